@@ -1,0 +1,65 @@
+// swift-tools-version: 6.2
+// Tritsmith: a model format converter and inspector for BitNet (1.58-bit, ternary) language models.
+
+import PackageDescription
+
+// Imports point to a lower layer only; targets of one layer never import each other (Docs/Architecture.md).
+let package = Package(
+  name: "tritsmith",
+  platforms: [.macOS(.v26)],
+  products: [
+    .executable(name: "tritsmith", targets: ["tritsmith"]),
+    .executable(name: "trit-bench", targets: ["trit-bench"]),
+  ],
+  targets: [
+    // Layer 0: C, intrinsics and libraries of the system.
+    .target(name: "CTritKernels"),
+    .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"]), .brew(["zstd"])]),
+    .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"]), .brew(["openssl"])]),
+
+    // Layer 1: vocabulary, reports, command line. None knows the others.
+    .target(name: "TritCore", dependencies: ["CCrypto"]),
+    .target(name: "TritReport"),
+    .target(name: "CommandLineKit"),
+
+    // Layer 2
+    .target(name: "TritKernels", dependencies: ["TritCore", "CTritKernels"]),
+    .target(name: "TritTokenizer", dependencies: ["TritCore"]),
+
+    // Layer 3: how trits become bytes, how floats become trits.
+    .target(name: "TritLayouts", dependencies: ["TritCore", "TritKernels"]),
+    .target(name: "TritQuantizers", dependencies: ["TritCore", "TritKernels"]),
+
+    // Layer 4: containers on disk, and models.
+    .target(name: "TritFormats", dependencies: ["TritCore", "TritLayouts", "CZstd"]),
+    .target(name: "TritModel", dependencies: ["TritCore", "TritKernels", "TritLayouts"]),
+
+    // Layer 5: the verbs as library calls.
+    .target(
+      name: "TritWorkflows",
+      dependencies: [
+        "TritCore", "TritReport", "TritKernels", "TritTokenizer", "TritLayouts", "TritQuantizers", "TritFormats",
+        "TritModel",
+      ]),
+
+    // Layer 6: executables.
+    .executableTarget(name: "tritsmith", dependencies: ["TritWorkflows", "TritReport", "CommandLineKit"]),
+    .executableTarget(name: "trit-bench", dependencies: ["TritWorkflows", "CommandLineKit"]),
+
+    // Tests
+    .target(name: "TritTestSupport", dependencies: ["TritCore"], path: "Tests/TritTestSupport"),
+    .testTarget(name: "TritCoreTests", dependencies: ["TritCore", "TritTestSupport"]),
+    .testTarget(name: "TritReportTests", dependencies: ["TritReport", "TritTestSupport"]),
+    .testTarget(name: "CommandLineKitTests", dependencies: ["CommandLineKit"]),
+    .testTarget(name: "TritKernelsTests", dependencies: ["TritKernels", "TritTestSupport"]),
+    .testTarget(name: "TritTokenizerTests", dependencies: ["TritTokenizer", "TritTestSupport"]),
+    .testTarget(name: "TritLayoutsTests", dependencies: ["TritLayouts", "TritFormats", "TritTestSupport"]),
+    .testTarget(name: "TritQuantizersTests", dependencies: ["TritQuantizers", "TritFormats", "TritTestSupport"]),
+    .testTarget(name: "TritFormatsTests", dependencies: ["TritFormats", "TritTestSupport"]),
+    .testTarget(name: "TritModelTests", dependencies: ["TritModel", "TritFormats", "TritTestSupport"]),
+    .testTarget(name: "TritWorkflowsTests", dependencies: ["TritWorkflows", "TritTestSupport"]),
+    .testTarget(name: "EndToEndTests", dependencies: ["TritWorkflows", "tritsmith", "TritTestSupport"]),
+  ],
+  swiftLanguageModes: [.v6],
+  cLanguageStandard: .c11
+)

@@ -1,0 +1,1 @@
+#include "trit_kernels.h"
