@@ -1,0 +1,82 @@
+// Tritsmith: the shape every error of the project has.
+
+/// What kind of failure an error is; the command line turns it into an exit code.
+public enum ErrorCategory: String, Sendable, Hashable {
+  /// Two things the caller asked for contradict each other (exit 64).
+  case misuse
+  /// A file exists but its content breaks its format's rules (exit 65).
+  case malformedInput
+  /// A file or folder cannot be opened (exit 66).
+  case cannotOpen
+  /// A promise this code made to itself does not hold (exit 70).
+  case internalFault
+  /// An output cannot be created (exit 73).
+  case cannotCreate
+  /// Reading or writing failed on the way (exit 74).
+  case inputOutput
+  /// The user asked to stop (exit 130).
+  case interrupted
+}
+
+/// Where in the outside world an error was found.
+public struct ErrorLocation: Sendable, Hashable {
+  public var file: String?
+  public var tensor: String?
+  /// Offset from the start of the file, in bytes.
+  public var byteOffset: UInt64?
+  /// A key or field inside the file, such as `data_offsets`.
+  public var field: String?
+
+  public init(file: String? = nil, tensor: String? = nil, byteOffset: UInt64? = nil, field: String? = nil) {
+    self.file = file
+    self.tensor = tensor
+    self.byteOffset = byteOffset
+    self.field = field
+  }
+}
+
+/// An error a person can act on: what happened (expected and found), where, and what to do.
+public protocol DiagnosticError: Error, CustomStringConvertible, Sendable {
+  /// One sentence: what was expected and what was found.
+  var summary: String { get }
+  var location: ErrorLocation { get }
+  /// The next step for the user, if there is one to name.
+  var remedy: String? { get }
+  var category: ErrorCategory { get }
+}
+
+extension DiagnosticError {
+  /// The whole message: place, summary, remedy.
+  public var description: String {
+    var place: [String] = []
+    if let file = location.file { place.append(printable(file)) }
+    if let tensor = location.tensor { place.append("tensor '\(printable(tensor))'") }
+    if let field = location.field { place.append("field '\(printable(field))'") }
+    if let offset = location.byteOffset { place.append("byte \(offset)") }
+    var text = place.isEmpty ? summary : place.joined(separator: ", ") + ": " + summary
+    if let remedy { text += "\n  what to do: " + remedy }
+    return text
+  }
+}
+
+/// Text from outside with control characters made visible, so that a hostile name cannot drive the terminal.
+///
+/// Long text is cut in the middle: an error message quotes a name, it does not reproduce a 10 kB one.
+public func printable(_ text: String, limit: Int = 200) -> String {
+  var result = ""
+  for scalar in text.unicodeScalars {
+    switch scalar.value {
+    case 0x20...0x7E, 0xA0...0x200D, 0x2010...0x2027, 0x2030...0x2065, 0x2070...0xFEFE, 0xFF00...0x10FFFF:
+      result.unicodeScalars.append(scalar)
+    default:
+      result += "\\u{" + String(scalar.value, radix: 16) + "}"
+    }
+  }
+  guard result.unicodeScalars.count > limit else { return result }
+  let scalars = Array(result.unicodeScalars)
+  var cut = String.UnicodeScalarView()
+  cut.append(contentsOf: scalars.prefix(limit / 2))
+  cut.append("…")
+  cut.append(contentsOf: scalars.suffix(limit / 2))
+  return String(cut)
+}

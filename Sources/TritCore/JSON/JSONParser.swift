@@ -1,0 +1,325 @@
+// Tritsmith: a strict JSON reader.
+
+/// Why a text is not JSON.
+public struct JSONError: Error, Sendable, Equatable, CustomStringConvertible {
+  public enum Kind: Sendable, Equatable {
+    case unexpectedEnd
+    case unexpected(byte: UInt8, expected: String)
+    case trailingComma
+    case trailingContent
+    case invalidNumber
+    case controlCharacter(UInt8)
+    case invalidEscape
+    case loneSurrogate
+    case invalidUTF8
+    case tooDeep(limit: Int)
+    case tooManyValues(limit: Int)
+  }
+
+  public var kind: Kind
+  /// Offset from the start of the text, in bytes.
+  public var offset: Int
+
+  public var description: String {
+    let what =
+      switch kind {
+      case .unexpectedEnd: "the text ends in the middle of a value"
+      case .unexpected(let byte, let expected):
+        "expected \(expected), found byte 0x\(String(byte, radix: 16))"
+          + (byte > 0x20 && byte < 0x7F ? " ('\(Character(UnicodeScalar(byte)))')" : "")
+      case .trailingComma: "a comma stands before the closing bracket"
+      case .trailingContent: "something follows the end of the value"
+      case .invalidNumber: "a number is not written as JSON allows"
+      case .controlCharacter(let byte): "control character 0x\(String(byte, radix: 16)) inside a string"
+      case .invalidEscape: "an escape in a string is not one JSON knows"
+      case .loneSurrogate: "half of a surrogate pair stands alone in a string"
+      case .invalidUTF8: "the text is not UTF-8"
+      case .tooDeep(let limit): "nested deeper than \(limit) levels"
+      case .tooManyValues(let limit): "more than \(limit) values"
+      }
+    return "\(what) at offset \(offset)"
+  }
+}
+
+/// Limits a parse keeps, so that a small hostile text cannot cost much memory or stack.
+public struct JSONLimits: Sendable {
+  /// Levels of arrays and objects. The safetensors reader (serde_json) refuses the 128th level.
+  public var depth: Int
+  /// Values in all, counting every element and member.
+  public var values: Int
+
+  public init(depth: Int = 127, values: Int = 20_000_000) {
+    self.depth = depth
+    self.values = values
+  }
+}
+
+extension JSONValue {
+  /// Reads one JSON text (RFC 8259): no BOM, comments, trailing commas, or bytes after the value but white space.
+  public static func parse(_ text: [UInt8], limits: JSONLimits = JSONLimits()) throws(JSONError) -> JSONValue {
+    if let offset = firstInvalidUTF8(in: text) { throw JSONError(kind: .invalidUTF8, offset: offset) }
+    var parser = JSONParser(text: text, limits: limits)
+    return try parser.document()
+  }
+
+  /// Offset of the first byte that does not belong to well-formed UTF-8.
+  static func firstInvalidUTF8(in text: [UInt8]) -> Int? {
+    var index = 0
+    while index < text.count {
+      let lead = text[index]
+      if lead < 0x80 {
+        index += 1
+        continue
+      }
+      // Ranges of the second byte from Unicode table 3-7: no overlong forms, surrogates or values past U+10FFFF.
+      let length: Int
+      var second: ClosedRange<UInt8> = 0x80...0xBF
+      switch lead {
+      case 0xC2...0xDF: length = 2
+      case 0xE0: (length, second) = (3, 0xA0...0xBF)
+      case 0xE1...0xEC, 0xEE...0xEF: length = 3
+      case 0xED: (length, second) = (3, 0x80...0x9F)
+      case 0xF0: (length, second) = (4, 0x90...0xBF)
+      case 0xF1...0xF3: length = 4
+      case 0xF4: (length, second) = (4, 0x80...0x8F)
+      default: return index
+      }
+      guard index + length <= text.count, second.contains(text[index + 1]) else { return index }
+      for next in (index + 2)..<max(index + 2, index + length) where text[next] & 0xC0 != 0x80 { return index }
+      index += length
+    }
+    return nil
+  }
+}
+
+private struct JSONParser {
+  let text: [UInt8]
+  let limits: JSONLimits
+  var position = 0
+  var valueCount = 0
+
+  init(text: [UInt8], limits: JSONLimits) {
+    self.text = text
+    self.limits = limits
+  }
+
+  mutating func document() throws(JSONError) -> JSONValue {
+    skipSpace()
+    let value = try value(depth: 0)
+    skipSpace()
+    guard position == text.count else { throw fail(.trailingContent) }
+    return value
+  }
+
+  // MARK: Values
+
+  private mutating func value(depth: Int) throws(JSONError) -> JSONValue {
+    valueCount += 1
+    guard valueCount <= limits.values else { throw fail(.tooManyValues(limit: limits.values)) }
+    switch try peek() {
+    case UInt8(ascii: "{"): return .object(try object(depth: depth + 1))
+    case UInt8(ascii: "["): return .array(try array(depth: depth + 1))
+    case UInt8(ascii: "\""): return .string(try string())
+    case UInt8(ascii: "t"):
+      try literal("true")
+      return .bool(true)
+    case UInt8(ascii: "f"):
+      try literal("false")
+      return .bool(false)
+    case UInt8(ascii: "n"):
+      try literal("null")
+      return .null
+    case UInt8(ascii: "-"), UInt8(ascii: "0")...UInt8(ascii: "9"): return .number(try number())
+    case let byte: throw fail(.unexpected(byte: byte, expected: "a value"))
+    }
+  }
+
+  private mutating func object(depth: Int) throws(JSONError) -> JSONObject {
+    guard depth <= limits.depth else { throw fail(.tooDeep(limit: limits.depth)) }
+    position += 1
+    var entries: [JSONObject.Entry] = []
+    skipSpace()
+    if try peek() == UInt8(ascii: "}") {
+      position += 1
+      return JSONObject()
+    }
+    while true {
+      let offset = position
+      guard try peek() == UInt8(ascii: "\"") else {
+        throw fail(.unexpected(byte: text[position], expected: "a key in double quotes"))
+      }
+      let key = try string()
+      skipSpace()
+      guard try peek() == UInt8(ascii: ":") else {
+        throw fail(.unexpected(byte: text[position], expected: "':' after a key"))
+      }
+      position += 1
+      skipSpace()
+      entries.append(.init(key: key, value: try value(depth: depth), offset: offset))
+      if try !continues(to: UInt8(ascii: "}"), named: "',' or '}'") { return JSONObject(entries: entries) }
+    }
+  }
+
+  private mutating func array(depth: Int) throws(JSONError) -> [JSONValue] {
+    guard depth <= limits.depth else { throw fail(.tooDeep(limit: limits.depth)) }
+    position += 1
+    var elements: [JSONValue] = []
+    skipSpace()
+    if try peek() == UInt8(ascii: "]") {
+      position += 1
+      return []
+    }
+    while true {
+      elements.append(try value(depth: depth))
+      if try !continues(to: UInt8(ascii: "]"), named: "',' or ']'") { return elements }
+    }
+  }
+
+  /// After a member: true when a comma leads to another one, false when the bracket closes.
+  private mutating func continues(to close: UInt8, named expected: String) throws(JSONError) -> Bool {
+    skipSpace()
+    let byte = try peek()
+    if byte == close {
+      position += 1
+      return false
+    }
+    guard byte == UInt8(ascii: ",") else { throw fail(.unexpected(byte: byte, expected: expected)) }
+    position += 1
+    skipSpace()
+    if try peek() == close { throw fail(.trailingComma) }
+    return true
+  }
+
+  private mutating func number() throws(JSONError) -> JSONNumber {
+    let start = position
+    if text[position] == UInt8(ascii: "-") { position += 1 }
+    let integerStart = position
+    guard digits() > 0 else { throw fail(.invalidNumber) }
+    if text[integerStart] == UInt8(ascii: "0"), position - integerStart > 1 {
+      throw JSONError(kind: .invalidNumber, offset: integerStart)
+    }
+    if position < text.count, text[position] == UInt8(ascii: ".") {
+      position += 1
+      guard digits() > 0 else { throw fail(.invalidNumber) }
+    }
+    if position < text.count, text[position] | 0x20 == UInt8(ascii: "e") {
+      position += 1
+      if position < text.count, text[position] == UInt8(ascii: "+") || text[position] == UInt8(ascii: "-") {
+        position += 1
+      }
+      guard digits() > 0 else { throw fail(.invalidNumber) }
+    }
+    return JSONNumber(text: String(decoding: text[start..<position], as: UTF8.self))
+  }
+
+  private mutating func digits() -> Int {
+    let start = position
+    while position < text.count, text[position] >= 0x30, text[position] <= 0x39 { position += 1 }
+    return position - start
+  }
+
+  // MARK: Strings
+
+  private mutating func string() throws(JSONError) -> String {
+    position += 1
+    let start = position
+    while position < text.count {
+      let byte = text[position]
+      if byte == UInt8(ascii: "\"") {
+        defer { position += 1 }
+        return String(decoding: text[start..<position], as: UTF8.self)
+      }
+      if byte == UInt8(ascii: "\\") { return try escapedString(from: start) }
+      if byte < 0x20 { throw fail(.controlCharacter(byte)) }
+      position += 1
+    }
+    throw fail(.unexpectedEnd)
+  }
+
+  private mutating func escapedString(from start: Int) throws(JSONError) -> String {
+    var bytes = Array(text[start..<position])
+    while position < text.count {
+      let byte = text[position]
+      switch byte {
+      case UInt8(ascii: "\""):
+        position += 1
+        return String(decoding: bytes, as: UTF8.self)
+      case UInt8(ascii: "\\"):
+        bytes.append(contentsOf: Array(String(try escape()).utf8))
+      case 0..<0x20:
+        throw fail(.controlCharacter(byte))
+      default:
+        bytes.append(byte)
+        position += 1
+      }
+    }
+    throw fail(.unexpectedEnd)
+  }
+
+  private mutating func escape() throws(JSONError) -> UnicodeScalar {
+    position += 1
+    let letter = try peek()
+    position += 1
+    switch letter {
+    case UInt8(ascii: "\""), UInt8(ascii: "\\"), UInt8(ascii: "/"): return UnicodeScalar(letter)
+    case UInt8(ascii: "b"): return "\u{8}"
+    case UInt8(ascii: "f"): return "\u{C}"
+    case UInt8(ascii: "n"): return "\n"
+    case UInt8(ascii: "r"): return "\r"
+    case UInt8(ascii: "t"): return "\t"
+    case UInt8(ascii: "u"):
+      let first = try hexUnit()
+      if let scalar = UnicodeScalar(first) { return scalar }
+      guard first < 0xDC00, position + 1 < text.count, text[position] == UInt8(ascii: "\\"),
+        text[position + 1] == UInt8(ascii: "u")
+      else { throw fail(.loneSurrogate) }
+      position += 2
+      let second = try hexUnit()
+      guard second >= 0xDC00, second <= 0xDFFF,
+        let scalar = UnicodeScalar(0x10000 + (first - 0xD800) << 10 + (second - 0xDC00))
+      else { throw fail(.loneSurrogate) }
+      return scalar
+    default: throw JSONError(kind: .invalidEscape, offset: position - 1)
+    }
+  }
+
+  private mutating func hexUnit() throws(JSONError) -> UInt32 {
+    var unit: UInt32 = 0
+    for _ in 0..<4 {
+      guard let digit = Character(UnicodeScalar(try peek())).hexDigitValue, text[position] < 0x80 else {
+        throw fail(.invalidEscape)
+      }
+      unit = unit << 4 | UInt32(digit)
+      position += 1
+    }
+    return unit
+  }
+
+  // MARK: Bytes
+
+  private func peek() throws(JSONError) -> UInt8 {
+    guard position < text.count else { throw fail(.unexpectedEnd) }
+    return text[position]
+  }
+
+  private mutating func skipSpace() {
+    while position < text.count {
+      switch text[position] {
+      case 0x20, 0x09, 0x0A, 0x0D: position += 1
+      default: return
+      }
+    }
+  }
+
+  private mutating func literal(_ word: StaticString) throws(JSONError) {
+    let length = word.utf8CodeUnitCount
+    guard position + length <= text.count else { throw fail(.unexpectedEnd) }
+    let matches = "\(word)".utf8.elementsEqual(text[position..<position + length])
+    guard matches else { throw fail(.unexpected(byte: text[position], expected: "a value")) }
+    position += length
+  }
+
+  private func fail(_ kind: JSONError.Kind) -> JSONError {
+    JSONError(kind: kind, offset: position)
+  }
+}

@@ -1,0 +1,149 @@
+// Tritsmith: JSON values that keep what the file said.
+
+/// A JSON value that keeps key order, duplicate keys and the spelling of numbers.
+///
+/// Foundation's decoders accept trailing commas and duplicate keys and lose order; a safetensors header needs none of
+/// that forgiven, and a `config.json` that is rewritten must keep `1e-06` as it was.
+public indirect enum JSONValue: Sendable, Equatable {
+  case null
+  case bool(Bool)
+  case number(JSONNumber)
+  case string(String)
+  case array([JSONValue])
+  case object(JSONObject)
+}
+
+/// A number in the spelling of its file.
+public struct JSONNumber: Sendable, Equatable {
+  public let text: String
+
+  /// `text` must follow the JSON grammar; the parser guarantees it for numbers it makes.
+  public init(text: String) {
+    self.text = text
+  }
+
+  public init(_ value: Int) { text = String(value) }
+  public init(_ value: UInt64) { text = String(value) }
+  /// The shortest spelling that reads back as the same value; the value must be finite.
+  public init(_ value: Double) { text = "\(value)" }
+
+  /// The value when written as a plain non-negative integer below 2^64: no sign, point or exponent.
+  public var unsigned: UInt64? {
+    guard !text.isEmpty, text.utf8.allSatisfy({ $0 >= 0x30 && $0 <= 0x39 }) else { return nil }
+    return UInt64(text)
+  }
+
+  /// The value when written as a plain integer that fits `Int`.
+  public var integer: Int? { Int(text) }
+
+  public var double: Double? { Double(text) }
+}
+
+/// Entries of an object in file order; a key that stands twice is there twice.
+public struct JSONObject: Sendable, Equatable {
+  public struct Entry: Sendable, Equatable {
+    public var key: String
+    public var value: JSONValue
+    /// Offset of the key's opening quote from the start of the text.
+    public var offset: Int
+  }
+
+  public var entries: [Entry]
+
+  public init(entries: [Entry] = []) {
+    self.entries = entries
+  }
+
+  public init(_ pairs: KeyValuePairs<String, JSONValue>) {
+    entries = pairs.map { Entry(key: $0.key, value: $0.value, offset: 0) }
+  }
+
+  /// The value of a key; the last one when the key stands more than once, as Python's `json` has it.
+  ///
+  /// Setting replaces the first and drops later duplicates; a new key is inserted in byte order when the keys are
+  /// sorted (as Hugging Face writes them), at the end otherwise. Setting nil removes the key.
+  public subscript(key: String) -> JSONValue? {
+    get { entries.last { ExactString($0.key) == ExactString(key) }?.value }
+    set {
+      let exact = ExactString(key)
+      let first = entries.firstIndex { ExactString($0.key) == exact }
+      guard let newValue else {
+        entries.removeAll { ExactString($0.key) == exact }
+        return
+      }
+      let entry = Entry(key: key, value: newValue, offset: first.map { entries[$0].offset } ?? 0)
+      if let first {
+        entries[first] = entry
+        var seen = false
+        entries.removeAll {
+          guard ExactString($0.key) == exact else { return false }
+          defer { seen = true }
+          return seen
+        }
+        return
+      }
+      let sorted = zip(entries, entries.dropFirst()).allSatisfy { ExactString($0.key) <= ExactString($1.key) }
+      if sorted, let position = entries.firstIndex(where: { exact < ExactString($0.key) }) {
+        entries.insert(entry, at: position)
+      } else {
+        entries.append(entry)
+      }
+    }
+  }
+
+  /// Keys that stand more than once, each named once, in order of their second appearance.
+  public var duplicateKeys: [String] {
+    var counts: [ExactString: Int] = [:]
+    var result: [String] = []
+    for entry in entries {
+      let count = counts[ExactString(entry.key), default: 0] + 1
+      counts[ExactString(entry.key)] = count
+      if count == 2 { result.append(entry.key) }
+    }
+    return result
+  }
+}
+
+// MARK: - Reading values
+
+extension JSONValue {
+  public var string: String? {
+    if case .string(let value) = self { value } else { nil }
+  }
+
+  public var number: JSONNumber? {
+    if case .number(let value) = self { value } else { nil }
+  }
+
+  public var bool: Bool? {
+    if case .bool(let value) = self { value } else { nil }
+  }
+
+  public var array: [JSONValue]? {
+    if case .array(let value) = self { value } else { nil }
+  }
+
+  public var object: JSONObject? {
+    if case .object(let value) = self { value } else { nil }
+  }
+
+  public var isNull: Bool { self == .null }
+
+  /// What the value is, for messages: "a string", "an object".
+  public var kindName: String {
+    switch self {
+    case .null: "null"
+    case .bool: "a boolean"
+    case .number: "a number"
+    case .string: "a string"
+    case .array: "an array"
+    case .object: "an object"
+    }
+  }
+}
+
+extension JSONValue: ExpressibleByStringLiteral, ExpressibleByIntegerLiteral, ExpressibleByBooleanLiteral {
+  public init(stringLiteral value: String) { self = .string(value) }
+  public init(integerLiteral value: Int) { self = .number(JSONNumber(value)) }
+  public init(booleanLiteral value: Bool) { self = .bool(value) }
+}

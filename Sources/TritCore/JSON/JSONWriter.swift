@@ -1,0 +1,77 @@
+// Tritsmith: JSON text from values.
+
+/// How JSON text is laid out.
+public enum JSONStyle: Sendable {
+  /// No white space, as safetensors headers are written.
+  case compact
+  /// Two spaces a level and a final newline, as Hugging Face writes `config.json`.
+  case pretty
+}
+
+extension JSONValue {
+  /// UTF-8 text of the value; the same value always gives the same bytes.
+  public func serialized(_ style: JSONStyle = .compact) -> [UInt8] {
+    var output: [UInt8] = []
+    write(to: &output, style: style, level: 0)
+    if style == .pretty { output.append(UInt8(ascii: "\n")) }
+    return output
+  }
+
+  private func write(to output: inout [UInt8], style: JSONStyle, level: Int) {
+    switch self {
+    case .null: output.append(contentsOf: "null".utf8)
+    case .bool(let value): output.append(contentsOf: (value ? "true" : "false").utf8)
+    case .number(let number): output.append(contentsOf: number.text.utf8)
+    case .string(let string): JSONValue.write(string, to: &output)
+    case .array(let elements):
+      JSONValue.writeList(elements, brackets: ("[", "]"), to: &output, style: style, level: level) { element, output in
+        element.write(to: &output, style: style, level: level + 1)
+      }
+    case .object(let object):
+      JSONValue.writeList(object.entries, brackets: ("{", "}"), to: &output, style: style, level: level) {
+        entry, output in
+        JSONValue.write(entry.key, to: &output)
+        output.append(UInt8(ascii: ":"))
+        if style == .pretty { output.append(UInt8(ascii: " ")) }
+        entry.value.write(to: &output, style: style, level: level + 1)
+      }
+    }
+  }
+
+  private static func writeList<Element>(
+    _ elements: [Element], brackets: (open: UnicodeScalar, close: UnicodeScalar), to output: inout [UInt8],
+    style: JSONStyle, level: Int, item: (Element, inout [UInt8]) -> Void
+  ) {
+    output.append(UInt8(ascii: brackets.open))
+    for (index, element) in elements.enumerated() {
+      if index > 0 { output.append(UInt8(ascii: ",")) }
+      if style == .pretty { breakLine(level + 1, to: &output) }
+      item(element, &output)
+    }
+    if style == .pretty, !elements.isEmpty { breakLine(level, to: &output) }
+    output.append(UInt8(ascii: brackets.close))
+  }
+
+  private static func breakLine(_ level: Int, to output: inout [UInt8]) {
+    output.append(UInt8(ascii: "\n"))
+    output.append(contentsOf: repeatElement(UInt8(ascii: " "), count: 2 * level))
+  }
+
+  private static func write(_ string: String, to output: inout [UInt8]) {
+    output.append(UInt8(ascii: "\""))
+    for byte in string.utf8 {
+      switch byte {
+      case UInt8(ascii: "\""): output.append(contentsOf: "\\\"".utf8)
+      case UInt8(ascii: "\\"): output.append(contentsOf: "\\\\".utf8)
+      case UInt8(ascii: "\n"): output.append(contentsOf: "\\n".utf8)
+      case UInt8(ascii: "\r"): output.append(contentsOf: "\\r".utf8)
+      case UInt8(ascii: "\t"): output.append(contentsOf: "\\t".utf8)
+      case 0..<0x20:
+        let hex = String(byte, radix: 16)
+        output.append(contentsOf: ("\\u" + String(repeating: "0", count: 4 - hex.count) + hex).utf8)
+      default: output.append(byte)
+      }
+    }
+    output.append(UInt8(ascii: "\""))
+  }
+}
