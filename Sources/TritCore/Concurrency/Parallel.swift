@@ -1,0 +1,91 @@
+// Tritsmith: the only parallel primitive.
+
+import Dispatch
+import Synchronization
+
+/// Set when the user wants to stop; checked between bands.
+public final class CancellationFlag: Sendable {
+  private let flag = Atomic<Bool>(false)
+  private let external: (@Sendable () -> Bool)?
+
+  /// `external` is asked too, such as a signal handler's flag.
+  public init(alsoWhen external: (@Sendable () -> Bool)? = nil) {
+    self.external = external
+  }
+
+  public func cancel() {
+    flag.store(true, ordering: .relaxed)
+  }
+
+  public var isCancelled: Bool {
+    flag.load(ordering: .relaxed) || external?() == true
+  }
+
+  public func check() throws(CancellationFailure) {
+    if isCancelled { throw CancellationFailure() }
+  }
+}
+
+/// Work was stopped by the user before it was done.
+public struct CancellationFailure: DiagnosticError, Equatable {
+  public init() {}
+
+  public var summary: String { "interrupted; nothing was left behind" }
+  public var location: ErrorLocation { ErrorLocation() }
+  public var remedy: String? { nil }
+  public var category: ErrorCategory { .interrupted }
+}
+
+/// How much of the machine a piece of work may use.
+public struct Parallelism: Sendable {
+  public let threads: Int
+  public let cancellation: CancellationFlag
+
+  /// `threads` 0 means as many as there are processors.
+  public init(threads: Int = 0, cancellation: CancellationFlag = CancellationFlag()) {
+    self.threads = threads > 0 ? min(threads, 256) : Platform.processorCount
+    self.cancellation = cancellation
+  }
+
+  /// Runs `body` once for every band, on several threads, each with a workspace of its own.
+  ///
+  /// Bands are handed out in order. After a failure no new band starts, and the error of the lowest-numbered band
+  /// that failed is thrown: which error a user sees does not depend on timing when only one band is bad.
+  ///
+  /// Not task groups: bands block on page faults and use non-escaping spans, a poor fit for the cooperative pool.
+  public func forEachBand<Workspace>(
+    _ count: Int, workspace: @Sendable () -> Workspace, _ body: @Sendable (Int, inout Workspace) throws -> Void
+  ) throws {
+    guard count > 0 else { return }
+    let next = Atomic<Int>(0)
+    let failure = Mutex<(band: Int, error: any Error)?>(nil)
+    let failed = Atomic<Bool>(false)
+    @Sendable func work() {
+      var space = workspace()
+      while !failed.load(ordering: .relaxed) {
+        let band = next.wrappingAdd(1, ordering: .relaxed).oldValue
+        guard band < count else { return }
+        do {
+          try cancellation.check()
+          try body(band, &space)
+        } catch {
+          failed.store(true, ordering: .relaxed)
+          failure.withLock { if $0.map({ band < $0.band }) ?? true { $0 = (band, error) } }
+          return
+        }
+      }
+    }
+    let workers = min(threads, count)
+    if workers == 1 {
+      work()
+    } else {
+      DispatchQueue.concurrentPerform(iterations: workers) { _ in work() }
+    }
+    if let error = failure.withLock({ $0?.error }) { throw error }
+  }
+
+  /// The same without a workspace.
+  public func forEachBand(_ count: Int, _ body: @Sendable (Int) throws -> Void) throws {
+    try forEachBand(count, workspace: { () }) { band, _ in try body(band) }
+  }
+}

@@ -1,0 +1,66 @@
+// Tritsmith: writing files by position.
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
+/// A new file written by position from any number of threads.
+public final class OutputFile: Sendable {
+  public let path: String
+  private let descriptor: Int32
+
+  /// Makes a file that did not exist; a link at the path is not followed.
+  public init(creating path: String) throws(TensorIOError) {
+    let descriptor = open(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o666)
+    guard descriptor >= 0 else { throw TensorIOError(.cannotCreate(errno: errno), path: path) }
+    self.path = path
+    self.descriptor = descriptor
+  }
+
+  /// Writes to a file that is open already, such as a staged one that is held under a lock.
+  init(path: String, duplicating original: Int32) throws(TensorIOError) {
+    let descriptor = dup(original)
+    guard descriptor >= 0 else { throw TensorIOError(.cannotCreate(errno: errno), path: path) }
+    self.path = path
+    self.descriptor = descriptor
+  }
+
+  deinit {
+    close(descriptor)
+  }
+
+  /// Sets the size; bytes not yet written read as zero.
+  public func resize(to byteCount: UInt64) throws(TensorIOError) {
+    guard ftruncate(descriptor, off_t(byteCount)) == 0 else {
+      throw TensorIOError(.writeFailed(errno: errno), path: path, byteOffset: byteCount)
+    }
+  }
+
+  public func write(_ bytes: RawSpan, at offset: UInt64) throws(TensorIOError) {
+    let failure = bytes.withUnsafeBytes { buffer -> TensorIOError? in
+      var done = 0
+      while done < buffer.count {
+        let address = buffer.baseAddress?.advanced(by: done)
+        let count = pwrite(descriptor, address, buffer.count - done, off_t(offset) + off_t(done))
+        if count < 0 {
+          if errno == EINTR { continue }
+          return TensorIOError(.writeFailed(errno: errno), path: path, byteOffset: offset + UInt64(done))
+        }
+        done += count
+      }
+      return nil
+    }
+    if let failure { throw failure }
+  }
+
+  public func write(_ bytes: [UInt8], at offset: UInt64) throws(TensorIOError) {
+    try write(bytes.span.bytes, at: offset)
+  }
+
+  /// Brings everything written to the disk.
+  public func sync() throws(TensorIOError) {
+    guard fsync(descriptor) == 0 else { throw TensorIOError(.syncFailed(errno: errno), path: path) }
+  }
+}

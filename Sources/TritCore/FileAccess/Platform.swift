@@ -1,0 +1,54 @@
+// Tritsmith: the C library of this platform, and the calls that differ between platforms.
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
+/// System calls that have another shape on each platform.
+public enum Platform {
+  /// The text of an `errno` value.
+  public static func message(forErrno code: Int32) -> String {
+    guard let text = strerror(code) else { return "error \(code)" }
+    return String(cString: text)
+  }
+
+  public static var processorCount: Int { max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN)))) }
+
+  public static var pageSize: Int { max(4096, Int(sysconf(Int32(_SC_PAGESIZE)))) }
+
+  /// Exchanges two existing paths in one step, false where the system or the file system cannot.
+  ///
+  /// `renameat2` is hidden from Swift by a feature macro, so it is looked up by name.
+  static func exchange(_ first: String, _ second: String) -> Bool {
+    #if canImport(Glibc)
+      typealias RenameAt2 = @convention(c) (Int32, UnsafePointer<CChar>, Int32, UnsafePointer<CChar>, UInt32) -> Int32
+      guard let symbol = dlsym(nil, "renameat2") else { return false }
+      let renameat2 = unsafeBitCast(symbol, to: RenameAt2.self)
+      let exchangeFlag: UInt32 = 2
+      return renameat2(AT_FDCWD, first, AT_FDCWD, second, exchangeFlag) == 0
+    #else
+      return false
+    #endif
+  }
+
+  /// The largest resident size this process has had, in bytes.
+  public static var peakResidentBytes: UInt64 {
+    var usage = rusage()
+    #if canImport(Glibc)
+      guard getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage) == 0 else { return 0 }
+      return UInt64(usage.ru_maxrss) * 1024
+    #else
+      guard getrusage(RUSAGE_SELF, &usage) == 0 else { return 0 }
+      return UInt64(usage.ru_maxrss)
+    #endif
+  }
+
+  /// Seconds from an arbitrary start, never going back.
+  public static var monotonicSeconds: Double {
+    var time = timespec()
+    clock_gettime(CLOCK_MONOTONIC, &time)
+    return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
+  }
+}

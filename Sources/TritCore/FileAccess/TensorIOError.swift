@@ -1,0 +1,87 @@
+// Tritsmith: failures of files and folders.
+
+/// A file or folder could not be opened, read, made or put in place. Used by every format.
+public struct TensorIOError: DiagnosticError, Equatable {
+  public enum Kind: Sendable, Equatable {
+    case cannotOpen(errno: Int32)
+    case notAFile(found: String)
+    case notAFolder(found: String)
+    case readFailed(errno: Int32)
+    case endsEarly(expected: UInt64, found: UInt64)
+    case changedWhileRead(detail: String)
+    case tooLarge(byteCount: UInt64, limit: UInt64)
+    case alreadyExists
+    case parentMissing(String)
+    case overlapsInput(input: String, detail: String)
+    case holdsOtherThings(String)
+    case cannotCreate(errno: Int32)
+    case noSpace(needed: UInt64, free: UInt64)
+    case writeFailed(errno: Int32)
+    case syncFailed(errno: Int32)
+    case cannotReplace(errno: Int32)
+    case incomplete(written: UInt64, expected: UInt64)
+    case outOfRange(requested: Range<UInt64>, byteCount: UInt64)
+  }
+
+  public var kind: Kind
+  public var location: ErrorLocation
+
+  public init(_ kind: Kind, path: String, tensor: String? = nil, byteOffset: UInt64? = nil) {
+    self.kind = kind
+    location = ErrorLocation(file: path, tensor: tensor, byteOffset: byteOffset)
+  }
+
+  public var summary: String {
+    switch kind {
+    case .cannotOpen(let code): "cannot be opened: \(Platform.message(forErrno: code))"
+    case .notAFile(let found): "expected a file, found \(found)"
+    case .notAFolder(let found): "expected a folder, found \(found)"
+    case .readFailed(let code): "reading failed: \(Platform.message(forErrno: code))"
+    case .endsEarly(let expected, let found): "the file ends early: expected \(expected) bytes, found \(found)"
+    case .changedWhileRead(let detail): "the file changed while it was read: \(detail)"
+    case .tooLarge(let count, let limit): "\(count) bytes, more than the \(limit) this kind of file may have"
+    case .alreadyExists: "exists already"
+    case .parentMissing(let parent): "its folder '\(printable(parent))' does not exist"
+    case .overlapsInput(let input, let detail): "\(detail) the input '\(printable(input))'"
+    case .holdsOtherThings(let what): "will not be replaced: it holds \(what), which no conversion writes"
+    case .cannotCreate(let code): "cannot be created: \(Platform.message(forErrno: code))"
+    case .noSpace(let needed, let free): "needs \(needed) bytes, but the file system has \(free) free"
+    case .writeFailed(let code): "writing failed: \(Platform.message(forErrno: code))"
+    case .syncFailed(let code): "the data could not be brought to disk: \(Platform.message(forErrno: code))"
+    case .cannotReplace(let code): "the finished output could not be put in place: \(Platform.message(forErrno: code))"
+    case .incomplete(let written, let expected): "only \(written) of \(expected) bytes were written"
+    case .outOfRange(let range, let count):
+      "bytes \(range.lowerBound) to \(range.upperBound) were asked for, but the file has \(count)"
+    }
+  }
+
+  public var remedy: String? {
+    switch kind {
+    case .cannotOpen: "check the path and its permissions"
+    case .notAFile: "name a file, such as model.safetensors"
+    case .notAFolder: "name a folder that holds a model"
+    case .endsEarly: "download or copy the file again; a partial download is the usual cause"
+    case .changedWhileRead: "let the other program finish, then run again"
+    case .alreadyExists: "choose another name, or replace it with --force"
+    case .parentMissing(let parent): "create it first: mkdir -p '\(printable(parent))'"
+    case .overlapsInput: "write to a place outside the input; inputs are never modified"
+    case .holdsOtherThings: "remove it by hand if it is really to go"
+    case .cannotCreate, .cannotReplace: "check that the folder exists and can be written to"
+    case .noSpace, .writeFailed, .syncFailed: "free some space or write to another disk; nothing was left behind"
+    case .readFailed: "check the disk, then run again"
+    case .incomplete, .outOfRange: "please report this: it is a fault of this program"
+    case .tooLarge: "check that this is the file you meant"
+    }
+  }
+
+  public var category: ErrorCategory {
+    switch kind {
+    case .cannotOpen, .notAFile, .notAFolder: .cannotOpen
+    case .endsEarly, .tooLarge: .malformedInput
+    case .readFailed, .changedWhileRead, .noSpace, .writeFailed, .syncFailed: .inputOutput
+    case .alreadyExists, .parentMissing, .holdsOtherThings, .cannotCreate, .cannotReplace: .cannotCreate
+    case .overlapsInput: .misuse
+    case .incomplete, .outOfRange: .internalFault
+    }
+  }
+}

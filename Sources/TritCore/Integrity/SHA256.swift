@@ -1,0 +1,67 @@
+// Tritsmith: SHA-256, computed by libcrypto.
+
+import CCrypto
+
+/// A running SHA-256. libcrypto does the arithmetic (and uses the CPU's SHA instructions where it has them).
+public final class SHA256 {
+  private let context: OpaquePointer
+
+  public init() {
+    // EVP_MD_CTX_new fails only when memory is exhausted, which ends a Swift program anyway.
+    guard let context = EVP_MD_CTX_new(), EVP_DigestInit_ex(context, EVP_sha256(), nil) == 1 else {
+      preconditionFailure("libcrypto could not start SHA-256")
+    }
+    self.context = context
+  }
+
+  deinit {
+    EVP_MD_CTX_free(context)
+  }
+
+  public func update(_ bytes: RawSpan) {
+    bytes.withUnsafeBytes { _ = EVP_DigestUpdate(context, $0.baseAddress, $0.count) }
+  }
+
+  public func update(_ bytes: [UInt8]) {
+    update(bytes.span.bytes)
+  }
+
+  public func update(_ text: String) {
+    update(Array(text.utf8))
+  }
+
+  /// The digest; the value must not be used afterwards.
+  public func finalize() -> Digest {
+    var bytes = [UInt8](repeating: 0, count: 32)
+    EVP_DigestFinal_ex(context, &bytes, nil)
+    return Digest(bytes: bytes)
+  }
+
+  public static func digest(of bytes: [UInt8]) -> Digest {
+    let hash = SHA256()
+    hash.update(bytes)
+    return hash.finalize()
+  }
+}
+
+/// The 32 bytes of a SHA-256.
+public struct Digest: Sendable, Hashable, CustomStringConvertible {
+  public let bytes: [UInt8]
+
+  init(bytes: [UInt8]) {
+    self.bytes = bytes
+  }
+
+  /// Nil unless the text is 64 lower-case hexadecimal digits.
+  public init?(hex: String) {
+    let digits = Array(hex.utf8)
+    guard digits.count == 64, digits.allSatisfy({ 0x30...0x39 ~= $0 || 0x61...0x66 ~= $0 }) else { return nil }
+    func value(_ digit: UInt8) -> UInt8 { digit < 0x40 ? digit - 0x30 : digit - 0x57 }
+    bytes = stride(from: 0, to: 64, by: 2).map { value(digits[$0]) << 4 | value(digits[$0 + 1]) }
+  }
+
+  /// 64 lower-case hexadecimal digits.
+  public var description: String {
+    bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+  }
+}

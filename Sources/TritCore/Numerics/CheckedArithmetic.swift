@@ -1,0 +1,38 @@
+// Tritsmith: the one place where sizes from files are multiplied and added.
+
+/// Arithmetic on sizes read from files: an overflow gives nil instead of a trap or a wrapped value.
+public enum Checked {
+  /// The product in 64 unsigned bits, multiplied left to right as the safetensors reader does.
+  ///
+  /// `[2^63 − 1, 4, 0]` therefore overflows and `[0, 2^63 − 1, 4]` does not.
+  public static func product(_ factors: some Sequence<UInt64>) -> UInt64? {
+    var result: UInt64 = 1
+    for factor in factors {
+      let (value, overflow) = result.multipliedReportingOverflow(by: factor)
+      if overflow { return nil }
+      result = value
+    }
+    return result
+  }
+
+  public static func product(_ left: Int, _ right: Int) -> Int? {
+    let (value, overflow) = left.multipliedReportingOverflow(by: right)
+    return overflow ? nil : value
+  }
+
+  public static func sum(_ left: Int, _ right: Int) -> Int? {
+    let (value, overflow) = left.addingReportingOverflow(right)
+    return overflow ? nil : value
+  }
+
+  public static func sum(_ left: UInt64, _ right: UInt64) -> UInt64? {
+    let (value, overflow) = left.addingReportingOverflow(right)
+    return overflow ? nil : value
+  }
+
+  /// `value` rounded up to a multiple of `alignment`, nil when that overflows.
+  public static func aligned(_ value: Int, to alignment: Int) -> Int? {
+    guard let raised = sum(value, alignment - 1) else { return nil }
+    return raised / alignment * alignment
+  }
+}

@@ -1,0 +1,108 @@
+// Tritsmith: everything about a model but its weights.
+
+/// The name of a container format.
+public struct FormatID: RawRepresentable, Sendable, Hashable, Codable, CustomStringConvertible {
+  public let rawValue: String
+
+  public init(rawValue: String) {
+    self.rawValue = rawValue
+  }
+
+  public var description: String { rawValue }
+}
+
+/// A file whose bytes hold tensors.
+public struct ManifestFile: Sendable, Hashable {
+  public var path: String
+  public var byteCount: UInt64
+  /// Bytes before the first tensor byte.
+  public var headerByteCount: UInt64
+
+  public init(path: String, byteCount: UInt64, headerByteCount: UInt64) {
+    self.path = path
+    self.byteCount = byteCount
+    self.headerByteCount = headerByteCount
+  }
+}
+
+/// A file that belongs to a model beside its tensors: tokenizer, generation settings, licence.
+public struct CompanionFile: Sendable, Hashable {
+  /// A plain file name, never a path.
+  public var name: String
+  public var byteCount: Int
+
+  public init(name: String, byteCount: Int) {
+    self.name = name
+    self.byteCount = byteCount
+  }
+}
+
+/// One reason for believing in a scale convention.
+public struct ScaleEvidence: Sendable, Hashable {
+  public enum Origin: String, Sendable, Codable { case configuration, magnitude, container, option }
+  public var origin: Origin
+  /// What this evidence speaks for; nil when it cannot tell.
+  public var convention: ScaleConvention?
+  public var detail: String
+
+  public init(origin: Origin, convention: ScaleConvention?, detail: String) {
+    self.origin = origin
+    self.convention = convention
+    self.detail = detail
+  }
+}
+
+/// The scale convention of a model's packed tensors with the reasons.
+public struct ScaleFinding: Sendable, Hashable {
+  /// Nil when there is no packed tensor, or the evidence conflicts or is missing.
+  public var convention: ScaleConvention?
+  public var evidence: [ScaleEvidence]
+
+  public init(convention: ScaleConvention?, evidence: [ScaleEvidence]) {
+    self.convention = convention
+    self.evidence = evidence
+  }
+
+  /// True when two pieces of evidence speak for opposite conventions.
+  public var isConflicting: Bool { Set(evidence.compactMap(\.convention)).count > 1 }
+}
+
+/// Everything about a model but its weights, validated before it exists.
+public struct ModelManifest: Sendable {
+  public var format: FormatID
+  /// What the user named: a file or a folder.
+  public var path: String
+  public var files: [ManifestFile]
+  /// In file order.
+  public var tensors: [TensorDescriptor]
+  /// Free text metadata of the container, in order.
+  public var metadata: [(key: String, value: String)]
+  /// The parsed `config.json`, or what the container holds in its place.
+  public var configuration: JSONObject?
+  /// Companions in byte order of their names; `config.json` is among them.
+  public var companions: [CompanionFile]
+  public var scaleFinding: ScaleFinding
+  /// Things a user should know that are no errors.
+  public var notes: [String]
+
+  public init(
+    format: FormatID, path: String, files: [ManifestFile], tensors: [TensorDescriptor],
+    metadata: [(key: String, value: String)] = [], configuration: JSONObject? = nil,
+    companions: [CompanionFile] = [], scaleFinding: ScaleFinding = ScaleFinding(convention: nil, evidence: []),
+    notes: [String] = []
+  ) {
+    self.format = format
+    self.path = path
+    self.files = files
+    self.tensors = tensors
+    self.metadata = metadata
+    self.configuration = configuration
+    self.companions = companions
+    self.scaleFinding = scaleFinding
+    self.notes = notes
+  }
+
+  public func tensor(named name: String) -> TensorDescriptor? {
+    tensors.first { ExactString($0.name) == ExactString(name) }
+  }
+}

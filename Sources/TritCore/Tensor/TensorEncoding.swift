@@ -1,0 +1,97 @@
+// Tritsmith: how a tensor's numbers are stored.
+
+/// The name of a way to pack trits into bytes; `TritLayouts` holds the one that goes with it.
+public struct LayoutID: RawRepresentable, Sendable, Hashable, Codable, CustomStringConvertible {
+  public let rawValue: String
+
+  public init(rawValue: String) {
+    self.rawValue = rawValue
+  }
+
+  public var description: String { rawValue }
+}
+
+/// How the numbers of a tensor are stored.
+public enum TensorEncoding: Sendable, Hashable {
+  case dense(DType)
+  case ternary(LayoutID)
+  /// A type known by name and size only; it can be listed and not read.
+  case opaque(String)
+
+  public var isTernary: Bool {
+    if case .ternary = self { true } else { false }
+  }
+
+  public var dtype: DType? {
+    if case .dense(let dtype) = self { dtype } else { nil }
+  }
+
+  /// A short name for tables: `BF16`, `hf-packed`.
+  public var name: String {
+    switch self {
+    case .dense(let dtype): dtype.rawValue
+    case .ternary(let layout): layout.rawValue
+    case .opaque(let name): name
+    }
+  }
+}
+
+/// Where a tensor's bytes are.
+public struct TensorLocation: Sendable, Hashable {
+  /// Index into `ModelManifest.files`.
+  public var file: Int
+  /// From the start of that file.
+  public var offset: UInt64
+  public var byteCount: Int
+
+  public init(file: Int, offset: UInt64, byteCount: Int) {
+    self.file = file
+    self.offset = offset
+    self.byteCount = byteCount
+  }
+}
+
+/// A tensor as a reader sees it: logical shape, encoding and place.
+public struct TensorDescriptor: Sendable, Hashable {
+  public var name: String
+  /// The logical shape: a packed matrix counts its trits, not its bytes.
+  public var shape: TensorShape
+  public var encoding: TensorEncoding
+  public var location: TensorLocation
+  /// What is known about the scales of a ternary tensor from headers alone; nil for other encodings.
+  public var scale: ScaleDescriptor?
+
+  public init(
+    name: String, shape: TensorShape, encoding: TensorEncoding, location: TensorLocation, scale: ScaleDescriptor? = nil
+  ) {
+    self.name = name
+    self.shape = shape
+    self.encoding = encoding
+    self.location = location
+    self.scale = scale
+  }
+
+  /// Stored bytes, those of the scale included.
+  public var storedBytes: Int { location.byteCount + (scale?.location.byteCount ?? 0) }
+}
+
+/// Type and place of a ternary tensor's scales.
+public struct ScaleDescriptor: Sendable, Hashable {
+  /// The scale tensor's own name, where the format has one.
+  public var name: String?
+  public var storage: DType
+  public var granularity: ScaleGranularity
+  /// Nil while nobody has said, or could prove, what the stored number means.
+  public var convention: ScaleConvention?
+  public var location: TensorLocation
+
+  public init(
+    name: String?, storage: DType, granularity: ScaleGranularity, convention: ScaleConvention?, location: TensorLocation
+  ) {
+    self.name = name
+    self.storage = storage
+    self.granularity = granularity
+    self.convention = convention
+    self.location = location
+  }
+}

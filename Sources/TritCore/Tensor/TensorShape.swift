@@ -1,0 +1,35 @@
+// Tritsmith: tensor shapes.
+
+/// Dimensions of a tensor, outermost first, with a product known to fit.
+///
+/// A weight is `[out, in]`: rows are output features, columns input features, as in PyTorch.
+public struct TensorShape: Sendable, Hashable, CustomStringConvertible {
+  public let dimensions: [Int]
+  public let elementCount: Int
+
+  /// Nil when a dimension is negative or the product does not fit.
+  public init?(_ dimensions: [Int]) {
+    guard dimensions.allSatisfy({ $0 >= 0 }), let product = Checked.product(dimensions.map { UInt64($0) }),
+      let count = Int(exactly: product)
+    else { return nil }
+    self.dimensions = dimensions
+    elementCount = count
+  }
+
+  /// A matrix; nil when rows × columns does not fit.
+  public init?(rows: Int, columns: Int) {
+    self.init([rows, columns])
+  }
+
+  public var rank: Int { dimensions.count }
+
+  /// The contiguous dimension; 1 for a scalar.
+  public var columns: Int { dimensions.last ?? 1 }
+
+  /// All other dimensions joined; 1 for vectors and scalars.
+  public var rows: Int { columns == 0 ? dimensions.dropLast().reduce(1) { $0 &* $1 } : elementCount / columns }
+
+  public var isMatrix: Bool { rank == 2 }
+
+  public var description: String { "[" + dimensions.map(String.init).joined(separator: ", ") + "]" }
+}

@@ -1,0 +1,35 @@
+// Tritsmith: where tensors come from and go to.
+
+/// Tensors and companions of one model, read by byte range.
+///
+/// A source proves its headers before it exists; reading weights can still fail, with a `TensorIOError`.
+public protocol TensorSource: Sendable {
+  var manifest: ModelManifest { get }
+
+  /// Gives `body` the stored bytes of a range of a tensor, counted from the tensor's first byte.
+  ///
+  /// The bytes are valid during the call only. Any number of threads may read at once.
+  func withBytes<Result>(
+    _ range: Range<Int>, of tensor: TensorDescriptor, _ body: (RawSpan) throws -> Result
+  ) throws -> Result
+
+  /// Says that a range will not be needed soon, so that its memory can be given back.
+  func release(_ range: Range<Int>, of tensor: TensorDescriptor)
+
+  /// The scales of a ternary tensor; throws when their convention is not known.
+  func scale(of tensor: TensorDescriptor) throws -> TernaryScale
+
+  /// The whole content of a companion file.
+  func companion(named name: String) throws -> [UInt8]
+}
+
+/// Tensors of one model being written by byte range; made with a complete plan, so headers come first.
+///
+/// Nothing appears under the final name before `commit`; a sink that is dropped removes what it wrote.
+public protocol TensorSink: AnyObject, Sendable {
+  /// Writes bytes of an output tensor at an offset inside it. Any order, any thread, each byte once.
+  func write(_ bytes: RawSpan, to tensor: String, at offset: Int) throws
+
+  /// Checks that every byte was written and syncs it to disk; the output is then complete, under a temporary name.
+  func finish() throws
+}

@@ -1,0 +1,74 @@
+// Tritsmith: the number that turns trits into weights, and what it means.
+
+/// What a stored scale does to a trit: the same tensor name means opposite things in two model families.
+public enum ScaleConvention: String, Sendable, Hashable, CaseIterable, Codable {
+  /// weight = trit × stored; the stored number is an absmean, below 1 in real models (`autobitlinear`, BitNet b1.58).
+  case multiply
+  /// weight = trit ÷ stored; the stored number is 1/absmean, above 1 in real models (`bitlinear`, Falcon-E).
+  case divide
+}
+
+/// How many weights share one scale.
+public enum ScaleGranularity: Sendable, Hashable {
+  case tensor
+  case row
+  /// One scale for each run of this many columns of a row.
+  case group(columns: Int)
+
+  /// Number of scales of a matrix.
+  public func count(rows: Int, columns: Int) -> Int {
+    switch self {
+    case .tensor: 1
+    case .row: rows
+    case .group(let size): rows * ((columns + size - 1) / size)
+    }
+  }
+}
+
+/// Scales of a ternary tensor as stored, with their meaning; a value is always trit × `multiplier(at:)`.
+public struct TernaryScale: Sendable, Hashable {
+  /// The stored numbers, widened: one, one a row, or one a group (row by row).
+  public let stored: [Float]
+  /// The type they are stored in.
+  public let storage: DType
+  public let convention: ScaleConvention
+  public let granularity: ScaleGranularity
+
+  public init(stored: [Float], storage: DType, convention: ScaleConvention, granularity: ScaleGranularity) {
+    self.stored = stored
+    self.storage = storage
+    self.convention = convention
+    self.granularity = granularity
+  }
+
+  /// One scale for a whole tensor.
+  public init(stored: Float, storage: DType, convention: ScaleConvention) {
+    self.init(stored: [stored], storage: storage, convention: convention, granularity: .tensor)
+  }
+
+  /// What a trit is multiplied by, in Float: the stored number, or its correctly rounded inverse.
+  public func multiplier(at index: Int = 0) -> Float {
+    switch convention {
+    case .multiply: stored[index]
+    case .divide: 1 / stored[index]
+    }
+  }
+
+  public var multipliers: [Float] { stored.indices.map { multiplier(at: $0) } }
+
+  /// Little-endian bytes of the stored numbers in their storage type (BF16, F16 or F32).
+  public var storedBytes: [UInt8] {
+    stored.flatMap { value -> [UInt8] in
+      switch storage {
+      case .bf16: littleEndianBytes(BFloat16(value).bits)
+      case .f16: littleEndianBytes(HalfFloat(value).bits)
+      default: littleEndianBytes(value.bitPattern)
+      }
+    }
+  }
+}
+
+/// The bytes of an integer, lowest first.
+public func littleEndianBytes<Value: FixedWidthInteger>(_ value: Value) -> [UInt8] {
+  (0..<Value.bitWidth / 8).map { UInt8(truncatingIfNeeded: value >> (8 * $0)) }
+}
