@@ -86,6 +86,6 @@ public struct Parallelism: Sendable {
 
   /// The same without a workspace.
   public func forEachBand(_ count: Int, _ body: @Sendable (Int) throws -> Void) throws {
-    try forEachBand(count, workspace: { () }) { band, _ in try body(band) }
+    try forEachBand(count, workspace: { () }, { band, _ in try body(band) })
   }
 }

@@ -1,0 +1,107 @@
+// Tritsmith: TritPack's two ways to store a row of trits.
+
+import TritCore
+import TritKernels
+
+/// A row cut into equal parts of S columns; byte m of the row joins column m of every part.
+///
+///     two-bit   4 parts, S = ⌈columns/4⌉:  byte m = Σ code(m + k·S) · 4^k
+///     base3     5 parts, S = ⌈columns/5⌉:  byte m = Σ code(m + k·S) · 3^k        code = trit + 1
+///
+/// Columns past the end have trit 0 (code 1). Rows follow each other without padding. Equal parts keep packing and
+/// unpacking a matter of contiguous runs, and S is at most one more than the columns need, for any row length.
+/// Specified in Docs/Formats/TritPack.md.
+public struct SplitRow: TernaryLayout {
+  public enum Radix: Int, Sendable {
+    case twoBit = 4
+    case base3 = 5
+
+    /// Parts a row is cut in, which is also the trits in a byte.
+    var parts: Int { rawValue }
+  }
+
+  public static let twoBitID = LayoutID(rawValue: "two-bit")
+  public static let base3ID = LayoutID(rawValue: "base3")
+
+  public let radix: Radix
+
+  public init(_ radix: Radix) {
+    self.radix = radix
+  }
+
+  public var id: LayoutID { radix == .twoBit ? SplitRow.twoBitID : SplitRow.base3ID }
+
+  public var summary: String {
+    switch radix {
+    case .twoBit: "TritPack 2-bit: four parts of a row in one byte, 2 bits a trit"
+    case .base3: "TritPack base 3: five parts of a row in one byte, 1.6 bits a trit"
+    }
+  }
+
+  public func check(_ shape: TensorShape) throws(LayoutError) {
+    guard shape.isMatrix else { throw LayoutError(.notAMatrix(rank: shape.rank), layout: id) }
+    guard Checked.product(shape.rows, partLength(shape.columns)) != nil else {
+      throw LayoutError(.tooLarge(rows: shape.rows, columns: shape.columns), layout: id)
+    }
+  }
+
+  /// Bytes of one row, and columns of one part.
+  func partLength(_ columns: Int) -> Int { columns / radix.parts + (columns % radix.parts == 0 ? 0 : 1) }
+
+  public func byteCount(_ shape: TensorShape) -> Int { shape.rows * partLength(shape.columns) }
+
+  public func bands(_ shape: TensorShape, rowsPerBand: Int) -> [LayoutBand] {
+    let length = partLength(shape.columns)
+    return splitRows(shape.rows, into: max(1, rowsPerBand)).map {
+      LayoutBand(bytes: $0.lowerBound * length..<$0.upperBound * length, rows: [$0])
+    }
+  }
+
+  public func pack(
+    _ trits: Span<Int8>, _ band: LayoutBand, _ shape: TensorShape, with kernels: any Kernels,
+    into bytes: inout MutableSpan<UInt8>
+  ) {
+    let columns = shape.columns
+    let length = partLength(columns)
+    let planes = (0..<radix.parts).map { $0 * length }
+    var padded = [Int8](repeating: 0, count: radix.parts * length)
+    for row in 0..<band.rowCount {
+      for column in 0..<columns { padded[column] = trits[unchecked: row * columns + column] }
+      let output = row * length..<(row + 1) * length
+      switch radix {
+      case .twoBit: kernels.packFour(planes, from: padded.span, into: &bytes, output)
+      case .base3: kernels.packFive(planes, from: padded.span, into: &bytes, output)
+      }
+    }
+  }
+
+  public func runs(_ rows: Range<Int>, _ shape: TensorShape) -> [RowRun] {
+    let length = partLength(shape.columns)
+    return rows.isEmpty
+      ? [] : [RowRun(rows: rows, bytes: rows.lowerBound * length..<rows.upperBound * length, plane: 0)]
+  }
+
+  public func unpack(
+    _ bytes: RawSpan, _ run: RowRun, _ shape: TensorShape, with kernels: any Kernels,
+    into trits: inout MutableSpan<Int8>
+  ) -> Int {
+    let columns = shape.columns
+    let length = partLength(columns)
+    var invalid = 0
+    for row in 0..<run.rows.count {
+      for part in 0..<radix.parts where part * length < columns {
+        let count = min(length, columns - part * length)
+        let start = row * columns + part * length
+        let input = bytes.extracting(row * length..<row * length + count)
+        switch radix {
+        case .twoBit: invalid += kernels.unpackFour(input, plane: part, into: &trits, at: start)
+        case .base3:
+          let bad = kernels.unpackFive(input, plane: part, into: &trits, at: start)
+          // A byte above 242 is one fault, not one a plane; the first plane covers every byte of the row.
+          if part == 0 { invalid += bad }
+        }
+      }
+    }
+    return invalid
+  }
+}

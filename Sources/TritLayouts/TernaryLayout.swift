@@ -1,0 +1,89 @@
+// Tritsmith: how trits become bytes and bytes trits.
+
+import TritCore
+import TritKernels
+
+/// Rows that must be packed together, and the bytes they become.
+public struct LayoutBand: Sendable, Equatable {
+  /// Inside the tensor's storage.
+  public var bytes: Range<Int>
+  /// Row ranges in the order their trits are stacked for `pack`.
+  public var rows: [Range<Int>]
+
+  public var rowCount: Int { rows.reduce(0) { $0 + $1.count } }
+}
+
+/// Consecutive rows and the bytes that hold them.
+public struct RowRun: Sendable, Equatable {
+  public var rows: Range<Int>
+  /// Inside the tensor's storage.
+  public var bytes: Range<Int>
+  /// Which place of each byte holds these rows, for layouts that join rows in a byte.
+  public var plane: Int
+}
+
+/// A way to store a ternary matrix of shape `[rows, columns]`.
+///
+/// Packing works on bands, because some layouts join rows far apart in one byte; unpacking works on any range of
+/// rows. Scales are stored elsewhere.
+public protocol TernaryLayout: Sendable {
+  var id: LayoutID { get }
+  /// One line for lists and reports.
+  var summary: String { get }
+
+  /// Throws when a matrix cannot be stored this way.
+  func check(_ shape: TensorShape) throws(LayoutError)
+
+  /// Bytes of a matrix that `check` accepts.
+  func byteCount(_ shape: TensorShape) -> Int
+
+  /// Bands of about `rowsPerBand` rows that together hold every row and byte once, in order of their bytes.
+  func bands(_ shape: TensorShape, rowsPerBand: Int) -> [LayoutBand]
+
+  /// Packs a band. `trits` is `[band.rowCount, columns]`, stacked as `band.rows` says; `bytes` is as long as the band.
+  func pack(
+    _ trits: Span<Int8>, _ band: LayoutBand, _ shape: TensorShape, with kernels: any Kernels,
+    into bytes: inout MutableSpan<UInt8>)
+
+  /// Where a range of rows is stored, in row order.
+  func runs(_ rows: Range<Int>, _ shape: TensorShape) -> [RowRun]
+
+  /// Unpacks a run: `bytes` is what `run.bytes` names, `trits` is `[run.rows.count, columns]`.
+  ///
+  /// - Returns: how many codes were invalid; their trits have no meaning.
+  func unpack(
+    _ bytes: RawSpan, _ run: RowRun, _ shape: TensorShape, with kernels: any Kernels,
+    into trits: inout MutableSpan<Int8>
+  ) -> Int
+}
+
+/// A matrix does not fit a layout.
+public struct LayoutError: DiagnosticError, Equatable {
+  public enum Kind: Sendable, Equatable {
+    case notAMatrix(rank: Int)
+    case rowsNotMultiple(rows: Int, of: Int)
+    case tooLarge(rows: Int, columns: Int)
+  }
+
+  public var kind: Kind
+  public var layout: LayoutID
+  public var location: ErrorLocation
+
+  public init(_ kind: Kind, layout: LayoutID, location: ErrorLocation = ErrorLocation()) {
+    self.kind = kind
+    self.layout = layout
+    self.location = location
+  }
+
+  public var summary: String {
+    switch kind {
+    case .notAMatrix(let rank): "layout \(layout) stores matrices, this tensor has \(rank) dimensions"
+    case .rowsNotMultiple(let rows, let multiple):
+      "layout \(layout) needs a multiple of \(multiple) rows, this tensor has \(rows)"
+    case .tooLarge(let rows, let columns): "\(rows) × \(columns) is too large for layout \(layout)"
+    }
+  }
+
+  public var remedy: String? { "keep the tensor dense (--keep), or write TritPack, which takes any size" }
+  public var category: ErrorCategory { .malformedInput }
+}

@@ -1,0 +1,83 @@
+// Tritsmith: what a tensor is for, by model family.
+
+import TritCore
+
+/// The seven projections of a transformer block.
+public enum ProjectionKind: String, Sendable, Hashable, CaseIterable, Codable {
+  case query = "q_proj"
+  case key = "k_proj"
+  case value = "v_proj"
+  case output = "o_proj"
+  case gate = "gate_proj"
+  case up = "up_proj"
+  case down = "down_proj"
+}
+
+/// What a tensor does in its model.
+public enum TensorRole: Sendable, Hashable {
+  case embedding
+  case outputHead
+  case norm
+  /// A matrix BitNet training makes ternary.
+  case projection(layer: Int, kind: ProjectionKind)
+  case bias
+  case other
+
+  /// A word for tables.
+  public var name: String {
+    switch self {
+    case .embedding: "embedding"
+    case .outputHead: "head"
+    case .norm: "norm"
+    case .projection: "projection"
+    case .bias: "bias"
+    case .other: "other"
+    }
+  }
+
+  public var isProjection: Bool {
+    if case .projection = self { true } else { false }
+  }
+}
+
+/// A model family: the names of its tensors and the habits of the tool that packs it.
+public protocol Architecture: Sendable {
+  /// The class name in `config.json` this family is known by.
+  var className: String { get }
+  /// Other spellings found in published files.
+  var aliases: [String] { get }
+  /// A line for people.
+  var family: String { get }
+  /// The quantizer of the family's own packing tool.
+  var defaultQuantizer: String { get }
+  /// What the stored scale means in the family's packed checkpoints.
+  var packedConvention: ScaleConvention { get }
+  /// The role of a tensor by its Hugging Face name.
+  func role(of name: String) -> TensorRole
+}
+
+extension Architecture {
+  /// Hugging Face decoder names, which every family here shares; norms differ only in their names.
+  public func role(of name: String) -> TensorRole {
+    let parts = name.split(separator: ".", omittingEmptySubsequences: false)
+    guard let last = parts.last else { return .other }
+    if last == "bias" { return .bias }
+    guard last == "weight", parts.count >= 2 else { return .other }
+    let module = parts[parts.count - 2]
+    switch module {
+    case "embed_tokens": return .embedding
+    case "lm_head": return .outputHead
+    default: break
+    }
+    if let kind = ProjectionKind(rawValue: String(module)), let layer = layerNumber(parts) {
+      return .projection(layer: layer, kind: kind)
+    }
+    if module.hasSuffix("norm") || module.hasSuffix("_ln") { return .norm }
+    return .other
+  }
+
+  private func layerNumber(_ parts: [Substring]) -> Int? {
+    guard let index = parts.firstIndex(of: "layers"), index + 1 < parts.count else { return nil }
+    return Int(parts[index + 1])
+  }
+}

@@ -1,0 +1,54 @@
+// Tritsmith: every model family.
+
+import TritCore
+
+/// Every model family this package knows; one line each.
+public enum ArchitectureRegistry {
+  public static let all: [any Architecture] = [
+    Llama(),
+    BitNet(),
+    Bitnet1bitLLM(),
+  ]
+
+  /// The family of a class name, aliases included. Names are compared exactly: two families differ by one capital.
+  public static func architecture(named name: String) -> (any Architecture)? {
+    all.first { $0.className == name } ?? all.first { $0.aliases.contains(name) }
+  }
+
+  /// The family a configuration names.
+  ///
+  /// - Throws: `ModelError` when `architectures` is missing, or names a class that is not known.
+  public static func architecture(of configuration: JSONObject, file: String) throws(ModelError) -> any Architecture {
+    guard let value = configuration["architectures"], let name = value.array?.first?.string else {
+      throw ModelError(.noArchitecture, location: ErrorLocation(file: file, field: "architectures"))
+    }
+    guard let architecture = architecture(named: name) else {
+      throw ModelError(
+        .unknownArchitecture(name, nearest: nearest(to: name)),
+        location: ErrorLocation(file: file, field: "architectures"))
+    }
+    return architecture
+  }
+
+  /// The known class name with the smallest edit distance, case ignored.
+  static func nearest(to name: String) -> String {
+    let names = all.map(\.className)
+    return names.min { distance($0.lowercased(), name.lowercased()) < distance($1.lowercased(), name.lowercased()) }
+      ?? ""
+  }
+
+  private static func distance(_ left: String, _ right: String) -> Int {
+    let right = Array(right.unicodeScalars)
+    var row = Array(0...right.count)
+    for (i, a) in left.unicodeScalars.enumerated() {
+      var diagonal = row[0]
+      row[0] = i + 1
+      for (j, b) in right.enumerated() {
+        let substitution = diagonal + (a == b ? 0 : 1)
+        diagonal = row[j + 1]
+        row[j + 1] = min(substitution, diagonal + 1, row[j] + 1)
+      }
+    }
+    return row[right.count]
+  }
+}

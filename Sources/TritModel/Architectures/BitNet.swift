@@ -1,0 +1,28 @@
+// Tritsmith: Microsoft's BitNet b1.58.
+
+import TritCore
+
+/// bitnet-b1.58-2B-4T: sub-norms before the output projections, squared ReLU, tied embeddings.
+///
+/// Packed with transformers: float32 steps, stored scale = absmean (`autobitlinear`, multiplies).
+public struct BitNet: Architecture {
+  public init() {}
+  public var className: String { "BitNetForCausalLM" }
+  /// Older files and converters spell the class and the GGUF architecture in these ways.
+  public var aliases: [String] { ["BitNetModel", "bitnet-b1.58", "bitnet-25"] }
+  public var family: String { "BitNet b1.58 (2B-4T)" }
+  public var defaultQuantizer: String { "absmean-float32" }
+  public var packedConvention: ScaleConvention { .multiply }
+}
+
+/// 1bitLLM's reproductions (`BitnetForCausalLM`, lower-case n): sub-norms `inner_attn_ln` and `ffn_layernorm`, SiLU.
+///
+/// Published as latent weights only; packed here as transformers' default `bitlinear` reads it.
+public struct Bitnet1bitLLM: Architecture {
+  public init() {}
+  public var className: String { "BitnetForCausalLM" }
+  public var aliases: [String] { [] }
+  public var family: String { "BitNet b1.58 reproduction (1bitLLM)" }
+  public var defaultQuantizer: String { "absmean-float32" }
+  public var packedConvention: ScaleConvention { .divide }
+}

@@ -1,0 +1,64 @@
+// Tritsmith: how floats become trits and a scale.
+
+import TritCore
+import TritKernels
+
+/// The name of a quantizer in options, recipes and reports.
+public struct QuantizerID: RawRepresentable, Sendable, Hashable, Codable, CustomStringConvertible {
+  public let rawValue: String
+
+  public init(rawValue: String) {
+    self.rawValue = rawValue
+  }
+
+  public var description: String { rawValue }
+}
+
+/// What the first pass over a tensor found.
+public struct WeightSummary: Sendable, Equatable {
+  public var count: Int
+  /// Σ|w| in Double, in the order `Kernels.summarize` defines.
+  public var magnitudeSum: Double
+
+  public init(count: Int, magnitudeSum: Double) {
+    self.count = count
+    self.magnitudeSum = magnitudeSum
+  }
+}
+
+/// What a quantizer decided for a tensor: from which magnitude a weight is ±1, and the scale in both meanings.
+public struct TernaryDecision: Sendable, Equatable {
+  /// For bfloat16 weights.
+  public var thresholds: TritThresholds
+  /// For Float weights: 31-bit magnitude patterns.
+  public var floatThresholds: FloatTritThresholds
+  /// What trits are multiplied by, before it is rounded to its storage type.
+  public var absmean: Float
+  /// What trits are divided by, before it is rounded to its storage type.
+  public var inverse: Float
+}
+
+/// The same as `TritThresholds` for Float magnitudes.
+public struct FloatTritThresholds: Sendable, Equatable {
+  public var positive: UInt32
+  public var negative: UInt32
+
+  public func trit(_ weight: Float) -> Int8 {
+    let bits = weight.bitPattern
+    let magnitude = bits & 0x7FFF_FFFF
+    return bits >> 31 == 0 ? (magnitude >= positive ? 1 : 0) : (magnitude >= negative ? -1 : 0)
+  }
+}
+
+/// A rule that turns the weights of a tensor into trits and one scale.
+///
+/// The trit of a weight must not fall when its magnitude grows; `TernaryDecision` relies on it.
+public protocol Quantizer: Sendable {
+  var id: QuantizerID { get }
+  /// One line for lists and reports.
+  var summary: String { get }
+  /// True when weights are rounded to bfloat16 before anything else, whatever type they are stored in.
+  var roundsWeightsToBFloat16: Bool { get }
+
+  func decide(_ weights: WeightSummary) -> TernaryDecision
+}
