@@ -1,0 +1,30 @@
+// Tritsmith: paths of the test fixtures.
+
+/// Where the files of the Fixtures folder are on this machine, for tests of any target.
+///
+///     let weights = Fixtures.checkpoint("falcon-e-tiny/prequantized/model.safetensors")
+///     let vectors = Fixtures.golden("absmean_bf16.safetensors")
+///
+/// The folder is found from the path of this source file as the compiler saw it, so tests run from any working
+/// directory and need no resource bundle. They do need the source tree they were built from.
+public enum Fixtures {
+  /// The absolute path of the Fixtures folder, without a slash at the end.
+  public static let root = repositoryRoot(ofFile: #filePath) + "/Fixtures"
+
+  /// The path of a file or folder given relative to the Fixtures folder.
+  public static func path(_ relative: String) -> String {
+    precondition(!relative.hasPrefix("/"), "fixture paths are relative to \(root), got \(relative)")
+    return root + "/" + relative
+  }
+
+  /// The path of a vector or file made by another implementation, relative to `Fixtures/Golden`.
+  public static func golden(_ relative: String) -> String { path("Golden/" + relative) }
+
+  /// The path of a trained checkpoint, or of a file in it, relative to `Fixtures/Checkpoints`.
+  public static func checkpoint(_ relative: String) -> String { path("Checkpoints/" + relative) }
+
+  /// Drops `Tests/TritTestSupport/FixtureLocator.swift`, three components, from the path of this file.
+  private static func repositoryRoot(ofFile file: String) -> String {
+    file.split(separator: "/", omittingEmptySubsequences: false).dropLast(3).joined(separator: "/")
+  }
+}
