@@ -1,0 +1,18 @@
+#!/usr/bin/env bash
+# The checks of run_light.sh, then every converted folder is loaded with transformers and its logits are compared.
+#
+#   PYTHON=/path/to/venv/bin/python Tests/Interop/run_full.sh .build/release/tritsmith
+#
+# PYTHON needs requirements-full.txt.
+set -uo pipefail
+
+if [ $# -ne 1 ]; then
+  echo "usage: run_full.sh TRITSMITH_BINARY" >&2
+  exit 64
+fi
+# shellcheck source=steps.sh
+source "$(dirname "${BASH_SOURCE[0]}")/steps.sh" "$1"
+
+light_steps
+full_steps
+finish

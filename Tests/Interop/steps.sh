@@ -1,0 +1,95 @@
+# The steps of run_light.sh and run_full.sh; sourced with the tritsmith binary as the only argument.
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+checkpoints=$here/../../Fixtures/Checkpoints
+python=${PYTHON:-python3}
+falcon=$checkpoints/falcon-e-tiny
+b158=$checkpoints/bitnet-b158-tiny
+
+tritsmith=$(command -v -- "$1") || { echo "$1: not an executable" >&2; exit 66; }
+case "$tritsmith" in /*) ;; *) tritsmith=$PWD/$tritsmith ;; esac
+
+# Conversions go to a folder of their own and are removed with it, also on Ctrl-C.
+out=$(mktemp -d)
+trap 'rm -rf "$out"' EXIT
+export PYTHONDONTWRITEBYTECODE=1
+
+passed=0
+failed=()
+
+# step TITLE COMMAND...: runs the command and remembers whether it succeeded; later steps run anyway.
+step() {
+  local title=$1 status
+  shift
+  echo "== $title"
+  "$@"
+  status=$?
+  if [ $status -eq 0 ]; then
+    passed=$((passed + 1))
+  else
+    echo "FAILED (exit $status)"
+    failed+=("$title")
+  fi
+}
+
+# check NAME ARGUMENTS...: one of the Python scripts beside this file.
+check() {
+  local name=$1
+  shift
+  "$python" "$here/check_$name.py" "$@"
+}
+
+# converted INPUT OUTPUT OPTIONS...: a fresh conversion into the temporary folder.
+converted() {
+  local input=$1 output=$2
+  shift 2
+  "$tritsmith" convert "$input" "$out/$output" "$@"
+}
+
+light_steps() {
+  step "the numpy arithmetic agrees with the golden vectors" check golden_numpy
+
+  step "convert prequantized to hf-packed" converted "$falcon/prequantized" packed --to hf-packed
+  step "  same tensors as onebitllms wrote" check safetensors "$out/packed" "$falcon/bitnet"
+  step "  same trits as numpy" check packed_numpy "$falcon/prequantized" "$out/packed"
+
+  step "convert the sharded copy to hf-packed" converted "$falcon/prequantized-sharded" from-shards --to hf-packed
+  step "  same tensors as onebitllms wrote" check safetensors "$out/from-shards" "$falcon/bitnet"
+
+  # 1 MB may mean 10^6 or 2^20 bytes; the check accepts both. The two largest tensors have 2^20 bytes each.
+  step "convert to hf-packed in shards" converted "$falcon/prequantized" to-shards --to hf-packed --max-shard-size 1MB
+  step "  same tensors, sound index" \
+    check safetensors "$out/to-shards" "$falcon/bitnet" --min-shards 3 --max-shard-bytes 1048576
+
+  step "convert prequantized to dense" converted "$falcon/prequantized" dense --to dense
+  step "  same tensors as onebitllms wrote" check safetensors "$out/dense" "$falcon/bfloat16"
+
+  step "convert packed to dense" converted "$falcon/bitnet" unpacked --to dense
+  step "  same tensors as onebitllms wrote" check safetensors "$out/unpacked" "$falcon/bfloat16"
+
+  step "convert the b1.58 master to hf-packed" converted "$b158/bf16-master" b158 --to hf-packed
+  step "  same tensors as the packed fixture" check safetensors "$out/b158" "$b158/packed"
+  step "  same trits as numpy" check packed_numpy "$b158/bf16-master" "$out/b158"
+}
+
+# Needs the folders light_steps leaves behind: here their config.json counts as much as their tensors.
+full_steps() {
+  local folder
+  for folder in packed from-shards to-shards; do
+    step "transformers runs $folder" check transformers "$out/$folder" "$falcon/reference/bitnet/logits.safetensors"
+  done
+  for folder in dense unpacked; do
+    step "transformers runs $folder" check transformers "$out/$folder" "$falcon/reference/bfloat16/logits.safetensors"
+  done
+  step "transformers runs b158" check transformers "$out/b158" "$b158/reference/packed/logits.safetensors"
+}
+
+finish() {
+  local title
+  echo
+  for title in "${failed[@]}"; do
+    echo "failed: $title"
+  done
+  echo "$passed passed, ${#failed[@]} failed"
+  [ ${#failed[@]} -eq 0 ]
+}
