@@ -45,7 +45,8 @@ public struct WorkflowError: DiagnosticError, Equatable {
     case .invalidCodes(let count): "holds \(count) invalid codes, which no packer writes"
     case .auditFailed(let detail): "the finished output did not pass its audit and was not put in place: \(detail)"
     case .unknownQuantizer(let name, let known): "quantizer '\(printable(name))' is not known; there are \(known)"
-    case .unpackedOffline: "holds trits as dense numbers beside a scale (unpacked autobitlinear), which is not supported"
+    case .unpackedOffline:
+      "holds trits as dense numbers beside a scale (unpacked autobitlinear), which is not supported"
     case .hasForeignQuantization(let method): "the model is quantized with '\(printable(method))', which is not BitNet"
     }
   }

@@ -1,5 +1,6 @@
 // Tritsmith: the first pass over a dense weight.
 
+import Synchronization
 import TritCore
 import TritKernels
 import TritQuantizers
@@ -70,7 +71,8 @@ struct WeightPass: Sendable {
       for sum in part.blockSums { result.magnitudeSum += sum }
       result.largest = max(result.largest, part.largest)
       if part.smallest > 0 {
-        result.smallestNonzero = result.smallestNonzero == 0 ? part.smallest : min(result.smallestNonzero, part.smallest)
+        let smallest = result.smallestNonzero == 0 ? part.smallest : result.smallestNonzero
+        result.smallestNonzero = min(smallest, part.smallest)
       }
     }
     return result
@@ -126,8 +128,6 @@ struct WeightPass: Sendable {
       file: source.manifest.files[tensor.location.file].path, tensor: tensor.name)
   }
 }
-
-import Synchronization
 
 /// Results of bands, set from any thread and read in order.
 private final class MutexedBands: Sendable {
