@@ -47,4 +47,18 @@ import Testing
     let result = Shell.run(bash, ["-s"], input: script)
     #expect(result.output == offers + "\n")
   }
+
+  @Test(arguments: [
+    ("co", "convert compare"), ("help sh", "show-layout"), ("help convert ", ""), ("convert --la", "--layout"),
+    ("convert --layout ", "i2_s tq1_0 tq2_0"), ("convert --layout=tq2", "--layout=tq2_0"),
+    ("convert --no", "--no-mmap"),
+    ("--verbose show-layout tq", "tq1_0 tq2_0"), ("convert --threads ", ""), ("convert --se", ""),
+  ])
+  func fishOffers(words: String, offers: String) {
+    guard let fish = Shell.path(of: "fish") else { return }
+    let script = CompletionScript.generate(for: .fish, root: schema) + "\ncomplete -C 'forge \(words)'\n"
+    let result = Shell.run(fish, ["--no-config"], input: script)
+    let found = result.output.split(separator: "\n").map { $0.prefix { $0 != "\t" } }
+    #expect(Set(found) == Set(offers.split(separator: " ")), "\(result.output)")
+  }
 }

@@ -9,24 +9,20 @@ struct FishCompletion {
     var lines = [
       "# fish completion for \(root.name); put it into ~/.config/fish/completions/\(root.name).fish.",
       "",
-      "function \(function) -d 'Whether the words before the cursor lead to exactly this command'",
-      "  set -l wanted $argv",
+      "function \(function) -d 'Whether the words before the cursor lead to this command (exactly) or beyond (below)'",
+      "  set -l mode $argv[1]",
+      "  set -l wanted $argv[2..-1]",
       "  set -l found",
       "  for word in (commandline -opc)",
-      "    switch $word",
-      "      case '-*'",
-      "        continue",
-      "    end",
-      "    set -a found $word",
-      "    if test (count $found) -gt (count $wanted)",
-      "      break",
-      "    end",
+      "    string match -q -- '-*' $word; or set -a found $word",
       "  end",
-      "  set found[1] \(quoted(root.name))",
+      "  set found[1] \(root.name)",
+      "  if test $mode = exactly; and test (count $found) -ne (count $wanted)",
+      "    return 1",
+      "  end",
       "  for index in (seq (count $wanted))",
       "    test \"$found[$index]\" = \"$wanted[$index]\"; or return 1",
       "  end",
-      "  return 0",
       "end",
       "",
       "complete -c \(root.name) -f",
@@ -36,19 +32,16 @@ struct FishCompletion {
   }
 
   private func completions(of command: CommandSchema, condition function: String) -> [String] {
-    let path = command.path.map(quoted).joined(separator: " ")
-    var condition = "\(function) \(path)"
-    for next in command.completedSubcommands {
-      // A command with subcommands speaks only until one of them has been typed.
-      condition += "; and not \(function) \(path) \(quoted(next.name))"
-    }
-    let start = "complete -c \(root.name) -n \(quoted(condition))"
+    // A command with subcommands speaks only until one of them has been typed.
+    let mode = command.visibleSubcommands.isEmpty ? "below" : "exactly"
+    let start = "complete -c \(root.name) -n \(quoted("\(function) \(mode) \(command.fullName)"))"
     var lines = command.completedSubcommands.map {
       "\(start) -a \(quoted($0.name)) -d \(quoted(summary($0.abstract)))"
     }
     if !command.visibleSubcommands.isEmpty {
       let names = command.visibleSubcommands.map(\.name).joined(separator: " ")
-      lines.append("complete -c \(root.name) -n \(quoted("\(function) \(path) help")) -a \(quoted(names))")
+      let condition = "\(function) exactly \(command.fullName) help"
+      lines.append("complete -c \(root.name) -n \(quoted(condition)) -a \(quoted(names))")
     }
     for option in command.completedOptions {
       let value = option.kind == .option ? " -r" + values(option.completion) : ""

@@ -9,7 +9,7 @@ public enum ManPage {
     lines += [".SH NAME", escaped("\(root.name) - \(root.abstract)")]
     lines += [".SH SYNOPSIS"] + synopsis(root)
     if !root.discussion.isEmpty { lines += [".SH DESCRIPTION"] + paragraphs(root.discussion) }
-    lines += arguments(of: root)
+    lines += [".SH OPTIONS"] + arguments(of: root)
     if !root.visibleSubcommands.isEmpty {
       lines.append(".SH COMMANDS")
       for command in below(root) {
