@@ -39,9 +39,9 @@ import Testing
     bar.advance(by: 3_000_000_000)
     bar.finish()
     let expected = [
-      "quantizing  [                            ]    0 %  0/210",
-      "quantizing  [==>         ]   25 %  1.0 GB/s  0:03 left  1/210  blk.0.attn_q",
-      "quantizing  [============================]  100 %  2.0 GB/s  1/210  blk.0.attn_q",
+      "quantizing  [                    ]    0 %  0/210",
+      "quantizing  [====>               ]   25 %  1.0 GB/s  0:03 left  1/210  …0.attn_q",
+      "quantizing  [====================]  100 %  2.0 GB/s  1/210  blk.0.attn_q",
       "",
     ]
     #expect(screen.drawings == expected)

@@ -12,27 +12,31 @@ struct ProgressFrame {
 
   /// The line in at most `width` columns: parts drop out from the least to the most useful as room runs out.
   ///
-  /// Counts characters, not columns; labels are the tool's own words and names are cut, so that is close enough.
+  /// The name of the item takes what room is left, so that a longer name never moves the bar. Characters are counted,
+  /// not columns; tensor names are close enough to ASCII for that.
   func line(width: Int) -> String {
     let label = Terminal.neutralized(label)
-    let name = Terminal.neutralized(itemName)
     let items = itemCount > 0 ? "\(item)/\(itemCount)" : ""
     let amount = total > 0 ? percentage : Self.bytes(Double(done))
-    let candidates: [[String]] = [
-      [amount, rate, timeLeft, items, name], [amount, rate, timeLeft, items], [amount, rate, timeLeft],
-      [amount, timeLeft], [amount],
-    ]
+    let candidates = [[amount, rate, timeLeft, items], [amount, rate, timeLeft], [amount, timeLeft], [amount]]
     for (index, parts) in candidates.enumerated() {
       let tail = parts.filter { !$0.isEmpty }.joined(separator: "  ")
       let room = width - label.count - tail.count - 2
-      // Steps instead of every width, or the bar would twitch whenever a number gains a digit.
-      if total > 0 && index < 3, let barWidth = [30, 22, 14].first(where: { $0 + 2 <= room }) {
-        return "\(label)  \(bar(barWidth))  \(tail)"
+      // Two widths only, or the bar would twitch whenever a number gains a digit.
+      if total > 0 && index < 2, let barWidth = [22, 14].first(where: { $0 + 2 <= room }) {
+        return named("\(label)  \(bar(barWidth))  \(tail)", width: width)
       }
-      if index >= 2 && room >= 0 { return "\(label)  \(tail)" }
-      if total == 0 && room >= 0 { return "\(label)  \(tail)" }
+      if room >= 0 && (total == 0 || index > 0) { return named("\(label)  \(tail)", width: width) }
     }
     return String("\(label) \(amount)".prefix(max(0, width)))
+  }
+
+  /// The line with as much of the item's name as fits; the end of a tensor's name tells most.
+  private func named(_ line: String, width: Int) -> String {
+    let name = Terminal.neutralized(itemName)
+    let room = width - line.count - 2
+    if name.isEmpty || room < min(8, name.count) { return line }
+    return line + "  " + (name.count <= room ? name : "…" + name.suffix(room - 1))
   }
 
   private var fraction: Double {
