@@ -41,7 +41,7 @@ struct Planner {
     if tensors.contains(where: { $0.step == .quantize || $0.step == .snap }) {
       try checkNativeness(&warnings)
     }
-    let configuration = try OutputConfiguration(
+    let configuration = OutputConfiguration(
       source.manifest.configuration, request: request, survey: survey, convention: convention,
       denseProjections: tensors.filter { $0.role.isProjection && !$0.becomesTernary }.map(\.source.name)
     ).object
@@ -80,7 +80,7 @@ struct Planner {
     }
     if survey.kind == .packed {
       // Reading one scale says whether the convention is known, with the reader's own reasons when it is not.
-      if let packed = source.manifest.tensors.first(where: { $0.encoding.isTernary }) { _ = try source.scale(of: packed) }
+      for packed in source.manifest.tensors where packed.encoding.isTernary { _ = try source.scale(of: packed) }
       if let convention = existing.first { return convention }
     }
     if let convention = request.outputConvention { return convention }

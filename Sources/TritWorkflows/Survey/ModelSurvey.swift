@@ -2,8 +2,8 @@
 
 import TritCore
 import TritFormats
-import TritKernels
 import TritModel
+import TritReport
 
 /// What the weights of a model are.
 public enum ModelKind: String, Sendable, Hashable, CaseIterable, Codable {
@@ -46,7 +46,7 @@ public struct ModelSurvey: Sendable {
   ///
   /// - Parameter architecture: the family the user chose instead of the configuration's.
   public init(
-    of source: any TensorSource, architecture chosen: (any Architecture)? = nil, kernels: any Kernels = KernelChoice.best
+    of source: any TensorSource, architecture chosen: (any Architecture)? = nil
   ) throws {
     let manifest = source.manifest
     className = manifest.configuration?["architectures"]?.array?.first?.string
@@ -70,7 +70,8 @@ public struct ModelSurvey: Sendable {
     }
     if packed > 0 {
       kind = .packed
-      evidence = ["\(packed) tensors hold packed trits" + (dense.isEmpty ? "" : ", \(dense.count) projections are dense")]
+      let rest = dense.isEmpty ? "" : ", \(dense.count) projections are dense"
+      evidence = ["\(packed) tensors hold packed trits" + rest]
       return
     }
     guard !dense.isEmpty else {
@@ -87,13 +88,13 @@ public struct ModelSurvey: Sendable {
       kind = .latent
       evidence.append("config.json has quantization_mode online: the file holds latent weights")
     }
-    let text = sample.edgeDensity.map { Rounded.text($0, digits: 2) }
+    let text = sample.edgeDensity.map { NumberText.fixed($0, digits: 2) }
     if let density = sample.edgeDensity, let text {
       let isLatent = density > NativenessProbe.modelThreshold
+      let meaning = isLatent ? "BitNet training gathers them there" : "in an ordinary model they fall away"
       evidence.append(
         "weights at the edge between 0 and ±1 are \(text) times as dense as near 0 (median of "
-          + "\(sample.tensors) sampled projections); \(isLatent ? "BitNet training gathers them there" : "in an ordinary model they fall away")"
-      )
+          + "\(sample.tensors) sampled projections): \(meaning)")
       if kind == .undetermined { kind = isLatent ? .latent : .ordinary }
     } else {
       evidence.append("the sampled weights are too coarse or too sparse to tell latent from ordinary ones")
@@ -148,21 +149,5 @@ enum NativenessProbe {
       source.release(bytes, of: tensor)
     }
     return histogram
-  }
-}
-
-/// Numbers in sentences.
-enum Rounded {
-  /// A fixed number of decimals, without a C library's locale.
-  static func text(_ value: Double, digits: Int) -> String {
-    guard value.isFinite, abs(value) < 1e15 else { return "\(value)" }
-    var scale = 1.0
-    for _ in 0..<digits { scale *= 10 }
-    let units = (abs(value) * scale).rounded()
-    let whole = (units / scale).rounded(.down)
-    let fraction = String(Int(units - whole * scale))
-    let sign = value < 0 && units > 0 ? "-" : ""
-    guard digits > 0 else { return sign + String(Int(whole)) }
-    return sign + "\(Int(whole))." + String(repeating: "0", count: max(0, digits - fraction.count)) + fraction
   }
 }
