@@ -25,8 +25,8 @@ struct OutputConfiguration {
       let existing = configuration?["quantization_config"]?.object
       result["quantization_config"] = .object(
         OutputConfiguration.quantization(existing, survey, convention, denseProjections))
-      if convention == .divide {
-        // As onebitllms' quantize_to_1bit adds them.
+      if convention == .divide, existing == nil {
+        // As onebitllms' quantize_to_1bit adds them; a model that was packed before keeps what it has.
         result["is_bitnet_config"] = true
         if result["pretraining_tp"] == nil { result["pretraining_tp"] = 1 }
       }
