@@ -11,6 +11,4 @@ struct Tritsmith: ParsableCommand {
     abstract: "Convert, inspect and verify BitNet (1.58-bit, ternary) language models.",
     version: Product.version,
     subcommands: [Inspect.self, Convert.self, Verify.self, Completions.self])
-
-  func run() throws {}
 }
