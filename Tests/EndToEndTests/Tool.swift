@@ -1,1 +1,97 @@
+// Tritsmith: the built command line tool, as a user has it.
+
 import Testing
+import TritCore
+import TritTestSupport
+
+/// Runs the tool that was built with the tests.
+enum Tool {
+  @discardableResult
+  static func run(_ arguments: String...) -> ProcessResult { run(arguments) }
+
+  static func run(_ arguments: [String], _ change: (inout ProcessRunner) -> Void = { _ in }) -> ProcessResult {
+    var runner = ProcessRunner()
+    change(&runner)
+    return runner.run(BuiltProducts.tritsmith, arguments)
+  }
+
+  /// Runs and expects an exit code.
+  @discardableResult
+  static func expect(
+    _ code: Int32, _ arguments: [String], sourceLocation: SourceLocation = #_sourceLocation
+  ) -> ProcessResult {
+    let result = run(arguments)
+    #expect(
+      result.exitCode == code, "\(arguments.joined(separator: " ")): \(result.summary)", sourceLocation: sourceLocation)
+    return result
+  }
+
+  /// Runs with `--format json`, expects success and the schema, and gives the report.
+  static func report(
+    _ arguments: [String], schema: String, exitCode: Int32 = 0, sourceLocation: SourceLocation = #_sourceLocation
+  ) throws -> JSONObject {
+    let result = expect(exitCode, arguments + ["--format", "json"], sourceLocation: sourceLocation)
+    let object = try #require(
+      try JSONValue.parse(Array(result.output.utf8)).object, sourceLocation: sourceLocation)
+    #expect(object["schema"]?.string == schema, sourceLocation: sourceLocation)
+    #expect(object["schema_version"]?.number?.integer == 1, sourceLocation: sourceLocation)
+    expectSnakeCase(.object(object), sourceLocation)
+    return object
+  }
+
+  private static func expectSnakeCase(_ value: JSONValue, _ sourceLocation: SourceLocation) {
+    for element in value.array ?? [] { expectSnakeCase(element, sourceLocation) }
+    for entry in value.object?.entries ?? [] {
+      let isSnake = entry.key.unicodeScalars.allSatisfy {
+        ("a"..."z").contains($0) || ("0"..."9").contains($0) || $0 == "_"
+      }
+      #expect(isSnake && !entry.key.isEmpty, "key '\(entry.key)'", sourceLocation: sourceLocation)
+      expectSnakeCase(entry.value, sourceLocation)
+    }
+  }
+}
+
+/// Small models for the tool to work on.
+enum Model {
+  static let falcon = Fixtures.checkpoint("falcon-e-tiny/prequantized")
+  static let bitnet = Fixtures.checkpoint("falcon-e-tiny/bitnet")
+  static let plain = Fixtures.checkpoint("plain-tiny")
+  static let goldenPacked = Fixtures.golden("models/llama_packed")
+  static let query = "model.layers.0.self_attn.q_proj.weight"
+
+  /// A latent model of one projection, 8 × 16.
+  static func tiny(_ change: (inout ModelFolderBuilder) -> Void = { _ in }) -> ModelFolderBuilder {
+    var state: UInt32 = 11
+    let values = (0..<128).map { _ -> Float in
+      state = state &* 1_664_525 &+ 1_013_904_223
+      return Float(Int(state >> 24) - 128) / 256
+    }
+    var builder = ModelFolderBuilder([
+      RawTensor("model.embed_tokens.weight", "BF16", [4, 16], FloatBytes.bf16(Array(values[..<64]))),
+      RawTensor("model.norm.weight", "BF16", [16], FloatBytes.bf16(Array(values[64..<80]))),
+      RawTensor(query, "BF16", [8, 16], FloatBytes.bf16(values)),
+    ])
+    builder.companions = ["tokenizer.json": "{\"tiny\": true}\n"]
+    change(&builder)
+    return builder
+  }
+
+  /// A llama checkpoint of zeros whose file takes no space: only its header is written.
+  ///
+  /// - Parameter projections: rows and columns of each.
+  static func sparse(_ folder: String, projections: [(rows: Int, columns: Int)]) -> String {
+    Disk.makeFolder(folder)
+    Disk.write(ModelFolderBuilder.llama, folder + "/config.json")
+    let tensors = projections.enumerated().map { index, shape in
+      (
+        name: "model.layers.\(index).mlp.up_proj.weight", dtype: "BF16", shape: [shape.rows, shape.columns],
+        byteCount: 2 * shape.rows * shape.columns
+      )
+    }
+    let header = RawModelFile.header(tensors)
+    Disk.write(header, folder + "/model.safetensors")
+    Disk.resize(
+      folder + "/model.safetensors", to: header.count + tensors.reduce(0) { $0 + $1.byteCount })
+    return folder
+  }
+}
