@@ -130,6 +130,11 @@ public final class StagedOutput: Sendable {
     }
   }
 
+  /// Removes an output this program made and nobody needs any more.
+  public static func discard(_ path: String) {
+    remove(path)
+  }
+
   /// Removes a file, or a folder and the files in it; links are removed, never followed.
   private static func remove(_ path: String) {
     guard FileSystem.kindWithoutFollowing(path) == .folder else {
