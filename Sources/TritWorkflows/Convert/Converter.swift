@@ -33,6 +33,7 @@ public struct ConvertWorkflow: Sendable {
 
   /// The plan alone: nothing is written.
   public func plan() throws -> ConversionPlan {
+    try OutputPlace.check(request)
     let source = try FormatRegistry.open(request.input, request.open)
     return try Planner(source, request).plan()
   }
@@ -82,7 +83,14 @@ public struct ConvertWorkflow: Sendable {
         continue
       }
       let weight = try TernaryWeight(source, tensor.source, quantizer: plan.quantizer, work: work)
-      if case .recognised = weight.origin { recognised.append(tensor.source.name) }
+      if case .recognised(let pass, _) = weight.origin {
+        recognised.append(tensor.source.name)
+        if tensor.step == .snap, pass.dtype == .bf16 {
+          // It is what it is to become, down to the sign of its zeros.
+          try copy(tensor.source, source, to: writer)
+          continue
+        }
+      }
       let scale = try weight.scale(plan.convention)
       switch tensor.encoding {
       case .ternary(let id): try pack(weight, id, scale, to: writer)
