@@ -16,6 +16,7 @@ public final class SafetensorsSource: TensorSource {
     var manifestFiles: [ManifestFile] = []
     var stored: [TensorDescriptor] = []
     var metadata: [(key: String, value: String)] = []
+    var metadataKeys: Set<ExactString> = []
     var shardOfTensor: [ExactString: String] = [:]
     for name in layout.files {
       let shardPath = FileSystem.join(layout.folder, name)
@@ -33,9 +34,8 @@ public final class SafetensorsSource: TensorSource {
         stored.append(
           TensorDescriptor(name: entry.name, shape: entry.shape, encoding: .dense(entry.dtype), location: location))
       }
-      for pair in header.metadata ?? [] {
-        let key = ExactString(pair.key)
-        if !metadata.contains(where: { ExactString($0.key) == key }) { metadata.append(pair) }
+      for pair in header.metadata ?? [] where metadataKeys.insert(ExactString(pair.key)).inserted {
+        metadata.append(pair)
       }
       manifestFiles.append(
         ManifestFile(path: file.path, byteCount: file.byteCount, headerByteCount: header.byteCount))
