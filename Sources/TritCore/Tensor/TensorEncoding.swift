@@ -42,12 +42,16 @@ public struct TensorLocation: Sendable, Hashable {
   public var file: Int
   /// From the start of that file.
   public var offset: UInt64
+  /// What a source gives: any range below it can be read.
   public var byteCount: Int
+  /// What it takes in the file; less than `byteCount` where the container compresses.
+  public var storedByteCount: Int
 
-  public init(file: Int, offset: UInt64, byteCount: Int) {
+  public init(file: Int, offset: UInt64, byteCount: Int, storedByteCount: Int? = nil) {
     self.file = file
     self.offset = offset
     self.byteCount = byteCount
+    self.storedByteCount = storedByteCount ?? byteCount
   }
 }
 
@@ -71,8 +75,11 @@ public struct TensorDescriptor: Sendable, Hashable {
     self.scale = scale
   }
 
-  /// Stored bytes, those of the scale included.
-  public var storedBytes: Int { location.byteCount + (scale?.location.byteCount ?? 0) }
+  /// Bytes in the file, those of the scale included.
+  public var storedBytes: Int { location.storedByteCount + (scale?.location.storedByteCount ?? 0) }
+
+  /// Bytes before compression, those of the scale included.
+  public var contentBytes: Int { location.byteCount + (scale?.location.byteCount ?? 0) }
 }
 
 /// Type and place of a ternary tensor's scales.

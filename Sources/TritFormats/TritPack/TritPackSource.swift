@@ -30,7 +30,8 @@ public final class TritPackSource: TensorSource {
       header.tensors.map { (ExactString($0.name), ($0.section, $0.scale)) }, uniquingKeysWith: { first, _ in first })
     func location(_ section: Int) -> TensorLocation {
       TensorLocation(
-        file: 0, offset: header.sections[section].offset, byteCount: Int(header.sections[section].storedBytes))
+        file: 0, offset: header.sections[section].offset, byteCount: header.sections[section].bytes,
+        storedByteCount: Int(header.sections[section].storedBytes))
     }
     let tensors = header.tensors.map { tensor in
       TensorDescriptor(

@@ -188,7 +188,7 @@ public struct ConvertWorkflow: Sendable {
     for tensor in plan.tensors {
       guard let written = output.manifest.tensor(named: tensor.source.name) else { continue }
       // A tensor of the wrong type is caught here even when its values are right.
-      guard written.encoding == tensor.encoding, written.storedBytes == tensor.byteCount else {
+      guard written.encoding == tensor.encoding, written.contentBytes == tensor.byteCount else {
         throw WorkflowError(
           .auditFailed("'\(tensor.source.name)' was written as \(written.encoding.name)"), file: request.output)
       }

@@ -9,14 +9,13 @@ struct OutputConfiguration {
   let object: JSONObject?
 
   init(
-    _ configuration: JSONObject?, request: ConversionRequest, survey: ModelSurvey, convention: ScaleConvention,
-    denseProjections: [String]
+    _ configuration: JSONObject?, target: ConversionTarget, convention: ScaleConvention, tensors: [PlannedTensor]
   ) {
     guard var result = configuration else {
       object = nil
       return
     }
-    switch request.target {
+    switch target {
     case .dense:
       // Dense weights run as plain linears: a quantization entry would make loaders expect packed tensors.
       result["quantization_config"] = nil
@@ -24,9 +23,9 @@ struct OutputConfiguration {
     case .hfPacked, .tritpack:
       let existing = configuration?["quantization_config"]?.object
       result["quantization_config"] = .object(
-        OutputConfiguration.quantization(existing, survey, convention, denseProjections))
-      if convention == .divide {
-        // As onebitllms' quantize_to_1bit adds them.
+        OutputConfiguration.quantization(existing, convention, tensors))
+      if convention == .divide, existing == nil {
+        // As onebitllms' quantize_to_1bit adds them; a model that was packed before keeps what it has.
         result["is_bitnet_config"] = true
         if result["pretraining_tp"] == nil { result["pretraining_tp"] = 1 }
       }
@@ -35,7 +34,7 @@ struct OutputConfiguration {
   }
 
   private static func quantization(
-    _ existing: JSONObject?, _ survey: ModelSurvey, _ convention: ScaleConvention, _ denseProjections: [String]
+    _ existing: JSONObject?, _ convention: ScaleConvention, _ tensors: [PlannedTensor]
   ) -> JSONObject {
     var result = existing ?? JSONObject()
     result["quant_method"] = "bitnet"
@@ -49,14 +48,24 @@ struct OutputConfiguration {
       result["linear_class"] = "autobitlinear"
       result["quantization_mode"] = "offline"
     }
-    guard !denseProjections.isEmpty else { return result }
-    // A list replaces the default one, which leaves out the head.
-    var modules = result["modules_to_not_convert"]?.array?.compactMap(\.string) ?? ["lm_head"]
-    for name in denseProjections {
-      let module = name.hasSuffix(".weight") ? String(name.dropLast(".weight".count)) : name
-      if !modules.contains(module) { modules.append(module) }
+    // Without a list loaders leave out the head alone; a list replaces that default.
+    let listed = result["modules_to_not_convert"]?.array?.compactMap(\.string)
+    var modules = listed ?? ["lm_head"]
+    let before = modules
+    for tensor in tensors {
+      let module = OutputConfiguration.module(of: tensor.source.name)
+      if tensor.encoding.isTernary {
+        // A loader that left it out would meet packed bytes where it wants numbers.
+        modules.removeAll { $0 == module }
+      } else if tensor.role.isProjection, !modules.contains(module) {
+        modules.append(module)
+      }
     }
-    result["modules_to_not_convert"] = .array(modules.map { .string($0) })
+    if modules != before { result["modules_to_not_convert"] = .array(modules.map { .string($0) }) }
     return result
+  }
+
+  private static func module(of tensor: String) -> String {
+    tensor.hasSuffix(".weight") ? String(tensor.dropLast(".weight".count)) : tensor
   }
 }

@@ -42,8 +42,7 @@ struct Planner {
       try checkNativeness(&warnings)
     }
     let configuration = OutputConfiguration(
-      source.manifest.configuration, request: request, survey: survey, convention: convention,
-      denseProjections: tensors.filter { $0.role.isProjection && !$0.becomesTernary }.map(\.source.name)
+      source.manifest.configuration, target: request.target, convention: convention, tensors: tensors
     ).object
     let companions = source.manifest.companions.map { companion in
       let size =

@@ -1,0 +1,195 @@
+// Tritsmith: folders for tests that write whole models.
+
+import TritCore
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
+/// A folder of its own under the system's temporary folder, removed with everything in it when the value is dropped.
+///
+/// A folder that is kept in a `static let` is removed when the test process ends.
+public final class ScratchFolder: Sendable {
+  /// Absolute, links resolved, no slash at the end.
+  public let path: String
+
+  public init(removedAtExit: Bool = false) {
+    let base = getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp"
+    var template = Array((base + "/tritsmith-scratch-XXXXXX").utf8CString)
+    guard let made = mkdtemp(&template), let resolved = realpath(made, nil) else {
+      preconditionFailure("cannot make a folder in \(base), errno \(errno)")
+    }
+    path = String(cString: resolved)
+    free(resolved)
+    if removedAtExit { ExitCleanup.add(path) }
+  }
+
+  deinit {
+    Disk.remove(path)
+  }
+
+  /// A path inside the folder.
+  public subscript(name: String) -> String { path + "/" + name }
+}
+
+/// Removes folders when the process ends, which never drops its static values.
+private enum ExitCleanup {
+  nonisolated(unsafe) private static var paths: [String] = []
+  nonisolated(unsafe) private static var mutex = pthread_mutex_t()
+  private static let isInstalled: Bool = {
+    pthread_mutex_init(&mutex, nil)
+    return atexit { ExitCleanup.removeAll() } == 0
+  }()
+
+  static func add(_ path: String) {
+    precondition(isInstalled, "atexit has no room")
+    pthread_mutex_lock(&mutex)
+    defer { pthread_mutex_unlock(&mutex) }
+    paths.append(path)
+  }
+
+  static func removeAll() {
+    for path in paths { Disk.remove(path) }
+  }
+}
+
+/// Files by plain system calls: nothing under test takes part.
+public enum Disk {
+  /// The content of a file; a missing one ends the test run with its name.
+  public static func bytes(_ path: String) -> [UInt8] {
+    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+    precondition(descriptor >= 0, "cannot open \(path), errno \(errno)")
+    defer { close(descriptor) }
+    var status = stat()
+    fstat(descriptor, &status)
+    let size = Int(status.st_size)
+    return [UInt8](unsafeUninitializedCapacity: max(1, size)) { buffer, count in
+      count = 0
+      while count < size {
+        let part = read(descriptor, buffer.baseAddress?.advanced(by: count), size - count)
+        precondition(part > 0, "cannot read \(path), errno \(errno)")
+        count += part
+      }
+    }
+  }
+
+  public static func text(_ path: String) -> String { String(decoding: bytes(path), as: UTF8.self) }
+
+  public static func write(_ bytes: [UInt8], _ path: String) {
+    let descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o666)
+    precondition(descriptor >= 0, "cannot create \(path), errno \(errno)")
+    defer { close(descriptor) }
+    put(bytes, descriptor, at: 0)
+  }
+
+  public static func write(_ text: String, _ path: String) { write(Array(text.utf8), path) }
+
+  /// Overwrites bytes of an existing file in place.
+  public static func patch(_ path: String, at offset: Int, _ bytes: [UInt8]) {
+    let descriptor = open(path, O_WRONLY | O_CLOEXEC)
+    precondition(descriptor >= 0, "cannot open \(path), errno \(errno)")
+    defer { close(descriptor) }
+    put(bytes, descriptor, at: offset)
+  }
+
+  /// Makes a file of a size; what was never written takes no space on disk.
+  public static func resize(_ path: String, to size: Int) {
+    let descriptor = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0o666)
+    precondition(descriptor >= 0, "cannot open \(path), errno \(errno)")
+    defer { close(descriptor) }
+    precondition(ftruncate(descriptor, off_t(size)) == 0, "cannot resize \(path), errno \(errno)")
+  }
+
+  public static func makeFolder(_ path: String) {
+    precondition(mkdir(path, 0o777) == 0, "cannot make \(path), errno \(errno)")
+  }
+
+  public static func link(_ path: String, to target: String) {
+    precondition(symlink(target, path) == 0, "cannot make \(path), errno \(errno)")
+  }
+
+  public static func setMode(_ mode: UInt32, _ path: String) {
+    precondition(chmod(path, mode_t(mode)) == 0, "chmod \(path), errno \(errno)")
+  }
+
+  public static func exists(_ path: String) -> Bool {
+    var status = stat()
+    return lstat(path, &status) == 0
+  }
+
+  /// Names in a folder, hidden ones too, sorted; nothing for a folder that is not there.
+  public static func names(_ folder: String) -> [String] {
+    guard let stream = opendir(folder) else { return [] }
+    defer { closedir(stream) }
+    var names: [String] = []
+    while let entry = readdir(stream) {
+      let name = withUnsafePointer(to: &entry.pointee.d_name) {
+        $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+      }
+      if name != ".", name != ".." { names.append(name) }
+    }
+    return names.sorted()
+  }
+
+  /// Copies the files of a flat folder.
+  public static func copyFolder(_ source: String, to target: String) {
+    makeFolder(target)
+    for name in names(source) { write(bytes(source + "/" + name), target + "/" + name) }
+  }
+
+  public static func remove(_ path: String) {
+    var status = stat()
+    guard lstat(path, &status) == 0 else { return }
+    if status.st_mode & S_IFMT == S_IFDIR {
+      chmod(path, 0o700)
+      for name in names(path) { remove(path + "/" + name) }
+      rmdir(path)
+    } else {
+      unlink(path)
+    }
+  }
+
+  private static func put(_ bytes: [UInt8], _ descriptor: Int32, at offset: Int) {
+    var done = 0
+    while done < bytes.count {
+      let count = bytes.withUnsafeBytes {
+        pwrite(descriptor, $0.baseAddress?.advanced(by: done), $0.count - done, off_t(offset + done))
+      }
+      precondition(count > 0, "cannot write, errno \(errno)")
+      done += count
+    }
+  }
+}
+
+/// What stands in a folder: names, sizes, modification times and SHA-256 of every file, folders inside it too.
+///
+/// Two equal snapshots mean that nothing was written in between.
+public struct FolderSnapshot: Equatable, Sendable {
+  public let lines: [String]
+
+  public init(_ folder: String) {
+    var lines: [String] = []
+    FolderSnapshot.collect(folder, "", &lines)
+    self.lines = lines
+  }
+
+  private static func collect(_ folder: String, _ prefix: String, _ lines: inout [String]) {
+    for name in Disk.names(folder) {
+      let path = folder + "/" + name
+      var status = stat()
+      guard lstat(path, &status) == 0 else { continue }
+      switch status.st_mode & S_IFMT {
+      case S_IFDIR:
+        lines.append(prefix + name + "/")
+        collect(path, prefix + name + "/", &lines)
+      case S_IFREG:
+        let digest = SHA256.digest(of: Disk.bytes(path))
+        let time = "\(status.st_mtim.tv_sec).\(status.st_mtim.tv_nsec)"
+        lines.append("\(prefix)\(name) \(status.st_size) \(time) \(digest)")
+      default: lines.append(prefix + name + " mode \(status.st_mode)")
+      }
+    }
+  }
+}
