@@ -31,7 +31,7 @@ import TritCore
       made.withLock { $0.append(space) }
       return space
     }
-    try Parallelism(threads: threads).forEachBand(200, workspace: makeSpace) { _, space in
+    try Parallelism(threads: threads).forEachBand(200, workspace: makeSpace()) { _, space in
       if space.isBusy.exchange(true, ordering: .sequentiallyConsistent) {
         shared.store(true, ordering: .sequentiallyConsistent)
       }
@@ -48,7 +48,7 @@ import TritCore
   @Test func noMoreWorkersThanBands() throws {
     let made = Atomic<Int>(0)
     let makeSpace: @Sendable () -> Int = { made.wrappingAdd(1, ordering: .relaxed).oldValue }
-    try Parallelism(threads: 8).forEachBand(3, workspace: makeSpace) { _, _ in }
+    try Parallelism(threads: 8).forEachBand(3, workspace: makeSpace()) { _, _ in }
     let count = made.load(ordering: .relaxed)
     #expect(count == 3)
   }
