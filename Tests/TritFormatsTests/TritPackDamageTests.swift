@@ -194,7 +194,7 @@ import TritTestSupport
         {
           $0 == .checksum(section: "the codes of 'base3.weight'")
         }),
-      Attack("a section used twice", ["tensors", 4, "section"], 6, badSection),
+      Attack("a section used twice", ["tensors", 4, "section"], 6, { $0 == .badSection("section 6 is used twice") }),
       Attack("codes that are their own scale", ["tensors", 1, "scale", "section"], 2, badSection),
       Attack("a section that is not there", ["tensors", 0, "section"], 99, badSection),
       Attack("a section of negative number", ["tensors", 0, "section"], -1, wrongType),
@@ -349,7 +349,7 @@ import TritTestSupport
     try TemporaryFolder.with { folder in
       let source = try FormatRegistry.open(folder.write(raw.file, to: "m.tritpack"))
       try source.checkIntegrity(Parallelism(threads: 1), SilentProgress())
-      return #expect(throws: FormatError.self) { try source.allBytes("big") }
+      return #expect(throws: FormatError.self) { _ = try source.allBytes("big") }
     }
   }
 
@@ -383,6 +383,16 @@ import TritTestSupport
       let error = try Self.error(raw)
       #expect(Self.isDecompression(error), "\(name): \(String(describing: error))")
     }
+  }
+
+  @Test func bytesAfterTheLastChunkAreFound() throws {
+    var raw = try Self.twoChunks()
+    let stored = Self.stored(raw) + [1, 2, 3]
+    raw.sections = stored + [UInt8](repeating: 0, count: (64 - stored.count % 64) % 64)
+    raw.set(["sections", 0, "stored_bytes"], .number(JSONNumber(stored.count)))
+    raw.set(["sections", 0, "sha256"], .string(SHA256.digest(of: stored).description))
+    let error = try Self.error(raw)
+    #expect(error?.kind == .decompression("3 bytes follow its last chunk"))
   }
 
   @Test func damagedFramesAreFound() throws {
