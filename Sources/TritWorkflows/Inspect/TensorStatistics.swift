@@ -113,18 +113,19 @@ struct StatisticsPass: Sendable {
   }
 
   private func statistics(_ histogram: PatternHistogram) -> TensorStatistics {
+    let occupied = histogram.occupied
     var sums = MomentSums()
-    for (value, count) in histogram.occupied { sums.add(value, count: Double(count)) }
+    for (value, count) in occupied { sums.add(value, count: Double(count)) }
     var result = sums.firstPass
-    let squares = histogram.occupied.reduce(0.0) { sum, entry in
+    let squares = occupied.reduce(0.0) { sum, entry in
       guard entry.value.isFinite else { return sum }
       let deviation = entry.value - result.mean
       return sum + deviation * deviation * Double(entry.count)
     }
     result.finish(squares: squares)
-    let magnitudes = Set(histogram.occupied.map { abs($0.value) }.filter { $0 > 0 })
+    let magnitudes = Set(occupied.map { abs($0.value) }.filter { $0 > 0 })
     if magnitudes.count == 1, let magnitude = magnitudes.first, magnitude.isFinite, result.count > 1 {
-      let negative = histogram.occupied.reduce(0) { $0 + ($1.value < 0 ? Int($1.count) : 0) }
+      let negative = occupied.reduce(0) { $0 + ($1.value < 0 ? Int($1.count) : 0) }
       result.ternary = TernaryStatistics(
         negative: negative, zero: result.zeros, positive: result.count - result.zeros - negative, invalid: 0,
         multiplier: magnitude)
