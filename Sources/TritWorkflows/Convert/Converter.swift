@@ -33,10 +33,12 @@ public struct ConvertWorkflow: Sendable {
 
   /// The plan alone: nothing is written.
   public func plan() throws -> ConversionPlan {
-    try OutputPlace.check(request)
     let source = try FormatRegistry.open(request.input, request.open)
     return try Planner(source, request).plan()
   }
+
+  /// Throws when the output may not appear where it was asked for.
+  public func checkPlace() throws { try OutputPlace.check(request) }
 
   /// Converts.
   ///
