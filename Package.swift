@@ -44,7 +44,7 @@ let package = Package(
 
     // Layer 6: executables.
     .executableTarget(name: "tritsmith", dependencies: ["TritWorkflows", "TritReport", "CommandLineKit"]),
-    .executableTarget(name: "trit-bench", dependencies: ["TritWorkflows", "CommandLineKit"]),
+    .executableTarget(name: "trit-bench", dependencies: ["TritWorkflows", "TritReport", "CommandLineKit"]),
 
     // Tests
     .target(name: "TritTestSupport", dependencies: ["TritCore"], path: "Tests/TritTestSupport"),

@@ -8,7 +8,7 @@ public struct OpenOptions: Sendable {
   /// What the stored scales mean, when the user says so; overrides every other evidence.
   public var scaleConvention: ScaleConvention?
 
-  public init(access: FileAccessMode = .mapped, scaleConvention: ScaleConvention? = nil) {
+  public init(access: FileAccessMode = .buffered, scaleConvention: ScaleConvention? = nil) {
     self.access = access
     self.scaleConvention = scaleConvention
   }

@@ -1,4 +1,16 @@
+// Tritsmith: measuring speed, outside the tests.
+
+import CommandLineKit
+import TritWorkflows
+
+/// Benchmarks. Machines are shared and noisy: compare figures of one run with each other, not with another day's.
 @main
-struct Main {
-  static func main() {}
+struct TritBench: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "trit-bench",
+    abstract: "Measure Tritsmith: make test models, time kernels and whole verbs.",
+    version: Product.version,
+    subcommands: [Generate.self, KernelSpeed.self, ModelSpeed.self])
+
+  func run() throws {}
 }

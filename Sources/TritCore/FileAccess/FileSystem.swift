@@ -75,20 +75,23 @@ public enum FileSystem {
     return join(folder, name(of: path))
   }
 
+  // Paths are cut at slash bytes: to Swift a slash and a combining accent after it are one character, which is no "/".
+  private static let slash = UInt8(ascii: "/")
+
   public static func join(_ folder: String, _ name: String) -> String {
-    folder.hasSuffix("/") ? folder + name : folder + "/" + name
+    folder.utf8.last == slash ? folder + name : folder + "/" + name
   }
 
   /// The last component, trailing slashes ignored.
   public static func name(of path: String) -> String {
-    String(trimmed(path).split(separator: "/", omittingEmptySubsequences: true).last ?? "/")
+    trimmed(path).split(separator: slash).last.map { String(Substring($0)) } ?? "/"
   }
 
   /// The folder a path stands in; `.` for a bare name.
   public static func parent(of path: String) -> String {
     let path = trimmed(path)
-    guard let slash = path.lastIndex(of: "/") else { return "." }
-    return slash == path.startIndex ? "/" : String(path[..<slash])
+    guard let last = path.lastIndex(of: slash) else { return "." }
+    return last == path.startIndex ? "/" : String(Substring(path[..<last]))
   }
 
   /// True when `path` is `folder` or stands inside it; both must be resolved.
@@ -98,12 +101,12 @@ public enum FileSystem {
 
   /// True for a plain file name: not empty, no slash or NUL, not `.` or `..`.
   public static func isPlainName(_ name: String) -> Bool {
-    !name.isEmpty && name != "." && name != ".." && !name.utf8.contains(UInt8(ascii: "/")) && !name.utf8.contains(0)
+    !name.isEmpty && name != "." && name != ".." && !name.utf8.contains(slash) && !name.utf8.contains(0)
   }
 
-  private static func trimmed(_ path: String) -> String {
-    var path = path
-    while path.utf8.count > 1, path.hasSuffix("/") { path.removeLast() }
+  private static func trimmed(_ path: String) -> Substring.UTF8View {
+    var path = path[...].utf8
+    while path.count > 1, path.last == slash { path.removeLast() }
     return path
   }
 

@@ -8,10 +8,11 @@
 
 /// How bytes come from a file.
 public enum FileAccessMode: String, Sendable, CaseIterable {
-  /// The file is mapped; fastest. A file that shrinks under the mapping ends the process.
-  case mapped
-  /// Every range is read into a buffer of its own; a file that shrinks is a typed error.
+  /// Every range is read into a buffer; a file that shrinks meanwhile is a typed error. For streaming this is also
+  /// the fastest: newer kernels map a whole large folio for one touched page, so that given-back pages return.
   case buffered
+  /// The file is mapped, for weights used in place. A file that shrinks under the mapping ends the process.
+  case mapped
 }
 
 /// A regular file opened for reading, read by range from any number of threads.
@@ -66,8 +67,8 @@ public final class InputFile: Sendable {
       let start = mapping.advanced(by: Int(range.lowerBound))
       return try body(UnsafeRawBufferPointer(start: start, count: range.count).bytes)
     }
-    let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: max(1, range.count), alignment: 64)
-    defer { buffer.deallocate() }
+    let buffer = ReadBuffers.take(range.count)
+    defer { ReadBuffers.giveBack(buffer) }
     try read(into: UnsafeMutableRawBufferPointer(rebasing: buffer[..<range.count]), at: range.lowerBound)
     return try body(UnsafeRawBufferPointer(rebasing: buffer[..<range.count]).bytes)
   }

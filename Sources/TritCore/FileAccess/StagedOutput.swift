@@ -18,6 +18,7 @@ public final class StagedOutput: Sendable {
   public let target: String
   /// The temporary path; for a folder, the files are made inside it.
   public let stagingPath: String
+  private let isReplacing: Bool
   private let lock: Int32
   nonisolated(unsafe) private var isCommitted = false
   private static let marker = ".tritsmith-"
@@ -35,6 +36,7 @@ public final class StagedOutput: Sendable {
     StagedOutput.removeLeftovers(of: target)
     self.kind = kind
     self.target = target
+    isReplacing = replacing
     let name = "." + FileSystem.name(of: target) + StagedOutput.marker
     let random = String(UInt32.random(in: 0x1000_0000...UInt32.max), radix: 16)
     stagingPath = FileSystem.join(parent, name + random + StagedOutput.suffix)
@@ -68,7 +70,10 @@ public final class StagedOutput: Sendable {
   }
 
   /// Puts the finished output in place: syncs, renames, syncs the folder. What stood there before goes only then.
+  ///
+  /// - Throws: also when something that may not be replaced has appeared at the target since the beginning.
   public func commit() throws(TensorIOError) {
+    try StagedOutput.checkReplaceable(target, kind: kind, replacing: isReplacing)
     if kind == .folder, fsync(lock) != 0 { throw TensorIOError(.syncFailed(errno: errno), path: stagingPath) }
     let existing = FileSystem.kindWithoutFollowing(target)
     if kind == .folder, existing != nil {
@@ -104,7 +109,7 @@ public final class StagedOutput: Sendable {
     guard let existing = FileSystem.kindWithoutFollowing(target) else { return }
     guard replacing else { throw TensorIOError(.alreadyExists, path: target) }
     switch (kind, existing) {
-    case (.file, .folder): throw TensorIOError(.notAFile(found: "a folder"), path: target)
+    case (.file, .folder), (.file, .other): throw TensorIOError(.notAFile(found: existing.name), path: target)
     case (.folder, .file), (.folder, .other): throw TensorIOError(.notAFolder(found: existing.name), path: target)
     case (.folder, .folder):
       // A model folder is flat; a folder with folders in it is somebody's work, not an earlier output.
@@ -128,6 +133,11 @@ public final class StagedOutput: Sendable {
       if flock(descriptor, LOCK_EX | LOCK_NB) == 0 { remove(path) }
       close(descriptor)
     }
+  }
+
+  /// Removes an output this program made and nobody needs any more.
+  public static func discard(_ path: String) {
+    remove(path)
   }
 
   /// Removes a file, or a folder and the files in it; links are removed, never followed.

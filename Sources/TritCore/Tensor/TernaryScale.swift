@@ -20,7 +20,8 @@ public enum ScaleGranularity: Sendable, Hashable {
     switch self {
     case .tensor: 1
     case .row: rows
-    case .group(let size): rows * ((columns + size - 1) / size)
+    // Not (columns + size - 1) / size: a header may name a size for which that overflows.
+    case .group(let size): rows * (columns / size + (columns % size == 0 ? 0 : 1))
     }
   }
 }

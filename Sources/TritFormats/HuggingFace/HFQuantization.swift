@@ -34,12 +34,20 @@ public struct HFQuantization: Sendable, Hashable {
     guard let object = configuration["quantization_config"]?.object,
       object["quant_method"]?.string == "bitnet"
     else { return nil }
-    let className = object["linear_class"]?.string ?? LinearClass.bitlinear.rawValue
+    func word(_ key: String, default value: String) throws(FormatError) -> String {
+      guard let entry = object[key], !entry.isNull else { return value }
+      guard let text = entry.string else {
+        throw FormatError(
+          .wrongType(expected: "a string", found: entry.kindName), file: file, field: "quantization_config." + key)
+      }
+      return text
+    }
+    let className = try word("linear_class", default: LinearClass.bitlinear.rawValue)
     guard let linearClass = LinearClass(rawValue: className) else {
       let kind = FormatError.Kind.wrongType(expected: "'bitlinear' or 'autobitlinear'", found: "'\(className)'")
       throw FormatError(kind, file: file, field: "quantization_config.linear_class")
     }
-    let modeName = object["quantization_mode"]?.string ?? Mode.offline.rawValue
+    let modeName = try word("quantization_mode", default: Mode.offline.rawValue)
     guard let mode = Mode(rawValue: modeName) else {
       let kind = FormatError.Kind.wrongType(expected: "'offline' or 'online'", found: "'\(modeName)'")
       throw FormatError(kind, file: file, field: "quantization_config.quantization_mode")

@@ -18,13 +18,24 @@ struct ModelFolder {
     ".onnx", ".tritpack", ".npz", ".ckpt",
   ]
 
-  init(path: String) throws {
+  /// What a model needs beside its weights, for a single file that may lie among anything.
+  private static func isModelFile(_ name: String) -> Bool {
+    let known = [
+      configurationName, "generation_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.json",
+      "vocab.txt", "merges.txt",
+    ]
+    return known.contains(name) || name.hasPrefix("tokenizer") || name.hasPrefix("chat_template")
+  }
+
+  /// - Parameter wholeFolder: true when the user named the folder: everything in it but weights belongs to the model.
+  init(path: String, wholeFolder: Bool) throws {
     self.path = path
     companions = []
     notes = []
     for name in try FileSystem.names(in: path) {
       let file = FileSystem.join(path, name)
-      guard !name.hasPrefix("."), !ModelFolder.weightEndings.contains(where: name.hasSuffix),
+      guard wholeFolder || ModelFolder.isModelFile(name), !name.hasPrefix("."),
+        !ModelFolder.weightEndings.contains(where: name.hasSuffix),
         FileSystem.kind(of: file) == .file, let size = FileSystem.size(of: file)
       else { continue }
       guard size <= ModelFolder.companionLimit else {

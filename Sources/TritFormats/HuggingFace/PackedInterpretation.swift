@@ -19,8 +19,8 @@ extension PackedInterpretation {
   ///   - stored: tensors as the files name them.
   ///   - readScalar: the bytes of a small tensor.
   init(
-    stored: [TensorDescriptor], configuration: JSONObject?, configurationFile: String, override: ScaleConvention?,
-    files: [ManifestFile], readScalar: (TensorDescriptor) throws -> [UInt8]
+    stored: [TensorDescriptor], configuration: JSONObject?, configurationFile: String, recorded: ScaleConvention?,
+    override: ScaleConvention?, files: [ManifestFile], readScalar: (TensorDescriptor) throws -> [UInt8]
   ) throws {
     var scaleTensors: [ExactString: TensorDescriptor] = [:]
     for tensor in stored where tensor.name.hasSuffix("weight_scale") {
@@ -53,7 +53,8 @@ extension PackedInterpretation {
     }
     result.removeAll { used.contains(ExactString($0.name)) }
     finding = try PackedInterpretation.convention(
-      of: Array(scales.values), configuration: configuration, file: configurationFile, override: override)
+      of: Array(scales.values), configuration: configuration, file: configurationFile, recorded: recorded,
+      override: override)
     for index in result.indices where result[index].scale != nil {
       result[index].scale?.convention = finding.convention
     }
@@ -87,7 +88,7 @@ extension PackedInterpretation {
 
   /// Decides by `linear_class` alone and checks it against the numbers; never guesses.
   static func convention(
-    of scales: [Float], configuration: JSONObject?, file: String, override: ScaleConvention?
+    of scales: [Float], configuration: JSONObject?, file: String, recorded: ScaleConvention?, override: ScaleConvention?
   ) throws -> ScaleFinding {
     guard !scales.isEmpty else { return ScaleFinding(convention: nil, evidence: []) }
     var evidence: [ScaleEvidence] = []
@@ -102,12 +103,17 @@ extension PackedInterpretation {
       evidence.append(
         ScaleEvidence(origin: .configuration, convention: nil, detail: "no BitNet quantization_config was found"))
     }
+    if let recorded {
+      evidence.append(
+        ScaleEvidence(
+          origin: .container, convention: recorded, detail: "the recipe in the file says \(recorded.rawValue)"))
+    }
     evidence.append(magnitude(scales))
     if let override {
       evidence.append(ScaleEvidence(origin: .option, convention: override, detail: "chosen on the command line"))
       return ScaleFinding(convention: override, evidence: evidence)
     }
-    let finding = ScaleFinding(convention: quantization?.linearClass.convention, evidence: evidence)
+    let finding = ScaleFinding(convention: quantization?.linearClass.convention ?? recorded, evidence: evidence)
     return finding.isConflicting ? ScaleFinding(convention: nil, evidence: evidence) : finding
   }
 

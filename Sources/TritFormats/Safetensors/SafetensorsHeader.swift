@@ -121,10 +121,11 @@ private struct HeaderReader {
         let kind = FormatError.Kind.wrongType(expected: "a string", found: entry.value.kindName)
         throw error(kind, entry, field: "__metadata__." + entry.key)
       }
-      result.removeAll { ExactString($0.key) == ExactString(entry.key) }
       result.append((entry.key, value))
     }
-    return result
+    // The last of equal keys, found in one pass from the end: a header may hold millions.
+    var seen: Set<ExactString> = []
+    return result.reversed().filter { seen.insert(ExactString($0.key)).inserted }.reversed()
   }
 
   func entry(_ item: JSONObject.Entry) throws(FormatError) -> SafetensorsHeader.Entry {

@@ -16,6 +16,7 @@ public final class SafetensorsSource: TensorSource {
     var manifestFiles: [ManifestFile] = []
     var stored: [TensorDescriptor] = []
     var metadata: [(key: String, value: String)] = []
+    var metadataKeys: Set<ExactString> = []
     var shardOfTensor: [ExactString: String] = [:]
     for name in layout.files {
       let shardPath = FileSystem.join(layout.folder, name)
@@ -33,9 +34,8 @@ public final class SafetensorsSource: TensorSource {
         stored.append(
           TensorDescriptor(name: entry.name, shape: entry.shape, encoding: .dense(entry.dtype), location: location))
       }
-      for pair in header.metadata ?? [] {
-        let key = ExactString(pair.key)
-        if !metadata.contains(where: { ExactString($0.key) == key }) { metadata.append(pair) }
+      for pair in header.metadata ?? [] where metadataKeys.insert(ExactString(pair.key)).inserted {
+        metadata.append(pair)
       }
       manifestFiles.append(
         ManifestFile(path: file.path, byteCount: file.byteCount, headerByteCount: header.byteCount))
@@ -49,11 +49,12 @@ public final class SafetensorsSource: TensorSource {
         notes.append("the index claims total_size \(claimed), its tensors have \(total) bytes")
       }
     }
-    let folder = try ModelFolder(path: layout.folder)
+    let folder = try ModelFolder(path: layout.folder, wholeFolder: layout.single == nil)
     let interpretation = try PackedInterpretation(
       stored: stored, configuration: folder.configuration,
       configurationFile: FileSystem.join(layout.folder, ModelFolder.configurationName),
-      override: options.scaleConvention, files: manifestFiles
+      recorded: SafetensorsSource.recordedConvention(metadata), override: options.scaleConvention,
+      files: manifestFiles
     ) { tensor in
       let start = tensor.location.offset
       return try inputs[tensor.location.file].bytes(start..<start + UInt64(tensor.location.byteCount))
@@ -65,6 +66,14 @@ public final class SafetensorsSource: TensorSource {
       format: SafetensorsFormat.id, path: path, files: manifestFiles, tensors: interpretation.tensors,
       metadata: metadata, configuration: folder.configuration, companions: folder.companions,
       scaleFinding: interpretation.finding, notes: notes + folder.notes)
+  }
+
+  /// The convention this program recorded in a file it wrote, which may travel without its config.json.
+  private static func recordedConvention(_ metadata: [(key: String, value: String)]) -> ScaleConvention? {
+    guard let text = metadata.first(where: { $0.key == "tritsmith_recipe" })?.value,
+      let recipe = try? JSONValue.parse(Array(text.utf8)).object
+    else { return nil }
+    return recipe["scale_convention"]?.string.flatMap { ScaleConvention(rawValue: $0) }
   }
 
   public func withBytes<Result>(

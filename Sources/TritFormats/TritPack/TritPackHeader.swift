@@ -231,7 +231,12 @@ struct TritPackHeaderReader {
     let object = try self.object(value, field)
     let name = try string(object["name"] ?? .null, field + ".name")
     guard FileSystem.isPlainName(name) else { throw FormatError(.unsafeName(name), file: path, field: field + ".name") }
-    return TritPackHeader.File(name: name, section: try sectionIndex(object, sections, field))
+    let index = try sectionIndex(object, sections, field)
+    // Files are read whole, so a small compressed section must not stand for a huge one.
+    guard UInt64(sections[index].bytes) <= ModelFolder.companionLimit else {
+      throw bad("an embedded file of \(sections[index].bytes) bytes; \(ModelFolder.companionLimit) are allowed", field)
+    }
+    return TritPackHeader.File(name: name, section: index)
   }
 
   // MARK: Structure

@@ -188,7 +188,8 @@ extension TritPackSource {
     guard entry(0) == UInt64(count) else { throw broken("its chunk table names \(entry(0)) chunks, not \(count)") }
     var position = section.offset + tableBytes
     var result: [UInt8] = []
-    result.reserveCapacity(range.count)
+    // No more than a few chunks ahead of what was really unpacked: the declared size is only a claim.
+    result.reserveCapacity(min(range.count, 16 * TritPackSection.chunk))
     for chunk in 0..<count {
       let stored = entry(chunk + 1)
       guard stored <= end - position else { throw broken("chunk \(chunk) reaches past its section") }

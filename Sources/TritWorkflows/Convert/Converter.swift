@@ -37,6 +37,9 @@ public struct ConvertWorkflow: Sendable {
     return try Planner(source, request).plan()
   }
 
+  /// Throws when the output may not appear where it was asked for.
+  public func checkPlace() throws { try OutputPlace.check(request) }
+
   /// Converts.
   ///
   /// - Parameter announce: called with the plan before anything is written.
@@ -82,7 +85,14 @@ public struct ConvertWorkflow: Sendable {
         continue
       }
       let weight = try TernaryWeight(source, tensor.source, quantizer: plan.quantizer, work: work)
-      if case .recognised = weight.origin { recognised.append(tensor.source.name) }
+      if case .recognised(let pass, _) = weight.origin {
+        recognised.append(tensor.source.name)
+        if tensor.step == .snap, pass.dtype == .bf16 {
+          // It is what it is to become, down to the sign of its zeros.
+          try copy(tensor.source, source, to: writer)
+          continue
+        }
+      }
       let scale = try weight.scale(plan.convention)
       switch tensor.encoding {
       case .ternary(let id): try pack(weight, id, scale, to: writer)

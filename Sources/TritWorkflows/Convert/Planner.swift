@@ -80,7 +80,12 @@ struct Planner {
     if survey.kind == .packed {
       // Reading one scale says whether the convention is known, with the reader's own reasons when it is not.
       for packed in source.manifest.tensors where packed.encoding.isTernary { _ = try source.scale(of: packed) }
-      if let convention = existing.first { return convention }
+      if let convention = existing.first {
+        guard request.outputConvention ?? convention == convention else {
+          throw WorkflowError(.keepsConvention(convention), file: source.manifest.path)
+        }
+        return convention
+      }
     }
     if let convention = request.outputConvention { return convention }
     if let quantization = survey.quantization { return quantization.linearClass.convention }
@@ -186,7 +191,7 @@ struct Planner {
         survey.kind == .ordinary
           ? "these look like weights of an ordinary model, not of one trained for BitNet (\(verdict)). Made ternary it "
             + "will be far worse: expect several times the perplexity (28 becomes 105 for the shipped plain-tiny). "
-            + "Measure it with 'tritsmith gap'; --require-native refuses such models."
+            + "Measure it before use, on the gap report; --require-native refuses such models."
           : "whether these weights were trained for BitNet could not be told (\(verdict))")
     }
   }

@@ -21,7 +21,7 @@ struct FileHasher: Sendable {
   }
 
   private func digest(of path: String) throws -> Digest {
-    let file = try InputFile(path: path)
+    let file = try InputFile(path: path, mode: .buffered)
     let hash = SHA256()
     let window = UInt64(4 << 20)
     for start in stride(from: UInt64(0), to: file.byteCount, by: Int(window)) {

@@ -10,6 +10,8 @@ public struct WorkflowError: DiagnosticError, Equatable {
     case doesNotFit(layout: String, detail: String)
     case oneScaleOnly(found: String)
     case mixedConventions
+    case keepsConvention(ScaleConvention)
+    case unusableScale(Float)
     case noConfiguration(String)
     case nothingToQuantize
     case globWithoutMatch(String)
@@ -37,6 +39,9 @@ public struct WorkflowError: DiagnosticError, Equatable {
     case .doesNotFit(let layout, let detail): "does not fit layout \(layout): \(detail)"
     case .oneScaleOnly(let found): "has \(found) scales; this output format holds one for a tensor"
     case .mixedConventions: "some tensors multiply by their scale, others divide; one configuration cannot say both"
+    case .keepsConvention(let convention):
+      "its scales \(convention.rawValue); turning them round would round them, so packed scales keep their meaning"
+    case .unusableScale(let value): "its scale would be \(value), which nothing can be divided by"
     case .noConfiguration(let why): "there is no config.json, \(why)"
     case .nothingToQuantize: "no tensor would be ternary in the output"
     case .globWithoutMatch(let glob): "the pattern '\(printable(glob))' matches no tensor"
@@ -56,6 +61,8 @@ public struct WorkflowError: DiagnosticError, Equatable {
     case .notFinite: "repair the checkpoint, or leave this tensor dense with --keep"
     case .doesNotFit: "leave it dense with --keep, or write TritPack, which takes any size"
     case .oneScaleOnly: "write TritPack, which holds scales per row and per group"
+    case .keepsConvention: "leave --output-scale out, or convert from the latent weights"
+    case .unusableScale: "the magnitudes are too large for this arithmetic; leave the tensor dense with --keep"
     case .noConfiguration: "name the tensors with --quantize, or put config.json beside the file"
     case .nothingToQuantize: "name tensors with --quantize; 'tritsmith inspect' lists them"
     case .globWithoutMatch: "'tritsmith inspect' lists the names; quote the pattern for the shell"
@@ -71,7 +78,8 @@ public struct WorkflowError: DiagnosticError, Equatable {
   public var category: ErrorCategory {
     switch kind {
     case .auditFailed, .notNative: .checkFailed
-    case .globWithoutMatch, .contradictoryGlobs, .unknownQuantizer, .oneScaleOnly, .nothingToQuantize: .misuse
+    case .globWithoutMatch, .contradictoryGlobs, .keepsConvention, .unknownQuantizer, .oneScaleOnly, .nothingToQuantize:
+      .misuse
     default: .malformedInput
     }
   }

@@ -6,7 +6,7 @@ import TritLayouts
 /// Reads packed trits by the formulas of the format descriptions, sharing no code with layouts and kernels.
 ///
 /// A packer and an unpacker that make the same mistake pass every round trip. This decoder was written from the
-/// formats' descriptions, by division and remainder, and only knows a tensor's stored bytes.
+/// formats' descriptions and only knows a tensor's stored bytes.
 enum IndependentDecoder {
   /// A code that is no trit; larger than any trit so that it never compares equal.
   static let invalid: Int8 = 99
@@ -35,13 +35,14 @@ enum IndependentDecoder {
     var result = [Int8](repeating: 0, count: rows.count * columns)
     for row in rows {
       let start = (row % quarter) * columns
-      let place = UInt8(1) << UInt8(2 * (row / quarter))
+      let shift = UInt8(2 * (row / quarter))
       let first = (row - rows.lowerBound) * columns
       try source.withBytes(start..<start + columns, of: tensor) { bytes in
         var output = result.mutableSpan
         for column in 0..<columns {
-          let code = bytes.unsafeLoad(fromUncheckedByteOffset: column, as: UInt8.self) / place % 4
-          output[unchecked: first + column] = code == 3 ? invalid : Int8(truncatingIfNeeded: code) &- 1
+          let code = bytes.unsafeLoad(fromUncheckedByteOffset: column, as: UInt8.self) &>> shift & 3
+          // 3 becomes 98 + 3 − 2 = 99, without a branch.
+          output[unchecked: first + column] = Int8(truncatingIfNeeded: code &+ (code &>> 1 & code) &* 97) &- 1
         }
       }
     }

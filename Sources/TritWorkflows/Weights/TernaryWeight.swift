@@ -64,6 +64,10 @@ struct TernaryWeight: Sendable {
       return TernaryScale(stored: BFloat16.rounded(stored), storage: .bf16, convention: convention)
     case .quantized(_, _, let decision):
       let stored = convention == .multiply ? decision.absmean : decision.inverse
+      guard BFloat16.rounded(stored) > 0, stored.isFinite else {
+        throw WorkflowError(
+          .unusableScale(stored), file: source.manifest.files[tensor.location.file].path, tensor: tensor.name)
+      }
       return TernaryScale(stored: BFloat16.rounded(stored), storage: .bf16, convention: convention)
     }
   }

@@ -114,6 +114,8 @@ struct Convert: ParsableCommand {
     try reporting {
       let workflow = ConvertWorkflow(request, work: try machine.work())
       if dryRun {
+        // A plan that could not be carried out is no plan.
+        try workflow.checkPlace()
         printing.print(try workflow.plan().report)
         return
       }

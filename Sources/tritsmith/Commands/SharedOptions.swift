@@ -37,8 +37,10 @@ struct MachineOptions: ParsableArguments {
   @Option(help: "Arithmetic: instructions of this processor, or plain Swift. The results are the same.")
   var kernels = KernelChoice.auto
 
-  @Flag(help: "Read files into buffers instead of mapping them.")
-  var noMmap = false
+  @Flag(
+    inversion: .prefixedNo,
+    help: "Map files instead of reading them into buffers. A mapped file that shrinks meanwhile ends the program.")
+  var mmap = false
 
   @Flag(name: [.long, .short], help: "No progress and no remarks on standard error.")
   var quiet = false
@@ -47,7 +49,7 @@ struct MachineOptions: ParsableArguments {
     guard (0...256).contains(threads) else { throw ValidationError("--threads must be from 0 to 256, not \(threads)") }
   }
 
-  var access: FileAccessMode { noMmap ? .buffered : .mapped }
+  var access: FileAccessMode { mmap ? .mapped : .buffered }
 
   func work() throws -> WorkOptions {
     InterruptMonitor.install()

@@ -1,0 +1,122 @@
+// Tritsmith: the model section of tokenizer.json.
+
+import TritCore
+
+/// What the model section says beside the vocabulary.
+struct LoadedModel {
+  var model: BytePairModel
+  var mergeCount: Int
+}
+
+extension Vocabulary {
+  /// The model's own tokens.
+  init(model reader: FieldReader) throws(TokenizerError) {
+    self.init()
+    let entries = try reader.requiredReader("vocab")
+    for entry in entries.object.entries {
+      guard let number = entry.value.number else {
+        throw entries.wrongType(entry.value, "a token id", entry.key)
+      }
+      guard let id = number.unsigned, id < Vocabulary.idLimit else {
+        throw entries.error(.invalidID(found: number.text, limit: Vocabulary.idLimit), at: entry.key)
+      }
+      if let problem = add(entry.key, id: Int(id)) { throw reader.error(problem, at: "vocab") }
+    }
+  }
+}
+
+extension LoadedModel {
+  /// Checks the kind of model before anything else, so that another kind is named rather than complained about.
+  static func checkType(_ reader: FieldReader) throws(TokenizerError) {
+    let type = try reader.requiredString("type")
+    guard type == "BPE" else { throw reader.error(.unsupportedModelType(type), at: "type") }
+    try reader.allow([
+      "type", "dropout", "unk_token", "continuing_subword_prefix", "end_of_word_suffix", "fuse_unk", "byte_fallback",
+      "ignore_merges", "vocab", "merges",
+    ])
+    if let dropout = reader.value("dropout"), dropout.number?.double != 0 {
+      throw reader.error(.unsupported("dropout"), at: "dropout")
+    }
+    for key in ["continuing_subword_prefix", "end_of_word_suffix"] {
+      if let affix = try reader.string(key), !affix.utf8.isEmpty { throw reader.error(.unsupported(key), at: key) }
+    }
+    if try reader.bool("byte_fallback") ?? false {
+      throw reader.error(.unsupported("byte_fallback (a SentencePiece model, not byte-level)"), at: "byte_fallback")
+    }
+  }
+
+  init(_ reader: FieldReader, _ vocabulary: Vocabulary) throws(TokenizerError) {
+    model = BytePairModel(
+      byteIDs: ByteAlphabet.scalars.map { value in
+        Unicode.Scalar(value).flatMap { vocabulary.id(of: String($0)) }.map { Int32($0) } ?? -1
+      },
+      merges: PairTable(), wholeWords: nil, unknownID: nil, fusesUnknown: try reader.bool("fuse_unk") ?? false)
+    if let unknown = try reader.string("unk_token") {
+      guard let id = vocabulary.id(of: unknown) else { throw reader.error(.unknownToken(unknown), at: "unk_token") }
+      model.unknownID = Int32(id)
+    }
+    if try reader.bool("ignore_merges") ?? false { model.wholeWords = LoadedModel.wholeWords(vocabulary) }
+    let merges = try reader.array("merges") ?? []
+    mergeCount = merges.count
+    guard merges.count <= Vocabulary.idLimit else {
+      throw reader.error(
+        .tooLarge(what: "number of merges", found: merges.count, limit: Vocabulary.idLimit), at: "merges")
+    }
+    model.merges = PairTable(minimumCapacity: merges.count)
+    var buffer: [UInt8] = []
+    var rank = 0
+    for (index, merge) in merges.enumerated() {
+      buffer.removeAll(keepingCapacity: true)
+      guard let split = try LoadedModel.parts(of: merge, index, reader, &buffer) else { continue }
+      func id(_ range: Range<Int>) throws(TokenizerError) -> Int32 {
+        if let id = vocabulary.id(of: range, in: buffer) { return id }
+        let token = String(decoding: buffer[range], as: UTF8.self)
+        throw reader.error(.mergeOfUnknownToken(rank: index, token: token), at: "merges")
+      }
+      let key = PairTable.key(try id(0..<split), try id(split..<buffer.count))
+      // A pair that stands twice takes its later rank, as in the library.
+      model.merges.set(key, to: UInt64(rank) << 32 | UInt64(UInt32(bitPattern: try id(0..<buffer.count))))
+      rank += 1
+    }
+  }
+
+  /// Puts the two tokens of a merge into the buffer, end to end; returns where the second begins, or nil for the
+  /// version comment that begins a `merges.txt` and is found in some files made from one.
+  private static func parts(
+    of merge: JSONValue, _ index: Int, _ reader: FieldReader, _ buffer: inout [UInt8]
+  ) throws(TokenizerError) -> Int? {
+    if let text = merge.string {
+      var split: Int?
+      for byte in text.utf8 {
+        if byte != UInt8(ascii: " ") {
+          buffer.append(byte)
+        } else if split == nil {
+          split = buffer.count
+        } else {
+          throw reader.error(.malformedMerge(rank: index), at: "merges")
+        }
+      }
+      if text.utf8.starts(with: "#version".utf8) { return nil }
+      guard let split else { throw reader.error(.malformedMerge(rank: index), at: "merges") }
+      return split
+    }
+    guard let pair = merge.array, pair.count == 2, let left = pair[0].string, let right = pair[1].string else {
+      throw reader.error(.malformedMerge(rank: index), at: "merges")
+    }
+    buffer.append(contentsOf: left.utf8)
+    let split = buffer.count
+    buffer.append(contentsOf: right.utf8)
+    return split
+  }
+
+  /// Every token of the model by the bytes it is spelled for, for `ignore_merges`.
+  private static func wholeWords(_ vocabulary: Vocabulary) -> (ByteStringTable, [Int32]) {
+    var spellings = ByteStringTable()
+    var ids: [Int32] = []
+    for id in vocabulary.ids {
+      guard let token = vocabulary.token(id), let bytes = ByteAlphabet.decode(token) else { continue }
+      if spellings.insert(bytes) != nil { ids.append(Int32(id)) }
+    }
+    return (spellings, ids)
+  }
+}

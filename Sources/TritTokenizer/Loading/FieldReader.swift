@@ -1,0 +1,117 @@
+// Tritsmith: reading an object's fields with errors that name file and field.
+
+import TritCore
+
+/// One JSON object with the place it stands at, so that every complaint can say where.
+struct FieldReader {
+  let object: JSONObject
+  let file: String
+  /// Dotted path of the object from the top of the file; empty at the top.
+  let path: String
+
+  /// The top object of a file.
+  init(file: TokenizerFiles.File) throws(TokenizerError) {
+    let value: JSONValue
+    do {
+      value = try JSONValue.parse(file.bytes)
+    } catch {
+      throw TokenizerError(.json(error), file: file.name, byteOffset: error.offset)
+    }
+    try self.init(value, file: file.name, path: "")
+  }
+
+  init(_ value: JSONValue, file: String, path: String) throws(TokenizerError) {
+    guard let object = value.object else {
+      throw TokenizerError(
+        .wrongType(expected: "an object", found: value.kindName), file: file, field: path.isEmpty ? nil : path)
+    }
+    self.object = object
+    self.file = file
+    self.path = path
+  }
+
+  func path(of key: String) -> String {
+    path.isEmpty ? key : path + "." + key
+  }
+
+  func error(_ kind: TokenizerError.Kind, at key: String? = nil) -> TokenizerError {
+    TokenizerError(kind, file: file, field: key.map { path(of: $0) } ?? (path.isEmpty ? nil : path))
+  }
+
+  /// Refuses keys beyond the given ones, and keys that stand twice.
+  ///
+  /// Meant for small objects only: a vocabulary finds its duplicates in its own table.
+  func allow(_ keys: [String]) throws(TokenizerError) {
+    let known = Set(keys.map { ExactString($0) })
+    var seen: Set<ExactString> = []
+    for entry in object.entries {
+      let key = ExactString(entry.key)
+      guard known.contains(key) else { throw error(.unknownKey(entry.key)) }
+      guard seen.insert(key).inserted else { throw error(.duplicateKey(entry.key)) }
+    }
+  }
+
+  /// The value of a key; nil when it is missing or null, which mean the same in these files.
+  func value(_ key: String) -> JSONValue? {
+    guard let value = object[key], !value.isNull else { return nil }
+    return value
+  }
+
+  func required(_ key: String) throws(TokenizerError) -> JSONValue {
+    guard let value = value(key) else { throw error(.missingField, at: key) }
+    return value
+  }
+
+  func string(_ key: String) throws(TokenizerError) -> String? {
+    guard let value = value(key) else { return nil }
+    guard let string = value.string else { throw wrongType(value, "a string", key) }
+    return string
+  }
+
+  func requiredString(_ key: String) throws(TokenizerError) -> String {
+    guard let string = try string(key) else { throw error(.missingField, at: key) }
+    return string
+  }
+
+  func bool(_ key: String) throws(TokenizerError) -> Bool? {
+    guard let value = value(key) else { return nil }
+    guard let bool = value.bool else { throw wrongType(value, "a boolean", key) }
+    return bool
+  }
+
+  func requiredBool(_ key: String) throws(TokenizerError) -> Bool {
+    guard let bool = try bool(key) else { throw error(.missingField, at: key) }
+    return bool
+  }
+
+  func array(_ key: String) throws(TokenizerError) -> [JSONValue]? {
+    guard let value = value(key) else { return nil }
+    guard let array = value.array else { throw wrongType(value, "an array", key) }
+    return array
+  }
+
+  /// The object under a key, or nil when missing or null.
+  func reader(_ key: String) throws(TokenizerError) -> FieldReader? {
+    guard let value = value(key) else { return nil }
+    return try FieldReader(value, file: file, path: path(of: key))
+  }
+
+  func requiredReader(_ key: String) throws(TokenizerError) -> FieldReader {
+    guard let reader = try reader(key) else { throw error(.missingField, at: key) }
+    return reader
+  }
+
+  /// The elements of an array of objects.
+  func readers(_ key: String) throws(TokenizerError) -> [FieldReader] {
+    guard let elements = try array(key) else { return [] }
+    var result: [FieldReader] = []
+    for (index, element) in elements.enumerated() {
+      result.append(try FieldReader(element, file: file, path: path(of: key) + "[\(index)]"))
+    }
+    return result
+  }
+
+  func wrongType(_ value: JSONValue, _ expected: String, _ key: String) -> TokenizerError {
+    error(.wrongType(expected: expected, found: value.kindName), at: key)
+  }
+}

@@ -1,0 +1,54 @@
+// Tritsmith: tokens by id and by spelling.
+
+import TritCore
+
+/// Every token of a tokenizer, those of the model and the added ones; ids may have gaps.
+struct Vocabulary: Sendable {
+  /// Ids must stay below this. The largest published vocabularies hold about 262,000 tokens; the limit bounds what a
+  /// hostile id can make us allocate.
+  static let idLimit = 1 << 22
+
+  /// UTF-8 spelling of each token, as the file has it.
+  private var spellings = ByteStringTable()
+  private var idOfSpelling: [Int32] = []
+  /// Index of the spelling of each id, or -1.
+  private var spellingOfID: [Int32] = []
+
+  var count: Int { spellings.count }
+  /// One more than the highest id.
+  var endID: Int { spellingOfID.count }
+
+  /// Adds a token; the error names both tokens when the id is taken, and the key when the spelling stands twice.
+  mutating func add(_ token: String, id: Int) -> TokenizerError.Kind? {
+    guard id >= 0, id < Vocabulary.idLimit else { return .invalidID(found: String(id), limit: Vocabulary.idLimit) }
+    if let other = self.token(id) { return .duplicateID(id, first: other, second: token) }
+    guard let index = spellings.insert(Array(token.utf8)) else { return .duplicateKey(token) }
+    if id >= spellingOfID.count {
+      spellingOfID.append(contentsOf: repeatElement(-1, count: id + 1 - spellingOfID.count))
+    }
+    spellingOfID[id] = Int32(index)
+    idOfSpelling.append(Int32(id))
+    return nil
+  }
+
+  func id(of token: String) -> Int? {
+    spellings.index(of: Array(token.utf8)).map { Int(idOfSpelling[$0]) }
+  }
+
+  /// The id of the token spelled by these bytes.
+  func id(of range: Range<Int>, in text: [UInt8]) -> Int32? {
+    spellings.index(of: range, in: text, hash: spellings.hash(range, in: text)).map { idOfSpelling[$0] }
+  }
+
+  func contains(_ id: Int) -> Bool {
+    id >= 0 && id < spellingOfID.count && spellingOfID[id] >= 0
+  }
+
+  func token(_ id: Int) -> String? {
+    guard contains(id) else { return nil }
+    return String(decoding: spellings[Int(spellingOfID[id])], as: UTF8.self)
+  }
+
+  /// Ids that have a token, ascending.
+  var ids: [Int] { (0..<endID).filter { contains($0) } }
+}

@@ -1,0 +1,111 @@
+// Tritsmith: from text to ids.
+
+import TritCore
+
+/// Memory an encoding call works in.
+struct EncodingWorkspace: Sendable {
+  var words = BytePairModel.Workspace()
+  var pieces: [Piece] = []
+  var matchers: [PatternMatcher] = []
+  var cache = WordCache()
+}
+
+/// The ids of words met before.
+struct WordCache: Sendable {
+  private var table = ByteStringTable()
+  private var bounds: [Int] = [0]
+  private var ids: [Int32] = []
+  /// Longer words are rare, and repeat rarely.
+  private static let wordLimit = 128
+  private static let byteLimit = 4 << 20
+
+  static func holds(wordOf length: Int) -> Bool { length <= wordLimit }
+
+  @inline(__always)
+  func hash(_ range: Range<Int>, in text: [UInt8]) -> UInt64 { table.hash(range, in: text) }
+
+  /// Appends the ids of a word and says true, if it is known.
+  @inline(__always)
+  func append(_ range: Range<Int>, of text: [UInt8], hash: UInt64, to output: inout [Int]) -> Bool {
+    guard let index = table.index(of: range, in: text, hash: hash) else { return false }
+    for position in bounds[index]..<bounds[index + 1] { output.append(Int(ids[position])) }
+    return true
+  }
+
+  /// Remembers a word; starts over when the memory allowed is full.
+  mutating func insert(_ range: Range<Int>, of text: [UInt8], hash: UInt64, _ symbols: [Int32]) {
+    if table.byteCount + range.count > WordCache.byteLimit { self = WordCache() }
+    // The multipliers of a table are those of the process, so the hash stays good for a new one.
+    guard table.insert(range, of: text, hash: hash) != nil else { return }
+    ids.append(contentsOf: symbols)
+    bounds.append(ids.count)
+  }
+}
+
+extension Tokenizer {
+  /// The ids of a text.
+  ///
+  /// Added tokens are recognised wherever they are written, special ones too, as the library does by default.
+  /// `addSpecialTokens` puts those around the text that the post-processor says, such as a BOS.
+  /// - Throws: when the text holds a byte the vocabulary lacks, or a pattern takes absurdly long on it.
+  public func encode(_ text: String, addSpecialTokens: Bool = true) throws(TokenizerError) -> [Int] {
+    try encodeValid(Array(text.utf8), addSpecialTokens: addSpecialTokens)
+  }
+
+  /// The ids of a text in UTF-8; bytes that are not UTF-8 are an error with their offset, never replaced.
+  public func encode(utf8 bytes: [UInt8], addSpecialTokens: Bool = true) throws(TokenizerError) -> [Int] {
+    if let offset = UTF8Coding.firstInvalid(in: bytes) { throw TokenizerError(.invalidUTF8, byteOffset: offset) }
+    return try encodeValid(bytes, addSpecialTokens: addSpecialTokens)
+  }
+
+  private func encodeValid(_ bytes: [UInt8], addSpecialTokens: Bool) throws(TokenizerError) -> [Int] {
+    var workspace = workspaces.take()
+    var ids = addSpecialTokens ? postProcessor.prefix : []
+    ids.reserveCapacity(bytes.count / 3 + 16)
+    for segment in rawTokens.segments(of: 0..<bytes.count, in: bytes) {
+      if let id = segment.id {
+        ids.append(id)
+      } else {
+        try encode(Piece(start: segment.start, end: segment.end), of: bytes, &workspace, into: &ids)
+      }
+    }
+    if addSpecialTokens { ids += postProcessor.suffix }
+    workspaces.give(workspace)
+    return ids
+  }
+
+  /// Encodes text between tokens that are looked for in the text as given.
+  private func encode(
+    _ piece: Piece, of bytes: [UInt8], _ workspace: inout EncodingWorkspace, into ids: inout [Int]
+  ) throws(TokenizerError) {
+    if normalizer.steps.isEmpty, normalizedTokens.isEmpty {
+      return try encodeWords(piece, of: bytes, &workspace, into: &ids)
+    }
+    let text = normalizer.normalize(Array(bytes[piece.start..<piece.end]))
+    for segment in normalizedTokens.segments(of: 0..<text.count, in: text) {
+      if let id = segment.id {
+        ids.append(id)
+      } else {
+        try encodeWords(Piece(start: segment.start, end: segment.end), of: text, &workspace, into: &ids)
+      }
+    }
+  }
+
+  private func encodeWords(
+    _ piece: Piece, of bytes: [UInt8], _ workspace: inout EncodingWorkspace, into ids: inout [Int]
+  ) throws(TokenizerError) {
+    var text = bytes
+    try preTokenizer.split(piece, of: &text, into: &workspace.pieces, matchers: &workspace.matchers)
+    for word in workspace.pieces {
+      let range = word.start..<word.end
+      let isCached = WordCache.holds(wordOf: range.count)
+      let hash = isCached ? workspace.cache.hash(range, in: text) : 0
+      if isCached, workspace.cache.append(range, of: text, hash: hash, to: &ids) { continue }
+      if let byte = model.encode(range, of: text, workspace: &workspace.words) {
+        throw TokenizerError(.byteWithoutToken(byte))
+      }
+      for symbol in workspace.words.symbols { ids.append(Int(symbol)) }
+      if isCached { workspace.cache.insert(range, of: text, hash: hash, workspace.words.symbols) }
+    }
+  }
+}

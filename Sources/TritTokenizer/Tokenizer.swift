@@ -1,0 +1,173 @@
+// Tritsmith: the tokenizer of a model.
+
+import Synchronization
+import TritCore
+
+/// A byte-level BPE tokenizer made from a model's `tokenizer.json`.
+///
+/// It gives the ids the `tokenizers` library (0.23) gives, or refuses the file: whatever in it could change an id and is
+/// not implemented is an error naming the field. Text is handled as bytes and Unicode scalars throughout.
+///
+/// ```swift
+/// let tokenizer = try Tokenizer(TokenizerFiles(tokenizer: .init(name: "tokenizer.json", bytes: bytes)))
+/// let ids = try tokenizer.encode("In the beginning")
+/// let text = try tokenizer.decode(ids)
+/// ```
+///
+/// Values are immutable and may be used from several threads at once.
+public struct Tokenizer: Sendable {
+  let vocabulary: Vocabulary
+  let model: BytePairModel
+  let normalizer: Normalizer
+  let preTokenizer: PreTokenizer
+  let postProcessor: PostProcessor
+  let roles: TokenRoles
+  /// Added tokens looked for in the text as given, and those looked for in the normalized text.
+  let rawTokens: AddedTokenMatcher
+  let normalizedTokens: AddedTokenMatcher
+  /// What each id decodes to, end to end; the bytes of id i lie between bounds i and i + 1.
+  let decodedBytes: [UInt8]
+  let decodedBounds: [Int]
+  let isSpecial: [Bool]
+  let workspaces = WorkspacePool()
+
+  /// What the tokenizer is made of, for reports.
+  public let summary: TokenizerSummary
+  /// The tokens beside the model's vocabulary, in file order.
+  public let addedTokens: [AddedToken]
+
+  /// Reads and checks the files.
+  public init(_ files: TokenizerFiles) throws(TokenizerError) {
+    do {
+      try self.init(checking: files)
+    } catch {
+      // Sections that are missing altogether have no reader that knows the file's name.
+      var error = error
+      if error.location.file == nil { error.location.file = files.tokenizer.name }
+      throw error
+    }
+  }
+
+  private init(checking files: TokenizerFiles) throws(TokenizerError) {
+    let file = try FieldReader(file: files.tokenizer)
+    let modelReader = try file.requiredReader("model")
+    try LoadedModel.checkType(modelReader)
+    try file.allow([
+      "version", "truncation", "padding", "added_tokens", "normalizer", "pre_tokenizer", "post_processor", "decoder",
+      "model",
+    ])
+    if let version = try file.string("version"), version != "1.0" {
+      throw file.error(.unsupported("version '\(printable(version))'"), at: "version")
+    }
+    for key in ["truncation", "padding"] where file.value(key) != nil {
+      throw file.error(.unsupported("\(key) in the file (set it to null)"), at: key)
+    }
+    let modelVocabulary = try Vocabulary(model: modelReader)
+    let loaded = try LoadedModel(modelReader, modelVocabulary)
+    var vocabulary = modelVocabulary
+    addedTokens = try AddedToken.read(file, into: &vocabulary)
+    let normalizer = try Normalizer(file.reader("normalizer"))
+    preTokenizer = try PreTokenizer(file.reader("pre_tokenizer"))
+    let postProcessor = try PostProcessor(file.reader("post_processor"), vocabulary)
+    try Tokenizer.checkDecoder(file.reader("decoder"))
+    roles = try TokenRoles(files, vocabulary, addedTokens) { bos in
+      postProcessor.prefix.first.map { $0 == bos ?? $0 } ?? false
+    }
+    model = loaded.model
+    self.vocabulary = vocabulary
+    self.normalizer = normalizer
+    self.postProcessor = postProcessor
+    // Special tokens stand before others in the library's lists, which decides between two with one spelling.
+    let ordered = addedTokens.filter { $0.isSpecial } + addedTokens.filter { !$0.isSpecial }
+    rawTokens = AddedTokenMatcher(ordered.filter { !$0.isNormalized }) { Array($0.content.utf8) }
+    normalizedTokens = AddedTokenMatcher(ordered.filter { $0.isNormalized }) {
+      normalizer.normalize(Array($0.content.utf8))
+    }
+    (decodedBytes, decodedBounds) = Tokenizer.decoded(vocabulary, addedTokens, normalizer)
+    var isSpecial = [Bool](repeating: false, count: vocabulary.endID)
+    for token in addedTokens where token.isSpecial { isSpecial[token.id] = true }
+    self.isSpecial = isSpecial
+    summary = TokenizerSummary(
+      vocabulary: vocabulary, modelCount: modelVocabulary.count, mergeCount: loaded.mergeCount, model: loaded.model,
+      addedTokens: addedTokens, normalizer: normalizer.summary, preTokenizer: preTokenizer.summary,
+      postProcessor: postProcessor, roles: roles)
+  }
+}
+
+// MARK: - Vocabulary
+
+extension Tokenizer {
+  /// Tokens in all, the model's and the added ones.
+  public var vocabularySize: Int { vocabulary.count }
+
+  /// One more than the highest id; larger than the size when ids have gaps.
+  public var endID: Int { vocabulary.endID }
+
+  /// The token that begins a text, if the model has one.
+  public var bosTokenID: Int? { roles.bos }
+
+  /// The token that ends a text, if the model has one.
+  public var eosTokenID: Int? { roles.eos }
+
+  /// Every token after which generation stops, `eosTokenID` first.
+  public var endTokenIDs: [Int] { roles.ends }
+
+  /// The token that fills up batches, if the model has one.
+  public var padTokenID: Int? { roles.pad }
+
+  /// Added tokens that steer the model rather than standing for text.
+  public var specialTokens: [AddedToken] { addedTokens.filter { $0.isSpecial } }
+
+  /// The id of a token in the spelling of the file (`Ġthe`, not ` the`).
+  public func id(forToken token: String) -> Int? { vocabulary.id(of: token) }
+
+  /// A token in the spelling of the file (`Ġthe`, not ` the`); nil for an id without token.
+  public func token(forID id: Int) -> String? { vocabulary.token(id) }
+
+  /// The bytes an id decodes to, which need not be UTF-8 by themselves; nil for an id without token.
+  public func bytes(forID id: Int) -> [UInt8]? {
+    guard vocabulary.contains(id) else { return nil }
+    return Array(decodedBytes[decodedBounds[id]..<decodedBounds[id + 1]])
+  }
+
+  /// Whether an id belongs to a special token.
+  public func isSpecial(_ id: Int) -> Bool {
+    id >= 0 && id < isSpecial.count && isSpecial[id]
+  }
+
+  /// Bytes of every token: those it is spelled for, or its own UTF-8 when a scalar of it is outside the alphabet.
+  ///
+  /// The library's decoder treats added tokens alike, so one that is spelled `é` decodes to the single byte 0xE9, and
+  /// one that is looked for in normalized text decodes to its normalized spelling.
+  private static func decoded(
+    _ vocabulary: Vocabulary, _ addedTokens: [AddedToken], _ normalizer: Normalizer
+  ) -> (bytes: [UInt8], bounds: [Int]) {
+    var spellings: [Int: String] = [:]
+    for token in addedTokens where token.isNormalized {
+      spellings[token.id] = String(decoding: normalizer.normalize(Array(token.content.utf8)), as: UTF8.self)
+    }
+    var bytes: [UInt8] = []
+    var bounds = [0]
+    for id in 0..<vocabulary.endID {
+      if let token = spellings[id] ?? vocabulary.token(id) {
+        bytes.append(contentsOf: ByteAlphabet.decode(token) ?? Array(token.utf8))
+      }
+      bounds.append(bytes.count)
+    }
+    return (bytes, bounds)
+  }
+}
+
+/// The work memory of encoders, handed from call to call so that words met before are found again.
+final class WorkspacePool: Sendable {
+  private let idle = Mutex<[EncodingWorkspace]>([])
+
+  func take() -> EncodingWorkspace {
+    idle.withLock { $0.popLast() } ?? EncodingWorkspace()
+  }
+
+  func give(_ workspace: consuming EncodingWorkspace) {
+    let workspace = workspace
+    idle.withLock { if $0.count < 8 { $0.append(workspace) } }
+  }
+}

@@ -1,0 +1,108 @@
+// Tritsmith: what can be wrong with a tokenizer or with what it is asked.
+
+import TritCore
+
+/// Why a tokenizer could not be made, or could not do what it was asked.
+public struct TokenizerError: DiagnosticError, Equatable {
+  /// The failure with its data; sentences are made in `summary`.
+  public enum Kind: Sendable, Equatable {
+    /// The file is not JSON.
+    case json(JSONError)
+    /// A field holds another kind of JSON value than its format says.
+    case wrongType(expected: String, found: String)
+    /// A field that must be there is not.
+    case missingField
+    /// A key stands twice in one object.
+    case duplicateKey(String)
+    /// A key this library does not know; it might change the ids, so it is not passed over.
+    case unknownKey(String)
+    /// The model is not byte-level BPE.
+    case unsupportedModelType(String)
+    /// A value this library does not implement.
+    case unsupported(String)
+    /// A regular expression with a construct outside the supported subset.
+    case unsupportedPattern(construct: String, offset: Int)
+    /// A number that cannot be a token id.
+    case invalidID(found: String, limit: Int)
+    /// Two tokens with one id.
+    case duplicateID(Int, first: String, second: String)
+    /// A merge that is not two tokens.
+    case malformedMerge(rank: Int)
+    /// A merge of, or into, a token the vocabulary does not hold.
+    case mergeOfUnknownToken(rank: Int, token: String)
+    /// A token named in a field is not in the vocabulary.
+    case unknownToken(String)
+    /// Two places give one token different ids.
+    case contradictoryID(token: String, stated: Int, actual: Int?)
+    /// A size beyond what any real tokenizer has.
+    case tooLarge(what: String, found: Int, limit: Int)
+    /// An id asked for is not in the vocabulary.
+    case idOutsideVocabulary(Int)
+    /// The text is not UTF-8.
+    case invalidUTF8
+    /// The text holds a byte for which the vocabulary has no token, and there is no unknown token.
+    case byteWithoutToken(UInt8)
+    /// A pattern needed far more steps than the text is long.
+    case patternTooSlow(pattern: String)
+  }
+
+  public var kind: Kind
+  public var location: ErrorLocation
+
+  init(_ kind: Kind, file: String? = nil, field: String? = nil, byteOffset: Int? = nil) {
+    self.kind = kind
+    self.location = ErrorLocation(file: file, byteOffset: byteOffset.map { UInt64($0) }, field: field)
+  }
+
+  public var summary: String {
+    switch kind {
+    case .json(let error): "not valid JSON: \(error)"
+    case .wrongType(let expected, let found): "expected \(expected), found \(found)"
+    case .missingField: "the field is missing"
+    case .duplicateKey(let key): "the key '\(printable(key))' stands twice"
+    case .unknownKey(let key): "the key '\(printable(key))' is not known here, and it might change token ids"
+    case .unsupportedModelType(let type):
+      "the tokenizer model is of type '\(printable(type))'; only byte-level BPE is supported"
+    case .unsupported(let what): "not supported: \(what)"
+    case .unsupportedPattern(let construct, let offset):
+      "the pattern uses \(construct) at position \(offset), which is not supported"
+    case .invalidID(let found, let limit):
+      "expected a token id from 0 to \(limit - 1), found \(printable(found, limit: 40))"
+    case .duplicateID(let id, let first, let second):
+      "id \(id) belongs to both '\(printable(first, limit: 60))' and '\(printable(second, limit: 60))'"
+    case .malformedMerge(let rank): "merge \(rank) is not two tokens"
+    case .mergeOfUnknownToken(let rank, let token):
+      "merge \(rank) needs the token '\(printable(token, limit: 60))', which the vocabulary does not hold"
+    case .unknownToken(let token): "the token '\(printable(token, limit: 60))' is not in the vocabulary"
+    case .contradictoryID(let token, let stated, let actual):
+      "the token '\(printable(token, limit: 60))' is given id \(stated), but "
+        + (actual.map { "its id is \($0)" } ?? "the vocabulary does not hold it")
+    case .tooLarge(let what, let found, let limit): "\(what) is \(found), more than the limit of \(limit)"
+    case .idOutsideVocabulary(let id): "token id \(id) is not in the vocabulary"
+    case .invalidUTF8: "the text is not UTF-8"
+    case .byteWithoutToken(let byte):
+      "the vocabulary has no token for byte 0x\(String(byte, radix: 16)) and there is no unknown token"
+    case .patternTooSlow(let pattern):
+      "splitting the text by the pattern '\(printable(pattern, limit: 80))' takes far more steps than its length"
+    }
+  }
+
+  public var remedy: String? {
+    switch kind {
+    case .unsupportedModelType:
+      "use the id options instead of text, with ids made by the tokenizer's own library"
+    case .unsupported, .unsupportedPattern, .unknownKey:
+      "give token ids made by the tokenizer's own library instead of text"
+    case .contradictoryID: "make the files agree; the model was trained with one of the two ids"
+    case .idOutsideVocabulary: "check that the ids were made with this model's tokenizer"
+    default: nil
+    }
+  }
+
+  public var category: ErrorCategory {
+    switch kind {
+    case .idOutsideVocabulary: .misuse
+    default: .malformedInput
+    }
+  }
+}

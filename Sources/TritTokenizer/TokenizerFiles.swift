@@ -1,0 +1,40 @@
+// Tritsmith: the files a tokenizer is made from.
+
+/// The contents of a model folder that concern its tokenizer; only `tokenizer.json` is needed.
+///
+/// The others say which tokens begin and end a text: by name (`tokenizer_config.json`, `special_tokens_map.json`) or by
+/// id (`generation_config.json`, `config.json`).
+public struct TokenizerFiles: Sendable {
+  /// One file's bytes and the name to use in messages about it.
+  public struct File: Sendable {
+    public var name: String
+    public var bytes: [UInt8]
+
+    public init(name: String, bytes: [UInt8]) {
+      self.name = name
+      self.bytes = bytes
+    }
+  }
+
+  /// `tokenizer.json`, as the `tokenizers` library writes it.
+  public var tokenizer: File
+  /// `tokenizer_config.json`.
+  public var tokenizerConfiguration: File?
+  /// `special_tokens_map.json`.
+  public var specialTokensMap: File?
+  /// `generation_config.json`.
+  public var generationConfiguration: File?
+  /// `config.json` of the model.
+  public var modelConfiguration: File?
+
+  public init(
+    tokenizer: File, tokenizerConfiguration: File? = nil, specialTokensMap: File? = nil,
+    generationConfiguration: File? = nil, modelConfiguration: File? = nil
+  ) {
+    self.tokenizer = tokenizer
+    self.tokenizerConfiguration = tokenizerConfiguration
+    self.specialTokensMap = specialTokensMap
+    self.generationConfiguration = generationConfiguration
+    self.modelConfiguration = modelConfiguration
+  }
+}

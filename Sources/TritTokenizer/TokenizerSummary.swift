@@ -1,0 +1,71 @@
+// Tritsmith: what a tokenizer is made of.
+
+import TritCore
+
+/// The facts about a tokenizer that `inspect` shows.
+public struct TokenizerSummary: Sendable, Equatable {
+  /// The kind of model, in words.
+  public var modelType: String
+  /// Tokens in all.
+  public var vocabularySize: Int
+  /// One more than the highest id.
+  public var endID: Int
+  /// Tokens of the model itself, without those only added.
+  public var modelVocabularySize: Int
+  /// Merges of the model.
+  public var mergeCount: Int
+  /// Whether a whole word that is a token is taken without merging.
+  public var ignoresMergesForWholeWords: Bool
+  /// Bytes without a token, such as those that never occur in UTF-8.
+  public var bytesWithoutToken: [UInt8]
+  /// Added tokens in file order.
+  public var addedTokens: [AddedToken]
+  /// Steps that rewrite the text first; empty for none.
+  public var normalizer: String
+  /// Steps that cut the text into words.
+  public var preTokenizer: String
+  /// Steps that put special tokens around; empty for none.
+  public var postProcessor: String
+  /// Tokens put before and behind a text by default.
+  public var prefixIDs: [Int]
+  public var suffixIDs: [Int]
+  public var bosTokenID: Int?
+  public var eosTokenID: Int?
+  public var endTokenIDs: [Int]
+  public var padTokenID: Int?
+  /// Whether a text begins with a BOS token by default.
+  public var addsBOSByDefault: Bool
+  /// Whether a text ends with an EOS token by default.
+  public var addsEOSByDefault: Bool
+  /// Contradictions between the files that change no id.
+  public var notes: [String]
+
+  /// Added tokens that steer the model.
+  public var specialTokens: [AddedToken] { addedTokens.filter { $0.isSpecial } }
+
+  init(
+    vocabulary: Vocabulary, modelCount: Int, mergeCount: Int, model: BytePairModel, addedTokens: [AddedToken],
+    normalizer: String, preTokenizer: String, postProcessor: PostProcessor, roles: TokenRoles
+  ) {
+    modelType = "BPE (byte-level)"
+    vocabularySize = vocabulary.count
+    endID = vocabulary.endID
+    modelVocabularySize = modelCount
+    self.mergeCount = mergeCount
+    ignoresMergesForWholeWords = model.wholeWords != nil
+    bytesWithoutToken = (0..<256).filter { model.byteIDs[$0] < 0 }.map { UInt8($0) }
+    self.addedTokens = addedTokens
+    self.normalizer = normalizer
+    self.preTokenizer = preTokenizer
+    self.postProcessor = postProcessor.summary
+    prefixIDs = postProcessor.prefix
+    suffixIDs = postProcessor.suffix
+    bosTokenID = roles.bos
+    eosTokenID = roles.eos
+    endTokenIDs = roles.ends
+    padTokenID = roles.pad
+    addsBOSByDefault = roles.bos.map { postProcessor.prefix.contains($0) } ?? false
+    addsEOSByDefault = roles.eos.map { postProcessor.suffix.contains($0) } ?? false
+    notes = roles.notes
+  }
+}

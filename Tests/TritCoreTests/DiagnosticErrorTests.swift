@@ -1,0 +1,61 @@
+// Tritsmith: messages.
+
+import Testing
+import TritCore
+
+@Suite struct DiagnosticErrorTests {
+  @Test func printableKeepsOrdinaryText() {
+    for text in ["", "model.layers.0", "é 😀 漢字", "a b\\c", "\u{A0}"] { #expect(printable(text) == text) }
+  }
+
+  @Test func printableShowsWhatDrivesATerminal() {
+    let cases = [
+      ("\u{1B}[2J", "\\u{1b}[2J"), ("a\nb\r\t", "a\\u{a}b\\u{d}\\u{9}"), ("\u{0}", "\\u{0}"), ("\u{7F}", "\\u{7f}"),
+      // C1 controls; right-to-left override and isolates; line separators; byte order mark.
+      ("\u{9B}31m", "\\u{9b}31m"), ("\u{202E}x", "\\u{202e}x"), ("\u{2066}", "\\u{2066}"),
+      ("\u{200E}\u{200F}", "\\u{200e}\\u{200f}"), ("\u{2028}\u{2029}", "\\u{2028}\\u{2029}"),
+      ("\u{FEFF}", "\\u{feff}"),
+    ]
+    for (text, expected) in cases { #expect(printable(text) == expected) }
+  }
+
+  @Test func printableCutsTheMiddle() {
+    let exact = String(repeating: "a", count: 200)
+    #expect(printable(exact) == exact)
+    let long = String(repeating: "a", count: 5000) + String(repeating: "b", count: 5000)
+    #expect(printable(long) == String(repeating: "a", count: 100) + "…" + String(repeating: "b", count: 100))
+    #expect(printable("abcdefghij", limit: 4) == "ab…ij")
+  }
+
+  struct Sample: DiagnosticError {
+    var summary: String { "expected 1, found 2" }
+    var location: ErrorLocation
+    var remedy: String?
+    var category: ErrorCategory { .malformedInput }
+  }
+
+  @Test func descriptionsSayWhereWhatAndWhatToDo() {
+    let full = Sample(
+      location: ErrorLocation(file: "m.safetensors", tensor: "a\u{1B}b", byteOffset: 12, field: "shape"),
+      remedy: "fetch it again")
+    #expect(
+      full.description
+        == "m.safetensors, tensor 'a\\u{1b}b', field 'shape', byte 12: expected 1, found 2\n"
+        + "  what to do: fetch it again")
+    #expect(Sample(location: ErrorLocation(), remedy: nil).description == "expected 1, found 2")
+  }
+
+  /// Exit codes hang on these.
+  @Test func categoriesOfFileErrors() {
+    func category(_ kind: TensorIOError.Kind) -> ErrorCategory { TensorIOError(kind, path: "p").category }
+    #expect(category(.cannotOpen(errno: 2)) == .cannotOpen)
+    #expect(category(.notAFile(found: "a folder")) == .cannotOpen)
+    #expect(category(.endsEarly(expected: 2, found: 1)) == .malformedInput)
+    #expect(category(.changedWhileRead(detail: "")) == .inputOutput)
+    #expect(category(.writeFailed(errno: 28)) == .inputOutput)
+    #expect(category(.alreadyExists) == .cannotCreate)
+    #expect(category(.parentMissing("x")) == .cannotCreate)
+    #expect(category(.overlapsInput(input: "x", detail: "is")) == .misuse)
+    #expect(category(.incomplete(written: 1, expected: 2)) == .internalFault)
+  }
+}

@@ -1,0 +1,304 @@
+// Tritsmith: outputs that appear whole or not at all.
+
+import Testing
+import TritCore
+import TritTestSupport
+
+@Suite struct StagedOutputTests {
+  // MARK: Files
+
+  @Test func aFileAppearsOnlyAtCommit() throws {
+    try TemporaryFolder.with { folder in
+      let target = folder.path("model.tritpack")
+      let staged = try StagedOutput(.file, at: target, replacing: false)
+      try staged.createFile().write([1, 2, 3], at: 0)
+      #expect(FileSystem.kind(of: target) == nil)
+      #expect(folder.names == [FileSystem.name(of: staged.stagingPath)], "it is built beside its target")
+      #expect(folder.names[0].hasPrefix(".model.tritpack.tritsmith-") && folder.names[0].hasSuffix(".partial"))
+      try staged.commit()
+      #expect(folder.names == ["model.tritpack"])
+      #expect(RawFile.read(target) == [1, 2, 3])
+    }
+  }
+
+  @Test func aDroppedFileLeavesNothing() throws {
+    try TemporaryFolder.with { folder in
+      do {
+        let staged = try StagedOutput(.file, at: folder.path("out"), replacing: false)
+        try staged.createFile().write([1], at: 0)
+        #expect(folder.names.count == 1)
+      }
+      #expect(folder.names == [])
+    }
+  }
+
+  @Test func aDroppedReplacementKeepsTheOldFile() throws {
+    try TemporaryFolder.with { folder in
+      let target = folder.write([9], to: "out")
+      do {
+        let staged = try StagedOutput(.file, at: target, replacing: true)
+        try staged.createFile().write([1], at: 0)
+      }
+      #expect(folder.names == ["out"])
+      #expect(RawFile.read(target) == [9])
+    }
+  }
+
+  @Test func replacingAFile() throws {
+    try TemporaryFolder.with { folder in
+      let target = folder.write([9, 9, 9], to: "out")
+      #expect(throws: TensorIOError(.alreadyExists, path: target)) {
+        try StagedOutput(.file, at: target, replacing: false)
+      }
+      let staged = try StagedOutput(.file, at: target, replacing: true)
+      try staged.createFile().write([1], at: 0)
+      #expect(RawFile.read(target) == [9, 9, 9])
+      try staged.commit()
+      #expect(RawFile.read(target) == [1])
+      #expect(folder.names == ["out"])
+    }
+  }
+
+  @Test func aLinkAtTheTargetIsReplacedAndNotFollowed() throws {
+    try TemporaryFolder.with { folder in
+      let precious = folder.write([9], to: "precious")
+      let target = folder.makeLink("out", to: "precious")
+      #expect(throws: TensorIOError(.alreadyExists, path: target)) {
+        try StagedOutput(.file, at: target, replacing: false)
+      }
+      let staged = try StagedOutput(.file, at: target, replacing: true)
+      try staged.createFile().write([1], at: 0)
+      try staged.commit()
+      #expect(FileSystem.kindWithoutFollowing(target) == .file)
+      #expect(RawFile.read(target) == [1])
+      #expect(RawFile.read(precious) == [9])
+    }
+  }
+
+  @Test func aDanglingLinkCountsAsExisting() {
+    TemporaryFolder.with { folder in
+      let target = folder.makeLink("out", to: "nowhere")
+      #expect(throws: TensorIOError(.alreadyExists, path: target)) {
+        try StagedOutput(.folder, at: target, replacing: false)
+      }
+    }
+  }
+
+  // MARK: Folders
+
+  @Test func aFolderAppearsOnlyAtCommit() throws {
+    try TemporaryFolder.with { folder in
+      let target = folder.path("model")
+      let staged = try StagedOutput(.folder, at: target, replacing: false)
+      try staged.createFile("config.json").write([0x7B, 0x7D], at: 0)
+      try staged.createFile("model.safetensors").write([1], at: 0)
+      #expect(throws: TensorIOError(.cannotCreate(errno: 17), path: staged.path(of: "config.json"))) {
+        try staged.createFile("config.json")
+      }
+      #expect(FileSystem.kind(of: target) == nil)
+      try staged.commit()
+      #expect(folder.names == ["model"])
+      #expect(try FileSystem.names(in: target) == ["config.json", "model.safetensors"])
+    }
+  }
+
+  @Test func aDroppedFolderLeavesNothing() throws {
+    try TemporaryFolder.with { folder in
+      do {
+        let staged = try StagedOutput(.folder, at: folder.path("model"), replacing: false)
+        try staged.createFile("a").write([1], at: 0)
+        try staged.createFile("b").write([1], at: 0)
+      }
+      #expect(folder.names == [])
+    }
+  }
+
+  @Test func replacingAFolderTakesAllOfIt() throws {
+    try TemporaryFolder.with { folder in
+      let target = folder.makeFolder("model")
+      folder.write([9], to: "model/old.bin")
+      folder.write([9], to: "model/config.json")
+      #expect(throws: TensorIOError(.alreadyExists, path: target)) {
+        try StagedOutput(.folder, at: target, replacing: false)
+      }
+      let staged = try StagedOutput(.folder, at: target, replacing: true)
+      try staged.createFile("config.json").write([1], at: 0)
+      #expect(RawFile.read(folder.path("model/config.json")) == [9])
+      try staged.commit()
+      #expect(try FileSystem.names(in: target) == ["config.json"])
+      #expect(RawFile.read(folder.path("model/config.json")) == [1])
+      #expect(folder.names == ["model"])
+    }
+  }
+
+  @Test func aLinkToAFolderIsReplacedAndNotFollowed() throws {
+    try TemporaryFolder.with { folder in
+      folder.makeFolder("precious")
+      folder.write([9], to: "precious/thesis.txt")
+      let target = folder.makeLink("model", to: "precious")
+      let staged = try StagedOutput(.folder, at: target, replacing: true)
+      try staged.createFile("config.json").write([1], at: 0)
+      try staged.commit()
+      #expect(FileSystem.kindWithoutFollowing(target) == .folder)
+      #expect(try FileSystem.names(in: target) == ["config.json"])
+      #expect(RawFile.read(folder.path("precious/thesis.txt")) == [9])
+      #expect(folder.names == ["model", "precious"])
+    }
+  }
+
+  @Test func aFolderWithFoldersIsNobodysOutput() {
+    TemporaryFolder.with { folder in
+      let target = folder.makeFolder("work")
+      folder.makeFolder("work/src")
+      #expect(throws: TensorIOError(.holdsOtherThings("the folder 'src'"), path: target)) {
+        try StagedOutput(.folder, at: target, replacing: true)
+      }
+      #expect(folder.names == ["work"])
+    }
+  }
+
+  // MARK: Refusals
+
+  @Test func aFileIsNotReplacedByAFolderNorTheOtherWayRound() {
+    TemporaryFolder.with { folder in
+      let file = folder.write([1], to: "file")
+      let inner = folder.makeFolder("folder")
+      #expect(throws: TensorIOError(.notAFolder(found: "a file"), path: file)) {
+        try StagedOutput(.folder, at: file, replacing: true)
+      }
+      #expect(throws: TensorIOError(.notAFile(found: "a folder"), path: inner)) {
+        try StagedOutput(.file, at: inner, replacing: true)
+      }
+      #expect(folder.names == ["file", "folder"])
+    }
+  }
+
+  /// `--force` with /dev/null as output must not put a file in its place.
+  @Test(arguments: [StagedOutput.Kind.file, .folder])
+  func devicesAndPipesAreNotReplaced(_ kind: StagedOutput.Kind) {
+    TemporaryFolder.with { folder in
+      let pipe = folder.makePipe("pipe")
+      let found = "a device, pipe or socket"
+      let error = TensorIOError(kind == .file ? .notAFile(found: found) : .notAFolder(found: found), path: pipe)
+      #expect(throws: error) { try StagedOutput(kind, at: pipe, replacing: true) }
+      #expect(folder.names == ["pipe"])
+    }
+  }
+
+  @Test(arguments: [StagedOutput.Kind.file, .folder])
+  func theFolderOfTheTargetMustExist(_ kind: StagedOutput.Kind) {
+    TemporaryFolder.with { folder in
+      let target = folder.path("absent/out")
+      #expect(throws: TensorIOError(.parentMissing(folder.path("absent")), path: target)) {
+        try StagedOutput(kind, at: target, replacing: false)
+      }
+      folder.write([1], to: "file")
+      let below = folder.path("file/out")
+      #expect(throws: TensorIOError(.parentMissing(folder.path("file")), path: below)) {
+        try StagedOutput(kind, at: below, replacing: false)
+      }
+      #expect(folder.names == ["file"])
+    }
+  }
+
+  @Test func aNameTooLongForTheFileSystemIsRefusedCleanly() {
+    TemporaryFolder.with { folder in
+      let target = folder.path(String(repeating: "n", count: 250))
+      for kind in [StagedOutput.Kind.file, .folder] {
+        // ENAMETOOLONG: the temporary name is longer than the target's.
+        #expect(throws: TensorIOError(.cannotCreate(errno: 36), path: target)) {
+          try StagedOutput(kind, at: target, replacing: false)
+        }
+      }
+      #expect(folder.names == [])
+    }
+  }
+
+  /// What appears at the target while the output is being built belongs to somebody else.
+  @Test(arguments: [StagedOutput.Kind.file, .folder])
+  func whatAppearsMeanwhileIsNotOverwritten(_ kind: StagedOutput.Kind) throws {
+    try TemporaryFolder.with { folder in
+      let target = folder.path("out")
+      do {
+        let staged = try StagedOutput(kind, at: target, replacing: false)
+        try staged.createFile("file").write([1], at: 0)
+        if kind == .file {
+          folder.write([9], to: "out")
+        } else {
+          folder.makeFolder("out")
+          folder.write([9], to: "out/thesis.txt")
+        }
+        #expect(throws: TensorIOError(.alreadyExists, path: target)) { try staged.commit() }
+      }
+      #expect(folder.names == ["out"])
+      #expect(RawFile.read(kind == .file ? target : target + "/thesis.txt") == [9])
+    }
+  }
+
+  // MARK: Leftovers
+
+  @Test func leftoversOfAKilledRunAreRemoved() throws {
+    try TemporaryFolder.with { folder in
+      // As a killed run leaves them: with the name of the target, locked by nobody.
+      folder.write([1], to: ".out.tritsmith-0badcafe.partial")
+      folder.makeFolder(".out.tritsmith-12345678.partial")
+      folder.write([1], to: ".out.tritsmith-12345678.partial/model.safetensors")
+      // Not of this target, or not of this program.
+      folder.write([1], to: ".other.tritsmith-0badcafe.partial")
+      folder.write([1], to: ".out.tritsmith-0badcafe.partial.txt")
+      folder.write([1], to: "out.tritsmith-0badcafe.partial")
+      let staged = try StagedOutput(.file, at: folder.path("out"), replacing: false)
+      try staged.createFile().write([1], at: 0)
+      try staged.commit()
+      #expect(
+        folder.names == [
+          ".other.tritsmith-0badcafe.partial", ".out.tritsmith-0badcafe.partial.txt", "out",
+          "out.tritsmith-0badcafe.partial",
+        ])
+    }
+  }
+
+  @Test(arguments: [StagedOutput.Kind.file, .folder])
+  func aLiveRunKeepsItsStaging(_ kind: StagedOutput.Kind) throws {
+    try TemporaryFolder.with { folder in
+      let target = folder.path("out")
+      let first = try StagedOutput(kind, at: target, replacing: true)
+      try first.createFile("file").write([1], at: 0)
+      let second = try StagedOutput(kind, at: target, replacing: true)
+      try second.createFile("file").write([2], at: 0)
+      #expect(folder.names.count == 2, "the second run found the first one locked")
+      try first.commit()
+      try second.commit()
+      #expect(folder.names == ["out"])
+      #expect(RawFile.read(kind == .file ? target : target + "/file") == [2], "the last to finish stands")
+    }
+  }
+
+  @Test func aLinkNamedLikeALeftoverIsNotFollowed() throws {
+    try TemporaryFolder.with { folder in
+      folder.makeFolder("precious")
+      folder.write([9], to: "precious/thesis.txt")
+      folder.makeLink(".out.tritsmith-0badcafe.partial", to: "precious")
+      _ = try StagedOutput(.file, at: folder.path("out"), replacing: false)
+      #expect(RawFile.read(folder.path("precious/thesis.txt")) == [9])
+    }
+  }
+
+  @Test func oddTargetNamesAreStagedBesideThem() throws {
+    try TemporaryFolder.with { folder in
+      folder.makeFolder("dir")
+      for name in ["-rf", "a b", "é", "\u{301}x", ".hidden"] {
+        let staged = try StagedOutput(.file, at: folder.path("dir/" + name), replacing: false)
+        try staged.createFile().write([1], at: 0)
+        try staged.commit()
+        #expect(RawFile.read(folder.path("dir/" + name)) == [1], "\(name)")
+      }
+      #expect(folder.names == ["dir"])
+      // A slash at the end of a folder's name is no part of it.
+      let staged = try StagedOutput(.folder, at: folder.path("new/"), replacing: false)
+      try staged.createFile("a").write([1], at: 0)
+      try staged.commit()
+      #expect(folder.names == ["dir", "new"])
+    }
+  }
+}
