@@ -55,6 +55,7 @@ import TritCore
     #expect(category(.writeFailed(errno: 28)) == .inputOutput)
     #expect(category(.alreadyExists) == .cannotCreate)
     #expect(category(.parentMissing("x")) == .cannotCreate)
+    #expect(category(.isOfAnotherKind(found: "a folder", wanted: "a file")) == .cannotCreate)
     #expect(category(.overlapsInput(input: "x", detail: "is")) == .misuse)
     #expect(category(.incomplete(written: 1, expected: 2)) == .internalFault)
   }

@@ -163,10 +163,10 @@ import TritTestSupport
     TemporaryFolder.with { folder in
       let file = folder.write([1], to: "file")
       let inner = folder.makeFolder("folder")
-      #expect(throws: TensorIOError(.notAFolder(found: "a file"), path: file)) {
+      #expect(throws: TensorIOError(.isOfAnotherKind(found: "a file", wanted: "a folder"), path: file)) {
         try StagedOutput(.folder, at: file, replacing: true)
       }
-      #expect(throws: TensorIOError(.notAFile(found: "a folder"), path: inner)) {
+      #expect(throws: TensorIOError(.isOfAnotherKind(found: "a folder", wanted: "a file"), path: inner)) {
         try StagedOutput(.file, at: inner, replacing: true)
       }
       #expect(folder.names == ["file", "folder"])
@@ -179,7 +179,8 @@ import TritTestSupport
     TemporaryFolder.with { folder in
       let pipe = folder.makePipe("pipe")
       let found = "a device, pipe or socket"
-      let error = TensorIOError(kind == .file ? .notAFile(found: found) : .notAFolder(found: found), path: pipe)
+      let wanted = kind == .file ? "a file" : "a folder"
+      let error = TensorIOError(.isOfAnotherKind(found: found, wanted: wanted), path: pipe)
       #expect(throws: error) { try StagedOutput(kind, at: pipe, replacing: true) }
       #expect(folder.names == ["pipe"])
     }

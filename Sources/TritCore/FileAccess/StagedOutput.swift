@@ -109,8 +109,10 @@ public final class StagedOutput: Sendable {
     guard let existing = FileSystem.kindWithoutFollowing(target) else { return }
     guard replacing else { throw TensorIOError(.alreadyExists, path: target) }
     switch (kind, existing) {
-    case (.file, .folder), (.file, .other): throw TensorIOError(.notAFile(found: existing.name), path: target)
-    case (.folder, .file), (.folder, .other): throw TensorIOError(.notAFolder(found: existing.name), path: target)
+    case (.file, .folder), (.file, .other):
+      throw TensorIOError(.isOfAnotherKind(found: existing.name, wanted: "a file"), path: target)
+    case (.folder, .file), (.folder, .other):
+      throw TensorIOError(.isOfAnotherKind(found: existing.name, wanted: "a folder"), path: target)
     case (.folder, .folder):
       // A model folder is flat; a folder with folders in it is somebody's work, not an earlier output.
       let inner = try FileSystem.names(in: target).first {

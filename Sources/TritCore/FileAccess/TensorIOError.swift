@@ -14,6 +14,7 @@ public struct TensorIOError: DiagnosticError, Equatable {
     case parentMissing(String)
     case overlapsInput(input: String, detail: String)
     case holdsOtherThings(String)
+    case isOfAnotherKind(found: String, wanted: String)
     case cannotCreate(errno: Int32)
     case noSpace(needed: UInt64, free: UInt64)
     case writeFailed(errno: Int32)
@@ -44,6 +45,7 @@ public struct TensorIOError: DiagnosticError, Equatable {
     case .parentMissing(let parent): "its folder '\(printable(parent))' does not exist"
     case .overlapsInput(let input, let detail): "\(detail) the input '\(printable(input))'"
     case .holdsOtherThings(let what): "will not be replaced: it holds \(what), which no conversion writes"
+    case .isOfAnotherKind(let found, let wanted): "will not be replaced by \(wanted): it is \(found)"
     case .cannotCreate(let code): "cannot be created: \(Platform.message(forErrno: code))"
     case .noSpace(let needed, let free): "needs \(needed) bytes, but the file system has \(free) free"
     case .writeFailed(let code): "writing failed: \(Platform.message(forErrno: code))"
@@ -65,6 +67,7 @@ public struct TensorIOError: DiagnosticError, Equatable {
     case .alreadyExists: "choose another name, or replace it with --force"
     case .parentMissing(let parent): "create it first: mkdir -p '\(printable(parent))'"
     case .overlapsInput: "write to a place outside the input; inputs are never modified"
+    case .isOfAnotherKind: "choose another name, or remove it by hand"
     case .holdsOtherThings: "remove it by hand if it is really to go"
     case .cannotCreate, .cannotReplace: "check that the folder exists and can be written to"
     case .noSpace, .writeFailed, .syncFailed: "free some space or write to another disk; nothing was left behind"
@@ -79,7 +82,8 @@ public struct TensorIOError: DiagnosticError, Equatable {
     case .cannotOpen, .notAFile, .notAFolder: .cannotOpen
     case .endsEarly, .tooLarge: .malformedInput
     case .readFailed, .changedWhileRead, .noSpace, .writeFailed, .syncFailed: .inputOutput
-    case .alreadyExists, .parentMissing, .holdsOtherThings, .cannotCreate, .cannotReplace: .cannotCreate
+    case .alreadyExists, .parentMissing, .holdsOtherThings, .isOfAnotherKind, .cannotCreate, .cannotReplace:
+      .cannotCreate
     case .overlapsInput: .misuse
     case .incomplete, .outOfRange: .internalFault
     }
