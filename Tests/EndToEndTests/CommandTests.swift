@@ -177,7 +177,7 @@ struct CommandTests {
     let scratch = ScratchFolder()
     let input = Model.tiny().write(scratch["latent"])
     var digests: Set<Digest> = []
-    for options in [[], ["--threads", "1"], ["--threads", "8", "--no-mmap"], ["--kernels", "scalar"]] {
+    for options in [[], ["--threads", "1"], ["--threads", "8", "--mmap"], ["--kernels", "scalar"]] {
       let output = scratch["out\(digests.count)-\(options.count)-\(options.first ?? "")"]
       Tool.expect(0, ["convert", input, output, "--to", "tritpack", "--zstd", "1", "--quiet"] + options)
       digests.insert(SHA256.digest(of: Disk.bytes(output)))
