@@ -37,6 +37,14 @@ extension ConversionPlan {
     return report
   }
 
+  private var quantizerFact: ReportFact {
+    guard tensors.contains(where: { $0.step == .quantize || $0.step == .snap }) else {
+      return ReportFact("Quantizer", .missing, note: "packed trits are taken as they are")
+    }
+    return ReportFact(
+      "Quantizer", .text(quantizer.id.rawValue), note: "\(quantizer.summary); \(quantizerReason)")
+  }
+
   /// What was decided, in a few lines.
   public var facts: ReportFacts {
     ReportFacts(
@@ -46,7 +54,7 @@ extension ConversionPlan {
         ReportFact("Output", .text(request.output)),
         ReportFact("Target", .text(request.target.rawValue)),
         ReportFact("Family", .optional(survey.architecture?.family)),
-        ReportFact("Quantizer", .text(quantizer.id.rawValue), note: "\(quantizer.summary); \(quantizerReason)"),
+        quantizerFact,
         ReportFact(
           "Scale convention", .text(convention.rawValue),
           note: convention == .divide ? "weight = trit ÷ stored scale" : "weight = trit × stored scale"),

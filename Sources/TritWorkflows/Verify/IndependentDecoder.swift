@@ -41,8 +41,9 @@ enum IndependentDecoder {
         var output = result.mutableSpan
         for column in 0..<columns {
           let code = bytes.unsafeLoad(fromUncheckedByteOffset: column, as: UInt8.self) &>> shift & 3
-          // 3 becomes 98 + 3 − 2 = 99, without a branch.
-          output[unchecked: first + column] = Int8(truncatingIfNeeded: code &+ (code &>> 1 & code) &* 97) &- 1
+          // All ones where the code is 3: 3 − 1 = 2 joins 97 to 99, without a branch or a product.
+          let isThree = 0 &- (code &>> 1 & code)
+          output[unchecked: first + column] = Int8(truncatingIfNeeded: (code &- 1) | (isThree & 97))
         }
       }
     }
