@@ -60,7 +60,8 @@ struct GGUFLayoutPropertyTests {
       let scale = TernaryScale(stored: 2, storage: .f32, convention: .multiply)
       let bytes = packed(layout, input, shape, scale)
       for range in [0..<8, 0..<1, 3..<5, 7..<8] {
-        #expect(unpacked(layout, bytes, range, shape) == (Array(input[range.lowerBound * 80..<range.upperBound * 80]), 0))
+        let expected = Array(input[range.lowerBound * 80..<range.upperBound * 80])
+        #expect(unpacked(layout, bytes, range, shape) == (expected, 0))
       }
       #expect(throws: LayoutError.self) { try layout.checkForWriting(shape) }
       #expect(layout.contiguousRowBytes(shape) == nil)
