@@ -10,6 +10,11 @@ public struct LayoutBand: Sendable, Equatable {
   /// Row ranges in the order their trits are stacked for `pack`.
   public var rows: [Range<Int>]
 
+  public init(bytes: Range<Int>, rows: [Range<Int>]) {
+    self.bytes = bytes
+    self.rows = rows
+  }
+
   public var rowCount: Int { rows.reduce(0) { $0 + $1.count } }
 }
 
