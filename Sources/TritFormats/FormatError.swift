@@ -43,6 +43,8 @@ public struct FormatError: DiagnosticError, Equatable {
     case badSection(String)
     case unknownLayout(String)
     case decompression(String)
+    // GGUF
+    case gguf(GGUFFault)
   }
 
   public var kind: Kind
@@ -110,12 +112,13 @@ extension FormatError {
     case .badSection(let detail): detail
     case .unknownLayout(let name): "ternary layout '\(printable(name))' is not known"
     case .decompression(let detail): "a compressed section cannot be read: \(detail)"
+    case .gguf(let fault): fault.summary
     }
   }
 
   public var remedy: String? {
     switch kind {
-    case .notRecognised, .noModel: "name a safetensors or TritPack file, or a folder that holds a model"
+    case .notRecognised, .noModel: "name a safetensors, GGUF or TritPack file, or a folder that holds a model"
     case .emptyFile, .headerTooSmall, .headerPastEnd, .notCovered, .checksum, .badPreamble:
       "the file is damaged or a download is incomplete: fetch it again and compare its size"
     case .missingShard: "fetch the missing file, or the whole model again"
@@ -125,6 +128,7 @@ extension FormatError {
     case .unknownScaleConvention, .conflictingScaleConvention:
       "say which it is: --scale-convention divide (Falcon-E) or multiply (BitNet b1.58)"
     case .unsupportedVersion: "use a newer tritsmith"
+    case .gguf(let fault): fault.remedy
     default: nil
     }
   }

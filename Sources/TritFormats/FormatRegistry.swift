@@ -1,16 +1,22 @@
 // Tritsmith: every container format.
 
 import TritCore
+import TritLayouts
 
 /// How to open a model.
 public struct OpenOptions: Sendable {
   public var access: FileAccessMode
   /// What the stored scales mean, when the user says so; overrides every other evidence.
   public var scaleConvention: ScaleConvention?
+  /// The byte order of I2_S tensors, when the user says so; a GGUF file does not tell.
+  public var i2sOrder: I2SOrder?
 
-  public init(access: FileAccessMode = .buffered, scaleConvention: ScaleConvention? = nil) {
+  public init(
+    access: FileAccessMode = .buffered, scaleConvention: ScaleConvention? = nil, i2sOrder: I2SOrder? = nil
+  ) {
     self.access = access
     self.scaleConvention = scaleConvention
+    self.i2sOrder = i2sOrder
   }
 }
 
@@ -28,6 +34,7 @@ public protocol ModelFormat: Sendable {
 public enum FormatRegistry {
   public static let all: [any ModelFormat.Type] = [
     TritPackFormat.self,
+    GGUFFormat.self,
     SafetensorsFormat.self,
   ]
 

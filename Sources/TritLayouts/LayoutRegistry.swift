@@ -8,9 +8,22 @@ public enum LayoutRegistry {
     HFPacked(),
     SplitRow(.base3),
     SplitRow(.twoBit),
+    TQ1_0(),
+    TQ2_0(),
+    I2S(.group128),
+    I2S(.group64),
+    I2S(.rows4),
+    IQ1BN(),
+    IQ2BN(),
+    IQ2BNR4(),
   ]
 
   public static func layout(_ id: LayoutID) -> (any TernaryLayout)? {
     all.first { $0.id == id }
+  }
+
+  /// The layout of a ggml type; the first one where a type number stands for several byte orders.
+  public static func layout(ggmlType: UInt32) -> (any TernaryLayout)? {
+    all.first { $0.ggmlType == ggmlType }
   }
 }

@@ -10,6 +10,11 @@ public struct LayoutBand: Sendable, Equatable {
   /// Row ranges in the order their trits are stacked for `pack`.
   public var rows: [Range<Int>]
 
+  public init(bytes: Range<Int>, rows: [Range<Int>]) {
+    self.bytes = bytes
+    self.rows = rows
+  }
+
   public var rowCount: Int { rows.reduce(0) { $0 + $1.count } }
 }
 
@@ -25,7 +30,7 @@ public struct RowRun: Sendable, Equatable {
 /// A way to store a ternary matrix of shape `[rows, columns]`.
 ///
 /// Packing works on bands, because some layouts join rows far apart in one byte; unpacking works on any range of
-/// rows. Scales are stored elsewhere.
+/// rows. Scales are stored elsewhere, or among the codes at places the layout names (see `EmbeddedScales.swift`).
 public protocol TernaryLayout: Sendable {
   var id: LayoutID { get }
   /// One line for lists and reports.
@@ -55,6 +60,21 @@ public protocol TernaryLayout: Sendable {
     _ bytes: RawSpan, _ run: RowRun, _ shape: TensorShape, with kernels: any Kernels,
     into trits: inout MutableSpan<Int8>, at start: Int
   ) -> Int
+
+  /// Where the scales are; `beside` for layouts that hold codes alone.
+  var scalePlacement: ScalePlacement { get }
+
+  /// Offset of an embedded scale from the tensor's first byte; scales are counted as `ScaleGranularity` counts them.
+  func scaleOffset(_ index: Int, _ shape: TensorShape) -> Int
+
+  /// Throws when a matrix could be stored this way and read back, but no program that runs such files reads it right.
+  func checkForWriting(_ shape: TensorShape) throws(LayoutError)
+
+  /// Bytes of one row where every row is a run of bytes of its own, in row order from the first byte on; else nil.
+  func contiguousRowBytes(_ shape: TensorShape) -> Int?
+
+  /// The ggml type number in GGUF files; nil for layouts of other formats.
+  var ggmlType: UInt32? { get }
 }
 
 extension TernaryLayout {
@@ -72,6 +92,9 @@ public struct LayoutError: DiagnosticError, Equatable {
   public enum Kind: Sendable, Equatable {
     case notAMatrix(rank: Int)
     case rowsNotMultiple(rows: Int, of: Int)
+    case columnsNotMultiple(columns: Int, of: Int)
+    case elementsNotMultiple(elements: Int, of: Int)
+    case noElements
     case tooLarge(rows: Int, columns: Int)
   }
 
@@ -90,6 +113,11 @@ public struct LayoutError: DiagnosticError, Equatable {
     case .notAMatrix(let rank): "layout \(layout) stores matrices, this tensor has \(rank) dimensions"
     case .rowsNotMultiple(let rows, let multiple):
       "layout \(layout) needs a multiple of \(multiple) rows, this tensor has \(rows)"
+    case .columnsNotMultiple(let columns, let multiple):
+      "layout \(layout) needs rows of a multiple of \(multiple) weights, this tensor has rows of \(columns)"
+    case .elementsNotMultiple(let elements, let multiple):
+      "layout \(layout) needs a multiple of \(multiple) weights, this tensor has \(elements)"
+    case .noElements: "layout \(layout) cannot hold a tensor without weights"
     case .tooLarge(let rows, let columns): "\(rows) × \(columns) is too large for layout \(layout)"
     }
   }

@@ -8,7 +8,7 @@ import TritWorkflows
 struct Tritsmith: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "tritsmith",
-    abstract: "Convert, inspect and verify BitNet (1.58-bit, ternary) language models.",
+    abstract: "Convert, inspect, verify and compare BitNet (1.58-bit, ternary) language models.",
     version: Product.version,
-    subcommands: [Inspect.self, Convert.self, Verify.self, Completions.self])
+    subcommands: [Inspect.self, Convert.self, Verify.self, Compare.self, Completions.self])
 }

@@ -77,6 +77,8 @@ public struct ModelManifest: Sendable {
   public var tensors: [TensorDescriptor]
   /// Free text metadata of the container, in order.
   public var metadata: [(key: String, value: String)]
+  /// Typed metadata of containers that have it, in order; `metadata` holds the same as text.
+  public var entries: [MetadataEntry] = []
   /// The parsed `config.json`, or what the container holds in its place.
   public var configuration: JSONObject?
   /// Companions in byte order of their names; `config.json` is among them.
@@ -100,6 +102,11 @@ public struct ModelManifest: Sendable {
     self.companions = companions
     self.scaleFinding = scaleFinding
     self.notes = notes
+  }
+
+  /// The typed metadata of a key.
+  public func entry(_ key: String) -> MetadataValue? {
+    entries.first { ExactString($0.key) == ExactString(key) }?.value
   }
 
   public func tensor(named name: String) -> TensorDescriptor? {

@@ -19,7 +19,7 @@ extension ConversionPlan {
       ])
     for tensor in tensors {
       table.append([
-        .text(tensor.source.name), .text(tensor.role.name),
+        .text(tensor.name), .text(tensor.role.name),
         .list(tensor.source.shape.dimensions.map { .integer($0) }), .text(tensor.step.name),
         .text(tensor.source.encoding.name), .text(tensor.encoding.name), .bytes(UInt64(tensor.source.storedBytes)),
         .bytes(UInt64(tensor.byteCount)),
@@ -83,7 +83,26 @@ extension ConversionResult {
           ReportFact("Peak memory", .bytes(Platform.peakResidentBytes)),
         ]))
     for warning in plan.warnings { report.note(.warning, warning) }
+    if !rounded.isEmpty { report.append(roundingTable) }
     report.note(.pass, "written, reopened, compared with the source by an independent decoder, and put in place")
     return report
+  }
+
+  /// Dense tensors whose values the output's type could not hold exactly.
+  private var roundingTable: ReportTable {
+    var table = ReportTable(
+      key: "rounding", title: "Rounded values",
+      columns: [
+        ReportColumn("name", "Tensor"), ReportColumn("type", "Type"), ReportColumn("values", "Values", kind: .integer),
+        ReportColumn("changed", "Changed", kind: .integer),
+        ReportColumn("largest_change", "Largest change", kind: .significant(digits: 4)),
+      ])
+    for (name, report) in rounded {
+      let type = plan.tensors.first { $0.name == name }?.encoding.name
+      table.append([
+        .text(name), .optional(type), .integer(report.count), .integer(report.changed), .number(report.largest),
+      ])
+    }
+    return table
   }
 }

@@ -18,6 +18,8 @@ public enum ConversionStep: Sendable, Hashable {
   case snap
   /// Packed trits become trit × scale, dense.
   case dequantize
+  /// Dense numbers are stored in another type.
+  case recode
 
   public var name: String {
     switch self {
@@ -26,6 +28,7 @@ public enum ConversionStep: Sendable, Hashable {
     case .repack: "repack"
     case .snap: "quantize, keep dense"
     case .dequantize: "unpack to dense"
+    case .recode: "change type"
     }
   }
 }
@@ -41,9 +44,18 @@ public struct PlannedTensor: Sendable {
   public var byteCount: Int
   /// Of the output's scales.
   public var scaleConvention: ScaleConvention?
+  /// Name in the output, where it is not the source's.
+  public var outputName: String?
+  /// Order of rows in the output, where it is not the source's.
+  public var rowOrder: RowPermutation?
+  /// The output's scale where the plan knows it already: it comes from a format that stores another number.
+  public var outputScale: TernaryScale?
+
+  /// Name in the output.
+  public var name: String { outputName ?? source.name }
 
   /// True when the tensor holds only trits times a scale afterwards, in whatever encoding.
-  public var becomesTernary: Bool { step != .copy }
+  public var becomesTernary: Bool { step != .copy && step != .recode }
 }
 
 /// Everything a conversion will do; made from headers and a small sample alone.
@@ -59,6 +71,8 @@ public struct ConversionPlan: Sendable {
   /// Files that come along, with `config.json` as it will be written.
   public var companions: [(name: String, bytes: Int)]
   public var configuration: JSONObject?
+  /// Metadata of a GGUF output, but for the record of the conversion.
+  public var ggufEntries: [MetadataEntry] = []
 
   public var inputBytes: Int { tensors.reduce(0) { $0 + $1.source.storedBytes } }
   public var outputBytes: Int { tensors.reduce(0) { $0 + $1.byteCount } }

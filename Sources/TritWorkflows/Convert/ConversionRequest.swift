@@ -13,6 +13,8 @@ public enum ConversionTarget: String, Sendable, Hashable, CaseIterable {
   case tritpack
   /// trit × scale as dense bfloat16, as onebitllms' `convert_to_bf16` writes it.
   case dense
+  /// One GGUF file, as llama.cpp and bitnet.cpp load it.
+  case gguf
 }
 
 /// What a user asks of a conversion; everything left nil follows the model's family.
@@ -36,6 +38,8 @@ public struct ConversionRequest: Sendable {
   /// How TritPack stores codes.
   public var tritpackLayout: LayoutID
   public var compression: TritPackCompression
+  /// How GGUF is written.
+  public var gguf: GGUFOptions
   /// Replace what stands at the output.
   public var replaces: Bool
 
@@ -49,6 +53,7 @@ public struct ConversionRequest: Sendable {
     requiresNative = false
     tritpackLayout = SplitRow.base3ID
     compression = .none
+    gguf = GGUFOptions()
     replaces = false
   }
 }

@@ -4,6 +4,7 @@ import Synchronization
 import TritCore
 import TritFormats
 import TritLayouts
+import TritModel
 import TritQuantizers
 
 /// What a conversion did.
@@ -12,6 +13,8 @@ public struct ConversionResult: Sendable {
   /// Dense tensors that were ternary already and were taken as they are.
   public var recognised: [String]
   public var audit: VerifyResult
+  /// What storing dense tensors in another type did to them, by their names in the output; only what changed.
+  public var rounded: [(name: String, report: RoundingReport)]
   /// Bytes of everything written.
   public var writtenBytes: UInt64
   public var seconds: Double
@@ -33,7 +36,7 @@ public struct ConvertWorkflow: Sendable {
 
   /// The plan alone: nothing is written.
   public func plan() throws -> ConversionPlan {
-    let source = try FormatRegistry.open(request.input, request.open)
+    let source = try ModelOpener.open(request.input, request.open, hasCompanions: true)
     return try Planner(source, request).plan()
   }
 
@@ -46,13 +49,13 @@ public struct ConvertWorkflow: Sendable {
   public func run(announce: (ConversionPlan) -> Void = { _ in }) throws -> ConversionResult {
     let start = Platform.monotonicSeconds
     try OutputPlace.check(request)
-    let source = try FormatRegistry.open(request.input, request.open)
+    let source = try ModelOpener.open(request.input, request.open, hasCompanions: true)
     let plan = try Planner(source, request).plan()
     announce(plan)
     try OutputPlace.checkSpace(for: plan)
     try source.checkIntegrity(work.parallelism, work.progress)
     let writer = try OutputWriter(plan, source: source, work: work)
-    let recognised = try stream(plan, source, to: writer)
+    let (recognised, rounded) = try stream(plan, source, to: writer)
     try writer.finish()
     try source.checkUnchanged()
     let audit = try audit(plan, source, writer)
@@ -62,7 +65,7 @@ public struct ConvertWorkflow: Sendable {
     try work.parallelism.cancellation.check()
     try writer.staging.commit()
     return ConversionResult(
-      plan: plan, recognised: recognised, audit: audit, writtenBytes: writer.writtenBytes,
+      plan: plan, recognised: recognised, audit: audit, rounded: rounded, writtenBytes: writer.writtenBytes,
       seconds: Platform.monotonicSeconds - start)
   }
 
@@ -70,8 +73,9 @@ public struct ConvertWorkflow: Sendable {
 
   private func stream(
     _ plan: ConversionPlan, _ source: any TensorSource, to writer: OutputWriter
-  ) throws -> [String] {
+  ) throws -> (recognised: [String], rounded: [(name: String, report: RoundingReport)]) {
     var recognised: [String] = []
+    var rounded: [(name: String, report: RoundingReport)] = []
     // A ternary tensor is read twice: once for its mean, once for its trits.
     let total = plan.tensors.reduce(UInt64(0)) {
       $0 + UInt64($1.source.location.byteCount) * ($1.step == .quantize || $1.step == .snap ? 2 : 1)
@@ -80,8 +84,13 @@ public struct ConvertWorkflow: Sendable {
     defer { work.progress.ended() }
     for (index, tensor) in plan.tensors.enumerated() {
       work.progress.reached(tensor.source.name, number: index + 1, of: plan.tensors.count)
+      if tensor.step == .recode {
+        let report = try DenseStream(source: source, work: work).recode(tensor, to: writer)
+        if report.changed > 0 { rounded.append((tensor.name, report)) }
+        continue
+      }
       guard tensor.becomesTernary else {
-        try copy(tensor.source, source, to: writer)
+        try copy(tensor, source, to: writer)
         continue
       }
       let weight = try TernaryWeight(source, tensor.source, quantizer: plan.quantizer, work: work)
@@ -89,24 +98,32 @@ public struct ConvertWorkflow: Sendable {
         recognised.append(tensor.source.name)
         if tensor.step == .snap, pass.dtype == .bf16 {
           // It is what it is to become, down to the sign of its zeros.
-          try copy(tensor.source, source, to: writer)
+          try copy(tensor, source, to: writer)
           continue
         }
       }
-      let scale = try weight.scale(plan.convention)
+      let scale = try tensor.outputScale ?? outputScale(weight, plan)
       switch tensor.encoding {
-      case .ternary(let id): try pack(weight, id, scale, to: writer)
-      default: try densify(weight, scale, to: writer)
+      case .ternary(let id): try pack(weight, tensor, id, scale, to: writer)
+      default: try densify(weight, tensor, scale, to: writer)
       }
     }
-    return recognised
+    return (recognised, rounded)
   }
 
-  private func copy(_ tensor: TensorDescriptor, _ source: any TensorSource, to writer: OutputWriter) throws {
+  /// The scale a tensor gets in the output.
+  private func outputScale(_ weight: TernaryWeight, _ plan: ConversionPlan) throws -> TernaryScale {
+    // GGUF holds multipliers: of weights that are ternary already, the magnitude itself, not one made from a divisor.
+    if request.target == .gguf, case .recognised = weight.origin { return try weight.scale(.multiply) }
+    return try weight.scale(plan.convention)
+  }
+
+  private func copy(_ planned: PlannedTensor, _ source: any TensorSource, to writer: OutputWriter) throws {
+    let tensor = planned.source
     let count = tensor.location.byteCount
     try work.parallelism.forEachBand((count + bandBytes - 1) / bandBytes) { band in
       let range = band * bandBytes..<min(count, (band + 1) * bandBytes)
-      try source.withBytes(range, of: tensor) { try writer.write($0, to: tensor.name, at: range.lowerBound) }
+      try source.withBytes(range, of: tensor) { try writer.write($0, to: planned.name, at: range.lowerBound) }
       source.release(range, of: tensor)
       work.progress.advanced(by: range.count)
     }
@@ -120,9 +137,10 @@ public struct ConvertWorkflow: Sendable {
   }
 
   private func pack(
-    _ weight: TernaryWeight, _ id: LayoutID, _ scale: TernaryScale, to writer: OutputWriter
+    _ weight: TernaryWeight, _ planned: PlannedTensor, _ id: LayoutID, _ scale: TernaryScale, to writer: OutputWriter
   ) throws {
     guard let layout = LayoutRegistry.layout(id) else { preconditionFailure("layout \(id) was planned") }
+    let embedded = try embedded(scale, planned, layout)
     let shape = weight.tensor.shape
     let columns = shape.columns
     let bands = layout.bands(shape, rowsPerBand: max(1, bandBytes / 2 / max(1, columns)))
@@ -132,41 +150,76 @@ public struct ConvertWorkflow: Sendable {
       resize(&buffers.bytes, to: band.bytes.count, filler: 0)
       var position = 0
       for rows in band.rows {
-        try weight.read(rows, into: &buffers.trits, at: position)
+        try weight.read(rows, order: planned.rowOrder, into: &buffers.trits, at: position)
         weight.release(rows)
         position += rows.count * columns
       }
-      pack(buffers.trits, band, shape, layout, into: &buffers.bytes)
-      try writer.write(buffers.bytes.span.bytes, to: weight.tensor.name, at: band.bytes.lowerBound)
+      pack(buffers.trits, band, shape, layout, embedded, into: &buffers.bytes)
+      try writer.write(buffers.bytes.span.bytes, to: planned.name, at: band.bytes.lowerBound)
       work.progress.advanced(by: progressBytes(weight, rows: band.rowCount))
     }
-    let scaleBytes = scale.storedBytes
-    try writer.writeScale(scaleBytes, of: weight.tensor.name)
+    if embedded == nil { try writer.writeScale(scale.storedBytes, of: weight.tensor.name) }
   }
 
   private func pack(
-    _ trits: [Int8], _ band: LayoutBand, _ shape: TensorShape, _ layout: any TernaryLayout, into bytes: inout [UInt8]
+    _ trits: [Int8], _ band: LayoutBand, _ shape: TensorShape, _ layout: any TernaryLayout, _ scale: TernaryScale?,
+    into bytes: inout [UInt8]
   ) {
     var output = bytes.mutableSpan
     layout.pack(trits.span, band, shape, with: work.kernels, into: &output)
+    if let scale { layout.embed(scale, band, shape, into: &output) }
   }
 
-  /// trit × scale as dense bfloat16.
-  private func densify(_ weight: TernaryWeight, _ scale: TernaryScale, to writer: OutputWriter) throws {
+  /// The scale as a layout puts it among its codes, rows in the output's order; nil when it stands beside them.
+  private func embedded(
+    _ scale: TernaryScale, _ planned: PlannedTensor, _ layout: any TernaryLayout
+  ) throws -> TernaryScale? {
+    guard let storage = layout.embeddedScale?.storage else { return nil }
+    for multiplier in scale.multipliers where storage == .f16 && multiplier != 0 {
+      // Below the smallest normal number f16 loses digits, and in the end everything.
+      let stored = HalfFloat(multiplier).float
+      guard stored.isFinite, stored == multiplier || multiplier >= 0x1p-14 else {
+        throw WorkflowError(.scaleDoesNotFit(value: multiplier, storage: "F16"), tensor: planned.source.name)
+      }
+    }
+    guard let order = planned.rowOrder, scale.granularity != .tensor else { return scale }
+    let perRow = scale.stored.count / max(1, planned.source.shape.rows)
+    let stored = (0..<planned.source.shape.rows).flatMap { row in
+      let first = order.row(ofStored: row) * perRow
+      return scale.stored[first..<first + perRow]
+    }
+    return TernaryScale(
+      stored: stored, storage: scale.storage, convention: scale.convention, granularity: scale.granularity)
+  }
+
+  /// trit × scale as dense numbers.
+  private func densify(
+    _ weight: TernaryWeight, _ planned: PlannedTensor, _ scale: TernaryScale, to writer: OutputWriter
+  ) throws {
     let shape = weight.tensor.shape
     let columns = shape.columns
+    let width = (planned.encoding.dtype?.bits ?? 16) / 8
     let rowsPerBand = max(1, bandBytes / 2 / max(1, columns))
     let bandCount = (shape.rows + rowsPerBand - 1) / rowsPerBand
     try work.parallelism.forEachBand(bandCount, workspace: Buffers()) { band, buffers in
       let rows = band * rowsPerBand..<min(shape.rows, (band + 1) * rowsPerBand)
-      resize(&buffers.values, to: rows.count * columns, filler: 0)
-      if try !weight.snap(rows, to: scale, into: &buffers.values) {
+      let start = rows.lowerBound * columns * width
+      if planned.encoding == .dense(.bf16), planned.rowOrder == nil {
+        resize(&buffers.values, to: rows.count * columns, filler: 0)
+        if try !weight.snap(rows, to: scale, into: &buffers.values) {
+          resize(&buffers.trits, to: rows.count * columns, filler: 0)
+          try weight.read(rows, into: &buffers.trits, at: 0)
+          DenseTernary.fill(&buffers.values, from: buffers.trits, scale, firstRow: rows.lowerBound, columns: columns)
+        }
+        try writer.write(buffers.values.span.bytes, to: planned.name, at: start)
+      } else {
         resize(&buffers.trits, to: rows.count * columns, filler: 0)
-        try weight.read(rows, into: &buffers.trits, at: 0)
-        DenseTernary.fill(&buffers.values, from: buffers.trits, scale, firstRow: rows.lowerBound, columns: columns)
+        try weight.read(rows, order: planned.rowOrder, into: &buffers.trits, at: 0)
+        let values = DenseTernary.values(buffers.trits, scale, rows, order: planned.rowOrder, columns: columns)
+        let (bytes, _) = DenseRecoder.encode(values, to: planned.encoding)
+        try writer.write(bytes.span.bytes, to: planned.name, at: start)
       }
       weight.release(rows)
-      try writer.write(buffers.values.span.bytes, to: weight.tensor.name, at: rows.lowerBound * columns * 2)
       work.progress.advanced(by: progressBytes(weight, rows: rows.count))
     }
   }
@@ -184,15 +237,17 @@ public struct ConvertWorkflow: Sendable {
   private func audit(
     _ plan: ConversionPlan, _ source: any TensorSource, _ writer: OutputWriter
   ) throws -> VerifyResult {
-    let output = try FormatRegistry.open(
-      writer.auditPath, OpenOptions(access: request.open.access, scaleConvention: writer.auditConvention))
-    try output.checkIntegrity(work.parallelism, SilentProgress())
+    let options = OpenOptions(
+      access: request.open.access, scaleConvention: writer.auditConvention,
+      i2sOrder: request.target == .gguf ? request.gguf.i2sOrder : nil)
+    let output = try ModelOpener.open(writer.auditPath, options)
+    let written = (output as? GGUFModelView)?.base ?? output
     for tensor in plan.tensors {
-      guard let written = output.manifest.tensor(named: tensor.source.name) else { continue }
+      guard let found = written.manifest.tensor(named: tensor.name) else { continue }
       // A tensor of the wrong type is caught here even when its values are right.
-      guard written.encoding == tensor.encoding, written.contentBytes == tensor.byteCount else {
+      guard found.encoding == tensor.encoding, found.contentBytes == tensor.byteCount else {
         throw WorkflowError(
-          .auditFailed("'\(tensor.source.name)' was written as \(written.encoding.name)"), file: request.output)
+          .auditFailed("'\(tensor.name)' was written as \(found.encoding.name)"), file: request.output)
       }
     }
     return try VerifyWorkflow(

@@ -1,6 +1,7 @@
 // Tritsmith: trit × scale as dense bfloat16.
 
 import TritCore
+import TritModel
 import TritQuantizers
 
 extension TernaryWeight {
@@ -24,6 +25,26 @@ extension TernaryWeight {
 }
 
 enum DenseTernary {
+  /// trit × multiplier in Float, for rows of the output; `order` says which of the source's rows they are.
+  static func values(
+    _ trits: [Int8], _ scale: TernaryScale, _ rows: Range<Int>, order: RowPermutation?, columns: Int
+  ) -> [Float] {
+    let multipliers = scale.multipliers
+    var result = [Float](repeating: 0, count: trits.count)
+    for index in trits.indices where trits[index] != 0 {
+      let stored = rows.lowerBound + index / columns
+      let row = order?.row(ofStored: stored) ?? stored
+      let multiplier: Float
+      switch scale.granularity {
+      case .tensor: multiplier = multipliers[0]
+      case .row: multiplier = multipliers[row]
+      case .group(let size): multiplier = multipliers[row * ((columns + size - 1) / size) + index % columns / size]
+      }
+      result[index] = Float(trits[index]) * multiplier
+    }
+    return result
+  }
+
   /// trit × multiplier, rounded to bfloat16, for rows from `firstRow`.
   static func fill(
     _ values: inout [UInt16], from trits: [Int8], _ scale: TernaryScale, firstRow: Int, columns: Int

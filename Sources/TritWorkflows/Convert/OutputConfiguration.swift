@@ -20,6 +20,10 @@ struct OutputConfiguration {
       // Dense weights run as plain linears: a quantization entry would make loaders expect packed tensors.
       result["quantization_config"] = nil
       result["is_bitnet_config"] = nil
+    case .gguf:
+      // GGUF has metadata in its place.
+      object = nil
+      return
     case .hfPacked, .tritpack:
       let existing = configuration?["quantization_config"]?.object
       result["quantization_config"] = .object(

@@ -53,9 +53,14 @@ final class OutputWriter: Sendable {
   init(_ plan: ConversionPlan, source: any TensorSource, work: WorkOptions) throws {
     self.plan = plan
     let request = plan.request
-    isSingleSafetensors = request.target != .tritpack && request.output.hasSuffix(".safetensors")
-    let isFile = request.target == .tritpack || isSingleSafetensors
+    let isContainer = request.target == .tritpack || request.target == .gguf
+    isSingleSafetensors = !isContainer && request.output.hasSuffix(".safetensors")
+    let isFile = isContainer || isSingleSafetensors
     staging = try StagedOutput(isFile ? .file : .folder, at: request.output, replacing: request.replaces)
+    if request.target == .gguf {
+      sink = try GGUFSink(plan: OutputWriter.ggufPlan(plan, source.manifest.files), staging: staging)
+      return
+    }
     if request.target == .tritpack {
       let sources = try OutputWriter.hash(source.manifest.files, work)
       let files = try plan.companions.map {
@@ -63,7 +68,8 @@ final class OutputWriter: Sendable {
       }
       let pack = TritPackPlan(
         generator: Product.generator, recipe: Recipe.record(plan, sources: sources),
-        metadata: source.manifest.metadata.filter { $0.key != Recipe.metadataKey },
+        metadata: source.manifest.format == GGUFFormat.id
+          ? [] : source.manifest.metadata.filter { $0.key != Recipe.metadataKey },
         tensors: plan.tensors.map(OutputWriter.tritpackTensor), files: files, compression: request.compression)
       sink = try TritPackSink(plan: pack, staging: staging, parallelism: work.parallelism)
       return
@@ -99,6 +105,26 @@ final class OutputWriter: Sendable {
 
   func finish() throws { try sink.finish() }
 
+  /// Header of a GGUF output: the planned metadata, and the record of the conversion.
+  private static func ggufPlan(_ plan: ConversionPlan, _ files: [ManifestFile]) -> GGUFPlan {
+    let sources = files.map { (name: FileSystem.name(of: $0.path), bytes: $0.byteCount, digest: Digest?.none) }
+    let recipe = JSONValue.object(Recipe.record(plan, sources: sources)).serialized()
+    let record = MetadataEntry(Recipe.ggufKey, .string(String(decoding: recipe, as: UTF8.self)))
+    return GGUFPlan(
+      entries: plan.ggufEntries + [record],
+      tensors: plan.tensors.map { tensor in
+        let type: UInt32? =
+          switch tensor.encoding {
+          case .dense(let dtype): GGMLType.id(of: dtype)
+          case .ternary(let id): LayoutRegistry.layout(id)?.ggmlType
+          case .opaque: Q8_0.ggmlType
+          }
+        guard let type else { preconditionFailure("the planner chooses types that GGUF has") }
+        return GGUFTensor(
+          name: tensor.name, shape: tensor.source.shape, type: type, byteCount: tensor.byteCount)
+      })
+  }
+
   /// What the audit opens.
   var auditPath: String { staging.stagingPath }
 
@@ -127,7 +153,7 @@ final class OutputWriter: Sendable {
       guard let packed = TensorShape(rows: shape.rows / 4, columns: shape.columns), let one = TensorShape([1]) else {
         preconditionFailure("a quarter of a valid shape is valid")
       }
-      let storage = tensor.source.scale?.storage ?? .bf16
+      let storage = tensor.outputScale?.storage ?? tensor.source.scale?.storage ?? .bf16
       return [
         OutputTensor(name: tensor.source.name, dtype: .u8, shape: packed),
         OutputTensor(name: scaleName(of: tensor.source.name), dtype: storage, shape: one),
@@ -141,6 +167,12 @@ final class OutputWriter: Sendable {
         name: tensor.source.name, shape: tensor.source.shape, encoding: tensor.encoding, byteCount: tensor.byteCount)
     }
     let scale = tensor.source.scale
+    if let planned = tensor.outputScale {
+      return TritPackTensor(
+        name: tensor.source.name, shape: tensor.source.shape, encoding: tensor.encoding,
+        byteCount: layout.byteCount(tensor.source.shape),
+        scale: (planned.storage, planned.granularity, planned.convention))
+    }
     return TritPackTensor(
       name: tensor.source.name, shape: tensor.source.shape, encoding: tensor.encoding,
       byteCount: layout.byteCount(tensor.source.shape),

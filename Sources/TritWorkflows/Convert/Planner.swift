@@ -32,8 +32,17 @@ struct Planner {
     var warnings = source.manifest.notes
     let (quantizer, reason) = try chooseQuantizer()
     let convention = try chooseConvention()
-    let tensors = try source.manifest.tensors.enumerated().map {
-      try planned($1, survey.roles[$0], convention)
+    let gguf = request.target == .gguf ? try GGUFPlanner(source, request, survey) : nil
+    var tensors: [PlannedTensor]
+    if let gguf {
+      tensors = try gguf.tensors(&warnings)
+    } else {
+      tensors = try source.manifest.tensors.enumerated().map {
+        try planned($1, survey.roles[$0], convention)
+      }
+      if let view = source as? GGUFModelView {
+        try GGUFUnpacking(view, request.target, convention).adapt(&tensors, &warnings)
+      }
     }
     guard tensors.contains(where: \.becomesTernary) else {
       throw WorkflowError(.nothingToQuantize, file: source.manifest.path)
@@ -44,16 +53,19 @@ struct Planner {
     let configuration = OutputConfiguration(
       source.manifest.configuration, target: request.target, convention: convention, tensors: tensors
     ).object
-    let companions = source.manifest.companions.map { companion in
+    let kept = gguf == nil ? source.manifest.companions : []
+    let companions = kept.map { companion in
       let size =
         companion.name == "config.json"
         ? configuration.map { JSONValue.object($0).serialized(.pretty).count } ?? companion.byteCount
         : companion.byteCount
       return (companion.name, size)
     }
+    let entries = try gguf?.entries(tensors, &warnings) ?? []
     return ConversionPlan(
       request: request, survey: survey, quantizer: quantizer, quantizerReason: reason, convention: convention,
-      tensors: tensors, warnings: warnings, companions: companions, configuration: configuration)
+      tensors: tensors, warnings: warnings, companions: companions, configuration: configuration,
+      ggufEntries: entries)
   }
 
   // MARK: - Choices
@@ -73,6 +85,10 @@ struct Planner {
 
   /// New scales mean what the family's packed checkpoints mean by them; scales that exist keep their meaning.
   private func chooseConvention() throws -> ScaleConvention {
+    // GGUF always holds multipliers; a checkpoint made from it follows its family.
+    if source is GGUFModelView {
+      return request.outputConvention ?? (survey.architecture ?? Llama()).packedConvention
+    }
     let existing = Set(source.manifest.tensors.compactMap { $0.scale?.convention })
     if request.target == .hfPacked, existing.count > 1 {
       throw WorkflowError(.mixedConventions, file: source.manifest.path)
@@ -142,7 +158,9 @@ struct Planner {
     } catch {
       throw LayoutError(error.kind, layout: id, location: ErrorLocation(file: file, tensor: tensor.name))
     }
-    let granularity = tensor.scale?.granularity ?? .tensor
+    // What the headers of a GGUF file say is where scales stand; how many there are, the scales themselves.
+    let isEmbedded = source is GGUFModelView && tensor.encoding.isTernary
+    let granularity = isEmbedded ? try source.scale(of: tensor).granularity : tensor.scale?.granularity ?? .tensor
     if request.target == .hfPacked, granularity != .tensor {
       throw WorkflowError(.oneScaleOnly(found: granularity == .row ? "per-row" : "per-group"), tensor: tensor.name)
     }

@@ -6,11 +6,13 @@ import TritFormats
 /// The choices behind a converted model, as recorded in it: in TritPack's header, or in safetensors metadata.
 enum Recipe {
   static let metadataKey = "tritsmith_recipe"
+  /// The same in GGUF metadata, where keys have dots.
+  static let ggufKey = "tritsmith.recipe"
 
   /// The record of a plan. It holds no time and no machine, so that the same conversion gives the same bytes.
   static func record(_ plan: ConversionPlan, sources: [(name: String, bytes: UInt64, digest: Digest?)]) -> JSONObject {
     let usesQuantizer = plan.tensors.contains { $0.step == .quantize || $0.step == .snap }
-    return [
+    var record: JSONObject = [
       "generator": .string(Product.generator),
       "target": .string(plan.request.target.rawValue),
       "source_kind": .string(plan.survey.kind.rawValue),
@@ -25,12 +27,19 @@ enum Recipe {
           return .object(object)
         }),
     ]
+    if plan.request.target == .gguf {
+      record.entries.append(.init(key: "layout", value: .string(plan.request.gguf.weights.rawValue)))
+    }
+    return record
   }
 
   /// The record in a model; nil when there is none.
   static func recorded(in source: any TensorSource) -> JSONObject? {
     if let pack = source as? TritPackSource { return pack.recipe }
-    guard let text = source.manifest.metadata.first(where: { $0.key == metadataKey })?.value else { return nil }
+    let text =
+      source.manifest.entry(ggufKey)?.string
+      ?? source.manifest.metadata.first(where: { $0.key == metadataKey })?.value
+    guard let text else { return nil }
     return try? JSONValue.parse(Array(text.utf8)).object
   }
 

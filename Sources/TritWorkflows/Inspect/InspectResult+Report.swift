@@ -11,11 +11,13 @@ extension InspectResult {
     report.append(modelFacts)
     report.append(scaleFacts)
     report.append(sizeFacts)
+    if let tokenizer = TokenizerSummary(manifest) { report.append(tokenizer.facts) }
     if let recipe { report.append(InspectResult.recipeFacts(recipe)) }
     for note in manifest.notes { report.note(.warning, note) }
     if let className = survey.className, survey.architecture == nil {
       report.note(.warning, "model class '\(className)' is not known; roles follow the usual tensor names")
     }
+    if !manifest.entries.isEmpty { report.append(MetadataTable.table(manifest.entries, limit: 6, width: 100)) }
     report.append(tensorTable)
     return report
   }

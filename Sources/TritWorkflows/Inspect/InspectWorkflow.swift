@@ -62,7 +62,9 @@ public struct InspectWorkflow: Sendable {
 
   public func run() throws -> InspectResult {
     let source = try FormatRegistry.open(request.path, request.open)
-    let survey = try ModelSurvey(of: source)
+    // A GGUF file is listed as it is; what its tensors are for is told by the names they have elsewhere.
+    let view = source.manifest.format == GGUFFormat.id ? try? GGUFModelView(source, hasCompanions: false) : nil
+    let survey = try ModelSurvey(of: view ?? source)
     for glob in request.tensors where !source.manifest.tensors.contains(where: { glob.matches($0.name) }) {
       throw WorkflowError(.globWithoutMatch(glob.pattern), file: request.path)
     }
@@ -71,7 +73,9 @@ public struct InspectWorkflow: Sendable {
     }
     var tensors = try chosen.map { index in
       let tensor = source.manifest.tensors[index]
-      let knowsScale = tensor.scale?.convention != nil
+      // Scales spread over all blocks of a tensor are not read for a listing.
+      let isSpread = tensor.scale.map { $0.location.byteCount == 0 && $0.granularity != .tensor } ?? false
+      let knowsScale = tensor.scale?.convention != nil && (!isSpread || request.statistics)
       return InspectedTensor(
         descriptor: tensor, role: survey.roles[index], scale: knowsScale ? try source.scale(of: tensor) : nil)
     }

@@ -22,6 +22,10 @@ public struct WorkflowError: DiagnosticError, Equatable {
     case unknownQuantizer(String, known: String)
     case unpackedOffline
     case hasForeignQuantization(String)
+    case tensorsDoNotFit(layout: String, names: [String], detail: String)
+    case scaleDoesNotFit(value: Float, storage: String)
+    case valuesOverflow(type: String)
+    case unknownMetadata(String)
   }
 
   public var kind: Kind
@@ -52,6 +56,14 @@ public struct WorkflowError: DiagnosticError, Equatable {
     case .unknownQuantizer(let name, let known): "quantizer '\(printable(name))' is not known; there are \(known)"
     case .unpackedOffline:
       "holds trits as dense numbers beside a scale (unpacked autobitlinear), which is not supported"
+    case .tensorsDoNotFit(let layout, let names, let detail):
+      "\(names.count) tensors do not fit \(layout): "
+        + names.prefix(12).map { printable($0) }.joined(separator: ", ")
+        + (names.count > 12 ? " and \(names.count - 12) more" : "") + " (the first: \(detail))"
+    case .scaleDoesNotFit(let value, let storage):
+      "the scale \(value) cannot be stored as \(storage) without losing most of its digits"
+    case .valuesOverflow(let type): "holds values too large for \(type)"
+    case .unknownMetadata(let pattern): "no metadata key matches '\(printable(pattern))'"
     case .hasForeignQuantization(let method): "the model is quantized with '\(printable(method))', which is not BitNet"
     }
   }
@@ -70,6 +82,10 @@ public struct WorkflowError: DiagnosticError, Equatable {
     case .notNative: "leave --require-native out to convert anyway, and measure the loss"
     case .invalidCodes: "the file is damaged or its packing is another one"
     case .auditFailed: "please report this: it is a fault of this program or of the disk"
+    case .tensorsDoNotFit: "store these as F16 with --misfits dense, or choose another --layout"
+    case .scaleDoesNotFit: "choose --layout I2_S, which stores scales as F32"
+    case .valuesOverflow: "choose --embeddings bf16 or f32"
+    case .unknownMetadata: "'tritsmith inspect' lists the keys"
     case .unpackedOffline: "pack the model with the tool that wrote it"
     case .unsupportedEncoding, .mixedConventions, .unknownQuantizer, .hasForeignQuantization: nil
     }
@@ -78,6 +94,7 @@ public struct WorkflowError: DiagnosticError, Equatable {
   public var category: ErrorCategory {
     switch kind {
     case .auditFailed, .notNative: .checkFailed
+    case .tensorsDoNotFit, .scaleDoesNotFit, .valuesOverflow, .unknownMetadata: .misuse
     case .globWithoutMatch, .contradictoryGlobs, .keepsConvention, .unknownQuantizer, .oneScaleOnly, .nothingToQuantize:
       .misuse
     default: .malformedInput

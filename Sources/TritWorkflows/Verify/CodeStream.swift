@@ -11,7 +11,9 @@ import TritCore
 ///
 /// The scale enters as the bfloat16 nearest to what a trit is multiplied by: the precision the field stores scales
 /// in. A packed checkpoint with divisor s and the dense one that holds bf16(1/s) are then the same model, and so is a
-/// GGUF that holds 1/s in Float. `verify` compares scales exactly, beside this hash.
+/// GGUF that holds 1/s in Float. One that holds it in f16 has been rounded before; where that f16 number is the inverse
+/// of a bfloat16 s, bf16(1/s) enters, so that it is the same model too. `verify` compares scales exactly, beside this
+/// hash.
 public struct CodeStream: Sendable, Hashable {
   /// Of the trits alone.
   public let trits: Digest
@@ -22,8 +24,16 @@ public struct CodeStream: Sendable, Hashable {
     self.trits = trits
     let hash = SHA256()
     hash.update("tritsmith code stream 1\n\(rows)x\(columns)\n\(trits)\n")
-    hash.update(scale.multipliers.flatMap { littleEndianBytes(BFloat16($0).bits) })
+    hash.update(scale.multipliers.flatMap { littleEndianBytes(CodeStream.canonical($0).bits) })
     digest = hash.finalize()
+  }
+
+  /// The bfloat16 a multiplier stands for, rounded once even when the multiplier is an f16 number already.
+  static func canonical(_ multiplier: Float) -> BFloat16 {
+    guard BFloat16.rounded(multiplier) != multiplier, HalfFloat(multiplier).float == multiplier,
+      let divisor = TernaryScale.divisor(ofMultiplier: multiplier, storage: .f16)
+    else { return BFloat16(multiplier) }
+    return BFloat16(1 / divisor.float)
   }
 
   /// The hash of a model's ternary tensors.

@@ -18,6 +18,7 @@ enum IndependentDecoder {
     _ rows: Range<Int>, of tensor: TensorDescriptor, in source: any TensorSource
   ) throws -> [Int8]? {
     guard case .ternary(let layout) = tensor.encoding else { return nil }
+    if let trits = try ggufTrits(rows, of: tensor, in: source) { return trits }
     switch layout.rawValue {
     case "hf-packed": return try quarters(rows, tensor, source)
     case "two-bit": return try parts(rows, tensor, source, perByte: 4, radix: 4, validBytes: 256)

@@ -26,6 +26,9 @@ struct TensorComparison {
     case (_, .ternary), (.ternary, .dense): return try ternary()
     case (.dense(let from), .dense(let to)):
       if from == to, try sameBytes() { return (blank, nil) }
+      if involvesGGUF, try !role.isProjection || !expected.shape.isMatrix || !isTernary(converted, found) {
+        return (try DenseComparison(source: source, converted: converted, work: work).run(expected, found, blank), nil)
+      }
       guard role.isProjection || isNowTernary, expected.shape.isMatrix, from.isFloatWeight, to.isFloatWeight else {
         let detail = from == to ? "bytes differ" : "stored as \(to.rawValue), expected \(from.rawValue)"
         return (differs(blank, detail), nil)
@@ -36,12 +39,18 @@ struct TensorComparison {
   }
 
   /// A dense tensor that differs from its source may have been made ternary on request.
-  private var isNowTernary: Bool {
-    guard found.shape.isMatrix,
-      let pass = try? WeightPass(converted, found, roundsToBFloat16: false, kernels: work.kernels),
-      let findings = try? pass.findings(work.parallelism, work.progress)
-    else { return false }
-    return findings.ternaryMagnitude != nil
+  private var isNowTernary: Bool { (try? isTernary(converted, found)) ?? false }
+
+  private func isTernary(_ source: any TensorSource, _ tensor: TensorDescriptor) throws -> Bool {
+    guard tensor.shape.isMatrix, tensor.encoding.dtype?.isFloatWeight == true else { return false }
+    let pass = try WeightPass(source, tensor, roundsToBFloat16: false, kernels: work.kernels)
+    let findings = try pass.findings(work.parallelism, SilentProgress())
+    return findings.ternaryMagnitude != nil || findings.largest == 0
+  }
+
+  /// GGUF stores scales and dense numbers in other types than checkpoints, so bytes cannot be compared.
+  private var involvesGGUF: Bool {
+    [source, converted].contains { $0.manifest.format == GGUFFormat.id }
   }
 
   private func sameBytes() throws -> Bool {
@@ -70,15 +79,25 @@ struct TensorComparison {
     if let dense, case .quantized = dense.origin {
       guard try isAllZero(dense) else { return (differs(result, "holds more than three values"), nil) }
     }
-    let convention = found.scale?.convention ?? expected.scale?.convention ?? defaultConvention
-    let expectedScale = try fresh.scale(convention)
+    let convention =
+      involvesGGUF ? defaultConvention : found.scale?.convention ?? expected.scale?.convention ?? defaultConvention
+    var expectedScale = try fresh.scale(convention)
     let foundScale: TernaryScale
-    if let dense {
+    if let dense, involvesGGUF, case .recognised(_, let magnitude) = dense.origin {
+      foundScale = TernaryScale(stored: magnitude, storage: found.encoding.dtype ?? .f32, convention: .multiply)
+    } else if let dense {
       // A dense result holds bf16(1/s) or bf16(s): compare what trits are multiplied by.
       let multiplier = BFloat16.rounded(try dense.scale(.multiply).multiplier())
       foundScale = TernaryScale(stored: multiplier, storage: .bf16, convention: .multiply)
     } else {
       foundScale = try converted.scale(of: found)
+    }
+    if involvesGGUF, !ScaleAgreement(expectedScale, foundScale, shape: expected.shape).agrees {
+      // Which of the two meanings a new scale was made for is not in a GGUF file: the multiplier of either is right.
+      for other in ScaleConvention.allCases where !fresh.isPacked {
+        let candidate = try fresh.scale(other)
+        if ScaleAgreement(candidate, foundScale, shape: expected.shape).agrees { expectedScale = candidate }
+      }
     }
     result.expectedScale = expectedScale
     result.foundScale = foundScale
@@ -93,12 +112,15 @@ struct TensorComparison {
       return (differs(result, detail), sums)
     }
     result.outcome = .equal
-    result.detail =
+    let rounding =
+      involvesGGUF ? ScaleAgreement(expectedScale, foundScale, shape: expected.shape).note : nil
+    let how =
       switch fresh.origin {
       case .packed: "trits and scale equal"
       case .recognised: "source is ternary already; trits and scale equal"
       case .quantized: "trits and scale equal a fresh quantization"
       }
+    result.detail = how + (rounding.map { "; " + $0 } ?? "")
     return (result, sums)
   }
 
@@ -117,6 +139,7 @@ struct TensorComparison {
   ) -> String? {
     // Without a single ±1 a dense tensor carries no scale.
     if isDense, zeros == self.expected.shape.elementCount { return nil }
+    if involvesGGUF { return ScaleAgreement(expected, found, shape: self.expected.shape).difference }
     if isDense {
       let wanted = expected.multipliers.map { BFloat16.rounded($0) }
       return wanted == found.multipliers ? nil : "value is ±\(found.multiplier()), expected ±\(wanted[0])"

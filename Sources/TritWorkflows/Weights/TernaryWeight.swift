@@ -3,6 +3,7 @@
 import TritCore
 import TritKernels
 import TritLayouts
+import TritModel
 import TritQuantizers
 
 /// A tensor seen as trits and scales: packed, already ternary in a dense type, or latent and quantized on the way.
@@ -13,6 +14,11 @@ struct TernaryWeight: Sendable {
     /// Dense, holding only −a, 0, +a; taken as it is, because absmean would shrink a by the share of zeros.
     case recognised(WeightPass, magnitude: Float)
     case quantized(WeightPass, any Quantizer, TernaryDecision)
+  }
+
+  /// True when the tensor holds trits already, packed.
+  var isPacked: Bool {
+    if case .packed = origin { true } else { false }
   }
 
   let source: any TensorSource
@@ -107,6 +113,15 @@ struct TernaryWeight: Sendable {
         of: rows, TritThresholds(positive: pattern, negative: pattern), thresholds, into: &trits, at: start)
     case .quantized(let pass, _, let decision):
       try pass.trits(of: rows, decision.thresholds, decision.floatThresholds, into: &trits, at: start)
+    }
+  }
+
+  /// Reads rows of the output, which may be other rows of the source.
+  func read(_ rows: Range<Int>, order: RowPermutation?, into trits: inout [Int8], at start: Int) throws {
+    guard let order else { return try read(rows, into: &trits, at: start) }
+    for (index, stored) in rows.enumerated() {
+      let row = order.row(ofStored: stored)
+      try read(row..<row + 1, into: &trits, at: start + index * tensor.shape.columns)
     }
   }
 

@@ -15,15 +15,57 @@ enum Arithmetic: String, CaseIterable, ExpressibleByArgument {
   var quantizer: QuantizerID { QuantizerID(rawValue: "absmean-" + rawValue) }
 }
 
-/// How TritPack stores trits.
+/// How TritPack and GGUF store trits.
 enum CodeLayout: String, CaseIterable, ExpressibleByArgument {
   case base3
   case twoBit = "two-bit"
+  case tq1 = "TQ1_0"
+  case tq2 = "TQ2_0"
+  case i2s = "I2_S"
+  case bf16 = "BF16"
+  case f16 = "F16"
+  case f32 = "F32"
+
+  /// What GGUF calls it; nil for TritPack's own.
+  var gguf: GGUFWeightType? { GGUFWeightType(rawValue: rawValue) }
+}
+
+extension GGUFEmbeddingType: ExpressibleByArgument {}
+extension GGUFMisfit: ExpressibleByArgument {}
+extension I2SOrder: ExpressibleByArgument {}
+
+/// Options that go with `--to gguf`.
+struct GGUFArguments: ParsableArguments {
+  @Option(help: "What embeddings and head are stored in.")
+  var embeddings: GGUFEmbeddingType?
+
+  @Option(help: "Byte order of I2_S, of the input or the output; files do not tell, group128 is the usual one.")
+  var i2sOrder: I2SOrder?
+
+  @Option(help: "What to do with tensors whose rows do not fit the layout.")
+  var misfits: GGUFMisfit?
+
+  @Option(
+    help: ArgumentHelp(
+      "Name of the pre-tokenizer; told from tokenizer.json otherwise (falcon-h1 for llama.cpp, falcon_e for bitnet.cpp of "
+        + "2025).", valueName: "name"))
+  var ggufPre: String?
+
+  @Flag(help: "Write no vocabulary.")
+  var noTokenizer = false
+
+  /// The first option that was given, by its name.
+  var firstGiven: String? {
+    if embeddings != nil { return "--embeddings" }
+    if misfits != nil { return "--misfits" }
+    if ggufPre != nil { return "--gguf-pre" }
+    return noTokenizer ? "--no-tokenizer" : nil
+  }
 }
 
 struct Convert: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Convert a model: to packed safetensors, TritPack, or dense bfloat16.",
+    abstract: "Convert a model: to packed safetensors, TritPack, GGUF, or dense bfloat16.",
     discussion: """
       The input may be latent (prequantized), already ternary, packed, or dense. The output is built under a temporary \
       name, reopened, compared with the source by an independent decoder, and only then put in place.
@@ -31,6 +73,7 @@ struct Convert: ParsableCommand {
     examples: [
       .init("tritsmith convert ./prequantized ./bitnet --to hf-packed", "What onebitllms' quantize_to_1bit gives."),
       .init("tritsmith convert ./bitnet model.tritpack --to tritpack", "One file that is a whole model."),
+      .init("tritsmith convert ./prequantized model.gguf --to gguf --layout TQ2_0", "A file for llama.cpp."),
       .init("tritsmith convert ./prequantized ./out --to hf-packed --dry-run", "The plan with final sizes."),
     ])
 
@@ -67,8 +110,8 @@ struct Convert: ParsableCommand {
   @Option(help: ArgumentHelp("Cut safetensors into shards of at most this size, such as 5GB.", valueName: "size"))
   var maxShardSize: ByteSize?
 
-  @Option(help: "How TritPack stores trits.")
-  var layout = CodeLayout.base3
+  @Option(help: "How TritPack (base3, two-bit) or GGUF (the others) stores trits; the defaults are base3 and TQ2_0.")
+  var layout: CodeLayout?
 
   @Option(help: ArgumentHelp("Compress TritPack sections with zstd at this level, 1 to 19.", valueName: "level"))
   var zstd: Int?
@@ -79,24 +122,37 @@ struct Convert: ParsableCommand {
   @Flag(help: "Replace what stands at the output.")
   var force = false
 
+  @OptionGroup(title: "GGUF") var gguf: GGUFArguments
   @OptionGroup(title: "Output") var printing: OutputOptions
   @OptionGroup(title: "Machine") var machine: MachineOptions
 
   func validate() throws {
+    try validateGGUF()
     if let zstd, !(1...19).contains(zstd) { throw ValidationError("--zstd takes a level from 1 to 19, not \(zstd)") }
     if zstd != nil, target != .tritpack { throw ValidationError("--zstd goes with --to tritpack") }
-    if layout != .base3, target != .tritpack { throw ValidationError("--layout goes with --to tritpack") }
     if let maxShardSize {
-      guard target != .tritpack else {
-        throw ValidationError("--max-shard-size goes with safetensors; TritPack is one file")
+      guard target != .tritpack, target != .gguf else {
+        throw ValidationError("--max-shard-size goes with safetensors; TritPack and GGUF are one file")
       }
       guard maxShardSize.bytes > 0 else { throw ValidationError("--max-shard-size must be above 0") }
     }
   }
 
+  private func validateGGUF() throws {
+    if let layout {
+      switch target {
+      case .tritpack where layout.gguf == nil, .gguf where layout.gguf != nil: break
+      case .tritpack, .gguf:
+        throw ValidationError("--layout \(layout.rawValue) does not go with --to \(target.rawValue)")
+      default: throw ValidationError("--layout goes with --to tritpack and --to gguf")
+      }
+    }
+    if target != .gguf, let option = gguf.firstGiven { throw ValidationError("\(option) goes with --to gguf") }
+  }
+
   private var request: ConversionRequest {
     var request = ConversionRequest(input: input, output: output, target: target)
-    request.open = OpenOptions(access: machine.access, scaleConvention: scaleConvention)
+    request.open = OpenOptions(access: machine.access, scaleConvention: scaleConvention, i2sOrder: gguf.i2sOrder)
     request.quantizer = arithmetic?.quantizer
     request.outputConvention = outputScale
     request.architecture = architecture
@@ -104,7 +160,10 @@ struct Convert: ParsableCommand {
     request.quantize = quantize.map { Glob($0) }
     request.requiresNative = requireNative
     request.maximumShardBytes = maxShardSize.map { UInt64($0.bytes) }
-    request.tritpackLayout = LayoutID(rawValue: layout.rawValue)
+    if target == .tritpack, let layout { request.tritpackLayout = LayoutID(rawValue: layout.rawValue) }
+    request.gguf = GGUFOptions(
+      weights: layout?.gguf ?? .tq2, i2sOrder: gguf.i2sOrder ?? .group128, embeddings: gguf.embeddings ?? .f16,
+      misfits: gguf.misfits ?? .error, preTokenizer: gguf.ggufPre, hasTokenizer: !gguf.noTokenizer)
     request.compression = zstd.map { .zstd(level: $0) } ?? .none
     request.replaces = force
     return request

@@ -3,6 +3,7 @@
 import CommandLineKit
 import TritCore
 import TritFormats
+import TritLayouts
 import TritWorkflows
 
 struct Inspect: ParsableCommand {
@@ -14,10 +15,11 @@ struct Inspect: ParsableCommand {
       """,
     examples: [
       .init("tritsmith inspect ./falcon-e-1b", "Kind, family, scale convention, tensors, sizes."),
+      .init("tritsmith inspect model.gguf --metadata 'tokenizer.ggml.pre'", "One key, whole."),
       .init("tritsmith inspect model.tritpack --stats --tensor '*q_proj*' --format csv", "Statistics of some tensors."),
     ])
 
-  @Argument(help: "A folder, a safetensors file, an index, or a TritPack file.", completion: .file())
+  @Argument(help: "A folder, a safetensors file, an index, a GGUF or a TritPack file.", completion: .file())
   var path: String
 
   @Flag(help: "Also read the weights: extremes, moments, zeros, trit counts, entropy.")
@@ -29,6 +31,14 @@ struct Inspect: ParsableCommand {
   @Option(help: "What stored scales mean, where the files do not say.")
   var scaleConvention: ScaleConvention?
 
+  @Option(help: "Byte order of I2_S in a GGUF file, which does not tell.")
+  var i2sOrder: I2SOrder?
+
+  @Option(
+    name: .customLong("metadata"),
+    help: ArgumentHelp("Print these metadata keys whole, and nothing else.", valueName: "key"))
+  var metadata: [String] = []
+
   @OptionGroup(title: "Output") var output: OutputOptions
   @OptionGroup(title: "Machine") var machine: MachineOptions
 
@@ -36,8 +46,13 @@ struct Inspect: ParsableCommand {
     var request = InspectRequest(path: path)
     request.statistics = stats
     request.tensors = tensors.map { Glob($0) }
-    request.open = OpenOptions(access: machine.access, scaleConvention: scaleConvention)
+    request.open = OpenOptions(access: machine.access, scaleConvention: scaleConvention, i2sOrder: i2sOrder)
     try reporting {
+      if !metadata.isEmpty {
+        let lookup = MetadataLookup(path: path, keys: metadata.map { Glob($0) }, open: request.open)
+        output.print(try lookup.run().report)
+        return
+      }
       output.print(try InspectWorkflow(request, work: machine.work()).run().report)
     }
   }

@@ -3,6 +3,7 @@
 import CommandLineKit
 import TritCore
 import TritFormats
+import TritLayouts
 import TritWorkflows
 
 struct Verify: ParsableCommand {
@@ -30,16 +31,19 @@ struct Verify: ParsableCommand {
   @Option(help: "What stored scales of the converted model mean, where its files do not say.")
   var convertedScale: ScaleConvention?
 
+  @Option(help: "Byte order of I2_S in GGUF files, which do not tell.")
+  var i2sOrder: I2SOrder?
+
   @OptionGroup(title: "Output") var printing: OutputOptions
   @OptionGroup(title: "Machine") var machine: MachineOptions
 
   func run() throws {
     let passed = try reporting {
       let work = try machine.work()
-      let left = try FormatRegistry.open(
-        source, OpenOptions(access: machine.access, scaleConvention: sourceScale))
-      let right = try FormatRegistry.open(
-        converted, OpenOptions(access: machine.access, scaleConvention: convertedScale))
+      let left = try ModelOpener.open(
+        source, OpenOptions(access: machine.access, scaleConvention: sourceScale, i2sOrder: i2sOrder))
+      let right = try ModelOpener.open(
+        converted, OpenOptions(access: machine.access, scaleConvention: convertedScale, i2sOrder: i2sOrder))
       try left.checkIntegrity(work.parallelism, work.progress)
       try right.checkIntegrity(work.parallelism, work.progress)
       let request = VerifyRequest(quantizer: arithmetic?.quantizer.rawValue)

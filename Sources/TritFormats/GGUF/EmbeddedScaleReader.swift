@@ -1,0 +1,48 @@
+// Tritsmith: scales that stand among codes, read from a file.
+
+import TritCore
+import TritLayouts
+
+/// Reads the scales a layout keeps among its codes.
+struct EmbeddedScaleReader {
+  let source: any TensorSource
+  let tensor: TensorDescriptor
+  let layout: any TernaryLayout
+  let file: String
+  private static let window = 1 << 20
+
+  /// One scale for the tensor when all that are not 0 are equal, else all of them.
+  ///
+  /// A scale of 0 marks a block or row of zeros, for which any scale is as good.
+  func read(_ storage: DType, _ granularity: ScaleGranularity) throws -> TernaryScale {
+    let shape = tensor.shape
+    let count = granularity.count(rows: shape.rows, columns: shape.columns)
+    let width = storage.bits / 8
+    var values: [Float] = []
+    values.reserveCapacity(count)
+    while values.count < count {
+      let first = values.count
+      let start = layout.scaleOffset(first, shape)
+      var end = first + 1
+      while end < count, layout.scaleOffset(end, shape) + width <= start + EmbeddedScaleReader.window { end += 1 }
+      let range = start..<layout.scaleOffset(end - 1, shape) + width
+      try source.withBytes(range, of: tensor) { bytes in
+        for index in first..<end {
+          let value = layout.readScale(index, shape, from: bytes, at: start)
+          guard value.isFinite, value >= 0 else {
+            throw FormatError(
+              .badScale("scale \(index) is \(value); a finite number from 0 up is needed"), file: file,
+              tensor: tensor.name, byteOffset: tensor.location.offset + UInt64(layout.scaleOffset(index, shape)))
+          }
+          values.append(value)
+        }
+      }
+      source.release(range, of: tensor)
+    }
+    let common = values.first { $0 > 0 } ?? 0
+    if values.allSatisfy({ $0 == common || $0 == 0 }) {
+      return TernaryScale(stored: common, storage: storage, convention: .multiply)
+    }
+    return TernaryScale(stored: values, storage: storage, convention: .multiply, granularity: granularity)
+  }
+}

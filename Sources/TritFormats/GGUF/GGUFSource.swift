@@ -1,0 +1,124 @@
+// Tritsmith: reading GGUF models.
+
+import Synchronization
+import TritCore
+import TritLayouts
+
+/// A model in a GGUF file, or in the parts of a split one, under the names the file has.
+public final class GGUFSource: TensorSource {
+  public let manifest: ModelManifest
+  private let files: [InputFile]
+  /// Scales are spread over all bytes of a tensor in some layouts: they are read once, when first asked for.
+  private let scales = Mutex<[ExactString: TernaryScale]>([:])
+
+  /// Opens a file, or all parts when it is part of a split model.
+  public init(path: String, options: OpenOptions = OpenOptions()) throws {
+    let paths = try GGUFSplit.parts(of: path)
+    var inputs: [InputFile] = []
+    var headers: [GGUFHeader] = []
+    for part in paths {
+      let file = try InputFile(path: part, mode: options.access)
+      headers.append(try GGUFHeader(of: file))
+      inputs.append(file)
+    }
+    try GGUFSplit.check(headers, paths)
+    let order = options.i2sOrder ?? GGUFSource.recordedOrder(headers[0])
+    var tensors: [TensorDescriptor] = []
+    var notes: [String] = []
+    var seen: Set<ExactString> = []
+    for (index, header) in headers.enumerated() {
+      let table = GGUFTensorTable(header, file: inputs[index], index: index, i2sOrder: order ?? .group128)
+      for tensor in try table.tensors() {
+        guard seen.insert(ExactString(tensor.name)).inserted else {
+          throw FormatError(.duplicateTensor, file: paths[index], tensor: tensor.name)
+        }
+        tensors.append(tensor)
+      }
+      notes += table.notes(tensors.filter { $0.location.file == index })
+    }
+    files = inputs
+    let entries = headers[0].entries
+    for key in headers.flatMap(\.repaired) { notes.append("the text of '\(printable(key))' is not UTF-8 throughout") }
+    var manifest = ModelManifest(
+      format: GGUFFormat.id, path: path,
+      files: zip(inputs, headers).map {
+        ManifestFile(path: $0.path, byteCount: $0.byteCount, headerByteCount: min($1.dataOffset, $0.byteCount))
+      },
+      tensors: tensors, metadata: entries.map { ($0.key, $0.value.text()) },
+      scaleFinding: GGUFSource.scaleFinding(tensors, options, headers[0]), notes: notes)
+    manifest.entries = entries
+    self.manifest = manifest
+  }
+
+  public func withBytes<Result>(
+    _ range: Range<Int>, of tensor: TensorDescriptor, _ body: (RawSpan) throws -> Result
+  ) throws -> Result {
+    try files[tensor.location.file].withBytes(absolute(range, tensor), body)
+  }
+
+  public func release(_ range: Range<Int>, of tensor: TensorDescriptor) {
+    files[tensor.location.file].release(absolute(range, tensor))
+  }
+
+  public func companion(named name: String) throws -> [UInt8] {
+    throw FormatError(.noModel("there is no companion file '\(printable(name))'"), file: manifest.path)
+  }
+
+  public func checkUnchanged() throws {
+    for file in files { try file.checkUnchanged() }
+  }
+
+  private func absolute(_ range: Range<Int>, _ tensor: TensorDescriptor) -> Range<UInt64> {
+    precondition(
+      range.lowerBound >= 0 && range.upperBound <= tensor.location.byteCount,
+      "bytes \(range) of a tensor of \(tensor.location.byteCount)")
+    return tensor.location.offset + UInt64(range.lowerBound)..<tensor.location.offset + UInt64(range.upperBound)
+  }
+
+  // MARK: - Scales
+
+  /// The scales among a tensor's codes; one for the tensor when all that matter are equal.
+  public func scale(of tensor: TensorDescriptor) throws -> TernaryScale {
+    if let known = scales.withLock({ $0[ExactString(tensor.name)] }) { return known }
+    guard case .ternary(let id) = tensor.encoding, let layout = LayoutRegistry.layout(id),
+      let (storage, granularity) = layout.embeddedScale
+    else {
+      throw FormatError(.badScale("the tensor has none"), file: files[tensor.location.file].path, tensor: tensor.name)
+    }
+    let path = files[tensor.location.file].path
+    let scale = try EmbeddedScaleReader(source: self, tensor: tensor, layout: layout, file: path)
+      .read(storage, granularity)
+    scales.withLock { $0[ExactString(tensor.name)] = scale }
+    return scale
+  }
+
+  private static func scaleFinding(
+    _ tensors: [TensorDescriptor], _ options: OpenOptions, _ header: GGUFHeader
+  ) -> ScaleFinding {
+    let ternary = tensors.filter { $0.encoding.isTernary }
+    guard !ternary.isEmpty else { return ScaleFinding(convention: nil, evidence: []) }
+    var evidence = [
+      ScaleEvidence(
+        origin: .container, convention: .multiply, detail: "ggml types hold what a trit is multiplied by")
+    ]
+    if ternary.contains(where: { $0.encoding.name.hasPrefix("I2_S") }) {
+      let detail: String
+      if let order = options.i2sOrder {
+        detail = "I2_S byte order \(order.rawValue): chosen on the command line"
+      } else if let order = recordedOrder(header) {
+        detail = "I2_S byte order \(order.rawValue): recorded in the file by the program that wrote it"
+      } else {
+        detail = "I2_S byte order group128: assumed, as in all published files; the file carries no tag (--i2s-order)"
+      }
+      evidence.append(ScaleEvidence(origin: .container, convention: nil, detail: detail))
+    }
+    return ScaleFinding(convention: .multiply, evidence: evidence)
+  }
+
+  /// Key under which this program records the byte order it wrote.
+  public static let i2sOrderKey = "tritsmith.i2s_order"
+
+  private static func recordedOrder(_ header: GGUFHeader) -> I2SOrder? {
+    header.value(i2sOrderKey)?.string.flatMap(I2SOrder.init(rawValue:))
+  }
+}

@@ -1,0 +1,158 @@
+// Tritsmith: tensors of a GGUF file, proved against its size.
+
+import TritCore
+import TritLayouts
+
+/// Turns the tensor list of a header into descriptors.
+///
+/// Types this package knows only by name, or not at all, are listed and never an error: other programs have types
+/// of their own, and a file is worth listing even when a part of it cannot be read.
+struct GGUFTensorTable {
+  let header: GGUFHeader
+  let file: InputFile
+  /// Of the file in the manifest.
+  let index: Int
+  let i2sOrder: I2SOrder
+
+  init(_ header: GGUFHeader, file: InputFile, index: Int, i2sOrder: I2SOrder) {
+    self.header = header
+    self.file = file
+    self.index = index
+    self.i2sOrder = i2sOrder
+  }
+
+  /// Descriptors in the order of the header.
+  func tensors() throws -> [TensorDescriptor] {
+    let order = header.tensors.indices.sorted {
+      (header.tensors[$0].offset, $0) < (header.tensors[$1].offset, $1)
+    }
+    var result = [TensorDescriptor?](repeating: nil, count: header.tensors.count)
+    var previous: (name: String, end: UInt64)?
+    for (rank, position) in order.enumerated() {
+      let tensor = header.tensors[position]
+      func error(_ fault: GGUFFault) -> FormatError {
+        FormatError(.gguf(fault), file: file.path, tensor: tensor.name, byteOffset: tensor.entryOffset)
+      }
+      guard tensor.offset % header.alignment == 0 else {
+        throw error(.misaligned(offset: tensor.offset, alignment: header.alignment))
+      }
+      let shape = try shape(of: tensor)
+      let (start, overflow) = header.dataOffset.addingReportingOverflow(tensor.offset)
+      guard !overflow, start <= file.byteCount else {
+        throw error(.pastEnd(end: overflow ? .max : start, fileSize: file.byteCount))
+      }
+      // Where the size is not known, a tensor is taken to reach to the next one.
+      let next = rank + 1 < order.count ? header.tensors[order[rank + 1]].offset : nil
+      let available = (next.map { min(header.dataOffset &+ $0, file.byteCount) } ?? file.byteCount)
+      var (encoding, size) = try encoding(of: tensor, shape)
+      let count = size ?? (available >= start ? available - start : 0)
+      guard let end = Checked.sum(start, count), end <= file.byteCount, let byteCount = Int(exactly: count) else {
+        throw error(.pastEnd(end: Checked.sum(start, count) ?? .max, fileSize: file.byteCount))
+      }
+      if let previous, start < previous.end { throw error(.overlap(with: previous.name)) }
+      if count > 0 { previous = (tensor.name, end) }
+      var scale: ScaleDescriptor?
+      if case .ternary(let id) = encoding, let layout = LayoutRegistry.layout(id), let embedded = layout.embeddedScale {
+        scale = ScaleDescriptor(
+          name: nil, storage: embedded.storage, granularity: embedded.granularity, convention: .multiply,
+          location: TensorLocation(file: index, offset: start, byteCount: 0))
+      } else if encoding.isTernary {
+        encoding = .opaque(encoding.name)
+      }
+      result[position] = TensorDescriptor(
+        name: tensor.name, shape: shape, encoding: encoding,
+        location: TensorLocation(file: index, offset: start, byteCount: byteCount), scale: scale)
+    }
+    return result.compactMap { $0 }
+  }
+
+  /// The shape, outermost first: dimensions are stored the other way round.
+  private func shape(of tensor: GGUFHeader.Tensor) throws -> TensorShape {
+    let dimensions = tensor.dimensions.reversed().compactMap { Int(exactly: $0) }
+    guard dimensions.count == tensor.dimensions.count, let shape = TensorShape(Array(dimensions)) else {
+      throw FormatError(
+        .gguf(.shapeTooLarge("\(tensor.dimensions)")), file: file.path, tensor: tensor.name,
+        byteOffset: tensor.entryOffset)
+    }
+    return shape
+  }
+
+  /// How a tensor is read, and its bytes where the type says.
+  private func encoding(
+    of tensor: GGUFHeader.Tensor, _ shape: TensorShape
+  ) throws -> (TensorEncoding, UInt64?) {
+    func fault(_ fault: GGUFFault) -> FormatError {
+      FormatError(.gguf(fault), file: file.path, tensor: tensor.name, byteOffset: tensor.entryOffset)
+    }
+    let name = typeName(tensor.type)
+    // bitnet.cpp adds a scale and padding after the codes of the whole tensor, so blocks do not give the size.
+    if tensor.type == 36 {
+      let size = UInt64(shape.elementCount) / 4 + 32
+      let layout = I2S(i2sOrder)
+      do throws(LayoutError) {
+        try layout.check(shape)
+        return (.ternary(layout.id), size)
+      } catch {
+        return (.opaque("I2_S"), size)
+      }
+    }
+    if tensor.type == 38 { return (.opaque(name), UInt64(shape.elementCount) / 4 + 32) }
+    if tensor.type == 39, name == "TL2" { return (.opaque(name), nil) }
+    guard let type = GGMLType.type(tensor.type) else { return (.opaque(name), nil) }
+    guard shape.columns % type.blockElements == 0 else {
+      throw fault(.blockMisfit(type: name, columns: shape.columns, block: type.blockElements))
+    }
+    if let layout = LayoutRegistry.layout(ggmlType: tensor.type) {
+      guard (try? layout.check(shape)) != nil else {
+        // Expert weights have three dimensions; each row is a row of blocks all the same.
+        return (.opaque(name), type.isExact ? blockBytes(type, shape) : nil)
+      }
+      return (.ternary(layout.id), UInt64(layout.byteCount(shape)))
+    }
+    guard type.isExact else { return (.opaque(name), nil) }
+    guard let size = blockBytes(type, shape) else { throw fault(.shapeTooLarge("\(tensor.dimensions)")) }
+    return (type.dtype.map { .dense($0) } ?? .opaque(name), size)
+  }
+
+  private func blockBytes(_ type: GGMLType, _ shape: TensorShape) -> UInt64? {
+    Checked.product([UInt64(shape.elementCount / type.blockElements), UInt64(type.blockBytes)])
+  }
+
+  /// The name of a type number, which for 39 depends on the program that wrote the file.
+  private func typeName(_ type: UInt32) -> String {
+    let fileType = header.value("general.file_type")?.integer
+    let hasI2S = header.tensors.contains { $0.type == 36 }
+    if type == 39, fileType == 39 || hasI2S { return "TL2" }
+    return GGMLType.type(type)?.name ?? "type \(type)"
+  }
+
+  /// Things a user should know that are no errors.
+  func notes(_ tensors: [TensorDescriptor]) -> [String] {
+    var notes: [String] = []
+    let unknown = Set(header.tensors.map(\.type)).filter { GGMLType.type($0) == nil }.sorted()
+    if !unknown.isEmpty {
+      notes.append(
+        "type numbers \(unknown.map(String.init).joined(separator: ", ")) are not known here; their tensors are listed "
+          + "with the bytes up to the next tensor")
+    }
+    if header.tensors.contains(where: { $0.name.utf8.count >= 64 }) {
+      notes.append("tensor names of 64 bytes and more: llama.cpp refuses such a file")
+    }
+    var position = header.dataOffset
+    for tensor in tensors where tensor.location.byteCount > 0 {
+      guard tensor.location.offset == position else {
+        notes.append("tensors do not follow each other in the order of the header: llama.cpp refuses such a file")
+        break
+      }
+      let end = tensor.location.offset + UInt64(tensor.location.byteCount)
+      position =
+        header.dataOffset + (end - header.dataOffset + header.alignment - 1) / header.alignment * header.alignment
+    }
+    for tensor in tensors where tensor.encoding == .opaque("I2_S") {
+      notes.append(
+        "'\(printable(tensor.name))' \(tensor.shape) does not fit I2_S in order \(i2sOrder.rawValue) and cannot be read"
+      )
+    }
+    return notes
+  }
+}

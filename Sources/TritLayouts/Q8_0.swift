@@ -1,0 +1,57 @@
+// Tritsmith: Q8_0 of ggml, for embeddings and heads.
+
+import TritCore
+
+/// Blocks of 32 values in 34 bytes: an f16 scale d = largest magnitude / 127, then 32 signed bytes; value = d × byte.
+///
+/// Not ternary: what a file may hold embeddings and the head in. A value read back is exact in Float.
+/// Source: llama.cpp, `ggml-quants.c`.
+public enum Q8_0 {
+  public static let name = "Q8_0"
+  public static let ggmlType: UInt32 = 8
+  public static let blockElements = 32
+  public static let blockBytes = 34
+
+  /// Bytes of a number of values; nil when they are no whole blocks.
+  public static func byteCount(elements: Int) -> Int? {
+    elements % blockElements == 0 ? elements / blockElements * blockBytes : nil
+  }
+
+  /// Blocks of the values, whose number must be a multiple of 32.
+  public static func encode(_ values: [Float]) -> [UInt8] {
+    var result: [UInt8] = []
+    result.reserveCapacity(values.count / blockElements * blockBytes)
+    for start in stride(from: 0, to: values.count, by: blockElements) {
+      var largest: Float = 0
+      for index in start..<start + blockElements { largest = max(largest, abs(values[index])) }
+      let scale = largest / 127
+      let inverse = scale == 0 ? 0 : 1 / scale
+      let bits = HalfFloat(scale).bits
+      result.append(UInt8(truncatingIfNeeded: bits))
+      result.append(UInt8(truncatingIfNeeded: bits >> 8))
+      for index in start..<start + blockElements {
+        // The C library's roundf: half away from zero. Above 127 only when the reciprocal of a subnormal overflows.
+        let rounded = (values[index] * inverse).rounded(.toNearestOrAwayFromZero)
+        result.append(UInt8(bitPattern: Int8(max(-128, min(127, rounded.isNaN ? 0 : rounded)))))
+      }
+    }
+    return result
+  }
+
+  /// Values of whole blocks.
+  public static func decode(_ bytes: RawSpan) -> [Float] {
+    let blocks = bytes.byteCount / blockBytes
+    var result = [Float](repeating: 0, count: blocks * blockElements)
+    for block in 0..<blocks {
+      let start = block * blockBytes
+      let scale = HalfFloat(
+        bits: UInt16(littleEndian: bytes.unsafeLoadUnaligned(fromByteOffset: start, as: UInt16.self))
+      ).float
+      for index in 0..<blockElements {
+        let value = bytes.unsafeLoad(fromByteOffset: start + 2 + index, as: Int8.self)
+        result[block * blockElements + index] = scale * Float(value)
+      }
+    }
+    return result
+  }
+}

@@ -1,0 +1,60 @@
+// Tritsmith: what layouts of whole rows have in common.
+
+import TritCore
+import TritKernels
+
+/// A layout that stores row after row, each in the same number of bytes.
+protocol RowBlockLayout: TernaryLayout {
+  /// Columns of a row must be a multiple of this.
+  var blockColumns: Int { get }
+  func rowBytes(_ columns: Int) -> Int
+}
+
+extension RowBlockLayout {
+  public func check(_ shape: TensorShape) throws(LayoutError) {
+    guard shape.isMatrix else { throw LayoutError(.notAMatrix(rank: shape.rank), layout: id) }
+    guard shape.columns % blockColumns == 0 else {
+      throw LayoutError(.columnsNotMultiple(columns: shape.columns, of: blockColumns), layout: id)
+    }
+    guard Checked.product(shape.rows, rowBytes(shape.columns)) != nil else {
+      throw LayoutError(.tooLarge(rows: shape.rows, columns: shape.columns), layout: id)
+    }
+  }
+
+  public func byteCount(_ shape: TensorShape) -> Int { shape.rows * rowBytes(shape.columns) }
+
+  public func contiguousRowBytes(_ shape: TensorShape) -> Int? { rowBytes(shape.columns) }
+
+  public func bands(_ shape: TensorShape, rowsPerBand: Int) -> [LayoutBand] {
+    let length = rowBytes(shape.columns)
+    return splitRows(shape.rows, into: max(1, rowsPerBand)).map {
+      LayoutBand(bytes: $0.lowerBound * length..<$0.upperBound * length, rows: [$0])
+    }
+  }
+
+  public func runs(_ rows: Range<Int>, _ shape: TensorShape) -> [RowRun] {
+    let length = rowBytes(shape.columns)
+    return rows.isEmpty
+      ? [] : [RowRun(rows: rows, bytes: rows.lowerBound * length..<rows.upperBound * length, plane: 0)]
+  }
+}
+
+extension MutableSpan<Int8> {
+  /// Sets a range to zero.
+  mutating func clear(_ range: Range<Int>) {
+    for index in range { self[index] = 0 }
+  }
+}
+
+/// Base 3 as ggml stores it: a byte is the digits' value as a fraction of 3⁵, scaled to 256 and rounded up.
+///
+/// Reading multiplies by 3 and takes what runs over, so that one multiplication gives a digit, most significant first.
+enum ScaledBase3 {
+  /// byte = ⌈256·v / 243⌉ for v = 0…242.
+  static let bytes: [UInt8] = (0..<243).map { UInt8((256 * $0 + 242) / 243) }
+
+  /// Trits of a byte, five for each, most significant digit first.
+  static let trits: [Int8] = (0..<256).flatMap { byte in
+    [1, 3, 9, 27, 81].map { place in Int8((byte * place % 256 * 3) >> 8) - 1 }
+  }
+}

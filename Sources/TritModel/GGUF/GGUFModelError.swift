@@ -1,0 +1,53 @@
+// Tritsmith: models that cannot be said in GGUF, or GGUF files that say no model.
+
+import TritCore
+
+/// A model cannot be written as GGUF, or a GGUF file does not describe one.
+public struct GGUFModelError: DiagnosticError, Equatable {
+  public enum Kind: Sendable, Equatable {
+    case unknownFamily(String)
+    case missingKey(String)
+    case badValue(expected: String, found: String)
+    case headsDoNotFit(rows: Int, heads: Int)
+    case noName
+    case unsupportedRope(String)
+    case unsupportedTokenizer(String)
+    case tokenBeyondVocabulary(id: Int, size: Int)
+  }
+
+  public var kind: Kind
+  public var location: ErrorLocation
+
+  public init(_ kind: Kind, file: String? = nil, tensor: String? = nil, field: String? = nil) {
+    self.kind = kind
+    location = ErrorLocation(file: file, tensor: tensor, field: field)
+  }
+
+  public var summary: String {
+    switch kind {
+    case .unknownFamily(let name):
+      "model class '\(printable(name))' has no form in GGUF here; known are "
+        + GGUFFamily.all.map(\.className).joined(separator: ", ")
+    case .missingKey(let key): "'\(printable(key))' is missing, and GGUF readers need it"
+    case .badValue(let expected, let found): "expected \(expected), found \(printable(found))"
+    case .headsDoNotFit(let rows, let heads): "\(rows) rows cannot be cut into \(heads) heads of even size"
+    case .noName: "GGUF has no name for this tensor"
+    case .unsupportedRope(let name): "rope scaling '\(printable(name))' cannot be written to GGUF by this program"
+    case .unsupportedTokenizer(let detail): "the tokenizer cannot be written to GGUF: \(detail)"
+    case .tokenBeyondVocabulary(let id, let size): "token id \(id) lies beyond the vocabulary of \(size)"
+    }
+  }
+
+  public var remedy: String? {
+    switch kind {
+    case .unknownFamily: "if the model is built alike, choose the class with --architecture"
+    case .missingKey: "add it to config.json"
+    case .noName: "write TritPack or safetensors, which take any tensor"
+    case .unsupportedTokenizer: "write the file without one (--no-tokenizer), or write TritPack"
+    case .badValue, .headsDoNotFit, .unsupportedRope, .tokenBeyondVocabulary:
+      "check config.json against the tensors' shapes"
+    }
+  }
+
+  public var category: ErrorCategory { .malformedInput }
+}

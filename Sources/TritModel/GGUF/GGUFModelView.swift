@@ -1,0 +1,283 @@
+// Tritsmith: a GGUF model as if it were a Hugging Face one.
+
+import TritCore
+import TritKernels
+import TritLayouts
+
+/// A GGUF source under Hugging Face's names, rows in Hugging Face's order, `config.json` and tokenizer rebuilt.
+///
+/// Everything that works on a model works on this view: conversion, verification, comparison and the forward pass
+/// need not know what a file calls its tensors. Rows are put in order while they are read; Q8_0 tensors read as Float.
+public final class GGUFModelView: TensorSource {
+  /// The file as it is.
+  public let base: any TensorSource
+  public let manifest: ModelManifest
+  /// Nil when `general.architecture` is missing or not known; names are then the file's.
+  public let family: GGUFFamily?
+  public let configuration: GGUFConfiguration?
+  private let places: [ExactString: Place]
+  private let content: [(name: String, bytes: [UInt8])]
+
+  /// How a tensor of the view comes from the file.
+  private struct Place {
+    var stored: TensorDescriptor
+    var permutation: RowPermutation?
+    var access: Access
+  }
+
+  private enum Access {
+    /// The file's bytes.
+    case direct
+    /// The file's rows, each a run of bytes, in another order.
+    case rows(byteCount: Int)
+    /// Q8_0, decoded to Float.
+    case decoded
+    /// Rows that share bytes with others, unpacked and packed again as `SplitRow.twoBit`.
+    case repacked(any TernaryLayout)
+  }
+
+  /// - Parameter hasCompanions: also rebuild the tokenizer's files, which takes time for a large vocabulary.
+  /// - Throws: `GGUFModelError` when a family is known but its metadata does not describe the tensors.
+  public init(_ base: any TensorSource, hasCompanions: Bool) throws {
+    self.base = base
+    var manifest = base.manifest
+    let architecture = manifest.entry("general.architecture")?.string
+    let family = architecture.flatMap(GGUFFamily.family(architecture:))
+    self.family = family
+    let embedding = manifest.tensors.first { $0.name == "token_embd.weight" }
+    var configuration: GGUFConfiguration?
+    if family != nil, let architecture {
+      configuration = try GGUFConfiguration(
+        manifest, architecture: architecture, vocabulary: embedding?.shape.rows)
+    }
+    self.configuration = configuration
+    var places: [ExactString: Place] = [:]
+    var tensors: [TensorDescriptor] = []
+    for stored in base.manifest.tensors {
+      var permutation: RowPermutation?
+      if let family, let configuration {
+        permutation = try family.permutation(
+          ofStored: stored.name, rows: stored.shape.rank == 1 ? stored.shape.elementCount : stored.shape.rows,
+          heads: configuration.heads, keyHeads: configuration.keyHeads)
+      }
+      var (shown, access) = GGUFModelView.shown(stored, permutation)
+      shown.name = family?.name(ofStored: stored.name) ?? stored.name
+      places[ExactString(shown.name)] = Place(stored: stored, permutation: permutation, access: access)
+      tensors.append(shown)
+    }
+    manifest.tensors = tensors
+    self.places = places
+    if let family, let configuration {
+      let type = embedding?.encoding.dtype ?? .bf16
+      let isTied = !base.manifest.tensors.contains { $0.name == "output.weight" }
+      manifest.configuration = configuration.json(family, manifest: manifest, isTied: isTied, weightType: type)
+    }
+    var content: [(name: String, bytes: [UInt8])] = []
+    if hasCompanions {
+      if let object = manifest.configuration {
+        content.append(("config.json", JSONValue.object(object).serialized(.pretty)))
+      }
+      let (files, note) = GGUFTokenizerFile.files(manifest)
+      content += files.map { ($0.name, JSONValue.object($0.json).serialized(.pretty)) }
+      if let note { manifest.notes.append(note) }
+      manifest.companions = content.map { CompanionFile(name: $0.name, byteCount: $0.bytes.count) }
+    }
+    self.content = content
+    self.manifest = manifest
+  }
+
+  /// What a stored tensor looks like in the view, and how it is read.
+  private static func shown(
+    _ stored: TensorDescriptor, _ permutation: RowPermutation?
+  ) -> (TensorDescriptor, Access) {
+    var shown = stored
+    if stored.encoding == .opaque(Q8_0.name) {
+      shown.encoding = .dense(.f32)
+      shown.location.byteCount = 4 * stored.shape.elementCount
+      return (shown, .decoded)
+    }
+    guard permutation != nil else { return (shown, .direct) }
+    switch stored.encoding {
+    case .dense(let dtype):
+      let columns = stored.shape.rank == 1 ? 1 : stored.shape.columns
+      return (shown, .rows(byteCount: columns * dtype.bits / 8))
+    case .ternary(let id):
+      guard let layout = LayoutRegistry.layout(id) else { return (shown, .direct) }
+      if let count = layout.contiguousRowBytes(stored.shape) { return (shown, .rows(byteCount: count)) }
+      let packed = SplitRow(.twoBit)
+      shown.encoding = .ternary(packed.id)
+      shown.location.byteCount = packed.byteCount(stored.shape)
+      return (shown, .repacked(layout))
+    case .opaque: return (shown, .direct)
+    }
+  }
+
+  /// The tensor of the file behind one of the view.
+  public func stored(_ tensor: TensorDescriptor) -> TensorDescriptor {
+    places[ExactString(tensor.name)]?.stored ?? tensor
+  }
+
+  // MARK: - TensorSource
+
+  public func scale(of tensor: TensorDescriptor) throws -> TernaryScale {
+    let place = try place(of: tensor)
+    let scale = try base.scale(of: place.stored)
+    guard let permutation = place.permutation, scale.granularity != .tensor else { return scale }
+    let perRow = scale.stored.count / max(1, tensor.shape.rows)
+    let values = (0..<tensor.shape.rows).flatMap { row in
+      let first = permutation.storedRow(of: row) * perRow
+      return scale.stored[first..<first + perRow]
+    }
+    return TernaryScale(
+      stored: values, storage: scale.storage, convention: scale.convention, granularity: scale.granularity)
+  }
+
+  public func companion(named name: String) throws -> [UInt8] {
+    guard let file = content.first(where: { $0.name == name }) else { return try base.companion(named: name) }
+    return file.bytes
+  }
+
+  public func checkUnchanged() throws { try base.checkUnchanged() }
+
+  public func checkIntegrity(_ parallelism: Parallelism, _ progress: any ProgressObserver) throws {
+    try base.checkIntegrity(parallelism, progress)
+  }
+
+  public func release(_ range: Range<Int>, of tensor: TensorDescriptor) {
+    guard let place = places[ExactString(tensor.name)] else { return }
+    switch place.access {
+    case .direct: base.release(range, of: place.stored)
+    case .rows(let count):
+      // Rows move inside their head only.
+      let unit = max(1, count * (place.permutation?.headRows ?? 1))
+      let end = min(place.stored.location.byteCount, (range.upperBound + unit - 1) / unit * unit)
+      let start = range.lowerBound / unit * unit
+      if start < end { base.release(start..<end, of: place.stored) }
+    case .decoded, .repacked: base.release(0..<place.stored.location.byteCount, of: place.stored)
+    }
+  }
+
+  public func withBytes<Result>(
+    _ range: Range<Int>, of tensor: TensorDescriptor, _ body: (RawSpan) throws -> Result
+  ) throws -> Result {
+    let place = try place(of: tensor)
+    if case .direct = place.access { return try base.withBytes(range, of: place.stored, body) }
+    let bytes = try gathered(range, place)
+    return try body(bytes.span.bytes)
+  }
+
+  /// Bytes of the view that are not the file's own.
+  private func gathered(_ range: Range<Int>, _ place: Place) throws -> [UInt8] {
+    switch place.access {
+    case .direct: try base.withBytes(range, of: place.stored) { $0.array }
+    case .rows(let count): try ordered(range, place, rowBytes: count)
+    case .decoded: try decoded(range, place)
+    case .repacked(let layout): try repacked(range, place, layout)
+    }
+  }
+
+  private func place(of tensor: TensorDescriptor) throws -> Place {
+    guard let place = places[ExactString(tensor.name)] else {
+      throw GGUFModelError(.noName, file: manifest.path, tensor: tensor.name)
+    }
+    return place
+  }
+
+  // MARK: - Reading rows in order
+
+  private func ordered(_ range: Range<Int>, _ place: Place, rowBytes: Int) throws -> [UInt8] {
+    var result = [UInt8](repeating: 0, count: range.count)
+    guard let permutation = place.permutation, rowBytes > 0 else { return result }
+    let shape = place.stored.shape
+    let rows = shape.rank == 1 ? shape.elementCount : shape.rows
+    var position = range.lowerBound
+    while position < range.upperBound {
+      let (row, inside) = position.quotientAndRemainder(dividingBy: rowBytes)
+      // What follows the rows, such as the scale of I2_S, stays where it is.
+      let isRow = row < rows
+      let count = isRow ? min(rowBytes - inside, range.upperBound - position) : range.upperBound - position
+      let start = isRow ? permutation.storedRow(of: row) * rowBytes + inside : position
+      try copy(start..<start + count, of: place.stored, to: &result, at: position - range.lowerBound)
+      position += count
+    }
+    return result
+  }
+
+  private func copy(_ range: Range<Int>, of stored: TensorDescriptor, to result: inout [UInt8], at start: Int) throws {
+    try base.withBytes(range, of: stored) { bytes in
+      var output = result.mutableSpan
+      precondition(start >= 0 && start + bytes.byteCount <= output.count, "output inside the buffer")
+      for index in 0..<bytes.byteCount {
+        output[unchecked: start &+ index] = bytes.unsafeLoad(fromUncheckedByteOffset: index, as: UInt8.self)
+      }
+    }
+  }
+
+  /// Float bytes of Q8_0 values; the range is one of Float bytes.
+  private func decoded(_ range: Range<Int>, _ place: Place) throws -> [UInt8] {
+    let columns = max(1, place.stored.shape.columns)
+    var result: [UInt8] = []
+    result.reserveCapacity(range.count)
+    var element = range.lowerBound / 4
+    let end = (range.upperBound + 3) / 4
+    while element < end {
+      let (row, column) = element.quotientAndRemainder(dividingBy: columns)
+      let last = min(columns, column + end - element)
+      let storedRow = place.permutation?.storedRow(of: row) ?? row
+      // A row is a whole number of blocks, the reader has checked it.
+      let firstBlock = column / Q8_0.blockElements
+      let endBlock = (last + Q8_0.blockElements - 1) / Q8_0.blockElements
+      let rowStart = storedRow * (columns / Q8_0.blockElements)
+      let bytes = (rowStart + firstBlock) * Q8_0.blockBytes..<(rowStart + endBlock) * Q8_0.blockBytes
+      let values = try base.withBytes(bytes, of: place.stored) { Q8_0.decode($0) }
+      for index in column..<last {
+        result += littleEndianBytes(values[index - firstBlock * Q8_0.blockElements].bitPattern)
+      }
+      element += last - column
+    }
+    let skipped = range.lowerBound % 4
+    return Array(result[skipped..<skipped + range.count])
+  }
+
+  /// Bytes of `SplitRow.twoBit` made of rows that share bytes with others in the file.
+  private func repacked(_ range: Range<Int>, _ place: Place, _ layout: any TernaryLayout) throws -> [UInt8] {
+    let shape = place.stored.shape
+    let packed = SplitRow(.twoBit)
+    let kernels = ScalarKernels()
+    let rowBytes = packed.byteCount(shape) / max(1, shape.rows)
+    guard rowBytes > 0, !range.isEmpty else { return [] }
+    let rows = range.lowerBound / rowBytes..<(range.upperBound + rowBytes - 1) / rowBytes
+    var result = [UInt8](repeating: 0, count: rows.count * rowBytes)
+    var trits = [Int8](repeating: 0, count: shape.columns)
+    var bytes = [UInt8](repeating: 0, count: rowBytes)
+    for row in rows {
+      let stored = place.permutation?.storedRow(of: row) ?? row
+      var invalid = 0
+      for run in layout.runs(stored..<stored + 1, shape) {
+        invalid += try base.withBytes(run.bytes, of: place.stored) { data in
+          var output = trits.mutableSpan
+          return layout.unpack(data, run, shape, with: kernels, into: &output)
+        }
+      }
+      guard invalid == 0 else {
+        throw GGUFModelError(
+          .badValue(expected: "codes 0, 1 and 2", found: "\(invalid) codes of 3 in row \(stored)"),
+          file: manifest.path, tensor: place.stored.name)
+      }
+      var output = bytes.mutableSpan
+      packed.pack(
+        trits.span, LayoutBand(bytes: 0..<rowBytes, rows: [0..<1]), shape, with: kernels, into: &output)
+      let start = (row - rows.lowerBound) * rowBytes
+      result.replaceSubrange(start..<start + rowBytes, with: bytes)
+    }
+    let first = range.lowerBound - rows.lowerBound * rowBytes
+    return Array(result[first..<first + range.count])
+  }
+}
+
+extension RawSpan {
+  /// A copy of the bytes.
+  fileprivate var array: [UInt8] {
+    (0..<byteCount).map { unsafeLoad(fromUncheckedByteOffset: $0, as: UInt8.self) }
+  }
+}

@@ -1,0 +1,67 @@
+// Tritsmith: what a comparison of two models found.
+
+import TritCore
+
+/// How strictly two models are compared.
+public struct CompareRequest: Sendable {
+  /// Rounding by a storage type counts as a difference.
+  public var isExact: Bool
+  /// Differences listed for each tensor.
+  public var limit: Int
+
+  public init(isExact: Bool = false, limit: Int = 3) {
+    self.isExact = isExact
+    self.limit = limit
+  }
+}
+
+/// What was found for one tensor of both models.
+public struct ComparedTensor: Sendable {
+  public enum Outcome: String, Sendable, Hashable {
+    /// The same numbers.
+    case equal
+    /// The same but for what storing them in another type did.
+    case rounded
+    case different
+  }
+
+  /// One place where the two differ.
+  public struct Difference: Sendable, Hashable {
+    public var row: Int
+    public var column: Int
+    public var first: String
+    public var second: String
+  }
+
+  public var name: String
+  public var shape: TensorShape
+  public var firstEncoding: String
+  public var secondEncoding: String
+  public var outcome: Outcome
+  /// For people.
+  public var detail: String
+  /// Codes, or dense values, that are not the same.
+  public var count = 0
+  public var differences: [Difference] = []
+  public var firstScale: TernaryScale?
+  public var secondScale: TernaryScale?
+  public var isTernary = false
+}
+
+/// What was found for two models.
+public struct CompareResult: Sendable {
+  public var first: String
+  public var second: String
+  /// Tensors that only one has, or that have another shape.
+  public var structure: [String]
+  /// In the first model's order.
+  public var tensors: [ComparedTensor]
+  public var isExact: Bool
+  /// Hashes of trits and scales, the same for the same model in any format; nil without ternary tensors.
+  public var firstHash: Digest?
+  public var secondHash: Digest?
+
+  public var isSame: Bool {
+    structure.isEmpty && tensors.allSatisfy { $0.outcome == .equal || $0.outcome == .rounded && !isExact }
+  }
+}

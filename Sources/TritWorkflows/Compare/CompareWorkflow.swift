@@ -1,0 +1,259 @@
+// Tritsmith: comparing two models in any formats.
+
+import Synchronization
+import TritCore
+import TritFormats
+import TritLayouts
+import TritModel
+import TritQuantizers
+
+/// Compares two models as they are: structure, codes, scales, dense tensors. Nothing is quantized.
+///
+/// Names and row order of GGUF are put into Hugging Face's first. Packed codes are decoded by `IndependentDecoder`.
+public struct CompareWorkflow: Sendable {
+  let first: any TensorSource
+  let second: any TensorSource
+  let request: CompareRequest
+  let work: WorkOptions
+
+  public init(
+    first: any TensorSource, second: any TensorSource, request: CompareRequest = CompareRequest(),
+    work: WorkOptions = WorkOptions()
+  ) {
+    self.first = first
+    self.second = second
+    self.request = request
+    self.work = work
+  }
+
+  public func run() throws -> CompareResult {
+    var structure: [String] = []
+    var pairs: [(first: TensorDescriptor, second: TensorDescriptor)] = []
+    var rest = Dictionary(
+      second.manifest.tensors.map { (ExactString($0.name), $0) }, uniquingKeysWith: { first, _ in first })
+    for tensor in first.manifest.tensors {
+      guard let other = rest.removeValue(forKey: ExactString(tensor.name)) else {
+        structure.append("'\(printable(tensor.name))' is only in the first")
+        continue
+      }
+      guard other.shape == tensor.shape else {
+        structure.append("'\(printable(tensor.name))' is \(tensor.shape) in the first, \(other.shape) in the second")
+        continue
+      }
+      pairs.append((tensor, other))
+    }
+    for tensor in second.manifest.tensors where rest[ExactString(tensor.name)] != nil {
+      structure.append("'\(printable(tensor.name))' is only in the second")
+    }
+    let results = try compare(pairs)
+    return CompareResult(
+      first: first.manifest.path, second: second.manifest.path, structure: structure, tensors: results.map(\.tensor),
+      isExact: request.isExact,
+      firstHash: CompareWorkflow.hash(results.compactMap { r in r.first.map { (r.tensor.name, $0) } }),
+      secondHash: CompareWorkflow.hash(results.compactMap { r in r.second.map { (r.tensor.name, $0) } }))
+  }
+
+  private static func hash(_ streams: [(String, CodeStream)]) -> Digest? {
+    streams.isEmpty ? nil : CodeStream.model(streams.map { (name: $0.0, stream: $0.1) })
+  }
+
+  private struct PairResult: Sendable {
+    var tensor: ComparedTensor
+    var first: CodeStream?
+    var second: CodeStream?
+  }
+
+  private func compare(_ pairs: [(first: TensorDescriptor, second: TensorDescriptor)]) throws -> [PairResult] {
+    let results = Mutex<[PairResult?]>(Array(repeating: nil, count: pairs.count))
+    let order = pairs.indices.sorted { pairs[$0].first.location.byteCount > pairs[$1].first.location.byteCount }
+    let total = pairs.reduce(UInt64(0)) { $0 + UInt64($1.first.location.byteCount) }
+    work.progress.began(ProgressPhase(name: "comparing", totalBytes: total))
+    defer { work.progress.ended() }
+    let single = WorkOptions(
+      parallelism: Parallelism(threads: 1, cancellation: work.parallelism.cancellation), kernels: work.kernels)
+    try work.parallelism.forEachBand(order.count) { index in
+      let (left, right) = pairs[order[index]]
+      let result = try compare(left, right, single)
+      results.withLock { $0[order[index]] = result }
+      work.progress.advanced(by: left.location.byteCount)
+    }
+    return results.withLock { $0.compactMap { $0 } }
+  }
+
+  // MARK: - One tensor
+
+  private func compare(
+    _ left: TensorDescriptor, _ right: TensorDescriptor, _ work: WorkOptions
+  ) throws -> PairResult {
+    var result = ComparedTensor(
+      name: left.name, shape: left.shape, firstEncoding: CompareWorkflow.encoding(left, first),
+      secondEncoding: CompareWorkflow.encoding(right, second), outcome: .equal, detail: "")
+    guard left.encoding.isTernary || right.encoding.isTernary else {
+      return PairResult(tensor: try dense(left, right, result, work))
+    }
+    result.isTernary = true
+    guard let a = try TernaryReader(first, left, work), let b = try TernaryReader(second, right, work) else {
+      result.outcome = .different
+      result.detail =
+        "one holds trits, the other numbers that are not ternary (latent weights?): 'tritsmith verify' redoes the "
+        + "quantization"
+      return PairResult(tensor: result)
+    }
+    result.firstScale = a.scale
+    result.secondScale = b.scale
+    let streams = try codes(a, b, left.shape, &result, work)
+    guard result.count == 0 else {
+      result.outcome = .different
+      result.detail = "\(result.count) codes differ" + (try otherOrder(left, right, work).map { "; " + $0 } ?? "")
+      return PairResult(tensor: result, first: streams.0, second: streams.1)
+    }
+    let agreement = ScaleAgreement(a.scale, b.scale, shape: left.shape)
+    let isZero = a.scale.multipliers.allSatisfy { $0 == 0 } || streams.isAllZero
+    if let difference = agreement.difference, !isZero {
+      result.outcome = .different
+      result.detail = "codes equal, scales differ: " + difference
+    } else {
+      result.outcome = agreement.note == nil ? .equal : .rounded
+      result.detail = "codes equal" + (agreement.note.map { ", " + $0 } ?? ", scales equal")
+    }
+    return PairResult(tensor: result, first: streams.0, second: streams.1)
+  }
+
+  private static func encoding(_ tensor: TensorDescriptor, _ source: any TensorSource) -> String {
+    ((source as? GGUFModelView)?.stored(tensor) ?? tensor).encoding.name
+  }
+
+  private func codes(
+    _ a: TernaryReader, _ b: TernaryReader, _ shape: TensorShape, _ result: inout ComparedTensor, _ work: WorkOptions
+  ) throws -> (CodeStream, CodeStream, isAllZero: Bool) {
+    let (leftHash, rightHash) = (SHA256(), SHA256())
+    var isAllZero = true
+    let step = max(1, (1 << 18) / max(1, shape.columns))
+    for start in stride(from: 0, to: shape.rows, by: step) {
+      try work.parallelism.cancellation.check()
+      let rows = start..<min(start + step, shape.rows)
+      let left = try a.trits(rows)
+      let right = try b.trits(rows)
+      leftHash.update(left.span.bytes)
+      rightHash.update(right.span.bytes)
+      if isAllZero { isAllZero = left.allSatisfy { $0 == 0 } }
+      guard left != right else { continue }
+      for index in left.indices where left[index] != right[index] {
+        result.count += 1
+        guard result.differences.count < request.limit else { continue }
+        result.differences.append(
+          ComparedTensor.Difference(
+            row: start + index / shape.columns, column: index % shape.columns, first: CompareWorkflow.text(left[index]),
+            second: CompareWorkflow.text(right[index])))
+      }
+    }
+    return (
+      CodeStream(trits: leftHash.finalize(), rows: shape.rows, columns: shape.columns, scale: a.scale),
+      CodeStream(trits: rightHash.finalize(), rows: shape.rows, columns: shape.columns, scale: b.scale), isAllZero
+    )
+  }
+
+  private static func text(_ trit: Int8) -> String { trit == IndependentDecoder.invalid ? "invalid" : "\(trit)" }
+
+  private func dense(
+    _ left: TensorDescriptor, _ right: TensorDescriptor, _ blank: ComparedTensor, _ work: WorkOptions
+  ) throws -> ComparedTensor {
+    var result = blank
+    let comparison = DenseComparison(source: first, converted: second, work: work)
+    switch try comparison.compare(left, right) {
+    case .same(let report):
+      result.outcome = report.changed == 0 ? .equal : .rounded
+      result.detail =
+        report.changed == 0
+        ? "every value equal" : "\(report.changed) values rounded by the type, by at most \(report.largest)"
+    case .other(let index, let a, let b):
+      result.outcome = .different
+      result.count = 1
+      result.detail = "values differ from here on, or before"
+      let columns = max(1, left.shape.columns)
+      result.differences = [
+        ComparedTensor.Difference(row: index / columns, column: index % columns, first: "\(a)", second: "\(b)")
+      ]
+      result.detail = "values differ"
+    case .unreadable(let detail):
+      result.outcome = .different
+      result.detail = detail
+    }
+    return result
+  }
+
+  // MARK: - Byte orders of I2_S
+
+  /// The other byte order in which an I2_S tensor holds the same codes as its counterpart, said in words.
+  ///
+  /// A file does not tell its order, and every order reads every file without an invalid code: a counterpart is the
+  /// only proof there is.
+  private func otherOrder(
+    _ left: TensorDescriptor, _ right: TensorDescriptor, _ work: WorkOptions
+  ) throws -> String? {
+    for (source, tensor, other, counterpart) in [(first, left, second, right), (second, right, first, left)] {
+      guard let view = source as? GGUFModelView, view.stored(tensor).encoding.name.hasPrefix("I2_S-"),
+        let expected = try TernaryReader(other, counterpart, work)
+      else { continue }
+      for order in I2SOrder.allCases where view.stored(tensor).encoding != .ternary(order.layout) {
+        guard let again = try? ModelOpener.open(source.manifest.path, OpenOptions(i2sOrder: order)),
+          let reread = again.manifest.tensor(named: tensor.name), reread.encoding.isTernary,
+          let reader = try TernaryReader(again, reread, work)
+        else { continue }
+        let rows = 0..<min(tensor.shape.rows, 64)
+        if try reader.trits(rows) == expected.trits(rows) {
+          return
+            "read in byte order \(order.rawValue) they are equal as far as was looked (--i2s-order \(order.rawValue))"
+        }
+      }
+    }
+    return nil
+  }
+}
+
+/// Reads a tensor as trits when it holds nothing else: packed, or dense with the values −a, 0, +a.
+struct TernaryReader {
+  let scale: TernaryScale
+  private let source: any TensorSource
+  private let tensor: TensorDescriptor
+  private let dense: TernaryWeight?
+
+  /// Nil for dense weights that are not ternary.
+  init?(_ source: any TensorSource, _ tensor: TensorDescriptor, _ work: WorkOptions) throws {
+    self.source = source
+    self.tensor = tensor
+    if tensor.encoding.isTernary {
+      dense = nil
+      scale = try source.scale(of: tensor)
+      return
+    }
+    guard tensor.shape.isMatrix, let dtype = tensor.encoding.dtype, dtype.isFloatWeight else { return nil }
+    let weight = try TernaryWeight(source, tensor, quantizer: AbsMean.float32, work: work)
+    switch weight.origin {
+    case .recognised(_, let magnitude):
+      scale = TernaryScale(stored: magnitude, storage: dtype, convention: .multiply)
+    case .quantized(let pass, _, _):
+      // All zeros have no magnitude, and are ternary all the same.
+      guard try pass.findings(work.parallelism, SilentProgress()).largest == 0 else { return nil }
+      scale = TernaryScale(stored: 0, storage: dtype, convention: .multiply)
+    case .packed: return nil
+    }
+    dense = weight
+  }
+
+  /// Trits of rows; codes that are no trit read as `IndependentDecoder.invalid`.
+  func trits(_ rows: Range<Int>) throws -> [Int8] {
+    if let dense {
+      var result = [Int8](repeating: 0, count: rows.count * tensor.shape.columns)
+      try dense.read(rows, into: &result, at: 0)
+      dense.release(rows)
+      return result
+    }
+    guard let trits = try IndependentDecoder.trits(rows, of: tensor, in: source) else {
+      throw WorkflowError(
+        .unsupportedEncoding(found: tensor.encoding.name, wanted: "a layout the decoder knows"),
+        file: source.manifest.path, tensor: tensor.name)
+    }
+    return trits
+  }
+}

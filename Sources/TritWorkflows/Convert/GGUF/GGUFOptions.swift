@@ -1,0 +1,94 @@
+// Tritsmith: how a GGUF file is to be written.
+
+import TritCore
+import TritLayouts
+
+/// What the projections of a GGUF file are stored in.
+public enum GGUFWeightType: String, Sendable, Hashable, CaseIterable {
+  case tq1 = "TQ1_0"
+  case tq2 = "TQ2_0"
+  case i2s = "I2_S"
+  /// trit × scale, dense.
+  case bf16 = "BF16"
+  case f16 = "F16"
+  case f32 = "F32"
+
+  /// The element type, for dense ones.
+  public var dtype: DType? {
+    switch self {
+    case .bf16: .bf16
+    case .f16: .f16
+    case .f32: .f32
+    default: nil
+    }
+  }
+
+  /// `general.file_type` of llama.cpp, or of bitnet.cpp for its own type.
+  var fileType: UInt32 {
+    switch self {
+    case .tq1: 36
+    case .tq2: 37
+    case .i2s: 40
+    case .bf16: 32
+    case .f16: 1
+    case .f32: 0
+    }
+  }
+}
+
+/// What embeddings and head of a GGUF file are stored in.
+public enum GGUFEmbeddingType: String, Sendable, Hashable, CaseIterable {
+  case f16, bf16, f32
+  case q8 = "q8_0"
+
+  var encoding: TensorEncoding {
+    switch self {
+    case .f16: .dense(.f16)
+    case .bf16: .dense(.bf16)
+    case .f32: .dense(.f32)
+    case .q8: .opaque(Q8_0.name)
+    }
+  }
+}
+
+/// What happens to tensors whose rows the chosen layout cannot hold.
+public enum GGUFMisfit: String, Sendable, Hashable, CaseIterable {
+  /// They are named, and nothing is written.
+  case error
+  /// They are stored as trit × scale in F16.
+  case dense
+}
+
+/// How a GGUF file is written.
+public struct GGUFOptions: Sendable, Hashable {
+  public var weights: GGUFWeightType
+  public var i2sOrder: I2SOrder
+  public var embeddings: GGUFEmbeddingType
+  public var misfits: GGUFMisfit
+  /// The pre-tokenizer's name; nil to tell it from `tokenizer.json`.
+  public var preTokenizer: String?
+  /// False writes a file without a vocabulary.
+  public var hasTokenizer: Bool
+
+  public init(
+    weights: GGUFWeightType = .tq2, i2sOrder: I2SOrder = .group128, embeddings: GGUFEmbeddingType = .f16,
+    misfits: GGUFMisfit = .error, preTokenizer: String? = nil, hasTokenizer: Bool = true
+  ) {
+    self.weights = weights
+    self.i2sOrder = i2sOrder
+    self.embeddings = embeddings
+    self.misfits = misfits
+    self.preTokenizer = preTokenizer
+    self.hasTokenizer = hasTokenizer
+  }
+
+  /// The layout of the projections; nil for dense ones.
+  public var layout: LayoutID? {
+    switch weights {
+    case .tq1: TQ1_0.id
+    case .tq2: TQ2_0.id
+    case .i2s: i2sOrder.layout
+    case .bf16, .f16, .f32: nil
+    }
+  }
+}

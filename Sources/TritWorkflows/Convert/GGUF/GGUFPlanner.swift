@@ -1,0 +1,235 @@
+// Tritsmith: planning a GGUF file.
+
+import TritCore
+import TritFormats
+import TritLayouts
+import TritModel
+
+/// Decides what every tensor of a GGUF file is called and stored as, and what its metadata says.
+struct GGUFPlanner {
+  let source: any TensorSource
+  let request: ConversionRequest
+  let survey: ModelSurvey
+  let family: GGUFFamily
+  let configuration: GGUFConfiguration
+
+  init(_ source: any TensorSource, _ request: ConversionRequest, _ survey: ModelSurvey) throws {
+    self.source = source
+    self.request = request
+    self.survey = survey
+    guard let name = survey.architecture?.className ?? survey.className else {
+      throw WorkflowError(.noConfiguration("and GGUF needs the model's sizes from it"), file: source.manifest.path)
+    }
+    guard let family = GGUFFamily.family(className: name) else {
+      throw GGUFModelError(.unknownFamily(name), file: source.manifest.path)
+    }
+    self.family = family
+    let file = FileSystem.join(source.manifest.path, "config.json")
+    let embedding = zip(source.manifest.tensors, survey.roles).first { $0.1 == .embedding }?.0
+    configuration = try GGUFConfiguration(
+      source.manifest.configuration ?? JSONObject(), vocabulary: embedding?.shape.rows, file: file)
+  }
+
+  // MARK: - Tensors
+
+  /// Tensors in the order of the file.
+  func tensors(_ warnings: inout [String]) throws -> [PlannedTensor] {
+    var result: [PlannedTensor] = []
+    var misfits: [(name: String, detail: String)] = []
+    for (tensor, role) in zip(source.manifest.tensors, survey.roles) {
+      if family.isDerivedBuffer(tensor.name) {
+        warnings.append("'\(printable(tensor.name))' is left out: readers compute it from the configuration")
+        continue
+      }
+      result.append(try planned(tensor, role, &misfits))
+    }
+    let layout = request.gguf.weights.rawValue
+    if !misfits.isEmpty {
+      guard request.gguf.misfits == .dense else {
+        throw WorkflowError(
+          .tensorsDoNotFit(layout: layout, names: misfits.map(\.name), detail: misfits[0].detail),
+          file: source.manifest.path)
+      }
+      warnings.append(
+        "\(misfits.count) tensors do not fit \(layout) and are stored as F16: "
+          + misfits.map { "\(printable($0.name)) (\($0.detail))" }.joined(separator: ", "))
+    }
+    return result.sorted {
+      family.position(ofStored: $0.name).lexicographicallyPrecedes(family.position(ofStored: $1.name))
+    }
+  }
+
+  private func planned(
+    _ tensor: TensorDescriptor, _ role: TensorRole, _ misfits: inout [(name: String, detail: String)]
+  ) throws -> PlannedTensor {
+    let file = source.manifest.files[tensor.location.file].path
+    guard let stored = family.storedName(of: tensor.name) else {
+      throw GGUFModelError(.noName, file: file, tensor: tensor.name)
+    }
+    let (encoding, step) = try form(tensor, role, file: file, &misfits)
+    var planned = PlannedTensor(
+      source: tensor, role: role, step: step, encoding: encoding,
+      byteCount: try byteCount(tensor, encoding, file: file))
+    planned.outputName = stored
+    planned.rowOrder = try family.permutation(
+      ofStored: stored, rows: tensor.shape.rank == 1 ? tensor.shape.elementCount : tensor.shape.rows,
+      heads: configuration.heads, keyHeads: configuration.keyHeads)
+    if encoding.isTernary { planned.scaleConvention = .multiply }
+    if step == .copy, planned.rowOrder != nil { planned.step = .recode }
+    return planned
+  }
+
+  /// What a tensor becomes, and by which step.
+  private func form(
+    _ tensor: TensorDescriptor, _ role: TensorRole, file: String,
+    _ misfits: inout [(name: String, detail: String)]
+  ) throws -> (TensorEncoding, ConversionStep) {
+    let isKept = request.keep.contains { $0.matches(tensor.name) }
+    let isForced = request.quantize.contains { $0.matches(tensor.name) }
+    if isKept, isForced { throw WorkflowError(.contradictoryGlobs, file: file, tensor: tensor.name) }
+    switch tensor.encoding {
+    case .opaque(let name):
+      throw WorkflowError(
+        .unsupportedEncoding(found: name, wanted: "a type that can be read"), file: file, tensor: tensor.name)
+    case .ternary:
+      if isKept { return (.dense(.f16), .dequantize) }
+      return try ternaryForm(tensor, .repack, .dequantize, &misfits)
+    case .dense(let dtype):
+      if !isKept, isForced || role.isProjection {
+        if tensor.shape.isMatrix, dtype.isFloatWeight {
+          return try ternaryForm(tensor, .quantize, .snap, &misfits)
+        }
+        if isForced {
+          let found = tensor.shape.isMatrix ? dtype.rawValue : "a tensor of shape \(tensor.shape)"
+          throw WorkflowError(
+            .unsupportedEncoding(found: found, wanted: "a matrix of BF16, F16, F32 or F64"), file: file,
+            tensor: tensor.name)
+        }
+      }
+      guard dtype.isFloatWeight else {
+        throw WorkflowError(
+          .unsupportedEncoding(found: dtype.rawValue, wanted: "BF16, F16, F32 or F64"), file: file,
+          tensor: tensor.name)
+      }
+      let encoding = denseForm(tensor, role, dtype)
+      return (encoding, encoding == tensor.encoding ? .copy : .recode)
+    }
+  }
+
+  private func ternaryForm(
+    _ tensor: TensorDescriptor, _ pack: ConversionStep, _ dense: ConversionStep,
+    _ misfits: inout [(name: String, detail: String)]
+  ) throws -> (TensorEncoding, ConversionStep) {
+    guard let id = request.gguf.layout, let layout = LayoutRegistry.layout(id) else {
+      return (.dense(request.gguf.weights.dtype ?? .f16), dense)
+    }
+    do throws(LayoutError) {
+      try layout.checkForWriting(tensor.shape)
+    } catch {
+      misfits.append((tensor.name, error.summary))
+      return (.dense(.f16), dense)
+    }
+    if tensor.encoding.isTernary {
+      // A layout with one scale for the tensor, or one for 256 columns, cannot hold finer ones.
+      let granularity = try source.scale(of: tensor).granularity
+      let holds = layout.embeddedScale?.granularity
+      guard granularity == .tensor || granularity == holds || (granularity == .row && holds != .tensor) else {
+        throw WorkflowError(.oneScaleOnly(found: granularity == .row ? "per-row" : "per-group"), tensor: tensor.name)
+      }
+    }
+    return (.ternary(id), pack)
+  }
+
+  /// Norms and biases in F32, embeddings and head as asked, other matrices as they are.
+  private func denseForm(_ tensor: TensorDescriptor, _ role: TensorRole, _ dtype: DType) -> TensorEncoding {
+    if tensor.shape.rank < 2 { return .dense(.f32) }
+    if role == .embedding || role == .outputHead { return request.gguf.embeddings.encoding }
+    return .dense(dtype == .f64 ? .f32 : dtype)
+  }
+
+  private func byteCount(_ tensor: TensorDescriptor, _ encoding: TensorEncoding, file: String) throws -> Int {
+    switch encoding {
+    case .dense(let dtype): return tensor.shape.elementCount * (dtype.bits / 8)
+    case .ternary(let id): return LayoutRegistry.layout(id)?.byteCount(tensor.shape) ?? 0
+    case .opaque:
+      guard tensor.shape.columns % Q8_0.blockElements == 0,
+        let count = Q8_0.byteCount(elements: tensor.shape.elementCount)
+      else {
+        throw WorkflowError(
+          .doesNotFit(
+            layout: Q8_0.name, detail: "rows of \(tensor.shape.columns) are no multiple of \(Q8_0.blockElements)"),
+          file: file, tensor: tensor.name)
+      }
+      return count
+    }
+  }
+
+  // MARK: - Metadata
+
+  /// Everything the header says but the record of the conversion.
+  func entries(_ tensors: [PlannedTensor], _ warnings: inout [String]) throws -> [MetadataEntry] {
+    var entries = [
+      MetadataEntry("general.architecture", .string(family.architecture)),
+      MetadataEntry("general.type", .string("model")),
+      MetadataEntry("general.name", .string(modelName)),
+      MetadataEntry("general.file_type", .uint32(request.gguf.weights.fileType)),
+    ]
+    if tensors.contains(where: { $0.encoding.isTernary || $0.encoding == .opaque(Q8_0.name) }) {
+      entries.append(MetadataEntry("general.quantization_version", .uint32(2)))
+    }
+    entries += configuration.entries(family)
+    entries += try tokenizer(&warnings)
+    if request.gguf.weights == .i2s {
+      entries.append(MetadataEntry(GGUFSource.i2sOrderKey, .string(request.gguf.i2sOrder.rawValue)))
+    }
+    return entries
+  }
+
+  private var modelName: String {
+    if let name = source.manifest.entry("general.name")?.string, !name.isEmpty { return name }
+    let path = FileSystem.resolved(source.manifest.path) ?? source.manifest.path
+    return FileSystem.name(of: path)
+  }
+
+  private func tokenizer(_ warnings: inout [String]) throws -> [MetadataEntry] {
+    // Readers that want a tokenizer refuse this name with a clear message; without any they say less.
+    let none = [MetadataEntry("tokenizer.ggml.model", .string("no_vocab"))]
+    guard request.gguf.hasTokenizer else { return none }
+    let known = source.manifest.entries.filter { $0.key.hasPrefix("tokenizer.") }
+    if !known.isEmpty {
+      guard let name = request.gguf.preTokenizer else { return known }
+      return known.map { $0.key == "tokenizer.ggml.pre" ? MetadataEntry($0.key, .string(name)) : $0 }
+    }
+    guard let tokenizer = try companion("tokenizer.json") else {
+      warnings.append(
+        "there is no tokenizer.json: the file will have no tokenizer, and programs cannot run text with it")
+      return none
+    }
+    let template = source.manifest.companions.contains { $0.name == "chat_template.jinja" }
+    let files = GGUFTokenizerFiles(
+      tokenizer: tokenizer, settings: try companion("tokenizer_config.json"),
+      configuration: source.manifest.configuration,
+      chatTemplate: template ? String(decoding: try source.companion(named: "chat_template.jinja"), as: UTF8.self) : nil
+    )
+    let result = try GGUFTokenizer(
+      files, vocabulary: configuration.vocabulary, pre: request.gguf.preTokenizer,
+      file: FileSystem.join(source.manifest.path, "tokenizer.json"))
+    warnings += result.warnings
+    return result.entries
+  }
+
+  /// A companion that holds a JSON object; nil when it is not there.
+  private func companion(_ name: String) throws -> JSONObject? {
+    guard source.manifest.companions.contains(where: { $0.name == name }) else { return nil }
+    let file = FileSystem.join(source.manifest.path, name)
+    do {
+      let value = try JSONValue.parse(try source.companion(named: name))
+      guard let object = value.object else {
+        throw FormatError(.wrongType(expected: "an object", found: value.kindName), file: file)
+      }
+      return object
+    } catch let error as JSONError {
+      throw FormatError(.json(error), file: file, byteOffset: UInt64(error.offset))
+    }
+  }
+}

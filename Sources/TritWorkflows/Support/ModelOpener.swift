@@ -1,0 +1,17 @@
+// Tritsmith: opening models, whatever they are.
+
+import TritCore
+import TritFormats
+import TritModel
+
+/// Opens a model under Hugging Face's names, whatever its format calls its tensors.
+public enum ModelOpener {
+  /// - Parameter hasCompanions: also rebuild tokenizer files of formats that hold the tokenizer in another form.
+  public static func open(
+    _ path: String, _ options: OpenOptions = OpenOptions(), hasCompanions: Bool = false
+  ) throws -> any TensorSource {
+    let source = try FormatRegistry.open(path, options)
+    guard source.manifest.format == GGUFFormat.id else { return source }
+    return try GGUFModelView(source, hasCompanions: hasCompanions)
+  }
+}

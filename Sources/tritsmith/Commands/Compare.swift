@@ -1,0 +1,69 @@
+// Tritsmith: `tritsmith compare`.
+
+import CommandLineKit
+import TritCore
+import TritFormats
+import TritLayouts
+import TritWorkflows
+
+struct Compare: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Say whether two models are the same, in any formats.",
+    discussion: """
+      Compares structure, codes, scales and dense tensors as they are stored; nothing is quantized. GGUF names and row \
+      order are put into Hugging Face's first. Where one side's type holds fewer digits, its rounding of the other \
+      counts as the same and is reported; with --exact it is a difference. Exit code 0 when the two are the same, 1 \
+      when not.
+      """,
+    examples: [
+      .init("tritsmith compare ./bitnet model-TQ2_0.gguf", "A checkpoint and the file made from it."),
+      .init("tritsmith compare a.gguf b.gguf --exact --format json", "To the last bit, for a script."),
+    ])
+
+  @Argument(help: "A model.", completion: .file())
+  var first: String
+
+  @Argument(help: "Another model.", completion: .file())
+  var second: String
+
+  @Flag(help: "Count rounding by a storage type as a difference.")
+  var exact = false
+
+  @Option(help: ArgumentHelp("Differences listed for each tensor.", valueName: "count"))
+  var limit = 3
+
+  @Option(help: "What stored scales of the first mean, where its files do not say.")
+  var firstScale: ScaleConvention?
+
+  @Option(help: "What stored scales of the second mean, where its files do not say.")
+  var secondScale: ScaleConvention?
+
+  @Option(help: "Byte order of I2_S in GGUF files, which do not tell.")
+  var i2sOrder: I2SOrder?
+
+  @OptionGroup(title: "Output") var printing: OutputOptions
+  @OptionGroup(title: "Machine") var machine: MachineOptions
+
+  func validate() throws {
+    guard (0...10_000).contains(limit) else { throw ValidationError("--limit must be from 0 to 10000, not \(limit)") }
+  }
+
+  func run() throws {
+    let isSame = try reporting {
+      let work = try machine.work()
+      func open(_ path: String, _ convention: ScaleConvention?) throws -> any TensorSource {
+        let options = OpenOptions(access: machine.access, scaleConvention: convention, i2sOrder: i2sOrder)
+        let source = try ModelOpener.open(path, options)
+        try source.checkIntegrity(work.parallelism, work.progress)
+        return source
+      }
+      let workflow = CompareWorkflow(
+        first: try open(first, firstScale), second: try open(second, secondScale),
+        request: CompareRequest(isExact: exact, limit: limit), work: work)
+      let result = try workflow.run()
+      printing.print(result.report)
+      return result.isSame
+    }
+    if !isSame { throw ExitRequest(.checkFailed) }
+  }
+}
