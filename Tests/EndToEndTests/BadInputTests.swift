@@ -40,7 +40,7 @@ struct BadInputTests {
       BadFile("cut in the header", Array(good[..<60]), "header"),
       BadFile("cut in the data", Array(good.dropLast()), "file ends at \(good.count - 1)"),
       BadFile("trailing bytes", good + [0], "\(good.count + 1)"),
-      BadFile("wrong magic", Array("GGUFx".utf8) + good.dropFirst(5), "header claims"),
+      BadFile("wrong magic", Array("PICKL".utf8) + good.dropFirst(5), "header claims"),
       BadFile("huge length", [0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0x7F] + good.dropFirst(8), "header claims"),
       BadFile(
         "overlapping", header(one + #","b":{"dtype":"U8","shape":[4],"data_offsets":[2,6]}}"#, [1, 2, 3, 4, 5, 6]), "b",

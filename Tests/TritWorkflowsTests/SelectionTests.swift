@@ -157,7 +157,7 @@ struct SelectionTests {
       builder.file.tensors.append(RawTensor(name, "U8", [3], [1, 2, UInt8(index)]))
     }
     let input = builder.write(scratch["latent"])
-    for target in ConversionTarget.allCases {
+    for target in ConversionTarget.ofAnyShape {
       try Workflow.convert(input, scratch["\(target)"], to: target)
       #expect(try Workflow.verify(input, scratch["\(target)"]).passed)
     }

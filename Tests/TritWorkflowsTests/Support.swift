@@ -176,3 +176,8 @@ struct TinyModel {
     return ModelFolderBuilder(tensors, configuration: configuration)
   }
 }
+
+extension ConversionTarget {
+  /// Targets the hand-written models fit. GGUF needs rows of 256 and a whole configuration; it has tests of its own.
+  static let ofAnyShape = allCases.filter { $0 != .gguf }
+}
