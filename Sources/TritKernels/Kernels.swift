@@ -51,8 +51,9 @@ public protocol Kernels: Sendable {
   /// are added in order by the caller, so the sum does not depend on bands or threads.
   func summarize(bf16: RawSpan, blockSums: inout MutableSpan<Double>) -> MagnitudeSummary
 
-  /// Trits of bfloat16 weights by threshold.
-  func quantize(bf16: RawSpan, _ thresholds: TritThresholds, into trits: inout MutableSpan<Int8>)
+  /// Trits of bfloat16 weights by threshold, put to `range` of the output.
+  func quantize(
+    bf16: RawSpan, _ thresholds: TritThresholds, into trits: inout MutableSpan<Int8>, _ range: Range<Int>)
 
   /// ±value or ±0 for bfloat16 weights by threshold; zeros keep the weight's sign, as torch's rounding does.
   func snap(bf16: RawSpan, _ thresholds: TritThresholds, to value: BFloat16, into output: inout MutableSpan<UInt16>)
@@ -75,6 +76,13 @@ public protocol Kernels: Sendable {
 
   /// Adds to the counts of all 65,536 patterns; `counts` has four tables whose sum is the result.
   func histogram(_ values: RawSpan, into counts: inout MutableSpan<UInt32>)
+}
+
+extension Kernels {
+  /// Trits of bfloat16 weights that fill the output.
+  public func quantize(bf16: RawSpan, _ thresholds: TritThresholds, into trits: inout MutableSpan<Int8>) {
+    quantize(bf16: bf16, thresholds, into: &trits, 0..<trits.count)
+  }
 }
 
 /// Values in one block of a magnitude sum.

@@ -36,12 +36,16 @@ public struct NativeKernels: Kernels {
     return MagnitudeSummary(largest: largest, smallestLessOne: smallestLessOne)
   }
 
-  public func quantize(bf16: RawSpan, _ thresholds: TritThresholds, into trits: inout MutableSpan<Int8>) {
-    precondition(bf16.byteCount == 2 * trits.count, "one trit for each weight")
+  public func quantize(
+    bf16: RawSpan, _ thresholds: TritThresholds, into trits: inout MutableSpan<Int8>, _ range: Range<Int>
+  ) {
+    precondition(bf16.byteCount == 2 * range.count, "one trit for each weight")
+    precondition(range.lowerBound >= 0 && range.upperBound <= trits.count, "output inside the buffer")
     bf16.withUnsafeBytes { bytes in
       trits.withUnsafeMutableBufferPointer { trits in
         table.pointee.quantize_bf16(
-          bytes.baseAddress, trits.count, thresholds.positive, thresholds.negative, trits.baseAddress)
+          bytes.baseAddress, range.count, thresholds.positive, thresholds.negative,
+          trits.baseAddress?.advanced(by: range.lowerBound))
       }
     }
   }

@@ -29,17 +29,20 @@ public struct ScalarKernels: Kernels {
     return MagnitudeSummary(largest: largest, smallestLessOne: smallestLessOne)
   }
 
-  public func quantize(bf16: RawSpan, _ thresholds: TritThresholds, into trits: inout MutableSpan<Int8>) {
-    precondition(bf16.byteCount == 2 * trits.count, "one trit for each weight")
+  public func quantize(
+    bf16: RawSpan, _ thresholds: TritThresholds, into trits: inout MutableSpan<Int8>, _ range: Range<Int>
+  ) {
+    precondition(bf16.byteCount == 2 * range.count, "one trit for each weight")
+    precondition(range.lowerBound >= 0 && range.upperBound <= trits.count, "output inside the buffer")
     bf16.withUnsafeBytes { bytes in
       trits.withUnsafeMutableBufferPointer { trits in
-        for index in trits.indices {
+        for index in 0..<range.count {
           let bits = pattern(bytes, index)
           let magnitude = bits & 0x7FFF
           if bits >> 15 == 0 {
-            trits[index] = magnitude >= thresholds.positive ? 1 : 0
+            trits[range.lowerBound + index] = magnitude >= thresholds.positive ? 1 : 0
           } else {
-            trits[index] = magnitude >= thresholds.negative ? -1 : 0
+            trits[range.lowerBound + index] = magnitude >= thresholds.negative ? -1 : 0
           }
         }
       }

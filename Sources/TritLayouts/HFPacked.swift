@@ -52,9 +52,9 @@ public struct HFPacked: TernaryLayout {
 
   public func unpack(
     _ bytes: RawSpan, _ run: RowRun, _ shape: TensorShape, with kernels: any Kernels,
-    into trits: inout MutableSpan<Int8>
+    into trits: inout MutableSpan<Int8>, at start: Int
   ) -> Int {
-    kernels.unpackFour(bytes, plane: run.plane, into: &trits, at: 0)
+    kernels.unpackFour(bytes, plane: run.plane, into: &trits, at: start)
   }
 }
 

@@ -83,7 +83,7 @@ public struct SplitRow: TernaryLayout {
 
   public func unpack(
     _ bytes: RawSpan, _ run: RowRun, _ shape: TensorShape, with kernels: any Kernels,
-    into trits: inout MutableSpan<Int8>
+    into trits: inout MutableSpan<Int8>, at first: Int
   ) -> Int {
     let columns = shape.columns
     let length = partLength(columns)
@@ -91,7 +91,7 @@ public struct SplitRow: TernaryLayout {
     for row in 0..<run.rows.count {
       for part in 0..<radix.parts where part * length < columns {
         let count = min(length, columns - part * length)
-        let start = row * columns + part * length
+        let start = first + row * columns + part * length
         let input = bytes.extracting(row * length..<row * length + count)
         switch radix {
         case .twoBit: invalid += kernels.unpackFour(input, plane: part, into: &trits, at: start)

@@ -48,13 +48,23 @@ public protocol TernaryLayout: Sendable {
   /// Where a range of rows is stored, in row order.
   func runs(_ rows: Range<Int>, _ shape: TensorShape) -> [RowRun]
 
-  /// Unpacks a run: `bytes` is what `run.bytes` names, `trits` is `[run.rows.count, columns]`.
+  /// Unpacks a run: `bytes` is what `run.bytes` names; `[run.rows.count, columns]` trits are put at `start`.
   ///
   /// - Returns: how many codes were invalid; their trits have no meaning.
   func unpack(
     _ bytes: RawSpan, _ run: RowRun, _ shape: TensorShape, with kernels: any Kernels,
-    into trits: inout MutableSpan<Int8>
+    into trits: inout MutableSpan<Int8>, at start: Int
   ) -> Int
+}
+
+extension TernaryLayout {
+  /// Unpacks a run to the beginning of the output.
+  public func unpack(
+    _ bytes: RawSpan, _ run: RowRun, _ shape: TensorShape, with kernels: any Kernels,
+    into trits: inout MutableSpan<Int8>
+  ) -> Int {
+    unpack(bytes, run, shape, with: kernels, into: &trits, at: 0)
+  }
 }
 
 /// A matrix does not fit a layout.

@@ -43,6 +43,11 @@ public struct FloatTritThresholds: Sendable, Equatable {
   public var positive: UInt32
   public var negative: UInt32
 
+  public init(positive: UInt32, negative: UInt32) {
+    self.positive = positive
+    self.negative = negative
+  }
+
   public func trit(_ weight: Float) -> Int8 {
     let bits = weight.bitPattern
     let magnitude = bits & 0x7FFF_FFFF

@@ -1,4 +1,16 @@
+// Tritsmith: the command.
+
+import CommandLineKit
+import TritWorkflows
+
+/// The root of the command line.
 @main
-struct Main {
-  static func main() {}
+struct Tritsmith: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "tritsmith",
+    abstract: "Convert, inspect and verify BitNet (1.58-bit, ternary) language models.",
+    version: Product.version,
+    subcommands: [Inspect.self, Convert.self, Verify.self, Completions.self])
+
+  func run() throws {}
 }

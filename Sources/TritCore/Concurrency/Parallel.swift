@@ -54,7 +54,8 @@ public struct Parallelism: Sendable {
   ///
   /// Not task groups: bands block on page faults and use non-escaping spans, a poor fit for the cooperative pool.
   public func forEachBand<Workspace>(
-    _ count: Int, workspace: @Sendable () -> Workspace, _ body: @Sendable (Int, inout Workspace) throws -> Void
+    _ count: Int, workspace: @autoclosure @Sendable () -> Workspace,
+    _ body: @Sendable (Int, inout Workspace) throws -> Void
   ) throws {
     guard count > 0 else { return }
     let next = Atomic<Int>(0)
@@ -86,6 +87,6 @@ public struct Parallelism: Sendable {
 
   /// The same without a workspace.
   public func forEachBand(_ count: Int, _ body: @Sendable (Int) throws -> Void) throws {
-    try forEachBand(count, workspace: { () }, { band, _ in try body(band) })
+    try forEachBand(count, workspace: ()) { band, _ in try body(band) }
   }
 }

@@ -2,6 +2,8 @@
 
 /// What kind of failure an error is; the command line turns it into an exit code.
 public enum ErrorCategory: String, Sendable, Hashable {
+  /// A check ran and did not pass (exit 1).
+  case checkFailed
   /// Two things the caller asked for contradict each other (exit 64).
   case misuse
   /// A file exists but its content breaks its format's rules (exit 65).

@@ -59,6 +59,31 @@ public final class OutputFile: Sendable {
     try write(bytes.span.bytes, at: offset)
   }
 
+  /// Takes the file's name away; it lives on until this value is dropped, and no crash can leave it behind.
+  public func removeName() {
+    unlink(path)
+  }
+
+  /// Bytes written before.
+  public func bytes(_ range: Range<UInt64>) throws(TensorIOError) -> [UInt8] {
+    var result = [UInt8](repeating: 0, count: range.count)
+    var done = 0
+    while done < range.count {
+      let count = result.withUnsafeMutableBytes {
+        pread(descriptor, $0.baseAddress?.advanced(by: done), $0.count - done, off_t(range.lowerBound) + off_t(done))
+      }
+      if count < 0 {
+        if errno == EINTR { continue }
+        throw TensorIOError(.readFailed(errno: errno), path: path, byteOffset: range.lowerBound + UInt64(done))
+      }
+      guard count > 0 else {
+        throw TensorIOError(.endsEarly(expected: range.upperBound, found: range.lowerBound + UInt64(done)), path: path)
+      }
+      done += count
+    }
+    return result
+  }
+
   /// Brings everything written to the disk.
   public func sync() throws(TensorIOError) {
     guard fsync(descriptor) == 0 else { throw TensorIOError(.syncFailed(errno: errno), path: path) }

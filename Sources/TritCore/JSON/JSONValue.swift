@@ -46,16 +46,18 @@ public struct JSONObject: Sendable, Equatable {
     public var value: JSONValue
     /// Offset of the key's opening quote from the start of the text.
     public var offset: Int
+
+    public init(key: String, value: JSONValue, offset: Int = 0) {
+      self.key = key
+      self.value = value
+      self.offset = offset
+    }
   }
 
   public var entries: [Entry]
 
   public init(entries: [Entry] = []) {
     self.entries = entries
-  }
-
-  public init(_ pairs: KeyValuePairs<String, JSONValue>) {
-    entries = pairs.map { Entry(key: $0.key, value: $0.value, offset: 0) }
   }
 
   /// The value of a key; the last one when the key stands more than once, as Python's `json` has it.
@@ -139,6 +141,12 @@ extension JSONValue {
     case .array: "an array"
     case .object: "an object"
     }
+  }
+}
+
+extension JSONObject: ExpressibleByDictionaryLiteral {
+  public init(dictionaryLiteral pairs: (String, JSONValue)...) {
+    entries = pairs.map { Entry(key: $0.0, value: $0.1) }
   }
 }
 

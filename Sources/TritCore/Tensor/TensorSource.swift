@@ -21,6 +21,16 @@ public protocol TensorSource: Sendable {
 
   /// The whole content of a companion file.
   func companion(named name: String) throws -> [UInt8]
+
+  /// Throws when a file is no longer the one that was opened, by size or modification time.
+  func checkUnchanged() throws
+
+  /// Checks the container's own checksums, where it has any.
+  func checkIntegrity(_ parallelism: Parallelism, _ progress: any ProgressObserver) throws
+}
+
+extension TensorSource {
+  public func checkIntegrity(_ parallelism: Parallelism, _ progress: any ProgressObserver) throws {}
 }
 
 /// Tensors of one model being written by byte range; made with a complete plan, so headers come first.

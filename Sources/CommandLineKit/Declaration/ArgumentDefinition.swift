@@ -1,0 +1,96 @@
+// Tritsmith: what the schema knows of one argument, option or flag.
+
+/// Explains an argument to a reader; a plain string literal is enough in most cases.
+public struct ArgumentHelp: Sendable, ExpressibleByStringInterpolation {
+  /// Where an argument is shown.
+  public enum Visibility: Sendable {
+    case `default`
+    /// Accepted, but left out of help, completions and the reference.
+    case hidden
+  }
+
+  /// What the argument does, in a sentence or two.
+  public var text: String
+  /// What stands for the value in usage lines, without angle brackets; the property name if absent.
+  public var valueName: String?
+  /// Whether help shows the argument.
+  public var visibility: Visibility
+
+  /// Describes an argument beyond its text.
+  public init(_ text: String, valueName: String? = nil, visibility: Visibility = .default) {
+    self.text = text
+    self.valueName = valueName
+    self.visibility = visibility
+  }
+
+  /// A description with nothing but its text.
+  public init(stringLiteral text: String) {
+    self.init(text)
+  }
+}
+
+/// What a shell offers when the value of an argument is being typed.
+public enum CompletionKind: Sendable, Equatable {
+  /// Files with one of the extensions (no dots), and directories to walk into; every file when the list is empty.
+  case file(extensions: [String] = [])
+  case directory
+  case list([String])
+  case none
+}
+
+/// One argument, option or flag as declared: everything but the value it got.
+public struct ArgumentDefinition: Sendable {
+  /// How the argument is written on the command line.
+  public enum Kind: Sendable {
+    case positional
+    case option
+    case flag
+  }
+
+  /// How the argument is written on the command line.
+  public var kind: Kind
+  /// The property that declares it.
+  public var property: String
+  /// Spellings; empty for positional arguments.
+  public var names: [ArgumentName]
+  /// Spellings that switch a flag off, such as `--no-mmap`.
+  public var invertedNames: [ArgumentName]
+  /// Stands for the value in usage lines.
+  public var valueName: String
+  /// What the argument does.
+  public var help: String
+  /// Whether leaving it out is misuse.
+  public var isRequired: Bool
+  /// Whether it may be given several times.
+  public var isRepeating: Bool
+  /// The value used when it is left out, if help should name one.
+  public var defaultDescription: String?
+  /// The complete list of accepted values, when there is one.
+  public var allowedValues: [String]
+  /// What a value must be, for error messages: "a whole number".
+  public var expectation: String
+  /// What the shell offers.
+  public var completion: CompletionKind
+  /// Whether help shows it.
+  public var visibility: ArgumentHelp.Visibility
+  /// The title of the option group it came from.
+  public var section: String?
+
+  /// The name errors use: `--output` or `<input>`.
+  public var displayName: String {
+    let preferred = names.first { !$0.isShort } ?? names.first
+    return preferred.map(\.description) ?? "<\(valueName)>"
+  }
+
+  /// The built-in flag every command has.
+  static let help = ArgumentDefinition(
+    kind: .flag, property: "help", names: [.short("h"), .long("help")], invertedNames: [], valueName: "",
+    help: "Show this help.", isRequired: false, isRepeating: false, defaultDescription: nil, allowedValues: [],
+    expectation: "", completion: .none, visibility: .default, section: nil)
+
+  /// The built-in flag of a root command that states its version.
+  static let version = ArgumentDefinition(
+    kind: .flag, property: "version", names: [.long("version")], invertedNames: [], valueName: "",
+    help: "Show the version.", isRequired: false, isRepeating: false, defaultDescription: nil, allowedValues: [],
+    expectation: "", completion: .none, visibility: .default, section: nil)
+}

@@ -1,0 +1,116 @@
+// Tritsmith: the one table behind parsing, usage, help, completions and the reference.
+
+/// A command and everything below it, as declared; built once by reflecting a fresh instance of each command.
+public struct CommandSchema: Sendable {
+  /// The words that lead here, the tool's name first.
+  public let path: [String]
+  /// What the command does, in one sentence.
+  public let abstract: String
+  /// More paragraphs.
+  public let discussion: String
+  /// What `--version` prints, on a root that states it.
+  public let version: String?
+  /// Lines worth copying.
+  public let examples: [CommandConfiguration.Example]
+  /// Whether help and completions leave the command out.
+  public let isHidden: Bool
+  /// Declared arguments in declaration order, without the built-in flags.
+  public let arguments: [ArgumentDefinition]
+  /// Commands below this one, in declaration order.
+  public let subcommands: [CommandSchema]
+
+  let type: any ParsableCommand.Type
+
+  /// Builds the schema of a root command.
+  public init(_ root: any ParsableCommand.Type) {
+    self.init(root, parents: [])
+  }
+
+  private init(_ type: any ParsableCommand.Type, parents: [String]) {
+    let configuration = type.configuration
+    path = parents + [configuration.commandName ?? kebabCase(String(describing: type))]
+    abstract = configuration.abstract
+    discussion = configuration.discussion
+    version = configuration.version
+    examples = configuration.examples
+    isHidden = configuration.isHidden
+    arguments = ArgumentBinding.all(in: type.init()).map(\.definition)
+    let path = path
+    subcommands = configuration.subcommands.map { CommandSchema($0, parents: path) }
+    self.type = type
+  }
+
+  /// The word that calls the command.
+  public var name: String { path.last ?? "" }
+
+  /// The whole call, such as `tritsmith convert`.
+  public var fullName: String { path.joined(separator: " ") }
+
+  /// Words found by position.
+  public var positionals: [ArgumentDefinition] { arguments.filter { $0.kind == .positional } }
+
+  /// Options and flags, the built-in ones last.
+  public var options: [ArgumentDefinition] {
+    arguments.filter { $0.kind != .positional } + (version == nil ? [] : [.version]) + [.help]
+  }
+
+  /// Subcommands that help shows.
+  public var visibleSubcommands: [CommandSchema] { subcommands.filter { !$0.isHidden } }
+
+  /// This command and all below it, depth first.
+  public var allCommands: [CommandSchema] { [self] + subcommands.flatMap(\.allCommands) }
+
+  /// Declarations that would confuse a user or the parser; a test asserts that there are none.
+  public func problems() -> [String] {
+    var found: [String] = []
+    if abstract.isEmpty { found.append("no abstract") }
+    if !subcommands.isEmpty && !arguments.isEmpty { found.append("both subcommands and arguments") }
+    var names = Set<String>()
+    for name in subcommands.map(\.name) + (subcommands.isEmpty ? [] : ["help"]) where !names.insert(name).inserted {
+      found.append("two subcommands called \(name)")
+    }
+    for name in options.flatMap({ $0.names + $0.invertedNames }) where !names.insert(name.description).inserted {
+      found.append("two options called \(name)")
+    }
+    for argument in arguments {
+      if argument.help.isEmpty { found.append("no help for \(argument.displayName)") }
+      if argument.kind != .positional && argument.names.isEmpty { found.append("\(argument.property) has no name") }
+    }
+    if positionals.dropLast().contains(where: \.isRepeating) { found.append("a list of words that is not last") }
+    if let optional = positionals.firstIndex(where: { !$0.isRequired }),
+      positionals[optional...].contains(where: \.isRequired)
+    {
+      found.append("a required argument after an optional one")
+    }
+    return found.map { "\(fullName): \($0)" } + subcommands.flatMap { $0.problems() }
+  }
+}
+
+/// A definition together with the storage of one instance.
+struct ArgumentBinding {
+  var definition: ArgumentDefinition
+  var storage: any DeclaredArgument
+
+  /// The wrapped properties of an instance in declaration order, groups expanded in place.
+  static func all(in instance: Any, section: String? = nil) -> [ArgumentBinding] {
+    Mirror(reflecting: instance).children.flatMap { child -> [ArgumentBinding] in
+      if let group = child.value as? any DeclaredGroup {
+        return all(in: group.members, section: group.title ?? section)
+      }
+      guard let storage = child.value as? any DeclaredArgument, let label = child.label else { return [] }
+      // A wrapped property is stored under its name with an underscore in front.
+      var definition = storage.definition(property: label.hasPrefix("_") ? String(label.dropFirst()) : label)
+      definition.section = section
+      return [ArgumentBinding(definition: definition, storage: storage)]
+    }
+  }
+
+  /// Validates the groups of an instance, inner ones first.
+  static func validateGroups(in instance: Any) throws {
+    for child in Mirror(reflecting: instance).children {
+      guard let group = child.value as? any DeclaredGroup else { continue }
+      try validateGroups(in: group.members)
+      try group.validate()
+    }
+  }
+}

@@ -1,0 +1,87 @@
+// Tritsmith: usage lines and help screens.
+
+extension ArgumentDefinition {
+  /// The argument as it stands in a usage line, without brackets for being optional: `--keep <glob> ...`.
+  var usageForm: String {
+    let value = kind == .flag ? "" : "<\(valueName)>"
+    let form = kind == .positional ? value : [displayName, value].filter { !$0.isEmpty }.joined(separator: " ")
+    return isRepeating ? form + " ..." : form
+  }
+
+  /// The argument in the left column of help: `-o, --output <path>`.
+  var helpLabel: String {
+    if kind == .positional { return "<\(valueName)>" + (isRepeating ? " ..." : "") }
+    let short = names.filter(\.isShort)
+    var long = names.filter { !$0.isShort }.map(\.description)
+    for inverted in invertedNames { long.append(inverted.description) }
+    let spelled = (short.map(\.description) + long).joined(separator: ", ")
+    // Long names line up whether or not a short one comes first.
+    return (short.isEmpty ? "    " : "") + spelled + (kind == .option ? " <\(valueName)>" : "")
+  }
+
+  /// Help with what the declaration adds: values, default, whether required.
+  var helpDescription: String {
+    var additions: [String] = []
+    if !allowedValues.isEmpty { additions.append("values: " + allowedValues.joined(separator: ", ")) }
+    if let defaultDescription { additions.append("default: \(defaultDescription)") }
+    if isRequired && kind == .option { additions.append("required") }
+    if isRepeating && kind == .option { additions.append("repeatable") }
+    return additions.isEmpty ? help : help + " (" + additions.joined(separator: "; ") + ")"
+  }
+}
+
+extension CommandSchema {
+  /// The call with everything it needs: `tritsmith convert [options] --output <path> <input>`.
+  public var usageLine: String {
+    if !subcommands.isEmpty { return fullName + " <command>" }
+    let shown = arguments.filter { $0.visibility == .default }
+    var parts = [fullName]
+    if shown.contains(where: { $0.kind != .positional && !$0.isRequired }) { parts.append("[options]") }
+    parts += shown.filter { $0.kind == .option && $0.isRequired }.map(\.usageForm)
+    parts += shown.filter { $0.kind == .positional }.map { $0.isRequired ? $0.usageForm : "[\($0.usageForm)]" }
+    return parts.joined(separator: " ")
+  }
+
+  /// Visible options under their headings, the general heading first; built-in flags close the general one.
+  var optionSections: [(title: String, options: [ArgumentDefinition])] {
+    let general = "Options"
+    var sections: [(title: String, options: [ArgumentDefinition])] = [(general, [])]
+    for option in options where option.visibility == .default {
+      let title = option.section ?? general
+      if let index = sections.firstIndex(where: { $0.title == title }) {
+        sections[index].options.append(option)
+      } else {
+        sections.append((title, [option]))
+      }
+    }
+    return sections
+  }
+
+  /// The help screen, wrapped to a width, with a final line feed.
+  public func helpText(width: Int) -> String {
+    var blocks: [[String]] = []
+    if !abstract.isEmpty { blocks.append(wrapped(abstract, width: width)) }
+    blocks.append(wrapped("usage: " + usageLine, width: width))
+    if !discussion.isEmpty { blocks.append(wrapped(discussion, width: width)) }
+    let words = positionals.filter { $0.visibility == .default }
+    if !words.isEmpty {
+      blocks.append(["Arguments:"] + twoColumns(words.map { ($0.helpLabel, $0.helpDescription) }, width: width))
+    }
+    if !visibleSubcommands.isEmpty {
+      let entries = visibleSubcommands.map { ($0.name, $0.abstract) } + [("help", "Show the help of a command.")]
+      blocks.append(["Commands:"] + twoColumns(entries, width: width))
+    }
+    for section in optionSections {
+      let entries = section.options.map { ($0.helpLabel, $0.helpDescription) }
+      blocks.append([section.title + ":"] + twoColumns(entries, width: width))
+    }
+    if !examples.isEmpty {
+      let lines = examples.flatMap { example in
+        ["  " + example.command] + wrapped(example.explanation, width: width, indent: 6)
+      }
+      blocks.append(["Examples:"] + lines)
+    }
+    if !subcommands.isEmpty { blocks.append(["See '\(fullName) help <command>' for the options of a command."]) }
+    return blocks.map { $0.joined(separator: "\n") }.joined(separator: "\n\n") + "\n"
+  }
+}

@@ -1,0 +1,45 @@
+// Tritsmith: paragraphs that fit the terminal.
+
+/// Breaks text at spaces so that no line is longer than `width`; a longer word keeps its line to itself.
+///
+/// Paragraphs are separated by empty lines. A line that starts with a space is kept as it is.
+func wrapped(_ text: String, width: Int, indent: Int = 0) -> [String] {
+  let margin = String(repeating: " ", count: indent)
+  var lines: [String] = []
+  var current = ""
+  func close() {
+    if !current.isEmpty { lines.append(margin + current) }
+    current = ""
+  }
+  for line in text.split(separator: "\n", omittingEmptySubsequences: false) {
+    if line.isEmpty || line.first == " " {
+      close()
+      lines.append(line.isEmpty ? "" : margin + line)
+      continue
+    }
+    for word in line.split(separator: " ") {
+      if !current.isEmpty && indent + current.count + 1 + word.count > width { close() }
+      current += (current.isEmpty ? "" : " ") + word
+    }
+  }
+  close()
+  return lines
+}
+
+/// Entries with a label on the left and an explanation on the right.
+func twoColumns(_ entries: [(label: String, text: String)], width: Int) -> [String] {
+  let indent = 2
+  // Labels longer than this get a line of their own instead of pushing every explanation to the right.
+  let longest = entries.map(\.label.count).filter { $0 <= 28 }.max() ?? 0
+  let column = indent + longest + 2
+  return entries.flatMap { entry -> [String] in
+    let margin = String(repeating: " ", count: indent)
+    var lines = wrapped(entry.text, width: width, indent: column)
+    if entry.label.count <= longest, let first = lines.first {
+      let gap = String(repeating: " ", count: longest - entry.label.count + 2)
+      lines[0] = margin + entry.label + gap + first.dropFirst(column)
+      return lines
+    }
+    return [margin + entry.label] + lines
+  }
+}

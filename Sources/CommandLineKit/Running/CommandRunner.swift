@@ -1,0 +1,87 @@
+// Tritsmith: parse, run, explain, end.
+
+/// Runs command lines of one tool and turns every outcome into text and an exit code.
+public struct CommandRunner: Sendable {
+  /// The tool.
+  public var schema: CommandSchema
+  /// Where help and results go.
+  public var output: StandardOutput
+  /// Where diagnostics go; receives whole lines.
+  public var writeError: @Sendable (String) -> Void
+  /// The column where help wraps.
+  public var helpWidth: Int
+  /// Whether diagnostics are coloured.
+  public var usesColor: Bool
+
+  /// A runner on the process's own streams unless told otherwise.
+  public init(
+    schema: CommandSchema, output: StandardOutput = .shared,
+    writeError: @escaping @Sendable (String) -> Void = StandardError.write, helpWidth: Int = Terminal.helpWidth,
+    usesColor: Bool = ColorPolicy.auto.isEnabled(on: Terminal.standardError)
+  ) {
+    self.schema = schema
+    self.output = output
+    self.writeError = writeError
+    self.helpWidth = helpWidth
+    self.usesColor = usesColor
+  }
+
+  /// Parses, runs and flushes; never throws and never ends the process.
+  public func run(_ words: [String]) -> ExitCode {
+    let code: ExitCode
+    do {
+      try execute(words)
+      code = .success
+    } catch {
+      code = report(error)
+    }
+    do {
+      try output.flush()
+      return code
+    } catch {
+      // The first failure decides: a failed check stays a failed check, whatever became of its text.
+      if !error.isClosedPipe { _ = report(error) }
+      return code == .success ? error.exitCode : code
+    }
+  }
+
+  private func execute(_ words: [String]) throws {
+    switch try CommandParser(schema).parse(words) {
+    case .version(let version):
+      output.write(version + "\n")
+    case .help(let schema):
+      output.write(schema.helpText(width: helpWidth))
+    case .command(var command, let schema):
+      do {
+        try command.run()
+      } catch is HelpRequest {
+        output.write(schema.helpText(width: helpWidth))
+      } catch let error as ValidationError {
+        throw UsageError(.validation(error.message), in: schema)
+      }
+    }
+  }
+
+  private func report(_ error: any Error) -> ExitCode {
+    let (code, message) =
+      switch error {
+      case let error as any ExitCodeProviding: (error.exitCode, error.diagnosticMessage)
+      default: (.internalError, "internal error: \(error)")
+      }
+    if !message.isEmpty {
+      let label = usesColor ? "\u{1B}[1;31merror:\u{1B}[0m " : "error: "
+      writeError(label + Terminal.neutralized(message, keepingLines: true) + "\n")
+    }
+    return code
+  }
+}
+
+extension ParsableCommand {
+  /// The entry point of a tool: put `@main` on the root command.
+  public static func main() {
+    Platform.occupyStandardDescriptors()
+    Platform.ignoreBrokenPipes()
+    let code = CommandRunner(schema: CommandSchema(Self.self)).run(Array(CommandLine.arguments.dropFirst()))
+    Platform.exit(code.rawValue)
+  }
+}

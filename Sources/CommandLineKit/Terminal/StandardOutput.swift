@@ -1,0 +1,89 @@
+// Tritsmith: buffered output that notices when it cannot be written.
+
+import Synchronization
+
+/// Collects text for a descriptor and remembers the first failure, which `flush()` throws.
+///
+/// `print` ignores a full disk and a closed pipe; a result that was cut short must not end with exit code 0. Writing
+/// itself does not throw, so renderers that take a `TextOutputStream` work unchanged. Commands need not flush at the
+/// end: the runner does, after `run()`.
+public final class StandardOutput: TextOutputStream, Sendable {
+  private struct State {
+    var buffer: [UInt8] = []
+    var failure: OutputError?
+  }
+
+  /// The process's standard output.
+  public static let shared = StandardOutput(descriptor: Terminal.standardOutput)
+
+  private static let capacity = 1 << 16
+
+  private let state = Mutex(State())
+  private let descriptor: Int32
+  private let name: String
+
+  /// Buffers for any open descriptor; the name appears in error messages.
+  public init(descriptor: Int32, name: String = "standard output") {
+    self.descriptor = descriptor
+    self.name = name
+  }
+
+  /// Adds text; after a failure text is dropped.
+  public func write(_ text: String) {
+    state.withLock { state in
+      guard state.failure == nil else { return }
+      state.buffer.append(contentsOf: text.utf8)
+      if state.buffer.count >= Self.capacity { drain(&state) }
+    }
+  }
+
+  /// Whether writing has failed, so that a long-running command can stop early.
+  public var hasFailed: Bool {
+    state.withLock { $0.failure != nil }
+  }
+
+  /// Hands everything to the system; throws the first failure since the start, every time.
+  public func flush() throws(OutputError) {
+    let failure = state.withLock { state in
+      if state.failure == nil { drain(&state) }
+      return state.failure
+    }
+    if let failure { throw failure }
+  }
+
+  private func drain(_ state: inout State) {
+    let number = Platform.writeAll(state.buffer, to: descriptor)
+    if number != 0 { state.failure = OutputError(number: number, name: name) }
+    state.buffer.removeAll(keepingCapacity: number == 0)
+  }
+}
+
+/// Output that could not be written.
+public struct OutputError: ExitCodeProviding, Sendable, Equatable {
+  let number: Int32
+  let name: String
+
+  /// Whether the reader went away, as in `tritsmith inspect model | head`.
+  public var isClosedPipe: Bool { number == Platform.brokenPipe }
+
+  /// A reader that went away is no failure; everything else is.
+  public var exitCode: ExitCode { isClosedPipe ? .success : .inputOutput }
+
+  /// What the system said; nothing for a reader that went away.
+  public var diagnosticMessage: String {
+    isClosedPipe ? "" : "cannot write \(name): \(Platform.message(ofError: number))"
+  }
+}
+
+/// Unbuffered text for a person: progress, warnings, errors.
+public enum StandardError {
+  /// Writes at once; there is nowhere to report a failure.
+  @Sendable public static func write(_ text: String) {
+    _ = Platform.writeAll(Array(text.utf8), to: Terminal.standardError)
+  }
+
+  /// Writes "warning: …" as a line, control characters spelled out.
+  @Sendable public static func warn(_ message: String) {
+    write("warning: " + Terminal.neutralized(message, keepingLines: true) + "\n")
+  }
+}

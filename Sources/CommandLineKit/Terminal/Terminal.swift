@@ -1,0 +1,62 @@
+// Tritsmith: what the terminal can show.
+
+/// Questions about the terminal, and text made safe for it.
+public enum Terminal {
+  /// Descriptor 1.
+  public static let standardOutput: Int32 = 1
+  /// Descriptor 2.
+  public static let standardError: Int32 = 2
+
+  /// Whether a descriptor is a terminal.
+  public static func isTerminal(_ descriptor: Int32) -> Bool {
+    Platform.isTerminal(descriptor)
+  }
+
+  /// The columns of the terminal behind a descriptor, `COLUMNS` first; nil when nothing says.
+  public static func width(of descriptor: Int32 = standardOutput) -> Int? {
+    if let columns = Platform.environment("COLUMNS").flatMap({ Int($0) }), columns > 0 { return columns }
+    return Platform.columns(of: descriptor)
+  }
+
+  /// The column where help wraps: the terminal's width, at most 100 because longer lines are hard to read, else 80.
+  public static var helpWidth: Int {
+    max(40, min(100, width() ?? width(of: standardError) ?? 80))
+  }
+
+  /// Text from outside with control characters spelled out, so that a hostile name cannot drive the terminal.
+  ///
+  /// Covers C0 and C1 controls, line separators and marks that reorder text. `keepingLines` lets line feeds through.
+  public static func neutralized(_ text: String, keepingLines: Bool = false) -> String {
+    var result = String.UnicodeScalarView()
+    for scalar in text.unicodeScalars {
+      switch scalar.value {
+      case 0x0A where keepingLines: result.append(scalar)
+      case 0x00...0x1F, 0x7F...0x9F:
+        let digits = String(scalar.value, radix: 16)
+        result.append(contentsOf: ("\\x" + (digits.count < 2 ? "0" : "") + digits).unicodeScalars)
+      case 0x61C, 0x200E, 0x200F, 0x2028...0x202E, 0x2066...0x2069, 0xFEFF:
+        result.append(contentsOf: ("\\u{" + String(scalar.value, radix: 16) + "}").unicodeScalars)
+      default: result.append(scalar)
+      }
+    }
+    return String(result)
+  }
+}
+
+/// When to colour: the value type of a `--color` option.
+public enum ColorPolicy: String, CaseIterable, Sendable, ExpressibleByArgument {
+  case auto
+  case always
+  case never
+
+  /// Whether to colour what goes to a descriptor; `auto` wants a terminal, no `NO_COLOR` and a `TERM` that is not dumb.
+  public func isEnabled(on descriptor: Int32) -> Bool {
+    switch self {
+    case .always: true
+    case .never: false
+    case .auto:
+      Terminal.isTerminal(descriptor) && (Platform.environment("NO_COLOR") ?? "").isEmpty
+        && Platform.environment("TERM") != "dumb"
+    }
+  }
+}

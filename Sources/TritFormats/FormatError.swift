@@ -1,0 +1,131 @@
+// Tritsmith: files that break the rules of their format.
+
+import TritCore
+
+/// A file exists and can be read, but its content is not what its format says.
+public struct FormatError: DiagnosticError, Equatable {
+  public enum Kind: Sendable, Equatable {
+    // Any container
+    case notRecognised(found: String)
+    case emptyFile
+    // Safetensors headers
+    case headerTooSmall(found: UInt64)
+    case headerTooLarge(length: UInt64, limit: UInt64)
+    case headerPastEnd(length: UInt64, available: UInt64)
+    case json(JSONError)
+    case wrongType(expected: String, found: String)
+    case missingField
+    case duplicateField
+    case duplicateTensor
+    case unknownDType(String)
+    case overflow(shape: String)
+    case fractionalBytes(bits: UInt64)
+    case invertedOffsets(begin: UInt64, end: UInt64)
+    case hole(expectedBegin: UInt64, begin: UInt64)
+    case sizeMismatch(expected: UInt64, found: UInt64)
+    case notCovered(dataEnd: UInt64, fileSize: UInt64)
+    // Folders and shards
+    case unsafeName(String)
+    case missingShard(String)
+    case tensorInTwoShards(first: String, second: String)
+    case tensorNotInShard(shard: String)
+    case tensorNotInIndex
+    case noModel(String)
+    // Packed tensors
+    case packedShape(found: String)
+    case badScale(String)
+    case unknownScaleConvention(hint: String)
+    case conflictingScaleConvention(detail: String)
+    // TritPack
+    case unsupportedVersion(found: String, supported: String)
+    case badPreamble(String)
+    case checksum(section: String)
+    case badSection(String)
+    case unknownLayout(String)
+    case decompression(String)
+  }
+
+  public var kind: Kind
+  public var location: ErrorLocation
+
+  public init(_ kind: Kind, _ location: ErrorLocation) {
+    self.kind = kind
+    self.location = location
+  }
+
+  public init(
+    _ kind: Kind, file: String, tensor: String? = nil, byteOffset: UInt64? = nil, field: String? = nil
+  ) {
+    self.init(kind, ErrorLocation(file: file, tensor: tensor, byteOffset: byteOffset, field: field))
+  }
+
+  public var category: ErrorCategory { .malformedInput }
+}
+
+// MARK: - Sentences
+
+extension FormatError {
+  public var summary: String {
+    switch kind {
+    case .notRecognised(let found): "not a model format this program knows: \(found)"
+    case .emptyFile: "the file is empty"
+    case .headerTooSmall(let found): "a safetensors file begins with an 8-byte length, this one has \(found) bytes"
+    case .headerTooLarge(let length, let limit): "the header claims \(length) bytes, the format allows \(limit)"
+    case .headerPastEnd(let length, let available):
+      "the header claims \(length) bytes, but only \(available) follow its length"
+    case .json(let error): "the header is not valid JSON: \(error)"
+    case .wrongType(let expected, let found): "expected \(expected), found \(printable(found))"
+    case .missingField: "the field is missing"
+    case .duplicateField: "the field stands twice"
+    case .duplicateTensor: "the name stands twice; which of the two is meant cannot be known"
+    case .unknownDType(let name): "'\(printable(name))' is not a dtype of the format"
+    case .overflow(let shape): "the size of shape \(printable(shape)) does not fit 64 bits"
+    case .fractionalBytes(let bits): "\(bits) bits are not a whole number of bytes"
+    case .invertedOffsets(let begin, let end): "data begins at \(begin) and ends before it, at \(end)"
+    case .hole(let expected, let begin):
+      begin > expected
+        ? "data begins at \(begin), which leaves a hole after \(expected)"
+        : "data begins at \(begin), inside another tensor that ends at \(expected)"
+    case .sizeMismatch(let expected, let found):
+      "shape and type need \(expected) bytes, the offsets span \(found)"
+    case .notCovered(let end, let size):
+      size > end
+        ? "the tensors end at byte \(end), but the file goes on to \(size)"
+        : "the tensors need \(end) bytes, but the file ends at \(size)"
+    case .unsafeName(let name): "'\(printable(name))' is not a plain file name beside the index"
+    case .missingShard(let name): "the index names '\(printable(name))', which is not there"
+    case .tensorInTwoShards(let first, let second):
+      "stands in two shards, '\(printable(first))' and '\(printable(second))'"
+    case .tensorNotInShard(let shard): "the index puts it in '\(printable(shard))', which does not hold it"
+    case .tensorNotInIndex: "a shard holds it, but the index does not name it"
+    case .noModel(let detail): detail
+    case .packedShape(let found): "a packed weight has shape [rows / 4, columns], found \(found)"
+    case .badScale(let detail): "the scale is unusable: \(detail)"
+    case .unknownScaleConvention(let hint):
+      "nothing says whether weight = trit × scale or trit ÷ scale\(hint.isEmpty ? "" : " (\(hint))")"
+    case .conflictingScaleConvention(let detail): "the evidence on the scale's meaning conflicts: \(detail)"
+    case .unsupportedVersion(let found, let supported): "version \(found); this program reads \(supported)"
+    case .badPreamble(let detail): "the preamble is damaged: \(detail)"
+    case .checksum(let section): "the checksum of \(section) does not match its bytes"
+    case .badSection(let detail): detail
+    case .unknownLayout(let name): "ternary layout '\(printable(name))' is not known"
+    case .decompression(let detail): "a compressed section cannot be read: \(detail)"
+    }
+  }
+
+  public var remedy: String? {
+    switch kind {
+    case .notRecognised, .noModel: "name a safetensors or TritPack file, or a folder that holds a model"
+    case .emptyFile, .headerTooSmall, .headerPastEnd, .notCovered, .checksum, .badPreamble:
+      "the file is damaged or a download is incomplete: fetch it again and compare its size"
+    case .missingShard: "fetch the missing file, or the whole model again"
+    case .duplicateTensor: "write the file again with a correct tool; readers disagree on which one counts"
+    case .unsafeName: "do not trust this model: its index reaches outside its folder"
+    case .tensorInTwoShards, .tensorNotInShard, .tensorNotInIndex: "fetch index and shards again, from one revision"
+    case .unknownScaleConvention, .conflictingScaleConvention:
+      "say which it is: --scale-convention divide (Falcon-E) or multiply (BitNet b1.58)"
+    case .unsupportedVersion: "use a newer tritsmith"
+    default: nil
+    }
+  }
+}

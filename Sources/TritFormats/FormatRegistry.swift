@@ -1,0 +1,75 @@
+// Tritsmith: every container format.
+
+import TritCore
+
+/// How to open a model.
+public struct OpenOptions: Sendable {
+  public var access: FileAccessMode
+  /// What the stored scales mean, when the user says so; overrides every other evidence.
+  public var scaleConvention: ScaleConvention?
+
+  public init(access: FileAccessMode = .mapped, scaleConvention: ScaleConvention? = nil) {
+    self.access = access
+    self.scaleConvention = scaleConvention
+  }
+}
+
+/// A container format that can be read.
+public protocol ModelFormat: Sendable {
+  static var id: FormatID { get }
+  /// One line for lists.
+  static var summary: String { get }
+  /// True when a path looks like this format, judged by its name, kind and first bytes.
+  static func matches(_ path: String, kind: FileKind, firstBytes: [UInt8]) -> Bool
+  static func open(_ path: String, _ options: OpenOptions) throws -> any TensorSource
+}
+
+/// Every container format this package reads; one line each.
+public enum FormatRegistry {
+  public static let all: [any ModelFormat.Type] = [
+    TritPackFormat.self,
+    SafetensorsFormat.self,
+  ]
+
+  /// Opens a model, whatever its format.
+  ///
+  /// - Throws: `TensorIOError` when the path cannot be opened, `FormatError` when no format fits or it is malformed.
+  public static func open(_ path: String, _ options: OpenOptions = OpenOptions()) throws -> any TensorSource {
+    guard let kind = FileSystem.kind(of: path) else {
+      // Opening says why: not there, or not allowed.
+      _ = try InputFile(path: path, mode: .buffered)
+      throw TensorIOError(.cannotOpen(errno: 2), path: path)
+    }
+    var first: [UInt8] = []
+    if kind == .file {
+      let file = try InputFile(path: path, mode: .buffered)
+      guard file.byteCount > 0 else { throw FormatError(.emptyFile, file: path) }
+      first = try file.bytes(0..<min(64, file.byteCount))
+    } else if kind != .folder {
+      throw TensorIOError(.notAFile(found: "a device, pipe or socket"), path: path)
+    }
+    guard let format = all.first(where: { $0.matches(path, kind: kind, firstBytes: first) }) else {
+      let shown = first.prefix(8).map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined(separator: " ")
+      throw FormatError(.notRecognised(found: "it begins with bytes \(shown)"), file: path, byteOffset: 0)
+    }
+    return try format.open(path, options)
+  }
+}
+
+/// safetensors: one file, a folder, or shards with an index.
+public enum SafetensorsFormat: ModelFormat {
+  public static let id = FormatID(rawValue: "safetensors")
+  public static let summary = "safetensors: a file, a Hugging Face folder, or shards with an index"
+
+  public static func matches(_ path: String, kind: FileKind, firstBytes: [UInt8]) -> Bool {
+    if kind == .folder { return true }
+    if path.hasSuffix(".safetensors") || path.hasSuffix(".index.json") { return true }
+    // A header's length is below 100 MB, so bytes 4 to 7 are zero, and its JSON begins with '{' (or white space).
+    return firstBytes.count >= 9 && firstBytes[4..<8].allSatisfy { $0 == 0 }
+      && [0x7B, 0x20, 0x09, 0x0A, 0x0D].contains(firstBytes[8])
+  }
+
+  public static func open(_ path: String, _ options: OpenOptions) throws -> any TensorSource {
+    try SafetensorsSource(path: path, options: options)
+  }
+}

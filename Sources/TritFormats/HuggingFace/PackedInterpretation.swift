@@ -1,0 +1,129 @@
+// Tritsmith: which U8 tensors are packed trits.
+
+import TritCore
+import TritLayouts
+
+/// Turns stored tensors into logical ones: a U8 matrix with a `weight_scale` beside it is a packed ternary matrix.
+struct PackedInterpretation {
+  var tensors: [TensorDescriptor]
+  /// Scales read ahead, by the name of their weight.
+  var scales: [ExactString: Float]
+  var finding: ScaleFinding
+}
+
+extension PackedInterpretation {
+  /// The scale's name for a weight: `x.weight` → `x.weight_scale`.
+  static func scaleName(of weight: String) -> String { weight + "_scale" }
+
+  /// - Parameters:
+  ///   - stored: tensors as the files name them.
+  ///   - readScalar: the bytes of a small tensor.
+  init(
+    stored: [TensorDescriptor], configuration: JSONObject?, configurationFile: String, override: ScaleConvention?,
+    files: [ManifestFile], readScalar: (TensorDescriptor) throws -> [UInt8]
+  ) throws {
+    var scaleTensors: [ExactString: TensorDescriptor] = [:]
+    for tensor in stored where tensor.name.hasSuffix("weight_scale") {
+      scaleTensors[ExactString(tensor.name)] = tensor
+    }
+    var result: [TensorDescriptor] = []
+    var scales: [ExactString: Float] = [:]
+    var used: Set<ExactString> = []
+    for var tensor in stored {
+      guard tensor.encoding == .dense(.u8), tensor.name.hasSuffix(".weight"),
+        let scaleTensor = scaleTensors[ExactString(PackedInterpretation.scaleName(of: tensor.name))]
+      else {
+        result.append(tensor)
+        continue
+      }
+      let file = files[tensor.location.file].path
+      guard tensor.shape.isMatrix, let rows = Checked.product(tensor.shape.rows, 4),
+        let shape = TensorShape([rows, tensor.shape.columns])
+      else {
+        throw FormatError(.packedShape(found: tensor.shape.description), file: file, tensor: tensor.name)
+      }
+      scales[ExactString(tensor.name)] = try PackedInterpretation.scale(scaleTensor, files, readScalar)
+      used.insert(ExactString(scaleTensor.name))
+      tensor.shape = shape
+      tensor.encoding = .ternary(HFPacked.id)
+      tensor.scale = ScaleDescriptor(
+        name: scaleTensor.name, storage: scaleTensor.encoding.dtype ?? .bf16, granularity: .tensor, convention: nil,
+        location: scaleTensor.location)
+      result.append(tensor)
+    }
+    result.removeAll { used.contains(ExactString($0.name)) }
+    finding = try PackedInterpretation.convention(
+      of: Array(scales.values), configuration: configuration, file: configurationFile, override: override)
+    for index in result.indices where result[index].scale != nil {
+      result[index].scale?.convention = finding.convention
+    }
+    tensors = result
+    self.scales = scales
+  }
+
+  private static func scale(
+    _ tensor: TensorDescriptor, _ files: [ManifestFile], _ readScalar: (TensorDescriptor) throws -> [UInt8]
+  ) throws -> Float {
+    let file = files[tensor.location.file].path
+    func bad(_ detail: String) -> FormatError {
+      FormatError(.badScale(detail), file: file, tensor: tensor.name, byteOffset: tensor.location.offset)
+    }
+    guard tensor.shape.elementCount == 1 else {
+      throw bad("expected one number, found shape \(tensor.shape)")
+    }
+    guard let dtype = tensor.encoding.dtype, [.bf16, .f16, .f32].contains(dtype) else {
+      throw bad("expected BF16, F16 or F32, found \(tensor.encoding.name)")
+    }
+    let bits = try readScalar(tensor).reversed().reduce(UInt32(0)) { $0 << 8 | UInt32($1) }
+    let value =
+      switch dtype {
+      case .bf16: BFloat16(bits: UInt16(truncatingIfNeeded: bits)).float
+      case .f16: HalfFloat(bits: UInt16(truncatingIfNeeded: bits)).float
+      default: Float(bitPattern: bits)
+      }
+    guard value.isFinite, value >= 0 else { throw bad("expected a finite number from 0 up, found \(value)") }
+    return value
+  }
+
+  /// Decides by `linear_class` alone and checks it against the numbers; never guesses.
+  static func convention(
+    of scales: [Float], configuration: JSONObject?, file: String, override: ScaleConvention?
+  ) throws -> ScaleFinding {
+    guard !scales.isEmpty else { return ScaleFinding(convention: nil, evidence: []) }
+    var evidence: [ScaleEvidence] = []
+    let quantization = try configuration.flatMap { try HFQuantization(configuration: $0, file: file) }
+    if let quantization {
+      evidence.append(
+        ScaleEvidence(
+          origin: .configuration, convention: quantization.linearClass.convention,
+          detail: "config.json has linear_class \(quantization.linearClass.rawValue)"
+            + (quantization.linearClass == .bitlinear ? " (or none)" : "")))
+    } else {
+      evidence.append(
+        ScaleEvidence(origin: .configuration, convention: nil, detail: "no BitNet quantization_config was found"))
+    }
+    evidence.append(magnitude(scales))
+    if let override {
+      evidence.append(ScaleEvidence(origin: .option, convention: override, detail: "chosen on the command line"))
+      return ScaleFinding(convention: override, evidence: evidence)
+    }
+    let finding = ScaleFinding(convention: quantization?.linearClass.convention, evidence: evidence)
+    return finding.isConflicting ? ScaleFinding(convention: nil, evidence: evidence) : finding
+  }
+
+  /// An absmean is below 1 in real models and its inverse above.
+  private static func magnitude(_ scales: [Float]) -> ScaleEvidence {
+    let nonzero = scales.filter { $0 > 0 }
+    let low = nonzero.min() ?? 0
+    let high = nonzero.max() ?? 0
+    let range =
+      scales.count == 1 ? "the stored scale is \(low)" : "\(scales.count) stored scales from \(low) to \(high)"
+    if low > 1 {
+      return ScaleEvidence(origin: .magnitude, convention: .divide, detail: range + ", all above 1 as 1/absmean is")
+    }
+    if high > 0, high < 1 {
+      return ScaleEvidence(origin: .magnitude, convention: .multiply, detail: range + ", all below 1 as absmean is")
+    }
+    return ScaleEvidence(origin: .magnitude, convention: nil, detail: range + ", which does not tell")
+  }
+}

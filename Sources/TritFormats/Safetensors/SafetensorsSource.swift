@@ -1,0 +1,172 @@
+// Tritsmith: reading safetensors models.
+
+import TritCore
+
+/// A model in one or several safetensors files, with what stands beside them in its folder.
+public final class SafetensorsSource: TensorSource {
+  public let manifest: ModelManifest
+  private let files: [InputFile]
+  private let folder: ModelFolder?
+  private let scales: [ExactString: Float]
+
+  /// Opens a file, a folder, or an index.
+  public init(path: String, options: OpenOptions = OpenOptions()) throws {
+    let layout = try SafetensorsSource.locate(path)
+    var inputs: [InputFile] = []
+    var manifestFiles: [ManifestFile] = []
+    var stored: [TensorDescriptor] = []
+    var metadata: [(key: String, value: String)] = []
+    var shardOfTensor: [ExactString: String] = [:]
+    for name in layout.files {
+      let shardPath = FileSystem.join(layout.folder, name)
+      guard layout.index == nil || FileSystem.kind(of: shardPath) != nil else {
+        throw FormatError(.missingShard(name), file: FileSystem.join(layout.folder, ShardIndex.name))
+      }
+      let file = try InputFile(path: layout.index == nil ? layout.path(of: name) : shardPath, mode: options.access)
+      let header = try SafetensorsHeader(of: file)
+      for entry in header.entries {
+        if let first = shardOfTensor.updateValue(name, forKey: ExactString(entry.name)) {
+          throw FormatError(.tensorInTwoShards(first: first, second: name), file: file.path, tensor: entry.name)
+        }
+        let location = TensorLocation(
+          file: inputs.count, offset: header.byteCount + entry.begin, byteCount: Int(entry.end - entry.begin))
+        stored.append(
+          TensorDescriptor(name: entry.name, shape: entry.shape, encoding: .dense(entry.dtype), location: location))
+      }
+      for pair in header.metadata ?? [] {
+        let key = ExactString(pair.key)
+        if !metadata.contains(where: { ExactString($0.key) == key }) { metadata.append(pair) }
+      }
+      manifestFiles.append(
+        ManifestFile(path: file.path, byteCount: file.byteCount, headerByteCount: header.byteCount))
+      inputs.append(file)
+    }
+    var notes = layout.notes
+    if let index = layout.index {
+      try SafetensorsSource.compare(index, shardOfTensor, path: FileSystem.join(layout.folder, ShardIndex.name))
+      let total = stored.reduce(UInt64(0)) { $0 + UInt64($1.location.byteCount) }
+      if let claimed = index.totalSize, claimed != total {
+        notes.append("the index claims total_size \(claimed), its tensors have \(total) bytes")
+      }
+    }
+    let folder = try ModelFolder(path: layout.folder)
+    let interpretation = try PackedInterpretation(
+      stored: stored, configuration: folder.configuration,
+      configurationFile: FileSystem.join(layout.folder, ModelFolder.configurationName),
+      override: options.scaleConvention, files: manifestFiles
+    ) { tensor in
+      let start = tensor.location.offset
+      return try inputs[tensor.location.file].bytes(start..<start + UInt64(tensor.location.byteCount))
+    }
+    files = inputs
+    self.folder = folder
+    scales = interpretation.scales
+    manifest = ModelManifest(
+      format: SafetensorsFormat.id, path: path, files: manifestFiles, tensors: interpretation.tensors,
+      metadata: metadata, configuration: folder.configuration, companions: folder.companions,
+      scaleFinding: interpretation.finding, notes: notes + folder.notes)
+  }
+
+  public func withBytes<Result>(
+    _ range: Range<Int>, of tensor: TensorDescriptor, _ body: (RawSpan) throws -> Result
+  ) throws -> Result {
+    try files[tensor.location.file].withBytes(absolute(range, tensor), body)
+  }
+
+  public func release(_ range: Range<Int>, of tensor: TensorDescriptor) {
+    files[tensor.location.file].release(absolute(range, tensor))
+  }
+
+  public func scale(of tensor: TensorDescriptor) throws -> TernaryScale {
+    let file = manifest.files[tensor.location.file].path
+    guard let descriptor = tensor.scale, let stored = scales[ExactString(tensor.name)] else {
+      throw FormatError(.badScale("the tensor has none"), file: file, tensor: tensor.name)
+    }
+    guard let convention = descriptor.convention else {
+      let finding = manifest.scaleFinding
+      let detail = finding.evidence.map(\.detail).joined(separator: "; ")
+      throw FormatError(
+        finding.isConflicting ? .conflictingScaleConvention(detail: detail) : .unknownScaleConvention(hint: detail),
+        file: file, tensor: descriptor.name)
+    }
+    guard stored > 0 || convention == .multiply else {
+      throw FormatError(.badScale("0 cannot be divided by"), file: file, tensor: descriptor.name)
+    }
+    return TernaryScale(stored: stored, storage: descriptor.storage, convention: convention)
+  }
+
+  public func companion(named name: String) throws -> [UInt8] {
+    guard let folder, manifest.companions.contains(where: { $0.name == name }) else {
+      throw FormatError(.noModel("there is no companion file '\(printable(name))'"), file: manifest.path)
+    }
+    return try folder.companion(named: name)
+  }
+
+  public func checkUnchanged() throws {
+    for file in files { try file.checkUnchanged() }
+  }
+
+  private func absolute(_ range: Range<Int>, _ tensor: TensorDescriptor) -> Range<UInt64> {
+    precondition(
+      range.lowerBound >= 0 && range.upperBound <= tensor.location.byteCount,
+      "bytes \(range) of a tensor of \(tensor.location.byteCount)")
+    return tensor.location.offset + UInt64(range.lowerBound)..<tensor.location.offset + UInt64(range.upperBound)
+  }
+
+  /// Index and shards must name the same tensors in the same places: converters fail on either difference.
+  private static func compare(
+    _ index: ShardIndex, _ shardOfTensor: [ExactString: String], path: String
+  ) throws(FormatError) {
+    for (name, shard) in index.shardOfTensor.sorted(by: { $0.key < $1.key }) where shardOfTensor[name] != shard {
+      throw FormatError(.tensorNotInShard(shard: shard), file: path, tensor: name.string)
+    }
+    for name in shardOfTensor.keys.sorted() where index.shardOfTensor[name] == nil {
+      throw FormatError(.tensorNotInIndex, file: path, tensor: name.string)
+    }
+  }
+}
+
+// MARK: - Finding the files
+
+extension SafetensorsSource {
+  /// The files a path stands for.
+  private struct FileLayout {
+    var folder: String
+    var files: [String]
+    var index: ShardIndex?
+    /// The single file as the user named it.
+    var single: String?
+    var notes: [String] = []
+
+    func path(of name: String) -> String { single ?? FileSystem.join(folder, name) }
+  }
+
+  private static func locate(_ path: String) throws -> FileLayout {
+    guard FileSystem.kind(of: path) == .folder else {
+      let folder = FileSystem.parent(of: path)
+      if path.hasSuffix(".index.json") { return try shards(of: path, in: folder) }
+      return FileLayout(folder: folder, files: [FileSystem.name(of: path)], single: path)
+    }
+    let names = try FileSystem.names(in: path)
+    let hasIndex = names.contains(ShardIndex.name)
+    if names.contains("model.safetensors") {
+      var layout = FileLayout(folder: path, files: ["model.safetensors"])
+      if hasIndex { layout.notes.append("model.safetensors and an index both exist; the single file is used") }
+      return layout
+    }
+    if hasIndex { return try shards(of: FileSystem.join(path, ShardIndex.name), in: path) }
+    let candidates = names.filter { $0.hasSuffix(".safetensors") }
+    if candidates.count == 1 { return FileLayout(folder: path, files: candidates) }
+    let detail =
+      candidates.isEmpty
+      ? "the folder holds no safetensors file"
+      : "the folder holds \(candidates.count) safetensors files, but no \(ShardIndex.name)"
+    throw FormatError(.noModel(detail), file: path)
+  }
+
+  private static func shards(of indexPath: String, in folder: String) throws -> FileLayout {
+    let json = try InputFile(path: indexPath, mode: .buffered).contents(limit: SafetensorsHeader.lengthLimit)
+    let index = try ShardIndex(json: json, path: indexPath)
+    return FileLayout(folder: folder, files: index.shards, index: index)
+  }
+}

@@ -1,0 +1,49 @@
+// Tritsmith: model.safetensors.index.json.
+
+import TritCore
+
+/// Which shard holds which tensor.
+public struct ShardIndex: Sendable {
+  /// Shard names in order of first mention; each a plain name beside the index.
+  public let shards: [String]
+  /// Shard of each tensor.
+  public let shardOfTensor: [ExactString: String]
+  public let totalSize: UInt64?
+
+  public static let name = "model.safetensors.index.json"
+
+  /// Reads an index.
+  ///
+  /// - Throws: `FormatError` for text that is no index, or that names anything but a file beside it.
+  public init(json: [UInt8], path: String) throws(FormatError) {
+    let object = try ModelFolder.configuration(json, path: path)
+    guard let value = object["weight_map"] else {
+      throw FormatError(.missingField, file: path, field: "weight_map")
+    }
+    guard let map = value.object else {
+      let kind = FormatError.Kind.wrongType(expected: "an object of tensor names", found: value.kindName)
+      throw FormatError(kind, file: path, field: "weight_map")
+    }
+    var shards: [String] = []
+    var known: Set<ExactString> = []
+    var result: [ExactString: String] = [:]
+    for entry in map.entries {
+      let offset = UInt64(entry.offset)
+      guard let shard = entry.value.string else {
+        let kind = FormatError.Kind.wrongType(expected: "a file name", found: entry.value.kindName)
+        throw FormatError(kind, file: path, tensor: entry.key, byteOffset: offset, field: "weight_map")
+      }
+      guard FileSystem.isPlainName(shard) else {
+        throw FormatError(.unsafeName(shard), file: path, tensor: entry.key, byteOffset: offset, field: "weight_map")
+      }
+      if known.insert(ExactString(shard)).inserted { shards.append(shard) }
+      if let first = result.updateValue(shard, forKey: ExactString(entry.key)) {
+        let kind = FormatError.Kind.tensorInTwoShards(first: first, second: shard)
+        throw FormatError(kind, file: path, tensor: entry.key, byteOffset: offset, field: "weight_map")
+      }
+    }
+    self.shards = shards
+    shardOfTensor = result
+    totalSize = object["metadata"]?.object?["total_size"]?.number?.unsigned
+  }
+}

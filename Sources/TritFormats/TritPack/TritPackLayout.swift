@@ -1,0 +1,145 @@
+// Tritsmith: the structure of a TritPack file.
+
+import TritCore
+import TritLayouts
+
+/// TritPack, one file that is a whole ternary model. Specified in Docs/Formats/TritPack.md.
+///
+///     preamble (64 bytes) · sections, each on a multiple of 64 · header (JSON)
+public enum TritPackFormat: ModelFormat {
+  public static let id = FormatID(rawValue: "tritpack")
+  public static let summary = "TritPack: one checksummed file with trits, scales, configuration and tokenizer"
+
+  public static func matches(_ path: String, kind: FileKind, firstBytes: [UInt8]) -> Bool {
+    kind == .file && (firstBytes.starts(with: TritPackPreamble.magic) || path.hasSuffix(".tritpack"))
+  }
+
+  public static func open(_ path: String, _ options: OpenOptions) throws -> any TensorSource {
+    try TritPackSource(path: path, options: options)
+  }
+}
+
+/// The first 64 bytes.
+///
+///      0  "TRITPACK"
+///      8  u16 major, u16 minor
+///     12  u32 flags, zero
+///     16  u64 header offset
+///     24  u64 header length
+///     32  SHA-256 of bytes 0…31 and the header
+struct TritPackPreamble {
+  static let magic = Array("TRITPACK".utf8)
+  static let byteCount: UInt64 = 64
+  static let major: UInt16 = 1
+  static let minor: UInt16 = 0
+  static let alignment: UInt64 = 64
+  /// A header names every tensor and file; 100 MB is the limit of safetensors, whose headers hold as much.
+  static let headerLimit: UInt64 = 100_000_000
+
+  var headerOffset: UInt64
+  var headerLength: UInt64
+
+  /// The bytes before the digest.
+  var prefix: [UInt8] {
+    TritPackPreamble.magic + littleEndianBytes(TritPackPreamble.major) + littleEndianBytes(TritPackPreamble.minor)
+      + littleEndianBytes(UInt32(0)) + littleEndianBytes(headerOffset) + littleEndianBytes(headerLength)
+  }
+
+  func bytes(header: [UInt8]) -> [UInt8] {
+    prefix + TritPackPreamble.digest(prefix: prefix, header: header).bytes
+  }
+
+  static func digest(prefix: [UInt8], header: [UInt8]) -> Digest {
+    let hash = SHA256()
+    hash.update(prefix)
+    hash.update(header)
+    return hash.finalize()
+  }
+
+  /// Reads and checks the preamble of a file, all but its digest.
+  init(of file: InputFile) throws {
+    let path = file.path
+    guard file.byteCount >= TritPackPreamble.byteCount else {
+      throw FormatError(.badPreamble("64 bytes are needed, the file has \(file.byteCount)"), file: path)
+    }
+    let bytes = try file.bytes(0..<TritPackPreamble.byteCount)
+    guard bytes.starts(with: TritPackPreamble.magic) else {
+      throw FormatError(.badPreamble("it does not begin with TRITPACK"), file: path, byteOffset: 0)
+    }
+    func integer(_ range: Range<Int>) -> UInt64 { bytes[range].reversed().reduce(0) { $0 << 8 | UInt64($1) } }
+    let (major, minor) = (integer(8..<10), integer(10..<12))
+    // A higher minor version only adds what an older reader may ignore.
+    guard major == UInt64(TritPackPreamble.major) else {
+      throw FormatError(
+        .unsupportedVersion(found: "\(major).\(minor)", supported: "\(TritPackPreamble.major).x"), file: path,
+        byteOffset: 8)
+    }
+    guard integer(12..<16) == 0 else {
+      let flags = String(integer(12..<16), radix: 16)
+      throw FormatError(.badPreamble("flags 0x\(flags) are set"), file: path, byteOffset: 12)
+    }
+    headerOffset = integer(16..<24)
+    headerLength = integer(24..<32)
+    guard headerLength <= TritPackPreamble.headerLimit else {
+      throw FormatError(
+        .headerTooLarge(length: headerLength, limit: TritPackPreamble.headerLimit), file: path, byteOffset: 24)
+    }
+    guard headerOffset >= TritPackPreamble.byteCount, headerOffset % TritPackPreamble.alignment == 0,
+      let end = Checked.sum(headerOffset, headerLength), end == file.byteCount
+    else {
+      let detail = "a header of \(headerLength) bytes at \(headerOffset) does not end a file of \(file.byteCount)"
+      throw FormatError(.badPreamble(detail), file: path, byteOffset: 16)
+    }
+  }
+
+  init(headerOffset: UInt64, headerLength: UInt64) {
+    self.headerOffset = headerOffset
+    self.headerLength = headerLength
+  }
+}
+
+/// A run of bytes with its checksum.
+struct TritPackSection: Sendable, Equatable {
+  enum Compression: String, Sendable { case none, zstd }
+
+  /// From the start of the file, a multiple of 64.
+  var offset: UInt64
+  /// In the file.
+  var storedBytes: UInt64
+  /// When decompressed.
+  var bytes: Int
+  var compression: Compression
+  /// Of the stored bytes.
+  var digest: Digest
+
+  /// Compressed sections are cut in pieces of this many bytes, each a frame of its own, so that any row range can be
+  /// read without unpacking the rest.
+  static let chunk = 1 << 20
+
+  static func chunkCount(_ bytes: Int) -> Int { bytes / chunk + (bytes % chunk == 0 ? 0 : 1) }
+
+  var json: JSONValue {
+    .object([
+      "offset": .number(JSONNumber(offset)), "stored_bytes": .number(JSONNumber(storedBytes)),
+      "bytes": .number(JSONNumber(bytes)), "compression": .string(compression.rawValue),
+      "sha256": .string(digest.description),
+    ])
+  }
+}
+
+/// Where a section stands in the life of a model, for messages.
+enum TritPackUse: Sendable {
+  case codes(String)
+  case scales(String)
+  case dense(String)
+  case file(String)
+
+  var name: String {
+    switch self {
+    case .codes(let tensor): "the codes of '\(printable(tensor))'"
+    case .scales(let tensor): "the scales of '\(printable(tensor))'"
+    case .dense(let tensor): "the values of '\(printable(tensor))'"
+    case .file(let name): "the embedded file '\(printable(name))'"
+    }
+  }
+}

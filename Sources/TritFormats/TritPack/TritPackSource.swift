@@ -1,0 +1,212 @@
+// Tritsmith: reading TritPack.
+
+import TritCore
+import TritLayouts
+
+/// A model in a TritPack file. Uncompressed sections are used where they are; compressed ones chunk by chunk.
+public final class TritPackSource: TensorSource {
+  public let manifest: ModelManifest
+  /// What made the file.
+  public let recipe: JSONObject
+  public let generator: String
+  private let file: InputFile
+  private let header: TritPackHeader
+  private let sectionOfTensor: [ExactString: (codes: Int, scale: TritPackHeader.Scale?)]
+
+  public init(path: String, options: OpenOptions = OpenOptions()) throws {
+    let file = try InputFile(path: path, mode: options.access)
+    let preamble = try TritPackPreamble(of: file)
+    let headerBytes = try file.bytes(preamble.headerOffset..<preamble.headerOffset + preamble.headerLength)
+    let start = try file.bytes(0..<TritPackPreamble.byteCount)
+    guard TritPackPreamble.digest(prefix: Array(start[..<32]), header: headerBytes).bytes == Array(start[32...]) else {
+      throw FormatError(.checksum(section: "preamble and header"), file: path, byteOffset: 0)
+    }
+    let header = try TritPackHeaderReader(path: path, headerOffset: preamble.headerOffset).read(headerBytes)
+    self.file = file
+    self.header = header
+    recipe = header.recipe
+    generator = header.generator
+    sectionOfTensor = Dictionary(
+      header.tensors.map { (ExactString($0.name), ($0.section, $0.scale)) }, uniquingKeysWith: { first, _ in first })
+    func location(_ section: Int) -> TensorLocation {
+      TensorLocation(
+        file: 0, offset: header.sections[section].offset, byteCount: Int(header.sections[section].storedBytes))
+    }
+    let tensors = header.tensors.map { tensor in
+      TensorDescriptor(
+        name: tensor.name, shape: tensor.shape, encoding: tensor.encoding, location: location(tensor.section),
+        scale: tensor.scale.map {
+          ScaleDescriptor(
+            name: nil, storage: $0.storage, granularity: $0.granularity, convention: $0.convention,
+            location: location($0.section))
+        })
+    }
+    let conventions = Set(header.tensors.compactMap { $0.scale?.convention })
+    let evidence = conventions.sorted { $0.rawValue < $1.rawValue }.map {
+      ScaleEvidence(origin: .container, convention: $0, detail: "the header states \($0.rawValue)")
+    }
+    var configuration: JSONObject?
+    if let entry = header.files.first(where: { $0.name == ModelFolder.configurationName }) {
+      let bytes = try TritPackSource.content(header.sections[entry.section], of: file)
+      configuration = try ModelFolder.configuration(bytes, path: path)
+    }
+    manifest = ModelManifest(
+      format: TritPackFormat.id, path: path,
+      files: [ManifestFile(path: path, byteCount: file.byteCount, headerByteCount: 64 + preamble.headerLength)],
+      tensors: tensors, metadata: header.metadata, configuration: configuration,
+      companions: header.files.map { CompanionFile(name: $0.name, byteCount: header.sections[$0.section].bytes) }
+        .sorted { ExactString($0.name) < ExactString($1.name) },
+      scaleFinding: ScaleFinding(convention: conventions.count == 1 ? conventions.first : nil, evidence: evidence))
+  }
+
+  public func withBytes<Result>(
+    _ range: Range<Int>, of tensor: TensorDescriptor, _ body: (RawSpan) throws -> Result
+  ) throws -> Result {
+    let section = header.sections[try sections(of: tensor).codes]
+    precondition(range.lowerBound >= 0 && range.upperBound <= section.bytes, "bytes \(range) of \(section.bytes)")
+    switch section.compression {
+    case .none:
+      return try file.withBytes(
+        section.offset + UInt64(range.lowerBound)..<section.offset + UInt64(range.upperBound), body)
+    case .zstd:
+      let bytes = try TritPackSource.content(section, range, of: file)
+      return try body(bytes.span.bytes)
+    }
+  }
+
+  public func release(_ range: Range<Int>, of tensor: TensorDescriptor) {
+    guard let section = try? header.sections[sections(of: tensor).codes] else { return }
+    let whole = section.offset..<section.offset + section.storedBytes
+    let part = section.offset + UInt64(range.lowerBound)..<section.offset + UInt64(range.upperBound)
+    file.release(section.compression == .none ? part : whole)
+  }
+
+  public func scale(of tensor: TensorDescriptor) throws -> TernaryScale {
+    guard let scale = try sections(of: tensor).scale else {
+      throw FormatError(.badScale("the tensor has none"), file: file.path, tensor: tensor.name)
+    }
+    let bytes = try TritPackSource.content(header.sections[scale.section], of: file)
+    let width = scale.storage.bits / 8
+    let values = stride(from: 0, to: bytes.count, by: width).map { start -> Float in
+      let bits = bytes[start..<start + width].reversed().reduce(UInt32(0)) { $0 << 8 | UInt32($1) }
+      return switch scale.storage {
+      case .bf16: BFloat16(bits: UInt16(truncatingIfNeeded: bits)).float
+      case .f16: HalfFloat(bits: UInt16(truncatingIfNeeded: bits)).float
+      default: Float(bitPattern: bits)
+      }
+    }
+    if let bad = values.first(where: { !$0.isFinite || $0 < 0 || ($0 == 0 && scale.convention == .divide) }) {
+      throw FormatError(
+        .badScale("\(bad) is no \(scale.convention == .divide ? "divisor" : "factor")"), file: file.path,
+        tensor: tensor.name)
+    }
+    return TernaryScale(
+      stored: values, storage: scale.storage, convention: scale.convention, granularity: scale.granularity)
+  }
+
+  public func companion(named name: String) throws -> [UInt8] {
+    guard let entry = header.files.first(where: { ExactString($0.name) == ExactString(name) }) else {
+      throw FormatError(.noModel("there is no embedded file '\(printable(name))'"), file: file.path)
+    }
+    return try TritPackSource.content(header.sections[entry.section], of: file)
+  }
+
+  public func checkUnchanged() throws { try file.checkUnchanged() }
+
+  /// Compares every section with its SHA-256, and checks that the bytes between sections are zero.
+  public func checkIntegrity(_ parallelism: Parallelism, _ progress: any ProgressObserver) throws {
+    let uses = sectionUses
+    let total = header.sections.reduce(UInt64(0)) { $0 + $1.storedBytes }
+    progress.began(ProgressPhase(name: "checking checksums", totalBytes: total))
+    defer { progress.ended() }
+    try parallelism.forEachBand(header.sections.count) { index in
+      let section = header.sections[index]
+      let hash = SHA256()
+      var position = section.offset
+      let end = section.offset + section.storedBytes
+      while position < end {
+        try parallelism.cancellation.check()
+        let next = min(end, position + 4 << 20)
+        try file.withBytes(position..<next) { hash.update($0) }
+        file.release(position..<next)
+        progress.advanced(by: Int(next - position))
+        position = next
+      }
+      guard hash.finalize() == section.digest else {
+        throw FormatError(.checksum(section: uses[index].name), file: file.path, byteOffset: section.offset)
+      }
+      let padding = (end + 63) / 64 * 64
+      guard try file.bytes(end..<padding).allSatisfy({ $0 == 0 }) else {
+        throw FormatError(.checksum(section: "the padding after \(uses[index].name)"), file: file.path, byteOffset: end)
+      }
+    }
+  }
+
+  private var sectionUses: [TritPackUse] {
+    var uses = [TritPackUse](repeating: .file(""), count: header.sections.count)
+    for tensor in header.tensors {
+      uses[tensor.section] = tensor.encoding.isTernary ? .codes(tensor.name) : .dense(tensor.name)
+      if let scale = tensor.scale { uses[scale.section] = .scales(tensor.name) }
+    }
+    for file in header.files { uses[file.section] = .file(file.name) }
+    return uses
+  }
+
+  private func sections(of tensor: TensorDescriptor) throws -> (codes: Int, scale: TritPackHeader.Scale?) {
+    guard let sections = sectionOfTensor[ExactString(tensor.name)] else {
+      throw FormatError(.noModel("there is no tensor of this name"), file: file.path, tensor: tensor.name)
+    }
+    return sections
+  }
+}
+
+// MARK: - Section content
+
+extension TritPackSource {
+  /// A whole small section: scales or an embedded file.
+  private static func content(_ section: TritPackSection, of file: InputFile) throws -> [UInt8] {
+    switch section.compression {
+    case .none: try file.bytes(section.offset..<section.offset + section.storedBytes)
+    case .zstd: try content(section, 0..<section.bytes, of: file)
+    }
+  }
+
+  /// A range of a compressed section: u32 count, u32 stored size of each chunk, then the chunks' frames.
+  private static func content(_ section: TritPackSection, _ range: Range<Int>, of file: InputFile) throws -> [UInt8] {
+    let end = section.offset + section.storedBytes
+    func broken(_ detail: String) -> FormatError {
+      FormatError(.decompression(detail), file: file.path, byteOffset: section.offset)
+    }
+    let count = TritPackSection.chunkCount(section.bytes)
+    let tableBytes = UInt64(4 + 4 * count)
+    guard tableBytes <= section.storedBytes else { throw broken("its chunk table is cut off") }
+    let table = try file.bytes(section.offset..<section.offset + tableBytes)
+    func entry(_ index: Int) -> UInt64 {
+      table[4 * index..<4 * index + 4].reversed().reduce(0) { $0 << 8 | UInt64($1) }
+    }
+    guard entry(0) == UInt64(count) else { throw broken("its chunk table names \(entry(0)) chunks, not \(count)") }
+    var position = section.offset + tableBytes
+    var result: [UInt8] = []
+    result.reserveCapacity(range.count)
+    for chunk in 0..<count {
+      let stored = entry(chunk + 1)
+      guard stored <= end - position else { throw broken("chunk \(chunk) reaches past its section") }
+      let start = chunk * TritPackSection.chunk
+      let size = min(TritPackSection.chunk, section.bytes - start)
+      let wanted = range.clamped(to: start..<start + size)
+      if !wanted.isEmpty {
+        let bytes = try file.withBytes(position..<position + stored) { frame in
+          do throws(FormatError) {
+            return try Zstd.decompress(frame, count: size)
+          } catch {
+            throw FormatError(error.kind, file: file.path, byteOffset: position)
+          }
+        }
+        result.append(contentsOf: bytes[wanted.lowerBound - start..<wanted.upperBound - start])
+      }
+      position += stored
+    }
+    guard position == end else { throw broken("\(end - position) bytes follow its last chunk") }
+    return result
+  }
+}

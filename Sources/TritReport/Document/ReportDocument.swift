@@ -1,0 +1,137 @@
+// Tritsmith: a report as a value, before anyone decides how it looks.
+
+/// Names the shape of a report for programs that read it; the version rises when a key changes its meaning or leaves.
+public struct ReportSchema: Sendable, Hashable {
+  /// A dotted name such as `tritsmith.inspect`.
+  public var id: String
+  /// Counts from 1.
+  public var version: Int
+
+  /// Names a shape.
+  public init(_ id: String, version: Int) {
+    (self.id, self.version) = (id, version)
+  }
+}
+
+/// One labelled value.
+public struct ReportFact: Sendable, Hashable {
+  /// The name in JSON and CSV, in snake case.
+  public var key: String
+  /// The words in front of the value.
+  public var label: String
+  /// The value.
+  public var value: ReportValue
+  /// How the value is shown.
+  public var kind: ReportKind
+  /// A remark for people; machine formats leave it out.
+  public var note: String?
+
+  /// Describes a fact; the key derives from the label and the kind from the value unless given.
+  public init(_ label: String, _ value: ReportValue, key: String? = nil, kind: ReportKind? = nil, note: String? = nil) {
+    self.key = key ?? snakeCase(label)
+    self.label = label
+    self.value = value
+    self.kind = kind ?? .fitting(value)
+    self.note = note
+  }
+}
+
+/// Facts that belong together.
+public struct ReportFacts: Sendable, Hashable {
+  /// The name in JSON, in snake case.
+  public var key: String
+  /// The heading above the facts, if any.
+  public var title: String?
+  /// The facts in reading order.
+  public var facts: [ReportFact]
+
+  /// Collects facts.
+  public init(key: String, title: String? = nil, _ facts: [ReportFact] = []) {
+    self.key = key
+    self.title = title
+    self.facts = facts
+  }
+
+  /// Adds a fact.
+  public mutating func append(_ fact: ReportFact) {
+    facts.append(fact)
+  }
+}
+
+/// How much a note matters.
+public enum ReportSeverity: String, Sendable, Hashable, CaseIterable {
+  case info
+  case warning
+  case error
+  case pass
+  case fail
+}
+
+/// A piece of a report.
+public enum ReportBlock: Sendable, Hashable {
+  /// A heading for people, level 1 (below the title) or deeper; machine formats leave it out.
+  case heading(String, level: Int)
+  /// A paragraph for people; machine formats leave it out.
+  case paragraph(String)
+  /// A remark that machine formats carry too.
+  case note(ReportSeverity, String)
+  case facts(ReportFacts)
+  case table(ReportTable)
+}
+
+/// A report: a title, a machine-readable schema name and blocks in reading order.
+///
+/// Text may come from files nobody vouched for; every renderer makes it safe for its medium.
+public struct ReportDocument: Sendable, Hashable {
+  /// The title.
+  public var title: String
+  /// What programs may rely on.
+  public var schema: ReportSchema
+  /// The pieces in reading order.
+  public private(set) var blocks: [ReportBlock]
+  /// The key of the table that CSV shows; the first table when nil.
+  public var primaryTable: String?
+
+  /// A report without blocks unless given.
+  public init(title: String, schema: ReportSchema, blocks: [ReportBlock] = [], primaryTable: String? = nil) {
+    self.title = title
+    self.schema = schema
+    self.blocks = blocks
+    self.primaryTable = primaryTable
+  }
+
+  /// Adds a heading.
+  public mutating func heading(_ text: String, level: Int = 1) { blocks.append(.heading(text, level: level)) }
+  /// Adds a paragraph.
+  public mutating func paragraph(_ text: String) { blocks.append(.paragraph(text)) }
+  /// Adds a remark.
+  public mutating func note(_ severity: ReportSeverity, _ text: String) { blocks.append(.note(severity, text)) }
+  /// Adds facts.
+  public mutating func append(_ facts: ReportFacts) { blocks.append(.facts(facts)) }
+  /// Adds a table.
+  public mutating func append(_ table: ReportTable) { blocks.append(.table(table)) }
+
+  /// The tables in reading order.
+  public var tables: [ReportTable] {
+    blocks.compactMap { if case .table(let table) = $0 { table } else { nil } }
+  }
+}
+
+extension ReportKind {
+  /// The kind that shows a value without being told.
+  static func fitting(_ value: ReportValue) -> ReportKind {
+    switch value {
+    case .text, .list, .missing: .text
+    case .integer, .unsigned: .integer
+    case .number: .significant(digits: 6)
+    case .bytes: .bytes
+    case .bool: .bool
+    }
+  }
+}
+
+/// Turns "Peak memory (MB)" into "peak_memory_mb".
+func snakeCase(_ label: String) -> String {
+  let words = label.lowercased().split { !($0.isASCII && ($0.isLetter || $0.isNumber)) }
+  return words.joined(separator: "_")
+}

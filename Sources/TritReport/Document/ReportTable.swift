@@ -1,0 +1,64 @@
+// Tritsmith: tables of a report.
+
+/// A column: what machines call it, what people read above it, and how its values are shown.
+public struct ReportColumn: Sendable, Hashable {
+  /// The name in JSON and CSV, in snake case.
+  public var key: String
+  /// The heading.
+  public var title: String
+  /// How values are shown.
+  public var kind: ReportKind
+  /// The side values lean to.
+  public var alignment: ReportAlignment
+  /// The unit, shown in the heading: "ms".
+  public var unit: String?
+
+  /// Describes a column; the alignment follows from the kind unless given.
+  public init(
+    _ key: String, _ title: String, kind: ReportKind = .text, alignment: ReportAlignment? = nil, unit: String? = nil
+  ) {
+    self.key = key
+    self.title = title
+    self.kind = kind
+    self.alignment = alignment ?? kind.defaultAlignment
+    self.unit = unit
+  }
+
+  /// The heading with its unit.
+  public var heading: String {
+    unit.map { "\(title) (\($0))" } ?? title
+  }
+}
+
+/// A table with typed cells.
+public struct ReportTable: Sendable, Hashable {
+  /// The name in JSON, in snake case.
+  public var key: String
+  /// The heading above the table, if any.
+  public var title: String?
+  /// The columns from left to right.
+  public var columns: [ReportColumn]
+  /// The rows, each with one value per column.
+  public private(set) var rows: [[ReportValue]] = []
+  /// Totals below the rows, one value per column.
+  public private(set) var footer: [ReportValue]?
+
+  /// An empty table.
+  public init(key: String, title: String? = nil, columns: [ReportColumn]) {
+    self.key = key
+    self.title = title
+    self.columns = columns
+  }
+
+  /// Adds a row with exactly one value per column.
+  public mutating func append(_ row: [ReportValue]) {
+    precondition(row.count == columns.count, "Table '\(key)': \(row.count) values for \(columns.count) columns")
+    rows.append(row)
+  }
+
+  /// Sets the totals with exactly one value per column.
+  public mutating func setFooter(_ row: [ReportValue]) {
+    precondition(row.count == columns.count, "Table '\(key)': \(row.count) totals for \(columns.count) columns")
+    footer = row
+  }
+}

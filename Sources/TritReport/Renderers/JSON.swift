@@ -1,0 +1,97 @@
+// Tritsmith: reports for programs.
+
+/// JSON with a fixed key order: `schema`, `schema_version`, `title`, then facts and tables in reading order.
+///
+/// Facts become an object, a table an array of objects, its totals an object under `<key>_total`, and notes an array
+/// `notes` at the end. Headings, paragraphs and remarks on facts are for people and left out. Numbers carry every digit
+/// needed to read back the same double; sizes are plain byte counts; fractions stay fractions.
+/// JSON has no NaN or infinity: both are written as `null`, like a missing value.
+public struct JSONRenderer: ReportRenderer {
+  /// A renderer without settings.
+  public init() {}
+
+  /// Appends the document.
+  public func render(_ document: ReportDocument, to output: inout some TextOutputStream) {
+    output.write("{\n  \"schema\": \(jsonString(document.schema.id)),\n")
+    output.write("  \"schema_version\": \(document.schema.version),\n")
+    output.write("  \"title\": \(jsonString(document.title))")
+    var keys = UniqueKeys(reserving: ["schema", "schema_version", "title", "notes"])
+    var notes: [String] = []
+    for block in document.blocks {
+      switch block {
+      case .heading, .paragraph: continue
+      case .note(let severity, let text):
+        notes.append("{\"severity\": \"\(severity.rawValue)\", \"text\": \(jsonString(text))}")
+      case .facts(let facts):
+        let members = zip(uniqueKeys(facts.facts.map(\.key)), facts.facts).map { key, fact in
+          "\(jsonString(key)): \(json(fact.value))"
+        }
+        write(keys.next(facts.key), members, between: "{", "}", to: &output)
+      case .table(let table):
+        let columns = uniqueKeys(table.columns.map(\.key))
+        let rows = table.rows.map { object($0, columns: columns) }
+        write(keys.next(table.key), rows, between: "[", "]", to: &output)
+        if let footer = table.footer {
+          output.write(",\n  \(jsonString(keys.next(table.key + "_total"))): \(object(footer, columns: columns))")
+        }
+      }
+    }
+    if !notes.isEmpty { write("notes", notes, between: "[", "]", to: &output) }
+    output.write("\n}\n")
+  }
+
+  /// One element per line, so that two reports can be compared with `diff`.
+  private func write(
+    _ key: String, _ elements: [String], between open: String, _ close: String,
+    to output: inout some TextOutputStream
+  ) {
+    output.write(",\n  \(jsonString(key)): \(open)")
+    for (index, element) in elements.enumerated() {
+      output.write((index == 0 ? "\n    " : ",\n    ") + element)
+    }
+    output.write((elements.isEmpty ? "" : "\n  ") + close)
+  }
+
+  private func object(_ row: [ReportValue], columns: [String]) -> String {
+    "{" + zip(columns, row).map { "\(jsonString($0)): \(json($1))" }.joined(separator: ", ") + "}"
+  }
+
+  private func uniqueKeys(_ keys: [String]) -> [String] {
+    var unique = UniqueKeys()
+    return keys.map { unique.next($0) }
+  }
+
+  private func json(_ value: ReportValue) -> String {
+    switch value {
+    case .text(let text): jsonString(text)
+    case .integer(let number): "\(number)"
+    case .unsigned(let number), .bytes(let number): "\(number)"
+    // Swift prints the shortest digits that read back the same, in a form that JSON allows.
+    case .number(let number): number.isFinite ? "\(number)" : "null"
+    case .bool(let bool): bool ? "true" : "false"
+    case .list(let values): "[" + values.map(json).joined(separator: ", ") + "]"
+    case .missing: "null"
+    }
+  }
+}
+
+/// A JSON string with every control character escaped, DEL and C1 included: `cat report.json` is safe, too.
+func jsonString(_ text: String) -> String {
+  var result = "\""
+  for scalar in text.unicodeScalars {
+    switch scalar.value {
+    case 0x22: result += "\\\""
+    case 0x5C: result += "\\\\"
+    case 0x08: result += "\\b"
+    case 0x09: result += "\\t"
+    case 0x0A: result += "\\n"
+    case 0x0C: result += "\\f"
+    case 0x0D: result += "\\r"
+    case 0x00...0x1F, 0x7F...0x9F, 0x61C, 0x200E, 0x200F, 0x2028...0x202E, 0x2066...0x2069, 0xFEFF:
+      let digits = String(scalar.value, radix: 16)
+      result += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
+    default: result.unicodeScalars.append(scalar)
+    }
+  }
+  return result + "\""
+}

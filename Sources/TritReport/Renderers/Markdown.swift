@@ -1,0 +1,79 @@
+// Tritsmith: reports for issues, pull requests and model cards.
+
+/// GitHub Markdown: headings, lists of facts, pipe tables.
+///
+/// Text is escaped so that a name shows as it is: no markup, no tags, no line breaks inside cells.
+public struct MarkdownRenderer: ReportRenderer {
+  /// A renderer without settings.
+  public init() {}
+
+  /// Appends the document.
+  public func render(_ document: ReportDocument, to output: inout some TextOutputStream) {
+    var blocks = document.title.isEmpty ? [] : ["# " + markdownText(document.title)]
+    for block in document.blocks { blocks += lines(of: block) }
+    output.write(blocks.joined(separator: "\n\n") + "\n")
+  }
+
+  private func lines(of block: ReportBlock) -> [String] {
+    switch block {
+    case .heading(let text, let level):
+      return [String(repeating: "#", count: min(6, max(1, level) + 1)) + " " + markdownText(text)]
+    case .paragraph(let text):
+      return [markdownText(text)]
+    case .note(let severity, let text):
+      return ["> **\(severity.rawValue):** " + markdownText(text)]
+    case .facts(let facts):
+      let items = facts.facts.map { fact in
+        let value = markdownText(fact.kind.text(of: fact.value, exactBytes: true))
+        return "- \(markdownText(fact.label)): \(value)" + (fact.note.map { " (\(markdownText($0)))" } ?? "")
+      }
+      return title(facts.title) + (items.isEmpty ? [] : [items.joined(separator: "\n")])
+    case .table(let table):
+      return title(table.title) + [self.table(table)]
+    }
+  }
+
+  private func title(_ text: String?) -> [String] {
+    text.map { ["### " + markdownText($0)] } ?? []
+  }
+
+  private func table(_ table: ReportTable) -> String {
+    func row(_ cells: [String]) -> String { "| " + cells.joined(separator: " | ") + " |" }
+    var lines = [row(table.columns.map { markdownText($0.heading) })]
+    lines.append("|" + table.columns.map { $0.alignment == .right ? "---:" : "---" }.joined(separator: "|") + "|")
+    for values in table.rows {
+      lines.append(row(zip(table.columns, values).map { markdownText($0.kind.text(of: $1)) }))
+    }
+    if let footer = table.footer {
+      let cells = zip(table.columns, footer).map { markdownText($0.kind.text(of: $1, missing: "")) }
+      lines.append(row(cells.map { $0.isEmpty ? "" : "**\($0)**" }))
+    }
+    return lines.joined(separator: "\n")
+  }
+}
+
+/// Text with everything that GitHub would take for markup escaped.
+///
+/// Underscores inside words are left alone: GitHub leaves them alone, too, and tensor names are full of them.
+func markdownText(_ text: String) -> String {
+  let characters = Array(safeText(text))
+  var result = ""
+  for (index, character) in characters.enumerated() {
+    switch character {
+    case "|", "*", "`", "[", "]", "\\", "~", "#": result += "\\\(character)"
+    case "<": result += "&lt;"
+    case "&": result += "&amp;"
+    case "_":
+      let isInside =
+        index > 0 && index + 1 < characters.count && isWordPart(characters[index - 1])
+        && isWordPart(characters[index + 1])
+      result += isInside ? "_" : "\\_"
+    default: result.append(character)
+    }
+  }
+  return result
+}
+
+private func isWordPart(_ character: Character) -> Bool {
+  character.isLetter || character.isNumber
+}

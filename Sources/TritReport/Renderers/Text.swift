@@ -1,0 +1,112 @@
+// Tritsmith: reports for the terminal.
+
+/// Aligned plain text. Names from files cannot drive the terminal: control characters are spelled out.
+public struct TextRenderer: ReportRenderer {
+  /// Tables shorten their widest names to fit this many columns; nil shows everything, as a pipe wants.
+  public var width: Int?
+  /// Whether headings and severities carry colour.
+  public var usesColor: Bool
+
+  /// A renderer for a pipe unless told of a terminal.
+  public init(width: Int? = nil, usesColor: Bool = false) {
+    self.width = width
+    self.usesColor = usesColor
+  }
+
+  /// Appends the document.
+  public func render(_ document: ReportDocument, to output: inout some TextOutputStream) {
+    var isFirst = true
+    var previousIsNote = false
+    func separate(_ isNote: Bool, _ output: inout some TextOutputStream) {
+      // Notes in a row belong together; everything else gets air.
+      if !isFirst && !(isNote && previousIsNote) { output.write("\n") }
+      (isFirst, previousIsNote) = (false, isNote)
+    }
+    if !document.title.isEmpty {
+      separate(false, &output)
+      output.write(heading(document.title, rule: "="))
+    }
+    for block in document.blocks {
+      if case .note = block { separate(true, &output) } else { separate(false, &output) }
+      for line in lines(of: block) { output.write(line + "\n") }
+    }
+  }
+
+  // MARK: - Blocks
+
+  private func lines(of block: ReportBlock) -> [String] {
+    switch block {
+    case .heading(let text, let level): [styled(safeText(text), level == 1 ? .bold : .plain)]
+    case .paragraph(let text): wrapped(safeText(text), hanging: 0)
+    case .note(let severity, let text): note(severity, text)
+    case .facts(let facts): title(facts.title) + self.facts(facts)
+    case .table(let table): title(table.title) + TextTable(table, width: width).lines { self.styled($0, .bold) }
+    }
+  }
+
+  private func heading(_ text: String, rule: Character) -> String {
+    let text = safeText(text)
+    return styled(text, .bold) + "\n" + String(repeating: rule, count: displayWidth(text)) + "\n"
+  }
+
+  private func title(_ text: String?) -> [String] {
+    text.map { [styled(safeText($0), .bold)] } ?? []
+  }
+
+  private func facts(_ facts: ReportFacts) -> [String] {
+    let labels = facts.facts.map { safeText($0.label) }
+    let column = (labels.map(displayWidth).max() ?? 0) + 2
+    return zip(facts.facts, labels).map { fact, label in
+      let value = safeText(fact.kind.text(of: fact.value, exactBytes: true))
+      let note = fact.note.map { "  (\(safeText($0)))" } ?? ""
+      return label + spaces(column - displayWidth(label)) + value + note
+    }
+  }
+
+  private func note(_ severity: ReportSeverity, _ text: String) -> [String] {
+    let (label, style): (String, Style) =
+      switch severity {
+      case .info: ("note:", .bold)
+      case .warning: ("warning:", .yellow)
+      case .error: ("error:", .red)
+      case .pass: ("PASS", .green)
+      case .fail: ("FAIL", .red)
+      }
+    var lines = wrapped(label + " " + safeText(text), hanging: 2)
+    if let first = lines.first { lines[0] = styled(label, style) + first.dropFirst(label.count) }
+    return lines
+  }
+
+  // MARK: - Helpers
+
+  private enum Style: String {
+    case plain = ""
+    case bold = "1"
+    case red = "1;31"
+    case green = "1;32"
+    case yellow = "1;33"
+  }
+
+  private func styled(_ text: String, _ style: Style) -> String {
+    usesColor && style != .plain ? "\u{1B}[\(style.rawValue)m\(text)\u{1B}[0m" : text
+  }
+
+  private func wrapped(_ text: String, hanging indent: Int) -> [String] {
+    guard let width else { return [text] }
+    var lines: [String] = []
+    var current = ""
+    for word in text.split(separator: " ") {
+      if !current.isEmpty && displayWidth(current) + 1 + displayWidth(String(word)) > width {
+        lines.append(current)
+        current = spaces(indent) + word
+      } else {
+        current += (current.isEmpty ? "" : " ") + word
+      }
+    }
+    return lines + [current]
+  }
+}
+
+func spaces(_ count: Int) -> String {
+  String(repeating: " ", count: max(0, count))
+}

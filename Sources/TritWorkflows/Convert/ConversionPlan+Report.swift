@@ -1,0 +1,81 @@
+// Tritsmith: plans and conversions as reports.
+
+import TritCore
+import TritReport
+
+extension ConversionPlan {
+  /// The report of `tritsmith convert --dry-run`, schema `tritsmith.plan` 1.
+  public var report: ReportDocument {
+    var report = ReportDocument(
+      title: "Conversion plan", schema: ReportSchema("tritsmith.plan", version: 1), primaryTable: "tensors")
+    report.append(facts)
+    for warning in warnings { report.note(.warning, warning) }
+    var table = ReportTable(
+      key: "tensors", title: "Tensors",
+      columns: [
+        ReportColumn("name", "Tensor"), ReportColumn("role", "Role"), ReportColumn("shape", "Shape"),
+        ReportColumn("step", "Step"), ReportColumn("from", "From"), ReportColumn("to", "To"),
+        ReportColumn("input_bytes", "In", kind: .bytes), ReportColumn("output_bytes", "Out", kind: .bytes),
+      ])
+    for tensor in tensors {
+      table.append([
+        .text(tensor.source.name), .text(tensor.role.name),
+        .list(tensor.source.shape.dimensions.map { .integer($0) }), .text(tensor.step.name),
+        .text(tensor.source.encoding.name), .text(tensor.encoding.name), .bytes(UInt64(tensor.source.storedBytes)),
+        .bytes(UInt64(tensor.byteCount)),
+      ])
+    }
+    table.setFooter([
+      "total", nil, nil, nil, nil, nil, .bytes(UInt64(inputBytes)), .bytes(UInt64(outputBytes)),
+    ])
+    report.append(table)
+    var files = ReportTable(
+      key: "files", title: "Files that come along",
+      columns: [ReportColumn("name", "File"), ReportColumn("bytes", "Bytes", kind: .bytes)])
+    for companion in companions { files.append([.text(companion.name), .bytes(UInt64(companion.bytes))]) }
+    if !companions.isEmpty { report.append(files) }
+    return report
+  }
+
+  /// What was decided, in a few lines.
+  public var facts: ReportFacts {
+    ReportFacts(
+      key: "plan",
+      [
+        ReportFact("Input", .text(request.input), note: survey.kind.phrase),
+        ReportFact("Output", .text(request.output)),
+        ReportFact("Target", .text(request.target.rawValue)),
+        ReportFact("Family", .optional(survey.architecture?.family)),
+        ReportFact("Quantizer", .text(quantizer.id.rawValue), note: "\(quantizer.summary); \(quantizerReason)"),
+        ReportFact(
+          "Scale convention", .text(convention.rawValue),
+          note: convention == .divide ? "weight = trit ÷ stored scale" : "weight = trit × stored scale"),
+        ReportFact("Ternary tensors", .integer(ternaryCount)),
+        ReportFact("Dense tensors", .integer(tensors.count - ternaryCount)),
+        ReportFact("Input bytes", .bytes(UInt64(inputBytes))),
+        ReportFact("Output bytes", .bytes(UInt64(outputBytes)), note: "tensors, without headers"),
+      ])
+  }
+}
+
+extension ConversionResult {
+  /// The report of `tritsmith convert`, schema `tritsmith.convert` 1.
+  public var report: ReportDocument {
+    var report = ReportDocument(title: "Conversion", schema: ReportSchema("tritsmith.convert", version: 1))
+    report.append(plan.facts)
+    report.append(
+      ReportFacts(
+        key: "result", title: "Result",
+        [
+          ReportFact("Written", .bytes(writtenBytes)),
+          ReportFact("Already ternary", .integer(recognised.count), note: "dense tensors taken as they are"),
+          ReportFact("Audited tensors", .integer(audit.tensors.count)),
+          ReportFact("Audit passed", .bool(audit.passed)),
+          ReportFact("Seconds", .number(seconds), kind: .decimal(digits: 2)),
+          ReportFact("Peak memory", .bytes(Platform.peakResidentBytes)),
+        ]))
+    for warning in plan.warnings { report.note(.warning, warning) }
+    report.note(.pass, "written, reopened, compared with the source by an independent decoder, and put in place")
+    return report
+  }
+}

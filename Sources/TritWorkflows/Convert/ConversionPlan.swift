@@ -1,0 +1,66 @@
+// Tritsmith: everything a conversion will do, before it does anything.
+
+import TritCore
+import TritFormats
+import TritLayouts
+import TritModel
+import TritQuantizers
+
+/// What happens to one tensor.
+public enum ConversionStep: Sendable, Hashable {
+  /// Bytes are taken as they are.
+  case copy
+  /// Floats become trits (or are recognised as ternary already) and are packed.
+  case quantize
+  /// Packed trits are packed another way, trit for trit.
+  case repack
+  /// Floats become trit × scale, dense.
+  case snap
+  /// Packed trits become trit × scale, dense.
+  case dequantize
+
+  public var name: String {
+    switch self {
+    case .copy: "copy"
+    case .quantize: "quantize"
+    case .repack: "repack"
+    case .snap: "quantize, keep dense"
+    case .dequantize: "unpack to dense"
+    }
+  }
+}
+
+/// One tensor of the output.
+public struct PlannedTensor: Sendable {
+  public var source: TensorDescriptor
+  public var role: TensorRole
+  public var step: ConversionStep
+  /// In the output.
+  public var encoding: TensorEncoding
+  /// In the output, scales included.
+  public var byteCount: Int
+  /// Of the output's scales.
+  public var scaleConvention: ScaleConvention?
+
+  /// True when the tensor holds only trits times a scale afterwards, in whatever encoding.
+  public var becomesTernary: Bool { step != .copy }
+}
+
+/// Everything a conversion will do; made from headers and a small sample alone.
+public struct ConversionPlan: Sendable {
+  public var request: ConversionRequest
+  public var survey: ModelSurvey
+  public var quantizer: any Quantizer
+  /// Whose choice the quantizer is, for the log.
+  public var quantizerReason: String
+  public var convention: ScaleConvention
+  public var tensors: [PlannedTensor]
+  public var warnings: [String]
+  /// Files that come along, with `config.json` as it will be written.
+  public var companions: [(name: String, bytes: Int)]
+  public var configuration: JSONObject?
+
+  public var inputBytes: Int { tensors.reduce(0) { $0 + $1.source.storedBytes } }
+  public var outputBytes: Int { tensors.reduce(0) { $0 + $1.byteCount } }
+  public var ternaryCount: Int { tensors.count { $0.becomesTernary } }
+}

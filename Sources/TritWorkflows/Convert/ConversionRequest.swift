@@ -1,0 +1,54 @@
+// Tritsmith: what a user asks of a conversion.
+
+import TritCore
+import TritFormats
+import TritLayouts
+import TritQuantizers
+
+/// What kind of file a conversion writes.
+public enum ConversionTarget: String, Sendable, Hashable, CaseIterable {
+  /// Packed trits in safetensors, as transformers loads them.
+  case hfPacked = "hf-packed"
+  /// One TritPack file.
+  case tritpack
+  /// trit × scale as dense bfloat16, as onebitllms' `convert_to_bf16` writes it.
+  case dense
+}
+
+/// What a user asks of a conversion; everything left nil follows the model's family.
+public struct ConversionRequest: Sendable {
+  public var input: String
+  public var output: String
+  public var target: ConversionTarget
+  public var open: OpenOptions
+  public var quantizer: QuantizerID?
+  /// What new scales shall mean.
+  public var outputConvention: ScaleConvention?
+  /// The class name to go by instead of the configuration's.
+  public var architecture: String?
+  /// Tensors to leave dense.
+  public var keep: [Glob]
+  /// Tensors to make ternary beside those the architecture names.
+  public var quantize: [Glob]
+  /// Refuse weights that are not a BitNet model's.
+  public var requiresNative: Bool
+  public var maximumShardBytes: UInt64?
+  /// How TritPack stores codes.
+  public var tritpackLayout: LayoutID
+  public var compression: TritPackCompression
+  /// Replace what stands at the output.
+  public var replaces: Bool
+
+  public init(input: String, output: String, target: ConversionTarget) {
+    self.input = input
+    self.output = output
+    self.target = target
+    open = OpenOptions()
+    keep = []
+    quantize = []
+    requiresNative = false
+    tritpackLayout = SplitRow.base3ID
+    compression = .none
+    replaces = false
+  }
+}

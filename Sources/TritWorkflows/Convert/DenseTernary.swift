@@ -1,0 +1,44 @@
+// Tritsmith: trit × scale as dense bfloat16.
+
+import TritCore
+import TritQuantizers
+
+extension TernaryWeight {
+  /// Rows of bfloat16 weights as ±bf16(multiplier) or ±0, zeros keeping the weight's sign.
+  ///
+  /// torch's `round` keeps −0, and onebitllms' `convert_to_bf16` divides it by the scale, so small negative latents
+  /// become −0 there; with trits alone that sign is lost.
+  ///
+  /// - Returns: false when the weight is not bfloat16 or has more than one scale; nothing is written then.
+  func snap(_ rows: Range<Int>, to scale: TernaryScale, into values: inout [UInt16]) throws -> Bool {
+    guard scale.granularity == .tensor, case .quantized(let pass, _, let decision) = origin, pass.dtype == .bf16 else {
+      return false
+    }
+    let level = BFloat16(scale.multiplier())
+    try source.withBytes(pass.byteRange(rows), of: tensor) { data in
+      var output = values.mutableSpan
+      kernels.snap(bf16: data, decision.thresholds, to: level, into: &output)
+    }
+    return true
+  }
+}
+
+enum DenseTernary {
+  /// trit × multiplier, rounded to bfloat16, for rows from `firstRow`.
+  static func fill(
+    _ values: inout [UInt16], from trits: [Int8], _ scale: TernaryScale, firstRow: Int, columns: Int
+  ) {
+    let multipliers = scale.multipliers
+    for index in trits.indices {
+      let multiplier: Float
+      switch scale.granularity {
+      case .tensor: multiplier = multipliers[0]
+      case .row: multiplier = multipliers[firstRow + index / columns]
+      case .group(let size):
+        let groups = (columns + size - 1) / size
+        multiplier = multipliers[(firstRow + index / columns) * groups + index % columns / size]
+      }
+      values[index] = trits[index] == 0 ? 0 : BFloat16(Float(trits[index]) * multiplier).bits.littleEndian
+    }
+  }
+}

@@ -1,0 +1,170 @@
+// Tritsmith: where a conversion's bytes go.
+
+import TritCore
+import TritFormats
+import TritLayouts
+
+/// Checks on the place an output is to appear at.
+enum OutputPlace {
+  /// Refuses an output that is the input, lies in it, or would replace a folder the input lies in.
+  static func check(_ request: ConversionRequest) throws(TensorIOError) {
+    guard let input = FileSystem.resolved(request.input) else {
+      throw TensorIOError(.cannotOpen(errno: 2), path: request.input)
+    }
+    let parent = FileSystem.parent(of: request.output)
+    guard let output = FileSystem.resolvedTarget(request.output) else {
+      throw TensorIOError(.parentMissing(parent), path: request.output)
+    }
+    let real = FileSystem.resolved(request.output) ?? output
+    for path in [output, real] {
+      if path == input {
+        throw TensorIOError(.overlapsInput(input: request.input, detail: "is the same as"), path: request.output)
+      }
+      if FileSystem.kind(of: input) == .folder, FileSystem.isInside(path, of: input) {
+        throw TensorIOError(.overlapsInput(input: request.input, detail: "lies inside"), path: request.output)
+      }
+      if FileSystem.isInside(input, of: path) {
+        let detail = "would replace the folder of"
+        throw TensorIOError(.overlapsInput(input: request.input, detail: detail), path: request.output)
+      }
+    }
+    if FileSystem.kindWithoutFollowing(request.output) != nil, !request.replaces {
+      throw TensorIOError(.alreadyExists, path: request.output)
+    }
+  }
+
+  /// Refuses early when the file system says that the output will not fit.
+  static func checkSpace(for plan: ConversionPlan) throws(TensorIOError) {
+    let needed = UInt64(plan.outputBytes + plan.companions.reduce(0) { $0 + $1.bytes })
+    let parent = FileSystem.parent(of: plan.request.output)
+    if let free = FileSystem.freeBytes(at: parent), free < needed {
+      throw TensorIOError(.noSpace(needed: needed, free: free), path: plan.request.output)
+    }
+  }
+}
+
+/// Writes the tensors and companions of a plan into a staged output.
+final class OutputWriter: Sendable {
+  let staging: StagedOutput
+  private let sink: any TensorSink
+  private let plan: ConversionPlan
+  private let isSingleSafetensors: Bool
+
+  init(_ plan: ConversionPlan, source: any TensorSource, work: WorkOptions) throws {
+    self.plan = plan
+    let request = plan.request
+    isSingleSafetensors = request.target != .tritpack && request.output.hasSuffix(".safetensors")
+    let isFile = request.target == .tritpack || isSingleSafetensors
+    staging = try StagedOutput(isFile ? .file : .folder, at: request.output, replacing: request.replaces)
+    if request.target == .tritpack {
+      let sources = try OutputWriter.hash(source.manifest.files, work)
+      let files = try plan.companions.map {
+        (name: $0.name, bytes: try OutputWriter.companion($0.name, plan, source))
+      }
+      let pack = TritPackPlan(
+        generator: Product.generator, recipe: Recipe.record(plan, sources: sources),
+        metadata: source.manifest.metadata.filter { $0.key != Recipe.metadataKey },
+        tensors: plan.tensors.map(OutputWriter.tritpackTensor), files: files, compression: request.compression)
+      sink = try TritPackSink(plan: pack, staging: staging, parallelism: work.parallelism)
+      return
+    }
+    let sources = source.manifest.files.map {
+      (name: FileSystem.name(of: $0.path), bytes: $0.byteCount, digest: Digest?.none)
+    }
+    let recipe = JSONValue.object(Recipe.record(plan, sources: sources)).serialized()
+    // Older Hugging Face loaders insist on the format entry.
+    let metadata = [
+      (key: "format", value: "pt"), (key: Recipe.metadataKey, value: String(decoding: recipe, as: UTF8.self)),
+    ]
+    let groups = plan.tensors.map(OutputWriter.safetensorsGroup)
+    let limit = isSingleSafetensors ? UInt64.max : request.maximumShardBytes ?? UInt64.max
+    sink = try SafetensorsSink(shards: ShardIndex.shards(groups, limit: limit), metadata: metadata, staging: staging)
+    guard !isSingleSafetensors else { return }
+    for companion in plan.companions {
+      let file = try staging.createFile(companion.name)
+      try file.write(OutputWriter.companion(companion.name, plan, source), at: 0)
+      try file.sync()
+    }
+  }
+
+  func write(_ bytes: RawSpan, to tensor: String, at offset: Int) throws {
+    try sink.write(bytes, to: tensor, at: offset)
+  }
+
+  func writeScale(_ bytes: [UInt8], of tensor: String) throws {
+    let name =
+      plan.request.target == .tritpack ? TritPackTensor.scaleName(of: tensor) : OutputWriter.scaleName(of: tensor)
+    try sink.write(bytes.span.bytes, to: name, at: 0)
+  }
+
+  func finish() throws { try sink.finish() }
+
+  /// What the audit opens.
+  var auditPath: String { staging.stagingPath }
+
+  /// A single file has no configuration of its own to say what its scales mean.
+  var auditConvention: ScaleConvention? {
+    isSingleSafetensors || plan.configuration == nil ? plan.convention : nil
+  }
+
+  var writtenBytes: UInt64 {
+    if staging.kind == .file { return FileSystem.size(of: plan.request.output) ?? 0 }
+    let names = (try? FileSystem.names(in: plan.request.output)) ?? []
+    return names.reduce(0) { $0 + (FileSystem.size(of: FileSystem.join(plan.request.output, $1)) ?? 0) }
+  }
+
+  // MARK: - Pieces
+
+  /// Every "weight" becomes "weight_scale", as onebitllms names it; for a plain weight that appends "_scale".
+  private static func scaleName(of weight: String) -> String { weight + "_scale" }
+
+  private static func safetensorsGroup(_ tensor: PlannedTensor) -> [OutputTensor] {
+    let shape = tensor.source.shape
+    switch tensor.encoding {
+    case .dense(let dtype): return [OutputTensor(name: tensor.source.name, dtype: dtype, shape: shape)]
+    case .opaque: preconditionFailure("opaque tensors are refused by the planner")
+    case .ternary:
+      guard let packed = TensorShape(rows: shape.rows / 4, columns: shape.columns), let one = TensorShape([1]) else {
+        preconditionFailure("a quarter of a valid shape is valid")
+      }
+      let storage = tensor.source.scale?.storage ?? .bf16
+      return [
+        OutputTensor(name: tensor.source.name, dtype: .u8, shape: packed),
+        OutputTensor(name: scaleName(of: tensor.source.name), dtype: storage, shape: one),
+      ]
+    }
+  }
+
+  private static func tritpackTensor(_ tensor: PlannedTensor) -> TritPackTensor {
+    guard case .ternary(let id) = tensor.encoding, let layout = LayoutRegistry.layout(id) else {
+      return TritPackTensor(
+        name: tensor.source.name, shape: tensor.source.shape, encoding: tensor.encoding, byteCount: tensor.byteCount)
+    }
+    let scale = tensor.source.scale
+    return TritPackTensor(
+      name: tensor.source.name, shape: tensor.source.shape, encoding: tensor.encoding,
+      byteCount: layout.byteCount(tensor.source.shape),
+      scale: (
+        scale?.storage ?? .bf16, scale?.granularity ?? .tensor, tensor.scaleConvention ?? .multiply
+      ))
+  }
+
+  private static func companion(_ name: String, _ plan: ConversionPlan, _ source: any TensorSource) throws -> [UInt8] {
+    if name == "config.json", let configuration = plan.configuration {
+      return JSONValue.object(configuration).serialized(.pretty)
+    }
+    return try source.companion(named: name)
+  }
+
+  /// SHA-256 of every source file.
+  private static func hash(
+    _ files: [ManifestFile], _ work: WorkOptions
+  ) throws -> [(name: String, bytes: UInt64, digest: Digest?)] {
+    work.progress.began(
+      ProgressPhase(name: "hashing source", totalBytes: files.reduce(0) { $0 + $1.byteCount }))
+    defer { work.progress.ended() }
+    let hasher = FileHasher(work)
+    let digests = try hasher.digests(files.map(\.path))
+    return zip(files, digests).map { (FileSystem.name(of: $0.path), $0.byteCount, $1) }
+  }
+}

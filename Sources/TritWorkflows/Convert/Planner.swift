@@ -1,0 +1,194 @@
+// Tritsmith: making a conversion plan.
+
+import TritCore
+import TritFormats
+import TritLayouts
+import TritModel
+import TritQuantizers
+
+/// Decides what happens to every tensor, from headers and a small sample alone.
+struct Planner {
+  let source: any TensorSource
+  let request: ConversionRequest
+  let survey: ModelSurvey
+
+  init(_ source: any TensorSource, _ request: ConversionRequest) throws {
+    self.source = source
+    self.request = request
+    var chosen: (any Architecture)?
+    if let name = request.architecture {
+      let field: JSONObject = ["architectures": .array([.string(name)])]
+      chosen = try ArchitectureRegistry.architecture(of: field, file: "--architecture")
+    } else if let configuration = source.manifest.configuration, request.quantize.isEmpty {
+      let file = FileSystem.join(source.manifest.path, "config.json")
+      chosen = try ArchitectureRegistry.architecture(of: configuration, file: file)
+    }
+    survey = try ModelSurvey(of: source, architecture: chosen)
+  }
+
+  func plan() throws -> ConversionPlan {
+    try checkQuantizationMethod()
+    try checkGlobs()
+    var warnings = source.manifest.notes
+    let (quantizer, reason) = try chooseQuantizer()
+    let convention = try chooseConvention()
+    let tensors = try source.manifest.tensors.enumerated().map {
+      try planned($1, survey.roles[$0], convention)
+    }
+    guard tensors.contains(where: \.becomesTernary) else {
+      throw WorkflowError(.nothingToQuantize, file: source.manifest.path)
+    }
+    if tensors.contains(where: { $0.step == .quantize || $0.step == .snap }) {
+      try checkNativeness(&warnings)
+    }
+    let configuration = OutputConfiguration(
+      source.manifest.configuration, request: request, survey: survey, convention: convention,
+      denseProjections: tensors.filter { $0.role.isProjection && !$0.becomesTernary }.map(\.source.name)
+    ).object
+    let companions = source.manifest.companions.map { companion in
+      let size =
+        companion.name == "config.json"
+        ? configuration.map { JSONValue.object($0).serialized(.pretty).count } ?? companion.byteCount
+        : companion.byteCount
+      return (companion.name, size)
+    }
+    return ConversionPlan(
+      request: request, survey: survey, quantizer: quantizer, quantizerReason: reason, convention: convention,
+      tensors: tensors, warnings: warnings, companions: companions, configuration: configuration)
+  }
+
+  // MARK: - Choices
+
+  private func chooseQuantizer() throws -> (any Quantizer, String) {
+    if let id = request.quantizer {
+      guard let quantizer = QuantizerRegistry.quantizer(id) else {
+        let known = QuantizerRegistry.all.map(\.id.rawValue).joined(separator: ", ")
+        throw WorkflowError(.unknownQuantizer(id.rawValue, known: known))
+      }
+      return (quantizer, "chosen on the command line")
+    }
+    let architecture = survey.architecture ?? Llama()
+    let quantizer = QuantizerRegistry.quantizer(QuantizerID(rawValue: architecture.defaultQuantizer)) ?? AbsMean.bf16
+    return (quantizer, "default of \(architecture.className)")
+  }
+
+  /// New scales mean what the family's packed checkpoints mean by them; scales that exist keep their meaning.
+  private func chooseConvention() throws -> ScaleConvention {
+    let existing = Set(source.manifest.tensors.compactMap { $0.scale?.convention })
+    if request.target == .hfPacked, existing.count > 1 {
+      throw WorkflowError(.mixedConventions, file: source.manifest.path)
+    }
+    if survey.kind == .packed {
+      // Reading one scale says whether the convention is known, with the reader's own reasons when it is not.
+      for packed in source.manifest.tensors where packed.encoding.isTernary { _ = try source.scale(of: packed) }
+      if let convention = existing.first { return convention }
+    }
+    if let convention = request.outputConvention { return convention }
+    if let quantization = survey.quantization { return quantization.linearClass.convention }
+    return (survey.architecture ?? Llama()).packedConvention
+  }
+
+  // MARK: - Tensors
+
+  private func planned(
+    _ tensor: TensorDescriptor, _ role: TensorRole, _ convention: ScaleConvention
+  ) throws -> PlannedTensor {
+    let file = source.manifest.files[tensor.location.file].path
+    let kept = request.keep.contains { $0.matches(tensor.name) }
+    let forced = request.quantize.contains { $0.matches(tensor.name) }
+    if kept, forced { throw WorkflowError(.contradictoryGlobs, file: file, tensor: tensor.name) }
+    func copy() -> PlannedTensor {
+      PlannedTensor(
+        source: tensor, role: role, step: .copy, encoding: tensor.encoding, byteCount: tensor.location.byteCount)
+    }
+    func dense(_ step: ConversionStep) -> PlannedTensor {
+      PlannedTensor(
+        source: tensor, role: role, step: step, encoding: .dense(.bf16), byteCount: 2 * tensor.shape.elementCount)
+    }
+    switch tensor.encoding {
+    case .ternary:
+      if kept || request.target == .dense { return dense(.dequantize) }
+      return try packed(tensor, role, .repack, convention, file: file)
+    case .dense(let dtype):
+      guard !kept, forced || role.isProjection else { return copy() }
+      guard tensor.shape.isMatrix, dtype.isFloatWeight else {
+        guard forced else { return copy() }
+        let found = tensor.shape.isMatrix ? dtype.rawValue : "a tensor of shape \(tensor.shape)"
+        throw WorkflowError(
+          .unsupportedEncoding(found: found, wanted: "a matrix of BF16, F16, F32 or F64"), file: file,
+          tensor: tensor.name)
+      }
+      if request.target == .dense { return dense(.snap) }
+      return try packed(tensor, role, .quantize, convention, file: file)
+    case .opaque(let name):
+      throw WorkflowError(
+        .unsupportedEncoding(found: name, wanted: "a type that can be read"), file: file, tensor: tensor.name)
+    }
+  }
+
+  private func packed(
+    _ tensor: TensorDescriptor, _ role: TensorRole, _ step: ConversionStep, _ convention: ScaleConvention, file: String
+  ) throws -> PlannedTensor {
+    let id = request.target == .hfPacked ? HFPacked.id : request.tritpackLayout
+    guard let layout = LayoutRegistry.layout(id) else {
+      throw WorkflowError(.doesNotFit(layout: id.rawValue, detail: "it is not known"), file: file, tensor: tensor.name)
+    }
+    do throws(LayoutError) {
+      try layout.check(tensor.shape)
+    } catch {
+      throw LayoutError(error.kind, layout: id, location: ErrorLocation(file: file, tensor: tensor.name))
+    }
+    let granularity = tensor.scale?.granularity ?? .tensor
+    if request.target == .hfPacked, granularity != .tensor {
+      throw WorkflowError(.oneScaleOnly(found: granularity == .row ? "per-row" : "per-group"), tensor: tensor.name)
+    }
+    let scaleBits = tensor.scale?.storage.bits ?? DType.bf16.bits
+    let scales = granularity.count(rows: tensor.shape.rows, columns: tensor.shape.columns)
+    return PlannedTensor(
+      source: tensor, role: role, step: step, encoding: .ternary(id),
+      byteCount: layout.byteCount(tensor.shape) + scales * scaleBits / 8,
+      scaleConvention: tensor.scale?.convention ?? convention)
+  }
+
+  // MARK: - Checks
+
+  private func checkQuantizationMethod() throws {
+    guard let object = source.manifest.configuration?["quantization_config"]?.object,
+      let method = object["quant_method"]?.string, method != "bitnet"
+    else { return }
+    throw WorkflowError(.hasForeignQuantization(method), file: source.manifest.path, field: "quantization_config")
+  }
+
+  private func checkGlobs() throws {
+    for glob in request.keep + request.quantize
+    where !source.manifest.tensors.contains(where: { glob.matches($0.name) }) {
+      throw WorkflowError(.globWithoutMatch(glob.pattern), file: source.manifest.path)
+    }
+    if source.manifest.configuration == nil, request.quantize.isEmpty, survey.kind != .packed,
+      !survey.roles.contains(where: \.isProjection)
+    {
+      throw WorkflowError(.noConfiguration("so the projections are not known"), file: source.manifest.path)
+    }
+    for (tensor, role) in zip(source.manifest.tensors, survey.roles) where role == .other {
+      if tensor.name.hasSuffix("weight_scale"), tensor.encoding != .dense(.u8) {
+        throw WorkflowError(
+          .unpackedOffline, file: source.manifest.files[tensor.location.file].path, tensor: tensor.name)
+      }
+    }
+  }
+
+  private func checkNativeness(_ warnings: inout [String]) throws {
+    switch survey.kind {
+    case .latent, .ternaryDense, .packed: return
+    case .ordinary, .undetermined:
+      let verdict = survey.evidence.joined(separator: "; ")
+      if request.requiresNative { throw WorkflowError(.notNative(verdict), file: source.manifest.path) }
+      warnings.append(
+        survey.kind == .ordinary
+          ? "these look like weights of an ordinary model, not of one trained for BitNet (\(verdict)). Made ternary it "
+            + "will be far worse: expect several times the perplexity (28 becomes 105 for the shipped plain-tiny). "
+            + "Measure it with 'tritsmith gap'; --require-native refuses such models."
+          : "whether these weights were trained for BitNet could not be told (\(verdict))")
+    }
+  }
+}

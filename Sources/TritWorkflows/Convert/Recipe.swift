@@ -1,0 +1,41 @@
+// Tritsmith: what made a converted model.
+
+import TritCore
+import TritFormats
+
+/// The choices behind a converted model, as recorded in it: in TritPack's header, or in safetensors metadata.
+enum Recipe {
+  static let metadataKey = "tritsmith_recipe"
+
+  /// The record of a plan. It holds no time and no machine, so that the same conversion gives the same bytes.
+  static func record(_ plan: ConversionPlan, sources: [(name: String, bytes: UInt64, digest: Digest?)]) -> JSONObject {
+    let usesQuantizer = plan.tensors.contains { $0.step == .quantize || $0.step == .snap }
+    return [
+      "generator": .string(Product.generator),
+      "target": .string(plan.request.target.rawValue),
+      "source_kind": .string(plan.survey.kind.rawValue),
+      "quantizer": usesQuantizer ? .string(plan.quantizer.id.rawValue) : .null,
+      "scale_convention": .string(plan.convention.rawValue),
+      "keep": .array(plan.request.keep.map { .string($0.pattern) }),
+      "quantize": .array(plan.request.quantize.map { .string($0.pattern) }),
+      "sources": .array(
+        sources.map { source in
+          var object: JSONObject = ["name": .string(source.name), "bytes": .number(JSONNumber(source.bytes))]
+          if let digest = source.digest { object["sha256"] = .string(digest.description) }
+          return .object(object)
+        }),
+    ]
+  }
+
+  /// The record in a model; nil when there is none.
+  static func recorded(in source: any TensorSource) -> JSONObject? {
+    if let pack = source as? TritPackSource { return pack.recipe }
+    guard let text = source.manifest.metadata.first(where: { $0.key == metadataKey })?.value else { return nil }
+    return try? JSONValue.parse(Array(text.utf8)).object
+  }
+
+  /// The quantizer a model records; nil when it records none.
+  static func quantizer(of source: any TensorSource) -> String? {
+    recorded(in: source)?["quantizer"]?.string
+  }
+}

@@ -1,0 +1,98 @@
+// Tritsmith: looking at a model.
+
+import TritCore
+import TritFormats
+import TritModel
+
+/// What a user wants to see of a model.
+public struct InspectRequest: Sendable {
+  public var path: String
+  public var open: OpenOptions
+  /// Only tensors that match one of these; all when empty.
+  public var tensors: [Glob]
+  /// Also read the weights.
+  public var statistics: Bool
+
+  public init(path: String) {
+    self.path = path
+    open = OpenOptions()
+    tensors = []
+    statistics = false
+  }
+}
+
+/// A tensor as inspected.
+public struct InspectedTensor: Sendable {
+  public var descriptor: TensorDescriptor
+  public var role: TensorRole
+  public var scale: TernaryScale?
+  public var statistics: TensorStatistics?
+}
+
+/// What a model holds.
+public struct InspectResult: Sendable {
+  public var manifest: ModelManifest
+  public var survey: ModelSurvey
+  /// Those asked for, in file order.
+  public var tensors: [InspectedTensor]
+  public var recipe: JSONObject?
+  public var hasStatistics: Bool
+
+  /// Bytes of all tensors, scales included.
+  public var tensorBytes: Int { manifest.tensors.reduce(0) { $0 + $1.storedBytes } }
+  /// Bytes of the files.
+  public var fileBytes: UInt64 { manifest.files.reduce(0) { $0 + $1.byteCount } }
+  /// Numbers the model has; a packed tensor counts its trits, and scales are not counted.
+  public var logicalParameters: Int { manifest.tensors.reduce(0) { $0 + $1.shape.elementCount } }
+  /// Stored tensor bits for each logical parameter, embeddings included.
+  public var bitsPerWeight: Double {
+    logicalParameters == 0 ? 0 : 8 * Double(tensorBytes) / Double(logicalParameters)
+  }
+}
+
+/// Looks at a model: headers and a bounded sample, or with statistics the weights too.
+public struct InspectWorkflow: Sendable {
+  let request: InspectRequest
+  let work: WorkOptions
+
+  public init(_ request: InspectRequest, work: WorkOptions = WorkOptions()) {
+    self.request = request
+    self.work = work
+  }
+
+  public func run() throws -> InspectResult {
+    let source = try FormatRegistry.open(request.path, request.open)
+    let survey = try ModelSurvey(of: source)
+    for glob in request.tensors where !source.manifest.tensors.contains(where: { glob.matches($0.name) }) {
+      throw WorkflowError(.globWithoutMatch(glob.pattern), file: request.path)
+    }
+    let chosen = source.manifest.tensors.indices.filter { index in
+      request.tensors.isEmpty || request.tensors.contains { $0.matches(source.manifest.tensors[index].name) }
+    }
+    var tensors = try chosen.map { index in
+      let tensor = source.manifest.tensors[index]
+      let knowsScale = tensor.scale?.convention != nil
+      return InspectedTensor(
+        descriptor: tensor, role: survey.roles[index], scale: knowsScale ? try source.scale(of: tensor) : nil)
+    }
+    if request.statistics {
+      try source.checkIntegrity(work.parallelism, work.progress)
+      try addStatistics(to: &tensors, source)
+    }
+    return InspectResult(
+      manifest: source.manifest, survey: survey, tensors: tensors, recipe: Recipe.recorded(in: source),
+      hasStatistics: request.statistics)
+  }
+
+  private func addStatistics(to tensors: inout [InspectedTensor], _ source: any TensorSource) throws {
+    let pass = StatisticsPass(source: source, work: work)
+    work.progress.began(
+      ProgressPhase(
+        name: "reading weights", totalBytes: tensors.reduce(0) { $0 + UInt64($1.descriptor.location.byteCount) }))
+    defer { work.progress.ended() }
+    for index in tensors.indices {
+      work.progress.reached(tensors[index].descriptor.name, number: index + 1, of: tensors.count)
+      tensors[index].statistics = try pass.statistics(of: tensors[index].descriptor)
+    }
+  }
+}

@@ -1,0 +1,281 @@
+// Tritsmith: statistics of one tensor.
+
+import Synchronization
+import TritCore
+import TritKernels
+import TritLayouts
+
+/// Statistics of a tensor's values, in Double. For a packed tensor a value is trit × multiplier.
+public struct TensorStatistics: Sendable, Hashable {
+  public var count: Int
+  public var minimum: Double
+  public var maximum: Double
+  public var mean: Double
+  /// Mean of |w|.
+  public var absmean: Double
+  /// √(mean of w²)
+  public var rms: Double
+  /// √(mean of (w − mean)²), the population's.
+  public var standardDeviation: Double
+  /// Values equal to zero, either sign.
+  public var zeros: Int
+  /// Infinities and NaNs; the other figures leave them out.
+  public var nonfinite: Int
+  /// Only for ternary values, packed or dense.
+  public var ternary: TernaryStatistics?
+  /// See `PatternHistogram.edgeDensity`; only for bfloat16 and half.
+  public var edgeDensity: Double?
+}
+
+/// Counts of −1, 0 and +1.
+public struct TernaryStatistics: Sendable, Hashable {
+  public var negative: Int
+  public var zero: Int
+  public var positive: Int
+  /// Codes that are no trit.
+  public var invalid: Int
+  /// What a trit is multiplied by; nil when there are several, or none is known.
+  public var multiplier: Double?
+
+  /// Entropy of the counts, in bits a weight; at most log₂ 3 = 1.585.
+  public var entropy: Double {
+    let total = Double(negative + zero + positive)
+    return [negative, zero, positive].reduce(0) { sum, count in
+      guard count > 0 else { return sum }
+      let share = Double(count) / total
+      return sum - share * Logarithm.base2(share)
+    }
+  }
+}
+
+// MARK: - Computing
+
+/// Computes statistics of one tensor at a time, bands in parallel.
+struct StatisticsPass: Sendable {
+  let source: any TensorSource
+  let work: WorkOptions
+
+  func statistics(of tensor: TensorDescriptor) throws -> TensorStatistics? {
+    switch tensor.encoding {
+    case .ternary(let id): return try LayoutRegistry.layout(id).map { try packed(tensor, $0) }
+    case .dense(.bf16): return try fromHistogram(tensor, .bfloat16)
+    case .dense(.f16): return try fromHistogram(tensor, .half)
+    case .dense(let dtype) where dtype.isDecodable: return try direct(tensor, dtype)
+    default: return nil
+    }
+  }
+
+  // MARK: 16-bit floats
+
+  private func fromHistogram(_ tensor: TensorDescriptor, _ format: PatternHistogram.Format) throws -> TensorStatistics {
+    let count = tensor.location.byteCount
+    var histogram = PatternHistogram(format)
+    guard count > 64 << 10 else {
+      // For a small tensor four tables of 65,536 counts cost more than the values.
+      try source.withBytes(0..<count, of: tensor) { data in
+        histogram.add(
+          patterns: (0..<count / 2).map {
+            UInt16(littleEndian: data.unsafeLoadUnaligned(fromByteOffset: 2 * $0, as: UInt16.self))
+          })
+      }
+      work.progress.advanced(by: count)
+      return statistics(histogram)
+    }
+    let total = Mutex(histogram)
+    // One band a worker, so that tables are made and joined once; inside it, steps that give their memory back.
+    let workers = min(work.parallelism.threads, (count + bandBytes - 1) / bandBytes)
+    let share = (count / workers + bandBytes - 1) / bandBytes * bandBytes
+    try work.parallelism.forEachBand(workers) { worker in
+      var tables = [UInt32](repeating: 0, count: 4 * 65536)
+      var part = PatternHistogram(format)
+      var counted = 0
+      for start in stride(from: worker * share, to: min(count, (worker + 1) * share), by: bandBytes) {
+        try work.parallelism.cancellation.check()
+        let range = start..<min(start + bandBytes, count)
+        try source.withBytes(range, of: tensor) { data in
+          var span = tables.mutableSpan
+          work.kernels.histogram(data, into: &span)
+        }
+        source.release(range, of: tensor)
+        work.progress.advanced(by: range.count)
+        counted += range.count / 2
+        if counted > 1 << 31 {
+          // A 32-bit count must not wrap.
+          part.add(tables: tables)
+          tables = [UInt32](repeating: 0, count: 4 * 65536)
+          counted = 0
+        }
+      }
+      part.add(tables: tables)
+      total.withLock { $0.add(part) }
+    }
+    return statistics(total.withLock { $0 })
+  }
+
+  private func statistics(_ histogram: PatternHistogram) -> TensorStatistics {
+    var sums = MomentSums()
+    for (value, count) in histogram.occupied { sums.add(value, count: Double(count)) }
+    var result = sums.firstPass
+    let squares = histogram.occupied.reduce(0.0) { sum, entry in
+      guard entry.value.isFinite else { return sum }
+      let deviation = entry.value - result.mean
+      return sum + deviation * deviation * Double(entry.count)
+    }
+    result.finish(squares: squares)
+    let magnitudes = Set(histogram.occupied.map { abs($0.value) }.filter { $0 > 0 })
+    if magnitudes.count == 1, let magnitude = magnitudes.first, magnitude.isFinite, result.count > 1 {
+      let negative = histogram.occupied.reduce(0) { $0 + ($1.value < 0 ? Int($1.count) : 0) }
+      result.ternary = TernaryStatistics(
+        negative: negative, zero: result.zeros, positive: result.count - result.zeros - negative, invalid: 0,
+        multiplier: magnitude)
+    } else {
+      result.edgeDensity = histogram.edgeDensity
+    }
+    return result
+  }
+
+  // MARK: Other numbers
+
+  /// Two passes in steps of whole bands: sums, then squares of deviations. Bands are added in order.
+  private func direct(_ tensor: TensorDescriptor, _ dtype: DType) throws -> TensorStatistics {
+    var sums = MomentSums()
+    let parts = try mapBands(tensor, dtype) { values in
+      var sums = MomentSums()
+      for value in values { sums.add(value, count: 1) }
+      return sums
+    }
+    for part in parts { sums.add(part) }
+    var result = sums.firstPass
+    let mean = result.mean
+    let squares = try mapBands(tensor, dtype) { values in
+      values.reduce(0.0) { $1.isFinite ? $0 + ($1 - mean) * ($1 - mean) : $0 }
+    }
+    result.finish(squares: squares.reduce(0, +))
+    work.progress.advanced(by: tensor.location.byteCount)
+    return result
+  }
+
+  private func mapBands<Result: Sendable>(
+    _ tensor: TensorDescriptor, _ dtype: DType, _ body: @Sendable ([Double]) -> Result
+  ) throws -> [Result] {
+    let width = dtype.bits / 8
+    let size = (1 << 20) / width * width
+    let count = tensor.location.byteCount
+    let bands = (count + size - 1) / size
+    let results = Mutex<[Result?]>(Array(repeating: nil, count: bands))
+    try work.parallelism.forEachBand(bands) { band in
+      let range = band * size..<min(count, (band + 1) * size)
+      let values = try source.withBytes(range, of: tensor) { DenseValues.doubles($0, dtype) }
+      source.release(range, of: tensor)
+      let result = body(values)
+      results.withLock { $0[band] = result }
+    }
+    return results.withLock { $0.compactMap { $0 } }
+  }
+
+  // MARK: Packed
+
+  private func packed(_ tensor: TensorDescriptor, _ layout: any TernaryLayout) throws -> TensorStatistics {
+    let (rows, columns) = (tensor.shape.rows, tensor.shape.columns)
+    let step = max(1, (1 << 20) / max(1, columns))
+    let bands = (rows + step - 1) / step
+    let counts = Mutex(TernaryStatistics(negative: 0, zero: 0, positive: 0, invalid: 0))
+    let bytesPerRow = tensor.location.byteCount / max(1, rows)
+    try work.parallelism.forEachBand(bands, workspace: [Int8]()) { band, trits in
+      let range = band * step..<min(rows, (band + 1) * step)
+      for run in layout.runs(range, tensor.shape) {
+        let size = run.rows.count * columns
+        if trits.count != size { trits = [Int8](repeating: 0, count: size) }
+        let invalid = try source.withBytes(run.bytes, of: tensor) { data in
+          var span = trits.mutableSpan
+          return layout.unpack(data, run, tensor.shape, with: work.kernels, into: &span)
+        }
+        var (negative, positive) = (0, 0)
+        for trit in trits {
+          negative &+= trit == -1 ? 1 : 0
+          positive &+= trit == 1 ? 1 : 0
+        }
+        let (minus, plus) = (negative, positive)
+        counts.withLock {
+          $0.negative += minus
+          $0.positive += plus
+          $0.zero += size - minus - plus - invalid
+          $0.invalid += invalid
+        }
+      }
+      work.progress.advanced(by: bytesPerRow * range.count)
+    }
+    source.release(0..<tensor.location.byteCount, of: tensor)
+    var ternary = counts.withLock { $0 }
+    // An unknown convention is no reason not to count.
+    let scale = tensor.scale?.convention == nil ? nil : try source.scale(of: tensor)
+    if let scale, scale.granularity == .tensor { ternary.multiplier = Double(scale.multiplier()) }
+    return statistics(ternary, elements: tensor.shape.elementCount)
+  }
+
+  /// Moments of trit × multiplier; with an unknown or manifold scale, of the trits alone.
+  private func statistics(_ ternary: TernaryStatistics, elements: Int) -> TensorStatistics {
+    let scale = ternary.multiplier ?? 1
+    let count = Double(max(1, elements))
+    let nonzero = Double(ternary.negative + ternary.positive) / count
+    let mean = Double(ternary.positive - ternary.negative) / count * scale
+    let square = nonzero * scale * scale
+    return TensorStatistics(
+      count: elements, minimum: ternary.negative > 0 ? -scale : ternary.zero > 0 ? 0 : scale,
+      maximum: ternary.positive > 0 ? scale : ternary.zero > 0 ? 0 : -scale, mean: mean, absmean: nonzero * scale,
+      rms: square.squareRoot(), standardDeviation: max(0, square - mean * mean).squareRoot(), zeros: ternary.zero,
+      nonfinite: 0, ternary: ternary)
+  }
+}
+
+/// Sums of a first pass.
+private struct MomentSums: Sendable {
+  var count = 0.0
+  var nonfinite = 0.0
+  var zeros = 0.0
+  var sum = 0.0
+  var magnitudes = 0.0
+  var squares = 0.0
+  var minimum = Double.infinity
+  var maximum = -Double.infinity
+
+  mutating func add(_ value: Double, count times: Double) {
+    count += times
+    guard value.isFinite else {
+      nonfinite += times
+      return
+    }
+    if value == 0 { zeros += times }
+    sum += value * times
+    magnitudes += abs(value) * times
+    squares += value * value * times
+    minimum = min(minimum, value)
+    maximum = max(maximum, value)
+  }
+
+  mutating func add(_ other: MomentSums) {
+    count += other.count
+    nonfinite += other.nonfinite
+    zeros += other.zeros
+    sum += other.sum
+    magnitudes += other.magnitudes
+    squares += other.squares
+    minimum = min(minimum, other.minimum)
+    maximum = max(maximum, other.maximum)
+  }
+
+  /// Everything but the deviation; figures of no values at all are zero.
+  var firstPass: TensorStatistics {
+    let finite = max(1, count - nonfinite)
+    return TensorStatistics(
+      count: Int(count), minimum: minimum.isFinite ? minimum : 0, maximum: maximum.isFinite ? maximum : 0,
+      mean: sum / finite, absmean: magnitudes / finite, rms: (squares / finite).squareRoot(), standardDeviation: 0,
+      zeros: Int(zeros), nonfinite: Int(nonfinite))
+  }
+}
+
+extension TensorStatistics {
+  fileprivate mutating func finish(squares: Double) {
+    standardDeviation = (squares / Double(max(1, count - nonfinite))).squareRoot()
+  }
+}

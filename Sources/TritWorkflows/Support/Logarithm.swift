@@ -1,0 +1,13 @@
+// Tritsmith: logarithms of the C library.
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
+/// Logarithms, so that only this file names the C library.
+enum Logarithm {
+  static func base10(_ value: Double) -> Double { log10(value) }
+  static func base2(_ value: Double) -> Double { log2(value) }
+}

@@ -1,0 +1,78 @@
+// Tritsmith: requests that cannot be carried out.
+
+import TritCore
+
+/// A model is readable, but what was asked of it cannot be done.
+public struct WorkflowError: DiagnosticError, Equatable {
+  public enum Kind: Sendable, Equatable {
+    case notFinite(index: Int, value: String)
+    case unsupportedEncoding(found: String, wanted: String)
+    case doesNotFit(layout: String, detail: String)
+    case oneScaleOnly(found: String)
+    case mixedConventions
+    case noConfiguration(String)
+    case nothingToQuantize
+    case globWithoutMatch(String)
+    case contradictoryGlobs
+    case notNative(String)
+    case invalidCodes(count: Int)
+    case auditFailed(String)
+    case unknownQuantizer(String, known: String)
+    case unpackedOffline
+    case hasForeignQuantization(String)
+  }
+
+  public var kind: Kind
+  public var location: ErrorLocation
+
+  public init(_ kind: Kind, file: String? = nil, tensor: String? = nil, field: String? = nil) {
+    self.kind = kind
+    location = ErrorLocation(file: file, tensor: tensor, field: field)
+  }
+
+  public var summary: String {
+    switch kind {
+    case .notFinite(let index, let value): "element \(index) is \(value); a weight to be made ternary must be finite"
+    case .unsupportedEncoding(let found, let wanted): "is stored as \(found); \(wanted) is needed here"
+    case .doesNotFit(let layout, let detail): "does not fit layout \(layout): \(detail)"
+    case .oneScaleOnly(let found): "has \(found) scales; this output format holds one for a tensor"
+    case .mixedConventions: "some tensors multiply by their scale, others divide; one configuration cannot say both"
+    case .noConfiguration(let why): "there is no config.json, \(why)"
+    case .nothingToQuantize: "no tensor would be ternary in the output"
+    case .globWithoutMatch(let glob): "the pattern '\(printable(glob))' matches no tensor"
+    case .contradictoryGlobs: "is named by both --keep and --quantize"
+    case .notNative(let verdict): "the weights are not those of a BitNet model: \(verdict)"
+    case .invalidCodes(let count): "holds \(count) invalid codes, which no packer writes"
+    case .auditFailed(let detail): "the finished output did not pass its audit and was not put in place: \(detail)"
+    case .unknownQuantizer(let name, let known): "quantizer '\(printable(name))' is not known; there are \(known)"
+    case .unpackedOffline:
+      "holds trits as dense numbers beside a scale (unpacked autobitlinear), which is not supported"
+    case .hasForeignQuantization(let method): "the model is quantized with '\(printable(method))', which is not BitNet"
+    }
+  }
+
+  public var remedy: String? {
+    switch kind {
+    case .notFinite: "repair the checkpoint, or leave this tensor dense with --keep"
+    case .doesNotFit: "leave it dense with --keep, or write TritPack, which takes any size"
+    case .oneScaleOnly: "write TritPack, which holds scales per row and per group"
+    case .noConfiguration: "name the tensors with --quantize, or put config.json beside the file"
+    case .nothingToQuantize: "name tensors with --quantize; 'tritsmith inspect' lists them"
+    case .globWithoutMatch: "'tritsmith inspect' lists the names; quote the pattern for the shell"
+    case .contradictoryGlobs: "take it out of one of the two"
+    case .notNative: "leave --require-native out to convert anyway, and measure the loss"
+    case .invalidCodes: "the file is damaged or its packing is another one"
+    case .auditFailed: "please report this: it is a fault of this program or of the disk"
+    case .unpackedOffline: "pack the model with the tool that wrote it"
+    case .unsupportedEncoding, .mixedConventions, .unknownQuantizer, .hasForeignQuantization: nil
+    }
+  }
+
+  public var category: ErrorCategory {
+    switch kind {
+    case .auditFailed, .notNative: .checkFailed
+    case .globWithoutMatch, .contradictoryGlobs, .unknownQuantizer, .oneScaleOnly, .nothingToQuantize: .misuse
+    default: .malformedInput
+    }
+  }
+}

@@ -1,0 +1,153 @@
+// Tritsmith: what a model is.
+
+import TritCore
+import TritFormats
+import TritModel
+import TritReport
+
+/// What the weights of a model are.
+public enum ModelKind: String, Sendable, Hashable, CaseIterable, Codable {
+  /// Packed trits with scales.
+  case packed = "packed-ternary"
+  /// Latent weights of a BitNet model, to be quantized or fine-tuned (`prequantized`).
+  case latent = "latent"
+  /// Dense numbers that already hold only −a, 0, +a (`bfloat16`).
+  case ternaryDense = "ternary-dense"
+  /// Weights of an ordinary model.
+  case ordinary = "dense"
+  case undetermined = "undetermined"
+
+  /// A phrase for people.
+  public var phrase: String {
+    switch self {
+    case .packed: "packed ternary"
+    case .latent: "latent weights of a BitNet model (prequantized)"
+    case .ternaryDense: "dense, already ternary"
+    case .ordinary: "ordinary dense"
+    case .undetermined: "undetermined"
+    }
+  }
+}
+
+/// What a model is, from its headers and a bounded sample of its weights.
+public struct ModelSurvey: Sendable {
+  public var kind: ModelKind
+  /// Reasons for `kind`, for people.
+  public var evidence: [String]
+  /// The family; nil when the configuration is missing or names an unknown class.
+  public var architecture: (any Architecture)?
+  /// The class name the configuration gives.
+  public var className: String?
+  public var quantization: HFQuantization?
+  /// One for each tensor of the manifest.
+  public var roles: [TensorRole]
+
+  /// Looks at a model. At most 16 tensors are sampled, 16 × 4096 values each.
+  ///
+  /// - Parameter architecture: the family the user chose instead of the configuration's.
+  public init(
+    of source: any TensorSource, architecture chosen: (any Architecture)? = nil
+  ) throws {
+    let manifest = source.manifest
+    className = manifest.configuration?["architectures"]?.array?.first?.string
+    let architecture = chosen ?? className.flatMap(ArchitectureRegistry.architecture(named:))
+    self.architecture = architecture
+    // Names are shared by all families here, so roles can be told without a configuration.
+    let naming = architecture ?? Llama()
+    roles = manifest.tensors.map { naming.role(of: $0.name) }
+    quantization = try manifest.configuration.flatMap {
+      try HFQuantization(configuration: $0, file: FileSystem.join(manifest.path, "config.json"))
+    }
+    (kind, evidence) = (.undetermined, [])
+    try classify(source)
+  }
+
+  private mutating func classify(_ source: any TensorSource) throws {
+    let tensors = source.manifest.tensors
+    let packed = tensors.count { $0.encoding.isTernary }
+    let dense = tensors.indices.filter {
+      roles[$0].isProjection && tensors[$0].shape.isMatrix && tensors[$0].encoding.dtype?.isFloatWeight == true
+    }
+    if packed > 0 {
+      kind = .packed
+      let rest = dense.isEmpty ? "" : ", \(dense.count) projections are dense"
+      evidence = ["\(packed) tensors hold packed trits" + rest]
+      return
+    }
+    guard !dense.isEmpty else {
+      evidence = ["no projection matrix was found by name"]
+      return
+    }
+    let sample = try NativenessProbe.sample(source, dense.map { tensors[$0] })
+    if sample.ternary == sample.tensors {
+      kind = .ternaryDense
+      evidence = ["all \(sample.tensors) sampled projections hold only −a, 0, +a"]
+      return
+    }
+    if quantization?.mode == .online {
+      kind = .latent
+      evidence.append("config.json has quantization_mode online: the file holds latent weights")
+    }
+    let text = sample.edgeDensity.map { NumberText.fixed($0, digits: 2) }
+    if let density = sample.edgeDensity, let text {
+      let isLatent = density > NativenessProbe.modelThreshold
+      let meaning = isLatent ? "BitNet training gathers them there" : "in an ordinary model they fall away"
+      evidence.append(
+        "weights at the edge between 0 and ±1 are \(text) times as dense as near 0 (median of "
+          + "\(sample.tensors) sampled projections): \(meaning)")
+      if kind == .undetermined { kind = isLatent ? .latent : .ordinary }
+    } else {
+      evidence.append("the sampled weights are too coarse or too sparse to tell latent from ordinary ones")
+    }
+  }
+}
+
+/// Tells latent BitNet weights from ordinary ones by where they gather.
+enum NativenessProbe {
+  struct Sample {
+    var tensors = 0
+    /// Tensors of the sample that hold only −a, 0, +a.
+    var ternary = 0
+    /// Median over tensors; nil when none could tell.
+    var edgeDensity: Double?
+  }
+
+  /// Above this median the model counts as trained for BitNet. The shipped ones have 4.5 and 7.5, the ordinary 0.93.
+  static let modelThreshold = 1.5
+  private static let tensorLimit = 16
+  private static let blocks = 16
+  private static let blockElements = 4096
+
+  /// Samples tensors spread over the model, and blocks spread over each tensor.
+  static func sample(_ source: any TensorSource, _ tensors: [TensorDescriptor]) throws -> Sample {
+    let step = max(1, (tensors.count + tensorLimit - 1) / tensorLimit)
+    var result = Sample()
+    var densities: [Double] = []
+    for index in stride(from: 0, to: tensors.count, by: step) {
+      let histogram = try histogram(source, tensors[index])
+      result.tensors += 1
+      let magnitudes = Set(histogram.occupied.map { abs($0.value) }.filter { $0 > 0 })
+      if magnitudes.count <= 1 { result.ternary += 1 }
+      if let density = histogram.edgeDensity { densities.append(density) }
+    }
+    densities.sort()
+    if !densities.isEmpty { result.edgeDensity = densities[densities.count / 2] }
+    return result
+  }
+
+  private static func histogram(_ source: any TensorSource, _ tensor: TensorDescriptor) throws -> PatternHistogram {
+    var histogram = PatternHistogram(.bfloat16)
+    guard let dtype = tensor.encoding.dtype else { return histogram }
+    let count = tensor.shape.elementCount
+    let width = dtype.bits / 8
+    let spread = max(blockElements, count / blocks)
+    for start in stride(from: 0, to: count, by: spread) {
+      let bytes = start * width..<min(start + blockElements, count) * width
+      try source.withBytes(bytes, of: tensor) { data in
+        histogram.add(patterns: DenseValues.floats(data, dtype).map { BFloat16($0).bits })
+      }
+      source.release(bytes, of: tensor)
+    }
+    return histogram
+  }
+}

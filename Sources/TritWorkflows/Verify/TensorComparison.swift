@@ -1,0 +1,241 @@
+// Tritsmith: comparing one tensor with its source.
+
+import TritCore
+import TritFormats
+import TritModel
+import TritQuantizers
+
+/// Compares one converted tensor with its source, on one thread and in bounded memory.
+struct TensorComparison {
+  let source: any TensorSource
+  let converted: any TensorSource
+  let expected: TensorDescriptor
+  let found: TensorDescriptor
+  let role: TensorRole
+  let quantizer: any Quantizer
+  let depth: VerifyRequest.Depth
+  let work: WorkOptions
+
+  private var blank: TensorVerification {
+    TensorVerification(
+      name: expected.name, role: role, shape: expected.shape, outcome: .identical, detail: "same bytes")
+  }
+
+  func run() throws -> (TensorVerification, ErrorSums?) {
+    switch (expected.encoding, found.encoding) {
+    case (_, .ternary), (.ternary, .dense): return try ternary()
+    case (.dense(let from), .dense(let to)):
+      if from == to, try sameBytes() { return (blank, nil) }
+      guard role.isProjection || isNowTernary, expected.shape.isMatrix, from.isFloatWeight, to.isFloatWeight else {
+        let detail = from == to ? "bytes differ" : "stored as \(to.rawValue), expected \(from.rawValue)"
+        return (differs(blank, detail), nil)
+      }
+      return try ternary()
+    default: return (differs(blank, "stored as \(found.encoding.name), which cannot be compared"), nil)
+    }
+  }
+
+  /// A dense tensor that differs from its source may have been made ternary on request.
+  private var isNowTernary: Bool {
+    guard found.shape.isMatrix,
+      let pass = try? WeightPass(converted, found, roundsToBFloat16: false, kernels: work.kernels),
+      let findings = try? pass.findings(work.parallelism, work.progress)
+    else { return false }
+    return findings.ternaryMagnitude != nil
+  }
+
+  private func sameBytes() throws -> Bool {
+    let count = expected.location.byteCount
+    guard count == found.location.byteCount else { return false }
+    for start in stride(from: 0, to: count, by: bandBytes) {
+      let range = start..<min(start + bandBytes, count)
+      let same = try source.withBytes(range, of: expected) { left in
+        try converted.withBytes(range, of: found) { right in left.isByteEqual(to: right) }
+      }
+      source.release(range, of: expected)
+      converted.release(range, of: found)
+      guard same else { return false }
+    }
+    return true
+  }
+
+  // MARK: - Ternary tensors
+
+  private func ternary() throws -> (TensorVerification, ErrorSums?) {
+    var result = blank
+    result.isTernary = true
+    let fresh = try TernaryWeight(source, expected, quantizer: quantizer, work: work)
+    // Dense results are read through the same view; packed ones by the independent decoder.
+    let dense = found.encoding.isTernary ? nil : try TernaryWeight(converted, found, quantizer: quantizer, work: work)
+    if let dense, case .quantized = dense.origin {
+      guard try isAllZero(dense) else { return (differs(result, "holds more than three values"), nil) }
+    }
+    let convention = found.scale?.convention ?? expected.scale?.convention ?? defaultConvention
+    let expectedScale = try fresh.scale(convention)
+    let foundScale: TernaryScale
+    if let dense {
+      // A dense result holds bf16(1/s) or bf16(s): compare what trits are multiplied by.
+      let multiplier = BFloat16.rounded(try dense.scale(.multiply).multiplier())
+      foundScale = TernaryScale(stored: multiplier, storage: .bf16, convention: .multiply)
+    } else {
+      foundScale = try converted.scale(of: found)
+    }
+    result.expectedScale = expectedScale
+    result.foundScale = foundScale
+    let sums = try compareTrits(fresh, dense, foundScale, &result)
+    if result.mismatches > 0, let first = result.firstMismatch {
+      let text =
+        first.found == IndependentDecoder.invalid ? "an invalid code" : "\(first.found)"
+      let place = "row \(first.row), column \(first.column): expected \(first.expected), found \(text)"
+      return (differs(result, "\(result.mismatches) trits differ, first at \(place)"), sums)
+    }
+    if let detail = scaleDifference(expectedScale, foundScale, isDense: dense != nil, allZero: result.zeros) {
+      return (differs(result, detail), sums)
+    }
+    result.outcome = .equal
+    result.detail =
+      switch fresh.origin {
+      case .packed: "trits and scale equal"
+      case .recognised: "source is ternary already; trits and scale equal"
+      case .quantized: "trits and scale equal a fresh quantization"
+      }
+    return (result, sums)
+  }
+
+  private var defaultConvention: ScaleConvention {
+    let name = source.manifest.configuration?["architectures"]?.array?.first?.string
+    return (name.flatMap(ArchitectureRegistry.architecture(named:)) ?? Llama()).packedConvention
+  }
+
+  private func isAllZero(_ weight: TernaryWeight) throws -> Bool {
+    guard case .quantized(let pass, _, _) = weight.origin else { return false }
+    return try pass.findings(work.parallelism, SilentProgress()).largest == 0
+  }
+
+  private func scaleDifference(
+    _ expected: TernaryScale, _ found: TernaryScale, isDense: Bool, allZero zeros: Int
+  ) -> String? {
+    // Without a single ±1 a dense tensor carries no scale.
+    if isDense, zeros == self.expected.shape.elementCount { return nil }
+    if isDense {
+      let wanted = expected.multipliers.map { BFloat16.rounded($0) }
+      return wanted == found.multipliers ? nil : "value is ±\(found.multiplier()), expected ±\(wanted[0])"
+    }
+    if expected.convention != found.convention {
+      return "scales \(found.convention.rawValue), expected to \(expected.convention.rawValue)"
+    }
+    guard expected.stored.count == found.stored.count else {
+      return "\(found.stored.count) scales, expected \(expected.stored.count)"
+    }
+    let differing = expected.stored.indices.first { expected.stored[$0] != found.stored[$0] }
+    guard let index = differing else { return nil }
+    return "scale \(index) is \(found.stored[index]), expected \(expected.stored[index])"
+  }
+
+  /// Row by row: trits, hash, errors.
+  private func compareTrits(
+    _ fresh: TernaryWeight, _ dense: TernaryWeight?, _ scale: TernaryScale, _ result: inout TensorVerification
+  ) throws -> ErrorSums? {
+    let (rows, columns) = (expected.shape.rows, expected.shape.columns)
+    let step = max(1, (1 << 18) / max(1, columns))
+    let hash = SHA256()
+    let measuresError = depth == .full && expected.encoding.dtype != nil
+    var sums = ErrorSums()
+    var left = [Int8](repeating: 0, count: min(step, rows) * columns)
+    for start in stride(from: 0, to: rows, by: step) {
+      try work.parallelism.cancellation.check()
+      let range = start..<min(start + step, rows)
+      if range.count * columns != left.count { left = [Int8](repeating: 0, count: range.count * columns) }
+      try fresh.read(range, into: &left, at: 0)
+      let right = try foundTrits(range, dense)
+      if left != right { count(left, right, firstRow: start, columns, &result) }
+      if depth == .full {
+        hash.update(right.span.bytes)
+      }
+      if depth == .full || dense != nil { result.zeros += right.count { $0 == 0 } }
+      if measuresError, case .dense(let dtype) = expected.encoding {
+        let width = columns * (dtype.bits / 8)
+        let values = try source.withBytes(range.lowerBound * width..<range.upperBound * width, of: expected) {
+          DenseValues.floats($0, dtype)
+        }
+        addErrors(values, right, scale, firstRow: start, columns, &sums)
+      }
+      fresh.release(range)
+      dense?.release(range)
+    }
+    if found.encoding.isTernary { converted.release(0..<found.location.byteCount, of: found) }
+    if depth == .full {
+      result.stream = CodeStream(trits: hash.finalize(), rows: rows, columns: columns, scale: scale)
+    }
+    guard measuresError else { return nil }
+    result.error = sums.result
+    return sums
+  }
+
+  private func foundTrits(_ rows: Range<Int>, _ dense: TernaryWeight?) throws -> [Int8] {
+    if let dense {
+      var trits = [Int8](repeating: 0, count: rows.count * found.shape.columns)
+      try dense.read(rows, into: &trits, at: 0)
+      return trits
+    }
+    guard let decoded = try IndependentDecoder.trits(rows, of: found, in: converted) else {
+      throw WorkflowError(
+        .unsupportedEncoding(found: found.encoding.name, wanted: "a layout with an independent decoder"),
+        tensor: found.name)
+    }
+    return decoded
+  }
+
+  private func addErrors(
+    _ values: [Float], _ trits: [Int8], _ scale: TernaryScale, firstRow: Int, _ columns: Int, _ sums: inout ErrorSums
+  ) {
+    let multipliers = scale.multipliers
+    switch scale.granularity {
+    case .tensor:
+      let multiplier = multipliers[0]
+      sums.add(values, trits) { _ in multiplier }
+    case .row: sums.add(values, trits) { multipliers[firstRow + $0 / columns] }
+    case .group(let size):
+      let groups = (columns + size - 1) / size
+      sums.add(values, trits) { multipliers[(firstRow + $0 / columns) * groups + $0 % columns / size] }
+    }
+  }
+
+  private func count(
+    _ left: [Int8], _ right: [Int8], firstRow: Int, _ columns: Int, _ result: inout TensorVerification
+  ) {
+    for index in left.indices where left[index] != right[index] {
+      result.mismatches += 1
+      if result.firstMismatch == nil {
+        result.firstMismatch = TensorVerification.Mismatch(
+          row: firstRow + index / columns, column: index % columns, expected: left[index], found: right[index])
+      }
+    }
+  }
+
+  private func differs(_ result: TensorVerification, _ detail: String) -> TensorVerification {
+    var result = result
+    result.outcome = .differs
+    result.detail = detail
+    return result
+  }
+}
+
+extension RawSpan {
+  /// True when both hold the same bytes.
+  func isByteEqual(to other: RawSpan) -> Bool {
+    guard byteCount == other.byteCount else { return false }
+    let words = byteCount / 8
+    var difference: UInt64 = 0
+    for index in 0..<words {
+      difference |=
+        unsafeLoadUnaligned(fromUncheckedByteOffset: 8 * index, as: UInt64.self)
+        ^ other.unsafeLoadUnaligned(fromUncheckedByteOffset: 8 * index, as: UInt64.self)
+    }
+    for index in 8 * words..<byteCount {
+      difference |= UInt64(
+        unsafeLoad(fromByteOffset: index, as: UInt8.self) ^ other.unsafeLoad(fromByteOffset: index, as: UInt8.self))
+    }
+    return difference == 0
+  }
+}

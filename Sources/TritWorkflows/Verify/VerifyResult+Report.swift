@@ -1,0 +1,79 @@
+// Tritsmith: a verification as a report.
+
+import TritCore
+import TritReport
+
+extension VerifyResult {
+  /// The report of `tritsmith verify`, schema `tritsmith.verify` 1.
+  public var report: ReportDocument {
+    var report = ReportDocument(
+      title: "Verification", schema: ReportSchema("tritsmith.verify", version: 1), primaryTable: "tensors")
+    let ternary = tensors.filter(\.isTernary)
+    var facts = ReportFacts(
+      key: "verification",
+      [
+        ReportFact("Source", .text(source)),
+        ReportFact("Converted", .text(converted)),
+        ReportFact("Quantizer", .text(quantizer), note: quantizerReason),
+        ReportFact("Passed", .bool(passed)),
+        ReportFact("Tensors", .integer(tensors.count)),
+        ReportFact("Ternary tensors", .integer(ternary.count)),
+        ReportFact("Trits", .integer(ternary.reduce(0) { $0 + $1.shape.elementCount })),
+        ReportFact("Trits that differ", .integer(tensors.reduce(0) { $0 + $1.mismatches })),
+        ReportFact("Code stream", .optional(modelHash?.description), kind: .hash),
+      ])
+    if let total {
+      for fact in VerifyResult.errorFacts(total) { facts.append(fact) }
+    }
+    report.append(facts)
+    report.append(table)
+    for problem in structure { report.note(.error, problem) }
+    for tensor in tensors where tensor.outcome == .differs { report.note(.error, "\(tensor.name): \(tensor.detail)") }
+    report.note(
+      passed ? .pass : .fail,
+      passed
+        ? "structure, trits and scales equal; every other tensor is the same byte for byte"
+        : "the converted model is not what its source gives")
+    return report
+  }
+
+  private static func errorFacts(_ error: RoundTripError) -> [ReportFact] {
+    [
+      ReportFact("Max error", .number(error.maximum), note: "round trip against the source's weights"),
+      ReportFact("RMSE", .number(error.rmse)),
+      ReportFact("Relative error", .optional(error.relative)),
+      ReportFact("Cosine", .optional(error.cosine)),
+      ReportFact("SQNR", .optional(error.sqnr), key: "sqnr_db", kind: .decimal(digits: 2), note: "dB"),
+    ]
+  }
+
+  private var table: ReportTable {
+    var table = ReportTable(
+      key: "tensors", title: "Tensors",
+      columns: [
+        ReportColumn("name", "Tensor"), ReportColumn("outcome", "Outcome"),
+        ReportColumn("mismatches", "Differ", kind: .integer),
+        ReportColumn("scale", "Scale", kind: .significant(digits: 6)),
+        ReportColumn("zero_share", "Zeros", kind: .fraction(digits: 1)),
+        ReportColumn("max_error", "Max error", kind: .significant(digits: 4)),
+        ReportColumn("rmse", "RMSE", kind: .significant(digits: 4)),
+        ReportColumn("relative_error", "Relative", kind: .decimal(digits: 4)),
+        ReportColumn("cosine", "Cosine", kind: .decimal(digits: 4)),
+        ReportColumn("sqnr_db", "SQNR", kind: .decimal(digits: 2), unit: "dB"),
+        ReportColumn("code_stream", "Code stream", kind: .hash),
+        ReportColumn("trits_sha256", "Trits SHA-256", kind: .hash),
+        ReportColumn("detail", "Detail"),
+      ])
+    for tensor in tensors {
+      let scale = tensor.foundScale.flatMap { $0.granularity == .tensor ? Double($0.stored[0]) : nil }
+      let zeroShare = tensor.isTernary ? Double(tensor.zeros) / Double(max(1, tensor.shape.elementCount)) : nil
+      table.append([
+        .text(tensor.name), .text(tensor.outcome.rawValue), tensor.isTernary ? .integer(tensor.mismatches) : .missing,
+        .optional(scale), .optional(zeroShare), .optional(tensor.error?.maximum), .optional(tensor.error?.rmse),
+        .optional(tensor.error?.relative), .optional(tensor.error?.cosine), .optional(tensor.error?.sqnr),
+        .optional(tensor.stream?.digest.description), .optional(tensor.stream?.trits.description), .text(tensor.detail),
+      ])
+    }
+    return table
+  }
+}

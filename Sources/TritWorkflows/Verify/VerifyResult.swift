@@ -1,0 +1,93 @@
+// Tritsmith: what a verification found.
+
+import TritCore
+import TritModel
+
+/// What a verification compares.
+public struct VerifyRequest: Sendable {
+  public enum Depth: Sendable, Hashable {
+    /// Structure, trits, scales and dense bytes: what decides whether an output may be put in place.
+    case audit
+    /// All of it, and round-trip errors and hashes.
+    case full
+  }
+
+  /// The quantizer to redo; nil takes the one recorded in the converted model, then the family's default.
+  public var quantizer: String?
+  public var depth: Depth
+
+  public init(quantizer: String? = nil, depth: Depth = .full) {
+    self.quantizer = quantizer
+    self.depth = depth
+  }
+}
+
+/// How a dequantized tensor differs from its source. Sums are over all elements, in Double, row by row.
+public struct RoundTripError: Sendable, Hashable {
+  /// max |w − q|
+  public var maximum = 0.0
+  /// √(Σ(w − q)² / n)
+  public var rmse = 0.0
+  /// √(Σ(w − q)² / Σw²); nil when the source is all zero.
+  public var relative: Double?
+  /// Σwq / √(Σw² Σq²); nil when either is all zero.
+  public var cosine: Double?
+  /// 10 log₁₀(Σw² / Σ(w − q)²); nil when there is no error or no signal.
+  public var sqnr: Double?
+}
+
+/// What was found for one tensor.
+public struct TensorVerification: Sendable {
+  public enum Outcome: String, Sendable, Hashable {
+    /// Dense, every byte equal.
+    case identical
+    /// Trits and scales equal a fresh quantization.
+    case equal
+    case differs
+  }
+
+  public struct Mismatch: Sendable, Hashable {
+    public var row: Int
+    public var column: Int
+    public var expected: Int8
+    public var found: Int8
+  }
+
+  public var name: String
+  public var role: TensorRole
+  public var shape: TensorShape
+  public var outcome: Outcome
+  /// For people: how it was compared, or what differs.
+  public var detail: String
+  public var isTernary = false
+  public var mismatches = 0
+  public var firstMismatch: Mismatch?
+  public var expectedScale: TernaryScale?
+  public var foundScale: TernaryScale?
+  public var zeros = 0
+  public var error: RoundTripError?
+  public var stream: CodeStream?
+}
+
+/// What a verification found.
+public struct VerifyResult: Sendable {
+  public var source: String
+  public var converted: String
+  public var quantizer: String
+  public var quantizerReason: String
+  /// Tensors that are missing, too many, or of another shape.
+  public var structure: [String]
+  /// In the source's order.
+  public var tensors: [TensorVerification]
+  /// Of the converted model; nil for an audit.
+  public var modelHash: Digest?
+  /// Over all ternary tensors; nil for an audit.
+  public var total: RoundTripError?
+
+  public var passed: Bool { structure.isEmpty && tensors.allSatisfy { $0.outcome != .differs } }
+
+  /// The first thing that is wrong, for a message; nil when all is well.
+  public var firstProblem: String? {
+    structure.first ?? tensors.first { $0.outcome == .differs }.map { "tensor '\(printable($0.name))': \($0.detail)" }
+  }
+}

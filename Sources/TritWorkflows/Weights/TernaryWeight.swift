@@ -1,0 +1,149 @@
+// Tritsmith: one view on ternary weights, whatever they are stored in.
+
+import TritCore
+import TritKernels
+import TritLayouts
+import TritQuantizers
+
+/// A tensor seen as trits and scales: packed, already ternary in a dense type, or latent and quantized on the way.
+struct TernaryWeight: Sendable {
+  /// How the trits come about.
+  enum Origin: Sendable {
+    case packed(any TernaryLayout)
+    /// Dense, holding only −a, 0, +a; taken as it is, because absmean would shrink a by the share of zeros.
+    case recognised(WeightPass, magnitude: Float)
+    case quantized(WeightPass, any Quantizer, TernaryDecision)
+  }
+
+  let source: any TensorSource
+  let tensor: TensorDescriptor
+  let origin: Origin
+  let kernels: any Kernels
+
+  /// Looks at a tensor: for a dense one this is the first pass over its values.
+  ///
+  /// - Parameter quantizer: for latent weights.
+  init(
+    _ source: any TensorSource, _ tensor: TensorDescriptor, quantizer: any Quantizer, work: WorkOptions
+  ) throws {
+    self.source = source
+    self.tensor = tensor
+    kernels = work.kernels
+    if case .ternary(let id) = tensor.encoding {
+      guard let layout = LayoutRegistry.layout(id) else {
+        throw WorkflowError(
+          .unsupportedEncoding(found: id.rawValue, wanted: "a known layout"),
+          file: source.manifest.files[tensor.location.file].path, tensor: tensor.name)
+      }
+      origin = .packed(layout)
+      return
+    }
+    // Already-ternary weights are recognised in their own type: rounding first could merge two magnitudes.
+    let exact = try WeightPass(source, tensor, roundsToBFloat16: false, kernels: work.kernels)
+    let findings = try exact.findings(work.parallelism, work.progress)
+    if let magnitude = findings.ternaryMagnitude {
+      origin = .recognised(exact, magnitude: magnitude)
+      return
+    }
+    let pass = try WeightPass(
+      source, tensor, roundsToBFloat16: quantizer.roundsWeightsToBFloat16, kernels: work.kernels)
+    let summary =
+      pass.isBFloat16 == exact.isBFloat16
+      ? findings.summary : try pass.findings(work.parallelism, SilentProgress()).summary
+    origin = .quantized(pass, quantizer, quantizer.decide(summary))
+  }
+
+  /// The scales in their stored form. For dense weights the stored number is made for the convention asked for.
+  ///
+  /// - Parameter convention: what a new scale shall mean; a packed tensor keeps its own.
+  func scale(_ convention: ScaleConvention) throws -> TernaryScale {
+    switch origin {
+    case .packed: return try source.scale(of: tensor)
+    case .recognised(_, let magnitude):
+      let stored = convention == .multiply ? magnitude : TernaryWeight.divisor(of: magnitude)
+      return TernaryScale(stored: BFloat16.rounded(stored), storage: .bf16, convention: convention)
+    case .quantized(_, _, let decision):
+      let stored = convention == .multiply ? decision.absmean : decision.inverse
+      return TernaryScale(stored: BFloat16.rounded(stored), storage: .bf16, convention: convention)
+    }
+  }
+
+  /// The bfloat16 number s whose bf16(1/s) is the magnitude, when there is one near 1/magnitude; else bf16(1/magnitude).
+  ///
+  /// A `bfloat16` revision holds bf16(1/s): of the up to two neighbours that give it back, the nearest is taken.
+  static func divisor(of magnitude: Float) -> Float {
+    let nearest = BFloat16(1 / magnitude)
+    let candidates = [nearest.bits, nearest.bits &- 1, nearest.bits &+ 1].map { BFloat16(bits: $0).float }
+    return candidates.first { $0.isFinite && $0 > 0 && BFloat16.rounded(1 / $0) == magnitude } ?? nearest.float
+  }
+
+  /// Reads rows as trits, row-major, to `trits[start…]`.
+  ///
+  /// - Throws: `WorkflowError.invalidCodes` when a packed row holds a code no packer writes.
+  func read(_ rows: Range<Int>, into trits: inout [Int8], at start: Int) throws {
+    let columns = tensor.shape.columns
+    switch origin {
+    case .packed(let layout):
+      for run in layout.runs(rows, tensor.shape) {
+        let first = start + (run.rows.lowerBound - rows.lowerBound) * columns
+        let invalid = try source.withBytes(run.bytes, of: tensor) { bytes in
+          var output = trits.mutableSpan
+          return layout.unpack(bytes, run, tensor.shape, with: kernels, into: &output, at: first)
+        }
+        guard invalid == 0 else {
+          throw WorkflowError(
+            .invalidCodes(count: invalid), file: source.manifest.files[tensor.location.file].path, tensor: tensor.name)
+        }
+      }
+    case .recognised(let pass, let magnitude):
+      // Everything but zero has the one magnitude.
+      let pattern = BFloat16(magnitude).magnitudeBits
+      let thresholds = FloatTritThresholds(positive: magnitude.bitPattern, negative: magnitude.bitPattern)
+      try pass.trits(
+        of: rows, TritThresholds(positive: pattern, negative: pattern), thresholds, into: &trits, at: start)
+    case .quantized(let pass, _, let decision):
+      try pass.trits(of: rows, decision.thresholds, decision.floatThresholds, into: &trits, at: start)
+    }
+  }
+
+  /// Gives back the memory of the rows' stored bytes.
+  func release(_ rows: Range<Int>) {
+    switch origin {
+    case .packed(let layout):
+      for run in layout.runs(rows, tensor.shape) { source.release(run.bytes, of: tensor) }
+    case .recognised(let pass, _), .quantized(let pass, _, _): pass.release(rows)
+    }
+  }
+}
+
+extension WeightPass {
+  func byteRange(_ rows: Range<Int>) -> Range<Int> {
+    let rowBytes = tensor.shape.columns * (dtype.bits / 8)
+    return rows.lowerBound * rowBytes..<rows.upperBound * rowBytes
+  }
+
+  func release(_ rows: Range<Int>) {
+    source.release(byteRange(rows), of: tensor)
+  }
+
+  /// Trits of rows by threshold.
+  func trits(
+    of rows: Range<Int>, _ thresholds: TritThresholds, _ floatThresholds: FloatTritThresholds,
+    into trits: inout [Int8], at start: Int
+  ) throws {
+    let range = start..<start + rows.count * tensor.shape.columns
+    try source.withBytes(byteRange(rows), of: tensor) { data in
+      var output = trits.mutableSpan
+      if dtype == .bf16 {
+        kernels.quantize(bf16: data, thresholds, into: &output, range)
+      } else if isBFloat16 {
+        let rounded = DenseValues.bfloat16(DenseValues.floats(data, dtype))
+        kernels.quantize(bf16: rounded.span.bytes, thresholds, into: &output, range)
+      } else {
+        for (index, value) in DenseValues.floats(data, dtype).enumerated() {
+          output[range.lowerBound + index] = floatThresholds.trit(value)
+        }
+      }
+    }
+  }
+}

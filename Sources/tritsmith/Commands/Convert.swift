@@ -1,0 +1,127 @@
+// Tritsmith: `tritsmith convert`.
+
+import CommandLineKit
+import TritCore
+import TritFormats
+import TritLayouts
+import TritQuantizers
+import TritReport
+import TritWorkflows
+
+/// Arithmetic of absmean quantization, by the words users know.
+enum Arithmetic: String, CaseIterable, ExpressibleByArgument {
+  case bf16, float32, kernel
+
+  var quantizer: QuantizerID { QuantizerID(rawValue: "absmean-" + rawValue) }
+}
+
+/// How TritPack stores trits.
+enum CodeLayout: String, CaseIterable, ExpressibleByArgument {
+  case base3
+  case twoBit = "two-bit"
+}
+
+struct Convert: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Convert a model: to packed safetensors, TritPack, or dense bfloat16.",
+    discussion: """
+      The input may be latent (prequantized), already ternary, packed, or dense. The output is built under a temporary \
+      name, reopened, compared with the source by an independent decoder, and only then put in place.
+      """,
+    examples: [
+      .init("tritsmith convert ./prequantized ./bitnet --to hf-packed", "What onebitllms' quantize_to_1bit gives."),
+      .init("tritsmith convert ./bitnet model.tritpack --to tritpack", "One file that is a whole model."),
+      .init("tritsmith convert ./prequantized ./out --to hf-packed --dry-run", "The plan with final sizes."),
+    ])
+
+  @Argument(help: "The model to read.", completion: .file())
+  var input: String
+
+  @Argument(help: "The folder or file to write.", completion: .file())
+  var output: String
+
+  @Option(name: .customLong("to"), help: "What to write.")
+  var target: ConversionTarget
+
+  @Option(help: "Arithmetic of absmean; the default is that of the family's own tool.")
+  var arithmetic: Arithmetic?
+
+  @Option(help: "What new scales shall mean; the default is the family's.")
+  var outputScale: ScaleConvention?
+
+  @Option(help: "What stored scales of the input mean, where its files do not say.")
+  var scaleConvention: ScaleConvention?
+
+  @Option(help: ArgumentHelp("Go by this model class instead of the configuration's.", valueName: "class"))
+  var architecture: String?
+
+  @Option(help: ArgumentHelp("Leave matching tensors dense.", valueName: "glob"))
+  var keep: [String] = []
+
+  @Option(help: ArgumentHelp("Make matching tensors ternary too.", valueName: "glob"))
+  var quantize: [String] = []
+
+  @Flag(help: "Refuse weights that are not those of a BitNet model.")
+  var requireNative = false
+
+  @Option(help: ArgumentHelp("Cut safetensors into shards of at most this size, such as 5GB.", valueName: "size"))
+  var maxShardSize: ByteSize?
+
+  @Option(help: "How TritPack stores trits.")
+  var layout = CodeLayout.base3
+
+  @Option(help: ArgumentHelp("Compress TritPack sections with zstd at this level, 1 to 19.", valueName: "level"))
+  var zstd: Int?
+
+  @Flag(help: "Print the plan with final sizes and write nothing.")
+  var dryRun = false
+
+  @Flag(help: "Replace what stands at the output.")
+  var force = false
+
+  @OptionGroup(title: "Output") var printing: OutputOptions
+  @OptionGroup(title: "Machine") var machine: MachineOptions
+
+  func validate() throws {
+    if let zstd, !(1...19).contains(zstd) { throw ValidationError("--zstd takes a level from 1 to 19, not \(zstd)") }
+    if zstd != nil, target != .tritpack { throw ValidationError("--zstd goes with --to tritpack") }
+    if layout != .base3, target != .tritpack { throw ValidationError("--layout goes with --to tritpack") }
+    if let maxShardSize {
+      guard target != .tritpack else {
+        throw ValidationError("--max-shard-size goes with safetensors; TritPack is one file")
+      }
+      guard maxShardSize.bytes > 0 else { throw ValidationError("--max-shard-size must be above 0") }
+    }
+  }
+
+  private var request: ConversionRequest {
+    var request = ConversionRequest(input: input, output: output, target: target)
+    request.open = OpenOptions(access: machine.access, scaleConvention: scaleConvention)
+    request.quantizer = arithmetic?.quantizer
+    request.outputConvention = outputScale
+    request.architecture = architecture
+    request.keep = keep.map { Glob($0) }
+    request.quantize = quantize.map { Glob($0) }
+    request.requiresNative = requireNative
+    request.maximumShardBytes = maxShardSize.map { UInt64($0.bytes) }
+    request.tritpackLayout = LayoutID(rawValue: layout.rawValue)
+    request.compression = zstd.map { .zstd(level: $0) } ?? .none
+    request.replaces = force
+    return request
+  }
+
+  func run() throws {
+    try reporting {
+      let workflow = ConvertWorkflow(request, work: try machine.work())
+      if dryRun {
+        printing.print(try workflow.plan().report)
+        return
+      }
+      let result = try workflow.run { plan in
+        guard !machine.quiet else { return }
+        for warning in plan.warnings { StandardError.warn(warning) }
+      }
+      printing.print(result.report)
+    }
+  }
+}

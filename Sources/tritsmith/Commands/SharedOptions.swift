@@ -1,0 +1,69 @@
+// Tritsmith: options that several commands have.
+
+import CommandLineKit
+import TritCore
+import TritFormats
+import TritKernels
+import TritReport
+import TritWorkflows
+
+extension ReportFormat: ExpressibleByArgument {}
+extension ScaleConvention: ExpressibleByArgument {}
+extension KernelChoice: ExpressibleByArgument {}
+extension ConversionTarget: ExpressibleByArgument {}
+
+/// How results are printed.
+struct OutputOptions: ParsableArguments {
+  @Option(help: "How to print the result.")
+  var format = ReportFormat.table
+
+  @Option(help: "When to use colour.")
+  var color = ColorPolicy.auto
+
+  /// Prints a report to standard output.
+  func print(_ report: ReportDocument) {
+    let isTerminal = Terminal.isTerminal(1)
+    var output = StandardOutput.shared
+    format.renderer(width: isTerminal ? Terminal.width() : nil, usesColor: color.isEnabled(on: 1))
+      .render(report, to: &output)
+  }
+}
+
+/// How the machine is used; none of these changes a result.
+struct MachineOptions: ParsableArguments {
+  @Option(help: ArgumentHelp("Threads; 0 means one for each processor.", valueName: "count"))
+  var threads = 0
+
+  @Option(help: "Arithmetic: instructions of this processor, or plain Swift. The results are the same.")
+  var kernels = KernelChoice.auto
+
+  @Flag(help: "Read files into buffers instead of mapping them.")
+  var noMmap = false
+
+  @Flag(name: [.long, .short], help: "No progress and no remarks on standard error.")
+  var quiet = false
+
+  func validate() throws {
+    guard (0...256).contains(threads) else { throw ValidationError("--threads must be from 0 to 256, not \(threads)") }
+  }
+
+  var access: FileAccessMode { noMmap ? .buffered : .mapped }
+
+  func work() throws -> WorkOptions {
+    InterruptMonitor.install()
+    let cancellation = CancellationFlag(alsoWhen: { InterruptMonitor.isInterrupted })
+    return WorkOptions(
+      parallelism: Parallelism(threads: threads, cancellation: cancellation), kernels: try kernels.kernels(),
+      progress: quiet ? SilentProgress() : TerminalProgress())
+  }
+}
+
+/// Shows progress on standard error when that is a terminal.
+struct TerminalProgress: ProgressObserver {
+  private let bar = ProgressBar()
+
+  func began(_ phase: ProgressPhase) { bar.begin(phase.name, totalBytes: phase.totalBytes) }
+  func advanced(by bytes: Int) { bar.advance(by: bytes) }
+  func reached(_ item: String, number: Int, of count: Int) { bar.beginItem(named: item) }
+  func ended() { bar.finish() }
+}

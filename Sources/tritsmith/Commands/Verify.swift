@@ -1,0 +1,52 @@
+// Tritsmith: `tritsmith verify`.
+
+import CommandLineKit
+import TritCore
+import TritFormats
+import TritWorkflows
+
+struct Verify: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Prove that a converted model is what its source gives.",
+    discussion: """
+      Compares structure, then every trit with a fresh quantization of the source, then scales, then the round-trip \
+      error of the weights, and prints a code-stream hash that is equal for the same trits and scales in any format. \
+      Exit code 0 when all is equal, 1 when not.
+      """,
+    examples: [.init("tritsmith verify ./prequantized ./bitnet", "Check a conversion, whoever made it.")])
+
+  @Argument(help: "The model that was converted.", completion: .file())
+  var source: String
+
+  @Argument(help: "The model that came out.", completion: .file())
+  var converted: String
+
+  @Option(help: "Arithmetic to redo; the default is what the converted model records, then the family's.")
+  var arithmetic: Arithmetic?
+
+  @Option(help: "What stored scales of the source mean, where its files do not say.")
+  var sourceScale: ScaleConvention?
+
+  @Option(help: "What stored scales of the converted model mean, where its files do not say.")
+  var convertedScale: ScaleConvention?
+
+  @OptionGroup(title: "Output") var printing: OutputOptions
+  @OptionGroup(title: "Machine") var machine: MachineOptions
+
+  func run() throws {
+    let passed = try reporting {
+      let work = try machine.work()
+      let left = try FormatRegistry.open(
+        source, OpenOptions(access: machine.access, scaleConvention: sourceScale))
+      let right = try FormatRegistry.open(
+        converted, OpenOptions(access: machine.access, scaleConvention: convertedScale))
+      try left.checkIntegrity(work.parallelism, work.progress)
+      try right.checkIntegrity(work.parallelism, work.progress)
+      let request = VerifyRequest(quantizer: arithmetic?.quantizer.rawValue)
+      let result = try VerifyWorkflow(source: left, converted: right, request: request, work: work).run()
+      printing.print(result.report)
+      return result.passed
+    }
+    if !passed { throw ExitRequest(.checkFailed) }
+  }
+}

@@ -1,0 +1,120 @@
+// Tritsmith: tests of help screens and references.
+
+import Testing
+
+@testable import CommandLineKit
+
+@Suite struct HelpTests {
+  let schema = CommandSchema(Forge.self)
+
+  @Test func rootHelp() {
+    #expect(
+      schema.helpText(width: 80) == """
+        Forge ternary models.
+
+        usage: forge <command>
+
+        Commands:
+          convert      Convert a checkpoint to a ternary file.
+          compare      Compare files.
+          show-layout  Explain a layout.
+          help         Show the help of a command.
+
+        Options:
+              --version  Show the version.
+          -h, --help     Show this help.
+
+        See 'forge help <command>' for the options of a command.
+
+        """)
+  }
+
+  @Test func commandHelp() {
+    #expect(
+      schema.subcommands[0].helpText(width: 72) == """
+        Convert a checkpoint to a ternary file.
+
+        usage: forge convert [options] --output <path> <input>
+
+        Tensors that are not linear layers keep their type.
+
+        Arguments:
+          <input>  The checkpoint.
+
+        Options:
+          -o, --output <path>      Where to write. (required)
+          -l, --layout <layout>    How trits become bytes. (values: tq1_0,
+                                   tq2_0, i2_s; default: tq2_0)
+              --keep <glob>        Tensors to leave alone. (repeatable)
+          -t, --threads <threads>  Worker threads.
+              --factor <factor>    Scale of the scale. (default: 1.0)
+          -n, --dry-run            Print the plan and stop.
+          -v, --verbose            Say more.
+          -h, --help               Show this help.
+
+        Memory:
+              --memory <memory>  Upper bound on resident memory. (default: 512M)
+              --mmap, --no-mmap  Map files instead of reading them. (default:
+                                 on)
+
+        Examples:
+          forge convert model.safetensors -o model.gguf
+              Quantize and pack in one go.
+
+        """)
+  }
+
+  @Test(arguments: [40, 72, 100])
+  func linesStayWithinTheWidth(width: Int) {
+    for command in schema.allCommands {
+      for line in command.helpText(width: width).split(separator: "\n") where !line.contains("forge ") {
+        #expect(line.count <= width, "\(line)")
+      }
+    }
+  }
+
+  @Test func usageLines() {
+    #expect(
+      schema.subcommands.map(\.usageLine) == [
+        "forge convert [options] --output <path> <input>", "forge compare <reference> <candidates> ...",
+        "forge show-layout [<layout>]",
+      ])
+  }
+
+  @Test func theSchemaHasNoProblems() {
+    #expect(schema.problems() == [])
+    #expect(schema.allCommands.map(\.fullName) == ["forge", "forge convert", "forge compare", "forge show-layout"])
+  }
+
+  @Test func theSchemaNamesItsProblems() {
+    struct Bad: ParsableCommand {
+      @Argument(help: "") var first: String?
+      @Argument(help: "Second.") var second: String
+      @Option(name: .short, help: "One.") var one = 1
+      @Option(name: .customShort("o"), help: "Other.") var other = 1
+      @Flag(name: [], help: "Nameless.") var nameless = false
+    }
+    #expect(
+      CommandSchema(Bad.self).problems() == [
+        "bad: no abstract", "bad: two options called -o", "bad: no help for <first>", "bad: nameless has no name",
+        "bad: a required argument after an optional one",
+      ])
+  }
+
+  @Test func markdownReference() {
+    let text = MarkdownReference.generate(for: schema)
+    #expect(text.hasPrefix("# forge\n\nForge ternary models.\n\n```\nforge <command>\n```\n"))
+    #expect(text.contains("## forge convert\n"))
+    #expect(text.contains("| `-o, --output <path>` | Where to write. (required) |\n"))
+    #expect(text.contains("| 65 | an input is malformed |\n"))
+    #expect(!text.contains("seed"))
+  }
+
+  @Test func manPage() {
+    let text = ManPage.generate(for: schema, date: "2025-01-01")
+    #expect(
+      text.hasPrefix(".TH \"FORGE\" \"1\" \"2025\\-01\\-01\" \"forge\" \"User Commands\"\n.SH NAME\nforge \\- Forge"))
+    #expect(text.contains("\n.TP\n\\fB\\-o, \\-\\-output <path>\\fR\nWhere to write. (required)\n"))
+    #expect(text.contains("\n.SS \"forge convert\"\n"))
+  }
+}

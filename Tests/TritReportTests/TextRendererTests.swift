@@ -1,0 +1,117 @@
+// Tritsmith: widths, colours and hostile names in text.
+
+import Testing
+
+@testable import TritReport
+
+@Suite struct TextRendererTests {
+  private func document(_ table: ReportTable) -> ReportDocument {
+    ReportDocument(title: "", schema: ReportSchema("test", version: 1), blocks: [.table(table)])
+  }
+
+  private var names: ReportTable {
+    var table = ReportTable(
+      key: "t",
+      columns: [
+        ReportColumn("name", "Name"), ReportColumn("sha256", "SHA-256", kind: .hash),
+        ReportColumn("n", "N", kind: .integer),
+      ])
+    table.append(["model.layers.10.self_attn.q_proj.weight", "0123456789abcdef0123456789abcdef", 1])
+    table.append(["norm", "ff", 20])
+    return table
+  }
+
+  @Test func aPipeGetsEverything() {
+    #expect(
+      TextRenderer().text(of: document(names)) == """
+        Name                                     SHA-256                            N
+        ───────────────────────────────────────  ────────────────────────────────  ──
+        model.layers.10.self_attn.q_proj.weight  0123456789abcdef0123456789abcdef   1
+        norm                                     ff                                20
+
+        """)
+  }
+
+  @Test func aTerminalGetsHashesCutFirstAndNamesInTheMiddle() {
+    #expect(
+      TextRenderer(width: 58).text(of: document(names)) == """
+        Name                                     SHA-256        N
+        ───────────────────────────────────────  ────────────  ──
+        model.layers.10.self_attn.q_proj.weight  0123456789a…   1
+        norm                                     ff            20
+
+        """)
+    #expect(
+      TextRenderer(width: 40).text(of: document(names)) == """
+        Name                    SHA-256        N
+        ──────────────────────  ────────────  ──
+        model.laye…proj.weight  0123456789a…   1
+        norm                    ff            20
+
+        """)
+  }
+
+  @Test func anEmptyTableSaysSo() {
+    #expect(
+      TextRenderer().text(of: document(ReportTable(key: "t", columns: [ReportColumn("name", "Name")]))) == """
+        Name
+        ────
+        (none)
+
+        """)
+  }
+
+  @Test func hostileNamesCannotDriveTheTerminal() {
+    var table = ReportTable(key: "t", title: Sample.hostile, columns: [ReportColumn("x", Sample.hostile)])
+    table.append([.text(Sample.hostile)])
+    var document = ReportDocument(
+      title: Sample.hostile, schema: ReportSchema("test", version: 1), blocks: [.table(table)])
+    document.heading(Sample.hostile)
+    document.paragraph(Sample.hostile)
+    document.note(.fail, Sample.hostile)
+    document.append(
+      ReportFacts(
+        key: "f", title: Sample.hostile,
+        [
+          ReportFact(Sample.hostile, .list([.text(Sample.hostile)]), note: Sample.hostile)
+        ]))
+    for renderer in [TextRenderer() as any ReportRenderer, MarkdownRenderer(), TextRenderer(width: 20)] {
+      let text = renderer.text(of: document)
+      let controls = text.unicodeScalars.filter { $0 != "\n" && ($0.value < 32 || (127..<160).contains($0.value)) }
+      #expect(controls.isEmpty)
+      #expect(!text.unicodeScalars.contains("\u{202E}"))
+    }
+    #expect(safeText(Sample.hostile) == #"a\x1b[2J\x9b31m\nb\t\x7f\u{202e}c"#)
+    // Title, rule, empty line and so on: no line more than the blocks themselves make.
+    #expect(TextRenderer().text(of: document).split(separator: "\n").count == 11)
+  }
+
+  @Test func colourMarksHeadingsAndSeveritiesOnly() {
+    var document = ReportDocument(title: "T", schema: ReportSchema("test", version: 1))
+    document.note(.fail, "x")
+    document.note(.info, "y")
+    #expect(
+      TextRenderer(usesColor: true).text(of: document)
+        == "\u{1B}[1mT\u{1B}[0m\n=\n\n\u{1B}[1;31mFAIL\u{1B}[0m x\n\u{1B}[1mnote:\u{1B}[0m y\n")
+  }
+
+  @Test func notesWrapWithAHangingIndent() {
+    let blocks: [ReportBlock] = [.note(.warning, "one two three four five six")]
+    let document = ReportDocument(title: "", schema: ReportSchema("test", version: 1), blocks: blocks)
+    #expect(TextRenderer(width: 20).text(of: document) == "warning: one two\n  three four five\n  six\n")
+  }
+
+  @Test(arguments: [("abc", 3), ("é", 1), ("e\u{301}", 1), ("漢字", 4), ("👍", 2), ("한글", 4), ("ﬀ", 1), ("─", 1), ("", 0)])
+  func widths(text: String, columns: Int) {
+    #expect(displayWidth(text) == columns)
+  }
+
+  @Test(arguments: [
+    (0, ""), (1, "…"), (2, "…f"), (3, "a…f"), (5, "ab…ef"), (6, "abcdef"), (9, "abcdef"),
+  ])
+  func middleTruncation(width: Int, text: String) {
+    #expect(truncatedInMiddle("abcdef", to: width) == text)
+    #expect(displayWidth(truncatedInMiddle("漢字漢字漢字", to: width)) <= width)
+    #expect(displayWidth(truncatedAtEnd("漢字漢字漢字", to: width)) <= width)
+  }
+}
