@@ -10,7 +10,10 @@ struct Tritsmith: ParsableCommand {
     commandName: "tritsmith",
     abstract: "Convert, inspect and verify BitNet (1.58-bit, ternary) language models.",
     version: Product.version,
-    subcommands: [Inspect.self, Convert.self, Verify.self, Tokenize.self, Logits.self, Validate.self, Completions.self])
+    subcommands: [
+      Inspect.self, Convert.self, Verify.self, Validate.self, Run.self, PerplexityCommand.self, Tokenize.self,
+      Logits.self, Completions.self,
+    ])
 
   func run() throws {}
 }

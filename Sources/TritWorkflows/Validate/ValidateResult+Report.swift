@@ -51,8 +51,9 @@ extension ValidateResult {
     guard let same = hasSameWeights else { return nil }
     guard same else { return "trits or scales differ: 'tritsmith verify' names the tensors" }
     if let left = reference.run, let right = model.run, left.projections != right.projections {
-      return "both hold the same trits and scales, but projections compute as \(left.projections.joined(separator: ", "))"
-        + " and \(right.projections.joined(separator: ", ")): Linear does not quantize activations"
+      let (p, q) = (left.projections.joined(separator: ", "), right.projections.joined(separator: ", "))
+      return "both hold the same trits and scales, but projections compute as \(p) and as \(q), and Linear does not "
+        + "quantize activations"
     }
     return "both hold the same trits and scales: look at the other tensors, the configuration, or the engine"
   }

@@ -20,7 +20,7 @@ public struct ValidateRequest: Sendable {
   public var referenceOptions: RunOptions?
 
   /// Above what exchanged roundings of activations do, below what a wrong weight does.
-  public static let defaultHiddenBound = 0.05
+  public static let defaultHiddenBound = 0.01
 
   public init(path: String, against reference: String) {
     self.path = path
