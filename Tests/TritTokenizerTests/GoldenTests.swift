@@ -72,7 +72,7 @@ struct GoldenTests {
   /// Ids in an order no text gives them: ill-formed UTF-8 becomes the same replacement characters.
   @Test func decodings() throws {
     var file = try Files.json("Tokenizers/base.json")
-    file["pre_tokenizer"] = .object(JSONObject(["type": "ByteLevel", "add_prefix_space": false, "use_regex": false]))
+    file["pre_tokenizer"] = .object(["type": "ByteLevel", "add_prefix_space": false, "use_regex": false])
     let tokenizer = try Tokenizer(file)
     let cases = try #require(try Files.json("Tokenizers/golden.json")["decodings"]?.array)
     #expect(cases.count >= 100)
