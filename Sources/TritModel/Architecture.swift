@@ -1,6 +1,7 @@
 // Tritsmith: what a tensor is for, by model family.
 
 import TritCore
+import TritKernels
 
 /// The seven projections of a transformer block.
 public enum ProjectionKind: String, Sendable, Hashable, CaseIterable, Codable {
@@ -40,6 +41,32 @@ public enum TensorRole: Sendable, Hashable {
   }
 }
 
+/// How the decoder of a model family differs from the Llama block all of them share.
+public struct DecoderFeatures: Sendable {
+  /// Path in the layer of a norm between attention and its output projection; nil when there is none.
+  public var attentionSubNorm: String?
+  /// Path in the layer of a norm between the gated product and the down projection; nil when there is none.
+  public var feedForwardSubNorm: String?
+  /// What the configuration class takes when the file says nothing.
+  public var activation: GateActivation
+  public var normEpsilon: Double
+  public var rotaryTheta: Double
+  /// How dense projections compute when the file has no `quantization_config`.
+  public var latentProjections: ProjectionClass
+
+  public init(
+    attentionSubNorm: String? = nil, feedForwardSubNorm: String? = nil, activation: GateActivation = .silu,
+    normEpsilon: Double = 1e-6, rotaryTheta: Double = 10000, latentProjections: ProjectionClass = .linear
+  ) {
+    self.attentionSubNorm = attentionSubNorm
+    self.feedForwardSubNorm = feedForwardSubNorm
+    self.activation = activation
+    self.normEpsilon = normEpsilon
+    self.rotaryTheta = rotaryTheta
+    self.latentProjections = latentProjections
+  }
+}
+
 /// A model family: the names of its tensors and the habits of the tool that packs it.
 public protocol Architecture: Sendable {
   /// The class name in `config.json` this family is known by.
@@ -52,11 +79,16 @@ public protocol Architecture: Sendable {
   var defaultQuantizer: String { get }
   /// What the stored scale means in the family's packed checkpoints.
   var packedConvention: ScaleConvention { get }
+  /// What its blocks have that a Llama block has not.
+  var decoder: DecoderFeatures { get }
   /// The role of a tensor by its Hugging Face name.
   func role(of name: String) -> TensorRole
 }
 
 extension Architecture {
+  /// A plain Llama decoder.
+  public var decoder: DecoderFeatures { DecoderFeatures() }
+
   /// Hugging Face decoder names, which every family here shares; norms differ only in their names.
   public func role(of name: String) -> TensorRole {
     let parts = name.split(separator: ".", omittingEmptySubsequences: false)

@@ -2,11 +2,37 @@
 
 import TritCore
 
-/// A configuration or its tensors do not describe a model this package can handle.
+/// A configuration, its tensors, or what is asked of a model do not fit together.
 public struct ModelError: DiagnosticError, Equatable {
   public enum Kind: Sendable, Equatable {
     case noArchitecture
     case unknownArchitecture(String, nearest: String)
+
+    // Configuration
+    case noConfiguration
+    case missingKey
+    case wrongType(expected: String, found: String)
+    case unsupportedValue(expected: String, found: String)
+    /// A key nobody here knows: it may change results, so it is not ignored.
+    case unknownKey
+    case contradiction(expected: String, found: String)
+
+    // Tensors
+    case missingTensor(shape: TensorShape)
+    /// A tensor this family has no use for, though leaving it out would change results.
+    case unusedTensor
+    case tensorShape(expected: TensorShape, found: TensorShape)
+    case tensorEncoding(expected: String, found: String)
+    case scale(expected: String, found: String)
+    case invalidCodes(count: Int)
+    case notFinite
+
+    // Requests
+    case tokenOutOfRange(id: Int, vocabulary: Int)
+    case emptyPrompt
+    case contextOverflow(capacity: Int, needed: Int)
+    case outOfRange(expected: String, found: String)
+    case noFiniteLogit
   }
 
   public var kind: Kind
@@ -22,6 +48,24 @@ public struct ModelError: DiagnosticError, Equatable {
     case .noArchitecture: "the configuration names no model class"
     case .unknownArchitecture(let name, let nearest):
       "model class '\(printable(name))' is not known; the nearest known one is '\(nearest)'"
+    case .noConfiguration: "the model has no configuration"
+    case .missingKey: "this key is needed and missing"
+    case .wrongType(let expected, let found): "expected \(expected), found \(printable(found))"
+    case .unsupportedValue(let expected, let found): "supported: \(expected); found \(printable(found))"
+    case .unknownKey: "this key is not known and might change results"
+    case .contradiction(let expected, let found), .scale(let expected, let found),
+      .outOfRange(let expected, let found), .tensorEncoding(let expected, let found):
+      "expected \(expected), found \(printable(found))"
+    case .missingTensor(let shape): "the model needs this tensor, of shape \(shape), and has none of the name"
+    case .unusedTensor: "no part of this model class uses this tensor, and leaving it out might change results"
+    case .tensorShape(let expected, let found): "expected shape \(expected), found \(found)"
+    case .invalidCodes(let count): "\(count) codes stand for no trit (code 3)"
+    case .notFinite: "a weight is infinite or not a number"
+    case .tokenOutOfRange(let id, let vocabulary):
+      "token id \(id) is outside the vocabulary of \(vocabulary) (0…\(vocabulary - 1))"
+    case .emptyPrompt: "expected at least one token, found none"
+    case .contextOverflow(let capacity, let needed): "the context holds \(capacity) tokens, \(needed) are needed"
+    case .noFiniteLogit: "no logit is a number; the model's arithmetic broke down"
     }
   }
 
@@ -29,8 +73,18 @@ public struct ModelError: DiagnosticError, Equatable {
     switch kind {
     case .noArchitecture: "add \"architectures\": [\"LlamaForCausalLM\"], or name the tensors with --quantize"
     case .unknownArchitecture: "if the tensors are named alike, choose the class with --architecture"
+    case .noConfiguration: "put the config.json of the model beside its weights"
+    case .unknownKey: "remove the key if it means nothing for this model"
+    case .contextOverflow: "ask for a larger context, or shorten the text"
+    case .invalidCodes: "the file is damaged or of another packing"
+    default: nil
     }
   }
 
-  public var category: ErrorCategory { .malformedInput }
+  public var category: ErrorCategory {
+    switch kind {
+    case .tokenOutOfRange, .emptyPrompt, .contextOverflow, .outOfRange: .misuse
+    default: .malformedInput
+    }
+  }
 }

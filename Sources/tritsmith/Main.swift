@@ -8,7 +8,10 @@ import TritWorkflows
 struct Tritsmith: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "tritsmith",
-    abstract: "Convert, inspect, verify and compare BitNet (1.58-bit, ternary) language models.",
+    abstract: "Convert, inspect, verify, compare and run BitNet (1.58-bit, ternary) language models.",
     version: Product.version,
-    subcommands: [Inspect.self, Convert.self, Verify.self, Compare.self, Completions.self])
+    subcommands: [
+      Inspect.self, Convert.self, Verify.self, Compare.self, Validate.self, Run.self, PerplexityCommand.self,
+      Tokenize.self, Logits.self, Completions.self,
+    ])
 }

@@ -13,6 +13,11 @@ public struct BitNet: Architecture {
   public var family: String { "BitNet b1.58 (2B-4T)" }
   public var defaultQuantizer: String { "absmean-float32" }
   public var packedConvention: ScaleConvention { .multiply }
+  public var decoder: DecoderFeatures {
+    DecoderFeatures(
+      attentionSubNorm: "self_attn.attn_sub_norm", feedForwardSubNorm: "mlp.ffn_sub_norm", activation: .squaredReLU,
+      normEpsilon: 1e-5, rotaryTheta: 500_000)
+  }
 }
 
 /// 1bitLLM's reproductions (`BitnetForCausalLM`, lower-case n): sub-norms `inner_attn_ln` and `ffn_layernorm`, SiLU.
@@ -25,4 +30,10 @@ public struct Bitnet1bitLLM: Architecture {
   public var family: String { "BitNet b1.58 reproduction (1bitLLM)" }
   public var defaultQuantizer: String { "absmean-float32" }
   public var packedConvention: ScaleConvention { .divide }
+  /// Its own modelling code makes latents ternary at every call, and the configuration need not say so.
+  public var decoder: DecoderFeatures {
+    DecoderFeatures(
+      attentionSubNorm: "self_attn.inner_attn_ln", feedForwardSubNorm: "mlp.ffn_layernorm",
+      latentProjections: .autoBitLinearOnline)
+  }
 }

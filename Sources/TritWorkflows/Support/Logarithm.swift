@@ -10,4 +10,5 @@
 enum Logarithm {
   static func base10(_ value: Double) -> Double { log10(value) }
   static func base2(_ value: Double) -> Double { log2(value) }
+  static func exponential(_ value: Double) -> Double { exp(value) }
 }

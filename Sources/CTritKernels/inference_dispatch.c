@@ -1,0 +1,23 @@
+// Tritsmith: chooses the forward pass's kernel tables for this CPU.
+#include "trit_inference.h"
+
+#if defined(__x86_64__)
+extern const trit_inference_table trit_inference_avx2;
+extern const trit_inference_table trit_inference_avx512;
+
+const trit_inference_table *trit_inference_kernels(unsigned index) {
+  __builtin_cpu_init();
+  if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("f16c")) return NULL;
+  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+      __builtin_cpu_supports("avx512vnni")) {
+    if (index == 0) return &trit_inference_avx512;
+    index--;
+  }
+  return index == 0 ? &trit_inference_avx2 : NULL;
+}
+#else
+const trit_inference_table *trit_inference_kernels(unsigned index) {
+  (void)index;
+  return NULL;
+}
+#endif

@@ -1,0 +1,142 @@
+// Tritsmith: AVX2 versions of the forward pass's ternary products.
+//
+// An unsigned code 0..3 times a signed byte, two products a 16-bit lane (maddubs): at most 768 in magnitude, so 32 of
+// them are added before the lanes are widened to 32 bits.
+#if defined(__x86_64__)
+#include "inference_float.h"
+
+#include <immintrin.h>
+#include <string.h>
+
+#define AVX2 __attribute__((target("avx2")))
+#define INLINE AVX2 static inline __attribute__((always_inline))
+
+enum { vector_bytes = 32, narrow_steps = 32, prefetch_distance = 2048 };
+
+// Sums of four accumulators, in order.
+INLINE __m128i sum_four(__m256i a, __m256i b, __m256i c, __m256i d) {
+  __m256i s = _mm256_hadd_epi32(_mm256_hadd_epi32(a, b), _mm256_hadd_epi32(c, d));
+  return _mm_add_epi32(_mm256_castsi256_si128(s), _mm256_extracti128_si256(s, 1));
+}
+
+// 32 bytes from `n` of them, zeros after: codes 0, which add nothing.
+INLINE __m256i load_bytes(const uint8_t *w, size_t n) {
+  if (n >= vector_bytes) return _mm256_loadu_si256((const __m256i *)w);
+  uint8_t buffer[vector_bytes] = {0};
+  memcpy(buffer, w, n);
+  return _mm256_loadu_si256((const __m256i *)buffer);
+}
+
+INLINE __m256i load_q(const int8_t *q) { return _mm256_loadu_si256((const __m256i *)q); }
+
+// Adds the products of 32 bytes, four codes each, to four 16-bit accumulators.
+INLINE void add_codes(__m256i w, __m256i x0, __m256i x1, __m256i x2, __m256i x3, __m256i s[4]) {
+  const __m256i mask = _mm256_set1_epi8(3);
+  s[0] = _mm256_add_epi16(s[0], _mm256_maddubs_epi16(_mm256_and_si256(w, mask), x0));
+  s[1] = _mm256_add_epi16(s[1], _mm256_maddubs_epi16(_mm256_and_si256(_mm256_srli_epi16(w, 2), mask), x1));
+  s[2] = _mm256_add_epi16(s[2], _mm256_maddubs_epi16(_mm256_and_si256(_mm256_srli_epi16(w, 4), mask), x2));
+  s[3] = _mm256_add_epi16(s[3], _mm256_maddubs_epi16(_mm256_and_si256(_mm256_srli_epi16(w, 6), mask), x3));
+}
+
+// Widens and adds the 16-bit accumulators to the 32-bit ones, and clears them.
+INLINE void widen(__m256i s[4], __m256i total[4]) {
+  const __m256i ones = _mm256_set1_epi16(1);
+  for (int k = 0; k < 4; k++) {
+    total[k] = _mm256_add_epi32(total[k], _mm256_madd_epi16(s[k], ones));
+    s[k] = _mm256_setzero_si256();
+  }
+}
+
+AVX2 static void joined_dot(const uint8_t *w, size_t rows, size_t columns, const int8_t *q, int32_t *sums,
+                            size_t plane_stride) {
+  for (size_t r = 0; r < rows; r++, w += columns) {
+    __m256i s[4], total[4];
+    for (int k = 0; k < 4; k++) s[k] = total[k] = _mm256_setzero_si256();
+    for (size_t c = 0; c < columns;) {
+      size_t left = (columns - c + vector_bytes - 1) / vector_bytes;
+      size_t steps = left < narrow_steps ? left : narrow_steps;
+      for (size_t i = 0; i < steps; i++, c += vector_bytes) {
+        _mm_prefetch((const char *)(w + c + prefetch_distance), _MM_HINT_T0);
+        __m256i x = load_q(q + c);
+        add_codes(load_bytes(w + c, columns - c), x, x, x, x, s);
+      }
+      widen(s, total);
+    }
+    int32_t four[4];
+    _mm_storeu_si128((__m128i *)four, sum_four(total[0], total[1], total[2], total[3]));
+    for (int k = 0; k < 4; k++) sums[k * plane_stride + r] = four[k];
+  }
+}
+
+AVX2 static void split_dot(const uint8_t *w, size_t rows, size_t part, const int8_t *q, int32_t *sums) {
+  for (size_t r = 0; r < rows; r++, w += part) {
+    __m256i s[4], total[4];
+    for (int k = 0; k < 4; k++) s[k] = total[k] = _mm256_setzero_si256();
+    for (size_t m = 0; m < part;) {
+      size_t left = (part - m + vector_bytes - 1) / vector_bytes;
+      size_t steps = left < narrow_steps ? left : narrow_steps;
+      for (size_t i = 0; i < steps; i++, m += vector_bytes) {
+        _mm_prefetch((const char *)(w + m + prefetch_distance), _MM_HINT_T0);
+        const int8_t *x = q + m;
+        add_codes(load_bytes(w + m, part - m), load_q(x), load_q(x + part), load_q(x + 2 * part), load_q(x + 3 * part),
+                  s);
+      }
+      widen(s, total);
+    }
+    __m256i all = _mm256_add_epi32(_mm256_add_epi32(total[0], total[1]), _mm256_add_epi32(total[2], total[3]));
+    int32_t four[4];
+    _mm_storeu_si128((__m128i *)four, sum_four(all, all, all, all));
+    sums[r] = four[0];
+  }
+}
+
+// Four rows of codes with N tokens: 4 N accumulators of 16 bits.
+INLINE void code_tile(const uint8_t *codes, size_t code_stride, const int8_t *q, size_t q_stride, int N, size_t count,
+                      int32_t *sums, size_t sum_stride) {
+  const __m256i ones = _mm256_set1_epi16(1);
+  __m256i total[8];
+  for (int k = 0; k < 4 * N; k++) total[k] = _mm256_setzero_si256();
+  for (size_t c = 0; c < count;) {
+    size_t left = (count - c) / vector_bytes;
+    size_t steps = left < narrow_steps ? left : narrow_steps;
+    __m256i s[8];
+    for (int k = 0; k < 4 * N; k++) s[k] = _mm256_setzero_si256();
+    for (size_t i = 0; i < steps; i++, c += vector_bytes) {
+      __m256i x[2];
+      for (int t = 0; t < N; t++) x[t] = load_q(q + t * q_stride + c);
+      for (int r = 0; r < 4; r++) {
+        __m256i code = _mm256_loadu_si256((const __m256i *)(codes + r * code_stride + c));
+        for (int t = 0; t < N; t++)
+          s[t * 4 + r] = _mm256_add_epi16(s[t * 4 + r], _mm256_maddubs_epi16(code, x[t]));
+      }
+    }
+    for (int k = 0; k < 4 * N; k++) total[k] = _mm256_add_epi32(total[k], _mm256_madd_epi16(s[k], ones));
+  }
+  for (int t = 0; t < N; t++) {
+    _mm_storeu_si128((__m128i *)(sums + t * sum_stride),
+                     sum_four(total[4 * t], total[4 * t + 1], total[4 * t + 2], total[4 * t + 3]));
+  }
+}
+
+AVX2 static void code_product(const uint8_t *codes, size_t code_stride, const int8_t *q, size_t q_stride,
+                              size_t tokens, size_t count, int32_t *sums, size_t sum_stride) {
+  size_t t = 0;
+  for (; t + 2 <= tokens; t += 2)
+    code_tile(codes, code_stride, q + t * q_stride, q_stride, 2, count, sums + t * sum_stride, sum_stride);
+  if (t < tokens) code_tile(codes, code_stride, q + t * q_stride, q_stride, 1, count, sums + t * sum_stride, sum_stride);
+}
+
+const trit_inference_table trit_inference_avx2 = {
+    .name = "avx2",
+    .quantize_row = trit_avx2_quantize_row,
+    .joined_dot = joined_dot,
+    .split_dot = split_dot,
+    .expand_codes = trit_avx2_expand_codes,
+    .code_product = code_product,
+    .widen_trits = trit_avx2_widen_trits,
+    .dot_bf16 = trit_avx2_dot_bf16,
+    .dot_f16 = trit_avx2_dot_f16,
+    .dot_f32 = trit_avx2_dot_f32,
+    .weighted_sum = trit_avx2_weighted_sum,
+};
+#endif

@@ -1,0 +1,210 @@
+// Tritsmith: AVX2 versions of the forward pass's float operations.
+#if defined(__x86_64__)
+#include "inference_float.h"
+
+#include <immintrin.h>
+#include <math.h>
+#include <string.h>
+
+#pragma STDC FP_CONTRACT OFF
+
+#define AVX2 __attribute__((target("avx2,f16c")))
+#define INLINE AVX2 static inline __attribute__((always_inline))
+
+// Sum of eight int32 lanes.
+INLINE int32_t sum_lanes(__m256i v) {
+  __m128i s = _mm_add_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
+  s = _mm_add_epi32(s, _mm_shuffle_epi32(s, 0x4E));
+  s = _mm_add_epi32(s, _mm_shuffle_epi32(s, 0xB1));
+  return _mm_cvtsi128_si32(s);
+}
+
+// Eight values from `n` of them, zeros after.
+INLINE __m256 load_part(const float *x, size_t n) {
+  float buffer[8] = {0};
+  memcpy(buffer, x, n * sizeof(float));
+  return _mm256_loadu_ps(buffer);
+}
+
+AVX2 void trit_avx2_quantize_row(const float *x, size_t count, int8_t *q, float *scale, int32_t *sum) {
+  const __m256i magnitude = _mm256_set1_epi32(0x7FFFFFFF);
+  // Patterns without sign order as numbers do, with NaN above infinity: a maximum that never loses a NaN.
+  __m256i top = _mm256_setzero_si256();
+  size_t i = 0;
+  for (; i + 8 <= count; i += 8) {
+    top = _mm256_max_epi32(top, _mm256_and_si256(_mm256_loadu_si256((const __m256i *)(x + i)), magnitude));
+  }
+  if (i < count) top = _mm256_max_epi32(top, _mm256_and_si256(_mm256_castps_si256(load_part(x + i, count - i)), magnitude));
+  int32_t tops[8], bits = 0;
+  _mm256_storeu_si256((__m256i *)tops, top);
+  for (int k = 0; k < 8; k++) bits = tops[k] > bits ? tops[k] : bits;
+  float largest;
+  memcpy(&largest, &bits, 4);
+  float bound = largest < 1e-5f ? 1e-5f : largest;
+  float s = 1.0f / bound;
+  s = s * 127.0f;
+  *scale = s;
+  *sum = 0;
+  if (bits >= 0x7F800000) {
+    memset(q, 0, count);
+    return;
+  }
+  const __m256 factor = _mm256_set1_ps(s);
+  const __m256i low = _mm256_set1_epi32(-128), high = _mm256_set1_epi32(127);
+  __m256i total = _mm256_setzero_si256();
+  for (i = 0; i < count; i += 8) {
+    size_t n = count - i < 8 ? count - i : 8;
+    __m256 v = n == 8 ? _mm256_loadu_ps(x + i) : load_part(x + i, n);
+    // The conversion rounds half to even; |x * s| is at most 127 and a little, so it never overflows.
+    __m256i r = _mm256_cvtps_epi32(_mm256_mul_ps(v, factor));
+    r = _mm256_min_epi32(_mm256_max_epi32(r, low), high);
+    total = _mm256_add_epi32(total, r);
+    __m256i words = _mm256_packs_epi32(r, r);
+    __m256i bytes = _mm256_packs_epi16(words, words);
+    uint32_t parts[2] = {(uint32_t)_mm256_extract_epi32(bytes, 0), (uint32_t)_mm256_extract_epi32(bytes, 4)};
+    memcpy(q + i, parts, n);
+  }
+  *sum = sum_lanes(total);
+}
+
+AVX2 void trit_avx2_expand_codes(const uint8_t *w, size_t count, unsigned plane, uint8_t *codes) {
+  const __m256i mask = _mm256_set1_epi8(3);
+  const __m128i shift = _mm_cvtsi32_si128((int)(2 * plane));
+  size_t i = 0;
+  for (; i + 32 <= count; i += 32) {
+    __m256i v = _mm256_loadu_si256((const __m256i *)(w + i));
+    _mm256_storeu_si256((__m256i *)(codes + i), _mm256_and_si256(_mm256_srl_epi16(v, shift), mask));
+  }
+  for (; i < count; i++) codes[i] = w[i] >> (2 * plane) & 3;
+}
+
+AVX2 void trit_avx2_widen_trits(const uint8_t *w, size_t count, unsigned plane, float value, float *out) {
+  const __m256i mask = _mm256_set1_epi32(3), one = _mm256_set1_epi32(1);
+  const __m128i shift = _mm_cvtsi32_si128((int)(2 * plane));
+  const __m256 factor = _mm256_set1_ps(value);
+  size_t i = 0;
+  for (; i + 8 <= count; i += 8) {
+    __m256i v = _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(w + i)));
+    v = _mm256_sub_epi32(_mm256_and_si256(_mm256_srl_epi32(v, shift), mask), one);
+    _mm256_storeu_ps(out + i, _mm256_mul_ps(_mm256_cvtepi32_ps(v), factor));
+  }
+  for (; i < count; i++) out[i] = (float)((int)(w[i] >> (2 * plane) & 3) - 1) * value;
+}
+
+typedef enum { KIND_BF16, KIND_F16, KIND_F32 } weight_kind;
+
+INLINE __m256 load_weights(const char *w, size_t index, size_t n, weight_kind kind) {
+  if (kind == KIND_F32) {
+    const char *p = w + 4 * index;
+    if (n == 8) return _mm256_loadu_ps((const float *)p);
+    float buffer[8] = {0};
+    memcpy(buffer, p, 4 * n);
+    return _mm256_loadu_ps(buffer);
+  }
+  const char *p = w + 2 * index;
+  __m128i v;
+  if (n == 8) {
+    v = _mm_loadu_si128((const __m128i *)p);
+  } else {
+    uint16_t buffer[8] = {0};
+    memcpy(buffer, p, 2 * n);
+    v = _mm_loadu_si128((const __m128i *)buffer);
+  }
+  if (kind == KIND_F16) return _mm256_cvtph_ps(v);
+  return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(v), 16));
+}
+
+// Dots of R rows with N tokens; the accumulators stay in registers for R * N <= 8.
+INLINE void dot_tile(const char *w, size_t row_bytes, int R, const float *x, size_t x_stride, int N, size_t count,
+                     float *y, size_t y_stride, weight_kind kind) {
+  __m256 lanes[8];
+  for (int k = 0; k < R * N; k++) lanes[k] = _mm256_setzero_ps();
+  size_t i = 0;
+  for (; i + 8 <= count; i += 8) {
+    __m256 input[2];
+    for (int t = 0; t < N; t++) input[t] = _mm256_loadu_ps(x + t * x_stride + i);
+    for (int r = 0; r < R; r++) {
+      __m256 weight = load_weights(w + r * row_bytes, i, 8, kind);
+      for (int t = 0; t < N; t++) lanes[r * N + t] = _mm256_add_ps(lanes[r * N + t], _mm256_mul_ps(weight, input[t]));
+    }
+  }
+  if (i < count) {
+    // Zeros add nothing: a lane is never -0, so the bits stay what the definition gives.
+    for (int t = 0; t < N; t++) {
+      __m256 input = load_part(x + t * x_stride + i, count - i);
+      for (int r = 0; r < R; r++) {
+        __m256 weight = load_weights(w + r * row_bytes, i, count - i, kind);
+        lanes[r * N + t] = _mm256_add_ps(lanes[r * N + t], _mm256_mul_ps(weight, input));
+      }
+    }
+  }
+  for (int r = 0; r < R; r++) {
+    for (int t = 0; t < N; t++) {
+      __m256 v = _mm256_hadd_ps(lanes[r * N + t], lanes[r * N + t]);
+      v = _mm256_hadd_ps(v, v);
+      y[t * y_stride + r] =
+          _mm_cvtss_f32(_mm_add_ss(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1)));
+    }
+  }
+}
+
+INLINE void dot_all(const char *w, size_t row_bytes, size_t rows, const float *x, size_t x_stride, size_t tokens,
+                    size_t count, float *y, size_t y_stride, weight_kind kind) {
+  size_t r = 0;
+  for (; r + 4 <= rows; r += 4) {
+    const char *p = w + r * row_bytes;
+    size_t t = 0;
+    for (; t + 2 <= tokens; t += 2)
+      dot_tile(p, row_bytes, 4, x + t * x_stride, x_stride, 2, count, y + t * y_stride + r, y_stride, kind);
+    if (t < tokens) dot_tile(p, row_bytes, 4, x + t * x_stride, x_stride, 1, count, y + t * y_stride + r, y_stride, kind);
+  }
+  for (; r < rows; r++) {
+    for (size_t t = 0; t < tokens; t++)
+      dot_tile(w + r * row_bytes, row_bytes, 1, x + t * x_stride, x_stride, 1, count, y + t * y_stride + r, y_stride,
+               kind);
+  }
+}
+
+AVX2 void trit_avx2_dot_bf16(const void *w, size_t row_bytes, size_t rows, const float *x, size_t x_stride,
+                             size_t tokens, size_t count, float *y, size_t y_stride) {
+  dot_all(w, row_bytes, rows, x, x_stride, tokens, count, y, y_stride, KIND_BF16);
+}
+
+AVX2 void trit_avx2_dot_f16(const void *w, size_t row_bytes, size_t rows, const float *x, size_t x_stride,
+                            size_t tokens, size_t count, float *y, size_t y_stride) {
+  dot_all(w, row_bytes, rows, x, x_stride, tokens, count, y, y_stride, KIND_F16);
+}
+
+AVX2 void trit_avx2_dot_f32(const void *w, size_t row_bytes, size_t rows, const float *x, size_t x_stride,
+                            size_t tokens, size_t count, float *y, size_t y_stride) {
+  dot_all(w, row_bytes, rows, x, x_stride, tokens, count, y, y_stride, KIND_F32);
+}
+
+AVX2 void trit_avx2_weighted_sum(const float *weight, const float *v, size_t v_stride, size_t rows, size_t count,
+                                 float *out) {
+  size_t i = 0;
+  for (; i + 32 <= count; i += 32) {
+    __m256 s0 = _mm256_setzero_ps(), s1 = s0, s2 = s0, s3 = s0;
+    const float *p = v + i;
+    for (size_t r = 0; r < rows; r++, p += v_stride) {
+      __m256 f = _mm256_set1_ps(weight[r]);
+      s0 = _mm256_add_ps(s0, _mm256_mul_ps(f, _mm256_loadu_ps(p)));
+      s1 = _mm256_add_ps(s1, _mm256_mul_ps(f, _mm256_loadu_ps(p + 8)));
+      s2 = _mm256_add_ps(s2, _mm256_mul_ps(f, _mm256_loadu_ps(p + 16)));
+      s3 = _mm256_add_ps(s3, _mm256_mul_ps(f, _mm256_loadu_ps(p + 24)));
+    }
+    _mm256_storeu_ps(out + i, s0);
+    _mm256_storeu_ps(out + i + 8, s1);
+    _mm256_storeu_ps(out + i + 16, s2);
+    _mm256_storeu_ps(out + i + 24, s3);
+  }
+  for (; i < count; i++) {
+    float s = 0;
+    for (size_t r = 0; r < rows; r++) {
+      float product = weight[r] * v[r * v_stride + i];
+      s = s + product;
+    }
+    out[i] = s;
+  }
+}
+#endif

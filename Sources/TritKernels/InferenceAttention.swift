@@ -1,0 +1,111 @@
+// Tritsmith: causal attention over a key/value cache.
+
+import TritCore
+
+/// Sizes of an attention layer.
+public struct AttentionShape: Sendable, Hashable {
+  public var heads: Int
+  /// Divides `heads`; query head h reads key/value head h / (heads / keyValueHeads).
+  public var keyValueHeads: Int
+  public var headDimension: Int
+
+  public init(heads: Int, keyValueHeads: Int, headDimension: Int) {
+    precondition(keyValueHeads > 0 && heads % keyValueHeads == 0, "heads share key/value heads evenly")
+    self.heads = heads
+    self.keyValueHeads = keyValueHeads
+    self.headDimension = headDimension
+  }
+
+  public var queryWidth: Int { heads * headDimension }
+  public var keyValueWidth: Int { keyValueHeads * headDimension }
+  var group: Int { heads / keyValueHeads }
+}
+
+extension InferenceEngine {
+  /// softmax(q·kᵀ · D^−½) · v with a causal mask; `output` and `q` are `[tokens, queryWidth]`.
+  ///
+  /// `keys` and `values` are `[positions, keyValueWidth]` and hold the rows of these tokens already: token t stands at
+  /// position `first + t` and sees positions 0…first + t.
+  public func attention(
+    _ q: [Float], keys: [Float], values: [Float], _ shape: AttentionShape, first: Int, tokens: Int,
+    into output: inout [Float]
+  ) {
+    precondition(q.count >= tokens * shape.queryWidth && output.count >= tokens * shape.queryWidth, "shapes fit")
+    let needed = (first + tokens) * shape.keyValueWidth
+    precondition(keys.count >= needed && values.count >= needed, "the cache holds every position")
+    q.withUnsafeBufferPointer { q in
+      keys.withUnsafeBufferPointer { keys in
+        values.withUnsafeBufferPointer { values in
+          output.withUnsafeMutableBufferPointer { output in
+            guard let q = q.baseAddress, let keys = keys.baseAddress, let values = values.baseAddress,
+              let output = output.baseAddress
+            else { return }
+            let pass = AttentionPass(
+              kernels: kernels, shape: shape, q: q, keys: keys, values: values, first: first, output: output)
+            if tokens == 1 {
+              // Heads of a group read the same keys: they are the rows of one product.
+              team.run(shape.keyValueHeads) { pass.oneToken(keyValueHead: $0) }
+            } else {
+              let blocks = (tokens + tokenBlock - 1) / tokenBlock
+              // Later blocks see more positions; they go first so that the last parts are small.
+              team.run(shape.heads * blocks) { part in
+                let block = blocks - 1 - part / shape.heads
+                pass.block(
+                  head: part % shape.heads, block * tokenBlock..<min(tokens, (block + 1) * tokenBlock))
+              }
+            }
+          }
+        }
+      }
+    }
+  }
+}
+
+private struct AttentionPass {
+  var kernels: any InferenceKernels
+  var shape: AttentionShape
+  var q: UnsafePointer<Float>
+  var keys: UnsafePointer<Float>
+  var values: UnsafePointer<Float>
+  var first: Int
+  var output: UnsafeMutablePointer<Float>
+
+  func oneToken(keyValueHead: Int) {
+    let head = keyValueHead * shape.group
+    attend(
+      keyValueHead, positions: first + 1, start: head * shape.headDimension, step: shape.headDimension,
+      rows: shape.group, visible: { _ in first + 1 })
+  }
+
+  func block(head: Int, _ tokens: Range<Int>) {
+    attend(
+      head / shape.group, positions: first + tokens.upperBound,
+      start: tokens.lowerBound * shape.queryWidth + head * shape.headDimension, step: shape.queryWidth,
+      rows: tokens.count, visible: { first + tokens.lowerBound + $0 + 1 })
+  }
+
+  /// Rows of queries (tokens of one head, or heads of one token) that share a key/value head.
+  private func attend(
+    _ keyValueHead: Int, positions: Int, start: Int, step: Int, rows: Int, visible: (Int) -> Int
+  ) {
+    let dimension = shape.headDimension
+    let width = shape.keyValueWidth
+    // transformers multiplies the product by head_dim ** -0.5.
+    let scaling = Float(1 / Double(dimension).squareRoot())
+    withUnsafeTemporaryAllocation(of: Float.self, capacity: rows * positions) { scores in
+      guard let base = scores.baseAddress else { return }
+      kernels.dot(
+        keys + keyValueHead * dimension, .f32, rowBytes: 4 * width, rows: positions, q + start, xStride: step,
+        tokens: rows, count: dimension, into: base, yStride: positions)
+      for row in 0..<rows {
+        let count = visible(row)
+        let seen = UnsafeMutableBufferPointer(start: base + row * positions, count: count)
+        for index in 0..<count { seen[index] *= scaling }
+        softmax(seen)
+        kernels.weightedSum(
+          base + row * positions, values + keyValueHead * dimension, vStride: width, rows: count, count: dimension,
+          into: output + start + row * step)
+      }
+    }
+  }
+}

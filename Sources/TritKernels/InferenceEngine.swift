@@ -1,0 +1,136 @@
+// Tritsmith: kernels and threads for a forward pass.
+
+import TritCore
+
+/// The arithmetic of a forward pass on matrices, spread over a team of threads.
+///
+/// Matrices are row-major. Every output element is computed by one thread in one order of operations, so results do
+/// not depend on the number of threads. An engine may be shared; work that comes while it is busy runs on its own
+/// caller's thread.
+public final class InferenceEngine: Sendable {
+  let kernels: any InferenceKernels
+  let team: ThreadTeam
+
+  /// - Parameter threads: 0 means as many as there are processors.
+  /// - Throws: `KernelError` when native kernels are demanded and this CPU has none.
+  public convenience init(threads: Int = 0, kernels: KernelChoice = .auto) throws(KernelError) {
+    self.init(threads: threads, try kernels.inferenceKernels())
+  }
+
+  init(threads: Int, _ kernels: any InferenceKernels) {
+    self.kernels = kernels
+    team = ThreadTeam(threads: threads > 0 ? min(threads, 256) : Platform.processorCount)
+  }
+
+  public var threads: Int { team.threads }
+
+  /// `scalar`, `avx2` or `avx512-vnni`.
+  public var kernelName: String { kernels.name }
+
+  /// Rows of a matrix whose work is about 32 kB of weights: long enough to share out, short enough to balance.
+  func grain(rowBytes: Int) -> Int { max(1, 32768 / max(1, rowBytes)) }
+}
+
+/// How four trits share a byte, 2 bits each, place 0 lowest, code = trit + 1.
+public enum PackedTritOrder: Sendable, Hashable {
+  /// Byte [p, c] holds column c of rows p, p + R/4, p + R/2, p + 3R/4; R is a multiple of 4.
+  case joinedRows
+  /// Byte m of a row holds columns m, m + S, m + 2S, m + 3S, S = ⌈columns/4⌉; columns past the end have code 1.
+  case splitRows
+
+  /// Bytes of one row of bytes, and how many there are.
+  func byteRows(rows: Int, columns: Int) -> (count: Int, width: Int) {
+    switch self {
+    case .joinedRows: (rows / 4, columns)
+    case .splitRows: (rows, (columns + 3) / 4)
+    }
+  }
+
+  /// Bytes of a matrix.
+  public func byteCount(rows: Int, columns: Int) -> Int {
+    let (count, width) = byteRows(rows: rows, columns: columns)
+    return count * width
+  }
+}
+
+/// Rows of activations quantized to int8, with what is needed to go back.
+public struct QuantizedRows: Sendable {
+  public private(set) var rows = 0
+  public private(set) var columns = 0
+  /// Bytes from one row to the next; zero from `columns` on.
+  private(set) var stride = 0
+  var values: [Int8] = []
+  var scales: [ActivationScale] = []
+
+  public init() {}
+
+  /// The int8 values of a row.
+  public func values(row: Int) -> [Int8] { Array(values[row * stride..<row * stride + columns]) }
+
+  /// 127 / max |x| of a row: x ≈ value / scale.
+  public func scale(row: Int) -> Float { scales[row].scale }
+
+  mutating func reshape(rows: Int, columns: Int) {
+    if columns != self.columns {
+      self.columns = columns
+      stride = paddedActivationWidth(columns)
+      // The padding must be zero, so a new width starts afresh.
+      values = []
+    }
+    self.rows = rows
+    if values.count < rows * stride { values = [Int8](repeating: 0, count: rows * stride) }
+    if scales.count < rows { scales = Array(repeating: ActivationScale(scale: 1, sum: 0), count: rows) }
+  }
+}
+
+/// What turns a sum of trit × activation into an output; the order of operations is that of the layer named.
+public enum ProductEpilogue: Sendable {
+  /// transformers `BitLinear`: sum / (activation scale · stored) + bias.
+  case divide(by: [Float])
+  /// transformers `AutoBitLinear`, offline: (sum / activation scale + bias) · stored.
+  case multiply(by: [Float])
+  /// transformers `AutoBitLinear`, online: the weights are trit · value, then + bias.
+  case weights(of: Float)
+
+  /// One number for the matrix or one a row.
+  @inline(__always)
+  private static func pick(_ stored: [Float], _ row: Int) -> Float { stored.count == 1 ? stored[0] : stored[row] }
+
+  /// From an integer sum Σ trit·q.
+  @inline(__always)
+  func output(sum: Int32, scale: Float, row: Int, bias: Float?) -> Float {
+    switch self {
+    case .divide(let stored):
+      let y = Float(sum) / (scale * ProductEpilogue.pick(stored, row))
+      return bias.map { y + $0 } ?? y
+    case .multiply(let stored):
+      let y = Float(sum) / scale
+      return (bias.map { y + $0 } ?? y) * ProductEpilogue.pick(stored, row)
+    case .weights(let value):
+      let y = Float(sum) / scale * value
+      return bias.map { y + $0 } ?? y
+    }
+  }
+
+  /// From a Float dot whose inputs are what the layer gives its matrix product (see `referenceInput`).
+  @inline(__always)
+  func output(dot: Float, scale: Float, row: Int, bias: Float?) -> Float {
+    switch self {
+    case .divide(let stored):
+      let y = dot / (scale * ProductEpilogue.pick(stored, row))
+      return bias.map { y + $0 } ?? y
+    case .multiply(let stored): return (bias.map { dot + $0 } ?? dot) * ProductEpilogue.pick(stored, row)
+    case .weights: return bias.map { dot + $0 } ?? dot
+    }
+  }
+
+  /// What a trit is multiplied by before the product.
+  var weightValue: Float {
+    if case .weights(let value) = self { value } else { 1 }
+  }
+
+  /// `BitLinear` multiplies the int8 values themselves; the others multiply value / scale.
+  var takesRawIntegers: Bool {
+    if case .divide = self { true } else { false }
+  }
+}

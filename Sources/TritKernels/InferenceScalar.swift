@@ -1,0 +1,134 @@
+// Tritsmith: the definition of every operation of the forward pass, in plain Swift.
+
+import TritCore
+
+/// The definition of `InferenceKernels`; works on every machine.
+struct ScalarInference: InferenceKernels {
+  var name: String { "scalar" }
+
+  func quantizeRow(_ x: UnsafePointer<Float>, _ count: Int, into q: UnsafeMutablePointer<Int8>) -> ActivationScale {
+    // Patterns without sign order as numbers do, with NaN above infinity: a maximum that never loses a NaN.
+    var bits: UInt32 = 0
+    for index in 0..<count { bits = max(bits, x[index].bitPattern & 0x7FFF_FFFF) }
+    let largest = Float(bitPattern: bits)
+    let bound = largest < 1e-5 ? 1e-5 : largest
+    let scale = (1 / bound) * 127
+    guard bits < 0x7F80_0000 else {
+      q.update(repeating: 0, count: count)
+      return ActivationScale(scale: scale, sum: 0)
+    }
+    var sum: Int32 = 0
+    for index in 0..<count {
+      let rounded = (x[index] * scale).rounded(.toNearestOrEven)
+      let value = Int8(max(-128, min(127, rounded)))
+      q[index] = value
+      sum &+= Int32(value)
+    }
+    return ActivationScale(scale: scale, sum: sum)
+  }
+
+  func joinedDot(
+    _ w: UnsafePointer<UInt8>, rows: Int, columns: Int, _ q: UnsafePointer<Int8>,
+    into sums: UnsafeMutablePointer<Int32>, planeStride: Int
+  ) {
+    for row in 0..<rows {
+      let bytes = w + row * columns
+      var total = SIMD4<Int32>.zero
+      for column in 0..<columns {
+        let value = Int32(q[column])
+        let byte = bytes[column]
+        total.x &+= Int32(byte & 3) &* value
+        total.y &+= Int32(byte >> 2 & 3) &* value
+        total.z &+= Int32(byte >> 4 & 3) &* value
+        total.w &+= Int32(byte >> 6) &* value
+      }
+      for plane in 0..<4 { sums[plane * planeStride + row] = total[plane] }
+    }
+  }
+
+  func splitDot(
+    _ w: UnsafePointer<UInt8>, rows: Int, part: Int, _ q: UnsafePointer<Int8>, into sums: UnsafeMutablePointer<Int32>
+  ) {
+    for row in 0..<rows {
+      let bytes = w + row * part
+      var total: Int32 = 0
+      for index in 0..<part {
+        let byte = bytes[index]
+        total &+= Int32(byte & 3) &* Int32(q[index])
+        total &+= Int32(byte >> 2 & 3) &* Int32(q[part + index])
+        total &+= Int32(byte >> 4 & 3) &* Int32(q[2 * part + index])
+        total &+= Int32(byte >> 6) &* Int32(q[3 * part + index])
+      }
+      sums[row] = total
+    }
+  }
+
+  func expandCodes(_ w: UnsafePointer<UInt8>, _ count: Int, plane: Int, into codes: UnsafeMutablePointer<UInt8>) {
+    let shift = UInt8(2 * plane)
+    for index in 0..<count { codes[index] = w[index] >> shift & 3 }
+  }
+
+  func codeProduct(
+    _ codes: UnsafePointer<UInt8>, stride: Int, _ q: UnsafePointer<Int8>, qStride: Int, tokens: Int, count: Int,
+    into sums: UnsafeMutablePointer<Int32>, sumStride: Int
+  ) {
+    for token in 0..<tokens {
+      for row in 0..<4 {
+        var total: Int32 = 0
+        for column in 0..<count {
+          total &+= Int32(codes[row * stride + column]) &* Int32(q[token * qStride + column])
+        }
+        sums[token * sumStride + row] = total
+      }
+    }
+  }
+
+  func widenTrits(
+    _ w: UnsafePointer<UInt8>, _ count: Int, plane: Int, value: Float, into out: UnsafeMutablePointer<Float>
+  ) {
+    let shift = UInt8(2 * plane)
+    for index in 0..<count { out[index] = Float(Int(w[index] >> shift & 3) - 1) * value }
+  }
+
+  func dot(
+    _ w: UnsafeRawPointer, _ element: FloatElement, rowBytes: Int, rows: Int, _ x: UnsafePointer<Float>, xStride: Int,
+    tokens: Int, count: Int, into y: UnsafeMutablePointer<Float>, yStride: Int
+  ) {
+    let whole = count / 8 * 8
+    for row in 0..<rows {
+      let weights = w + row * rowBytes
+      func weight(_ index: Int) -> Float { element.load(weights, index) }
+      for token in 0..<tokens {
+        let input = x + token * xStride
+        var lanes = SIMD8<Float>.zero
+        for start in stride(from: 0, to: whole, by: 8) {
+          var left = SIMD8<Float>.zero
+          var right = SIMD8<Float>.zero
+          for lane in 0..<8 {
+            left[lane] = weight(start + lane)
+            right[lane] = input[start + lane]
+          }
+          lanes += left * right
+        }
+        for index in whole..<count { lanes[index - whole] += weight(index) * input[index] }
+        y[token * yStride + row] = joined(lanes)
+      }
+    }
+  }
+
+  func weightedSum(
+    _ weight: UnsafePointer<Float>, _ v: UnsafePointer<Float>, vStride: Int, rows: Int, count: Int,
+    into out: UnsafeMutablePointer<Float>
+  ) {
+    out.update(repeating: 0, count: count)
+    for row in 0..<rows {
+      let factor = weight[row]
+      for index in 0..<count { out[index] += factor * v[row * vStride + index] }
+    }
+  }
+}
+
+/// Lanes joined in the order that pairwise adds give.
+func joined(_ lanes: SIMD8<Float>) -> Float {
+  ((lanes[0] + lanes[1]) + (lanes[2] + lanes[3])) + ((lanes[4] + lanes[5]) + (lanes[6] + lanes[7]))
+}

@@ -1,0 +1,132 @@
+// Tritsmith: reading a configuration without losing a key.
+
+import TritCore
+
+/// Reads keys of a configuration object and remembers which, so that a key nobody asked for is noticed.
+///
+/// When a key stands twice the last one counts, as in Python: published files hold `quantization_config` twice.
+struct ConfigurationReader {
+  private let object: JSONObject
+  private let file: String
+  /// The dotted place of this object inside the file, with a dot at the end, or nothing.
+  private let prefix: String
+  private var known: Set<String> = []
+  /// Keys whose class default was taken because they are missing.
+  private(set) var assumed: [String] = []
+
+  init(_ object: JSONObject, file: String, prefix: String = "") {
+    self.object = object
+    self.file = file
+    self.prefix = prefix
+  }
+
+  func location(_ key: String) -> ErrorLocation { ErrorLocation(file: file, field: prefix + key) }
+
+  func error(_ kind: ModelError.Kind, _ key: String) -> ModelError { ModelError(kind, location: location(key)) }
+
+  /// The value of a key; nil when it is missing or null.
+  mutating func value(_ key: String) -> JSONValue? {
+    known.insert(key)
+    guard let value = object[key], !value.isNull else { return nil }
+    return value
+  }
+
+  mutating func integer(_ key: String, in range: ClosedRange<Int> = 1...(1 << 31)) throws(ModelError) -> Int? {
+    guard let value = value(key) else { return nil }
+    guard let number = value.number, let integer = number.integer else {
+      throw error(.wrongType(expected: "a whole number", found: describe(value)), key)
+    }
+    guard range.contains(integer) else {
+      throw error(.unsupportedValue(expected: "\(range.lowerBound)…\(range.upperBound)", found: number.text), key)
+    }
+    return integer
+  }
+
+  mutating func requiredInteger(_ key: String) throws(ModelError) -> Int {
+    guard let value = try integer(key) else { throw error(.missingKey, key) }
+    return value
+  }
+
+  mutating func integer(_ key: String, default standard: Int) throws(ModelError) -> Int {
+    guard let value = try integer(key) else {
+      assumed.append("\(prefix)\(key) = \(standard)")
+      return standard
+    }
+    return value
+  }
+
+  /// A finite number above zero.
+  mutating func positive(_ key: String) throws(ModelError) -> Double? {
+    guard let value = value(key) else { return nil }
+    guard let number = value.number, let double = number.double else {
+      throw error(.wrongType(expected: "a number", found: describe(value)), key)
+    }
+    guard double > 0, double.isFinite else {
+      throw error(.unsupportedValue(expected: "a finite number above 0", found: number.text), key)
+    }
+    return double
+  }
+
+  mutating func requiredPositive(_ key: String) throws(ModelError) -> Double {
+    guard let value = try positive(key) else { throw error(.missingKey, key) }
+    return value
+  }
+
+  mutating func positive(_ key: String, default standard: Double) throws(ModelError) -> Double {
+    guard let value = try positive(key) else {
+      assumed.append("\(prefix)\(key) = \(standard)")
+      return standard
+    }
+    return value
+  }
+
+  mutating func flag(_ key: String, default standard: Bool = false) throws(ModelError) -> Bool {
+    guard let value = value(key) else { return standard }
+    guard let flag = value.bool else { throw error(.wrongType(expected: "a boolean", found: describe(value)), key) }
+    return flag
+  }
+
+  mutating func string(_ key: String) throws(ModelError) -> String? {
+    guard let value = value(key) else { return nil }
+    guard let string = value.string else { throw error(.wrongType(expected: "a string", found: describe(value)), key) }
+    return string
+  }
+
+  mutating func nested(_ key: String) throws(ModelError) -> ConfigurationReader? {
+    guard let value = value(key) else { return nil }
+    guard let inner = value.object else { throw error(.wrongType(expected: "an object", found: describe(value)), key) }
+    return ConfigurationReader(inner, file: file, prefix: prefix + key + ".")
+  }
+
+  /// Throws unless a key is missing, null or one of the values that mean "not used".
+  mutating func mustBeOff(_ key: String, _ accepted: [JSONValue] = [false]) throws(ModelError) {
+    guard let value = value(key) else { return }
+    if accepted.contains(value) { return }
+    // 1 and 1.0 are one number with two spellings.
+    if let double = value.number?.double, accepted.contains(where: { $0.number?.double == double }) { return }
+    let expected = accepted.isEmpty ? "null" : accepted.map(describe).joined(separator: " or ")
+    throw error(.unsupportedValue(expected: expected, found: describe(value)), key)
+  }
+
+  mutating func ignore(_ keys: Set<String>) {
+    known.formUnion(keys)
+  }
+
+  mutating func noteAssumption(_ text: String) {
+    assumed.append(text)
+  }
+
+  /// Throws for the first key that was neither read nor ignored.
+  func finish() throws(ModelError) {
+    for entry in object.entries where !known.contains(entry.key) { throw error(.unknownKey, entry.key) }
+  }
+
+  func describe(_ value: JSONValue) -> String {
+    switch value {
+    case .number(let number): number.text
+    case .bool(let flag): flag ? "true" : "false"
+    case .string(let text): "\"\(text)\""
+    default: value.kindName
+    }
+  }
+}

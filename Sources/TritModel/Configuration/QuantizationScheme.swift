@@ -1,0 +1,84 @@
+// Tritsmith: what `quantization_config` says about the projections.
+
+import TritCore
+
+/// How a model's projections compute.
+public enum ProjectionClass: String, Sendable, Hashable, CaseIterable {
+  /// Ordinary matrix products in float32.
+  case linear = "Linear"
+  /// int8 activations, packed trits, stored scale divides.
+  case bitLinear = "BitLinear"
+  /// int8 activations, packed trits, stored scale multiplies.
+  case autoBitLinearOffline = "AutoBitLinear offline"
+  /// int8 activations, latent weights made ternary when they are used.
+  case autoBitLinearOnline = "AutoBitLinear online"
+}
+
+/// The quantization of a model's projections.
+public struct QuantizationScheme: Sendable, Equatable {
+  public var projections: ProjectionClass
+  /// Modules that stay as they are, `modules_to_not_convert`.
+  public var excluded: [String]
+  /// The epsilon of an RMS norm before the input quantization of every projection, or nil when there is no such norm.
+  public var inputNormEpsilon: Float?
+
+  public init(projections: ProjectionClass, excluded: [String] = [], inputNormEpsilon: Float? = nil) {
+    self.projections = projections
+    self.excluded = excluded
+    self.inputNormEpsilon = inputNormEpsilon
+  }
+
+  /// True when a module is left alone: named by a leading path up to a dot, or by the end of its name.
+  ///
+  /// Source: transformers `should_convert_module`, whose patterns are regular expressions; only literal ones are read.
+  public func excludes(_ module: String) -> Bool {
+    excluded.contains { module == $0 || module.hasPrefix($0 + ".") || module.hasSuffix($0) }
+  }
+
+  /// Reads `quantization_config`; nil when there is none.
+  static func read(_ reader: inout ConfigurationReader) throws(ModelError) -> QuantizationScheme? {
+    guard var nested = try reader.nested("quantization_config") else { return nil }
+    let method = try nested.string("quant_method")
+    guard method == "bitnet" else {
+      throw nested.error(.unsupportedValue(expected: "\"bitnet\"", found: method ?? "nothing"), "quant_method")
+    }
+    let linearClass = try nested.string("linear_class") ?? "bitlinear"
+    let mode = try nested.string("quantization_mode") ?? "offline"
+    guard mode == "offline" || mode == "online" else {
+      throw nested.error(.unsupportedValue(expected: "offline or online", found: mode), "quantization_mode")
+    }
+    var scheme: QuantizationScheme
+    switch linearClass {
+    // BitLinear has no online mode: transformers reads the mode for autobitlinear only.
+    case "bitlinear": scheme = QuantizationScheme(projections: .bitLinear)
+    case "autobitlinear":
+      scheme = QuantizationScheme(projections: mode == "online" ? .autoBitLinearOnline : .autoBitLinearOffline)
+    default:
+      throw nested.error(.unsupportedValue(expected: "bitlinear or autobitlinear", found: linearClass), "linear_class")
+    }
+    let epsilon = try nested.positive("rms_norm_eps")
+    if try nested.flag("use_rms_norm") { scheme.inputNormEpsilon = Float(epsilon ?? 1e-6) }
+    scheme.excluded = try readExcluded(&nested)
+    try nested.finish()
+    return scheme
+  }
+
+  private static func readExcluded(_ reader: inout ConfigurationReader) throws(ModelError) -> [String] {
+    let key = "modules_to_not_convert"
+    guard let value = reader.value(key) else { return [] }
+    guard let list = value.array else {
+      throw reader.error(.wrongType(expected: "a list of strings", found: reader.describe(value)), key)
+    }
+    var result: [String] = []
+    for entry in list {
+      guard let name = entry.string else {
+        throw reader.error(.wrongType(expected: "a list of strings", found: reader.describe(entry)), key)
+      }
+      guard !name.isEmpty, !name.unicodeScalars.contains(where: { "*+?[](){}|^$\\".unicodeScalars.contains($0) }) else {
+        throw reader.error(.unsupportedValue(expected: "plain module names", found: "\"\(name)\""), key)
+      }
+      result.append(name)
+    }
+    return result
+  }
+}

@@ -1,0 +1,31 @@
+// Tritsmith: looking into a forward pass.
+
+import TritCore
+
+/// How the ternary products of a forward pass are computed; every output names it.
+public enum ArithmeticMode: String, Sendable, CaseIterable, Codable {
+  /// Float32 as transformers computes it on a CPU: activations are quantized to int8 and widened again, and products
+  /// are sums of Floats.
+  case reference
+  /// int8 activations times trits, summed in integers; everything else as in `reference`.
+  case fast
+}
+
+/// Sees the hidden states of a forward pass.
+public protocol ForwardObserver: AnyObject {
+  /// A state of some tokens, `[tokens.count, width]`; `tokens` are positions in the context.
+  ///
+  /// Names, in this order: `embed`; for every block i `block<i>.input_layernorm`, `block<i>.self_attn.q_proj`,
+  /// `…k_proj`, `…v_proj` (before the rotary embedding), the attention sub-norm if there is one,
+  /// `block<i>.self_attn.o_proj`, `block<i>.self_attn`, `block<i>.post_attention_layernorm`, `block<i>.mlp.gate_proj`
+  /// (before the activation function), `…up_proj`, the feed-forward sub-norm, `…down_proj`, `block<i>.mlp`, and
+  /// `block<i>`, the residual stream after the block; last `final_norm`. `self_attn` and `mlp` are what the sub-blocks
+  /// add to the residual stream.
+  func observe(_ name: String, tokens: Range<Int>, width: Int, _ values: Span<Float>) throws
+}
+
+/// Which tokens of a prompt get logits.
+public enum LogitsSelection: Sendable {
+  case all
+  case last
+}

@@ -1,0 +1,214 @@
+// Tritsmith: the layers of a decoder, one chunk of tokens at a time.
+
+import TritCore
+import TritKernels
+
+/// Buffers of a forward pass, `[tokens, width]` each, grown when needed and kept between calls.
+final class ForwardWorkspace {
+  /// The residual stream.
+  var hidden: [Float] = []
+  var normed: [Float] = []
+  var query: [Float] = []
+  var key: [Float] = []
+  var value: [Float] = []
+  var attended: [Float] = []
+  var gate: [Float] = []
+  var up: [Float] = []
+  /// What a sub-block adds to the residual stream.
+  var added: [Float] = []
+  /// Input of a projection with a norm of its own.
+  var projectionInput: [Float] = []
+  var logits: [Float] = []
+  var quantized = QuantizedRows()
+  /// Whether `quantized` is the int8 form of the input the next projection shares with the one before.
+  var quantizedState = QuantizedState.stale
+
+  enum QuantizedState {
+    case stale
+    case current
+  }
+
+  static func grow(_ buffer: inout [Float], to count: Int) {
+    if buffer.count < count { buffer = [Float](repeating: 0, count: count) }
+  }
+}
+
+/// One chunk of tokens going through the layers; the same code for every family and arithmetic mode but the products.
+struct ForwardPass {
+  let model: LanguageModel
+  let mode: ArithmeticMode
+  let engine: InferenceEngine
+  let space: ForwardWorkspace
+  /// Position of the first token in the context.
+  let first: Int
+  /// Tokens of this chunk.
+  let count: Int
+  let observer: (any ForwardObserver)?
+
+  private var configuration: TransformerConfiguration { model.configuration }
+
+  /// Rows of the embedding, widened.
+  func embed(_ ids: [Int]) throws {
+    let width = configuration.hiddenSize
+    ForwardWorkspace.grow(&space.hidden, to: count * width)
+    for (index, id) in ids.enumerated() {
+      space.hidden.replaceSubrange(index * width..<(index + 1) * width, with: try model.embedding.row(id, engine))
+    }
+    try observe("embed", width, space.hidden)
+  }
+
+  /// h += output(attention(…norm(h)))
+  func attend(
+    _ layer: DecoderLayer, _ index: Int, _ cache: inout KeyValueCache, _ cosines: [Float], _ sines: [Float]
+  ) throws {
+    let hidden = configuration.hiddenSize
+    let shape = configuration.attention
+    norm(space.hidden, hidden, layer.inputNorm, into: &space.normed)
+    try observe("input_layernorm", index, hidden, space.normed)
+
+    try project(layer.query, index, space.normed, .new, into: &space.query)
+    try project(layer.key, index, space.normed, .sameAsBefore, into: &space.key)
+    try project(layer.value, index, space.normed, .sameAsBefore, into: &space.value)
+    rotate(&space.query, heads: shape.heads, cosines, sines)
+    rotate(&space.key, heads: shape.keyValueHeads, cosines, sines)
+    let used = count * shape.keyValueWidth
+    cache.append(layer: index, keys: space.key[..<used], values: space.value[..<used])
+
+    ForwardWorkspace.grow(&space.attended, to: count * shape.queryWidth)
+    engine.attention(
+      space.query, keys: cache.keys[index], values: cache.values[index], shape, first: first, tokens: count,
+      into: &space.attended)
+    if let subNorm = layer.attentionSubNorm, let name = configuration.architecture.decoder.attentionSubNorm {
+      norm(space.attended, shape.queryWidth, subNorm, into: &space.query)
+      try observe(name, index, shape.queryWidth, space.query)
+      try project(layer.output, index, space.query, .new, into: &space.added)
+    } else {
+      try project(layer.output, index, space.attended, .new, into: &space.added)
+    }
+    try observe("self_attn", index, hidden, space.added)
+    addToResidual()
+  }
+
+  /// h += down(activation(gate(m)) · up(m)), m = norm(h)
+  func feedForward(_ layer: DecoderLayer, _ index: Int) throws {
+    let hidden = configuration.hiddenSize
+    let inner = configuration.intermediateSize
+    norm(space.hidden, hidden, layer.feedForwardNorm, into: &space.normed)
+    try observe("post_attention_layernorm", index, hidden, space.normed)
+
+    try project(layer.gate, index, space.normed, .new, into: &space.gate)
+    try project(layer.up, index, space.normed, .sameAsBefore, into: &space.up)
+    engine.gate(configuration.activation, &space.gate, with: space.up, count: count * inner)
+    if let subNorm = layer.feedForwardSubNorm, let name = configuration.architecture.decoder.feedForwardSubNorm {
+      norm(space.gate, inner, subNorm, into: &space.up)
+      try observe(name, index, inner, space.up)
+      try project(layer.down, index, space.up, .new, into: &space.added)
+    } else {
+      try project(layer.down, index, space.gate, .new, into: &space.added)
+    }
+    try observe("mlp", index, hidden, space.added)
+    addToResidual()
+    if observer != nil { try observe("block\(index)", hidden, space.hidden) }
+  }
+
+  /// The last norm, of every token.
+  func finish() throws {
+    norm(space.hidden, configuration.hiddenSize, model.finalNorm, into: &space.normed)
+    try observe("final_norm", configuration.hiddenSize, space.normed)
+  }
+
+  /// Logits of some tokens of the chunk, `[rows.count, vocabulary]`.
+  func logits(_ rows: Range<Int>) throws {
+    let width = configuration.hiddenSize
+    let head = model.head
+    ForwardWorkspace.grow(&space.logits, to: rows.count * head.rows)
+    try head.withBytes { bytes in
+      engine.floatProduct(
+        bytes, head.element, rows: head.rows, columns: width, space.normed, tokens: rows, into: &space.logits)
+    }
+  }
+
+  // MARK: - Steps
+
+  /// Whether projections one after the other read the same input, whose int8 form is then made once.
+  private enum InputState {
+    case new
+    case sameAsBefore
+  }
+
+  private func project(
+    _ projection: Projection, _ index: Int, _ input: [Float], _ state: InputState, into output: inout [Float]
+  ) throws {
+    var input = input
+    if state == .new { space.quantizedState = .stale }
+    if let inputNorm = projection.inputNorm {
+      norm(input, projection.columns, inputNorm, into: &space.projectionInput)
+      input = space.projectionInput
+      space.quantizedState = .stale
+    }
+    defer { if projection.inputNorm != nil { space.quantizedState = .stale } }
+    ForwardWorkspace.grow(&output, to: count * projection.rows)
+    switch projection.weights {
+    case .dense(let weights, let bias):
+      try multiply(weights, input, bias, into: &output)
+    case .denseQuantizedInput(let weights, let scale, let bias):
+      quantize(input, projection.columns)
+      try multiply(weights, engine.referenceInput(space.quantized, raw: false), bias, into: &output)
+      for place in 0..<count * projection.rows { output[place] *= scale }
+    case .ternary(let bytes, let operand):
+      quantize(input, projection.columns)
+      try bytes.withBytes(0..<operand.order.byteCount(rows: operand.rows, columns: operand.columns)) { bytes in
+        switch mode {
+        case .reference: engine.referenceProduct(bytes, operand, space.quantized, into: &output)
+        case .fast: engine.integerProduct(bytes, operand, space.quantized, into: &output)
+        }
+      }
+    }
+    try observe(projection.name, index, projection.rows, output)
+  }
+
+  private func multiply(_ weights: FloatWeights, _ input: [Float], _ bias: [Float]?, into output: inout [Float]) throws
+  {
+    try weights.withBytes { bytes in
+      engine.floatProduct(
+        bytes, weights.element, rows: weights.rows, columns: weights.columns, input, tokens: 0..<count,
+        bias: bias, into: &output)
+    }
+  }
+
+  private func quantize(_ input: [Float], _ columns: Int) {
+    guard space.quantizedState == .stale else { return }
+    engine.quantize(input, rows: count, columns: columns, into: &space.quantized)
+    space.quantizedState = .current
+  }
+
+  private func norm(_ input: [Float], _ width: Int, _ weights: NormWeights, into output: inout [Float]) {
+    ForwardWorkspace.grow(&output, to: count * width)
+    engine.rmsNorm(
+      input, rows: count, columns: width, weight: weights.values, epsilon: weights.epsilon, into: &output)
+  }
+
+  private func rotate(_ x: inout [Float], heads: Int, _ cosines: [Float], _ sines: [Float]) {
+    engine.rotate(
+      &x, rows: count, heads: heads, headDimension: configuration.attention.headDimension, cosines: cosines,
+      sines: sines)
+  }
+
+  private func addToResidual() {
+    engine.add(space.added, to: &space.hidden, count: count * configuration.hiddenSize)
+  }
+
+  // MARK: - Observing
+
+  private var tokens: Range<Int> { first..<first + count }
+
+  private func observe(_ name: String, _ width: Int, _ values: [Float]) throws {
+    try observer?.observe(name, tokens: tokens, width: width, values.span.extracting(0..<count * width))
+  }
+
+  private func observe(_ name: String, _ layer: Int, _ width: Int, _ values: [Float]) throws {
+    // Names are built for an observer only.
+    guard observer != nil else { return }
+    try observe("block\(layer).\(name)", width, values)
+  }
+}

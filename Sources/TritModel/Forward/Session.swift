@@ -1,0 +1,148 @@
+// Tritsmith: one text going through a model.
+
+import TritCore
+import TritKernels
+
+/// A context of a model: tokens in, logits out, with the keys and values of earlier tokens kept.
+///
+/// A session belongs to one thread at a time; any number of sessions may share a model. Logits do not depend on the
+/// number of threads, nor on how a text is cut into calls.
+public final class Session {
+  public let model: LanguageModel
+  public let mode: ArithmeticMode
+  public let engine: InferenceEngine
+  /// Tokens this context can hold.
+  public let capacity: Int
+  /// Tokens it holds.
+  public private(set) var position = 0
+
+  private var cache: KeyValueCache
+  private let workspace: ForwardWorkspace
+  private let frequencies: [Float]
+
+  /// Tokens that go through the layers together: enough to use each unpacked weight often, few enough to stay in
+  /// cache.
+  static let chunk = 128
+  /// Rows of logits held at once.
+  private static let logitsBlock = 16
+
+  /// - Parameter contextCapacity: nil means the context the model was made for. Memory is taken as the text grows.
+  /// - Throws: `ModelError` for a capacity below 1.
+  public init(
+    _ model: LanguageModel, mode: ArithmeticMode, contextCapacity: Int? = nil, engine: InferenceEngine
+  ) throws(ModelError) {
+    let configuration = model.configuration
+    let capacity = contextCapacity ?? configuration.contextLength
+    guard capacity >= 1 else {
+      throw ModelError(.outOfRange(expected: "a context of 1 token or more", found: "\(capacity)"))
+    }
+    self.model = model
+    self.mode = mode
+    self.engine = engine
+    self.capacity = capacity
+    cache = KeyValueCache(layers: model.layers.count, capacity: capacity, shape: configuration.attention)
+    workspace = ForwardWorkspace()
+    frequencies = configuration.rotary.inverseFrequencies(headDimension: configuration.attention.headDimension)
+  }
+
+  /// Forgets everything.
+  public func reset() {
+    truncate(to: 0)
+  }
+
+  /// Forgets the tokens from `position` on.
+  public func truncate(to position: Int) {
+    self.position = min(self.position, max(0, position))
+    cache.truncate(to: self.position)
+  }
+
+  /// Adds tokens and gives `each` the logits after each of them, or after the last one only.
+  ///
+  /// `each` gets the position of a token and the `[vocabulary]` logits of what follows it, in order; rows are valid
+  /// during the call only, so a long text needs no memory for all of them. After an error the context is as it was.
+  ///
+  /// - Throws: `ModelError` for an empty prompt, an id outside the vocabulary, or more tokens than the context holds;
+  ///   what the source, `observer` or `each` throw.
+  public func prefill(
+    _ ids: [Int], logits: LogitsSelection = .last, observer: (any ForwardObserver)? = nil,
+    _ each: (Int, Span<Float>) throws -> Void
+  ) throws {
+    try check(ids)
+    let start = position
+    do {
+      var done = 0
+      while done < ids.count {
+        let chunk = Array(ids[done..<min(ids.count, done + Session.chunk)])
+        done += chunk.count
+        try forward(chunk, logits: logits, isEnd: done == ids.count, observer, each)
+      }
+    } catch {
+      truncate(to: start)
+      throw error
+    }
+  }
+
+  /// Adds tokens and returns the `[vocabulary]` logits after the last one.
+  public func prefill(_ ids: [Int]) throws -> [Float] {
+    var result: [Float] = []
+    try prefill(ids, logits: .last) { _, row in result = engine.array(row) }
+    return result
+  }
+
+  /// Adds tokens and returns the logits after each, `[ids.count, vocabulary]`. For short texts.
+  public func logits(_ ids: [Int], observer: (any ForwardObserver)? = nil) throws -> [Float] {
+    var result: [Float] = []
+    result.reserveCapacity(ids.count * model.configuration.vocabularySize)
+    try prefill(ids, logits: .all, observer: observer) { _, row in result += engine.array(row) }
+    return result
+  }
+
+  /// Adds one token and returns the logits of what follows it.
+  public func step(_ id: Int) throws -> [Float] {
+    try prefill([id])
+  }
+
+  private func check(_ ids: [Int]) throws(ModelError) {
+    guard !ids.isEmpty else { throw ModelError(.emptyPrompt) }
+    let vocabulary = model.configuration.vocabularySize
+    for id in ids where id < 0 || id >= vocabulary {
+      throw ModelError(.tokenOutOfRange(id: id, vocabulary: vocabulary))
+    }
+    guard ids.count <= capacity - position else {
+      throw ModelError(.contextOverflow(capacity: capacity, needed: position + ids.count))
+    }
+  }
+
+  private func forward(
+    _ ids: [Int], logits: LogitsSelection, isEnd: Bool, _ observer: (any ForwardObserver)?,
+    _ each: (Int, Span<Float>) throws -> Void
+  ) throws {
+    let pass = ForwardPass(
+      model: model, mode: mode, engine: engine, space: workspace, first: position, count: ids.count,
+      observer: observer)
+    try pass.embed(ids)
+    let (cosines, sines) = model.configuration.rotary.angles(first: position, count: ids.count, frequencies)
+    for (index, layer) in model.layers.enumerated() {
+      try pass.attend(layer, index, &cache, cosines, sines)
+      try pass.feedForward(layer, index)
+    }
+    try pass.finish()
+    let end = position + ids.count
+    let wanted =
+      switch logits {
+      case .all: 0..<ids.count
+      case .last: isEnd ? ids.count - 1..<ids.count : 0..<0
+      }
+    for first in stride(from: wanted.lowerBound, to: wanted.upperBound, by: Session.logitsBlock) {
+      let rows = first..<min(wanted.upperBound, first + Session.logitsBlock)
+      try pass.logits(rows)
+      let width = model.configuration.vocabularySize
+      let values = workspace.logits
+      for row in rows {
+        let start = (row - first) * width
+        try each(position + row, values.span.extracting(start..<start + width))
+      }
+    }
+    position = end
+  }
+}

@@ -1,0 +1,137 @@
+// Tritsmith: a decoder with its weights.
+
+import TritCore
+import TritKernels
+
+/// A block of a decoder.
+struct DecoderLayer: Sendable {
+  var inputNorm: NormWeights
+  var query: Projection
+  var key: Projection
+  var value: Projection
+  var attentionSubNorm: NormWeights?
+  var output: Projection
+  var feedForwardNorm: NormWeights
+  var gate: Projection
+  var up: Projection
+  var feedForwardSubNorm: NormWeights?
+  var down: Projection
+
+  var projections: [Projection] { [query, key, value, output, gate, up, down] }
+}
+
+/// A decoder: configuration and weights, checked against each other. Sessions share it.
+///
+/// Packed and dense weights stay in their source and are read in place (see `WeightResidency`); norms, latents that
+/// are made ternary, and packings other than two bits a trit are held in memory.
+///
+///     let engine = try InferenceEngine(threads: 2)
+///     let model = try LanguageModel(source, engine: engine)
+///     let session = try Session(model, mode: .fast, engine: engine)
+///     let logits = try session.prefill([1, 47, 287])
+public struct LanguageModel: Sendable {
+  public let configuration: TransformerConfiguration
+  /// Things done to the weights, and settings assumed, that a user should know.
+  public let notes: [String]
+  let embedding: FloatWeights
+  let layers: [DecoderLayer]
+  let finalNorm: NormWeights
+  /// The embedding itself when embeddings are tied.
+  let head: FloatWeights
+
+  /// Reads the configuration of a source and finds every tensor.
+  ///
+  /// - Throws: `ModelError` for a configuration or tensors that do not describe a model of a known class, and what the
+  ///   source throws when it cannot be read.
+  public init(_ source: any TensorSource, options: LoadOptions = LoadOptions(), engine: InferenceEngine) throws {
+    let path = source.manifest.path
+    guard let object = source.manifest.configuration else {
+      throw ModelError(.noConfiguration, location: ErrorLocation(file: path))
+    }
+    let configuration = try TransformerConfiguration(object, file: path)
+    try self.init(source, configuration, options: options, engine: engine)
+  }
+
+  /// The same with a configuration of the caller's.
+  public init(
+    _ source: any TensorSource, _ configuration: TransformerConfiguration, options: LoadOptions = LoadOptions(),
+    engine: InferenceEngine
+  ) throws {
+    var binder = TensorBinder(source, engine, options.residency)
+    let hidden = configuration.hiddenSize
+    embedding = try binder.matrix("model.embed_tokens.weight", rows: configuration.vocabularySize, columns: hidden)
+    // Not `map`: the number comes from the file, and the first missing tensor must end the loop.
+    var layers: [DecoderLayer] = []
+    for index in 0..<configuration.layers {
+      layers.append(try LanguageModel.layer(index, configuration, options.projections, &binder, engine))
+    }
+    self.layers = layers
+    finalNorm = try binder.norm("model.norm.weight", count: hidden, epsilon: configuration.normEpsilon)
+    if configuration.tiesEmbeddings {
+      head = embedding
+      // transformers leaves a stored head aside when embeddings are tied.
+      if binder.has("lm_head.weight") {
+        binder.markUsed("lm_head.weight")
+        binder.note("lm_head.weight is not used: the configuration ties it to the embeddings")
+      }
+    } else {
+      head = try binder.matrix("lm_head.weight", rows: configuration.vocabularySize, columns: hidden)
+    }
+    try binder.finish()
+    self.configuration = configuration
+    notes = configuration.assumed.map { "assumed \($0)" } + binder.notes
+  }
+
+  private static func layer(
+    _ index: Int, _ configuration: TransformerConfiguration, _ override: ProjectionOverride,
+    _ binder: inout TensorBinder, _ engine: InferenceEngine
+  ) throws -> DecoderLayer {
+    let prefix = "model.layers.\(index)."
+    let hidden = configuration.hiddenSize
+    let inner = configuration.intermediateSize
+    let queryWidth = configuration.attention.queryWidth
+    let keyValueWidth = configuration.attention.keyValueWidth
+    let epsilon = configuration.normEpsilon
+    let decoder = configuration.architecture.decoder
+    func project(_ name: String, _ rows: Int, _ columns: Int, _ hasBias: Bool) throws -> Projection {
+      try binder.projection(
+        prefix, name, rows: rows, columns: columns, hasBias: hasBias, configuration, override, engine)
+    }
+    func norm(_ name: String, _ count: Int) throws -> NormWeights {
+      try binder.norm(prefix + name + ".weight", count: count, epsilon: epsilon)
+    }
+    let attentionBias = configuration.hasAttentionBias
+    let feedForwardBias = configuration.hasFeedForwardBias
+    return DecoderLayer(
+      inputNorm: try norm("input_layernorm", hidden),
+      query: try project("self_attn.q_proj", queryWidth, hidden, attentionBias),
+      key: try project("self_attn.k_proj", keyValueWidth, hidden, attentionBias),
+      value: try project("self_attn.v_proj", keyValueWidth, hidden, attentionBias),
+      attentionSubNorm: try decoder.attentionSubNorm.map { try norm($0, queryWidth) },
+      output: try project("self_attn.o_proj", hidden, queryWidth, attentionBias),
+      feedForwardNorm: try norm("post_attention_layernorm", hidden),
+      gate: try project("mlp.gate_proj", inner, hidden, feedForwardBias),
+      up: try project("mlp.up_proj", inner, hidden, feedForwardBias),
+      feedForwardSubNorm: try decoder.feedForwardSubNorm.map { try norm($0, inner) },
+      down: try project("mlp.down_proj", hidden, inner, feedForwardBias))
+  }
+
+  /// The classes its projections compute as, each once, in order of first use.
+  public var projectionClasses: [ProjectionClass] {
+    var result: [ProjectionClass] = []
+    for projection in layers.flatMap(\.projections) where !result.contains(projection.projectionClass) {
+      result.append(projection.projectionClass)
+    }
+    return result
+  }
+
+  /// Bytes of weights that one decoded token reads: every projection and the head.
+  public var weightBytesPerToken: Int {
+    layers.flatMap(\.projections).reduce(head.byteCount) { total, projection in
+      switch projection.weights {
+      case .dense(let weights, _), .denseQuantizedInput(let weights, _, _): total + weights.byteCount
+      case .ternary(_, let operand): total + operand.order.byteCount(rows: operand.rows, columns: operand.columns)
+      }
+    }
+  }
+}

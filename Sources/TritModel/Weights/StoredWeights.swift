@@ -1,0 +1,67 @@
+// Tritsmith: where a model's weights are while it runs.
+
+import TritCore
+import TritKernels
+
+/// Bytes of a weight: in the file, used where they are, or in memory when they had to be made.
+enum WeightBytes: Sendable {
+  case source(any TensorSource, TensorDescriptor)
+  case memory([UInt8])
+
+  /// Gives `body` a range of the bytes; they are valid during the call only.
+  func withBytes<Result>(_ range: Range<Int>, _ body: (RawSpan) throws -> Result) throws -> Result {
+    switch self {
+    case .source(let source, let tensor): try source.withBytes(range, of: tensor, body)
+    case .memory(let bytes): try body(bytes.span.bytes.extracting(range))
+    }
+  }
+}
+
+/// A float matrix or vector used in the type it is stored in.
+struct FloatWeights: Sendable {
+  var bytes: WeightBytes
+  var element: FloatElement
+  var rows: Int
+  var columns: Int
+
+  var byteCount: Int { rows * columns * element.byteCount }
+
+  func withBytes<Result>(_ body: (RawSpan) throws -> Result) throws -> Result {
+    try bytes.withBytes(0..<byteCount, body)
+  }
+
+  /// One row, widened.
+  func row(_ index: Int, _ engine: InferenceEngine) throws -> [Float] {
+    let rowBytes = columns * element.byteCount
+    return try bytes.withBytes(index * rowBytes..<(index + 1) * rowBytes) { bytes in
+      engine.widen(bytes, element, 0..<columns)
+    }
+  }
+}
+
+/// Weights of an RMS norm, widened: norms are small and used whole.
+struct NormWeights: Sendable {
+  var values: [Float]
+  var epsilon: Float
+}
+
+/// A projection: y = x · Wᵀ in the arithmetic of its class.
+struct Projection: Sendable {
+  enum Weights: Sendable {
+    /// An ordinary matrix.
+    case dense(FloatWeights, bias: [Float]?)
+    /// A matrix whose input is quantized to int8 and back: unpacked trits of an offline AutoBitLinear.
+    case denseQuantizedInput(FloatWeights, scale: Float, bias: [Float]?)
+    /// Packed trits.
+    case ternary(WeightBytes, TernaryOperand)
+  }
+
+  /// The module's path inside its layer, `self_attn.q_proj`.
+  var name: String
+  var rows: Int
+  var columns: Int
+  /// A norm of its own in front of the input quantization (`use_rms_norm`).
+  var inputNorm: NormWeights?
+  var weights: Weights
+  var projectionClass: ProjectionClass
+}

@@ -1,0 +1,188 @@
+// Tritsmith: finding a model's tensors and holding them to the configuration.
+
+import TritCore
+import TritKernels
+import TritLayouts
+
+/// Looks tensors up by name, checks shape and encoding, and remembers which were used.
+struct TensorBinder {
+  private let source: any TensorSource
+  private let engine: InferenceEngine
+  private let residency: WeightResidency
+  private var tensors: [ExactString: TensorDescriptor] = [:]
+  private var used: Set<ExactString> = []
+  /// Things done to the weights that a user should know.
+  private(set) var notes: [String] = []
+
+  init(_ source: any TensorSource, _ engine: InferenceEngine, _ residency: WeightResidency) {
+    self.source = source
+    self.engine = engine
+    self.residency = residency
+    for tensor in source.manifest.tensors { tensors[ExactString(tensor.name)] = tensor }
+  }
+
+  func location(_ name: String) -> ErrorLocation { ErrorLocation(file: source.manifest.path, tensor: name) }
+
+  func has(_ name: String) -> Bool { tensors[ExactString(name)] != nil }
+
+  mutating func note(_ text: String) {
+    if !notes.contains(text) { notes.append(text) }
+  }
+
+  /// A tensor of exactly this shape.
+  mutating func tensor(_ name: String, _ dimensions: [Int]) throws -> TensorDescriptor {
+    guard let shape = TensorShape(dimensions) else {
+      throw ModelError(
+        .contradiction(expected: "a shape whose product fits", found: "\(dimensions)"), location: location(name))
+    }
+    guard let tensor = tensors[ExactString(name)] else {
+      throw ModelError(.missingTensor(shape: shape), location: location(name))
+    }
+    guard tensor.shape == shape else {
+      throw ModelError(.tensorShape(expected: shape, found: tensor.shape), location: location(name))
+    }
+    used.insert(ExactString(name))
+    return tensor
+  }
+
+  /// A bfloat16, float16 or float32 matrix, left where it is.
+  mutating func matrix(_ name: String, rows: Int, columns: Int) throws -> FloatWeights {
+    let tensor = try tensor(name, [rows, columns])
+    return try FloatWeights(bytes: bytes(of: tensor), element: element(of: tensor), rows: rows, columns: columns)
+  }
+
+  /// A float vector, widened.
+  mutating func vector(_ name: String, count: Int) throws -> [Float] {
+    let tensor = try tensor(name, [count])
+    let element = try element(of: tensor)
+    return try source.withBytes(0..<count * element.byteCount, of: tensor) { engine.widen($0, element, 0..<count) }
+  }
+
+  mutating func norm(_ name: String, count: Int, epsilon: Float) throws -> NormWeights {
+    NormWeights(values: try vector(name, count: count), epsilon: epsilon)
+  }
+
+  func element(of tensor: TensorDescriptor) throws(ModelError) -> FloatElement {
+    switch tensor.encoding {
+    case .dense(.bf16): .bf16
+    case .dense(.f16): .f16
+    case .dense(.f32): .f32
+    default:
+      throw ModelError(
+        .tensorEncoding(expected: "BF16, F16 or F32", found: tensor.encoding.name), location: location(tensor.name))
+    }
+  }
+
+  func bytes(of tensor: TensorDescriptor) throws -> WeightBytes {
+    switch residency {
+    case .inPlace: return .source(source, tensor)
+    case .copied:
+      return .memory(try source.withBytes(0..<tensor.location.byteCount, of: tensor) { engine.copy($0) })
+    }
+  }
+
+  /// Throws for the first tensor nobody asked for, unless it is one transformers leaves aside too.
+  func finish() throws(ModelError) {
+    for tensor in source.manifest.tensors where !used.contains(ExactString(tensor.name)) {
+      // Old checkpoints store what is computed from the configuration.
+      if tensor.name.hasSuffix("rotary_emb.inv_freq") { continue }
+      throw ModelError(.unusedTensor, location: location(tensor.name))
+    }
+  }
+
+  mutating func markUsed(_ name: String) {
+    used.insert(ExactString(name))
+  }
+
+  // MARK: - Ternary tensors
+
+  /// Packed trits with the arithmetic their scale convention stands for.
+  mutating func ternary(
+    _ tensor: TensorDescriptor, _ layout: LayoutID, rows: Int, columns: Int, bias: [Float]?
+  ) throws -> (WeightBytes, TernaryOperand, ProjectionClass) {
+    let scale = try checkedScale(tensor, rows: rows)
+    let epilogue: ProductEpilogue =
+      scale.convention == .divide ? .divide(by: scale.stored) : .multiply(by: scale.stored)
+    let projectionClass: ProjectionClass = scale.convention == .divide ? .bitLinear : .autoBitLinearOffline
+    func operand(_ order: PackedTritOrder) -> TernaryOperand {
+      TernaryOperand(rows: rows, columns: columns, order: order, epilogue: epilogue, bias: bias)
+    }
+    switch layout {
+    case HFPacked.id where rows % 4 == 0:
+      return (try checkedBytes(of: tensor, .joinedRows), operand(.joinedRows), projectionClass)
+    case SplitRow.twoBitID:
+      return (try checkedBytes(of: tensor, .splitRows), operand(.splitRows), projectionClass)
+    default:
+      return (.memory(try repacked(tensor, layout)), operand(.splitRows), projectionClass)
+    }
+  }
+
+  private func checkedScale(_ tensor: TensorDescriptor, rows: Int) throws -> TernaryScale {
+    let scale = try source.scale(of: tensor)
+    let expected: String
+    switch scale.granularity {
+    case .tensor: expected = scale.stored.count == 1 ? "" : "1 scale"
+    case .row: expected = scale.stored.count == rows ? "" : "\(rows) scales, one a row"
+    case .group: expected = "one scale for the tensor or one a row"
+    }
+    guard expected.isEmpty else {
+      throw ModelError(
+        .scale(expected: expected, found: "\(scale.stored.count) scales, \(scale.granularity)"),
+        location: location(tensor.name))
+    }
+    for value in scale.stored where !value.isFinite || value == 0 && scale.convention == .divide {
+      throw ModelError(
+        .scale(expected: "a finite number to \(scale.convention.rawValue) by", found: "\(value)"),
+        location: location(tensor.name))
+    }
+    return scale
+  }
+
+  /// Packed bytes used as they are, after a look at every code.
+  private func checkedBytes(of tensor: TensorDescriptor, _ order: PackedTritOrder) throws -> WeightBytes {
+    let expected = order.byteCount(rows: tensor.shape.rows, columns: tensor.shape.columns)
+    guard tensor.location.byteCount == expected else {
+      throw ModelError(
+        .tensorEncoding(
+          expected: "\(expected) bytes of \(tensor.encoding.name)", found: "\(tensor.location.byteCount) bytes"),
+        location: location(tensor.name))
+    }
+    let bytes = try bytes(of: tensor)
+    let invalid = try bytes.withBytes(0..<expected) { engine.invalidCodes($0) }
+    guard invalid == 0 else { throw ModelError(.invalidCodes(count: invalid), location: location(tensor.name)) }
+    return bytes
+  }
+
+  /// Any other layout, repacked to two bits a trit: products read two-bit codes only.
+  private mutating func repacked(_ tensor: TensorDescriptor, _ id: LayoutID) throws -> [UInt8] {
+    guard let layout = LayoutRegistry.layout(id) else {
+      let known = LayoutRegistry.all.map(\.id.rawValue).joined(separator: ", ")
+      throw ModelError(.tensorEncoding(expected: known, found: id.rawValue), location: location(tensor.name))
+    }
+    try layout.check(tensor.shape)
+    note("\(id) weights are repacked to 2 bits a trit in memory")
+    let shape = tensor.shape
+    let target = SplitRow(.twoBit)
+    let kernels = KernelChoice.best
+    var result: [UInt8] = []
+    result.reserveCapacity(target.byteCount(shape))
+    for band in target.bands(shape, rowsPerBand: max(1, (1 << 20) / max(1, shape.columns))) {
+      var trits: [Int8] = []
+      for run in band.rows.flatMap({ layout.runs($0, shape) }) {
+        var part = [Int8](repeating: 0, count: run.rows.count * shape.columns)
+        let invalid = try source.withBytes(run.bytes, of: tensor) { bytes in
+          var span = part.mutableSpan
+          return layout.unpack(bytes, run, shape, with: kernels, into: &span)
+        }
+        // Codes that stand for no trit must not reach the packer.
+        guard invalid == 0 else { throw ModelError(.invalidCodes(count: invalid), location: location(tensor.name)) }
+        trits += part
+      }
+      var packed = [UInt8](repeating: 0, count: band.bytes.count)
+      var span = packed.mutableSpan
+      target.pack(trits.span, band, shape, with: kernels, into: &span)
+      result += packed
+    }
+    return result
+  }
+}

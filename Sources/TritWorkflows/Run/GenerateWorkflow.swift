@@ -1,0 +1,113 @@
+// Tritsmith: a model continues a text.
+
+import TritCore
+import TritFormats
+import TritModel
+import TritTokenizer
+
+/// What to continue, and how.
+public struct GenerateRequest: Sendable {
+  public var path: String
+  /// Taken as it is, with BOS in front when the model has one; no chat template is applied.
+  public var prompt: String
+  public var maximumTokens = 128
+  public var sampling = SamplingMethod.greedy
+  public var seed: UInt64 = 0
+  public var options = RunOptions(mode: .fast)
+
+  public init(path: String, prompt: String) {
+    self.path = path
+    self.prompt = prompt
+  }
+}
+
+/// What came out.
+public struct GenerateResult: Sendable {
+  public enum Stop: String, Sendable, Hashable {
+    /// The model said that the text ends.
+    case endToken = "end of text"
+    case maximumTokens = "token limit"
+    case context = "context full"
+    /// The caller wanted no more.
+    case caller = "stopped"
+  }
+
+  public var run: RunDescription
+  public var promptIDs: [Int]
+  /// Without the token that ended it.
+  public var ids: [Int]
+  public var text: String
+  public var stop: Stop
+  public var promptSeconds: Double
+  public var decodeSeconds: Double
+
+  /// nil for nothing measured.
+  public var promptTokensPerSecond: Double? { promptSeconds > 0 ? Double(promptIDs.count) / promptSeconds : nil }
+
+  /// Steps after the prompt; the first new token comes with the prompt.
+  public var decodedTokensPerSecond: Double? {
+    decodeSeconds > 0 && ids.count > 1 ? Double(ids.count - 1) / decodeSeconds : nil
+  }
+}
+
+/// Continues a text token by token.
+public struct GenerateWorkflow: Sendable {
+  let request: GenerateRequest
+
+  public init(_ request: GenerateRequest) {
+    self.request = request
+  }
+
+  /// - Parameter emit: gets text as soon as its characters are complete; false ends the generation.
+  /// - Throws: `ModelError` for an empty prompt, one longer than the context, or sampling out of range; `RunError`,
+  ///   `TokenizerError`, and what opening throws.
+  public func run(emit: (String) -> Bool) throws -> GenerateResult {
+    guard request.maximumTokens >= 1 else {
+      throw ModelError(.outOfRange(expected: "1 token or more to generate", found: "\(request.maximumTokens)"))
+    }
+    var sampler = try Sampler(request.sampling, seed: request.seed)
+    let runnable = try RunnableModel(request.path, request.options, engine: request.options.engine())
+    let tokenizer = try Tokenizer(of: runnable.source)
+    let prompt = try tokenizer.prompt(request.prompt)
+    try runnable.check(prompt)
+    let context = runnable.model.configuration.contextLength
+    let session = try runnable.session(for: min(context, prompt.count + min(request.maximumTokens, context)))
+    let start = Platform.monotonicSeconds
+    var logits = try session.prefill(prompt)
+    let prefilled = Platform.monotonicSeconds
+    let ends = Set(tokenizer.endTokenIDs)
+    var decoder = tokenizer.streamingDecoder()
+    var (ids, text) = ([Int](), "")
+    var stop = GenerateResult.Stop.maximumTokens
+    while ids.count < request.maximumTokens {
+      try request.options.cancellation.check()
+      let id = try RunnableModel.locating(runnable.path) { try sampler.next(logits) }
+      if ends.contains(id) {
+        stop = .endToken
+        break
+      }
+      ids.append(id)
+      let piece = try decoder.append(id)
+      text += piece
+      if !piece.isEmpty, !emit(piece) {
+        stop = .caller
+        break
+      }
+      guard ids.count < request.maximumTokens else { break }
+      guard session.position < session.capacity else {
+        stop = .context
+        break
+      }
+      logits = try session.step(id)
+    }
+    let decoded = Platform.monotonicSeconds
+    let rest = decoder.finish()
+    if !rest.isEmpty {
+      text += rest
+      _ = emit(rest)
+    }
+    return GenerateResult(
+      run: runnable.description, promptIDs: prompt, ids: ids, text: text, stop: stop,
+      promptSeconds: prefilled - start, decodeSeconds: decoded - prefilled)
+  }
+}

@@ -1,0 +1,50 @@
+// Tritsmith: written logits as a report.
+
+import TritReport
+
+extension RunDescription {
+  /// Facts every report about a run begins with.
+  var facts: [ReportFact] {
+    [
+      ReportFact("Model", .text(path)),
+      ReportFact("Format", .text(format)),
+      ReportFact("Class", .text(architecture)),
+      ReportFact("Projections", .text(projections.joined(separator: ", "))),
+      ReportFact("Arithmetic", .text(mode.rawValue)),
+      ReportFact("Kernels", .text(kernels)),
+      ReportFact("Threads", .integer(threads)),
+    ]
+  }
+}
+
+extension LogitsResult {
+  /// The report of `tritsmith logits`, schema `tritsmith.logits` 1.
+  public var report: ReportDocument {
+    var report = ReportDocument(
+      title: "Logits", schema: ReportSchema("tritsmith.logits", version: 1), primaryTable: "prompts")
+    report.append(
+      ReportFacts(
+        key: "logits",
+        run.facts + [
+          ReportFact("Vocabulary", .integer(vocabulary)),
+          ReportFact("Output", .text(output)),
+          ReportFact("Output size", .bytes(outputBytes), key: "output_bytes"),
+          ReportFact("Time", .number(seconds), key: "seconds", kind: .duration),
+        ]))
+    var table = ReportTable(
+      key: "prompts", title: "Prompts",
+      columns: [
+        ReportColumn("prompt", "Prompt", kind: .integer), ReportColumn("tokens", "Tokens", kind: .integer),
+        ReportColumn("next_id", "Likeliest next", kind: .integer), ReportColumn("hidden_states", "Hidden states"),
+      ])
+    for (index, prompt) in prompts.enumerated() {
+      table.append([
+        .integer(index), .integer(prompt.tokens), prompt.next.map { .integer($0) } ?? .missing,
+        .optional(prompt.hiddenStates),
+      ])
+    }
+    report.append(table)
+    for note in run.notes { report.note(.info, note) }
+    return report
+  }
+}

@@ -1,0 +1,25 @@
+// Tritsmith: a perplexity as a report.
+
+import TritReport
+
+extension PerplexityResult {
+  /// The report of `tritsmith perplexity`, schema `tritsmith.perplexity` 1.
+  public var report: ReportDocument {
+    var report = ReportDocument(title: "Perplexity", schema: ReportSchema("tritsmith.perplexity", version: 1))
+    report.append(
+      ReportFacts(
+        key: "perplexity",
+        run.facts + [
+          ReportFact("Text", .text(text)),
+          ReportFact("Protocol", .text(perplexity.scoring.name)),
+          ReportFact("Tokens scored", .integer(perplexity.negativeLogLikelihoods.count), key: "tokens"),
+          ReportFact("Perplexity", .number(perplexity.perplexity)),
+          ReportFact("Standard error", .number(perplexity.perplexityStandardError)),
+          ReportFact("Mean NLL", .number(perplexity.mean), note: "nats a token"),
+          ReportFact("Standard error of the mean", .number(perplexity.standardError), key: "mean_nll_standard_error"),
+          ReportFact("Time", .number(seconds), key: "seconds", kind: .duration),
+        ]))
+    for note in run.notes { report.note(.info, note) }
+    return report
+  }
+}

@@ -1,0 +1,82 @@
+// Tritsmith: how well a model predicts a file of text.
+
+import TritCore
+import TritFormats
+import TritModel
+import TritTokenizer
+
+/// Which text to score, and how.
+public struct PerplexityRequest: Sendable {
+  public var path: String
+  /// A file of UTF-8 text.
+  public var text: String
+  public var scoring = PerplexityProtocol.chunked(window: 256)
+  /// Scores only this many tokens from the beginning; nil means all.
+  public var tokenLimit: Int?
+  public var options = RunOptions(mode: .fast)
+
+  public init(path: String, text: String) {
+    self.path = path
+    self.text = text
+  }
+}
+
+/// The perplexity of a text.
+public struct PerplexityResult: Sendable {
+  public var run: RunDescription
+  public var text: String
+  public var perplexity: Perplexity
+  public var seconds: Double
+}
+
+/// Scores a text.
+public struct PerplexityWorkflow: Sendable {
+  let request: PerplexityRequest
+  let progress: any ProgressObserver
+
+  public init(_ request: PerplexityRequest, progress: any ProgressObserver = SilentProgress()) {
+    self.request = request
+    self.progress = progress
+  }
+
+  /// - Throws: `ModelError` for an empty text, a window that does not fit or is longer than the context; `RunError`,
+  ///   `TokenizerError`, and what opening throws.
+  public func run() throws -> PerplexityResult {
+    let start = Platform.monotonicSeconds
+    let runnable = try RunnableModel(request.path, request.options, engine: request.options.engine())
+    let tokenizer = try Tokenizer(of: runnable.source)
+    guard let bos = tokenizer.bosTokenID else { throw RunError(.noBeginToken, file: runnable.path) }
+    let bytes = try TokenInput.text(at: request.text)
+    var ids = try tokenizer.encode(fileAt: request.text, bytes, addSpecialTokens: false)
+    if let limit = request.tokenLimit { ids = Array(ids.prefix(max(0, limit))) }
+    guard !ids.isEmpty else { throw ModelError(.emptyPrompt, location: ErrorLocation(file: request.text)) }
+    let context = runnable.model.configuration.contextLength
+    guard window <= context else {
+      throw ModelError(
+        .contextOverflow(capacity: context, needed: window), location: ErrorLocation(file: runnable.path))
+    }
+    let total = ids.count
+    progress.began(ProgressPhase(name: "scoring", totalBytes: UInt64(bytes.count)))
+    defer { progress.ended() }
+    var done = 0
+    let result = try RunnableModel.locating(runnable.path) {
+      try runnable.model.perplexity(
+        of: ids, bos: bos, request.scoring, mode: runnable.mode, engine: runnable.engine,
+        cancellation: request.options.cancellation
+      ) { scored in
+        // Progress is told in bytes of text.
+        let reached = Int(Double(scored) / Double(total) * Double(bytes.count))
+        progress.advanced(by: reached - done)
+        done = reached
+      }
+    }
+    return PerplexityResult(
+      run: runnable.description, text: request.text, perplexity: result, seconds: Platform.monotonicSeconds - start)
+  }
+
+  private var window: Int {
+    switch request.scoring {
+    case .chunked(let window), .sliding(let window, _): window
+    }
+  }
+}

@@ -1,0 +1,64 @@
+// Tritsmith: what can be wrong with what a model is asked to compute.
+
+import TritCore
+
+/// A model can be run, but not on this input or against this other model.
+public struct RunError: DiagnosticError, Equatable {
+  public enum Kind: Sendable, Equatable {
+    /// The model has no `tokenizer.json`, and text was given.
+    case noTokenizer
+    /// The tokenizer names no token that begins a text, and one is needed.
+    case noBeginToken
+    /// Neither text nor ids were given.
+    case noInput
+    /// Something that should be a list of token ids is not.
+    case malformedIDs(found: String)
+    /// A reference file has prompts of its own.
+    case promptsBesideReference
+    case vocabularyMismatch(expected: Int, found: Int)
+    case layerMismatch(expected: Int, found: Int)
+    /// A reference file lacks a tensor, or has it in another form.
+    case referenceTensor(expected: String, found: String)
+  }
+
+  public var kind: Kind
+  public var location: ErrorLocation
+
+  public init(_ kind: Kind, file: String? = nil, tensor: String? = nil, field: String? = nil) {
+    self.kind = kind
+    location = ErrorLocation(file: file, tensor: tensor, field: field)
+  }
+
+  public var summary: String {
+    switch kind {
+    case .noTokenizer: "the model has no tokenizer.json, which is needed to turn text into token ids"
+    case .noBeginToken: "the tokenizer names no token that begins a text (BOS), which is needed here"
+    case .noInput: "expected a text or token ids, found neither"
+    case .malformedIDs(let found): "expected token ids, found \(printable(found, limit: 60))"
+    case .promptsBesideReference: "a reference file holds the prompts it was made from; no other ones can be compared"
+    case .vocabularyMismatch(let expected, let found): "expected a vocabulary of \(expected) tokens, found \(found)"
+    case .layerMismatch(let expected, let found): "expected \(expected) layers, found \(found)"
+    case .referenceTensor(let expected, let found): "expected \(expected), found \(printable(found))"
+    }
+  }
+
+  public var remedy: String? {
+    switch kind {
+    case .noTokenizer: "put tokenizer.json beside the weights, or give token ids instead of text"
+    case .noBeginToken: "name it as bos_token in tokenizer_config.json"
+    case .noInput: "give --text, --ids or --ids-file"
+    case .malformedIDs: "write ids as whole numbers with spaces or commas between, or as JSON lists"
+    case .promptsBesideReference: "leave --text, --ids and --ids-file out"
+    case .vocabularyMismatch, .layerMismatch: "compare two forms of one model"
+    case .referenceTensor: "a reference holds prompt<i>.ids (I32) and prompt<i>.logits (F32, [tokens, vocabulary])"
+    }
+  }
+
+  public var category: ErrorCategory {
+    switch kind {
+    case .noInput, .promptsBesideReference, .vocabularyMismatch, .layerMismatch: .misuse
+    case .malformedIDs: location.file == nil ? .misuse : .malformedInput
+    case .noTokenizer, .noBeginToken, .referenceTensor: .malformedInput
+    }
+  }
+}

@@ -1,0 +1,119 @@
+// Tritsmith: a model opened to compute with.
+
+import TritCore
+import TritFormats
+import TritKernels
+import TritModel
+import TritTokenizer
+
+/// Which model to run, and how.
+public struct RunOptions: Sendable {
+  public var mode: ArithmeticMode
+  public var projections: ProjectionOverride
+  public var kernels: KernelChoice
+  /// 0 means one for each processor.
+  public var threads: Int
+  /// Mapped, weights are used in place; buffered, they are read again for every use.
+  public var access: FileAccessMode
+  public var scaleConvention: ScaleConvention?
+  public var cancellation: CancellationFlag
+
+  public init(
+    mode: ArithmeticMode = .reference, projections: ProjectionOverride = .asConfigured, kernels: KernelChoice = .auto,
+    threads: Int = 0, access: FileAccessMode = .mapped, scaleConvention: ScaleConvention? = nil,
+    cancellation: CancellationFlag = CancellationFlag()
+  ) {
+    self.mode = mode
+    self.projections = projections
+    self.kernels = kernels
+    self.threads = threads
+    self.access = access
+    self.scaleConvention = scaleConvention
+    self.cancellation = cancellation
+  }
+
+  var open: OpenOptions { OpenOptions(access: access, scaleConvention: scaleConvention) }
+
+  func engine() throws -> InferenceEngine { try InferenceEngine(threads: threads, kernels: kernels) }
+}
+
+/// A model opened to compute with.
+struct RunnableModel {
+  let source: any TensorSource
+  let model: LanguageModel
+  let engine: InferenceEngine
+  let mode: ArithmeticMode
+
+  init(_ path: String, _ options: RunOptions, engine: InferenceEngine) throws {
+    try self.init(FormatRegistry.open(path, options.open), options, engine: engine)
+  }
+
+  init(_ source: any TensorSource, _ options: RunOptions, engine: InferenceEngine) throws {
+    self.source = source
+    self.engine = engine
+    mode = options.mode
+    let load = LoadOptions(projections: options.projections)
+    model = try RunnableModel.locating(source.manifest.path) {
+      try LanguageModel(source, options: load, engine: engine)
+    }
+  }
+
+  var path: String { source.manifest.path }
+
+  var description: RunDescription {
+    RunDescription(
+      path: path, format: source.manifest.format.rawValue, architecture: model.configuration.architecture.className,
+      projections: model.projectionClasses.map(\.rawValue), mode: mode, kernels: engine.kernelName,
+      threads: engine.threads, notes: source.manifest.notes + model.notes)
+  }
+
+  /// A context for a text of that many tokens.
+  ///
+  /// - Throws: `ModelError` when the model was made for fewer.
+  func session(for tokens: Int) throws -> Session {
+    let context = model.configuration.contextLength
+    guard tokens <= context else {
+      throw ModelError(
+        .contextOverflow(capacity: context, needed: tokens), location: ErrorLocation(file: path))
+    }
+    return try Session(model, mode: mode, contextCapacity: max(1, tokens), engine: engine)
+  }
+
+  /// Checks ids before any work is done.
+  func check(_ ids: [Int]) throws(ModelError) {
+    let location = ErrorLocation(file: path)
+    guard !ids.isEmpty else { throw ModelError(.emptyPrompt, location: location) }
+    let vocabulary = model.configuration.vocabularySize
+    for id in ids where id < 0 || id >= vocabulary {
+      throw ModelError(.tokenOutOfRange(id: id, vocabulary: vocabulary), location: location)
+    }
+    let context = model.configuration.contextLength
+    guard ids.count <= context else {
+      throw ModelError(.contextOverflow(capacity: context, needed: ids.count), location: location)
+    }
+  }
+
+  /// Adds the model's path to errors of the forward pass, which knows none.
+  static func locating<Result>(_ path: String, _ body: () throws -> Result) throws -> Result {
+    do {
+      return try body()
+    } catch var error as ModelError {
+      if error.location.file == nil { error.location.file = path }
+      throw error
+    }
+  }
+}
+
+/// How a model was run, for reports.
+public struct RunDescription: Sendable, Hashable {
+  public var path: String
+  public var format: String
+  public var architecture: String
+  /// The classes projections computed as.
+  public var projections: [String]
+  public var mode: ArithmeticMode
+  /// `scalar`, `avx2` or `avx512-vnni`.
+  public var kernels: String
+  public var threads: Int
+  public var notes: [String]
+}

@@ -1,0 +1,37 @@
+// Tritsmith: token ids as a report.
+
+import TritReport
+
+extension TokenizeResult {
+  /// The report of `tritsmith tokenize`, schema `tritsmith.tokenize` 1.
+  public var report: ReportDocument {
+    var report = ReportDocument(
+      title: "Tokens", schema: ReportSchema("tritsmith.tokenize", version: 1), primaryTable: "tokens")
+    report.append(
+      ReportFacts(
+        key: "tokenization",
+        [
+          ReportFact("Model", .text(path)),
+          ReportFact("Vocabulary", .integer(summary.vocabularySize)),
+          ReportFact("Adds BOS by default", .bool(summary.addsBOSByDefault)),
+          ReportFact("Bytes", inputBytes.map { .integer($0) } ?? .missing, kind: .integer),
+          ReportFact("Tokens", .integer(tokens.count), key: "token_count"),
+          ReportFact("Ids", .list(tokens.map { .integer($0.id) })),
+          ReportFact("Decoded", .text(decoded)),
+        ]))
+    var table = ReportTable(
+      key: "tokens", title: "Tokens",
+      columns: [
+        ReportColumn("position", "#", kind: .integer), ReportColumn("id", "Id", kind: .integer),
+        ReportColumn("token", "Token"), ReportColumn("text", "Text"), ReportColumn("special", "Special", kind: .bool),
+      ])
+    for (position, token) in tokens.enumerated() {
+      table.append([
+        .integer(position), .integer(token.id), .text(token.spelling), .text(token.text), .bool(token.isSpecial),
+      ])
+    }
+    report.append(table)
+    for note in summary.notes { report.note(.info, note) }
+    return report
+  }
+}

@@ -1,0 +1,96 @@
+// Tritsmith: texts to ids and back.
+
+import TritCore
+import TritFormats
+import TritTokenizer
+
+/// What to do with a model's tokenizer.
+public struct TokenizeRequest: Sendable {
+  public enum Input: Sendable, Equatable {
+    case text(String)
+    /// A file of UTF-8 text.
+    case file(String)
+    /// Ids to be decoded, with spaces or commas between.
+    case ids(String)
+  }
+
+  public var path: String
+  public var input: Input
+  /// Puts the special tokens around a text that the tokenizer adds by default; when decoding, keeps special tokens.
+  public var includesSpecialTokens = true
+
+  public init(path: String, input: Input) {
+    self.path = path
+    self.input = input
+  }
+}
+
+/// Ids and the text they stand for.
+public struct TokenizeResult: Sendable {
+  public struct Token: Sendable, Hashable {
+    public var id: Int
+    /// As the vocabulary spells it: `Ġthe`.
+    public var spelling: String
+    /// What it decodes to; part of a character becomes U+FFFD.
+    public var text: String
+    public var isSpecial: Bool
+  }
+
+  public var path: String
+  public var tokens: [Token]
+  /// The ids decoded.
+  public var decoded: String
+  /// Bytes of the text that was encoded; nil when ids were given.
+  public var inputBytes: Int?
+  public var summary: TokenizerSummary
+}
+
+/// Encodes a text or decodes ids.
+public struct TokenizeWorkflow: Sendable {
+  let request: TokenizeRequest
+
+  public init(_ request: TokenizeRequest) {
+    self.request = request
+  }
+
+  /// - Throws: `RunError`, `TokenizerError`, and what opening the model or the file throws.
+  public func run() throws -> TokenizeResult {
+    let tokenizer = try Tokenizer(of: FormatRegistry.open(request.path))
+    let ids: [Int]
+    var inputBytes: Int?
+    var skipsSpecialTokens = false
+    switch request.input {
+    case .text(let text):
+      inputBytes = text.utf8.count
+      ids = try tokenizer.encode(text, addSpecialTokens: request.includesSpecialTokens)
+    case .file(let path):
+      let bytes = try TokenInput.text(at: path)
+      inputBytes = bytes.count
+      ids = try tokenizer.encode(fileAt: path, bytes, addSpecialTokens: request.includesSpecialTokens)
+    case .ids(let text):
+      ids = try TokenIDs.parse(text)
+      skipsSpecialTokens = !request.includesSpecialTokens
+    }
+    let decoded = try tokenizer.decode(ids, skipSpecialTokens: skipsSpecialTokens)
+    let tokens = ids.map { id in
+      TokenizeResult.Token(
+        id: id, spelling: tokenizer.token(forID: id) ?? "",
+        text: String(decoding: tokenizer.bytes(forID: id) ?? [], as: UTF8.self), isSpecial: tokenizer.isSpecial(id))
+    }
+    return TokenizeResult(
+      path: request.path, tokens: tokens, decoded: decoded, inputBytes: inputBytes, summary: tokenizer.summary)
+  }
+}
+
+extension Tokenizer {
+  /// Encodes a file's bytes; errors name the file.
+  func encode(fileAt path: String, _ bytes: [UInt8], addSpecialTokens: Bool) throws(TokenizerError) -> [Int] {
+    do {
+      return try encode(utf8: bytes, addSpecialTokens: addSpecialTokens)
+    } catch {
+      var error = error
+      if error.location.file == nil { error.location.file = path }
+      throw error
+    }
+  }
+}

@@ -1,0 +1,26 @@
+// Tritsmith: the tokenizer that comes with a model.
+
+import TritCore
+import TritTokenizer
+
+extension Tokenizer {
+  /// Reads the tokenizer among the companions of a model, whatever the container.
+  ///
+  /// - Throws: `RunError` when there is none, `TokenizerError` when it cannot be used.
+  public init(of source: any TensorSource) throws {
+    let manifest = source.manifest
+    func file(_ name: String) throws -> TokenizerFiles.File? {
+      guard manifest.companions.contains(where: { $0.name == name }) else { return nil }
+      return TokenizerFiles.File(
+        name: FileSystem.join(manifest.path, name), bytes: try source.companion(named: name))
+    }
+    guard let tokenizer = try file("tokenizer.json") else {
+      throw RunError(.noTokenizer, file: manifest.path)
+    }
+    try self.init(
+      TokenizerFiles(
+        tokenizer: tokenizer, tokenizerConfiguration: file("tokenizer_config.json"),
+        specialTokensMap: file("special_tokens_map.json"), generationConfiguration: file("generation_config.json"),
+        modelConfiguration: file("config.json")))
+  }
+}

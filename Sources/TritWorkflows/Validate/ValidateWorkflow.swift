@@ -1,0 +1,158 @@
+// Tritsmith: does a model compute what another one computes?
+
+import TritCore
+import TritFormats
+import TritModel
+
+/// Which model to hold against what.
+public struct ValidateRequest: Sendable {
+  /// The model to be validated: Q.
+  public var path: String
+  /// A model, or a file of reference logits: P.
+  public var reference: String
+  /// Nothing means the prompts of the reference file, or a built-in text.
+  public var inputs: [TokenInput] = []
+  public var gates = ValidationGates()
+  /// Relative error from which on a hidden state counts as another one.
+  public var hiddenBound = ValidateRequest.defaultHiddenBound
+  public var options = RunOptions()
+  /// How P is run, when it is a model and not run as Q is.
+  public var referenceOptions: RunOptions?
+
+  /// Above what exchanged roundings of activations do, below what a wrong weight does.
+  public static let defaultHiddenBound = 0.01
+
+  public init(path: String, against reference: String) {
+    self.path = path
+    self.reference = reference
+  }
+
+  /// What models are run on when nothing is given: ordinary prose, a list and some code.
+  public static let sampleText = """
+    In the beginning was the Word. The children of the city came down to the river in the morning, and they said one \
+    to another: let us build a bridge, that we may go over to the other side.
+
+    1. Measure twice; cut once.
+    2. Numbers: 3.14159, 2026, -7.
+
+    for (i = 0; i < n; i++) { sum += a[i]; }
+    """
+}
+
+/// Runs a model in lock-step with another one, or along a file of reference logits.
+public struct ValidateWorkflow: Sendable {
+  let request: ValidateRequest
+  /// Tokens that go through one model before the other follows.
+  private static let chunk = 64
+
+  public init(_ request: ValidateRequest) {
+    self.request = request
+  }
+
+  /// - Throws: `RunError` when the two cannot be compared, `ModelError`, `TokenizerError`, and what opening throws.
+  public func run() throws -> ValidateResult {
+    let engine = try request.options.engine()
+    let work = WorkOptions(
+      parallelism: Parallelism(threads: request.options.threads, cancellation: request.options.cancellation),
+      kernels: try request.options.kernels.kernels())
+    let referenceOptions = request.referenceOptions ?? request.options
+    let other = try FormatRegistry.open(request.reference, referenceOptions.open)
+    let model = try RunnableModel(request.path, request.options, engine: engine)
+    var side = ValidatedSide(path: other.manifest.path)
+    let prompts: [LogitAgreement]
+    let total: LogitAgreement
+    var hidden: [HiddenStateAgreement] = []
+    if ReferenceLogits.matches(other) {
+      (total, prompts) = try compare(model, with: try ReferenceLogits(other))
+    } else {
+      let reference = try RunnableModel(other, referenceOptions, engine: engine)
+      side.run = reference.description
+      side.codeStream = try CodeStream.model(of: other, work)
+      (total, prompts, hidden) = try compare(model, with: reference)
+    }
+    let gates = request.gates
+    return ValidateResult(
+      reference: side,
+      model: ValidatedSide(
+        path: model.path, run: model.description, codeStream: try CodeStream.model(of: model.source, work)),
+      agreement: total, prompts: prompts, hiddenStates: hidden, hiddenBound: request.hiddenBound,
+      gates: [
+        GateResult(name: "mean_kl", found: total.meanKL, bound: gates.maximumMeanKL, isUpperBound: true),
+        GateResult(name: "top1", found: total.topOne, bound: gates.minimumTopOne, isUpperBound: false),
+        GateResult(name: "logit_nmse", found: total.nmse, bound: gates.maximumNMSE, isUpperBound: true),
+      ])
+  }
+
+  // MARK: - Against a file
+
+  private func compare(
+    _ model: RunnableModel, with reference: ReferenceLogits
+  ) throws -> (LogitAgreement, [LogitAgreement]) {
+    let path = reference.source.manifest.path
+    guard request.inputs.isEmpty else { throw RunError(.promptsBesideReference, file: path) }
+    let vocabulary = model.model.configuration.vocabularySize
+    guard reference.vocabulary == vocabulary else {
+      throw RunError(.vocabularyMismatch(expected: vocabulary, found: reference.vocabulary), file: path)
+    }
+    for prompt in reference.prompts { try model.check(prompt.ids) }
+    var total = LogitComparison()
+    var prompts: [LogitAgreement] = []
+    for prompt in reference.prompts {
+      var comparison = LogitComparison()
+      try model.session(for: prompt.ids.count).prefill(prompt.ids, logits: .all) { position, row in
+        try request.options.cancellation.check()
+        let found = row.withUnsafeBufferPointer { Array($0) }
+        let expected = try reference.row(position, of: prompt)
+        comparison.add(expected, found)
+        total.add(expected, found)
+      }
+      prompts.append(comparison.result)
+    }
+    return (total.result, prompts)
+  }
+
+  // MARK: - Against a model
+
+  private func compare(
+    _ model: RunnableModel, with reference: RunnableModel
+  ) throws -> (LogitAgreement, [LogitAgreement], [HiddenStateAgreement]) {
+    let (p, q) = (reference.model.configuration, model.model.configuration)
+    guard p.vocabularySize == q.vocabularySize else {
+      throw RunError(
+        .vocabularyMismatch(expected: p.vocabularySize, found: q.vocabularySize), file: model.path)
+    }
+    guard p.layers == q.layers else {
+      throw RunError(.layerMismatch(expected: p.layers, found: q.layers), file: model.path)
+    }
+    let inputs = request.inputs.isEmpty ? [TokenInput.text(ValidateRequest.sampleText)] : request.inputs
+    let prompts = try TokenInput.prompts(inputs, of: model.source)
+    for ids in prompts {
+      try model.check(ids)
+      try reference.check(ids)
+    }
+    let hidden = HiddenStateComparison()
+    var total = LogitComparison()
+    var results: [LogitAgreement] = []
+    for ids in prompts {
+      var comparison = LogitComparison()
+      let left = try reference.session(for: ids.count)
+      let right = try model.session(for: ids.count)
+      for start in stride(from: 0, to: ids.count, by: ValidateWorkflow.chunk) {
+        try request.options.cancellation.check()
+        let piece = Array(ids[start..<min(ids.count, start + ValidateWorkflow.chunk)])
+        hidden.beginChunk()
+        var expected: [[Float]] = []
+        try left.prefill(piece, logits: .all, observer: hidden.reference) { _, row in
+          expected.append(row.withUnsafeBufferPointer { Array($0) })
+        }
+        try right.prefill(piece, logits: .all, observer: hidden) { position, row in
+          let found = row.withUnsafeBufferPointer { Array($0) }
+          comparison.add(expected[position - start], found)
+          total.add(expected[position - start], found)
+        }
+      }
+      results.append(comparison.result)
+    }
+    return (total.result, results, hidden.result)
+  }
+}

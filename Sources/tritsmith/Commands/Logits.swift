@@ -1,0 +1,48 @@
+// Tritsmith: `tritsmith logits`.
+
+import CommandLineKit
+import TritModel
+import TritWorkflows
+
+struct Logits: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Write what a model computes: logits after every token, and hidden states.",
+    discussion: """
+      The file holds prompt<i>.ids (I32) and prompt<i>.logits (F32, [tokens, vocabulary]) and can be given to \
+      'tritsmith validate --against'.
+      """,
+    examples: [
+      .init("tritsmith logits ./bitnet --text 'In the beginning' -o logits.safetensors", "One prompt."),
+      .init("tritsmith logits ./bitnet --ids-file prompts.json --hidden -o l.safetensors", "With hidden states."),
+    ])
+
+  @Argument(help: "The model to run.", completion: .file())
+  var model: String
+
+  @OptionGroup(title: "Prompts") var prompts: PromptOptions
+
+  @Option(
+    name: [.long, .customShort("o")], help: ArgumentHelp("The file to write.", valueName: "file"),
+    completion: .file(extensions: ["safetensors"]))
+  var output: String
+
+  @Flag(help: "Also write hidden_prompt<i>.safetensors beside the output: the residual stream and all of block 0.")
+  var hidden = false
+
+  @Option(help: "Float32 as transformers computes it, or integer products.")
+  var mode = ArithmeticMode.reference
+
+  @Flag(help: "Replace what stands at the output.")
+  var force = false
+
+  @OptionGroup(title: "Output") var printing: OutputOptions
+  @OptionGroup(title: "Running") var running: RunningOptions
+
+  func run() throws {
+    var request = LogitsRequest(path: model, inputs: prompts.inputs, output: output)
+    request.writesHiddenStates = hidden
+    request.replaces = force
+    request.options = running.options(mode)
+    try reporting { printing.print(try LogitsWorkflow(request).run().report) }
+  }
+}

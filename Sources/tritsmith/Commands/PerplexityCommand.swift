@@ -1,0 +1,72 @@
+// Tritsmith: `tritsmith perplexity`.
+
+import CommandLineKit
+import TritCore
+import TritModel
+import TritWorkflows
+
+/// How a long text is cut.
+enum ScoringProtocol: String, CaseIterable, ExpressibleByArgument {
+  case chunked, sliding
+}
+
+struct PerplexityCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "perplexity",
+    abstract: "Measure how well a model predicts a text.",
+    discussion: """
+      chunked: pieces of context - 1 tokens, each run on its own after BOS, every token scored. sliding: one sequence \
+      after one BOS, windows that start every stride tokens, each scoring what no earlier one scored.
+      """,
+    examples: [
+      .init("tritsmith perplexity ./bitnet --text ruth.txt", "Pieces of 255 tokens after BOS."),
+      .init("tritsmith perplexity ./bitnet --text ruth.txt --protocol sliding", "Windows of 512 every 256."),
+    ])
+
+  @Argument(help: "The model to run.", completion: .file())
+  var model: String
+
+  @Option(help: ArgumentHelp("A file of UTF-8 text.", valueName: "file"), completion: .file())
+  var text: String
+
+  @Option(name: .customLong("protocol"), help: "How the text is cut.")
+  var scoring = ScoringProtocol.chunked
+
+  @Option(help: ArgumentHelp("Tokens of a window; by default 256, or 512 for sliding.", valueName: "count"))
+  var context: Int?
+
+  @Option(help: ArgumentHelp("Tokens from one sliding window to the next; the default is half.", valueName: "count"))
+  var stride: Int?
+
+  @Option(help: "Integer products, or float32 as transformers computes it.")
+  var mode = ArithmeticMode.fast
+
+  @Flag(name: [.long, .short], help: "No progress on standard error.")
+  var quiet = false
+
+  @OptionGroup(title: "Output") var printing: OutputOptions
+  @OptionGroup(title: "Running") var running: RunningOptions
+
+  func validate() throws {
+    if let context, context < 2 { throw ValidationError("--context must be 2 or more, not \(context)") }
+    if stride != nil, scoring != .sliding { throw ValidationError("--stride goes with --protocol sliding") }
+    let window = context ?? 512
+    if let stride, !(1..<window).contains(stride) {
+      throw ValidationError("--stride must be from 1 to \(window - 1), not \(stride)")
+    }
+  }
+
+  func run() throws {
+    var request = PerplexityRequest(path: model, text: text)
+    request.scoring =
+      switch scoring {
+      case .chunked: .chunked(window: context ?? 256)
+      case .sliding: .sliding(window: context ?? 512, stride: stride ?? max(1, (context ?? 512) / 2))
+      }
+    request.options = running.options(mode)
+    try reporting {
+      let progress: any ProgressObserver = quiet ? SilentProgress() : TerminalProgress()
+      printing.print(try PerplexityWorkflow(request, progress: progress).run().report)
+    }
+  }
+}

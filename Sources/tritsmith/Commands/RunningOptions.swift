@@ -1,0 +1,58 @@
+// Tritsmith: options of the commands that run a model.
+
+import CommandLineKit
+import TritCore
+import TritKernels
+import TritModel
+import TritWorkflows
+
+extension ArithmeticMode: ExpressibleByArgument {}
+extension ProjectionOverride: ExpressibleByArgument {}
+
+/// How a model is run.
+struct RunningOptions: ParsableArguments {
+  @Option(help: "Run dense projections as the configuration says, as ordinary matrices, or as latents made ternary.")
+  var projections = ProjectionOverride.asConfigured
+
+  @Option(help: "What stored scales mean, where the files do not say.")
+  var scaleConvention: ScaleConvention?
+
+  @Option(help: ArgumentHelp("Threads; 0 means one for each processor.", valueName: "count"))
+  var threads = 0
+
+  @Option(help: "Arithmetic: instructions of this processor, or plain Swift.")
+  var kernels = KernelChoice.auto
+
+  @Flag(
+    inversion: .prefixedNo,
+    help: "Use weights in place in the mapped file. A mapped file that shrinks meanwhile ends the program.")
+  var mmap = true
+
+  func validate() throws {
+    guard (0...256).contains(threads) else { throw ValidationError("--threads must be from 0 to 256, not \(threads)") }
+  }
+
+  func options(_ mode: ArithmeticMode) -> RunOptions {
+    InterruptMonitor.install()
+    return RunOptions(
+      mode: mode, projections: projections, kernels: kernels, threads: threads, access: mmap ? .mapped : .buffered,
+      scaleConvention: scaleConvention, cancellation: CancellationFlag(alsoWhen: { InterruptMonitor.isInterrupted }))
+  }
+}
+
+/// Prompts; each option may be given several times.
+struct PromptOptions: ParsableArguments {
+  @Option(help: ArgumentHelp("A text; BOS is put in front.", valueName: "text"))
+  var text: [String] = []
+
+  @Option(help: ArgumentHelp("Token ids with spaces or commas between, taken as they are.", valueName: "ids"))
+  var ids: [String] = []
+
+  @Option(
+    help: ArgumentHelp(
+      "A file of token ids: one prompt a line, or JSON such as prompts.json of a reference.", valueName: "file"),
+    completion: .file())
+  var idsFile: [String] = []
+
+  var inputs: [TokenInput] { text.map { .text($0) } + ids.map { .ids($0) } + idsFile.map { .idsFile($0) } }
+}

@@ -1,0 +1,78 @@
+// Tritsmith: `tritsmith validate`.
+
+import CommandLineKit
+import TritModel
+import TritWorkflows
+
+struct Validate: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Check that a model computes what another model, or another engine, computes.",
+    discussion: """
+      Runs both in lock-step on the same tokens, or one along a file of logits (prompt<i>.ids and prompt<i>.logits) from \
+      transformers or any other engine. Reports differences of logits, KL divergence, agreement of the likeliest tokens \
+      and the first layer where hidden states part. Exit code 0 when every gate holds, 1 when not.
+      """,
+    examples: [
+      .init("tritsmith validate model.tritpack --against ./bitnet", "Two forms of one model."),
+      .init("tritsmith validate ./bitnet --against logits.safetensors", "Logits another engine wrote."),
+    ])
+
+  @Argument(help: "The model to be validated.", completion: .file())
+  var model: String
+
+  @Option(
+    help: ArgumentHelp("What is taken as right: a model, or a file of logits.", valueName: "path"), completion: .file())
+  var against: String
+
+  @OptionGroup(title: "Prompts (default: a built-in text)") var prompts: PromptOptions
+
+  @Option(help: ArgumentHelp("Most KL divergence on average that passes, in nats.", valueName: "nats"))
+  var maxMeanKl = ValidationGates().maximumMeanKL
+
+  @Option(
+    name: .customLong("min-top1"),
+    help: ArgumentHelp("Smallest share of equal likeliest tokens that passes.", valueName: "share"))
+  var minTop1 = ValidationGates().minimumTopOne
+
+  @Option(help: ArgumentHelp("Most logit NMSE that passes.", valueName: "ratio"))
+  var maxLogitNmse = ValidationGates().maximumNMSE
+
+  @Option(help: ArgumentHelp("Relative error from which on a hidden state is reported as parting.", valueName: "ratio"))
+  var hiddenBound = ValidateRequest.defaultHiddenBound
+
+  @Option(help: "Float32 as transformers computes it, or integer products.")
+  var mode = ArithmeticMode.reference
+
+  @Option(help: "Run the projections of the other model in this way.")
+  var againstProjections: ProjectionOverride?
+
+  @Option(help: "Run the other model in this mode.")
+  var againstMode: ArithmeticMode?
+
+  @OptionGroup(title: "Output") var printing: OutputOptions
+  @OptionGroup(title: "Running") var running: RunningOptions
+
+  func validate() throws {
+    guard maxMeanKl >= 0 else { throw ValidationError("--max-mean-kl must be 0 or more") }
+    guard maxLogitNmse >= 0 else { throw ValidationError("--max-logit-nmse must be 0 or more") }
+    guard hiddenBound >= 0 else { throw ValidationError("--hidden-bound must be 0 or more") }
+    guard (0...1).contains(minTop1) else { throw ValidationError("--min-top1 is a share from 0 to 1, not \(minTop1)") }
+  }
+
+  func run() throws {
+    var request = ValidateRequest(path: model, against: against)
+    request.inputs = prompts.inputs
+    request.gates = ValidationGates(maximumMeanKL: maxMeanKl, minimumTopOne: minTop1, maximumNMSE: maxLogitNmse)
+    request.hiddenBound = hiddenBound
+    request.options = running.options(mode)
+    var other = running.options(againstMode ?? mode)
+    if let againstProjections { other.projections = againstProjections }
+    request.referenceOptions = other
+    let passed = try reporting {
+      let result = try ValidateWorkflow(request).run()
+      printing.print(result.report)
+      return result.passed
+    }
+    if !passed { throw ExitRequest(.checkFailed) }
+  }
+}
