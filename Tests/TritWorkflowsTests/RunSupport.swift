@@ -6,12 +6,12 @@ import TritFormats
 import TritTestSupport
 
 /// A folder that goes when the value does.
-final class ScratchFolder {
+final class RunFolder {
   let path: String
   private static let count = Atomic<Int>(0)
 
   init() throws {
-    let number = ScratchFolder.count.add(1, ordering: .relaxed).newValue
+    let number = RunFolder.count.add(1, ordering: .relaxed).newValue
     path = "/tmp/tritsmith-run-tests-\(UInt32.random(in: 0...UInt32.max))-\(number)"
     let staging = try StagedOutput(.folder, at: path, replacing: false)
     try staging.commit()
@@ -42,7 +42,7 @@ struct EditableModel {
     files["model.safetensors"]?.replaceSubrange(range, with: bytes)
   }
 
-  func write(to folder: ScratchFolder) throws {
+  func write(to folder: RunFolder) throws {
     let staging = try StagedOutput(.folder, at: folder.path, replacing: true)
     for (name, bytes) in files {
       let file = try staging.createFile(name)

@@ -46,7 +46,7 @@ struct RunTests {
 
   @Test("written logits validate against the model, and are not overwritten")
   func logits() throws {
-    let folder = try ScratchFolder()
+    let folder = try RunFolder()
     var request = LogitsRequest(
       path: RunTests.falcon, inputs: [.ids("1 47 287 420"), .ids("1,92")], output: folder.file("l.safetensors"))
     request.writesHiddenStates = true
@@ -72,7 +72,7 @@ struct RunTests {
 
   @Test("input a model cannot take is refused")
   func refusals() throws {
-    let folder = try ScratchFolder()
+    let folder = try RunFolder()
     func error(_ ids: String) -> ModelError.Kind? {
       let request = LogitsRequest(path: RunTests.falcon, inputs: [.ids(ids)], output: folder.file("l.safetensors"))
       do {

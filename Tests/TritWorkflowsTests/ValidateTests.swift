@@ -43,7 +43,7 @@ struct ValidateTests {
 
   @Test("the reference a conversion of an ordinary model must meet passes")
   func convertedReference() throws {
-    let folder = try ScratchFolder()
+    let folder = try RunFolder()
     var conversion = ConversionRequest(
       input: Fixtures.checkpoint("plain-tiny"), output: folder.path, target: .hfPacked)
     conversion.replaces = true
@@ -112,7 +112,7 @@ struct ValidateTests {
         }
       }
     }
-    let folder = try ScratchFolder()
+    let folder = try RunFolder()
     try model.write(to: folder)
 
     let reference = Fixtures.checkpoint("falcon-e-tiny/reference/bitnet/logits.safetensors")

@@ -11,7 +11,7 @@ extension InspectResult {
     report.append(modelFacts)
     report.append(scaleFacts)
     report.append(sizeFacts)
-    if let tokenizer = TokenizerSummary(manifest) { report.append(tokenizer.facts) }
+    if let tokenizer = GGUFTokenizerSummary(manifest) { report.append(tokenizer.facts) }
     if let recipe { report.append(InspectResult.recipeFacts(recipe)) }
     for note in manifest.notes { report.note(.warning, note) }
     if let className = survey.className, survey.architecture == nil {

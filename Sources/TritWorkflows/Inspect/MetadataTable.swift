@@ -61,7 +61,7 @@ public struct MetadataLookup: Sendable {
 }
 
 /// What a GGUF file says about its tokenizer, in a few lines.
-struct TokenizerSummary {
+struct GGUFTokenizerSummary {
   let facts: ReportFacts
 
   init?(_ manifest: ModelManifest) {
@@ -70,7 +70,7 @@ struct TokenizerSummary {
     var facts = ReportFacts(key: "tokenizer", title: "Tokenizer")
     facts.append(ReportFact("Model", .text(model)))
     facts.append(ReportFact("Pre-tokenizer", .optional(manifest.entry("tokenizer.ggml.pre")?.string)))
-    facts.append(ReportFact("Tokens", .integer(tokens.count), note: TokenizerSummary.types(manifest)))
+    facts.append(ReportFact("Tokens", .integer(tokens.count), note: GGUFTokenizerSummary.types(manifest)))
     facts.append(ReportFact("Merges", .integer(manifest.entry("tokenizer.ggml.merges")?.array?.count ?? 0)))
     for (label, name) in [("Begin", "bos"), ("End", "eos"), ("Padding", "padding"), ("Unknown", "unknown")] {
       guard let id = manifest.entry("tokenizer.ggml.\(name)_token_id")?.integer else { continue }
