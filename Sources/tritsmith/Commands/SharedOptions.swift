@@ -39,7 +39,9 @@ struct MachineOptions: ParsableArguments {
 
   @Flag(
     inversion: .prefixedNo,
-    help: "Map files instead of reading them into buffers. A mapped file that shrinks meanwhile ends the program.")
+    help:
+      "Map files instead of reading them into buffers. Memory is then not bounded, and a mapped file that shrinks meanwhile ends the program."
+  )
   var mmap = false
 
   @Flag(name: [.long, .short], help: "No progress and no remarks on standard error.")
