@@ -1,20 +1,26 @@
 #!/usr/bin/env python3
 """Loads a GGUF file with llama.cpp (llama-cpp-python) and compares its logits, greedy tokens and token ids.
 
-FILE is a GGUF, VARIANT a folder of reference outputs (Fixtures/Checkpoints/<model>/reference/<variant>); prompts.json
-and tokenizer_cases.json are taken from the folder above it. --save writes llama.cpp's logits for `tritsmith validate`.
+FILE is a GGUF, VARIANT a folder of reference outputs (Fixtures/Checkpoints/<model>/reference/<variant>);
+tokenizer_cases.json is taken from the folder above it. --logits takes other logits as right, --cache f32 keeps keys and
+values in F32 instead of llama.cpp's F16, --save writes llama.cpp's logits for `tritsmith validate`.
 
-llama.cpp and transformers do not compute the same numbers, and the bounds say why:
+llama.cpp and transformers do not compute the same numbers, and the bounds of --kind say why:
 
-  TQ1_0, TQ2_0  activations are rounded to int8 with one scale for 256 columns (Q8_K) instead of one a token, products
-                and attention are summed in other types (the cache is F16). The reference for "activations are quantized
-                in another way" is the model whose activations are not quantized at all: mean KL 7.4e-4 and mean |Δ|
-                0.043 for falcon-e-tiny (4.7e-4 and 0.036 for bitnet-b158-tiny); a file may be no farther than that.
-  BF16          activations are rounded to bfloat16 before each product. The whole model in bfloat16 is at mean |Δ|
-                0.016 and max 0.17; a file may be no farther than that.
-  greedy        every token equals the reference's until a step whose two best logits are closer than twice the largest
-                |Δ| that was measured; from there on the texts may part.
-  token ids     every case of tokenizer_cases.json.
+  exact    F32 weights and cache against the same dense model: nothing is rounded but sums, exponentials and angles.
+           Two correct float32 programs are at most 1.1e-4 apart on these models (Fixtures/Checkpoints/README.md): 2e-4.
+  dense    BF16 weights: activations are rounded to bfloat16 before each product. The whole model in bfloat16 is at
+           mean |Δ| 0.016, max 0.17; a file may be no farther than that.
+  ternary  TQ1_0, TQ2_0: activations are rounded to int8 with one scale for 256 columns (Q8_K), not one a token, and
+           the cache is F16. Rounding them in transformers' way moves these logits by mean |Δ| 0.045 and mean KL 7.6e-4
+           from the model without rounding; another way of rounding has an error of its own of that size, and two
+           independent errors are √2 times as far apart, their KL twice: 0.064 and 1.5e-3.
+  q8k      TQ files with an F32 cache against make_q8k_logits.py, which rounds as llama.cpp does: what is left is
+           values that fall on the other side of a rounding edge, and what that moves. It must be less than half of
+           what rounding itself makes: mean |Δ| 0.0225, mean KL 3.8e-4.
+
+Greedy tokens equal the reference's until a step whose two best logits are closer than twice the largest |Δ| measured;
+from there on texts may part. Token ids: every case of tokenizer_cases.json.
 
 Exit status: 0 within the bounds, 1 beyond, or the file does not load.
 """
@@ -29,7 +35,12 @@ import numpy as np
 from safetensors.numpy import load_file, save_file
 
 # By kind of file: mean |Δ|, max |Δ|, mean KL in nats, share of equal likeliest tokens.
-BOUNDS = {"ternary": (0.043, 0.6, 7.4e-4, 0.97), "dense": (0.016, 0.17, 1e-4, 0.98)}
+BOUNDS = {
+    "exact": (2e-5, 2e-4, 1e-7, 1.0),
+    "dense": (0.016, 0.17, 1e-4, 0.98),
+    "ternary": (0.064, 0.6, 1.5e-3, 0.97),
+    "q8k": (0.0225, 0.3, 3.8e-4, 0.97),
+}
 
 
 def log_softmax(x):
@@ -43,16 +54,21 @@ def main():
     parser.add_argument("file", metavar="FILE")
     parser.add_argument("variant", metavar="VARIANT")
     parser.add_argument("--kind", choices=sorted(BOUNDS), required=True)
-    parser.add_argument("--save", metavar="LOGITS")
+    parser.add_argument("--logits", metavar="FILE", help="logits that are right; those of VARIANT otherwise")
+    parser.add_argument("--cache", choices=("f16", "f32"), default="f16")
+    parser.add_argument("--save", metavar="FILE")
     options = parser.parse_args()
 
     variant = Path(options.variant)
-    reference = load_file(variant / "logits.safetensors")
+    reference = load_file(options.logits or variant / "logits.safetensors")
     prompts = sorted((n[: -len(".ids")] for n in reference if n.endswith(".ids")), key=lambda n: int(n[6:]))
     longest = max(reference[p + ".ids"].size for p in prompts) + 40
+    cache = {} if options.cache == "f16" else {
+        "type_k": llama_cpp.GGML_TYPE_F32, "type_v": llama_cpp.GGML_TYPE_F32, "flash_attn": False}
     try:
         model = llama_cpp.Llama(
-            options.file, n_ctx=max(256, longest), n_threads=2, n_threads_batch=2, logits_all=True, verbose=False)
+            options.file, n_ctx=max(256, longest), n_threads=2, n_threads_batch=2, logits_all=True, verbose=False,
+            **cache)
     except Exception as error:  # Whatever it raises, the file does not load.
         print(f"{options.file}: {type(error).__name__}: {error}")
         return 1

@@ -5,6 +5,7 @@ import TritCore
 import TritFormats
 import TritLayouts
 import TritModel
+import TritReport
 import TritTestSupport
 
 @testable import TritWorkflows
@@ -268,6 +269,18 @@ struct GGUFPlanTests {
     try Workflow.convert(scratch["out.gguf"], scratch["back"], to: .hfPacked)
     try Workflow.convert(folder, scratch["packed"], to: .hfPacked)
     #expect(differences(ofFolders: scratch["back"], scratch["packed"]) == [])
+  }
+
+  @Test("what the type does to scales is told", arguments: [GGUFWeightType.tq2, .i2s])
+  func scaleRounding(_ weights: GGUFWeightType) throws {
+    let scratch = ScratchFolder()
+    let result = try Workflow.gguf(Checkpoint.bitnet, scratch["model.gguf"], GGUFStyle(weights: weights))
+    let json = try JSONValue.parse(Array(JSONRenderer().text(of: result.report).utf8)).object?["result"]?.object
+    let count = try #require(json?["rounded_scales"]?.number?.integer)
+    let largest = try #require(json?["largest_scale_change"]?.number?.double)
+    // f32(1/s) is what a divisor s means; f16 has 11 significant bits.
+    if weights == .i2s { #expect(count == 0 && largest == 0) }
+    if weights == .tq2 { #expect(count > 0 && largest > 0 && largest <= 0x1p-11) }
   }
 
   @Test("metadata of falcon-e-tiny, key by key")

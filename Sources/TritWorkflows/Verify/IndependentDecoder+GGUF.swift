@@ -79,16 +79,18 @@ private struct GGUFBlocks {
   }
 
   func bytes(ofRow row: Int) -> Range<Int> {
-    func row(_ row: Int, of length: Int) -> Range<Int> { row * length..<(row + 1) * length }
+    func piece(_ index: Int, of length: Int) -> Range<Int> { index * length..<(index + 1) * length }
     switch kind {
-    case .tq1: return row(row, of: columns / 256 * 54)
-    case .tq2: return row(row, of: columns / 256 * 66)
+    case .tq1: return piece(row, of: columns / 256 * 54)
+    case .tq2: return piece(row, of: columns / 256 * 66)
     case .runs(let run):
-      return row * columns / run * (run / 4)..<(((row + 1) * columns - 1) / run + 1) * (run / 4)
-    case .fourRows: return row(row / 4, of: columns)
-    case .iq1: return row(row, of: 2 + columns / 64 * 13)
-    case .iq2: return row(row, of: 4 + columns / 4)
-    case .iq2r4: return row(row / 4, of: 16 + columns)
+      let first = row * columns / run
+      let last = ((row + 1) * columns - 1) / run
+      return first * run / 4..<(last + 1) * run / 4
+    case .fourRows: return piece(row / 4, of: columns)
+    case .iq1: return piece(row, of: 2 + columns / 64 * 13)
+    case .iq2: return piece(row, of: 4 + columns / 4)
+    case .iq2r4: return piece(row / 4, of: 16 + columns)
     }
   }
 
