@@ -81,11 +81,15 @@ struct GGUFCommandTests {
     let scratch = ScratchFolder()
     Tool.expect(0, ["convert", Self.packed, scratch["m.gguf"], "--to", "gguf", "--quiet"])
     let bytes = Disk.bytes(scratch["m.gguf"])
-    for (name, damaged) in [
-      ("half", Array(bytes[..<(bytes.count / 2)])), ("header", Array(bytes[..<1000])), ("magic", [0x58] + bytes[1...]),
-      ("version", Array(bytes[..<4]) + [9, 0, 0, 0] + bytes[8...]),
-      ("endian", Array(bytes[..<4]) + [0, 0, 0, 3] + bytes[8...]),
-    ] {
+    let magic = Array(bytes[..<4])
+    let rest = Array(bytes[8...])
+    let version: [UInt8] = [9, 0, 0, 0]
+    let bigEndian: [UInt8] = [0, 0, 0, 3]
+    let files: [(String, [UInt8])] = [
+      ("half", Array(bytes[..<(bytes.count / 2)])), ("header", Array(bytes[..<1000])),
+      ("magic", Array(bytes[1...])), ("version", magic + version + rest), ("endian", magic + bigEndian + rest),
+    ]
+    for (name, damaged) in files {
       Disk.write(damaged, scratch["\(name).gguf"])
       let result = Tool.expect(65, ["inspect", scratch["\(name).gguf"]])
       #expect(result.output.isEmpty && result.errors.contains("\(name).gguf"), "\(result.errors)")
