@@ -139,7 +139,8 @@ struct InferenceDifferentialTests {
         for tokens in [1, 2, 3, 5] {
           let x = generator.floats(tokens * count)
           for element in [FloatElement.bf16, .f16, .f32] {
-            let bytes = element == .f32 ? FloatBytes.f32(generator.floats(rows * count)) : generator.halves(rows * count)
+            let bytes =
+              element == .f32 ? FloatBytes.f32(generator.floats(rows * count)) : generator.halves(rows * count)
             func run(_ kernels: any InferenceKernels) -> [UInt32] {
               var y = [Float](repeating: 9, count: tokens * rows + 1)
               kernels.dot(
@@ -220,7 +221,8 @@ extension SeededGenerator {
   mutating func floats(_ count: Int) -> [Float] {
     (0..<count).map { _ in
       let random = next()
-      return Float(Int32(truncatingIfNeeded: random)) * Float(sign: .plus, exponent: Int(random >> 40 % 12) - 36, significand: 1)
+      return Float(Int32(truncatingIfNeeded: random))
+        * Float(sign: .plus, exponent: Int(random >> 40 % 12) - 36, significand: 1)
     }
   }
 

@@ -53,7 +53,9 @@ struct ConfigurationTests {
   func rope() throws {
     #expect(try Self.read("\"rope_theta\": 5e5").rotary == RotaryEmbedding(theta: 500_000))
     let none = Self.small.replacing("\"rope_theta\": 10000.0", with: "\"rope_scaling\": null")
-    #expect(try Self.read("\"rope_parameters\": {\"rope_type\": \"default\", \"rope_theta\": 7.5}", from: none).rotary.theta == 7.5)
+    #expect(
+      try Self.read("\"rope_parameters\": {\"rope_type\": \"default\", \"rope_theta\": 7.5}", from: none).rotary.theta
+        == 7.5)
     #expect(
       try Self.read("\"rope_scaling\": {\"type\": \"linear\", \"factor\": 2}").rotary.scaling == .linear(factor: 2))
     let scaling = """
@@ -65,7 +67,8 @@ struct ConfigurationTests {
     #expect(try Self.read("\"rope_scaling\": \(scaling)").rotary.scaling == llama3)
     #expect(try Self.read("\"rope_parameters\": \(scaling)").rotary == RotaryEmbedding(theta: 10000, scaling: llama3))
     #expect(Self.fault("\"rope_parameters\": {\"rope_theta\": 5}")?.field == "rope_theta", "two thetas")
-    #expect(Self.fault("\"rope_scaling\": {\"type\": \"linear\", \"factor\": 2}, \"rope_parameters\": \(scaling)") != nil)
+    #expect(
+      Self.fault("\"rope_scaling\": {\"type\": \"linear\", \"factor\": 2}, \"rope_parameters\": \(scaling)") != nil)
   }
 
   /// A key, a value it must not have, and the field the error names.
@@ -75,7 +78,10 @@ struct ConfigurationTests {
     ("rope_scaling", "{\"rope_type\": \"longrope\"}", "rope_scaling.rope_type"),
     ("rope_scaling", "{\"type\": \"linear\"}", "rope_scaling.factor"),
     ("rope_scaling", "{\"type\": \"linear\", \"factor\": 0}", "rope_scaling.factor"),
-    ("rope_scaling", "{\"type\": \"linear\", \"factor\": 2, \"attention_factor\": 1.2}", "rope_scaling.attention_factor"),
+    (
+      "rope_scaling", "{\"type\": \"linear\", \"factor\": 2, \"attention_factor\": 1.2}",
+      "rope_scaling.attention_factor"
+    ),
     ("rope_scaling", "\"linear\"", "rope_scaling"),
     ("rope_parameters", "{\"full_attention\": {\"rope_type\": \"default\"}}", "rope_parameters.full_attention"),
     ("rope_theta", "-1", "rope_theta"),
@@ -106,7 +112,10 @@ struct ConfigurationTests {
     ("weight_bits", "2", "weight_bits"),
     ("input_bits", "4", "input_bits"),
     ("quantization_config", "{\"quant_method\": \"gptq\"}", "quantization_config.quant_method"),
-    ("quantization_config", "{\"quant_method\": \"bitnet\", \"linear_class\": \"x\"}", "quantization_config.linear_class"),
+    (
+      "quantization_config", "{\"quant_method\": \"bitnet\", \"linear_class\": \"x\"}",
+      "quantization_config.linear_class"
+    ),
     (
       "quantization_config", "{\"quant_method\": \"bitnet\", \"quantization_mode\": \"x\"}",
       "quantization_config.quantization_mode"
@@ -143,8 +152,10 @@ struct ConfigurationTests {
     #expect(try scheme(", \"linear_class\": \"autobitlinear\"").projections == .autoBitLinearOffline)
     let online = ", \"linear_class\": \"autobitlinear\", \"quantization_mode\": \"online\""
     #expect(try scheme(online).projections == .autoBitLinearOnline)
-    let normed = try scheme(", \"use_rms_norm\": true, \"rms_norm_eps\": 1e-5, \"modules_to_not_convert\": [\"lm_head\"]")
-    #expect(normed.inputNormEpsilon == 1e-5 && normed.excludes("lm_head") && !normed.excludes("model.layers.0.mlp.up_proj"))
+    let normed = try scheme(
+      ", \"use_rms_norm\": true, \"rms_norm_eps\": 1e-5, \"modules_to_not_convert\": [\"lm_head\"]")
+    #expect(
+      normed.inputNormEpsilon == 1e-5 && normed.excludes("lm_head") && !normed.excludes("model.layers.0.mlp.up_proj"))
   }
 
   @Test("no class, or one nobody knows")

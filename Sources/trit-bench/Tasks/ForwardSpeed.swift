@@ -15,7 +15,7 @@ struct ForwardSpeed: ParsableCommand {
     commandName: "forward",
     abstract: "Time the forward pass of a model beside the memory bandwidth of the same moment.",
     discussion: """
-      Every round reads a large buffer, runs a prompt and decodes, one after the other, so that a share of the \
+      Every round reads a large buffer and the model's own mapped bytes (the faster of the two counts), runs a prompt and decodes, one after the other, so that a share of the \
       bandwidth compares figures of one moment. The roofline of decoding counts every byte a token reads: projections \
       as they are stored, the head, and the keys and values of the context.
       """,
@@ -74,12 +74,12 @@ struct ForwardSpeed: ParsableCommand {
     _ = try pass(session, ids)
     // Before the buffer of the bandwidth exists: what running this model takes.
     let resident = Platform.peakResidentBytes
-    let memory = MemoryBandwidth(threads: engine.threads)
+    let memory = MemoryBandwidth(source, threads: engine.threads)
     var rounds: [Round] = []
     for _ in 0..<runs {
-      var round = Round(bandwidth: memory.measure())
+      var round = Round(bandwidth: try memory.measure())
       (round.prefill, round.decode) = try pass(session, ids)
-      round.bandwidth = max(round.bandwidth, memory.measure())
+      round.bandwidth = max(round.bandwidth, try memory.measure())
       rounds.append(round)
     }
     var output = StandardOutput.shared
@@ -98,7 +98,7 @@ struct ForwardSpeed: ParsableCommand {
   }
 
   struct Round {
-    /// GB/s read, the better of the times before and after the pass.
+    /// GB/s read, the best of the times before and after the pass.
     var bandwidth: Double
     var prefill = 0.0
     var decode = 0.0
@@ -162,47 +162,4 @@ struct ForwardSpeed: ParsableCommand {
   }
 
   private func median(_ values: [Double]) -> Double { values.sorted()[values.count / 2] }
-}
-
-/// How fast threads read memory that is in no cache.
-final class MemoryBandwidth: Sendable {
-  private let words: [UInt64]
-  private let parallelism: Parallelism
-  private let threads: Int
-  private static let byteCount = 512 << 20
-  private static let repetitions = 3
-
-  init(threads: Int) {
-    self.threads = threads
-    parallelism = Parallelism(threads: threads)
-    // Written once, so that every page is one of its own.
-    words = (0..<MemoryBandwidth.byteCount / 8).map { UInt64(truncatingIfNeeded: $0) }
-  }
-
-  /// GB/s, the best of three readings of half a gigabyte.
-  func measure() -> Double {
-    var best = 0.0
-    for _ in 0..<MemoryBandwidth.repetitions {
-      let start = Platform.monotonicSeconds
-      let count = words.count / threads / 64 * 64
-      // A sum nobody can know keeps the reads; a failure cannot happen.
-      try? parallelism.forEachBand(threads) { part in
-        let sum = words.withUnsafeBufferPointer { MemoryBandwidth.sum($0, part * count, count) }
-        if sum == 1 { StandardError.write("") }
-      }
-      best = max(best, Double(8 * count * threads) / (Platform.monotonicSeconds - start) / 1e9)
-    }
-    return best
-  }
-
-  private static func sum(_ words: UnsafeBufferPointer<UInt64>, _ first: Int, _ count: Int) -> UInt64 {
-    guard let base = words.baseAddress else { return 0 }
-    let start = UnsafeRawPointer(base + first)
-    var lanes = (SIMD8<UInt64>.zero, SIMD8<UInt64>.zero)
-    for offset in stride(from: 0, to: 8 * count, by: 128) {
-      lanes.0 &+= start.loadUnaligned(fromByteOffset: offset, as: SIMD8<UInt64>.self)
-      lanes.1 &+= start.loadUnaligned(fromByteOffset: offset + 64, as: SIMD8<UInt64>.self)
-    }
-    return (lanes.0 &+ lanes.1).wrappedSum()
-  }
 }
