@@ -132,7 +132,7 @@ struct RunCommandTests {
     try refused("hidden_act") { $0["hidden_act"] = "gelu" }
     try refused("new_key") { $0["new_key"] = true }
     try refused("q_proj.bias") { $0["attention_bias"] = true }
-    try refused("vocab") { $0["vocab_size"] = 4096 }
+    try refused("embed_tokens") { $0["vocab_size"] = 4096 }
     try refused("q_proj.weight") { $0["head_dim"] = 32 }
     try refused("model.layers.4") { $0["num_hidden_layers"] = 1_000_000_000 }
 

@@ -167,7 +167,7 @@ struct RunSourceTests {
     let codes = try fault { $0[projection].bytes[3] = 0xFF }
     #expect(codes.kind == .invalidCodes(count: 4) && codes.tensor == projection)
     let scale = try fault { $0[projection + "_scale"].bytes = [0xC0, 0x7F] }
-    #expect(scale.tensor == projection)
+    #expect(scale.tensor?.hasPrefix(projection) == true)
     let type = try fault {
       $0["model.norm.weight"].dtype = "I16"
     }
