@@ -41,6 +41,7 @@ final class MemoryBandwidth: Sendable {
       best = max(
         best,
         try rate(MemoryBandwidth.bufferBytes, MemoryBandwidth.bufferBytes / count) { index in
+          let words = words
           MemoryBandwidth.touch(words.span.bytes.extracting(index * count..<(index + 1) * count))
         })
     }
