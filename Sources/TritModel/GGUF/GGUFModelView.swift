@@ -158,6 +158,11 @@ public final class GGUFModelView: TensorSource {
     try base.checkIntegrity(parallelism, progress)
   }
 
+  public func readsInPlace(_ tensor: TensorDescriptor) -> Bool {
+    guard let place = places[ExactString(tensor.name)], case .direct = place.access else { return false }
+    return base.readsInPlace(place.stored)
+  }
+
   public func release(_ range: Range<Int>, of tensor: TensorDescriptor) {
     guard let place = places[ExactString(tensor.name)] else { return }
     switch place.access {
