@@ -39,6 +39,7 @@ public struct ReportAxis: Sendable, Hashable {
   /// The same without the unit.
   func number(_ value: Double) -> String {
     if kind == .integer, let whole = Int(exactly: value) { return NumberText.grouped(whole) }
+    if kind == .bytes, let count = UInt64(exactly: value) { return NumberText.bytes(count) }
     let text = kind.text(of: .number(value))
     guard case .significant = kind, text.contains("."), !text.contains("e") else { return text }
     let trimmed = String(text.reversed().drop { $0 == "0" }.reversed())

@@ -86,7 +86,7 @@ struct BarDrawing {
     for reference in panel.references where reference.axis == .x && scale.contains(reference.from) {
       guard let place = scale.position(reference.from) else { continue }
       svg.element("path", ["class": "ref", "d": "M\(pixels(place)) \(pixels(top - 6))V\(pixels(bottom))"])
-      svg.label(reference.label, x: min(place, size.width - textWidth(reference.label)), y: top - 9, kind: "note")
+      svg.label(reference.label, x: min(place, size.width - textWidth(reference.label)), y: top - 9, kind: "flag")
     }
   }
 

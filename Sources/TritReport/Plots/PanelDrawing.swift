@@ -147,7 +147,7 @@ struct PanelDrawing {
     }
     let half = textWidth(reference.label) / 2
     let center = min(max(place, x.start + half), max(x.start + half, x.end - half))
-    svg.label(reference.label, x: center, y: top - 4, kind: "note mid", title: referenceText(reference))
+    svg.label(reference.label, x: center, y: top - 4, kind: "flag mid", title: referenceText(reference))
   }
 
   private mutating func drawLevel(_ reference: ReportReference) {
@@ -157,6 +157,6 @@ struct PanelDrawing {
         "path", ["class": "ref", "d": "M\(pixels(x.start)) \(pixels(place))H\(pixels(x.end))"],
         title: referenceText(reference))
     }
-    svg.label(reference.label, x: x.end - 2, y: place - 5, kind: "note end", title: referenceText(reference))
+    svg.label(reference.label, x: x.end - 2, y: place - 5, kind: "flag end", title: referenceText(reference))
   }
 }

@@ -18,7 +18,7 @@ extension InspectResult {
       report.note(.warning, "model class '\(className)' is not known; roles follow the usual tensor names")
     }
     if !manifest.entries.isEmpty { report.append(MetadataTable.table(manifest.entries, limit: 6, width: 100)) }
-    report.append(tensorTable)
+    report.append(tensorTable(withStatistics: hasStatistics))
     return report
   }
 
@@ -98,7 +98,7 @@ extension InspectResult {
     return facts
   }
 
-  private var tensorTable: ReportTable {
+  func tensorTable(withStatistics hasStatistics: Bool) -> ReportTable {
     var columns = [
       ReportColumn("name", "Tensor"), ReportColumn("role", "Role"), ReportColumn("shape", "Shape"),
       ReportColumn("encoding", "Encoding"), ReportColumn("bytes", "Bytes", kind: .bytes),

@@ -94,7 +94,11 @@ struct PageBlocks {
       let label = explained(fact.label, fact.explanation, fact.definition)
       let value = value(fact.value, fact.kind, exact: isList)
       let note = fact.note.map { "<span class=\"aside\">\(htmlText($0))</span>" } ?? ""
-      return "<div class=\"fact\"><dt>\(label)</dt><dd>\(value)\(note)</dd></div>"
+      // The remark on a large figure stands below its label.
+      let parts =
+        isList
+        ? "<dd>\(value)\(note)</dd>" : "<dd>\(value)</dd>" + (note.isEmpty ? "" : "<dd class=\"below\">\(note)</dd>")
+      return "<div class=\"fact\"><dt>\(label)</dt>\(parts)</div>"
     }
     let title = facts.title.map { "<h3>\(htmlText($0))</h3>" } ?? ""
     return "<div class=\"\(isList ? "facts" : "figures-box")\">\(title)<dl\(isList ? "" : " class=\"figures\"")>"

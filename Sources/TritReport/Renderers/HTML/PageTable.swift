@@ -44,7 +44,7 @@ struct PageTable {
       let column = table.columns[index]
       if index == 0 {
         result +=
-          "<th scope=\"row\"\(number(value))>\(value == .missing ? "" : page.value(value, column.kind, exact: false))</th>"
+          "<th scope=\"row\"\(number(value))>\(value == .missing ? "" : rowName(value, column))</th>"
       } else if isTotal && value == .missing {
         result += "<td></td>"
       } else {
@@ -52,6 +52,13 @@ struct PageTable {
       }
     }
     return result
+  }
+
+  /// Long names may break behind their points and slashes.
+  private func rowName(_ value: ReportValue, _ column: ReportColumn) -> String {
+    let text = page.value(value, column.kind, exact: false)
+    guard case .text = value, column.kind == .text, text.utf8.count > 20 else { return text }
+    return text.reduce(into: "") { $0 += $1 == "." || $1 == "/" ? "\($1)<wbr>" : String($1) }
   }
 
   private func attributes(_ value: ReportValue, _ column: ReportColumn) -> String {
