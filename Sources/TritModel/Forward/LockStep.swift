@@ -16,6 +16,11 @@ public struct LockStep {
     /// `[count, vocabulary]`; there may be more behind.
     public var reference: [Float]
     public var candidate: [Float]
+
+    public init(first: Int, count: Int, vocabulary: Int, reference: [Float], candidate: [Float]) {
+      (self.first, self.count, self.vocabulary) = (first, count, vocabulary)
+      (self.reference, self.candidate) = (reference, candidate)
+    }
   }
 
   public let reference: Session

@@ -47,12 +47,13 @@ public struct WorstToken: Sendable, Hashable {
   /// The likeliest token of each.
   public var referenceTop: Int
   public var candidateTop: Int
-  /// Text before the token, the token, and the likeliest ones; nil without a tokenizer.
+  /// The token with the text around it, and the likeliest ones; nil without a tokenizer.
   public var text: Text?
 
   public struct Text: Sendable, Hashable {
     public var before: String
     public var token: String
+    public var after: String
     public var referenceTop: String
     public var candidateTop: String
   }

@@ -49,20 +49,7 @@ extension InspectResult {
       facts.append(ReportFact("Convention", .missing, note: "there is no packed tensor"))
       return facts
     }
-    let meaning =
-      switch finding.convention {
-      case .divide: "weight = trit ÷ stored scale (stored: 1/absmean)"
-      case .multiply: "weight = trit × stored scale (stored: absmean)"
-      case nil:
-        finding.isConflicting ? "the evidence conflicts; it will not be guessed" : "not known; it will not be guessed"
-      }
-    facts.append(ReportFact("Convention", .optional(finding.convention?.rawValue), note: meaning))
-    for (index, evidence) in finding.evidence.enumerated() {
-      facts.append(
-        ReportFact(
-          "Evidence", .text(evidence.detail), key: "evidence_\(index + 1)",
-          note: evidence.convention.map { "speaks for \($0.rawValue)" } ?? "does not tell"))
-    }
+    for fact in finding.facts(label: "Convention") { facts.append(fact) }
     return facts
   }
 

@@ -15,13 +15,16 @@ struct PositionAgreement: Sendable {
   var squaredSpread: Double
   /// Number of logits.
   var count: Int
-  /// Whether both have the same likeliest token; the lowest id among equals.
-  var isSameTop: Bool
+  /// The likeliest token of each; the lowest id among equals.
+  var bestP: Int
+  var bestQ: Int
   /// How many of the five likeliest tokens of P are among the five of Q, divided by 5.
   var topFive: Double
   /// log Σ e^logit of both: what makes a logit a log-probability.
   var normP: Double
   var normQ: Double
+
+  var isSameTop: Bool { bestP == bestQ }
 
   /// Nil when a logit of either side is infinite or not a number. Both rows have the same length.
   init?(_ p: ArraySlice<Float>, _ q: ArraySlice<Float>) {
@@ -70,7 +73,7 @@ struct PositionAgreement: Sendable {
     (self.largest, self.distance, squaredError, squaredSpread) = (largest, distance, error, spread)
     count = p.count
     let (firstP, firstQ) = (p.largestIndices(5), q.largestIndices(5))
-    isSameTop = firstP.first == firstQ.first
+    (bestP, bestQ) = (firstP.first ?? 0, firstQ.first ?? 0)
     topFive = Double(firstP.count { firstQ.contains($0) }) / Double(max(1, firstP.count))
   }
 }
