@@ -31,7 +31,7 @@ extension InspectResult {
       default: break
       }
     }
-    page.glossary = InspectGlossary.definitions
+    page.glossary = InspectResult.glossary
     return page
   }
 
@@ -39,6 +39,17 @@ extension InspectResult {
   private var pageTitle: String {
     let parts = manifest.path.split(separator: "/").filter { $0 != "." && $0 != ".." }
     return parts.isEmpty ? manifest.path : parts.suffix(2).joined(separator: "/")
+  }
+
+  private static var glossary: [ReportDefinition] {
+    let latent = ReportDefinition(
+      id: "latent-weight", term: "Latent weight",
+      text: "The number training moves and quantization turns into a trit: round(w/γ) within −1 to 1, γ being the mean "
+        + "magnitude of the tensor. Weights within ±½ γ become 0.")
+    let metrics: [Metric] = [
+      .effectiveBits, .tritShares, .entropy, .storedScale, .scaleConvention, .edgeDensity, .moments,
+    ]
+    return [latent] + Metric.glossary(metrics)
   }
 
   // MARK: - Verdict

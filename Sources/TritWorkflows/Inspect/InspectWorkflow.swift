@@ -14,6 +14,8 @@ public struct InspectRequest: Sendable {
   public var statistics: Bool
   /// Also read the weights and keep what a page draws.
   public var pictures: Bool
+  /// More evidence on what stored scales mean than headers hold.
+  public var proof = ScaleProof()
 
   public init(path: String) {
     self.path = path
@@ -40,6 +42,9 @@ public struct InspectResult: Sendable {
   public var tensors: [InspectedTensor]
   public var recipe: JSONObject?
   public var hasStatistics: Bool
+
+  /// False when evidence on the scale convention was asked for and does not decide it.
+  public var hasProvenScale: Bool { manifest.scaleFinding.evidence.isEmpty || manifest.scaleFinding.convention != nil }
 
   /// Bytes of all tensors, scales included.
   public var tensorBytes: Int { manifest.tensors.reduce(0) { $0 + $1.storedBytes } }
@@ -88,8 +93,13 @@ public struct InspectWorkflow: Sendable {
       try source.checkIntegrity(work.parallelism, work.progress)
       try addStatistics(to: &tensors, source)
     }
+    var manifest = source.manifest
+    if request.proof.isAsked {
+      let evidence = try request.proof.evidence(for: request.path, request.open, work: work)
+      manifest.scaleFinding = manifest.scaleFinding.adding(evidence)
+    }
     return InspectResult(
-      manifest: source.manifest, survey: survey, tensors: tensors, recipe: Recipe.recorded(in: source),
+      manifest: manifest, survey: survey, tensors: tensors, recipe: Recipe.recorded(in: source),
       hasStatistics: request.statistics)
   }
 

@@ -32,6 +32,15 @@ struct Inspect: ParsableCommand {
   @Option(help: "What stored scales mean, where the files do not say.")
   var scaleConvention: ScaleConvention?
 
+  @Option(
+    help: ArgumentHelp(
+      "Dense weights of the same model: prove what stored scales mean by them. Exit code 1 when evidence conflicts.",
+      valueName: "path"), completion: .file())
+  var sibling: String?
+
+  @Flag(help: "Run the model with scales taken in both meanings, and see which one can be. Exit code 1 when undecided.")
+  var proveScale = false
+
   @Option(help: "Byte order of I2_S in a GGUF file, which does not tell.")
   var i2sOrder: I2SOrder?
 
@@ -54,15 +63,19 @@ struct Inspect: ParsableCommand {
     request.pictures = page.isWanted
     request.tensors = tensors.map { Glob($0) }
     request.open = OpenOptions(access: machine.access, scaleConvention: scaleConvention, i2sOrder: i2sOrder)
-    try reporting {
+    request.proof = ScaleProof(
+      sibling: sibling, usesActivations: proveScale, threads: machine.threads, kernels: machine.kernels)
+    let isProven = try reporting {
       if !metadata.isEmpty {
         let lookup = MetadataLookup(path: path, keys: metadata.map { Glob($0) }, open: request.open)
         output.print(try lookup.run().report)
-        return
+        return true
       }
       let file = try page.prepare()
       let result = try InspectWorkflow(request, work: machine.work()).run()
       try page.finish(file, page: result.page, printing: output, result.report)
+      return result.hasProvenScale
     }
+    if request.proof.isAsked, !isProven { throw ExitRequest(.checkFailed) }
   }
 }
