@@ -135,8 +135,8 @@ enum PageStyle {
     """
 
   private static let adaptation = """
+    @media (max-width:900px){svg.wide{display:none}svg.narrow{display:block;max-width:520px;margin:10px auto 0}}
     @media (max-width:760px){.page{padding:0 16px 48px}h2{font-size:23px;margin-top:46px}
-    svg.wide{display:none}svg.narrow{display:block;max-width:520px;margin:10px auto 0}
     .facts .fact,.glossary>div{grid-template-columns:1fr}.facts .aside{display:block;margin:0}
     .figures dd:not(.below){font-size:24px}.figures{gap:16px 20px}details dl{columns:1}.scroll{max-height:70vh}
     .tools h3{width:100%}.tools output{text-align:left}.verdict{padding:14px 16px}tbody th{white-space:normal;\
