@@ -212,10 +212,11 @@ class Check:
           return found; })()""")
         self.tab.press("Escape")
         self.expect(self.tab.evaluate(TIP) == "", "Escape does not close the remark")
-        self.tab.evaluate("(document.querySelector('figure svg.wide, figure svg.multiple') || document.body).focus()")
+        settle = "; new Promise(r => requestAnimationFrame(() => requestAnimationFrame(r)))"  # Focusing scrolls.
+        self.tab.evaluate("(document.querySelector('figure svg.wide, figure svg.multiple') || document.body).focus()" + settle)
         if self.tab.evaluate("document.activeElement.tagName") == "svg":
             self.tip_of(lambda: self.tab.press("ArrowRight"), "arrow keys in a plot")
-        self.tab.evaluate("(document.querySelector('.scroll') || document.body).focus()")
+        self.tab.evaluate("(document.querySelector('.scroll') || document.body).focus()" + settle)
         if self.tab.evaluate("document.activeElement.className") == "scroll":
             self.tip_of(lambda: self.tab.press("ArrowDown"), "arrow keys in a table")
 

@@ -111,7 +111,9 @@ enum PageScript {
         const marks = all('.m', svg);
         if (!marks.length) return;
         place = (place + step + marks.length) % marks.length;
-        explain(marks[place]);
+        marks[place].scrollIntoView({ block: 'nearest' });
+        // Scrolling hides remarks; its event comes before the next frame.
+        requestAnimationFrame(() => explain(marks[place]));
       });
     });
 
