@@ -12,7 +12,8 @@ extension ConversionFidelity {
   ) throws {
     guard candidateKind == .packed || candidateKind == .ternaryDense else {
       self.init(
-        verdict: .notApplicable, detail: "the candidate holds no trits (\(candidateKind.phrase)); nothing was converted")
+        verdict: .notApplicable, detail: "the candidate holds no trits (\(candidateKind.phrase)); nothing was converted"
+      )
       return
     }
     let request = VerifyRequest(quantizer: quantizer, depth: .audit)

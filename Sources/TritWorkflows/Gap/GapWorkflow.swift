@@ -146,7 +146,9 @@ public struct GapWorkflow: Sendable {
     let paths = source.manifest.files.map(\.path)
     let digests = try FileHasher(work).digests(paths)
     guard digests.count != 1 else { return digests[0] }
-    let lines = zip(paths, digests).map { (FileSystem.name(of: $0), $1) }.sorted { ExactString($0.0) < ExactString($1.0) }
+    let lines = zip(paths, digests).map { (FileSystem.name(of: $0), $1) }.sorted {
+      ExactString($0.0) < ExactString($1.0)
+    }
     return SHA256.digest(of: lines.flatMap { Array("\($0.1)  \($0.0)\n".utf8) })
   }
 

@@ -47,7 +47,8 @@ public struct ScaleProof: Sendable {
     var result: [ScaleEvidence] = []
     if let sibling {
       result.append(
-        try ScaleProof.evidence(for: source, sibling: ModelOpener.open(sibling, OpenOptions(access: open.access)), work))
+        try ScaleProof.evidence(for: source, sibling: ModelOpener.open(sibling, OpenOptions(access: open.access)), work)
+      )
     }
     if usesActivations { result.append(try activationEvidence(path, open)) }
     return result
@@ -86,7 +87,9 @@ public struct ScaleProof: Sendable {
       ScaleEvidence(origin: .sibling, convention: convention, detail: detail)
     }
     guard compared > 0 else { return finding(nil, "\(path) has no weights to compare scales with") }
-    if let example { return finding(nil, "\(neither) of \(compared) stored scales do not belong to \(path): \(example)") }
+    if let example {
+      return finding(nil, "\(neither) of \(compared) stored scales do not belong to \(path): \(example)")
+    }
     guard counts.count == 1, let (convention, count) = counts.first else {
       return finding(nil, "stored scales fit \(path) in both meanings, or some in one and some in the other")
     }

@@ -26,7 +26,8 @@ struct Gap: ParsableCommand {
   @Argument(help: "The ternary model.", completion: .file())
   var candidate: String
 
-  @Option(help: ArgumentHelp("A file of UTF-8 text; by default the Book of Ruth.", valueName: "file"), completion: .file())
+  @Option(
+    help: ArgumentHelp("A file of UTF-8 text; by default the Book of Ruth.", valueName: "file"), completion: .file())
   var text: String?
 
   @Option(
