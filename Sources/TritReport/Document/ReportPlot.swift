@@ -30,6 +30,21 @@ public struct ReportAxis: Sendable, Hashable {
 
   /// The label with its unit.
   public var heading: String { unit.map { "\(label) (\($0))" } ?? label }
+
+  /// A value on this axis, without zeros that say nothing, with its unit.
+  func text(of value: Double) -> String {
+    minusSign(number(value)) + (unit.map { " " + $0 } ?? "")
+  }
+
+  /// The same without the unit.
+  func number(_ value: Double) -> String {
+    if kind == .integer, let whole = Int(exactly: value) { return NumberText.grouped(whole) }
+    if kind == .bytes, let count = UInt64(exactly: value) { return NumberText.bytes(count) }
+    let text = kind.text(of: .number(value))
+    guard case .significant = kind, text.contains("."), !text.contains("e") else { return text }
+    let trimmed = String(text.reversed().drop { $0 == "0" }.reversed())
+    return trimmed.last == "." ? String(trimmed.dropLast()) : trimmed
+  }
 }
 
 /// A place in a plot, with an optional name for it: a layer, a tensor.

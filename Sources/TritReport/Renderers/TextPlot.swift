@@ -31,9 +31,9 @@ struct TextPlot {
   }
 
   private func phrase(_ reference: ReportReference) -> String {
-    let kind = reference.axis == .x ? plot.x.kind : plot.y.kind
-    let from = kind.text(of: .number(reference.from))
-    let range = reference.to == reference.from ? from : "\(from) to \(kind.text(of: .number(reference.to)))"
+    let axis = reference.axis == .x ? plot.x : plot.y
+    let from = axis.number(reference.from)
+    let range = reference.to == reference.from ? from : "\(from) to \(axis.number(reference.to))"
     return "\(reference.label) \(range)"
   }
 
@@ -57,7 +57,7 @@ struct TextPlot {
   private func bars(_ bars: [ReportBar]) -> [String] {
     let shown = bars.prefix(TextPlot.mostLines)
     let label = shown.map { displayWidth(safeText($0.label)) }.max() ?? 0
-    let values = shown.map { plot.x.kind.text(of: .number($0.value)) }
+    let values = shown.map { plot.x.number($0.value) }
     let width = values.map(displayWidth).max() ?? 0
     let most = shown.map { abs($0.value) }.filter(\.isFinite).max() ?? 0
     var lines = zip(shown, values).map { bar, value in
@@ -78,7 +78,7 @@ struct TextPlot {
     let low = range.min() ?? 0
     let high = range.max() ?? 0
     let text = sparkline(values, from: floor ?? low, to: high)
-    func show(_ value: Double, _ axis: ReportAxis) -> String { axis.kind.text(of: .number(value)) }
+    func show(_ value: Double, _ axis: ReportAxis) -> String { axis.number(value) }
     let ends = floor == nil ? "\(show(low, plot.y)) to \(show(high, plot.y))" : "most \(show(high, plot.y))"
     return "  \(show(from, plot.x)) \(text) \(show(to, plot.x))  \(name), \(ends)"
   }

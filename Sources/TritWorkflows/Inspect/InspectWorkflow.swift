@@ -12,6 +12,8 @@ public struct InspectRequest: Sendable {
   public var tensors: [Glob]
   /// Also read the weights.
   public var statistics: Bool
+  /// Also read the weights and keep what a page draws.
+  public var pictures: Bool
   /// More evidence on what stored scales mean than headers hold.
   public var proof = ScaleProof()
 
@@ -20,6 +22,7 @@ public struct InspectRequest: Sendable {
     open = OpenOptions()
     tensors = []
     statistics = false
+    pictures = false
   }
 }
 
@@ -65,6 +68,8 @@ public struct InspectWorkflow: Sendable {
     self.work = work
   }
 
+  private var readsWeights: Bool { request.statistics || request.pictures }
+
   public func run() throws -> InspectResult {
     let source = try FormatRegistry.open(request.path, request.open)
     // A GGUF file is listed as it is; what its tensors are for is told by the names they have elsewhere.
@@ -80,11 +85,11 @@ public struct InspectWorkflow: Sendable {
       let tensor = source.manifest.tensors[index]
       // Scales spread over all blocks of a tensor are not read for a listing.
       let isSpread = tensor.scale.map { $0.location.byteCount == 0 && $0.granularity != .tensor } ?? false
-      let knowsScale = tensor.scale?.convention != nil && (!isSpread || request.statistics)
+      let knowsScale = tensor.scale?.convention != nil && (!isSpread || readsWeights)
       return InspectedTensor(
         descriptor: tensor, role: survey.roles[index], scale: knowsScale ? try source.scale(of: tensor) : nil)
     }
-    if request.statistics {
+    if readsWeights {
       try source.checkIntegrity(work.parallelism, work.progress)
       try addStatistics(to: &tensors, source)
     }
@@ -99,7 +104,7 @@ public struct InspectWorkflow: Sendable {
   }
 
   private func addStatistics(to tensors: inout [InspectedTensor], _ source: any TensorSource) throws {
-    let pass = StatisticsPass(source: source, work: work)
+    let pass = StatisticsPass(source: source, work: work, keepsLatents: request.pictures)
     work.progress.began(
       ProgressPhase(
         name: "reading weights", totalBytes: tensors.reduce(0) { $0 + UInt64($1.descriptor.location.byteCount) }))

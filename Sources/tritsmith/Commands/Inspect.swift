@@ -16,6 +16,7 @@ struct Inspect: ParsableCommand {
     examples: [
       .init("tritsmith inspect ./falcon-e-1b", "Kind, family, scale convention, tensors, sizes."),
       .init("tritsmith inspect model.gguf --metadata 'tokenizer.ggml.pre'", "One key, whole."),
+      .init("tritsmith inspect ./falcon-e-1b --html report.html", "A page with plots of the weights; reads them all."),
       .init("tritsmith inspect model.tritpack --stats --tensor '*q_proj*' --format csv", "Statistics of some tensors."),
     ])
 
@@ -49,11 +50,17 @@ struct Inspect: ParsableCommand {
   var metadata: [String] = []
 
   @OptionGroup(title: "Output") var output: OutputOptions
+  @OptionGroup(title: "Page") var page: PageOptions
   @OptionGroup(title: "Machine") var machine: MachineOptions
+
+  func validate() throws {
+    if page.isWanted && !metadata.isEmpty { throw ValidationError("--metadata prints no page; leave out --html") }
+  }
 
   func run() throws {
     var request = InspectRequest(path: path)
     request.statistics = stats
+    request.pictures = page.isWanted
     request.tensors = tensors.map { Glob($0) }
     request.open = OpenOptions(access: machine.access, scaleConvention: scaleConvention, i2sOrder: i2sOrder)
     request.proof = ScaleProof(
@@ -64,8 +71,9 @@ struct Inspect: ParsableCommand {
         output.print(try lookup.run().report)
         return true
       }
+      let file = try page.prepare()
       let result = try InspectWorkflow(request, work: machine.work()).run()
-      output.print(result.report)
+      try page.finish(file, page: result.page, printing: output, result.report)
       return result.hasProvenScale
     }
     if request.proof.isAsked, !isProven { throw ExitRequest(.checkFailed) }
