@@ -17,6 +17,7 @@ struct Gap: ParsableCommand {
     examples: [
       .init("tritsmith gap ./bfloat16 ./bitnet", "On the built-in sample."),
       .init("tritsmith gap ./bf16 ./bitnet --text ruth.txt --attribute", "And which layers cost most."),
+      .init("tritsmith gap ./bf16 ./bitnet --html gap.html", "A page with plots."),
       .init("tritsmith gap ./bf16 ./bitnet --max-mean-kl 0.01 --min-top1 0.95 --format json", "For a CI job."),
     ])
 
@@ -80,6 +81,7 @@ struct Gap: ParsableCommand {
   var quiet = false
 
   @OptionGroup(title: "Output") var printing: OutputOptions
+  @OptionGroup(title: "Page") var page: PageOptions
   @OptionGroup(title: "Running") var running: RunningOptions
 
   func validate() throws {
@@ -117,8 +119,10 @@ struct Gap: ParsableCommand {
       kernels: try reporting { try running.kernels.kernels() },
       progress: quiet ? SilentProgress() : TerminalProgress())
     let passed = try reporting {
+      let file = try page.prepare()
       let result = try GapWorkflow(request, work: work).run()
-      printing.print(result.report)
+      let report = result.report
+      try page.finish(file, page: report, printing: printing, report)
       return result.passed
     }
     if !passed { throw ExitRequest(.checkFailed) }
