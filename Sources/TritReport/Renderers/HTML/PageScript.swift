@@ -4,7 +4,7 @@
 /// no data, so nothing a file says is ever part of a script.
 enum PageScript {
   /// SHA-256 of `source` in Base64. The page's policy lets only this script run; `HTMLPolicyTests` recomputes it.
-  static let hash = "nsVfAH3JWIlPOu4SzoAc72r0F5gfEV0EyQqjaRoRBs4="
+  static let hash = "OaqzrKtrAjLBw2ngYu836FH3qvhnNbYdtHgbdcDlDC8="
 
   static let source = #"""
     (() => {
