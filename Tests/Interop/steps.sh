@@ -46,6 +46,11 @@ converted() {
   "$tritsmith" convert "$input" "$out/$output" "$@"
 }
 
+# bos FOLDER: the id that begins a text.
+bos() {
+  "$python" -c 'import json, sys; print(json.load(open(sys.argv[1] + "/config.json"))["bos_token_id"])' "$1"
+}
+
 light_steps() {
   step "the numpy arithmetic agrees with the golden vectors" check golden_numpy
 
@@ -75,6 +80,15 @@ light_steps() {
   step "convert the b1.58 master to hf-packed" converted "$b158/bf16-master" b158 --to hf-packed
   step "  same tensors as the packed fixture" check safetensors "$out/b158" "$b158/packed"
   step "  same trits as numpy" check packed_numpy "$b158/bf16-master" "$out/b158"
+
+  step "every number of a gap, dense against packed" \
+    check gap_numpy "$tritsmith" "$falcon/bfloat16" "$falcon/bitnet" "$falcon/reference/perplexity_ids.safetensors"
+  step "every number of a gap, latent weights against packed ones" \
+    check gap_numpy "$tritsmith" "$falcon/prequantized" "$falcon/bitnet" \
+    "$falcon/reference/perplexity_ids.safetensors" --tokens 1000 --mode reference
+  step "every number of a gap, b1.58" \
+    check gap_numpy "$tritsmith" "$b158/bf16-master" "$b158/packed" "$b158/reference/perplexity_ids.safetensors" \
+    --tokens 1000 --bos "$(bos "$b158/packed")"
 }
 
 # report NAME EXPECTED_EXIT ARGUMENTS...: a JSON report of a command, whose exit code is part of the contract.

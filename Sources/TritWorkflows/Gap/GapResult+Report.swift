@@ -191,8 +191,9 @@ extension GapResult {
       [
         ReportFact("Tool", .text(Product.generator)),
         ReportFact("Text", .text(text)),
-        ReportFact("Text SHA-256", .text(textSHA256.description), kind: .hash),
-        ReportFact("Ids SHA-256", .text(idsSHA256.description), kind: .hash, note: "scored ids, int32"),
+        ReportFact("Text SHA-256", .text(textSHA256.description), key: "text_sha256", kind: .hash),
+        ReportFact(
+          "Ids SHA-256", .text(idsSHA256.description), key: "ids_sha256", kind: .hash, note: "scored ids, int32"),
         ReportFact("Context", .integer(context), note: "tokens a window"),
         ReportFact("First-token rule", .text(firstTokenRule), .firstTokenRule),
         ReportFact("Seed", .missing, note: "nothing is random"),
