@@ -11,10 +11,10 @@ enum PlotPalette {
   /// Found by search: every two differ by at least 0.12 in OKLab to readers with normal vision, protanopia,
   /// deuteranopia and tritanopia (Machado et al. 2009), and each by a contrast of at least 3 from its ground.
   static let series = [
-    Color(light: "#1e63cc", dark: "#24cbff"), Color(light: "#d76c00", dark: "#9d6300"),
-    Color(light: "#0e5d33", dark: "#62b048"), Color(light: "#a92a84", dark: "#ff8fb1"),
-    Color(light: "#432300", dark: "#e2cf2d"), Color(light: "#1e304f", dark: "#f2f2f2"),
-    Color(light: "#1e93e3", dark: "#4470b4"), Color(light: "#8b8b8b", dark: "#828282"),
+    Color(light: "#1e63cc", dark: "#5a9fe0"), Color(light: "#d76c00", dark: "#9d6300"),
+    Color(light: "#165e23", dark: "#9bab05"), Color(light: "#a92a84", dark: "#fd9c9c"),
+    Color(light: "#481e00", dark: "#d4d214"), Color(light: "#222e52", dark: "#f2f2f2"),
+    Color(light: "#1294e0", dark: "#4b6eb7"), Color(light: "#8b8b8b", dark: "#808080"),
   ]
   /// −1, 0, +1.
   static let negative = Color(light: "#0067a8", dark: "#5bb5ef")

@@ -143,14 +143,14 @@ enum PageStyle {
     min-width:13em}}
     @media (min-width:761px){wbr{display:none}tbody th,thead th:first-child,tfoot th{position:sticky;left:0;background:var(--paper)}
     thead th:first-child{z-index:2}}
-    @media print{wbr{display:inline}:root{color-scheme:light!important;--paper:#fff}@page{margin:14mm}body{font-size:10pt}.page{max-width:none;padding:0}
+    @media print{wbr{display:inline}:root{color-scheme:light!important;--paper:#fff}@page{margin:14mm}@page broad{size:A4 landscape;margin:10mm}body{font-size:10pt}.page{max-width:none;padding:0}
     #theme,nav,.tools label,.tools output,#tip,details,.skip{display:none!important}h2{margin-top:24pt}
-    .scroll{max-height:none;overflow:visible}table{font-size:7.2pt}th,td{white-space:normal;padding:2pt 6pt 2pt 0;\
-    position:static!important}thead button{font-size:7.2pt;white-space:normal}thead{display:table-header-group}tfoot{display:table-row-group}
+    .scroll{max-height:none;overflow:visible}table{font-size:7.2pt}th,td{padding:2pt 6pt 2pt 0;overflow-wrap:normal;\
+    position:static!important}td.t{white-space:normal}.broad{page:broad}.broad table{font-size:5.6pt}
+    .broad th,.broad td{padding-right:4pt}.broad thead button{font-size:5.6pt}thead button{font-size:7.2pt;padding:2pt 0;white-space:normal}thead{display:table-header-group}tfoot{display:table-row-group}
     .facts .fact,.glossary>div{grid-template-columns:140pt 1fr}.facts .aside{display:inline;margin-left:.6em}
     tr,.panel,.verdict,.fact,.quotes li,figure{break-inside:avoid}.panels{grid-template-columns:repeat(3,1fr);gap:12pt}
-    svg.wide{display:block}svg.narrow{display:none}h2,h3,h4{break-after:avoid}td.t{min-width:0}\
-    tbody th{overflow-wrap:anywhere}.m,.band,.verdict,mark,td.f,.badge{print-color-adjust:exact;\
+    svg.wide{display:block}svg.narrow{display:none}h2,h3,h4{break-after:avoid}td.t{min-width:0}.m,.band,.verdict,mark,td.f,.badge{print-color-adjust:exact;\
     -webkit-print-color-adjust:exact}figure:has(.panels){break-inside:auto}}
     """
 }
