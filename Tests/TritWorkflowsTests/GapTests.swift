@@ -97,8 +97,10 @@ struct GapTests {
     let p99 = try number("kl_p99")
     #expect(abs((kld.quantile(0.99) ?? .nan) - p99) <= 0.08 * p99, "\(kld), \(p99)")
     // The noise table knows agreement to one of 192 positions for each variant.
-    #expect(abs(model.sameTopOne.value - (try number("top1_agreement"))) <= 2.0 / 192)
-    #expect(abs(model.meanLogitDifference - (try number("mean_abs_dlogit"))) <= logitNoise + 1e-5)
+    let topOne = try number("top1_agreement")
+    #expect(abs(model.sameTopOne.value - topOne) <= 2.0 / 192, "\(model.sameTopOne), \(topOne)")
+    let logits = try number("mean_abs_dlogit")
+    #expect(abs(model.meanLogitDifference - logits) <= logitNoise + 1e-5, "\(model.meanLogitDifference), \(logits)")
     for (variant, found) in Swift.zip(variants, [model.referencePerplexity, model.candidatePerplexity]) {
       let perplexity = try #require(
         summary["variants"]?.object?[variant]?.object?["perplexity_chunked_256"]?.number?.double)

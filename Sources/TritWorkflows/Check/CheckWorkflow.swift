@@ -79,8 +79,8 @@ public struct CheckWorkflow: Sendable {
 
   /// An error of a library as a finding.
   static func finding(_ rule: CheckRule, _ error: any DiagnosticError) -> CheckFinding {
-    let place = [error.location.file.map { FileSystem.name(of: $0) }, error.location.tensor, error.location.field]
-    return CheckFinding(rule, place.compactMap { $0 }.joined(separator: ", "), error.summary)
+    let place = [error.location.file.map { FileSystem.name(of: $0) }, error.location.field].compactMap { $0 }
+    return CheckFinding(rule, error.location.tensor ?? place.joined(separator: ", "), error.summary)
   }
 
   /// What lies in a model's folder and should not.

@@ -38,22 +38,20 @@ struct TokenStatistics {
     let p = TokenStatistics.mean(referenceLoss)
     let q = TokenStatistics.mean(candidateLoss)
     let covariance = TokenStatistics.covariance(referenceLoss, candidateLoss)
-    let logRatio = Estimate(
-      value: q.value - p.value,
-      error: max(0, p.error * p.error + q.error * q.error - 2 * covariance).squareRoot())
+    // Errors of differences from the differences themselves: exactly 0 for equal models.
+    let logRatio = TokenStatistics.mean(zip(referenceLoss, candidateLoss).map { $1 - $0 })
     let (pplP, pplQ) = (Logarithm.exponential(p.value), Logarithm.exponential(q.value))
     let ratio = Logarithm.exponential(logRatio.value)
-    let (errorP, errorQ) = (pplP * p.error, pplQ * q.error)
-    let differenceVariance = errorP * errorP + errorQ * errorQ - 2 * pplP * pplQ * covariance
+    let scaled = TokenStatistics.mean(zip(referenceLoss, candidateLoss).map { pplQ * $1 - pplP * $0 })
     let total = agreement.result
     let compared = Double(divergences.count)
     let share = total.topOne
     return ModelGap(
       tokens: divergences.count, nonFinite: total.nonFinitePositions,
-      referencePerplexity: Estimate(value: pplP, error: errorP),
-      candidatePerplexity: Estimate(value: pplQ, error: errorQ), logRatio: logRatio,
+      referencePerplexity: Estimate(value: pplP, error: pplP * p.error),
+      candidatePerplexity: Estimate(value: pplQ, error: pplQ * q.error), logRatio: logRatio,
       ratio: Estimate(value: ratio, error: ratio * logRatio.error),
-      difference: Estimate(value: pplQ - pplP, error: max(0, differenceVariance).squareRoot()),
+      difference: Estimate(value: pplQ - pplP, error: scaled.error),
       correlation: p.error > 0 && q.error > 0 ? covariance / (p.error * q.error) : .nan,
       distributions: [
         TokenStatistics.distribution("kld", divergences), TokenStatistics.distribution("reverse_kld", reverse),
