@@ -71,6 +71,27 @@ struct PageTests {
       leastMarks: ["latent_weights": 7 * 60])
   }
 
+  @Test("the page of a gap, whether its gates hold or not")
+  func gap() {
+    let scratch = ScratchFolder()
+    let page = scratch["gap.html"]
+    // Another model of the same shape: nothing is alike, so every number has something to show.
+    let options = ["--tokens", "255", "--attribute", "--attribute-tokens", "32", "-q", "--html", page]
+    let result = Tool.expect(1, ["gap", Model.plain, Model.bitnet] + options)
+    #expect(result.output.contains("FAIL"), "the normal output comes as well")
+    #expect(Disk.text(page).contains("class=\"verdict fail\""))
+    // Four layers, each with its residual stream, attention and feed-forward; 28 projections; 4 layers and 7 kinds alone.
+    BrowserCheck.expect(
+      page,
+      marks: [
+        "layer_sqnr": 12, "layer_relative_error": 12, "scale_by_layer": 28, "weight_sqnr_by_layer": 28,
+        "trit_shares": 21, "attribution": 11,
+      ], leastMarks: ["kld_distribution": 3, "latent_weights": 7 * 40])
+    let exact = scratch["exact.html"]
+    Tool.expect(0, ["gap", Model.falcon, Model.bitnet, "--tokens", "64", "-q", "--html", exact])
+    #expect(Disk.text(exact).contains("class=\"verdict pass\""))
+  }
+
   @Test("names from a file do nothing but stand there")
   func hostile() {
     let scratch = ScratchFolder()

@@ -57,7 +57,7 @@ enum PageStyle {
     .figures dt{font-size:13.5px;color:var(--soft);line-height:1.35}.figures .fact{display:flex;\
     flex-direction:column}
     .figures dd:not(.below){order:-1;font:600 28px/1.15 var(--serif);font-variant-numeric:tabular-nums lining-nums}
-    .figures .aside{font:13px/1.35 var(--sans);color:var(--soft)}
+    .below{line-height:1.3}.figures .aside{font:13px/1.35 var(--sans);color:var(--soft)}
     .facts{margin:16px 0 8px}.facts h3{margin:34px 0 8px}
     .facts .fact{display:grid;grid-template-columns:minmax(120px,200px) 1fr;gap:2px 22px;padding:6px 0;\
     border-bottom:1px solid var(--rule)}.facts dt{color:var(--soft)}
