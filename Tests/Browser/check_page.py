@@ -210,9 +210,12 @@ class Check:
             if (tip.hidden || !tip.textContent) found.push('focus shows nothing: ' + why.textContent);
           }
           return found; })()""")
+        settle = "; new Promise(r => requestAnimationFrame(() => requestAnimationFrame(r)))"  # Focusing scrolls.
+        first = "[...document.querySelectorAll('.why')].find(why => why.getClientRects().length)"
+        self.tab.evaluate(f"{first}.scrollIntoView(); document.activeElement.blur()" + settle)
+        self.tip_of(lambda: self.tab.evaluate(f"{first}.focus()"), "focus")
         self.tab.press("Escape")
         self.expect(self.tab.evaluate(TIP) == "", "Escape does not close the remark")
-        settle = "; new Promise(r => requestAnimationFrame(() => requestAnimationFrame(r)))"  # Focusing scrolls.
         self.tab.evaluate("(document.querySelector('figure svg.wide, figure svg.multiple') || document.body).focus()" + settle)
         if self.tab.evaluate("document.activeElement.tagName") == "svg":
             self.tip_of(lambda: self.tab.press("ArrowRight"), "arrow keys in a plot")
