@@ -66,6 +66,11 @@ extension ReportBlock {
     return .facts(facts)
   }
 
+  private func text(_ error: Double, like kind: ReportKind) -> String {
+    if case .fraction(let digits) = kind { return NumberText.percent(error, digits: digits) }
+    return NumberText.significant(error, digits: 2)
+  }
+
   /// Standard errors become remarks on their values; histograms of weights get the colours of trits.
   fileprivate var forPage: ReportBlock {
     switch self {
@@ -74,7 +79,7 @@ extension ReportBlock {
       for fact in facts.facts {
         if let last = joined.indices.last, fact.key == joined[last].key + "_error", case .number(let error) = fact.value
         {
-          joined[last].note = "± " + NumberText.significant(error, digits: 2)
+          joined[last].note = "± " + text(error, like: joined[last].kind)
         } else {
           joined.append(fact)
         }
