@@ -131,7 +131,7 @@ public struct CheckResult: Sendable {
       title: "Check", schema: ReportSchema("tritsmith.check", version: 1),
       verdict: ReportVerdict(
         !passed ? .fail : findings.isEmpty ? .pass : .warning,
-        passed ? findings.isEmpty ? "PASSED: nothing is wrong" : "PASSED with \(numbers)" : "FAILED: \(numbers)"),
+        passed ? findings.isEmpty ? "nothing is wrong" : "passed with \(numbers)" : "FAILED: \(numbers)"),
       primaryTable: "findings")
     report.append(
       ReportFacts(
