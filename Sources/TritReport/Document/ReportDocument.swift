@@ -133,6 +133,8 @@ public struct ReportDocument: Sendable, Hashable {
   public mutating func append(_ table: ReportTable) { blocks.append(.table(table)) }
   /// Adds a plot.
   public mutating func append(_ plot: ReportPlot) { blocks.append(.plot(plot)) }
+  /// Adds a block of another report.
+  public mutating func append(_ block: ReportBlock) { blocks.append(block) }
   /// Adds quotes.
   public mutating func append(_ quotes: ReportQuotes) { blocks.append(.quotes(quotes)) }
 

@@ -80,7 +80,9 @@ struct BarDrawing {
       guard let place = scale.position(value) else { continue }
       svg.element(
         "path", ["class": value == 0 ? "axis" : "grid", "d": "M\(pixels(place)) \(pixels(top))V\(pixels(bottom))"])
-      svg.label(tickText(value, step: ticks.step, plot.x), x: place, y: bottom + 16, kind: "tick mid")
+      let label = tickText(value, step: ticks.step, plot.x)
+      let half = textWidth(label) / 2
+      svg.label(label, x: min(max(place, half), size.width - half), y: bottom + 16, kind: "tick mid")
     }
     svg.label(plot.x.heading, x: size.isNarrow ? 2 : scale.start, y: 13, kind: "name")
     for reference in panel.references where reference.axis == .x && scale.contains(reference.from) {

@@ -98,6 +98,7 @@ func niceStep(_ span: Double, about count: Int) -> Double {
 
 /// A tick's label: only the digits the step needs.
 func tickText(_ value: Double, step: Double?, _ axis: ReportAxis) -> String {
+  if value == 0 && step != nil { return "0" }
   if case .bytes = axis.kind { return NumberText.bytes(UInt64(max(0, min(value, 1e19)))) }
   if case .duration = axis.kind { return NumberText.duration(value) }
   guard let step else { return powerText(value) }

@@ -121,8 +121,7 @@ struct Gap: ParsableCommand {
     let passed = try reporting {
       let file = try page.prepare()
       let result = try GapWorkflow(request, work: work).run()
-      let report = result.report
-      try page.finish(file, page: report, printing: printing, report)
+      try page.finish(file, page: result.page, printing: printing, result.report)
       return result.passed
     }
     if !passed { throw ExitRequest(.checkFailed) }

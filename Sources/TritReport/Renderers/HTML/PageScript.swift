@@ -4,7 +4,7 @@
 /// no data, so nothing a file says is ever part of a script.
 enum PageScript {
   /// SHA-256 of `source` in Base64. The page's policy lets only this script run; `HTMLPolicyTests` recomputes it.
-  static let hash = "nsVfAH3JWIlPOu4SzoAc72r0F5gfEV0EyQqjaRoRBs4="
+  static let hash = "OaqzrKtrAjLBw2ngYu836FH3qvhnNbYdtHgbdcDlDC8="
 
   static let source = #"""
     (() => {
@@ -111,7 +111,9 @@ enum PageScript {
         const marks = all('.m', svg);
         if (!marks.length) return;
         place = (place + step + marks.length) % marks.length;
-        explain(marks[place]);
+        marks[place].scrollIntoView({ block: 'nearest' });
+        // Scrolling hides remarks; its event comes before the next frame.
+        requestAnimationFrame(() => explain(marks[place]));
       });
     });
 

@@ -57,7 +57,7 @@ enum PageStyle {
     .figures dt{font-size:13.5px;color:var(--soft);line-height:1.35}.figures .fact{display:flex;\
     flex-direction:column}
     .figures dd:not(.below){order:-1;font:600 28px/1.15 var(--serif);font-variant-numeric:tabular-nums lining-nums}
-    .figures .aside{font:13px/1.35 var(--sans);color:var(--soft)}
+    .below{line-height:1.3}.figures .aside{font:13px/1.35 var(--sans);color:var(--soft)}
     .facts{margin:16px 0 8px}.facts h3{margin:34px 0 8px}
     .facts .fact{display:grid;grid-template-columns:minmax(120px,200px) 1fr;gap:2px 22px;padding:6px 0;\
     border-bottom:1px solid var(--rule)}.facts dt{color:var(--soft)}
@@ -135,22 +135,22 @@ enum PageStyle {
     """
 
   private static let adaptation = """
+    @media (max-width:900px){svg.wide{display:none}svg.narrow{display:block;max-width:520px;margin:10px auto 0}}
     @media (max-width:760px){.page{padding:0 16px 48px}h2{font-size:23px;margin-top:46px}
-    svg.wide{display:none}svg.narrow{display:block;max-width:520px;margin:10px auto 0}
     .facts .fact,.glossary>div{grid-template-columns:1fr}.facts .aside{display:block;margin:0}
     .figures dd:not(.below){font-size:24px}.figures{gap:16px 20px}details dl{columns:1}.scroll{max-height:70vh}
     .tools h3{width:100%}.tools output{text-align:left}.verdict{padding:14px 16px}tbody th{white-space:normal;\
     min-width:13em}}
     @media (min-width:761px){wbr{display:none}tbody th,thead th:first-child,tfoot th{position:sticky;left:0;background:var(--paper)}
     thead th:first-child{z-index:2}}
-    @media print{wbr{display:inline}:root{color-scheme:light!important;--paper:#fff}@page{margin:14mm}body{font-size:10pt}.page{max-width:none;padding:0}
+    @media print{wbr{display:inline}:root{color-scheme:light!important;--paper:#fff}@page{margin:14mm}@page broad{size:A4 landscape;margin:10mm}body{font-size:10pt}.page{max-width:none;padding:0}
     #theme,nav,.tools label,.tools output,#tip,details,.skip{display:none!important}h2{margin-top:24pt}
-    .scroll{max-height:none;overflow:visible}table{font-size:7.2pt}th,td{white-space:normal;padding:2pt 6pt 2pt 0;\
-    position:static!important}thead button{font-size:7.2pt;white-space:normal}thead{display:table-header-group}tfoot{display:table-row-group}
+    .scroll{max-height:none;overflow:visible}table{font-size:7.2pt}th,td{padding:2pt 6pt 2pt 0;overflow-wrap:normal;\
+    position:static!important}td.t{white-space:normal}.broad{page:broad}.broad table{font-size:5.6pt}
+    .broad th,.broad td{padding-right:4pt}.broad thead button{font-size:5.6pt}thead button{font-size:7.2pt;padding:2pt 0;white-space:normal}thead{display:table-header-group}tfoot{display:table-row-group}
     .facts .fact,.glossary>div{grid-template-columns:140pt 1fr}.facts .aside{display:inline;margin-left:.6em}
     tr,.panel,.verdict,.fact,.quotes li,figure{break-inside:avoid}.panels{grid-template-columns:repeat(3,1fr);gap:12pt}
-    svg.wide{display:block}svg.narrow{display:none}h2,h3,h4{break-after:avoid}td.t{min-width:0}\
-    tbody th{overflow-wrap:anywhere}.m,.band,.verdict,mark,td.f,.badge{print-color-adjust:exact;\
+    svg.wide{display:block}svg.narrow{display:none}h2,h3,h4{break-after:avoid}td.t{min-width:0}.m,.band,.verdict,mark,td.f,.badge{print-color-adjust:exact;\
     -webkit-print-color-adjust:exact}figure:has(.panels){break-inside:auto}}
     """
 }

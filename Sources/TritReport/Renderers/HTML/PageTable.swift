@@ -7,13 +7,16 @@ struct PageTable {
   /// Fewer rows than this need no filter.
   private static let filterFrom = 9
 
+  /// A column nobody has a value for says nothing, so a page leaves it out.
   init(_ table: ReportTable, page: PageBlocks) {
-    (self.table, self.page) = (table, page)
+    (self.table, self.page) = (table.withoutEmptyColumns, page)
   }
 
   var html: String {
     let name = table.title ?? table.key
-    var html = "<div class=\"table\" id=\"table-\(htmlText(table.key))\"><div class=\"tools\">"
+    // Tables of many columns are printed on paper turned sideways.
+    let broad = table.columns.count > 9 ? " broad" : ""
+    var html = "<div class=\"table\(broad)\" id=\"table-\(htmlText(table.key))\"><div class=\"tools\">"
     html += table.title.map { "<h3>\(htmlText($0))</h3>" } ?? ""
     if table.rows.count >= PageTable.filterFrom {
       html += "<label hidden>Filter<input type=\"search\" autocomplete=\"off\" spellcheck=\"false\"></label>"
@@ -94,6 +97,20 @@ struct PageTable {
     }
     guard !entries.isEmpty else { return "" }
     return "<details><summary>What the columns mean</summary><dl>\(entries.joined())</dl></details>"
+  }
+}
+
+extension ReportTable {
+  /// The table with its first column and all others that have a value in some row.
+  fileprivate var withoutEmptyColumns: ReportTable {
+    let kept = columns.indices.filter { column in
+      column == 0 || rows.isEmpty || rows.contains { $0[column] != .missing }
+    }
+    guard kept.count < columns.count else { return self }
+    var table = ReportTable(key: key, title: title, columns: kept.map { columns[$0] }, caption: caption)
+    for row in rows { table.append(kept.map { row[$0] }) }
+    if let footer { table.setFooter(kept.map { footer[$0] }) }
+    return table
   }
 }
 
