@@ -105,7 +105,9 @@ struct CheckTests {
       model.remove { $0 == up + "_scale" }
       model.file[up] = RawModelFile(reading: Checkpoint.prequantized + "/model.safetensors")[up]
     },
-    Fault(rule: .noConfiguration, name: "no config.json", base: Checkpoint.prequantized) { $0.without = ["config.json"] },
+    Fault(rule: .noConfiguration, name: "no config.json", base: Checkpoint.prequantized) {
+      $0.without = ["config.json"]
+    },
     Fault(rule: .badConfiguration, name: "an unknown class") { $0.replace("LlamaForCausalLM", "LlamaForCasualLM") },
     Fault(rule: .badConfiguration, name: "a missing size") { $0.replace("\"hidden_size\": 256,", "") },
     Fault(rule: .duplicateKey, name: "vocab_size twice") {
