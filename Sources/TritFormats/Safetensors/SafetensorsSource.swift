@@ -82,6 +82,10 @@ public final class SafetensorsSource: TensorSource {
     try files[tensor.location.file].withBytes(absolute(range, tensor), body)
   }
 
+  public func read(_ range: Range<Int>, of tensor: TensorDescriptor, into bytes: inout MutableRawSpan) throws {
+    try files[tensor.location.file].read(absolute(range, tensor), into: &bytes)
+  }
+
   public func release(_ range: Range<Int>, of tensor: TensorDescriptor) {
     files[tensor.location.file].release(absolute(range, tensor))
   }
