@@ -46,7 +46,7 @@ struct Inspect: ParsableCommand {
     var request = InspectRequest(path: path)
     request.statistics = stats
     request.tensors = tensors.map { Glob($0) }
-    request.open = OpenOptions(access: machine.access, scaleConvention: scaleConvention, i2sOrder: i2sOrder)
+    request.open = machine.open(scaleConvention, i2sOrder)
     try reporting {
       if !metadata.isEmpty {
         let lookup = MetadataLookup(path: path, keys: metadata.map { Glob($0) }, open: request.open)
