@@ -149,8 +149,10 @@ public final class InputFile: Sendable {
         throw TensorIOError(.readFailed(errno: errno), path: path, byteOffset: offset + UInt64(done))
       }
       guard count > 0 else {
-        throw TensorIOError(
-          .endsEarly(expected: offset + UInt64(buffer.count), found: offset + UInt64(done)), path: path)
+        // Ranges past the size at opening never come here.
+        let place = offset + UInt64(done)
+        let detail = "\(byteCount) bytes at the start, and now it ends before byte \(place)"
+        throw TensorIOError(.changedWhileRead(detail: detail), path: path, byteOffset: place)
       }
       done += count
     }
