@@ -149,10 +149,9 @@ public final class InputFile: Sendable {
         throw TensorIOError(.readFailed(errno: errno), path: path, byteOffset: offset + UInt64(done))
       }
       guard count > 0 else {
-        // Ranges past the size at opening never come here.
-        let place = offset + UInt64(done)
-        let detail = "\(byteCount) bytes at the start, and now it ends before byte \(place)"
-        throw TensorIOError(.changedWhileRead(detail: detail), path: path, byteOffset: place)
+        // Ranges past the size at opening never come here: the file has become shorter.
+        throw TensorIOError(
+          .endsEarly(expected: offset + UInt64(buffer.count), found: offset + UInt64(done)), path: path)
       }
       done += count
     }
