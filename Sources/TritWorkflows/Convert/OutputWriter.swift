@@ -103,7 +103,8 @@ final class OutputWriter: Sendable {
     try sink.write(bytes.span.bytes, to: name, at: 0)
   }
 
-  func finish() throws { try sink.finish() }
+  func complete() throws { try sink.complete() }
+  func sync() throws { try sink.sync() }
 
   /// Header of a GGUF output: the planned metadata, and the record of the conversion.
   private static func ggufPlan(_ plan: ConversionPlan, _ files: [ManifestFile]) -> GGUFPlan {

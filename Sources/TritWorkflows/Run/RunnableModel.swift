@@ -16,12 +16,14 @@ public struct RunOptions: Sendable {
   /// Mapped, weights are used in place; buffered, they are read into memory once.
   public var access: FileAccessMode
   public var scaleConvention: ScaleConvention?
+  /// Accept files of a model folder that are links to somewhere else.
+  public var followsLinks: Bool
   public var cancellation: CancellationFlag
 
   public init(
     mode: ArithmeticMode = .reference, projections: ProjectionOverride = .asConfigured, kernels: KernelChoice = .auto,
     threads: Int = 0, access: FileAccessMode = .mapped, scaleConvention: ScaleConvention? = nil,
-    cancellation: CancellationFlag = CancellationFlag()
+    followsLinks: Bool = false, cancellation: CancellationFlag = CancellationFlag()
   ) {
     self.mode = mode
     self.projections = projections
@@ -29,10 +31,11 @@ public struct RunOptions: Sendable {
     self.threads = threads
     self.access = access
     self.scaleConvention = scaleConvention
+    self.followsLinks = followsLinks
     self.cancellation = cancellation
   }
 
-  var open: OpenOptions { OpenOptions(access: access, scaleConvention: scaleConvention) }
+  var open: OpenOptions { OpenOptions(access: access, scaleConvention: scaleConvention, followsLinks: followsLinks) }
 
   func engine() throws -> InferenceEngine { try InferenceEngine(threads: threads, kernels: kernels) }
 }

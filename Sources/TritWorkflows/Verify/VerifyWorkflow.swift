@@ -15,10 +15,20 @@ public struct VerifyWorkflow: Sendable {
   let converted: any TensorSource
   let request: VerifyRequest
   let work: WorkOptions
+  /// What the conversion's audit may go by instead of reading a tensor's source again; by the source's names.
+  private let witnesses: [ExactString: AuditWitness]
 
   public init(
     source: any TensorSource, converted: any TensorSource, request: VerifyRequest, work: WorkOptions = WorkOptions()
   ) {
+    self.init(source: source, converted: converted, request: request, work: work, witnesses: [:])
+  }
+
+  init(
+    source: any TensorSource, converted: any TensorSource, request: VerifyRequest, work: WorkOptions,
+    witnesses: [ExactString: AuditWitness]
+  ) {
+    self.witnesses = witnesses
     self.source = source
     self.converted = converted
     self.request = request
@@ -116,7 +126,7 @@ public struct VerifyWorkflow: Sendable {
       let pair = pairs[order[index]]
       let comparison = TensorComparison(
         source: source, converted: converted, expected: pair.source, found: pair.converted, role: pair.role,
-        quantizer: quantizer, depth: request.depth, work: single)
+        quantizer: quantizer, depth: request.depth, work: single, witness: witnesses[ExactString(pair.source.name)])
       let result = try comparison.run()
       results.withLock { $0[order[index]] = result }
       work.progress.advanced(by: pair.source.location.byteCount)

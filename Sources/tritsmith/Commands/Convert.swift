@@ -152,7 +152,7 @@ struct Convert: ParsableCommand {
 
   private var request: ConversionRequest {
     var request = ConversionRequest(input: input, output: output, target: target)
-    request.open = OpenOptions(access: machine.access, scaleConvention: scaleConvention, i2sOrder: gguf.i2sOrder)
+    request.open = machine.open(scaleConvention, gguf.i2sOrder)
     request.quantizer = arithmetic?.quantizer
     request.outputConvention = outputScale
     request.architecture = architecture
