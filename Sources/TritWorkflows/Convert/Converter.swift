@@ -47,8 +47,18 @@ public struct ConvertWorkflow: Sendable {
   ///
   /// - Parameter announce: called with the plan before anything is written.
   public func run(announce: (ConversionPlan) -> Void = { _ in }) throws -> ConversionResult {
-    let start = Platform.monotonicSeconds
     try OutputPlace.check(request)
+    return try build(announce: announce) { staged in
+      try staged.writer.staging.commit()
+      return staged.result
+    }
+  }
+
+  /// Builds and audits the output under its temporary name; what `conclude` does not commit is removed.
+  func build<Result>(
+    announce: (ConversionPlan) -> Void = { _ in }, conclude: (StagedConversion) throws -> Result
+  ) throws -> Result {
+    let start = Platform.monotonicSeconds
     let source = try ModelOpener.open(request.input, request.open, hasCompanions: true)
     let plan = try Planner(source, request).plan()
     announce(plan)
@@ -63,15 +73,15 @@ public struct ConvertWorkflow: Sendable {
       throw WorkflowError(.auditFailed(audit.firstProblem ?? "it differs from its source"), file: request.output)
     }
     try work.parallelism.cancellation.check()
-    try writer.staging.commit()
-    return ConversionResult(
-      plan: plan, recognised: recognised, audit: audit, rounded: rounded, writtenBytes: writer.writtenBytes,
-      seconds: Platform.monotonicSeconds - start)
+    return try conclude(
+      StagedConversion(
+        plan: plan, source: source, writer: writer, audit: audit, recognised: recognised, rounded: rounded,
+        start: start))
   }
 
   // MARK: - Streaming
 
-  private func stream(
+  func stream(
     _ plan: ConversionPlan, _ source: any TensorSource, to writer: OutputWriter
   ) throws -> (recognised: [String], rounded: [(name: String, report: RoundingReport)]) {
     var recognised: [String] = []
@@ -234,8 +244,8 @@ public struct ConvertWorkflow: Sendable {
 
   // MARK: - Audit
 
-  private func audit(
-    _ plan: ConversionPlan, _ source: any TensorSource, _ writer: OutputWriter
+  func audit(
+    _ plan: ConversionPlan, _ source: any TensorSource, _ writer: OutputWriter, isPart: Bool = false
   ) throws -> VerifyResult {
     let options = OpenOptions(
       access: request.open.access, scaleConvention: writer.auditConvention,
@@ -250,9 +260,8 @@ public struct ConvertWorkflow: Sendable {
           .auditFailed("'\(tensor.name)' was written as \(found.encoding.name)"), file: request.output)
       }
     }
-    return try VerifyWorkflow(
-      source: source, converted: output,
-      request: VerifyRequest(quantizer: plan.quantizer.id.rawValue, depth: .audit), work: work
-    ).run()
+    var request = VerifyRequest(quantizer: plan.quantizer.id.rawValue, depth: .audit)
+    if isPart { request.only = Set(plan.tensors.map { ExactString($0.source.name) }) }
+    return try VerifyWorkflow(source: source, converted: output, request: request, work: work).run()
   }
 }
