@@ -155,9 +155,9 @@ public struct ShardPlan: Sendable {
   func partPath(_ worker: Int, of count: Int) -> String {
     let ending =
       switch request.target {
-      case .hfPacked, .dense: "safetensors"
       case .tritpack: "tritpack"
       case .gguf: "gguf"
+      default: "safetensors"
       }
     return "\(path).part-\(worker)-of-\(count).\(ending)"
   }
