@@ -13,7 +13,7 @@ public struct RunOptions: Sendable {
   public var kernels: KernelChoice
   /// 0 means one for each processor.
   public var threads: Int
-  /// Mapped, weights are used in place; buffered, they are read again for every use.
+  /// Mapped, weights are used in place; buffered, they are read into memory once.
   public var access: FileAccessMode
   public var scaleConvention: ScaleConvention?
   public var cancellation: CancellationFlag
@@ -66,7 +66,8 @@ public struct RunnableModel {
     mode = options.mode
     let load = LoadOptions(projections: options.projections)
     model = try RunnableModel.locating(source.manifest.path) {
-      try LanguageModel(source, options: load, engine: engine)
+      try (source as? GGUFModelView)?.checkRunnable()
+      return try LanguageModel(source, options: load, engine: engine)
     }
   }
 
