@@ -158,6 +158,8 @@ private struct MemorySource: TensorSource {
     try body(values.span.bytes.extracting(range))
   }
 
+  func readsInPlace(_ tensor: TensorDescriptor) -> Bool { true }
+
   func release(_ range: Range<Int>, of tensor: TensorDescriptor) {}
 
   func scale(of tensor: TensorDescriptor) throws -> TernaryScale {
