@@ -47,8 +47,18 @@ public struct ConvertWorkflow: Sendable {
   ///
   /// - Parameter announce: called with the plan before anything is written.
   public func run(announce: (ConversionPlan) -> Void = { _ in }) throws -> ConversionResult {
-    let start = Platform.monotonicSeconds
     try OutputPlace.check(request)
+    return try build(announce: announce) { staged in
+      try staged.writer.staging.commit()
+      return staged.result
+    }
+  }
+
+  /// Builds and audits the output under its temporary name; what `conclude` does not commit is removed.
+  func build<Result>(
+    announce: (ConversionPlan) -> Void = { _ in }, conclude: (StagedConversion) throws -> Result
+  ) throws -> Result {
+    let start = Platform.monotonicSeconds
     let source = try ModelOpener.open(request.input, request.open, hasCompanions: true)
     let plan = try Planner(source, request).plan()
     announce(plan)
@@ -60,32 +70,32 @@ public struct ConvertWorkflow: Sendable {
     try source.checkUnchanged()
     // The disk writes while the audit reads; both must be done before anything is put in place.
     let syncing = BackgroundWork { try writer.sync() }
-    let audited = Result { try self.audit(plan, source, writer, streamed.witnesses) }
-    let synced = Result { try syncing.wait() }
+    let audited = Swift.Result { try self.audit(plan, source, writer, streamed.witnesses) }
+    let synced = Swift.Result { try syncing.wait() }
     let audit = try audited.get()
     try synced.get()
     guard audit.passed else {
       throw WorkflowError(.auditFailed(audit.firstProblem ?? "it differs from its source"), file: request.output)
     }
     try work.parallelism.cancellation.check()
-    try writer.staging.commit()
-    return ConversionResult(
-      plan: plan, recognised: streamed.recognised, audit: audit, rounded: streamed.rounded,
-      writtenBytes: writer.writtenBytes,
-      seconds: Platform.monotonicSeconds - start)
+    return try conclude(
+      StagedConversion(
+        plan: plan, source: source, writer: writer, audit: audit, recognised: streamed.recognised,
+        rounded: streamed.rounded,
+        start: start))
   }
 
   // MARK: - Streaming
 
   /// What streaming found on the way.
-  private struct Streamed {
+  struct Streamed {
     var recognised: [String] = []
     var rounded: [(name: String, report: RoundingReport)] = []
     /// By the names of the source.
     var witnesses: [ExactString: AuditWitness] = [:]
   }
 
-  private func stream(
+  func stream(
     _ plan: ConversionPlan, _ source: any TensorSource, to writer: OutputWriter
   ) throws -> Streamed {
     var result = Streamed()
@@ -254,8 +264,9 @@ public struct ConvertWorkflow: Sendable {
 
   // MARK: - Audit
 
-  private func audit(
-    _ plan: ConversionPlan, _ source: any TensorSource, _ writer: OutputWriter, _ witnesses: [ExactString: AuditWitness]
+  func audit(
+    _ plan: ConversionPlan, _ source: any TensorSource, _ writer: OutputWriter,
+    _ witnesses: [ExactString: AuditWitness], isPart: Bool = false
   ) throws -> VerifyResult {
     let options = OpenOptions(
       access: request.open.access, scaleConvention: writer.auditConvention,
@@ -272,9 +283,9 @@ public struct ConvertWorkflow: Sendable {
           .auditFailed("'\(tensor.name)' was written as \(found.encoding.name)"), file: request.output)
       }
     }
-    return try VerifyWorkflow(
-      source: source, converted: output,
-      request: VerifyRequest(quantizer: plan.quantizer.id.rawValue, depth: .audit), work: work, witnesses: witnesses
-    ).run()
+    var request = VerifyRequest(quantizer: plan.quantizer.id.rawValue, depth: .audit)
+    if isPart { request.only = Set(plan.tensors.map { ExactString($0.source.name) }) }
+    return try VerifyWorkflow(source: source, converted: output, request: request, work: work, witnesses: witnesses)
+      .run()
   }
 }

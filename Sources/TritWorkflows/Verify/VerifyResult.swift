@@ -15,6 +15,8 @@ public struct VerifyRequest: Sendable {
   /// The quantizer to redo; nil takes the one recorded in the converted model, then the family's default.
   public var quantizer: String?
   public var depth: Depth
+  /// Compare only these tensors of the source; nil for all.
+  var only: Set<ExactString>?
 
   public init(quantizer: String? = nil, depth: Depth = .full) {
     self.quantizer = quantizer

@@ -42,7 +42,8 @@ public struct VerifyWorkflow: Sendable {
     var pairs: [(source: TensorDescriptor, converted: TensorDescriptor, role: TensorRole)] = []
     var convertedByName = Dictionary(
       converted.manifest.tensors.map { (ExactString($0.name), $0) }, uniquingKeysWith: { first, _ in first })
-    for (tensor, role) in zip(source.manifest.tensors, survey.roles) {
+    for (tensor, role) in zip(source.manifest.tensors, survey.roles)
+    where request.only?.contains(ExactString(tensor.name)) ?? true {
       guard let other = convertedByName.removeValue(forKey: ExactString(tensor.name)) else {
         structure.append("tensor '\(printable(tensor.name))' is missing")
         continue
