@@ -46,7 +46,7 @@ def main():
         scratch = tempfile.mkdtemp(dir=os.path.dirname(os.path.abspath(options.model)))
         try:
             theirs = run([sys.executable, "-c", CALL, options.utils, options.model, scratch + "/theirs"])
-            ours = run([options.tritsmith, "convert", options.model, scratch + "/ours", "--to", "hf-packed", "-q"])
+            ours = run([options.tritsmith, "convert", options.model, scratch + "/ours", "--to", "hf-packed", "-q", "--follow-links"])
         finally:
             shutil.rmtree(scratch)
         for name, (seconds, processor, peak) in (("onebitllms", theirs), ("tritsmith", ours)):
