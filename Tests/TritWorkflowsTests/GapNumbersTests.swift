@@ -27,6 +27,7 @@ struct GapNumbersTests {
       (0.5 * log(4.0 / 3) + 0.5 * log(4.0 / 5) + 0.25 * log(2.0 / 3) + 0.75 * log(6.0 / 5)) / 2
     #expect(abs(found.jensenShannon - shannon) < 1e-7)
     #expect(found.bestP == 0 && found.bestQ == 1 && !found.isSameTop && found.topFive == 1)
+    #expect(found.placeOfBestP == 1 && found.placeOfBestQ == 1)
     #expect(PositionAgreement([1, .infinity][...], q[...]) == nil)
     #expect(PositionAgreement([1, .nan][...], q[...]) == nil)
   }

@@ -59,6 +59,19 @@ public struct WorstToken: Sendable, Hashable {
   }
 }
 
+/// How often the likeliest token of one model is among the k likeliest of the other.
+public struct TopContainment: Sendable, Hashable {
+  /// The k that are reported.
+  public static let sizes = [5, 10]
+
+  /// k
+  public var size: Int
+  /// Share of tokens with the reference's likeliest among the candidate's k.
+  public var reference: Estimate
+  /// Share of tokens with the candidate's likeliest among the reference's k.
+  public var candidate: Estimate
+}
+
 /// How far predictions are apart.
 public struct ModelGap: Sendable {
   /// Scored tokens that both models have finite logits for.
@@ -77,6 +90,8 @@ public struct ModelGap: Sendable {
   public var distributions: [TokenDistribution]
   public var sameTopOne: Estimate
   public var sameTopFive: Double
+  /// For each of `TopContainment.sizes`.
+  public var containment: [TopContainment]
   public var logitNMSE: Double
   public var maximumLogitDifference: Double
   public var meanLogitDifference: Double

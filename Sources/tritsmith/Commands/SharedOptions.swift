@@ -104,8 +104,15 @@ struct MachineOptions: ParsableArguments {
 struct TerminalProgress: ProgressObserver {
   private let bar = ProgressBar()
 
-  func began(_ phase: ProgressPhase) { bar.begin(phase.name, totalBytes: phase.totalBytes) }
-  func advanced(by bytes: Int) { bar.advance(by: bytes) }
+  func began(_ phase: ProgressPhase) {
+    let unit: ProgressBar.Unit =
+      switch phase.unit {
+      case .bytes: .bytes
+      case .tokens: .count(of: "tokens")
+      }
+    bar.begin(phase.name, total: phase.total, unit: unit)
+  }
+  func advanced(by amount: Int) { bar.advance(by: amount) }
   func reached(_ item: String, number: Int, of count: Int) { bar.beginItem(named: item) }
   func ended() { bar.finish() }
 }
