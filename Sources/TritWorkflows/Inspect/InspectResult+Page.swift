@@ -7,7 +7,8 @@ import TritReport
 extension InspectResult {
   /// The page of `tritsmith inspect --html`: verdict, sizes, weights, then the tables of the report.
   public var page: ReportDocument {
-    var page = ReportDocument(title: pageTitle, schema: report.schema, verdict: verdict(withEvidence: true), primaryTable: "tensors")
+    var page = ReportDocument(
+      title: pageTitle, schema: report.schema, verdict: verdict(withEvidence: true), primaryTable: "tensors")
     page.append(keyFigures)
     for note in report.blocks {
       if case .note(let severity, let text) = note { page.note(severity, text) }
