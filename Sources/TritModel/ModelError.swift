@@ -4,6 +4,7 @@ import TritCore
 
 /// A configuration, its tensors, or what is asked of a model do not fit together.
 public struct ModelError: DiagnosticError, Equatable {
+  /// What went wrong.
   public enum Kind: Sendable, Equatable {
     case noArchitecture
     case unknownArchitecture(String, nearest: String)

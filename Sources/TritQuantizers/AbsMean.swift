@@ -44,10 +44,13 @@ public struct AbsMean: Quantizer {
   public let rounding: TernaryRounding
   public let summary: String
 
+  /// As onebitllms' `quantize_to_1bit`.
   public static let bf16 = AbsMean(
     "absmean-bf16", .bf16Steps, .halfEven, "absmean, every step in bfloat16 (onebitllms quantize_to_1bit)")
+  /// As transformers' `WeightQuant`.
   public static let float32 = AbsMean(
     "absmean-float32", .float32, .halfEven, "absmean in float32 (transformers WeightQuant)")
+  /// As onebitllms' training kernels.
   public static let kernel = AbsMean(
     "absmean-kernel", .doubleScale, .halfUp, "absmean with floor(x + 1/2) (onebitllms training kernels)")
 

@@ -48,6 +48,7 @@ public struct FloatTritThresholds: Sendable, Equatable {
     self.negative = negative
   }
 
+  /// The trit of a weight.
   public func trit(_ weight: Float) -> Int8 {
     let bits = weight.bitPattern
     let magnitude = bits & 0x7FFF_FFFF
@@ -65,6 +66,7 @@ public protocol Quantizer: Sendable {
   /// True when weights are rounded to bfloat16 before anything else, whatever type they are stored in.
   var roundsWeightsToBFloat16: Bool { get }
 
+  /// Thresholds and scale for a tensor of that summary.
   func decide(_ weights: WeightSummary) -> TernaryDecision
 
   /// The trit of one weight by the rule itself, slowly: what the thresholds of a decision must agree with.

@@ -20,8 +20,10 @@ extension Model {
   /// Converts, audits by an independent decoder, puts the output in place, and opens it.
   ///
   /// - Parameters:
+  ///   - target: what it becomes.
   ///   - output: a folder or file that does not exist; set `replaces` in `configure` to replace one.
   ///   - certificate: also writes a certificate there.
+  ///   - work: threads, kernels, progress and cancellation; none of them changes the output.
   ///   - configure: sets further options.
   /// - Throws: `WorkflowError`, `TensorIOError`; nothing is left behind then.
   public func convert(

@@ -8,7 +8,9 @@ import TritModel
 ///
 /// It names no time, machine or folder, so that the same conversion gives the same certificate everywhere.
 public struct Certificate: Sendable {
+  /// Names the form of the file.
   public static let schema = "tritsmith.certificate"
+  /// Rises when a key changes its meaning or leaves.
   public static let version = 1
 
   /// One check of the audit.

@@ -22,10 +22,12 @@ public struct CertifyRequest: Sendable {
 
 /// What a check of a certificate found.
 public struct CertifyResult: Sendable {
+  /// How a file stands to what is certified.
   public enum Verdict: String, Sendable, Hashable {
     case equal, differs, missing, unexpected
   }
 
+  /// One comparison.
   public struct Check: Sendable, Hashable {
     /// `input`, `output`, `reproduced` or `code stream`.
     public var of: String

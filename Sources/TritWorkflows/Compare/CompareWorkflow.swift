@@ -26,6 +26,7 @@ public struct CompareWorkflow: Sendable {
     self.work = work
   }
 
+  /// - Throws: `TensorIOError`, `FormatError` or `WorkflowError`; models that differ are a result.
   public func run() throws -> CompareResult {
     var structure: [String] = []
     var pairs: [(first: TensorDescriptor, second: TensorDescriptor)] = []

@@ -117,6 +117,7 @@ extension JSONObject {
 
 /// A record this program wrote, or should have written, cannot be used.
 public struct RecordError: DiagnosticError, Equatable {
+  /// What went wrong.
   public enum Kind: Sendable, Equatable {
     case unknown(JSONValue?)
     case notJSON(JSONError)

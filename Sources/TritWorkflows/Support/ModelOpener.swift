@@ -6,7 +6,10 @@ import TritModel
 
 /// Opens a model under Hugging Face's names, whatever its format calls its tensors.
 public enum ModelOpener {
-  /// - Parameter hasCompanions: also rebuild tokenizer files of formats that hold the tokenizer in another form.
+  /// - Parameters:
+  ///   - path: a file or a folder.
+  ///   - options: how it is read, and what its files leave open.
+  ///   - hasCompanions: also rebuild tokenizer files of formats that hold the tokenizer in another form.
   public static func open(
     _ path: String, _ options: OpenOptions = OpenOptions(), hasCompanions: Bool = false
   ) throws -> any TensorSource {

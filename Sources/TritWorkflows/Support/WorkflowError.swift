@@ -4,6 +4,7 @@ import TritCore
 
 /// A model is readable, but what was asked of it cannot be done.
 public struct WorkflowError: DiagnosticError, Equatable {
+  /// What went wrong.
   public enum Kind: Sendable, Equatable {
     case notFinite(index: Int, value: String)
     case unsupportedEncoding(found: String, wanted: String)

@@ -5,6 +5,7 @@ import TritModel
 
 /// What a verification compares.
 public struct VerifyRequest: Sendable {
+  /// How much is compared.
   public enum Depth: Sendable, Hashable {
     /// Structure, trits, scales and dense bytes: what decides whether an output may be put in place.
     case audit
@@ -40,6 +41,7 @@ public struct RoundTripError: Sendable, Hashable {
 
 /// What was found for one tensor.
 public struct TensorVerification: Sendable {
+  /// How a tensor stands to its source.
   public enum Outcome: String, Sendable, Hashable {
     /// Dense, every byte equal.
     case identical
@@ -48,6 +50,7 @@ public struct TensorVerification: Sendable {
     case differs
   }
 
+  /// A trit that is not what its source gives.
   public struct Mismatch: Sendable, Hashable {
     public var row: Int
     public var column: Int

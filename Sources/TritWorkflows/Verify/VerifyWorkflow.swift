@@ -35,6 +35,7 @@ public struct VerifyWorkflow: Sendable {
     self.work = work
   }
 
+  /// - Throws: `TensorIOError`, `FormatError` or `WorkflowError`; models that differ are a result.
   public func run() throws -> VerifyResult {
     let survey = try ModelSurvey(of: source)
     let (quantizer, reason) = try chooseQuantizer(survey)
