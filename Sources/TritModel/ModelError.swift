@@ -73,7 +73,8 @@ public struct ModelError: DiagnosticError, Equatable {
   public var remedy: String? {
     switch kind {
     case .noArchitecture: "add \"architectures\": [\"LlamaForCausalLM\"], or name the tensors with --quantize"
-    case .unknownArchitecture: "if the tensors are named alike, name a known class in config.json, or to convert by --architecture"
+    case .unknownArchitecture:
+      "if the tensors are named alike, name a known class in config.json, or to convert by --architecture"
     case .noConfiguration: "put the config.json of the model beside its weights"
     case .unknownKey: "remove the key if it means nothing for this model"
     case .contextOverflow: "ask for a larger context, or shorten the text"

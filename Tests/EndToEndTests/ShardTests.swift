@@ -4,6 +4,12 @@ import Testing
 import TritCore
 import TritTestSupport
 
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
 @Suite("Conversions in parts")
 struct ShardTests {
   /// A source, a plan, and a place for the output.
@@ -177,5 +183,21 @@ struct ShardTests {
     ])
   func misuse(_ options: [String]) {
     Tool.expect(64, ["convert"] + options)
+  }
+
+  /// Opt-in: it needs root and installs Debian's Slurm where it is missing.
+  @Test(
+    "job arrays under a real Slurm, workers killed and run again",
+    .enabled(if: getenv("TRITSMITH_TEST_SLURM") != nil, "TRITSMITH_TEST_SLURM is not set"))
+  func slurm() {
+    var runner = ProcessRunner()
+    runner.secondsLimit = 600
+    let script = FileSystem.parent(of: Fixtures.root) + "/.ci/slurm"
+    let result = runner.run("/bin/bash", [script, BuiltProducts.tritsmith])
+    #expect(result.exitCode == 0, "\(result.summary)")
+    for target in ["hf-packed", "tritpack", "gguf"] {
+      #expect(result.output.contains("\(target): a job array of 4 and a lost part give the bytes of a single run"))
+    }
+    #expect(result.output.contains("killed workers, run again, give the bytes of a single run"))
   }
 }
