@@ -6,6 +6,14 @@ public enum QuantizerRegistry {
     AbsMean.bf16,
     AbsMean.float32,
     AbsMean.kernel,
+    AbsMeanLeastSquares(),
+    OptimalTernary.tensor,
+    OptimalTernary.row,
+    OptimalTernary.group128,
+    ErrorCompensation.tensor,
+    ErrorCompensation.row,
+    ErrorCompensation.group128,
+    TwoPlanes(),
   ]
 
   public static func quantizer(_ id: QuantizerID) -> (any Quantizer)? {

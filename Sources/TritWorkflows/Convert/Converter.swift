@@ -50,15 +50,19 @@ public struct ConvertWorkflow: Sendable {
     let start = Platform.monotonicSeconds
     try OutputPlace.check(request)
     let source = try ModelOpener.open(request.input, request.open, hasCompanions: true)
-    let plan = try Planner(source, request).plan()
+    var plan = try Planner(source, request).plan()
     announce(plan)
     try OutputPlace.checkSpace(for: plan)
     try source.checkIntegrity(work.parallelism, work.progress)
+    let calibration = try request.calibration.map {
+      try CalibrationStatistics(request.input, request.open, $0, work: work)
+    }
+    if let calibration { plan.remarks["calibration"] = .object(calibration.record) }
     let writer = try OutputWriter(plan, source: source, work: work)
-    let (recognised, rounded) = try stream(plan, source, to: writer)
+    let (recognised, rounded) = try stream(plan, source, calibration, to: writer)
     try writer.finish()
     try source.checkUnchanged()
-    let audit = try audit(plan, source, writer)
+    let audit = try audit(plan, source, calibration, writer)
     guard audit.passed else {
       throw WorkflowError(.auditFailed(audit.firstProblem ?? "it differs from its source"), file: request.output)
     }
@@ -72,7 +76,7 @@ public struct ConvertWorkflow: Sendable {
   // MARK: - Streaming
 
   private func stream(
-    _ plan: ConversionPlan, _ source: any TensorSource, to writer: OutputWriter
+    _ plan: ConversionPlan, _ source: any TensorSource, _ calibration: CalibrationStatistics?, to writer: OutputWriter
   ) throws -> (recognised: [String], rounded: [(name: String, report: RoundingReport)]) {
     var recognised: [String] = []
     var rounded: [(name: String, report: RoundingReport)] = []
@@ -82,18 +86,29 @@ public struct ConvertWorkflow: Sendable {
     }
     work.progress.began(ProgressPhase(name: "converting", totalBytes: total))
     defer { work.progress.ended() }
-    for (index, tensor) in plan.tensors.enumerated() {
+    var last: TernaryWeight?
+    for (index, tensor) in plan.streamingOrder.enumerated() {
       work.progress.reached(tensor.source.name, number: index + 1, of: plan.tensors.count)
       if tensor.step == .recode {
         let report = try DenseStream(source: source, work: work).recode(tensor, to: writer)
         if report.changed > 0 { rounded.append((tensor.name, report)) }
         continue
       }
+      if tensor.step == .restore {
+        try LatentRestoration(source: source, work: work).write(tensor, to: writer)
+        continue
+      }
       guard tensor.becomesTernary else {
         try copy(tensor, source, to: writer)
         continue
       }
-      let weight = try TernaryWeight(source, tensor.source, quantizer: plan.quantizer, work: work)
+      // Planes of one matrix follow each other and are fitted once.
+      let known = tensor.plane > 0 && last?.tensor.name == tensor.source.name ? last : nil
+      var weight =
+        try known
+        ?? TernaryWeight(source, tensor.source, quantizer: plan.quantizer, calibration: calibration, work: work)
+      weight.plane = tensor.plane
+      last = plan.hasPlanes ? weight : nil
       if case .recognised(let pass, _) = weight.origin {
         recognised.append(tensor.source.name)
         if tensor.step == .snap, pass.dtype == .bf16 {
@@ -114,7 +129,7 @@ public struct ConvertWorkflow: Sendable {
   /// The scale a tensor gets in the output.
   private func outputScale(_ weight: TernaryWeight, _ plan: ConversionPlan) throws -> TernaryScale {
     // GGUF holds multipliers: of weights that are ternary already, the magnitude itself, not one made from a divisor.
-    if request.target == .gguf, case .recognised = weight.origin { return try weight.scale(.multiply) }
+    if request.target == .gguf, weight.hasMultiplier { return try weight.scale(.multiply) }
     return try weight.scale(plan.convention)
   }
 
@@ -158,7 +173,7 @@ public struct ConvertWorkflow: Sendable {
       try writer.write(buffers.bytes.span.bytes, to: planned.name, at: band.bytes.lowerBound)
       work.progress.advanced(by: progressBytes(weight, rows: band.rowCount))
     }
-    if embedded == nil { try writer.writeScale(scale.storedBytes, of: weight.tensor.name) }
+    if embedded == nil { try writer.writeScale(scale.storedBytes, of: planned.name) }
   }
 
   private func pack(
@@ -206,7 +221,9 @@ public struct ConvertWorkflow: Sendable {
       let start = rows.lowerBound * columns * width
       if planned.encoding == .dense(.bf16), planned.rowOrder == nil {
         resize(&buffers.values, to: rows.count * columns, filler: 0)
-        if try !weight.snap(rows, to: scale, into: &buffers.values) {
+        if let fitted = weight.fittedValues(rows, scale) {
+          buffers.values = fitted
+        } else if try !weight.snap(rows, to: scale, into: &buffers.values) {
           resize(&buffers.trits, to: rows.count * columns, filler: 0)
           try weight.read(rows, into: &buffers.trits, at: 0)
           DenseTernary.fill(&buffers.values, from: buffers.trits, scale, firstRow: rows.lowerBound, columns: columns)
@@ -235,7 +252,7 @@ public struct ConvertWorkflow: Sendable {
   // MARK: - Audit
 
   private func audit(
-    _ plan: ConversionPlan, _ source: any TensorSource, _ writer: OutputWriter
+    _ plan: ConversionPlan, _ source: any TensorSource, _ calibration: CalibrationStatistics?, _ writer: OutputWriter
   ) throws -> VerifyResult {
     let options = OpenOptions(
       access: request.open.access, scaleConvention: writer.auditConvention,
@@ -250,9 +267,13 @@ public struct ConvertWorkflow: Sendable {
           .auditFailed("'\(tensor.name)' was written as \(found.encoding.name)"), file: request.output)
       }
     }
+    if request.target == .trainable {
+      return try LatentRestoration(source: source, work: work).check(plan, output)
+    }
     return try VerifyWorkflow(
       source: source, converted: output,
-      request: VerifyRequest(quantizer: plan.quantizer.id.rawValue, depth: .audit), work: work
+      request: VerifyRequest(quantizer: plan.quantizer.id.rawValue, depth: .audit), work: work,
+      calibration: calibration
     ).run()
   }
 }

@@ -27,6 +27,7 @@ enum Recipe {
           return .object(object)
         }),
     ]
+    record.entries += plan.remarks.entries
     if plan.request.target == .gguf {
       record.entries.append(.init(key: "layout", value: .string(plan.request.gguf.weights.rawValue)))
     }

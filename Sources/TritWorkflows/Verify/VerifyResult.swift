@@ -15,6 +15,8 @@ public struct VerifyRequest: Sendable {
   /// The quantizer to redo; nil takes the one recorded in the converted model, then the family's default.
   public var quantizer: String?
   public var depth: Depth
+  /// The text the conversion was calibrated with, for quantizers that look at activations.
+  public var calibration: CalibrationRequest?
 
   public init(quantizer: String? = nil, depth: Depth = .full) {
     self.quantizer = quantizer

@@ -15,6 +15,17 @@ public struct VerifyWorkflow: Sendable {
   let converted: any TensorSource
   let request: VerifyRequest
   let work: WorkOptions
+  /// Of a conversion whose audit this is; otherwise made anew from the request.
+  var given: CalibrationStatistics?
+
+  /// The audit of a conversion.
+  init(
+    source: any TensorSource, converted: any TensorSource, request: VerifyRequest, work: WorkOptions,
+    calibration: CalibrationStatistics?
+  ) {
+    self.init(source: source, converted: converted, request: request, work: work)
+    given = calibration
+  }
 
   public init(
     source: any TensorSource, converted: any TensorSource, request: VerifyRequest, work: WorkOptions = WorkOptions()
@@ -29,7 +40,8 @@ public struct VerifyWorkflow: Sendable {
     let survey = try ModelSurvey(of: source)
     let (quantizer, reason) = try chooseQuantizer(survey)
     var structure: [String] = []
-    var pairs: [(source: TensorDescriptor, converted: TensorDescriptor, role: TensorRole)] = []
+    let calibration = try self.calibration(quantizer)
+    var pairs: [TensorPair] = []
     var convertedByName = Dictionary(
       converted.manifest.tensors.map { (ExactString($0.name), $0) }, uniquingKeysWith: { first, _ in first })
     for (tensor, role) in zip(source.manifest.tensors, survey.roles) {
@@ -41,12 +53,18 @@ public struct VerifyWorkflow: Sendable {
         structure.append("tensor '\(printable(tensor.name))' has shape \(other.shape), expected \(tensor.shape)")
         continue
       }
-      pairs.append((tensor, other, role))
+      pairs.append(TensorPair(source: tensor, converted: other, role: role))
+      let second = ExactString(TritPlanes.second(of: tensor.name))
+      if (quantizer as? any FittingQuantizer)?.planes == 2, other.encoding.isTernary,
+        let plane = convertedByName.removeValue(forKey: second)
+      {
+        pairs.append(TensorPair(source: tensor, converted: plane, role: role, plane: 1))
+      }
     }
     for name in convertedByName.keys.sorted() {
       structure.append("tensor '\(printable(name.string))' is not in the source")
     }
-    let results = try compare(pairs, quantizer)
+    let results = try compare(pairs, quantizer, calibration)
     var result = VerifyResult(
       source: source.manifest.path, converted: converted.manifest.path, quantizer: quantizer.id.rawValue,
       quantizerReason: reason, structure: structure, tensors: results.map(\.0))
@@ -78,9 +96,14 @@ public struct VerifyWorkflow: Sendable {
 
   /// Tensors in parallel, the largest first so that no thread is left with a big one at the end.
   private func compare(
-    _ pairs: [(source: TensorDescriptor, converted: TensorDescriptor, role: TensorRole)], _ quantizer: any Quantizer
+    _ pairs: [TensorPair], _ quantizer: any Quantizer, _ calibration: CalibrationStatistics?
   ) throws -> [(TensorVerification, ErrorSums?)] {
-    let order = pairs.indices.sorted { pairs[$0].source.location.byteCount > pairs[$1].source.location.byteCount }
+    // Calibration is gathered layer by layer.
+    let order = pairs.indices.sorted {
+      calibration != nil
+        ? pairs[$0].layer < pairs[$1].layer
+        : pairs[$0].source.location.byteCount > pairs[$1].source.location.byteCount
+    }
     let results = Mutex<[(TensorVerification, ErrorSums?)?]>(Array(repeating: nil, count: pairs.count))
     let total = pairs.reduce(UInt64(0)) { $0 + UInt64($1.source.location.byteCount) }
     work.progress.began(
@@ -92,7 +115,7 @@ public struct VerifyWorkflow: Sendable {
       let pair = pairs[order[index]]
       let comparison = TensorComparison(
         source: source, converted: converted, expected: pair.source, found: pair.converted, role: pair.role,
-        quantizer: quantizer, depth: request.depth, work: single)
+        quantizer: quantizer, depth: request.depth, work: single, plane: pair.plane, calibration: calibration)
       let result = try comparison.run()
       results.withLock { $0[order[index]] = result }
       work.progress.advanced(by: pair.source.location.byteCount)

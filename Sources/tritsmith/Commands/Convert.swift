@@ -72,7 +72,9 @@ struct Convert: ParsableCommand {
       """,
     examples: [
       .init("tritsmith convert ./prequantized ./bitnet --to hf-packed", "What onebitllms' quantize_to_1bit gives."),
+      .init("tritsmith convert ./prequantized ./bitnet --recipe quantize_to_1bit", "The same, whatever the family."),
       .init("tritsmith convert ./bitnet model.tritpack --to tritpack", "One file that is a whole model."),
+      .init("tritsmith convert ./bitnet ./latents --to trainable", "Latents to go on training from."),
       .init("tritsmith convert ./prequantized model.gguf --to gguf --layout TQ2_0", "A file for llama.cpp."),
       .init("tritsmith convert ./prequantized ./out --to hf-packed --dry-run", "The plan with final sizes."),
     ])
@@ -84,10 +86,16 @@ struct Convert: ParsableCommand {
   var output: String
 
   @Option(name: .customLong("to"), help: "What to write.")
-  var target: ConversionTarget
+  var requestedTarget: ConversionTarget?
+
+  @Option(help: "Do what a function of onebitllms does: target, arithmetic and meaning of scales.")
+  var recipe: ConversionRecipe?
 
   @Option(help: "Arithmetic of absmean; the default is that of the family's own tool.")
   var arithmetic: Arithmetic?
+
+  @Flag(help: "Use a quantizer for ordinary weights on the latents of a BitNet model all the same.")
+  var forceQuantizer = false
 
   @Option(help: "What new scales shall mean; the default is the family's.")
   var outputScale: ScaleConvention?
@@ -122,12 +130,27 @@ struct Convert: ParsableCommand {
   @Flag(help: "Replace what stands at the output.")
   var force = false
 
+  @OptionGroup(title: "Quantizer") var quantizing: QuantizerArguments
   @OptionGroup(title: "GGUF") var gguf: GGUFArguments
   @OptionGroup(title: "Output") var printing: OutputOptions
   @OptionGroup(title: "Machine") var machine: MachineOptions
 
+  private var target: ConversionTarget { recipe?.target ?? requestedTarget ?? .hfPacked }
+
   func validate() throws {
+    switch (requestedTarget, recipe) {
+    case (nil, nil): throw ValidationError("what to write is missing: give --to or --recipe")
+    case (.some(let target), .some(let recipe)) where target != recipe.target:
+      throw ValidationError("--recipe \(recipe.rawValue) writes \(recipe.target.rawValue), not \(target.rawValue)")
+    default: break
+    }
+    if let recipe, arithmetic != nil || quantizing.quantizer != nil || outputScale != nil {
+      throw ValidationError("--recipe \(recipe.rawValue) decides arithmetic and scales; leave the other options out")
+    }
     try validateGGUF()
+    if quantizing.quantizer != nil, arithmetic != nil {
+      throw ValidationError("--quantizer and --arithmetic name the same thing; give one")
+    }
     if let zstd, !(1...19).contains(zstd) { throw ValidationError("--zstd takes a level from 1 to 19, not \(zstd)") }
     if zstd != nil, target != .tritpack { throw ValidationError("--zstd goes with --to tritpack") }
     if let maxShardSize {
@@ -153,8 +176,15 @@ struct Convert: ParsableCommand {
   private var request: ConversionRequest {
     var request = ConversionRequest(input: input, output: output, target: target)
     request.open = OpenOptions(access: machine.access, scaleConvention: scaleConvention, i2sOrder: gguf.i2sOrder)
-    request.quantizer = arithmetic?.quantizer
+    request.quantizer = quantizing.quantizer?.id ?? arithmetic?.quantizer
+    request.calibration = quantizing.request
+    request.forcesQuantizer = forceQuantizer
     request.outputConvention = outputScale
+    if let recipe {
+      request.quantizer = AbsMean.bf16.id
+      // Scales that exist keep their meaning, as they must.
+      request.outputConvention = recipe.convention
+    }
     request.architecture = architecture
     request.keep = keep.map { Glob($0) }
     request.quantize = quantize.map { Glob($0) }

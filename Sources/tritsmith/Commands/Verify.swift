@@ -25,6 +25,8 @@ struct Verify: ParsableCommand {
   @Option(help: "Arithmetic to redo; the default is what the converted model records, then the family's.")
   var arithmetic: Arithmetic?
 
+  @OptionGroup(title: "Quantizer") var quantizing: QuantizerArguments
+
   @Option(help: "What stored scales of the source mean, where its files do not say.")
   var sourceScale: ScaleConvention?
 
@@ -46,7 +48,8 @@ struct Verify: ParsableCommand {
         converted, OpenOptions(access: machine.access, scaleConvention: convertedScale, i2sOrder: i2sOrder))
       try left.checkIntegrity(work.parallelism, work.progress)
       try right.checkIntegrity(work.parallelism, work.progress)
-      let request = VerifyRequest(quantizer: arithmetic?.quantizer.rawValue)
+      var request = VerifyRequest(quantizer: quantizing.quantizer?.id.rawValue ?? arithmetic?.quantizer.rawValue)
+      request.calibration = quantizing.request
       let result = try VerifyWorkflow(source: left, converted: right, request: request, work: work).run()
       printing.print(result.report)
       return result.passed

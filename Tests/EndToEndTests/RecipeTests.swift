@@ -1,0 +1,68 @@
+// Tritsmith tests: recipes, quantizers and merging on the command line.
+
+import Testing
+import TritCore
+import TritTestSupport
+
+@Suite("Recipes and quantizers, as typed") struct RecipeTests {
+  static let bfloat16 = Fixtures.checkpoint("falcon-e-tiny/bfloat16")
+
+  private func tensors(_ folder: String) -> [RawTensor] { RawModelFile.tensors(ofFolder: folder) }
+
+  @Test("the functions of onebitllms give its files byte for byte")
+  func onebitllms() {
+    let scratch = ScratchFolder()
+    Tool.expect(0, ["convert", Model.falcon, scratch["a"], "--recipe", "quantize_to_1bit", "--quiet"])
+    #expect(tensors(scratch["a"]) == tensors(Model.bitnet))
+    Tool.expect(0, ["convert", Model.falcon, scratch["b"], "--recipe", "convert_to_bf16", "--quiet"])
+    #expect(tensors(scratch["b"]) == tensors(Self.bfloat16))
+  }
+
+  @Test("a recipe decides what it decides")
+  func misuse() {
+    let scratch = ScratchFolder()
+    for options in [
+      [], ["--recipe", "quantize_to_1bit", "--to", "dense"],
+      ["--recipe", "quantize_to_1bit", "--arithmetic", "float32"],
+      ["--recipe", "quantize_to_2bit"], ["--to", "tritpack", "--quantizer", "optimal"],
+      ["--to", "tritpack", "--quantizer", "optimal-row", "--arithmetic", "bf16"],
+      ["--to", "tritpack", "--quantizer", "gptq-row", "--calibration-tokens", "1000"],
+      ["--to", "tritpack", "--quantizer", "gptq-row"], ["--to", "hf-packed", "--quantizer", "optimal-row"],
+    ] {
+      Tool.expect(64, ["convert", Model.plain, scratch["out"]] + options)
+    }
+    Tool.expect(64, ["convert", Model.falcon, scratch["out"], "--to", "tritpack", "--quantizer", "optimal-row"])
+    #expect(Disk.names(scratch.path) == [])
+  }
+
+  @Test("a plan says which programs load the result")
+  func runtimes() throws {
+    let options = ["--to", "tritpack", "--quantizer", "optimal-group128", "--dry-run", "--quiet"]
+    let report = try Tool.report(["convert", Model.plain, "/tmp/none.tritpack"] + options, schema: "tritsmith.plan")
+    #expect(report["plan"]?.object?["quantizer"]?.string == "optimal-group128")
+    #expect(report["plan"]?.object?["loads_in"]?.string?.hasPrefix("tritsmith") == true)
+  }
+
+  @Test("merge reports as JSON, and refuses what is no adapter")
+  func merge() throws {
+    let scratch = ScratchFolder()
+    Tool.expect(66, ["merge", Model.falcon, Model.falcon, scratch["out"]])
+    let adapter = scratch["adapter"]
+    Disk.makeFolder(adapter)
+    Disk.write(
+      #"{"peft_type": "LORA", "r": 1, "lora_alpha": 2, "target_modules": ["q_proj"]}"#, adapter + "/adapter_config.json"
+    )
+    let module = "base_model.model." + Model.query.dropLast(".weight".count)
+    let a = RawTensor(module + ".lora_A.weight", "F32", [1, 256], FloatBytes.f32([Float](repeating: 1, count: 256)))
+    let b = RawTensor(module + ".lora_B.weight", "F32", [256, 1], FloatBytes.f32([Float](repeating: 1, count: 256)))
+    Disk.write(RawModelFile([a, b]).serialized, adapter + "/adapter_model.safetensors")
+    let report = try Tool.report(
+      ["merge", Model.falcon, adapter, scratch["out"], "--quiet"], schema: "tritsmith.merge")
+    #expect(report["merge"]?.object?["merged_tensors"]?.number?.integer == 1)
+    let row = report["tensors"]?.array?.first?.object
+    #expect(row?["name"]?.string == Model.query)
+    #expect(row?["scaling"]?.number?.double == 2)
+    // 2 is added to every weight, many times what they are: all become +1.
+    #expect(row?["flips"]?.number?.integer ?? 0 > 256 * 256 / 2)
+  }
+}
