@@ -73,6 +73,61 @@ light_steps() {
   step "  same trits as numpy" check packed_numpy "$b158/bf16-master" "$out/b158"
 }
 
+# GGUF in every layout, read by gguf-py.
+gguf_steps() {
+  local model packed source layout
+  for model in falcon b158; do
+    case $model in
+      falcon) source=$falcon/prequantized packed=$falcon/bitnet ;;
+      b158) source=$b158/packed packed=$b158/packed ;;
+    esac
+    for layout in TQ1_0 TQ2_0 I2_S BF16 F16 F32; do
+      step "convert $model to GGUF, $layout" converted "$source" "$model-$layout.gguf" --to gguf --layout $layout
+      step "  gguf-py reads the same numbers" check gguf "$out/$model-$layout.gguf" "$packed"
+    done
+  done
+  for layout in group64 rows4; do
+    step "convert falcon to GGUF, I2_S $layout" \
+      converted "$falcon/bitnet" "falcon-$layout.gguf" --to gguf --layout I2_S --i2s-order $layout
+    step "  gguf-py reads the same numbers" check gguf "$out/falcon-$layout.gguf" "$falcon/bitnet"
+  done
+  for layout in bf16 f32 q8_0; do
+    step "convert falcon to GGUF, embeddings in $layout" \
+      converted "$falcon/bitnet" "falcon-emb-$layout.gguf" --to gguf --embeddings $layout
+    step "  gguf-py reads the same numbers" check gguf "$out/falcon-emb-$layout.gguf" "$falcon/bitnet"
+  done
+  step "GGUF back to hf-packed" converted "$out/falcon-emb-bf16.gguf" from-gguf --to hf-packed
+  step "  same tensors as onebitllms wrote" check safetensors "$out/from-gguf" "$falcon/bitnet"
+}
+
+# llama.cpp, where LLAMA_PYTHON names an interpreter with llama-cpp-python. Needs the files gguf_steps leaves behind.
+llama_steps() {
+  if [ -z "${LLAMA_PYTHON:-}" ]; then
+    echo "== llama.cpp is left out: LLAMA_PYTHON is not set"
+    return
+  fi
+  local layout
+  llama() { "$LLAMA_PYTHON" "$here/check_llama_cpp.py" "$@"; }
+  step "convert bfloat16 to GGUF, all F32" \
+    converted "$falcon/bfloat16" dense-F32.gguf --to gguf --layout F32 --embeddings f32
+  step "  llama.cpp computes what transformers does" \
+    llama "$out/dense-F32.gguf" "$falcon/reference/bfloat16" --kind exact --cache f32 --save "$out/dense-F32.logits"
+  step "  tritsmith computes what llama.cpp does" "$tritsmith" validate "$falcon/bfloat16" \
+    --against "$out/dense-F32.logits" --max-mean-kl 1e-7 --max-logit-nmse 1e-8 --min-top1 1
+  step "llama.cpp runs BF16" llama "$out/falcon-BF16.gguf" "$falcon/reference/bfloat16" --kind dense
+  step "logits with activations rounded as llama.cpp does" "$python" "$here/make_q8k_logits.py" \
+    "$falcon/bitnet" "$falcon/bfloat16" "$falcon/reference/bitnet/logits.safetensors" "$out/q8k.safetensors"
+  for layout in TQ1_0 TQ2_0; do
+    step "llama.cpp runs $layout" llama "$out/falcon-$layout.gguf" "$falcon/reference/bitnet" --kind ternary \
+      --save "$out/$layout.logits"
+    step "  and with an F32 cache" llama "$out/falcon-$layout.gguf" "$falcon/reference/bitnet" --kind q8k \
+      --cache f32 --logits "$out/q8k.safetensors"
+    # Bounds of check_llama_cpp.py; NMSE, like KL, twice that of the model whose activations are not rounded (2.5e-4).
+    step "  tritsmith as the referee" "$tritsmith" validate "$falcon/bitnet" --against "$out/$layout.logits" \
+      --max-mean-kl 1.5e-3 --max-logit-nmse 5e-4
+  done
+}
+
 # Needs the folders light_steps leaves behind: here their config.json counts as much as their tensors.
 full_steps() {
   local folder

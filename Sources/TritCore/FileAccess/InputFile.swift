@@ -53,6 +53,9 @@ public final class InputFile: Sendable {
     }
   }
 
+  /// Whether `withBytes` gives the mapped file itself rather than a copy.
+  public var isMapped: Bool { mapping != nil }
+
   deinit {
     if let mapping { munmap(mapping, Int(byteCount)) }
     close(descriptor)

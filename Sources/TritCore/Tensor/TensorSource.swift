@@ -13,6 +13,9 @@ public protocol TensorSource: Sendable {
     _ range: Range<Int>, of tensor: TensorDescriptor, _ body: (RawSpan) throws -> Result
   ) throws -> Result
 
+  /// Whether `withBytes` hands out the file's own bytes: mapped, nothing read, decoded or put in order for the call.
+  func readsInPlace(_ tensor: TensorDescriptor) -> Bool
+
   /// Says that a range will not be needed soon, so that its memory can be given back.
   func release(_ range: Range<Int>, of tensor: TensorDescriptor)
 

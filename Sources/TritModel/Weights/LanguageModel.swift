@@ -59,7 +59,12 @@ public struct LanguageModel: Sendable {
   ) throws {
     var binder = TensorBinder(source, engine, options.residency)
     let hidden = configuration.hiddenSize
-    embedding = try binder.matrix("model.embed_tokens.weight", rows: configuration.vocabularySize, columns: hidden)
+    let vocabulary = configuration.vocabularySize
+    // Tied, the embedding is the head as well, which every token reads whole.
+    embedding =
+      configuration.tiesEmbeddings
+      ? try binder.matrix("model.embed_tokens.weight", rows: vocabulary, columns: hidden)
+      : try binder.table("model.embed_tokens.weight", rows: vocabulary, columns: hidden)
     // Not `map`: the number comes from the file, and the first missing tensor must end the loop.
     var layers: [DecoderLayer] = []
     for index in 0..<configuration.layers {
@@ -75,7 +80,7 @@ public struct LanguageModel: Sendable {
         binder.note("lm_head.weight is not used: the configuration ties it to the embeddings")
       }
     } else {
-      head = try binder.matrix("lm_head.weight", rows: configuration.vocabularySize, columns: hidden)
+      head = try binder.matrix("lm_head.weight", rows: vocabulary, columns: hidden)
     }
     try binder.finish()
     self.configuration = configuration

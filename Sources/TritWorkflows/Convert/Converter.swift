@@ -111,7 +111,7 @@ public struct ConvertWorkflow: Sendable {
       last = plan.hasPlanes ? weight : nil
       if case .recognised(let pass, _) = weight.origin {
         recognised.append(tensor.source.name)
-        if tensor.step == .snap, pass.dtype == .bf16 {
+        if tensor.step == .snap, pass.dtype == .bf16, tensor.encoding == .dense(.bf16), tensor.rowOrder == nil {
           // It is what it is to become, down to the sign of its zeros.
           try copy(tensor, source, to: writer)
           continue

@@ -13,7 +13,7 @@ public struct RunOptions: Sendable {
   public var kernels: KernelChoice
   /// 0 means one for each processor.
   public var threads: Int
-  /// Mapped, weights are used in place; buffered, they are read again for every use.
+  /// Mapped, weights are used in place; buffered, they are read into memory once.
   public var access: FileAccessMode
   public var scaleConvention: ScaleConvention?
   public var cancellation: CancellationFlag
@@ -45,7 +45,7 @@ struct RunnableModel {
   let mode: ArithmeticMode
 
   init(_ path: String, _ options: RunOptions, engine: InferenceEngine) throws {
-    try self.init(FormatRegistry.open(path, options.open), options, engine: engine)
+    try self.init(ModelOpener.open(path, options.open, hasCompanions: true), options, engine: engine)
   }
 
   init(_ source: any TensorSource, _ options: RunOptions, engine: InferenceEngine) throws {
@@ -54,7 +54,8 @@ struct RunnableModel {
     mode = options.mode
     let load = LoadOptions(projections: options.projections)
     model = try RunnableModel.locating(source.manifest.path) {
-      try LanguageModel(source, options: load, engine: engine)
+      try (source as? GGUFModelView)?.checkRunnable()
+      return try LanguageModel(source, options: load, engine: engine)
     }
   }
 

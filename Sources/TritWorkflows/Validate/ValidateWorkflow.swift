@@ -56,7 +56,7 @@ public struct ValidateWorkflow: Sendable {
       parallelism: Parallelism(threads: request.options.threads, cancellation: request.options.cancellation),
       kernels: try request.options.kernels.kernels())
     let referenceOptions = request.referenceOptions ?? request.options
-    let other = try FormatRegistry.open(request.reference, referenceOptions.open)
+    let other = try ModelOpener.open(request.reference, referenceOptions.open, hasCompanions: true)
     let model = try RunnableModel(request.path, request.options, engine: engine)
     var side = ValidatedSide(path: other.manifest.path)
     let prompts: [LogitAgreement]

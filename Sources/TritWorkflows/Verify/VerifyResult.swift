@@ -85,6 +85,8 @@ public struct VerifyResult: Sendable {
   public var modelHash: Digest?
   /// Over all ternary tensors; nil for an audit.
   public var total: RoundTripError?
+  /// What may be behind the differences, for people.
+  public var hints: [String] = []
 
   public var passed: Bool { structure.isEmpty && tensors.allSatisfy { $0.outcome != .differs } }
 
