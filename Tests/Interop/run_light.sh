@@ -15,4 +15,5 @@ source "$(dirname "${BASH_SOURCE[0]}")/steps.sh" "$1"
 
 light_steps
 gguf_steps
+json_steps
 finish

@@ -46,6 +46,11 @@ converted() {
   "$tritsmith" convert "$input" "$out/$output" "$@"
 }
 
+# bos FOLDER: the id that begins a text.
+bos() {
+  "$python" -c 'import json, sys; print(json.load(open(sys.argv[1] + "/config.json"))["bos_token_id"])' "$1"
+}
+
 light_steps() {
   step "the numpy arithmetic agrees with the golden vectors" check golden_numpy
 
@@ -68,9 +73,22 @@ light_steps() {
   # Packed trits have one zero; onebitllms, starting from the latents, writes -0 for small negative ones.
   step "  same numbers as onebitllms wrote" check safetensors "$out/unpacked" "$falcon/bfloat16" --one-zero
 
+  step "convert to tritpack" converted "$falcon/prequantized" report.tritpack --to tritpack
+  step "convert to gguf" converted "$falcon/bitnet" report.gguf --to gguf
+  head -c 1500 "$falcon/reference/perplexity_text.txt" >"$out/short.txt"
+
   step "convert the b1.58 master to hf-packed" converted "$b158/bf16-master" b158 --to hf-packed
   step "  same tensors as the packed fixture" check safetensors "$out/b158" "$b158/packed"
   step "  same trits as numpy" check packed_numpy "$b158/bf16-master" "$out/b158"
+
+  step "every number of a gap, dense against packed" \
+    check gap_numpy "$tritsmith" "$falcon/bfloat16" "$falcon/bitnet" "$falcon/reference/perplexity_ids.safetensors"
+  step "every number of a gap, latent weights against packed ones" \
+    check gap_numpy "$tritsmith" "$falcon/prequantized" "$falcon/bitnet" \
+    "$falcon/reference/perplexity_ids.safetensors" --tokens 1000 --mode reference
+  step "every number of a gap, b1.58" \
+    check gap_numpy "$tritsmith" "$b158/bf16-master" "$b158/packed" "$b158/reference/perplexity_ids.safetensors" \
+    --tokens 1000 --bos "$(bos "$b158/packed")"
 }
 
 # GGUF in every layout, read by gguf-py.
@@ -126,6 +144,47 @@ llama_steps() {
     step "  tritsmith as the referee" "$tritsmith" validate "$falcon/bitnet" --against "$out/$layout.logits" \
       --max-mean-kl 1.5e-3 --max-logit-nmse 5e-4
   done
+}
+
+# report NAME EXPECTED_EXIT ARGUMENTS...: a JSON report of a command, whose exit code is part of the contract.
+report() {
+  local name=$1 expected=$2 status
+  shift 2
+  "$tritsmith" "$@" --format json >"$out/$name.json"
+  status=$?
+  [ "$status" -eq "$expected" ] || { echo "exit $status instead of $expected: $*"; return 1; }
+}
+
+# Every command's JSON, of models of every kind, against its published schema. Needs the folders light_steps leaves.
+json_steps() {
+  local plain=$checkpoints/plain-tiny
+  mkdir -p "$out/json"
+  step "reports of inspect" eval '
+    report json/inspect-latent 0 inspect "$falcon/prequantized" &&
+    report json/inspect-packed 0 inspect "$falcon/bitnet" --stats &&
+    report json/inspect-tritpack 0 inspect "$out/report.tritpack" --stats &&
+    report json/inspect-gguf 0 inspect "$out/report.gguf" --stats &&
+    report json/metadata 0 inspect "$out/report.gguf" --metadata "general.*"'
+  step "reports of conversions" eval '
+    report json/plan 0 convert "$falcon/prequantized" "$out/nothing" --to hf-packed --dry-run &&
+    report json/plan-gguf 0 convert "$falcon/bitnet" "$out/nothing.gguf" --to gguf --dry-run &&
+    report json/convert 0 convert "$falcon/prequantized" "$out/report-packed" --to hf-packed'
+  step "reports of proofs" eval '
+    report json/verify 0 verify "$falcon/prequantized" "$out/packed" &&
+    report json/verify-fails 1 verify "$falcon/prequantized" "$b158/packed" &&
+    report json/compare 0 compare "$falcon/bitnet" "$out/packed" &&
+    report json/compare-fails 1 compare "$falcon/bitnet" "$b158/packed" &&
+    report json/family 0 family "$falcon/bfloat16" "$falcon/bitnet" "$falcon/prequantized" &&
+    report json/check 0 check "$falcon/bitnet" &&
+    report json/check-b158 0 check "$b158/packed"'
+  step "reports of runs" eval '
+    report json/validate 0 validate "$out/packed" --against "$falcon/bitnet" &&
+    report json/tokenize 0 tokenize "$falcon/bitnet" --text "In the beginning" &&
+    report json/perplexity 0 perplexity "$falcon/bitnet" --text "$out/short.txt" &&
+    report json/logits 0 logits "$falcon/bitnet" --text "In the" -o "$out/logits.safetensors" --hidden &&
+    report json/gap 0 gap "$falcon/bfloat16" "$falcon/bitnet" --tokens 255 --attribute --attribute-tokens 64 &&
+    report json/gap-fails 1 gap "$plain" "$falcon/bitnet" --tokens 64 --max-mean-kl 0.001'
+  step "  all agree with Docs/Schemas" check json "$out"/json/*.json
 }
 
 # Needs the folders light_steps leaves behind: here their config.json counts as much as their tensors.

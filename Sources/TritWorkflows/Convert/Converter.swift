@@ -130,6 +130,8 @@ public struct ConvertWorkflow: Sendable {
   private func outputScale(_ weight: TernaryWeight, _ plan: ConversionPlan) throws -> TernaryScale {
     // GGUF holds multipliers: of weights that are ternary already, the magnitude itself, not one made from a divisor.
     if request.target == .gguf, weight.hasMultiplier { return try weight.scale(.multiply) }
+    // Dense weights are what trits are multiplied by: a detour over a divisor could round it once more.
+    if request.target == .dense, case .fitted = weight.origin { return try weight.scale(.multiply) }
     return try weight.scale(plan.convention)
   }
 

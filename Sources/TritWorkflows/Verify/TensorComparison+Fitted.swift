@@ -44,9 +44,9 @@ extension TensorComparison {
   ) throws -> (TensorVerification, ErrorSums?) {
     var result = blank
     result.name = found.name
-    let convention = found.scale?.convention ?? (involvesGGUF ? .multiply : defaultConvention)
-    var expectedScale = matrix.scale(plane, convention)
     let isPacked = found.encoding.isTernary
+    let convention = isPacked && !involvesGGUF ? found.scale?.convention ?? defaultConvention : .multiply
+    var expectedScale = matrix.scale(plane, convention)
     if isPacked {
       let foundScale = try converted.scale(of: found)
       if involvesGGUF { expectedScale = matrix.scale(plane, .multiply) }

@@ -75,21 +75,23 @@ public struct VerifyWorkflow: Sendable {
       for sums in results.compactMap(\.1) { total.add(sums) }
       result.total = total.count == 0 ? nil : total.result
       let differing = Set(result.tensors.filter { $0.mismatches > 0 }.map { ExactString($0.name) })
-      result.hints = try byteOrders(pairs.filter { differing.contains(ExactString($0.source.name)) }, quantizer)
+      let wrong = pairs.filter { differing.contains(ExactString($0.source.name)) }
+      result.hints = try byteOrders(wrong, quantizer, calibration)
     }
     return result
   }
 
   /// Asks of I2_S tensors that differ whether another byte order explains it.
   private func byteOrders(
-    _ pairs: [(source: TensorDescriptor, converted: TensorDescriptor, role: TensorRole)], _ quantizer: any Quantizer
+    _ pairs: [TensorPair], _ quantizer: any Quantizer, _ calibration: CalibrationStatistics?
   ) throws -> [String] {
     guard !pairs.isEmpty else { return [] }
     let single = WorkOptions(
       parallelism: Parallelism(threads: 1, cancellation: work.parallelism.cancellation), kernels: work.kernels)
     let ofConverted = I2SOrderProbe(source: converted) { tensor, rows in
       guard let original = source.manifest.tensor(named: tensor.name) else { return nil }
-      let weight = try TernaryWeight(source, original, quantizer: quantizer, work: single)
+      let weight = try TernaryWeight(
+        source, original, quantizer: quantizer, calibration: calibration, work: single)
       var trits = [Int8](repeating: 0, count: rows.count * original.shape.columns)
       try weight.read(rows, into: &trits, at: 0)
       return trits

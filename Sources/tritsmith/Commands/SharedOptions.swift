@@ -29,6 +29,34 @@ struct OutputOptions: ParsableArguments {
   }
 }
 
+/// A page with plots beside the printed result.
+struct PageOptions: ParsableArguments {
+  @Option(
+    help: ArgumentHelp("Also write a page with plots and definitions; '-' prints it instead.", valueName: "file"),
+    completion: .file(extensions: ["html"]))
+  var html: String?
+
+  @Flag(help: "Replace the page that stands there.")
+  var force = false
+
+  var isWanted: Bool { html != nil }
+
+  /// Checks the place of the page; call before the work begins.
+  func prepare() throws -> PageFile? {
+    guard let html, html != "-" else { return nil }
+    return try PageFile(at: html, replacing: force)
+  }
+
+  /// Writes the page if one is wanted, and prints the report unless the page takes its place.
+  func finish(_ file: PageFile?, page: ReportDocument, printing output: OutputOptions, _ report: ReportDocument) throws
+  {
+    try file?.write(page)
+    guard html == "-" else { return output.print(report) }
+    var standard = StandardOutput.shared
+    HTMLRenderer().render(page, to: &standard)
+  }
+}
+
 /// How the machine is used; none of these changes a result.
 struct MachineOptions: ParsableArguments {
   @Option(help: ArgumentHelp("Threads; 0 means one for each processor.", valueName: "count"))
