@@ -81,4 +81,7 @@ public protocol Quantizer: Sendable {
 /// The trit of a weight must not fall when its magnitude grows; `TernaryDecision` relies on it.
 public protocol ThresholdQuantizer: Quantizer {
   func decide(_ weights: WeightSummary) -> TernaryDecision
+
+  /// The trit of one weight by the rule itself, slowly: what the thresholds of a decision must agree with.
+  func trit(_ weight: Float, _ decision: TernaryDecision) -> Int8
 }

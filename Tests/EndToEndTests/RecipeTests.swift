@@ -35,6 +35,46 @@ import TritTestSupport
     #expect(Disk.names(scratch.path) == [])
   }
 
+  @Test(
+    "fits, recipes and latents are certified and repeated",
+    arguments: [
+      ["--to", "tritpack", "--quantizer", "two-plane-group128"], ["--to", "dense", "--quantizer", "optimal-row"],
+    ])
+  func certified(_ options: [String]) {
+    let scratch = ScratchFolder()
+    let (output, certificate) = (scratch["out"], scratch["out.json"])
+    Tool.expect(0, ["convert", Model.plain, output, "--certificate", certificate, "--quiet"] + options)
+    Tool.expect(0, ["certify", Model.plain, output, "--check", certificate, "--quiet"])
+    Tool.expect(0, ["certify", Model.plain, output, "-o", scratch["later.json"], "--quiet"])
+    #expect(Disk.bytes(certificate) == Disk.bytes(scratch["later.json"]))
+  }
+
+  @Test("a forced quantizer is part of the record")
+  func forced() {
+    let scratch = ScratchFolder()
+    let options = ["--to", "tritpack", "--quantizer", "optimal-row", "--force-quantizer", "--quiet"]
+    Tool.expect(0, ["convert", Model.falcon, scratch["out"], "--certificate", scratch["out.json"]] + options)
+    Tool.expect(0, ["certify", Model.falcon, scratch["out"], "--check", scratch["out.json"], "--quiet"])
+  }
+
+  @Test("what depends on a calibration text is neither certified nor planned in parts")
+  func calibrated() {
+    let scratch = ScratchFolder()
+    let text = Fixtures.checkpoint("plain-tiny/reference/calibration_text.txt")
+    let options = [
+      "--to", "tritpack", "--quantizer", "gptq-row", "--calibration", text, "--calibration-tokens", "1024", "--quiet",
+    ]
+    for record in ["--certificate", "--plan"] {
+      let result = Tool.expect(64, ["convert", Model.plain, scratch["out"], record, scratch["out.json"]] + options)
+      #expect(result.errors.contains("calibration text"))
+    }
+    #expect(Disk.names(scratch.path) == [])
+    Tool.expect(0, ["convert", Model.plain, scratch["out"]] + options)
+    let result = Tool.expect(64, ["certify", Model.plain, scratch["out"], "-o", scratch["out.json"]])
+    #expect(result.errors.contains("calibration text"))
+    #expect(Disk.names(scratch.path) == ["out"])
+  }
+
   @Test("a plan says which programs load the result")
   func runtimes() throws {
     let options = ["--to", "tritpack", "--quantizer", "optimal-group128", "--dry-run", "--quiet"]

@@ -91,8 +91,8 @@ struct RunCommandTests {
     let folder = try copy(Model.bitnet, to: scratch["model"]) { $0["max_position_embeddings"] = 16 }
     let result = Tool.expect(0, ["run", folder, "--prompt", "And the LORD said unto", "--max-tokens", "200"])
     #expect(result.errors.contains("context full"))
-    // Ten tokens fit behind a prompt of six, and the one that follows the last place.
-    #expect(result.errors.contains("generated 11"))
+    // The text is six tokens, BOS before them: nine more fit, and the one that follows the last place has no place.
+    #expect(result.errors.contains("prompt 7 tokens") && result.errors.contains("generated 10"))
     let overflow = Tool.expect(
       64, ["logits", folder, "--ids", String(repeating: "1 ", count: 17), "-o", scratch["l.safetensors"]])
     #expect(overflow.errors.contains("16") && overflow.errors.contains("17"))

@@ -141,7 +141,7 @@ struct RunSourceTests {
       var file = original
       change(&file)
       let folder = try RunFolder()
-      let model = ModelFolderBuilder(file.tensors, configuration: configuration).write(folder.path)
+      let model = ModelFolderBuilder(file.tensors, configuration: configuration).write(folder.path + "/model")
       do {
         let options = RunOptions(mode: .fast)
         _ = try RunnableModel(model, options, engine: options.engine())

@@ -76,6 +76,22 @@ public final class InputFile: Sendable {
     return try body(UnsafeRawBufferPointer(rebasing: buffer[..<range.count]).bytes)
   }
 
+  /// Reads a range into memory of the caller's, which has the size of the range.
+  public func read(_ range: Range<UInt64>, into bytes: inout MutableRawSpan) throws {
+    precondition(range.count == bytes.byteCount, "memory of the size of the range")
+    guard range.upperBound <= byteCount else {
+      throw TensorIOError(.outOfRange(requested: range, byteCount: byteCount), path: path)
+    }
+    try bytes.withUnsafeMutableBytes { buffer in
+      if let mapping {
+        buffer.copyMemory(
+          from: UnsafeRawBufferPointer(start: mapping.advanced(by: Int(range.lowerBound)), count: range.count))
+      } else {
+        try read(into: buffer, at: range.lowerBound)
+      }
+    }
+  }
+
   /// The bytes of a range as an array, for headers and companions.
   public func bytes(_ range: Range<UInt64>) throws(TensorIOError) -> [UInt8] {
     guard range.upperBound <= byteCount else {
@@ -136,6 +152,7 @@ public final class InputFile: Sendable {
         throw TensorIOError(.readFailed(errno: errno), path: path, byteOffset: offset + UInt64(done))
       }
       guard count > 0 else {
+        // Ranges past the size at opening never come here: the file has become shorter.
         throw TensorIOError(
           .endsEarly(expected: offset + UInt64(buffer.count), found: offset + UInt64(done)), path: path)
       }

@@ -86,6 +86,8 @@ public struct ConversionPlan: Sendable {
 
   public var inputBytes: Int { tensors.reduce(0) { $0 + $1.source.storedBytes } }
   public var outputBytes: Int { tensors.reduce(0) { $0 + $1.byteCount } }
+  /// False when all trits come from the source.
+  var usesQuantizer: Bool { tensors.contains { $0.step == .quantize || $0.step == .snap } }
   public var ternaryCount: Int { tensors.count { $0.becomesTernary } }
   /// True when weights are made ternary, not only packed another way.
   public var quantizes: Bool { tensors.contains { $0.step == .quantize || $0.step == .snap } }

@@ -47,8 +47,18 @@ public struct ConvertWorkflow: Sendable {
   ///
   /// - Parameter announce: called with the plan before anything is written.
   public func run(announce: (ConversionPlan) -> Void = { _ in }) throws -> ConversionResult {
-    let start = Platform.monotonicSeconds
     try OutputPlace.check(request)
+    return try build(announce: announce) { staged in
+      try staged.writer.staging.commit()
+      return staged.result
+    }
+  }
+
+  /// Builds and audits the output under its temporary name; what `conclude` does not commit is removed.
+  func build<Result>(
+    announce: (ConversionPlan) -> Void = { _ in }, conclude: (StagedConversion) throws -> Result
+  ) throws -> Result {
+    let start = Platform.monotonicSeconds
     let source = try ModelOpener.open(request.input, request.open, hasCompanions: true)
     var plan = try Planner(source, request).plan()
     announce(plan)
@@ -59,27 +69,41 @@ public struct ConvertWorkflow: Sendable {
     }
     if let calibration { plan.remarks["calibration"] = .object(calibration.record) }
     let writer = try OutputWriter(plan, source: source, work: work)
-    let (recognised, rounded) = try stream(plan, source, calibration, to: writer)
-    try writer.finish()
+    let streamed = try stream(plan, source, calibration, to: writer)
+    try writer.complete()
     try source.checkUnchanged()
-    let audit = try audit(plan, source, calibration, writer)
+    // The disk writes while the audit reads; both must be done before anything is put in place.
+    let syncing = BackgroundWork { try writer.sync() }
+    let audited = Swift.Result { try self.audit(plan, source, calibration, writer, streamed.witnesses) }
+    let synced = Swift.Result { try syncing.wait() }
+    let audit = try audited.get()
+    try synced.get()
     guard audit.passed else {
       throw WorkflowError(.auditFailed(audit.firstProblem ?? "it differs from its source"), file: request.output)
     }
     try work.parallelism.cancellation.check()
-    try writer.staging.commit()
-    return ConversionResult(
-      plan: plan, recognised: recognised, audit: audit, rounded: rounded, writtenBytes: writer.writtenBytes,
-      seconds: Platform.monotonicSeconds - start)
+    return try conclude(
+      StagedConversion(
+        plan: plan, source: source, writer: writer, audit: audit, recognised: streamed.recognised,
+        rounded: streamed.rounded,
+        start: start))
   }
 
   // MARK: - Streaming
 
-  private func stream(
-    _ plan: ConversionPlan, _ source: any TensorSource, _ calibration: CalibrationStatistics?, to writer: OutputWriter
-  ) throws -> (recognised: [String], rounded: [(name: String, report: RoundingReport)]) {
+  /// What streaming found on the way.
+  struct Streamed {
     var recognised: [String] = []
     var rounded: [(name: String, report: RoundingReport)] = []
+    /// By the names of the source.
+    var witnesses: [ExactString: AuditWitness] = [:]
+  }
+
+  func stream(
+    _ plan: ConversionPlan, _ source: any TensorSource, _ calibration: CalibrationStatistics?, to writer: OutputWriter
+  ) throws -> Streamed {
+    var result = Streamed()
+    let held = HeldSource(source, limit: work.heldBytes)
     // A ternary tensor is read twice: once for its mean, once for its trits.
     let total = plan.tensors.reduce(UInt64(0)) {
       $0 + UInt64($1.source.location.byteCount) * ($1.step == .quantize || $1.step == .snap ? 2 : 1)
@@ -91,7 +115,7 @@ public struct ConvertWorkflow: Sendable {
       work.progress.reached(tensor.source.name, number: index + 1, of: plan.tensors.count)
       if tensor.step == .recode {
         let report = try DenseStream(source: source, work: work).recode(tensor, to: writer)
-        if report.changed > 0 { rounded.append((tensor.name, report)) }
+        if report.changed > 0 { result.rounded.append((tensor.name, report)) }
         continue
       }
       if tensor.step == .restore {
@@ -104,26 +128,33 @@ public struct ConvertWorkflow: Sendable {
       }
       // Planes of one matrix follow each other and are fitted once.
       let known = tensor.plane > 0 && last?.tensor.name == tensor.source.name ? last : nil
+      let isHeld = known == nil && held.hold(tensor.source)
       var weight =
         try known
-        ?? TernaryWeight(source, tensor.source, quantizer: plan.quantizer, calibration: calibration, work: work)
+        ?? TernaryWeight(held, tensor.source, quantizer: plan.quantizer, calibration: calibration, work: work)
       weight.plane = tensor.plane
       last = plan.hasPlanes ? weight : nil
       if case .recognised(let pass, _) = weight.origin {
-        recognised.append(tensor.source.name)
+        result.recognised.append(tensor.source.name)
         if tensor.step == .snap, pass.dtype == .bf16, tensor.encoding == .dense(.bf16), tensor.rowOrder == nil {
           // It is what it is to become, down to the sign of its zeros.
-          try copy(tensor, source, to: writer)
+          try copy(tensor, held, to: writer)
           continue
         }
       }
       let scale = try tensor.outputScale ?? outputScale(weight, plan)
       switch tensor.encoding {
-      case .ternary(let id): try pack(weight, tensor, id, scale, to: writer)
+      case .ternary(let id):
+        try pack(weight, tensor, id, scale, to: writer)
+        // Absmean of bfloat16 latents only: fits are compared with a fresh fit.
+        // GGUF has rows, names and scales of its own; its audit works from the source.
+        if isHeld, request.target != .gguf, tensor.outputScale == nil {
+          result.witnesses[ExactString(tensor.source.name)] = try AuditWitness(weight, scale.convention, work: work)
+        }
       default: try densify(weight, tensor, scale, to: writer)
       }
     }
-    return (recognised, rounded)
+    return result
   }
 
   /// The scale a tensor gets in the output.
@@ -253,16 +284,19 @@ public struct ConvertWorkflow: Sendable {
 
   // MARK: - Audit
 
-  private func audit(
-    _ plan: ConversionPlan, _ source: any TensorSource, _ calibration: CalibrationStatistics?, _ writer: OutputWriter
+  func audit(
+    _ plan: ConversionPlan, _ source: any TensorSource, _ calibration: CalibrationStatistics?, _ writer: OutputWriter,
+    _ witnesses: [ExactString: AuditWitness], isPart: Bool = false
   ) throws -> VerifyResult {
     let options = OpenOptions(
       access: request.open.access, scaleConvention: writer.auditConvention,
       i2sOrder: request.target == .gguf ? request.gguf.i2sOrder : nil)
     let output = try ModelOpener.open(writer.auditPath, options)
     let written = (output as? GGUFModelView)?.base ?? output
+    let writtenByName = Dictionary(
+      written.manifest.tensors.map { (ExactString($0.name), $0) }, uniquingKeysWith: { first, _ in first })
     for tensor in plan.tensors {
-      guard let found = written.manifest.tensor(named: tensor.name) else { continue }
+      guard let found = writtenByName[ExactString(tensor.name)] else { continue }
       // A tensor of the wrong type is caught here even when its values are right.
       guard found.encoding == tensor.encoding, found.contentBytes == tensor.byteCount else {
         throw WorkflowError(
@@ -272,10 +306,10 @@ public struct ConvertWorkflow: Sendable {
     if request.target == .trainable {
       return try LatentRestoration(source: source, work: work).check(plan, output)
     }
+    var request = VerifyRequest(quantizer: plan.quantizer.id.rawValue, depth: .audit)
+    if isPart { request.only = Set(plan.tensors.map { ExactString($0.source.name) }) }
     return try VerifyWorkflow(
-      source: source, converted: output,
-      request: VerifyRequest(quantizer: plan.quantizer.id.rawValue, depth: .audit), work: work,
-      calibration: calibration
+      source: source, converted: output, request: request, work: work, calibration: calibration, witnesses: witnesses
     ).run()
   }
 }

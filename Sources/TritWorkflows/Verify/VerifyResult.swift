@@ -17,6 +17,8 @@ public struct VerifyRequest: Sendable {
   public var depth: Depth
   /// The text the conversion was calibrated with, for quantizers that look at activations.
   public var calibration: CalibrationRequest?
+  /// Compare only these tensors of the source; nil for all.
+  var only: Set<ExactString>?
 
   public init(quantizer: String? = nil, depth: Depth = .full) {
     self.quantizer = quantizer

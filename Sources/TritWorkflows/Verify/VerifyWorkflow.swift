@@ -16,20 +16,23 @@ public struct VerifyWorkflow: Sendable {
   let request: VerifyRequest
   let work: WorkOptions
   /// Of a conversion whose audit this is; otherwise made anew from the request.
-  var given: CalibrationStatistics?
-
-  /// The audit of a conversion.
-  init(
-    source: any TensorSource, converted: any TensorSource, request: VerifyRequest, work: WorkOptions,
-    calibration: CalibrationStatistics?
-  ) {
-    self.init(source: source, converted: converted, request: request, work: work)
-    given = calibration
-  }
+  let given: CalibrationStatistics?
+  /// What the conversion's audit may go by instead of reading a tensor's source again; by the source's names.
+  private let witnesses: [ExactString: AuditWitness]
 
   public init(
     source: any TensorSource, converted: any TensorSource, request: VerifyRequest, work: WorkOptions = WorkOptions()
   ) {
+    self.init(source: source, converted: converted, request: request, work: work, calibration: nil, witnesses: [:])
+  }
+
+  /// The audit of a conversion.
+  init(
+    source: any TensorSource, converted: any TensorSource, request: VerifyRequest, work: WorkOptions,
+    calibration: CalibrationStatistics?, witnesses: [ExactString: AuditWitness]
+  ) {
+    given = calibration
+    self.witnesses = witnesses
     self.source = source
     self.converted = converted
     self.request = request
@@ -44,7 +47,8 @@ public struct VerifyWorkflow: Sendable {
     var pairs: [TensorPair] = []
     var convertedByName = Dictionary(
       converted.manifest.tensors.map { (ExactString($0.name), $0) }, uniquingKeysWith: { first, _ in first })
-    for (tensor, role) in zip(source.manifest.tensors, survey.roles) {
+    for (tensor, role) in zip(source.manifest.tensors, survey.roles)
+    where request.only?.contains(ExactString(tensor.name)) ?? true {
       guard let other = convertedByName.removeValue(forKey: ExactString(tensor.name)) else {
         structure.append("tensor '\(printable(tensor.name))' is missing")
         continue
@@ -141,7 +145,8 @@ public struct VerifyWorkflow: Sendable {
       let pair = pairs[order[index]]
       let comparison = TensorComparison(
         source: source, converted: converted, expected: pair.source, found: pair.converted, role: pair.role,
-        quantizer: quantizer, depth: request.depth, work: single, plane: pair.plane, calibration: calibration)
+        quantizer: quantizer, depth: request.depth, work: single, plane: pair.plane, calibration: calibration,
+        witness: witnesses[ExactString(pair.source.name)])
       let result = try comparison.run()
       results.withLock { $0[order[index]] = result }
       work.progress.advanced(by: pair.source.location.byteCount)

@@ -13,7 +13,7 @@ struct TernaryWeight: Sendable {
     case packed(any TernaryLayout)
     /// Dense, holding only −a, 0, +a; taken as it is, because absmean would shrink a by the share of zeros.
     case recognised(WeightPass, magnitude: Float)
-    case quantized(WeightPass, any Quantizer, TernaryDecision)
+    case quantized(WeightPass, any ThresholdQuantizer, TernaryDecision)
     /// By a quantizer for ordinary weights; trits and scales are in memory.
     case fitted(WeightPass, FittedMatrix)
   }
@@ -62,7 +62,7 @@ struct TernaryWeight: Sendable {
       pass.isBFloat16 == exact.isBFloat16
       ? findings.summary : try pass.findings(work.parallelism, SilentProgress()).summary
     switch quantizer {
-    case let threshold as any ThresholdQuantizer: origin = .quantized(pass, quantizer, threshold.decide(summary))
+    case let threshold as any ThresholdQuantizer: origin = .quantized(pass, threshold, threshold.decide(summary))
     case let fitting as any FittingQuantizer:
       origin = .fitted(pass, try FittedMatrix(pass, fitting, summary, calibration: calibration, work: work))
     default: preconditionFailure("\(quantizer.id) is neither a threshold nor a fitting quantizer")

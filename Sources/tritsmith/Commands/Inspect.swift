@@ -62,7 +62,7 @@ struct Inspect: ParsableCommand {
     request.statistics = stats
     request.pictures = page.isWanted
     request.tensors = tensors.map { Glob($0) }
-    request.open = OpenOptions(access: machine.access, scaleConvention: scaleConvention, i2sOrder: i2sOrder)
+    request.open = machine.open(scaleConvention, i2sOrder)
     request.proof = ScaleProof(
       sibling: sibling, usesActivations: proveScale, threads: machine.threads, kernels: machine.kernels)
     let isProven = try reporting {

@@ -4,6 +4,7 @@ import CommandLineKit
 import TritCore
 import TritFormats
 import TritKernels
+import TritLayouts
 import TritReport
 import TritWorkflows
 
@@ -72,6 +73,9 @@ struct MachineOptions: ParsableArguments {
   )
   var mmap = false
 
+  @Flag(help: "Accept files of a model folder that are links to somewhere else.")
+  var followLinks = false
+
   @Flag(name: [.long, .short], help: "No progress and no remarks on standard error.")
   var quiet = false
 
@@ -81,8 +85,14 @@ struct MachineOptions: ParsableArguments {
 
   var access: FileAccessMode { mmap ? .mapped : .buffered }
 
+  func open(_ scaleConvention: ScaleConvention?, _ i2sOrder: I2SOrder?) -> OpenOptions {
+    OpenOptions(
+      access: access, scaleConvention: scaleConvention, i2sOrder: i2sOrder, followsLinks: followLinks)
+  }
+
   func work() throws -> WorkOptions {
     InterruptMonitor.install()
+    if mmap { MappedFileGuard.install() }
     let cancellation = CancellationFlag(alsoWhen: { InterruptMonitor.isInterrupted })
     return WorkOptions(
       parallelism: Parallelism(threads: threads, cancellation: cancellation), kernels: try kernels.kernels(),
