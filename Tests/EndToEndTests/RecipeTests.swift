@@ -36,16 +36,19 @@ import TritTestSupport
   }
 
   @Test(
-    "fits, recipes and latents are certified and repeated",
+    "fits, recipes and restored latents are certified and repeated",
     arguments: [
-      ["--to", "tritpack", "--quantizer", "two-plane-group128"], ["--to", "dense", "--quantizer", "optimal-row"],
+      (Model.plain, "out.tritpack", ["--to", "tritpack", "--quantizer", "two-plane-group128"]),
+      (Model.plain, "out", ["--to", "dense", "--quantizer", "optimal-row"]),
+      (Model.falcon, "out", ["--recipe", "quantize_to_1bit"]), (Model.falcon, "out", ["--recipe", "convert_to_bf16"]),
+      (Model.bitnet, "out", ["--to", "trainable"]),
     ])
-  func certified(_ options: [String]) {
+  func certified(_ source: String, _ name: String, _ options: [String]) {
     let scratch = ScratchFolder()
-    let (output, certificate) = (scratch["out"], scratch["out.json"])
-    Tool.expect(0, ["convert", Model.plain, output, "--certificate", certificate, "--quiet"] + options)
-    Tool.expect(0, ["certify", Model.plain, output, "--check", certificate, "--quiet"])
-    Tool.expect(0, ["certify", Model.plain, output, "-o", scratch["later.json"], "--quiet"])
+    let (output, certificate) = (scratch[name], scratch["out.json"])
+    Tool.expect(0, ["convert", source, output, "--certificate", certificate, "--quiet"] + options)
+    Tool.expect(0, ["certify", source, output, "--check", certificate, "--quiet"])
+    Tool.expect(0, ["certify", source, output, "-o", scratch["later.json"], "--quiet"])
     #expect(Disk.bytes(certificate) == Disk.bytes(scratch["later.json"]))
   }
 
@@ -53,26 +56,28 @@ import TritTestSupport
   func forced() {
     let scratch = ScratchFolder()
     let options = ["--to", "tritpack", "--quantizer", "optimal-row", "--force-quantizer", "--quiet"]
-    Tool.expect(0, ["convert", Model.falcon, scratch["out"], "--certificate", scratch["out.json"]] + options)
-    Tool.expect(0, ["certify", Model.falcon, scratch["out"], "--check", scratch["out.json"], "--quiet"])
+    let output = scratch["out.tritpack"]
+    Tool.expect(0, ["convert", Model.falcon, output, "--certificate", scratch["out.json"]] + options)
+    Tool.expect(0, ["certify", Model.falcon, output, "--check", scratch["out.json"], "--quiet"])
   }
 
   @Test("what depends on a calibration text is neither certified nor planned in parts")
   func calibrated() {
     let scratch = ScratchFolder()
     let text = Fixtures.checkpoint("plain-tiny/reference/calibration_text.txt")
+    let output = scratch["out.tritpack"]
     let options = [
       "--to", "tritpack", "--quantizer", "gptq-row", "--calibration", text, "--calibration-tokens", "1024", "--quiet",
     ]
     for record in ["--certificate", "--plan"] {
-      let result = Tool.expect(64, ["convert", Model.plain, scratch["out"], record, scratch["out.json"]] + options)
+      let result = Tool.expect(64, ["convert", Model.plain, output, record, scratch["out.json"]] + options)
       #expect(result.errors.contains("calibration text"))
     }
     #expect(Disk.names(scratch.path) == [])
-    Tool.expect(0, ["convert", Model.plain, scratch["out"]] + options)
-    let result = Tool.expect(64, ["certify", Model.plain, scratch["out"], "-o", scratch["out.json"]])
+    Tool.expect(0, ["convert", Model.plain, output] + options)
+    let result = Tool.expect(64, ["certify", Model.plain, output, "-o", scratch["out.json"]])
     #expect(result.errors.contains("calibration text"))
-    #expect(Disk.names(scratch.path) == ["out"])
+    #expect(Disk.names(scratch.path) == ["out.tritpack"])
   }
 
   @Test("a plan says which programs load the result")
@@ -87,15 +92,7 @@ import TritTestSupport
   func merge() throws {
     let scratch = ScratchFolder()
     Tool.expect(66, ["merge", Model.falcon, Model.falcon, scratch["out"]])
-    let adapter = scratch["adapter"]
-    Disk.makeFolder(adapter)
-    Disk.write(
-      #"{"peft_type": "LORA", "r": 1, "lora_alpha": 2, "target_modules": ["q_proj"]}"#, adapter + "/adapter_config.json"
-    )
-    let module = "base_model.model." + Model.query.dropLast(".weight".count)
-    let a = RawTensor(module + ".lora_A.weight", "F32", [1, 256], FloatBytes.f32([Float](repeating: 1, count: 256)))
-    let b = RawTensor(module + ".lora_B.weight", "F32", [256, 1], FloatBytes.f32([Float](repeating: 1, count: 256)))
-    Disk.write(RawModelFile([a, b]).serialized, adapter + "/adapter_model.safetensors")
+    let adapter = Model.adapter(scratch["adapter"])
     let report = try Tool.report(
       ["merge", Model.falcon, adapter, scratch["out"], "--quiet"], schema: "tritsmith.merge")
     #expect(report["merge"]?.object?["merged_tensors"]?.number?.integer == 1)

@@ -62,4 +62,12 @@ public struct ConversionRequest: Sendable {
     gguf = GGUFOptions()
     replaces = false
   }
+
+  /// How what this request writes is opened again.
+  ///
+  /// - Parameter convention: what its scales mean, where its files do not say.
+  public func reopening(_ convention: ScaleConvention?) -> OpenOptions {
+    OpenOptions(
+      access: open.access, scaleConvention: convention, i2sOrder: target == .gguf ? gguf.i2sOrder : nil)
+  }
 }

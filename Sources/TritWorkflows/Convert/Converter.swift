@@ -288,10 +288,7 @@ public struct ConvertWorkflow: Sendable {
     _ plan: ConversionPlan, _ source: any TensorSource, _ calibration: CalibrationStatistics?, _ writer: OutputWriter,
     _ witnesses: [ExactString: AuditWitness], isPart: Bool = false
   ) throws -> VerifyResult {
-    let options = OpenOptions(
-      access: request.open.access, scaleConvention: writer.auditConvention,
-      i2sOrder: request.target == .gguf ? request.gguf.i2sOrder : nil)
-    let output = try ModelOpener.open(writer.auditPath, options)
+    let output = try ModelOpener.open(writer.auditPath, request.reopening(writer.auditConvention))
     let written = (output as? GGUFModelView)?.base ?? output
     let writtenByName = Dictionary(
       written.manifest.tensors.map { (ExactString($0.name), $0) }, uniquingKeysWith: { first, _ in first })

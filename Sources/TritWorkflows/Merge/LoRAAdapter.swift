@@ -55,7 +55,7 @@ struct LoRAAdapter: Sendable {
     let value: JSONValue
     do {
       value = try JSONValue.parse(text)
-    } catch let error as JSONError {
+    } catch {
       throw FormatError(.json(error), file: file, byteOffset: UInt64(error.offset))
     }
     guard let object = value.object else { throw MergeError(.wrongType(expected: "an object"), file: file) }

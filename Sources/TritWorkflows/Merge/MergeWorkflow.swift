@@ -78,7 +78,7 @@ public struct MergeWorkflow: Sendable {
     try stream(plan, source, adapter, to: writer)
     try writer.finish()
     try source.checkUnchanged()
-    let output = try ModelOpener.open(writer.auditPath, OpenOptions(access: request.open.access))
+    let output = try ModelOpener.open(writer.auditPath, conversion.reopening(nil))
     let tensors = try audit(plan, source, adapter, output)
     try work.parallelism.cancellation.check()
     try writer.staging.commit()

@@ -39,11 +39,12 @@ public struct ShardPlan: Sendable {
     try source.checkUnchanged()
     try SealedRecord.write(
       SealedRecord.bytes(schema, version: version, content), to: path, replacing: request.replaces)
-    return try ShardPlan(reading: path)
+    return try ShardPlan(reading: path, open: request.open)
   }
 
+  /// - Parameter open: how files are got at; what their numbers mean is in the plan.
   /// - Throws: `RecordError` for a file that is no plan, was changed, or was made by another version.
-  public init(reading path: String, access: FileAccessMode = .buffered) throws {
+  public init(reading path: String, open: OpenOptions = OpenOptions()) throws {
     let (content, digest) = try SealedRecord.read(path, schema: ShardPlan.schema, version: ShardPlan.version)
     func text(_ key: String) throws(RecordError) -> String {
       guard let text = content[key]?.string else { throw RecordError(.missing, file: path, field: key) }
@@ -52,7 +53,7 @@ public struct ShardPlan: Sendable {
     guard let record = content["request"]?.object else { throw RecordError(.missing, file: path, field: "request") }
     var request = try RequestRecord.request(record, input: text("input"), output: text("output"), file: path)
     request.replaces = content["replaces"]?.bool ?? false
-    request.open.access = access
+    request.open = request.open.reading(like: open)
     self.content = content
     self.digest = digest
     self.request = request

@@ -26,7 +26,7 @@ extension VerifyWorkflow {
     guard let text = request.calibration else {
       throw QuantizerError(.fit(.calibrationMissing, quantizer: quantizer.id.rawValue))
     }
-    let result = try CalibrationStatistics(source.manifest.path, OpenOptions(), text, work: work)
+    let result = try CalibrationStatistics(source.manifest.path, request.open, text, work: work)
     if let recorded = Recipe.recorded(in: converted)?["calibration"]?.object?["ids_sha256"]?.string,
       recorded != result.digest.description
     {

@@ -1,6 +1,7 @@
 // Tritsmith: what a verification found.
 
 import TritCore
+import TritFormats
 import TritModel
 
 /// What a verification compares.
@@ -17,6 +18,8 @@ public struct VerifyRequest: Sendable {
   public var depth: Depth
   /// The text the conversion was calibrated with, for quantizers that look at activations.
   public var calibration: CalibrationRequest?
+  /// How the source is opened once more to run it over that text.
+  public var open = OpenOptions()
   /// Compare only these tensors of the source; nil for all.
   var only: Set<ExactString>?
 

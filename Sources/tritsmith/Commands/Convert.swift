@@ -256,7 +256,7 @@ struct Convert: ParsableCommand {
   }
 
   private func carryOut(_ path: String) throws {
-    let workflow = ShardWorkflow(try ShardPlan(reading: path, access: machine.access), work: try machine.work())
+    let workflow = ShardWorkflow(try ShardPlan(reading: path, open: machine.open()), work: try machine.work())
     if let number = shards.worker {
       printing.print(try workflow.run(worker: number.worker, of: number.count).report)
     } else {

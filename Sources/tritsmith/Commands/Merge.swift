@@ -47,7 +47,7 @@ struct Merge: ParsableCommand {
     request.quantizer = arithmetic?.quantizer
     request.maximumShardBytes = maxShardSize.map { UInt64($0.bytes) }
     request.replaces = force
-    request.open = OpenOptions(access: machine.access)
+    request.open = machine.open()
     try reporting {
       printing.print(try MergeWorkflow(request, work: try machine.work()).run().report)
     }

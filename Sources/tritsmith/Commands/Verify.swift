@@ -42,14 +42,13 @@ struct Verify: ParsableCommand {
   func run() throws {
     let passed = try reporting {
       let work = try machine.work()
-      let left = try ModelOpener.open(
-        source, machine.open(sourceScale, i2sOrder))
-      let right = try ModelOpener.open(
-        converted, machine.open(convertedScale, i2sOrder))
+      let left = try ModelOpener.open(source, machine.open(sourceScale, i2sOrder))
+      let right = try ModelOpener.open(converted, machine.open(convertedScale, i2sOrder))
       try left.checkIntegrity(work.parallelism, work.progress)
       try right.checkIntegrity(work.parallelism, work.progress)
       var request = VerifyRequest(quantizer: quantizing.quantizer?.id.rawValue ?? arithmetic?.quantizer.rawValue)
       request.calibration = quantizing.request
+      request.open = machine.open(sourceScale, i2sOrder)
       let result = try VerifyWorkflow(source: left, converted: right, request: request, work: work).run()
       printing.print(result.report)
       return result.passed
