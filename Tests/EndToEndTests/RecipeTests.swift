@@ -32,6 +32,13 @@ import TritTestSupport
       Tool.expect(64, ["convert", Model.plain, scratch["out"]] + options)
     }
     Tool.expect(64, ["convert", Model.falcon, scratch["out"], "--to", "tritpack", "--quantizer", "optimal-row"])
+    for options in [["--quantizer", "optimal-row"], ["--arithmetic", "bf16"]] {
+      Tool.expect(64, ["convert", Model.bitnet, scratch["out"], "--to", "trainable"] + options)
+    }
+    for model in [Model.plain, Model.falcon] {
+      let result = Tool.expect(64, ["convert", model, scratch["out"], "--to", "trainable"])
+      #expect(result.errors.contains("no trits to make latents of"))
+    }
     #expect(Disk.names(scratch.path) == [])
   }
 
@@ -50,6 +57,26 @@ import TritTestSupport
     Tool.expect(0, ["certify", source, output, "--check", certificate, "--quiet"])
     Tool.expect(0, ["certify", source, output, "-o", scratch["later.json"], "--quiet"])
     #expect(Disk.bytes(certificate) == Disk.bytes(scratch["later.json"]))
+  }
+
+  @Test("two planes pass a check, and a second plane without its first does not")
+  func checked() {
+    let scratch = ScratchFolder()
+    let model = scratch["m.tritpack"]
+    Tool.expect(
+      0, ["convert", Model.plain, model, "--to", "tritpack", "--quantizer", "two-plane-group128", "--quiet"])
+    Tool.expect(0, ["check", model])
+    let stray = Model.tiny {
+      $0.file.tensors.append(RawTensor(Model.query + ".plane2", "BF16", [8, 16], [UInt8](repeating: 0, count: 256)))
+    }.write(scratch["stray"])
+    #expect(Tool.expect(1, ["check", stray]).output.contains(".plane2"))
+  }
+
+  @Test("a merge is no conversion that could be certified")
+  func mergedCertificate() {
+    let scratch = ScratchFolder()
+    Tool.expect(0, ["merge", Model.falcon, Model.adapter(scratch["adapter"]), scratch["merged"], "--quiet"])
+    Tool.expect(65, ["certify", Model.falcon, scratch["merged"], "-o", scratch["c.json"]])
   }
 
   @Test("a forced quantizer is part of the record")

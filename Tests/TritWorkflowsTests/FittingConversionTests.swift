@@ -3,6 +3,7 @@
 import Testing
 import TritCore
 import TritFormats
+import TritLayouts
 import TritModel
 import TritQuantizers
 import TritTestSupport
@@ -126,6 +127,51 @@ import TritTestSupport
       $0.gguf.hasTokenizer = false
     }
     #expect(result.audit.passed)
+  }
+
+  @Test(
+    "packed scales of rows and groups become the dense numbers of the same fit",
+    arguments: ["optimal-row", "optimal-group128"])
+  func expanded(_ name: String) throws {
+    let scratch = ScratchFolder()
+    let id = QuantizerID(rawValue: name)
+    try Workflow.convert(Checkpoint.plain, scratch["m.tritpack"], to: .tritpack, Self.request(id))
+    try Workflow.convert(scratch["m.tritpack"], scratch["unpacked"], to: .dense)
+    try Workflow.convert(Checkpoint.plain, scratch["direct"], to: .dense, Self.request(id))
+    let (unpacked, direct) = (
+      RawModelFile.tensors(ofFolder: scratch["unpacked"]), RawModelFile.tensors(ofFolder: scratch["direct"])
+    )
+    #expect(unpacked == direct)
+    // A value that is not trit times scale is found.
+    var file = RawModelFile(reading: scratch["unpacked"] + "/model.safetensors")
+    let index = try #require(file.tensors.firstIndex { $0.name.contains("layers.2.mlp.up_proj") })
+    file.tensors[index].bytes[0] ^= 1
+    Disk.write(file.serialized, scratch["unpacked"] + "/model.safetensors")
+    let result = try Workflow.verify(scratch["m.tritpack"], scratch["unpacked"])
+    #expect(result.tensors.filter { $0.outcome == .differs }.map(\.name) == [file.tensors[index].name])
+  }
+
+  @Test(
+    "a model packed anew remembers what made its trits",
+    arguments: [("optimal-tensor", ConversionTarget.gguf), ("two-plane-group128", .tritpack), ("gptq-row", .tritpack)])
+  func origin(_ name: String, _ target: ConversionTarget) throws {
+    let scratch = ScratchFolder()
+    let id = QuantizerID(rawValue: name)
+    try Workflow.convert(Checkpoint.plain, scratch["a.tritpack"], to: .tritpack, Self.request(id))
+    let (second, third) = (scratch["b." + target.rawValue], scratch["c.tritpack"])
+    try Workflow.convert(scratch["a.tritpack"], second, to: target) { $0.tritpackLayout = SplitRow.twoBitID }
+    try Workflow.convert(second, third, to: .tritpack)
+    for output in [second, third] {
+      let result = try VerifyWorkflow(
+        source: ModelOpener.open(Checkpoint.plain), converted: ModelOpener.open(output),
+        request: {
+          var request = VerifyRequest()
+          request.calibration = Self.calibration
+          return request
+        }()
+      ).run()
+      #expect(result.passed && result.quantizer == name, "\(output): \(result.firstProblem ?? "")")
+    }
   }
 
   @Test("a verification needs the text of the conversion")

@@ -10,7 +10,7 @@ import TritTestSupport
 /// An adapter for the tiny model, written by hand.
 private struct Adapter {
   var settings = #""r": 2, "lora_alpha": 8"#
-  var rank = 2
+  var targets = #"["q_proj"]"#
   var tensors: [RawTensor] = []
 
   static let query = "base_model.model.model.layers.0.self_attn.q_proj"
@@ -33,7 +33,7 @@ private struct Adapter {
   func write(_ folder: String) -> String {
     Disk.makeFolder(folder)
     Disk.write(
-      #"{"peft_type": "LORA", "bias": "none", "target_modules": ["q_proj", "down_proj"], "# + settings + "}",
+      #"{"peft_type": "LORA", "bias": "none", "target_modules": "# + targets + ", " + settings + "}",
       folder + "/adapter_config.json")
     Disk.write(RawModelFile(tensors).serialized, folder + "/adapter_model.safetensors")
     return folder
@@ -84,7 +84,7 @@ private struct Adapter {
   @Test("patterns of rank and alpha, and rank-stabilized scaling")
   func patterns() throws {
     let scratch = ScratchFolder()
-    var adapter = Adapter()
+    var adapter = Adapter(targets: #"["q_proj", "down_proj"]"#)
     adapter.settings =
       #""r": 2, "lora_alpha": 8, "use_rslora": true, "rank_pattern": {"down_proj": 4}, "alpha_pattern": {"layers.1.mlp.down_proj": 6}"#
     adapter.add(Adapter.query, rows: 8, columns: 24)
@@ -116,19 +116,41 @@ private struct Adapter {
   @Test(
     "what is no plain LoRA is refused, and nothing is written",
     arguments: [
-      #""r": 2, "lora_alpha": 8, "use_dora": true"#, #""r": 2, "lora_alpha": 8, "modules_to_save": ["lm_head"]"#,
-      #""r": 2, "lora_alpha": 8, "bias": "all""#, #""r": 2, "lora_alpha": 8, "init_lora_weights": "pissa""#,
-      #""r": 2, "lora_alpha": 8, "rank_pattern": {"q.*proj": 2}"#, #""r": 3, "lora_alpha": 8"#, #""r": 2"#,
-      #""r": 2, "lora_alpha": 8, "fan_in_fan_out": true"#, #""r": 2, "lora_alpha": 8, "peft_type": "IA3""#,
-      #""r": 2, "lora_alpha": 8, "target_modules": ["v_proj"]"#,
+      (#""r": 2, "lora_alpha": 8, "use_dora": true"#, "DoRA"),
+      (#""r": 2, "lora_alpha": 8, "modules_to_save": ["lm_head"]"#, "a whole module"),
+      (#""r": 2, "lora_alpha": 8, "bias": "all""#, "a trained bias"),
+      (#""r": 2, "lora_alpha": 8, "lora_bias": true"#, "a bias of the adapter"),
+      (#""r": 2, "lora_alpha": 8, "init_lora_weights": "pissa""#, "an initialization"),
+      (#""r": 2, "lora_alpha": 8, "rank_pattern": {"q.*proj": 2}"#, "a regular expression"),
+      (#""r": 3, "lora_alpha": 8"#, "has rank 2, the configuration says 3"), (#""r": 2"#, "expected a number"),
+      (#""r": 0, "lora_alpha": 8"#, "expected r above 0"), (#""r": 2.5, "lora_alpha": 8"#, "expected r above 0"),
+      (#""r": 2, "lora_alpha": 8, "fan_in_fan_out": true"#, "stored transposed"),
+      (#""r": 2, "lora_alpha": 8, "peft_type": "IA3""#, "an adapter of type IA3"),
+      (#""r": 2, "lora_alpha": 8, "target_modules": ["v_proj"]"#, "is not among"),
+      (#""r": 2, "lora_alpha": 8, "target_modules": ["q_proj", "down_proj"]"#, "no matrices for"),
+      (#""r": 2, "lora_alpha": 8, "layers_to_transform": 1, "target_modules": ["down_proj"]"#, "no matrices"),
     ])
-  func refusals(_ settings: String) {
+  func refusals(_ settings: String, _ reason: String) {
     let scratch = ScratchFolder()
     var adapter = Adapter()
     adapter.settings = settings
     adapter.add(Adapter.query, rows: 8, columns: 24)
-    #expect(throws: MergeError.self) { try merge(adapter, scratch) }
+    let error = #expect(throws: MergeError.self) { try merge(adapter, scratch) }
+    #expect(error?.summary.contains(reason) == true, "\(error?.summary ?? "")")
     #expect(Disk.names(scratch.path).sorted() == ["adapter", "base"])
+  }
+
+  @Test(
+    "modules the configuration leaves out are not missed",
+    arguments: [
+      #""layers_to_transform": [0]"#, #""layers_to_transform": 0, "layers_pattern": "layers""#,
+      #""exclude_modules": ["mlp.down_proj"]"#, #""exclude_modules": ".*down_proj""#,
+    ])
+  func parts(_ settings: String) throws {
+    var adapter = Adapter(targets: #"["q_proj", "down_proj"]"#)
+    adapter.settings += ", " + settings
+    adapter.add(Adapter.query, rows: 8, columns: 24)
+    #expect(try merge(adapter, ScratchFolder()).tensors.map(\.name) == [TinyModel.query])
   }
 
   @Test("tensors that do not fit the base are refused")

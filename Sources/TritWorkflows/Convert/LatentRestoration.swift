@@ -141,6 +141,9 @@ struct LatentRestoration {
       quantizerReason: "all three arithmetics", structure: [], tensors: results.all.compactMap { $0 })
   }
 
+  /// Of a matrix whose latents give all it was again.
+  static let sameAgain = "requantized: trits and scale equal by all arithmetics"
+
   private func requantized(
     _ planned: PlannedTensor, _ found: TensorDescriptor, _ output: any TensorSource, _ work: WorkOptions
   ) throws -> TensorVerification {
@@ -179,7 +182,7 @@ struct LatentRestoration {
     }
     result.detail =
       other.isEmpty
-      ? "requantized: trits and scale equal by all arithmetics"
+      ? LatentRestoration.sameAgain
       : "requantized: trits equal by all arithmetics; scale: " + other.joined(separator: ", ")
     if result.mismatches > 0 {
       result.outcome = .differs

@@ -46,7 +46,9 @@ struct Planner {
       }
     }
     guard tensors.contains(where: { $0.becomesTernary || $0.step == .restore }) else {
-      throw WorkflowError(.nothingToQuantize, file: source.manifest.path)
+      throw WorkflowError(
+        request.target == .trainable ? .nothingToRestore(kind: survey.kind.phrase) : .nothingToQuantize,
+        file: source.manifest.path)
     }
     if tensors.contains(where: { $0.step == .quantize || $0.step == .snap }) {
       try checkNativeness(&warnings)
@@ -64,10 +66,12 @@ struct Planner {
       return (companion.name, size)
     }
     let entries = try gguf?.entries(tensors, &warnings) ?? []
-    return ConversionPlan(
+    var plan = ConversionPlan(
       request: request, survey: survey, quantizer: quantizer, quantizerReason: reason, convention: convention,
       tensors: tensors, warnings: warnings, companions: companions, configuration: configuration,
       ggufEntries: entries)
+    if !plan.usesQuantizer, let origin = Recipe.origin(of: source) { plan.remarks["made_from"] = .object(origin) }
+    return plan
   }
 
   // MARK: - Choices

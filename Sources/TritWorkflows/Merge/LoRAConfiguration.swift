@@ -15,6 +15,11 @@ struct LoRAConfiguration: Sendable {
   let alphas: [(key: String, value: Double)]
   /// Nil when a regular expression or a word for all layers stands in its place; then the tensors say.
   let targets: [String]?
+  private let excluded: [String]
+  /// Numbers of the layers that were trained; nil for all.
+  private let layers: [Int]?
+  private let layerPatterns: [String]
+  private let hasKnownExtent: Bool
 
   /// - Throws: `MergeError` for what is no LoRA, or changes more than dense matrices by a product.
   init(_ object: JSONObject, file: String) throws {
@@ -49,7 +54,21 @@ struct LoRAConfiguration: Sendable {
     ranks = try LoRAConfiguration.patterns(object["rank_pattern"], "rank_pattern", file) { $0.integer }
     alphas = try LoRAConfiguration.patterns(object["alpha_pattern"], "alpha_pattern", file) { $0.double }
     for entry in ranks where entry.value <= 0 { throw fail(.wrongType(expected: "ranks above 0"), "rank_pattern") }
+    excluded = LoRAConfiguration.list(object["exclude_modules"]).compactMap(\.string)
+    let numbers = LoRAConfiguration.list(object["layers_to_transform"])
+    layers = numbers.isEmpty ? nil : numbers.compactMap { $0.number?.integer }
+    layerPatterns = LoRAConfiguration.list(object["layers_pattern"]).compactMap(\.string)
+    // An expression that excludes is not evaluated, so nothing can be said to be missing.
+    hasKnownExtent = object["exclude_modules"]?.string == nil
     targets = object["target_modules"]?.array?.compactMap(\.string)
+  }
+
+  private static func list(_ value: JSONValue?) -> [JSONValue] {
+    switch value {
+    case nil, .null: []
+    case .array(let elements): elements
+    case .some(let single): [single]
+    }
   }
 
   private static let refused = [
@@ -109,6 +128,24 @@ struct LoRAConfiguration: Sendable {
 
   func isTarget(_ module: String) -> Bool {
     guard let targets else { return true }
-    return targets.contains { module == $0 || module.hasSuffix("." + $0) }
+    return LoRAConfiguration.isAmong(targets, module)
+  }
+
+  /// Whether an adapter that is all there holds matrices for a module of the base; false where nothing is known.
+  func expects(_ module: String) -> Bool {
+    guard let targets, hasKnownExtent, LoRAConfiguration.isAmong(targets, module),
+      !LoRAConfiguration.isAmong(excluded, module)
+    else { return false }
+    guard let layers else { return true }
+    // As PEFT finds the number of a layer: after the name of the list of layers, not at the end.
+    let parts = module.split(separator: ".", omittingEmptySubsequences: false)
+    let number = parts.indices.dropFirst(2).dropLast().last {
+      Int(parts[$0]) != nil && (layerPatterns.isEmpty || layerPatterns.contains(String(parts[$0 - 1])))
+    }
+    return number.flatMap { Int(parts[$0]) }.map(layers.contains) ?? false
+  }
+
+  private static func isAmong(_ names: [String], _ module: String) -> Bool {
+    names.contains { module == $0 || module.hasSuffix("." + $0) }
   }
 }

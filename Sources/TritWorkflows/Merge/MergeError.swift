@@ -15,6 +15,7 @@ public struct MergeError: DiagnosticError, Equatable {
     case shape(expected: String, found: String)
     case rank(expected: Int, found: Int)
     case notTargeted
+    case missing(module: String)
     case noModule(String)
     case base(found: String)
     case notFinite(index: Int)
@@ -41,6 +42,7 @@ public struct MergeError: DiagnosticError, Equatable {
     case .shape(let expected, let found): "has shape \(found), expected \(expected)"
     case .rank(let expected, let found): "has rank \(found), the configuration says \(expected)"
     case .notTargeted: "is not among the configuration's target_modules"
+    case .missing(let module): "holds no matrices for '\(printable(module))', one of the configuration's target_modules"
     case .noModule(let name): "the base has no tensor '\(printable(name))'"
     case .base(let found): "is stored as \(found) in the base; an adapter is merged into dense BF16, F16 or F32 weights"
     case .notFinite(let index): "element \(index) would not be finite after merging"
@@ -55,6 +57,8 @@ public struct MergeError: DiagnosticError, Equatable {
       "name the folder PEFT's save_pretrained wrote; adapter_model.bin must be saved as safetensors first"
     case .unsupported: "merge it with PEFT's merge_and_unload and convert the result"
     case .base: "merge into the prequantized checkpoint; 'convert --to trainable' makes one of a packed model"
+    case .missing, .halfPair: "fetch the adapter again: it is not complete"
+    case .unknownTensor, .pattern: "merge it with PEFT's merge_and_unload and convert the result"
     case .noModule: "use the base the adapter was trained on"
     default: nil
     }

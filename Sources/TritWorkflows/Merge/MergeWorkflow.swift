@@ -104,6 +104,12 @@ public struct MergeWorkflow: Sendable {
           tensor: tensor.name)
       }
     }
+    let modules = source.manifest.tensors.filter { $0.shape.isMatrix && $0.name.hasSuffix(".weight") }
+    for tensor in modules where adapter.updates[ExactString(tensor.name)] == nil {
+      let module = String(tensor.name.dropLast(".weight".count))
+      guard adapter.configuration.expects(module) else { continue }
+      throw MergeError(.missing(module: module), file: FileSystem.join(adapter.path, LoRAAdapter.weightsName))
+    }
     if let packed = source.manifest.tensors.first(where: \.encoding.isTernary) {
       throw MergeError(.base(found: packed.encoding.name), file: path, tensor: packed.name)
     }

@@ -27,7 +27,7 @@ extension VerifyWorkflow {
       throw QuantizerError(.fit(.calibrationMissing, quantizer: quantizer.id.rawValue))
     }
     let result = try CalibrationStatistics(source.manifest.path, request.open, text, work: work)
-    if let recorded = Recipe.recorded(in: converted)?["calibration"]?.object?["ids_sha256"]?.string,
+    if let recorded = Recipe.origin(of: converted)?["calibration"]?.object?["ids_sha256"]?.string,
       recorded != result.digest.description
     {
       throw QuantizerError(
@@ -74,6 +74,43 @@ extension TensorComparison {
     result.outcome = .equal
     result.detail = isPacked ? "trits and scales equal a fresh fit" : "values equal a fresh fit"
     return (result, sums)
+  }
+
+  /// Compares packed trits with dense numbers where a row has more than one scale, value by value: what is dense then
+  /// holds more than three values, and its trits cannot be read back.
+  func expanded(
+    _ fresh: TernaryWeight, _ scale: TernaryScale, _ blank: TensorVerification
+  ) throws -> (TensorVerification, ErrorSums?) {
+    guard case .dense(let dtype) = found.encoding else { return (differs(blank, "is not dense"), nil) }
+    var result = blank
+    let (rows, columns) = (expected.shape.rows, expected.shape.columns)
+    let multipliers = scale.multipliers
+    let step = max(1, (1 << 18) / max(1, columns))
+    for start in stride(from: 0, to: rows, by: step) {
+      try work.parallelism.cancellation.check()
+      let range = start..<min(start + step, rows)
+      var trits = [Int8](repeating: 0, count: range.count * columns)
+      try fresh.read(range, into: &trits, at: 0)
+      let wanted = trits.indices.map { index in
+        let (row, column) = (start + index / columns, index % columns)
+        let place =
+          switch scale.granularity {
+          case .tensor: 0
+          case .row: row
+          case .group(let size): row * ((columns + size - 1) / size) + column / size
+          }
+        return Float(trits[index]) * TernaryScale.rounded(multipliers[place], to: dtype)
+      }
+      try compare(wanted, range, columns, &result)
+      fresh.release(range)
+    }
+    if result.mismatches > 0, let first = result.firstMismatch {
+      let place = "row \(first.row), column \(first.column)"
+      return (differs(result, "\(result.mismatches) values are not trit times scale, first at \(place)"), nil)
+    }
+    result.outcome = .equal
+    result.detail = "every value is trit times scale"
+    return (result, nil)
   }
 
   private func compareFitted(

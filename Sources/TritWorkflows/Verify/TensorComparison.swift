@@ -104,6 +104,10 @@ struct TensorComparison {
       fresh.plane = plane
       return try fitted(fresh, matrix, result)
     }
+    if fresh.isPacked, !found.encoding.isTernary, !involvesGGUF {
+      let scale = try fresh.scale(expected.scale?.convention ?? defaultConvention)
+      if scale.granularity != .tensor { return try expanded(fresh, scale, result) }
+    }
     // Dense results are read through the same view; packed ones by the independent decoder.
     let dense = found.encoding.isTernary ? nil : try TernaryWeight(converted, found, quantizer: quantizer, work: work)
     if let dense, case .quantized = dense.origin {

@@ -162,6 +162,9 @@ struct Convert: ParsableCommand {
       }
     }
     try validateGGUF()
+    if target == .trainable, recipe == nil, arithmetic != nil || quantizing.quantizer != nil {
+      throw ValidationError("--to trainable makes latents that all arithmetics quantize alike; it takes none")
+    }
     if quantizing.quantizer != nil, arithmetic != nil {
       throw ValidationError("--quantizer and --arithmetic name the same thing; give one")
     }

@@ -85,7 +85,8 @@ struct MachineOptions: ParsableArguments {
 
   func open(_ scaleConvention: ScaleConvention? = nil, _ i2sOrder: I2SOrder? = nil) -> OpenOptions {
     OpenOptions(
-      access: mmap ? .mapped : .buffered, scaleConvention: scaleConvention, i2sOrder: i2sOrder, followsLinks: followLinks)
+      access: mmap ? .mapped : .buffered, scaleConvention: scaleConvention, i2sOrder: i2sOrder,
+      followsLinks: followLinks)
   }
 
   func work() throws -> WorkOptions {
