@@ -123,6 +123,11 @@ import TritTestSupport
     let report = try Tool.report(
       ["merge", Model.falcon, adapter, scratch["out"], "--quiet"], schema: "tritsmith.merge")
     #expect(report["merge"]?.object?["merged_tensors"]?.number?.integer == 1)
+    // Neither input is written to, whatever is forced.
+    for place in [adapter, adapter + "/inside", scratch.path] {
+      Tool.expect(64, ["merge", Model.falcon, adapter, place, "--force"])
+    }
+    #expect(Disk.names(adapter) == ["adapter_config.json", "adapter_model.safetensors"])
     let row = report["tensors"]?.array?.first?.object
     #expect(row?["name"]?.string == Model.query)
     #expect(row?["scaling"]?.number?.double == 2)

@@ -80,7 +80,8 @@ enum Model {
   static func adapter(_ folder: String) -> String {
     Disk.makeFolder(folder)
     Disk.write(
-      #"{"peft_type": "LORA", "r": 1, "lora_alpha": 2, "target_modules": ["q_proj"]}"#, folder + "/adapter_config.json")
+      #"{"peft_type": "LORA", "r": 1, "lora_alpha": 2, "target_modules": ["layers.0.self_attn.q_proj"]}"#,
+      folder + "/adapter_config.json")
     let module = "base_model.model." + query.dropLast(".weight".count)
     let ones = FloatBytes.f32([Float](repeating: 1, count: 256))
     let file = RawModelFile([

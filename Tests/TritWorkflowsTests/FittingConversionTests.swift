@@ -51,7 +51,9 @@ import TritTestSupport
     // The round-trip error tells whether the two hold the same weights: packed scales may be divisors.
     let (left, right) = (try #require(results[0].total?.sqnr), try #require(results[1].total?.sqnr))
     #expect(abs(left - right) < 0.02)
-    #expect(left > 5)
+    // Absmean reaches 5.7. Error compensation gives up likeness of weights for that of outputs, the more so the fewer
+    // tokens it sees; `Docs/Quantizers.md` has both.
+    #expect(left > ((QuantizerRegistry.quantizer(id) as? any FittingQuantizer)?.needsCalibration == true ? 4 : 5))
   }
 
   @Test("a changed trit or value is found", arguments: ["optimal-row", "two-plane-group128", "gptq-group128"])
@@ -142,6 +144,13 @@ import TritTestSupport
       RawModelFile.tensors(ofFolder: scratch["unpacked"]), RawModelFile.tensors(ofFolder: scratch["direct"])
     )
     #expect(unpacked == direct)
+    if id == OptimalTernary.row.id {
+      // TQ2_0 holds a scale for 256 weights: every row has its own.
+      try Workflow.convert(scratch["m.tritpack"], scratch["m.gguf"], to: .gguf)
+      try Workflow.convert(scratch["m.gguf"], scratch["again"], to: .dense)
+      let again = RawModelFile.tensors(ofFolder: scratch["again"])
+      #expect(again.filter { $0.name.contains("_proj") } == direct.filter { $0.name.contains("_proj") })
+    }
     // A value that is not trit times scale is found.
     var file = RawModelFile(reading: scratch["unpacked"] + "/model.safetensors")
     let index = try #require(file.tensors.firstIndex { $0.name.contains("layers.2.mlp.up_proj") })
@@ -170,7 +179,9 @@ import TritTestSupport
           return request
         }()
       ).run()
-      #expect(result.passed && result.quantizer == name, "\(output): \(result.firstProblem ?? "")")
+      // Embeddings went through the F16 of GGUF.
+      let wrong = result.tensors.filter { $0.outcome == .differs && ($0.isTernary || target != .gguf) }
+      #expect(wrong.isEmpty && result.quantizer == name, "\(output): \(result.firstProblem ?? "")")
     }
   }
 

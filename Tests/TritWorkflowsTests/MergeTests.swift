@@ -128,7 +128,10 @@ private struct Adapter {
       (#""r": 2, "lora_alpha": 8, "peft_type": "IA3""#, "an adapter of type IA3"),
       (#""r": 2, "lora_alpha": 8, "target_modules": ["v_proj"]"#, "is not among"),
       (#""r": 2, "lora_alpha": 8, "target_modules": ["q_proj", "down_proj"]"#, "no matrices for"),
-      (#""r": 2, "lora_alpha": 8, "layers_to_transform": 1, "target_modules": ["down_proj"]"#, "no matrices"),
+      (
+        #""r": 2, "lora_alpha": 8, "layers_to_transform": 1, "target_modules": ["q_proj", "down_proj"]"#,
+        "no matrices for"
+      ),
     ])
   func refusals(_ settings: String, _ reason: String) {
     let scratch = ScratchFolder()

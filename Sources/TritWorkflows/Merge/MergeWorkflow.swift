@@ -67,7 +67,12 @@ public struct MergeWorkflow: Sendable {
     conversion.replaces = request.replaces
     conversion.open = request.open
     conversion.maximumShardBytes = request.maximumShardBytes
-    try OutputPlace.check(conversion)
+    // The adapter is an input as well.
+    for input in [request.base, request.adapter] {
+      conversion.input = input
+      try OutputPlace.check(conversion)
+    }
+    conversion.input = request.base
     let source = try ModelOpener.open(request.base, request.open, hasCompanions: true)
     let adapter = try LoRAAdapter(request.adapter, work: work)
     let survey = try ModelSurvey(of: source)

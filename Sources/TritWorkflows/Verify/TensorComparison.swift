@@ -104,7 +104,7 @@ struct TensorComparison {
       fresh.plane = plane
       return try fitted(fresh, matrix, result)
     }
-    if fresh.isPacked, !found.encoding.isTernary, !involvesGGUF {
+    if fresh.isPacked, !found.encoding.isTernary {
       let scale = try fresh.scale(expected.scale?.convention ?? defaultConvention)
       if scale.granularity != .tensor { return try expanded(fresh, scale, result) }
     }
