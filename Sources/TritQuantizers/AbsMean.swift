@@ -38,7 +38,7 @@ public enum QuantizerPrecision: String, Sendable, CaseIterable {
 /// - `absmean-kernel`: the Triton kernels onebitllms trains with; floor(x + ½).
 ///
 /// All clamp the mean to at least 1e-5 and multiply by a reciprocal instead of dividing.
-public struct AbsMean: Quantizer {
+public struct AbsMean: ThresholdQuantizer {
   public let id: QuantizerID
   public let precision: QuantizerPrecision
   public let rounding: TernaryRounding

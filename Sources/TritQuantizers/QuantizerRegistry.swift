@@ -7,6 +7,14 @@ public enum QuantizerRegistry {
     AbsMean.bf16,
     AbsMean.float32,
     AbsMean.kernel,
+    AbsMeanLeastSquares(),
+    OptimalTernary.tensor,
+    OptimalTernary.row,
+    OptimalTernary.group128,
+    ErrorCompensation.tensor,
+    ErrorCompensation.row,
+    ErrorCompensation.group128,
+    TwoPlanes(),
   ]
 
   /// The quantizer of that name, if there is one.

@@ -52,7 +52,9 @@ extension Model {
 
   private func running(_ run: RunOptions) -> RunOptions {
     var run = run
-    run.scaleConvention = run.scaleConvention ?? options.scaleConvention
+    run.open.scaleConvention = run.open.scaleConvention ?? options.scaleConvention
+    run.open.i2sOrder = run.open.i2sOrder ?? options.i2sOrder
+    run.open.followsLinks = run.open.followsLinks || options.followsLinks
     return run
   }
 }

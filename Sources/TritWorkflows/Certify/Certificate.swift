@@ -105,9 +105,7 @@ public struct Certificate: Sendable {
     request = RequestRecord.json(stated)
     let output = try ModelOpener.open(
       staged.writer.auditPath,
-      OpenOptions(
-        access: plan.request.open.access, scaleConvention: staged.writer.auditConvention,
-        i2sOrder: plan.request.target == .gguf ? plan.request.gguf.i2sOrder : nil))
+      plan.request.reopening(staged.writer.auditConvention))
     recipe = Recipe.recorded(in: (output as? GGUFModelView)?.base ?? output) ?? JSONObject()
     inputs = try FileRecords(work).inputs(of: staged.source)
     try staged.source.checkUnchanged()

@@ -225,7 +225,7 @@ struct TernaryReader {
       // All zeros have no magnitude, and are ternary all the same.
       guard try pass.findings(work.parallelism, SilentProgress()).largest == 0 else { return nil }
       scale = TernaryScale(stored: 0, storage: dtype, convention: .multiply)
-    case .packed: return nil
+    case .packed, .fitted: return nil
     }
     dense = weight
   }

@@ -18,3 +18,11 @@ public enum ModelOpener {
     return try GGUFModelView(source, hasCompanions: hasCompanions)
   }
 }
+
+extension OpenOptions {
+  /// The same meaning of numbers, files got at as `other` says.
+  func reading(like other: OpenOptions) -> OpenOptions {
+    OpenOptions(
+      access: other.access, scaleConvention: scaleConvention, i2sOrder: i2sOrder, followsLinks: other.followsLinks)
+  }
+}

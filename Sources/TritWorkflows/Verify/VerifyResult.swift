@@ -1,6 +1,7 @@
 // Tritsmith: what a verification found.
 
 import TritCore
+import TritFormats
 import TritModel
 
 /// What a verification compares.
@@ -16,6 +17,10 @@ public struct VerifyRequest: Sendable {
   /// The quantizer to redo; nil takes the one recorded in the converted model, then the family's default.
   public var quantizer: String?
   public var depth: Depth
+  /// The text the conversion was calibrated with, for quantizers that look at activations.
+  public var calibration: CalibrationRequest?
+  /// How the source is opened once more to run it over that text.
+  public var open = OpenOptions()
   /// Compare only these tensors of the source; nil for all.
   var only: Set<ExactString>?
 

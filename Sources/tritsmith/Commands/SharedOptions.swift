@@ -83,11 +83,10 @@ struct MachineOptions: ParsableArguments {
     guard (0...256).contains(threads) else { throw ValidationError("--threads must be from 0 to 256, not \(threads)") }
   }
 
-  var access: FileAccessMode { mmap ? .mapped : .buffered }
-
-  func open(_ scaleConvention: ScaleConvention?, _ i2sOrder: I2SOrder?) -> OpenOptions {
+  func open(_ scaleConvention: ScaleConvention? = nil, _ i2sOrder: I2SOrder? = nil) -> OpenOptions {
     OpenOptions(
-      access: access, scaleConvention: scaleConvention, i2sOrder: i2sOrder, followsLinks: followLinks)
+      access: mmap ? .mapped : .buffered, scaleConvention: scaleConvention, i2sOrder: i2sOrder,
+      followsLinks: followLinks)
   }
 
   func work() throws -> WorkOptions {
