@@ -47,6 +47,14 @@ extension InferenceEngine {
   public func integerProduct(
     _ weights: RawSpan, _ matrix: TernaryOperand, _ x: borrowing QuantizedRows, into y: inout [Float]
   ) {
+    withPass(weights, matrix, x, &y) { run([$0]) }
+  }
+
+  /// Gives `body` the integer product of a matrix, ready to run; it is valid during the call only.
+  private func withPass(
+    _ weights: RawSpan, _ matrix: TernaryOperand, _ x: borrowing QuantizedRows, _ y: inout [Float],
+    _ body: (TernaryPass) -> Void
+  ) {
     check(weights, matrix, x, y.count)
     let (byteRows, width) = matrix.order.byteRows(rows: matrix.rows, columns: matrix.columns)
     let tokens = x.rows
@@ -58,16 +66,26 @@ extension InferenceEngine {
             guard let bytes = weights.assumingMemoryBound(to: UInt8.self).baseAddress, let q = values.baseAddress,
               let scales = scales.baseAddress, let y = y.baseAddress
             else { return }
-            let pass = TernaryPass(
-              kernels: kernels, matrix: matrix, bytes: bytes, width: width, byteRows: byteRows, q: q, qStride: stride,
-              scales: scales, tokens: tokens, y: y)
-            if tokens < 4 {
-              team.forEach(byteRows, grain: grain(rowBytes: width)) { pass.sumInPlace($0) }
-            } else {
-              team.forEach(byteRows, grain: matrix.order == .joinedRows ? 4 : 16) { pass.sumExpanded($0) }
+            IntegerEpilogue.with(matrix) { epilogue in
+              body(
+                TernaryPass(
+                  kernels: kernels, order: matrix.order, rows: matrix.rows, columns: matrix.columns,
+                  epilogue: epilogue, bytes: bytes, width: width, byteRows: byteRows, q: q, qStride: stride,
+                  scales: scales, tokens: tokens, y: y))
             }
           }
         }
+      }
+    }
+  }
+
+  /// Runs products one after the other; threads meet once, at the end of all.
+  private func run(_ passes: [TernaryPass]) {
+    for pass in passes {
+      if pass.tokens < 4 {
+        team.forEach(pass.byteRows, grain: grain(rowBytes: pass.width)) { pass.sumInPlace($0) }
+      } else {
+        team.forEach(pass.byteRows, grain: pass.order == .joinedRows ? 4 : 16) { pass.sumExpanded($0) }
       }
     }
   }

@@ -94,6 +94,34 @@ struct InferenceDifferentialTests {
     }
   }
 
+  @Test("rows so long that sums are made in blocks", arguments: native)
+  func longRows(_ name: String) throws {
+    let kernels = try kernels(name)
+    // Blocks end at 2^20 and 2^23 bytes; 3 × −128 in every column makes the largest sums, which wrap as those of the
+    // definition do.
+    for length in [1 << 20 + 65, 1 << 23 + 33] {
+      let bytes = [UInt8](repeating: 0xFF, count: length)
+      var q = [Int8](repeating: -128, count: length)
+      q += [Int8](repeating: 0, count: 64)
+      func joined(_ kernels: any InferenceKernels) -> [Int32] {
+        var sums = [Int32](repeating: 5, count: 4)
+        kernels.joinedDot(bytes, rows: 1, columns: length, q, into: &sums, planeStride: 1)
+        return sums
+      }
+      #expect(joined(kernels) == joined(scalar), "\(length)")
+    }
+    let part = 1 << 20 + 65
+    let bytes = [UInt8](repeating: 0xFF, count: part)
+    var q = [Int8](repeating: 127, count: 4 * part)
+    q += [Int8](repeating: 0, count: 64)
+    func split(_ kernels: any InferenceKernels) -> [Int32] {
+      var sums: [Int32] = [5]
+      kernels.splitDot(bytes, rows: 1, part: part, q, into: &sums)
+      return sums
+    }
+    #expect(split(kernels) == split(scalar))
+  }
+
   @Test("codes expanded and multiplied by many tokens", arguments: native)
   func products(_ name: String) throws {
     let kernels = try kernels(name)
@@ -134,7 +162,7 @@ struct InferenceDifferentialTests {
   func floats(_ name: String) throws {
     let kernels = try kernels(name)
     var generator = SeededGenerator(seed: 4)
-    for count in [1, 2, 7, 8, 9, 31, 32, 33, 64, 255, 1000] {
+    for count in [1, 2, 7, 8, 9, 31, 32, 33, 64, 127, 128, 129, 255, 1000] {
       for rows in [1, 3, 4, 5, 9] {
         for tokens in [1, 2, 3, 5] {
           let x = generator.floats(tokens * count)

@@ -71,13 +71,12 @@ struct ForwardPass {
     try project(layer.value, index, space.normed, .sameAsBefore, into: &space.value)
     rotate(&space.query, heads: shape.heads, cosines, sines)
     rotate(&space.key, heads: shape.keyValueHeads, cosines, sines)
-    let used = count * shape.keyValueWidth
-    cache.append(layer: index, keys: space.key[..<used], values: space.value[..<used])
+    cache.write(layer: index, keys: space.key, values: space.value, tokens: count)
 
     ForwardWorkspace.grow(&space.attended, to: count * shape.queryWidth)
     engine.attention(
-      space.query, keys: cache.keys[index], values: cache.values[index], shape, first: first, tokens: count,
-      into: &space.attended)
+      space.query, keys: cache.keys[index].values, values: cache.values[index].values, reserved: cache.reserved, shape,
+      first: first, tokens: count, into: &space.attended)
     if let subNorm = layer.attentionSubNorm, let name = configuration.architecture.decoder.attentionSubNorm {
       norm(space.attended, shape.queryWidth, subNorm, into: &space.query)
       try observe(name, index, shape.queryWidth, space.query)
