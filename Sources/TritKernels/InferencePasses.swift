@@ -17,8 +17,15 @@ struct TernaryPass {
   var tokens: Int
   var y: UnsafeMutablePointer<Float>
 
+  /// Few tokens are multiplied with bytes as they are, many with codes expanded once.
+  var isInPlace: Bool { tokens < 4 }
+
+  func sum(_ range: Range<Int>) {
+    if isInPlace { sumInPlace(range) } else { sumExpanded(range) }
+  }
+
   /// For few tokens: the packed bytes are decoded in registers, once a token.
-  func sumInPlace(_ range: Range<Int>) {
+  private func sumInPlace(_ range: Range<Int>) {
     let planes = order == .joinedRows ? 4 : 1
     withUnsafeTemporaryAllocation(of: Int32.self, capacity: planes * range.count) { sums in
       guard let sums = sums.baseAddress else { return }
@@ -40,7 +47,7 @@ struct TernaryPass {
   }
 
   /// For many tokens: four rows of codes are expanded once and used for every token.
-  func sumExpanded(_ range: Range<Int>) {
+  private func sumExpanded(_ range: Range<Int>) {
     let width = paddedCodeWidth(max(columns, 4 * self.width))
     let count = paddedCodeWidth(columns)
     withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 4 * width) { codes in

@@ -50,6 +50,29 @@ extension InferenceEngine {
     withPass(weights, matrix, x, &y) { run([$0]) }
   }
 
+  /// Integer products of one input with several matrices: the threads meet once, when all are done.
+  public func integerProducts(
+    _ first: (weights: RawSpan, matrix: TernaryOperand), _ second: (weights: RawSpan, matrix: TernaryOperand),
+    _ x: borrowing QuantizedRows, into y: inout [Float], _ z: inout [Float]
+  ) {
+    withPass(first.weights, first.matrix, x, &y) { a in
+      withPass(second.weights, second.matrix, x, &z) { b in run([a, b]) }
+    }
+  }
+
+  /// Integer products of one input with three matrices.
+  public func integerProducts(
+    _ first: (weights: RawSpan, matrix: TernaryOperand), _ second: (weights: RawSpan, matrix: TernaryOperand),
+    _ third: (weights: RawSpan, matrix: TernaryOperand), _ x: borrowing QuantizedRows, into u: inout [Float],
+    _ v: inout [Float], _ w: inout [Float]
+  ) {
+    withPass(first.weights, first.matrix, x, &u) { a in
+      withPass(second.weights, second.matrix, x, &v) { b in
+        withPass(third.weights, third.matrix, x, &w) { c in run([a, b, c]) }
+      }
+    }
+  }
+
   /// Gives `body` the integer product of a matrix, ready to run; it is valid during the call only.
   private func withPass(
     _ weights: RawSpan, _ matrix: TernaryOperand, _ x: borrowing QuantizedRows, _ y: inout [Float],
@@ -79,15 +102,23 @@ extension InferenceEngine {
     }
   }
 
-  /// Runs products one after the other; threads meet once, at the end of all.
+  /// Runs products; the parts of all are shared out together.
   private func run(_ passes: [TernaryPass]) {
-    for pass in passes {
-      if pass.tokens < 4 {
-        team.forEach(pass.byteRows, grain: grain(rowBytes: pass.width)) { pass.sumInPlace($0) }
-      } else {
-        team.forEach(pass.byteRows, grain: pass.order == .joinedRows ? 4 : 16) { pass.sumExpanded($0) }
-      }
+    // Parts of a product are numbered behind those of the products before it.
+    var ends: [Int] = []
+    for pass in passes { ends.append((ends.last ?? 0) + (pass.byteRows + grain(pass) - 1) / grain(pass)) }
+    team.run(ends.last ?? 0) { part in
+      var index = 0
+      while part >= ends[index] { index += 1 }
+      let pass = passes[index]
+      let start = (part - (index == 0 ? 0 : ends[index - 1])) * grain(pass)
+      pass.sum(start..<min(pass.byteRows, start + grain(pass)))
     }
+  }
+
+  /// Byte rows of a part.
+  private func grain(_ pass: TernaryPass) -> Int {
+    pass.isInPlace ? grain(rowBytes: pass.width) : pass.order == .joinedRows ? 4 : 16
   }
 
   /// The same product in Float, as transformers computes it: activations and trits become Floats, then a Float product.

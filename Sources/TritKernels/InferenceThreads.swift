@@ -32,6 +32,7 @@ final class ThreadTeam: Sendable {
 
   /// Runs `body` once for every part; returns when all are done. Results must not depend on which thread runs a part.
   func run(_ parts: Int, _ body: (Int) -> Void) {
+    precondition(parts < 1 << 32, "a lane holds two numbers in 64 bits")
     // A second caller at the same time works alone: correct, and rare enough not to need more.
     guard parts > 1, threads > 1, shared.acquire() else {
       for part in 0..<parts { body(part) }

@@ -1,5 +1,6 @@
 // Tritsmith tests: every kernel of the forward pass against its scalar definition, bit for bit.
 
+import Synchronization
 import Testing
 import TritCore
 import TritTestSupport
@@ -223,6 +224,79 @@ struct InferenceDifferentialTests {
         }
       }
     }
+  }
+
+  @Test("products run together are those run one by one", arguments: [1, 4])
+  func together(_ tokens: Int) throws {
+    var generator = SeededGenerator(seed: 6)
+    let columns = 4096
+    let x = generator.floats(tokens * columns)
+    // More and fewer byte rows than a part has, scales and biases of every kind.
+    let operands = [
+      TernaryOperand(
+        rows: 68, columns: columns, order: .joinedRows, epilogue: .divide(by: generator.floats(68)),
+        bias: generator.floats(68)),
+      TernaryOperand(
+        rows: 5, columns: columns, order: .splitRows, epilogue: .multiply(by: [0.25]), bias: generator.floats(5)),
+      TernaryOperand(rows: 33, columns: columns, order: .splitRows, epilogue: .weights(of: 0.0625)),
+    ]
+    let weights = operands.map { operand in
+      generator.bytes(operand.order.byteCount(rows: operand.rows, columns: columns)).map { $0 & 0xAA }
+    }
+    for threads in 1...4 {
+      let engine = try #require(InferenceEngine(threads: threads, kernelsNamed: InferenceEngine.kernelNames[0]))
+      var quantized = QuantizedRows()
+      engine.quantize(x, rows: tokens, columns: columns, into: &quantized)
+      let alone = operands.indices.map { index -> [UInt32] in
+        let operand = operands[index]
+        var y = [Float](repeating: .nan, count: tokens * operand.rows)
+        engine.integerProduct(weights[index].span.bytes, operand, quantized, into: &y)
+        // The epilogue by its formula, element by element.
+        var plain = operand
+        plain.epilogue = .weights(of: 1)
+        plain.bias = nil
+        var sums = [Float](repeating: .nan, count: tokens * operand.rows)
+        engine.integerProduct(weights[index].span.bytes, plain, quantized, into: &sums)
+        for place in y.indices {
+          let (scale, row) = (quantized.scale(row: place / operand.rows), place % operand.rows)
+          // Sums are integers small enough for a Float to hold.
+          let sum = (sums[place] * scale).rounded()
+          let bias = operand.bias?[row] ?? 0
+          switch operand.epilogue {
+          case .divide(let stored): #expect(y[place] == sum / (scale * stored[row]) + bias)
+          case .multiply(let stored): #expect(y[place] == (sum / scale + bias) * stored[0])
+          case .weights(let value): #expect(y[place] == sum / scale * value + bias)
+          }
+        }
+        return y.map(\.bitPattern)
+      }
+      var u = [Float](repeating: .nan, count: tokens * operands[0].rows)
+      var v = [Float](repeating: .nan, count: tokens * operands[1].rows)
+      var w = [Float](repeating: .nan, count: tokens * operands[2].rows)
+      engine.integerProducts(
+        (weights[0].span.bytes, operands[0]), (weights[1].span.bytes, operands[1]),
+        (weights[2].span.bytes, operands[2]), quantized, into: &u, &v, &w)
+      #expect([u, v, w].map { $0.map(\.bitPattern) } == alone, "\(threads) threads")
+      engine.integerProducts(
+        (weights[1].span.bytes, operands[1]), (weights[2].span.bytes, operands[2]), quantized, into: &v, &w)
+      #expect([v, w].map { $0.map(\.bitPattern) } == Array(alone[1...]), "\(threads) threads")
+    }
+  }
+
+  @Test("every part is run once, whatever the threads", arguments: [1, 2, 3, 8])
+  func parts(_ threads: Int) {
+    let team = ThreadTeam(threads: threads)
+    for parts in [0, 1, 2, 3, 7, 8, 9, 100, 1001] {
+      for _ in 0..<50 {
+        let counts = (0..<parts).map { _ in Counter() }
+        team.run(parts) { counts[$0].value.wrappingAdd(1, ordering: .relaxed) }
+        #expect(counts.allSatisfy { $0.value.load(ordering: .relaxed) == 1 }, "\(parts) parts")
+      }
+    }
+  }
+
+  private final class Counter: Sendable {
+    let value = Atomic<Int>(0)
   }
 
   private func pack(_ trits: [Int], _ rows: Int, _ columns: Int, _ order: PackedTritOrder) -> [UInt8] {

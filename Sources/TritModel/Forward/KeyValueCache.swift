@@ -12,7 +12,8 @@ struct KeyValueCache {
     fileprivate(set) var values: [Float] = []
 
     /// Writes the rows of tokens, `[tokens, heads · dimension]`, from `first` on.
-    fileprivate mutating func write(_ new: [Float], tokens: Int, at first: Int, reserved: Int, _ shape: AttentionShape) {
+    fileprivate mutating func write(_ new: [Float], tokens: Int, at first: Int, reserved: Int, _ shape: AttentionShape)
+    {
       let (heads, dimension) = (shape.keyValueHeads, shape.headDimension)
       for head in 0..<heads {
         for token in 0..<tokens {
