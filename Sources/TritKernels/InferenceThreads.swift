@@ -117,7 +117,8 @@ private final class Shared: Sendable {
   @inline(never)
   private func takeParts(_ own: Int) {
     guard let body else { return }
-    while let part = lanes[own].takeFirst() { body(part) }
+    let lane = lanes[own]
+    while let part = lane.takeFirst() { body(part) }
     for distance in 1..<lanes.count {
       let other = lanes[(own + distance) % lanes.count]
       while let part = other.takeLast() { body(part) }
