@@ -250,13 +250,14 @@ struct InferenceDifferentialTests {
       let alone = operands.indices.map { index -> [UInt32] in
         let operand = operands[index]
         var y = [Float](repeating: .nan, count: tokens * operand.rows)
-        engine.integerProduct(weights[index].span.bytes, operand, quantized, into: &y)
+        let bytes = weights[index]
+        engine.integerProduct(bytes.span.bytes, operand, quantized, into: &y)
         // The epilogue by its formula, element by element.
         var plain = operand
         plain.epilogue = .weights(of: 1)
         plain.bias = nil
         var sums = [Float](repeating: .nan, count: tokens * operand.rows)
-        engine.integerProduct(weights[index].span.bytes, plain, quantized, into: &sums)
+        engine.integerProduct(bytes.span.bytes, plain, quantized, into: &sums)
         for place in y.indices {
           let (scale, row) = (quantized.scale(row: place / operand.rows), place % operand.rows)
           // Sums are integers small enough for a Float to hold.
@@ -273,12 +274,12 @@ struct InferenceDifferentialTests {
       var u = [Float](repeating: .nan, count: tokens * operands[0].rows)
       var v = [Float](repeating: .nan, count: tokens * operands[1].rows)
       var w = [Float](repeating: .nan, count: tokens * operands[2].rows)
+      let (firstBytes, secondBytes, thirdBytes) = (weights[0], weights[1], weights[2])
+      let (first, second, third) = (firstBytes.span.bytes, secondBytes.span.bytes, thirdBytes.span.bytes)
       engine.integerProducts(
-        (weights[0].span.bytes, operands[0]), (weights[1].span.bytes, operands[1]),
-        (weights[2].span.bytes, operands[2]), quantized, into: &u, &v, &w)
+        (first, operands[0]), (second, operands[1]), (third, operands[2]), quantized, into: &u, &v, &w)
       #expect([u, v, w].map { $0.map(\.bitPattern) } == alone, "\(threads) threads")
-      engine.integerProducts(
-        (weights[1].span.bytes, operands[1]), (weights[2].span.bytes, operands[2]), quantized, into: &v, &w)
+      engine.integerProducts((second, operands[1]), (third, operands[2]), quantized, into: &v, &w)
       #expect([v, w].map { $0.map(\.bitPattern) } == Array(alone[1...]), "\(threads) threads")
     }
   }
