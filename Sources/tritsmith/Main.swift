@@ -12,6 +12,7 @@ struct Tritsmith: ParsableCommand {
     version: Product.version,
     subcommands: [
       Inspect.self, Convert.self, Verify.self, Certify.self, Compare.self, Diff.self, Apply.self, Family.self,
-      Check.self, Validate.self, Gap.self, Run.self, PerplexityCommand.self, Tokenize.self, Logits.self, Completions.self, ManualPage.self,
+      Check.self, Validate.self, Gap.self, Run.self, PerplexityCommand.self, Tokenize.self, Logits.self,
+      Completions.self, ManualPage.self,
     ])
 }

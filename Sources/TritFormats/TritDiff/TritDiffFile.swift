@@ -68,6 +68,13 @@ extension TritDiffHeader {
     return uses
   }
 
+  public var sectionCount: Int { sections.count }
+
+  /// Where a section stands in the patch.
+  public func storedRange(_ section: Int) -> Range<UInt64> {
+    sections[section].offset..<sections[section].offset + sections[section].storedBytes
+  }
+
   /// Bytes a section takes in the patch.
   public func storedBytes(_ section: Int?) -> Int { section.map { Int(sections[$0].storedBytes) } ?? 0 }
 }

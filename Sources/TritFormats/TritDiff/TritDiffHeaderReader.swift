@@ -112,7 +112,9 @@ struct TritDiffHeaderReader: SectionedHeaderReader {
     let from = try object["from"].map { try string($0, field + ".from") }
     let base = from.flatMap { known[ExactString($0)] }
     if let from, base == nil { throw fault("'\(printable(from))' is no tensor of the base", "from") }
-    guard base != nil || !coding.needsBase else { throw fault("coding \(codingName) needs a tensor of the base", "from") }
+    guard base != nil || !coding.needsBase else {
+      throw fault("coding \(codingName) needs a tensor of the base", "from")
+    }
     let identity: TritDiffIdentity
     if object["shape"] == nil, coding == .same, let base {
       identity = TritDiffIdentity(name: name, shape: base.shape, content: base.content)
@@ -141,7 +143,9 @@ struct TritDiffHeaderReader: SectionedHeaderReader {
     let identity = tensor.identity
     switch (identity.content, base?.content) {
     case (.trits(let digest, _), let other):
-      guard tensor.coding == .same || tensor.coding.isOfTrits else { throw fault("a coding of bytes for trits", "coding") }
+      guard tensor.coding == .same || tensor.coding.isOfTrits else {
+        throw fault("a coding of bytes for trits", "coding")
+      }
       if tensor.coding.needsBase {
         guard case .trits(let before, _) = other, base?.shape == identity.shape else {
           throw fault("the base's tensor holds no trits of this shape", "from")

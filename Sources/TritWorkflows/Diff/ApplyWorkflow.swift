@@ -43,7 +43,8 @@ public struct ApplyWorkflow: Sendable {
     try base.checkIntegrity(work.parallelism, work.progress)
     try BaseCheck(patch: patch, base: base, work: work).run()
     let header = patch.header
-    let total = header.files.reduce(UInt64(0)) { $0 &+ $1.byteCount }
+    let total =
+      header.files.reduce(UInt64(0)) { $0 &+ $1.byteCount }
       &+ header.companions.reduce(0) { $0 + UInt64($1.byteCount) }
     try OutputPlace.checkSpace(total, for: request.output)
     // A converted output is made of files in a folder that is dropped afterwards; their names enter its record.
@@ -93,7 +94,8 @@ struct BaseCheck {
       let found = try DiffedTensor(tensor, in: base, work.single)
       let meaning = try (expected: BaseCheck.text(identity), found: BaseCheck.text(found))
       guard meaning.expected == meaning.found else {
-        throw DiffError(.otherTensor(expected: meaning.expected, found: meaning.found), file: path, tensor: identity.name)
+        throw DiffError(
+          .otherTensor(expected: meaning.expected, found: meaning.found), file: path, tensor: identity.name)
       }
       return found
     }

@@ -33,7 +33,9 @@ struct DiffAnalysis: Sendable {
     coding = found.before == found.after ? .same : found.coding
     shift = found.shift
     change = found.change
-    if case (.trits(_, let old), .trits(_, let new)) = (before.content, self.target.content) { hasSameScale = old == new }
+    if case (.trits(_, let old), .trits(_, let new)) = (before.content, self.target.content) {
+      hasSameScale = old == new
+    }
   }
 
   static func fit(_ base: DiffedTensor, _ target: DiffedTensor) -> Bool {
