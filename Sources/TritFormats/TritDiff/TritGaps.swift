@@ -214,6 +214,10 @@ public struct TritGapDecoder {
     runEnd = run + 8 * runBytes
     zeros = runEnd
     others = zeros + (zeroChanges + 7) / 8 * 8
+    let isPadded =
+      (zeros + zeroChanges..<others).allSatisfy { bit($0) == 0 }
+      && (others + changes - zeroChanges..<8 * bytes.count).allSatisfy { bit($0) == 0 }
+    guard isPadded else { throw TritDiffFault("bits follow the last of its changes") }
     next = -1
     try advance()
   }

@@ -200,6 +200,8 @@ public struct DiffWorkflow: Sendable {
     }
   }
 
+  private static let carriedBytes = 16 << 10
+
   private func record(
     _ companions: [CompanionFile], _ base: any TensorSource, _ target: any TensorSource, to sink: TritDiffSink
   ) throws -> [TritDiffCompanion] {
@@ -208,7 +210,10 @@ public struct DiffWorkflow: Sendable {
       let isThere = base.manifest.companions.contains { ExactString($0.name) == ExactString(companion.name) }
       var result = TritDiffCompanion(
         name: companion.name, byteCount: bytes.count, digest: SHA256.digest(of: bytes), section: nil)
-      guard try !isThere || base.companion(named: companion.name) != bytes else { return result }
+      // Small ones travel along: a base in another container may spell its configuration in another way.
+      if isThere, bytes.count > DiffWorkflow.carriedBytes, try base.companion(named: companion.name) == bytes {
+        return result
+      }
       let content = try sink.spill.content(number: 0, needsBase: false) { try $0.append(bytes) }
       result.section = try sink.append(content)
       return result
