@@ -4,18 +4,29 @@ import TritCore
 import TritLayouts
 
 /// What a patch may make of few bytes.
-enum TritDiffLimits {
+public enum TritDiffLimits {
   /// Headers of safetensors and GGUF files, which hold tokenizers, have less.
   static let skeleton = 512 << 20
 
-  /// Trits and numbers gain a few percent, texts a factor of ten. A section that gains more than this is a bomb, or so
-  /// uniform that it may as well be stored as it is.
-  static func isBelieved(stored: UInt64, bytes: Int) -> Bool {
-    let (product, overflow) = stored.multipliedReportingOverflow(by: 1024)
-    return overflow || UInt64(bytes) <= product &+ (1 << 20)
+  /// With a base, the result is as large as something the user has, and anything goes.
+  public static func expansion(of coding: TritDiffCoding) -> TritDiffExpansion? {
+    coding.needsBase ? nil : coding == .whole ? .held : .streamed
+  }
+}
+
+/// How many times its stored bytes a section may unpack to, and 1 MiB more. Trits and numbers gain a few percent,
+/// texts a factor of ten; what gains more is a bomb, or so uniform that it may as well be stored as it is.
+public enum TritDiffExpansion: UInt64, Sendable {
+  /// Content that is held in memory, or becomes something that is.
+  case held = 16
+  case streamed = 1024
+
+  func isBelieved(stored: UInt64, bytes: Int) -> Bool {
+    let (product, overflow) = stored.multipliedReportingOverflow(by: rawValue)
+    return overflow || UInt64(bytes) <= Checked.sum(product, 1 << 20) ?? .max
   }
 
-  static func isBelieved(_ section: TritPackSection) -> Bool {
+  func isBelieved(_ section: TritPackSection) -> Bool {
     section.compression == .none || isBelieved(stored: section.storedBytes, bytes: section.bytes)
   }
 }

@@ -127,7 +127,7 @@ struct TritDiffHeaderReader: SectionedHeaderReader {
     if coding != .same {
       let index = try sectionIndex(object, sections, field)
       tensor.section = index
-      try check(sections[index], content, needsBase: coding.needsBase, fault)
+      try check(sections[index], content, TritDiffLimits.expansion(of: coding), fault)
     }
     if case .trits(_, let scale) = identity.content {
       try readTernary(object, scale, base, sections, field, into: &tensor)
@@ -168,13 +168,14 @@ struct TritDiffHeaderReader: SectionedHeaderReader {
   }
 
   private func check(
-    _ section: TritPackSection, _ content: ClosedRange<Int>, needsBase: Bool, _ fault: (String, String) -> FormatError
+    _ section: TritPackSection, _ content: ClosedRange<Int>, _ expansion: TritDiffExpansion?,
+    _ fault: (String, String) -> FormatError
   ) throws {
     guard content.contains(section.bytes) else {
       throw fault("the coding needs \(content.lowerBound) bytes, the section has \(section.bytes)", "section")
     }
     // With a base the result is as large as something the user has; without, a small patch must not stand for it all.
-    guard needsBase || TritDiffLimits.isBelieved(section) else {
+    guard expansion?.isBelieved(section) ?? true else {
       throw fault("\(section.storedBytes) stored bytes unpack to \(section.bytes), more than is allowed", "section")
     }
   }
@@ -210,7 +211,7 @@ struct TritDiffHeaderReader: SectionedHeaderReader {
       tensor.scale = .inline(bytes)
     } else {
       let index = try sectionIndex(object, sections, field, key: "scale_section")
-      guard sections[index].bytes == count, TritDiffLimits.isBelieved(sections[index]) else {
+      guard sections[index].bytes == count, TritDiffExpansion.held.isBelieved(sections[index]) else {
         throw fault("\(count) bytes of scales do not come from a section of \(sections[index].bytes)")
       }
       tensor.scale = .section(index)
@@ -244,7 +245,7 @@ struct TritDiffHeaderReader: SectionedHeaderReader {
       digest: try digest(object, "sha256", field), section: try sectionIndex(object, sections, field))
     let skeleton = sections[file.section]
     guard UInt64(skeleton.bytes) <= file.byteCount, skeleton.bytes <= TritDiffLimits.skeleton,
-      TritDiffLimits.isBelieved(skeleton)
+      TritDiffExpansion.streamed.isBelieved(skeleton)
     else {
       throw bad("\(skeleton.bytes) bytes beside the tensors of a file of \(file.byteCount)", field + ".section")
     }
@@ -263,7 +264,7 @@ struct TritDiffHeaderReader: SectionedHeaderReader {
     }
     if object["section"] != nil {
       let index = try sectionIndex(object, sections, field)
-      guard sections[index].bytes == companion.byteCount, TritDiffLimits.isBelieved(sections[index]) else {
+      guard sections[index].bytes == companion.byteCount, TritDiffExpansion.held.isBelieved(sections[index]) else {
         throw bad("a file of \(companion.byteCount) bytes from a section of \(sections[index].bytes)", field)
       }
       companion.section = index
@@ -308,6 +309,14 @@ struct TritDiffHeaderReader: SectionedHeaderReader {
     where !fileNames.insert(ExactString(name)).inserted {
       throw bad("the file '\(printable(name))' stands twice", "files")
     }
+    guard !header.files.isEmpty else { throw bad("the target has no file", "files") }
+    var total = header.companions.reduce(UInt64(0)) { $0 &+ UInt64($1.byteCount) }
+    for file in header.files {
+      guard let sum = Checked.sum(total, file.byteCount), sum <= UInt64(Int.max) else {
+        throw bad("the target's files do not fit 63 bits", "files")
+      }
+      total = sum
+    }
     if !header.target.isFolder, header.files.count != 1 || !header.companions.isEmpty {
       throw bad("a target that is one file has \(header.files.count) and \(header.companions.count) others", "files")
     }
@@ -337,7 +346,7 @@ struct TritDiffHeaderReader: SectionedHeaderReader {
         position = end
         filled += UInt64(extent.byteCount)
       }
-      guard filled + UInt64(header.sections[file.section].bytes) == file.byteCount else {
+      guard Checked.sum(filled, UInt64(header.sections[file.section].bytes)) == file.byteCount else {
         throw bad("tensors and the rest do not make up the file's \(file.byteCount) bytes", "files[\(index)]")
       }
     }

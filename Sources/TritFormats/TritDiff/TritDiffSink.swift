@@ -51,7 +51,7 @@ public final class TritDiffContent {
     if sizes.isEmpty, !pending.isEmpty {
       let whole = pending
       let frame = try Zstd.compress(whole.span.bytes, level: level ?? 3)
-      if frame.count + 8 >= whole.count || !TritDiffLimits.isBelieved(stored: UInt64(frame.count), bytes: byteCount) {
+      if frame.count + 8 >= whole.count {
         try spill.write(whole, at: 0)
         stored = UInt64(whole.count)
         return finished(.none)
@@ -105,20 +105,17 @@ public struct TritDiffSpill: Sendable {
   ///
   /// - Parameters:
   ///   - number: another one for every content made at the same time.
-  ///   - needsBase: false when readers believe only what its stored bytes are good for.
+  ///   - expansion: what readers believe its stored bytes to be good for; nil when that is anything.
   ///   - fill: called again when the first attempt is something readers would not believe.
   public func content(
-    number: Int, needsBase: Bool, _ fill: (TritDiffContent) throws -> Void
+    number: Int, _ expansion: TritDiffExpansion?, _ fill: (TritDiffContent) throws -> Void
   ) throws -> FinishedContent {
     for level in [level, nil] {
       let content = try TritDiffContent(spill: "\(path)\(number)", level: level)
       try fill(content)
       let finished = try content.finish()
-      if needsBase || finished.compression == .none
-        || TritDiffLimits.isBelieved(stored: finished.storedBytes, bytes: finished.byteCount)
-      {
-        return finished
-      }
+      let isBelieved = expansion?.isBelieved(stored: finished.storedBytes, bytes: finished.byteCount) ?? true
+      if finished.compression == .none || isBelieved { return finished }
     }
     preconditionFailure("content that is stored as it is, is believed")
   }

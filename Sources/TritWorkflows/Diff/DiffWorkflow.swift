@@ -171,7 +171,7 @@ public struct DiffWorkflow: Sendable {
         tensor.section = try content.map { try sink.append($0) }
         if case .section = tensor.scale {
           let bytes = try target.scale(of: target.manifest.tensors[start + index]).storedBytes
-          let content = try sink.spill.content(number: index, needsBase: false) { try $0.append(bytes) }
+          let content = try sink.spill.content(number: index, .held) { try $0.append(bytes) }
           tensor.scale = .section(try sink.append(content))
         }
         result.append(tensor)
@@ -191,7 +191,7 @@ public struct DiffWorkflow: Sendable {
     return try files.paths.enumerated().map { index, path in
       let file = try InputFile(path: path, mode: .buffered)
       let gaps = TargetFiles.gaps(extents.filter { $0.place.file == index }, byteCount: file.byteCount)
-      let content = try sink.spill.content(number: 0, needsBase: false) { content in
+      let content = try sink.spill.content(number: 0, .streamed) { content in
         for window in gaps.flatMap(TargetFiles.windows) { try content.append(try file.bytes(window)) }
       }
       return TritDiffFile(
@@ -214,7 +214,7 @@ public struct DiffWorkflow: Sendable {
       if isThere, bytes.count > DiffWorkflow.carriedBytes, try base.companion(named: companion.name) == bytes {
         return result
       }
-      let content = try sink.spill.content(number: 0, needsBase: false) { try $0.append(bytes) }
+      let content = try sink.spill.content(number: 0, .held) { try $0.append(bytes) }
       result.section = try sink.append(content)
       return result
     }

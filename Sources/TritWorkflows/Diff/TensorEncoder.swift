@@ -18,7 +18,7 @@ struct TensorEncoder: Sendable {
     }
     let new = try DiffedTensor(tensor, in: target, work)
     let old = try analysis.coding.needsBase ? baseTensor(analysis) : nil
-    return try spill.content(number: number, needsBase: analysis.coding.needsBase) { content in
+    return try spill.content(number: number, TritDiffLimits.expansion(of: analysis.coding)) { content in
       switch analysis.coding {
       case .same: break
       case .gaps: try gaps(old, new, shift: analysis.shift, to: content)
