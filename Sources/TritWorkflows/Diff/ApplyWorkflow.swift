@@ -63,7 +63,7 @@ public struct ApplyWorkflow: Sendable {
     if var conversion = request.conversion {
       conversion.input = header.target.isFolder ? staging.stagingPath : staging.path(of: header.files[0].name)
       conversion.output = request.output
-      conversion.open = writer.openOptions
+      conversion.open = try writer.conversionOptions(conversion.input)
       conversion.replaces = request.replaces
       result.conversion = try ConvertWorkflow(conversion, work: work).run()
     } else {
@@ -112,6 +112,7 @@ struct BaseCheck {
           .otherHash(expected: "\(expected[index].digest)", found: "\(found.digest)"), file: path, tensor: found.name)
       }
     }
+    try checkCodeStream(tensors)
     for companion in patch.header.companions where companion.section == nil {
       guard base.manifest.companions.contains(where: { ExactString($0.name) == ExactString(companion.name) }) else {
         throw DiffError(.missingFile(companion.name), file: path)
@@ -120,6 +121,17 @@ struct BaseCheck {
       guard digest == companion.digest else {
         throw DiffError(.otherFile(companion.name, expected: "\(companion.digest)", found: "\(digest)"), file: path)
       }
+    }
+  }
+
+  /// What a patch tells people of its base follows from the tensors it names.
+  private func checkCodeStream(_ tensors: [DiffedTensor]) throws {
+    let streams = try zip(patch.header.base.tensors, tensors).compactMap { identity, tensor in
+      try tensor.isTernary ? identity.codeStream(tensor.scale()).map { (name: identity.name, stream: $0) } : nil
+    }
+    guard patch.header.base.codeStream == (streams.isEmpty ? nil : CodeStream.model(streams)) else {
+      throw FormatError(
+        .badSection("the code stream is not that of the base's tensors"), file: patch.path, field: "base.code_stream")
     }
   }
 

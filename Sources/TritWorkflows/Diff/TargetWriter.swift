@@ -91,6 +91,12 @@ struct TargetWriter {
     return OpenOptions(scaleConvention: conventions.count == 1 ? conventions.first : nil)
   }
 
+  /// The same for a conversion, which records options: none where the files say themselves what their scales mean.
+  func conversionOptions(_ path: String) throws -> OpenOptions {
+    let finding = try FormatRegistry.open(path).manifest.scaleFinding
+    return finding.convention == openOptions.scaleConvention ? OpenOptions() : openOptions
+  }
+
   /// Opens what was written, decodes trits with code of another origin, and compares every hash of the patch.
   func check() throws {
     let paths = header.files.map { staging.path(of: $0.name) }
