@@ -2,6 +2,7 @@
 
 /// Why a text is not JSON.
 public struct JSONError: Error, Sendable, Equatable, CustomStringConvertible {
+  /// What is wrong with the text.
   public enum Kind: Sendable, Equatable {
     case unexpectedEnd
     case unexpected(byte: UInt8, expected: String)

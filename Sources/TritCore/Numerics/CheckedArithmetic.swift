@@ -15,16 +15,19 @@ public enum Checked {
     return result
   }
 
+  /// a × b; nil when it does not fit.
   public static func product(_ left: Int, _ right: Int) -> Int? {
     let (value, overflow) = left.multipliedReportingOverflow(by: right)
     return overflow ? nil : value
   }
 
+  /// a + b; nil when it does not fit.
   public static func sum(_ left: Int, _ right: Int) -> Int? {
     let (value, overflow) = left.addingReportingOverflow(right)
     return overflow ? nil : value
   }
 
+  /// a + b; nil when it does not fit.
   public static func sum(_ left: UInt64, _ right: UInt64) -> UInt64? {
     let (value, overflow) = left.addingReportingOverflow(right)
     return overflow ? nil : value

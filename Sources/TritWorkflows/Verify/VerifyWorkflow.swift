@@ -15,19 +15,23 @@ public struct VerifyWorkflow: Sendable {
   let converted: any TensorSource
   let request: VerifyRequest
   let work: WorkOptions
+  /// Of a conversion whose audit this is; otherwise made anew from the request.
+  let given: CalibrationStatistics?
   /// What the conversion's audit may go by instead of reading a tensor's source again; by the source's names.
   private let witnesses: [ExactString: AuditWitness]
 
   public init(
     source: any TensorSource, converted: any TensorSource, request: VerifyRequest, work: WorkOptions = WorkOptions()
   ) {
-    self.init(source: source, converted: converted, request: request, work: work, witnesses: [:])
+    self.init(source: source, converted: converted, request: request, work: work, calibration: nil, witnesses: [:])
   }
 
+  /// The audit of a conversion.
   init(
     source: any TensorSource, converted: any TensorSource, request: VerifyRequest, work: WorkOptions,
-    witnesses: [ExactString: AuditWitness]
+    calibration: CalibrationStatistics?, witnesses: [ExactString: AuditWitness]
   ) {
+    given = calibration
     self.witnesses = witnesses
     self.source = source
     self.converted = converted
@@ -35,11 +39,13 @@ public struct VerifyWorkflow: Sendable {
     self.work = work
   }
 
+  /// - Throws: `TensorIOError`, `FormatError` or `WorkflowError`; models that differ are a result.
   public func run() throws -> VerifyResult {
     let survey = try ModelSurvey(of: source)
     let (quantizer, reason) = try chooseQuantizer(survey)
     var structure: [String] = []
-    var pairs: [(source: TensorDescriptor, converted: TensorDescriptor, role: TensorRole)] = []
+    let calibration = try self.calibration(quantizer)
+    var pairs: [TensorPair] = []
     var convertedByName = Dictionary(
       converted.manifest.tensors.map { (ExactString($0.name), $0) }, uniquingKeysWith: { first, _ in first })
     for (tensor, role) in zip(source.manifest.tensors, survey.roles)
@@ -52,12 +58,18 @@ public struct VerifyWorkflow: Sendable {
         structure.append("tensor '\(printable(tensor.name))' has shape \(other.shape), expected \(tensor.shape)")
         continue
       }
-      pairs.append((tensor, other, role))
+      pairs.append(TensorPair(source: tensor, converted: other, role: role))
+      let second = ExactString(TritPlanes.second(of: tensor.name))
+      if (quantizer as? any FittingQuantizer)?.planes == 2, other.encoding.isTernary,
+        let plane = convertedByName.removeValue(forKey: second)
+      {
+        pairs.append(TensorPair(source: tensor, converted: plane, role: role, plane: 1))
+      }
     }
     for name in convertedByName.keys.sorted() {
       structure.append("tensor '\(printable(name.string))' is not in the source")
     }
-    let results = try compare(pairs, quantizer)
+    let results = try compare(pairs, quantizer, calibration)
     var result = VerifyResult(
       source: source.manifest.path, converted: converted.manifest.path, quantizer: quantizer.id.rawValue,
       quantizerReason: reason, structure: structure, tensors: results.map(\.0))
@@ -68,21 +80,23 @@ public struct VerifyWorkflow: Sendable {
       for sums in results.compactMap(\.1) { total.add(sums) }
       result.total = total.count == 0 ? nil : total.result
       let differing = Set(result.tensors.filter { $0.mismatches > 0 }.map { ExactString($0.name) })
-      result.hints = try byteOrders(pairs.filter { differing.contains(ExactString($0.source.name)) }, quantizer)
+      let wrong = pairs.filter { differing.contains(ExactString($0.source.name)) }
+      result.hints = try byteOrders(wrong, quantizer, calibration)
     }
     return result
   }
 
   /// Asks of I2_S tensors that differ whether another byte order explains it.
   private func byteOrders(
-    _ pairs: [(source: TensorDescriptor, converted: TensorDescriptor, role: TensorRole)], _ quantizer: any Quantizer
+    _ pairs: [TensorPair], _ quantizer: any Quantizer, _ calibration: CalibrationStatistics?
   ) throws -> [String] {
     guard !pairs.isEmpty else { return [] }
     let single = WorkOptions(
       parallelism: Parallelism(threads: 1, cancellation: work.parallelism.cancellation), kernels: work.kernels)
     let ofConverted = I2SOrderProbe(source: converted) { tensor, rows in
       guard let original = source.manifest.tensor(named: tensor.name) else { return nil }
-      let weight = try TernaryWeight(source, original, quantizer: quantizer, work: single)
+      let weight = try TernaryWeight(
+        source, original, quantizer: quantizer, calibration: calibration, work: single)
       var trits = [Int8](repeating: 0, count: rows.count * original.shape.columns)
       try weight.read(rows, into: &trits, at: 0)
       return trits
@@ -113,9 +127,14 @@ public struct VerifyWorkflow: Sendable {
 
   /// Tensors in parallel, the largest first so that no thread is left with a big one at the end.
   private func compare(
-    _ pairs: [(source: TensorDescriptor, converted: TensorDescriptor, role: TensorRole)], _ quantizer: any Quantizer
+    _ pairs: [TensorPair], _ quantizer: any Quantizer, _ calibration: CalibrationStatistics?
   ) throws -> [(TensorVerification, ErrorSums?)] {
-    let order = pairs.indices.sorted { pairs[$0].source.location.byteCount > pairs[$1].source.location.byteCount }
+    // Calibration is gathered layer by layer.
+    let order = pairs.indices.sorted {
+      calibration != nil
+        ? pairs[$0].layer < pairs[$1].layer
+        : pairs[$0].source.location.byteCount > pairs[$1].source.location.byteCount
+    }
     let results = Mutex<[(TensorVerification, ErrorSums?)?]>(Array(repeating: nil, count: pairs.count))
     let total = pairs.reduce(UInt64(0)) { $0 + UInt64($1.source.location.byteCount) }
     work.progress.began(
@@ -127,7 +146,8 @@ public struct VerifyWorkflow: Sendable {
       let pair = pairs[order[index]]
       let comparison = TensorComparison(
         source: source, converted: converted, expected: pair.source, found: pair.converted, role: pair.role,
-        quantizer: quantizer, depth: request.depth, work: single, witness: witnesses[ExactString(pair.source.name)])
+        quantizer: quantizer, depth: request.depth, work: single, plane: pair.plane, calibration: calibration,
+        witness: witnesses[ExactString(pair.source.name)])
       let result = try comparison.run()
       results.withLock { $0[order[index]] = result }
       work.progress.advanced(by: pair.source.location.byteCount)
