@@ -45,6 +45,8 @@ public struct FormatError: DiagnosticError, Equatable {
     case badSection(String)
     case unknownLayout(String)
     case decompression(String)
+    // TritDiff
+    case isPatch
     // GGUF
     case gguf(GGUFFault)
   }
@@ -116,6 +118,7 @@ extension FormatError {
     case .badSection(let detail): detail
     case .unknownLayout(let name): "ternary layout '\(printable(name))' is not known"
     case .decompression(let detail): "a compressed section cannot be read: \(detail)"
+    case .isPatch: "this is a patch, which is a model only together with its base"
     case .gguf(let fault): fault.summary
     }
   }
@@ -133,6 +136,7 @@ extension FormatError {
     case .unknownScaleConvention, .conflictingScaleConvention:
       "say which it is: --scale-convention divide (Falcon-E) or multiply (BitNet b1.58)"
     case .unsupportedVersion: "use a newer tritsmith"
+    case .isPatch: "'tritsmith apply BASE PATCH -o MODEL' gives the model; 'tritsmith inspect' shows the patch"
     case .gguf(let fault): fault.remedy
     default: nil
     }

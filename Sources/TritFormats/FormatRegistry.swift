@@ -61,6 +61,7 @@ public enum FormatRegistry {
       let file = try InputFile(path: path, mode: .buffered)
       guard file.byteCount > 0 else { throw FormatError(.emptyFile, file: path) }
       first = try file.bytes(0..<min(64, file.byteCount))
+      guard !first.starts(with: TritDiffPatch.magic) else { throw FormatError(.isPatch, file: path, byteOffset: 0) }
     } else if kind != .folder {
       throw TensorIOError(.notAFile(found: "a device, pipe or socket"), path: path)
     }

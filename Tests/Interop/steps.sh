@@ -73,6 +73,16 @@ light_steps() {
   # Packed trits have one zero; onebitllms, starting from the latents, writes -0 for small negative ones.
   step "  same numbers as onebitllms wrote" check safetensors "$out/unpacked" "$falcon/bfloat16" --one-zero
 
+  step "make patches" eval '
+    "$tritsmith" diff "$falcon/bitnet" "$b158/packed" -o "$out/other.tritdiff" --quiet >"$out/ignored" &&
+    "$tritsmith" convert "$checkpoints/plain-tiny" "$out/plain-packed" --to hf-packed --quiet >"$out/ignored" &&
+    "$tritsmith" diff "$falcon/bitnet" "$out/plain-packed" -o "$out/plain.tritdiff" --quiet >"$out/ignored"'
+  step "  a second reader gives the same files" eval '
+    "$python" "$here/tritdiff_reader.py" "$falcon/bitnet" "$out/plain.tritdiff" "$out/plain-again" &&
+    diff -r "$out/plain-packed" "$out/plain-again" &&
+    "$python" "$here/tritdiff_reader.py" "$falcon/bitnet" "$out/other.tritdiff" "$out/other-again" &&
+    diff -r "$b158/packed" "$out/other-again"'
+
   step "convert to tritpack" converted "$falcon/prequantized" report.tritpack --to tritpack
   step "convert to gguf" converted "$falcon/bitnet" report.gguf --to gguf
   head -c 1500 "$falcon/reference/perplexity_text.txt" >"$out/short.txt"
@@ -184,6 +194,9 @@ json_steps() {
     report json/verify-fails 1 verify "$falcon/prequantized" "$b158/packed" &&
     report json/compare 0 compare "$falcon/bitnet" "$out/packed" &&
     report json/compare-fails 1 compare "$falcon/bitnet" "$b158/packed" &&
+    report json/diff 0 diff "$falcon/bitnet" "$b158/packed" -o "$out/json.tritdiff" &&
+    report json/patch 0 inspect "$out/json.tritdiff" &&
+    report json/apply 0 apply "$falcon/bitnet" "$out/json.tritdiff" -o "$out/json-applied" &&
     report json/family 0 family "$falcon/bfloat16" "$falcon/bitnet" "$falcon/prequantized" &&
     report json/check 0 check "$falcon/bitnet" &&
     report json/check-b158 0 check "$b158/packed"'

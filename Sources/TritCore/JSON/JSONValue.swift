@@ -94,6 +94,11 @@ public struct JSONObject: Sendable, Equatable {
     }
   }
 
+  /// Adds an entry at the end.
+  public mutating func add(_ key: String, _ value: JSONValue) {
+    entries.append(Entry(key: key, value: value))
+  }
+
   /// Keys that stand more than once, each named once, in order of their second appearance.
   public var duplicateKeys: [String] {
     var counts: [ExactString: Int] = [:]

@@ -36,12 +36,14 @@ struct TritPackPreamble {
   /// A header names every tensor and file; 100 MB is the limit of safetensors, whose headers hold as much.
   static let headerLimit: UInt64 = 100_000_000
 
+  /// What the file begins with; TritDiff has another.
+  var magic = TritPackPreamble.magic
   var headerOffset: UInt64
   var headerLength: UInt64
 
   /// The bytes before the digest.
   var prefix: [UInt8] {
-    TritPackPreamble.magic + littleEndianBytes(TritPackPreamble.major) + littleEndianBytes(TritPackPreamble.minor)
+    magic + littleEndianBytes(TritPackPreamble.major) + littleEndianBytes(TritPackPreamble.minor)
       + littleEndianBytes(UInt32(0)) + littleEndianBytes(headerOffset) + littleEndianBytes(headerLength)
   }
 
@@ -57,14 +59,16 @@ struct TritPackPreamble {
   }
 
   /// Reads and checks the preamble of a file, all but its digest.
-  init(of file: InputFile) throws {
+  init(of file: InputFile, magic: [UInt8] = TritPackPreamble.magic) throws {
     let path = file.path
+    self.magic = magic
     guard file.byteCount >= TritPackPreamble.byteCount else {
       throw FormatError(.badPreamble("64 bytes are needed, the file has \(file.byteCount)"), file: path)
     }
     let bytes = try file.bytes(0..<TritPackPreamble.byteCount)
-    guard bytes.starts(with: TritPackPreamble.magic) else {
-      throw FormatError(.badPreamble("it does not begin with TRITPACK"), file: path, byteOffset: 0)
+    guard bytes.starts(with: magic) else {
+      let name = String(decoding: magic, as: UTF8.self)
+      throw FormatError(.badPreamble("it does not begin with \(name)"), file: path, byteOffset: 0)
     }
     func integer(_ range: Range<Int>) -> UInt64 { bytes[range].reversed().reduce(0) { $0 << 8 | UInt64($1) } }
     let (major, minor) = (integer(8..<10), integer(10..<12))
@@ -92,7 +96,19 @@ struct TritPackPreamble {
     }
   }
 
-  init(headerOffset: UInt64, headerLength: UInt64) {
+  /// Reads preamble and header, and compares them with their digest.
+  static func header(of file: InputFile, magic: [UInt8]) throws -> (preamble: TritPackPreamble, header: [UInt8]) {
+    let preamble = try TritPackPreamble(of: file, magic: magic)
+    let header = try file.bytes(preamble.headerOffset..<preamble.headerOffset + preamble.headerLength)
+    let start = try file.bytes(0..<TritPackPreamble.byteCount)
+    guard TritPackPreamble.digest(prefix: Array(start[..<32]), header: header).bytes == Array(start[32...]) else {
+      throw FormatError(.checksum(section: "preamble and header"), file: file.path, byteOffset: 0)
+    }
+    return (preamble, header)
+  }
+
+  init(magic: [UInt8] = TritPackPreamble.magic, headerOffset: UInt64, headerLength: UInt64) {
+    self.magic = magic
     self.headerOffset = headerOffset
     self.headerLength = headerLength
   }

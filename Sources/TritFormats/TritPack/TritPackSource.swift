@@ -15,12 +15,7 @@ public final class TritPackSource: TensorSource {
 
   public init(path: String, options: OpenOptions = OpenOptions()) throws {
     let file = try InputFile(path: path, mode: options.access)
-    let preamble = try TritPackPreamble(of: file)
-    let headerBytes = try file.bytes(preamble.headerOffset..<preamble.headerOffset + preamble.headerLength)
-    let start = try file.bytes(0..<TritPackPreamble.byteCount)
-    guard TritPackPreamble.digest(prefix: Array(start[..<32]), header: headerBytes).bytes == Array(start[32...]) else {
-      throw FormatError(.checksum(section: "preamble and header"), file: path, byteOffset: 0)
-    }
+    let (preamble, headerBytes) = try TritPackPreamble.header(of: file, magic: TritPackPreamble.magic)
     let header = try TritPackHeaderReader(path: path, headerOffset: preamble.headerOffset).read(headerBytes)
     self.file = file
     self.header = header
@@ -126,25 +121,7 @@ public final class TritPackSource: TensorSource {
     progress.began(ProgressPhase(name: "checking checksums", totalBytes: total))
     defer { progress.ended() }
     try parallelism.forEachBand(header.sections.count) { index in
-      let section = header.sections[index]
-      let hash = SHA256()
-      var position = section.offset
-      let end = section.offset + section.storedBytes
-      while position < end {
-        try parallelism.cancellation.check()
-        let next = min(end, position + 4 << 20)
-        try file.withBytes(position..<next) { hash.update($0) }
-        file.release(position..<next)
-        progress.advanced(by: Int(next - position))
-        position = next
-      }
-      guard hash.finalize() == section.digest else {
-        throw FormatError(.checksum(section: uses[index].name), file: file.path, byteOffset: section.offset)
-      }
-      let padding = (end + 63) / 64 * 64
-      guard try file.bytes(end..<padding).allSatisfy({ $0 == 0 }) else {
-        throw FormatError(.checksum(section: "the padding after \(uses[index].name)"), file: file.path, byteOffset: end)
-      }
+      try header.sections[index].check(in: file, named: uses[index].name, parallelism.cancellation, progress)
     }
   }
 
@@ -177,43 +154,7 @@ extension TritPackSource {
     }
   }
 
-  /// A range of a compressed section: u32 count, u32 stored size of each chunk, then the chunks' frames.
   private static func content(_ section: TritPackSection, _ range: Range<Int>, of file: InputFile) throws -> [UInt8] {
-    let end = section.offset + section.storedBytes
-    func broken(_ detail: String) -> FormatError {
-      FormatError(.decompression(detail), file: file.path, byteOffset: section.offset)
-    }
-    let count = TritPackSection.chunkCount(section.bytes)
-    let tableBytes = UInt64(4 + 4 * count)
-    guard tableBytes <= section.storedBytes else { throw broken("its chunk table is cut off") }
-    let table = try file.bytes(section.offset..<section.offset + tableBytes)
-    func entry(_ index: Int) -> UInt64 {
-      table[4 * index..<4 * index + 4].reversed().reduce(0) { $0 << 8 | UInt64($1) }
-    }
-    guard entry(0) == UInt64(count) else { throw broken("its chunk table names \(entry(0)) chunks, not \(count)") }
-    var position = section.offset + tableBytes
-    var result: [UInt8] = []
-    // No more than a few chunks ahead of what was really unpacked: the declared size is only a claim.
-    result.reserveCapacity(min(range.count, 16 * TritPackSection.chunk))
-    for chunk in 0..<count {
-      let stored = entry(chunk + 1)
-      guard stored <= end - position else { throw broken("chunk \(chunk) reaches past its section") }
-      let start = chunk * TritPackSection.chunk
-      let size = min(TritPackSection.chunk, section.bytes - start)
-      let wanted = range.clamped(to: start..<start + size)
-      if !wanted.isEmpty {
-        let bytes = try file.withBytes(position..<position + stored) { frame in
-          do throws(FormatError) {
-            return try Zstd.decompress(frame, count: size)
-          } catch {
-            throw FormatError(error.kind, file: file.path, byteOffset: position)
-          }
-        }
-        result.append(contentsOf: bytes[wanted.lowerBound - start..<wanted.upperBound - start])
-      }
-      position += stored
-    }
-    guard position == end else { throw broken("\(end - position) bytes follow its last chunk") }
-    return result
+    try ChunkReader(section, of: file).bytes(range)
   }
 }

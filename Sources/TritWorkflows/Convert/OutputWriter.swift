@@ -8,37 +8,44 @@ import TritLayouts
 enum OutputPlace {
   /// Refuses an output that is the input, lies in it, or would replace a folder the input lies in.
   static func check(_ request: ConversionRequest) throws(TensorIOError) {
-    guard let input = FileSystem.resolved(request.input) else {
-      throw TensorIOError(.cannotOpen(errno: 2), path: request.input)
+    try check(request.output, input: request.input, replaces: request.replaces)
+  }
+
+  static func check(_ place: String, input source: String, replaces: Bool) throws(TensorIOError) {
+    guard let input = FileSystem.resolved(source) else {
+      throw TensorIOError(.cannotOpen(errno: 2), path: source)
     }
-    let parent = FileSystem.parent(of: request.output)
-    guard let output = FileSystem.resolvedTarget(request.output) else {
-      throw TensorIOError(.parentMissing(parent), path: request.output)
+    let parent = FileSystem.parent(of: place)
+    guard let output = FileSystem.resolvedTarget(place) else {
+      throw TensorIOError(.parentMissing(parent), path: place)
     }
-    let real = FileSystem.resolved(request.output) ?? output
+    let real = FileSystem.resolved(place) ?? output
     for path in [output, real] {
       if path == input {
-        throw TensorIOError(.overlapsInput(input: request.input, detail: "is the same as"), path: request.output)
+        throw TensorIOError(.overlapsInput(input: source, detail: "is the same as"), path: place)
       }
       if FileSystem.kind(of: input) == .folder, FileSystem.isInside(path, of: input) {
-        throw TensorIOError(.overlapsInput(input: request.input, detail: "lies inside"), path: request.output)
+        throw TensorIOError(.overlapsInput(input: source, detail: "lies inside"), path: place)
       }
       if FileSystem.isInside(input, of: path) {
         let detail = "would replace the folder of"
-        throw TensorIOError(.overlapsInput(input: request.input, detail: detail), path: request.output)
+        throw TensorIOError(.overlapsInput(input: source, detail: detail), path: place)
       }
     }
-    if FileSystem.kindWithoutFollowing(request.output) != nil, !request.replaces {
-      throw TensorIOError(.alreadyExists, path: request.output)
+    if FileSystem.kindWithoutFollowing(place) != nil, !replaces {
+      throw TensorIOError(.alreadyExists, path: place)
     }
   }
 
   /// Refuses early when the file system says that the output will not fit.
   static func checkSpace(for plan: ConversionPlan) throws(TensorIOError) {
-    let needed = UInt64(plan.outputBytes + plan.companions.reduce(0) { $0 + $1.bytes })
-    let parent = FileSystem.parent(of: plan.request.output)
-    if let free = FileSystem.freeBytes(at: parent), free < needed {
-      throw TensorIOError(.noSpace(needed: needed, free: free), path: plan.request.output)
+    try checkSpace(
+      UInt64(plan.outputBytes + plan.companions.reduce(0) { $0 + $1.bytes }), for: plan.request.output)
+  }
+
+  static func checkSpace(_ needed: UInt64, for output: String) throws(TensorIOError) {
+    if let free = FileSystem.freeBytes(at: FileSystem.parent(of: output)), free < needed {
+      throw TensorIOError(.noSpace(needed: needed, free: free), path: output)
     }
   }
 }

@@ -119,13 +119,6 @@ enum RequestRecord {
   }
 }
 
-extension JSONObject {
-  /// Adds an entry at the end.
-  mutating func add(_ key: String, _ value: JSONValue) {
-    entries.append(Entry(key: key, value: value))
-  }
-}
-
 /// A record this program wrote, or should have written, cannot be used.
 public struct RecordError: DiagnosticError, Equatable {
   /// What went wrong.

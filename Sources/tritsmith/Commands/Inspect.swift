@@ -20,7 +20,7 @@ struct Inspect: ParsableCommand {
       .init("tritsmith inspect model.tritpack --stats --tensor '*q_proj*' --format csv", "Statistics of some tensors."),
     ])
 
-  @Argument(help: "A folder, a safetensors file, an index, a GGUF or a TritPack file.", completion: .file())
+  @Argument(help: "A folder, a safetensors file, an index, a GGUF, TritPack or TritDiff file.", completion: .file())
   var path: String
 
   @Flag(help: "Also read the weights: extremes, moments, zeros, trit counts, entropy.")
@@ -66,6 +66,10 @@ struct Inspect: ParsableCommand {
     request.proof = ScaleProof(
       sibling: sibling, usesActivations: proveScale, threads: machine.threads, kernels: machine.kernels)
     let isProven = try reporting {
+      if PatchSummary.matches(path) {
+        output.print(try PatchSummary(path: path, work: machine.work()).report(path: path))
+        return true
+      }
       if !metadata.isEmpty {
         let lookup = MetadataLookup(path: path, keys: metadata.map { Glob($0) }, open: request.open)
         output.print(try lookup.run().report)

@@ -1,0 +1,173 @@
+// Tritsmith: opening TritDiff files.
+
+import TritCore
+import TritLayouts
+
+/// What a patch may make of few bytes.
+public enum TritDiffLimits {
+  /// Headers of safetensors and GGUF files, which hold tokenizers, have less.
+  static let skeleton = 512 << 20
+
+  /// With a base, the result is as large as something the user has, and anything goes.
+  public static func expansion(of coding: TritDiffCoding) -> TritDiffExpansion? {
+    coding.needsBase ? nil : coding == .whole ? .held : .streamed
+  }
+}
+
+/// How many times its stored bytes a section may unpack to, and 1 MiB more. Trits and numbers gain a few percent,
+/// texts a factor of ten; what gains more is a bomb, or so uniform that it may as well be stored as it is.
+public enum TritDiffExpansion: UInt64, Sendable {
+  /// Content that is held in memory, or becomes something that is.
+  case held = 16
+  case streamed = 1024
+
+  func isBelieved(stored: UInt64, bytes: Int) -> Bool {
+    let (product, overflow) = stored.multipliedReportingOverflow(by: rawValue)
+    return overflow || UInt64(bytes) <= Checked.sum(product, 1 << 20) ?? .max
+  }
+
+  func isBelieved(_ section: TritPackSection) -> Bool {
+    section.compression == .none || isBelieved(stored: section.storedBytes, bytes: section.bytes)
+  }
+}
+
+/// Bytes of a target's file that are a tensor's.
+public struct TritDiffExtent: Sendable {
+  public var name: String
+  public var place: TritDiffPlace
+  public var byteCount: Int
+}
+
+extension TritDiffTensor {
+  /// Bytes in the target's file, without scales.
+  public var storedByteCount: Int {
+    switch identity.content {
+    case .bytes(_, let count, _): count
+    case .trits: layout.flatMap { LayoutRegistry.layout($0) }?.byteCount(identity.shape) ?? 0
+    }
+  }
+
+  public var scaleByteCount: Int {
+    guard case .trits(_, let scale) = identity.content else { return 0 }
+    return scale.byteCount(identity.shape) ?? 0
+  }
+
+  /// Where the tensor and its scales lie in the target's files.
+  public var extents: [TritDiffExtent] {
+    let codes = TritDiffExtent(name: identity.name, place: place, byteCount: storedByteCount)
+    guard let scalePlace else { return [codes] }
+    return [codes, TritDiffExtent(name: identity.name, place: scalePlace, byteCount: scaleByteCount)]
+  }
+}
+
+extension TritDiffHeader {
+  /// Tensors and scales where they lie in the target's files.
+  public var extents: [TritDiffExtent] { tensors.flatMap(\.extents) }
+
+  /// Every use of a section, for messages.
+  var sectionUses: [(section: Int, name: String)] {
+    var uses: [(section: Int, name: String)] = []
+    for tensor in tensors {
+      let name = printable(tensor.identity.name)
+      if let section = tensor.section { uses.append((section, "the changes of '\(name)'")) }
+      if case .section(let section) = tensor.scale { uses.append((section, "the scales of '\(name)'")) }
+    }
+    for file in files { uses.append((file.section, "the header of '\(printable(file.name))'")) }
+    for companion in companions {
+      if let section = companion.section { uses.append((section, "the file '\(printable(companion.name))'")) }
+    }
+    return uses
+  }
+
+  public var sectionCount: Int { sections.count }
+
+  /// Where a section stands in the patch.
+  public func storedRange(_ section: Int) -> Range<UInt64> {
+    sections[section].offset..<sections[section].offset + sections[section].storedBytes
+  }
+
+  /// Bytes a section takes in the patch.
+  public func storedBytes(_ section: Int?) -> Int { section.map { Int(sections[$0].storedBytes) } ?? 0 }
+}
+
+/// A patch on disk, its header proved. Sections are read when they are needed.
+public final class TritDiffPatch: Sendable {
+  public let path: String
+  public let header: TritDiffHeader
+  public let byteCount: UInt64
+  let file: InputFile
+  static let magic = Array("TRITDIFF".utf8)
+
+  /// - Throws: `TensorIOError` when it cannot be opened, `FormatError` when it is no patch or breaks the format's rules.
+  public init(path: String, access: FileAccessMode = .buffered) throws {
+    let file = try InputFile(path: path, mode: access)
+    let (preamble, json) = try TritPackPreamble.header(of: file, magic: TritDiffPatch.magic)
+    header = try TritDiffHeaderReader(path: path, headerOffset: preamble.headerOffset).read(json)
+    self.path = path
+    self.file = file
+    byteCount = file.byteCount
+  }
+
+  /// Whether a file begins as a patch does.
+  public static func matches(_ path: String) -> Bool {
+    guard FileSystem.kind(of: path) == .file, let file = try? InputFile(path: path, mode: .buffered),
+      file.byteCount >= 8
+    else { return false }
+    return (try? file.bytes(0..<8)) == magic
+  }
+
+  /// Compares every section with its SHA-256, and checks that the bytes between sections are zero.
+  public func checkIntegrity(_ parallelism: Parallelism, _ progress: any ProgressObserver) throws {
+    var names = [String](repeating: "", count: header.sections.count)
+    for use in header.sectionUses { names[use.section] = use.name }
+    progress.began(
+      ProgressPhase(name: "checking the patch", totalBytes: header.sections.reduce(0) { $0 + $1.storedBytes }))
+    defer { progress.ended() }
+    let uses = names
+    try parallelism.forEachBand(header.sections.count) { index in
+      try header.sections[index].check(in: file, named: uses[index], parallelism.cancellation, progress)
+    }
+  }
+
+  public func checkUnchanged() throws { try file.checkUnchanged() }
+
+  /// Where a section begins in the patch.
+  public func offset(_ section: Int?) -> UInt64? { section.map { header.sections[$0].offset } }
+
+  /// The whole content of a section that is held in memory: scales, headers, files, gaps.
+  public func content(_ section: Int) throws -> [UInt8] {
+    try ChunkReader(header.sections[section], of: file).bytes(0..<header.sections[section].bytes)
+  }
+
+  /// The content of a section from its beginning.
+  public func stream(_ section: Int) throws -> TritDiffStream {
+    TritDiffStream(try ChunkReader(header.sections[section], of: file))
+  }
+}
+
+/// Content of a section in order, a chunk at a time.
+public struct TritDiffStream {
+  private let reader: ChunkReader
+  private var chunk: [UInt8] = []
+  private var next = 0
+  private var used = 0
+
+  init(_ reader: ChunkReader) { self.reader = reader }
+
+  /// The next bytes; there are as many as the section's size says.
+  public mutating func read(_ count: Int) throws -> [UInt8] {
+    var result: [UInt8] = []
+    result.reserveCapacity(count)
+    while result.count < count {
+      if used == chunk.count {
+        chunk = try reader.chunk(next)
+        next += 1
+        used = 0
+      }
+      let taken = min(count - result.count, chunk.count - used)
+      result.append(contentsOf: chunk[used..<used + taken])
+      used += taken
+    }
+    return result
+  }
+}

@@ -1,0 +1,372 @@
+// Tritsmith: what a TritDiff file says.
+
+import TritCore
+
+/// The header of a TritDiff file. Specified in Docs/Formats/TritDiff.md.
+public struct TritDiffHeader: Sendable {
+  public var generator: String
+  public var base: TritDiffBase
+  public var target: TritDiffTarget
+  /// The target's tensors, in the target's order.
+  public var tensors: [TritDiffTensor]
+  /// The target's weight files and indexes.
+  public var files: [TritDiffFile]
+  /// The target's other files.
+  public var companions: [TritDiffCompanion]
+  var sections: [TritPackSection]
+}
+
+/// The model a patch must be applied to.
+public struct TritDiffBase: Sendable {
+  /// Hash of all its ternary tensors; nil when it has none.
+  public var codeStream: Digest?
+  /// All its tensors.
+  public var tensors: [TritDiffIdentity]
+
+  public init(codeStream: Digest?, tensors: [TritDiffIdentity]) {
+    self.codeStream = codeStream
+    self.tensors = tensors
+  }
+}
+
+/// The model a patch gives.
+public struct TritDiffTarget: Sendable {
+  /// Format of its files.
+  public var format: String
+  /// Whether it is a folder or one file.
+  public var isFolder: Bool
+  public var codeStream: Digest?
+
+  public init(format: String, isFolder: Bool, codeStream: Digest?) {
+    self.format = format
+    self.isFolder = isFolder
+    self.codeStream = codeStream
+  }
+}
+
+/// What a tensor is, whatever file holds it.
+public struct TritDiffIdentity: Sendable, Equatable {
+  public enum Content: Sendable, Equatable {
+    /// A matrix of trits: SHA-256 of it as row-major int8, and its scales.
+    case trits(Digest, TritDiffScale)
+    /// Bytes as stored: dense numbers, or codes with scales among them. SHA-256 of all.
+    case bytes(TensorEncoding, count: Int, Digest)
+  }
+
+  public var name: String
+  public var shape: TensorShape
+  public var content: Content
+
+  public init(name: String, shape: TensorShape, content: Content) {
+    self.name = name
+    self.shape = shape
+    self.content = content
+  }
+
+  /// Of the trits, or of the bytes.
+  public var digest: Digest {
+    switch content {
+    case .trits(let digest, _), .bytes(_, _, let digest): digest
+    }
+  }
+
+  public var isTernary: Bool {
+    if case .trits = content { true } else { false }
+  }
+
+  /// Bytes of one element as codings split them: 2, 4 or 8 for dense numbers of that size, 1 for all others.
+  public var elementWidth: Int {
+    guard case .bytes(let encoding, _, _) = content else { return 1 }
+    return TritDiffIdentity.width(encoding)
+  }
+
+  public static func width(_ encoding: TensorEncoding) -> Int {
+    guard let dtype = encoding.dtype, [16, 32, 64].contains(dtype.bits) else { return 1 }
+    return dtype.bits / 8
+  }
+}
+
+/// Scales of a ternary tensor: how they are stored, and the stored bytes by hash.
+public struct TritDiffScale: Sendable, Equatable {
+  public var storage: DType
+  public var granularity: ScaleGranularity
+  public var convention: ScaleConvention
+  /// Of the stored bytes.
+  public var digest: Digest
+
+  public init(storage: DType, granularity: ScaleGranularity, convention: ScaleConvention, digest: Digest) {
+    self.storage = storage
+    self.granularity = granularity
+    self.convention = convention
+    self.digest = digest
+  }
+
+  public init(_ scale: TernaryScale) {
+    self.init(
+      storage: scale.storage, granularity: scale.granularity, convention: scale.convention,
+      digest: SHA256.digest(of: scale.storedBytes))
+  }
+
+  /// Bytes of the stored numbers; nil when that overflows.
+  public func byteCount(_ shape: TensorShape) -> Int? {
+    switch granularity {
+    case .tensor, .row: Checked.product(granularity.count(rows: shape.rows, columns: shape.columns), storage.bits / 8)
+    case .group(let size):
+      Checked.product(shape.rows, shape.columns / size + (shape.columns % size == 0 ? 0 : 1))
+        .flatMap { Checked.product($0, storage.bits / 8) }
+    }
+  }
+}
+
+/// How a tensor is written down.
+public enum TritDiffCoding: String, Sendable, CaseIterable {
+  /// The base's, unchanged.
+  case same
+  // Of trits
+  /// Where trits change, as lengths of the runs between, and what they become.
+  case gaps
+  /// The change of every trit, five in a byte.
+  case delta
+  /// Every trit, five in a byte; needs no base.
+  case whole
+  // Of bytes
+  /// The bytes themselves, split by their place in the number; needs no base.
+  case planes
+  /// Exclusive-or with the base's bytes, split.
+  case xor
+  /// Difference to the base's numbers taken as integers, split.
+  case difference
+
+  public var isOfTrits: Bool { [.gaps, .delta, .whole].contains(self) }
+  public var needsBase: Bool { self != .whole && self != .planes }
+}
+
+/// A place in the target's files.
+public struct TritDiffPlace: Sendable, Equatable {
+  /// Index into `files`.
+  public var file: Int
+  public var offset: UInt64
+
+  public init(file: Int, offset: UInt64) {
+    self.file = file
+    self.offset = offset
+  }
+}
+
+/// How much a tensor changed.
+public enum TritDiffChange: Sendable, Equatable {
+  /// Counts of −1→0, −1→+1, 0→−1, 0→+1, +1→−1, +1→0.
+  case flips([Int])
+  /// Elements that are not the same, and by how much at most; nil where they are no numbers.
+  case elements(Int, largest: Double?)
+
+  public static let flipKeys = [
+    "minus_to_zero", "minus_to_plus", "zero_to_minus", "zero_to_plus", "plus_to_minus", "plus_to_zero",
+  ]
+
+  public var count: Int {
+    switch self {
+    case .flips(let counts): counts.reduce(0, +)
+    case .elements(let count, _): count
+    }
+  }
+}
+
+/// A tensor of the target.
+public struct TritDiffTensor: Sendable {
+  public var identity: TritDiffIdentity
+  /// Packing of a ternary tensor in the target's files.
+  public var layout: LayoutID?
+  public var place: TritDiffPlace
+  /// Of its scales, for a ternary tensor.
+  public var scalePlace: TritDiffPlace?
+  /// The base's tensor it comes from; nil when there is none.
+  public var from: String?
+  public var coding: TritDiffCoding
+  /// Nil when nothing is stored.
+  public var section: Int?
+  public var scale: ScaleCoding?
+  /// Nil for a tensor without a base.
+  public var change: TritDiffChange?
+
+  /// How scales are written down.
+  public enum ScaleCoding: Sendable, Equatable {
+    case same
+    case inline([UInt8])
+    case section(Int)
+
+    /// Scales of more bytes have a section.
+    public static let inlineLimit = 32
+  }
+
+  public init(identity: TritDiffIdentity, place: TritDiffPlace, coding: TritDiffCoding) {
+    self.identity = identity
+    self.place = place
+    self.coding = coding
+  }
+}
+
+/// A weight file of the target, or its index: tensors at their places, and everything else in order in a section.
+public struct TritDiffFile: Sendable {
+  /// A plain file name.
+  public var name: String
+  public var byteCount: UInt64
+  public var digest: Digest
+  /// Bytes outside of tensors: headers, padding.
+  public var section: Int
+
+  public init(name: String, byteCount: UInt64, digest: Digest, section: Int) {
+    self.name = name
+    self.byteCount = byteCount
+    self.digest = digest
+    self.section = section
+  }
+}
+
+/// Another file of the target.
+public struct TritDiffCompanion: Sendable {
+  public var name: String
+  public var byteCount: Int
+  public var digest: Digest
+  /// Nil when the base has the very same file.
+  public var section: Int?
+
+  public init(name: String, byteCount: Int, digest: Digest, section: Int?) {
+    self.name = name
+    self.byteCount = byteCount
+    self.digest = digest
+    self.section = section
+  }
+}
+
+// MARK: - Writing
+
+extension TritDiffHeader {
+  var json: JSONValue {
+    let known = Dictionary(
+      base.tensors.map { (ExactString($0.name), $0) }, uniquingKeysWith: { first, _ in first })
+    return .object([
+      "format": "tritdiff",
+      "version": .string("\(TritPackPreamble.major).\(TritPackPreamble.minor)"),
+      "generator": .string(generator),
+      "base": .object([
+        "code_stream": .digest(base.codeStream),
+        "tensors": .array(base.tensors.map { .object($0.json) }),
+      ]),
+      "target": .object([
+        "format": .string(target.format), "kind": .string(target.isFolder ? "folder" : "file"),
+        "code_stream": .digest(target.codeStream),
+      ]),
+      "tensors": .array(tensors.map { $0.json($0.from.flatMap { known[ExactString($0)] }) }),
+      "files": .array(
+        files.map {
+          .object([
+            "name": .string($0.name), "bytes": .number(JSONNumber($0.byteCount)),
+            "sha256": .string($0.digest.description), "section": .number(JSONNumber($0.section)),
+          ])
+        }),
+      "companions": .array(
+        companions.map {
+          var object: JSONObject = [
+            "name": .string($0.name), "bytes": .number(JSONNumber($0.byteCount)),
+            "sha256": .string($0.digest.description),
+          ]
+          if let section = $0.section { object.add("section", .number(JSONNumber(section))) }
+          return .object(object)
+        }),
+      "sections": .array(sections.map(\.json)),
+    ])
+  }
+}
+
+extension JSONValue {
+  fileprivate static func digest(_ digest: Digest?) -> JSONValue { digest.map { .string($0.description) } ?? .null }
+}
+
+extension TritDiffIdentity {
+  /// Name, shape and content.
+  var json: JSONObject {
+    var object: JSONObject = [
+      "name": .string(name), "shape": .array(shape.dimensions.map { .number(JSONNumber($0)) }),
+    ]
+    switch content {
+    case .trits(let digest, let scale):
+      object.add("trits", .string(digest.description))
+      object.add("scale", .object(scale.json))
+    case .bytes(let encoding, let count, let digest):
+      if let dtype = encoding.dtype {
+        object.add("dense", .string(dtype.rawValue))
+      } else {
+        object.add("stored", .string(encoding.name))
+        object.add("bytes", .number(JSONNumber(count)))
+      }
+      object.add("sha256", .string(digest.description))
+    }
+    return object
+  }
+}
+
+extension TritDiffScale {
+  var json: JSONObject {
+    var object: JSONObject = [
+      "convention": .string(convention.rawValue), "dtype": .string(storage.rawValue),
+      "granularity": .string(granularity.name),
+    ]
+    if case .group(let columns) = granularity { object.add("group_columns", .number(JSONNumber(columns))) }
+    object.add("sha256", .string(digest.description))
+    return object
+  }
+}
+
+extension TritDiffPlace {
+  var json: JSONValue {
+    .object(["file": .number(JSONNumber(file)), "offset": .number(JSONNumber(offset))])
+  }
+}
+
+extension TritDiffTensor {
+  /// True when the base says all there is to say about its content.
+  func isUnchanged(from base: TritDiffIdentity?) -> Bool {
+    guard let base, coding == .same, scale ?? .same == .same else { return false }
+    return base.shape == identity.shape && base.content == identity.content
+  }
+
+  func json(_ base: TritDiffIdentity?) -> JSONValue {
+    var object: JSONObject =
+      isUnchanged(from: base) ? ["name": .string(identity.name)] : identity.json
+    if let from { object.add("from", .string(from)) }
+    if let layout { object.add("layout", .string(layout.rawValue)) }
+    object.add("place", place.json)
+    object.add("coding", .string(coding.rawValue))
+    if let section { object.add("section", .number(JSONNumber(section))) }
+    if let scalePlace { object.add("scale_place", scalePlace.json) }
+    switch scale {
+    case nil: break
+    case .same: object.add("scale_coding", "same")
+    case .inline(let bytes): object.add("scale_bytes", .string(TritDiffTensor.hex(bytes)))
+    case .section(let index): object.add("scale_section", .number(JSONNumber(index)))
+    }
+    switch change {
+    case nil: break
+    case .flips(let counts):
+      // Nothing is the rule, and known from the coding.
+      if coding != .same {
+        object.add(
+          "flips",
+          .object(
+            JSONObject(
+              entries: zip(TritDiffChange.flipKeys, counts).map { .init(key: $0, value: .number(JSONNumber($1))) })))
+      }
+    case .elements(let count, let largest):
+      if coding != .same {
+        object.add("changed", .number(JSONNumber(count)))
+        if let largest { object.add("largest_change", .number(JSONNumber(largest))) }
+      }
+    }
+    return .object(object)
+  }
+
+  static func hex(_ bytes: [UInt8]) -> String {
+    bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+  }
+}

@@ -1,0 +1,140 @@
+// Tritsmith: reading JSON headers over sections.
+
+import TritCore
+
+/// What readers of TritPack and TritDiff headers share: values with their fields in errors, and the list of sections.
+protocol SectionedHeaderReader {
+  var path: String { get }
+  var headerOffset: UInt64 { get }
+}
+
+extension SectionedHeaderReader {
+  /// The header as an object.
+  func root(_ json: [UInt8]) throws -> JSONObject {
+    let root: JSONValue
+    do {
+      root = try JSONValue.parse(json)
+    } catch {
+      throw FormatError(.json(error), file: path, byteOffset: headerOffset + UInt64(error.offset))
+    }
+    return try object(root, "header")
+  }
+
+  func section(_ value: JSONValue, _ field: String) throws -> TritPackSection {
+    let object = try self.object(value, field)
+    let offset = try unsigned(object, "offset", field)
+    let stored = try unsigned(object, "stored_bytes", field)
+    let bytes = try integer(object, "bytes", field)
+    let name = try string(object["compression"] ?? .null, field + ".compression")
+    guard let compression = TritPackSection.Compression(rawValue: name) else {
+      throw wrong("'none' or 'zstd'", "'\(name)'", field + ".compression")
+    }
+    guard let digest = Digest(hex: try string(object["sha256"] ?? .null, field + ".sha256")) else {
+      throw wrong("64 hexadecimal digits", "something else", field + ".sha256")
+    }
+    if compression == .none, UInt64(bytes) != stored {
+      throw bad("an uncompressed section of \(bytes) bytes stores \(stored)", field)
+    }
+    // Each chunk costs at least its entry in the table and the smallest zstd frame.
+    if compression == .zstd, UInt64(TritPackSection.chunkCount(bytes)) > stored / 4 {
+      throw bad("\(stored) stored bytes cannot hold \(bytes)", field)
+    }
+    return TritPackSection(
+      offset: offset, storedBytes: stored, bytes: bytes, compression: compression, digest: digest)
+  }
+
+  /// Sections follow each other from byte 64 to the header, each on the next multiple of 64.
+  func checkTiling(_ sections: [TritPackSection]) throws(FormatError) {
+    var position = TritPackPreamble.byteCount
+    for (index, section) in sections.enumerated() {
+      guard section.offset == position, let end = Checked.sum(section.offset, section.storedBytes),
+        end <= headerOffset
+      else {
+        throw bad(
+          "expected to begin at \(position) and end by \(headerOffset), found \(section.storedBytes) bytes at "
+            + "\(section.offset)", "sections[\(index)]")
+      }
+      position = (end + TritPackPreamble.alignment - 1) / TritPackPreamble.alignment * TritPackPreamble.alignment
+    }
+    guard position == headerOffset else {
+      throw bad("the sections end at \(position), the header begins at \(headerOffset)", "sections")
+    }
+  }
+
+  func sectionIndex(
+    _ object: JSONObject, _ sections: [TritPackSection], _ field: String, key: String = "section"
+  ) throws -> Int {
+    let index = try integer(object, key, field)
+    guard index < sections.count else {
+      throw bad("section \(index) of \(sections.count) is named", field + "." + key)
+    }
+    return index
+  }
+
+  func object(_ value: JSONValue, _ field: String) throws(FormatError) -> JSONObject {
+    guard let object = value.object else { throw wrong("an object", value.kindName, field) }
+    if let key = object.duplicateKeys.first {
+      throw FormatError(.duplicateField, file: path, field: field + "." + key)
+    }
+    return object
+  }
+
+  func list(_ object: JSONObject, _ key: String, _ field: String = "header") throws -> [JSONValue] {
+    guard let list = object[key]?.array else {
+      throw wrong("an array", object[key]?.kindName ?? "nothing", "\(field).\(key)")
+    }
+    return list
+  }
+
+  func string(_ value: JSONValue, _ field: String) throws(FormatError) -> String {
+    guard let string = value.string else { throw wrong("a string", value.kindName, field) }
+    return string
+  }
+
+  func unsigned(_ object: JSONObject, _ key: String, _ field: String) throws(FormatError) -> UInt64 {
+    guard let value = object[key]?.number?.unsigned else {
+      throw wrong("a non-negative integer", object[key]?.kindName ?? "nothing", "\(field).\(key)")
+    }
+    return value
+  }
+
+  func integer(_ object: JSONObject, _ key: String, _ field: String) throws(FormatError) -> Int {
+    guard let value = Int(exactly: try unsigned(object, key, field)) else {
+      throw wrong("an integer below 2^63", "a larger one", "\(field).\(key)")
+    }
+    return value
+  }
+
+  func wrong(_ expected: String, _ found: String, _ field: String) -> FormatError {
+    FormatError(.wrongType(expected: expected, found: found), file: path, field: field)
+  }
+
+  func bad(_ detail: String, _ field: String) -> FormatError {
+    FormatError(.badSection(detail), file: path, field: field)
+  }
+
+  /// Convention, dtype and granularity of scales.
+  func scaleMeaning(
+    _ object: JSONObject, _ field: String
+  ) throws -> (convention: ScaleConvention, storage: DType, granularity: ScaleGranularity) {
+    let conventionName = try string(object["convention"] ?? .null, field + ".convention")
+    guard let convention = ScaleConvention(rawValue: conventionName) else {
+      throw wrong("'multiply' or 'divide'", "'\(conventionName)'", field + ".convention")
+    }
+    let dtypeName = try string(object["dtype"] ?? .null, field + ".dtype")
+    guard let dtype = DType(rawValue: dtypeName), [.bf16, .f16, .f32].contains(dtype) else {
+      throw wrong("BF16, F16 or F32", "'\(dtypeName)'", field + ".dtype")
+    }
+    let granularity: ScaleGranularity
+    switch try string(object["granularity"] ?? .null, field + ".granularity") {
+    case "tensor": granularity = .tensor
+    case "row": granularity = .row
+    case "group":
+      let columns = try integer(object, "group_columns", field)
+      guard columns > 0 else { throw wrong("at least 1", "\(columns)", field + ".group_columns") }
+      granularity = .group(columns: columns)
+    case let other: throw wrong("'tensor', 'row' or 'group'", "'\(other)'", field + ".granularity")
+    }
+    return (convention, dtype, granularity)
+  }
+}

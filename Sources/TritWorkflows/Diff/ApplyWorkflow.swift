@@ -1,0 +1,154 @@
+// Tritsmith: a fine-tune made from its base and a patch.
+
+import Synchronization
+import TritCore
+import TritFormats
+import TritLayouts
+
+/// What a user asks of an application.
+public struct ApplyRequest: Sendable {
+  public var base: String
+  public var patch: String
+  public var output: String
+  public var openBase = OpenOptions()
+  /// Nil for the files the patch was made of; else what to convert them to.
+  public var conversion: ConversionRequest?
+  public var replaces = false
+
+  public init(base: String, patch: String, output: String) {
+    self.base = base
+    self.patch = patch
+    self.output = output
+  }
+}
+
+/// Applies a patch: is this its base? Then write the target's files, read them back, compare every hash, put in place.
+public struct ApplyWorkflow: Sendable {
+  let request: ApplyRequest
+  let work: WorkOptions
+
+  public init(_ request: ApplyRequest, work: WorkOptions = WorkOptions()) {
+    self.request = request
+    self.work = work
+  }
+
+  public func run() throws -> ApplyResult {
+    let start = Platform.monotonicSeconds
+    for input in [request.base, request.patch] {
+      try OutputPlace.check(request.output, input: input, replaces: request.replaces)
+    }
+    let patch = try TritDiffPatch(path: request.patch, access: request.openBase.access)
+    let base = try FormatRegistry.open(request.base, request.openBase)
+    try patch.checkIntegrity(work.parallelism, work.progress)
+    try base.checkIntegrity(work.parallelism, work.progress)
+    try BaseCheck(patch: patch, base: base, work: work).run()
+    let header = patch.header
+    let total =
+      header.files.reduce(UInt64(0)) { $0 &+ $1.byteCount }
+      &+ header.companions.reduce(0) { $0 + UInt64($1.byteCount) }
+    try OutputPlace.checkSpace(total, for: request.output)
+    // A converted output is made of files in a folder that is dropped afterwards; their names enter its record.
+    let isFolder = header.target.isFolder || request.conversion != nil
+    let place = request.conversion == nil ? request.output : request.output + ".applied"
+    let staging = try StagedOutput(
+      isFolder ? .folder : .file, at: place, replacing: request.conversion == nil && request.replaces)
+    let writer = TargetWriter(patch: patch, base: base, staging: staging, work: work)
+    try writer.write()
+    for check in [base.checkUnchanged, patch.checkUnchanged] { try check() }
+    try writer.check()
+    try work.parallelism.cancellation.check()
+    var result = ApplyResult(
+      base: request.base, patch: request.patch, output: request.output, summary: PatchSummary(patch),
+      writtenBytes: total, conversion: nil, seconds: 0)
+    if var conversion = request.conversion {
+      conversion.input = header.target.isFolder ? staging.stagingPath : staging.path(of: header.files[0].name)
+      conversion.output = request.output
+      conversion.open = try writer.conversionOptions(conversion.input)
+      conversion.replaces = request.replaces
+      result.conversion = try ConvertWorkflow(conversion, work: work).run()
+    } else {
+      try staging.commit()
+    }
+    result.seconds = Platform.monotonicSeconds - start
+    return result
+  }
+}
+
+/// Whether a model is the one a patch was made for.
+struct BaseCheck {
+  let patch: TritDiffPatch
+  let base: any TensorSource
+  let work: WorkOptions
+
+  /// - Throws: `DiffError` that names the first tensor, in the patch's order, or the first file that differs.
+  func run() throws {
+    let expected = patch.header.base.tensors
+    let path = base.manifest.path
+    var rest = Dictionary(
+      base.manifest.tensors.map { (ExactString($0.name), $0) }, uniquingKeysWith: { first, _ in first })
+    // What headers say is compared before anything is read.
+    let tensors = try expected.map { identity in
+      guard let tensor = rest.removeValue(forKey: ExactString(identity.name)) else {
+        throw DiffError(.missingTensor, file: path, tensor: identity.name)
+      }
+      let found = try DiffedTensor(tensor, in: base, work.single)
+      let meaning = try (expected: BaseCheck.text(identity), found: BaseCheck.text(found))
+      guard meaning.expected == meaning.found else {
+        throw DiffError(
+          .otherTensor(expected: meaning.expected, found: meaning.found), file: path, tensor: identity.name)
+      }
+      return found
+    }
+    if let extra = base.manifest.tensors.first(where: { rest[ExactString($0.name)] != nil }) {
+      throw DiffError(.extraTensor, file: path, tensor: extra.name)
+    }
+    work.progress.began(
+      ProgressPhase(name: "checking base", totalBytes: tensors.reduce(0) { $0 + UInt64($1.byteCount) }))
+    defer { work.progress.ended() }
+    try work.parallelism.forEachBand(tensors.count) { index in
+      let found = try tensors[index].identity()
+      guard found.content == expected[index].content else {
+        throw DiffError(
+          .otherHash(expected: "\(expected[index].digest)", found: "\(found.digest)"), file: path, tensor: found.name)
+      }
+    }
+    try checkCodeStream(tensors)
+    for companion in patch.header.companions where companion.section == nil {
+      guard base.manifest.companions.contains(where: { ExactString($0.name) == ExactString(companion.name) }) else {
+        throw DiffError(.missingFile(companion.name), file: path)
+      }
+      let digest = SHA256.digest(of: try base.companion(named: companion.name))
+      guard digest == companion.digest else {
+        throw DiffError(.otherFile(companion.name, expected: "\(companion.digest)", found: "\(digest)"), file: path)
+      }
+    }
+  }
+
+  /// What a patch tells people of its base follows from the tensors it names.
+  private func checkCodeStream(_ tensors: [DiffedTensor]) throws {
+    let streams = try zip(patch.header.base.tensors, tensors).compactMap { identity, tensor in
+      try tensor.isTernary ? identity.codeStream(tensor.scale()).map { (name: identity.name, stream: $0) } : nil
+    }
+    guard patch.header.base.codeStream == (streams.isEmpty ? nil : CodeStream.model(streams)) else {
+      throw FormatError(
+        .badSection("the code stream is not that of the base's tensors"), file: patch.path, field: "base.code_stream")
+    }
+  }
+
+  /// All that headers and scales say of a tensor.
+  private static func text(_ identity: TritDiffIdentity) -> String {
+    switch identity.content {
+    case .trits(_, let scale): "trits \(identity.shape), \(text(scale))"
+    case .bytes(let encoding, let count, _): "\(encoding.name) \(identity.shape) of \(count) bytes"
+    }
+  }
+
+  private static func text(_ tensor: DiffedTensor) throws -> String {
+    guard tensor.isTernary else { return "\(tensor.encoding.name) \(tensor.tensor.shape) of \(tensor.byteCount) bytes" }
+    return "trits \(tensor.tensor.shape), \(text(TritDiffScale(try tensor.scale())))"
+  }
+
+  private static func text(_ scale: TritDiffScale) -> String {
+    "scale \(scale.convention.rawValue) \(scale.storage.rawValue) \(scale.granularity) SHA-256 \(scale.digest)"
+  }
+}

@@ -1,0 +1,64 @@
+// Tritsmith: patches that cannot be made or applied.
+
+import TritCore
+
+/// Two models a patch cannot be made of, or a model it does not belong to.
+public struct DiffError: DiagnosticError, Equatable {
+  public enum Kind: Sendable, Equatable {
+    // Applying
+    case missingTensor
+    case extraTensor
+    case otherTensor(expected: String, found: String)
+    case otherHash(expected: String, found: String)
+    case missingFile(String)
+    case otherFile(String, expected: String, found: String)
+    case otherTarget(expected: String, found: String)
+    // Making
+    case compressedTarget
+    case fileBesideModel(String)
+  }
+
+  public var kind: Kind
+  public var location: ErrorLocation
+
+  init(_ kind: Kind, file: String, tensor: String? = nil) {
+    self.kind = kind
+    location = ErrorLocation(file: file, tensor: tensor)
+  }
+
+  public var summary: String {
+    switch kind {
+    case .missingTensor: "the patch was made for a base that has this tensor; this model has none of this name"
+    case .extraTensor: "the patch was made for a base that does not have this tensor"
+    case .otherTensor(let expected, let found):
+      "the patch was made for another base: expected \(printable(expected)), found \(printable(found))"
+    case .otherHash(let expected, let found):
+      "the patch was made for another base: expected content with SHA-256 \(expected), found \(found)"
+    case .missingFile(let name): "the patch takes '\(printable(name))' from its base, which is not there"
+    case .otherFile(let name, let expected, let found):
+      "the patch was made for another '\(printable(name))': expected SHA-256 \(expected), found \(found)"
+    case .otherTarget(let expected, let found):
+      "what the patch gives is not what it states: expected SHA-256 \(expected), found \(found)"
+    case .compressedTarget: "its tensors are compressed, and a patch could not give the same bytes again"
+    case .fileBesideModel(let name): "a file of it is called '\(printable(name))', as one of its companions is"
+    }
+  }
+
+  public var remedy: String? {
+    switch kind {
+    case .missingTensor, .extraTensor, .otherTensor, .otherHash, .missingFile, .otherFile:
+      "apply it to the model it was made for: 'tritsmith inspect PATCH' states its code stream, 'tritsmith compare' that of a model"
+    case .otherTarget: "the patch is damaged or was made by a faulty program: have it made again"
+    case .compressedTarget: "store it uncompressed: tritsmith convert MODEL PLAIN --to tritpack"
+    case .fileBesideModel: nil
+    }
+  }
+
+  public var category: ErrorCategory {
+    switch kind {
+    case .compressedTarget: .misuse
+    case .otherTarget: .checkFailed
+    default: .malformedInput
+    }
+  }
+}

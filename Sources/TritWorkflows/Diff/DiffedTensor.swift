@@ -1,0 +1,105 @@
+// Tritsmith: tensors as a patch sees them.
+
+import TritCore
+import TritFormats
+import TritLayouts
+import TritQuantizers
+
+/// A tensor as patches see it: trits with scales beside them, or bytes.
+struct DiffedTensor: Sendable {
+  let source: any TensorSource
+  let tensor: TensorDescriptor
+  let work: WorkOptions
+  private let weight: TernaryWeight?
+
+  /// - Throws: `FormatError` for trits whose scale convention is not known.
+  init(_ tensor: TensorDescriptor, in source: any TensorSource, _ work: WorkOptions) throws {
+    self.source = source
+    self.tensor = tensor
+    self.work = work
+    // Layouts that hold scales among their codes are taken byte by byte: what is between the codes counts too.
+    weight =
+      tensor.encoding.isTernary && TensorDigest.hasScaleBeside(tensor)
+      ? try TernaryWeight(source, tensor, quantizer: AbsMean.float32, work: work) : nil
+  }
+
+  var isTernary: Bool { weight != nil }
+  var byteCount: Int { tensor.location.byteCount }
+
+  /// Rows read at a time: about 2^18 trits.
+  static func bands(_ shape: TensorShape) -> [Range<Int>] {
+    guard shape.elementCount > 0 else { return [] }
+    let step = max(1, (1 << 18) / shape.columns)
+    return stride(from: 0, to: shape.rows, by: step).map { $0..<min($0 + step, shape.rows) }
+  }
+
+  func trits(_ rows: Range<Int>) throws -> [Int8] {
+    try work.parallelism.cancellation.check()
+    guard let weight else { preconditionFailure("'\(tensor.name)' holds no trits") }
+    var trits = [Int8](repeating: 0, count: rows.count * tensor.shape.columns)
+    try weight.read(rows, into: &trits, at: 0)
+    weight.release(rows)
+    return trits
+  }
+
+  /// Pieces as `ByteDifference` takes them.
+  static func pieces(_ byteCount: Int) -> [Range<Int>] {
+    stride(from: 0, to: byteCount, by: ByteDifference.piece).map { $0..<min($0 + ByteDifference.piece, byteCount) }
+  }
+
+  func bytes(_ range: Range<Int>) throws -> [UInt8] {
+    try work.parallelism.cancellation.check()
+    let bytes = try source.withBytes(range, of: tensor) { span in span.withUnsafeBytes { Array($0) } }
+    source.release(range, of: tensor)
+    return bytes
+  }
+
+  /// The encoding as patches name it.
+  var encoding: TensorEncoding {
+    tensor.encoding.dtype == nil ? .opaque(tensor.encoding.name) : tensor.encoding
+  }
+
+  func scale() throws -> TernaryScale { try source.scale(of: tensor) }
+
+  func identity(_ digest: Digest) throws -> TritDiffIdentity {
+    TritDiffIdentity(
+      name: tensor.name, shape: tensor.shape,
+      content: isTernary
+        ? .trits(digest, TritDiffScale(try scale())) : .bytes(encoding, count: byteCount, digest))
+  }
+
+  /// Reads the tensor for its hash.
+  func identity() throws -> TritDiffIdentity {
+    let hash = SHA256()
+    if isTernary {
+      for rows in DiffedTensor.bands(tensor.shape) {
+        let trits = try trits(rows)
+        hash.update(trits.span.bytes)
+        work.progress.advanced(by: byteCount / max(1, tensor.shape.rows) * rows.count)
+      }
+    } else {
+      for range in DiffedTensor.pieces(byteCount) {
+        hash.update(try bytes(range))
+        work.progress.advanced(by: range.count)
+      }
+    }
+    return try identity(hash.finalize())
+  }
+}
+
+extension TritDiffIdentity {
+  /// The code stream of a ternary tensor with scales beside it.
+  func codeStream(_ scale: TernaryScale) -> CodeStream? {
+    guard case .trits(let digest, _) = content else { return nil }
+    return CodeStream(trits: digest, rows: shape.rows, columns: shape.columns, scale: scale)
+  }
+}
+
+extension WorkOptions {
+  /// The same for work that runs beside others of its kind.
+  var single: WorkOptions {
+    WorkOptions(
+      parallelism: Parallelism(threads: 1, cancellation: parallelism.cancellation), kernels: kernels,
+      progress: progress, heldBytes: heldBytes)
+  }
+}

@@ -1,0 +1,161 @@
+// Tritsmith: a tensor made of its base and a patch.
+
+import TritCore
+import TritFormats
+
+/// A tensor of a patch's target, made piece by piece in order.
+struct PatchedTensor {
+  let patch: TritDiffPatch
+  let tensor: TritDiffTensor
+  /// What it comes from; nil when the coding needs none.
+  let base: DiffedTensor?
+
+  init(_ tensor: TritDiffTensor, of patch: TritDiffPatch, base source: any TensorSource, _ work: WorkOptions) throws {
+    self.patch = patch
+    self.tensor = tensor
+    guard tensor.coding.needsBase || tensor.scale == .same else {
+      base = nil
+      return
+    }
+    let name = tensor.from ?? tensor.identity.name
+    guard let found = source.manifest.tensor(named: name) else {
+      throw DiffError(.missingTensor, file: source.manifest.path, tensor: name)
+    }
+    base = try DiffedTensor(found, in: source, work)
+  }
+
+  /// Rows of trits, from the first to the last.
+  func forEachBand(_ body: (Range<Int>, [Int8]) throws -> Void) throws {
+    let shape = tensor.identity.shape
+    guard let section = tensor.section else {
+      for rows in DiffedTensor.bands(shape) { try body(rows, try baseTrits(rows)) }
+      return
+    }
+    if tensor.coding == .gaps {
+      let code = try patch.content(section)
+      var decoder = try checked { () throws(TritDiffFault) in try TritGapDecoder(code, count: shape.elementCount) }
+      for rows in DiffedTensor.bands(shape) {
+        var trits = try baseTrits(rows)
+        try checked { () throws(TritDiffFault) in try decoder.apply(to: &trits) }
+        try body(rows, trits)
+      }
+      return
+    }
+    var stream = try patch.stream(section)
+    var rest: [UInt8] = []
+    var left = shape.elementCount
+    for rows in DiffedTensor.bands(shape) {
+      let count = rows.count * shape.columns
+      // Five trits of a byte may belong to two bands.
+      let wanted = min(left, (count - rest.count + 4) / 5 * 5)
+      let bytes = try stream.read((wanted + 4) / 5)
+      guard let unpacked = TritSymbol.unpack(bytes.span, count: wanted) else {
+        throw fault("a byte of it stands for no five trits")
+      }
+      left -= wanted
+      let symbols = rest + unpacked
+      rest = Array(symbols[count...])
+      if tensor.coding == .whole {
+        try body(rows, symbols[..<count].map { Int8($0) - 1 })
+      } else {
+        var trits = try baseTrits(rows)
+        var output = trits.mutableSpan
+        for index in 0..<count {
+          output[unchecked: index] = TritSymbol.apply(symbols[index], to: output[unchecked: index])
+        }
+        try body(rows, trits)
+      }
+    }
+  }
+
+  /// Pieces of bytes, from the first to the last.
+  func forEachPiece(_ body: (Range<Int>, [UInt8]) throws -> Void) throws {
+    let width = tensor.identity.elementWidth
+    var stream = try tensor.section.map { try patch.stream($0) }
+    for range in DiffedTensor.pieces(tensor.storedByteCount) {
+      let before = tensor.coding.needsBase ? try baseBytes(range) : []
+      guard let content = try stream?.read(range.count) else {
+        try body(range, before)
+        continue
+      }
+      try body(range, ByteDifference.decode(content.span, before.span, tensor.coding, width: width))
+    }
+  }
+
+  /// The scales as the target stores them.
+  func scale() throws -> TernaryScale {
+    guard case .trits(_, let scale) = tensor.identity.content else { preconditionFailure("dense tensors have none") }
+    let bytes: [UInt8]
+    switch tensor.scale {
+    case .inline(let stored): bytes = stored
+    case .section(let index): bytes = try patch.content(index)
+    case .same, nil:
+      guard let base else { throw fault("it has no base to take scales from") }
+      bytes = try base.scale().storedBytes
+    }
+    guard SHA256.digest(of: bytes) == scale.digest else { throw fault("its scales do not have the hash it states") }
+    return try TernaryScale(stored: bytes, as: scale, fault: fault)
+  }
+
+  /// The hash of what is made, as the patch's identities have it.
+  func digest(_ progress: any ProgressObserver) throws -> Digest {
+    let hash = SHA256()
+    let total = tensor.storedByteCount
+    if tensor.identity.isTernary {
+      try forEachBand { rows, trits in
+        hash.update(trits.span.bytes)
+        progress.advanced(by: total / max(1, tensor.identity.shape.rows) * rows.count)
+      }
+    } else {
+      try forEachPiece { range, bytes in
+        hash.update(bytes)
+        progress.advanced(by: range.count)
+      }
+    }
+    return hash.finalize()
+  }
+
+  private func baseTrits(_ rows: Range<Int>) throws -> [Int8] {
+    guard let base, base.isTernary, base.tensor.shape == tensor.identity.shape else {
+      throw DiffError(.missingTensor, file: patch.path, tensor: tensor.identity.name)
+    }
+    return try base.trits(rows)
+  }
+
+  private func baseBytes(_ range: Range<Int>) throws -> [UInt8] {
+    guard let base, !base.isTernary, base.byteCount == tensor.storedByteCount else {
+      throw DiffError(.missingTensor, file: patch.path, tensor: tensor.identity.name)
+    }
+    return try base.bytes(range)
+  }
+
+  private func checked<Result>(_ body: () throws(TritDiffFault) -> Result) throws -> Result {
+    do throws(TritDiffFault) { return try body() } catch { throw fault(error.detail) }
+  }
+
+  func fault(_ detail: String) -> FormatError {
+    FormatError(
+      .badSection(detail), file: patch.path, tensor: tensor.identity.name, byteOffset: patch.offset(tensor.section),
+      field: tensor.coding.rawValue)
+  }
+}
+
+extension TernaryScale {
+  /// Scales from their stored bytes.
+  init(stored bytes: [UInt8], as scale: TritDiffScale, fault: (String) -> FormatError) throws {
+    let width = scale.storage.bits / 8
+    let values = stride(from: 0, to: bytes.count, by: width).map { start -> Float in
+      let bits = bytes[start..<start + width].reversed().reduce(UInt32(0)) { $0 << 8 | UInt32($1) }
+      return switch scale.storage {
+      case .bf16: BFloat16(bits: UInt16(truncatingIfNeeded: bits)).float
+      case .f16: HalfFloat(bits: UInt16(truncatingIfNeeded: bits)).float
+      default: Float(bitPattern: bits)
+      }
+    }
+    guard values.allSatisfy({ $0.isFinite && $0 >= 0 && ($0 > 0 || scale.convention == .multiply) }) else {
+      throw fault("its scales are no \(scale.convention == .divide ? "divisors" : "factors")")
+    }
+    self.init(
+      stored: values, storage: scale.storage, convention: scale.convention, granularity: scale.granularity)
+  }
+}

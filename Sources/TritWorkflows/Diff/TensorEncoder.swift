@@ -1,0 +1,100 @@
+// Tritsmith: writing down what changed.
+
+import TritCore
+import TritFormats
+
+/// Encodes tensors as their analyses say.
+struct TensorEncoder: Sendable {
+  let base: any TensorSource
+  let target: any TensorSource
+  let spill: TritDiffSpill
+  let work: WorkOptions
+
+  /// What goes into the tensor's section; nil when nothing does.
+  func content(_ analysis: DiffAnalysis, _ tensor: TensorDescriptor, number: Int) throws -> FinishedContent? {
+    guard analysis.coding != .same else {
+      work.progress.advanced(by: tensor.location.byteCount)
+      return nil
+    }
+    let new = try DiffedTensor(tensor, in: target, work)
+    let old = try analysis.coding.needsBase ? baseTensor(analysis) : nil
+    return try spill.content(number: number, TritDiffLimits.expansion(of: analysis.coding)) { content in
+      switch analysis.coding {
+      case .same: break
+      case .gaps: try gaps(old, new, shift: analysis.shift, to: content)
+      case .delta, .whole: try fives(analysis.coding == .delta ? old : nil, new, to: content)
+      case .planes, .xor, .difference: try pieces(old, new, analysis.coding, to: content)
+      }
+    }
+  }
+
+  /// The entry of the header, its section not yet known.
+  func tensor(_ analysis: DiffAnalysis, _ tensor: TensorDescriptor) throws -> TritDiffTensor {
+    var result = TritDiffTensor(
+      identity: analysis.target, place: TritDiffPlace(file: tensor.location.file, offset: tensor.location.offset),
+      coding: analysis.coding)
+    result.from = analysis.base?.name
+    result.change = analysis.change
+    guard analysis.target.isTernary, case .ternary(let layout) = tensor.encoding, let scale = tensor.scale else {
+      return result
+    }
+    result.layout = layout
+    result.scalePlace = TritDiffPlace(file: scale.location.file, offset: scale.location.offset)
+    let bytes = try target.scale(of: tensor).storedBytes
+    if analysis.hasSameScale {
+      result.scale = .same
+    } else {
+      result.scale = bytes.count <= TritDiffTensor.ScaleCoding.inlineLimit ? .inline(bytes) : .section(0)
+    }
+    return result
+  }
+
+  private func baseTensor(_ analysis: DiffAnalysis) throws -> DiffedTensor? {
+    guard let name = analysis.base?.name, let tensor = base.manifest.tensor(named: name) else { return nil }
+    return try DiffedTensor(tensor, in: base, work)
+  }
+
+  private func gaps(_ old: DiffedTensor?, _ new: DiffedTensor, shift: Int, to content: TritDiffContent) throws {
+    var encoder = TritGapEncoder(shift: shift)
+    for rows in DiffedTensor.bands(new.tensor.shape) {
+      guard let before = try old?.trits(rows) else { preconditionFailure("gaps have a base") }
+      let after = try new.trits(rows)
+      encoder.append(before.span, after.span)
+      advance(new, rows)
+    }
+    try content.append(encoder.finish())
+  }
+
+  private func fives(_ old: DiffedTensor?, _ new: DiffedTensor, to content: TritDiffContent) throws {
+    var rest: [UInt8] = []
+    for rows in DiffedTensor.bands(new.tensor.shape) {
+      let after = try new.trits(rows)
+      if let old {
+        rest += DiffAnalysis.symbols(try old.trits(rows), after)
+      } else {
+        rest += DiffAnalysis.codes(after)
+      }
+      let whole = rest.count / 5 * 5
+      try content.append(TritSymbol.pack(rest.span.extracting(0..<whole)))
+      rest.removeFirst(whole)
+      advance(new, rows)
+    }
+    try content.append(TritSymbol.pack(rest.span))
+  }
+
+  private func pieces(
+    _ old: DiffedTensor?, _ new: DiffedTensor, _ coding: TritDiffCoding, to content: TritDiffContent
+  ) throws {
+    let width = TritDiffIdentity.width(new.encoding)
+    for range in DiffedTensor.pieces(new.byteCount) {
+      let before = try old?.bytes(range) ?? []
+      let after = try new.bytes(range)
+      try content.append(ByteDifference.encode(after.span, before.span, coding, width: width))
+      work.progress.advanced(by: range.count)
+    }
+  }
+
+  private func advance(_ tensor: DiffedTensor, _ rows: Range<Int>) {
+    work.progress.advanced(by: tensor.byteCount / max(1, tensor.tensor.shape.rows) * rows.count)
+  }
+}

@@ -1,0 +1,54 @@
+// Tritsmith: `tritsmith apply`.
+
+import CommandLineKit
+import TritCore
+import TritWorkflows
+
+struct Apply: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Make a fine-tune from its base and a patch.",
+    discussion: """
+      The base may be in another format than the one the patch was made with: trits, scales and dense tensors count. \
+      One that differs is refused, and the first tensor that differs named. What was written is read back and every \
+      hash compared before it is put in place. Without --to the output has the files the patch was made of, byte for \
+      byte.
+      """,
+    examples: [
+      .init("tritsmith apply ./falcon-e-1b my-fine-tune.tritdiff -o ./my-fine-tune", "The fine-tune as it was."),
+      .init(
+        "tritsmith apply ./falcon-e-1b my-fine-tune.tritdiff -o my-fine-tune.gguf --to gguf", "For llama.cpp at once."),
+    ])
+
+  @Argument(help: "The model the patch was made for.", completion: .file())
+  var base: String
+
+  @Argument(help: "The patch.", completion: .file(extensions: ["tritdiff"]))
+  var patch: String
+
+  @Option(
+    name: [.customLong("output"), .customShort("o")],
+    help: ArgumentHelp("The model to write.", valueName: "path"), completion: .file())
+  var output: String
+
+  @Option(help: "Convert the result, as 'tritsmith convert' does with its defaults.")
+  var to: ConversionTarget?
+
+  @Option(help: "What stored scales of the base mean, where its files do not say.")
+  var baseScale: ScaleConvention?
+
+  @Flag(help: "Replace what stands at the output.")
+  var force = false
+
+  @OptionGroup(title: "Output") var printing: OutputOptions
+  @OptionGroup(title: "Machine") var machine: MachineOptions
+
+  func run() throws {
+    try reporting {
+      var request = ApplyRequest(base: base, patch: patch, output: output)
+      request.openBase = machine.open(baseScale, nil)
+      request.replaces = force
+      if let to { request.conversion = ConversionRequest(input: base, output: output, target: to) }
+      printing.print(try ApplyWorkflow(request, work: machine.work()).run().report)
+    }
+  }
+}

@@ -1,0 +1,61 @@
+// Tritsmith: `tritsmith diff`.
+
+import CommandLineKit
+import TritCore
+import TritWorkflows
+
+struct Diff: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Store a fine-tune as the difference to its base.",
+    discussion: """
+      Writes a patch (TritDiff) that 'tritsmith apply' turns into the fine-tune again, given the base: changed trits, \
+      scales, dense tensors, and the files beside them that are not the base's. A safetensors model comes back with the \
+      same bytes in every file, and so do GGUF and uncompressed TritPack. Before the patch is put in place every tensor \
+      is made from it again and its hash compared.
+      """,
+    examples: [
+      .init("tritsmith diff ./falcon-e-1b ./my-fine-tune -o my-fine-tune.tritdiff", "Two packed checkpoints."),
+      .init("tritsmith inspect my-fine-tune.tritdiff", "What the patch changes, without the base."),
+    ])
+
+  @Argument(help: "The model the patch will be applied to.", completion: .file())
+  var base: String
+
+  @Argument(help: "The model the patch shall give.", completion: .file())
+  var target: String
+
+  @Option(
+    name: [.customLong("output"), .customShort("o")],
+    help: ArgumentHelp("The patch to write.", valueName: "file"), completion: .file(extensions: ["tritdiff"]))
+  var output: String
+
+  @Option(help: ArgumentHelp("Level of zstd, from 1 to 19: time against size.", valueName: "level"))
+  var level = DiffRequest.defaultLevel
+
+  @Option(help: "What stored scales of the base mean, where its files do not say.")
+  var baseScale: ScaleConvention?
+
+  @Option(help: "What stored scales of the target mean, where its files do not say.")
+  var targetScale: ScaleConvention?
+
+  @Flag(help: "Replace what stands at the output.")
+  var force = false
+
+  @OptionGroup(title: "Output") var printing: OutputOptions
+  @OptionGroup(title: "Machine") var machine: MachineOptions
+
+  func validate() throws {
+    guard (1...19).contains(level) else { throw ValidationError("--level must be from 1 to 19, not \(level)") }
+  }
+
+  func run() throws {
+    try reporting {
+      var request = DiffRequest(base: base, target: target, output: output)
+      request.openBase = machine.open(baseScale, nil)
+      request.openTarget = machine.open(targetScale, nil)
+      request.level = level
+      request.replaces = force
+      printing.print(try DiffWorkflow(request, work: machine.work()).run().report)
+    }
+  }
+}
