@@ -24,15 +24,16 @@ public struct AttentionShape: Sendable, Hashable {
 extension InferenceEngine {
   /// softmax(q·kᵀ · D^−½) · v with a causal mask; `output` and `q` are `[tokens, queryWidth]`.
   ///
-  /// `keys` and `values` are `[positions, keyValueWidth]` and hold the rows of these tokens already: token t stands at
-  /// position `first + t` and sees positions 0…first + t.
+  /// `keys` and `values` are `[keyValueHeads, reserved, headDimension]`, of which the first `first + tokens` positions
+  /// are filled, those of these tokens too: token t stands at position `first + t` and sees positions 0…first + t.
   public func attention(
-    _ q: [Float], keys: [Float], values: [Float], _ shape: AttentionShape, first: Int, tokens: Int,
+    _ q: [Float], keys: [Float], values: [Float], reserved: Int, _ shape: AttentionShape, first: Int, tokens: Int,
     into output: inout [Float]
   ) {
     precondition(q.count >= tokens * shape.queryWidth && output.count >= tokens * shape.queryWidth, "shapes fit")
-    let needed = (first + tokens) * shape.keyValueWidth
-    precondition(keys.count >= needed && values.count >= needed, "the cache holds every position")
+    precondition(first + tokens <= reserved, "the cache holds every position")
+    let needed = reserved * shape.keyValueWidth
+    precondition(keys.count >= needed && values.count >= needed, "the cache holds every head")
     q.withUnsafeBufferPointer { q in
       keys.withUnsafeBufferPointer { keys in
         values.withUnsafeBufferPointer { values in
@@ -41,7 +42,8 @@ extension InferenceEngine {
               let output = output.baseAddress
             else { return }
             let pass = AttentionPass(
-              kernels: kernels, shape: shape, q: q, keys: keys, values: values, first: first, output: output)
+              kernels: kernels, shape: shape, q: q, keys: keys, values: values, reserved: reserved,
+              first: first, output: output)
             if tokens == 1 {
               // Heads of a group read the same keys: they are the rows of one product.
               team.run(shape.keyValueHeads) { pass.oneToken(keyValueHead: $0) }
@@ -67,6 +69,8 @@ private struct AttentionPass {
   var q: UnsafePointer<Float>
   var keys: UnsafePointer<Float>
   var values: UnsafePointer<Float>
+  /// Positions from one head's rows to the next head's.
+  var reserved: Int
   var first: Int
   var output: UnsafeMutablePointer<Float>
 
@@ -89,13 +93,13 @@ private struct AttentionPass {
     _ keyValueHead: Int, positions: Int, start: Int, step: Int, rows: Int, visible: (Int) -> Int
   ) {
     let dimension = shape.headDimension
-    let width = shape.keyValueWidth
+    let head = keyValueHead * reserved * dimension
     // transformers multiplies the product by head_dim ** -0.5.
     let scaling = Float(1 / Double(dimension).squareRoot())
     withUnsafeTemporaryAllocation(of: Float.self, capacity: rows * positions) { scores in
       guard let base = scores.baseAddress else { return }
       kernels.dot(
-        keys + keyValueHead * dimension, .f32, rowBytes: 4 * width, rows: positions, q + start, xStride: step,
+        keys + head, .f32, rowBytes: 4 * dimension, rows: positions, q + start, xStride: step,
         tokens: rows, count: dimension, into: base, yStride: positions)
       for row in 0..<rows {
         let count = visible(row)
@@ -103,7 +107,7 @@ private struct AttentionPass {
         for index in 0..<count { seen[index] *= scaling }
         softmax(seen)
         kernels.weightedSum(
-          base + row * positions, values + keyValueHead * dimension, vStride: width, rows: count, count: dimension,
+          base + row * positions, values + head, vStride: dimension, rows: count, count: dimension,
           into: output + start + row * step)
       }
     }

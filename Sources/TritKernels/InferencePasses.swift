@@ -3,7 +3,10 @@
 /// Integer products of some byte rows with every token.
 struct TernaryPass {
   var kernels: any InferenceKernels
-  var matrix: TernaryOperand
+  var order: PackedTritOrder
+  var rows: Int
+  var columns: Int
+  var epilogue: IntegerEpilogue
   var bytes: UnsafePointer<UInt8>
   /// Bytes of a byte row.
   var width: Int
@@ -14,18 +17,25 @@ struct TernaryPass {
   var tokens: Int
   var y: UnsafeMutablePointer<Float>
 
+  /// Few tokens are multiplied with bytes as they are, many with codes expanded once.
+  var isInPlace: Bool { tokens < 4 }
+
+  func sum(_ range: Range<Int>) {
+    if isInPlace { sumInPlace(range) } else { sumExpanded(range) }
+  }
+
   /// For few tokens: the packed bytes are decoded in registers, once a token.
-  func sumInPlace(_ range: Range<Int>) {
-    let planes = matrix.order == .joinedRows ? 4 : 1
+  private func sumInPlace(_ range: Range<Int>) {
+    let planes = order == .joinedRows ? 4 : 1
     withUnsafeTemporaryAllocation(of: Int32.self, capacity: planes * range.count) { sums in
       guard let sums = sums.baseAddress else { return }
       let start = bytes + range.lowerBound * width
       for token in 0..<tokens {
         let input = q + token * qStride
-        switch matrix.order {
+        switch order {
         case .joinedRows:
           kernels.joinedDot(
-            start, rows: range.count, columns: matrix.columns, input, into: sums, planeStride: range.count)
+            start, rows: range.count, columns: columns, input, into: sums, planeStride: range.count)
         case .splitRows: kernels.splitDot(start, rows: range.count, part: width, input, into: sums)
         }
         for plane in 0..<planes {
@@ -37,22 +47,22 @@ struct TernaryPass {
   }
 
   /// For many tokens: four rows of codes are expanded once and used for every token.
-  func sumExpanded(_ range: Range<Int>) {
-    let width = paddedCodeWidth(max(matrix.columns, 4 * self.width))
-    let count = paddedCodeWidth(matrix.columns)
+  private func sumExpanded(_ range: Range<Int>) {
+    let width = paddedCodeWidth(max(columns, 4 * self.width))
+    let count = paddedCodeWidth(columns)
     withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 4 * width) { codes in
       withUnsafeTemporaryAllocation(of: Int32.self, capacity: 4 * tokens) { sums in
         guard let codes = codes.baseAddress, let sums = sums.baseAddress else { return }
         // Codes past the last column meet zeros in the input; they only have to be codes.
         codes.initialize(repeating: 0, count: 4 * width)
-        let step = matrix.order == .joinedRows ? 1 : 4
+        let step = order == .joinedRows ? 1 : 4
         for first in stride(from: range.lowerBound, to: range.upperBound, by: step) {
           let rows = min(step, range.upperBound - first)
           expand(first, rows, into: codes, width)
           kernels.codeProduct(
             codes, stride: width, q, qStride: qStride, tokens: tokens, count: count, into: sums, sumStride: 4)
           for token in 0..<tokens {
-            switch matrix.order {
+            switch order {
             case .joinedRows:
               for plane in 0..<4 {
                 finish(sums + 4 * token + plane, step: 4, count: 1, row: plane * byteRows + first, token)
@@ -69,21 +79,16 @@ struct TernaryPass {
     for row in 0..<rows {
       let start = bytes + (first + row) * self.width
       for plane in 0..<4 {
-        let place = matrix.order == .joinedRows ? plane * width : row * width + plane * self.width
+        let place = order == .joinedRows ? plane * width : row * width + plane * self.width
         kernels.expandCodes(start, self.width, plane: plane, into: codes + place)
       }
     }
   }
 
-  /// Outputs of consecutive rows of a token from Σ code·q; Σ trit·q is that less Σ q.
   @inline(__always)
   private func finish(_ sums: UnsafePointer<Int32>, step: Int, count: Int, row: Int, _ token: Int) {
-    let scale = scales[token]
-    let output = y + token * matrix.rows
-    for index in 0..<count {
-      output[row + index] = matrix.epilogue.output(
-        sum: sums[index * step] &- scale.sum, scale: scale.scale, row: row + index, bias: matrix.bias?[row + index])
-    }
+    epilogue.finish(
+      sums, step: step, rows: row..<row + count, scales[token], into: y + token * rows + row)
   }
 }
 

@@ -47,6 +47,37 @@ extension InferenceEngine {
   public func integerProduct(
     _ weights: RawSpan, _ matrix: TernaryOperand, _ x: borrowing QuantizedRows, into y: inout [Float]
   ) {
+    withPass(weights, matrix, x, &y) { run([$0]) }
+  }
+
+  /// Integer products of one input with several matrices: the threads meet once, when all are done.
+  public func integerProducts(
+    _ first: (weights: RawSpan, matrix: TernaryOperand), _ second: (weights: RawSpan, matrix: TernaryOperand),
+    _ x: borrowing QuantizedRows, into y: inout [Float], _ z: inout [Float]
+  ) {
+    withPass(first.weights, first.matrix, x, &y) { a in
+      withPass(second.weights, second.matrix, x, &z) { b in run([a, b]) }
+    }
+  }
+
+  /// Integer products of one input with three matrices.
+  public func integerProducts(
+    _ first: (weights: RawSpan, matrix: TernaryOperand), _ second: (weights: RawSpan, matrix: TernaryOperand),
+    _ third: (weights: RawSpan, matrix: TernaryOperand), _ x: borrowing QuantizedRows, into u: inout [Float],
+    _ v: inout [Float], _ w: inout [Float]
+  ) {
+    withPass(first.weights, first.matrix, x, &u) { a in
+      withPass(second.weights, second.matrix, x, &v) { b in
+        withPass(third.weights, third.matrix, x, &w) { c in run([a, b, c]) }
+      }
+    }
+  }
+
+  /// Gives `body` the integer product of a matrix, ready to run; it is valid during the call only.
+  private func withPass(
+    _ weights: RawSpan, _ matrix: TernaryOperand, _ x: borrowing QuantizedRows, _ y: inout [Float],
+    _ body: (TernaryPass) -> Void
+  ) {
     check(weights, matrix, x, y.count)
     let (byteRows, width) = matrix.order.byteRows(rows: matrix.rows, columns: matrix.columns)
     let tokens = x.rows
@@ -58,18 +89,36 @@ extension InferenceEngine {
             guard let bytes = weights.assumingMemoryBound(to: UInt8.self).baseAddress, let q = values.baseAddress,
               let scales = scales.baseAddress, let y = y.baseAddress
             else { return }
-            let pass = TernaryPass(
-              kernels: kernels, matrix: matrix, bytes: bytes, width: width, byteRows: byteRows, q: q, qStride: stride,
-              scales: scales, tokens: tokens, y: y)
-            if tokens < 4 {
-              team.forEach(byteRows, grain: grain(rowBytes: width)) { pass.sumInPlace($0) }
-            } else {
-              team.forEach(byteRows, grain: matrix.order == .joinedRows ? 4 : 16) { pass.sumExpanded($0) }
+            IntegerEpilogue.with(matrix) { epilogue in
+              body(
+                TernaryPass(
+                  kernels: kernels, order: matrix.order, rows: matrix.rows, columns: matrix.columns,
+                  epilogue: epilogue, bytes: bytes, width: width, byteRows: byteRows, q: q, qStride: stride,
+                  scales: scales, tokens: tokens, y: y))
             }
           }
         }
       }
     }
+  }
+
+  /// Runs products; the parts of all are shared out together.
+  private func run(_ passes: [TernaryPass]) {
+    // Parts of a product are numbered behind those of the products before it.
+    var ends: [Int] = []
+    for pass in passes { ends.append((ends.last ?? 0) + (pass.byteRows + grain(pass) - 1) / grain(pass)) }
+    team.run(ends.last ?? 0) { part in
+      var index = 0
+      while part >= ends[index] { index += 1 }
+      let pass = passes[index]
+      let start = (part - (index == 0 ? 0 : ends[index - 1])) * grain(pass)
+      pass.sum(start..<min(pass.byteRows, start + grain(pass)))
+    }
+  }
+
+  /// Byte rows of a part.
+  private func grain(_ pass: TernaryPass) -> Int {
+    pass.isInPlace ? grain(rowBytes: pass.width) : pass.order == .joinedRows ? 4 : 16
   }
 
   /// The same product in Float, as transformers computes it: activations and trits become Floats, then a Float product.

@@ -1,5 +1,6 @@
 // Tritsmith tests: every kernel of the forward pass against its scalar definition, bit for bit.
 
+import Synchronization
 import Testing
 import TritCore
 import TritTestSupport
@@ -94,6 +95,34 @@ struct InferenceDifferentialTests {
     }
   }
 
+  @Test("rows so long that sums are made in blocks", arguments: native)
+  func longRows(_ name: String) throws {
+    let kernels = try kernels(name)
+    // Blocks end at 2^20 and 2^23 bytes; 3 × −128 in every column makes the largest sums, which wrap as those of the
+    // definition do.
+    for length in [1 << 20 + 65, 1 << 23 + 33] {
+      let bytes = [UInt8](repeating: 0xFF, count: length)
+      var q = [Int8](repeating: -128, count: length)
+      q += [Int8](repeating: 0, count: 64)
+      func joined(_ kernels: any InferenceKernels) -> [Int32] {
+        var sums = [Int32](repeating: 5, count: 4)
+        kernels.joinedDot(bytes, rows: 1, columns: length, q, into: &sums, planeStride: 1)
+        return sums
+      }
+      #expect(joined(kernels) == joined(scalar), "\(length)")
+    }
+    let part = 1 << 20 + 65
+    let bytes = [UInt8](repeating: 0xFF, count: part)
+    var q = [Int8](repeating: 127, count: 4 * part)
+    q += [Int8](repeating: 0, count: 64)
+    func split(_ kernels: any InferenceKernels) -> [Int32] {
+      var sums: [Int32] = [5]
+      kernels.splitDot(bytes, rows: 1, part: part, q, into: &sums)
+      return sums
+    }
+    #expect(split(kernels) == split(scalar))
+  }
+
   @Test("codes expanded and multiplied by many tokens", arguments: native)
   func products(_ name: String) throws {
     let kernels = try kernels(name)
@@ -134,7 +163,7 @@ struct InferenceDifferentialTests {
   func floats(_ name: String) throws {
     let kernels = try kernels(name)
     var generator = SeededGenerator(seed: 4)
-    for count in [1, 2, 7, 8, 9, 31, 32, 33, 64, 255, 1000] {
+    for count in [1, 2, 7, 8, 9, 31, 32, 33, 64, 127, 128, 129, 255, 1000] {
       for rows in [1, 3, 4, 5, 9] {
         for tokens in [1, 2, 3, 5] {
           let x = generator.floats(tokens * count)
@@ -195,6 +224,80 @@ struct InferenceDifferentialTests {
         }
       }
     }
+  }
+
+  @Test("products run together are those run one by one", arguments: [1, 4])
+  func together(_ tokens: Int) throws {
+    var generator = SeededGenerator(seed: 6)
+    let columns = 4096
+    let x = generator.floats(tokens * columns)
+    // More and fewer byte rows than a part has, scales and biases of every kind.
+    let operands = [
+      TernaryOperand(
+        rows: 68, columns: columns, order: .joinedRows, epilogue: .divide(by: generator.floats(68)),
+        bias: generator.floats(68)),
+      TernaryOperand(
+        rows: 5, columns: columns, order: .splitRows, epilogue: .multiply(by: [0.25]), bias: generator.floats(5)),
+      TernaryOperand(rows: 33, columns: columns, order: .splitRows, epilogue: .weights(of: 0.0625)),
+    ]
+    let weights = operands.map { operand in
+      generator.bytes(operand.order.byteCount(rows: operand.rows, columns: columns)).map { $0 & 0xAA }
+    }
+    for threads in 1...4 {
+      let engine = try #require(InferenceEngine(threads: threads, kernelsNamed: InferenceEngine.kernelNames[0]))
+      var quantized = QuantizedRows()
+      engine.quantize(x, rows: tokens, columns: columns, into: &quantized)
+      let alone = operands.indices.map { index -> [UInt32] in
+        let operand = operands[index]
+        var y = [Float](repeating: .nan, count: tokens * operand.rows)
+        let bytes = weights[index]
+        engine.integerProduct(bytes.span.bytes, operand, quantized, into: &y)
+        // The epilogue by its formula, element by element.
+        var plain = operand
+        plain.epilogue = .weights(of: 1)
+        plain.bias = nil
+        var sums = [Float](repeating: .nan, count: tokens * operand.rows)
+        engine.integerProduct(bytes.span.bytes, plain, quantized, into: &sums)
+        for place in y.indices {
+          let (scale, row) = (quantized.scale(row: place / operand.rows), place % operand.rows)
+          // Sums are integers small enough for a Float to hold.
+          let sum = (sums[place] * scale).rounded()
+          let bias = operand.bias?[row] ?? 0
+          switch operand.epilogue {
+          case .divide(let stored): #expect(y[place] == sum / (scale * stored[row]) + bias)
+          case .multiply(let stored): #expect(y[place] == (sum / scale + bias) * stored[0])
+          case .weights(let value): #expect(y[place] == sum / scale * value + bias)
+          }
+        }
+        return y.map(\.bitPattern)
+      }
+      var u = [Float](repeating: .nan, count: tokens * operands[0].rows)
+      var v = [Float](repeating: .nan, count: tokens * operands[1].rows)
+      var w = [Float](repeating: .nan, count: tokens * operands[2].rows)
+      let (firstBytes, secondBytes, thirdBytes) = (weights[0], weights[1], weights[2])
+      let (first, second, third) = (firstBytes.span.bytes, secondBytes.span.bytes, thirdBytes.span.bytes)
+      engine.integerProducts(
+        (first, operands[0]), (second, operands[1]), (third, operands[2]), quantized, into: &u, &v, &w)
+      #expect([u, v, w].map { $0.map(\.bitPattern) } == alone, "\(threads) threads")
+      engine.integerProducts((second, operands[1]), (third, operands[2]), quantized, into: &v, &w)
+      #expect([v, w].map { $0.map(\.bitPattern) } == Array(alone[1...]), "\(threads) threads")
+    }
+  }
+
+  @Test("every part is run once, whatever the threads", arguments: [1, 2, 3, 8])
+  func parts(_ threads: Int) {
+    let team = ThreadTeam(threads: threads)
+    for parts in [0, 1, 2, 3, 7, 8, 9, 100, 1001] {
+      for _ in 0..<50 {
+        let counts = (0..<parts).map { _ in Counter() }
+        team.run(parts) { counts[$0].value.wrappingAdd(1, ordering: .relaxed) }
+        #expect(counts.allSatisfy { $0.value.load(ordering: .relaxed) == 1 }, "\(parts) parts")
+      }
+    }
+  }
+
+  private final class Counter: Sendable {
+    let value = Atomic<Int>(0)
   }
 
   private func pack(_ trits: [Int], _ rows: Int, _ columns: Int, _ order: PackedTritOrder) -> [UInt8] {

@@ -1,56 +1,84 @@
 // Tritsmith: AVX-512 VNNI versions of the forward pass's ternary products.
 //
 // vpdpbusd adds four products of an unsigned and a signed byte to a 32-bit lane: no narrow accumulators, and masked
-// loads in place of copied tails.
+// loads in place of copied tails. The code of place k is not shifted down but multiplied as it stands, 4^k times as
+// large, and the sums are divided: shifts would share their ports with the products. Nothing is prefetched here: rows
+// follow each other, and the hardware then asks for the next lines itself, better than with hints in between.
 #if defined(__x86_64__)
 #include "inference_float.h"
 
 #include <immintrin.h>
 
+#pragma STDC FP_CONTRACT OFF
+
 #define AVX512 __attribute__((target("avx512f,avx512bw,avx512vnni")))
 #define INLINE AVX512 static inline __attribute__((always_inline))
 
-enum { vector_bytes = 64, prefetch_distance = 4096 };
+// Sums of place 3 hold 64 * 3 * 128 a product, four products a lane and step: block_bytes of a row stay below 2^31.
+enum { vector_bytes = 64, block_bytes = 1 << 20 };
 
 INLINE __m512i load_bytes(const uint8_t *w, size_t n) {
   if (n >= vector_bytes) return _mm512_loadu_si512(w);
   return _mm512_maskz_loadu_epi8(((__mmask64)1 << n) - 1, w);
 }
 
-INLINE void add_codes(__m512i w, __m512i x0, __m512i x1, __m512i x2, __m512i x3, __m512i s[4]) {
-  const __m512i mask = _mm512_set1_epi8(3);
-  s[0] = _mm512_dpbusd_epi32(s[0], _mm512_and_si512(w, mask), x0);
-  s[1] = _mm512_dpbusd_epi32(s[1], _mm512_and_si512(_mm512_srli_epi16(w, 2), mask), x1);
-  s[2] = _mm512_dpbusd_epi32(s[2], _mm512_and_si512(_mm512_srli_epi16(w, 4), mask), x2);
-  s[3] = _mm512_dpbusd_epi32(s[3], _mm512_and_si512(_mm512_srli_epi16(w, 6), mask), x3);
+INLINE __m512i place(__m512i w, int k) { return _mm512_and_si512(w, _mm512_set1_epi8((char)(3 << 2 * k))); }
+
+// Sums of four accumulators, in order.
+INLINE __m128i sum_four(__m512i a, __m512i b, __m512i c, __m512i d) {
+  __m512i ab = _mm512_add_epi32(_mm512_unpacklo_epi32(a, b), _mm512_unpackhi_epi32(a, b));
+  __m512i cd = _mm512_add_epi32(_mm512_unpacklo_epi32(c, d), _mm512_unpackhi_epi32(c, d));
+  __m512i s = _mm512_add_epi32(_mm512_unpacklo_epi64(ab, cd), _mm512_unpackhi_epi64(ab, cd));
+  __m256i t = _mm256_add_epi32(_mm512_castsi512_si256(s), _mm512_extracti64x4_epi64(s, 1));
+  return _mm_add_epi32(_mm256_castsi256_si128(t), _mm256_extracti128_si256(t, 1));
+}
+
+INLINE __m128i joined_block(const uint8_t *w, size_t columns, const int8_t *q) {
+  __m512i s[4];
+  for (int k = 0; k < 4; k++) s[k] = _mm512_setzero_si512();
+  for (size_t c = 0; c < columns; c += vector_bytes) {
+    __m512i x = _mm512_loadu_si512(q + c), v = load_bytes(w + c, columns - c);
+    for (int k = 0; k < 3; k++) s[k] = _mm512_dpbusd_epi32(s[k], place(v, k), x);
+    // The whole byte is the sum of its four places: what the other three have is taken off at the end.
+    s[3] = _mm512_dpbusd_epi32(s[3], v, x);
+  }
+  s[3] = _mm512_sub_epi32(s[3], _mm512_add_epi32(_mm512_add_epi32(s[0], s[1]), s[2]));
+  return sum_four(s[0], _mm512_srai_epi32(s[1], 2), _mm512_srai_epi32(s[2], 4), _mm512_srai_epi32(s[3], 6));
 }
 
 AVX512 static void joined_dot(const uint8_t *w, size_t rows, size_t columns, const int8_t *q, int32_t *sums,
                               size_t plane_stride) {
   for (size_t r = 0; r < rows; r++, w += columns) {
-    __m512i s[4];
-    for (int k = 0; k < 4; k++) s[k] = _mm512_setzero_si512();
-    for (size_t c = 0; c < columns; c += vector_bytes) {
-      _mm_prefetch((const char *)(w + c + prefetch_distance), _MM_HINT_T0);
-      __m512i x = _mm512_loadu_si512(q + c);
-      add_codes(load_bytes(w + c, columns - c), x, x, x, x, s);
+    __m128i total = _mm_setzero_si128();
+    for (size_t c = 0; c < columns; c += block_bytes) {
+      size_t n = columns - c < block_bytes ? columns - c : block_bytes;
+      total = _mm_add_epi32(total, joined_block(w + c, n, q + c));
     }
-    for (int k = 0; k < 4; k++) sums[k * plane_stride + r] = _mm512_reduce_add_epi32(s[k]);
+    sums[r] = _mm_cvtsi128_si32(total);
+    sums[plane_stride + r] = _mm_extract_epi32(total, 1);
+    sums[2 * plane_stride + r] = _mm_extract_epi32(total, 2);
+    sums[3 * plane_stride + r] = _mm_extract_epi32(total, 3);
   }
+}
+
+INLINE int32_t split_block(const uint8_t *w, size_t count, const int8_t *q, size_t part) {
+  __m512i s[4];
+  for (int k = 0; k < 4; k++) s[k] = _mm512_setzero_si512();
+  for (size_t m = 0; m < count; m += vector_bytes) {
+    __m512i v = load_bytes(w + m, count - m);
+    for (int k = 0; k < 4; k++)
+      s[k] = _mm512_dpbusd_epi32(s[k], place(v, k), _mm512_loadu_si512(q + k * part + m));
+  }
+  for (int k = 1; k < 4; k++) s[0] = _mm512_add_epi32(s[0], _mm512_srai_epi32(s[k], 2 * k));
+  return _mm512_reduce_add_epi32(s[0]);
 }
 
 AVX512 static void split_dot(const uint8_t *w, size_t rows, size_t part, const int8_t *q, int32_t *sums) {
   for (size_t r = 0; r < rows; r++, w += part) {
-    __m512i s[4];
-    for (int k = 0; k < 4; k++) s[k] = _mm512_setzero_si512();
-    for (size_t m = 0; m < part; m += vector_bytes) {
-      _mm_prefetch((const char *)(w + m + prefetch_distance), _MM_HINT_T0);
-      const int8_t *x = q + m;
-      add_codes(load_bytes(w + m, part - m), _mm512_loadu_si512(x), _mm512_loadu_si512(x + part),
-                _mm512_loadu_si512(x + 2 * part), _mm512_loadu_si512(x + 3 * part), s);
-    }
-    sums[r] = _mm512_reduce_add_epi32(
-        _mm512_add_epi32(_mm512_add_epi32(s[0], s[1]), _mm512_add_epi32(s[2], s[3])));
+    uint32_t total = 0;
+    for (size_t m = 0; m < part; m += block_bytes)
+      total += (uint32_t)split_block(w + m, part - m < block_bytes ? part - m : block_bytes, q + m, part);
+    sums[r] = (int32_t)total;
   }
 }
 
@@ -81,6 +109,23 @@ AVX512 static void code_product(const uint8_t *codes, size_t code_stride, const 
     code_tile(codes, code_stride, q + t * q_stride, q_stride, 1, count, sums + t * sum_stride, sum_stride);
 }
 
+AVX512 static void weighted_sum(const float *weight, const float *v, size_t v_stride, size_t rows, size_t count,
+                                float *out) {
+  enum { N = 8, columns = 16 * N };
+  size_t i = 0;
+  for (; i + columns <= count; i += columns) {
+    __m512 s[N];
+    for (int k = 0; k < N; k++) s[k] = _mm512_setzero_ps();
+    const float *p = v + i;
+    for (size_t r = 0; r < rows; r++, p += v_stride) {
+      __m512 f = _mm512_set1_ps(weight[r]);
+      for (int k = 0; k < N; k++) s[k] = _mm512_add_ps(s[k], _mm512_mul_ps(f, _mm512_loadu_ps(p + 16 * k)));
+    }
+    for (int k = 0; k < N; k++) _mm512_storeu_ps(out + i + 16 * k, s[k]);
+  }
+  if (i < count) trit_avx2_weighted_sum(weight, v + i, v_stride, rows, count - i, out + i);
+}
+
 const trit_inference_table trit_inference_avx512 = {
     .name = "avx512-vnni",
     .quantize_row = trit_avx2_quantize_row,
@@ -92,6 +137,6 @@ const trit_inference_table trit_inference_avx512 = {
     .dot_bf16 = trit_avx2_dot_bf16,
     .dot_f16 = trit_avx2_dot_f16,
     .dot_f32 = trit_avx2_dot_f32,
-    .weighted_sum = trit_avx2_weighted_sum,
+    .weighted_sum = weighted_sum,
 };
 #endif

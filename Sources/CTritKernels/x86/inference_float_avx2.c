@@ -186,24 +186,22 @@ AVX2 void trit_avx2_dot_f32(const void *w, size_t row_bytes, size_t rows, const 
   dot_all(w, row_bytes, rows, x, x_stride, tokens, count, y, y_stride, KIND_F32);
 }
 
+// Sums of `8 * N` columns; the accumulators stay in registers for N <= 8.
+INLINE void sum_columns(const float *weight, const float *v, size_t v_stride, size_t rows, int N, float *out) {
+  __m256 s[8];
+  for (int k = 0; k < N; k++) s[k] = _mm256_setzero_ps();
+  for (size_t r = 0; r < rows; r++, v += v_stride) {
+    __m256 f = _mm256_set1_ps(weight[r]);
+    for (int k = 0; k < N; k++) s[k] = _mm256_add_ps(s[k], _mm256_mul_ps(f, _mm256_loadu_ps(v + 8 * k)));
+  }
+  for (int k = 0; k < N; k++) _mm256_storeu_ps(out + 8 * k, s[k]);
+}
+
 AVX2 void trit_avx2_weighted_sum(const float *weight, const float *v, size_t v_stride, size_t rows, size_t count,
                                  float *out) {
   size_t i = 0;
-  for (; i + 32 <= count; i += 32) {
-    __m256 s0 = _mm256_setzero_ps(), s1 = s0, s2 = s0, s3 = s0;
-    const float *p = v + i;
-    for (size_t r = 0; r < rows; r++, p += v_stride) {
-      __m256 f = _mm256_set1_ps(weight[r]);
-      s0 = _mm256_add_ps(s0, _mm256_mul_ps(f, _mm256_loadu_ps(p)));
-      s1 = _mm256_add_ps(s1, _mm256_mul_ps(f, _mm256_loadu_ps(p + 8)));
-      s2 = _mm256_add_ps(s2, _mm256_mul_ps(f, _mm256_loadu_ps(p + 16)));
-      s3 = _mm256_add_ps(s3, _mm256_mul_ps(f, _mm256_loadu_ps(p + 24)));
-    }
-    _mm256_storeu_ps(out + i, s0);
-    _mm256_storeu_ps(out + i + 8, s1);
-    _mm256_storeu_ps(out + i + 16, s2);
-    _mm256_storeu_ps(out + i + 24, s3);
-  }
+  for (; i + 64 <= count; i += 64) sum_columns(weight, v + i, v_stride, rows, 8, out + i);
+  for (; i + 8 <= count; i += 8) sum_columns(weight, v + i, v_stride, rows, 1, out + i);
   for (; i < count; i++) {
     float s = 0;
     for (size_t r = 0; r < rows; r++) {

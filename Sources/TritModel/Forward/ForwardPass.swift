@@ -66,18 +66,15 @@ struct ForwardPass {
     norm(space.hidden, hidden, layer.inputNorm, into: &space.normed)
     try observe("input_layernorm", index, hidden, space.normed)
 
-    try project(layer.query, index, space.normed, .new, into: &space.query)
-    try project(layer.key, index, space.normed, .sameAsBefore, into: &space.key)
-    try project(layer.value, index, space.normed, .sameAsBefore, into: &space.value)
+    try projectQueryKeyValue(layer, index)
     rotate(&space.query, heads: shape.heads, cosines, sines)
     rotate(&space.key, heads: shape.keyValueHeads, cosines, sines)
-    let used = count * shape.keyValueWidth
-    cache.append(layer: index, keys: space.key[..<used], values: space.value[..<used])
+    cache.write(layer: index, keys: space.key, values: space.value, tokens: count)
 
     ForwardWorkspace.grow(&space.attended, to: count * shape.queryWidth)
     engine.attention(
-      space.query, keys: cache.keys[index], values: cache.values[index], shape, first: first, tokens: count,
-      into: &space.attended)
+      space.query, keys: cache.keys[index].values, values: cache.values[index].values, reserved: cache.reserved, shape,
+      first: first, tokens: count, into: &space.attended)
     if let subNorm = layer.attentionSubNorm, let name = configuration.architecture.decoder.attentionSubNorm {
       norm(space.attended, shape.queryWidth, subNorm, into: &space.query)
       try observe(name, index, shape.queryWidth, space.query)
@@ -96,8 +93,7 @@ struct ForwardPass {
     norm(space.hidden, hidden, layer.feedForwardNorm, into: &space.normed)
     try observe("post_attention_layernorm", index, hidden, space.normed)
 
-    try project(layer.gate, index, space.normed, .new, into: &space.gate)
-    try project(layer.up, index, space.normed, .sameAsBefore, into: &space.up)
+    try projectGateUp(layer, index)
     engine.gate(configuration.activation, &space.gate, with: space.up, count: count * inner)
     if let subNorm = layer.feedForwardSubNorm, let name = configuration.architecture.decoder.feedForwardSubNorm {
       norm(space.gate, inner, subNorm, into: &space.up)
@@ -170,6 +166,75 @@ struct ForwardPass {
       }
     }
     try observe(projection.name, index, projection.rows, output)
+  }
+
+  /// Projections of one input; packed ones in one go, in which threads meet once.
+  private func projectQueryKeyValue(_ layer: DecoderLayer, _ index: Int) throws {
+    guard let query = integerWeights(layer.query), let key = integerWeights(layer.key),
+      let value = integerWeights(layer.value)
+    else {
+      try project(layer.query, index, space.normed, .new, into: &space.query)
+      try project(layer.key, index, space.normed, .sameAsBefore, into: &space.key)
+      try project(layer.value, index, space.normed, .sameAsBefore, into: &space.value)
+      return
+    }
+    ForwardWorkspace.grow(&space.query, to: count * layer.query.rows)
+    ForwardWorkspace.grow(&space.key, to: count * layer.key.rows)
+    ForwardWorkspace.grow(&space.value, to: count * layer.value.rows)
+    quantizeNew(space.normed, layer.query.columns)
+    try query.withBytes { queryBytes in
+      try key.withBytes { keyBytes in
+        try value.withBytes { valueBytes in
+          engine.integerProducts(
+            (queryBytes, query.operand), (keyBytes, key.operand), (valueBytes, value.operand), space.quantized,
+            into: &space.query, &space.key, &space.value)
+        }
+      }
+    }
+    try observe(layer.query.name, index, layer.query.rows, space.query)
+    try observe(layer.key.name, index, layer.key.rows, space.key)
+    try observe(layer.value.name, index, layer.value.rows, space.value)
+  }
+
+  private func projectGateUp(_ layer: DecoderLayer, _ index: Int) throws {
+    guard let gate = integerWeights(layer.gate), let up = integerWeights(layer.up) else {
+      try project(layer.gate, index, space.normed, .new, into: &space.gate)
+      try project(layer.up, index, space.normed, .sameAsBefore, into: &space.up)
+      return
+    }
+    ForwardWorkspace.grow(&space.gate, to: count * layer.gate.rows)
+    ForwardWorkspace.grow(&space.up, to: count * layer.up.rows)
+    quantizeNew(space.normed, layer.gate.columns)
+    try gate.withBytes { gateBytes in
+      try up.withBytes { upBytes in
+        engine.integerProducts(
+          (gateBytes, gate.operand), (upBytes, up.operand), space.quantized, into: &space.gate, &space.up)
+      }
+    }
+    try observe(layer.gate.name, index, layer.gate.rows, space.gate)
+    try observe(layer.up.name, index, layer.up.rows, space.up)
+  }
+
+  private struct IntegerWeights {
+    var bytes: WeightBytes
+    var operand: TernaryOperand
+
+    func withBytes(_ body: (RawSpan) throws -> Void) throws {
+      try bytes.withBytes(0..<operand.order.byteCount(rows: operand.rows, columns: operand.columns), body)
+    }
+  }
+
+  /// The packed weights of a projection that is an integer product of its input as it comes; nil for others.
+  private func integerWeights(_ projection: Projection) -> IntegerWeights? {
+    guard mode == .fast, projection.inputNorm == nil, case .ternary(let bytes, let operand) = projection.weights else {
+      return nil
+    }
+    return IntegerWeights(bytes: bytes, operand: operand)
+  }
+
+  private func quantizeNew(_ input: [Float], _ columns: Int) {
+    space.quantizedState = .stale
+    quantize(input, columns)
   }
 
   private func multiply(_ weights: FloatWeights, _ input: [Float], _ bias: [Float]?, into output: inout [Float]) throws

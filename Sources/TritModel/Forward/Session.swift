@@ -57,7 +57,6 @@ public final class Session {
   /// Forgets the tokens from `position` on.
   public func truncate(to position: Int) {
     self.position = min(self.position, max(0, position))
-    cache.truncate(to: self.position)
   }
 
   /// Adds tokens and gives `each` the logits after each of them, or after the last one only.
@@ -159,6 +158,7 @@ extension Session {
     let pass = ForwardPass(
       model: model, mode: mode, engine: engine, space: workspace, first: position, count: ids.count,
       observer: observer)
+    cache.prepare(for: ids.count, after: position)
     try pass.embed(ids)
     let (cosines, sines) = model.configuration.rotary.angles(first: position, count: ids.count, frequencies)
     return Chunk(pass: pass, cosines: cosines, sines: sines)
