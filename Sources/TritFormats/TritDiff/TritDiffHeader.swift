@@ -31,13 +31,16 @@ public struct TritDiffBase: Sendable {
 
 /// The model a patch gives.
 public struct TritDiffTarget: Sendable {
+  /// Name of its folder or file, which conversions write into metadata.
+  public var name: String
   /// Format of its files.
   public var format: String
   /// Whether it is a folder or one file.
   public var isFolder: Bool
   public var codeStream: Digest?
 
-  public init(format: String, isFolder: Bool, codeStream: Digest?) {
+  public init(name: String, format: String, isFolder: Bool, codeStream: Digest?) {
+    self.name = name
     self.format = format
     self.isFolder = isFolder
     self.codeStream = codeStream
@@ -254,7 +257,8 @@ extension TritDiffHeader {
         "tensors": .array(base.tensors.map { .object($0.json) }),
       ]),
       "target": .object([
-        "format": .string(target.format), "kind": .string(target.isFolder ? "folder" : "file"),
+        "name": .string(target.name), "format": .string(target.format),
+        "kind": .string(target.isFolder ? "folder" : "file"),
         "code_stream": .digest(target.codeStream),
       ]),
       "tensors": .array(tensors.map { $0.json($0.from.flatMap { known[ExactString($0)] }) }),

@@ -48,7 +48,8 @@ struct TritDiffHeaderReader: SectionedHeaderReader {
     let kind = try text(object, "kind", "target")
     guard kind == "folder" || kind == "file" else { throw wrong("'folder' or 'file'", "'\(kind)'", "target.kind") }
     return TritDiffTarget(
-      format: try text(object, "format", "target"), isFolder: kind == "folder",
+      name: try text(object, "name", "target"), format: try text(object, "format", "target"),
+      isFolder: kind == "folder",
       codeStream: try optionalDigest(object, "code_stream", "target"))
   }
 

@@ -44,6 +44,8 @@ public struct ConversionRequest: Sendable {
   public var gguf: GGUFOptions
   /// Replace what stands at the output.
   public var replaces: Bool
+  /// Name of the model in metadata, where the input's path is not its name.
+  var modelName: String?
   /// The text of quantizers that look at activations.
   public var calibration: CalibrationRequest?
   /// Let a quantizer for ordinary weights loose on the latents of a BitNet model.

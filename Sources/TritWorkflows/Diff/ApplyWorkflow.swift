@@ -65,6 +65,7 @@ public struct ApplyWorkflow: Sendable {
       conversion.output = request.output
       conversion.open = try writer.conversionOptions(conversion.input)
       conversion.replaces = request.replaces
+      conversion.modelName = header.target.name
       result.conversion = try ConvertWorkflow(conversion, work: work).run()
     } else {
       try staging.commit()

@@ -57,6 +57,7 @@ public struct DiffWorkflow: Sendable {
       generator: Product.generator,
       base: TritDiffBase(codeStream: try codeStream(analyses.base, base), tensors: analyses.base),
       target: TritDiffTarget(
+        name: FileSystem.name(of: FileSystem.resolved(request.target) ?? request.target),
         format: target.manifest.format.rawValue, isFolder: files.isFolder,
         codeStream: try codeStream(analyses.target.map(\.target), target)),
       tensors: tensors, files: recorded, companions: companions)

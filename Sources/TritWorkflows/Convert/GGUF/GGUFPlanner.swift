@@ -187,6 +187,7 @@ struct GGUFPlanner {
 
   private var modelName: String {
     if let name = source.manifest.entry("general.name")?.string, !name.isEmpty { return name }
+    if let name = request.modelName { return name }
     let path = FileSystem.resolved(source.manifest.path) ?? source.manifest.path
     return FileSystem.name(of: path)
   }
