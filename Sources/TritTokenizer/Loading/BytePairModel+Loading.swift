@@ -13,12 +13,13 @@ extension Vocabulary {
   init(model reader: FieldReader) throws(TokenizerError) {
     self.init()
     let entries = try reader.requiredReader("vocab")
+    let limit = Vocabulary.idLimit(tokens: entries.object.entries.count)
     for entry in entries.object.entries {
       guard let number = entry.value.number else {
         throw entries.wrongType(entry.value, "a token id", entry.key)
       }
-      guard let id = number.unsigned, id < Vocabulary.idLimit else {
-        throw entries.error(.invalidID(found: number.text, limit: Vocabulary.idLimit), at: entry.key)
+      guard let id = number.unsigned, id < limit else {
+        throw entries.error(.invalidID(found: number.text, limit: limit), at: entry.key)
       }
       if let problem = add(entry.key, id: Int(id)) { throw reader.error(problem, at: "vocab") }
     }

@@ -1,0 +1,82 @@
+// Tritsmith: everything the program does with a model, done to a hostile one.
+
+import TritCore
+import TritFormats
+import TritKernels
+import TritLayouts
+import TritModel
+import TritReport
+import TritTestSupport
+import TritTokenizer
+import TritWorkflows
+
+extension HostileLab {
+  private var work: WorkOptions { WorkOptions(parallelism: parallelism, kernels: KernelChoice.best) }
+
+  /// Opens, inspects, verifies, compares, runs and converts.
+  func probeModel(_ path: String, seed: UInt64, _ log: inout HostileLog) {
+    var options = OpenOptions()
+    if seed & 1 == 0 { options.access = .mapped }
+    guard let source = log.attempt("open", { try ModelOpener.open(path, options, hasCompanions: true) }) else { return }
+    var request = InspectRequest(path: path)
+    request.open = options
+    request.statistics = true
+    if let result = log.attempt("inspect", { try InspectWorkflow(request, work: work).run() }) {
+      for format in ReportFormat.allCases {
+        var text = ""
+        format.renderer.render(result.report, to: &text)
+      }
+    }
+    for companion in source.manifest.companions.prefix(16) {
+      log.attempt("companion") { try source.companion(named: companion.name) }
+    }
+    for tensor in source.manifest.tensors.prefix(64) where tensor.encoding.isTernary {
+      log.attempt("scale") { try source.scale(of: tensor) }
+    }
+    log.attempt("verify") {
+      try VerifyWorkflow(source: source, converted: source, request: VerifyRequest(), work: work).run()
+    }
+    log.attempt("compare") { try CompareWorkflow(first: source, second: source, work: work).run() }
+    if source.manifest.companions.contains(where: { $0.name == "tokenizer.json" }) {
+      if let tokenizer = log.attempt("tokenizer", { try Tokenizer(of: source) }) { use(tokenizer, &log) }
+    }
+    run(source, &log)
+    convert(path, options, seed, &log)
+  }
+
+  /// Two tokens through the model.
+  func run(_ source: any TensorSource, _ log: inout HostileLog) {
+    guard source.manifest.configuration != nil,
+      let model = log.attempt("load", { try LanguageModel(source, engine: engine) })
+    else { return }
+    let ids = [0, min(1, model.configuration.vocabularySize - 1)]
+    for mode in ArithmeticMode.allCases {
+      log.attempt("run") {
+        try Session(model, mode: mode, contextCapacity: 4, engine: engine).prefill(ids) { _, _ in }
+      }
+    }
+  }
+
+  /// One conversion, chosen by the bytes; what is written must open again.
+  private func convert(_ path: String, _ options: OpenOptions, _ seed: UInt64, _ log: inout HostileLog) {
+    let targets = ConversionTarget.allCases
+    let target = targets[Int(seed >> 8 % UInt64(targets.count))]
+    let output = folder + "/output"
+    var request = ConversionRequest(input: path, output: output, target: target)
+    request.open = options
+    request.compression = seed >> 16 & 1 == 0 ? .none : .zstd(level: 1)
+    request.quantize = seed >> 17 & 1 == 0 ? [] : [Glob("*weight*")]
+    request.replaces = true
+    // A prediction first, as --dry-run makes it: it must not need the weights.
+    log.attempt("plan") { try ConvertWorkflow(request, work: work).plan() }
+    let isWritten = log.attempt("convert") { try ConvertWorkflow(request, work: work).run() } != nil
+    if isWritten {
+      do {
+        _ = try ModelOpener.open(output, hasCompanions: true)
+      } catch {
+        log.blame("what was written to \(target) does not open: \(error)")
+      }
+    }
+    Disk.remove(output)
+  }
+}
