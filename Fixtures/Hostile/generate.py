@@ -77,7 +77,7 @@ def safetensors():
     s("many-values", header("[" + "0," * 40000 + "0]"), "40,000 numbers, each a value in memory.")
     s("many-empty-names", header("{" + '"":0,' * 12000 + '"":0}'), "One name 12,000 times, to make a search of duplicates slow.")
     s("duplicate-name", header('{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"a":{"dtype":"U8","shape":[1],"data_offsets":[1,2]}}', b"\0\0"),
-      "Two tensors of one name: which of them counts?")
+      "Two tensors of one name, of which only one could count.")
     s("duplicate-by-escape", header('{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"\\u0061":{"dtype":"U8","shape":[1],"data_offsets":[1,2]}}', b"\0\0"),
       "The same name spelled twice, once as an escape.")
     s("shape-overflow", header({"a": entry("F32", [1 << 62, 4], 0, 0)}), "A shape whose product is 2^64.")
@@ -404,7 +404,7 @@ def gguf():
     s("valid-llama-bf16", gguf_file(LLAMA, bf, bfdata), "The same in bfloat16.")
     s("valid-tokenizer", gguf_file(LLAMA + vocabulary, entries[:1], data[:512]), "A model with a byte-level tokenizer.")
     i2s = bytes([0x19, 0x26] * 64) + struct.pack("<f", 0.5) + bytes(28)
-    s("valid-i2s", gguf_file([string("general.architecture", "bitnet-b1.58")], [tensor("blk.0.ffn_up.weight", [128, 4], 36, 0)], i2s),
+    s("valid-i2s", gguf_file([], [tensor("blk.0.ffn_up.weight", [128, 4], 36, 0)], i2s),
       "A matrix in bitnet.cpp's I2_S.")
     tq2 = bytes([0x19] * 64) + b"\x00\x38"
     tq1 = bytes([100] * 52) + b"\x00\x38"
@@ -598,7 +598,7 @@ def config():
     s("valid-llama-packed", base_config(quantization_config={"quant_method": "bitnet", "linear_class": "bitlinear", "quantization_mode": "offline"}),
       "A Llama of packed trits with inverse scales.")
     s("empty", "", "Nothing at all.")
-    s("array", "[]", "An array.")
+    s("array", "[]", "An array instead of an object.")
     s("deep", '{"a":' * 3000, "Objects 3,000 deep.")
     s("quantization-twice", '{"architectures":["LlamaForCausalLM"],"quantization_config":{"quant_method":"bitnet"},"quantization_config":null}',
       "A key twice with contradicting values.")

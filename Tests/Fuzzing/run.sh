@@ -32,15 +32,14 @@ case "$#:${1-}" in
   2:*) ;;
   *) usage ;;
 esac
+[[ $2 =~ ^[0-9]+$ ]] || usage
 
 target=$1 seconds=$2
 [ -d "Fixtures/Hostile/$target" ] || usage
 [ "${TRITSMITH_FUZZ_BUILT-}" ] || make_driver
 mkdir -p "$build/corpus/$target" "$build/found" "$build/logs"
-dictionary=()
-[ -f "Tests/Fuzzing/Dictionaries/$target.dict" ] && dictionary=("-dict=Tests/Fuzzing/Dictionaries/$target.dict")
 # No allocation above 48 MB: what a hostile file of 1 MB may cost in all is 64 MB.
 export TRITSMITH_FUZZ_TARGET=$target
 exec "$build/release/trit-fuzz" "$build/corpus/$target" "Fixtures/Hostile/$target" \
-  -artifact_prefix="$build/found/$target-" -max_total_time="$seconds" -max_len=65536 -timeout=20 -rss_limit_mb=1024 \
-  -malloc_limit_mb=48 -detect_leaks=0 -print_final_stats=1 -use_value_profile=1 "${dictionary[@]}"
+  -artifact_prefix="$build/found/$target-" -max_total_time="$seconds" -max_len=16384 -timeout=40 -rss_limit_mb=1024 \
+  -malloc_limit_mb=48 -len_control=0 -detect_leaks=0 -print_final_stats=1 -use_value_profile=1

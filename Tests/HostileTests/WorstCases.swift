@@ -1,5 +1,6 @@
 // Tritsmith: megabytes made to cost as much memory as a megabyte can.
 
+import Testing
 import TritCore
 import TritHostile
 import TritTestSupport

@@ -59,6 +59,8 @@ struct EditableFile {
     case .safetensors: return EditableFile.bytes(text.count) + text + after
     case .tritpack:
       var file = before + text
+      // An edit may have cut the preamble itself.
+      guard before.count >= 64 else { return file }
       file.replaceSubrange(16..<24, with: EditableFile.bytes(before.count))
       file.replaceSubrange(24..<32, with: EditableFile.bytes(text.count))
       return TritPackSeal.sealed(file) ?? file

@@ -13,19 +13,30 @@ import TritWorkflows
 extension HostileLab {
   private var work: WorkOptions { WorkOptions(parallelism: parallelism, kernels: KernelChoice.best) }
 
-  /// Opens, inspects, verifies, compares, runs and converts.
+  /// Inspects, verifies, compares, runs and converts, one after the other as the program would.
   func probeModel(_ path: String, seed: UInt64, _ log: inout HostileLog) {
     var options = OpenOptions()
     if seed & 1 == 0 { options.access = .mapped }
-    guard let source = log.attempt("open", { try ModelOpener.open(path, options, hasCompanions: true) }) else { return }
+    inspect(path, options, &log)
+    guard read(path, options, &log) else { return }
+    convert(path, options, seed, &log)
+  }
+
+  private func inspect(_ path: String, _ options: OpenOptions, _ log: inout HostileLog) {
     var request = InspectRequest(path: path)
     request.open = options
     request.statistics = true
-    if let result = log.attempt("inspect", { try InspectWorkflow(request, work: work).run() }) {
-      for format in ReportFormat.allCases {
-        var text = ""
-        format.renderer.render(result.report, to: &text)
-      }
+    guard let result = log.attempt("inspect", { try InspectWorkflow(request, work: work).run() }) else { return }
+    for format in ReportFormat.allCases {
+      var text = ""
+      format.renderer.render(result.report, to: &text)
+    }
+  }
+
+  /// Everything that reads an open model; false when it does not open.
+  private func read(_ path: String, _ options: OpenOptions, _ log: inout HostileLog) -> Bool {
+    guard let source = log.attempt("open", { try ModelOpener.open(path, options, hasCompanions: true) }) else {
+      return false
     }
     for companion in source.manifest.companions.prefix(16) {
       log.attempt("companion") { try source.companion(named: companion.name) }
@@ -41,7 +52,7 @@ extension HostileLab {
       if let tokenizer = log.attempt("tokenizer", { try Tokenizer(of: source) }) { use(tokenizer, &log) }
     }
     run(source, &log)
-    convert(path, options, seed, &log)
+    return true
   }
 
   /// Two tokens through the model.

@@ -29,6 +29,9 @@ public struct SafetensorsHeader: Sendable {
   /// The largest header the reference reader takes.
   public static let lengthLimit: UInt64 = 100_000_000
 
+  /// The most dimensions a tensor may have; numpy and torch stop at 64.
+  public static let rankLimit = 64
+
   /// Reads and proves the header of a file.
   public init(of file: InputFile) throws {
     guard file.byteCount >= 8 else {
@@ -142,6 +145,13 @@ private struct HeaderReader {
       throw error(.wrongType(expected: "the name of a dtype", found: dtypeValue.kindName), item, field: "dtype")
     }
     guard let dtype = DType(rawValue: dtypeName) else { throw error(.unknownDType(dtypeName), item, field: "dtype") }
+    // No array library takes more dimensions, and each would cost many times the two bytes it has in the file.
+    let rank = fields["shape"]?.array?.count ?? 0
+    guard rank <= SafetensorsHeader.rankLimit else {
+      let kind = FormatError.Kind.wrongType(
+        expected: "at most \(SafetensorsHeader.rankLimit) dimensions", found: "\(rank)")
+      throw error(kind, item, field: "shape")
+    }
     let dimensions = try integers(fields["shape"] ?? .null, item, field: "shape")
     let offsets = try integers(fields["data_offsets"] ?? .null, item, field: "data_offsets")
     guard offsets.count == 2 else {

@@ -15,7 +15,9 @@ public final class GGUFModelView: TensorSource {
   /// Nil when `general.architecture` is missing or not known; names are then the file's.
   public let family: GGUFFamily?
   public let configuration: GGUFConfiguration?
-  private let places: [ExactString: Place]
+  private let places: [Place]
+  /// Where each name of the view is in `places`; a table of the places themselves would be mostly empty slots.
+  private let indexOfName: [ExactString: Int]
   private let content: [(name: String, bytes: [UInt8])]
 
   /// How a tensor of the view comes from the file.
@@ -51,7 +53,8 @@ public final class GGUFModelView: TensorSource {
         manifest, architecture: architecture, vocabulary: embedding?.shape.rows)
     }
     self.configuration = configuration
-    var places: [ExactString: Place] = [:]
+    var places: [Place] = []
+    var indexOfName: [ExactString: Int] = [:]
     var tensors: [TensorDescriptor] = []
     for stored in base.manifest.tensors {
       var permutation: RowPermutation?
@@ -62,11 +65,13 @@ public final class GGUFModelView: TensorSource {
       }
       var (shown, access) = GGUFModelView.shown(stored, permutation)
       shown.name = family?.name(ofStored: stored.name) ?? stored.name
-      places[ExactString(shown.name)] = Place(stored: stored, permutation: permutation, access: access)
+      indexOfName[ExactString(shown.name)] = places.count
+      places.append(Place(stored: stored, permutation: permutation, access: access))
       tensors.append(shown)
     }
     manifest.tensors = tensors
     self.places = places
+    self.indexOfName = indexOfName
     if let family, let configuration {
       let type = embedding?.encoding.dtype ?? .bf16
       let isTied = !base.manifest.tensors.contains { $0.name == "output.weight" }
@@ -112,9 +117,13 @@ public final class GGUFModelView: TensorSource {
     }
   }
 
+  private func knownPlace(of tensor: TensorDescriptor) -> Place? {
+    indexOfName[ExactString(tensor.name)].map { places[$0] }
+  }
+
   /// The tensor of the file behind one of the view.
   public func stored(_ tensor: TensorDescriptor) -> TensorDescriptor {
-    places[ExactString(tensor.name)]?.stored ?? tensor
+    knownPlace(of: tensor)?.stored ?? tensor
   }
 
   // MARK: - TensorSource
@@ -144,7 +153,7 @@ public final class GGUFModelView: TensorSource {
   }
 
   public func release(_ range: Range<Int>, of tensor: TensorDescriptor) {
-    guard let place = places[ExactString(tensor.name)] else { return }
+    guard let place = knownPlace(of: tensor) else { return }
     switch place.access {
     case .direct: base.release(range, of: place.stored)
     case .rows(let count):
@@ -177,7 +186,7 @@ public final class GGUFModelView: TensorSource {
   }
 
   private func place(of tensor: TensorDescriptor) throws -> Place {
-    guard let place = places[ExactString(tensor.name)] else {
+    guard let place = knownPlace(of: tensor) else {
       throw GGUFModelError(.noName, file: manifest.path, tensor: tensor.name)
     }
     return place
