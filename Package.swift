@@ -8,7 +8,8 @@ let package = Package(
   name: "tritsmith",
   platforms: [.macOS(.v26)],
   products: [
-    .executable(name: "tritsmith", targets: ["tritsmith"]),
+    .library(name: "Tritsmith", targets: ["Tritsmith"]),
+    .executable(name: "tritsmith", targets: ["TritsmithCommand"]),
     .executable(name: "trit-bench", targets: ["trit-bench"]),
   ],
   targets: [
@@ -42,9 +43,22 @@ let package = Package(
         "TritModel",
       ]),
 
-    // Layer 6: executables.
-    .executableTarget(name: "tritsmith", dependencies: ["TritWorkflows", "TritReport", "CommandLineKit"]),
+    // Layer 6: the library as programs import it, and executables. A module cannot be called `tritsmith` beside
+    // `Tritsmith`: file systems of macOS take them for one.
+    .target(
+      name: "Tritsmith",
+      dependencies: [
+        "TritCore", "TritReport", "TritKernels", "TritTokenizer", "TritLayouts", "TritQuantizers", "TritFormats",
+        "TritModel", "TritWorkflows",
+      ], path: "Sources/TritsmithLibrary"),
+    .executableTarget(
+      name: "TritsmithCommand", dependencies: ["TritWorkflows", "TritReport", "CommandLineKit"],
+      path: "Sources/tritsmith"),
     .executableTarget(name: "trit-bench", dependencies: ["TritWorkflows", "TritReport", "CommandLineKit"]),
+
+    // Programs of the documentation, run by the tests.
+    .executableTarget(name: "TenLines", dependencies: ["Tritsmith"], path: "Docs/Examples/TenLines"),
+    .executableTarget(name: "PackByHand", dependencies: ["Tritsmith"], path: "Docs/Examples/PackByHand"),
 
     // Tests
     .target(name: "TritTestSupport", dependencies: ["TritCore"], path: "Tests/TritTestSupport"),
@@ -62,7 +76,12 @@ let package = Package(
     .testTarget(name: "TritFormatsTests", dependencies: ["TritFormats", "TritTestSupport"]),
     .testTarget(name: "TritModelTests", dependencies: ["TritModel", "TritFormats", "TritTestSupport"]),
     .testTarget(name: "TritWorkflowsTests", dependencies: ["TritWorkflows", "TritTestSupport"]),
-    .testTarget(name: "EndToEndTests", dependencies: ["TritWorkflows", "tritsmith", "TritTestSupport"]),
+    .testTarget(
+      name: "EndToEndTests",
+      dependencies: [
+        "TritWorkflows", "TritsmithCommand", "CommandLineKit", "TenLines", "PackByHand", "TritTestSupport",
+      ]),
+    .testTarget(name: "TritsmithTests", dependencies: ["Tritsmith", "TritTestSupport"]),
   ],
   swiftLanguageModes: [.v6],
   cLanguageStandard: .c11

@@ -26,6 +26,7 @@ public struct FormatError: DiagnosticError, Equatable {
     case notCovered(dataEnd: UInt64, fileSize: UInt64)
     // Folders and shards
     case unsafeName(String)
+    case linkOutside(name: String, target: String)
     case missingShard(String)
     case tensorInTwoShards(first: String, second: String)
     case tensorNotInShard(shard: String)
@@ -95,6 +96,8 @@ extension FormatError {
         ? "the tensors end at byte \(end), but the file goes on to \(size)"
         : "the tensors need \(end) bytes, but the file ends at \(size)"
     case .unsafeName(let name): "'\(printable(name))' is not a plain file name beside the index"
+    case .linkOutside(let name, let target):
+      "'\(printable(name))' is a link out of the folder, to '\(printable(target))'"
     case .missingShard(let name): "the index names '\(printable(name))', which is not there"
     case .tensorInTwoShards(let first, let second):
       "stands in two shards, '\(printable(first))' and '\(printable(second))'"
@@ -124,6 +127,7 @@ extension FormatError {
     case .missingShard: "fetch the missing file, or the whole model again"
     case .duplicateTensor: "write the file again with a correct tool; readers disagree on which one counts"
     case .unsafeName: "do not trust this model: its index reaches outside its folder"
+    case .linkOutside: "name the folder it leads to, or, for links of your own, allow them with --follow-links"
     case .tensorInTwoShards, .tensorNotInShard, .tensorNotInIndex: "fetch index and shards again, from one revision"
     case .unknownScaleConvention, .conflictingScaleConvention:
       "say which it is: --scale-convention divide (Falcon-E) or multiply (BitNet b1.58)"

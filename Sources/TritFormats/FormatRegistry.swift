@@ -10,13 +10,17 @@ public struct OpenOptions: Sendable {
   public var scaleConvention: ScaleConvention?
   /// The byte order of I2_S tensors, when the user says so; a GGUF file does not tell.
   public var i2sOrder: I2SOrder?
+  /// Accept files of a model folder that are links to somewhere else.
+  public var followsLinks: Bool
 
   public init(
-    access: FileAccessMode = .buffered, scaleConvention: ScaleConvention? = nil, i2sOrder: I2SOrder? = nil
+    access: FileAccessMode = .buffered, scaleConvention: ScaleConvention? = nil, i2sOrder: I2SOrder? = nil,
+    followsLinks: Bool = false
   ) {
     self.access = access
     self.scaleConvention = scaleConvention
     self.i2sOrder = i2sOrder
+    self.followsLinks = followsLinks
   }
 }
 

@@ -17,6 +17,22 @@ public final class InferenceEngine: Sendable {
     self.init(threads: threads, try kernels.inferenceKernels())
   }
 
+  /// An engine with kernels of a name in `kernelNames`; nil for another name. For tests and measurements.
+  public convenience init?(threads: Int, kernelsNamed name: String) {
+    guard let kernels = InferenceEngine.allKernels.first(where: { $0.name == name }) else { return nil }
+    self.init(threads: threads, kernels)
+  }
+
+  /// Every implementation this CPU can run, best first, the scalar definition last.
+  static var allKernels: [any InferenceKernels] {
+    var result: [any InferenceKernels] = []
+    while let native = NativeInference(rank: result.count) { result.append(native) }
+    return result + [ScalarInference()]
+  }
+
+  /// Names of the implementations this CPU can run, best first, `scalar` last.
+  public static var kernelNames: [String] { allKernels.map(\.name) }
+
   init(threads: Int, _ kernels: any InferenceKernels) {
     self.kernels = kernels
     team = ThreadTeam(threads: threads > 0 ? min(threads, 256) : Platform.processorCount)

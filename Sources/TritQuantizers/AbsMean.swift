@@ -79,6 +79,10 @@ public struct AbsMean: Quantizer {
     return rounding.trit(precision == .bf16Steps ? BFloat16.rounded(product) : product)
   }
 
+  public func trit(_ weight: Float, _ decision: TernaryDecision) -> Int8 {
+    trit(roundsWeightsToBFloat16 ? BFloat16.rounded(weight) : weight, inverse: decision.inverse)
+  }
+
   private func scales(_ weights: WeightSummary) -> (absmean: Float, inverse: Float) {
     let count = max(1, weights.count)
     switch precision {

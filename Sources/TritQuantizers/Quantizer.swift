@@ -66,4 +66,7 @@ public protocol Quantizer: Sendable {
   var roundsWeightsToBFloat16: Bool { get }
 
   func decide(_ weights: WeightSummary) -> TernaryDecision
+
+  /// The trit of one weight by the rule itself, slowly: what the thresholds of a decision must agree with.
+  func trit(_ weight: Float, _ decision: TernaryDecision) -> Int8
 }

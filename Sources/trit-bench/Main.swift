@@ -10,7 +10,9 @@ struct TritBench: ParsableCommand {
     commandName: "trit-bench",
     abstract: "Measure Tritsmith: make test models, time kernels and whole verbs.",
     version: Product.version,
-    subcommands: [Generate.self, KernelSpeed.self, ModelSpeed.self])
+    subcommands: [
+      Generate.self, KernelSpeed.self, ModelSpeed.self, ForwardSpeed.self, TokenizerSpeed.self, ToolSpeed.self,
+    ])
 
   func run() throws {}
 }

@@ -56,15 +56,15 @@ def statistics_in_python(source):
 
 
 def in_child(function, *arguments):
-    """Seconds and peak resident bytes of a function in a process of its own."""
+    """Seconds, peak resident bytes and processor seconds of a function in a process of its own."""
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
         import numpy, torch, transformers.integrations.bitnet  # noqa: E401, F401
 
-        start = time.monotonic()
+        start, used = time.monotonic(), time.process_time()
         function(*arguments)
-        os.write(writer, f"{time.monotonic() - start}".encode())
+        os.write(writer, f"{time.monotonic() - start} {time.process_time() - used}".encode())
         os._exit(0)
     os.close(writer)
     _, status, usage = os.wait4(child, 0)
@@ -72,7 +72,8 @@ def in_child(function, *arguments):
     os.close(reader)
     if status:
         raise SystemExit("the Python side failed")
-    return float(text), usage.ru_maxrss * 1024
+    seconds, processor = map(float, text.split())
+    return seconds, usage.ru_maxrss * 1024, processor
 
 
 def command(words):
@@ -82,7 +83,7 @@ def command(words):
     child.returncode = status
     if status:
         raise SystemExit(f"{words} ended with status {status}")
-    return time.monotonic() - start, usage.ru_maxrss * 1024
+    return time.monotonic() - start, usage.ru_maxrss * 1024, usage.ru_utime + usage.ru_stime
 
 
 def main():
@@ -115,7 +116,9 @@ def main():
             print(
                 f"{name}: Python {theirs:.2f} s, {max(p[0][1] for p in pairs) / 1e9:.2f} GB; "
                 f"tritsmith {mine:.2f} s, {max(p[1][1] for p in pairs) / 1e6:.0f} MB; ratio {ratio:.1f} "
-                f"(pair by pair: {', '.join(f'{p[0][0] / p[1][0]:.1f}' for p in pairs)})"
+                f"(pair by pair: {', '.join(f'{p[0][0] / p[1][0]:.1f}' for p in pairs)}); processor seconds "
+                f"{statistics.median(p[0][2] for p in pairs):.2f} and {statistics.median(p[1][2] for p in pairs):.2f}, "
+                f"ratio {statistics.median(p[0][2] / p[1][2] for p in pairs):.1f}"
             )
     finally:
         shutil.rmtree(scratch)

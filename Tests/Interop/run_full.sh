@@ -3,7 +3,8 @@
 #
 #   PYTHON=/path/to/venv/bin/python Tests/Interop/run_full.sh .build/release/tritsmith
 #
-# PYTHON needs requirements-full.txt.
+# PYTHON needs requirements-full.txt. LLAMA_PYTHON, when set, an interpreter with llama-cpp-python, numpy and safetensors:
+# llama.cpp then loads GGUF files too.
 set -uo pipefail
 
 if [ $# -ne 1 ]; then
@@ -14,5 +15,7 @@ fi
 source "$(dirname "${BASH_SOURCE[0]}")/steps.sh" "$1"
 
 light_steps
+gguf_steps
 full_steps
+llama_steps
 finish

@@ -14,4 +14,6 @@ fi
 source "$(dirname "${BASH_SOURCE[0]}")/steps.sh" "$1"
 
 light_steps
+gguf_steps
+json_steps
 finish

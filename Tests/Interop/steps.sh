@@ -46,6 +46,11 @@ converted() {
   "$tritsmith" convert "$input" "$out/$output" "$@"
 }
 
+# bos FOLDER: the id that begins a text.
+bos() {
+  "$python" -c 'import json, sys; print(json.load(open(sys.argv[1] + "/config.json"))["bos_token_id"])' "$1"
+}
+
 light_steps() {
   step "the numpy arithmetic agrees with the golden vectors" check golden_numpy
 
@@ -68,9 +73,118 @@ light_steps() {
   # Packed trits have one zero; onebitllms, starting from the latents, writes -0 for small negative ones.
   step "  same numbers as onebitllms wrote" check safetensors "$out/unpacked" "$falcon/bfloat16" --one-zero
 
+  step "convert to tritpack" converted "$falcon/prequantized" report.tritpack --to tritpack
+  step "convert to gguf" converted "$falcon/bitnet" report.gguf --to gguf
+  head -c 1500 "$falcon/reference/perplexity_text.txt" >"$out/short.txt"
+
   step "convert the b1.58 master to hf-packed" converted "$b158/bf16-master" b158 --to hf-packed
   step "  same tensors as the packed fixture" check safetensors "$out/b158" "$b158/packed"
   step "  same trits as numpy" check packed_numpy "$b158/bf16-master" "$out/b158"
+
+  step "every number of a gap, dense against packed" \
+    check gap_numpy "$tritsmith" "$falcon/bfloat16" "$falcon/bitnet" "$falcon/reference/perplexity_ids.safetensors"
+  step "every number of a gap, latent weights against packed ones" \
+    check gap_numpy "$tritsmith" "$falcon/prequantized" "$falcon/bitnet" \
+    "$falcon/reference/perplexity_ids.safetensors" --tokens 1000 --mode reference
+  step "every number of a gap, b1.58" \
+    check gap_numpy "$tritsmith" "$b158/bf16-master" "$b158/packed" "$b158/reference/perplexity_ids.safetensors" \
+    --tokens 1000 --bos "$(bos "$b158/packed")"
+}
+
+# GGUF in every layout, read by gguf-py.
+gguf_steps() {
+  local model packed source layout
+  for model in falcon b158; do
+    case $model in
+      falcon) source=$falcon/prequantized packed=$falcon/bitnet ;;
+      b158) source=$b158/packed packed=$b158/packed ;;
+    esac
+    for layout in TQ1_0 TQ2_0 I2_S BF16 F16 F32; do
+      step "convert $model to GGUF, $layout" converted "$source" "$model-$layout.gguf" --to gguf --layout $layout
+      step "  gguf-py reads the same numbers" check gguf "$out/$model-$layout.gguf" "$packed"
+    done
+  done
+  for layout in group64 rows4; do
+    step "convert falcon to GGUF, I2_S $layout" \
+      converted "$falcon/bitnet" "falcon-$layout.gguf" --to gguf --layout I2_S --i2s-order $layout
+    step "  gguf-py reads the same numbers" check gguf "$out/falcon-$layout.gguf" "$falcon/bitnet"
+  done
+  for layout in bf16 f32 q8_0; do
+    step "convert falcon to GGUF, embeddings in $layout" \
+      converted "$falcon/bitnet" "falcon-emb-$layout.gguf" --to gguf --embeddings $layout
+    step "  gguf-py reads the same numbers" check gguf "$out/falcon-emb-$layout.gguf" "$falcon/bitnet"
+  done
+  step "GGUF back to hf-packed" converted "$out/falcon-emb-bf16.gguf" from-gguf --to hf-packed
+  step "  same tensors as onebitllms wrote" check safetensors "$out/from-gguf" "$falcon/bitnet"
+}
+
+# llama.cpp, where LLAMA_PYTHON names an interpreter with llama-cpp-python. Needs the files gguf_steps leaves behind.
+llama_steps() {
+  if [ -z "${LLAMA_PYTHON:-}" ]; then
+    echo "== llama.cpp is left out: LLAMA_PYTHON is not set"
+    return
+  fi
+  local layout
+  llama() { "$LLAMA_PYTHON" "$here/check_llama_cpp.py" "$@"; }
+  step "convert bfloat16 to GGUF, all F32" \
+    converted "$falcon/bfloat16" dense-F32.gguf --to gguf --layout F32 --embeddings f32
+  step "  llama.cpp computes what transformers does" \
+    llama "$out/dense-F32.gguf" "$falcon/reference/bfloat16" --kind exact --cache f32 --save "$out/dense-F32.logits"
+  step "  tritsmith computes what llama.cpp does" "$tritsmith" validate "$falcon/bfloat16" \
+    --against "$out/dense-F32.logits" --max-mean-kl 1e-7 --max-logit-nmse 1e-8 --min-top1 1
+  step "llama.cpp runs BF16" llama "$out/falcon-BF16.gguf" "$falcon/reference/bfloat16" --kind dense
+  step "logits with activations rounded as llama.cpp does" "$python" "$here/make_q8k_logits.py" \
+    "$falcon/bitnet" "$falcon/bfloat16" "$falcon/reference/bitnet/logits.safetensors" "$out/q8k.safetensors"
+  for layout in TQ1_0 TQ2_0; do
+    step "llama.cpp runs $layout" llama "$out/falcon-$layout.gguf" "$falcon/reference/bitnet" --kind ternary \
+      --save "$out/$layout.logits"
+    step "  and with an F32 cache" llama "$out/falcon-$layout.gguf" "$falcon/reference/bitnet" --kind q8k \
+      --cache f32 --logits "$out/q8k.safetensors"
+    # Bounds of check_llama_cpp.py; NMSE, like KL, twice that of the model whose activations are not rounded (2.5e-4).
+    step "  tritsmith as the referee" "$tritsmith" validate "$falcon/bitnet" --against "$out/$layout.logits" \
+      --max-mean-kl 1.5e-3 --max-logit-nmse 5e-4
+  done
+}
+
+# report NAME EXPECTED_EXIT ARGUMENTS...: a JSON report of a command, whose exit code is part of the contract.
+report() {
+  local name=$1 expected=$2 status
+  shift 2
+  "$tritsmith" "$@" --format json >"$out/$name.json"
+  status=$?
+  [ "$status" -eq "$expected" ] || { echo "exit $status instead of $expected: $*"; return 1; }
+}
+
+# Every command's JSON, of models of every kind, against its published schema. Needs the folders light_steps leaves.
+json_steps() {
+  local plain=$checkpoints/plain-tiny
+  mkdir -p "$out/json"
+  step "reports of inspect" eval '
+    report json/inspect-latent 0 inspect "$falcon/prequantized" &&
+    report json/inspect-packed 0 inspect "$falcon/bitnet" --stats &&
+    report json/inspect-tritpack 0 inspect "$out/report.tritpack" --stats &&
+    report json/inspect-gguf 0 inspect "$out/report.gguf" --stats &&
+    report json/metadata 0 inspect "$out/report.gguf" --metadata "general.*"'
+  step "reports of conversions" eval '
+    report json/plan 0 convert "$falcon/prequantized" "$out/nothing" --to hf-packed --dry-run &&
+    report json/plan-gguf 0 convert "$falcon/bitnet" "$out/nothing.gguf" --to gguf --dry-run &&
+    report json/convert 0 convert "$falcon/prequantized" "$out/report-packed" --to hf-packed'
+  step "reports of proofs" eval '
+    report json/verify 0 verify "$falcon/prequantized" "$out/packed" &&
+    report json/verify-fails 1 verify "$falcon/prequantized" "$b158/packed" &&
+    report json/compare 0 compare "$falcon/bitnet" "$out/packed" &&
+    report json/compare-fails 1 compare "$falcon/bitnet" "$b158/packed" &&
+    report json/family 0 family "$falcon/bfloat16" "$falcon/bitnet" "$falcon/prequantized" &&
+    report json/check 0 check "$falcon/bitnet" &&
+    report json/check-b158 0 check "$b158/packed"'
+  step "reports of runs" eval '
+    report json/validate 0 validate "$out/packed" --against "$falcon/bitnet" &&
+    report json/tokenize 0 tokenize "$falcon/bitnet" --text "In the beginning" &&
+    report json/perplexity 0 perplexity "$falcon/bitnet" --text "$out/short.txt" &&
+    report json/logits 0 logits "$falcon/bitnet" --text "In the" -o "$out/logits.safetensors" --hidden &&
+    report json/gap 0 gap "$falcon/bfloat16" "$falcon/bitnet" --tokens 255 --attribute --attribute-tokens 64 &&
+    report json/gap-fails 1 gap "$plain" "$falcon/bitnet" --tokens 64 --max-mean-kl 0.001'
+  step "  all agree with Docs/Schemas" check json "$out"/json/*.json
 }
 
 # Needs the folders light_steps leaves behind: here their config.json counts as much as their tensors.

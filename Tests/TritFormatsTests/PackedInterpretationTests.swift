@@ -60,9 +60,9 @@ import TritTestSupport
 
   // MARK: Evidence
 
-  /// The falcon folder with its weights linked and a `config.json` of the test's making.
+  /// The falcon folder with its weights copied and a `config.json` of the test's making.
   static func folder(_ folder: TemporaryFolder, configuration: String?) {
-    folder.makeLink("model.safetensors", to: falcon + "/model.safetensors")
+    folder.write(RawFile.read(falcon + "/model.safetensors") ?? [], to: "model.safetensors")
     if let configuration { folder.write(configuration, to: "config.json") }
   }
 

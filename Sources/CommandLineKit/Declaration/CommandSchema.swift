@@ -46,6 +46,9 @@ public struct CommandSchema: Sendable {
   /// The whole call, such as `tritsmith convert`.
   public var fullName: String { path.joined(separator: " ") }
 
+  /// The tool and its version, such as `tritsmith 1.2.3`, on a root that states it.
+  public var versionLine: String { version.map { name + " " + $0 } ?? name }
+
   /// Words found by position.
   public var positionals: [ArgumentDefinition] { arguments.filter { $0.kind == .positional } }
 

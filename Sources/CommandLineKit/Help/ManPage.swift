@@ -1,12 +1,16 @@
 // Tritsmith: the manual page, in roff with the classic man macros.
 
-/// Writes one page for a tool and all its visible commands.
+/// Writes one page for a command and all visible ones below it.
 public enum ManPage {
   /// A section 1 page; `date` is passed in so that the same input gives the same page.
-  public static func generate(for root: CommandSchema, date: String = "") -> String {
-    let title = root.name.uppercased()
-    var lines = [".TH \"\(quoted(title))\" \"1\" \"\(quoted(date))\" \"\(quoted(root.name))\" \"User Commands\""]
-    lines += [".SH NAME", escaped("\(root.name) - \(root.abstract)")]
+  ///
+  /// - Parameter source: the tool and its version, at the foot of the page.
+  public static func generate(for root: CommandSchema, date: String = "", source: String? = nil) -> String {
+    let name = root.path.joined(separator: "-")
+    var lines = [
+      ".TH \"\(quoted(name.uppercased()))\" \"1\" \"\(quoted(date))\" \"\(quoted(source ?? root.name))\" \"User Commands\""
+    ]
+    lines += [".SH NAME", "\(escaped(name)) \\- \(inline(root.abstract))"]
     lines += [".SH SYNOPSIS"] + synopsis(root)
     if !root.discussion.isEmpty { lines += [".SH DESCRIPTION"] + paragraphs(root.discussion) }
     lines += [".SH OPTIONS"] + arguments(of: root)
@@ -28,6 +32,7 @@ public enum ManPage {
     }
     lines.append(".SH EXIT STATUS")
     for code in ExitCode.allCases { lines += [".TP", "\\fB\(code.rawValue)\\fR", escaped(code.meaning)] }
+    if let tool = root.path.first, root.path.count > 1 { lines += [".SH SEE ALSO", "\\fB\(inline(tool))\\fR(1)"] }
     return lines.joined(separator: "\n") + "\n"
   }
 

@@ -93,6 +93,7 @@ enum Platform {
   typealias SignalHandler = @convention(c) (Int32) -> Void
 
   static let interruptSignals = [SIGINT, SIGTERM, SIGHUP]
+  static let busError = SIGBUS
 
   /// Installs a handler unless the caller of the process chose to ignore the signal, as `nohup` does.
   static func install(_ handler: SignalHandler, for number: Int32) {
@@ -118,6 +119,11 @@ enum Platform {
   /// Ends the process at once; safe inside a signal handler.
   static func exitImmediately(_ code: Int32) -> Never {
     _exit(code)
+  }
+
+  /// Writes a text without any memory of its own; safe inside a signal handler.
+  static func writeImmediately(_ text: StaticString, to descriptor: Int32) {
+    _ = write(descriptor, text.utf8Start, text.utf8CodeUnitCount)
   }
 
   /// Writes one byte and leaves `errno` as it was; safe inside a signal handler.

@@ -99,6 +99,18 @@ public enum FileSystem {
     path == folder || path.utf8.starts(with: join(folder, "").utf8)
   }
 
+  /// Where a file of a folder really stands, when a link takes it out of the folder; nil when it stays inside.
+  ///
+  /// A download cache of the Hugging Face hub keeps the files of `snapshots/REVISION` as links to `../../blobs/DIGEST`;
+  /// these count as inside.
+  public static func escape(of name: String, in folder: String) -> String? {
+    guard let root = resolved(folder), let real = resolved(join(folder, name)) else { return nil }
+    if isInside(real, of: root) { return nil }
+    let snapshots = parent(of: root)
+    let blobs = join(parent(of: snapshots), "blobs")
+    return FileSystem.name(of: snapshots) == "snapshots" && isInside(real, of: blobs) ? nil : real
+  }
+
   /// True for a plain file name: not empty, no slash or NUL, not `.` or `..`.
   public static func isPlainName(_ name: String) -> Bool {
     !name.isEmpty && name != "." && name != ".." && !name.utf8.contains(slash) && !name.utf8.contains(0)

@@ -53,6 +53,9 @@ public final class InputFile: Sendable {
     }
   }
 
+  /// Whether `withBytes` gives the mapped file itself rather than a copy.
+  public var isMapped: Bool { mapping != nil }
+
   deinit {
     if let mapping { munmap(mapping, Int(byteCount)) }
     close(descriptor)
@@ -71,6 +74,22 @@ public final class InputFile: Sendable {
     defer { ReadBuffers.giveBack(buffer) }
     try read(into: UnsafeMutableRawBufferPointer(rebasing: buffer[..<range.count]), at: range.lowerBound)
     return try body(UnsafeRawBufferPointer(rebasing: buffer[..<range.count]).bytes)
+  }
+
+  /// Reads a range into memory of the caller's, which has the size of the range.
+  public func read(_ range: Range<UInt64>, into bytes: inout MutableRawSpan) throws {
+    precondition(range.count == bytes.byteCount, "memory of the size of the range")
+    guard range.upperBound <= byteCount else {
+      throw TensorIOError(.outOfRange(requested: range, byteCount: byteCount), path: path)
+    }
+    try bytes.withUnsafeMutableBytes { buffer in
+      if let mapping {
+        buffer.copyMemory(
+          from: UnsafeRawBufferPointer(start: mapping.advanced(by: Int(range.lowerBound)), count: range.count))
+      } else {
+        try read(into: buffer, at: range.lowerBound)
+      }
+    }
   }
 
   /// The bytes of a range as an array, for headers and companions.
@@ -133,6 +152,7 @@ public final class InputFile: Sendable {
         throw TensorIOError(.readFailed(errno: errno), path: path, byteOffset: offset + UInt64(done))
       }
       guard count > 0 else {
+        // Ranges past the size at opening never come here: the file has become shorter.
         throw TensorIOError(
           .endsEarly(expected: offset + UInt64(buffer.count), found: offset + UInt64(done)), path: path)
       }

@@ -1,5 +1,7 @@
 // Tritsmith: writing files by position.
 
+import Synchronization
+
 #if canImport(Glibc)
   import Glibc
 #elseif canImport(Darwin)
@@ -10,6 +12,9 @@
 public final class OutputFile: Sendable {
   public let path: String
   private let descriptor: Int32
+  /// Bytes written since the system was last asked to bring them to the disk.
+  private let waiting = Atomic<Int>(0)
+  private static let writebackBytes = 16 << 20
 
   /// Makes a file that did not exist; a link at the path is not followed.
   public init(creating path: String) throws(TensorIOError) {
@@ -53,6 +58,11 @@ public final class OutputFile: Sendable {
       return nil
     }
     if let failure { throw failure }
+    // Begun early, the disk works beside the processors, and the sync at the end finds little left to wait for.
+    if waiting.wrappingAdd(bytes.byteCount, ordering: .relaxed).newValue > OutputFile.writebackBytes {
+      waiting.store(0, ordering: .relaxed)
+      Platform.startWriteback(descriptor)
+    }
   }
 
   public func write(_ bytes: [UInt8], at offset: UInt64) throws(TensorIOError) {

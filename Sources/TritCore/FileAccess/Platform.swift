@@ -33,6 +33,16 @@ public enum Platform {
     #endif
   }
 
+  /// Asks the system to begin writing a file's changed pages to the disk, where it can be asked.
+  static func startWriteback(_ descriptor: Int32) {
+    #if canImport(Glibc)
+      typealias SyncFileRange = @convention(c) (Int32, Int64, Int64, UInt32) -> Int32
+      guard let symbol = dlsym(nil, "sync_file_range") else { return }
+      let beginWriting: UInt32 = 2
+      _ = unsafeBitCast(symbol, to: SyncFileRange.self)(descriptor, 0, 0, beginWriting)
+    #endif
+  }
+
   /// The largest resident size this process has had, in bytes.
   public static var peakResidentBytes: UInt64 {
     var usage = rusage()

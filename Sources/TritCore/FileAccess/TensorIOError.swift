@@ -62,7 +62,7 @@ public struct TensorIOError: DiagnosticError, Equatable {
     case .cannotOpen: "check the path and its permissions"
     case .notAFile: "name a file, such as model.safetensors"
     case .notAFolder: "name a folder that holds a model"
-    case .endsEarly: "download or copy the file again; a partial download is the usual cause"
+    case .endsEarly: "it became shorter while it was read: let the other program finish, then run again"
     case .changedWhileRead: "let the other program finish, then run again"
     case .alreadyExists: "choose another name, or replace it with --force"
     case .parentMissing(let parent): "create it first: mkdir -p '\(printable(parent))'"
@@ -80,8 +80,8 @@ public struct TensorIOError: DiagnosticError, Equatable {
   public var category: ErrorCategory {
     switch kind {
     case .cannotOpen, .notAFile, .notAFolder: .cannotOpen
-    case .endsEarly, .tooLarge: .malformedInput
-    case .readFailed, .changedWhileRead, .noSpace, .writeFailed, .syncFailed: .inputOutput
+    case .tooLarge: .malformedInput
+    case .endsEarly, .readFailed, .changedWhileRead, .noSpace, .writeFailed, .syncFailed: .inputOutput
     case .alreadyExists, .parentMissing, .holdsOtherThings, .isOfAnotherKind, .cannotCreate, .cannotReplace:
       .cannotCreate
     case .overlapsInput: .misuse

@@ -39,7 +39,13 @@ public struct CompanionFile: Sendable, Hashable {
 
 /// One reason for believing in a scale convention.
 public struct ScaleEvidence: Sendable, Hashable {
-  public enum Origin: String, Sendable, Codable { case configuration, magnitude, container, option }
+  public enum Origin: String, Sendable, Codable {
+    case configuration, magnitude, container, option
+    /// Agreement with the dense weights the scales were computed from.
+    case sibling
+    /// A forward pass under either meaning.
+    case activations
+  }
   public var origin: Origin
   /// What this evidence speaks for; nil when it cannot tell.
   public var convention: ScaleConvention?
@@ -65,6 +71,20 @@ public struct ScaleFinding: Sendable, Hashable {
 
   /// True when two pieces of evidence speak for opposite conventions.
   public var isConflicting: Bool { Set(evidence.compactMap(\.convention)).count > 1 }
+
+  /// This finding with more evidence: what the evidence proves, or nothing where pieces of it conflict.
+  ///
+  /// A convention the user chose stays chosen.
+  public func adding(_ more: [ScaleEvidence]) -> ScaleFinding {
+    var result = ScaleFinding(convention: convention, evidence: evidence + more)
+    guard !evidence.contains(where: { $0.origin == .option }) else { return result }
+    if result.isConflicting {
+      result.convention = nil
+    } else if result.convention == nil {
+      result.convention = more.compactMap(\.convention).first
+    }
+    return result
+  }
 }
 
 /// Everything about a model but its weights, validated before it exists.

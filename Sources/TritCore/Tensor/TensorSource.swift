@@ -13,6 +13,12 @@ public protocol TensorSource: Sendable {
     _ range: Range<Int>, of tensor: TensorDescriptor, _ body: (RawSpan) throws -> Result
   ) throws -> Result
 
+  /// Whether `withBytes` hands out the file's own bytes: mapped, nothing read, decoded or put in order for the call.
+  func readsInPlace(_ tensor: TensorDescriptor) -> Bool
+
+  /// Reads the stored bytes of a range of a tensor into memory of the caller's, which has the size of the range.
+  func read(_ range: Range<Int>, of tensor: TensorDescriptor, into bytes: inout MutableRawSpan) throws
+
   /// Says that a range will not be needed soon, so that its memory can be given back.
   func release(_ range: Range<Int>, of tensor: TensorDescriptor)
 
@@ -30,6 +36,12 @@ public protocol TensorSource: Sendable {
 }
 
 extension TensorSource {
+  public func read(_ range: Range<Int>, of tensor: TensorDescriptor, into bytes: inout MutableRawSpan) throws {
+    try withBytes(range, of: tensor) { found in
+      bytes.withUnsafeMutableBytes { target in found.withUnsafeBytes { target.copyMemory(from: $0) } }
+    }
+  }
+
   public func checkIntegrity(_ parallelism: Parallelism, _ progress: any ProgressObserver) throws {}
 }
 
@@ -40,6 +52,17 @@ public protocol TensorSink: AnyObject, Sendable {
   /// Writes bytes of an output tensor at an offset inside it. Any order, any thread, each byte once.
   func write(_ bytes: RawSpan, to tensor: String, at offset: Int) throws
 
-  /// Checks that every byte was written and syncs it to disk; the output is then complete, under a temporary name.
-  func finish() throws
+  /// Checks that every byte was written, and writes what stands at the end; the output can then be opened and read.
+  func complete() throws
+
+  /// Brings a complete output to the disk. It may be read meanwhile.
+  func sync() throws
+}
+
+extension TensorSink {
+  /// Completes and syncs; the output may then be put in place.
+  public func finish() throws {
+    try complete()
+    try sync()
+  }
 }

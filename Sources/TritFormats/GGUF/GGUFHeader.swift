@@ -58,10 +58,11 @@ public struct GGUFHeader: Sendable {
       throw cursor.error(.tooMany(what: "tensors", count: tensorCount, limit: cursor.remaining / 24), at: 8)
     }
     var repaired: [String] = []
-    entries = try GGUFHeader.entries(Int(keyCount), &cursor, &repaired)
+    var alignmentOffset: UInt64 = 0
+    entries = try GGUFHeader.entries(Int(keyCount), &cursor, &repaired, &alignmentOffset)
     self.repaired = repaired
     tensors = try GGUFHeader.tensors(Int(tensorCount), &cursor)
-    alignment = try GGUFHeader.alignment(of: entries, cursor)
+    alignment = try GGUFHeader.alignment(of: entries, cursor, at: alignmentOffset)
     let (raised, overflow) = cursor.offset.addingReportingOverflow(alignment - 1)
     guard !overflow else { throw cursor.error(.badAlignment("\(alignment)")) }
     dataOffset = raised / alignment * alignment
@@ -72,11 +73,12 @@ public struct GGUFHeader: Sendable {
     entries.first { ExactString($0.key) == ExactString(key) }?.value
   }
 
-  private static func alignment(of entries: [MetadataEntry], _ cursor: GGUFCursor) throws -> UInt64 {
+  private static func alignment(of entries: [MetadataEntry], _ cursor: GGUFCursor, at offset: UInt64) throws -> UInt64 {
     guard let value = entries.first(where: { $0.key == alignmentKey })?.value else { return defaultAlignment }
     guard case .uint32(let alignment) = value, alignment > 0, alignment & (alignment - 1) == 0 else {
       throw FormatError(
-        .gguf(.badAlignment("\(value.typeName) \(value.text())")), file: cursor.file.path, field: alignmentKey)
+        .gguf(.badAlignment("\(value.typeName) \(value.text())")), file: cursor.file.path, byteOffset: offset,
+        field: alignmentKey)
     }
     return UInt64(alignment)
   }
@@ -106,7 +108,7 @@ public struct GGUFHeader: Sendable {
   // MARK: - Metadata
 
   private static func entries(
-    _ count: Int, _ cursor: inout GGUFCursor, _ repaired: inout [String]
+    _ count: Int, _ cursor: inout GGUFCursor, _ repaired: inout [String], _ alignmentOffset: inout UInt64
   ) throws -> [MetadataEntry] {
     var keys: Set<ExactString> = []
     var result: [MetadataEntry] = []
@@ -115,6 +117,7 @@ public struct GGUFHeader: Sendable {
       let key = try cursor.string("a metadata key").text
       guard !key.isEmpty else { throw cursor.error(.emptyKey, at: start) }
       guard keys.insert(ExactString(key)).inserted else { throw cursor.error(.duplicateKey, at: start, field: key) }
+      if key == alignmentKey { alignmentOffset = start }
       var wasRepaired = false
       do {
         result.append(MetadataEntry(key, try value(&cursor, &wasRepaired)))

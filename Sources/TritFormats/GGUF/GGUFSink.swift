@@ -143,9 +143,10 @@ public final class GGUFSink: TensorSink {
     written.wrappingAdd(UInt64(bytes.byteCount), ordering: .relaxed)
   }
 
-  public func finish() throws {
+  public func complete() throws {
     let total = written.load(ordering: .relaxed)
     guard total == expected else { throw TensorIOError(.incomplete(written: total, expected: expected), path: path) }
-    try file.sync()
   }
+
+  public func sync() throws { try file.sync() }
 }

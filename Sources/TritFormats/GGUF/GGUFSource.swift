@@ -56,6 +56,8 @@ public final class GGUFSource: TensorSource {
     try files[tensor.location.file].withBytes(absolute(range, tensor), body)
   }
 
+  public func readsInPlace(_ tensor: TensorDescriptor) -> Bool { files[tensor.location.file].isMapped }
+
   public func release(_ range: Range<Int>, of tensor: TensorDescriptor) {
     files[tensor.location.file].release(absolute(range, tensor))
   }

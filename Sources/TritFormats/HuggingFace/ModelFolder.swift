@@ -28,7 +28,8 @@ struct ModelFolder {
   }
 
   /// - Parameter wholeFolder: true when the user named the folder: everything in it but weights belongs to the model.
-  init(path: String, wholeFolder: Bool) throws {
+  /// - Throws: `FormatError.linkOutside` for a file that is a link out of the folder.
+  init(path: String, wholeFolder: Bool, followsLinks: Bool) throws {
     self.path = path
     companions = []
     notes = []
@@ -44,7 +45,16 @@ struct ModelFolder {
       }
       companions.append(CompanionFile(name: name, byteCount: Int(size)))
     }
+    if !followsLinks { try ModelFolder.checkLinks(companions.map(\.name), in: path) }
     configuration = try readConfiguration()
+  }
+
+  static func checkLinks(_ names: [String], in folder: String) throws(FormatError) {
+    for name in names {
+      if let target = FileSystem.escape(of: name, in: folder) {
+        throw FormatError(.linkOutside(name: name, target: target), file: FileSystem.join(folder, name))
+      }
+    }
   }
 
   /// Parses `config.json`. Some published files hold `quantization_config` twice; the last one counts, as in Python.

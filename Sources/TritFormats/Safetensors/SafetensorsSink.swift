@@ -119,9 +119,12 @@ public final class SafetensorsSink: TensorSink {
     written.wrappingAdd(UInt64(bytes.byteCount), ordering: .relaxed)
   }
 
-  public func finish() throws {
+  public func complete() throws {
     let total = written.load(ordering: .relaxed)
     guard total == expected else { throw TensorIOError(.incomplete(written: total, expected: expected), path: path) }
+  }
+
+  public func sync() throws {
     for file in files { try file.sync() }
   }
 }

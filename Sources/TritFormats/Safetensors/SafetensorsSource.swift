@@ -18,6 +18,9 @@ public final class SafetensorsSource: TensorSource {
     var metadata: [(key: String, value: String)] = []
     var metadataKeys: Set<ExactString> = []
     var shardOfTensor: [ExactString: String] = [:]
+    if !options.followsLinks, layout.single == nil {
+      try ModelFolder.checkLinks(layout.files + (layout.index == nil ? [] : [ShardIndex.name]), in: layout.folder)
+    }
     for name in layout.files {
       let shardPath = FileSystem.join(layout.folder, name)
       guard layout.index == nil || FileSystem.kind(of: shardPath) != nil else {
@@ -49,7 +52,8 @@ public final class SafetensorsSource: TensorSource {
         notes.append("the index claims total_size \(claimed), its tensors have \(total) bytes")
       }
     }
-    let folder = try ModelFolder(path: layout.folder, wholeFolder: layout.single == nil)
+    let folder = try ModelFolder(
+      path: layout.folder, wholeFolder: layout.single == nil, followsLinks: options.followsLinks)
     let interpretation = try PackedInterpretation(
       stored: stored, configuration: folder.configuration,
       configurationFile: FileSystem.join(layout.folder, ModelFolder.configurationName),
@@ -80,6 +84,12 @@ public final class SafetensorsSource: TensorSource {
     _ range: Range<Int>, of tensor: TensorDescriptor, _ body: (RawSpan) throws -> Result
   ) throws -> Result {
     try files[tensor.location.file].withBytes(absolute(range, tensor), body)
+  }
+
+  public func readsInPlace(_ tensor: TensorDescriptor) -> Bool { files[tensor.location.file].isMapped }
+
+  public func read(_ range: Range<Int>, of tensor: TensorDescriptor, into bytes: inout MutableRawSpan) throws {
+    try files[tensor.location.file].read(absolute(range, tensor), into: &bytes)
   }
 
   public func release(_ range: Range<Int>, of tensor: TensorDescriptor) {

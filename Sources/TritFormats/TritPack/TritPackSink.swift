@@ -140,7 +140,7 @@ public final class TritPackSink: TensorSink {
     written.wrappingAdd(UInt64(bytes.byteCount), ordering: .relaxed)
   }
 
-  public func finish() throws {
+  public func complete() throws {
     let expected = sections.reduce(UInt64(0)) { $0 + UInt64($1.byteCount) }
     let total = written.load(ordering: .relaxed)
     guard total == expected else {
@@ -160,8 +160,9 @@ public final class TritPackSink: TensorSink {
     try output.resize(to: end)
     try output.write(json, at: end)
     try output.write(preamble.bytes(header: json), at: 0)
-    try output.sync()
   }
+
+  public func sync() throws { try output.sync() }
 
   // MARK: - Sections
 

@@ -75,6 +75,11 @@ public final class TritPackSource: TensorSource {
     }
   }
 
+  public func readsInPlace(_ tensor: TensorDescriptor) -> Bool {
+    guard let section = try? header.sections[sections(of: tensor).codes] else { return false }
+    return file.isMapped && section.compression == .none
+  }
+
   public func release(_ range: Range<Int>, of tensor: TensorDescriptor) {
     guard let section = try? header.sections[sections(of: tensor).codes] else { return }
     let whole = section.offset..<section.offset + section.storedBytes

@@ -24,7 +24,7 @@ public final class Session {
   /// cache.
   static let chunk = 128
   /// Rows of logits held at once.
-  private static let logitsBlock = 16
+  static let logitsBlock = 16
 
   /// - Parameter contextCapacity: nil means the context the model was made for. Memory is taken as the text grows.
   /// - Throws: `ModelError` for a capacity below 1.
@@ -102,7 +102,7 @@ public final class Session {
     try prefill([id])
   }
 
-  private func check(_ ids: [Int]) throws(ModelError) {
+  func check(_ ids: [Int]) throws(ModelError) {
     guard !ids.isEmpty else { throw ModelError(.emptyPrompt) }
     let vocabulary = model.configuration.vocabularySize
     for id in ids where id < 0 || id >= vocabulary {
@@ -117,17 +117,10 @@ public final class Session {
     _ ids: [Int], logits: LogitsSelection, isEnd: Bool, _ observer: (any ForwardObserver)?,
     _ each: (Int, Span<Float>) throws -> Void
   ) throws {
-    let pass = ForwardPass(
-      model: model, mode: mode, engine: engine, space: workspace, first: position, count: ids.count,
-      observer: observer)
-    try pass.embed(ids)
-    let (cosines, sines) = model.configuration.rotary.angles(first: position, count: ids.count, frequencies)
-    for (index, layer) in model.layers.enumerated() {
-      try pass.attend(layer, index, &cache, cosines, sines)
-      try pass.feedForward(layer, index)
-    }
+    let chunk = try begin(ids, observer)
+    for index in model.layers.indices { try run(layer: index, chunk) }
+    let pass = chunk.pass
     try pass.finish()
-    let end = position + ids.count
     let wanted =
       switch logits {
       case .all: 0..<ids.count
@@ -143,6 +136,44 @@ public final class Session {
         try each(position + row, values.span.extracting(start..<start + width))
       }
     }
-    position = end
+    advance(chunk)
+  }
+}
+
+// MARK: - Layer by layer
+
+extension Session {
+  /// Tokens on their way through the layers.
+  struct Chunk {
+    let pass: ForwardPass
+    fileprivate let cosines: [Float]
+    fileprivate let sines: [Float]
+  }
+
+  /// Embeds tokens; every layer in order, `pass.finish()`, logits and `advance` follow.
+  func begin(_ ids: [Int], _ observer: (any ForwardObserver)?) throws -> Chunk {
+    let pass = ForwardPass(
+      model: model, mode: mode, engine: engine, space: workspace, first: position, count: ids.count,
+      observer: observer)
+    try pass.embed(ids)
+    let (cosines, sines) = model.configuration.rotary.angles(first: position, count: ids.count, frequencies)
+    return Chunk(pass: pass, cosines: cosines, sines: sines)
+  }
+
+  func run(layer index: Int, _ chunk: Chunk) throws {
+    let layer = model.layers[index]
+    try chunk.pass.attend(layer, index, &cache, chunk.cosines, chunk.sines)
+    try chunk.pass.feedForward(layer, index)
+  }
+
+  /// Counts the tokens of a finished chunk as held.
+  func advance(_ chunk: Chunk) {
+    position = chunk.pass.first + chunk.pass.count
+  }
+
+  /// Logits of some tokens of a finished chunk, `[rows.count, vocabulary]`.
+  func logits(_ rows: Range<Int>, of chunk: Chunk) throws -> [Float] {
+    try chunk.pass.logits(rows)
+    return workspace.logits
   }
 }

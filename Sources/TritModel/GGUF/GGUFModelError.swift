@@ -10,6 +10,9 @@ public struct GGUFModelError: DiagnosticError, Equatable {
     case badValue(expected: String, found: String)
     case headsDoNotFit(rows: Int, heads: Int)
     case noName
+    /// A dense tensor has a factor in a tensor of its own.
+    case factorOfDense
+    case badFactor(String)
     case unsupportedRope(String)
     case unsupportedTokenizer(String)
     case tokenBeyondVocabulary(id: Int, size: Int)
@@ -32,6 +35,8 @@ public struct GGUFModelError: DiagnosticError, Equatable {
     case .badValue(let expected, let found): "expected \(expected), found \(printable(found))"
     case .headsDoNotFit(let rows, let heads): "\(rows) rows cannot be cut into \(heads) heads of even size"
     case .noName: "GGUF has no name for this tensor"
+    case .factorOfDense: "its values are to be multiplied by a '.scale' tensor, which is read for ternary types only"
+    case .badFactor(let found): "a '.scale' tensor holds one F32 number above 0, found \(printable(found))"
     case .unsupportedRope(let name): "rope scaling '\(printable(name))' cannot be written to GGUF by this program"
     case .unsupportedTokenizer(let detail): "the tokenizer cannot be written to GGUF: \(detail)"
     case .tokenBeyondVocabulary(let id, let size): "token id \(id) lies beyond the vocabulary of \(size)"
@@ -44,6 +49,8 @@ public struct GGUFModelError: DiagnosticError, Equatable {
     case .missingKey: "add it to config.json"
     case .noName: "write TritPack or safetensors, which take any tensor"
     case .unsupportedTokenizer: "write the file without one (--no-tokenizer), or write TritPack"
+    case .factorOfDense: "quantize the file with the program it is for first (IQ2_BN), and read that"
+    case .badFactor: "write the file again with a correct tool"
     case .badValue, .headsDoNotFit, .unsupportedRope, .tokenBeyondVocabulary:
       "check config.json against the tensors' shapes"
     }

@@ -25,6 +25,8 @@ public final class GGUFModelView: TensorSource {
     var stored: TensorDescriptor
     var permutation: RowPermutation?
     var access: Access
+    /// What the product with the tensor is multiplied by, from a tensor of its own.
+    var factor: Float?
   }
 
   private enum Access {
@@ -36,6 +38,8 @@ public final class GGUFModelView: TensorSource {
     case decoded
     /// Rows that share bytes with others, unpacked and packed again as `SplitRow.twoBit`.
     case repacked(any TernaryLayout)
+    /// Dense numbers with a factor of their own, which nothing here multiplies in.
+    case refused
   }
 
   /// - Parameter hasCompanions: also rebuild the tokenizer's files, which takes time for a large vocabulary.
@@ -56,7 +60,8 @@ public final class GGUFModelView: TensorSource {
     var places: [Place] = []
     var indexOfName: [ExactString: Int] = [:]
     var tensors: [TensorDescriptor] = []
-    for stored in base.manifest.tensors {
+    let factors = try GGUFFactors(base)
+    for stored in base.manifest.tensors where !factors.isFactor(stored.name) {
       var permutation: RowPermutation?
       if let family, let configuration {
         permutation = try family.permutation(
@@ -65,8 +70,12 @@ public final class GGUFModelView: TensorSource {
       }
       var (shown, access) = GGUFModelView.shown(stored, permutation)
       shown.name = family?.name(ofStored: stored.name) ?? stored.name
+      let factor = factors.factor(of: stored.name)
+      if factor != nil {
+        if stored.encoding.isTernary { shown.scale?.storage = .f32 } else { access = .refused }
+      }
       indexOfName[ExactString(shown.name)] = places.count
-      places.append(Place(stored: stored, permutation: permutation, access: access))
+      places.append(Place(stored: stored, permutation: permutation, access: access, factor: factor))
       tensors.append(shown)
     }
     manifest.tensors = tensors
@@ -130,7 +139,12 @@ public final class GGUFModelView: TensorSource {
 
   public func scale(of tensor: TensorDescriptor) throws -> TernaryScale {
     let place = try place(of: tensor)
-    let scale = try base.scale(of: place.stored)
+    var scale = try base.scale(of: place.stored)
+    if let factor = place.factor {
+      scale = TernaryScale(
+        stored: scale.multipliers.map { $0 * factor }, storage: .f32, convention: .multiply,
+        granularity: scale.granularity)
+    }
     guard let permutation = place.permutation, scale.granularity != .tensor else { return scale }
     let perRow = scale.stored.count / max(1, tensor.shape.rows)
     let values = (0..<tensor.shape.rows).flatMap { row in
@@ -152,6 +166,11 @@ public final class GGUFModelView: TensorSource {
     try base.checkIntegrity(parallelism, progress)
   }
 
+  public func readsInPlace(_ tensor: TensorDescriptor) -> Bool {
+    guard let place = knownPlace(of: tensor), case .direct = place.access else { return false }
+    return base.readsInPlace(place.stored)
+  }
+
   public func release(_ range: Range<Int>, of tensor: TensorDescriptor) {
     guard let place = knownPlace(of: tensor) else { return }
     switch place.access {
@@ -162,7 +181,7 @@ public final class GGUFModelView: TensorSource {
       let end = min(place.stored.location.byteCount, (range.upperBound + unit - 1) / unit * unit)
       let start = range.lowerBound / unit * unit
       if start < end { base.release(start..<end, of: place.stored) }
-    case .decoded, .repacked: base.release(0..<place.stored.location.byteCount, of: place.stored)
+    case .decoded, .repacked, .refused: base.release(0..<place.stored.location.byteCount, of: place.stored)
     }
   }
 
@@ -182,6 +201,7 @@ public final class GGUFModelView: TensorSource {
     case .rows(let count): try ordered(range, place, rowBytes: count)
     case .decoded: try decoded(range, place)
     case .repacked(let layout): try repacked(range, place, layout)
+    case .refused: throw GGUFModelError(.factorOfDense, file: manifest.path, tensor: place.stored.name)
     }
   }
 

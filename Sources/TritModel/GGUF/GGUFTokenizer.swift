@@ -43,6 +43,10 @@ public struct GGUFTokenizer: Sendable {
   /// Names of pre-tokenizers that split by `llama3Pattern`.
   static let llama3Names = ["llama-bpe", "llama3", "llama-v3", "falcon3", "falcon-h1", "falcon_e"]
 
+  /// Whether whole words that are tokens are taken without merging. GGUF has no key for it: llama.cpp does so for the
+  /// names of `llama3Names`, whatever `tokenizer.json` said, so a file that is to come back as it was must say it.
+  public static let ignoreMergesKey = "tritsmith.ignore_merges"
+
   /// - Parameters:
   ///   - vocabulary: rows of the embedding; ids without a token are filled in.
   ///   - pre: the pre-tokenizer's name, when the user says it.
@@ -70,6 +74,9 @@ public struct GGUFTokenizer: Sendable {
     entries.append(MetadataEntry("tokenizer.ggml.token_type", .array(.int32(list.types.map(\.rawValue)))))
     if !merges.isEmpty {
       entries.append(MetadataEntry("tokenizer.ggml.merges", .array(.string(merges))))
+    }
+    if let flag = model["ignore_merges"]?.bool {
+      entries.append(MetadataEntry(GGUFTokenizer.ignoreMergesKey, .bool(flag)))
     }
     try addSpecialTokens(files, list, vocabulary, file: file)
     addChatTemplate(files)

@@ -21,6 +21,8 @@ enum GGUFTokenizerFile {
     }
     let types = manifest.entry("tokenizer.ggml.token_type")?.integers ?? []
     func type(_ id: Int) -> Int { id < types.count ? types[id] : 1 }
+    let ignoresMerges =
+      manifest.entry(GGUFTokenizer.ignoreMergesKey)?.bool ?? GGUFTokenizer.llama3Names.contains(pre)
     var vocab = JSONObject()
     var added: [JSONValue] = []
     for (id, token) in tokens.enumerated() where type(id) != 5 {
@@ -39,7 +41,7 @@ enum GGUFTokenizerFile {
       "decoder": .object(byteLevel(prefix: true, regex: true)),
       "model": .object([
         "type": "BPE", "dropout": .null, "unk_token": .null, "continuing_subword_prefix": .null,
-        "end_of_word_suffix": .null, "fuse_unk": false, "byte_fallback": false, "ignore_merges": false,
+        "end_of_word_suffix": .null, "fuse_unk": false, "byte_fallback": false, "ignore_merges": .bool(ignoresMerges),
         "vocab": .object(vocab), "merges": .array(merges.map { .string($0) }),
       ]),
     ]

@@ -86,12 +86,18 @@ extension LanguageModel {
 }
 
 /// One run of a model over a piece of a text.
-struct PerplexityWindow: Equatable {
-  var ids: [Int]
+public struct PerplexityWindow: Equatable, Sendable {
+  public var ids: [Int]
   /// Place in `ids` of the first token that is scored; those before it are context.
-  var firstScored: Int
+  public var firstScored: Int
 
-  static func windows(
+  public init(ids: [Int], firstScored: Int) {
+    self.ids = ids
+    self.firstScored = firstScored
+  }
+
+  /// - Throws: `ModelError` for a window or stride that is too small.
+  public static func windows(
     of ids: [Int], bos: Int, _ scoring: PerplexityProtocol
   ) throws(ModelError) -> [PerplexityWindow] {
     var result: [PerplexityWindow] = []

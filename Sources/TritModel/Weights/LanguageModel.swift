@@ -18,6 +18,31 @@ struct DecoderLayer: Sendable {
   var down: Projection
 
   var projections: [Projection] { [query, key, value, output, gate, up, down] }
+
+  subscript(kind: ProjectionKind) -> Projection {
+    get {
+      switch kind {
+      case .query: query
+      case .key: key
+      case .value: value
+      case .output: output
+      case .gate: gate
+      case .up: up
+      case .down: down
+      }
+    }
+    set {
+      switch kind {
+      case .query: query = newValue
+      case .key: key = newValue
+      case .value: value = newValue
+      case .output: output = newValue
+      case .gate: gate = newValue
+      case .up: up = newValue
+      case .down: down = newValue
+      }
+    }
+  }
 }
 
 /// A decoder: configuration and weights, checked against each other. Sessions share it.
@@ -34,7 +59,7 @@ public struct LanguageModel: Sendable {
   /// Things done to the weights, and settings assumed, that a user should know.
   public let notes: [String]
   let embedding: FloatWeights
-  let layers: [DecoderLayer]
+  private(set) var layers: [DecoderLayer]
   let finalNorm: NormWeights
   /// The embedding itself when embeddings are tied.
   let head: FloatWeights
@@ -59,7 +84,12 @@ public struct LanguageModel: Sendable {
   ) throws {
     var binder = TensorBinder(source, engine, options.residency)
     let hidden = configuration.hiddenSize
-    embedding = try binder.matrix("model.embed_tokens.weight", rows: configuration.vocabularySize, columns: hidden)
+    let vocabulary = configuration.vocabularySize
+    // Tied, the embedding is the head as well, which every token reads whole.
+    embedding =
+      configuration.tiesEmbeddings
+      ? try binder.matrix("model.embed_tokens.weight", rows: vocabulary, columns: hidden)
+      : try binder.table("model.embed_tokens.weight", rows: vocabulary, columns: hidden)
     // Not `map`: the number comes from the file, and the first missing tensor must end the loop.
     var layers: [DecoderLayer] = []
     for index in 0..<configuration.layers {
@@ -75,7 +105,7 @@ public struct LanguageModel: Sendable {
         binder.note("lm_head.weight is not used: the configuration ties it to the embeddings")
       }
     } else {
-      head = try binder.matrix("lm_head.weight", rows: configuration.vocabularySize, columns: hidden)
+      head = try binder.matrix("lm_head.weight", rows: vocabulary, columns: hidden)
     }
     try binder.finish()
     self.configuration = configuration
@@ -133,5 +163,35 @@ public struct LanguageModel: Sendable {
       case .ternary(_, let operand): total + operand.order.byteCount(rows: operand.rows, columns: operand.columns)
       }
     }
+  }
+}
+
+extension LanguageModel {
+  /// This model with some projections of another in place of its own.
+  ///
+  /// Weights are shared with both models, none is copied; embeddings, norms and head stay this model's.
+  ///
+  /// - Throws: `ModelError` when the other model has fewer layers, or a projection of another shape.
+  public func taking(
+    from other: LanguageModel, where isTaken: (_ layer: Int, _ kind: ProjectionKind) -> Bool
+  ) throws(ModelError) -> LanguageModel {
+    var result = self
+    for layer in layers.indices {
+      for kind in ProjectionKind.allCases where isTaken(layer, kind) {
+        guard layer < other.layers.count else {
+          throw ModelError(
+            .contradiction(expected: "\(layers.count) layers in both models", found: "\(other.layers.count)"))
+        }
+        let (old, new) = (layers[layer][kind], other.layers[layer][kind])
+        guard old.rows == new.rows, old.columns == new.columns else {
+          throw ModelError(
+            .contradiction(
+              expected: "\(old.name) of layer \(layer) with shape [\(old.rows), \(old.columns)]",
+              found: "[\(new.rows), \(new.columns)]"))
+        }
+        result.layers[layer][kind] = new
+      }
+    }
+    return result
   }
 }

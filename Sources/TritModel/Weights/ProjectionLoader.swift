@@ -15,9 +15,9 @@ public enum ProjectionOverride: String, Sendable, CaseIterable {
 
 /// Where weights are while a model runs.
 public enum WeightResidency: String, Sendable, CaseIterable {
-  /// Used where the source has them: a mapped file is read in place.
+  /// Used where the source has them when it has them mapped as they are; else copied to memory once.
   case inPlace = "in-place"
-  /// Copied to memory once; for sources that read a file for every request.
+  /// Copied to memory once, whatever the source.
   case copied
 }
 
@@ -90,6 +90,7 @@ extension TensorBinder {
           engine.quantizeLatents($0, dense.element, rows: dense.rows, columns: dense.columns)
         })
       else { throw ModelError(.notFinite, location: location(module + ".weight")) }
+      dense.bytes.release()
       note("latent weights are made ternary (absmean, float32) once, when the model is loaded")
       return .ternary(
         .memory(latents.bytes),

@@ -15,6 +15,11 @@ enum WeightBytes: Sendable {
     case .memory(let bytes): try body(bytes.span.bytes.extracting(range))
     }
   }
+
+  /// Gives the memory of mapped bytes back: something made of them is used from now on.
+  func release() {
+    if case .source(let source, let tensor) = self { source.release(0..<tensor.location.byteCount, of: tensor) }
+  }
 }
 
 /// A float matrix or vector used in the type it is stored in.

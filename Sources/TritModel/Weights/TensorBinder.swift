@@ -51,6 +51,13 @@ struct TensorBinder {
     return try FloatWeights(bytes: bytes(of: tensor), element: element(of: tensor), rows: rows, columns: columns)
   }
 
+  /// A matrix of which a token reads one row: left in the source, whatever a read costs there.
+  mutating func table(_ name: String, rows: Int, columns: Int) throws -> FloatWeights {
+    let tensor = try tensor(name, [rows, columns])
+    return try FloatWeights(
+      bytes: .source(source, tensor), element: element(of: tensor), rows: rows, columns: columns)
+  }
+
   /// A float vector, widened.
   mutating func vector(_ name: String, count: Int) throws -> [Float] {
     let tensor = try tensor(name, [count])
@@ -73,12 +80,14 @@ struct TensorBinder {
     }
   }
 
+  /// A weight that every token reads: in place where the source can, or else in memory once, for a source that reads,
+  /// decompresses or reorders would do so again for every token.
   func bytes(of tensor: TensorDescriptor) throws -> WeightBytes {
-    switch residency {
-    case .inPlace: return .source(source, tensor)
-    case .copied:
-      return .memory(try source.withBytes(0..<tensor.location.byteCount, of: tensor) { engine.copy($0) })
-    }
+    guard residency == .copied || !source.readsInPlace(tensor) else { return .source(source, tensor) }
+    let all = 0..<tensor.location.byteCount
+    let bytes = try source.withBytes(all, of: tensor) { engine.copy($0) }
+    source.release(all, of: tensor)
+    return .memory(bytes)
   }
 
   /// Throws for the first tensor nobody asked for, unless it is one transformers leaves aside too.
@@ -183,6 +192,8 @@ struct TensorBinder {
       target.pack(trits.span, band, shape, with: kernels, into: &span)
       result += packed
     }
+    // The copy stands in for the file from now on.
+    source.release(0..<tensor.location.byteCount, of: tensor)
     return result
   }
 }

@@ -25,14 +25,22 @@ public struct ReportFact: Sendable, Hashable {
   public var kind: ReportKind
   /// A remark for people; machine formats leave it out.
   public var note: String?
+  /// What the number means, for those who ask; shown in pages only.
+  public var explanation: String?
+  /// The id of a definition in the glossary.
+  public var definition: String?
 
   /// Describes a fact; the key derives from the label and the kind from the value unless given.
-  public init(_ label: String, _ value: ReportValue, key: String? = nil, kind: ReportKind? = nil, note: String? = nil) {
+  public init(
+    _ label: String, _ value: ReportValue, key: String? = nil, kind: ReportKind? = nil, note: String? = nil,
+    explanation: String? = nil, definition: String? = nil
+  ) {
     self.key = key ?? snakeCase(label)
     self.label = label
     self.value = value
     self.kind = kind ?? .fitting(value)
     self.note = note
+    (self.explanation, self.definition) = (explanation, definition)
   }
 }
 
@@ -44,11 +52,14 @@ public struct ReportFacts: Sendable, Hashable {
   public var title: String?
   /// The facts in reading order.
   public var facts: [ReportFact]
+  /// Whether these are the figures a reader looks for first; pages show them large.
+  public var isKeyFigures: Bool
 
   /// Collects facts.
-  public init(key: String, title: String? = nil, _ facts: [ReportFact] = []) {
+  public init(key: String, title: String? = nil, isKeyFigures: Bool = false, _ facts: [ReportFact] = []) {
     self.key = key
     self.title = title
+    self.isKeyFigures = isKeyFigures
     self.facts = facts
   }
 
@@ -77,6 +88,8 @@ public enum ReportBlock: Sendable, Hashable {
   case note(ReportSeverity, String)
   case facts(ReportFacts)
   case table(ReportTable)
+  case plot(ReportPlot)
+  case quotes(ReportQuotes)
 }
 
 /// A report: a title, a machine-readable schema name and blocks in reading order.
@@ -87,15 +100,23 @@ public struct ReportDocument: Sendable, Hashable {
   public var title: String
   /// What programs may rely on.
   public var schema: ReportSchema
+  /// What it comes down to; shown first.
+  public var verdict: ReportVerdict?
   /// The pieces in reading order.
   public private(set) var blocks: [ReportBlock]
   /// The key of the table that CSV shows; the first table when nil.
   public var primaryTable: String?
+  /// What the words mean, in reading order; shown at the end of pages only.
+  public var glossary: [ReportDefinition] = []
 
   /// A report without blocks unless given.
-  public init(title: String, schema: ReportSchema, blocks: [ReportBlock] = [], primaryTable: String? = nil) {
+  public init(
+    title: String, schema: ReportSchema, verdict: ReportVerdict? = nil, blocks: [ReportBlock] = [],
+    primaryTable: String? = nil
+  ) {
     self.title = title
     self.schema = schema
+    self.verdict = verdict
     self.blocks = blocks
     self.primaryTable = primaryTable
   }
@@ -110,6 +131,12 @@ public struct ReportDocument: Sendable, Hashable {
   public mutating func append(_ facts: ReportFacts) { blocks.append(.facts(facts)) }
   /// Adds a table.
   public mutating func append(_ table: ReportTable) { blocks.append(.table(table)) }
+  /// Adds a plot.
+  public mutating func append(_ plot: ReportPlot) { blocks.append(.plot(plot)) }
+  /// Adds a block of another report.
+  public mutating func append(_ block: ReportBlock) { blocks.append(block) }
+  /// Adds quotes.
+  public mutating func append(_ quotes: ReportQuotes) { blocks.append(.quotes(quotes)) }
 
   /// The tables in reading order.
   public var tables: [ReportTable] {

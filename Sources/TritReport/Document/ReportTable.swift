@@ -12,16 +12,22 @@ public struct ReportColumn: Sendable, Hashable {
   public var alignment: ReportAlignment
   /// The unit, shown in the heading: "ms".
   public var unit: String?
+  /// What the numbers mean, for those who ask; shown in pages only.
+  public var explanation: String?
+  /// The id of a definition in the glossary.
+  public var definition: String?
 
   /// Describes a column; the alignment follows from the kind unless given.
   public init(
-    _ key: String, _ title: String, kind: ReportKind = .text, alignment: ReportAlignment? = nil, unit: String? = nil
+    _ key: String, _ title: String, kind: ReportKind = .text, alignment: ReportAlignment? = nil, unit: String? = nil,
+    explanation: String? = nil, definition: String? = nil
   ) {
     self.key = key
     self.title = title
     self.kind = kind
     self.alignment = alignment ?? kind.defaultAlignment
     self.unit = unit
+    (self.explanation, self.definition) = (explanation, definition)
   }
 
   /// The heading with its unit.
@@ -42,10 +48,13 @@ public struct ReportTable: Sendable, Hashable {
   public private(set) var rows: [[ReportValue]] = []
   /// Totals below the rows, one value per column.
   public private(set) var footer: [ReportValue]?
+  /// What the table shows, in a sentence or two; shown in pages only.
+  public var caption: String?
 
   /// An empty table.
-  public init(key: String, title: String? = nil, columns: [ReportColumn]) {
+  public init(key: String, title: String? = nil, columns: [ReportColumn], caption: String? = nil) {
     self.key = key
+    self.caption = caption
     self.title = title
     self.columns = columns
   }

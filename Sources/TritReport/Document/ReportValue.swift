@@ -66,11 +66,13 @@ public enum ReportKind: Sendable, Hashable {
   case bool
   /// Seconds, shown in the unit that fits.
   case duration
+  /// Text that is one of the raw values of `ReportSeverity`; pages colour it.
+  case severity
 
   /// Numbers read best when their last digits stand below each other.
   public var defaultAlignment: ReportAlignment {
     switch self {
-    case .text, .hash, .bool: .left
+    case .text, .hash, .bool, .severity: .left
     case .integer, .bytes, .decimal, .significant, .fraction, .duration: .right
     }
   }

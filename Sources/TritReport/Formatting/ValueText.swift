@@ -17,8 +17,12 @@ extension ReportKind {
       return exactBytes ? NumberText.exactBytes(UInt64(count)) : NumberText.bytes(UInt64(count))
     case (.unsigned(let count), .integer): return NumberText.grouped(count)
     case (.integer(let count), .integer): return NumberText.grouped(count)
-    case (.unsigned(let count), .text), (.unsigned(let count), .hash), (.unsigned(let count), .bool): return "\(count)"
-    case (.integer(let count), .text), (.integer(let count), .hash), (.integer(let count), .bool): return "\(count)"
+    case (.unsigned(let count), .text), (.unsigned(let count), .hash), (.unsigned(let count), .bool),
+      (.unsigned(let count), .severity):
+      return "\(count)"
+    case (.integer(let count), .text), (.integer(let count), .hash), (.integer(let count), .bool),
+      (.integer(let count), .severity):
+      return "\(count)"
     case (.unsigned(let count), _): return text(of: Double(count))
     case (.integer(let count), _): return text(of: Double(count))
     case (.number(let number), _): return text(of: number)
@@ -31,7 +35,7 @@ extension ReportKind {
     case .significant(let digits): NumberText.significant(number, digits: digits)
     case .fraction(let digits): NumberText.percent(number, digits: digits)
     case .duration: NumberText.duration(number)
-    case .text, .integer, .bytes, .hash, .bool: NumberText.significant(number, digits: 6)
+    case .text, .integer, .bytes, .hash, .bool, .severity: NumberText.significant(number, digits: 6)
     }
   }
 }

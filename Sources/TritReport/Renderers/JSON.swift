@@ -3,8 +3,9 @@
 /// JSON with a fixed key order: `schema`, `schema_version`, `title`, then facts and tables in reading order.
 ///
 /// Facts become an object, a table an array of objects, its totals an object under `<key>_total`, and notes an array
-/// `notes` at the end. Headings, paragraphs and remarks on facts are for people and left out. Numbers carry every digit
-/// needed to read back the same double; sizes are plain byte counts; fractions stay fractions.
+/// `notes` at the end; before them an array `plots` with the numbers of all plots. Quotes are an array of objects like
+/// a table. Headings, paragraphs, remarks, explanations and the glossary are for people and left out. Numbers carry
+/// every digit needed to read back the same double; sizes are plain byte counts; fractions stay fractions.
 /// JSON has no NaN or infinity: both are written as `null`, like a missing value.
 public struct JSONRenderer: ReportRenderer {
   /// A renderer without settings.
@@ -15,8 +16,10 @@ public struct JSONRenderer: ReportRenderer {
     output.write("{\n  \"schema\": \(jsonString(document.schema.id)),\n")
     output.write("  \"schema_version\": \(document.schema.version),\n")
     output.write("  \"title\": \(jsonString(document.title))")
-    var keys = UniqueKeys(reserving: ["schema", "schema_version", "title", "notes"])
+    var keys = UniqueKeys(reserving: ["schema", "schema_version", "title", "verdict", "plots", "notes"])
     var notes: [String] = []
+    var plots: [String] = []
+    if let verdict = document.verdict { output.write(",\n  \"verdict\": " + json(verdict)) }
     for block in document.blocks {
       switch block {
       case .heading, .paragraph: continue
@@ -34,8 +37,16 @@ public struct JSONRenderer: ReportRenderer {
         if let footer = table.footer {
           output.write(",\n  \(jsonString(keys.next(table.key + "_total"))): \(object(footer, columns: columns))")
         }
+      case .plot(let plot): plots.append(plot.json)
+      case .quotes(let quotes):
+        let columns = uniqueKeys(["before", "token", "after"] + quotes.columns.map(\.key))
+        let rows = quotes.quotes.map { quote in
+          object([.text(quote.before), .text(quote.token), .text(quote.after)] + quote.values, columns: columns)
+        }
+        write(keys.next(quotes.key), rows, between: "[", "]", to: &output)
       }
     }
+    if !plots.isEmpty { write("plots", plots, between: "[", "]", to: &output) }
     if !notes.isEmpty { write("notes", notes, between: "[", "]", to: &output) }
     output.write("\n}\n")
   }
@@ -56,6 +67,12 @@ public struct JSONRenderer: ReportRenderer {
     "{" + zip(columns, row).map { "\(jsonString($0)): \(json($1))" }.joined(separator: ", ") + "}"
   }
 
+  private func json(_ verdict: ReportVerdict) -> String {
+    let points = verdict.points.map(jsonString).joined(separator: ", ")
+    return "{\"outcome\": \"\(verdict.outcome.rawValue)\", \"headline\": \(jsonString(verdict.headline)), "
+      + "\"points\": [\(points)]}"
+  }
+
   private func uniqueKeys(_ keys: [String]) -> [String] {
     var unique = UniqueKeys()
     return keys.map { unique.next($0) }
@@ -66,8 +83,7 @@ public struct JSONRenderer: ReportRenderer {
     case .text(let text): jsonString(text)
     case .integer(let number): "\(number)"
     case .unsigned(let number), .bytes(let number): "\(number)"
-    // Swift prints the shortest digits that read back the same, in a form that JSON allows.
-    case .number(let number): number.isFinite ? "\(number)" : "null"
+    case .number(let number): jsonNumber(number)
     case .bool(let bool): bool ? "true" : "false"
     case .list(let values): "[" + values.map(json).joined(separator: ", ") + "]"
     case .missing: "null"

@@ -10,6 +10,7 @@ public struct MarkdownRenderer: ReportRenderer {
   /// Appends the document.
   public func render(_ document: ReportDocument, to output: inout some TextOutputStream) {
     var blocks = document.title.isEmpty ? [] : ["# " + markdownText(document.title)]
+    if let verdict = document.verdict { blocks += lines(of: verdict) }
     for block in document.blocks { blocks += lines(of: block) }
     output.write(blocks.joined(separator: "\n\n") + "\n")
   }
@@ -30,7 +31,28 @@ public struct MarkdownRenderer: ReportRenderer {
       return title(facts.title) + (items.isEmpty ? [] : [items.joined(separator: "\n")])
     case .table(let table):
       return title(table.title) + [self.table(table)]
+    case .plot(let plot):
+      // Indented code cannot be left from inside a line, whatever a name holds.
+      return title(plot.title) + [TextPlot(plot).lines.map { "    " + $0 }.joined(separator: "\n")]
+    case .quotes(let quotes):
+      return title(quotes.title) + [self.quotes(quotes)]
     }
+  }
+
+  private func lines(of verdict: ReportVerdict) -> [String] {
+    let label = verdict.outcome == .info ? "" : verdict.outcome.rawValue + ": "
+    let points = verdict.points.map { "- " + markdownText($0) }
+    return ["**\(label)\(markdownText(verdict.headline))**"] + (points.isEmpty ? [] : [points.joined(separator: "\n")])
+  }
+
+  private func quotes(_ quotes: ReportQuotes) -> String {
+    quotes.quotes.map { quote in
+      let text = markdownText(quote.before) + "**⟦" + markdownText(quote.token) + "⟧**" + markdownText(quote.after)
+      let facts = zip(quotes.columns, quote.values).map { column, value in
+        "\(markdownText(column.heading)) \(markdownText(column.kind.text(of: value)))"
+      }
+      return "1. " + text + (facts.isEmpty ? "" : " (" + facts.joined(separator: ", ") + ")")
+    }.joined(separator: "\n")
   }
 
   private func title(_ text: String?) -> [String] {

@@ -26,6 +26,10 @@ public struct TextRenderer: ReportRenderer {
       separate(false, &output)
       output.write(heading(document.title, rule: "="))
     }
+    if let verdict = document.verdict {
+      separate(false, &output)
+      for line in lines(of: verdict) { output.write(line + "\n") }
+    }
     for block in document.blocks {
       if case .note = block { separate(true, &output) } else { separate(false, &output) }
       for line in lines(of: block) { output.write(line + "\n") }
@@ -41,6 +45,30 @@ public struct TextRenderer: ReportRenderer {
     case .note(let severity, let text): note(severity, text)
     case .facts(let facts): title(facts.title) + self.facts(facts)
     case .table(let table): title(table.title) + TextTable(table, width: width).lines { self.styled($0, .bold) }
+    case .plot(let plot): title(plot.title) + TextPlot(plot).lines
+    case .quotes(let quotes): title(quotes.title) + self.quotes(quotes)
+    }
+  }
+
+  private func lines(of verdict: ReportVerdict) -> [String] {
+    let headline =
+      verdict.outcome == .info
+      ? wrapped(safeText(verdict.headline), hanging: 0).map { styled($0, .bold) }
+      : note(verdict.outcome, verdict.headline)
+    return headline + verdict.points.flatMap { wrapped("- " + safeText($0), hanging: 2) }
+  }
+
+  /// Each quote on a line, its facts on the next.
+  private func quotes(_ quotes: ReportQuotes) -> [String] {
+    if quotes.quotes.isEmpty { return ["(none)"] }
+    return quotes.quotes.enumerated().flatMap { index, quote in
+      let mark = "\(index + 1)  "
+      let token = styled("⟦\(safeText(quote.token))⟧", .bold)
+      let facts = zip(quotes.columns, quote.values).map { column, value in
+        safeText("\(column.heading) \(column.kind.text(of: value))")
+      }
+      let text = mark + safeText(quote.before) + token + safeText(quote.after)
+      return facts.isEmpty ? [text] : [text, spaces(mark.count) + facts.joined(separator: ", ")]
     }
   }
 

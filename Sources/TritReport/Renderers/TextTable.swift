@@ -5,6 +5,9 @@ struct TextTable {
   private static let gap = "  "
   /// Names are not cut below this; a few characters of each would tell nothing.
   private static let narrowest = 12
+  /// Where no terminal sets a width, cells are not padded further than this: one name of 10,000 characters would
+  /// make every line of a long table as long. A longer cell stands as it is.
+  private static let widest = 160
 
   private let columns: [ReportColumn]
   private let headings: [String]
@@ -25,7 +28,7 @@ struct TextTable {
     for row in rows + (footer.map { [$0] } ?? []) {
       for (index, cell) in row.enumerated() { widths[index] = max(widths[index], displayWidth(cell)) }
     }
-    if let width { fit(into: width) }
+    if let width { fit(into: width) } else { widths = widths.map { min($0, Self.widest) } }
   }
 
   /// Shortens hashes first, then takes columns off the widest text column until the table fits or nothing is left to cut.
@@ -69,7 +72,7 @@ struct TextTable {
     var result = ""
     for (index, cell) in cells.enumerated() {
       if index > 0 { result += Self.gap }
-      let padding = spaces(widths[index] - displayWidth(cell))
+      let padding = spaces(max(0, widths[index] - displayWidth(cell)))
       switch columns[index].alignment {
       case .right: result += padding + cell
       case .left: result += index == cells.count - 1 ? cell : cell + padding

@@ -23,6 +23,7 @@ extension CompareResult {
     report.append(table)
     if tensors.contains(where: { !$0.differences.isEmpty }) { report.append(differenceTable) }
     for problem in structure { report.note(.error, problem) }
+    for hint in hints { report.note(.info, hint) }
     report.note(
       isSame ? .pass : .fail,
       isSame ? "the two are the same model" : "the two are not the same model" + (isExact ? " to the last bit" : ""))

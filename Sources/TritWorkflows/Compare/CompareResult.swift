@@ -60,6 +60,8 @@ public struct CompareResult: Sendable {
   /// Hashes of trits and scales, the same for the same model in any format; nil without ternary tensors.
   public var firstHash: Digest?
   public var secondHash: Digest?
+  /// What may be behind the differences, for people.
+  public var hints: [String] = []
 
   public var isSame: Bool {
     structure.isEmpty && tensors.allSatisfy { $0.outcome == .equal || $0.outcome == .rounded && !isExact }

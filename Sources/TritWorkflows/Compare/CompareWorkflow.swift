@@ -50,7 +50,8 @@ public struct CompareWorkflow: Sendable {
       first: first.manifest.path, second: second.manifest.path, structure: structure, tensors: results.map(\.tensor),
       isExact: request.isExact,
       firstHash: CompareWorkflow.hash(results.compactMap { r in r.first.map { (r.tensor.name, $0) } }),
-      secondHash: CompareWorkflow.hash(results.compactMap { r in r.second.map { (r.tensor.name, $0) } }))
+      secondHash: CompareWorkflow.hash(results.compactMap { r in r.second.map { (r.tensor.name, $0) } }),
+      hints: try byteOrders(results.filter { $0.tensor.isTernary && $0.tensor.count > 0 }.map(\.tensor.name)))
   }
 
   private static func hash(_ streams: [(String, CodeStream)]) -> Digest? {
@@ -104,7 +105,7 @@ public struct CompareWorkflow: Sendable {
     let streams = try codes(a, b, left.shape, &result, work)
     guard result.count == 0 else {
       result.outcome = .different
-      result.detail = "\(result.count) codes differ" + (try otherOrder(left, right, work).map { "; " + $0 } ?? "")
+      result.detail = "\(result.count) codes differ"
       return PairResult(tensor: result, first: streams.0, second: streams.1)
     }
     let agreement = ScaleAgreement(a.scale, b.scale, shape: left.shape)
@@ -160,21 +161,21 @@ public struct CompareWorkflow: Sendable {
   ) throws -> ComparedTensor {
     var result = blank
     let comparison = DenseComparison(source: first, converted: second, work: work)
-    switch try comparison.compare(left, right) {
+    switch try comparison.compare(left, right, limit: request.limit, countsAll: true) {
     case .same(let report):
       result.outcome = report.changed == 0 ? .equal : .rounded
       result.detail =
         report.changed == 0
         ? "every value equal" : "\(report.changed) values rounded by the type, by at most \(report.largest)"
-    case .other(let index, let a, let b):
+    case .other(let count, let places):
       result.outcome = .different
-      result.count = 1
-      result.detail = "values differ from here on, or before"
+      result.count = count
       let columns = max(1, left.shape.columns)
-      result.differences = [
-        ComparedTensor.Difference(row: index / columns, column: index % columns, first: "\(a)", second: "\(b)")
-      ]
-      result.detail = "values differ"
+      result.differences = places.map {
+        ComparedTensor.Difference(
+          row: $0.index / columns, column: $0.index % columns, first: "\($0.left)", second: "\($0.right)")
+      }
+      result.detail = "\(count) values differ"
     case .unreadable(let detail):
       result.outcome = .different
       result.detail = detail
@@ -184,30 +185,17 @@ public struct CompareWorkflow: Sendable {
 
   // MARK: - Byte orders of I2_S
 
-  /// The other byte order in which an I2_S tensor holds the same codes as its counterpart, said in words.
-  ///
-  /// A file does not tell its order, and every order reads every file without an invalid code: a counterpart is the
-  /// only proof there is.
-  private func otherOrder(
-    _ left: TensorDescriptor, _ right: TensorDescriptor, _ work: WorkOptions
-  ) throws -> String? {
-    for (source, tensor, other, counterpart) in [(first, left, second, right), (second, right, first, left)] {
-      guard let view = source as? GGUFModelView, view.stored(tensor).encoding.name.hasPrefix("I2_S-"),
-        let expected = try TernaryReader(other, counterpart, work)
-      else { continue }
-      for order in I2SOrder.allCases where view.stored(tensor).encoding != .ternary(order.layout) {
-        guard let again = try? ModelOpener.open(source.manifest.path, OpenOptions(i2sOrder: order)),
-          let reread = again.manifest.tensor(named: tensor.name), reread.encoding.isTernary,
-          let reader = try TernaryReader(again, reread, work)
-        else { continue }
-        let rows = 0..<min(tensor.shape.rows, 64)
-        if try reader.trits(rows) == expected.trits(rows) {
-          return
-            "read in byte order \(order.rawValue) they are equal as far as was looked (--i2s-order \(order.rawValue))"
-        }
+  /// Asks of I2_S tensors that differ whether another byte order explains it.
+  private func byteOrders(_ differing: [String]) throws -> [String] {
+    let single = WorkOptions(
+      parallelism: Parallelism(threads: 1, cancellation: work.parallelism.cancellation), kernels: work.kernels)
+    return try [(first, second), (second, first)].compactMap { source, counterpart in
+      let probe = I2SOrderProbe(source: source) { tensor, rows in
+        try counterpart.manifest.tensor(named: tensor.name)
+          .flatMap { try TernaryReader(counterpart, $0, single)?.trits(rows) }
       }
+      return try probe.finding(differing.compactMap { source.manifest.tensor(named: $0) })
     }
-    return nil
   }
 }
 

@@ -71,21 +71,45 @@ extension ConversionResult {
   public var report: ReportDocument {
     var report = ReportDocument(title: "Conversion", schema: ReportSchema("tritsmith.convert", version: 1))
     report.append(plan.facts)
-    report.append(
-      ReportFacts(
-        key: "result", title: "Result",
-        [
-          ReportFact("Written", .bytes(writtenBytes)),
-          ReportFact("Already ternary", .integer(recognised.count), note: "dense tensors taken as they are"),
-          ReportFact("Audited tensors", .integer(audit.tensors.count)),
-          ReportFact("Audit passed", .bool(audit.passed)),
-          ReportFact("Seconds", .number(seconds), kind: .decimal(digits: 2)),
-          ReportFact("Peak memory", .bytes(Platform.peakResidentBytes)),
-        ]))
+    var facts = ReportFacts(
+      key: "result", title: "Result",
+      [
+        ReportFact("Written", .bytes(writtenBytes)),
+        ReportFact("Already ternary", .integer(recognised.count), note: "dense tensors taken as they are"),
+      ])
+    if plan.request.target == .gguf { for fact in scaleFacts { facts.append(fact) } }
+    for fact in [
+      ReportFact("Audited tensors", .integer(audit.tensors.count)),
+      ReportFact("Audit passed", .bool(audit.passed)),
+      ReportFact("Seconds", .number(seconds), kind: .decimal(digits: 2)),
+      ReportFact("Peak memory", .bytes(Platform.peakResidentBytes)),
+    ] { facts.append(fact) }
+    report.append(facts)
     for warning in plan.warnings { report.note(.warning, warning) }
     if !rounded.isEmpty { report.append(roundingTable) }
     report.note(.pass, "written, reopened, compared with the source by an independent decoder, and put in place")
     return report
+  }
+
+  /// What the output's type did to the scales: how many tensors have another multiplier, and by how much at most.
+  private var scaleFacts: [ReportFact] {
+    var largest = 0.0
+    var count = 0
+    for tensor in audit.tensors {
+      guard let wanted = tensor.expectedScale?.multipliers, let found = tensor.foundScale?.multipliers,
+        wanted.count == found.count
+      else { continue }
+      var change = 0.0
+      for (a, b) in zip(wanted, found) where a > 0 { change = max(change, abs(Double(b) - Double(a)) / Double(a)) }
+      if change > 0 { count += 1 }
+      largest = max(largest, change)
+    }
+    let note = count == 0 ? "every multiplier is the source's" : nil
+    return [
+      ReportFact("Rounded scales", .integer(count), note: note),
+      ReportFact(
+        "Largest scale change", .number(largest), kind: .significant(digits: 3), note: "relative to the scale"),
+    ]
   }
 
   /// Dense tensors whose values the output's type could not hold exactly.

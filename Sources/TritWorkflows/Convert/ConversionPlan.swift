@@ -76,5 +76,7 @@ public struct ConversionPlan: Sendable {
 
   public var inputBytes: Int { tensors.reduce(0) { $0 + $1.source.storedBytes } }
   public var outputBytes: Int { tensors.reduce(0) { $0 + $1.byteCount } }
+  /// False when all trits come from the source.
+  var usesQuantizer: Bool { tensors.contains { $0.step == .quantize || $0.step == .snap } }
   public var ternaryCount: Int { tensors.count { $0.becomesTernary } }
 }

@@ -47,35 +47,59 @@ public struct ConvertWorkflow: Sendable {
   ///
   /// - Parameter announce: called with the plan before anything is written.
   public func run(announce: (ConversionPlan) -> Void = { _ in }) throws -> ConversionResult {
-    let start = Platform.monotonicSeconds
     try OutputPlace.check(request)
+    return try build(announce: announce) { staged in
+      try staged.writer.staging.commit()
+      return staged.result
+    }
+  }
+
+  /// Builds and audits the output under its temporary name; what `conclude` does not commit is removed.
+  func build<Result>(
+    announce: (ConversionPlan) -> Void = { _ in }, conclude: (StagedConversion) throws -> Result
+  ) throws -> Result {
+    let start = Platform.monotonicSeconds
     let source = try ModelOpener.open(request.input, request.open, hasCompanions: true)
     let plan = try Planner(source, request).plan()
     announce(plan)
     try OutputPlace.checkSpace(for: plan)
     try source.checkIntegrity(work.parallelism, work.progress)
     let writer = try OutputWriter(plan, source: source, work: work)
-    let (recognised, rounded) = try stream(plan, source, to: writer)
-    try writer.finish()
+    let streamed = try stream(plan, source, to: writer)
+    try writer.complete()
     try source.checkUnchanged()
-    let audit = try audit(plan, source, writer)
+    // The disk writes while the audit reads; both must be done before anything is put in place.
+    let syncing = BackgroundWork { try writer.sync() }
+    let audited = Swift.Result { try self.audit(plan, source, writer, streamed.witnesses) }
+    let synced = Swift.Result { try syncing.wait() }
+    let audit = try audited.get()
+    try synced.get()
     guard audit.passed else {
       throw WorkflowError(.auditFailed(audit.firstProblem ?? "it differs from its source"), file: request.output)
     }
     try work.parallelism.cancellation.check()
-    try writer.staging.commit()
-    return ConversionResult(
-      plan: plan, recognised: recognised, audit: audit, rounded: rounded, writtenBytes: writer.writtenBytes,
-      seconds: Platform.monotonicSeconds - start)
+    return try conclude(
+      StagedConversion(
+        plan: plan, source: source, writer: writer, audit: audit, recognised: streamed.recognised,
+        rounded: streamed.rounded,
+        start: start))
   }
 
   // MARK: - Streaming
 
-  private func stream(
-    _ plan: ConversionPlan, _ source: any TensorSource, to writer: OutputWriter
-  ) throws -> (recognised: [String], rounded: [(name: String, report: RoundingReport)]) {
+  /// What streaming found on the way.
+  struct Streamed {
     var recognised: [String] = []
     var rounded: [(name: String, report: RoundingReport)] = []
+    /// By the names of the source.
+    var witnesses: [ExactString: AuditWitness] = [:]
+  }
+
+  func stream(
+    _ plan: ConversionPlan, _ source: any TensorSource, to writer: OutputWriter
+  ) throws -> Streamed {
+    var result = Streamed()
+    let held = HeldSource(source, limit: work.heldBytes)
     // A ternary tensor is read twice: once for its mean, once for its trits.
     let total = plan.tensors.reduce(UInt64(0)) {
       $0 + UInt64($1.source.location.byteCount) * ($1.step == .quantize || $1.step == .snap ? 2 : 1)
@@ -86,29 +110,35 @@ public struct ConvertWorkflow: Sendable {
       work.progress.reached(tensor.source.name, number: index + 1, of: plan.tensors.count)
       if tensor.step == .recode {
         let report = try DenseStream(source: source, work: work).recode(tensor, to: writer)
-        if report.changed > 0 { rounded.append((tensor.name, report)) }
+        if report.changed > 0 { result.rounded.append((tensor.name, report)) }
         continue
       }
       guard tensor.becomesTernary else {
         try copy(tensor, source, to: writer)
         continue
       }
-      let weight = try TernaryWeight(source, tensor.source, quantizer: plan.quantizer, work: work)
+      let isHeld = held.hold(tensor.source)
+      let weight = try TernaryWeight(held, tensor.source, quantizer: plan.quantizer, work: work)
       if case .recognised(let pass, _) = weight.origin {
-        recognised.append(tensor.source.name)
-        if tensor.step == .snap, pass.dtype == .bf16 {
+        result.recognised.append(tensor.source.name)
+        if tensor.step == .snap, pass.dtype == .bf16, tensor.encoding == .dense(.bf16), tensor.rowOrder == nil {
           // It is what it is to become, down to the sign of its zeros.
-          try copy(tensor, source, to: writer)
+          try copy(tensor, held, to: writer)
           continue
         }
       }
       let scale = try tensor.outputScale ?? outputScale(weight, plan)
       switch tensor.encoding {
-      case .ternary(let id): try pack(weight, tensor, id, scale, to: writer)
+      case .ternary(let id):
+        try pack(weight, tensor, id, scale, to: writer)
+        // GGUF has rows, names and scales of its own; its audit works from the source.
+        if isHeld, request.target != .gguf, tensor.outputScale == nil {
+          result.witnesses[ExactString(tensor.source.name)] = try AuditWitness(weight, scale.convention, work: work)
+        }
       default: try densify(weight, tensor, scale, to: writer)
       }
     }
-    return (recognised, rounded)
+    return result
   }
 
   /// The scale a tensor gets in the output.
@@ -234,25 +264,28 @@ public struct ConvertWorkflow: Sendable {
 
   // MARK: - Audit
 
-  private func audit(
-    _ plan: ConversionPlan, _ source: any TensorSource, _ writer: OutputWriter
+  func audit(
+    _ plan: ConversionPlan, _ source: any TensorSource, _ writer: OutputWriter,
+    _ witnesses: [ExactString: AuditWitness], isPart: Bool = false
   ) throws -> VerifyResult {
     let options = OpenOptions(
       access: request.open.access, scaleConvention: writer.auditConvention,
       i2sOrder: request.target == .gguf ? request.gguf.i2sOrder : nil)
     let output = try ModelOpener.open(writer.auditPath, options)
     let written = (output as? GGUFModelView)?.base ?? output
+    let writtenByName = Dictionary(
+      written.manifest.tensors.map { (ExactString($0.name), $0) }, uniquingKeysWith: { first, _ in first })
     for tensor in plan.tensors {
-      guard let found = written.manifest.tensor(named: tensor.name) else { continue }
+      guard let found = writtenByName[ExactString(tensor.name)] else { continue }
       // A tensor of the wrong type is caught here even when its values are right.
       guard found.encoding == tensor.encoding, found.contentBytes == tensor.byteCount else {
         throw WorkflowError(
           .auditFailed("'\(tensor.name)' was written as \(found.encoding.name)"), file: request.output)
       }
     }
-    return try VerifyWorkflow(
-      source: source, converted: output,
-      request: VerifyRequest(quantizer: plan.quantizer.id.rawValue, depth: .audit), work: work
-    ).run()
+    var request = VerifyRequest(quantizer: plan.quantizer.id.rawValue, depth: .audit)
+    if isPart { request.only = Set(plan.tensors.map { ExactString($0.source.name) }) }
+    return try VerifyWorkflow(source: source, converted: output, request: request, work: work, witnesses: witnesses)
+      .run()
   }
 }

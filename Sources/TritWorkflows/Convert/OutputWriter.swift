@@ -50,7 +50,8 @@ final class OutputWriter: Sendable {
   private let plan: ConversionPlan
   private let isSingleSafetensors: Bool
 
-  init(_ plan: ConversionPlan, source: any TensorSource, work: WorkOptions) throws {
+  /// - Parameter digests: hashes of the source's files, where they are known already.
+  init(_ plan: ConversionPlan, source: any TensorSource, work: WorkOptions, digests: [Digest]? = nil) throws {
     self.plan = plan
     let request = plan.request
     let isContainer = request.target == .tritpack || request.target == .gguf
@@ -62,7 +63,7 @@ final class OutputWriter: Sendable {
       return
     }
     if request.target == .tritpack {
-      let sources = try OutputWriter.hash(source.manifest.files, work)
+      let sources = try OutputWriter.hash(source.manifest.files, work, known: digests)
       let files = try plan.companions.map {
         (name: $0.name, bytes: try OutputWriter.companion($0.name, plan, source))
       }
@@ -103,7 +104,14 @@ final class OutputWriter: Sendable {
     try sink.write(bytes.span.bytes, to: name, at: 0)
   }
 
-  func finish() throws { try sink.finish() }
+  func complete() throws { try sink.complete() }
+  func sync() throws { try sink.sync() }
+
+  /// For callers with nothing to do while the disk writes.
+  func finish() throws {
+    try complete()
+    try sync()
+  }
 
   /// Header of a GGUF output: the planned metadata, and the record of the conversion.
   private static func ggufPlan(_ plan: ConversionPlan, _ files: [ManifestFile]) -> GGUFPlan {
@@ -192,8 +200,11 @@ final class OutputWriter: Sendable {
 
   /// SHA-256 of every source file.
   private static func hash(
-    _ files: [ManifestFile], _ work: WorkOptions
+    _ files: [ManifestFile], _ work: WorkOptions, known: [Digest]?
   ) throws -> [(name: String, bytes: UInt64, digest: Digest?)] {
+    if let known, known.count == files.count {
+      return zip(files, known).map { (FileSystem.name(of: $0.path), $0.byteCount, $1) }
+    }
     work.progress.began(
       ProgressPhase(name: "hashing source", totalBytes: files.reduce(0) { $0 + $1.byteCount }))
     defer { work.progress.ended() }

@@ -11,12 +11,11 @@ enum Recipe {
 
   /// The record of a plan. It holds no time and no machine, so that the same conversion gives the same bytes.
   static func record(_ plan: ConversionPlan, sources: [(name: String, bytes: UInt64, digest: Digest?)]) -> JSONObject {
-    let usesQuantizer = plan.tensors.contains { $0.step == .quantize || $0.step == .snap }
     var record: JSONObject = [
       "generator": .string(Product.generator),
       "target": .string(plan.request.target.rawValue),
       "source_kind": .string(plan.survey.kind.rawValue),
-      "quantizer": usesQuantizer ? .string(plan.quantizer.id.rawValue) : .null,
+      "quantizer": plan.usesQuantizer ? .string(plan.quantizer.id.rawValue) : .null,
       "scale_convention": .string(plan.convention.rawValue),
       "keep": .array(plan.request.keep.map { .string($0.pattern) }),
       "quantize": .array(plan.request.quantize.map { .string($0.pattern) }),
@@ -30,6 +29,9 @@ enum Recipe {
     if plan.request.target == .gguf {
       record.entries.append(.init(key: "layout", value: .string(plan.request.gguf.weights.rawValue)))
     }
+    // With these the conversion can be done again; absent when all are the default.
+    let options = RequestRecord.options(plan.request)
+    if !options.entries.isEmpty { record.add("options", .object(options)) }
     return record
   }
 
@@ -41,6 +43,22 @@ enum Recipe {
       ?? source.manifest.metadata.first(where: { $0.key == metadataKey })?.value
     guard let text else { return nil }
     return try? JSONValue.parse(Array(text.utf8)).object
+  }
+
+  /// The request that gives a model with this record again.
+  static func request(
+    _ record: JSONObject, input: String, output: String, file: String
+  ) throws(RecordError) -> ConversionRequest {
+    guard let made = record["generator"]?.string, let target = record["target"]?.string else {
+      throw RecordError(.noRecipe, file: file)
+    }
+    guard made == Product.generator else { throw RecordError(.otherVersion(made: made), file: file) }
+    var options: JSONObject = ["target": .string(target)]
+    for key in ["quantizer", "keep", "quantize"] {
+      if let value = record[key], !value.isNull { options.add(key, value) }
+    }
+    options.entries += record["options"]?.object?.entries ?? []
+    return try RequestRecord.request(options, input: input, output: output, file: file)
   }
 
   /// The quantizer a model records; nil when it records none.

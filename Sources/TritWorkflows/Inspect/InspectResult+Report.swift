@@ -18,7 +18,7 @@ extension InspectResult {
       report.note(.warning, "model class '\(className)' is not known; roles follow the usual tensor names")
     }
     if !manifest.entries.isEmpty { report.append(MetadataTable.table(manifest.entries, limit: 6, width: 100)) }
-    report.append(tensorTable)
+    report.append(tensorTable(withStatistics: hasStatistics))
     return report
   }
 
@@ -49,20 +49,7 @@ extension InspectResult {
       facts.append(ReportFact("Convention", .missing, note: "there is no packed tensor"))
       return facts
     }
-    let meaning =
-      switch finding.convention {
-      case .divide: "weight = trit ÷ stored scale (stored: 1/absmean)"
-      case .multiply: "weight = trit × stored scale (stored: absmean)"
-      case nil:
-        finding.isConflicting ? "the evidence conflicts; it will not be guessed" : "not known; it will not be guessed"
-      }
-    facts.append(ReportFact("Convention", .optional(finding.convention?.rawValue), note: meaning))
-    for (index, evidence) in finding.evidence.enumerated() {
-      facts.append(
-        ReportFact(
-          "Evidence", .text(evidence.detail), key: "evidence_\(index + 1)",
-          note: evidence.convention.map { "speaks for \($0.rawValue)" } ?? "does not tell"))
-    }
+    for fact in finding.facts(label: "Convention") { facts.append(fact) }
     return facts
   }
 
@@ -71,11 +58,15 @@ extension InspectResult {
       key: "size", title: "Size",
       [
         ReportFact("Files", .integer(manifest.files.count)),
-        ReportFact("File bytes", .bytes(fileBytes)),
+        ReportFact("File bytes", .bytes(fileBytes), explanation: "Weight files with their headers."),
         ReportFact("Tensors", .integer(manifest.tensors.count)),
-        ReportFact("Tensor bytes", .bytes(UInt64(tensorBytes))),
-        ReportFact("Logical parameters", .integer(logicalParameters), note: "packed tensors counted unpacked"),
-        ReportFact("Bits per weight", .number(bitsPerWeight), kind: .decimal(digits: 3), note: "embeddings included"),
+        ReportFact("Tensor bytes", .bytes(UInt64(tensorBytes)), explanation: "Without headers; scales included."),
+        ReportFact(
+          "Logical parameters", .integer(logicalParameters), note: "packed tensors counted unpacked",
+          explanation: "Numbers of all tensors; a packed tensor counts its trits, and scales are not counted."),
+        ReportFact(
+          "Bits per weight", .number(bitsPerWeight), .effectiveBits, kind: .decimal(digits: 3),
+          note: "embeddings included"),
       ])
   }
 
@@ -98,11 +89,14 @@ extension InspectResult {
     return facts
   }
 
-  private var tensorTable: ReportTable {
+  func tensorTable(withStatistics hasStatistics: Bool) -> ReportTable {
     var columns = [
-      ReportColumn("name", "Tensor"), ReportColumn("role", "Role"), ReportColumn("shape", "Shape"),
-      ReportColumn("encoding", "Encoding"), ReportColumn("bytes", "Bytes", kind: .bytes),
-      ReportColumn("scale", "Scale", kind: .significant(digits: 6)),
+      ReportColumn("name", "Tensor"),
+      ReportColumn("role", "Role", explanation: "What the tensor does in its model, by its name."),
+      ReportColumn("shape", "Shape", explanation: "Rows and columns; a packed tensor's are those of its trits."),
+      ReportColumn("encoding", "Encoding", explanation: "A number type, or how trits are packed."),
+      ReportColumn("bytes", "Bytes", kind: .bytes, explanation: "Stored bytes, scales included."),
+      ReportColumn("scale", "Scale", .storedScale, kind: .significant(digits: 6)),
     ]
     if hasStatistics { columns += InspectResult.statisticsColumns }
     var table = ReportTable(key: "tensors", title: "Tensors", columns: columns)
@@ -120,20 +114,24 @@ extension InspectResult {
   }
 
   private static let statisticsColumns = [
-    ReportColumn("min", "Min", kind: .significant(digits: 5)),
-    ReportColumn("max", "Max", kind: .significant(digits: 5)),
-    ReportColumn("mean", "Mean", kind: .significant(digits: 5)),
-    ReportColumn("absmean", "Absmean", kind: .significant(digits: 5)),
-    ReportColumn("rms", "RMS", kind: .significant(digits: 5)),
-    ReportColumn("std", "Std", kind: .significant(digits: 5)),
-    ReportColumn("zeros", "Zeros", kind: .integer),
-    ReportColumn("nonfinite", "Nonfinite", kind: .integer),
-    ReportColumn("minus_one", "−1", kind: .integer),
-    ReportColumn("zero", "0", kind: .integer),
-    ReportColumn("plus_one", "+1", kind: .integer),
-    ReportColumn("invalid_codes", "Invalid", kind: .integer),
-    ReportColumn("entropy", "Entropy", kind: .decimal(digits: 4), unit: "bits"),
-    ReportColumn("edge_density", "Edge density", kind: .decimal(digits: 2)),
+    ReportColumn("min", "Min", .moments, kind: .significant(digits: 5), explanation: "Smallest value."),
+    ReportColumn("max", "Max", .moments, kind: .significant(digits: 5), explanation: "Largest value."),
+    ReportColumn("mean", "Mean", .moments, kind: .significant(digits: 5), explanation: "Mean of the values."),
+    ReportColumn(
+      "absmean", "Absmean", .moments, kind: .significant(digits: 5),
+      explanation: "Mean of |w|: the scale of absmean quantization."),
+    ReportColumn("rms", "RMS", .moments, kind: .significant(digits: 5), explanation: "√(mean of w²)."),
+    ReportColumn(
+      "std", "Std", .moments, kind: .significant(digits: 5), explanation: "√(mean of (w − mean)²), the population's."),
+    ReportColumn("zeros", "Zeros", kind: .integer, explanation: "Values equal to zero, either sign."),
+    ReportColumn(
+      "nonfinite", "Nonfinite", kind: .integer, explanation: "NaNs and infinities; other figures leave them out."),
+    ReportColumn("minus_one", "−1", .tritShares, kind: .integer, explanation: "Trits that are −1."),
+    ReportColumn("zero", "0", .tritShares, kind: .integer, explanation: "Trits that are 0."),
+    ReportColumn("plus_one", "+1", .tritShares, kind: .integer, explanation: "Trits that are +1."),
+    ReportColumn("invalid_codes", "Invalid", kind: .integer, explanation: "Codes that are no trit; 0 in a sound file."),
+    ReportColumn("entropy", "Entropy", .entropy, kind: .decimal(digits: 4), unit: "bits"),
+    ReportColumn("edge_density", "Edge density", .edgeDensity, kind: .decimal(digits: 2)),
   ]
 
   private static func cells(_ statistics: TensorStatistics?) -> [ReportValue] {

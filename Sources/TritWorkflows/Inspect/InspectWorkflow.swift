@@ -12,12 +12,17 @@ public struct InspectRequest: Sendable {
   public var tensors: [Glob]
   /// Also read the weights.
   public var statistics: Bool
+  /// Also read the weights and keep what a page draws.
+  public var pictures: Bool
+  /// More evidence on what stored scales mean than headers hold.
+  public var proof = ScaleProof()
 
   public init(path: String) {
     self.path = path
     open = OpenOptions()
     tensors = []
     statistics = false
+    pictures = false
   }
 }
 
@@ -37,6 +42,9 @@ public struct InspectResult: Sendable {
   public var tensors: [InspectedTensor]
   public var recipe: JSONObject?
   public var hasStatistics: Bool
+
+  /// False when evidence on the scale convention was asked for and does not decide it.
+  public var hasProvenScale: Bool { manifest.scaleFinding.evidence.isEmpty || manifest.scaleFinding.convention != nil }
 
   /// Bytes of all tensors, scales included.
   public var tensorBytes: Int { manifest.tensors.reduce(0) { $0 + $1.storedBytes } }
@@ -60,6 +68,8 @@ public struct InspectWorkflow: Sendable {
     self.work = work
   }
 
+  private var readsWeights: Bool { request.statistics || request.pictures }
+
   public func run() throws -> InspectResult {
     let source = try FormatRegistry.open(request.path, request.open)
     // A GGUF file is listed as it is; what its tensors are for is told by the names they have elsewhere.
@@ -75,21 +85,26 @@ public struct InspectWorkflow: Sendable {
       let tensor = source.manifest.tensors[index]
       // Scales spread over all blocks of a tensor are not read for a listing.
       let isSpread = tensor.scale.map { $0.location.byteCount == 0 && $0.granularity != .tensor } ?? false
-      let knowsScale = tensor.scale?.convention != nil && (!isSpread || request.statistics)
+      let knowsScale = tensor.scale?.convention != nil && (!isSpread || readsWeights)
       return InspectedTensor(
         descriptor: tensor, role: survey.roles[index], scale: knowsScale ? try source.scale(of: tensor) : nil)
     }
-    if request.statistics {
+    if readsWeights {
       try source.checkIntegrity(work.parallelism, work.progress)
       try addStatistics(to: &tensors, source)
     }
+    var manifest = source.manifest
+    if request.proof.isAsked {
+      let evidence = try request.proof.evidence(for: request.path, request.open, work: work)
+      manifest.scaleFinding = manifest.scaleFinding.adding(evidence)
+    }
     return InspectResult(
-      manifest: source.manifest, survey: survey, tensors: tensors, recipe: Recipe.recorded(in: source),
+      manifest: manifest, survey: survey, tensors: tensors, recipe: Recipe.recorded(in: source),
       hasStatistics: request.statistics)
   }
 
   private func addStatistics(to tensors: inout [InspectedTensor], _ source: any TensorSource) throws {
-    let pass = StatisticsPass(source: source, work: work)
+    let pass = StatisticsPass(source: source, work: work, keepsLatents: request.pictures)
     work.progress.began(
       ProgressPhase(
         name: "reading weights", totalBytes: tensors.reduce(0) { $0 + UInt64($1.descriptor.location.byteCount) }))

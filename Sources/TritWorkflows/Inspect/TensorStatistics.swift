@@ -25,6 +25,8 @@ public struct TensorStatistics: Sendable, Hashable {
   public var ternary: TernaryStatistics?
   /// See `PatternHistogram.edgeDensity`; only for bfloat16 and half.
   public var edgeDensity: Double?
+  /// Where the weights lie; only for matrices of dense numbers that are not ternary, and only when asked for.
+  public var latents: LatentHistogram?
 }
 
 /// Counts of −1, 0 and +1.
@@ -54,6 +56,8 @@ public struct TernaryStatistics: Sendable, Hashable {
 struct StatisticsPass: Sendable {
   let source: any TensorSource
   let work: WorkOptions
+  /// Whether to keep histograms of matrices.
+  var keepsLatents = false
 
   func statistics(of tensor: TensorDescriptor) throws -> TensorStatistics? {
     switch tensor.encoding {
@@ -79,7 +83,7 @@ struct StatisticsPass: Sendable {
           })
       }
       work.progress.advanced(by: count)
-      return statistics(histogram)
+      return statistics(histogram, tensor)
     }
     let total = Mutex(histogram)
     // One band a worker, so that tables are made and joined once; inside it, steps that give their memory back.
@@ -109,10 +113,10 @@ struct StatisticsPass: Sendable {
       part.add(tables: tables)
       total.withLock { $0.add(part) }
     }
-    return statistics(total.withLock { $0 })
+    return statistics(total.withLock { $0 }, tensor)
   }
 
-  private func statistics(_ histogram: PatternHistogram) -> TensorStatistics {
+  private func statistics(_ histogram: PatternHistogram, _ tensor: TensorDescriptor) -> TensorStatistics {
     let occupied = histogram.occupied
     var sums = MomentSums()
     for (value, count) in occupied { sums.add(value, count: Double(count)) }
@@ -131,6 +135,9 @@ struct StatisticsPass: Sendable {
         multiplier: magnitude)
     } else {
       result.edgeDensity = histogram.edgeDensity
+      if keepsLatents && tensor.shape.isMatrix {
+        result.latents = LatentHistogram(histogram, absmean: result.absmean)
+      }
     }
     return result
   }
@@ -152,6 +159,13 @@ struct StatisticsPass: Sendable {
       values.reduce(0.0) { $1.isFinite ? $0 + ($1 - mean) * ($1 - mean) : $0 }
     }
     result.finish(squares: squares.reduce(0, +))
+    if keepsLatents && tensor.shape.isMatrix {
+      let absmean = result.absmean
+      for part in try mapBands(tensor, dtype, { LatentHistogram($0, absmean: absmean) }) {
+        guard let part else { continue }
+        if result.latents == nil { result.latents = part } else { result.latents?.add(part) }
+      }
+    }
     work.progress.advanced(by: tensor.location.byteCount)
     return result
   }

@@ -17,6 +17,8 @@ public struct RunError: DiagnosticError, Equatable {
     case promptsBesideReference
     case vocabularyMismatch(expected: Int, found: Int)
     case layerMismatch(expected: Int, found: Int)
+    /// Two models do not cut text into the same tokens.
+    case tokenizerMismatch(String)
     /// A reference file lacks a tensor, or has it in another form.
     case referenceTensor(expected: String, found: String)
   }
@@ -38,6 +40,7 @@ public struct RunError: DiagnosticError, Equatable {
     case .promptsBesideReference: "a reference file holds the prompts it was made from; no other ones can be compared"
     case .vocabularyMismatch(let expected, let found): "expected a vocabulary of \(expected) tokens, found \(found)"
     case .layerMismatch(let expected, let found): "expected \(expected) layers, found \(found)"
+    case .tokenizerMismatch(let detail): "the two models have different tokenizers: \(printable(detail))"
     case .referenceTensor(let expected, let found): "expected \(expected), found \(printable(found))"
     }
   }
@@ -50,13 +53,15 @@ public struct RunError: DiagnosticError, Equatable {
     case .malformedIDs: "write ids as whole numbers with spaces or commas between, or as JSON lists"
     case .promptsBesideReference: "leave --text, --ids and --ids-file out"
     case .vocabularyMismatch, .layerMismatch: "compare two forms of one model"
+    case .tokenizerMismatch:
+      "compare two forms of one model, or give token ids that mean the same to both (--ids-file)"
     case .referenceTensor: "a reference holds prompt<i>.ids (I32) and prompt<i>.logits (F32, [tokens, vocabulary])"
     }
   }
 
   public var category: ErrorCategory {
     switch kind {
-    case .noInput, .promptsBesideReference, .vocabularyMismatch, .layerMismatch: .misuse
+    case .noInput, .promptsBesideReference, .vocabularyMismatch, .layerMismatch, .tokenizerMismatch: .misuse
     case .malformedIDs: location.file == nil ? .misuse : .malformedInput
     case .noTokenizer, .noBeginToken, .referenceTensor: .malformedInput
     }

@@ -13,15 +13,17 @@ public struct RunOptions: Sendable {
   public var kernels: KernelChoice
   /// 0 means one for each processor.
   public var threads: Int
-  /// Mapped, weights are used in place; buffered, they are read again for every use.
+  /// Mapped, weights are used in place; buffered, they are read into memory once.
   public var access: FileAccessMode
   public var scaleConvention: ScaleConvention?
+  /// Accept files of a model folder that are links to somewhere else.
+  public var followsLinks: Bool
   public var cancellation: CancellationFlag
 
   public init(
     mode: ArithmeticMode = .reference, projections: ProjectionOverride = .asConfigured, kernels: KernelChoice = .auto,
     threads: Int = 0, access: FileAccessMode = .mapped, scaleConvention: ScaleConvention? = nil,
-    cancellation: CancellationFlag = CancellationFlag()
+    followsLinks: Bool = false, cancellation: CancellationFlag = CancellationFlag()
   ) {
     self.mode = mode
     self.projections = projections
@@ -29,23 +31,36 @@ public struct RunOptions: Sendable {
     self.threads = threads
     self.access = access
     self.scaleConvention = scaleConvention
+    self.followsLinks = followsLinks
     self.cancellation = cancellation
   }
 
-  var open: OpenOptions { OpenOptions(access: access, scaleConvention: scaleConvention) }
+  var open: OpenOptions { OpenOptions(access: access, scaleConvention: scaleConvention, followsLinks: followsLinks) }
 
   func engine() throws -> InferenceEngine { try InferenceEngine(threads: threads, kernels: kernels) }
 }
 
-/// A model opened to compute with.
-struct RunnableModel {
-  let source: any TensorSource
-  let model: LanguageModel
-  let engine: InferenceEngine
-  let mode: ArithmeticMode
+/// A model opened to compute with: weights loaded once, any number of texts.
+///
+///     let model = try RunnableModel("falcon-e/bitnet")
+///     let session = try model.session(for: ids.count)
+///     let logits = try session.prefill(ids)
+public struct RunnableModel {
+  /// Under Hugging Face's names, whatever the format calls its tensors.
+  public let source: any TensorSource
+  public let model: LanguageModel
+  public let engine: InferenceEngine
+  public let mode: ArithmeticMode
+
+  /// Opens a model of any format.
+  ///
+  /// - Throws: what opening throws; `ModelError` for a model whose forward pass is not known, or `KernelError`.
+  public init(_ path: String, _ options: RunOptions = RunOptions()) throws {
+    try self.init(path, options, engine: options.engine())
+  }
 
   init(_ path: String, _ options: RunOptions, engine: InferenceEngine) throws {
-    try self.init(FormatRegistry.open(path, options.open), options, engine: engine)
+    try self.init(ModelOpener.open(path, options.open, hasCompanions: true), options, engine: engine)
   }
 
   init(_ source: any TensorSource, _ options: RunOptions, engine: InferenceEngine) throws {
@@ -54,13 +69,15 @@ struct RunnableModel {
     mode = options.mode
     let load = LoadOptions(projections: options.projections)
     model = try RunnableModel.locating(source.manifest.path) {
-      try LanguageModel(source, options: load, engine: engine)
+      try (source as? GGUFModelView)?.checkRunnable()
+      return try LanguageModel(source, options: load, engine: engine)
     }
   }
 
-  var path: String { source.manifest.path }
+  public var path: String { source.manifest.path }
 
-  var description: RunDescription {
+  /// How it runs, for reports.
+  public var description: RunDescription {
     RunDescription(
       path: path, format: source.manifest.format.rawValue, architecture: model.configuration.architecture.className,
       projections: model.projectionClasses.map(\.rawValue), mode: mode, kernels: engine.kernelName,
@@ -70,7 +87,7 @@ struct RunnableModel {
   /// A context for a text of that many tokens.
   ///
   /// - Throws: `ModelError` when the model was made for fewer.
-  func session(for tokens: Int) throws -> Session {
+  public func session(for tokens: Int) throws -> Session {
     let context = model.configuration.contextLength
     guard tokens <= context else {
       throw ModelError(
@@ -79,8 +96,8 @@ struct RunnableModel {
     return try Session(model, mode: mode, contextCapacity: max(1, tokens), engine: engine)
   }
 
-  /// Checks ids before any work is done.
-  func check(_ ids: [Int]) throws(ModelError) {
+  /// Checks ids before any work is done: some, all in the vocabulary, not more than the context holds.
+  public func check(_ ids: [Int]) throws(ModelError) {
     let location = ErrorLocation(file: path)
     guard !ids.isEmpty else { throw ModelError(.emptyPrompt, location: location) }
     let vocabulary = model.configuration.vocabularySize

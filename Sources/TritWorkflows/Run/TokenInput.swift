@@ -43,7 +43,7 @@ public enum TokenInput: Sendable, Equatable {
 
 extension Tokenizer {
   /// BOS, when the model has one, and the ids of a text; nothing for an empty text.
-  func prompt(_ text: String) throws(TokenizerError) -> [Int] {
+  public func prompt(_ text: String) throws(TokenizerError) -> [Int] {
     let ids = try encode(text, addSpecialTokens: false)
     guard let bos = bosTokenID, let first = ids.first, first != bos else { return ids }
     return [bos] + ids

@@ -55,7 +55,7 @@ public struct TokenizeWorkflow: Sendable {
 
   /// - Throws: `RunError`, `TokenizerError`, and what opening the model or the file throws.
   public func run() throws -> TokenizeResult {
-    let tokenizer = try Tokenizer(of: FormatRegistry.open(request.path))
+    let tokenizer = try Tokenizer(of: ModelOpener.open(request.path, hasCompanions: true))
     let ids: [Int]
     var inputBytes: Int?
     var skipsSpecialTokens = false

@@ -8,22 +8,28 @@ public struct WorkOptions: Sendable {
   public var parallelism: Parallelism
   public var kernels: any Kernels
   public var progress: any ProgressObserver
+  /// A tensor of a conversion's source up to this many bytes stays in memory until it is written and its audit is
+  /// prepared; a larger one is read anew for each.
+  public var heldBytes: Int
 
   public init(
     parallelism: Parallelism = Parallelism(), kernels: any Kernels = KernelChoice.best,
-    progress: any ProgressObserver = SilentProgress()
+    progress: any ProgressObserver = SilentProgress(), heldBytes: Int = WorkOptions.defaultHeldBytes
   ) {
     self.parallelism = parallelism
     self.kernels = kernels
     self.progress = progress
+    self.heldBytes = heldBytes
   }
+}
+
+extension WorkOptions {
+  /// The largest matrices of models up to 10 billion parameters have 128 MiB in bfloat16.
+  public static let defaultHeldBytes = 128 << 20
 }
 
 /// Bytes of a tensor one thread works on at a time; also bounds what is resident.
 let bandBytes = 2 << 20
-
-/// A tensor up to this size stays mapped between its first and second pass; a larger one is read twice.
-let residentTensorBytes = 48 << 20
 
 /// The program's name and version as written into outputs.
 public enum Product {

@@ -15,6 +15,8 @@ extension ValidateResult {
         "Same weights", hasSameWeights.map { .bool($0) } ?? .missing, kind: .bool, note: "trits and scales, any format")
     )
     report.append(ReportFacts(key: "validation", facts))
+    let scale = model.scale.facts()
+    if !scale.isEmpty { report.append(ReportFacts(key: "scale", title: "What stored scales mean", scale)) }
     report.append(agreementFacts)
     report.append(gateTable)
     report.append(promptTable)

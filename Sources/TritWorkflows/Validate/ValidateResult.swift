@@ -71,6 +71,8 @@ public struct ValidatedSide: Sendable {
   public var run: RunDescription?
   /// Identity of trits and scales, whatever the format; nil when the weights are not ternary.
   public var codeStream: Digest?
+  /// What its stored scales mean, and why; without evidence for a model without packed tensors.
+  public var scale = ScaleFinding(convention: nil, evidence: [])
 }
 
 /// What a validation found.

@@ -18,6 +18,8 @@ public struct ValidateRequest: Sendable {
   public var options = RunOptions()
   /// How P is run, when it is a model and not run as Q is.
   public var referenceOptions: RunOptions?
+  /// More evidence on what stored scales mean; a dense model that is validated against is always a witness.
+  public var proof = ScaleProof()
 
   /// Above what exchanged roundings of activations do, below what a wrong weight does.
   public static let defaultHiddenBound = 0.01
@@ -56,9 +58,10 @@ public struct ValidateWorkflow: Sendable {
       parallelism: Parallelism(threads: request.options.threads, cancellation: request.options.cancellation),
       kernels: try request.options.kernels.kernels())
     let referenceOptions = request.referenceOptions ?? request.options
-    let other = try FormatRegistry.open(request.reference, referenceOptions.open)
+    let other = try ModelOpener.open(request.reference, referenceOptions.open, hasCompanions: true)
     let model = try RunnableModel(request.path, request.options, engine: engine)
     var side = ValidatedSide(path: other.manifest.path)
+    let scale = try scaleFinding(of: model.source, beside: other, work)
     let prompts: [LogitAgreement]
     let total: LogitAgreement
     var hidden: [HiddenStateAgreement] = []
@@ -74,13 +77,35 @@ public struct ValidateWorkflow: Sendable {
     return ValidateResult(
       reference: side,
       model: ValidatedSide(
-        path: model.path, run: model.description, codeStream: try CodeStream.model(of: model.source, work)),
+        path: model.path, run: model.description, codeStream: try CodeStream.model(of: model.source, work),
+        scale: scale),
       agreement: total, prompts: prompts, hiddenStates: hidden, hiddenBound: request.hiddenBound,
       gates: [
         GateResult(name: "mean_kl", found: total.meanKL, bound: gates.maximumMeanKL, isUpperBound: true),
         GateResult(name: "top1", found: total.topOne, bound: gates.minimumTopOne, isUpperBound: false),
         GateResult(name: "logit_nmse", found: total.nmse, bound: gates.maximumNMSE, isUpperBound: true),
       ])
+  }
+
+  /// What the model's stored scales mean, with the evidence of the model it is validated against.
+  ///
+  /// - Throws: `FormatError` when evidence conflicts.
+  private func scaleFinding(
+    of source: any TensorSource, beside other: any TensorSource, _ work: WorkOptions
+  ) throws -> ScaleFinding {
+    let finding = source.manifest.scaleFinding
+    guard !finding.evidence.isEmpty else { return finding }
+    var evidence: [ScaleEvidence] = []
+    if request.proof.isAsked {
+      evidence += try request.proof.evidence(for: source.manifest.path, request.options.open, work: work)
+    }
+    let isWitness = other.manifest.tensors.contains { tensor in
+      !tensor.encoding.isTernary && source.manifest.tensor(named: tensor.name)?.encoding.isTernary == true
+    }
+    if isWitness, request.proof.sibling == nil {
+      evidence.append(try ScaleProof.evidence(for: source, sibling: other, work))
+    }
+    return try finding.adding(evidence).checked(source.manifest.path)
   }
 
   // MARK: - Against a file

@@ -25,12 +25,14 @@ struct DenseComparison {
         rounding.changed == 0
         ? "every value equal, stored as \(types)"
         : "\(rounding.changed) of \(rounding.count) values rounded between \(types), by at most \(rounding.largest)"
-    case .other(let index, let left, let right):
+    case .other(_, let places):
       result.outcome = .differs
       let columns = max(1, expected.shape.columns)
       result.detail =
-        "row \(index / columns), column \(index % columns): \(right) (\(name(found, converted))), "
-        + "expected \(left) (\(name(expected, source)))"
+        places.first.map {
+          "row \($0.index / columns), column \($0.index % columns): \($0.right) (\(name(found, converted))), "
+            + "expected \($0.left) (\(name(expected, source)))"
+        } ?? "values differ"
     case .unreadable(let detail):
       result.outcome = .differs
       result.detail = detail
@@ -40,18 +42,32 @@ struct DenseComparison {
 
   enum Outcome {
     case same(RoundingReport)
-    /// The first element that differs, and its values.
-    case other(index: Int, left: Float, right: Float)
+    /// How many elements differ as far as was looked, and the first of them.
+    case other(count: Int, first: [Place])
     case unreadable(String)
   }
 
-  func compare(_ left: TensorDescriptor, _ right: TensorDescriptor) throws -> Outcome {
+  /// An element and its two values.
+  struct Place {
+    var index: Int
+    var left: Float
+    var right: Float
+  }
+
+  /// - Parameters:
+  ///   - limit: places that are told.
+  ///   - countsAll: go on after the first difference.
+  func compare(
+    _ left: TensorDescriptor, _ right: TensorDescriptor, limit: Int = 1, countsAll: Bool = false
+  ) throws -> Outcome {
     guard let leftType = left.encoding.dtype, let rightType = right.encoding.dtype, leftType.isDecodable,
       rightType.isDecodable
     else { return .unreadable("stored as \(left.encoding.name) and \(right.encoding.name), which cannot be compared") }
     let leftForm = form(left, source)
     let rightForm = form(right, converted)
     var report = RoundingReport()
+    var differing = 0
+    var places: [Place] = []
     let step = bandBytes / 8
     for start in stride(from: 0, to: left.shape.elementCount, by: step) {
       try work.parallelism.cancellation.check()
@@ -65,13 +81,16 @@ struct DenseComparison {
       let bRounded = DenseComparison.rounded(b, leftForm)
       for index in a.indices where a[index].bitPattern != b[index].bitPattern && a[index] != b[index] {
         guard aRounded[index] == b[index] || bRounded[index] == a[index] || a[index].isNaN && b[index].isNaN else {
-          return .other(index: start + index, left: a[index], right: b[index])
+          differing += 1
+          if places.count < limit { places.append(Place(index: start + index, left: a[index], right: b[index])) }
+          if !countsAll { return .other(count: 1, first: places) }
+          continue
         }
         report.changed += 1
         report.largest = max(report.largest, abs(Double(a[index]) - Double(b[index])))
       }
     }
-    return .same(report)
+    return differing > 0 ? .other(count: differing, first: places) : .same(report)
   }
 
   private func values(

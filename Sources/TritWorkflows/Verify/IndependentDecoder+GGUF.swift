@@ -3,7 +3,8 @@
 import TritCore
 import TritModel
 
-/// Everything here is division and remainder on the published formulas: no tables, shifts or code of the layouts.
+/// Everything here is division and remainder on the published formulas: no shifts, tables or code of the layouts. What
+/// a byte can hold is divided out once for all 256 bytes, so that an audit does not spend its time dividing.
 extension IndependentDecoder {
   /// Trits of rows of a GGUF tensor, in Hugging Face's row order; nil for a layout that is not one of GGUF's.
   static func ggufTrits(
@@ -13,11 +14,12 @@ extension IndependentDecoder {
     let view = source as? GGUFModelView
     let base = view?.base ?? source
     let stored = view?.stored(tensor) ?? tensor
-    guard case .ternary(let layout) = stored.encoding else { return nil }
+    guard case .ternary(let id) = stored.encoding, let layout = GGUFBlocks(id.rawValue, stored.shape) else {
+      return nil
+    }
     let pairs = view.flatMap { rotatedHeadRows($0, stored) }
     let columns = stored.shape.columns
-    var result: [Int8] = []
-    result.reserveCapacity(rows.count * columns)
+    var result = [Int8](repeating: 0, count: rows.count * columns)
     for row in rows {
       var place = row
       if let size = pairs {
@@ -25,16 +27,9 @@ extension IndependentDecoder {
         let (head, inside) = (row / size, row % size)
         place = head * size + inside % (size / 2) * 2 + inside / (size / 2)
       }
-      switch layout.rawValue {
-      case "TQ2_0": result += try tq2(place, stored, base)
-      case "TQ1_0": result += try tq1(place, stored, base)
-      case "I2_S-group128": result += try i2s(place, stored, base, run: 128)
-      case "I2_S-group64": result += try i2s(place, stored, base, run: 64)
-      case "I2_S-rows4": result += try fourRows(place, stored, base)
-      case "IQ1_BN": result += try iq1(place, stored, base)
-      case "IQ2_BN": result += try iq2(place, stored, base)
-      case "IQ2_BN_R4": result += try iq2r4(place, stored, base)
-      default: return nil
+      try base.withBytes(layout.bytes(ofRow: place), of: stored) { bytes in
+        var output = result.mutableSpan
+        layout.decode(bytes, row: place, into: &output, at: (row - rows.lowerBound) * columns)
       }
     }
     return result
@@ -56,108 +51,198 @@ extension IndependentDecoder {
     }
     return heads.map { stored.shape.rows / max(1, $0) }
   }
+}
 
-  private static func bytes(
-    _ range: Range<Int>, _ tensor: TensorDescriptor, _ source: any TensorSource
-  ) throws -> [Int] {
-    try source.withBytes(range, of: tensor) { span in
-      (0..<span.byteCount).map { Int(span.unsafeLoad(fromByteOffset: $0, as: UInt8.self)) }
+/// Where the rows of one tensor stand and what their bytes mean.
+private struct GGUFBlocks {
+  private enum Kind {
+    case tq1, tq2, iq1, iq2, iq2r4, fourRows
+    case runs(Int)
+  }
+
+  private let kind: Kind
+  private let columns: Int
+
+  init?(_ layout: String, _ shape: TensorShape) {
+    columns = shape.columns
+    switch layout {
+    case "TQ1_0": kind = .tq1
+    case "TQ2_0": kind = .tq2
+    case "I2_S-group128": kind = .runs(128)
+    case "I2_S-group64": kind = .runs(64)
+    case "I2_S-rows4": kind = .fourRows
+    case "IQ1_BN": kind = .iq1
+    case "IQ2_BN": kind = .iq2
+    case "IQ2_BN_R4": kind = .iq2r4
+    default: return nil
     }
   }
 
-  private static func trit(_ code: Int) -> Int8 { code == 3 ? invalid : Int8(code) - 1 }
-
-  /// True when all bytes of a scale but its sign are 0.
-  private static func isZero(_ scale: ArraySlice<Int>) -> Bool {
-    scale.dropLast().allSatisfy { $0 == 0 } && (scale.last ?? 0) % 128 == 0
-  }
-
-  /// Digits of a base-3 byte, most significant first: byte = ⌈256·v / 243⌉, so v = ⌊byte·243 / 256⌋.
-  private static func digits(_ byte: Int) -> [Int] {
-    let value = byte * 243 / 256
-    return [value / 81, value / 27 % 3, value / 9 % 3, value / 3 % 3, value % 3]
-  }
-
-  private static func tq2(_ row: Int, _ tensor: TensorDescriptor, _ source: any TensorSource) throws -> [Int8] {
-    let blocks = tensor.shape.columns / 256
-    let data = try bytes(row * blocks * 66..<(row + 1) * blocks * 66, tensor, source)
-    return (0..<tensor.shape.columns).map { column in
-      let block = column / 256 * 66
-      if isZero(data[block + 64..<block + 66]) { return 0 }
-      let inside = column % 256
-      let place = [1, 4, 16, 64][inside % 128 / 32]
-      return trit(data[block + inside / 128 * 32 + inside % 32] / place % 4)
+  func bytes(ofRow row: Int) -> Range<Int> {
+    func piece(_ index: Int, of length: Int) -> Range<Int> { index * length..<(index + 1) * length }
+    switch kind {
+    case .tq1: return piece(row, of: columns / 256 * 54)
+    case .tq2: return piece(row, of: columns / 256 * 66)
+    case .runs(let run):
+      let first = row * columns / run
+      let last = ((row + 1) * columns - 1) / run
+      return first * run / 4..<(last + 1) * run / 4
+    case .fourRows: return piece(row / 4, of: columns)
+    case .iq1: return piece(row, of: 2 + columns / 64 * 13)
+    case .iq2: return piece(row, of: 4 + columns / 4)
+    case .iq2r4: return piece(row / 4, of: 16 + columns)
     }
   }
 
-  private static func tq1(_ row: Int, _ tensor: TensorDescriptor, _ source: any TensorSource) throws -> [Int8] {
-    let blocks = tensor.shape.columns / 256
-    let data = try bytes(row * blocks * 54..<(row + 1) * blocks * 54, tensor, source)
-    return (0..<tensor.shape.columns).map { column in
-      let block = column / 256 * 54
-      if isZero(data[block + 52..<block + 54]) { return 0 }
-      let inside = column % 256
-      let (byte, digit): (Int, Int)
-      switch inside {
-      case ..<160: (byte, digit) = (inside % 32, inside / 32)
-      case ..<240: (byte, digit) = (32 + (inside - 160) % 16, (inside - 160) / 16)
-      default: (byte, digit) = (48 + (inside - 240) % 4, (inside - 240) / 4)
+  func decode(_ bytes: RawSpan, row: Int, into output: inout MutableSpan<Int8>, at start: Int) {
+    precondition(start + columns <= output.count && bytes.byteCount == self.bytes(ofRow: row).count)
+    let reader = GGUFRowReader(start: start, columns: columns)
+    switch kind {
+    case .tq1: reader.tq1(bytes, &output)
+    case .tq2: reader.tq2(bytes, &output)
+    case .runs(let run): reader.runs(bytes, of: run, from: row * columns % run, &output)
+    case .fourRows: reader.fourRows(bytes, row % 4, &output)
+    case .iq1: reader.iq1(bytes, &output)
+    case .iq2: reader.iq2(bytes, &output)
+    case .iq2r4: reader.iq2r4(bytes, row % 4, &output)
+    }
+  }
+}
+
+/// What a byte holds, place by place: 256 trits each.
+private enum GGUFDigits {
+  /// Four codes in base 4, least significant first; code = trit + 1.
+  static let quads: [[Int8]] = [1, 4, 16, 64].map { place in
+    (0..<256).map { $0 / place % 4 == 3 ? IndependentDecoder.invalid : Int8($0 / place % 4) - 1 }
+  }
+  static let reversedQuads = Array(quads.reversed())
+  /// Five digits in base 3, most significant first: byte = ⌈256·v / 243⌉, so v = ⌊byte·243 / 256⌋.
+  static let fives: [[Int8]] = [81, 27, 9, 3, 1].map { place in (0..<256).map { Int8($0 * 243 / 256 / place % 3) - 1 } }
+  /// Without the least significant one.
+  static let fours = Array(fives[..<4])
+}
+
+/// Decodes one row.
+private struct GGUFRowReader {
+  /// Of the row in the output.
+  let start: Int
+  let columns: Int
+
+  /// Bytes that lie at the same place of every block, and the columns they go to.
+  struct Part {
+    var first: Int
+    var count: Int
+    var blockBytes: Int
+    var column: Int
+    /// Between the columns of two places of a byte.
+    var step: Int
+    var blockColumns: Int
+    var blocks: Int
+  }
+
+  /// Puts place n of byte i of block b at `column + b·blockColumns + n·step + i`.
+  func spread(_ bytes: RawSpan, _ part: Part, _ places: [[Int8]], _ output: inout MutableSpan<Int8>) {
+    guard part.blocks > 0, part.count > 0 else { return }
+    precondition(part.first + (part.blocks - 1) * part.blockBytes + part.count <= bytes.byteCount)
+    precondition(
+      part.column + (part.blocks - 1) * part.blockColumns + (places.count - 1) * part.step + part.count <= columns)
+    for (n, place) in places.enumerated() {
+      let table = place.span
+      precondition(table.count == 256)
+      for block in 0..<part.blocks {
+        let input = part.first &+ block &* part.blockBytes
+        let first = start &+ part.column &+ block &* part.blockColumns &+ n &* part.step
+        for index in 0..<part.count {
+          let byte = bytes.unsafeLoad(fromUncheckedByteOffset: input &+ index, as: UInt8.self)
+          output[unchecked: first &+ index] = table[unchecked: Int(byte)]
+        }
       }
-      return Int8(digits(data[block + byte])[digit]) - 1
     }
   }
 
-  private static func i2s(
-    _ row: Int, _ tensor: TensorDescriptor, _ source: any TensorSource, run: Int
-  ) throws -> [Int8] {
-    let columns = tensor.shape.columns
-    let first = row * columns / run
-    let last = ((row + 1) * columns - 1) / run
-    let data = try bytes(first * run / 4..<(last + 1) * run / 4, tensor, source)
-    return (0..<columns).map { column in
-      let element = row * columns + column
-      let byte = data[(element / run - first) * run / 4 + element % (run / 4)]
-      return trit(byte / [64, 16, 4, 1][element % run / (run / 4)] % 4)
+  /// True when all bytes of a scale but its sign are 0: the block or row is zeros, whatever its codes.
+  private func isZero(_ bytes: RawSpan, _ place: Int, _ width: Int) -> Bool {
+    func byte(_ index: Int) -> UInt8 { bytes.unsafeLoad(fromByteOffset: place + index, as: UInt8.self) }
+    return (0..<width - 1).allSatisfy { byte($0) == 0 } && byte(width - 1) % 128 == 0
+  }
+
+  private func clear(_ target: Range<Int>, _ output: inout MutableSpan<Int8>) {
+    for index in target { output[start + index] = 0 }
+  }
+
+  func tq2(_ bytes: RawSpan, _ output: inout MutableSpan<Int8>) {
+    for half in 0..<2 {
+      let part = Part(
+        first: 32 * half, count: 32, blockBytes: 66, column: 128 * half, step: 32, blockColumns: 256,
+        blocks: columns / 256)
+      spread(bytes, part, GGUFDigits.quads, &output)
+    }
+    clearZeroBlocks(bytes, scale: 64, every: 66, &output)
+  }
+
+  func tq1(_ bytes: RawSpan, _ output: inout MutableSpan<Int8>) {
+    // The last four bytes have four digits, the least significant of five unused.
+    for (first, count, column, places) in [
+      (0, 32, 0, GGUFDigits.fives), (32, 16, 160, GGUFDigits.fives), (48, 4, 240, GGUFDigits.fours),
+    ] {
+      let part = Part(
+        first: first, count: count, blockBytes: 54, column: column, step: count, blockColumns: 256,
+        blocks: columns / 256)
+      spread(bytes, part, places, &output)
+    }
+    clearZeroBlocks(bytes, scale: 52, every: 54, &output)
+  }
+
+  private func clearZeroBlocks(_ bytes: RawSpan, scale: Int, every length: Int, _ output: inout MutableSpan<Int8>) {
+    for block in 0..<columns / 256 where isZero(bytes, block * length + scale, 2) {
+      clear(256 * block..<256 * (block + 1), &output)
     }
   }
 
-  private static func fourRows(_ row: Int, _ tensor: TensorDescriptor, _ source: any TensorSource) throws -> [Int8] {
-    let columns = tensor.shape.columns
-    let data = try bytes(row / 4 * columns..<(row / 4 + 1) * columns, tensor, source)
-    return data.map { trit($0 / [64, 16, 4, 1][row % 4] % 4) }
-  }
-
-  private static func iq2(_ row: Int, _ tensor: TensorDescriptor, _ source: any TensorSource) throws -> [Int8] {
-    let length = 4 + tensor.shape.columns / 4
-    let data = try bytes(row * length..<(row + 1) * length, tensor, source)
-    if isZero(data[0..<4]) { return [Int8](repeating: 0, count: tensor.shape.columns) }
-    return (0..<tensor.shape.columns).map { column in
-      trit(data[4 + column / 64 * 16 + column % 16] / [1, 4, 16, 64][column % 64 / 16] % 4)
+  /// Runs of the flattened matrix, highest place first; `before` weights of the first run belong to other rows.
+  func runs(_ bytes: RawSpan, of run: Int, from before: Int, _ output: inout MutableSpan<Int8>) {
+    let size = run / 4
+    if before == 0, columns % run == 0 {
+      let part = Part(
+        first: 0, count: size, blockBytes: size, column: 0, step: size, blockColumns: run, blocks: columns / run)
+      return spread(bytes, part, GGUFDigits.reversedQuads, &output)
+    }
+    for column in 0..<columns {
+      let (index, inside) = (before + column).quotientAndRemainder(dividingBy: run)
+      let byte = bytes.unsafeLoad(fromByteOffset: index * size + inside % size, as: UInt8.self)
+      output[start + column] = GGUFDigits.reversedQuads[inside / size][Int(byte)]
     }
   }
 
-  private static func iq2r4(_ row: Int, _ tensor: TensorDescriptor, _ source: any TensorSource) throws -> [Int8] {
-    let length = 16 + tensor.shape.columns
-    let data = try bytes(row / 4 * length..<(row / 4 + 1) * length, tensor, source)
-    let k = row % 4
-    if isZero(data[4 * k..<4 * k + 4]) { return [Int8](repeating: 0, count: tensor.shape.columns) }
-    return (0..<tensor.shape.columns).map { column in
-      let byte = data[16 + column / 64 * 64 + column % 64 / 16 * 16 + 4 * k + column % 4]
-      return trit(byte / [1, 4, 16, 64][column % 16 / 4] % 4)
-    }
+  /// Four rows in a byte, the first in the highest place.
+  func fourRows(_ bytes: RawSpan, _ place: Int, _ output: inout MutableSpan<Int8>) {
+    let part = Part(
+      first: 0, count: columns, blockBytes: columns, column: 0, step: 0, blockColumns: columns, blocks: 1)
+    spread(bytes, part, [GGUFDigits.reversedQuads[place]], &output)
   }
 
-  private static func iq1(_ row: Int, _ tensor: TensorDescriptor, _ source: any TensorSource) throws -> [Int8] {
-    let length = 2 + tensor.shape.columns / 64 * 13
-    let data = try bytes(row * length..<(row + 1) * length, tensor, source)
-    if isZero(data[0..<2]) { return [Int8](repeating: 0, count: tensor.shape.columns) }
-    return (0..<tensor.shape.columns).map { column in
+  func iq2(_ bytes: RawSpan, _ output: inout MutableSpan<Int8>) {
+    if isZero(bytes, 0, 4) { return clear(0..<columns, &output) }
+    let part = Part(
+      first: 4, count: 16, blockBytes: 16, column: 0, step: 16, blockColumns: 64, blocks: columns / 64)
+    spread(bytes, part, GGUFDigits.quads, &output)
+  }
+
+  func iq2r4(_ bytes: RawSpan, _ k: Int, _ output: inout MutableSpan<Int8>) {
+    if isZero(bytes, 4 * k, 4) { return clear(0..<columns, &output) }
+    let part = Part(
+      first: 16 + 4 * k, count: 4, blockBytes: 16, column: 0, step: 4, blockColumns: 16, blocks: columns / 16)
+    spread(bytes, part, GGUFDigits.quads, &output)
+  }
+
+  func iq1(_ bytes: RawSpan, _ output: inout MutableSpan<Int8>) {
+    if isZero(bytes, 0, 2) { return clear(0..<columns, &output) }
+    for column in 0..<columns {
       let (block, part, inside) = (column / 64, column % 64 / 16, column % 16)
-      let start = 2 + 13 * block
+      let first = 2 + 13 * block
       // First column least significant; the sixteenth columns of the four parts share byte 12.
-      let digit =
-        inside == 15 ? digits(data[start + 12])[4 - part] : digits(data[start + 3 * part + inside / 5])[4 - inside % 5]
-      return Int8(digit) - 1
+      let (place, digit) = inside == 15 ? (first + 12, 4 - part) : (first + 3 * part + inside / 5, 4 - inside % 5)
+      output[start + column] = GGUFDigits.fives[digit][Int(bytes.unsafeLoad(fromByteOffset: place, as: UInt8.self))]
     }
   }
 }

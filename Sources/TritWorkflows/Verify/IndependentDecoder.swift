@@ -34,21 +34,53 @@ enum IndependentDecoder {
     let columns = tensor.shape.columns
     let quarter = tensor.shape.rows / 4
     var result = [Int8](repeating: 0, count: rows.count * columns)
-    for row in rows {
-      let start = (row % quarter) * columns
-      let shift = UInt8(2 * (row / quarter))
-      let first = (row - rows.lowerBound) * columns
-      try source.withBytes(start..<start + columns, of: tensor) { bytes in
+    var row = rows.lowerBound
+    while row < rows.upperBound {
+      let end = min(rows.upperBound, (row / quarter + 1) * quarter)
+      let start = row % quarter * columns
+      try source.withBytes(start..<start + (end - row) * columns, of: tensor) { bytes in
         var output = result.mutableSpan
-        for column in 0..<columns {
-          let code = bytes.unsafeLoad(fromUncheckedByteOffset: column, as: UInt8.self) &>> shift & 3
+        place(row / quarter, of: bytes, into: &output, at: (row - rows.lowerBound) * columns)
+      }
+      row = end
+    }
+    return result
+  }
+
+  /// All four rows of each packed row at once: `body` gets the quarter of the matrix, and trits as rows of packed rows.
+  ///
+  /// - Parameter trits: memory that is used again.
+  static func allQuarters(
+    packedRows: Range<Int>, of tensor: TensorDescriptor, in source: any TensorSource, trits: inout [Int8],
+    _ body: (Int, [Int8]) -> Void
+  ) throws {
+    let columns = tensor.shape.columns
+    let count = packedRows.count * columns
+    if trits.count != count { trits = [Int8](repeating: 0, count: count) }
+    try source.withBytes(packedRows.lowerBound * columns..<packedRows.upperBound * columns, of: tensor) { bytes in
+      for quarter in 0..<4 {
+        var output = trits.mutableSpan
+        place(quarter, of: bytes, into: &output, at: 0)
+        body(quarter, trits)
+      }
+    }
+  }
+
+  /// Bits 2k and 2k + 1 of every byte as trits; 3 is no trit.
+  private static func place(_ place: Int, of bytes: RawSpan, into trits: inout MutableSpan<Int8>, at first: Int) {
+    precondition(first >= 0 && first + bytes.byteCount <= trits.count && (0..<4).contains(place))
+    let shift = UInt8(2 * place)
+    bytes.withUnsafeBytes { bytes in
+      trits.withUnsafeMutableBufferPointer { trits in
+        let output = UnsafeMutableBufferPointer(rebasing: trits[first..<first + bytes.count])
+        for index in 0..<bytes.count {
+          let code = bytes[index] &>> shift & 3
           // All ones where the code is 3: 3 − 1 = 2 joins 97 to 99, without a branch or a product.
           let isThree = 0 &- (code &>> 1 & code)
-          output[unchecked: first + column] = Int8(truncatingIfNeeded: (code &- 1) | (isThree & 97))
+          output[index] = Int8(truncatingIfNeeded: (code &- 1) | (isThree & 97))
         }
       }
     }
-    return result
   }
 
   /// TritPack: byte m of a row of C columns holds columns m, m+S, m+2S, …, S = ⌈C/n⌉, in base `radix`.

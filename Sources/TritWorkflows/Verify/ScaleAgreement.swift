@@ -31,6 +31,8 @@ struct ScaleAgreement {
           rounded = found.storage.rawValue
         } else if TernaryScale.rounded(b, to: expected.storage) == a {
           rounded = expected.storage.rawValue
+        } else if ScaleAgreement.isDenseForm(a, of: b, found) || ScaleAgreement.isDenseForm(b, of: a, expected) {
+          rounded = DType.bf16.rawValue
         } else {
           let place = grid == .tensor ? "" : " of row \(row)" + (perRow > 1 ? ", group \(group)" : "")
           difference = "a trit\(place) is multiplied by \(b), expected \(a)"
@@ -42,6 +44,18 @@ struct ScaleAgreement {
     }
     difference = nil
     note = worst == 0 ? nil : "scale rounded to \(rounded), by \(ScaleAgreement.parts(worst))"
+  }
+
+  /// Whether a multiplier is what a dense bfloat16 checkpoint holds for the stored divisor behind another: bf16(1/s).
+  ///
+  /// A multiplier in f16 is such a 1/s rounded before: bf16 of it can be another number than bf16(1/s).
+  private static func isDenseForm(_ dense: Float, of multiplier: Float, _ scale: TernaryScale) -> Bool {
+    switch (scale.convention, scale.storage) {
+    case (.divide, .bf16): BFloat16.rounded(multiplier) == dense
+    case (.multiply, .f16):
+      TernaryScale.divisor(ofMultiplier: multiplier, storage: .f16).map { BFloat16.rounded(1 / $0.float) } == dense
+    default: false
+    }
   }
 
   /// A relative error in millionths.

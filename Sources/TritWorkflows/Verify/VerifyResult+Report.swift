@@ -29,6 +29,7 @@ extension VerifyResult {
     report.append(table)
     for problem in structure { report.note(.error, problem) }
     for tensor in tensors where tensor.outcome == .differs { report.note(.error, "\(tensor.name): \(tensor.detail)") }
+    for hint in hints { report.note(.info, hint) }
     report.note(
       passed ? .pass : .fail,
       passed

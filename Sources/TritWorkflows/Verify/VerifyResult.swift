@@ -15,6 +15,8 @@ public struct VerifyRequest: Sendable {
   /// The quantizer to redo; nil takes the one recorded in the converted model, then the family's default.
   public var quantizer: String?
   public var depth: Depth
+  /// Compare only these tensors of the source; nil for all.
+  var only: Set<ExactString>?
 
   public init(quantizer: String? = nil, depth: Depth = .full) {
     self.quantizer = quantizer
@@ -83,6 +85,8 @@ public struct VerifyResult: Sendable {
   public var modelHash: Digest?
   /// Over all ternary tensors; nil for an audit.
   public var total: RoundTripError?
+  /// What may be behind the differences, for people.
+  public var hints: [String] = []
 
   public var passed: Bool { structure.isEmpty && tensors.allSatisfy { $0.outcome != .differs } }
 

@@ -15,10 +15,20 @@ public struct VerifyWorkflow: Sendable {
   let converted: any TensorSource
   let request: VerifyRequest
   let work: WorkOptions
+  /// What the conversion's audit may go by instead of reading a tensor's source again; by the source's names.
+  private let witnesses: [ExactString: AuditWitness]
 
   public init(
     source: any TensorSource, converted: any TensorSource, request: VerifyRequest, work: WorkOptions = WorkOptions()
   ) {
+    self.init(source: source, converted: converted, request: request, work: work, witnesses: [:])
+  }
+
+  init(
+    source: any TensorSource, converted: any TensorSource, request: VerifyRequest, work: WorkOptions,
+    witnesses: [ExactString: AuditWitness]
+  ) {
+    self.witnesses = witnesses
     self.source = source
     self.converted = converted
     self.request = request
@@ -32,7 +42,8 @@ public struct VerifyWorkflow: Sendable {
     var pairs: [(source: TensorDescriptor, converted: TensorDescriptor, role: TensorRole)] = []
     var convertedByName = Dictionary(
       converted.manifest.tensors.map { (ExactString($0.name), $0) }, uniquingKeysWith: { first, _ in first })
-    for (tensor, role) in zip(source.manifest.tensors, survey.roles) {
+    for (tensor, role) in zip(source.manifest.tensors, survey.roles)
+    where request.only?.contains(ExactString(tensor.name)) ?? true {
       guard let other = convertedByName.removeValue(forKey: ExactString(tensor.name)) else {
         structure.append("tensor '\(printable(tensor.name))' is missing")
         continue
@@ -56,8 +67,32 @@ public struct VerifyWorkflow: Sendable {
       var total = ErrorSums()
       for sums in results.compactMap(\.1) { total.add(sums) }
       result.total = total.count == 0 ? nil : total.result
+      let differing = Set(result.tensors.filter { $0.mismatches > 0 }.map { ExactString($0.name) })
+      result.hints = try byteOrders(pairs.filter { differing.contains(ExactString($0.source.name)) }, quantizer)
     }
     return result
+  }
+
+  /// Asks of I2_S tensors that differ whether another byte order explains it.
+  private func byteOrders(
+    _ pairs: [(source: TensorDescriptor, converted: TensorDescriptor, role: TensorRole)], _ quantizer: any Quantizer
+  ) throws -> [String] {
+    guard !pairs.isEmpty else { return [] }
+    let single = WorkOptions(
+      parallelism: Parallelism(threads: 1, cancellation: work.parallelism.cancellation), kernels: work.kernels)
+    let ofConverted = I2SOrderProbe(source: converted) { tensor, rows in
+      guard let original = source.manifest.tensor(named: tensor.name) else { return nil }
+      let weight = try TernaryWeight(source, original, quantizer: quantizer, work: single)
+      var trits = [Int8](repeating: 0, count: rows.count * original.shape.columns)
+      try weight.read(rows, into: &trits, at: 0)
+      return trits
+    }
+    let ofSource = I2SOrderProbe(source: source) { tensor, rows in
+      try converted.manifest.tensor(named: tensor.name).flatMap {
+        try TernaryReader(converted, $0, single)?.trits(rows)
+      }
+    }
+    return try [ofConverted.finding(pairs.map(\.converted)), ofSource.finding(pairs.map(\.source))].compactMap { $0 }
   }
 
   private func chooseQuantizer(_ survey: ModelSurvey) throws -> (any Quantizer, String) {
@@ -92,7 +127,7 @@ public struct VerifyWorkflow: Sendable {
       let pair = pairs[order[index]]
       let comparison = TensorComparison(
         source: source, converted: converted, expected: pair.source, found: pair.converted, role: pair.role,
-        quantizer: quantizer, depth: request.depth, work: single)
+        quantizer: quantizer, depth: request.depth, work: single, witness: witnesses[ExactString(pair.source.name)])
       let result = try comparison.run()
       results.withLock { $0[order[index]] = result }
       work.progress.advanced(by: pair.source.location.byteCount)

@@ -57,12 +57,11 @@ struct WeightPass: Sendable {
     let bandElements = bandBytes / 2 / sumBlock * sumBlock
     let bandCount = (count + bandElements - 1) / bandElements
     let bands = MutexedBands(count: bandCount)
-    let keepsPages = tensor.location.byteCount <= residentTensorBytes
     try parallelism.forEachBand(bandCount) { band in
       let elements = band * bandElements..<min(count, (band + 1) * bandElements)
       let bytes = elements.lowerBound * width..<elements.upperBound * width
       try bands.set(band, summarize(elements, bytes))
-      if !keepsPages { source.release(bytes, of: tensor) }
+      source.release(bytes, of: tensor)
       progress.advanced(by: bytes.count)
     }
     // Block sums are added in order, so that the total does not depend on bands or threads.

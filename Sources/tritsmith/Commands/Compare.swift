@@ -52,7 +52,7 @@ struct Compare: ParsableCommand {
     let isSame = try reporting {
       let work = try machine.work()
       func open(_ path: String, _ convention: ScaleConvention?) throws -> any TensorSource {
-        let options = OpenOptions(access: machine.access, scaleConvention: convention, i2sOrder: i2sOrder)
+        let options = machine.open(convention, i2sOrder)
         let source = try ModelOpener.open(path, options)
         try source.checkIntegrity(work.parallelism, work.progress)
         return source

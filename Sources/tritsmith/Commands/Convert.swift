@@ -75,16 +75,22 @@ struct Convert: ParsableCommand {
       .init("tritsmith convert ./bitnet model.tritpack --to tritpack", "One file that is a whole model."),
       .init("tritsmith convert ./prequantized model.gguf --to gguf --layout TQ2_0", "A file for llama.cpp."),
       .init("tritsmith convert ./prequantized ./out --to hf-packed --dry-run", "The plan with final sizes."),
+      .init(
+        "tritsmith convert ./prequantized ./out --to hf-packed --certificate out.json",
+        "Also a record with which anyone can repeat it."),
+      .init("tritsmith convert ./prequantized ./out --to hf-packed --plan plan.json", "Plan a conversion in parts."),
+      .init("tritsmith convert --plan plan.json --worker 3/16", "Deliver one part, on any machine."),
+      .init("tritsmith convert --plan plan.json --finish", "Join the parts."),
     ])
 
-  @Argument(help: "The model to read.", completion: .file())
-  var input: String
+  @Argument(help: "The model to read; left out with --worker and --finish.", completion: .file())
+  var input: String?
 
-  @Argument(help: "The folder or file to write.", completion: .file())
-  var output: String
+  @Argument(help: "The folder or file to write; left out with --worker and --finish.", completion: .file())
+  var output: String?
 
-  @Option(name: .customLong("to"), help: "What to write.")
-  var target: ConversionTarget
+  @Option(name: .customLong("to"), help: "What to write; needed unless the plan of --plan is carried out.")
+  var target: ConversionTarget?
 
   @Option(help: "Arithmetic of absmean; the default is that of the family's own tool.")
   var arithmetic: Arithmetic?
@@ -122,11 +128,19 @@ struct Convert: ParsableCommand {
   @Flag(help: "Replace what stands at the output.")
   var force = false
 
+  @Option(
+    help: ArgumentHelp(
+      "Also write a certificate: hashes, recipe and audit, to be checked by 'tritsmith certify'.", valueName: "file"),
+    completion: .file(extensions: ["json"]))
+  var certificate: String?
+
   @OptionGroup(title: "GGUF") var gguf: GGUFArguments
+  @OptionGroup(title: "Parts") var shards: ShardArguments
   @OptionGroup(title: "Output") var printing: OutputOptions
   @OptionGroup(title: "Machine") var machine: MachineOptions
 
   func validate() throws {
+    try validateShards()
     try validateGGUF()
     if let zstd, !(1...19).contains(zstd) { throw ValidationError("--zstd takes a level from 1 to 19, not \(zstd)") }
     if zstd != nil, target != .tritpack { throw ValidationError("--zstd goes with --to tritpack") }
@@ -138,21 +152,37 @@ struct Convert: ParsableCommand {
     }
   }
 
+  private func validateShards() throws {
+    if shards.plan != nil, certificate != nil || dryRun {
+      throw ValidationError(
+        "--plan goes with neither --certificate nor --dry-run; 'tritsmith certify' comes afterwards")
+    }
+    if certificate != nil, dryRun { throw ValidationError("--dry-run writes nothing, so no --certificate either") }
+    guard shards.carriesOut else {
+      let missing = input == nil ? "<input>" : output == nil ? "<output>" : target == nil ? "--to <target>" : nil
+      if let missing { throw ValidationError("missing '\(missing)'") }
+      return
+    }
+    if input != nil || target != nil {
+      throw ValidationError("with --worker and --finish the plan says what and where")
+    }
+  }
+
   private func validateGGUF() throws {
     if let layout {
       switch target {
       case .tritpack where layout.gguf == nil, .gguf where layout.gguf != nil: break
       case .tritpack, .gguf:
-        throw ValidationError("--layout \(layout.rawValue) does not go with --to \(target.rawValue)")
+        throw ValidationError("--layout \(layout.rawValue) does not go with --to \(target?.rawValue ?? "")")
       default: throw ValidationError("--layout goes with --to tritpack and --to gguf")
       }
     }
     if target != .gguf, let option = gguf.firstGiven { throw ValidationError("\(option) goes with --to gguf") }
   }
 
-  private var request: ConversionRequest {
-    var request = ConversionRequest(input: input, output: output, target: target)
-    request.open = OpenOptions(access: machine.access, scaleConvention: scaleConvention, i2sOrder: gguf.i2sOrder)
+  private func request(_ target: ConversionTarget) -> ConversionRequest {
+    var request = ConversionRequest(input: input ?? "", output: output ?? "", target: target)
+    request.open = machine.open(scaleConvention, gguf.i2sOrder)
     request.quantizer = arithmetic?.quantizer
     request.outputConvention = outputScale
     request.architecture = architecture
@@ -171,18 +201,41 @@ struct Convert: ParsableCommand {
 
   func run() throws {
     try reporting {
-      let workflow = ConvertWorkflow(request, work: try machine.work())
+      if let path = shards.plan, shards.carriesOut { return try carryOut(path) }
+      guard let target else { throw ValidationError("missing '--to <target>'") }
+      let work = try machine.work()
+      if let path = shards.plan {
+        printing.print(try ShardPlan.make(request(target), at: path, work: work).report())
+        return
+      }
+      let workflow = ConvertWorkflow(request(target), work: work)
       if dryRun {
         // A plan that could not be carried out is no plan.
         try workflow.checkPlace()
         printing.print(try workflow.plan().report)
         return
       }
-      let result = try workflow.run { plan in
-        guard !machine.quiet else { return }
-        for warning in plan.warnings { StandardError.warn(warning) }
-      }
+      let result =
+        if let certificate {
+          try workflow.run(certificate: certificate, announce: warn)
+        } else {
+          try workflow.run(announce: warn)
+        }
       printing.print(result.report)
     }
+  }
+
+  private func carryOut(_ path: String) throws {
+    let workflow = ShardWorkflow(try ShardPlan(reading: path, access: machine.access), work: try machine.work())
+    if let number = shards.worker {
+      printing.print(try workflow.run(worker: number.worker, of: number.count).report)
+    } else {
+      printing.print(try workflow.finish(announce: warn).report)
+    }
+  }
+
+  private func warn(_ plan: ConversionPlan) {
+    guard !machine.quiet else { return }
+    for warning in plan.warnings { StandardError.warn(warning) }
   }
 }

@@ -16,6 +16,7 @@ struct Inspect: ParsableCommand {
     examples: [
       .init("tritsmith inspect ./falcon-e-1b", "Kind, family, scale convention, tensors, sizes."),
       .init("tritsmith inspect model.gguf --metadata 'tokenizer.ggml.pre'", "One key, whole."),
+      .init("tritsmith inspect ./falcon-e-1b --html report.html", "A page with plots of the weights; reads them all."),
       .init("tritsmith inspect model.tritpack --stats --tensor '*q_proj*' --format csv", "Statistics of some tensors."),
     ])
 
@@ -31,6 +32,15 @@ struct Inspect: ParsableCommand {
   @Option(help: "What stored scales mean, where the files do not say.")
   var scaleConvention: ScaleConvention?
 
+  @Option(
+    help: ArgumentHelp(
+      "Dense weights of the same model: prove what stored scales mean by them. Exit code 1 when evidence conflicts.",
+      valueName: "path"), completion: .file())
+  var sibling: String?
+
+  @Flag(help: "Run the model with scales taken in both meanings, and see which one can be. Exit code 1 when undecided.")
+  var proveScale = false
+
   @Option(help: "Byte order of I2_S in a GGUF file, which does not tell.")
   var i2sOrder: I2SOrder?
 
@@ -40,20 +50,32 @@ struct Inspect: ParsableCommand {
   var metadata: [String] = []
 
   @OptionGroup(title: "Output") var output: OutputOptions
+  @OptionGroup(title: "Page") var page: PageOptions
   @OptionGroup(title: "Machine") var machine: MachineOptions
+
+  func validate() throws {
+    if page.isWanted && !metadata.isEmpty { throw ValidationError("--metadata prints no page; leave out --html") }
+  }
 
   func run() throws {
     var request = InspectRequest(path: path)
     request.statistics = stats
+    request.pictures = page.isWanted
     request.tensors = tensors.map { Glob($0) }
-    request.open = OpenOptions(access: machine.access, scaleConvention: scaleConvention, i2sOrder: i2sOrder)
-    try reporting {
+    request.open = machine.open(scaleConvention, i2sOrder)
+    request.proof = ScaleProof(
+      sibling: sibling, usesActivations: proveScale, threads: machine.threads, kernels: machine.kernels)
+    let isProven = try reporting {
       if !metadata.isEmpty {
         let lookup = MetadataLookup(path: path, keys: metadata.map { Glob($0) }, open: request.open)
         output.print(try lookup.run().report)
-        return
+        return true
       }
-      output.print(try InspectWorkflow(request, work: machine.work()).run().report)
+      let file = try page.prepare()
+      let result = try InspectWorkflow(request, work: machine.work()).run()
+      try page.finish(file, page: result.page, printing: output, result.report)
+      return result.hasProvenScale
     }
+    if request.proof.isAsked, !isProven { throw ExitRequest(.checkFailed) }
   }
 }

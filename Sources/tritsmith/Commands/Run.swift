@@ -10,7 +10,8 @@ struct Run: ParsableCommand {
     abstract: "Let a model continue a text.",
     discussion: """
       The prompt is taken as it is, with BOS in front: the chat template of a model is not interpreted, and --raw, the \
-      only mode, says so. Text goes to standard output as it is generated, speed to standard error.
+      only mode, says so. Text goes to standard output as it is generated, speed to standard error; in the formats for \
+      programs one report follows at the end instead.
       """,
     examples: [
       .init("tritsmith run ./bitnet --prompt 'In the beginning'", "The likeliest continuation."),
@@ -44,6 +45,7 @@ struct Run: ParsableCommand {
   @Flag(name: [.long, .short], help: "No speed on standard error.")
   var quiet = false
 
+  @OptionGroup(title: "Output") var printing: OutputOptions
   @OptionGroup(title: "Running") var running: RunningOptions
 
   func validate() throws {
@@ -61,6 +63,10 @@ struct Run: ParsableCommand {
     request.options = running.options(mode)
     try reporting {
       let output = StandardOutput.shared
+      guard printing.format == .table else {
+        printing.print(try GenerateWorkflow(request).run { _ in true }.report)
+        return
+      }
       let result = try GenerateWorkflow(request).run { piece in
         output.write(piece)
         try? output.flush()

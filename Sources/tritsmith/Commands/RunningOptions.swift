@@ -28,15 +28,20 @@ struct RunningOptions: ParsableArguments {
     help: "Use weights in place in the mapped file. A mapped file that shrinks meanwhile ends the program.")
   var mmap = true
 
+  @Flag(help: "Accept files of a model folder that are links to somewhere else.")
+  var followLinks = false
+
   func validate() throws {
     guard (0...256).contains(threads) else { throw ValidationError("--threads must be from 0 to 256, not \(threads)") }
   }
 
   func options(_ mode: ArithmeticMode) -> RunOptions {
     InterruptMonitor.install()
+    if mmap { MappedFileGuard.install() }
     return RunOptions(
       mode: mode, projections: projections, kernels: kernels, threads: threads, access: mmap ? .mapped : .buffered,
-      scaleConvention: scaleConvention, cancellation: CancellationFlag(alsoWhen: { InterruptMonitor.isInterrupted }))
+      scaleConvention: scaleConvention, followsLinks: followLinks,
+      cancellation: CancellationFlag(alsoWhen: { InterruptMonitor.isInterrupted }))
   }
 }
 

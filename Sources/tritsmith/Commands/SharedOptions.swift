@@ -4,6 +4,7 @@ import CommandLineKit
 import TritCore
 import TritFormats
 import TritKernels
+import TritLayouts
 import TritReport
 import TritWorkflows
 
@@ -29,6 +30,34 @@ struct OutputOptions: ParsableArguments {
   }
 }
 
+/// A page with plots beside the printed result.
+struct PageOptions: ParsableArguments {
+  @Option(
+    help: ArgumentHelp("Also write a page with plots and definitions; '-' prints it instead.", valueName: "file"),
+    completion: .file(extensions: ["html"]))
+  var html: String?
+
+  @Flag(help: "Replace the page that stands there.")
+  var force = false
+
+  var isWanted: Bool { html != nil }
+
+  /// Checks the place of the page; call before the work begins.
+  func prepare() throws -> PageFile? {
+    guard let html, html != "-" else { return nil }
+    return try PageFile(at: html, replacing: force)
+  }
+
+  /// Writes the page if one is wanted, and prints the report unless the page takes its place.
+  func finish(_ file: PageFile?, page: ReportDocument, printing output: OutputOptions, _ report: ReportDocument) throws
+  {
+    try file?.write(page)
+    guard html == "-" else { return output.print(report) }
+    var standard = StandardOutput.shared
+    HTMLRenderer().render(page, to: &standard)
+  }
+}
+
 /// How the machine is used; none of these changes a result.
 struct MachineOptions: ParsableArguments {
   @Option(help: ArgumentHelp("Threads; 0 means one for each processor.", valueName: "count"))
@@ -44,6 +73,9 @@ struct MachineOptions: ParsableArguments {
   )
   var mmap = false
 
+  @Flag(help: "Accept files of a model folder that are links to somewhere else.")
+  var followLinks = false
+
   @Flag(name: [.long, .short], help: "No progress and no remarks on standard error.")
   var quiet = false
 
@@ -53,8 +85,14 @@ struct MachineOptions: ParsableArguments {
 
   var access: FileAccessMode { mmap ? .mapped : .buffered }
 
+  func open(_ scaleConvention: ScaleConvention?, _ i2sOrder: I2SOrder?) -> OpenOptions {
+    OpenOptions(
+      access: access, scaleConvention: scaleConvention, i2sOrder: i2sOrder, followsLinks: followLinks)
+  }
+
   func work() throws -> WorkOptions {
     InterruptMonitor.install()
+    if mmap { MappedFileGuard.install() }
     let cancellation = CancellationFlag(alsoWhen: { InterruptMonitor.isInterrupted })
     return WorkOptions(
       parallelism: Parallelism(threads: threads, cancellation: cancellation), kernels: try kernels.kernels(),

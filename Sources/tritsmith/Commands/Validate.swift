@@ -49,6 +49,14 @@ struct Validate: ParsableCommand {
   @Option(help: "Run the other model in this mode.")
   var againstMode: ArithmeticMode?
 
+  @Option(
+    help: ArgumentHelp("Dense weights of the same model: prove what stored scales mean by them.", valueName: "path"),
+    completion: .file())
+  var sibling: String?
+
+  @Flag(help: "Run the model with scales taken in both meanings, and see which one can be.")
+  var proveScale = false
+
   @OptionGroup(title: "Output") var printing: OutputOptions
   @OptionGroup(title: "Running") var running: RunningOptions
 
@@ -68,6 +76,8 @@ struct Validate: ParsableCommand {
     var other = running.options(againstMode ?? mode)
     if let againstProjections { other.projections = againstProjections }
     request.referenceOptions = other
+    request.proof = ScaleProof(
+      sibling: sibling, usesActivations: proveScale, threads: running.threads, kernels: running.kernels)
     let passed = try reporting {
       let result = try ValidateWorkflow(request).run()
       printing.print(result.report)

@@ -41,9 +41,9 @@ struct Verify: ParsableCommand {
     let passed = try reporting {
       let work = try machine.work()
       let left = try ModelOpener.open(
-        source, OpenOptions(access: machine.access, scaleConvention: sourceScale, i2sOrder: i2sOrder))
+        source, machine.open(sourceScale, i2sOrder))
       let right = try ModelOpener.open(
-        converted, OpenOptions(access: machine.access, scaleConvention: convertedScale, i2sOrder: i2sOrder))
+        converted, machine.open(convertedScale, i2sOrder))
       try left.checkIntegrity(work.parallelism, work.progress)
       try right.checkIntegrity(work.parallelism, work.progress)
       let request = VerifyRequest(quantizer: arithmetic?.quantizer.rawValue)

@@ -36,6 +36,13 @@ extension TernaryScale {
       if let divisor = TernaryScale.divisor(ofMultiplier: multiplier, storage: storage) {
         return TernaryScale(stored: divisor.float, storage: .bf16, convention: .divide)
       }
+      // A file made from a dense checkpoint holds its bf16(1/s): s as packing that checkpoint would store it.
+      if multiplier > 0, BFloat16.rounded(multiplier) == multiplier {
+        let divisor = TernaryWeight.divisor(of: multiplier)
+        if BFloat16.rounded(1 / divisor) == multiplier {
+          return TernaryScale(stored: divisor, storage: .bf16, convention: .divide)
+        }
+      }
       // A tensor of zeros has no scale; 1 is one that can be divided by.
       return TernaryScale(stored: multiplier > 0 ? 1 / multiplier : 1, storage: .f32, convention: .divide)
     }

@@ -195,7 +195,9 @@ struct GGUFPlanner {
     // Readers that want a tokenizer refuse this name with a clear message; without any they say less.
     let none = [MetadataEntry("tokenizer.ggml.model", .string("no_vocab"))]
     guard request.gguf.hasTokenizer else { return none }
-    let known = source.manifest.entries.filter { $0.key.hasPrefix("tokenizer.") }
+    let known = source.manifest.entries.filter {
+      $0.key.hasPrefix("tokenizer.") || $0.key == GGUFTokenizer.ignoreMergesKey
+    }
     if !known.isEmpty {
       guard let name = request.gguf.preTokenizer else { return known }
       return known.map { $0.key == "tokenizer.ggml.pre" ? MetadataEntry($0.key, .string(name)) : $0 }

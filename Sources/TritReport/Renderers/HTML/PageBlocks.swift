@@ -1,0 +1,134 @@
+// Tritsmith: blocks of a report as HTML.
+
+/// Writes blocks and knows which words the page explains.
+struct PageBlocks {
+  private let document: ReportDocument
+  /// Definitions by id; the first of two wins.
+  let glossary: [String: ReportDefinition]
+  private var sections: [(id: String, title: String)] = []
+  private var ids = UniqueKeys(reserving: ["tip", "theme", "main", "definitions"])
+  private var nextSection = 0
+
+  init(_ document: ReportDocument) {
+    self.document = document
+    glossary = Dictionary(document.glossary.map { ($0.id, $0) }) { first, _ in first }
+    for case .heading(let text, let level) in document.blocks where level <= 1 {
+      let name = snakeCase(text)
+      sections.append((ids.next("section-" + (name.isEmpty ? "x" : name)), text))
+    }
+  }
+
+  /// Key figures and notes that directly follow the verdict.
+  func takeLead() -> [ReportBlock] {
+    Array(
+      document.blocks.prefix { block in
+        switch block {
+        case .facts(let facts): facts.isKeyFigures
+        case .note: true
+        default: false
+        }
+      })
+  }
+
+  /// Links to the sections of a page that has some.
+  var navigation: String {
+    guard sections.count + (document.glossary.isEmpty ? 0 : 1) > 1 else { return "" }
+    var links = sections.map { "<li><a href=\"#\($0.id)\">\(htmlText($0.title))</a></li>" }
+    if !document.glossary.isEmpty { links.append("<li><a href=\"#definitions\">Definitions</a></li>") }
+    return "<nav aria-label=\"Sections\"><ul>\(links.joined())</ul></nav>\n"
+  }
+
+  /// The glossary.
+  var closing: String {
+    guard !document.glossary.isEmpty else { return "" }
+    let entries = document.glossary.map { entry in
+      let lines = entry.text.split(separator: "\n").map { "<p>\(htmlText(String($0)))</p>" }.joined()
+      return "<div id=\"def-\(htmlText(entry.id))\"><dt>\(htmlText(entry.term))</dt><dd>\(lines)</dd></div>"
+    }
+    return "<h2 id=\"definitions\">Definitions</h2>\n<dl class=\"glossary\">\(entries.joined(separator: "\n"))</dl>\n"
+  }
+
+  mutating func html(_ block: ReportBlock) -> String {
+    switch block {
+    case .heading(let text, let level):
+      guard level <= 1, nextSection < sections.count else { return "<h3>\(htmlText(text))</h3>\n" }
+      nextSection += 1
+      return "<h2 id=\"\(sections[nextSection - 1].id)\">\(htmlText(text))</h2>\n"
+    case .paragraph(let text): return "<p>\(htmlText(text))</p>\n"
+    case .note(let severity, let text):
+      return "<p class=\"note \(severity.rawValue)\"><span class=\"badge\">\(severity.rawValue)</span>"
+        + "<span>\(htmlText(text))</span></p>\n"
+    case .facts(let facts): return html(facts)
+    case .table(let table): return PageTable(table, page: self).html
+    case .plot(let plot):
+      let heading = "<h3>\(explained(plot.title, plot.explanation, plot.definition))</h3>"
+      return PlotFigure(plot: plot).html(heading: heading) + "\n"
+    case .quotes(let quotes): return html(quotes)
+    }
+  }
+
+  // MARK: - Explanations
+
+  /// Attributes that carry an explanation; nil when there is none.
+  func explanation(_ text: String?, _ definition: String?) -> String? {
+    let target = definition.flatMap { glossary[$0]?.id }
+    guard text != nil || target != nil else { return nil }
+    return (text.map { " data-why=\"\(htmlText($0))\"" } ?? "")
+      + (target.map { " data-def=\"def-\(htmlText($0))\"" } ?? "")
+  }
+
+  /// Words that tell more on hover, focus and tap, and lead to their definition.
+  func explained(_ words: String, _ text: String?, _ definition: String?) -> String {
+    guard let attributes = explanation(text, definition) else { return htmlText(words) }
+    if let definition, glossary[definition] != nil {
+      return "<a class=\"why\" href=\"#def-\(htmlText(definition))\"\(attributes)>\(htmlText(words))</a>"
+    }
+    return "<span class=\"why\" tabindex=\"0\"\(attributes)>\(htmlText(words))</span>"
+  }
+
+  // MARK: - Facts and quotes
+
+  private func html(_ facts: ReportFacts) -> String {
+    let isList = !facts.isKeyFigures
+    let items = facts.facts.map { fact in
+      let label = explained(fact.label, fact.explanation, fact.definition)
+      let value = value(fact.value, fact.kind, exact: isList)
+      let note = fact.note.map { "<span class=\"aside\">\(htmlText($0))</span>" } ?? ""
+      // The remark on a large figure stands below its label.
+      let parts =
+        isList
+        ? "<dd>\(value)\(note)</dd>" : "<dd>\(value)</dd>" + (note.isEmpty ? "" : "<dd class=\"below\">\(note)</dd>")
+      return "<div class=\"fact\"><dt>\(label)</dt>\(parts)</div>"
+    }
+    let title = facts.title.map { "<h3>\(htmlText($0))</h3>" } ?? ""
+    return "<div class=\"\(isList ? "facts" : "figures-box")\">\(title)<dl\(isList ? "" : " class=\"figures\"")>"
+      + items.joined() + "</dl></div>\n"
+  }
+
+  /// A value as it stands in a fact or a cell.
+  func value(_ value: ReportValue, _ kind: ReportKind, exact: Bool) -> String {
+    let text = kind.text(of: value, missing: "–", exactBytes: exact)
+    switch kind {
+    case .hash where value != .missing: return "<span class=\"hash\">\(htmlText(text))</span>"
+    case .severity:
+      guard let severity = ReportSeverity(rawValue: text) else { return htmlText(text) }
+      return "<span class=\"badge \(severity.rawValue)\">\(severity.rawValue)</span>"
+    case .text: return htmlText(text)
+    default: return htmlText(minusSign(text))
+    }
+  }
+
+  private func html(_ quotes: ReportQuotes) -> String {
+    let items = quotes.quotes.map { quote in
+      let facts = zip(quotes.columns, quote.values).map { column, value in
+        "<div class=\"fact\"><dt>\(explained(column.heading, column.explanation, column.definition))</dt>"
+          + "<dd>\(self.value(value, column.kind, exact: false))</dd></div>"
+      }
+      return "<li><blockquote>\(htmlText(quote.before))<mark>\(htmlText(quote.token))</mark>\(htmlText(quote.after))"
+        + "</blockquote><dl>\(facts.joined())</dl></li>"
+    }
+    let title = quotes.title.map { "<h3>\(htmlText($0))</h3>" } ?? ""
+    let caption = quotes.caption.map { "<p class=\"aside\">\(htmlText($0))</p>" } ?? ""
+    return title + caption + "<ol class=\"quotes\">\(items.joined(separator: "\n"))</ol>\n"
+  }
+}

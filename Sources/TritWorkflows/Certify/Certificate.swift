@@ -1,0 +1,175 @@
+// Tritsmith: what a conversion was made from, how, and what came out.
+
+import TritCore
+import TritFormats
+import TritModel
+
+/// The record of a conversion that anyone can repeat: schema `tritsmith.certificate` 1 (`Docs/Certificate.md`).
+///
+/// It names no time, machine or folder, so that the same conversion gives the same certificate everywhere.
+public struct Certificate: Sendable {
+  public static let schema = "tritsmith.certificate"
+  public static let version = 1
+
+  /// One check of the audit.
+  public struct Gate: Sendable, Hashable {
+    public var name: String
+    public var passed: Bool
+    /// Tensors it looked at.
+    public var tensors: Int
+    /// What it counted that should be 0: tensors or trits that differ.
+    public var differences: Int
+  }
+
+  /// Own name of the model that was read, and of what was written.
+  public var inputName: String
+  public var outputName: String
+  /// The options; paths are left out.
+  var request: JSONObject
+  /// As recorded in the output.
+  var recipe: JSONObject
+  public var inputs: [RecordedFile]
+  public var outputs: [RecordedFile]
+  /// Of the output's trits and scales, the same in every format.
+  public var codeStream: Digest?
+  public var gates: [Gate]
+
+  /// The bytes of the file.
+  public var bytes: [UInt8] {
+    var content: JSONObject = [
+      "input": .string(inputName), "output": .string(outputName), "request": .object(request),
+      "recipe": .object(recipe), "inputs": .array(inputs.map(\.json)), "outputs": .array(outputs.map(\.json)),
+      "code_stream": codeStream.map { .string($0.description) } ?? .null,
+    ]
+    content.add(
+      "gates",
+      .array(
+        gates.map { gate in
+          .object([
+            "gate": .string(gate.name), "passed": gate.passed ? true : false,
+            "tensors": .number(JSONNumber(gate.tensors)), "differences": .number(JSONNumber(gate.differences)),
+          ])
+        }))
+    return SealedRecord.bytes(Certificate.schema, version: Certificate.version, content)
+  }
+
+  /// Reads a certificate.
+  ///
+  /// - Throws: `RecordError` when it is not one, was made by another version, or was changed by a single byte.
+  public init(reading path: String) throws {
+    let (object, _) = try SealedRecord.read(path, schema: Certificate.schema, version: Certificate.version)
+    func text(_ key: String) throws(RecordError) -> String {
+      guard let text = object[key]?.string else { throw RecordError(.missing, file: path, field: key) }
+      return text
+    }
+    func list(_ key: String) throws(RecordError) -> [JSONValue] {
+      guard let list = object[key]?.array else { throw RecordError(.missing, file: path, field: key) }
+      return list
+    }
+    func record(_ key: String) throws(RecordError) -> JSONObject {
+      guard let record = object[key]?.object else { throw RecordError(.missing, file: path, field: key) }
+      return record
+    }
+    inputName = try text("input")
+    outputName = try text("output")
+    for (key, name) in [("input", inputName), ("output", outputName)] where !FileSystem.isPlainName(name) {
+      throw RecordError(.unknown(object[key]), file: path, field: key)
+    }
+    request = try record("request")
+    recipe = try record("recipe")
+    inputs = try list("inputs").map { try RecordedFile($0, file: path) }
+    outputs = try list("outputs").map { try RecordedFile($0, file: path) }
+    for (key, files) in [("inputs", inputs), ("outputs", outputs)]
+    where files.isEmpty || files.contains(where: { $0.digest == nil }) {
+      throw RecordError(.missing, file: path, field: key)
+    }
+    codeStream = object["code_stream"]?.string.flatMap { Digest(hex: $0) }
+    gates = try list("gates").map { value in
+      guard let gate = value.object, let name = gate["gate"]?.string, let passed = gate["passed"]?.bool,
+        let tensors = gate["tensors"]?.number?.integer, let differences = gate["differences"]?.number?.integer
+      else { throw RecordError(.missing, file: path, field: "gates") }
+      return Gate(name: name, passed: passed, tensors: tensors, differences: differences)
+    }
+  }
+
+  /// The certificate of an output that is built and audited, and not yet in place.
+  init(_ staged: StagedConversion, work: WorkOptions) throws {
+    let plan = staged.plan
+    inputName = FileSystem.name(of: FileSystem.resolved(plan.request.input) ?? plan.request.input)
+    outputName = FileSystem.name(of: plan.request.output)
+    // The quantizer by name: a default may change, a certificate does not.
+    var stated = plan.request
+    stated.quantizer = plan.usesQuantizer ? plan.quantizer.id : nil
+    request = RequestRecord.json(stated)
+    let output = try ModelOpener.open(
+      staged.writer.auditPath,
+      OpenOptions(
+        access: plan.request.open.access, scaleConvention: staged.writer.auditConvention,
+        i2sOrder: plan.request.target == .gguf ? plan.request.gguf.i2sOrder : nil))
+    recipe = Recipe.recorded(in: (output as? GGUFModelView)?.base ?? output) ?? JSONObject()
+    inputs = try FileRecords(work).inputs(of: staged.source)
+    try staged.source.checkUnchanged()
+    outputs = try FileRecords(work).output(
+      at: staged.writer.staging.stagingPath, isFolder: staged.writer.staging.kind == .folder, named: outputName)
+    codeStream = try CodeStream.model(of: output, work)
+    gates = Certificate.gates(staged.audit)
+  }
+
+  /// What the audit compared. A staged output that fails one is never put in place.
+  private static func gates(_ audit: VerifyResult) -> [Gate] {
+    let ternary = audit.tensors.filter(\.isTernary)
+    let dense = audit.tensors.filter { !$0.isTernary }
+    func failures(_ tensors: [TensorVerification]) -> Int { tensors.count { $0.outcome == .differs } }
+    return [
+      Gate(
+        name: "structure", passed: audit.structure.isEmpty, tensors: audit.tensors.count,
+        differences: audit.structure.count),
+      Gate(
+        name: "trits", passed: !ternary.contains { $0.mismatches > 0 }, tensors: ternary.count,
+        differences: ternary.reduce(0) { $0 + $1.mismatches }),
+      Gate(
+        name: "trits and scales", passed: failures(ternary) == 0, tensors: ternary.count,
+        differences: failures(ternary)),
+      Gate(name: "dense", passed: failures(dense) == 0, tensors: dense.count, differences: failures(dense)),
+    ]
+  }
+}
+
+/// Names, sizes and hashes of the files of a model.
+struct FileRecords: Sendable {
+  let work: WorkOptions
+
+  init(_ work: WorkOptions) {
+    self.work = work
+  }
+
+  /// The files of a source: weights, index, and what comes along. Containers hold all in their own files.
+  func inputs(of source: any TensorSource) throws -> [RecordedFile] {
+    let manifest = source.manifest
+    var result = try records(manifest.files.map { ($0.path, FileSystem.name(of: $0.path)) })
+    guard manifest.format == SafetensorsFormat.id else { return result }
+    for companion in manifest.companions {
+      let bytes = try source.companion(named: companion.name)
+      result.append(RecordedFile(name: companion.name, bytes: UInt64(bytes.count), digest: SHA256.digest(of: bytes)))
+    }
+    let index = FileSystem.join(manifest.path, ShardIndex.name)
+    if FileSystem.kind(of: index) == .file, !manifest.companions.contains(where: { $0.name == ShardIndex.name }) {
+      result += try records([(index, ShardIndex.name)])
+    }
+    return result
+  }
+
+  /// The files of an output.
+  func output(at path: String, isFolder: Bool, named name: String) throws -> [RecordedFile] {
+    guard isFolder else { return try records([(path, name)]) }
+    return try records(FileSystem.names(in: path).map { (FileSystem.join(path, $0), $0) })
+  }
+
+  private func records(_ files: [(path: String, name: String)]) throws -> [RecordedFile] {
+    let sizes = files.map { FileSystem.size(of: $0.path) ?? 0 }
+    work.progress.began(ProgressPhase(name: "hashing", totalBytes: sizes.reduce(0, +)))
+    defer { work.progress.ended() }
+    let digests = try FileHasher(work).digests(files.map(\.path))
+    return zip(zip(files, sizes), digests).map { RecordedFile(name: $0.0.name, bytes: $0.1, digest: $1) }
+  }
+}

@@ -1,0 +1,43 @@
+// Tritsmith: a checked certificate as a report.
+
+import TritCore
+import TritReport
+
+extension CertifyResult {
+  /// The report of `tritsmith certify`, schema `tritsmith.certify` 1.
+  public var report: ReportDocument {
+    var report = ReportDocument(
+      title: "Certificate", schema: ReportSchema("tritsmith.certify", version: 1), primaryTable: "checks")
+    report.append(
+      ReportFacts(
+        key: "certificate",
+        [
+          ReportFact("Certificate", .text(path), key: "path"),
+          ReportFact("Source", .optional(source)),
+          ReportFact("Output", .optional(output)),
+          ReportFact("Passed", .bool(passed)),
+          ReportFact("Reproduced", .bool(reproduced), note: "converted again and compared byte for byte"),
+          ReportFact("Code stream", .optional(certificate.codeStream?.description), kind: .hash),
+        ]))
+    var table = ReportTable(
+      key: "checks", title: "Checks",
+      columns: [
+        ReportColumn("of", "Of"), ReportColumn("file", "File"), ReportColumn("verdict", "Verdict"),
+        ReportColumn("sha256", "SHA-256, expected"), ReportColumn("found", "Found"),
+      ])
+    for check in checks {
+      table.append([
+        .text(check.of), .text(check.name), .text(check.verdict.rawValue), .optional(check.expected),
+        .optional(check.verdict == .equal ? nil : check.found),
+      ])
+    }
+    report.append(table)
+    if !reproduced {
+      report.note(.info, "the conversion was not done again: only hashes of what is here were compared")
+    }
+    report.note(
+      passed ? .pass : .fail,
+      passed ? "everything is what the certificate says" : "something is not what the certificate says")
+    return report
+  }
+}

@@ -1,0 +1,159 @@
+// Tritsmith: making certificates, and doing what they say again.
+
+import TritCore
+import TritFormats
+import TritModel
+import TritQuantizers
+
+/// What is to be certified or checked.
+public struct CertifyRequest: Sendable {
+  /// The model that was converted; nil to look beside the certificate.
+  public var source: String?
+  /// What came out; nil to look beside the certificate.
+  public var output: String?
+  /// Where the conversion is done again, under a temporary name that is removed; nil for the certificate's folder.
+  public var scratch: String?
+  /// Compare hashes of what is here and do not convert.
+  public var hashesOnly = false
+  public var access = FileAccessMode.buffered
+
+  public init() {}
+}
+
+/// What a check of a certificate found.
+public struct CertifyResult: Sendable {
+  public enum Verdict: String, Sendable, Hashable {
+    case equal, differs, missing, unexpected
+  }
+
+  public struct Check: Sendable, Hashable {
+    /// `input`, `output`, `reproduced` or `code stream`.
+    public var of: String
+    public var name: String
+    public var expected: String?
+    public var found: String?
+    public var verdict: Verdict
+  }
+
+  public var certificate: Certificate
+  public var path: String
+  public var source: String?
+  public var output: String?
+  /// True when the conversion was done again.
+  public var reproduced: Bool
+  public var checks: [Check]
+
+  public var passed: Bool { !checks.isEmpty && checks.allSatisfy { $0.verdict == .equal } }
+}
+
+/// Checks certificates, and makes them for conversions done before.
+public struct CertifyWorkflow: Sendable {
+  let request: CertifyRequest
+  let work: WorkOptions
+
+  public init(_ request: CertifyRequest = CertifyRequest(), work: WorkOptions = WorkOptions()) {
+    self.request = request
+    self.work = work
+  }
+
+  /// Compares hashes of what is here, converts again, and compares the bytes.
+  ///
+  /// - Throws: `RecordError` for a certificate that is none or was changed; `TensorIOError` when the source is missing.
+  public func check(_ path: String) throws -> CertifyResult {
+    let certificate = try Certificate(reading: path)
+    let folder = FileSystem.parent(of: path)
+    let source = request.source ?? FileSystem.join(folder, certificate.inputName)
+    let output = request.output ?? FileSystem.join(folder, certificate.outputName)
+    var result = CertifyResult(
+      certificate: certificate, path: path, source: nil, output: nil, reproduced: false, checks: [])
+    if request.output != nil || FileSystem.kind(of: output) != nil {
+      result.output = output
+      let isFolder = FileSystem.kind(of: output) == .folder
+      let found = try FileRecords(work).output(at: output, isFolder: isFolder, named: certificate.outputName)
+      result.checks += compare("output", certificate.outputs, found)
+    }
+    if request.hashesOnly, request.source == nil, FileSystem.kind(of: source) == nil {
+      guard result.output != nil else { throw TensorIOError(.cannotOpen(errno: 2), path: source) }
+      return result
+    }
+    result.source = source
+    let scratch = request.scratch ?? folder
+    let conversion = try RequestRecord.request(
+      certificate.request, input: source, output: FileSystem.join(scratch, certificate.outputName), file: path)
+    let opened = try ModelOpener.open(source, openOptions(conversion), hasCompanions: true)
+    result.checks += compare("input", certificate.inputs, try FileRecords(work).inputs(of: opened))
+    // A conversion of another input would say nothing about this certificate.
+    guard !request.hashesOnly, result.checks.allSatisfy({ $0.of != "input" || $0.verdict == .equal }) else {
+      return result
+    }
+    let again = try repeated(conversion)
+    result.reproduced = true
+    result.checks += compare("reproduced", certificate.outputs, again.outputs)
+    result.checks.append(
+      CertifyResult.Check(
+        of: "code stream", name: certificate.outputName, expected: certificate.codeStream?.description,
+        found: again.codeStream?.description, verdict: certificate.codeStream == again.codeStream ? .equal : .differs))
+    return result
+  }
+
+  /// A certificate for a conversion done before: the recipe in the output is carried out again, and must give it.
+  ///
+  /// - Returns: the certificate, and the checks of the output against it. It is written when all of them pass.
+  /// - Throws: `RecordError.noRecipe` for an output this program did not write.
+  public func certify(source: String, output: String, place: String, replacing: Bool = false) throws -> CertifyResult {
+    let staging = try StagedOutput(.file, at: place, replacing: replacing)
+    let opened = try FormatRegistry.open(output, OpenOptions(access: request.access))
+    guard let recipe = Recipe.recorded(in: opened) else { throw RecordError(.noRecipe, file: output) }
+    let scratch = request.scratch ?? FileSystem.parent(of: output)
+    let name = FileSystem.name(of: output)
+    let conversion = try Recipe.request(
+      recipe, input: source, output: FileSystem.join(scratch, name), file: opened.manifest.path)
+    try CertificatePlace.check(place, conversion, output: output)
+    let again = try repeated(conversion)
+    let isFolder = FileSystem.kind(of: output) == .folder
+    let found = try FileRecords(work).output(at: output, isFolder: isFolder, named: name)
+    let result = CertifyResult(
+      certificate: again, path: place, source: source, output: output, reproduced: true,
+      checks: compare("output", again.outputs, found))
+    if result.passed {
+      try SealedRecord.stage(again.bytes, in: staging)
+      try staging.commit()
+    }
+    return result
+  }
+
+  // MARK: - Pieces
+
+  private func openOptions(_ conversion: ConversionRequest) -> OpenOptions {
+    var options = conversion.open
+    options.access = request.access
+    return options
+  }
+
+  /// The certificate of a conversion whose output is built, audited and removed again.
+  private func repeated(_ conversion: ConversionRequest) throws -> Certificate {
+    var conversion = conversion
+    conversion.open.access = request.access
+    // What stands there is compared, never touched: the staged output is dropped.
+    conversion.replaces = true
+    return try ConvertWorkflow(conversion, work: work).rehearse { try Certificate($0, work: work) }
+  }
+
+  private func compare(_ of: String, _ expected: [RecordedFile], _ found: [RecordedFile]) -> [CertifyResult.Check] {
+    var rest = Dictionary(found.map { (ExactString($0.name), $0) }, uniquingKeysWith: { first, _ in first })
+    var checks = expected.map { file in
+      let other = rest.removeValue(forKey: ExactString(file.name))
+      let verdict: CertifyResult.Verdict =
+        other.map { $0.bytes == file.bytes && $0.digest == file.digest ? .equal : .differs } ?? .missing
+      return CertifyResult.Check(
+        of: of, name: file.name, expected: file.digest?.description, found: other?.digest?.description,
+        verdict: verdict)
+    }
+    for file in found where rest[ExactString(file.name)] != nil {
+      checks.append(
+        CertifyResult.Check(
+          of: of, name: file.name, expected: nil, found: file.digest?.description, verdict: .unexpected))
+    }
+    return checks
+  }
+}

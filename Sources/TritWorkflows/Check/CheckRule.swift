@@ -1,0 +1,161 @@
+// Tritsmith: what a health check looks for.
+
+import TritReport
+
+/// How bad a finding is.
+public enum CheckSeverity: String, Sendable, Hashable, CaseIterable {
+  /// The model cannot be used as it is, or computes something else than it says.
+  case error
+  /// Probably a mistake; `--strict` fails on it.
+  case warning
+}
+
+/// A rule of the health check. Ids are stable; `Docs/Checks.md` explains each.
+public enum CheckRule: String, Sendable, Hashable, CaseIterable {
+  // Files
+  case unreadable = "file.unreadable"
+  case checksum = "file.checksum"
+  case leftover = "file.leftover"
+  case mixedShards = "file.mixed-shards"
+  case indexSize = "file.index-size"
+  // Numbers
+  case nonFinite = "tensor.non-finite"
+  case allZero = "tensor.all-zero"
+  case deadRows = "tensor.dead-rows"
+  case deadColumns = "tensor.dead-columns"
+  // Trits and scales
+  case invalidCode = "ternary.invalid-code"
+  case scaleMissing = "ternary.scale-missing"
+  case scaleOrphan = "ternary.scale-orphan"
+  case scaleUnusable = "ternary.scale-unusable"
+  case scaleOutlier = "ternary.scale-outlier"
+  case conventionUnknown = "ternary.convention-unknown"
+  case mixedForms = "ternary.mixed-forms"
+  // Configuration
+  case noConfiguration = "config.missing"
+  case badConfiguration = "config.unusable"
+  case duplicateKey = "config.duplicate-key"
+  case missingTensor = "config.tensor-missing"
+  case unusedTensor = "config.tensor-unused"
+  case shape = "config.shape"
+  case quantization = "config.quantization"
+  case dtype = "config.dtype"
+  // Tokenizer
+  case noTokenizer = "tokenizer.missing"
+  case badTokenizer = "tokenizer.unusable"
+  case vocabulary = "tokenizer.vocabulary"
+  case specialToken = "tokenizer.special-token"
+
+  public var severity: CheckSeverity {
+    switch self {
+    case .leftover, .mixedShards, .indexSize, .deadRows, .deadColumns, .scaleOutlier, .mixedForms, .noConfiguration,
+      .duplicateKey, .dtype, .noTokenizer:
+      .warning
+    default: .error
+    }
+  }
+
+  /// What the rule asks for, in a line.
+  public var summary: String {
+    switch self {
+    case .unreadable: "headers, offsets, index and shards are sound"
+    case .checksum: "the container's checksums match"
+    case .leftover: "no unfinished files beside the model"
+    case .mixedShards: "one set of weight files, not two"
+    case .indexSize: "the index's total size is that of the tensors"
+    case .nonFinite: "every number is finite"
+    case .allZero: "no matrix or norm is all zeros"
+    case .deadRows: "no row of a matrix is all zeros"
+    case .deadColumns: "no column of a matrix is all zeros"
+    case .invalidCode: "every packed code is a trit"
+    case .scaleMissing: "packed weights have a scale"
+    case .scaleOrphan: "every weight_scale has packed weights"
+    case .scaleUnusable: "every scale is finite and above 0"
+    case .scaleOutlier: "scales of one kind of projection are within a factor of 4 of their median"
+    case .conventionUnknown: "it is known what stored scales mean"
+    case .mixedForms: "either all projections are packed, or the configuration names those that are not"
+    case .noConfiguration: "there is a config.json"
+    case .badConfiguration: "the configuration can be read and describes a known class"
+    case .duplicateKey: "no key of config.json stands twice"
+    case .missingTensor: "every tensor the configuration asks for is there"
+    case .unusedTensor: "no tensor is left over"
+    case .shape: "shapes are those the configuration gives"
+    case .quantization: "quantization_config and the tensors agree"
+    case .dtype: "dense tensors have the type the configuration names"
+    case .noTokenizer: "there is a tokenizer"
+    case .badTokenizer: "the tokenizer can be used"
+    case .vocabulary: "every token has an embedding"
+    case .specialToken: "BOS and EOS ids are in the vocabulary, and files agree on them"
+    }
+  }
+}
+
+/// Something the check found.
+public struct CheckFinding: Sendable, Hashable {
+  public var rule: CheckRule
+  public var severity: CheckSeverity
+  /// A tensor, a file or a key; empty for the model as a whole.
+  public var subject: String
+  public var detail: String
+
+  public init(_ rule: CheckRule, _ subject: String, _ detail: String, severity: CheckSeverity? = nil) {
+    self.rule = rule
+    self.severity = severity ?? rule.severity
+    self.subject = subject
+    self.detail = detail
+  }
+}
+
+/// What a health check found.
+public struct CheckResult: Sendable {
+  public var path: String
+  /// Nil when the model cannot be opened.
+  public var format: String?
+  public var kind: ModelKind?
+  public var tensors: Int
+  /// Tensors whose values were read.
+  public var readTensors: Int
+  public var findings: [CheckFinding]
+  /// Whether warnings fail as well.
+  public var isStrict: Bool
+  /// What could not be looked at.
+  public var notes: [String]
+
+  public func count(_ severity: CheckSeverity) -> Int { findings.count { $0.severity == severity } }
+  public var passed: Bool { count(.error) == 0 && (!isStrict || findings.isEmpty) }
+
+  /// The report of `tritsmith check`, schema `tritsmith.check` 1.
+  public var report: ReportDocument {
+    let numbers = "\(count(.error)) errors, \(count(.warning)) warnings"
+    var report = ReportDocument(
+      title: "Check", schema: ReportSchema("tritsmith.check", version: 1),
+      verdict: ReportVerdict(
+        !passed ? .fail : findings.isEmpty ? .pass : .warning,
+        passed ? findings.isEmpty ? "nothing is wrong" : "passed with \(numbers)" : "FAILED: \(numbers)"),
+      primaryTable: "findings")
+    report.append(
+      ReportFacts(
+        key: "check",
+        [
+          ReportFact("Path", .text(path)), ReportFact("Format", .optional(format)),
+          ReportFact("Kind", .optional(kind?.rawValue)), ReportFact("Passed", .bool(passed)),
+          ReportFact("Strict", .bool(isStrict)), ReportFact("Errors", .integer(count(.error))),
+          ReportFact("Warnings", .integer(count(.warning))), ReportFact("Tensors", .integer(tensors)),
+          ReportFact("Tensors read", .integer(readTensors)), ReportFact("Rules", .integer(CheckRule.allCases.count)),
+        ]))
+    var table = ReportTable(
+      key: "findings", title: "Findings",
+      columns: [
+        ReportColumn("severity", "Severity", kind: .severity), ReportColumn("rule", "Rule"),
+        ReportColumn("subject", "Where"), ReportColumn("detail", "What"),
+      ])
+    for finding in findings {
+      table.append([
+        .text(finding.severity.rawValue), .text(finding.rule.rawValue), .text(finding.subject), .text(finding.detail),
+      ])
+    }
+    report.append(table)
+    for note in notes { report.note(.info, note) }
+    return report
+  }
+}

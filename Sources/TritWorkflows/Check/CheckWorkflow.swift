@@ -1,0 +1,123 @@
+// Tritsmith: a health check of a model.
+
+import TritCore
+import TritFormats
+import TritModel
+
+/// Which model to check, and how strictly.
+public struct CheckRequest: Sendable {
+  public var path: String
+  public var open: OpenOptions
+  public var isStrict: Bool
+
+  public init(path: String, open: OpenOptions = OpenOptions(), isStrict: Bool = false) {
+    self.path = path
+    self.open = open
+    self.isStrict = isStrict
+  }
+}
+
+/// Looks for everything that makes a model unusable or suspicious: files, numbers, trits, configuration, tokenizer.
+public struct CheckWorkflow: Sendable {
+  let request: CheckRequest
+  let work: WorkOptions
+
+  public init(_ request: CheckRequest, work: WorkOptions = WorkOptions()) {
+    self.request = request
+    self.work = work
+  }
+
+  /// - Throws: `TensorIOError` when the path cannot be opened or read; a malformed file is a finding.
+  public func run() throws -> CheckResult {
+    var result = CheckResult(
+      path: request.path, tensors: 0, readTensors: 0, findings: [], isStrict: request.isStrict, notes: [])
+    result.findings += CheckWorkflow.folderFindings(request.path)
+    let source: any TensorSource
+    let survey: ModelSurvey
+    do {
+      source = try ModelOpener.open(request.path, request.open, hasCompanions: true)
+      survey = try ModelSurvey(of: source)
+    } catch let error as any DiagnosticError where error.category == .malformedInput {
+      result.findings.append(CheckWorkflow.finding(.unreadable, error))
+      return result
+    }
+    let manifest = source.manifest
+    result.format = manifest.format.rawValue
+    result.kind = survey.kind
+    result.tensors = manifest.tensors.count
+    do {
+      try source.checkIntegrity(work.parallelism, work.progress)
+    } catch let error as any DiagnosticError where error.category == .malformedInput {
+      result.findings.append(CheckWorkflow.finding(.checksum, error))
+    }
+    for note in manifest.notes {
+      if note.contains("total_size") {
+        result.findings.append(CheckFinding(.indexSize, ShardIndex.name, note))
+      } else if note.contains("twice") {
+        result.findings.append(CheckFinding(.duplicateKey, "config.json", note))
+      } else if !note.contains("both exist") {
+        result.notes.append(note)
+      }
+    }
+    let values = try ValueCheck(source: source, roles: survey.roles, work: work).run()
+    result.findings += values.findings
+    result.readTensors = values.read
+    result.notes += values.notes
+    result.findings += try TernaryCheck(source: source, survey: survey).run()
+    result.findings += ConfigurationCheck(source: source, survey: survey).run()
+    result.findings += try TokenizerCheck(source: source).run()
+    // Errors first, otherwise in the order of the rules.
+    let order = Dictionary(uniqueKeysWithValues: CheckRule.allCases.enumerated().map { ($0.element, $0.offset) })
+    result.findings = result.findings.enumerated().sorted { left, right in
+      let (a, b) = (left.element, right.element)
+      if a.severity != b.severity { return a.severity == .error }
+      if a.rule != b.rule { return order[a.rule, default: 0] < order[b.rule, default: 0] }
+      return left.offset < right.offset
+    }.map(\.element)
+    return result
+  }
+
+  /// An error of a library as a finding.
+  static func finding(_ rule: CheckRule, _ error: any DiagnosticError) -> CheckFinding {
+    let place = [error.location.file.map { FileSystem.name(of: $0) }, error.location.field].compactMap { $0 }
+    return CheckFinding(rule, error.location.tensor ?? place.joined(separator: ", "), error.summary)
+  }
+
+  /// What lies in a model's folder and should not.
+  private static func folderFindings(_ path: String) -> [CheckFinding] {
+    guard FileSystem.kind(of: path) == .folder, let names = try? FileSystem.names(in: path) else { return [] }
+    var findings: [CheckFinding] = []
+    for name in names where [".partial", ".part", ".incomplete", ".tmp", ".crdownload"].contains(where: name.hasSuffix)
+    {
+      findings.append(CheckFinding(.leftover, name, "an unfinished file of a conversion or a download"))
+    }
+    let weights = names.filter { $0.hasSuffix(".safetensors") && !$0.hasPrefix(".") }
+    guard names.contains(ShardIndex.name) else {
+      if weights.contains("model.safetensors"), weights.count > 1 {
+        findings.append(
+          CheckFinding(
+            .mixedShards, "model.safetensors",
+            "other weight files lie beside it and are not used: \(list(weights.filter { $0 != "model.safetensors" }))"))
+      }
+      return findings
+    }
+    if names.contains("model.safetensors") {
+      findings.append(
+        CheckFinding(.mixedShards, ShardIndex.name, "model.safetensors and an index both exist; the file is used"))
+    } else if let bytes = try? InputFile(path: FileSystem.join(path, ShardIndex.name), mode: .buffered)
+      .contents(limit: 100 << 20), let index = try? ShardIndex(json: bytes, path: path)
+    {
+      let strays = weights.filter { !index.shards.contains($0) }
+      if !strays.isEmpty {
+        findings.append(
+          CheckFinding(.mixedShards, ShardIndex.name, "the index does not name \(list(strays)); mixed revisions?"))
+      }
+    }
+    return findings
+  }
+
+  static func list(_ names: [String]) -> String {
+    let shown = names.prefix(4).map { "'\(printable($0))'" }.joined(separator: ", ")
+    return shown + (names.count > 4 ? " and \(names.count - 4) more" : "")
+  }
+}

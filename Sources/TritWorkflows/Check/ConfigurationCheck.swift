@@ -1,0 +1,84 @@
+// Tritsmith: a configuration held against the tensors.
+
+import TritCore
+import TritFormats
+import TritModel
+
+/// Checks that `config.json` describes the tensors that are there.
+struct ConfigurationCheck {
+  let source: any TensorSource
+  let survey: ModelSurvey
+
+  private var manifest: ModelManifest { source.manifest }
+
+  func run() -> [CheckFinding] {
+    guard let object = manifest.configuration else {
+      return [CheckFinding(.noConfiguration, "config.json", "there is none; sizes and class cannot be checked")]
+    }
+    let configuration: TransformerConfiguration
+    do {
+      configuration = try TransformerConfiguration(object, file: manifest.path)
+    } catch {
+      return quantizationFindings(object) + [CheckWorkflow.finding(.badConfiguration, error)]
+    }
+    return quantizationFindings(object) + tensorFindings(configuration) + typeFindings(object)
+  }
+
+  // MARK: - Tensors
+
+  private func tensorFindings(_ configuration: TransformerConfiguration) -> [CheckFinding] {
+    var findings: [CheckFinding] = []
+    var rest = Set(manifest.tensors.map { ExactString($0.name) })
+    for (name, shape, isNeeded) in configuration.expectedTensors {
+      guard let tensor = manifest.tensor(named: name) else {
+        if isNeeded { findings.append(CheckFinding(.missingTensor, name, "needed with shape \(shape), and not there")) }
+        continue
+      }
+      rest.remove(ExactString(name))
+      if tensor.shape.dimensions != shape {
+        findings.append(CheckFinding(.shape, name, "has shape \(tensor.shape), the configuration gives \(shape)"))
+      }
+    }
+    for tensor in manifest.tensors where rest.contains(ExactString(tensor.name)) {
+      // Scales without weights have a rule of their own; old checkpoints store what is computed.
+      if tensor.name.hasSuffix("weight_scale") || tensor.name.hasSuffix("rotary_emb.inv_freq") { continue }
+      findings.append(CheckFinding(.unusedTensor, tensor.name, "no part of the configured model uses it"))
+    }
+    return findings
+  }
+
+  // MARK: - Keys
+
+  private func quantizationFindings(_ object: JSONObject) -> [CheckFinding] {
+    let key = "quantization_config"
+    let packed = manifest.tensors.count { $0.encoding.isTernary }
+    guard let quantization = survey.quantization else {
+      guard packed > 0, manifest.format == SafetensorsFormat.id else { return [] }
+      return [CheckFinding(.quantization, key, "\(packed) tensors are packed, and the configuration does not say so")]
+    }
+    let hasProjections = survey.roles.contains { $0.isProjection }
+    if quantization.mode == .online, packed > 0 {
+      return [
+        CheckFinding(.quantization, key, "says online, which means latent weights, and \(packed) tensors are packed")
+      ]
+    }
+    if quantization.mode == .offline, packed == 0, hasProjections {
+      return [
+        CheckFinding(.quantization, key, "says \(quantization.linearClass.rawValue), and no projection is packed")
+      ]
+    }
+    return []
+  }
+
+  private func typeFindings(_ object: JSONObject) -> [CheckFinding] {
+    let key = object["dtype"] != nil ? "dtype" : "torch_dtype"
+    guard let name = object[key]?.string else { return [] }
+    let types: [String: DType] = ["bfloat16": .bf16, "float16": .f16, "float32": .f32]
+    guard let stated = types[name] else { return [] }
+    let embedding = zip(manifest.tensors, survey.roles).first { $0.1 == .embedding }?.0
+    guard let embedding, let found = embedding.encoding.dtype, found != stated else { return [] }
+    return [
+      CheckFinding(.dtype, key, "says \(name), '\(printable(embedding.name))' is \(found.rawValue)")
+    ]
+  }
+}

@@ -1,0 +1,152 @@
+// Tritsmith: numbers that should not be in a model.
+
+import Synchronization
+import TritCore
+import TritFormats
+import TritModel
+
+/// Reads every tensor once: NaN and infinities, invalid codes, zeros where none should be.
+struct ValueCheck: Sendable {
+  let source: any TensorSource
+  let roles: [TensorRole]
+  let work: WorkOptions
+
+  struct Outcome: Sendable {
+    var findings: [CheckFinding] = []
+    var notes: [String] = []
+    var read = 0
+  }
+
+  /// Counts of one tensor.
+  private struct Counts: Sendable {
+    var nonFinite = 0
+    var firstNonFinite: Int?
+    var invalid = 0
+    var deadRows: [Int] = []
+    var deadColumns: [Int] = []
+    var isZero = true
+  }
+
+  func run() throws -> Outcome {
+    let tensors = source.manifest.tensors
+    let results = Mutex<[Counts?]>(Array(repeating: nil, count: tensors.count))
+    let order = tensors.indices.sorted { tensors[$0].location.byteCount > tensors[$1].location.byteCount }
+    work.progress.began(
+      ProgressPhase(
+        name: "reading weights", totalBytes: tensors.reduce(UInt64(0)) { $0 + UInt64($1.location.byteCount) }))
+    defer { work.progress.ended() }
+    try work.parallelism.forEachBand(order.count) { place in
+      let tensor = tensors[order[place]]
+      let counts = try counts(of: tensor)
+      results.withLock { $0[order[place]] = counts }
+      work.progress.advanced(by: tensor.location.byteCount)
+    }
+    var outcome = Outcome()
+    let counted = results.withLock { $0 }
+    for index in tensors.indices {
+      guard let counts = counted[index] else {
+        outcome.notes.append(
+          "'\(printable(tensors[index].name))' is stored as \(tensors[index].encoding.name), which is not read")
+        continue
+      }
+      outcome.read += 1
+      outcome.findings += findings(counts, tensors[index], roles[index])
+    }
+    return outcome
+  }
+
+  private func findings(_ counts: Counts, _ tensor: TensorDescriptor, _ role: TensorRole) -> [CheckFinding] {
+    let name = tensor.name
+    var result: [CheckFinding] = []
+    if let first = counts.firstNonFinite {
+      result.append(
+        CheckFinding(.nonFinite, name, "\(counts.nonFinite) values are infinite or NaN, the first at element \(first)"))
+    }
+    if counts.invalid > 0 {
+      result.append(CheckFinding(.invalidCode, name, "\(counts.invalid) codes are no trit"))
+    }
+    let isScale = name.hasSuffix("weight_scale")
+    if counts.isZero, tensor.shape.elementCount > 0 {
+      // Biases are often all zero, and a scale has rules of its own.
+      if role != .bias, !isScale {
+        result.append(CheckFinding(.allZero, name, "all \(tensor.shape.elementCount) values are zero"))
+      }
+      return result
+    }
+    guard tensor.shape.isMatrix else { return result }
+    // Rows of tokens that never occur in training may be zero.
+    let isTable = role == .embedding || role == .outputHead
+    if !counts.deadRows.isEmpty, !isTable {
+      result.append(CheckFinding(.deadRows, name, ValueCheck.list("row", counts.deadRows, of: tensor.shape.rows)))
+    }
+    if !counts.deadColumns.isEmpty {
+      result.append(
+        CheckFinding(.deadColumns, name, ValueCheck.list("column", counts.deadColumns, of: tensor.shape.columns)))
+    }
+    return result
+  }
+
+  private static func list(_ word: String, _ places: [Int], of total: Int) -> String {
+    let shown = places.prefix(8).map(String.init).joined(separator: ", ")
+    return "\(places.count) of \(total) \(word)s are all zero: \(shown)" + (places.count > 8 ? ", …" : "")
+  }
+
+  // MARK: - One tensor
+
+  private func counts(of tensor: TensorDescriptor) throws -> Counts? {
+    var counts = Counts()
+    let (rows, columns) = (tensor.shape.rows, tensor.shape.columns)
+    guard columns > 0 else { return counts }
+    var isLive = [Bool](repeating: false, count: columns)
+    let step = max(1, (1 << 20) / columns)
+    for start in stride(from: 0, to: rows, by: step) {
+      try work.parallelism.cancellation.check()
+      let range = start..<min(start + step, rows)
+      if tensor.encoding.isTernary {
+        guard let trits = try IndependentDecoder.trits(range, of: tensor, in: source) else { return nil }
+        add(trits, columns, first: start, &counts, &isLive)
+      } else if let dtype = tensor.encoding.dtype, dtype.isDecodable {
+        let width = dtype.bits / 8
+        let bytes = range.lowerBound * columns * width..<range.upperBound * columns * width
+        let values = try source.withBytes(bytes, of: tensor) { DenseValues.floats($0, dtype) }
+        source.release(bytes, of: tensor)
+        add(values, columns, first: start, &counts, &isLive)
+      } else {
+        return nil
+      }
+    }
+    counts.deadColumns = isLive.indices.filter { !isLive[$0] }
+    counts.isZero = counts.deadColumns.count == columns && counts.invalid == 0 && counts.nonFinite == 0
+    return counts
+  }
+
+  private func add(_ trits: [Int8], _ columns: Int, first: Int, _ counts: inout Counts, _ isLive: inout [Bool]) {
+    for row in 0..<trits.count / columns {
+      var lives = false
+      for column in 0..<columns {
+        let trit = trits[row * columns + column]
+        guard trit != 0 else { continue }
+        if trit == IndependentDecoder.invalid { counts.invalid += 1 }
+        lives = true
+        isLive[column] = true
+      }
+      if !lives { counts.deadRows.append(first + row) }
+    }
+  }
+
+  private func add(_ values: [Float], _ columns: Int, first: Int, _ counts: inout Counts, _ isLive: inout [Bool]) {
+    for row in 0..<values.count / columns {
+      var lives = false
+      for column in 0..<columns {
+        let value = values[row * columns + column]
+        guard value != 0 else { continue }
+        lives = true
+        isLive[column] = true
+        guard !value.isFinite else { continue }
+        counts.nonFinite += 1
+        if counts.firstNonFinite == nil { counts.firstNonFinite = (first + row) * columns + column }
+      }
+      if !lives { counts.deadRows.append(first + row) }
+    }
+  }
+}

@@ -1,0 +1,69 @@
+// Tritsmith: a family check as a report.
+
+import TritCore
+import TritReport
+
+extension FamilyResult {
+  /// The report of `tritsmith family`, schema `tritsmith.family` 1.
+  public var report: ReportDocument {
+    var report = ReportDocument(
+      title: "Family", schema: ReportSchema("tritsmith.family", version: 1), primaryTable: "proofs")
+    report.append(
+      ReportFacts(
+        key: "family",
+        [
+          ReportFact("Passed", .bool(passed)), ReportFact("Models", .integer(members.count)),
+          ReportFact("Families", .integer(families), note: "models that belong together are one"),
+        ]))
+    report.append(memberTable)
+    report.append(proofTable)
+    for note in notes { report.note(.info, note) }
+    for proof in proofs where !proof.holds {
+      let tensor = proof.firstTensor.map { "tensor '\(printable($0))': " } ?? ""
+      report.note(.error, "\(proof.equation) does not hold: \(tensor)\(proof.detail)")
+    }
+    report.note(
+      passed ? .pass : .fail,
+      passed
+        ? "all \(members.count) are forms of one model"
+        : "the \(members.count) models are \(families) different ones")
+    return report
+  }
+
+  private var memberTable: ReportTable {
+    var table = ReportTable(
+      key: "models", title: "Models",
+      columns: [
+        ReportColumn("family", "Family", kind: .integer), ReportColumn("path", "Path"),
+        ReportColumn("format", "Format"), ReportColumn("kind", "Kind"),
+        ReportColumn("code_stream", "Code stream", .codeStream, kind: .hash),
+      ])
+    for member in members {
+      table.append([
+        .integer(member.family), .text(member.path), .text(member.format), .text(member.kind.rawValue),
+        .optional(member.codeStream?.description),
+      ])
+    }
+    return table
+  }
+
+  private var proofTable: ReportTable {
+    var table = ReportTable(
+      key: "proofs", title: "Proofs",
+      columns: [
+        ReportColumn("equation", "Equation"), ReportColumn("holds", "Holds", kind: .bool),
+        ReportColumn("tensors", "Tensors", kind: .integer), ReportColumn("trits", "Trits", kind: .integer),
+        ReportColumn("trits_that_differ", "Differ", kind: .integer),
+        ReportColumn("scales_agree", "Scales agree", kind: .bool), ReportColumn("first_tensor", "First that does not"),
+        ReportColumn("detail", "Detail"),
+      ])
+    for proof in proofs {
+      table.append([
+        .text(proof.equation), .bool(proof.holds), .integer(proof.tensors), .integer(proof.trits),
+        .integer(proof.mismatches), proof.scalesAgree.map { .bool($0) } ?? .missing, .optional(proof.firstTensor),
+        .text(proof.detail),
+      ])
+    }
+    return table
+  }
+}

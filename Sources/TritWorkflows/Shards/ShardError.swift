@@ -1,0 +1,47 @@
+// Tritsmith: what can be wrong with a conversion in parts.
+
+import TritCore
+
+/// A worker cannot do its part, or the parts do not make a whole.
+public struct ShardError: DiagnosticError, Equatable {
+  public enum Kind: Sendable, Equatable {
+    /// The source is not the one that was planned.
+    case sourceChanged(String)
+    case noParts
+    /// Workers that have not delivered, and how many tensors are missing.
+    case missing(workers: [String], tensors: Int)
+    case otherPlan
+    case damagedPart(expected: String, found: String)
+  }
+
+  public var kind: Kind
+  public var location: ErrorLocation
+
+  public init(_ kind: Kind, file: String? = nil, tensor: String? = nil) {
+    self.kind = kind
+    location = ErrorLocation(file: file, tensor: tensor)
+  }
+
+  public var summary: String {
+    switch kind {
+    case .sourceChanged(let what): "the model is not the one that was planned: \(what)"
+    case .noParts: "no worker has delivered a part"
+    case .missing(let workers, let tensors):
+      "\(tensors) tensors are missing"
+        + (workers.isEmpty ? "" : "; not delivered: worker " + workers.joined(separator: ", "))
+    case .otherPlan: "it belongs to another plan"
+    case .damagedPart(let expected, let found): "the part is damaged: expected SHA-256 \(expected), found \(found)"
+    }
+  }
+
+  public var remedy: String? {
+    switch kind {
+    case .sourceChanged: "restore the model, or make the plan again and run every worker"
+    case .noParts, .missing: "run the missing workers; each can be run again at any time"
+    case .otherPlan: "remove it and run its worker again"
+    case .damagedPart: "run this worker again"
+    }
+  }
+
+  public var category: ErrorCategory { .checkFailed }
+}

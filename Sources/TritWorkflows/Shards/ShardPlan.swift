@@ -1,0 +1,167 @@
+// Tritsmith: the plan of a conversion in parts.
+
+import Synchronization
+import TritCore
+import TritFormats
+
+/// A conversion cut into independent work: schema `tritsmith.shards` 1 (`Docs/Cluster.md`).
+///
+/// It binds the source (sizes, headers, companions and every tensor, by hash), the options and the version of this
+/// program. A worker that finds anything else refuses to work.
+public struct ShardPlan: Sendable {
+  static let schema = "tritsmith.shards"
+  static let version = 1
+
+  /// Options, with the absolute paths of input and output.
+  public let request: ConversionRequest
+  public let path: String
+  /// Of the plan's bytes; parts carry it.
+  let digest: Digest
+  private let content: JSONObject
+
+  /// Hashes a source and writes the plan of its conversion; nothing is converted.
+  public static func make(_ request: ConversionRequest, at path: String, work: WorkOptions) throws -> ShardPlan {
+    try OutputPlace.check(request)
+    var request = request
+    request.input = FileSystem.resolved(request.input) ?? request.input
+    request.output = FileSystem.resolvedTarget(request.output) ?? request.output
+    let source = try ModelOpener.open(request.input, request.open, hasCompanions: true)
+    let plan = try Planner(source, request).plan()
+    try source.checkIntegrity(work.parallelism, work.progress)
+    var content = try ShardPlan.description(of: plan, source)
+    let digests = try TensorDigest.all(plan.tensors.map(\.source), in: source, work, phase: "hashing tensors")
+    content.add("tensor_sha256", .array(digests.map { .string($0.description) }))
+    if request.target == .tritpack {
+      let files = try FileHasher(work).digests(source.manifest.files.map(\.path))
+      content.add("file_sha256", .array(files.map { .string($0.description) }))
+    }
+    try source.checkUnchanged()
+    try SealedRecord.write(
+      SealedRecord.bytes(schema, version: version, content), to: path, replacing: request.replaces)
+    return try ShardPlan(reading: path)
+  }
+
+  /// - Throws: `RecordError` for a file that is no plan, was changed, or was made by another version.
+  public init(reading path: String, access: FileAccessMode = .buffered) throws {
+    let (content, digest) = try SealedRecord.read(path, schema: ShardPlan.schema, version: ShardPlan.version)
+    func text(_ key: String) throws(RecordError) -> String {
+      guard let text = content[key]?.string else { throw RecordError(.missing, file: path, field: key) }
+      return text
+    }
+    guard let record = content["request"]?.object else { throw RecordError(.missing, file: path, field: "request") }
+    var request = try RequestRecord.request(record, input: text("input"), output: text("output"), file: path)
+    request.replaces = content["replaces"]?.bool ?? false
+    request.open.access = access
+    self.content = content
+    self.digest = digest
+    self.request = request
+    self.path = path
+  }
+
+  /// What is known of a conversion before any weight is read.
+  private static func description(of plan: ConversionPlan, _ source: any TensorSource) throws -> JSONObject {
+    var content: JSONObject = [
+      "input": .string(plan.request.input), "output": .string(plan.request.output),
+      "replaces": plan.request.replaces ? true : false,
+      "request": .object(RequestRecord.json(plan.request)), "recipe": .object(Recipe.record(plan, sources: [])),
+    ]
+    content.add(
+      "files",
+      .array(
+        try source.manifest.files.map { file in
+          let header = try InputFile(path: file.path, mode: .buffered).bytes(
+            0..<min(file.headerByteCount, file.byteCount))
+          return .object([
+            "name": .string(FileSystem.name(of: file.path)), "bytes": .number(JSONNumber(file.byteCount)),
+            "header_sha256": .string(SHA256.digest(of: header).description),
+          ])
+        }))
+    content.add(
+      "companions",
+      .array(
+        try source.manifest.companions.map { companion in
+          let bytes = try source.companion(named: companion.name)
+          return RecordedFile(
+            name: companion.name, bytes: UInt64(bytes.count), digest: SHA256.digest(of: bytes)
+          ).json
+        }))
+    content.add(
+      "tensors",
+      .array(
+        plan.tensors.map { tensor in
+          .object([
+            "name": .string(tensor.source.name), "output": .string(tensor.name), "step": .string(tensor.step.name),
+            "encoding": .string(tensor.encoding.name), "source_bytes": .number(JSONNumber(tensor.source.contentBytes)),
+            "output_bytes": .number(JSONNumber(tensor.byteCount)),
+          ])
+        }))
+    return content
+  }
+
+  /// Opens the source and proves that it is the one that was planned, but for its weights.
+  ///
+  /// - Throws: `ShardError.sourceChanged`.
+  func open() throws -> (source: any TensorSource, plan: ConversionPlan) {
+    let source = try ModelOpener.open(request.input, request.open, hasCompanions: true)
+    let plan = try Planner(source, request).plan()
+    let found = try ShardPlan.description(of: plan, source)
+    // By their text: parsed values also know where they stood.
+    for entry in found.entries where content[entry.key]?.serialized() != entry.value.serialized() {
+      throw ShardError(.sourceChanged("'\(entry.key)' differs from the plan"), file: request.input)
+    }
+    guard tensorDigests.count == plan.tensors.count else {
+      throw RecordError(.missing, file: path, field: "tensor_sha256")
+    }
+    return (source, plan)
+  }
+
+  /// Proves that tensors hold what was planned.
+  func checkWeights(_ indices: [Int], _ plan: ConversionPlan, _ source: any TensorSource, _ work: WorkOptions) throws {
+    let expected = tensorDigests
+    let tensors = indices.map { plan.tensors[$0].source }
+    let input = request.input
+    try TensorDigest.each(tensors, in: source, work, phase: "checking source") { index, digest in
+      guard expected[indices[index]] == digest else {
+        throw ShardError(.sourceChanged("its bytes differ"), file: input, tensor: tensors[index].name)
+      }
+    }
+  }
+
+  private var tensorDigests: [Digest] { digests("tensor_sha256") }
+
+  /// Hashes of the source's files, where the output records them.
+  var fileDigests: [Digest] { digests("file_sha256") }
+
+  private func digests(_ key: String) -> [Digest] {
+    content[key]?.array?.compactMap { $0.string.flatMap { Digest(hex: $0) } } ?? []
+  }
+
+  /// Which tensors a worker has, by their places in the conversion: the largest first, each to the worker that has
+  /// least so far. Every worker comes to the same answer.
+  static func share(_ worker: Int, of count: Int, _ plan: ConversionPlan) -> [Int] {
+    var loads = [Int](repeating: 0, count: count)
+    var mine: [Int] = []
+    let sizes = plan.tensors.map { $0.source.location.byteCount }
+    for index in sizes.indices.sorted(by: { sizes[$0] != sizes[$1] ? sizes[$0] > sizes[$1] : $0 < $1 }) {
+      var lightest = 0
+      for candidate in loads.indices where loads[candidate] < loads[lightest] { lightest = candidate }
+      loads[lightest] += max(1, sizes[index])
+      if lightest == worker - 1 { mine.append(index) }
+    }
+    return mine.sorted()
+  }
+
+  /// Where a worker's part stands: beside the plan.
+  func partPath(_ worker: Int, of count: Int) -> String {
+    let ending =
+      switch request.target {
+      case .tritpack: "tritpack"
+      case .gguf: "gguf"
+      default: "safetensors"
+      }
+    return "\(path).part-\(worker)-of-\(count).\(ending)"
+  }
+
+  /// Says that the part is complete, and what is in it.
+  func receiptPath(_ worker: Int, of count: Int) -> String { "\(path).part-\(worker)-of-\(count).json" }
+}

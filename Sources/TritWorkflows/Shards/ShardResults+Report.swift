@@ -1,0 +1,63 @@
+// Tritsmith: conversions in parts as reports.
+
+import TritCore
+import TritReport
+
+extension ShardPlan {
+  /// The report of `tritsmith convert --plan`, schema `tritsmith.shard_plan` 1.
+  public func report() -> ReportDocument {
+    var report = ReportDocument(title: "Plan in parts", schema: ReportSchema("tritsmith.shard_plan", version: 1))
+    report.append(
+      ReportFacts(
+        key: "plan",
+        [
+          ReportFact("Plan", .text(path)), ReportFact("Input", .text(request.input)),
+          ReportFact("Output", .text(request.output)), ReportFact("Target", .text(request.target.rawValue)),
+          ReportFact("Plan SHA-256", .text(digest.description), key: "sha256", kind: .hash),
+        ]))
+    report.note(
+      .info, "run 'tritsmith convert --plan \(path) --worker 1/N' to N/N anywhere, then '--finish' once")
+    return report
+  }
+}
+
+extension ShardWorkerResult {
+  /// The report of `tritsmith convert --worker`, schema `tritsmith.shard_worker` 1.
+  public var report: ReportDocument {
+    var report = ReportDocument(title: "Part", schema: ReportSchema("tritsmith.shard_worker", version: 1))
+    report.append(
+      ReportFacts(
+        key: "worker",
+        [
+          ReportFact("Plan", .text(plan)), ReportFact("Worker", .integer(worker)),
+          ReportFact("Workers", .integer(count)), ReportFact("Part", .optional(part)),
+          ReportFact("Tensors", .integer(tensors)), ReportFact("Part size", .bytes(partBytes), key: "part_bytes"),
+          ReportFact("Seconds", .number(seconds), kind: .decimal(digits: 2)),
+        ]))
+    report.note(.pass, "converted, and compared with the source by an independent decoder")
+    return report
+  }
+}
+
+extension ShardFinishResult {
+  /// The report of `tritsmith convert --finish`, schema `tritsmith.shard_finish` 1.
+  public var report: ReportDocument {
+    var report = ReportDocument(
+      title: "Conversion in parts", schema: ReportSchema("tritsmith.shard_finish", version: 1))
+    report.append(plan.facts)
+    report.append(
+      ReportFacts(
+        key: "result", title: "Result",
+        [
+          ReportFact("Parts", .integer(workers)),
+          ReportFact("Written", .bytes(writtenBytes)),
+          ReportFact("Already ternary", .integer(recognised.count), note: "dense tensors taken as they are"),
+          ReportFact("Proved tensors", .integer(plan.tensors.count)),
+          ReportFact("Seconds", .number(seconds), kind: .decimal(digits: 2)),
+          ReportFact("Peak memory", .bytes(Platform.peakResidentBytes)),
+        ]))
+    for warning in plan.warnings { report.note(.warning, warning) }
+    report.note(.pass, "every tensor is, byte for byte, what a worker compared with the source; put in place")
+    return report
+  }
+}

@@ -1,0 +1,11 @@
+// Tritsmith: one import for everything a program needs.
+
+@_exported import TritCore
+@_exported import TritFormats
+@_exported import TritKernels
+@_exported import TritLayouts
+@_exported import TritModel
+@_exported import TritQuantizers
+@_exported import TritReport
+@_exported import TritTokenizer
+@_exported import TritWorkflows

@@ -1,0 +1,47 @@
+// Tritsmith: converting and comparing models.
+
+extension Model {
+  private func request(
+    _ target: ConversionTarget, _ output: String, _ configure: (inout ConversionRequest) -> Void
+  ) -> ConversionRequest {
+    var request = ConversionRequest(input: path, output: output, target: target)
+    request.open = options
+    configure(&request)
+    return request
+  }
+
+  /// What a conversion would do; nothing is written.
+  public func plan(
+    to target: ConversionTarget, at output: String = "", configure: (inout ConversionRequest) -> Void = { _ in }
+  ) throws -> ConversionPlan {
+    try ConvertWorkflow(request(target, output, configure)).plan()
+  }
+
+  /// Converts, audits by an independent decoder, puts the output in place, and opens it.
+  ///
+  /// - Parameters:
+  ///   - output: a folder or file that does not exist; set `replaces` in `configure` to replace one.
+  ///   - certificate: also writes a certificate there.
+  ///   - configure: sets further options.
+  /// - Throws: `WorkflowError`, `TensorIOError`; nothing is left behind then.
+  public func convert(
+    to target: ConversionTarget, at output: String, certificate: String? = nil, work: WorkOptions = WorkOptions(),
+    configure: (inout ConversionRequest) -> Void = { _ in }
+  ) throws -> Model {
+    let request = request(target, output, configure)
+    let workflow = ConvertWorkflow(request, work: work)
+    let result = try certificate.map { try workflow.run(certificate: $0) } ?? workflow.run()
+    // A single safetensors file has no configuration of its own to say what its scales mean.
+    let convention = result.plan.tensors.contains { $0.encoding.isTernary } ? result.plan.convention : nil
+    return try Model(
+      output,
+      OpenOptions(
+        access: options.access, scaleConvention: target == .hfPacked ? convention : nil,
+        i2sOrder: target == .gguf ? request.gguf.i2sOrder : nil))
+  }
+
+  /// Compares this model with the one it was made from: structure, every trit, scales, dense bytes, errors, hash.
+  public func verify(against source: Model, work: WorkOptions = WorkOptions()) throws -> VerifyResult {
+    try VerifyWorkflow(source: source.source, converted: self.source, request: VerifyRequest(), work: work).run()
+  }
+}

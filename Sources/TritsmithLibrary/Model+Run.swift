@@ -1,0 +1,54 @@
+// Tritsmith: computing with models.
+
+extension Model {
+  /// A model that keeps its weights loaded, for more than one text.
+  public func runnable(_ options: RunOptions = RunOptions()) throws -> RunnableModel {
+    try RunnableModel(path, running(options))
+  }
+
+  /// Logits of what follows a text, one number for each token of the vocabulary.
+  ///
+  /// BOS goes in front when the tokenizer names one.
+  public func logits(for text: String, options: RunOptions = RunOptions()) throws -> [Float] {
+    try logits(for: try tokenizer().prompt(text), options: options)
+  }
+
+  /// Logits of what follows token ids.
+  ///
+  /// - Throws: `ModelError` for no ids, an id outside the vocabulary, or more than the context holds.
+  public func logits(for ids: [Int], options: RunOptions = RunOptions()) throws -> [Float] {
+    let loaded = try runnable(options)
+    try loaded.check(ids)
+    return try loaded.session(for: ids.count).prefill(ids)
+  }
+
+  /// Continues a text greedily, or as `configure` says.
+  ///
+  /// - Parameter emit: gets text as soon as its characters are complete; false ends the generation.
+  public func generate(
+    _ prompt: String, maximumTokens: Int = 128, configure: (inout GenerateRequest) -> Void = { _ in },
+    emit: (String) -> Bool = { _ in true }
+  ) throws -> GenerateResult {
+    var request = GenerateRequest(path: path, prompt: prompt)
+    request.maximumTokens = maximumTokens
+    request.options = running(request.options)
+    configure(&request)
+    return try GenerateWorkflow(request).run(emit: emit)
+  }
+
+  /// How well the model predicts a UTF-8 file.
+  public func perplexity(
+    ofFile text: String, configure: (inout PerplexityRequest) -> Void = { _ in }
+  ) throws -> PerplexityResult {
+    var request = PerplexityRequest(path: path, text: text)
+    request.options = running(request.options)
+    configure(&request)
+    return try PerplexityWorkflow(request).run()
+  }
+
+  private func running(_ run: RunOptions) -> RunOptions {
+    var run = run
+    run.scaleConvention = run.scaleConvention ?? options.scaleConvention
+    return run
+  }
+}

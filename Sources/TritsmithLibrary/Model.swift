@@ -1,0 +1,65 @@
+// Tritsmith: a model as a value.
+
+/// A model on disk, of any format: safetensors file or folder, shards, TritPack, GGUF.
+///
+/// Opening reads and proves headers; weights are read when asked for. Every method is a workflow of the command line
+/// with its usual options; the workflows themselves (`ConvertWorkflow`, `InspectWorkflow`, …) take all of them.
+///
+///     let model = try Model.open("falcon-e/prequantized")
+///     let packed = try model.convert(to: .hfPacked, at: "falcon-e-packed")
+///     print(try packed.verify(against: model).passed, try packed.logits(for: "In the beginning"))
+public struct Model: Sendable {
+  /// As given.
+  public let path: String
+  public let options: OpenOptions
+  /// Tensors under Hugging Face's names, whatever the format calls them.
+  public let source: any TensorSource
+
+  /// Opens a model.
+  ///
+  /// - Parameter scaleConvention: what stored scales mean, where its files do not say.
+  /// - Throws: `TensorIOError` for a path that cannot be opened, `FormatError` for a malformed file; both are
+  ///   `DiagnosticError`, with place and remedy.
+  public static func open(_ path: String, scaleConvention: ScaleConvention? = nil) throws -> Model {
+    try Model(path, OpenOptions(scaleConvention: scaleConvention))
+  }
+
+  public init(_ path: String, _ options: OpenOptions) throws {
+    self.path = path
+    self.options = options
+    source = try ModelOpener.open(path, options, hasCompanions: true)
+  }
+
+  public var manifest: ModelManifest { source.manifest }
+
+  /// Name, logical shape, encoding and place of every tensor, in file order.
+  public var tensors: [TensorDescriptor] { manifest.tensors }
+
+  /// The tokenizer that comes with the model.
+  ///
+  /// - Throws: `RunError.noTokenizer` when there is none.
+  public func tokenizer() throws -> Tokenizer { try Tokenizer(of: source) }
+
+  /// What the weights are: latent, packed, already ternary, ordinary; from headers and a bounded sample.
+  public func kind() throws -> ModelKind { try ModelSurvey(of: source).kind }
+
+  /// Everything `tritsmith inspect` tells; with statistics, every weight is read.
+  public func inspect(statistics: Bool = false) throws -> InspectResult {
+    var request = InspectRequest(path: path)
+    request.open = options
+    request.statistics = statistics
+    return try InspectWorkflow(request).run()
+  }
+
+  /// A tensor's values as Float, row-major; of a packed one, trit × scale.
+  ///
+  /// - Throws: `WorkflowError` for a name the model does not have or a type that is no number.
+  public func values(of name: String) throws -> [Float] { try WeightReader(source).values(of: name) }
+
+  /// Trits and scales of a projection: as stored, or as the quantizer makes them of dense weights.
+  ///
+  /// - Parameter quantizer: nil means that of the model's family.
+  public func trits(of name: String, quantizer: QuantizerID? = nil) throws -> TritMatrix {
+    try WeightReader(source).trits(of: name, quantizer: quantizer)
+  }
+}

@@ -1,0 +1,46 @@
+// Tritsmith: `tritsmith check`.
+
+import CommandLineKit
+import TritCore
+import TritFormats
+import TritLayouts
+import TritWorkflows
+
+struct Check: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Check that a model is sound: files, numbers, trits, configuration, tokenizer.",
+    discussion: """
+      Reads everything once. Every finding has the id of a rule (Docs/Checks.md) and a severity. Exit code 0 when there \
+      is no error, 1 when there is one; with --strict warnings count as well.
+      """,
+    examples: [
+      .init("tritsmith check ./bitnet", "After a download or a conversion."),
+      .init("tritsmith check model.gguf --strict --format json", "For a CI job."),
+    ])
+
+  @Argument(help: "A folder, a safetensors file, an index, a GGUF or a TritPack file.", completion: .file())
+  var path: String
+
+  @Flag(help: "Warnings fail as errors do.")
+  var strict = false
+
+  @Option(help: "What stored scales mean, where the files do not say.")
+  var scaleConvention: ScaleConvention?
+
+  @Option(help: "Byte order of I2_S in a GGUF file, which does not tell.")
+  var i2sOrder: I2SOrder?
+
+  @OptionGroup(title: "Output") var printing: OutputOptions
+  @OptionGroup(title: "Machine") var machine: MachineOptions
+
+  func run() throws {
+    let passed = try reporting {
+      let options = OpenOptions(access: machine.access, scaleConvention: scaleConvention, i2sOrder: i2sOrder)
+      let request = CheckRequest(path: path, open: options, isStrict: strict)
+      let result = try CheckWorkflow(request, work: machine.work()).run()
+      printing.print(result.report)
+      return result.passed
+    }
+    if !passed { throw ExitRequest(.checkFailed) }
+  }
+}

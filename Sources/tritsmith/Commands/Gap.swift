@@ -1,0 +1,129 @@
+// Tritsmith: `tritsmith gap`.
+
+import CommandLineKit
+import TritCore
+import TritModel
+import TritWorkflows
+
+struct Gap: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    abstract: "Measure how far a ternary model is from its bf16 counterpart, and where the gap comes from.",
+    discussion: """
+      Runs both in lock-step on one text, without writing logits, and reports predictions (perplexity, KL divergence both \
+      ways, agreement), layers (error of hidden states) and tensors (error of weights). Two gates are kept apart: \
+      conversion fidelity, which must be exact, and the quantization gap, which --max-mean-kl, --min-top1 and \
+      --max-ppl-ratio bound. Exit code 0 when every gate holds, 1 when not. Docs/Gap.md explains every number.
+      """,
+    examples: [
+      .init("tritsmith gap ./bfloat16 ./bitnet", "On the built-in sample."),
+      .init("tritsmith gap ./bf16 ./bitnet --text ruth.txt --attribute", "And which layers cost most."),
+      .init("tritsmith gap ./bf16 ./bitnet --html gap.html", "A page with plots."),
+      .init("tritsmith gap ./bf16 ./bitnet --max-mean-kl 0.01 --min-top1 0.95 --format json", "For a CI job."),
+    ])
+
+  @Argument(help: "What is taken as the measure: a bf16 model, or any other.", completion: .file())
+  var reference: String
+
+  @Argument(help: "The ternary model.", completion: .file())
+  var candidate: String
+
+  @Option(
+    help: ArgumentHelp("A file of UTF-8 text; by default the Book of Ruth.", valueName: "file"), completion: .file())
+  var text: String?
+
+  @Option(
+    help: ArgumentHelp("A file of token ids instead of text, taken as they are.", valueName: "file"),
+    completion: .file())
+  var idsFile: String?
+
+  @Option(help: ArgumentHelp("Score only this many tokens.", valueName: "count"))
+  var tokens: Int?
+
+  @Option(help: ArgumentHelp("Tokens of a window, BOS included.", valueName: "count"))
+  var context = 256
+
+  @Flag(help: "Also measure what each layer and each kind of projection costs alone.")
+  var attribute = false
+
+  @Option(help: ArgumentHelp("Tokens the attribution uses at most.", valueName: "count"))
+  var attributeTokens = 1024
+
+  @Flag(inversion: .prefixedNo, help: "Compare weights tensor by tensor.")
+  var tensors = true
+
+  @Flag(inversion: .prefixedNo, help: "Check that the candidate is exactly what converting the reference gives.")
+  var fidelity = true
+
+  @Option(help: ArgumentHelp("Arithmetic of the quantization that fidelity redoes.", valueName: "bf16|float32|kernel"))
+  var arithmetic: Arithmetic?
+
+  @Option(help: ArgumentHelp("Relative error from which on a layer is reported as past the bound.", valueName: "ratio"))
+  var layerBound = GapRequest.defaultLayerBound
+
+  @Option(help: ArgumentHelp("Most KL(P‖Q) on average that passes, in nats.", valueName: "nats"))
+  var maxMeanKl: Double?
+
+  @Option(
+    name: .customLong("min-top1"),
+    help: ArgumentHelp("Smallest share of equal likeliest tokens that passes.", valueName: "share"))
+  var minTop1: Double?
+
+  @Option(help: ArgumentHelp("Most PPL(Q) / PPL(P) that passes.", valueName: "ratio"))
+  var maxPplRatio: Double?
+
+  @Option(help: "Run the projections of the reference in this way.")
+  var referenceProjections: ProjectionOverride?
+
+  @Option(help: "Integer products, or float32 as transformers computes it.")
+  var mode = ArithmeticMode.fast
+
+  @Flag(name: [.long, .short], help: "No progress on standard error.")
+  var quiet = false
+
+  @OptionGroup(title: "Output") var printing: OutputOptions
+  @OptionGroup(title: "Page") var page: PageOptions
+  @OptionGroup(title: "Running") var running: RunningOptions
+
+  func validate() throws {
+    if text != nil, idsFile != nil { throw ValidationError("give --text or --ids-file, not both") }
+    if let tokens, tokens < 1 { throw ValidationError("--tokens must be 1 or more, not \(tokens)") }
+    guard context >= 2 else { throw ValidationError("--context must be 2 or more, not \(context)") }
+    guard attributeTokens >= 1 else { throw ValidationError("--attribute-tokens must be 1 or more") }
+    guard layerBound >= 0 else { throw ValidationError("--layer-bound must be 0 or more") }
+    if let maxMeanKl, !(maxMeanKl >= 0) { throw ValidationError("--max-mean-kl must be 0 or more") }
+    if let maxPplRatio, !(maxPplRatio > 0) { throw ValidationError("--max-ppl-ratio must be above 0") }
+    if let minTop1, !(0...1).contains(minTop1) {
+      throw ValidationError("--min-top1 is a share from 0 to 1, not \(minTop1)")
+    }
+  }
+
+  func run() throws {
+    var request = GapRequest(reference: reference, candidate: candidate)
+    if let text { request.text = .file(text) }
+    if let idsFile { request.text = .idsFile(idsFile) }
+    request.tokenLimit = tokens
+    request.context = context
+    request.attributes = attribute
+    request.attributionTokens = attributeTokens
+    request.comparesTensors = tensors
+    request.checksFidelity = fidelity
+    request.quantizer = arithmetic?.quantizer.rawValue
+    request.layerBound = layerBound
+    request.budgets = GapBudgets(
+      maximumMeanKL: maxMeanKl, minimumTopOne: minTop1, maximumPerplexityRatio: maxPplRatio)
+    request.candidateOptions = running.options(mode)
+    request.referenceOptions = request.candidateOptions
+    if let referenceProjections { request.referenceOptions.projections = referenceProjections }
+    let work = WorkOptions(
+      parallelism: Parallelism(threads: running.threads, cancellation: request.candidateOptions.cancellation),
+      kernels: try reporting { try running.kernels.kernels() },
+      progress: quiet ? SilentProgress() : TerminalProgress())
+    let passed = try reporting {
+      let file = try page.prepare()
+      let result = try GapWorkflow(request, work: work).run()
+      try page.finish(file, page: result.page, printing: printing, result.report)
+      return result.passed
+    }
+    if !passed { throw ExitRequest(.checkFailed) }
+  }
+}

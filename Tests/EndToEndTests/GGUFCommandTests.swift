@@ -1,0 +1,98 @@
+// Tritsmith: GGUF files and comparisons with the built tool.
+
+import Testing
+import TritCore
+import TritTestSupport
+
+@Suite("GGUF with the built tool")
+struct GGUFCommandTests {
+  private static let packed = Fixtures.checkpoint("bitnet-b158-tiny/packed")
+
+  @Test("convert, inspect, look up a key, compare, verify, convert back")
+  func wholeWay() throws {
+    let scratch = ScratchFolder()
+    let file = scratch["model.gguf"]
+    let conversion = try Tool.report(
+      ["convert", Model.falcon, file, "--to", "gguf", "--layout", "TQ2_0", "--embeddings", "bf16", "--quiet"],
+      schema: "tritsmith.convert")
+    #expect(conversion["result"]?.object?["audit_passed"]?.bool == true)
+    #expect(conversion["result"]?.object?["rounded_scales"]?.number?.integer ?? 0 > 0)
+    let inspection = try Tool.report(["inspect", file], schema: "tritsmith.inspect")
+    #expect(inspection["model"]?.object?["format"]?.string == "gguf")
+    #expect(inspection["tokenizer"]?.object?["tokens"]?.number?.integer == 2048)
+    #expect(inspection["tensors"]?.array?.count == 39)
+    #expect(inspection["tensors"]?.array?.first?.object?["name"]?.string == "token_embd.weight")
+    let lookup = try Tool.report(["inspect", file, "--metadata", "llama.block_count"], schema: "tritsmith.metadata")
+    let entry = lookup["metadata"]?.array?.first?.object
+    #expect(entry?["type"]?.string == "u32" && entry?["value"]?.string == "4")
+    Tool.expect(64, ["inspect", file, "--metadata", "no.such.key"])
+    let comparison = try Tool.report(["compare", Model.bitnet, file], schema: "tritsmith.compare")
+    #expect(comparison["comparison"]?.object?["same"]?.bool == true)
+    Tool.expect(0, ["verify", Model.falcon, file])
+    Tool.expect(0, ["convert", file, scratch["back"], "--to", "hf-packed", "--quiet"])
+    Tool.expect(0, ["compare", scratch["back"], Model.bitnet, "--exact"])
+  }
+
+  @Test("compare exits with 1 when models differ, or are rounded and should not be")
+  func different() throws {
+    let scratch = ScratchFolder()
+    Tool.expect(0, ["convert", Model.bitnet, scratch["model.gguf"], "--to", "gguf", "--quiet"])
+    Tool.expect(0, ["compare", Model.bitnet, scratch["model.gguf"]])
+    Tool.expect(1, ["compare", Model.bitnet, scratch["model.gguf"], "--exact"])
+    let report = try Tool.report(["compare", Model.bitnet, Model.plain], schema: "tritsmith.compare", exitCode: 1)
+    #expect(report["comparison"]?.object?["same"]?.bool == false)
+    let places = try Tool.report(
+      ["compare", Fixtures.checkpoint("plain-tiny"), Model.falcon, "--limit", "2"], schema: "tritsmith.compare",
+      exitCode: 1)
+    let first = try #require(places["differences"]?.array?.first?.object)
+    #expect(first["row"]?.number?.integer != nil && first["column"]?.number?.integer != nil)
+    Tool.expect(64, ["compare", Model.bitnet, Model.bitnet, "--limit", "-1"])
+    Tool.expect(66, ["compare", Model.bitnet, scratch["none"]])
+  }
+
+  @Test("a wrong byte order is named, on standard output, with exit code 1")
+  func byteOrder() {
+    let scratch = ScratchFolder()
+    Tool.expect(
+      0,
+      ["convert", Self.packed, scratch["m.gguf"], "--to", "gguf", "--layout", "I2_S", "--i2s-order", "group64", "-q"])
+    Tool.expect(0, ["compare", Self.packed, scratch["m.gguf"]])
+    for command in ["compare", "verify"] {
+      let result = Tool.expect(1, [command, Self.packed, scratch["m.gguf"], "--i2s-order", "group128"])
+      #expect(result.output.contains("is probably group64") && result.output.contains("--i2s-order group64"))
+    }
+  }
+
+  @Test("layouts and options that do not go together")
+  func misuse() {
+    for arguments in [
+      ["--to", "gguf", "--layout", "base3"], ["--to", "tritpack", "--layout", "TQ2_0"],
+      ["--to", "hf-packed", "--layout", "TQ2_0"], ["--to", "dense", "--embeddings", "f16"],
+      ["--to", "gguf", "--max-shard-size", "1MB"], ["--to", "gguf", "--zstd", "3"],
+      ["--to", "gguf", "--layout", "I2_S", "--i2s-order", "group32"],
+    ] {
+      let result = Tool.expect(64, ["convert", Model.falcon, "/nowhere/x.gguf"] + arguments)
+      #expect(result.output.isEmpty && result.errors.hasPrefix("error: "))
+    }
+  }
+
+  @Test("files that are no GGUF, or half of one, exit with 65 and a byte")
+  func damaged() {
+    let scratch = ScratchFolder()
+    Tool.expect(0, ["convert", Self.packed, scratch["m.gguf"], "--to", "gguf", "--quiet"])
+    let bytes = Disk.bytes(scratch["m.gguf"])
+    let magic = Array(bytes[..<4])
+    let rest = Array(bytes[8...])
+    let version: [UInt8] = [9, 0, 0, 0]
+    let bigEndian: [UInt8] = [0, 0, 0, 3]
+    let files: [(String, [UInt8])] = [
+      ("half", Array(bytes[..<(bytes.count / 2)])), ("header", Array(bytes[..<1000])),
+      ("magic", Array(bytes[1...])), ("version", magic + version + rest), ("endian", magic + bigEndian + rest),
+    ]
+    for (name, damaged) in files {
+      Disk.write(damaged, scratch["\(name).gguf"])
+      let result = Tool.expect(65, ["inspect", scratch["\(name).gguf"]])
+      #expect(result.output.isEmpty && result.errors.contains("\(name).gguf"), "\(result.errors)")
+    }
+  }
+}

@@ -1,0 +1,236 @@
+// Tritsmith tests: every kernel of the forward pass against its scalar definition, bit for bit.
+
+import Testing
+import TritCore
+import TritTestSupport
+
+@testable import TritKernels
+
+@Suite("Forward pass kernels give the bits of their definition")
+struct InferenceDifferentialTests {
+  static let native = InferenceEngine.kernelNames.filter { $0 != "scalar" }
+  static let lengths = Array(1...130) + [255, 256, 257, 1000, 2048, 2049, 4100]
+  let scalar = ScalarInference()
+
+  func kernels(_ name: String) throws -> any InferenceKernels {
+    try #require(InferenceEngine.allKernels.first { $0.name == name })
+  }
+
+  @Test("the definition is always there, and the best comes first")
+  func names() {
+    #expect(InferenceEngine.kernelNames.last == "scalar")
+    #expect(InferenceEngine(threads: 1, kernelsNamed: "no such") == nil)
+    #expect(InferenceEngine(threads: 1, kernelsNamed: "scalar")?.kernelName == "scalar")
+  }
+
+  @Test("int8 activations", arguments: native)
+  func quantizeRow(_ name: String) throws {
+    let kernels = try kernels(name)
+    var generator = SeededGenerator(seed: 1)
+    for length in Self.lengths {
+      var x = generator.floats(length)
+      switch length % 7 {
+      // Exact ties after scaling, all zeros, values below the bound, and what is no number.
+      case 1: x = x.map { ($0 * 4).rounded() / 2 }
+      case 2: x = x.map { _ in 0 }
+      case 3: x = x.map { $0 * 1e-9 }
+      case 4: x[length / 2] = .nan
+      case 5: x[length - 1] = -.infinity
+      default: break
+      }
+      func run(_ kernels: any InferenceKernels) -> ([Int8], UInt32, Int32) {
+        var q = [Int8](repeating: 77, count: length + 8)
+        let scale = kernels.quantizeRow(x, length, into: &q)
+        return (q, scale.scale.bitPattern, scale.sum)
+      }
+      #expect(run(kernels) == run(scalar), "\(length)")
+    }
+  }
+
+  /// Rows of activations as the engine keeps them: zero past the last column.
+  private func activations(_ rows: Int, _ columns: Int, _ generator: inout SeededGenerator) -> (q: [Int8], stride: Int)
+  {
+    let stride = paddedActivationWidth(columns)
+    var q = [Int8](repeating: 0, count: rows * stride)
+    for row in 0..<rows {
+      // The largest magnitudes everywhere in some rows: narrow accumulators must not overflow.
+      for column in 0..<columns {
+        q[row * stride + column] = row % 3 == 2 ? -128 : Int8(truncatingIfNeeded: generator.next())
+      }
+    }
+    return (q, stride)
+  }
+
+  @Test("joined and split rows, in place", arguments: native)
+  func dots(_ name: String) throws {
+    let kernels = try kernels(name)
+    var generator = SeededGenerator(seed: 2)
+    for length in Self.lengths + [8192] {
+      let (q, _) = activations(1, 4 * length, &generator)
+      for rows in [1, 3] {
+        // All codes, and none but 3, which weighs most.
+        let bytes = length % 2 == 0 ? generator.bytes(rows * length) : [UInt8](repeating: 0xFF, count: rows * length)
+        func joined(_ kernels: any InferenceKernels) -> [Int32] {
+          var sums = [Int32](repeating: 5, count: 4 * rows + 2)
+          kernels.joinedDot(bytes, rows: rows, columns: length, q, into: &sums, planeStride: rows)
+          return sums
+        }
+        // The definition needs zeros past `length` no more than its own columns do.
+        var padded = q
+        for index in length..<padded.count { padded[index] = 0 }
+        func joinedPadded(_ kernels: any InferenceKernels) -> [Int32] {
+          var sums = [Int32](repeating: 5, count: 4 * rows + 2)
+          kernels.joinedDot(bytes, rows: rows, columns: length, padded, into: &sums, planeStride: rows)
+          return sums
+        }
+        #expect(joinedPadded(kernels) == joined(scalar), "\(rows) joined rows of \(length)")
+        func split(_ kernels: any InferenceKernels) -> [Int32] {
+          var sums = [Int32](repeating: 5, count: rows + 2)
+          kernels.splitDot(bytes, rows: rows, part: length, q, into: &sums)
+          return sums
+        }
+        #expect(split(kernels) == split(scalar), "\(rows) split rows of \(length)")
+      }
+    }
+  }
+
+  @Test("codes expanded and multiplied by many tokens", arguments: native)
+  func products(_ name: String) throws {
+    let kernels = try kernels(name)
+    var generator = SeededGenerator(seed: 3)
+    for length in Self.lengths {
+      let bytes = generator.bytes(length)
+      for plane in 0..<4 {
+        func expand(_ kernels: any InferenceKernels) -> [UInt8] {
+          var codes = [UInt8](repeating: 9, count: length + 70)
+          kernels.expandCodes(bytes, length, plane: plane, into: &codes)
+          return codes
+        }
+        #expect(expand(kernels) == expand(scalar), "\(length), plane \(plane)")
+        func widen(_ kernels: any InferenceKernels) -> [UInt32] {
+          var out = [Float](repeating: 9, count: length + 70)
+          kernels.widenTrits(bytes, length, plane: plane, value: 0.0537, into: &out)
+          return out.map(\.bitPattern)
+        }
+        #expect(widen(kernels) == widen(scalar), "\(length), plane \(plane)")
+      }
+    }
+    for count in [64, 128, 2048, 8192] {
+      let codes = generator.bytes(4 * count).map { $0 & 3 }
+      for tokens in [1, 2, 3, 4, 5, 7, 8, 9] {
+        let (q, stride) = activations(tokens, count, &generator)
+        func multiply(_ kernels: any InferenceKernels) -> [Int32] {
+          var sums = [Int32](repeating: 5, count: 4 * tokens + 1)
+          kernels.codeProduct(
+            codes, stride: count, q, qStride: stride, tokens: tokens, count: count, into: &sums, sumStride: 4)
+          return sums
+        }
+        #expect(multiply(kernels) == multiply(scalar), "\(count) columns, \(tokens) tokens")
+      }
+    }
+  }
+
+  @Test("float dots of every type, and weighted sums", arguments: native)
+  func floats(_ name: String) throws {
+    let kernels = try kernels(name)
+    var generator = SeededGenerator(seed: 4)
+    for count in [1, 2, 7, 8, 9, 31, 32, 33, 64, 255, 1000] {
+      for rows in [1, 3, 4, 5, 9] {
+        for tokens in [1, 2, 3, 5] {
+          let x = generator.floats(tokens * count)
+          for element in [FloatElement.bf16, .f16, .f32] {
+            let bytes =
+              element == .f32 ? FloatBytes.f32(generator.floats(rows * count)) : generator.halves(rows * count)
+            func run(_ kernels: any InferenceKernels) -> [UInt32] {
+              var y = [Float](repeating: 9, count: tokens * rows + 1)
+              kernels.dot(
+                bytes, element, rowBytes: count * element.byteCount, rows: rows, x, xStride: count, tokens: tokens,
+                count: count, into: &y, yStride: rows)
+              return y.map(\.bitPattern)
+            }
+            #expect(run(kernels) == run(scalar), "\(element), \(rows) rows of \(count), \(tokens) tokens")
+          }
+        }
+        let weights = generator.floats(rows)
+        let values = generator.floats(rows * (count + 3))
+        func sum(_ kernels: any InferenceKernels) -> [UInt32] {
+          var out = [Float](repeating: 9, count: count + 1)
+          kernels.weightedSum(weights, values, vStride: count + 3, rows: rows, count: count, into: &out)
+          return out.map(\.bitPattern)
+        }
+        #expect(sum(kernels) == sum(scalar), "\(rows) rows of \(count)")
+      }
+    }
+  }
+
+  @Test("products are those of mathematics, whatever kernels, threads and number of tokens")
+  func engines() throws {
+    var generator = SeededGenerator(seed: 5)
+    for (rows, columns) in [(4, 5), (8, 64), (12, 130), (64, 257)] {
+      let trits = (0..<rows * columns).map { _ in Int(generator.next() % 3) - 1 }
+      for order in [PackedTritOrder.joinedRows, .splitRows] {
+        let bytes = pack(trits, rows, columns, order)
+        for tokens in [1, 3, 4, 6] {
+          let x = generator.floats(tokens * columns)
+          let operand = TernaryOperand(rows: rows, columns: columns, order: order, epilogue: .divide(by: [19.5]))
+          var results: Set<[UInt32]> = []
+          for name in InferenceEngine.kernelNames {
+            for threads in 1...3 {
+              let engine = try #require(InferenceEngine(threads: threads, kernelsNamed: name))
+              var quantized = QuantizedRows()
+              engine.quantize(x, rows: tokens, columns: columns, into: &quantized)
+              var y = [Float](repeating: .nan, count: tokens * rows)
+              engine.integerProduct(bytes.span.bytes, operand, quantized, into: &y)
+              results.insert(y.map(\.bitPattern))
+              for token in 0..<tokens {
+                let q = quantized.values(row: token)
+                for row in 0..<rows {
+                  let sum = (0..<columns).reduce(0) { $0 + trits[row * columns + $1] * Int(q[$1]) }
+                  #expect(y[token * rows + row] == Float(sum) / (quantized.scale(row: token) * 19.5))
+                }
+              }
+            }
+          }
+          #expect(results.count == 1, "\(rows) × \(columns), \(order), \(tokens) tokens")
+        }
+      }
+    }
+  }
+
+  private func pack(_ trits: [Int], _ rows: Int, _ columns: Int, _ order: PackedTritOrder) -> [UInt8] {
+    var bytes = [UInt8](repeating: order == .splitRows ? 0x55 : 0, count: order.byteCount(rows: rows, columns: columns))
+    let part = (columns + 3) / 4
+    for row in 0..<rows {
+      for column in 0..<columns {
+        let code = UInt8(trits[row * columns + column] + 1)
+        switch order {
+        case .joinedRows:
+          bytes[row % (rows / 4) * columns + column] |= code << UInt8(2 * (row / (rows / 4)))
+        case .splitRows:
+          let place = row * part + column % part
+          bytes[place] = bytes[place] & ~(3 << UInt8(2 * (column / part))) | code << UInt8(2 * (column / part))
+        }
+      }
+    }
+    return bytes
+  }
+}
+
+extension SeededGenerator {
+  /// Numbers of both signs and many sizes.
+  mutating func floats(_ count: Int) -> [Float] {
+    (0..<count).map { _ in
+      let random = next()
+      return Float(Int32(truncatingIfNeeded: random))
+        * Float(sign: .plus, exponent: Int(random >> 40 % 12) - 36, significand: 1)
+    }
+  }
+
+  /// Two-byte patterns that are finite as bfloat16 and as float16.
+  mutating func halves(_ count: Int) -> [UInt8] {
+    (0..<count).flatMap { _ -> [UInt8] in
+      let bits = UInt16(truncatingIfNeeded: next()) & 0xBBFF
+      return [UInt8(bits & 0xFF), UInt8(bits >> 8)]
+    }
+  }
+}

@@ -1,0 +1,171 @@
+// Tritsmith tests: no key of a configuration is lost.
+
+import Testing
+import TritCore
+import TritTestSupport
+
+@testable import TritModel
+
+@Suite("Configurations are read strictly")
+struct ConfigurationTests {
+  static let small = """
+    "architectures": ["LlamaForCausalLM"], "hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 2, \
+    "num_attention_heads": 4, "num_key_value_heads": 2, "vocab_size": 50, "max_position_embeddings": 128, \
+    "rms_norm_eps": 1e-6, "hidden_act": "silu", "rope_theta": 10000.0
+    """
+
+  /// The small configuration with keys added; a key given again counts as Python's last one does.
+  static func read(_ extra: String = "", from base: String = small) throws -> TransformerConfiguration {
+    let text = "{" + base + (extra.isEmpty ? "" : ", " + extra) + "}"
+    let object = try #require(try JSONValue.parse(Array(text.utf8)).object)
+    return try TransformerConfiguration(object, file: "config.json")
+  }
+
+  static func fault(_ extra: String, from base: String = small) -> (field: String?, kind: ModelError.Kind)? {
+    do {
+      _ = try read(extra, from: base)
+      return nil
+    } catch {
+      guard let error = error as? ModelError else { return nil }
+      return (error.location.field, error.kind)
+    }
+  }
+
+  @Test("sizes, and the defaults of the transformers class")
+  func sizes() throws {
+    let read = try Self.read()
+    #expect(read.hiddenSize == 64 && read.intermediateSize == 96 && read.layers == 2 && read.vocabularySize == 50)
+    #expect(read.attention.heads == 4 && read.attention.keyValueHeads == 2 && read.attention.headDimension == 16)
+    #expect(read.contextLength == 128 && !read.tiesEmbeddings && read.activation == .silu && read.assumed.isEmpty)
+    #expect(try Self.read("\"head_dim\": 32").attention.queryWidth == 128)
+    #expect(try Self.read("\"num_key_value_heads\": null").attention.keyValueHeads == 4)
+    let bare = """
+      "architectures": ["BitNetForCausalLM"], "hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 1, \
+      "num_attention_heads": 4, "vocab_size": 50
+      """
+    let assumed = try Self.read(from: bare)
+    #expect(assumed.activation == .squaredReLU && assumed.rotary.theta == 500_000 && assumed.normEpsilon == 1e-5)
+    // What was assumed is told, not hidden.
+    #expect(assumed.assumed.count == 4)
+  }
+
+  @Test("theta and scaling, by the keys of transformers 4 and 5")
+  func rope() throws {
+    #expect(try Self.read("\"rope_theta\": 5e5").rotary == RotaryEmbedding(theta: 500_000))
+    let none = Self.small.replacing("\"rope_theta\": 10000.0", with: "\"rope_scaling\": null")
+    #expect(
+      try Self.read("\"rope_parameters\": {\"rope_type\": \"default\", \"rope_theta\": 7.5}", from: none).rotary.theta
+        == 7.5)
+    #expect(
+      try Self.read("\"rope_scaling\": {\"type\": \"linear\", \"factor\": 2}").rotary.scaling == .linear(factor: 2))
+    let scaling = """
+      {"rope_type": "llama3", "factor": 8, "low_freq_factor": 1, "high_freq_factor": 4, \
+      "original_max_position_embeddings": 8192}
+      """
+    let llama3 = RotaryScaling.llama3(
+      factor: 8, lowFrequencyFactor: 1, highFrequencyFactor: 4, originalContext: 8192)
+    #expect(try Self.read("\"rope_scaling\": \(scaling)").rotary.scaling == llama3)
+    #expect(try Self.read("\"rope_parameters\": \(scaling)").rotary == RotaryEmbedding(theta: 10000, scaling: llama3))
+    #expect(Self.fault("\"rope_parameters\": {\"rope_theta\": 5}")?.field == "rope_theta", "two thetas")
+    #expect(
+      Self.fault("\"rope_scaling\": {\"type\": \"linear\", \"factor\": 2}, \"rope_parameters\": \(scaling)") != nil)
+  }
+
+  /// A key, a value it must not have, and the field the error names.
+  static let refused: [(String, String, String)] = [
+    ("rope_scaling", "{\"type\": \"dynamic\", \"factor\": 2}", "rope_scaling.rope_type"),
+    ("rope_scaling", "{\"rope_type\": \"yarn\", \"factor\": 2}", "rope_scaling.rope_type"),
+    ("rope_scaling", "{\"rope_type\": \"longrope\"}", "rope_scaling.rope_type"),
+    ("rope_scaling", "{\"type\": \"linear\"}", "rope_scaling.factor"),
+    ("rope_scaling", "{\"type\": \"linear\", \"factor\": 0}", "rope_scaling.factor"),
+    (
+      "rope_scaling", "{\"type\": \"linear\", \"factor\": 2, \"attention_factor\": 1.2}",
+      "rope_scaling.attention_factor"
+    ),
+    ("rope_scaling", "\"linear\"", "rope_scaling"),
+    ("rope_parameters", "{\"full_attention\": {\"rope_type\": \"default\"}}", "rope_parameters.full_attention"),
+    ("rope_theta", "-1", "rope_theta"),
+    ("rope_theta", "\"10000\"", "rope_theta"),
+    ("partial_rotary_factor", "0.5", "partial_rotary_factor"),
+    ("sliding_window", "4096", "sliding_window"),
+    ("use_sliding_window", "true", "use_sliding_window"),
+    ("hidden_act", "\"gelu\"", "hidden_act"),
+    ("hidden_act", "3", "hidden_act"),
+    ("attention_bias", "\"yes\"", "attention_bias"),
+    ("mlp_bias", "1", "mlp_bias"),
+    ("tie_word_embeddings", "0", "tie_word_embeddings"),
+    ("is_encoder_decoder", "true", "is_encoder_decoder"),
+    ("add_cross_attention", "true", "add_cross_attention"),
+    ("layer_types", "[\"sliding_attention\"]", "layer_types"),
+    ("logits_soft_cap", "30", "logits_soft_cap"),
+    ("num_experts", "8", "num_experts"),
+    ("qk_norm", "true", "qk_norm"),
+    ("num_attention_heads", "0", "num_attention_heads"),
+    ("num_attention_heads", "3", "num_key_value_heads"),
+    ("num_key_value_heads", "3", "num_key_value_heads"),
+    ("head_dim", "15", "head_dim"),
+    ("hidden_size", "64.5", "hidden_size"),
+    ("hidden_size", "1e30", "hidden_size"),
+    ("num_hidden_layers", "-1", "num_hidden_layers"),
+    ("vocab_size", "null", "vocab_size"),
+    ("rms_norm_eps", "0", "rms_norm_eps"),
+    ("weight_bits", "2", "weight_bits"),
+    ("input_bits", "4", "input_bits"),
+    ("quantization_config", "{\"quant_method\": \"gptq\"}", "quantization_config.quant_method"),
+    (
+      "quantization_config", "{\"quant_method\": \"bitnet\", \"linear_class\": \"x\"}",
+      "quantization_config.linear_class"
+    ),
+    (
+      "quantization_config", "{\"quant_method\": \"bitnet\", \"quantization_mode\": \"x\"}",
+      "quantization_config.quantization_mode"
+    ),
+    ("quantization_config", "{\"quant_method\": \"bitnet\", \"bits\": 1}", "quantization_config.bits"),
+    (
+      "quantization_config", "{\"quant_method\": \"bitnet\", \"modules_to_not_convert\": [\"lm_.*\"]}",
+      "quantization_config.modules_to_not_convert"
+    ),
+  ]
+
+  @Test("a key or value that is not supported is an error that names it", arguments: refused)
+  func refusals(_ key: String, _ value: String, _ field: String) {
+    #expect(Self.fault("\"\(key)\": \(value)")?.field == field)
+  }
+
+  @Test("keys that change nothing are let pass")
+  func irrelevant() throws {
+    _ = try Self.read(
+      """
+      "sliding_window": null, "use_sliding_window": false, "partial_rotary_factor": 1.0, "attention_dropout": 0.1, \
+      "pretraining_tp": 1, "use_cache": true, "torch_dtype": "bfloat16", "transformers_version": "5.0", \
+      "bos_token_id": 1, "eos_token_id": [2, 3], "initializer_range": 0.02
+      """)
+  }
+
+  @Test("how projections compute")
+  func quantization() throws {
+    func scheme(_ value: String) throws -> QuantizationScheme {
+      try Self.read("\"quantization_config\": {\"quant_method\": \"bitnet\"\(value)}").quantization
+    }
+    #expect(try Self.read().quantization.projections == .linear)
+    #expect(try scheme("").projections == .bitLinear)
+    #expect(try scheme(", \"linear_class\": \"autobitlinear\"").projections == .autoBitLinearOffline)
+    let online = ", \"linear_class\": \"autobitlinear\", \"quantization_mode\": \"online\""
+    #expect(try scheme(online).projections == .autoBitLinearOnline)
+    let normed = try scheme(
+      ", \"use_rms_norm\": true, \"rms_norm_eps\": 1e-5, \"modules_to_not_convert\": [\"lm_head\"]")
+    #expect(
+      normed.inputNormEpsilon == 1e-5 && normed.excludes("lm_head") && !normed.excludes("model.layers.0.mlp.up_proj"))
+  }
+
+  @Test("no class, or one nobody knows")
+  func classes() {
+    let rest = Self.small.replacing("\"architectures\": [\"LlamaForCausalLM\"], ", with: "")
+    #expect(Self.fault("", from: rest)?.kind == .noArchitecture)
+    #expect(Self.fault("\"architectures\": []", from: rest)?.kind == .noArchitecture)
+    #expect(Self.fault("\"architectures\": \"LlamaForCausalLM\"", from: rest)?.kind == .noArchitecture)
+    #expect(
+      Self.fault("\"architectures\": [\"LlamaForCasualLM\"]", from: rest)?.kind
+        == .unknownArchitecture("LlamaForCasualLM", nearest: "LlamaForCausalLM"))
+  }
+}

@@ -1,0 +1,217 @@
+// Tritsmith tests: every rule of the health check finds its fault, and nothing else in sound models.
+
+import Testing
+import TritCore
+import TritFormats
+import TritTestSupport
+
+@testable import TritWorkflows
+
+@Suite("Check")
+struct CheckTests {
+  static func check(_ path: String, strict: Bool = false) throws -> CheckResult {
+    try CheckWorkflow(CheckRequest(path: path, isStrict: strict)).run()
+  }
+
+  static let shipped = [
+    Checkpoint.prequantized, Checkpoint.sharded, Checkpoint.bitnet, Checkpoint.bfloat16, Checkpoint.plain,
+    Checkpoint.master, Checkpoint.packed,
+  ]
+
+  @Test("shipped checkpoints pass, strictly", arguments: shipped)
+  func sound(_ path: String) throws {
+    let result = try CheckTests.check(path, strict: true)
+    #expect(result.passed && result.findings.isEmpty, "\(result.findings)")
+    #expect(result.readTensors == result.tensors && result.tensors > 0 && result.notes.isEmpty)
+    #expect(result.report.verdict?.outcome == .pass)
+  }
+
+  @Test("conversions to every format pass")
+  func conversions() throws {
+    let scratch = ScratchFolder()
+    for (name, target) in [("packed", ConversionTarget.hfPacked), ("a.tritpack", .tritpack), ("a.gguf", .gguf)] {
+      try Workflow.convert(Checkpoint.prequantized, scratch[name], to: target)
+      let result = try CheckTests.check(scratch[name])
+      #expect(result.passed, "\(name): \(result.findings)")
+    }
+  }
+
+  /// A fault, planted in the packed checkpoint unless another is named.
+  struct Fault: Sendable, CustomTestStringConvertible {
+    var rule: CheckRule
+    var name: String
+    var base = Checkpoint.bitnet
+    var subject: String?
+    /// Rules that must find something else about the same fault.
+    var others: Set<CheckRule> = []
+    var plant: @Sendable (inout ChangedModel) -> Void
+    var testDescription: String { "\(rule.rawValue): \(name)" }
+  }
+
+  private static let up = "model.layers.1.mlp.up_proj.weight"
+  private static let norm = "model.layers.1.input_layernorm.weight"
+  private static let index = "model.safetensors.index.json"
+
+  static let faults: [Fault] = [
+    Fault(rule: .leftover, name: "an unfinished output", subject: ".bitnet.tritsmith-12345678.partial") {
+      $0.files[".bitnet.tritsmith-12345678.partial"] = [0]
+    },
+    Fault(rule: .mixedShards, name: "a shard beside the file", subject: "model.safetensors") {
+      $0.files["model-00002-of-00003.safetensors"] = [0]
+    },
+    Fault(rule: .mixedShards, name: "an index beside the file", subject: index) {
+      $0.files[index] = Array("{\"weight_map\": {}}".utf8)
+    },
+    Fault(rule: .nonFinite, name: "a NaN", subject: norm) {
+      $0.file[norm].bytes.replaceSubrange(6..<8, with: [0xC0, 0x7F])
+    },
+    Fault(rule: .nonFinite, name: "an infinity in latent weights", base: Checkpoint.prequantized, subject: up) {
+      $0.file[up].bytes.replaceSubrange(100..<102, with: [0x80, 0x7F])
+    },
+    Fault(rule: .allZero, name: "a matrix of zeros", subject: up) {
+      $0.file[up].bytes = $0.file[up].bytes.map { _ in 0x55 }
+    },
+    Fault(rule: .allZero, name: "a norm of zeros", subject: norm) {
+      $0.file[norm].bytes = $0.file[norm].bytes.map { _ in 0 }
+    },
+    Fault(rule: .deadRows, name: "a row of zeros", subject: up) { model in
+      // Code 1 in the lowest bits of packed row 9 is trit 0 of row 9.
+      for place in 9 * 256..<10 * 256 { model.file[up].bytes[place] = model.file[up].bytes[place] & 0xFC | 1 }
+    },
+    Fault(rule: .deadColumns, name: "a column of zeros", subject: up) { model in
+      for row in 0..<192 { model.file[up].bytes[row * 256 + 3] = 0x55 }
+    },
+    Fault(rule: .invalidCode, name: "code 3", subject: up) { $0.file[up].bytes[17] |= 3 },
+    Fault(
+      rule: .scaleMissing, name: "a scale is missing", subject: up, others: [.shape]
+    ) { $0.remove { $0 == up + "_scale" } },
+    Fault(rule: .scaleOrphan, name: "latent weights beside a scale", subject: up + "_scale", others: [.mixedForms]) {
+      $0.file[up] = RawModelFile(reading: Checkpoint.prequantized + "/model.safetensors")[up]
+    },
+    Fault(rule: .scaleUnusable, name: "a scale of 0 that is divided by", subject: up + "_scale") {
+      $0.file[up + "_scale"].bytes = [0, 0]
+    },
+    Fault(rule: .unreadable, name: "a NaN scale") { $0.file[up + "_scale"].bytes = [0xC0, 0x7F] },
+    Fault(rule: .scaleOutlier, name: "one scale 8 times the others", subject: up) {
+      // Three more in the exponent: the stored divisor is 8 times as large.
+      let bytes = $0.file[up + "_scale"].bytes
+      let bits = UInt16(bytes[0]) | UInt16(bytes[1]) << 8
+      $0.file[up + "_scale"].bytes = littleEndianBytes(bits + 3 << 7)
+    },
+    Fault(rule: .conventionUnknown, name: "configuration and numbers disagree") {
+      $0.replace("\"quant_method\": \"bitnet\"", "\"quant_method\": \"bitnet\", \"linear_class\": \"autobitlinear\"")
+    },
+    Fault(rule: .mixedForms, name: "one projection is dense") { model in
+      model.remove { $0 == up + "_scale" }
+      model.file[up] = RawModelFile(reading: Checkpoint.prequantized + "/model.safetensors")[up]
+    },
+    Fault(rule: .noConfiguration, name: "no config.json", base: Checkpoint.prequantized) {
+      $0.without = ["config.json"]
+    },
+    Fault(rule: .badConfiguration, name: "an unknown class") { $0.replace("LlamaForCausalLM", "LlamaForCasualLM") },
+    Fault(rule: .badConfiguration, name: "a missing size") { $0.replace("\"hidden_size\": 256,", "") },
+    Fault(rule: .duplicateKey, name: "vocab_size twice") {
+      $0.replace("\"vocab_size\": 2048", "\"vocab_size\": 2048, \"vocab_size\": 2048")
+    },
+    Fault(rule: .missingTensor, name: "a norm is missing", subject: norm) { $0.remove { $0 == norm } },
+    Fault(rule: .unusedTensor, name: "a tensor too many", subject: "model.layers.9.extra.weight") {
+      $0.file.tensors.append(RawTensor("model.layers.9.extra.weight", "BF16", [2], [0x80, 0x3F, 0x80, 0x3F]))
+    },
+    Fault(rule: .shape, name: "another width", subject: "model.norm.weight") {
+      $0.file["model.norm.weight"].shape = [128]
+      $0.file["model.norm.weight"].bytes.removeLast(256)
+    },
+    Fault(rule: .quantization, name: "packed, and nothing says so", others: [.conventionUnknown]) {
+      $0.replace("\"quant_method\": \"bitnet\"", "\"quant_method\": \"none\"")
+    },
+    Fault(rule: .quantization, name: "latent, said to be packed", base: Checkpoint.prequantized) {
+      $0.replace(
+        "\"vocab_size\": 2048", "\"vocab_size\": 2048, \"quantization_config\": {\"quant_method\": \"bitnet\"}")
+    },
+    Fault(rule: .dtype, name: "another type", subject: "torch_dtype") { $0.replace("\"bfloat16\"", "\"float32\"") },
+    Fault(rule: .noTokenizer, name: "no tokenizer") { $0.without = ["tokenizer.json"] },
+    Fault(rule: .badTokenizer, name: "a tokenizer that is none") { $0.files["tokenizer.json"] = Array("{}".utf8) },
+    Fault(rule: .vocabulary, name: "more tokens than embeddings", subject: "tokenizer.json", others: [.shape]) {
+      for name in ["model.embed_tokens.weight", "lm_head.weight"] {
+        $0.file[name].shape = [2000, 256]
+        $0.file[name].bytes.removeLast(48 * 512)
+      }
+    },
+    Fault(rule: .specialToken, name: "BOS beyond the vocabulary", subject: "config.json, bos_token_id") {
+      $0.replace("\"bos_token_id\": 1", "\"bos_token_id\": 4096")
+    },
+    Fault(rule: .specialToken, name: "two opinions on EOS", subject: "generation_config.json, eos_token_id") {
+      $0.files["generation_config.json"] = Array("{\"eos_token_id\": 5}".utf8)
+    },
+  ]
+
+  @Test("a planted fault is found, named, and nothing else", arguments: faults)
+  func planted(_ fault: Fault) throws {
+    let scratch = ScratchFolder()
+    var model = ChangedModel(fault.base)
+    fault.plant(&model)
+    let result = try CheckTests.check(model.write(scratch["model"]))
+    let found = result.findings.filter { $0.rule == fault.rule }
+    #expect(!found.isEmpty, "\(result.findings)")
+    if let subject = fault.subject { #expect(found.contains { $0.subject == subject }, "\(found)") }
+    #expect(found.allSatisfy { !$0.detail.isEmpty })
+    let others = Set(result.findings.map(\.rule)).subtracting([fault.rule])
+    #expect(others.isSubset(of: CheckTests.allowed(fault)), "\(result.findings)")
+    // Errors fail, warnings only when strict.
+    #expect(result.passed == !result.findings.contains { $0.severity == .error })
+    #expect(try !CheckTests.check(scratch["model"], strict: true).passed)
+  }
+
+  /// What else a fault may be seen as.
+  private static func allowed(_ fault: Fault) -> Set<CheckRule> {
+    switch fault.rule {
+    case .allZero, .invalidCode, .nonFinite, .scaleUnusable: fault.others
+    // A dropped scale leaves bytes where trits of four times the rows are wanted.
+    case .scaleMissing: fault.others.union([.shape])
+    // Configurations that cannot be read decide nothing about scales.
+    case .badConfiguration, .quantization: fault.others.union([.conventionUnknown, .badConfiguration])
+    default: fault.others
+    }
+  }
+
+  @Test("the index's size, and shards of another revision")
+  func shards() throws {
+    let scratch = ScratchFolder()
+    Disk.copyFolder(Checkpoint.sharded, to: scratch["model"])
+    let path = scratch["model"] + "/" + CheckTests.index
+    let text = Disk.text(path)
+    Disk.write([0], scratch["model"] + "/model-00004-of-00004.safetensors")
+    #expect(try CheckTests.check(scratch["model"]).findings.map(\.rule) == [.mixedShards])
+    Disk.remove(scratch["model"] + "/model-00004-of-00004.safetensors")
+    Disk.write(text.split(separator: "\"total_size\": ").joined(separator: "\"total_size\": 1"), path)
+    #expect(try CheckTests.check(scratch["model"]).findings.map(\.rule) == [.indexSize])
+    Disk.remove(scratch["model"] + "/model-00002-of-00003.safetensors")
+    let missing = try CheckTests.check(scratch["model"])
+    #expect(missing.findings.map(\.rule) == [.unreadable] && missing.format == nil && !missing.passed)
+  }
+
+  @Test("a truncated file and a flipped bit in a TritPack")
+  func damage() throws {
+    let scratch = ScratchFolder()
+    Disk.copyFolder(Checkpoint.bitnet, to: scratch["cut"])
+    Disk.resize(scratch["cut"] + "/model.safetensors", to: 1_000_000)
+    #expect(try CheckTests.check(scratch["cut"]).findings.map(\.rule) == [.unreadable])
+    let path = scratch["model.tritpack"]
+    try Workflow.convert(Checkpoint.bitnet, path, to: .tritpack)
+    var bytes = Disk.bytes(path)
+    bytes[bytes.count / 2] ^= 1
+    Disk.write(bytes, path)
+    #expect(try CheckTests.check(path).findings.map(\.rule).contains(.checksum))
+    #expect(throws: TensorIOError.self) { try CheckTests.check(scratch["nowhere"]) }
+  }
+
+  @Test("every rule has a planted fault")
+  func coverage() {
+    // Those of `shards` and `damage`.
+    let elsewhere: Set<CheckRule> = [.indexSize, .checksum]
+    let planted = Set(CheckTests.faults.map(\.rule))
+    #expect(planted.union(elsewhere) == Set(CheckRule.allCases))
+    let page = Disk.text(Fixtures.root + "/../Docs/Checks.md")
+    for rule in CheckRule.allCases { #expect(page.contains("`\(rule.rawValue)`"), "\(rule.rawValue)") }
+  }
+}

@@ -1,0 +1,38 @@
+// Tritsmith tests: shipped checkpoints with something changed in them.
+
+import TritCore
+import TritTestSupport
+
+/// A copy of a checkpoint folder of one weight file, to be changed and written.
+struct ChangedModel {
+  var folder: String
+  var file: RawModelFile
+  var configuration: String
+  /// Companions that are left out.
+  var without: Set<String> = []
+  /// Companions written in place of the folder's, and other files beside them.
+  var files: [String: [UInt8]] = [:]
+
+  init(_ folder: String) {
+    self.folder = folder
+    file = RawModelFile(reading: folder + "/model.safetensors")
+    configuration = Disk.text(folder + "/config.json")
+  }
+
+  mutating func replace(_ text: String, _ other: String) {
+    precondition(configuration.contains(text), "config.json has no '\(text)'")
+    configuration = configuration.split(separator: text, omittingEmptySubsequences: false).joined(separator: other)
+  }
+
+  mutating func remove(_ isRemoved: (String) -> Bool) { file.tensors.removeAll { isRemoved($0.name) } }
+
+  @discardableResult
+  func write(_ path: String) -> String {
+    Disk.copyFolder(folder, to: path)
+    for name in without { Disk.remove(path + "/" + name) }
+    Disk.write(file.serialized, path + "/model.safetensors")
+    if !without.contains("config.json") { Disk.write(configuration, path + "/config.json") }
+    for (name, bytes) in files { Disk.write(bytes, path + "/" + name) }
+    return path
+  }
+}

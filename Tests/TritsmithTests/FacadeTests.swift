@@ -1,0 +1,124 @@
+// Tritsmith: the library as a program outside sees it.
+
+import Testing
+import TritTestSupport
+import Tritsmith
+
+@Suite("The library")
+struct FacadeTests {
+  static let prequantized = Fixtures.checkpoint("falcon-e-tiny/prequantized")
+  static let bitnet = Fixtures.checkpoint("falcon-e-tiny/bitnet")
+  static let query = "model.layers.0.self_attn.q_proj.weight"
+
+  @Test("opens, tells kinds, lists")
+  func reading() throws {
+    let model = try Model.open(Self.prequantized)
+    #expect(try model.kind() == .latent)
+    #expect(try Model.open(Self.bitnet).kind() == .packed)
+    #expect(model.tensors.count == 39 && model.tensors.contains { $0.name == Self.query })
+    let inspected = try model.inspect(statistics: true)
+    #expect(inspected.tensors.allSatisfy { $0.statistics != nil })
+    #expect(throws: TensorIOError.self) { try Model.open("/nowhere/at/all") }
+    #expect(throws: WorkflowError.self) { try model.values(of: "no.such.tensor") }
+  }
+
+  @Test("values are those of the file, and trits × scale those of the published dense revision")
+  func values() throws {
+    let raw = RawModelFile(reading: Fixtures.checkpoint("falcon-e-tiny/bfloat16/model.safetensors"))
+    let expected = RawTensor.bf16(raw[Self.query])
+    #expect(try Model.open(Fixtures.checkpoint("falcon-e-tiny/bfloat16")).values(of: Self.query) == expected)
+    let packed = try Model.open(Self.bitnet).trits(of: Self.query)
+    // The dense revision holds bf16(1/s) where the packed one divides by s.
+    #expect(packed.trits.map(Float.init) == expected.map { $0 == 0 ? 0 : $0 > 0 ? 1 : -1 })
+    #expect(BFloat16.rounded(packed.scale.multiplier()) == expected.map(\.magnitude).max())
+    let latent = try Model.open(Self.prequantized).trits(of: Self.query)
+    #expect(latent == packed, "the family's quantizer gives what was published")
+  }
+
+  @Test("quantizing in memory gives golden trits; packing gives the golden bytes")
+  func matrices() throws {
+    let golden = RawModelFile(reading: Fixtures.golden("models/llama_packed/model.safetensors"))
+    let latent = RawModelFile(reading: Fixtures.golden("models/llama_prequantized/model.safetensors"))[Self.query]
+    let (rows, columns) = (latent.shape[0], latent.shape[1])
+    let matrix = try TritMatrix(quantizing: RawTensor.bf16(latent), rows: rows, columns: columns)
+    let layout = LayoutID(rawValue: "hf-packed")
+    #expect(try matrix.packed(as: layout) == golden[Self.query].bytes)
+    #expect(matrix.scale.storedBytes == golden[Self.query + "_scale"].bytes)
+    let again = try TritMatrix(
+      unpacking: golden[Self.query].bytes, as: layout, rows: rows, columns: columns, scale: matrix.scale)
+    #expect(again == matrix)
+    #expect(again.values == matrix.trits.map { Float($0) * matrix.scale.multiplier() })
+    #expect(throws: WorkflowError.self) {
+      try TritMatrix(unpacking: [1, 2, 3], as: layout, rows: rows, columns: columns, scale: matrix.scale)
+    }
+    #expect(throws: WorkflowError.self) { try TritMatrix(quantizing: [1, .nan], rows: 1, columns: 2) }
+    #expect(throws: WorkflowError.self) { try TritMatrix(quantizing: [1], rows: 1, columns: 2) }
+    #expect(throws: WorkflowError.self) { try matrix.packed(as: LayoutID(rawValue: "zip")) }
+  }
+
+  @Test("scales of rows and groups go with their trits")
+  func granularity() {
+    func matrix(_ granularity: ScaleGranularity, _ stored: [Float]) -> TritMatrix {
+      TritMatrix(
+        trits: [1, -1, 1, 0, 1, 1], rows: 2, columns: 3,
+        scale: TernaryScale(stored: stored, storage: .f32, convention: .multiply, granularity: granularity))
+    }
+    #expect(matrix(.row, [2, 4]).values == [2, -2, 2, 0, 4, 4])
+    #expect(matrix(.group(columns: 2), [2, 4, 8, 16]).values == [2, -2, 4, 0, 8, 16])
+  }
+
+  @Test(
+    "converts to every target, and the result is open, verified, and computes",
+    arguments: [
+      (ConversionTarget.hfPacked, "out"), (.hfPacked, "out.safetensors"), (.dense, "out"), (.tritpack, "m.tritpack"),
+      (.gguf, "m.gguf"),
+    ])
+  func convert(_ target: ConversionTarget, _ name: String) throws {
+    let scratch = ScratchFolder()
+    let model = try Model.open(Self.prequantized)
+    #expect(try model.plan(to: target).ternaryCount == 28)
+    let converted = try model.convert(to: target, at: scratch[name], certificate: scratch["c.json"])
+    #expect(try converted.verify(against: model).passed)
+    #expect(try CertifyWorkflow(request(Self.prequantized)).check(scratch["c.json"]).passed)
+    guard name != "out.safetensors" else { return }  // no configuration, no forward pass
+    let reference = GoldenVectors(
+      Fixtures.checkpoint("falcon-e-tiny/reference/bitnet/logits.safetensors"))
+    let ids = reference["prompt0.ids"].u32.map(Int.init)
+    let logits = try converted.logits(for: ids)
+    let expected = reference["prompt0.logits"].f32.suffix(logits.count)
+    // Dense forms run without activation quantization, so only the ranking is compared: the likeliest by transformers.
+    let likeliest = zip(logits.indices, logits).max { $0.1 < $1.1 }?.0
+    let wanted = zip(0..., expected).max { $0.1 < $1.1 }?.0
+    #expect(likeliest == wanted)
+  }
+
+  private func request(_ source: String) -> CertifyRequest {
+    var request = CertifyRequest()
+    request.source = source
+    return request
+  }
+
+  @Test("text goes through the model's own tokenizer; greedy generation begins with the likeliest token")
+  func running() throws {
+    let model = try Model.open(Self.bitnet)
+    let prompt = "In the beginning"
+    let tokenizer = try model.tokenizer()
+    let byText = try model.logits(for: prompt)
+    #expect(try byText == model.logits(for: tokenizer.prompt(prompt)))
+    let generated = try model.generate(prompt, maximumTokens: 3) { $0.options.mode = .reference }
+    #expect(generated.ids.first == byText.indices.max { byText[$0] < byText[$1] })
+    let runnable = try model.runnable()
+    #expect(throws: ModelError.self) { try runnable.check([]) }
+    #expect(throws: ModelError.self) { try runnable.check([1 << 40]) }
+    let text = Fixtures.checkpoint("falcon-e-tiny/reference/perplexity_text.txt")
+    let perplexity = try model.perplexity(ofFile: text) { $0.tokenLimit = 300 }
+    #expect(perplexity.perplexity.perplexity > 1 && perplexity.perplexity.perplexity < 200)
+  }
+}
+
+extension RawTensor {
+  /// bfloat16 values widened by hand.
+  static func bf16(_ tensor: RawTensor) -> [Float] {
+    LittleEndian.u16s(tensor.bytes).map { Float(bitPattern: UInt32($0) << 16) }
+  }
+}
