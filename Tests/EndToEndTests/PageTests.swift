@@ -85,7 +85,7 @@ struct PageTests {
       page,
       marks: [
         "layer_sqnr": 12, "layer_relative_error": 12, "scale_by_layer": 28, "weight_sqnr_by_layer": 28,
-        "trit_shares": 21, "attribution": 11,
+        "trit_shares": 21, "attribution": 11, "layer_kld": 4,
       ], leastMarks: ["kld_distribution": 3, "latent_weights": 7 * 40])
     let exact = scratch["exact.html"]
     Tool.expect(0, ["gap", Model.falcon, Model.bitnet, "--tokens", "64", "-q", "--html", exact])

@@ -33,7 +33,7 @@ extension GapResult {
     section(
       "Predictions", ["kld_distribution", "kld_by_position", "worst_tokens", "distributions", "model"])
     section("Layers", ["layer_sqnr", "layer_relative_error", "layers"])
-    section("Where the gap comes from", ["attribution"])
+    section("Where the gap comes from", ["layer_kld", "attribution"])
     section(
       "Weights", ["latent_weights", "trit_shares", "scale_by_layer", "weight_sqnr_by_layer", "tensors"])
     page.heading("How it was measured")

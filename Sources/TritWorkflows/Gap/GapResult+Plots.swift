@@ -97,6 +97,19 @@ extension GapResult {
       explanation: Metric.attribution.text, definition: Metric.attribution.rawValue)
   }
 
+  /// What each layer costs alone, in the order of the layers; the bars of `plot` are sorted by cost.
+  static func curve(_ attribution: [AttributedGap]) -> ReportPlot {
+    let points = attribution.compactMap { gap -> ReportPoint? in
+      guard case .layer(let layer) = gap.part, gap.meanKL.isFinite else { return nil }
+      return ReportPoint(Double(layer), gap.meanKL, label: gap.part.name)
+    }
+    return ReportPlot(
+      key: "layer_kld", title: "KL by layer, each alone ternary", x: ReportAxis("Layer", kind: .integer),
+      y: ReportAxis("Mean KL(P‖H)", unit: "nats"),
+      series: [ReportSeries("Mean KL(P‖H)", key: "mean_kld", .line(points.sorted { $0.x < $1.x }))],
+      explanation: Metric.attribution.text, definition: Metric.attribution.rawValue)
+  }
+
   // MARK: - Tensors
 
   func appendTensorPlots(_ tensors: [TensorGap], to report: inout ReportDocument) {

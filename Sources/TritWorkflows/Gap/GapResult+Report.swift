@@ -21,6 +21,7 @@ extension GapResult {
     if let attribution {
       report.append(GapResult.table(attribution, tokens: attributionTokens))
       report.append(GapResult.plot(attribution))
+      report.append(GapResult.curve(attribution))
     }
     if let tensors, !tensors.isEmpty {
       report.append(GapResult.table(tensors))

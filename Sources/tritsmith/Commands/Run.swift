@@ -73,6 +73,8 @@ struct Run: ParsableCommand {
         return !output.hasFailed
       }
       output.write("\n")
+      // On a terminal both streams share the screen: the text has to be there before the line about it.
+      try? output.flush()
       if !quiet { StandardError.write(summary(result) + "\n") }
     }
   }
