@@ -27,10 +27,17 @@ extension HostileLab {
     request.open = options
     request.statistics = true
     guard let result = log.attempt("inspect", { try InspectWorkflow(request, work: work).run() }) else { return }
-    for format in ReportFormat.allCases {
-      var text = ""
-      format.renderer.render(result.report, to: &text)
-    }
+    for format in ReportFormat.allCases { show(result.report, format) }
+  }
+
+  /// Prints a report as the program does, which writes it out piece by piece.
+  private func show(_ report: ReportDocument, _ format: ReportFormat) {
+    var output = Nowhere()
+    format.renderer.render(report, to: &output)
+  }
+
+  private struct Nowhere: TextOutputStream {
+    mutating func write(_ text: String) {}
   }
 
   /// Everything that reads an open model; false when it does not open.
@@ -44,10 +51,15 @@ extension HostileLab {
     for tensor in source.manifest.tensors.prefix(64) where tensor.encoding.isTernary {
       log.attempt("scale") { try source.scale(of: tensor) }
     }
+    // As two commands would: both sides opened for themselves, the result printed.
     log.attempt("verify") {
-      try VerifyWorkflow(source: source, converted: source, request: VerifyRequest(), work: work).run()
+      let other = try ModelOpener.open(path, options, hasCompanions: true)
+      show(
+        try VerifyWorkflow(source: source, converted: other, request: VerifyRequest(), work: work).run().report, .table)
     }
-    log.attempt("compare") { try CompareWorkflow(first: source, second: source, work: work).run() }
+    log.attempt("compare") {
+      show(try CompareWorkflow(first: source, second: source, work: work).run().report, .json)
+    }
     if source.manifest.companions.contains(where: { $0.name == "tokenizer.json" }) {
       if let tokenizer = log.attempt("tokenizer", { try Tokenizer(of: source) }) { use(tokenizer, &log) }
     }

@@ -39,44 +39,45 @@ public struct VerifyWorkflow: Sendable {
     let survey = try ModelSurvey(of: source)
     let (quantizer, reason) = try chooseQuantizer(survey)
     var structure: [String] = []
-    var pairs: [(source: TensorDescriptor, converted: TensorDescriptor, role: TensorRole)] = []
+    // Places, not copies: a table of descriptors takes many times the memory of the file's own.
+    let (sources, others) = (source.manifest.tensors, converted.manifest.tensors)
+    var pairs: [Pair] = []
+    pairs.reserveCapacity(sources.count)
     var convertedByName = Dictionary(
-      converted.manifest.tensors.map { (ExactString($0.name), $0) }, uniquingKeysWith: { first, _ in first })
-    for (tensor, role) in zip(source.manifest.tensors, survey.roles)
-    where request.only?.contains(ExactString(tensor.name)) ?? true {
-      guard let other = convertedByName.removeValue(forKey: ExactString(tensor.name)) else {
+      others.indices.lazy.map { (ExactString(others[$0].name), $0) }, uniquingKeysWith: { first, _ in first })
+    for (index, tensor) in sources.enumerated() where request.only?.contains(ExactString(tensor.name)) ?? true {
+      guard let place = convertedByName.removeValue(forKey: ExactString(tensor.name)) else {
         structure.append("tensor '\(printable(tensor.name))' is missing")
         continue
       }
+      let other = others[place]
       guard other.shape == tensor.shape else {
         structure.append("tensor '\(printable(tensor.name))' has shape \(other.shape), expected \(tensor.shape)")
         continue
       }
-      pairs.append((tensor, other, role))
+      pairs.append(Pair(source: index, converted: place))
     }
     for name in convertedByName.keys.sorted() {
       structure.append("tensor '\(printable(name.string))' is not in the source")
     }
-    let results = try compare(pairs, quantizer)
+    let (tensors, sums) = try compare(pairs, survey.roles, quantizer)
     var result = VerifyResult(
       source: source.manifest.path, converted: converted.manifest.path, quantizer: quantizer.id.rawValue,
-      quantizerReason: reason, structure: structure, tensors: results.map(\.0))
+      quantizerReason: reason, structure: structure, tensors: tensors)
     if request.depth == .full {
       let streams = result.tensors.compactMap { tensor in tensor.stream.map { (tensor.name, $0) } }
       result.modelHash = streams.isEmpty ? nil : CodeStream.model(streams)
       var total = ErrorSums()
-      for sums in results.compactMap(\.1) { total.add(sums) }
+      for index in sums.keys.sorted() { sums[index].map { total.add($0) } }
       result.total = total.count == 0 ? nil : total.result
       let differing = Set(result.tensors.filter { $0.mismatches > 0 }.map { ExactString($0.name) })
-      result.hints = try byteOrders(pairs.filter { differing.contains(ExactString($0.source.name)) }, quantizer)
+      result.hints = try byteOrders(pairs.filter { differing.contains(ExactString(sources[$0.source].name)) }, quantizer)
     }
     return result
   }
 
   /// Asks of I2_S tensors that differ whether another byte order explains it.
-  private func byteOrders(
-    _ pairs: [(source: TensorDescriptor, converted: TensorDescriptor, role: TensorRole)], _ quantizer: any Quantizer
-  ) throws -> [String] {
+  private func byteOrders(_ pairs: [Pair], _ quantizer: any Quantizer) throws -> [String] {
     guard !pairs.isEmpty else { return [] }
     let single = WorkOptions(
       parallelism: Parallelism(threads: 1, cancellation: work.parallelism.cancellation), kernels: work.kernels)
@@ -92,7 +93,10 @@ public struct VerifyWorkflow: Sendable {
         try TernaryReader(converted, $0, single)?.trits(rows)
       }
     }
-    return try [ofConverted.finding(pairs.map(\.converted)), ofSource.finding(pairs.map(\.source))].compactMap { $0 }
+    return try [
+      ofConverted.finding(pairs.map { converted.manifest.tensors[$0.converted] }),
+      ofSource.finding(pairs.map { source.manifest.tensors[$0.source] }),
+    ].compactMap { $0 }
   }
 
   private func chooseQuantizer(_ survey: ModelSurvey) throws -> (any Quantizer, String) {
@@ -111,13 +115,30 @@ public struct VerifyWorkflow: Sendable {
 
   // MARK: - Tensors
 
+  /// Two tensors of one name, by their places in the manifests.
+  private struct Pair {
+    var source: Int
+    var converted: Int
+  }
+
   /// Tensors in parallel, the largest first so that no thread is left with a big one at the end.
+  ///
+  /// - Returns: what was found, in the order of `pairs`, and the error sums of those that have any.
   private func compare(
-    _ pairs: [(source: TensorDescriptor, converted: TensorDescriptor, role: TensorRole)], _ quantizer: any Quantizer
-  ) throws -> [(TensorVerification, ErrorSums?)] {
-    let order = pairs.indices.sorted { pairs[$0].source.location.byteCount > pairs[$1].source.location.byteCount }
-    let results = Mutex<[(TensorVerification, ErrorSums?)?]>(Array(repeating: nil, count: pairs.count))
-    let total = pairs.reduce(UInt64(0)) { $0 + UInt64($1.source.location.byteCount) }
+    _ pairs: [Pair], _ roles: [TensorRole], _ quantizer: any Quantizer
+  ) throws -> ([TensorVerification], [Int: ErrorSums]) {
+    let (sources, others) = (source.manifest.tensors, converted.manifest.tensors)
+    func byteCount(_ pair: Pair) -> Int { sources[pair.source].location.byteCount }
+    let order = pairs.indices.sorted { byteCount(pairs[$0]) > byteCount(pairs[$1]) }
+    // Filled in place: results of many tensors are large, and are moved to the caller rather than copied.
+    let results = Mutex<[TensorVerification]>(
+      pairs.map { pair in
+        let tensor = sources[pair.source]
+        return TensorVerification(
+          name: tensor.name, role: roles[pair.source], shape: tensor.shape, outcome: .differs, detail: "not compared")
+      })
+    let sums = Mutex<[Int: ErrorSums]>([:])
+    let total = pairs.reduce(UInt64(0)) { $0 + UInt64(byteCount($1)) }
     work.progress.began(
       ProgressPhase(name: request.depth == .audit ? "auditing" : "verifying", totalBytes: total))
     defer { work.progress.ended() }
@@ -125,13 +146,19 @@ public struct VerifyWorkflow: Sendable {
       parallelism: Parallelism(threads: 1, cancellation: work.parallelism.cancellation), kernels: work.kernels)
     try work.parallelism.forEachBand(order.count) { index in
       let pair = pairs[order[index]]
+      let tensor = sources[pair.source]
       let comparison = TensorComparison(
-        source: source, converted: converted, expected: pair.source, found: pair.converted, role: pair.role,
-        quantizer: quantizer, depth: request.depth, work: single, witness: witnesses[ExactString(pair.source.name)])
-      let result = try comparison.run()
+        source: source, converted: converted, expected: tensor, found: others[pair.converted],
+        role: roles[pair.source], quantizer: quantizer, depth: request.depth, work: single,
+        witness: witnesses[ExactString(tensor.name)])
+      let (result, errors) = try comparison.run()
       results.withLock { $0[order[index]] = result }
-      work.progress.advanced(by: pair.source.location.byteCount)
+      if let errors { sums.withLock { $0[order[index]] = errors } }
+      work.progress.advanced(by: tensor.location.byteCount)
     }
-    return results.withLock { $0.compactMap { $0 } }
+    return (results.withLock { all in
+      let taken = all
+      all = []
+      return taken }, sums.withLock { $0 })
   }
 }
