@@ -114,8 +114,8 @@ fault("the shortest of several added tokens", "TritTokenizer/Model/AddedToken.sw
 swap("no begin token in front of a text", "TritTokenizer/Tokenizer+Encoding.swift", "addSpecialTokens ? postProcessor.prefix : []", "[]", T)
 
 # Verbs
-swap("KL divergence the other way round", "TritWorkflows/Validate/LogitComparison.swift",
-     "Logarithm.exponential(logP) * (logP - (b - normQ))", "Logarithm.exponential(b - normQ) * ((b - normQ) - logP)", W)
+fault("KL divergence the other way round", "TritWorkflows/Validate/PositionAgreement.swift", "forward += x * ratio",
+      "forward += FAULT ? -y * ratio : x * ratio", W)
 swap("SQNR of amplitudes instead of powers", "TritWorkflows/Verify/ErrorSums.swift", "10 * Logarithm.base10", "", W)
 FAULTS[-1]["after"] = "(FAULT ? 20 : 10) * Logarithm.base10"
 swap("the audit of a conversion not heeded", "TritWorkflows/Convert/Converter.swift", "audit.passed", "true", W)

@@ -71,7 +71,8 @@ public struct VerifyWorkflow: Sendable {
       for index in sums.keys.sorted() { sums[index].map { total.add($0) } }
       result.total = total.count == 0 ? nil : total.result
       let differing = Set(result.tensors.filter { $0.mismatches > 0 }.map { ExactString($0.name) })
-      result.hints = try byteOrders(pairs.filter { differing.contains(ExactString(sources[$0.source].name)) }, quantizer)
+      result.hints = try byteOrders(
+        pairs.filter { differing.contains(ExactString(sources[$0.source].name)) }, quantizer)
     }
     return result
   }
@@ -156,9 +157,12 @@ public struct VerifyWorkflow: Sendable {
       if let errors { sums.withLock { $0[order[index]] = errors } }
       work.progress.advanced(by: tensor.location.byteCount)
     }
-    return (results.withLock { all in
-      let taken = all
-      all = []
-      return taken }, sums.withLock { $0 })
+    return (
+      results.withLock { all in
+        let taken = all
+        all = []
+        return taken
+      }, sums.withLock { $0 }
+    )
   }
 }
