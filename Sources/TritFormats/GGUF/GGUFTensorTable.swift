@@ -52,7 +52,7 @@ struct GGUFTensorTable {
       }
       // Where the size is not known, a tensor is taken to reach to the next one.
       let next = rank + 1 < order.count ? header.tensors[order[rank + 1]].offset : nil
-      let available = (next.map { min(header.dataOffset &+ $0, file.byteCount) } ?? file.byteCount)
+      let available = next.map { min(Checked.sum(header.dataOffset, $0) ?? .max, file.byteCount) } ?? file.byteCount
       var (encoding, size) = try encoding(of: tensor, shape)
       let count = size ?? (available >= start ? available - start : 0)
       guard let end = Checked.sum(start, count), end <= file.byteCount, let byteCount = Int(exactly: count) else {
@@ -72,7 +72,10 @@ struct GGUFTensorTable {
         name: tensor.name, shape: shape, encoding: encoding,
         location: TensorLocation(file: index, offset: start, byteCount: byteCount), scale: scale)
     }
-    return result.compactMap { $0 }
+    var complete: [TensorDescriptor] = []
+    complete.reserveCapacity(result.count)
+    for tensor in result { if let tensor { complete.append(tensor) } }
+    return complete
   }
 
   /// The shape, outermost first: dimensions are stored the other way round.
