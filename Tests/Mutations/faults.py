@@ -57,7 +57,7 @@ swap("padding between sections not looked at", "TritFormats/TritPack/TritPackSou
      "true", F)
 FAULTS[-1]["after"] = "try (FAULT || file.bytes(end..<padding).allSatisfy({ $0 == 0 }))"
 swap("no limit on what a compressed section unpacks to", "TritFormats/TritPack/TritPackHeader.swift", "UInt64(section.bytes) <= limit", "true",
-     "TritPack|Hostile")
+     "TritPack")
 swap("two tensors of one name", "TritFormats/Safetensors/SafetensorsHeader.swift", "names.insert(ExactString(item.key)).inserted", "true", F)
 swap("holes between tensors", "TritFormats/Safetensors/SafetensorsHeader.swift", "entry.begin == position", "entry.begin >= position", F)
 swap("bytes behind the last tensor", "TritFormats/Safetensors/SafetensorsHeader.swift", "end == fileSize", "end <= fileSize", F)

@@ -11,6 +11,7 @@ pass: otherwise a failing test would prove nothing. A fault is caught when its t
 import argparse
 import os
 import re
+import resource
 import shutil
 import subprocess
 import sys
@@ -90,12 +91,14 @@ def copy_package(texts):
 
 
 def test(filters, number, limit):
-    """Exit code and output of the tests, with a fault or (0) without."""
+    """Exit code and output of the tests, with a fault or (0) without. The limit is one of processor seconds: a busy machine
+    must not pass for a test that hangs."""
     environment = dict(os.environ, TRITSMITH_FAULT=str(number), SWIFT_BACKTRACE="enable=no")
     command = ["swift", "test", *FLAGS, "--skip-build", "--filter", filters]
     try:
         run = subprocess.run(command, cwd=SCRATCH, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                             timeout=limit, text=True, errors="replace")
+                             timeout=6 * limit, text=True, errors="replace",
+                             preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CPU, (limit, limit)))
         return run.returncode, run.stdout
     except subprocess.TimeoutExpired:
         return None, ""

@@ -14,9 +14,9 @@ public enum Platform {
     return String(cString: text)
   }
 
-  public static var processorCount: Int { max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN)))) }
+  public static var processorCount: Int { max(1, Int(clamping: sysconf(Int32(clamping: _SC_NPROCESSORS_ONLN)))) }
 
-  public static var pageSize: Int { max(4096, Int(sysconf(Int32(_SC_PAGESIZE)))) }
+  public static var pageSize: Int { max(4096, Int(clamping: sysconf(Int32(clamping: _SC_PAGESIZE)))) }
 
   /// Exchanges two existing paths in one step, false where the system or the file system cannot.
   ///

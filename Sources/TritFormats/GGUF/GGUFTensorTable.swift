@@ -46,10 +46,8 @@ struct GGUFTensorTable {
         throw error(.shapeTooLarge("\(tensor.dimensions)"))
       }
       elements = sum
-      let (start, overflow) = header.dataOffset.addingReportingOverflow(tensor.offset)
-      guard !overflow, start <= file.byteCount else {
-        throw error(.pastEnd(end: overflow ? .max : start, fileSize: file.byteCount))
-      }
+      let start = Checked.sum(header.dataOffset, tensor.offset) ?? .max
+      guard start <= file.byteCount else { throw error(.pastEnd(end: start, fileSize: file.byteCount)) }
       // Where the size is not known, a tensor is taken to reach to the next one.
       let next = rank + 1 < order.count ? header.tensors[order[rank + 1]].offset : nil
       let available = next.map { min(Checked.sum(header.dataOffset, $0) ?? .max, file.byteCount) } ?? file.byteCount

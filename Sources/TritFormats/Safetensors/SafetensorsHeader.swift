@@ -92,9 +92,9 @@ public struct SafetensorsHeader: Sendable {
       guard entry.begin == position else {
         throw reader.error(.hole(expectedBegin: position, begin: entry.begin), entry.name)
       }
-      let elements = UInt64(entry.shape.elementCount)
-      let (bits, overflow) = elements.multipliedReportingOverflow(by: UInt64(entry.dtype.bits))
-      guard !overflow else { throw reader.error(.overflow(shape: entry.shape.description), entry.name) }
+      guard let bits = Checked.product(UInt64(entry.shape.elementCount), UInt64(entry.dtype.bits)) else {
+        throw reader.error(.overflow(shape: entry.shape.description), entry.name)
+      }
       guard bits % 8 == 0 else { throw reader.error(.fractionalBytes(bits: bits), entry.name) }
       guard entry.end - entry.begin == bits / 8 else {
         throw reader.error(.sizeMismatch(expected: bits / 8, found: entry.end - entry.begin), entry.name)

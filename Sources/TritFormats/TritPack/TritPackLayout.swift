@@ -123,8 +123,7 @@ struct TritPackSection: Sendable, Equatable {
 
     func limit(stored: UInt64) -> UInt64 {
       let (factor, floor): (UInt64, UInt64) = self == .streamed ? (1024, 1 << 20) : (8, 1 << 16)
-      let (product, overflow) = stored.multipliedReportingOverflow(by: factor)
-      return overflow ? .max : Checked.sum(product, floor) ?? .max
+      return Checked.product(stored, factor).flatMap { Checked.sum($0, floor) } ?? .max
     }
   }
 

@@ -233,10 +233,11 @@ public final class TritPackSink: TensorSink {
   }
 
   private static let window: UInt64 = 4 << 20
+  private static let windowStride = 4 << 20
 
   private static func digest(of file: OutputFile, _ offset: UInt64, _ count: UInt64) throws -> Digest {
     let hash = SHA256()
-    for start in stride(from: offset, to: offset + count, by: Int(window)) {
+    for start in stride(from: offset, to: offset + count, by: windowStride) {
       hash.update(try file.bytes(start..<min(start + window, offset + count)))
     }
     return hash.finalize()
@@ -245,7 +246,7 @@ public final class TritPackSink: TensorSink {
   private static func copy(
     _ input: OutputFile, _ from: UInt64, to output: OutputFile, _ target: UInt64, _ count: UInt64
   ) throws {
-    for start in stride(from: UInt64(0), to: count, by: Int(window)) {
+    for start in stride(from: UInt64(0), to: count, by: windowStride) {
       try output.write(input.bytes(from + start..<from + min(start + window, count)), at: target + start)
     }
   }

@@ -31,7 +31,7 @@ public final class TritPackSource: TensorSource {
     func location(_ section: Int) -> TensorLocation {
       TensorLocation(
         file: 0, offset: header.sections[section].offset, byteCount: header.sections[section].bytes,
-        storedByteCount: Int(header.sections[section].storedBytes))
+        storedByteCount: Int(clamping: header.sections[section].storedBytes))
     }
     let tensors = header.tensors.map { tensor in
       TensorDescriptor(
@@ -135,7 +135,7 @@ public final class TritPackSource: TensorSource {
         let next = min(end, position + 4 << 20)
         try file.withBytes(position..<next) { hash.update($0) }
         file.release(position..<next)
-        progress.advanced(by: Int(next - position))
+        progress.advanced(by: Int(clamping: next - position))
         position = next
       }
       guard hash.finalize() == section.digest else {

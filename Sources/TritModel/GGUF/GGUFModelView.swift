@@ -242,10 +242,11 @@ public final class GGUFModelView: TensorSource {
 
   private func copy(_ range: Range<Int>, of stored: TensorDescriptor, to result: inout [UInt8], at start: Int) throws {
     try base.withBytes(range, of: stored) { bytes in
-      var output = result.mutableSpan
-      precondition(start >= 0 && start + bytes.byteCount <= output.count, "output inside the buffer")
-      for index in 0..<bytes.byteCount {
-        output[unchecked: start &+ index] = bytes.unsafeLoad(fromUncheckedByteOffset: index, as: UInt8.self)
+      precondition(start >= 0 && start + bytes.byteCount <= result.count, "output inside the buffer")
+      bytes.withUnsafeBytes { source in
+        result.withUnsafeMutableBytes { target in
+          UnsafeMutableRawBufferPointer(rebasing: target[start..<start + source.count]).copyMemory(from: source)
+        }
       }
     }
   }
