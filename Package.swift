@@ -11,6 +11,7 @@ let package = Package(
     .library(name: "Tritsmith", targets: ["Tritsmith"]),
     .executable(name: "tritsmith", targets: ["TritsmithCommand"]),
     .executable(name: "trit-bench", targets: ["trit-bench"]),
+    .library(name: "TritLayers", targets: ["TritLayers"]),
   ],
   targets: [
     // Layer 0: C, intrinsics and libraries of the system.
@@ -34,6 +35,7 @@ let package = Package(
     // Layer 4: containers on disk, and models.
     .target(name: "TritFormats", dependencies: ["TritCore", "TritLayouts", "CZstd"]),
     .target(name: "TritModel", dependencies: ["TritCore", "TritKernels", "TritLayouts"]),
+    .target(name: "TritLayers", dependencies: ["TritCore", "TritKernels", "TritLayouts", "TritQuantizers"]),
 
     // Layer 5: the verbs as library calls.
     .target(
@@ -73,6 +75,7 @@ let package = Package(
     .testTarget(name: "TritTokenizerTests", dependencies: ["TritTokenizer", "TritTestSupport"]),
     .testTarget(name: "TritLayoutsTests", dependencies: ["TritLayouts", "TritFormats", "TritTestSupport"]),
     .testTarget(name: "TritQuantizersTests", dependencies: ["TritQuantizers", "TritFormats", "TritTestSupport"]),
+    .testTarget(name: "TritLayersTests", dependencies: ["TritLayers", "TritTestSupport"]),
     .testTarget(name: "TritFormatsTests", dependencies: ["TritFormats", "TritTestSupport"]),
     .testTarget(name: "TritModelTests", dependencies: ["TritModel", "TritFormats", "TritTestSupport"]),
     .testTarget(name: "TritWorkflowsTests", dependencies: ["TritWorkflows", "TritTestSupport"]),

@@ -4,6 +4,7 @@ import TritCore
 
 /// A file exists and can be read, but its content is not what its format says.
 public struct FormatError: DiagnosticError, Equatable {
+  /// What is wrong with the file.
   public enum Kind: Sendable, Equatable {
     // Any container
     case notRecognised(found: String)

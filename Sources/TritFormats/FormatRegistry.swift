@@ -26,16 +26,21 @@ public struct OpenOptions: Sendable {
 
 /// A container format that can be read.
 public protocol ModelFormat: Sendable {
+  /// Its name, as reports print it.
   static var id: FormatID { get }
   /// One line for lists.
   static var summary: String { get }
   /// True when a path looks like this format, judged by its name, kind and first bytes.
   static func matches(_ path: String, kind: FileKind, firstBytes: [UInt8]) -> Bool
+  /// Opens a path that `matches`.
+  ///
+  /// - Throws: `TensorIOError` when it cannot be read, `FormatError` when it is malformed.
   static func open(_ path: String, _ options: OpenOptions) throws -> any TensorSource
 }
 
 /// Every container format this package reads; one line each.
 public enum FormatRegistry {
+  /// Every format, in the order they are asked whether a path is theirs.
   public static let all: [any ModelFormat.Type] = [
     TritPackFormat.self,
     GGUFFormat.self,

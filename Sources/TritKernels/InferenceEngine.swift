@@ -11,7 +11,9 @@ public final class InferenceEngine: Sendable {
   let kernels: any InferenceKernels
   let team: ThreadTeam
 
-  /// - Parameter threads: 0 means as many as there are processors.
+  /// - Parameters:
+  ///   - threads: 0 means as many as there are processors.
+  ///   - kernels: which implementation; `auto` takes the best this CPU has.
   /// - Throws: `KernelError` when native kernels are demanded and this CPU has none.
   public convenience init(threads: Int = 0, kernels: KernelChoice = .auto) throws(KernelError) {
     self.init(threads: threads, try kernels.inferenceKernels())

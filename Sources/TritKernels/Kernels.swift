@@ -16,6 +16,7 @@ public struct MagnitudeSummary: Sendable, Equatable {
   /// True when only one magnitude occurs beside zero: the values are {−a, 0, +a}.
   public var isTernary: Bool { largest == smallestNonzero }
 
+  /// Adds the summary of other values of the same tensor.
   public mutating func merge(_ other: MagnitudeSummary) {
     largest = max(largest, other.largest)
     if other.smallestNonzero != 0 {

@@ -30,6 +30,8 @@ extension TernaryLayout {
   ///
   /// - Parameters:
   ///   - scale: one scale for the tensor, one a row, or one a group of exactly the layout's size.
+  ///   - band: rows and bytes of the band.
+  ///   - shape: the tensor's, in trits.
   ///   - bytes: the band as `pack` left it.
   public func embed(
     _ scale: TernaryScale, _ band: LayoutBand, _ shape: TensorShape, into bytes: inout MutableSpan<UInt8>
@@ -65,6 +67,8 @@ extension TernaryLayout {
   /// Reads an embedded scale.
   ///
   /// - Parameters:
+  ///   - index: which one, in row-major order of the scales.
+  ///   - shape: the tensor's, in trits.
   ///   - bytes: a part of the tensor that holds the scale whole.
   ///   - start: offset of that part from the tensor's first byte.
   public func readScale(_ index: Int, _ shape: TensorShape, from bytes: RawSpan, at start: Int) -> Float {

@@ -10,6 +10,7 @@ import TritKernels
 /// Source: transformers `integrations/bitnet.py`, `pack_weights`. That function also packs row counts that are no
 /// multiple of 4, but the count is then not in the file and `BitLinear` cannot load it, so this layout refuses them.
 public struct HFPacked: TernaryLayout {
+  /// Its name.
   public static let id = LayoutID(rawValue: "hf-packed")
   public init() {}
 

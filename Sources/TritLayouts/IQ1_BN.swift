@@ -11,6 +11,7 @@ import TritKernels
 /// First column least significant, the reverse of TQ1_0; otherwise as `ScaledBase3`. A row whose scale is 0 reads as
 /// zeros. Source: ik_llama.cpp, `ggml-quants.c`.
 public struct IQ1BN: RowBlockLayout {
+  /// Its name.
   public static let id = LayoutID(rawValue: "IQ1_BN")
   public init() {}
 

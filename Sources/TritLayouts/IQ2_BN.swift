@@ -10,6 +10,7 @@ import TritKernels
 /// A row of zeros is stored with scale 0 and codes 2; a row whose scale is 0 reads as zeros.
 /// Source: ik_llama.cpp, `ggml-quants.c`.
 public struct IQ2BN: RowBlockLayout {
+  /// Its name.
   public static let id = LayoutID(rawValue: "IQ2_BN")
   public init() {}
 
@@ -66,6 +67,7 @@ public struct IQ2BN: RowBlockLayout {
 ///
 ///     byte 16·l + 4·k + i holds row k, columns 16l+i, 16l+i+4, 16l+i+8, 16l+i+12, lowest bits first   l, k, i = 0…3
 public struct IQ2BNR4: TernaryLayout {
+  /// Its name.
   public static let id = LayoutID(rawValue: "IQ2_BN_R4")
   public init() {}
 

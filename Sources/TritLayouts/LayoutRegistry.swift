@@ -4,6 +4,7 @@ import TritCore
 
 /// Every ternary layout this package can write and read; one line each.
 public enum LayoutRegistry {
+  /// Every layout; the first one of a ggml type is what that type means unless told.
   public static let all: [any TernaryLayout] = [
     HFPacked(),
     SplitRow(.base3),
@@ -18,6 +19,7 @@ public enum LayoutRegistry {
     IQ2BNR4(),
   ]
 
+  /// The layout of that name, if there is one.
   public static func layout(_ id: LayoutID) -> (any TernaryLayout)? {
     all.first { $0.id == id }
   }

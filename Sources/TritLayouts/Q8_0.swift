@@ -7,9 +7,13 @@ import TritCore
 /// Not ternary: what a file may hold embeddings and the head in. A value read back is exact in Float.
 /// Source: llama.cpp, `ggml-quants.c`.
 public enum Q8_0 {
+  /// Its name in listings.
   public static let name = "Q8_0"
+  /// Its number in GGUF files.
   public static let ggmlType: UInt32 = 8
+  /// Numbers in a block.
   public static let blockElements = 32
+  /// Bytes of a block: a scale as half float, then the numbers as int8.
   public static let blockBytes = 34
 
   /// Bytes of a number of values; nil when they are no whole blocks.

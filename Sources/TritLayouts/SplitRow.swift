@@ -12,6 +12,7 @@ import TritKernels
 /// unpacking a matter of contiguous runs, and S is at most one more than the columns need, for any row length.
 /// Specified in Docs/Formats/TritPack.md.
 public struct SplitRow: TernaryLayout {
+  /// How many states a trit takes.
   public enum Radix: Int, Sendable {
     case twoBit = 4
     case base3 = 5
@@ -20,7 +21,9 @@ public struct SplitRow: TernaryLayout {
     var parts: Int { rawValue }
   }
 
+  /// Four trits a byte.
   public static let twoBitID = LayoutID(rawValue: "two-bit")
+  /// Five trits a byte.
   public static let base3ID = LayoutID(rawValue: "base3")
 
   public let radix: Radix

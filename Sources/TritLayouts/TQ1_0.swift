@@ -13,6 +13,7 @@ import TritKernels
 /// First column most significant, as `ScaledBase3` stores it. Every byte decodes to trits, so no code is invalid. A
 /// block whose scale is 0 holds zeros, whatever its codes are. Source: llama.cpp, `ggml-quants.c`.
 public struct TQ1_0: RowBlockLayout {
+  /// Its name.
   public static let id = LayoutID(rawValue: "TQ1_0")
   static let blockBytes = 54
   public init() {}

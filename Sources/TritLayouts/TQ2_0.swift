@@ -10,6 +10,7 @@ import TritKernels
 ///
 /// A block whose scale is 0 holds zeros, whatever its codes are. Source: llama.cpp, `ggml-quants.c`.
 public struct TQ2_0: RowBlockLayout {
+  /// Its name.
   public static let id = LayoutID(rawValue: "TQ2_0")
   static let blockBytes = 66
   public init() {}

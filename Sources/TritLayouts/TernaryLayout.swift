@@ -89,6 +89,7 @@ extension TernaryLayout {
 
 /// A matrix does not fit a layout.
 public struct LayoutError: DiagnosticError, Equatable {
+  /// What went wrong.
   public enum Kind: Sendable, Equatable {
     case notAMatrix(rank: Int)
     case rowsNotMultiple(rows: Int, of: Int)

@@ -4,6 +4,7 @@ import TritCore
 
 /// Every model family this package knows; one line each.
 public enum ArchitectureRegistry {
+  /// Every family, in the order they are asked.
   public static let all: [any Architecture] = [
     Llama(),
     BitNet(),

@@ -4,6 +4,7 @@ import TritCore
 
 /// A configuration, its tensors, or what is asked of a model do not fit together.
 public struct ModelError: DiagnosticError, Equatable {
+  /// What went wrong.
   public enum Kind: Sendable, Equatable {
     case noArchitecture
     case unknownArchitecture(String, nearest: String)
@@ -72,7 +73,8 @@ public struct ModelError: DiagnosticError, Equatable {
   public var remedy: String? {
     switch kind {
     case .noArchitecture: "add \"architectures\": [\"LlamaForCausalLM\"], or name the tensors with --quantize"
-    case .unknownArchitecture: "if the tensors are named alike, choose the class with --architecture"
+    case .unknownArchitecture:
+      "if the tensors are named alike, name a known class in config.json, or to convert by --architecture"
     case .noConfiguration: "put the config.json of the model beside its weights"
     case .unknownKey: "remove the key if it means nothing for this model"
     case .contextOverflow: "ask for a larger context, or shorten the text"

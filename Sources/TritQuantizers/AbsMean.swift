@@ -38,16 +38,19 @@ public enum QuantizerPrecision: String, Sendable, CaseIterable {
 /// - `absmean-kernel`: the Triton kernels onebitllms trains with; floor(x + ½).
 ///
 /// All clamp the mean to at least 1e-5 and multiply by a reciprocal instead of dividing.
-public struct AbsMean: Quantizer {
+public struct AbsMean: ThresholdQuantizer {
   public let id: QuantizerID
   public let precision: QuantizerPrecision
   public let rounding: TernaryRounding
   public let summary: String
 
+  /// As onebitllms' `quantize_to_1bit`.
   public static let bf16 = AbsMean(
     "absmean-bf16", .bf16Steps, .halfEven, "absmean, every step in bfloat16 (onebitllms quantize_to_1bit)")
+  /// As transformers' `WeightQuant`.
   public static let float32 = AbsMean(
     "absmean-float32", .float32, .halfEven, "absmean in float32 (transformers WeightQuant)")
+  /// As onebitllms' training kernels.
   public static let kernel = AbsMean(
     "absmean-kernel", .doubleScale, .halfUp, "absmean with floor(x + 1/2) (onebitllms training kernels)")
 

@@ -24,6 +24,18 @@ public struct WeightSummary: Sendable, Equatable {
     self.count = count
     self.magnitudeSum = magnitudeSum
   }
+
+  /// Of weights in memory, summed in the order `Kernels.summarize` defines.
+  public init(of weights: [Float]) {
+    self.init(count: weights.count, magnitudeSum: 0)
+    for start in stride(from: 0, to: weights.count, by: sumBlock) {
+      var lanes = SIMD8<Double>.zero
+      for index in start..<min(start + sumBlock, weights.count) {
+        lanes[(index - start) & 7] += Double(weights[index].magnitude)
+      }
+      magnitudeSum += ((lanes[0] + lanes[1]) + (lanes[2] + lanes[3])) + ((lanes[4] + lanes[5]) + (lanes[6] + lanes[7]))
+    }
+  }
 }
 
 /// What a quantizer decided for a tensor: from which magnitude a weight is ±1, and the scale in both meanings.
@@ -48,6 +60,7 @@ public struct FloatTritThresholds: Sendable, Equatable {
     self.negative = negative
   }
 
+  /// The trit of a weight.
   public func trit(_ weight: Float) -> Int8 {
     let bits = weight.bitPattern
     let magnitude = bits & 0x7FFF_FFFF
@@ -55,16 +68,20 @@ public struct FloatTritThresholds: Sendable, Equatable {
   }
 }
 
-/// A rule that turns the weights of a tensor into trits and one scale.
-///
-/// The trit of a weight must not fall when its magnitude grows; `TernaryDecision` relies on it.
+/// A rule that turns the weights of a matrix into trits and scales: a `ThresholdQuantizer` or a `FittingQuantizer`.
 public protocol Quantizer: Sendable {
   var id: QuantizerID { get }
   /// One line for lists and reports.
   var summary: String { get }
   /// True when weights are rounded to bfloat16 before anything else, whatever type they are stored in.
   var roundsWeightsToBFloat16: Bool { get }
+}
 
+/// A rule for one scale that needs no more than the mean magnitude: how BitNet models are trained.
+///
+/// The trit of a weight must not fall when its magnitude grows; `TernaryDecision` relies on it.
+public protocol ThresholdQuantizer: Quantizer {
+  /// Thresholds and scale for a tensor of that summary.
   func decide(_ weights: WeightSummary) -> TernaryDecision
 
   /// The trit of one weight by the rule itself, slowly: what the thresholds of a decision must agree with.

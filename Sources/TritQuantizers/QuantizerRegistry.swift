@@ -2,12 +2,22 @@
 
 /// Every quantizer this package has; one line each.
 public enum QuantizerRegistry {
+  /// Every quantizer.
   public static let all: [any Quantizer] = [
     AbsMean.bf16,
     AbsMean.float32,
     AbsMean.kernel,
+    AbsMeanLeastSquares(),
+    OptimalTernary.tensor,
+    OptimalTernary.row,
+    OptimalTernary.group128,
+    ErrorCompensation.tensor,
+    ErrorCompensation.row,
+    ErrorCompensation.group128,
+    TwoPlanes(),
   ]
 
+  /// The quantizer of that name, if there is one.
   public static func quantizer(_ id: QuantizerID) -> (any Quantizer)? {
     all.first { $0.id == id }
   }

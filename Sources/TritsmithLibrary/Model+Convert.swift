@@ -20,8 +20,10 @@ extension Model {
   /// Converts, audits by an independent decoder, puts the output in place, and opens it.
   ///
   /// - Parameters:
+  ///   - target: what it becomes.
   ///   - output: a folder or file that does not exist; set `replaces` in `configure` to replace one.
   ///   - certificate: also writes a certificate there.
+  ///   - work: threads, kernels, progress and cancellation; none of them changes the output.
   ///   - configure: sets further options.
   /// - Throws: `WorkflowError`, `TensorIOError`; nothing is left behind then.
   public func convert(
@@ -33,15 +35,13 @@ extension Model {
     let result = try certificate.map { try workflow.run(certificate: $0) } ?? workflow.run()
     // A single safetensors file has no configuration of its own to say what its scales mean.
     let convention = result.plan.tensors.contains { $0.encoding.isTernary } ? result.plan.convention : nil
-    return try Model(
-      output,
-      OpenOptions(
-        access: options.access, scaleConvention: target == .hfPacked ? convention : nil,
-        i2sOrder: target == .gguf ? request.gguf.i2sOrder : nil))
+    return try Model(output, request.reopening(target == .hfPacked ? convention : nil))
   }
 
   /// Compares this model with the one it was made from: structure, every trit, scales, dense bytes, errors, hash.
   public func verify(against source: Model, work: WorkOptions = WorkOptions()) throws -> VerifyResult {
-    try VerifyWorkflow(source: source.source, converted: self.source, request: VerifyRequest(), work: work).run()
+    var request = VerifyRequest()
+    request.open = source.options
+    return try VerifyWorkflow(source: source.source, converted: self.source, request: request, work: work).run()
   }
 }

@@ -24,7 +24,11 @@ extension Model {
 
   /// Continues a text greedily, or as `configure` says.
   ///
-  /// - Parameter emit: gets text as soon as its characters are complete; false ends the generation.
+  /// - Parameters:
+  ///   - prompt: the text to continue.
+  ///   - maximumTokens: tokens generated at most.
+  ///   - configure: sets further options: sampling, seed, arithmetic.
+  ///   - emit: gets text as soon as its characters are complete; false ends the generation.
   public func generate(
     _ prompt: String, maximumTokens: Int = 128, configure: (inout GenerateRequest) -> Void = { _ in },
     emit: (String) -> Bool = { _ in true }
@@ -48,7 +52,9 @@ extension Model {
 
   private func running(_ run: RunOptions) -> RunOptions {
     var run = run
-    run.scaleConvention = run.scaleConvention ?? options.scaleConvention
+    run.open.scaleConvention = run.open.scaleConvention ?? options.scaleConvention
+    run.open.i2sOrder = run.open.i2sOrder ?? options.i2sOrder
+    run.open.followsLinks = run.open.followsLinks || options.followsLinks
     return run
   }
 }

@@ -11,25 +11,30 @@
 public struct Model: Sendable {
   /// As given.
   public let path: String
+  /// Threads, kernels, progress and cancellation of everything done with the model.
   public let options: OpenOptions
   /// Tensors under Hugging Face's names, whatever the format calls them.
   public let source: any TensorSource
 
   /// Opens a model.
   ///
-  /// - Parameter scaleConvention: what stored scales mean, where its files do not say.
+  /// - Parameters:
+  ///   - path: a file, or a folder of safetensors with their companions.
+  ///   - scaleConvention: what stored scales mean, where its files do not say.
   /// - Throws: `TensorIOError` for a path that cannot be opened, `FormatError` for a malformed file; both are
   ///   `DiagnosticError`, with place and remedy.
   public static func open(_ path: String, scaleConvention: ScaleConvention? = nil) throws -> Model {
     try Model(path, OpenOptions(scaleConvention: scaleConvention))
   }
 
+  /// Opens a model with every option there is; throws as `open` does.
   public init(_ path: String, _ options: OpenOptions) throws {
     self.path = path
     self.options = options
     source = try ModelOpener.open(path, options, hasCompanions: true)
   }
 
+  /// Everything about the model but its weights.
   public var manifest: ModelManifest { source.manifest }
 
   /// Name, logical shape, encoding and place of every tensor, in file order.
@@ -58,7 +63,9 @@ public struct Model: Sendable {
 
   /// Trits and scales of a projection: as stored, or as the quantizer makes them of dense weights.
   ///
-  /// - Parameter quantizer: nil means that of the model's family.
+  /// - Parameters:
+  ///   - name: of a tensor that is a matrix.
+  ///   - quantizer: nil means that of the model's family.
   public func trits(of name: String, quantizer: QuantizerID? = nil) throws -> TritMatrix {
     try WeightReader(source).trits(of: name, quantizer: quantizer)
   }

@@ -11,7 +11,8 @@ struct Tritsmith: ParsableCommand {
     abstract: "Convert, inspect, verify, compare and run BitNet (1.58-bit, ternary) language models.",
     version: Product.version,
     subcommands: [
-      Inspect.self, Convert.self, Verify.self, Certify.self, Compare.self, Family.self, Check.self, Validate.self,
-      Gap.self, Run.self, PerplexityCommand.self, Tokenize.self, Logits.self, Completions.self, ManualPage.self,
+      Inspect.self, Convert.self, Merge.self, Verify.self, Certify.self, Compare.self, Family.self, Check.self,
+      Validate.self, Gap.self, Run.self, PerplexityCommand.self, Tokenize.self, Logits.self, Completions.self,
+      ManualPage.self,
     ])
 }

@@ -90,6 +90,18 @@ import Testing
     #expect(frame.line(width: 60) == "reading  12 MB  6.2 MB/s")
   }
 
+  @Test func tokensAreNoBytes() {
+    let screen = Screen()
+    let bar = screen.bar()
+    bar.begin("comparing predictions", total: 1024, unit: .count(of: "tokens"))
+    screen.wait(milliseconds: 2000)
+    bar.advance(by: 256)
+    #expect(
+      screen.drawings.last == "comparing predictions  [====>               ]   25 %  128 tokens/s  0:06 left")
+    let slow = ProgressFrame(label: "x", unit: .count(of: "tokens"), done: 7, total: 0, seconds: 2)
+    #expect(slow.line(width: 60) == "x  7 tokens  3.5 tokens/s")
+  }
+
   @Test func manyThreadsAddUp() async {
     let screen = Screen()
     let bar = screen.bar()

@@ -66,7 +66,10 @@ struct CertifyTests {
 
   @Test("the same conversion elsewhere gives the same certificate, and so does certifying it afterwards")
   func deterministic() {
-    let (first, second) = (Certified("tritpack"), Certified("tritpack", options: ["--threads", "1"]))
+    let (first, second) = (
+      Certified("tritpack", output: "output.tritpack"),
+      Certified("tritpack", output: "output.tritpack", options: ["--threads", "1"])
+    )
     #expect(Disk.bytes(first.certificate) == Disk.bytes(second.certificate))
     #expect(first.certificate != second.certificate, "two folders")
     let later = first.scratch["later.json"]
@@ -142,7 +145,7 @@ struct CertifyTests {
   func afterwards() {
     let scratch = ScratchFolder()
     Tool.expect(65, ["certify", Model.falcon, Model.bitnet, "-o", scratch["c.json"]])
-    let certified = Certified("tritpack")
+    let certified = Certified("tritpack", output: "output.tritpack")
     Model.tiny { $0.companions["tokenizer.json"] = "{}" }.write(scratch["other"])
     Tool.expect(1, ["certify", scratch["other"], certified.output, "-o", scratch["c.json"]])
     #expect(!Disk.exists(scratch["c.json"]))

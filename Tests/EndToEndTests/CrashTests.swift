@@ -167,6 +167,35 @@ struct LinkTests {
     }
   }
 
+  @Test("every command that opens a model's folder follows links on request, also when it opens it once more")
+  func everyCommand() {
+    let scratch = ScratchFolder()
+    let (falcon, plain) = (
+      Model.linked(Model.falcon, at: scratch["falcon"]), Model.linked(Model.plain, at: scratch["plain"])
+    )
+    let calibration = [
+      "--calibration", Fixtures.checkpoint("plain-tiny/reference/calibration_text.txt"), "--calibration-tokens", "256",
+    ]
+    let (packed, fitted, plan) = (scratch["packed"], scratch["fitted.tritpack"], scratch["plan.json"])
+    let commands = [
+      ["convert", falcon, packed, "--to", "hf-packed"], ["verify", falcon, packed], ["compare", falcon, Model.falcon],
+      ["family", falcon, Model.bitnet], ["check", falcon], ["certify", falcon, packed, "-o", scratch["c.json"]],
+      ["certify", falcon, packed, "--check", scratch["c.json"]],
+      ["merge", falcon, Model.adapter(scratch["adapter"]), scratch["merged"]],
+      ["convert", falcon, scratch["parts"], "--to", "dense", "--plan", plan],
+      ["convert", "--plan", plan, "--worker", "1/1"], ["convert", "--plan", plan, "--finish"],
+      ["convert", plain, fitted, "--to", "tritpack", "--quantizer", "gptq-row"] + calibration,
+      ["verify", plain, fitted] + calibration, ["perplexity", plain, "--text", Model.plain + "/config.json"],
+    ]
+    for command in commands {
+      let refused = Tool.run(command + ["--quiet"]) { _ in }
+      // A check finds what others refuse.
+      #expect(refused.exitCode == (command[0] == "check" ? 1 : 65), "\(command): \(refused.summary)")
+      #expect((refused.errors + refused.output).contains("--follow-links"), "\(command): \(refused.summary)")
+      Tool.expect(0, command + ["--quiet", "--follow-links"])
+    }
+  }
+
   @Test("links inside the folder, a link to the folder, and the hub's download cache are followed")
   func inside() {
     let scratch = ScratchFolder()

@@ -76,6 +76,31 @@ enum Model {
     return builder
   }
 
+  /// A LoRA adapter for `falcon`, of rank 1: it adds 2 to every weight of `query`.
+  static func adapter(_ folder: String) -> String {
+    Disk.makeFolder(folder)
+    Disk.write(
+      #"{"peft_type": "LORA", "r": 1, "lora_alpha": 2, "target_modules": ["layers.0.self_attn.q_proj"]}"#,
+      folder + "/adapter_config.json")
+    let module = "base_model.model." + query.dropLast(".weight".count)
+    let ones = FloatBytes.f32([Float](repeating: 1, count: 256))
+    let file = RawModelFile([
+      RawTensor(module + ".lora_A.weight", "F32", [1, 256], ones),
+      RawTensor(module + ".lora_B.weight", "F32", [256, 1], ones),
+    ])
+    Disk.write(file.serialized, folder + "/adapter_model.safetensors")
+    return folder
+  }
+
+  /// A folder that holds nothing but links to the files of another.
+  static func linked(_ model: String, at folder: String) -> String {
+    Disk.makeFolder(folder)
+    for name in Disk.names(model) where FileSystem.kind(of: model + "/" + name) == .file {
+      Disk.link(folder + "/" + name, to: model + "/" + name)
+    }
+    return folder
+  }
+
   /// A llama checkpoint of zeros whose file takes no space: only its header is written.
   ///
   /// - Parameter projections: rows and columns of each.

@@ -109,6 +109,14 @@ def check_predictions(check, report, windows, p_logits, q_logits):
     top_p = np.argsort(-p_all, axis=1, kind="stable")[:, :5]
     top_q = np.argsort(-q_all, axis=1, kind="stable")[:, :5]
     number("same_top_5", np.mean([len(np.intersect1d(a, b)) / 5 for a, b in zip(top_p, top_q)]))
+    for size in (5, 10):
+        for key, best, others in [("reference", p_all, q_all), ("candidate", q_all, p_all)]:
+            first = np.argsort(-best, axis=1, kind="stable")[:, 0]
+            top = np.argsort(-others, axis=1, kind="stable")[:, :size]
+            inside = (top == first[:, None]).any(axis=1)
+            name = f"{key}_top_1_in_top_{size}"
+            number(name, inside.mean())
+            number(f"{name}_error", np.sqrt(inside.mean() * (1 - inside.mean()) / (len(inside) - 1)))
     number("mean_delta_p", change.mean())
     number("rms_delta_p", np.sqrt((change**2).mean()))
     difference = p_all - q_all

@@ -168,8 +168,18 @@ json_steps() {
   step "reports of conversions" eval '
     report json/plan 0 convert "$falcon/prequantized" "$out/nothing" --to hf-packed --dry-run &&
     report json/plan-gguf 0 convert "$falcon/bitnet" "$out/nothing.gguf" --to gguf --dry-run &&
-    report json/convert 0 convert "$falcon/prequantized" "$out/report-packed" --to hf-packed'
+    report json/convert 0 convert "$falcon/prequantized" "$out/report-packed" --to hf-packed --certificate "$out/json/c.json" &&
+    report json/convert-gguf 0 convert "$falcon/bitnet" "$out/report-2.gguf" --to gguf --certificate "$out/json/c2.json"'
+  step "reports of conversions in parts" eval '
+    report json/shard-plan 0 convert "$falcon/prequantized" "$out/parts" --to hf-packed --plan "$out/parts.plan" &&
+    report json/shard-worker 0 convert --plan "$out/parts.plan" --worker 1/2 &&
+    report json/shard-worker-idle 0 convert --plan "$out/parts.plan" --worker 50/50 &&
+    report json/shard-worker-2 0 convert --plan "$out/parts.plan" --worker 2/2 &&
+    report json/shard-finish 0 convert --plan "$out/parts.plan" --finish'
   step "reports of proofs" eval '
+    report json/certify 0 certify "$falcon/prequantized" "$out/report-packed" --check "$out/json/c.json" &&
+    report json/certify-hashes 0 certify "$falcon/prequantized" --check "$out/json/c.json" --hashes-only &&
+    report json/certify-fails 1 certify "$falcon/bfloat16" --check "$out/json/c.json" --hashes-only &&
     report json/verify 0 verify "$falcon/prequantized" "$out/packed" &&
     report json/verify-fails 1 verify "$falcon/prequantized" "$b158/packed" &&
     report json/compare 0 compare "$falcon/bitnet" "$out/packed" &&
@@ -179,6 +189,7 @@ json_steps() {
     report json/check-b158 0 check "$b158/packed"'
   step "reports of runs" eval '
     report json/validate 0 validate "$out/packed" --against "$falcon/bitnet" &&
+    report json/run 0 run "$falcon/bitnet" --prompt "In the beginning" --max-tokens 4 &&
     report json/tokenize 0 tokenize "$falcon/bitnet" --text "In the beginning" &&
     report json/perplexity 0 perplexity "$falcon/bitnet" --text "$out/short.txt" &&
     report json/logits 0 logits "$falcon/bitnet" --text "In the" -o "$out/logits.safetensors" --hidden &&

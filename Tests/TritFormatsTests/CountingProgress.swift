@@ -16,7 +16,7 @@ final class CountingProgress: ProgressObserver {
   var advanced: Int { state.withLock { $0.advanced } }
   var hasEnded: Bool { state.withLock { $0.hasEnded } }
 
-  func began(_ phase: ProgressPhase) { state.withLock { $0.total += Int(phase.totalBytes) } }
-  func advanced(by bytes: Int) { state.withLock { $0.advanced += bytes } }
+  func began(_ phase: ProgressPhase) { state.withLock { $0.total += Int(phase.total) } }
+  func advanced(by amount: Int) { state.withLock { $0.advanced += amount } }
   func ended() { state.withLock { $0.hasEnded = true } }
 }

@@ -14,7 +14,7 @@ struct Quantized {
   var decision: TernaryDecision
   var trits: [Int8]
 
-  init(_ bytes: [UInt8], _ quantizer: any Quantizer, with kernels: any Kernels) {
+  init(_ bytes: [UInt8], _ quantizer: any ThresholdQuantizer, with kernels: any Kernels) {
     let count = bytes.count / 2
     var sums = [Double](repeating: 0, count: (count + sumBlock - 1) / sumBlock)
     var sumSpan = sums.mutableSpan

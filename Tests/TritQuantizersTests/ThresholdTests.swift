@@ -30,12 +30,12 @@ enum DirectDefinition {
   }
 }
 
-/// A quantizer of the registry under its name.
+/// A threshold quantizer of the registry under its name.
 struct RegisteredQuantizer: Sendable, CustomTestStringConvertible {
-  var quantizer: any Quantizer
+  var quantizer: any ThresholdQuantizer
   var testDescription: String { quantizer.id.rawValue }
 
-  static let all = QuantizerRegistry.all.map(RegisteredQuantizer.init)
+  static let all = QuantizerRegistry.all.compactMap { ($0 as? any ThresholdQuantizer).map(RegisteredQuantizer.init) }
 }
 
 @Suite struct ThresholdTests {

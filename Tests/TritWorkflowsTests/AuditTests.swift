@@ -67,7 +67,7 @@ private struct Tamperer: ProgressObserver {
   }
 
   func began(_ phase: ProgressPhase) { isConverting.value = phase.name == "converting" }
-  func advanced(by bytes: Int) {}
+  func advanced(by amount: Int) {}
 
   func ended() {
     guard isConverting.value, let staging = Disk.names(folder).first(where: { $0.hasSuffix(".partial") }) else {

@@ -27,8 +27,31 @@ struct GapNumbersTests {
       (0.5 * log(4.0 / 3) + 0.5 * log(4.0 / 5) + 0.25 * log(2.0 / 3) + 0.75 * log(6.0 / 5)) / 2
     #expect(abs(found.jensenShannon - shannon) < 1e-7)
     #expect(found.bestP == 0 && found.bestQ == 1 && !found.isSameTop && found.topFive == 1)
+    #expect(found.placeOfBestP == 1 && found.placeOfBestQ == 1)
     #expect(PositionAgreement([1, .infinity][...], q[...]) == nil)
     #expect(PositionAgreement([1, .nan][...], q[...]) == nil)
+  }
+
+  @Test("the likeliest token of one among the k likeliest of the other")
+  func containment() throws {
+    // P falls from token 0 on. Q rises but for one: P's likeliest is the 8th of Q, Q's likeliest the last of P.
+    let p = (0..<12).map { Float(-$0) }
+    var q = (0..<12).map { Float($0) }
+    q[0] = 4.5
+    let found = try #require(PositionAgreement(p[...], q[...]))
+    #expect(found.bestP == 0 && found.bestQ == 11 && found.placeOfBestP == 7 && found.placeOfBestQ == nil)
+    // Equal logits: the lower id first, so that token 1 is behind token 0.
+    let tied = try #require(PositionAgreement([0, 1][...], [2, 2][...]))
+    #expect(tied.placeOfBestP == 1 && tied.placeOfBestQ == 1)
+    var statistics = TokenStatistics()
+    statistics.add(found, logitP: p[0], logitQ: q[0])
+    statistics.add(PositionAgreement(p[...], p[...]), logitP: p[0], logitQ: p[0])
+    let model = statistics.result(worst: [])
+    #expect(model.containment.map(\.size) == [5, 10])
+    #expect(model.containment.map(\.reference.value) == [0.5, 1])
+    #expect(model.containment.map(\.candidate.value) == [0.5, 0.5])
+    // √(s(1−s)/(T−1))
+    #expect(model.containment[0].reference.error == 0.5 && model.containment[1].reference.error == 0)
   }
 
   @Test("means, errors, correlation and percentiles over three tokens")

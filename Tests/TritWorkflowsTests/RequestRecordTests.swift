@@ -28,6 +28,7 @@ struct RequestRecordTests {
     request.open.scaleConvention = .multiply
     request.open.i2sOrder = .group64
     request.quantizer = AbsMean.kernel.id
+    request.forcesQuantizer = true
     request.outputConvention = .divide
     request.architecture = "BitNetForCausalLM"
     request.keep = [Glob("*.down_proj.weight")]
@@ -54,6 +55,7 @@ struct RequestRecordTests {
       #expect(again.maximumShardBytes == request.maximumShardBytes && again.compression == request.compression)
       #expect(
         again.open.scaleConvention == request.open.scaleConvention && again.open.i2sOrder == request.open.i2sOrder)
+      #expect(again.forcesQuantizer == request.forcesQuantizer)
       #expect(again.quantizer == request.quantizer && again.outputConvention == request.outputConvention)
       #expect(again.architecture == request.architecture && again.tritpackLayout == request.tritpackLayout)
     }

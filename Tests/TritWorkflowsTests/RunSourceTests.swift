@@ -56,7 +56,7 @@ struct RunSourceTests {
   static let ids = [1, 47, 287, 420, 226, 22, 531, 925, 265, 621, 275, 1, 374]
 
   func logits(_ path: String, _ mode: ArithmeticMode, access: FileAccessMode = .mapped) throws -> [Float] {
-    let options = RunOptions(mode: mode, threads: 2, access: access)
+    let options = RunOptions(mode: mode, threads: 2, open: OpenOptions(access: access))
     let runnable = try RunnableModel(path, options, engine: options.engine())
     return try runnable.session(for: Self.ids.count).logits(Self.ids)
   }

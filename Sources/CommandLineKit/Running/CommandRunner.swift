@@ -81,7 +81,14 @@ extension ParsableCommand {
   public static func main() {
     Platform.occupyStandardDescriptors()
     Platform.ignoreBrokenPipes()
-    let code = CommandRunner(schema: CommandSchema(Self.self)).run(Array(CommandLine.arguments.dropFirst()))
+    // Swift takes the words from /proc on Linux. Without it there is not even a program's name, and taking that for a
+    // call without words would print help, and succeed, whatever was asked.
+    let words = CommandLine.arguments
+    if words.isEmpty {
+      StandardError.write("error: the command line cannot be read: mount /proc, and call the program by a name\n")
+      Platform.exit(ExitCode.internalError.rawValue)
+    }
+    let code = CommandRunner(schema: CommandSchema(Self.self)).run(Array(words.dropFirst()))
     Platform.exit(code.rawValue)
   }
 }

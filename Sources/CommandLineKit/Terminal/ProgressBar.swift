@@ -45,8 +45,17 @@ public final class ProgressBar: Sendable {
     }
   }
 
+  /// What a phase counts.
+  public enum Unit: Sendable, Hashable {
+    /// Shown as sizes: "812 MB".
+    case bytes
+    /// Shown as numbers of something: "812 tokens".
+    case count(of: String)
+  }
+
   private struct Phase {
     var label = ""
+    var unit = Unit.bytes
     var itemName = ""
     var item = 0
     var itemCount = 0
@@ -69,10 +78,16 @@ public final class ProgressBar: Sendable {
 
   /// Starts a phase; zero bytes means that the total is unknown.
   public func begin(_ label: String, totalBytes: UInt64, items: Int = 0) {
+    begin(label, total: totalBytes, unit: .bytes, items: items)
+  }
+
+  /// Starts a phase; a total of zero is one that is not known.
+  public func begin(_ label: String, total: UInt64, unit: Unit, items: Int = 0) {
     guard surface.isEnabled else { return }
     phase.withLock { phase in
       let now = surface.now()
-      phase = Phase(label: label, itemCount: items, total: totalBytes, start: now, isShown: phase.isShown)
+      phase = Phase(
+        label: label, unit: unit, itemCount: items, total: total, start: now, isShown: phase.isShown)
       done.store(0, ordering: .relaxed)
       draw(&phase, at: now)
     }
@@ -89,10 +104,10 @@ public final class ProgressBar: Sendable {
     }
   }
 
-  /// Adds finished bytes; any thread may call it.
-  public func advance(by bytes: Int) {
-    guard surface.isEnabled, bytes > 0 else { return }
-    done.wrappingAdd(UInt64(bytes), ordering: .relaxed)
+  /// Adds what is finished, in the unit of the phase; any thread may call it.
+  public func advance(by amount: Int) {
+    guard surface.isEnabled, amount > 0 else { return }
+    done.wrappingAdd(UInt64(amount), ordering: .relaxed)
     let now = surface.now()
     guard now >= nextDrawing.load(ordering: .relaxed) else { return }
     // Whoever finds the lock taken leaves the drawing to the other thread.
@@ -113,7 +128,7 @@ public final class ProgressBar: Sendable {
   private func draw(_ phase: inout Phase, at now: UInt64) {
     nextDrawing.store(now &+ Self.interval, ordering: .relaxed)
     let frame = ProgressFrame(
-      label: phase.label, itemName: phase.itemName, item: phase.item, itemCount: phase.itemCount,
+      label: phase.label, unit: phase.unit, itemName: phase.itemName, item: phase.item, itemCount: phase.itemCount,
       done: done.load(ordering: .relaxed), total: phase.total,
       seconds: Double(now &- phase.start) / 1_000_000_000)
     // The last column stays free: many terminals wrap as soon as it is filled.

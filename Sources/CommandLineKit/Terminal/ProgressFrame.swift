@@ -3,6 +3,7 @@
 /// The numbers behind one drawing of a progress bar.
 struct ProgressFrame {
   var label: String
+  var unit = ProgressBar.Unit.bytes
   var itemName = ""
   var item = 0
   var itemCount = 0
@@ -17,7 +18,7 @@ struct ProgressFrame {
   func line(width: Int) -> String {
     let label = Terminal.neutralized(label)
     let items = itemCount > 0 ? "\(item)/\(itemCount)" : ""
-    let amount = total > 0 ? percentage : Self.bytes(Double(done))
+    let amount = total > 0 ? percentage : amount(Double(done))
     let candidates = [[amount, rate, timeLeft, items], [amount, rate, timeLeft], [amount, timeLeft], [amount]]
     for (index, parts) in candidates.enumerated() {
       let tail = parts.filter { !$0.isEmpty }.joined(separator: "  ")
@@ -58,17 +59,30 @@ struct ProgressFrame {
   }
 
   /// The mean since the phase began; too early to say before a tenth of a second.
-  private var bytesPerSecond: Double? {
+  private var perSecond: Double? {
     seconds >= 0.1 && done > 0 ? Double(done) / seconds : nil
   }
 
   private var rate: String {
-    bytesPerSecond.map { Self.bytes($0) + "/s" } ?? ""
+    perSecond.map { amount($0) + "/s" } ?? ""
   }
 
   private var timeLeft: String {
-    guard total > 0, let bytesPerSecond, done < total else { return "" }
-    return Self.clock(Double(total - done) / bytesPerSecond) + " left"
+    guard total > 0, let perSecond, done < total else { return "" }
+    return Self.clock(Double(total - done) / perSecond) + " left"
+  }
+
+  private func amount(_ count: Double) -> String {
+    switch unit {
+    case .bytes: Self.bytes(count)
+    case .count(let name): "\(Self.number(count)) \(name)"
+    }
+  }
+
+  /// A number with two digits at least: "3.4", "812", "12345".
+  static func number(_ count: Double) -> String {
+    let tenths = Int((count * 10).rounded())
+    return tenths >= 100 || tenths % 10 == 0 ? String(Int(count.rounded())) : "\(tenths / 10).\(tenths % 10)"
   }
 
   /// Decimal units with three significant digits at most: "812 MB", "1.2 GB".

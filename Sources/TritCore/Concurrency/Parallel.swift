@@ -13,6 +13,7 @@ public final class CancellationFlag: Sendable {
     self.external = external
   }
 
+  /// Asks the work to stop; any thread may.
   public func cancel() {
     flag.store(true, ordering: .relaxed)
   }
@@ -21,6 +22,7 @@ public final class CancellationFlag: Sendable {
     flag.load(ordering: .relaxed) || external?() == true
   }
 
+  /// - Throws: `CancellationFailure` once the flag is set.
   public func check() throws(CancellationFailure) {
     if isCancelled { throw CancellationFailure() }
   }

@@ -2,22 +2,39 @@
 
 /// A stage of a longer piece of work.
 public struct ProgressPhase: Sendable, Hashable {
+  /// What a phase counts.
+  public enum Unit: Sendable, Hashable {
+    case bytes
+    case tokens
+  }
+
   /// A present participle for people: "converting".
   public var name: String
-  public var totalBytes: UInt64
+  /// How much there is to do, in `unit`; 0 when that is not known.
+  public var total: UInt64
+  /// What `total` and the steps towards it count.
+  public var unit: Unit
 
+  /// A stage that reads or writes so many bytes.
   public init(name: String, totalBytes: UInt64) {
-    self.name = name
-    self.totalBytes = totalBytes
+    (self.name, total, unit) = (name, totalBytes, .bytes)
+  }
+
+  /// A stage that runs so many tokens through a model.
+  public init(name: String, totalTokens: Int) {
+    (self.name, total, unit) = (name, UInt64(max(0, totalTokens)), .tokens)
   }
 }
 
 /// Told of progress from any thread.
 public protocol ProgressObserver: Sendable {
+  /// A phase begins; the one before has ended.
   func began(_ phase: ProgressPhase)
-  func advanced(by bytes: Int)
+  /// So much more is done, in the unit of the phase.
+  func advanced(by amount: Int)
   /// The tensor now worked on.
   func reached(_ item: String, number: Int, of count: Int)
+  /// The phase is over, finished or not.
   func ended()
 }
 
@@ -29,6 +46,6 @@ extension ProgressObserver {
 public struct SilentProgress: ProgressObserver {
   public init() {}
   public func began(_ phase: ProgressPhase) {}
-  public func advanced(by bytes: Int) {}
+  public func advanced(by amount: Int) {}
   public func ended() {}
 }

@@ -43,6 +43,7 @@ public enum FileSystem {
     return lstat(path, &status) == 0 ? FileKind(mode: status.st_mode) : nil
   }
 
+  /// Bytes of a file, links followed; nil when it cannot be asked.
   public static func size(of path: String) -> UInt64? {
     var status = stat()
     return stat(path, &status) == 0 ? UInt64(status.st_size) : nil
@@ -78,6 +79,7 @@ public enum FileSystem {
   // Paths are cut at slash bytes: to Swift a slash and a combining accent after it are one character, which is no "/".
   private static let slash = UInt8(ascii: "/")
 
+  /// A name inside a folder, one slash between them.
   public static func join(_ folder: String, _ name: String) -> String {
     folder.utf8.last == slash ? folder + name : folder + "/" + name
   }

@@ -43,6 +43,7 @@ public final class OutputFile: Sendable {
     }
   }
 
+  /// Writes all bytes at an offset; any thread may, for another range.
   public func write(_ bytes: RawSpan, at offset: UInt64) throws(TensorIOError) {
     let failure = bytes.withUnsafeBytes { buffer -> TensorIOError? in
       var done = 0
@@ -65,6 +66,7 @@ public final class OutputFile: Sendable {
     }
   }
 
+  /// Writes all bytes at an offset; any thread may, for another range.
   public func write(_ bytes: [UInt8], at offset: UInt64) throws(TensorIOError) {
     try write(bytes.span.bytes, at: offset)
   }

@@ -12,6 +12,7 @@
 /// the next run can tell what a killed run left behind from what another run is still writing, and removes the former.
 /// Dropping the value without `commit` removes everything.
 public final class StagedOutput: Sendable {
+  /// What is staged.
   public enum Kind: Sendable { case file, folder }
 
   public let kind: Kind

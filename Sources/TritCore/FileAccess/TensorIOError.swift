@@ -2,6 +2,7 @@
 
 /// A file or folder could not be opened, read, made or put in place. Used by every format.
 public struct TensorIOError: DiagnosticError, Equatable {
+  /// What went wrong.
   public enum Kind: Sendable, Equatable {
     case cannotOpen(errno: Int32)
     case notAFile(found: String)

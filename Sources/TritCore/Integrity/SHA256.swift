@@ -18,14 +18,17 @@ public final class SHA256 {
     EVP_MD_CTX_free(context)
   }
 
+  /// Goes on with bytes.
   public func update(_ bytes: RawSpan) {
     bytes.withUnsafeBytes { _ = EVP_DigestUpdate(context, $0.baseAddress, $0.count) }
   }
 
+  /// Goes on with bytes.
   public func update(_ bytes: [UInt8]) {
     update(bytes.span.bytes)
   }
 
+  /// Goes on with the UTF-8 of a text.
   public func update(_ text: String) {
     update(Array(text.utf8))
   }
@@ -37,6 +40,7 @@ public final class SHA256 {
     return Digest(bytes: bytes)
   }
 
+  /// The digest of bytes in memory.
   public static func digest(of bytes: [UInt8]) -> Digest {
     let hash = SHA256()
     hash.update(bytes)

@@ -7,6 +7,7 @@ public enum XXH64 {
     0x9E37_79B1_85EB_CA87, 0xC2B2_AE3D_27D4_EB4F, 0x1656_67B1_9E37_79F9, 0x85EB_CA77_C2B2_AE63, 0x27D4_EB2F_1656_67C5
   )
 
+  /// The 64-bit hash of bytes in memory.
   public static func hash(_ bytes: RawSpan, seed: UInt64 = 0) -> UInt64 {
     bytes.withUnsafeBytes { hash($0, seed) }
   }

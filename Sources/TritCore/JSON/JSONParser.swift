@@ -2,6 +2,7 @@
 
 /// Why a text is not JSON.
 public struct JSONError: Error, Sendable, Equatable, CustomStringConvertible {
+  /// What is wrong with the text.
   public enum Kind: Sendable, Equatable {
     case unexpectedEnd
     case unexpected(byte: UInt8, expected: String)
@@ -174,7 +175,9 @@ private struct JSONParser {
     }
     while true {
       elements.append(try value(depth: depth))
-      if elements.count == JSONParser.countedFrom { elements.reserveCapacity(elements.count + membersToCome(smallest: 2)) }
+      if elements.count == JSONParser.countedFrom {
+        elements.reserveCapacity(elements.count + membersToCome(smallest: 2))
+      }
       if try !continues(to: UInt8(ascii: "]"), named: "',' or ']'") { return elements }
     }
   }

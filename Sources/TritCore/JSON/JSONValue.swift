@@ -42,6 +42,7 @@ public struct JSONNumber: Sendable, Equatable {
 
 /// Entries of an object in file order; a key that stands twice is there twice.
 public struct JSONObject: Sendable, Equatable {
+  /// A key with its value.
   public struct Entry: Sendable, Equatable {
     public var key: String
     public var value: JSONValue

@@ -39,6 +39,7 @@ public struct CompanionFile: Sendable, Hashable {
 
 /// One reason for believing in a scale convention.
 public struct ScaleEvidence: Sendable, Hashable {
+  /// Where evidence comes from.
   public enum Origin: String, Sendable, Codable {
     case configuration, magnitude, container, option
     /// Agreement with the dense weights the scales were computed from.
@@ -129,6 +130,7 @@ public struct ModelManifest: Sendable {
     entries.first { ExactString($0.key) == ExactString(key) }?.value
   }
 
+  /// The tensor of that name, if there is one.
   public func tensor(named name: String) -> TensorDescriptor? {
     tensors.first { ExactString($0.name) == ExactString(name) }
   }

@@ -33,6 +33,7 @@ public struct GGMLType: Sendable, Hashable {
     all.first { $0.dtype == dtype }?.id
   }
 
+  /// The type of that number, if it is known.
   public static func type(_ id: UInt32) -> GGMLType? { byID[id] }
 
   private static let byID = Dictionary(all.map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first })

@@ -16,6 +16,7 @@ public struct HFQuantization: Sendable, Hashable {
     public var convention: ScaleConvention { self == .bitlinear ? .divide : .multiply }
   }
 
+  /// Whether weights are stored packed or quantized on the way.
   public enum Mode: String, Sendable {
     /// The file holds trits and scales.
     case offline

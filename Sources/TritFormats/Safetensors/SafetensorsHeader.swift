@@ -10,6 +10,7 @@ import TritCore
 /// shape and dtype need. Verdicts follow the reference reader (safetensors 0.8.0); the differences, all towards
 /// refusing, are listed in Docs/Formats/Safetensors.md.
 public struct SafetensorsHeader: Sendable {
+  /// A tensor as the header describes it.
   public struct Entry: Sendable, Hashable {
     public var name: String
     public var dtype: DType

@@ -10,6 +10,7 @@ public struct ShardIndex: Sendable {
   public let shardOfTensor: [ExactString: String]
   public let totalSize: UInt64?
 
+  /// The file's name in a folder.
   public static let name = "model.safetensors.index.json"
 
   /// Reads an index.

@@ -22,6 +22,14 @@ public protocol ForwardObserver: AnyObject {
   /// `block<i>`, the residual stream after the block; last `final_norm`. `self_attn` and `mlp` are what the sub-blocks
   /// add to the residual stream.
   func observe(_ name: String, tokens: Range<Int>, width: Int, _ values: Span<Float>) throws
+
+  /// What a projection multiplies, before it is made int8: `block<i>.self_attn.q_proj` and so on. Query, key and value
+  /// share an input, and so do gate and up, unless they have norms of their own.
+  func observeInput(_ projection: String, tokens: Range<Int>, width: Int, _ values: Span<Float>) throws
+}
+
+extension ForwardObserver {
+  public func observeInput(_ projection: String, tokens: Range<Int>, width: Int, _ values: Span<Float>) throws {}
 }
 
 /// Which tokens of a prompt get logits.

@@ -147,6 +147,11 @@ struct ForwardPass {
       space.quantizedState = .stale
     }
     defer { if projection.inputNorm != nil { space.quantizedState = .stale } }
+    if let observer {
+      try observer.observeInput(
+        "block\(index).\(projection.name)", tokens: tokens, width: projection.columns,
+        input.span.extracting(0..<count * projection.columns))
+    }
     ForwardWorkspace.grow(&output, to: count * projection.rows)
     switch projection.weights {
     case .dense(let weights, let bias):

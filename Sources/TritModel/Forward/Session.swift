@@ -26,7 +26,11 @@ public final class Session {
   /// Rows of logits held at once.
   static let logitsBlock = 16
 
-  /// - Parameter contextCapacity: nil means the context the model was made for. Memory is taken as the text grows.
+  /// - Parameters:
+  ///   - model: the weights; any number of sessions may share them.
+  ///   - mode: which arithmetic.
+  ///   - engine: threads and kernels.
+  ///   - contextCapacity: nil means the context the model was made for. Memory is taken as the text grows.
   /// - Throws: `ModelError` for a capacity below 1.
   public init(
     _ model: LanguageModel, mode: ArithmeticMode, contextCapacity: Int? = nil, engine: InferenceEngine

@@ -23,7 +23,10 @@ public struct GGUFConfiguration: Sendable, Hashable {
 extension GGUFConfiguration {
   /// Reads `config.json`.
   ///
-  /// - Parameter vocabulary: rows of the embedding, which is what readers compare the token list with.
+  /// - Parameters:
+  ///   - configuration: the object in the file.
+  ///   - vocabulary: rows of the embedding, which is what readers compare the token list with.
+  ///   - file: its name, for errors.
   public init(_ configuration: JSONObject, vocabulary: Int?, file: String) throws(GGUFModelError) {
     func integer(_ key: String) throws(GGUFModelError) -> Int? {
       guard let value = configuration[key], !value.isNull else { return nil }

@@ -4,6 +4,7 @@ import TritCore
 
 /// A model cannot be written as GGUF, or a GGUF file does not describe one.
 public struct GGUFModelError: DiagnosticError, Equatable {
+  /// What went wrong.
   public enum Kind: Sendable, Equatable {
     case unknownFamily(String)
     case missingKey(String)

@@ -44,7 +44,9 @@ public final class GGUFModelView: TensorSource {
     case refused
   }
 
-  /// - Parameter hasCompanions: also rebuild the tokenizer's files, which takes time for a large vocabulary.
+  /// - Parameters:
+  ///   - base: the file under its own names.
+  ///   - hasCompanions: also rebuild the tokenizer's files, which takes time for a large vocabulary.
   /// - Throws: `GGUFModelError` when a family is known but its metadata does not describe the tensors.
   public init(_ base: any TensorSource, hasCompanions: Bool) throws {
     self.base = base

@@ -48,8 +48,10 @@ public struct GGUFTokenizer: Sendable {
   public static let ignoreMergesKey = "tritsmith.ignore_merges"
 
   /// - Parameters:
+  ///   - files: the tokenizer's files, read.
   ///   - vocabulary: rows of the embedding; ids without a token are filled in.
   ///   - pre: the pre-tokenizer's name, when the user says it.
+  ///   - file: the name of `tokenizer.json`, for errors.
   public init(_ files: GGUFTokenizerFiles, vocabulary: Int, pre: String?, file: String) throws(GGUFModelError) {
     warnings = []
     guard let model = files.tokenizer["model"]?.object, model["type"]?.string == "BPE" || model["merges"] != nil,

@@ -58,6 +58,12 @@ extension LanguageModel {
   /// Perplexity of token ids (without BOS).
   ///
   /// - Parameters:
+  ///   - ids: the text.
+  ///   - bos: put before every window.
+  ///   - scoring: how windows are cut and which of their tokens count.
+  ///   - mode: which arithmetic.
+  ///   - engine: threads and kernels.
+  ///   - cancellation: asked before every window.
   ///   - advanced: told the number of tokens scored so far, after every window.
   /// - Throws: `ModelError` for an empty text, ids outside the vocabulary, or a window too small; what the source
   ///   throws.

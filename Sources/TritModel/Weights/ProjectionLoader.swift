@@ -57,9 +57,14 @@ extension TensorBinder {
           .tensorEncoding(expected: "dense weights, to compute '\(override.rawValue)'", found: tensor.encoding.name),
           location: location(weight))
       }
-      let (bytes, operand, projectionClass) = try ternary(tensor, layout, rows: rows, columns: columns, bias: bias)
-      result.weights = .ternary(bytes, operand)
-      result.projectionClass = projectionClass
+      if let expanded = try expandedPlanes(tensor) {
+        result.weights = .denseQuantizedInput(expanded, scale: 1, bias: bias)
+        result.projectionClass = .autoBitLinearOffline
+      } else {
+        let (bytes, operand, projectionClass) = try ternary(tensor, layout, rows: rows, columns: columns, bias: bias)
+        result.weights = .ternary(bytes, operand)
+        result.projectionClass = projectionClass
+      }
     case .dense, .opaque:
       let dense = try matrix(weight, rows: rows, columns: columns)
       let wanted: ProjectionClass =

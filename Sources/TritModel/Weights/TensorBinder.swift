@@ -6,7 +6,7 @@ import TritLayouts
 
 /// Looks tensors up by name, checks shape and encoding, and remembers which were used.
 struct TensorBinder {
-  private let source: any TensorSource
+  let source: any TensorSource
   private let engine: InferenceEngine
   private let residency: WeightResidency
   private var tensors: [ExactString: TensorDescriptor] = [:]

@@ -2,6 +2,7 @@
 
 /// One number line of a plot.
 public struct ReportAxis: Sendable, Hashable {
+  /// How numbers are spread along the axis.
   public enum Scale: String, Sendable, Hashable {
     case linear
     /// Base 10; values of zero and below have no place and are left out.
@@ -107,6 +108,7 @@ public struct ReportSeries: Sendable, Hashable {
 
 /// Something to compare data with: a threshold, a budget, a range.
 public struct ReportReference: Sendable, Hashable {
+  /// The axis the line is at a value of.
   public enum Axis: String, Sendable, Hashable { case x, y }
 
   /// The axis the values belong to: a reference on x stands upright.

@@ -8,7 +8,9 @@ import TritModel
 ///
 /// It names no time, machine or folder, so that the same conversion gives the same certificate everywhere.
 public struct Certificate: Sendable {
+  /// Names the form of the file.
   public static let schema = "tritsmith.certificate"
+  /// Rises when a key changes its meaning or leaves.
   public static let version = 1
 
   /// One check of the audit.
@@ -103,9 +105,7 @@ public struct Certificate: Sendable {
     request = RequestRecord.json(stated)
     let output = try ModelOpener.open(
       staged.writer.auditPath,
-      OpenOptions(
-        access: plan.request.open.access, scaleConvention: staged.writer.auditConvention,
-        i2sOrder: plan.request.target == .gguf ? plan.request.gguf.i2sOrder : nil))
+      plan.request.reopening(staged.writer.auditConvention))
     recipe = Recipe.recorded(in: (output as? GGUFModelView)?.base ?? output) ?? JSONObject()
     inputs = try FileRecords(work).inputs(of: staged.source)
     try staged.source.checkUnchanged()

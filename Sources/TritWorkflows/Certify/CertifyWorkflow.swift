@@ -15,17 +15,20 @@ public struct CertifyRequest: Sendable {
   public var scratch: String?
   /// Compare hashes of what is here and do not convert.
   public var hashesOnly = false
-  public var access = FileAccessMode.buffered
+  /// How files are got at; what their numbers mean comes from the record.
+  public var open = OpenOptions()
 
   public init() {}
 }
 
 /// What a check of a certificate found.
 public struct CertifyResult: Sendable {
+  /// How a file stands to what is certified.
   public enum Verdict: String, Sendable, Hashable {
     case equal, differs, missing, unexpected
   }
 
+  /// One comparison.
   public struct Check: Sendable, Hashable {
     /// `input`, `output`, `reproduced` or `code stream`.
     public var of: String
@@ -102,7 +105,7 @@ public struct CertifyWorkflow: Sendable {
   /// - Throws: `RecordError.noRecipe` for an output this program did not write.
   public func certify(source: String, output: String, place: String, replacing: Bool = false) throws -> CertifyResult {
     let staging = try StagedOutput(.file, at: place, replacing: replacing)
-    let opened = try FormatRegistry.open(output, OpenOptions(access: request.access))
+    let opened = try FormatRegistry.open(output, OpenOptions().reading(like: request.open))
     guard let recipe = Recipe.recorded(in: opened) else { throw RecordError(.noRecipe, file: output) }
     let scratch = request.scratch ?? FileSystem.parent(of: output)
     let name = FileSystem.name(of: output)
@@ -125,15 +128,13 @@ public struct CertifyWorkflow: Sendable {
   // MARK: - Pieces
 
   private func openOptions(_ conversion: ConversionRequest) -> OpenOptions {
-    var options = conversion.open
-    options.access = request.access
-    return options
+    conversion.open.reading(like: request.open)
   }
 
   /// The certificate of a conversion whose output is built, audited and removed again.
   private func repeated(_ conversion: ConversionRequest) throws -> Certificate {
     var conversion = conversion
-    conversion.open.access = request.access
+    conversion.open = conversion.open.reading(like: request.open)
     // What stands there is compared, never touched: the staged output is dropped.
     conversion.replaces = true
     return try ConvertWorkflow(conversion, work: work).rehearse { try Certificate($0, work: work) }

@@ -121,6 +121,7 @@ public struct CheckResult: Sendable {
   /// What could not be looked at.
   public var notes: [String]
 
+  /// Findings of that severity.
   public func count(_ severity: CheckSeverity) -> Int { findings.count { $0.severity == severity } }
   public var passed: Bool { count(.error) == 0 && (!isStrict || findings.isEmpty) }
 

@@ -80,7 +80,8 @@ public struct CheckWorkflow: Sendable {
   /// An error of a library as a finding.
   static func finding(_ rule: CheckRule, _ error: any DiagnosticError) -> CheckFinding {
     let place = [error.location.file.map { FileSystem.name(of: $0) }, error.location.field].compactMap { $0 }
-    return CheckFinding(rule, error.location.tensor ?? place.joined(separator: ", "), error.summary)
+    let text = [error.summary, error.remedy].compactMap { $0 }.joined(separator: "; ")
+    return CheckFinding(rule, error.location.tensor ?? place.joined(separator: ", "), text)
   }
 
   /// What lies in a model's folder and should not.

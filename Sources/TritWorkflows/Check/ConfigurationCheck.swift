@@ -42,6 +42,13 @@ struct ConfigurationCheck {
     for tensor in manifest.tensors where rest.contains(ExactString(tensor.name)) {
       // Scales without weights have a rule of their own; old checkpoints store what is computed.
       if tensor.name.hasSuffix("weight_scale") || tensor.name.hasSuffix("rotary_emb.inv_freq") { continue }
+      // The second plane of a matrix the model uses.
+      if tensor.encoding.isTernary, let first = TritPlanes.matrix(ofSecond: tensor.name),
+        let matrix = manifest.tensor(named: first), matrix.encoding.isTernary, matrix.shape == tensor.shape,
+        !rest.contains(ExactString(first))
+      {
+        continue
+      }
       findings.append(CheckFinding(.unusedTensor, tensor.name, "no part of the configured model uses it"))
     }
     return findings

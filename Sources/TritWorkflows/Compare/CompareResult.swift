@@ -17,6 +17,7 @@ public struct CompareRequest: Sendable {
 
 /// What was found for one tensor of both models.
 public struct ComparedTensor: Sendable {
+  /// How two tensors of one name stand to each other.
   public enum Outcome: String, Sendable, Hashable {
     /// The same numbers.
     case equal

@@ -26,6 +26,7 @@ public struct CompareWorkflow: Sendable {
     self.work = work
   }
 
+  /// - Throws: `TensorIOError`, `FormatError` or `WorkflowError`; models that differ are a result.
   public func run() throws -> CompareResult {
     var structure: [String] = []
     // Places, not copies: a table of descriptors takes many times the memory of the file's own.
@@ -248,7 +249,7 @@ struct TernaryReader {
       // All zeros have no magnitude, and are ternary all the same.
       guard try pass.findings(work.parallelism, SilentProgress()).largest == 0 else { return nil }
       scale = TernaryScale(stored: 0, storage: dtype, convention: .multiply)
-    case .packed: return nil
+    case .packed, .fitted: return nil
     }
     dense = weight
   }

@@ -39,7 +39,7 @@ extension ConversionPlan {
 
   private var quantizerFact: ReportFact {
     guard tensors.contains(where: { $0.step == .quantize || $0.step == .snap }) else {
-      return ReportFact("Quantizer", .missing, note: "packed trits are taken as they are")
+      return ReportFact("Quantizer", .missing, note: "trits are taken as they are")
     }
     return ReportFact(
       "Quantizer", .text(quantizer.id.rawValue), note: "\(quantizer.summary); \(quantizerReason)")
@@ -58,6 +58,7 @@ extension ConversionPlan {
         ReportFact(
           "Scale convention", .text(convention.rawValue),
           note: convention == .divide ? "weight = trit ÷ stored scale" : "weight = trit × stored scale"),
+        ReportFact("Loads in", .text(runtimes)),
         ReportFact("Ternary tensors", .integer(ternaryCount)),
         ReportFact("Dense tensors", .integer(tensors.count - ternaryCount)),
         ReportFact("Input bytes", .bytes(UInt64(inputBytes))),
@@ -87,7 +88,22 @@ extension ConversionResult {
     report.append(facts)
     for warning in plan.warnings { report.note(.warning, warning) }
     if !rounded.isEmpty { report.append(roundingTable) }
-    report.note(.pass, "written, reopened, compared with the source by an independent decoder, and put in place")
+    guard plan.request.target == .trainable else {
+      report.note(.pass, "written, reopened, compared with the source by an independent decoder, and put in place")
+      return report
+    }
+    let restored = audit.tensors.filter(\.isTernary)
+    let rescaled = restored.filter { $0.detail != LatentRestoration.sameAgain }
+    if let first = rescaled.first {
+      report.note(
+        .warning,
+        "\(rescaled.count) of \(restored.count) matrices get another scale when made ternary again; '\(first.name)': "
+          + first.detail)
+    }
+    report.note(
+      .pass,
+      "written, reopened, made ternary again by all absmean arithmetics (every trit of \(restored.count) matrices equal), "
+        + "and put in place")
     return report
   }
 

@@ -20,6 +20,8 @@ public enum ConversionStep: Sendable, Hashable {
   case dequantize
   /// Dense numbers are stored in another type.
   case recode
+  /// Trits become latent weights that are made the same trits again.
+  case restore
 
   public var name: String {
     switch self {
@@ -29,6 +31,7 @@ public enum ConversionStep: Sendable, Hashable {
     case .snap: "quantize, keep dense"
     case .dequantize: "unpack to dense"
     case .recode: "change type"
+    case .restore: "restore latents"
     }
   }
 }
@@ -48,6 +51,10 @@ public struct PlannedTensor: Sendable {
   public var outputName: String?
   /// Order of rows in the output, where it is not the source's.
   public var rowOrder: RowPermutation?
+  /// Which plane of a sum of ternary matrices this is.
+  public var plane = 0
+  /// How many weights share a scale in the output, where the quantizer says so.
+  public var scaleGranularity: ScaleGranularity?
   /// The output's scale where the plan knows it already: it comes from a format that stores another number.
   public var outputScale: TernaryScale?
 
@@ -55,7 +62,7 @@ public struct PlannedTensor: Sendable {
   public var name: String { outputName ?? source.name }
 
   /// True when the tensor holds only trits times a scale afterwards, in whatever encoding.
-  public var becomesTernary: Bool { step != .copy && step != .recode }
+  public var becomesTernary: Bool { step != .copy && step != .recode && step != .restore }
 }
 
 /// Everything a conversion will do; made from headers and a small sample alone.
@@ -74,9 +81,14 @@ public struct ConversionPlan: Sendable {
   /// Metadata of a GGUF output, but for the record of the conversion.
   public var ggufEntries: [MetadataEntry] = []
 
+  /// What else the record of the conversion tells: calibration, adapter.
+  public var remarks = JSONObject()
+
   public var inputBytes: Int { tensors.reduce(0) { $0 + $1.source.storedBytes } }
   public var outputBytes: Int { tensors.reduce(0) { $0 + $1.byteCount } }
   /// False when all trits come from the source.
   var usesQuantizer: Bool { tensors.contains { $0.step == .quantize || $0.step == .snap } }
   public var ternaryCount: Int { tensors.count { $0.becomesTernary } }
+  /// True when weights are made ternary, not only packed another way.
+  public var quantizes: Bool { tensors.contains { $0.step == .quantize || $0.step == .snap } }
 }

@@ -15,6 +15,8 @@ public enum ConversionTarget: String, Sendable, Hashable, CaseIterable {
   case dense
   /// One GGUF file, as llama.cpp and bitnet.cpp load it.
   case gguf
+  /// Dense bfloat16 that frameworks continue training from: latents that give the packed model's trits and scales again.
+  case trainable
 }
 
 /// What a user asks of a conversion; everything left nil follows the model's family.
@@ -42,6 +44,10 @@ public struct ConversionRequest: Sendable {
   public var gguf: GGUFOptions
   /// Replace what stands at the output.
   public var replaces: Bool
+  /// The text of quantizers that look at activations.
+  public var calibration: CalibrationRequest?
+  /// Let a quantizer for ordinary weights loose on the latents of a BitNet model.
+  public var forcesQuantizer = false
 
   public init(input: String, output: String, target: ConversionTarget) {
     self.input = input
@@ -55,5 +61,13 @@ public struct ConversionRequest: Sendable {
     compression = .none
     gguf = GGUFOptions()
     replaces = false
+  }
+
+  /// How what this request writes is opened again.
+  ///
+  /// - Parameter convention: what its scales mean, where its files do not say.
+  public func reopening(_ convention: ScaleConvention?) -> OpenOptions {
+    OpenOptions(
+      access: open.access, scaleConvention: convention, i2sOrder: target == .gguf ? gguf.i2sOrder : nil)
   }
 }

@@ -60,17 +60,21 @@ public struct ConvertWorkflow: Sendable {
   ) throws -> Result {
     let start = Platform.monotonicSeconds
     let source = try ModelOpener.open(request.input, request.open, hasCompanions: true)
-    let plan = try Planner(source, request).plan()
+    var plan = try Planner(source, request).plan()
     announce(plan)
     try OutputPlace.checkSpace(for: plan)
     try source.checkIntegrity(work.parallelism, work.progress)
+    let calibration = try request.calibration.map {
+      try CalibrationStatistics(request.input, request.open, $0, work: work)
+    }
+    if let calibration { plan.remarks["calibration"] = .object(calibration.record) }
     let writer = try OutputWriter(plan, source: source, work: work)
-    let streamed = try stream(plan, source, to: writer)
+    let streamed = try stream(plan, source, calibration, to: writer)
     try writer.complete()
     try source.checkUnchanged()
     // The disk writes while the audit reads; both must be done before anything is put in place.
     let syncing = BackgroundWork { try writer.sync() }
-    let audited = Swift.Result { try self.audit(plan, source, writer, streamed.witnesses) }
+    let audited = Swift.Result { try self.audit(plan, source, calibration, writer, streamed.witnesses) }
     let synced = Swift.Result { try syncing.wait() }
     let audit = try audited.get()
     try synced.get()
@@ -96,7 +100,7 @@ public struct ConvertWorkflow: Sendable {
   }
 
   func stream(
-    _ plan: ConversionPlan, _ source: any TensorSource, to writer: OutputWriter
+    _ plan: ConversionPlan, _ source: any TensorSource, _ calibration: CalibrationStatistics?, to writer: OutputWriter
   ) throws -> Streamed {
     var result = Streamed()
     let held = HeldSource(source, limit: work.heldBytes)
@@ -106,19 +110,30 @@ public struct ConvertWorkflow: Sendable {
     }
     work.progress.began(ProgressPhase(name: "converting", totalBytes: total))
     defer { work.progress.ended() }
-    for (index, tensor) in plan.tensors.enumerated() {
+    var last: TernaryWeight?
+    for (index, tensor) in plan.streamingOrder.enumerated() {
       work.progress.reached(tensor.source.name, number: index + 1, of: plan.tensors.count)
       if tensor.step == .recode {
         let report = try DenseStream(source: source, work: work).recode(tensor, to: writer)
         if report.changed > 0 { result.rounded.append((tensor.name, report)) }
         continue
       }
+      if tensor.step == .restore {
+        try LatentRestoration(source: source, work: work).write(tensor, to: writer)
+        continue
+      }
       guard tensor.becomesTernary else {
         try copy(tensor, source, to: writer)
         continue
       }
-      let isHeld = held.hold(tensor.source)
-      let weight = try TernaryWeight(held, tensor.source, quantizer: plan.quantizer, work: work)
+      // Planes of one matrix follow each other and are fitted once.
+      let known = tensor.plane > 0 && last?.tensor.name == tensor.source.name ? last : nil
+      let isHeld = known == nil && held.hold(tensor.source)
+      var weight =
+        try known
+        ?? TernaryWeight(held, tensor.source, quantizer: plan.quantizer, calibration: calibration, work: work)
+      weight.plane = tensor.plane
+      last = plan.hasPlanes ? weight : nil
       if case .recognised(let pass, _) = weight.origin {
         result.recognised.append(tensor.source.name)
         if tensor.step == .snap, pass.dtype == .bf16, tensor.encoding == .dense(.bf16), tensor.rowOrder == nil {
@@ -131,6 +146,7 @@ public struct ConvertWorkflow: Sendable {
       switch tensor.encoding {
       case .ternary(let id):
         try pack(weight, tensor, id, scale, to: writer)
+        // Absmean of bfloat16 latents only: fits are compared with a fresh fit.
         // GGUF has rows, names and scales of its own; its audit works from the source.
         if isHeld, request.target != .gguf, tensor.outputScale == nil {
           result.witnesses[ExactString(tensor.source.name)] = try AuditWitness(weight, scale.convention, work: work)
@@ -144,7 +160,9 @@ public struct ConvertWorkflow: Sendable {
   /// The scale a tensor gets in the output.
   private func outputScale(_ weight: TernaryWeight, _ plan: ConversionPlan) throws -> TernaryScale {
     // GGUF holds multipliers: of weights that are ternary already, the magnitude itself, not one made from a divisor.
-    if request.target == .gguf, case .recognised = weight.origin { return try weight.scale(.multiply) }
+    if request.target == .gguf, weight.hasMultiplier { return try weight.scale(.multiply) }
+    // Dense weights are what trits are multiplied by: a detour over a divisor could round it once more.
+    if request.target == .dense, case .fitted = weight.origin { return try weight.scale(.multiply) }
     return try weight.scale(plan.convention)
   }
 
@@ -188,7 +206,7 @@ public struct ConvertWorkflow: Sendable {
       try writer.write(buffers.bytes.span.bytes, to: planned.name, at: band.bytes.lowerBound)
       work.progress.advanced(by: progressBytes(weight, rows: band.rowCount))
     }
-    if embedded == nil { try writer.writeScale(scale.storedBytes, of: weight.tensor.name) }
+    if embedded == nil { try writer.writeScale(scale.storedBytes, of: planned.name) }
   }
 
   private func pack(
@@ -236,7 +254,9 @@ public struct ConvertWorkflow: Sendable {
       let start = rows.lowerBound * columns * width
       if planned.encoding == .dense(.bf16), planned.rowOrder == nil {
         resize(&buffers.values, to: rows.count * columns, filler: 0)
-        if try !weight.snap(rows, to: scale, into: &buffers.values) {
+        if let fitted = weight.fittedValues(rows, scale) {
+          buffers.values = fitted
+        } else if try !weight.snap(rows, to: scale, into: &buffers.values) {
           resize(&buffers.trits, to: rows.count * columns, filler: 0)
           try weight.read(rows, into: &buffers.trits, at: 0)
           DenseTernary.fill(&buffers.values, from: buffers.trits, scale, firstRow: rows.lowerBound, columns: columns)
@@ -265,13 +285,10 @@ public struct ConvertWorkflow: Sendable {
   // MARK: - Audit
 
   func audit(
-    _ plan: ConversionPlan, _ source: any TensorSource, _ writer: OutputWriter,
+    _ plan: ConversionPlan, _ source: any TensorSource, _ calibration: CalibrationStatistics?, _ writer: OutputWriter,
     _ witnesses: [ExactString: AuditWitness], isPart: Bool = false
   ) throws -> VerifyResult {
-    let options = OpenOptions(
-      access: request.open.access, scaleConvention: writer.auditConvention,
-      i2sOrder: request.target == .gguf ? request.gguf.i2sOrder : nil)
-    let output = try ModelOpener.open(writer.auditPath, options)
+    let output = try ModelOpener.open(writer.auditPath, request.reopening(writer.auditConvention))
     let written = (output as? GGUFModelView)?.base ?? output
     let writtenByName = Dictionary(
       written.manifest.tensors.map { (ExactString($0.name), $0) }, uniquingKeysWith: { first, _ in first })
@@ -283,9 +300,13 @@ public struct ConvertWorkflow: Sendable {
           .auditFailed("'\(tensor.name)' was written as \(found.encoding.name)"), file: request.output)
       }
     }
+    if request.target == .trainable {
+      return try LatentRestoration(source: source, work: work).check(plan, output)
+    }
     var request = VerifyRequest(quantizer: plan.quantizer.id.rawValue, depth: .audit)
     if isPart { request.only = Set(plan.tensors.map { ExactString($0.source.name) }) }
-    return try VerifyWorkflow(source: source, converted: output, request: request, work: work, witnesses: witnesses)
-      .run()
+    return try VerifyWorkflow(
+      source: source, converted: output, request: request, work: work, calibration: calibration, witnesses: witnesses
+    ).run()
   }
 }

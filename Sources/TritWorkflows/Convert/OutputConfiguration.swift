@@ -20,6 +20,8 @@ struct OutputConfiguration {
       // Dense weights run as plain linears: a quantization entry would make loaders expect packed tensors.
       result["quantization_config"] = nil
       result["is_bitnet_config"] = nil
+    case .trainable:
+      result = OutputConfiguration.trainable(result, convention)
     case .gguf:
       // GGUF has metadata in its place.
       object = nil
@@ -35,6 +37,21 @@ struct OutputConfiguration {
       }
     }
     object = result
+  }
+
+  /// A family whose layers multiply by their scale names the online mode of its layer; the other trains plain linears,
+  /// which onebitllms replaces by layers of its own, and says nothing of BitNet.
+  private static func trainable(_ configuration: JSONObject, _ convention: ScaleConvention) -> JSONObject {
+    var result = configuration
+    result["is_bitnet_config"] = nil
+    guard convention == .multiply, var quantization = configuration["quantization_config"]?.object else {
+      result["quantization_config"] = nil
+      return result
+    }
+    quantization["linear_class"] = "autobitlinear"
+    quantization["quantization_mode"] = "online"
+    result["quantization_config"] = .object(quantization)
+    return result
   }
 
   private static func quantization(

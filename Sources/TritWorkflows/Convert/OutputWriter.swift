@@ -174,20 +174,21 @@ final class OutputWriter: Sendable {
   private static func tritpackTensor(_ tensor: PlannedTensor) -> TritPackTensor {
     guard case .ternary(let id) = tensor.encoding, let layout = LayoutRegistry.layout(id) else {
       return TritPackTensor(
-        name: tensor.source.name, shape: tensor.source.shape, encoding: tensor.encoding, byteCount: tensor.byteCount)
+        name: tensor.name, shape: tensor.source.shape, encoding: tensor.encoding, byteCount: tensor.byteCount)
     }
     let scale = tensor.source.scale
     if let planned = tensor.outputScale {
       return TritPackTensor(
-        name: tensor.source.name, shape: tensor.source.shape, encoding: tensor.encoding,
+        name: tensor.name, shape: tensor.source.shape, encoding: tensor.encoding,
         byteCount: layout.byteCount(tensor.source.shape),
         scale: (planned.storage, planned.granularity, planned.convention))
     }
     return TritPackTensor(
-      name: tensor.source.name, shape: tensor.source.shape, encoding: tensor.encoding,
+      name: tensor.name, shape: tensor.source.shape, encoding: tensor.encoding,
       byteCount: layout.byteCount(tensor.source.shape),
       scale: (
-        scale?.storage ?? .bf16, scale?.granularity ?? .tensor, tensor.scaleConvention ?? .multiply
+        scale?.storage ?? .bf16, tensor.scaleGranularity ?? scale?.granularity ?? .tensor,
+        tensor.scaleConvention ?? .multiply
       ))
   }
 

@@ -31,7 +31,7 @@ struct Planner {
     try checkGlobs()
     var warnings = source.manifest.notes
     let (quantizer, reason) = try chooseQuantizer()
-    let convention = try chooseConvention()
+    let convention = try chooseConvention(quantizer)
     let gguf = request.target == .gguf ? try GGUFPlanner(source, request, survey) : nil
     var tensors: [PlannedTensor]
     if let gguf {
@@ -40,16 +40,20 @@ struct Planner {
       tensors = try source.manifest.tensors.enumerated().map {
         try planned($1, survey.roles[$0], convention)
       }
+      try fit(&tensors, quantizer)
       if let view = source as? GGUFModelView {
         try GGUFUnpacking(view, request.target, convention).adapt(&tensors, &warnings)
       }
     }
-    guard tensors.contains(where: \.becomesTernary) else {
-      throw WorkflowError(.nothingToQuantize, file: source.manifest.path)
+    guard tensors.contains(where: { $0.becomesTernary || $0.step == .restore }) else {
+      throw WorkflowError(
+        request.target == .trainable ? .nothingToRestore(kind: survey.kind.phrase) : .nothingToQuantize,
+        file: source.manifest.path)
     }
     if tensors.contains(where: { $0.step == .quantize || $0.step == .snap }) {
       try checkNativeness(&warnings)
     }
+    try checkFitting(quantizer, tensors)
     let configuration = OutputConfiguration(
       source.manifest.configuration, target: request.target, convention: convention, tensors: tensors
     ).object
@@ -62,10 +66,12 @@ struct Planner {
       return (companion.name, size)
     }
     let entries = try gguf?.entries(tensors, &warnings) ?? []
-    return ConversionPlan(
+    var plan = ConversionPlan(
       request: request, survey: survey, quantizer: quantizer, quantizerReason: reason, convention: convention,
       tensors: tensors, warnings: warnings, companions: companions, configuration: configuration,
       ggufEntries: entries)
+    if !plan.usesQuantizer, let origin = Recipe.origin(of: source) { plan.remarks["made_from"] = .object(origin) }
+    return plan
   }
 
   // MARK: - Choices
@@ -84,7 +90,8 @@ struct Planner {
   }
 
   /// New scales mean what the family's packed checkpoints mean by them; scales that exist keep their meaning.
-  private func chooseConvention() throws -> ScaleConvention {
+  private func chooseConvention(_ quantizer: any Quantizer) throws -> ScaleConvention {
+    if let convention = try fittedConvention(quantizer) { return convention }
     // GGUF always holds multipliers; a checkpoint made from it follows its family.
     if source is GGUFModelView {
       return request.outputConvention ?? (survey.architecture ?? Llama()).packedConvention
@@ -127,6 +134,7 @@ struct Planner {
     }
     switch tensor.encoding {
     case .ternary:
+      if request.target == .trainable, !kept { return try restored(tensor, role, file: file) }
       if kept || request.target == .dense { return dense(.dequantize) }
       return try packed(tensor, role, .repack, convention, file: file)
     case .dense(let dtype):
@@ -139,6 +147,7 @@ struct Planner {
           tensor: tensor.name)
       }
       if request.target == .dense { return dense(.snap) }
+      if request.target == .trainable { return try restored(tensor, role, file: file) }
       return try packed(tensor, role, .quantize, convention, file: file)
     case .opaque(let name):
       throw WorkflowError(

@@ -2,6 +2,7 @@
 
 import TritCore
 import TritFormats
+import TritModel
 
 /// The choices behind a converted model, as recorded in it: in TritPack's header, or in safetensors metadata.
 enum Recipe {
@@ -26,6 +27,7 @@ enum Recipe {
           return .object(object)
         }),
     ]
+    record.entries += plan.remarks.entries
     if plan.request.target == .gguf {
       record.entries.append(.init(key: "layout", value: .string(plan.request.gguf.weights.rawValue)))
     }
@@ -53,6 +55,9 @@ enum Recipe {
       throw RecordError(.noRecipe, file: file)
     }
     guard made == Product.generator else { throw RecordError(.otherVersion(made: made), file: file) }
+    // A merge is no conversion: nothing here knows its adapter.
+    guard record["merged_adapter"] == nil else { throw RecordError(.noRecipe, file: file) }
+    guard record["calibration"] == nil else { throw RecordError(.calibrated, file: file) }
     var options: JSONObject = ["target": .string(target)]
     for key in ["quantizer", "keep", "quantize"] {
       if let value = record[key], !value.isNull { options.add(key, value) }
@@ -61,8 +66,17 @@ enum Recipe {
     return try RequestRecord.request(options, input: input, output: output, file: file)
   }
 
-  /// The quantizer a model records; nil when it records none.
-  static func quantizer(of source: any TensorSource) -> String? {
-    recorded(in: source)?["quantizer"]?.string
+  /// What made a model's trits, also when they were packed anew since: `quantizer`, and `calibration` where there was
+  /// one. Nil when the model does not say.
+  static func origin(of source: any TensorSource) -> JSONObject? {
+    guard let record = recorded(in: (source as? GGUFModelView)?.base ?? source) else { return nil }
+    let origin = record["made_from"]?.object ?? record
+    guard let quantizer = origin["quantizer"], quantizer.string != nil else { return nil }
+    var result: JSONObject = ["quantizer": quantizer]
+    if let calibration = origin["calibration"] { result.add("calibration", calibration) }
+    return result
   }
+
+  /// The quantizer a model's trits come from; nil when it records none.
+  static func quantizer(of source: any TensorSource) -> String? { origin(of: source)?["quantizer"]?.string }
 }

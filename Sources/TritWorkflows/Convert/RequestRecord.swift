@@ -14,9 +14,16 @@ enum RequestRecord {
   /// against both.
   static let covered: Set<String> = [
     "target", "open", "quantizer", "outputConvention", "architecture", "keep", "quantize", "maximumShardBytes",
-    "tritpackLayout", "compression", "gguf",
+    "tritpackLayout", "compression", "gguf", "forcesQuantizer",
   ]
-  static let leftOut: Set<String> = ["input", "output", "requiresNative", "replaces"]
+  /// A calibration text decides bytes and is not part of a record: `checkRecordable` refuses it.
+  static let leftOut: Set<String> = ["input", "output", "requiresNative", "replaces", "calibration"]
+
+  /// - Throws: `RecordError.calibrated` for a conversion nobody could repeat from its record.
+  static func checkRecordable(_ request: ConversionRequest) throws(RecordError) {
+    guard let text = request.calibration?.text else { return }
+    throw RecordError(.calibrated, file: text)
+  }
 
   static func json(_ request: ConversionRequest) -> JSONObject {
     var result = options(request)
@@ -39,6 +46,7 @@ enum RequestRecord {
     if let bytes = request.maximumShardBytes { result.add("max_shard_bytes", .number(JSONNumber(bytes))) }
     if request.tritpackLayout != plain.tritpackLayout { add("layout", request.tritpackLayout.rawValue) }
     if case .zstd(let level) = request.compression { result.add("zstd", .number(JSONNumber(level))) }
+    if request.forcesQuantizer { result.add("force_quantizer", true) }
     guard request.target == .gguf else { return result }
     let (gguf, usual) = (request.gguf, GGUFOptions())
     if gguf.weights != usual.weights { add("gguf_weights", gguf.weights.rawValue) }
@@ -85,6 +93,9 @@ enum RequestRecord {
       case "i2s_order": request.open.i2sOrder = try value(key, I2SOrder.self)
       case "output_scale": request.outputConvention = try value(key, ScaleConvention.self)
       case "architecture": request.architecture = try text(key)
+      case "force_quantizer":
+        guard let forces = entry.value.bool else { throw fail(key) }
+        request.forcesQuantizer = forces
       case "max_shard_bytes":
         guard let bytes = entry.value.number?.unsigned, bytes > 0 else { throw fail(key) }
         request.maximumShardBytes = bytes
@@ -117,6 +128,7 @@ extension JSONObject {
 
 /// A record this program wrote, or should have written, cannot be used.
 public struct RecordError: DiagnosticError, Equatable {
+  /// What went wrong.
   public enum Kind: Sendable, Equatable {
     case unknown(JSONValue?)
     case notJSON(JSONError)
@@ -125,6 +137,7 @@ public struct RecordError: DiagnosticError, Equatable {
     case otherVersion(made: String)
     case damaged(String)
     case noRecipe
+    case calibrated
     case inside(String)
   }
 
@@ -147,6 +160,7 @@ public struct RecordError: DiagnosticError, Equatable {
     case .otherVersion(let made): "it was made by '\(printable(made))', this is \(Product.generator)"
     case .damaged(let detail): "it is not as it was written: \(detail)"
     case .noRecipe: "the model records no conversion by this program"
+    case .calibrated: "the conversion depends on a calibration text, which no certificate or plan carries"
     case .inside(let model): "would stand in '\(printable(model))', a model of this conversion"
     }
   }
@@ -156,6 +170,7 @@ public struct RecordError: DiagnosticError, Equatable {
     case .otherVersion: "use that version: another one may write other bytes"
     case .damaged: "fetch it again, or make a new one"
     case .noRecipe: "convert with 'tritsmith convert --certificate', which writes both"
+    case .calibrated: "convert without --certificate and --plan; 'tritsmith verify --calibration' repeats the fit"
     case .inside: "write it beside the model: what is in a model's folder is part of it"
     case .unknown, .notJSON, .wrongSchema, .missing: nil
     }
@@ -164,7 +179,7 @@ public struct RecordError: DiagnosticError, Equatable {
   public var category: ErrorCategory {
     switch kind {
     case .damaged, .otherVersion: .checkFailed
-    case .inside: .misuse
+    case .inside, .calibrated: .misuse
     default: .malformedInput
     }
   }

@@ -27,6 +27,7 @@ extension ConvertWorkflow {
     certificate path: String, announce: (ConversionPlan) -> Void = { _ in }
   ) throws -> ConversionResult {
     try OutputPlace.check(request)
+    try RequestRecord.checkRecordable(request)
     try CertificatePlace.check(path, request)
     let place = try StagedOutput(.file, at: path, replacing: request.replaces)
     return try build(announce: announce) { staged in

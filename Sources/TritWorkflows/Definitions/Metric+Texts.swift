@@ -62,6 +62,12 @@ extension Metric {
         "Same top-5",
         "Mean share of the reference's five likeliest tokens that are among the candidate's five.", nil
       )
+    case .topContainment:
+      (
+        "Top-k containment",
+        "Share of tokens for which the likeliest token of one model is among the k likeliest of the other, the lowest ids "
+          + "first among equal logits.", "llama.cpp#5076"
+      )
     case .deltaP:
       (
         "Δp",

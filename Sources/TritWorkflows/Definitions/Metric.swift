@@ -19,6 +19,7 @@ public enum Metric: String, Sendable, CaseIterable {
   case percentile
   case sameTopOne = "same-top-1"
   case sameTopFive = "same-top-5"
+  case topContainment = "top-containment"
   case deltaP = "delta-p"
   case logitNMSE = "logit-nmse"
   case logitDifference = "logit-difference"

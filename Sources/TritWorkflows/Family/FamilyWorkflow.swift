@@ -7,6 +7,7 @@ import TritQuantizers
 
 /// What can be wrong with what a family check is given.
 public struct FamilyError: DiagnosticError, Equatable {
+  /// What went wrong.
   public enum Kind: Sendable, Equatable {
     case tooFew(found: Int)
     case tooMany(found: Int, limit: Int)

@@ -35,7 +35,7 @@ struct GapAttribution {
     let vocabulary = reference.model.configuration.vocabularySize
     let step = max(1, min(128, GapAttribution.logitBytes / (4 * vocabulary)))
     let total = windows.reduce(0) { $0 + $1.ids.count }
-    work.progress.began(ProgressPhase(name: "attributing", totalBytes: UInt64(total * (parts.count + 1))))
+    work.progress.began(ProgressPhase(name: "attributing", totalTokens: total * (parts.count + 1)))
     defer { work.progress.ended() }
     for window in windows {
       base.reset()

@@ -167,6 +167,14 @@ extension GapResult {
     }
     add("Same top-1", "same_top_1", model.sameTopOne, .sameTopOne, kind: .fraction(digits: 3))
     add("Same top-5", "same_top_5", model.sameTopFive, .sameTopFive, kind: .fraction(digits: 3))
+    for top in model.containment {
+      add(
+        "Reference's top-1 in top-\(top.size)", "reference_top_1_in_top_\(top.size)", top.reference, .topContainment,
+        kind: .fraction(digits: 3))
+      add(
+        "Candidate's top-1 in top-\(top.size)", "candidate_top_1_in_top_\(top.size)", top.candidate, .topContainment,
+        kind: .fraction(digits: 3))
+    }
     if let change = model.distribution("delta_p") {
       add("Mean Δp", "mean_delta_p", change.mean, .deltaP, kind: .fraction(digits: 4))
       add("RMS Δp", "rms_delta_p", change.rms, .deltaP, kind: .fraction(digits: 4))

@@ -50,6 +50,7 @@ public struct WorstToken: Sendable, Hashable {
   /// The token with the text around it, and the likeliest ones; nil without a tokenizer.
   public var text: Text?
 
+  /// The token in its context, as text.
   public struct Text: Sendable, Hashable {
     public var before: String
     public var token: String
@@ -57,6 +58,19 @@ public struct WorstToken: Sendable, Hashable {
     public var referenceTop: String
     public var candidateTop: String
   }
+}
+
+/// How often the likeliest token of one model is among the k likeliest of the other.
+public struct TopContainment: Sendable, Hashable {
+  /// The k that are reported.
+  public static let sizes = [5, 10]
+
+  /// k
+  public var size: Int
+  /// Share of tokens with the reference's likeliest among the candidate's k.
+  public var reference: Estimate
+  /// Share of tokens with the candidate's likeliest among the reference's k.
+  public var candidate: Estimate
 }
 
 /// How far predictions are apart.
@@ -77,6 +91,8 @@ public struct ModelGap: Sendable {
   public var distributions: [TokenDistribution]
   public var sameTopOne: Estimate
   public var sameTopFive: Double
+  /// For each of `TopContainment.sizes`.
+  public var containment: [TopContainment]
   public var logitNMSE: Double
   public var maximumLogitDifference: Double
   public var meanLogitDifference: Double
@@ -86,6 +102,7 @@ public struct ModelGap: Sendable {
   public var divergences: [Double]
   public var probabilityChanges: [Double]
 
+  /// The distribution of that name: `kld`, `reverse_kld`, `js_divergence`, `delta_p`.
   public func distribution(_ name: String) -> TokenDistribution? { distributions.first { $0.name == name } }
   public var meanKL: Double { distribution("kld")?.mean.value ?? .nan }
 }
@@ -110,6 +127,7 @@ public struct LayerGap: Sendable, Hashable {
 
 /// The gap when only some projections are the candidate's.
 public struct AttributedGap: Sendable, Hashable {
+  /// What was taken from the candidate.
   public enum Part: Sendable, Hashable {
     case layer(Int)
     case kind(ProjectionKind)
@@ -142,6 +160,7 @@ public struct AttributedGap: Sendable, Hashable {
 
 /// Whether the candidate's trits and scales are those of a conversion of the reference.
 public struct ConversionFidelity: Sendable, Hashable {
+  /// Whether the conversion is what its source gives.
   public enum Verdict: String, Sendable, Hashable {
     case exact
     case differs = "not_exact"

@@ -37,7 +37,7 @@ struct ModelComparison {
     var statistics = TokenStatistics()
     var scored: [Scored] = []
     scored.reserveCapacity(text.count)
-    work.progress.began(ProgressPhase(name: "comparing predictions", totalBytes: UInt64(text.count)))
+    work.progress.began(ProgressPhase(name: "comparing predictions", totalTokens: text.count))
     defer { work.progress.ended() }
     let observers = activations.map { (reference: $0.reference, candidate: $0.candidate) }
     for (number, window) in text.windows.enumerated() {

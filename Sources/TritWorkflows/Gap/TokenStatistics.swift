@@ -14,6 +14,8 @@ struct TokenStatistics {
   private var shannon: [Double] = []
   /// q − p of the text's token.
   private(set) var changes: [Double] = []
+  /// Tokens at which a model's likeliest token is among the k likeliest of the other.
+  private var contained = TopContainment.sizes.map { (size: $0, reference: 0, candidate: 0) }
 
   /// Adds a scored token; nil is one with a logit that is infinite or not a number.
   mutating func add(_ position: PositionAgreement?, logitP: Float, logitQ: Float) {
@@ -26,6 +28,11 @@ struct TokenStatistics {
     divergences.append(position.divergence)
     reverse.append(position.reverseDivergence)
     shannon.append(position.jensenShannon)
+    for index in contained.indices {
+      let size = contained[index].size
+      if let place = position.placeOfBestP, place < size { contained[index].reference += 1 }
+      if let place = position.placeOfBestQ, place < size { contained[index].candidate += 1 }
+    }
     changes.append(Logarithm.exponential(-lossQ) - Logarithm.exponential(-lossP))
   }
 
@@ -44,8 +51,6 @@ struct TokenStatistics {
     let ratio = Logarithm.exponential(logRatio.value)
     let scaled = TokenStatistics.mean(zip(referenceLoss, candidateLoss).map { pplQ * $1 - pplP * $0 })
     let total = agreement.result
-    let compared = Double(divergences.count)
-    let share = total.topOne
     return ModelGap(
       tokens: divergences.count, nonFinite: total.nonFinitePositions,
       referencePerplexity: Estimate(value: pplP, error: pplP * p.error),
@@ -57,10 +62,20 @@ struct TokenStatistics {
         TokenStatistics.distribution("kld", divergences), TokenStatistics.distribution("reverse_kld", reverse),
         TokenStatistics.distribution("js_divergence", shannon), TokenStatistics.distribution("delta_p", changes),
       ],
-      sameTopOne: Estimate(
-        value: share, error: compared > 1 ? (share * (1 - share) / (compared - 1)).squareRoot() : 0),
-      sameTopFive: total.topFive, logitNMSE: total.nmse, maximumLogitDifference: total.maximumDifference,
+      sameTopOne: share(total.topOne), sameTopFive: total.topFive,
+      containment: contained.map { size, reference, candidate in
+        TopContainment(
+          size: size, reference: share(Double(reference) / Double(divergences.count)),
+          candidate: share(Double(candidate) / Double(divergences.count)))
+      },
+      logitNMSE: total.nmse, maximumLogitDifference: total.maximumDifference,
       meanLogitDifference: total.meanDifference, worst: worst, divergences: divergences, probabilityChanges: changes)
+  }
+
+  /// A share of the tokens with its binomial error.
+  private func share(_ value: Double) -> Estimate {
+    let compared = Double(divergences.count)
+    return Estimate(value: value, error: compared > 1 ? (value * (1 - value) / (compared - 1)).squareRoot() : 0)
   }
 
   /// Mean and its standard error, the variance taken from n and divided by n − 1; NaN without values.

@@ -7,7 +7,8 @@ import TritReport
 extension InspectResult {
   /// The page of `tritsmith inspect --html`: verdict, sizes, weights, then the tables of the report.
   public var page: ReportDocument {
-    var page = ReportDocument(title: pageTitle, schema: report.schema, verdict: verdict, primaryTable: "tensors")
+    var page = ReportDocument(
+      title: pageTitle, schema: report.schema, verdict: verdict(withEvidence: true), primaryTable: "tensors")
     page.append(keyFigures)
     for note in report.blocks {
       if case .note(let severity, let text) = note { page.note(severity, text) }
@@ -54,7 +55,8 @@ extension InspectResult {
 
   // MARK: - Verdict
 
-  private var verdict: ReportVerdict {
+  /// What the model is and how large, and what is odd about it; with the evidence where no table of facts has it.
+  func verdict(withEvidence hasEvidence: Bool) -> ReportVerdict {
     let kind =
       switch survey.kind {
       case .packed: "A packed ternary model"
@@ -66,7 +68,7 @@ extension InspectResult {
     let parameters = NumberText.grouped(logicalParameters)
     let bits = NumberText.fixed(bitsPerWeight, digits: 2)
     let odd = oddities
-    let points = (survey.evidence + [conventionPoint].compactMap { $0 }) + odd
+    let points = (hasEvidence ? survey.evidence + [conventionPoint].compactMap { $0 } : []) + odd
     return ReportVerdict(
       odd.isEmpty ? .info : .warning,
       "\(kind): \(parameters) parameters in \(NumberText.bytes(fileBytes)), \(bits) bits per weight.", points: points)

@@ -7,7 +7,8 @@ extension InspectResult {
   /// The report of `tritsmith inspect`, schema `tritsmith.inspect` 1.
   public var report: ReportDocument {
     var report = ReportDocument(
-      title: "Model \(manifest.path)", schema: ReportSchema("tritsmith.inspect", version: 1), primaryTable: "tensors")
+      title: "Model \(manifest.path)", schema: ReportSchema("tritsmith.inspect", version: 1),
+      verdict: verdict(withEvidence: false), primaryTable: "tensors")
     report.append(modelFacts)
     report.append(scaleFacts)
     report.append(sizeFacts)

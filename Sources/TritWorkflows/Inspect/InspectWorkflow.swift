@@ -82,6 +82,7 @@ public struct InspectWorkflow: Sendable {
 
   private var readsWeights: Bool { request.statistics || request.pictures }
 
+  /// - Throws: `TensorIOError` or `FormatError` when the model cannot be opened or read.
   public func run() throws -> InspectResult {
     let source = try FormatRegistry.open(request.path, request.open)
     // A GGUF file is listed as it is; what its tensors are for is told by the names they have elsewhere.

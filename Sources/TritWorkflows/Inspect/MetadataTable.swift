@@ -34,6 +34,7 @@ public struct MetadataLookup: Sendable {
     self.open = open
   }
 
+  /// What a pattern matched.
   public struct Result: Sendable {
     public var path: String
     public var entries: [MetadataEntry]

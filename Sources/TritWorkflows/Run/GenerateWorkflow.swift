@@ -23,6 +23,7 @@ public struct GenerateRequest: Sendable {
 
 /// What came out.
 public struct GenerateResult: Sendable {
+  /// Why a text ended.
   public enum Stop: String, Sendable, Hashable {
     /// The model said that the text ends.
     case endToken = "end of text"

@@ -24,6 +24,7 @@ public struct LogitsRequest: Sendable {
 
 /// What was written.
 public struct LogitsResult: Sendable {
+  /// What was computed for one prompt.
   public struct Prompt: Sendable, Hashable {
     public var tokens: Int
     /// The likeliest token after the prompt.

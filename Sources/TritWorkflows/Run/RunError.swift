@@ -4,6 +4,7 @@ import TritCore
 
 /// A model can be run, but not on this input or against this other model.
 public struct RunError: DiagnosticError, Equatable {
+  /// What went wrong.
   public enum Kind: Sendable, Equatable {
     /// The model has no `tokenizer.json`, and text was given.
     case noTokenizer

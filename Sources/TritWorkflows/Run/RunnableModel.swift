@@ -13,29 +13,22 @@ public struct RunOptions: Sendable {
   public var kernels: KernelChoice
   /// 0 means one for each processor.
   public var threads: Int
-  /// Mapped, weights are used in place; buffered, they are read into memory once.
-  public var access: FileAccessMode
-  public var scaleConvention: ScaleConvention?
-  /// Accept files of a model folder that are links to somewhere else.
-  public var followsLinks: Bool
+  /// How its files are opened. Mapped, weights are used in place; buffered, they are read into memory once.
+  public var open: OpenOptions
   public var cancellation: CancellationFlag
 
   public init(
     mode: ArithmeticMode = .reference, projections: ProjectionOverride = .asConfigured, kernels: KernelChoice = .auto,
-    threads: Int = 0, access: FileAccessMode = .mapped, scaleConvention: ScaleConvention? = nil,
-    followsLinks: Bool = false, cancellation: CancellationFlag = CancellationFlag()
+    threads: Int = 0, open: OpenOptions = OpenOptions(access: .mapped),
+    cancellation: CancellationFlag = CancellationFlag()
   ) {
     self.mode = mode
     self.projections = projections
     self.kernels = kernels
     self.threads = threads
-    self.access = access
-    self.scaleConvention = scaleConvention
-    self.followsLinks = followsLinks
+    self.open = open
     self.cancellation = cancellation
   }
-
-  var open: OpenOptions { OpenOptions(access: access, scaleConvention: scaleConvention, followsLinks: followsLinks) }
 
   func engine() throws -> InferenceEngine { try InferenceEngine(threads: threads, kernels: kernels) }
 }
@@ -45,7 +38,7 @@ public struct RunOptions: Sendable {
 ///     let model = try RunnableModel("falcon-e/bitnet")
 ///     let session = try model.session(for: ids.count)
 ///     let logits = try session.prefill(ids)
-public struct RunnableModel {
+public struct RunnableModel: Sendable {
   /// Under Hugging Face's names, whatever the format calls its tensors.
   public let source: any TensorSource
   public let model: LanguageModel

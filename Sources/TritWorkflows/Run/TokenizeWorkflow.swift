@@ -6,6 +6,7 @@ import TritTokenizer
 
 /// What to do with a model's tokenizer.
 public struct TokenizeRequest: Sendable {
+  /// What is to be turned into the other.
   public enum Input: Sendable, Equatable {
     case text(String)
     /// A file of UTF-8 text.
@@ -27,6 +28,7 @@ public struct TokenizeRequest: Sendable {
 
 /// Ids and the text they stand for.
 public struct TokenizeResult: Sendable {
+  /// A token as the vocabulary and the text have it.
   public struct Token: Sendable, Hashable {
     public var id: Int
     /// As the vocabulary spells it: `Ġthe`.

@@ -4,6 +4,7 @@ import TritCore
 
 /// A worker cannot do its part, or the parts do not make a whole.
 public struct ShardError: DiagnosticError, Equatable {
+  /// What went wrong.
   public enum Kind: Sendable, Equatable {
     /// The source is not the one that was planned.
     case sourceChanged(String)

@@ -22,6 +22,7 @@ public struct ShardPlan: Sendable {
   /// Hashes a source and writes the plan of its conversion; nothing is converted.
   public static func make(_ request: ConversionRequest, at path: String, work: WorkOptions) throws -> ShardPlan {
     try OutputPlace.check(request)
+    try RequestRecord.checkRecordable(request)
     var request = request
     request.input = FileSystem.resolved(request.input) ?? request.input
     request.output = FileSystem.resolvedTarget(request.output) ?? request.output
@@ -38,11 +39,12 @@ public struct ShardPlan: Sendable {
     try source.checkUnchanged()
     try SealedRecord.write(
       SealedRecord.bytes(schema, version: version, content), to: path, replacing: request.replaces)
-    return try ShardPlan(reading: path)
+    return try ShardPlan(reading: path, open: request.open)
   }
 
+  /// - Parameter open: how files are got at; what their numbers mean is in the plan.
   /// - Throws: `RecordError` for a file that is no plan, was changed, or was made by another version.
-  public init(reading path: String, access: FileAccessMode = .buffered) throws {
+  public init(reading path: String, open: OpenOptions = OpenOptions()) throws {
     let (content, digest) = try SealedRecord.read(path, schema: ShardPlan.schema, version: ShardPlan.version)
     func text(_ key: String) throws(RecordError) -> String {
       guard let text = content[key]?.string else { throw RecordError(.missing, file: path, field: key) }
@@ -51,7 +53,7 @@ public struct ShardPlan: Sendable {
     guard let record = content["request"]?.object else { throw RecordError(.missing, file: path, field: "request") }
     var request = try RequestRecord.request(record, input: text("input"), output: text("output"), file: path)
     request.replaces = content["replaces"]?.bool ?? false
-    request.open.access = access
+    request.open = request.open.reading(like: open)
     self.content = content
     self.digest = digest
     self.request = request
@@ -137,16 +139,23 @@ public struct ShardPlan: Sendable {
   }
 
   /// Which tensors a worker has, by their places in the conversion: the largest first, each to the worker that has
-  /// least so far. Every worker comes to the same answer.
+  /// least so far. Planes of one matrix stay together. Every worker comes to the same answer.
   static func share(_ worker: Int, of count: Int, _ plan: ConversionPlan) -> [Int] {
     var loads = [Int](repeating: 0, count: count)
     var mine: [Int] = []
     let sizes = plan.tensors.map { $0.source.location.byteCount }
-    for index in sizes.indices.sorted(by: { sizes[$0] != sizes[$1] ? sizes[$0] > sizes[$1] : $0 < $1 }) {
+    let firsts = sizes.indices.filter { plan.tensors[$0].plane == 0 }
+    for index in firsts.sorted(by: { sizes[$0] != sizes[$1] ? sizes[$0] > sizes[$1] : $0 < $1 }) {
       var lightest = 0
       for candidate in loads.indices where loads[candidate] < loads[lightest] { lightest = candidate }
       loads[lightest] += max(1, sizes[index])
-      if lightest == worker - 1 { mine.append(index) }
+      guard lightest == worker - 1 else { continue }
+      mine.append(index)
+      var next = index + 1
+      while next < sizes.count, plan.tensors[next].plane > 0 {
+        mine.append(next)
+        next += 1
+      }
     }
     return mine.sorted()
   }

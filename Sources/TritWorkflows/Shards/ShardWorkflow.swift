@@ -57,11 +57,11 @@ public struct ShardWorkflow: Sendable {
       let part = partPlan(plan, share, at: path)
       let conversion = ConvertWorkflow(part.request, work: work)
       let writer = try OutputWriter(part, source: source, work: work, digests: noDigests(source))
-      let streamed = try conversion.stream(part, source, to: writer)
+      let streamed = try conversion.stream(part, source, nil, to: writer)
       receipt.recognised = streamed.recognised
       try writer.finish()
       try source.checkUnchanged()
-      let audit = try conversion.audit(part, source, writer, streamed.witnesses, isPart: true)
+      let audit = try conversion.audit(part, source, nil, writer, streamed.witnesses, isPart: true)
       guard audit.passed else {
         throw WorkflowError(.auditFailed(audit.firstProblem ?? "it differs from its source"), file: path)
       }
@@ -129,11 +129,7 @@ public struct ShardWorkflow: Sendable {
 
   /// A part or an output under the names and bytes it is stored in.
   private func stored(at path: String, convention: ScaleConvention?) throws -> any TensorSource {
-    try FormatRegistry.open(
-      path,
-      OpenOptions(
-        access: shards.request.open.access, scaleConvention: convention,
-        i2sOrder: shards.request.target == .gguf ? shards.request.gguf.i2sOrder : nil))
+    try FormatRegistry.open(path, shards.request.reopening(convention))
   }
 
   private func descriptor(
@@ -218,7 +214,7 @@ public struct ShardWorkflow: Sendable {
       if TensorDigest.hasScaleBeside(tensor) {
         let scale = try part.scale(of: tensor).storedBytes
         hash.update(scale)
-        try writer.writeScale(scale, of: planned.source.name)
+        try writer.writeScale(scale, of: planned.name)
       }
       let found = hash.finalize()
       guard found == place.digest else {

@@ -6,12 +6,23 @@ import TritModel
 
 /// Opens a model under Hugging Face's names, whatever its format calls its tensors.
 public enum ModelOpener {
-  /// - Parameter hasCompanions: also rebuild tokenizer files of formats that hold the tokenizer in another form.
+  /// - Parameters:
+  ///   - path: a file or a folder.
+  ///   - options: how it is read, and what its files leave open.
+  ///   - hasCompanions: also rebuild tokenizer files of formats that hold the tokenizer in another form.
   public static func open(
     _ path: String, _ options: OpenOptions = OpenOptions(), hasCompanions: Bool = false
   ) throws -> any TensorSource {
     let source = try FormatRegistry.open(path, options)
     guard source.manifest.format == GGUFFormat.id else { return source }
     return try GGUFModelView(source, hasCompanions: hasCompanions)
+  }
+}
+
+extension OpenOptions {
+  /// The same meaning of numbers, files got at as `other` says.
+  func reading(like other: OpenOptions) -> OpenOptions {
+    OpenOptions(
+      access: other.access, scaleConvention: scaleConvention, i2sOrder: i2sOrder, followsLinks: other.followsLinks)
   }
 }

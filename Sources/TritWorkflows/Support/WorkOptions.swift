@@ -33,6 +33,8 @@ let bandBytes = 2 << 20
 
 /// The program's name and version as written into outputs.
 public enum Product {
+  /// Of the program; certificates and plans are bound to it.
   public static let version = "0.1.0"
+  /// Program and version, as outputs record it.
   public static let generator = "tritsmith " + version
 }

@@ -4,6 +4,7 @@ import TritCore
 
 /// A model is readable, but what was asked of it cannot be done.
 public struct WorkflowError: DiagnosticError, Equatable {
+  /// What went wrong.
   public enum Kind: Sendable, Equatable {
     case notFinite(index: Int, value: String)
     case unsupportedEncoding(found: String, wanted: String)
@@ -14,6 +15,7 @@ public struct WorkflowError: DiagnosticError, Equatable {
     case unusableScale(Float)
     case noConfiguration(String)
     case nothingToQuantize
+    case nothingToRestore(kind: String)
     case globWithoutMatch(String)
     case contradictoryGlobs
     case notNative(String)
@@ -48,6 +50,7 @@ public struct WorkflowError: DiagnosticError, Equatable {
     case .unusableScale(let value): "its scale would be \(value), which nothing can be divided by"
     case .noConfiguration(let why): "there is no config.json, \(why)"
     case .nothingToQuantize: "no tensor would be ternary in the output"
+    case .nothingToRestore(let kind): "there are no trits to make latents of: the weights are \(kind)"
     case .globWithoutMatch(let glob): "the pattern '\(printable(glob))' matches no tensor"
     case .contradictoryGlobs: "is named by both --keep and --quantize"
     case .notNative(let verdict): "the weights are not those of a BitNet model: \(verdict)"
@@ -77,6 +80,7 @@ public struct WorkflowError: DiagnosticError, Equatable {
     case .unusableScale: "the magnitudes are too large for this arithmetic; leave the tensor dense with --keep"
     case .noConfiguration: "name the tensors with --quantize, or put config.json beside the file"
     case .nothingToQuantize: "name tensors with --quantize; 'tritsmith inspect' lists them"
+    case .nothingToRestore: "latents and ordinary weights can be trained as they are; give a packed or ternary model"
     case .globWithoutMatch: "'tritsmith inspect' lists the names; quote the pattern for the shell"
     case .contradictoryGlobs: "take it out of one of the two"
     case .notNative: "leave --require-native out to convert anyway, and measure the loss"
@@ -95,7 +99,8 @@ public struct WorkflowError: DiagnosticError, Equatable {
     switch kind {
     case .auditFailed, .notNative: .checkFailed
     case .tensorsDoNotFit, .scaleDoesNotFit, .valuesOverflow, .unknownMetadata: .misuse
-    case .globWithoutMatch, .contradictoryGlobs, .keepsConvention, .unknownQuantizer, .oneScaleOnly, .nothingToQuantize:
+    case .globWithoutMatch, .contradictoryGlobs, .keepsConvention, .unknownQuantizer, .oneScaleOnly, .nothingToQuantize,
+      .nothingToRestore:
       .misuse
     default: .malformedInput
     }

@@ -44,7 +44,9 @@ public struct ModelSurvey: Sendable {
 
   /// Looks at a model. At most 16 tensors are sampled, 16 × 4096 values each.
   ///
-  /// - Parameter architecture: the family the user chose instead of the configuration's.
+  /// - Parameters:
+  ///   - source: the model, under Hugging Face's names.
+  ///   - chosen: the family the user chose instead of the configuration's.
   public init(
     of source: any TensorSource, architecture chosen: (any Architecture)? = nil
   ) throws {

@@ -47,7 +47,8 @@ public struct ScaleProof: Sendable {
     var result: [ScaleEvidence] = []
     if let sibling {
       result.append(
-        try ScaleProof.evidence(for: source, sibling: ModelOpener.open(sibling, OpenOptions(access: open.access)), work)
+        try ScaleProof.evidence(
+          for: source, sibling: ModelOpener.open(sibling, OpenOptions().reading(like: open)), work)
       )
     }
     if usesActivations { result.append(try activationEvidence(path, open)) }
@@ -150,8 +151,8 @@ public struct ScaleProof: Sendable {
   }
 
   private func trial(_ path: String, _ open: OpenOptions, _ convention: ScaleConvention) throws -> Trial {
-    var options = RunOptions(mode: .fast, kernels: kernels, threads: threads, access: open.access)
-    options.scaleConvention = convention
+    var options = RunOptions(mode: .fast, kernels: kernels, threads: threads, open: open)
+    options.open.scaleConvention = convention
     let source = try ModelOpener.open(path, options.open, hasCompanions: true)
     let model = try RunnableModel(source, options, engine: options.engine())
     let vocabulary = model.model.configuration.vocabularySize

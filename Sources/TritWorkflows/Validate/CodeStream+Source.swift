@@ -42,7 +42,7 @@ extension CodeStream {
     case .recognised:
       let multiplier = BFloat16.rounded(try weight.scale(.multiply).multiplier())
       scale = TernaryScale(stored: multiplier, storage: .bf16, convention: .multiply)
-    case .quantized: return nil
+    case .quantized, .fitted: return nil
     }
     let (rows, columns) = (tensor.shape.rows, tensor.shape.columns)
     let step = max(1, (1 << 18) / max(1, columns))

@@ -20,6 +20,9 @@ struct PositionAgreement: Sendable {
   var bestQ: Int
   /// How many of the five likeliest tokens of P are among the five of Q, divided by 5.
   var topFive: Double
+  /// Place, from 0, of P's likeliest token among the ten likeliest of Q, and the other way round; nil further down.
+  var placeOfBestP: Int?
+  var placeOfBestQ: Int?
   /// log Σ e^logit of both: what makes a logit a log-probability.
   var normP: Double
   var normQ: Double
@@ -72,8 +75,10 @@ struct PositionAgreement: Sendable {
     jensenShannon = max(0, mixed / 2)
     (self.largest, self.distance, squaredError, squaredSpread) = (largest, distance, error, spread)
     count = p.count
-    let (firstP, firstQ) = (p.largestIndices(5), q.largestIndices(5))
-    (bestP, bestQ) = (firstP.first ?? 0, firstQ.first ?? 0)
+    let (tenP, tenQ) = (p.largestIndices(10), q.largestIndices(10))
+    (bestP, bestQ) = (tenP.first ?? 0, tenQ.first ?? 0)
+    (placeOfBestP, placeOfBestQ) = (tenQ.firstIndex(of: bestP), tenP.firstIndex(of: bestQ))
+    let (firstP, firstQ) = (tenP.prefix(5), tenQ.prefix(5))
     topFive = Double(firstP.count { firstQ.contains($0) }) / Double(max(1, firstP.count))
   }
 }

@@ -11,11 +11,17 @@ struct ErrorSums: Sendable {
 
   /// Adds a run of rows.
   mutating func add(_ source: [Float], _ trits: [Int8], multiplier: (Int) -> Float) {
+    add(source) { Float(trits[$0]) * multiplier($0) }
+  }
+
+  /// Adds values and what stands for them.
+  @inline(__always)
+  mutating func add(_ source: [Float], result: (Int) -> Float) {
     count += source.count
     var (largest, error, sourceSquares, resultSquares, products) = (0.0, 0.0, 0.0, 0.0, 0.0)
     for index in source.indices {
       let w = Double(source[index])
-      let q = Double(Float(trits[index]) * multiplier(index))
+      let q = Double(result(index))
       let difference = w - q
       largest = max(largest, abs(difference))
       error += difference * difference

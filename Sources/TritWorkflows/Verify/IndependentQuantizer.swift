@@ -53,7 +53,7 @@ enum IndependentQuantizer {
   }
 
   /// The magnitudes at which the rule changes its answer, by walking there from half the mean.
-  static func thresholds(_ quantizer: any Quantizer, _ decision: TernaryDecision) -> TritThresholds {
+  static func thresholds(_ quantizer: any ThresholdQuantizer, _ decision: TernaryDecision) -> TritThresholds {
     func first(_ sign: Float) -> UInt16 {
       func isNonzero(_ pattern: UInt16) -> Bool {
         quantizer.trit(sign * BFloat16(bits: pattern).float, decision) != 0

@@ -15,8 +15,11 @@ struct TensorComparison {
   let quantizer: any Quantizer
   let depth: VerifyRequest.Depth
   let work: WorkOptions
+  /// Which plane of a sum of ternary matrices `found` is.
+  var plane = 0
+  var calibration: CalibrationStatistics?
   /// What to find, when a conversion has worked it out from the source already.
-  let witness: AuditWitness?
+  var witness: AuditWitness?
 
   private var blank: TensorVerification {
     TensorVerification(
@@ -72,7 +75,7 @@ struct TensorComparison {
   }
 
   /// GGUF stores scales and dense numbers in other types than checkpoints, so bytes cannot be compared.
-  private var involvesGGUF: Bool {
+  var involvesGGUF: Bool {
     [source, converted].contains { $0.manifest.format == GGUFFormat.id }
   }
 
@@ -96,7 +99,15 @@ struct TensorComparison {
   private func ternary() throws -> (TensorVerification, ErrorSums?) {
     var result = blank
     result.isTernary = true
-    let fresh = try TernaryWeight(source, expected, quantizer: quantizer, work: work)
+    var fresh = try TernaryWeight(source, expected, quantizer: quantizer, calibration: calibration, work: work)
+    if case .fitted(_, let matrix) = fresh.origin {
+      fresh.plane = plane
+      return try fitted(fresh, matrix, result)
+    }
+    if fresh.isPacked, !found.encoding.isTernary {
+      let scale = try fresh.scale(expected.scale?.convention ?? defaultConvention)
+      if scale.granularity != .tensor { return try expanded(fresh, scale, result) }
+    }
     // Dense results are read through the same view; packed ones by the independent decoder.
     let dense = found.encoding.isTernary ? nil : try TernaryWeight(converted, found, quantizer: quantizer, work: work)
     if let dense, case .quantized = dense.origin {
@@ -141,13 +152,13 @@ struct TensorComparison {
       switch fresh.origin {
       case .packed: "trits and scale equal"
       case .recognised: "source is ternary already; trits and scale equal"
-      case .quantized: "trits and scale equal a fresh quantization"
+      case .quantized, .fitted: "trits and scale equal a fresh quantization"
       }
     result.detail = how + (rounding.map { "; " + $0 } ?? "")
     return (result, sums)
   }
 
-  private var defaultConvention: ScaleConvention {
+  var defaultConvention: ScaleConvention {
     let name = source.manifest.configuration?["architectures"]?.array?.first?.string
     return (name.flatMap(ArchitectureRegistry.architecture(named:)) ?? Llama()).packedConvention
   }
@@ -157,7 +168,7 @@ struct TensorComparison {
     return try pass.findings(work.parallelism, SilentProgress()).largest == 0
   }
 
-  private func scaleDifference(
+  func scaleDifference(
     _ expected: TernaryScale, _ found: TernaryScale, isDense: Bool, allZero zeros: Int
   ) -> String? {
     // Without a single ±1 a dense tensor carries no scale.
@@ -218,7 +229,7 @@ struct TensorComparison {
     return sums
   }
 
-  private func foundTrits(_ rows: Range<Int>, _ dense: TernaryWeight?) throws -> [Int8] {
+  func foundTrits(_ rows: Range<Int>, _ dense: TernaryWeight?) throws -> [Int8] {
     if let dense {
       var trits = [Int8](repeating: 0, count: rows.count * found.shape.columns)
       try dense.read(rows, into: &trits, at: 0)
@@ -247,7 +258,7 @@ struct TensorComparison {
     }
   }
 
-  private func count(
+  func count(
     _ left: [Int8], _ right: [Int8], firstRow: Int, _ columns: Int, _ result: inout TensorVerification
   ) {
     for index in left.indices where left[index] != right[index] {
@@ -259,7 +270,7 @@ struct TensorComparison {
     }
   }
 
-  private func differs(_ result: TensorVerification, _ detail: String) -> TensorVerification {
+  func differs(_ result: TensorVerification, _ detail: String) -> TensorVerification {
     var result = result
     result.outcome = .differs
     result.detail = detail

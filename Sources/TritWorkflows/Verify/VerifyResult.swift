@@ -1,10 +1,12 @@
 // Tritsmith: what a verification found.
 
 import TritCore
+import TritFormats
 import TritModel
 
 /// What a verification compares.
 public struct VerifyRequest: Sendable {
+  /// How much is compared.
   public enum Depth: Sendable, Hashable {
     /// Structure, trits, scales and dense bytes: what decides whether an output may be put in place.
     case audit
@@ -15,6 +17,10 @@ public struct VerifyRequest: Sendable {
   /// The quantizer to redo; nil takes the one recorded in the converted model, then the family's default.
   public var quantizer: String?
   public var depth: Depth
+  /// The text the conversion was calibrated with, for quantizers that look at activations.
+  public var calibration: CalibrationRequest?
+  /// How the source is opened once more to run it over that text.
+  public var open = OpenOptions()
   /// Compare only these tensors of the source; nil for all.
   var only: Set<ExactString>?
 
@@ -40,6 +46,7 @@ public struct RoundTripError: Sendable, Hashable {
 
 /// What was found for one tensor.
 public struct TensorVerification: Sendable {
+  /// How a tensor stands to its source.
   public enum Outcome: String, Sendable, Hashable {
     /// Dense, every byte equal.
     case identical
@@ -48,6 +55,7 @@ public struct TensorVerification: Sendable {
     case differs
   }
 
+  /// A trit that is not what its source gives.
   public struct Mismatch: Sendable, Hashable {
     public var row: Int
     public var column: Int

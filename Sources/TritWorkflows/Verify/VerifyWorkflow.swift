@@ -15,19 +15,23 @@ public struct VerifyWorkflow: Sendable {
   let converted: any TensorSource
   let request: VerifyRequest
   let work: WorkOptions
+  /// Of a conversion whose audit this is; otherwise made anew from the request.
+  let given: CalibrationStatistics?
   /// What the conversion's audit may go by instead of reading a tensor's source again; by the source's names.
   private let witnesses: [ExactString: AuditWitness]
 
   public init(
     source: any TensorSource, converted: any TensorSource, request: VerifyRequest, work: WorkOptions = WorkOptions()
   ) {
-    self.init(source: source, converted: converted, request: request, work: work, witnesses: [:])
+    self.init(source: source, converted: converted, request: request, work: work, calibration: nil, witnesses: [:])
   }
 
+  /// The audit of a conversion.
   init(
     source: any TensorSource, converted: any TensorSource, request: VerifyRequest, work: WorkOptions,
-    witnesses: [ExactString: AuditWitness]
+    calibration: CalibrationStatistics?, witnesses: [ExactString: AuditWitness]
   ) {
+    given = calibration
     self.witnesses = witnesses
     self.source = source
     self.converted = converted
@@ -35,13 +39,15 @@ public struct VerifyWorkflow: Sendable {
     self.work = work
   }
 
+  /// - Throws: `TensorIOError`, `FormatError` or `WorkflowError`; models that differ are a result.
   public func run() throws -> VerifyResult {
     let survey = try ModelSurvey(of: source)
     let (quantizer, reason) = try chooseQuantizer(survey)
     var structure: [String] = []
     // Places, not copies: a table of descriptors takes many times the memory of the file's own.
     let (sources, others) = (source.manifest.tensors, converted.manifest.tensors)
-    var pairs: [Pair] = []
+    let calibration = try self.calibration(quantizer)
+    var pairs: [TensorPair] = []
     pairs.reserveCapacity(sources.count)
     var convertedByName = Dictionary(
       others.indices.lazy.map { (ExactString(others[$0].name), $0) }, uniquingKeysWith: { first, _ in first })
@@ -55,12 +61,18 @@ public struct VerifyWorkflow: Sendable {
         structure.append("tensor '\(printable(tensor.name))' has shape \(other.shape), expected \(tensor.shape)")
         continue
       }
-      pairs.append(Pair(source: index, converted: place))
+      pairs.append(TensorPair(source: index, converted: place))
+      let second = ExactString(TritPlanes.second(of: tensor.name))
+      if (quantizer as? any FittingQuantizer)?.planes == 2, other.encoding.isTernary,
+        let plane = convertedByName.removeValue(forKey: second)
+      {
+        pairs.append(TensorPair(source: index, converted: plane, plane: 1))
+      }
     }
     for name in convertedByName.keys.sorted() {
       structure.append("tensor '\(printable(name.string))' is not in the source")
     }
-    let (tensors, sums) = try compare(pairs, survey.roles, quantizer)
+    let (tensors, sums) = try compare(pairs, survey.roles, quantizer, calibration)
     var result = VerifyResult(
       source: source.manifest.path, converted: converted.manifest.path, quantizer: quantizer.id.rawValue,
       quantizerReason: reason, structure: structure, tensors: tensors)
@@ -71,20 +83,23 @@ public struct VerifyWorkflow: Sendable {
       for index in sums.keys.sorted() { sums[index].map { total.add($0) } }
       result.total = total.count == 0 ? nil : total.result
       let differing = Set(result.tensors.filter { $0.mismatches > 0 }.map { ExactString($0.name) })
-      result.hints = try byteOrders(
-        pairs.filter { differing.contains(ExactString(sources[$0.source].name)) }, quantizer)
+      let wrong = pairs.filter { differing.contains(ExactString(sources[$0.source].name)) }
+      result.hints = try byteOrders(wrong, quantizer, calibration)
     }
     return result
   }
 
   /// Asks of I2_S tensors that differ whether another byte order explains it.
-  private func byteOrders(_ pairs: [Pair], _ quantizer: any Quantizer) throws -> [String] {
+  private func byteOrders(
+    _ pairs: [TensorPair], _ quantizer: any Quantizer, _ calibration: CalibrationStatistics?
+  ) throws -> [String] {
     guard !pairs.isEmpty else { return [] }
     let single = WorkOptions(
       parallelism: Parallelism(threads: 1, cancellation: work.parallelism.cancellation), kernels: work.kernels)
     let ofConverted = I2SOrderProbe(source: converted) { tensor, rows in
       guard let original = source.manifest.tensor(named: tensor.name) else { return nil }
-      let weight = try TernaryWeight(source, original, quantizer: quantizer, work: single)
+      let weight = try TernaryWeight(
+        source, original, quantizer: quantizer, calibration: calibration, work: single)
       var trits = [Int8](repeating: 0, count: rows.count * original.shape.columns)
       try weight.read(rows, into: &trits, at: 0)
       return trits
@@ -116,21 +131,20 @@ public struct VerifyWorkflow: Sendable {
 
   // MARK: - Tensors
 
-  /// Two tensors of one name, by their places in the manifests.
-  private struct Pair {
-    var source: Int
-    var converted: Int
-  }
-
   /// Tensors in parallel, the largest first so that no thread is left with a big one at the end.
   ///
   /// - Returns: what was found, in the order of `pairs`, and the error sums of those that have any.
   private func compare(
-    _ pairs: [Pair], _ roles: [TensorRole], _ quantizer: any Quantizer
+    _ pairs: [TensorPair], _ roles: [TensorRole], _ quantizer: any Quantizer, _ calibration: CalibrationStatistics?
   ) throws -> ([TensorVerification], [Int: ErrorSums]) {
     let (sources, others) = (source.manifest.tensors, converted.manifest.tensors)
-    func byteCount(_ pair: Pair) -> Int { sources[pair.source].location.byteCount }
-    let order = pairs.indices.sorted { byteCount(pairs[$0]) > byteCount(pairs[$1]) }
+    func byteCount(_ pair: TensorPair) -> Int { sources[pair.source].location.byteCount }
+    // Calibration is gathered layer by layer.
+    let order = pairs.indices.sorted {
+      calibration != nil
+        ? roles[pairs[$0].source].layer < roles[pairs[$1].source].layer
+        : byteCount(pairs[$0]) > byteCount(pairs[$1])
+    }
     // Filled in place: results of many tensors are large, and are moved to the caller rather than copied.
     let results = Mutex<[TensorVerification]>(
       pairs.map { pair in
@@ -150,8 +164,8 @@ public struct VerifyWorkflow: Sendable {
       let tensor = sources[pair.source]
       let comparison = TensorComparison(
         source: source, converted: converted, expected: tensor, found: others[pair.converted],
-        role: roles[pair.source], quantizer: quantizer, depth: request.depth, work: single,
-        witness: witnesses[ExactString(tensor.name)])
+        role: roles[pair.source], quantizer: quantizer, depth: request.depth, work: single, plane: pair.plane,
+        calibration: calibration, witness: witnesses[ExactString(tensor.name)])
       let (result, errors) = try comparison.run()
       results.withLock { $0[order[index]] = result }
       if let errors { sums.withLock { $0[order[index]] = errors } }

@@ -13,7 +13,9 @@ struct TernaryWeight: Sendable {
     case packed(any TernaryLayout)
     /// Dense, holding only −a, 0, +a; taken as it is, because absmean would shrink a by the share of zeros.
     case recognised(WeightPass, magnitude: Float)
-    case quantized(WeightPass, any Quantizer, TernaryDecision)
+    case quantized(WeightPass, any ThresholdQuantizer, TernaryDecision)
+    /// By a quantizer for ordinary weights; trits and scales are in memory.
+    case fitted(WeightPass, FittedMatrix)
   }
 
   /// True when the tensor holds trits already, packed.
@@ -25,12 +27,15 @@ struct TernaryWeight: Sendable {
   let tensor: TensorDescriptor
   let origin: Origin
   let kernels: any Kernels
+  /// Which of a fitted matrix's planes is read.
+  var plane = 0
 
   /// Looks at a tensor: for a dense one this is the first pass over its values.
   ///
   /// - Parameter quantizer: for latent weights.
   init(
-    _ source: any TensorSource, _ tensor: TensorDescriptor, quantizer: any Quantizer, work: WorkOptions
+    _ source: any TensorSource, _ tensor: TensorDescriptor, quantizer: any Quantizer,
+    calibration: CalibrationStatistics? = nil, work: WorkOptions
   ) throws {
     self.source = source
     self.tensor = tensor
@@ -56,7 +61,12 @@ struct TernaryWeight: Sendable {
     let summary =
       pass.isBFloat16 == exact.isBFloat16
       ? findings.summary : try pass.findings(work.parallelism, SilentProgress()).summary
-    origin = .quantized(pass, quantizer, quantizer.decide(summary))
+    switch quantizer {
+    case let threshold as any ThresholdQuantizer: origin = .quantized(pass, threshold, threshold.decide(summary))
+    case let fitting as any FittingQuantizer:
+      origin = .fitted(pass, try FittedMatrix(pass, fitting, summary, calibration: calibration, work: work))
+    default: preconditionFailure("\(quantizer.id) is neither a threshold nor a fitting quantizer")
+    }
   }
 
   /// The scales in their stored form. For dense weights the stored number is made for the convention asked for.
@@ -75,6 +85,7 @@ struct TernaryWeight: Sendable {
           .unusableScale(stored), file: source.manifest.files[tensor.location.file].path, tensor: tensor.name)
       }
       return TernaryScale(stored: BFloat16.rounded(stored), storage: .bf16, convention: convention)
+    case .fitted(_, let matrix): return matrix.scale(plane, convention)
     }
   }
 
@@ -113,6 +124,9 @@ struct TernaryWeight: Sendable {
         of: rows, TritThresholds(positive: pattern, negative: pattern), thresholds, into: &trits, at: start)
     case .quantized(let pass, _, let decision):
       try pass.trits(of: rows, decision.thresholds, decision.floatThresholds, into: &trits, at: start)
+    case .fitted(_, let matrix):
+      let range = rows.lowerBound * columns..<rows.upperBound * columns
+      trits.replaceSubrange(start..<start + range.count, with: matrix.planes[plane].trits[range])
     }
   }
 
@@ -130,7 +144,7 @@ struct TernaryWeight: Sendable {
     switch origin {
     case .packed(let layout):
       for run in layout.runs(rows, tensor.shape) { source.release(run.bytes, of: tensor) }
-    case .recognised(let pass, _), .quantized(let pass, _, _): pass.release(rows)
+    case .recognised(let pass, _), .quantized(let pass, _, _), .fitted(let pass, _): pass.release(rows)
     }
   }
 }

@@ -30,6 +30,8 @@ public struct TritMatrix: Sendable, Hashable {
   ///
   /// - Parameters:
   ///   - weights: row-major.
+  ///   - rows: outputs of the matrix.
+  ///   - columns: inputs of the matrix.
   ///   - quantizer: nil means `absmean-bf16`, the arithmetic of onebitllms' `quantize_to_1bit`.
   ///   - convention: what the stored scale shall mean.
   /// - Throws: `WorkflowError` for an infinity or NaN, a shape that does not fit, or an unknown quantizer.

@@ -30,7 +30,9 @@ public struct WeightReader: Sendable {
 
   /// Trits and scales of a matrix: as stored, or as a quantizer makes them of dense weights.
   ///
-  /// - Parameter quantizer: nil means that of the model's family.
+  /// - Parameters:
+  ///   - name: of a tensor that is a matrix.
+  ///   - quantizer: nil means that of the model's family.
   public func trits(of name: String, quantizer: QuantizerID? = nil) throws -> TritMatrix {
     let tensor = try tensor(name)
     guard tensor.shape.isMatrix else {

@@ -33,7 +33,7 @@ struct ModelSpeed: ParsableCommand {
     statistics.statistics = true
     timings.append(
       try Timing("inspect --stats", bytes: bytes, runs: runs) { _ = try InspectWorkflow(statistics).run() })
-    for target in ConversionTarget.allCases {
+    for target in ConversionTarget.allCases where target != .trainable {
       var request = ConversionRequest(input: model, output: output, target: target)
       request.replaces = true
       timings.append(

@@ -68,7 +68,7 @@ struct Certify: ParsableCommand {
       request.output = output
       request.scratch = scratch
       request.hashesOnly = hashesOnly
-      request.access = machine.access
+      request.open = machine.open()
       let workflow = CertifyWorkflow(request, work: try machine.work())
       let result: CertifyResult
       if let check {

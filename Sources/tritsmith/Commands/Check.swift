@@ -35,7 +35,7 @@ struct Check: ParsableCommand {
 
   func run() throws {
     let passed = try reporting {
-      let options = OpenOptions(access: machine.access, scaleConvention: scaleConvention, i2sOrder: i2sOrder)
+      let options = machine.open(scaleConvention, i2sOrder)
       let request = CheckRequest(path: path, open: options, isStrict: strict)
       let result = try CheckWorkflow(request, work: machine.work()).run()
       printing.print(result.report)

@@ -72,7 +72,9 @@ struct Convert: ParsableCommand {
       """,
     examples: [
       .init("tritsmith convert ./prequantized ./bitnet --to hf-packed", "What onebitllms' quantize_to_1bit gives."),
+      .init("tritsmith convert ./prequantized ./bitnet --recipe quantize_to_1bit", "The same, whatever the family."),
       .init("tritsmith convert ./bitnet model.tritpack --to tritpack", "One file that is a whole model."),
+      .init("tritsmith convert ./bitnet ./latents --to trainable", "Latents to go on training from."),
       .init("tritsmith convert ./prequantized model.gguf --to gguf --layout TQ2_0", "A file for llama.cpp."),
       .init("tritsmith convert ./prequantized ./out --to hf-packed --dry-run", "The plan with final sizes."),
       .init(
@@ -89,11 +91,17 @@ struct Convert: ParsableCommand {
   @Argument(help: "The folder or file to write; left out with --worker and --finish.", completion: .file())
   var output: String?
 
-  @Option(name: .customLong("to"), help: "What to write; needed unless the plan of --plan is carried out.")
-  var target: ConversionTarget?
+  @Option(name: .customLong("to"), help: "What to write; needed unless --recipe or the plan of --plan says it.")
+  var requestedTarget: ConversionTarget?
+
+  @Option(help: "Do what a function of onebitllms does: target, arithmetic and meaning of scales.")
+  var recipe: ConversionRecipe?
 
   @Option(help: "Arithmetic of absmean; the default is that of the family's own tool.")
   var arithmetic: Arithmetic?
+
+  @Flag(help: "Use a quantizer for ordinary weights on the latents of a BitNet model all the same.")
+  var forceQuantizer = false
 
   @Option(help: "What new scales shall mean; the default is the family's.")
   var outputScale: ScaleConvention?
@@ -134,14 +142,32 @@ struct Convert: ParsableCommand {
     completion: .file(extensions: ["json"]))
   var certificate: String?
 
+  @OptionGroup(title: "Quantizer") var quantizing: QuantizerArguments
   @OptionGroup(title: "GGUF") var gguf: GGUFArguments
   @OptionGroup(title: "Parts") var shards: ShardArguments
   @OptionGroup(title: "Output") var printing: OutputOptions
   @OptionGroup(title: "Machine") var machine: MachineOptions
 
+  private var target: ConversionTarget? { recipe?.target ?? requestedTarget }
+
   func validate() throws {
     try validateShards()
+    if let recipe {
+      if let requestedTarget, requestedTarget != recipe.target {
+        throw ValidationError(
+          "--recipe \(recipe.rawValue) writes \(recipe.target.rawValue), not \(requestedTarget.rawValue)")
+      }
+      if arithmetic != nil || quantizing.quantizer != nil || outputScale != nil {
+        throw ValidationError("--recipe \(recipe.rawValue) decides arithmetic and scales; leave the other options out")
+      }
+    }
     try validateGGUF()
+    if target == .trainable, recipe == nil, arithmetic != nil || quantizing.quantizer != nil {
+      throw ValidationError("--to trainable makes latents that all arithmetics quantize alike; it takes none")
+    }
+    if quantizing.quantizer != nil, arithmetic != nil {
+      throw ValidationError("--quantizer and --arithmetic name the same thing; give one")
+    }
     if let zstd, !(1...19).contains(zstd) { throw ValidationError("--zstd takes a level from 1 to 19, not \(zstd)") }
     if zstd != nil, target != .tritpack { throw ValidationError("--zstd goes with --to tritpack") }
     if let maxShardSize {
@@ -159,7 +185,7 @@ struct Convert: ParsableCommand {
     }
     if certificate != nil, dryRun { throw ValidationError("--dry-run writes nothing, so no --certificate either") }
     guard shards.carriesOut else {
-      let missing = input == nil ? "<input>" : output == nil ? "<output>" : target == nil ? "--to <target>" : nil
+      let missing = input == nil ? "<input>" : output == nil ? "<output>" : target == nil ? "--to or --recipe" : nil
       if let missing { throw ValidationError("missing '\(missing)'") }
       return
     }
@@ -183,8 +209,15 @@ struct Convert: ParsableCommand {
   private func request(_ target: ConversionTarget) -> ConversionRequest {
     var request = ConversionRequest(input: input ?? "", output: output ?? "", target: target)
     request.open = machine.open(scaleConvention, gguf.i2sOrder)
-    request.quantizer = arithmetic?.quantizer
+    request.quantizer = quantizing.quantizer?.id ?? arithmetic?.quantizer
+    request.calibration = quantizing.request
+    request.forcesQuantizer = forceQuantizer
     request.outputConvention = outputScale
+    if let recipe {
+      request.quantizer = AbsMean.bf16.id
+      // Scales that exist keep their meaning, as they must.
+      request.outputConvention = recipe.convention
+    }
     request.architecture = architecture
     request.keep = keep.map { Glob($0) }
     request.quantize = quantize.map { Glob($0) }
@@ -202,7 +235,7 @@ struct Convert: ParsableCommand {
   func run() throws {
     try reporting {
       if let path = shards.plan, shards.carriesOut { return try carryOut(path) }
-      guard let target else { throw ValidationError("missing '--to <target>'") }
+      guard let target else { throw ValidationError("missing '--to or --recipe'") }
       let work = try machine.work()
       if let path = shards.plan {
         printing.print(try ShardPlan.make(request(target), at: path, work: work).report())
@@ -226,7 +259,7 @@ struct Convert: ParsableCommand {
   }
 
   private func carryOut(_ path: String) throws {
-    let workflow = ShardWorkflow(try ShardPlan(reading: path, access: machine.access), work: try machine.work())
+    let workflow = ShardWorkflow(try ShardPlan(reading: path, open: machine.open()), work: try machine.work())
     if let number = shards.worker {
       printing.print(try workflow.run(worker: number.worker, of: number.count).report)
     } else {

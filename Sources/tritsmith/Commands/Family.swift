@@ -31,7 +31,7 @@ struct Family: ParsableCommand {
   func run() throws {
     let passed = try reporting {
       let request = FamilyRequest(
-        paths: paths, open: OpenOptions(access: machine.access), quantizer: arithmetic?.quantizer.rawValue)
+        paths: paths, open: machine.open(), quantizer: arithmetic?.quantizer.rawValue)
       let result = try FamilyWorkflow(request, work: machine.work()).run()
       printing.print(result.report)
       return result.passed

@@ -2,6 +2,7 @@
 
 import CommandLineKit
 import TritCore
+import TritFormats
 import TritKernels
 import TritModel
 import TritWorkflows
@@ -39,8 +40,9 @@ struct RunningOptions: ParsableArguments {
     InterruptMonitor.install()
     if mmap { MappedFileGuard.install() }
     return RunOptions(
-      mode: mode, projections: projections, kernels: kernels, threads: threads, access: mmap ? .mapped : .buffered,
-      scaleConvention: scaleConvention, followsLinks: followLinks,
+      mode: mode, projections: projections, kernels: kernels, threads: threads,
+      open: OpenOptions(
+        access: mmap ? .mapped : .buffered, scaleConvention: scaleConvention, followsLinks: followLinks),
       cancellation: CancellationFlag(alsoWhen: { InterruptMonitor.isInterrupted }))
   }
 }

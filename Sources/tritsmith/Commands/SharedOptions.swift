@@ -83,11 +83,10 @@ struct MachineOptions: ParsableArguments {
     guard (0...256).contains(threads) else { throw ValidationError("--threads must be from 0 to 256, not \(threads)") }
   }
 
-  var access: FileAccessMode { mmap ? .mapped : .buffered }
-
-  func open(_ scaleConvention: ScaleConvention?, _ i2sOrder: I2SOrder?) -> OpenOptions {
+  func open(_ scaleConvention: ScaleConvention? = nil, _ i2sOrder: I2SOrder? = nil) -> OpenOptions {
     OpenOptions(
-      access: access, scaleConvention: scaleConvention, i2sOrder: i2sOrder, followsLinks: followLinks)
+      access: mmap ? .mapped : .buffered, scaleConvention: scaleConvention, i2sOrder: i2sOrder,
+      followsLinks: followLinks)
   }
 
   func work() throws -> WorkOptions {
@@ -104,8 +103,15 @@ struct MachineOptions: ParsableArguments {
 struct TerminalProgress: ProgressObserver {
   private let bar = ProgressBar()
 
-  func began(_ phase: ProgressPhase) { bar.begin(phase.name, totalBytes: phase.totalBytes) }
-  func advanced(by bytes: Int) { bar.advance(by: bytes) }
+  func began(_ phase: ProgressPhase) {
+    let unit: ProgressBar.Unit =
+      switch phase.unit {
+      case .bytes: .bytes
+      case .tokens: .count(of: "tokens")
+      }
+    bar.begin(phase.name, total: phase.total, unit: unit)
+  }
+  func advanced(by amount: Int) { bar.advance(by: amount) }
   func reached(_ item: String, number: Int, of count: Int) { bar.beginItem(named: item) }
   func ended() { bar.finish() }
 }

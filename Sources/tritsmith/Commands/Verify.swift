@@ -25,6 +25,8 @@ struct Verify: ParsableCommand {
   @Option(help: "Arithmetic to redo; the default is what the converted model records, then the family's.")
   var arithmetic: Arithmetic?
 
+  @OptionGroup(title: "Quantizer") var quantizing: QuantizerArguments
+
   @Option(help: "What stored scales of the source mean, where its files do not say.")
   var sourceScale: ScaleConvention?
 
@@ -40,13 +42,13 @@ struct Verify: ParsableCommand {
   func run() throws {
     let passed = try reporting {
       let work = try machine.work()
-      let left = try ModelOpener.open(
-        source, machine.open(sourceScale, i2sOrder))
-      let right = try ModelOpener.open(
-        converted, machine.open(convertedScale, i2sOrder))
+      let left = try ModelOpener.open(source, machine.open(sourceScale, i2sOrder))
+      let right = try ModelOpener.open(converted, machine.open(convertedScale, i2sOrder))
       try left.checkIntegrity(work.parallelism, work.progress)
       try right.checkIntegrity(work.parallelism, work.progress)
-      let request = VerifyRequest(quantizer: arithmetic?.quantizer.rawValue)
+      var request = VerifyRequest(quantizer: quantizing.quantizer?.id.rawValue ?? arithmetic?.quantizer.rawValue)
+      request.calibration = quantizing.request
+      request.open = machine.open(sourceScale, i2sOrder)
       let result = try VerifyWorkflow(source: left, converted: right, request: request, work: work).run()
       printing.print(result.report)
       return result.passed

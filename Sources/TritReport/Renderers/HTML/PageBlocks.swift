@@ -121,8 +121,10 @@ struct PageBlocks {
   private func html(_ quotes: ReportQuotes) -> String {
     let items = quotes.quotes.map { quote in
       let facts = zip(quotes.columns, quote.values).map { column, value in
-        "<div class=\"fact\"><dt>\(explained(column.heading, column.explanation, column.definition))</dt>"
-          + "<dd>\(self.value(value, column.kind, exact: false))</dd></div>"
+        // Texts get a ground of their own: a blank would not be seen without.
+        let isText = if case .text = value { true } else { false }
+        return "<div class=\"fact\"><dt>\(explained(column.heading, column.explanation, column.definition))</dt>"
+          + "<dd\(isText ? " class=\"t\"" : "")>\(self.value(value, column.kind, exact: false))</dd></div>"
       }
       return "<li><blockquote>\(htmlText(quote.before))<mark>\(htmlText(quote.token))</mark>\(htmlText(quote.after))"
         + "</blockquote><dl>\(facts.joined())</dl></li>"

@@ -72,6 +72,7 @@ enum PageStyle {
     border-radius:2px;padding:0 1px}
     .quotes .fact{display:inline-block;margin:6px 20px 0 0;font-size:14px}.quotes dt{display:inline;\
     color:var(--soft)}.quotes dd{display:inline;margin-left:6px;font-weight:600}
+    .quotes dd.t{white-space:pre-wrap;background:var(--faint);border-radius:2px;box-shadow:0 0 0 2px var(--faint)}
     .glossary>div{padding:12px 0;border-bottom:1px solid var(--rule);display:grid;\
     grid-template-columns:minmax(150px,240px) 1fr;gap:2px 24px;scroll-margin-top:12px}
     .glossary dt{font-weight:600}.glossary p{margin:0 0 4px}
@@ -137,7 +138,9 @@ enum PageStyle {
   private static let adaptation = """
     @media (max-width:900px){svg.wide{display:none}svg.narrow{display:block;max-width:520px;margin:10px auto 0}}
     @media (max-width:760px){.page{padding:0 16px 48px}h2{font-size:23px;margin-top:46px}
-    .facts .fact,.glossary>div{grid-template-columns:1fr}.facts .aside{display:block;margin:0}
+    .glossary>div,.facts .fact:has(.hash){grid-template-columns:1fr}\
+    .facts .fact:not(:has(.hash)){grid-template-columns:minmax(0,42%) 1fr;gap:2px 14px}\
+    .facts .aside{display:block;margin:0}
     .figures dd:not(.below){font-size:24px}.figures{gap:16px 20px}details dl{columns:1}.scroll{max-height:70vh}
     .tools h3{width:100%}.tools output{text-align:left}.verdict{padding:14px 16px}tbody th{white-space:normal;\
     min-width:13em}}

@@ -1,0 +1,100 @@
+// Tritsmith: quantizers that fit trits and scales to a matrix.
+
+import TritCore
+
+/// What a fit is told about a matrix before it sees its rows.
+public struct MatrixEvidence: Sendable {
+  public var rows: Int
+  public var columns: Int
+  /// Of the weights rounded to bfloat16.
+  public var summary: WeightSummary
+  /// Of the same weights; empty unless the quantizer asks for it.
+  public var histogram: MagnitudeHistogram
+  /// What the matrix is multiplied with; nil unless the quantizer asks for it.
+  public var calibration: InputGram?
+
+  public init(
+    rows: Int, columns: Int, summary: WeightSummary, histogram: MagnitudeHistogram = MagnitudeHistogram(),
+    calibration: InputGram? = nil
+  ) {
+    (self.rows, self.columns, self.summary) = (rows, columns, summary)
+    (self.histogram, self.calibration) = (histogram, calibration)
+  }
+}
+
+/// One matrix of trits with its scales; a weight is the sum over planes of trit × multiplier.
+public struct FittedPlane: Sendable, Equatable {
+  /// Row-major.
+  public var trits: [Int8]
+  /// bfloat16 numbers: one, one a row, or one a group (row by row).
+  public var multipliers: [Float]
+
+  public init(trits: [Int8], multipliers: [Float]) {
+    self.trits = trits
+    self.multipliers = multipliers
+  }
+}
+
+/// A rule that fits trits and scales to a matrix, for weights that were not trained to be ternary.
+///
+/// Weights are rounded to bfloat16 first, scales are bfloat16 numbers that trits are multiplied by. Rows are fitted in
+/// any order and any number at a time, with the same result.
+public protocol FittingQuantizer: Quantizer {
+  /// How many weights share a scale.
+  var granularity: ScaleGranularity { get }
+  /// Planes of trits whose sum stands for a weight.
+  var planes: Int { get }
+  var needsHistogram: Bool { get }
+  var needsCalibration: Bool { get }
+  /// What is the same for all rows.
+  func prepare(_ matrix: MatrixEvidence) throws(FitError) -> any RowFit
+}
+
+extension FittingQuantizer {
+  public var roundsWeightsToBFloat16: Bool { true }
+  public var planes: Int { 1 }
+  public var needsHistogram: Bool { false }
+  public var needsCalibration: Bool { false }
+}
+
+/// A fit ready to take rows.
+public protocol RowFit: Sendable {
+  /// Fits whole rows, `[rows, columns]` finite bfloat16 values, and returns one `FittedPlane` a plane. With one scale
+  /// for the tensor every call returns that one.
+  func fit(_ weights: [Float], rows: Int) -> [FittedPlane]
+}
+
+/// Why a matrix cannot be fitted.
+public enum FitError: Error, Equatable {
+  case calibrationMissing
+  case calibrationWidth(expected: Int, found: Int)
+  /// The calibration says nothing that could be inverted.
+  case singular
+}
+
+/// How often each bfloat16 magnitude occurs.
+public struct MagnitudeHistogram: Sendable, Equatable {
+  /// By pattern without sign; only finite magnitudes.
+  public private(set) var counts: [Int] = []
+
+  public init() {}
+
+  public mutating func add(_ values: [Float]) {
+    if counts.isEmpty { counts = [Int](repeating: 0, count: Int(BFloat16.infinityMagnitude)) }
+    for value in values { counts[Int(min(BFloat16(value).magnitudeBits, BFloat16.infinityMagnitude - 1))] += 1 }
+  }
+
+  public mutating func merge(_ other: MagnitudeHistogram) {
+    guard !counts.isEmpty, !other.counts.isEmpty else {
+      if counts.isEmpty { counts = other.counts }
+      return
+    }
+    for index in counts.indices { counts[index] += other.counts[index] }
+  }
+
+  /// Occurring magnitudes, the largest first.
+  var descending: some Sequence<(magnitude: Float, count: Int)> {
+    counts.indices.reversed().lazy.filter { counts[$0] > 0 && $0 > 0 }
+      .map { (BFloat16(bits: UInt16($0)).float, counts[$0]) }
+  }
+}

@@ -1,0 +1,158 @@
+// Tritsmith: planning conversions by quantizers for ordinary weights.
+
+import TritCore
+import TritFormats
+import TritKernels
+import TritLayouts
+import TritModel
+import TritQuantizers
+
+extension Planner {
+  /// Scales of rows and groups, and of planes, always multiply: no outside program reads them, so there is no other
+  /// habit to follow. Nil when the quantizer does not decide.
+  func fittedConvention(_ quantizer: any Quantizer) throws -> ScaleConvention? {
+    guard let fitting = quantizer as? any FittingQuantizer, fitting.granularity != .tensor else { return nil }
+    guard request.outputConvention != .divide else {
+      throw QuantizerError(.multipliesOnly(quantizer: fitting.id.rawValue))
+    }
+    return .multiply
+  }
+
+  /// Gives the tensors a fitting quantizer makes their scales and planes.
+  func fit(_ tensors: inout [PlannedTensor], _ quantizer: any Quantizer) throws {
+    if request.target != .tritpack,
+      let second = tensors.first(where: { TritPlanes.matrix(ofSecond: $0.source.name) != nil })
+    {
+      throw QuantizerError(.planesNeedTritPack, file: source.manifest.path, tensor: second.source.name)
+    }
+    guard let fitting = quantizer as? any FittingQuantizer, fitting.granularity != .tensor else { return }
+    tensors = try tensors.flatMap { tensor -> [PlannedTensor] in
+      guard tensor.step == .quantize, case .ternary(let id) = tensor.encoding,
+        let layout = LayoutRegistry.layout(id)
+      else { return [tensor] }
+      // What is ternary already is taken as it is, with its one scale: known only when its values are read.
+      let ternary = try WeightPass(
+        source, tensor.source, roundsToBFloat16: false, kernels: KernelChoice.best
+      ).looksTernary()
+      guard !ternary else { return [tensor] }
+      let shape = tensor.source.shape
+      let scales = fitting.granularity.count(rows: shape.rows, columns: shape.columns)
+      var planned = tensor
+      planned.scaleGranularity = fitting.granularity
+      planned.scaleConvention = .multiply
+      planned.byteCount = layout.byteCount(shape) + scales * DType.bf16.bits / 8
+      return (0..<fitting.planes).map { plane in
+        var result = planned
+        result.plane = plane
+        if plane > 0 { result.outputName = TritPlanes.second(of: tensor.source.name) }
+        return result
+      }
+    }
+  }
+
+  /// Refuses what a fitting quantizer cannot do, or should not.
+  func checkFitting(_ quantizer: any Quantizer, _ tensors: [PlannedTensor]) throws {
+    let name = quantizer.id.rawValue
+    guard let fitting = quantizer as? any FittingQuantizer else {
+      if request.calibration != nil { throw QuantizerError(.calibrationUnused(quantizer: name)) }
+      return
+    }
+    guard tensors.contains(where: { $0.step == .quantize || $0.step == .snap }) else { return }
+    if survey.kind == .latent, !request.forcesQuantizer {
+      throw QuantizerError(
+        .native(quantizer: name, verdict: survey.evidence.joined(separator: "; ")), file: source.manifest.path)
+    }
+    if fitting.needsCalibration != (request.calibration != nil) {
+      throw QuantizerError(
+        fitting.needsCalibration
+          ? .fit(.calibrationMissing, quantizer: name) : .calibrationUnused(quantizer: name))
+    }
+    let target = request.target
+    guard target == .hfPacked || target == .gguf else { return }
+    if fitting.planes > 1 || fitting.granularity != .tensor {
+      let reason =
+        fitting.planes > 1 ? "it makes two matrices of one" : "it has a scale for each \(fitting.granularity.noun)"
+      throw QuantizerError(.target(quantizer: name, target: target.rawValue, reason: reason))
+    }
+  }
+}
+
+extension WeightPass {
+  /// Whether all of a tensor is −a, 0, +a; stops at the first value that is not.
+  func looksTernary() throws -> Bool {
+    let (rows, columns) = (tensor.shape.rows, tensor.shape.columns)
+    let step = max(1, bandBytes / 8 / max(1, columns))
+    var magnitude: Float = 0
+    for start in stride(from: 0, to: rows, by: step) {
+      let range = byteRange(start..<min(rows, start + step))
+      let values = try source.withBytes(range, of: tensor) { DenseValues.floats($0, dtype) }
+      for value in values where value != 0 {
+        if magnitude == 0 { magnitude = value.magnitude }
+        if value.magnitude != magnitude { return false }
+      }
+    }
+    return magnitude > 0
+  }
+}
+
+extension ScaleGranularity {
+  /// What one scale is for.
+  var noun: String {
+    switch self {
+    case .tensor: "tensor"
+    case .row: "row"
+    case .group(let columns): "group of \(columns) weights"
+    }
+  }
+}
+
+extension ConversionPlan {
+  var hasPlanes: Bool { tensors.contains { $0.plane > 0 } }
+
+  /// In order of layers where a calibration is gathered layer by layer, else as they stand.
+  var streamingOrder: [PlannedTensor] {
+    guard request.calibration != nil else { return tensors }
+    return tensors.enumerated().sorted { ($0.element.role.layer, $0.offset) < ($1.element.role.layer, $1.offset) }
+      .map(\.element)
+  }
+
+  /// Which programs load the result.
+  public var runtimes: String {
+    let fitting = quantizes ? quantizer as? any FittingQuantizer : nil
+    switch request.target {
+    case .hfPacked: return "transformers (BitNet), converters of llama.cpp, tritsmith"
+    case .trainable: return "frameworks that train BitNet layers: onebitllms, transformers (autobitlinear online)"
+    case .dense: return "whatever loads bfloat16 safetensors: the configuration says nothing of BitNet"
+    case .gguf: return "llama.cpp, ik_llama.cpp or bitnet.cpp, by the layout"
+    case .tritpack:
+      guard let fitting, fitting.granularity != .tensor else { return "tritsmith" }
+      if fitting.planes > 1 { return "tritsmith, which adds the planes up to float32 in memory" }
+      return fitting.granularity == .row
+        ? "tritsmith" : "tritsmith, which expands scales of groups to bfloat16 in memory"
+    }
+  }
+}
+
+extension TensorRole {
+  /// Of projections; 0 for all else.
+  var layer: Int {
+    if case .projection(let layer, _) = self { layer } else { 0 }
+  }
+}
+
+extension TernaryWeight {
+  /// True when the number trits are multiplied by was found first, not made from a divisor.
+  var hasMultiplier: Bool {
+    switch origin {
+    case .recognised, .fitted: true
+    case .packed, .quantized: false
+    }
+  }
+
+  /// Rows of fitted weights as bfloat16, all planes added up; nil for other weights.
+  func fittedValues(_ rows: Range<Int>, _ scale: TernaryScale) -> [UInt16]? {
+    guard case .fitted(_, let matrix) = origin else { return nil }
+    let scales = matrix.planes.count == 1 ? [scale] : matrix.planes.indices.map { matrix.scale($0, .multiply) }
+    return DenseValues.bfloat16(matrix.values(rows, scales))
+  }
+}

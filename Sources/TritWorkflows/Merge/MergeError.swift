@@ -1,0 +1,74 @@
+// Tritsmith: adapters that cannot be merged.
+
+import TritCore
+
+/// An adapter, or a base, that cannot be merged.
+public struct MergeError: DiagnosticError, Equatable {
+  public enum Kind: Sendable, Equatable {
+    case notAnAdapter
+    case wrongType(expected: String)
+    /// Something PEFT can do and this merge cannot.
+    case unsupported(String)
+    case pattern(String)
+    case unknownTensor(String)
+    case halfPair(missing: String)
+    case shape(expected: String, found: String)
+    case rank(expected: Int, found: Int)
+    case notTargeted
+    case missing(module: String)
+    case noModule(String)
+    case base(found: String)
+    case notFinite(index: Int)
+    case empty
+    case auditFailed(String)
+  }
+
+  public var kind: Kind
+  public var location: ErrorLocation
+
+  init(_ kind: Kind, file: String? = nil, tensor: String? = nil, field: String? = nil) {
+    self.kind = kind
+    location = ErrorLocation(file: file, tensor: tensor, field: field)
+  }
+
+  public var summary: String {
+    switch kind {
+    case .notAnAdapter: "holds no adapter_config.json beside adapter_model.safetensors"
+    case .wrongType(let expected): "expected \(expected)"
+    case .unsupported(let what): "\(what) cannot be merged into a matrix here"
+    case .pattern(let key): "the pattern '\(printable(key))' is a regular expression; only module names are understood"
+    case .unknownTensor(let name): "'\(printable(name))' is no LoRA matrix"
+    case .halfPair(let missing): "its other half '\(printable(missing))' is missing"
+    case .shape(let expected, let found): "has shape \(found), expected \(expected)"
+    case .rank(let expected, let found): "has rank \(found), the configuration says \(expected)"
+    case .notTargeted: "is not among the configuration's target_modules"
+    case .missing(let module): "holds no matrices for '\(printable(module))', one of the configuration's target_modules"
+    case .noModule(let name): "the base has no tensor '\(printable(name))'"
+    case .base(let found): "is stored as \(found) in the base; an adapter is merged into dense BF16, F16 or F32 weights"
+    case .notFinite(let index): "element \(index) would not be finite after merging"
+    case .empty: "holds no LoRA matrices"
+    case .auditFailed(let detail): "the merged model did not pass its audit and was not put in place: \(detail)"
+    }
+  }
+
+  public var remedy: String? {
+    switch kind {
+    case .notAnAdapter:
+      "name the folder PEFT's save_pretrained wrote; adapter_model.bin must be saved as safetensors first"
+    case .unsupported: "merge it with PEFT's merge_and_unload and convert the result"
+    case .base: "merge into the prequantized checkpoint; 'convert --to trainable' makes one of a packed model"
+    case .missing, .halfPair: "fetch the adapter again: it is not complete"
+    case .unknownTensor, .pattern: "merge it with PEFT's merge_and_unload and convert the result"
+    case .noModule: "use the base the adapter was trained on"
+    default: nil
+    }
+  }
+
+  public var category: ErrorCategory {
+    switch kind {
+    case .notAnAdapter: .cannotOpen
+    case .auditFailed: .checkFailed
+    default: .malformedInput
+    }
+  }
+}

@@ -1,0 +1,18 @@
+// Tritsmith: results of bands.
+
+import Synchronization
+
+/// Results set from any thread, one a band, and read in order.
+final class LockedArray<Element: Sendable>: Sendable {
+  private let elements: Mutex<[Element]>
+
+  init(count: Int, filler: Element) {
+    elements = Mutex(Array(repeating: filler, count: count))
+  }
+
+  func set(_ index: Int, _ element: Element) {
+    elements.withLock { $0[index] = element }
+  }
+
+  var all: [Element] { elements.withLock { $0 } }
+}

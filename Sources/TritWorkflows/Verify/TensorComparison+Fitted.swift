@@ -1,0 +1,178 @@
+// Tritsmith: comparing a fitted tensor with its source.
+
+import TritCore
+import TritFormats
+import TritModel
+import TritQuantizers
+
+/// A tensor of the source and what became of it, by their places in the manifests.
+struct TensorPair {
+  var source: Int
+  var converted: Int
+  /// Which plane of a sum of ternary matrices `converted` is.
+  var plane = 0
+}
+
+extension VerifyWorkflow {
+  /// What a quantizer that looks at activations needs; nil for others.
+  ///
+  /// - Throws: `QuantizerError` when the text is missing, or not the one the converted model records.
+  func calibration(_ quantizer: any Quantizer) throws -> CalibrationStatistics? {
+    guard (quantizer as? any FittingQuantizer)?.needsCalibration == true else { return nil }
+    if let given { return given }
+    guard let text = request.calibration else {
+      throw QuantizerError(.fit(.calibrationMissing, quantizer: quantizer.id.rawValue))
+    }
+    let result = try CalibrationStatistics(source.manifest.path, request.open, text, work: work)
+    if let recorded = Recipe.origin(of: converted)?["calibration"]?.object?["ids_sha256"]?.string,
+      recorded != result.digest.description
+    {
+      throw QuantizerError(
+        .calibrationDiffers(recorded: recorded, found: result.digest.description), file: converted.manifest.path)
+    }
+    return result
+  }
+}
+
+extension TensorComparison {
+  /// Compares with a fresh fit: packed planes trit by trit, dense results value by value.
+  func fitted(
+    _ fresh: TernaryWeight, _ matrix: FittedMatrix, _ blank: TensorVerification
+  ) throws -> (TensorVerification, ErrorSums?) {
+    var result = blank
+    result.name = found.name
+    let isPacked = found.encoding.isTernary
+    let convention = isPacked && !involvesGGUF ? found.scale?.convention ?? defaultConvention : .multiply
+    var expectedScale = matrix.scale(plane, convention)
+    if isPacked {
+      let foundScale = try converted.scale(of: found)
+      if involvesGGUF { expectedScale = matrix.scale(plane, .multiply) }
+      result.expectedScale = expectedScale
+      result.foundScale = foundScale
+      if expectedScale.granularity != foundScale.granularity, !involvesGGUF {
+        return (
+          differs(
+            result,
+            "a scale for each \(foundScale.granularity.noun), expected for each \(expectedScale.granularity.noun)"), nil
+        )
+      }
+    }
+    let sums = try compareFitted(fresh, matrix, convention, isPacked: isPacked, &result)
+    if result.mismatches > 0, let first = result.firstMismatch {
+      let place = "row \(first.row), column \(first.column)"
+      let what = isPacked ? "trits" : "values"
+      return (differs(result, "\(result.mismatches) \(what) differ from a fresh fit, first at \(place)"), sums)
+    }
+    if isPacked, let foundScale = result.foundScale,
+      let detail = scaleDifference(expectedScale, foundScale, isDense: false, allZero: 0)
+    {
+      return (differs(result, detail), sums)
+    }
+    result.outcome = .equal
+    result.detail = isPacked ? "trits and scales equal a fresh fit" : "values equal a fresh fit"
+    return (result, sums)
+  }
+
+  /// Compares packed trits with dense numbers where a row has more than one scale, value by value: what is dense then
+  /// holds more than three values, and its trits cannot be read back.
+  func expanded(
+    _ fresh: TernaryWeight, _ scale: TernaryScale, _ blank: TensorVerification
+  ) throws -> (TensorVerification, ErrorSums?) {
+    guard case .dense(let dtype) = found.encoding else { return (differs(blank, "is not dense"), nil) }
+    var result = blank
+    let (rows, columns) = (expected.shape.rows, expected.shape.columns)
+    let multipliers = scale.multipliers
+    let step = max(1, (1 << 18) / max(1, columns))
+    for start in stride(from: 0, to: rows, by: step) {
+      try work.parallelism.cancellation.check()
+      let range = start..<min(start + step, rows)
+      var trits = [Int8](repeating: 0, count: range.count * columns)
+      try fresh.read(range, into: &trits, at: 0)
+      let wanted = trits.indices.map { index in
+        let (row, column) = (start + index / columns, index % columns)
+        let place =
+          switch scale.granularity {
+          case .tensor: 0
+          case .row: row
+          case .group(let size): row * ((columns + size - 1) / size) + column / size
+          }
+        return Float(trits[index]) * TernaryScale.rounded(multipliers[place], to: dtype)
+      }
+      try compare(wanted, range, columns, &result)
+      fresh.release(range)
+    }
+    if result.mismatches > 0, let first = result.firstMismatch {
+      let place = "row \(first.row), column \(first.column)"
+      return (differs(result, "\(result.mismatches) values are not trit times scale, first at \(place)"), nil)
+    }
+    result.outcome = .equal
+    result.detail = "every value is trit times scale"
+    return (result, nil)
+  }
+
+  private func compareFitted(
+    _ fresh: TernaryWeight, _ matrix: FittedMatrix, _ convention: ScaleConvention, isPacked: Bool,
+    _ result: inout TensorVerification
+  ) throws -> ErrorSums? {
+    let (rows, columns) = (expected.shape.rows, expected.shape.columns)
+    let step = max(1, (1 << 18) / max(1, columns))
+    let hash = SHA256()
+    // Errors are those of the sum of planes, told once.
+    let measuresError = depth == .full && plane == 0
+    let scales = matrix.planes.indices.map { matrix.scale($0, convention) }
+    var sums = ErrorSums()
+    for start in stride(from: 0, to: rows, by: step) {
+      try work.parallelism.cancellation.check()
+      let range = start..<min(start + step, rows)
+      let values = matrix.values(range, scales)
+      if isPacked {
+        var left = [Int8](repeating: 0, count: range.count * columns)
+        try fresh.read(range, into: &left, at: 0)
+        let right = try foundTrits(range, nil)
+        if left != right { count(left, right, firstRow: start, columns, &result) }
+        if depth == .full {
+          hash.update(right.span.bytes)
+          result.zeros += right.count { $0 == 0 }
+        }
+      } else {
+        try compare(DenseValues.bfloat16(values).map { BFloat16(bits: $0).float }, range, columns, &result)
+      }
+      if measuresError, case .dense(let dtype) = expected.encoding {
+        let width = columns * (dtype.bits / 8)
+        let original = try source.withBytes(range.lowerBound * width..<range.upperBound * width, of: expected) {
+          DenseValues.floats($0, dtype)
+        }
+        sums.add(original) { values[$0] }
+      }
+      fresh.release(range)
+    }
+    if isPacked { converted.release(0..<found.location.byteCount, of: found) }
+    if depth == .full, isPacked, let scale = result.foundScale {
+      result.stream = CodeStream(trits: hash.finalize(), rows: rows, columns: columns, scale: scale)
+    }
+    guard measuresError else { return nil }
+    result.error = sums.result
+    return sums
+  }
+
+  /// Dense values of rows against those expected, which are exact in bfloat16; −0 counts as 0.
+  private func compare(
+    _ wanted: [Float], _ rows: Range<Int>, _ columns: Int, _ result: inout TensorVerification
+  ) throws {
+    guard case .dense(let dtype) = found.encoding, dtype.isFloatWeight else {
+      throw WorkflowError(.unsupportedEncoding(found: found.encoding.name, wanted: "BF16"), tensor: found.name)
+    }
+    let width = columns * (dtype.bits / 8)
+    let values = try converted.withBytes(rows.lowerBound * width..<rows.upperBound * width, of: found) {
+      DenseValues.floats($0, dtype)
+    }
+    for index in wanted.indices where wanted[index] != values[index] {
+      result.mismatches += 1
+      if result.firstMismatch == nil {
+        let place = (rows.lowerBound + index / columns, index % columns)
+        result.firstMismatch = .init(row: place.0, column: place.1, expected: 0, found: 0)
+      }
+    }
+    result.zeros += values.count { $0 == 0 }
+  }
+}

@@ -1,0 +1,162 @@
+// Tritsmith: trits and scales fitted to a tensor.
+
+import Synchronization
+import TritCore
+import TritQuantizers
+
+/// Trits and scales a `FittingQuantizer` made of a tensor, held in memory: a byte for each weight and plane.
+struct FittedMatrix: Sendable {
+  let quantizer: any FittingQuantizer
+  let rows: Int
+  let columns: Int
+  let planes: [FittedPlane]
+
+  /// Fits a tensor, bands of rows in parallel.
+  init(
+    _ pass: WeightPass, _ quantizer: any FittingQuantizer, _ summary: WeightSummary,
+    calibration: CalibrationStatistics?, work: WorkOptions
+  ) throws {
+    self.quantizer = quantizer
+    (rows, columns) = (pass.tensor.shape.rows, pass.tensor.shape.columns)
+    var evidence = MatrixEvidence(rows: rows, columns: columns, summary: summary)
+    if quantizer.needsHistogram { evidence.histogram = try FittedMatrix.histogram(pass, work) }
+    if quantizer.needsCalibration { evidence.calibration = try calibration?.gram(for: pass.tensor.name) }
+    let fit: any RowFit
+    do throws(FitError) {
+      fit = try quantizer.prepare(evidence)
+    } catch {
+      throw QuantizerError(.fit(error, quantizer: quantizer.id.rawValue), tensor: pass.tensor.name)
+    }
+    // Multiples of 16 rows: a fit may take rows in such lots.
+    let step = max(16, bandBytes / 4 / max(1, columns) / 16 * 16)
+    let count = (rows + step - 1) / step
+    let parts = Mutex<[[FittedPlane]]>(Array(repeating: [], count: count))
+    let rowCount = rows
+    try work.parallelism.forEachBand(count) { band in
+      let range = band * step..<min(rowCount, (band + 1) * step)
+      let fitted = fit.fit(try pass.bfloat16Values(of: range), rows: range.count)
+      pass.release(range)
+      parts.withLock { $0[band] = fitted }
+    }
+    let fitted = parts.withLock { $0 }
+    planes = (0..<quantizer.planes).map { plane in
+      var result = FittedPlane(trits: [], multipliers: [])
+      result.trits.reserveCapacity(rowCount * pass.tensor.shape.columns)
+      for part in fitted { result.trits += part[plane].trits }
+      result.multipliers =
+        quantizer.granularity == .tensor
+        ? fitted.first?[plane].multipliers ?? [0] : fitted.flatMap { $0[plane].multipliers }
+      return result
+    }
+  }
+
+  private static func histogram(_ pass: WeightPass, _ work: WorkOptions) throws -> MagnitudeHistogram {
+    let total = Mutex(MagnitudeHistogram())
+    let (rows, columns) = (pass.tensor.shape.rows, pass.tensor.shape.columns)
+    let step = max(1, bandBytes / 2 / max(1, columns))
+    try work.parallelism.forEachBand((rows + step - 1) / step) { band in
+      var part = MagnitudeHistogram()
+      part.add(try pass.bfloat16Values(of: band * step..<min(rows, (band + 1) * step)))
+      total.withLock { $0.merge(part) }
+    }
+    return total.withLock { $0 }
+  }
+
+  /// The scales of a plane, stored as bfloat16. Only one scale a tensor can be turned into a divisor.
+  func scale(_ plane: Int, _ convention: ScaleConvention) -> TernaryScale {
+    let multipliers = planes[plane].multipliers
+    guard quantizer.granularity == .tensor, convention == .divide else {
+      return TernaryScale(
+        stored: multipliers, storage: .bf16, convention: .multiply, granularity: quantizer.granularity)
+    }
+    return TernaryScale(
+      stored: BFloat16.rounded(TernaryWeight.divisor(of: multipliers[0])), storage: .bf16, convention: .divide)
+  }
+
+  /// The weights of rows as they are now: the sum over planes of trit × multiplier.
+  ///
+  /// - Parameter scales: of each plane, as stored.
+  func values(_ range: Range<Int>, _ scales: [TernaryScale]) -> [Float] {
+    var result = [Float](repeating: 0, count: range.count * columns)
+    for (plane, scale) in zip(planes, scales) {
+      let trits = Array(plane.trits[range.lowerBound * columns..<range.upperBound * columns])
+      let part = DenseTernary.values(trits, scale, range, order: nil, columns: columns)
+      for index in result.indices { result[index] += part[index] }
+    }
+    return result
+  }
+}
+
+extension WeightPass {
+  /// Rows rounded to bfloat16, as Floats.
+  func bfloat16Values(of rows: Range<Int>) throws -> [Float] {
+    try source.withBytes(byteRange(rows), of: tensor) { data in
+      let values = DenseValues.floats(data, dtype)
+      return dtype == .bf16 ? values : values.map { BFloat16.rounded($0) }
+    }
+  }
+}
+
+/// A quantizer that cannot do what was asked.
+public struct QuantizerError: DiagnosticError, Equatable {
+  public enum Kind: Sendable, Equatable {
+    case fit(FitError, quantizer: String)
+    /// For a model that was trained to be ternary.
+    case native(quantizer: String, verdict: String)
+    case target(quantizer: String, target: String, reason: String)
+    case multipliesOnly(quantizer: String)
+    case planesNeedTritPack
+    case calibrationUnused(quantizer: String)
+    case calibrationTooShort(tokens: Int)
+    case calibrationDiffers(recorded: String, found: String)
+  }
+
+  public var kind: Kind
+  public var location: ErrorLocation
+
+  init(_ kind: Kind, file: String? = nil, tensor: String? = nil) {
+    self.kind = kind
+    location = ErrorLocation(file: file, tensor: tensor)
+  }
+
+  public var summary: String {
+    switch kind {
+    case .fit(.calibrationMissing, let quantizer): "\(quantizer) needs calibration activations"
+    case .fit(.calibrationWidth(let expected, let found), _):
+      "its inputs have \(found) numbers, expected \(expected)"
+    case .fit(.singular, _): "the calibration activations of this tensor are all zero or not finite"
+    case .native(let quantizer, let verdict):
+      "\(quantizer) is for ordinary weights; these are the latents of a BitNet model (\(verdict)), whose own arithmetic "
+        + "gives the trits it was trained with"
+    case .target(let quantizer, let target, let reason): "\(quantizer) cannot be written as \(target): \(reason)"
+    case .multipliesOnly(let quantizer): "the scales of \(quantizer) multiply"
+    case .planesNeedTritPack: "the model holds sums of two ternary matrices, which only TritPack can hold"
+    case .calibrationUnused(let quantizer): "\(quantizer) takes no calibration text"
+    case .calibrationTooShort(let tokens): "the calibration text has only \(tokens) tokens; 256 is the least"
+    case .calibrationDiffers(let recorded, let found):
+      "the converted model was made with calibration \(recorded), this text gives \(found)"
+    }
+  }
+
+  public var remedy: String? {
+    switch kind {
+    case .fit(.calibrationMissing, _): "give a text with --calibration; it must not be one the model is judged by"
+    case .fit: "calibrate with more text"
+    case .native: "leave --quantizer out; --force-quantizer does it all the same"
+    case .target: "write TritPack (--to tritpack) or dense bfloat16 (--to dense)"
+    case .multipliesOnly: "leave --output-scale out"
+    case .planesNeedTritPack: "convert from the original model with --quantizer two-plane-group128"
+    case .calibrationUnused: "leave --calibration out"
+    case .calibrationTooShort: "give a longer text; some thousand tokens are usual"
+    case .calibrationDiffers: "give the text and --calibration-tokens of the conversion"
+    }
+  }
+
+  public var category: ErrorCategory {
+    switch kind {
+    case .fit(.calibrationMissing, _), .native, .target, .multipliesOnly, .calibrationUnused, .planesNeedTritPack:
+      .misuse
+    case .fit, .calibrationTooShort, .calibrationDiffers: .malformedInput
+    }
+  }
+}

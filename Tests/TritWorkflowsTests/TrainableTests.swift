@@ -1,0 +1,80 @@
+// Tritsmith tests: packed models made trainable again.
+
+import Testing
+import TritCore
+import TritFormats
+import TritQuantizers
+import TritTestSupport
+
+@testable import TritWorkflows
+
+@Suite struct TrainableTests {
+  @Test("packed → latents → packed is the packed model again", arguments: [Checkpoint.bitnet, Checkpoint.packed])
+  func roundTrip(_ packed: String) throws {
+    let scratch = ScratchFolder()
+    let (latents, again) = (scratch.path + "/latents", scratch.path + "/again")
+    let result = try Workflow.convert(packed, latents, to: .trainable)
+    let other = result.audit.tensors.filter { $0.detail.contains("scale:") }
+    #expect(other.isEmpty, "\(other.map(\.detail))")
+    try Workflow.convert(latents, again, to: .hfPacked)
+    #expect(differences(ofFolders: packed, again) == [])
+    #expect(try meaning(packed + "/config.json") == meaning(again + "/config.json"))
+  }
+
+  @Test("and by the other arithmetics", arguments: [AbsMean.bf16, .float32, .kernel].map(\.id))
+  func everyArithmetic(_ quantizer: QuantizerID) throws {
+    let scratch = ScratchFolder()
+    let (latents, again) = (scratch.path + "/latents", scratch.path + "/again")
+    try Workflow.convert(Checkpoint.bitnet, latents, to: .trainable)
+    try Workflow.convert(latents, again, to: .hfPacked) { $0.quantizer = quantizer }
+    #expect(differences(ofFolders: Checkpoint.bitnet, again) == [])
+  }
+
+  @Test("configurations say what frameworks expect")
+  func configurations() throws {
+    let scratch = ScratchFolder()
+    try Workflow.convert(Checkpoint.bitnet, scratch.path + "/a", to: .trainable)
+    let falcon = try meaning(scratch.path + "/a/config.json").object
+    #expect(falcon?["quantization_config"] == nil)
+    try Workflow.convert(Checkpoint.packed, scratch.path + "/b", to: .trainable)
+    #expect(try meaning(scratch.path + "/b/config.json") == meaning(Checkpoint.master + "/config.json"))
+  }
+
+  @Test("dense ternary weights become latents too")
+  func ternaryDense() throws {
+    let scratch = ScratchFolder()
+    try Workflow.convert(Checkpoint.bfloat16, scratch.path + "/latents", to: .trainable)
+    try Workflow.convert(scratch.path + "/latents", scratch.path + "/dense", to: .dense)
+    // The same numbers, but for the sign of zeros.
+    let original = RawModelFile.tensors(ofFolder: Checkpoint.bfloat16)
+    let again = RawModelFile.tensors(ofFolder: scratch.path + "/dense")
+    for tensor in original where tensor.name.contains("proj") {
+      let (left, right) = (LittleEndian.u16s(tensor.bytes), LittleEndian.u16s(again[name: tensor.name].bytes))
+      let differ = zip(left, right).count { $0 != $1 && !($0 & 0x7FFF == 0 && $1 & 0x7FFF == 0) }
+      #expect(differ == 0, "\(tensor.name)")
+    }
+  }
+
+  @Test("latents are not restored a second time")
+  func latentsStay() throws {
+    let scratch = ScratchFolder()
+    #expect(throws: WorkflowError.self) {
+      try Workflow.convert(Checkpoint.prequantized, scratch.path + "/out", to: .trainable)
+    }
+    #expect(Disk.names(scratch.path).isEmpty)
+  }
+
+  @Test(
+    "magnitudes give the mean that was asked for", arguments: [0.0123, 0.5, 1, 3.1e-4] as [Float], [7, 640, 65536])
+  func magnitudes(_ mean: Float, _ count: Int) {
+    let nonzero = count * 2 / 3
+    let magnitudes = LatentRestoration.Magnitudes(mean: mean, count: count, nonzero: nonzero)
+    let values = (0..<nonzero).map { magnitudes.value($0) }
+    #expect(Set(values).count == 2)
+    let sum = values.reduce(0.0) { $0 + Double($1.float) }
+    // One weight more or less at the upper magnitude is a step of the mean.
+    let step = Double(magnitudes.upper.float - magnitudes.lower.float) / Double(count)
+    #expect(abs(sum / Double(count) - Double(mean)) <= 1.001 * step)
+    #expect(values.count { $0 == magnitudes.upper } == magnitudes.uppers)
+  }
+}
