@@ -64,6 +64,10 @@ let package = Package(
 
     // Tests
     .target(name: "TritTestSupport", dependencies: ["TritCore"], path: "Tests/TritTestSupport"),
+    .target(
+      name: "TritHostile", dependencies: ["TritWorkflows", "TritReport", "TritTestSupport"], path: "Tests/TritHostile"),
+    .executableTarget(name: "trit-lab", dependencies: ["TritHostile"], path: "Tests/TritLab"),
+    .testTarget(name: "HostileTests", dependencies: ["TritHostile", "trit-lab", "TritTestSupport"]),
     .testTarget(name: "TritCoreTests", dependencies: ["TritCore", "TritTestSupport"]),
     .testTarget(name: "TritReportTests", dependencies: ["TritReport", "TritTestSupport"]),
     .testTarget(name: "CommandLineKitTests", dependencies: ["CommandLineKit"]),
@@ -85,3 +89,10 @@ let package = Package(
   swiftLanguageModes: [.v6],
   cLanguageStandard: .c11
 )
+
+// The driver of libFuzzer has no main function of its own and links only with -sanitize=fuzzer (Tests/Fuzzing/run.sh).
+if Context.environment["TRITSMITH_FUZZING"] != nil {
+  package.products.append(.executable(name: "trit-fuzz", targets: ["trit-fuzz"]))
+  package.targets.append(
+    .executableTarget(name: "trit-fuzz", dependencies: ["TritHostile"], path: "Tests/Fuzzing/Driver"))
+}

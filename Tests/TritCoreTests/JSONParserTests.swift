@@ -174,6 +174,20 @@ import TritTestSupport
     Self.expectError(.tooDeep(limit: 127), 127, in: [UInt8](repeating: UInt8(ascii: "["), count: 1_000_000))
   }
 
+  /// Long arrays and objects are given their place at once: what stands in them must not mislead the count.
+  @Test(arguments: [4095, 4096, 4097, 20_000])
+  func longOnesKeepTheirMembers(_ count: Int) throws {
+    let odd = [#""],}\\\",[""#, "[1,[2,3],{}]", #"{"a,":[","]}"#, "0"]
+    let values = try odd.map { try JSONValue.parse(Array($0.utf8)) }
+    let members = (0..<count).map { odd[$0 % 4] }
+    let array = try JSONValue.parse(Array(("[[" + members.joined(separator: ",") + "],7]").utf8))
+    #expect(array == .array([.array((0..<count).map { values[$0 % 4] }), 7]))
+    let object = try JSONValue.parse(
+      Array(("{" + members.enumerated().map { "\"\($0)\" : \($1)" }.joined(separator: ",") + "}").utf8))
+    #expect(object.object?.entries.map(\.value) == (0..<count).map { values[$0 % 4] })
+    #expect(throws: JSONError.self) { try JSONValue.parse(Array(("[" + members.joined(separator: ",") + ",,]").utf8)) }
+  }
+
   @Test func levelsSideBySideDoNotAddUp() throws {
     let pair = "[" + String(repeating: "[],", count: 300) + "[]]"
     let value = try JSONValue.parse(Array(pair.utf8), limits: JSONLimits(depth: 2))

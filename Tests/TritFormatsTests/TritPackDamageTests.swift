@@ -418,30 +418,48 @@ import TritTestSupport
     #expect(Self.isDecompression(error), "\(String(describing: error))")
   }
 
-  @Test func aSectionMustHoldItsTable() throws {
+  /// Two limits: what a section may gain (1024 times, and 1 MiB), and what its table of chunks could at best name.
+  @Test func aSectionMustHoldWhatItClaims() throws {
     var raw = try Self.twoChunks()
-    // As many chunks as the stored bytes could at best name, one more, and far more.
     let stored = raw.section(0).stored
-    for (count, isRefusedAtOpening) in [(stored / 4, false), (stored / 4 + 1, true), (1 << 40, true)] {
-      let bytes = count << 20
+    let gain = 1024 * stored + 1 << 20
+    let cases: [(bytes: Int, refusal: String?)] = [
+      (gain, nil), (gain + 1, "unpack to"), ((stored / 4) << 20, "unpack to"),
+      ((stored / 4 + 1) << 20, "cannot hold"), (1 << 60, "cannot hold"),
+    ]
+    for (bytes, refusal) in cases {
       raw.set(["sections", 0, "bytes"], .number(JSONNumber(bytes)))
       raw.set(["tensors", 0, "shape"], .array([.number(JSONNumber(bytes))]))
       try TemporaryFolder.with { folder in
         let path = folder.write(raw.file, to: "m.tritpack")
-        if isRefusedAtOpening {
+        if let refusal {
           let error = #expect(throws: FormatError.self) { try FormatRegistry.open(path) }
-          guard case .badSection? = error?.kind else {
-            Issue.record("\(count): \(String(describing: error))")
+          guard case .badSection(let detail)? = error?.kind else {
+            Issue.record("\(bytes): \(String(describing: error))")
             return
           }
+          #expect(detail.contains(refusal), "\(bytes): \(detail)")
         } else {
           let source = try FormatRegistry.open(path)
-          let tensor = try #require(source.manifest.tensor(named: "big"))
-          let error = #expect(throws: FormatError.self) { try source.withBytes(0..<1, of: tensor) { _ in } }
-          #expect(Self.isDecompression(error))
+          let error = #expect(throws: FormatError.self) { _ = try source.allBytes("big") }
+          #expect(Self.isDecompression(error), "\(bytes)")
         }
       }
     }
+  }
+
+  /// Two chunks are within both limits of eight stored bytes, but their table of twelve is not.
+  @Test func aTableMayNotReachPastItsSection() throws {
+    let stored: [UInt8] = LittleEndian.bytes(UInt32(2)) + LittleEndian.bytes(UInt32(0))
+    var raw = try Self.twoChunks()
+    let bytes = 1 << 20 + 8
+    raw.sections = stored + [UInt8](repeating: 0, count: 64 - stored.count)
+    raw.set(["sections", 0, "stored_bytes"], .number(JSONNumber(stored.count)))
+    raw.set(["sections", 0, "bytes"], .number(JSONNumber(bytes)))
+    raw.set(["sections", 0, "sha256"], .string(SHA256.digest(of: stored).description))
+    raw.set(["tensors", 0, "shape"], .array([.number(JSONNumber(bytes))]))
+    let error = try Self.error(raw)
+    #expect(error?.kind == .decompression("its chunk table is cut off"))
   }
 
   /// A megabyte that claims to be a configuration of 256 GiB must not be believed before it is unpacked.
@@ -468,24 +486,27 @@ import TritTestSupport
     }
   }
 
-  /// The same for scales, one a row of a matrix whose rows are only claimed.
-  @Test func hugeScalesAreRefusedBeforeMemoryIsAsked() throws {
-    let rows = 1 << 36
-    func section(_ offset: Int, _ chunks: Int) -> (bytes: [UInt8], entry: JSONValue) {
-      var stored = LittleEndian.bytes(UInt32(chunks)) + [UInt8](repeating: 0, count: 4 * chunks)
-      let count = stored.count
+  /// The same for scales, one a row of a matrix whose rows are only claimed: at the limit of eight times the stored
+  /// bytes and 64 KiB nothing is believed before it is unpacked, and far past it nothing is opened.
+  @Test(arguments: [(1 << 20, 253_952, true), (1 << 20, 253_951, false), (1 << 36, 4 << 17 + 4, false)])
+  func hugeScalesAreRefusedBeforeMemoryIsAsked(_ rows: Int, _ storedScales: Int, _ opens: Bool) throws {
+    func section(_ offset: Int, _ bytes: Int, _ count: Int) -> (bytes: [UInt8], entry: JSONValue) {
+      // A table with the right count, and no frames.
+      var stored = LittleEndian.bytes(UInt32(bytes >> 20))
+      stored += [UInt8](repeating: 0, count: count - stored.count)
       let digest = SHA256.digest(of: stored).description
       stored += [UInt8](repeating: 0, count: (64 - count % 64) % 64)
       return (
         stored,
         .object([
           "offset": .number(JSONNumber(offset)), "stored_bytes": .number(JSONNumber(count)),
-          "bytes": .number(JSONNumber(chunks << 20)), "compression": "zstd", "sha256": .string(digest),
+          "bytes": .number(JSONNumber(bytes)), "compression": "zstd", "sha256": .string(digest),
         ])
       )
     }
-    let codes = section(64, rows >> 20)
-    let scales = section(64 + codes.bytes.count, 2 * rows >> 20)
+    // 2^36 rows are within what 64 MiB of codes may unpack to.
+    let codes = section(64, rows, max(8, rows >> 10))
+    let scales = section(64 + codes.bytes.count, 2 * rows, storedScales)
     let header: JSONObject = [
       "tensors": .array([
         .object([
@@ -496,10 +517,20 @@ import TritTestSupport
     ]
     let raw = RawTritPack(sections: codes.bytes + scales.bytes, header: header)
     try TemporaryFolder.with { folder in
-      let source = try FormatRegistry.open(folder.write(raw.file, to: "m.tritpack"))
-      let tensor = try #require(source.manifest.tensor(named: "w"))
-      let error = #expect(throws: FormatError.self) { try source.scale(of: tensor) }
-      #expect(Self.isDecompression(error))
+      let path = folder.write(raw.file, to: "m.tritpack")
+      if opens {
+        let source = try FormatRegistry.open(path)
+        let tensor = try #require(source.manifest.tensor(named: "w"))
+        let error = #expect(throws: FormatError.self) { try source.scale(of: tensor) }
+        #expect(Self.isDecompression(error))
+      } else {
+        let error = #expect(throws: FormatError.self) { try FormatRegistry.open(path) }
+        guard case .badSection(let detail)? = error?.kind else {
+          Issue.record("\(String(describing: error))")
+          return
+        }
+        #expect(detail.contains("unpack to \(2 * rows)"), "\(detail)")
+      }
     }
   }
 }

@@ -165,4 +165,7 @@ public enum BuiltProducts {
 
   /// The path of the command line tool.
   public static let tritsmith = folder + "/tritsmith"
+
+  /// The path of the program that points readers at hostile files (`TritLab`).
+  public static let lab = folder + "/trit-lab"
 }

@@ -46,7 +46,7 @@ public final class InputFile: Sendable {
       modified = status.st_mtimespec
     #endif
     if mode == .mapped, status.st_size > 0 {
-      let address = mmap(nil, Int(status.st_size), PROT_READ, MAP_PRIVATE, descriptor, 0)
+      let address = mmap(nil, Int(clamping: status.st_size), PROT_READ, MAP_PRIVATE, descriptor, 0)
       mapping = address == MAP_FAILED ? nil : address
     } else {
       mapping = nil
@@ -57,7 +57,7 @@ public final class InputFile: Sendable {
   public var isMapped: Bool { mapping != nil }
 
   deinit {
-    if let mapping { munmap(mapping, Int(byteCount)) }
+    if let mapping { munmap(mapping, Int(clamping: byteCount)) }
     close(descriptor)
   }
 
@@ -67,7 +67,7 @@ public final class InputFile: Sendable {
       throw TensorIOError(.outOfRange(requested: range, byteCount: byteCount), path: path)
     }
     if let mapping {
-      let start = mapping.advanced(by: Int(range.lowerBound))
+      let start = mapping.advanced(by: Int(clamping: range.lowerBound))
       return try body(UnsafeRawBufferPointer(start: start, count: range.count).bytes)
     }
     let buffer = ReadBuffers.take(range.count)
@@ -85,7 +85,8 @@ public final class InputFile: Sendable {
     try bytes.withUnsafeMutableBytes { buffer in
       if let mapping {
         buffer.copyMemory(
-          from: UnsafeRawBufferPointer(start: mapping.advanced(by: Int(range.lowerBound)), count: range.count))
+          from: UnsafeRawBufferPointer(start: mapping.advanced(by: Int(clamping: range.lowerBound)), count: range.count)
+        )
       } else {
         try read(into: buffer, at: range.lowerBound)
       }
@@ -121,7 +122,7 @@ public final class InputFile: Sendable {
     guard let mapping, !range.isEmpty, range.upperBound <= byteCount else { return }
     let page = UInt64(Platform.pageSize)
     let start = range.lowerBound / page * page
-    madvise(mapping.advanced(by: Int(start)), Int(range.upperBound - start), MADV_DONTNEED)
+    madvise(mapping.advanced(by: Int(clamping: start)), Int(clamping: range.upperBound - start), MADV_DONTNEED)
   }
 
   /// Throws when the file's size or modification time is no longer what it was at opening.

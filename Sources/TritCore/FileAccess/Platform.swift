@@ -15,10 +15,10 @@ public enum Platform {
   }
 
   /// Processors this process may use.
-  public static var processorCount: Int { max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN)))) }
+  public static var processorCount: Int { max(1, Int(clamping: sysconf(Int32(clamping: _SC_NPROCESSORS_ONLN)))) }
 
   /// Bytes of a page of memory.
-  public static var pageSize: Int { max(4096, Int(sysconf(Int32(_SC_PAGESIZE)))) }
+  public static var pageSize: Int { max(4096, Int(clamping: sysconf(Int32(clamping: _SC_PAGESIZE)))) }
 
   /// Exchanges two existing paths in one step, false where the system or the file system cannot.
   ///

@@ -3,8 +3,9 @@
 /// A JSON value that keeps key order, duplicate keys and the spelling of numbers.
 ///
 /// Foundation's decoders accept trailing commas and duplicate keys and lose order; a safetensors header needs none of
-/// that forgiven, and a `config.json` that is rewritten must keep `1e-06` as it was.
-public indirect enum JSONValue: Sendable, Equatable {
+/// that forgiven, and a `config.json` that is rewritten must keep `1e-06` as it was. Arrays are the only indirection: a
+/// box for each value would make a small hostile text large in memory.
+public enum JSONValue: Sendable, Equatable {
   case null
   case bool(Bool)
   case number(JSONNumber)

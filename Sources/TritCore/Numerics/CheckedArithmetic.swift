@@ -21,6 +21,12 @@ public enum Checked {
     return overflow ? nil : value
   }
 
+  /// a × b; nil when it does not fit.
+  public static func product(_ left: UInt64, _ right: UInt64) -> UInt64? {
+    let (value, overflow) = left.multipliedReportingOverflow(by: right)
+    return overflow ? nil : value
+  }
+
   /// a + b; nil when it does not fit.
   public static func sum(_ left: Int, _ right: Int) -> Int? {
     let (value, overflow) = left.addingReportingOverflow(right)
@@ -35,6 +41,12 @@ public enum Checked {
 
   /// `value` rounded up to a multiple of `alignment`, nil when that overflows.
   public static func aligned(_ value: Int, to alignment: Int) -> Int? {
+    guard let raised = sum(value, alignment - 1) else { return nil }
+    return raised / alignment * alignment
+  }
+
+  /// `value` rounded up to a multiple of `alignment`, nil when that overflows.
+  public static func aligned(_ value: UInt64, to alignment: UInt64) -> UInt64? {
     guard let raised = sum(value, alignment - 1) else { return nil }
     return raised / alignment * alignment
   }

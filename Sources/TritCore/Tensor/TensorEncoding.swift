@@ -62,8 +62,19 @@ public struct TensorDescriptor: Sendable, Hashable {
   public var shape: TensorShape
   public var encoding: TensorEncoding
   public var location: TensorLocation
+  /// Held apart: it is as large as all the rest, and most tensors of a long table have none.
+  private indirect enum Held: Sendable, Hashable {
+    case nothing
+    case scale(ScaleDescriptor)
+  }
+
+  private var held: Held
+
   /// What is known about the scales of a ternary tensor from headers alone; nil for other encodings.
-  public var scale: ScaleDescriptor?
+  public var scale: ScaleDescriptor? {
+    get { if case .scale(let scale) = held { scale } else { nil } }
+    set { held = newValue.map { .scale($0) } ?? .nothing }
+  }
 
   public init(
     name: String, shape: TensorShape, encoding: TensorEncoding, location: TensorLocation, scale: ScaleDescriptor? = nil
@@ -72,7 +83,7 @@ public struct TensorDescriptor: Sendable, Hashable {
     self.shape = shape
     self.encoding = encoding
     self.location = location
-    self.scale = scale
+    held = scale.map { .scale($0) } ?? .nothing
   }
 
   /// Bytes in the file, those of the scale included.

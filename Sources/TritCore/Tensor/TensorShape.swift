@@ -26,8 +26,9 @@ public struct TensorShape: Sendable, Hashable, CustomStringConvertible {
   /// The contiguous dimension; 1 for a scalar.
   public var columns: Int { dimensions.last ?? 1 }
 
-  /// All other dimensions joined; 1 for vectors and scalars.
-  public var rows: Int { columns == 0 ? dimensions.dropLast().reduce(1) { $0 &* $1 } : elementCount / columns }
+  /// All other dimensions joined; 1 for vectors and scalars, and 0 where rows hold nothing: `[2^62, 0]` is a shape that
+  /// costs a file no byte, and nothing may ever be done for each of its rows.
+  public var rows: Int { columns == 0 ? 0 : elementCount / columns }
 
   public var isMatrix: Bool { rank == 2 }
 

@@ -31,7 +31,7 @@ struct GGUFCursor {
       window = try file.bytes(offset..<offset + size)
       windowStart = offset
     }
-    let place = Int(offset - windowStart)
+    let place = Int(clamping: offset - windowStart)
     offset += UInt64(count)
     return place
   }

@@ -59,13 +59,14 @@ public struct GGUFHeader: Sendable {
     }
     var repaired: [String] = []
     var alignmentOffset: UInt64 = 0
-    entries = try GGUFHeader.entries(Int(keyCount), &cursor, &repaired, &alignmentOffset)
+    entries = try GGUFHeader.entries(Int(clamping: keyCount), &cursor, &repaired, &alignmentOffset)
     self.repaired = repaired
-    tensors = try GGUFHeader.tensors(Int(tensorCount), &cursor)
+    tensors = try GGUFHeader.tensors(Int(clamping: tensorCount), &cursor)
     alignment = try GGUFHeader.alignment(of: entries, cursor, at: alignmentOffset)
-    let (raised, overflow) = cursor.offset.addingReportingOverflow(alignment - 1)
-    guard !overflow else { throw cursor.error(.badAlignment("\(alignment)")) }
-    dataOffset = raised / alignment * alignment
+    guard let start = Checked.aligned(cursor.offset, to: alignment) else {
+      throw cursor.error(.badAlignment("\(alignment)"))
+    }
+    dataOffset = start
   }
 
   /// The value of a key.
@@ -183,7 +184,7 @@ public struct GGUFHeader: Sendable {
       let limit = cursor.remaining / smallest
       throw cursor.error(.tooMany(what: "array elements", count: claimed, limit: limit), at: place)
     }
-    let count = Int(claimed)
+    let count = Int(clamping: claimed)
     func list<Element>(_ element: (inout GGUFCursor) throws -> Element) throws -> [Element] {
       var result: [Element] = []
       result.reserveCapacity(count)

@@ -28,13 +28,13 @@ public final class GGUFSource: TensorSource {
     var seen: Set<ExactString> = []
     for (index, header) in headers.enumerated() {
       let table = GGUFTensorTable(header, file: inputs[index], index: index, i2sOrder: order ?? .group128)
-      for tensor in try table.tensors() {
-        guard seen.insert(ExactString(tensor.name)).inserted else {
-          throw FormatError(.duplicateTensor, file: paths[index], tensor: tensor.name)
-        }
-        tensors.append(tensor)
+      let own = try table.tensors()
+      for tensor in own where !seen.insert(ExactString(tensor.name)).inserted {
+        throw FormatError(.duplicateTensor, file: paths[index], tensor: tensor.name)
       }
-      notes += table.notes(tensors.filter { $0.location.file == index })
+      notes += table.notes(own)
+      // The table of a whole file is taken over as it is; one that grows takes up to twice its size.
+      if tensors.isEmpty { tensors = own } else { tensors += own }
     }
     files = inputs
     let entries = headers[0].entries

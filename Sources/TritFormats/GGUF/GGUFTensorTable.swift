@@ -13,12 +13,15 @@ struct GGUFTensorTable {
   /// Of the file in the manifest.
   let index: Int
   let i2sOrder: I2SOrder
+  /// Whether type 39 is TL2 of bitnet.cpp, which only the rest of the file tells.
+  private let hasTL2: Bool
 
   init(_ header: GGUFHeader, file: InputFile, index: Int, i2sOrder: I2SOrder) {
     self.header = header
     self.file = file
     self.index = index
     self.i2sOrder = i2sOrder
+    hasTL2 = header.value("general.file_type")?.integer == 39 || header.tensors.contains { $0.type == 36 }
   }
 
   /// Descriptors in the order of the header.
@@ -28,6 +31,7 @@ struct GGUFTensorTable {
     }
     var result = [TensorDescriptor?](repeating: nil, count: header.tensors.count)
     var previous: (name: String, end: UInt64)?
+    var elements = 0
     for (rank, position) in order.enumerated() {
       let tensor = header.tensors[position]
       func error(_ fault: GGUFFault) -> FormatError {
@@ -37,13 +41,16 @@ struct GGUFTensorTable {
         throw error(.misaligned(offset: tensor.offset, alignment: header.alignment))
       }
       let shape = try shape(of: tensor)
-      let (start, overflow) = header.dataOffset.addingReportingOverflow(tensor.offset)
-      guard !overflow, start <= file.byteCount else {
-        throw error(.pastEnd(end: overflow ? .max : start, fileSize: file.byteCount))
+      // A type that is not known may claim any shape; whoever adds up a model's elements must be able to.
+      guard let sum = Checked.sum(elements, shape.elementCount) else {
+        throw error(.shapeTooLarge("\(tensor.dimensions)"))
       }
+      elements = sum
+      let start = Checked.sum(header.dataOffset, tensor.offset) ?? .max
+      guard start <= file.byteCount else { throw error(.pastEnd(end: start, fileSize: file.byteCount)) }
       // Where the size is not known, a tensor is taken to reach to the next one.
       let next = rank + 1 < order.count ? header.tensors[order[rank + 1]].offset : nil
-      let available = (next.map { min(header.dataOffset &+ $0, file.byteCount) } ?? file.byteCount)
+      let available = next.map { min(Checked.sum(header.dataOffset, $0) ?? .max, file.byteCount) } ?? file.byteCount
       var (encoding, size) = try encoding(of: tensor, shape)
       let count = size ?? (available >= start ? available - start : 0)
       guard let end = Checked.sum(start, count), end <= file.byteCount, let byteCount = Int(exactly: count) else {
@@ -63,7 +70,10 @@ struct GGUFTensorTable {
         name: tensor.name, shape: shape, encoding: encoding,
         location: TensorLocation(file: index, offset: start, byteCount: byteCount), scale: scale)
     }
-    return result.compactMap { $0 }
+    var complete: [TensorDescriptor] = []
+    complete.reserveCapacity(result.count)
+    for tensor in result { if let tensor { complete.append(tensor) } }
+    return complete
   }
 
   /// The shape, outermost first: dimensions are stored the other way round.
@@ -120,9 +130,7 @@ struct GGUFTensorTable {
 
   /// The name of a type number, which for 39 depends on the program that wrote the file.
   private func typeName(_ type: UInt32) -> String {
-    let fileType = header.value("general.file_type")?.integer
-    let hasI2S = header.tensors.contains { $0.type == 36 }
-    if type == 39, fileType == 39 || hasI2S { return "TL2" }
+    if type == 39, hasTL2 { return "TL2" }
     return GGMLType.type(type)?.name ?? "type \(type)"
   }
 

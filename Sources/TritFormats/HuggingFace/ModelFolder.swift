@@ -43,7 +43,7 @@ struct ModelFolder {
         notes.append("'\(printable(name))' (\(size) bytes) is too large for a companion file and is left out")
         continue
       }
-      companions.append(CompanionFile(name: name, byteCount: Int(size)))
+      companions.append(CompanionFile(name: name, byteCount: Int(clamping: size)))
     }
     if !followsLinks { try ModelFolder.checkLinks(companions.map(\.name), in: path) }
     configuration = try readConfiguration()

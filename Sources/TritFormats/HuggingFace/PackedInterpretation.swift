@@ -37,7 +37,8 @@ extension PackedInterpretation {
         continue
       }
       let file = files[tensor.location.file].path
-      guard tensor.shape.isMatrix, let rows = Checked.product(tensor.shape.rows, 4),
+      // The dimension as stored: `rows` is 0 where a row holds nothing.
+      guard tensor.shape.isMatrix, let rows = Checked.product(tensor.shape.dimensions[0], 4),
         let shape = TensorShape([rows, tensor.shape.columns])
       else {
         throw FormatError(.packedShape(found: tensor.shape.description), file: file, tensor: tensor.name)

@@ -30,6 +30,9 @@ public struct SafetensorsHeader: Sendable {
   /// The largest header the reference reader takes.
   public static let lengthLimit: UInt64 = 100_000_000
 
+  /// The most dimensions a tensor may have; numpy and torch stop at 64.
+  public static let rankLimit = 64
+
   /// Reads and proves the header of a file.
   public init(of file: InputFile) throws {
     guard file.byteCount >= 8 else {
@@ -90,9 +93,9 @@ public struct SafetensorsHeader: Sendable {
       guard entry.begin == position else {
         throw reader.error(.hole(expectedBegin: position, begin: entry.begin), entry.name)
       }
-      let elements = UInt64(entry.shape.elementCount)
-      let (bits, overflow) = elements.multipliedReportingOverflow(by: UInt64(entry.dtype.bits))
-      guard !overflow else { throw reader.error(.overflow(shape: entry.shape.description), entry.name) }
+      guard let bits = Checked.product(UInt64(entry.shape.elementCount), UInt64(entry.dtype.bits)) else {
+        throw reader.error(.overflow(shape: entry.shape.description), entry.name)
+      }
       guard bits % 8 == 0 else { throw reader.error(.fractionalBytes(bits: bits), entry.name) }
       guard entry.end - entry.begin == bits / 8 else {
         throw reader.error(.sizeMismatch(expected: bits / 8, found: entry.end - entry.begin), entry.name)
@@ -143,6 +146,13 @@ private struct HeaderReader {
       throw error(.wrongType(expected: "the name of a dtype", found: dtypeValue.kindName), item, field: "dtype")
     }
     guard let dtype = DType(rawValue: dtypeName) else { throw error(.unknownDType(dtypeName), item, field: "dtype") }
+    // No array library takes more dimensions, and each would cost many times the two bytes it has in the file.
+    let rank = fields["shape"]?.array?.count ?? 0
+    guard rank <= SafetensorsHeader.rankLimit else {
+      let kind = FormatError.Kind.wrongType(
+        expected: "at most \(SafetensorsHeader.rankLimit) dimensions", found: "\(rank)")
+      throw error(kind, item, field: "shape")
+    }
     let dimensions = try integers(fields["shape"] ?? .null, item, field: "shape")
     let offsets = try integers(fields["data_offsets"] ?? .null, item, field: "data_offsets")
     guard offsets.count == 2 else {

@@ -33,7 +33,7 @@ public final class SafetensorsSource: TensorSource {
           throw FormatError(.tensorInTwoShards(first: first, second: name), file: file.path, tensor: entry.name)
         }
         let location = TensorLocation(
-          file: inputs.count, offset: header.byteCount + entry.begin, byteCount: Int(entry.end - entry.begin))
+          file: inputs.count, offset: header.byteCount + entry.begin, byteCount: Int(clamping: entry.end - entry.begin))
         stored.append(
           TensorDescriptor(name: entry.name, shape: entry.shape, encoding: .dense(entry.dtype), location: location))
       }

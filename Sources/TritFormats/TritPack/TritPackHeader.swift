@@ -160,6 +160,14 @@ struct TritPackHeaderReader: SectionedHeaderReader {
       let bits = Checked.product(shape.elementCount, dtype.bits)
       expected = bits.flatMap { $0 % 8 == 0 ? $0 / 8 : nil }
     }
+    try checkExpansion(sections[index], .streamed, field)
+    guard
+      sections[index].compression == .none || shape.columns <= TritPackSection.compressedColumnLimit
+        || !shape.isMatrix
+    else {
+      let limit = TritPackSection.compressedColumnLimit
+      throw bad("a compressed matrix of \(shape.columns) columns; \(limit) are allowed", field)
+    }
     guard expected == sections[index].bytes else {
       throw FormatError(
         .sizeMismatch(expected: UInt64(expected ?? 0), found: UInt64(sections[index].bytes)), file: path, tensor: name,
@@ -174,6 +182,7 @@ struct TritPackHeaderReader: SectionedHeaderReader {
     let object = try self.object(value, field)
     let (convention, dtype, granularity) = try scaleMeaning(object, field)
     let index = try sectionIndex(object, sections, field)
+    try checkExpansion(sections[index], .whole, field)
     let count = granularity.count(rows: shape.rows, columns: shape.columns)
     guard let bytes = Checked.product(count, dtype.bits / 8), bytes == sections[index].bytes else {
       throw bad("\(count) scales of \(dtype.rawValue) do not fill a section of \(sections[index].bytes) bytes", field)
@@ -187,10 +196,20 @@ struct TritPackHeaderReader: SectionedHeaderReader {
     guard FileSystem.isPlainName(name) else { throw FormatError(.unsafeName(name), file: path, field: field + ".name") }
     let index = try sectionIndex(object, sections, field)
     // Files are read whole, so a small compressed section must not stand for a huge one.
+    try checkExpansion(sections[index], .whole, field)
     guard UInt64(sections[index].bytes) <= ModelFolder.companionLimit else {
       throw bad("an embedded file of \(sections[index].bytes) bytes; \(ModelFolder.companionLimit) are allowed", field)
     }
     return TritPackHeader.File(name: name, section: index)
+  }
+
+  private func checkExpansion(
+    _ section: TritPackSection, _ expansion: TritPackSection.Expansion, _ field: String
+  ) throws(FormatError) {
+    let limit = expansion.limit(stored: section.storedBytes)
+    guard section.compression == .none || UInt64(section.bytes) <= limit else {
+      throw bad("\(section.storedBytes) stored bytes unpack to \(section.bytes); \(limit) are allowed", field)
+    }
   }
 
   // MARK: Structure

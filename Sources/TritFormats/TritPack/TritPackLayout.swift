@@ -132,6 +132,28 @@ struct TritPackSection: Sendable, Equatable {
   /// read without unpacking the rest.
   static let chunk = 1 << 20
 
+  /// What a section may unpack to. Trits gain a few percent; a section that gains more than this is a bomb, or so
+  /// uniform that it may as well be stored as it is. Scales and files are held whole and gain less.
+  enum Expansion {
+    case streamed, whole
+
+    func limit(stored: UInt64) -> UInt64 {
+      let (factor, floor): (UInt64, UInt64) = self == .streamed ? (1024, 1 << 20) : (8, 1 << 16)
+      return Checked.product(stored, factor).flatMap { Checked.sum($0, floor) } ?? .max
+    }
+  }
+
+  /// JSON values a compressed file may hold: they take many times the memory of their text.
+  static func valueLimit(stored: UInt64) -> UInt64 { 1 << 16 + stored / 4 }
+
+  /// An upper bound of the JSON values in a text, whatever it is.
+  static func valueCount(_ text: [UInt8]) -> Int {
+    text.count { $0 == UInt8(ascii: ",") || $0 == UInt8(ascii: "[") || $0 == UInt8(ascii: "{") } + 1
+  }
+
+  /// Columns of a matrix that may be compressed: a row is unpacked whole, whatever its bytes in the file.
+  static let compressedColumnLimit = 1 << 20
+
   static func chunkCount(_ bytes: Int) -> Int { bytes / chunk + (bytes % chunk == 0 ? 0 : 1) }
 
   var json: JSONValue {

@@ -70,8 +70,26 @@ public final class TritPackSink: TensorSink {
   private let output: OutputFile
   private let outputPath: String
   private let spill: OutputFile?
-  /// Uncompressed sections in file order: name and place.
-  private let sections: [(name: ExactString, offset: UInt64, byteCount: Int)]
+  /// An uncompressed section.
+  private struct Section {
+    var name: ExactString
+    var offset: UInt64
+    var byteCount: Int
+    /// Nil for what readers take uncompressed only.
+    var expansion: TritPackSection.Expansion?
+    /// JSON values of an embedded file.
+    var values = 0
+
+    /// Whether readers take it compressed to that many bytes.
+    func isBelieved(stored: UInt64) -> Bool {
+      guard let expansion else { return false }
+      return UInt64(byteCount) <= expansion.limit(stored: stored)
+        && UInt64(values) <= TritPackSection.valueLimit(stored: stored)
+    }
+  }
+
+  /// Uncompressed sections in file order.
+  private let sections: [Section]
   private let indexOfName: [ExactString: Int]
   private let written = Atomic<UInt64>(0)
   private let parallelism: Parallelism
@@ -81,17 +99,22 @@ public final class TritPackSink: TensorSink {
     self.parallelism = parallelism
     outputPath = staging.path(of: "")
     output = try staging.createFile()
-    var sections: [(name: ExactString, offset: UInt64, byteCount: Int)] = []
+    var sections: [Section] = []
     var position = TritPackPreamble.byteCount
-    func add(_ name: String, _ byteCount: Int) {
-      sections.append((ExactString(name), position, byteCount))
+    func add(_ name: String, _ byteCount: Int, _ expansion: TritPackSection.Expansion?, values: Int = 0) {
+      sections.append(
+        Section(
+          name: ExactString(name), offset: position, byteCount: byteCount, expansion: expansion, values: values))
       position = TritPackSink.aligned(position + UInt64(byteCount))
     }
     for tensor in plan.tensors {
-      add(tensor.name, tensor.byteCount)
-      if tensor.scale != nil { add(TritPackTensor.scaleName(of: tensor.name), tensor.scaleByteCount) }
+      let isWide = tensor.shape.isMatrix && tensor.shape.columns > TritPackSection.compressedColumnLimit
+      add(tensor.name, tensor.byteCount, isWide ? nil : .streamed)
+      if tensor.scale != nil { add(TritPackTensor.scaleName(of: tensor.name), tensor.scaleByteCount, .whole) }
     }
-    for file in plan.files { add("\u{0}file/" + file.name, file.bytes.count) }
+    for file in plan.files {
+      add("\u{0}file/" + file.name, file.bytes.count, .whole, values: TritPackSection.valueCount(file.bytes))
+    }
     self.sections = sections
     indexOfName = Dictionary(
       sections.enumerated().map { ($1.name, $0) }, uniquingKeysWith: { first, _ in first })
@@ -162,7 +185,7 @@ public final class TritPackSink: TensorSink {
 
   /// Compresses the spilled sections chunk by chunk, a few at a time, and appends them in order.
   ///
-  /// A section that would not shrink is stored as it is.
+  /// A section that would not shrink, or shrinks more than readers believe, is stored as it is.
   private func compressedSections(of input: OutputFile, level: Int32) throws -> [TritPackSection] {
     var position = TritPackPreamble.byteCount
     var result: [TritPackSection] = []
@@ -191,7 +214,7 @@ public final class TritPackSink: TensorSink {
       }
       var stored = end - start
       var compression = TritPackSection.Compression.zstd
-      if stored >= UInt64(section.byteCount) {
+      if stored >= UInt64(section.byteCount) || !section.isBelieved(stored: stored) {
         compression = .none
         stored = UInt64(section.byteCount)
         try TritPackSink.copy(input, section.offset, to: output, start, stored)
@@ -210,10 +233,11 @@ public final class TritPackSink: TensorSink {
   }
 
   private static let window: UInt64 = 4 << 20
+  private static let windowStride = 4 << 20
 
   private static func digest(of file: OutputFile, _ offset: UInt64, _ count: UInt64) throws -> Digest {
     let hash = SHA256()
-    for start in stride(from: offset, to: offset + count, by: Int(window)) {
+    for start in stride(from: offset, to: offset + count, by: windowStride) {
       hash.update(try file.bytes(start..<min(start + window, offset + count)))
     }
     return hash.finalize()
@@ -222,7 +246,7 @@ public final class TritPackSink: TensorSink {
   private static func copy(
     _ input: OutputFile, _ from: UInt64, to output: OutputFile, _ target: UInt64, _ count: UInt64
   ) throws {
-    for start in stride(from: UInt64(0), to: count, by: Int(window)) {
+    for start in stride(from: UInt64(0), to: count, by: windowStride) {
       try output.write(input.bytes(from + start..<from + min(start + window, count)), at: target + start)
     }
   }

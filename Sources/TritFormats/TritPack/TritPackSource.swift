@@ -26,7 +26,7 @@ public final class TritPackSource: TensorSource {
     func location(_ section: Int) -> TensorLocation {
       TensorLocation(
         file: 0, offset: header.sections[section].offset, byteCount: header.sections[section].bytes,
-        storedByteCount: Int(header.sections[section].storedBytes))
+        storedByteCount: Int(clamping: header.sections[section].storedBytes))
     }
     let tensors = header.tensors.map { tensor in
       TensorDescriptor(
@@ -43,7 +43,7 @@ public final class TritPackSource: TensorSource {
     }
     var configuration: JSONObject?
     if let entry = header.files.first(where: { $0.name == ModelFolder.configurationName }) {
-      let bytes = try TritPackSource.content(header.sections[entry.section], of: file)
+      let bytes = try TritPackSource.text(header.sections[entry.section], of: file)
       configuration = try ModelFolder.configuration(bytes, path: path)
     }
     manifest = ModelManifest(
@@ -109,7 +109,7 @@ public final class TritPackSource: TensorSource {
     guard let entry = header.files.first(where: { ExactString($0.name) == ExactString(name) }) else {
       throw FormatError(.noModel("there is no embedded file '\(printable(name))'"), file: file.path)
     }
-    return try TritPackSource.content(header.sections[entry.section], of: file)
+    return try TritPackSource.text(header.sections[entry.section], of: file)
   }
 
   public func checkUnchanged() throws { try file.checkUnchanged() }
@@ -152,6 +152,18 @@ extension TritPackSource {
     case .none: try file.bytes(section.offset..<section.offset + section.storedBytes)
     case .zstd: try content(section, 0..<section.bytes, of: file)
     }
+  }
+
+  /// An embedded file; a compressed one may hold no more JSON values than its stored bytes are good for.
+  private static func text(_ section: TritPackSection, of file: InputFile) throws -> [UInt8] {
+    let bytes = try content(section, of: file)
+    let limit = TritPackSection.valueLimit(stored: section.storedBytes)
+    guard section.compression == .none || UInt64(TritPackSection.valueCount(bytes)) <= limit else {
+      throw FormatError(
+        .decompression("\(section.storedBytes) stored bytes hold more than the \(limit) values allowed"),
+        file: file.path, byteOffset: section.offset)
+    }
+    return bytes
   }
 
   private static func content(_ section: TritPackSection, _ range: Range<Int>, of file: InputFile) throws -> [UInt8] {

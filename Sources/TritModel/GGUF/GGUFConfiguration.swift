@@ -127,12 +127,22 @@ extension GGUFConfiguration {
     heads = try needed("attention.head_count")
     keyHeads = try integer("attention.head_count_kv") ?? heads
     headSize = try integer("attention.key_length") ?? hiddenSize / heads
-    guard let epsilon = value("attention.layer_norm_rms_epsilon")?.double else {
+    /// JSON has no spelling for infinities and NaN, and no model has such settings.
+    func number(_ key: String) throws(GGUFModelError) -> Double? {
+      guard let found = value(key)?.double else { return nil }
+      let number = GGUFConfiguration.shortest(found)
+      guard number.isFinite else {
+        let kind = GGUFModelError.Kind.badValue(expected: "a finite number", found: "\(found)")
+        throw GGUFModelError(kind, file: manifest.path, field: architecture + "." + key)
+      }
+      return number
+    }
+    guard let epsilon = try number("attention.layer_norm_rms_epsilon") else {
       throw GGUFModelError(.missingKey(architecture + ".attention.layer_norm_rms_epsilon"), file: manifest.path)
     }
-    normEpsilon = GGUFConfiguration.shortest(epsilon)
-    ropeBase = value("rope.freq_base")?.double.map(GGUFConfiguration.shortest) ?? 10000
-    let factor = value("rope.scaling.factor")?.double.map(GGUFConfiguration.shortest)
+    normEpsilon = epsilon
+    ropeBase = try number("rope.freq_base") ?? 10000
+    let factor = try number("rope.scaling.factor")
     linearRope = value("rope.scaling.type")?.string == "linear" && factor != 1 ? factor : nil
     let known = vocabulary ?? manifest.entry("tokenizer.ggml.tokens")?.array?.count
     if let known { self.vocabulary = known } else { self.vocabulary = try needed("vocab_size") }

@@ -13,10 +13,17 @@ struct GGUFFactors {
   /// - Throws: `GGUFModelError` when such a tensor holds no factor.
   init(_ source: any TensorSource) throws {
     let suffix = ".scale"
-    let all = Set(source.manifest.tensors.map { ExactString($0.name) })
-    for tensor in source.manifest.tensors where tensor.name.hasSuffix(suffix) {
-      let weight = ExactString(String(tensor.name.dropLast(suffix.count)) + ".weight")
-      guard all.contains(weight) else { continue }
+    let candidates = source.manifest.tensors.filter { $0.name.hasSuffix(suffix) }
+    guard !candidates.isEmpty else { return }
+    func weight(_ factor: TensorDescriptor) -> ExactString {
+      ExactString(String(factor.name.dropLast(suffix.count)) + ".weight")
+    }
+    // Only names that are asked for are kept: the table of a file without factors costs nothing.
+    let wanted = Set(candidates.map(weight))
+    let present = Set(source.manifest.tensors.lazy.map { ExactString($0.name) }.filter(wanted.contains))
+    for tensor in candidates {
+      let weight = weight(tensor)
+      guard present.contains(weight) else { continue }
       guard tensor.encoding == .dense(.f32), tensor.shape.elementCount == 1 else {
         throw GGUFModelError(
           .badFactor("\(tensor.encoding.name) \(tensor.shape)"), file: source.manifest.path, tensor: tensor.name)

@@ -15,12 +15,16 @@ public final class GGUFModelView: TensorSource {
   /// Nil when `general.architecture` is missing or not known; names are then the file's.
   public let family: GGUFFamily?
   public let configuration: GGUFConfiguration?
-  private let places: [ExactString: Place]
+  private let places: [Place]
+  /// The file's table, which places name by number: copies would double its memory.
+  private let storedTensors: [TensorDescriptor]
+  /// Where each name of the view is in `places`; a table of the places themselves would be mostly empty slots.
+  private let indexOfName: [ExactString: Int]
   private let content: [(name: String, bytes: [UInt8])]
 
   /// How a tensor of the view comes from the file.
   private struct Place {
-    var stored: TensorDescriptor
+    var index: Int
     var permutation: RowPermutation?
     var access: Access
     /// What the product with the tensor is multiplied by, from a tensor of its own.
@@ -57,10 +61,15 @@ public final class GGUFModelView: TensorSource {
         manifest, architecture: architecture, vocabulary: embedding?.shape.rows)
     }
     self.configuration = configuration
-    var places: [ExactString: Place] = [:]
+    var places: [Place] = []
+    var indexOfName: [ExactString: Int] = [:]
     var tensors: [TensorDescriptor] = []
     let factors = try GGUFFactors(base)
-    for stored in base.manifest.tensors where !factors.isFactor(stored.name) {
+    storedTensors = base.manifest.tensors
+    places.reserveCapacity(storedTensors.count)
+    tensors.reserveCapacity(storedTensors.count)
+    indexOfName.reserveCapacity(storedTensors.count)
+    for (index, stored) in storedTensors.enumerated() where !factors.isFactor(stored.name) {
       var permutation: RowPermutation?
       if let family, let configuration {
         permutation = try family.permutation(
@@ -73,12 +82,13 @@ public final class GGUFModelView: TensorSource {
       if factor != nil {
         if stored.encoding.isTernary { shown.scale?.storage = .f32 } else { access = .refused }
       }
-      places[ExactString(shown.name)] = Place(
-        stored: stored, permutation: permutation, access: access, factor: factor)
+      indexOfName[ExactString(shown.name)] = places.count
+      places.append(Place(index: index, permutation: permutation, access: access, factor: factor))
       tensors.append(shown)
     }
     manifest.tensors = tensors
     self.places = places
+    self.indexOfName = indexOfName
     if let family, let configuration {
       let type = embedding?.encoding.dtype ?? .bf16
       let isTied = !base.manifest.tensors.contains { $0.name == "output.weight" }
@@ -124,16 +134,22 @@ public final class GGUFModelView: TensorSource {
     }
   }
 
+  private func knownPlace(of tensor: TensorDescriptor) -> Place? {
+    indexOfName[ExactString(tensor.name)].map { places[$0] }
+  }
+
+  private func descriptor(_ place: Place) -> TensorDescriptor { storedTensors[place.index] }
+
   /// The tensor of the file behind one of the view.
   public func stored(_ tensor: TensorDescriptor) -> TensorDescriptor {
-    places[ExactString(tensor.name)]?.stored ?? tensor
+    knownPlace(of: tensor).map(descriptor) ?? tensor
   }
 
   // MARK: - TensorSource
 
   public func scale(of tensor: TensorDescriptor) throws -> TernaryScale {
     let place = try place(of: tensor)
-    var scale = try base.scale(of: place.stored)
+    var scale = try base.scale(of: descriptor(place))
     if let factor = place.factor {
       scale = TernaryScale(
         stored: scale.multipliers.map { $0 * factor }, storage: .f32, convention: .multiply,
@@ -161,21 +177,21 @@ public final class GGUFModelView: TensorSource {
   }
 
   public func readsInPlace(_ tensor: TensorDescriptor) -> Bool {
-    guard let place = places[ExactString(tensor.name)], case .direct = place.access else { return false }
-    return base.readsInPlace(place.stored)
+    guard let place = knownPlace(of: tensor), case .direct = place.access else { return false }
+    return base.readsInPlace(descriptor(place))
   }
 
   public func release(_ range: Range<Int>, of tensor: TensorDescriptor) {
-    guard let place = places[ExactString(tensor.name)] else { return }
+    guard let place = knownPlace(of: tensor) else { return }
     switch place.access {
-    case .direct: base.release(range, of: place.stored)
+    case .direct: base.release(range, of: descriptor(place))
     case .rows(let count):
       // Rows move inside their head only.
       let unit = max(1, count * (place.permutation?.headRows ?? 1))
-      let end = min(place.stored.location.byteCount, (range.upperBound + unit - 1) / unit * unit)
+      let end = min(descriptor(place).location.byteCount, (range.upperBound + unit - 1) / unit * unit)
       let start = range.lowerBound / unit * unit
-      if start < end { base.release(start..<end, of: place.stored) }
-    case .decoded, .repacked, .refused: base.release(0..<place.stored.location.byteCount, of: place.stored)
+      if start < end { base.release(start..<end, of: descriptor(place)) }
+    case .decoded, .repacked, .refused: base.release(0..<descriptor(place).location.byteCount, of: descriptor(place))
     }
   }
 
@@ -183,7 +199,7 @@ public final class GGUFModelView: TensorSource {
     _ range: Range<Int>, of tensor: TensorDescriptor, _ body: (RawSpan) throws -> Result
   ) throws -> Result {
     let place = try place(of: tensor)
-    if case .direct = place.access { return try base.withBytes(range, of: place.stored, body) }
+    if case .direct = place.access { return try base.withBytes(range, of: descriptor(place), body) }
     let bytes = try gathered(range, place)
     return try body(bytes.span.bytes)
   }
@@ -191,16 +207,16 @@ public final class GGUFModelView: TensorSource {
   /// Bytes of the view that are not the file's own.
   private func gathered(_ range: Range<Int>, _ place: Place) throws -> [UInt8] {
     switch place.access {
-    case .direct: try base.withBytes(range, of: place.stored) { $0.array }
+    case .direct: try base.withBytes(range, of: descriptor(place)) { $0.array }
     case .rows(let count): try ordered(range, place, rowBytes: count)
     case .decoded: try decoded(range, place)
     case .repacked(let layout): try repacked(range, place, layout)
-    case .refused: throw GGUFModelError(.factorOfDense, file: manifest.path, tensor: place.stored.name)
+    case .refused: throw GGUFModelError(.factorOfDense, file: manifest.path, tensor: descriptor(place).name)
     }
   }
 
   private func place(of tensor: TensorDescriptor) throws -> Place {
-    guard let place = places[ExactString(tensor.name)] else {
+    guard let place = knownPlace(of: tensor) else {
       throw GGUFModelError(.noName, file: manifest.path, tensor: tensor.name)
     }
     return place
@@ -211,7 +227,7 @@ public final class GGUFModelView: TensorSource {
   private func ordered(_ range: Range<Int>, _ place: Place, rowBytes: Int) throws -> [UInt8] {
     var result = [UInt8](repeating: 0, count: range.count)
     guard let permutation = place.permutation, rowBytes > 0 else { return result }
-    let shape = place.stored.shape
+    let shape = descriptor(place).shape
     let rows = shape.rank == 1 ? shape.elementCount : shape.rows
     var position = range.lowerBound
     while position < range.upperBound {
@@ -220,7 +236,7 @@ public final class GGUFModelView: TensorSource {
       let isRow = row < rows
       let count = isRow ? min(rowBytes - inside, range.upperBound - position) : range.upperBound - position
       let start = isRow ? permutation.storedRow(of: row) * rowBytes + inside : position
-      try copy(start..<start + count, of: place.stored, to: &result, at: position - range.lowerBound)
+      try copy(start..<start + count, of: descriptor(place), to: &result, at: position - range.lowerBound)
       position += count
     }
     return result
@@ -228,17 +244,18 @@ public final class GGUFModelView: TensorSource {
 
   private func copy(_ range: Range<Int>, of stored: TensorDescriptor, to result: inout [UInt8], at start: Int) throws {
     try base.withBytes(range, of: stored) { bytes in
-      var output = result.mutableSpan
-      precondition(start >= 0 && start + bytes.byteCount <= output.count, "output inside the buffer")
-      for index in 0..<bytes.byteCount {
-        output[unchecked: start &+ index] = bytes.unsafeLoad(fromUncheckedByteOffset: index, as: UInt8.self)
+      precondition(start >= 0 && start + bytes.byteCount <= result.count, "output inside the buffer")
+      bytes.withUnsafeBytes { source in
+        result.withUnsafeMutableBytes { target in
+          UnsafeMutableRawBufferPointer(rebasing: target[start..<start + source.count]).copyMemory(from: source)
+        }
       }
     }
   }
 
   /// Float bytes of Q8_0 values; the range is one of Float bytes.
   private func decoded(_ range: Range<Int>, _ place: Place) throws -> [UInt8] {
-    let columns = max(1, place.stored.shape.columns)
+    let columns = max(1, descriptor(place).shape.columns)
     var result: [UInt8] = []
     result.reserveCapacity(range.count)
     var element = range.lowerBound / 4
@@ -252,7 +269,7 @@ public final class GGUFModelView: TensorSource {
       let endBlock = (last + Q8_0.blockElements - 1) / Q8_0.blockElements
       let rowStart = storedRow * (columns / Q8_0.blockElements)
       let bytes = (rowStart + firstBlock) * Q8_0.blockBytes..<(rowStart + endBlock) * Q8_0.blockBytes
-      let values = try base.withBytes(bytes, of: place.stored) { Q8_0.decode($0) }
+      let values = try base.withBytes(bytes, of: descriptor(place)) { Q8_0.decode($0) }
       for index in column..<last {
         result += littleEndianBytes(values[index - firstBlock * Q8_0.blockElements].bitPattern)
       }
@@ -264,7 +281,7 @@ public final class GGUFModelView: TensorSource {
 
   /// Bytes of `SplitRow.twoBit` made of rows that share bytes with others in the file.
   private func repacked(_ range: Range<Int>, _ place: Place, _ layout: any TernaryLayout) throws -> [UInt8] {
-    let shape = place.stored.shape
+    let shape = descriptor(place).shape
     let packed = SplitRow(.twoBit)
     let kernels = ScalarKernels()
     let rowBytes = packed.byteCount(shape) / max(1, shape.rows)
@@ -277,7 +294,7 @@ public final class GGUFModelView: TensorSource {
       let stored = place.permutation?.storedRow(of: row) ?? row
       var invalid = 0
       for run in layout.runs(stored..<stored + 1, shape) {
-        invalid += try base.withBytes(run.bytes, of: place.stored) { data in
+        invalid += try base.withBytes(run.bytes, of: descriptor(place)) { data in
           var output = trits.mutableSpan
           return layout.unpack(data, run, shape, with: kernels, into: &output)
         }
@@ -285,7 +302,7 @@ public final class GGUFModelView: TensorSource {
       guard invalid == 0 else {
         throw GGUFModelError(
           .badValue(expected: "codes 0, 1 and 2", found: "\(invalid) codes of 3 in row \(stored)"),
-          file: manifest.path, tensor: place.stored.name)
+          file: manifest.path, tensor: descriptor(place).name)
       }
       var output = bytes.mutableSpan
       packed.pack(

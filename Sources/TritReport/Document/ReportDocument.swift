@@ -86,10 +86,11 @@ public enum ReportBlock: Sendable, Hashable {
   case paragraph(String)
   /// A remark that machine formats carry too.
   case note(ReportSeverity, String)
-  case facts(ReportFacts)
-  case table(ReportTable)
-  case plot(ReportPlot)
-  case quotes(ReportQuotes)
+  // Held apart: a report may have a remark on each of many thousand tensors, and blocks are as large as the largest.
+  indirect case facts(ReportFacts)
+  indirect case table(ReportTable)
+  indirect case plot(ReportPlot)
+  indirect case quotes(ReportQuotes)
 }
 
 /// A report: a title, a machine-readable schema name and blocks in reading order.

@@ -45,7 +45,7 @@ public struct ReportTable: Sendable, Hashable {
   /// The columns from left to right.
   public var columns: [ReportColumn]
   /// The rows, each with one value per column.
-  public private(set) var rows: [[ReportValue]] = []
+  public private(set) var rows = ReportRows()
   /// Totals below the rows, one value per column.
   public private(set) var footer: [ReportValue]?
   /// What the table shows, in a sentence or two; shown in pages only.
@@ -57,6 +57,20 @@ public struct ReportTable: Sendable, Hashable {
     self.caption = caption
     self.title = title
     self.columns = columns
+  }
+
+  /// A table whose rows are made when they are shown, each with exactly one value per column.
+  public init(
+    key: String, title: String? = nil, columns: [ReportColumn], caption: String? = nil, rowCount: Int,
+    row: @escaping @Sendable (Int) -> [ReportValue]
+  ) {
+    self.init(key: key, title: title, columns: columns, caption: caption)
+    let width = columns.count
+    rows = ReportRows(count: rowCount) { index in
+      let row = row(index)
+      precondition(row.count == width, "Table '\(key)': \(row.count) values for \(width) columns")
+      return row
+    }
   }
 
   /// Adds a row with exactly one value per column.

@@ -32,7 +32,7 @@ public struct JSONRenderer: ReportRenderer {
         write(keys.next(facts.key), members, between: "{", "}", to: &output)
       case .table(let table):
         let columns = uniqueKeys(table.columns.map(\.key))
-        let rows = table.rows.map { object($0, columns: columns) }
+        let rows = table.rows.lazy.map { object($0, columns: columns) }
         write(keys.next(table.key), rows, between: "[", "]", to: &output)
         if let footer = table.footer {
           output.write(",\n  \(jsonString(keys.next(table.key + "_total"))): \(object(footer, columns: columns))")
@@ -53,7 +53,7 @@ public struct JSONRenderer: ReportRenderer {
 
   /// One element per line, so that two reports can be compared with `diff`.
   private func write(
-    _ key: String, _ elements: [String], between open: String, _ close: String,
+    _ key: String, _ elements: some Collection<String>, between open: String, _ close: String,
     to output: inout some TextOutputStream
   ) {
     output.write(",\n  \(jsonString(key)): \(open)")

@@ -9,12 +9,27 @@ public struct MarkdownRenderer: ReportRenderer {
 
   /// Appends the document.
   public func render(_ document: ReportDocument, to output: inout some TextOutputStream) {
-    var blocks = document.title.isEmpty ? [] : ["# " + markdownText(document.title)]
-    if let verdict = document.verdict { blocks += lines(of: verdict) }
-    for block in document.blocks { blocks += lines(of: block) }
-    output.write(blocks.joined(separator: "\n\n") + "\n")
+    var isFirst = true
+    func write(_ blocks: [String], to output: inout some TextOutputStream) {
+      for block in blocks {
+        output.write((isFirst ? "" : "\n\n") + block)
+        isFirst = false
+      }
+    }
+    if !document.title.isEmpty { write(["# " + markdownText(document.title)], to: &output) }
+    if let verdict = document.verdict { write(lines(of: verdict), to: &output) }
+    for block in document.blocks {
+      if case .table(let table) = block {
+        write(title(table.title) + [""], to: &output)
+        self.table(table, to: &output)
+      } else {
+        write(lines(of: block), to: &output)
+      }
+    }
+    output.write("\n")
   }
 
+  /// All of a block, but of a table only what stands above it.
   private func lines(of block: ReportBlock) -> [String] {
     switch block {
     case .heading(let text, let level):
@@ -30,7 +45,7 @@ public struct MarkdownRenderer: ReportRenderer {
       }
       return title(facts.title) + (items.isEmpty ? [] : [items.joined(separator: "\n")])
     case .table(let table):
-      return title(table.title) + [self.table(table)]
+      return title(table.title)
     case .plot(let plot):
       // Indented code cannot be left from inside a line, whatever a name holds.
       return title(plot.title) + [TextPlot(plot).lines.map { "    " + $0 }.joined(separator: "\n")]
@@ -59,18 +74,18 @@ public struct MarkdownRenderer: ReportRenderer {
     text.map { ["### " + markdownText($0)] } ?? []
   }
 
-  private func table(_ table: ReportTable) -> String {
+  /// Writes a table without the line feed of its last line.
+  private func table(_ table: ReportTable, to output: inout some TextOutputStream) {
     func row(_ cells: [String]) -> String { "| " + cells.joined(separator: " | ") + " |" }
-    var lines = [row(table.columns.map { markdownText($0.heading) })]
-    lines.append("|" + table.columns.map { $0.alignment == .right ? "---:" : "---" }.joined(separator: "|") + "|")
+    output.write(row(table.columns.map { markdownText($0.heading) }) + "\n")
+    output.write("|" + table.columns.map { $0.alignment == .right ? "---:" : "---" }.joined(separator: "|") + "|")
     for values in table.rows {
-      lines.append(row(zip(table.columns, values).map { markdownText($0.kind.text(of: $1)) }))
+      output.write("\n" + row(zip(table.columns, values).map { markdownText($0.kind.text(of: $1)) }))
     }
     if let footer = table.footer {
       let cells = zip(table.columns, footer).map { markdownText($0.kind.text(of: $1, missing: "")) }
-      lines.append(row(cells.map { $0.isEmpty ? "" : "**\($0)**" }))
+      output.write("\n" + row(cells.map { $0.isEmpty ? "" : "**\($0)**" }))
     }
-    return lines.joined(separator: "\n")
   }
 }
 

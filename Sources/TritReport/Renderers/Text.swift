@@ -33,18 +33,22 @@ public struct TextRenderer: ReportRenderer {
     for block in document.blocks {
       if case .note = block { separate(true, &output) } else { separate(false, &output) }
       for line in lines(of: block) { output.write(line + "\n") }
+      if case .table(let table) = block {
+        TextTable(table, width: width).write(to: &output) { styled($0, .bold) }
+      }
     }
   }
 
   // MARK: - Blocks
 
+  /// All lines of a block, but of a table only those above it.
   private func lines(of block: ReportBlock) -> [String] {
     switch block {
     case .heading(let text, let level): [styled(safeText(text), level == 1 ? .bold : .plain)]
     case .paragraph(let text): wrapped(safeText(text), hanging: 0)
     case .note(let severity, let text): note(severity, text)
     case .facts(let facts): title(facts.title) + self.facts(facts)
-    case .table(let table): title(table.title) + TextTable(table, width: width).lines { self.styled($0, .bold) }
+    case .table(let table): title(table.title)
     case .plot(let plot): title(plot.title) + TextPlot(plot).lines
     case .quotes(let quotes): title(quotes.title) + self.quotes(quotes)
     }

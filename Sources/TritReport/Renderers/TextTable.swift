@@ -1,6 +1,6 @@
 // Tritsmith: aligned columns.
 
-/// A table laid out for a terminal.
+/// A table laid out for a terminal. Cells are made twice, to measure and to write, and never kept.
 struct TextTable {
   private static let gap = "  "
   /// Names are not cut below this; a few characters of each would tell nothing.
@@ -9,26 +9,30 @@ struct TextTable {
   /// make every line of a long table as long. A longer cell stands as it is.
   private static let widest = 160
 
-  private let columns: [ReportColumn]
+  private let table: ReportTable
   private let headings: [String]
-  private var rows: [[String]]
-  private var footer: [String]?
   private var widths: [Int]
+  /// Whether cells are cut to the widths.
+  private let shortens: Bool
+
+  private var columns: [ReportColumn] { table.columns }
 
   init(_ table: ReportTable, width: Int?) {
-    columns = table.columns
+    self.table = table
     headings = table.columns.map { safeText($0.heading) }
-    let columns = columns
-    func texts(_ row: [ReportValue], missing: String) -> [String] {
-      zip(row, columns).map { safeText($1.kind.text(of: $0, missing: missing)) }
-    }
-    rows = table.rows.map { texts($0, missing: "-") }
-    footer = table.footer.map { texts($0, missing: "") }
+    shortens = width != nil
     widths = headings.map(displayWidth)
-    for row in rows + (footer.map { [$0] } ?? []) {
-      for (index, cell) in row.enumerated() { widths[index] = max(widths[index], displayWidth(cell)) }
-    }
+    for row in table.rows { widen(texts(row, missing: "-")) }
+    if let footer = table.footer { widen(texts(footer, missing: "")) }
     if let width { fit(into: width) } else { widths = widths.map { min($0, Self.widest) } }
+  }
+
+  private func texts(_ row: [ReportValue], missing: String) -> [String] {
+    zip(row, table.columns).map { safeText($1.kind.text(of: $0, missing: missing)) }
+  }
+
+  private mutating func widen(_ cells: [String]) {
+    for (index, cell) in cells.enumerated() { widths[index] = max(widths[index], displayWidth(cell)) }
   }
 
   /// Shortens hashes first, then takes columns off the widest text column until the table fits or nothing is left to cut.
@@ -41,14 +45,14 @@ struct TextTable {
       guard let widest = candidates.max(by: { widths[$0] < widths[$1] }) else { break }
       widths[widest] = max(floor(widest), widths[widest] - (total - width))
     }
-    func shorten(_ row: [String]) -> [String] {
-      row.enumerated().map { index, cell in
-        columns[index].kind == .hash
-          ? truncatedAtEnd(cell, to: widths[index]) : truncatedInMiddle(cell, to: widths[index])
-      }
+  }
+
+  private func shortened(_ row: [String]) -> [String] {
+    guard shortens else { return row }
+    return row.enumerated().map { index, cell in
+      columns[index].kind == .hash
+        ? truncatedAtEnd(cell, to: widths[index]) : truncatedInMiddle(cell, to: widths[index])
     }
-    rows = rows.map(shorten)
-    footer = footer.map(shorten)
   }
 
   private func floor(_ index: Int) -> Int {
@@ -59,13 +63,13 @@ struct TextTable {
     widths.reduce(0, +) + max(0, widths.count - 1) * Self.gap.count
   }
 
-  /// Heading, rule, rows, and a second rule above the totals.
-  func lines(styledHeading: (String) -> String) -> [String] {
+  /// Writes heading, rule, rows, and a second rule above the totals.
+  func write(to output: inout some TextOutputStream, styledHeading: (String) -> String) {
     let rule = widths.map { String(repeating: "─", count: $0) }.joined(separator: Self.gap)
-    var lines = [styledHeading(line(headings)), rule]
-    lines += rows.isEmpty ? ["(none)"] : rows.map(line)
-    if let footer { lines += [rule, line(footer)] }
-    return lines
+    output.write(styledHeading(line(headings)) + "\n" + rule + "\n")
+    if table.rows.isEmpty { output.write("(none)\n") }
+    for row in table.rows { output.write(line(shortened(texts(row, missing: "-"))) + "\n") }
+    if let footer = table.footer { output.write(rule + "\n" + line(shortened(texts(footer, missing: ""))) + "\n") }
   }
 
   private func line(_ cells: [String]) -> String {

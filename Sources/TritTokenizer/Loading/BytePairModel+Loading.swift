@@ -13,14 +13,15 @@ extension Vocabulary {
   init(model reader: FieldReader) throws(TokenizerError) {
     self.init()
     let entries = try reader.requiredReader("vocab")
+    let limit = Vocabulary.idLimit(tokens: entries.object.entries.count)
     for entry in entries.object.entries {
       guard let number = entry.value.number else {
         throw entries.wrongType(entry.value, "a token id", entry.key)
       }
-      guard let id = number.unsigned, id < Vocabulary.idLimit else {
-        throw entries.error(.invalidID(found: number.text, limit: Vocabulary.idLimit), at: entry.key)
+      guard let id = number.unsigned, id < limit else {
+        throw entries.error(.invalidID(found: number.text, limit: limit), at: entry.key)
       }
-      if let problem = add(entry.key, id: Int(id)) { throw reader.error(problem, at: "vocab") }
+      if let problem = add(entry.key, id: Int(clamping: id)) { throw reader.error(problem, at: "vocab") }
     }
   }
 }
@@ -48,12 +49,12 @@ extension LoadedModel {
   init(_ reader: FieldReader, _ vocabulary: Vocabulary) throws(TokenizerError) {
     model = BytePairModel(
       byteIDs: ByteAlphabet.scalars.map { value in
-        Unicode.Scalar(value).flatMap { vocabulary.id(of: String($0)) }.map { Int32($0) } ?? -1
+        Unicode.Scalar(value).flatMap { vocabulary.id(of: String($0)) }.map { Int32(clamping: $0) } ?? -1
       },
       merges: PairTable(), wholeWords: nil, unknownID: nil, fusesUnknown: try reader.bool("fuse_unk") ?? false)
     if let unknown = try reader.string("unk_token") {
       guard let id = vocabulary.id(of: unknown) else { throw reader.error(.unknownToken(unknown), at: "unk_token") }
-      model.unknownID = Int32(id)
+      model.unknownID = Int32(clamping: id)
     }
     if try reader.bool("ignore_merges") ?? false { model.wholeWords = LoadedModel.wholeWords(vocabulary) }
     let merges = try reader.array("merges") ?? []
@@ -115,7 +116,7 @@ extension LoadedModel {
     var ids: [Int32] = []
     for id in vocabulary.ids {
       guard let token = vocabulary.token(id), let bytes = ByteAlphabet.decode(token) else { continue }
-      if spellings.insert(bytes) != nil { ids.append(Int32(id)) }
+      if spellings.insert(bytes) != nil { ids.append(Int32(clamping: id)) }
     }
     return (spellings, ids)
   }

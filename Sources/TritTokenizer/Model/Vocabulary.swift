@@ -8,6 +8,9 @@ struct Vocabulary: Sendable {
   /// hostile id can make us allocate.
   static let idLimit = 1 << 22
 
+  /// Ids a vocabulary of so many tokens may use: gaps are rare and small, and each id costs memory.
+  static func idLimit(tokens: Int) -> Int { min(idLimit, 65536 + 8 * min(tokens, idLimit)) }
+
   /// UTF-8 spelling of each token, as the file has it.
   private var spellings = ByteStringTable()
   private var idOfSpelling: [Int32] = []

@@ -48,6 +48,9 @@ struct PatternProgram: Sendable, Equatable {
   static let endMask: UInt64 = 1 << 63
   private static let setLimit = 63
   private static let instructionLimit = 20_000
+  /// Nodes compiled so far, each repetition counted: one of nothing writes no instruction and still takes its time.
+  private var emitted = 0
+  private static let emissionLimit = 200_000
   /// Published patterns have fewer than a thousand bytes.
   private static let lengthLimit = 10_000
 
@@ -109,7 +112,8 @@ struct PatternProgram: Sendable, Equatable {
   }
 
   private mutating func emit(_ node: PatternNode) throws(PatternError) {
-    guard instructions.count < PatternProgram.instructionLimit else {
+    emitted += 1
+    guard instructions.count < PatternProgram.instructionLimit, emitted < PatternProgram.emissionLimit else {
       throw PatternError(construct: "repetitions that multiply beyond reason", offset: 0)
     }
     switch node {

@@ -31,25 +31,26 @@ extension CompareResult {
   }
 
   private var table: ReportTable {
-    var table = ReportTable(
+    let tensors = tensors
+    return ReportTable(
       key: "tensors", title: "Tensors",
       columns: [
         ReportColumn("name", "Tensor"), ReportColumn("outcome", "Outcome"), ReportColumn("first_encoding", "First"),
         ReportColumn("second_encoding", "Second"), ReportColumn("differing", "Differ", kind: .integer),
         ReportColumn("first_scale", "First scale", kind: .significant(digits: 6)),
         ReportColumn("second_scale", "Second scale", kind: .significant(digits: 6)), ReportColumn("detail", "Detail"),
-      ])
-    for tensor in tensors {
+      ], rowCount: tensors.count
+    ) { index in
+      let tensor = tensors[index]
       func multiplier(_ scale: TernaryScale?) -> Double? {
         scale.flatMap { $0.granularity == .tensor ? Double($0.multiplier()) : nil }
       }
-      table.append([
+      return [
         .text(tensor.name), .text(tensor.outcome.rawValue), .text(tensor.firstEncoding), .text(tensor.secondEncoding),
         .integer(tensor.count), .optional(multiplier(tensor.firstScale)), .optional(multiplier(tensor.secondScale)),
         .text(tensor.detail),
-      ])
+      ]
     }
-    return table
   }
 
   private var differenceTable: ReportTable {

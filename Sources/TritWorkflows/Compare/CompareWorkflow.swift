@@ -29,30 +29,34 @@ public struct CompareWorkflow: Sendable {
   /// - Throws: `TensorIOError`, `FormatError` or `WorkflowError`; models that differ are a result.
   public func run() throws -> CompareResult {
     var structure: [String] = []
-    var pairs: [(first: TensorDescriptor, second: TensorDescriptor)] = []
+    // Places, not copies: a table of descriptors takes many times the memory of the file's own.
+    var pairs: [(first: Int, second: Int)] = []
+    let others = second.manifest.tensors
+    pairs.reserveCapacity(first.manifest.tensors.count)
     var rest = Dictionary(
-      second.manifest.tensors.map { (ExactString($0.name), $0) }, uniquingKeysWith: { first, _ in first })
-    for tensor in first.manifest.tensors {
-      guard let other = rest.removeValue(forKey: ExactString(tensor.name)) else {
+      others.indices.lazy.map { (ExactString(others[$0].name), $0) }, uniquingKeysWith: { first, _ in first })
+    for (index, tensor) in first.manifest.tensors.enumerated() {
+      guard let place = rest.removeValue(forKey: ExactString(tensor.name)) else {
         structure.append("'\(printable(tensor.name))' is only in the first")
         continue
       }
+      let other = others[place]
       guard other.shape == tensor.shape else {
         structure.append("'\(printable(tensor.name))' is \(tensor.shape) in the first, \(other.shape) in the second")
         continue
       }
-      pairs.append((tensor, other))
+      pairs.append((index, place))
     }
-    for tensor in second.manifest.tensors where rest[ExactString(tensor.name)] != nil {
+    for tensor in others where rest[ExactString(tensor.name)] != nil {
       structure.append("'\(printable(tensor.name))' is only in the second")
     }
-    let results = try compare(pairs)
+    let (tensors, streams) = try compare(pairs)
+    let hashed = streams.keys.sorted().compactMap { index in streams[index].map { (tensors[index].name, $0) } }
     return CompareResult(
-      first: first.manifest.path, second: second.manifest.path, structure: structure, tensors: results.map(\.tensor),
-      isExact: request.isExact,
-      firstHash: CompareWorkflow.hash(results.compactMap { r in r.first.map { (r.tensor.name, $0) } }),
-      secondHash: CompareWorkflow.hash(results.compactMap { r in r.second.map { (r.tensor.name, $0) } }),
-      hints: try byteOrders(results.filter { $0.tensor.isTernary && $0.tensor.count > 0 }.map(\.tensor.name)))
+      first: first.manifest.path, second: second.manifest.path, structure: structure, tensors: tensors,
+      isExact: request.isExact, firstHash: CompareWorkflow.hash(hashed.map { ($0.0, $0.1.first) }),
+      secondHash: CompareWorkflow.hash(hashed.map { ($0.0, $0.1.second) }),
+      hints: try byteOrders(tensors.filter { $0.isTernary && $0.count > 0 }.map(\.name)))
   }
 
   private static func hash(_ streams: [(String, CodeStream)]) -> Digest? {
@@ -61,25 +65,41 @@ public struct CompareWorkflow: Sendable {
 
   private struct PairResult: Sendable {
     var tensor: ComparedTensor
-    var first: CodeStream?
-    var second: CodeStream?
+    var streams: Streams?
   }
 
-  private func compare(_ pairs: [(first: TensorDescriptor, second: TensorDescriptor)]) throws -> [PairResult] {
-    let results = Mutex<[PairResult?]>(Array(repeating: nil, count: pairs.count))
-    let order = pairs.indices.sorted { pairs[$0].first.location.byteCount > pairs[$1].first.location.byteCount }
-    let total = pairs.reduce(UInt64(0)) { $0 + UInt64($1.first.location.byteCount) }
+  private struct Streams: Sendable {
+    var first: CodeStream
+    var second: CodeStream
+  }
+
+  /// What was found, in the order of `pairs`, and the code streams of those that have them.
+  private func compare(_ pairs: [(first: Int, second: Int)]) throws -> ([ComparedTensor], [Int: Streams]) {
+    let (lefts, rights) = (first.manifest.tensors, second.manifest.tensors)
+    // Filled in place: results of many tensors are large, and are moved to the caller rather than copied.
+    let results = Mutex<[ComparedTensor]>(pairs.map { blank(lefts[$0.first], rights[$0.second]) })
+    let streams = Mutex<[Int: Streams]>([:])
+    func byteCount(_ pair: (first: Int, second: Int)) -> Int { lefts[pair.first].location.byteCount }
+    let order = pairs.indices.sorted { byteCount(pairs[$0]) > byteCount(pairs[$1]) }
+    let total = pairs.reduce(UInt64(0)) { $0 + UInt64(byteCount($1)) }
     work.progress.began(ProgressPhase(name: "comparing", totalBytes: total))
     defer { work.progress.ended() }
     let single = WorkOptions(
       parallelism: Parallelism(threads: 1, cancellation: work.parallelism.cancellation), kernels: work.kernels)
     try work.parallelism.forEachBand(order.count) { index in
-      let (left, right) = pairs[order[index]]
+      let pair = pairs[order[index]]
+      let (left, right) = (lefts[pair.first], rights[pair.second])
       let result = try compare(left, right, single)
-      results.withLock { $0[order[index]] = result }
+      results.withLock { $0[order[index]] = result.tensor }
+      if let found = result.streams { streams.withLock { $0[order[index]] = found } }
       work.progress.advanced(by: left.location.byteCount)
     }
-    return results.withLock { $0.compactMap { $0 } }
+    let compared = results.withLock { all in
+      let taken = all
+      all = []
+      return taken
+    }
+    return (compared, streams.withLock { $0 })
   }
 
   // MARK: - One tensor
@@ -87,9 +107,7 @@ public struct CompareWorkflow: Sendable {
   private func compare(
     _ left: TensorDescriptor, _ right: TensorDescriptor, _ work: WorkOptions
   ) throws -> PairResult {
-    var result = ComparedTensor(
-      name: left.name, shape: left.shape, firstEncoding: CompareWorkflow.encoding(left, first),
-      secondEncoding: CompareWorkflow.encoding(right, second), outcome: .equal, detail: "")
+    var result = blank(left, right)
     guard left.encoding.isTernary || right.encoding.isTernary else {
       return PairResult(tensor: try dense(left, right, result, work))
     }
@@ -107,7 +125,7 @@ public struct CompareWorkflow: Sendable {
     guard result.count == 0 else {
       result.outcome = .different
       result.detail = "\(result.count) codes differ"
-      return PairResult(tensor: result, first: streams.0, second: streams.1)
+      return PairResult(tensor: result, streams: Streams(first: streams.0, second: streams.1))
     }
     let agreement = ScaleAgreement(a.scale, b.scale, shape: left.shape)
     let isZero = a.scale.multipliers.allSatisfy { $0 == 0 } || streams.isAllZero
@@ -118,7 +136,13 @@ public struct CompareWorkflow: Sendable {
       result.outcome = agreement.note == nil ? .equal : .rounded
       result.detail = "codes equal" + (agreement.note.map { ", " + $0 } ?? ", scales equal")
     }
-    return PairResult(tensor: result, first: streams.0, second: streams.1)
+    return PairResult(tensor: result, streams: Streams(first: streams.0, second: streams.1))
+  }
+
+  private func blank(_ left: TensorDescriptor, _ right: TensorDescriptor) -> ComparedTensor {
+    ComparedTensor(
+      name: left.name, shape: left.shape, firstEncoding: CompareWorkflow.encoding(left, first),
+      secondEncoding: CompareWorkflow.encoding(right, second), outcome: .equal, detail: "")
   }
 
   private static func encoding(_ tensor: TensorDescriptor, _ source: any TensorSource) -> String {

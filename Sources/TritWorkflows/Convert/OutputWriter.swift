@@ -165,7 +165,9 @@ final class OutputWriter: Sendable {
     case .dense(let dtype): return [OutputTensor(name: tensor.source.name, dtype: dtype, shape: shape)]
     case .opaque: preconditionFailure("opaque tensors are refused by the planner")
     case .ternary:
-      guard let packed = TensorShape(rows: shape.rows / 4, columns: shape.columns), let one = TensorShape([1]) else {
+      // Of the dimension itself: rows without columns count as none.
+      let quarter = (shape.dimensions.first ?? 0) / 4
+      guard let packed = TensorShape(rows: quarter, columns: shape.columns), let one = TensorShape([1]) else {
         preconditionFailure("a quarter of a valid shape is valid")
       }
       let storage = tensor.outputScale?.storage ?? tensor.source.scale?.storage ?? .bf16

@@ -100,8 +100,9 @@ extension InspectResult {
       ReportColumn("scale", "Scale", .storedScale, kind: .significant(digits: 6)),
     ]
     if hasStatistics { columns += InspectResult.statisticsColumns }
-    var table = ReportTable(key: "tensors", title: "Tensors", columns: columns)
-    for tensor in tensors {
+    let tensors = tensors
+    return ReportTable(key: "tensors", title: "Tensors", columns: columns, rowCount: tensors.count) { index in
+      let tensor = tensors[index]
       let shape = tensor.descriptor.shape.dimensions.map { ReportValue.integer($0) }
       let scale = tensor.scale.flatMap { $0.granularity == .tensor ? Double($0.stored[0]) : nil }
       var row: [ReportValue] = [
@@ -109,9 +110,8 @@ extension InspectResult {
         .bytes(UInt64(tensor.descriptor.storedBytes)), .optional(scale),
       ]
       if hasStatistics { row += InspectResult.cells(tensor.statistics) }
-      table.append(row)
+      return row
     }
-    return table
   }
 
   private static let statisticsColumns = [

@@ -31,7 +31,19 @@ public struct InspectedTensor: Sendable {
   public var descriptor: TensorDescriptor
   public var role: TensorRole
   public var scale: TernaryScale?
-  public var statistics: TensorStatistics?
+  /// Held apart: most listings have none, and they are larger than all the rest.
+  private var box: Box<TensorStatistics>?
+
+  public var statistics: TensorStatistics? {
+    get { box?.value }
+    set { box = newValue.map { Box($0) } }
+  }
+
+  init(descriptor: TensorDescriptor, role: TensorRole, scale: TernaryScale?) {
+    self.descriptor = descriptor
+    self.role = role
+    self.scale = scale
+  }
 }
 
 /// What a model holds.

@@ -5,15 +5,12 @@ import TritFormats
 import TritModel
 import TritQuantizers
 
-/// A tensor of the source and what became of it.
+/// A tensor of the source and what became of it, by their places in the manifests.
 struct TensorPair {
-  var source: TensorDescriptor
-  var converted: TensorDescriptor
-  var role: TensorRole
+  var source: Int
+  var converted: Int
   /// Which plane of a sum of ternary matrices `converted` is.
   var plane = 0
-
-  var layer: Int { role.layer }
 }
 
 extension VerifyWorkflow {

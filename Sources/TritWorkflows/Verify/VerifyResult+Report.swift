@@ -49,7 +49,8 @@ extension VerifyResult {
   }
 
   private var table: ReportTable {
-    var table = ReportTable(
+    let tensors = tensors
+    return ReportTable(
       key: "tensors", title: "Tensors",
       columns: [
         ReportColumn("name", "Tensor"), ReportColumn("outcome", "Outcome"),
@@ -64,17 +65,17 @@ extension VerifyResult {
         ReportColumn("code_stream", "Code stream", kind: .hash),
         ReportColumn("trits_sha256", "Trits SHA-256", kind: .hash),
         ReportColumn("detail", "Detail"),
-      ])
-    for tensor in tensors {
+      ], rowCount: tensors.count
+    ) { index in
+      let tensor = tensors[index]
       let scale = tensor.foundScale.flatMap { $0.granularity == .tensor ? Double($0.stored[0]) : nil }
       let zeroShare = tensor.isTernary ? Double(tensor.zeros) / Double(max(1, tensor.shape.elementCount)) : nil
-      table.append([
+      return [
         .text(tensor.name), .text(tensor.outcome.rawValue), tensor.isTernary ? .integer(tensor.mismatches) : .missing,
         .optional(scale), .optional(zeroShare), .optional(tensor.error?.maximum), .optional(tensor.error?.rmse),
         .optional(tensor.error?.relative), .optional(tensor.error?.cosine), .optional(tensor.error?.sqnr),
         .optional(tensor.stream?.digest.description), .optional(tensor.stream?.trits.description), .text(tensor.detail),
-      ])
+      ]
     }
-    return table
   }
 }

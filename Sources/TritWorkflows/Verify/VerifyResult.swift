@@ -71,12 +71,51 @@ public struct TensorVerification: Sendable {
   public var detail: String
   public var isTernary = false
   public var mismatches = 0
-  public var firstMismatch: Mismatch?
-  public var expectedScale: TernaryScale?
-  public var foundScale: TernaryScale?
   public var zeros = 0
-  public var error: RoundTripError?
-  public var stream: CodeStream?
+
+  /// What ternary tensors have beside; held apart, because it is larger than all the rest.
+  private struct Findings: Sendable {
+    var firstMismatch: Mismatch?
+    var expectedScale: TernaryScale?
+    var foundScale: TernaryScale?
+    var error: RoundTripError?
+    var stream: CodeStream?
+  }
+
+  private var box: Box<Findings>?
+  private var findings: Findings {
+    get { box?.value ?? Findings() }
+    set { box = Box(newValue) }
+  }
+
+  public var firstMismatch: Mismatch? {
+    get { findings.firstMismatch }
+    set { findings.firstMismatch = newValue }
+  }
+  public var expectedScale: TernaryScale? {
+    get { findings.expectedScale }
+    set { findings.expectedScale = newValue }
+  }
+  public var foundScale: TernaryScale? {
+    get { findings.foundScale }
+    set { findings.foundScale = newValue }
+  }
+  public var error: RoundTripError? {
+    get { findings.error }
+    set { findings.error = newValue }
+  }
+  public var stream: CodeStream? {
+    get { findings.stream }
+    set { findings.stream = newValue }
+  }
+
+  init(name: String, role: TensorRole, shape: TensorShape, outcome: Outcome, detail: String) {
+    self.name = name
+    self.role = role
+    self.shape = shape
+    self.outcome = outcome
+    self.detail = detail
+  }
 }
 
 /// What a verification found.

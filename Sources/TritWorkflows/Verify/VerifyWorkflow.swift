@@ -44,43 +44,46 @@ public struct VerifyWorkflow: Sendable {
     let survey = try ModelSurvey(of: source)
     let (quantizer, reason) = try chooseQuantizer(survey)
     var structure: [String] = []
+    // Places, not copies: a table of descriptors takes many times the memory of the file's own.
+    let (sources, others) = (source.manifest.tensors, converted.manifest.tensors)
     let calibration = try self.calibration(quantizer)
     var pairs: [TensorPair] = []
+    pairs.reserveCapacity(sources.count)
     var convertedByName = Dictionary(
-      converted.manifest.tensors.map { (ExactString($0.name), $0) }, uniquingKeysWith: { first, _ in first })
-    for (tensor, role) in zip(source.manifest.tensors, survey.roles)
-    where request.only?.contains(ExactString(tensor.name)) ?? true {
-      guard let other = convertedByName.removeValue(forKey: ExactString(tensor.name)) else {
+      others.indices.lazy.map { (ExactString(others[$0].name), $0) }, uniquingKeysWith: { first, _ in first })
+    for (index, tensor) in sources.enumerated() where request.only?.contains(ExactString(tensor.name)) ?? true {
+      guard let place = convertedByName.removeValue(forKey: ExactString(tensor.name)) else {
         structure.append("tensor '\(printable(tensor.name))' is missing")
         continue
       }
+      let other = others[place]
       guard other.shape == tensor.shape else {
         structure.append("tensor '\(printable(tensor.name))' has shape \(other.shape), expected \(tensor.shape)")
         continue
       }
-      pairs.append(TensorPair(source: tensor, converted: other, role: role))
+      pairs.append(TensorPair(source: index, converted: place))
       let second = ExactString(TritPlanes.second(of: tensor.name))
       if (quantizer as? any FittingQuantizer)?.planes == 2, other.encoding.isTernary,
         let plane = convertedByName.removeValue(forKey: second)
       {
-        pairs.append(TensorPair(source: tensor, converted: plane, role: role, plane: 1))
+        pairs.append(TensorPair(source: index, converted: plane, plane: 1))
       }
     }
     for name in convertedByName.keys.sorted() {
       structure.append("tensor '\(printable(name.string))' is not in the source")
     }
-    let results = try compare(pairs, quantizer, calibration)
+    let (tensors, sums) = try compare(pairs, survey.roles, quantizer, calibration)
     var result = VerifyResult(
       source: source.manifest.path, converted: converted.manifest.path, quantizer: quantizer.id.rawValue,
-      quantizerReason: reason, structure: structure, tensors: results.map(\.0))
+      quantizerReason: reason, structure: structure, tensors: tensors)
     if request.depth == .full {
       let streams = result.tensors.compactMap { tensor in tensor.stream.map { (tensor.name, $0) } }
       result.modelHash = streams.isEmpty ? nil : CodeStream.model(streams)
       var total = ErrorSums()
-      for sums in results.compactMap(\.1) { total.add(sums) }
+      for index in sums.keys.sorted() { sums[index].map { total.add($0) } }
       result.total = total.count == 0 ? nil : total.result
       let differing = Set(result.tensors.filter { $0.mismatches > 0 }.map { ExactString($0.name) })
-      let wrong = pairs.filter { differing.contains(ExactString($0.source.name)) }
+      let wrong = pairs.filter { differing.contains(ExactString(sources[$0.source].name)) }
       result.hints = try byteOrders(wrong, quantizer, calibration)
     }
     return result
@@ -106,7 +109,10 @@ public struct VerifyWorkflow: Sendable {
         try TernaryReader(converted, $0, single)?.trits(rows)
       }
     }
-    return try [ofConverted.finding(pairs.map(\.converted)), ofSource.finding(pairs.map(\.source))].compactMap { $0 }
+    return try [
+      ofConverted.finding(pairs.map { converted.manifest.tensors[$0.converted] }),
+      ofSource.finding(pairs.map { source.manifest.tensors[$0.source] }),
+    ].compactMap { $0 }
   }
 
   private func chooseQuantizer(_ survey: ModelSurvey) throws -> (any Quantizer, String) {
@@ -126,17 +132,28 @@ public struct VerifyWorkflow: Sendable {
   // MARK: - Tensors
 
   /// Tensors in parallel, the largest first so that no thread is left with a big one at the end.
+  ///
+  /// - Returns: what was found, in the order of `pairs`, and the error sums of those that have any.
   private func compare(
-    _ pairs: [TensorPair], _ quantizer: any Quantizer, _ calibration: CalibrationStatistics?
-  ) throws -> [(TensorVerification, ErrorSums?)] {
+    _ pairs: [TensorPair], _ roles: [TensorRole], _ quantizer: any Quantizer, _ calibration: CalibrationStatistics?
+  ) throws -> ([TensorVerification], [Int: ErrorSums]) {
+    let (sources, others) = (source.manifest.tensors, converted.manifest.tensors)
+    func byteCount(_ pair: TensorPair) -> Int { sources[pair.source].location.byteCount }
     // Calibration is gathered layer by layer.
     let order = pairs.indices.sorted {
       calibration != nil
-        ? pairs[$0].layer < pairs[$1].layer
-        : pairs[$0].source.location.byteCount > pairs[$1].source.location.byteCount
+        ? roles[pairs[$0].source].layer < roles[pairs[$1].source].layer
+        : byteCount(pairs[$0]) > byteCount(pairs[$1])
     }
-    let results = Mutex<[(TensorVerification, ErrorSums?)?]>(Array(repeating: nil, count: pairs.count))
-    let total = pairs.reduce(UInt64(0)) { $0 + UInt64($1.source.location.byteCount) }
+    // Filled in place: results of many tensors are large, and are moved to the caller rather than copied.
+    let results = Mutex<[TensorVerification]>(
+      pairs.map { pair in
+        let tensor = sources[pair.source]
+        return TensorVerification(
+          name: tensor.name, role: roles[pair.source], shape: tensor.shape, outcome: .differs, detail: "not compared")
+      })
+    let sums = Mutex<[Int: ErrorSums]>([:])
+    let total = pairs.reduce(UInt64(0)) { $0 + UInt64(byteCount($1)) }
     work.progress.began(
       ProgressPhase(name: request.depth == .audit ? "auditing" : "verifying", totalBytes: total))
     defer { work.progress.ended() }
@@ -144,14 +161,22 @@ public struct VerifyWorkflow: Sendable {
       parallelism: Parallelism(threads: 1, cancellation: work.parallelism.cancellation), kernels: work.kernels)
     try work.parallelism.forEachBand(order.count) { index in
       let pair = pairs[order[index]]
+      let tensor = sources[pair.source]
       let comparison = TensorComparison(
-        source: source, converted: converted, expected: pair.source, found: pair.converted, role: pair.role,
-        quantizer: quantizer, depth: request.depth, work: single, plane: pair.plane, calibration: calibration,
-        witness: witnesses[ExactString(pair.source.name)])
-      let result = try comparison.run()
+        source: source, converted: converted, expected: tensor, found: others[pair.converted],
+        role: roles[pair.source], quantizer: quantizer, depth: request.depth, work: single, plane: pair.plane,
+        calibration: calibration, witness: witnesses[ExactString(tensor.name)])
+      let (result, errors) = try comparison.run()
       results.withLock { $0[order[index]] = result }
-      work.progress.advanced(by: pair.source.location.byteCount)
+      if let errors { sums.withLock { $0[order[index]] = errors } }
+      work.progress.advanced(by: tensor.location.byteCount)
     }
-    return results.withLock { $0.compactMap { $0 } }
+    return (
+      results.withLock { all in
+        let taken = all
+        all = []
+        return taken
+      }, sums.withLock { $0 }
+    )
   }
 }

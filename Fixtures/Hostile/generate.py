@@ -1,0 +1,650 @@
+"""Makes the seed corpus of the fuzzers and its table, with nothing but Python's own library.
+
+    python3 Fixtures/Hostile/generate.py
+
+Every file here is made by this script but those whose name begins with `found-`: these a fuzzer made, or a person who
+read the code. Their sentences are kept in found.json. README.md lists all of them, and a test holds the two together.
+Files that begin with `valid` must be accepted; the structured target edits them.
+"""
+import hashlib
+import json
+import os
+import struct
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+TABLE = {}
+
+
+def put(target, name, data, sentence):
+    folder = os.path.join(HERE, target)
+    os.makedirs(folder, exist_ok=True)
+    if isinstance(data, str):
+        data = data.encode()
+    assert len(data) <= 1 << 20, name
+    with open(os.path.join(folder, name), "wb") as file:
+        file.write(data)
+    TABLE[target + "/" + name] = sentence
+
+
+# --- safetensors
+
+def header(text, data=b"", length=None):
+    if not isinstance(text, (str, bytes)):
+        text = json.dumps(text, separators=(",", ":"))
+    text = text.encode() if isinstance(text, str) else text
+    return struct.pack("<Q", len(text) if length is None else length) + text + data
+
+
+def entry(dtype, shape, begin, end):
+    return {"dtype": dtype, "shape": shape, "data_offsets": [begin, end]}
+
+
+def bf16(count):
+    return b"".join(struct.pack("<H", 0x3E80 + 37 * i % 300 + (0x8000 if i % 3 == 0 else 0)) for i in range(count))
+
+
+def safetensors():
+    def s(name, data, sentence):
+        put("safetensors", name, data, sentence)
+
+    s("valid-dense", header({"a": entry("F32", [2, 2], 0, 16), "b": entry("BF16", [3], 16, 22)}, b"\0\0\x80\x3f" * 4 + bf16(3)),
+      "Two dense tensors, as any writer makes them.")
+    s("valid-packed", header({
+        "model.layers.0.self_attn.q_proj.weight": entry("U8", [2, 8], 0, 16),
+        "model.layers.0.self_attn.q_proj.weight_scale": entry("BF16", [1], 16, 18),
+        "model.norm.weight": entry("BF16", [8], 18, 34)}, bytes([0x00, 0x55, 0xAA, 0x19] * 4) + b"\x20\x3f" + bf16(8)),
+      "A packed ternary matrix with its scale and a norm.")
+    s("valid-latent", header({
+        "__metadata__": {"format": "pt"},
+        "model.layers.0.mlp.up_proj.weight": entry("BF16", [8, 8], 0, 128)}, bf16(64)),
+      "A projection of latent weights, which a conversion quantizes.")
+    s("valid-types", header({
+        "f64": entry("F64", [1], 0, 8), "f16": entry("F16", [2], 8, 12), "i64": entry("I64", [1], 12, 20),
+        "bool": entry("BOOL", [3], 20, 23), "empty": entry("U8", [0, 4], 23, 23), "scalar": entry("F32", [], 23, 27),
+        "f4": entry("F4", [6], 27, 30)}, bytes(range(30))),
+      "Every width of number, an empty tensor and a scalar.")
+    s("empty", b"", "Nothing at all.")
+    s("seven-bytes", b"\1\0\0\0\0\0\0", "Ends inside the length of the header.")
+    s("length-max", b"\xff" * 8 + b"{}", "A header of 2^64 − 1 bytes: 8 + N overflows.")
+    s("length-limit", struct.pack("<Q", 100_000_000) + b"{}", "Claims the largest header allowed in a file of 10 bytes.")
+    s("length-past-end", header("{}", length=3), "A header one byte longer than the file.")
+    s("no-json", header("[]"), "A header that is an array.")
+    s("not-utf8", header(b'{"\xff":1}'), "A name that is not UTF-8.")
+    s("deep-arrays", header("[" * 20000), "Arrays 20,000 deep, to run a recursive parser out of stack.")
+    s("deep-objects", header('{"a":' * 20000), "Objects 20,000 deep.")
+    s("deep-in-shape", header('{"a":{"dtype":"F32","shape":' + "[" * 3000 + "]" * 3000 + ',"data_offsets":[0,0]}}'),
+      "A shape of arrays 3,000 deep.")
+    s("many-values", header("[" + "0," * 40000 + "0]"), "40,000 numbers, each a value in memory.")
+    s("many-empty-names", header("{" + '"":0,' * 12000 + '"":0}'), "One name 12,000 times, to make a search of duplicates slow.")
+    s("duplicate-name", header('{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"a":{"dtype":"U8","shape":[1],"data_offsets":[1,2]}}', b"\0\0"),
+      "Two tensors of one name, of which only one could count.")
+    s("duplicate-by-escape", header('{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"\\u0061":{"dtype":"U8","shape":[1],"data_offsets":[1,2]}}', b"\0\0"),
+      "The same name spelled twice, once as an escape.")
+    s("shape-overflow", header({"a": entry("F32", [1 << 62, 4], 0, 0)}), "A shape whose product is 2^64.")
+    s("shape-bits-overflow", header({"a": entry("F64", [1 << 60], 0, 0)}), "Elements fit 64 bits, their bits do not.")
+    s("shape-zero-then-huge", header({"a": entry("F32", [0, (1 << 62)], 0, 0)}), "No elements, rows of 2^62 columns.")
+    s("shape-huge-then-zero", header({"model.layers.0.mlp.up_proj.weight": entry("BF16", [1 << 62, 0], 0, 0)}),
+      "2^62 rows without columns: a loop over rows never ends.")
+    s("shape-of-ones", header({"a": entry("U8", [1] * 3000, 0, 1)}, b"\0"), "3,000 dimensions of 1.")
+    s("shape-negative", header('{"a":{"dtype":"U8","shape":[-1,-1],"data_offsets":[0,1]}}', b"\0"), "Negative dimensions whose product is 1.")
+    s("shape-float", header('{"a":{"dtype":"U8","shape":[1e0],"data_offsets":[0,1]}}', b"\0"), "A dimension written as 1e0.")
+    s("offsets-inverted", header({"a": entry("U8", [1], 1, 0)}, b"\0"), "A tensor that ends before it begins.")
+    s("offsets-max", header({"a": entry("U8", [1], (1 << 64) - 1, 0)}, b"\0"), "Begins at 2^64 − 1.")
+    s("offsets-overlap", header({"a": entry("U8", [2], 0, 2), "b": entry("U8", [2], 1, 3)}, b"\0\0\0"), "Two tensors share a byte.")
+    s("offsets-hole", header({"a": entry("U8", [1], 1, 2)}, b"\0\0"), "A byte nobody owns, in which anything may hide.")
+    s("trailing", header({"a": entry("U8", [1], 0, 1)}, b"\0#!/bin/sh"), "Something follows the data: a polyglot file.")
+    s("many-dimensions-zero", header({"a": entry("U8", [1 << 20, 1 << 20, 1 << 20, 0], 0, 0)}), "An empty tensor whose other dimensions overflow.")
+    s("nan-weights", header({"model.layers.0.mlp.up_proj.weight": entry("BF16", [4, 4], 0, 32)}, b"\xc0\x7f" * 16), "Latent weights that are all NaN.")
+    s("infinite-weights", header({"model.layers.0.mlp.up_proj.weight": entry("F32", [4, 4], 0, 64)}, b"\0\0\x80\x7f" * 16), "Latent weights that are all infinite.")
+    s("largest-weights", header({"model.layers.0.mlp.up_proj.weight": entry("F32", [4, 4], 0, 64)}, b"\xff\xff\x7f\x7f" * 16),
+      "The largest Float everywhere: sums overflow.")
+    s("f64-beyond-float", header({"model.layers.0.mlp.up_proj.weight": entry("F64", [4, 4], 0, 128)}, struct.pack("<d", 1e300) * 16),
+      "Doubles no Float can hold.")
+    s("subnormal-weights", header({"model.layers.0.mlp.up_proj.weight": entry("F32", [4, 4], 0, 64)}, b"\1\0\0\0" * 16),
+      "The smallest Floats: the inverse of their mean is infinite.")
+    s("packed-code-three", header({
+        "x.weight": entry("U8", [1, 4], 0, 4), "x.weight_scale": entry("BF16", [1], 4, 6)}, b"\xff" * 4 + b"\x80\x3f"),
+      "Packed codes of 3, which are no trit.")
+    s("packed-scale-nan", header({
+        "x.weight": entry("U8", [1, 4], 0, 4), "x.weight_scale": entry("BF16", [1], 4, 6)}, b"\0" * 4 + b"\xc0\x7f"),
+      "A scale that is NaN.")
+    s("packed-scale-zero", header({
+        "x.weight": entry("U8", [1, 4], 0, 4), "x.weight_scale": entry("BF16", [1], 4, 6)}, b"\0" * 6), "A scale of zero to divide by.")
+    s("packed-scale-empty", header({
+        "x.weight": entry("U8", [1, 4], 0, 4), "x.weight_scale": entry("BF16", [0], 4, 4)}, b"\0" * 4), "A scale without a number.")
+    s("packed-rows-overflow", header({
+        "x.weight": entry("U8", [1 << 62, 0], 0, 0), "x.weight_scale": entry("BF16", [1], 0, 2)}, b"\x80\x3f"),
+      "Four times as many rows as packed ones do not fit.")
+    s("packed-vector", header({
+        "x.weight": entry("U8", [4], 0, 4), "x.weight_scale": entry("BF16", [1], 4, 6)}, b"\0" * 4 + b"\x80\x3f"), "Packed trits that are no matrix.")
+    s("name-control", header({"a\u001b[2J\n\u0000b": entry("U8", [1], 0, 1)}, b"\0"), "A name that clears the terminal it is shown on.")
+    s("name-long", header({"n" * 10000: entry("U8", [1], 0, 1)}, b"\0"), "A name of 10,000 bytes.")
+    s("name-path", header({"../../etc/passwd": entry("U8", [1], 0, 1)}, b"\0"), "A name that would leave the folder if it were a path.")
+    s("metadata-not-strings", header('{"__metadata__":{"a":1}}'), "Metadata that is no text.")
+    s("metadata-twice", header('{"__metadata__":{},"__metadata__":{}}'), "Metadata that stands twice.")
+    s("metadata-recipe", header({"__metadata__": {"tritsmith_recipe": "[" * 200}}), "A recipe in the metadata that is deeply nested JSON.")
+    s("lone-surrogate", header('{"\\ud800":1}'), "Half of a surrogate pair as a name.")
+    s("number-long", header('{"a":' + "9" * 5000 + "}"), "A number of 5,000 digits.")
+    names = {"t%05d" % i: entry("U8", [0], 0, 0) for i in range(2000)}
+    s("many-tensors", header(names), "2,000 tensors without content.")
+
+
+# --- shard index
+
+def shard_index():
+    def s(name, data, sentence):
+        put("shard-index", name, data if isinstance(data, str) else json.dumps(data), sentence)
+
+    one, two = "model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"
+    good = {"a": one, "b": one, "c.weight": two}
+    s("valid", {"metadata": {"total_size": 164}, "weight_map": good}, "The index of the two shards beside it.")
+    s("leaves-folder", {"weight_map": {**good, "a": "../outside/" + one}}, "A shard in another folder.")
+    s("absolute", {"weight_map": {**good, "a": "/etc/passwd"}}, "A shard by its absolute path.")
+    s("dot-dot", {"weight_map": {**good, "a": ".."}}, "The folder above as a shard.")
+    s("empty-name", {"weight_map": {**good, "a": ""}}, "The empty name, which is the folder itself.")
+    s("nul-in-name", {"weight_map": {**good, "a": one + "\0.txt"}}, "A name that C ends early.")
+    s("slash-and-accent", {"weight_map": {**good, "a": "x/\u0301y"}}, "A slash that Swift joins with an accent to one character.")
+    s("missing-shard", {"weight_map": {**good, "a": "model-3.safetensors"}}, "A shard that is not there.")
+    s("itself", {"weight_map": {**good, "a": "model.safetensors.index.json"}}, "The index as its own shard.")
+    s("wrong-shard", {"weight_map": {**good, "a": two}}, "A tensor said to be in the other shard.")
+    s("unknown-tensor", {"weight_map": {**good, "d": one}}, "A tensor no shard has.")
+    s("missing-tensor", {"weight_map": {"a": one, "c.weight": two}}, "A tensor of a shard the index leaves out.")
+    s("twice", '{"weight_map":{"a":"%s","a":"%s","b":"%s","c.weight":"%s"}}' % (one, two, one, two), "One tensor in two shards.")
+    s("case", {"weight_map": {**good, "a": one.upper()}}, "A shard whose name differs in case.")
+    s("total-huge", {"metadata": {"total_size": (1 << 64) - 1}, "weight_map": good}, "A total of 2^64 − 1 bytes.")
+    s("total-text", {"metadata": {"total_size": "12"}, "weight_map": good}, "A total that is text.")
+    s("map-array", {"weight_map": [one]}, "A list where names should be.")
+    s("map-nested", {"weight_map": {"a": {"a": one}}}, "An object where a file name should be.")
+    s("no-map", {}, "No map at all.")
+    s("empty-map", {"weight_map": {}}, "A map without tensors.")
+    s("number", "1e999", "A number instead of an object.")
+    s("deep", '{"weight_map":' * 2000, "Objects 2,000 deep.")
+    s("many-shards", {"weight_map": {"t%d" % i: "s%d" % i for i in range(4000)}}, "4,000 shards, none of which exists.")
+
+
+# --- TritPack
+
+def sealed(sections, meta, version=(1, 0), flags=0, offset=None, length=None):
+    text = meta if isinstance(meta, bytes) else json.dumps(meta, separators=(",", ":")).encode()
+    prefix = b"TRITPACK" + struct.pack("<HHIQQ", *version, flags, 64 + len(sections) if offset is None else offset,
+                                       len(text) if length is None else length)
+    return prefix + hashlib.sha256(prefix + text).digest() + sections + text
+
+
+def frame(size, blocks):
+    """A zstd frame of a declared size; blocks are bytes, or (byte, count) for a run."""
+    out = b"\x28\xb5\x2f\xfd" + bytes([0xA0]) + struct.pack("<I", size)
+    for number, block in enumerate(blocks):
+        last = number == len(blocks) - 1
+        kind, count, content = (1, block[1], bytes([block[0]])) if isinstance(block, tuple) else (0, len(block), block)
+        out += struct.pack("<I", last | kind << 1 | count << 3)[:3] + content
+    return out
+
+
+def chunked(frames):
+    return struct.pack("<I", len(frames)) + b"".join(struct.pack("<I", len(f)) for f in frames) + b"".join(frames)
+
+
+class Pack:
+    def __init__(self):
+        self.data, self.sections, self.tensors, self.files = b"", [], [], []
+
+    def section(self, stored, size=None, compression="none"):
+        self.sections.append({
+            "offset": 64 + len(self.data), "stored_bytes": len(stored), "bytes": len(stored) if size is None else size,
+            "compression": compression, "sha256": hashlib.sha256(stored).hexdigest()})
+        self.data += stored + bytes(-len(stored) % 64)
+        return len(self.sections) - 1
+
+    def dense(self, name, dtype, shape, *section):
+        self.tensors.append({"name": name, "shape": shape, "dense": dtype, "section": self.section(*section)})
+
+    def ternary(self, name, layout, shape, stored, scales, granularity="tensor", dtype="BF16", convention="multiply", **more):
+        index = self.section(stored, **{k: v for k, v in more.items() if k in ("size", "compression")})
+        scale = {"convention": convention, "dtype": dtype, "granularity": granularity, "section": self.section(scales)}
+        if "group" in more:
+            scale["group_columns"] = more["group"]
+        self.tensors.append({"name": name, "shape": shape, "ternary": layout, "section": index, "scale": scale})
+
+    def file(self, name, *section):
+        self.files.append({"name": name, "section": self.section(*section)})
+
+    def meta(self, **change):
+        return {"format": "tritpack", "version": "1.0", "generator": "generate.py", "recipe": {}, "metadata": {"format": "pt"},
+                "tensors": self.tensors, "files": self.files, "sections": self.sections, **change}
+
+    def bytes(self, **change):
+        return sealed(self.data, self.meta(**change))
+
+
+def small_pack():
+    pack = Pack()
+    pack.ternary("model.layers.0.self_attn.q_proj.weight", "base3", [4, 10], bytes([0, 121, 242, 5, 17, 99, 200, 81]), b"\x20\x3f")
+    pack.ternary("two.weight", "two-bit", [4, 8], bytes([0x55, 0xAA, 0x00, 0x19] * 2), struct.pack("<4f", 0.5, 1, 2, 4), "row", "F32")
+    pack.ternary("hf.weight", "hf-packed", [8, 4], bytes([0x55, 0xAA, 0x00, 0x19] * 2), struct.pack("<16H", *range(0x3C00, 0x3C10)), "group", "F16", "divide", group=2)
+    pack.dense("model.norm.weight", "BF16", [8], bf16(8))
+    return pack
+
+
+def tritpack():
+    def s(name, data, sentence):
+        put("tritpack", name, data, sentence)
+
+    s("valid-all-layouts", small_pack().bytes(), "Every layout and granularity, without compression.")
+    zipped = Pack()
+    zipped.dense("a", "U8", [100], chunked([frame(100, [bytes(range(50)), (7, 50)])]), 100, "zstd")
+    zipped.file("config.json", chunked([frame(2, [b"{}"])]), 2, "zstd")
+    zipped.file("tokenizer.json", b"{}")
+    s("valid-zstd", zipped.bytes(), "Compressed sections: a raw block, a run, an embedded configuration.")
+    s("empty", b"TRITPACK", "Only the magic.")
+    good = small_pack().bytes()
+    s("cut-header", good[:-1], "One byte is missing at the end.")
+    s("digest-wrong", good[:40] + b"\0" + good[41:], "A digest that does not fit.")
+    s("offset-overflow", sealed(b"", {}, offset=(1 << 64) - 64, length=64), "Offset and length of the header add up to 2^64.")
+    s("offset-in-preamble", sealed(b"", {}, offset=0), "The header inside the preamble.")
+    s("length-limit", sealed(b"", {}, length=100_000_000), "Claims a header of 100 MB.")
+    s("version-2", sealed(b"", small_pack().meta(), version=(2, 0)), "A version to come.")
+    s("flags", sealed(b"", {}, flags=1), "A flag nobody has defined.")
+    s("header-array", sealed(b"", []), "A header that is an array.")
+    s("header-empty", sealed(b"", {}), "A header without anything.")
+    s("header-deep", sealed(b"", b'{"recipe":' + b"[" * 5000), "A recipe 5,000 levels deep.")
+    for name, size, sentence in [("bomb-declared", 1 << 40, "Declares a tebibyte in a section of a few bytes."),
+                                 ("bomb-max", (1 << 63) - 1, "Declares 2^63 − 1 bytes: the count of chunks must not overflow.")]:
+        pack = Pack()
+        pack.dense("a", "U8", [size], chunked([frame(1 << 20, [(0, 131072)] * 8)]), size, "zstd")
+        s(name, pack.bytes(), sentence)
+    runs = frame(1 << 20, [(0, 131072)] * 8)
+    pack = Pack()
+    count = 1000
+    pack.dense("a", "U8", [count << 20], chunked([runs] * count), count << 20, "zstd")
+    s("bomb-tensor", pack.bytes(), "50 kB that unpack to 1 GB of zeros, in a tensor.")
+    pack = Pack()
+    space = frame(1 << 20, [(0x20, 131072)] * 8)
+    pack.file("config.json", chunked([space] * count), count << 20, "zstd")
+    s("bomb-config", pack.bytes(), "50 kB that unpack to a configuration of 1 GB of spaces.")
+    pack = Pack()
+    pack.file("config.json", chunked([frame(1 << 20, [b"["] + [(0x30, 1), b","] * 1000 + [(0x20, 131072)] * 7)]), 1 << 20, "zstd")
+    s("bomb-json", pack.bytes(), "A compressed configuration that is not JSON to its end.")
+    pack = Pack()
+    pack.dense("a", "U8", [100], chunked([frame(1 << 31, [(0, 131072)] * 8)]), 100, "zstd")
+    s("frame-larger", pack.bytes(), "A frame that declares more than its section.")
+    pack = Pack()
+    pack.dense("a", "U8", [100], chunked([frame(50, [(0, 50)])]), 100, "zstd")
+    s("frame-smaller", pack.bytes(), "A frame that holds less than its section declares.")
+    pack = Pack()
+    pack.dense("a", "U8", [100], struct.pack("<II", 1, 0xFFFFFFFF) + frame(100, [(0, 100)]), 100, "zstd")
+    s("chunk-past-end", pack.bytes(), "A chunk that reaches past its section.")
+    pack = Pack()
+    pack.dense("a", "U8", [100], struct.pack("<I", 0xFFFFFFFF), 100, "zstd")
+    s("chunk-count", pack.bytes(), "A table of 2^32 − 1 chunks.")
+    pack = Pack()
+    pack.dense("a", "U8", [100], b"", 100, "zstd")
+    s("chunk-none", pack.bytes(), "A compressed section without a table.")
+    pack = Pack()
+    pack.dense("a", "U8", [0], struct.pack("<I", 0), 0, "zstd")
+    s("chunk-zero", pack.bytes(), "A compressed section of no bytes.")
+    for field, value in [("offset", (1 << 64) - 64), ("stored_bytes", (1 << 64) - 1), ("bytes", (1 << 64) - 1), ("offset", 0)]:
+        pack = small_pack()
+        pack.sections[0][field] = value
+        s("section-%s-%d" % (field.replace("_", "-"), value), pack.bytes(), "A section with %s %d." % (field, value))
+    pack = small_pack()
+    pack.sections.append(dict(pack.sections[0]))
+    s("section-unused", pack.bytes(), "A section twice, once for nobody.")
+    pack = small_pack()
+    pack.tensors[1]["section"] = pack.tensors[0]["section"]
+    s("section-shared", pack.bytes(), "Two tensors of one section.")
+    pack = small_pack()
+    pack.tensors[0]["section"] = 1 << 62
+    s("section-index", pack.bytes(), "A section number far past the list.")
+    pack = small_pack()
+    pack.tensors[1]["name"] = pack.tensors[0]["name"]
+    s("duplicate-tensor", pack.bytes(), "Two tensors of one name.")
+    for shape in ([1 << 62, 0], [0, 1 << 62], [1 << 62, 4], [3, 10], [40]):
+        pack = small_pack()
+        pack.tensors[0]["shape"] = shape
+        s("shape-" + "x".join(map(str, shape)), pack.bytes(), "A packed tensor of shape %s." % shape)
+    pack = Pack()
+    pack.ternary("x.weight", "base3", [1 << 62, 0], b"", b"\x20\x3f")
+    s("rows-without-columns", pack.bytes(), "2^62 rows of no columns, and no bytes.")
+    pack = Pack()
+    pack.ternary("x.weight", "two-bit", [0, 1 << 62], b"", b"\x20\x3f")
+    s("columns-without-rows", pack.bytes(), "No rows of 2^62 columns.")
+    pack = small_pack()
+    pack.tensors[2]["scale"]["group_columns"] = 0
+    s("group-zero", pack.bytes(), "Groups of no columns.")
+    pack = small_pack()
+    pack.tensors[2]["scale"]["group_columns"] = (1 << 63) - 1
+    s("group-max", pack.bytes(), "Groups of 2^63 − 1 columns.")
+    for name, scale in [("scale-nan", b"\xc0\x7f"), ("scale-negative", b"\x80\xbf"), ("scale-infinite", b"\x80\x7f")]:
+        pack = Pack()
+        pack.ternary("x.weight", "base3", [1, 5], b"\0", scale)
+        s(name, pack.bytes(), "A scale that is %s." % name[6:])
+    pack = Pack()
+    pack.ternary("x.weight", "base3", [1, 5], b"\xff", b"\x80\x3f")
+    s("code-invalid", pack.bytes(), "A byte of five trits above 242.")
+    for name, text in [("file-leaves", "../../x"), ("file-absolute", "/etc/cron.d/x"), ("file-dot", "."), ("file-nul", "a\0b"), ("file-empty", "")]:
+        pack = Pack()
+        pack.file(text, b"x")
+        s(name, pack.bytes(), "An embedded file named %s." % json.dumps(text))
+    pack = Pack()
+    pack.file("config.json", b"[" * 20000)
+    s("file-deep", pack.bytes(), "An embedded configuration that is deeply nested.")
+
+
+# --- GGUF
+
+def text(value):
+    value = value.encode() if isinstance(value, str) else value
+    return struct.pack("<Q", len(value)) + value
+
+
+def key(name, kind, value):
+    return text(name) + struct.pack("<I", kind) + value
+
+
+def u32(name, value):
+    return key(name, 4, struct.pack("<I", value))
+
+
+def f32(name, value):
+    return key(name, 6, struct.pack("<f", value))
+
+
+def string(name, value):
+    return key(name, 8, text(value))
+
+
+def array(name, kind, items):
+    return key(name, 9, struct.pack("<IQ", kind, len(items)) + b"".join(items))
+
+
+def tensor(name, dimensions, kind, offset):
+    return text(name) + struct.pack("<I", len(dimensions)) + b"".join(struct.pack("<Q", d) for d in dimensions) + struct.pack("<IQ", kind, offset)
+
+
+def gguf_file(keys=(), tensors=(), data=b"", version=3, tensor_count=None, key_count=None, alignment=32):
+    out = b"GGUF" + struct.pack("<IQQ", version, len(tensors) if tensor_count is None else tensor_count,
+                                len(keys) if key_count is None else key_count) + b"".join(keys) + b"".join(tensors)
+    return out + (bytes(-len(out) % alignment) + data if tensors or data else b"")
+
+
+LLAMA = [string("general.architecture", "llama"), u32("llama.block_count", 1), u32("llama.context_length", 32),
+         u32("llama.embedding_length", 8), u32("llama.feed_forward_length", 16), u32("llama.attention.head_count", 2),
+         u32("llama.attention.head_count_kv", 1), f32("llama.attention.layer_norm_rms_epsilon", 1e-5)]
+BYTES = [c for c in list(range(0x21, 0x7F)) + list(range(0xA1, 0xAD)) + list(range(0xAE, 0x100))]
+BYTES = [chr(c) for c in BYTES + [0x100 + i for i in range(256 - len(BYTES))]]
+
+
+def llama_tensors(kind=0, width=4):
+    shapes = [("token_embd.weight", [8, 16]), ("blk.0.attn_norm.weight", [8]), ("blk.0.attn_q.weight", [8, 8]),
+              ("blk.0.attn_k.weight", [8, 4]), ("blk.0.attn_v.weight", [8, 4]), ("blk.0.attn_output.weight", [8, 8]),
+              ("blk.0.ffn_norm.weight", [8]), ("blk.0.ffn_gate.weight", [8, 16]), ("blk.0.ffn_up.weight", [8, 16]),
+              ("blk.0.ffn_down.weight", [16, 8]), ("output_norm.weight", [8])]
+    entries, data = [], b""
+    for name, shape in shapes:
+        count = shape[0] * (shape[1] if len(shape) > 1 else 1)
+        entries.append(tensor(name, shape, kind, len(data)))
+        data += (struct.pack("<f", 0.5) if kind == 0 else b"\x00\x3f") * count
+        data += bytes(-len(data) % 32)
+    return entries, data
+
+
+def gguf():
+    def s(name, data, sentence):
+        put("gguf", name, data, sentence)
+
+    entries, data = llama_tensors()
+    tokens = BYTES + ["ab", "<|bos|>"]
+    vocabulary = [string("tokenizer.ggml.model", "gpt2"), string("tokenizer.ggml.pre", "llama-bpe"),
+                  array("tokenizer.ggml.tokens", 8, [text(t) for t in tokens]),
+                  array("tokenizer.ggml.token_type", 5, [struct.pack("<i", 3 if t == "<|bos|>" else 1) for t in tokens]),
+                  array("tokenizer.ggml.merges", 8, [text("a b")]), u32("tokenizer.ggml.bos_token_id", 257)]
+    s("valid-llama", gguf_file(LLAMA, entries, data), "A whole model of one layer in Float.")
+    bf, bfdata = llama_tensors(30, 2)
+    s("valid-llama-bf16", gguf_file(LLAMA, bf, bfdata), "The same in bfloat16.")
+    s("valid-tokenizer", gguf_file(LLAMA + vocabulary, entries[:1], data[:512]), "A model with a byte-level tokenizer.")
+    i2s = bytes([0x19, 0x26] * 64) + struct.pack("<f", 0.5) + bytes(28)
+    s("valid-i2s", gguf_file([], [tensor("blk.0.ffn_up.weight", [128, 4], 36, 0)], i2s),
+      "A matrix in bitnet.cpp's I2_S.")
+    tq2 = bytes([0x19] * 64) + b"\x00\x38"
+    tq1 = bytes([100] * 52) + b"\x00\x38"
+    tq1 = tq1[:48] + bytes([60] * 4) + tq1[52:]
+    s("valid-tq", gguf_file([], [tensor("a.weight", [256, 1], 35, 0), tensor("b.weight", [256, 1], 34, 96)], tq2 + bytes(30) + tq1),
+      "A row in TQ2_0 and one in TQ1_0.")
+    q8 = struct.pack("<e", 0.25) + bytes(range(32))
+    s("valid-q8", gguf_file([], [tensor("a.weight", [32, 2], 8, 0)], q8 * 2), "Two rows in Q8_0.")
+    kinds = [key("k%d" % k, k, bytes(w)) for k, w in enumerate([1, 1, 2, 2, 4, 4, 4, 1])]
+    kinds += [key("k10", 10, bytes(8)), key("k11", 11, b"\xff" * 8), key("k12", 12, bytes(8))]
+    kinds += [array("a%d" % k, k, [bytes(w)] * 2) for k, w in [(0, 1), (1, 1), (2, 2), (3, 2), (4, 4), (5, 4), (6, 4), (7, 1), (10, 8), (11, 8), (12, 8)]]
+    s("valid-values", gguf_file(kinds + [array("texts", 8, [text("a"), text("")])]), "Every type of value and array.")
+    s("empty", b"", "Nothing at all.")
+    s("magic-only", b"GGUF", "Ends after the magic.")
+    s("version-1", gguf_file(version=1), "A version with counts of 32 bits.")
+    s("big-endian", gguf_file(version=3 << 24), "The other byte order.")
+    s("key-count-max", gguf_file(key_count=(1 << 64) - 1), "2^64 − 1 keys.")
+    s("tensor-count-max", gguf_file(tensor_count=(1 << 64) - 1), "2^64 − 1 tensors.")
+    s("tensor-count-62", gguf_file(tensor_count=1 << 62, data=bytes(100)), "2^62 tensors: an array of them overflows.")
+    s("string-max", gguf_file([struct.pack("<Q", (1 << 64) - 1) + b"a"]), "A key of 2^64 − 1 bytes.")
+    s("string-past-end", gguf_file([struct.pack("<Q", 1 << 30) + b"a" * 40]), "A key of a gibibyte.")
+    s("key-empty", gguf_file([u32("", 1)]), "A key without a name.")
+    s("key-twice", gguf_file([u32("a", 1), u32("a", 2)]), "A key twice.")
+    s("key-not-utf8", gguf_file([u32(b"\xff\xfe", 1)]), "A key that is not UTF-8.")
+    s("value-not-utf8", gguf_file([string("a", b"\xff" * 100)]), "A text that is not UTF-8.")
+    s("value-type", gguf_file([key("a", 99, b"")]), "A type nobody knows.")
+    s("boolean", gguf_file([key("a", 7, b"\2")]), "A boolean that is 2.")
+    s("array-max", gguf_file([key("a", 9, struct.pack("<IQ", 0, (1 << 64) - 1))]), "An array of 2^64 − 1 bytes.")
+    s("array-overflow", gguf_file([key("a", 9, struct.pack("<IQ", 12, 1 << 61))]), "An array whose bytes overflow.")
+    s("array-nested", gguf_file([key("a", 9, struct.pack("<IQ", 9, 1) * 2000)]), "Arrays in arrays, 2,000 deep.")
+    s("array-texts", gguf_file([array("a", 8, [text("")] * 6000)]), "6,000 empty texts, 8 bytes in the file and more in memory.")
+    s("alignment-zero", gguf_file([u32("general.alignment", 0)], entries, data), "An alignment of zero to divide by.")
+    s("alignment-odd", gguf_file([u32("general.alignment", 3)], entries, data), "An alignment that is no power of two.")
+    s("alignment-large", gguf_file([u32("general.alignment", 1 << 31)], entries, data), "Data that would begin after two gibibytes.")
+    s("alignment-text", gguf_file([string("general.alignment", "32")], entries, data), "An alignment that is text.")
+    s("dimensions-many", gguf_file([], [text("a") + struct.pack("<I", (1 << 32) - 1)], bytes(64)), "2^32 − 1 dimensions.")
+    s("shape-overflow", gguf_file([], [tensor("a", [1 << 32, 1 << 32], 0, 0)], bytes(64)), "A product of 2^64.")
+    s("shape-signed", gguf_file([], [tensor("a", [1 << 63], 0, 0)], bytes(64)), "A dimension with the sign bit.")
+    s("bytes-overflow", gguf_file([], [tensor("a", [1 << 62], 0, 0)], bytes(64)), "Elements fit, their bytes do not.")
+    s("rows-without-columns", gguf_file([], [tensor("a.weight", [0, 1 << 62], 0, 0)], bytes(64)), "2^62 rows of no columns.")
+    s("columns-without-rows", gguf_file([], [tensor("a.weight", [1 << 62, 0], 35, 0)], bytes(64)), "No rows of 2^62 columns, in TQ2_0.")
+    s("unknown-elements", gguf_file([], [tensor("a", [(1 << 63) - 1], 77, 0), tensor("b", [(1 << 63) - 1], 77, 32)], bytes(64)),
+      "Two tensors of an unknown type with 2^63 − 1 elements each: a sum of them overflows.")
+    s("i2s-overflow", gguf_file([], [tensor("a.weight", [128, (1 << 56) - 1], 36, 0)], bytes(64)), "I2_S with nearly 2^63 elements.")
+    s("i2s-code-three", gguf_file([], [tensor("a.weight", [128, 1], 36, 0)], b"\xff" * 32 + i2s[128:]), "I2_S codes of 3.")
+    s("i2s-scale-nan", gguf_file([], [tensor("a.weight", [128, 4], 36, 0)], i2s[:128] + b"\xff" * 32), "An I2_S scale that is NaN.")
+    s("tq1-high-bytes", gguf_file([], [tensor("a.weight", [256, 1], 34, 0)], b"\xff" * 54), "TQ1_0 bytes no packer writes, and a NaN scale.")
+    s("block-misfit", gguf_file([], [tensor("a.weight", [100, 1], 35, 0)], bytes(128)), "A row that is no whole number of blocks.")
+    s("offset-max", gguf_file([], [tensor("a", [1], 0, (1 << 64) - 32)], bytes(64)), "An offset that wraps around.")
+    s("offset-misaligned", gguf_file([], [tensor("a", [1], 0, 1)], bytes(64)), "An offset off the alignment.")
+    s("overlap", gguf_file([], [tensor("a", [16], 0, 0), tensor("b", [16], 0, 32)], bytes(96)), "Two tensors that share bytes.")
+    s("duplicate-tensor", gguf_file([], [tensor("a", [1], 0, 0), tensor("a", [1], 0, 32)], bytes(64)), "Two tensors of one name.")
+    s("many-tensors", gguf_file([], [tensor("%d" % i, [0], 0, 0) for i in range(2000)], bytes(32)), "2,000 tensors: anything done for each pair is slow.")
+    for name, change, sentence in [
+            ("config-heads-zero", u32("llama.attention.head_count", 0), "No heads to divide by."),
+            ("config-heads-max", u32("llama.attention.head_count", (1 << 32) - 1), "2^32 − 1 heads."),
+            ("config-heads-odd", u32("llama.attention.head_count", 3), "Heads that do not divide the rows."),
+            ("config-epsilon-nan", f32("llama.attention.layer_norm_rms_epsilon", float("nan")), "An epsilon that is NaN, to be written as JSON."),
+            ("config-epsilon-infinite", f32("llama.attention.layer_norm_rms_epsilon", float("inf")), "An infinite epsilon."),
+            ("config-context-max", u32("llama.context_length", (1 << 31) - 1), "A context of 2^31 − 1 tokens: its cache must not be reserved."),
+            ("config-layers-max", u32("llama.block_count", (1 << 31) - 1), "2^31 − 1 layers.")]:
+        keys = [k for k in LLAMA if k[8:30] != change[8:30]] + [change]
+        s(name, gguf_file(keys, entries, data), sentence)
+    s("config-rope-nan", gguf_file(LLAMA + [f32("llama.rope.freq_base", float("nan"))], entries, data), "A rope base that is NaN.")
+    s("config-rope-factor", gguf_file(LLAMA + [string("llama.rope.scaling.type", "linear"), f32("llama.rope.scaling.factor", float("-inf"))], entries, data),
+      "A rope factor of minus infinity.")
+    s("tokenizer-types", gguf_file(LLAMA + vocabulary[:3] + [array("tokenizer.ggml.token_type", 5, [struct.pack("<i", -1)] * 3)] + vocabulary[4:], entries[:1], data[:512]),
+      "Token types that are fewer than tokens and make no sense.")
+    s("tokenizer-bos", gguf_file(LLAMA + vocabulary[:5] + [u32("tokenizer.ggml.bos_token_id", (1 << 32) - 1), key("tokenizer.ggml.add_bos_token", 7, b"\1")], entries[:1], data[:512]),
+      "A begin token far past the list.")
+    s("tokenizer-twice", gguf_file(LLAMA + [array("tokenizer.ggml.tokens", 8, [text("a")] * 300)] + vocabulary[:2] + vocabulary[4:], entries[:1], data[:512]),
+      "One token 300 times.")
+    s("split", gguf_file([key("split.count", 2, struct.pack("<H", 65535)), key("split.no", 2, bytes(2))]), "One of 65,535 parts.")
+
+
+# --- tokenizer.json
+
+def base_tokenizer(**change):
+    vocab = {c: i for i, c in enumerate(BYTES)}
+    vocab.update({"ab": 256, "aba": 257, "\u0120a": 258})
+    return {"version": "1.0", "truncation": None, "padding": None,
+            "added_tokens": [{"id": 259, "content": "<|bos|>", "single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": True}],
+            "normalizer": None, "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True},
+            "post_processor": None, "decoder": {"type": "ByteLevel"},
+            "model": {"type": "BPE", "vocab": vocab, "merges": ["a b", "ab a", "\u0120 a"]}, **change}
+
+
+def pattern_tokenizer(pattern, kind="Regex", behavior="Isolated", invert=False):
+    return base_tokenizer(pre_tokenizer={"type": "Sequence", "pretokenizers": [
+        {"type": "Split", "pattern": {kind: pattern}, "behavior": behavior, "invert": invert},
+        {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": False}]})
+
+
+LLAMA3 = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+
+
+def tokenizer():
+    def s(name, data, sentence):
+        put("tokenizer", name, data if isinstance(data, (str, bytes)) else json.dumps(data, ensure_ascii=False, separators=(",", ":")), sentence)
+
+    s("valid", base_tokenizer(), "A byte-level tokenizer with three merges.")
+    s("valid-llama3", pattern_tokenizer(LLAMA3), "The pattern of Llama 3.")
+    everything = pattern_tokenizer("a", "String", "MergedWithNext", True)
+    everything["normalizer"] = {"type": "Sequence", "normalizers": [{"type": "NFC"}, {"type": "Lowercase"}]}
+    everything["pre_tokenizer"]["pretokenizers"][:0] = [{"type": "Digits", "individual_digits": True}, {"type": "Punctuation", "behavior": "Isolated"}]
+    everything["post_processor"] = {"type": "TemplateProcessing", "single": [{"SpecialToken": {"id": "<|bos|>", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}],
+                                    "pair": [], "special_tokens": {"<|bos|>": {"id": "<|bos|>", "ids": [259], "tokens": ["<|bos|>"]}}}
+    s("steps", everything, "Normalizers, several ways to split, a template.")
+    s("empty", "", "Nothing at all.")
+    s("object", "{}", "An empty object.")
+    s("deep", '{"model":' * 3000, "Objects 3,000 deep.")
+    sequence = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
+    for _ in range(58):
+        sequence = {"type": "Sequence", "pretokenizers": [sequence]}
+    s("sequences", base_tokenizer(pre_tokenizer=sequence), "Sequences of steps inside each other, 58 deep.")
+    many = [{"type": "Split", "pattern": {"Regex": "\\p{L}{1,9}"}, "behavior": "Isolated", "invert": False}] * 400
+    s("many-steps", base_tokenizer(pre_tokenizer={"type": "Sequence", "pretokenizers": many + [sequence]}), "400 patterns, each to be compiled.")
+    for name, pattern, sentence in [
+            ("regex-nested-plus", "(a+)+b", "The classic of catastrophic backtracking."),
+            ("regex-alternation", "(a|a|ab|aba)*c", "Alternatives that all match, repeated."),
+            ("regex-nested-star", "(?:(?:a*)*)*b", "Stars of stars over nothing."),
+            ("regex-count", "(?:(?:(?:a{200}){200}){200}){200}", "A counted repetition that unrolls to 1.6 thousand million steps."),
+            ("regex-count-max", "a{4294967296}", "A count that does not fit 32 bits."),
+            ("regex-count-huge", "a{99999999999999999999}", "A count that does not fit 64 bits."),
+            ("regex-count-inverted", "a{5,2}", "From five to two times."),
+            ("regex-optional", "(?:a?){60}(?:a){60}b", "Sixty optional letters, then sixty that are not."),
+            ("regex-lookahead", "(?:(?!(?:(?!a*b)a)*c)a)*d", "Lookaheads in lookaheads, each over the whole text."),
+            ("regex-groups", "(?:" * 5000 + "a" + ")" * 5000, "Groups 5,000 deep."),
+            ("regex-open-groups", "(" * 20000, "20,000 groups that are never closed."),
+            ("regex-alternatives", "|".join(["a" * 20] * 1000), "1,000 alternatives."),
+            ("regex-class", "[" + "".join("\\u%04x" % (0x100 + 2 * i) for i in range(3000)) + "]", "A class of 3,000 ranges."),
+            ("regex-class-nested", "[" * 3000 + "a" + "]" * 3000, "Classes 3,000 deep."),
+            ("regex-class-open", "[^\\s\\p{L}", "A class that does not end."),
+            ("regex-range-inverted", "[z-a]", "A range backwards."),
+            ("regex-backslash", "\\", "An escape of nothing."),
+            ("regex-empty", "", "A pattern that matches everywhere and takes nothing."),
+            ("regex-empty-loop", "(?:)*", "Nothing, any number of times."),
+            ("regex-backreference", "(a)\\1", "A reference to what was matched before."),
+            ("regex-property", "\\p{NoSuchThing}", "A property nobody knows."),
+            ("regex-long", "a" * 30000, "A pattern of 30,000 letters.")]:
+        s(name, pattern_tokenizer(pattern), sentence)
+    s("string-empty", pattern_tokenizer("", "String"), "A literal of no characters to split at.")
+    vocab = base_tokenizer()["model"]["vocab"]
+    for name, change, sentence in [
+            ("id-max", {"z1": (1 << 63) - 1}, "A token whose id asks for 2^63 places."),
+            ("id-large", {"z1": (1 << 22) - 1}, "The largest id allowed, with a gap of four million before it."),
+            ("id-negative", {"z1": -1}, "A negative id."),
+            ("id-float", {"z1": 1.5}, "An id that is no integer."),
+            ("id-twice", {"z1": 0}, "Two tokens of one id.")]:
+        s(name, base_tokenizer(model={"type": "BPE", "vocab": {**vocab, **change}, "merges": []}), sentence)
+    s("merges-unknown", base_tokenizer(model={"type": "BPE", "vocab": vocab, "merges": ["q q"]}), "A merge to a token that is not there.")
+    s("merges-malformed", base_tokenizer(model={"type": "BPE", "vocab": vocab, "merges": ["a", "a b c", ["a"], 1]}), "Merges that are no pairs.")
+    long = {"a" * n: 256 + n for n in range(2, 150)}
+    s("merges-chain", base_tokenizer(model={"type": "BPE", "vocab": {**vocab, **long}, "merges": ["a" * n + " a" for n in range(1, 149)]}, added_tokens=[]),
+      "Merges that join one letter after the other, for a word of thousands.")
+    s("merges-empty", base_tokenizer(model={"type": "BPE", "vocab": {**vocab, "": 300}, "merges": [" ", " a"]}), "Merges with the empty token.")
+    for name, token, sentence in [
+            ("added-empty", {"id": 259, "content": ""}, "An added token of no characters, found everywhere."),
+            ("added-id", {"id": 1 << 40, "content": "x1"}, "An added token with an id past all."),
+            ("added-long", {"id": 259, "content": "a" * 1024 + "b"}, "An added token longer than allowed."),
+            ("added-normalized", {"id": 259, "content": "A", "normalized": True, "lstrip": True, "rstrip": True, "single_word": True}, "An added token with every option."),
+            ("added-collides", {"id": 5, "content": "<x>"}, "An added token on the id of another.")]:
+        s(name, base_tokenizer(added_tokens=[{"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": False, **token}]), sentence)
+    s("added-prefixes", base_tokenizer(added_tokens=[
+        {"id": 259 + n, "content": "a" * (n + 1) + "b", "single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": False} for n in range(1, 100)]),
+      "100 added tokens that begin alike, looked for at every letter.")
+    s("byte-missing", base_tokenizer(model={"type": "BPE", "vocab": {c: i for c, i in vocab.items() if c != "a"}, "merges": []}), "No token for a byte.")
+    s("template-unknown", base_tokenizer(post_processor={"type": "TemplateProcessing", "single": [{"SpecialToken": {"id": "nobody", "type_id": 0}}], "pair": [], "special_tokens": {}}),
+      "A template with a token that is not there.")
+    s("model-unigram", base_tokenizer(model={"type": "Unigram", "vocab": [["a", 0.0]]}), "Another kind of model.")
+    s("settings", {"bos_token": {"content": ["<|bos|>"]}, "bos_token_id": [1 << 62], "eos_token_id": [-1, 1e99], "chat_template": [{"name": 1}],
+                   "added_tokens_decoder": {"-1": {"content": "x"}, "99999999999999999999": {"content": "y"}}},
+      "Settings beside a good tokenizer, each of the wrong kind.")
+
+
+# --- config.json
+
+def base_config(**change):
+    return {"architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_size": 8, "intermediate_size": 16, "num_hidden_layers": 1,
+            "num_attention_heads": 2, "num_key_value_heads": 1, "vocab_size": 16, "max_position_embeddings": 32, "rms_norm_eps": 1e-5,
+            "rope_theta": 10000.0, "hidden_act": "silu", "tie_word_embeddings": True, **change}
+
+
+def config():
+    def s(name, data, sentence):
+        put("config", name, data if isinstance(data, str) else json.dumps(data), sentence)
+
+    s("valid-llama", base_config(), "The configuration of the plain tiny model.")
+    s("valid-bitnet", base_config(architectures=["BitNetForCausalLM"], model_type="bitnet", hidden_act="relu2", quantization_config={
+        "quant_method": "bitnet", "linear_class": "autobitlinear", "quantization_mode": "offline"}), "The configuration of the packed tiny model.")
+    s("valid-llama-packed", base_config(quantization_config={"quant_method": "bitnet", "linear_class": "bitlinear", "quantization_mode": "offline"}),
+      "A Llama of packed trits with inverse scales.")
+    s("empty", "", "Nothing at all.")
+    s("array", "[]", "An array instead of an object.")
+    s("deep", '{"a":' * 3000, "Objects 3,000 deep.")
+    s("quantization-twice", '{"architectures":["LlamaForCausalLM"],"quantization_config":{"quant_method":"bitnet"},"quantization_config":null}',
+      "A key twice with contradicting values.")
+    for key_, values in [("hidden_size", [0, -8, 1 << 62, 7]), ("num_hidden_layers", [0, 1 << 62]), ("num_attention_heads", [0, 3, 1 << 32]),
+                         ("num_key_value_heads", [0, 3]), ("head_dim", [0, 1, 1 << 62]), ("vocab_size", [0, 1 << 62]),
+                         ("max_position_embeddings", [0, (1 << 63) - 1]), ("intermediate_size", [0, 1 << 62]), ("rms_norm_eps", [0, -1, 1e300]),
+                         ("rope_theta", [0, -1, 1e308, 1e-320])]:
+        for value in values:
+            s("%s-%s" % (key_.replace("_", "-"), value), base_config(**{key_: value}), "%s %s." % (key_, value))
+    s("epsilon-overflow", json.dumps(base_config()).replace("1e-05", "1e999"), "An epsilon beyond every Double.")
+    s("rope-yarn", base_config(rope_scaling={"rope_type": "yarn", "factor": 4.0}), "A way to scale the rope that is not known.")
+    s("rope-llama3", base_config(rope_scaling={"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 1.0, "original_max_position_embeddings": 0}),
+      "Rope factors whose difference is zero.")
+    s("rope-linear-zero", base_config(rope_scaling={"type": "linear", "factor": 0}), "A rope factor to divide by.")
+    s("architecture-unknown", base_config(architectures=["GPT2LMHeadModel"]), "Another class.")
+    s("architecture-long", base_config(architectures=["a" * 20000]), "A class name of 20,000 letters, compared with all known ones.")
+    s("architecture-number", base_config(architectures=[1]), "A class that is a number.")
+    s("quantization-awq", base_config(quantization_config={"quant_method": "awq"}), "Another way to quantize.")
+    s("quantization-modules", base_config(quantization_config={"quant_method": "bitnet", "modules_to_not_convert": ["*" * 2000, 1, None]}),
+      "Exceptions that are patterns of stars, a number and null.")
+    s("quantization-number", base_config(quantization_config=1), "A quantization that is a number.")
+    s("activation", base_config(hidden_act="gelu"), "An activation that is not known.")
+    s("types", {key_: [value] for key_, value in base_config().items()}, "Every value inside an array.")
+
+
+# --- structured
+
+def structured():
+    def s(name, data, sentence):
+        put("structured", name, data, sentence)
+
+    s("one-edit", bytes([0, 0, 0, 5, 35]), "One field of a safetensors header becomes 2^63 − 1.")
+    for base in range(16):
+        s("base-%02d" % base, bytes([base, 4, 0, 9, 1, 0, 0, 20, base]), "Two edits to valid file %d: something twice, something else." % base)
+
+
+for maker in (safetensors, shard_index, tritpack, gguf, tokenizer, config, structured):
+    maker()
+
+found = json.load(open(os.path.join(HERE, "found.json")))
+for name in found:
+    assert os.path.exists(os.path.join(HERE, name)), name
+TABLE.update(found)
+with open(os.path.join(HERE, "README.md"), "w") as file:
+    file.write("# Hostile files\n\nThe seed corpus of the fuzzers (`Docs/Fuzzing.md`), replayed by `HostileTests`. Written by `generate.py`; `found-` files\n"
+               "are described in `found.json`.\n\n| file | tries |\n|---|---|\n")
+    for name in sorted(TABLE):
+        file.write("| %s | %s |\n" % (name, TABLE[name].replace("|", "\\|")))
+print(len(TABLE), "files")

@@ -1,0 +1,65 @@
+// Tritsmith: the rows of a table.
+
+/// Rows that are held, or made when they are asked for.
+///
+/// A model may have tens of thousands of tensors. Cells take several times the memory of what they are made from, so
+/// long tables make a row when a renderer comes to it and keep none.
+public struct ReportRows: Sendable, RandomAccessCollection, Hashable {
+  private enum Storage: Sendable {
+    case held([[ReportValue]])
+    case made(count: Int, @Sendable (Int) -> [ReportValue])
+  }
+
+  private var storage: Storage
+
+  /// Rows that are held.
+  public init(_ rows: [[ReportValue]] = []) {
+    storage = .held(rows)
+  }
+
+  /// Rows that are made: the same row for the same index, however often it is asked for.
+  public init(count: Int, _ row: @escaping @Sendable (Int) -> [ReportValue]) {
+    storage = .made(count: count, row)
+  }
+
+  /// The first row's index, 0.
+  public var startIndex: Int { 0 }
+
+  /// One past the last row's index.
+  public var endIndex: Int {
+    switch storage {
+    case .held(let rows): rows.count
+    case .made(let count, _): count
+    }
+  }
+
+  /// The row at an index.
+  public subscript(index: Int) -> [ReportValue] {
+    switch storage {
+    case .held(let rows): return rows[index]
+    case .made(let count, let row):
+      precondition(index >= 0 && index < count, "row \(index) of \(count)")
+      return row(index)
+    }
+  }
+
+  /// Adds a row; from then on all are held.
+  mutating func append(_ row: [ReportValue]) {
+    if case .held(var rows) = storage {
+      // One owner, so that adding does not copy.
+      storage = .held([])
+      rows.append(row)
+      storage = .held(rows)
+    } else {
+      storage = .held(Array(self) + [row])
+    }
+  }
+
+  /// Whether both give the same rows.
+  public static func == (left: ReportRows, right: ReportRows) -> Bool { left.elementsEqual(right) }
+
+  /// Hashes every row.
+  public func hash(into hasher: inout Hasher) {
+    for row in self { hasher.combine(row) }
+  }
+}

@@ -1,0 +1,45 @@
+#!/usr/bin/env bash
+# Fuzzes one reader with libFuzzer and AddressSanitizer.
+#
+#   Tests/Fuzzing/run.sh TARGET SECONDS     TARGET: safetensors shard-index tritpack gguf tokenizer config structured
+#   Tests/Fuzzing/run.sh build              builds the driver only
+#
+# The grown corpus is kept in .build/fuzzing/corpus/TARGET and used again. An input that ends the process is left in
+# .build/fuzzing/found; put it in Fixtures/Hostile as found-NAME, with a sentence in found.json.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+build=.build/fuzzing
+export TRITSMITH_FUZZING=1
+# The backtracer would outlive a crash and hold the terminal.
+export SWIFT_BACKTRACE=enable=no
+
+usage() {
+  sed -n '2,10s/^# \{0,1\}//p' "$0" >&2
+  exit 64
+}
+
+make_driver() {
+  swift build -c release --product trit-fuzz --scratch-path "$build" -Xswiftc -enable-testing \
+    -Xswiftc -sanitize=fuzzer,address -Xcc -fsanitize=fuzzer-no-link,address -Xswiftc -use-ld=lld
+}
+
+case "$#:${1-}" in
+  1:build)
+    make_driver
+    exit
+    ;;
+  2:*) ;;
+  *) usage ;;
+esac
+[[ $2 =~ ^[0-9]+$ ]] || usage
+
+target=$1 seconds=$2
+[ -d "Fixtures/Hostile/$target" ] || usage
+[ "${TRITSMITH_FUZZ_BUILT-}" ] || make_driver
+mkdir -p "$build/corpus/$target" "$build/found" "$build/logs"
+# No allocation above 48 MB: what a hostile file of 1 MB may cost in all is 64 MB.
+export TRITSMITH_FUZZ_TARGET=$target
+exec "$build/release/trit-fuzz" "$build/corpus/$target" "Fixtures/Hostile/$target" \
+  -artifact_prefix="$build/found/$target-" -max_total_time="$seconds" -max_len=16384 -timeout=40 -rss_limit_mb=1024 \
+  -malloc_limit_mb=48 -len_control=0 -detect_leaks=0 -print_final_stats=1 -use_value_profile=1

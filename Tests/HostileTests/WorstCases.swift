@@ -1,0 +1,149 @@
+// Tritsmith: megabytes made to cost as much memory as a megabyte can.
+
+import Testing
+import TritCore
+import TritHostile
+import TritTestSupport
+
+/// A file of nearly 1 MB.
+struct WorstCase: Sendable, CustomTestStringConvertible {
+  var target: HostileTarget
+  var name: String
+  var make: @Sendable () -> [UInt8]
+
+  var testDescription: String { "\(target.rawValue): \(name)" }
+
+  private static let size = 990_000
+
+  private static func repeated(_ unit: String, before: String = "", after: String = "") -> [UInt8] {
+    let count = (size - before.utf8.count - after.utf8.count) / unit.utf8.count
+    return Array((before + String(repeating: unit, count: count) + after).utf8)
+  }
+
+  /// Numbered units, so that every name differs.
+  private static func numbered(before: String, after: String, _ unit: (Int) -> String) -> [UInt8] {
+    var bytes = Array(before.utf8)
+    var number = 0
+    while bytes.count < size - 200 {
+      bytes += Array(unit(number).utf8)
+      number += 1
+    }
+    return bytes + Array(after.utf8)
+  }
+
+  private static func header(_ json: [UInt8]) -> [UInt8] { LittleEndian.bytes(UInt64(json.count)) + json }
+
+  /// The JSON texts whose values are largest in memory for their length.
+  private static let texts: [(name: String, bytes: @Sendable () -> [UInt8])] = [
+    ("numbers", { repeated("0,", before: "{\"a\":[", after: "0]}") }),
+    ("arrays of one", { repeated("[0],", before: "{\"a\":[", after: "0]}") }),
+    ("objects of one", { repeated("{\"\":0},", before: "{\"a\":[", after: "0]}") }),
+    ("empty objects", { repeated("{},", before: "{\"a\":[", after: "0]}") }),
+    ("texts of 16 bytes", { repeated("\"0123456789abcdef\",", before: "{\"a\":[", after: "0]}") }),
+    ("numbers of 16 digits", { repeated("1234567890123456,", before: "{\"a\":[", after: "0]}") }),
+    ("one long text", { repeated("x", before: "{\"a\":\"", after: "\"}") }),
+    ("escapes", { repeated("\\n", before: "{\"a\":\"", after: "\"}") }),
+    ("names", { numbered(before: "{", after: "\"\":0}") { "\"\($0)\":0," } }),
+  ]
+
+  static let all: [WorstCase] =
+    texts.flatMap { text in
+      [
+        WorstCase(target: .config, name: text.name, make: text.bytes),
+        WorstCase(target: .tokenizer, name: text.name, make: text.bytes),
+        WorstCase(target: .shardIndex, name: text.name, make: text.bytes),
+        WorstCase(target: .safetensors, name: text.name) { header(text.bytes()) },
+      ]
+    } + [
+      WorstCase(target: .safetensors, name: "tensors") {
+        header(
+          numbered(before: "{", after: "\"\":{\"dtype\":\"U8\",\"shape\":[0],\"data_offsets\":[0,0]}}") {
+            "\"\($0)\":{\"dtype\":\"BF16\",\"shape\":[0],\"data_offsets\":[0,0]},"
+          })
+      },
+      WorstCase(target: .safetensors, name: "metadata") {
+        header(numbered(before: "{\"__metadata__\":{", after: "\"\":\"\"}}") { "\"\($0)\":\"\"," })
+      },
+      WorstCase(target: .safetensors, name: "dimensions") {
+        header(
+          repeated("1,", before: "{\"a\":{\"dtype\":\"U8\",\"shape\":[", after: "0],\"data_offsets\":[0,0]}}"))
+      },
+      WorstCase(target: .safetensors, name: "packed weights") {
+        let json = """
+          {"model.layers.0.mlp.up_proj.weight":{"dtype":"U8","shape":[4,240000],"data_offsets":[0,960000]},\
+          "model.layers.0.mlp.up_proj.weight_scale":{"dtype":"BF16","shape":[1],"data_offsets":[960000,960002]}}
+          """
+        return header(Array(json.utf8)) + [UInt8](repeating: 0x19, count: 960000) + [0x20, 0x3F]
+      },
+      WorstCase(target: .shardIndex, name: "tensors") {
+        numbered(before: "{\"weight_map\":{", after: "\"\":\"x\"}}") {
+          "\"\($0)\":\"model-00001-of-00002.safetensors\","
+        }
+      },
+      WorstCase(target: .tokenizer, name: "vocabulary") {
+        numbered(
+          before: "{\"model\":{\"type\":\"BPE\",\"vocab\":{",
+          after: "\"ab\":900000},\"merges\":[]},\"pre_tokenizer\":{\"type\":\"ByteLevel\",\"add_prefix_space\":false}}"
+        ) { "\"\($0)\":\($0)," }
+      },
+      WorstCase(target: .tokenizer, name: "merges") {
+        numbered(
+          before: "{\"pre_tokenizer\":{\"type\":\"ByteLevel\",\"add_prefix_space\":false},\"model\":{\"type\":\"BPE\","
+            + "\"vocab\":{\"a\":0,\"b\":1,\"ab\":2},\"merges\":[", after: "\"a b\"]}}"
+        ) { _ in "[\"a\",\"b\"]," }
+      },
+      WorstCase(target: .gguf, name: "empty texts") { gguf(type: 8, width: 8) },
+      WorstCase(target: .gguf, name: "bytes") { gguf(type: 0, width: 1) },
+      WorstCase(target: .gguf, name: "booleans") { gguf(type: 7, width: 1) },
+      WorstCase(target: .gguf, name: "keys") {
+        var keys: [UInt8] = []
+        var count: UInt64 = 0
+        while keys.count < size - 200 {
+          let name = Array(String(count, radix: 36).utf8)
+          keys += LittleEndian.bytes(UInt64(name.count)) + name + LittleEndian.bytes(UInt32(0)) + [1]
+          count += 1
+        }
+        return gguf(tensors: 0, keys: count) + keys
+      },
+      WorstCase(target: .gguf, name: "tensors") {
+        var entries: [UInt8] = []
+        var count: UInt64 = 0
+        while entries.count < size - 200 {
+          let name = Array(String(count, radix: 36).utf8)
+          // No dimension: a scalar of an unknown type, of which nothing is known.
+          entries += LittleEndian.bytes(UInt64(name.count)) + name + LittleEndian.bytes(UInt32(0))
+          entries += LittleEndian.bytes(UInt32(77)) + LittleEndian.bytes(UInt64(0))
+          count += 1
+        }
+        return gguf(tensors: count, keys: 0) + entries + [UInt8](repeating: 0, count: 64)
+      },
+      WorstCase(target: .tritpack, name: "tensors") {
+        tritpack(
+          sections: [],
+          numbered(before: "{\"sections\":[],\"files\":[],\"tensors\":[", after: "0]}") { _ in "{\"name\":\"\"}," })
+      },
+      WorstCase(target: .tritpack, name: "numbers") {
+        tritpack(sections: [], repeated("0,", before: "{\"recipe\":[", after: "0]}"))
+      },
+    ]
+
+  private static func gguf(tensors: UInt64, keys: UInt64) -> [UInt8] {
+    Array("GGUF".utf8) + LittleEndian.bytes(UInt32(3)) + LittleEndian.bytes(tensors) + LittleEndian.bytes(keys)
+  }
+
+  /// One array of zeros.
+  private static func gguf(type: UInt32, width: Int) -> [UInt8] {
+    let count = (size - 100) / width
+    let name = Array("tokenizer.ggml.tokens".utf8)
+    var file = gguf(tensors: 0, keys: 1) + LittleEndian.bytes(UInt64(name.count)) + name
+    file += LittleEndian.bytes(UInt32(9)) + LittleEndian.bytes(type) + LittleEndian.bytes(UInt64(count))
+    return file + [UInt8](repeating: 0, count: count * width)
+  }
+
+  private static func tritpack(sections: [UInt8], _ header: [UInt8]) -> [UInt8] {
+    let prefix =
+      Array("TRITPACK".utf8) + [1, 0, 0, 0, 0, 0, 0, 0] + LittleEndian.bytes(UInt64(64 + sections.count))
+      + LittleEndian.bytes(UInt64(header.count))
+    return prefix + SHA256.digest(of: prefix + header).bytes + sections + header
+  }
+}

@@ -1,0 +1,138 @@
+"""Faults to plant: number, sentence, file under Sources, exact text, faulty text, tests that must notice.
+
+The text must stand once in the file. In the faulty text FAULT is the condition that turns the fault on.
+"""
+
+FAULTS = []
+
+
+def fault(sentence, file, before, after, tests):
+    FAULTS.append({"number": len(FAULTS) + 1, "sentence": sentence, "file": "Sources/" + file, "before": before,
+                   "after": after, "tests": tests})
+
+
+def swap(sentence, file, before, after, tests):
+    """An expression that becomes another one."""
+    fault(sentence, file, before, "(FAULT ? (" + after + ") : (" + before + "))", tests)
+
+
+L, F, W, M, K, T, C, Q, E = ("TritLayoutsTests", "TritFormatsTests", "TritWorkflowsTests", "TritModelTests", "TritKernelsTests",
+                             "TritTokenizerTests", "TritCoreTests", "TritQuantizersTests", "EndToEndTests")
+
+# Packing
+swap("TritPack's parts of a row in reverse order", "TritLayouts/SplitRow.swift", "(0..<radix.parts).map { $0 * length }",
+     "(0..<radix.parts).map { (radix.parts - 1 - $0) * length }", L)
+swap("Hugging Face's quarters of rows in reverse order", "TritLayouts/HFPacked.swift", "(0..<4).map { $0 * band.bytes.count }",
+     "(0..<4).map { (3 - $0) * band.bytes.count }", L)
+swap("TQ2_0 with its two-bit places reversed", "TritLayouts/TQ2_0.swift", "[first, first + 32, first + 64, first + 96]",
+     "[first + 96, first + 64, first + 32, first]", L)
+swap("TQ1_0's last four bytes without their empty fifth digit", "TritLayouts/TQ1_0.swift", "part.digits == 4", "false", L)
+swap("I2_S read with the lowest bits first", "TritLayouts/I2S.swift", "plane: 3 - place", "plane: place", L)
+FAULTS[-1].update(before="plane: 3 - place", after="plane: FAULT ? place : 3 - place")
+fault("IQ2_BN_R4's row scales in reverse order", "TritLayouts/IQ2_BN.swift", "+ 4 * (index % 4)",
+      "+ 4 * (FAULT ? 3 - index % 4 : index % 4)", L)
+
+# Numbers
+swap("bfloat16 by cutting off", "TritCore/Numerics/BFloat16.swift", "(pattern &+ 0x7FFF &+ (pattern >> 16 & 1)) >> 16", "pattern >> 16", C)
+swap("bfloat16 with ties away from zero", "TritCore/Numerics/BFloat16.swift", "(pattern >> 16 & 1)", "1", C)
+FAULTS.pop()
+fault("half precision with ties away from zero", "TritCore/Numerics/HalfFloat.swift", "rest == half && kept & 1 == 1",
+      "rest == half && (FAULT || kept & 1 == 1)", C)
+swap("a divisor used as a factor", "TritCore/Tensor/TernaryScale.swift", "1 / stored[index]", "stored[index]", W)
+swap("round half away from zero instead of to even", "TritQuantizers/AbsMean.swift", "value.rounded(.toNearestOrEven)",
+     "value.rounded(.toNearestOrAwayFromZero)", Q)
+swap("no clamp of the mean at 1e-5", "TritQuantizers/AbsMean.swift", "max(mean, BFloat16.rounded(1e-5))", "mean", Q)
+swap("the product not rounded to bfloat16", "TritQuantizers/AbsMean.swift",
+     "precision == .bf16Steps ? BFloat16.rounded(product) : product", "product", Q)
+swap("no clamp of a rounded weight to one", "TritQuantizers/AbsMean.swift", "rounded >= 1 ? 1 : rounded <= -1 ? -1 : 0",
+     "rounded >= 2 ? 2 : rounded >= 1 ? 1 : rounded <= -1 ? -1 : 0", Q)
+swap("the scale of the first rows for all rows", "TritWorkflows/Convert/DenseTernary.swift", "multipliers[firstRow + index / columns]",
+     "multipliers[index / columns]", W)
+
+# Containers
+swap("section checksums not compared", "TritFormats/TritPack/TritPackSource.swift", "hash.finalize() == section.digest", "true", F)
+swap("the preamble's checksum not compared", "TritFormats/TritPack/TritPackSource.swift",
+     "TritPackPreamble.digest(prefix: Array(start[..<32]), header: headerBytes).bytes == Array(start[32...])", "true", F)
+swap("padding between sections not looked at", "TritFormats/TritPack/TritPackSource.swift", "try file.bytes(end..<padding).allSatisfy({ $0 == 0 })",
+     "true", F)
+FAULTS[-1]["after"] = "try (FAULT || file.bytes(end..<padding).allSatisfy({ $0 == 0 }))"
+swap("no limit on what a compressed section unpacks to", "TritFormats/TritPack/TritPackHeader.swift", "UInt64(section.bytes) <= limit", "true",
+     "TritPack")
+swap("two tensors of one name", "TritFormats/Safetensors/SafetensorsHeader.swift", "names.insert(ExactString(item.key)).inserted", "true", F)
+swap("holes between tensors", "TritFormats/Safetensors/SafetensorsHeader.swift", "entry.begin == position", "entry.begin >= position", F)
+swap("bytes behind the last tensor", "TritFormats/Safetensors/SafetensorsHeader.swift", "end == fileSize", "end <= fileSize", F)
+swap("shards outside the folder", "TritFormats/Safetensors/ShardIndex.swift", "FileSystem.isPlainName(shard)", "true", F)
+swap("a scale of zero to divide by", "TritFormats/Safetensors/SafetensorsSource.swift", "stored > 0 || convention == .multiply", "true", F)
+swap("tensors of a GGUF file that overlap", "TritFormats/GGUF/GGUFTensorTable.swift", "start < previous.end", "false", F)
+swap("a GGUF offset off the alignment", "TritFormats/GGUF/GGUFTensorTable.swift", "tensor.offset % header.alignment == 0", "true", F)
+swap("linear_class the other way round", "TritFormats/HuggingFace/HFQuantization.swift", "self == .bitlinear ? .divide : .multiply",
+     "self == .bitlinear ? .multiply : .divide", F)
+swap("quantization_mode ignored", "TritFormats/HuggingFace/HFQuantization.swift", "linearClass == .autobitlinear ? mode : .offline", ".offline",
+     "TritWorkflowsTests|TritModelTests|TritFormatsTests")
+fault("no limit on the depth of JSON arrays", "TritCore/JSON/JSONParser.swift",
+      "private mutating func array(depth: Int) throws(JSONError) -> [JSONValue] {\n    guard depth <= limits.depth else",
+      "private mutating func array(depth: Int) throws(JSONError) -> [JSONValue] {\n    guard FAULT || depth <= limits.depth else", C)
+swap("numbers that begin with zeros", "TritCore/JSON/JSONParser.swift", "position - integerStart > 1", "false", C)
+
+# GGUF models
+swap("rows of rotated heads in the inverse order", "TritModel/GGUF/GGUFFamily.swift", "place % 2 * (headRows / 2) + place / 2",
+     "2 * (place % (headRows / 2)) + place / (headRows / 2)", W)
+swap("the permutation of keys by the number of query heads", "TritModel/GGUF/GGUFFamily.swift", 'rest == "attn_q" ? heads : keyHeads', "heads", W)
+
+# The forward pass
+fault("an epsilon ten times too large", "TritModel/Configuration/TransformerConfiguration.swift",
+      'Float(try reader.positive("rms_norm_eps", default: decoder.normEpsilon))',
+      '(FAULT ? 10 : 1) * Float(try reader.positive("rms_norm_eps", default: decoder.normEpsilon))', M)
+fault("rope_scaling's factor ignored", "TritModel/Configuration/RotaryEmbedding.swift",
+      "case .linear(let factor): return frequency / Float(factor)",
+      "case .linear(let factor): return FAULT ? frequency : frequency / Float(factor)", M)
+fault("rope pairs neighbours instead of halves", "TritKernels/InferenceVectors.swift",
+      "let low = x[start + index]\n                  let high = x[start + half + index]",
+      "let low = x[start + (FAULT ? 2 * index : index)]\n                  let high = x[start + (FAULT ? 2 * index + 1 : half + index)]",
+      "TritKernelsTests|TritModelTests")
+swap("scores not divided by the root of the head size", "TritKernels/InferenceAttention.swift", "Float(1 / Double(dimension).squareRoot())",
+     "Float(1 / Double(dimension))", "TritKernelsTests|TritModelTests")
+fault("tokens of a block see what comes after them", "TritKernels/InferenceAttention.swift",
+      "visible: { first + tokens.lowerBound + $0 + 1 }", "visible: { FAULT ? first + tokens.upperBound : first + tokens.lowerBound + $0 + 1 }",
+      "TritKernelsTests|TritModelTests")
+fault("query heads share key heads in turn instead of in groups", "TritKernels/InferenceAttention.swift", "      head / shape.group,",
+      "      FAULT ? head % shape.keyValueHeads : head / shape.group,", "TritKernelsTests|TritModelTests")
+swap("tied embeddings ignored", "TritModel/Configuration/TransformerConfiguration.swift", 'try reader.flag("tie_word_embeddings")', "", M)
+FAULTS[-1]["after"] = 'try reader.flag("tie_word_embeddings") && !FAULT'
+swap("ReLU not squared", "TritKernels/InferenceVectors.swift", "positive * positive", "positive", "TritKernelsTests|TritModelTests")
+swap("a perplexity that scores the token it has just read", "TritModel/Generation/Perplexity.swift", "of: window.ids[next]", "", M)
+FAULTS[-1]["after"] = "of: window.ids[FAULT ? position : next]"
+swap("sliding windows score what was scored before", "TritModel/Generation/Perplexity.swift", "scored - start", "1", M)
+FAULTS[-1].update(before="firstScored: scored - start", after="firstScored: FAULT ? 1 : scored - start")
+swap("top-p of weights that do not sum to one", "TritModel/Generation/Sampler.swift", "kept >= topP * total", "kept >= topP", M)
+
+# Tokenizer
+swap("equal merges from right to left", "TritTokenizer/Model/BytePairModel.swift", "work.candidates[index] < best", "", T)
+FAULTS[-1]["after"] = "(FAULT ? work.candidates[index] <= best : work.candidates[index] < best)"
+fault("the shortest of several added tokens", "TritTokenizer/Model/AddedToken.swift", "if ends[Int(node)] >= 0 { found =",
+      "if ends[Int(node)] >= 0, !(FAULT && found != nil) { found =", T)
+swap("no begin token in front of a text", "TritTokenizer/Tokenizer+Encoding.swift", "addSpecialTokens ? postProcessor.prefix : []", "[]", T)
+
+# Verbs
+fault("KL divergence the other way round", "TritWorkflows/Validate/PositionAgreement.swift", "forward += x * ratio",
+      "forward += FAULT ? -y * ratio : x * ratio", W)
+swap("SQNR of amplitudes instead of powers", "TritWorkflows/Verify/ErrorSums.swift", "10 * Logarithm.base10", "", W)
+FAULTS[-1]["after"] = "(FAULT ? 20 : 10) * Logarithm.base10"
+swap("the audit of a conversion not heeded", "TritWorkflows/Convert/Converter.swift", "audit.passed", "true", W)
+FAULTS[-1].update(before="guard audit.passed else", after="guard FAULT || audit.passed else")
+swap("the source's checksums not checked before converting", "TritWorkflows/Convert/Converter.swift",
+     "try source.checkIntegrity(work.parallelism, work.progress)", "", W)
+FAULTS[-1]["after"] = "if !FAULT { try source.checkIntegrity(work.parallelism, work.progress) }"
+
+# Files
+swap("an output replaced without being asked to", "TritCore/FileAccess/StagedOutput.swift", "guard replacing else", "", C)
+FAULTS[-1]["after"] = "guard FAULT || replacing else"
+swap("an output never renamed to its place", "TritCore/FileAccess/StagedOutput.swift", "} else if rename(stagingPath, target) != 0 {", "", C)
+FAULTS[-1]["after"] = "} else if !FAULT, rename(stagingPath, target) != 0 {"
+swap("left-overs of killed runs not removed", "TritCore/FileAccess/StagedOutput.swift", "StagedOutput.removeLeftovers(of: target)", "", C)
+FAULTS[-1].update(before="    StagedOutput.removeLeftovers(of: target)", after="    if !FAULT { StagedOutput.removeLeftovers(of: target) }")
+swap("a file that changed while it was read", "TritCore/FileAccess/InputFile.swift",
+     "now.tv_sec == modified.tv_sec, now.tv_nsec == modified.tv_nsec", "", C)
+FAULTS[-1]["after"] = "FAULT || (now.tv_sec == modified.tv_sec && now.tv_nsec == modified.tv_nsec)"
+swap("a stop that is not heeded between bands", "TritCore/Concurrency/Parallel.swift", "try cancellation.check()", "", C)
+FAULTS[-1]["after"] = "if !FAULT { try cancellation.check() }"

@@ -1,0 +1,60 @@
+// Tritsmith: hostile tokenizers and configurations.
+
+import TritCore
+import TritFormats
+import TritKernels
+import TritModel
+import TritTestSupport
+import TritTokenizer
+import TritWorkflows
+
+extension HostileLab {
+  /// Texts that meet every class of characters, long words and repeated parts of words.
+  private static let texts: [[UInt8]] = [
+    Array("In the beginning  it's 1984,\r\n\tHELLO na\u{EF}ve \u{4F60}\u{597D} e\u{301} \u{1F600}<|bos|> x".utf8),
+    Array(repeating: UInt8(ascii: "a"), count: 3000),
+    Array((0..<1500).map { UInt8(ascii: $0 % 2 == 0 ? "a" : " ") }),
+    Array(String(repeating: "ab\u{4E2D}1 \n'", count: 150).utf8),
+  ]
+
+  func probeTokenizer(_ bytes: [UInt8], _ log: inout HostileLog) {
+    let files = TokenizerFiles(
+      tokenizer: .init(name: "tokenizer.json", bytes: bytes),
+      tokenizerConfiguration: .init(name: "tokenizer_config.json", bytes: Array(#"{"bos_token": "<|bos|>"}"#.utf8)))
+    if let tokenizer = log.attempt("tokenizer", { try Tokenizer(files) }) { use(tokenizer, &log) }
+    // The same bytes as a part of the other files a tokenizer is made from.
+    let other = TokenizerFiles(
+      tokenizer: .init(name: "tokenizer.json", bytes: TinyModel.tokenizer),
+      tokenizerConfiguration: .init(name: "tokenizer_config.json", bytes: bytes),
+      specialTokensMap: .init(name: "special_tokens_map.json", bytes: bytes),
+      generationConfiguration: .init(name: "generation_config.json", bytes: bytes),
+      modelConfiguration: .init(name: "config.json", bytes: bytes))
+    log.attempt("tokenizer settings") { try Tokenizer(other) }
+    if let object = try? JSONValue.parse(bytes).object {
+      let files = GGUFTokenizerFiles(tokenizer: object, settings: object, configuration: object, chatTemplate: nil)
+      log.attempt("gguf tokenizer") { try GGUFTokenizer(files, vocabulary: 300, pre: nil, file: "tokenizer.json") }
+    }
+  }
+
+  /// Encodes and decodes; text that a tokenizer of bytes takes must come back when nothing normalizes it.
+  func use(_ tokenizer: Tokenizer, _ log: inout HostileLog) {
+    for text in HostileLab.texts {
+      guard let ids = log.attempt("encode", { try tokenizer.encode(utf8: text) }) else { continue }
+      if let id = ids.first(where: { tokenizer.token(forID: $0) == nil }) { log.blame("id \(id) has no token") }
+      _ = try? tokenizer.decode(ids)
+    }
+    _ = try? tokenizer.decode(Array(0..<min(tokenizer.endID, 64)))
+    _ = tokenizer.bytes(forID: -1)
+    _ = tokenizer.bytes(forID: Int.max)
+  }
+
+  func probeConfiguration(_ bytes: [UInt8], _ log: inout HostileLog) {
+    for folder in modelFolders {
+      Disk.write(bytes, folder + "/config.json")
+      probeModel(folder, seed: HostileLab.hash(bytes), &log)
+    }
+    guard let object = try? JSONValue.parse(bytes).object else { return }
+    log.attempt("configuration") { try TransformerConfiguration(object, file: "config.json") }
+    log.attempt("gguf configuration") { try GGUFConfiguration(object, vocabulary: nil, file: "config.json") }
+  }
+}

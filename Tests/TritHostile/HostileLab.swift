@@ -1,0 +1,93 @@
+// Tritsmith: where hostile bytes meet the readers.
+
+import TritCore
+import TritFormats
+import TritKernels
+import TritModel
+import TritTestSupport
+import TritTokenizer
+import TritWorkflows
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
+/// A scratch folder with the good files that stand beside a hostile one. One thread at a time.
+public final class HostileLab {
+  let folder: String
+  let engine: InferenceEngine
+  let parallelism = Parallelism(threads: 1)
+  /// Folders of tiny models whose `config.json` is replaced.
+  let modelFolders: [String]
+  let shardFolder: String
+  let bases: [EditableFile]
+
+  /// - Parameter folder: an empty folder, in memory if possible: files are written in it many times a second.
+  public init(folder: String) throws {
+    self.folder = folder
+    engine = try InferenceEngine(threads: 1)
+    modelFolders = [folder + "/plain", folder + "/ternary"]
+    TinyModel.plain.write(modelFolders[0])
+    TinyModel.ternary.write(modelFolders[1])
+    shardFolder = folder + "/shards"
+    TinyModel.writeShards(shardFolder)
+    Disk.makeFolder(folder + "/single")
+    bases = try EditableFile.all()
+  }
+
+  /// A folder for a lab: in memory where the system has such a place.
+  public static func makeFolder() -> String {
+    var template = Array("/dev/shm/tritsmith-lab-XXXXXX".utf8CString)
+    if let made = mkdtemp(&template) { return String(cString: made) }
+    template = Array("/tmp/tritsmith-lab-XXXXXX".utf8CString)
+    guard let made = mkdtemp(&template) else { preconditionFailure("no folder for the lab, errno \(errno)") }
+    return String(cString: made)
+  }
+
+  /// Writes a line to standard error.
+  public static func complain(_ text: String) {
+    let bytes = Array((text + "\n").utf8)
+    _ = write(2, bytes, bytes.count)
+  }
+
+  /// Points a reader at the bytes, as deep as the program would go.
+  public func probe(_ target: HostileTarget, _ bytes: [UInt8]) -> HostileVerdict {
+    var log = HostileLog()
+    switch target {
+    case .safetensors: probeFile(bytes, named: "model.safetensors", &log)
+    case .gguf: probeFile(bytes, named: "model.gguf", &log)
+    case .tritpack:
+      probeFile(bytes, named: "model.tritpack", &log)
+      if let sealed = TritPackSeal.sealed(bytes), sealed != bytes {
+        probeFile(sealed, named: "model.tritpack", &log)
+      }
+    case .shardIndex:
+      Disk.write(bytes, shardFolder + "/" + ShardIndex.name)
+      probeModel(shardFolder, seed: HostileLab.hash(bytes), &log)
+    case .tokenizer: probeTokenizer(bytes, &log)
+    case .config: probeConfiguration(bytes, &log)
+    case .structured:
+      guard let (file, edited) = EditProgram.apply(bytes, to: bases) else { return .refused("no edits") }
+      switch file.kind {
+      case .tokenizer: probeTokenizer(edited, &log)
+      case .config: probeConfiguration(edited, &log)
+      default: probeFile(edited, named: file.name, &log)
+      }
+    }
+    return log.verdict
+  }
+
+  private func probeFile(_ bytes: [UInt8], named name: String, _ log: inout HostileLog) {
+    let path = folder + "/single/" + name
+    Disk.write(bytes, path)
+    probeModel(path, seed: HostileLab.hash(bytes), &log)
+    Disk.remove(path)
+  }
+
+  /// FNV-1a; chooses between ways to go on, the same for the same bytes.
+  static func hash(_ bytes: [UInt8]) -> UInt64 {
+    bytes.reduce(0xCBF2_9CE4_8422_2325) { ($0 ^ UInt64($1)) &* 0x100_0000_01B3 }
+  }
+}

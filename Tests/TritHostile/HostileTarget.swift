@@ -1,0 +1,66 @@
+// Tritsmith: readers pointed at bytes that nobody vouches for.
+
+import TritCore
+import TritTestSupport
+
+/// A reader to be attacked. libFuzzer drives the same code as the replay in `swift test`.
+public enum HostileTarget: String, CaseIterable, Sendable {
+  /// A safetensors file: header, tensors, conversion of what opens.
+  case safetensors
+  /// `model.safetensors.index.json` beside two good shards.
+  case shardIndex = "shard-index"
+  /// A TritPack file, as given and with its digest put right.
+  case tritpack
+  case gguf
+  /// `tokenizer.json`: loading, encoding, decoding.
+  case tokenizer
+  /// `config.json` beside good weights: roles, settings, a step of the forward pass.
+  case config
+  /// The bytes are a list of edits to a valid file; lengths and digests are put right afterwards.
+  case structured
+
+  /// Files of the corpus are in `Fixtures/Hostile/NAME`.
+  public var folder: String { Fixtures.path("Hostile/" + rawValue) }
+}
+
+/// How a reader took what it was given.
+public enum HostileVerdict: Sendable {
+  /// Some reader took it.
+  case accepted
+  /// Every reader refused it, with the first reason.
+  case refused(String)
+  /// An error that is no answer: untyped, or one that blames the program.
+  case broken(String)
+}
+
+/// Collects how the steps of a probe ended; the first bad ending counts.
+struct HostileLog {
+  private(set) var accepted = 0
+  private(set) var refusal: String?
+  private(set) var fault: String?
+
+  /// Runs a step; an error of the project is an answer, any other error and a fault of the program are not.
+  @discardableResult
+  mutating func attempt<Result>(_ step: String, _ body: () throws -> Result) -> Result? {
+    do {
+      let result = try body()
+      accepted += 1
+      return result
+    } catch let error as any DiagnosticError {
+      if error.category == .internalFault || error.description.utf8.isEmpty { blame("\(step): \(error)") }
+      if refusal == nil { refusal = "\(step): \(error)" }
+    } catch {
+      blame("\(step): \(type(of: error)) is not a DiagnosticError: \(error)")
+    }
+    return nil
+  }
+
+  mutating func blame(_ text: String) {
+    if fault == nil { fault = text }
+  }
+
+  var verdict: HostileVerdict {
+    if let fault { return .broken(fault) }
+    return accepted > 0 ? .accepted : .refused(refusal ?? "nothing was tried")
+  }
+}

@@ -1,0 +1,46 @@
+// Tritsmith: one hostile file in a process of its own, so that what it costs can be measured.
+
+import TritHostile
+import TritTestSupport
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
+/// `trit-lab TARGET FILE` points a reader at a file and prints the verdict, the peak resident size in bytes, and the
+/// processor time in milliseconds. Exit 0 for a typed answer, 1 for a broken one.
+@main
+enum Lab {
+  static func main() {
+    let arguments = CommandLine.arguments
+    guard arguments.count == 3, let target = HostileTarget(rawValue: arguments[1]) else {
+      HostileLab.complain("usage: trit-lab TARGET FILE")
+      exit(64)
+    }
+    let folder = HostileLab.makeFolder()
+    do {
+      let lab = try HostileLab(folder: folder)
+      let verdict = lab.probe(target, Disk.bytes(arguments[2]))
+      Disk.remove(folder)
+      let peak = ProcessRunner.peakResidentBytes(of: getpid()) ?? 0
+      print(name(of: verdict), peak, clock() / (CLOCKS_PER_SEC / 1000))
+      if case .broken(let fault) = verdict {
+        HostileLab.complain(fault)
+        exit(1)
+      }
+    } catch {
+      HostileLab.complain("no lab: \(error)")
+      exit(70)
+    }
+  }
+
+  private static func name(of verdict: HostileVerdict) -> String {
+    switch verdict {
+    case .accepted: "accepted"
+    case .refused: "refused"
+    case .broken: "broken"
+    }
+  }
+}
