@@ -22,8 +22,8 @@ public enum TritDiffExpansion: UInt64, Sendable {
   case streamed = 1024
 
   func isBelieved(stored: UInt64, bytes: Int) -> Bool {
-    let (product, overflow) = stored.multipliedReportingOverflow(by: rawValue)
-    return overflow || UInt64(bytes) <= Checked.sum(product, 1 << 20) ?? .max
+    guard let product = Checked.product(stored, rawValue), let limit = Checked.sum(product, 1 << 20) else { return true }
+    return UInt64(bytes) <= limit
   }
 
   func isBelieved(_ section: TritPackSection) -> Bool {
@@ -87,7 +87,7 @@ extension TritDiffHeader {
   }
 
   /// Bytes a section takes in the patch.
-  public func storedBytes(_ section: Int?) -> Int { section.map { Int(sections[$0].storedBytes) } ?? 0 }
+  public func storedBytes(_ section: Int?) -> Int { section.map { Int(clamping: sections[$0].storedBytes) } ?? 0 }
 }
 
 /// A patch on disk, its header proved. Sections are read when they are needed.

@@ -311,9 +311,9 @@ struct TritDiffHeaderReader: SectionedHeaderReader {
       throw bad("the file '\(printable(name))' stands twice", "files")
     }
     guard !header.files.isEmpty else { throw bad("the target has no file", "files") }
-    var total = header.companions.reduce(UInt64(0)) { $0 &+ UInt64($1.byteCount) }
-    for file in header.files {
-      guard let sum = Checked.sum(total, file.byteCount), sum <= UInt64(Int.max) else {
+    var total: UInt64 = 0
+    for byteCount in header.companions.map({ UInt64($0.byteCount) }) + header.files.map(\.byteCount) {
+      guard let sum = Checked.sum(total, byteCount), sum <= UInt64(Int.max) else {
         throw bad("the target's files do not fit 63 bits", "files")
       }
       total = sum

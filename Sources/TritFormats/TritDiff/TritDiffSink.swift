@@ -89,7 +89,7 @@ public struct FinishedContent: Sendable {
       try write(littleEndianBytes(UInt32(sizes.count)) + sizes.flatMap { littleEndianBytes($0) })
     }
     let window: UInt64 = 4 << 20
-    for start in stride(from: 0, to: spilled, by: Int(window)) {
+    for start in stride(from: 0, to: spilled, by: Int(clamping: window)) {
       try write(try spill.bytes(start..<min(spilled, start + window)))
     }
     return hash.finalize()

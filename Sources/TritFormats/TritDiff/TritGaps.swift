@@ -29,12 +29,12 @@ public enum TritSymbol {
       let at = 5 * index
       let (a, b, c) = (symbols[unchecked: at], symbols[unchecked: at + 1], symbols[unchecked: at + 2])
       let (d, e) = (symbols[unchecked: at + 3], symbols[unchecked: at + 4])
-      result[index] = a &+ 3 &* b &+ 9 &* c &+ 27 &* d &+ 81 &* e
+      result[index] = a + 3 * b + 9 * c + 27 * d + 81 * e
     }
     var factor: UInt8 = 1
     for index in 5 * whole..<symbols.count {
       result[whole] += factor * symbols[index]
-      factor &*= 3
+      factor *= 3
     }
     return result
   }
@@ -48,7 +48,7 @@ public enum TritSymbol {
     for index in 0..<bytes.count {
       let byte = bytes[unchecked: index]
       guard byte < 243 else { return nil }
-      let symbols = unpacked[Int(byte)]
+      let symbols = unpacked[Int(truncatingIfNeeded: byte)]
       for place in 0..<5 { result[5 * index + place] = symbols[place] }
     }
     guard result[count...].allSatisfy({ $0 == 0 }) else { return nil }
@@ -209,7 +209,7 @@ public struct TritGapDecoder {
     self.count = count
     self.changes = changes
     self.zeroChanges = zeroChanges
-    shift = Int(bytes[24])
+    shift = Int(truncatingIfNeeded: bytes[24])
     run = 8 * TritGaps.headerBytes
     runEnd = run + 8 * runBytes
     zeros = runEnd
@@ -262,10 +262,9 @@ public struct TritGapDecoder {
     }
     guard run + shift <= runEnd else { throw TritDiffFault("its runs are cut off") }
     var rest = 0
-    for place in 0..<shift { rest |= Int(bit(run + place)) << place }
+    for place in 0..<shift { rest |= Int(truncatingIfNeeded: bit(run + place)) << place }
     run += shift
-    let (scaled, overflow) = quotient.multipliedReportingOverflow(by: 1 << shift)
-    guard !overflow, let gap = Checked.sum(scaled, rest), let place = Checked.sum(next + 1, gap), place < count else {
+    guard let scaled = Checked.product(quotient, 1 << shift), let gap = Checked.sum(scaled, rest), let place = Checked.sum(next + 1, gap), place < count else {
       throw TritDiffFault("a change lies past the last trit")
     }
     next = place

@@ -88,7 +88,7 @@ extension TritPackSection {
       let next = min(end, position + 4 << 20)
       try file.withBytes(position..<next) { hash.update($0) }
       file.release(position..<next)
-      progress.advanced(by: Int(next - position))
+      progress.advanced(by: Int(clamping: next - position))
       position = next
     }
     guard hash.finalize() == digest else {
