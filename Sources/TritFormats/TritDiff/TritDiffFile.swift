@@ -22,7 +22,9 @@ public enum TritDiffExpansion: UInt64, Sendable {
   case streamed = 1024
 
   func isBelieved(stored: UInt64, bytes: Int) -> Bool {
-    guard let product = Checked.product(stored, rawValue), let limit = Checked.sum(product, 1 << 20) else { return true }
+    guard let product = Checked.product(stored, rawValue), let limit = Checked.sum(product, 1 << 20) else {
+      return true
+    }
     return UInt64(bytes) <= limit
   }
 

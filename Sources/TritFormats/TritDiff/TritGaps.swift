@@ -264,7 +264,9 @@ public struct TritGapDecoder {
     var rest = 0
     for place in 0..<shift { rest |= Int(truncatingIfNeeded: bit(run + place)) << place }
     run += shift
-    guard let scaled = Checked.product(quotient, 1 << shift), let gap = Checked.sum(scaled, rest), let place = Checked.sum(next + 1, gap), place < count else {
+    guard let scaled = Checked.product(quotient, 1 << shift), let gap = Checked.sum(scaled, rest),
+      let place = Checked.sum(next + 1, gap), place < count
+    else {
       throw TritDiffFault("a change lies past the last trit")
     }
     next = place
