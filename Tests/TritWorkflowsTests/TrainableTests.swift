@@ -66,9 +66,9 @@ import TritTestSupport
 
   @Test(
     "magnitudes give the mean that was asked for", arguments: [0.0123, 0.5, 1, 3.1e-4] as [Float], [7, 640, 65536])
-  func magnitudes(_ mean: Float, _ count: Int) {
+  func magnitudes(_ mean: Float, _ count: Int) throws {
     let nonzero = count * 2 / 3
-    let magnitudes = LatentRestoration.Magnitudes(mean: mean, count: count, nonzero: nonzero)
+    let magnitudes = try #require(LatentRestoration.Magnitudes(mean: mean, count: count, nonzero: nonzero))
     let values = (0..<nonzero).map { magnitudes.value($0) }
     #expect(Set(values).count == 2)
     let sum = values.reduce(0.0) { $0 + Double($1.float) }
@@ -76,5 +76,12 @@ import TritTestSupport
     let step = Double(magnitudes.upper.float - magnitudes.lower.float) / Double(count)
     #expect(abs(sum / Double(count) - Double(mean)) <= 1.001 * step)
     #expect(values.count { $0 == magnitudes.upper } == magnitudes.uppers)
+  }
+
+  @Test(
+    "magnitudes that no bfloat16 holds are none",
+    arguments: [.infinity, .nan, -1, .greatestFiniteMagnitude] as [Float])
+  func overflowingMagnitudes(_ mean: Float) {
+    #expect(LatentRestoration.Magnitudes(mean: mean, count: 64, nonzero: 32) == nil)
   }
 }

@@ -27,8 +27,10 @@ struct LatentRestoration {
     /// - Parameters:
     ///   - mean: what mean |w| shall be.
     ///   - count: weights of the matrix.
-    init(mean: Float, count: Int, nonzero: Int) {
+    /// - Returns: nil where no two neighbouring finite bfloat16 numbers enclose the magnitude wanted.
+    init?(mean: Float, count: Int, nonzero: Int) {
       let wanted = nonzero == 0 ? 0 : Double(mean) * Double(count) / Double(nonzero)
+      guard wanted >= 0, wanted < Double(BFloat16(bits: 0x7F7F).float) else { return nil }
       var lower = BFloat16(Float(wanted))
       if Double(lower.float) > wanted { lower.bits -= 1 }
       self.lower = lower
@@ -93,8 +95,10 @@ struct LatentRestoration {
       counts.set(index, try trits(weight, bands[index]).count { $0 != 0 })
     }
     let starts = counts.all.reduce(into: [0]) { $0.append($0[$0.count - 1] + $1) }
-    let magnitudes = Magnitudes(
-      mean: LatentRestoration.mean(of: scale), count: shape.elementCount, nonzero: starts[bands.count])
+    let mean = LatentRestoration.mean(of: scale)
+    guard let magnitudes = Magnitudes(mean: mean, count: shape.elementCount, nonzero: starts[bands.count]) else {
+      throw WorkflowError(.latentsOverflow(mean: mean), tensor: planned.name)
+    }
     try work.parallelism.forEachBand(bands.count) { index in
       var position = starts[index]
       let values = try trits(weight, bands[index]).map { trit -> UInt16 in
