@@ -111,7 +111,7 @@ struct BaseCheck {
       guard found.content == expected[index].content else {
         let kind: DiffError.Kind =
           switch (expected[index].content, found.content) {
-          case (.trits(let digest, let scale), .trits(digest, let other)):
+          case (.trits(let digest, let scale), .trits(let same, let other)) where digest == same:
             .otherTensor(expected: "scales with SHA-256 \(scale.digest)", found: "\(other.digest)")
           default: .otherHash(expected: "\(expected[index].digest)", found: "\(found.digest)")
           }
