@@ -46,6 +46,7 @@ import TritWorkflows
     if case .otherHash = trit?.kind {} else { Issue.record("\(String(describing: trit))") }
     let scale = try wrong { $0.file[DiffPair.query + "_scale"].bytes[0] ^= 1 }
     #expect(scale?.location.tensor == DiffPair.query)
+    #expect(scale?.summary.contains("scales") == true)
     let dense = try wrong { $0.file["model.norm.weight"].bytes[0] ^= 1 }
     #expect(dense?.location.tensor == "model.norm.weight")
     let missing = try wrong { $0.file.tensors.removeLast() }

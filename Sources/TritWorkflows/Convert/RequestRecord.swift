@@ -17,7 +17,7 @@ enum RequestRecord {
     "tritpackLayout", "compression", "gguf", "forcesQuantizer",
   ]
   /// A calibration text decides bytes and is not part of a record: `checkRecordable` refuses it.
-  static let leftOut: Set<String> = ["input", "output", "requiresNative", "replaces", "calibration"]
+  static let leftOut: Set<String> = ["input", "output", "requiresNative", "replaces", "calibration", "modelName"]
 
   /// - Throws: `RecordError.calibrated` for a conversion nobody could repeat from its record.
   static func checkRecordable(_ request: ConversionRequest) throws(RecordError) {
