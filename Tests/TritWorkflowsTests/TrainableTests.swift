@@ -66,9 +66,9 @@ import TritTestSupport
 
   @Test(
     "magnitudes give the mean that was asked for", arguments: [0.0123, 0.5, 1, 3.1e-4] as [Float], [7, 640, 65536])
-  func magnitudes(_ mean: Float, _ count: Int) {
+  func magnitudes(_ mean: Float, _ count: Int) throws {
     let nonzero = count * 2 / 3
-    let magnitudes = LatentRestoration.Magnitudes(mean: mean, count: count, nonzero: nonzero)
+    let magnitudes = try #require(LatentRestoration.Magnitudes(mean: mean, count: count, nonzero: nonzero))
     let values = (0..<nonzero).map { magnitudes.value($0) }
     #expect(Set(values).count == 2)
     let sum = values.reduce(0.0) { $0 + Double($1.float) }
@@ -76,5 +76,15 @@ import TritTestSupport
     let step = Double(magnitudes.upper.float - magnitudes.lower.float) / Double(count)
     #expect(abs(sum / Double(count) - Double(mean)) <= 1.001 * step)
     #expect(values.count { $0 == magnitudes.upper } == magnitudes.uppers)
+  }
+
+  /// Scales from a file can be anything: 0 has no mean as a divisor, and what is next to the largest number is infinite.
+  @Test(
+    "a scale no latents have gives none", arguments: [0, .infinity, .nan, .greatestFiniteMagnitude, -1] as [Float])
+  func noMagnitudes(_ mean: Float) {
+    #expect(LatentRestoration.Magnitudes(mean: mean, count: 12, nonzero: 4) == nil)
+    let scale = TernaryScale(stored: 0, storage: .bf16, convention: .divide)
+    let ofNone = LatentRestoration.mean(of: scale)
+    #expect(LatentRestoration.Magnitudes(mean: ofNone, count: 12, nonzero: 4) == nil)
   }
 }

@@ -24,11 +24,16 @@ struct LatentRestoration {
     var uppers: Int
     var nonzero: Int
 
+    /// The largest finite bfloat16, which has no finite neighbour above.
+    private static let largest = Double(BFloat16(bits: 0x7F7F).float)
+
     /// - Parameters:
     ///   - mean: what mean |w| shall be.
     ///   - count: weights of the matrix.
-    init(mean: Float, count: Int, nonzero: Int) {
+    /// - Returns: nil when no two bfloat16 numbers give that mean: a scale of 0 or its divisor, or one beyond the type.
+    init?(mean: Float, count: Int, nonzero: Int) {
       let wanted = nonzero == 0 ? 0 : Double(mean) * Double(count) / Double(nonzero)
+      guard nonzero == 0 || wanted > 0, wanted < Magnitudes.largest else { return nil }
       var lower = BFloat16(Float(wanted))
       if Double(lower.float) > wanted { lower.bits -= 1 }
       self.lower = lower
@@ -93,8 +98,10 @@ struct LatentRestoration {
       counts.set(index, try trits(weight, bands[index]).count { $0 != 0 })
     }
     let starts = counts.all.reduce(into: [0]) { $0.append($0[$0.count - 1] + $1) }
-    let magnitudes = Magnitudes(
-      mean: LatentRestoration.mean(of: scale), count: shape.elementCount, nonzero: starts[bands.count])
+    guard
+      let magnitudes = Magnitudes(
+        mean: LatentRestoration.mean(of: scale), count: shape.elementCount, nonzero: starts[bands.count])
+    else { throw WorkflowError(.noLatents(scale: scale.stored[0]), tensor: planned.name) }
     try work.parallelism.forEachBand(bands.count) { index in
       var position = starts[index]
       let values = try trits(weight, bands[index]).map { trit -> UInt16 in

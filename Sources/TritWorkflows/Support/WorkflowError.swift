@@ -13,6 +13,7 @@ public struct WorkflowError: DiagnosticError, Equatable {
     case mixedConventions
     case keepsConvention(ScaleConvention)
     case unusableScale(Float)
+    case noLatents(scale: Float)
     case noConfiguration(String)
     case nothingToQuantize
     case nothingToRestore(kind: String)
@@ -48,6 +49,7 @@ public struct WorkflowError: DiagnosticError, Equatable {
     case .keepsConvention(let convention):
       "its scales \(convention.rawValue); turning them round would round them, so packed scales keep their meaning"
     case .unusableScale(let value): "its scale would be \(value), which nothing can be divided by"
+    case .noLatents(let scale): "no latent weights have the scale \(scale)"
     case .noConfiguration(let why): "there is no config.json, \(why)"
     case .nothingToQuantize: "no tensor would be ternary in the output"
     case .nothingToRestore(let kind): "there are no trits to make latents of: the weights are \(kind)"
@@ -78,6 +80,7 @@ public struct WorkflowError: DiagnosticError, Equatable {
     case .oneScaleOnly: "write TritPack, which holds scales per row and per group"
     case .keepsConvention: "leave --output-scale out, or convert from the latent weights"
     case .unusableScale: "the magnitudes are too large for this arithmetic; leave the tensor dense with --keep"
+    case .noLatents: "the file is damaged, or made by other arithmetic; '--to dense' writes its trits times the scale"
     case .noConfiguration: "name the tensors with --quantize, or put config.json beside the file"
     case .nothingToQuantize: "name tensors with --quantize; 'tritsmith inspect' lists them"
     case .nothingToRestore: "latents and ordinary weights can be trained as they are; give a packed or ternary model"
