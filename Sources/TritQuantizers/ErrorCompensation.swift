@@ -19,8 +19,11 @@ public struct ErrorCompensation: FittingQuantizer {
   public let summary: String
   public let needsCalibration = true
 
+  /// Error compensation with one scale a tensor.
   public static let tensor = ErrorCompensation("tensor", .tensor, "one scale a tensor")
+  /// Error compensation with a scale for each row.
   public static let row = ErrorCompensation("row", .row, "a scale for each row")
+  /// Error compensation with a scale for 128 columns of a row.
   public static let group128 = ErrorCompensation("group128", .group(columns: 128), "a scale for 128 weights")
 
   static let damping = 0.01

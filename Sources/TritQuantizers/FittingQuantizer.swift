@@ -79,11 +79,13 @@ public struct MagnitudeHistogram: Sendable, Equatable {
 
   public init() {}
 
+  /// Counts the magnitudes of some weights.
   public mutating func add(_ values: [Float]) {
     if counts.isEmpty { counts = [Int](repeating: 0, count: Int(BFloat16.infinityMagnitude)) }
     for value in values { counts[Int(min(BFloat16(value).magnitudeBits, BFloat16.infinityMagnitude - 1))] += 1 }
   }
 
+  /// Adds the counts of another part of the same tensor.
   public mutating func merge(_ other: MagnitudeHistogram) {
     guard !counts.isEmpty, !other.counts.isEmpty else {
       if counts.isEmpty { counts = other.counts }

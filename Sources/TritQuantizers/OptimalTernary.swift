@@ -50,8 +50,11 @@ public struct OptimalTernary: FittingQuantizer {
   public let granularity: ScaleGranularity
   public let summary: String
 
+  /// The least-squares fit with one scale a tensor.
   public static let tensor = OptimalTernary("tensor", .tensor, "one scale a tensor")
+  /// The least-squares fit with a scale for each row.
   public static let row = OptimalTernary("row", .row, "a scale for each row")
+  /// The least-squares fit with a scale for 128 columns of a row.
   public static let group128 = OptimalTernary("group128", .group(columns: 128), "a scale for 128 weights")
 
   private init(_ name: String, _ granularity: ScaleGranularity, _ what: String) {

@@ -50,10 +50,10 @@ swap("the scale of the first rows for all rows", "TritWorkflows/Convert/DenseTer
      "multipliers[index / columns]", W)
 
 # Containers
-swap("section checksums not compared", "TritFormats/TritPack/TritPackSource.swift", "hash.finalize() == section.digest", "true", F)
+swap("section checksums not compared", "TritFormats/TritPack/ChunkReader.swift", "hash.finalize() == digest", "true", F)
 swap("the preamble's checksum not compared", "TritFormats/TritPack/TritPackSource.swift",
      "TritPackPreamble.digest(prefix: Array(start[..<32]), header: headerBytes).bytes == Array(start[32...])", "true", F)
-swap("padding between sections not looked at", "TritFormats/TritPack/TritPackSource.swift", "try file.bytes(end..<padding).allSatisfy({ $0 == 0 })",
+swap("padding between sections not looked at", "TritFormats/TritPack/ChunkReader.swift", "try file.bytes(end..<padding).allSatisfy({ $0 == 0 })",
      "true", F)
 FAULTS[-1]["after"] = "try (FAULT || file.bytes(end..<padding).allSatisfy({ $0 == 0 }))"
 swap("no limit on what a compressed section unpacks to", "TritFormats/TritPack/TritPackHeader.swift", "UInt64(section.bytes) <= limit", "true",

@@ -5,6 +5,7 @@
 /// Both are ordinary ternary tensors with scales of their own. A reader that does not know the second meets a tensor it
 /// has no use for; it never takes the first for the whole unawares.
 public enum TritPlanes {
+  /// What the name of a second plane ends with.
   public static let suffix = ".plane2"
 
   /// The name of the second plane of a matrix.

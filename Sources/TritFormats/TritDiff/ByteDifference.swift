@@ -6,9 +6,16 @@ import TritCore
 ///
 /// Works on pieces of 1 MiB; a piece of m numbers of w bytes becomes the first byte of each, then the second, and so on.
 public enum ByteDifference {
+  /// Bytes that are coded at a time.
   public static let piece = TritPackSection.chunk
 
-  /// - Parameter base: bytes of the same count; not looked at by `planes`.
+  /// Numbers in the coding of a patch, plane by plane.
+  ///
+  /// - Parameters:
+  ///   - bytes: the target's numbers, little-endian.
+  ///   - base: bytes of the same count; not looked at by `planes`.
+  ///   - coding: what is stored.
+  ///   - width: bytes of a number.
   public static func encode(
     _ bytes: Span<UInt8>, _ base: Span<UInt8>, _ coding: TritDiffCoding, width: Int
   ) -> [UInt8] {
@@ -29,6 +36,7 @@ public enum ByteDifference {
     return result
   }
 
+  /// The target's numbers again; the other way round of `encode`.
   public static func decode(
     _ content: Span<UInt8>, _ base: Span<UInt8>, _ coding: TritDiffCoding, width: Int
   ) -> [UInt8] {

@@ -131,6 +131,7 @@ public final class TritDiffPatch: Sendable {
     }
   }
 
+  /// Throws when the patch has changed since it was opened.
   public func checkUnchanged() throws { try file.checkUnchanged() }
 
   /// Where a section begins in the patch.

@@ -49,6 +49,7 @@ public struct TritDiffTarget: Sendable {
 
 /// What a tensor is, whatever file holds it.
 public struct TritDiffIdentity: Sendable, Equatable {
+  /// What a tensor holds, as far as its hash goes.
   public enum Content: Sendable, Equatable {
     /// A matrix of trits: SHA-256 of it as row-major int8, and its scales.
     case trits(Digest, TritDiffScale)
@@ -83,6 +84,7 @@ public struct TritDiffIdentity: Sendable, Equatable {
     return TritDiffIdentity.width(encoding)
   }
 
+  /// Bytes of a number of that encoding, as differences take them.
   public static func width(_ encoding: TensorEncoding) -> Int {
     guard let dtype = encoding.dtype, [16, 32, 64].contains(dtype.bits) else { return 1 }
     return dtype.bits / 8
@@ -163,6 +165,7 @@ public enum TritDiffChange: Sendable, Equatable {
   /// Elements that are not the same, and by how much at most; nil where they are no numbers.
   case elements(Int, largest: Double?)
 
+  /// Keys of the counts of changed trits, in the order they are kept.
   public static let flipKeys = [
     "minus_to_zero", "minus_to_plus", "zero_to_minus", "zero_to_plus", "plus_to_minus", "plus_to_zero",
   ]

@@ -18,6 +18,7 @@ public final class TritDiffContent {
     self.level = level.map { Int32(clamping: $0) }
   }
 
+  /// Adds bytes to the content.
   public func append(_ bytes: [UInt8]) throws {
     byteCount += bytes.count
     guard level != nil else {
@@ -129,7 +130,11 @@ public final class TritDiffSink {
   private var sections: [TritPackSection] = []
   private var position = TritPackPreamble.byteCount
 
-  /// - Parameter level: of zstd.
+  /// Begins a patch in a staged output.
+  ///
+  /// - Parameters:
+  ///   - staging: where the file is made before it is put in place.
+  ///   - level: of zstd.
   public init(_ staging: StagedOutput, level: Int) throws {
     output = try staging.createFile()
     spill = TritDiffSpill(path: staging.path(of: "") + ".spill", level: level)
@@ -165,11 +170,13 @@ public final class TritDiffSink {
     try output.write(preamble.bytes(header: json), at: 0)
   }
 
+  /// Brings what was written to the disk.
   public func sync() throws { try output.sync() }
 }
 
 /// What a sample takes when compressed.
 public enum Sample {
+  /// Bytes that zstd needs for a sample, to choose a coding by.
   public static func size(_ bytes: [UInt8], _ level: Int) throws -> Int {
     min(bytes.count, try Zstd.compress(bytes.span.bytes, level: Int32(clamping: level)).count)
   }

@@ -8,6 +8,7 @@ import TritCore
 ///     was ±1:   1 → 0,  2 → the other sign
 public enum TritSymbol {
   @inline(__always)
+  /// The symbol that turns one trit into another.
   public static func of(_ before: Int8, _ after: Int8) -> UInt8 {
     if before == after { return 0 }
     if before == 0 { return after > 0 ? 1 : 2 }
@@ -15,6 +16,7 @@ public enum TritSymbol {
   }
 
   @inline(__always)
+  /// The trit a symbol makes of another.
   public static func apply(_ symbol: UInt8, to before: Int8) -> Int8 {
     if symbol == 0 { return before }
     if before == 0 { return symbol == 1 ? 1 : -1 }
@@ -82,6 +84,7 @@ public struct TritGapStatistics: Sendable {
 
   public init() {}
 
+  /// Counts the run before a change.
   public mutating func add(_ gap: Int) {
     changes += 1
     if gap < histogram.count {
@@ -141,6 +144,7 @@ public struct TritGapEncoder {
 
   public init(shift: Int) { self.shift = shift }
 
+  /// Adds the next trits of base and target.
   public mutating func append(_ before: Span<Int8>, _ after: Span<Int8>) {
     for index in 0..<before.count {
       let (a, b) = (before[unchecked: index], after[unchecked: index])
@@ -170,6 +174,7 @@ public struct TritGapEncoder {
     }
   }
 
+  /// The content of the section: header, runs, symbols.
   public mutating func finish() -> [UInt8] {
     let body = runs.finish()
     return littleEndianBytes(UInt64(changes)) + littleEndianBytes(UInt64(body.count))

@@ -32,6 +32,7 @@ public struct ApplyWorkflow: Sendable {
     self.work = work
   }
 
+  /// Checks the base, makes the target, reads it back and puts it in place.
   public func run() throws -> ApplyResult {
     let start = Platform.monotonicSeconds
     for input in [request.base, request.patch] {

@@ -4,6 +4,7 @@ import TritCore
 
 /// Two models a patch cannot be made of, or a model it does not belong to.
 public struct DiffError: DiagnosticError, Equatable {
+  /// What is wrong.
   public enum Kind: Sendable, Equatable {
     // Applying
     case missingTensor

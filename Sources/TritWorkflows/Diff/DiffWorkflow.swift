@@ -16,6 +16,7 @@ public struct DiffRequest: Sendable {
   /// Replace what stands at the output.
   public var replaces = false
 
+  /// Level of zstd unless another is asked for.
   public static let defaultLevel = 9
 
   public init(base: String, target: String, output: String) {
@@ -38,6 +39,7 @@ public struct DiffWorkflow: Sendable {
     self.work = work
   }
 
+  /// Writes the patch, makes every tensor from it again, and puts it in place.
   public func run() throws -> DiffResult {
     let start = Platform.monotonicSeconds
     for input in [request.base, request.target] {

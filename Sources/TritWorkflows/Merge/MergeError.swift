@@ -4,6 +4,7 @@ import TritCore
 
 /// An adapter, or a base, that cannot be merged.
 public struct MergeError: DiagnosticError, Equatable {
+  /// What is wrong.
   public enum Kind: Sendable, Equatable {
     case notAnAdapter
     case wrongType(expected: String)

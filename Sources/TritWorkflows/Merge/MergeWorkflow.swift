@@ -61,6 +61,7 @@ public struct MergeWorkflow: Sendable {
     self.work = work
   }
 
+  /// Merges the adapter and puts the checkpoint in place.
   public func run() throws -> MergeResult {
     let start = Platform.monotonicSeconds
     var conversion = ConversionRequest(input: request.base, output: request.output, target: .dense)

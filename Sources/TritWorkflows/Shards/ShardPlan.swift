@@ -42,7 +42,11 @@ public struct ShardPlan: Sendable {
     return try ShardPlan(reading: path, open: request.open)
   }
 
-  /// - Parameter open: how files are got at; what their numbers mean is in the plan.
+  /// Reads a plan.
+  ///
+  /// - Parameters:
+  ///   - path: the file `convert --plan` wrote.
+  ///   - open: how files are got at; what their numbers mean is in the plan.
   /// - Throws: `RecordError` for a file that is no plan, was changed, or was made by another version.
   public init(reading path: String, open: OpenOptions = OpenOptions()) throws {
     let (content, digest) = try SealedRecord.read(path, schema: ShardPlan.schema, version: ShardPlan.version)

@@ -99,6 +99,7 @@ extension WeightPass {
 
 /// A quantizer that cannot do what was asked.
 public struct QuantizerError: DiagnosticError, Equatable {
+  /// What is wrong.
   public enum Kind: Sendable, Equatable {
     case fit(FitError, quantizer: String)
     /// For a model that was trained to be ternary.
