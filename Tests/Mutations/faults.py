@@ -51,8 +51,8 @@ swap("the scale of the first rows for all rows", "TritWorkflows/Convert/DenseTer
 
 # Containers
 swap("section checksums not compared", "TritFormats/TritPack/ChunkReader.swift", "hash.finalize() == digest", "true", F)
-swap("the preamble's checksum not compared", "TritFormats/TritPack/TritPackSource.swift",
-     "TritPackPreamble.digest(prefix: Array(start[..<32]), header: headerBytes).bytes == Array(start[32...])", "true", F)
+swap("the preamble's checksum not compared", "TritFormats/TritPack/TritPackLayout.swift",
+     "TritPackPreamble.digest(prefix: Array(start[..<32]), header: header).bytes == Array(start[32...])", "true", F)
 swap("padding between sections not looked at", "TritFormats/TritPack/ChunkReader.swift", "try file.bytes(end..<padding).allSatisfy({ $0 == 0 })",
      "true", F)
 FAULTS[-1]["after"] = "try (FAULT || file.bytes(end..<padding).allSatisfy({ $0 == 0 }))"
