@@ -7,16 +7,16 @@ import TritCore
 ///     was 0:    1 → +1, 2 → −1
 ///     was ±1:   1 → 0,  2 → the other sign
 public enum TritSymbol {
-  @inline(__always)
   /// The symbol that turns one trit into another.
+  @inline(__always)
   public static func of(_ before: Int8, _ after: Int8) -> UInt8 {
     if before == after { return 0 }
     if before == 0 { return after > 0 ? 1 : 2 }
     return after == 0 ? 1 : 2
   }
 
-  @inline(__always)
   /// The trit a symbol makes of another.
+  @inline(__always)
   public static func apply(_ symbol: UInt8, to before: Int8) -> Int8 {
     if symbol == 0 { return before }
     if before == 0 { return symbol == 1 ? 1 : -1 }
