@@ -164,9 +164,9 @@ def shard_index():
 
 # --- TritPack
 
-def sealed(sections, meta, version=(1, 0), flags=0, offset=None, length=None):
+def sealed(sections, meta, version=(1, 0), flags=0, offset=None, length=None, magic=b"TRITPACK"):
     text = meta if isinstance(meta, bytes) else json.dumps(meta, separators=(",", ":")).encode()
-    prefix = b"TRITPACK" + struct.pack("<HHIQQ", *version, flags, 64 + len(sections) if offset is None else offset,
+    prefix = magic + struct.pack("<HHIQQ", *version, flags, 64 + len(sections) if offset is None else offset,
                                        len(text) if length is None else length)
     return prefix + hashlib.sha256(prefix + text).digest() + sections + text
 
@@ -635,7 +635,380 @@ def structured():
         s("base-%02d" % base, bytes([base, 4, 0, 9, 1, 0, 0, 20, base]), "Two edits to valid file %d: something twice, something else." % base)
 
 
-for maker in (safetensors, shard_index, tritpack, gguf, tokenizer, config, structured):
+# --- adapter: LoRA for the plain tiny model; what begins with a brace is its configuration, all else its weights
+
+def adapter_config(**change):
+    return json.dumps({"peft_type": "LORA", "r": 2, "lora_alpha": 4, "target_modules": ["q_proj", "down_proj"], "bias": "none", **change})
+
+
+def adapter_weights(rank=2, data=None, names=("base_model.model.model.layers.0.",), **change):
+    entries, content = {}, b""
+    for name in names:
+        for module, rows, columns in (("self_attn.q_proj", 8, 8), ("mlp.down_proj", 8, 16)):
+            for part, shape in (("A", [rank, columns]), ("B", [rows, rank])):
+                numbers = bf16(shape[0] * shape[1])
+                entries["%s%s.lora_%s.weight" % (name, module, part)] = entry("BF16", shape, len(content), len(content) + len(numbers))
+                content += numbers
+    entries.update(change)
+    return header(entries, content if data is None else data(content))
+
+
+def adapter():
+    def s(name, data, sentence):
+        put("adapter", name, data, sentence)
+
+    s("valid-config", adapter_config(), "The configuration of a LoRA adapter.")
+    s("valid-config-patterns", adapter_config(rank_pattern={"mlp.down_proj": 2}, alpha_pattern={"^model.layers.0.self_attn.q_proj": 1}, use_rslora=True),
+      "Ranks and factors for single modules, which come to the same ranks.")
+    s("valid-weights", adapter_weights(), "Matrices for two modules.")
+    for key, value in [("r", 0), ("r", -1), ("r", 1 << 62), ("r", 1.5), ("lora_alpha", 1e308), ("lora_alpha", -1e308), ("lora_alpha", "x"), ("peft_type", 3),
+                       ("peft_type", "IA3"), ("bias", "all"), ("use_dora", True), ("target_modules", "all-linear"), ("target_modules", []),
+                       ("target_modules", ["k_proj"]), ("layers_to_transform", [1 << 62]), ("layers_to_transform", -1), ("exclude_modules", "(a+)+$"),
+                       ("rank_pattern", {"q_proj": 1 << 62}), ("rank_pattern", {"q_proj": 0}), ("rank_pattern", {"(a+)+b": 2}), ("rank_pattern", []),
+                       ("alpha_pattern", {"q_proj": 1e300}), ("modules_to_save", ["lm_head"]), ("init_lora_weights", "pissa")]:
+        text = "".join(c if c.isalnum() else "-" for c in json.dumps(value)).strip("-")[:24] or "empty"
+        s("config-%s-%s" % (key.replace("_", "-"), text.lower()), adapter_config(**{key: value}), "`%s` is %s." % (key, json.dumps(value)))
+    s("config-deep", '{"r":' + "[" * 3000, "Arrays 3,000 deep.")
+    s("config-many-patterns", adapter_config(rank_pattern={"m%d" % i: 2 for i in range(4000)}), "4,000 patterns to be tried for every module.")
+    s("weights-rank-0", adapter_weights(0), "Matrices of no rank, which hold no number.")
+    s("weights-rank-3", adapter_weights(3), "Another rank than the configuration's.")
+    s("weights-twice", adapter_weights(names=("base_model.model.model.layers.0.", "model.layers.0.")), "Two updates of one matrix, by its two names.")
+    s("weights-other-layer", adapter_weights(names=("base_model.model.model.layers.7.",)), "Layers the base does not have.")
+    s("weights-none", header({}), "An adapter without tensors.")
+    s("weights-infinite", adapter_weights(data=lambda b: b"\x80\x7f" + b[2:]), "An infinite number.")
+    s("weights-largest", adapter_weights(data=lambda b: b"\x7f\x7f" * (len(b) // 2)), "The largest numbers there are, whose products are infinite.")
+    s("weights-half", header({"base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight": entry("F32", [2, 8], 0, 64)}, bytes(64)), "The first half of a product.")
+    s("weights-no-half", header({"base_model.model.model.layers.0.self_attn.q_proj.lora_B.weight": entry("F32", [8, 2], 0, 64)}, bytes(64)), "The second half of a product.")
+    s("weights-huge-shape", header({
+        "model.layers.0.self_attn.q_proj.lora_A.weight": entry("BF16", [0, 1 << 62], 0, 0),
+        "model.layers.0.self_attn.q_proj.lora_B.weight": entry("BF16", [1 << 62, 0], 0, 0)}), "2^62 columns of no rank.")
+    s("weights-vectors", header({
+        "model.layers.0.self_attn.q_proj.lora_A.weight": entry("BF16", [16], 0, 32),
+        "model.layers.0.self_attn.q_proj.lora_B.weight": entry("BF16", [2, 2, 4], 32, 64)}, bf16(32)), "A vector and a tensor of three dimensions.")
+    s("weights-codes", header({
+        "model.layers.0.self_attn.q_proj.lora_A.weight": entry("U8", [2, 8], 0, 16),
+        "model.layers.0.self_attn.q_proj.lora_B.weight": entry("U8", [8, 2], 16, 32)}, bytes(32)), "Matrices of bytes.")
+
+
+# --- tritdiff: patches for the base made of safetensors/valid-packed and config/valid-bitnet
+
+def sha(data):
+    return hashlib.sha256(data).hexdigest()
+
+
+def base_of_patches():
+    """The base's bytes, as the lab lays them out in a folder."""
+    with open(os.path.join(HERE, "safetensors/valid-packed"), "rb") as file:
+        model = file.read()
+    with open(os.path.join(HERE, "config/valid-bitnet"), "rb") as file:
+        return model, file.read()
+
+
+QUERY, NORM = "model.layers.0.self_attn.q_proj.weight", "model.norm.weight"
+SYMBOLS = {(0, 0): 0, (0, 1): 1, (0, -1): 2, (1, 1): 0, (1, 0): 1, (1, -1): 2, (-1, -1): 0, (-1, 0): 1, (-1, 1): 2}
+
+
+def unpacked(codes, columns):
+    rows = [codes[start:start + columns] for start in range(0, len(codes), columns)]
+    return [(code >> 2 * k & 3) - 1 for k in range(4) for row in rows for code in row]
+
+
+def packed_hf(trits, columns):
+    size = len(trits) // 4
+    return bytes(sum((trits[k * size + i] + 1) << 2 * k for k in range(4)) for i in range(size))
+
+
+def fives(symbols):
+    symbols = symbols + [0] * (-len(symbols) % 5)
+    return bytes(sum(symbols[i + k] * 3 ** k for k in range(5)) for i in range(0, len(symbols), 5))
+
+
+def bits(values):
+    values = values + [0] * (-len(values) % 8)
+    return bytes(sum(values[i + k] << k for k in range(8)) for i in range(0, len(values), 8))
+
+
+def gaps(before, after, k, changes=None, run_bytes=None, zeros=None, tail=b""):
+    places = [i for i in range(len(before)) if before[i] != after[i]]
+    runs, last = [], -1
+    for place in places:
+        quotient, rest = divmod(place - last - 1, 1 << k)
+        runs += [1] * quotient + [0] + [rest >> b & 1 for b in range(k)]
+        last = place
+    ofzero = [SYMBOLS[before[i], after[i]] - 1 for i in places if before[i] == 0]
+    others = [SYMBOLS[before[i], after[i]] - 1 for i in places if before[i] != 0]
+    coded = bits(runs)
+    head = struct.pack("<QQQB7x", len(places) if changes is None else changes, len(coded) if run_bytes is None else run_bytes,
+                       len(ofzero) if zeros is None else zeros, k)
+    return head + coded + bits(ofzero) + bits(others) + tail
+
+
+def planes(numbers):
+    """Numbers of two bytes, the lower bytes first."""
+    return bytes(n & 255 for n in numbers) + bytes(n >> 8 for n in numbers)
+
+
+class Patch(Pack):
+    """A patch whose target is one safetensors file, or what `skeleton` says."""
+
+    def __init__(self):
+        super().__init__()
+        model, self.config = base_of_patches()
+        start = 8 + struct.unpack("<Q", model[:8])[0]
+        self.head, self.codes, self.scale, self.norm = model[:start], model[start:start + 16], model[start + 16:start + 18], model[start + 18:]
+        self.trits = unpacked(self.codes, 8)
+        self.query = self.ternary_identity(QUERY, self.trits, self.scale)
+        self.base = [self.query, self.dense_identity(NORM, "BF16", [8], self.norm)]
+        self.stream = self.target_stream = self.code_stream(QUERY, self.trits, self.scale)
+        self.companions, self.kind = [], "folder"
+
+    @staticmethod
+    def code_stream(name, trits, scales, shape=(8, 8)):
+        """Of a model of one ternary tensor whose scales multiply and are given as bfloat16."""
+        text = "tritsmith code stream 1\n%dx%d\n%s\n" % (*shape, sha(bytes(t & 255 for t in trits)))
+        return sha(name.encode() + b"\0" + sha(text.encode() + scales).encode() + b"\n")
+
+    @staticmethod
+    def ternary_identity(name, trits, scale, shape=(8, 8), dtype="BF16", granularity="tensor"):
+        return {"name": name, "shape": list(shape), "trits": sha(bytes(t & 255 for t in trits)), "scale": {
+            "convention": "multiply", "dtype": dtype, "granularity": granularity, "sha256": sha(scale)}}
+
+    @staticmethod
+    def dense_identity(name, dtype, shape, data):
+        return {"name": name, "shape": list(shape), "dense": dtype, "sha256": sha(data)}
+
+    def put(self, identity, offset, coding, content=None, origin=None, **more):
+        compression = {k: more.pop(k) for k in ("size", "compression") if k in more}
+        entry = {**identity, "place": {"file": 0, "offset": offset}, "coding": coding, **more}
+        if origin:
+            entry["from"] = origin
+        if content is not None:
+            entry["section"] = self.section(content, **compression)
+        self.tensors.append(entry)
+        return entry
+
+    def put_query(self, trits=None, coding="same", content=None, offset=None, scale=None, **more):
+        start = len(self.head) if offset is None else offset
+        scales = {"scale_coding": "same"} if scale is None else {"scale_bytes": scale.hex()}
+        self.target_stream = self.code_stream(QUERY, trits or self.trits, scale or self.scale)
+        return self.put(self.ternary_identity(QUERY, trits or self.trits, scale or self.scale), start, coding, content, QUERY,
+                        **{"layout": "hf-packed", "scale_place": {"file": 0, "offset": start + 16}, **scales, **more})
+
+    def put_norm(self, data=None, coding="same", content=None, **more):
+        return self.put(self.dense_identity(NORM, "BF16", [8], data or self.norm), len(self.head) + 18, coding, content, NORM, **more)
+
+    def weights(self, data, skeleton, name="model.safetensors", **more):
+        self.files.append({"name": name, "bytes": len(data), "sha256": sha(data), "section": self.section(skeleton, **more)})
+
+    def companion(self, name, data, *section, own=True):
+        entry = {"name": name, "bytes": len(data), "sha256": sha(data)}
+        if own:
+            entry["section"] = self.section(*(section or (data,)))
+        self.companions.append(entry)
+
+    def meta(self, **change):
+        return {"format": "tritdiff", "version": "1.0", "generator": "generate.py",
+                "base": {"code_stream": self.stream, "tensors": self.base},
+                "target": {"name": "fine-tune", "format": "safetensors", "kind": self.kind, "code_stream": self.target_stream},
+                "tensors": self.tensors, "files": self.files, "companions": self.companions, "sections": self.sections, **change}
+
+    def bytes(self, version=(1, 0), flags=0, **change):
+        return sealed(self.data, self.meta(**change), version=version, flags=flags, magic=b"TRITDIFF")
+
+
+def unchanged_patch():
+    patch = Patch()
+    patch.put_query()
+    patch.put_norm()
+    patch.weights(patch.head + patch.codes + patch.scale + patch.norm, patch.head)
+    patch.companion("config.json", patch.config, own=False)
+    return patch
+
+
+def changed_patch(coding="gaps", k=2):
+    """One patch for each coding of trits, with a coding of bytes beside it."""
+    patch = Patch()
+    after = list(patch.trits)
+    for place in (0, 5, 17, 40, 63):
+        after[place] = (after[place] + 2) % 3 - 1
+    symbols = [SYMBOLS[pair] for pair in zip(patch.trits, after)]
+    content = {"gaps": gaps(patch.trits, after, k), "delta": fives(symbols), "whole": fives([t + 1 for t in after])}[coding]
+    flips = {"minus_to_zero": 5, "minus_to_plus": 0, "zero_to_minus": 0, "zero_to_plus": 0, "plus_to_minus": 0, "plus_to_zero": 0}
+    scale = struct.pack("<H", 0x3F30)
+    patch.put_query(after, coding, content, scale=scale, flips=flips)
+    old = struct.unpack("<8H", patch.norm)
+    new = [(n + (i - 3) * 40) & 0xFFFF for i, n in enumerate(old)]
+    signed = [((b - a + 0x8000) & 0xFFFF) - 0x8000 for a, b in zip(old, new)]
+    bytes_coding, numbers = {
+        "gaps": ("xor", [a ^ b for a, b in zip(old, new)]),
+        "delta": ("difference", [2 * d if d >= 0 else -2 * d - 1 for d in signed]), "whole": ("planes", new)}[coding]
+    norm = struct.pack("<8H", *new)
+    patch.put_norm(norm, bytes_coding, planes(numbers), changed=7, largest_change=0.25)
+    patch.weights(patch.head + packed_hf(after, 8) + scale + norm, patch.head)
+    patch.companion("config.json", patch.config)
+    return patch
+
+
+def tritdiff():
+    def s(name, data, sentence):
+        put("tritdiff", name, data, sentence)
+
+    s("valid-unchanged", unchanged_patch().bytes(), "The base itself, every tensor and its configuration taken from it.")
+    s("valid-gaps", changed_patch("gaps").bytes(), "Changes as runs, a norm as XOR, scales in hexadecimal.")
+    s("valid-delta", changed_patch("delta").bytes(), "Changes five in a byte, a norm as difference.")
+    s("valid-whole", changed_patch("whole").bytes(), "Trits and a norm that do without the base.")
+    patch = Patch()
+    pack = Pack()
+    pack.ternary("new", "base3", [4, 10], bytes([0, 121, 242, 5, 17, 99, 200, 81]), struct.pack("<4f", 0.5, 1, 2, 4), "row", "F32")
+    pack.dense("doubles", "F64", [2], struct.pack("<2d", 0.1, -3))
+    target = pack.bytes()
+    trits = []
+    for row in range(4):
+        parts = pack.data[2 * row:2 * row + 2]
+        trits += [code // 3 ** k % 3 - 1 for k in range(5) for code in parts]
+    scales = struct.pack("<4f", 0.5, 1, 2, 4)
+    place = [section["offset"] for section in pack.sections]
+    patch.put(patch.ternary_identity("new", trits, scales, (4, 10), "F32", "row"), place[0], "whole",
+              fives([t + 1 for t in trits]), layout="base3", scale_place={"file": 0, "offset": place[1]}, scale_section=1)
+    assert patch.section(scales) == 1
+    doubles = pack.data[128:144]
+    patch.put(patch.dense_identity("doubles", "F64", [2], doubles), place[2], "planes", bytes(doubles[8 * i + k] for k in range(8) for i in range(2)))
+    skeleton = target[:64] + target[72:128] + target[144:192] + target[208:]
+    patch.weights(target, skeleton, "model.tritpack")
+    patch.target_stream = patch.code_stream("new", trits, struct.pack("<4H", 0x3F00, 0x3F80, 0x4000, 0x4080), (4, 10))
+    patch.kind = "file"
+    s("valid-new-file", patch.bytes(), "A TritPack file of which nothing comes from the base.")
+    patch = Patch()
+    zipped = {"compression": "zstd"}
+    patch.put_query(coding="whole", content=chunked([frame(13, [fives([t + 1 for t in patch.trits])])]), size=13, **zipped)
+    patch.put_norm(coding="xor", content=chunked([frame(16, [(0, 16)])]), size=16, **zipped)
+    patch.weights(patch.head + patch.codes + patch.scale + patch.norm, chunked([frame(len(patch.head), [patch.head])]), size=len(patch.head), **zipped)
+    s("valid-zstd", patch.bytes(), "Compressed sections, one of them a run of zeros.")
+
+    good = changed_patch().bytes()
+    s("magic-only", b"TRITDIFF", "Only the magic.")
+    s("cut-header", good[:-1], "One byte is missing at the end.")
+    s("digest-wrong", good[:40] + b"\0" + good[41:], "A digest that does not fit.")
+    s("version-2", changed_patch().bytes(version=(2, 0)), "A version to come.")
+    s("flags", changed_patch().bytes(flags=1), "A flag nobody has defined.")
+    s("header-empty", sealed(b"", {}, magic=b"TRITDIFF"), "A header without anything.")
+    s("header-deep", sealed(b"", b'{"generator":' + b"[" * 5000, magic=b"TRITDIFF"), "A generator 5,000 levels deep.")
+    s("a-tritpack", sealed(b"", small_pack().meta(), magic=b"TRITDIFF"), "TritPack's header behind TritDiff's magic.")
+
+    for name, change, sentence in [
+        ("base-hash", lambda p: p.base[0].update(trits="0" * 64), "A base with other trits."),
+        ("base-scale", lambda p: p.base[0]["scale"].update(convention="divide"), "A base whose scales divide."),
+        ("base-missing", lambda p: p.base.append(p.dense_identity("more", "F32", [1], b"abcd")), "A tensor the base does not have."),
+        ("base-extra", lambda p: p.base.pop(), "A base with one tensor less than it has; a patched one comes from it."),
+        ("base-twice", lambda p: p.base.append(p.base[1]), "A tensor of the base twice."),
+        ("base-huge", lambda p: p.base.append({**p.dense_identity("more", "F32", [1 << 61, 8], b""), "name": "more"}), "A shape of the base past 2^63."),
+        ("base-empty", lambda p: p.base.clear(), "A base without tensors."),
+        ("stream-wrong", lambda p: setattr(p, "stream", "0" * 64), "A code stream that is not the base's."),
+        ("stream-null", lambda p: setattr(p, "stream", None), "A base with trits and no code stream."),
+        ("from-unknown", lambda p: p.tensors[0].update({"from": "nothing"}), "A tensor from one the base lacks."),
+        ("from-dense", lambda p: p.tensors[0].update({"from": NORM}), "Trits that come from numbers."),
+        ("from-trits", lambda p: p.tensors[1].update({"from": QUERY}), "Numbers that come from trits."),
+        ("coding-unknown", lambda p: p.tensors[0].update(coding="magic"), "A coding nobody has defined."),
+        ("coding-bytes", lambda p: p.tensors[0].update(coding="xor"), "A coding of bytes for trits."),
+        ("coding-trits", lambda p: p.tensors[1].update(coding="gaps"), "A coding of trits for bytes."),
+        ("coding-without-base", lambda p: p.tensors[0].pop("from"), "Changes of nothing."),
+        ("coding-same", lambda p: p.tensors[0].update(coding="same"), "Unchanged trits with another hash, and a section of nobody."),
+        ("layout-unknown", lambda p: p.tensors[0].update(layout="i2_s"), "A layout that TritDiff does not know."),
+        ("layout-other", lambda p: p.tensors[0].update(layout="base3"), "A layout of 16 bytes for base3's 16, so that only the hash tells."),
+        ("place-file", lambda p: p.tensors[0]["place"].update(file=1), "A place in a file that is not there."),
+        ("place-overlap", lambda p: p.tensors[0]["place"].update(offset=p.tensors[1]["place"]["offset"] - 1), "Two tensors in one place."),
+        ("place-scale", lambda p: p.tensors[0]["scale_place"].update(offset=p.tensors[0]["place"]["offset"]), "Scales inside their trits."),
+        ("place-end", lambda p: p.tensors[1]["place"].update(offset=p.files[0]["bytes"] - 15), "A tensor past the file's end."),
+        ("place-max", lambda p: p.tensors[1]["place"].update(offset=(1 << 64) - 16), "A place next to 2^64."),
+        ("scale-hex", lambda p: p.tensors[0].update(scale_bytes="3"), "Half a byte of scales."),
+        ("scale-letters", lambda p: p.tensors[0].update(scale_bytes="zz00"), "Scales that are no hexadecimal digits."),
+        ("scale-hash", lambda p: p.tensors[0].update(scale_bytes="0000"), "Scales of zero with the hash of others."),
+        ("scale-section", lambda p: (p.tensors[0].pop("scale_bytes"), p.tensors[0].update(scale_section=0)), "Scales in a section of changes."),
+        ("scale-row", lambda p: p.tensors[0]["scale"].update(granularity="row"), "Scales of rows where one is stored."),
+        ("scale-group", lambda p: p.tensors[0]["scale"].update(granularity="group", group_columns=0), "Groups of no columns."),
+        ("flips-negative", lambda p: p.tensors[0]["flips"].update(plus_to_zero=-1), "Fewer than no changes."),
+        ("flips-many", lambda p: p.tensors[0]["flips"].update(plus_to_zero=1 << 62), "More changes than trits."),
+        ("changed-many", lambda p: p.tensors[1].update(changed=(1 << 63) - 1, largest_change=1e308), "More changed numbers than there are."),
+        ("tensor-twice", lambda p: p.tensors.append(p.tensors[1]), "A tensor of the target twice."),
+        ("tensors-none", lambda p: p.tensors.clear(), "A target without tensors."),
+        ("section-unused", lambda p: p.section(b"abc"), "A section for nothing."),
+        ("section-twice", lambda p: p.companions[0].update(section=p.files[0]["section"]), "One section for two files."),
+        ("section-past", lambda p: p.tensors[0].update(section=99), "A section that is not there."),
+        ("section-hash", lambda p: p.sections[0].update(sha256="0" * 64), "A section with another hash."),
+        ("section-offset", lambda p: p.sections[1].update(offset=0), "A section inside the preamble."),
+        ("files-none", lambda p: p.files.clear(), "A target without files."),
+        ("file-bytes", lambda p: p.files[0].update(bytes=(1 << 64) - 1), "A file of 2^64 − 1 bytes."),
+        ("file-hash", lambda p: p.files[0].update(sha256="0" * 64), "A file with another hash, found when all is written."),
+        ("file-path", lambda p: p.files[0].update(name="../model.safetensors"), "A file beside the output."),
+        ("file-absolute", lambda p: p.files[0].update(name="/tmp/model.safetensors"), "A file elsewhere."),
+        ("file-dot", lambda p: p.files[0].update(name=".."), "The folder above as a file."),
+        ("file-as-companion", lambda p: p.companions[0].update(name="model.safetensors"), "Two files of one name."),
+        ("companion-path", lambda p: p.companions[0].update(name="a/b"), "A companion in a folder."),
+        ("companion-bytes", lambda p: p.companions[0].update(bytes=1 << 40), "A companion of a terabyte."),
+        ("companion-missing", lambda p: p.companions.append({"name": "tokenizer.json", "bytes": 2, "sha256": sha(b"{}")}), "A file the base should have."),
+        ("companion-other", lambda p: p.companions.append({"name": "config.json", "bytes": 2, "sha256": sha(b"{}")}), "Two configurations, one of them not the base's."),
+        ("kind-file", lambda p: setattr(p, "kind", "file"), "A single file with a companion."),
+        ("kind-unknown", lambda p: setattr(p, "kind", "link"), "A target that is a link."),
+    ]:
+        patch = changed_patch()
+        change(patch)
+        s(name, patch.bytes(), sentence)
+
+    patch = Patch()
+    after = [0] * 64
+    for name, content, sentence in [
+        ("gaps-k-41", gaps([0] * 64, [0] * 63 + [1], 41), "A run of 41 bits."),
+        ("gaps-k-255", gaps(patch.trits, patch.trits, 0)[:24] + b"\xff" + bytes(7), "Runs of 255 bits, and none."),
+        ("gaps-count", gaps(patch.trits, after, 0, changes=1 << 62), "2^62 changes in a few bytes."),
+        ("gaps-zeros", gaps(patch.trits, after, 0, zeros=1 << 63), "2^63 changes of zeros."),
+        ("gaps-runs", gaps(patch.trits, after, 0, run_bytes=(1 << 64) - 1), "2^64 − 1 bytes of runs."),
+        ("gaps-ones", struct.pack("<QQQB7x", 1, 20, 0, 0) + b"\xff" * 20 + b"\0", "A run without an end."),
+        ("gaps-past-end", gaps(patch.trits + [1] * 64, patch.trits + [1] * 63 + [0], 0), "A change past the last trit."),
+        ("gaps-far", struct.pack("<QQQB7x", 3, 15, 0, 40) + bytes([0, 0, 0, 0, 0x80, 0xFF]) + bytes(9) + b"\0", "Runs of 2^40."),
+        ("gaps-tail", gaps(patch.trits, after, 1, tail=b"\0\0\0"), "Bytes behind the last change."),
+    ]:
+        patch = Patch()
+        patch.put_query(after, "gaps", content)
+        patch.put_norm()
+        patch.weights(patch.head + packed_hf(after, 8) + patch.scale + patch.norm, patch.head)
+        s(name, patch.bytes(), sentence)
+    for name, coding, content, sentence in [
+        ("fives-243", "delta", bytes([243] * 13), "Bytes that are no five symbols."),
+        ("fives-tail", "whole", bytes([121] * 13), "Symbols past the last trit."),
+        ("fives-short", "delta", bytes(12), "Symbols for 60 of 64 trits."),
+    ]:
+        patch = Patch()
+        patch.put_query(after, coding, content)
+        patch.put_norm()
+        patch.weights(patch.head + packed_hf(after, 8) + patch.scale + patch.norm, patch.head)
+        s(name, patch.bytes(), sentence)
+    zeros = frame(1 << 20, [(0, 131072)] * 8)
+    for name, coding, identity, sentence in [
+        ("bomb-planes", "planes", lambda size: Patch.dense_identity("bomb", "U8", [size], b""), "A new tensor of 1 GB in 50 kB."),
+        ("bomb-whole", "whole", lambda size: {**Patch.ternary_identity("bomb", [], b"\x20\x3f"), "shape": [8, size * 5 // 8]}, "New trits of 5 GB in 50 kB."),
+    ]:
+        patch = Patch()
+        size = 1000 << 20
+        more = {"layout": "base3", "scale_place": {"file": 0, "offset": 0}, "scale_bytes": "203f"} if coding == "whole" else {}
+        patch.put(identity(size), 2, coding, chunked([zeros] * 1000), size=size, compression="zstd", **more)
+        patch.weights(b"ab", b"ab")
+        patch.files[0]["bytes"] = 2 + size
+        s(name, patch.bytes(), sentence)
+    patch = unchanged_patch()
+    space = frame(1 << 20, [(0x20, 131072)] * 8)
+    patch.companions.append({"name": "tokenizer.json", "bytes": 200 << 20, "sha256": "0" * 64,
+                             "section": patch.section(chunked([space] * 200), size=200 << 20, compression="zstd")})
+    s("bomb-companion", patch.bytes(), "A tokenizer of 200 MB in 10 kB.")
+    patch = unchanged_patch()
+    patch.files[0]["bytes"] += 400 << 20
+    patch.files[0]["section"] = patch.section(chunked([space] * 400), size=len(patch.head) + (400 << 20), compression="zstd")
+    s("bomb-header", patch.bytes(), "Bytes between tensors that unpack to 400 MB; the section of the first is used by nothing.")
+    patch = unchanged_patch()
+    patch.base += [patch.dense_identity("t%d" % i, "U8", [0], b"") for i in range(400)]
+    s("many-tensors", patch.bytes(), "400 tensors the base does not have.")
+
+
+for maker in (safetensors, shard_index, tritpack, gguf, tokenizer, config, adapter, tritdiff, structured):
     maker()
 
 found = json.load(open(os.path.join(HERE, "found.json")))

@@ -59,6 +59,48 @@ struct FailureTests {
     #expect(!result.errors.contains("partial"), "ls would show it")
   }
 
+  /// Another program takes the space when the output has been begun: what was free at the start is not there at the end.
+  @Test(
+    "a disk that fills up while it is written: exit 74, nothing left, and the next run succeeds",
+    .enabled(if: canMount, "needs a mount"), arguments: ["hf-packed", "tritpack", "gguf"])
+  func fullDisk(_ target: String) {
+    let scratch = ScratchFolder()
+    let model = longModel(scratch)
+    let before = FolderSnapshot(model)
+    Disk.makeFolder(scratch["disk"])
+    // The output takes 38 MB of 64. Afterwards the filler goes, and the same command runs again.
+    let script = """
+      mount -t tmpfs -o size=64m none "$DISK" || exit 99
+      (until ls -A "$DISK" | grep -q partial; do :; done; exec head -c 64m /dev/zero > "$DISK/filler" 2> /dev/null) &
+      "$@"; code=$?; wait
+      echo "left: $(ls -A "$DISK" | tr '\\n' ' ')" >&2
+      rm "$DISK/filler"
+      if [ $code = 74 ]; then "$@" || exit 98; echo "then: $(ls -A "$DISK" | tr '\\n' ' ')" >&2; fi
+      exit $code
+      """
+    var runner = ProcessRunner()
+    runner.environment["DISK"] = scratch["disk"]
+    // The filler may come too late on a busy machine; then the output is complete, and it is tried again.
+    for _ in 0..<10 {
+      let result = runner.run(
+        Self.unshare,
+        [
+          "-m", "/bin/sh", "-c", script, "sh", BuiltProducts.tritsmith, "convert", model, scratch["disk"] + "/out",
+          "--to", target, "--quiet",
+        ])
+      #expect(FolderSnapshot(model) == before)
+      guard result.exitCode == 74 else {
+        #expect(result.exitCode == 0 && result.errors.contains("left: filler out"), "\(result.summary)")
+        continue
+      }
+      #expect(result.errors.contains("No space left on device"), "\(result.summary)")
+      #expect(result.errors.contains("left: filler \n"), "\(result.summary)")
+      #expect(result.errors.contains("then: out \n"), "\(result.summary)")
+      return
+    }
+    Issue.record("the disk was never full in time")
+  }
+
   // MARK: - Signals
 
   /// 300 MB of zeros that take no space: long enough at work to be interrupted in any build.

@@ -46,6 +46,68 @@ struct WorstCase: Sendable, CustomTestStringConvertible {
     ("names", { numbered(before: "{", after: "\"\":0}") { "\"\($0)\":0," } }),
   ]
 
+  // MARK: Patches, whose digest the lab puts right
+
+  private static let emptyDigest = SHA256.digest(of: []).description
+
+  private static func patch(sections: [UInt8] = [], _ header: [UInt8]) -> [UInt8] {
+    Array("TRITDIFF".utf8) + [1, 0, 0, 0, 0, 0, 0, 0] + LittleEndian.bytes(UInt64(64 + sections.count))
+      + LittleEndian.bytes(UInt64(header.count)) + [UInt8](repeating: 0, count: 32) + sections + header
+  }
+
+  private static func patch(before: String, after: String, _ unit: (Int) -> String) -> [UInt8] {
+    patch(numbered(before: before, after: after, unit))
+  }
+
+  private static func section(_ offset: Int, _ bytes: [UInt8]) -> String {
+    """
+    {"offset":\(offset),"stored_bytes":\(bytes.count),"bytes":\(bytes.count),"compression":"none",\
+    "sha256":"\(SHA256.digest(of: bytes))"}
+    """
+  }
+
+  private static func patchOfTensors(_ count: Int) -> [UInt8] {
+    let base = (0..<count).map { #"{"name":"\#($0)","shape":[0],"dense":"U8","sha256":"\#(emptyDigest)"}"# }
+    let place = #""place":{"file":0,"offset":0},"coding":"same""#
+    var tensors: [String] = []
+    var length = base.reduce(0) { $0 + $1.utf8.count + 1 }
+    while tensors.count < count, length < size - 1000 {
+      let number = tensors.count
+      tensors.append(#"{"name":"\#(number)","from":"\#(number)",\#(place)}"#)
+      length += tensors[number].utf8.count + 1
+    }
+    let file = #"{"name":"a","bytes":0,"sha256":"\#(emptyDigest)","section":0}"#
+    let target = #"{"name":"a","format":"safetensors","kind":"folder"}"#
+    let text = """
+      {"sections":[\(section(64, []))],"base":{"tensors":[\(base.joined(separator: ","))]},"target":\(target),\
+      "tensors":[\(tensors.joined(separator: ","))],"files":[\(file)],"companions":[]}
+      """
+    return patch(Array(text.utf8))
+  }
+
+  /// 950 kB of runs, each byte eight changes.
+  private static var patchOfChanges: [UInt8] {
+    let (rows, columns) = (1900, 4000)
+    let changes = rows * columns
+    let content =
+      LittleEndian.bytes(UInt64(changes)) + LittleEndian.bytes(UInt64(changes / 8))
+      + LittleEndian.bytes(UInt64(changes))
+      + [UInt8](repeating: 0, count: 8 + changes / 8)
+    let padded = content + [UInt8](repeating: 0, count: (64 - content.count % 64) % 64)
+    let identity = """
+      "shape":[\(rows),\(columns)],"trits":"\(emptyDigest)","scale":{"convention":"multiply","dtype":"F32",\
+      "granularity":"tensor","sha256":"\(emptyDigest)"}
+      """
+    let text = """
+      {"sections":[\(section(64, content)),\(section(64 + padded.count, []))],"base":{"tensors":[{"name":"a",\(identity)}]},\
+      "target":{"name":"a","format":"tritpack","kind":"file"},"tensors":[{"name":"a",\(identity),"from":"a",\
+      "coding":"gaps","section":0,"layout":"base3","place":{"file":0,"offset":0},\
+      "scale_place":{"file":0,"offset":\(rows * columns / 5)},"scale_bytes":"00000000"}],\
+      "files":[{"name":"a","bytes":\(rows * columns / 5 + 4),"sha256":"\(emptyDigest)","section":1}],"companions":[]}
+      """
+    return patch(sections: padded, Array(text.utf8))
+  }
+
   static let all: [WorstCase] =
     texts.flatMap { text in
       [
@@ -92,6 +154,25 @@ struct WorstCase: Sendable, CustomTestStringConvertible {
             + "\"vocab\":{\"a\":0,\"b\":1,\"ab\":2},\"merges\":[", after: "\"a b\"]}}"
         ) { _ in "[\"a\",\"b\"]," }
       },
+      WorstCase(target: .tritdiff, name: "tensors of the base") {
+        patch(before: "{\"sections\":[],\"base\":{\"tensors\":[", after: "{}]}}") {
+          "{\"name\":\"\($0)\",\"shape\":[0],\"dense\":\"U8\",\"sha256\":\"\(emptyDigest)\"},"
+        }
+      },
+      WorstCase(target: .tritdiff, name: "sections") {
+        patch(before: "{\"sections\":[", after: "{}]}") { _ in
+          "{\"offset\":64,\"stored_bytes\":0,\"bytes\":0,\"compression\":\"none\",\"sha256\":\"\(emptyDigest)\"},"
+        }
+      },
+      WorstCase(target: .tritdiff, name: "files of the base") {
+        patch(before: "{\"sections\":[],\"base\":{\"tensors\":[]},\"companions\":[", after: "{}]}") {
+          "{\"name\":\"\($0)\",\"bytes\":0,\"sha256\":\"\(emptyDigest)\"},"
+        }
+      },
+      // As many tensors of the target as fit, each with a short entry because it is its base's, and all of it valid.
+      WorstCase(target: .tritdiff, name: "tensors") { patchOfTensors(6_000) },
+      WorstCase(target: .tritdiff, name: "numbers") { patch(before: "{\"a\":[", after: "0]}") { _ in "0," } },
+      WorstCase(target: .tritdiff, name: "changes") { patchOfChanges },
       WorstCase(target: .gguf, name: "empty texts") { gguf(type: 8, width: 8) },
       WorstCase(target: .gguf, name: "bytes") { gguf(type: 0, width: 1) },
       WorstCase(target: .gguf, name: "booleans") { gguf(type: 7, width: 1) },

@@ -78,7 +78,7 @@ struct JSONTree {
     "zstd", "divide", "multiply", "tensor", "row", "group", "../x", "a/b", "\u{0}", "\u{10FFFF}", "model.norm.weight",
     "bitnet", "offline", "online", "autobitlinear", "bitlinear", "llama", "LlamaForCausalLM", "BitNetForCausalLM",
     "linear", "yarn", "ByteLevel", "Split", "Sequence", "BPE", "NFC", "(a+)+b", "(?:a{9}){9}", "[^\\s", "\\p{L}+",
-    "a b",
+    "a b", "same", "gaps", "delta", "whole", "planes", "xor", "difference", "folder", "file", "203f",
   ]
   private static let numbers = ["-1", "-0", "0.5", "1e308", "1e999", "-1e-400", "9223372036854775808", "1E2", "5e-324"]
 

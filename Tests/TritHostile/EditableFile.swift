@@ -5,7 +5,7 @@ import TritTestSupport
 
 /// A valid file of the corpus and its parts: a JSON text with what stands around it, or the integers of a GGUF header.
 struct EditableFile {
-  enum Kind { case safetensors, tritpack, gguf, tokenizer, config }
+  enum Kind { case safetensors, tritpack, gguf, tokenizer, config, tritdiff }
 
   var kind: Kind
   /// The name it is given to be opened.
@@ -20,6 +20,7 @@ struct EditableFile {
     for (target, kind, name) in [
       (HostileTarget.safetensors, Kind.safetensors, "model.safetensors"), (.tritpack, .tritpack, "model.tritpack"),
       (.gguf, .gguf, "model.gguf"), (.tokenizer, .tokenizer, "tokenizer.json"), (.config, .config, "config.json"),
+      (.tritdiff, .tritdiff, "model.tritdiff"),
     ] {
       for file in try FileSystem.names(in: target.folder) where file.hasPrefix("valid") {
         var editable = EditableFile(kind: kind, name: name, bytes: Disk.bytes(target.folder + "/" + file))
@@ -44,7 +45,7 @@ struct EditableFile {
     case .safetensors:
       let end = 8 + EditableFile.integer(bytes, 0)
       return ([], try? JSONValue.parse(Array(bytes[8..<end])), Array(bytes[end...]))
-    case .tritpack:
+    case .tritpack, .tritdiff:
       let start = EditableFile.integer(bytes, 16)
       return (Array(bytes[..<start]), try? JSONValue.parse(Array(bytes[start...])), [])
     }
@@ -57,7 +58,7 @@ struct EditableFile {
     case .gguf: return before
     case .tokenizer, .config: return text
     case .safetensors: return EditableFile.bytes(text.count) + text + after
-    case .tritpack:
+    case .tritpack, .tritdiff:
       var file = before + text
       // An edit may have cut the preamble itself.
       guard before.count >= 64 else { return file }

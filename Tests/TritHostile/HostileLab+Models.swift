@@ -11,7 +11,7 @@ import TritTokenizer
 import TritWorkflows
 
 extension HostileLab {
-  private var work: WorkOptions { WorkOptions(parallelism: parallelism, kernels: KernelChoice.best) }
+  var work: WorkOptions { WorkOptions(parallelism: parallelism, kernels: KernelChoice.best) }
 
   /// Inspects, verifies, compares, runs and converts, one after the other as the program would.
   func probeModel(_ path: String, seed: UInt64, _ log: inout HostileLog) {
@@ -19,6 +19,16 @@ extension HostileLab {
     if seed & 1 == 0 { options.access = .mapped }
     inspect(path, options, &log)
     guard read(path, options, &log) else { return }
+    log.attempt("check") {
+      show(try CheckWorkflow(CheckRequest(path: path, open: options), work: work).run().report, .json)
+    }
+    if seed >> 20 & 3 == 0 { diff(path, &log) }
+    if seed >> 22 & 3 == 0 {
+      log.attempt("family") {
+        show(
+          try FamilyWorkflow(FamilyRequest(paths: [path, patchBase], open: options), work: work).run().report, .json)
+      }
+    }
     convert(path, options, seed, &log)
   }
 
@@ -31,7 +41,7 @@ extension HostileLab {
   }
 
   /// Prints a report as the program does, which writes it out piece by piece.
-  private func show(_ report: ReportDocument, _ format: ReportFormat) {
+  func show(_ report: ReportDocument, _ format: ReportFormat) {
     var output = Nowhere()
     format.renderer.render(report, to: &output)
   }

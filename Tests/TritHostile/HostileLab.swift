@@ -22,6 +22,11 @@ public final class HostileLab {
   /// Folders of tiny models whose `config.json` is replaced.
   let modelFolders: [String]
   let shardFolder: String
+  /// The model patches of the corpus were made for, by `generate.py`.
+  let patchBase: String
+  /// A model, and an adapter of it of which one file is replaced.
+  let adaptedFolder: String
+  let adapterFolder: String
   let bases: [EditableFile]
 
   /// - Parameter folder: an empty folder, in memory if possible: files are written in it many times a second.
@@ -34,6 +39,17 @@ public final class HostileLab {
     shardFolder = folder + "/shards"
     TinyModel.writeShards(shardFolder)
     Disk.makeFolder(folder + "/single")
+    patchBase = folder + "/base"
+    Disk.makeFolder(patchBase)
+    let base = [
+      ("model.safetensors", HostileTarget.safetensors, "valid-packed"), ("config.json", .config, "valid-bitnet"),
+    ]
+    for (name, target, file) in base { Disk.write(Disk.bytes(target.folder + "/" + file), patchBase + "/" + name) }
+    adaptedFolder = folder + "/adapted"
+    TinyModel.plain.write(adaptedFolder)
+    Disk.write(Disk.bytes(HostileTarget.config.folder + "/valid-llama"), adaptedFolder + "/config.json")
+    adapterFolder = folder + "/adapter"
+    Disk.makeFolder(adapterFolder)
     bases = try EditableFile.all()
   }
 
@@ -63,16 +79,21 @@ public final class HostileLab {
       if let sealed = TritPackSeal.sealed(bytes), sealed != bytes {
         probeFile(sealed, named: "model.tritpack", &log)
       }
+    case .tritdiff:
+      probePatch(bytes, &log)
+      if let sealed = TritPackSeal.sealed(bytes), sealed != bytes { probePatch(sealed, &log) }
     case .shardIndex:
       Disk.write(bytes, shardFolder + "/" + ShardIndex.name)
       probeModel(shardFolder, seed: HostileLab.hash(bytes), &log)
     case .tokenizer: probeTokenizer(bytes, &log)
     case .config: probeConfiguration(bytes, &log)
+    case .adapter: probeAdapter(bytes, &log)
     case .structured:
       guard let (file, edited) = EditProgram.apply(bytes, to: bases) else { return .refused("no edits") }
       switch file.kind {
       case .tokenizer: probeTokenizer(edited, &log)
       case .config: probeConfiguration(edited, &log)
+      case .tritdiff: probePatch(edited, &log)
       default: probeFile(edited, named: file.name, &log)
       }
     }

@@ -12,10 +12,14 @@ public enum HostileTarget: String, CaseIterable, Sendable {
   /// A TritPack file, as given and with its digest put right.
   case tritpack
   case gguf
+  /// A patch, as given and with its digest put right, applied to the model it may have been made for.
+  case tritdiff
   /// `tokenizer.json`: loading, encoding, decoding.
   case tokenizer
   /// `config.json` beside good weights: roles, settings, a step of the forward pass.
   case config
+  /// A LoRA adapter: `adapter_config.json` when the bytes begin with a brace, its weights else.
+  case adapter
   /// The bytes are a list of edits to a valid file; lengths and digests are put right afterwards.
   case structured
 

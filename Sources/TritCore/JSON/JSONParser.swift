@@ -93,13 +93,17 @@ extension JSONValue {
   }
 }
 
-private struct JSONParser {
+struct JSONParser {
   let text: [UInt8]
   let limits: JSONLimits
   var position = 0
   var valueCount = 0
+  /// Checks without keeping: arrays and objects become null, and the members of the outermost object are noted.
+  var isChecking = false
+  /// Where the values of the outermost object stand, while checking.
+  private(set) var members: [(key: String, value: Range<Int>)] = []
   /// Bytes read to count members.
-  var lookedAhead = 0
+  private var lookedAhead = 0
 
   init(text: [UInt8], limits: JSONLimits) {
     self.text = text
@@ -116,12 +120,16 @@ private struct JSONParser {
 
   // MARK: Values
 
-  private mutating func value(depth: Int) throws(JSONError) -> JSONValue {
+  mutating func value(depth: Int) throws(JSONError) -> JSONValue {
     valueCount += 1
     guard valueCount <= limits.values else { throw fail(.tooManyValues(limit: limits.values)) }
     switch try peek() {
-    case UInt8(ascii: "{"): return .object(try object(depth: depth + 1))
-    case UInt8(ascii: "["): return .array(try array(depth: depth + 1))
+    case UInt8(ascii: "{"):
+      let object = try object(depth: depth + 1)
+      return isChecking ? .null : .object(object)
+    case UInt8(ascii: "["):
+      let array = try array(depth: depth + 1)
+      return isChecking ? .null : .array(array)
     case UInt8(ascii: "\""): return .string(try string())
     case UInt8(ascii: "t"):
       try literal("true")
@@ -158,7 +166,13 @@ private struct JSONParser {
       }
       position += 1
       skipSpace()
-      entries.append(.init(key: key, value: try value(depth: depth), offset: offset))
+      let start = position
+      let value = try value(depth: depth)
+      if !isChecking {
+        entries.append(.init(key: key, value: value, offset: offset))
+      } else if depth == 1 {
+        members.append((key, start..<position))
+      }
       if entries.count == JSONParser.countedFrom { entries.reserveCapacity(entries.count + membersToCome(smallest: 5)) }
       if try !continues(to: UInt8(ascii: "}"), named: "',' or '}'") { return JSONObject(entries: entries) }
     }
@@ -174,7 +188,8 @@ private struct JSONParser {
       return []
     }
     while true {
-      elements.append(try value(depth: depth))
+      let value = try value(depth: depth)
+      if !isChecking { elements.append(value) }
       if elements.count == JSONParser.countedFrom {
         elements.reserveCapacity(elements.count + membersToCome(smallest: 2))
       }
@@ -213,7 +228,7 @@ private struct JSONParser {
   }
 
   /// After a member: true when a comma leads to another one, false when the bracket closes.
-  private mutating func continues(to close: UInt8, named expected: String) throws(JSONError) -> Bool {
+  mutating func continues(to close: UInt8, named expected: String) throws(JSONError) -> Bool {
     skipSpace()
     let byte = try peek()
     if byte == close {
@@ -339,7 +354,7 @@ private struct JSONParser {
     return text[position]
   }
 
-  private mutating func skipSpace() {
+  mutating func skipSpace() {
     while position < text.count {
       switch text[position] {
       case 0x20, 0x09, 0x0A, 0x0D: position += 1

@@ -17,7 +17,7 @@ extension JSONValue {
     return output
   }
 
-  private func write(to output: inout [UInt8], style: JSONStyle, level: Int) {
+  fileprivate func write(to output: inout [UInt8], style: JSONStyle, level: Int) {
     switch self {
     case .null: output.append(contentsOf: "null".utf8)
     case .bool(let value): output.append(contentsOf: (value ? "true" : "false").utf8)
@@ -57,7 +57,7 @@ extension JSONValue {
     output.append(contentsOf: repeatElement(UInt8(ascii: " "), count: 2 * level))
   }
 
-  private static func write(_ string: String, to output: inout [UInt8]) {
+  fileprivate static func write(_ string: String, to output: inout [UInt8]) {
     output.append(UInt8(ascii: "\""))
     for byte in string.utf8 {
       switch byte {
@@ -73,5 +73,51 @@ extension JSONValue {
       }
     }
     output.append(UInt8(ascii: "\""))
+  }
+}
+
+/// Compact text of an object, a member at a time: lists of thousands need not exist as values before they are text.
+public struct JSONObjectText: Sendable {
+  private var output: [UInt8] = [UInt8(ascii: "{")]
+
+  public init() {}
+
+  /// Adds a member.
+  public mutating func add(_ key: String, _ value: JSONValue) {
+    begin(key)
+    value.write(to: &output, style: .compact, level: 0)
+  }
+
+  /// Adds an array whose elements are made one after the other.
+  public mutating func add<Elements: Sequence>(
+    _ key: String, listing elements: Elements, _ value: (Elements.Element) -> JSONValue
+  ) {
+    begin(key)
+    output.append(UInt8(ascii: "["))
+    var isFirst = true
+    for element in elements {
+      if !isFirst { output.append(UInt8(ascii: ",")) }
+      isFirst = false
+      value(element).write(to: &output, style: .compact, level: 0)
+    }
+    output.append(UInt8(ascii: "]"))
+  }
+
+  /// Adds an object that is text already.
+  public mutating func add(_ key: String, _ object: consuming JSONObjectText) {
+    begin(key)
+    output += object.finished()
+  }
+
+  private mutating func begin(_ key: String) {
+    if output.count > 1 { output.append(UInt8(ascii: ",")) }
+    JSONValue.write(key, to: &output)
+    output.append(UInt8(ascii: ":"))
+  }
+
+  /// The whole text.
+  public consuming func finished() -> [UInt8] {
+    output.append(UInt8(ascii: "}"))
+    return output
   }
 }

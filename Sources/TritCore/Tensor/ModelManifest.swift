@@ -1,5 +1,7 @@
 // Tritsmith: everything about a model but its weights.
 
+import Synchronization
+
 /// The name of a container format.
 public struct FormatID: RawRepresentable, Sendable, Hashable, Codable, CustomStringConvertible {
   public let rawValue: String
@@ -95,7 +97,10 @@ public struct ModelManifest: Sendable {
   public var path: String
   public var files: [ManifestFile]
   /// In file order.
-  public var tensors: [TensorDescriptor]
+  public var tensors: [TensorDescriptor] {
+    didSet { index = TensorIndex() }
+  }
+  private var index = TensorIndex()
   /// Free text metadata of the container, in order.
   public var metadata: [(key: String, value: String)]
   /// Typed metadata of containers that have it, in order; `metadata` holds the same as text.
@@ -130,8 +135,45 @@ public struct ModelManifest: Sendable {
     entries.first { ExactString($0.key) == ExactString(key) }?.value
   }
 
-  /// The tensor of that name, if there is one.
+  /// The tensor of that name, if there is one; the first where several have it.
   public func tensor(named name: String) -> TensorDescriptor? {
-    tensors.first { ExactString($0.name) == ExactString(name) }
+    position(ofTensor: name).map { tensors[$0] }
+  }
+
+  /// Where in `tensors` that one is.
+  public func position(ofTensor name: String) -> Int? { index.position(of: name, in: tensors) }
+}
+
+/// Places of tensors in the order of their names, made when a name is first looked for: models of 50,000 tensors are
+/// searched 50,000 times. Copies of a manifest share it until their tensors change.
+private final class TensorIndex: Sendable {
+  private let order = Mutex<[UInt32]?>(nil)
+
+  func position(of name: String, in tensors: [TensorDescriptor]) -> Int? {
+    let order = order.withLock { order in
+      let sorted = order ?? TensorIndex.sorted(tensors)
+      order = sorted
+      return sorted
+    }
+    let name = ExactString(name)
+    var range = 0..<order.count
+    while !range.isEmpty {
+      let middle = range.lowerBound + range.count / 2
+      if ExactString(tensors[Int(order[middle])].name) < name {
+        range = middle + 1..<range.upperBound
+      } else {
+        range = range.lowerBound..<middle
+      }
+    }
+    guard range.lowerBound < order.count else { return nil }
+    let found = Int(order[range.lowerBound])
+    return ExactString(tensors[found].name) == name ? found : nil
+  }
+
+  private static func sorted(_ tensors: [TensorDescriptor]) -> [UInt32] {
+    tensors.indices.map { UInt32($0) }.sorted {
+      let (a, b) = (ExactString(tensors[Int($0)].name), ExactString(tensors[Int($1)].name))
+      return a == b ? $0 < $1 : a < b
+    }
   }
 }

@@ -248,41 +248,42 @@ public struct TritDiffCompanion: Sendable {
 // MARK: - Writing
 
 extension TritDiffHeader {
-  var json: JSONValue {
+  /// Text of the header.
+  var serialized: [UInt8] {
     let known = Dictionary(
       base.tensors.map { (ExactString($0.name), $0) }, uniquingKeysWith: { first, _ in first })
-    return .object([
-      "format": "tritdiff",
-      "version": .string("\(TritPackPreamble.major).\(TritPackPreamble.minor)"),
-      "generator": .string(generator),
-      "base": .object([
-        "code_stream": .digest(base.codeStream),
-        "tensors": .array(base.tensors.map { .object($0.json) }),
-      ]),
-      "target": .object([
+    var baseText = JSONObjectText()
+    baseText.add("code_stream", .digest(base.codeStream))
+    baseText.add("tensors", listing: base.tensors) { .object($0.json) }
+    var text = JSONObjectText()
+    text.add("format", "tritdiff")
+    text.add("version", .string("\(TritPackPreamble.major).\(TritPackPreamble.minor)"))
+    text.add("generator", .string(generator))
+    text.add("base", baseText)
+    text.add(
+      "target",
+      .object([
         "name": .string(target.name), "format": .string(target.format),
         "kind": .string(target.isFolder ? "folder" : "file"),
         "code_stream": .digest(target.codeStream),
-      ]),
-      "tensors": .array(tensors.map { $0.json($0.from.flatMap { known[ExactString($0)] }) }),
-      "files": .array(
-        files.map {
-          .object([
-            "name": .string($0.name), "bytes": .number(JSONNumber($0.byteCount)),
-            "sha256": .string($0.digest.description), "section": .number(JSONNumber($0.section)),
-          ])
-        }),
-      "companions": .array(
-        companions.map {
-          var object: JSONObject = [
-            "name": .string($0.name), "bytes": .number(JSONNumber($0.byteCount)),
-            "sha256": .string($0.digest.description),
-          ]
-          if let section = $0.section { object.add("section", .number(JSONNumber(section))) }
-          return .object(object)
-        }),
-      "sections": .array(sections.map(\.json)),
-    ])
+      ]))
+    text.add("tensors", listing: tensors) { $0.json($0.from.flatMap { known[ExactString($0)] }) }
+    text.add("files", listing: files) {
+      .object([
+        "name": .string($0.name), "bytes": .number(JSONNumber($0.byteCount)),
+        "sha256": .string($0.digest.description), "section": .number(JSONNumber($0.section)),
+      ])
+    }
+    text.add("companions", listing: companions) {
+      var object: JSONObject = [
+        "name": .string($0.name), "bytes": .number(JSONNumber($0.byteCount)),
+        "sha256": .string($0.digest.description),
+      ]
+      if let section = $0.section { object.add("section", .number(JSONNumber(section))) }
+      return .object(object)
+    }
+    text.add("sections", listing: sections, \.json)
+    return text.finished()
   }
 }
 

@@ -11,22 +11,18 @@ struct TritDiffHeaderReader: SectionedHeaderReader {
   let headerOffset: UInt64
 
   func read(_ json: [UInt8]) throws -> TritDiffHeader {
-    let object = try root(json)
-    let sections = try list(object, "sections").enumerated().map { try section($1, "sections[\($0)]") }
+    let root = try root(json)
+    let sections = try list(root, "sections") { try section($0, "sections[\($1)]") }
     try checkTiling(sections)
-    let base = try self.base(try self.object(object["base"] ?? .null, "base"))
-    let target = try self.target(try self.object(object["target"] ?? .null, "target"))
-    let files = try list(object, "files").enumerated().map { try file($1, sections, "files[\($0)]") }
+    let base = try self.base(try part(root, "base"))
+    let target = try self.target(try self.object(root["target"] ?? .null, "target"))
+    let files = try list(root, "files") { try file($0, sections, "files[\($1)]") }
     let known = Dictionary(
       base.tensors.map { (ExactString($0.name), $0) }, uniquingKeysWith: { first, _ in first })
-    let tensors = try list(object, "tensors").enumerated().map {
-      try tensor($1, known, sections, "tensors[\($0)]")
-    }
-    let companions = try list(object, "companions").enumerated().map {
-      try companion($1, sections, "companions[\($0)]")
-    }
+    let tensors = try list(root, "tensors") { try tensor($0, known, sections, "tensors[\($1)]") }
+    let companions = try list(root, "companions") { try companion($0, sections, "companions[\($1)]") }
     let header = TritDiffHeader(
-      generator: object["generator"]?.string ?? "", base: base, target: target, tensors: tensors, files: files,
+      generator: root["generator"]?.string ?? "", base: base, target: target, tensors: tensors, files: files,
       companions: companions, sections: sections)
     try checkUse(header)
     try checkPlaces(header)
@@ -35,13 +31,13 @@ struct TritDiffHeaderReader: SectionedHeaderReader {
 
   // MARK: Models
 
-  private func base(_ object: JSONObject) throws -> TritDiffBase {
-    let tensors = try list(object, "tensors", "base").enumerated().map { index, value in
+  private func base(_ document: JSONDocument) throws -> TritDiffBase {
+    let tensors = try list(document, "tensors", "base") { value, index in
       let field = "base.tensors[\(index)]"
       return try identity(try self.object(value, field), field)
     }
     try checkNames(tensors.map(\.name))
-    return TritDiffBase(codeStream: try optionalDigest(object, "code_stream", "base"), tensors: tensors)
+    return TritDiffBase(codeStream: try optionalDigest(document["code_stream"], "base.code_stream"), tensors: tensors)
   }
 
   private func target(_ object: JSONObject) throws -> TritDiffTarget {
@@ -50,7 +46,7 @@ struct TritDiffHeaderReader: SectionedHeaderReader {
     return TritDiffTarget(
       name: try text(object, "name", "target"), format: try text(object, "format", "target"),
       isFolder: kind == "folder",
-      codeStream: try optionalDigest(object, "code_stream", "target"))
+      codeStream: try optionalDigest(object["code_stream"], "target.code_stream"))
   }
 
   // MARK: Tensors
@@ -360,15 +356,19 @@ struct TritDiffHeaderReader: SectionedHeaderReader {
   }
 
   private func digest(_ object: JSONObject, _ key: String, _ field: String) throws -> Digest {
-    guard let digest = Digest(hex: try text(object, key, field)) else {
-      throw wrong("64 hexadecimal digits", "something else", field + "." + key)
+    try digest(object[key] ?? .null, field + "." + key)
+  }
+
+  private func digest(_ value: JSONValue, _ field: String) throws -> Digest {
+    guard let digest = Digest(hex: try string(value, field)) else {
+      throw wrong("64 hexadecimal digits", "something else", field)
     }
     return digest
   }
 
-  private func optionalDigest(_ object: JSONObject, _ key: String, _ field: String) throws -> Digest? {
-    if object[key] ?? .null == .null { return nil }
-    return try digest(object, key, field)
+  private func optionalDigest(_ value: JSONValue?, _ field: String) throws -> Digest? {
+    guard let value, value != .null else { return nil }
+    return try digest(value, field)
   }
 
   private static func bytes(hex: String) -> [UInt8]? {

@@ -163,7 +163,7 @@ public final class TritDiffSink {
     let header = TritDiffHeader(
       generator: generator, base: base, target: target, tensors: tensors, files: files, companions: companions,
       sections: sections)
-    let json = header.json.serialized()
+    let json = header.serialized
     let preamble = TritPackPreamble(
       magic: TritDiffPatch.magic, headerOffset: position, headerLength: UInt64(json.count))
     try output.write(json, at: position)

@@ -9,15 +9,17 @@ protocol SectionedHeaderReader {
 }
 
 extension SectionedHeaderReader {
-  /// The header as an object.
-  func root(_ json: [UInt8]) throws -> JSONObject {
-    let root: JSONValue
+  /// The header, proved to be a JSON object.
+  func root(_ json: [UInt8]) throws -> JSONDocument {
+    let root: JSONDocument?
     do {
-      root = try JSONValue.parse(json)
+      root = try JSONDocument(parsing: json)
     } catch {
       throw FormatError(.json(error), file: path, byteOffset: headerOffset + UInt64(error.offset))
     }
-    return try object(root, "header")
+    guard let root else { throw wrong("an object", "something else", "header") }
+    try checkKeys(root.duplicateKeys, "header")
+    return root
   }
 
   func section(_ value: JSONValue, _ field: String) throws -> TritPackSection {
@@ -73,17 +75,39 @@ extension SectionedHeaderReader {
 
   func object(_ value: JSONValue, _ field: String) throws(FormatError) -> JSONObject {
     guard let object = value.object else { throw wrong("an object", value.kindName, field) }
-    if let key = object.duplicateKeys.first {
-      throw FormatError(.duplicateField, file: path, field: field + "." + key)
-    }
+    try checkKeys(object.duplicateKeys, field)
     return object
   }
 
-  func list(_ object: JSONObject, _ key: String, _ field: String = "header") throws -> [JSONValue] {
+  /// An object of the header whose lists are long.
+  func part(_ header: JSONDocument, _ key: String) throws(FormatError) -> JSONDocument {
+    guard let part = header.object(key) else { throw wrong("an object", header[key]?.kindName ?? "nothing", key) }
+    try checkKeys(part.duplicateKeys, key)
+    return part
+  }
+
+  private func checkKeys(_ duplicates: [String], _ field: String) throws(FormatError) {
+    guard let key = duplicates.first else { return }
+    throw FormatError(.duplicateField, file: path, field: field + "." + key)
+  }
+
+  func list(_ object: JSONObject, _ key: String, _ field: String) throws(FormatError) -> [JSONValue] {
     guard let list = object[key]?.array else {
       throw wrong("an array", object[key]?.kindName ?? "nothing", "\(field).\(key)")
     }
     return list
+  }
+
+  /// Reads the entries of a list, one after the other.
+  func list<Element>(
+    _ header: JSONDocument, _ key: String, _ field: String = "header", _ read: (JSONValue, Int) throws -> Element
+  ) throws -> [Element] {
+    guard let elements = header.elements(key) else {
+      throw wrong("an array", header[key]?.kindName ?? "nothing", "\(field).\(key)")
+    }
+    var result: [Element] = []
+    for element in elements { result.append(try read(element, result.count)) }
+    return result
   }
 
   func string(_ value: JSONValue, _ field: String) throws(FormatError) -> String {

@@ -103,10 +103,10 @@ struct TritPackHeaderReader: SectionedHeaderReader {
 
   func read(_ json: [UInt8]) throws -> TritPackHeader {
     let object = try root(json)
-    let sections = try list(object, "sections").enumerated().map { try section($1, "sections[\($0)]") }
+    let sections = try list(object, "sections") { try section($0, "sections[\($1)]") }
     try checkTiling(sections)
-    let tensors = try list(object, "tensors").enumerated().map { try tensor($1, sections, "tensors[\($0)]") }
-    let files = try list(object, "files").enumerated().map { try file($1, sections, "files[\($0)]") }
+    let tensors = try list(object, "tensors") { try tensor($0, sections, "tensors[\($1)]") }
+    let files = try list(object, "files") { try file($0, sections, "files[\($1)]") }
     try checkUse(sections.count, tensors, files)
     var metadata: [(key: String, value: String)] = []
     for entry in object["metadata"]?.object?.entries ?? [] {

@@ -96,7 +96,7 @@ struct ValueCheck: Sendable {
   private func counts(of tensor: TensorDescriptor) throws -> Counts? {
     var counts = Counts()
     let (rows, columns) = (tensor.shape.rows, tensor.shape.columns)
-    guard columns > 0 else { return counts }
+    guard rows > 0, columns > 0 else { return counts }
     var isLive = [Bool](repeating: false, count: columns)
     let step = max(1, (1 << 20) / columns)
     for start in stride(from: 0, to: rows, by: step) {

@@ -86,29 +86,28 @@ struct BaseCheck {
   func run() throws {
     let expected = patch.header.base.tensors
     let path = base.manifest.path
-    var rest = Dictionary(
-      base.manifest.tensors.map { (ExactString($0.name), $0) }, uniquingKeysWith: { first, _ in first })
+    var isExpected = [Bool](repeating: false, count: base.manifest.tensors.count)
     // What headers say is compared before anything is read.
-    let tensors = try expected.map { identity in
-      guard let tensor = rest.removeValue(forKey: ExactString(identity.name)) else {
+    for identity in expected {
+      guard let position = base.manifest.position(ofTensor: identity.name) else {
         throw DiffError(.missingTensor, file: path, tensor: identity.name)
       }
-      let found = try DiffedTensor(tensor, in: base, work.single)
-      let meaning = try (expected: BaseCheck.text(identity), found: BaseCheck.text(found))
+      isExpected[position] = true
+      let meaning = (expected: BaseCheck.text(identity), found: try BaseCheck.text(tensor(identity)))
       guard meaning.expected == meaning.found else {
         throw DiffError(
           .otherTensor(expected: meaning.expected, found: meaning.found), file: path, tensor: identity.name)
       }
-      return found
     }
-    if let extra = base.manifest.tensors.first(where: { rest[ExactString($0.name)] != nil }) {
-      throw DiffError(.extraTensor, file: path, tensor: extra.name)
+    if let extra = isExpected.firstIndex(of: false) {
+      throw DiffError(.extraTensor, file: path, tensor: base.manifest.tensors[extra].name)
     }
     work.progress.began(
-      ProgressPhase(name: "checking base", totalBytes: tensors.reduce(0) { $0 + UInt64($1.byteCount) }))
+      ProgressPhase(
+        name: "checking base", totalBytes: base.manifest.tensors.reduce(0) { $0 + UInt64($1.location.byteCount) }))
     defer { work.progress.ended() }
-    try work.parallelism.forEachBand(tensors.count) { index in
-      let found = try tensors[index].identity()
+    try work.parallelism.forEachBand(expected.count) { index in
+      let found = try tensor(expected[index]).identity()
       guard found.content == expected[index].content else {
         let kind: DiffError.Kind =
           switch (expected[index].content, found.content) {
@@ -119,7 +118,7 @@ struct BaseCheck {
         throw DiffError(kind, file: path, tensor: found.name)
       }
     }
-    try checkCodeStream(tensors)
+    try checkCodeStream()
     for companion in patch.header.companions where companion.section == nil {
       guard base.manifest.companions.contains(where: { ExactString($0.name) == ExactString(companion.name) }) else {
         throw DiffError(.missingFile(companion.name), file: path)
@@ -131,10 +130,19 @@ struct BaseCheck {
     }
   }
 
+  /// The base's tensor; made when it is needed, for there may be tens of thousands.
+  private func tensor(_ identity: TritDiffIdentity) throws -> DiffedTensor {
+    guard let tensor = base.manifest.tensor(named: identity.name) else {
+      throw DiffError(.missingTensor, file: base.manifest.path, tensor: identity.name)
+    }
+    return try DiffedTensor(tensor, in: base, work.single)
+  }
+
   /// What a patch tells people of its base follows from the tensors it names.
-  private func checkCodeStream(_ tensors: [DiffedTensor]) throws {
-    let streams = try zip(patch.header.base.tensors, tensors).compactMap { identity, tensor in
-      try tensor.isTernary ? identity.codeStream(tensor.scale()).map { (name: identity.name, stream: $0) } : nil
+  private func checkCodeStream() throws {
+    let streams = try patch.header.base.tensors.compactMap { identity -> (name: String, stream: CodeStream)? in
+      guard identity.isTernary else { return nil }
+      return try identity.codeStream(tensor(identity).scale()).map { (identity.name, $0) }
     }
     guard patch.header.base.codeStream == (streams.isEmpty ? nil : CodeStream.model(streams)) else {
       throw FormatError(

@@ -14,6 +14,7 @@ public struct DiffError: DiagnosticError, Equatable {
     case missingFile(String)
     case otherFile(String, expected: String, found: String)
     case otherTarget(expected: String, found: String)
+    case otherCodeStream(expected: String, found: String)
     // Making
     case compressedTarget
     case fileBesideModel(String)
@@ -40,6 +41,8 @@ public struct DiffError: DiagnosticError, Equatable {
       "the patch was made for another '\(printable(name))': expected SHA-256 \(expected), found \(found)"
     case .otherTarget(let expected, let found):
       "what the patch gives is not what it states: expected SHA-256 \(expected), found \(found)"
+    case .otherCodeStream(let expected, let found):
+      "what the patch gives is not what it states: expected the code stream \(expected), found \(found)"
     case .compressedTarget: "its tensors are compressed, and a patch could not give the same bytes again"
     case .fileBesideModel(let name): "a file of it is called '\(printable(name))', as one of its companions is"
     }
@@ -49,7 +52,7 @@ public struct DiffError: DiagnosticError, Equatable {
     switch kind {
     case .missingTensor, .extraTensor, .otherTensor, .otherHash, .missingFile, .otherFile:
       "apply it to the model it was made for: 'tritsmith inspect PATCH' states its code stream, 'tritsmith compare' that of a model"
-    case .otherTarget: "the patch is damaged or was made by a faulty program: have it made again"
+    case .otherTarget, .otherCodeStream: "the patch is damaged or was made by a faulty program: have it made again"
     case .compressedTarget: "store it uncompressed: tritsmith convert MODEL PLAIN --to tritpack"
     case .fileBesideModel: nil
     }
@@ -58,7 +61,7 @@ public struct DiffError: DiagnosticError, Equatable {
   public var category: ErrorCategory {
     switch kind {
     case .compressedTarget: .misuse
-    case .otherTarget: .checkFailed
+    case .otherTarget, .otherCodeStream: .checkFailed
     default: .malformedInput
     }
   }

@@ -49,6 +49,22 @@ public struct DiffWorkflow: Sendable {
     let target = try FormatRegistry.open(request.target, request.openTarget)
     let files = try TargetFiles(target)
     for source in [base, target] { try source.checkIntegrity(work.parallelism, work.progress) }
+    let (staging, sink) = try write(files, base, target)
+    let patch = try TritDiffPatch(path: staging.stagingPath)
+    try audit(patch, base)
+    for source in [base, target] { try source.checkUnchanged() }
+    try sink.sync()
+    try work.parallelism.cancellation.check()
+    try staging.commit()
+    return DiffResult(
+      base: request.base, target: request.target, patch: request.output,
+      summary: PatchSummary(patch), seconds: Platform.monotonicSeconds - start)
+  }
+
+  /// Compares, chooses and writes. What was found of every tensor is gone when the patch is read again.
+  private func write(
+    _ files: TargetFiles, _ base: any TensorSource, _ target: any TensorSource
+  ) throws -> (StagedOutput, TritDiffSink) {
     let analyses = try analyze(base, target)
     let staging = try StagedOutput(.file, at: request.output, replacing: request.replaces)
     let sink = try TritDiffSink(staging, level: request.level)
@@ -63,15 +79,7 @@ public struct DiffWorkflow: Sendable {
         format: target.manifest.format.rawValue, isFolder: files.isFolder,
         codeStream: try codeStream(analyses.target.map(\.target), target)),
       tensors: tensors, files: recorded, companions: companions)
-    let patch = try TritDiffPatch(path: staging.stagingPath)
-    try audit(patch, base)
-    for source in [base, target] { try source.checkUnchanged() }
-    try sink.sync()
-    try work.parallelism.cancellation.check()
-    try staging.commit()
-    return DiffResult(
-      base: request.base, target: request.target, patch: request.output,
-      summary: PatchSummary(patch), seconds: Platform.monotonicSeconds - start)
+    return (staging, sink)
   }
 
   // MARK: - Comparing
@@ -79,56 +87,52 @@ public struct DiffWorkflow: Sendable {
   private func analyze(
     _ base: any TensorSource, _ target: any TensorSource
   ) throws -> (base: [TritDiffIdentity], target: [DiffAnalysis]) {
-    let known = Dictionary(
-      base.manifest.tensors.map { (ExactString($0.name), $0) }, uniquingKeysWith: { first, _ in first })
-    let tensors = target.manifest.tensors
-    let paired = Set(tensors.map { ExactString($0.name) })
-    let removed = base.manifest.tensors.filter { !paired.contains(ExactString($0.name)) }
-    let all = tensors + removed
+    let (tensors, old) = (target.manifest.tensors, base.manifest.tensors)
+    let removed = old.indices.filter { target.manifest.position(ofTensor: old[$0].name) == nil }
     let found = Mutex<[DiffAnalysis?]>(Array(repeating: nil, count: tensors.count))
-    let bases = Mutex<[ExactString: TritDiffIdentity]>([:])
+    let bases = Mutex<[TritDiffIdentity?]>(Array(repeating: nil, count: old.count))
     let single = work.single
+    func byteCount(_ index: Int) -> Int {
+      (index < tensors.count ? tensors[index] : old[removed[index - tensors.count]]).location.byteCount
+    }
     // The largest first, so that no thread is left with a big one at the end.
-    let order = all.indices.sorted { all[$0].location.byteCount > all[$1].location.byteCount }
+    let order = (0..<tensors.count + removed.count).sorted { byteCount($0) > byteCount($1) }
     work.progress.began(
-      ProgressPhase(name: "comparing", totalBytes: all.reduce(0) { $0 + UInt64($1.location.byteCount) }))
+      ProgressPhase(name: "comparing", totalBytes: order.reduce(0) { $0 + UInt64(byteCount($1)) }))
     defer { work.progress.ended() }
     try work.parallelism.forEachBand(order.count) { place in
       let index = order[place]
       guard index < tensors.count else {
-        let identity = try DiffedTensor(all[index], in: base, single).identity()
-        bases.withLock { $0[ExactString(identity.name)] = identity }
+        let position = removed[index - tensors.count]
+        let identity = try DiffedTensor(old[position], in: base, single).identity()
+        bases.withLock { $0[position] = identity }
         return
       }
       let new = try DiffedTensor(tensors[index], in: target, single)
-      let analysis: DiffAnalysis
-      if let tensor = known[ExactString(new.tensor.name)] {
-        let old = try DiffedTensor(tensor, in: base, single)
-        if DiffAnalysis.fit(old, new) {
-          analysis = try DiffAnalysis(old, new, level: request.level)
-        } else {
-          let identity = try old.identity()
-          bases.withLock { $0[ExactString(identity.name)] = identity }
-          analysis = try DiffAnalysis(new)
-        }
-      } else {
-        analysis = try DiffAnalysis(new)
+      guard let position = base.manifest.position(ofTensor: new.tensor.name) else {
+        let analysis = try DiffAnalysis(new)
+        found.withLock { $0[index] = analysis }
+        return
       }
-      if let identity = analysis.base { bases.withLock { $0[ExactString(identity.name)] = identity } }
+      let before = try DiffedTensor(old[position], in: base, single)
+      let fits = DiffAnalysis.fit(before, new)
+      let analysis = fits ? try DiffAnalysis(before, new, level: request.level) : try DiffAnalysis(new)
+      let identity = try analysis.base ?? before.identity()
+      bases.withLock { $0[position] = identity }
       found.withLock { $0[index] = analysis }
     }
-    let identities = bases.withLock { $0 }
-    let listed = base.manifest.tensors.compactMap { identities[ExactString($0.name)] }
+    let listed = bases.withLock { $0.compactMap { $0 } }
     return (listed, DiffWorkflow.renamed(found.withLock { $0.compactMap { $0 } }, listed))
   }
 
   /// A tensor without a base that has the very content of a tensor of the base is that tensor under another name.
   private static func renamed(_ analyses: [DiffAnalysis], _ base: [TritDiffIdentity]) -> [DiffAnalysis] {
-    analyses.map { analysis in
+    guard analyses.contains(where: { $0.base == nil }) else { return analyses }
+    func key(_ identity: TritDiffIdentity) -> [Int] { [identity.digest.hashValue] + identity.shape.dimensions }
+    let known = Dictionary(grouping: base.filter { $0.shape.elementCount > 0 }, by: key)
+    return analyses.map { analysis in
       guard analysis.base == nil,
-        let same = base.first(where: {
-          $0.content == analysis.target.content && $0.shape == analysis.target.shape && $0.shape.elementCount > 0
-        })
+        let same = known[key(analysis.target)]?.first(where: { $0.content == analysis.target.content })
       else { return analysis }
       var result = analysis
       result.base = same

@@ -125,7 +125,7 @@ struct TargetWriter {
     let stream = found.isEmpty ? nil : CodeStream.model(found)
     guard stream == header.target.codeStream else {
       throw DiffError(
-        .otherTarget(
+        .otherCodeStream(
           expected: header.target.codeStream.map { "\($0)" } ?? "none", found: stream.map { "\($0)" } ?? "none"),
         file: patch.path)
     }

@@ -23,10 +23,43 @@ public struct PageFile: Sendable {
   /// - Returns: its bytes.
   @discardableResult
   public func write(_ document: ReportDocument) throws -> Int {
-    let bytes = Array(HTMLRenderer().text(of: document).utf8)
-    try file.write(bytes, at: 0)
+    var output = FileStream(file)
+    HTMLRenderer().render(document, to: &output)
+    let byteCount = try output.finish()
     try file.sync()
     try staging.commit()
-    return bytes.count
+    return byteCount
+  }
+}
+
+/// Text on its way to a file, so that a page of any length takes no memory.
+private struct FileStream: TextOutputStream {
+  private let file: OutputFile
+  private var pending: [UInt8] = []
+  private var written = 0
+  private var failure: TensorIOError?
+  private static let window = 1 << 18
+
+  init(_ file: OutputFile) { self.file = file }
+
+  mutating func write(_ text: String) {
+    pending += text.utf8
+    if pending.count >= FileStream.window { flush() }
+  }
+
+  private mutating func flush() {
+    guard failure == nil else { return }
+    do throws(TensorIOError) { try file.write(pending, at: UInt64(written)) } catch { failure = error }
+    written += pending.count
+    pending.removeAll(keepingCapacity: true)
+  }
+
+  /// Bytes in all.
+  ///
+  /// - Throws: the first failure of the file; a text stream cannot tell of it earlier.
+  mutating func finish() throws(TensorIOError) -> Int {
+    flush()
+    if let failure { throw failure }
+    return written
   }
 }

@@ -48,7 +48,15 @@ struct PageBlocks {
     return "<h2 id=\"definitions\">Definitions</h2>\n<dl class=\"glossary\">\(entries.joined(separator: "\n"))</dl>\n"
   }
 
-  mutating func html(_ block: ReportBlock) -> String {
+  mutating func write(_ block: ReportBlock, to output: inout some TextOutputStream) {
+    if case .table(let table) = block {
+      PageTable(table, page: self).write(to: &output)
+    } else {
+      output.write(html(block))
+    }
+  }
+
+  private mutating func html(_ block: ReportBlock) -> String {
     switch block {
     case .heading(let text, let level):
       guard level <= 1, nextSection < sections.count else { return "<h3>\(htmlText(text))</h3>\n" }
@@ -59,7 +67,7 @@ struct PageBlocks {
       return "<p class=\"note \(severity.rawValue)\"><span class=\"badge\">\(severity.rawValue)</span>"
         + "<span>\(htmlText(text))</span></p>\n"
     case .facts(let facts): return html(facts)
-    case .table(let table): return PageTable(table, page: self).html
+    case .table: preconditionFailure("tables are written row by row")
     case .plot(let plot):
       let heading = "<h3>\(explained(plot.title, plot.explanation, plot.definition))</h3>"
       return PlotFigure(plot: plot).html(heading: heading) + "\n"

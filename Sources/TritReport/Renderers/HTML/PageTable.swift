@@ -3,35 +3,42 @@
 /// A table of a page: headings are buttons, cells carry the full number, a box of its own scrolls.
 struct PageTable {
   private let table: ReportTable
+  /// Indices of the columns that are shown.
+  private let kept: [Int]
   private let page: PageBlocks
   /// Fewer rows than this need no filter.
   private static let filterFrom = 9
 
   /// A column nobody has a value for says nothing, so a page leaves it out.
   init(_ table: ReportTable, page: PageBlocks) {
-    (self.table, self.page) = (table.withoutEmptyColumns, page)
+    (self.table, self.page) = (table, page)
+    kept = table.columnsWithValues
   }
 
-  var html: String {
+  private var columns: [ReportColumn] { kept.map { table.columns[$0] } }
+
+  /// Row by row: a model has tens of thousands of tensors.
+  func write(to output: inout some TextOutputStream) {
     let name = table.title ?? table.key
     // Tables of many columns are printed on paper turned sideways.
-    let broad = table.columns.count > 9 ? " broad" : ""
-    var html = "<div class=\"table\(broad)\" id=\"table-\(htmlText(table.key))\"><div class=\"tools\">"
-    html += table.title.map { "<h3>\(htmlText($0))</h3>" } ?? ""
+    let broad = columns.count > 9 ? " broad" : ""
+    output.write("<div class=\"table\(broad)\" id=\"table-\(htmlText(table.key))\"><div class=\"tools\">")
+    output.write(table.title.map { "<h3>\(htmlText($0))</h3>" } ?? "")
     if table.rows.count >= PageTable.filterFrom {
-      html += "<label hidden>Filter<input type=\"search\" autocomplete=\"off\" spellcheck=\"false\"></label>"
-      html += "<output>\(table.rows.count) rows</output>"
+      output.write("<label hidden>Filter<input type=\"search\" autocomplete=\"off\" spellcheck=\"false\"></label>")
+      output.write("<output>\(table.rows.count) rows</output>")
     }
-    html += "</div>" + (table.caption.map { "<p class=\"aside\">\(htmlText($0))</p>" } ?? "")
-    html += "<div class=\"scroll\" role=\"region\" tabindex=\"0\" aria-label=\"\(htmlText(name))\"><table>\n<thead><tr>"
-    html += table.columns.map(head).joined() + "</tr></thead>\n<tbody>\n"
-    for row in table.rows { html += "<tr>\(cells(row, isTotal: false))</tr>\n" }
-    if table.rows.isEmpty { html += "<tr hidden>\(table.columns.map { _ in "<td></td>" }.joined())</tr>" }
-    html += "</tbody>"
-    if let footer = table.footer { html += "\n<tfoot><tr>\(cells(footer, isTotal: true))</tr></tfoot>" }
-    html += "</table></div>"
-    if table.rows.isEmpty { html += "<p class=\"aside\">(none)</p>" }
-    return html + legend + "</div>\n"
+    output.write("</div>" + (table.caption.map { "<p class=\"aside\">\(htmlText($0))</p>" } ?? ""))
+    output.write(
+      "<div class=\"scroll\" role=\"region\" tabindex=\"0\" aria-label=\"\(htmlText(name))\"><table>\n<thead><tr>")
+    output.write(columns.map(head).joined() + "</tr></thead>\n<tbody>\n")
+    for row in table.rows { output.write("<tr>\(cells(row, isTotal: false))</tr>\n") }
+    if table.rows.isEmpty { output.write("<tr hidden>\(columns.map { _ in "<td></td>" }.joined())</tr>") }
+    output.write("</tbody>")
+    if let footer = table.footer { output.write("\n<tfoot><tr>\(cells(footer, isTotal: true))</tr></tfoot>") }
+    output.write("</table></div>")
+    if table.rows.isEmpty { output.write("<p class=\"aside\">(none)</p>") }
+    output.write(legend + "</div>\n")
   }
 
   private func head(_ column: ReportColumn) -> String {
@@ -43,8 +50,8 @@ struct PageTable {
 
   private func cells(_ row: [ReportValue], isTotal: Bool) -> String {
     var result = ""
-    for (index, value) in row.enumerated() {
-      let column = table.columns[index]
+    for index in kept {
+      let (value, column) = (row[index], table.columns[index])
       if index == 0 {
         result +=
           "<th scope=\"row\"\(number(value))>\(value == .missing ? "" : rowName(value, column))</th>"
@@ -90,7 +97,7 @@ struct PageTable {
 
   /// What the columns mean, for keyboards and for those who read everything.
   private var legend: String {
-    let entries = table.columns.compactMap { column -> String? in
+    let entries = columns.compactMap { column -> String? in
       guard let text = column.explanation ?? page.text(of: column.definition) else { return nil }
       let term = page.explained(column.heading, nil, column.definition)
       return "<div><dt>\(term)</dt><dd>\(htmlText(text))</dd></div>"
@@ -101,16 +108,12 @@ struct PageTable {
 }
 
 extension ReportTable {
-  /// The table with its first column and all others that have a value in some row.
-  fileprivate var withoutEmptyColumns: ReportTable {
-    let kept = columns.indices.filter { column in
-      column == 0 || rows.isEmpty || rows.contains { $0[column] != .missing }
-    }
-    guard kept.count < columns.count else { return self }
-    var table = ReportTable(key: key, title: title, columns: kept.map { columns[$0] }, caption: caption)
-    for row in rows { table.append(kept.map { row[$0] }) }
-    if let footer { table.setFooter(kept.map { footer[$0] }) }
-    return table
+  /// The first column and all others that have a value in some row.
+  fileprivate var columnsWithValues: [Int] {
+    guard !rows.isEmpty else { return Array(columns.indices) }
+    var empty = Set(columns.indices.dropFirst())
+    for row in rows where !empty.isEmpty { empty = empty.filter { row[$0] == .missing } }
+    return columns.indices.filter { !empty.contains($0) }
   }
 }
 
