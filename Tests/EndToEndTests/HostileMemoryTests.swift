@@ -11,7 +11,7 @@ import TritTestSupport
 #endif
 
 /// Headers of just under 1 MB that hold as many values as fit: what a reader stores for each is many times its text.
-@Suite("Memory for hostile files")
+@Suite("Memory for hostile files", .disabled(if: Sanitizer.isOn, "sanitizers need memory of their own"))
 struct HostileMemoryTests {
   private static let size = 999_900
   private static let limit: UInt64 = 64_000_000

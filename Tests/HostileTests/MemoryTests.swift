@@ -6,7 +6,7 @@ import TritHostile
 import TritTestSupport
 
 /// No file of at most 1 MB makes any reader use more than 64 MB, shown in processes of their own.
-@Suite("Memory of hostile files", .serialized)
+@Suite("Memory of hostile files", .serialized, .disabled(if: Sanitizer.isOn, "sanitizers need memory of their own"))
 struct MemoryTests {
   private static let limit: UInt64 = 64_000_000
 

@@ -79,8 +79,10 @@ extension JSONValue {
 /// Compact text of an object, a member at a time: lists of thousands need not exist as values before they are text.
 public struct JSONObjectText: Sendable {
   private var output: [UInt8] = [UInt8(ascii: "{")]
+  private var isEmpty = true
 
-  public init() {}
+  /// - Parameter capacity: bytes the text may have, so that it need not be moved when it grows.
+  public init(capacity: Int = 0) { output.reserveCapacity(capacity) }
 
   /// Adds a member.
   public mutating func add(_ key: String, _ value: JSONValue) {
@@ -103,14 +105,19 @@ public struct JSONObjectText: Sendable {
     output.append(UInt8(ascii: "]"))
   }
 
-  /// Adds an object that is text already.
-  public mutating func add(_ key: String, _ object: consuming JSONObjectText) {
+  /// Adds an object whose members `body` adds.
+  public mutating func add(_ key: String, object body: (inout JSONObjectText) -> Void) {
     begin(key)
-    output += object.finished()
+    output.append(UInt8(ascii: "{"))
+    isEmpty = true
+    body(&self)
+    output.append(UInt8(ascii: "}"))
+    isEmpty = false
   }
 
   private mutating func begin(_ key: String) {
-    if output.count > 1 { output.append(UInt8(ascii: ",")) }
+    if !isEmpty { output.append(UInt8(ascii: ",")) }
+    isEmpty = false
     JSONValue.write(key, to: &output)
     output.append(UInt8(ascii: ":"))
   }

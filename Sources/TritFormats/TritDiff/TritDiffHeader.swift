@@ -252,14 +252,14 @@ extension TritDiffHeader {
   var serialized: [UInt8] {
     let known = Dictionary(
       base.tensors.map { (ExactString($0.name), $0) }, uniquingKeysWith: { first, _ in first })
-    var baseText = JSONObjectText()
-    baseText.add("code_stream", .digest(base.codeStream))
-    baseText.add("tensors", listing: base.tensors) { .object($0.json) }
-    var text = JSONObjectText()
+    var text = JSONObjectText(capacity: 512 * (tensors.count + base.tensors.count))
     text.add("format", "tritdiff")
     text.add("version", .string("\(TritPackPreamble.major).\(TritPackPreamble.minor)"))
     text.add("generator", .string(generator))
-    text.add("base", baseText)
+    text.add("base") {
+      $0.add("code_stream", .digest(base.codeStream))
+      $0.add("tensors", listing: base.tensors) { .object($0.json) }
+    }
     text.add(
       "target",
       .object([

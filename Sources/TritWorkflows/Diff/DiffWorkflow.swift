@@ -164,6 +164,7 @@ public struct DiffWorkflow: Sendable {
         name: "encoding", totalBytes: target.manifest.tensors.reduce(0) { $0 + UInt64($1.location.byteCount) }))
     defer { work.progress.ended() }
     var result: [TritDiffTensor] = []
+    result.reserveCapacity(analyses.count)
     let wave = 2 * work.parallelism.threads
     let encoder = TensorEncoder(base: base, target: target, spill: sink.spill, work: work.single)
     for start in stride(from: 0, to: analyses.count, by: wave) {

@@ -1,0 +1,13 @@
+// Tritsmith: tests under a sanitizer.
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
+/// Whether the tests and the tool they run were built with a sanitizer, which multiplies what a process takes.
+/// `.ci/sanitize` says so.
+public enum Sanitizer {
+  public static let isOn = getenv("TRITSMITH_SANITIZER") != nil
+}
