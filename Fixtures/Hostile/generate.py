@@ -667,7 +667,7 @@ def adapter():
                        ("rank_pattern", {"q_proj": 1 << 62}), ("rank_pattern", {"q_proj": 0}), ("rank_pattern", {"(a+)+b": 2}), ("rank_pattern", []),
                        ("alpha_pattern", {"q_proj": 1e300}), ("modules_to_save", ["lm_head"]), ("init_lora_weights", "pissa")]:
         text = "".join(c if c.isalnum() else "-" for c in json.dumps(value)).strip("-")[:24] or "empty"
-        s("config-%s-%s" % (key.replace("_", "-"), text.lower()), adapter_config(**{key: value}), "`%s` is %s." % (key, json.dumps(value)))
+        s("config-%s-%s" % (key.replace("_", "-"), text.lower()), adapter_config(**{key: value}), "A configuration whose `%s` is %s." % (key, json.dumps(value)))
     s("config-deep", '{"r":' + "[" * 3000, "Arrays 3,000 deep.")
     s("config-many-patterns", adapter_config(rank_pattern={"m%d" % i: 2 for i in range(4000)}), "4,000 patterns to be tried for every module.")
     s("weights-rank-0", adapter_weights(0), "Matrices of no rank, which hold no number.")
