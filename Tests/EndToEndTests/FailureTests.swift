@@ -71,8 +71,9 @@ struct FailureTests {
     // The output takes 38 MB of 64. Afterwards the filler goes, and the same command runs again.
     let script = """
       mount -t tmpfs -o size=64m none "$DISK" || exit 99
+      : > "$DISK/filler"
       (until ls -A "$DISK" | grep -q partial; do :; done; exec head -c 64m /dev/zero > "$DISK/filler" 2> /dev/null) &
-      "$@"; code=$?; wait
+      "$@"; code=$?; kill $!; wait
       echo "left: $(ls -A "$DISK" | tr '\\n' ' ')" >&2
       rm "$DISK/filler"
       if [ $code = 74 ]; then "$@" || exit 98; echo "then: $(ls -A "$DISK" | tr '\\n' ' ')" >&2; fi
