@@ -18,6 +18,7 @@ public struct DiffError: DiagnosticError, Equatable {
     // Making
     case compressedTarget
     case fileBesideModel(String)
+    case filledPadding
   }
 
   public var kind: Kind
@@ -44,6 +45,8 @@ public struct DiffError: DiagnosticError, Equatable {
     case .otherCodeStream(let expected, let found):
       "what the patch gives is not what it states: expected the code stream \(expected), found \(found)"
     case .compressedTarget: "its tensors are compressed, and a patch could not give the same bytes again"
+    case .filledPadding:
+      "its rows end with codes that stand for no column and are not those of trit 0; a patch could not give them again"
     case .fileBesideModel(let name): "a file of it is called '\(printable(name))', as one of its companions is"
     }
   }
@@ -54,13 +57,14 @@ public struct DiffError: DiagnosticError, Equatable {
       "apply it to the model it was made for: 'tritsmith inspect PATCH' states its code stream, 'tritsmith compare' that of a model"
     case .otherTarget, .otherCodeStream: "the patch is damaged or was made by a faulty program: have it made again"
     case .compressedTarget: "store it uncompressed: tritsmith convert MODEL PLAIN --to tritpack"
+    case .filledPadding: "write it again: tritsmith convert MODEL NEW --to tritpack"
     case .fileBesideModel: nil
     }
   }
 
   public var category: ErrorCategory {
     switch kind {
-    case .compressedTarget: .misuse
+    case .compressedTarget, .filledPadding: .misuse
     case .otherTarget, .otherCodeStream: .checkFailed
     default: .malformedInput
     }

@@ -49,6 +49,7 @@ public struct DiffWorkflow: Sendable {
     let target = try FormatRegistry.open(request.target, request.openTarget)
     let files = try TargetFiles(target)
     for source in [base, target] { try source.checkIntegrity(work.parallelism, work.progress) }
+    try TargetFiles.checkPadding(target, work)
     let (staging, sink) = try write(files, base, target)
     let patch = try TritDiffPatch(path: staging.stagingPath)
     try audit(patch, base)

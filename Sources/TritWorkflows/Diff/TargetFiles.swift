@@ -2,6 +2,7 @@
 
 import TritCore
 import TritFormats
+import TritLayouts
 
 /// The files of a model that a patch must give again, byte for byte.
 struct TargetFiles {
@@ -36,6 +37,33 @@ struct TargetFiles {
   private static func isCompressed(_ tensor: TensorDescriptor) -> Bool {
     tensor.location.storedByteCount != tensor.location.byteCount
       || tensor.scale.map { $0.location.storedByteCount != $0.location.byteCount } ?? false
+  }
+
+  /// A patch holds trits, and what a layout writes past the last column of a row is not among them. Readers skip it, so
+  /// a file may have anything there.
+  ///
+  /// - Throws: `DiffError` for a tensor that packing its trits would not give again.
+  static func checkPadding(_ source: any TensorSource, _ work: WorkOptions) throws {
+    let padded = source.manifest.tensors.filter { tensor in
+      guard case .ternary(let id) = tensor.encoding, let layout = LayoutRegistry.layout(id),
+        layout.embeddedScale == nil, let square = TensorShape(rows: 20, columns: 20)
+      else { return false }
+      return layout.byteCount(tensor.shape) * (400 / layout.byteCount(square)) != tensor.shape.elementCount
+    }
+    try work.parallelism.forEachBand(padded.count) { index in
+      let tensor = try DiffedTensor(padded[index], in: source, work.single)
+      guard case .ternary(let id) = padded[index].encoding, let layout = LayoutRegistry.layout(id) else { return }
+      let shape = padded[index].shape
+      for band in layout.bands(shape, rowsPerBand: max(1, (1 << 18) / max(1, shape.columns))) {
+        let trits = try band.rows.flatMap { try tensor.trits($0) }
+        var bytes = [UInt8](repeating: 0, count: band.bytes.count)
+        var output = bytes.mutableSpan
+        layout.pack(trits.span, band, shape, with: work.kernels, into: &output)
+        guard try tensor.bytes(band.bytes) == bytes else {
+          throw DiffError(.filledPadding, file: source.manifest.path, tensor: padded[index].name)
+        }
+      }
+    }
   }
 
   /// What of a file lies between its tensors.

@@ -33,7 +33,7 @@ struct TargetWriter {
     let order = tensors.indices.sorted { tensors[$0].storedByteCount > tensors[$1].storedByteCount }
     try work.parallelism.forEachBand(order.count) { place in
       let made = try PatchedTensor(tensors[order[place]], of: patch, base: base, work.single)
-      try write(made, to: files[made.tensor.place.file])
+      try write(made, number: place, to: files[made.tensor.place.file])
       if let place = made.tensor.scalePlace {
         try files[place.file].write(try made.scale().storedBytes, at: place.offset)
       }
@@ -48,7 +48,7 @@ struct TargetWriter {
     for file in files { try file.sync() }
   }
 
-  private func write(_ made: PatchedTensor, to file: OutputFile) throws {
+  private func write(_ made: PatchedTensor, number: Int, to file: OutputFile) throws {
     let tensor = made.tensor
     let offset = tensor.place.offset
     guard tensor.identity.isTernary else {
@@ -62,16 +62,15 @@ struct TargetWriter {
       preconditionFailure("the header's reader checks layouts")
     }
     let shape = tensor.identity.shape
-    // A layout may join rows from all over the matrix in a byte.
-    var trits: [Int8] = []
-    trits.reserveCapacity(shape.elementCount)
-    try made.forEachBand { _, rows in trits.append(contentsOf: rows) }
+    // A layout may join rows from all over the matrix in a byte, and trits come row after row.
+    var trits = try RowStore(shape, limit: work.heldBytes, spill: staging.stagingPath + ".rows-\(number)")
+    try made.forEachBand { _, rows in try trits.append(rows) }
     let columns = shape.columns
     for band in layout.bands(shape, rowsPerBand: max(1, bandBytes / 2 / max(1, columns))) {
       try work.parallelism.cancellation.check()
       var stacked: [Int8] = []
       stacked.reserveCapacity(band.rowCount * columns)
-      for rows in band.rows { stacked += trits[rows.lowerBound * columns..<rows.upperBound * columns] }
+      for rows in band.rows { stacked += try trits[rows] }
       var bytes = [UInt8](repeating: 0, count: band.bytes.count)
       var output = bytes.mutableSpan
       layout.pack(stacked.span, band, shape, with: work.kernels, into: &output)
@@ -171,5 +170,43 @@ struct TargetWriter {
     let made = TritDiffIdentity(name: identity.name, shape: tensor.shape, content: content)
     guard made == identity else { throw differs("\(made.digest)") }
     return made.codeStream(scale)
+  }
+}
+
+/// Rows of trits that come in order and are wanted in another: in memory, or in a file without a name for large matrices.
+private struct RowStore {
+  private let columns: Int
+  private var held: [Int8] = []
+  private let file: OutputFile?
+  private var written: UInt64 = 0
+
+  /// - Parameter limit: trits that may be held.
+  init(_ shape: TensorShape, limit: Int, spill path: String) throws {
+    columns = shape.columns
+    guard shape.elementCount > limit else {
+      held.reserveCapacity(shape.elementCount)
+      file = nil
+      return
+    }
+    let spill = try OutputFile(creating: path)
+    spill.removeName()
+    file = spill
+  }
+
+  mutating func append(_ trits: [Int8]) throws {
+    guard let file else {
+      held.append(contentsOf: trits)
+      return
+    }
+    try file.write(trits.span.bytes, at: written)
+    written += UInt64(trits.count)
+  }
+
+  subscript(rows: Range<Int>) -> [Int8] {
+    get throws {
+      let range = rows.lowerBound * columns..<rows.upperBound * columns
+      guard let file else { return Array(held[range]) }
+      return try file.bytes(UInt64(range.lowerBound)..<UInt64(range.upperBound)).map { Int8(bitPattern: $0) }
+    }
   }
 }
