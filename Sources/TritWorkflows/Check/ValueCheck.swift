@@ -97,27 +97,48 @@ struct ValueCheck: Sendable {
     var counts = Counts()
     let (rows, columns) = (tensor.shape.rows, tensor.shape.columns)
     guard rows > 0, columns > 0 else { return counts }
+    let dtype = tensor.encoding.dtype
+    guard tensor.encoding.isTernary || dtype?.isDecodable == true else { return nil }
+    // Rows that are longer than any matrix has are read in pieces, and dead rows and columns not looked for.
+    if let dtype, columns > ValueCheck.longestRow {
+      for start in stride(from: 0, to: tensor.shape.elementCount, by: ValueCheck.longestRow) {
+        let piece = start..<min(start + ValueCheck.longestRow, tensor.shape.elementCount)
+        for (index, value) in try values(piece, of: tensor, dtype).enumerated() where value != 0 {
+          counts.isZero = false
+          guard !value.isFinite else { continue }
+          counts.nonFinite += 1
+          if counts.firstNonFinite == nil { counts.firstNonFinite = start + index }
+        }
+      }
+      return counts
+    }
     var isLive = [Bool](repeating: false, count: columns)
-    let step = max(1, (1 << 20) / columns)
+    let step = max(1, ValueCheck.longestRow / columns)
     for start in stride(from: 0, to: rows, by: step) {
       try work.parallelism.cancellation.check()
       let range = start..<min(start + step, rows)
-      if tensor.encoding.isTernary {
+      if let dtype {
+        let elements = range.lowerBound * columns..<range.upperBound * columns
+        add(try values(elements, of: tensor, dtype), columns, first: start, &counts, &isLive)
+      } else {
         guard let trits = try IndependentDecoder.trits(range, of: tensor, in: source) else { return nil }
         add(trits, columns, first: start, &counts, &isLive)
-      } else if let dtype = tensor.encoding.dtype, dtype.isDecodable {
-        let width = dtype.bits / 8
-        let bytes = range.lowerBound * columns * width..<range.upperBound * columns * width
-        let values = try source.withBytes(bytes, of: tensor) { DenseValues.floats($0, dtype) }
-        source.release(bytes, of: tensor)
-        add(values, columns, first: start, &counts, &isLive)
-      } else {
-        return nil
       }
     }
     counts.deadColumns = isLive.indices.filter { !isLive[$0] }
     counts.isZero = counts.deadColumns.count == columns && counts.invalid == 0 && counts.nonFinite == 0
     return counts
+  }
+
+  private static let longestRow = 1 << 20
+
+  private func values(_ elements: Range<Int>, of tensor: TensorDescriptor, _ dtype: DType) throws -> [Float] {
+    try work.parallelism.cancellation.check()
+    let width = dtype.bits / 8
+    let bytes = elements.lowerBound * width..<elements.upperBound * width
+    let values = try source.withBytes(bytes, of: tensor) { DenseValues.floats($0, dtype) }
+    source.release(bytes, of: tensor)
+    return values
   }
 
   private func add(_ trits: [Int8], _ columns: Int, first: Int, _ counts: inout Counts, _ isLive: inout [Bool]) {
