@@ -27,6 +27,13 @@ public struct TritDiffBase: Sendable {
     self.codeStream = codeStream
     self.tensors = tensors
   }
+
+  /// Where in `tensors` each name is.
+  var places: [ExactString: Int] {
+    Dictionary(
+      tensors.enumerated().lazy.map { (ExactString($0.element.name), $0.offset) },
+      uniquingKeysWith: { first, _ in first })
+  }
 }
 
 /// The model a patch gives.
@@ -250,8 +257,7 @@ public struct TritDiffCompanion: Sendable {
 extension TritDiffHeader {
   /// Text of the header.
   var serialized: [UInt8] {
-    let known = Dictionary(
-      base.tensors.map { (ExactString($0.name), $0) }, uniquingKeysWith: { first, _ in first })
+    let known = base.places
     var text = JSONObjectText(capacity: 512 * (tensors.count + base.tensors.count))
     text.add("format", "tritdiff")
     text.add("version", .string("\(TritPackPreamble.major).\(TritPackPreamble.minor)"))
@@ -267,7 +273,9 @@ extension TritDiffHeader {
         "kind": .string(target.isFolder ? "folder" : "file"),
         "code_stream": .digest(target.codeStream),
       ]))
-    text.add("tensors", listing: tensors) { $0.json($0.from.flatMap { known[ExactString($0)] }) }
+    text.add("tensors", listing: tensors) {
+      $0.json($0.from.flatMap { known[ExactString($0)] }.map { base.tensors[$0] })
+    }
     text.add("files", listing: files) {
       .object([
         "name": .string($0.name), "bytes": .number(JSONNumber($0.byteCount)),

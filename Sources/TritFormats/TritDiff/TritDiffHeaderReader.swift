@@ -17,9 +17,10 @@ struct TritDiffHeaderReader: SectionedHeaderReader {
     let base = try self.base(try part(root, "base"))
     let target = try self.target(try self.object(root["target"] ?? .null, "target"))
     let files = try list(root, "files") { try file($0, sections, "files[\($1)]") }
-    let known = Dictionary(
-      base.tensors.map { (ExactString($0.name), $0) }, uniquingKeysWith: { first, _ in first })
-    let tensors = try list(root, "tensors") { try tensor($0, known, sections, "tensors[\($1)]") }
+    let places = base.places
+    let tensors = try list(root, "tensors") { value, index in
+      try tensor(value, { places[ExactString($0)].map { base.tensors[$0] } }, sections, "tensors[\(index)]")
+    }
     let companions = try list(root, "companions") { try companion($0, sections, "companions[\($1)]") }
     let header = TritDiffHeader(
       generator: root["generator"]?.string ?? "", base: base, target: target, tensors: tensors, files: files,
@@ -95,7 +96,7 @@ struct TritDiffHeaderReader: SectionedHeaderReader {
   }
 
   private func tensor(
-    _ value: JSONValue, _ known: [ExactString: TritDiffIdentity], _ sections: [TritPackSection], _ field: String
+    _ value: JSONValue, _ known: (String) -> TritDiffIdentity?, _ sections: [TritPackSection], _ field: String
   ) throws -> TritDiffTensor {
     let object = try self.object(value, field)
     let name = try text(object, "name", field)
@@ -107,7 +108,7 @@ struct TritDiffHeaderReader: SectionedHeaderReader {
       throw wrong(TritDiffCoding.allCases.map(\.rawValue).joined(separator: ", "), "'\(codingName)'", field + ".coding")
     }
     let from = try object["from"].map { try string($0, field + ".from") }
-    let base = from.flatMap { known[ExactString($0)] }
+    let base = from.flatMap(known)
     if let from, base == nil { throw fault("'\(printable(from))' is no tensor of the base", "from") }
     guard base != nil || !coding.needsBase else {
       throw fault("coding \(codingName) needs a tensor of the base", "from")

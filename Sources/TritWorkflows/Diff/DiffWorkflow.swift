@@ -66,21 +66,27 @@ public struct DiffWorkflow: Sendable {
   private func write(
     _ files: TargetFiles, _ base: any TensorSource, _ target: any TensorSource
   ) throws -> (StagedOutput, TritDiffSink) {
-    let analyses = try analyze(base, target)
     let staging = try StagedOutput(.file, at: request.output, replacing: request.replaces)
     let sink = try TritDiffSink(staging, level: request.level)
-    let tensors = try encode(analyses.target, base, target, to: sink)
+    let (bases, tensors) = try compareAndEncode(base, target, to: sink)
     let recorded = try record(files, tensors, target, to: sink)
     let companions = try record(files.companions, base, target, to: sink)
     try sink.complete(
       generator: Product.generator,
-      base: TritDiffBase(codeStream: try codeStream(analyses.base, base), tensors: analyses.base),
+      base: TritDiffBase(codeStream: try codeStream(bases, base), tensors: bases),
       target: TritDiffTarget(
         name: FileSystem.name(of: FileSystem.resolved(request.target) ?? request.target),
         format: target.manifest.format.rawValue, isFolder: files.isFolder,
-        codeStream: try codeStream(analyses.target.map(\.target), target)),
+        codeStream: try codeStream(tensors.lazy.map(\.identity), target)),
       tensors: tensors, files: recorded, companions: companions)
     return (staging, sink)
+  }
+
+  private func compareAndEncode(
+    _ base: any TensorSource, _ target: any TensorSource, to sink: TritDiffSink
+  ) throws -> ([TritDiffIdentity], [TritDiffTensor]) {
+    let analyses = try analyze(base, target)
+    return (analyses.base, try encode(analyses.target, base, target, to: sink))
   }
 
   // MARK: - Comparing
@@ -144,7 +150,7 @@ public struct DiffWorkflow: Sendable {
     }
   }
 
-  private func codeStream(_ identities: [TritDiffIdentity], _ source: any TensorSource) throws -> Digest? {
+  private func codeStream(_ identities: some Sequence<TritDiffIdentity>, _ source: any TensorSource) throws -> Digest? {
     let streams = try identities.compactMap { identity -> (name: String, stream: CodeStream)? in
       guard identity.isTernary, let tensor = source.manifest.tensor(named: identity.name),
         let stream = identity.codeStream(try source.scale(of: tensor))
