@@ -46,13 +46,12 @@ struct WorstCase: Sendable, CustomTestStringConvertible {
     ("names", { numbered(before: "{", after: "\"\":0}") { "\"\($0)\":0," } }),
   ]
 
-  // MARK: Patches, whose digest the lab puts right
+  // MARK: Patches
 
   private static let emptyDigest = SHA256.digest(of: []).description
 
   private static func patch(sections: [UInt8] = [], _ header: [UInt8]) -> [UInt8] {
-    Array("TRITDIFF".utf8) + [1, 0, 0, 0, 0, 0, 0, 0] + LittleEndian.bytes(UInt64(64 + sections.count))
-      + LittleEndian.bytes(UInt64(header.count)) + [UInt8](repeating: 0, count: 32) + sections + header
+    tritpack(sections: sections, header, magic: "TRITDIFF")
   }
 
   private static func patch(before: String, after: String, _ unit: (Int) -> String) -> [UInt8] {
@@ -221,9 +220,9 @@ struct WorstCase: Sendable, CustomTestStringConvertible {
     return file + [UInt8](repeating: 0, count: count * width)
   }
 
-  private static func tritpack(sections: [UInt8], _ header: [UInt8]) -> [UInt8] {
+  private static func tritpack(sections: [UInt8], _ header: [UInt8], magic: String = "TRITPACK") -> [UInt8] {
     let prefix =
-      Array("TRITPACK".utf8) + [1, 0, 0, 0, 0, 0, 0, 0] + LittleEndian.bytes(UInt64(64 + sections.count))
+      Array(magic.utf8) + [1, 0, 0, 0, 0, 0, 0, 0] + LittleEndian.bytes(UInt64(64 + sections.count))
       + LittleEndian.bytes(UInt64(header.count))
     return prefix + SHA256.digest(of: prefix + header).bytes + sections + header
   }

@@ -38,17 +38,19 @@ extension JSONValue {
     }
   }
 
-  private static func writeList<Element>(
-    _ elements: [Element], brackets: (open: UnicodeScalar, close: UnicodeScalar), to output: inout [UInt8],
-    style: JSONStyle, level: Int, item: (Element, inout [UInt8]) -> Void
+  fileprivate static func writeList<Elements: Sequence>(
+    _ elements: Elements, brackets: (open: UnicodeScalar, close: UnicodeScalar), to output: inout [UInt8],
+    style: JSONStyle, level: Int, item: (Elements.Element, inout [UInt8]) -> Void
   ) {
     output.append(UInt8(ascii: brackets.open))
-    for (index, element) in elements.enumerated() {
-      if index > 0 { output.append(UInt8(ascii: ",")) }
+    var isEmpty = true
+    for element in elements {
+      if !isEmpty { output.append(UInt8(ascii: ",")) }
+      isEmpty = false
       if style == .pretty { breakLine(level + 1, to: &output) }
       item(element, &output)
     }
-    if style == .pretty, !elements.isEmpty { breakLine(level, to: &output) }
+    if style == .pretty, !isEmpty { breakLine(level, to: &output) }
     output.append(UInt8(ascii: brackets.close))
   }
 
@@ -95,14 +97,9 @@ public struct JSONObjectText: Sendable {
     _ key: String, listing elements: Elements, _ value: (Elements.Element) -> JSONValue
   ) {
     begin(key)
-    output.append(UInt8(ascii: "["))
-    var isFirst = true
-    for element in elements {
-      if !isFirst { output.append(UInt8(ascii: ",")) }
-      isFirst = false
+    JSONValue.writeList(elements, brackets: ("[", "]"), to: &output, style: .compact, level: 0) { element, output in
       value(element).write(to: &output, style: .compact, level: 0)
     }
-    output.append(UInt8(ascii: "]"))
   }
 
   /// Adds an object whose members `body` adds.

@@ -135,11 +135,15 @@ public struct DiffWorkflow: Sendable {
   /// A tensor without a base that has the very content of a tensor of the base is that tensor under another name.
   private static func renamed(_ analyses: [DiffAnalysis], _ base: [TritDiffIdentity]) -> [DiffAnalysis] {
     guard analyses.contains(where: { $0.base == nil }) else { return analyses }
-    func key(_ identity: TritDiffIdentity) -> [Int] { [identity.digest.hashValue] + identity.shape.dimensions }
-    let known = Dictionary(grouping: base.filter { $0.shape.elementCount > 0 }, by: key)
+    struct Key: Hashable {
+      var digest: Digest
+      var shape: TensorShape
+      init(_ identity: TritDiffIdentity) { (digest, shape) = (identity.digest, identity.shape) }
+    }
+    let known = Dictionary(grouping: base.filter { $0.shape.elementCount > 0 }, by: Key.init)
     return analyses.map { analysis in
       guard analysis.base == nil,
-        let same = known[key(analysis.target)]?.first(where: { $0.content == analysis.target.content })
+        let same = known[Key(analysis.target)]?.first(where: { $0.content == analysis.target.content })
       else { return analysis }
       var result = analysis
       result.base = same

@@ -49,30 +49,26 @@ struct PageBlocks {
   }
 
   mutating func write(_ block: ReportBlock, to output: inout some TextOutputStream) {
-    if case .table(let table) = block {
-      PageTable(table, page: self).write(to: &output)
-    } else {
-      output.write(html(block))
+    switch block {
+    case .heading(let text, let level): output.write(heading(text, level))
+    case .paragraph(let text): output.write("<p>\(htmlText(text))</p>\n")
+    case .note(let severity, let text):
+      output.write(
+        "<p class=\"note \(severity.rawValue)\"><span class=\"badge\">\(severity.rawValue)</span>"
+          + "<span>\(htmlText(text))</span></p>\n")
+    case .facts(let facts): output.write(html(facts))
+    case .table(let table): PageTable(table, page: self).write(to: &output)
+    case .plot(let plot):
+      let heading = "<h3>\(explained(plot.title, plot.explanation, plot.definition))</h3>"
+      output.write(PlotFigure(plot: plot).html(heading: heading) + "\n")
+    case .quotes(let quotes): output.write(html(quotes))
     }
   }
 
-  private mutating func html(_ block: ReportBlock) -> String {
-    switch block {
-    case .heading(let text, let level):
-      guard level <= 1, nextSection < sections.count else { return "<h3>\(htmlText(text))</h3>\n" }
-      nextSection += 1
-      return "<h2 id=\"\(sections[nextSection - 1].id)\">\(htmlText(text))</h2>\n"
-    case .paragraph(let text): return "<p>\(htmlText(text))</p>\n"
-    case .note(let severity, let text):
-      return "<p class=\"note \(severity.rawValue)\"><span class=\"badge\">\(severity.rawValue)</span>"
-        + "<span>\(htmlText(text))</span></p>\n"
-    case .facts(let facts): return html(facts)
-    case .table: preconditionFailure("tables are written row by row")
-    case .plot(let plot):
-      let heading = "<h3>\(explained(plot.title, plot.explanation, plot.definition))</h3>"
-      return PlotFigure(plot: plot).html(heading: heading) + "\n"
-    case .quotes(let quotes): return html(quotes)
-    }
+  private mutating func heading(_ text: String, _ level: Int) -> String {
+    guard level <= 1, nextSection < sections.count else { return "<h3>\(htmlText(text))</h3>\n" }
+    nextSection += 1
+    return "<h2 id=\"\(sections[nextSection - 1].id)\">\(htmlText(text))</h2>\n"
   }
 
   // MARK: - Explanations
