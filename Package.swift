@@ -66,7 +66,7 @@ let package = Package(
     .target(name: "TritTestSupport", dependencies: ["TritCore"], path: "Tests/TritTestSupport"),
     .target(
       name: "TritHostile", dependencies: ["TritWorkflows", "TritReport", "TritTestSupport"], path: "Tests/TritHostile"),
-    .executableTarget(name: "trit-lab", dependencies: ["TritHostile"], path: "Tests/TritLab"),
+    .executableTarget(name: "trit-lab", dependencies: ["TritCore", "TritHostile"], path: "Tests/TritLab"),
     .testTarget(name: "HostileTests", dependencies: ["TritHostile", "trit-lab", "TritTestSupport"]),
     .testTarget(name: "TritCoreTests", dependencies: ["TritCore", "TritTestSupport"]),
     .testTarget(name: "TritReportTests", dependencies: ["TritReport", "TritTestSupport"]),

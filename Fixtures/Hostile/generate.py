@@ -375,6 +375,10 @@ BYTES = [c for c in list(range(0x21, 0x7F)) + list(range(0xA1, 0xAD)) + list(ran
 BYTES = [chr(c) for c in BYTES + [0x100 + i for i in range(256 - len(BYTES))]]
 
 
+def key_name(entry):
+    return entry[8:8 + struct.unpack("<Q", entry[:8])[0]]
+
+
 def llama_tensors(kind=0, width=4):
     shapes = [("token_embd.weight", [8, 16]), ("blk.0.attn_norm.weight", [8]), ("blk.0.attn_q.weight", [8, 8]),
               ("blk.0.attn_k.weight", [8, 4]), ("blk.0.attn_v.weight", [8, 4]), ("blk.0.attn_output.weight", [8, 8]),
@@ -466,7 +470,7 @@ def gguf():
             ("config-epsilon-infinite", f32("llama.attention.layer_norm_rms_epsilon", float("inf")), "An infinite epsilon."),
             ("config-context-max", u32("llama.context_length", (1 << 31) - 1), "A context of 2^31 − 1 tokens: its cache must not be reserved."),
             ("config-layers-max", u32("llama.block_count", (1 << 31) - 1), "2^31 − 1 layers.")]:
-        keys = [k for k in LLAMA if k[8:30] != change[8:30]] + [change]
+        keys = [k for k in LLAMA if key_name(k) != key_name(change)] + [change]
         s(name, gguf_file(keys, entries, data), sentence)
     s("config-rope-nan", gguf_file(LLAMA + [f32("llama.rope.freq_base", float("nan"))], entries, data), "A rope base that is NaN.")
     s("config-rope-factor", gguf_file(LLAMA + [string("llama.rope.scaling.type", "linear"), f32("llama.rope.scaling.factor", float("-inf"))], entries, data),
@@ -608,6 +612,8 @@ def config():
                          ("rope_theta", [0, -1, 1e308, 1e-320])]:
         for value in values:
             s("%s-%s" % (key_.replace("_", "-"), value), base_config(**{key_: value}), "%s %s." % (key_, value))
+    for key_ in ["num_hidden_layers", "num_attention_heads", "vocab_size", "intermediate_size"]:
+        s("%s-most" % key_.replace("_", "-"), base_config(**{key_: (1 << 31) - 1}), "%s 2^31 − 1, as many as readers allow." % key_)
     s("epsilon-overflow", json.dumps(base_config()).replace("1e-05", "1e999"), "An epsilon beyond every Double.")
     s("rope-yarn", base_config(rope_scaling={"rope_type": "yarn", "factor": 4.0}), "A way to scale the rope that is not known.")
     s("rope-llama3", base_config(rope_scaling={"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 1.0, "original_max_position_embeddings": 0}),

@@ -1,6 +1,7 @@
 // Tritsmith: the command.
 
 import CommandLineKit
+import TritCore
 import TritWorkflows
 
 /// The root of the command line.
@@ -15,4 +16,6 @@ struct Tritsmith: ParsableCommand {
       Family.self, Check.self, Validate.self, Gap.self, Run.self, PerplexityCommand.self, Tokenize.self, Logits.self,
       Completions.self, ManualPage.self,
     ])
+
+  static func prepareProcess() { TritCore.Platform.returnFreedMemory() }
 }

@@ -95,6 +95,50 @@ struct HostileMemoryTests {
     return body
   }
 
+  private static func key(_ name: String, _ type: UInt32, _ value: [UInt8]) -> [UInt8] {
+    text(name) + littleEndianBytes(type) + value
+  }
+
+  private static func number(_ name: String, _ value: UInt32) -> [UInt8] { key(name, 4, littleEndianBytes(value)) }
+
+  /// Tensors without a dimension, of an unknown type: no tensor takes fewer bytes.
+  private static func ggufScalars(type: UInt32, from first: Int = 0) -> Bomb {
+    let count = (size - 100) / 28
+    return gguf("scalars", tensors: count, keys: 0) {
+      var body: [UInt8] = []
+      for index in 0..<count {
+        body += text(String(index + first, radix: 36))
+        body += littleEndianBytes(UInt32(0))
+        body += littleEndianBytes(type)
+        body += littleEndianBytes(UInt64(0))
+      }
+      return body + [UInt8](repeating: 0, count: 64)
+    }
+  }
+
+  /// A configuration of many layers, of each of which one tensor is there and the others are missing.
+  private static let ggufLayers: Bomb = {
+    let layers = (size - 300) / 55
+    return gguf("layers", tensors: layers, keys: 8) {
+      var body = key("general.architecture", 8, text("llama"))
+      body += number("llama.block_count", UInt32(Int32.max))
+      body += number("llama.context_length", 32)
+      body += number("llama.embedding_length", 8)
+      body += number("llama.feed_forward_length", 16)
+      body += number("llama.attention.head_count", 2)
+      body += number("llama.attention.head_count_kv", 1)
+      body += key("llama.attention.layer_norm_rms_epsilon", 6, littleEndianBytes(Float(1e-5).bitPattern))
+      for layer in 0..<layers {
+        body += text("blk.\(2 * layer).\(["attn_q", "ffn_up"][layer % 2]).weight")
+        body += littleEndianBytes(UInt32(1))
+        body += littleEndianBytes(UInt64(0))
+        body += littleEndianBytes(UInt32(0))
+        body += littleEndianBytes(UInt64(0))
+      }
+      return body
+    }
+  }()
+
   static let bombs: [Bomb] = [
     json("numbers", "{\"a\":[", "0,", "]}"),
     json("empty arrays", "{\"a\":[", "[],", "]}"),
@@ -108,6 +152,8 @@ struct HostileMemoryTests {
     array("arrays in an array", type: 9, width: 12),
     ggufKeys,
     ggufTensors,
+    ggufScalars(type: 77),
+    ggufLayers,
   ]
 
   /// Every command that reads a model and needs nothing else; `OUT` is a place to write to.
@@ -124,20 +170,36 @@ struct HostileMemoryTests {
     #expect(bytes.count < 1_000_100)
     let path = scratch["bomb" + (bytes.starts(with: Array("GGUF".utf8)) ? ".gguf" : ".safetensors")]
     Disk.write(bytes, path)
-    var runner = ProcessRunner()
-    runner.watchesMemory = true
     for command in Self.commands {
-      let arguments = command.map { $0 == "IN" ? path : $0 == "OUT" ? scratch["out"] : $0 }
-      let result = runner.run(BuiltProducts.tritsmith, arguments + ["--quiet"])
-      // 1 is a check that ran and did not pass, 64 a model that cannot be converted so.
-      #expect([0, 1, 64, 65].contains(result.exitCode), "\(command): \(result.summary)")
-      #expect(
-        result.peakResidentBytes > 0 && result.peakResidentBytes < Self.limit,
-        "\(command): \(result.peakResidentBytes)")
-      // A process begins as a copy of this one, whose peak counts as its own; other tests raise it at any time.
-      let own = ProcessRunner.peakResidentBytes(of: getpid()) ?? 0
-      #expect(result.reportedResidentBytes < Self.limit || result.reportedResidentBytes <= own, "\(command)")
+      measure(command.map { $0 == "IN" ? path : $0 == "OUT" ? scratch["out"] : $0 })
       Disk.remove(scratch["out"])
     }
+  }
+
+  @Test("a patch between two models without a common tensor, and what it gives")
+  func patch() {
+    let scratch = ScratchFolder()
+    let (base, target) = (scratch["base.gguf"], scratch["target.gguf"])
+    Disk.write(Self.ggufScalars(type: 77).bytes(), base)
+    Disk.write(Self.ggufScalars(type: 78, from: 46_000).bytes(), target)
+    let (patch, output) = (scratch["patch.tritdiff"], scratch["again.gguf"])
+    for command in [["diff", base, target, "-o", patch], ["inspect", patch], ["apply", base, patch, "-o", output]] {
+      measure(command)
+    }
+    #expect(Disk.bytes(output) == Disk.bytes(target))
+  }
+
+  private func measure(_ command: [String]) {
+    var runner = ProcessRunner()
+    runner.watchesMemory = true
+    let result = runner.run(BuiltProducts.tritsmith, command + ["--quiet"])
+    // 1 is a check that ran and did not pass, 64 a model that cannot be converted so.
+    #expect([0, 1, 64, 65].contains(result.exitCode), "\(command): \(result.summary)")
+    #expect(
+      result.peakResidentBytes > 0 && result.peakResidentBytes < Self.limit,
+      "\(command): \(result.peakResidentBytes)")
+    // A process begins as a copy of this one, whose peak counts as its own; other tests raise it at any time.
+    let own = ProcessRunner.peakResidentBytes(of: getpid()) ?? 0
+    #expect(result.reportedResidentBytes < Self.limit || result.reportedResidentBytes <= own, "\(command)")
   }
 }

@@ -50,18 +50,52 @@ import TritCore
     #expect(try JSONDocument(parsing: Array("[1]".utf8)) == nil && JSONDocument(parsing: Array("\"{\"".utf8)) == nil)
   }
 
-  @Test func textByPartsIsTheTextOfTheWhole() throws {
-    var text = JSONObjectText()
-    text.add("list", listing: 0..<3) { .number(JSONNumber($0)) }
-    text.add("none", listing: [Int]()) { .number(JSONNumber($0)) }
-    text.add("part") { part in
-      part.add("a\"b", "x")
-      part.add("empty") { _ in }
-      part.add("inner", listing: ["y"]) { .array([.string($0), .null]) }
+  @Test func elementsToComeAreCounted() throws {
+    let text = #"{"a":[[1,2],{"b":[3,"],"]}, "x\",", 4],"c":[],"d":[ 5 ]}"#
+    let document = try #require(try JSONDocument(parsing: Array(text.utf8)))
+    for (key, count) in [("a", 4), ("c", 0), ("d", 1)] {
+      var elements = try #require(document.elements(key))
+      for left in (0...count).reversed() {
+        #expect(elements.countToCome(smallest: 1) == left)
+        #expect((elements.next() == nil) == (left == 0))
+      }
+      // Room for one comma's element at most.
+      var first = try #require(document.elements(key))
+      #expect(first.countToCome(smallest: text.utf8.count) <= min(count, 1))
     }
-    text.add("end", true)
+  }
+
+  @Test func textByPartsIsTheTextOfTheWhole() throws {
+    var pieces: [[UInt8]] = []
+    var text = JSONObjectText { pieces.append($0) }
+    try text.add("list", listing: 0..<3) { .number(JSONNumber($0)) }
+    try text.add("none", listing: [Int]()) { .number(JSONNumber($0)) }
+    try text.add("part") { part in
+      try part.add("a\"b", "x")
+      try part.add("empty") { _ in }
+      try part.add("inner", listing: ["y"]) { .array([.string($0), .null]) }
+    }
+    try text.add("end", true)
+    try text.finish()
     let expected = #"{"list":[0,1,2],"none":[],"part":{"a\"b":"x","empty":{},"inner":[["y",null]]},"end":true}"#
-    #expect(String(decoding: text.finished(), as: UTF8.self) == expected)
-    #expect(String(decoding: JSONObjectText().finished(), as: UTF8.self) == "{}")
+    #expect(pieces.map { String(decoding: $0, as: UTF8.self) } == [expected])
+    pieces = []
+    try JSONObjectText { pieces.append($0) }.finish()
+    #expect(pieces == [Array("{}".utf8)])
+  }
+
+  @Test func longTextIsGivenAwayInPieces() throws {
+    var pieces: [[UInt8]] = []
+    var text = JSONObjectText { pieces.append($0) }
+    let list = Array(0..<200_000)
+    try text.add("list", listing: list) { .number(JSONNumber($0)) }
+    try text.add("long", .string(String(repeating: "x", count: 1_000_000)))
+    try text.finish()
+    let whole = JSONValue.object([
+      "list": .array(list.map { .number(JSONNumber($0)) }), "long": .string(String(repeating: "x", count: 1_000_000)),
+    ])
+    #expect(pieces.flatMap { $0 } == whole.serialized())
+    // A piece ends with the first element that fills it.
+    #expect(pieces.count > 15 && pieces.dropLast(2).allSatisfy { $0.count < (64 << 10) + 16 })
   }
 }

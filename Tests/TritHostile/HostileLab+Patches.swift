@@ -57,7 +57,7 @@ extension HostileLab {
 
   /// A model as the target of a patch from itself, and the patch applied again: the same bytes.
   func diff(_ path: String, _ log: inout HostileLog) {
-    // A patch holds names and hashes of two models; what that takes for more tensors is in Docs/Security.md.
+    // What a patch of more tensors takes is measured of the command: here all that came before is resident as well.
     if let source = try? FormatRegistry.open(path), source.manifest.tensors.count > 20_000 { return }
     let patch = folder + "/own.tritdiff"
     let output = folder + "/again"

@@ -1,5 +1,6 @@
 // Tritsmith: one hostile file in a process of its own, so that what it costs can be measured.
 
+import TritCore
 import TritHostile
 import TritTestSupport
 
@@ -19,6 +20,8 @@ enum Lab {
       HostileLab.complain("usage: trit-lab TARGET FILE")
       exit(64)
     }
+    // As the command does.
+    Platform.returnFreedMemory()
     let folder = HostileLab.makeFolder()
     do {
       let lab = try HostileLab(folder: folder)

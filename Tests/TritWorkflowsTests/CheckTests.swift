@@ -114,6 +114,12 @@ struct CheckTests {
       $0.replace("\"vocab_size\": 2048", "\"vocab_size\": 2048, \"vocab_size\": 2048")
     },
     Fault(rule: .missingTensor, name: "a norm is missing", subject: norm) { $0.remove { $0 == norm } },
+    Fault(rule: .missingTensor, name: "a layer is missing", subject: "model.layers.1") {
+      $0.remove { $0.hasPrefix("model.layers.1.") }
+    },
+    Fault(rule: .missingTensor, name: "as many layers as a number can say", subject: "model.layers.4 to 2147483646") {
+      $0.replace("\"num_hidden_layers\": 4", "\"num_hidden_layers\": 2147483647")
+    },
     Fault(rule: .unusedTensor, name: "a tensor too many", subject: "model.layers.9.extra.weight") {
       $0.file.tensors.append(RawTensor("model.layers.9.extra.weight", "BF16", [2], [0x80, 0x3F, 0x80, 0x3F]))
     },

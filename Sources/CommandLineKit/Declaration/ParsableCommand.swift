@@ -33,11 +33,17 @@ public protocol ParsableCommand: ParsableArguments {
 
   /// Does the work; the default shows the help.
   mutating func run() throws
+
+  /// Called once when the tool starts, of its root command: settings of the process.
+  static func prepareProcess()
 }
 
 extension ParsableCommand {
   /// Nothing but defaults.
   public static var configuration: CommandConfiguration { CommandConfiguration() }
+
+  /// Nothing to prepare.
+  public static func prepareProcess() {}
 
   /// Shows the help of this command.
   public mutating func run() throws { throw HelpRequest() }

@@ -81,6 +81,7 @@ extension ParsableCommand {
   public static func main() {
     Platform.occupyStandardDescriptors()
     Platform.ignoreBrokenPipes()
+    prepareProcess()
     // Swift takes the words from /proc on Linux. Without it there is not even a program's name, and taking that for a
     // call without words would print help, and succeed, whatever was asked.
     let words = CommandLine.arguments

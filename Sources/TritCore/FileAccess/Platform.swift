@@ -45,6 +45,30 @@ public enum Platform {
     #endif
   }
 
+  /// Makes blocks of 4 MiB and more go back to the system as soon as they are freed; for the start of a program.
+  ///
+  /// Otherwise the GNU C library keeps such a block for the next one after the first has been freed: headers and lists
+  /// of many tensors then count as resident long after they are gone, 10 MB of 70 in a patch of 36,000 tensors.
+  public static func returnFreedMemory() {
+    #if canImport(Glibc)
+      // malloc.h is not among the headers Swift sees.
+      typealias Mallopt = @convention(c) (Int32, Int32) -> Int32
+      guard let symbol = dlsym(nil, "mallopt") else { return }
+      let mallopt = unsafeBitCast(symbol, to: Mallopt.self)
+      let (mmapThreshold, trimThreshold): (Int32, Int32) = (-3, -1)
+      _ = (mallopt(mmapThreshold, 4 << 20), mallopt(trimThreshold, 1 << 20))
+    #endif
+  }
+
+  /// Gives free pages back to the system now, between two parts of work that each need much.
+  public static func trimMemory() {
+    #if canImport(Glibc)
+      typealias MallocTrim = @convention(c) (Int) -> Int32
+      guard let symbol = dlsym(nil, "malloc_trim") else { return }
+      _ = unsafeBitCast(symbol, to: MallocTrim.self)(0)
+    #endif
+  }
+
   /// The largest resident size this process has had, in bytes.
   public static var peakResidentBytes: UInt64 {
     var usage = rusage()

@@ -48,12 +48,18 @@ public final class SHA256 {
   }
 }
 
-/// The 32 bytes of a SHA-256.
+/// The 32 bytes of a SHA-256, held without memory of their own: headers have several for each of 50,000 tensors.
 public struct Digest: Sendable, Hashable, CustomStringConvertible {
-  public let bytes: [UInt8]
+  private let first: UInt64
+  private let second: UInt64
+  private let third: UInt64
+  private let fourth: UInt64
 
+  /// - Parameter bytes: 32 of them.
   init(bytes: [UInt8]) {
-    self.bytes = bytes
+    precondition(bytes.count == 32, "a SHA-256 has 32 bytes")
+    func word(_ index: Int) -> UInt64 { bytes[8 * index..<8 * index + 8].reduce(0) { $0 << 8 | UInt64($1) } }
+    (first, second, third, fourth) = (word(0), word(1), word(2), word(3))
   }
 
   /// Nil unless the text is 64 lower-case hexadecimal digits.
@@ -61,7 +67,14 @@ public struct Digest: Sendable, Hashable, CustomStringConvertible {
     let digits = Array(hex.utf8)
     guard digits.count == 64, digits.allSatisfy({ 0x30...0x39 ~= $0 || 0x61...0x66 ~= $0 }) else { return nil }
     func value(_ digit: UInt8) -> UInt8 { digit < 0x40 ? digit - 0x30 : digit - 0x57 }
-    bytes = stride(from: 0, to: 64, by: 2).map { value(digits[$0]) << 4 | value(digits[$0 + 1]) }
+    self.init(bytes: stride(from: 0, to: 64, by: 2).map { value(digits[$0]) << 4 | value(digits[$0 + 1]) })
+  }
+
+  /// The 32 bytes in order.
+  public var bytes: [UInt8] {
+    [first, second, third, fourth].flatMap { word in
+      stride(from: 56, through: 0, by: -8).map { UInt8(truncatingIfNeeded: word >> UInt64($0)) }
+    }
   }
 
   /// 64 lower-case hexadecimal digits.

@@ -82,6 +82,13 @@ public struct JSONElements: Sequence, IteratorProtocol {
     self.parser = parser
   }
 
+  /// How many elements are to come, and no more than the rest of the text has room for.
+  ///
+  /// - Parameter smallest: bytes an element's text has at least.
+  public mutating func countToCome(smallest: Int) -> Int {
+    hasNext ? 1 + parser.membersToCome(smallest: smallest) : 0
+  }
+
   /// The next element.
   public mutating func next() -> JSONValue? {
     guard hasNext else { return nil }

@@ -204,7 +204,7 @@ struct JSONParser {
   /// Commas from here to the end of the array or object, and no more than the rest of the text has room for.
   ///
   /// All looks ahead together read the text no more than twice, however arrays are nested; then the answer is 0.
-  private mutating func membersToCome(smallest: Int) -> Int {
+  mutating func membersToCome(smallest: Int) -> Int {
     var (count, depth, isText) = (0, 0, false)
     var index = position
     defer { lookedAhead += index - position }

@@ -40,15 +40,15 @@ extension JSONValue {
 
   fileprivate static func writeList<Elements: Sequence>(
     _ elements: Elements, brackets: (open: UnicodeScalar, close: UnicodeScalar), to output: inout [UInt8],
-    style: JSONStyle, level: Int, item: (Elements.Element, inout [UInt8]) -> Void
-  ) {
+    style: JSONStyle, level: Int, item: (Elements.Element, inout [UInt8]) throws -> Void
+  ) rethrows {
     output.append(UInt8(ascii: brackets.open))
     var isEmpty = true
     for element in elements {
       if !isEmpty { output.append(UInt8(ascii: ",")) }
       isEmpty = false
       if style == .pretty { breakLine(level + 1, to: &output) }
-      item(element, &output)
+      try item(element, &output)
     }
     if style == .pretty, !isEmpty { breakLine(level, to: &output) }
     output.append(UInt8(ascii: brackets.close))
@@ -78,36 +78,44 @@ extension JSONValue {
   }
 }
 
-/// Compact text of an object, a member at a time: lists of thousands need not exist as values before they are text.
-public struct JSONObjectText: Sendable {
+/// Compact text of an object, a member at a time and given away a piece at a time: neither lists of thousands nor their
+/// text need exist whole.
+public struct JSONObjectText {
+  private static let piece = 64 << 10
+
   private var output: [UInt8] = [UInt8(ascii: "{")]
   private var isEmpty = true
+  private let receive: ([UInt8]) throws -> Void
 
-  /// - Parameter capacity: bytes the text may have, so that it need not be moved when it grows.
-  public init(capacity: Int = 0) { output.reserveCapacity(capacity) }
+  /// - Parameter receive: gets the text in order, in pieces.
+  public init(to receive: @escaping ([UInt8]) throws -> Void) { self.receive = receive }
 
   /// Adds a member.
-  public mutating func add(_ key: String, _ value: JSONValue) {
+  public mutating func add(_ key: String, _ value: JSONValue) throws {
     begin(key)
     value.write(to: &output, style: .compact, level: 0)
+    try JSONObjectText.give(&output, from: JSONObjectText.piece, to: receive)
   }
 
   /// Adds an array whose elements are made one after the other.
   public mutating func add<Elements: Sequence>(
     _ key: String, listing elements: Elements, _ value: (Elements.Element) -> JSONValue
-  ) {
+  ) throws {
     begin(key)
-    JSONValue.writeList(elements, brackets: ("[", "]"), to: &output, style: .compact, level: 0) { element, output in
+    let receive = receive
+    try JSONValue.writeList(elements, brackets: ("[", "]"), to: &output, style: .compact, level: 0) {
+      element, output in
       value(element).write(to: &output, style: .compact, level: 0)
+      try JSONObjectText.give(&output, from: JSONObjectText.piece, to: receive)
     }
   }
 
   /// Adds an object whose members `body` adds.
-  public mutating func add(_ key: String, object body: (inout JSONObjectText) -> Void) {
+  public mutating func add(_ key: String, object body: (inout JSONObjectText) throws -> Void) throws {
     begin(key)
     output.append(UInt8(ascii: "{"))
     isEmpty = true
-    body(&self)
+    try body(&self)
     output.append(UInt8(ascii: "}"))
     isEmpty = false
   }
@@ -119,9 +127,15 @@ public struct JSONObjectText: Sendable {
     output.append(UInt8(ascii: ":"))
   }
 
-  /// The whole text.
-  public consuming func finished() -> [UInt8] {
+  private static func give(_ output: inout [UInt8], from size: Int, to receive: ([UInt8]) throws -> Void) throws {
+    guard output.count >= size else { return }
+    try receive(output)
+    output.removeAll(keepingCapacity: true)
+  }
+
+  /// Ends the object and gives away what is left of its text.
+  public consuming func finish() throws {
     output.append(UInt8(ascii: "}"))
-    return output
+    try receive(output)
   }
 }

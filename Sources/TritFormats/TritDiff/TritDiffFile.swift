@@ -104,7 +104,9 @@ public final class TritDiffPatch: Sendable {
   public init(path: String, access: FileAccessMode = .buffered) throws {
     let file = try InputFile(path: path, mode: access)
     let (preamble, json) = try TritPackPreamble.header(of: file, magic: TritDiffPatch.magic)
-    header = try TritDiffHeaderReader(path: path, headerOffset: preamble.headerOffset).read(json)
+    let reader = TritDiffHeaderReader(path: path, headerOffset: preamble.headerOffset)
+    header = try reader.read(json)
+    try reader.check(header)
     self.path = path
     self.file = file
     byteCount = file.byteCount

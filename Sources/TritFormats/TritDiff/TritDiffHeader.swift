@@ -57,7 +57,7 @@ public struct TritDiffTarget: Sendable {
 /// What a tensor is, whatever file holds it.
 public struct TritDiffIdentity: Sendable, Equatable {
   /// What a tensor holds, as far as its hash goes.
-  public enum Content: Sendable, Equatable {
+  public enum Content: Sendable, Hashable {
     /// A matrix of trits: SHA-256 of it as row-major int8, and its scales.
     case trits(Digest, TritDiffScale)
     /// Bytes as stored: dense numbers, or codes with scales among them. SHA-256 of all.
@@ -99,7 +99,7 @@ public struct TritDiffIdentity: Sendable, Equatable {
 }
 
 /// Scales of a ternary tensor: how they are stored, and the stored bytes by hash.
-public struct TritDiffScale: Sendable, Equatable {
+public struct TritDiffScale: Sendable, Hashable {
   public var storage: DType
   public var granularity: ScaleGranularity
   public var convention: ScaleConvention
@@ -255,34 +255,34 @@ public struct TritDiffCompanion: Sendable {
 // MARK: - Writing
 
 extension TritDiffHeader {
-  /// Text of the header.
-  var serialized: [UInt8] {
+  /// Writes the header's text, a piece at a time.
+  func write(to receive: @escaping ([UInt8]) throws -> Void) throws {
     let known = base.places
-    var text = JSONObjectText(capacity: 512 * (tensors.count + base.tensors.count))
-    text.add("format", "tritdiff")
-    text.add("version", .string("\(TritPackPreamble.major).\(TritPackPreamble.minor)"))
-    text.add("generator", .string(generator))
-    text.add("base") {
-      $0.add("code_stream", .digest(base.codeStream))
-      $0.add("tensors", listing: base.tensors) { .object($0.json) }
+    var text = JSONObjectText(to: receive)
+    try text.add("format", "tritdiff")
+    try text.add("version", .string("\(TritPackPreamble.major).\(TritPackPreamble.minor)"))
+    try text.add("generator", .string(generator))
+    try text.add("base") {
+      try $0.add("code_stream", .digest(base.codeStream))
+      try $0.add("tensors", listing: base.tensors) { .object($0.json) }
     }
-    text.add(
+    try text.add(
       "target",
       .object([
         "name": .string(target.name), "format": .string(target.format),
         "kind": .string(target.isFolder ? "folder" : "file"),
         "code_stream": .digest(target.codeStream),
       ]))
-    text.add("tensors", listing: tensors) {
+    try text.add("tensors", listing: tensors) {
       $0.json($0.from.flatMap { known[ExactString($0)] }.map { base.tensors[$0] })
     }
-    text.add("files", listing: files) {
+    try text.add("files", listing: files) {
       .object([
         "name": .string($0.name), "bytes": .number(JSONNumber($0.byteCount)),
         "sha256": .string($0.digest.description), "section": .number(JSONNumber($0.section)),
       ])
     }
-    text.add("companions", listing: companions) {
+    try text.add("companions", listing: companions) {
       var object: JSONObject = [
         "name": .string($0.name), "bytes": .number(JSONNumber($0.byteCount)),
         "sha256": .string($0.digest.description),
@@ -290,8 +290,8 @@ extension TritDiffHeader {
       if let section = $0.section { object.add("section", .number(JSONNumber(section))) }
       return .object(object)
     }
-    text.add("sections", listing: sections, \.json)
-    return text.finished()
+    try text.add("sections", listing: sections, \.json)
+    try text.finish()
   }
 }
 

@@ -10,6 +10,7 @@ struct TritDiffHeaderReader: SectionedHeaderReader {
   let path: String
   let headerOffset: UInt64
 
+  /// Reads the entries; `check` proves what they say together, when the text is no longer needed.
   func read(_ json: [UInt8]) throws -> TritDiffHeader {
     let root = try root(json)
     let sections = try list(root, "sections") { try section($0, "sections[\($1)]") }
@@ -22,12 +23,15 @@ struct TritDiffHeaderReader: SectionedHeaderReader {
       try tensor(value, { places[ExactString($0)].map { base.tensors[$0] } }, sections, "tensors[\(index)]")
     }
     let companions = try list(root, "companions") { try companion($0, sections, "companions[\($1)]") }
-    let header = TritDiffHeader(
+    return TritDiffHeader(
       generator: root["generator"]?.string ?? "", base: base, target: target, tensors: tensors, files: files,
       companions: companions, sections: sections)
+  }
+
+  /// Proves that names stand once, that every section has one use, and that tensors lie apart in their files.
+  func check(_ header: TritDiffHeader) throws {
     try checkUse(header)
     try checkPlaces(header)
-    return header
   }
 
   // MARK: Models

@@ -163,11 +163,14 @@ public final class TritDiffSink {
     let header = TritDiffHeader(
       generator: generator, base: base, target: target, tensors: tensors, files: files, companions: companions,
       sections: sections)
-    let json = header.serialized
-    let preamble = TritPackPreamble(
-      magic: TritDiffPatch.magic, headerOffset: position, headerLength: UInt64(json.count))
-    try output.write(json, at: position)
-    try output.write(preamble.bytes(header: json), at: 0)
+    let (output, start) = (output, position)
+    var end = start
+    try header.write { piece in
+      try output.write(piece, at: end)
+      end += UInt64(piece.count)
+    }
+    let preamble = TritPackPreamble(magic: TritDiffPatch.magic, headerOffset: start, headerLength: end - start)
+    try output.write(preamble.bytes(headerIn: output), at: 0)
   }
 
   /// Brings what was written to the disk.

@@ -102,11 +102,19 @@ extension SectionedHeaderReader {
   func list<Element>(
     _ header: JSONDocument, _ key: String, _ field: String = "header", _ read: (JSONValue, Int) throws -> Element
   ) throws -> [Element] {
-    guard let elements = header.elements(key) else {
+    guard var elements = header.elements(key) else {
       throw wrong("an array", header[key]?.kindName ?? "nothing", "\(field).\(key)")
     }
     var result: [Element] = []
-    for element in elements { result.append(try read(element, result.count)) }
+    while let element = elements.next() {
+      result.append(try read(element, result.count))
+      // A long list gets its whole place at once, and at most four times what its text has: growing by doubling would
+      // take up to three times as much.
+      if result.count == 4096 {
+        result.reserveCapacity(
+          result.count + elements.countToCome(smallest: max(2, MemoryLayout<Element>.stride / 4)))
+      }
+    }
     return result
   }
 

@@ -51,6 +51,17 @@ struct TritPackPreamble {
     prefix + TritPackPreamble.digest(prefix: prefix, header: header).bytes
   }
 
+  /// The preamble of a file whose header has been written to its place.
+  func bytes(headerIn output: OutputFile) throws -> [UInt8] {
+    let hash = SHA256()
+    hash.update(prefix)
+    let (window, end) = (UInt64(1 << 20), headerOffset + headerLength)
+    for start in stride(from: headerOffset, to: end, by: Int(clamping: window)) {
+      hash.update(try output.bytes(start..<min(end, start + window)))
+    }
+    return prefix + hash.finalize().bytes
+  }
+
   static func digest(prefix: [UInt8], header: [UInt8]) -> Digest {
     let hash = SHA256()
     hash.update(prefix)

@@ -11,6 +11,9 @@ struct ConfigurationCheck {
 
   private var manifest: ModelManifest { source.manifest }
 
+  /// Missing tensors named one by one; a hostile file can ask for ten times as many as it has.
+  private static let listedMissing = 1000
+
   func run() -> [CheckFinding] {
     guard let object = manifest.configuration else {
       return [CheckFinding(.noConfiguration, "config.json", "there is none; sizes and class cannot be checked")]
@@ -29,15 +32,35 @@ struct ConfigurationCheck {
   private func tensorFindings(_ configuration: TransformerConfiguration) -> [CheckFinding] {
     var findings: [CheckFinding] = []
     var rest = Set(manifest.tensors.map { ExactString($0.name) })
-    for (name, shape, isNeeded) in configuration.expectedTensors {
-      guard let tensor = manifest.tensor(named: name) else {
-        if isNeeded { findings.append(CheckFinding(.missingTensor, name, "needed with shape \(shape), and not there")) }
-        continue
+    var missing = 0
+    func look(_ expected: [ExpectedTensor]) {
+      for (name, shape, isNeeded) in expected.lazy.map({ ($0.name, $0.shape, $0.isNeeded) }) {
+        guard let tensor = manifest.tensor(named: name) else {
+          guard isNeeded else { continue }
+          missing += 1
+          if missing <= ConfigurationCheck.listedMissing {
+            findings.append(CheckFinding(.missingTensor, name, "needed with shape \(shape), and not there"))
+          }
+          continue
+        }
+        rest.remove(ExactString(name))
+        if tensor.shape.dimensions != shape {
+          findings.append(CheckFinding(.shape, name, "has shape \(tensor.shape), the configuration gives \(shape)"))
+        }
       }
-      rest.remove(ExactString(name))
-      if tensor.shape.dimensions != shape {
-        findings.append(CheckFinding(.shape, name, "has shape \(tensor.shape), the configuration gives \(shape)"))
-      }
+    }
+    look(configuration.tensorsOutsideLayers)
+    // Only layers of which something is there are looked at one by one: their number is the word of a file.
+    var next = 0
+    for layer in storedLayers(below: configuration.layers) {
+      findings += missingLayers(next..<layer)
+      look(configuration.tensors(ofLayer: layer))
+      next = layer + 1
+    }
+    findings += missingLayers(next..<configuration.layers)
+    if missing > ConfigurationCheck.listedMissing {
+      findings.append(
+        CheckFinding(.missingTensor, "model", "\(missing - ConfigurationCheck.listedMissing) more are not there"))
     }
     for tensor in manifest.tensors where rest.contains(ExactString(tensor.name)) {
       // Scales without weights have a rule of their own; old checkpoints store what is computed.
@@ -52,6 +75,25 @@ struct ConfigurationCheck {
       findings.append(CheckFinding(.unusedTensor, tensor.name, "no part of the configured model uses it"))
     }
     return findings
+  }
+
+  /// Numbers of layers, in order, that a tensor's name holds.
+  private func storedLayers(below count: Int) -> [Int] {
+    let prefix = TransformerConfiguration.layerPrefix
+    let numbers = manifest.tensors.lazy.filter { $0.name.hasPrefix(prefix) }
+      .compactMap { Int($0.name.dropFirst(prefix.count).prefix { $0 != "." }) }
+    return Set(numbers.filter { 0..<count ~= $0 }).sorted()
+  }
+
+  /// Layers of which nothing is there, in one finding.
+  private func missingLayers(_ layers: Range<Int>) -> [CheckFinding] {
+    guard let last = layers.last else { return [] }
+    let prefix = TransformerConfiguration.layerPrefix
+    let (name, text) =
+      layers.count == 1
+      ? ("\(prefix)\(last)", "nothing of this layer is there")
+      : ("\(prefix)\(layers.lowerBound) to \(last)", "nothing of these \(layers.count) layers is there")
+    return [CheckFinding(.missingTensor, name, text)]
   }
 
   // MARK: - Keys

@@ -5,7 +5,8 @@ import TritFormats
 
 /// What comparing a tensor with its base found.
 struct DiffAnalysis: Sendable {
-  var base: TritDiffIdentity?
+  /// Name of the base's tensor it comes from.
+  var from: String?
   var target: TritDiffIdentity
   var coding: TritDiffCoding
   /// Of the run lengths, for `gaps`.
@@ -23,12 +24,15 @@ struct DiffAnalysis: Sendable {
   }
 
   /// A tensor and what it comes from; both of trits and one shape, or of bytes of one encoding and count.
-  init(_ base: DiffedTensor, _ target: DiffedTensor, level: Int) throws {
+  ///
+  /// - Parameter identity: becomes what the base's tensor is.
+  init(_ base: DiffedTensor, _ target: DiffedTensor, level: Int, identity: inout TritDiffIdentity?) throws {
     let found =
       base.isTernary
       ? try DiffAnalysis.trits(base, target, level) : try DiffAnalysis.bytes(base, target, level)
     let before = try base.identity(found.before)
-    self.base = before
+    identity = before
+    from = before.name
     self.target = try target.identity(found.after)
     coding = found.before == found.after ? .same : found.coding
     shift = found.shift

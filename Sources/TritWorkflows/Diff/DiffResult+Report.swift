@@ -62,11 +62,13 @@ extension PatchSummary {
     report.append(size)
     report.append(trits)
     report.append(table)
+    let removed = removed
     if !removed.isEmpty {
-      var table = ReportTable(
-        key: "removed", title: "Tensors of the base that are not used", columns: [ReportColumn("name", "Tensor")])
-      for name in removed { table.append([.text(name)]) }
-      report.append(table)
+      report.append(
+        ReportTable(
+          key: "removed", title: "Tensors of the base that are not used", columns: [ReportColumn("name", "Tensor")],
+          rowCount: removed.count
+        ) { [.text(removed[$0])] })
     }
     if !header.companions.isEmpty { report.append(files) }
   }
@@ -87,7 +89,7 @@ extension PatchSummary {
 
   private var size: ReportFacts {
     func bytes(_ isIncluded: (TritDiffTensor) -> Bool) -> ReportValue {
-      .bytes(UInt64(header.tensors.filter(isIncluded).reduce(0) { $0 + self.bytes(of: $1) }))
+      .bytes(UInt64(header.tensors.lazy.filter(isIncluded).reduce(0) { $0 + self.bytes(of: $1) }))
     }
     let files =
       header.files.reduce(0) { $0 + header.storedBytes($1.section) }
@@ -135,8 +137,8 @@ extension PatchSummary {
         ReportColumn("sign_changes", "Signs", kind: .integer), ReportColumn("scale", "Scale"),
         ReportColumn("largest_change", "Largest", kind: .significant(digits: 3)),
         ReportColumn("bytes", "Bytes", kind: .bytes), ReportColumn("from", "From"),
-      ])
-    for tensor in header.tensors { table.append(row(tensor)) }
+      ], rowCount: header.tensors.count
+    ) { [self] in row(header.tensors[$0]) }
     table.setFooter([
       "total", .missing, .missing, .missing, .integer(header.tensors.reduce(0) { $0 &+ ($1.change?.count ?? 0) }),
       .missing, .integer(flips[1] &+ flips[4]), .missing, .missing,

@@ -47,8 +47,8 @@ public struct PatchSummary: Sendable {
 
   /// Tensors of the base that nothing comes from.
   public var removed: [String] {
-    let used = Set(header.tensors.compactMap(\.from).map { ExactString($0) })
-    return header.base.tensors.map(\.name).filter { !used.contains(ExactString($0)) }
+    let used = Set(header.tensors.lazy.compactMap(\.from).map { ExactString($0) })
+    return header.base.tensors.lazy.map(\.name).filter { !used.contains(ExactString($0)) }
   }
 
   /// What is stored in the patch for a tensor.

@@ -45,15 +45,10 @@ public struct DiffWorkflow: Sendable {
     for input in [request.base, request.target] {
       try OutputPlace.check(request.output, input: input, replaces: request.replaces)
     }
-    let base = try FormatRegistry.open(request.base, request.openBase)
-    let target = try FormatRegistry.open(request.target, request.openTarget)
-    let files = try TargetFiles(target)
-    for source in [base, target] { try source.checkIntegrity(work.parallelism, work.progress) }
-    try TargetFiles.checkPadding(target, work)
-    let (staging, sink) = try write(files, base, target)
+    let (staging, sink) = try write()
+    Platform.trimMemory()
     let patch = try TritDiffPatch(path: staging.stagingPath)
-    try audit(patch, base)
-    for source in [base, target] { try source.checkUnchanged() }
+    try audit(patch)
     try sink.sync()
     try work.parallelism.cancellation.check()
     try staging.commit()
@@ -62,10 +57,13 @@ public struct DiffWorkflow: Sendable {
       summary: PatchSummary(patch), seconds: Platform.monotonicSeconds - start)
   }
 
-  /// Compares, chooses and writes. What was found of every tensor is gone when the patch is read again.
-  private func write(
-    _ files: TargetFiles, _ base: any TensorSource, _ target: any TensorSource
-  ) throws -> (StagedOutput, TritDiffSink) {
+  /// Compares, chooses and writes. Both models, and what was found of every tensor, are gone when the patch is read.
+  private func write() throws -> (StagedOutput, TritDiffSink) {
+    let base = try FormatRegistry.open(request.base, request.openBase)
+    let target = try FormatRegistry.open(request.target, request.openTarget)
+    let files = try TargetFiles(target)
+    for source in [base, target] { try source.checkIntegrity(work.parallelism, work.progress) }
+    try TargetFiles.checkPadding(target, work)
     let staging = try StagedOutput(.file, at: request.output, replacing: request.replaces)
     let sink = try TritDiffSink(staging, level: request.level)
     let (bases, tensors) = try compareAndEncode(base, target, to: sink)
@@ -79,6 +77,7 @@ public struct DiffWorkflow: Sendable {
         format: target.manifest.format.rawValue, isFolder: files.isFolder,
         codeStream: try codeStream(tensors.lazy.map(\.identity), target)),
       tensors: tensors, files: recorded, companions: companions)
+    for source in [base, target] { try source.checkUnchanged() }
     return (staging, sink)
   }
 
@@ -93,7 +92,7 @@ public struct DiffWorkflow: Sendable {
 
   private func analyze(
     _ base: any TensorSource, _ target: any TensorSource
-  ) throws -> (base: [TritDiffIdentity], target: [DiffAnalysis]) {
+  ) throws -> (base: [TritDiffIdentity], target: [DiffAnalysis?]) {
     let (tensors, old) = (target.manifest.tensors, base.manifest.tensors)
     let removed = old.indices.filter { target.manifest.position(ofTensor: old[$0].name) == nil }
     let found = Mutex<[DiffAnalysis?]>(Array(repeating: nil, count: tensors.count))
@@ -123,34 +122,48 @@ public struct DiffWorkflow: Sendable {
       }
       let before = try DiffedTensor(old[position], in: base, single)
       let fits = DiffAnalysis.fit(before, new)
-      let analysis = fits ? try DiffAnalysis(before, new, level: request.level) : try DiffAnalysis(new)
-      let identity = try analysis.base ?? before.identity()
-      bases.withLock { $0[position] = identity }
+      var identity: TritDiffIdentity?
+      let analysis =
+        fits
+        ? try DiffAnalysis(before, new, level: request.level, identity: &identity) : try DiffAnalysis(new)
+      let known = try identity ?? before.identity()
+      bases.withLock { $0[position] = known }
       found.withLock { $0[index] = analysis }
     }
-    let listed = bases.withLock { $0.compactMap { $0 } }
-    return (listed, DiffWorkflow.renamed(found.withLock { $0.compactMap { $0 } }, listed))
+    // One list at a time, each of its own size: of many tensors, copies would be the largest thing there is.
+    var listed: [TritDiffIdentity] = []
+    listed.reserveCapacity(old.count)
+    bases.withLock { list in
+      for case let identity? in list { listed.append(identity) }
+      list = []
+    }
+    var analyses: [DiffAnalysis?] = []
+    found.withLock { swap(&$0, &analyses) }
+    DiffWorkflow.rename(&analyses, listed)
+    return (listed, analyses)
   }
 
   /// A tensor without a base that has the very content of a tensor of the base is that tensor under another name.
-  private static func renamed(_ analyses: [DiffAnalysis], _ base: [TritDiffIdentity]) -> [DiffAnalysis] {
-    guard analyses.contains(where: { $0.base == nil }) else { return analyses }
+  private static func rename(_ analyses: inout [DiffAnalysis?], _ base: [TritDiffIdentity]) {
+    guard analyses.contains(where: { $0?.from == nil }) else { return }
     struct Key: Hashable {
-      var digest: Digest
+      var content: TritDiffIdentity.Content
       var shape: TensorShape
-      init(_ identity: TritDiffIdentity) { (digest, shape) = (identity.digest, identity.shape) }
+      init(_ identity: TritDiffIdentity) { (content, shape) = (identity.content, identity.shape) }
     }
-    let known = Dictionary(grouping: base.filter { $0.shape.elementCount > 0 }, by: Key.init)
-    return analyses.map { analysis in
-      guard analysis.base == nil,
-        let same = known[Key(analysis.target)]?.first(where: { $0.content == analysis.target.content })
-      else { return analysis }
-      var result = analysis
-      result.base = same
-      result.coding = .same
-      result.hasSameScale = same.isTernary
-      result.change = same.isTernary ? .flips([0, 0, 0, 0, 0, 0]) : .elements(0, largest: nil)
-      return result
+    // Of many alike the first.
+    let known = Dictionary(
+      base.indices.lazy.filter { base[$0].shape.elementCount > 0 }.map { (Key(base[$0]), $0) },
+      uniquingKeysWith: { first, _ in first })
+    for index in analyses.indices {
+      guard let analysis = analyses[index], analysis.from == nil, let place = known[Key(analysis.target)] else {
+        continue
+      }
+      let same = base[place]
+      analyses[index]?.from = same.name
+      analyses[index]?.coding = .same
+      analyses[index]?.hasSameScale = same.isTernary
+      analyses[index]?.change = same.isTernary ? .flips([0, 0, 0, 0, 0, 0]) : .elements(0, largest: nil)
     }
   }
 
@@ -168,7 +181,7 @@ public struct DiffWorkflow: Sendable {
 
   /// Tensors are encoded several at a time and put into the patch in order.
   private func encode(
-    _ analyses: [DiffAnalysis], _ base: any TensorSource, _ target: any TensorSource, to sink: TritDiffSink
+    _ analyses: [DiffAnalysis?], _ base: any TensorSource, _ target: any TensorSource, to sink: TritDiffSink
   ) throws -> [TritDiffTensor] {
     work.progress.began(
       ProgressPhase(
@@ -179,7 +192,7 @@ public struct DiffWorkflow: Sendable {
     let wave = 2 * work.parallelism.threads
     let encoder = TensorEncoder(base: base, target: target, spill: sink.spill, work: work.single)
     for start in stride(from: 0, to: analyses.count, by: wave) {
-      let part = Array(analyses[start..<min(analyses.count, start + wave)])
+      let part = analyses[start..<min(analyses.count, start + wave)].compactMap { $0 }
       let contents = Mutex<[FinishedContent?]>(Array(repeating: nil, count: part.count))
       try work.parallelism.forEachBand(part.count) { index in
         let content = try encoder.content(part[index], target.manifest.tensors[start + index], number: index)
@@ -206,10 +219,10 @@ public struct DiffWorkflow: Sendable {
       ProgressPhase(name: "hashing files", totalBytes: target.manifest.files.reduce(0) { $0 + $1.byteCount }))
     defer { work.progress.ended() }
     let digests = try FileHasher(work).digests(files.paths)
-    let extents = tensors.flatMap(\.extents)
     return try files.paths.enumerated().map { index, path in
       let file = try InputFile(path: path, mode: .buffered)
-      let gaps = TargetFiles.gaps(extents.filter { $0.place.file == index }, byteCount: file.byteCount)
+      let extents = tensors.lazy.flatMap(\.extents).filter { $0.place.file == index && $0.byteCount > 0 }
+      let gaps = TargetFiles.gaps(Array(extents), byteCount: file.byteCount)
       let content = try sink.spill.content(number: 0, .streamed) { content in
         for window in gaps.flatMap(TargetFiles.windows) { try content.append(try file.bytes(window)) }
       }
@@ -239,20 +252,22 @@ public struct DiffWorkflow: Sendable {
     }
   }
 
-  /// Makes every tensor from the base and the finished patch, and compares its hash with the target's.
-  private func audit(_ patch: TritDiffPatch, _ base: any TensorSource) throws {
-    let tensors = patch.header.tensors.filter { $0.coding != .same }
+  /// Makes every tensor from the finished patch and the base, opened anew, and compares its hash with the target's.
+  private func audit(_ patch: TritDiffPatch) throws {
+    let base = try FormatRegistry.open(request.base, request.openBase)
+    let tensors = patch.header.tensors
+    let coded = tensors.indices.filter { tensors[$0].coding != .same }
     work.progress.began(
-      ProgressPhase(name: "checking", totalBytes: tensors.reduce(0) { $0 + UInt64($1.storedByteCount) }))
+      ProgressPhase(name: "checking", totalBytes: coded.reduce(0) { $0 + UInt64(tensors[$1].storedByteCount) }))
     defer { work.progress.ended() }
-    try work.parallelism.forEachBand(tensors.count) { index in
-      let made = try PatchedTensor(tensors[index], of: patch, base: base, work.single)
-      let digest = try made.digest(work.progress)
-      guard digest == tensors[index].identity.digest else {
+    try work.parallelism.forEachBand(coded.count) { place in
+      let tensor = tensors[coded[place]]
+      let made = try PatchedTensor(tensor, of: patch, base: base, work.single)
+      guard try made.digest(work.progress) == tensor.identity.digest else {
         throw WorkflowError(
-          .auditFailed("the patch does not give '\(printable(tensors[index].identity.name))' again"),
-          file: request.output)
+          .auditFailed("the patch does not give '\(printable(tensor.identity.name))' again"), file: request.output)
       }
     }
+    try base.checkUnchanged()
   }
 }

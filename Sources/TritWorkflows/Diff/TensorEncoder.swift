@@ -33,7 +33,7 @@ struct TensorEncoder: Sendable {
     var result = TritDiffTensor(
       identity: analysis.target, place: TritDiffPlace(file: tensor.location.file, offset: tensor.location.offset),
       coding: analysis.coding)
-    result.from = analysis.base?.name
+    result.from = analysis.from
     result.change = analysis.change
     guard analysis.target.isTernary, case .ternary(let layout) = tensor.encoding, let scale = tensor.scale else {
       return result
@@ -50,7 +50,7 @@ struct TensorEncoder: Sendable {
   }
 
   private func baseTensor(_ analysis: DiffAnalysis) throws -> DiffedTensor? {
-    guard let name = analysis.base?.name, let tensor = base.manifest.tensor(named: name) else { return nil }
+    guard let name = analysis.from, let tensor = base.manifest.tensor(named: name) else { return nil }
     return try DiffedTensor(tensor, in: base, work)
   }
 
