@@ -67,6 +67,8 @@ public struct DiffWorkflow: Sendable {
     let staging = try StagedOutput(.file, at: request.output, replacing: request.replaces)
     let sink = try TritDiffSink(staging, level: request.level)
     let (bases, tensors) = try compareAndEncode(base, target, to: sink)
+    // Compressing a header takes 13 MB at level 9.
+    Platform.trimMemory()
     let recorded = try record(files, tensors, target, to: sink)
     let companions = try record(files.companions, base, target, to: sink)
     try sink.complete(
