@@ -34,18 +34,20 @@ struct ConfigurationCheck {
     var rest = Set(manifest.tensors.map { ExactString($0.name) })
     var missing = 0
     func look(_ expected: [ExpectedTensor]) {
-      for (name, shape, isNeeded) in expected.lazy.map({ ($0.name, $0.shape, $0.isNeeded) }) {
-        guard let tensor = manifest.tensor(named: name) else {
-          guard isNeeded else { continue }
+      for tensor in expected {
+        guard let stored = manifest.tensor(named: tensor.name) else {
+          guard tensor.isNeeded else { continue }
           missing += 1
           if missing <= ConfigurationCheck.listedMissing {
-            findings.append(CheckFinding(.missingTensor, name, "needed with shape \(shape), and not there"))
+            findings.append(
+              CheckFinding(.missingTensor, tensor.name, "needed with shape \(tensor.shape), and not there"))
           }
           continue
         }
-        rest.remove(ExactString(name))
-        if tensor.shape.dimensions != shape {
-          findings.append(CheckFinding(.shape, name, "has shape \(tensor.shape), the configuration gives \(shape)"))
+        rest.remove(ExactString(tensor.name))
+        if stored.shape.dimensions != tensor.shape {
+          let detail = "has shape \(stored.shape), the configuration gives \(tensor.shape)"
+          findings.append(CheckFinding(.shape, tensor.name, detail))
         }
       }
     }
