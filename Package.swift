@@ -54,35 +54,62 @@ let package = Package(
         "TritModel", "TritWorkflows",
       ], path: "Sources/TritsmithLibrary"),
     .executableTarget(
-      name: "TritsmithCommand", dependencies: ["TritWorkflows", "TritReport", "CommandLineKit"],
-      path: "Sources/tritsmith"),
-    .executableTarget(name: "trit-bench", dependencies: ["TritWorkflows", "TritReport", "CommandLineKit"]),
+      name: "TritsmithCommand",
+      dependencies: [
+        "TritCore", "TritReport", "TritKernels", "TritLayouts", "TritQuantizers", "TritFormats", "TritModel",
+        "TritWorkflows", "CommandLineKit",
+      ], path: "Sources/tritsmith"),
+    .executableTarget(
+      name: "trit-bench",
+      dependencies: [
+        "TritCore", "TritReport", "TritKernels", "TritTokenizer", "TritFormats", "TritModel", "TritWorkflows",
+        "CommandLineKit",
+      ]),
 
     // Programs of the documentation, run by the tests.
     .executableTarget(name: "TenLines", dependencies: ["Tritsmith"], path: "Docs/Examples/TenLines"),
     .executableTarget(name: "PackByHand", dependencies: ["Tritsmith"], path: "Docs/Examples/PackByHand"),
 
-    // Tests
+    // Tests. Every module a target imports is named: one that is not is built all the same, and not built again when
+    // that module changes.
     .target(name: "TritTestSupport", dependencies: ["TritCore"], path: "Tests/TritTestSupport"),
     .target(
-      name: "TritHostile", dependencies: ["TritWorkflows", "TritReport", "TritTestSupport"], path: "Tests/TritHostile"),
-    .executableTarget(name: "trit-lab", dependencies: ["TritCore", "TritHostile"], path: "Tests/TritLab"),
-    .testTarget(name: "HostileTests", dependencies: ["TritHostile", "trit-lab", "TritTestSupport"]),
+      name: "TritHostile",
+      dependencies: [
+        "TritCore", "TritReport", "TritKernels", "TritTokenizer", "TritLayouts", "TritFormats", "TritModel",
+        "TritWorkflows", "TritTestSupport",
+      ], path: "Tests/TritHostile"),
+    .executableTarget(
+      name: "trit-lab", dependencies: ["TritCore", "TritHostile", "TritTestSupport"], path: "Tests/TritLab"),
+    .testTarget(name: "HostileTests", dependencies: ["TritCore", "TritHostile", "trit-lab", "TritTestSupport"]),
     .testTarget(name: "TritCoreTests", dependencies: ["TritCore", "TritTestSupport"]),
-    .testTarget(name: "TritReportTests", dependencies: ["TritReport", "TritTestSupport"]),
+    .testTarget(name: "TritReportTests", dependencies: ["TritCore", "TritReport", "TritTestSupport"]),
     .testTarget(name: "CommandLineKitTests", dependencies: ["CommandLineKit"]),
-    .testTarget(name: "TritKernelsTests", dependencies: ["TritKernels", "TritTestSupport"]),
-    .testTarget(name: "TritTokenizerTests", dependencies: ["TritTokenizer", "TritTestSupport"]),
-    .testTarget(name: "TritLayoutsTests", dependencies: ["TritLayouts", "TritFormats", "TritTestSupport"]),
-    .testTarget(name: "TritQuantizersTests", dependencies: ["TritQuantizers", "TritFormats", "TritTestSupport"]),
-    .testTarget(name: "TritLayersTests", dependencies: ["TritLayers", "TritTestSupport"]),
-    .testTarget(name: "TritFormatsTests", dependencies: ["TritFormats", "TritTestSupport"]),
-    .testTarget(name: "TritModelTests", dependencies: ["TritModel", "TritFormats", "TritTestSupport"]),
-    .testTarget(name: "TritWorkflowsTests", dependencies: ["TritWorkflows", "TritTestSupport"]),
+    .testTarget(name: "TritKernelsTests", dependencies: ["TritCore", "TritKernels", "TritTestSupport"]),
+    .testTarget(name: "TritTokenizerTests", dependencies: ["TritCore", "TritTokenizer", "TritTestSupport"]),
+    .testTarget(
+      name: "TritLayoutsTests",
+      dependencies: ["TritCore", "TritKernels", "TritLayouts", "TritFormats", "TritTestSupport"]),
+    .testTarget(
+      name: "TritQuantizersTests",
+      dependencies: ["TritCore", "TritKernels", "TritLayouts", "TritQuantizers", "TritFormats", "TritTestSupport"]),
+    .testTarget(
+      name: "TritLayersTests",
+      dependencies: ["TritCore", "TritKernels", "TritLayouts", "TritLayers", "TritTestSupport"]),
+    .testTarget(
+      name: "TritFormatsTests", dependencies: ["TritCore", "TritLayouts", "TritFormats", "TritTestSupport"]),
+    .testTarget(
+      name: "TritModelTests", dependencies: ["TritCore", "TritKernels", "TritFormats", "TritModel", "TritTestSupport"]),
+    .testTarget(
+      name: "TritWorkflowsTests",
+      dependencies: [
+        "TritCore", "TritReport", "TritKernels", "TritLayouts", "TritQuantizers", "TritFormats", "TritModel",
+        "TritWorkflows", "TritTestSupport",
+      ]),
     .testTarget(
       name: "EndToEndTests",
       dependencies: [
-        "TritWorkflows", "TritsmithCommand", "CommandLineKit", "TenLines", "PackByHand", "TritTestSupport",
+        "TritCore", "TritWorkflows", "TritsmithCommand", "CommandLineKit", "TenLines", "PackByHand", "TritTestSupport",
       ]),
     .testTarget(name: "TritsmithTests", dependencies: ["Tritsmith", "TritTestSupport"]),
   ],
