@@ -41,7 +41,7 @@ public struct ProcessRunner: Sendable {
   /// Where standard output goes; a temporary file when nil.
   public var outputPath: String?
   /// A child that takes longer is killed.
-  public var secondsLimit = 120.0
+  public var secondsLimit = Sanitizer.isOn ? 1200.0 : 120.0
   /// Samples the child's peak resident size while it runs.
   public var watchesMemory = false
 

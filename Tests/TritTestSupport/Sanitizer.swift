@@ -10,4 +10,6 @@
 /// `.ci/sanitize` says so.
 public enum Sanitizer {
   public static let isOn = getenv("TRITSMITH_SANITIZER") != nil
+  /// ThreadSanitizer, which `.ci/sanitize thread` says in that variable.
+  public static let isThread = getenv("TRITSMITH_SANITIZER").map { String(cString: $0) } == "thread"
 }
