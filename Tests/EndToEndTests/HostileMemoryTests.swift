@@ -76,9 +76,7 @@ struct HostileMemoryTests {
   private static let ggufKeys = gguf("keys", tensors: 0, keys: size / 22) {
     var body: [UInt8] = []
     for index in 0..<size / 22 {
-      body += text(String(index + 100_000))
-      body += littleEndianBytes(UInt32(0))
-      body.append(1)
+      body += key(String(index + 100_000), 0, [1])
     }
     return body
   }
@@ -86,11 +84,7 @@ struct HostileMemoryTests {
   private static let ggufTensors = gguf("tensors", tensors: size / 38, keys: 0) {
     var body: [UInt8] = []
     for index in 0..<size / 38 {
-      body += text(String(index + 100_000))
-      body += littleEndianBytes(UInt32(1))
-      body += littleEndianBytes(UInt64(1))
-      body += littleEndianBytes(UInt32(0))
-      body += littleEndianBytes(UInt64(0))
+      body += tensor(String(index + 100_000), [1])
     }
     return body
   }
@@ -101,16 +95,19 @@ struct HostileMemoryTests {
 
   private static func number(_ name: String, _ value: UInt32) -> [UInt8] { key(name, 4, littleEndianBytes(value)) }
 
+  /// The entry of a tensor whose data begins at 0.
+  private static func tensor(_ name: String, _ dimensions: [UInt64], type: UInt32 = 0) -> [UInt8] {
+    text(name) + littleEndianBytes(UInt32(dimensions.count)) + dimensions.flatMap { littleEndianBytes($0) }
+      + littleEndianBytes(type) + littleEndianBytes(UInt64(0))
+  }
+
   /// Tensors without a dimension, of an unknown type: no tensor takes fewer bytes.
   private static func ggufScalars(type: UInt32, from first: Int = 0) -> Bomb {
     let count = (size - 100) / 28
     return gguf("scalars", tensors: count, keys: 0) {
       var body: [UInt8] = []
       for index in 0..<count {
-        body += text(String(index + first, radix: 36))
-        body += littleEndianBytes(UInt32(0))
-        body += littleEndianBytes(type)
-        body += littleEndianBytes(UInt64(0))
+        body += tensor(String(index + first, radix: 36), [], type: type)
       }
       return body + [UInt8](repeating: 0, count: 64)
     }
@@ -129,11 +126,7 @@ struct HostileMemoryTests {
       body += number("llama.attention.head_count_kv", 1)
       body += key("llama.attention.layer_norm_rms_epsilon", 6, littleEndianBytes(Float(1e-5).bitPattern))
       for layer in 0..<layers {
-        body += text("blk.\(2 * layer).\(["attn_q", "ffn_up"][layer % 2]).weight")
-        body += littleEndianBytes(UInt32(1))
-        body += littleEndianBytes(UInt64(0))
-        body += littleEndianBytes(UInt32(0))
-        body += littleEndianBytes(UInt64(0))
+        body += tensor("blk.\(2 * layer).\(["attn_q", "ffn_up"][layer % 2]).weight", [0])
       }
       return body
     }

@@ -47,10 +47,6 @@ struct TritPackPreamble {
       + littleEndianBytes(UInt32(0)) + littleEndianBytes(headerOffset) + littleEndianBytes(headerLength)
   }
 
-  func bytes(header: [UInt8]) -> [UInt8] {
-    prefix + TritPackPreamble.digest(prefix: prefix, header: header).bytes
-  }
-
   /// The preamble of a file whose header has been written to its place.
   func bytes(headerIn output: OutputFile) throws -> [UInt8] {
     let hash = SHA256()

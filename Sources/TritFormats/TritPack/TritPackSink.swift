@@ -159,7 +159,7 @@ public final class TritPackSink: TensorSink {
     let preamble = TritPackPreamble(headerOffset: end, headerLength: UInt64(json.count))
     try output.resize(to: end)
     try output.write(json, at: end)
-    try output.write(preamble.bytes(header: json), at: 0)
+    try output.write(preamble.bytes(headerIn: output), at: 0)
   }
 
   public func sync() throws { try output.sync() }

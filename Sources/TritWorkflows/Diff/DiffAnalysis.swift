@@ -18,28 +18,25 @@ struct DiffAnalysis: Sendable {
   private static let samples = 8
 
   /// A tensor without a base.
-  init(_ target: DiffedTensor) throws {
-    self.target = try target.identity()
-    coding = target.isTernary ? .whole : .planes
+  static func alone(_ target: DiffedTensor) throws -> DiffAnalysis {
+    DiffAnalysis(target: try target.identity(), coding: target.isTernary ? .whole : .planes)
   }
 
-  /// A tensor and what it comes from; both of trits and one shape, or of bytes of one encoding and count.
+  /// What changed from a tensor of the base; both of trits and one shape, or of bytes of one encoding and count.
   ///
-  /// - Parameter identity: becomes what the base's tensor is.
-  init(_ base: DiffedTensor, _ target: DiffedTensor, level: Int, identity: inout TritDiffIdentity?) throws {
-    let found =
-      base.isTernary
-      ? try DiffAnalysis.trits(base, target, level) : try DiffAnalysis.bytes(base, target, level)
-    let before = try base.identity(found.before)
-    identity = before
-    from = before.name
-    self.target = try target.identity(found.after)
-    coding = found.before == found.after ? .same : found.coding
-    shift = found.shift
-    change = found.change
-    if case (.trits(_, let old), .trits(_, let new)) = (before.content, self.target.content) {
-      hasSameScale = old == new
+  /// - Returns: the analysis, and what the base's tensor is, of which only reading it tells.
+  static func compare(
+    _ base: DiffedTensor, _ target: DiffedTensor, level: Int
+  ) throws -> (analysis: DiffAnalysis, base: TritDiffIdentity) {
+    let found = base.isTernary ? try trits(base, target, level) : try bytes(base, target, level)
+    let (before, after) = (try base.identity(found.before), try target.identity(found.after))
+    var analysis = DiffAnalysis(
+      from: before.name, target: after, coding: found.before == found.after ? .same : found.coding,
+      shift: found.shift, change: found.change)
+    if case (.trits(_, let old), .trits(_, let new)) = (before.content, after.content) {
+      analysis.hasSameScale = old == new
     }
+    return (analysis, before)
   }
 
   static func fit(_ base: DiffedTensor, _ target: DiffedTensor) -> Bool {

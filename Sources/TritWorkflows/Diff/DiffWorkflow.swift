@@ -120,18 +120,16 @@ public struct DiffWorkflow: Sendable {
       }
       let new = try DiffedTensor(tensors[index], in: target, single)
       guard let position = base.manifest.position(ofTensor: new.tensor.name) else {
-        let analysis = try DiffAnalysis(new)
+        let analysis = try DiffAnalysis.alone(new)
         found.withLock { $0[index] = analysis }
         return
       }
       let before = try DiffedTensor(old[position], in: base, single)
-      let fits = DiffAnalysis.fit(before, new)
-      var identity: TritDiffIdentity?
-      let analysis =
-        fits
-        ? try DiffAnalysis(before, new, level: request.level, identity: &identity) : try DiffAnalysis(new)
-      let known = try identity ?? before.identity()
-      bases.withLock { $0[position] = known }
+      let (analysis, identity) =
+        DiffAnalysis.fit(before, new)
+        ? try DiffAnalysis.compare(before, new, level: request.level)
+        : (try DiffAnalysis.alone(new), try before.identity())
+      bases.withLock { $0[position] = identity }
       found.withLock { $0[index] = analysis }
     }
     // One list at a time, each of its own size: of many tensors, copies would be the largest thing there is.
