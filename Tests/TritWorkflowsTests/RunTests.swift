@@ -70,6 +70,35 @@ struct RunTests {
     #expect(throws: TensorIOError(.alreadyExists, path: request.output)) { try LogitsWorkflow(request).run() }
   }
 
+  @Test("whatever runs a model says how many tokens there are, and counts each of them once")
+  func progress() throws {
+    let folder = try RunFolder()
+    let inputs: [TokenInput] = [.ids("1 47 287 420"), .ids("1,92")]
+    func count(_ run: (CountingProgress) throws -> Void) throws {
+      let progress = CountingProgress()
+      try run(progress)
+      #expect(progress.hasEnded && progress.total == progress.advanced)
+      #expect(progress.phases.contains { $0.unit == .tokens && $0.total == 6 }, "\(progress.phases)")
+    }
+    let logits = LogitsRequest(path: RunTests.falcon, inputs: inputs, output: folder.file("l.safetensors"))
+    try count { _ = try LogitsWorkflow(logits, progress: $0).run() }
+    try count { progress in
+      let request = ValidateRequest(path: RunTests.falcon, against: logits.output)
+      _ = try ValidateWorkflow(request, progress: progress).run()
+    }
+    try count { progress in
+      var request = ValidateRequest(path: RunTests.falcon, against: RunTests.falcon)
+      request.inputs = inputs
+      _ = try ValidateWorkflow(request, progress: progress).run()
+    }
+    try count { progress in
+      var request = PerplexityRequest(
+        path: RunTests.falcon, text: Fixtures.checkpoint("falcon-e-tiny/reference/perplexity_text.txt"))
+      request.tokenLimit = 6
+      _ = try PerplexityWorkflow(request, progress: progress).run()
+    }
+  }
+
   @Test("input a model cannot take is refused")
   func refusals() throws {
     let folder = try RunFolder()

@@ -47,9 +47,11 @@ public struct LogitsResult: Sendable {
 /// so a long text needs no memory for all of them. Every file is complete before the first one gets its name.
 public struct LogitsWorkflow: Sendable {
   let request: LogitsRequest
+  let progress: any ProgressObserver
 
-  public init(_ request: LogitsRequest) {
+  public init(_ request: LogitsRequest, progress: any ProgressObserver = SilentProgress()) {
     self.request = request
+    self.progress = progress
   }
 
   /// - Throws: `ModelError` for ids the model cannot take, `RunError`, `TokenizerError`, `TensorIOError`.
@@ -68,6 +70,8 @@ public struct LogitsWorkflow: Sendable {
     }
     let sink = try sink(tensors, staging, runnable)
     var results: [LogitsResult.Prompt] = []
+    progress.began(ProgressPhase(name: "computing logits", totalTokens: prompts.reduce(0) { $0 + $1.count }))
+    defer { progress.ended() }
     for (index, ids) in prompts.enumerated() {
       let idBytes = ids.flatMap { littleEndianBytes(UInt32($0)) }
       try sink.write(idBytes.span.bytes, to: "prompt\(index).ids", at: 0)
@@ -80,6 +84,7 @@ public struct LogitsWorkflow: Sendable {
         let values = row.withUnsafeBufferPointer { Array($0) }
         try sink.write(values.span.bytes, to: name, at: position * vocabulary * 4)
         if position == ids.count - 1 { next = values.largestIndex }
+        progress.advanced(by: 1)
       }
       var result = LogitsResult.Prompt(tokens: ids.count, next: next)
       if let recorder {

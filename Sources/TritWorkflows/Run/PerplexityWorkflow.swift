@@ -55,8 +55,7 @@ public struct PerplexityWorkflow: Sendable {
       throw ModelError(
         .contextOverflow(capacity: context, needed: window), location: ErrorLocation(file: runnable.path))
     }
-    let total = ids.count
-    progress.began(ProgressPhase(name: "scoring", totalBytes: UInt64(bytes.count)))
+    progress.began(ProgressPhase(name: "scoring", totalTokens: ids.count))
     defer { progress.ended() }
     var done = 0
     let result = try RunnableModel.locating(runnable.path) {
@@ -64,10 +63,8 @@ public struct PerplexityWorkflow: Sendable {
         of: ids, bos: bos, request.scoring, mode: runnable.mode, engine: runnable.engine,
         cancellation: request.options.cancellation
       ) { scored in
-        // Progress is told in bytes of text.
-        let reached = Int(Double(scored) / Double(total) * Double(bytes.count))
-        progress.advanced(by: reached - done)
-        done = reached
+        progress.advanced(by: scored - done)
+        done = scored
       }
     }
     return PerplexityResult(

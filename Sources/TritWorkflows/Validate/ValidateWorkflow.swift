@@ -44,11 +44,13 @@ public struct ValidateRequest: Sendable {
 /// Runs a model in lock-step with another one, or along a file of reference logits.
 public struct ValidateWorkflow: Sendable {
   let request: ValidateRequest
+  let progress: any ProgressObserver
   /// Tokens that go through one model before the other follows.
   private static let chunk = 64
 
-  public init(_ request: ValidateRequest) {
+  public init(_ request: ValidateRequest, progress: any ProgressObserver = SilentProgress()) {
     self.request = request
+    self.progress = progress
   }
 
   /// - Throws: `RunError` when the two cannot be compared, `ModelError`, `TokenizerError`, and what opening throws.
@@ -56,7 +58,7 @@ public struct ValidateWorkflow: Sendable {
     let engine = try request.options.engine()
     let work = WorkOptions(
       parallelism: Parallelism(threads: request.options.threads, cancellation: request.options.cancellation),
-      kernels: try request.options.kernels.kernels())
+      kernels: try request.options.kernels.kernels(), progress: progress)
     let referenceOptions = request.referenceOptions ?? request.options
     let other = try ModelOpener.open(request.reference, referenceOptions.open, hasCompanions: true)
     let model = try RunnableModel(request.path, request.options, engine: engine)
@@ -108,6 +110,10 @@ public struct ValidateWorkflow: Sendable {
     return try finding.adding(evidence).checked(source.manifest.path)
   }
 
+  private func began(_ prompts: [[Int]]) {
+    progress.began(ProgressPhase(name: "comparing predictions", totalTokens: prompts.reduce(0) { $0 + $1.count }))
+  }
+
   // MARK: - Against a file
 
   private func compare(
@@ -120,6 +126,8 @@ public struct ValidateWorkflow: Sendable {
       throw RunError(.vocabularyMismatch(expected: vocabulary, found: reference.vocabulary), file: path)
     }
     for prompt in reference.prompts { try model.check(prompt.ids) }
+    began(reference.prompts.map(\.ids))
+    defer { progress.ended() }
     var total = LogitComparison()
     var prompts: [LogitAgreement] = []
     for prompt in reference.prompts {
@@ -130,6 +138,7 @@ public struct ValidateWorkflow: Sendable {
         let expected = try reference.row(position, of: prompt)
         comparison.add(expected, found)
         total.add(expected, found)
+        progress.advanced(by: 1)
       }
       prompts.append(comparison.result)
     }
@@ -155,6 +164,8 @@ public struct ValidateWorkflow: Sendable {
       try model.check(ids)
       try reference.check(ids)
     }
+    began(prompts)
+    defer { progress.ended() }
     let hidden = HiddenStateComparison()
     var total = LogitComparison()
     var results: [LogitAgreement] = []
@@ -175,6 +186,7 @@ public struct ValidateWorkflow: Sendable {
           comparison.add(expected[position - start], found)
           total.add(expected[position - start], found)
         }
+        progress.advanced(by: piece.count)
       }
       results.append(comparison.result)
     }

@@ -77,9 +77,6 @@ struct Gap: ParsableCommand {
   @Option(help: "Integer products, or float32 as transformers computes it.")
   var mode = ArithmeticMode.fast
 
-  @Flag(name: [.long, .short], help: "No progress on standard error.")
-  var quiet = false
-
   @OptionGroup(title: "Output") var printing: OutputOptions
   @OptionGroup(title: "Page") var page: PageOptions
   @OptionGroup(title: "Running") var running: RunningOptions
@@ -117,7 +114,7 @@ struct Gap: ParsableCommand {
     let work = WorkOptions(
       parallelism: Parallelism(threads: running.threads, cancellation: request.candidateOptions.cancellation),
       kernels: try reporting { try running.kernels.kernels() },
-      progress: quiet ? SilentProgress() : TerminalProgress())
+      progress: running.progress)
     let passed = try reporting {
       let file = try page.prepare()
       let result = try GapWorkflow(request, work: work).run()

@@ -43,6 +43,6 @@ struct Logits: ParsableCommand {
     request.writesHiddenStates = hidden
     request.replaces = force
     request.options = running.options(mode)
-    try reporting { printing.print(try LogitsWorkflow(request).run().report) }
+    try reporting { printing.print(try LogitsWorkflow(request, progress: running.progress).run().report) }
   }
 }

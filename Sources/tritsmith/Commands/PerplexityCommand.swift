@@ -41,9 +41,6 @@ struct PerplexityCommand: ParsableCommand {
   @Option(help: "Integer products, or float32 as transformers computes it.")
   var mode = ArithmeticMode.fast
 
-  @Flag(name: [.long, .short], help: "No progress on standard error.")
-  var quiet = false
-
   @OptionGroup(title: "Output") var printing: OutputOptions
   @OptionGroup(title: "Running") var running: RunningOptions
 
@@ -64,9 +61,6 @@ struct PerplexityCommand: ParsableCommand {
       case .sliding: .sliding(window: context ?? 512, stride: stride ?? max(1, (context ?? 512) / 2))
       }
     request.options = running.options(mode)
-    try reporting {
-      let progress: any ProgressObserver = quiet ? SilentProgress() : TerminalProgress()
-      printing.print(try PerplexityWorkflow(request, progress: progress).run().report)
-    }
+    try reporting { printing.print(try PerplexityWorkflow(request, progress: running.progress).run().report) }
   }
 }

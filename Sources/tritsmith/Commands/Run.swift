@@ -42,9 +42,6 @@ struct Run: ParsableCommand {
   @Flag(help: "Take the prompt as it is. This is the only mode: chat templates are not interpreted.")
   var raw = false
 
-  @Flag(name: [.long, .short], help: "No speed on standard error.")
-  var quiet = false
-
   @OptionGroup(title: "Output") var printing: OutputOptions
   @OptionGroup(title: "Running") var running: RunningOptions
 
@@ -75,7 +72,7 @@ struct Run: ParsableCommand {
       output.write("\n")
       // On a terminal both streams share the screen: the text has to be there before the line about it.
       try? output.flush()
-      if !quiet { StandardError.write(summary(result) + "\n") }
+      if !running.quiet { StandardError.write(summary(result) + "\n") }
     }
   }
 

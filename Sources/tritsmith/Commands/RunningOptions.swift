@@ -32,9 +32,14 @@ struct RunningOptions: ParsableArguments {
   @Flag(help: "Accept files of a model folder that are links to somewhere else.")
   var followLinks = false
 
+  @Flag(name: [.long, .short], help: "No progress and no remarks on standard error.")
+  var quiet = false
+
   func validate() throws {
     guard (0...256).contains(threads) else { throw ValidationError("--threads must be from 0 to 256, not \(threads)") }
   }
+
+  var progress: any ProgressObserver { quiet ? SilentProgress() : TerminalProgress() }
 
   func options(_ mode: ArithmeticMode) -> RunOptions {
     InterruptMonitor.install()

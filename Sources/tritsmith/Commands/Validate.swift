@@ -79,7 +79,7 @@ struct Validate: ParsableCommand {
     request.proof = ScaleProof(
       sibling: sibling, usesActivations: proveScale, threads: running.threads, kernels: running.kernels)
     let passed = try reporting {
-      let result = try ValidateWorkflow(request).run()
+      let result = try ValidateWorkflow(request, progress: running.progress).run()
       printing.print(result.report)
       return result.passed
     }
