@@ -59,7 +59,8 @@ struct CrashTests {
       #expect(Disk.names(scratch.path) == ["model", "out"], "round \(round)")
       #expect(digest(output) == old)
     }
-    #expect(stillOld > 0, "no kill came before the end: old \(stillOld), new \(isNew), rests \(rests)")
+    print("kill -9, \(target): 25 times; old \(stillOld), new \(isNew); \(rests) left a rest")
+    #expect(stillOld > 0, "no kill came before the end")
   }
 
   /// 300 MB of zeros that take no space.

@@ -250,8 +250,7 @@ import TritTestSupport
 
   @Test func aFileWithoutANameStillWorks() throws {
     try TemporaryFolder.with { folder in
-      let file = try OutputFile(creating: folder.path("spill"))
-      file.removeName()
+      let file = try OutputFile(unnamedBeside: folder.path("out"))
       #expect(folder.names == [])
       try file.write([1, 2, 3], at: 0)
       #expect(try file.bytes(0..<3) == [1, 2, 3])

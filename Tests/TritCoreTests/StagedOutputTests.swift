@@ -1,8 +1,9 @@
 // Tritsmith: outputs that appear whole or not at all.
 
 import Testing
-import TritCore
 import TritTestSupport
+
+@testable import TritCore
 
 @Suite struct StagedOutputTests {
   // MARK: Files
@@ -244,6 +245,7 @@ import TritTestSupport
       folder.write([1], to: ".out.tritsmith-0badcafe.partial")
       folder.makeFolder(".out.tritsmith-12345678.partial")
       folder.write([1], to: ".out.tritsmith-12345678.partial/model.safetensors")
+      folder.write([1], to: ".out.tritsmith-12345678.partial.spill-0badcafe")
       // Not of this target, or not of this program.
       folder.write([1], to: ".other.tritsmith-0badcafe.partial")
       folder.write([1], to: ".out.tritsmith-0badcafe.partial.txt")
@@ -272,6 +274,61 @@ import TritTestSupport
       try second.commit()
       #expect(folder.names == ["out"])
       #expect(RawFile.read(kind == .file ? target : target + "/file") == [2], "the last to finish stands")
+    }
+  }
+
+  @Test func aLiveRunKeepsItsSpill() throws {
+    try TemporaryFolder.with { folder in
+      let first = try StagedOutput(.file, at: folder.path("out"), replacing: false)
+      let name = FileSystem.name(of: first.stagingPath)
+      folder.write([1], to: name + ".spill-0badcafe")
+      _ = try StagedOutput(.file, at: folder.path("out"), replacing: false)
+      #expect(folder.names == [name, name + ".spill-0badcafe"])
+    }
+  }
+
+  @Test func aFolderIsReplacedWhereTwoCannotBeExchanged() throws {
+    try TemporaryFolder.with { folder in
+      let target = folder.makeFolder("model")
+      folder.write([9], to: "model/old.bin")
+      do {
+        let staged = try StagedOutput(.folder, at: target, replacing: true)
+        try staged.createFile("config.json").write([1], at: 0)
+        // The new one goes in the moment the old one has been moved aside: it is brought back.
+        #expect(throws: TensorIOError(.cannotReplace(errno: 2), path: target)) {
+          try staged.commit { path, _ in
+            StagedOutput.discard(path)
+            return false
+          }
+        }
+        #expect(folder.names == ["model"])
+        #expect(try FileSystem.names(in: target) == ["old.bin"])
+      }
+      let staged = try StagedOutput(.folder, at: target, replacing: true)
+      try staged.createFile("config.json").write([1], at: 0)
+      try staged.commit { _, _ in false }
+      #expect(folder.names == ["model"])
+      #expect(try FileSystem.names(in: target) == ["config.json"])
+    }
+  }
+
+  /// As a run leaves it that is killed between moving the old folder aside and putting the new one in its place.
+  @Test func whatWasMovedAsideIsBroughtBack() throws {
+    try TemporaryFolder.with { folder in
+      folder.makeFolder(".out.tritsmith-12345678.partial")
+      folder.makeFolder(".out.tritsmith-12345678.partial.old")
+      folder.write([9], to: ".out.tritsmith-12345678.partial.old/precious.bin")
+      #expect(throws: TensorIOError(.alreadyExists, path: folder.path("out"))) {
+        try StagedOutput(.folder, at: folder.path("out"), replacing: false)
+      }
+      #expect(folder.names == ["out"])
+      #expect(RawFile.read(folder.path("out/precious.bin")) == [9])
+      // Killed after both: the new one stands, the old one goes.
+      folder.makeFolder(".out.tritsmith-12345678.partial.old")
+      folder.write([8], to: ".out.tritsmith-12345678.partial.old/precious.bin")
+      _ = try StagedOutput(.folder, at: folder.path("out"), replacing: true)
+      #expect(folder.names == ["out"])
+      #expect(RawFile.read(folder.path("out/precious.bin")) == [9])
     }
   }
 

@@ -24,6 +24,16 @@ public final class OutputFile: Sendable {
     self.descriptor = descriptor
   }
 
+  /// Makes a file without a name, which no crash can leave behind; it lives until this value is dropped.
+  ///
+  /// Between making it and taking its name away a crash can, and then it goes with the next run's `StagedOutput`.
+  ///
+  /// - Parameter staging: the path of a staged output, on whose file system it shall be.
+  public convenience init(unnamedBeside staging: String) throws(TensorIOError) {
+    try self.init(creating: staging + StagedOutput.spillSuffix + StagedOutput.randomName())
+    unlink(path)
+  }
+
   /// Writes to a file that is open already, such as a staged one that is held under a lock.
   init(path: String, duplicating original: Int32) throws(TensorIOError) {
     let descriptor = dup(original)
@@ -69,11 +79,6 @@ public final class OutputFile: Sendable {
   /// Writes all bytes at an offset; any thread may, for another range.
   public func write(_ bytes: [UInt8], at offset: UInt64) throws(TensorIOError) {
     try write(bytes.span.bytes, at: offset)
-  }
-
-  /// Takes the file's name away; it lives on until this value is dropped, and no crash can leave it behind.
-  public func removeName() {
-    unlink(path)
   }
 
   /// Bytes written before.

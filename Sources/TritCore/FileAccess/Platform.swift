@@ -31,7 +31,7 @@ public enum Platform {
       let exchangeFlag: UInt32 = 2
       return renameat2(AT_FDCWD, first, AT_FDCWD, second, exchangeFlag) == 0
     #else
-      return false
+      return renamex_np(first, second, UInt32(RENAME_SWAP)) == 0
     #endif
   }
 

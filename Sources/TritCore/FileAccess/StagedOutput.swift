@@ -10,7 +10,8 @@
 ///
 /// The temporary name is `.NAME.tritsmith-XXXXXXXX.partial`. While it is being built it is locked (`flock`), so that
 /// the next run can tell what a killed run left behind from what another run is still writing, and removes the former.
-/// Dropping the value without `commit` removes everything.
+/// Dropping the value without `commit` removes everything. Files that only help to build the output have no name; for
+/// the moment they have one, it is the temporary name and `.spill-XXXXXXXX`.
 public final class StagedOutput: Sendable {
   /// What is staged.
   public enum Kind: Sendable { case file, folder }
@@ -24,6 +25,10 @@ public final class StagedOutput: Sendable {
   nonisolated(unsafe) private var isCommitted = false
   private static let marker = ".tritsmith-"
   private static let suffix = ".partial"
+  /// Of files that help to build the output.
+  static let spillSuffix = ".spill-"
+  /// Of what stood at the target, where a file system cannot exchange two folders in one step.
+  private static let asideSuffix = ".old"
 
   /// Prepares an output, without touching what stands at the target.
   ///
@@ -33,14 +38,13 @@ public final class StagedOutput: Sendable {
     guard FileSystem.kind(of: parent) == .folder else {
       throw TensorIOError(.parentMissing(parent), path: target)
     }
+    StagedOutput.tidyUp(after: target)
     try StagedOutput.checkReplaceable(target, kind: kind, replacing: replacing)
-    StagedOutput.removeLeftovers(of: target)
     self.kind = kind
     self.target = target
     isReplacing = replacing
     let name = "." + FileSystem.name(of: target) + StagedOutput.marker
-    let random = String(UInt32.random(in: 0x1000_0000...UInt32.max), radix: 16)
-    stagingPath = FileSystem.join(parent, name + random + StagedOutput.suffix)
+    stagingPath = FileSystem.join(parent, name + StagedOutput.randomName() + StagedOutput.suffix)
     switch kind {
     case .file:
       lock = open(stagingPath, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o666)
@@ -73,12 +77,15 @@ public final class StagedOutput: Sendable {
   /// Puts the finished output in place: syncs, renames, syncs the folder. What stood there before goes only then.
   ///
   /// - Throws: also when something that may not be replaced has appeared at the target since the beginning.
-  public func commit() throws(TensorIOError) {
+  public func commit() throws(TensorIOError) { try commit(exchange: Platform.exchange) }
+
+  /// - Parameter exchange: exchanges two folders in one step; false where that cannot be done.
+  func commit(exchange: (String, String) -> Bool) throws(TensorIOError) {
     try StagedOutput.checkReplaceable(target, kind: kind, replacing: isReplacing)
     if kind == .folder, fsync(lock) != 0 { throw TensorIOError(.syncFailed(errno: errno), path: stagingPath) }
     let existing = FileSystem.kindWithoutFollowing(target)
     if kind == .folder, existing != nil {
-      try replaceExisting()
+      try replaceExisting(exchange)
     } else if rename(stagingPath, target) != 0 {
       throw TensorIOError(.cannotReplace(errno: errno), path: target)
     }
@@ -91,12 +98,14 @@ public final class StagedOutput: Sendable {
   }
 
   /// A folder cannot be renamed over a folder that is not empty: exchange the two, or move the old one aside.
-  private func replaceExisting() throws(TensorIOError) {
-    if Platform.exchange(stagingPath, target) {
+  ///
+  /// A run killed between the two renames leaves no target; the next one puts the old one back.
+  private func replaceExisting(_ exchange: (String, String) -> Bool) throws(TensorIOError) {
+    if exchange(stagingPath, target) {
       StagedOutput.remove(stagingPath)
       return
     }
-    let aside = stagingPath + ".old"
+    let aside = stagingPath + StagedOutput.asideSuffix
     guard rename(target, aside) == 0 else { throw TensorIOError(.cannotReplace(errno: errno), path: target) }
     guard rename(stagingPath, target) == 0 else {
       let code = errno
@@ -124,18 +133,39 @@ public final class StagedOutput: Sendable {
     }
   }
 
-  /// Removes what killed runs for the same target left behind; a leftover that is locked belongs to a live run.
-  private static func removeLeftovers(of target: String) {
+  /// Eight digits, of 16.
+  static func randomName() -> String { String(UInt32.random(in: 0x1000_0000...UInt32.max), radix: 16) }
+
+  /// Removes what killed runs for the same target left behind; what a live run holds locked is left alone.
+  private static func tidyUp(after target: String) {
     let parent = FileSystem.parent(of: target)
-    let prefix = "." + FileSystem.name(of: target) + marker
+    let prefix = Array(("." + FileSystem.name(of: target) + marker).utf8)
     guard let names = try? FileSystem.names(in: parent) else { return }
-    for name in names where name.hasPrefix(prefix) && name.hasSuffix(suffix) {
+    for name in names where name.utf8.starts(with: prefix) {
+      let rest = name.utf8.dropFirst(prefix.count)
+      let ending = rest.dropFirst(8)
+      guard ending.starts(with: suffix.utf8) else { continue }
       let path = FileSystem.join(parent, name)
-      let descriptor = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC)
-      guard descriptor >= 0 else { continue }
-      if flock(descriptor, LOCK_EX | LOCK_NB) == 0 { remove(path) }
-      close(descriptor)
+      let role = String(decoding: ending.dropFirst(suffix.utf8.count), as: UTF8.self)
+      guard role.isEmpty || role == asideSuffix || role.hasPrefix(spillSuffix) else { continue }
+      let staged = String(decoding: path.utf8.dropLast(role.utf8.count), as: UTF8.self)
+      whenAbandoned(staged) {
+        // Its run was killed before the new one had the target's name.
+        if role == asideSuffix, FileSystem.kindWithoutFollowing(target) == nil, rename(path, target) == 0 { return }
+        remove(path)
+      }
     }
+  }
+
+  /// Does something unless a live run holds the lock of a staged output; the output itself may be gone.
+  private static func whenAbandoned(_ staged: String, _ body: () -> Void) {
+    let descriptor = open(staged, O_RDONLY | O_NOFOLLOW | O_CLOEXEC)
+    guard descriptor >= 0 else {
+      if errno == ENOENT { body() }
+      return
+    }
+    if flock(descriptor, LOCK_EX | LOCK_NB) == 0 { body() }
+    close(descriptor)
   }
 
   /// Removes an output this program made and nobody needs any more.

@@ -11,10 +11,11 @@ public final class TritDiffContent {
   private(set) var byteCount = 0
   private var stored: UInt64 = 0
 
-  /// - Parameter level: of zstd; nil stores content as it is.
-  init(spill path: String, level: Int?) throws {
-    spill = try OutputFile(creating: path)
-    spill.removeName()
+  /// - Parameters:
+  ///   - path: of the staged patch.
+  ///   - level: of zstd; nil stores content as it is.
+  init(beside path: String, level: Int?) throws {
+    spill = try OutputFile(unnamedBeside: path)
     self.level = level.map { Int32(clamping: $0) }
   }
 
@@ -105,14 +106,13 @@ public struct TritDiffSpill: Sendable {
   /// Content for `TritDiffSink.append`.
   ///
   /// - Parameters:
-  ///   - number: another one for every content made at the same time.
   ///   - expansion: what readers believe its stored bytes to be good for; nil when that is anything.
   ///   - fill: called again when the first attempt is something readers would not believe.
   public func content(
-    number: Int, _ expansion: TritDiffExpansion?, _ fill: (TritDiffContent) throws -> Void
+    _ expansion: TritDiffExpansion?, _ fill: (TritDiffContent) throws -> Void
   ) throws -> FinishedContent {
     for level in [level, nil] {
-      let content = try TritDiffContent(spill: "\(path)\(number)", level: level)
+      let content = try TritDiffContent(beside: path, level: level)
       try fill(content)
       let finished = try content.finish()
       let isBelieved = expansion?.isBelieved(stored: finished.storedBytes, bytes: finished.byteCount) ?? true
@@ -137,7 +137,7 @@ public final class TritDiffSink {
   ///   - level: of zstd.
   public init(_ staging: StagedOutput, level: Int) throws {
     output = try staging.createFile()
-    spill = TritDiffSpill(path: staging.path(of: "") + ".spill", level: level)
+    spill = TritDiffSpill(path: staging.stagingPath, level: level)
   }
 
   /// Puts content at the end of the file.

@@ -122,8 +122,7 @@ public final class TritPackSink: TensorSink {
       spill = nil
       try output.resize(to: position)
     } else {
-      let file = try OutputFile(creating: outputPath + ".spill")
-      file.removeName()
+      let file = try OutputFile(unnamedBeside: outputPath)
       try file.resize(to: position)
       spill = file
     }

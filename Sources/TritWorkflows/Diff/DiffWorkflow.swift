@@ -197,7 +197,7 @@ public struct DiffWorkflow: Sendable {
       let part = analyses[start..<min(analyses.count, start + wave)].compactMap { $0 }
       let contents = Mutex<[FinishedContent?]>(Array(repeating: nil, count: part.count))
       try work.parallelism.forEachBand(part.count) { index in
-        let content = try encoder.content(part[index], target.manifest.tensors[start + index], number: index)
+        let content = try encoder.content(part[index], target.manifest.tensors[start + index])
         contents.withLock { $0[index] = content }
       }
       for (index, content) in contents.withLock({ $0 }).enumerated() {
@@ -205,7 +205,7 @@ public struct DiffWorkflow: Sendable {
         tensor.section = try content.map { try sink.append($0) }
         if case .section = tensor.scale {
           let bytes = try target.scale(of: target.manifest.tensors[start + index]).storedBytes
-          let content = try sink.spill.content(number: index, .held) { try $0.append(bytes) }
+          let content = try sink.spill.content(.held) { try $0.append(bytes) }
           tensor.scale = .section(try sink.append(content))
         }
         result.append(tensor)
@@ -225,7 +225,7 @@ public struct DiffWorkflow: Sendable {
       let file = try InputFile(path: path, mode: .buffered)
       let extents = tensors.lazy.flatMap(\.extents).filter { $0.place.file == index && $0.byteCount > 0 }
       let gaps = TargetFiles.gaps(Array(extents), byteCount: file.byteCount)
-      let content = try sink.spill.content(number: 0, .streamed) { content in
+      let content = try sink.spill.content(.streamed) { content in
         for window in gaps.flatMap(TargetFiles.windows) { try content.append(try file.bytes(window)) }
       }
       return TritDiffFile(
@@ -248,7 +248,7 @@ public struct DiffWorkflow: Sendable {
       if isThere, bytes.count > DiffWorkflow.carriedBytes, try base.companion(named: companion.name) == bytes {
         return result
       }
-      let content = try sink.spill.content(number: 0, .held) { try $0.append(bytes) }
+      let content = try sink.spill.content(.held) { try $0.append(bytes) }
       result.section = try sink.append(content)
       return result
     }

@@ -33,7 +33,7 @@ struct TargetWriter {
     let order = tensors.indices.sorted { tensors[$0].storedByteCount > tensors[$1].storedByteCount }
     try work.parallelism.forEachBand(order.count) { place in
       let made = try PatchedTensor(tensors[order[place]], of: patch, base: base, work.single)
-      try write(made, number: place, to: files[made.tensor.place.file])
+      try write(made, to: files[made.tensor.place.file])
       if let place = made.tensor.scalePlace {
         try files[place.file].write(try made.scale().storedBytes, at: place.offset)
       }
@@ -48,7 +48,7 @@ struct TargetWriter {
     for file in files { try file.sync() }
   }
 
-  private func write(_ made: PatchedTensor, number: Int, to file: OutputFile) throws {
+  private func write(_ made: PatchedTensor, to file: OutputFile) throws {
     let tensor = made.tensor
     let offset = tensor.place.offset
     guard tensor.identity.isTernary else {
@@ -63,7 +63,7 @@ struct TargetWriter {
     }
     let shape = tensor.identity.shape
     // A layout may join rows from all over the matrix in a byte, and trits come row after row.
-    var trits = try RowStore(shape, limit: work.heldBytes, spill: staging.stagingPath + ".rows-\(number)")
+    var trits = try RowStore(shape, limit: work.heldBytes, beside: staging.stagingPath)
     try made.forEachBand { _, rows in try trits.append(rows) }
     let columns = shape.columns
     for band in layout.bands(shape, rowsPerBand: max(1, bandBytes / 2 / max(1, columns))) {
@@ -181,16 +181,14 @@ private struct RowStore {
   private var written: UInt64 = 0
 
   /// - Parameter limit: trits that may be held.
-  init(_ shape: TensorShape, limit: Int, spill path: String) throws {
+  init(_ shape: TensorShape, limit: Int, beside path: String) throws {
     columns = shape.columns
     guard shape.elementCount > limit else {
       held.reserveCapacity(shape.elementCount)
       file = nil
       return
     }
-    let spill = try OutputFile(creating: path)
-    spill.removeName()
-    file = spill
+    file = try OutputFile(unnamedBeside: path)
   }
 
   mutating func append(_ trits: [Int8]) throws {

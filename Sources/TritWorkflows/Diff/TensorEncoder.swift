@@ -11,14 +11,14 @@ struct TensorEncoder: Sendable {
   let work: WorkOptions
 
   /// What goes into the tensor's section; nil when nothing does.
-  func content(_ analysis: DiffAnalysis, _ tensor: TensorDescriptor, number: Int) throws -> FinishedContent? {
+  func content(_ analysis: DiffAnalysis, _ tensor: TensorDescriptor) throws -> FinishedContent? {
     guard analysis.coding != .same else {
       work.progress.advanced(by: tensor.location.byteCount)
       return nil
     }
     let new = try DiffedTensor(tensor, in: target, work)
     let old = try analysis.coding.needsBase ? baseTensor(analysis) : nil
-    return try spill.content(number: number, TritDiffLimits.expansion(of: analysis.coding)) { content in
+    return try spill.content(TritDiffLimits.expansion(of: analysis.coding)) { content in
       switch analysis.coding {
       case .same: break
       case .gaps: try gaps(old, new, shift: analysis.shift, to: content)
