@@ -1014,7 +1014,122 @@ def tritdiff():
     s("many-tensors", patch.bytes(), "400 tensors the base does not have.")
 
 
-for maker in (safetensors, shard_index, tritpack, gguf, tokenizer, config, adapter, tritdiff, structured):
+# --- record: certificates, plans and receipts of a conversion of the same base to dense; the lab puts seals right
+
+PRODUCT = "tritsmith 0.1.0"
+
+
+def sealed_record(schema, content, seal=None, **change):
+    """Without the keys whose new value is an ellipsis."""
+    record = {"schema": "tritsmith." + schema, "schema_version": 1, "generator": PRODUCT, **content, **change}
+    record = {key: value for key, value in record.items() if value is not ...}
+    text = json.dumps(record, separators=(",", ":"), ensure_ascii=False).encode()
+    record["sealed_sha256"] = sha(text) if seal is None else seal
+    return json.dumps(record, indent=2, ensure_ascii=False) + "\n"
+
+
+def recorded(name, data):
+    return {"name": name, "bytes": len(data), "sha256": sha(data)}
+
+
+def record():
+    def s(name, data, sentence):
+        put("record", name, data, sentence)
+
+    model, configuration = base_of_patches()
+    recipe = {"generator": PRODUCT, "target": "dense", "source_kind": "packed-ternary", "quantizer": None,
+              "scale_convention": "multiply", "keep": [], "quantize": [], "sources": []}
+    gate = {"gate": "trits", "passed": True, "tensors": 1, "differences": 0}
+    certified = {"input": "base", "output": "out", "request": {"target": "dense"}, "recipe": recipe,
+                 "inputs": [recorded("model.safetensors", model), recorded("config.json", configuration)],
+                 "outputs": [recorded("config.json", b"{}")], "code_stream": "0" * 64, "gates": [gate]}
+
+    def certificate(**change):
+        return sealed_record("certificate", certified, **change)
+
+    def request(**change):
+        return certificate(request={"target": "dense", **change})
+
+    s("valid-certificate", certificate(), "A certificate whose input is here and whose output is another.")
+    s("certificate-seal", certificate(seal="0" * 64), "A seal of zeros.")
+    s("certificate-seal-number", certificate(seal=0), "A seal that is a number.")
+    s("certificate-blank", certificate() + " ", "A blank behind the record, which the seal does not cover.")
+    s("certificate-compact", json.dumps(json.loads(certificate()), separators=(",", ":")), "The same values in another spelling.")
+    s("certificate-twice", certificate().replace('"input": "base"', '"input": "base",\n  "input": "other"'), "The input named twice.")
+    s("certificate-version", certificate(schema_version=2), "A version of the schema that does not exist.")
+    s("certificate-generator", certificate(generator="tritsmith 99.0.0"), "Made by another version.")
+    s("certificate-generator-none", certificate(generator=...), "Made by nobody.")
+    for key in certified:
+        s("certificate-no-" + key.replace("_", "-"), certificate(**{key: ...}), "A certificate without `%s`." % key)
+        s("certificate-null-" + key.replace("_", "-"), certificate(**{key: None}), "A certificate whose `%s` is null." % key)
+    for name, text in (("parent", "../out"), ("root", "/etc/passwd"), ("dots", ".."), ("empty", ""), ("nul", "a\0b"), ("long", "a" * 5000)):
+        s("certificate-output-" + name, certificate(output=text), "An output whose name is %s." % {
+            "parent": "in the folder above", "root": "an absolute path", "dots": "two dots", "empty": "empty",
+            "nul": "cut by a NUL", "long": "too long for a file system"}[name])
+    s("certificate-file-parent", certificate(outputs=[{**recorded("a", b""), "name": "../a"}]), "A file of the output in the folder above.")
+    s("certificate-file-negative", certificate(outputs=[{**recorded("a", b""), "bytes": -1}]), "A file of −1 bytes.")
+    s("certificate-file-most", certificate(outputs=[{**recorded("a", b""), "bytes": (1 << 64) - 1}]), "A file of 2^64 − 1 bytes.")
+    s("certificate-file-hash", certificate(outputs=[{**recorded("a", b""), "sha256": "0" * 63}]), "A hash of 63 digits.")
+    s("certificate-files-many", certificate(outputs=[recorded("f%d" % i, b"") for i in range(60)]), "60 files, none of which is there.")
+    s("certificate-files-alike", certificate(inputs=[recorded("model.safetensors", model)] * 9), "One file nine times.")
+    s("certificate-gate-most", certificate(gates=[{**gate, "tensors": (1 << 63) - 1, "differences": -1 << 63}]), "Counts at both ends of an integer.")
+    for name, key, value in (
+            ("target", "target", "onnx"), ("target-most", "target", 1 << 64), ("quantizer", "quantizer", "none-such"),
+            ("keep-nested", "keep", [["*"]]), ("keep-stars", "keep", ["*a" * 400 + "b"]), ("quantize-all", "quantize", ["*"]),
+            ("shards-0", "max_shard_bytes", 0), ("shards-1", "max_shard_bytes", 1), ("shards-most", "max_shard_bytes", (1 << 64) - 1),
+            ("zstd", "zstd", 20), ("layout", "layout", "none-such"), ("scale", "scale_convention", "add"),
+            ("architecture", "architecture", "../x"), ("unknown", "not_an_option", True)):
+        s("request-" + name, request(**{key: value}), "A conversion whose `%s` is %s." % (key, json.dumps(value)[:40]))
+    for target in ("hf-packed", "tritpack", "gguf", "trainable"):
+        s("request-to-" + target, request(target=target), "A conversion to %s." % target)
+    s("request-fitted", request(target="tritpack", quantizer="gptq-row", quantize=["*"]), "A quantizer that needs a calibration text no record holds.")
+    s("deep", certificate(recipe=json.loads("[" * 120 + "]" * 120)), "A recipe 120 deep.")
+
+    plan = {"input": "/base", "output": "/joined", "replaces": False, "request": {"target": "dense"}, "recipe": recipe,
+            "files": [{"name": "model.safetensors", "bytes": len(model), "header_sha256": sha(model[:8 + struct.unpack("<Q", model[:8])[0]])}],
+            "companions": [recorded("config.json", configuration)],
+            "tensors": [
+                {"name": QUERY, "output": QUERY, "step": "unpack to dense", "encoding": "BF16", "source_bytes": 18, "output_bytes": 128},
+                {"name": NORM, "output": NORM, "step": "copy", "encoding": "BF16", "source_bytes": 16, "output_bytes": 16}],
+            "tensor_sha256": ["0183b04351aa527dba09397a928184a09da782c3ea1a5fe9f13e82050d3f3f6b",
+                              "b05a14e3bd71b20ed04d0fba3a0ec7c3981c9cff37d5a9cc931cd111a32b080a"]}
+
+    def shards(**change):
+        return sealed_record("shards", plan, **change)
+
+    s("valid-plan", shards(), "The plan of a conversion in parts.")
+    s("plan-elsewhere", shards(output="/etc/cron.d/x"), "An output where no worker should write; the lab puts its own in its place.")
+    s("plan-replaces", shards(replaces=True), "A plan that may replace what stands at the output.")
+    s("plan-relative", shards(input="base", output="joined"), "Paths that depend on the worker's folder.")
+    s("plan-other-weights", shards(tensor_sha256=["0" * 64] * 2), "Weights that are not those of the source.")
+    s("plan-fewer-hashes", shards(tensor_sha256=plan["tensor_sha256"][:1]), "One hash for two tensors.")
+    s("plan-no-hashes", shards(tensor_sha256=...), "No hash of any tensor.")
+    s("plan-file-hash", shards(file_sha256=["0" * 64]), "Hashes of files, which this target does not record.")
+    s("plan-tritpack", shards(request={"target": "tritpack"}, recipe={**recipe, "target": "tritpack"}), "Another target than the tensors are for.")
+    s("plan-no-tensors", shards(tensors=[], tensor_sha256=[]), "A plan of nothing.")
+    s("plan-other-shape", shards(tensors=[{**plan["tensors"][0], "output_bytes": 1 << 62}] + plan["tensors"][1:]), "An output of 2^62 bytes.")
+
+    part = {"plan_sha256": "0" * 64, "worker": 1, "workers": 1, "tensors": [
+        {"name": QUERY, "sha256": "fcfe530a01212a998cf2ff4ea2fc4491d0c0ce627e692aa59251ea548809e9e5"},
+        {"name": NORM, "sha256": "b05a14e3bd71b20ed04d0fba3a0ec7c3981c9cff37d5a9cc931cd111a32b080a"}], "already_ternary": []}
+
+    def receipt(**change):
+        return sealed_record("shard", part, **change)
+
+    s("valid-receipt", receipt(), "What a worker says about its part.")
+    s("receipt-worker-0", receipt(worker=0), "Worker 0 of 1.")
+    s("receipt-worker-2", receipt(worker=2), "Worker 2 of 1.")
+    s("receipt-workers-most", receipt(workers=(1 << 63) - 1, tensors=[]), "2^63 − 1 workers, of whom the others have not delivered.")
+    s("receipt-workers-many", receipt(workers=100_000, tensors=[]), "As many workers as there may be.")
+    s("receipt-workers-more", receipt(worker=3, workers=7), "A part by another name than the one that is there.")
+    s("receipt-no-tensors", receipt(tensors=[]), "A part of nothing.")
+    s("receipt-other-tensors", receipt(tensors=[{"name": "x", "sha256": "0" * 64}]), "A tensor the plan does not have.")
+    s("receipt-other-hash", receipt(tensors=[{"name": QUERY, "sha256": "0" * 64}] + part["tensors"][1:]), "A hash the part does not have.")
+    s("receipt-twice", receipt(tensors=part["tensors"] * 2), "Every tensor twice.")
+    s("receipt-names", receipt(already_ternary=["\u001b[2J", 1, None]), "Names that would clear a terminal, and values that are none.")
+
+
+for maker in (safetensors, shard_index, tritpack, gguf, tokenizer, config, adapter, tritdiff, record, structured):
     maker()
 
 found = json.load(open(os.path.join(HERE, "found.json")))

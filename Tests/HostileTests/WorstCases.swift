@@ -46,6 +46,38 @@ struct WorstCase: Sendable, CustomTestStringConvertible {
     ("names", { numbered(before: "{", after: "\"\":0}") { "\"\($0)\":0," } }),
   ]
 
+  // MARK: Records
+
+  /// A record of as many items as fit into a file; the lab puts seal and version right.
+  private static func record(_ make: (Int) -> String) -> [UInt8] {
+    func bytes(_ items: Int) -> [UInt8] {
+      ((try? JSONValue.parse(Array(make(items).utf8))) ?? .null).serialized(.pretty)
+    }
+    // Every item takes as many bytes as the one before.
+    let (empty, some) = (bytes(0).count, bytes(1000).count)
+    return bytes((size - 1000 - empty) * 1000 / (some - empty))
+  }
+
+  private static func list(_ count: Int, _ item: (String) -> String) -> String {
+    "[" + (0..<count).map { item(String(100_000 + $0)) }.joined(separator: ",") + "]"
+  }
+
+  private static func certificate(files: Int = 0, numbers: Int = 0) -> String {
+    let list = list(files) { #"{"name":"\#($0)","bytes":1,"sha256":"\#(emptyDigest)"}"# }
+    return """
+      {"schema":"tritsmith.certificate","schema_version":1,"generator":"","input":"a","output":"b",\
+      "request":{"target":"dense"},"recipe":{"a":\(Self.list(numbers) { $0 })},"inputs":\(list),\
+      "outputs":[{"name":"a","bytes":1,"sha256":"\(emptyDigest)"}],"code_stream":null,"gates":[]}
+      """
+  }
+
+  private static func receipt(_ tensors: Int) -> String {
+    """
+    {"schema":"tritsmith.shard","schema_version":1,"generator":"","plan_sha256":"","worker":1,"workers":1,\
+    "tensors":\(list(tensors) { #"{"name":"\#($0)","sha256":"\#(emptyDigest)"}"# }),"already_ternary":[]}
+    """
+  }
+
   // MARK: Patches
 
   private static let emptyDigest = SHA256.digest(of: []).description
@@ -113,6 +145,7 @@ struct WorstCase: Sendable, CustomTestStringConvertible {
         WorstCase(target: .config, name: text.name, make: text.bytes),
         WorstCase(target: .tokenizer, name: text.name, make: text.bytes),
         WorstCase(target: .shardIndex, name: text.name, make: text.bytes),
+        WorstCase(target: .record, name: text.name, make: text.bytes),
         WorstCase(target: .safetensors, name: text.name) { header(text.bytes()) },
       ]
     } + [
@@ -172,6 +205,10 @@ struct WorstCase: Sendable, CustomTestStringConvertible {
       WorstCase(target: .tritdiff, name: "tensors") { patchOfTensors(6_000) },
       WorstCase(target: .tritdiff, name: "numbers") { patch(before: "{\"a\":[", after: "0]}") { _ in "0," } },
       WorstCase(target: .tritdiff, name: "changes") { patchOfChanges },
+      // Records are spelled with a line for each value: these are files of nearly 1 MB as the program reads them.
+      WorstCase(target: .record, name: "files of a certificate") { record { certificate(files: $0) } },
+      WorstCase(target: .record, name: "tensors of a receipt") { record { receipt($0) } },
+      WorstCase(target: .record, name: "numbers of a recipe") { record { certificate(numbers: $0) } },
       WorstCase(target: .gguf, name: "empty texts") { gguf(type: 8, width: 8) },
       WorstCase(target: .gguf, name: "bytes") { gguf(type: 0, width: 1) },
       WorstCase(target: .gguf, name: "booleans") { gguf(type: 7, width: 1) },

@@ -5,7 +5,7 @@ import TritTestSupport
 
 /// A valid file of the corpus and its parts: a JSON text with what stands around it, or the integers of a GGUF header.
 struct EditableFile {
-  enum Kind { case safetensors, tritpack, gguf, tokenizer, config, tritdiff }
+  enum Kind { case safetensors, tritpack, gguf, tokenizer, config, tritdiff, record }
 
   var kind: Kind
   /// The name it is given to be opened.
@@ -20,7 +20,7 @@ struct EditableFile {
     for (target, kind, name) in [
       (HostileTarget.safetensors, Kind.safetensors, "model.safetensors"), (.tritpack, .tritpack, "model.tritpack"),
       (.gguf, .gguf, "model.gguf"), (.tokenizer, .tokenizer, "tokenizer.json"), (.config, .config, "config.json"),
-      (.tritdiff, .tritdiff, "model.tritdiff"),
+      (.tritdiff, .tritdiff, "model.tritdiff"), (.record, .record, "record.json"),
     ] {
       for file in try FileSystem.names(in: target.folder) where file.hasPrefix("valid") {
         var editable = EditableFile(kind: kind, name: name, bytes: Disk.bytes(target.folder + "/" + file))
@@ -41,7 +41,7 @@ struct EditableFile {
   var parts: (before: [UInt8], json: JSONValue?, after: [UInt8]) {
     switch kind {
     case .gguf: return (bytes, nil, [])
-    case .tokenizer, .config: return ([], try? JSONValue.parse(bytes), [])
+    case .tokenizer, .config, .record: return ([], try? JSONValue.parse(bytes), [])
     case .safetensors:
       let end = 8 + EditableFile.integer(bytes, 0)
       return ([], try? JSONValue.parse(Array(bytes[8..<end])), Array(bytes[end...]))
@@ -56,7 +56,7 @@ struct EditableFile {
     let text = json?.serialized() ?? []
     switch kind {
     case .gguf: return before
-    case .tokenizer, .config: return text
+    case .tokenizer, .config, .record: return text
     case .safetensors: return EditableFile.bytes(text.count) + text + after
     case .tritpack, .tritdiff:
       var file = before + text

@@ -27,6 +27,8 @@ public final class HostileLab {
   /// A model, and an adapter of it of which one file is replaced.
   let adaptedFolder: String
   let adapterFolder: String
+  /// Made when it is needed: a conversion leaves memory behind that would count for every other reader.
+  private(set) lazy var records = RecordLab(folder: folder + "/records", base: patchBase, work: work)
   let bases: [EditableFile]
 
   /// - Parameter folder: an empty folder, in memory if possible: files are written in it many times a second.
@@ -88,12 +90,16 @@ public final class HostileLab {
     case .tokenizer: probeTokenizer(bytes, &log)
     case .config: probeConfiguration(bytes, &log)
     case .adapter: probeAdapter(bytes, &log)
+    case .record:
+      probeRecord(bytes, &log)
+      if let sealed = records.sealed(bytes), sealed != bytes { probeRecord(sealed, &log) }
     case .structured:
       guard let (file, edited) = EditProgram.apply(bytes, to: bases) else { return .refused("no edits") }
       switch file.kind {
       case .tokenizer: probeTokenizer(edited, &log)
       case .config: probeConfiguration(edited, &log)
       case .tritdiff: probePatch(edited, &log)
+      case .record: probeRecord(records.sealed(edited) ?? edited, &log)
       default: probeFile(edited, named: file.name, &log)
       }
     }

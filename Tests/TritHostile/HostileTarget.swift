@@ -20,6 +20,8 @@ public enum HostileTarget: String, CaseIterable, Sendable {
   case config
   /// A LoRA adapter: `adapter_config.json` when the bytes begin with a brace, its weights else.
   case adapter
+  /// A certificate, a plan of a conversion in parts or a receipt of one, as given and with its seal put right.
+  case record
   /// The bytes are a list of edits to a valid file; lengths and digests are put right afterwards.
   case structured
 

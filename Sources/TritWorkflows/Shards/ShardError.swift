@@ -9,11 +9,14 @@ public struct ShardError: DiagnosticError, Equatable {
     /// The source is not the one that was planned.
     case sourceChanged(String)
     case noParts
-    /// Workers that have not delivered, and how many tensors are missing.
+    /// Workers that have not delivered, the first `listed` of them, and how many tensors are missing.
     case missing(workers: [String], tensors: Int)
     case otherPlan
     case damagedPart(expected: String, found: String)
   }
+
+  /// Workers a message names at most.
+  public static let listed = 20
 
   public var kind: Kind
   public var location: ErrorLocation
@@ -30,6 +33,7 @@ public struct ShardError: DiagnosticError, Equatable {
     case .missing(let workers, let tensors):
       "\(tensors) tensors are missing"
         + (workers.isEmpty ? "" : "; not delivered: worker " + workers.joined(separator: ", "))
+        + (workers.count < ShardError.listed ? "" : " and perhaps more")
     case .otherPlan: "it belongs to another plan"
     case .damagedPart(let expected, let found): "the part is damaged: expected SHA-256 \(expected), found \(found)"
     }

@@ -11,6 +11,8 @@ import TritFormats
 public struct ShardPlan: Sendable {
   static let schema = "tritsmith.shards"
   static let version = 1
+  /// Most workers a conversion is cut for.
+  public static let workerLimit = 100_000
 
   /// Options, with the absolute paths of input and output.
   public let request: ConversionRequest

@@ -39,8 +39,11 @@ struct ShardReceipt: Sendable {
     let (object, _) = try SealedRecord.read(path, schema: ShardReceipt.schema, version: ShardReceipt.version)
     guard let plan = object["plan_sha256"]?.string.flatMap({ Digest(hex: $0) }),
       let worker = object["worker"]?.number?.integer, let count = object["workers"]?.number?.integer,
-      worker >= 1, worker <= count, let tensors = object["tensors"]?.array
+      let tensors = object["tensors"]?.array
     else { throw RecordError(.missing, file: path) }
+    guard (1...ShardPlan.workerLimit).contains(count), (1...count).contains(worker) else {
+      throw RecordError(.unknown(object["workers"]), file: path, field: "workers")
+    }
     self.plan = plan
     self.worker = worker
     self.count = count

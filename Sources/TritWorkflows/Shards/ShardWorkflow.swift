@@ -143,6 +143,12 @@ public struct ShardWorkflow: Sendable {
     return found
   }
 
+  private struct WorkerPlace: Hashable, CustomStringConvertible {
+    var worker: Int
+    var count: Int
+    var description: String { "\(worker)/\(count)" }
+  }
+
   /// Where a tensor was delivered.
   private struct Place {
     var path: String
@@ -176,11 +182,14 @@ public struct ShardWorkflow: Sendable {
     }
     let places = plan.tensors.compactMap { byName[ExactString($0.name)] }
     guard places.count == plan.tensors.count else {
-      let delivered = Set(receipts.map { "\($0.worker)/\($0.count)" })
-      let expected = Set(receipts.map(\.count)).sorted().flatMap { count in (1...count).map { "\($0)/\(count)" } }
+      let delivered = Set(receipts.map { WorkerPlace(worker: $0.worker, count: $0.count) })
+      let expected = Set(receipts.map(\.count)).sorted().lazy.flatMap { count in
+        (1...count).lazy.map { WorkerPlace(worker: $0, count: count) }
+      }
+      let absent = expected.filter { !delivered.contains($0) }
       throw ShardError(
         .missing(
-          workers: expected.filter { !delivered.contains($0) }, tensors: plan.tensors.count - places.count),
+          workers: absent.prefix(ShardError.listed).map(\.description), tensors: plan.tensors.count - places.count),
         file: shards.path)
     }
     return places

@@ -10,7 +10,8 @@ struct WorkerNumber: ExpressibleByArgument, Equatable {
 
   init?(argument: String) {
     let parts = argument.split(separator: "/", omittingEmptySubsequences: false).map { Int($0) }
-    guard parts.count == 2, let worker = parts[0], let count = parts[1], count <= 100_000, worker >= 1, worker <= count
+    guard parts.count == 2, let worker = parts[0], let count = parts[1], (1...ShardPlan.workerLimit).contains(count),
+      (1...count).contains(worker)
     else { return nil }
     self.worker = worker
     self.count = count
