@@ -16,7 +16,7 @@ struct WritingTests {
   struct Writer: Sendable, CustomTestStringConvertible {
     var testDescription: String
     var isFolder = false
-    /// Words, with `BASE`, `OTHER`, `PATCH`, `ADAPTER` and `PACKED` for what is there, and `OUT` for what is not.
+    /// Words, with `BASE`, `OTHER`, `PATCH`, `ADAPTER` and `PACKED` for what is there, `IDS` for tokens, and `OUT` for what is not.
     var words: [String]
 
     init(_ words: String, isFolder: Bool = false) {
@@ -31,7 +31,7 @@ struct WritingTests {
     Writer("convert BASE OUT --to tritpack --zstd 3"), Writer("convert PACKED OUT --to trainable", isFolder: true),
     Writer("diff BASE OTHER -o OUT"), Writer("apply BASE PATCH -o OUT", isFolder: true),
     Writer("apply BASE PATCH -o OUT --to tritpack"), Writer("merge BASE ADAPTER OUT", isFolder: true),
-    Writer("inspect BASE --html OUT"), Writer("certify BASE PACKED -o OUT"), Writer("logits BASE -o OUT --ids 1,2,3"),
+    Writer("inspect BASE --html OUT"), Writer("certify BASE PACKED -o OUT"), Writer("logits BASE -o OUT --ids IDS"),
   ]
 
   /// Models in a folder of their own, so that what a command leaves beside its output is seen.
@@ -52,7 +52,12 @@ struct WritingTests {
 
     var command: [String] {
       writer.words.map { word in
-        word == "OUT" ? output : word.allSatisfy(\.isUppercase) ? inputs[word] : word
+        switch word {
+        case "OUT": output
+        // Enough of them to be at work for a while.
+        case "IDS": (1...400).map(String.init).joined(separator: ",")
+        default: word.allSatisfy(\.isUppercase) ? inputs[word] : word
+        }
       } + ["--force", "--quiet"]
     }
 
@@ -116,7 +121,7 @@ struct WritingTests {
     place.reset()
     let (old, sources) = (place.found, place.sources)
     // The command may be done before the signal comes; then it is tried again.
-    for _ in 0..<20 {
+    for _ in 0..<50 {
       var wasStaged = false
       let result = ProcessRunner().run(BuiltProducts.tritsmith, place.command) { child in
         guard Disk.names(place.outputs.path).contains(where: { $0.hasSuffix(".partial") }) else { return false }

@@ -129,10 +129,14 @@ swap("an output replaced without being asked to", "TritCore/FileAccess/StagedOut
 FAULTS[-1]["after"] = "guard FAULT || replacing else"
 swap("an output never renamed to its place", "TritCore/FileAccess/StagedOutput.swift", "} else if rename(stagingPath, target) != 0 {", "", C)
 FAULTS[-1]["after"] = "} else if !FAULT, rename(stagingPath, target) != 0 {"
-swap("left-overs of killed runs not removed", "TritCore/FileAccess/StagedOutput.swift", "StagedOutput.removeLeftovers(of: target)", "", C)
-FAULTS[-1].update(before="    StagedOutput.removeLeftovers(of: target)", after="    if !FAULT { StagedOutput.removeLeftovers(of: target) }")
+swap("left-overs of killed runs not removed", "TritCore/FileAccess/StagedOutput.swift", "    StagedOutput.tidyUp(after: target)", "", C)
+FAULTS[-1]["after"] = "    if !FAULT { StagedOutput.tidyUp(after: target) }"
 swap("a file that changed while it was read", "TritCore/FileAccess/InputFile.swift",
      "now.tv_sec == modified.tv_sec, now.tv_nsec == modified.tv_nsec", "", C)
 FAULTS[-1]["after"] = "FAULT || (now.tv_sec == modified.tv_sec && now.tv_nsec == modified.tv_nsec)"
 swap("a stop that is not heeded between bands", "TritCore/Concurrency/Parallel.swift", "try cancellation.check()", "", C)
 FAULTS[-1]["after"] = "if !FAULT { try cancellation.check() }"
+swap("what was moved aside not put back", "TritCore/FileAccess/StagedOutput.swift", "if role == asideSuffix, FileSystem.", "", C)
+FAULTS[-1]["after"] = "if !FAULT, role == asideSuffix, FileSystem."
+swap("the seal of a certificate not compared", "TritWorkflows/Certify/SealedRecord.swift", "guard found == stated else", "", E + ".CertifyTests")
+FAULTS[-1]["after"] = "guard FAULT || found == stated else"
