@@ -168,6 +168,34 @@ struct LinkTests {
     }
   }
 
+  @Test(
+    "a link that leads nowhere is an error and no missing file",
+    arguments: ["config.json", "tokenizer.json", "model.safetensors"])
+  func nowhere(_ name: String) {
+    let scratch = ScratchFolder()
+    let model = Model.tiny().write(scratch["model"])
+    Disk.remove(model + "/" + name)
+    Disk.link(model + "/" + name, to: "nowhere")
+    for command in [["inspect", model], ["check", model], ["convert", model, scratch["out"], "--to", "hf-packed"]] {
+      let result = Tool.expect(66, command)
+      #expect(result.errors.contains(model + "/" + name), "\(result.errors)")
+    }
+    #expect(!Disk.exists(scratch["out"]))
+  }
+
+  @Test("what is no file, and a link of another name that leads nowhere, are left out and told")
+  func leftOut() {
+    let scratch = ScratchFolder()
+    let model = Model.tiny().write(scratch["model"])
+    Disk.link(model + "/notes.txt", to: "nowhere")
+    Disk.remove(model + "/tokenizer.json")
+    #expect(mkfifo(model + "/tokenizer.json", 0o600) == 0)
+    let told = Tool.expect(0, ["convert", model, scratch["out"], "--to", "hf-packed"]).errors
+    #expect(told.contains("'notes.txt' is a link that leads nowhere and is left out"), "\(told)")
+    #expect(told.contains("'tokenizer.json' is a device, pipe or socket and is left out"), "\(told)")
+    #expect(!Disk.names(scratch["out"]).contains("tokenizer.json"))
+  }
+
   @Test("every command that opens a model's folder follows links on request, also when it opens it once more")
   func everyCommand() {
     let scratch = ScratchFolder()

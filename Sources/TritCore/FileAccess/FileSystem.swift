@@ -19,7 +19,8 @@ public enum FileKind: String, Sendable {
     }
   }
 
-  var name: String {
+  /// For messages, with an article.
+  public var name: String {
     switch self {
     case .file: "a file"
     case .folder: "a folder"

@@ -28,7 +28,8 @@ struct ModelFolder {
   }
 
   /// - Parameter wholeFolder: true when the user named the folder: everything in it but weights belongs to the model.
-  /// - Throws: `FormatError.linkOutside` for a file that is a link out of the folder.
+  /// - Throws: `FormatError.linkOutside` for a file that is a link out of the folder, `TensorIOError` for one the model
+  ///   needs and that leads nowhere.
   init(path: String, wholeFolder: Bool, followsLinks: Bool) throws {
     self.path = path
     companions = []
@@ -36,9 +37,17 @@ struct ModelFolder {
     for name in try FileSystem.names(in: path) {
       let file = FileSystem.join(path, name)
       guard wholeFolder || ModelFolder.isModelFile(name), !name.hasPrefix("."),
-        !ModelFolder.weightEndings.contains(where: name.hasSuffix),
-        FileSystem.kind(of: file) == .file, let size = FileSystem.size(of: file)
+        !ModelFolder.weightEndings.contains(where: name.hasSuffix)
       else { continue }
+      let kind = FileSystem.kind(of: file)
+      // Folders are no part of a model folder.
+      if kind == .folder { continue }
+      guard kind == .file, let size = FileSystem.size(of: file) else {
+        // In a download cache that was cleaned half, links lead nowhere: the model would lose its tokenizer.
+        if kind == nil, ModelFolder.isModelFile(name) { _ = try InputFile(path: file, mode: .buffered) }
+        notes.append("'\(printable(name))' is \(kind?.name ?? "a link that leads nowhere") and is left out")
+        continue
+      }
       guard size <= ModelFolder.companionLimit else {
         notes.append("'\(printable(name))' (\(size) bytes) is too large for a companion file and is left out")
         continue
