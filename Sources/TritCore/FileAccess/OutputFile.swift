@@ -24,9 +24,9 @@ public final class OutputFile: Sendable {
     self.descriptor = descriptor
   }
 
-  /// Makes a file without a name, which no crash can leave behind; it lives until this value is dropped.
+  /// Makes a file without a name; it lives until this value is dropped.
   ///
-  /// Between making it and taking its name away a crash can, and then it goes with the next run's `StagedOutput`.
+  /// Killed before the name is taken away, a run leaves it behind, and the next `StagedOutput` for the target removes it.
   ///
   /// - Parameter staging: the path of a staged output, on whose file system it shall be.
   public convenience init(unnamedBeside staging: String) throws(TensorIOError) {
