@@ -87,6 +87,28 @@ struct SelectionTests {
     #expect(Disk.names(scratch.path) == ["latent"])
   }
 
+  @Test("what packed safetensors cannot name is refused before anything is written, and TritPack takes it")
+  func names() throws {
+    let values = (0..<256).map { Float($0 % 7 - 3) / 16 }
+    func check(_ tensors: [RawTensor], _ kind: WorkflowError.Kind, _ tensor: String) throws {
+      let scratch = ScratchFolder()
+      var builder = ModelFolderBuilder(tensors)
+      builder.companions = [:]
+      let input = builder.write(scratch["model"])
+      let error = #expect(throws: WorkflowError.self) {
+        try Workflow.convert(input, scratch["out"], to: .hfPacked) { $0.quantize = [Glob(tensor)] }
+      }
+      #expect(error?.kind == kind && error?.location.tensor == tensor && error?.category == .misuse)
+      #expect(Disk.names(scratch.path) == ["model"])
+      try Workflow.convert(input, scratch["out"], to: .tritpack) { $0.quantize = [Glob(tensor)] }
+    }
+    let matrix = FloatBytes.bf16(values)
+    try check([RawTensor("experts.0", "BF16", [16, 16], matrix)], .nameCannotBePacked, "experts.0")
+    let taken = RawTensor("a.weight_scale", "U8", [4, 4], [UInt8](repeating: 0, count: 16))
+    try check(
+      [RawTensor("a.weight", "BF16", [16, 16], matrix), taken], .scaleNameTaken("a.weight_scale"), "a.weight")
+  }
+
   @Test("a pattern that matches nothing is an error, for keeping, quantizing and inspecting")
   func noMatch() throws {
     let scratch = ScratchFolder()

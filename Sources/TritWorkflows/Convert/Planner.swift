@@ -158,6 +158,7 @@ struct Planner {
   private func packed(
     _ tensor: TensorDescriptor, _ role: TensorRole, _ step: ConversionStep, _ convention: ScaleConvention, file: String
   ) throws -> PlannedTensor {
+    if request.target == .hfPacked { try checkName(tensor, file) }
     let id = request.target == .hfPacked ? HFPacked.id : request.tritpackLayout
     guard let layout = LayoutRegistry.layout(id) else {
       throw WorkflowError(.doesNotFit(layout: id.rawValue, detail: "it is not known"), file: file, tensor: tensor.name)
@@ -182,6 +183,17 @@ struct Planner {
   }
 
   // MARK: - Checks
+
+  /// Readers of packed safetensors know a packed tensor, and find its scale, by its name.
+  private func checkName(_ tensor: TensorDescriptor, _ file: String) throws(WorkflowError) {
+    guard tensor.name.hasSuffix(".weight") else {
+      throw WorkflowError(.nameCannotBePacked, file: file, tensor: tensor.name)
+    }
+    let scale = tensor.name + "_scale"
+    if source.manifest.tensor(named: scale) != nil {
+      throw WorkflowError(.scaleNameTaken(scale), file: file, tensor: tensor.name)
+    }
+  }
 
   private func checkQuantizationMethod() throws {
     guard let object = source.manifest.configuration?["quantization_config"]?.object,

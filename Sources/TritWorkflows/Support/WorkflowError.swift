@@ -10,6 +10,10 @@ public struct WorkflowError: DiagnosticError, Equatable {
     case unsupportedEncoding(found: String, wanted: String)
     case doesNotFit(layout: String, detail: String)
     case oneScaleOnly(found: String)
+    /// A packed safetensors file could not say that the tensor is packed.
+    case nameCannotBePacked
+    /// Another tensor has the name a scale must have.
+    case scaleNameTaken(String)
     case mixedConventions
     case keepsConvention(ScaleConvention)
     case unusableScale(Float)
@@ -45,6 +49,9 @@ public struct WorkflowError: DiagnosticError, Equatable {
     case .unsupportedEncoding(let found, let wanted): "is stored as \(found); \(wanted) is needed here"
     case .doesNotFit(let layout, let detail): "does not fit layout \(layout): \(detail)"
     case .oneScaleOnly(let found): "has \(found) scales; this output format holds one for a tensor"
+    case .nameCannotBePacked:
+      "a packed tensor of this output format has a name that ends in '.weight', and its scale is found by it"
+    case .scaleNameTaken(let name): "its scale would be '\(printable(name))', which is another tensor"
     case .mixedConventions: "some tensors multiply by their scale, others divide; one configuration cannot say both"
     case .keepsConvention(let convention):
       "its scales \(convention.rawValue); turning them round would round them, so packed scales keep their meaning"
@@ -79,6 +86,7 @@ public struct WorkflowError: DiagnosticError, Equatable {
     case .notFinite: "repair the checkpoint, or leave this tensor dense with --keep"
     case .doesNotFit: "leave it dense with --keep, or write TritPack, which takes any size"
     case .oneScaleOnly: "write TritPack, which holds scales per row and per group"
+    case .nameCannotBePacked, .scaleNameTaken: "leave it dense, or write TritPack, which takes any name"
     case .keepsConvention: "leave --output-scale out, or convert from the latent weights"
     case .unusableScale: "the magnitudes are too large for this arithmetic; leave the tensor dense with --keep"
     case .latentsOverflow: "nothing can be trained from such a scale; 'tritsmith check' says what else is wrong"
@@ -103,8 +111,8 @@ public struct WorkflowError: DiagnosticError, Equatable {
     switch kind {
     case .auditFailed, .notNative: .checkFailed
     case .tensorsDoNotFit, .scaleDoesNotFit, .valuesOverflow, .unknownMetadata: .misuse
-    case .globWithoutMatch, .contradictoryGlobs, .keepsConvention, .unknownQuantizer, .oneScaleOnly, .nothingToQuantize,
-      .nothingToRestore:
+    case .globWithoutMatch, .contradictoryGlobs, .keepsConvention, .unknownQuantizer, .oneScaleOnly,
+      .nameCannotBePacked, .scaleNameTaken, .nothingToQuantize, .nothingToRestore:
       .misuse
     default: .malformedInput
     }
