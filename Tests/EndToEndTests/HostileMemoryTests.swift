@@ -164,7 +164,7 @@ struct HostileMemoryTests {
     let path = scratch["bomb" + (bytes.starts(with: Array("GGUF".utf8)) ? ".gguf" : ".safetensors")]
     Disk.write(bytes, path)
     for command in Self.commands {
-      measure(command.map { $0 == "IN" ? path : $0 == "OUT" ? scratch["out"] : $0 })
+      measure(command.map { $0 == "IN" ? path : $0 == "OUT" ? scratch["out"] : $0 }, writing: scratch["out"])
       Disk.remove(scratch["out"])
     }
   }
@@ -176,16 +176,21 @@ struct HostileMemoryTests {
     Disk.write(Self.ggufScalars(type: 77).bytes(), base)
     Disk.write(Self.ggufScalars(type: 78, from: 46_000).bytes(), target)
     let (patch, output) = (scratch["patch.tritdiff"], scratch["again.gguf"])
-    for command in [["diff", base, target, "-o", patch], ["inspect", patch], ["apply", base, patch, "-o", output]] {
-      measure(command)
-    }
+    measure(["diff", base, target, "-o", patch], writing: patch)
+    measure(["inspect", patch])
+    measure(["apply", base, patch, "-o", output], writing: output)
     #expect(Disk.bytes(output) == Disk.bytes(target))
   }
 
-  private func measure(_ command: [String]) {
+  private func measure(_ command: [String], writing output: String? = nil) {
     var runner = ProcessRunner()
     runner.watchesMemory = true
-    let result = runner.run(BuiltProducts.tritsmith, command + ["--quiet"])
+    var result = runner.run(BuiltProducts.tritsmith, command + ["--quiet"])
+    // On a busy machine a refusal of a few milliseconds is over before it is looked at once.
+    for _ in 0..<20 where result.peakResidentBytes == 0 {
+      if let output { Disk.remove(output) }
+      result = runner.run(BuiltProducts.tritsmith, command + ["--quiet"])
+    }
     // 1 is a check that ran and did not pass, 64 a model that cannot be converted so.
     #expect([0, 1, 64, 65].contains(result.exitCode), "\(command): \(result.summary)")
     #expect(
