@@ -42,17 +42,12 @@ struct CrashTests {
     for round in 0..<25 {
       // Up to a little past the end, so that the moments of renaming and tidying up are among them.
       let moment = Double.random(in: 0..<1.1 * duration, using: &random)
-      let began = Platform.monotonicSeconds
-      let result = ProcessRunner().run(BuiltProducts.tritsmith, convert) { child in
-        guard Platform.monotonicSeconds - began >= moment else { return false }
-        child.send(SIGKILL)
-        return true
-      }
+      let result = Tool.kill(convert, after: moment)
       #expect(result.signal == SIGKILL || result.exitCode == 0, "round \(round): \(result.summary)")
       let found = digest(output)
       #expect(found == old || found == new, "round \(round): the target is neither the old nor the new one")
       if found == old { stillOld += 1 } else { isNew += 1 }
-      if !Disk.names(scratch.path).filter({ $0.hasSuffix(".partial") }).isEmpty { rests += 1 }
+      if !scratch.staged.isEmpty { rests += 1 }
       #expect(FolderSnapshot(scratch["model"]) == source, "round \(round)")
       // The next run tidies up and brings the old one back.
       Tool.expect(0, convert + other)
@@ -68,10 +63,6 @@ struct CrashTests {
     Model.sparse(scratch["model"], projections: Array(repeating: (8192, 2304), count: 8))
   }
 
-  private func isStaged(_ scratch: ScratchFolder) -> Bool {
-    Disk.names(scratch.path).contains { $0.hasSuffix(".partial") }
-  }
-
   @Test(
     "a source cut short while it is read: a message and exit 74, never a bare signal",
     arguments: ["--no-mmap", "--mmap"])
@@ -83,7 +74,7 @@ struct CrashTests {
     let result = ProcessRunner().run(
       BuiltProducts.tritsmith, ["convert", model, scratch["out"], "--to", "hf-packed", access] + Self.options
     ) { child in
-      guard isStaged(scratch) else { return false }
+      guard !scratch.staged.isEmpty else { return false }
       Disk.resize(file, to: 4096)
       wasCut = true
       return true
@@ -110,7 +101,7 @@ struct CrashTests {
     let result = ProcessRunner().run(
       BuiltProducts.tritsmith, ["convert", model, scratch["out"], "--to", "hf-packed"] + Self.options
     ) { child in
-      guard isStaged(scratch) else { return false }
+      guard !scratch.staged.isEmpty else { return false }
       Disk.patch(model + "/model.safetensors", at: 100_000, [1])
       wasChanged = true
       return true

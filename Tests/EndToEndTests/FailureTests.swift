@@ -112,10 +112,6 @@ struct FailureTests {
     Model.sparse(scratch["model"], projections: Array(repeating: (8192, 2304), count: 8))
   }
 
-  private func staging(_ scratch: ScratchFolder) -> [String] {
-    Disk.names(scratch.path).filter { $0.hasSuffix(".partial") }
-  }
-
   @Test(
     "an interrupt exits with 130, leaves nothing, and what stood there stays",
     arguments: [(SIGINT, "hf-packed"), (SIGTERM, "tritpack")])
@@ -134,7 +130,7 @@ struct FailureTests {
     let result = ProcessRunner().run(
       BuiltProducts.tritsmith, ["convert", model, output, "--to", target, "--force", "--threads", "2"]
     ) { child in
-      guard !staging(scratch).isEmpty else { return false }
+      guard !scratch.staged.isEmpty else { return false }
       wasStaged = true
       child.send(signal)
       return true
@@ -157,16 +153,16 @@ struct FailureTests {
     let result = ProcessRunner().run(
       BuiltProducts.tritsmith, ["convert", model, scratch["out"], "--to", "hf-packed", "--force", "--quiet"]
     ) { child in
-      guard !staging(scratch).isEmpty else { return false }
+      guard !scratch.staged.isEmpty else { return false }
       child.send(SIGKILL)
       return true
     }
     #expect(result.signal == SIGKILL)
-    #expect(staging(scratch).count == 1, "a killed process cannot tidy up")
+    #expect(scratch.staged.count == 1, "a killed process cannot tidy up")
     #expect(FolderSnapshot(scratch["out"]) == before)
     // A run for another output leaves it alone, one for the same output removes it.
     Tool.expect(0, ["convert", small, scratch["other"], "--to", "hf-packed", "--quiet"])
-    #expect(staging(scratch).count == 1)
+    #expect(scratch.staged.count == 1)
     Tool.expect(0, ["convert", small, scratch["out"], "--to", "hf-packed", "--force", "--quiet"])
     #expect(Disk.names(scratch.path) == ["model", "other", "out", "small"])
     Tool.expect(0, ["verify", small, scratch["out"]])

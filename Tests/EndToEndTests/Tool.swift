@@ -4,6 +4,12 @@ import Testing
 import TritCore
 import TritTestSupport
 
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
 /// Runs the tool that was built with the tests.
 enum Tool {
   @discardableResult
@@ -13,6 +19,16 @@ enum Tool {
     var runner = ProcessRunner()
     change(&runner)
     return runner.run(BuiltProducts.tritsmith, arguments)
+  }
+
+  /// Runs and ends with `kill -9` after so many seconds, if it is still at work then.
+  static func kill(_ arguments: [String], after seconds: Double) -> ProcessResult {
+    let began = Platform.monotonicSeconds
+    return ProcessRunner().run(BuiltProducts.tritsmith, arguments) { child in
+      guard Platform.monotonicSeconds - began >= seconds else { return false }
+      child.send(SIGKILL)
+      return true
+    }
   }
 
   /// Runs and expects an exit code.
@@ -49,6 +65,11 @@ enum Tool {
       expectSnakeCase(entry.value, sourceLocation)
     }
   }
+}
+
+extension ScratchFolder {
+  /// Outputs in it that are being built, or were when their run was killed.
+  var staged: [String] { Disk.names(path).filter { $0.hasSuffix(".partial") } }
 }
 
 /// Small models for the tool to work on.

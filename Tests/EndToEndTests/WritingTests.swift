@@ -16,7 +16,8 @@ struct WritingTests {
   struct Writer: Sendable, CustomTestStringConvertible {
     var testDescription: String
     var isFolder = false
-    /// Words, with `BASE`, `OTHER`, `PATCH`, `ADAPTER` and `PACKED` for what is there, `IDS` for tokens, and `OUT` for what is not.
+    /// Words, with `BASE`, `OTHER`, `PATCH`, `ADAPTER` and `PACKED` for what is there, `IDS` for tokens, and `OUT` for
+    /// what is not.
     var words: [String]
 
     init(_ words: String, isFolder: Bool = false) {
@@ -97,12 +98,7 @@ struct WritingTests {
     for round in 0..<6 {
       place.reset()
       let moment = Double.random(in: 0..<1.1 * duration, using: &random)
-      let began = Platform.monotonicSeconds
-      let result = ProcessRunner().run(BuiltProducts.tritsmith, place.command) { child in
-        guard Platform.monotonicSeconds - began >= moment else { return false }
-        child.send(SIGKILL)
-        return true
-      }
+      let result = Tool.kill(place.command, after: moment)
       #expect(result.signal == SIGKILL || result.exitCode == 0, "round \(round): \(result.summary)")
       #expect(place.found == old || place.found == new, "round \(round)")
       if place.found == old { stillOld += 1 }
@@ -124,7 +120,7 @@ struct WritingTests {
     for _ in 0..<50 {
       var wasStaged = false
       let result = ProcessRunner().run(BuiltProducts.tritsmith, place.command) { child in
-        guard Disk.names(place.outputs.path).contains(where: { $0.hasSuffix(".partial") }) else { return false }
+        guard !place.outputs.staged.isEmpty else { return false }
         wasStaged = true
         child.send(SIGINT)
         return true

@@ -3,6 +3,14 @@
 import TritCore
 import TritLayouts
 
+/// How packed safetensors name what belongs together.
+public enum PackedName {
+  /// The scale's name for packed weights, `x.weight` → `x.weight_scale`, as onebitllms writes it.
+  ///
+  /// - Returns: nil for a name that no reader takes for that of packed weights.
+  public static func scale(of weight: String) -> String? { weight.hasSuffix(".weight") ? weight + "_scale" : nil }
+}
+
 /// Turns stored tensors into logical ones: a U8 matrix with a `weight_scale` beside it is a packed ternary matrix.
 struct PackedInterpretation {
   var tensors: [TensorDescriptor]
@@ -12,9 +20,6 @@ struct PackedInterpretation {
 }
 
 extension PackedInterpretation {
-  /// The scale's name for a weight: `x.weight` → `x.weight_scale`.
-  static func scaleName(of weight: String) -> String { weight + "_scale" }
-
   /// - Parameters:
   ///   - stored: tensors as the files name them.
   ///   - readScalar: the bytes of a small tensor.
@@ -30,8 +35,8 @@ extension PackedInterpretation {
     var scales: [ExactString: Float] = [:]
     var used: Set<ExactString> = []
     for var tensor in stored {
-      guard tensor.encoding == .dense(.u8), tensor.name.hasSuffix(".weight"),
-        let scaleTensor = scaleTensors[ExactString(PackedInterpretation.scaleName(of: tensor.name))]
+      guard tensor.encoding == .dense(.u8), let scaleName = PackedName.scale(of: tensor.name),
+        let scaleTensor = scaleTensors[ExactString(scaleName)]
       else {
         result.append(tensor)
         continue

@@ -156,8 +156,12 @@ final class OutputWriter: Sendable {
 
   // MARK: - Pieces
 
-  /// Every "weight" becomes "weight_scale", as onebitllms names it; for a plain weight that appends "_scale".
-  private static func scaleName(of weight: String) -> String { weight + "_scale" }
+  private static func scaleName(of weight: String) -> String {
+    guard let name = PackedName.scale(of: weight) else {
+      preconditionFailure("names that cannot be packed are refused by the planner")
+    }
+    return name
+  }
 
   private static func safetensorsGroup(_ tensor: PlannedTensor) -> [OutputTensor] {
     let shape = tensor.source.shape

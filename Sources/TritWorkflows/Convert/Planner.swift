@@ -186,10 +186,9 @@ struct Planner {
 
   /// Readers of packed safetensors know a packed tensor, and find its scale, by its name.
   private func checkName(_ tensor: TensorDescriptor, _ file: String) throws(WorkflowError) {
-    guard tensor.name.hasSuffix(".weight") else {
+    guard let scale = PackedName.scale(of: tensor.name) else {
       throw WorkflowError(.nameCannotBePacked, file: file, tensor: tensor.name)
     }
-    let scale = tensor.name + "_scale"
     if source.manifest.tensor(named: scale) != nil {
       throw WorkflowError(.scaleNameTaken(scale), file: file, tensor: tensor.name)
     }

@@ -24,7 +24,7 @@ struct DiffAnalysis: Sendable {
 
   /// What changed from a tensor of the base; both of trits and one shape, or of bytes of one encoding and count.
   ///
-  /// - Returns: the analysis, and what the base's tensor is, of which only reading it tells.
+  /// - Returns: the analysis, and what the base's tensor is, found on the way.
   static func compare(
     _ base: DiffedTensor, _ target: DiffedTensor, level: Int
   ) throws -> (analysis: DiffAnalysis, base: TritDiffIdentity) {
