@@ -32,12 +32,15 @@ let package = Package(
     .target(name: "TritLayouts", dependencies: ["TritCore", "TritKernels"]),
     .target(name: "TritQuantizers", dependencies: ["TritCore", "TritKernels"]),
 
-    // Layer 4: containers on disk, and models.
+    // Layer 4: containers on disk.
     .target(name: "TritFormats", dependencies: ["TritCore", "TritLayouts", "CZstd"]),
-    .target(name: "TritModel", dependencies: ["TritCore", "TritKernels", "TritLayouts"]),
+
     .target(name: "TritLayers", dependencies: ["TritCore", "TritKernels", "TritLayouts", "TritQuantizers"]),
 
-    // Layer 5: the verbs as library calls.
+    // Layer 5: models: what they are, and how they compute.
+    .target(name: "TritModel", dependencies: ["TritCore", "TritKernels", "TritLayouts", "TritFormats"]),
+
+    // Layer 6: the verbs as library calls.
     .target(
       name: "TritWorkflows",
       dependencies: [
@@ -45,7 +48,7 @@ let package = Package(
         "TritModel",
       ]),
 
-    // Layer 6: the library as programs import it, and executables. A module cannot be called `tritsmith` beside
+    // Layer 7: the library as programs import it, and executables. A module cannot be called `tritsmith` beside
     // `Tritsmith`: file systems of macOS take them for one.
     .target(
       name: "Tritsmith",

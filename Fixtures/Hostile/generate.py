@@ -1017,6 +1017,8 @@ def tritdiff():
 # --- record: certificates, plans and receipts of a conversion of the same base to dense; the lab puts seals right
 
 PRODUCT = "tritsmith 0.1.0"
+SIZELESS = json.dumps({"architectures": ["BitNetForCausalLM"], "quantization_config": {
+    "quant_method": "bitnet", "linear_class": "autobitlinear", "quantization_mode": "offline"}})
 
 
 def sealed_record(schema, content, seal=None, **change):
@@ -1036,7 +1038,10 @@ def record():
     def s(name, data, sentence):
         put("record", name, data, sentence)
 
-    model, configuration = base_of_patches()
+    put("config", "sizeless", SIZELESS, "A class and how its projections are packed, and no size.")
+
+    # A conversion wants every tensor its configuration asks for; this one asks for none.
+    model, configuration = base_of_patches()[0], SIZELESS.encode()
     recipe = {"generator": PRODUCT, "target": "dense", "source_kind": "packed-ternary", "quantizer": None,
               "scale_convention": "multiply", "keep": [], "quantize": [], "sources": []}
     gate = {"gate": "trits", "passed": True, "tensors": 1, "differences": 0}

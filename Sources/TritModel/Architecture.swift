@@ -1,4 +1,4 @@
-// Tritsmith: what a tensor is for, by model family.
+// Tritsmith: model families.
 
 import TritCore
 import TritKernels
@@ -41,36 +41,63 @@ public enum TensorRole: Sendable, Hashable {
   }
 }
 
-/// How the decoder of a model family differs from the Llama block all of them share.
-public struct DecoderFeatures: Sendable {
-  /// Path in the layer of a norm between attention and its output projection; nil when there is none.
-  public var attentionSubNorm: String?
-  /// Path in the layer of a norm between the gated product and the down projection; nil when there is none.
-  public var feedForwardSubNorm: String?
-  /// What the configuration class takes when the file says nothing.
+/// What a configuration class of transformers takes where `config.json` says nothing.
+public struct ClassDefaults: Sendable {
   public var activation: GateActivation
   public var normEpsilon: Double
   public var rotaryTheta: Double
+  /// Nil where the class takes the number of query heads.
+  public var keyValueHeads: Int?
+  public var contextLength: Int
   /// How dense projections compute when the file has no `quantization_config`.
   public var latentProjections: ProjectionClass
 
   public init(
-    attentionSubNorm: String? = nil, feedForwardSubNorm: String? = nil, activation: GateActivation = .silu,
-    normEpsilon: Double = 1e-6, rotaryTheta: Double = 10000, latentProjections: ProjectionClass = .linear
+    activation: GateActivation = .silu, normEpsilon: Double = 1e-6, rotaryTheta: Double = 10000,
+    keyValueHeads: Int? = nil, contextLength: Int = 2048, latentProjections: ProjectionClass = .linear
   ) {
-    self.attentionSubNorm = attentionSubNorm
-    self.feedForwardSubNorm = feedForwardSubNorm
     self.activation = activation
     self.normEpsilon = normEpsilon
     self.rotaryTheta = rotaryTheta
+    self.keyValueHeads = keyValueHeads
+    self.contextLength = contextLength
     self.latentProjections = latentProjections
   }
 }
 
-/// A model family: the names of its tensors and the habits of the tool that packs it.
+/// A model family as GGUF programs know it: what its graph computes whatever the file says.
+///
+/// Source: llama.cpp `llama-arch.cpp` and the graphs of each architecture; bitnet.cpp for `bitnet-b1.58`.
+public struct GGUFForm: Sendable {
+  /// `general.architecture` as written.
+  public var architecture: String
+  /// Other values of `general.architecture` that mean this family.
+  public var aliases: [String]
+  /// The activation of the graph: GGUF has no key for another.
+  public var activation: GateActivation
+  /// Whether the graph adds biases where the file has them.
+  public var hasBiases: Bool
+  /// Written for readers that insist on it, such as the first graph of this family in llama.cpp.
+  public var statesLinearRope: Bool
+
+  public init(
+    architecture: String, aliases: [String] = [], activation: GateActivation, hasBiases: Bool,
+    statesLinearRope: Bool = false
+  ) {
+    self.architecture = architecture
+    self.aliases = aliases
+    self.activation = activation
+    self.hasBiases = hasBiases
+    self.statesLinearRope = statesLinearRope
+  }
+}
+
+/// A model family: its table of modules, what its files leave unsaid, and the habits of the tool that packs it.
 public protocol Architecture: Sendable {
   /// The class name in `config.json` this family is known by.
   var className: String { get }
+  /// `model_type` in `config.json`.
+  var modelType: String { get }
   /// Other spellings found in published files.
   var aliases: [String] { get }
   /// A line for people.
@@ -79,37 +106,15 @@ public protocol Architecture: Sendable {
   var defaultQuantizer: String { get }
   /// What the stored scale means in the family's packed checkpoints.
   var packedConvention: ScaleConvention { get }
-  /// What its blocks have that a Llama block has not.
-  var decoder: DecoderFeatures { get }
-  /// The role of a tensor by its Hugging Face name.
-  func role(of name: String) -> TensorRole
+  /// What the configuration class takes where the file says nothing.
+  var defaults: ClassDefaults { get }
+  /// Every module a forward pass reads, in the order GGUF files are written in.
+  var modules: [ModuleTemplate] { get }
+  /// How GGUF says this family; nil when it does not.
+  var gguf: GGUFForm? { get }
 }
 
 extension Architecture {
-  /// A plain Llama decoder.
-  public var decoder: DecoderFeatures { DecoderFeatures() }
-
-  /// Hugging Face decoder names, which every family here shares; norms differ only in their names.
-  public func role(of name: String) -> TensorRole {
-    let parts = name.split(separator: ".", omittingEmptySubsequences: false)
-    guard let last = parts.last else { return .other }
-    if last == "bias" { return .bias }
-    guard last == "weight", parts.count >= 2 else { return .other }
-    let module = parts[parts.count - 2]
-    switch module {
-    case "embed_tokens": return .embedding
-    case "lm_head": return .outputHead
-    default: break
-    }
-    if let kind = ProjectionKind(rawValue: String(module)), let layer = layerNumber(parts) {
-      return .projection(layer: layer, kind: kind)
-    }
-    if module.hasSuffix("norm") || module.hasSuffix("_ln") { return .norm }
-    return .other
-  }
-
-  private func layerNumber(_ parts: [Substring]) -> Int? {
-    guard let index = parts.firstIndex(of: "layers"), index + 1 < parts.count else { return nil }
-    return Int(parts[index + 1])
-  }
+  public var aliases: [String] { [] }
+  public var defaults: ClassDefaults { ClassDefaults() }
 }

@@ -16,11 +16,16 @@ public enum ArchitectureRegistry {
     all.first { $0.className == name } ?? all.first { $0.aliases.contains(name) }
   }
 
+  /// The class name a configuration gives, known or not.
+  package static func className(in configuration: JSONObject?) -> String? {
+    configuration?["architectures"]?.array?.first?.string
+  }
+
   /// The family a configuration names.
   ///
   /// - Throws: `ModelError` when `architectures` is missing, or names a class that is not known.
   public static func architecture(of configuration: JSONObject, file: String) throws(ModelError) -> any Architecture {
-    guard let value = configuration["architectures"], let name = value.array?.first?.string else {
+    guard let name = className(in: configuration) else {
       throw ModelError(.noArchitecture, location: ErrorLocation(file: file, field: "architectures"))
     }
     guard let architecture = architecture(named: name) else {
@@ -29,6 +34,11 @@ public enum ArchitectureRegistry {
         location: ErrorLocation(file: file, field: "architectures"))
     }
     return architecture
+  }
+
+  /// The role of a tensor by the tables of all families, for a model whose class is not known.
+  public static func role(of name: String) -> TensorRole {
+    all.lazy.map { $0.role(of: name) }.first { $0 != .other } ?? .other
   }
 
   /// The known class name with the smallest edit distance, case ignored.

@@ -20,6 +20,10 @@ public struct ModelError: DiagnosticError, Equatable {
 
     // Tensors
     case missingTensor(shape: TensorShape)
+    case missingLayers(Range<Int>)
+    /// Names begin with what a wrapper put before them; an empty prefix means that `model.` is missing.
+    case wrappedNames(prefix: String)
+    case adapterAttached
     /// A tensor this family has no use for, though leaving it out would change results.
     case unusedTensor
     case tensorShape(expected: TensorShape, found: TensorShape)
@@ -58,6 +62,15 @@ public struct ModelError: DiagnosticError, Equatable {
       .outOfRange(let expected, let found), .tensorEncoding(let expected, let found):
       "expected \(expected), found \(printable(found))"
     case .missingTensor(let shape): "the model needs this tensor, of shape \(shape), and has none of the name"
+    case .missingLayers(let layers):
+      layers.count == 1
+        ? "nothing of layer \(layers.lowerBound) is there, and the configuration asks for it"
+        : "nothing of layers \(layers.lowerBound) to \(layers.upperBound - 1) is there, and the configuration asks for them"
+    case .wrappedNames(let prefix):
+      prefix.isEmpty
+        ? "no name is one of the model class: 'model.' is missing before each"
+        : "no name is one of the model class: '\(prefix)' stands before each"
+    case .adapterAttached: "an adapter is still attached to the weights"
     case .unusedTensor: "no part of this model class uses this tensor, and leaving it out might change results"
     case .tensorShape(let expected, let found): "expected shape \(expected), found \(found)"
     case .invalidCodes(let count): "\(count) codes stand for no trit (code 3)"
@@ -76,6 +89,14 @@ public struct ModelError: DiagnosticError, Equatable {
     case .unknownArchitecture:
       "if the tensors are named alike, name a known class in config.json, or to convert by --architecture"
     case .noConfiguration: "put the config.json of the model beside its weights"
+    case .missingTensor, .missingLayers: "the checkpoint is incomplete; fetch all of its files, or correct config.json"
+    case .wrappedNames(let prefix):
+      prefix.isEmpty
+        ? "save the whole model (not its inner decoder), so that loaders find the tensors"
+        : "save the unwrapped model (drop '\(prefix)' from the names), so that loaders find the tensors"
+    case .adapterAttached:
+      "merge it first: 'tritsmith merge BASE ADAPTER OUTPUT', or merge_and_unload() where it was trained"
+    case .unusedTensor: "remove the tensor, or name the class that uses it with --architecture"
     case .unknownKey: "remove the key if it means nothing for this model"
     case .contextOverflow: "ask for a larger context, or shorten the text"
     case .invalidCodes: "the file is damaged or of another packing"

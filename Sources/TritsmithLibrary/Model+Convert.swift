@@ -38,9 +38,15 @@ extension Model {
     return try Model(output, request.reopening(target == .hfPacked ? convention : nil))
   }
 
-  /// Compares this model with the one it was made from: structure, every trit, scales, dense bytes, errors, hash.
-  public func verify(against source: Model, work: WorkOptions = WorkOptions()) throws -> VerifyResult {
+  /// Compares this model with the one it was made from: structure, every trit, scales, dense bytes, errors, hash,
+  /// configuration and tokenizer.
+  ///
+  /// - Parameter parts: what the verdict rests on; a file that is weights alone has nothing else.
+  public func verify(
+    against source: Model, parts: Set<ModelPart> = ModelPart.needed, work: WorkOptions = WorkOptions()
+  ) throws -> VerifyResult {
     var request = VerifyRequest()
+    request.parts = parts
     request.open = source.options
     return try VerifyWorkflow(source: source.source, converted: self.source, request: request, work: work).run()
   }

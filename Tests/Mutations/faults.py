@@ -75,15 +75,50 @@ fault("no limit on the depth of JSON arrays", "TritCore/JSON/JSONParser.swift",
 swap("numbers that begin with zeros", "TritCore/JSON/JSONParser.swift", "position - integerStart > 1", "false", C)
 
 # GGUF models
-swap("rows of rotated heads in the inverse order", "TritModel/GGUF/GGUFFamily.swift", "place % 2 * (headRows / 2) + place / 2",
+swap("rows of rotated heads in the inverse order", "TritModel/GGUF/RowPermutation.swift", "place % 2 * (headRows / 2) + place / 2",
      "2 * (place % (headRows / 2)) + place / (headRows / 2)", W)
-swap("the permutation of keys by the number of query heads", "TritModel/GGUF/GGUFFamily.swift", 'rest == "attn_q" ? heads : keyHeads', "heads", W)
+swap("the permutation of keys by the number of query heads", "TritModel/GGUF/RowPermutation.swift",
+     "place.template.rows == .keys ? attention.keyValueHeads : attention.heads", "attention.heads", W)
+
+# What a model is
+D = "TritModel/Description/"
+swap("the default rope base of BitNet is Llama's", "TritModel/Architectures/BitNet.swift", "rotaryTheta: 500_000", "", W)
+FAULTS[-1]["after"] = "rotaryTheta: FAULT ? 10_000 : 500_000"
+swap("an activation GGUF cannot say is written", D + "GGUFDescription.swift", "description.activation == form.activation", "true", W)
+swap("biases the graph does not add are written", D + "GGUFDescription.swift",
+     "description.hasAttentionBias || description.hasFeedForwardBias {", "", W)
+FAULTS[-1]["after"] = "!FAULT && (description.hasAttentionBias || description.hasFeedForwardBias) {"
+swap("GGUF's rope base is not written", D + "GGUFDescription.swift", 'add("rope.freq_base", .float32(Float(description.rotary.theta)))',
+     "", W)
+FAULTS[-1]["after"] = 'if !FAULT { add("rope.freq_base", .float32(Float(description.rotary.theta))) }'
+swap("GGUF's rope scaling is written without its factor", D + "GGUFDescription.swift",
+     'add("rope.scaling.factor", .float32(Float(factor)))', "", W)
+FAULTS[-1]["after"] = 'add("rope.scaling.factor", .float32(FAULT ? 1 : Float(factor)))'
+swap("a rope base absent from GGUF is the class's", D + "GGUFDescription.swift", 'try keys.number("rope.freq_base") ?? 10000', "", W)
+FAULTS[-1]["after"] = 'try keys.number("rope.freq_base") ?? (FAULT ? architecture.defaults.rotaryTheta : 10000)'
+swap("a GGUF key nobody knows is ignored", D + "GGUFDescription.swift", "knownKeys.contains(key)", "true", W)
+swap("biases of a GGUF file are not told", D + "GGUFDescription.swift", "hasAttentionBias: names(.projection(.query), .bias)", "", W)
+FAULTS[-1]["after"] = "hasAttentionBias: !FAULT && names(.projection(.query), .bias)"
+swap("a GGUF file without a head is not tied", D + "GGUFDescription.swift", "tiesEmbeddings: !names(.head, .weight)", "", W)
+FAULTS[-1]["after"] = "tiesEmbeddings: !FAULT && !names(.head, .weight)"
+swap("config.json loses its epsilon", D + "HuggingFaceDescription.swift", '"rms_norm_eps": number(shortest(description.normEpsilon)),', "", W)
+FAULTS[-1]["after"] = '"rms_norm_eps": number(FAULT ? 1e-6 : shortest(description.normEpsilon)),'
+swap("config.json loses its bias flag", D + "HuggingFaceDescription.swift", '"mlp_bias": .bool(description.hasFeedForwardBias)', "", W)
+FAULTS[-1]["after"] = '"mlp_bias": .bool(!FAULT && description.hasFeedForwardBias)'
+swap("a changed rope base is no difference", D + "ModelDescription.swift", '("rope_theta", "\\(Float(rotary.theta))")', "", W)
+FAULTS[-1]["after"] = '("rope_theta", FAULT ? "" : "\\(Float(rotary.theta))")'
+swap("missing tensors are not looked for", D + "TensorInventory.swift", "guard tensor.isNeeded else", "", W)
+FAULTS[-1]["after"] = "guard tensor.isNeeded && !FAULT else"
+swap("a proof does without the description", "TritWorkflows/Proof/ModelPart.swift", "needed.contains($0.part) && !$0.holds", "", W)
+FAULTS[-1]["after"] = "needed.contains($0.part) && !$0.holds && !(FAULT && $0.part == .description)"
+swap("two tokenizers that differ count as equal", "TritWorkflows/Proof/PartsComparison+Tokenizer.swift", "guard !comparison.isEqual else", "", W)
+FAULTS[-1]["after"] = "guard !(FAULT || comparison.isEqual) else"
 
 # The forward pass
-fault("an epsilon ten times too large", "TritModel/Configuration/TransformerConfiguration.swift",
-      'Float(try reader.positive("rms_norm_eps", default: decoder.normEpsilon))',
-      '(FAULT ? 10 : 1) * Float(try reader.positive("rms_norm_eps", default: decoder.normEpsilon))', M)
-fault("rope_scaling's factor ignored", "TritModel/Configuration/RotaryEmbedding.swift",
+fault("an epsilon ten times too large", "TritModel/Description/HuggingFaceDescription.swift",
+      'Float(try reader.positive("rms_norm_eps", default: defaults.normEpsilon))',
+      '(FAULT ? 10 : 1) * Float(try reader.positive("rms_norm_eps", default: defaults.normEpsilon))', M)
+fault("rope_scaling's factor ignored", "TritModel/Description/RotaryEmbedding.swift",
       "case .linear(let factor): return frequency / Float(factor)",
       "case .linear(let factor): return FAULT ? frequency : frequency / Float(factor)", M)
 fault("rope pairs neighbours instead of halves", "TritKernels/InferenceVectors.swift",
@@ -97,7 +132,7 @@ fault("tokens of a block see what comes after them", "TritKernels/InferenceAtten
       "TritKernelsTests|TritModelTests")
 fault("query heads share key heads in turn instead of in groups", "TritKernels/InferenceAttention.swift", "      head / shape.group,",
       "      FAULT ? head % shape.keyValueHeads : head / shape.group,", "TritKernelsTests|TritModelTests")
-swap("tied embeddings ignored", "TritModel/Configuration/TransformerConfiguration.swift", 'try reader.flag("tie_word_embeddings")', "", M)
+swap("tied embeddings ignored", "TritModel/Description/HuggingFaceDescription.swift", 'try reader.flag("tie_word_embeddings")', "", M)
 FAULTS[-1]["after"] = 'try reader.flag("tie_word_embeddings") && !FAULT'
 swap("ReLU not squared", "TritKernels/InferenceVectors.swift", "positive * positive", "positive", "TritKernelsTests|TritModelTests")
 swap("a perplexity that scores the token it has just read", "TritModel/Generation/Perplexity.swift", "of: window.ids[next]", "", M)

@@ -54,7 +54,10 @@ extension HostileLab {
       probeModel(folder, seed: HostileLab.hash(bytes), &log)
     }
     guard let object = try? JSONValue.parse(bytes).object else { return }
-    log.attempt("configuration") { try TransformerConfiguration(object, file: "config.json") }
-    log.attempt("gguf configuration") { try GGUFConfiguration(object, vocabulary: nil, file: "config.json") }
+    log.attempt("configuration") {
+      let description = try HuggingFaceDescription.read(object, file: "config.json")
+      _ = try GGUFDescription.entries(description, name: "config.json")
+      _ = description.differences(from: description)
+    }
   }
 }

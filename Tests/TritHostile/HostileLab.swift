@@ -24,11 +24,13 @@ public final class HostileLab {
   let shardFolder: String
   /// The model patches of the corpus were made for, by `generate.py`.
   let patchBase: String
+  /// The model whose conversions records of the corpus speak of, by `generate.py` too.
+  let recordBase: String
   /// A model, and an adapter of it of which one file is replaced.
   let adaptedFolder: String
   let adapterFolder: String
   /// Made when it is needed: a conversion leaves memory behind that would count for every other reader.
-  private(set) lazy var records = RecordLab(folder: folder + "/records", base: patchBase, work: work)
+  private(set) lazy var records = RecordLab(folder: folder + "/records", base: recordBase, work: work)
   let bases: [EditableFile]
 
   /// - Parameter folder: an empty folder, in memory if possible: files are written in it many times a second.
@@ -42,11 +44,13 @@ public final class HostileLab {
     TinyModel.writeShards(shardFolder)
     Disk.makeFolder(folder + "/single")
     patchBase = folder + "/base"
-    Disk.makeFolder(patchBase)
-    let base = [
-      ("model.safetensors", HostileTarget.safetensors, "valid-packed"), ("config.json", .config, "valid-bitnet"),
-    ]
-    for (name, target, file) in base { Disk.write(Disk.bytes(target.folder + "/" + file), patchBase + "/" + name) }
+    recordBase = folder + "/recorded"
+    // Both hold the same tensors; a conversion wants all that its configuration asks for, so that one asks for none.
+    for (base, configuration) in [(patchBase, "valid-bitnet"), (recordBase, "sizeless")] {
+      Disk.makeFolder(base)
+      Disk.write(Disk.bytes(HostileTarget.safetensors.folder + "/valid-packed"), base + "/model.safetensors")
+      Disk.write(Disk.bytes(HostileTarget.config.folder + "/" + configuration), base + "/config.json")
+    }
     adaptedFolder = folder + "/adapted"
     TinyModel.plain.write(adaptedFolder)
     Disk.write(Disk.bytes(HostileTarget.config.folder + "/valid-llama"), adaptedFolder + "/config.json")

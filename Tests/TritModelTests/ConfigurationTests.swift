@@ -15,10 +15,10 @@ struct ConfigurationTests {
     """
 
   /// The small configuration with keys added; a key given again counts as Python's last one does.
-  static func read(_ extra: String = "", from base: String = small) throws -> TransformerConfiguration {
+  static func read(_ extra: String = "", from base: String = small) throws -> ModelDescription {
     let text = "{" + base + (extra.isEmpty ? "" : ", " + extra) + "}"
     let object = try #require(try JSONValue.parse(Array(text.utf8)).object)
-    return try TransformerConfiguration(object, file: "config.json")
+    return try HuggingFaceDescription.read(object, file: "config.json")
   }
 
   static func fault(_ extra: String, from base: String = small) -> (field: String?, kind: ModelError.Kind)? {
@@ -41,12 +41,16 @@ struct ConfigurationTests {
     #expect(try Self.read("\"num_key_value_heads\": null").attention.keyValueHeads == 4)
     let bare = """
       "architectures": ["BitNetForCausalLM"], "hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 1, \
-      "num_attention_heads": 4, "vocab_size": 50
+      "num_attention_heads": 4, "num_key_value_heads": null, "vocab_size": 50
       """
     let assumed = try Self.read(from: bare)
     #expect(assumed.activation == .squaredReLU && assumed.rotary.theta == 500_000 && assumed.normEpsilon == 1e-5)
     // What was assumed is told, not hidden.
     #expect(assumed.assumed.count == 4)
+    // transformers' BitNetConfig has 5 key/value heads where the file has no such key.
+    let absent = bare.replacing(
+      "\"num_attention_heads\": 4, \"num_key_value_heads\": null", with: "\"num_attention_heads\": 20, \"head_dim\": 8")
+    #expect(try Self.read(from: absent).attention.keyValueHeads == 5)
   }
 
   @Test("theta and scaling, by the keys of transformers 4 and 5")

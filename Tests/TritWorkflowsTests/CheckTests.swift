@@ -127,6 +127,9 @@ struct CheckTests {
       $0.file["model.norm.weight"].shape = [128]
       $0.file["model.norm.weight"].bytes.removeLast(256)
     },
+    Fault(rule: .tiedHead, name: "a head of its own that is tied", subject: "lm_head.weight") {
+      $0.replace("\"tie_word_embeddings\": false", "\"tie_word_embeddings\": true")
+    },
     Fault(rule: .quantization, name: "packed, and nothing says so", others: [.conventionUnknown]) {
       $0.replace("\"quant_method\": \"bitnet\"", "\"quant_method\": \"none\"")
     },

@@ -31,7 +31,7 @@ import TritTestSupport
     var request = VerifyRequest()
     request.calibration = calibration
     return try VerifyWorkflow(
-      source: FormatRegistry.open(source), converted: FormatRegistry.open(converted), request: request
+      source: ModelOpener.open(source), converted: ModelOpener.open(converted), request: request
     ).run()
   }
 

@@ -61,6 +61,11 @@ extension DiagnosticError {
   }
 }
 
+extension DiagnosticError {
+  /// The field and what is wrong with it, for a line that names the file already.
+  package var placedSummary: String { (location.field.map { "'\(printable($0))': " } ?? "") + summary }
+}
+
 /// Text from outside with control characters made visible, so that a hostile name cannot drive the terminal.
 ///
 /// Long text is cut in the middle: an error message quotes a name, it does not reproduce a 10 kB one.

@@ -35,6 +35,11 @@ public struct HFQuantization: Sendable, Hashable {
     guard let object = configuration["quantization_config"]?.object,
       object["quant_method"]?.string == "bitnet"
     else { return nil }
+    try self.init(object, file: file)
+  }
+
+  /// Reads the entry itself: what a loader must know to read packed tensors.
+  package init(_ object: JSONObject, file: String) throws(FormatError) {
     func word(_ key: String, default value: String) throws(FormatError) -> String {
       guard let entry = object[key], !entry.isNull else { return value }
       guard let text = entry.string else {
@@ -57,5 +62,12 @@ public struct HFQuantization: Sendable, Hashable {
     // Only `autobitlinear` reads the mode.
     self.mode = linearClass == .autobitlinear ? mode : .offline
     modulesToNotConvert = object["modules_to_not_convert"]?.array?.compactMap(\.string)
+  }
+
+  /// True when a list of modules names one: by a leading path up to a dot, or by the end of its name.
+  ///
+  /// Source: transformers `should_convert_module`, whose patterns are regular expressions; only literal ones are read.
+  package static func names(_ list: [String], _ module: String) -> Bool {
+    list.contains { module == $0 || module.hasPrefix($0 + ".") || module.hasSuffix($0) }
   }
 }

@@ -8,15 +8,21 @@ import TritCore
 public struct BitNet: Architecture {
   public init() {}
   public var className: String { "BitNetForCausalLM" }
+  public var modelType: String { "bitnet" }
   /// Older files and converters spell the class and the GGUF architecture in these ways.
   public var aliases: [String] { ["BitNetModel", "bitnet-b1.58", "bitnet-25"] }
   public var family: String { "BitNet b1.58 (2B-4T)" }
   public var defaultQuantizer: String { "absmean-float32" }
   public var packedConvention: ScaleConvention { .multiply }
-  public var decoder: DecoderFeatures {
-    DecoderFeatures(
-      attentionSubNorm: "self_attn.attn_sub_norm", feedForwardSubNorm: "mlp.ffn_sub_norm", activation: .squaredReLU,
-      normEpsilon: 1e-5, rotaryTheta: 500_000)
+  /// Source: transformers `BitNetConfig`.
+  public var defaults: ClassDefaults {
+    ClassDefaults(activation: .squaredReLU, normEpsilon: 1e-5, rotaryTheta: 500_000, keyValueHeads: 5)
+  }
+  public var modules: [ModuleTemplate] { BitNet.table }
+  private static let table = ModuleTemplate.decoder(
+    attentionSubNorm: "self_attn.attn_sub_norm", feedForwardSubNorm: "mlp.ffn_sub_norm")
+  public var gguf: GGUFForm? {
+    GGUFForm(architecture: "bitnet-b1.58", aliases: ["bitnet-25"], activation: .squaredReLU, hasBiases: false)
   }
 }
 
@@ -26,14 +32,16 @@ public struct BitNet: Architecture {
 public struct Bitnet1bitLLM: Architecture {
   public init() {}
   public var className: String { "BitnetForCausalLM" }
-  public var aliases: [String] { [] }
+  public var modelType: String { "llama" }
   public var family: String { "BitNet b1.58 reproduction (1bitLLM)" }
   public var defaultQuantizer: String { "absmean-float32" }
   public var packedConvention: ScaleConvention { .divide }
   /// Its own modelling code makes latents ternary at every call, and the configuration need not say so.
-  public var decoder: DecoderFeatures {
-    DecoderFeatures(
-      attentionSubNorm: "self_attn.inner_attn_ln", feedForwardSubNorm: "mlp.ffn_layernorm",
-      latentProjections: .autoBitLinearOnline)
+  public var defaults: ClassDefaults { ClassDefaults(latentProjections: .autoBitLinearOnline) }
+  public var modules: [ModuleTemplate] { Bitnet1bitLLM.table }
+  private static let table = ModuleTemplate.decoder(
+    attentionSubNorm: "self_attn.inner_attn_ln", feedForwardSubNorm: "mlp.ffn_layernorm")
+  public var gguf: GGUFForm? {
+    GGUFForm(architecture: "bitnet", activation: .silu, hasBiases: false, statesLinearRope: true)
   }
 }

@@ -45,7 +45,7 @@ struct ForwardPass {
   let count: Int
   let observer: (any ForwardObserver)?
 
-  private var configuration: TransformerConfiguration { model.configuration }
+  private var configuration: ModelDescription { model.configuration }
 
   /// Rows of the embedding, widened.
   func embed(_ ids: [Int]) throws {
@@ -75,7 +75,7 @@ struct ForwardPass {
     engine.attention(
       space.query, keys: cache.keys[index].values, values: cache.values[index].values, reserved: cache.reserved, shape,
       first: first, tokens: count, into: &space.attended)
-    if let subNorm = layer.attentionSubNorm, let name = configuration.architecture.decoder.attentionSubNorm {
+    if let subNorm = layer.attentionSubNorm, let name = configuration.architecture.module(.attentionSubNorm)?.path {
       norm(space.attended, shape.queryWidth, subNorm, into: &space.query)
       try observe(name, index, shape.queryWidth, space.query)
       try project(layer.output, index, space.query, .new, into: &space.added)
@@ -95,7 +95,7 @@ struct ForwardPass {
 
     try projectGateUp(layer, index)
     engine.gate(configuration.activation, &space.gate, with: space.up, count: count * inner)
-    if let subNorm = layer.feedForwardSubNorm, let name = configuration.architecture.decoder.feedForwardSubNorm {
+    if let subNorm = layer.feedForwardSubNorm, let name = configuration.architecture.module(.feedForwardSubNorm)?.path {
       norm(space.gate, inner, subNorm, into: &space.up)
       try observe(name, index, inner, space.up)
       try project(layer.down, index, space.up, .new, into: &space.added)

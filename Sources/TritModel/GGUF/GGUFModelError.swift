@@ -15,6 +15,8 @@ public struct GGUFModelError: DiagnosticError, Equatable {
     case factorOfDense
     case badFactor(String)
     case unsupportedRope(String)
+    /// GGUF has no key for a setting, and its readers compute something else.
+    case notSayable(found: String, graph: String)
     case unsupportedTokenizer(String)
     case tokenBeyondVocabulary(id: Int, size: Int)
   }
@@ -31,7 +33,7 @@ public struct GGUFModelError: DiagnosticError, Equatable {
     switch kind {
     case .unknownFamily(let name):
       "model class '\(printable(name))' has no form in GGUF here; known are "
-        + GGUFFamily.all.map(\.className).joined(separator: ", ")
+        + ArchitectureRegistry.all.filter { $0.gguf != nil }.map(\.className).joined(separator: ", ")
     case .missingKey(let key): "'\(printable(key))' is missing, and GGUF readers need it"
     case .badValue(let expected, let found): "expected \(expected), found \(printable(found))"
     case .headsDoNotFit(let rows, let heads): "\(rows) rows cannot be cut into \(heads) heads of even size"
@@ -39,6 +41,7 @@ public struct GGUFModelError: DiagnosticError, Equatable {
     case .factorOfDense: "its values are to be multiplied by a '.scale' tensor, which is read for ternary types only"
     case .badFactor(let found): "a '.scale' tensor holds one F32 number above 0, found \(printable(found))"
     case .unsupportedRope(let name): "rope scaling '\(printable(name))' cannot be written to GGUF by this program"
+    case .notSayable(let found, let graph): "GGUF cannot say '\(printable(found))': \(graph)"
     case .unsupportedTokenizer(let detail): "the tokenizer cannot be written to GGUF: \(detail)"
     case .tokenBeyondVocabulary(let id, let size): "token id \(id) lies beyond the vocabulary of \(size)"
     }
@@ -48,11 +51,12 @@ public struct GGUFModelError: DiagnosticError, Equatable {
     switch kind {
     case .unknownFamily: "if the model is built alike, choose the class with --architecture"
     case .missingKey: "add it to config.json"
+    case .notSayable, .unsupportedRope: "write TritPack or safetensors, which keep the configuration as it is"
     case .noName: "write TritPack or safetensors, which take any tensor"
     case .unsupportedTokenizer: "write the file without one (--no-tokenizer), or write TritPack"
     case .factorOfDense: "quantize the file with the program it is for first (IQ2_BN), and read that"
     case .badFactor: "write the file again with a correct tool"
-    case .badValue, .headsDoNotFit, .unsupportedRope, .tokenBeyondVocabulary:
+    case .badValue, .headsDoNotFit, .tokenBeyondVocabulary:
       "check config.json against the tensors' shapes"
     }
   }

@@ -13,8 +13,7 @@ public final class GGUFModelView: TensorSource {
   public let base: any TensorSource
   public let manifest: ModelManifest
   /// Nil when `general.architecture` is missing or not known; names are then the file's.
-  public let family: GGUFFamily?
-  public let configuration: GGUFConfiguration?
+  private let reading: GGUFDescription.Reading?
   private let places: [Place]
   /// The file's table, which places name by number: copies would double its memory.
   private let storedTensors: [TensorDescriptor]
@@ -51,16 +50,9 @@ public final class GGUFModelView: TensorSource {
   public init(_ base: any TensorSource, hasCompanions: Bool) throws {
     self.base = base
     var manifest = base.manifest
-    let architecture = manifest.entry("general.architecture")?.string
-    let family = architecture.flatMap(GGUFFamily.family(architecture:))
-    self.family = family
-    let embedding = manifest.tensors.first { $0.name == "token_embd.weight" }
-    var configuration: GGUFConfiguration?
-    if family != nil, let architecture {
-      configuration = try GGUFConfiguration(
-        manifest, architecture: architecture, vocabulary: embedding?.shape.rows)
-    }
-    self.configuration = configuration
+    let architecture = GGUFDescription.architecture(manifest)
+    let reading = try architecture.map { try GGUFDescription.read(manifest, $0) }
+    self.reading = reading
     var places: [Place] = []
     var indexOfName: [ExactString: Int] = [:]
     var tensors: [TensorDescriptor] = []
@@ -70,14 +62,13 @@ public final class GGUFModelView: TensorSource {
     tensors.reserveCapacity(storedTensors.count)
     indexOfName.reserveCapacity(storedTensors.count)
     for (index, stored) in storedTensors.enumerated() where !factors.isFactor(stored.name) {
-      var permutation: RowPermutation?
-      if let family, let configuration {
-        permutation = try family.permutation(
-          ofStored: stored.name, rows: stored.shape.rank == 1 ? stored.shape.elementCount : stored.shape.rows,
-          heads: configuration.heads, keyHeads: configuration.keyHeads)
+      let place = architecture?.place(ofStored: stored.name)
+      let permutation = try place.flatMap {
+        try reading?.description.permutation(
+          $0, rows: stored.shape.rank == 1 ? stored.shape.elementCount : stored.shape.rows)
       }
       var (shown, access) = GGUFModelView.shown(stored, permutation)
-      shown.name = family?.name(ofStored: stored.name) ?? stored.name
+      shown.name = place?.name ?? stored.name
       let factor = factors.factor(of: stored.name)
       if factor != nil {
         if stored.encoding.isTernary { shown.scale?.storage = .f32 } else { access = .refused }
@@ -89,10 +80,12 @@ public final class GGUFModelView: TensorSource {
     manifest.tensors = tensors
     self.places = places
     self.indexOfName = indexOfName
-    if let family, let configuration {
+    if let description = reading?.description {
+      let embedding = description.architecture.module(.embedding).flatMap {
+        base.manifest.tensor(named: ModulePlace($0, layer: nil, piece: .weight).storedName ?? "")
+      }
       let type = embedding?.encoding.dtype ?? .bf16
-      let isTied = !base.manifest.tensors.contains { $0.name == "output.weight" }
-      manifest.configuration = configuration.json(family, manifest: manifest, isTied: isTied, weightType: type)
+      manifest.configuration = HuggingFaceDescription.write(description, weightType: type)
     }
     var content: [(name: String, bytes: [UInt8])] = []
     if hasCompanions {
@@ -132,6 +125,26 @@ public final class GGUFModelView: TensorSource {
       return (shown, .repacked(layout))
     case .opaque: return (shown, .direct)
     }
+  }
+
+  /// The description as far as it is understood; nil for a family that is not known. Its tensors' names and row order
+  /// go by it.
+  package var statedDescription: ModelDescription? { reading?.description }
+
+  /// What the file says the model is.
+  ///
+  /// - Throws: `ModelError` for a setting that is not understood: conversion would leave it out, and a forward pass
+  ///   compute other logits.
+  public func understoodDescription() throws(ModelError) -> ModelDescription {
+    guard let reading else {
+      let found = base.manifest.entry(GGUFDescription.architectureKey)?.string
+      let location = ErrorLocation(file: manifest.path, field: GGUFDescription.architectureKey)
+      guard let found else { throw ModelError(.noArchitecture, location: location) }
+      throw ModelError(
+        .unknownArchitecture(found, nearest: ArchitectureRegistry.nearest(to: found)), location: location)
+    }
+    if let problem = reading.problem { throw problem }
+    return reading.description
   }
 
   private func knownPlace(of tensor: TensorDescriptor) -> Place? {

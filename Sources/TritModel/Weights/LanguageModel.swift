@@ -55,7 +55,7 @@ struct DecoderLayer: Sendable {
 ///     let session = try Session(model, mode: .fast, engine: engine)
 ///     let logits = try session.prefill([1, 47, 287])
 public struct LanguageModel: Sendable {
-  public let configuration: TransformerConfiguration
+  public let configuration: ModelDescription
   /// Things done to the weights, and settings assumed, that a user should know.
   public let notes: [String]
   let embedding: FloatWeights
@@ -69,81 +69,54 @@ public struct LanguageModel: Sendable {
   /// - Throws: `ModelError` for a configuration or tensors that do not describe a model of a known class, and what the
   ///   source throws when it cannot be read.
   public init(_ source: any TensorSource, options: LoadOptions = LoadOptions(), engine: InferenceEngine) throws {
-    let path = source.manifest.path
-    guard let object = source.manifest.configuration else {
-      throw ModelError(.noConfiguration, location: ErrorLocation(file: path))
-    }
-    let configuration = try TransformerConfiguration(object, file: path)
-    try self.init(source, configuration, options: options, engine: engine)
+    try self.init(source, ModelDescription.read(source), options: options, engine: engine)
   }
 
   /// The same with a configuration of the caller's.
   public init(
-    _ source: any TensorSource, _ configuration: TransformerConfiguration, options: LoadOptions = LoadOptions(),
+    _ source: any TensorSource, _ configuration: ModelDescription, options: LoadOptions = LoadOptions(),
     engine: InferenceEngine
   ) throws {
     var binder = TensorBinder(source, engine, options.residency)
-    let hidden = configuration.hiddenSize
-    let vocabulary = configuration.vocabularySize
+    var modules = ModuleBinder(configuration, options.projections, engine, layer: nil)
     // Tied, the embedding is the head as well, which every token reads whole.
-    embedding =
-      configuration.tiesEmbeddings
-      ? try binder.matrix("model.embed_tokens.weight", rows: vocabulary, columns: hidden)
-      : try binder.table("model.embed_tokens.weight", rows: vocabulary, columns: hidden)
+    embedding = try modules.matrix(.embedding, &binder, isTable: !configuration.tiesEmbeddings)
     // Not `map`: the number comes from the file, and the first missing tensor must end the loop.
     var layers: [DecoderLayer] = []
     for index in 0..<configuration.layers {
-      layers.append(try LanguageModel.layer(index, configuration, options.projections, &binder, engine))
+      modules.layer = index
+      layers.append(try LanguageModel.layer(modules, &binder))
     }
+    modules.layer = nil
     self.layers = layers
-    finalNorm = try binder.norm("model.norm.weight", count: hidden, epsilon: configuration.normEpsilon)
+    finalNorm = try modules.norm(.finalNorm, &binder)
     if configuration.tiesEmbeddings {
       head = embedding
       // transformers leaves a stored head aside when embeddings are tied.
-      if binder.has("lm_head.weight") {
-        binder.markUsed("lm_head.weight")
-        binder.note("lm_head.weight is not used: the configuration ties it to the embeddings")
+      let name = try modules.place(.head).name
+      if binder.has(name) {
+        binder.markUsed(name)
+        binder.note("\(name) is not used: the configuration ties it to the embeddings")
       }
     } else {
-      head = try binder.matrix("lm_head.weight", rows: vocabulary, columns: hidden)
+      head = try modules.matrix(.head, &binder)
     }
     try binder.finish()
     self.configuration = configuration
     notes = configuration.assumed.map { "assumed \($0)" } + binder.notes
   }
 
-  private static func layer(
-    _ index: Int, _ configuration: TransformerConfiguration, _ override: ProjectionOverride,
-    _ binder: inout TensorBinder, _ engine: InferenceEngine
-  ) throws -> DecoderLayer {
-    let prefix = "model.layers.\(index)."
-    let hidden = configuration.hiddenSize
-    let inner = configuration.intermediateSize
-    let queryWidth = configuration.attention.queryWidth
-    let keyValueWidth = configuration.attention.keyValueWidth
-    let epsilon = configuration.normEpsilon
-    let decoder = configuration.architecture.decoder
-    func project(_ name: String, _ rows: Int, _ columns: Int, _ hasBias: Bool) throws -> Projection {
-      try binder.projection(
-        prefix, name, rows: rows, columns: columns, hasBias: hasBias, configuration, override, engine)
-    }
-    func norm(_ name: String, _ count: Int) throws -> NormWeights {
-      try binder.norm(prefix + name + ".weight", count: count, epsilon: epsilon)
-    }
-    let attentionBias = configuration.hasAttentionBias
-    let feedForwardBias = configuration.hasFeedForwardBias
+  private static func layer(_ modules: ModuleBinder, _ binder: inout TensorBinder) throws -> DecoderLayer {
+    func project(_ kind: ProjectionKind) throws -> Projection { try modules.projection(kind, &binder) }
     return DecoderLayer(
-      inputNorm: try norm("input_layernorm", hidden),
-      query: try project("self_attn.q_proj", queryWidth, hidden, attentionBias),
-      key: try project("self_attn.k_proj", keyValueWidth, hidden, attentionBias),
-      value: try project("self_attn.v_proj", keyValueWidth, hidden, attentionBias),
-      attentionSubNorm: try decoder.attentionSubNorm.map { try norm($0, queryWidth) },
-      output: try project("self_attn.o_proj", hidden, queryWidth, attentionBias),
-      feedForwardNorm: try norm("post_attention_layernorm", hidden),
-      gate: try project("mlp.gate_proj", inner, hidden, feedForwardBias),
-      up: try project("mlp.up_proj", inner, hidden, feedForwardBias),
-      feedForwardSubNorm: try decoder.feedForwardSubNorm.map { try norm($0, inner) },
-      down: try project("mlp.down_proj", hidden, inner, feedForwardBias))
+      inputNorm: try modules.norm(.inputNorm, &binder),
+      query: try project(.query), key: try project(.key), value: try project(.value),
+      attentionSubNorm: try modules.optionalNorm(.attentionSubNorm, &binder),
+      output: try project(.output),
+      feedForwardNorm: try modules.norm(.feedForwardNorm, &binder),
+      gate: try project(.gate), up: try project(.up),
+      feedForwardSubNorm: try modules.optionalNorm(.feedForwardSubNorm, &binder),
+      down: try project(.down))
   }
 
   /// The classes its projections compute as, each once, in order of first use.

@@ -33,20 +33,24 @@ public struct LoadOptions: Sendable {
 }
 
 extension TensorBinder {
-  /// The projection of a module, `model.layers.0.` + `self_attn.q_proj`.
+  /// The projection whose weight stands at a place of the table.
   mutating func projection(
-    _ layer: String, _ name: String, rows: Int, columns: Int, hasBias: Bool, _ configuration: TransformerConfiguration,
-    _ override: ProjectionOverride, _ engine: InferenceEngine
+    _ place: ModulePlace, _ description: ModelDescription, _ override: ProjectionOverride, _ engine: InferenceEngine
   ) throws -> Projection {
-    let module = layer + name
-    let weight = module + ".weight"
-    let tensor = try tensor(weight, [rows, columns])
-    let bias = hasBias ? try vector(module + ".bias", count: rows) : nil
-    let scheme = configuration.quantization
+    let module = place.module
+    let weight = place.name
+    let shape = description.shape(place.template)
+    let tensor = try tensor(weight, shape)
+    let (rows, columns) = (tensor.shape.rows, tensor.shape.columns)
+    func piece(_ piece: ModulePlace.Piece) -> String {
+      ModulePlace(place.template, layer: place.layer, piece: piece).name
+    }
+    let bias = description.hasBias(place.template.part) ? try vector(piece(.bias), count: rows) : nil
+    let scheme = description.quantization
     let excluded = scheme.excludes(module)
 
     var result = Projection(
-      name: name, rows: rows, columns: columns, inputNorm: nil,
+      name: place.template.path, rows: rows, columns: columns, inputNorm: nil,
       weights: .ternary(
         .memory([]), TernaryOperand(rows: 0, columns: 0, order: .splitRows, epilogue: .weights(of: 1))),
       projectionClass: .linear)
@@ -77,7 +81,7 @@ extension TensorBinder {
       result.weights = try denseWeights(dense, wanted, module, rows: rows, bias, engine)
     }
     if result.projectionClass != .linear, !excluded, let epsilon = scheme.inputNormEpsilon {
-      result.inputNorm = try norm(module + ".rms_norm.weight", count: columns, epsilon: epsilon)
+      result.inputNorm = try norm(piece(.inputNorm), count: columns, epsilon: epsilon)
     }
     return result
   }

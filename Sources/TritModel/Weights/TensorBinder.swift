@@ -94,7 +94,7 @@ struct TensorBinder {
   func finish() throws(ModelError) {
     for tensor in source.manifest.tensors where !used.contains(ExactString(tensor.name)) {
       // Old checkpoints store what is computed from the configuration.
-      if tensor.name.hasSuffix("rotary_emb.inv_freq") { continue }
+      if TensorInventory.isDerivedBuffer(tensor.name) { continue }
       throw ModelError(.unusedTensor, location: location(tensor.name))
     }
   }
@@ -110,8 +110,16 @@ struct TensorBinder {
     _ tensor: TensorDescriptor, _ layout: LayoutID, rows: Int, columns: Int, bias: [Float]?
   ) throws -> (WeightBytes, TernaryOperand, ProjectionClass) {
     let scale = try checkedScale(tensor, rows: rows)
-    let epilogue: ProductEpilogue =
+    var epilogue: ProductEpilogue =
       scale.convention == .divide ? .divide(by: scale.stored) : .multiply(by: scale.stored)
+    if bias != nil, source is GGUFModelView {
+      // Graphs of GGUF programs add a bias last; transformers' packed layer that multiplies scales it as well.
+      guard scale.granularity == .tensor, scale.convention == .multiply else {
+        throw ModelError(
+          .scale(expected: "one scale, beside a bias", found: "\(scale.granularity)"), location: location(tensor.name))
+      }
+      epilogue = .weights(of: scale.stored[0])
+    }
     let projectionClass: ProjectionClass = scale.convention == .divide ? .bitLinear : .autoBitLinearOffline
     func operand(_ order: PackedTritOrder) -> TernaryOperand {
       TernaryOperand(rows: rows, columns: columns, order: order, epilogue: epilogue, bias: bias)

@@ -38,6 +38,7 @@ public enum CheckRule: String, Sendable, Hashable, CaseIterable {
   case missingTensor = "config.tensor-missing"
   case unusedTensor = "config.tensor-unused"
   case shape = "config.shape"
+  case tiedHead = "config.tied-head"
   case quantization = "config.quantization"
   case dtype = "config.dtype"
   // Tokenizer
@@ -49,7 +50,7 @@ public enum CheckRule: String, Sendable, Hashable, CaseIterable {
   public var severity: CheckSeverity {
     switch self {
     case .leftover, .mixedShards, .indexSize, .deadRows, .deadColumns, .scaleOutlier, .mixedForms, .noConfiguration,
-      .duplicateKey, .dtype, .noTokenizer:
+      .duplicateKey, .dtype, .noTokenizer, .tiedHead:
       .warning
     default: .error
     }
@@ -80,6 +81,7 @@ public enum CheckRule: String, Sendable, Hashable, CaseIterable {
     case .missingTensor: "every tensor the configuration asks for is there"
     case .unusedTensor: "no tensor is left over"
     case .shape: "shapes are those the configuration gives"
+    case .tiedHead: "no head is stored where the configuration ties it to the embeddings"
     case .quantization: "quantization_config and the tensors agree"
     case .dtype: "dense tensors have the type the configuration names"
     case .noTokenizer: "there is a tokenizer"

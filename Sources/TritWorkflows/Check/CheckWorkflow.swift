@@ -50,22 +50,14 @@ public struct CheckWorkflow: Sendable {
     } catch let error as any DiagnosticError where error.category == .malformedInput {
       result.findings.append(CheckWorkflow.finding(.checksum, error))
     }
-    for note in manifest.notes {
-      if note.contains("total_size") {
-        result.findings.append(CheckFinding(.indexSize, ShardIndex.name, note))
-      } else if note.contains("twice") {
-        result.findings.append(CheckFinding(.duplicateKey, "config.json", note))
-      } else if !note.contains("both exist") {
-        result.notes.append(note)
-      }
-    }
+    let (noted, notes) = CheckWorkflow.noted(manifest)
+    result.findings += noted
+    result.notes += notes
     let values = try ValueCheck(source: source, roles: survey.roles, work: work).run()
     result.findings += values.findings
     result.readTensors = values.read
     result.notes += values.notes
-    result.findings += try TernaryCheck(source: source, survey: survey).run()
-    result.findings += ConfigurationCheck(source: source, survey: survey).run()
-    result.findings += try TokenizerCheck(source: source).run()
+    result.findings += try CheckWorkflow.described(source, survey)
     // Errors first, otherwise in the order of the rules.
     let order = Dictionary(uniqueKeysWithValues: CheckRule.allCases.enumerated().map { ($0.element, $0.offset) })
     result.findings = result.findings.enumerated().sorted { left, right in
@@ -75,6 +67,32 @@ public struct CheckWorkflow: Sendable {
       return left.offset < right.offset
     }.map(\.element)
     return result
+  }
+
+  /// Findings that opening a model has noted already, and the other notes.
+  private static func noted(_ manifest: ModelManifest) -> (findings: [CheckFinding], notes: [String]) {
+    var (findings, notes): ([CheckFinding], [String]) = ([], [])
+    for note in manifest.notes {
+      if note.contains("total_size") {
+        findings.append(CheckFinding(.indexSize, ShardIndex.name, note))
+      } else if note.contains("twice") {
+        findings.append(CheckFinding(.duplicateKey, "config.json", note))
+      } else if !note.contains("both exist") {
+        notes.append(note)
+      }
+    }
+    return (findings, notes)
+  }
+
+  /// Trits and scales, configuration, tokenizer: all rules that read no weights.
+  private static func described(_ source: any TensorSource, _ survey: ModelSurvey) throws -> [CheckFinding] {
+    try TernaryCheck(source: source, survey: survey).run() + ConfigurationCheck(source: source, survey: survey).run()
+      + TokenizerCheck(source: source).run()
+  }
+
+  /// What a conversion looks at before it writes, and again in what it has written; numbers are looked at in its pass.
+  static func withoutValues(_ source: any TensorSource, _ survey: ModelSurvey) throws -> [CheckFinding] {
+    folderFindings(source.manifest.path) + noted(source.manifest).findings + (try described(source, survey))
   }
 
   /// An error of a library as a finding.

@@ -11,91 +11,49 @@ struct ConfigurationCheck {
 
   private var manifest: ModelManifest { source.manifest }
 
-  /// Missing tensors named one by one; a hostile file can ask for ten times as many as it has.
-  private static let listedMissing = 1000
-
   func run() -> [CheckFinding] {
     guard let object = manifest.configuration else {
       return [CheckFinding(.noConfiguration, "config.json", "there is none; sizes and class cannot be checked")]
     }
-    let configuration: TransformerConfiguration
-    do {
-      configuration = try TransformerConfiguration(object, file: manifest.path)
-    } catch {
+    switch survey.description {
+    case .success(let description):
+      return quantizationFindings(object) + tensorFindings(description) + typeFindings(object)
+    case .failure(let error):
       return quantizationFindings(object) + [CheckWorkflow.finding(.badConfiguration, error)]
     }
-    return quantizationFindings(object) + tensorFindings(configuration) + typeFindings(object)
   }
 
   // MARK: - Tensors
 
-  private func tensorFindings(_ configuration: TransformerConfiguration) -> [CheckFinding] {
-    var findings: [CheckFinding] = []
-    var rest = Set(manifest.tensors.map { ExactString($0.name) })
-    var missing = 0
-    func look(_ expected: [ExpectedTensor]) {
-      for tensor in expected {
-        guard let stored = manifest.tensor(named: tensor.name) else {
-          guard tensor.isNeeded else { continue }
-          missing += 1
-          if missing <= ConfigurationCheck.listedMissing {
-            findings.append(
-              CheckFinding(.missingTensor, tensor.name, "needed with shape \(tensor.shape), and not there"))
-          }
-          continue
-        }
-        rest.remove(ExactString(tensor.name))
-        if stored.shape.dimensions != tensor.shape {
-          let detail = "has shape \(stored.shape), the configuration gives \(tensor.shape)"
-          findings.append(CheckFinding(.shape, tensor.name, detail))
-        }
-      }
+  private func tensorFindings(_ description: ModelDescription) -> [CheckFinding] {
+    let inventory = TensorInventory(manifest, description)
+    let head = description.architecture.module(.head).map { ModulePlace($0, layer: nil, piece: .weight).name }
+    let unread = inventory.setAside.filter { $0 == head }.map {
+      CheckFinding(.tiedHead, $0, "the configuration ties the head to the embeddings, so no loader reads it")
     }
-    look(configuration.tensorsOutsideLayers)
-    // Only layers of which something is there are looked at one by one: their number is the word of a file.
-    var next = 0
-    for layer in storedLayers(below: configuration.layers) {
-      findings += missingLayers(next..<layer)
-      look(configuration.tensors(ofLayer: layer))
-      next = layer + 1
-    }
-    findings += missingLayers(next..<configuration.layers)
-    if missing > ConfigurationCheck.listedMissing {
-      findings.append(
-        CheckFinding(.missingTensor, "model", "\(missing - ConfigurationCheck.listedMissing) more are not there"))
-    }
-    for tensor in manifest.tensors where rest.contains(ExactString(tensor.name)) {
-      // Scales without weights have a rule of their own; old checkpoints store what is computed.
-      if tensor.name.hasSuffix("weight_scale") || tensor.name.hasSuffix("rotary_emb.inv_freq") { continue }
-      // The second plane of a matrix the model uses.
-      if tensor.encoding.isTernary, let first = TritPlanes.matrix(ofSecond: tensor.name),
-        let matrix = manifest.tensor(named: first), matrix.encoding.isTernary, matrix.shape == tensor.shape,
-        !rest.contains(ExactString(first))
-      {
-        continue
-      }
-      findings.append(CheckFinding(.unusedTensor, tensor.name, "no part of the configured model uses it"))
-    }
-    return findings
+    return inventory.findings.map(ConfigurationCheck.finding) + unread
   }
 
-  /// Numbers of layers, in order, that a tensor's name holds.
-  private func storedLayers(below count: Int) -> [Int] {
-    let prefix = TransformerConfiguration.layerPrefix
-    let numbers = manifest.tensors.lazy.filter { $0.name.hasPrefix(prefix) }
-      .compactMap { Int($0.name.dropFirst(prefix.count).prefix { $0 != "." }) }
-    return Set(numbers.filter { 0..<count ~= $0 }).sorted()
-  }
-
-  /// Layers of which nothing is there, in one finding.
-  private func missingLayers(_ layers: Range<Int>) -> [CheckFinding] {
-    guard let last = layers.last else { return [] }
-    let prefix = TransformerConfiguration.layerPrefix
-    let (name, text) =
-      layers.count == 1
-      ? ("\(prefix)\(last)", "nothing of this layer is there")
-      : ("\(prefix)\(layers.lowerBound) to \(last)", "nothing of these \(layers.count) layers is there")
-    return [CheckFinding(.missingTensor, name, text)]
+  private static func finding(_ finding: TensorInventory.Finding) -> CheckFinding {
+    switch finding {
+    case .missing(let tensor):
+      return CheckFinding(.missingTensor, tensor.name, "needed with shape \(tensor.shape), and not there")
+    case .missingLayers(let layers):
+      let first = "\(ModulePlace.layerPrefix)\(layers.lowerBound)"
+      return layers.count == 1
+        ? CheckFinding(.missingTensor, first, "nothing of this layer is there")
+        : CheckFinding(
+          .missingTensor, "\(first) to \(layers.upperBound - 1)", "nothing of these \(layers.count) layers is there")
+    case .moreMissing(let count): return CheckFinding(.missingTensor, "model", "\(count) more are not there")
+    case .shape(let name, let expected, let found):
+      return CheckFinding(.shape, name, "has shape \(found), the configuration gives \(expected)")
+    case .unused(let name): return CheckFinding(.unusedTensor, name, "no part of the configured model uses it")
+    case .wrapped, .adapter:
+      let error = finding.error(file: "")
+      return CheckFinding(
+        .missingTensor, error?.location.tensor ?? "",
+        [error?.summary, error?.remedy].compactMap { $0 }.joined(separator: "; "))
+    }
   }
 
   // MARK: - Keys

@@ -33,9 +33,7 @@ struct TernaryCheck {
       }
       // `model.layers.0.mlp.up_proj`, as the configuration names modules.
       let module = String(tensor.name.dropLast(".weight".count))
-      if !modules.contains(where: { module == $0 || module.hasPrefix($0 + ".") || module.hasSuffix($0) }) {
-        dense.append(tensor.name)
-      }
+      if !HFQuantization.names(modules, module) { dense.append(tensor.name) }
     }
     let packed = tensors.filter { $0.encoding.isTernary }
     guard !packed.isEmpty else { return findings }

@@ -21,8 +21,8 @@ struct TokenizerCheck {
       return [CheckWorkflow.finding(.badTokenizer, error)]
     }
     var findings: [CheckFinding] = []
-    let embedding = manifest.tensor(named: "model.embed_tokens.weight")
-    let stated = manifest.configuration?["vocab_size"]?.number?.integer
+    let embedding = manifest.tensors.first { ArchitectureRegistry.role(of: $0.name) == .embedding }
+    let stated = try? ModelDescription.read(source).vocabularySize
     if let rows = embedding?.shape.rows, tokenizer.endID > rows {
       findings.append(
         CheckFinding(.vocabulary, "tokenizer.json", "ids go to \(tokenizer.endID - 1), there are \(rows) embeddings"))

@@ -4,10 +4,10 @@ import TritCore
 import TritReport
 
 extension CompareResult {
-  /// The report of `tritsmith compare`, schema `tritsmith.compare` 1.
+  /// The report of `tritsmith compare`, schema `tritsmith.compare` 2.
   public var report: ReportDocument {
     var report = ReportDocument(
-      title: "Comparison", schema: ReportSchema("tritsmith.compare", version: 1), primaryTable: "tensors")
+      title: "Comparison", schema: ReportSchema("tritsmith.compare", version: 2), primaryTable: "tensors")
     func count(_ outcome: ComparedTensor.Outcome) -> Int { tensors.count { $0.outcome == outcome } }
     report.append(
       ReportFacts(
@@ -20,13 +20,21 @@ extension CompareResult {
           ReportFact("First code stream", .optional(firstHash?.description), kind: .hash),
           ReportFact("Second code stream", .optional(secondHash?.description), kind: .hash),
         ]))
+    report.append(parts.table)
+    if let differences = parts.differences { report.append(differences) }
     report.append(table)
     if tensors.contains(where: { !$0.differences.isEmpty }) { report.append(differenceTable) }
+    if !setAside.isEmpty {
+      report.note(.info, "only one side has what no forward pass reads: \(CheckWorkflow.list(setAside))")
+    }
     for problem in structure { report.note(.error, problem) }
     for hint in hints { report.note(.info, hint) }
     report.note(
       isSame ? .pass : .fail,
-      isSame ? "the two are the same model" : "the two are not the same model" + (isExact ? " to the last bit" : ""))
+      isSame
+        ? (parts.needed.isSuperset(of: ModelPart.needed) ? "the two are the same model: " : "") + parts.verdict
+        : "the two are not the same model" + (isExact ? " to the last bit" : "") + ": "
+          + (parts.failing.first.map { "\($0.part.rawValue): \($0.text)" } ?? ""))
     return report
   }
 

@@ -8,10 +8,13 @@ public struct CompareRequest: Sendable {
   public var isExact: Bool
   /// Differences listed for each tensor.
   public var limit: Int
+  /// Parts the verdict is limited to.
+  public var parts: Set<ModelPart>
 
-  public init(isExact: Bool = false, limit: Int = 3) {
+  public init(isExact: Bool = false, limit: Int = 3, parts: Set<ModelPart> = ModelPart.needed) {
     self.isExact = isExact
     self.limit = limit
+    self.parts = parts
   }
 }
 
@@ -64,7 +67,25 @@ public struct CompareResult: Sendable {
   /// What may be behind the differences, for people.
   public var hints: [String] = []
 
-  public var isSame: Bool {
+  /// Tensors that only one has and no forward pass reads, by their names.
+  public var setAside: [String] = []
+  public var parts = PartFindings([], needed: [.weights])
+
+  var weightsAreSame: Bool {
     structure.isEmpty && tensors.allSatisfy { $0.outcome == .equal || $0.outcome == .rounded && !isExact }
+  }
+
+  public var isSame: Bool { (weightsAreSame || !parts.needed.contains(.weights)) && parts.holds }
+
+  /// The weights as a part beside the others.
+  var weightsFinding: PartFinding {
+    guard !weightsAreSame else {
+      let rounded = tensors.count { $0.outcome == .rounded }
+      let note = rounded == 0 ? "" : ", \(rounded) of them rounded by a storage type"
+      return PartFinding(.weights, .equal, "\(tensors.count) tensors\(note)")
+    }
+    let wrong = tensors.first { $0.outcome == .different || isExact && $0.outcome == .rounded }
+    return PartFinding(
+      .weights, .differs, structure.first ?? wrong.map { "tensor '\(printable($0.name))': \($0.detail)" } ?? "")
   }
 }

@@ -29,6 +29,8 @@ public struct CompareWorkflow: Sendable {
   /// - Throws: `TensorIOError`, `FormatError` or `WorkflowError`; models that differ are a result.
   public func run() throws -> CompareResult {
     var structure: [String] = []
+    let aside = [first, second].map(TensorInventory.setAside)
+    var setAside: [String] = []
     // Places, not copies: a table of descriptors takes many times the memory of the file's own.
     var pairs: [(first: Int, second: Int)] = []
     let others = second.manifest.tensors
@@ -37,7 +39,11 @@ public struct CompareWorkflow: Sendable {
       others.indices.lazy.map { (ExactString(others[$0].name), $0) }, uniquingKeysWith: { first, _ in first })
     for (index, tensor) in first.manifest.tensors.enumerated() {
       guard let place = rest.removeValue(forKey: ExactString(tensor.name)) else {
-        structure.append("'\(printable(tensor.name))' is only in the first")
+        if aside[0].contains(ExactString(tensor.name)) {
+          setAside.append(tensor.name)
+        } else {
+          structure.append("'\(printable(tensor.name))' is only in the first")
+        }
         continue
       }
       let other = others[place]
@@ -48,15 +54,23 @@ public struct CompareWorkflow: Sendable {
       pairs.append((index, place))
     }
     for tensor in others where rest[ExactString(tensor.name)] != nil {
+      guard !aside[1].contains(ExactString(tensor.name)) else {
+        setAside.append(tensor.name)
+        continue
+      }
       structure.append("'\(printable(tensor.name))' is only in the second")
     }
     let (tensors, streams) = try compare(pairs)
     let hashed = streams.keys.sorted().compactMap { index in streams[index].map { (tensors[index].name, $0) } }
-    return CompareResult(
+    var result = CompareResult(
       first: first.manifest.path, second: second.manifest.path, structure: structure, tensors: tensors,
       isExact: request.isExact, firstHash: CompareWorkflow.hash(hashed.map { ($0.0, $0.1.first) }),
       secondHash: CompareWorkflow.hash(hashed.map { ($0.0, $0.1.second) }),
-      hints: try byteOrders(tensors.filter { $0.isTernary && $0.count > 0 }.map(\.name)))
+      hints: try byteOrders(tensors.filter { $0.isTernary && $0.count > 0 }.map(\.name)), setAside: setAside)
+    result.parts = PartFindings(
+      [result.weightsFinding] + (try PartsComparison(first: first, second: second).run()),
+      needed: request.parts)
+    return result
   }
 
   private static func hash(_ streams: [(String, CodeStream)]) -> Digest? {

@@ -89,7 +89,7 @@ extension ConversionResult {
     for warning in plan.warnings { report.note(.warning, warning) }
     if !rounded.isEmpty { report.append(roundingTable) }
     guard plan.request.target == .trainable else {
-      report.note(.pass, "written, reopened, compared with the source by an independent decoder, and put in place")
+      report.note(.pass, "written, reopened and compared with the source: \(audit.parts.verdict); put in place")
       return report
     }
     let restored = audit.tensors.filter(\.isTernary)
@@ -103,7 +103,7 @@ extension ConversionResult {
     report.note(
       .pass,
       "written, reopened, made ternary again by all absmean arithmetics (every trit of \(restored.count) matrices equal), "
-        + "and put in place")
+        + "compared with the source: \(audit.parts.verdict); put in place")
     return report
   }
 

@@ -88,6 +88,12 @@ public struct ConversionPlan: Sendable {
   public var outputBytes: Int { tensors.reduce(0) { $0 + $1.byteCount } }
   /// False when all trits come from the source.
   var usesQuantizer: Bool { tensors.contains { $0.step == .quantize || $0.step == .snap } }
+  /// What the audit must find equal: a single safetensors file holds weights alone, and a tokenizer can be left out.
+  var provedParts: Set<ModelPart> {
+    if request.isBareFile { return [.weights] }
+    let leavesTokenizer = request.target == .gguf && !request.gguf.hasTokenizer
+    return leavesTokenizer ? ModelPart.needed.subtracting([.tokenizer]) : ModelPart.needed
+  }
   public var ternaryCount: Int { tensors.count { $0.becomesTernary } }
   /// True when weights are made ternary, not only packed another way.
   public var quantizes: Bool { tensors.contains { $0.step == .quantize || $0.step == .snap } }

@@ -65,6 +65,17 @@ public struct ConversionRequest: Sendable {
     replaces = false
   }
 
+  /// Whether the output is one safetensors file, which has no place for a configuration or a tokenizer.
+  var isBareFile: Bool { target != .tritpack && target != .gguf && output.hasSuffix(".safetensors") }
+
+  /// Whether a finding of `check` stops this conversion: every error, but what comes along key for key and is only not
+  /// understood here.
+  func refuses(_ finding: CheckFinding, from source: any TensorSource) -> Bool {
+    guard finding.severity == .error else { return false }
+    let keepsKeys = (target == .gguf) == (source.manifest.format == GGUFFormat.id)
+    return !keepsKeys || finding.rule != .badConfiguration && finding.rule != .badTokenizer
+  }
+
   /// How what this request writes is opened again.
   ///
   /// - Parameter convention: what its scales mean, where its files do not say.

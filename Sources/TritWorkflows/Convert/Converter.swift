@@ -288,7 +288,8 @@ public struct ConvertWorkflow: Sendable {
     _ plan: ConversionPlan, _ source: any TensorSource, _ calibration: CalibrationStatistics?, _ writer: OutputWriter,
     _ witnesses: [ExactString: AuditWitness], isPart: Bool = false
   ) throws -> VerifyResult {
-    let output = try ModelOpener.open(writer.auditPath, request.reopening(writer.auditConvention))
+    let output = try ModelOpener.open(
+      writer.auditPath, request.reopening(writer.auditConvention), hasCompanions: !isPart)
     let written = (output as? GGUFModelView)?.base ?? output
     let writtenByName = Dictionary(
       written.manifest.tensors.map { (ExactString($0.name), $0) }, uniquingKeysWith: { first, _ in first })
@@ -301,9 +302,22 @@ public struct ConvertWorkflow: Sendable {
       }
     }
     if request.target == .trainable {
-      return try LatentRestoration(source: source, work: work).check(plan, output)
+      var result = try LatentRestoration(source: source, work: work).check(plan, output)
+      result.parts = PartFindings(
+        [result.weightsFinding] + (try PartsComparison(first: source, second: output).run()), needed: plan.provedParts)
+      return result
     }
     var request = VerifyRequest(quantizer: plan.quantizer.id.rawValue, depth: .audit)
+    request.parts = plan.provedParts
+    // The values are compared with the source's below, which were looked at on the way.
+    let isKnown = self.request.quantize.isEmpty || (try? plan.survey.description.get()) != nil
+    if !isPart, isKnown,
+      let error = try CheckWorkflow.withoutValues(output, ModelSurvey(of: output))
+        .first(where: { self.request.refuses($0, from: source) })
+    {
+      throw WorkflowError(
+        .auditFailed("\(error.rule.rawValue): \(printable(error.subject)) \(error.detail)"), file: self.request.output)
+    }
     if isPart { request.only = Set(plan.tensors.map { ExactString($0.source.name) }) }
     return try VerifyWorkflow(
       source: source, converted: output, request: request, work: work, calibration: calibration, witnesses: witnesses

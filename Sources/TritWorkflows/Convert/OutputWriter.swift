@@ -62,7 +62,7 @@ final class OutputWriter: Sendable {
     self.plan = plan
     let request = plan.request
     let isContainer = request.target == .tritpack || request.target == .gguf
-    isSingleSafetensors = !isContainer && request.output.hasSuffix(".safetensors")
+    isSingleSafetensors = request.isBareFile
     let isFile = isContainer || isSingleSafetensors
     staging = try StagedOutput(isFile ? .file : .folder, at: request.output, replacing: request.replaces)
     if request.target == .gguf {

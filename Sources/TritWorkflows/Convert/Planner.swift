@@ -33,13 +33,14 @@ struct Planner {
     let (quantizer, reason) = try chooseQuantizer()
     let convention = try chooseConvention(quantizer)
     let gguf = request.target == .gguf ? try GGUFPlanner(source, request, survey) : nil
+    let setAside = try checkDescription(convention, &warnings)
+    let used = zip(source.manifest.tensors, survey.roles).filter { !setAside.contains(ExactString($0.0.name)) }
+    warnDenseProjections(used, &warnings)
     var tensors: [PlannedTensor]
     if let gguf {
-      tensors = try gguf.tensors(&warnings)
+      tensors = try gguf.tensors(used, &warnings)
     } else {
-      tensors = try source.manifest.tensors.enumerated().map {
-        try planned($1, survey.roles[$0], convention)
-      }
+      tensors = try used.map { try planned($0, $1, convention) }
       try fit(&tensors, quantizer)
       if let view = source as? GGUFModelView {
         try GGUFUnpacking(view, request.target, convention).adapt(&tensors, &warnings)
@@ -70,8 +71,112 @@ struct Planner {
       request: request, survey: survey, quantizer: quantizer, quantizerReason: reason, convention: convention,
       tensors: tensors, warnings: warnings, companions: companions, configuration: configuration,
       ggufEntries: entries)
+    plan.warnings += try checkSource()
     if !plan.usesQuantizer, let origin = Recipe.origin(of: source) { plan.remarks["made_from"] = .object(origin) }
     return plan
+  }
+
+  // MARK: - Description
+
+  /// Holds the tensors against what the configuration describes, before anything is written.
+  ///
+  /// A folder or a TritPack file keeps its configuration key for key, so that one which is not understood can come
+  /// along; another container has to say all of it.
+  ///
+  /// - Returns: names of tensors that no forward pass reads; an output leaves them out.
+  private func checkDescription(
+    _ convention: ScaleConvention, _ warnings: inout [String]
+  ) throws -> Set<ExactString> {
+    let description: ModelDescription
+    switch survey.description {
+    case .success(let found): description = found
+    case .failure(let error):
+      let keepsKeys = (request.target == .gguf) == (source is GGUFModelView)
+      // Without a configuration, or with tensors named by hand, there is nothing to hold them against.
+      guard keepsKeys else { throw error }
+      if error.kind != .noConfiguration, request.quantize.isEmpty {
+        warnings.append(
+          "the configuration is kept key for key and not understood, so whether the tensors are complete was not "
+            + "looked at: \(error.placedSummary)")
+      }
+      return []
+    }
+    if description.quantization.inputNormEpsilon != nil, request.target == .dense || request.target == .trainable {
+      let location = ErrorLocation(
+        file: FileSystem.join(source.manifest.path, "config.json"), field: "quantization_config.use_rms_norm")
+      throw ModelError(
+        .unsupportedValue(expected: "false, as dense layers have no norm in front of them", found: "true"),
+        location: location)
+    }
+    try checkBiases(description, convention)
+    let inventory = TensorInventory(source.manifest, description)
+    try inventory.check(file: source.manifest.path)
+    if !inventory.setAside.isEmpty {
+      let count = inventory.setAside.count
+      warnings.append(
+        "\(count == 1 ? "1 tensor is" : "\(count) tensors are") left out, as no loader reads "
+          + "\(count == 1 ? "it" : "them"): \(CheckWorkflow.list(inventory.setAside))")
+    }
+    return Set(inventory.setAside.map { ExactString($0) })
+  }
+
+  /// Refuses biases whose meaning would change: packed layers that multiply by their scale multiply the bias as well.
+  ///
+  /// Source: transformers `AutoBitLinear.forward`, (x·Wᵀ + b) · scale when offline; all other forms add b last.
+  private func checkBiases(_ description: ModelDescription, _ convention: ScaleConvention) throws(ModelError) {
+    guard description.hasAttentionBias || description.hasFeedForwardBias else { return }
+    let isScaledBefore =
+      !(source is GGUFModelView) && survey.kind == .packed
+      && source.manifest.tensors.contains { $0.scale?.convention == .multiply }
+    let isScaledAfter = convention == .multiply && (request.target == .hfPacked || request.target == .tritpack)
+    guard isScaledBefore != isScaledAfter else { return }
+    throw ModelError(
+      .unsupportedValue(
+        expected: "no biases here: packed layers that multiply by their scale multiply a bias too, other forms do not",
+        found: "true"),
+      location: ErrorLocation(
+        file: source.manifest.path, field: description.hasAttentionBias ? "attention_bias" : "mlp_bias"))
+  }
+
+  /// Runs the rules of `check` that read no weights.
+  ///
+  /// - Returns: warnings, for people.
+  /// - Throws: `WorkflowError` naming the first rule that is broken.
+  private func checkSource() throws -> [String] {
+    let findings = try CheckWorkflow.withoutValues(source, survey)
+    // Tensors named by hand, of a model nobody knows: the rules have nothing to go by.
+    let isKnown = request.quantize.isEmpty || (try? survey.description.get()) != nil
+    if isKnown, let error = findings.first(where: { request.refuses($0, from: source) }) {
+      throw WorkflowError(.unsound(error), file: source.manifest.path)
+    }
+    // What opening the model has noted is among the warnings already.
+    return findings.filter { finding in !source.manifest.notes.contains { $0 == finding.detail } }.map {
+      "\($0.rule.rawValue): \($0.subject.isEmpty ? "" : printable($0.subject) + " ")\($0.detail)"
+    }
+  }
+
+  /// Whether a dense projection stays as it is: it was left dense where the model was packed, or the configuration
+  /// says so.
+  static func staysDense(_ tensor: TensorDescriptor, _ role: TensorRole, _ survey: ModelSurvey) -> Bool {
+    guard role.isProjection, !tensor.encoding.isTernary else { return false }
+    if survey.kind == .packed { return true }
+    guard case .success(let description) = survey.description else { return false }
+    return description.architecture.place(of: tensor.name).map { description.quantization.excludes($0.module) } ?? false
+  }
+
+  private func warnDenseProjections(
+    _ tensors: [(TensorDescriptor, TensorRole)], _ warnings: inout [String]
+  ) {
+    guard request.target != .trainable else { return }
+    let dense = tensors.filter { tensor, role in
+      Planner.staysDense(tensor, role, survey) && tensor.encoding.dtype?.isFloatWeight == true
+        && !request.quantize.contains { $0.matches(tensor.name) } && !request.keep.contains { $0.matches(tensor.name) }
+    }.map(\.0.name)
+    guard !dense.isEmpty else { return }
+    let why = survey.kind == .packed ? "dense in a packed model" : "named by modules_to_not_convert"
+    warnings.append(
+      "\(dense.count) projections are \(why) and stay as they are; --quantize makes them ternary: "
+        + CheckWorkflow.list(dense))
   }
 
   // MARK: - Choices
@@ -138,7 +243,7 @@ struct Planner {
       if kept || request.target == .dense { return dense(.dequantize) }
       return try packed(tensor, role, .repack, convention, file: file)
     case .dense(let dtype):
-      guard !kept, forced || role.isProjection else { return copy() }
+      guard !kept, forced || role.isProjection && !Planner.staysDense(tensor, role, survey) else { return copy() }
       guard tensor.shape.isMatrix, dtype.isFloatWeight else {
         guard forced else { return copy() }
         let found = tensor.shape.isMatrix ? dtype.rawValue : "a tensor of shape \(tensor.shape)"

@@ -4,10 +4,10 @@ import TritCore
 import TritReport
 
 extension FamilyResult {
-  /// The report of `tritsmith family`, schema `tritsmith.family` 1.
+  /// The report of `tritsmith family`, schema `tritsmith.family` 2.
   public var report: ReportDocument {
     var report = ReportDocument(
-      title: "Family", schema: ReportSchema("tritsmith.family", version: 1), primaryTable: "proofs")
+      title: "Family", schema: ReportSchema("tritsmith.family", version: 2), primaryTable: "proofs")
     report.append(
       ReportFacts(
         key: "family",
@@ -25,9 +25,15 @@ extension FamilyResult {
     report.note(
       passed ? .pass : .fail,
       passed
-        ? "all \(members.count) are forms of one model"
+        ? "all \(members.count) are forms of one model: " + common
         : "the \(members.count) models are \(families) different ones")
     return report
+  }
+
+  /// What every pair has equal.
+  private var common: String {
+    let verdicts = Set(proofs.map(\.parts.verdict))
+    return verdicts.count == 1 ? proofs[0].parts.verdict : "weights, description and tokenizer hold in every pair"
   }
 
   private var memberTable: ReportTable {
@@ -54,13 +60,17 @@ extension FamilyResult {
         ReportColumn("equation", "Equation"), ReportColumn("holds", "Holds", kind: .bool),
         ReportColumn("tensors", "Tensors", kind: .integer), ReportColumn("trits", "Trits", kind: .integer),
         ReportColumn("trits_that_differ", "Differ", kind: .integer),
-        ReportColumn("scales_agree", "Scales agree", kind: .bool), ReportColumn("first_tensor", "First that does not"),
+        ReportColumn("scales_agree", "Scales agree", kind: .bool), ReportColumn("description", "Description"),
+        ReportColumn("tokenizer", "Tokenizer"), ReportColumn("companions", "Companions"),
+        ReportColumn("first_tensor", "First that does not"),
         ReportColumn("detail", "Detail"),
       ])
     for proof in proofs {
       table.append([
         .text(proof.equation), .bool(proof.holds), .integer(proof.tensors), .integer(proof.trits),
-        .integer(proof.mismatches), proof.scalesAgree.map { .bool($0) } ?? .missing, .optional(proof.firstTensor),
+        .integer(proof.mismatches), proof.scalesAgree.map { .bool($0) } ?? .missing,
+        .optional(proof.parts[.description]?.outcome.rawValue), .optional(proof.parts[.tokenizer]?.outcome.rawValue),
+        .optional(proof.parts[.companions]?.outcome.rawValue), .optional(proof.firstTensor),
         .text(proof.detail),
       ])
     }

@@ -29,6 +29,8 @@ public struct FamilyProof: Sendable {
   /// The first tensor that does not fit, and what is wrong with it; nil when all do.
   public var firstTensor: String?
   public var detail: String
+  /// Weights, description, tokenizer and companions apart.
+  public var parts = PartFindings([], needed: [.weights])
 }
 
 /// What a family check found.

@@ -85,7 +85,7 @@ public struct FamilyWorkflow: Sendable {
     var notes: [String] = []
     var models: [Model] = []
     for path in try paths(&notes) {
-      let source = try ModelOpener.open(path, request.open)
+      let source = try ModelOpener.open(path, request.open, hasCompanions: true)
       try source.checkIntegrity(work.parallelism, SilentProgress())
       let survey = try ModelSurvey(of: source)
       let member = FamilyMember(
@@ -177,8 +177,10 @@ public struct FamilyWorkflow: Sendable {
       // A tensor whose trits are equal and that differs all the same has another scale.
       proof.scalesAgree = ternary.allSatisfy { $0.mismatches > 0 || $0.outcome != .differs }
       proof.firstTensor = wrong?.name
+      proof.parts = result.parts
       proof.detail =
-        result.structure.first ?? wrong?.detail ?? "equal under \(result.quantizer); all other tensors are equal"
+        result.structure.first ?? wrong?.detail ?? result.firstProblem
+        ?? "equal under \(result.quantizer); \(result.parts.verdict)"
       return proof
     }
     let result = try CompareWorkflow(first: left.source, second: right.source, work: work).run()
@@ -190,7 +192,10 @@ public struct FamilyWorkflow: Sendable {
     proof.mismatches = ternary.reduce(0) { $0 + $1.count }
     proof.scalesAgree = ternary.isEmpty ? nil : ternary.allSatisfy { $0.count > 0 || $0.outcome != .different }
     proof.firstTensor = wrong?.name
-    proof.detail = result.structure.first ?? wrong.map(FamilyWorkflow.detail) ?? "every tensor is equal"
+    proof.parts = result.parts
+    proof.detail =
+      result.structure.first ?? wrong.map(FamilyWorkflow.detail)
+      ?? result.parts.failing.first.map { "\($0.part.rawValue): \($0.text)" } ?? result.parts.verdict
     return proof
   }
 

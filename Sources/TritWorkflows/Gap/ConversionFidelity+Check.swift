@@ -16,7 +16,8 @@ extension ConversionFidelity {
       )
       return
     }
-    let request = VerifyRequest(quantizer: quantizer, depth: .audit)
+    var request = VerifyRequest(quantizer: quantizer, depth: .audit)
+    request.parts = [.weights]
     let result: VerifyResult
     do {
       result = try VerifyWorkflow(source: reference, converted: candidate, request: request, work: work).run()

@@ -62,8 +62,7 @@ public struct RunnableModel: Sendable {
     mode = options.mode
     let load = LoadOptions(projections: options.projections)
     model = try RunnableModel.locating(source.manifest.path) {
-      try (source as? GGUFModelView)?.checkRunnable()
-      return try LanguageModel(source, options: load, engine: engine)
+      try LanguageModel(source, options: load, engine: engine)
     }
   }
 

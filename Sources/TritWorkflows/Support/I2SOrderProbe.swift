@@ -29,7 +29,8 @@ struct I2SOrderProbe {
     guard let first = suspects.first, let current = view.order(of: first) else { return nil }
     let now = try agreement(suspects, in: source)
     for order in I2SOrder.allCases where order != current {
-      guard let again = try? ModelOpener.open(source.manifest.path, OpenOptions(i2sOrder: order)) else { continue }
+      guard let again = try? ModelOpener.open(source.manifest.path, OpenOptions(i2sOrder: order), hasCompanions: false)
+      else { continue }
       let share = try agreement(suspects, in: again)
       guard share >= I2SOrderProbe.certainty, share > now else { continue }
       return "the byte order of '\(printable(source.manifest.path))' is probably \(order.rawValue): read so, "

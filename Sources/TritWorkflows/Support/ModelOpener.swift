@@ -9,9 +9,10 @@ public enum ModelOpener {
   /// - Parameters:
   ///   - path: a file or a folder.
   ///   - options: how it is read, and what its files leave open.
-  ///   - hasCompanions: also rebuild tokenizer files of formats that hold the tokenizer in another form.
+  ///   - hasCompanions: also rebuild tokenizer files of formats that hold the tokenizer in another form; proofs need them,
+  ///     weights alone do not.
   public static func open(
-    _ path: String, _ options: OpenOptions = OpenOptions(), hasCompanions: Bool = false
+    _ path: String, _ options: OpenOptions = OpenOptions(), hasCompanions: Bool = true
   ) throws -> any TensorSource {
     let source = try FormatRegistry.open(path, options)
     guard source.manifest.format == GGUFFormat.id else { return source }

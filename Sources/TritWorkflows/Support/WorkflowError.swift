@@ -33,6 +33,8 @@ public struct WorkflowError: DiagnosticError, Equatable {
     case scaleDoesNotFit(value: Float, storage: String)
     case valuesOverflow(type: String)
     case unknownMetadata(String)
+    /// A rule of `check` is broken.
+    case unsound(CheckFinding)
   }
 
   public var kind: Kind
@@ -77,6 +79,8 @@ public struct WorkflowError: DiagnosticError, Equatable {
       "the scale \(value) cannot be stored as \(storage) without losing most of its digits"
     case .valuesOverflow(let type): "holds values too large for \(type)"
     case .unknownMetadata(let pattern): "no metadata key matches '\(printable(pattern))'"
+    case .unsound(let finding):
+      "\(finding.rule.rawValue): \(finding.subject.isEmpty ? "" : printable(finding.subject) + ": ")\(finding.detail)"
     case .hasForeignQuantization(let method): "the model is quantized with '\(printable(method))', which is not BitNet"
     }
   }
@@ -102,6 +106,7 @@ public struct WorkflowError: DiagnosticError, Equatable {
     case .scaleDoesNotFit: "choose --layout I2_S, which stores scales as F32"
     case .valuesOverflow: "choose --embeddings bf16 or f32"
     case .unknownMetadata: "'tritsmith inspect' lists the keys"
+    case .unsound: "'tritsmith check' lists everything that is wrong with the model"
     case .unpackedOffline: "pack the model with the tool that wrote it"
     case .unsupportedEncoding, .mixedConventions, .unknownQuantizer, .hasForeignQuantization: nil
     }

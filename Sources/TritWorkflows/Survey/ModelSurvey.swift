@@ -39,6 +39,8 @@ public struct ModelSurvey: Sendable {
   /// The class name the configuration gives.
   public var className: String?
   public var quantization: HFQuantization?
+  /// What the model is, or the first setting that is not understood.
+  public var description: Result<ModelDescription, ModelError>
   /// One for each tensor of the manifest.
   public var roles: [TensorRole]
 
@@ -51,12 +53,12 @@ public struct ModelSurvey: Sendable {
     of source: any TensorSource, architecture chosen: (any Architecture)? = nil
   ) throws {
     let manifest = source.manifest
-    className = manifest.configuration?["architectures"]?.array?.first?.string
+    className = ArchitectureRegistry.className(in: manifest.configuration)
     let architecture = chosen ?? className.flatMap(ArchitectureRegistry.architecture(named:))
     self.architecture = architecture
-    // Names are shared by all families here, so roles can be told without a configuration.
-    let naming = architecture ?? Llama()
-    roles = manifest.tensors.map { naming.role(of: $0.name) }
+    // Without a configuration the tables of all families tell roles.
+    roles = manifest.tensors.map { architecture?.role(of: $0.name) ?? ArchitectureRegistry.role(of: $0.name) }
+    description = Result { () throws(ModelError) in try ModelDescription.read(source, architecture: chosen) }
     quantization = try manifest.configuration.flatMap {
       try HFQuantization(configuration: $0, file: FileSystem.join(manifest.path, "config.json"))
     }

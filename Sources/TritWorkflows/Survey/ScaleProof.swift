@@ -48,7 +48,8 @@ public struct ScaleProof: Sendable {
     if let sibling {
       result.append(
         try ScaleProof.evidence(
-          for: source, sibling: ModelOpener.open(sibling, OpenOptions().reading(like: open)), work)
+          for: source, sibling: ModelOpener.open(sibling, OpenOptions().reading(like: open), hasCompanions: false), work
+        )
       )
     }
     if usesActivations { result.append(try activationEvidence(path, open)) }

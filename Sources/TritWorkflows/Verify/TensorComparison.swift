@@ -159,7 +159,7 @@ struct TensorComparison {
   }
 
   var defaultConvention: ScaleConvention {
-    let name = source.manifest.configuration?["architectures"]?.array?.first?.string
+    let name = ArchitectureRegistry.className(in: source.manifest.configuration)
     return (name.flatMap(ArchitectureRegistry.architecture(named:)) ?? Llama()).packedConvention
   }
 

@@ -4,10 +4,10 @@ import TritCore
 import TritReport
 
 extension VerifyResult {
-  /// The report of `tritsmith verify`, schema `tritsmith.verify` 1.
+  /// The report of `tritsmith verify`, schema `tritsmith.verify` 2.
   public var report: ReportDocument {
     var report = ReportDocument(
-      title: "Verification", schema: ReportSchema("tritsmith.verify", version: 1), primaryTable: "tensors")
+      title: "Verification", schema: ReportSchema("tritsmith.verify", version: 2), primaryTable: "tensors")
     let ternary = tensors.filter(\.isTernary)
     var facts = ReportFacts(
       key: "verification",
@@ -26,15 +26,20 @@ extension VerifyResult {
       for fact in VerifyResult.errorFacts(total) { facts.append(fact) }
     }
     report.append(facts)
+    report.append(parts.table)
+    if let differences = parts.differences { report.append(differences) }
     report.append(table)
+    if !setAside.isEmpty {
+      report.note(.info, "only one side has what no forward pass reads: \(CheckWorkflow.list(setAside))")
+    }
     for problem in structure { report.note(.error, problem) }
     for tensor in tensors where tensor.outcome == .differs { report.note(.error, "\(tensor.name): \(tensor.detail)") }
     for hint in hints { report.note(.info, hint) }
     report.note(
       passed ? .pass : .fail,
       passed
-        ? "structure, trits and scales equal; every other tensor is the same byte for byte"
-        : "the converted model is not what its source gives")
+        ? parts.verdict
+        : "the converted model is not what its source gives: \(firstProblem ?? "")")
     return report
   }
 

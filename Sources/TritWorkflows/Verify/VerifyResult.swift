@@ -21,6 +21,8 @@ public struct VerifyRequest: Sendable {
   public var calibration: CalibrationRequest?
   /// How the source is opened once more to run it over that text.
   public var open = OpenOptions()
+  /// Parts the verdict is limited to.
+  public var parts = ModelPart.needed
   /// Compare only these tensors of the source; nil for all.
   var only: Set<ExactString>?
 
@@ -134,11 +136,31 @@ public struct VerifyResult: Sendable {
   public var total: RoundTripError?
   /// What may be behind the differences, for people.
   public var hints: [String] = []
+  /// Tensors that only one has and no forward pass reads, by their names.
+  public var setAside: [String] = []
+  /// Description, tokenizer and companions, with the weights as `structure` and `tensors` have them.
+  public var parts = PartFindings([], needed: [.weights])
 
-  public var passed: Bool { structure.isEmpty && tensors.allSatisfy { $0.outcome != .differs } }
+  /// Whether structure and all tensors are what the source gives.
+  var weightsHold: Bool { structure.isEmpty && tensors.allSatisfy { $0.outcome != .differs } }
+
+  public var passed: Bool { (weightsHold || !parts.needed.contains(.weights)) && parts.holds }
 
   /// The first thing that is wrong, for a message; nil when all is well.
   public var firstProblem: String? {
+    if let weights = firstWeightsProblem, parts.needed.contains(.weights) { return weights }
+    return parts.failing.first.map { "\($0.part.rawValue): \($0.text)" }
+  }
+
+  var firstWeightsProblem: String? {
     structure.first ?? tensors.first { $0.outcome == .differs }.map { "tensor '\(printable($0.name))': \($0.detail)" }
+  }
+
+  /// The weights as a part beside the others.
+  var weightsFinding: PartFinding {
+    let ternary = tensors.count(where: \.isTernary)
+    return weightsHold
+      ? PartFinding(.weights, .equal, "\(tensors.count) tensors, \(ternary) of them ternary")
+      : PartFinding(.weights, .differs, firstWeightsProblem ?? "")
   }
 }

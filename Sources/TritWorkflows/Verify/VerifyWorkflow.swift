@@ -45,18 +45,24 @@ public struct VerifyWorkflow: Sendable {
     let (quantizer, reason) = try chooseQuantizer(survey)
     var structure: [String] = []
     // Places, not copies: a table of descriptors takes many times the memory of the file's own.
-    let (sources, others) = (source.manifest.tensors, converted.manifest.tensors)
+    let (sources, found) = (source.manifest.tensors, converted.manifest.tensors)
     let calibration = try self.calibration(quantizer)
+    let aside = [source, converted].map(TensorInventory.setAside)
+    var setAside: [String] = []
     var pairs: [TensorPair] = []
     pairs.reserveCapacity(sources.count)
     var convertedByName = Dictionary(
-      others.indices.lazy.map { (ExactString(others[$0].name), $0) }, uniquingKeysWith: { first, _ in first })
+      found.indices.lazy.map { (ExactString(found[$0].name), $0) }, uniquingKeysWith: { first, _ in first })
     for (index, tensor) in sources.enumerated() where request.only?.contains(ExactString(tensor.name)) ?? true {
       guard let place = convertedByName.removeValue(forKey: ExactString(tensor.name)) else {
-        structure.append("tensor '\(printable(tensor.name))' is missing")
+        if aside[0].contains(ExactString(tensor.name)) {
+          setAside.append(tensor.name)
+        } else {
+          structure.append("tensor '\(printable(tensor.name))' is missing")
+        }
         continue
       }
-      let other = others[place]
+      let other = found[place]
       guard other.shape == tensor.shape else {
         structure.append("tensor '\(printable(tensor.name))' has shape \(other.shape), expected \(tensor.shape)")
         continue
@@ -70,12 +76,21 @@ public struct VerifyWorkflow: Sendable {
       }
     }
     for name in convertedByName.keys.sorted() {
+      guard !aside[1].contains(name) else {
+        setAside.append(name.string)
+        continue
+      }
       structure.append("tensor '\(printable(name.string))' is not in the source")
     }
     let (tensors, sums) = try compare(pairs, survey.roles, quantizer, calibration)
     var result = VerifyResult(
       source: source.manifest.path, converted: converted.manifest.path, quantizer: quantizer.id.rawValue,
       quantizerReason: reason, structure: structure, tensors: tensors)
+    result.setAside = setAside
+    // A worker's part of a conversion has tensors only.
+    let others = request.only == nil ? try PartsComparison(first: source, second: converted).run() : []
+    result.parts = PartFindings(
+      [result.weightsFinding] + others, needed: request.only == nil ? request.parts : [.weights])
     if request.depth == .full {
       let streams = result.tensors.compactMap { tensor in tensor.stream.map { (tensor.name, $0) } }
       result.modelHash = streams.isEmpty ? nil : CodeStream.model(streams)

@@ -70,7 +70,7 @@ final class CalibrationStatistics: Sendable {
   }
 
   /// Layers whose matrices fit in the budget together.
-  static func groups(_ configuration: TransformerConfiguration, budget: Int) -> [Range<Int>] {
+  static func groups(_ configuration: ModelDescription, budget: Int) -> [Range<Int>] {
     let widths = [
       configuration.hiddenSize, configuration.attention.queryWidth, configuration.hiddenSize,
       configuration.intermediateSize,

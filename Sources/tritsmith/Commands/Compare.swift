@@ -41,6 +41,7 @@ struct Compare: ParsableCommand {
   @Option(help: "Byte order of I2_S in GGUF files, which do not tell.")
   var i2sOrder: I2SOrder?
 
+  @OptionGroup(title: "Verdict") var parts: PartArguments
   @OptionGroup(title: "Output") var printing: OutputOptions
   @OptionGroup(title: "Machine") var machine: MachineOptions
 
@@ -53,13 +54,13 @@ struct Compare: ParsableCommand {
       let work = try machine.work()
       func open(_ path: String, _ convention: ScaleConvention?) throws -> any TensorSource {
         let options = machine.open(convention, i2sOrder)
-        let source = try ModelOpener.open(path, options)
+        let source = try ModelOpener.open(path, options, hasCompanions: true)
         try source.checkIntegrity(work.parallelism, work.progress)
         return source
       }
       let workflow = CompareWorkflow(
         first: try open(first, firstScale), second: try open(second, secondScale),
-        request: CompareRequest(isExact: exact, limit: limit), work: work)
+        request: CompareRequest(isExact: exact, limit: limit, parts: parts.needed), work: work)
       let result = try workflow.run()
       printing.print(result.report)
       return result.isSame

@@ -30,6 +30,29 @@ struct OutputOptions: ParsableArguments {
   }
 }
 
+/// Parts of a model by name, with commas between.
+struct PartList: ExpressibleByArgument {
+  var parts: Set<ModelPart>
+
+  init?(argument: String) {
+    let names = argument.split(separator: ",", omittingEmptySubsequences: false)
+    let found = names.compactMap { ModelPart(rawValue: String($0)) }
+    guard !found.isEmpty, found.count == names.count else { return nil }
+    parts = Set(found)
+  }
+}
+
+/// What a proof's verdict rests on.
+struct PartArguments: ParsableArguments {
+  @Option(
+    help: ArgumentHelp(
+      "Limit the verdict to some of weights, description, tokenizer, companions.", valueName: "part,part"))
+  var parts: PartList?
+
+  /// The first three, unless something else was asked for.
+  var needed: Set<ModelPart> { parts?.parts ?? ModelPart.needed }
+}
+
 /// A page with plots beside the printed result.
 struct PageOptions: ParsableArguments {
   @Option(

@@ -36,18 +36,20 @@ struct Verify: ParsableCommand {
   @Option(help: "Byte order of I2_S in GGUF files, which do not tell.")
   var i2sOrder: I2SOrder?
 
+  @OptionGroup(title: "Verdict") var parts: PartArguments
   @OptionGroup(title: "Output") var printing: OutputOptions
   @OptionGroup(title: "Machine") var machine: MachineOptions
 
   func run() throws {
     let passed = try reporting {
       let work = try machine.work()
-      let left = try ModelOpener.open(source, machine.open(sourceScale, i2sOrder))
-      let right = try ModelOpener.open(converted, machine.open(convertedScale, i2sOrder))
+      let left = try ModelOpener.open(source, machine.open(sourceScale, i2sOrder), hasCompanions: true)
+      let right = try ModelOpener.open(converted, machine.open(convertedScale, i2sOrder), hasCompanions: true)
       try left.checkIntegrity(work.parallelism, work.progress)
       try right.checkIntegrity(work.parallelism, work.progress)
       var request = VerifyRequest(quantizer: quantizing.quantizer?.id.rawValue ?? arithmetic?.quantizer.rawValue)
       request.calibration = quantizing.request
+      request.parts = parts.needed
       request.open = machine.open(sourceScale, i2sOrder)
       let result = try VerifyWorkflow(source: left, converted: right, request: request, work: work).run()
       printing.print(result.report)

@@ -10,38 +10,43 @@ struct GGUFPlanner {
   let source: any TensorSource
   let request: ConversionRequest
   let survey: ModelSurvey
-  let family: GGUFFamily
-  let configuration: GGUFConfiguration
+  let architecture: any Architecture
+  /// As far as it is understood where the source is a GGUF file: its keys come along as they are.
+  let description: ModelDescription
 
   init(_ source: any TensorSource, _ request: ConversionRequest, _ survey: ModelSurvey) throws {
     self.source = source
     self.request = request
     self.survey = survey
-    guard let name = survey.architecture?.className ?? survey.className else {
-      throw WorkflowError(.noConfiguration("and GGUF needs the model's sizes from it"), file: source.manifest.path)
+    if let stated = (source as? GGUFModelView)?.statedDescription {
+      description = stated
+    } else {
+      if source.manifest.configuration == nil {
+        throw WorkflowError(.noConfiguration("and GGUF needs the model's sizes from it"), file: source.manifest.path)
+      }
+      description = try survey.description.get()
     }
-    guard let family = GGUFFamily.family(className: name) else {
-      throw GGUFModelError(.unknownFamily(name), file: source.manifest.path)
+    architecture = description.architecture
+    guard architecture.gguf != nil else {
+      throw GGUFModelError(.unknownFamily(architecture.className), file: source.manifest.path)
     }
-    self.family = family
-    let file = FileSystem.join(source.manifest.path, "config.json")
-    let embedding = zip(source.manifest.tensors, survey.roles).first { $0.1 == .embedding }?.0
-    configuration = try GGUFConfiguration(
-      source.manifest.configuration ?? JSONObject(), vocabulary: embedding?.shape.rows, file: file)
   }
 
   // MARK: - Tensors
 
   /// Tensors in the order of the file.
-  func tensors(_ warnings: inout [String]) throws -> [PlannedTensor] {
-    var result: [PlannedTensor] = []
+  func tensors(
+    _ used: [(TensorDescriptor, TensorRole)], _ warnings: inout [String]
+  ) throws -> [PlannedTensor] {
+    var result: [(position: [Int], tensor: PlannedTensor)] = []
     var misfits: [(name: String, detail: String)] = []
-    for (tensor, role) in zip(source.manifest.tensors, survey.roles) {
-      if family.isDerivedBuffer(tensor.name) {
-        warnings.append("'\(printable(tensor.name))' is left out: readers compute it from the configuration")
-        continue
+    for (tensor, role) in used {
+      let file = source.manifest.files[tensor.location.file].path
+      guard let place = architecture.place(of: tensor.name), let stored = place.storedName else {
+        throw GGUFModelError(.noName, file: file, tensor: tensor.name)
       }
-      result.append(try planned(tensor, role, &misfits))
+      let planned = try planned(tensor, role, place, stored, file: file, &misfits)
+      result.append((architecture.position(place), planned))
     }
     let layout = request.gguf.weights.rawValue
     if !misfits.isEmpty {
@@ -54,26 +59,20 @@ struct GGUFPlanner {
         "\(misfits.count) tensors do not fit \(layout) and are stored as F16: "
           + misfits.map { "\(printable($0.name)) (\($0.detail))" }.joined(separator: ", "))
     }
-    return result.sorted {
-      family.position(ofStored: $0.name).lexicographicallyPrecedes(family.position(ofStored: $1.name))
-    }
+    return result.sorted { $0.position.lexicographicallyPrecedes($1.position) }.map(\.tensor)
   }
 
   private func planned(
-    _ tensor: TensorDescriptor, _ role: TensorRole, _ misfits: inout [(name: String, detail: String)]
+    _ tensor: TensorDescriptor, _ role: TensorRole, _ place: ModulePlace, _ stored: String, file: String,
+    _ misfits: inout [(name: String, detail: String)]
   ) throws -> PlannedTensor {
-    let file = source.manifest.files[tensor.location.file].path
-    guard let stored = family.storedName(of: tensor.name) else {
-      throw GGUFModelError(.noName, file: file, tensor: tensor.name)
-    }
     let (encoding, step) = try form(tensor, role, file: file, &misfits)
     var planned = PlannedTensor(
       source: tensor, role: role, step: step, encoding: encoding,
       byteCount: try byteCount(tensor, encoding, file: file))
     planned.outputName = stored
-    planned.rowOrder = try family.permutation(
-      ofStored: stored, rows: tensor.shape.rank == 1 ? tensor.shape.elementCount : tensor.shape.rows,
-      heads: configuration.heads, keyHeads: configuration.keyHeads)
+    planned.rowOrder = try description.permutation(
+      place, rows: tensor.shape.rank == 1 ? tensor.shape.elementCount : tensor.shape.rows)
     if encoding.isTernary { planned.scaleConvention = .multiply }
     if step == .copy, planned.rowOrder != nil { planned.step = .recode }
     return planned
@@ -95,7 +94,7 @@ struct GGUFPlanner {
       if isKept { return (.dense(.f16), .dequantize) }
       return try ternaryForm(tensor, .repack, .dequantize, &misfits)
     case .dense(let dtype):
-      if !isKept, isForced || role.isProjection {
+      if !isKept, isForced || role.isProjection && !Planner.staysDense(tensor, role, survey) {
         if tensor.shape.isMatrix, dtype.isFloatWeight {
           return try ternaryForm(tensor, .quantize, .snap, &misfits)
         }
@@ -168,22 +167,52 @@ struct GGUFPlanner {
 
   /// Everything the header says but the record of the conversion.
   func entries(_ tensors: [PlannedTensor], _ warnings: inout [String]) throws -> [MetadataEntry] {
-    var entries = [
-      MetadataEntry("general.architecture", .string(family.architecture)),
+    let isQuantized = tensors.contains { $0.encoding.isTernary || $0.encoding == .opaque(Q8_0.name) }
+    let fileType = MetadataEntry("general.file_type", .uint32(request.gguf.weights.fileType))
+    let version = MetadataEntry("general.quantization_version", .uint32(2))
+    let order =
+      request.gguf.weights == .i2s
+      ? [MetadataEntry(GGUFSource.i2sOrderKey, .string(request.gguf.i2sOrder.rawValue))] : []
+    if let view = source as? GGUFModelView {
+      return kept(view.base.manifest.entries, fileType, isQuantized ? version : nil) + order
+    }
+    let file = FileSystem.join(source.manifest.path, "config.json")
+    let keys = try GGUFDescription.entries(description, name: file)
+    return [
+      MetadataEntry("general.architecture", .string(architecture.gguf?.architecture ?? "")),
       MetadataEntry("general.type", .string("model")),
-      MetadataEntry("general.name", .string(modelName)),
-      MetadataEntry("general.file_type", .uint32(request.gguf.weights.fileType)),
-    ]
-    if tensors.contains(where: { $0.encoding.isTernary || $0.encoding == .opaque(Q8_0.name) }) {
-      entries.append(MetadataEntry("general.quantization_version", .uint32(2)))
-    }
-    entries += configuration.entries(family)
-    entries += try tokenizer(&warnings)
-    if request.gguf.weights == .i2s {
-      entries.append(MetadataEntry(GGUFSource.i2sOrderKey, .string(request.gguf.i2sOrder.rawValue)))
-    }
-    return entries
+      MetadataEntry("general.name", .string(modelName)), fileType,
+    ] + (isQuantized ? [version] : []) + keys + (try tokenizer(&warnings)) + order
   }
+
+  /// The keys of a GGUF source, known or not: only what speaks of the bytes changes.
+  private func kept(
+    _ entries: [MetadataEntry], _ fileType: MetadataEntry, _ version: MetadataEntry?
+  ) -> [MetadataEntry] {
+    var result: [MetadataEntry] = []
+    var hasTokenizer = false
+    for entry in entries {
+      switch entry.key {
+      case fileType.key:
+        result.append(fileType)
+        if let version { result.append(version) }
+      case "general.quantization_version", "general.alignment", GGUFSource.i2sOrderKey, Recipe.ggufKey,
+        "split.no", "split.count", "split.tensors.count":
+        continue
+      case "tokenizer.ggml.pre" where request.gguf.preTokenizer != nil:
+        result.append(MetadataEntry(entry.key, .string(request.gguf.preTokenizer ?? "")))
+      case let key where key.hasPrefix("tokenizer.") && !request.gguf.hasTokenizer:
+        if !hasTokenizer { result += GGUFPlanner.noTokenizer }
+        hasTokenizer = true
+      default: result.append(entry)
+      }
+    }
+    if !result.contains(where: { $0.key == fileType.key }) { result.append(fileType) }
+    return result
+  }
+
+  /// Readers that want a tokenizer refuse this name with a clear message; without any they say less.
+  private static let noTokenizer = [MetadataEntry("tokenizer.ggml.model", .string("no_vocab"))]
 
   private var modelName: String {
     if let name = source.manifest.entry("general.name")?.string, !name.isEmpty { return name }
@@ -193,16 +222,8 @@ struct GGUFPlanner {
   }
 
   private func tokenizer(_ warnings: inout [String]) throws -> [MetadataEntry] {
-    // Readers that want a tokenizer refuse this name with a clear message; without any they say less.
-    let none = [MetadataEntry("tokenizer.ggml.model", .string("no_vocab"))]
+    let none = GGUFPlanner.noTokenizer
     guard request.gguf.hasTokenizer else { return none }
-    let known = source.manifest.entries.filter {
-      $0.key.hasPrefix("tokenizer.") || $0.key == GGUFTokenizer.ignoreMergesKey
-    }
-    if !known.isEmpty {
-      guard let name = request.gguf.preTokenizer else { return known }
-      return known.map { $0.key == "tokenizer.ggml.pre" ? MetadataEntry($0.key, .string(name)) : $0 }
-    }
     guard let tokenizer = try companion("tokenizer.json") else {
       warnings.append(
         "there is no tokenizer.json: the file will have no tokenizer, and programs cannot run text with it")
@@ -215,7 +236,7 @@ struct GGUFPlanner {
       chatTemplate: template ? String(decoding: try source.companion(named: "chat_template.jinja"), as: UTF8.self) : nil
     )
     let result = try GGUFTokenizer(
-      files, vocabulary: configuration.vocabulary, pre: request.gguf.preTokenizer,
+      files, vocabulary: description.vocabularySize, pre: request.gguf.preTokenizer,
       file: FileSystem.join(source.manifest.path, "tokenizer.json"))
     warnings += result.warnings
     return result.entries

@@ -1,6 +1,7 @@
 // Tritsmith: reading a configuration without losing a key.
 
 import TritCore
+import TritFormats
 
 /// Reads keys of a configuration object and remembers which, so that a key nobody asked for is noticed.
 ///
@@ -23,6 +24,9 @@ struct ConfigurationReader {
   func location(_ key: String) -> ErrorLocation { ErrorLocation(file: file, field: prefix + key) }
 
   func error(_ kind: ModelError.Kind, _ key: String) -> ModelError { ModelError(kind, location: location(key)) }
+
+  /// Whether a key stands there, null or not.
+  func has(_ key: String) -> Bool { object[key] != nil }
 
   /// The value of a key; nil when it is missing or null.
   mutating func value(_ key: String) -> JSONValue? {
@@ -86,6 +90,19 @@ struct ConfigurationReader {
     return flag
   }
 
+  /// A token id or a list of them; a negative id means none, as old configurations say it.
+  mutating func tokens(_ key: String) throws(ModelError) -> [Int] {
+    guard let value = value(key) else { return [] }
+    var result: [Int] = []
+    for item in value.array ?? [value] {
+      guard let id = item.number?.integer else {
+        throw error(.wrongType(expected: "a token id", found: describe(item)), key)
+      }
+      if id >= 0 { result.append(id) }
+    }
+    return result
+  }
+
   mutating func string(_ key: String) throws(ModelError) -> String? {
     guard let value = value(key) else { return nil }
     guard let string = value.string else { throw error(.wrongType(expected: "a string", found: describe(value)), key) }
@@ -96,6 +113,19 @@ struct ConfigurationReader {
     guard let value = value(key) else { return nil }
     guard let inner = value.object else { throw error(.wrongType(expected: "an object", found: describe(value)), key) }
     return ConfigurationReader(inner, file: file, prefix: prefix + key + ".")
+  }
+
+  /// This object as the `quantization_config` of a BitNet model.
+  func quantization() throws(ModelError) -> HFQuantization {
+    do throws(FormatError) {
+      return try HFQuantization(object, file: file)
+    } catch {
+      guard case .wrongType(let expected, let found) = error.kind else {
+        throw ModelError(
+          .unsupportedValue(expected: "a BitNet quantization", found: error.summary), location: error.location)
+      }
+      throw ModelError(.unsupportedValue(expected: expected, found: found), location: error.location)
+    }
   }
 
   /// Throws unless a key is missing, null or one of the values that mean "not used".

@@ -19,10 +19,15 @@ let irrelevantConfigurationKeys: Set<String> = [
   "_flash_attn_2_enabled", "chunk_size_feed_forward", "return_dict", "use_return_dict", "output_attentions",
   "output_hidden_states",
   // Token ids and generation.
-  "bos_token_id", "eos_token_id", "pad_token_id", "sep_token_id", "cls_token_id", "decoder_start_token_id",
+  "sep_token_id", "cls_token_id", "decoder_start_token_id",
   "forced_bos_token_id", "forced_eos_token_id", "suppress_tokens", "begin_suppress_tokens", "bad_words_ids",
   "do_sample", "temperature", "top_k", "top_p", "typical_p", "num_beams", "num_beam_groups", "num_return_sequences",
   "max_length", "min_length", "early_stopping", "length_penalty", "repetition_penalty", "diversity_penalty",
   "no_repeat_ngram_size", "encoder_no_repeat_ngram_size", "output_scores", "return_dict_in_generate",
   "exponential_decay_length_penalty", "remove_invalid_values",
 ]
+
+extension HuggingFaceDescription {
+  /// Whether a key says nothing that logits depend on.
+  package static func isBookkeeping(_ key: String) -> Bool { irrelevantConfigurationKeys.contains(key) }
+}

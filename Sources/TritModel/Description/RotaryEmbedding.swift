@@ -117,7 +117,9 @@ public struct RotaryEmbedding: Sendable, Equatable {
     case "default":
       return .none
     case "linear":
-      return .linear(factor: try reader.requiredPositive("factor"))
+      // Divided by 1 every frequency is what it was.
+      let factor = try reader.requiredPositive("factor")
+      return factor == 1 ? .none : .linear(factor: factor)
     case "llama3":
       let low = try reader.requiredPositive("low_freq_factor")
       let high = try reader.requiredPositive("high_freq_factor")

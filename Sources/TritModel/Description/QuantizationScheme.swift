@@ -1,6 +1,7 @@
 // Tritsmith: what `quantization_config` says about the projections.
 
 import TritCore
+import TritFormats
 
 /// How a model's projections compute.
 public enum ProjectionClass: String, Sendable, Hashable, CaseIterable {
@@ -12,6 +13,17 @@ public enum ProjectionClass: String, Sendable, Hashable, CaseIterable {
   case autoBitLinearOffline = "AutoBitLinear offline"
   /// int8 activations, latent weights made ternary when they are used.
   case autoBitLinearOnline = "AutoBitLinear online"
+}
+
+extension ProjectionClass {
+  /// The class of layer a `quantization_config` names.
+  init(_ quantization: HFQuantization) {
+    switch (quantization.linearClass, quantization.mode) {
+    case (.bitlinear, _): self = .bitLinear
+    case (.autobitlinear, .online): self = .autoBitLinearOnline
+    case (.autobitlinear, .offline): self = .autoBitLinearOffline
+    }
+  }
 }
 
 /// The quantization of a model's projections.
@@ -28,12 +40,8 @@ public struct QuantizationScheme: Sendable, Equatable {
     self.inputNormEpsilon = inputNormEpsilon
   }
 
-  /// True when a module is left alone: named by a leading path up to a dot, or by the end of its name.
-  ///
-  /// Source: transformers `should_convert_module`, whose patterns are regular expressions; only literal ones are read.
-  public func excludes(_ module: String) -> Bool {
-    excluded.contains { module == $0 || module.hasPrefix($0 + ".") || module.hasSuffix($0) }
-  }
+  /// True when the configuration leaves a module alone.
+  public func excludes(_ module: String) -> Bool { HFQuantization.names(excluded, module) }
 
   /// Reads `quantization_config`; nil when there is none.
   static func read(_ reader: inout ConfigurationReader) throws(ModelError) -> QuantizationScheme? {
@@ -42,20 +50,8 @@ public struct QuantizationScheme: Sendable, Equatable {
     guard method == "bitnet" else {
       throw nested.error(.unsupportedValue(expected: "\"bitnet\"", found: method ?? "nothing"), "quant_method")
     }
-    let linearClass = try nested.string("linear_class") ?? "bitlinear"
-    let mode = try nested.string("quantization_mode") ?? "offline"
-    guard mode == "offline" || mode == "online" else {
-      throw nested.error(.unsupportedValue(expected: "offline or online", found: mode), "quantization_mode")
-    }
-    var scheme: QuantizationScheme
-    switch linearClass {
-    // BitLinear has no online mode: transformers reads the mode for autobitlinear only.
-    case "bitlinear": scheme = QuantizationScheme(projections: .bitLinear)
-    case "autobitlinear":
-      scheme = QuantizationScheme(projections: mode == "online" ? .autoBitLinearOnline : .autoBitLinearOffline)
-    default:
-      throw nested.error(.unsupportedValue(expected: "bitlinear or autobitlinear", found: linearClass), "linear_class")
-    }
+    nested.ignore(["linear_class", "quantization_mode"])
+    var scheme = QuantizationScheme(projections: ProjectionClass(try nested.quantization()))
     let epsilon = try nested.positive("rms_norm_eps")
     if try nested.flag("use_rms_norm") { scheme.inputNormEpsilon = Float(epsilon ?? 1e-6) }
     scheme.excluded = try readExcluded(&nested)

@@ -1,0 +1,241 @@
+// Tritsmith: GGUF metadata as a model's description, and back.
+
+import TritCore
+import TritKernels
+
+/// Reads and writes a description as the keys of a GGUF file.
+public enum GGUFDescription {
+  /// What the keys of a file say.
+  struct Reading {
+    /// As far as it is understood.
+    var description: ModelDescription
+    /// The first setting that is not: whoever computes with the model or writes it in another form must throw it.
+    var problem: ModelError?
+  }
+
+  /// The family of a GGUF file by its `general.architecture`; nil for one that is not known.
+  public static func architecture(_ manifest: ModelManifest) -> (any Architecture)? {
+    guard let name = manifest.entry(architectureKey)?.string else { return nil }
+    return ArchitectureRegistry.all.first {
+      $0.gguf.map { $0.architecture == name || $0.aliases.contains(name) } == true
+    }
+  }
+
+  static let architectureKey = "general.architecture"
+
+  /// Whether a key says something of the model itself, not of the file, its tokenizer or where it comes from.
+  package static func describes(_ key: String) -> Bool {
+    key == architectureKey
+      || !["general.", "tokenizer.", "split.", "quantize.", "tritsmith."].contains(where: key.hasPrefix)
+  }
+
+  /// Keys of an architecture that a description is made of, or that change no logits.
+  private static let knownKeys: Set<String> = [
+    "block_count", "context_length", "embedding_length", "feed_forward_length", "vocab_size", "attention.head_count",
+    "attention.head_count_kv", "attention.key_length", "attention.value_length", "attention.layer_norm_rms_epsilon",
+    "attention.causal", "rope.dimension_count", "rope.freq_base", "rope.scaling.type", "rope.scaling.factor",
+    // What rope scaling started from; linear scaling needs the factor only.
+    "rope.scaling.original_context_length", "rope.scaling.finetuned", "tensor_data_layout",
+    // Written with 0 by some converters for models without experts.
+    "expert_count", "expert_used_count",
+  ]
+}
+
+// MARK: - Reading
+
+extension GGUFDescription {
+  /// Reads the keys of a file, and of its tensors what GGUF says by their presence: tied head, biases.
+  ///
+  /// - Throws: `GGUFModelError` where even the sizes cannot be read.
+  static func read(
+    _ manifest: ModelManifest, _ architecture: any Architecture
+  ) throws(GGUFModelError) -> Reading {
+    let prefix = (manifest.entry(architectureKey)?.string ?? "") + "."
+    let keys = GGUFKeyReader(manifest: manifest, prefix: prefix)
+    let heads = try keys.needed("attention.head_count")
+    let keyValueHeads = try keys.integer("attention.head_count_kv") ?? heads
+    guard heads % keyValueHeads == 0 else {
+      throw keys.bad("attention.head_count_kv", "a divisor of head_count, \(heads)", "\(keyValueHeads)")
+    }
+    let hiddenSize = try keys.needed("embedding_length")
+    let headSize = try keys.integer("attention.key_length") ?? hiddenSize / heads
+    guard headSize > 0, headSize % 2 == 0, Checked.product(heads, headSize) != nil else {
+      throw keys.bad("attention.key_length", "an even head size", "\(headSize)")
+    }
+    guard let epsilon = try keys.number("attention.layer_norm_rms_epsilon") else {
+      throw GGUFModelError(.missingKey(prefix + "attention.layer_norm_rms_epsilon"), file: manifest.path)
+    }
+    func names(_ part: ModulePart, _ piece: ModulePlace.Piece) -> Bool {
+      guard let module = architecture.module(part) else { return false }
+      let place = ModulePlace(module, layer: part.isInLayers ? 0 : nil, piece: piece)
+      return place.storedName.map { manifest.tensor(named: $0) != nil } ?? false
+    }
+    let embedding = architecture.module(.embedding).flatMap {
+      manifest.tensor(named: ModulePlace($0, layer: nil, piece: .weight).storedName ?? "")
+    }
+    let vocabulary: Int
+    if let known = embedding?.shape.rows ?? manifest.entry("tokenizer.ggml.tokens")?.array?.count {
+      vocabulary = known
+    } else {
+      vocabulary = try keys.needed("vocab_size")
+    }
+    func token(_ name: String) -> Int? { manifest.entry("tokenizer.ggml.\(name)_token_id")?.integer }
+    let factor = try keys.number("rope.scaling.factor")
+    let isLinear = keys.value("rope.scaling.type")?.string == "linear" && factor != 1
+    let assumed = keys.value("rope.freq_base") == nil ? ["rope.freq_base = 10000.0"] : []
+    let description = ModelDescription(
+      architecture: architecture, hiddenSize: hiddenSize, intermediateSize: try keys.needed("feed_forward_length"),
+      layers: try keys.needed("block_count"),
+      attention: AttentionShape(heads: heads, keyValueHeads: keyValueHeads, headDimension: headSize),
+      vocabularySize: vocabulary, contextLength: try keys.needed("context_length"), normEpsilon: Float(epsilon),
+      activation: architecture.gguf?.activation ?? architecture.defaults.activation,
+      tiesEmbeddings: !names(.head, .weight), hasAttentionBias: names(.projection(.query), .bias),
+      hasFeedForwardBias: names(.projection(.gate), .bias),
+      rotary: RotaryEmbedding(
+        // The default of llama.cpp, whatever the class of Hugging Face takes.
+        theta: try keys.number("rope.freq_base") ?? 10000,
+        scaling: isLinear ? factor.map { .linear(factor: $0) } ?? .none : .none),
+      // Beside packed projections a dense one is an ordinary product; a file of dense ones alone is as the class says.
+      quantization: QuantizationScheme(
+        projections: manifest.tensors.contains { $0.encoding.isTernary }
+          ? .linear : architecture.defaults.latentProjections),
+      specialTokens: SpecialTokens(
+        begin: token("bos"), end: [token("eos")].compactMap { $0 }, padding: token("padding")),
+      assumed: assumed)
+    return Reading(description: description, problem: problem(manifest, prefix, description))
+  }
+
+  /// The first setting that the description does not hold.
+  private static func problem(
+    _ manifest: ModelManifest, _ prefix: String, _ description: ModelDescription
+  ) -> ModelError? {
+    let head = description.attention.headDimension
+    for entry in manifest.entries where entry.key.hasPrefix(prefix) {
+      let location = ErrorLocation(file: manifest.path, field: entry.key)
+      let key = String(entry.key.dropFirst(prefix.count))
+      guard knownKeys.contains(key) else { return ModelError(.unknownKey, location: location) }
+      let expected: String?
+      switch key {
+      case "attention.value_length", "rope.dimension_count":
+        expected = entry.value.integer == head ? nil : "\(head), the head's size"
+      case "vocab_size":
+        expected =
+          entry.value.integer == description.vocabularySize
+          ? nil : "\(description.vocabularySize), the rows of the embedding"
+      case "rope.scaling.type": expected = ["none", "linear"].contains(entry.value.string) ? nil : "none or linear"
+      case "rope.scaling.factor":
+        let isUsed = manifest.entry(prefix + "rope.scaling.type")?.string == "linear" || entry.value.double == 1
+        expected = isUsed ? nil : "1, as no type of scaling is given"
+      case "attention.causal": expected = entry.value == .bool(true) ? nil : "true"
+      case "expert_count", "expert_used_count": expected = entry.value.integer == 0 ? nil : "0"
+      default: expected = nil
+      }
+      if let expected {
+        return ModelError(.unsupportedValue(expected: expected, found: entry.value.text()), location: location)
+      }
+    }
+    return nil
+  }
+}
+
+/// Reads keys of an architecture.
+private struct GGUFKeyReader {
+  let manifest: ModelManifest
+  let prefix: String
+
+  func value(_ key: String) -> MetadataValue? { manifest.entry(prefix + key) }
+
+  func bad(_ key: String, _ expected: String, _ found: String) -> GGUFModelError {
+    GGUFModelError(.badValue(expected: expected, found: found), file: manifest.path, field: prefix + key)
+  }
+
+  func integer(_ key: String) throws(GGUFModelError) -> Int? {
+    guard let found = value(key) else { return nil }
+    guard let number = found.integer, number > 0, number <= Int(Int32.max) else {
+      throw bad(key, "a positive integer", found.text())
+    }
+    return number
+  }
+
+  func needed(_ key: String) throws(GGUFModelError) -> Int {
+    guard let number = try integer(key) else {
+      throw GGUFModelError(.missingKey(prefix + key), file: manifest.path)
+    }
+    return number
+  }
+
+  /// JSON has no spelling for infinities and NaN, and no model has such settings.
+  func number(_ key: String) throws(GGUFModelError) -> Double? {
+    guard let found = value(key)?.double else { return nil }
+    let number = HuggingFaceDescription.shortest(Float(found))
+    guard number.isFinite else { throw bad(key, "a finite number", "\(found)") }
+    return number
+  }
+}
+
+// MARK: - Writing
+
+extension GGUFDescription {
+  /// Keys of the architecture, in the order they are written: every setting GGUF has a key for.
+  ///
+  /// - Parameter name: of the source, for errors.
+  /// - Throws: `GGUFModelError` for a setting that GGUF cannot say: its readers would take another value.
+  public static func entries(
+    _ description: ModelDescription, name: String
+  ) throws(GGUFModelError) -> [MetadataEntry] {
+    let architecture = description.architecture
+    guard let form = architecture.gguf else { throw GGUFModelError(.unknownFamily(architecture.className), file: name) }
+    func refuse(_ field: String, _ found: String, _ graph: String) -> GGUFModelError {
+      GGUFModelError(.notSayable(found: found, graph: graph), file: name, field: field)
+    }
+    guard description.activation == form.activation else {
+      throw refuse(
+        "hidden_act", description.activation.rawValue,
+        "the graph of '\(form.architecture)' computes \(form.activation.rawValue)")
+    }
+    if !form.hasBiases, description.hasAttentionBias || description.hasFeedForwardBias {
+      throw refuse(
+        description.hasAttentionBias ? "attention_bias" : "mlp_bias", "true",
+        "the graph of '\(form.architecture)' adds no biases")
+    }
+    if description.quantization.inputNormEpsilon != nil {
+      throw refuse(
+        "quantization_config.use_rms_norm", "true", "no graph has a norm in front of every projection")
+    }
+    let prefix = form.architecture + "."
+    var result: [MetadataEntry] = []
+    func add(_ key: String, _ value: MetadataValue) { result.append(MetadataEntry(prefix + key, value)) }
+    func add(_ key: String, _ value: Int) throws(GGUFModelError) {
+      guard let number = UInt32(exactly: value) else {
+        throw GGUFModelError(.badValue(expected: "a number below 2^32", found: "\(value)"), file: name, field: key)
+      }
+      add(key, .uint32(number))
+    }
+    let attention = description.attention
+    try add("block_count", description.layers)
+    try add("context_length", description.contextLength)
+    try add("embedding_length", description.hiddenSize)
+    try add("feed_forward_length", description.intermediateSize)
+    try add("attention.head_count", attention.heads)
+    try add("attention.head_count_kv", attention.keyValueHeads)
+    try add("attention.key_length", attention.headDimension)
+    try add("attention.value_length", attention.headDimension)
+    add("attention.layer_norm_rms_epsilon", .float32(description.normEpsilon))
+    try add("rope.dimension_count", attention.headDimension)
+    add("rope.freq_base", .float32(Float(description.rotary.theta)))
+    switch description.rotary.scaling {
+    case .none:
+      if form.statesLinearRope {
+        add("rope.scaling.type", .string("linear"))
+        add("rope.scaling.factor", .float32(1))
+      }
+    case .linear(let factor):
+      add("rope.scaling.type", .string("linear"))
+      add("rope.scaling.factor", .float32(Float(factor)))
+    case .llama3:
+      throw GGUFModelError(.unsupportedRope(description.rotary.scaling.name), file: name, field: "rope_scaling")
+    }
+    try add("vocab_size", description.vocabularySize)
+    return result
+  }
+}

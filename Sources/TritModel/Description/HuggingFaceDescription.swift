@@ -1,0 +1,164 @@
+// Tritsmith: config.json as a model's description, and back.
+
+import TritCore
+import TritFormats
+import TritKernels
+
+/// Reads and writes a description as the `config.json` of a Hugging Face model.
+public enum HuggingFaceDescription {
+  /// Reads a configuration strictly: a key that is not known, or a value that is not supported, is an error.
+  ///
+  /// Both spellings of transformers 4.x and 5.x are read. Missing settings take the defaults of the transformers
+  /// class; missing sizes are errors.
+  ///
+  /// - Parameter chosen: the family to go by instead of the one the file names.
+  /// - Throws: `ModelError` naming the key, what is supported and what was found.
+  public static func read(
+    _ object: JSONObject, file: String, architecture chosen: (any Architecture)? = nil
+  ) throws(ModelError) -> ModelDescription {
+    let architecture: any Architecture
+    if let chosen {
+      architecture = chosen
+    } else {
+      architecture = try ArchitectureRegistry.architecture(of: object, file: file)
+    }
+    let defaults = architecture.defaults
+    var reader = ConfigurationReader(object, file: file)
+    reader.ignore(irrelevantConfigurationKeys)
+    let hiddenSize = try reader.requiredInteger("hidden_size")
+    let intermediateSize = try reader.requiredInteger("intermediate_size")
+    let layers = try reader.requiredInteger("num_hidden_layers")
+    let vocabularySize = try reader.requiredInteger("vocab_size")
+    let contextLength = try reader.integer("max_position_embeddings", default: defaults.contextLength)
+    let attention = try readAttention(&reader, hiddenSize: hiddenSize, defaults)
+    let normEpsilon = Float(try reader.positive("rms_norm_eps", default: defaults.normEpsilon))
+    let tiesEmbeddings = try reader.flag("tie_word_embeddings")
+    let hasAttentionBias = try reader.flag("attention_bias")
+    let hasFeedForwardBias = try reader.flag("mlp_bias")
+    let rotary = try RotaryEmbedding.read(&reader, defaultTheta: defaults.rotaryTheta)
+    let activation = try readActivation(&reader, defaults)
+    let scheme = try QuantizationScheme.read(&reader)
+    // 1bitLLM's own way to say that latents are made ternary when used.
+    try reader.mustBeOff("weight_bits", [1])
+    try reader.mustBeOff("input_bits", [8])
+    // Settings of neighbouring classes that would change the arithmetic.
+    try reader.mustBeOff("sliding_window", [])
+    try reader.mustBeOff("use_sliding_window")
+    try reader.mustBeOff("partial_rotary_factor", [1])
+    try reader.mustBeOff("is_decoder", [false, true])
+    try reader.mustBeOff("is_encoder_decoder")
+    try reader.mustBeOff("add_cross_attention")
+    let specialTokens = SpecialTokens(
+      begin: try reader.tokens("bos_token_id").first, end: try reader.tokens("eos_token_id"),
+      padding: try reader.tokens("pad_token_id").first)
+    try reader.finish()
+    return ModelDescription(
+      architecture: architecture, hiddenSize: hiddenSize, intermediateSize: intermediateSize, layers: layers,
+      attention: attention, vocabularySize: vocabularySize, contextLength: contextLength, normEpsilon: normEpsilon,
+      activation: activation, tiesEmbeddings: tiesEmbeddings, hasAttentionBias: hasAttentionBias,
+      hasFeedForwardBias: hasFeedForwardBias, rotary: rotary,
+      quantization: scheme ?? QuantizationScheme(projections: defaults.latentProjections),
+      specialTokens: specialTokens, assumed: reader.assumed)
+  }
+
+  private static func readActivation(
+    _ reader: inout ConfigurationReader, _ defaults: ClassDefaults
+  ) throws(ModelError) -> GateActivation {
+    guard let name = try reader.string("hidden_act") else {
+      reader.noteAssumption("hidden_act = \(defaults.activation.rawValue)")
+      return defaults.activation
+    }
+    guard let activation = GateActivation(rawValue: name) else {
+      let supported = GateActivation.allCases.map(\.rawValue).joined(separator: " or ")
+      throw reader.error(.unsupportedValue(expected: supported, found: name), "hidden_act")
+    }
+    return activation
+  }
+
+  private static func readAttention(
+    _ reader: inout ConfigurationReader, hiddenSize: Int, _ defaults: ClassDefaults
+  ) throws(ModelError) -> AttentionShape {
+    let heads = try reader.requiredInteger("num_attention_heads")
+    let standard = reader.has("num_key_value_heads") ? nil : defaults.keyValueHeads
+    let keyValueHeads = try reader.integer("num_key_value_heads") ?? standard ?? heads
+    if let standard { reader.noteAssumption("num_key_value_heads = \(standard)") }
+    guard heads % keyValueHeads == 0 else {
+      throw reader.error(
+        .contradiction(expected: "a divisor of num_attention_heads, \(heads)", found: "\(keyValueHeads)"),
+        "num_key_value_heads")
+    }
+    let dimension: Int
+    if let given = try reader.integer("head_dim") {
+      dimension = given
+    } else {
+      guard hiddenSize % heads == 0 else {
+        throw reader.error(
+          .contradiction(expected: "a divisor of hidden_size, \(hiddenSize)", found: "\(heads)"), "num_attention_heads")
+      }
+      dimension = hiddenSize / heads
+    }
+    guard dimension % 2 == 0 else {
+      throw reader.error(.contradiction(expected: "an even head dimension", found: "\(dimension)"), "head_dim")
+    }
+    guard Checked.product(heads, dimension) != nil else {
+      throw reader.error(
+        .contradiction(expected: "sizes whose product fits", found: "\(heads) × \(dimension)"), "head_dim")
+    }
+    return AttentionShape(heads: heads, keyValueHeads: keyValueHeads, headDimension: dimension)
+  }
+}
+
+// MARK: - Writing
+
+extension HuggingFaceDescription {
+  /// `config.json` of a description: every setting, also those that equal a default.
+  ///
+  /// - Parameter weightType: of the embedding, for `torch_dtype`.
+  public static func write(_ description: ModelDescription, weightType: DType) -> JSONObject {
+    func number(_ value: Int) -> JSONValue { .number(JSONNumber(value)) }
+    func number(_ value: Double) -> JSONValue { .number(JSONNumber(value)) }
+    let attention = description.attention
+    var result: JSONObject = [
+      "architectures": .array([.string(description.architecture.className)]),
+      "attention_bias": .bool(description.hasAttentionBias),
+      "head_dim": number(attention.headDimension),
+      "hidden_act": .string(description.activation.rawValue),
+      "hidden_size": number(description.hiddenSize),
+      "intermediate_size": number(description.intermediateSize),
+      "max_position_embeddings": number(description.contextLength),
+      "mlp_bias": .bool(description.hasFeedForwardBias),
+      "model_type": .string(description.architecture.modelType),
+      "num_attention_heads": number(attention.heads),
+      "num_hidden_layers": number(description.layers),
+      "num_key_value_heads": number(attention.keyValueHeads),
+      "rms_norm_eps": number(shortest(description.normEpsilon)),
+      "rope_theta": number(description.rotary.theta),
+      "tie_word_embeddings": .bool(description.tiesEmbeddings),
+      "torch_dtype": .string(weightType == .f16 ? "float16" : weightType == .f32 ? "float32" : "bfloat16"),
+      "vocab_size": number(description.vocabularySize),
+    ]
+    let tokens = description.specialTokens
+    if let id = tokens.begin { result["bos_token_id"] = number(id) }
+    if tokens.end.count == 1 { result["eos_token_id"] = number(tokens.end[0]) }
+    if tokens.end.count > 1 { result["eos_token_id"] = .array(tokens.end.map { number($0) }) }
+    if let id = tokens.padding { result["pad_token_id"] = number(id) }
+    result["rope_scaling"] = scaling(description.rotary.scaling)
+    return result
+  }
+
+  /// A Float's value as the shortest decimal that reads back as that Float: 1e-05, not 9.99999974e-06.
+  static func shortest(_ value: Float) -> Double { Double("\(value)") ?? Double(value) }
+
+  private static func scaling(_ scaling: RotaryScaling) -> JSONValue {
+    func number(_ value: Double) -> JSONValue { .number(JSONNumber(value)) }
+    switch scaling {
+    case .none: return .null
+    case .linear(let factor): return .object(["type": "linear", "factor": number(factor)])
+    case .llama3(let factor, let low, let high, let original):
+      return .object([
+        "rope_type": "llama3", "factor": number(factor), "low_freq_factor": number(low),
+        "high_freq_factor": number(high), "original_max_position_embeddings": number(original),
+      ])
+    }
+  }
+}

@@ -1,0 +1,134 @@
+// Tritsmith: what a model is, as one value.
+
+import TritCore
+import TritKernels
+
+/// Token ids with a meaning, as the configuration states them.
+public struct SpecialTokens: Sendable, Hashable {
+  public var begin: Int?
+  /// Any of them ends a text.
+  public var end: [Int]
+  /// Nil where there is none: old configurations say −1.
+  public var padding: Int?
+
+  public init(begin: Int? = nil, end: [Int] = [], padding: Int? = nil) {
+    self.begin = begin
+    self.end = end
+    self.padding = padding
+  }
+}
+
+/// What a model is, whatever file it came from: with the bytes of its tensors, enough to compute logits.
+///
+/// One reader for each container makes it, one writer says it completely or refuses. Commands that compute, convert or
+/// prove go by this value alone.
+public struct ModelDescription: Sendable {
+  public var architecture: any Architecture
+  public var hiddenSize: Int
+  public var intermediateSize: Int
+  public var layers: Int
+  public var attention: AttentionShape
+  /// Rows of the embedding and of the head.
+  public var vocabularySize: Int
+  /// Tokens the model was made for.
+  public var contextLength: Int
+  /// Added to the mean square of every norm.
+  public var normEpsilon: Float
+  public var activation: GateActivation
+  /// Whether the head is the embedding.
+  public var tiesEmbeddings: Bool
+  public var hasAttentionBias: Bool
+  public var hasFeedForwardBias: Bool
+  public var rotary: RotaryEmbedding
+  /// How projections compute, and which the configuration leaves alone.
+  public var quantization: QuantizationScheme
+  public var specialTokens: SpecialTokens
+  /// Settings the file leaves out, with the default taken: "rope_theta = 10000.0".
+  public var assumed: [String]
+
+  /// The description of an opened model, whatever its container.
+  ///
+  /// - Parameter chosen: the family to go by instead of the one a `config.json` names.
+  /// - Throws: `ModelError` for the first setting that is missing or not understood: any could change logits.
+  public static func read(
+    _ source: any TensorSource, architecture chosen: (any Architecture)? = nil
+  ) throws(ModelError) -> ModelDescription {
+    if let view = source as? GGUFModelView { return try view.understoodDescription() }
+    let manifest = source.manifest
+    guard let object = manifest.configuration else {
+      throw ModelError(.noConfiguration, location: ErrorLocation(file: manifest.path))
+    }
+    return try HuggingFaceDescription.read(
+      object, file: FileSystem.join(manifest.path, "config.json"), architecture: chosen)
+  }
+}
+
+// MARK: - Comparing
+
+/// A setting two models do not share.
+public struct DescriptionDifference: Sendable, Hashable {
+  /// By its name in `config.json`.
+  public var key: String
+  public var first: String
+  public var second: String
+
+  public init(key: String, first: String, second: String) {
+    self.key = key
+    self.first = first
+    self.second = second
+  }
+}
+
+extension ModelDescription {
+  /// Every setting that changes logits, by its name in `config.json`.
+  ///
+  /// Where a graph computes in Float, so does the text: a GGUF file holds the same number then. How projections compute
+  /// is not among them: a file of another form of the same weights computes in another arithmetic by design.
+  var settings: [(key: String, value: String)] {
+    [
+      ("architectures", architecture.className), ("hidden_size", "\(hiddenSize)"),
+      ("intermediate_size", "\(intermediateSize)"), ("num_hidden_layers", "\(layers)"),
+      ("num_attention_heads", "\(attention.heads)"), ("num_key_value_heads", "\(attention.keyValueHeads)"),
+      ("head_dim", "\(attention.headDimension)"), ("vocab_size", "\(vocabularySize)"),
+      ("max_position_embeddings", "\(contextLength)"), ("rms_norm_eps", "\(normEpsilon)"),
+      ("hidden_act", activation.rawValue), ("tie_word_embeddings", "\(tiesEmbeddings)"),
+      ("attention_bias", "\(hasAttentionBias)"), ("mlp_bias", "\(hasFeedForwardBias)"),
+      ("rope_theta", "\(Float(rotary.theta))"), ("rope_scaling", rotary.scaling.text),
+      ("quantization_config.use_rms_norm", quantization.inputNormEpsilon.map { "epsilon \($0)" } ?? "false"),
+    ]
+  }
+
+  /// How many settings `differences(from:)` compares.
+  public var settingCount: Int { settings.count }
+
+  /// Settings that are not the same, in the order of the table.
+  public func differences(from other: ModelDescription) -> [DescriptionDifference] {
+    zip(settings, other.settings).filter { $0.value != $1.value }.map {
+      DescriptionDifference(key: $0.key, first: $0.value, second: $1.value)
+    }
+  }
+
+  /// Special tokens both configurations state and that are not the same.
+  public func tokenDifferences(from other: ModelDescription) -> [DescriptionDifference] {
+    func text(_ ids: [Int]) -> String { ids.isEmpty ? "none" : ids.map(String.init).joined(separator: ", ") }
+    let (mine, theirs) = (specialTokens, other.specialTokens)
+    return [
+      ("bos_token_id", mine.begin.map { [$0] } ?? [], theirs.begin.map { [$0] } ?? []),
+      ("eos_token_id", mine.end, theirs.end),
+      ("pad_token_id", mine.padding.map { [$0] } ?? [], theirs.padding.map { [$0] } ?? []),
+    ].filter { !$0.1.isEmpty && !$0.2.isEmpty && $0.1 != $0.2 }.map {
+      DescriptionDifference(key: $0.0, first: text($0.1), second: text($0.2))
+    }
+  }
+}
+
+extension RotaryScaling {
+  /// The kind with its numbers, equal for equal scalings.
+  public var text: String {
+    switch self {
+    case .none: "default"
+    case .linear(let factor): "linear \(Float(factor))"
+    case .llama3(let factor, let low, let high, let original): "llama3 \(factor), \(low) to \(high) of \(original)"
+    }
+  }
+}

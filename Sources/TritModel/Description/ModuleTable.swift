@@ -1,0 +1,74 @@
+// Tritsmith: the tensors a description asks for.
+
+import TritCore
+
+/// A tensor a model's description asks for.
+public struct ExpectedTensor: Sendable, Hashable {
+  public var place: ModulePlace
+  /// Rows and columns before packing, or elements.
+  public var shape: [Int]
+  /// Whether a model cannot do without.
+  public var isNeeded = true
+
+  /// Hugging Face's name.
+  public var name: String { place.name }
+}
+
+extension ModelDescription {
+  /// A length of the table, in elements.
+  public func count(_ length: ModuleTemplate.Length) -> Int {
+    switch length {
+    case .vocabulary: vocabularySize
+    case .hidden: hiddenSize
+    case .intermediate: intermediateSize
+    case .queries: attention.queryWidth
+    case .keys: attention.keyValueWidth
+    }
+  }
+
+  /// Rows and columns, or elements, of a module's weight.
+  public func shape(_ module: ModuleTemplate) -> [Int] {
+    [count(module.rows)] + (module.columns.map { [count($0)] } ?? [])
+  }
+
+  /// Whether a module's product has a bias.
+  func hasBias(_ part: ModulePart) -> Bool {
+    guard case .projection(let kind) = part else { return false }
+    switch kind {
+    case .query, .key, .value, .output: return hasAttentionBias
+    case .gate, .up, .down: return hasFeedForwardBias
+    }
+  }
+
+  /// Whether a module has a norm in front of its input quantization.
+  func hasInputNorm(_ place: ModulePlace) -> Bool {
+    guard case .projection = place.template.part else { return false }
+    return quantization.inputNormEpsilon != nil && quantization.projections != .linear
+      && !quantization.excludes(place.module)
+  }
+
+  /// Tensors in front of the layers and behind them.
+  public var tensorsOutsideLayers: [ExpectedTensor] { tensors(ofLayer: nil) }
+
+  /// Tensors of one layer. Of one only: how many there are is the word of a file.
+  public func tensors(ofLayer layer: Int) -> [ExpectedTensor] { tensors(ofLayer: layer as Int?) }
+
+  private func tensors(ofLayer layer: Int?) -> [ExpectedTensor] {
+    architecture.modules.filter { $0.part.isInLayers == (layer != nil) }.flatMap { module in
+      let place = ModulePlace(module, layer: layer, piece: .weight)
+      // A tied head may be stored as well; nothing reads it.
+      var result = [
+        ExpectedTensor(place: place, shape: shape(module), isNeeded: module.part != .head || !tiesEmbeddings)
+      ]
+      if hasBias(module.part) {
+        result.append(
+          ExpectedTensor(place: ModulePlace(module, layer: layer, piece: .bias), shape: [count(module.rows)]))
+      }
+      if hasInputNorm(place), let columns = module.columns {
+        result.append(
+          ExpectedTensor(place: ModulePlace(module, layer: layer, piece: .inputNorm), shape: [count(columns)]))
+      }
+      return result
+    }
+  }
+}

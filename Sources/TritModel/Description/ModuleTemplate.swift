@@ -1,0 +1,194 @@
+// Tritsmith: what a family calls its modules.
+
+import TritCore
+
+/// A module of a decoder, by what it does.
+public enum ModulePart: Sendable, Hashable {
+  case embedding, finalNorm, head
+  case inputNorm, attentionSubNorm, feedForwardNorm, feedForwardSubNorm
+  case projection(ProjectionKind)
+
+  /// Whether every layer has one.
+  var isInLayers: Bool {
+    switch self {
+    case .embedding, .finalNorm, .head: false
+    default: true
+    }
+  }
+}
+
+/// A module of a family: its names, its sizes in terms of the model's, the order of its rows in GGUF.
+///
+/// A table of these is all that is known of a family's tensors; roles, expected tensors, both directions of GGUF naming
+/// and the weights a forward pass looks up are views of it.
+public struct ModuleTemplate: Sendable, Hashable {
+  /// A length, in terms of a model's sizes.
+  public enum Length: Sendable, Hashable {
+    case vocabulary, hidden, intermediate
+    /// Heads × head width, and key/value heads × head width.
+    case queries, keys
+  }
+
+  /// How rows stand in GGUF files.
+  public enum RowOrder: Sendable, Hashable {
+    case asGiven
+    /// Adjacent pairs of a head's rows are rotated together, where Hugging Face rotates halves.
+    case rotatedPairs
+  }
+
+  public var part: ModulePart
+  /// Hugging Face's name, without `model.layers.N.`
+  public var path: String
+  /// GGUF's name, without `blk.N.`
+  public var storedPath: String
+  public var rows: Length
+  /// Nil for a vector.
+  public var columns: Length?
+  public var rowOrder: RowOrder
+
+  public init(
+    _ part: ModulePart, _ path: String, gguf storedPath: String, _ rows: Length, _ columns: Length? = nil,
+    rowOrder: RowOrder = .asGiven
+  ) {
+    self.part = part
+    self.path = path
+    self.storedPath = storedPath
+    self.rows = rows
+    self.columns = columns
+    self.rowOrder = rowOrder
+  }
+
+  /// A Llama block and what stands around it, with the sub-norms a family may have before its output projections.
+  public static func decoder(
+    rotatesPairsInGGUF: Bool = false, attentionSubNorm: String? = nil, feedForwardSubNorm: String? = nil
+  ) -> [ModuleTemplate] {
+    let order: RowOrder = rotatesPairsInGGUF ? .rotatedPairs : .asGiven
+    func attention(
+      _ kind: ProjectionKind, _ stored: String, _ rows: Length, _ columns: Length, _ order: RowOrder = .asGiven
+    ) -> ModuleTemplate {
+      ModuleTemplate(
+        .projection(kind), "self_attn." + kind.rawValue, gguf: stored, rows, columns, rowOrder: order)
+    }
+    func feedForward(_ kind: ProjectionKind, _ stored: String, _ rows: Length, _ columns: Length) -> ModuleTemplate {
+      ModuleTemplate(.projection(kind), "mlp." + kind.rawValue, gguf: stored, rows, columns)
+    }
+    var result = [
+      ModuleTemplate(.embedding, "model.embed_tokens", gguf: "token_embd", .vocabulary, .hidden),
+      ModuleTemplate(.finalNorm, "model.norm", gguf: "output_norm", .hidden),
+      ModuleTemplate(.head, "lm_head", gguf: "output", .vocabulary, .hidden),
+      ModuleTemplate(.inputNorm, "input_layernorm", gguf: "attn_norm", .hidden),
+      attention(.query, "attn_q", .queries, .hidden, order),
+      attention(.key, "attn_k", .keys, .hidden, order),
+      attention(.value, "attn_v", .keys, .hidden),
+      attention(.output, "attn_output", .hidden, .queries),
+      ModuleTemplate(.feedForwardNorm, "post_attention_layernorm", gguf: "ffn_norm", .hidden),
+      feedForward(.gate, "ffn_gate", .intermediate, .hidden),
+      feedForward(.up, "ffn_up", .intermediate, .hidden),
+      feedForward(.down, "ffn_down", .hidden, .intermediate),
+    ]
+    if let path = attentionSubNorm {
+      result.append(ModuleTemplate(.attentionSubNorm, path, gguf: "attn_sub_norm", .queries))
+    }
+    if let path = feedForwardSubNorm {
+      result.append(ModuleTemplate(.feedForwardSubNorm, path, gguf: "ffn_sub_norm", .intermediate))
+    }
+    return result
+  }
+}
+
+/// Where a tensor stands in a family's table: the module, its layer, and what of the module it is.
+public struct ModulePlace: Sendable, Hashable {
+  /// What a tensor is of its module, by the end of its name.
+  public enum Piece: String, Sendable, Hashable, CaseIterable {
+    case weight, bias
+    /// A norm of its own in front of a projection's input quantization (`use_rms_norm`); GGUF has no name for it.
+    case inputNorm = "rms_norm.weight"
+  }
+
+  public var template: ModuleTemplate
+  /// Nil outside of the layers.
+  public var layer: Int?
+  public var piece: Piece
+
+  /// What the names of a layer's tensors begin with, in Hugging Face's and in GGUF's spelling.
+  package static let layerPrefix = "model.layers."
+  static let storedLayerPrefix = "blk."
+
+  public init(_ template: ModuleTemplate, layer: Int?, piece: Piece) {
+    self.template = template
+    self.layer = layer
+    self.piece = piece
+  }
+
+  /// Hugging Face's name of the module: `model.layers.0.mlp.up_proj`.
+  public var module: String { (layer.map { "\(ModulePlace.layerPrefix)\($0)." } ?? "") + template.path }
+
+  /// Hugging Face's name of the tensor.
+  public var name: String { module + "." + piece.rawValue }
+
+  /// GGUF's name of the tensor; nil when it has none.
+  public var storedName: String? {
+    guard piece != .inputNorm else { return nil }
+    return (layer.map { "\(ModulePlace.storedLayerPrefix)\($0)." } ?? "") + template.storedPath + "." + piece.rawValue
+  }
+
+  public var role: TensorRole {
+    switch (piece, template.part) {
+    case (.bias, _): .bias
+    case (.inputNorm, _): .norm
+    case (_, .embedding): .embedding
+    case (_, .head): .outputHead
+    case (_, .projection(let kind)): .projection(layer: layer ?? 0, kind: kind)
+    default: .norm
+    }
+  }
+}
+
+extension Architecture {
+  /// The module of a part; nil when the family has none.
+  public func module(_ part: ModulePart) -> ModuleTemplate? { modules.first { $0.part == part } }
+
+  /// Where a tensor of that Hugging Face name stands; nil for a name that is not in the table.
+  public func place(of name: String) -> ModulePlace? {
+    place(name, ModulePlace.layerPrefix, ModulePlace.Piece.allCases) { $0.path }
+  }
+
+  /// Where a tensor of that GGUF name stands; nil for a name that is not in the table.
+  public func place(ofStored name: String) -> ModulePlace? {
+    place(name, ModulePlace.storedLayerPrefix, [.weight, .bias]) { $0.storedPath }
+  }
+
+  /// The role of a tensor by its Hugging Face name.
+  public func role(of name: String) -> TensorRole { place(of: name)?.role ?? .other }
+
+  /// Where a tensor stands in a written GGUF file: embedding, norm and head first, then block by block.
+  ///
+  /// The order does not depend on the source's, so that the same model gives the same file whatever it came from.
+  public func position(_ place: ModulePlace) -> [Int] {
+    let index = modules.firstIndex(of: place.template) ?? Int.max
+    return [place.layer.map { $0 + 1 } ?? 0, index, place.piece == .weight ? 0 : 1]
+  }
+
+  private func place(
+    _ name: String, _ prefix: String, _ pieces: [ModulePlace.Piece], _ path: (ModuleTemplate) -> String
+  ) -> ModulePlace? {
+    var rest = name[...]
+    var layer: Int?
+    if name.hasPrefix(prefix) {
+      let digits = name.dropFirst(prefix.count).prefix { $0 != "." }
+      // Only the plain spelling: `00` is another name.
+      guard let number = UInt32(digits), String(number) == digits else { return nil }
+      layer = Int(exactly: number)
+      rest = name.dropFirst(prefix.count + digits.count + 1)
+    }
+    for template in modules where template.part.isInLayers == (layer != nil) {
+      let path = path(template)
+      guard rest.hasPrefix(path), rest.dropFirst(path.count).first == "." else { continue }
+      let end = rest.dropFirst(path.count + 1)
+      guard let piece = pieces.first(where: { $0.rawValue == end }) else { continue }
+      if piece == .inputNorm { guard case .projection = template.part else { continue } }
+      return ModulePlace(template, layer: layer, piece: piece)
+    }
+    return nil
+  }
+}

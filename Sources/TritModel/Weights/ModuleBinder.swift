@@ -1,0 +1,55 @@
+// Tritsmith: weights by what they do, found by the table of a family.
+
+import TritCore
+import TritKernels
+
+/// Finds the weights of modules, outside of the layers or in one of them.
+struct ModuleBinder {
+  let description: ModelDescription
+  let override: ProjectionOverride
+  let engine: InferenceEngine
+  /// Nil outside of the layers.
+  var layer: Int?
+
+  init(_ description: ModelDescription, _ override: ProjectionOverride, _ engine: InferenceEngine, layer: Int?) {
+    self.description = description
+    self.override = override
+    self.engine = engine
+    self.layer = layer
+  }
+
+  /// Where a module's weight stands.
+  ///
+  /// - Throws: `ModelError` for a part the family has not, which only a faulty table leads to.
+  func place(_ part: ModulePart) throws(ModelError) -> ModulePlace {
+    guard let module = description.architecture.module(part) else {
+      throw ModelError(
+        .contradiction(expected: "a family with a module '\(part)'", found: description.architecture.family))
+    }
+    return ModulePlace(module, layer: layer, piece: .weight)
+  }
+
+  /// A float matrix; a table is one of which a token reads a single row.
+  func matrix(_ part: ModulePart, _ binder: inout TensorBinder, isTable: Bool = false) throws -> FloatWeights {
+    let place = try place(part)
+    let shape = description.shape(place.template)
+    return isTable
+      ? try binder.table(place.name, rows: shape[0], columns: shape[1])
+      : try binder.matrix(place.name, rows: shape[0], columns: shape[1])
+  }
+
+  func norm(_ part: ModulePart, _ binder: inout TensorBinder) throws -> NormWeights {
+    let place = try place(part)
+    return try binder.norm(
+      place.name, count: description.count(place.template.rows), epsilon: description.normEpsilon)
+  }
+
+  /// Nil for a family that has no such norm.
+  func optionalNorm(_ part: ModulePart, _ binder: inout TensorBinder) throws -> NormWeights? {
+    try description.architecture.module(part).map { _ in try norm(part, &binder) }
+  }
+
+  func projection(_ kind: ProjectionKind, _ binder: inout TensorBinder) throws -> Projection {
+    try binder.projection(place(.projection(kind)), description, override, engine)
+  }
+}

@@ -1,0 +1,128 @@
+// Tritsmith: the parts of a model that a proof keeps apart.
+
+import TritCore
+import TritModel
+import TritReport
+
+/// A part of a model. All of the first three make it the model it is.
+public enum ModelPart: String, Sendable, Hashable, CaseIterable {
+  /// Tensors: trits, scales, dense numbers.
+  case weights
+  /// What `config.json` or GGUF keys say and logits depend on.
+  case description
+  /// Vocabulary, merges, added tokens, special ids, and the ids of texts.
+  case tokenizer
+  /// Generation settings and chat template: what a program does with the model's logits.
+  case companions
+
+  /// Those a verdict needs.
+  public static let needed: Set<ModelPart> = [.weights, .description, .tokenizer]
+}
+
+/// What was found for a part of two models.
+public struct PartFinding: Sendable, Hashable {
+  /// How the two stand to each other.
+  public enum Outcome: String, Sendable, Hashable {
+    case equal
+    case differs
+    /// Neither model has this part.
+    case none
+    case notCompared = "not-compared"
+  }
+
+  public var part: ModelPart
+  public var outcome: Outcome
+  /// For people: what was compared, or why nothing was.
+  public var detail: String
+  /// Settings that are not the same.
+  public var differences: [DescriptionDifference]
+  /// Differences that are not of settings, a line each.
+  public var lines: [String]
+
+  public init(
+    _ part: ModelPart, _ outcome: Outcome, _ detail: String, differences: [DescriptionDifference] = [],
+    lines: [String] = []
+  ) {
+    self.part = part
+    self.outcome = outcome
+    self.detail = detail
+    self.differences = differences
+    self.lines = lines
+  }
+
+  /// Whether a verdict that needs this part can stand.
+  public var holds: Bool { outcome == .equal || outcome == .none }
+
+  /// The first difference, or the detail, in a line.
+  public var text: String {
+    guard let first = differences.first else { return detail }
+    let more = differences.count > 1 ? " and \(differences.count - 1) more" : ""
+    return "\(printable(first.key)): \(printable(first.first)) and \(printable(first.second))\(more)"
+  }
+}
+
+/// What was found for all parts of two models, and which of them a verdict needs.
+public struct PartFindings: Sendable {
+  public var findings: [PartFinding]
+  /// Parts the verdict is limited to.
+  public var needed: Set<ModelPart>
+
+  public init(_ findings: [PartFinding], needed: Set<ModelPart> = ModelPart.needed) {
+    self.findings = findings
+    self.needed = needed
+  }
+
+  public subscript(_ part: ModelPart) -> PartFinding? { findings.first { $0.part == part } }
+
+  /// Parts the verdict needs and does not get.
+  public var failing: [PartFinding] { findings.filter { needed.contains($0.part) && !$0.holds } }
+  public var holds: Bool { failing.isEmpty }
+
+  /// A line about what a verdict rests on: "weights, description, tokenizer equal".
+  public var verdict: String {
+    let looked = ModelPart.allCases.filter { needed.contains($0) }
+    let equal = looked.filter { self[$0]?.outcome == .equal }.map(\.rawValue)
+    let none = looked.filter { self[$0]?.outcome == PartFinding.Outcome.none }.map(\.rawValue)
+    var parts = equal.isEmpty ? [] : [equal.joined(separator: ", ") + " equal"]
+    if !none.isEmpty { parts.append("no " + none.joined(separator: ", ") + " on either side") }
+    let left = ModelPart.needed.subtracting(needed).map(\.rawValue).sorted()
+    if !left.isEmpty { parts.append(left.joined(separator: ", ") + " not looked at, as asked") }
+    return parts.joined(separator: "; ")
+  }
+
+  /// A row for each part.
+  var table: ReportTable {
+    var table = ReportTable(
+      key: "parts", title: "Parts",
+      columns: [
+        ReportColumn("part", "Part"), ReportColumn("outcome", "Outcome"), ReportColumn("needed", "Needed", kind: .bool),
+        ReportColumn("detail", "Detail"),
+      ])
+    for finding in findings {
+      table.append([
+        .text(finding.part.rawValue), .text(finding.outcome.rawValue), .bool(needed.contains(finding.part)),
+        .text(finding.text),
+      ])
+    }
+    return table
+  }
+
+  /// Everything that differs, beside the weights.
+  var differences: ReportTable? {
+    guard findings.contains(where: { !$0.differences.isEmpty || !$0.lines.isEmpty }) else { return nil }
+    var table = ReportTable(
+      key: "part_differences", title: "What differs beside the weights",
+      columns: [
+        ReportColumn("part", "Part"), ReportColumn("key", "Key"), ReportColumn("first", "First"),
+        ReportColumn("second", "Second"),
+      ])
+    for finding in findings {
+      let part = ReportValue.text(finding.part.rawValue)
+      for difference in finding.differences {
+        table.append([part, .text(difference.key), .text(difference.first), .text(difference.second)])
+      }
+      for line in finding.lines { table.append([part, .text(line), .missing, .missing]) }
+    }
+    return table
+  }
+}

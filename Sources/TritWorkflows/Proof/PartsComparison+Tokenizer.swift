@@ -1,0 +1,49 @@
+// Tritsmith: comparing the tokenizers of two models.
+
+import TritCore
+import TritTokenizer
+
+extension PartsComparison {
+  private static let file = "tokenizer.json"
+
+  /// By content and by the ids of fixed texts; files that are the same byte for byte need no more.
+  func tokenizer() throws -> PartFinding {
+    let has = [first, second].map { source in
+      source.manifest.companions.contains { $0.name == PartsComparison.file }
+    }
+    guard has[0] || has[1] else { return PartFinding(.tokenizer, .none, "neither has a tokenizer") }
+    guard has[0], has[1] else {
+      return PartFinding(.tokenizer, .differs, "only the \(has[0] ? "first" : "second") has a tokenizer")
+    }
+    let isSameFile = try PartsComparison.settings.allSatisfy { name in
+      try bytes(name, first) == bytes(name, second)
+    }
+    if isSameFile { return PartFinding(.tokenizer, .equal, "the same files, byte for byte") }
+    let tokenizers: [Tokenizer]
+    do {
+      tokenizers = try [first, second].map { try Tokenizer(of: $0) }
+    } catch let error as any DiagnosticError where error.category == .malformedInput {
+      return PartFinding(.tokenizer, .notCompared, "not understood: \(error.placedSummary)")
+    }
+    let comparison = TokenizerComparison(tokenizers[0], tokenizers[1])
+    guard !comparison.isEqual else {
+      return PartFinding(
+        .tokenizer, .equal,
+        "\(comparison.comparedTokens) tokens, \(comparison.comparedMerges) merges, ids of \(comparison.comparedTexts) texts"
+      )
+    }
+    let count = comparison.differences.count + comparison.omittedCount
+    return PartFinding(
+      .tokenizer, .differs,
+      (count == 1 ? "" : "\(count) differences, the first: ") + (comparison.differences.first?.description ?? ""),
+      lines: comparison.differences.map(\.description))
+  }
+
+  /// Files a tokenizer is made of; another `config.json` can give its special tokens other ids.
+  private static let settings = [file, "tokenizer_config.json", "special_tokens_map.json"]
+
+  private func bytes(_ name: String, _ source: any TensorSource) throws -> [UInt8]? {
+    guard source.manifest.companions.contains(where: { $0.name == name }) else { return nil }
+    return try source.companion(named: name)
+  }
+}

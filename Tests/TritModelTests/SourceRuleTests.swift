@@ -1,0 +1,55 @@
+// Tritsmith tests: one reader for each container.
+
+import Testing
+import TritCore
+import TritTestSupport
+
+@Suite("Keys of a configuration are read in one place for each container")
+struct SourceRuleTests {
+  /// Keys that say what a model is, in `config.json` and in GGUF.
+  private static let keys = [
+    "\"hidden_size\"", "\"intermediate_size\"", "\"num_hidden_layers\"", "\"num_attention_heads\"", "\"head_dim\"",
+    "\"rope_theta\"", "\"rope_scaling\"", "\"rms_norm_eps\"", "\"hidden_act\"", "\"tie_word_embeddings\"",
+    "attention.head_count", "embedding_length", "feed_forward_length", "rope.freq_base", "layer_norm_rms_epsilon",
+  ]
+
+  /// Names of tensors belong to the table of modules.
+  private static let names = ["input_layernorm.weight", "embed_tokens", "attn_output", "ffn_gate", "token_embd"]
+
+  /// The audit's second reading of GGUF must share no code with the first; the benchmark makes models of its own.
+  private static let exceptions = ["IndependentDecoder+GGUF.swift", "ModelShape.swift"]
+
+  private func offenders(_ words: [String], except folders: [String]) -> [String] {
+    let root = Fixtures.root + "/../Sources"
+    var result: [String] = []
+    func visit(_ folder: String) {
+      for name in Disk.names(folder) {
+        let path = folder + "/" + name
+        if name.hasSuffix(".swift") {
+          guard !SourceRuleTests.exceptions.contains(name), !folders.contains(where: path.contains) else { continue }
+          let code = Disk.text(path).split(separator: "\n").filter {
+            !$0.drop { $0 == " " }.hasPrefix("//")
+          }
+          for word in words where code.contains(where: { $0.contains(word) }) { result.append("\(name): \(word)") }
+        } else if !name.contains(".") {
+          visit(path)
+        }
+      }
+    }
+    visit(root)
+    return result
+  }
+
+  @Test("settings: only the two descriptions")
+  func settings() {
+    #expect(offenders(SourceRuleTests.keys, except: ["TritModel/Description/"]) == [])
+  }
+
+  @Test("tensor names: only the table of modules, and the families")
+  func names() {
+    let allowed = [
+      "TritModel/Description/ModuleTemplate.swift", "TritModel/Architectures/", "TritModel/Architecture.swift",
+    ]
+    #expect(offenders(SourceRuleTests.names, except: allowed) == [])
+  }
+}

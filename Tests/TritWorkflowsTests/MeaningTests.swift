@@ -1,0 +1,184 @@
+// Tritsmith tests: a conversion is refused, or gives the same model.
+
+import Testing
+import TritCore
+import TritFormats
+import TritModel
+import TritTestSupport
+import TritWorkflows
+
+@Suite("Every setting, to every target: refused, or the same logits")
+struct MeaningTests {
+  /// A setting with values its reader understands, leaves to a default, or has no form for.
+  struct Setting: Sendable, CustomTestStringConvertible {
+    var name: String
+    var values: [String?]
+    var change: @Sendable (inout MeaningModel, String?) -> Void = { _, _ in }
+
+    var testDescription: String { name }
+  }
+
+  static let settings: [Setting] = [
+    Setting(name: "rope_theta", values: [nil, "10000.0", "500000.0", "1000042.0", "0", "\"x\""]),
+    Setting(name: "rms_norm_eps", values: [nil, "1e-06", "1e-05", "0.01", "-1"]),
+    Setting(name: "hidden_act", values: [nil, "\"silu\"", "\"relu2\"", "\"gelu\"", "\"gelu_pytorch_tanh\""]),
+    Setting(name: "tie_word_embeddings", values: [nil, "false", "true"]),
+    Setting(name: "tie_word_embeddings", values: [nil, "false", "true"]) { model, _ in model.hasHead = false },
+    Setting(name: "attention_bias", values: [nil, "false", "true"]),
+    Setting(name: "attention_bias", values: [nil, "false", "true"]) { model, _ in model.hasAttentionBias = true },
+    Setting(name: "mlp_bias", values: [nil, "false", "true"]),
+    Setting(name: "mlp_bias", values: [nil, "false", "true"]) { model, _ in model.hasFeedForwardBias = true },
+    Setting(name: "head_dim", values: [nil, "64", "32", "128"]),
+    Setting(name: "head_dim", values: ["32"]) { model, _ in model.headWidth = 32 },
+    Setting(name: "head_dim", values: ["128"]) { model, _ in model.headWidth = 128 },
+    Setting(name: "num_key_value_heads", values: [nil, "2", "1", "4", "3"]),
+    Setting(name: "num_key_value_heads", values: ["1"]) { model, _ in model.keyValueHeads = 1 },
+    Setting(name: "num_key_value_heads", values: [nil, "null", "4"]) { model, _ in model.keyValueHeads = 4 },
+    Setting(name: "num_hidden_layers", values: ["1", "2", "100000"]),
+    Setting(name: "vocab_size", values: ["24", "23", "32"]),
+    Setting(name: "max_position_embeddings", values: [nil, "64", "8"]),
+    Setting(name: "sliding_window", values: ["null", "4", "4096"]),
+    Setting(name: "partial_rotary_factor", values: ["1.0", "0.5"]),
+    Setting(
+      name: "rope_scaling",
+      values: [
+        "null", "{\"type\": \"linear\", \"factor\": 2.0}", "{\"rope_type\": \"linear\", \"factor\": 1.0}",
+        """
+        {"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0, \
+        "original_max_position_embeddings": 32}
+        """, "{\"rope_type\": \"yarn\", \"factor\": 4.0, \"original_max_position_embeddings\": 16}",
+        "{\"rope_type\": \"dynamic\", \"factor\": 2.0}", "{\"rope_type\": \"longrope\"}",
+      ]),
+    Setting(
+      name: "rope_parameters",
+      values: [
+        "{\"rope_type\": \"default\", \"rope_theta\": 10000.0}", "{\"rope_type\": \"default\", \"rope_theta\": 77.0}",
+        "{\"rope_type\": \"linear\", \"factor\": 3.0, \"rope_theta\": 10000.0}",
+        "{\"rope_type\": \"default\", \"partial_rotary_factor\": 0.5}",
+      ]),
+    Setting(
+      name: "quantization_config",
+      values: [
+        "{\"quant_method\": \"bitnet\", \"linear_class\": \"autobitlinear\", \"quantization_mode\": \"online\", "
+          + "\"use_rms_norm\": true}",
+        "{\"quant_method\": \"bitnet\", \"linear_class\": \"autobitlinear\", \"quantization_mode\": \"sometimes\"}",
+        "{\"quant_method\": \"bitnet\", \"linear_class\": \"autobitlinear\", \"quantization_mode\": \"online\", "
+          + "\"modules_to_not_convert\": [\"lm_head\", \"model.layers.0.mlp.up_proj\"]}",
+        "{\"quant_method\": \"gptq\", \"bits\": 2}",
+      ]),
+    Setting(name: "logit_scale", values: ["0.5"]), Setting(name: "embedding_multiplier", values: ["12.0"]),
+    Setting(name: "attention_multiplier", values: ["0.1"]), Setting(name: "num_experts", values: ["8"]),
+    Setting(name: "pad_token_id", values: ["null", "-1", "3"]),
+    Setting(name: "eos_token_id", values: ["2", "[2, 3]", "null"]),
+  ]
+
+  static let targets: [ConversionTarget] = [.hfPacked, .tritpack, .gguf]
+
+  /// Float noise of sums in another order: none is expected, as all run the same scalar code on the same trits.
+  static let noise = 1e-6
+
+  @Test("of a configuration", arguments: settings, MeaningModel.Family.allCases)
+  func configuration(_ setting: Setting, _ family: MeaningModel.Family) throws {
+    for value in setting.values {
+      let scratch = ScratchFolder()
+      var model = MeaningModel(family)
+      model.settings = [(setting.name, value)]
+      setting.change(&model, value)
+      let source = model.write(scratch["source"])
+      let runs = (try? Meaning.logits(source)) != nil
+      for target in MeaningTests.targets {
+        let output =
+          scratch["out-\(target.rawValue)"] + (target == .gguf ? ".gguf" : target == .tritpack ? ".tritpack" : "")
+        let label = "\(family.rawValue) \(setting.name) = \(value ?? "absent") to \(target.rawValue)"
+        guard runs else {
+          // What cannot be run can only come along key for key, never be said in another container.
+          if target == .gguf {
+            let meaning = try? Workflow.convert(source, output, to: target)
+            #expect(meaning == nil, "\(label): written, and not understood")
+          }
+          continue
+        }
+        switch try Meaning.convert(source, output, target) {
+        case .refused: continue
+        case .written(let change):
+          #expect(change <= MeaningTests.noise, "\(label): logits change by \(change)")
+          // And back: the file is the model for other containers as well.
+          guard target == .gguf else { continue }
+          let again = scratch["again-\(target.rawValue)"]
+          if case .written(let change) = try Meaning.convert(output, again, .hfPacked) {
+            #expect(change <= MeaningTests.noise, "\(label) and back: logits change by \(change)")
+          }
+        }
+      }
+    }
+  }
+
+  /// What every conversion of the unchanged models must be: written.
+  @Test("unchanged models are written to every target", arguments: MeaningModel.Family.allCases)
+  func written(_ family: MeaningModel.Family) throws {
+    let scratch = ScratchFolder()
+    let source = MeaningModel(family).write(scratch["source"])
+    for target in MeaningTests.targets {
+      let end = target == .gguf ? ".gguf" : target == .tritpack ? ".tritpack" : ""
+      let meaning = try Meaning.convert(source, scratch[target.rawValue] + end, target)
+      guard case .written(let change) = meaning else {
+        Issue.record("\(family.rawValue) to \(target.rawValue) was refused")
+        continue
+      }
+      #expect(change <= MeaningTests.noise)
+    }
+  }
+
+  /// A GGUF key by its name behind the architecture, with values; nil takes the key out.
+  static let keys: [(name: String, values: [MetadataValue?])] = [
+    ("rope.freq_base", [nil, .float32(10000), .float32(500_000), .float32(77)]),
+    ("attention.layer_norm_rms_epsilon", [nil, .float32(1e-6), .float32(0.01)]),
+    ("rope.dimension_count", [nil, .uint32(64), .uint32(32)]),
+    ("attention.key_length", [nil, .uint32(64), .uint32(32)]), ("attention.value_length", [nil, .uint32(32)]),
+    ("attention.head_count_kv", [nil, .uint32(2), .uint32(1)]),
+    ("attention.sliding_window", [.uint32(8)]), ("attention.causal", [.bool(true), .bool(false)]),
+    ("attention.scale", [.float32(0.1)]), ("expert_count", [.uint32(0), .uint32(8)]),
+    ("logit_scale", [.float32(2)]), ("embedding_scale", [.float32(12)]),
+    ("vocab_size", [nil, .uint32(24), .uint32(25)]),
+    ("rope.scaling.type", [.string("none"), .string("linear"), .string("yarn"), .string("longrope")]),
+    ("rope.scaling.factor", [.float32(1), .float32(4)]), ("context_length", [.uint32(8), .uint32(4096)]),
+    ("feed_forward_length", [nil, .uint32(128)]), ("block_count", [.uint32(1), .uint32(2)]),
+    ("unknown.key", [.uint32(1)]),
+  ]
+
+  @Test("of a GGUF file", arguments: MeaningModel.Family.allCases)
+  func keys(_ family: MeaningModel.Family) throws {
+    let scratch = ScratchFolder()
+    let start = scratch["start.gguf"]
+    guard case .written = try Meaning.convert(MeaningModel(family).write(scratch["source"]), start, .gguf) else {
+      Issue.record("the unchanged model was refused")
+      return
+    }
+    let architecture = try #require(try FormatRegistry.open(start).manifest.entry("general.architecture")?.string)
+    for (name, values) in MeaningTests.keys {
+      for (number, value) in values.enumerated() {
+        let key = "\(architecture).\(name)"
+        let changed = try ChangedGGUF.write(start, scratch["\(name)-\(number).gguf"]) { entries in
+          entries.removeAll { $0.key == key }
+          if let value { entries.append(MetadataEntry(key, value)) }
+        }
+        let runs = (try? Meaning.logits(changed)) != nil
+        for target in MeaningTests.targets {
+          let end = target == .gguf ? ".gguf" : target == .tritpack ? ".tritpack" : ""
+          let output = scratch["\(name)-\(number)-\(target.rawValue)\(end)"]
+          let label = "\(key) = \(value?.text() ?? "absent") to \(target.rawValue)"
+          guard runs else {
+            // Its keys can be kept, as they are, in another GGUF file only.
+            if target != .gguf {
+              #expect((try? Workflow.convert(changed, output, to: target)) == nil, "\(label): not understood, written")
+            }
+            continue
+          }
+          if case .written(let change) = try Meaning.convert(changed, output, target) {
+            #expect(change <= MeaningTests.noise, "\(label): logits change by \(change)")
+          }
+        }
+      }
+    }
+  }
+}
