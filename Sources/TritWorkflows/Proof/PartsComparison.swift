@@ -49,28 +49,40 @@ struct PartsComparison {
 
   /// Keys of two configurations of one kind that are not the same; nil for two kinds.
   private func keyDifferences() -> [DescriptionDifference]? {
-    guard isSameContainer else { return nil }
-    let (left, right) = (keys(first), keys(second))
-    let names = Set(left.keys).union(right.keys).sorted()
-    return names.filter { left[$0] != right[$0] }.map {
-      DescriptionDifference(key: $0.string, first: left[$0] ?? "absent", second: right[$0] ?? "absent")
+    switch (first as? GGUFModelView, second as? GGUFModelView) {
+    case (let left?, let right?):
+      let (a, b) = (left.base.manifest.entries, right.base.manifest.entries)
+      if a == b { return [] }
+      return PartsComparison.differences(
+        a.filter { GGUFDescription.describes($0.key) }.map { ($0.key, $0.value) },
+        b.filter { GGUFDescription.describes($0.key) }.map { ($0.key, $0.value) }
+      ) { $0.text() }
+    case (nil, nil):
+      if first.manifest.configuration == second.manifest.configuration { return [] }
+      // How weights are stored is for their tensors to say.
+      func entries(_ source: any TensorSource) -> [(String, JSONValue)] {
+        (source.manifest.configuration?.entries ?? []).filter {
+          !HuggingFaceDescription.isBookkeeping($0.key) && $0.key != "quantization_config"
+        }.map { ($0.key, $0.value) }
+      }
+      return PartsComparison.differences(entries(first), entries(second)) {
+        String(decoding: $0.serialized(), as: UTF8.self)
+      }
+    default: return nil
     }
   }
 
-  private func keys(_ source: any TensorSource) -> [ExactString: String] {
-    var result: [ExactString: String] = [:]
-    if let view = source as? GGUFModelView {
-      for entry in view.base.manifest.entries where GGUFDescription.describes(entry.key) {
-        result[ExactString(entry.key)] = entry.value.text()
-      }
-      return result
+  /// Only what differs becomes text: a value may be a megabyte. The last of several entries of a key counts.
+  private static func differences<Value: Equatable>(
+    _ left: [(String, Value)], _ right: [(String, Value)], _ text: (Value) -> String
+  ) -> [DescriptionDifference] {
+    func table(_ entries: [(String, Value)]) -> [ExactString: Value] {
+      Dictionary(entries.lazy.map { (ExactString($0.0), $0.1) }, uniquingKeysWith: { _, last in last })
     }
-    for entry in source.manifest.configuration?.entries ?? [] where !HuggingFaceDescription.isBookkeeping(entry.key) {
-      // How weights are stored is for their tensors to say.
-      if entry.key == "quantization_config" { continue }
-      result[ExactString(entry.key)] = String(decoding: entry.value.serialized(), as: UTF8.self)
+    let (a, b) = (table(left), table(right))
+    return Set(a.keys).union(b.keys).sorted().filter { a[$0] != b[$0] }.map {
+      DescriptionDifference(key: $0.string, first: a[$0].map(text) ?? "absent", second: b[$0].map(text) ?? "absent")
     }
-    return result
   }
 
   // MARK: - Companions
