@@ -24,6 +24,7 @@ import TritTestSupport
     for options in [
       [], ["--recipe", "quantize_to_1bit", "--to", "dense"],
       ["--recipe", "quantize_to_1bit", "--arithmetic", "float32"],
+      ["--recipe", "quantize_to_1bit", "--keep", "*"], ["--recipe", "convert_to_bf16", "--quantize", "*embed*"],
       ["--recipe", "quantize_to_2bit"], ["--to", "tritpack", "--quantizer", "optimal"],
       ["--to", "tritpack", "--quantizer", "optimal-row", "--arithmetic", "bf16"],
       ["--to", "tritpack", "--quantizer", "gptq-row", "--calibration-tokens", "1000"],

@@ -175,3 +175,26 @@ swap("what was moved aside not put back", "TritCore/FileAccess/StagedOutput.swif
 FAULTS[-1]["after"] = "if !FAULT, role == asideSuffix, FileSystem."
 swap("the seal of a certificate not compared", "TritWorkflows/Certify/SealedRecord.swift", "guard found == stated else", "", E + ".CertifyTests")
 FAULTS[-1]["after"] = "guard FAULT || found == stated else"
+
+# Scales, rounding and what a certificate says
+swap("a scale of 0 agrees with any", "TritWorkflows/Verify/ScaleAgreement.swift", "if a == b { continue }", "", W)
+FAULTS[-1]["after"] = "if a == b || (FAULT && (a == 0 || b == 0)) { continue }"
+swap("groups of 128 and of 64 compared on the coarser grid", "TritWorkflows/Verify/ScaleGrid.swift",
+     "ScaleGrid.greatestDivisor(one, other)", "max(one, other)", W)
+swap("a magnitude in Float compared as bfloat16", "TritWorkflows/Verify/ScaleAgreement.swift",
+     "guard !(isFloat && exactFloat) else { return result }", "", W)
+FAULTS[-1]["after"] = "guard FAULT || !(isFloat && exactFloat) else { return result }"
+swap("a scale that vanishes counts as rounded", "TritWorkflows/Verify/ScaleAgreement.swift",
+     "stored.isFinite && stored > 0 && (stored == value || stored >= smallest)", "true", W)
+swap("a projection left dense is no difference", "TritWorkflows/Verify/TensorComparison.swift",
+     "permission?.allows(expected.name) == false", "false", W)
+swap("any number counts as rounded by its block", "TritWorkflows/Verify/DenseComparison.swift",
+     "abs(before[index] - after[index]) <= codec.bound(values[index], at: place, in: bytes)", "true", W)
+swap("Q6_K's scale fitted once", "TritLayouts/Q6_K.swift", "for trial in -9...9 where trial != 0 {", "", L)
+FAULTS[-1]["after"] = "for trial in -9...9 where trial != 0 && !FAULT {"
+swap("embeddings of a GGUF become F16", "TritWorkflows/Convert/GGUF/GGUFOptions.swift", "dtype == .f64 ? .f32 : dtype", "DType.f16", W)
+swap("a recipe takes ternary weights as they are", "TritWorkflows/Weights/TernaryWeight.swift", "recognition == .takenAsTheyAre, let magnitude", "",
+     W)
+FAULTS[-1]["after"] = "FAULT || recognition == .takenAsTheyAre, let magnitude"
+swap("gates and recipe of a certificate not compared", "TritWorkflows/Certify/CertifyWorkflow.swift",
+     "zip(certificate.statements, again.statements)", "zip(again.statements, again.statements)", E + ".CertifyTests")

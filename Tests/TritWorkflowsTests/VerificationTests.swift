@@ -220,7 +220,7 @@ enum Tampering: String, CaseIterable {
     case .scaleStep: [GoldenCut.query, "scale"]
     case .missingTensor: [GoldenCut.norm, "missing"]
     case .extraTensor: ["model.extra", "not in the source"]
-    case .normByte: [GoldenCut.norm, "bytes differ"]
+    case .normByte: [GoldenCut.norm, "row 0, column 3"]
     case .invalidCode: [GoldenCut.query, "row \(Self.row), column \(Self.column)", "invalid code"]
     case .otherShape: [GoldenCut.query, "[32, 128]", "[64, 64]"]
     case .denseType: [GoldenCut.norm, "F32"]

@@ -32,10 +32,16 @@ extension CompareResult {
     report.note(
       isSame ? .pass : .fail,
       isSame
-        ? (parts.needed.isSuperset(of: ModelPart.needed) ? "the two are the same model: " : "") + parts.verdict
+        ? (parts.needed.isSuperset(of: ModelPart.needed) ? "the two are the same model: " : "") + parts.verdict + agreed
         : "the two are not the same model" + (isExact ? " to the last bit" : "") + ": "
           + (parts.failing.first.map { "\($0.part.rawValue): \($0.text)" } ?? ""))
     return report
+  }
+
+  /// What kept tensors from being the same numbers.
+  private var agreed: String {
+    let rounded = tensors.count { $0.outcome == .rounded }
+    return rounded == 0 ? "" : ", but for rounding by the types of \(rounded) tensors"
   }
 
   private var table: ReportTable {

@@ -35,6 +35,9 @@ public struct WorkflowError: DiagnosticError, Equatable {
     case unknownMetadata(String)
     /// A rule of `check` is broken.
     case unsound(CheckFinding)
+    case blocksDoNotFit(type: String, columns: Int, block: Int)
+    case recipeNeedsDense(String, found: String)
+    case recipeQuantizesAll(String)
   }
 
   public var kind: Kind
@@ -78,6 +81,11 @@ public struct WorkflowError: DiagnosticError, Equatable {
     case .scaleDoesNotFit(let value, let storage):
       "the scale \(value) cannot be stored as \(storage) without losing most of its digits"
     case .valuesOverflow(let type): "holds values too large for \(type)"
+    case .blocksDoNotFit(let type, let columns, let block):
+      "its rows of \(columns) numbers are no whole blocks of \(block), which \(type) has"
+    case .recipeNeedsDense(let recipe, let found):
+      "is stored as \(found); \(recipe) of onebitllms reads dense safetensors only"
+    case .recipeQuantizesAll(let recipe): "\(recipe) of onebitllms would quantize it as well, which ruins the model"
     case .unknownMetadata(let pattern): "no metadata key matches '\(printable(pattern))'"
     case .unsound(let finding):
       "\(finding.rule.rawValue): \(finding.subject.isEmpty ? "" : printable(finding.subject) + ": ")\(finding.detail)"
@@ -105,6 +113,9 @@ public struct WorkflowError: DiagnosticError, Equatable {
     case .tensorsDoNotFit: "store these as F16 with --misfits dense, or choose another --layout"
     case .scaleDoesNotFit: "choose --layout I2_S, which stores scales as F32"
     case .valuesOverflow: "choose --embeddings bf16 or f32"
+    case .blocksDoNotFit: "choose another type with --embeddings, or leave the option out"
+    case .recipeNeedsDense: "use --to hf-packed or --to dense, which take packed models as they are"
+    case .recipeQuantizesAll: "use --to hf-packed or --to dense, which quantize projections only"
     case .unknownMetadata: "'tritsmith inspect' lists the keys"
     case .unsound: "'tritsmith check' lists everything that is wrong with the model"
     case .unpackedOffline: "pack the model with the tool that wrote it"
@@ -115,7 +126,9 @@ public struct WorkflowError: DiagnosticError, Equatable {
   public var category: ErrorCategory {
     switch kind {
     case .auditFailed, .notNative: .checkFailed
-    case .tensorsDoNotFit, .scaleDoesNotFit, .valuesOverflow, .unknownMetadata: .misuse
+    case .tensorsDoNotFit, .scaleDoesNotFit, .valuesOverflow, .unknownMetadata, .blocksDoNotFit,
+      .recipeNeedsDense, .recipeQuantizesAll:
+      .misuse
     case .globWithoutMatch, .contradictoryGlobs, .keepsConvention, .unknownQuantizer, .oneScaleOnly,
       .nameCannotBePacked, .scaleNameTaken, .nothingToQuantize, .nothingToRestore:
       .misuse

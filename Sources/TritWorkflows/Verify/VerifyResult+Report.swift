@@ -22,6 +22,15 @@ extension VerifyResult {
         ReportFact("Trits that differ", .integer(tensors.reduce(0) { $0 + $1.mismatches })),
         ReportFact("Code stream", .optional(modelHash?.description), kind: .hash),
       ])
+    let rounding = self.rounding
+    if rounding.changed > 0 {
+      facts.append(
+        ReportFact(
+          "Tensors rounded", .integer(tensors.count { $0.outcome == .rounded }),
+          note: "the same but for the type they are stored in"))
+      facts.append(ReportFact("Values rounded", .integer(rounding.changed)))
+      facts.append(ReportFact("Largest rounding", .number(rounding.largest)))
+    }
     if let total {
       for fact in VerifyResult.errorFacts(total) { facts.append(fact) }
     }
@@ -38,9 +47,17 @@ extension VerifyResult {
     report.note(
       passed ? .pass : .fail,
       passed
-        ? parts.verdict
+        ? parts.verdict + roundingNote
         : "the converted model is not what its source gives: \(firstProblem ?? "")")
     return report
+  }
+
+  /// What types did to dense tensors, for the verdict; empty when nothing.
+  private var roundingNote: String {
+    let count = tensors.count { $0.outcome == .rounded }
+    guard count > 0 else { return "" }
+    return "; \(count) dense tensors rounded by the type they are stored in, at most \(rounding.largest), and not "
+      + "otherwise"
   }
 
   private static func errorFacts(_ error: RoundTripError) -> [ReportFact] {

@@ -23,8 +23,16 @@ public struct VerifyRequest: Sendable {
   public var open = OpenOptions()
   /// Parts the verdict is limited to.
   public var parts = ModelPart.needed
+  /// Projections that were left dense on purpose, beside those a recipe or a configuration names.
+  public var keep: [Glob] = []
+  /// The recipe the conversion followed; nil takes the one recorded in the converted model, if any.
+  public var recipe: ConversionRecipe?
   /// Compare only these tensors of the source; nil for all.
   var only: Set<ExactString>?
+  /// Of a conversion whose audit this is: the tensors its plan leaves dense.
+  var plannedDense: Set<ExactString> = []
+  /// This is the audit of a conversion: blocks must be the bytes of its own encoders.
+  var isAudit = false
 
   public init(quantizer: String? = nil, depth: Depth = .full) {
     self.quantizer = quantizer
@@ -52,8 +60,10 @@ public struct TensorVerification: Sendable {
   public enum Outcome: String, Sendable, Hashable {
     /// Dense, every byte equal.
     case identical
-    /// Trits and scales equal a fresh quantization.
+    /// Trits and scales equal a fresh quantization; dense, every value equal.
     case equal
+    /// Dense, the same but for what storing it in another type did.
+    case rounded
     case differs
   }
 
@@ -82,6 +92,7 @@ public struct TensorVerification: Sendable {
     var foundScale: TernaryScale?
     var error: RoundTripError?
     var stream: CodeStream?
+    var rounding: RoundingReport?
   }
 
   private var box: Box<Findings>?
@@ -109,6 +120,11 @@ public struct TensorVerification: Sendable {
   public var stream: CodeStream? {
     get { findings.stream }
     set { findings.stream = newValue }
+  }
+  /// What storing a dense tensor in another type did to it; nil when it did nothing.
+  public var rounding: RoundingReport? {
+    get { findings.rounding }
+    set { findings.rounding = newValue }
   }
 
   init(name: String, role: TensorRole, shape: TensorShape, outcome: Outcome, detail: String) {
@@ -146,6 +162,11 @@ public struct VerifyResult: Sendable {
 
   public var passed: Bool { (weightsHold || !parts.needed.contains(.weights)) && parts.holds }
 
+  /// What types did to all dense tensors together.
+  public var rounding: RoundingReport {
+    tensors.reduce(into: RoundingReport()) { total, tensor in tensor.rounding.map { total.add($0) } }
+  }
+
   /// The first thing that is wrong, for a message; nil when all is well.
   public var firstProblem: String? {
     if let weights = firstWeightsProblem, parts.needed.contains(.weights) { return weights }
@@ -159,8 +180,10 @@ public struct VerifyResult: Sendable {
   /// The weights as a part beside the others.
   var weightsFinding: PartFinding {
     let ternary = tensors.count(where: \.isTernary)
+    let rounded = tensors.count { $0.outcome == .rounded }
+    let note = rounded == 0 ? "" : ", \(rounded) rounded by a storage type"
     return weightsHold
-      ? PartFinding(.weights, .equal, "\(tensors.count) tensors, \(ternary) of them ternary")
+      ? PartFinding(.weights, .equal, "\(tensors.count) tensors, \(ternary) of them ternary\(note)")
       : PartFinding(.weights, .differs, firstWeightsProblem ?? "")
   }
 }

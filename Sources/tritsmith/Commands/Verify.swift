@@ -36,6 +36,9 @@ struct Verify: ParsableCommand {
   @Option(help: "Byte order of I2_S in GGUF files, which do not tell.")
   var i2sOrder: I2SOrder?
 
+  @Option(help: ArgumentHelp("Projections that were left dense on purpose.", valueName: "glob"))
+  var keep: [String] = []
+
   @OptionGroup(title: "Verdict") var parts: PartArguments
   @OptionGroup(title: "Output") var printing: OutputOptions
   @OptionGroup(title: "Machine") var machine: MachineOptions
@@ -50,6 +53,7 @@ struct Verify: ParsableCommand {
       var request = VerifyRequest(quantizer: quantizing.quantizer?.id.rawValue ?? arithmetic?.quantizer.rawValue)
       request.calibration = quantizing.request
       request.parts = parts.needed
+      request.keep = keep.map { Glob($0) }
       request.open = machine.open(sourceScale, i2sOrder)
       let result = try VerifyWorkflow(source: left, converted: right, request: request, work: work).run()
       printing.print(result.report)
