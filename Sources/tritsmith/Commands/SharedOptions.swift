@@ -68,6 +68,8 @@ struct PageOptions: ParsableArguments {
   /// Checks the place of the page; call before the work begins.
   func prepare() throws -> PageFile? {
     guard let html, html != "-" else { return nil }
+    // From here on a partial file stands there, which an interrupt must not leave.
+    InterruptMonitor.install()
     return try PageFile(at: html, replacing: force)
   }
 
