@@ -328,7 +328,8 @@ struct OutputPlaceTests {
     let before = FolderSnapshot(scratch.path)
     for source in ["model", "packed", "pack"] {
       Tool.expect(0, ["inspect", scratch[source], "--stats"])
-      Tool.expect(0, ["verify", scratch["model"], scratch[source]])
+      // A master is no conversion of itself: nothing in it became ternary.
+      Tool.expect(source == "model" ? 1 : 0, ["verify", scratch["model"], scratch[source]])
       for target in ["hf-packed", "tritpack", "dense"] {
         Tool.expect(0, convert(scratch[source], scratch["out"], target))
         Disk.remove(scratch["out"])
