@@ -40,6 +40,16 @@ struct PairTable: Sendable {
     return keys[slot] == key ? values[slot] : nil
   }
 
+  /// The two ids of a key.
+  static func ids(_ key: UInt64) -> (left: Int32, right: Int32) {
+    (Int32(truncatingIfNeeded: key >> 32), Int32(truncatingIfNeeded: key))
+  }
+
+  /// Every key and value, in no order.
+  func visit(_ body: (_ key: UInt64, _ value: UInt64) -> Void) {
+    for slot in keys.indices where keys[slot] != PairTable.vacant { body(keys[slot], values[slot]) }
+  }
+
   /// Sets the value of a key, replacing an earlier one.
   mutating func set(_ key: UInt64, to value: UInt64) {
     var slot = slot(of: key)

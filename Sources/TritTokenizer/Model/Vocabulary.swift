@@ -43,6 +43,17 @@ struct Vocabulary: Sendable {
     spellings.index(of: range, in: text, hash: spellings.hash(range, in: text)).map { idOfSpelling[$0] }
   }
 
+  /// The id of the token spelled by these bytes.
+  func id(ofSpelling spelling: ArraySlice<UInt8>) -> Int? {
+    let bytes = Array(spelling)
+    return id(of: bytes.indices, in: bytes).map { Int($0) }
+  }
+
+  /// The UTF-8 spelling of an id's token.
+  func spelling(of id: Int) -> ArraySlice<UInt8>? {
+    contains(id) ? spellings[Int(spellingOfID[id])] : nil
+  }
+
   func contains(_ id: Int) -> Bool {
     id >= 0 && id < spellingOfID.count && spellingOfID[id] >= 0
   }

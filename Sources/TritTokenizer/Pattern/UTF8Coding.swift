@@ -30,6 +30,11 @@ enum UTF8Coding {
     }
   }
 
+  /// Whether a byte can stand in UTF-8 at all.
+  static func occurs(_ byte: UInt8) -> Bool {
+    byte < 0xC0 || sequence(ledBy: byte) != nil
+  }
+
   /// Offset of the first byte that belongs to no well-formed sequence.
   static func firstInvalid(in bytes: [UInt8]) -> Int? {
     var index = 0

@@ -4,7 +4,7 @@ import TritCore
 
 /// The normalizers that need no Unicode tables; the others are refused, naming them.
 struct Normalizer: Sendable {
-  enum Step: Sendable {
+  enum Step: Sendable, Equatable {
     /// Puts bytes before text that is not empty.
     case prepend([UInt8])
     /// Replaces every occurrence, leftmost first.
