@@ -47,16 +47,19 @@ public final class GGUFModelView: TensorSource {
   /// - Parameters:
   ///   - base: the file under its own names.
   ///   - hasCompanions: also rebuild the tokenizer's files, which takes time for a large vocabulary.
+  ///   - preTokenizer: the pre-tokenizer's name, where the user says it; the file's is not looked at then.
   /// - Throws: `GGUFModelError` when a family is known but its metadata does not describe the tensors.
-  public init(_ base: any TensorSource, hasCompanions: Bool) throws {
+  public init(_ base: any TensorSource, hasCompanions: Bool, preTokenizer: String? = nil) throws {
     self.base = base
     var manifest = base.manifest
+    if let preTokenizer { GGUFTokenizer.setName(preTokenizer, in: &manifest.entries) }
     let architecture = manifest.entry("general.architecture")?.string
     let family = architecture.flatMap(GGUFFamily.family(architecture:))
     self.family = family
     let embedding = manifest.tensors.first { $0.name == "token_embd.weight" }
     var configuration: GGUFConfiguration?
-    if family != nil, let architecture {
+    // A file of a vocabulary alone describes no model.
+    if family != nil, let architecture, !base.manifest.tensors.isEmpty {
       configuration = try GGUFConfiguration(
         manifest, architecture: architecture, vocabulary: embedding?.shape.rows)
     }
@@ -99,9 +102,9 @@ public final class GGUFModelView: TensorSource {
       if let object = manifest.configuration {
         content.append(("config.json", JSONValue.object(object).serialized(.pretty)))
       }
-      let (files, note) = GGUFTokenizerFile.files(manifest)
-      content += files.map { ($0.name, JSONValue.object($0.json).serialized(.pretty)) }
-      if let note { manifest.notes.append(note) }
+      let tokenizer = GGUFTokenizerFile(manifest, engine: GGUFTokenizerFile.engine(of: storedTensors))
+      content += tokenizer.files.map { ($0.name, JSONValue.object($0.json).serialized(.pretty)) }
+      manifest.notes += tokenizer.notes
       manifest.companions = content.map { CompanionFile(name: $0.name, byteCount: $0.bytes.count) }
     }
     self.content = content

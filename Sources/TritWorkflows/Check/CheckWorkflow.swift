@@ -55,6 +55,8 @@ public struct CheckWorkflow: Sendable {
         result.findings.append(CheckFinding(.indexSize, ShardIndex.name, note))
       } else if note.contains("twice") {
         result.findings.append(CheckFinding(.duplicateKey, "config.json", note))
+      } else if note.contains("--gguf-pre") {
+        result.findings.append(CheckFinding(.preTokenizer, "tokenizer.ggml.pre", note))
       } else if !note.contains("both exist") {
         result.notes.append(note)
       }

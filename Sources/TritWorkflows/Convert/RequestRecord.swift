@@ -41,6 +41,8 @@ enum RequestRecord {
     func add(_ key: String, _ value: String?) { if let value { result.add(key, .string(value)) } }
     add("scale_convention", request.open.scaleConvention?.rawValue)
     add("i2s_order", request.open.i2sOrder?.rawValue)
+    // For GGUF the name is that of the output, and `gguf_pre` says it.
+    if request.target != .gguf { add("pre_tokenizer", request.open.preTokenizer) }
     add("output_scale", request.outputConvention?.rawValue)
     add("architecture", request.architecture)
     if let bytes = request.maximumShardBytes { result.add("max_shard_bytes", .number(JSONNumber(bytes))) }
@@ -91,6 +93,7 @@ enum RequestRecord {
       case "quantize": request.quantize = try globs(key)
       case "scale_convention": request.open.scaleConvention = try value(key, ScaleConvention.self)
       case "i2s_order": request.open.i2sOrder = try value(key, I2SOrder.self)
+      case "pre_tokenizer": request.open.preTokenizer = try text(key)
       case "output_scale": request.outputConvention = try value(key, ScaleConvention.self)
       case "architecture": request.architecture = try text(key)
       case "force_quantizer":
@@ -107,7 +110,9 @@ enum RequestRecord {
       case "gguf_i2s_order": request.gguf.i2sOrder = try value(key, I2SOrder.self)
       case "gguf_embeddings": request.gguf.embeddings = try value(key, GGUFEmbeddingType.self)
       case "gguf_misfits": request.gguf.misfits = try value(key, GGUFMisfit.self)
-      case "gguf_pre": request.gguf.preTokenizer = try text(key)
+      case "gguf_pre":
+        request.gguf.preTokenizer = try text(key)
+        request.open.preTokenizer = request.gguf.preTokenizer
       case "gguf_tokenizer":
         guard let isThere = entry.value.bool else { throw fail(key) }
         request.gguf.hasTokenizer = isThere

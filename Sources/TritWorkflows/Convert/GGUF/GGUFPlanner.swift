@@ -196,13 +196,9 @@ struct GGUFPlanner {
     // Readers that want a tokenizer refuse this name with a clear message; without any they say less.
     let none = [MetadataEntry("tokenizer.ggml.model", .string("no_vocab"))]
     guard request.gguf.hasTokenizer else { return none }
-    let known = source.manifest.entries.filter {
-      $0.key.hasPrefix("tokenizer.") || $0.key == GGUFTokenizer.ignoreMergesKey
-    }
-    if !known.isEmpty {
-      guard let name = request.gguf.preTokenizer else { return known }
-      return known.map { $0.key == "tokenizer.ggml.pre" ? MetadataEntry($0.key, .string(name)) : $0 }
-    }
+    var known = source.manifest.entries.filter { GGUFTokenizer.isKey($0.key) }
+    if let name = request.gguf.preTokenizer { GGUFTokenizer.setName(name, in: &known) }
+    if !known.isEmpty { return known }
     guard let tokenizer = try companion("tokenizer.json") else {
       warnings.append(
         "there is no tokenizer.json: the file will have no tokenizer, and programs cannot run text with it")
@@ -211,11 +207,13 @@ struct GGUFPlanner {
     let template = source.manifest.companions.contains { $0.name == "chat_template.jinja" }
     let files = GGUFTokenizerFiles(
       tokenizer: tokenizer, settings: try companion("tokenizer_config.json"),
-      configuration: source.manifest.configuration,
+      specialTokensMap: try companion("special_tokens_map.json"),
+      generationConfiguration: try companion("generation_config.json"), configuration: source.manifest.configuration,
       chatTemplate: template ? String(decoding: try source.companion(named: "chat_template.jinja"), as: UTF8.self) : nil
     )
     let result = try GGUFTokenizer(
       files, vocabulary: configuration.vocabulary, pre: request.gguf.preTokenizer,
+      engine: request.gguf.weights == .i2s ? .bitnetCpp : .llamaCpp,
       file: FileSystem.join(source.manifest.path, "tokenizer.json"))
     warnings += result.warnings
     return result.entries
