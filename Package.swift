@@ -34,7 +34,7 @@ let package = Package(
 
     // Layer 4: containers on disk, and models.
     .target(name: "TritFormats", dependencies: ["TritCore", "TritLayouts", "CZstd"]),
-    .target(name: "TritModel", dependencies: ["TritCore", "TritKernels", "TritLayouts"]),
+    .target(name: "TritModel", dependencies: ["TritCore", "TritKernels", "TritLayouts", "TritQuantizers"]),
     .target(name: "TritLayers", dependencies: ["TritCore", "TritKernels", "TritLayouts", "TritQuantizers"]),
 
     // Layer 5: the verbs as library calls.
@@ -99,7 +99,8 @@ let package = Package(
     .testTarget(
       name: "TritFormatsTests", dependencies: ["TritCore", "TritLayouts", "TritFormats", "TritTestSupport"]),
     .testTarget(
-      name: "TritModelTests", dependencies: ["TritCore", "TritKernels", "TritFormats", "TritModel", "TritTestSupport"]),
+      name: "TritModelTests",
+      dependencies: ["TritCore", "TritKernels", "TritQuantizers", "TritFormats", "TritModel", "TritTestSupport"]),
     .testTarget(
       name: "TritWorkflowsTests",
       dependencies: [

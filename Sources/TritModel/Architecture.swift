@@ -53,10 +53,13 @@ public struct DecoderFeatures: Sendable {
   public var rotaryTheta: Double
   /// How dense projections compute when the file has no `quantization_config`.
   public var latentProjections: ProjectionClass
+  /// How latents compute that are known to be latents: as the family's packing tool, or its modelling code, does.
+  public var onlineProjections: ProjectionClass
 
   public init(
     attentionSubNorm: String? = nil, feedForwardSubNorm: String? = nil, activation: GateActivation = .silu,
-    normEpsilon: Double = 1e-6, rotaryTheta: Double = 10000, latentProjections: ProjectionClass = .linear
+    normEpsilon: Double = 1e-6, rotaryTheta: Double = 10000, latentProjections: ProjectionClass = .linear,
+    onlineProjections: ProjectionClass = .bitLinearOnline
   ) {
     self.attentionSubNorm = attentionSubNorm
     self.feedForwardSubNorm = feedForwardSubNorm
@@ -64,6 +67,7 @@ public struct DecoderFeatures: Sendable {
     self.normEpsilon = normEpsilon
     self.rotaryTheta = rotaryTheta
     self.latentProjections = latentProjections
+    self.onlineProjections = onlineProjections
   }
 }
 

@@ -16,7 +16,7 @@ public struct BitNet: Architecture {
   public var decoder: DecoderFeatures {
     DecoderFeatures(
       attentionSubNorm: "self_attn.attn_sub_norm", feedForwardSubNorm: "mlp.ffn_sub_norm", activation: .squaredReLU,
-      normEpsilon: 1e-5, rotaryTheta: 500_000)
+      normEpsilon: 1e-5, rotaryTheta: 500_000, onlineProjections: .autoBitLinearOnline)
   }
 }
 
@@ -34,6 +34,6 @@ public struct Bitnet1bitLLM: Architecture {
   public var decoder: DecoderFeatures {
     DecoderFeatures(
       attentionSubNorm: "self_attn.inner_attn_ln", feedForwardSubNorm: "mlp.ffn_layernorm",
-      latentProjections: .autoBitLinearOnline)
+      latentProjections: .autoBitLinearOnline, onlineProjections: .autoBitLinearOnline)
   }
 }

@@ -82,7 +82,7 @@ public struct LanguageModel: Sendable {
     _ source: any TensorSource, _ configuration: TransformerConfiguration, options: LoadOptions = LoadOptions(),
     engine: InferenceEngine
   ) throws {
-    var binder = TensorBinder(source, engine, options.residency)
+    var binder = try TensorBinder(source, engine, options.residency)
     let hidden = configuration.hiddenSize
     let vocabulary = configuration.vocabularySize
     // Tied, the embedding is the head as well, which every token reads whole.
@@ -93,7 +93,7 @@ public struct LanguageModel: Sendable {
     // Not `map`: the number comes from the file, and the first missing tensor must end the loop.
     var layers: [DecoderLayer] = []
     for index in 0..<configuration.layers {
-      layers.append(try LanguageModel.layer(index, configuration, options.projections, &binder, engine))
+      layers.append(try LanguageModel.layer(index, configuration, options, &binder, engine))
     }
     self.layers = layers
     finalNorm = try binder.norm("model.norm.weight", count: hidden, epsilon: configuration.normEpsilon)
@@ -113,7 +113,7 @@ public struct LanguageModel: Sendable {
   }
 
   private static func layer(
-    _ index: Int, _ configuration: TransformerConfiguration, _ override: ProjectionOverride,
+    _ index: Int, _ configuration: TransformerConfiguration, _ options: LoadOptions,
     _ binder: inout TensorBinder, _ engine: InferenceEngine
   ) throws -> DecoderLayer {
     let prefix = "model.layers.\(index)."
@@ -125,7 +125,7 @@ public struct LanguageModel: Sendable {
     let decoder = configuration.architecture.decoder
     func project(_ name: String, _ rows: Int, _ columns: Int, _ hasBias: Bool) throws -> Projection {
       try binder.projection(
-        prefix, name, rows: rows, columns: columns, hasBias: hasBias, configuration, override, engine)
+        prefix, name, rows: rows, columns: columns, hasBias: hasBias, configuration, options, engine)
     }
     func norm(_ name: String, _ count: Int) throws -> NormWeights {
       try binder.norm(prefix + name + ".weight", count: count, epsilon: epsilon)
@@ -159,7 +159,7 @@ public struct LanguageModel: Sendable {
   public var weightBytesPerToken: Int {
     layers.flatMap(\.projections).reduce(head.byteCount) { total, projection in
       switch projection.weights {
-      case .dense(let weights, _), .denseQuantizedInput(let weights, _, _): total + weights.byteCount
+      case .dense(let weights, _, _): total + weights.byteCount
       case .ternary(_, let operand): total + operand.order.byteCount(rows: operand.rows, columns: operand.columns)
       }
     }
@@ -193,5 +193,30 @@ extension LanguageModel {
       }
     }
     return result
+  }
+}
+
+extension LanguageModel {
+  /// This model with inputs rounded to int8 also where only those of another model are.
+  ///
+  /// Two forms of one model that differ in nothing but this then compute the same. Weights are shared.
+  ///
+  /// - Returns: nil when no projection changes.
+  package func roundingInputs(as other: LanguageModel) -> LanguageModel? { taking(.int8, from: other) }
+
+  /// This model without rounding inputs where those of another model are not rounded; nil when no projection changes.
+  package func plainInputs(as other: LanguageModel) -> LanguageModel? { taking(.none, from: other) }
+
+  private func taking(_ inputs: InputRounding, from other: LanguageModel) -> LanguageModel? {
+    var result = self
+    var isChanged = false
+    for layer in layers.indices where layer < other.layers.count {
+      for kind in ProjectionKind.allCases
+      where layers[layer][kind].inputs != inputs && other.layers[layer][kind].inputs == inputs {
+        result.layers[layer][kind].inputs = inputs
+        isChanged = true
+      }
+    }
+    return isChanged ? result : nil
   }
 }

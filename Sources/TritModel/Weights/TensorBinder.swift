@@ -9,12 +9,16 @@ struct TensorBinder {
   let source: any TensorSource
   private let engine: InferenceEngine
   private let residency: WeightResidency
+  /// How the projections of a GGUF file's source compute; nil when the file does not say.
+  let arithmetic: GGUFArithmetic?
   private var tensors: [ExactString: TensorDescriptor] = [:]
   private var used: Set<ExactString> = []
   /// Things done to the weights that a user should know.
   private(set) var notes: [String] = []
 
-  init(_ source: any TensorSource, _ engine: InferenceEngine, _ residency: WeightResidency) {
+  /// - Throws: `ModelError` when a GGUF file says what is not understood.
+  init(_ source: any TensorSource, _ engine: InferenceEngine, _ residency: WeightResidency) throws(ModelError) {
+    arithmetic = try GGUFArithmetic(source)
     self.source = source
     self.engine = engine
     self.residency = residency
@@ -110,8 +114,7 @@ struct TensorBinder {
     _ tensor: TensorDescriptor, _ layout: LayoutID, rows: Int, columns: Int, bias: [Float]?
   ) throws -> (WeightBytes, TernaryOperand, ProjectionClass) {
     let scale = try checkedScale(tensor, rows: rows)
-    let epilogue: ProductEpilogue =
-      scale.convention == .divide ? .divide(by: scale.stored) : .multiply(by: scale.stored)
+    let epilogue = try epilogue(scale, tensor, hasBias: bias != nil)
     let projectionClass: ProjectionClass = scale.convention == .divide ? .bitLinear : .autoBitLinearOffline
     func operand(_ order: PackedTritOrder) -> TernaryOperand {
       TernaryOperand(rows: rows, columns: columns, order: order, epilogue: epilogue, bias: bias)
@@ -124,6 +127,20 @@ struct TensorBinder {
     default:
       return (.memory(try repacked(tensor, layout)), operand(.splitRows), projectionClass)
     }
+  }
+
+  private func epilogue(
+    _ scale: TernaryScale, _ tensor: TensorDescriptor, hasBias: Bool
+  ) throws(ModelError) -> ProductEpilogue {
+    guard scale.convention == .multiply else { return .divide(by: scale.stored) }
+    // Graphs of GGUF add the bias to the finished product; AutoBitLinear multiplies it with the scale as well.
+    guard source is GGUFModelView, hasBias else { return .multiply(by: scale.stored) }
+    guard scale.stored.count == 1 else {
+      throw ModelError(
+        .scale(expected: "one scale for a projection with a bias", found: "\(scale.stored.count)"),
+        location: location(tensor.name))
+    }
+    return .weights(of: scale.stored[0])
   }
 
   private func checkedScale(_ tensor: TensorDescriptor, rows: Int) throws -> TernaryScale {

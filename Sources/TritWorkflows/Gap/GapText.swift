@@ -13,6 +13,8 @@ struct GapText {
   var firstTokenRule: String
   /// For showing tokens as text; nil when neither model has one.
   var tokenizer: Tokenizer?
+  /// What is known of the two tokenizers.
+  var tokenizerFinding: PartFinding
   var notes: [String] = []
 
   /// Scored tokens.
@@ -33,16 +35,21 @@ struct GapText {
   ///   empty text; what reading throws.
   init(_ request: GapRequest, reference: any TensorSource, candidate: any TensorSource) throws {
     var tokenizers: [Found] = []
+    tokenizerFinding = PartFinding(.tokenizer, .notCompared, "neither model has one")
     do {
       tokenizers = try GapText.tokenizers(reference, candidate)
     } catch let error as any DiagnosticError {
       // Ids need no tokenizer; without one that both have, none are shown as text.
       guard case .idsFile = request.text else { throw error }
       notes.append("tokens are not shown as text: \(error.summary)")
+      tokenizerFinding = PartFinding(.tokenizer, .differs, error.summary)
     }
     tokenizer = tokenizers.first?.tokenizer
     if tokenizers.count == 1, let only = tokenizers.first {
       notes.append("only \(printable(only.path)) has a tokenizer; it is used for both")
+      tokenizerFinding = PartFinding(.tokenizer, .notCompared, "only \(printable(only.path)) has one")
+    } else if tokenizers.count == 2 {
+      tokenizerFinding = PartFinding(.tokenizer, .equal, "every token and BOS; rules that cut text were not compared")
     }
     let ids: [[Int]]
     switch request.text {
@@ -61,6 +68,9 @@ struct GapText {
         "ids as given, in windows of \(request.context); the first id of a window is context only"
       try limit(to: request.tokenLimit, path)
       return
+    }
+    if tokenizers.count == 2 {
+      tokenizerFinding = PartFinding(.tokenizer, .equal, "every token, BOS, and the ids both give for this text")
     }
     guard let bos = tokenizer?.bosTokenID else { throw RunError(.noBeginToken, file: reference.manifest.path) }
     windows = try PerplexityWindow.windows(

@@ -178,6 +178,7 @@ struct GGUFPlanner {
       entries.append(MetadataEntry("general.quantization_version", .uint32(2)))
     }
     entries += configuration.entries(family)
+    entries += try GGUFArithmetic(of: source, survey, tensors)?.entries ?? []
     entries += try tokenizer(&warnings)
     if request.gguf.weights == .i2s {
       entries.append(MetadataEntry(GGUFSource.i2sOrderKey, .string(request.gguf.i2sOrder.rawValue)))
