@@ -55,6 +55,8 @@ public struct CheckWorkflow: Sendable {
         result.findings.append(CheckFinding(.indexSize, ShardIndex.name, note))
       } else if note.contains("twice") {
         result.findings.append(CheckFinding(.duplicateKey, "config.json", note))
+      } else if note.contains("byte order mark") {
+        result.findings.append(CheckFinding(.badConfiguration, "config.json", note, severity: .warning))
       } else if !note.contains("both exist") {
         result.notes.append(note)
       }

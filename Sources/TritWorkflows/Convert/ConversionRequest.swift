@@ -48,6 +48,8 @@ public struct ConversionRequest: Sendable {
   var modelName: String?
   /// The text of quantizers that look at activations.
   public var calibration: CalibrationRequest?
+  /// What happens to NaN and infinity in tensors that are copied or stored in another type.
+  public var nonFinite = NonFinitePolicy.refuse
   /// Let a quantizer for ordinary weights loose on the latents of a BitNet model.
   public var forcesQuantizer = false
 

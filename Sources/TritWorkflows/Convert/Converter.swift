@@ -114,7 +114,8 @@ public struct ConvertWorkflow: Sendable {
     for (index, tensor) in plan.streamingOrder.enumerated() {
       work.progress.reached(tensor.source.name, number: index + 1, of: plan.tensors.count)
       if tensor.step == .recode {
-        let report = try DenseStream(source: source, work: work).recode(tensor, to: writer)
+        let report = try DenseStream(source: source, work: work, nonFinite: request.nonFinite).recode(
+          tensor, to: writer)
         if report.changed > 0 { result.rounded.append((tensor.name, report)) }
         continue
       }
@@ -169,9 +170,14 @@ public struct ConvertWorkflow: Sendable {
   private func copy(_ planned: PlannedTensor, _ source: any TensorSource, to writer: OutputWriter) throws {
     let tensor = planned.source
     let count = tensor.location.byteCount
+    // Bytes already in memory: looking at them costs a small part of reading them.
+    let check = FiniteCheck(tensor, of: source, request.nonFinite)
     try work.parallelism.forEachBand((count + bandBytes - 1) / bandBytes) { band in
       let range = band * bandBytes..<min(count, (band + 1) * bandBytes)
-      try source.withBytes(range, of: tensor) { try writer.write($0, to: planned.name, at: range.lowerBound) }
+      try source.withBytes(range, of: tensor) { bytes in
+        try check?.look(at: bytes, from: range.lowerBound)
+        try writer.write(bytes, to: planned.name, at: range.lowerBound)
+      }
       source.release(range, of: tensor)
       work.progress.advanced(by: range.count)
     }
