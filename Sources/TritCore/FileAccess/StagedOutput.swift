@@ -44,7 +44,13 @@ public final class StagedOutput: Sendable {
       throw TensorIOError(.parentMissing(parent), path: target)
     }
     StagedOutput.tidyUp(after: target)
+    // The temporary name fits where the target's own may not.
+    var status = stat()
+    if lstat(target, &status) != 0, errno == ENAMETOOLONG {
+      throw TensorIOError(.cannotCreate(errno: ENAMETOOLONG), path: target)
+    }
     try StagedOutput.checkReplaceable(target, kind: kind, replacing: replacing)
+    try ReadFiles.checkNotRead(target)
     self.kind = kind
     self.target = target
     isReplacing = replacing
@@ -129,6 +135,7 @@ public final class StagedOutput: Sendable {
   /// - Parameter exchange: exchanges two folders in one step; false where that cannot be done.
   func commit(exchange: (String, String) -> Bool) throws(TensorIOError) {
     try StagedOutput.checkReplaceable(target, kind: kind, replacing: isReplacing)
+    try ReadFiles.checkNotRead(target)
     if kind == .folder, fsync(lock) != 0 { throw TensorIOError(.syncFailed(errno: errno), path: stagingPath) }
     let existing = FileSystem.kindWithoutFollowing(target)
     if kind == .folder, existing != nil {

@@ -27,6 +27,7 @@ public struct JSONError: Error, Sendable, Equatable, CustomStringConvertible {
     let what =
       switch kind {
       case .unexpectedEnd: "the text ends in the middle of a value"
+      case .unexpected where isByteOrderMark: "the text begins with a byte order mark of UTF-8"
       case .unexpected(let byte, let expected):
         "expected \(expected), found byte 0x\(String(byte, radix: 16))"
           + (byte > 0x20 && byte < 0x7F ? " ('\(Character(UnicodeScalar(byte)))')" : "")
@@ -46,9 +47,14 @@ public struct JSONError: Error, Sendable, Equatable, CustomStringConvertible {
 
   /// What the text's owner can do; nil where the error says it all.
   public var remedy: String? {
-    guard case .byteOrderMark = kind else { return nil }
-    return "save the file as UTF-8 without a byte order mark"
+    guard case .byteOrderMark = kind else { return isByteOrderMark ? JSONError.unmarked : nil }
+    return JSONError.unmarked
   }
+
+  /// Whether the mark of UTF-8 is what was not expected.
+  var isByteOrderMark = false
+
+  private static let unmarked = "save the file as UTF-8 without a byte order mark"
 }
 
 /// Which texts count as JSON.
@@ -147,10 +153,7 @@ struct JSONParser {
   }
 
   mutating func document() throws(JSONError) -> JSONValue {
-    if JSONValue.hasByteOrderMark(text) {
-      guard dialect == .python else { throw fail(.byteOrderMark(encoding: "UTF-8")) }
-      position = JSONValue.byteOrderMark.count
-    }
+    if dialect == .python, JSONValue.hasByteOrderMark(text) { position = JSONValue.byteOrderMark.count }
     skipSpace()
     let value = try value(depth: 0)
     skipSpace()
@@ -422,6 +425,8 @@ struct JSONParser {
   }
 
   private func fail(_ kind: JSONError.Kind) -> JSONError {
-    JSONError(kind: kind, offset: position)
+    var error = JSONError(kind: kind, offset: position)
+    error.isByteOrderMark = position == 0 && JSONValue.hasByteOrderMark(text)
+    return error
   }
 }
