@@ -4,9 +4,8 @@ import TritCore
 
 /// Blocks of 32 values in 34 bytes: an f16 scale d = largest magnitude / 127, then 32 signed bytes; value = d × byte.
 ///
-/// Not ternary: what a file may hold embeddings and the head in. A value read back is exact in Float.
-/// Source: llama.cpp, `ggml-quants.c`.
-public enum Q8_0 {
+/// A value read back is exact in Float. Source: llama.cpp, `ggml-quants.c`.
+public enum Q8_0: BlockCodec {
   /// Its name in listings.
   public static let name = "Q8_0"
   /// Its number in GGUF files.
@@ -15,11 +14,8 @@ public enum Q8_0 {
   public static let blockElements = 32
   /// Bytes of a block: a scale as half float, then the numbers as int8.
   public static let blockBytes = 34
-
-  /// Bytes of a number of values; nil when they are no whole blocks.
-  public static func byteCount(elements: Int) -> Int? {
-    elements % blockElements == 0 ? elements / blockElements * blockBytes : nil
-  }
+  /// 127 steps of the largest f16 number.
+  public static let largest: Float = 127 * 65504
 
   /// Blocks of the values, whose number must be a multiple of 32.
   public static func encode(_ values: [Float]) -> [UInt8] {
@@ -48,14 +44,19 @@ public enum Q8_0 {
     var result = [Float](repeating: 0, count: blocks * blockElements)
     for block in 0..<blocks {
       let start = block * blockBytes
-      let scale = HalfFloat(
-        bits: UInt16(littleEndian: bytes.unsafeLoadUnaligned(fromByteOffset: start, as: UInt16.self))
-      ).float
+      let scale = half(bytes, at: start)
       for index in 0..<blockElements {
         let value = bytes.unsafeLoad(fromByteOffset: start + 2 + index, as: Int8.self)
         result[block * blockElements + index] = scale * Float(value)
       }
     }
     return result
+  }
+
+  /// Half a step, and what storing the step as f16 did to 127 of them.
+  public static func bound(_ value: Float, at index: Int, in block: RawSpan) -> Double {
+    let step = half(block, at: 0)
+    let rounding = halfStep(ofHalf: step)
+    return (abs(Double(step)) + rounding) / 2 * (1 + 0x1p-20) + 127 * rounding
   }
 }

@@ -7,7 +7,7 @@ import TritLayouts
 /// A GGUF source under Hugging Face's names, rows in Hugging Face's order, `config.json` and tokenizer rebuilt.
 ///
 /// Everything that works on a model works on this view: conversion, verification, comparison and the forward pass
-/// need not know what a file calls its tensors. Rows are put in order while they are read; Q8_0 tensors read as Float.
+/// need not know what a file calls its tensors. Rows are put in order while they are read; blocks such as Q8_0 read as Float.
 public final class GGUFModelView: TensorSource {
   /// The file as it is.
   public let base: any TensorSource
@@ -36,8 +36,8 @@ public final class GGUFModelView: TensorSource {
     case direct
     /// The file's rows, each a run of bytes, in another order.
     case rows(byteCount: Int)
-    /// Q8_0, decoded to Float.
-    case decoded
+    /// Numbers in blocks, decoded to Float.
+    case decoded(any BlockCodec.Type)
     /// Rows that share bytes with others, unpacked and packed again as `SplitRow.twoBit`.
     case repacked(any TernaryLayout)
     /// Dense numbers with a factor of their own, which nothing here multiplies in.
@@ -113,10 +113,10 @@ public final class GGUFModelView: TensorSource {
     _ stored: TensorDescriptor, _ permutation: RowPermutation?
   ) -> (TensorDescriptor, Access) {
     var shown = stored
-    if stored.encoding == .opaque(Q8_0.name) {
+    if let codec = stored.encoding.blockCodec {
       shown.encoding = .dense(.f32)
       shown.location.byteCount = 4 * stored.shape.elementCount
-      return (shown, .decoded)
+      return (shown, .decoded(codec))
     }
     guard permutation != nil else { return (shown, .direct) }
     switch stored.encoding {
@@ -209,7 +209,7 @@ public final class GGUFModelView: TensorSource {
     switch place.access {
     case .direct: try base.withBytes(range, of: descriptor(place)) { $0.array }
     case .rows(let count): try ordered(range, place, rowBytes: count)
-    case .decoded: try decoded(range, place)
+    case .decoded(let codec): try decoded(range, place, codec)
     case .repacked(let layout): try repacked(range, place, layout)
     case .refused: throw GGUFModelError(.factorOfDense, file: manifest.path, tensor: descriptor(place).name)
     }
@@ -253,8 +253,8 @@ public final class GGUFModelView: TensorSource {
     }
   }
 
-  /// Float bytes of Q8_0 values; the range is one of Float bytes.
-  private func decoded(_ range: Range<Int>, _ place: Place) throws -> [UInt8] {
+  /// Float bytes of values in blocks; the range is one of Float bytes.
+  private func decoded(_ range: Range<Int>, _ place: Place, _ codec: any BlockCodec.Type) throws -> [UInt8] {
     let columns = max(1, descriptor(place).shape.columns)
     var result: [UInt8] = []
     result.reserveCapacity(range.count)
@@ -265,13 +265,13 @@ public final class GGUFModelView: TensorSource {
       let last = min(columns, column + end - element)
       let storedRow = place.permutation?.storedRow(of: row) ?? row
       // A row is a whole number of blocks, the reader has checked it.
-      let firstBlock = column / Q8_0.blockElements
-      let endBlock = (last + Q8_0.blockElements - 1) / Q8_0.blockElements
-      let rowStart = storedRow * (columns / Q8_0.blockElements)
-      let bytes = (rowStart + firstBlock) * Q8_0.blockBytes..<(rowStart + endBlock) * Q8_0.blockBytes
-      let values = try base.withBytes(bytes, of: descriptor(place)) { Q8_0.decode($0) }
+      let firstBlock = column / codec.blockElements
+      let endBlock = (last + codec.blockElements - 1) / codec.blockElements
+      let rowStart = storedRow * (columns / codec.blockElements)
+      let bytes = (rowStart + firstBlock) * codec.blockBytes..<(rowStart + endBlock) * codec.blockBytes
+      let values = try base.withBytes(bytes, of: descriptor(place)) { codec.decode($0) }
       for index in column..<last {
-        result += littleEndianBytes(values[index - firstBlock * Q8_0.blockElements].bitPattern)
+        result += littleEndianBytes(values[index - firstBlock * codec.blockElements].bitPattern)
       }
       element += last - column
     }
