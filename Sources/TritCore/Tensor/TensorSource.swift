@@ -25,6 +25,9 @@ public protocol TensorSource: Sendable {
   /// The scales of a ternary tensor; throws when their convention is not known.
   func scale(of tensor: TensorDescriptor) throws -> TernaryScale
 
+  /// The stored bytes of scales that stand beside a tensor's codes; none for scales among them.
+  func scaleBytes(of tensor: TensorDescriptor) throws -> [UInt8]
+
   /// The whole content of a companion file.
   func companion(named name: String) throws -> [UInt8]
 
@@ -43,6 +46,8 @@ extension TensorSource {
   }
 
   public func checkIntegrity(_ parallelism: Parallelism, _ progress: any ProgressObserver) throws {}
+
+  public func scaleBytes(of tensor: TensorDescriptor) throws -> [UInt8] { [] }
 }
 
 /// Tensors of one model being written by byte range; made with a complete plan, so headers come first.

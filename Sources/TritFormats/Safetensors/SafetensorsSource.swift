@@ -114,6 +114,11 @@ public final class SafetensorsSource: TensorSource {
     return TernaryScale(stored: stored, storage: descriptor.storage, convention: convention)
   }
 
+  public func scaleBytes(of tensor: TensorDescriptor) throws -> [UInt8] {
+    guard let place = tensor.scale?.location else { return [] }
+    return try files[place.file].bytes(place.offset..<place.offset + UInt64(place.byteCount))
+  }
+
   public func companion(named name: String) throws -> [UInt8] {
     guard let folder, manifest.companions.contains(where: { $0.name == name }) else {
       throw FormatError(.noModel("there is no companion file '\(printable(name))'"), file: manifest.path)

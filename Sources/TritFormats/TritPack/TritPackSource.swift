@@ -105,6 +105,11 @@ public final class TritPackSource: TensorSource {
       stored: values, storage: scale.storage, convention: scale.convention, granularity: scale.granularity)
   }
 
+  public func scaleBytes(of tensor: TensorDescriptor) throws -> [UInt8] {
+    guard let scale = try sections(of: tensor).scale else { return [] }
+    return try TritPackSource.content(header.sections[scale.section], of: file)
+  }
+
   public func companion(named name: String) throws -> [UInt8] {
     guard let entry = header.files.first(where: { ExactString($0.name) == ExactString(name) }) else {
       throw FormatError(.noModel("there is no embedded file '\(printable(name))'"), file: file.path)

@@ -26,8 +26,16 @@ extension CompareResult {
     for hint in hints { report.note(.info, hint) }
     report.note(
       isSame ? .pass : .fail,
-      isSame ? "the two are the same model" : "the two are not the same model" + (isExact ? " to the last bit" : ""))
+      isSame
+        ? "the two are the same model" + agreed : "the two are not the same model" + (isExact ? " to the last bit" : "")
+    )
     return report
+  }
+
+  /// What kept tensors from being the same numbers.
+  private var agreed: String {
+    let rounded = tensors.count { $0.outcome == .rounded }
+    return rounded == 0 ? "" : ", but for rounding by the types of \(rounded) tensors"
   }
 
   private var table: ReportTable {

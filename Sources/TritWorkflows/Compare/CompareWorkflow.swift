@@ -107,6 +107,18 @@ public struct CompareWorkflow: Sendable {
   private func compare(
     _ left: TensorDescriptor, _ right: TensorDescriptor, _ work: WorkOptions
   ) throws -> PairResult {
+    do {
+      return try decoded(left, right, work)
+    } catch let error as any DiagnosticError where error.category == .malformedInput || error.category == .misuse {
+      // What cannot be read as trits or numbers is the same all the same when every byte is.
+      guard let result = try bytes(left, right, work, error.summary) else { throw error }
+      return PairResult(tensor: result)
+    }
+  }
+
+  private func decoded(
+    _ left: TensorDescriptor, _ right: TensorDescriptor, _ work: WorkOptions
+  ) throws -> PairResult {
     var result = blank(left, right)
     guard left.encoding.isTernary || right.encoding.isTernary else {
       return PairResult(tensor: try dense(left, right, result, work))
@@ -121,22 +133,43 @@ public struct CompareWorkflow: Sendable {
     }
     result.firstScale = a.scale
     result.secondScale = b.scale
-    let streams = try codes(a, b, left.shape, &result, work)
+    var live = LiveUnits(ScaleGrid(a.scale.granularity, b.scale.granularity, left.shape))
+    let streams = try codes(a, b, left.shape, &live, &result, work)
     guard result.count == 0 else {
       result.outcome = .different
       result.detail = "\(result.count) codes differ"
-      return PairResult(tensor: result, streams: Streams(first: streams.0, second: streams.1))
+      return PairResult(tensor: result, streams: streams)
     }
-    let agreement = ScaleAgreement(a.scale, b.scale, shape: left.shape)
-    let isZero = a.scale.multipliers.allSatisfy { $0 == 0 } || streams.isAllZero
-    if let difference = agreement.difference, !isZero {
+    let agreement = ScaleAgreement(a.scale, b.scale, live, origin: .either)
+    if let difference = agreement.difference {
       result.outcome = .different
       result.detail = "codes equal, scales differ: " + difference
     } else {
       result.outcome = agreement.note == nil ? .equal : .rounded
       result.detail = "codes equal" + (agreement.note.map { ", " + $0 } ?? ", scales equal")
     }
-    return PairResult(tensor: result, streams: Streams(first: streams.0, second: streams.1))
+    return PairResult(tensor: result, streams: streams)
+  }
+
+  /// The verdict on two tensors that are stored alike and have equal bytes, scales included; nil for others.
+  private func bytes(
+    _ left: TensorDescriptor, _ right: TensorDescriptor, _ work: WorkOptions, _ reason: String
+  ) throws -> ComparedTensor? {
+    var result = blank(left, right)
+    guard left.encoding == right.encoding, result.firstEncoding == result.secondEncoding,
+      try StoredBytes.areEqual(left, in: first, right, in: second, cancellation: work.parallelism.cancellation),
+      try storedScale(left, first) == storedScale(right, second)
+    else { return nil }
+    result.isTernary = left.encoding.isTernary
+    result.detail = "same bytes, not decoded: \(reason)"
+    return result
+  }
+
+  /// The bytes of a scale that stands beside its codes, with how they are stored.
+  private func storedScale(_ tensor: TensorDescriptor, _ source: any TensorSource) throws -> [UInt8] {
+    guard let scale = tensor.scale, scale.location.byteCount > 0 else { return [] }
+    let meaning = Array("\(scale.storage.rawValue) \(scale.granularity) \(scale.convention?.rawValue ?? "") ".utf8)
+    return try meaning + source.scaleBytes(of: tensor)
   }
 
   private func blank(_ left: TensorDescriptor, _ right: TensorDescriptor) -> ComparedTensor {
@@ -150,10 +183,10 @@ public struct CompareWorkflow: Sendable {
   }
 
   private func codes(
-    _ a: TernaryReader, _ b: TernaryReader, _ shape: TensorShape, _ result: inout ComparedTensor, _ work: WorkOptions
-  ) throws -> (CodeStream, CodeStream, isAllZero: Bool) {
+    _ a: TernaryReader, _ b: TernaryReader, _ shape: TensorShape, _ live: inout LiveUnits,
+    _ result: inout ComparedTensor, _ work: WorkOptions
+  ) throws -> Streams {
     let (leftHash, rightHash) = (SHA256(), SHA256())
-    var isAllZero = true
     let step = max(1, (1 << 18) / max(1, shape.columns))
     for start in stride(from: 0, to: shape.rows, by: step) {
       try work.parallelism.cancellation.check()
@@ -162,7 +195,7 @@ public struct CompareWorkflow: Sendable {
       let right = try b.trits(rows)
       leftHash.update(left.span.bytes)
       rightHash.update(right.span.bytes)
-      if isAllZero { isAllZero = left.allSatisfy { $0 == 0 } }
+      live.add(left, firstRow: start)
       guard left != right else { continue }
       for index in left.indices where left[index] != right[index] {
         result.count += 1
@@ -173,10 +206,9 @@ public struct CompareWorkflow: Sendable {
             second: CompareWorkflow.text(right[index])))
       }
     }
-    return (
-      CodeStream(trits: leftHash.finalize(), rows: shape.rows, columns: shape.columns, scale: a.scale),
-      CodeStream(trits: rightHash.finalize(), rows: shape.rows, columns: shape.columns, scale: b.scale), isAllZero
-    )
+    return Streams(
+      first: CodeStream(trits: leftHash.finalize(), rows: shape.rows, columns: shape.columns, scale: a.scale),
+      second: CodeStream(trits: rightHash.finalize(), rows: shape.rows, columns: shape.columns, scale: b.scale))
   }
 
   private static func text(_ trit: Int8) -> String { trit == IndependentDecoder.invalid ? "invalid" : "\(trit)" }
@@ -185,22 +217,22 @@ public struct CompareWorkflow: Sendable {
     _ left: TensorDescriptor, _ right: TensorDescriptor, _ blank: ComparedTensor, _ work: WorkOptions
   ) throws -> ComparedTensor {
     var result = blank
-    let comparison = DenseComparison(source: first, converted: second, work: work)
+    let comparison = DenseComparison(source: first, converted: second, work: work, origin: .either)
     switch try comparison.compare(left, right, limit: request.limit, countsAll: true) {
     case .same(let report):
       result.outcome = report.changed == 0 ? .equal : .rounded
-      result.detail =
-        report.changed == 0
-        ? "every value equal" : "\(report.changed) values rounded by the type, by at most \(report.largest)"
+      result.detail = report.changed == 0 ? "every value equal" : report.phrase("by the type")
     case .other(let count, let places):
       result.outcome = .different
       result.count = count
       let columns = max(1, left.shape.columns)
       result.differences = places.map {
         ComparedTensor.Difference(
-          row: $0.index / columns, column: $0.index % columns, first: "\($0.left)", second: "\($0.right)")
+          row: $0.index / columns, column: $0.index % columns, first: DenseComparison.Place.text($0.left),
+          second: DenseComparison.Place.text($0.right))
       }
       result.detail = "\(count) values differ"
+    case .sameBytes(let type): result.detail = "same bytes, stored as \(type), which is not decoded"
     case .unreadable(let detail):
       result.outcome = .different
       result.detail = detail

@@ -116,7 +116,9 @@ extension ConversionResult {
         wanted.count == found.count
       else { continue }
       var change = 0.0
-      for (a, b) in zip(wanted, found) where a > 0 { change = max(change, abs(Double(b) - Double(a)) / Double(a)) }
+      for (a, b) in zip(wanted, found) where a > 0 && b > 0 {
+        change = max(change, abs(Double(b) - Double(a)) / Double(a))
+      }
       if change > 0 { count += 1 }
       largest = max(largest, change)
     }
@@ -135,12 +137,14 @@ extension ConversionResult {
       columns: [
         ReportColumn("name", "Tensor"), ReportColumn("type", "Type"), ReportColumn("values", "Values", kind: .integer),
         ReportColumn("changed", "Changed", kind: .integer),
+        ReportColumn("vanished", "Now 0", kind: .integer),
         ReportColumn("largest_change", "Largest change", kind: .significant(digits: 4)),
       ])
     for (name, report) in rounded {
       let type = plan.tensors.first { $0.name == name }?.encoding.name
       table.append([
-        .text(name), .optional(type), .integer(report.count), .integer(report.changed), .number(report.largest),
+        .text(name), .optional(type), .integer(report.count), .integer(report.changed), .integer(report.vanished),
+        .number(report.largest),
       ])
     }
     return table

@@ -48,6 +48,8 @@ public struct ConversionRequest: Sendable {
   var modelName: String?
   /// The text of quantizers that look at activations.
   public var calibration: CalibrationRequest?
+  /// The function of onebitllms this does; set by `follow`.
+  public internal(set) var recipe: ConversionRecipe?
   /// Let a quantizer for ordinary weights loose on the latents of a BitNet model.
   public var forcesQuantizer = false
 

@@ -131,7 +131,9 @@ public struct ConvertWorkflow: Sendable {
       let isHeld = known == nil && held.hold(tensor.source)
       var weight =
         try known
-        ?? TernaryWeight(held, tensor.source, quantizer: plan.quantizer, calibration: calibration, work: work)
+        ?? TernaryWeight(
+          held, tensor.source, quantizer: plan.quantizer, calibration: calibration,
+          recognition: request.recipe?.recognition ?? .takenAsTheyAre, work: work)
       weight.plane = tensor.plane
       last = plan.hasPlanes ? weight : nil
       if case .recognised(let pass, _) = weight.origin {
@@ -159,20 +161,26 @@ public struct ConvertWorkflow: Sendable {
 
   /// The scale a tensor gets in the output.
   private func outputScale(_ weight: TernaryWeight, _ plan: ConversionPlan) throws -> TernaryScale {
-    // GGUF holds multipliers: of weights that are ternary already, the magnitude itself, not one made from a divisor.
-    if request.target == .gguf, weight.hasMultiplier { return try weight.scale(.multiply) }
-    // Dense weights are what trits are multiplied by: a detour over a divisor could round it once more.
-    if request.target == .dense, case .fitted = weight.origin { return try weight.scale(.multiply) }
+    // GGUF and dense weights hold multipliers: of weights that are ternary already, the magnitude itself, not one made
+    // from a divisor, which could round it once more.
+    if request.target == .gguf || request.target == .dense, weight.hasMultiplier {
+      return try weight.magnitude ?? weight.scale(.multiply)
+    }
     return try weight.scale(plan.convention)
   }
 
   private func copy(_ planned: PlannedTensor, _ source: any TensorSource, to writer: OutputWriter) throws {
-    let tensor = planned.source
-    let count = tensor.location.byteCount
+    var (source, tensor) = (source, planned.source)
+    // Blocks go on as they stand in their file, which the view shows as Float.
+    if planned.encoding.blockCodec != nil, let view = source as? GGUFModelView {
+      (source, tensor) = (view.base, view.stored(tensor))
+    }
+    let (input, stored) = (source, tensor)
+    let count = stored.location.byteCount
     try work.parallelism.forEachBand((count + bandBytes - 1) / bandBytes) { band in
       let range = band * bandBytes..<min(count, (band + 1) * bandBytes)
-      try source.withBytes(range, of: tensor) { try writer.write($0, to: planned.name, at: range.lowerBound) }
-      source.release(range, of: tensor)
+      try input.withBytes(range, of: stored) { try writer.write($0, to: planned.name, at: range.lowerBound) }
+      input.release(range, of: stored)
       work.progress.advanced(by: range.count)
     }
   }
@@ -188,7 +196,7 @@ public struct ConvertWorkflow: Sendable {
     _ weight: TernaryWeight, _ planned: PlannedTensor, _ id: LayoutID, _ scale: TernaryScale, to writer: OutputWriter
   ) throws {
     guard let layout = LayoutRegistry.layout(id) else { preconditionFailure("layout \(id) was planned") }
-    let embedded = try embedded(scale, planned, layout)
+    let embedded = try embedded(scale, planned, layout, weight)
     let shape = weight.tensor.shape
     let columns = shape.columns
     let bands = layout.bands(shape, rowsPerBand: max(1, bandBytes / 2 / max(1, columns)))
@@ -220,16 +228,10 @@ public struct ConvertWorkflow: Sendable {
 
   /// The scale as a layout puts it among its codes, rows in the output's order; nil when it stands beside them.
   private func embedded(
-    _ scale: TernaryScale, _ planned: PlannedTensor, _ layout: any TernaryLayout
+    _ scale: TernaryScale, _ planned: PlannedTensor, _ layout: any TernaryLayout, _ weight: TernaryWeight
   ) throws -> TernaryScale? {
     guard let storage = layout.embeddedScale?.storage else { return nil }
-    for multiplier in scale.multipliers where storage == .f16 && multiplier != 0 {
-      // Below the smallest normal number f16 loses digits, and in the end everything.
-      let stored = HalfFloat(multiplier).float
-      guard stored.isFinite, stored == multiplier || multiplier >= 0x1p-14 else {
-        throw WorkflowError(.scaleDoesNotFit(value: multiplier, storage: "F16"), tensor: planned.source.name)
-      }
-    }
+    let scale = try fitting(scale, storage, weight)
     guard let order = planned.rowOrder, scale.granularity != .tensor else { return scale }
     let perRow = scale.stored.count / max(1, planned.source.shape.rows)
     let stored = (0..<planned.source.shape.rows).flatMap { row in
@@ -240,10 +242,40 @@ public struct ConvertWorkflow: Sendable {
       stored: stored, storage: scale.storage, convention: scale.convention, granularity: scale.granularity)
   }
 
+  /// A scale a type can hold: over zeros, where any number is as good, 0 stands for one it cannot.
+  ///
+  /// - Throws: `WorkflowError.scaleDoesNotFit` for one that weights depend on. Below the smallest normal number a type
+  ///   loses digits, and in the end everything.
+  private func fitting(_ scale: TernaryScale, _ storage: DType, _ weight: TernaryWeight) throws -> TernaryScale {
+    var multipliers = scale.multipliers
+    let unfit = multipliers.indices.filter {
+      multipliers[$0] != 0 && ScaleAgreement.held(multipliers[$0], storage) == nil
+    }
+    guard !unfit.isEmpty else { return scale }
+    let shape = weight.tensor.shape
+    var live = LiveUnits(ScaleGrid(scale.granularity, scale.granularity, shape))
+    let step = max(1, (1 << 18) / max(1, shape.columns))
+    for start in stride(from: 0, to: shape.rows, by: step) {
+      let rows = start..<min(start + step, shape.rows)
+      var trits = [Int8](repeating: 0, count: rows.count * shape.columns)
+      try weight.read(rows, into: &trits, at: 0)
+      live.add(trits, firstRow: start)
+    }
+    for index in unfit {
+      guard !live.isLive[index] else {
+        throw WorkflowError(
+          .scaleDoesNotFit(value: multipliers[index], storage: storage.rawValue), tensor: weight.tensor.name)
+      }
+      multipliers[index] = 0
+    }
+    return TernaryScale(stored: multipliers, storage: .f32, convention: .multiply, granularity: scale.granularity)
+  }
+
   /// trit × scale as dense numbers.
   private func densify(
     _ weight: TernaryWeight, _ planned: PlannedTensor, _ scale: TernaryScale, to writer: OutputWriter
   ) throws {
+    let scale = try planned.encoding.dtype.map { try fitting(scale, $0, weight) } ?? scale
     let shape = weight.tensor.shape
     let columns = shape.columns
     let width = (planned.encoding.dtype?.bits ?? 16) / 8
@@ -304,6 +336,9 @@ public struct ConvertWorkflow: Sendable {
       return try LatentRestoration(source: source, work: work).check(plan, output)
     }
     var request = VerifyRequest(quantizer: plan.quantizer.id.rawValue, depth: .audit)
+    request.isAudit = true
+    request.recipe = plan.request.recipe
+    request.plannedDense = Set(plan.tensors.filter { !$0.becomesTernary }.map { ExactString($0.source.name) })
     if isPart { request.only = Set(plan.tensors.map { ExactString($0.source.name) }) }
     return try VerifyWorkflow(
       source: source, converted: output, request: request, work: work, calibration: calibration, witnesses: witnesses

@@ -10,15 +10,20 @@ extension TernaryWeight {
   /// torch's `round` keeps −0, and onebitllms' `convert_to_bf16` divides it by the scale, so small negative latents
   /// become −0 there; with trits alone that sign is lost.
   ///
-  /// - Returns: false when the weight is not bfloat16 or has more than one scale; nothing is written then.
+  /// - Returns: false when the weight is not quantized as bfloat16 or has more than one scale; nothing is written then.
   func snap(_ rows: Range<Int>, to scale: TernaryScale, into values: inout [UInt16]) throws -> Bool {
-    guard scale.granularity == .tensor, case .quantized(let pass, _, let decision) = origin, pass.dtype == .bf16 else {
+    guard scale.granularity == .tensor, case .quantized(let pass, _, let decision) = origin, pass.isBFloat16 else {
       return false
     }
     let level = BFloat16(scale.multiplier())
     try source.withBytes(pass.byteRange(rows), of: tensor) { data in
       var output = values.mutableSpan
-      kernels.snap(bf16: data, decision.thresholds, to: level, into: &output)
+      if pass.dtype == .bf16 {
+        kernels.snap(bf16: data, decision.thresholds, to: level, into: &output)
+      } else {
+        let rounded = DenseValues.bfloat16(DenseValues.floats(data, pass.dtype))
+        kernels.snap(bf16: rounded.span.bytes, decision.thresholds, to: level, into: &output)
+      }
     }
     return true
   }

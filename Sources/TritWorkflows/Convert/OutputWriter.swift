@@ -132,7 +132,7 @@ final class OutputWriter: Sendable {
           switch tensor.encoding {
           case .dense(let dtype): GGMLType.id(of: dtype)
           case .ternary(let id): LayoutRegistry.layout(id)?.ggmlType
-          case .opaque: Q8_0.ggmlType
+          case .opaque: tensor.encoding.blockCodec?.ggmlType
           }
         guard let type else { preconditionFailure("the planner chooses types that GGUF has") }
         return GGUFTensor(

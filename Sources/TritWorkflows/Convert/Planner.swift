@@ -29,7 +29,8 @@ struct Planner {
   func plan() throws -> ConversionPlan {
     try checkQuantizationMethod()
     try checkGlobs()
-    var warnings = source.manifest.notes
+    try request.recipe?.check(source, survey)
+    var warnings = source.manifest.notes + (request.recipe?.warnings(survey) ?? [])
     let (quantizer, reason) = try chooseQuantizer()
     let convention = try chooseConvention(quantizer)
     let gguf = request.target == .gguf ? try GGUFPlanner(source, request, survey) : nil
@@ -54,9 +55,10 @@ struct Planner {
       try checkNativeness(&warnings)
     }
     try checkFitting(quantizer, tensors)
-    let configuration = OutputConfiguration(
+    var configuration = OutputConfiguration(
       source.manifest.configuration, target: request.target, convention: convention, tensors: tensors
     ).object
+    if let recipe = request.recipe { configuration = recipe.configured(configuration) }
     let kept = gguf == nil ? source.manifest.companions : []
     let companions = kept.map { companion in
       let size =
@@ -138,7 +140,9 @@ struct Planner {
       if kept || request.target == .dense { return dense(.dequantize) }
       return try packed(tensor, role, .repack, convention, file: file)
     case .dense(let dtype):
-      guard !kept, forced || role.isProjection else { return copy() }
+      guard !kept, forced || role.isProjection else {
+        return request.recipe != nil && dtype != .bf16 ? dense(.recode) : copy()
+      }
       guard tensor.shape.isMatrix, dtype.isFloatWeight else {
         guard forced else { return copy() }
         let found = tensor.shape.isMatrix ? dtype.rawValue : "a tensor of shape \(tensor.shape)"

@@ -77,6 +77,12 @@ enum Recipe {
     return result
   }
 
+  /// The recipe of onebitllms a model was made by; nil when it records none.
+  static func recipe(of source: any TensorSource) -> ConversionRecipe? {
+    let record = recorded(in: (source as? GGUFModelView)?.base ?? source)
+    return record?["options"]?.object?["recipe"]?.string.flatMap { ConversionRecipe(rawValue: $0) }
+  }
+
   /// The quantizer a model's trits come from; nil when it records none.
   static func quantizer(of source: any TensorSource) -> String? { origin(of: source)?["quantizer"]?.string }
 }

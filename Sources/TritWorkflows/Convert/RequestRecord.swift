@@ -14,7 +14,7 @@ enum RequestRecord {
   /// against both.
   static let covered: Set<String> = [
     "target", "open", "quantizer", "outputConvention", "architecture", "keep", "quantize", "maximumShardBytes",
-    "tritpackLayout", "compression", "gguf", "forcesQuantizer",
+    "tritpackLayout", "compression", "gguf", "forcesQuantizer", "recipe",
   ]
   /// A calibration text decides bytes and is not part of a record: `checkRecordable` refuses it.
   static let leftOut: Set<String> = ["input", "output", "requiresNative", "replaces", "calibration", "modelName"]
@@ -43,6 +43,7 @@ enum RequestRecord {
     add("i2s_order", request.open.i2sOrder?.rawValue)
     add("output_scale", request.outputConvention?.rawValue)
     add("architecture", request.architecture)
+    add("recipe", request.recipe?.rawValue)
     if let bytes = request.maximumShardBytes { result.add("max_shard_bytes", .number(JSONNumber(bytes))) }
     if request.tritpackLayout != plain.tritpackLayout { add("layout", request.tritpackLayout.rawValue) }
     if case .zstd(let level) = request.compression { result.add("zstd", .number(JSONNumber(level))) }
@@ -51,7 +52,7 @@ enum RequestRecord {
     let (gguf, usual) = (request.gguf, GGUFOptions())
     if gguf.weights != usual.weights { add("gguf_weights", gguf.weights.rawValue) }
     if gguf.i2sOrder != usual.i2sOrder { add("gguf_i2s_order", gguf.i2sOrder.rawValue) }
-    if gguf.embeddings != usual.embeddings { add("gguf_embeddings", gguf.embeddings.rawValue) }
+    add("gguf_embeddings", gguf.embeddings?.rawValue)
     if gguf.misfits != usual.misfits { add("gguf_misfits", gguf.misfits.rawValue) }
     add("gguf_pre", gguf.preTokenizer)
     if !gguf.hasTokenizer { result.add("gguf_tokenizer", false) }
@@ -93,6 +94,10 @@ enum RequestRecord {
       case "i2s_order": request.open.i2sOrder = try value(key, I2SOrder.self)
       case "output_scale": request.outputConvention = try value(key, ScaleConvention.self)
       case "architecture": request.architecture = try text(key)
+      case "recipe":
+        let recipe = try value(key, ConversionRecipe.self)
+        guard recipe.target == request.target else { throw fail(key) }
+        request.recipe = recipe
       case "force_quantizer":
         guard let forces = entry.value.bool else { throw fail(key) }
         request.forcesQuantizer = forces

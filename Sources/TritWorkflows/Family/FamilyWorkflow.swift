@@ -178,7 +178,9 @@ public struct FamilyWorkflow: Sendable {
       proof.scalesAgree = ternary.allSatisfy { $0.mismatches > 0 || $0.outcome != .differs }
       proof.firstTensor = wrong?.name
       proof.detail =
-        result.structure.first ?? wrong?.detail ?? "equal under \(result.quantizer); all other tensors are equal"
+        result.structure.first ?? wrong?.detail
+        ?? "equal under \(result.quantizer); all other tensors are equal"
+        + FamilyWorkflow.rounding(result.rounding.changed > 0)
       return proof
     }
     let result = try CompareWorkflow(first: left.source, second: right.source, work: work).run()
@@ -190,9 +192,13 @@ public struct FamilyWorkflow: Sendable {
     proof.mismatches = ternary.reduce(0) { $0 + $1.count }
     proof.scalesAgree = ternary.isEmpty ? nil : ternary.allSatisfy { $0.count > 0 || $0.outcome != .different }
     proof.firstTensor = wrong?.name
-    proof.detail = result.structure.first ?? wrong.map(FamilyWorkflow.detail) ?? "every tensor is equal"
+    proof.detail =
+      result.structure.first ?? wrong.map(FamilyWorkflow.detail)
+      ?? "every tensor is equal" + FamilyWorkflow.rounding(result.tensors.contains { $0.outcome == .rounded })
     return proof
   }
+
+  private static func rounding(_ isRounded: Bool) -> String { isRounded ? " but for rounding by their types" : "" }
 
   private static func detail(_ tensor: ComparedTensor) -> String {
     guard let place = tensor.differences.first else { return tensor.detail }

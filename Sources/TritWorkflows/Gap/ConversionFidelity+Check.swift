@@ -42,6 +42,7 @@ extension ConversionFidelity {
       verdict: result.passed ? .exact : .differs,
       detail: result.passed
         ? "\(how), in \(ternary.count) tensors; all others are equal"
+          + (result.rounding.changed > 0 ? " but for rounding by their types" : "")
         : (wrong > 0 ? "\(wrong) of \(ternary.count) ternary tensors differ; " : "")
           + (result.firstProblem ?? "the models differ"),
       quantizer: referenceKind == .packed || referenceKind == .ternaryDense ? nil : result.quantizer,

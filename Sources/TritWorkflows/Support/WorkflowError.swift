@@ -33,6 +33,9 @@ public struct WorkflowError: DiagnosticError, Equatable {
     case scaleDoesNotFit(value: Float, storage: String)
     case valuesOverflow(type: String)
     case unknownMetadata(String)
+    case blocksDoNotFit(type: String, columns: Int, block: Int)
+    case recipeNeedsDense(String, found: String)
+    case recipeQuantizesAll(String)
   }
 
   public var kind: Kind
@@ -76,6 +79,11 @@ public struct WorkflowError: DiagnosticError, Equatable {
     case .scaleDoesNotFit(let value, let storage):
       "the scale \(value) cannot be stored as \(storage) without losing most of its digits"
     case .valuesOverflow(let type): "holds values too large for \(type)"
+    case .blocksDoNotFit(let type, let columns, let block):
+      "its rows of \(columns) numbers are no whole blocks of \(block), which \(type) has"
+    case .recipeNeedsDense(let recipe, let found):
+      "is stored as \(found); \(recipe) of onebitllms reads dense safetensors only"
+    case .recipeQuantizesAll(let recipe): "\(recipe) of onebitllms would quantize it as well, which ruins the model"
     case .unknownMetadata(let pattern): "no metadata key matches '\(printable(pattern))'"
     case .hasForeignQuantization(let method): "the model is quantized with '\(printable(method))', which is not BitNet"
     }
@@ -101,6 +109,9 @@ public struct WorkflowError: DiagnosticError, Equatable {
     case .tensorsDoNotFit: "store these as F16 with --misfits dense, or choose another --layout"
     case .scaleDoesNotFit: "choose --layout I2_S, which stores scales as F32"
     case .valuesOverflow: "choose --embeddings bf16 or f32"
+    case .blocksDoNotFit: "choose another type with --embeddings, or leave the option out"
+    case .recipeNeedsDense: "use --to hf-packed or --to dense, which take packed models as they are"
+    case .recipeQuantizesAll: "use --to hf-packed or --to dense, which quantize projections only"
     case .unknownMetadata: "'tritsmith inspect' lists the keys"
     case .unpackedOffline: "pack the model with the tool that wrote it"
     case .unsupportedEncoding, .mixedConventions, .unknownQuantizer, .hasForeignQuantization: nil
@@ -110,7 +121,9 @@ public struct WorkflowError: DiagnosticError, Equatable {
   public var category: ErrorCategory {
     switch kind {
     case .auditFailed, .notNative: .checkFailed
-    case .tensorsDoNotFit, .scaleDoesNotFit, .valuesOverflow, .unknownMetadata: .misuse
+    case .tensorsDoNotFit, .scaleDoesNotFit, .valuesOverflow, .unknownMetadata, .blocksDoNotFit,
+      .recipeNeedsDense, .recipeQuantizesAll:
+      .misuse
     case .globWithoutMatch, .contradictoryGlobs, .keepsConvention, .unknownQuantizer, .oneScaleOnly,
       .nameCannotBePacked, .scaleNameTaken, .nothingToQuantize, .nothingToRestore:
       .misuse

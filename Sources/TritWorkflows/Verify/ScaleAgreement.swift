@@ -5,86 +5,117 @@ import TritCore
 /// Compares scales that may be stored in different types, by what trits are multiplied by.
 ///
 /// A type with fewer digits than the other's is taken at its word: f16(1/s) in a file agrees with a divisor s of which
-/// it is the rounding. That it was rounded is said, and by how much.
+/// it is the rounding. That it was rounded is said, and by how much. A scale that became 0 or infinite, or lost digits
+/// below the type's smallest normal number, was not rounded: it is another scale.
 struct ScaleAgreement {
+  /// Which side was made from the other.
+  enum Origin {
+    /// The second from the first: only what the second's type does to a number is rounding.
+    case first
+    /// Nobody knows: either type may have rounded.
+    case either
+  }
+
   let difference: String?
   /// What rounding did, for people; nil when the multipliers are the same numbers.
   let note: String?
 
   var agrees: Bool { difference == nil }
 
-  init(_ expected: TernaryScale, _ found: TernaryScale, shape: TensorShape) {
+  /// - Parameter live: the weights that depend on a scale, on the grid of both granularities.
+  init(_ expected: TernaryScale, _ found: TernaryScale, _ live: LiveUnits, origin: Origin) {
     let left = expected.multipliers
     let right = found.multipliers
     var worst = 0.0
-    var rounded = ""
-    // On the finer of the two grids.
-    let grid = ScaleAgreement.finer(expected.granularity, found.granularity)
-    let perRow = grid == .tensor ? 1 : grid.count(rows: 1, columns: shape.columns)
-    for row in 0..<(grid == .tensor ? min(1, shape.rows) : shape.rows) {
-      for group in 0..<perRow {
-        let a = left[ScaleAgreement.index(expected.granularity, row, group, perRow, shape)]
-        let b = right[ScaleAgreement.index(found.granularity, row, group, perRow, shape)]
-        // A scale of 0 among others marks a block of zeros, for which any scale is as good.
-        if a == b || (a == 0 || b == 0) && grid != .tensor { continue }
-        if TernaryScale.rounded(a, to: found.storage) == b {
-          rounded = found.storage.rawValue
-        } else if TernaryScale.rounded(b, to: expected.storage) == a {
-          rounded = expected.storage.rawValue
-        } else if ScaleAgreement.isDenseForm(a, of: b, found) || ScaleAgreement.isDenseForm(b, of: a, expected) {
-          rounded = DType.bf16.rawValue
-        } else {
-          let place = grid == .tensor ? "" : " of row \(row)" + (perRow > 1 ? ", group \(group)" : "")
-          difference = "a trit\(place) is multiplied by \(b), expected \(a)"
-          note = nil
-          return
-        }
-        worst = max(worst, abs(Double(a) - Double(b)) / Double(max(a, b)))
+    var rounded = DType.f32
+    for unit in 0..<live.grid.count {
+      let index = live.grid.index(unit, expected.granularity)
+      let (a, b) = (left[index], right[live.grid.index(unit, found.granularity)])
+      if a == b { continue }
+      // An infinity times 0 is no number: it matters even there.
+      if !live.isLive[unit], a.isFinite, b.isFinite { continue }
+      guard let type = ScaleAgreement.rounding(a, index, expected, b, found, live, unit, origin) else {
+        let (row, column) = live.grid.place(unit)
+        let isWide = live.grid.size == nil
+        let place = isWide ? "" : " of row \(row)" + (live.grid.perRow > 1 ? ", column \(column)" : "")
+        difference = "a trit\(place) is multiplied by \(b), expected \(a)" + ScaleAgreement.reason(a, b, found)
+        note = nil
+        return
       }
+      rounded = type
+      worst = max(worst, abs(Double(a) - Double(b)) / Double(max(a, b)))
     }
     difference = nil
-    note = worst == 0 ? nil : "scale rounded to \(rounded), by \(ScaleAgreement.parts(worst))"
+    note = worst == 0 ? nil : "scale rounded to \(rounded.rawValue), by \(ScaleAgreement.parts(worst))"
   }
 
-  /// Whether a multiplier is what a dense bfloat16 checkpoint holds for the stored divisor behind another: bf16(1/s).
+  /// The type whose rounding made one number of the other; nil when none did.
+  private static func rounding(
+    _ a: Float, _ index: Int, _ expected: TernaryScale, _ b: Float, _ found: TernaryScale, _ live: LiveUnits,
+    _ unit: Int, _ origin: Origin
+  ) -> DType? {
+    guard a > 0, b > 0, a.isFinite, b.isFinite else { return nil }
+    let there = forms(a, stored: expected.stored[index], of: expected, in: found, exactFloat: origin == .first)
+    if let form = there.first(where: { $0.value == b }) { return form.type }
+    guard origin == .either else { return nil }
+    let stored = found.stored[live.grid.index(unit, found.granularity)]
+    return forms(b, stored: stored, of: found, in: expected, exactFloat: false).first { $0.value == a }?.type
+  }
+
+  /// What a multiplier may be as another file stores it, nothing but types having changed it.
   ///
-  /// A multiplier in f16 is such a 1/s rounded before: bf16 of it can be another number than bf16(1/s).
-  private static func isDenseForm(_ dense: Float, of multiplier: Float, _ scale: TernaryScale) -> Bool {
-    switch (scale.convention, scale.storage) {
-    case (.divide, .bf16): BFloat16.rounded(multiplier) == dense
-    case (.multiply, .f16):
-      TernaryScale.divisor(ofMultiplier: multiplier, storage: .f16).map { BFloat16.rounded(1 / $0.float) } == dense
-    default: false
+  /// - Parameter exactFloat: a file that holds Float has no reason to hold less.
+  private static func forms(
+    _ multiplier: Float, stored: Float, of scale: TernaryScale, in target: TernaryScale, exactFloat: Bool
+  ) -> [(value: Float, type: DType)] {
+    guard target.convention == .multiply else {
+      guard scale.convention == .multiply else {
+        return held(stored, target.storage).map { [(1 / $0, target.storage)] } ?? []
+      }
+      // The divisor a checkpoint stores for a multiplier, which may be the rounding of its inverse.
+      let checkpoint = TernaryScale(stored: multiplier, storage: scale.storage, convention: .multiply)
+        .asCheckpointScale(.divide)
+      return [(checkpoint.multiplier(), scale.storage)]
     }
+    var numbers = [multiplier]
+    if scale.convention == .multiply, scale.storage == .f16,
+      let divisor = TernaryScale.divisor(ofMultiplier: multiplier, storage: .f16)
+    {
+      numbers.append(1 / divisor.float)
+    }
+    var result = numbers.compactMap { number in held(number, target.storage).map { ($0, target.storage) } }
+    let isFloat = target.storage == .f32 || target.storage == .f64
+    guard !(isFloat && exactFloat) else { return result }
+    // A dense bfloat16 checkpoint holds bf16(1/s), whatever it is stored as afterwards.
+    result += numbers.compactMap { number in
+      held(number, .bf16).flatMap { held($0, target.storage) }.map { ($0, .bf16) }
+    }
+    return result
+  }
+
+  /// A positive number as a type stores it; nil when the type has no such number, or too few digits for it.
+  static func held(_ value: Float, _ storage: DType) -> Float? {
+    let stored = TernaryScale.rounded(value, to: storage)
+    let smallest: Float = storage == .f16 ? 0x1p-14 : .leastNormalMagnitude
+    return stored.isFinite && stored > 0 && (stored == value || stored >= smallest) ? stored : nil
+  }
+
+  /// Why two numbers that look alike are not the same.
+  private static func reason(_ a: Float, _ b: Float, _ found: TernaryScale) -> String {
+    if b == 0 { return "; a scale of 0 makes every weight 0" }
+    if a == 0 { return "; the scale was 0 and no longer is" }
+    guard a > 0, b > 0, a.isFinite, b.isFinite else { return "" }
+    if TernaryScale.rounded(a, to: .bf16) == b, found.storage != .bf16 {
+      return
+        " (\(parts(abs(Double(a) - Double(b)) / Double(a))) off: its bfloat16 rounding, and \(found.storage.rawValue) "
+        + "could hold it)"
+    }
+    return ""
   }
 
   /// A relative error in millionths.
-  private static func parts(_ error: Double) -> String {
+  static func parts(_ error: Double) -> String {
     let millionths = error * 1e6
     return millionths < 0.1 ? "less than 0.1 ppm" : "\((millionths * 10).rounded() / 10) ppm"
-  }
-
-  private static func finer(_ a: ScaleGranularity, _ b: ScaleGranularity) -> ScaleGranularity {
-    func rank(_ granularity: ScaleGranularity) -> Int {
-      switch granularity {
-      case .tensor: 0
-      case .row: 1
-      case .group: 2
-      }
-    }
-    return rank(a) >= rank(b) ? a : b
-  }
-
-  private static func index(
-    _ granularity: ScaleGranularity, _ row: Int, _ group: Int, _ perRow: Int, _ shape: TensorShape
-  ) -> Int {
-    switch granularity {
-    case .tensor: 0
-    case .row: row
-    case .group(let size):
-      // Groups of another size than the grid's: the one the group begins in.
-      row * granularity.count(rows: 1, columns: shape.columns)
-        + min(group * ((shape.columns + perRow - 1) / perRow) / size, (shape.columns - 1) / size)
-    }
   }
 }

@@ -57,16 +57,20 @@ extension TensorComparison {
         )
       }
     }
-    let sums = try compareFitted(fresh, matrix, convention, isPacked: isPacked, &result)
+    var live = LiveUnits(
+      ScaleGrid(expectedScale.granularity, result.foundScale?.granularity ?? .tensor, expected.shape))
+    let sums = try compareFitted(fresh, matrix, convention, isPacked: isPacked, &live, &result)
     if result.mismatches > 0, let first = result.firstMismatch {
       let place = "row \(first.row), column \(first.column)"
       let what = isPacked ? "trits" : "values"
       return (differs(result, "\(result.mismatches) \(what) differ from a fresh fit, first at \(place)"), sums)
     }
-    if isPacked, let foundScale = result.foundScale,
-      let detail = scaleDifference(expectedScale, foundScale, isDense: false, allZero: 0)
-    {
-      return (differs(result, detail), sums)
+    if isPacked, let foundScale = result.foundScale {
+      let difference =
+        involvesGGUF
+        ? ScaleAgreement(expectedScale, foundScale, live, origin: .first).difference
+        : storedDifference(expectedScale, foundScale, live)
+      if let difference { return (differs(result, difference), sums) }
     }
     result.outcome = .equal
     result.detail = isPacked ? "trits and scales equal a fresh fit" : "values equal a fresh fit"
@@ -88,7 +92,7 @@ extension TensorComparison {
       let range = start..<min(start + step, rows)
       var trits = [Int8](repeating: 0, count: range.count * columns)
       try fresh.read(range, into: &trits, at: 0)
-      let wanted = trits.indices.map { index in
+      let wanted = trits.indices.map { index -> Float in
         let (row, column) = (start + index / columns, index % columns)
         let place =
           switch scale.granularity {
@@ -96,7 +100,10 @@ extension TensorComparison {
           case .row: row
           case .group(let size): row * ((columns + size - 1) / size) + column / size
           }
-        return Float(trits[index]) * TernaryScale.rounded(multipliers[place], to: dtype)
+        let multiplier = multipliers[place]
+        guard trits[index] != 0, multiplier != 0 else { return 0 }
+        // A scale the type has no number for is no rounding: nothing equals NaN.
+        return Float(trits[index]) * (ScaleAgreement.held(multiplier, dtype) ?? .nan)
       }
       try compare(wanted, range, columns, &result)
       fresh.release(range)
@@ -112,7 +119,7 @@ extension TensorComparison {
 
   private func compareFitted(
     _ fresh: TernaryWeight, _ matrix: FittedMatrix, _ convention: ScaleConvention, isPacked: Bool,
-    _ result: inout TensorVerification
+    _ live: inout LiveUnits, _ result: inout TensorVerification
   ) throws -> ErrorSums? {
     let (rows, columns) = (expected.shape.rows, expected.shape.columns)
     let step = max(1, (1 << 18) / max(1, columns))
@@ -130,6 +137,7 @@ extension TensorComparison {
         try fresh.read(range, into: &left, at: 0)
         let right = try foundTrits(range, nil)
         if left != right { count(left, right, firstRow: start, columns, &result) }
+        live.add(right, firstRow: start)
         if depth == .full {
           hash.update(right.span.bytes)
           result.zeros += right.count { $0 == 0 }

@@ -20,6 +20,12 @@ struct TensorComparison {
   var calibration: CalibrationStatistics?
   /// What to find, when a conversion has worked it out from the source already.
   var witness: AuditWitness?
+  /// Which projections may be dense; nil where none was to be made ternary.
+  var permission: DensePermission?
+  /// What became of dense weights that were ternary before.
+  var recognition = TernaryRecognition.takenAsTheyAre
+  /// This program has just written the converted side: nothing but its own encoders' bytes will do.
+  var isOwnOutput = false
 
   private var blank: TensorVerification {
     TensorVerification(
@@ -51,16 +57,19 @@ struct TensorComparison {
     switch (expected.encoding, found.encoding) {
     case (_, .ternary), (.ternary, .dense): return try ternary()
     case (.dense(let from), .dense(let to)):
-      if from == to, try sameBytes() { return (blank, nil) }
-      if involvesGGUF, try !role.isProjection || !expected.shape.isMatrix || !isTernary(converted, found) {
-        return (try DenseComparison(source: source, converted: converted, work: work).run(expected, found, blank), nil)
+      let isMatrix = expected.shape.isMatrix && from.isFloatWeight && to.isFloatWeight
+      let mustBeTernary = isMatrix && role.isProjection && permission?.allows(expected.name) == false
+      if from == to, !(mustBeTernary && recognition == .quantizedAgain), try sameBytes() {
+        guard mustBeTernary, try !isTernary(converted, found) else { return (blank, nil) }
+        return (differs(blank, "the same bytes as the source: it was to be made ternary and was not"), nil)
       }
-      guard role.isProjection || isNowTernary, expected.shape.isMatrix, from.isFloatWeight, to.isFloatWeight else {
-        let detail = from == to ? "bytes differ" : "stored as \(to.rawValue), expected \(from.rawValue)"
-        return (differs(blank, detail), nil)
-      }
-      return try ternary()
-    default: return (differs(blank, "stored as \(found.encoding.name), which cannot be compared"), nil)
+      if isMatrix, role.isProjection, try mustBeTernary || isTernary(converted, found) { return try ternary() }
+      let result = try DenseComparison(
+        source: source, converted: converted, work: work, isOwnOutput: isOwnOutput
+      ).run(expected, found, blank)
+      return result.outcome == .differs && isMatrix && isNowTernary ? try ternary() : (result, nil)
+    default:
+      return (try DenseComparison(source: source, converted: converted, work: work).run(expected, found, blank), nil)
     }
   }
 
@@ -80,18 +89,8 @@ struct TensorComparison {
   }
 
   private func sameBytes() throws -> Bool {
-    let count = expected.location.byteCount
-    guard count == found.location.byteCount else { return false }
-    for start in stride(from: 0, to: count, by: bandBytes) {
-      let range = start..<min(start + bandBytes, count)
-      let same = try source.withBytes(range, of: expected) { left in
-        try converted.withBytes(range, of: found) { right in left.isByteEqual(to: right) }
-      }
-      source.release(range, of: expected)
-      converted.release(range, of: found)
-      guard same else { return false }
-    }
-    return true
+    try StoredBytes.areEqual(
+      expected, in: source, found, in: converted, cancellation: work.parallelism.cancellation)
   }
 
   // MARK: - Ternary tensors
@@ -99,7 +98,8 @@ struct TensorComparison {
   private func ternary() throws -> (TensorVerification, ErrorSums?) {
     var result = blank
     result.isTernary = true
-    var fresh = try TernaryWeight(source, expected, quantizer: quantizer, calibration: calibration, work: work)
+    var fresh = try TernaryWeight(
+      source, expected, quantizer: quantizer, calibration: calibration, recognition: recognition, work: work)
     if case .fitted(_, let matrix) = fresh.origin {
       fresh.plane = plane
       return try fitted(fresh, matrix, result)
@@ -109,53 +109,72 @@ struct TensorComparison {
       if scale.granularity != .tensor { return try expanded(fresh, scale, result) }
     }
     // Dense results are read through the same view; packed ones by the independent decoder.
-    let dense = found.encoding.isTernary ? nil : try TernaryWeight(converted, found, quantizer: quantizer, work: work)
+    let dense =
+      found.encoding.isTernary ? nil : try TernaryWeight(converted, found, quantizer: AbsMean.float32, work: work)
     if let dense, case .quantized = dense.origin {
       guard try isAllZero(dense) else { return (differs(result, "holds more than three values"), nil) }
     }
-    let convention =
-      involvesGGUF ? defaultConvention : found.scale?.convention ?? expected.scale?.convention ?? defaultConvention
-    var expectedScale = try fresh.scale(convention)
-    let foundScale: TernaryScale
-    if let dense, involvesGGUF, case .recognised(_, let magnitude) = dense.origin {
-      foundScale = TernaryScale(stored: magnitude, storage: found.encoding.dtype ?? .f32, convention: .multiply)
-    } else if let dense {
-      // A dense result holds bf16(1/s) or bf16(s): compare what trits are multiplied by.
-      let multiplier = BFloat16.rounded(try dense.scale(.multiply).multiplier())
-      foundScale = TernaryScale(stored: multiplier, storage: .bf16, convention: .multiply)
-    } else {
-      foundScale = try converted.scale(of: found)
-    }
-    if involvesGGUF, !ScaleAgreement(expectedScale, foundScale, shape: expected.shape).agrees {
-      // Which of the two meanings a new scale was made for is not in a GGUF file: the multiplier of either is right.
-      for other in ScaleConvention.allCases where !fresh.isPacked {
-        let candidate = try fresh.scale(other)
-        if ScaleAgreement(candidate, foundScale, shape: expected.shape).agrees { expectedScale = candidate }
-      }
-    }
-    result.expectedScale = expectedScale
+    let foundScale =
+      if let dense { dense.magnitude ?? .none(found.encoding.dtype ?? .f32) } else { try converted.scale(of: found) }
+    let candidates = try expectedScales(fresh, isDense: dense != nil)
+    var live = LiveUnits(ScaleGrid(candidates[0].granularity, foundScale.granularity, expected.shape))
+    let sums = try compareTrits(fresh, dense, foundScale, &live, &result)
+    // Which of the two meanings a new scale was made for is not in every file: the multiplier of either is right.
+    let findings = candidates.map { finding($0, foundScale, live, isDense: dense != nil) }
+    let choice = findings.firstIndex { $0.difference == nil } ?? 0
+    result.expectedScale = candidates[choice]
     result.foundScale = foundScale
-    let sums = try compareTrits(fresh, dense, foundScale, &result)
     if result.mismatches > 0, let first = result.firstMismatch {
       let text =
         first.found == IndependentDecoder.invalid ? "an invalid code" : "\(first.found)"
       let place = "row \(first.row), column \(first.column): expected \(first.expected), found \(text)"
       return (differs(result, "\(result.mismatches) trits differ, first at \(place)"), sums)
     }
-    if let detail = scaleDifference(expectedScale, foundScale, isDense: dense != nil, allZero: result.zeros) {
-      return (differs(result, detail), sums)
-    }
+    if let detail = findings[choice].difference { return (differs(result, detail), sums) }
     result.outcome = .equal
-    let rounding =
-      involvesGGUF ? ScaleAgreement(expectedScale, foundScale, shape: expected.shape).note : nil
     let how =
       switch fresh.origin {
       case .packed: "trits and scale equal"
       case .recognised: "source is ternary already; trits and scale equal"
       case .quantized, .fitted: "trits and scale equal a fresh quantization"
       }
+    let rounding = findings[choice].note ?? roundedMagnitude(fresh, foundScale)
     result.detail = how + (rounding.map { "; " + $0 } ?? "")
     return (result, sums)
+  }
+
+  /// What the scale may be: of weights quantized anew, in each meaning a GGUF file may have been made for.
+  private func expectedScales(_ fresh: TernaryWeight, isDense: Bool) throws -> [TernaryScale] {
+    let stated = involvesGGUF ? nil : found.scale?.convention
+    let convention = stated ?? expected.scale?.convention ?? defaultConvention
+    // Dense numbers and GGUF hold multipliers: of weights that are ternary already, the magnitude itself.
+    if let magnitude = fresh.magnitude {
+      if isDense || involvesGGUF { return [magnitude] }
+      // A checkpoint stores it as bfloat16; one that stores Float may hold it whole.
+      return try [fresh.scale(convention)] + (convention == .multiply ? [magnitude] : [])
+    }
+    guard involvesGGUF, !fresh.isPacked else { return [try fresh.scale(convention)] }
+    return try ([convention] + ScaleConvention.allCases.filter { $0 != convention }).map { try fresh.scale($0) }
+  }
+
+  private func finding(
+    _ expected: TernaryScale, _ found: TernaryScale, _ live: LiveUnits, isDense: Bool
+  ) -> (difference: String?, note: String?) {
+    if isDense || involvesGGUF {
+      let agreement = ScaleAgreement(expected, found, live, origin: .first)
+      return (agreement.difference, agreement.note)
+    }
+    return (storedDifference(expected, found, live), nil)
+  }
+
+  /// What storing the magnitude of weights that were ternary already did to it; nil when nothing.
+  private func roundedMagnitude(_ fresh: TernaryWeight, _ found: TernaryScale) -> String? {
+    guard let magnitude = fresh.magnitude?.stored[0], magnitude > 0, found.granularity == .tensor else { return nil }
+    let multiplier = found.multiplier()
+    // A divisor stands for the magnitude when a dense bfloat16 checkpoint made with it holds that.
+    guard multiplier != magnitude, BFloat16.rounded(multiplier) != magnitude else { return nil }
+    let change = abs(Double(multiplier) - Double(magnitude)) / Double(magnitude)
+    return "scale rounded to \(found.storage.rawValue), by \(ScaleAgreement.parts(change))"
   }
 
   var defaultConvention: ScaleConvention {
@@ -168,30 +187,25 @@ struct TensorComparison {
     return try pass.findings(work.parallelism, SilentProgress()).largest == 0
   }
 
-  func scaleDifference(
-    _ expected: TernaryScale, _ found: TernaryScale, isDense: Bool, allZero zeros: Int
-  ) -> String? {
-    // Without a single ±1 a dense tensor carries no scale.
-    if isDense, zeros == self.expected.shape.elementCount { return nil }
-    if involvesGGUF { return ScaleAgreement(expected, found, shape: self.expected.shape).difference }
-    if isDense {
-      let wanted = expected.multipliers.map { BFloat16.rounded($0) }
-      return wanted == found.multipliers ? nil : "value is ±\(found.multiplier()), expected ±\(wanted[0])"
-    }
+  /// How the stored numbers of packed weights differ; nil when all that weights depend on are the same.
+  func storedDifference(_ expected: TernaryScale, _ found: TernaryScale, _ live: LiveUnits) -> String? {
     if expected.convention != found.convention {
       return "scales \(found.convention.rawValue), expected to \(expected.convention.rawValue)"
     }
-    guard expected.stored.count == found.stored.count else {
+    guard expected.stored.count == found.stored.count, expected.granularity == found.granularity else {
       return "\(found.stored.count) scales, expected \(expected.stored.count)"
     }
-    let differing = expected.stored.indices.first { expected.stored[$0] != found.stored[$0] }
+    let differing = expected.stored.indices.first {
+      expected.stored[$0] != found.stored[$0] && (live.isLive[$0] || !found.multiplier(at: $0).isFinite)
+    }
     guard let index = differing else { return nil }
     return "scale \(index) is \(found.stored[index]), expected \(expected.stored[index])"
   }
 
   /// Row by row: trits, hash, errors.
   private func compareTrits(
-    _ fresh: TernaryWeight, _ dense: TernaryWeight?, _ scale: TernaryScale, _ result: inout TensorVerification
+    _ fresh: TernaryWeight, _ dense: TernaryWeight?, _ scale: TernaryScale, _ live: inout LiveUnits,
+    _ result: inout TensorVerification
   ) throws -> ErrorSums? {
     let (rows, columns) = (expected.shape.rows, expected.shape.columns)
     let step = max(1, (1 << 18) / max(1, columns))
@@ -206,10 +220,11 @@ struct TensorComparison {
       try fresh.read(range, into: &left, at: 0)
       let right = try foundTrits(range, dense)
       if !left.span.bytes.isByteEqual(to: right.span.bytes) { count(left, right, firstRow: start, columns, &result) }
+      live.add(right, firstRow: start)
       if depth == .full {
         hash.update(right.span.bytes)
+        result.zeros += right.count { $0 == 0 }
       }
-      if depth == .full || dense != nil { result.zeros += right.count { $0 == 0 } }
       if measuresError, case .dense(let dtype) = expected.encoding {
         let width = columns * (dtype.bits / 8)
         let values = try source.withBytes(range.lowerBound * width..<range.upperBound * width, of: expected) {
@@ -275,24 +290,5 @@ struct TensorComparison {
     result.outcome = .differs
     result.detail = detail
     return result
-  }
-}
-
-extension RawSpan {
-  /// True when both hold the same bytes.
-  func isByteEqual(to other: RawSpan) -> Bool {
-    guard byteCount == other.byteCount else { return false }
-    let words = byteCount / 8
-    var difference: UInt64 = 0
-    for index in 0..<words {
-      difference |=
-        unsafeLoadUnaligned(fromUncheckedByteOffset: 8 * index, as: UInt64.self)
-        ^ other.unsafeLoadUnaligned(fromUncheckedByteOffset: 8 * index, as: UInt64.self)
-    }
-    for index in 8 * words..<byteCount {
-      difference |= UInt64(
-        unsafeLoad(fromByteOffset: index, as: UInt8.self) ^ other.unsafeLoad(fromByteOffset: index, as: UInt8.self))
-    }
-    return difference == 0
   }
 }

@@ -22,6 +22,15 @@ extension VerifyResult {
         ReportFact("Trits that differ", .integer(tensors.reduce(0) { $0 + $1.mismatches })),
         ReportFact("Code stream", .optional(modelHash?.description), kind: .hash),
       ])
+    let rounding = self.rounding
+    if rounding.changed > 0 {
+      facts.append(
+        ReportFact(
+          "Tensors rounded", .integer(tensors.count { $0.outcome == .rounded }),
+          note: "the same but for the type they are stored in"))
+      facts.append(ReportFact("Values rounded", .integer(rounding.changed)))
+      facts.append(ReportFact("Largest rounding", .number(rounding.largest)))
+    }
     if let total {
       for fact in VerifyResult.errorFacts(total) { facts.append(fact) }
     }
@@ -30,12 +39,22 @@ extension VerifyResult {
     for problem in structure { report.note(.error, problem) }
     for tensor in tensors where tensor.outcome == .differs { report.note(.error, "\(tensor.name): \(tensor.detail)") }
     for hint in hints { report.note(.info, hint) }
-    report.note(
-      passed ? .pass : .fail,
-      passed
-        ? "structure, trits and scales equal; every other tensor is the same byte for byte"
-        : "the converted model is not what its source gives")
+    report.note(passed ? .pass : .fail, passed ? agreement : "the converted model is not what its source gives")
     return report
+  }
+
+  /// What was compared, and what came of it.
+  private var agreement: String {
+    func count(_ isMeant: (TensorVerification) -> Bool) -> Int { tensors.count { !$0.isTernary && isMeant($0) } }
+    var parts = ["structure, trits and scales equal"]
+    let (bytes, values) = (count { $0.outcome == .identical }, count { $0.outcome == .equal })
+    if bytes > 0 { parts.append("\(bytes) dense tensors the same byte for byte") }
+    if values > 0 { parts.append("\(values) the same in every value") }
+    let rounded = count { $0.outcome == .rounded }
+    if rounded > 0 {
+      parts.append("\(rounded) rounded by the type they are stored in, at most \(rounding.largest), and not otherwise")
+    }
+    return parts.joined(separator: "; ")
   }
 
   private static func errorFacts(_ error: RoundTripError) -> [ReportFact] {

@@ -21,8 +21,16 @@ public struct VerifyRequest: Sendable {
   public var calibration: CalibrationRequest?
   /// How the source is opened once more to run it over that text.
   public var open = OpenOptions()
+  /// Projections that were left dense on purpose, beside those a recipe or a configuration names.
+  public var keep: [Glob] = []
+  /// The recipe the conversion followed; nil takes the one recorded in the converted model, if any.
+  public var recipe: ConversionRecipe?
   /// Compare only these tensors of the source; nil for all.
   var only: Set<ExactString>?
+  /// Of a conversion whose audit this is: the tensors its plan leaves dense.
+  var plannedDense: Set<ExactString> = []
+  /// This is the audit of a conversion: blocks must be the bytes of its own encoders.
+  var isAudit = false
 
   public init(quantizer: String? = nil, depth: Depth = .full) {
     self.quantizer = quantizer
@@ -50,8 +58,10 @@ public struct TensorVerification: Sendable {
   public enum Outcome: String, Sendable, Hashable {
     /// Dense, every byte equal.
     case identical
-    /// Trits and scales equal a fresh quantization.
+    /// Trits and scales equal a fresh quantization; dense, every value equal.
     case equal
+    /// Dense, the same but for what storing it in another type did.
+    case rounded
     case differs
   }
 
@@ -80,6 +90,7 @@ public struct TensorVerification: Sendable {
     var foundScale: TernaryScale?
     var error: RoundTripError?
     var stream: CodeStream?
+    var rounding: RoundingReport?
   }
 
   private var box: Box<Findings>?
@@ -107,6 +118,11 @@ public struct TensorVerification: Sendable {
   public var stream: CodeStream? {
     get { findings.stream }
     set { findings.stream = newValue }
+  }
+  /// What storing a dense tensor in another type did to it; nil when it did nothing.
+  public var rounding: RoundingReport? {
+    get { findings.rounding }
+    set { findings.rounding = newValue }
   }
 
   init(name: String, role: TensorRole, shape: TensorShape, outcome: Outcome, detail: String) {
@@ -136,6 +152,11 @@ public struct VerifyResult: Sendable {
   public var hints: [String] = []
 
   public var passed: Bool { structure.isEmpty && tensors.allSatisfy { $0.outcome != .differs } }
+
+  /// What types did to all dense tensors together.
+  public var rounding: RoundingReport {
+    tensors.reduce(into: RoundingReport()) { total, tensor in tensor.rounding.map { total.add($0) } }
+  }
 
   /// The first thing that is wrong, for a message; nil when all is well.
   public var firstProblem: String? {

@@ -72,7 +72,8 @@ public struct VerifyWorkflow: Sendable {
     for name in convertedByName.keys.sorted() {
       structure.append("tensor '\(printable(name.string))' is not in the source")
     }
-    let (tensors, sums) = try compare(pairs, survey.roles, quantizer, calibration)
+    let permission = DensePermission(source, survey.kind, converted, request)
+    let (tensors, sums) = try compare(pairs, survey.roles, quantizer, calibration, permission)
     var result = VerifyResult(
       source: source.manifest.path, converted: converted.manifest.path, quantizer: quantizer.id.rawValue,
       quantizerReason: reason, structure: structure, tensors: tensors)
@@ -115,6 +116,11 @@ public struct VerifyWorkflow: Sendable {
     ].compactMap { $0 }
   }
 
+  /// A recipe of onebitllms quantizes ternary weights once more, and so must whoever redoes it.
+  private var recognition: TernaryRecognition {
+    (request.recipe ?? Recipe.recipe(of: converted))?.recognition ?? .takenAsTheyAre
+  }
+
   private func chooseQuantizer(_ survey: ModelSurvey) throws -> (any Quantizer, String) {
     func named(_ name: String) throws -> any Quantizer {
       guard let quantizer = QuantizerRegistry.quantizer(QuantizerID(rawValue: name)) else {
@@ -135,7 +141,8 @@ public struct VerifyWorkflow: Sendable {
   ///
   /// - Returns: what was found, in the order of `pairs`, and the error sums of those that have any.
   private func compare(
-    _ pairs: [TensorPair], _ roles: [TensorRole], _ quantizer: any Quantizer, _ calibration: CalibrationStatistics?
+    _ pairs: [TensorPair], _ roles: [TensorRole], _ quantizer: any Quantizer, _ calibration: CalibrationStatistics?,
+    _ permission: DensePermission
   ) throws -> ([TensorVerification], [Int: ErrorSums]) {
     let (sources, others) = (source.manifest.tensors, converted.manifest.tensors)
     func byteCount(_ pair: TensorPair) -> Int { sources[pair.source].location.byteCount }
@@ -165,7 +172,8 @@ public struct VerifyWorkflow: Sendable {
       let comparison = TensorComparison(
         source: source, converted: converted, expected: tensor, found: others[pair.converted],
         role: roles[pair.source], quantizer: quantizer, depth: request.depth, work: single, plane: pair.plane,
-        calibration: calibration, witness: witnesses[ExactString(tensor.name)])
+        calibration: calibration, witness: witnesses[ExactString(tensor.name)], permission: permission,
+        recognition: recognition, isOwnOutput: request.isAudit)
       let (result, errors) = try comparison.run()
       results.withLock { $0[order[index]] = result }
       if let errors { sums.withLock { $0[order[index]] = errors } }

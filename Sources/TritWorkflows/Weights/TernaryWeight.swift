@@ -6,6 +6,21 @@ import TritLayouts
 import TritModel
 import TritQuantizers
 
+/// What becomes of dense weights that hold only −a, 0, +a.
+enum TernaryRecognition: Sendable {
+  /// They are taken as they are: absmean would shrink a by the share of zeros.
+  case takenAsTheyAre
+  /// They are quantized like any others, as onebitllms does.
+  case quantizedAgain
+}
+
+extension TernaryScale {
+  /// Of weights that are all zero, which have no scale.
+  static func none(_ storage: DType) -> TernaryScale {
+    TernaryScale(stored: 0, storage: storage, convention: .multiply)
+  }
+}
+
 /// A tensor seen as trits and scales: packed, already ternary in a dense type, or latent and quantized on the way.
 struct TernaryWeight: Sendable {
   /// How the trits come about.
@@ -35,7 +50,7 @@ struct TernaryWeight: Sendable {
   /// - Parameter quantizer: for latent weights.
   init(
     _ source: any TensorSource, _ tensor: TensorDescriptor, quantizer: any Quantizer,
-    calibration: CalibrationStatistics? = nil, work: WorkOptions
+    calibration: CalibrationStatistics? = nil, recognition: TernaryRecognition = .takenAsTheyAre, work: WorkOptions
   ) throws {
     self.source = source
     self.tensor = tensor
@@ -52,7 +67,7 @@ struct TernaryWeight: Sendable {
     // Already-ternary weights are recognised in their own type: rounding first could merge two magnitudes.
     let exact = try WeightPass(source, tensor, roundsToBFloat16: false, kernels: work.kernels)
     let findings = try exact.findings(work.parallelism, work.progress)
-    if let magnitude = findings.ternaryMagnitude {
+    if recognition == .takenAsTheyAre, let magnitude = findings.ternaryMagnitude {
       origin = .recognised(exact, magnitude: magnitude)
       return
     }
@@ -69,6 +84,12 @@ struct TernaryWeight: Sendable {
     }
   }
 
+  /// The one magnitude of weights that were ternary in a dense type, as it stands there; nil for others.
+  var magnitude: TernaryScale? {
+    guard case .recognised(let pass, let magnitude) = origin else { return nil }
+    return TernaryScale(stored: magnitude, storage: pass.dtype, convention: .multiply)
+  }
+
   /// The scales in their stored form. For dense weights the stored number is made for the convention asked for.
   ///
   /// - Parameter convention: what a new scale shall mean; a packed tensor keeps its own.
@@ -80,7 +101,7 @@ struct TernaryWeight: Sendable {
       return TernaryScale(stored: BFloat16.rounded(stored), storage: .bf16, convention: convention)
     case .quantized(_, _, let decision):
       let stored = convention == .multiply ? decision.absmean : decision.inverse
-      guard BFloat16.rounded(stored) > 0, stored.isFinite else {
+      guard BFloat16.rounded(stored) > 0, BFloat16.rounded(stored).isFinite else {
         throw WorkflowError(
           .unusableScale(stored), file: source.manifest.files[tensor.location.file].path, tensor: tensor.name)
       }

@@ -31,12 +31,13 @@ enum CodeLayout: String, CaseIterable, ExpressibleByArgument {
 }
 
 extension GGUFEmbeddingType: ExpressibleByArgument {}
+extension ConversionRecipe: ExpressibleByArgument {}
 extension GGUFMisfit: ExpressibleByArgument {}
 extension I2SOrder: ExpressibleByArgument {}
 
 /// Options that go with `--to gguf`.
 struct GGUFArguments: ParsableArguments {
-  @Option(help: "What embeddings and head are stored in.")
+  @Option(help: "What embeddings and head are stored in; the type they have otherwise, which loses nothing.")
   var embeddings: GGUFEmbeddingType?
 
   @Option(help: "Byte order of I2_S, of the input or the output; files do not tell, group128 is the usual one.")
@@ -160,6 +161,9 @@ struct Convert: ParsableCommand {
       if arithmetic != nil || quantizing.quantizer != nil || outputScale != nil {
         throw ValidationError("--recipe \(recipe.rawValue) decides arithmetic and scales; leave the other options out")
       }
+      if !keep.isEmpty || !quantize.isEmpty {
+        throw ValidationError("--recipe \(recipe.rawValue) decides which tensors are quantized; use --to instead")
+      }
     }
     try validateGGUF()
     if target == .trainable, recipe == nil, arithmetic != nil || quantizing.quantizer != nil {
@@ -213,11 +217,7 @@ struct Convert: ParsableCommand {
     request.calibration = quantizing.request
     request.forcesQuantizer = forceQuantizer
     request.outputConvention = outputScale
-    if let recipe {
-      request.quantizer = AbsMean.bf16.id
-      // Scales that exist keep their meaning, as they must.
-      request.outputConvention = recipe.convention
-    }
+    if let recipe { request.follow(recipe) }
     request.architecture = architecture
     request.keep = keep.map { Glob($0) }
     request.quantize = quantize.map { Glob($0) }
@@ -225,7 +225,7 @@ struct Convert: ParsableCommand {
     request.maximumShardBytes = maxShardSize.map { UInt64($0.bytes) }
     if target == .tritpack, let layout { request.tritpackLayout = LayoutID(rawValue: layout.rawValue) }
     request.gguf = GGUFOptions(
-      weights: layout?.gguf ?? .tq2, i2sOrder: gguf.i2sOrder ?? .group128, embeddings: gguf.embeddings ?? .f16,
+      weights: layout?.gguf ?? .tq2, i2sOrder: gguf.i2sOrder ?? .group128, embeddings: gguf.embeddings,
       misfits: gguf.misfits ?? .error, preTokenizer: gguf.ggufPre, hasTokenizer: !gguf.noTokenizer)
     request.compression = zstd.map { .zstd(level: $0) } ?? .none
     request.replaces = force

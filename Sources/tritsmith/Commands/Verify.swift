@@ -36,6 +36,9 @@ struct Verify: ParsableCommand {
   @Option(help: "Byte order of I2_S in GGUF files, which do not tell.")
   var i2sOrder: I2SOrder?
 
+  @Option(help: ArgumentHelp("Projections that were left dense on purpose.", valueName: "glob"))
+  var keep: [String] = []
+
   @OptionGroup(title: "Output") var printing: OutputOptions
   @OptionGroup(title: "Machine") var machine: MachineOptions
 
@@ -48,6 +51,7 @@ struct Verify: ParsableCommand {
       try right.checkIntegrity(work.parallelism, work.progress)
       var request = VerifyRequest(quantizer: quantizing.quantizer?.id.rawValue ?? arithmetic?.quantizer.rawValue)
       request.calibration = quantizing.request
+      request.keep = keep.map { Glob($0) }
       request.open = machine.open(sourceScale, i2sOrder)
       let result = try VerifyWorkflow(source: left, converted: right, request: request, work: work).run()
       printing.print(result.report)

@@ -8,41 +8,59 @@ public struct RoundingReport: Sendable, Hashable {
   public var count = 0
   /// Values that are not the same any more.
   public var changed = 0
-  /// max |before − after|
+  /// max |before − after|; infinite when a number has become an infinity or NaN.
   public var largest = 0.0
+  /// Of those that changed, how many are 0 now.
+  public var vanished = 0
+  /// Of those that changed, how many ggml's own encoder would have stored as another number.
+  public var otherEncoder = 0
 
   mutating func add(_ other: RoundingReport) {
     count += other.count
     changed += other.changed
     largest = max(largest, other.largest)
+    vanished += other.vanished
+    otherEncoder += other.otherEncoder
+  }
+
+  mutating func add(_ before: Float, _ after: Float) {
+    guard before != after else { return }
+    changed += 1
+    if after == 0 { vanished += 1 }
+    largest = before.isFinite && after.isFinite ? max(largest, abs(Double(before) - Double(after))) : .infinity
+  }
+
+  /// For people; `how` names the types.
+  func phrase(_ how: String) -> String {
+    var text = "\(changed) of \(count) values rounded \(how), by at most \(largest)"
+    if vanished > 0 { text += "; \(vanished) of them are 0 now" }
+    if otherEncoder > 0 { text += "; \(otherEncoder) as another encoder than ggml's reference rounds them" }
+    return text
   }
 }
 
-/// Stores values in dense types and Q8_0.
+/// Stores values in dense types and in blocks.
 enum DenseRecoder {
   /// Bytes of the values; the second result says what rounding did to them.
   static func encode(_ values: [Float], to encoding: TensorEncoding) -> (bytes: [UInt8], rounding: RoundingReport) {
     var rounding = RoundingReport()
     rounding.count = values.count
-    func compare(_ value: Float, _ stored: Float) {
-      guard value != stored else { return }
-      rounding.changed += 1
-      rounding.largest = max(rounding.largest, abs(Double(value) - Double(stored)))
-    }
     switch encoding {
-    case .dense(.f16): return (half(values, compare), rounding)
+    case .dense(.f16): return (half(values, &rounding), rounding)
     case .dense(.bf16):
       var patterns = [UInt16](repeating: 0, count: values.count)
       for (index, value) in values.enumerated() {
         let stored = BFloat16(value)
         patterns[index] = stored.bits.littleEndian
-        if stored.float != value { compare(value, stored.float) }
+        if stored.float != value { rounding.add(value, stored.float) }
       }
       return (patterns.span.bytes.copied, rounding)
     case .opaque:
-      let bytes = Q8_0.encode(values)
-      let decoded = Q8_0.decode(bytes.span.bytes)
-      for (value, stored) in zip(values, decoded) { compare(value, stored) }
+      guard let codec = encoding.blockCodec else { preconditionFailure("the planner chooses types that are written") }
+      let bytes = codec.encode(values)
+      let decoded = codec.decode(bytes.span.bytes)
+      for (value, stored) in zip(values, decoded) { rounding.add(value, stored) }
+      if values.contains(where: { !(abs($0) <= codec.largest) }) { rounding.largest = .infinity }
       return (bytes, rounding)
     default:
       let patterns = values.map { $0.bitPattern.littleEndian }
@@ -50,14 +68,14 @@ enum DenseRecoder {
     }
   }
 
-  private static func half(_ values: [Float], _ compare: (Float, Float) -> Void) -> [UInt8] {
+  private static func half(_ values: [Float], _ rounding: inout RoundingReport) -> [UInt8] {
     var patterns = [UInt16](repeating: 0, count: values.count)
     for (index, value) in values.enumerated() {
       let stored = HalfFloat(value)
       patterns[index] = stored.bits.littleEndian
       // Widening is only worth its time when bits were lost.
       if value.bitPattern & 0x1FFF != 0 || abs(value) < 0x1p-14 || abs(value) > 65504 {
-        compare(value, stored.float)
+        rounding.add(value, stored.float)
       }
     }
     return patterns.span.bytes.copied

@@ -36,10 +36,11 @@ public enum GGUFWeightType: String, Sendable, Hashable, CaseIterable {
   }
 }
 
-/// What embeddings and head of a GGUF file are stored in.
+/// What embeddings and head of a GGUF file are stored in, where it is not the type they have.
 public enum GGUFEmbeddingType: String, Sendable, Hashable, CaseIterable {
   case f16, bf16, f32
   case q8 = "q8_0"
+  case q6 = "q6_k"
 
   var encoding: TensorEncoding {
     switch self {
@@ -47,8 +48,13 @@ public enum GGUFEmbeddingType: String, Sendable, Hashable, CaseIterable {
     case .bf16: .dense(.bf16)
     case .f32: .dense(.f32)
     case .q8: .opaque(Q8_0.name)
+    case .q6: .opaque(Q6_K.name)
     }
   }
+
+  /// How embeddings and head of a type are stored when nobody says: as they are. llama.cpp, bitnet.cpp and ik_llama.cpp
+  /// read BF16, F16 and F32 there; F64 they do not multiply by.
+  static func encoding(keeping dtype: DType) -> TensorEncoding { .dense(dtype == .f64 ? .f32 : dtype) }
 }
 
 /// What happens to tensors whose rows the chosen layout cannot hold.
@@ -63,7 +69,8 @@ public enum GGUFMisfit: String, Sendable, Hashable, CaseIterable {
 public struct GGUFOptions: Sendable, Hashable {
   public var weights: GGUFWeightType
   public var i2sOrder: I2SOrder
-  public var embeddings: GGUFEmbeddingType
+  /// Nil keeps the type embeddings and head have.
+  public var embeddings: GGUFEmbeddingType?
   public var misfits: GGUFMisfit
   /// The pre-tokenizer's name; nil to tell it from `tokenizer.json`.
   public var preTokenizer: String?
@@ -71,7 +78,7 @@ public struct GGUFOptions: Sendable, Hashable {
   public var hasTokenizer: Bool
 
   public init(
-    weights: GGUFWeightType = .tq2, i2sOrder: I2SOrder = .group128, embeddings: GGUFEmbeddingType = .f16,
+    weights: GGUFWeightType = .tq2, i2sOrder: I2SOrder = .group128, embeddings: GGUFEmbeddingType? = nil,
     misfits: GGUFMisfit = .error, preTokenizer: String? = nil, hasTokenizer: Bool = true
   ) {
     self.weights = weights

@@ -112,7 +112,7 @@ struct GGUFPlanner {
           tensor: tensor.name)
       }
       let encoding = denseForm(tensor, role, dtype)
-      return (encoding, encoding == tensor.encoding ? .copy : .recode)
+      return (encoding, encoding == tensor.encoding || encoding == storedBlocks(tensor) ? .copy : .recode)
     }
   }
 
@@ -140,10 +140,20 @@ struct GGUFPlanner {
     return (.ternary(id), pack)
   }
 
-  /// Norms and biases in F32, embeddings and head as asked, other matrices as they are.
+  /// The blocks a GGUF source holds a tensor in, which go on as they are; nil for other tensors.
+  private func storedBlocks(_ tensor: TensorDescriptor) -> TensorEncoding? {
+    guard let encoding = (source as? GGUFModelView)?.stored(tensor).encoding, encoding.blockCodec != nil,
+      request.gguf.embeddings.map({ $0.encoding == encoding }) ?? true
+    else { return nil }
+    return encoding
+  }
+
+  /// Norms and biases in F32, embeddings and head as asked or as they are, other matrices as they are.
   private func denseForm(_ tensor: TensorDescriptor, _ role: TensorRole, _ dtype: DType) -> TensorEncoding {
     if tensor.shape.rank < 2 { return .dense(.f32) }
-    if role == .embedding || role == .outputHead { return request.gguf.embeddings.encoding }
+    if role == .embedding || role == .outputHead {
+      return storedBlocks(tensor) ?? request.gguf.embeddings?.encoding ?? GGUFEmbeddingType.encoding(keeping: dtype)
+    }
     return .dense(dtype == .f64 ? .f32 : dtype)
   }
 
@@ -151,14 +161,14 @@ struct GGUFPlanner {
     switch encoding {
     case .dense(let dtype): return tensor.shape.elementCount * (dtype.bits / 8)
     case .ternary(let id): return LayoutRegistry.layout(id)?.byteCount(tensor.shape) ?? 0
-    case .opaque:
-      guard tensor.shape.columns % Q8_0.blockElements == 0,
-        let count = Q8_0.byteCount(elements: tensor.shape.elementCount)
+    case .opaque(let name):
+      let codec = encoding.blockCodec
+      guard let codec, tensor.shape.columns % codec.blockElements == 0,
+        let count = codec.byteCount(elements: tensor.shape.elementCount)
       else {
         throw WorkflowError(
-          .doesNotFit(
-            layout: Q8_0.name, detail: "rows of \(tensor.shape.columns) are no multiple of \(Q8_0.blockElements)"),
-          file: file, tensor: tensor.name)
+          .blocksDoNotFit(type: name, columns: tensor.shape.columns, block: codec?.blockElements ?? 1), file: file,
+          tensor: tensor.name)
       }
       return count
     }
@@ -174,7 +184,7 @@ struct GGUFPlanner {
       MetadataEntry("general.name", .string(modelName)),
       MetadataEntry("general.file_type", .uint32(request.gguf.weights.fileType)),
     ]
-    if tensors.contains(where: { $0.encoding.isTernary || $0.encoding == .opaque(Q8_0.name) }) {
+    if tensors.contains(where: { $0.encoding.isTernary || $0.encoding.blockCodec != nil }) {
       entries.append(MetadataEntry("general.quantization_version", .uint32(2)))
     }
     entries += configuration.entries(family)

@@ -1,0 +1,83 @@
+// Tritsmith: which weights share a scale, and which of them depend on it.
+
+import TritCore
+
+/// The runs of weights that have one scale on both of two sides.
+struct ScaleGrid: Sendable {
+  let rows: Int
+  let columns: Int
+  /// Columns of a unit; nil when one scale stands for the whole tensor on both sides.
+  let size: Int?
+
+  init(_ first: ScaleGranularity, _ second: ScaleGranularity, _ shape: TensorShape) {
+    (rows, columns) = (shape.rows, max(1, shape.columns))
+    let width = columns
+    func size(_ granularity: ScaleGranularity) -> Int? {
+      switch granularity {
+      case .tensor: nil
+      case .row: width
+      case .group(let columns): max(1, min(columns, width))
+      }
+    }
+    self.size =
+      switch (size(first), size(second)) {
+      case (nil, nil): nil
+      case (let one?, nil), (nil, let one?): one
+      // Units must end where a group of either size ends.
+      case (let one?, let other?): ScaleGrid.greatestDivisor(one, other)
+      }
+  }
+
+  private static func greatestDivisor(_ one: Int, _ other: Int) -> Int {
+    var (one, other) = (one, other)
+    while other > 0 { (one, other) = (other, one % other) }
+    return one
+  }
+
+  var perRow: Int { size.map { (columns + $0 - 1) / $0 } ?? 1 }
+  var count: Int { size == nil ? 1 : rows * perRow }
+
+  /// Row and first column of a unit.
+  func place(_ unit: Int) -> (row: Int, column: Int) {
+    guard let size else { return (0, 0) }
+    return (unit / perRow, unit % perRow * size)
+  }
+
+  /// Which scale of a granularity a unit has.
+  func index(_ unit: Int, _ granularity: ScaleGranularity) -> Int {
+    let (row, column) = place(unit)
+    return switch granularity {
+    case .tensor: 0
+    case .row: row
+    case .group(let size): row * granularity.count(rows: 1, columns: columns) + column / max(1, size)
+    }
+  }
+}
+
+/// Units of a grid that hold a trit other than 0: over zeros any scale is as good as any other.
+struct LiveUnits: Sendable {
+  let grid: ScaleGrid
+  private(set) var isLive: [Bool]
+
+  init(_ grid: ScaleGrid) {
+    self.grid = grid
+    isLive = [Bool](repeating: false, count: grid.count)
+  }
+
+  /// Looks at whole rows.
+  mutating func add(_ trits: [Int8], firstRow: Int) {
+    guard let size = grid.size else {
+      if !isLive[0] { isLive[0] = trits.contains { $0 != 0 } }
+      return
+    }
+    let perRow = grid.perRow
+    var start = 0
+    for row in firstRow..<firstRow + trits.count / grid.columns {
+      for part in 0..<perRow {
+        let range = start + part * size..<min(start + (part + 1) * size, start + grid.columns)
+        if trits[range].contains(where: { $0 != 0 }) { isLive[row * perRow + part] = true }
+      }
+      start += grid.columns
+    }
+  }
+}
