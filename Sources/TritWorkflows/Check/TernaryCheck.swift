@@ -15,7 +15,7 @@ struct TernaryCheck {
   func run() throws -> [CheckFinding] {
     var findings: [CheckFinding] = []
     let tensors = source.manifest.tensors
-    let modules = survey.quantization?.modulesToNotConvert ?? []
+    let permission = DensePermission(configuration: source.manifest.configuration)
     var dense: [String] = []
     for (tensor, role) in zip(tensors, survey.roles) {
       if tensor.name.hasSuffix("weight_scale") {
@@ -31,11 +31,7 @@ struct TernaryCheck {
             "stored as \(tensor.encoding.name), as packed weights are, without '\(tensor.name)_scale'"))
         continue
       }
-      // `model.layers.0.mlp.up_proj`, as the configuration names modules.
-      let module = String(tensor.name.dropLast(".weight".count))
-      if !modules.contains(where: { module == $0 || module.hasPrefix($0 + ".") || module.hasSuffix($0) }) {
-        dense.append(tensor.name)
-      }
+      if !permission.allows(tensor.name) { dense.append(tensor.name) }
     }
     let packed = tensors.filter { $0.encoding.isTernary }
     guard !packed.isEmpty else { return findings }
@@ -68,12 +64,18 @@ struct TernaryCheck {
         findings.append(CheckWorkflow.finding(.scaleUnusable, error))
         continue
       }
-      let bad = scale.multipliers.first { !$0.isFinite || $0 < 0 || ($0 == 0 && scale.granularity == .tensor) }
-      if let bad {
+      let multipliers = scale.multipliers
+      if let bad = multipliers.first(where: { !$0.isFinite || $0 < 0 }) {
         findings.append(CheckFinding(.scaleUnusable, tensor.name, "a trit is multiplied by \(bad)"))
         continue
       }
+      if multipliers.contains(0), let detail = try lostWeights(tensor, scale) {
+        findings.append(CheckFinding(.scaleUnusable, tensor.name, detail))
+        continue
+      }
       guard case .projection(_, let kind) = role, scale.granularity == .tensor else { continue }
+      // Of a matrix of zeros the scale says nothing.
+      guard scale.multiplier() > 0 else { continue }
       byKind[kind, default: []].append((tensor.name, Double(scale.multiplier())))
     }
     for kind in ProjectionKind.allCases {
@@ -88,5 +90,22 @@ struct TernaryCheck {
       }
     }
     return findings
+  }
+
+  /// Weights a scale of 0 makes 0 although their trits are not; nil when there are none.
+  private func lostWeights(_ tensor: TensorDescriptor, _ scale: TernaryScale) throws -> String? {
+    var live = LiveUnits(ScaleGrid(scale.granularity, scale.granularity, tensor.shape))
+    let step = max(1, (1 << 18) / max(1, tensor.shape.columns))
+    for start in stride(from: 0, to: tensor.shape.rows, by: step) {
+      let rows = start..<min(start + step, tensor.shape.rows)
+      guard let trits = try IndependentDecoder.trits(rows, of: tensor, in: source) else { return nil }
+      live.add(trits, firstRow: start)
+    }
+    let lost = live.isLive.indices.filter { live.isLive[$0] && scale.multiplier(at: $0) == 0 }
+    guard let first = lost.first else { return nil }
+    let (row, column) = live.grid.place(first)
+    return scale.granularity == .tensor
+      ? "the scale is 0, and the trits are not"
+      : "\(lost.count) of \(live.grid.count) scales are 0 over trits that are not, the first at row \(row), column \(column)"
   }
 }

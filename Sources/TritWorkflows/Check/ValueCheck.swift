@@ -69,7 +69,11 @@ struct ValueCheck: Sendable {
     if counts.isZero, tensor.shape.elementCount > 0 {
       // Biases are often all zero, and a scale has rules of its own.
       if role != .bias, !isScale {
-        result.append(CheckFinding(.allZero, name, "all \(tensor.shape.elementCount) values are zero"))
+        // A block that is added to a deeper model begins with projections of zeros.
+        result.append(
+          CheckFinding(
+            .allZero, name, "all \(tensor.shape.elementCount) values are zero",
+            severity: role.isProjection ? .warning : nil))
       }
       return result
     }
