@@ -40,8 +40,79 @@ struct CertifyTests {
     #expect(report["certificate"]?.object?["passed"]?.bool == true)
     #expect(report["certificate"]?.object?["reproduced"]?.bool == true)
     let checks = try #require(report["checks"]?.array)
-    #expect(Set(checks.compactMap { $0.object?["of"]?.string }) == ["input", "output", "reproduced", "code stream"])
+    #expect(
+      Set(checks.compactMap { $0.object?["of"]?.string }) == ["input", "output", "reproduced", "code stream", "field"])
     #expect(FolderSnapshot(certified.scratch.path) == before, "a check leaves nothing behind")
+  }
+
+  /// Changes what a certificate says and seals it again, in the spelling of the program.
+  private func lie(_ certified: Certified, _ change: (inout JSONObject) -> Void) throws {
+    var object = try #require(try JSONValue.parse(Disk.bytes(certified.certificate)).object)
+    object.entries.removeLast()
+    change(&object)
+    let seal = SHA256.digest(of: JSONValue.object(object).serialized())
+    object.add("sealed_sha256", .string(seal.description))
+    Disk.write(JSONValue.object(object).serialized(.pretty), certified.certificate)
+  }
+
+  private static func gates(_ change: @escaping (inout JSONObject) -> Void) -> (inout JSONObject) -> Void {
+    return { object in
+      let gates = (object["gates"]?.array ?? []).map { value -> JSONValue in
+        var gate = value.object ?? JSONObject()
+        change(&gate)
+        return .object(gate)
+      }
+      object["gates"] = .array(gates)
+    }
+  }
+
+  @Test("whatever a sealed certificate says beside hashes is held against the conversion")
+  func lies() throws {
+    let lies: [(field: String, code: Int32, change: (inout JSONObject) -> Void)] = [
+      ("gates", 65, { $0["gates"] = .array([]) }),
+      ("gates", 1, Self.gates { $0["passed"] = false }), ("gates", 1, Self.gates { $0["differences"] = 12345 }),
+      ("gates", 1, Self.gates { $0["tensors"] = 1_000_000 }), ("gates", 1, Self.gates { $0["gate"] = "all" }),
+      ("gates[0].by", 65, Self.gates { $0["by"] = "NIST" }),
+      ("recipe", 1, { $0["recipe"] = .object(JSONObject()) }),
+      (
+        "recipe", 1,
+        { object in
+          var recipe = object["recipe"]?.object ?? JSONObject()
+          recipe["quantizer"] = "optimal-row"
+          object["recipe"] = .object(recipe)
+        }
+      ),
+      (
+        "request", 1,
+        { object in
+          var request = object["request"]?.object ?? JSONObject()
+          request["architecture"] = "LlamaForCausalLM"
+          object["request"] = .object(request)
+        }
+      ),
+      ("input", 1, { $0["input"] = "some-famous-model" }), ("output", 1, { $0["output"] = "other" }),
+      ("extra", 65, { $0["extra"] = "certified by NIST" }),
+      ("code_stream", 65, { $0["code_stream"] = "none" }),
+      ("code stream", 1, { $0["code_stream"] = .string(String(repeating: "0", count: 64)) }),
+      ("code stream", 1, { $0["code_stream"] = .null }),
+    ]
+    let certified = Certified("hf-packed")
+    let honest = Disk.bytes(certified.certificate)
+    let paths = ["certify", certified.source, certified.output, "--check", certified.certificate]
+    try lie(certified) { _ in }
+    #expect(Disk.bytes(certified.certificate) == honest, "the seal of this test is the program's")
+    Tool.expect(0, paths)
+    for lie in lies {
+      Disk.write(honest, certified.certificate)
+      try self.lie(certified, lie.change)
+      let result = Tool.expect(lie.code, paths)
+      #expect((result.output + result.errors).contains(lie.field), "\(lie.field): \(result.output)")
+      // Hashes alone prove no audit, but a failed one is no certificate.
+      if lie.code == 65 { Tool.expect(65, paths + ["--hashes-only"]) }
+    }
+    Disk.write(honest, certified.certificate)
+    try lie(certified, Self.gates { $0["passed"] = false })
+    Tool.expect(1, paths + ["--hashes-only"])
   }
 
   @Test("it names hashes of the files as sha256sum gives them, and no time, machine or folder")

@@ -21,6 +21,13 @@ public struct Certificate: Sendable {
     public var tensors: Int
     /// What it counted that should be 0: tensors or trits that differ.
     public var differences: Int
+
+    var json: JSONValue {
+      .object([
+        "gate": .string(name), "passed": passed ? true : false, "tensors": .number(JSONNumber(tensors)),
+        "differences": .number(JSONNumber(differences)),
+      ])
+    }
   }
 
   /// Own name of the model that was read, and of what was written.
@@ -46,12 +53,7 @@ public struct Certificate: Sendable {
     content.add(
       "gates",
       .array(
-        gates.map { gate in
-          .object([
-            "gate": .string(gate.name), "passed": gate.passed ? true : false,
-            "tensors": .number(JSONNumber(gate.tensors)), "differences": .number(JSONNumber(gate.differences)),
-          ])
-        }))
+        gates.map(\.json)))
     return SealedRecord.bytes(Certificate.schema, version: Certificate.version, content)
   }
 
@@ -85,13 +87,47 @@ public struct Certificate: Sendable {
     where files.isEmpty || files.contains(where: { $0.digest == nil }) {
       throw RecordError(.missing, file: path, field: key)
     }
-    codeStream = object["code_stream"]?.string.flatMap { Digest(hex: $0) }
+    let stream = object["code_stream"]
+    codeStream = stream?.string.flatMap { Digest(hex: $0) }
+    guard codeStream != nil || stream?.isNull == true else {
+      throw RecordError(.unknown(stream), file: path, field: "code_stream")
+    }
     gates = try list("gates").map { value in
       guard let gate = value.object, let name = gate["gate"]?.string, let passed = gate["passed"]?.bool,
         let tensors = gate["tensors"]?.number?.integer, let differences = gate["differences"]?.number?.integer
       else { throw RecordError(.missing, file: path, field: "gates") }
       return Gate(name: name, passed: passed, tensors: tensors, differences: differences)
     }
+    guard !gates.isEmpty else { throw RecordError(.missing, file: path, field: "gates") }
+    try Certificate.checkKeys(object, path)
+  }
+
+  /// A key nobody knows says something nobody checks.
+  private static func checkKeys(_ object: JSONObject, _ path: String) throws(RecordError) {
+    func check(_ object: JSONObject?, _ known: [String], in place: String) throws(RecordError) {
+      guard let entry = object?.entries.first(where: { !known.contains($0.key) }) else { return }
+      throw RecordError(.unknown(entry.value), file: path, field: place + entry.key)
+    }
+    let own = ["schema", "schema_version", "generator", "input", "output", "code_stream"]
+    try check(object, own + ["request", "recipe", "inputs", "outputs", "gates"], in: "")
+    let parts = [
+      "inputs": ["name", "bytes", "sha256"], "outputs": ["name", "bytes", "sha256"],
+      "gates": ["gate", "passed", "tensors", "differences"],
+    ]
+    for (key, known) in parts {
+      for (index, value) in (object[key]?.array ?? []).enumerated() {
+        try check(value.object, known, in: "\(key)[\(index)].")
+      }
+    }
+  }
+
+  /// What a certificate says beside hashes, by key, in one spelling.
+  var statements: [(key: String, text: String)] {
+    func text(_ value: JSONValue) -> String { String(decoding: value.serialized(), as: UTF8.self) }
+    return [
+      ("request", text(.object(request))), ("recipe", text(.object(recipe))),
+      ("gates", text(.array(gates.map(\.json)))),
+    ]
   }
 
   /// The certificate of an output that is built and audited, and not yet in place.

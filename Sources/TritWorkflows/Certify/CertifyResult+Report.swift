@@ -22,13 +22,13 @@ extension CertifyResult {
     var table = ReportTable(
       key: "checks", title: "Checks",
       columns: [
-        ReportColumn("of", "Of"), ReportColumn("file", "File"), ReportColumn("verdict", "Verdict"),
-        ReportColumn("sha256", "SHA-256, expected"), ReportColumn("found", "Found"),
+        ReportColumn("of", "Of"), ReportColumn("file", "File or field"), ReportColumn("verdict", "Verdict"),
+        ReportColumn("sha256", "SHA-256, expected"), ReportColumn("found", "Found"), ReportColumn("detail", "Detail"),
       ])
     for check in checks {
       table.append([
         .text(check.of), .text(check.name), .text(check.verdict.rawValue), .optional(check.expected),
-        .optional(check.verdict == .equal ? nil : check.found),
+        .optional(check.verdict == .equal ? nil : check.found), .optional(check.detail),
       ])
     }
     report.append(table)
@@ -37,7 +37,17 @@ extension CertifyResult {
     }
     report.note(
       passed ? .pass : .fail,
-      passed ? "everything is what the certificate says" : "something is not what the certificate says")
+      passed
+        ? reproduced
+          ? "files, names, request, recipe, audit and code stream are what the certificate says"
+          : "hashes and names of what is here are what the certificate says"
+        : "not what the certificate says: \(wrong)")
     return report
+  }
+
+  /// What does not hold, by name.
+  private var wrong: String {
+    let names = checks.filter { $0.verdict != .equal }.map { "\($0.of) '\(printable($0.name))' \($0.verdict.rawValue)" }
+    return names.prefix(4).joined(separator: ", ") + (names.count > 4 ? " and \(names.count - 4) more" : "")
   }
 }

@@ -30,12 +30,14 @@ public struct CertifyResult: Sendable {
 
   /// One comparison.
   public struct Check: Sendable, Hashable {
-    /// `input`, `output`, `reproduced` or `code stream`.
+    /// `input`, `output`, `reproduced`, `code stream`, or `field` for what is no file.
     public var of: String
     public var name: String
     public var expected: String?
     public var found: String?
     public var verdict: Verdict
+    /// Of a field: what the certificate says and what is so, where they differ.
+    public var detail: String?
   }
 
   public var certificate: Certificate
@@ -74,6 +76,11 @@ public struct CertifyWorkflow: Sendable {
       let isFolder = FileSystem.kind(of: output) == .folder
       let found = try FileRecords(work).output(at: output, isFolder: isFolder, named: certificate.outputName)
       result.checks += compare("output", certificate.outputs, found)
+      result.checks.append(field("output", certificate.outputName, FileSystem.name(of: output)))
+    }
+    // A conversion that did not pass its audit has no certificate, whoever says so.
+    if let gate = certificate.gates.first(where: { !$0.passed || $0.differences != 0 }) {
+      result.checks.append(field("gates", "passed, 0 differences", "'\(printable(gate.name))' did not pass"))
     }
     if request.hashesOnly, request.source == nil, FileSystem.kind(of: source) == nil {
       guard result.output != nil else { throw TensorIOError(.cannotOpen(errno: 2), path: source) }
@@ -85,6 +92,8 @@ public struct CertifyWorkflow: Sendable {
       certificate.request, input: source, output: FileSystem.join(scratch, certificate.outputName), file: path)
     let opened = try ModelOpener.open(source, openOptions(conversion), hasCompanions: true)
     result.checks += compare("input", certificate.inputs, try FileRecords(work).inputs(of: opened))
+    let resolved = FileSystem.resolved(source) ?? source
+    result.checks.append(field("input", certificate.inputName, FileSystem.name(of: resolved)))
     // A conversion of another input would say nothing about this certificate.
     guard !request.hashesOnly, result.checks.allSatisfy({ $0.of != "input" || $0.verdict == .equal }) else {
       return result
@@ -92,6 +101,9 @@ public struct CertifyWorkflow: Sendable {
     let again = try repeated(conversion)
     result.reproduced = true
     result.checks += compare("reproduced", certificate.outputs, again.outputs)
+    for (stated, found) in zip(certificate.statements, again.statements) {
+      result.checks.append(field(stated.key, stated.text, found.text))
+    }
     result.checks.append(
       CertifyResult.Check(
         of: "code stream", name: certificate.outputName, expected: certificate.codeStream?.description,
@@ -138,6 +150,13 @@ public struct CertifyWorkflow: Sendable {
     // What stands there is compared, never touched: the staged output is dropped.
     conversion.replaces = true
     return try ConvertWorkflow(conversion, work: work).rehearse { try Certificate($0, work: work) }
+  }
+
+  private func field(_ name: String, _ expected: String, _ found: String) -> CertifyResult.Check {
+    let isEqual = expected == found
+    return CertifyResult.Check(
+      of: "field", name: name, expected: nil, found: nil, verdict: isEqual ? .equal : .differs,
+      detail: isEqual ? nil : "says \(printable(expected, limit: 160)), is \(printable(found, limit: 160))")
   }
 
   private func compare(_ of: String, _ expected: [RecordedFile], _ found: [RecordedFile]) -> [CertifyResult.Check] {
