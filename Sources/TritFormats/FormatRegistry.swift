@@ -10,16 +10,19 @@ public struct OpenOptions: Sendable {
   public var scaleConvention: ScaleConvention?
   /// The byte order of I2_S tensors, when the user says so; a GGUF file does not tell.
   public var i2sOrder: I2SOrder?
+  /// What type numbers of a GGUF file stand for that programs use for different things, when the user says so.
+  public var ggmlTypes: [GGMLTypeChoice]
   /// Accept files of a model folder that are links to somewhere else.
   public var followsLinks: Bool
 
   public init(
     access: FileAccessMode = .buffered, scaleConvention: ScaleConvention? = nil, i2sOrder: I2SOrder? = nil,
-    followsLinks: Bool = false
+    ggmlTypes: [GGMLTypeChoice] = [], followsLinks: Bool = false
   ) {
     self.access = access
     self.scaleConvention = scaleConvention
     self.i2sOrder = i2sOrder
+    self.ggmlTypes = ggmlTypes
     self.followsLinks = followsLinks
   }
 }

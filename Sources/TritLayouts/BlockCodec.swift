@@ -2,25 +2,15 @@
 
 import TritCore
 
-/// A type of ggml that holds dense numbers as small whole numbers times a scale of their block.
+/// A `DenseBlockType` that is written as well.
 ///
 /// Not ternary: what a file may hold embeddings and the head in. Adding one is a file and a line in `all`.
-public protocol BlockCodec: Sendable {
-  /// Its name in listings.
-  static var name: String { get }
-  /// Its number in GGUF files.
-  static var ggmlType: UInt32 { get }
-  /// Numbers in a block.
-  static var blockElements: Int { get }
-  static var blockBytes: Int { get }
+public protocol BlockCodec: DenseBlockType {
   /// The largest magnitude a block can stand for, its f16 scale being the largest there is.
   static var largest: Float { get }
 
   /// Blocks of the values, whose number must be a multiple of `blockElements`: the bytes of ggml's own reference.
   static func encode(_ values: [Float]) -> [UInt8]
-
-  /// Values of whole blocks, exactly as ggml computes them.
-  static func decode(_ bytes: RawSpan) -> [Float]
 
   /// How far from a value the type's rounding alone may have moved it, told from the scales that are stored.
   ///
@@ -32,11 +22,6 @@ public protocol BlockCodec: Sendable {
 }
 
 extension BlockCodec {
-  /// Bytes of a number of values; nil when they are no whole blocks.
-  public static func byteCount(elements: Int) -> Int? {
-    elements % blockElements == 0 ? Checked.product(elements / blockElements, blockBytes) : nil
-  }
-
   /// The half float at an offset.
   static func half(_ bytes: RawSpan, at offset: Int) -> Float {
     HalfFloat(bits: UInt16(littleEndian: bytes.unsafeLoadUnaligned(fromByteOffset: offset, as: UInt16.self))).float
@@ -46,7 +31,7 @@ extension BlockCodec {
   static func halfStep(ofHalf value: Float) -> Double { max(0x1p-25, abs(Double(value)) * 0x1p-11) }
 }
 
-/// The block types that are read and written.
+/// The block types that are written; `DenseBlockRegistry` has those that are read.
 public enum BlockCodecs {
   /// All of them.
   public static let all: [any BlockCodec.Type] = [Q8_0.self, Q6_K.self]
@@ -56,7 +41,7 @@ public enum BlockCodecs {
 }
 
 extension TensorEncoding {
-  /// How the tensor's numbers are read when they stand in blocks; nil for other encodings.
+  /// How the tensor's numbers are written when they stand in blocks; nil for other encodings.
   public var blockCodec: (any BlockCodec.Type)? {
     if case .opaque(let name) = self { BlockCodecs.codec(named: name) } else { nil }
   }

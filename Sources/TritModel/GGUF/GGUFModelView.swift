@@ -37,7 +37,7 @@ public final class GGUFModelView: TensorSource {
     /// The file's rows, each a run of bytes, in another order.
     case rows(byteCount: Int)
     /// Numbers in blocks, decoded to Float.
-    case decoded(any BlockCodec.Type)
+    case decoded(any DenseBlockType.Type)
     /// Rows that share bytes with others, unpacked and packed again as `SplitRow.twoBit`.
     case repacked(any TernaryLayout)
     /// Dense numbers with a factor of their own, which nothing here multiplies in.
@@ -113,9 +113,9 @@ public final class GGUFModelView: TensorSource {
     _ stored: TensorDescriptor, _ permutation: RowPermutation?
   ) -> (TensorDescriptor, Access) {
     var shown = stored
-    if let codec = stored.encoding.blockCodec {
+    if let codec = stored.encoding.denseBlocks, let byteCount = Checked.product(4, stored.shape.elementCount) {
       shown.encoding = .dense(.f32)
-      shown.location.byteCount = 4 * stored.shape.elementCount
+      shown.location.byteCount = byteCount
       return (shown, .decoded(codec))
     }
     guard permutation != nil else { return (shown, .direct) }
@@ -155,14 +155,8 @@ public final class GGUFModelView: TensorSource {
         stored: scale.multipliers.map { $0 * factor }, storage: .f32, convention: .multiply,
         granularity: scale.granularity)
     }
-    guard let permutation = place.permutation, scale.granularity != .tensor else { return scale }
-    let perRow = scale.stored.count / max(1, tensor.shape.rows)
-    let values = (0..<tensor.shape.rows).flatMap { row in
-      let first = permutation.storedRow(of: row) * perRow
-      return scale.stored[first..<first + perRow]
-    }
-    return TernaryScale(
-      stored: values, storage: scale.storage, convention: scale.convention, granularity: scale.granularity)
+    guard let permutation = place.permutation else { return scale }
+    return scale.reordered(rows: tensor.shape.rows, columns: tensor.shape.columns) { permutation.storedRow(of: $0) }
   }
 
   public func companion(named name: String) throws -> [UInt8] {
@@ -254,7 +248,7 @@ public final class GGUFModelView: TensorSource {
   }
 
   /// Float bytes of values in blocks; the range is one of Float bytes.
-  private func decoded(_ range: Range<Int>, _ place: Place, _ codec: any BlockCodec.Type) throws -> [UInt8] {
+  private func decoded(_ range: Range<Int>, _ place: Place, _ codec: any DenseBlockType.Type) throws -> [UInt8] {
     let columns = max(1, descriptor(place).shape.columns)
     var result: [UInt8] = []
     result.reserveCapacity(range.count)

@@ -132,7 +132,7 @@ final class OutputWriter: Sendable {
           switch tensor.encoding {
           case .dense(let dtype): GGMLType.id(of: dtype)
           case .ternary(let id): LayoutRegistry.layout(id)?.ggmlType
-          case .opaque: tensor.encoding.blockCodec?.ggmlType
+          case .opaque: tensor.encoding.denseBlocks?.ggmlType
           }
         guard let type else { preconditionFailure("the planner chooses types that GGUF has") }
         return GGUFTensor(
@@ -198,7 +198,7 @@ final class OutputWriter: Sendable {
       name: tensor.name, shape: tensor.source.shape, encoding: tensor.encoding,
       byteCount: layout.byteCount(tensor.source.shape),
       scale: (
-        scale?.storage ?? .bf16, tensor.scaleGranularity ?? scale?.granularity ?? .tensor,
+        tensor.scaleStorage ?? scale?.storage ?? .bf16, tensor.scaleGranularity ?? scale?.granularity ?? .tensor,
         tensor.scaleConvention ?? .multiply
       ))
   }

@@ -41,6 +41,9 @@ enum RequestRecord {
     func add(_ key: String, _ value: String?) { if let value { result.add(key, .string(value)) } }
     add("scale_convention", request.open.scaleConvention?.rawValue)
     add("i2s_order", request.open.i2sOrder?.rawValue)
+    if !request.open.ggmlTypes.isEmpty {
+      result.add("gguf_types", .array(request.open.ggmlTypes.map { .string($0.description) }))
+    }
     add("output_scale", request.outputConvention?.rawValue)
     add("architecture", request.architecture)
     add("recipe", request.recipe?.rawValue)
@@ -92,6 +95,10 @@ enum RequestRecord {
       case "quantize": request.quantize = try globs(key)
       case "scale_convention": request.open.scaleConvention = try value(key, ScaleConvention.self)
       case "i2s_order": request.open.i2sOrder = try value(key, I2SOrder.self)
+      case "gguf_types":
+        let texts = entry.value.array ?? []
+        request.open.ggmlTypes = texts.compactMap { $0.string.flatMap(GGMLTypeChoice.init) }
+        guard !texts.isEmpty, request.open.ggmlTypes.count == texts.count else { throw fail(key) }
       case "output_scale": request.outputConvention = try value(key, ScaleConvention.self)
       case "architecture": request.architecture = try text(key)
       case "recipe":

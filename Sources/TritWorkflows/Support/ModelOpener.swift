@@ -23,6 +23,7 @@ extension OpenOptions {
   /// The same meaning of numbers, files got at as `other` says.
   func reading(like other: OpenOptions) -> OpenOptions {
     OpenOptions(
-      access: other.access, scaleConvention: scaleConvention, i2sOrder: i2sOrder, followsLinks: other.followsLinks)
+      access: other.access, scaleConvention: scaleConvention, i2sOrder: i2sOrder, ggmlTypes: ggmlTypes,
+      followsLinks: other.followsLinks)
   }
 }

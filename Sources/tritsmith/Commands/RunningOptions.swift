@@ -32,6 +32,9 @@ struct RunningOptions: ParsableArguments {
   @Flag(help: "Accept files of a model folder that are links to somewhere else.")
   var followLinks = false
 
+  @Option(help: GGMLTypeChoice.help)
+  var ggufType: [GGMLTypeChoice] = []
+
   @Flag(name: [.long, .short], help: "No progress and no remarks on standard error.")
   var quiet = false
 
@@ -47,7 +50,8 @@ struct RunningOptions: ParsableArguments {
     return RunOptions(
       mode: mode, projections: projections, kernels: kernels, threads: threads,
       open: OpenOptions(
-        access: mmap ? .mapped : .buffered, scaleConvention: scaleConvention, followsLinks: followLinks),
+        access: mmap ? .mapped : .buffered, scaleConvention: scaleConvention, ggmlTypes: ggufType,
+        followsLinks: followLinks),
       cancellation: CancellationFlag(alsoWhen: { InterruptMonitor.isInterrupted }))
   }
 }

@@ -131,18 +131,14 @@ struct GGUFPlanner {
     }
     if tensor.encoding.isTernary {
       // A layout with one scale for the tensor, or one for 256 columns, cannot hold finer ones.
-      let granularity = try source.scale(of: tensor).granularity
-      let holds = layout.embeddedScale?.granularity
-      guard granularity == .tensor || granularity == holds || (granularity == .row && holds != .tensor) else {
-        throw WorkflowError(.oneScaleOnly(found: granularity == .row ? "per-row" : "per-group"), tensor: tensor.name)
-      }
+      _ = try TernaryWeight.scale(try source.scale(of: tensor), asHeldBy: layout, tensor)
     }
     return (.ternary(id), pack)
   }
 
   /// The blocks a GGUF source holds a tensor in, which go on as they are; nil for other tensors.
   private func storedBlocks(_ tensor: TensorDescriptor) -> TensorEncoding? {
-    guard let encoding = (source as? GGUFModelView)?.stored(tensor).encoding, encoding.blockCodec != nil,
+    guard let encoding = (source as? GGUFModelView)?.stored(tensor).encoding, encoding.denseBlocks != nil,
       request.gguf.embeddings.map({ $0.encoding == encoding }) ?? true
     else { return nil }
     return encoding
@@ -162,7 +158,7 @@ struct GGUFPlanner {
     case .dense(let dtype): return tensor.shape.elementCount * (dtype.bits / 8)
     case .ternary(let id): return LayoutRegistry.layout(id)?.byteCount(tensor.shape) ?? 0
     case .opaque(let name):
-      let codec = encoding.blockCodec
+      let codec = encoding.denseBlocks
       guard let codec, tensor.shape.columns % codec.blockElements == 0,
         let count = codec.byteCount(elements: tensor.shape.elementCount)
       else {
@@ -184,7 +180,7 @@ struct GGUFPlanner {
       MetadataEntry("general.name", .string(modelName)),
       MetadataEntry("general.file_type", .uint32(request.gguf.weights.fileType)),
     ]
-    if tensors.contains(where: { $0.encoding.isTernary || $0.encoding.blockCodec != nil }) {
+    if tensors.contains(where: { $0.encoding.isTernary || $0.encoding.denseBlocks != nil }) {
       entries.append(MetadataEntry("general.quantization_version", .uint32(2)))
     }
     entries += configuration.entries(family)
