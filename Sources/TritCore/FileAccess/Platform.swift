@@ -35,6 +35,31 @@ public enum Platform {
     #endif
   }
 
+  /// Gives a file or folder a name that nothing has, in one step.
+  ///
+  /// - Returns: 0, or `errno`: `EEXIST` when something has the name.
+  static func renameWithoutReplacing(_ path: String, to target: String) -> Int32 {
+    #if canImport(Glibc)
+      typealias RenameAt2 = @convention(c) (Int32, UnsafePointer<CChar>, Int32, UnsafePointer<CChar>, UInt32) -> Int32
+      if let symbol = dlsym(nil, "renameat2") {
+        let noReplaceFlag: UInt32 = 1
+        let renameat2 = unsafeBitCast(symbol, to: RenameAt2.self)
+        if renameat2(AT_FDCWD, path, AT_FDCWD, target, noReplaceFlag) == 0 { return 0 }
+        if errno != EINVAL, errno != ENOSYS { return errno }
+      }
+    #else
+      if renamex_np(path, target, UInt32(RENAME_EXCL)) == 0 { return 0 }
+      if errno != ENOTSUP, errno != EINVAL { return errno }
+    #endif
+    // A link fails where something has the name; folders cannot be linked, and do not replace one that holds anything.
+    if link(path, target) == 0 {
+      unlink(path)
+      return 0
+    }
+    guard errno == EPERM || errno == ENOTSUP else { return errno }
+    return rename(path, target) == 0 ? 0 : errno
+  }
+
   /// Asks the system to begin writing a file's changed pages to the disk, where it can be asked.
   static func startWriteback(_ descriptor: Int32) {
     #if canImport(Glibc)

@@ -1,5 +1,11 @@
 // Tritsmith: failures of files and folders.
 
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
 /// A file or folder could not be opened, read, made or put in place. Used by every format.
 public struct TensorIOError: DiagnosticError, Equatable {
   /// What went wrong.
@@ -17,6 +23,7 @@ public struct TensorIOError: DiagnosticError, Equatable {
     case holdsOtherThings(String)
     case isOfAnotherKind(found: String, wanted: String)
     case cannotCreate(errno: Int32)
+    case cannotLock(errno: Int32)
     case noSpace(needed: UInt64, free: UInt64)
     case writeFailed(errno: Int32)
     case syncFailed(errno: Int32)
@@ -48,6 +55,7 @@ public struct TensorIOError: DiagnosticError, Equatable {
     case .holdsOtherThings(let what): "will not be replaced: it holds \(what), which no conversion writes"
     case .isOfAnotherKind(let found, let wanted): "will not be replaced by \(wanted): it is \(found)"
     case .cannotCreate(let code): "cannot be created: \(Platform.message(forErrno: code))"
+    case .cannotLock(let code): "a file beside it cannot be locked: \(Platform.message(forErrno: code))"
     case .noSpace(let needed, let free): "needs \(needed) bytes, but the file system has \(free) free"
     case .writeFailed(let code): "writing failed: \(Platform.message(forErrno: code))"
     case .syncFailed(let code): "the data could not be brought to disk: \(Platform.message(forErrno: code))"
@@ -70,6 +78,8 @@ public struct TensorIOError: DiagnosticError, Equatable {
     case .overlapsInput: "write to a place outside the input; inputs are never modified"
     case .isOfAnotherKind: "choose another name, or remove it by hand"
     case .holdsOtherThings: "remove it by hand if it is really to go"
+    case .cannotCreate(errno: ENAMETOOLONG): "choose a shorter name: most file systems take 255 bytes"
+    case .cannotLock: "write to a file system that has locks (flock), then move the output"
     case .cannotCreate, .cannotReplace: "check that the folder exists and can be written to"
     case .noSpace, .writeFailed, .syncFailed: "free some space or write to another disk; nothing was left behind"
     case .readFailed: "check the disk, then run again"
@@ -83,7 +93,8 @@ public struct TensorIOError: DiagnosticError, Equatable {
     case .cannotOpen, .notAFile, .notAFolder: .cannotOpen
     case .tooLarge: .malformedInput
     case .endsEarly, .readFailed, .changedWhileRead, .noSpace, .writeFailed, .syncFailed: .inputOutput
-    case .alreadyExists, .parentMissing, .holdsOtherThings, .isOfAnotherKind, .cannotCreate, .cannotReplace:
+    case .alreadyExists, .parentMissing, .holdsOtherThings, .isOfAnotherKind, .cannotCreate, .cannotLock,
+      .cannotReplace:
       .cannotCreate
     case .overlapsInput: .misuse
     case .incomplete, .outOfRange: .internalFault
