@@ -114,7 +114,8 @@ public struct ConvertWorkflow: Sendable {
     for (index, tensor) in plan.streamingOrder.enumerated() {
       work.progress.reached(tensor.source.name, number: index + 1, of: plan.tensors.count)
       if tensor.step == .recode {
-        let report = try DenseStream(source: source, work: work).recode(tensor, to: writer)
+        let report = try DenseStream(source: source, work: work, nonFinite: request.nonFinite).recode(
+          tensor, to: writer)
         if report.changed > 0 { result.rounded.append((tensor.name, report)) }
         continue
       }
@@ -177,9 +178,14 @@ public struct ConvertWorkflow: Sendable {
     }
     let (input, stored) = (source, tensor)
     let count = stored.location.byteCount
+    // Bytes already in memory: looking at them costs a small part of reading them.
+    let check = FiniteCheck(stored, of: input, request.nonFinite)
     try work.parallelism.forEachBand((count + bandBytes - 1) / bandBytes) { band in
       let range = band * bandBytes..<min(count, (band + 1) * bandBytes)
-      try input.withBytes(range, of: stored) { try writer.write($0, to: planned.name, at: range.lowerBound) }
+      try input.withBytes(range, of: stored) { bytes in
+        try check?.look(at: bytes, from: range.lowerBound)
+        try writer.write(bytes, to: planned.name, at: range.lowerBound)
+      }
       input.release(range, of: stored)
       work.progress.advanced(by: range.count)
     }
