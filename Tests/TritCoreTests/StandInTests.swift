@@ -63,9 +63,9 @@ import TritCore
 
   @Test func byteOrderMarks() throws {
     let marked = [0xEF, 0xBB, 0xBF] + Array(#"{"a": 1}"#.utf8)
-    #expect(try JSONValue.parse(marked, dialect: .python) == .object(["a": 1]))
+    #expect(try JSONValue.parse(marked, dialect: .python).object?["a"] == 1)
     let error = #expect(throws: JSONError.self) { try JSONValue.parse(marked) }
-    #expect(error?.kind == .byteOrderMark(encoding: "UTF-8") && error?.offset == 0)
+    #expect(error?.offset == 0 && error?.description.contains("byte order mark") == true)
     #expect(error?.remedy?.contains("without a byte order mark") == true)
     #expect(throws: JSONError.self) { try JSONDocument(parsing: marked) }
     // As PowerShell writes `> config.json`.

@@ -22,6 +22,7 @@ public final class StagedOutput: Sendable {
   /// The temporary path; for a folder, the files are made inside it.
   public let stagingPath: String
   private let isReplacing: Bool
+  private let isRehearsal: Bool
   private let lock: Int32
   nonisolated(unsafe) private var isCommitted = false
   private static let marker = ".tritsmith-"
@@ -37,14 +38,25 @@ public final class StagedOutput: Sendable {
 
   /// Prepares an output, without touching what stands at the target.
   ///
+  /// - Parameter rehearsal: true for one that is built to be looked at and never put in place: what stands at its target
+  ///   may have been read.
   /// - Throws: when the target exists and `replacing` is false, when its folder is missing, or when it cannot be made.
-  public init(_ kind: Kind, at target: String, replacing: Bool) throws(TensorIOError) {
+  public init(
+    _ kind: Kind, at target: String, replacing: Bool, rehearsal: Bool = false
+  ) throws(TensorIOError) {
     let parent = FileSystem.parent(of: target)
     guard FileSystem.kind(of: parent) == .folder else {
       throw TensorIOError(.parentMissing(parent), path: target)
     }
     StagedOutput.tidyUp(after: target)
+    // The temporary name fits where the target's own may not.
+    var status = stat()
+    if lstat(target, &status) != 0, errno == ENAMETOOLONG {
+      throw TensorIOError(.cannotCreate(errno: ENAMETOOLONG), path: target)
+    }
     try StagedOutput.checkReplaceable(target, kind: kind, replacing: replacing)
+    if !rehearsal { try ReadFiles.checkNotRead(target) }
+    isRehearsal = rehearsal
     self.kind = kind
     self.target = target
     isReplacing = replacing
@@ -128,7 +140,9 @@ public final class StagedOutput: Sendable {
 
   /// - Parameter exchange: exchanges two folders in one step; false where that cannot be done.
   func commit(exchange: (String, String) -> Bool) throws(TensorIOError) {
+    precondition(!isRehearsal, "a rehearsal is dropped")
     try StagedOutput.checkReplaceable(target, kind: kind, replacing: isReplacing)
+    try ReadFiles.checkNotRead(target)
     if kind == .folder, fsync(lock) != 0 { throw TensorIOError(.syncFailed(errno: errno), path: stagingPath) }
     let existing = FileSystem.kindWithoutFollowing(target)
     if kind == .folder, existing != nil {

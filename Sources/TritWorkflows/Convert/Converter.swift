@@ -55,8 +55,11 @@ public struct ConvertWorkflow: Sendable {
   }
 
   /// Builds and audits the output under its temporary name; what `conclude` does not commit is removed.
+  ///
+  /// - Parameter rehearsal: true when `conclude` commits nothing.
   func build<Result>(
-    announce: (ConversionPlan) -> Void = { _ in }, conclude: (StagedConversion) throws -> Result
+    rehearsal: Bool = false, announce: (ConversionPlan) -> Void = { _ in },
+    conclude: (StagedConversion) throws -> Result
   ) throws -> Result {
     let start = Platform.monotonicSeconds
     let source = try ModelOpener.open(request.input, request.open, hasCompanions: true)
@@ -68,7 +71,7 @@ public struct ConvertWorkflow: Sendable {
       try CalibrationStatistics(request.input, request.open, $0, work: work)
     }
     if let calibration { plan.remarks["calibration"] = .object(calibration.record) }
-    let writer = try OutputWriter(plan, source: source, work: work)
+    let writer = try OutputWriter(plan, source: source, work: work, rehearsal: rehearsal)
     let streamed = try stream(plan, source, calibration, to: writer)
     try writer.complete()
     try source.checkUnchanged()
