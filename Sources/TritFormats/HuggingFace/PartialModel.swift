@@ -68,12 +68,19 @@ public enum PartialModel: Sendable, Hashable {
     self = .loraAdapter
   }
 
+  /// What follows a module's name in those of LoRA matrices.
+  private static let marks = [".lora_A", ".lora_B", ".lora_a", ".lora_b", ".lora_up", ".lora_down", ".lora_embedding_"]
+
   /// The module a LoRA matrix belongs to, as PEFT, diffusers, MLX and llama.cpp name them.
   private static func stem(_ name: String) -> String? {
-    let marks = [".lora_A", ".lora_B", ".lora_a", ".lora_b", ".lora_up", ".lora_down", ".lora_embedding_"]
-    for mark in marks {
-      guard let place = name.utf8.firstRange(of: mark.utf8) else { continue }
-      return String(name[..<place.lowerBound])
+    // Every tensor of every model is asked: a search for each mark would cost more than opening does.
+    var rest = name.utf8[...]
+    while let dot = rest.firstIndex(of: UInt8(ascii: ".")) {
+      rest = rest[dot...]
+      if rest.starts(with: ".lora_".utf8), marks.contains(where: { rest.starts(with: $0.utf8) }) {
+        return String(name[..<dot])
+      }
+      rest = rest.dropFirst()
     }
     return nil
   }

@@ -124,7 +124,8 @@ public struct WorkflowError: DiagnosticError, Equatable {
     case .unknownMetadata: "'tritsmith inspect' lists the keys"
     case .unsound: "'tritsmith check' lists everything that is wrong with the model"
     case .unpackedOffline: "pack the model with the tool that wrote it"
-    case .unsupportedEncoding, .mixedConventions, .unknownQuantizer, .hasForeignQuantization: nil
+    case .hasForeignQuantization: "take the checkpoint it was quantized from"
+    case .unsupportedEncoding, .mixedConventions, .unknownQuantizer: nil
     }
   }
 
