@@ -3,6 +3,7 @@
 import Testing
 import TritCore
 import TritFormats
+import TritLayouts
 import TritTestSupport
 
 @testable import TritWorkflows
@@ -79,6 +80,30 @@ struct NonFiniteTests {
     }
   }
 
+  /// Every cut of five blocks in two at an even place: the one bad scale is found in the part that holds it.
+  @Test("scales of blocks", arguments: [(34, 0, 32), (210, 208, 256)])
+  func blocks(_ blockBytes: Int, _ scale: Int, _ elements: Int) throws {
+    let codec = try #require(BlockCodecs.all.first { $0.blockBytes == blockBytes })
+    // 0x7BFF is the largest number of f16; every other byte is that of an infinity.
+    var sound = [UInt8](repeating: 0x7C, count: 5 * blockBytes)
+    for block in 0..<5 {
+      sound.replaceSubrange(block * blockBytes + scale..<block * blockBytes + scale + 2, with: [0xFF, 0x7B])
+    }
+    for (bad, pattern) in [(0, [0, 0x7C]), (3, [1, 0xFC]), (4, [0, 0xFC])] as [(Int, [UInt8])] {
+      var bytes = sound
+      let place = bad * blockBytes + scale
+      bytes.replaceSubrange(place..<place + 2, with: pattern)
+      for cut in stride(from: 0, through: bytes.count, by: 2) {
+        for (data, start) in [(Array(bytes[..<cut]), 0), (Array(bytes[cut...]), cut)] {
+          let found = NonFinite.firstScale(in: data.span.bytes, from: start, codec)
+          let holds = start <= place && place < start + data.count
+          #expect(found?.index == (holds ? bad * elements : nil), "\(cut)")
+        }
+      }
+    }
+    #expect(NonFinite.firstScale(in: sound.span.bytes, from: 0, codec) == nil)
+  }
+
   // MARK: Conversions
 
   private static let table = "model.embed_tokens.weight"
@@ -122,5 +147,27 @@ struct NonFiniteTests {
       let written = RawModelFile.tensors(ofFolder: scratch["out"])[name: Self.table]
       #expect(written.bytes == RawModelFile(reading: input + "/model.safetensors")[Self.table].bytes)
     }
+  }
+
+  @Test("blocks of a GGUF file that go on as they are", arguments: [GGUFEmbeddingType.q8, .q6])
+  func storedBlocks(_ type: GGUFEmbeddingType) throws {
+    let scratch = ScratchFolder()
+    try Workflow.gguf(Fixtures.golden("models/llama256_packed"), scratch["a.gguf"]) {
+      $0.gguf.embeddings = type
+      $0.gguf.hasTokenizer = false
+    }
+    let table = try #require(
+      GGUFSource(path: scratch["a.gguf"]).manifest.tensors.first { $0.name == "token_embd.weight" })
+    // The high byte of the fourth block's scale: 34 bytes begin with it, 210 end with it.
+    var bytes = Disk.bytes(scratch["a.gguf"])
+    let place = Int(table.location.offset) + (type == .q8 ? 3 * 34 : 3 * 210 + 208)
+    bytes.replaceSubrange(place..<place + 2, with: [0, 0x7C])
+    Disk.write(bytes, scratch["a.gguf"])
+    let error = #expect(throws: WorkflowError.self) {
+      try Workflow.gguf(scratch["a.gguf"], scratch["b.gguf"], GGUFStyle(weights: .tq1))
+    }
+    let value = "of a block whose scale is inf"
+    #expect(error?.kind == .copiesNotFinite(index: 3 * (type == .q8 ? 32 : 256), value: value))
+    #expect(Disk.names(scratch.path) == ["a.gguf"])
   }
 }

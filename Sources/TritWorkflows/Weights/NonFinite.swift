@@ -1,6 +1,7 @@
 // Tritsmith: NaN and infinity in bytes that pass by.
 
 import TritCore
+import TritLayouts
 
 /// What happens to a tensor that is copied and holds NaN or infinity.
 public enum NonFinitePolicy: String, Sendable, Hashable, CaseIterable {
@@ -53,6 +54,24 @@ enum NonFinite {
     }
   }
 
+  /// The first element of the first block whose scale is NaN or infinite.
+  ///
+  /// - Parameter start: of the bytes in the tensor, even, so that they hold each scale whole or not at all.
+  static func firstScale(
+    in bytes: RawSpan, from start: Int, _ codec: any BlockCodec.Type
+  ) -> (index: Int, value: String)? {
+    let passed = start - codec.scaleOffset
+    var block = passed <= 0 ? 0 : (passed + codec.blockBytes - 1) / codec.blockBytes
+    while true {
+      let place = block * codec.blockBytes + codec.scaleOffset - start
+      guard place + 2 <= bytes.byteCount else { return nil }
+      let bits = UInt16(littleEndian: bytes.unsafeLoadUnaligned(fromByteOffset: place, as: UInt16.self))
+      let scale = HalfFloat(bits: bits).float
+      if !scale.isFinite { return (block * codec.blockElements, "of a block whose scale is \(scale)") }
+      block += 1
+    }
+  }
+
   /// The first element of a type of eight bits that is no number. Source: the OCP FP8 specification, and ml_dtypes.
   private static func firstByte(_ bytes: RawSpan, _ dtype: DType) -> Int? {
     let isBad: (UInt8) -> Bool
@@ -69,23 +88,39 @@ enum NonFinite {
 
 /// Refuses NaN and infinity in the bytes of one tensor on their way into an output.
 struct FiniteCheck: Sendable {
-  let tensor: TensorDescriptor
-  let dtype: DType
-  let file: String
+  private enum Form: Sendable {
+    case elements(DType)
+    case blocks(any BlockCodec.Type)
+  }
+
+  private let form: Form
+  private let tensor: String
+  private let file: String
 
   /// Nil when nothing is to be refused.
   init?(_ tensor: TensorDescriptor, of source: any TensorSource, _ policy: NonFinitePolicy) {
-    guard policy == .refuse, let dtype = tensor.encoding.dtype else { return nil }
-    self.tensor = tensor
-    self.dtype = dtype
+    guard policy == .refuse else { return nil }
+    if let dtype = tensor.encoding.dtype {
+      form = .elements(dtype)
+    } else if let codec = tensor.encoding.blockCodec {
+      form = .blocks(codec)
+    } else {
+      return nil
+    }
+    self.tensor = tensor.name
     file = source.manifest.files[tensor.location.file].path
   }
 
-  /// - Parameter start: of the bytes in the tensor, at the beginning of an element.
+  /// - Parameter start: of the bytes in the tensor, at the beginning of an element; in blocks at any even number.
   func look(at bytes: RawSpan, from start: Int) throws(WorkflowError) {
-    guard NonFinite.isIn(bytes, dtype), let found = NonFinite.first(in: bytes, dtype) else { return }
-    throw WorkflowError(
-      .copiesNotFinite(index: start / (dtype.bits / 8) + found.index, value: found.value), file: file,
-      tensor: tensor.name)
+    let found: (index: Int, value: String)?
+    switch form {
+    case .elements(let dtype):
+      guard NonFinite.isIn(bytes, dtype), let first = NonFinite.first(in: bytes, dtype) else { return }
+      found = (start / (dtype.bits / 8) + first.index, first.value)
+    case .blocks(let codec): found = NonFinite.firstScale(in: bytes, from: start, codec)
+    }
+    guard let found else { return }
+    throw WorkflowError(.copiesNotFinite(index: found.index, value: found.value), file: file, tensor: tensor)
   }
 }
