@@ -8,6 +8,10 @@ public struct FormatError: DiagnosticError, Equatable {
   public enum Kind: Sendable, Equatable {
     // Any container
     case notRecognised(found: String)
+    /// Something was saved in the file's place.
+    case standIn(StandIn)
+    /// A file beside the weights is not JSON.
+    case jsonFile(JSONError)
     case emptyFile
     // Safetensors headers
     case headerTooSmall(found: UInt64)
@@ -35,6 +39,7 @@ public struct FormatError: DiagnosticError, Equatable {
     case noModel(String)
     // Packed tensors
     case packedShape(found: String)
+    case scaleMissing(name: String)
     case badScale(String)
     case unknownScaleConvention(hint: String)
     case conflictingScaleConvention(detail: String)
@@ -47,6 +52,8 @@ public struct FormatError: DiagnosticError, Equatable {
     case decompression(String)
     // TritDiff
     case isPatch
+    // Adapters and other helpers
+    case partialModel(PartialModel)
     // GGUF
     case gguf(GGUFFault)
   }
@@ -74,6 +81,8 @@ extension FormatError {
   public var summary: String {
     switch kind {
     case .notRecognised(let found): "not a model format this program knows: \(found)"
+    case .standIn(let found): found.summary
+    case .jsonFile(let error): "the file is not valid JSON: \(error)"
     case .emptyFile: "the file is empty"
     case .headerTooSmall(let found): "a safetensors file begins with an 8-byte length, this one has \(found) bytes"
     case .headerTooLarge(let length, let limit): "the header claims \(length) bytes, the format allows \(limit)"
@@ -108,6 +117,7 @@ extension FormatError {
     case .tensorNotInIndex: "a shard holds it, but the index does not name it"
     case .noModel(let detail): detail
     case .packedShape(let found): "a packed weight has shape [rows / 4, columns], found \(found)"
+    case .scaleMissing(let name): "these are packed trits, and their scale '\(printable(name))' is not there"
     case .badScale(let detail): "the scale is unusable: \(detail)"
     case .unknownScaleConvention(let hint):
       "nothing says whether weight = trit × scale or trit ÷ scale\(hint.isEmpty ? "" : " (\(hint))")"
@@ -119,6 +129,7 @@ extension FormatError {
     case .unknownLayout(let name): "ternary layout '\(printable(name))' is not known"
     case .decompression(let detail): "a compressed section cannot be read: \(detail)"
     case .isPatch: "this is a patch, which is a model only together with its base"
+    case .partialModel(let found): found.summary
     case .gguf(let fault): fault.summary
     }
   }
@@ -126,6 +137,8 @@ extension FormatError {
   public var remedy: String? {
     switch kind {
     case .notRecognised, .noModel: "name a safetensors, GGUF or TritPack file, or a folder that holds a model"
+    case .standIn(let found): found.remedy
+    case .jsonFile(let error), .json(let error): error.remedy
     case .emptyFile, .headerTooSmall, .headerPastEnd, .notCovered, .checksum, .badPreamble:
       "the file is damaged or a download is incomplete: fetch it again and compare its size"
     case .missingShard: "fetch the missing file, or the whole model again"
@@ -137,6 +150,8 @@ extension FormatError {
       "say which it is: --scale-convention divide (Falcon-E) or multiply (BitNet b1.58)"
     case .unsupportedVersion: "use a newer tritsmith"
     case .isPatch: "'tritsmith apply BASE PATCH -o MODEL' gives the model; 'tritsmith inspect' shows the patch"
+    case .partialModel(let found): found.remedy
+    case .scaleMissing: "fetch the model again; without the scale no weight of this tensor is known"
     case .gguf(let fault): fault.remedy
     default: nil
     }

@@ -60,6 +60,7 @@ public enum FormatRegistry {
     if kind == .file {
       let file = try InputFile(path: path, mode: .buffered)
       guard file.byteCount > 0 else { throw FormatError(.emptyFile, file: path) }
+      if let standIn = try file.standIn() { throw FormatError(.standIn(standIn), file: path, byteOffset: 0) }
       first = try file.bytes(0..<min(64, file.byteCount))
       guard !first.starts(with: TritDiffPatch.magic) else { throw FormatError(.isPatch, file: path, byteOffset: 0) }
     } else if kind != .folder {

@@ -13,6 +13,8 @@ public protocol BlockCodec: Sendable {
   /// Numbers in a block.
   static var blockElements: Int { get }
   static var blockBytes: Int { get }
+  /// Where in a block the f16 stands that scales all of it: an even number. A value is finite when it is.
+  static var scaleOffset: Int { get }
   /// The largest magnitude a block can stand for, its f16 scale being the largest there is.
   static var largest: Float { get }
 

@@ -20,6 +20,8 @@ public enum Q6_K: BlockCodec {
   public static let blockElements = 256
   /// Bytes of a block.
   public static let blockBytes = 210
+  /// d comes last.
+  public static let scaleOffset = 208
   /// 32 levels of a scale of 128 times the largest f16 number.
   public static let largest: Float = 32 * 128 * 65504
   private static let groupElements = 16
@@ -65,7 +67,7 @@ public enum Q6_K: BlockCodec {
         codes[index] = max(-32, min(31, nearest(values[first + index] / step))) + 32
       }
     }
-    for (byte, shift) in [(208, 0), (209, 8)] {
+    for (byte, shift) in [(scaleOffset, 0), (scaleOffset + 1, 8)] {
       output[place + byte] = UInt8(truncatingIfNeeded: half.bits >> UInt16(shift))
     }
     for part in 0..<2 {
@@ -132,7 +134,7 @@ public enum Q6_K: BlockCodec {
     func byte(_ place: Int) -> Int32 { Int32(bytes.unsafeLoad(fromByteOffset: place, as: UInt8.self)) }
     for block in 0..<blocks {
       let place = block * blockBytes
-      let scale = half(bytes, at: place + 208)
+      let scale = half(bytes, at: place + scaleOffset)
       for index in 0..<blockElements {
         let (part, column) = (index / 128, index % 128)
         let low = byte(place + 64 * part + column % 64) >> (column < 64 ? 0 : 4) & 15
@@ -153,7 +155,7 @@ public enum Q6_K: BlockCodec {
   /// fit leaves two steps over, rounding the group's scale to whole multiples of d half of d for each of 32 levels, and
   /// storing d as f16 its own error 32 · 128 times.
   public static func bound(_ value: Float, at index: Int, in block: RawSpan) -> Double {
-    let unit = half(block, at: 208)
+    let unit = half(block, at: scaleOffset)
     let step = Double(unit * groupScale(index, block))
     let ends = [-32 * step, 31 * step].sorted()
     let near = abs(step) / 2 * (1 + 0x1p-20)

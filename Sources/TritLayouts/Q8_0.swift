@@ -14,6 +14,8 @@ public enum Q8_0: BlockCodec {
   public static let blockElements = 32
   /// Bytes of a block: a scale as half float, then the numbers as int8.
   public static let blockBytes = 34
+  /// A block begins with its scale.
+  public static let scaleOffset = 0
   /// 127 steps of the largest f16 number.
   public static let largest: Float = 127 * 65504
 
@@ -44,7 +46,7 @@ public enum Q8_0: BlockCodec {
     var result = [Float](repeating: 0, count: blocks * blockElements)
     for block in 0..<blocks {
       let start = block * blockBytes
-      let scale = half(bytes, at: start)
+      let scale = half(bytes, at: start + scaleOffset)
       for index in 0..<blockElements {
         let value = bytes.unsafeLoad(fromByteOffset: start + 2 + index, as: Int8.self)
         result[block * blockElements + index] = scale * Float(value)

@@ -49,7 +49,7 @@ public struct Tokenizer: Sendable {
   }
 
   private init(checking files: TokenizerFiles) throws(TokenizerError) {
-    let file = try FieldReader(file: files.tokenizer)
+    let file = try FieldReader(file: files.tokenizer, dialect: .strict)
     let modelReader = try file.requiredReader("model")
     try LoadedModel.checkType(modelReader)
     try file.allow([

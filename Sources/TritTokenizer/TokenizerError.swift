@@ -8,6 +8,8 @@ public struct TokenizerError: DiagnosticError, Equatable {
   public enum Kind: Sendable, Equatable {
     /// The file is not JSON.
     case json(JSONError)
+    /// Something was saved in the file's place.
+    case standIn(StandIn)
     /// A field holds another kind of JSON value than its format says.
     case wrongType(expected: String, found: String)
     /// A field that must be there is not.
@@ -57,6 +59,7 @@ public struct TokenizerError: DiagnosticError, Equatable {
   public var summary: String {
     switch kind {
     case .json(let error): "not valid JSON: \(error)"
+    case .standIn(let found): found.summary
     case .wrongType(let expected, let found): "expected \(expected), found \(found)"
     case .missingField: "the field is missing"
     case .duplicateKey(let key): "the key '\(printable(key))' stands twice"
@@ -89,6 +92,8 @@ public struct TokenizerError: DiagnosticError, Equatable {
 
   public var remedy: String? {
     switch kind {
+    case .json(let error): error.remedy
+    case .standIn(let found): found.remedy
     case .unsupportedModelType:
       "use the id options instead of text, with ids made by the tokenizer's own library"
     case .unsupported, .unsupportedPattern, .unknownKey:

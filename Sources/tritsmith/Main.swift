@@ -17,5 +17,9 @@ struct Tritsmith: ParsableCommand {
       Completions.self, ManualPage.self,
     ])
 
-  static func prepareProcess() { TritCore.Platform.returnFreedMemory() }
+  static func prepareProcess() {
+    TritCore.Platform.returnFreedMemory()
+    TritCore.Platform.prepareForFiles()
+    ReadFiles.remember()
+  }
 }

@@ -162,8 +162,8 @@ FAULTS[-1]["after"] = "if !FAULT { try source.checkIntegrity(work.parallelism, w
 # Files
 swap("an output replaced without being asked to", "TritCore/FileAccess/StagedOutput.swift", "guard replacing else", "", C)
 FAULTS[-1]["after"] = "guard FAULT || replacing else"
-swap("an output never renamed to its place", "TritCore/FileAccess/StagedOutput.swift", "} else if rename(stagingPath, target) != 0 {", "", C)
-FAULTS[-1]["after"] = "} else if !FAULT, rename(stagingPath, target) != 0 {"
+swap("an output never renamed to its place", "TritCore/FileAccess/StagedOutput.swift", "} else if isReplacing {", "", C)
+FAULTS[-1]["after"] = "} else if FAULT { } else if isReplacing {"
 swap("left-overs of killed runs not removed", "TritCore/FileAccess/StagedOutput.swift", "    StagedOutput.tidyUp(after: target)", "", C)
 FAULTS[-1]["after"] = "    if !FAULT { StagedOutput.tidyUp(after: target) }"
 swap("a file that changed while it was read", "TritCore/FileAccess/InputFile.swift",

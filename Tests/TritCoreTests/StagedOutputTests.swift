@@ -1,5 +1,6 @@
 // Tritsmith: outputs that appear whole or not at all.
 
+import Synchronization
 import Testing
 import TritTestSupport
 
@@ -15,7 +16,7 @@ import TritTestSupport
       try staged.createFile().write([1, 2, 3], at: 0)
       #expect(FileSystem.kind(of: target) == nil)
       #expect(folder.names == [FileSystem.name(of: staged.stagingPath)], "it is built beside its target")
-      #expect(folder.names[0].hasPrefix(".model.tritpack.tritsmith-") && folder.names[0].hasSuffix(".partial"))
+      #expect(folder.names[0].hasPrefix(".tritsmith-") && folder.names[0].hasSuffix(".partial"))
       try staged.commit()
       #expect(folder.names == ["model.tritpack"])
       #expect(RawFile.read(target) == [1, 2, 3])
@@ -205,9 +206,9 @@ import TritTestSupport
 
   @Test func aNameTooLongForTheFileSystemIsRefusedCleanly() {
     TemporaryFolder.with { folder in
-      let target = folder.path(String(repeating: "n", count: 250))
+      let target = folder.path(String(repeating: "n", count: 256))
       for kind in [StagedOutput.Kind.file, .folder] {
-        // ENAMETOOLONG: the temporary name is longer than the target's.
+        // ENAMETOOLONG, before anything is built: the temporary name would fit.
         #expect(throws: TensorIOError(.cannotCreate(errno: 36), path: target)) {
           try StagedOutput(kind, at: target, replacing: false)
         }
@@ -241,7 +242,13 @@ import TritTestSupport
 
   @Test func leftoversOfAKilledRunAreRemoved() throws {
     try TemporaryFolder.with { folder in
-      // As a killed run leaves them: with the name of the target, locked by nobody.
+      // As a killed run leaves them: with the SHA-256 of the target's name, locked by nobody. By `printf out | sha256sum`.
+      let name = ".tritsmith-762069bc07a6e1b5df123a5ae7bd91c1-"
+      folder.write([1], to: name + "0badcafe.partial")
+      folder.makeFolder(name + "12345678.partial")
+      folder.write([1], to: name + "12345678.partial/model.safetensors")
+      folder.write([1], to: name + "12345678.partial.spill-0badcafe")
+      // As earlier versions left them.
       folder.write([1], to: ".out.tritsmith-0badcafe.partial")
       folder.makeFolder(".out.tritsmith-12345678.partial")
       folder.write([1], to: ".out.tritsmith-12345678.partial/model.safetensors")
@@ -342,6 +349,68 @@ import TritTestSupport
     }
   }
 
+  /// 255 bytes are what Linux file systems take: 85 characters of 3 bytes are as many.
+  @Test(arguments: [String(repeating: "n", count: 255), String(repeating: "模", count: 85)])
+  func theLongestNamesAreStaged(_ name: String) throws {
+    try TemporaryFolder.with { folder in
+      for kind in [StagedOutput.Kind.file, .folder] {
+        let target = folder.path(name)
+        do {
+          let staged = try StagedOutput(kind, at: target, replacing: false)
+          try staged.createFile("file").write([1], at: 0)
+          let spill = try OutputFile(unnamedBeside: staged.stagingPath)
+          try spill.write([2], at: 0)
+          try staged.commit()
+        }
+        #expect(folder.names == [name])
+        if kind == .folder {
+          let staged = try StagedOutput(kind, at: target, replacing: true)
+          // Where two folders cannot be exchanged, the old one has a longer name for a moment.
+          try staged.commit { _, _ in false }
+        }
+        StagedOutput.discard(target)
+      }
+      let error = #expect(throws: TensorIOError.self) {
+        let staged = try StagedOutput(.file, at: folder.path(name + "n"), replacing: false)
+        try staged.createFile().write([1], at: 0)
+        try staged.commit()
+      }
+      #expect(error?.remedy?.contains("shorter name") == true)
+      #expect(folder.names == [])
+    }
+  }
+
+  /// Two runs that both found nothing at the target: the second to finish must not replace the first one's output.
+  @Test(arguments: [StagedOutput.Kind.file, .folder])
+  func whatAppearedMeanwhileIsNotReplaced(_ kind: StagedOutput.Kind) {
+    TemporaryFolder.with { folder in
+      let target = folder.path("out")
+      let (first, second) = (folder.path("a"), folder.path("b"))
+      for path in [first, second] {
+        if kind == .folder { folder.makeFolder(FileSystem.name(of: path)) }
+        folder.write([path == first ? 1 : 2], to: FileSystem.name(of: path) + (kind == .folder ? "/file" : ""))
+      }
+      #expect(Platform.renameWithoutReplacing(first, to: target) == 0)
+      #expect(Platform.renameWithoutReplacing(second, to: target) == 17, "EEXIST")
+      #expect(RawFile.read(kind == .file ? target : target + "/file") == [1])
+    }
+  }
+
+  /// Makers and removers of leftovers at once: nobody's live output may vanish.
+  @Test func runsThatRaceForOneTargetKeepTheirStaging() throws {
+    try TemporaryFolder.with { folder in
+      let target = folder.path("out")
+      let lost = try Parallelism(threads: 4).countFailures(of: 400) { index in
+        let kind = index % 2 == 0 ? StagedOutput.Kind.file : .folder
+        let staged = try StagedOutput(kind, at: target, replacing: true)
+        try staged.createFile("file").write([1], at: 0)
+        return FileSystem.kindWithoutFollowing(staged.stagingPath) != nil
+      }
+      #expect(lost == 0)
+      #expect(folder.names == [])
+    }
+  }
+
   @Test func oddTargetNamesAreStagedBesideThem() throws {
     try TemporaryFolder.with { folder in
       folder.makeFolder("dir")
@@ -358,5 +427,16 @@ import TritTestSupport
       try staged.commit()
       #expect(folder.names == ["dir", "new"])
     }
+  }
+}
+
+extension Parallelism {
+  /// How often a body that several threads run says false.
+  fileprivate func countFailures(of count: Int, _ body: @Sendable (Int) throws -> Bool) throws -> Int {
+    let failures = Mutex(0)
+    try forEachBand(count) { index in
+      if try !body(index) { failures.withLock { $0 += 1 } }
+    }
+    return failures.withLock { $0 }
   }
 }

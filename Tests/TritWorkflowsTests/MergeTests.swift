@@ -97,6 +97,52 @@ private struct Adapter {
     #expect(after[name: TinyModel.down].bytes == FloatBytes.f32(values))
   }
 
+  @Test("what is not finite in the adapter is said of the adapter", arguments: [Float.nan, .infinity])
+  func adapterNotFinite(_ value: Float) throws {
+    let scratch = ScratchFolder()
+    var adapter = Adapter()
+    adapter.add(Adapter.query, rows: 8, columns: 24)
+    adapter.tensors[0].bytes.replaceSubrange(12..<16, with: FloatBytes.f32([value]))
+    let error = #expect(throws: MergeError.self) { try merge(adapter, scratch) }
+    #expect(error?.kind == .adapterNotFinite(index: 3, value: "\(value)"))
+    #expect(error?.location.file == scratch["adapter"] + "/adapter_model.safetensors")
+    #expect(error?.location.tensor == Adapter.query + ".lora_A.weight")
+    #expect(error?.remedy?.contains("earlier checkpoint of the adapter") == true)
+    #expect(Disk.names(scratch.path) == ["adapter", "base"])
+  }
+
+  /// Finite matrices whose product, or whose sum with the base, is too large for the type of the base.
+  @Test("an overflow is said of the adapter", arguments: ["F32", "BF16"])
+  func overflow(_ dtype: String) throws {
+    let scratch = ScratchFolder()
+    var adapter = Adapter()
+    adapter.add(Adapter.query, rows: 8, columns: 24)
+    for index in adapter.tensors.indices {
+      let count = adapter.tensors[index].bytes.count / 4
+      adapter.tensors[index].bytes = FloatBytes.f32([Float](repeating: 1e21, count: count))
+    }
+    let error = #expect(throws: MergeError.self) { try merge(adapter, dtype: dtype, scratch) }
+    #expect(error?.kind == .notFinite(index: 0))
+    #expect(error?.location.file == scratch["adapter"] + "/adapter_model.safetensors")
+    #expect(error?.location.tensor == TinyModel.query)
+    #expect(error?.remedy?.contains("adapter") == true)
+    #expect(Disk.names(scratch.path) == ["adapter", "base"])
+  }
+
+  @Test("what is not finite in the base is said of the base", arguments: [TinyModel.query, "model.norm.weight"])
+  func baseNotFinite(_ tensor: String) throws {
+    let scratch = ScratchFolder()
+    var base = TinyModel().builder()
+    base.file[tensor].bytes.replaceSubrange(4..<6, with: [0xC0, 0x7F])
+    var adapter = Adapter()
+    adapter.add(Adapter.query, rows: 8, columns: 24)
+    let request = MergeRequest(
+      base: base.write(scratch["base"]), adapter: adapter.write(scratch["adapter"]), output: scratch["out"])
+    let error = #expect(throws: MergeError.self) { try MergeWorkflow(request).run() }
+    #expect(error?.kind == .baseNotFinite(index: 2, value: "nan"))
+    #expect(error?.location.file == scratch["base"] + "/model.safetensors" && error?.location.tensor == tensor)
+  }
+
   @Test("flips are counted against the base")
   func flips() throws {
     let scratch = ScratchFolder()

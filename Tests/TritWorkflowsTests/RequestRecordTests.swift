@@ -29,6 +29,7 @@ struct RequestRecordTests {
     request.open.i2sOrder = .group64
     request.quantizer = AbsMean.kernel.id
     request.forcesQuantizer = true
+    request.nonFinite = .carry
     request.outputConvention = .divide
     request.architecture = "BitNetForCausalLM"
     request.keep = [Glob("*.down_proj.weight")]
@@ -55,7 +56,7 @@ struct RequestRecordTests {
       #expect(again.maximumShardBytes == request.maximumShardBytes && again.compression == request.compression)
       #expect(
         again.open.scaleConvention == request.open.scaleConvention && again.open.i2sOrder == request.open.i2sOrder)
-      #expect(again.forcesQuantizer == request.forcesQuantizer)
+      #expect(again.forcesQuantizer == request.forcesQuantizer && again.nonFinite == request.nonFinite)
       #expect(again.quantizer == request.quantizer && again.outputConvention == request.outputConvention)
       #expect(again.architecture == request.architecture && again.tritpackLayout == request.tritpackLayout)
     }

@@ -19,34 +19,22 @@ public enum FileAccessMode: String, Sendable, CaseIterable {
 public final class InputFile: Sendable {
   public let path: String
   public let byteCount: UInt64
-  private let descriptor: Int32
-  private let modified: timespec
+  private let file: PooledDescriptor
   nonisolated(unsafe) private let mapping: UnsafeMutableRawPointer?
 
-  public init(path: String, mode: FileAccessMode = .mapped) throws(TensorIOError) {
-    let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
-    guard descriptor >= 0 else { throw TensorIOError(.cannotOpen(errno: errno), path: path) }
-    var status = stat()
-    guard fstat(descriptor, &status) == 0 else {
-      let code = errno
-      close(descriptor)
-      throw TensorIOError(.cannotOpen(errno: code), path: path)
-    }
-    let kind = FileKind(mode: status.st_mode)
-    guard kind == .file else {
-      close(descriptor)
-      throw TensorIOError(.notAFile(found: kind.name), path: path)
-    }
+  public convenience init(path: String, mode: FileAccessMode = .mapped) throws(TensorIOError) {
+    try self.init(path: path, mode: mode, pool: .shared)
+  }
+
+  /// - Parameter pool: what its descriptor is taken from.
+  init(path: String, mode: FileAccessMode, pool: DescriptorPool) throws(TensorIOError) {
+    let file = try pool.open(path)
+    ReadFiles.note(file.first, path: path)
     self.path = path
-    self.descriptor = descriptor
-    byteCount = UInt64(status.st_size)
-    #if canImport(Glibc)
-      modified = status.st_mtim
-    #else
-      modified = status.st_mtimespec
-    #endif
-    if mode == .mapped, status.st_size > 0 {
-      let address = mmap(nil, Int(clamping: status.st_size), PROT_READ, MAP_PRIVATE, descriptor, 0)
+    self.file = file
+    byteCount = UInt64(file.first.st_size)
+    if mode == .mapped, file.first.st_size > 0 {
+      let address = try file.use { mmap(nil, Int(clamping: file.first.st_size), PROT_READ, MAP_PRIVATE, $0, 0) }
       mapping = address == MAP_FAILED ? nil : address
     } else {
       mapping = nil
@@ -58,7 +46,6 @@ public final class InputFile: Sendable {
 
   deinit {
     if let mapping { munmap(mapping, Int(clamping: byteCount)) }
-    close(descriptor)
   }
 
   /// Gives `body` the bytes of a range of the file; they are valid during the call only.
@@ -128,11 +115,12 @@ public final class InputFile: Sendable {
   /// Throws when the file's size or modification time is no longer what it was at opening.
   public func checkUnchanged() throws(TensorIOError) {
     var status = stat()
-    guard fstat(descriptor, &status) == 0 else { throw TensorIOError(.readFailed(errno: errno), path: path) }
+    let code = try file.use { fstat($0, &status) == 0 ? 0 : errno }
+    guard code == 0 else { throw TensorIOError(.readFailed(errno: code), path: path) }
     #if canImport(Glibc)
-      let now = status.st_mtim
+      let (modified, now) = (file.first.st_mtim, status.st_mtim)
     #else
-      let now = status.st_mtimespec
+      let (modified, now) = (file.first.st_mtimespec, status.st_mtimespec)
     #endif
     guard UInt64(status.st_size) == byteCount else {
       throw TensorIOError(
@@ -146,11 +134,14 @@ public final class InputFile: Sendable {
   private func read(into buffer: UnsafeMutableRawBufferPointer, at offset: UInt64) throws(TensorIOError) {
     var done = 0
     while done < buffer.count {
-      let address = buffer.baseAddress?.advanced(by: done)
-      let count = pread(descriptor, address, buffer.count - done, off_t(offset) + off_t(done))
+      let (count, code) = try file.use { descriptor in
+        let address = buffer.baseAddress?.advanced(by: done)
+        let count = pread(descriptor, address, buffer.count - done, off_t(offset) + off_t(done))
+        return (count, count < 0 ? errno : 0)
+      }
       if count < 0 {
-        if errno == EINTR { continue }
-        throw TensorIOError(.readFailed(errno: errno), path: path, byteOffset: offset + UInt64(done))
+        if code == EINTR { continue }
+        throw TensorIOError(.readFailed(errno: code), path: path, byteOffset: offset + UInt64(done))
       }
       guard count > 0 else {
         // Ranges past the size at opening never come here: the file has become shorter.

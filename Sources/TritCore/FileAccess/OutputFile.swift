@@ -20,6 +20,12 @@ public final class OutputFile: Sendable {
   public init(creating path: String) throws(TensorIOError) {
     let descriptor = open(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o666)
     guard descriptor >= 0 else { throw TensorIOError(.cannotCreate(errno: errno), path: path) }
+    // Some stay free for the inputs and the threads: without them the process could not even clean up.
+    guard Platform.canOpen(descriptors: 4) else {
+      close(descriptor)
+      unlink(path)
+      throw TensorIOError(.tooFewDescriptors, path: path)
+    }
     self.path = path
     self.descriptor = descriptor
   }

@@ -20,6 +20,54 @@ public enum Platform {
   /// Bytes of a page of memory.
   public static var pageSize: Int { max(4096, Int(clamping: sysconf(Int32(clamping: _SC_PAGESIZE)))) }
 
+  /// Descriptors this process may have open.
+  static var descriptorLimit: Int {
+    var limit = rlimit()
+    guard getrlimit(descriptorResource, &limit) == 0 else { return 256 }
+    return Int(clamping: limit.rlim_cur)
+  }
+
+  #if canImport(Glibc)
+    private static let descriptorResource = __rlimit_resource_t(RLIMIT_NOFILE.rawValue)
+  #else
+    private static let descriptorResource = RLIMIT_NOFILE
+  #endif
+
+  /// Settings of a process that carries out one command on files; for the start of a program.
+  ///
+  /// The soft limit of descriptors becomes the hard one, which costs nothing. A limit on the size of files is an error of
+  /// writing, not the end of the process.
+  public static func prepareForFiles() {
+    signal(SIGXFSZ, SIG_IGN)
+    var limit = rlimit()
+    guard getrlimit(descriptorResource, &limit) == 0, limit.rlim_cur < limit.rlim_max else { return }
+    limit.rlim_cur = limit.rlim_max
+    setrlimit(descriptorResource, &limit)
+  }
+
+  /// Descriptors this process can still open; those it was started with may be many. Limits above 1024 are taken at
+  /// their word.
+  static var freeDescriptors: Int {
+    let limit = descriptorLimit
+    guard limit <= 1024 else { return limit }
+    return opened(atMost: limit)
+  }
+
+  /// True when the process can open so many descriptors more.
+  public static func canOpen(descriptors count: Int) -> Bool { opened(atMost: count) == count }
+
+  /// Opens so many descriptors and closes them again.
+  private static func opened(atMost count: Int) -> Int {
+    var opened: [Int32] = []
+    defer { for descriptor in opened { close(descriptor) } }
+    while opened.count < count {
+      let descriptor = dup(0)
+      guard descriptor >= 0 else { break }
+      opened.append(descriptor)
+    }
+    return opened.count
+  }
+
   /// Exchanges two existing paths in one step, false where the system or the file system cannot.
   ///
   /// `renameat2` is hidden from Swift by a feature macro, so it is looked up by name.
@@ -33,6 +81,31 @@ public enum Platform {
     #else
       return renamex_np(first, second, UInt32(RENAME_SWAP)) == 0
     #endif
+  }
+
+  /// Gives a file or folder a name that nothing has, in one step.
+  ///
+  /// - Returns: 0, or `errno`: `EEXIST` when something has the name.
+  static func renameWithoutReplacing(_ path: String, to target: String) -> Int32 {
+    #if canImport(Glibc)
+      typealias RenameAt2 = @convention(c) (Int32, UnsafePointer<CChar>, Int32, UnsafePointer<CChar>, UInt32) -> Int32
+      if let symbol = dlsym(nil, "renameat2") {
+        let noReplaceFlag: UInt32 = 1
+        let renameat2 = unsafeBitCast(symbol, to: RenameAt2.self)
+        if renameat2(AT_FDCWD, path, AT_FDCWD, target, noReplaceFlag) == 0 { return 0 }
+        if errno != EINVAL, errno != ENOSYS { return errno }
+      }
+    #else
+      if renamex_np(path, target, UInt32(RENAME_EXCL)) == 0 { return 0 }
+      if errno != ENOTSUP, errno != EINVAL { return errno }
+    #endif
+    // A link fails where something has the name; folders cannot be linked, and do not replace one that holds anything.
+    if link(path, target) == 0 {
+      unlink(path)
+      return 0
+    }
+    guard errno == EPERM || errno == ENOTSUP else { return errno }
+    return rename(path, target) == 0 ? 0 : errno
   }
 
   /// Asks the system to begin writing a file's changed pages to the disk, where it can be asked.

@@ -8,10 +8,11 @@
 
 /// A file or folder that is built under a temporary name beside its target and renamed when it is complete.
 ///
-/// The temporary name is `.NAME.tritsmith-XXXXXXXX.partial`. While it is being built it is locked (`flock`), so that
-/// the next run can tell what a killed run left behind from what another run is still writing, and removes the former.
-/// Dropping the value without `commit` removes everything. Files that only help to build the output have no name; for
-/// the moment they have one, it is the temporary name and `.spill-XXXXXXXX`.
+/// The temporary name is `.tritsmith-NAMEHASH-XXXXXXXX.partial`, as long for every target: a file system that takes the
+/// target's name takes it. While it is being built it is locked (`flock`), so that the next run can tell what a killed
+/// run left behind from what another run is still writing, and removes the former. Dropping the value without `commit`
+/// removes everything. Files that only help to build the output have no name; for the moment they have one, it is the
+/// temporary name and `.spill-XXXXXXXX`.
 public final class StagedOutput: Sendable {
   /// What is staged.
   public enum Kind: Sendable { case file, folder }
@@ -21,9 +22,14 @@ public final class StagedOutput: Sendable {
   /// The temporary path; for a folder, the files are made inside it.
   public let stagingPath: String
   private let isReplacing: Bool
+  private let isRehearsal: Bool
   private let lock: Int32
   nonisolated(unsafe) private var isCommitted = false
   private static let marker = ".tritsmith-"
+  /// Digits of the name's SHA-256; enough that two targets of one folder never share them.
+  private static let nameDigits = 32
+  /// New names tried when other runs take each one for a leftover; one is a rare race.
+  private static let attempts = 64
   private static let suffix = ".partial"
   /// Of files that help to build the output.
   static let spillSuffix = ".spill-"
@@ -32,28 +38,81 @@ public final class StagedOutput: Sendable {
 
   /// Prepares an output, without touching what stands at the target.
   ///
+  /// - Parameter rehearsal: true for one that is built to be looked at and never put in place: what stands at its target
+  ///   may have been read.
   /// - Throws: when the target exists and `replacing` is false, when its folder is missing, or when it cannot be made.
-  public init(_ kind: Kind, at target: String, replacing: Bool) throws(TensorIOError) {
+  public init(
+    _ kind: Kind, at target: String, replacing: Bool, rehearsal: Bool = false
+  ) throws(TensorIOError) {
     let parent = FileSystem.parent(of: target)
     guard FileSystem.kind(of: parent) == .folder else {
       throw TensorIOError(.parentMissing(parent), path: target)
     }
     StagedOutput.tidyUp(after: target)
+    // The temporary name fits where the target's own may not.
+    var status = stat()
+    if lstat(target, &status) != 0, errno == ENAMETOOLONG {
+      throw TensorIOError(.cannotCreate(errno: ENAMETOOLONG), path: target)
+    }
     try StagedOutput.checkReplaceable(target, kind: kind, replacing: replacing)
+    if !rehearsal { try ReadFiles.checkNotRead(target) }
+    isRehearsal = rehearsal
     self.kind = kind
     self.target = target
     isReplacing = replacing
-    let name = "." + FileSystem.name(of: target) + StagedOutput.marker
-    stagingPath = FileSystem.join(parent, name + StagedOutput.randomName() + StagedOutput.suffix)
-    switch kind {
-    case .file:
-      lock = open(stagingPath, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o666)
-    case .folder:
-      guard mkdir(stagingPath, 0o777) == 0 else { throw TensorIOError(.cannotCreate(errno: errno), path: target) }
-      lock = open(stagingPath, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+    (stagingPath, lock) = try StagedOutput.makeLocked(kind, beside: target)
+  }
+
+  /// Makes a file or folder under a temporary name and locks it.
+  ///
+  /// Between the two another run may take it for a leftover. It then holds the lock, or the name no longer leads to what
+  /// was made: a new name is tried. Once locked under its name it is safe.
+  private static func makeLocked(_ kind: Kind, beside target: String) throws(TensorIOError) -> (String, Int32) {
+    var code = EEXIST
+    for _ in 0..<attempts {
+      let name = prefix(of: target) + randomName() + suffix
+      let path = FileSystem.join(FileSystem.parent(of: target), name)
+      if kind == .folder, mkdir(path, 0o777) != 0 {
+        code = errno
+        guard code == EEXIST else { break }
+        continue
+      }
+      let descriptor =
+        kind == .file
+        ? open(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o666)
+        : open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
+      guard descriptor >= 0 else {
+        code = errno
+        guard code == EEXIST || kind == .folder && code == ENOENT else { break }
+        continue
+      }
+      if flock(descriptor, LOCK_EX | LOCK_NB) == 0 {
+        if isNamed(path, descriptor) { return (path, descriptor) }
+        close(descriptor)
+        continue
+      }
+      code = errno
+      close(descriptor)
+      // Held by a run that is about to remove it.
+      guard code == EWOULDBLOCK else {
+        remove(path)
+        throw TensorIOError(.cannotLock(errno: code), path: target)
+      }
     }
-    guard lock >= 0 else { throw TensorIOError(.cannotCreate(errno: errno), path: target) }
-    flock(lock, LOCK_EX | LOCK_NB)
+    throw TensorIOError(.cannotCreate(errno: code), path: target)
+  }
+
+  /// True when a path leads to what is open.
+  private static func isNamed(_ path: String, _ descriptor: Int32) -> Bool {
+    var (named, opened) = (stat(), stat())
+    return lstat(path, &named) == 0 && fstat(descriptor, &opened) == 0 && named.st_ino == opened.st_ino
+      && named.st_dev == opened.st_dev
+  }
+
+  /// What the temporary names for a target begin with.
+  private static func prefix(of target: String) -> String {
+    let digest = SHA256.digest(of: Array(FileSystem.name(of: target).utf8)).description
+    return marker + digest.prefix(nameDigits) + "-"
   }
 
   deinit {
@@ -81,13 +140,20 @@ public final class StagedOutput: Sendable {
 
   /// - Parameter exchange: exchanges two folders in one step; false where that cannot be done.
   func commit(exchange: (String, String) -> Bool) throws(TensorIOError) {
+    precondition(!isRehearsal, "a rehearsal is dropped")
     try StagedOutput.checkReplaceable(target, kind: kind, replacing: isReplacing)
+    try ReadFiles.checkNotRead(target)
     if kind == .folder, fsync(lock) != 0 { throw TensorIOError(.syncFailed(errno: errno), path: stagingPath) }
     let existing = FileSystem.kindWithoutFollowing(target)
     if kind == .folder, existing != nil {
       try replaceExisting(exchange)
-    } else if rename(stagingPath, target) != 0 {
-      throw TensorIOError(.cannotReplace(errno: errno), path: target)
+    } else if isReplacing {
+      guard rename(stagingPath, target) == 0 else { throw TensorIOError(.cannotReplace(errno: errno), path: target) }
+    } else {
+      let code = Platform.renameWithoutReplacing(stagingPath, to: target)
+      guard code == 0 else {
+        throw TensorIOError(code == EEXIST ? .alreadyExists : .cannotReplace(errno: code), path: target)
+      }
     }
     isCommitted = true
     let parent = open(FileSystem.parent(of: target), O_RDONLY | O_DIRECTORY | O_CLOEXEC)
@@ -139,9 +205,11 @@ public final class StagedOutput: Sendable {
   /// Removes what killed runs for the same target left behind; what a live run holds locked is left alone.
   private static func tidyUp(after target: String) {
     let parent = FileSystem.parent(of: target)
-    let prefix = Array(("." + FileSystem.name(of: target) + marker).utf8)
+    // Earlier versions put the target's whole name in front.
+    let prefixes = [prefix(of: target), "." + FileSystem.name(of: target) + marker].map { Array($0.utf8) }
     guard let names = try? FileSystem.names(in: parent) else { return }
-    for name in names where name.utf8.starts(with: prefix) {
+    for name in names {
+      guard let prefix = prefixes.first(where: { name.utf8.starts(with: $0) }) else { continue }
       let rest = name.utf8.dropFirst(prefix.count)
       let ending = rest.dropFirst(8)
       guard ending.starts(with: suffix.utf8) else { continue }
@@ -164,7 +232,8 @@ public final class StagedOutput: Sendable {
       if errno == ENOENT { body() }
       return
     }
-    if flock(descriptor, LOCK_EX | LOCK_NB) == 0 { body() }
+    // Under the lock the name may lead to something else by now.
+    if flock(descriptor, LOCK_EX | LOCK_NB) == 0, isNamed(staged, descriptor) { body() }
     close(descriptor)
   }
 

@@ -1,5 +1,11 @@
 // Tritsmith: failures of files and folders.
 
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
 /// A file or folder could not be opened, read, made or put in place. Used by every format.
 public struct TensorIOError: DiagnosticError, Equatable {
   /// What went wrong.
@@ -17,6 +23,9 @@ public struct TensorIOError: DiagnosticError, Equatable {
     case holdsOtherThings(String)
     case isOfAnotherKind(found: String, wanted: String)
     case cannotCreate(errno: Int32)
+    case cannotLock(errno: Int32)
+    /// The process may open no more files.
+    case tooFewDescriptors
     case noSpace(needed: UInt64, free: UInt64)
     case writeFailed(errno: Int32)
     case syncFailed(errno: Int32)
@@ -28,7 +37,7 @@ public struct TensorIOError: DiagnosticError, Equatable {
   public var kind: Kind
   public var location: ErrorLocation
 
-  public init(_ kind: Kind, path: String, tensor: String? = nil, byteOffset: UInt64? = nil) {
+  public init(_ kind: Kind, path: String? = nil, tensor: String? = nil, byteOffset: UInt64? = nil) {
     self.kind = kind
     location = ErrorLocation(file: path, tensor: tensor, byteOffset: byteOffset)
   }
@@ -48,6 +57,8 @@ public struct TensorIOError: DiagnosticError, Equatable {
     case .holdsOtherThings(let what): "will not be replaced: it holds \(what), which no conversion writes"
     case .isOfAnotherKind(let found, let wanted): "will not be replaced by \(wanted): it is \(found)"
     case .cannotCreate(let code): "cannot be created: \(Platform.message(forErrno: code))"
+    case .tooFewDescriptors: "the process may not open as many files at once as this needs"
+    case .cannotLock(let code): "a file beside it cannot be locked: \(Platform.message(forErrno: code))"
     case .noSpace(let needed, let free): "needs \(needed) bytes, but the file system has \(free) free"
     case .writeFailed(let code): "writing failed: \(Platform.message(forErrno: code))"
     case .syncFailed(let code): "the data could not be brought to disk: \(Platform.message(forErrno: code))"
@@ -60,6 +71,8 @@ public struct TensorIOError: DiagnosticError, Equatable {
 
   public var remedy: String? {
     switch kind {
+    case .cannotOpen(errno: EMFILE), .cannotOpen(errno: ENFILE), .cannotCreate(errno: EMFILE):
+      TensorIOError(.tooFewDescriptors).remedy
     case .cannotOpen: "check the path and its permissions"
     case .notAFile: "name a file, such as model.safetensors"
     case .notAFolder: "name a folder that holds a model"
@@ -70,6 +83,10 @@ public struct TensorIOError: DiagnosticError, Equatable {
     case .overlapsInput: "write to a place outside the input; inputs are never modified"
     case .isOfAnotherKind: "choose another name, or remove it by hand"
     case .holdsOtherThings: "remove it by hand if it is really to go"
+    case .cannotCreate(errno: ENAMETOOLONG): "choose a shorter name: most file systems take 255 bytes"
+    case .tooFewDescriptors:
+      "raise the limit: ulimit -n 256 is enough for one output, and one more for each shard written"
+    case .cannotLock: "write to a file system that has locks (flock), then move the output"
     case .cannotCreate, .cannotReplace: "check that the folder exists and can be written to"
     case .noSpace, .writeFailed, .syncFailed: "free some space or write to another disk; nothing was left behind"
     case .readFailed: "check the disk, then run again"
@@ -80,10 +97,13 @@ public struct TensorIOError: DiagnosticError, Equatable {
 
   public var category: ErrorCategory {
     switch kind {
+    case .cannotOpen(errno: EMFILE), .cannotOpen(errno: ENFILE), .cannotCreate(errno: EMFILE): .inputOutput
     case .cannotOpen, .notAFile, .notAFolder: .cannotOpen
     case .tooLarge: .malformedInput
-    case .endsEarly, .readFailed, .changedWhileRead, .noSpace, .writeFailed, .syncFailed: .inputOutput
-    case .alreadyExists, .parentMissing, .holdsOtherThings, .isOfAnotherKind, .cannotCreate, .cannotReplace:
+    case .endsEarly, .readFailed, .changedWhileRead, .tooFewDescriptors, .noSpace, .writeFailed, .syncFailed:
+      .inputOutput
+    case .alreadyExists, .parentMissing, .holdsOtherThings, .isOfAnotherKind, .cannotCreate, .cannotLock,
+      .cannotReplace:
       .cannotCreate
     case .overlapsInput: .misuse
     case .incomplete, .outOfRange: .internalFault

@@ -14,7 +14,7 @@ public struct JSONDocument: Sendable {
   /// - Returns: nil for a value that is no object.
   /// - Throws: what `JSONValue.parse` throws for the same text.
   public init?(parsing text: [UInt8], limits: JSONLimits = JSONLimits()) throws(JSONError) {
-    if let offset = JSONValue.firstInvalidUTF8(in: text) { throw JSONError(kind: .invalidUTF8, offset: offset) }
+    try JSONValue.checkEncoding(of: text)
     var parser = JSONParser(text: text, limits: limits)
     parser.isChecking = true
     _ = try parser.document()

@@ -13,6 +13,8 @@ public struct JSONError: Error, Sendable, Equatable, CustomStringConvertible {
     case invalidEscape
     case loneSurrogate
     case invalidUTF8
+    /// The text begins with the mark of an encoding.
+    case byteOrderMark(encoding: String)
     case tooDeep(limit: Int)
     case tooManyValues(limit: Int)
   }
@@ -35,11 +37,28 @@ public struct JSONError: Error, Sendable, Equatable, CustomStringConvertible {
       case .invalidEscape: "an escape in a string is not one JSON knows"
       case .loneSurrogate: "half of a surrogate pair stands alone in a string"
       case .invalidUTF8: "the text is not UTF-8"
+      case .byteOrderMark(let encoding): "the text begins with a byte order mark of \(encoding)"
       case .tooDeep(let limit): "nested deeper than \(limit) levels"
       case .tooManyValues(let limit): "more than \(limit) values"
       }
     return "\(what) at offset \(offset)"
   }
+
+  /// What the text's owner can do; nil where the error says it all.
+  public var remedy: String? {
+    guard case .byteOrderMark = kind else { return nil }
+    return "save the file as UTF-8 without a byte order mark"
+  }
+}
+
+/// Which texts count as JSON.
+public enum JSONDialect: Sendable {
+  /// RFC 8259.
+  case strict
+  /// What Python's `json` writes and reads besides, in files that Python tools write: `NaN`, `Infinity`, `-Infinity`.
+  /// They become a `JSONNumber` without a value, so that a reader that wants a number refuses them, and are written as
+  /// they were read. A byte order mark of UTF-8 is skipped, as editors write it; Python refuses it, and readers note it.
+  case python
 }
 
 /// Limits a parse keeps, so that a small hostile text cannot cost much memory or stack.
@@ -56,11 +75,27 @@ public struct JSONLimits: Sendable {
 }
 
 extension JSONValue {
-  /// Reads one JSON text (RFC 8259): no BOM, comments, trailing commas, or bytes after the value but white space.
-  public static func parse(_ text: [UInt8], limits: JSONLimits = JSONLimits()) throws(JSONError) -> JSONValue {
-    if let offset = firstInvalidUTF8(in: text) { throw JSONError(kind: .invalidUTF8, offset: offset) }
+  /// Reads one JSON text: no comments, trailing commas, or bytes after the value but white space.
+  public static func parse(
+    _ text: [UInt8], dialect: JSONDialect = .strict, limits: JSONLimits = JSONLimits()
+  ) throws(JSONError) -> JSONValue {
+    try checkEncoding(of: text)
     var parser = JSONParser(text: text, limits: limits)
+    parser.dialect = dialect
     return try parser.document()
+  }
+
+  /// True for a text that begins with the byte order mark of UTF-8.
+  public static func hasByteOrderMark(_ text: [UInt8]) -> Bool { text.starts(with: byteOrderMark) }
+
+  static let byteOrderMark: [UInt8] = [0xEF, 0xBB, 0xBF]
+
+  /// Refuses what is no UTF-8. Whether a mark of UTF-8 itself may stand in front is the dialect's question.
+  static func checkEncoding(of text: [UInt8]) throws(JSONError) {
+    guard let offset = firstInvalidUTF8(in: text) else { return }
+    let marks: [[UInt8]] = [[0xFF, 0xFE], [0xFE, 0xFF]]
+    guard marks.contains(where: { text.starts(with: $0) }) else { throw JSONError(kind: .invalidUTF8, offset: offset) }
+    throw JSONError(kind: .byteOrderMark(encoding: "UTF-16"), offset: 0)
   }
 
   /// Offset of the first byte that does not belong to well-formed UTF-8.
@@ -96,6 +131,7 @@ extension JSONValue {
 struct JSONParser {
   let text: [UInt8]
   let limits: JSONLimits
+  var dialect = JSONDialect.strict
   var position = 0
   var valueCount = 0
   /// Checks without keeping: arrays and objects become null, and the members of the outermost object are noted.
@@ -111,6 +147,10 @@ struct JSONParser {
   }
 
   mutating func document() throws(JSONError) -> JSONValue {
+    if JSONValue.hasByteOrderMark(text) {
+      guard dialect == .python else { throw fail(.byteOrderMark(encoding: "UTF-8")) }
+      position = JSONValue.byteOrderMark.count
+    }
     skipSpace()
     let value = try value(depth: 0)
     skipSpace()
@@ -140,9 +180,19 @@ struct JSONParser {
     case UInt8(ascii: "n"):
       try literal("null")
       return .null
+    case UInt8(ascii: "N") where dialect == .python: return try nonFinite("NaN")
+    case UInt8(ascii: "I") where dialect == .python: return try nonFinite("Infinity")
+    case UInt8(ascii: "-")
+    where dialect == .python && position + 1 < text.count && text[position + 1] == UInt8(ascii: "I"):
+      return try nonFinite("-Infinity")
     case UInt8(ascii: "-"), UInt8(ascii: "0")...UInt8(ascii: "9"): return .number(try number())
     case let byte: throw fail(.unexpected(byte: byte, expected: "a value"))
     }
+  }
+
+  private mutating func nonFinite(_ word: StaticString) throws(JSONError) -> JSONValue {
+    try literal(word)
+    return .number(JSONNumber(text: "\(word)"))
   }
 
   private mutating func object(depth: Int) throws(JSONError) -> JSONObject {

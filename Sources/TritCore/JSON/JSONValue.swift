@@ -37,7 +37,11 @@ public struct JSONNumber: Sendable, Equatable {
   /// The value when written as a plain integer that fits `Int`.
   public var integer: Int? { Int(text) }
 
-  public var double: Double? { Double(text) }
+  /// The value; nil for the words of Python's dialect, which are no numbers to any reader.
+  public var double: Double? { isWord ? nil : Double(text) }
+
+  /// True for `NaN`, `Infinity` and `-Infinity`, which only Python's dialect has.
+  public var isWord: Bool { text.utf8.last.map { $0 > UInt8(ascii: "9") } ?? false }
 }
 
 /// Entries of an object in file order; a key that stands twice is there twice.
@@ -100,6 +104,23 @@ public struct JSONObject: Sendable, Equatable {
     entries.append(Entry(key: key, value: value))
   }
 
+  /// Places of values that only Python's dialect has, in order: `a.b[2]` with its value.
+  public var nonFiniteValues: [(place: String, value: String)] {
+    var result: [(place: String, value: String)] = []
+    func look(_ value: JSONValue, _ place: String) {
+      switch value {
+      case .number(let number) where number.isWord: result.append((place, number.text))
+      case .array(let elements):
+        for (index, element) in elements.enumerated() { look(element, "\(place)[\(index)]") }
+      case .object(let object):
+        for entry in object.entries { look(entry.value, place.isEmpty ? entry.key : place + "." + entry.key) }
+      default: break
+      }
+    }
+    look(.object(self), "")
+    return result
+  }
+
   /// Keys that stand more than once, each named once, in order of their second appearance.
   public var duplicateKeys: [String] {
     var counts: [ExactString: Int] = [:]
@@ -143,7 +164,7 @@ extension JSONValue {
     switch self {
     case .null: "null"
     case .bool: "a boolean"
-    case .number: "a number"
+    case .number(let number): number.isWord ? number.text : "a number"
     case .string: "a string"
     case .array: "an array"
     case .object: "an object"

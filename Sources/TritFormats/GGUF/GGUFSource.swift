@@ -18,7 +18,9 @@ public final class GGUFSource: TensorSource {
     var headers: [GGUFHeader] = []
     for part in paths {
       let file = try InputFile(path: part, mode: options.access)
-      headers.append(try GGUFHeader(of: file))
+      let header = try GGUFHeader(of: file)
+      if let partial = PartialModel(header) { throw FormatError(.partialModel(partial), file: part) }
+      headers.append(header)
       inputs.append(file)
     }
     try GGUFSplit.check(headers, paths)

@@ -18,13 +18,20 @@ struct ModelFolder {
     ".onnx", ".tritpack", ".npz", ".ckpt",
   ]
 
-  /// What a model needs beside its weights, for a single file that may lie among anything.
-  private static func isModelFile(_ name: String) -> Bool {
-    let known = [
-      configurationName, "generation_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.json",
-      "vocab.txt", "merges.txt",
-    ]
-    return known.contains(name) || name.hasPrefix("tokenizer") || name.hasPrefix("chat_template")
+  /// Weights, or an index of weights; variants have a word between (`model.safetensors.index.fp16.json`).
+  private static func holdsWeights(_ name: String) -> Bool {
+    weightEndings.contains(where: name.hasSuffix)
+      || name.hasSuffix(".json") && [".safetensors.index.", ".bin.index."].contains { name.contains($0) }
+  }
+
+  /// What stands in place of a file beside the weights. A page may be a page here, where the model does not need the
+  /// file.
+  private static func standIn(at path: String) -> StandIn? {
+    guard let found = try? InputFile(path: path, mode: .buffered).standIn() else { return nil }
+    switch found {
+    case .gitLFSPointer, .gitAnnexPointer: return found
+    case .webPage, .serverMessage: return CompanionName.isNeeded(FileSystem.name(of: path)) ? found : nil
+    }
   }
 
   /// - Parameter wholeFolder: true when the user named the folder: everything in it but weights belongs to the model.
@@ -36,17 +43,24 @@ struct ModelFolder {
     notes = []
     for name in try FileSystem.names(in: path) {
       let file = FileSystem.join(path, name)
-      guard wholeFolder || ModelFolder.isModelFile(name), !name.hasPrefix("."),
-        !ModelFolder.weightEndings.contains(where: name.hasSuffix)
+      guard wholeFolder || CompanionName.isNeeded(name), !name.hasPrefix("."),
+        !ModelFolder.holdsWeights(name)
       else { continue }
       let kind = FileSystem.kind(of: file)
       // Folders are no part of a model folder.
       if kind == .folder { continue }
       guard kind == .file, let size = FileSystem.size(of: file) else {
         // In a download cache that was cleaned half, links lead nowhere: the model would lose its tokenizer.
-        if kind == nil, ModelFolder.isModelFile(name) { _ = try InputFile(path: file, mode: .buffered) }
+        if kind == nil, CompanionName.isNeeded(name) { _ = try InputFile(path: file, mode: .buffered) }
         notes.append("'\(printable(name))' is \(kind?.name ?? "a link that leads nowhere") and is left out")
         continue
+      }
+      if let standIn = ModelFolder.standIn(at: file) {
+        guard CompanionName.isNeeded(name) else {
+          notes.append("'\(printable(name))' is left out: \(standIn.summary)")
+          continue
+        }
+        notes.append("'\(printable(name))' cannot be used: \(standIn.summary); \(standIn.remedy)")
       }
       guard size <= ModelFolder.companionLimit else {
         notes.append("'\(printable(name))' (\(size) bytes) is too large for a companion file and is left out")
@@ -70,31 +84,33 @@ struct ModelFolder {
   private mutating func readConfiguration() throws -> JSONObject? {
     guard companions.contains(where: { $0.name == ModelFolder.configurationName }) else { return nil }
     let file = FileSystem.join(path, ModelFolder.configurationName)
-    let object = try ModelFolder.configuration(
-      try InputFile(path: file, mode: .buffered).contents(limit: 64 << 20), path: file)
+    let bytes = try InputFile(path: file, mode: .buffered).contents(limit: 64 << 20)
+    let object = try ConfigurationText.object(bytes, path: file)
+    notes += ConfigurationText.notes(on: object, bytes, name: ModelFolder.configurationName)
     for key in object.duplicateKeys {
       notes.append("config.json holds '\(printable(key))' twice; the last one counts")
     }
     return object
   }
 
-  static func configuration(_ bytes: [UInt8], path: String) throws(FormatError) -> JSONObject {
-    do {
-      let value = try JSONValue.parse(bytes)
-      guard let object = value.object else {
-        throw FormatError(.wrongType(expected: "an object", found: value.kindName), file: path)
-      }
-      return object
-    } catch let error as JSONError {
-      throw FormatError(.json(error), file: path, byteOffset: UInt64(error.offset))
-    } catch let error as FormatError {
-      throw error
-    } catch {
-      throw FormatError(.wrongType(expected: "JSON", found: "\(error)"), file: path)
-    }
-  }
-
+  /// - Throws: `FormatError.standIn` for a file that was never fetched: what it would mean to a model cannot be known.
   func companion(named name: String) throws -> [UInt8] {
-    try InputFile(path: FileSystem.join(path, name), mode: .buffered).contents(limit: ModelFolder.companionLimit)
+    let file = try InputFile(path: FileSystem.join(path, name), mode: .buffered)
+    if CompanionName.isNeeded(name), let standIn = try file.standIn() {
+      throw FormatError(.standIn(standIn), file: file.path)
+    }
+    return try file.contents(limit: ModelFolder.companionLimit)
+  }
+}
+
+/// Names of files beside weights.
+package enum CompanionName {
+  /// What a model needs beside its weights, for a single file that may lie among anything.
+  package static func isNeeded(_ name: String) -> Bool {
+    let known = [
+      ModelFolder.configurationName, "generation_config.json", "special_tokens_map.json", "added_tokens.json",
+      "vocab.json", "vocab.txt", "merges.txt",
+    ]
+    return known.contains(name) || name.hasPrefix("tokenizer") || name.hasPrefix("chat_template")
   }
 }

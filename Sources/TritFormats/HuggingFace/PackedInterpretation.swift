@@ -11,12 +11,16 @@ public enum PackedName {
   public static func scale(of weight: String) -> String? { weight.hasSuffix(".weight") ? weight + "_scale" : nil }
 }
 
-/// Turns stored tensors into logical ones: a U8 matrix with a `weight_scale` beside it is a packed ternary matrix.
+/// Turns stored tensors into logical ones: a U8 matrix with one number as its `weight_scale` is a packed ternary matrix.
+///
+/// Bytes with other scales, and packed bytes whose scale is missing, are told apart here once, so that no reader takes
+/// them for numbers.
 struct PackedInterpretation {
   var tensors: [TensorDescriptor]
   /// Scales read ahead, by the name of their weight.
   var scales: [ExactString: Float]
   var finding: ScaleFinding
+  var notes: [String] = []
 }
 
 extension PackedInterpretation {
@@ -27,17 +31,21 @@ extension PackedInterpretation {
     stored: [TensorDescriptor], configuration: JSONObject?, configurationFile: String, recorded: ScaleConvention?,
     override: ScaleConvention?, files: [ManifestFile], readScalar: (TensorDescriptor) throws -> [UInt8]
   ) throws {
-    var scaleTensors: [ExactString: TensorDescriptor] = [:]
-    for tensor in stored where tensor.name.hasSuffix("weight_scale") {
-      scaleTensors[ExactString(tensor.name)] = tensor
-    }
+    let byName = Dictionary(stored.map { (ExactString($0.name), $0) }, uniquingKeysWith: { first, _ in first })
     var result: [TensorDescriptor] = []
     var scales: [ExactString: Float] = [:]
     var used: Set<ExactString> = []
+    var foreign: [(weight: TensorDescriptor, scale: TensorDescriptor)] = []
     for var tensor in stored {
       guard tensor.encoding == .dense(.u8), let scaleName = PackedName.scale(of: tensor.name),
-        let scaleTensor = scaleTensors[ExactString(scaleName)]
+        let scaleTensor = byName[ExactString(scaleName)], scaleTensor.shape.elementCount == 1
       else {
+        if let dtype = tensor.encoding.dtype, ForeignPacking.isBytes(dtype),
+          let scale = ForeignPacking.scaleNames(of: tensor.name).lazy.compactMap({ byName[ExactString($0)] }).first
+        {
+          foreign.append((tensor, scale))
+          tensor.encoding = ForeignPacking.withScales(dtype)
+        }
         result.append(tensor)
         continue
       }
@@ -58,6 +66,12 @@ extension PackedInterpretation {
       result.append(tensor)
     }
     result.removeAll { used.contains(ExactString($0.name)) }
+    let other = ForeignQuantization(configuration: configuration)
+    notes = PackedInterpretation.notes(foreign, other)
+    if other == nil {
+      let quantization = try configuration.flatMap { try HFQuantization(configuration: $0, file: configurationFile) }
+      notes += PackedInterpretation.markIncomplete(&result, saysPacked: quantization?.mode == .offline)
+    }
     finding = try PackedInterpretation.convention(
       of: Array(scales.values), configuration: configuration, file: configurationFile, recorded: recorded,
       override: override)
@@ -68,15 +82,38 @@ extension PackedInterpretation {
     self.scales = scales
   }
 
+  /// Matrices packed as the others are, or as the configuration says all are, whose scale is not there.
+  private static func markIncomplete(_ tensors: inout [TensorDescriptor], saysPacked: Bool) -> [String] {
+    guard saysPacked || tensors.contains(where: { $0.encoding.isTernary }) else { return [] }
+    var names: [String] = []
+    for index in tensors.indices where tensors[index].encoding == .dense(.u8) && tensors[index].shape.isMatrix {
+      guard PackedName.scale(of: tensors[index].name) != nil else { continue }
+      tensors[index].encoding = ForeignPacking.withoutScale
+      names.append(tensors[index].name)
+    }
+    guard let first = names.first else { return [] }
+    return [
+      "\(names.count) packed tensors have no scale and cannot be used; the first is '\(printable(first))'"
+    ]
+  }
+
+  private static func notes(
+    _ foreign: [(weight: TensorDescriptor, scale: TensorDescriptor)], _ method: ForeignQuantization?
+  ) -> [String] {
+    guard let (weight, scale) = foreign.first else { return [] }
+    return [
+      "\(foreign.count) weights are bytes with scales of their own\(method.map { ", of " + $0.text } ?? ""), listed and not "
+        + "read: '\(printable(weight.name))' is \(weight.encoding.name) \(weight.shape), "
+        + "'\(printable(scale.name))' is \(scale.encoding.name) \(scale.shape)"
+    ]
+  }
+
   private static func scale(
     _ tensor: TensorDescriptor, _ files: [ManifestFile], _ readScalar: (TensorDescriptor) throws -> [UInt8]
   ) throws -> Float {
     let file = files[tensor.location.file].path
     func bad(_ detail: String) -> FormatError {
       FormatError(.badScale(detail), file: file, tensor: tensor.name, byteOffset: tensor.location.offset)
-    }
-    guard tensor.shape.elementCount == 1 else {
-      throw bad("expected one number, found shape \(tensor.shape)")
     }
     guard let dtype = tensor.encoding.dtype, [.bf16, .f16, .f32].contains(dtype) else {
       throw bad("expected BF16, F16 or F32, found \(tensor.encoding.name)")

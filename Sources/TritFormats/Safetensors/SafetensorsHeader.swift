@@ -40,6 +40,8 @@ public struct SafetensorsHeader: Sendable {
     }
     let length = try file.bytes(0..<8).reversed().reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
     guard length <= SafetensorsHeader.lengthLimit else {
+      // Text in place of the file has bytes there that no length has.
+      if let standIn = try file.standIn() { throw FormatError(.standIn(standIn), file: file.path, byteOffset: 0) }
       let kind = FormatError.Kind.headerTooLarge(length: length, limit: SafetensorsHeader.lengthLimit)
       throw FormatError(kind, file: file.path, byteOffset: 0)
     }

@@ -10,7 +10,12 @@ public final class SafetensorsSource: TensorSource {
   private let scales: [ExactString: Float]
 
   /// Opens a file, a folder, or an index.
-  public init(path: String, options: OpenOptions = OpenOptions()) throws {
+  public convenience init(path: String, options: OpenOptions = OpenOptions()) throws {
+    try self.init(path: path, options: options, isAdapter: false)
+  }
+
+  /// - Parameter isAdapter: true for the weights of an adapter, which are refused as a model.
+  package init(path: String, options: OpenOptions = OpenOptions(), isAdapter: Bool) throws {
     let layout = try SafetensorsSource.locate(path)
     var inputs: [InputFile] = []
     var manifestFiles: [ManifestFile] = []
@@ -44,6 +49,9 @@ public final class SafetensorsSource: TensorSource {
         ManifestFile(path: file.path, byteCount: file.byteCount, headerByteCount: header.byteCount))
       inputs.append(file)
     }
+    if !isAdapter, let partial = PartialModel(tensorNames: stored.map(\.name)) {
+      throw FormatError(.partialModel(partial), file: path)
+    }
     var notes = layout.notes
     if let index = layout.index {
       try SafetensorsSource.compare(index, shardOfTensor, path: FileSystem.join(layout.folder, ShardIndex.name))
@@ -69,7 +77,7 @@ public final class SafetensorsSource: TensorSource {
     manifest = ModelManifest(
       format: SafetensorsFormat.id, path: path, files: manifestFiles, tensors: interpretation.tensors,
       metadata: metadata, configuration: folder.configuration, companions: folder.companions,
-      scaleFinding: interpretation.finding, notes: notes + folder.notes)
+      scaleFinding: interpretation.finding, notes: notes + folder.notes + interpretation.notes)
   }
 
   /// The convention this program recorded in a file it wrote, which may travel without its config.json.
@@ -179,6 +187,9 @@ extension SafetensorsSource {
       return layout
     }
     if hasIndex { return try shards(of: FileSystem.join(path, ShardIndex.name), in: path) }
+    if let partial = PartialModel(folder: path, names: names) {
+      throw FormatError(.partialModel(partial), file: path)
+    }
     let candidates = names.filter { $0.hasSuffix(".safetensors") }
     if candidates.count == 1 { return FileLayout(folder: path, files: candidates) }
     let detail =

@@ -17,7 +17,7 @@ public struct ShardIndex: Sendable {
   ///
   /// - Throws: `FormatError` for text that is no index, or that names anything but a file beside it.
   public init(json: [UInt8], path: String) throws(FormatError) {
-    let object = try ModelFolder.configuration(json, path: path)
+    let object = try ConfigurationText.object(json, path: path, dialect: .strict)
     guard let value = object["weight_map"] else {
       throw FormatError(.missingField, file: path, field: "weight_map")
     }

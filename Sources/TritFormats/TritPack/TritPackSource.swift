@@ -44,7 +44,7 @@ public final class TritPackSource: TensorSource {
     var configuration: JSONObject?
     if let entry = header.files.first(where: { $0.name == ModelFolder.configurationName }) {
       let bytes = try TritPackSource.text(header.sections[entry.section], of: file)
-      configuration = try ModelFolder.configuration(bytes, path: path)
+      configuration = try ConfigurationText.object(bytes, path: path)
     }
     manifest = ModelManifest(
       format: TritPackFormat.id, path: path,

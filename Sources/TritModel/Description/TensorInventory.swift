@@ -1,6 +1,7 @@
 // Tritsmith: the tensors of a model held against its description.
 
 import TritCore
+import TritFormats
 
 /// A model's tensors, each accounted for by the table of its family or not.
 public struct TensorInventory: Sendable {
@@ -55,7 +56,8 @@ public struct TensorInventory: Sendable {
         }
         rest.remove(ExactString(tensor.name))
         if !tensor.isNeeded { setAside.append(tensor.name) }
-        if stored.shape.dimensions != tensor.shape {
+        // What shape bytes with scales of their own stand for cannot be known.
+        if stored.shape.dimensions != tensor.shape, !ForeignPacking.hasScales(stored) {
           findings.append(.shape(name: tensor.name, expected: tensor.shape, found: stored.shape))
         }
       }

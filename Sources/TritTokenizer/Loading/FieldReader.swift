@@ -10,10 +10,13 @@ struct FieldReader {
   let path: String
 
   /// The top object of a file.
-  init(file: TokenizerFiles.File) throws(TokenizerError) {
+  ///
+  /// - Parameter dialect: that of the program that writes the file; `tokenizers` reads JSON alone, Python its own.
+  init(file: TokenizerFiles.File, dialect: JSONDialect = .python) throws(TokenizerError) {
+    if let standIn = StandIn(firstBytes: file.bytes) { throw TokenizerError(.standIn(standIn), file: file.name) }
     let value: JSONValue
     do {
-      value = try JSONValue.parse(file.bytes)
+      value = try JSONValue.parse(file.bytes, dialect: dialect)
     } catch {
       throw TokenizerError(.json(error), file: file.name, byteOffset: error.offset)
     }

@@ -15,6 +15,15 @@ struct ConfigurationCheck {
     guard let object = manifest.configuration else {
       return [CheckFinding(.noConfiguration, "config.json", "there is none; sizes and class cannot be checked")]
     }
+    if let foreign = ForeignQuantization(configuration: object) {
+      let weights = manifest.tensors.count { ForeignPacking.hasScales($0) }
+      let held = weights > 0 ? ": \(weights) weights are bytes with scales of their own" : ""
+      return [
+        CheckFinding(
+          .quantization, "quantization_config",
+          "the model is quantized with \(foreign.text), which is not BitNet\(held); nothing here can read it")
+      ]
+    }
     switch survey.description {
     case .success(let description):
       return quantizationFindings(object) + tensorFindings(description) + typeFindings(object)
@@ -71,7 +80,9 @@ struct ConfigurationCheck {
         CheckFinding(.quantization, key, "says online, which means latent weights, and \(packed) tensors are packed")
       ]
     }
-    if quantization.mode == .offline, packed == 0, hasProjections {
+    if quantization.mode == .offline, packed == 0, hasProjections,
+      !manifest.tensors.contains(where: ForeignPacking.hasScales)
+    {
       return [
         CheckFinding(.quantization, key, "says \(quantization.linearClass.rawValue), and no projection is packed")
       ]

@@ -17,11 +17,30 @@ struct TernaryCheck {
     let tensors = source.manifest.tensors
     let permission = DensePermission(configuration: source.manifest.configuration)
     var dense: [String] = []
+    // Another method's files are no half conversion; `ConfigurationCheck` names the method.
+    guard ForeignQuantization(configuration: source.manifest.configuration) == nil else { return [] }
+    let known = Set(
+      tensors.filter(ForeignPacking.hasScales).flatMap { ForeignPacking.scaleNames(of: $0.name) }.map {
+        ExactString($0)
+      })
     for (tensor, role) in zip(tensors, survey.roles) {
-      if tensor.name.hasSuffix("weight_scale") {
+      if tensor.name.hasSuffix("weight_scale"), !known.contains(ExactString(tensor.name)) {
         findings.append(
           CheckFinding(
             .scaleOrphan, tensor.name, "a scale without packed weights: half of a conversion is missing or undone"))
+      }
+      if tensor.encoding == ForeignPacking.withoutScale {
+        findings.append(
+          CheckFinding(
+            .scaleMissing, tensor.name, "packed as the others are, and '\(tensor.name)_scale' is not there"))
+        continue
+      }
+      if ForeignPacking.hasScales(tensor) {
+        let scale = ForeignPacking.scaleNames(of: tensor.name).lazy.compactMap(source.manifest.tensor(named:)).first
+        let found = scale.map { "'\($0.name)' is \($0.encoding.name) \($0.shape)" } ?? "it has others"
+        findings.append(
+          CheckFinding(.scaleUnusable, tensor.name, "packed BitNet weights have one number for a scale; \(found)"))
+        continue
       }
       guard role.isProjection, tensor.shape.isMatrix, !tensor.encoding.isTernary else { continue }
       if tensor.encoding.dtype.map({ !$0.isFloatWeight }) == true {

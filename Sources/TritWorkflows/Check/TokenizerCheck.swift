@@ -32,7 +32,7 @@ struct TokenizerCheck {
     }
     findings += specialTokens("config.json", manifest.configuration, tokenizer, embedding?.shape.rows ?? stated)
     if manifest.companions.contains(where: { $0.name == "generation_config.json" }) {
-      let object = try? JSONValue.parse(source.companion(named: "generation_config.json")).object
+      let object = try? JSONValue.parse(source.companion(named: "generation_config.json"), dialect: .python).object
       findings += specialTokens("generation_config.json", object, tokenizer, embedding?.shape.rows ?? stated)
     }
     return findings

@@ -50,6 +50,8 @@ public struct ConversionRequest: Sendable {
   public var calibration: CalibrationRequest?
   /// The function of onebitllms this does; set by `follow`.
   public internal(set) var recipe: ConversionRecipe?
+  /// What happens to NaN and infinity in tensors that are copied or stored in another type.
+  public var nonFinite = NonFinitePolicy.refuse
   /// Let a quantizer for ordinary weights loose on the latents of a BitNet model.
   public var forcesQuantizer = false
 

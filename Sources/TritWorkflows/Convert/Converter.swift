@@ -55,8 +55,11 @@ public struct ConvertWorkflow: Sendable {
   }
 
   /// Builds and audits the output under its temporary name; what `conclude` does not commit is removed.
+  ///
+  /// - Parameter rehearsal: true when `conclude` commits nothing.
   func build<Result>(
-    announce: (ConversionPlan) -> Void = { _ in }, conclude: (StagedConversion) throws -> Result
+    rehearsal: Bool = false, announce: (ConversionPlan) -> Void = { _ in },
+    conclude: (StagedConversion) throws -> Result
   ) throws -> Result {
     let start = Platform.monotonicSeconds
     let source = try ModelOpener.open(request.input, request.open, hasCompanions: true)
@@ -68,7 +71,7 @@ public struct ConvertWorkflow: Sendable {
       try CalibrationStatistics(request.input, request.open, $0, work: work)
     }
     if let calibration { plan.remarks["calibration"] = .object(calibration.record) }
-    let writer = try OutputWriter(plan, source: source, work: work)
+    let writer = try OutputWriter(plan, source: source, work: work, rehearsal: rehearsal)
     let streamed = try stream(plan, source, calibration, to: writer)
     try writer.complete()
     try source.checkUnchanged()
@@ -114,7 +117,8 @@ public struct ConvertWorkflow: Sendable {
     for (index, tensor) in plan.streamingOrder.enumerated() {
       work.progress.reached(tensor.source.name, number: index + 1, of: plan.tensors.count)
       if tensor.step == .recode {
-        let report = try DenseStream(source: source, work: work).recode(tensor, to: writer)
+        let report = try DenseStream(source: source, work: work, nonFinite: request.nonFinite).recode(
+          tensor, to: writer)
         if report.changed > 0 { result.rounded.append((tensor.name, report)) }
         continue
       }
@@ -177,9 +181,14 @@ public struct ConvertWorkflow: Sendable {
     }
     let (input, stored) = (source, tensor)
     let count = stored.location.byteCount
+    // Bytes already in memory: looking at them costs a small part of reading them.
+    let check = FiniteCheck(stored, of: input, request.nonFinite)
     try work.parallelism.forEachBand((count + bandBytes - 1) / bandBytes) { band in
       let range = band * bandBytes..<min(count, (band + 1) * bandBytes)
-      try input.withBytes(range, of: stored) { try writer.write($0, to: planned.name, at: range.lowerBound) }
+      try input.withBytes(range, of: stored) { bytes in
+        try check?.look(at: bytes, from: range.lowerBound)
+        try writer.write(bytes, to: planned.name, at: range.lowerBound)
+      }
       input.release(range, of: stored)
       work.progress.advanced(by: range.count)
     }

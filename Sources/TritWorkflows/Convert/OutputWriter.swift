@@ -57,14 +57,20 @@ final class OutputWriter: Sendable {
   private let plan: ConversionPlan
   private let isSingleSafetensors: Bool
 
-  /// - Parameter digests: hashes of the source's files, where they are known already.
-  init(_ plan: ConversionPlan, source: any TensorSource, work: WorkOptions, digests: [Digest]? = nil) throws {
+  /// - Parameters:
+  ///   - digests: hashes of the source's files, where they are known already.
+  ///   - rehearsal: true for an output that is never put in place.
+  init(
+    _ plan: ConversionPlan, source: any TensorSource, work: WorkOptions, digests: [Digest]? = nil,
+    rehearsal: Bool = false
+  ) throws {
     self.plan = plan
     let request = plan.request
     let isContainer = request.target == .tritpack || request.target == .gguf
     isSingleSafetensors = request.isBareFile
     let isFile = isContainer || isSingleSafetensors
-    staging = try StagedOutput(isFile ? .file : .folder, at: request.output, replacing: request.replaces)
+    staging = try StagedOutput(
+      isFile ? .file : .folder, at: request.output, replacing: request.replaces, rehearsal: rehearsal)
     if request.target == .gguf {
       sink = try GGUFSink(plan: OutputWriter.ggufPlan(plan, source.manifest.files), staging: staging)
       return

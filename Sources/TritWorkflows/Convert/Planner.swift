@@ -28,6 +28,7 @@ struct Planner {
 
   func plan() throws -> ConversionPlan {
     try checkQuantizationMethod()
+    try checkReadable()
     try checkGlobs()
     try request.recipe?.check(source, survey)
     var warnings = source.manifest.notes + (request.recipe?.warnings(survey) ?? [])
@@ -60,7 +61,11 @@ struct Planner {
       source.manifest.configuration, target: request.target, convention: convention, tensors: tensors
     ).object
     if let recipe = request.recipe { configuration = recipe.configured(configuration) }
-    let kept = gguf == nil ? source.manifest.companions : []
+    if request.nonFinite == .carry {
+      warnings.append("NaN and infinity in tensors that are copied are let through, and not looked for")
+    }
+    let companionFiles = try OutputCompanions.kept(of: source, &warnings)
+    let kept = gguf == nil ? companionFiles : []
     let companions = kept.map { companion in
       let size =
         companion.name == "config.json"
@@ -305,10 +310,24 @@ struct Planner {
   }
 
   private func checkQuantizationMethod() throws {
-    guard let object = source.manifest.configuration?["quantization_config"]?.object,
-      let method = object["quant_method"]?.string, method != "bitnet"
-    else { return }
-    throw WorkflowError(.hasForeignQuantization(method), file: source.manifest.path, field: "quantization_config")
+    guard let foreign = ForeignQuantization(configuration: source.manifest.configuration) else { return }
+    throw WorkflowError(.hasForeignQuantization(foreign.text), file: source.manifest.path, field: "quantization_config")
+  }
+
+  /// Refuses weights that would be copied as the numbers they are not.
+  private func checkReadable() throws {
+    for (tensor, role) in zip(source.manifest.tensors, survey.roles) {
+      let file = source.manifest.files[tensor.location.file].path
+      if tensor.encoding == ForeignPacking.withoutScale {
+        throw FormatError(
+          .scaleMissing(name: PackedName.scale(of: tensor.name) ?? "weight_scale"), file: file, tensor: tensor.name)
+      }
+      let isBytes = role.isProjection && tensor.shape.isMatrix && tensor.encoding.dtype?.isFloatWeight == false
+      guard isBytes || ForeignPacking.hasScales(tensor) else { continue }
+      throw WorkflowError(
+        .unsupportedEncoding(found: tensor.encoding.name, wanted: "packed trits with one scale, BF16, F16, F32 or F64"),
+        file: file, tensor: tensor.name)
+    }
   }
 
   private func checkGlobs() throws {

@@ -14,7 +14,7 @@ enum RequestRecord {
   /// against both.
   static let covered: Set<String> = [
     "target", "open", "quantizer", "outputConvention", "architecture", "keep", "quantize", "maximumShardBytes",
-    "tritpackLayout", "compression", "gguf", "forcesQuantizer", "recipe",
+    "tritpackLayout", "compression", "gguf", "forcesQuantizer", "recipe", "nonFinite",
   ]
   /// A calibration text decides bytes and is not part of a record: `checkRecordable` refuses it.
   static let leftOut: Set<String> = ["input", "output", "requiresNative", "replaces", "calibration", "modelName"]
@@ -48,6 +48,7 @@ enum RequestRecord {
     if request.tritpackLayout != plain.tritpackLayout { add("layout", request.tritpackLayout.rawValue) }
     if case .zstd(let level) = request.compression { result.add("zstd", .number(JSONNumber(level))) }
     if request.forcesQuantizer { result.add("force_quantizer", true) }
+    if request.nonFinite != plain.nonFinite { add("non_finite", request.nonFinite.rawValue) }
     guard request.target == .gguf else { return result }
     let (gguf, usual) = (request.gguf, GGUFOptions())
     if gguf.weights != usual.weights { add("gguf_weights", gguf.weights.rawValue) }
@@ -101,6 +102,7 @@ enum RequestRecord {
       case "force_quantizer":
         guard let forces = entry.value.bool else { throw fail(key) }
         request.forcesQuantizer = forces
+      case "non_finite": request.nonFinite = try value(key, NonFinitePolicy.self)
       case "max_shard_bytes":
         guard let bytes = entry.value.number?.unsigned, bytes > 0 else { throw fail(key) }
         request.maximumShardBytes = bytes

@@ -41,7 +41,7 @@ extension ConvertWorkflow {
   /// Does everything but put the output in place.
   func rehearse<Result>(_ body: (StagedConversion) throws -> Result) throws -> Result {
     try OutputPlace.check(request)
-    return try build(conclude: body)
+    return try build(rehearsal: true, conclude: body)
   }
 }
 

@@ -52,15 +52,8 @@ struct LoRAAdapter: Sendable {
       throw MergeError(.notAnAdapter, file: path)
     }
     let text = try InputFile(path: file, mode: .buffered).contents(limit: 64 << 20)
-    let value: JSONValue
-    do {
-      value = try JSONValue.parse(text)
-    } catch {
-      throw FormatError(.json(error), file: file, byteOffset: UInt64(error.offset))
-    }
-    guard let object = value.object else { throw MergeError(.wrongType(expected: "an object"), file: file) }
-    let configuration = try LoRAConfiguration(object, file: file)
-    let source = try FormatRegistry.open(weights)
+    let configuration = try LoRAConfiguration(try ConfigurationText.object(text, path: file), file: file)
+    let source = try SafetensorsSource(path: weights, isAdapter: true)
     self.path = path
     self.configuration = configuration
     digest = try FileHasher(work).digests([weights])[0]
@@ -113,7 +106,7 @@ struct LoRAAdapter: Sendable {
     }
     let values = try source.withBytes(0..<tensor.location.byteCount, of: tensor) { DenseValues.floats($0, dtype) }
     if let index = values.firstIndex(where: { !$0.isFinite }) {
-      throw WorkflowError(.notFinite(index: index, value: "\(values[index])"), file: file, tensor: tensor.name)
+      throw MergeError(.adapterNotFinite(index: index, value: "\(values[index])"), file: file, tensor: tensor.name)
     }
     return values
   }

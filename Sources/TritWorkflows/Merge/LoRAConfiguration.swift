@@ -52,7 +52,9 @@ struct LoRAConfiguration: Sendable {
     self.alpha = alpha
     isRankStabilized = object["use_rslora"]?.bool ?? false
     ranks = try LoRAConfiguration.patterns(object["rank_pattern"], "rank_pattern", file) { $0.integer }
-    alphas = try LoRAConfiguration.patterns(object["alpha_pattern"], "alpha_pattern", file) { $0.double }
+    alphas = try LoRAConfiguration.patterns(object["alpha_pattern"], "alpha_pattern", file) {
+      $0.double.flatMap { $0.isFinite ? $0 : nil }
+    }
     for entry in ranks where entry.value <= 0 { throw fail(.wrongType(expected: "ranks above 0"), "rank_pattern") }
     excluded = LoRAConfiguration.list(object["exclude_modules"]).compactMap(\.string)
     let numbers = LoRAConfiguration.list(object["layers_to_transform"])

@@ -19,7 +19,10 @@ public struct MergeError: DiagnosticError, Equatable {
     case missing(module: String)
     case noModule(String)
     case base(found: String)
+    /// Of the merged matrix, by what the adapter adds.
     case notFinite(index: Int)
+    case adapterNotFinite(index: Int, value: String)
+    case baseNotFinite(index: Int, value: String)
     case empty
     case auditFailed(String)
   }
@@ -46,7 +49,10 @@ public struct MergeError: DiagnosticError, Equatable {
     case .missing(let module): "holds no matrices for '\(printable(module))', one of the configuration's target_modules"
     case .noModule(let name): "the base has no tensor '\(printable(name))'"
     case .base(let found): "is stored as \(found) in the base; an adapter is merged into dense BF16, F16 or F32 weights"
-    case .notFinite(let index): "element \(index) would not be finite after merging"
+    case .notFinite(let index):
+      "the adapter's product B·A is too large: element \(index) of the merged matrix would be infinite or NaN"
+    case .adapterNotFinite(let index, let value): "the adapter holds \(value), at element \(index) of this matrix"
+    case .baseNotFinite(let index, let value): "the base holds \(value), at element \(index) of this tensor"
     case .empty: "holds no LoRA matrices"
     case .auditFailed(let detail): "the merged model did not pass its audit and was not put in place: \(detail)"
     }
@@ -60,6 +66,9 @@ public struct MergeError: DiagnosticError, Equatable {
     case .base: "merge into the prequantized checkpoint; 'convert --to trainable' makes one of a packed model"
     case .missing, .halfPair: "fetch the adapter again: it is not complete"
     case .unknownTensor, .pattern: "merge it with PEFT's merge_and_unload and convert the result"
+    case .adapterNotFinite, .notFinite:
+      "its training diverged or the file is damaged: take an earlier checkpoint of the adapter, or fetch it again"
+    case .baseNotFinite: "repair the base first; 'tritsmith check' lists every such tensor"
     case .noModule: "use the base the adapter was trained on"
     default: nil
     }

@@ -116,7 +116,7 @@ public struct MergeWorkflow: Sendable {
       guard adapter.configuration.expects(module) else { continue }
       throw MergeError(.missing(module: module), file: FileSystem.join(adapter.path, LoRAAdapter.weightsName))
     }
-    if let packed = source.manifest.tensors.first(where: \.encoding.isTernary) {
+    if let packed = source.manifest.tensors.first(where: { $0.encoding.dtype == nil }) {
       throw MergeError(.base(found: packed.encoding.name), file: path, tensor: packed.name)
     }
     let name = request.quantizer?.rawValue ?? (survey.architecture ?? Llama()).defaultQuantizer
@@ -129,13 +129,14 @@ public struct MergeWorkflow: Sendable {
       warnings.append(
         "the base is ternary already: the adapter is added to trit × scale, not to the latents it was trained beside")
     }
+    let companions = try OutputCompanions.kept(of: source, &warnings)
     var plan = ConversionPlan(
       request: conversion, survey: survey, quantizer: quantizer, quantizerReason: "to count trits",
       convention: (survey.architecture ?? Llama()).packedConvention,
       tensors: zip(source.manifest.tensors, survey.roles).map {
         PlannedTensor(source: $0, role: $1, step: .copy, encoding: $0.encoding, byteCount: $0.location.byteCount)
       },
-      warnings: warnings, companions: source.manifest.companions.map { ($0.name, $0.byteCount) }, configuration: nil)
+      warnings: warnings, companions: companions.map { ($0.name, $0.byteCount) }, configuration: nil)
     plan.remarks["merged_adapter"] = .object([
       "sha256": .string(adapter.digest.description), "matrices": .number(JSONNumber(adapter.updates.count)),
     ])
@@ -167,7 +168,10 @@ public struct MergeWorkflow: Sendable {
         let count = tensor.location.byteCount
         try work.parallelism.forEachBand((count + bandBytes - 1) / bandBytes) { band in
           let range = band * bandBytes..<min(count, (band + 1) * bandBytes)
-          try source.withBytes(range, of: tensor) { try writer.write($0, to: tensor.name, at: range.lowerBound) }
+          try source.withBytes(range, of: tensor) { bytes in
+            try refuseNonFinite(bytes, tensor, source, from: range.lowerBound)
+            try writer.write(bytes, to: tensor.name, at: range.lowerBound)
+          }
           source.release(range, of: tensor)
           work.progress.advanced(by: range.count)
         }
@@ -177,14 +181,37 @@ public struct MergeWorkflow: Sendable {
       let width = tensor.shape.columns * ((tensor.encoding.dtype ?? .f32).bits / 8)
       try work.parallelism.forEachBand(bands.count) { band in
         let rows = bands[band]
+        let start = rows.lowerBound * width
+        try source.withBytes(start..<rows.upperBound * width, of: tensor) {
+          try refuseNonFinite($0, tensor, source, from: start)
+        }
         var merged = try values(rows, tensor, source)
         let delta = update.delta(rows)
         for index in merged.indices { merged[index] += delta[index] }
         let bytes = DenseRecoder.encode(merged, to: tensor.encoding).bytes
+        // The base is finite here, so what is not comes of the adapter.
+        if let dtype = tensor.encoding.dtype, NonFinite.isIn(bytes.span.bytes, dtype),
+          let found = NonFinite.first(in: bytes.span.bytes, dtype)
+        {
+          throw MergeError(
+            .notFinite(index: rows.lowerBound * tensor.shape.columns + found.index),
+            file: FileSystem.join(adapter.path, LoRAAdapter.weightsName), tensor: tensor.name)
+        }
         try writer.write(bytes.span.bytes, to: tensor.name, at: rows.lowerBound * width)
         work.progress.advanced(by: bytes.count)
       }
     }
+  }
+
+  private func refuseNonFinite(
+    _ bytes: RawSpan, _ tensor: TensorDescriptor, _ source: any TensorSource, from start: Int
+  ) throws(MergeError) {
+    guard let dtype = tensor.encoding.dtype, NonFinite.isIn(bytes, dtype),
+      let found = NonFinite.first(in: bytes, dtype)
+    else { return }
+    throw MergeError(
+      .baseNotFinite(index: start / (dtype.bits / 8) + found.index, value: found.value),
+      file: source.manifest.files[tensor.location.file].path, tensor: tensor.name)
   }
 
   // MARK: - Audit

@@ -13,7 +13,9 @@ public struct PageFile: Sendable {
   /// Prepares a page.
   ///
   /// - Throws: `TensorIOError` when something stands at the path and `replacing` is false, or nothing can be made there.
-  public init(at path: String, replacing: Bool) throws {
+  /// - Parameter inputs: what the command is about to read, so that a page in its place is refused before the work.
+  public init(at path: String, replacing: Bool, reading inputs: [String] = []) throws {
+    try ReadFiles.check(path, before: inputs)
     staging = try StagedOutput(.file, at: path, replacing: replacing)
     file = try staging.createFile()
   }

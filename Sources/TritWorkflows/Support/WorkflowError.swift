@@ -7,6 +7,8 @@ public struct WorkflowError: DiagnosticError, Equatable {
   /// What went wrong.
   public enum Kind: Sendable, Equatable {
     case notFinite(index: Int, value: String)
+    /// In a tensor that is only copied.
+    case copiesNotFinite(index: Int, value: String)
     case unsupportedEncoding(found: String, wanted: String)
     case doesNotFit(layout: String, detail: String)
     case oneScaleOnly(found: String)
@@ -51,6 +53,7 @@ public struct WorkflowError: DiagnosticError, Equatable {
   public var summary: String {
     switch kind {
     case .notFinite(let index, let value): "element \(index) is \(value); a weight to be made ternary must be finite"
+    case .copiesNotFinite(let index, let value): "element \(index) is \(value); a model with it computes NaN"
     case .unsupportedEncoding(let found, let wanted): "is stored as \(found); \(wanted) is needed here"
     case .doesNotFit(let layout, let detail): "does not fit layout \(layout): \(detail)"
     case .oneScaleOnly(let found): "has \(found) scales; this output format holds one for a tensor"
@@ -96,6 +99,8 @@ public struct WorkflowError: DiagnosticError, Equatable {
   public var remedy: String? {
     switch kind {
     case .notFinite: "repair the checkpoint, or leave this tensor dense with --keep"
+    case .copiesNotFinite:
+      "repair the checkpoint ('tritsmith check' lists every such tensor), or copy it as it is with --allow-nonfinite"
     case .doesNotFit: "leave it dense with --keep, or write TritPack, which takes any size"
     case .oneScaleOnly: "write TritPack, which holds scales per row and per group"
     case .nameCannotBePacked, .scaleNameTaken: "leave it dense, or write TritPack, which takes any name"
@@ -119,7 +124,8 @@ public struct WorkflowError: DiagnosticError, Equatable {
     case .unknownMetadata: "'tritsmith inspect' lists the keys"
     case .unsound: "'tritsmith check' lists everything that is wrong with the model"
     case .unpackedOffline: "pack the model with the tool that wrote it"
-    case .unsupportedEncoding, .mixedConventions, .unknownQuantizer, .hasForeignQuantization: nil
+    case .hasForeignQuantization: "take the checkpoint it was quantized from"
+    case .unsupportedEncoding, .mixedConventions, .unknownQuantizer: nil
     }
   }
 

@@ -79,7 +79,11 @@ public struct ModelSurvey: Sendable {
       return
     }
     guard !dense.isEmpty else {
-      evidence = ["no projection matrix was found by name"]
+      let others = tensors.indices.filter { roles[$0].isProjection && tensors[$0].shape.isMatrix }
+      evidence = [
+        others.first.map { "\(others.count) projections are stored as \(tensors[$0].encoding.name), which is not read" }
+          ?? "no projection matrix was found by name"
+      ]
       return
     }
     let sample = try NativenessProbe.sample(source, dense.map { tensors[$0] })

@@ -122,6 +122,9 @@ struct Convert: ParsableCommand {
   @Flag(help: "Refuse weights that are not those of a BitNet model.")
   var requireNative = false
 
+  @Flag(help: "Copy NaN and infinity in embeddings, norms and biases as they are; such a model computes NaN.")
+  var allowNonfinite = false
+
   @Option(help: ArgumentHelp("Cut safetensors into shards of at most this size, such as 5GB.", valueName: "size"))
   var maxShardSize: ByteSize?
 
@@ -222,6 +225,7 @@ struct Convert: ParsableCommand {
     request.keep = keep.map { Glob($0) }
     request.quantize = quantize.map { Glob($0) }
     request.requiresNative = requireNative
+    request.nonFinite = allowNonfinite ? .carry : .refuse
     request.maximumShardBytes = maxShardSize.map { UInt64($0.bytes) }
     if target == .tritpack, let layout { request.tritpackLayout = LayoutID(rawValue: layout.rawValue) }
     request.gguf = GGUFOptions(

@@ -26,6 +26,8 @@ struct ReportedError: ExitCodeProviding {
 /// Runs a command's work; a library error leaves with its exit code and its three-part message.
 func reporting<Result>(_ body: () throws -> Result) throws -> Result {
   do {
+    // libdispatch ends the process when it gets no descriptor: better an error before the work.
+    guard Platform.canOpen(descriptors: 8) else { throw TensorIOError(.tooFewDescriptors) }
     return try body()
   } catch let error as any DiagnosticError {
     throw ReportedError(error: error)

@@ -116,7 +116,7 @@ struct Gap: ParsableCommand {
       kernels: try reporting { try running.kernels.kernels() },
       progress: running.progress)
     let passed = try reporting {
-      let file = try page.prepare()
+      let file = try page.prepare(reading: [reference, candidate, text, idsFile])
       let result = try GapWorkflow(request, work: work).run()
       try page.finish(file, page: result.page, printing: printing, result.report)
       return result.passed

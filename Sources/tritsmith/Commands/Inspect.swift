@@ -75,7 +75,7 @@ struct Inspect: ParsableCommand {
         output.print(try lookup.run().report)
         return true
       }
-      let file = try page.prepare()
+      let file = try page.prepare(reading: [path, sibling])
       let result = try InspectWorkflow(request, work: machine.work()).run()
       try page.finish(file, page: result.page, printing: output, result.report)
       return result.hasProvenScale

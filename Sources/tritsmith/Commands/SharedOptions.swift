@@ -66,11 +66,13 @@ struct PageOptions: ParsableArguments {
   var isWanted: Bool { html != nil }
 
   /// Checks the place of the page; call before the work begins.
-  func prepare() throws -> PageFile? {
+  ///
+  /// - Parameter inputs: files and folders the command reads.
+  func prepare(reading inputs: [String?]) throws -> PageFile? {
     guard let html, html != "-" else { return nil }
     // From here on a partial file stands there, which an interrupt must not leave.
     InterruptMonitor.install()
-    return try PageFile(at: html, replacing: force)
+    return try PageFile(at: html, replacing: force, reading: inputs.compactMap { $0 })
   }
 
   /// Writes the page if one is wanted, and prints the report unless the page takes its place.

@@ -8,6 +8,7 @@ import TritModel
 struct DenseStream {
   let source: any TensorSource
   let work: WorkOptions
+  let nonFinite: NonFinitePolicy
 
   /// - Returns: what rounding did.
   func recode(_ planned: PlannedTensor, to writer: OutputWriter) throws -> RoundingReport {
@@ -21,9 +22,10 @@ struct DenseStream {
     let outputRow = rows == 0 ? 0 : planned.byteCount / rows
     let rowsPerBand = max(1, bandBytes / 4 / max(1, columns))
     let total = Mutex(RoundingReport())
+    let check = FiniteCheck(tensor, of: source, nonFinite)
     try work.parallelism.forEachBand((rows + rowsPerBand - 1) / rowsPerBand) { band in
       let range = band * rowsPerBand..<min(rows, (band + 1) * rowsPerBand)
-      let values = try values(range, planned, dtype, inputRow)
+      let values = try values(range, planned, dtype, inputRow, check)
       let (bytes, rounding) = DenseRecoder.encode(values, to: planned.encoding)
       guard rounding.largest.isFinite else {
         throw WorkflowError(
@@ -40,11 +42,13 @@ struct DenseStream {
   }
 
   private func values(
-    _ rows: Range<Int>, _ planned: PlannedTensor, _ dtype: DType, _ rowBytes: Int
+    _ rows: Range<Int>, _ planned: PlannedTensor, _ dtype: DType, _ rowBytes: Int, _ check: FiniteCheck?
   ) throws -> [Float] {
     func read(_ range: Range<Int>) throws -> [Float] {
-      try source.withBytes(range.lowerBound * rowBytes..<range.upperBound * rowBytes, of: planned.source) {
-        DenseValues.floats($0, dtype)
+      let start = range.lowerBound * rowBytes
+      return try source.withBytes(start..<range.upperBound * rowBytes, of: planned.source) { bytes in
+        try check?.look(at: bytes, from: start)
+        return DenseValues.floats(bytes, dtype)
       }
     }
     guard let order = planned.rowOrder else { return try read(rows) }

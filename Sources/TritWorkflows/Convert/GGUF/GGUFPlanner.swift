@@ -256,14 +256,8 @@ struct GGUFPlanner {
   private func companion(_ name: String) throws -> JSONObject? {
     guard source.manifest.companions.contains(where: { $0.name == name }) else { return nil }
     let file = FileSystem.join(source.manifest.path, name)
-    do {
-      let value = try JSONValue.parse(try source.companion(named: name))
-      guard let object = value.object else {
-        throw FormatError(.wrongType(expected: "an object", found: value.kindName), file: file)
-      }
-      return object
-    } catch let error as JSONError {
-      throw FormatError(.json(error), file: file, byteOffset: UInt64(error.offset))
-    }
+    // Only `tokenizer.json` is read by a program that knows JSON alone.
+    let dialect = name == "tokenizer.json" ? JSONDialect.strict : .python
+    return try ConfigurationText.object(try source.companion(named: name), path: file, dialect: dialect)
   }
 }

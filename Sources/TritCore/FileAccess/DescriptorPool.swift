@@ -1,0 +1,175 @@
+// Tritsmith: more files than a process may have open.
+
+import Synchronization
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
+/// An open file of the pool; its descriptor may be closed while nobody reads, and comes back when somebody does.
+final class PooledDescriptor: Sendable {
+  private let pool: DescriptorPool
+  private let key: UInt64
+  let path: String
+  /// What was opened first: what comes back must be the same file.
+  let first: stat
+
+  fileprivate init(_ pool: DescriptorPool, key: UInt64, path: String, first: stat) {
+    self.pool = pool
+    self.key = key
+    self.path = path
+    self.first = first
+  }
+
+  deinit { pool.forget(key) }
+
+  /// Gives `body` the descriptor, which stays open during the call.
+  ///
+  /// - Throws: `TensorIOError.changedWhileRead` when another file has the name by now, or none.
+  func use<Result>(_ body: (Int32) -> Result) throws(TensorIOError) -> Result {
+    let descriptor = try pool.take(key, path, first)
+    defer { pool.giveBack(key) }
+    return body(descriptor)
+  }
+}
+
+/// Keeps at most so many input files open, and closes the one unused for longest.
+///
+/// A model of thousands of shards is read under any limit. Half of what the process may open stays free: for outputs,
+/// for the C library, and for libdispatch, which ends the process when it gets no descriptor.
+final class DescriptorPool: Sendable {
+  static let shared = DescriptorPool()
+
+  private struct Entry {
+    var descriptor: Int32
+    var users = 0
+    var lastUse: UInt64
+  }
+
+  private struct State {
+    var entries: [UInt64: Entry] = [:]
+    var clock: UInt64 = 0
+    var limit: Int?
+  }
+
+  private let state = Mutex(State())
+
+  /// - Parameter limit: files open at once, those beside that are being read not counted; nil for half of what the
+  ///   process may have.
+  init(limit: Int? = nil) { state.withLock { $0.limit = limit } }
+
+  var openCount: Int { state.withLock { $0.entries.count } }
+
+  /// Opens a regular file.
+  func open(_ path: String) throws(TensorIOError) -> PooledDescriptor {
+    let descriptor = try openDescriptor(path)
+    var status = stat()
+    guard fstat(descriptor, &status) == 0 else {
+      let code = errno
+      close(descriptor)
+      throw TensorIOError(.cannotOpen(errno: code), path: path)
+    }
+    let kind = FileKind(mode: status.st_mode)
+    guard kind == .file else {
+      close(descriptor)
+      throw TensorIOError(.notAFile(found: kind.name), path: path)
+    }
+    let key = state.withLock { state in
+      state.clock += 1
+      state.entries[state.clock] = Entry(descriptor: descriptor, lastUse: state.clock)
+      return state.clock
+    }
+    return PooledDescriptor(self, key: key, path: path, first: status)
+  }
+
+  fileprivate func take(_ key: UInt64, _ path: String, _ first: stat) throws(TensorIOError) -> Int32 {
+    let known = state.withLock { state -> Int32? in
+      guard var entry = state.entries[key] else { return nil }
+      state.clock += 1
+      entry.users += 1
+      entry.lastUse = state.clock
+      state.entries[key] = entry
+      return entry.descriptor
+    }
+    if let known { return known }
+    let descriptor = try reopen(path)
+    var status = stat()
+    guard fstat(descriptor, &status) == 0, FileIdentity(status) == FileIdentity(first),
+      status.st_size == first.st_size
+    else {
+      close(descriptor)
+      throw TensorIOError(.changedWhileRead(detail: "its name leads to another file now"), path: path)
+    }
+    return state.withLock { state in
+      state.clock += 1
+      // Another thread may have been first.
+      if var entry = state.entries[key] {
+        close(descriptor)
+        entry.users += 1
+        entry.lastUse = state.clock
+        state.entries[key] = entry
+        return entry.descriptor
+      }
+      state.entries[key] = Entry(descriptor: descriptor, users: 1, lastUse: state.clock)
+      return descriptor
+    }
+  }
+
+  fileprivate func giveBack(_ key: UInt64) {
+    state.withLock { $0.entries[key]?.users -= 1 }
+  }
+
+  fileprivate func forget(_ key: UInt64) {
+    if let entry = state.withLock({ $0.entries.removeValue(forKey: key) }) { close(entry.descriptor) }
+  }
+
+  private func openDescriptor(_ path: String) throws(TensorIOError) -> Int32 {
+    makeRoom()
+    while true {
+      let descriptor = openForReading(path)
+      if descriptor >= 0 { return descriptor }
+      let code = errno
+      guard code == EMFILE || code == ENFILE, closeOldest() else {
+        throw TensorIOError(.cannotOpen(errno: code), path: path)
+      }
+    }
+  }
+
+  /// What was open once and has no name any more went while it was read.
+  private func reopen(_ path: String) throws(TensorIOError) -> Int32 {
+    do throws(TensorIOError) {
+      return try openDescriptor(path)
+    } catch  where error.kind == .cannotOpen(errno: ENOENT) {
+      throw TensorIOError(.changedWhileRead(detail: "nothing has its name now"), path: path)
+    }
+  }
+
+  private func makeRoom() {
+    let isFull = state.withLock { state in
+      let limit = state.limit ?? DescriptorPool.share(of: Platform.freeDescriptors)
+      state.limit = limit
+      return state.entries.count >= limit
+    }
+    if isFull { _ = closeOldest() }
+  }
+
+  /// How many input files may be open where a process can open so many descriptors.
+  static func share(of limit: Int) -> Int { min(4096, max(2, limit / 2)) }
+
+  /// Closes the file nobody reads that was read longest ago; false when all are being read.
+  private func closeOldest() -> Bool {
+    let oldest = state.withLock { state -> Int32? in
+      let idle = state.entries.lazy.filter { $0.value.users == 0 }
+      guard let found = idle.min(by: { $0.value.lastUse < $1.value.lastUse }) else { return nil }
+      state.entries[found.key] = nil
+      return found.value.descriptor
+    }
+    guard let oldest else { return false }
+    close(oldest)
+    return true
+  }
+}
+
+private func openForReading(_ path: String) -> Int32 { open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK) }

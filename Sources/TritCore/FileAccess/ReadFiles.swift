@@ -1,0 +1,76 @@
+// Tritsmith: what a program has read.
+
+import Synchronization
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
+/// A file or folder itself, whatever its names: device and inode.
+public struct FileIdentity: Sendable, Hashable {
+  private let device: UInt64
+  private let inode: UInt64
+
+  init(_ status: stat) {
+    device = UInt64(truncatingIfNeeded: status.st_dev)
+    inode = UInt64(truncatingIfNeeded: status.st_ino)
+  }
+
+  /// What stands at a path, links followed; nil when nothing does.
+  public init?(of path: String) {
+    var status = stat()
+    guard stat(path, &status) == 0 else { return nil }
+    self.init(status)
+  }
+}
+
+/// Every file this process has opened for reading, so that no output replaces one.
+///
+/// `InputFile` opens all of them and `StagedOutput` puts all outputs in place, so no option and no kind of input can be
+/// forgotten: weights, companions, blobs of a download cache, texts, ids, adapters, patches, certificates. Only a program
+/// that carries out one command remembers; in a library, what one call read another may replace.
+public enum ReadFiles {
+  private static let known = Mutex<[FileIdentity: String]?>(nil)
+
+  /// Begins to remember; for the start of a program.
+  public static func remember() { known.withLock { if $0 == nil { $0 = [:] } } }
+
+  static func note(_ status: stat, path: String) {
+    known.withLock { $0?[FileIdentity(status)] = path }
+  }
+
+  /// The name a file was read by; nil when it was not.
+  private static func name(of path: String) -> String? {
+    known.withLock { known in
+      guard let known, let identity = FileIdentity(of: path) else { return nil }
+      return known[identity]
+    }
+  }
+
+  /// Refuses a target that was read, or a folder in which something was.
+  static func checkNotRead(_ target: String) throws(TensorIOError) {
+    if let input = name(of: target) {
+      throw TensorIOError(.overlapsInput(input: input, detail: "is the same as"), path: target)
+    }
+    guard FileSystem.kind(of: target) == .folder, let names = try? FileSystem.names(in: target) else { return }
+    for inner in names {
+      guard let input = name(of: FileSystem.join(target, inner)) else { continue }
+      throw TensorIOError(.overlapsInput(input: input, detail: "would replace the folder of"), path: target)
+    }
+  }
+
+  /// Refuses a target that is one of the inputs a command is about to read, or a file in one of their folders.
+  ///
+  /// Early: `StagedOutput` refuses the same at the end, with everything that was really read.
+  public static func check(_ target: String, before inputs: [String]) throws(TensorIOError) {
+    guard let identity = FileIdentity(of: target) else { return }
+    for input in inputs {
+      let names = FileSystem.kind(of: input) == .folder ? (try? FileSystem.names(in: input)) ?? [] : []
+      for path in [input] + names.map({ FileSystem.join(input, $0) }) where FileIdentity(of: path) == identity {
+        throw TensorIOError(.overlapsInput(input: path, detail: "is the same as"), path: target)
+      }
+    }
+  }
+}

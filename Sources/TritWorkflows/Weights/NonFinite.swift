@@ -1,0 +1,126 @@
+// Tritsmith: NaN and infinity in bytes that pass by.
+
+import TritCore
+import TritLayouts
+
+/// What happens to a tensor that is copied and holds NaN or infinity.
+public enum NonFinitePolicy: String, Sendable, Hashable, CaseIterable {
+  /// It is an error: every logit of such a model is NaN.
+  case refuse
+  /// It is copied as it is, and said.
+  case carry
+}
+
+/// Finds NaN and infinity by their bits.
+enum NonFinite {
+  /// True when any element is NaN or infinite.
+  ///
+  /// Adding one unit of the exponent's last place to an exponent of all ones carries into the sign's place, and to no
+  /// other; four, two or one elements are looked at in one 64-bit word, and the compiler makes vectors of the words.
+  static func isIn(_ bytes: RawSpan, _ dtype: DType) -> Bool {
+    guard let (mask, unit, sign) = masks(dtype) else { return firstByte(bytes, dtype) != nil }
+    let words = bytes.byteCount / 8
+    var found: UInt64 = 0
+    for index in 0..<words {
+      found |= (bytes.unsafeLoadUnaligned(fromUncheckedByteOffset: index * 8, as: UInt64.self) & mask) &+ unit
+    }
+    var last: UInt64 = 0
+    for index in words * 8..<bytes.byteCount {
+      last |=
+        UInt64(bytes.unsafeLoad(fromUncheckedByteOffset: index, as: UInt8.self)) << (8 * UInt64(index - words * 8))
+    }
+    found |= (last & mask) &+ unit
+    return found & sign != 0
+  }
+
+  /// The first element that is NaN or infinite, and its value.
+  static func first(in bytes: RawSpan, _ dtype: DType) -> (index: Int, value: String)? {
+    if let index = firstByte(bytes, dtype) { return (index, "NaN or infinity of \(dtype.rawValue)") }
+    let numbers = dtype == .c64 ? DType.f32 : dtype
+    guard masks(numbers) != nil else { return nil }
+    let values = DenseValues.doubles(bytes, numbers)
+    guard let index = values.firstIndex(where: { !$0.isFinite }) else { return nil }
+    return (dtype == .c64 ? index / 2 : index, "\(values[index])")
+  }
+
+  /// Exponent, one in its last place, and sign, in every element of a word.
+  private static func masks(_ dtype: DType) -> (mask: UInt64, unit: UInt64, sign: UInt64)? {
+    switch dtype {
+    case .bf16: (0x7F80_7F80_7F80_7F80, 0x0080_0080_0080_0080, 0x8000_8000_8000_8000)
+    case .f16: (0x7C00_7C00_7C00_7C00, 0x0400_0400_0400_0400, 0x8000_8000_8000_8000)
+    case .f32, .c64: (0x7F80_0000_7F80_0000, 0x0080_0000_0080_0000, 0x8000_0000_8000_0000)
+    case .f64: (0x7FF0_0000_0000_0000, 0x0010_0000_0000_0000, 0x8000_0000_0000_0000)
+    default: nil
+    }
+  }
+
+  /// The first element of the first block whose scale is NaN or infinite.
+  ///
+  /// - Parameter start: of the bytes in the tensor, even, so that they hold each scale whole or not at all.
+  static func firstScale(
+    in bytes: RawSpan, from start: Int, _ codec: any BlockCodec.Type
+  ) -> (index: Int, value: String)? {
+    let passed = start - codec.scaleOffset
+    var block = passed <= 0 ? 0 : (passed + codec.blockBytes - 1) / codec.blockBytes
+    while true {
+      let place = block * codec.blockBytes + codec.scaleOffset - start
+      guard place + 2 <= bytes.byteCount else { return nil }
+      let bits = UInt16(littleEndian: bytes.unsafeLoadUnaligned(fromByteOffset: place, as: UInt16.self))
+      let scale = HalfFloat(bits: bits).float
+      if !scale.isFinite { return (block * codec.blockElements, "of a block whose scale is \(scale)") }
+      block += 1
+    }
+  }
+
+  /// The first element of a type of eight bits that is no number. Source: the OCP FP8 specification, and ml_dtypes.
+  private static func firstByte(_ bytes: RawSpan, _ dtype: DType) -> Int? {
+    let isBad: (UInt8) -> Bool
+    switch dtype {
+    case .f8E4M3: isBad = { $0 & 0x7F == 0x7F }
+    case .f8E5M2: isBad = { $0 & 0x7C == 0x7C }
+    case .f8E4M3FNUZ, .f8E5M2FNUZ: isBad = { $0 == 0x80 }
+    case .f8E8M0: isBad = { $0 == 0xFF }
+    default: return nil
+    }
+    return (0..<bytes.byteCount).first { isBad(bytes.unsafeLoad(fromByteOffset: $0, as: UInt8.self)) }
+  }
+}
+
+/// Refuses NaN and infinity in the bytes of one tensor on their way into an output.
+struct FiniteCheck: Sendable {
+  private enum Form: Sendable {
+    case elements(DType)
+    case blocks(any BlockCodec.Type)
+  }
+
+  private let form: Form
+  private let tensor: String
+  private let file: String
+
+  /// Nil when nothing is to be refused.
+  init?(_ tensor: TensorDescriptor, of source: any TensorSource, _ policy: NonFinitePolicy) {
+    guard policy == .refuse else { return nil }
+    if let dtype = tensor.encoding.dtype {
+      form = .elements(dtype)
+    } else if let codec = tensor.encoding.blockCodec {
+      form = .blocks(codec)
+    } else {
+      return nil
+    }
+    self.tensor = tensor.name
+    file = source.manifest.files[tensor.location.file].path
+  }
+
+  /// - Parameter start: of the bytes in the tensor, at the beginning of an element; in blocks at any even number.
+  func look(at bytes: RawSpan, from start: Int) throws(WorkflowError) {
+    let found: (index: Int, value: String)?
+    switch form {
+    case .elements(let dtype):
+      guard NonFinite.isIn(bytes, dtype), let first = NonFinite.first(in: bytes, dtype) else { return }
+      found = (start / (dtype.bits / 8) + first.index, first.value)
+    case .blocks(let codec): found = NonFinite.firstScale(in: bytes, from: start, codec)
+    }
+    guard let found else { return }
+    throw WorkflowError(.copiesNotFinite(index: found.index, value: found.value), file: file, tensor: tensor)
+  }
+}
