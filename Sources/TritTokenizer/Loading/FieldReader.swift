@@ -11,6 +11,10 @@ struct FieldReader {
 
   /// The top object of a file.
   init(file: TokenizerFiles.File) throws(TokenizerError) {
+    if let parsed = file.parsed {
+      try self.init(parsed, file: file.name, path: "")
+      return
+    }
     let value: JSONValue
     do {
       value = try JSONValue.parse(file.bytes)
