@@ -77,6 +77,8 @@ public struct CheckWorkflow: Sendable {
         findings.append(CheckFinding(.indexSize, ShardIndex.name, note))
       } else if note.contains("twice") {
         findings.append(CheckFinding(.duplicateKey, "config.json", note))
+      } else if note.contains("--gguf-pre") {
+        findings.append(CheckFinding(.preTokenizer, "tokenizer.ggml.pre", note))
       } else if !note.contains("both exist") {
         notes.append(note)
       }
