@@ -38,7 +38,8 @@ let package = Package(
     .target(name: "TritLayers", dependencies: ["TritCore", "TritKernels", "TritLayouts", "TritQuantizers"]),
 
     // Layer 5: models: what they are, and how they compute.
-    .target(name: "TritModel", dependencies: ["TritCore", "TritKernels", "TritLayouts", "TritFormats"]),
+    .target(
+      name: "TritModel", dependencies: ["TritCore", "TritKernels", "TritTokenizer", "TritLayouts", "TritFormats"]),
 
     // Layer 6: the verbs as library calls.
     .target(
@@ -102,12 +103,15 @@ let package = Package(
     .testTarget(
       name: "TritFormatsTests", dependencies: ["TritCore", "TritLayouts", "TritFormats", "TritTestSupport"]),
     .testTarget(
-      name: "TritModelTests", dependencies: ["TritCore", "TritKernels", "TritFormats", "TritModel", "TritTestSupport"]),
+      name: "TritModelTests",
+      dependencies: [
+        "TritCore", "TritKernels", "TritTokenizer", "TritLayouts", "TritFormats", "TritModel", "TritTestSupport",
+      ]),
     .testTarget(
       name: "TritWorkflowsTests",
       dependencies: [
-        "TritCore", "TritReport", "TritKernels", "TritLayouts", "TritQuantizers", "TritFormats", "TritModel",
-        "TritWorkflows", "TritTestSupport",
+        "TritCore", "TritReport", "TritKernels", "TritTokenizer", "TritLayouts", "TritQuantizers", "TritFormats",
+        "TritModel", "TritWorkflows", "TritTestSupport",
       ]),
     .testTarget(
       name: "EndToEndTests",

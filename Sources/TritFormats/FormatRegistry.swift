@@ -10,16 +10,19 @@ public struct OpenOptions: Sendable {
   public var scaleConvention: ScaleConvention?
   /// The byte order of I2_S tensors, when the user says so; a GGUF file does not tell.
   public var i2sOrder: I2SOrder?
+  /// The name of a GGUF file's pre-tokenizer, when the user says so; many files say none, or a wrong one.
+  public var preTokenizer: String?
   /// Accept files of a model folder that are links to somewhere else.
   public var followsLinks: Bool
 
   public init(
     access: FileAccessMode = .buffered, scaleConvention: ScaleConvention? = nil, i2sOrder: I2SOrder? = nil,
-    followsLinks: Bool = false
+    preTokenizer: String? = nil, followsLinks: Bool = false
   ) {
     self.access = access
     self.scaleConvention = scaleConvention
     self.i2sOrder = i2sOrder
+    self.preTokenizer = preTokenizer
     self.followsLinks = followsLinks
   }
 }

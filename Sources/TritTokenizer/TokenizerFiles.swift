@@ -1,5 +1,7 @@
 // Tritsmith: the files a tokenizer is made from.
 
+import TritCore
+
 /// The contents of a model folder that concern its tokenizer; only `tokenizer.json` is needed.
 ///
 /// The others say which tokens begin and end a text: by name (`tokenizer_config.json`, `special_tokens_map.json`) or by
@@ -9,10 +11,17 @@ public struct TokenizerFiles: Sendable {
   public struct File: Sendable {
     public var name: String
     public var bytes: [UInt8]
+    /// The contents, where a caller has parsed them already; the bytes are then not looked at.
+    package var parsed: JSONValue?
 
     public init(name: String, bytes: [UInt8]) {
       self.name = name
       self.bytes = bytes
+    }
+
+    package init(name: String, parsed: JSONObject) {
+      self.init(name: name, bytes: [])
+      self.parsed = .object(parsed)
     }
   }
 

@@ -15,7 +15,7 @@ struct PatternTests {
     let bytes = Array(text.utf8)
     var result: [String] = []
     var position = 0
-    while let match = try matcher.firstMatch(of: program, in: UTF8Text(bytes: bytes), position..<bytes.count) {
+    while let match = try matcher.firstMatch(of: program, in: UTF8Text(bytes: bytes), position..<bytes.count, from: 0) {
       result.append(String(decoding: bytes[match], as: UTF8.self))
       position = match.upperBound
     }
@@ -50,6 +50,13 @@ struct PatternTests {
     (#"\p{^L}+"#, "a1 b", ["1 "]),
     ("é+", "éée\u{301}", ["éé"]),
     ("(?:a|)b", "ab b", ["ab", "b"]),
+    ("a$", "ab a\na", ["a", "a"]),
+    (#"\s+$"#, "a  b  ", ["  "]),
+    (#"\b[a-z]+\b"#, "ab1 cd é_ ef", ["cd", "ef"]),
+    (#"\B1"#, "1 a1 11", ["1", "1"]),
+    (#"\d{1,3}(?=(?:\d{3})*\b)"#, "1234567 12", ["1", "234", "567", "12"]),
+    ("[^a[bc[d]]]+", "abxcydz", ["x", "y", "z"]),
+    ("[x[a-c]y]+", "axby cz", ["axby", "c"]),
     ("x(?:a|b|)c", "xac xbc xc xd", ["xac", "xbc", "xc"]),
   ])
   func matching(_ pattern: String, _ text: String, _ expected: [String]) throws {
@@ -60,15 +67,18 @@ struct PatternTests {
   /// What is not implemented is refused by name, never read as something else.
   @Test(arguments: [
     ("", "match nothing"), ("a*", "match nothing"), ("a|", "match nothing"), ("(?:)", "match nothing"),
-    ("^a", "anchor"), ("a$", "anchor"), (#"\ba"#, #"'\b'"#), (#"\1"#, #"'\1'"#), (#"\h"#, #"'\h'"#),
+    ("^a", "anchor"), ("$", "match nothing"), (#"\b"#, "match nothing"), (#"[\b]"#, #"'\b'"#), (#"\1"#, #"'\1'"#),
+    (#"\h"#, #"'\h'"#),
     ("(?<=a)b", "group"), ("(?<n>a)", "group"), ("(?i)a", "group"), ("(?-i:a)", "group"), ("(a", "does not end"),
     ("a)", "unmatched"), ("[a", "does not end"), ("[]", "empty class"), ("[[:alpha:]]", "class inside"),
+    ("[a[^b]]", "class inside"), ("[" + String(repeating: "[a", count: 40), "nested deeper"), ("a$+", "a place"),
+    (#"\b*a"#, "a place"),
     ("[a&&b]", "intersection"), ("[z-a]", "range"), (#"[\s-z]"#, "range"), (#"\p{Han}"#, "property 'Han'"),
     (#"\p{L"#, "property"), (#"\pL"#, "without braces"), ("a**", "quantifier on a quantifier"),
     ("+a", "nothing before"),
     ("a{2}+", "quantifier on a quantifier"), ("a{2}?", "quantifier on a quantifier"), ("a{3,2}", "repetition"),
     ("a{0}", "repetition"), ("a{1001}", "repetition"), ("a{x}", "{n,m}"), ("}", "without a backslash"),
-    ("(?:a?)*b", "can be empty"), ("(?!a)+b", "lookahead"), ("(?i:ss)", "one character"), ("(?i:é)", "ASCII"),
+    ("(?:a?)*b", "can be empty"), ("(?!a)+b", "a place"), ("(?i:ss)", "one character"), ("(?i:é)", "ASCII"),
     (#"(?i:\p{L})"#, "ASCII"), (#"\"#, "backslash at the end"), (#"\x80"#, "code point"),
     (#"\x{110000}"#, "code point"),
     (#"\ud800"#, "code point"), (String(repeating: "(", count: 40), "nested deeper"),
@@ -106,8 +116,8 @@ struct PatternTests {
     var matcher = PatternMatcher()
     matcher.budget = 1000
     let text = ByteLevelText(bytes: Array("a bc é".utf8))
-    #expect(try matcher.firstMatch(of: program, in: text, 0..<7) == 1..<4)
-    #expect(try matcher.firstMatch(of: program, in: text, 4..<7) == nil)
+    #expect(try matcher.firstMatch(of: program, in: text, 0..<7, from: 0) == 1..<4)
+    #expect(try matcher.firstMatch(of: program, in: text, 4..<7, from: 4) == nil)
   }
 }
 

@@ -318,12 +318,17 @@ struct GGUFPlanTests {
   func preTokenizer() throws {
     let scratch = ScratchFolder()
     try Workflow.gguf(Checkpoint.bitnet, scratch["a.gguf"])
-    try Workflow.gguf(Checkpoint.bitnet, scratch["b.gguf"]) { $0.gguf.preTokenizer = "falcon_e" }
+    try Workflow.gguf(Checkpoint.bitnet, scratch["b.gguf"]) { $0.gguf.preTokenizer = "pixtral" }
     let (a, b) = (try GGUFSource(path: scratch["a.gguf"]).manifest, try GGUFSource(path: scratch["b.gguf"]).manifest)
     let differing = zip(a.entries, b.entries).filter { $0.0.value != $0.1.value }.map { $0.0.key }
     #expect(a.entries.count == b.entries.count)
     #expect(Set(differing).subtracting(["tritsmith.recipe"]) == ["tokenizer.ggml.pre"])
-    #expect(b.entry("tokenizer.ggml.pre") == .string("falcon_e"))
+    #expect(b.entry("tokenizer.ggml.pre") == .string("pixtral"))
+    // A name of another rule is said, and the file holds what the name does not stand for.
+    let told = try Workflow.gguf(Checkpoint.bitnet, scratch["c.gguf"]) { $0.gguf.preTokenizer = "falcon_e" }
+    #expect(told.plan.warnings.contains { $0.contains("'falcon_e' is not known to llama.cpp") })
+    let c = try GGUFSource(path: scratch["c.gguf"]).manifest
+    #expect(c.entry("tokenizer.ggml.pre") == .string("falcon_e") && c.entries.count == a.entries.count + 1)
   }
 
   @Test("b1.58: names of the sub-norms, no permutation, a tied head left out")

@@ -19,7 +19,7 @@ struct RequestRecordTests {
     #expect(gguf == ["weights", "i2sOrder", "embeddings", "misfits", "preTokenizer", "hasTokenizer"])
     let open = Set(Mirror(reflecting: request.open).children.compactMap(\.label))
     // How files are reached is no part of what a conversion is: `access` and `followsLinks` change no byte.
-    #expect(open == ["access", "followsLinks", "scaleConvention", "i2sOrder"])
+    #expect(open == ["access", "followsLinks", "scaleConvention", "i2sOrder", "preTokenizer"])
   }
 
   /// A request with nothing at its default.
@@ -27,6 +27,7 @@ struct RequestRecordTests {
     var request = ConversionRequest(input: "i", output: "o", target: target)
     request.open.scaleConvention = .multiply
     request.open.i2sOrder = .group64
+    request.open.preTokenizer = "falcon_e"
     request.quantizer = AbsMean.kernel.id
     request.forcesQuantizer = true
     request.nonFinite = .carry
@@ -57,6 +58,7 @@ struct RequestRecordTests {
       #expect(
         again.open.scaleConvention == request.open.scaleConvention && again.open.i2sOrder == request.open.i2sOrder)
       #expect(again.forcesQuantizer == request.forcesQuantizer && again.nonFinite == request.nonFinite)
+      #expect(again.open.preTokenizer == request.open.preTokenizer)
       #expect(again.quantizer == request.quantizer && again.outputConvention == request.outputConvention)
       #expect(again.architecture == request.architecture && again.tritpackLayout == request.tritpackLayout)
     }

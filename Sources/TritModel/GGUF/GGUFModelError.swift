@@ -18,6 +18,10 @@ public struct GGUFModelError: DiagnosticError, Equatable {
     /// GGUF has no key for a setting, and its readers compute something else.
     case notSayable(found: String, graph: String)
     case unsupportedTokenizer(String)
+    /// An engine has no name for how the tokenizer cuts text.
+    case unnamedPreTokenizer(found: String, engine: String, elsewhere: [String])
+    /// The user's name stands for other rules than the tokenizer's.
+    case otherPreTokenizer(name: String, engine: String, fitting: [String])
     case tokenBeyondVocabulary(id: Int, size: Int)
   }
 
@@ -43,6 +47,12 @@ public struct GGUFModelError: DiagnosticError, Equatable {
     case .unsupportedRope(let name): "rope scaling '\(printable(name))' cannot be written to GGUF by this program"
     case .notSayable(let found, let graph): "GGUF cannot say '\(printable(found))': \(graph)"
     case .unsupportedTokenizer(let detail): "the tokenizer cannot be written to GGUF: \(detail)"
+    case .unnamedPreTokenizer(let found, let engine, let elsewhere):
+      "\(engine) has no name for how the tokenizer cuts text: \(printable(found, limit: 300))"
+        + (elsewhere.isEmpty ? "" : "; " + elsewhere.joined(separator: ", "))
+    case .otherPreTokenizer(let name, let engine, let fitting):
+      "under '\(printable(name))' \(engine) cuts text otherwise than this tokenizer; its names there are "
+        + fitting.map { "'\($0)'" }.joined(separator: ", ")
     case .tokenBeyondVocabulary(let id, let size): "token id \(id) lies beyond the vocabulary of \(size)"
     }
   }
@@ -54,6 +64,8 @@ public struct GGUFModelError: DiagnosticError, Equatable {
     case .notSayable, .unsupportedRope: "write TritPack or safetensors, which keep the configuration as it is"
     case .noName: "write TritPack or safetensors, which take any tensor"
     case .unsupportedTokenizer: "write the file without one (--no-tokenizer), or write TritPack"
+    case .unnamedPreTokenizer: "name it with --gguf-pre, write the file without one (--no-tokenizer), or write TritPack"
+    case .otherPreTokenizer: "leave --gguf-pre out, or give one of these"
     case .factorOfDense: "quantize the file with the program it is for first (IQ2_BN), and read that"
     case .badFactor: "write the file again with a correct tool"
     case .badValue, .headsDoNotFit, .tokenBeyondVocabulary:

@@ -3,6 +3,7 @@
 import TritCore
 import TritKernels
 import TritLayouts
+import TritTokenizer
 
 /// A GGUF source under Hugging Face's names, rows in Hugging Face's order, `config.json` and tokenizer rebuilt.
 ///
@@ -46,12 +47,16 @@ public final class GGUFModelView: TensorSource {
   /// - Parameters:
   ///   - base: the file under its own names.
   ///   - hasCompanions: also rebuild the tokenizer's files, which takes time for a large vocabulary.
+  ///   - preTokenizer: the pre-tokenizer's name, where the user says it; the file's is not looked at then.
   /// - Throws: `GGUFModelError` when a family is known but its metadata does not describe the tensors.
-  public init(_ base: any TensorSource, hasCompanions: Bool) throws {
+  public init(_ base: any TensorSource, hasCompanions: Bool, preTokenizer: String? = nil) throws {
     self.base = base
     var manifest = base.manifest
+    if let preTokenizer { GGUFTokenizer.setName(preTokenizer, in: &manifest.entries) }
     let architecture = GGUFDescription.architecture(manifest)
-    let reading = try architecture.map { try GGUFDescription.read(manifest, $0) }
+    // A file of a vocabulary alone describes no model.
+    let reading =
+      base.manifest.tensors.isEmpty ? nil : try architecture.map { try GGUFDescription.read(manifest, $0) }
     self.reading = reading
     var places: [Place] = []
     var indexOfName: [ExactString: Int] = [:]
@@ -92,14 +97,17 @@ public final class GGUFModelView: TensorSource {
       if let object = manifest.configuration {
         content.append(("config.json", JSONValue.object(object).serialized(.pretty)))
       }
-      let (files, note) = GGUFTokenizerFile.files(manifest)
-      content += files.map { ($0.name, JSONValue.object($0.json).serialized(.pretty)) }
-      if let note { manifest.notes.append(note) }
+      let tokenizer = GGUFTokenizerFile(manifest, engine: GGUFTokenizerFile.engine(of: storedTensors))
+      content += tokenizer.files.map { ($0.name, JSONValue.object($0.json).serialized(.pretty)) }
+      manifest.notes += tokenizer.notes
       manifest.companions = content.map { CompanionFile(name: $0.name, byteCount: $0.bytes.count) }
     }
     self.content = content
     self.manifest = manifest
   }
+
+  /// The program the file was made for.
+  public var engine: GGUFEngine { GGUFTokenizerFile.engine(of: storedTensors) }
 
   /// What a stored tensor looks like in the view, and how it is read.
   private static func shown(

@@ -1,6 +1,7 @@
 // Tritsmith: a Hugging Face tokenizer as GGUF metadata.
 
 import TritCore
+import TritTokenizer
 
 /// Tokenizer files of a Hugging Face model, parsed.
 public struct GGUFTokenizerFiles: Sendable {
@@ -8,16 +9,23 @@ public struct GGUFTokenizerFiles: Sendable {
   public var tokenizer: JSONObject
   /// `tokenizer_config.json`
   public var settings: JSONObject?
+  /// `special_tokens_map.json`
+  public var specialTokensMap: JSONObject?
+  /// `generation_config.json`
+  public var generationConfiguration: JSONObject?
   /// `config.json`
   public var configuration: JSONObject?
   /// `chat_template.jinja`
   public var chatTemplate: String?
 
   public init(
-    tokenizer: JSONObject, settings: JSONObject?, configuration: JSONObject?, chatTemplate: String?
+    tokenizer: JSONObject, settings: JSONObject?, specialTokensMap: JSONObject? = nil,
+    generationConfiguration: JSONObject? = nil, configuration: JSONObject?, chatTemplate: String?
   ) {
     self.tokenizer = tokenizer
     self.settings = settings
+    self.specialTokensMap = specialTokensMap
+    self.generationConfiguration = generationConfiguration
     self.configuration = configuration
     self.chatTemplate = chatTemplate
   }
@@ -25,9 +33,9 @@ public struct GGUFTokenizerFiles: Sendable {
 
 /// `tokenizer.ggml.*` keys made from a Hugging Face tokenizer.
 public struct GGUFTokenizer: Sendable {
-  public var entries: [MetadataEntry]
+  public internal(set) var entries: [MetadataEntry] = []
   /// Things a user should know that are no errors.
-  public var warnings: [String]
+  public internal(set) var warnings: [String] = []
 
   /// Token types of ggml.
   enum TokenType: Int32 {
@@ -35,39 +43,65 @@ public struct GGUFTokenizer: Sendable {
     case unknown, control, userDefined, unused, byte
   }
 
-  /// The pattern by which Llama 3 splits text; Falcon3, Falcon-H1 and Falcon-E share llama.cpp's class for it.
-  static let llama3Pattern =
-    #"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|"#
-    + #"\s*[\r\n]+|\s+(?!\S)|\s+"#
+  // What GGUF has no key for, so that this program's reader gives back what it was.
 
-  /// Names of pre-tokenizers that split by `llama3Pattern`.
-  static let llama3Names = ["llama-bpe", "llama3", "llama-v3", "falcon3", "falcon-h1", "falcon_e"]
-
-  /// Whether whole words that are tokens are taken without merging. GGUF has no key for it: llama.cpp does so for the
-  /// names of `llama3Names`, whatever `tokenizer.json` said, so a file that is to come back as it was must say it.
+  /// Whether whole words that are tokens are taken without merging. Engines go by the pre-tokenizer's name.
   public static let ignoreMergesKey = "tritsmith.ignore_merges"
+  /// `NFC` or `none`, where it is not what models of the pre-tokenizer's name have.
+  static let normalizerKey = "tritsmith.tokenizer.normalizer"
+  /// The `pre_tokenizer` section, where the pre-tokenizer's name does not stand for it.
+  static let preTokenizerKey = "tritsmith.tokenizer.pre_tokenizer"
+  /// Ids of added tokens that are looked for in the text behind the normalizer.
+  static let normalizedTokensKey = "tritsmith.tokenizer.normalized_tokens"
+
+  /// Whether a key of a GGUF file is part of its tokenizer.
+  public static func isKey(_ key: String) -> Bool {
+    key.hasPrefix("tokenizer.") || key.hasPrefix("tritsmith.tokenizer.") || key == ignoreMergesKey
+  }
+
+  /// Puts the user's name of the pre-tokenizer into a file's metadata, in place of everything the file says of it.
+  public static func setName(_ name: String, in entries: inout [MetadataEntry]) {
+    entries.removeAll { $0.key == preTokenizerKey }
+    let entry = MetadataEntry("tokenizer.ggml.pre", .string(name))
+    if let index = entries.firstIndex(where: { $0.key == entry.key }) {
+      entries[index] = entry
+    } else if entries.contains(where: { $0.key == "tokenizer.ggml.tokens" }) {
+      entries.append(entry)
+    }
+  }
+
+  /// What a row without a token is called; readers take such tokens for fillers.
+  static func filler(_ id: Int) -> String { "[PAD\(id)]" }
 
   /// - Parameters:
   ///   - files: the tokenizer's files, read.
   ///   - vocabulary: rows of the embedding; ids without a token are filled in.
   ///   - pre: the pre-tokenizer's name, when the user says it.
+  ///   - engine: the program the file is made for, whose names of pre-tokenizers are used.
   ///   - file: the name of `tokenizer.json`, for errors.
-  public init(_ files: GGUFTokenizerFiles, vocabulary: Int, pre: String?, file: String) throws(GGUFModelError) {
-    warnings = []
+  /// - Throws: when the tokenizer cannot be read, or holds something that would give other ids in `engine`.
+  public init(
+    _ files: GGUFTokenizerFiles, vocabulary: Int, pre: String?, engine: GGUFEngine = .llamaCpp, file: String
+  ) throws(GGUFModelError) {
     guard let model = files.tokenizer["model"]?.object, model["type"]?.string == "BPE" || model["merges"] != nil,
       let vocab = model["vocab"]?.object
     else {
       let type = files.tokenizer["model"]?.object?["type"]?.string ?? "unknown"
       throw GGUFModelError(.unsupportedTokenizer("its model is of type '\(type)', BPE is needed"), file: file)
     }
-    let list = try TokenList(files.tokenizer, model, vocab, vocabulary, file: file)
+    let list = try GGUFTokenList(files.tokenizer, model, vocab, vocabulary, file: file)
     let merges = try GGUFTokenizer.merges(model, file: file)
     // Byte fallback marks a SentencePiece vocabulary, which ggml calls after the first model that had one.
     let isSentencePiece = model["byte_fallback"]?.bool == true
     entries = [MetadataEntry("tokenizer.ggml.model", .string(isSentencePiece ? "llama" : "gpt2"))]
-    if !isSentencePiece {
-      let name = pre ?? GGUFTokenizer.preTokenizer(files.tokenizer["pre_tokenizer"]?.object, &warnings)
-      entries.append(MetadataEntry("tokenizer.ggml.pre", .string(name)))
+    var special: [MetadataEntry] = []
+    if isSentencePiece {
+      special = try sentencePiece(files, list, vocabulary, file: file)
+    } else {
+      special = try addByteLevel(files, pre, engine, file: file)
+      if let id = try GGUFTokenizer.id("unk", files, list, vocabulary, file: file) {
+        special.append(MetadataEntry("tokenizer.ggml.unknown_token_id", .uint32(UInt32(id))))
+      }
     }
     entries.append(MetadataEntry("tokenizer.ggml.tokens", .array(.string(list.tokens))))
     if isSentencePiece {
@@ -80,82 +114,158 @@ public struct GGUFTokenizer: Sendable {
     if let flag = model["ignore_merges"]?.bool {
       entries.append(MetadataEntry(GGUFTokenizer.ignoreMergesKey, .bool(flag)))
     }
-    try addSpecialTokens(files, list, vocabulary, file: file)
+    entries += special
     addChatTemplate(files)
   }
 
-  /// Merges as `left right`; newer files have pairs.
+  /// Merges as `left right`; newer files have pairs. Of a pair that stands twice the last place counts in
+  /// `tokenizer.json`, the first in GGUF.
   private static func merges(_ model: JSONObject, file: String) throws(GGUFModelError) -> [String] {
     var result: [String] = []
     for element in model["merges"]?.array ?? [] {
       if let text = element.string {
-        result.append(text)
+        if !text.hasPrefix("#version") { result.append(text) }
       } else if let pair = element.array, pair.count == 2, let left = pair[0].string, let right = pair[1].string {
+        guard !left.utf8.contains(0x20), !right.utf8.contains(0x20) else {
+          throw GGUFModelError(
+            .unsupportedTokenizer("a merge has a space in one of its parts, which GGUF puts between them"), file: file,
+            field: "merges")
+        }
         result.append(left + " " + right)
       } else {
         throw GGUFModelError(.unsupportedTokenizer("a merge is neither a text nor a pair"), file: file, field: "merges")
       }
     }
-    return result
+    var seen: Set<ExactString> = []
+    seen.reserveCapacity(result.count)
+    if result.allSatisfy({ seen.insert(ExactString($0)).inserted }) { return result }
+    seen.removeAll(keepingCapacity: true)
+    return result.reversed().filter { seen.insert(ExactString($0)).inserted }.reversed()
   }
 
-  // MARK: - Pre-tokenizer
+  // MARK: - SentencePiece
 
-  /// The name of the pre-tokenizer, by the pattern it splits with.
-  ///
-  /// llama.cpp's converter tells it by a hash of tokens of a test text; this program reads the pattern itself.
-  static func preTokenizer(_ object: JSONObject?, _ warnings: inout [String]) -> String {
-    let steps = object?["pretokenizers"]?.array?.compactMap(\.object) ?? [object].compactMap { $0 }
-    let patterns = steps.compactMap { $0["pattern"]?.object?["Regex"]?.string }
-    if patterns == [llama3Pattern] { return "llama-bpe" }
-    if patterns.isEmpty, steps.count == 1, steps[0]["type"]?.string == "ByteLevel",
-      steps[0]["use_regex"]?.bool != false
-    {
-      return "gpt-2"
+  /// Special tokens and flags of a vocabulary with byte fallback.
+  private mutating func sentencePiece(
+    _ files: GGUFTokenizerFiles, _ list: GGUFTokenList, _ vocabulary: Int, file: String
+  ) throws(GGUFModelError) -> [MetadataEntry] {
+    var ids: [String: Int] = [:]
+    for key in ["bos", "eos", "unk", "pad"] {
+      ids[key] = try GGUFTokenizer.id(key, files, list, vocabulary, file: file)
     }
-    warnings.append(
-      "how the tokenizer splits text is not known by name here; 'falcon-h1' is written, which Falcon-E, Falcon-H1 and "
-        + "Falcon3 go by. Choose another with --gguf-pre")
-    return "falcon-h1"
-  }
-
-  // MARK: - Special tokens
-
-  private mutating func addSpecialTokens(
-    _ files: GGUFTokenizerFiles, _ list: TokenList, _ vocabulary: Int, file: String
-  ) throws(GGUFModelError) {
+    let added = try GGUFTokenizer.addedTokens(files, list, begin: ids["bos"], end: ids["eos"], file: file)
+    ids["bos"] = added.begin ?? ids["bos"]
+    ids["eos"] = added.end ?? ids["eos"]
+    var entries: [MetadataEntry] = []
     for (key, name) in [("bos", "bos"), ("eos", "eos"), ("unk", "unknown"), ("pad", "padding")] {
-      let setting = files.settings?[key + "_token"]
-      let text = setting?.string ?? setting?.object?["content"]?.string
-      let configured = files.configuration?[key + "_token_id"]
-      let id =
-        text.flatMap { list.idOfToken[ExactString($0)] } ?? configured?.number?.integer
-        ?? configured?.array?.first?.number?.integer
-      guard let id else { continue }
-      guard id >= 0, id < vocabulary else {
-        throw GGUFModelError(.tokenBeyondVocabulary(id: id, size: vocabulary), file: file, field: key + "_token")
-      }
+      guard let id = ids[key] else { continue }
       entries.append(MetadataEntry("tokenizer.ggml.\(name)_token_id", .uint32(UInt32(id))))
     }
-    // Written even when false: llama.cpp's class for Llama 3 adds a begin token unless told not to.
-    let added = GGUFTokenizer.addedTokens(files)
-    entries.append(MetadataEntry("tokenizer.ggml.add_bos_token", .bool(added.begin)))
-    entries.append(MetadataEntry("tokenizer.ggml.add_eos_token", .bool(added.end)))
-    entries.append(MetadataEntry("tokenizer.ggml.add_space_prefix", .bool(false)))
+    // Without these engines add a begin token and a space.
+    entries.append(MetadataEntry("tokenizer.ggml.add_bos_token", .bool(added.begin != nil)))
+    entries.append(MetadataEntry("tokenizer.ggml.add_eos_token", .bool(added.end != nil)))
+    let addsSpace = try GGUFTokenizer.addsSpacePrefix(files.tokenizer, file: file)
+    entries.append(MetadataEntry("tokenizer.ggml.add_space_prefix", .bool(addsSpace)))
+    for token in files.tokenizer["added_tokens"]?.array?.compactMap(\.object) ?? [] {
+      guard let option = ["single_word", "lstrip", "rstrip"].first(where: { token[$0]?.bool == true }) else { continue }
+      let text = printable(token["content"]?.string ?? "")
+      warnings.append("token '\(text)' has \(option), which GGUF cannot say: text beside it gets other ids there")
+    }
+    return entries
   }
 
-  /// Whether encoding puts a begin or end token around a text: as the template says, else as the settings say.
-  private static func addedTokens(_ files: GGUFTokenizerFiles) -> (begin: Bool, end: Bool) {
+  /// Whether a space is put before a text; GGUF can say that, and that spaces become `▁`, and nothing else.
+  private static func addsSpacePrefix(_ tokenizer: JSONObject, file: String) throws(GGUFModelError) -> Bool {
+    let space = "\u{2581}"
+    let normalizer = tokenizer["normalizer"]?.object
+    let steps = normalizer?["normalizers"]?.array?.compactMap(\.object) ?? [normalizer].compactMap { $0 }
+    var addsSpace = false
+    var mapsSpaces = false
+    for step in steps {
+      switch step["type"]?.string {
+      case "Prepend" where step["prepend"]?.string == space && !mapsSpaces: addsSpace = true
+      case "Replace" where step["pattern"]?.object?["String"]?.string == " " && step["content"]?.string == space:
+        mapsSpaces = true
+      default:
+        throw GGUFModelError(
+          .unsupportedTokenizer("GGUF has no word for its normalizer '\(step["type"]?.string ?? "without type")'"),
+          file: file, field: "normalizer")
+      }
+    }
+    guard let cutter = tokenizer["pre_tokenizer"]?.object else {
+      guard mapsSpaces else {
+        throw GGUFModelError(
+          .unsupportedTokenizer("spaces do not become '\(space)', as they do in programs that read GGUF"), file: file,
+          field: "normalizer")
+      }
+      return addsSpace
+    }
+    guard steps.isEmpty, cutter["type"]?.string == "Metaspace", cutter["replacement"]?.string ?? space == space else {
+      throw GGUFModelError(
+        .unsupportedTokenizer("GGUF has no word for its pre-tokenizer beside a normalizer"), file: file,
+        field: "pre_tokenizer")
+    }
+    if let scheme = cutter["prepend_scheme"]?.string { return scheme != "never" }
+    return cutter["add_prefix_space"]?.bool ?? true
+  }
+
+  /// The id of a special token: by name in the settings, else by number in the configuration, where -1 means none.
+  private static func id(
+    _ key: String, _ files: GGUFTokenizerFiles, _ list: GGUFTokenList, _ vocabulary: Int, file: String
+  ) throws(GGUFModelError) -> Int? {
+    let setting = files.settings?[key + "_token"]
+    if let text = setting?.string ?? setting?.object?["content"]?.string, let id = list.idOfToken[ExactString(text)] {
+      return id
+    }
+    let configured = files.configuration?[key + "_token_id"]
+    guard let id = configured?.number?.integer ?? configured?.array?.first?.number?.integer, id != -1 else {
+      return nil
+    }
+    guard id >= 0, id < vocabulary else {
+      throw GGUFModelError(
+        .tokenBeyondVocabulary(id: id, size: vocabulary), file: sibling("config.json", of: file),
+        field: key + "_token_id")
+    }
+    return id
+  }
+
+  /// A file beside `tokenizer.json`.
+  static func sibling(_ name: String, of file: String) -> String {
+    var parts = file.split(separator: "/", omittingEmptySubsequences: false)
+    parts[parts.count - 1] = Substring(name)
+    return parts.joined(separator: "/")
+  }
+
+  /// The tokens that encoding puts before and behind a text: as the template says, else as the settings say.
+  private static func addedTokens(
+    _ files: GGUFTokenizerFiles, _ list: GGUFTokenList, begin: Int?, end: Int?, file: String
+  ) throws(GGUFModelError) -> (begin: Int?, end: Int?) {
     let processor = files.tokenizer["post_processor"]?.object
     let processors = processor?["processors"]?.array?.compactMap(\.object) ?? [processor].compactMap { $0 }
-    if let template = processors.first(where: { $0["type"]?.string == "TemplateProcessing" }) {
-      let single = template["single"]?.array?.compactMap(\.object) ?? []
-      return (single.first?["SpecialToken"] != nil, single.last?["SpecialToken"] != nil && single.count > 1)
+    guard let template = processors.first(where: { $0["type"]?.string == "TemplateProcessing" }) else {
+      return (
+        files.settings?["add_bos_token"]?.bool == true ? begin : nil,
+        files.settings?["add_eos_token"]?.bool == true ? end : nil
+      )
     }
-    return (
-      files.settings?["add_bos_token"]?.bool ?? false, files.settings?["add_eos_token"]?.bool ?? false
-    )
+    let items = (template["single"]?.array ?? []).map { item in
+      item.object?["SpecialToken"]?.object?["id"]?.string.flatMap { list.idOfToken[ExactString($0)] }
+    }
+    // Nil stands for the text.
+    let text = items.firstIndex(of: nil) ?? items.count
+    let (before, behind) = (items[..<text].compactMap { $0 }, items[text...].dropFirst())
+    let last = behind.first ?? nil
+    guard text < items.count, before.count < 2, behind.count < 2, behind.isEmpty || last != nil,
+      begin == nil || before.isEmpty || before.first == begin, end == nil || last == nil || last == end
+    else {
+      throw GGUFModelError(
+        .unsupportedTokenizer("GGUF can only say one begin and one end token around a text"), file: file,
+        field: "post_processor")
+    }
+    return (before.first, last)
   }
+
+  // MARK: - Chat template
 
   private mutating func addChatTemplate(_ files: GGUFTokenizerFiles) {
     let setting = files.settings?["chat_template"]
@@ -176,60 +286,5 @@ public struct GGUFTokenizer: Sendable {
       }
     }
     if !names.isEmpty { entries.append(MetadataEntry("tokenizer.chat_templates", .array(.string(names)))) }
-  }
-}
-
-// MARK: - Tokens
-
-/// Tokens and their types, by id.
-private struct TokenList {
-  var tokens: [String]
-  var types: [GGUFTokenizer.TokenType]
-  var idOfToken: [ExactString: Int] = [:]
-
-  init(
-    _ tokenizer: JSONObject, _ model: JSONObject, _ vocab: JSONObject, _ size: Int, file: String
-  ) throws(GGUFModelError) {
-    tokens = []
-    tokens.reserveCapacity(size)
-    for id in 0..<size { tokens.append("[PAD\(id)]") }
-    types = Array(repeating: .unused, count: size)
-    let unknown = model["unk_token"]?.string
-    for entry in vocab.entries {
-      guard let id = entry.value.number?.integer, id >= 0 else {
-        let kind = GGUFModelError.Kind.unsupportedTokenizer("token '\(printable(entry.key))' has no id")
-        throw GGUFModelError(kind, file: file, field: "vocab")
-      }
-      guard id < size else { throw GGUFModelError(.tokenBeyondVocabulary(id: id, size: size), file: file) }
-      tokens[id] = entry.key
-      types[id] = entry.key == unknown ? .unknown : TokenList.isByte(entry.key, model) ? .byte : .normal
-      idOfToken[ExactString(entry.key)] = id
-    }
-    for token in tokenizer["added_tokens"]?.array?.compactMap(\.object) ?? [] {
-      guard let id = token["id"]?.number?.integer, let text = token["content"]?.string, id >= 0 else { continue }
-      guard id < size else { throw GGUFModelError(.tokenBeyondVocabulary(id: id, size: size), file: file) }
-      tokens[id] = text
-      if types[id] != .unknown { types[id] = token["special"]?.bool == true ? .control : .userDefined }
-      idOfToken[ExactString(text)] = id
-    }
-  }
-
-  /// `<0x0A>` of a vocabulary with byte fallback.
-  private static func isByte(_ token: String, _ model: JSONObject) -> Bool {
-    guard model["byte_fallback"]?.bool == true, token.utf8.count == 6, token.hasPrefix("<0x"), token.hasSuffix(">")
-    else { return false }
-    return UInt8(token.dropFirst(3).dropLast(), radix: 16) != nil
-  }
-
-  /// Scores by which a SentencePiece reader merges in the order of the merges: the earlier, the higher.
-  func scores(_ merges: [String]) -> [Float] {
-    var rank: [ExactString: Int] = [:]
-    for (index, merge) in merges.enumerated() {
-      let joined = ExactString(merge.split(separator: " ", maxSplits: 1).joined())
-      if rank[joined] == nil { rank[joined] = index }
-    }
-    return tokens.indices.map { id in
-      types[id] == .normal ? -Float(rank[ExactString(tokens[id])] ?? merges.count + id) : 0
-    }
   }
 }

@@ -1,107 +1,190 @@
 // Tritsmith: GGUF metadata as Hugging Face tokenizer files.
 
 import TritCore
+import TritLayouts
+import TritTokenizer
 
 /// `tokenizer.json` and `tokenizer_config.json` rebuilt from `tokenizer.ggml.*` keys.
 ///
-/// Byte-level BPE with a known way of splitting only: of the others GGUF does not hold enough.
-enum GGUFTokenizerFile {
-  /// The files, by name; empty with a note when they cannot be rebuilt.
-  static func files(_ manifest: ModelManifest) -> (files: [(name: String, json: JSONObject)], note: String?) {
-    guard let tokens = manifest.entry("tokenizer.ggml.tokens")?.strings, !tokens.isEmpty else { return ([], nil) }
+/// Byte-level BPE whose pre-tokenizer has a known name only: of the others GGUF does not hold enough. Where a key is
+/// missing, what llama.cpp does then is written out, with a note.
+struct GGUFTokenizerFile {
+  /// The files, by name; empty when they cannot be rebuilt.
+  private(set) var files: [(name: String, json: JSONObject)] = []
+  /// What a user should know: what was assumed, or why there are no files.
+  private(set) var notes: [String] = []
+
+  private let manifest: ModelManifest
+  private let tokens: [String]
+  private let types: [Int]
+  private let engine: GGUFEngine
+
+  /// What llama.cpp takes for the begin and the end of a byte-level vocabulary that says neither.
+  private static let assumedSpecialToken = 11
+
+  /// - Parameters:
+  ///   - manifest: the metadata.
+  ///   - engine: the program the file was made for; some mean other rules by a name.
+  init(_ manifest: ModelManifest, engine: GGUFEngine) {
+    self.manifest = manifest
+    self.engine = engine
+    // An empty token has a name of its own in llama.cpp.
+    tokens = (manifest.entry("tokenizer.ggml.tokens")?.strings ?? []).enumerated()
+      .map { $1.utf8.isEmpty ? "[EMPTY_\($0)]" : $1 }
+    types = manifest.entry("tokenizer.ggml.token_type")?.integers ?? []
+    if !tokens.isEmpty { rebuild() }
+  }
+
+  private mutating func rebuild() {
     let model = manifest.entry("tokenizer.ggml.model")?.string ?? "none"
-    let pre = manifest.entry("tokenizer.ggml.pre")?.string ?? "default"
-    guard model == "gpt2", let merges = manifest.entry("tokenizer.ggml.merges")?.strings,
-      let steps = preTokenizer(pre)
-    else {
-      return (
-        [],
-        "the tokenizer ('\(printable(model))', pre-tokenizer '\(printable(pre))') cannot be rebuilt as tokenizer.json"
-      )
+    guard model == "gpt2", let merges = manifest.entry("tokenizer.ggml.merges")?.strings else {
+      notes.append("a tokenizer of model '\(printable(model))' cannot be rebuilt as tokenizer.json")
+      return
     }
-    let types = manifest.entry("tokenizer.ggml.token_type")?.integers ?? []
-    func type(_ id: Int) -> Int { id < types.count ? types[id] : 1 }
-    let ignoresMerges =
-      manifest.entry(GGUFTokenizer.ignoreMergesKey)?.bool ?? GGUFTokenizer.llama3Names.contains(pre)
-    var vocab = JSONObject()
-    var added: [JSONValue] = []
-    for (id, token) in tokens.enumerated() where type(id) != 5 {
-      vocab.entries.append(.init(key: token, value: .number(JSONNumber(id))))
-      guard type(id) == 3 || type(id) == 4 else { continue }
-      added.append(
-        .object([
-          "id": .number(JSONNumber(id)), "content": .string(token), "single_word": false, "lstrip": false,
-          "rstrip": false, "normalized": false, "special": .bool(type(id) == 3),
-        ]))
+    let name = manifest.entry("tokenizer.ggml.pre")?.string
+    let entry = PreTokenizerName.named(name ?? PreTokenizerName.unnamed)
+    let meaning = entry?.meaning(in: engine) ?? entry?.usualMeaning
+    let stated = manifest.entry(GGUFTokenizer.preTokenizerKey)?.string
+    guard let section = stated.flatMap({ try? JSONValue.parse(Array($0.utf8)) }) ?? meaning?.rule.section else {
+      notes.append(
+        "the tokenizer cannot be rebuilt: no program known here has a pre-tokenizer '\(printable(name ?? ""))'; "
+          + "say another name with --gguf-pre")
+      return
     }
+    if stated == nil, name == nil || name == PreTokenizerName.unnamed {
+      notes.append(
+        "the file \(name == nil ? "does not say" : "says 'default' for") how its tokenizer cuts text; it is cut as "
+          + "llama.cpp does then, which is hardly what the model was trained with. Say the name with --gguf-pre")
+    }
+    if let entry, entry.meaning(in: engine) == nil {
+      notes.append("\(engine.rawValue), for which the file was made, does not know pre-tokenizer '\(entry.name)'")
+    }
+    let normalizer =
+      manifest.entry(GGUFTokenizer.normalizerKey)?.string ?? (meaning?.normalization == .usually ? "NFC" : "none")
+    let ignoresMerges = manifest.entry(GGUFTokenizer.ignoreMergesKey)?.bool ?? meaning?.ignoresMerges ?? false
+    let before = special("bos", isAddedWhenUnsaid: meaning?.addsBOS ?? false)
+    let behind = special("eos", isAddedWhenUnsaid: false)
+    let (vocab, added) = vocabulary()
     let tokenizer: JSONObject = [
-      "version": "1.0", "truncation": .null, "padding": .null, "added_tokens": .array(added), "normalizer": .null,
-      "pre_tokenizer": .object(["type": "Sequence", "pretokenizers": .array(steps)]),
-      "post_processor": .object(postProcessor(manifest, tokens)),
-      "decoder": .object(byteLevel(prefix: true, regex: true)),
+      "version": "1.0", "truncation": .null, "padding": .null, "added_tokens": .array(added),
+      "normalizer": normalizer == "none" ? .null : .object(["type": .string(normalizer)]),
+      "pre_tokenizer": section,
+      "post_processor": .object(postProcessor(before, behind)),
+      "decoder": .object(GGUFTokenizerFile.byteLevel),
       "model": .object([
         "type": "BPE", "dropout": .null, "unk_token": .null, "continuing_subword_prefix": .null,
         "end_of_word_suffix": .null, "fuse_unk": false, "byte_fallback": false, "ignore_merges": .bool(ignoresMerges),
-        "vocab": .object(vocab), "merges": .array(merges.map { .string($0) }),
+        "vocab": .object(vocab), "merges": .array(GGUFTokenizerFile.distinct(merges).map { .string($0) }),
       ]),
     ]
-    return ([("tokenizer.json", tokenizer), ("tokenizer_config.json", settings(manifest, tokens))], nil)
+    files = [
+      ("tokenizer.json", tokenizer),
+      ("tokenizer_config.json", settings(addsBegin: before != nil, addsEnd: behind != nil)),
+    ]
   }
 
-  private static func byteLevel(prefix: Bool, regex: Bool) -> JSONObject {
-    ["type": "ByteLevel", "add_prefix_space": .bool(prefix), "trim_offsets": true, "use_regex": .bool(regex)]
+  /// The program a file was made for: some types of tensors, as they are stored, are known to one only.
+  static func engine(of tensors: [TensorDescriptor]) -> GGUFEngine {
+    var layouts: Set<LayoutID> = []
+    for tensor in tensors { if case .ternary(let layout) = tensor.encoding { layouts.insert(layout) } }
+    if I2SOrder.allCases.contains(where: { layouts.contains($0.layout) }) { return .bitnetCpp }
+    return layouts.isDisjoint(with: [IQ1BN.id, IQ2BN.id, IQ2BNR4.id]) ? .llamaCpp : .ikLlamaCpp
   }
 
-  private static func preTokenizer(_ name: String) -> [JSONValue]? {
-    if GGUFTokenizer.llama3Names.contains(name) {
-      return [
+  /// The model's vocabulary and the added tokens. Names of rows without a token are left out.
+  private func vocabulary() -> (JSONObject, [JSONValue]) {
+    let normalized = Set(manifest.entry(GGUFTokenizer.normalizedTokensKey)?.integers ?? [])
+    var vocab = JSONObject()
+    vocab.entries.reserveCapacity(tokens.count)
+    var added: [JSONValue] = []
+    for (id, token) in tokens.enumerated() {
+      let type = id < types.count ? GGUFTokenizer.TokenType(rawValue: Int32(clamping: types[id])) : .normal
+      // Converters before 2024 called these rows tokens of the user.
+      if type == .unused || type == .userDefined, token == GGUFTokenizer.filler(id) { continue }
+      vocab.entries.append(.init(key: token, value: .number(JSONNumber(id))))
+      guard type == .control || type == .userDefined || type == .unknown else { continue }
+      added.append(
         .object([
-          "type": "Split", "pattern": .object(["Regex": .string(GGUFTokenizer.llama3Pattern)]),
-          "behavior": "Isolated", "invert": false,
-        ]),
-        .object(byteLevel(prefix: false, regex: false)),
-      ]
+          "id": .number(JSONNumber(id)), "content": .string(token), "single_word": false, "lstrip": false,
+          "rstrip": false, "normalized": .bool(normalized.contains(id)), "special": .bool(type != .userDefined),
+        ]))
     }
-    return name == "gpt-2" || name == "default" ? [.object(byteLevel(prefix: false, regex: true))] : nil
+    return (vocab, added)
   }
 
-  private static func token(_ name: String, _ manifest: ModelManifest, _ tokens: [String]) -> (Int, String)? {
+  /// Merges without those that stand twice, of which the first place counts here and the last in `tokenizer.json`.
+  private static func distinct(_ merges: [String]) -> [String] {
+    var seen: Set<ExactString> = []
+    seen.reserveCapacity(merges.count)
+    return merges.filter { seen.insert(ExactString($0)).inserted }
+  }
+
+  private static let byteLevel: JSONObject = [
+    "type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true, "use_regex": true,
+  ]
+
+  // MARK: - Special tokens
+
+  private func token(_ name: String) -> (id: Int, text: String)? {
     guard let id = manifest.entry("tokenizer.ggml.\(name)_token_id")?.integer, tokens.indices.contains(id) else {
       return nil
     }
     return (id, tokens[id])
   }
 
-  private static func postProcessor(_ manifest: ModelManifest, _ tokens: [String]) -> JSONObject {
-    guard manifest.entry("tokenizer.ggml.add_bos_token")?.bool == true, let (id, text) = token("bos", manifest, tokens)
-    else { return byteLevel(prefix: true, regex: true) }
-    func special(_ type: Int) -> JSONValue {
-      .object(["SpecialToken": .object(["id": .string(text), "type_id": .number(JSONNumber(type))])])
+  /// The token put at an end of a text; nil for none.
+  private mutating func special(_ name: String, isAddedWhenUnsaid: Bool) -> (id: Int, text: String)? {
+    let flag = manifest.entry("tokenizer.ggml.add_\(name)_token")?.bool
+    guard flag ?? isAddedWhenUnsaid else { return nil }
+    if flag == nil {
+      notes.append(
+        "the file does not say whether to add a begin token; llama.cpp adds one under its pre-tokenizer's name")
     }
-    func sequence(_ name: String, _ type: Int) -> JSONValue {
-      .object(["Sequence": .object(["id": .string(name), "type_id": .number(JSONNumber(type))])])
+    if let token = token(name) { return token }
+    let id = GGUFTokenizerFile.assumedSpecialToken
+    guard tokens.indices.contains(id) else { return nil }
+    notes.append("the file does not say which token is its \(name); llama.cpp takes token \(id)")
+    return (id, tokens[id])
+  }
+
+  private func postProcessor(
+    _ before: (id: Int, text: String)?, _ behind: (id: Int, text: String)?
+  ) -> JSONObject {
+    if before == nil, behind == nil { return GGUFTokenizerFile.byteLevel }
+    func special(_ token: (id: Int, text: String)?, _ type: Int) -> [JSONValue] {
+      guard let token else { return [] }
+      let item: JSONObject = ["id": .string(token.text), "type_id": .number(JSONNumber(type))]
+      return [.object(["SpecialToken": .object(item)])]
     }
-    let tokenObject: JSONObject = [
-      "id": .string(text), "ids": .array([.number(JSONNumber(id))]), "tokens": .array([.string(text)]),
-    ]
+    func sequence(_ name: String, _ type: Int) -> [JSONValue] {
+      [.object(["Sequence": .object(["id": .string(name), "type_id": .number(JSONNumber(type))])])]
+    }
+    let single = special(before, 0) + sequence("A", 0) + special(behind, 0)
+    let second = special(before, 1) + sequence("B", 1) + special(behind, 1)
+    var objects = JSONObject()
+    for case .some(let token) in [before, behind] {
+      objects[token.text] = .object([
+        "id": .string(token.text), "ids": .array([.number(JSONNumber(token.id))]),
+        "tokens": .array([.string(token.text)]),
+      ])
+    }
     let template: JSONObject = [
-      "type": "TemplateProcessing", "single": .array([special(0), sequence("A", 0)]),
-      "pair": .array([special(0), sequence("A", 0), special(1), sequence("B", 1)]),
-      "special_tokens": .object(JSONObject(entries: [.init(key: text, value: .object(tokenObject))])),
+      "type": "TemplateProcessing", "single": .array(single), "pair": .array(single + second),
+      "special_tokens": .object(objects),
     ]
     return [
-      "type": "Sequence",
-      "processors": .array([.object(byteLevel(prefix: true, regex: true)), .object(template)]),
+      "type": "Sequence", "processors": .array([.object(GGUFTokenizerFile.byteLevel), .object(template)]),
     ]
   }
 
-  private static func settings(_ manifest: ModelManifest, _ tokens: [String]) -> JSONObject {
+  private func settings(addsBegin: Bool, addsEnd: Bool) -> JSONObject {
     var result: JSONObject = ["clean_up_tokenization_spaces": false]
     for (key, name) in [("bos_token", "bos"), ("eos_token", "eos"), ("pad_token", "padding"), ("unk_token", "unknown")]
     {
-      if let (_, text) = token(name, manifest, tokens) { result[key] = .string(text) }
+      if let (_, text) = token(name) { result[key] = .string(text) }
     }
-    if let flag = manifest.entry("tokenizer.ggml.add_bos_token")?.bool { result["add_bos_token"] = .bool(flag) }
+    result["add_bos_token"] = .bool(addsBegin)
+    if addsEnd { result["add_eos_token"] = true }
     if let template = manifest.entry("tokenizer.chat_template")?.string { result["chat_template"] = .string(template) }
     result["tokenizer_class"] = "PreTrainedTokenizerFast"
     return result

@@ -13,6 +13,10 @@ struct FieldReader {
   ///
   /// - Parameter dialect: that of the program that writes the file; `tokenizers` reads JSON alone, Python its own.
   init(file: TokenizerFiles.File, dialect: JSONDialect = .python) throws(TokenizerError) {
+    if let parsed = file.parsed {
+      try self.init(parsed, file: file.name, path: "")
+      return
+    }
     if let standIn = StandIn(firstBytes: file.bytes) { throw TokenizerError(.standIn(standIn), file: file.name) }
     let value: JSONValue
     do {

@@ -81,12 +81,15 @@ struct PatternMatcher: Sendable {
   /// Steps left. A pattern with overlapping repetitions can take quadratic or exponential time on some texts; Oniguruma
   /// would hang there, this matcher gives up.
   var budget = 0
+  /// Where the text that a match may look at begins.
+  private var visibleStart = 0
 
-  /// The first match in `range`; positions before and after the range are out of sight.
+  /// The first match in `range`; what is before `floor`, or behind the range, is out of sight.
   mutating func firstMatch<Text: PatternText>(
-    of program: PatternProgram, in text: Text, _ range: Range<Int>
+    of program: PatternProgram, in text: Text, _ range: Range<Int>, from floor: Int
   ) throws(PatternBudgetExceeded) -> Range<Int>? {
     var start = range.lowerBound
+    visibleStart = floor
     while start < range.upperBound {
       let (mask, next) = text.scalar(at: start, program, &pages)
       if mask & program.firstMask != 0 || program.firstMask == .max {
@@ -161,6 +164,17 @@ struct PatternMatcher: Sendable {
         let ahead = try run(program, text, from: index + 1, at: position, end: end)
         matches = (ahead >= 0) == (instruction.second == 0)
         index = Int(instruction.first)
+      case .endOrBefore:
+        matches = position >= end || text.scalar(at: position, program, &pages).mask & instruction.mask != 0
+        index += 1
+      case .edge:
+        var isEdge = position < end && text.scalar(at: position, program, &pages).mask & instruction.mask != 0
+        if position > visibleStart {
+          let before = text.scalar(at: text.before(position), program, &pages).mask
+          isEdge = isEdge != (before & instruction.mask != 0)
+        }
+        matches = isEdge == (instruction.second == 0)
+        index += 1
       case .atomic:
         let ahead = try run(program, text, from: index + 1, at: position, end: end)
         matches = ahead >= 0

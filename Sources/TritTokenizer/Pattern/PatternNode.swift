@@ -1,5 +1,15 @@
 // Tritsmith: the syntax tree of a pattern.
 
+/// A place between two scalars, or at an end of the text.
+enum PatternPlace: Sendable, Equatable {
+  /// The end of the text, or before a line feed (`$`).
+  case lineEnd
+  /// Between a word character and something else (`\b`).
+  case wordEdge
+  /// Anywhere else (`\B`).
+  case noWordEdge
+}
+
 /// A parsed regular expression.
 indirect enum PatternNode: Sendable, Equatable {
   enum Repetition: Sendable, Equatable {
@@ -21,6 +31,8 @@ indirect enum PatternNode: Sendable, Equatable {
   case lookahead(PatternNode, isInverted: Bool)
   /// Once matched, never tried another way.
   case atomic(PatternNode)
+  /// A place rather than text.
+  case place(PatternPlace)
 
   /// Whether the node can match the empty string.
   var matchesEmpty: Bool {
@@ -29,7 +41,7 @@ indirect enum PatternNode: Sendable, Equatable {
     case .sequence(let nodes): nodes.allSatisfy { $0.matchesEmpty }
     case .alternation(let nodes): nodes.contains { $0.matchesEmpty }
     case .repeated(let node, let minimum, _, _): minimum == 0 || node.matchesEmpty
-    case .lookahead: true
+    case .lookahead, .place: true
     case .atomic(let node): node.matchesEmpty
     }
   }

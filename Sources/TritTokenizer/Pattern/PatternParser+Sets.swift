@@ -20,7 +20,10 @@ extension PatternParser {
       let itemStart = position
       guard let scalar = next() else { throw PatternError(construct: "a class that does not end", offset: start) }
       if scalar == "]" { break }
-      if scalar == "[" { throw PatternError(construct: "a class inside a class", offset: itemStart) }
+      if scalar == "[" {
+        try appendClass(to: &set, itemStart)
+        continue
+      }
       if scalar == "&", peek() == "&" { throw PatternError(construct: "an intersection of classes", offset: itemStart) }
       let item = scalar == "\\" ? try escapedItem(itemStart) : .range(scalar.value, scalar.value)
       // A hyphen is itself at either end of the class and makes a range anywhere else.
@@ -43,6 +46,19 @@ extension PatternParser {
     set = try folded(set, start)
     set.isInverted = isInverted
     return set
+  }
+
+  /// A class inside a class adds what it holds, after its opening bracket.
+  private mutating func appendClass(to set: inout ScalarSet, _ start: Int) throws(PatternError) {
+    guard peek() != "^", peek() != ":" else {
+      throw PatternError(construct: "a class inside a class that is inverted or named", offset: start)
+    }
+    classDepth += 1
+    defer { classDepth -= 1 }
+    guard classDepth <= PatternParser.depthLimit else {
+      throw PatternError(construct: "classes nested deeper than \(PatternParser.depthLimit) levels", offset: start)
+    }
+    set.items += try characterClass(start).items
   }
 
   /// After a backslash: a category, a shorthand or a literal.

@@ -17,7 +17,8 @@ struct PatternParser {
   /// Inside `(?i:…)`.
   var ignoresCase = false
   private var depth = 0
-  private static let depthLimit = 32
+  var classDepth = 0
+  static let depthLimit = 32
   static let repetitionLimit = 1000
 
   static func parse(_ pattern: String) throws(PatternError) -> PatternNode {
@@ -64,9 +65,13 @@ struct PatternParser {
     switch scalar {
     case "(": return try group(start)
     case "[": return .set(try characterClass(start))
-    case "\\": return .set(try escape(start))
+    case "\\":
+      if accept("b") { return .place(.wordEdge) }
+      if accept("B") { return .place(.noWordEdge) }
+      return .set(try escape(start))
     case ".": return .set(ScalarSet(items: [.range(0x0A, 0x0A)], isInverted: true))
-    case "^", "$": throw PatternError(construct: "the anchor '\(scalar)'", offset: start)
+    case "$": return .place(.lineEnd)
+    case "^": throw PatternError(construct: "the anchor '^'", offset: start)
     case "?", "*", "+": throw PatternError(construct: "a quantifier with nothing before it", offset: start)
     case "{", "}", "]": throw PatternError(construct: "'\(scalar)' without a backslash", offset: start)
     default: return .set(try literal(scalar, start))
@@ -109,7 +114,10 @@ struct PatternParser {
     default: return atom
     }
     if !isInterval { position += 1 }
-    if case .lookahead = atom { throw PatternError(construct: "a quantifier on a lookahead", offset: start) }
+    switch atom {
+    case .lookahead, .place: throw PatternError(construct: "a quantifier on a place", offset: start)
+    default: break
+    }
     if maximum == nil, atom.matchesEmpty {
       throw PatternError(construct: "an unlimited quantifier on something that can be empty", offset: start)
     }

@@ -24,6 +24,10 @@ struct PatternProgram: Sendable, Equatable {
     case lookahead
     /// Matches what stands here up to its accept, then goes to `first`, never trying the former another way.
     case atomic
+    /// Goes on at the end of the text, or before a scalar of the mask.
+    case endOrBefore
+    /// Goes on where exactly one of the two neighbours is of the mask (`second` 0), or where not (1).
+    case edge
   }
 
   struct Instruction: Sendable, Equatable {
@@ -142,6 +146,9 @@ struct PatternProgram: Sendable, Equatable {
       try emit(node)
       append(.accept)
       land(index)
+    case .place(.lineEnd): append(.endOrBefore, mask: try bit(of: ScalarSet(items: [.range(0x0A, 0x0A)])))
+    case .place(.wordEdge): append(.edge, mask: try bit(of: ScalarSet(items: [.word])))
+    case .place(.noWordEdge): append(.edge, mask: try bit(of: ScalarSet(items: [.word])), second: 1)
     }
   }
 
@@ -182,7 +189,10 @@ struct PatternProgram: Sendable, Equatable {
     case .sequence(let nodes):
       var mask: UInt64 = 0
       for node in nodes {
-        if case .lookahead = node { continue }
+        switch node {
+        case .lookahead, .place: continue
+        default: break
+        }
         // `first` of an optional node is what the node itself may begin with; what follows it adds its own.
         if case .repeated(let inner, minimum: 0, _, _) = node, !inner.matchesEmpty {
           mask |= try first(inner)
@@ -197,7 +207,7 @@ struct PatternProgram: Sendable, Equatable {
       return mask
     case .repeated(let node, let minimum, _, _):
       return minimum == 0 ? .max : try first(node)
-    case .lookahead: return .max
+    case .lookahead, .place: return .max
     case .atomic(let node): return try first(node)
     }
   }

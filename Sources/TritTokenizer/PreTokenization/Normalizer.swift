@@ -2,13 +2,15 @@
 
 import TritCore
 
-/// The normalizers that need no Unicode tables; the others are refused, naming them.
+/// The normalizers that published byte-level tokenizers have; the others are refused, naming them.
 struct Normalizer: Sendable {
   enum Step: Sendable, Equatable {
     /// Puts bytes before text that is not empty.
     case prepend([UInt8])
     /// Replaces every occurrence, leftmost first.
     case replace([UInt8], with: [UInt8])
+    /// Spells equivalent characters in one way.
+    case canonical(CanonicalForm)
   }
 
   var steps: [Step] = []
@@ -23,6 +25,7 @@ struct Normalizer: Sendable {
         if !text.isEmpty { text.insert(contentsOf: prefix, at: 0) }
       case .replace(let pattern, let content):
         text = Normalizer.replace(pattern, with: content, in: text)
+      case .canonical(let form): text = form.apply(to: text)
       }
     }
     return text
@@ -62,6 +65,8 @@ extension Normalizer {
       switch step {
       case .prepend(let prefix): growth += prefix.count
       case .replace(let pattern, let content): growth *= max(1, (content.count + pattern.count - 1) / pattern.count)
+      // No character grows to more than three times its bytes.
+      case .canonical: growth *= 3
       }
       guard growth <= limit else {
         throw reader.error(.tooLarge(what: "growth of the text", found: growth, limit: limit))
@@ -78,6 +83,10 @@ extension Normalizer {
     case "Sequence":
       try reader.allow(["type", "normalizers"])
       for step in try reader.readers("normalizers") { try append(step, &names) }
+    case CanonicalForm.composed.rawValue, CanonicalForm.decomposed.rawValue:
+      try reader.allow(["type"])
+      if let form = CanonicalForm(rawValue: type) { steps.append(.canonical(form)) }
+      names.append(type)
     case "Prepend":
       try reader.allow(["type", "prepend"])
       steps.append(.prepend(Array(try reader.requiredString("prepend").utf8)))

@@ -48,7 +48,7 @@ struct Splitter: Sendable {
       }
       segments.removeAll(keepingCapacity: true)
       var position = piece.start
-      while let match = try firstMatch(in: text, position..<piece.end, &matcher) {
+      while let match = try firstMatch(in: text, position..<piece.end, from: piece.start, &matcher) {
         if match.lowerBound > position {
           segments.append(Segment(start: position, end: match.lowerBound, isMatch: isInverted))
         }
@@ -65,7 +65,7 @@ struct Splitter: Sendable {
     _ piece: Piece, of text: Text, into output: inout [Piece], _ matcher: inout PatternMatcher
   ) throws(PatternBudgetExceeded) {
     var position = piece.start
-    while let match = try firstMatch(in: text, position..<piece.end, &matcher) {
+    while let match = try firstMatch(in: text, position..<piece.end, from: piece.start, &matcher) {
       if match.lowerBound > position { output.append(Piece(start: position, end: match.lowerBound)) }
       output.append(Piece(start: match.lowerBound, end: match.upperBound))
       position = match.upperBound
@@ -75,10 +75,10 @@ struct Splitter: Sendable {
 
   @inline(__always)
   private func firstMatch<Text: PatternText>(
-    in text: Text, _ range: Range<Int>, _ matcher: inout PatternMatcher
+    in text: Text, _ range: Range<Int>, from floor: Int, _ matcher: inout PatternMatcher
   ) throws(PatternBudgetExceeded) -> Range<Int>? {
     switch pattern {
-    case .program(let program): return try matcher.firstMatch(of: program, in: text, range)
+    case .program(let program): return try matcher.firstMatch(of: program, in: text, range, from: floor)
     case .never: return nil
     case .literal(let bytes):
       var start = range.lowerBound

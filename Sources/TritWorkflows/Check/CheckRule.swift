@@ -44,13 +44,14 @@ public enum CheckRule: String, Sendable, Hashable, CaseIterable {
   // Tokenizer
   case noTokenizer = "tokenizer.missing"
   case badTokenizer = "tokenizer.unusable"
+  case preTokenizer = "tokenizer.pre-tokenizer"
   case vocabulary = "tokenizer.vocabulary"
   case specialToken = "tokenizer.special-token"
 
   public var severity: CheckSeverity {
     switch self {
     case .leftover, .mixedShards, .indexSize, .deadRows, .deadColumns, .scaleOutlier, .mixedForms, .noConfiguration,
-      .duplicateKey, .dtype, .noTokenizer, .tiedHead:
+      .duplicateKey, .dtype, .noTokenizer, .tiedHead, .preTokenizer:
       .warning
     default: .error
     }
@@ -86,6 +87,7 @@ public enum CheckRule: String, Sendable, Hashable, CaseIterable {
     case .dtype: "dense tensors have the type the configuration names"
     case .noTokenizer: "there is a tokenizer"
     case .badTokenizer: "the tokenizer can be used"
+    case .preTokenizer: "a GGUF file says by a known name how its tokenizer cuts text"
     case .vocabulary: "every token has an embedding"
     case .specialToken: "BOS and EOS ids are in the vocabulary, and files agree on them"
     }

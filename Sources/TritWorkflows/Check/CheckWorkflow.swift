@@ -79,6 +79,8 @@ public struct CheckWorkflow: Sendable {
         findings.append(CheckFinding(.duplicateKey, "config.json", note))
       } else if note.contains("byte order mark") {
         findings.append(CheckFinding(.badConfiguration, "config.json", note, severity: .warning))
+      } else if note.contains("--gguf-pre") {
+        findings.append(CheckFinding(.preTokenizer, "tokenizer.ggml.pre", note))
       } else if !note.contains("both exist") {
         notes.append(note)
       }

@@ -41,6 +41,8 @@ enum RequestRecord {
     func add(_ key: String, _ value: String?) { if let value { result.add(key, .string(value)) } }
     add("scale_convention", request.open.scaleConvention?.rawValue)
     add("i2s_order", request.open.i2sOrder?.rawValue)
+    // For GGUF the name is that of the output, and `gguf_pre` says it.
+    if request.target != .gguf { add("pre_tokenizer", request.open.preTokenizer) }
     add("output_scale", request.outputConvention?.rawValue)
     add("architecture", request.architecture)
     add("recipe", request.recipe?.rawValue)
@@ -55,7 +57,7 @@ enum RequestRecord {
     if gguf.i2sOrder != usual.i2sOrder { add("gguf_i2s_order", gguf.i2sOrder.rawValue) }
     add("gguf_embeddings", gguf.embeddings?.rawValue)
     if gguf.misfits != usual.misfits { add("gguf_misfits", gguf.misfits.rawValue) }
-    add("gguf_pre", gguf.preTokenizer)
+    add("gguf_pre", gguf.preTokenizer ?? request.open.preTokenizer)
     if !gguf.hasTokenizer { result.add("gguf_tokenizer", false) }
     return result
   }
@@ -93,6 +95,7 @@ enum RequestRecord {
       case "quantize": request.quantize = try globs(key)
       case "scale_convention": request.open.scaleConvention = try value(key, ScaleConvention.self)
       case "i2s_order": request.open.i2sOrder = try value(key, I2SOrder.self)
+      case "pre_tokenizer": request.open.preTokenizer = try text(key)
       case "output_scale": request.outputConvention = try value(key, ScaleConvention.self)
       case "architecture": request.architecture = try text(key)
       case "recipe":
@@ -114,7 +117,9 @@ enum RequestRecord {
       case "gguf_i2s_order": request.gguf.i2sOrder = try value(key, I2SOrder.self)
       case "gguf_embeddings": request.gguf.embeddings = try value(key, GGUFEmbeddingType.self)
       case "gguf_misfits": request.gguf.misfits = try value(key, GGUFMisfit.self)
-      case "gguf_pre": request.gguf.preTokenizer = try text(key)
+      case "gguf_pre":
+        request.gguf.preTokenizer = try text(key)
+        request.open.preTokenizer = request.gguf.preTokenizer
       case "gguf_tokenizer":
         guard let isThere = entry.value.bool else { throw fail(key) }
         request.gguf.hasTokenizer = isThere

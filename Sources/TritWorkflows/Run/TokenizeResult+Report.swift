@@ -31,6 +31,7 @@ extension TokenizeResult {
       ])
     }
     report.append(table)
+    for note in notes { report.note(.warning, note) }
     for note in summary.notes { report.note(.info, note) }
     return report
   }

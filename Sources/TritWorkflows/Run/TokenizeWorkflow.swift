@@ -16,6 +16,7 @@ public struct TokenizeRequest: Sendable {
   }
 
   public var path: String
+  public var open = OpenOptions()
   public var input: Input
   /// Puts the special tokens around a text that the tokenizer adds by default; when decoding, keeps special tokens.
   public var includesSpecialTokens = true
@@ -45,6 +46,8 @@ public struct TokenizeResult: Sendable {
   /// Bytes of the text that was encoded; nil when ids were given.
   public var inputBytes: Int?
   public var summary: TokenizerSummary
+  /// What had to be assumed of the file.
+  public var notes: [String]
 }
 
 /// Encodes a text or decodes ids.
@@ -57,7 +60,8 @@ public struct TokenizeWorkflow: Sendable {
 
   /// - Throws: `RunError`, `TokenizerError`, and what opening the model or the file throws.
   public func run() throws -> TokenizeResult {
-    let tokenizer = try Tokenizer(of: ModelOpener.open(request.path, hasCompanions: true))
+    let source = try ModelOpener.open(request.path, request.open, hasCompanions: true)
+    let tokenizer = try Tokenizer(of: source)
     let ids: [Int]
     var inputBytes: Int?
     var skipsSpecialTokens = false
@@ -80,7 +84,8 @@ public struct TokenizeWorkflow: Sendable {
         text: String(decoding: tokenizer.bytes(forID: id) ?? [], as: UTF8.self), isSpecial: tokenizer.isSpecial(id))
     }
     return TokenizeResult(
-      path: request.path, tokens: tokens, decoded: decoded, inputBytes: inputBytes, summary: tokenizer.summary)
+      path: request.path, tokens: tokens, decoded: decoded, inputBytes: inputBytes, summary: tokenizer.summary,
+      notes: source.manifest.notes)
   }
 }
 

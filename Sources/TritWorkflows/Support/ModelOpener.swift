@@ -16,7 +16,7 @@ public enum ModelOpener {
   ) throws -> any TensorSource {
     let source = try FormatRegistry.open(path, options)
     guard source.manifest.format == GGUFFormat.id else { return source }
-    return try GGUFModelView(source, hasCompanions: hasCompanions)
+    return try GGUFModelView(source, hasCompanions: hasCompanions, preTokenizer: options.preTokenizer)
   }
 }
 
@@ -24,6 +24,7 @@ extension OpenOptions {
   /// The same meaning of numbers, files got at as `other` says.
   func reading(like other: OpenOptions) -> OpenOptions {
     OpenOptions(
-      access: other.access, scaleConvention: scaleConvention, i2sOrder: i2sOrder, followsLinks: other.followsLinks)
+      access: other.access, scaleConvention: scaleConvention, i2sOrder: i2sOrder, preTokenizer: preTokenizer,
+      followsLinks: other.followsLinks)
   }
 }

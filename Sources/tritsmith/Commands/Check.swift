@@ -30,12 +30,15 @@ struct Check: ParsableCommand {
   @Option(help: "Byte order of I2_S in a GGUF file, which does not tell.")
   var i2sOrder: I2SOrder?
 
+  @Option(help: .preTokenizer)
+  var ggufPre: String?
+
   @OptionGroup(title: "Output") var printing: OutputOptions
   @OptionGroup(title: "Machine") var machine: MachineOptions
 
   func run() throws {
     let passed = try reporting {
-      let options = machine.open(scaleConvention, i2sOrder)
+      let options = machine.open(scaleConvention, i2sOrder, preTokenizer: ggufPre)
       let request = CheckRequest(path: path, open: options, isStrict: strict)
       let result = try CheckWorkflow(request, work: machine.work()).run()
       printing.print(result.report)

@@ -41,6 +41,9 @@ struct Compare: ParsableCommand {
   @Option(help: "Byte order of I2_S in GGUF files, which do not tell.")
   var i2sOrder: I2SOrder?
 
+  @Option(help: .preTokenizer)
+  var ggufPre: String?
+
   @OptionGroup(title: "Verdict") var parts: PartArguments
   @OptionGroup(title: "Output") var printing: OutputOptions
   @OptionGroup(title: "Machine") var machine: MachineOptions
@@ -53,7 +56,7 @@ struct Compare: ParsableCommand {
     let isSame = try reporting {
       let work = try machine.work()
       func open(_ path: String, _ convention: ScaleConvention?) throws -> any TensorSource {
-        let options = machine.open(convention, i2sOrder)
+        let options = machine.open(convention, i2sOrder, preTokenizer: ggufPre)
         let source = try ModelOpener.open(path, options, hasCompanions: true)
         try source.checkIntegrity(work.parallelism, work.progress)
         return source

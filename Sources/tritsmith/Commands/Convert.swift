@@ -48,8 +48,8 @@ struct GGUFArguments: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "Name of the pre-tokenizer; told from tokenizer.json otherwise (falcon-h1 for llama.cpp, falcon_e for bitnet.cpp of "
-        + "2025).", valueName: "name"))
+      "Name of the pre-tokenizer, of the GGUF file that is read or written; told by the file, or from tokenizer.json, "
+        + "otherwise.", valueName: "name"))
   var ggufPre: String?
 
   @Flag(help: "Write no vocabulary.")
@@ -59,7 +59,6 @@ struct GGUFArguments: ParsableArguments {
   var firstGiven: String? {
     if embeddings != nil { return "--embeddings" }
     if misfits != nil { return "--misfits" }
-    if ggufPre != nil { return "--gguf-pre" }
     return noTokenizer ? "--no-tokenizer" : nil
   }
 }
@@ -215,7 +214,7 @@ struct Convert: ParsableCommand {
 
   private func request(_ target: ConversionTarget) -> ConversionRequest {
     var request = ConversionRequest(input: input ?? "", output: output ?? "", target: target)
-    request.open = machine.open(scaleConvention, gguf.i2sOrder)
+    request.open = machine.open(scaleConvention, gguf.i2sOrder, preTokenizer: gguf.ggufPre)
     request.quantizer = quantizing.quantizer?.id ?? arithmetic?.quantizer
     request.calibration = quantizing.request
     request.forcesQuantizer = forceQuantizer

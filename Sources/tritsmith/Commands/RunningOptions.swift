@@ -18,6 +18,9 @@ struct RunningOptions: ParsableArguments {
   @Option(help: "What stored scales mean, where the files do not say.")
   var scaleConvention: ScaleConvention?
 
+  @Option(help: .preTokenizer)
+  var ggufPre: String?
+
   @Option(help: ArgumentHelp("Threads; 0 means one for each processor.", valueName: "count"))
   var threads = 0
 
@@ -47,7 +50,8 @@ struct RunningOptions: ParsableArguments {
     return RunOptions(
       mode: mode, projections: projections, kernels: kernels, threads: threads,
       open: OpenOptions(
-        access: mmap ? .mapped : .buffered, scaleConvention: scaleConvention, followsLinks: followLinks),
+        access: mmap ? .mapped : .buffered, scaleConvention: scaleConvention, preTokenizer: ggufPre,
+        followsLinks: followLinks),
       cancellation: CancellationFlag(alsoWhen: { InterruptMonitor.isInterrupted }))
   }
 }

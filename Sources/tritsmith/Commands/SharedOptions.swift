@@ -53,6 +53,12 @@ struct PartArguments: ParsableArguments {
   var needed: Set<ModelPart> { parts?.parts ?? ModelPart.needed }
 }
 
+extension ArgumentHelp {
+  /// Of the option `--gguf-pre` of commands that read.
+  static let preTokenizer = ArgumentHelp(
+    "Name of the pre-tokenizer of a GGUF file that says none, or a wrong one.", valueName: "name")
+}
+
 /// A page with plots beside the printed result.
 struct PageOptions: ParsableArguments {
   @Option(
@@ -110,10 +116,12 @@ struct MachineOptions: ParsableArguments {
     guard (0...256).contains(threads) else { throw ValidationError("--threads must be from 0 to 256, not \(threads)") }
   }
 
-  func open(_ scaleConvention: ScaleConvention? = nil, _ i2sOrder: I2SOrder? = nil) -> OpenOptions {
+  func open(
+    _ scaleConvention: ScaleConvention? = nil, _ i2sOrder: I2SOrder? = nil, preTokenizer: String? = nil
+  ) -> OpenOptions {
     OpenOptions(
       access: mmap ? .mapped : .buffered, scaleConvention: scaleConvention, i2sOrder: i2sOrder,
-      followsLinks: followLinks)
+      preTokenizer: preTokenizer, followsLinks: followLinks)
   }
 
   func work() throws -> WorkOptions {

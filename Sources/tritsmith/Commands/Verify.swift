@@ -36,6 +36,9 @@ struct Verify: ParsableCommand {
   @Option(help: "Byte order of I2_S in GGUF files, which do not tell.")
   var i2sOrder: I2SOrder?
 
+  @Option(help: .preTokenizer)
+  var ggufPre: String?
+
   @Option(help: ArgumentHelp("Projections that were left dense on purpose.", valueName: "glob"))
   var keep: [String] = []
 
@@ -46,8 +49,12 @@ struct Verify: ParsableCommand {
   func run() throws {
     let passed = try reporting {
       let work = try machine.work()
-      let left = try ModelOpener.open(source, machine.open(sourceScale, i2sOrder), hasCompanions: true)
-      let right = try ModelOpener.open(converted, machine.open(convertedScale, i2sOrder), hasCompanions: true)
+      func open(_ path: String, _ convention: ScaleConvention?) throws -> any TensorSource {
+        let options = machine.open(convention, i2sOrder, preTokenizer: ggufPre)
+        return try ModelOpener.open(path, options, hasCompanions: true)
+      }
+      let left = try open(source, sourceScale)
+      let right = try open(converted, convertedScale)
       try left.checkIntegrity(work.parallelism, work.progress)
       try right.checkIntegrity(work.parallelism, work.progress)
       var request = VerifyRequest(quantizer: quantizing.quantizer?.id.rawValue ?? arithmetic?.quantizer.rawValue)

@@ -2,6 +2,7 @@
 
 import TritCore
 import TritLayouts
+import TritTokenizer
 
 /// What the projections of a GGUF file are stored in.
 public enum GGUFWeightType: String, Sendable, Hashable, CaseIterable {
@@ -72,7 +73,7 @@ public struct GGUFOptions: Sendable, Hashable {
   /// Nil keeps the type embeddings and head have.
   public var embeddings: GGUFEmbeddingType?
   public var misfits: GGUFMisfit
-  /// The pre-tokenizer's name; nil to tell it from `tokenizer.json`.
+  /// The pre-tokenizer's name; nil to tell it from `tokenizer.json`. A GGUF source is read by `OpenOptions.preTokenizer`.
   public var preTokenizer: String?
   /// False writes a file without a vocabulary.
   public var hasTokenizer: Bool
@@ -88,6 +89,9 @@ public struct GGUFOptions: Sendable, Hashable {
     self.preTokenizer = preTokenizer
     self.hasTokenizer = hasTokenizer
   }
+
+  /// The program that files of this type are for, whose names of pre-tokenizers are used.
+  var engine: GGUFEngine { weights == .i2s ? .bitnetCpp : .llamaCpp }
 
   /// The layout of the projections; nil for dense ones.
   public var layout: LayoutID? {

@@ -184,7 +184,7 @@ struct GGUFPlanner {
       request.gguf.weights == .i2s
       ? [MetadataEntry(GGUFSource.i2sOrderKey, .string(request.gguf.i2sOrder.rawValue))] : []
     if let view = source as? GGUFModelView {
-      return kept(view.base.manifest.entries, fileType, isQuantized ? version : nil) + order
+      return try kept(view, fileType, isQuantized ? version : nil, &warnings) + order
     }
     let file = FileSystem.join(source.manifest.path, "config.json")
     let keys = try GGUFDescription.entries(description, name: file)
@@ -197,8 +197,16 @@ struct GGUFPlanner {
 
   /// The keys of a GGUF source, known or not: only what speaks of the bytes changes.
   private func kept(
-    _ entries: [MetadataEntry], _ fileType: MetadataEntry, _ version: MetadataEntry?
-  ) -> [MetadataEntry] {
+    _ view: GGUFModelView, _ fileType: MetadataEntry, _ version: MetadataEntry?, _ warnings: inout [String]
+  ) throws -> [MetadataEntry] {
+    var entries = view.base.manifest.entries
+    if let name = request.gguf.preTokenizer ?? request.open.preTokenizer {
+      GGUFTokenizer.setName(name, in: &entries)
+    } else if request.gguf.hasTokenizer {
+      let note = try GGUFTokenizer.rename(
+        &entries, from: view.engine, to: request.gguf.engine, file: source.manifest.path)
+      if let note { warnings.append(note) }
+    }
     var result: [MetadataEntry] = []
     var hasTokenizer = false
     for entry in entries {
@@ -209,9 +217,7 @@ struct GGUFPlanner {
       case "general.quantization_version", "general.alignment", GGUFSource.i2sOrderKey, Recipe.ggufKey,
         "split.no", "split.count", "split.tensors.count":
         continue
-      case "tokenizer.ggml.pre" where request.gguf.preTokenizer != nil:
-        result.append(MetadataEntry(entry.key, .string(request.gguf.preTokenizer ?? "")))
-      case let key where key.hasPrefix("tokenizer.") && !request.gguf.hasTokenizer:
+      case let key where GGUFTokenizer.isKey(key) && !request.gguf.hasTokenizer:
         if !hasTokenizer { result += GGUFPlanner.noTokenizer }
         hasTokenizer = true
       default: result.append(entry)
@@ -242,11 +248,12 @@ struct GGUFPlanner {
     let template = source.manifest.companions.contains { $0.name == "chat_template.jinja" }
     let files = GGUFTokenizerFiles(
       tokenizer: tokenizer, settings: try companion("tokenizer_config.json"),
-      configuration: source.manifest.configuration,
+      specialTokensMap: try companion("special_tokens_map.json"),
+      generationConfiguration: try companion("generation_config.json"), configuration: source.manifest.configuration,
       chatTemplate: template ? String(decoding: try source.companion(named: "chat_template.jinja"), as: UTF8.self) : nil
     )
     let result = try GGUFTokenizer(
-      files, vocabulary: description.vocabularySize, pre: request.gguf.preTokenizer,
+      files, vocabulary: description.vocabularySize, pre: request.gguf.preTokenizer, engine: request.gguf.engine,
       file: FileSystem.join(source.manifest.path, "tokenizer.json"))
     warnings += result.warnings
     return result.entries
