@@ -38,7 +38,9 @@ let package = Package(
     .target(name: "TritLayers", dependencies: ["TritCore", "TritKernels", "TritLayouts", "TritQuantizers"]),
 
     // Layer 5: models: what they are, and how they compute.
-    .target(name: "TritModel", dependencies: ["TritCore", "TritKernels", "TritLayouts", "TritFormats"]),
+    .target(
+      name: "TritModel",
+      dependencies: ["TritCore", "TritKernels", "TritLayouts", "TritQuantizers", "TritFormats"]),
 
     // Layer 6: the verbs as library calls.
     .target(
@@ -102,7 +104,8 @@ let package = Package(
     .testTarget(
       name: "TritFormatsTests", dependencies: ["TritCore", "TritLayouts", "TritFormats", "TritTestSupport"]),
     .testTarget(
-      name: "TritModelTests", dependencies: ["TritCore", "TritKernels", "TritFormats", "TritModel", "TritTestSupport"]),
+      name: "TritModelTests",
+      dependencies: ["TritCore", "TritKernels", "TritQuantizers", "TritFormats", "TritModel", "TritTestSupport"]),
     .testTarget(
       name: "TritWorkflowsTests",
       dependencies: [
