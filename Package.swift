@@ -39,7 +39,8 @@ let package = Package(
 
     // Layer 5: models: what they are, and how they compute.
     .target(
-      name: "TritModel", dependencies: ["TritCore", "TritKernels", "TritTokenizer", "TritLayouts", "TritFormats"]),
+      name: "TritModel",
+      dependencies: ["TritCore", "TritKernels", "TritTokenizer", "TritLayouts", "TritQuantizers", "TritFormats"]),
 
     // Layer 6: the verbs as library calls.
     .target(
@@ -105,7 +106,8 @@ let package = Package(
     .testTarget(
       name: "TritModelTests",
       dependencies: [
-        "TritCore", "TritKernels", "TritTokenizer", "TritLayouts", "TritFormats", "TritModel", "TritTestSupport",
+        "TritCore", "TritKernels", "TritTokenizer", "TritLayouts", "TritQuantizers", "TritFormats", "TritModel",
+        "TritTestSupport",
       ]),
     .testTarget(
       name: "TritWorkflowsTests",

@@ -126,12 +126,32 @@ extension InferenceEngine {
     _ weights: RawSpan, _ matrix: TernaryOperand, _ x: borrowing QuantizedRows, into y: inout [Float]
   ) {
     check(weights, matrix, x, y.count)
+    widenedProduct(
+      weights, matrix, referenceInput(x, raw: matrix.epilogue.takesRawIntegers), x.scales, tokens: x.rows, into: &y)
+  }
+
+  /// The same of inputs that are not made int8: x · Wᵀ of trits and scales, in Float. `x` is `[…, columns]`, of which
+  /// the first `tokens` are used.
+  public func plainProduct(
+    _ weights: RawSpan, _ matrix: TernaryOperand, _ x: [Float], tokens: Int, into y: inout [Float]
+  ) {
+    precondition(
+      weights.byteCount >= matrix.order.byteCount(rows: matrix.rows, columns: matrix.columns), "weights have every row")
+    precondition(
+      x.count >= tokens * matrix.columns && y.count >= tokens * matrix.rows, "input and output have every token")
+    precondition(matrix.bias.map { $0.count == matrix.rows } ?? true, "one bias a row")
+    let scales = [ActivationScale](repeating: ActivationScale(scale: 1, sum: 0), count: tokens)
+    widenedProduct(weights, matrix, x, scales, tokens: tokens, into: &y)
+  }
+
+  private func widenedProduct(
+    _ weights: RawSpan, _ matrix: TernaryOperand, _ input: [Float], _ scales: [ActivationScale], tokens: Int,
+    into y: inout [Float]
+  ) {
     let (byteRows, width) = matrix.order.byteRows(rows: matrix.rows, columns: matrix.columns)
-    let input = referenceInput(x, raw: matrix.epilogue.takesRawIntegers)
-    let tokens = x.rows
     weights.withUnsafeBytes { weights in
       input.withUnsafeBufferPointer { input in
-        x.scales.withUnsafeBufferPointer { scales in
+        scales.withUnsafeBufferPointer { scales in
           y.withUnsafeMutableBufferPointer { y in
             guard let bytes = weights.assumingMemoryBound(to: UInt8.self).baseAddress, let x = input.baseAddress,
               let scales = scales.baseAddress, let y = y.baseAddress

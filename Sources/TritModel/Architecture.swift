@@ -51,10 +51,13 @@ public struct ClassDefaults: Sendable {
   public var contextLength: Int
   /// How dense projections compute when the file has no `quantization_config`.
   public var latentProjections: ProjectionClass
+  /// How latents compute that are known to be latents: as the family's packing tool, or its modelling code, does.
+  public var onlineProjections: ProjectionClass
 
   public init(
     activation: GateActivation = .silu, normEpsilon: Double = 1e-6, rotaryTheta: Double = 10000,
-    keyValueHeads: Int? = nil, contextLength: Int = 2048, latentProjections: ProjectionClass = .linear
+    keyValueHeads: Int? = nil, contextLength: Int = 2048, latentProjections: ProjectionClass = .linear,
+    onlineProjections: ProjectionClass = .bitLinearOnline
   ) {
     self.activation = activation
     self.normEpsilon = normEpsilon
@@ -62,6 +65,7 @@ public struct ClassDefaults: Sendable {
     self.keyValueHeads = keyValueHeads
     self.contextLength = contextLength
     self.latentProjections = latentProjections
+    self.onlineProjections = onlineProjections
   }
 }
 

@@ -38,6 +38,8 @@ public struct ModelError: DiagnosticError, Equatable {
     case contextOverflow(capacity: Int, needed: Int)
     case outOfRange(expected: String, found: String)
     case noFiniteLogit
+    /// The model computes infinities or what is no number.
+    case notFiniteState(NonFiniteState)
   }
 
   public var kind: Kind
@@ -80,6 +82,9 @@ public struct ModelError: DiagnosticError, Equatable {
     case .emptyPrompt: "expected at least one token, found none"
     case .contextOverflow(let capacity, let needed): "the context holds \(capacity) tokens, \(needed) are needed"
     case .noFiniteLogit: "no logit is a number; the model's arithmetic broke down"
+    case .notFiniteState(let state):
+      "the model's numbers stop being finite at \(printable(state.name)) of token \(state.token): "
+        + "expected finite numbers, found \(state.value)"
     }
   }
 
@@ -100,6 +105,8 @@ public struct ModelError: DiagnosticError, Equatable {
     case .unknownKey: "remove the key if it means nothing for this model"
     case .contextOverflow: "ask for a larger context, or shorten the text"
     case .invalidCodes: "the file is damaged or of another packing"
+    case .noFiniteLogit, .notFiniteState:
+      "look for a weight that is no number or a scale that is too large: 'tritsmith check' names them"
     default: nil
     }
   }
@@ -107,6 +114,8 @@ public struct ModelError: DiagnosticError, Equatable {
   public var category: ErrorCategory {
     switch kind {
     case .tokenOutOfRange, .emptyPrompt, .contextOverflow, .outOfRange: .misuse
+    // The file is well formed; what it computes is not.
+    case .noFiniteLogit, .notFiniteState: .checkFailed
     default: .malformedInput
     }
   }

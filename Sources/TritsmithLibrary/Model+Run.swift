@@ -15,11 +15,14 @@ extension Model {
 
   /// Logits of what follows token ids.
   ///
-  /// - Throws: `ModelError` for no ids, an id outside the vocabulary, or more than the context holds.
+  /// - Throws: `ModelError` for no ids, an id outside the vocabulary, more than the context holds, or logits that are
+  ///   not finite.
   public func logits(for ids: [Int], options: RunOptions = RunOptions()) throws -> [Float] {
     let loaded = try runnable(options)
     try loaded.check(ids)
-    return try loaded.session(for: ids.count).prefill(ids)
+    let logits = try loaded.session(for: ids.count).prefill(ids)
+    try loaded.checkFinite(logits.span, of: ids)
+    return logits
   }
 
   /// Continues a text greedily, or as `configure` says.

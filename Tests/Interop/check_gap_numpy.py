@@ -257,6 +257,7 @@ def main():
     parser.add_argument("--tokens", type=int, help="only this many ids")
     parser.add_argument("--mode", default="fast")
     parser.add_argument("--bos", type=int, default=1)
+    parser.add_argument("--reference-projections", default="auto", help="as of `tritsmith gap`")
     arguments = parser.parse_args()
 
     ids = read_ids(arguments.ids)[: arguments.tokens]
@@ -267,18 +268,18 @@ def main():
         (folder / "ids.json").write_text(json.dumps([window.tolist() for window in windows]))
         options = ["--ids-file", folder / "ids.json", "--mode", arguments.mode]
         logits, states = [], []
-        for side, model in [("p", arguments.reference), ("q", arguments.candidate)]:
+        how = arguments.reference_projections
+        for side, model, projections in [("p", arguments.reference, how), ("q", arguments.candidate, "auto")]:
             (folder / side).mkdir()
             output = folder / side / "logits.safetensors"
-            run([arguments.tritsmith, "logits", model, *options, "--hidden", "-o", output])
+            run([arguments.tritsmith, "logits", model, *options, "--projections", projections, "--hidden", "-o", output])
             written = floats(output)
             logits.append([written[f"prompt{index}.logits"] for index in range(len(windows))])
             states.append(
                 [floats(folder / side / f"hidden_prompt{index}.safetensors") for index in range(len(windows))]
             )
-        report = json.loads(
-            run([arguments.tritsmith, "gap", arguments.reference, arguments.candidate, *options, "--format", "json", "-q"])
-        )
+        gap = [arguments.tritsmith, "gap", arguments.reference, arguments.candidate, *options]
+        report = json.loads(run([*gap, "--reference-projections", how, "--format", "json", "-q"]))
     check_predictions(check, report, windows, *logits)
     check_layers(check, report, *states)
     check_tensors(check, report, arguments.reference, arguments.candidate)

@@ -93,9 +93,12 @@ light_steps() {
 
   step "every number of a gap, dense against packed" \
     check gap_numpy "$tritsmith" "$falcon/bfloat16" "$falcon/bitnet" "$falcon/reference/perplexity_ids.safetensors"
-  step "every number of a gap, latent weights against packed ones" \
+  step "every number of a gap, latent weights run as ordinary ones against packed ones" \
     check gap_numpy "$tritsmith" "$falcon/prequantized" "$falcon/bitnet" \
-    "$falcon/reference/perplexity_ids.safetensors" --tokens 1000 --mode reference
+    "$falcon/reference/perplexity_ids.safetensors" --tokens 1000 --mode reference --reference-projections plain
+  step "every number of a gap, latent weights in float32 against packed ones" \
+    check gap_numpy "$tritsmith" "$falcon/prequantized" "$falcon/bitnet" \
+    "$falcon/reference/perplexity_ids.safetensors" --tokens 1000 --reference-projections online-float32
   step "every number of a gap, b1.58" \
     check gap_numpy "$tritsmith" "$b158/bf16-master" "$b158/packed" "$b158/reference/perplexity_ids.safetensors" \
     --tokens 1000 --bos "$(bos "$b158/packed")"

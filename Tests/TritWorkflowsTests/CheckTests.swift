@@ -53,6 +53,17 @@ struct CheckTests {
   private static let index = "model.safetensors.index.json"
 
   static let faults: [Fault] = [
+    Fault(
+      rule: .computation, name: "a divisor whose inverse is infinite", subject: "block2.mlp.up_proj",
+      others: [.scaleOutlier]
+    ) {
+      // The smallest bfloat16 number above 0.
+      $0.file["model.layers.2.mlp.up_proj.weight_scale"].bytes = [1, 0]
+    },
+    Fault(rule: .computation, name: "a norm of 3e38", subject: "block1.input_layernorm") {
+      let count = $0.file[norm].bytes.count / 2
+      $0.file[norm].bytes = (0..<count).flatMap { _ in [0x7F, 0x7F] as [UInt8] }
+    },
     Fault(rule: .leftover, name: "an unfinished output", subject: ".bitnet.tritsmith-12345678.partial") {
       $0.files[".bitnet.tritsmith-12345678.partial"] = [0]
     },

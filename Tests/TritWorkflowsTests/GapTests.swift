@@ -15,8 +15,8 @@ struct GapTests {
     var gap: String
     var reference: String
     var candidate: String
-    var projections = ProjectionOverride.asConfigured
-    var candidateProjections = ProjectionOverride.asConfigured
+    var projections = ProjectionOverride.automatic
+    var candidateProjections = ProjectionOverride.automatic
     var testDescription: String { "\(model): \(gap)" }
   }
 
@@ -27,7 +27,7 @@ struct GapTests {
     Row(model: "falcon-e-tiny", gap: "bfloat16 -> bitnet", reference: "bfloat16", candidate: "bitnet"),
     Row(
       model: "falcon-e-tiny", gap: "prequantized-online -> bitnet", reference: "prequantized", candidate: "bitnet",
-      projections: .online),
+      projections: .onlineFloat32),
     Row(model: "plain-tiny", gap: "plain -> absmean-bitnet", reference: "", candidate: "packed"),
     Row(model: "plain-tiny", gap: "plain -> absmean-dequantized", reference: "", candidate: "dense"),
     Row(model: "plain-tiny", gap: "absmean-dequantized -> absmean-bitnet", reference: "dense", candidate: "packed"),
@@ -202,5 +202,129 @@ struct GapTests {
     }
     #expect(notes.count == 1 && notes.first?.contains("mean_kld") == true)
     #expect(bad.report.verdict?.outcome == .fail && good.report.verdict?.outcome == .pass)
+  }
+
+  // MARK: - Verdicts
+
+  @Test("latents against their packed sibling: no gap, and nothing to blame")
+  func latents() throws {
+    var request = GapRequest(reference: Checkpoint.prequantized, candidate: Checkpoint.bitnet)
+    request.tokenLimit = 300
+    let result = try GapWorkflow(request).run()
+    #expect(result.passed && result.model.meanKL == 0 && result.quality == GapQuality.none)
+    #expect(result.report.verdict?.outcome == .pass)
+    #expect(result.parts.first { $0.part == .weights }?.outcome == .equal)
+
+    // As ordinary numbers the same latents are another model, and the report says so without failing.
+    request.referenceOptions.projections = .plain
+    let plain = try GapWorkflow(request).run()
+    #expect(plain.passed && plain.quality == .severe && plain.report.verdict?.outcome == .warning)
+    #expect(plain.parts.first { $0.part == .weights }?.outcome == .differs)
+    let warnings = plain.report.blocks.compactMap { block -> String? in
+      if case .note(.warning, let text) = block { text } else { nil }
+    }
+    #expect(warnings.contains { $0.contains("another model") })
+  }
+
+  @Test("a part is blamed only where it was measured, and by how much it costs alone")
+  func costs() throws {
+    var request = GapRequest(reference: Checkpoint.bfloat16, candidate: Checkpoint.bitnet)
+    request.tokenLimit = 510
+    func points(_ result: GapResult) -> String { (result.report.verdict?.points ?? []).joined(separator: " ") }
+    let without = try GapWorkflow(request).run()
+    #expect(without.parts.allSatisfy { $0.cost == nil } && points(without).contains("not measured"))
+    #expect(!points(without).contains(" cost "))
+    request.attributes = true
+    request.attributionTokens = 510
+    let result = try GapWorkflow(request).run()
+    func cost(_ part: GapPart) throws -> Double {
+      try #require(result.parts.first { $0.part == part }?.cost?.meanKL)
+    }
+    // The same trits and nearly the same scales: what is left is rounding inputs, all of the gap to a few percent.
+    #expect(try cost(.weights) < 1e-5 && cost(.otherTensors) == 0)
+    #expect(try abs(cost(.activations) / result.model.meanKL - 1) < 0.05)
+    #expect(result.parts.first { $0.part == .weights }?.outcome == .equal)
+    #expect(result.parts.first { $0.part == .activations }?.outcome == .differs)
+    #expect(result.parts.first { $0.part == .tokenizer }?.outcome == .equal)
+    #expect(result.parts.first { $0.part == .description }?.outcome == .equal)
+    #expect(points(result).contains("Inputs rounded to int8 cost") && !points(result).contains("Not compared"))
+    // The other way round the same parts differ by as much.
+    (request.reference, request.candidate) = (request.candidate, request.reference)
+    request.checksFidelity = false
+    let back = try GapWorkflow(request).run()
+    #expect(back.parts.first { $0.part == .weights }?.cost.map { $0.meanKL < 1e-5 } == true)
+    let rounding = try #require(back.parts.first { $0.part == .activations }?.cost?.meanKL)
+    #expect(abs(rounding / back.model.meanKL - 1) < 0.05)
+  }
+
+  @Test("parts that were left out are not called equal")
+  func notCompared() throws {
+    let scratch = ScratchFolder()
+    Disk.write("1 47 287 420 226 22 531 925", scratch["ids"])
+    var model = ChangedModel(Checkpoint.plain)
+    model.without = ["tokenizer.json"]
+    var request = GapRequest(reference: Checkpoint.plain, candidate: model.write(scratch["model"]))
+    request.text = .idsFile(scratch["ids"])
+    request.comparesTensors = false
+    request.checksFidelity = false
+    let result = try GapWorkflow(request).run()
+    let states = Dictionary(uniqueKeysWithValues: result.parts.map { ($0.part, $0.outcome) })
+    #expect(states[.weights] == .notCompared && states[.otherTensors] == .notCompared)
+    #expect(states[.tokenizer] == .differs && states[.activations] == .equal && states[.description] == .equal)
+    #expect(result.report.verdict?.outcome == .info)
+    #expect(result.report.verdict?.headline.contains("not checked") == true)
+  }
+
+  @Test("a setting that differs fails fidelity, and is blamed with what it costs alone")
+  func setting() throws {
+    let scratch = ScratchFolder()
+    var model = ChangedModel(Checkpoint.bitnet)
+    model.replace("\"rope_theta\": 1000042.0", "\"rope_theta\": 10000.0")
+    var request = GapRequest(reference: Checkpoint.prequantized, candidate: model.write(scratch["model"]))
+    request.tokenLimit = 255
+    request.attributes = true
+    let result = try GapWorkflow(request).run()
+    #expect(result.fidelity?.verdict == .differs && !result.passed)
+    #expect(result.fidelity?.detail.contains("rope_theta: 1000042.0 and 10000.0") == true, "\(result.fidelity as Any)")
+    func part(_ part: GapPart) throws -> GapPartFinding { try #require(result.parts.first { $0.part == part }) }
+    #expect(try part(.description).outcome == .differs && part(.weights).outcome == .equal)
+    // All of the gap, and nothing of it, since nothing else differs.
+    #expect(try part(.description).cost?.meanKL == result.model.meanKL && result.model.meanKL > 0.01)
+    #expect(try part(.weights).cost?.meanKL == 0 && part(.otherTensors).cost?.meanKL == 0)
+    #expect(result.report.verdict?.points.contains { $0.hasPrefix("Settings cost ") } == true)
+    // Without measuring, the difference is told and blamed for nothing.
+    request.attributes = false
+    let points = try GapWorkflow(request).run().report.verdict?.points ?? []
+    #expect(points.contains { $0.hasPrefix("Settings differ: rope_theta") })
+    #expect(!points.contains { $0.contains(" cost ") })
+  }
+
+  @Test("another tokenizer fails fidelity where ids hide it")
+  func tokenizer() throws {
+    let scratch = ScratchFolder()
+    Disk.write("1 47 287 420 226 22 531 925", scratch["ids"])
+    var model = ChangedModel(Checkpoint.bitnet)
+    let text = Disk.text(Checkpoint.bitnet + "/tokenizer.json")
+    let merge = "\"merges\": [\n      [\n        \"t\",\n        \"h\"\n      ],"
+    try #require(text.contains(merge))
+    model.files["tokenizer.json"] = Array(text.replacing(merge, with: "\"merges\": [").utf8)
+    var request = GapRequest(reference: Checkpoint.prequantized, candidate: model.write(scratch["model"]))
+    request.text = .idsFile(scratch["ids"])
+    let result = try GapWorkflow(request).run()
+    #expect(result.model.meanKL == 0 && result.fidelity?.verdict == .differs && !result.passed)
+    #expect(result.parts.first { $0.part == .tokenizer }?.outcome == .differs)
+    #expect(result.report.verdict?.points.contains { $0.hasPrefix("Tokenizers differ: ") } == true)
+  }
+
+  /// Means of llama.cpp's table for LLaMA 3 8B, and of this project's.
+  @Test(
+    "bands of quality",
+    arguments: [
+      (0, GapQuality.none), (0.001391, .none), (0.005669, .slight), (0.032032, .slight), (0.073598, .visible),
+      (0.236401, .visible), (0.457258, .severe), (5.1, .severe),
+    ])
+  func bands(_ meanKL: Double, _ quality: GapQuality) {
+    #expect(GapQuality(meanKL: meanKL) == quality)
+    #expect(GapQuality(meanKL: .nan) == nil)
   }
 }

@@ -12,15 +12,19 @@ struct ValidateTests {
   struct Variant: Sendable, CustomTestStringConvertible {
     var model: String
     var reference: String
-    var projections = ProjectionOverride.asConfigured
+    var projections = ProjectionOverride.automatic
     var testDescription: String { reference }
   }
 
   static let variants = [
-    Variant(model: "falcon-e-tiny/prequantized", reference: "falcon-e-tiny/reference/prequantized-plain"),
+    // Latents compute as their packed sibling does, unless told otherwise.
+    Variant(model: "falcon-e-tiny/prequantized", reference: "falcon-e-tiny/reference/bitnet"),
+    Variant(model: "falcon-e-tiny/prequantized-sharded", reference: "falcon-e-tiny/reference/bitnet"),
+    Variant(
+      model: "falcon-e-tiny/prequantized", reference: "falcon-e-tiny/reference/prequantized-plain", projections: .plain),
     Variant(
       model: "falcon-e-tiny/prequantized", reference: "falcon-e-tiny/reference/prequantized-online",
-      projections: .online),
+      projections: .onlineFloat32),
     Variant(model: "falcon-e-tiny/bitnet", reference: "falcon-e-tiny/reference/bitnet"),
     Variant(model: "falcon-e-tiny/bfloat16", reference: "falcon-e-tiny/reference/bfloat16"),
     Variant(model: "plain-tiny", reference: "plain-tiny/reference/plain"),
@@ -63,8 +67,10 @@ struct ValidateTests {
     request.options.mode = .fast
     request.referenceOptions = RunOptions(mode: .reference)
     let result = try ValidateWorkflow(request).run()
-    #expect(result.passed)
+    #expect(result.passed && result.noise.isEmpty && result.unmatchedSteps.isEmpty)
     #expect(result.firstDivergence == nil)
+    // 14 states in each block, embeddings, the last norm and the logits.
+    #expect(result.steps.count == 4 * 14 + 3 && result.steps.allSatisfy(\.passed))
     #expect(result.hiddenStates.map(\.name) == ["embed", "block0", "block1", "block2", "block3", "final_norm"])
     #expect(result.hasSameWeights == true)
   }
@@ -126,6 +132,8 @@ struct ValidateTests {
     let beside = try ValidateWorkflow(request).run()
     #expect(!beside.passed, "\(beside.agreement)")
     #expect(beside.hasSameWeights == false)
+    let first = damage == .reversedTrits ? "block0.self_attn.q_proj" : "block1.self_attn.q_proj"
+    #expect(beside.firstWrongStep?.name == first)
     #expect(beside.firstDivergence?.name == (damage == .reversedTrits ? "block0" : "block1"))
   }
 

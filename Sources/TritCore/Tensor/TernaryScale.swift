@@ -57,6 +57,15 @@ public struct TernaryScale: Sendable, Hashable {
 
   public var multipliers: [Float] { stored.indices.map { multiplier(at: $0) } }
 
+  /// The bfloat16 number s whose bf16(1/s) is the magnitude, when there is one near 1/magnitude; else bf16(1/magnitude).
+  ///
+  /// A `bfloat16` revision holds bf16(1/s): of the up to two neighbours that give it back, the nearest is taken.
+  package static func divisor(ofMagnitude magnitude: Float) -> Float {
+    let nearest = BFloat16(1 / magnitude)
+    let candidates = [nearest.bits, nearest.bits &- 1, nearest.bits &+ 1].map { BFloat16(bits: $0).float }
+    return candidates.first { $0.isFinite && $0 > 0 && BFloat16.rounded(1 / $0) == magnitude } ?? nearest.float
+  }
+
   /// Little-endian bytes of the stored numbers in their storage type (BF16, F16 or F32).
   public var storedBytes: [UInt8] {
     stored.flatMap { value -> [UInt8] in

@@ -16,7 +16,9 @@ public struct BitNet: Architecture {
   public var packedConvention: ScaleConvention { .multiply }
   /// Source: transformers `BitNetConfig`.
   public var defaults: ClassDefaults {
-    ClassDefaults(activation: .squaredReLU, normEpsilon: 1e-5, rotaryTheta: 500_000, keyValueHeads: 5)
+    ClassDefaults(
+      activation: .squaredReLU, normEpsilon: 1e-5, rotaryTheta: 500_000, keyValueHeads: 5,
+      onlineProjections: .autoBitLinearOnline)
   }
   public var modules: [ModuleTemplate] { BitNet.table }
   private static let table = ModuleTemplate.decoder(
@@ -37,7 +39,9 @@ public struct Bitnet1bitLLM: Architecture {
   public var defaultQuantizer: String { "absmean-float32" }
   public var packedConvention: ScaleConvention { .divide }
   /// Its own modelling code makes latents ternary at every call, and the configuration need not say so.
-  public var defaults: ClassDefaults { ClassDefaults(latentProjections: .autoBitLinearOnline) }
+  public var defaults: ClassDefaults {
+    ClassDefaults(latentProjections: .autoBitLinearOnline, onlineProjections: .autoBitLinearOnline)
+  }
   public var modules: [ModuleTemplate] { Bitnet1bitLLM.table }
   private static let table = ModuleTemplate.decoder(
     attentionSubNorm: "self_attn.inner_attn_ln", feedForwardSubNorm: "mlp.ffn_layernorm")

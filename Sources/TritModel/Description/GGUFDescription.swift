@@ -82,6 +82,7 @@ extension GGUFDescription {
     func token(_ name: String) -> Int? { manifest.entry("tokenizer.ggml.\(name)_token_id")?.integer }
     let factor = try keys.number("rope.scaling.factor")
     let isLinear = keys.value("rope.scaling.type")?.string == "linear" && factor != 1
+    let arithmetic = Result { () throws(ModelError) in try GGUFArithmetic(manifest) }
     let assumed = keys.value("rope.freq_base") == nil ? ["rope.freq_base = 10000.0"] : []
     let description = ModelDescription(
       architecture: architecture, hiddenSize: hiddenSize, intermediateSize: try keys.needed("feed_forward_length"),
@@ -95,14 +96,18 @@ extension GGUFDescription {
         // The default of llama.cpp, whatever the class of Hugging Face takes.
         theta: try keys.number("rope.freq_base") ?? 10000,
         scaling: isLinear ? factor.map { .linear(factor: $0) } ?? .none : .none),
-      // Beside packed projections a dense one is an ordinary product; a file of dense ones alone is as the class says.
-      quantization: QuantizationScheme(
-        projections: manifest.tensors.contains { $0.encoding.isTernary }
-          ? .linear : architecture.defaults.latentProjections),
+      // Where the file does not say: beside packed projections a dense one is an ordinary product; a file of dense ones
+      // alone is as the class says.
+      quantization: (try? arithmetic.get())?.scheme
+        ?? QuantizationScheme(
+          projections: manifest.tensors.contains { $0.encoding.isTernary }
+            ? .linear : architecture.defaults.latentProjections),
       specialTokens: SpecialTokens(
         begin: token("bos"), end: [token("eos")].compactMap { $0 }, padding: token("padding")),
       assumed: assumed)
-    return Reading(description: description, problem: problem(manifest, prefix, description))
+    var problem = problem(manifest, prefix, description)
+    if problem == nil, case .failure(let error) = arithmetic { problem = error }
+    return Reading(description: description, problem: problem)
   }
 
   /// The first setting that the description does not hold.

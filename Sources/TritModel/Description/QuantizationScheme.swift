@@ -11,8 +11,16 @@ public enum ProjectionClass: String, Sendable, Hashable, CaseIterable {
   case bitLinear = "BitLinear"
   /// int8 activations, packed trits, stored scale multiplies.
   case autoBitLinearOffline = "AutoBitLinear offline"
-  /// int8 activations, latent weights made ternary when they are used.
+  /// int8 activations, latent weights made ternary when they are used: absmean in float32, the scale not rounded.
   case autoBitLinearOnline = "AutoBitLinear online"
+  /// int8 activations, latent weights made what the family's packing tool makes of them: its trits, and its stored
+  /// scale, which divides.
+  case bitLinearOnline = "BitLinear online"
+  /// int8 activations, ordinary products with weights that are trit × scale already.
+  case linearQuantizedInput = "Linear, int8 inputs"
+
+  /// Whether inputs are rounded to int8.
+  public var quantizesInputs: Bool { self != .linear }
 }
 
 extension ProjectionClass {

@@ -16,9 +16,10 @@ public protocol ForwardObserver: AnyObject {
   /// A state of some tokens, `[tokens.count, width]`; `tokens` are positions in the context.
   ///
   /// Names, in this order: `embed`; for every block i `block<i>.input_layernorm`, `block<i>.self_attn.q_proj`,
-  /// `…k_proj`, `…v_proj` (before the rotary embedding), the attention sub-norm if there is one,
-  /// `block<i>.self_attn.o_proj`, `block<i>.self_attn`, `block<i>.post_attention_layernorm`, `block<i>.mlp.gate_proj`
-  /// (before the activation function), `…up_proj`, the feed-forward sub-norm, `…down_proj`, `block<i>.mlp`, and
+  /// `…k_proj`, `…v_proj` (before the rotary embedding), `block<i>.self_attn.attended` (values weighted by attention),
+  /// the attention sub-norm if there is one, `block<i>.self_attn.o_proj`, `block<i>.self_attn`,
+  /// `block<i>.post_attention_layernorm`, `block<i>.mlp.gate_proj` (before the activation function), `…up_proj`,
+  /// `block<i>.mlp.gated` (their product after it), the feed-forward sub-norm, `…down_proj`, `block<i>.mlp`, and
   /// `block<i>`, the residual stream after the block; last `final_norm`. `self_attn` and `mlp` are what the sub-blocks
   /// add to the residual stream.
   func observe(_ name: String, tokens: Range<Int>, width: Int, _ values: Span<Float>) throws
@@ -30,6 +31,12 @@ public protocol ForwardObserver: AnyObject {
 
 extension ForwardObserver {
   public func observeInput(_ projection: String, tokens: Range<Int>, width: Int, _ values: Span<Float>) throws {}
+}
+
+/// An observer that may put other values in the place of a state: what follows is computed from them.
+package protocol ForwardCorrector: ForwardObserver {
+  /// A state that was just observed; the first `tokens.count * width` values are it.
+  func correct(_ name: String, tokens: Range<Int>, width: Int, _ values: inout [Float]) throws
 }
 
 /// Which tokens of a prompt get logits.

@@ -54,7 +54,7 @@ struct ForwardPass {
     for (index, id) in ids.enumerated() {
       space.hidden.replaceSubrange(index * width..<(index + 1) * width, with: try model.embedding.row(id, engine))
     }
-    try observe("embed", width, space.hidden)
+    try observe("embed", width, &space.hidden)
   }
 
   /// h += output(attention(…norm(h)))
@@ -64,7 +64,7 @@ struct ForwardPass {
     let hidden = configuration.hiddenSize
     let shape = configuration.attention
     norm(space.hidden, hidden, layer.inputNorm, into: &space.normed)
-    try observe("input_layernorm", index, hidden, space.normed)
+    try observe("input_layernorm", index, hidden, &space.normed)
 
     try projectQueryKeyValue(layer, index)
     rotate(&space.query, heads: shape.heads, cosines, sines)
@@ -75,14 +75,15 @@ struct ForwardPass {
     engine.attention(
       space.query, keys: cache.keys[index].values, values: cache.values[index].values, reserved: cache.reserved, shape,
       first: first, tokens: count, into: &space.attended)
+    try observe("self_attn.attended", index, shape.queryWidth, &space.attended)
     if let subNorm = layer.attentionSubNorm, let name = configuration.architecture.module(.attentionSubNorm)?.path {
       norm(space.attended, shape.queryWidth, subNorm, into: &space.query)
-      try observe(name, index, shape.queryWidth, space.query)
+      try observe(name, index, shape.queryWidth, &space.query)
       try project(layer.output, index, space.query, .new, into: &space.added)
     } else {
       try project(layer.output, index, space.attended, .new, into: &space.added)
     }
-    try observe("self_attn", index, hidden, space.added)
+    try observe("self_attn", index, hidden, &space.added)
     addToResidual()
   }
 
@@ -91,26 +92,27 @@ struct ForwardPass {
     let hidden = configuration.hiddenSize
     let inner = configuration.intermediateSize
     norm(space.hidden, hidden, layer.feedForwardNorm, into: &space.normed)
-    try observe("post_attention_layernorm", index, hidden, space.normed)
+    try observe("post_attention_layernorm", index, hidden, &space.normed)
 
     try projectGateUp(layer, index)
     engine.gate(configuration.activation, &space.gate, with: space.up, count: count * inner)
+    try observe("mlp.gated", index, inner, &space.gate)
     if let subNorm = layer.feedForwardSubNorm, let name = configuration.architecture.module(.feedForwardSubNorm)?.path {
       norm(space.gate, inner, subNorm, into: &space.up)
-      try observe(name, index, inner, space.up)
+      try observe(name, index, inner, &space.up)
       try project(layer.down, index, space.up, .new, into: &space.added)
     } else {
       try project(layer.down, index, space.gate, .new, into: &space.added)
     }
-    try observe("mlp", index, hidden, space.added)
+    try observe("mlp", index, hidden, &space.added)
     addToResidual()
-    if observer != nil { try observe("block\(index)", hidden, space.hidden) }
+    if observer != nil { try observe("block\(index)", hidden, &space.hidden) }
   }
 
   /// The last norm, of every token.
   func finish() throws {
     norm(space.hidden, configuration.hiddenSize, model.finalNorm, into: &space.normed)
-    try observe("final_norm", configuration.hiddenSize, space.normed)
+    try observe("final_norm", configuration.hiddenSize, &space.normed)
   }
 
   /// Logits of some tokens of the chunk, `[rows.count, vocabulary]`.
@@ -150,22 +152,28 @@ struct ForwardPass {
     }
     ForwardWorkspace.grow(&output, to: count * projection.rows)
     switch projection.weights {
-    case .dense(let weights, let bias):
-      try multiply(weights, input, bias, into: &output)
-    case .denseQuantizedInput(let weights, let scale, let bias):
-      quantize(input, projection.columns)
-      try multiply(weights, engine.referenceInput(space.quantized, raw: false), bias, into: &output)
-      for place in 0..<count * projection.rows { output[place] *= scale }
+    case .dense(let weights, let scale, let bias):
+      switch projection.inputs {
+      case .none: try multiply(weights, input, bias, into: &output)
+      case .int8:
+        quantize(input, projection.columns)
+        try multiply(weights, engine.referenceInput(space.quantized, raw: false), bias, into: &output)
+      }
+      if scale != 1 { for place in 0..<count * projection.rows { output[place] *= scale } }
     case .ternary(let bytes, let operand):
-      quantize(input, projection.columns)
       try bytes.withBytes(0..<operand.order.byteCount(rows: operand.rows, columns: operand.columns)) { bytes in
-        switch mode {
-        case .reference: engine.referenceProduct(bytes, operand, space.quantized, into: &output)
-        case .fast: engine.integerProduct(bytes, operand, space.quantized, into: &output)
+        switch (projection.inputs, mode) {
+        case (.none, _): engine.plainProduct(bytes, operand, input, tokens: count, into: &output)
+        case (.int8, .reference):
+          quantize(input, projection.columns)
+          engine.referenceProduct(bytes, operand, space.quantized, into: &output)
+        case (.int8, .fast):
+          quantize(input, projection.columns)
+          engine.integerProduct(bytes, operand, space.quantized, into: &output)
         }
       }
     }
-    try observe(projection.name, index, projection.rows, output)
+    try observe(projection.name, index, projection.rows, &output)
   }
 
   /// Projections of one input; packed ones in one go, in which threads meet once.
@@ -191,9 +199,9 @@ struct ForwardPass {
         }
       }
     }
-    try observe(layer.query.name, index, layer.query.rows, space.query)
-    try observe(layer.key.name, index, layer.key.rows, space.key)
-    try observe(layer.value.name, index, layer.value.rows, space.value)
+    try observe(layer.query.name, index, layer.query.rows, &space.query)
+    try observe(layer.key.name, index, layer.key.rows, &space.key)
+    try observe(layer.value.name, index, layer.value.rows, &space.value)
   }
 
   private func projectGateUp(_ layer: DecoderLayer, _ index: Int) throws {
@@ -211,8 +219,8 @@ struct ForwardPass {
           (gateBytes, gate.operand), (upBytes, up.operand), space.quantized, into: &space.gate, &space.up)
       }
     }
-    try observe(layer.gate.name, index, layer.gate.rows, space.gate)
-    try observe(layer.up.name, index, layer.up.rows, space.up)
+    try observe(layer.gate.name, index, layer.gate.rows, &space.gate)
+    try observe(layer.up.name, index, layer.up.rows, &space.up)
   }
 
   private struct IntegerWeights {
@@ -226,9 +234,9 @@ struct ForwardPass {
 
   /// The packed weights of a projection that is an integer product of its input as it comes; nil for others.
   private func integerWeights(_ projection: Projection) -> IntegerWeights? {
-    guard mode == .fast, projection.inputNorm == nil, case .ternary(let bytes, let operand) = projection.weights else {
-      return nil
-    }
+    guard mode == .fast, projection.inputNorm == nil, projection.inputs == .int8,
+      case .ternary(let bytes, let operand) = projection.weights
+    else { return nil }
     return IntegerWeights(bytes: bytes, operand: operand)
   }
 
@@ -272,13 +280,17 @@ struct ForwardPass {
 
   private var tokens: Range<Int> { first..<first + count }
 
-  private func observe(_ name: String, _ width: Int, _ values: [Float]) throws {
-    try observer?.observe(name, tokens: tokens, width: width, values.span.extracting(0..<count * width))
+  private func observe(_ name: String, _ width: Int, _ values: inout [Float]) throws {
+    guard let observer else { return }
+    try observer.observe(name, tokens: tokens, width: width, values.span.extracting(0..<count * width))
+    if let corrector = observer as? any ForwardCorrector {
+      try corrector.correct(name, tokens: tokens, width: width, &values)
+    }
   }
 
-  private func observe(_ name: String, _ layer: Int, _ width: Int, _ values: [Float]) throws {
+  private func observe(_ name: String, _ layer: Int, _ width: Int, _ values: inout [Float]) throws {
     // Names are built for an observer only.
     guard observer != nil else { return }
-    try observe("block\(layer).\(name)", width, values)
+    try observe("block\(layer).\(name)", width, &values)
   }
 }

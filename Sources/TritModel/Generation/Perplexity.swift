@@ -65,8 +65,8 @@ extension LanguageModel {
   ///   - engine: threads and kernels.
   ///   - cancellation: asked before every window.
   ///   - advanced: told the number of tokens scored so far, after every window.
-  /// - Throws: `ModelError` for an empty text, ids outside the vocabulary, or a window too small; what the source
-  ///   throws.
+  /// - Throws: `ModelError` for an empty text, ids outside the vocabulary, a window too small, or logits that are not
+  ///   finite; what the source throws.
   public func perplexity(
     of ids: [Int], bos: Int, _ scoring: PerplexityProtocol, mode: ArithmeticMode, engine: InferenceEngine,
     cancellation: CancellationFlag = CancellationFlag(), advanced: ((Int) -> Void)? = nil
@@ -83,6 +83,7 @@ extension LanguageModel {
       try session.prefill(window.ids, logits: .all) { position, logits in
         let next = position + 1
         guard next < window.ids.count, next >= window.firstScored else { return }
+        try checkFinite(logits, of: window.ids, mode: mode, engine: engine)
         result.append(negativeLogLikelihood(logits, of: window.ids[next]))
       }
       advanced?(result.count)

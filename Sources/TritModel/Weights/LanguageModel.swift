@@ -55,12 +55,12 @@ struct DecoderLayer: Sendable {
 ///     let session = try Session(model, mode: .fast, engine: engine)
 ///     let logits = try session.prefill([1, 47, 287])
 public struct LanguageModel: Sendable {
-  public let configuration: ModelDescription
+  public private(set) var configuration: ModelDescription
   /// Things done to the weights, and settings assumed, that a user should know.
   public let notes: [String]
   let embedding: FloatWeights
   private(set) var layers: [DecoderLayer]
-  let finalNorm: NormWeights
+  private(set) var finalNorm: NormWeights
   /// The embedding itself when embeddings are tied.
   let head: FloatWeights
 
@@ -78,7 +78,7 @@ public struct LanguageModel: Sendable {
     engine: InferenceEngine
   ) throws {
     var binder = TensorBinder(source, engine, options.residency)
-    var modules = ModuleBinder(configuration, options.projections, engine, layer: nil)
+    var modules = ModuleBinder(configuration, options, engine, layer: nil)
     // Tied, the embedding is the head as well, which every token reads whole.
     embedding = try modules.matrix(.embedding, &binder, isTable: !configuration.tiesEmbeddings)
     // Not `map`: the number comes from the file, and the first missing tensor must end the loop.
@@ -132,7 +132,7 @@ public struct LanguageModel: Sendable {
   public var weightBytesPerToken: Int {
     layers.flatMap(\.projections).reduce(head.byteCount) { total, projection in
       switch projection.weights {
-      case .dense(let weights, _), .denseQuantizedInput(let weights, _, _): total + weights.byteCount
+      case .dense(let weights, _, _): total + weights.byteCount
       case .ternary(_, let operand): total + operand.order.byteCount(rows: operand.rows, columns: operand.columns)
       }
     }
@@ -164,6 +164,58 @@ extension LanguageModel {
         }
         result.layers[layer][kind] = new
       }
+    }
+    return result
+  }
+}
+
+extension LanguageModel {
+  /// This model with inputs rounded to int8 also where only those of another model are.
+  ///
+  /// Two forms of one model that differ in nothing but this then compute the same. Weights are shared.
+  ///
+  /// - Returns: nil when no projection changes.
+  package func roundingInputs(as other: LanguageModel) -> LanguageModel? { taking(.int8, from: other) }
+
+  /// This model without rounding inputs where those of another model are not rounded; nil when no projection changes.
+  package func plainInputs(as other: LanguageModel) -> LanguageModel? { taking(.none, from: other) }
+
+  private func taking(_ inputs: InputRounding, from other: LanguageModel) -> LanguageModel? {
+    var result = self
+    var isChanged = false
+    for layer in layers.indices where layer < other.layers.count {
+      for kind in ProjectionKind.allCases
+      where layers[layer][kind].inputs != inputs && other.layers[layer][kind].inputs == inputs {
+        result.layers[layer][kind].inputs = inputs
+        isChanged = true
+      }
+    }
+    return isChanged ? result : nil
+  }
+}
+
+extension LanguageModel {
+  /// This model computing with the settings of another: rotary embedding, epsilon, activation, how widths are cut into
+  /// heads. Weights are shared.
+  ///
+  /// - Returns: nil where those settings ask for other tensors than this model has.
+  package func withSettings(of other: LanguageModel) -> LanguageModel? {
+    let (mine, theirs) = (configuration, other.configuration)
+    guard mine.architecture.className == theirs.architecture.className, mine.layers == theirs.layers,
+      mine.hiddenSize == theirs.hiddenSize, mine.intermediateSize == theirs.intermediateSize,
+      mine.vocabularySize == theirs.vocabularySize, mine.attention.queryWidth == theirs.attention.queryWidth,
+      mine.attention.keyValueWidth == theirs.attention.keyValueWidth, mine.tiesEmbeddings == theirs.tiesEmbeddings,
+      mine.hasAttentionBias == theirs.hasAttentionBias, mine.hasFeedForwardBias == theirs.hasFeedForwardBias,
+      mine.quantization.inputNormEpsilon == theirs.quantization.inputNormEpsilon
+    else { return nil }
+    var result = self
+    result.configuration = theirs
+    result.finalNorm.epsilon = theirs.normEpsilon
+    for layer in layers.indices {
+      result.layers[layer].inputNorm.epsilon = theirs.normEpsilon
+      result.layers[layer].attentionSubNorm?.epsilon = theirs.normEpsilon
+      result.layers[layer].feedForwardNorm.epsilon = theirs.normEpsilon
+      result.layers[layer].feedForwardSubNorm?.epsilon = theirs.normEpsilon
     }
     return result
   }

@@ -6,14 +6,14 @@ import TritKernels
 /// Finds the weights of modules, outside of the layers or in one of them.
 struct ModuleBinder {
   let description: ModelDescription
-  let override: ProjectionOverride
+  let options: LoadOptions
   let engine: InferenceEngine
   /// Nil outside of the layers.
   var layer: Int?
 
-  init(_ description: ModelDescription, _ override: ProjectionOverride, _ engine: InferenceEngine, layer: Int?) {
+  init(_ description: ModelDescription, _ options: LoadOptions, _ engine: InferenceEngine, layer: Int?) {
     self.description = description
-    self.override = override
+    self.options = options
     self.engine = engine
     self.layer = layer
   }
@@ -50,6 +50,6 @@ struct ModuleBinder {
   }
 
   func projection(_ kind: ProjectionKind, _ binder: inout TensorBinder) throws -> Projection {
-    try binder.projection(place(.projection(kind)), description, override, engine)
+    try binder.projection(place(.projection(kind)), description, options, engine)
   }
 }

@@ -2,15 +2,25 @@
 
 import TritCore
 import TritKernels
+import TritQuantizers
 
-/// How projections compute, when a user wants another way than the configuration's.
+/// How projections compute, when a user wants another way than the model's own.
 public enum ProjectionOverride: String, Sendable, CaseIterable {
-  /// As the configuration says.
-  case asConfigured = "as-configured"
+  /// As the configuration says; where it is silent, latents as `online` and other dense weights as `plain`.
+  case automatic = "auto"
   /// Dense weights as ordinary matrices, whatever the configuration says.
   case plain
-  /// Dense weights as latents, made ternary by absmean in float32, with int8 activations.
+  /// Dense weights as latents with int8 activations, made ternary as the family's own tool makes them.
   case online
+  /// Dense weights as latents with int8 activations, made ternary in float32 as transformers' `AutoBitLinear` does.
+  case onlineFloat32 = "online-float32"
+}
+
+/// What dense projections hold, where a configuration does not say. Only their numbers tell.
+public enum DenseProjections: Sendable {
+  case ordinary
+  /// Latents of a BitNet model, which compute as trits.
+  case latent
 }
 
 /// Where weights are while a model runs.
@@ -25,17 +35,23 @@ public enum WeightResidency: String, Sendable, CaseIterable {
 public struct LoadOptions: Sendable {
   public var projections: ProjectionOverride
   public var residency: WeightResidency
+  /// What is known of the numbers of dense projections.
+  public var dense: DenseProjections
 
-  public init(projections: ProjectionOverride = .asConfigured, residency: WeightResidency = .inPlace) {
+  public init(
+    projections: ProjectionOverride = .automatic, residency: WeightResidency = .inPlace,
+    dense: DenseProjections = .ordinary
+  ) {
     self.projections = projections
     self.residency = residency
+    self.dense = dense
   }
 }
 
 extension TensorBinder {
   /// The projection whose weight stands at a place of the table.
   mutating func projection(
-    _ place: ModulePlace, _ description: ModelDescription, _ override: ProjectionOverride, _ engine: InferenceEngine
+    _ place: ModulePlace, _ description: ModelDescription, _ options: LoadOptions, _ engine: InferenceEngine
   ) throws -> Projection {
     let module = place.module
     let weight = place.name
@@ -53,16 +69,17 @@ extension TensorBinder {
       name: place.template.path, rows: rows, columns: columns, inputNorm: nil,
       weights: .ternary(
         .memory([]), TernaryOperand(rows: 0, columns: 0, order: .splitRows, epilogue: .weights(of: 1))),
-      projectionClass: .linear)
+      inputs: .none, projectionClass: .linear)
     switch tensor.encoding {
     case .ternary(let layout):
-      guard override == .asConfigured else {
+      guard options.projections == .automatic else {
         throw ModelError(
-          .tensorEncoding(expected: "dense weights, to compute '\(override.rawValue)'", found: tensor.encoding.name),
+          .tensorEncoding(
+            expected: "dense weights, to compute '\(options.projections.rawValue)'", found: tensor.encoding.name),
           location: location(weight))
       }
       if let expanded = try expandedPlanes(tensor) {
-        result.weights = .denseQuantizedInput(expanded, scale: 1, bias: bias)
+        result.weights = .dense(expanded, bias: bias)
         result.projectionClass = .autoBitLinearOffline
       } else {
         let (bytes, operand, projectionClass) = try ternary(tensor, layout, rows: rows, columns: columns, bias: bias)
@@ -71,41 +88,65 @@ extension TensorBinder {
       }
     case .dense, .opaque:
       let dense = try matrix(weight, rows: rows, columns: columns)
-      let wanted: ProjectionClass =
-        switch override {
-        case .asConfigured: excluded ? .linear : scheme.projections
-        case .plain: .linear
-        case .online: excluded ? .linear : .autoBitLinearOnline
-        }
+      let wanted = excluded ? .linear : denseClass(description, options)
       result.projectionClass = wanted
-      result.weights = try denseWeights(dense, wanted, module, rows: rows, bias, engine)
+      result.weights = try denseWeights(dense, wanted, module, rows: rows, bias, description.architecture, engine)
     }
+    result.inputs = result.projectionClass.quantizesInputs ? .int8 : .none
     if result.projectionClass != .linear, !excluded, let epsilon = scheme.inputNormEpsilon {
       result.inputNorm = try norm(piece(.inputNorm), count: columns, epsilon: epsilon)
     }
     return result
   }
 
+  /// How dense weights compute that the description does not leave alone.
+  private func denseClass(_ description: ModelDescription, _ options: LoadOptions) -> ProjectionClass {
+    let online = description.architecture.defaults.onlineProjections
+    switch options.projections {
+    case .automatic:
+      let stated = description.quantization.projections
+      return stated == .linear && options.dense == .latent ? online : stated
+    case .plain: return .linear
+    case .online: return online
+    case .onlineFloat32: return .autoBitLinearOnline
+    }
+  }
+
   private mutating func denseWeights(
     _ dense: FloatWeights, _ projectionClass: ProjectionClass, _ module: String, rows: Int, _ bias: [Float]?,
-    _ engine: InferenceEngine
+    _ architecture: any Architecture, _ engine: InferenceEngine
   ) throws -> Projection.Weights {
     switch projectionClass {
     case .linear:
       return .dense(dense, bias: bias)
+    case .linearQuantizedInput:
+      note("dense projections take inputs rounded to int8, as the file says its source does")
+      return .dense(dense, bias: bias)
     case .autoBitLinearOnline:
-      guard
-        let latents = try dense.withBytes({
-          engine.quantizeLatents($0, dense.element, rows: dense.rows, columns: dense.columns)
-        })
-      else { throw ModelError(.notFinite, location: location(module + ".weight")) }
-      dense.bytes.release()
-      note("latent weights are made ternary (absmean, float32) once, when the model is loaded")
+      let latents = try latents(dense, AbsMean.float32, module, engine)
       return .ternary(
         .memory(latents.bytes),
         TernaryOperand(
-          rows: dense.rows, columns: dense.columns, order: .splitRows, epilogue: .weights(of: latents.value),
+          rows: dense.rows, columns: dense.columns, order: .splitRows, epilogue: .weights(of: 1 / latents.inverse),
           bias: bias))
+    case .bitLinearOnline:
+      let id = QuantizerID(rawValue: architecture.defaultQuantizer)
+      guard let quantizer = QuantizerRegistry.quantizer(id) as? any ThresholdQuantizer else {
+        throw ModelError(
+          .contradiction(expected: "a quantizer of latents for \(architecture.className)", found: id.rawValue),
+          location: location(module + ".weight"))
+      }
+      let latents = try latents(dense, quantizer, module, engine)
+      let stored = BFloat16.rounded(latents.inverse)
+      guard stored > 0, stored.isFinite else {
+        throw ModelError(
+          .scale(expected: "a finite number above 0 to divide by", found: "\(stored)"),
+          location: location(module + ".weight"))
+      }
+      return .ternary(
+        .memory(latents.bytes),
+        TernaryOperand(
+          rows: dense.rows, columns: dense.columns, order: .splitRows, epilogue: .divide(by: [stored]), bias: bias))
     case .autoBitLinearOffline:
       // Unpacked trits with the scale beside them.
       let scale = try vector(module + ".weight_scale", count: 1)
@@ -113,11 +154,22 @@ extension TensorBinder {
         throw ModelError(
           .scale(expected: "a finite number", found: "\(scale)"), location: location(module + ".weight_scale"))
       }
-      return .denseQuantizedInput(dense, scale: value, bias: bias)
+      return .dense(dense, scale: value, bias: bias)
     case .bitLinear:
       throw ModelError(
         .tensorEncoding(expected: "packed trits (U8), as linear_class bitlinear means", found: "\(dense.element)"),
         location: location(module + ".weight"))
     }
+  }
+
+  private mutating func latents(
+    _ dense: FloatWeights, _ quantizer: any ThresholdQuantizer, _ module: String, _ engine: InferenceEngine
+  ) throws -> TernaryLatents {
+    guard let latents = try dense.madeTernary(by: quantizer, engine) else {
+      throw ModelError(.notFinite, location: location(module + ".weight"))
+    }
+    dense.bytes.release()
+    note("dense weights are made ternary once, when the model is loaded: \(quantizer.summary)")
+    return latents
   }
 }

@@ -53,10 +53,8 @@ struct NormWeights: Sendable {
 /// A projection: y = x · Wᵀ in the arithmetic of its class.
 struct Projection: Sendable {
   enum Weights: Sendable {
-    /// An ordinary matrix.
-    case dense(FloatWeights, bias: [Float]?)
-    /// A matrix whose input is quantized to int8 and back: unpacked trits of an offline AutoBitLinear.
-    case denseQuantizedInput(FloatWeights, scale: Float, bias: [Float]?)
+    /// A matrix of floats; outputs, bias included, are multiplied by `scale`.
+    case dense(FloatWeights, scale: Float = 1, bias: [Float]?)
     /// Packed trits.
     case ternary(WeightBytes, TernaryOperand)
   }
@@ -68,5 +66,13 @@ struct Projection: Sendable {
   /// A norm of its own in front of the input quantization (`use_rms_norm`).
   var inputNorm: NormWeights?
   var weights: Weights
+  var inputs: InputRounding
   var projectionClass: ProjectionClass
+}
+
+/// What becomes of an input before it is multiplied.
+enum InputRounding: Sendable {
+  case none
+  /// Rounded to int8 by the largest magnitude of its token, and back.
+  case int8
 }

@@ -110,16 +110,7 @@ struct TensorBinder {
     _ tensor: TensorDescriptor, _ layout: LayoutID, rows: Int, columns: Int, bias: [Float]?
   ) throws -> (WeightBytes, TernaryOperand, ProjectionClass) {
     let scale = try checkedScale(tensor, rows: rows)
-    var epilogue: ProductEpilogue =
-      scale.convention == .divide ? .divide(by: scale.stored) : .multiply(by: scale.stored)
-    if bias != nil, source is GGUFModelView {
-      // Graphs of GGUF programs add a bias last; transformers' packed layer that multiplies scales it as well.
-      guard scale.granularity == .tensor, scale.convention == .multiply else {
-        throw ModelError(
-          .scale(expected: "one scale, beside a bias", found: "\(scale.granularity)"), location: location(tensor.name))
-      }
-      epilogue = .weights(of: scale.stored[0])
-    }
+    let epilogue = try epilogue(scale, tensor, hasBias: bias != nil)
     let projectionClass: ProjectionClass = scale.convention == .divide ? .bitLinear : .autoBitLinearOffline
     func operand(_ order: PackedTritOrder) -> TernaryOperand {
       TernaryOperand(rows: rows, columns: columns, order: order, epilogue: epilogue, bias: bias)
@@ -132,6 +123,20 @@ struct TensorBinder {
     default:
       return (.memory(try repacked(tensor, layout)), operand(.splitRows), projectionClass)
     }
+  }
+
+  private func epilogue(
+    _ scale: TernaryScale, _ tensor: TensorDescriptor, hasBias: Bool
+  ) throws(ModelError) -> ProductEpilogue {
+    guard scale.convention == .multiply else { return .divide(by: scale.stored) }
+    // Graphs of GGUF add the bias to the finished product; AutoBitLinear multiplies it with the scale as well.
+    guard source is GGUFModelView, hasBias else { return .multiply(by: scale.stored) }
+    guard scale.stored.count == 1 else {
+      throw ModelError(
+        .scale(expected: "one scale for a projection with a bias", found: "\(scale.stored.count)"),
+        location: location(tensor.name))
+    }
+    return .weights(of: scale.stored[0])
   }
 
   private func checkedScale(_ tensor: TensorDescriptor, rows: Int) throws -> TernaryScale {

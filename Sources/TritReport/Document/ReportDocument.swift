@@ -29,18 +29,20 @@ public struct ReportFact: Sendable, Hashable {
   public var explanation: String?
   /// The id of a definition in the glossary.
   public var definition: String?
+  /// How good or bad the value is, shown as its colour.
+  public var tone: ReportSeverity?
 
   /// Describes a fact; the key derives from the label and the kind from the value unless given.
   public init(
     _ label: String, _ value: ReportValue, key: String? = nil, kind: ReportKind? = nil, note: String? = nil,
-    explanation: String? = nil, definition: String? = nil
+    explanation: String? = nil, definition: String? = nil, tone: ReportSeverity? = nil
   ) {
     self.key = key ?? snakeCase(label)
     self.label = label
     self.value = value
     self.kind = kind ?? .fitting(value)
     self.note = note
-    (self.explanation, self.definition) = (explanation, definition)
+    (self.explanation, self.definition, self.tone) = (explanation, definition, tone)
   }
 }
 

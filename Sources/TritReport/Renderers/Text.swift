@@ -91,21 +91,22 @@ public struct TextRenderer: ReportRenderer {
     return zip(facts.facts, labels).map { fact, label in
       let value = safeText(fact.kind.text(of: fact.value, exactBytes: true))
       let note = fact.note.map { "  (\(safeText($0)))" } ?? ""
-      return label + spaces(column - displayWidth(label)) + value + note
+      let shown = fact.tone.map { styled(value, style(of: $0)) } ?? value
+      return label + spaces(column - displayWidth(label)) + shown + note
     }
   }
 
   private func note(_ severity: ReportSeverity, _ text: String) -> [String] {
-    let (label, style): (String, Style) =
+    let label =
       switch severity {
-      case .info: ("note:", .bold)
-      case .warning: ("warning:", .yellow)
-      case .error: ("error:", .red)
-      case .pass: ("PASS", .green)
-      case .fail: ("FAIL", .red)
+      case .info: "note:"
+      case .warning: "warning:"
+      case .error: "error:"
+      case .pass: "PASS"
+      case .fail: "FAIL"
       }
     var lines = wrapped(label + " " + safeText(text), hanging: 2)
-    if let first = lines.first { lines[0] = styled(label, style) + first.dropFirst(label.count) }
+    if let first = lines.first { lines[0] = styled(label, style(of: severity)) + first.dropFirst(label.count) }
     return lines
   }
 
@@ -117,6 +118,15 @@ public struct TextRenderer: ReportRenderer {
     case red = "1;31"
     case green = "1;32"
     case yellow = "1;33"
+  }
+
+  private func style(of severity: ReportSeverity) -> Style {
+    switch severity {
+    case .info: .bold
+    case .warning: .yellow
+    case .error, .fail: .red
+    case .pass: .green
+    }
   }
 
   private func styled(_ text: String, _ style: Style) -> String {

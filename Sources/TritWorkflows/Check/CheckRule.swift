@@ -31,6 +31,8 @@ public enum CheckRule: String, Sendable, Hashable, CaseIterable {
   case scaleOutlier = "ternary.scale-outlier"
   case conventionUnknown = "ternary.convention-unknown"
   case mixedForms = "ternary.mixed-forms"
+  // What is computed
+  case computation = "model.computes"
   // Configuration
   case noConfiguration = "config.missing"
   case badConfiguration = "config.unusable"
@@ -76,6 +78,7 @@ public enum CheckRule: String, Sendable, Hashable, CaseIterable {
     case .scaleOutlier: "scales of one kind of projection are within a factor of 4 of their median"
     case .conventionUnknown: "it is known what stored scales mean"
     case .mixedForms: "either all projections are packed, or the configuration names those that are not"
+    case .computation: "a short text gives finite logits"
     case .noConfiguration: "there is a config.json"
     case .badConfiguration: "the configuration can be read and describes a known class"
     case .duplicateKey: "no key of config.json stands twice"

@@ -17,7 +17,8 @@ public struct CheckRequest: Sendable {
   }
 }
 
-/// Looks for everything that makes a model unusable or suspicious: files, numbers, trits, configuration, tokenizer.
+/// Looks for everything that makes a model unusable or suspicious: files, numbers, trits, configuration, tokenizer, and
+/// what it computes.
 public struct CheckWorkflow: Sendable {
   let request: CheckRequest
   let work: WorkOptions
@@ -58,6 +59,12 @@ public struct CheckWorkflow: Sendable {
     result.readTensors = values.read
     result.notes += values.notes
     result.findings += try CheckWorkflow.described(source, survey)
+    // What is wrong already needs no text to show it.
+    if result.count(.error) == 0 {
+      let computed = try ComputationCheck(path: request.path, open: request.open, work: work).run()
+      result.findings += computed.findings
+      result.notes += computed.notes
+    }
     // Errors first, otherwise in the order of the rules.
     let order = Dictionary(uniqueKeysWithValues: CheckRule.allCases.enumerated().map { ($0.element, $0.offset) })
     result.findings = result.findings.enumerated().sorted { left, right in

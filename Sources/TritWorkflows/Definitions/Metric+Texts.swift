@@ -110,6 +110,12 @@ extension Metric {
         "Mean KL(P‖H), where H is the reference with only one layer's projections, or one kind of projection, taken "
           + "from the candidate. Parts do not add up: errors of several layers interact.", nil
       )
+    case .partCost:
+      (
+        "Cost of a part",
+        "Mean KL between two models on the way from P to Q that differ in this part alone. Missing where it was not "
+          + "measured.", nil
+      )
     default: nil
     }
   }
@@ -167,7 +173,8 @@ extension Metric {
     case .conversionFidelity:
       (
         "Conversion fidelity",
-        "Whether trits and scales are bit for bit what quantizing the reference gives, and all other tensors its own. "
+        "Whether trits and scales are bit for bit what quantizing the reference gives, and all other tensors, settings and "
+          + "the tokenizer its own. "
           + "Exact or wrong; says nothing about quality.", nil
       )
     case .quantizationGap:
@@ -175,6 +182,12 @@ extension Metric {
         "Quantization gap",
         "How far the candidate's predictions are from the reference's. A property of the model, not of the converter: "
           + "small where training knew the trits, large for an ordinary model.", nil
+      )
+    case .qualityBand:
+      (
+        "Loss of quality",
+        "The mean of KL(P‖Q) in words: none below 0.002 nats, slight below 0.05, visible below 0.3, severe above. "
+          + "LLaMA 3 8B loses 0.0014 as Q8_0, 0.032 as Q4_K_M, 0.24 as Q3_K_S.", "llama.cpp, tools/perplexity"
       )
     case .scaleConvention:
       (

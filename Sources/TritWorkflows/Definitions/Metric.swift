@@ -30,6 +30,7 @@ public enum Metric: String, Sendable, CaseIterable {
   case sqnr
   case firstPastBound = "first-layer-past-bound"
   case attribution
+  case partCost = "part-cost"
   // Tensors
   case tritShares = "trit-shares"
   case entropy
@@ -47,6 +48,7 @@ public enum Metric: String, Sendable, CaseIterable {
   // The whole
   case conversionFidelity = "conversion-fidelity"
   case quantizationGap = "quantization-gap"
+  case qualityBand = "quality-band"
   case scaleConvention = "scale-convention"
   case codeStream = "code-stream"
   case firstTokenRule = "first-token-rule"
@@ -76,11 +78,11 @@ extension ReportFact {
   /// A fact whose meaning is in the list of metrics.
   init(
     _ label: String, _ value: ReportValue, _ metric: Metric, key: String? = nil, kind: ReportKind? = nil,
-    note: String? = nil, explanation: String? = nil
+    note: String? = nil, explanation: String? = nil, tone: ReportSeverity? = nil
   ) {
     self.init(
       label, value, key: key, kind: kind, note: note, explanation: explanation ?? metric.text,
-      definition: metric.rawValue)
+      definition: metric.rawValue, tone: tone)
   }
 }
 

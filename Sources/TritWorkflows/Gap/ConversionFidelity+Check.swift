@@ -5,7 +5,7 @@ import TritFormats
 import TritModel
 
 extension ConversionFidelity {
-  /// Redoes the quantization of the reference and compares trits, scales and every other tensor.
+  /// Redoes the quantization of the reference and compares trits, scales, every other tensor, description and tokenizer.
   init(
     reference: any TensorSource, _ referenceKind: ModelKind, candidate: any TensorSource, _ candidateKind: ModelKind,
     quantizer: String?, work: WorkOptions
@@ -16,8 +16,7 @@ extension ConversionFidelity {
       )
       return
     }
-    var request = VerifyRequest(quantizer: quantizer, depth: .audit)
-    request.parts = [.weights]
+    let request = VerifyRequest(quantizer: quantizer, depth: .audit)
     let result: VerifyResult
     do {
       result = try VerifyWorkflow(source: reference, converted: candidate, request: request, work: work).run()
@@ -43,10 +42,11 @@ extension ConversionFidelity {
       verdict: result.passed ? .exact : .differs,
       detail: result.passed
         ? "\(how), in \(ternary.count) tensors; all others are equal"
-          + (result.rounding.changed > 0 ? " but for rounding by their types" : "")
+          + (result.rounding.changed > 0 ? " but for rounding by their types" : "") + "; \(result.parts.verdict)"
         : (wrong > 0 ? "\(wrong) of \(ternary.count) ternary tensors differ; " : "")
           + (result.firstProblem ?? "the models differ"),
       quantizer: referenceKind == .packed || referenceKind == .ternaryDense ? nil : result.quantizer,
-      tensors: ternary.count, trits: trits, mismatches: ternary.reduce(0) { $0 + $1.mismatches })
+      tensors: ternary.count, trits: trits, mismatches: ternary.reduce(0) { $0 + $1.mismatches },
+      others: result.parts.findings.filter { $0.part != .weights })
   }
 }

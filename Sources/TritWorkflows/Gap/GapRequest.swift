@@ -50,7 +50,7 @@ public struct GapRequest: Sendable {
   }
 }
 
-/// What the quantization gap may be at most; nil means no such gate.
+/// What the loss of quality may be at most; nil means no such gate.
 public struct GapBudgets: Sendable, Hashable {
   /// Of KL(P‖Q), in nats a token.
   public var maximumMeanKL: Double?

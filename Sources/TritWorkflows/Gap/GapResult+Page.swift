@@ -30,6 +30,7 @@ extension GapResult {
       if case .note(let severity, let text) = block, severity != .pass, severity != .fail { page.note(severity, text) }
     }
     section("Gates", ["gates"])
+    section("Parts", ["parts"])
     section(
       "Predictions", ["kld_distribution", "kld_by_position", "worst_tokens", "distributions", "model"])
     section("Layers", ["layer_sqnr", "layer_relative_error", "layers"])

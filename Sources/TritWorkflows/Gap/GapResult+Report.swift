@@ -4,12 +4,13 @@ import TritModel
 import TritReport
 
 extension GapResult {
-  /// The report of `tritsmith gap`, schema `tritsmith.gap` 1.
+  /// The report of `tritsmith gap`, schema `tritsmith.gap` 2.
   public var report: ReportDocument {
     var report = ReportDocument(
-      title: "Gap", schema: ReportSchema("tritsmith.gap", version: 1), verdict: verdict, primaryTable: "distributions")
+      title: "Gap", schema: ReportSchema("tritsmith.gap", version: 2), verdict: verdict, primaryTable: "distributions")
     report.append(keyFigures)
     report.append(gateTable)
+    report.append(partTable)
     report.append(modelFacts)
     report.append(distributionTable)
     appendModelPlots(to: &report)
@@ -30,8 +31,14 @@ extension GapResult {
     report.append(headerFacts)
     report.append(GapResult.facts(reference, "reference", "Reference"))
     report.append(GapResult.facts(candidate, "candidate", "Candidate"))
+    for (side, run) in [("reference", reference.run), ("candidate", candidate.run)] {
+      for warning in run.warnings { report.note(.warning, "\(side): \(warning)") }
+    }
     for note in Set(reference.run.notes + candidate.run.notes).sorted() { report.note(.info, note) }
     for note in notes { report.note(model.nonFinite > 0 && note.contains("no numbers") ? .error : .warning, note) }
+    for (path, state) in nonFinite.sorted(by: { $0.key < $1.key }) {
+      report.note(.error, "\(path): numbers stop being finite at \(state.name) of token \(state.token): \(state.value)")
+    }
     for line in gateLines { report.note(line.passed ? .pass : .fail, line.text) }
     report.glossary = Metric.glossary(Metric.allCases)
     return report
@@ -50,14 +57,14 @@ extension GapResult {
     var lines: [(Bool, String)] = []
     if let fidelity, fidelity.verdict != .notApplicable {
       let isExact = fidelity.verdict == .exact
-      lines.append((isExact, "conversion fidelity: \(isExact ? "exact" : "NOT exact"); \(fidelity.detail)"))
+      lines.append((isExact, "fidelity: \(isExact ? "exact" : "NOT exact"); \(fidelity.detail)"))
     }
     for gate in gates {
       let relation = gate.isUpperBound ? "at most" : "at least"
       lines.append(
         (
           gate.passed,
-          "quantization gap: \(gate.name) is \(GapResult.number(gate.found)), "
+          "quality: \(gate.name) is \(GapResult.number(gate.found)) over \(model.tokens) tokens, "
             + "\(relation) \(GapResult.number(gate.bound)) is asked for"
         ))
     }
@@ -68,46 +75,82 @@ extension GapResult {
   }
 
   private var verdict: ReportVerdict {
-    let ratio = model.ratio
-    var points: [String] = []
-    if let fidelity {
-      let words =
-        switch fidelity.verdict {
-        case .exact: "Conversion is exact: "
-        case .differs: "Conversion is NOT exact: "
-        case .notApplicable: "Conversion fidelity does not apply: "
-        }
-      points.append(words + fidelity.detail)
+    ReportVerdict(outcome, headline, points: [fidelityPoint, qualityPoint] + causePoints + detailPoints)
+  }
+
+  /// Red when a gate does not hold, yellow when much is lost without a gate on it.
+  private var outcome: ReportSeverity {
+    guard passed else { return .fail }
+    guard let quality, quality != .visible, quality != .severe else { return .warning }
+    return !gates.isEmpty || fidelity?.verdict == .exact ? .pass : .info
+  }
+
+  /// Both verdicts in one sentence.
+  private var headline: String {
+    guard model.tokens > 0, let quality else {
+      return "No token could be compared: logits are infinite or no numbers"
     }
-    points.append(
-      "Perplexity \(GapResult.number(model.referencePerplexity.value)) → "
-        + "\(GapResult.number(model.candidatePerplexity.value)), ratio \(GapResult.number(ratio.value)) ± "
-        + "\(GapResult.number(ratio.error, 2)) over \(model.tokens) tokens")
-    points.append(
-      "Mean KL(P‖Q) \(GapResult.number(model.meanKL)) nats a token; the same likeliest token for "
-        + GapResult.percent(model.sameTopOne.value))
+    let size = "\(quality.phrase) of quality, mean KL \(GapResult.number(model.meanKL)) nats a token"
+    switch fidelity?.verdict {
+    case .exact: return "The candidate is exactly what converting the reference gives; \(size)"
+    case .differs: return "The candidate is not what converting the reference gives; \(size)"
+    case .notApplicable: return "There is no conversion to check; \(size)"
+    case nil: return "The conversion was not checked; \(size)"
+    }
+  }
+
+  private var fidelityPoint: String {
+    switch fidelity?.verdict {
+    case .exact: "Fidelity, exact: \(fidelity?.detail ?? "")"
+    case .differs: "Fidelity, NOT exact: \(fidelity?.detail ?? "")"
+    case .notApplicable: "Fidelity does not apply: \(fidelity?.detail ?? "")"
+    case nil: "Fidelity was not checked (--no-fidelity)"
+    }
+  }
+
+  private var qualityPoint: String {
+    "Quality, \(quality?.rawValue ?? "not measured"): over \(model.tokens) tokens perplexity goes from "
+      + "\(GapResult.number(model.referencePerplexity.value)) to \(GapResult.number(model.candidatePerplexity.value)) "
+      + "(ratio \(GapResult.number(model.ratio.value)) ± \(GapResult.number(model.ratio.error, 2))), and "
+      + "\(GapResult.percent(model.sameTopOne.value)) have the same likeliest token"
+  }
+
+  /// What the gap comes from, as far as that was measured.
+  private var causePoints: [String] {
+    var points: [String] = []
+    let measured = parts.filter { $0.cost != nil }.sorted { ($0.cost?.meanKL ?? 0) > ($1.cost?.meanKL ?? 0) }
+    for part in measured {
+      guard let cost = part.cost else { continue }
+      points.append(
+        "\(part.part.title) cost \(GapResult.number(cost.meanKL)) nats, measured over \(attributionTokens) tokens "
+          + "between \(cost.between)")
+    }
+    if measured.isEmpty, model.meanKL > 0 {
+      points.append(
+        attribution == nil
+          ? "What the gap comes from was not measured (--attribute does)" : "What the gap comes from was not measured")
+    }
+    for part in parts where part.outcome == .differs && part.cost == nil && part.part.isOfProof {
+      points.append("\(part.part.title) differ: \(part.detail)")
+    }
+    let unseen = parts.filter { $0.outcome == .notCompared }.map(\.part.title)
+    if !unseen.isEmpty { points.append("Not compared: \(unseen.joined(separator: ", ").lowercased())") }
+    return points
+  }
+
+  private var detailPoints: [String] {
+    var points: [String] = []
     if let first = firstPastBound {
       points.append(
         "Hidden states part at \(first.name): relative error \(GapResult.number(first.relativeError, 3)), bound "
           + GapResult.number(layerBound, 3))
     }
-    if let part = attribution?.first(where: { $0.part != .allProjections }) {
-      points.append("Of single parts \(part.part.name) costs most: mean KL \(GapResult.number(part.meanKL))")
+    if let part = attribution?.first(where: { $0.part != .allProjections }), part.meanKL > 0 {
+      points.append(
+        "Of single layers and kinds of projection \(part.part.name) costs most, with what it does to its inputs: mean KL "
+          + GapResult.number(part.meanKL))
     }
-    let isChecked = !gates.isEmpty || fidelity.map { $0.verdict != .notApplicable } == true
-    let outcome: ReportSeverity = !passed ? .fail : isChecked ? .pass : .info
-    return ReportVerdict(outcome, headline, points: points)
-  }
-
-  /// What is to blame, in one sentence.
-  private var headline: String {
-    let size = "mean KL is \(GapResult.number(model.meanKL)) nats"
-    guard model.tokens > 0 else { return "No token could be compared: logits are infinite or no numbers" }
-    switch fidelity?.verdict {
-    case .exact: return "The conversion is exact; \(size), all of it due to quantization"
-    case .differs: return "The candidate is not what converting the reference gives; \(size)"
-    case .notApplicable, nil: return "The candidate's \(size)"
-    }
+    return points
   }
 
   // MARK: - Facts
@@ -118,7 +161,11 @@ extension GapResult {
       [
         ReportFact("Passed", .bool(passed), explanation: "Every gate holds, and every logit is finite."),
         ReportFact(
-          "Conversion fidelity", .optional(fidelity?.verdict.rawValue), .conversionFidelity, note: fidelity?.detail),
+          "Conversion fidelity", .optional(fidelity?.verdict.rawValue), .conversionFidelity, note: fidelity?.detail,
+          tone: fidelityTone),
+        ReportFact(
+          "Loss of quality", .optional(quality?.rawValue), .qualityBand, key: "quality",
+          note: quality.map { GapResult.range(of: $0) }, tone: quality?.tone),
         ReportFact(
           "Perplexity ratio", .number(model.ratio.value), .perplexityRatio,
           note: "± \(GapResult.number(model.ratio.error, 2))"),
@@ -126,6 +173,23 @@ extension GapResult {
         ReportFact(
           "Same top-1", .number(model.sameTopOne.value), .sameTopOne, key: "same_top_1", kind: .fraction(digits: 2)),
       ])
+  }
+
+  private var fidelityTone: ReportSeverity? {
+    switch fidelity?.verdict {
+    case .exact: .pass
+    case .differs: .fail
+    case .notApplicable, nil: nil
+    }
+  }
+
+  /// The band in words.
+  private static func range(of quality: GapQuality) -> String {
+    guard let index = GapQuality.allCases.firstIndex(of: quality) else { return "" }
+    let start = index == 0 ? nil : GapQuality.allCases[index - 1].end
+    let from = start.map { "from \(number($0, 1))" }
+    let to = quality.end.isFinite ? "below \(number(quality.end, 1))" : nil
+    return "mean KL " + [from, to].compactMap { $0 }.joined(separator: " to ")
   }
 
   private var modelFacts: ReportFacts {

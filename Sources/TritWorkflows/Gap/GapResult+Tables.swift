@@ -11,16 +11,34 @@ extension GapResult {
         ReportColumn("gate", "Gate"), ReportColumn("about", "About"), ReportColumn("found", "Found"),
         ReportColumn("bound", "Bound"), ReportColumn("passed", "Passed", kind: .bool),
       ],
-      caption: "Two things kept apart: whether the conversion is exact, and how much quantization costs.")
+      caption: "Two things kept apart: whether the conversion is exact, and how much quality is lost.")
     if let fidelity {
       table.append([
-        "conversion_fidelity", "conversion", .text(fidelity.verdict.rawValue), "exact",
+        "conversion_fidelity", "fidelity", .text(fidelity.verdict.rawValue), "exact",
         fidelity.verdict == .notApplicable ? .missing : .bool(fidelity.verdict == .exact),
       ])
     }
     for gate in gates {
       table.append([
-        .text(gate.name), "quantization", .number(gate.found), .number(gate.bound), .bool(gate.passed),
+        .text(gate.name), "quality", .number(gate.found), .number(gate.bound), .bool(gate.passed),
+      ])
+    }
+    return table
+  }
+
+  var partTable: ReportTable {
+    var table = ReportTable(
+      key: "parts", title: "Parts",
+      columns: [
+        ReportColumn("part", "Part"), ReportColumn("outcome", "Outcome"), ReportColumn("detail", "Compared"),
+        ReportColumn("mean_kld", "Costs", .partCost, kind: .significant(digits: 4), unit: "nats"),
+        ReportColumn("measured_between", "Measured between"),
+      ],
+      caption: "A cost is there only where it was measured: between two models that differ in this part alone.")
+    for part in parts {
+      table.append([
+        .text(part.part.rawValue), .text(part.outcome.rawValue), .text(part.detail),
+        .optional(part.cost?.meanKL), .optional(part.cost?.between),
       ])
     }
     return table

@@ -131,7 +131,7 @@ public struct AttributedGap: Sendable, Hashable {
   public enum Part: Sendable, Hashable {
     case layer(Int)
     case kind(ProjectionKind)
-    /// Every projection: what is left to the whole gap is due to embeddings, norms and head.
+    /// Every projection: what is left to the whole gap is not in them.
     case allProjections
 
     public var scope: String {
@@ -158,7 +158,7 @@ public struct AttributedGap: Sendable, Hashable {
   public var perplexityRatio: Double
 }
 
-/// Whether the candidate's trits and scales are those of a conversion of the reference.
+/// Whether the candidate is what a conversion of the reference gives: weights, description, tokenizer.
 public struct ConversionFidelity: Sendable, Hashable {
   /// Whether the conversion is what its source gives.
   public enum Verdict: String, Sendable, Hashable {
@@ -175,6 +175,8 @@ public struct ConversionFidelity: Sendable, Hashable {
   public var tensors = 0
   public var trits = 0
   public var mismatches = 0
+  /// What was found of description, tokenizer and companions; empty when nothing was compared.
+  public var others: [PartFinding] = []
 }
 
 /// One of the two models.
@@ -210,9 +212,14 @@ public struct GapResult: Sendable {
   /// Nil when not asked for.
   public var tensors: [TensorGap]?
   public var fidelity: ConversionFidelity?
+  /// Every part two models can differ in: whether it was compared, how, and what it costs where that was measured.
+  public var parts: [GapPartFinding] = []
+  /// Gates that were asked for.
   public var gates: [GateResult]
   /// What is left out and why, and what a reader should know.
   public var notes: [String]
+  /// Where numbers stop being finite, by the path of the model.
+  public var nonFinite: [String: NonFiniteState] = [:]
   public var seconds: Double
   public var peakMemory: UInt64
 
@@ -221,7 +228,10 @@ public struct GapResult: Sendable {
     layers.first { !$0.name.contains(".") && !($0.relativeError <= layerBound) }
   }
 
-  /// Every gate that was asked for holds, and every logit is finite.
+  /// How much is lost; nil when no token could be compared.
+  public var quality: GapQuality? { model.tokens > 0 ? GapQuality(meanKL: model.meanKL) : nil }
+
+  /// Every gate that was asked for holds, the conversion is what its source gives, and every logit is finite.
   public var passed: Bool {
     model.nonFinite == 0 && gates.allSatisfy(\.passed) && fidelity?.verdict != .differs
   }

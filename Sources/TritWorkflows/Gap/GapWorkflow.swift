@@ -75,12 +75,20 @@ public struct GapWorkflow: Sendable {
       tensors = outcome.tensors
       notes += outcome.notes
     }
+    let found = fidelity?.others ?? []
+    var parts = GapParts(
+      reference: reference, candidate: candidate, sides: (referenceSide, candidateSide), tensors: tensors,
+      fidelity: fidelity,
+      proved: found.isEmpty ? try PartsComparison(first: referenceSource, second: candidateSource).run() : found
+    ).findings
+    for index in parts.indices { parts[index].cost = attribution?.costs[parts[index].part] }
     return GapResult(
       reference: referenceSide, candidate: candidateSide, text: text.name, textSHA256: text.sha256,
       idsSHA256: text.idsSHA256, context: request.context, firstTokenRule: text.firstTokenRule, model: model,
-      layers: activations?.result ?? [], layerBound: request.layerBound, attribution: attribution,
+      layers: activations?.result ?? [], layerBound: request.layerBound, attribution: attribution?.parts,
       attributionTokens: attribution == nil ? 0 : attributionWindows(text).reduce(0) { $0 + $1.ids.count - 1 },
-      tensors: tensors, fidelity: fidelity, gates: gates(model), notes: notes,
+      tensors: tensors, fidelity: fidelity, parts: parts, gates: gates(model), notes: notes,
+      nonFinite: try nonFinite(model, reference, candidate, text),
       seconds: Platform.monotonicSeconds - start, peakMemory: Platform.peakResidentBytes)
   }
 
@@ -111,7 +119,7 @@ public struct GapWorkflow: Sendable {
   private func attribute(
     _ reference: RunnableModel, _ candidate: RunnableModel, _ text: GapText, _ hasSameLayers: Bool,
     _ notes: inout [String]
-  ) throws -> [AttributedGap]? {
+  ) throws -> GapAttribution.Result? {
     guard request.attributes else { return nil }
     guard hasSameLayers else {
       notes.append("the gap is not attributed: the models' layers are not alike")
@@ -126,6 +134,16 @@ public struct GapWorkflow: Sendable {
       notes.append("the gap is not attributed: \(error.summary)")
       return nil
     }
+  }
+
+  /// Where the numbers of either model stop being finite, when logits are not.
+  private func nonFinite(
+    _ model: ModelGap, _ reference: RunnableModel, _ candidate: RunnableModel, _ text: GapText
+  ) throws -> [String: NonFiniteState] {
+    guard model.nonFinite > 0 else { return [:] }
+    var result: [String: NonFiniteState] = [:]
+    for side in [reference, candidate] { result[side.path] = try side.firstNonFinite(in: text.windows.map(\.ids)) }
+    return result
   }
 
   private func side(_ model: RunnableModel) throws -> GapSide {

@@ -19,7 +19,7 @@ extension GenerateResult {
           ReportFact("Prompt speed", optional(promptTokensPerSecond), key: "prompt_tokens_per_s", note: "tokens/s"),
           ReportFact("Decode speed", optional(decodedTokensPerSecond), key: "decode_tokens_per_s", note: "tokens/s"),
         ]))
-    for note in run.notes { report.note(.info, note) }
+    run.appendNotes(to: &report)
     return report
   }
 }

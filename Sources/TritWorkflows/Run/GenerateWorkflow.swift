@@ -60,8 +60,8 @@ public struct GenerateWorkflow: Sendable {
   }
 
   /// - Parameter emit: gets text as soon as its characters are complete; false ends the generation.
-  /// - Throws: `ModelError` for an empty prompt, one longer than the context, or sampling out of range; `RunError`,
-  ///   `TokenizerError`, and what opening throws.
+  /// - Throws: `ModelError` for an empty prompt, one longer than the context, sampling out of range, or logits
+  ///   that are not finite; `RunError`, `TokenizerError`, and what opening throws.
   public func run(emit: (String) -> Bool) throws -> GenerateResult {
     guard request.maximumTokens >= 1 else {
       throw ModelError(.outOfRange(expected: "1 token or more to generate", found: "\(request.maximumTokens)"))
@@ -82,6 +82,7 @@ public struct GenerateWorkflow: Sendable {
     var stop = GenerateResult.Stop.maximumTokens
     while ids.count < request.maximumTokens {
       try request.options.cancellation.check()
+      try runnable.checkFinite(logits.span, of: prompt + ids)
       let id = try RunnableModel.locating(runnable.path) { try sampler.next(logits) }
       if ends.contains(id) {
         stop = .endToken

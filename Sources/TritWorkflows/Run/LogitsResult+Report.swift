@@ -15,6 +15,12 @@ extension RunDescription {
       ReportFact("Threads", .integer(threads)),
     ]
   }
+
+  /// Remarks below a report, what makes its numbers doubtful first.
+  func appendNotes(to report: inout ReportDocument) {
+    for warning in warnings { report.note(.warning, warning) }
+    for note in notes { report.note(.info, note) }
+  }
 }
 
 extension LogitsResult {
@@ -44,7 +50,7 @@ extension LogitsResult {
       ])
     }
     report.append(table)
-    for note in run.notes { report.note(.info, note) }
+    run.appendNotes(to: &report)
     return report
   }
 }

@@ -54,7 +54,8 @@ public struct LogitsWorkflow: Sendable {
     self.progress = progress
   }
 
-  /// - Throws: `ModelError` for ids the model cannot take, `RunError`, `TokenizerError`, `TensorIOError`.
+  /// - Throws: `ModelError` for ids the model cannot take and for logits that are not finite, `RunError`,
+  ///   `TokenizerError`, `TensorIOError`. Nothing is written then.
   public func run() throws -> LogitsResult {
     let start = Platform.monotonicSeconds
     let runnable = try RunnableModel(request.path, request.options, engine: request.options.engine())
@@ -81,6 +82,7 @@ public struct LogitsWorkflow: Sendable {
       var next: Int?
       try runnable.session(for: ids.count).prefill(ids, logits: .all, observer: recorder) { position, row in
         try request.options.cancellation.check()
+        try runnable.checkFinite(row, of: ids)
         let values = row.withUnsafeBufferPointer { Array($0) }
         try sink.write(values.span.bytes, to: name, at: position * vocabulary * 4)
         if position == ids.count - 1 { next = values.largestIndex }

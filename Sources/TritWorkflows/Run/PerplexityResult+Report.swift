@@ -19,7 +19,7 @@ extension PerplexityResult {
           ReportFact("Standard error of the mean", .number(perplexity.standardError), key: "mean_nll_standard_error"),
           ReportFact("Time", .number(seconds), key: "seconds", kind: .duration),
         ]))
-    for note in run.notes { report.note(.info, note) }
+    run.appendNotes(to: &report)
     return report
   }
 }

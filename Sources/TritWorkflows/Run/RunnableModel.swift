@@ -18,7 +18,7 @@ public struct RunOptions: Sendable {
   public var cancellation: CancellationFlag
 
   public init(
-    mode: ArithmeticMode = .reference, projections: ProjectionOverride = .asConfigured, kernels: KernelChoice = .auto,
+    mode: ArithmeticMode = .reference, projections: ProjectionOverride = .automatic, kernels: KernelChoice = .auto,
     threads: Int = 0, open: OpenOptions = OpenOptions(access: .mapped),
     cancellation: CancellationFlag = CancellationFlag()
   ) {
@@ -44,8 +44,13 @@ public struct RunnableModel: Sendable {
   public let model: LanguageModel
   public let engine: InferenceEngine
   public let mode: ArithmeticMode
+  /// What its numbers say about how it computes, for reports.
+  private let remarks: DenseRemarks
 
   /// Opens a model of any format.
+  ///
+  /// Latents of a BitNet model compute as trits unless `options` say otherwise, whatever the configuration says: run as
+  /// ordinary numbers they are another model.
   ///
   /// - Throws: what opening throws; `ModelError` for a model whose forward pass is not known, or `KernelError`.
   public init(_ path: String, _ options: RunOptions = RunOptions()) throws {
@@ -60,9 +65,10 @@ public struct RunnableModel: Sendable {
     self.source = source
     self.engine = engine
     mode = options.mode
-    let load = LoadOptions(projections: options.projections)
-    model = try RunnableModel.locating(source.manifest.path) {
-      try LanguageModel(source, options: load, engine: engine)
+    (model, remarks) = try RunnableModel.locating(source.manifest.path) {
+      let remarks = try DenseRemarks(source)
+      let load = LoadOptions(projections: options.projections, dense: remarks.isLatent ? .latent : .ordinary)
+      return (try LanguageModel(source, options: load, engine: engine), remarks)
     }
   }
 
@@ -73,13 +79,17 @@ public struct RunnableModel: Sendable {
     RunDescription(
       path: path, format: source.manifest.format.rawValue, architecture: model.configuration.architecture.className,
       projections: model.projectionClasses.map(\.rawValue), mode: mode, kernels: engine.kernelName,
-      threads: engine.threads, notes: source.manifest.notes + model.notes)
+      threads: engine.threads, notes: source.manifest.notes + model.notes + remarks.notes(model),
+      warnings: remarks.warnings(model))
   }
 
   /// A context for a text of that many tokens.
   ///
   /// - Throws: `ModelError` when the model was made for fewer.
-  public func session(for tokens: Int) throws -> Session {
+  public func session(for tokens: Int) throws -> Session { try session(for: tokens, running: model) }
+
+  /// The same for another form of its model.
+  func session(for tokens: Int, running model: LanguageModel) throws -> Session {
     let context = model.configuration.contextLength
     guard tokens <= context else {
       throw ModelError(
@@ -100,6 +110,20 @@ public struct RunnableModel: Sendable {
     guard ids.count <= context else {
       throw ModelError(.contextOverflow(capacity: context, needed: ids.count), location: location)
     }
+  }
+
+  /// Throws `ModelError.notFiniteState` for a row of logits with an infinity or what is no number, naming where it comes
+  /// from.
+  package func checkFinite(_ logits: Span<Float>, of ids: [Int]) throws {
+    try RunnableModel.locating(path) { try model.checkFinite(logits, of: ids, mode: mode, engine: engine) }
+  }
+
+  /// Where numbers stop being finite on the first of some texts on which they do.
+  func firstNonFinite(in texts: [[Int]]) throws -> NonFiniteState? {
+    for ids in texts {
+      if let state = try model.firstNonFinite(in: ids, mode: mode, engine: engine) { return state }
+    }
+    return nil
   }
 
   /// Adds the model's path to errors of the forward pass, which knows none.
@@ -125,4 +149,42 @@ public struct RunDescription: Sendable, Hashable {
   public var kernels: String
   public var threads: Int
   public var notes: [String]
+  /// What makes the numbers something else than the model's.
+  public var warnings: [String] = []
+}
+
+/// What the numbers of dense projections say about how they should compute.
+private struct DenseRemarks {
+  private let kind: ModelKind
+  private let evidence: String
+
+  /// Samples the dense projections of a model that has some.
+  ///
+  /// - Throws: `ModelError` for a description that is not understood, before any weight is read.
+  init(_ source: any TensorSource) throws {
+    _ = try ModelDescription.read(source)
+    let survey = try ModelSurvey(of: source)
+    kind = survey.kind
+    evidence = survey.evidence.joined(separator: "; ")
+  }
+
+  var isLatent: Bool { kind == .latent }
+
+  func notes(_ model: LanguageModel) -> [String] {
+    let isLinear = model.projectionClasses.contains(.linear)
+    switch kind {
+    case .latent where !isLinear:
+      return ["the weights are latents of a BitNet model and compute as trits with int8 inputs (\(evidence))"]
+    case .ternaryDense where isLinear:
+      return ["the weights are already ternary and compute as ordinary matrices: inputs are not rounded to int8"]
+    default: return []
+    }
+  }
+
+  func warnings(_ model: LanguageModel) -> [String] {
+    guard isLatent, model.projectionClasses == [.linear] else { return [] }
+    return [
+      "latent weights are run as ordinary numbers, which is another model than the one that was trained (\(evidence))"
+    ]
+  }
 }

@@ -92,6 +92,13 @@ public struct ModelSurvey: Sendable {
       evidence = ["all \(sample.tensors) sampled projections hold only −a, 0, +a"]
       return
     }
+    if sample.restored > 0, sample.restored + sample.ternary == sample.tensors {
+      kind = .latent
+      evidence = [
+        "all \(sample.tensors) sampled projections hold 0 and one or two neighbouring magnitudes: latents made of trits"
+      ]
+      return
+    }
     if quantization?.mode == .online {
       kind = .latent
       evidence.append("config.json has quantization_mode online: the file holds latent weights")
@@ -116,6 +123,8 @@ enum NativenessProbe {
     var tensors = 0
     /// Tensors of the sample that hold only −a, 0, +a.
     var ternary = 0
+    /// Tensors of the sample whose magnitudes are two neighbouring bfloat16 numbers: what `--to trainable` writes.
+    var restored = 0
     /// Median over tensors; nil when none could tell.
     var edgeDensity: Double?
   }
@@ -136,6 +145,10 @@ enum NativenessProbe {
       result.tensors += 1
       let magnitudes = Set(histogram.occupied.map { abs($0.value) }.filter { $0 > 0 })
       if magnitudes.count <= 1 { result.ternary += 1 }
+      if magnitudes.count == 2, let low = magnitudes.min(), let high = magnitudes.max() {
+        let (lower, upper) = (BFloat16(Float(low)).bits, BFloat16(Float(high)).bits)
+        if upper == lower + 1 { result.restored += 1 }
+      }
       if let density = histogram.edgeDensity { densities.append(density) }
     }
     densities.sort()

@@ -3,10 +3,10 @@
 import TritReport
 
 extension ValidateResult {
-  /// The report of `tritsmith validate`, schema `tritsmith.validate` 1.
+  /// The report of `tritsmith validate`, schema `tritsmith.validate` 2.
   public var report: ReportDocument {
     var report = ReportDocument(
-      title: "Validation", schema: ReportSchema("tritsmith.validate", version: 1), primaryTable: "prompts")
+      title: "Validation", schema: ReportSchema("tritsmith.validate", version: 2), primaryTable: "prompts")
     var facts = [ReportFact("Passed", .bool(passed))]
     facts += ValidateResult.facts(reference, "Reference", "reference")
     facts += ValidateResult.facts(model, "Model", "model")
@@ -14,14 +14,31 @@ extension ValidateResult {
       ReportFact(
         "Same weights", hasSameWeights.map { .bool($0) } ?? .missing, kind: .bool, note: "trits and scales, any format")
     )
+    facts.append(ReportFact("Text", .text(text)))
+    facts.append(
+      ReportFact(
+        "Inputs rounded for steps", .optional(roundedForSteps), key: "rounded_for_steps",
+        note: roundedForSteps == nil ? "none: both sides run as they are" : "to int8, as the other side does"))
     report.append(ReportFacts(key: "validation", facts))
     let scale = model.scale.facts()
     if !scale.isEmpty { report.append(ReportFacts(key: "scale", title: "What stored scales mean", scale)) }
     report.append(agreementFacts)
     report.append(gateTable)
+    if !noise.isEmpty { report.append(noiseTable) }
+    if !steps.isEmpty { report.append(stepTable) }
     report.append(promptTable)
     if !hiddenStates.isEmpty { report.append(hiddenTable) }
+    for warning in Set((reference.run?.warnings ?? []) + (model.run?.warnings ?? [])).sorted() {
+      report.note(.warning, warning)
+    }
     for note in Set((reference.run?.notes ?? []) + (model.run?.notes ?? [])).sorted() { report.note(.info, note) }
+    appendFindings(to: &report)
+    report.note(passed ? .pass : .fail, conclusion)
+    return report
+  }
+
+  /// What is wrong, most telling first, and where to look.
+  private func appendFindings(to report: inout ReportDocument) {
     if let first = firstDivergence {
       report.note(
         .warning,
@@ -32,15 +49,49 @@ extension ValidateResult {
     if agreement.nonFinitePositions > 0 {
       report.note(.error, "\(agreement.nonFinitePositions) positions have logits that are infinite or not a number")
     }
-    for gate in gates where !gate.passed {
+    for (path, state) in nonFinite.sorted(by: { $0.key < $1.key }) {
+      report.note(.error, "\(path): numbers stop being finite at \(state.name) of token \(state.token): \(state.value)")
+    }
+    if let step = firstWrongStep {
+      report.note(
+        .error,
+        "from the reference's input, \(step.name) gives something else: unit \(step.unit) is off by "
+          + NumberText.significant(step.relativeError, digits: 3) + ", at most "
+          + NumberText.significant(step.bound, digits: 3) + " is rounding")
+    }
+    for name in unmatchedSteps { report.note(.error, "only one of the two has the step \(name)") }
+    for gate in gates where !gate.passed && gate.name != "wrong_steps" {
       let found = NumberText.significant(gate.found, digits: 4)
       let bound = NumberText.significant(gate.bound, digits: 4)
       report.note(.error, "\(gate.name) is \(found), \(gate.isUpperBound ? "at most" : "at least") \(bound) is wanted")
     }
+    for gate in gates where gate.basis == .noise {
+      report.note(
+        .info,
+        "the bound of \(gate.name) follows this model: \(NumberText.significant(ValidationGates.factor, digits: 2)) times "
+          + "what rounding alone does to it on this text")
+    }
     if !passed, let advice { report.note(.info, advice) }
-    report.note(passed ? .pass : .fail, passed ? "the logits agree" : "the logits do not agree")
-    return report
   }
+
+  /// What was compared, in one sentence.
+  private var conclusion: String {
+    var text =
+      "logits \(gatesOfLogits.allSatisfy(\.passed) ? "agree" : "do not agree") on \(agreement.positions) positions"
+    text += " of \(self.text)"
+    if !steps.isEmpty {
+      let wrong = steps.count { !$0.passed } + unmatchedSteps.count
+      text +=
+        wrong == 0
+        ? "; each of \(steps.count) steps gives the same from the reference's input"
+        : "; \(wrong) of \(steps.count + unmatchedSteps.count) steps give something else from the reference's input"
+    }
+    let how = Set([reference.run, model.run].compactMap { $0?.mode.rawValue }).sorted()
+    return text
+      + " (\(how.joined(separator: " and ")) arithmetic; configurations and tokenizers as such were not compared)"
+  }
+
+  private var gatesOfLogits: [GateResult] { gates.filter { $0.name != "wrong_steps" } }
 
   /// Whether both have the same trits and scales; nil when that cannot be said.
   public var hasSameWeights: Bool? {
@@ -52,7 +103,7 @@ extension ValidateResult {
   private var advice: String? {
     guard let same = hasSameWeights else { return nil }
     guard same else { return "trits or scales differ: 'tritsmith verify' names the tensors" }
-    if let left = reference.run, let right = model.run, left.projections != right.projections {
+    if roundedForSteps != nil, let left = reference.run, let right = model.run {
       let (p, q) = (left.projections.joined(separator: ", "), right.projections.joined(separator: ", "))
       return "both hold the same trits and scales, but projections compute as \(p) and as \(q), and Linear does not "
         + "quantize activations"
@@ -96,12 +147,51 @@ extension ValidateResult {
       columns: [
         ReportColumn("gate", "Gate"), ReportColumn("found", "Found", kind: .significant(digits: 4)),
         ReportColumn("kind", "Must be"), ReportColumn("bound", "Bound", kind: .significant(digits: 4)),
-        ReportColumn("passed", "Passed", kind: .bool),
+        ReportColumn("basis", "Bound is"), ReportColumn("passed", "Passed", kind: .bool),
       ])
     for gate in gates {
       table.append([
         .text(gate.name), .number(gate.found), .text(gate.isUpperBound ? "at most" : "at least"), .number(gate.bound),
-        .bool(gate.passed),
+        .text(gate.basis.rawValue), .bool(gate.passed),
+      ])
+    }
+    return table
+  }
+
+  private var noiseTable: ReportTable {
+    var table = ReportTable(
+      key: "noise", title: "What rounding alone does to this model on this text",
+      columns: [
+        ReportColumn("source", "Rounding"), ReportColumn("mean_kl", "Mean KL", kind: .significant(digits: 3)),
+        ReportColumn("logit_nmse", "NMSE", kind: .significant(digits: 3)),
+        ReportColumn("top1", "Top-1", kind: .fraction(digits: 1)),
+      ])
+    for noise in noise {
+      table.append([.text(noise.source), .number(noise.meanKL), .number(noise.nmse), .number(noise.topOne)])
+    }
+    return table
+  }
+
+  /// The worst of every kind of step.
+  private var stepTable: ReportTable {
+    var table = ReportTable(
+      key: "steps", title: "Steps, each from the reference's input",
+      columns: [
+        ReportColumn("step", "Step"), ReportColumn("count", "Count", kind: .integer),
+        ReportColumn("worst", "Worst"), ReportColumn("unit", "Unit", kind: .integer),
+        ReportColumn("relative_error", "Relative error", kind: .significant(digits: 3)),
+        ReportColumn("bound", "Bound", kind: .significant(digits: 3)), ReportColumn("wrong", "Wrong", kind: .integer),
+      ])
+    var kinds: [String] = []
+    for step in steps where !kinds.contains(step.step) { kinds.append(step.step) }
+    for kind in kinds {
+      let same = steps.filter { $0.step == kind }
+      // One that is not a number is the worst there is.
+      let worst = same.first { $0.relativeError.isNaN } ?? same.max { $0.relativeError < $1.relativeError }
+      guard let worst else { continue }
+      table.append([
+        .text(kind), .integer(same.count), .text(worst.name), .integer(worst.unit), .number(worst.relativeError),
+        .number(worst.bound), .integer(same.count { !$0.passed }),
       ])
     }
     return table

@@ -64,29 +64,42 @@ public struct ValidateWorkflow: Sendable {
     let model = try RunnableModel(request.path, request.options, engine: engine)
     var side = ValidatedSide(path: other.manifest.path)
     let scale = try scaleFinding(of: model.source, beside: other, work)
-    let prompts: [LogitAgreement]
-    let total: LogitAgreement
-    var hidden: [HiddenStateAgreement] = []
+    var found: Findings
     if ReferenceLogits.matches(other) {
-      (total, prompts) = try compare(model, with: try ReferenceLogits(other))
+      found = try compare(model, with: try ReferenceLogits(other))
     } else {
       let reference = try RunnableModel(other, referenceOptions, engine: engine)
       side.run = reference.description
       side.codeStream = try CodeStream.model(of: other, work)
-      (total, prompts, hidden) = try compare(model, with: reference)
+      found = try compare(model, with: reference)
     }
-    let gates = request.gates
+    let gates = try gates(found, model)
     return ValidateResult(
       reference: side,
       model: ValidatedSide(
         path: model.path, run: model.description, codeStream: try CodeStream.model(of: model.source, work),
         scale: scale),
-      agreement: total, prompts: prompts, hiddenStates: hidden, hiddenBound: request.hiddenBound,
-      gates: [
-        GateResult(name: "mean_kl", found: total.meanKL, bound: gates.maximumMeanKL, isUpperBound: true),
-        GateResult(name: "top1", found: total.topOne, bound: gates.minimumTopOne, isUpperBound: false),
-        GateResult(name: "logit_nmse", found: total.nmse, bound: gates.maximumNMSE, isUpperBound: true),
-      ])
+      text: found.text, agreement: found.total.result, prompts: found.results.map(\.result),
+      hiddenStates: found.hidden, hiddenBound: request.hiddenBound, steps: found.steps,
+      unmatchedSteps: found.unmatched, roundedForSteps: found.roundedForSteps, noise: gates.noise,
+      gates: gates.results, nonFinite: found.nonFinite)
+  }
+
+  /// What two sides were found to have in common.
+  struct Findings {
+    /// What both were run on, for people.
+    var text: String
+    /// Ids of every prompt.
+    var prompts: [[Int]]
+    var total = LogitComparison()
+    var results: [LogitComparison] = []
+    var hidden: [HiddenStateAgreement] = []
+    var steps: [StepAgreement] = []
+    var unmatched: [String] = []
+    var roundedForSteps: String?
+    var nonFinite: [String: NonFiniteState] = [:]
+    /// The roundings that separate the two sides and are no fault of either.
+    var differences = RoundingDifferences()
   }
 
   /// What the model's stored scales mean, with the evidence of the model it is validated against.
@@ -116,9 +129,7 @@ public struct ValidateWorkflow: Sendable {
 
   // MARK: - Against a file
 
-  private func compare(
-    _ model: RunnableModel, with reference: ReferenceLogits
-  ) throws -> (LogitAgreement, [LogitAgreement]) {
+  private func compare(_ model: RunnableModel, with reference: ReferenceLogits) throws -> Findings {
     let path = reference.source.manifest.path
     guard request.inputs.isEmpty else { throw RunError(.promptsBesideReference, file: path) }
     let vocabulary = model.model.configuration.vocabularySize
@@ -126,30 +137,29 @@ public struct ValidateWorkflow: Sendable {
       throw RunError(.vocabularyMismatch(expected: vocabulary, found: reference.vocabulary), file: path)
     }
     for prompt in reference.prompts { try model.check(prompt.ids) }
-    began(reference.prompts.map(\.ids))
+    let ids = reference.prompts.map(\.ids)
+    began(ids)
     defer { progress.ended() }
-    var total = LogitComparison()
-    var prompts: [LogitAgreement] = []
+    var found = Findings(text: "the \(ids.count) prompts of the file", prompts: ids)
     for prompt in reference.prompts {
       var comparison = LogitComparison()
       try model.session(for: prompt.ids.count).prefill(prompt.ids, logits: .all) { position, row in
         try request.options.cancellation.check()
-        let found = row.withUnsafeBufferPointer { Array($0) }
+        let logits = row.withUnsafeBufferPointer { Array($0) }
         let expected = try reference.row(position, of: prompt)
-        comparison.add(expected, found)
-        total.add(expected, found)
+        comparison.add(expected, logits)
+        found.total.add(expected, logits)
         progress.advanced(by: 1)
       }
-      prompts.append(comparison.result)
+      found.results.append(comparison)
     }
-    return (total.result, prompts)
+    if found.total.nonFinite > 0 { found.nonFinite[model.path] = try model.firstNonFinite(in: ids) }
+    return found
   }
 
   // MARK: - Against a model
 
-  private func compare(
-    _ model: RunnableModel, with reference: RunnableModel
-  ) throws -> (LogitAgreement, [LogitAgreement], [HiddenStateAgreement]) {
+  private func compare(_ model: RunnableModel, with reference: RunnableModel) throws -> Findings {
     let (p, q) = (reference.model.configuration, model.model.configuration)
     guard p.vocabularySize == q.vocabularySize else {
       throw RunError(
@@ -166,13 +176,24 @@ public struct ValidateWorkflow: Sendable {
     }
     began(prompts)
     defer { progress.ended() }
+    var found = Findings(
+      text: request.inputs.isEmpty ? "the built-in text" : "\(prompts.count) prompts", prompts: prompts)
+    // Steps are compared with one arithmetic: where only one side rounds inputs to int8, the other does so too.
+    let roundedReference = reference.model.roundingInputs(as: model.model)
+    let roundedModel = model.model.roundingInputs(as: reference.model)
+    if roundedReference != nil { found.roundedForSteps = "reference" }
+    if roundedModel != nil { found.roundedForSteps = roundedReference == nil ? "model" : "reference and model" }
+    let pair = (roundedReference ?? reference.model, roundedModel ?? model.model)
+    let bounds = StepBounds(reference, model, running: pair)
     let hidden = HiddenStateComparison()
-    var total = LogitComparison()
-    var results: [LogitAgreement] = []
+    let steps = StepComparison()
     for ids in prompts {
       var comparison = LogitComparison()
       let left = try reference.session(for: ids.count)
       let right = try model.session(for: ids.count)
+      let lockStep = LockStep(
+        reference: try reference.session(for: ids.count, running: pair.0),
+        candidate: try model.session(for: ids.count, running: pair.1))
       for start in stride(from: 0, to: ids.count, by: ValidateWorkflow.chunk) {
         try request.options.cancellation.check()
         let piece = Array(ids[start..<min(ids.count, start + ValidateWorkflow.chunk)])
@@ -182,14 +203,27 @@ public struct ValidateWorkflow: Sendable {
           expected.append(row.withUnsafeBufferPointer { Array($0) })
         }
         try right.prefill(piece, logits: .all, observer: hidden) { position, row in
-          let found = row.withUnsafeBufferPointer { Array($0) }
-          comparison.add(expected[position - start], found)
-          total.add(expected[position - start], found)
+          let logits = row.withUnsafeBufferPointer { Array($0) }
+          comparison.add(expected[position - start], logits)
+          found.total.add(expected[position - start], logits)
         }
+        try lockStep.prefill(piece, observers: (steps.reference, steps.model)) { steps.add($0) }
+        steps.finishChunk()
         progress.advanced(by: piece.count)
       }
-      results.append(comparison.result)
+      found.results.append(comparison)
     }
-    return (total.result, results, hidden.result)
+    found.hidden = hidden.result
+    found.steps = steps.result(bounds.bound)
+    found.unmatched = steps.unmatched
+    if found.total.nonFinite > 0 {
+      for side in [reference, model] { found.nonFinite[side.path] = try side.firstNonFinite(in: prompts) }
+    }
+    found.differences = RoundingDifferences(
+      stored: found.steps.compactMap { bounds.rounding($0.name) }.max() ?? .none,
+      roundedInputs: [(reference, roundedReference), (model, roundedModel)].compactMap { side, rounded in
+        rounded.map { (side, $0) }
+      })
+    return found
   }
 }

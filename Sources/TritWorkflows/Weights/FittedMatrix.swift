@@ -70,7 +70,7 @@ struct FittedMatrix: Sendable {
         stored: multipliers, storage: .bf16, convention: .multiply, granularity: quantizer.granularity)
     }
     return TernaryScale(
-      stored: BFloat16.rounded(TernaryWeight.divisor(of: multipliers[0])), storage: .bf16, convention: .divide)
+      stored: BFloat16.rounded(TernaryScale.divisor(ofMagnitude: multipliers[0])), storage: .bf16, convention: .divide)
   }
 
   /// The weights of rows as they are now: the sum over planes of trit × multiplier.

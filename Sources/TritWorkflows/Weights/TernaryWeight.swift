@@ -97,7 +97,7 @@ struct TernaryWeight: Sendable {
     switch origin {
     case .packed: return try source.scale(of: tensor)
     case .recognised(_, let magnitude):
-      let stored = convention == .multiply ? magnitude : TernaryWeight.divisor(of: magnitude)
+      let stored = convention == .multiply ? magnitude : TernaryScale.divisor(ofMagnitude: magnitude)
       return TernaryScale(stored: BFloat16.rounded(stored), storage: .bf16, convention: convention)
     case .quantized(_, _, let decision):
       let stored = convention == .multiply ? decision.absmean : decision.inverse
@@ -108,15 +108,6 @@ struct TernaryWeight: Sendable {
       return TernaryScale(stored: BFloat16.rounded(stored), storage: .bf16, convention: convention)
     case .fitted(_, let matrix): return matrix.scale(plane, convention)
     }
-  }
-
-  /// The bfloat16 number s whose bf16(1/s) is the magnitude, when there is one near 1/magnitude; else bf16(1/magnitude).
-  ///
-  /// A `bfloat16` revision holds bf16(1/s): of the up to two neighbours that give it back, the nearest is taken.
-  static func divisor(of magnitude: Float) -> Float {
-    let nearest = BFloat16(1 / magnitude)
-    let candidates = [nearest.bits, nearest.bits &- 1, nearest.bits &+ 1].map { BFloat16(bits: $0).float }
-    return candidates.first { $0.isFinite && $0 > 0 && BFloat16.rounded(1 / $0) == magnitude } ?? nearest.float
   }
 
   /// Reads rows as trits, row-major, to `trits[start…]`.

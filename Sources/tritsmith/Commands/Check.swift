@@ -8,10 +8,10 @@ import TritWorkflows
 
 struct Check: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Check that a model is sound: files, numbers, trits, configuration, tokenizer.",
+    abstract: "Check that a model is sound: files, numbers, trits, configuration, tokenizer, logits.",
     discussion: """
-      Reads everything once. Every finding has the id of a rule (Docs/Checks.md) and a severity. Exit code 0 when there \
-      is no error, 1 when there is one; with --strict warnings count as well.
+      Reads everything once and runs a few tokens. Every finding has the id of a rule (Docs/Checks.md) and a severity. \
+      Exit code 0 when there is no error, 1 when there is one; with --strict warnings count as well.
       """,
     examples: [
       .init("tritsmith check ./bitnet", "After a download or a conversion."),

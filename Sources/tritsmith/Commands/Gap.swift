@@ -10,9 +10,10 @@ struct Gap: ParsableCommand {
     abstract: "Measure how far a ternary model is from its bf16 counterpart, and where the gap comes from.",
     discussion: """
       Runs both in lock-step on one text, without writing logits, and reports predictions (perplexity, KL divergence both \
-      ways, agreement), layers (error of hidden states) and tensors (error of weights). Two gates are kept apart: \
-      conversion fidelity, which must be exact, and the quantization gap, which --max-mean-kl, --min-top1 and \
-      --max-ppl-ratio bound. Exit code 0 when every gate holds, 1 when not. Docs/Gap.md explains every number.
+      ways, agreement), layers (error of hidden states) and tensors (error of weights). Two verdicts are kept apart: \
+      fidelity, which must be exact, and loss of quality (none, slight, visible, severe), which fails only past a bound \
+      given with --max-mean-kl, --min-top1 or --max-ppl-ratio. Which part the gap comes from is said only where \
+      --attribute measured it. Exit code 0 when every gate holds, 1 when not. Docs/Gap.md explains every number.
       """,
     examples: [
       .init("tritsmith gap ./bfloat16 ./bitnet", "On the built-in sample."),

@@ -72,7 +72,9 @@ struct Run: ParsableCommand {
       output.write("\n")
       // On a terminal both streams share the screen: the text has to be there before the line about it.
       try? output.flush()
-      if !running.quiet { StandardError.write(summary(result) + "\n") }
+      guard !running.quiet else { return }
+      for warning in result.run.warnings { StandardError.warn(warning) }
+      StandardError.write(summary(result) + "\n")
     }
   }
 
@@ -80,6 +82,6 @@ struct Run: ParsableCommand {
     func speed(_ value: Double?) -> String { value.map { NumberText.fixed($0, digits: 1) + " tokens/s" } ?? "-" }
     return "prompt \(result.promptIDs.count) tokens, \(speed(result.promptTokensPerSecond)); "
       + "generated \(result.ids.count), \(speed(result.decodedTokensPerSecond)); \(result.stop.rawValue); "
-      + "\(result.run.mode.rawValue) arithmetic; chat template not interpreted"
+      + "\(result.run.projections.joined(separator: ", ")), \(result.run.mode.rawValue) arithmetic; chat template not interpreted"
   }
 }

@@ -12,8 +12,12 @@ extension ProjectionOverride: ExpressibleByArgument {}
 
 /// How a model is run.
 struct RunningOptions: ParsableArguments {
-  @Option(help: "Run dense projections as the configuration says, as ordinary matrices, or as latents made ternary.")
-  var projections = ProjectionOverride.asConfigured
+  @Option(
+    help: """
+      Run dense projections as the model is, as ordinary matrices, or as latents made ternary: as the family's packing \
+      tool does, or in float32 as transformers does.
+      """)
+  var projections = ProjectionOverride.automatic
 
   @Option(help: "What stored scales mean, where the files do not say.")
   var scaleConvention: ScaleConvention?

@@ -96,7 +96,8 @@ struct PageBlocks {
     let isList = !facts.isKeyFigures
     let items = facts.facts.map { fact in
       let label = explained(fact.label, fact.explanation, fact.definition)
-      let value = value(fact.value, fact.kind, exact: isList)
+      let plain = value(fact.value, fact.kind, exact: isList)
+      let value = fact.tone.map { "<span class=\"tone \($0.rawValue)\">\(plain)</span>" } ?? plain
       let note = fact.note.map { "<span class=\"aside\">\(htmlText($0))</span>" } ?? ""
       // The remark on a large figure stands below its label.
       let parts =

@@ -49,7 +49,7 @@ enum PageStyle {
     .verdict ul{margin:10px 0 0;padding-left:1.15em;color:var(--soft);font-size:15px}.verdict li{margin:3px 0}
     .badge{display:inline-block;font:700 11.5px/1 var(--sans);letter-spacing:.07em;text-transform:uppercase;\
     color:var(--v);border:1.5px solid var(--v);border-radius:4px;padding:3px 7px}
-    .verdict .badge{margin:0 0 10px;background:var(--v);color:var(--card)}
+    .tone{color:var(--v)}.verdict .badge{margin:0 0 10px;background:var(--v);color:var(--card)}
     .note{display:flex;gap:10px;align-items:baseline;margin:12px 0;font-size:15px}
     dl{margin:0}dd{margin:0}
     .figures{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(150px,45%),1fr));gap:20px 28px;\

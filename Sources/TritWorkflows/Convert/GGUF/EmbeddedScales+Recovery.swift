@@ -38,7 +38,7 @@ extension TernaryScale {
       }
       // A file made from a dense checkpoint holds its bf16(1/s): s as packing that checkpoint would store it.
       if multiplier > 0, BFloat16.rounded(multiplier) == multiplier {
-        let divisor = TernaryWeight.divisor(of: multiplier)
+        let divisor = TernaryScale.divisor(ofMagnitude: multiplier)
         if BFloat16.rounded(1 / divisor) == multiplier {
           return TernaryScale(stored: divisor, storage: .bf16, convention: .divide)
         }

@@ -183,8 +183,9 @@ struct GGUFPlanner {
     let order =
       request.gguf.weights == .i2s
       ? [MetadataEntry(GGUFSource.i2sOrderKey, .string(request.gguf.i2sOrder.rawValue))] : []
+    let arithmetic = try GGUFArithmetic(of: source, description, survey, tensors)?.entries ?? []
     if let view = source as? GGUFModelView {
-      return try kept(view, fileType, isQuantized ? version : nil, &warnings) + order
+      return try kept(view, fileType, isQuantized ? version : nil, &warnings) + arithmetic + order
     }
     let file = FileSystem.join(source.manifest.path, "config.json")
     let keys = try GGUFDescription.entries(description, name: file)
@@ -192,7 +193,7 @@ struct GGUFPlanner {
       MetadataEntry("general.architecture", .string(architecture.gguf?.architecture ?? "")),
       MetadataEntry("general.type", .string("model")),
       MetadataEntry("general.name", .string(modelName)), fileType,
-    ] + (isQuantized ? [version] : []) + keys + (try tokenizer(&warnings)) + order
+    ] + (isQuantized ? [version] : []) + keys + arithmetic + (try tokenizer(&warnings)) + order
   }
 
   /// The keys of a GGUF source, known or not: only what speaks of the bytes changes.
@@ -217,6 +218,7 @@ struct GGUFPlanner {
       case "general.quantization_version", "general.alignment", GGUFSource.i2sOrderKey, Recipe.ggufKey,
         "split.no", "split.count", "split.tensors.count":
         continue
+      case let key where GGUFArithmetic.owns(key): continue
       case let key where GGUFTokenizer.isKey(key) && !request.gguf.hasTokenizer:
         if !hasTokenizer { result += GGUFPlanner.noTokenizer }
         hasTokenizer = true

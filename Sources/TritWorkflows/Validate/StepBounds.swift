@@ -1,0 +1,123 @@
+// Tritsmith: how far a step may be off, by what its weights are stored in.
+
+import TritCore
+import TritLayouts
+import TritModel
+
+/// How the stored numbers of two forms of one model were rounded apart; the coarsest counts.
+enum StoredRounding: Sendable, Comparable {
+  /// One form on both sides: equal numbers are equal bits.
+  case none
+  /// Values or scales of two types: by 2⁻⁹ at most, which is bfloat16's, on either side.
+  case types
+  /// Blocks of 8 bits on one side, as Q8_0: by 0.005 of a Gaussian's spread.
+  case eightBits
+  /// Blocks of 6 bits on one side, as Q6_K: by 0.019 of it.
+  case sixBits
+
+  /// Largest relative error of the worst unit of a step that multiplies with such numbers.
+  var stepBound: Double {
+    switch self {
+    // Sums may be added in another order: the two arithmetic modes differ by 2e-6.
+    case .none: 3e-5
+    case .types: 5e-3
+    case .eightBits: 3e-2
+    case .sixBits: 1e-1
+    }
+  }
+
+  /// The same as a share of every number of the embeddings.
+  var noise: Float {
+    switch self {
+    // What another order of additions does.
+    case .none: 0x1p-20
+    case .types: 0x1p-9
+    case .eightBits: 0x1p-7
+    case .sixBits: 0x1.8p-6
+    }
+  }
+
+  /// `noise`, for people.
+  var phrase: String {
+    switch self {
+    case .none: "embeddings off by 2⁻²⁰, as Float sums are"
+    case .types: "embeddings off by 2⁻⁹, as a number rounded to bfloat16 is"
+    case .eightBits: "embeddings off by 0.008, as numbers in blocks of 8 bits are"
+    case .sixBits: "embeddings off by 0.023, as numbers in blocks of 6 bits are"
+    }
+  }
+
+  /// By the name of a block type; nil for one that is not known, and for plain numbers.
+  init?(blocks name: String) {
+    switch name {
+    case Q8_0.name: self = .eightBits
+    case Q6_K.name: self = .sixBits
+    default: return nil
+    }
+  }
+}
+
+/// Largest relative error of a step's worst unit that passes.
+///
+/// From equal inputs a step without a matrix gives equal bits, and so does a matrix held in the same form. What passes
+/// otherwise is the rounding of stored numbers. One wrong trit moves its unit by 1/√(columns · share of codes that are
+/// not 0): by 0.011 where rows have 12,288 columns.
+struct StepBounds {
+  /// Norms, attention, the gated product, sums: nothing is stored in two types that the two sides read otherwise.
+  static let exact = 1e-6
+
+  private let reference: RunnableModel
+  private let model: RunnableModel
+  /// Those that run, which may take inputs rounded to int8 where the models' own projections do not.
+  private let pair: (LanguageModel, LanguageModel)
+
+  init(_ reference: RunnableModel, _ model: RunnableModel, running pair: (LanguageModel, LanguageModel)) {
+    (self.reference, self.model, self.pair) = (reference, model, pair)
+  }
+
+  func bound(_ name: String) -> Double { rounding(name)?.stepBound ?? StepBounds.exact }
+
+  /// How the weights of a step were rounded apart; nil for one without a matrix.
+  func rounding(_ name: String) -> StoredRounding? {
+    switch name {
+    case "embed": return blocks(.embedding, nil) ?? StepBounds.of(pair.0.embeddingForm(beside: pair.1))
+    case "logits": return blocks(.head, nil) ?? StepBounds.of(pair.0.headForm(beside: pair.1))
+    default:
+      guard let (layer, kind) = StepBounds.projection(name) else { return nil }
+      return blocks(.projection(kind), layer) ?? pair.0.form(ofLayer: layer, kind, beside: pair.1).map(StepBounds.of)
+    }
+  }
+
+  private static func of(_ form: StoredForm) -> StoredRounding {
+    switch form {
+    case .same: .none
+    case .rounded: .types
+    }
+  }
+
+  /// The coarser of the block types in which the two sides store a matrix; nil for one type, or plain numbers.
+  private func blocks(_ part: ModulePart, _ layer: Int?) -> StoredRounding? {
+    let names = [reference, model].map { side in blockType(part, layer, side) }
+    guard names[0] != names[1] else { return nil }
+    return names.compactMap { $0.flatMap(StoredRounding.init(blocks:)) }.max()
+  }
+
+  private func blockType(_ part: ModulePart, _ layer: Int?, _ side: RunnableModel) -> String? {
+    let description = side.model.configuration
+    let used: ModulePart = part == .head && description.tiesEmbeddings ? .embedding : part
+    guard let view = side.source as? GGUFModelView, let module = description.architecture.module(used),
+      let tensor = view.manifest.tensor(named: ModulePlace(module, layer: layer, piece: .weight).name),
+      case .opaque(let name) = view.stored(tensor).encoding
+    else { return nil }
+    return name
+  }
+
+  /// `block3.mlp.up_proj` is layer 3, `up_proj`; `block3.self_attn` no projection.
+  private static func projection(_ name: String) -> (Int, ProjectionKind)? {
+    let parts = name.split(separator: ".")
+    guard parts.count == 3, parts[0].hasPrefix("block"), let layer = Int(parts[0].dropFirst(5)),
+      let kind = ProjectionKind(rawValue: String(parts[2]))
+    else { return nil }
+    return (layer, kind)
+  }
+}

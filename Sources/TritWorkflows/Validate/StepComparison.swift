@@ -1,0 +1,122 @@
+// Tritsmith: two models compared step by step, each step from the same input.
+
+import TritModel
+
+/// Runs Q along P: every step of Q begins with what P has at that place, so no difference reaches the next step.
+///
+/// Rounding inputs to int8 turns a last-bit difference into a whole step, and later layers amplify it; from equal inputs
+/// nothing is rounded otherwise. What is left is what the step itself does: its weights, its scale, its settings.
+/// Holds the states of one layer of one chunk of tokens, and a number for each unit of every state.
+final class StepComparison {
+  private struct Sums {
+    /// Σ (p − q)² and Σ p² of each unit, over all tokens.
+    var error: [Double]
+    var size: [Double]
+  }
+
+  /// Sees P.
+  private(set) lazy var reference: any ForwardObserver = Recorder(owner: self)
+  /// Sees Q, a layer behind P, and puts P's states in the place of Q's.
+  private(set) lazy var model: any ForwardObserver = Corrector(owner: self)
+  private var waiting: [String: [Float]] = [:]
+  private var order: [String] = []
+  private var sums: [String: Sums] = [:]
+  /// Steps that only one of the two has, or that are of another width in the other.
+  private(set) var unmatched: [String] = []
+
+  private final class Recorder: ForwardObserver {
+    unowned let owner: StepComparison
+    init(owner: StepComparison) { self.owner = owner }
+
+    func observe(_ name: String, tokens: Range<Int>, width: Int, _ values: Span<Float>) throws {
+      owner.waiting[name] = values.withUnsafeBufferPointer { Array($0) }
+    }
+  }
+
+  private final class Corrector: ForwardCorrector {
+    unowned let owner: StepComparison
+    init(owner: StepComparison) { self.owner = owner }
+
+    func observe(_ name: String, tokens: Range<Int>, width: Int, _ values: Span<Float>) throws {}
+
+    func correct(_ name: String, tokens: Range<Int>, width: Int, _ values: inout [Float]) throws {
+      let count = tokens.count * width
+      guard let expected = owner.waiting.removeValue(forKey: name), expected.count == count else {
+        return owner.note(unmatched: name)
+      }
+      owner.add(name, width: width, expected[...], values[..<count])
+      values.replaceSubrange(0..<count, with: expected)
+    }
+  }
+
+  /// Adds rows of logits, which no observer sees.
+  func add(_ rows: LockStep.LogitRows) {
+    let count = rows.count * rows.vocabulary
+    add("logits", width: rows.vocabulary, rows.reference[..<count], rows.candidate[..<count])
+  }
+
+  /// Call after each chunk: what P has and Q did not ask for is a step that Q lacks.
+  func finishChunk() {
+    for name in waiting.keys.sorted() { note(unmatched: name) }
+    waiting = [:]
+  }
+
+  private func note(unmatched name: String) {
+    if !unmatched.contains(name) { unmatched.append(name) }
+  }
+
+  private func add(_ name: String, width: Int, _ expected: ArraySlice<Float>, _ found: ArraySlice<Float>) {
+    if sums[name] == nil { order.append(name) }
+    let zeros = [Double](repeating: 0, count: width)
+    // Taken out while it grows: a copy for each call would cost more than the sums.
+    var total = sums.removeValue(forKey: name) ?? Sums(error: zeros, size: zeros)
+    var unit = 0
+    for (p, q) in zip(expected, found) {
+      let difference = Double(p) - Double(q)
+      total.error[unit] += difference * difference
+      total.size[unit] += Double(p) * Double(p)
+      unit += 1
+      if unit == width { unit = 0 }
+    }
+    sums[name] = total
+  }
+
+  /// Steps in the order of the forward pass, each with the bound `bound` has for it.
+  func result(_ bound: (String) -> Double) -> [StepAgreement] {
+    order.compactMap { name in
+      guard let sums = sums[name] else { return nil }
+      // A unit that is nearly nothing beside the others is not divided by its own size.
+      let mean = sums.size.reduce(0, +) / Double(max(1, sums.size.count))
+      var worst = (unit: 0, error: 0.0)
+      for unit in sums.error.indices where sums.error[unit] != 0 {
+        let error = (sums.error[unit] / max(sums.size[unit], 1e-6 * mean)).squareRoot()
+        // A unit that is not a number must not look like one that agrees.
+        if !(error <= worst.error) { worst = (unit, error) }
+        if error.isNaN { break }
+      }
+      return StepAgreement(name: name, unit: worst.unit, relativeError: worst.error, bound: bound(name))
+    }
+  }
+}
+
+/// How far a step of Q is from that of P when both begin with P's input.
+public struct StepAgreement: Sendable, Hashable {
+  /// As `ForwardObserver` names the state it ends in, or `logits`.
+  public var name: String
+  /// The unit (row of a weight) that is furthest off.
+  public var unit: Int
+  /// Of that unit, over all tokens: root of Σ (p − q)² / Σ p².
+  public var relativeError: Double
+  /// The largest that passes; it follows the types that weights are stored in.
+  public var bound: Double
+
+  public var passed: Bool { relativeError <= bound }
+
+  /// The state without its block: `self_attn.q_proj`.
+  public var step: String {
+    guard name.hasPrefix("block"), let dot = name.firstIndex(of: ".") else {
+      return name.hasPrefix("block") ? "block" : name
+    }
+    return String(name[name.index(after: dot)...])
+  }
+}
