@@ -143,14 +143,23 @@ public struct ModelFolderBuilder: Sendable {
 public enum FloatBytes {
   /// The upper half of each Float; the values must be bfloat16 already.
   public static func bf16(_ values: [Float]) -> [UInt8] {
-    values.flatMap { value -> [UInt8] in
-      precondition(value.bitPattern & 0xFFFF == 0, "\(value) is no bfloat16")
-      return [UInt8(value.bitPattern >> 16 & 0xFF), UInt8(value.bitPattern >> 24)]
+    [UInt8](unsafeUninitializedCapacity: 2 * values.count) { bytes, count in
+      for (index, value) in values.enumerated() {
+        precondition(value.bitPattern & 0xFFFF == 0, "\(value) is no bfloat16")
+        bytes[2 * index] = UInt8(value.bitPattern >> 16 & 0xFF)
+        bytes[2 * index + 1] = UInt8(value.bitPattern >> 24)
+      }
+      count = 2 * values.count
     }
   }
 
   public static func f32(_ values: [Float]) -> [UInt8] {
-    values.flatMap { value in (0..<4).map { UInt8(truncatingIfNeeded: value.bitPattern >> (8 * UInt32($0))) } }
+    [UInt8](unsafeUninitializedCapacity: 4 * values.count) { bytes, count in
+      for (index, value) in values.enumerated() {
+        for byte in 0..<4 { bytes[4 * index + byte] = UInt8(truncatingIfNeeded: value.bitPattern >> UInt32(8 * byte)) }
+      }
+      count = 4 * values.count
+    }
   }
 
   public static func f64(_ values: [Float]) -> [UInt8] {

@@ -142,8 +142,10 @@ enum Meaning: Equatable {
   case written(Double)
 
   /// Converts and compares logits of six tokens in reference arithmetic.
+  ///
+  /// - Parameter expected: the source's logits where they are known; computed otherwise.
   static func convert(
-    _ source: String, _ output: String, _ target: ConversionTarget,
+    _ source: String, _ output: String, _ target: ConversionTarget, expected: [Float]? = nil,
     _ change: (inout ConversionRequest) -> Void = { _ in }
   ) throws -> Meaning {
     do {
@@ -159,7 +161,7 @@ enum Meaning: Equatable {
       if error.summary.contains("audit") { throw error }
       return .refused
     }
-    let (left, right) = (try logits(source), try logits(output))
+    let (left, right) = (try expected ?? logits(source), try logits(output))
     let largest = left.reduce(0) { max($0, abs(Double($1))) }
     let change = zip(left, right).reduce(0) { max($0, abs(Double($1.0) - Double($1.1))) }
     return .written(left.count == right.count && left.allSatisfy(\.isFinite) ? change / max(largest, 1e-30) : .infinity)

@@ -85,12 +85,12 @@ struct MeaningTests {
       model.settings = [(setting.name, value)]
       setting.change(&model, value)
       let source = model.write(scratch["source"])
-      let runs = (try? Meaning.logits(source)) != nil
+      let expected = try? Meaning.logits(source)
       for target in MeaningTests.targets {
         let output =
           scratch["out-\(target.rawValue)"] + (target == .gguf ? ".gguf" : target == .tritpack ? ".tritpack" : "")
         let label = "\(family.rawValue) \(setting.name) = \(value ?? "absent") to \(target.rawValue)"
-        guard runs else {
+        guard let expected else {
           // What cannot be run can only come along key for key, never be said in another container.
           if target == .gguf {
             let meaning = try? Workflow.convert(source, output, to: target)
@@ -98,14 +98,15 @@ struct MeaningTests {
           }
           continue
         }
-        switch try Meaning.convert(source, output, target) {
+        switch try Meaning.convert(source, output, target, expected: expected) {
         case .refused: continue
         case .written(let change):
           #expect(change <= MeaningTests.noise, "\(label): logits change by \(change)")
           // And back: the file is the model for other containers as well.
           guard target == .gguf else { continue }
           let again = scratch["again-\(target.rawValue)"]
-          if case .written(let change) = try Meaning.convert(output, again, .hfPacked) {
+          // The output's logits were the source's, within the noise just looked at.
+          if case .written(let change) = try Meaning.convert(output, again, .hfPacked, expected: expected) {
             #expect(change <= MeaningTests.noise, "\(label) and back: logits change by \(change)")
           }
         }
@@ -162,19 +163,19 @@ struct MeaningTests {
           entries.removeAll { $0.key == key }
           if let value { entries.append(MetadataEntry(key, value)) }
         }
-        let runs = (try? Meaning.logits(changed)) != nil
+        let expected = try? Meaning.logits(changed)
         for target in MeaningTests.targets {
           let end = target == .gguf ? ".gguf" : target == .tritpack ? ".tritpack" : ""
           let output = scratch["\(name)-\(number)-\(target.rawValue)\(end)"]
           let label = "\(key) = \(value?.text() ?? "absent") to \(target.rawValue)"
-          guard runs else {
+          guard let expected else {
             // Its keys can be kept, as they are, in another GGUF file only.
             if target != .gguf {
               #expect((try? Workflow.convert(changed, output, to: target)) == nil, "\(label): not understood, written")
             }
             continue
           }
-          if case .written(let change) = try Meaning.convert(changed, output, target) {
+          if case .written(let change) = try Meaning.convert(changed, output, target, expected: expected) {
             #expect(change <= MeaningTests.noise, "\(label): logits change by \(change)")
           }
         }

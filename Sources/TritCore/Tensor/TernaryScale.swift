@@ -79,6 +79,7 @@ public struct TernaryScale: Sendable, Hashable {
 }
 
 /// The bytes of an integer, lowest first.
+@inlinable
 public func littleEndianBytes<Value: FixedWidthInteger>(_ value: Value) -> [UInt8] {
   (0..<Value.bitWidth / 8).map { UInt8(truncatingIfNeeded: value >> (8 * $0)) }
 }
