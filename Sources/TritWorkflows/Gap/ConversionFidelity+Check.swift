@@ -47,6 +47,6 @@ extension ConversionFidelity {
           + (result.firstProblem ?? "the models differ"),
       quantizer: referenceKind == .packed || referenceKind == .ternaryDense ? nil : result.quantizer,
       tensors: ternary.count, trits: trits, mismatches: ternary.reduce(0) { $0 + $1.mismatches },
-      others: result.parts.findings.filter { $0.part != .weights })
+      parts: result.parts.findings)
   }
 }

@@ -94,10 +94,12 @@ struct GapParts {
     let used =
       classes.contains(.bitLinearOnline)
       ? reference.model.configuration.architecture.defaultQuantizer : "absmean-float32"
-    switch fidelity.verdict {
-    case .notApplicable: return GapPartFinding(.weights, .notCompared, fidelity.detail)
-    case .differs: return GapPartFinding(.weights, .differs, fidelity.detail)
-    case .exact:
+    guard let found = fidelity.parts.first(where: { $0.part == .weights }) else {
+      return GapPartFinding(.weights, fidelity.verdict == .differs ? .differs : .notCompared, fidelity.detail)
+    }
+    switch found.outcome {
+    case .differs, .none, .notCompared: return GapPartFinding(.weights, found)
+    case .equal:
       guard fidelity.quantizer == used else {
         return GapPartFinding(
           .weights, .differs,
