@@ -46,7 +46,7 @@ extension ConversionFidelity {
         : (wrong > 0 ? "\(wrong) of \(ternary.count) ternary tensors differ; " : "")
           + (result.firstProblem ?? "the models differ"),
       quantizer: referenceKind == .packed || referenceKind == .ternaryDense ? nil : result.quantizer,
-      tensors: ternary.count, trits: trits, mismatches: ternary.reduce(0) { $0 + $1.mismatches },
-      others: result.parts.findings.filter { $0.part != .weights })
+      tensors: ternary.count, trits: trits, mismatches: ternary.reduce(0) { $0 + $1.mismatches }, wrongTensors: wrong,
+      parts: result.parts.findings)
   }
 }

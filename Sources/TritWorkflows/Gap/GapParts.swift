@@ -94,22 +94,26 @@ struct GapParts {
     let used =
       classes.contains(.bitLinearOnline)
       ? reference.model.configuration.architecture.defaultQuantizer : "absmean-float32"
-    switch fidelity.verdict {
-    case .notApplicable: return GapPartFinding(.weights, .notCompared, fidelity.detail)
-    case .differs: return GapPartFinding(.weights, .differs, fidelity.detail)
-    case .exact:
-      guard fidelity.quantizer == used else {
-        return GapPartFinding(
-          .weights, .differs,
-          "the reference runs with trits of \(used), the candidate holds those of \(fidelity.quantizer ?? "another")")
-      }
-      guard classes.contains(.bitLinearOnline) else {
-        return GapPartFinding(
-          .weights, .differs,
-          "trits are equal (\(used), redone); the reference runs with scales in float32, the candidate's are rounded")
-      }
-      return GapPartFinding(.weights, .equal, "trits and scales of the reference as it runs (\(used), redone)")
+    guard let found = fidelity.parts.first(where: { $0.part == .weights }) else {
+      return GapPartFinding(.weights, fidelity.verdict == .differs ? .differs : .notCompared, fidelity.detail)
     }
+    // Of other tensors the finding speaks as well: it decides only where projections were not all held against trits.
+    let count = ProjectionKind.allCases.count * reference.model.configuration.layers
+    if fidelity.tensors != count { return GapPartFinding(.weights, found) }
+    guard fidelity.wrongTensors == 0 else {
+      return GapPartFinding(.weights, .differs, "trits or scales of \(fidelity.wrongTensors) of \(count) tensors")
+    }
+    guard fidelity.quantizer == used else {
+      return GapPartFinding(
+        .weights, .differs,
+        "the reference runs with trits of \(used), the candidate holds those of \(fidelity.quantizer ?? "another")")
+    }
+    guard classes.contains(.bitLinearOnline) else {
+      return GapPartFinding(
+        .weights, .differs,
+        "trits are equal (\(used), redone); the reference runs with scales in float32, the candidate's are rounded")
+    }
+    return GapPartFinding(.weights, .equal, "trits and scales of the reference as it runs (\(used), redone)")
   }
 
   private var otherTensors: GapPartFinding {

@@ -175,8 +175,10 @@ public struct ConversionFidelity: Sendable, Hashable {
   public var tensors = 0
   public var trits = 0
   public var mismatches = 0
-  /// What was found of description, tokenizer and companions; empty when nothing was compared.
-  public var others: [PartFinding] = []
+  /// Ternary tensors of which trits or scales differ.
+  public var wrongTensors = 0
+  /// What was found of each part; empty when nothing was compared.
+  public var parts: [PartFinding] = []
 }
 
 /// One of the two models.

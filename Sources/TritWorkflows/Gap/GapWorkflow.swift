@@ -75,7 +75,7 @@ public struct GapWorkflow: Sendable {
       tensors = outcome.tensors
       notes += outcome.notes
     }
-    let found = fidelity?.others ?? []
+    let found = fidelity?.parts ?? []
     var parts = GapParts(
       reference: reference, candidate: candidate, sides: (referenceSide, candidateSide), tensors: tensors,
       fidelity: fidelity,

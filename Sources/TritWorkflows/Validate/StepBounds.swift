@@ -18,7 +18,7 @@ enum StoredRounding: Sendable, Comparable {
   /// Largest relative error of the worst unit of a step that multiplies with such numbers.
   var stepBound: Double {
     switch self {
-    // Sums may be added in another order: the two arithmetic modes differ by 2e-6.
+    // Sums may be added in another order: the two arithmetic modes differ by 2e-7.
     case .none: 3e-5
     case .types: 5e-3
     case .eightBits: 3e-2

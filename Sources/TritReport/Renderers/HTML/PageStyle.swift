@@ -47,7 +47,7 @@ enum PageStyle {
     .pass{--v:var(--pass)}.fail,.error{--v:var(--fail)}.warning{--v:var(--warning)}.info{--v:var(--info)}
     .verdict .headline{font:600 clamp(18px,2.6vw,23px)/1.35 var(--serif);max-width:36em}
     .verdict ul{margin:10px 0 0;padding-left:1.15em;color:var(--soft);font-size:15px}.verdict li{margin:3px 0}
-    .badge{display:inline-block;font:700 11.5px/1 var(--sans);letter-spacing:.07em;text-transform:uppercase;\
+    .badge{display:inline-block;white-space:nowrap;flex:none;font:700 11.5px/1 var(--sans);letter-spacing:.07em;text-transform:uppercase;\
     color:var(--v);border:1.5px solid var(--v);border-radius:4px;padding:3px 7px}
     .tone{color:var(--v)}.verdict .badge{margin:0 0 10px;background:var(--v);color:var(--card)}
     .note{display:flex;gap:10px;align-items:baseline;margin:12px 0;font-size:15px}
