@@ -58,7 +58,7 @@ extension ConversionPlan {
         ReportFact(
           "Scale convention", .text(convention.rawValue),
           note: convention == .divide ? "weight = trit ÷ stored scale" : "weight = trit × stored scale"),
-        ReportFact("Loads in", .text(runtimes)),
+        ReportFact("Loads in", .text(runtimes), note: runtimeWarnings),
         ReportFact("Ternary tensors", .integer(ternaryCount)),
         ReportFact("Dense tensors", .integer(tensors.count - ternaryCount)),
         ReportFact("Input bytes", .bytes(UInt64(inputBytes))),

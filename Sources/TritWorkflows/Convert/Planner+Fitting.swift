@@ -116,20 +116,20 @@ extension ConversionPlan {
       .map(\.element)
   }
 
-  /// Which programs load the result.
+  /// Which programs load the result, and how that is known (`RuntimeTable`). What this package alone reads says so.
   public var runtimes: String {
-    let fitting = quantizes ? quantizer as? any FittingQuantizer : nil
-    switch request.target {
-    case .hfPacked: return "transformers (BitNet), converters of llama.cpp, tritsmith"
-    case .trainable: return "frameworks that train BitNet layers: onebitllms, transformers (autobitlinear online)"
-    case .dense: return "whatever loads bfloat16 safetensors: the configuration says nothing of BitNet"
-    case .gguf: return "llama.cpp, ik_llama.cpp or bitnet.cpp, by the layout"
-    case .tritpack:
-      guard let fitting, fitting.granularity != .tensor else { return "tritsmith" }
-      if fitting.planes > 1 { return "tritsmith, which adds the planes up to float32 in memory" }
-      return fitting.granularity == .row
-        ? "tritsmith" : "tritsmith, which expands scales of groups to bfloat16 in memory"
+    if request.target == .tritpack {
+      let fitting = quantizes ? quantizer as? any FittingQuantizer : nil
+      if let fitting, fitting.planes > 1 { return "tritsmith, which adds the planes up to float32 in memory" }
+      if case .group = fitting?.granularity { return "tritsmith, which expands scales of groups to bfloat16 in memory" }
     }
+    let programs = survey.architecture.map { RuntimeTable.loading($0.className, StoredForm(request)) } ?? ""
+    return programs.isEmpty ? "tritsmith" : programs
+  }
+
+  /// Which programs refuse the result or compute something else; nil when none is known to.
+  var runtimeWarnings: String? {
+    survey.architecture.flatMap { RuntimeTable.warnings($0.className, StoredForm(request)) }
   }
 }
 

@@ -1,0 +1,85 @@
+// Tritsmith: what is known of a program that loads models.
+
+import TritModel
+
+/// A program that loads models, in the version that was tried or read.
+public struct Runtime: Sendable, Hashable {
+  public var name: String
+  /// Release or commit.
+  public var version: String
+  /// Forms it has a reader for; of others there is nothing to try.
+  var reads: @Sendable (StoredForm) -> Bool
+
+  /// Programs are told apart by name.
+  public static func == (left: Runtime, right: Runtime) -> Bool { left.name == right.name }
+  /// By name, as `==`.
+  public func hash(into hasher: inout Hasher) { hasher.combine(name) }
+}
+
+/// What a program does with a model of one family in one form.
+public enum RuntimeOutcome: Sendable, Hashable {
+  /// It computes the model's numbers.
+  case loads
+  /// It stops, and says so.
+  case refuses(String)
+  /// It loads the file without a word and computes something else.
+  case misreads(String)
+}
+
+/// How an outcome is known.
+public enum RuntimeEvidence: String, Sendable, Hashable {
+  /// The program was run on what this package wrote, and its numbers were compared (`Tests/Interop`).
+  case tried
+  /// Read in the program's source.
+  case source
+}
+
+/// One row of the table: what a program does with a family in some forms.
+public struct RuntimeRow: Sendable {
+  public var runtime: Runtime
+  /// The family by its class (`Architecture.className`).
+  public var family: String
+  public var forms: Set<StoredForm>
+  public var outcome: RuntimeOutcome
+  public var evidence: RuntimeEvidence
+
+  init(
+    _ runtime: Runtime, _ family: any Architecture, _ forms: [StoredForm], _ outcome: RuntimeOutcome,
+    _ evidence: RuntimeEvidence
+  ) {
+    self.runtime = runtime
+    self.family = family.className
+    self.forms = Set(forms)
+    self.outcome = outcome
+    self.evidence = evidence
+  }
+}
+
+extension RuntimeTable {
+  /// What is known of a program, a family and a form; nil when nothing is.
+  public static func row(_ runtime: Runtime, _ family: String, _ form: StoredForm) -> RuntimeRow? {
+    rows.first { $0.runtime == runtime && $0.family == family && $0.forms.contains(form) }
+  }
+
+  /// The programs that load a family in a form: "llama.cpp, ik_llama.cpp (tried), bitnet.cpp (source)"; empty when none
+  /// is known to.
+  public static func loading(_ family: String, _ form: StoredForm) -> String {
+    let known = runtimes.compactMap { row($0, family, form) }.filter { $0.outcome == .loads }
+    return [RuntimeEvidence.tried, .source].compactMap { evidence in
+      let names = known.filter { $0.evidence == evidence }.map(\.runtime.name)
+      return names.isEmpty ? nil : names.joined(separator: ", ") + " (\(evidence.rawValue))"
+    }.joined(separator: ", ")
+  }
+
+  /// The programs that read the container and do not compute this model, with what they say; nil when there is none.
+  public static func warnings(_ family: String, _ form: StoredForm) -> String? {
+    let texts = runtimes.compactMap { row($0, family, form) }.compactMap { row -> String? in
+      switch row.outcome {
+      case .loads: nil
+      case .refuses(let message): "\(row.runtime.name) refuses it (\(message))"
+      case .misreads(let reason): "\(row.runtime.name) computes another model (\(reason))"
+      }
+    }
+    return texts.isEmpty ? nil : texts.joined(separator: "; ")
+  }
+}

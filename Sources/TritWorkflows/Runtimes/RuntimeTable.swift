@@ -1,0 +1,74 @@
+// Tritsmith: the one table of which program loads what.
+
+import TritLayouts
+import TritModel
+
+/// Which program loads which family in which form: what `Loads in` says, and the table of `Docs/Runtimes.md`.
+///
+/// A program is a line of `runtimes`; what is known of it a line of `rows`. What no row names was not tried.
+public enum RuntimeTable {
+  static let transformers = Runtime(name: "transformers", version: "5.23.0") { $0 != .tritpack }
+  static let onebitllms = Runtime(name: "onebitllms", version: "0.0.4") { $0 == .trainable }
+  static let llamaCpp = Runtime(name: "llama.cpp", version: "ggml 0.25.3, in llama-cpp-python 0.3.36") { $0.isGGUF }
+  /// As `setup_env.py` builds it on x86.
+  static let bitnetCpp = Runtime(name: "bitnet.cpp", version: "January 2026, x86") { $0.isGGUF }
+  static let bitnetCppRows = Runtime(
+    name: "bitnet.cpp built without ACT_PARALLEL", version: "January 2026, x86"
+  ) { $0.isGGUF }
+  static let bitnetCppARM = Runtime(name: "bitnet.cpp on ARM", version: "January 2026") { $0.isGGUF }
+  static let ikLlamaCpp = Runtime(name: "ik_llama.cpp", version: "8337e4cd of August 2026, x86") { $0.isGGUF }
+
+  /// Every program, in the order of the page's columns.
+  public static let runtimes = [
+    transformers, onebitllms, llamaCpp, bitnetCpp, bitnetCppRows, bitnetCppARM, ikLlamaCpp,
+  ]
+
+  private static let dense: [StoredForm] = [.gguf(.bf16), .gguf(.f16), .gguf(.f32)]
+  private static let ternary: [StoredForm] = [.gguf(.tq1), .gguf(.tq2)]
+  private static let orders = I2SOrder.allCases.map(StoredForm.i2s)
+  private static let gguf = ternary + orders + dense
+  private static let otherOrder = RuntimeOutcome.misreads("another order of codes")
+  private static let noProduct = RuntimeOutcome.misreads("it has no product with I2_S")
+  /// The families of `check_engines.py`. One that is added says nothing until it was tried.
+  private static let tried: [any Architecture] = [Llama(), BitNet(), Bitnet1bitLLM()]
+  private static let noSubNorms = RuntimeOutcome.misreads("model_type is llama: it leaves out the sub-norms")
+
+  /// Everything known. No two rows speak of the same program, family and form.
+  public static let rows: [RuntimeRow] =
+    [
+      RuntimeRow(transformers, Llama(), [.hfPacked, .dense, .trainable], .loads, .tried),
+      RuntimeRow(transformers, Llama(), ternary + dense, .loads, .tried),
+      RuntimeRow(transformers, Llama(), orders, .refuses("36 is not a valid GGMLQuantizationType"), .tried),
+      RuntimeRow(transformers, BitNet(), [.hfPacked, .dense, .trainable], .loads, .tried),
+      RuntimeRow(
+        transformers, BitNet(), ternary + dense, .refuses("architecture bitnet-b1.58 is not supported yet"), .tried),
+      RuntimeRow(transformers, BitNet(), orders, .refuses("36 is not a valid GGMLQuantizationType"), .tried),
+      RuntimeRow(transformers, Bitnet1bitLLM(), [.hfPacked, .dense, .trainable], noSubNorms, .tried),
+      RuntimeRow(
+        transformers, Bitnet1bitLLM(), [.gguf(.f32)], .refuses("architecture bitnet is not supported yet"), .tried),
+      RuntimeRow(onebitllms, Llama(), [.trainable], .loads, .source),
+      RuntimeRow(llamaCpp, Llama(), ternary + [.gguf(.bf16), .gguf(.f32)], .loads, .tried),
+      RuntimeRow(llamaCpp, Llama(), [.gguf(.f16)], .loads, .source),
+      RuntimeRow(llamaCpp, Llama(), orders, .refuses("failed to load model"), .tried),
+      RuntimeRow(llamaCpp, BitNet(), gguf, .refuses("unknown model architecture"), .tried),
+      RuntimeRow(llamaCpp, Bitnet1bitLLM(), ternary + dense, .loads, .source),
+      RuntimeRow(llamaCpp, Bitnet1bitLLM(), orders, .refuses("failed to load model"), .source),
+    ]
+    + tried.flatMap { family in
+      [bitnetCpp, bitnetCppRows].flatMap { build in
+        [
+          RuntimeRow(build, family, ternary + dense + [.i2s(.group128)], .loads, .tried),
+          RuntimeRow(build, family, [.i2s(.group64), .i2s(.rows4)], otherOrder, .tried),
+        ]
+      } + [
+        RuntimeRow(bitnetCppARM, family, [.i2s(.group64)], .loads, .source),
+        RuntimeRow(bitnetCppARM, family, [.i2s(.group128), .i2s(.rows4)], otherOrder, .source),
+        RuntimeRow(ikLlamaCpp, family, dense, .loads, .tried),
+        RuntimeRow(ikLlamaCpp, family, ternary, .refuses("floating point exception"), .tried),
+      ]
+    } + [
+      RuntimeRow(ikLlamaCpp, Llama(), orders, .refuses("ggml.c: fatal error"), .tried),
+      RuntimeRow(ikLlamaCpp, BitNet(), orders, noProduct, .tried),
+      RuntimeRow(ikLlamaCpp, Bitnet1bitLLM(), orders, noProduct, .tried),
+    ]
+}

@@ -1,0 +1,132 @@
+// Tritsmith tests: which programs a plan says load its result.
+
+import Testing
+import TritCore
+import TritLayouts
+import TritModel
+import TritReport
+import TritTestSupport
+
+@testable import TritWorkflows
+
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
+@Suite("Programs that load the result")
+struct RuntimeTests {
+  @Test("no two rows say something of the same program, family and form, and each speaks of what there is")
+  func rowsAreDistinct() {
+    struct Key: Hashable {
+      var runtime: Runtime
+      var family: String
+      var form: StoredForm
+    }
+    var keys: Set<Key> = []
+    for row in RuntimeTable.rows {
+      #expect(RuntimeTable.runtimes.contains(row.runtime), "\(row.runtime.name)")
+      #expect(ArchitectureRegistry.all.contains { $0.className == row.family }, "\(row.family)")
+      #expect(!row.forms.isEmpty)
+      for form in row.forms {
+        #expect(row.runtime.reads(form), "\(row.runtime.name) has no reader for \(form.name)")
+        #expect(keys.insert(Key(runtime: row.runtime, family: row.family, form: form)).inserted, "\(row)")
+      }
+    }
+    #expect(Set(StoredForm.all).count == StoredForm.all.count)
+  }
+
+  /// `TRITSMITH_WRITE_DOCS=1` writes the table into the page.
+  @Test("Docs/Runtimes.md holds the table of the source")
+  func page() throws {
+    let path = FileSystem.parent(of: Fixtures.root) + "/Docs/Runtimes.md"
+    let text = Disk.text(path)
+    let (begin, end) = RuntimeTable.markers
+    let opening = try #require(text.firstRange(of: begin))
+    let closing = try #require(text.firstRange(of: end))
+    let table = "\n" + RuntimeTable.markdown + "\n"
+    if getenv("TRITSMITH_WRITE_DOCS") != nil {
+      Disk.write(String(text[..<opening.upperBound]) + table + String(text[closing.lowerBound...]), path)
+      return
+    }
+    #expect(
+      text[opening.upperBound..<closing.lowerBound] == table,
+      "write it anew: TRITSMITH_WRITE_DOCS=1 swift test --filter RuntimeTests")
+  }
+
+  // MARK: - What plans say
+
+  // As the runs of check_engines.py, check_llama_cpp.py and check_transformers.py ended.
+  private static let bitnetTried = "bitnet.cpp, bitnet.cpp built without ACT_PARALLEL (tried)"
+  private static let bitnetAndLlama = bitnetTried + ", llama.cpp (source)"
+  private static let bitnetAndIk = "bitnet.cpp, bitnet.cpp built without ACT_PARALLEL, ik_llama.cpp (tried)"
+  private static let bitnetIkAndLlama = bitnetAndIk + ", llama.cpp (source)"
+  private static let everyGGUF = "transformers, llama.cpp, " + bitnetTried
+  private static let everyDense = "transformers, llama.cpp, " + bitnetAndIk
+  private static let everyF16 = "transformers, " + bitnetAndIk + ", llama.cpp (source)"
+
+  private static let forms: [(form: StoredForm, llama: String, bitnet: String, oneBit: String)] = [
+    (.hfPacked, "transformers (tried)", "transformers (tried)", "tritsmith"),
+    (.dense, "transformers (tried)", "transformers (tried)", "tritsmith"),
+    (.trainable, "transformers (tried), onebitllms (source)", "transformers (tried)", "tritsmith"),
+    (.tritpack, "tritsmith", "tritsmith", "tritsmith"),
+    (.gguf(.tq1), everyGGUF, bitnetTried, bitnetAndLlama),
+    (.gguf(.tq2), everyGGUF, bitnetTried, bitnetAndLlama),
+    (.i2s(.group128), bitnetTried, bitnetTried, bitnetTried),
+    (.i2s(.group64), "bitnet.cpp on ARM (source)", "bitnet.cpp on ARM (source)", "bitnet.cpp on ARM (source)"),
+    (.i2s(.rows4), "tritsmith", "tritsmith", "tritsmith"),
+    (.gguf(.bf16), everyDense, bitnetAndIk, bitnetIkAndLlama),
+    (.gguf(.f16), everyF16, bitnetAndIk, bitnetIkAndLlama),
+    (.gguf(.f32), everyDense, bitnetAndIk, bitnetIkAndLlama),
+  ]
+
+  @Test("a plan names the programs that load its family in its form", arguments: MeaningModel.Family.allCases)
+  func plans(_ family: MeaningModel.Family) throws {
+    let scratch = ScratchFolder()
+    let latent = MeaningModel(family).write(scratch["latent"])
+    try Workflow.convert(latent, scratch["packed"], to: .hfPacked)
+    #expect(RuntimeTests.forms.map(\.form) == StoredForm.all)
+    for (form, llama, bitnet, oneBit) in RuntimeTests.forms {
+      let plan = try Workflow.plan(scratch["packed"], to: RuntimeTests.target(form)) { request in
+        switch form {
+        case .gguf(let type): request.gguf.weights = type
+        case .i2s(let order):
+          request.gguf.weights = .i2s
+          request.gguf.i2sOrder = order
+        case .hfPacked, .dense, .trainable, .tritpack: break
+        }
+      }
+      let expected =
+        switch family {
+        case .llama: llama
+        case .bitnet: bitnet
+        case .oneBit: oneBit
+        }
+      #expect(plan.runtimes == expected, "\(family.rawValue), \(form.name)")
+      let fact = try #require(plan.facts.facts.first { $0.label == "Loads in" })
+      #expect(fact.value == .text(expected))
+    }
+  }
+
+  @Test("a plan says who refuses the result, and who computes something else")
+  func warnings() throws {
+    let scratch = ScratchFolder()
+    let bitnet = try Workflow.plan(MeaningModel(.bitnet).write(scratch["bitnet"]), to: .gguf)
+    #expect(bitnet.runtimeWarnings?.contains("llama.cpp refuses it (unknown model architecture") == true)
+    let oneBit = try Workflow.plan(MeaningModel(.oneBit).write(scratch["one"]), to: .hfPacked)
+    #expect(oneBit.runtimeWarnings?.hasPrefix("transformers computes another model (") == true)
+    let llama = try Workflow.plan(MeaningModel(.llama).write(scratch["llama"]), to: .hfPacked)
+    #expect(llama.runtimeWarnings == nil)
+  }
+
+  private static func target(_ form: StoredForm) -> ConversionTarget {
+    switch form {
+    case .hfPacked: .hfPacked
+    case .dense: .dense
+    case .trainable: .trainable
+    case .tritpack: .tritpack
+    case .gguf, .i2s: .gguf
+    }
+  }
+}
