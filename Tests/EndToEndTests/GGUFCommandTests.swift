@@ -63,6 +63,33 @@ struct GGUFCommandTests {
     }
   }
 
+  @Test("a pre-tokenizer's name is told, refused, or taken from the user")
+  func preTokenizer() throws {
+    let scratch = ScratchFolder()
+    let file = scratch["m.gguf"]
+    // The names bitnet.cpp and llama.cpp know for Llama 3's rule.
+    Tool.expect(0, ["convert", Self.packed, file, "--to", "gguf", "--layout", "I2_S", "-q"])
+    #expect(Tool.expect(0, ["inspect", file, "--metadata", "tokenizer.ggml.pre"]).output.contains("llama-bpe"))
+    let other = Tool.expect(65, ["convert", Self.packed, scratch["x.gguf"], "--to", "gguf", "--gguf-pre", "qwen2"])
+    #expect(other.errors.contains("'qwen2'") && other.errors.contains("'llama-bpe'"), "\(other.errors)")
+    #expect(!Disk.exists(scratch["x.gguf"]))
+    func ids(_ text: String, _ extra: String...) throws -> [Int] {
+      let report = try Tool.report(
+        ["tokenize", file, "--text", text, "--no-special"] + extra, schema: "tritsmith.tokenize")
+      return try #require(report["tokenization"]?.object?["ids"]?.array).compactMap { $0.number?.integer }
+    }
+    // Qwen2's rule takes digits one by one.
+    let digits = try ["2", "0", "2", "6"].flatMap { try ids($0) }
+    #expect(try ids("2026", "--gguf-pre", "qwen2") == digits && ids("2026") != digits)
+    let unknown = Tool.expect(65, ["tokenize", file, "--text", "a", "--gguf-pre", "nobody-knows"])
+    #expect(unknown.errors.contains("'nobody-knows'") && unknown.errors.contains("--gguf-pre"), "\(unknown.errors)")
+    let check = Tool.expect(0, ["check", file, "--gguf-pre", "nobody-knows"])
+    #expect(check.output.contains("tokenizer.pre-tokenizer"), "\(check.output)")
+    Tool.expect(0, ["compare", Self.packed, file])
+    Tool.expect(1, ["compare", Self.packed, file, "--gguf-pre", "qwen2"])
+    Tool.expect(1, ["verify", Self.packed, file, "--gguf-pre", "qwen2"])
+  }
+
   @Test("layouts and options that do not go together")
   func misuse() {
     for arguments in [

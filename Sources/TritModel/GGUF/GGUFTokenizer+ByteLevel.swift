@@ -181,8 +181,7 @@ private struct PreTokenizerChoice {
     needsSection = meaning.map { !tokenizer.cuts(by: $0.rule) } ?? true
     warnings.append(
       known?.meaning(in: engine) == nil
-        ? "pre-tokenizer '\(printable(pre))' is not known to \(engine.rawValue) as read for this program: it refuses the "
-          + "file, or does what this program cannot tell"
+        ? GGUFTokenizer.unknownName(pre, to: engine)
         : "'\(printable(pre))' is written as told; \(engine.rawValue) does not cut text by "
           + "'\(printable(tokenizer.preTokenizerSummary, limit: 120))' under it, as far as this program can tell")
   }

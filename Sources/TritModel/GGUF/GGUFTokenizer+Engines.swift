@@ -4,6 +4,16 @@ import TritCore
 import TritTokenizer
 
 extension GGUFTokenizer {
+  /// What is wrong with a name of the user's for an engine; nil for nothing.
+  public static func warning(of name: String, in engine: GGUFEngine) -> String? {
+    PreTokenizerName.named(name)?.meaning(in: engine) == nil ? unknownName(name, to: engine) : nil
+  }
+
+  static func unknownName(_ name: String, to engine: GGUFEngine) -> String {
+    "pre-tokenizer '\(printable(name))' is not known to \(engine.rawValue) as read for this program: it refuses the file, "
+      + "or does what this program cannot tell"
+  }
+
   /// Names the pre-tokenizer as another engine does, where that refuses a file's name or cuts otherwise under it.
   ///
   /// Names that no engine knows stay: nothing can be told of them.

@@ -8,6 +8,8 @@ public struct RunError: DiagnosticError, Equatable {
   public enum Kind: Sendable, Equatable {
     /// The model has no `tokenizer.json`, and text was given.
     case noTokenizer
+    /// A GGUF file has a tokenizer, and this program cannot follow it.
+    case tokenizerNotRebuilt(String)
     /// The tokenizer names no token that begins a text, and one is needed.
     case noBeginToken
     /// Neither text nor ids were given.
@@ -35,6 +37,7 @@ public struct RunError: DiagnosticError, Equatable {
   public var summary: String {
     switch kind {
     case .noTokenizer: "the model has no tokenizer.json, which is needed to turn text into token ids"
+    case .tokenizerNotRebuilt(let why): why
     case .noBeginToken: "the tokenizer names no token that begins a text (BOS), which is needed here"
     case .noInput: "expected a text or token ids, found neither"
     case .malformedIDs(let found): "expected token ids, found \(printable(found, limit: 60))"
@@ -49,6 +52,7 @@ public struct RunError: DiagnosticError, Equatable {
   public var remedy: String? {
     switch kind {
     case .noTokenizer: "put tokenizer.json beside the weights, or give token ids instead of text"
+    case .tokenizerNotRebuilt: "give token ids instead of text"
     case .noBeginToken: "name it as bos_token in tokenizer_config.json"
     case .noInput: "give --text, --ids or --ids-file"
     case .malformedIDs: "write ids as whole numbers with spaces or commas between, or as JSON lists"
@@ -64,7 +68,7 @@ public struct RunError: DiagnosticError, Equatable {
     switch kind {
     case .noInput, .promptsBesideReference, .vocabularyMismatch, .layerMismatch, .tokenizerMismatch: .misuse
     case .malformedIDs: location.file == nil ? .misuse : .malformedInput
-    case .noTokenizer, .noBeginToken, .referenceTensor: .malformedInput
+    case .noTokenizer, .tokenizerNotRebuilt, .noBeginToken, .referenceTensor: .malformedInput
     }
   }
 }

@@ -15,7 +15,8 @@ extension Tokenizer {
         name: FileSystem.join(manifest.path, name), bytes: try source.companion(named: name))
     }
     guard let tokenizer = try file("tokenizer.json") else {
-      throw RunError(.noTokenizer, file: manifest.path)
+      let reason = manifest.notes.first { $0.contains("cannot be rebuilt") }
+      throw RunError(reason.map { .tokenizerNotRebuilt($0) } ?? .noTokenizer, file: manifest.path)
     }
     try self.init(
       TokenizerFiles(

@@ -202,6 +202,7 @@ struct GGUFPlanner {
     var entries = view.base.manifest.entries
     if let name = request.gguf.preTokenizer ?? request.open.preTokenizer {
       GGUFTokenizer.setName(name, in: &entries)
+      if let warning = GGUFTokenizer.warning(of: name, in: request.gguf.engine) { warnings.append(warning) }
     } else if request.gguf.hasTokenizer {
       let note = try GGUFTokenizer.rename(
         &entries, from: view.engine, to: request.gguf.engine, file: source.manifest.path)
