@@ -5,6 +5,8 @@
 //     c++ -std=c++17 -O1 -Iinclude -Iggml/include engine_tokenize.cpp src/*.cpp libggml.a -fopenmp -o engine_tokenize
 //     ./engine_tokenize model.gguf text-1.txt text-2.txt
 //
+// For ik_llama.cpp add -Dllama_load_model_from_file=llama_model_load_from_file.
+//
 // Special tokens are neither added nor looked for. Exit 1 when the engine refuses the model, and it says why.
 
 #include <cstdio>
