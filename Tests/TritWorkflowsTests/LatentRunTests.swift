@@ -119,7 +119,7 @@ struct LatentRunTests {
 }
 
 @Suite("Numbers that are not finite")
-struct NonFiniteTests {
+struct NonFiniteLogitsTests {
   struct Damage: Sendable, CustomTestStringConvertible {
     var tensor: String
     /// What the first number becomes.
