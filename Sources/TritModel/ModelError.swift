@@ -8,6 +8,8 @@ public struct ModelError: DiagnosticError, Equatable {
   public enum Kind: Sendable, Equatable {
     case noArchitecture
     case unknownArchitecture(String, nearest: String)
+    /// A GGUF file without tensors.
+    case vocabularyOnly
 
     // Configuration
     case noConfiguration
@@ -55,6 +57,7 @@ public struct ModelError: DiagnosticError, Equatable {
     case .noArchitecture: "the configuration names no model class"
     case .unknownArchitecture(let name, let nearest):
       "model class '\(printable(name))' is not known; the nearest known one is '\(nearest)'"
+    case .vocabularyOnly: "the file holds no tensors: a vocabulary at most, and no model"
     case .noConfiguration: "the model has no configuration"
     case .missingKey: "this key is needed and missing"
     case .wrongType(let expected, let found): "expected \(expected), found \(printable(found))"
@@ -93,6 +96,7 @@ public struct ModelError: DiagnosticError, Equatable {
     case .noArchitecture: "add \"architectures\": [\"LlamaForCausalLM\"], or name the tensors with --quantize"
     case .unknownArchitecture:
       "if the tensors are named alike, name a known class in config.json, or to convert by --architecture"
+    case .vocabularyOnly: "give the file of the model; 'tritsmith tokenize' takes a vocabulary alone"
     case .noConfiguration: "put the config.json of the model beside its weights"
     case .missingTensor, .missingLayers: "the checkpoint is incomplete; fetch all of its files, or correct config.json"
     case .wrappedNames(let prefix):

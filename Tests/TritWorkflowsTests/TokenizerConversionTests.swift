@@ -230,12 +230,18 @@ struct TokenizerConversionTests {
   @Test("commands that need a model say that a vocabulary is none")
   func vocabularyIsNoModel() throws {
     let scratch = ScratchFolder()
-    let (name, size) = Self.vocabularies[0]
-    try Self.unpack(name, size, to: scratch["vocab.gguf"])
-    let error = #expect(throws: (any Error).self) { try RunnableModel(scratch["vocab.gguf"]) }
-    #expect((error as? any DiagnosticError)?.category == .malformedInput, "\(String(describing: error))")
-    #expect(throws: (any Error).self) { try Workflow.gguf(scratch["vocab.gguf"], scratch["a.gguf"]) }
-    #expect(!Disk.exists(scratch["a.gguf"]))
+    for name in ["llama-bpe", "gpt-2"] {
+      let size = try #require(Self.vocabularies.first { $0.0 == name }).1
+      try Self.unpack(name, size, to: scratch["vocab.gguf"])
+      let error = try #require(throws: ModelError.self) { try RunnableModel(scratch["vocab.gguf"]) }
+      #expect(error.kind == .vocabularyOnly && error.category == .malformedInput, "\(error)")
+      for target in [ConversionTarget.gguf, .hfPacked, .tritpack] {
+        let refusal = try #require(throws: ModelError.self) {
+          try Workflow.convert(scratch["vocab.gguf"], scratch["out"], to: target)
+        }
+        #expect(refusal.kind == .vocabularyOnly && !Disk.exists(scratch["out"]))
+      }
+    }
   }
 
   /// The pieces between separators of several bytes.

@@ -144,6 +144,7 @@ public final class GGUFModelView: TensorSource {
   /// - Throws: `ModelError` for a setting that is not understood: conversion would leave it out, and a forward pass
   ///   compute other logits.
   public func understoodDescription() throws(ModelError) -> ModelDescription {
+    try checkHasTensors()
     guard let reading else {
       let found = base.manifest.entry(GGUFDescription.architectureKey)?.string
       let location = ErrorLocation(file: manifest.path, field: GGUFDescription.architectureKey)
@@ -153,6 +154,12 @@ public final class GGUFModelView: TensorSource {
     }
     if let problem = reading.problem { throw problem }
     return reading.description
+  }
+
+  /// - Throws: `ModelError` for a file that holds a vocabulary alone.
+  package func checkHasTensors() throws(ModelError) {
+    guard storedTensors.isEmpty else { return }
+    throw ModelError(.vocabularyOnly, location: ErrorLocation(file: manifest.path))
   }
 
   private func knownPlace(of tensor: TensorDescriptor) -> Place? {

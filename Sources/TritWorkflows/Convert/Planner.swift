@@ -27,6 +27,7 @@ struct Planner {
   }
 
   func plan() throws -> ConversionPlan {
+    try (source as? GGUFModelView)?.checkHasTensors()
     try checkQuantizationMethod()
     try checkReadable()
     try checkGlobs()
