@@ -22,7 +22,7 @@ struct RuntimeTests {
     struct Key: Hashable {
       var runtime: Runtime
       var family: String
-      var form: StoredForm
+      var form: OutputForm
     }
     var keys: Set<Key> = []
     for row in RuntimeTable.rows {
@@ -34,7 +34,7 @@ struct RuntimeTests {
         #expect(keys.insert(Key(runtime: row.runtime, family: row.family, form: form)).inserted, "\(row)")
       }
     }
-    #expect(Set(StoredForm.all).count == StoredForm.all.count)
+    #expect(Set(OutputForm.all).count == OutputForm.all.count)
   }
 
   /// `TRITSMITH_WRITE_DOCS=1` writes the table into the page.
@@ -66,7 +66,7 @@ struct RuntimeTests {
   private static let everyDense = "transformers, llama.cpp, " + bitnetAndIk
   private static let everyF16 = "transformers, " + bitnetAndIk + ", llama.cpp (source)"
 
-  private static let forms: [(form: StoredForm, llama: String, bitnet: String, oneBit: String)] = [
+  private static let forms: [(form: OutputForm, llama: String, bitnet: String, oneBit: String)] = [
     (.hfPacked, "transformers (tried)", "transformers (tried)", "tritsmith"),
     (.dense, "transformers (tried)", "transformers (tried)", "tritsmith"),
     (.trainable, "transformers (tried), onebitllms (source)", "transformers (tried)", "tritsmith"),
@@ -86,7 +86,7 @@ struct RuntimeTests {
     let scratch = ScratchFolder()
     let latent = MeaningModel(family).write(scratch["latent"])
     try Workflow.convert(latent, scratch["packed"], to: .hfPacked)
-    #expect(RuntimeTests.forms.map(\.form) == StoredForm.all)
+    #expect(RuntimeTests.forms.map(\.form) == OutputForm.all)
     for (form, llama, bitnet, oneBit) in RuntimeTests.forms {
       let plan = try Workflow.plan(scratch["packed"], to: RuntimeTests.target(form)) { request in
         switch form {
@@ -120,7 +120,7 @@ struct RuntimeTests {
     #expect(llama.runtimeWarnings == nil)
   }
 
-  private static func target(_ form: StoredForm) -> ConversionTarget {
+  private static func target(_ form: OutputForm) -> ConversionTarget {
     switch form {
     case .hfPacked: .hfPacked
     case .dense: .dense

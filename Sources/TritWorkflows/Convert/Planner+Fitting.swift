@@ -123,13 +123,13 @@ extension ConversionPlan {
       if let fitting, fitting.planes > 1 { return "tritsmith, which adds the planes up to float32 in memory" }
       if case .group = fitting?.granularity { return "tritsmith, which expands scales of groups to bfloat16 in memory" }
     }
-    let programs = survey.architecture.map { RuntimeTable.loading($0.className, StoredForm(request)) } ?? ""
+    let programs = survey.architecture.map { RuntimeTable.loading($0.className, OutputForm(request)) } ?? ""
     return programs.isEmpty ? "tritsmith" : programs
   }
 
   /// Which programs refuse the result or compute something else; nil when none is known to.
   var runtimeWarnings: String? {
-    survey.architecture.flatMap { RuntimeTable.warnings($0.className, StoredForm(request)) }
+    survey.architecture.flatMap { RuntimeTable.warnings($0.className, OutputForm(request)) }
   }
 }
 

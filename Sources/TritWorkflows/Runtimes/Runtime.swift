@@ -8,7 +8,7 @@ public struct Runtime: Sendable, Hashable {
   /// Release or commit.
   public var version: String
   /// Forms it has a reader for; of others there is nothing to try.
-  var reads: @Sendable (StoredForm) -> Bool
+  var reads: @Sendable (OutputForm) -> Bool
 
   /// Programs are told apart by name.
   public static func == (left: Runtime, right: Runtime) -> Bool { left.name == right.name }
@@ -39,12 +39,12 @@ public struct RuntimeRow: Sendable {
   public var runtime: Runtime
   /// The family by its class (`Architecture.className`).
   public var family: String
-  public var forms: Set<StoredForm>
+  public var forms: Set<OutputForm>
   public var outcome: RuntimeOutcome
   public var evidence: RuntimeEvidence
 
   init(
-    _ runtime: Runtime, _ family: any Architecture, _ forms: [StoredForm], _ outcome: RuntimeOutcome,
+    _ runtime: Runtime, _ family: any Architecture, _ forms: [OutputForm], _ outcome: RuntimeOutcome,
     _ evidence: RuntimeEvidence
   ) {
     self.runtime = runtime
@@ -57,13 +57,13 @@ public struct RuntimeRow: Sendable {
 
 extension RuntimeTable {
   /// What is known of a program, a family and a form; nil when nothing is.
-  public static func row(_ runtime: Runtime, _ family: String, _ form: StoredForm) -> RuntimeRow? {
+  public static func row(_ runtime: Runtime, _ family: String, _ form: OutputForm) -> RuntimeRow? {
     rows.first { $0.runtime == runtime && $0.family == family && $0.forms.contains(form) }
   }
 
   /// The programs that load a family in a form: "llama.cpp, ik_llama.cpp (tried), bitnet.cpp (source)"; empty when none
   /// is known to.
-  public static func loading(_ family: String, _ form: StoredForm) -> String {
+  public static func loading(_ family: String, _ form: OutputForm) -> String {
     let known = runtimes.compactMap { row($0, family, form) }.filter { $0.outcome == .loads }
     return [RuntimeEvidence.tried, .source].compactMap { evidence in
       let names = known.filter { $0.evidence == evidence }.map(\.runtime.name)
@@ -72,7 +72,7 @@ extension RuntimeTable {
   }
 
   /// The programs that read the container and do not compute this model, with what they say; nil when there is none.
-  public static func warnings(_ family: String, _ form: StoredForm) -> String? {
+  public static func warnings(_ family: String, _ form: OutputForm) -> String? {
     let texts = runtimes.compactMap { row($0, family, form) }.compactMap { row -> String? in
       switch row.outcome {
       case .loads: nil

@@ -12,8 +12,8 @@ extension RuntimeTable {
     var lines = ["| " + titles.joined(separator: " | ") + " |"]
     lines.append("|" + String(repeating: "---|", count: titles.count))
     for family in ArchitectureRegistry.all {
-      var groups: [(forms: [StoredForm], cells: [String])] = []
-      for form in StoredForm.all {
+      var groups: [(forms: [OutputForm], cells: [String])] = []
+      for form in OutputForm.all {
         let cells = runtimes.map { cell($0, family.className, form) }
         let last = groups.indices.last
         if let last, groups[last].cells == cells, groups[last].forms[0].isGGUF == form.isGGUF {
@@ -32,7 +32,7 @@ extension RuntimeTable {
     return lines.joined(separator: "\n")
   }
 
-  private static func cell(_ runtime: Runtime, _ family: String, _ form: StoredForm) -> String {
+  private static func cell(_ runtime: Runtime, _ family: String, _ form: OutputForm) -> String {
     guard let row = row(runtime, family, form) else { return runtime.reads(form) ? "not tried" : "–" }
     let text =
       switch row.outcome {

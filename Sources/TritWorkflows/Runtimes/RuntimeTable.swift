@@ -23,9 +23,9 @@ public enum RuntimeTable {
     transformers, onebitllms, llamaCpp, bitnetCpp, bitnetCppRows, bitnetCppARM, ikLlamaCpp,
   ]
 
-  private static let dense: [StoredForm] = [.gguf(.bf16), .gguf(.f16), .gguf(.f32)]
-  private static let ternary: [StoredForm] = [.gguf(.tq1), .gguf(.tq2)]
-  private static let orders = I2SOrder.allCases.map(StoredForm.i2s)
+  private static let dense: [OutputForm] = [.gguf(.bf16), .gguf(.f16), .gguf(.f32)]
+  private static let ternary: [OutputForm] = [.gguf(.tq1), .gguf(.tq2)]
+  private static let orders = I2SOrder.allCases.map(OutputForm.i2s)
   private static let gguf = ternary + orders + dense
   private static let otherOrder = RuntimeOutcome.misreads("another order of codes")
   private static let noProduct = RuntimeOutcome.misreads("it has no product with I2_S")

@@ -3,7 +3,7 @@
 import TritLayouts
 
 /// What a file or folder looks like to a program that loads it: its container, and the layout of its projections.
-public enum StoredForm: Sendable, Hashable {
+public enum OutputForm: Sendable, Hashable {
   /// Packed trits in safetensors, in either scale convention.
   case hfPacked
   /// trit × scale as dense bfloat16.
@@ -17,10 +17,10 @@ public enum StoredForm: Sendable, Hashable {
   case i2s(I2SOrder)
 
   /// Every form this package writes, in the order of `Docs/Runtimes.md`.
-  public static let all: [StoredForm] =
+  public static let all: [OutputForm] =
     [.hfPacked, .dense, .trainable, .tritpack]
     + GGUFWeightType.allCases.flatMap { type in
-      type == .i2s ? I2SOrder.allCases.map(StoredForm.i2s) : [StoredForm.gguf(type)]
+      type == .i2s ? I2SOrder.allCases.map(OutputForm.i2s) : [OutputForm.gguf(type)]
     }
 
   /// What a conversion writes.
