@@ -68,7 +68,7 @@ import TritTestSupport
           // Magic, version, flags, offset and length are looked at before their checksum.
           case .badPreamble, .unsupportedVersion, .headerTooLarge: #expect(index < 32, "\(error)")
           // The configuration is parsed at opening.
-          case .json, .decompression: #expect(expected == "the embedded file 'config.json'", "\(error)")
+          case .jsonFile, .decompression: #expect(expected == "the embedded file 'config.json'", "\(error)")
           default: Issue.record("byte \(index) (\(expected)): \(error)")
           }
         }
@@ -308,7 +308,7 @@ import TritTestSupport
     TemporaryFolder.with { folder in
       let path = folder.write(file, to: "m.tritpack")
       let error = #expect(throws: FormatError.self) { try FormatRegistry.open(path) }
-      guard case .json? = error?.kind else {
+      guard case .jsonFile? = error?.kind else {
         Issue.record("\(String(describing: error))")
         return
       }

@@ -148,7 +148,8 @@ struct GGUFTokenizerTests {
       let back = try GGUFTokenizerTests.read(keys.entries, engine: item.engine)
       let found = TokenizerComparison(source, try GGUFTokenizerTests.tokenizer(back))
       #expect(found.isEqual, "\(item): \(found.differences)")
-      #expect(back.notes.isEmpty, "\(item): \(back.notes)")
+      // The right name of that rule, which most files have by mistake.
+      #expect(back.notes.isEmpty == (GGUFTokenizerTests.name(keys) != "default"), "\(item): \(back.notes)")
       let entry = try #require(PreTokenizerName.named(GGUFTokenizerTests.name(keys) ?? ""))
       let meaning = try #require(entry.meaning(in: item.engine), "\(item)")
       #expect(source.cuts(by: meaning.rule), "\(item)")

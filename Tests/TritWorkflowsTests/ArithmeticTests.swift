@@ -145,8 +145,15 @@ struct ArithmeticTests {
       #expect(error?.summary.contains("element \(index) ") == true)
       #expect(error?.category == .malformedInput)
     }
-    // A tensor that stays dense may hold anything.
-    try Workflow.convert(input, scratch["kept"], to: .hfPacked) { $0.keep = [Glob(TinyModel.query)] }
+    // A tensor that stays dense may hold anything, when that is asked for.
+    let refused = #expect(throws: WorkflowError.self) {
+      try Workflow.convert(input, scratch["kept"], to: .hfPacked) { $0.keep = [Glob(TinyModel.query)] }
+    }
+    #expect(refused?.location.tensor == TinyModel.query && refused?.summary.contains("element \(index) ") == true)
+    try Workflow.convert(input, scratch["kept"], to: .hfPacked) {
+      $0.keep = [Glob(TinyModel.query)]
+      $0.nonFinite = .carry
+    }
     let kept = RawModelFile.tensors(ofFolder: scratch["kept"])
     #expect(kept[name: TinyModel.query].bytes == FloatBytes.bf16(model.weights[0].values))
     #expect(Disk.names(scratch.path) == ["kept", "latent"])

@@ -54,7 +54,7 @@ struct CheckTests {
 
   static let faults: [Fault] = [
     Fault(
-      rule: .computation, name: "a divisor whose inverse is infinite", subject: "block2.mlp.up_proj",
+      rule: .scaleUnusable, name: "a divisor whose inverse is infinite", subject: "model.layers.2.mlp.up_proj.weight",
       others: [.scaleOutlier]
     ) {
       // The smallest bfloat16 number above 0.
