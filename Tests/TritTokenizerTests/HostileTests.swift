@@ -150,7 +150,7 @@ struct HostileTests {
   }
 
   @Test func otherSections() throws {
-    try expectError(HostileTests.file(normalizer: #"{"type":"NFC"}"#), "normalizer.type", "'NFC'")
+    try expectError(HostileTests.file(normalizer: #"{"type":"NFKC"}"#), "normalizer.type", "'NFKC'")
     let double = #"{"type":"Replace","pattern":{"String":"a"},"content":"aa"}"#
     let steps = Array(repeating: double, count: 30).joined(separator: ",")
     try expectError(

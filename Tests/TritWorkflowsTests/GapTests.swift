@@ -261,9 +261,9 @@ struct GapTests {
   func notCompared() throws {
     let scratch = ScratchFolder()
     Disk.write("1 47 287 420 226 22 531 925", scratch["ids"])
-    var model = ChangedModel(Checkpoint.plain)
+    var model = ChangedModel(Checkpoint.bitnet)
     model.without = ["tokenizer.json"]
-    var request = GapRequest(reference: Checkpoint.plain, candidate: model.write(scratch["model"]))
+    var request = GapRequest(reference: Checkpoint.bitnet, candidate: model.write(scratch["model"]))
     request.text = .idsFile(scratch["ids"])
     request.comparesTensors = false
     request.checksFidelity = false
