@@ -182,7 +182,7 @@ struct GateTests {
     var changed = ChangedModel(scratch["packed"])
     changed.remove { $0.contains("sub_norm") }
     changed.replace("BitNetForCausalLM", "LlamaForCausalLM")
-    changed.replace("\"bitnet\", \"hidden_act\"", "\"llama\", \"hidden_act\"")
+    changed.replace("\"model_type\": \"bitnet\"", "\"model_type\": \"llama\"")
     var request = ValidateRequest(path: changed.write(scratch["wrong"]), against: scratch["packed"])
     request.inputs = [.ids(model.ids(64))]
     let result = try ValidateWorkflow(request).run()
