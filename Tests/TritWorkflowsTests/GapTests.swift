@@ -261,9 +261,13 @@ struct GapTests {
   func notCompared() throws {
     let scratch = ScratchFolder()
     Disk.write("1 47 287 420 226 22 531 925", scratch["ids"])
-    var model = ChangedModel(Checkpoint.bitnet)
+    Disk.makeFolder(scratch["plain"])
+    for name in Disk.names(Checkpoint.plain) where name != "reference" {
+      Disk.write(Disk.bytes(Checkpoint.plain + "/" + name), scratch["plain"] + "/" + name)
+    }
+    var model = ChangedModel(scratch["plain"])
     model.without = ["tokenizer.json"]
-    var request = GapRequest(reference: Checkpoint.bitnet, candidate: model.write(scratch["model"]))
+    var request = GapRequest(reference: Checkpoint.plain, candidate: model.write(scratch["model"]))
     request.text = .idsFile(scratch["ids"])
     request.comparesTensors = false
     request.checksFidelity = false

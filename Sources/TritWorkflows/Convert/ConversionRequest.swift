@@ -76,6 +76,8 @@ public struct ConversionRequest: Sendable {
   /// understood here.
   func refuses(_ finding: CheckFinding, from source: any TensorSource) -> Bool {
     guard finding.severity == .error else { return false }
+    // What is left out stops nothing.
+    if target == .gguf, !gguf.hasTokenizer, finding.rule == .badTokenizer { return false }
     let keepsKeys = (target == .gguf) == (source.manifest.format == GGUFFormat.id)
     return !keepsKeys || finding.rule != .badConfiguration && finding.rule != .badTokenizer
   }

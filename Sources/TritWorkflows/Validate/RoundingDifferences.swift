@@ -17,9 +17,10 @@ extension ValidateWorkflow {
   /// model on this text, which is measured then: a deeper or wider model is noisier than those the defaults come from.
   func gates(_ found: Findings, _ model: RunnableModel) throws -> (results: [GateResult], noise: [RoundingNoise]) {
     var results = gates(found, noise: [])
-    // Logits can be excused by noise only where nothing else is wrong.
+    // Logits can be excused by noise only where every step was looked at and nothing else is wrong: against a file of
+    // logits one wrong scale among many looks like noise.
     let isExcusable =
-      found.total.nonFinite == 0
+      found.total.nonFinite == 0 && !found.steps.isEmpty
       && results.filter { $0.basis == .asked || $0.name == "wrong_steps" }.allSatisfy(\.passed)
     guard isExcusable, !results.allSatisfy(\.passed) else { return (results, []) }
     let noise = try noise(found, model)
