@@ -72,7 +72,7 @@ struct GateTests {
   enum Fault: String, CaseIterable, Sendable {
     case oneTrit, oneTritOfTheLastRow, scaleByOnePercent, scaleByOneStep, exchangedRows, exchangedProjections
     case exchangedLayers, normByOnePercent, finalNorm, embedding, head
-    case ropeBase, ropeBaseSlightly, epsilon, activation, tiedHead
+    case ropeBase, ropeBaseSlightly, epsilon, activation, heads, tiedHead
 
     /// The step in which it shows first.
     var step: String {
@@ -85,7 +85,7 @@ struct GateTests {
       case .finalNorm: "final_norm"
       case .embedding: "embed"
       case .head, .tiedHead: "logits"
-      case .ropeBase, .ropeBaseSlightly: "block0.self_attn.attended"
+      case .ropeBase, .ropeBaseSlightly, .heads: "block0.self_attn.attended"
       case .epsilon: "block0.input_layernorm"
       case .activation: "block0.mlp.gated"
       }
@@ -131,14 +131,22 @@ struct GateTests {
     case .ropeBaseSlightly: model.replace("1000042.0", "1000000.0")
     case .epsilon: model.replace("1e-06", "1e-05")
     case .activation: model.replace("\"silu\"", "\"relu2\"")
+    case .heads:
+      // Twice as many heads of half the width fit the same tensors.
+      model.replace("\"num_attention_heads\": 4", "\"num_attention_heads\": 8")
+      model.replace("\"num_key_value_heads\": 2", "\"num_key_value_heads\": 4")
+      model.replace("\"head_dim\": 64", "\"head_dim\": 32")
     case .tiedHead: model.file["lm_head.weight"].bytes = model.file["model.embed_tokens.weight"].bytes
     }
   }
 
-  /// Makes the first code at or before a place that is no 0 its opposite.
+  /// Makes the code nearest before a place that is no 0 its opposite; the first one behind it where there is none.
   private static func turnTrit(_ bytes: inout [UInt8], at start: Int) {
-    var place = start
-    while bytes[place] & 3 == 1 { place += place == 0 ? 1 : -1 }
+    func isNonzero(_ place: Int) -> Bool { bytes[place] & 3 != 1 }
+    guard let place = (0...start).last(where: isNonzero) ?? bytes.indices.first(where: isNonzero) else {
+      Issue.record("every code is 0")
+      return
+    }
     bytes[place] ^= 2
   }
 
