@@ -22,14 +22,6 @@ struct GGUFTokenizerTests {
     return file
   }
 
-  private static func edit(
-    _ file: inout JSONObject, _ key: String, _ change: (inout JSONObject) throws -> Void
-  ) throws {
-    var object = try #require(file[key]?.object)
-    try change(&object)
-    file[key] = .object(object)
-  }
-
   /// The rules of names.json with their names.
   private static func rules() throws -> [(names: [String], section: JSONValue)] {
     try #require(try json("names.json")["rules"]?.array).map { rule in
@@ -133,7 +125,7 @@ struct GGUFTokenizerTests {
         if item.addsTokens {
           file["post_processor"] = GGUFTokenizerTests.template([("<|bos|>", 676)], [("<|eos|>", 677)])
         }
-        try GGUFTokenizerTests.edit(&file, "model") { $0["ignore_merges"] = .bool(item.ignoresMerges) }
+        try file.edit("model") { $0["ignore_merges"] = .bool(item.ignoresMerges) }
       }
       let settings: JSONObject = ["bos_token": "<|bos|>", "eos_token": .object(["content": "<|eos|>"])]
       let keys: GGUFTokenizer
@@ -259,12 +251,12 @@ struct GGUFTokenizerTests {
     let file = try GGUFTokenizerTests.base { file in
       file["added_tokens"] = .array([])
       file["pre_tokenizer"] = PreTokenizerRule.llama3.section
-      try GGUFTokenizerTests.edit(&file, "model") { model in
-        try GGUFTokenizerTests.edit(&model, "vocab") { $0["zq"] = 676 }
+      try file.edit("model") { model in
+        try model.edit("vocab") { $0["zq"] = 676 }
       }
     }
     var whole = file
-    try GGUFTokenizerTests.edit(&whole, "model") { $0["ignore_merges"] = true }
+    try whole.edit("model") { $0["ignore_merges"] = true }
     #expect(try GGUFTokenizerTests.tokenizer(file, nil).tokenThatMergesMiss == "zq")
     for engine in GGUFEngine.allCases {
       #expect(GGUFTokenizerTests.name(try GGUFTokenizerTests.write(file, engine: engine)) == "smaug-bpe")
@@ -423,7 +415,7 @@ struct GGUFTokenizerTests {
   @Test func mergesThatStandTwice() throws {
     let file = try GGUFTokenizerTests.base { file in
       file["pre_tokenizer"] = PreTokenizerRule.gpt2.section
-      try GGUFTokenizerTests.edit(&file, "model") { model in
+      try file.edit("model") { model in
         let merges = try #require(model["merges"]?.array)
         model["merges"] = .array(merges + [merges[0]])
       }

@@ -2,6 +2,7 @@
 
 import Testing
 import TritCore
+import TritTestSupport
 
 @testable import TritTokenizer
 
@@ -20,15 +21,6 @@ struct ComparisonTests {
     }
 
     var testDescription: String { name }
-  }
-
-  /// Changes the object under a key.
-  private static func edit(
-    _ file: inout JSONObject, _ key: String, _ change: (inout JSONObject) throws -> Void
-  ) throws {
-    var object = try #require(file[key]?.object)
-    try change(&object)
-    file[key] = .object(object)
   }
 
   private static func added(_ file: inout JSONObject, _ index: Int, _ key: String, _ value: JSONValue) throws {
@@ -53,8 +45,8 @@ struct ComparisonTests {
 
   static let faults: [Fault] = [
     Fault("two tokens swapped", [#"token 300: "#, #"token 301: "#]) { file in
-      try edit(&file, "model") { model in
-        try edit(&model, "vocab") { vocab in
+      try file.edit("model") { model in
+        try model.edit("vocab") { vocab in
           let one = try #require(vocab.entries.firstIndex { $0.value.number?.integer == 300 })
           let two = try #require(vocab.entries.firstIndex { $0.value.number?.integer == 301 })
           let value = vocab.entries[one].value
@@ -64,24 +56,24 @@ struct ComparisonTests {
       }
     },
     Fault("the first merge is lost", [#"merge 0, "t" with "h", only in the first"#, #"gives ids"#]) { file in
-      try edit(&file, "model") { model in
+      try file.edit("model") { model in
         model["merges"] = .array(Array(try #require(model["merges"]?.array).dropFirst()))
       }
     },
     Fault("the last merge is lost", [#"merge 419, "#]) { file in
-      try edit(&file, "model") { model in
+      try file.edit("model") { model in
         model["merges"] = .array(Array(try #require(model["merges"]?.array).dropLast()))
       }
     },
     Fault("two merges swapped", [#"merge 3: "Ġ Ġ" and "o r", in another order"#]) { file in
-      try edit(&file, "model") { model in
+      try file.edit("model") { model in
         var merges = try #require(model["merges"]?.array)
         merges.swapAt(3, 4)
         model["merges"] = .array(merges)
       }
     },
     Fault("merges ignored", ["ignore_merges: false and true"]) { file in
-      try edit(&file, "model") { $0["ignore_merges"] = true }
+      try file.edit("model") { $0["ignore_merges"] = true }
     },
     Fault("an added token is lost", [#"token 679: "</tool>" and none"#, #"added token "</tool>" only in the first"#]) {
       $0["added_tokens"] = .array(Array(try #require($0["added_tokens"]?.array).dropLast()))
@@ -170,7 +162,7 @@ struct ComparisonTests {
     let base = try Files.json("Tokenizers/base.json")
     let whole = try Tokenizer(base)
     var file = base
-    try ComparisonTests.edit(&file, "model") { model in
+    try file.edit("model") { model in
       model["merges"] = .array(
         try #require(model["merges"]?.array).map { pair in
           .string((pair.array ?? []).compactMap { $0.string }.joined(separator: " "))
@@ -180,8 +172,8 @@ struct ComparisonTests {
     for index in 0..<4 { try ComparisonTests.added(&file, index, "normalized", true) }
     // Added tokens may be in the model's vocabulary as well. Tokens that fill rows.
     let added = try #require(file["added_tokens"]?.array).compactMap(\.object)
-    try ComparisonTests.edit(&file, "model") { model in
-      try ComparisonTests.edit(&model, "vocab") { vocab in
+    try file.edit("model") { model in
+      try model.edit("vocab") { vocab in
         for token in added { vocab[try #require(token["content"]?.string)] = token["id"] }
         for id in 680..<700 { vocab["[PAD\(id)]"] = .number(JSONNumber(id)) }
       }
@@ -207,7 +199,7 @@ struct ComparisonTests {
   @Test func manyDifferencesAreCounted() throws {
     let base = try Files.json("Tokenizers/base.json")
     var file = base
-    try ComparisonTests.edit(&file, "model") { model in
+    try file.edit("model") { model in
       model["merges"] = .array(Array(try #require(model["merges"]?.array).prefix(100)))
     }
     let found = TokenizerComparison(try Tokenizer(base), try Tokenizer(file))
