@@ -97,6 +97,11 @@ public enum FileSystem {
     return last == path.startIndex ? "/" : String(Substring(path[..<last]))
   }
 
+  /// A name beside a path; a bare name stays bare.
+  public static func sibling(_ name: String, of path: String) -> String {
+    path.utf8.contains(slash) ? join(parent(of: path), name) : name
+  }
+
   /// True when `path` is `folder` or stands inside it; both must be resolved.
   public static func isInside(_ path: String, of folder: String) -> Bool {
     path == folder || path.utf8.starts(with: join(folder, "").utf8)

@@ -86,7 +86,7 @@ extension GGUFTokenizerFiles {
   /// The files as the tokenizer reads them.
   fileprivate func tokenizerFiles(file: String) -> TokenizerFiles {
     func sibling(_ name: String, _ object: JSONObject?) -> TokenizerFiles.File? {
-      object.map { .init(name: GGUFTokenizer.sibling(name, of: file), parsed: $0) }
+      object.map { .init(name: FileSystem.sibling(name, of: file), parsed: $0) }
     }
     return TokenizerFiles(
       tokenizer: .init(name: file, parsed: tokenizer),

@@ -223,17 +223,10 @@ public struct GGUFTokenizer: Sendable {
     }
     guard id >= 0, id < vocabulary else {
       throw GGUFModelError(
-        .tokenBeyondVocabulary(id: id, size: vocabulary), file: sibling("config.json", of: file),
+        .tokenBeyondVocabulary(id: id, size: vocabulary), file: FileSystem.sibling("config.json", of: file),
         field: key + "_token_id")
     }
     return id
-  }
-
-  /// A file beside `tokenizer.json`.
-  static func sibling(_ name: String, of file: String) -> String {
-    var parts = file.split(separator: "/", omittingEmptySubsequences: false)
-    parts[parts.count - 1] = Substring(name)
-    return parts.joined(separator: "/")
   }
 
   /// The tokens that encoding puts before and behind a text: as the template says, else as the settings say.
