@@ -40,7 +40,7 @@ extension BlockCodec {
   }
 
   /// The half float at an offset.
-  static func half(_ bytes: RawSpan, at offset: Int) -> Float {
+  package static func half(_ bytes: RawSpan, at offset: Int) -> Float {
     HalfFloat(bits: UInt16(littleEndian: bytes.unsafeLoadUnaligned(fromByteOffset: offset, as: UInt16.self))).float
   }
 

@@ -113,13 +113,10 @@ struct TernaryCheck {
 
   /// Weights a scale of 0 makes 0 although their trits are not; nil when there are none.
   private func lostWeights(_ tensor: TensorDescriptor, _ scale: TernaryScale) throws -> String? {
-    var live = LiveUnits(ScaleGrid(scale.granularity, scale.granularity, tensor.shape))
-    let step = max(1, (1 << 18) / max(1, tensor.shape.columns))
-    for start in stride(from: 0, to: tensor.shape.rows, by: step) {
-      let rows = start..<min(start + step, tensor.shape.rows)
-      guard let trits = try IndependentDecoder.trits(rows, of: tensor, in: source) else { return nil }
-      live.add(trits, firstRow: start)
+    let units = try LiveUnits(scale.granularity, tensor.shape) {
+      try IndependentDecoder.trits($0, of: tensor, in: source)
     }
+    guard let live = units else { return nil }
     let lost = live.isLive.indices.filter { live.isLive[$0] && scale.multiplier(at: $0) == 0 }
     guard let first = lost.first else { return nil }
     let (row, column) = live.grid.place(first)

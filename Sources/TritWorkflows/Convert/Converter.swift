@@ -262,16 +262,13 @@ public struct ConvertWorkflow: Sendable {
     }
     guard !unfit.isEmpty else { return scale }
     let shape = weight.tensor.shape
-    var live = LiveUnits(ScaleGrid(scale.granularity, scale.granularity, shape))
-    let step = max(1, (1 << 18) / max(1, shape.columns))
-    for start in stride(from: 0, to: shape.rows, by: step) {
-      let rows = start..<min(start + step, shape.rows)
+    let live = try LiveUnits(scale.granularity, shape) { rows in
       var trits = [Int8](repeating: 0, count: rows.count * shape.columns)
       try weight.read(rows, into: &trits, at: 0)
-      live.add(trits, firstRow: start)
+      return trits
     }
     for index in unfit {
-      guard !live.isLive[index] else {
+      guard live?.isLive[index] == false else {
         throw WorkflowError(
           .scaleDoesNotFit(value: multipliers[index], storage: storage.rawValue), tensor: weight.tensor.name)
       }

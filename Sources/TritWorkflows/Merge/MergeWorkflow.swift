@@ -190,9 +190,7 @@ public struct MergeWorkflow: Sendable {
         for index in merged.indices { merged[index] += delta[index] }
         let bytes = DenseRecoder.encode(merged, to: tensor.encoding).bytes
         // The base is finite here, so what is not comes of the adapter.
-        if let dtype = tensor.encoding.dtype, NonFinite.isIn(bytes.span.bytes, dtype),
-          let found = NonFinite.first(in: bytes.span.bytes, dtype)
-        {
+        if let dtype = tensor.encoding.dtype, let found = NonFinite.first(in: bytes.span.bytes, dtype) {
           throw MergeError(
             .notFinite(index: rows.lowerBound * tensor.shape.columns + found.index),
             file: FileSystem.join(adapter.path, LoRAAdapter.weightsName), tensor: tensor.name)
@@ -206,9 +204,7 @@ public struct MergeWorkflow: Sendable {
   private func refuseNonFinite(
     _ bytes: RawSpan, _ tensor: TensorDescriptor, _ source: any TensorSource, from start: Int
   ) throws(MergeError) {
-    guard let dtype = tensor.encoding.dtype, NonFinite.isIn(bytes, dtype),
-      let found = NonFinite.first(in: bytes, dtype)
-    else { return }
+    guard let dtype = tensor.encoding.dtype, let found = NonFinite.first(in: bytes, dtype) else { return }
     throw MergeError(
       .baseNotFinite(index: start / (dtype.bits / 8) + found.index, value: found.value),
       file: source.manifest.files[tensor.location.file].path, tensor: tensor.name)

@@ -64,6 +64,18 @@ struct LiveUnits: Sendable {
     isLive = [Bool](repeating: false, count: grid.count)
   }
 
+  /// Looks at all rows, band by band; nil where `trits` gives none.
+  init?(
+    _ granularity: ScaleGranularity, _ shape: TensorShape, trits: (Range<Int>) throws -> [Int8]?
+  ) rethrows {
+    self.init(ScaleGrid(granularity, granularity, shape))
+    let step = max(1, (1 << 18) / max(1, shape.columns))
+    for start in stride(from: 0, to: shape.rows, by: step) {
+      guard let band = try trits(start..<min(start + step, shape.rows)) else { return nil }
+      add(band, firstRow: start)
+    }
+  }
+
   /// Looks at whole rows.
   mutating func add(_ trits: [Int8], firstRow: Int) {
     guard let size = grid.size else {

@@ -35,6 +35,7 @@ enum NonFinite {
 
   /// The first element that is NaN or infinite, and its value.
   static func first(in bytes: RawSpan, _ dtype: DType) -> (index: Int, value: String)? {
+    guard isIn(bytes, dtype) else { return nil }
     if let index = firstByte(bytes, dtype) { return (index, "NaN or infinity of \(dtype.rawValue)") }
     let numbers = dtype == .c64 ? DType.f32 : dtype
     guard masks(numbers) != nil else { return nil }
@@ -65,8 +66,7 @@ enum NonFinite {
     while true {
       let place = block * codec.blockBytes + codec.scaleOffset - start
       guard place + 2 <= bytes.byteCount else { return nil }
-      let bits = UInt16(littleEndian: bytes.unsafeLoadUnaligned(fromByteOffset: place, as: UInt16.self))
-      let scale = HalfFloat(bits: bits).float
+      let scale = codec.half(bytes, at: place)
       if !scale.isFinite { return (block * codec.blockElements, "of a block whose scale is \(scale)") }
       block += 1
     }
@@ -116,7 +116,7 @@ struct FiniteCheck: Sendable {
     let found: (index: Int, value: String)?
     switch form {
     case .elements(let dtype):
-      guard NonFinite.isIn(bytes, dtype), let first = NonFinite.first(in: bytes, dtype) else { return }
+      guard let first = NonFinite.first(in: bytes, dtype) else { return }
       found = (start / (dtype.bits / 8) + first.index, first.value)
     case .blocks(let codec): found = NonFinite.firstScale(in: bytes, from: start, codec)
     }
