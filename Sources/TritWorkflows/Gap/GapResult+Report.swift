@@ -36,9 +36,7 @@ extension GapResult {
     }
     for note in Set(reference.run.notes + candidate.run.notes).sorted() { report.note(.info, note) }
     for note in notes { report.note(model.nonFinite > 0 && note.contains("no numbers") ? .error : .warning, note) }
-    for (path, state) in nonFinite.sorted(by: { $0.key < $1.key }) {
-      report.note(.error, "\(path): numbers stop being finite at \(state.name) of token \(state.token): \(state.value)")
-    }
+    report.note(nonFinite: nonFinite)
     for line in gateLines { report.note(line.passed ? .pass : .fail, line.text) }
     report.glossary = Metric.glossary(Metric.allCases)
     return report

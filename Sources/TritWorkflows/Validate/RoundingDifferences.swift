@@ -21,7 +21,7 @@ extension ValidateWorkflow {
     // logits one wrong scale among many looks like noise.
     let isExcusable =
       found.total.nonFinite == 0 && !found.steps.isEmpty
-      && results.filter { $0.basis == .asked || $0.name == "wrong_steps" }.allSatisfy(\.passed)
+      && results.filter { $0.basis == .asked || !$0.isOfLogits }.allSatisfy(\.passed)
     guard isExcusable, !results.allSatisfy(\.passed) else { return (results, []) }
     let noise = try noise(found, model)
     results = gates(found, noise: noise)
@@ -56,7 +56,7 @@ extension ValidateWorkflow {
     if !found.steps.isEmpty {
       let wrong = found.steps.count { !$0.passed } + found.unmatched.count
       results.append(
-        GateResult(name: "wrong_steps", found: Double(wrong), bound: 0, isUpperBound: true, basis: .standard))
+        GateResult(name: GateResult.wrongSteps, found: Double(wrong), bound: 0, isUpperBound: true, basis: .standard))
     }
     return results
   }

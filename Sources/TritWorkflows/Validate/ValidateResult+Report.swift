@@ -1,5 +1,6 @@
 // Tritsmith: a validation as a report.
 
+import TritModel
 import TritReport
 
 extension ValidateResult {
@@ -49,9 +50,7 @@ extension ValidateResult {
     if agreement.nonFinitePositions > 0 {
       report.note(.error, "\(agreement.nonFinitePositions) positions have logits that are infinite or not a number")
     }
-    for (path, state) in nonFinite.sorted(by: { $0.key < $1.key }) {
-      report.note(.error, "\(path): numbers stop being finite at \(state.name) of token \(state.token): \(state.value)")
-    }
+    report.note(nonFinite: nonFinite)
     if let step = firstWrongStep {
       report.note(
         .error,
@@ -60,7 +59,7 @@ extension ValidateResult {
           + NumberText.significant(step.bound, digits: 3) + " is rounding")
     }
     for name in unmatchedSteps { report.note(.error, "only one of the two has the step \(name)") }
-    for gate in gates where !gate.passed && gate.name != "wrong_steps" {
+    for gate in gatesOfLogits where !gate.passed {
       let found = NumberText.significant(gate.found, digits: 4)
       let bound = NumberText.significant(gate.bound, digits: 4)
       report.note(.error, "\(gate.name) is \(found), \(gate.isUpperBound ? "at most" : "at least") \(bound) is wanted")
@@ -80,18 +79,17 @@ extension ValidateResult {
       "logits \(gatesOfLogits.allSatisfy(\.passed) ? "agree" : "do not agree") on \(agreement.positions) positions"
     text += " of \(self.text)"
     if !steps.isEmpty {
-      let wrong = steps.count { !$0.passed } + unmatchedSteps.count
       text +=
-        wrong == 0
+        wrongSteps == 0
         ? "; each of \(steps.count) steps gives the same from the reference's input"
-        : "; \(wrong) of \(steps.count + unmatchedSteps.count) steps give something else from the reference's input"
+        : "; \(wrongSteps) of \(steps.count + unmatchedSteps.count) steps give something else from the reference's input"
     }
     let how = Set([reference.run, model.run].compactMap { $0?.mode.rawValue }).sorted()
     return text
       + " (\(how.joined(separator: " and ")) arithmetic; configurations and tokenizers as such were not compared)"
   }
 
-  private var gatesOfLogits: [GateResult] { gates.filter { $0.name != "wrong_steps" } }
+  private var gatesOfLogits: [GateResult] { gates.filter(\.isOfLogits) }
 
   /// Whether both have the same trits and scales; nil when that cannot be said.
   public var hasSameWeights: Bool? {
@@ -232,5 +230,14 @@ extension ValidateResult {
       table.append([.text(state.name), .number(state.maximumDifference), .number(state.relativeError)])
     }
     return table
+  }
+}
+
+extension ReportDocument {
+  /// Says where the numbers of models, by their paths, stop being finite.
+  mutating func note(nonFinite: [String: NonFiniteState]) {
+    for (path, state) in nonFinite.sorted(by: { $0.key < $1.key }) {
+      note(.error, "\(path): numbers stop being finite at \(state.name) of token \(state.token): \(state.value)")
+    }
   }
 }

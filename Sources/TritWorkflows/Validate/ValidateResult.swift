@@ -67,6 +67,11 @@ public struct GateResult: Sendable, Hashable {
   public var isUpperBound: Bool
   public var basis = GateBasis.asked
 
+  /// The gate of `ValidateResult.wrongSteps`; the others are of logits.
+  static let wrongSteps = "wrong_steps"
+
+  var isOfLogits: Bool { name != GateResult.wrongSteps }
+
   /// A value that is not a number never passes.
   public var passed: Bool { isUpperBound ? found <= bound : found >= bound }
 }
@@ -128,6 +133,9 @@ public struct ValidateResult: Sendable {
 
   /// The first hidden state whose relative error is above the bound.
   public var firstDivergence: HiddenStateAgreement? { hiddenStates.first { !($0.relativeError <= hiddenBound) } }
+
+  /// Steps that are past their bounds, and those that only one of the two has.
+  var wrongSteps: Int { steps.count { !$0.passed } + unmatchedSteps.count }
 
   /// The first step that is past its bound.
   public var firstWrongStep: StepAgreement? { steps.first { !$0.passed } }
