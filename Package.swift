@@ -91,7 +91,7 @@ let package = Package(
     .testTarget(name: "TritReportTests", dependencies: ["TritCore", "TritReport", "TritTestSupport"]),
     .testTarget(name: "CommandLineKitTests", dependencies: ["CommandLineKit"]),
     .testTarget(name: "TritKernelsTests", dependencies: ["TritCore", "TritKernels", "TritTestSupport"]),
-    .testTarget(name: "TritTokenizerTests", dependencies: ["TritCore", "TritTokenizer", "TritTestSupport"]),
+    .testTarget(name: "TritTokenizerTests", dependencies: ["TritCore", "TritTokenizer", "TritTestSupport", "CZstd"]),
     .testTarget(
       name: "TritLayoutsTests",
       dependencies: ["TritCore", "TritKernels", "TritLayouts", "TritFormats", "TritTestSupport"]),

@@ -238,4 +238,5 @@ def digest(scalars):
     return [len(values), f"{hash:016x}"]
 
 
-main()
+if __name__ == "__main__":
+    main()

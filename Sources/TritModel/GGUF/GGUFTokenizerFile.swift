@@ -18,6 +18,8 @@ struct GGUFTokenizerFile {
   private let tokens: [String]
   private let types: [Int]
   private let engine: GGUFEngine
+  /// Roles that the settings do not name, whatever id the file gives them.
+  private var unnamedRoles: Set<String> = []
 
   /// What llama.cpp takes for the begin and the end of a byte-level vocabulary that says neither.
   private static let assumedSpecialToken = 11
@@ -37,6 +39,7 @@ struct GGUFTokenizerFile {
 
   private mutating func rebuild() {
     let model = manifest.entry("tokenizer.ggml.model")?.string ?? "none"
+    if model == "llama" { return rebuildPieces() }
     guard model == "gpt2", let merges = manifest.entry("tokenizer.ggml.merges")?.strings else {
       notes.append("a tokenizer of model '\(printable(model))' cannot be rebuilt as tokenizer.json")
       return
@@ -63,6 +66,8 @@ struct GGUFTokenizerFile {
       manifest.entry(GGUFTokenizer.normalizerKey)?.string ?? (meaning?.normalization == .usually ? "NFC" : "none")
     let ignoresMerges = manifest.entry(GGUFTokenizer.ignoreMergesKey)?.bool ?? meaning?.ignoresMerges ?? false
     let before = special("bos", isAddedWhenUnsaid: meaning?.addsBOS ?? false)
+    // Converters number one for these models all the same, and say that it is not added.
+    if before == nil, entry?.lacksBOS == true { unnamedRoles.insert("bos") }
     let behind = special("eos", isAddedWhenUnsaid: false)
     let (vocab, added) = vocabulary()
     let tokenizer: JSONObject = [
@@ -77,6 +82,60 @@ struct GGUFTokenizerFile {
         "vocab": .object(vocab), "merges": .array(GGUFTokenizerFile.distinct(merges).map { .string($0) }),
       ]),
     ]
+    files = [
+      ("tokenizer.json", tokenizer),
+      ("tokenizer_config.json", settings(addsBegin: before != nil, addsEnd: behind != nil)),
+    ]
+  }
+
+  /// A vocabulary of SentencePiece, with its scores or the merges they were made from.
+  private mutating func rebuildPieces() {
+    func refuse(_ reason: String) {
+      notes.append("a tokenizer of model 'llama' cannot be rebuilt as tokenizer.json: " + reason)
+    }
+    if manifest.entry("tokenizer.ggml.precompiled_charsmap") != nil {
+      return refuse("it rewrites text by a table (precompiled_charsmap)")
+    }
+    let (vocab, added) = vocabulary()
+    var merges = (manifest.entry("tokenizer.ggml.merges")?.strings ?? []).map { JSONValue.string($0) }
+    if merges.isEmpty {
+      guard case .array(.float32(let scores)) = manifest.entry("tokenizer.ggml.scores"), scores.count == tokens.count
+      else {
+        return refuse("it has no score for each token")
+      }
+      var pieces: [SentencePieceModel.Piece] = []
+      for entry in vocab.entries {
+        guard let id = entry.value.number?.integer else { continue }
+        let type = id < types.count ? SentencePieceModel.PieceType(rawValue: UInt64(max(0, types[id]))) : nil
+        // Engines merge to tokens of any type; those that are never in a text but by name are left out.
+        pieces.append(
+          .init(text: entry.key, score: scores[id], type: type == .unused ? .normal : type ?? .normal))
+      }
+      do {
+        let scored = try ScoredMerges(pieces, file: manifest.path)
+        if let (one, two) = try scored.tie() {
+          return refuse(
+            "'\(printable(one, limit: 40))' and '\(printable(two, limit: 40))' have one score, and no order of merges "
+              + "says that the leftmost is made first")
+        }
+        merges = try scored.list().merges
+      } catch {
+        return refuse(error.summary)
+      }
+    }
+    let before = special("bos", isAddedWhenUnsaid: true, assumed: 1)
+    let behind = special("eos", isAddedWhenUnsaid: false, assumed: 2)
+    let unknown = tokens.indices.first {
+      $0 < types.count && types[$0] == Int(GGUFTokenizer.TokenType.unknown.rawValue)
+    }
+    let addsPrefix = manifest.entry("tokenizer.ggml.add_space_prefix")?.bool ?? true
+    var tokenizer = SentencePieceModel.document(
+      vocab: vocab, merges: merges, added: added, unknown: unknown.map { tokens[$0] },
+      fallsBackToBytes: types.contains(Int(GGUFTokenizer.TokenType.byte.rawValue)), addsPrefix: addsPrefix,
+      postProcessor: before == nil && behind == nil ? .null : .object(template(before, behind)))
+    if let text = manifest.entry(GGUFTokenizer.sectionsKey)?.string, !PieceSections.apply(text, to: &tokenizer) {
+      return refuse("'\(GGUFTokenizer.sectionsKey)' is no JSON object")
+    }
     files = [
       ("tokenizer.json", tokenizer),
       ("tokenizer_config.json", settings(addsBegin: before != nil, addsEnd: behind != nil)),
@@ -133,7 +192,9 @@ struct GGUFTokenizerFile {
   }
 
   /// The token put at an end of a text; nil for none.
-  private mutating func special(_ name: String, isAddedWhenUnsaid: Bool) -> (id: Int, text: String)? {
+  private mutating func special(
+    _ name: String, isAddedWhenUnsaid: Bool, assumed id: Int = GGUFTokenizerFile.assumedSpecialToken
+  ) -> (id: Int, text: String)? {
     let flag = manifest.entry("tokenizer.ggml.add_\(name)_token")?.bool
     guard flag ?? isAddedWhenUnsaid else { return nil }
     if flag == nil {
@@ -141,7 +202,6 @@ struct GGUFTokenizerFile {
         "the file does not say whether to add a begin token; llama.cpp adds one under its pre-tokenizer's name")
     }
     if let token = token(name) { return token }
-    let id = GGUFTokenizerFile.assumedSpecialToken
     guard tokens.indices.contains(id) else { return nil }
     notes.append("the file does not say which token is its \(name); llama.cpp takes token \(id)")
     return (id, tokens[id])
@@ -151,6 +211,13 @@ struct GGUFTokenizerFile {
     _ before: (id: Int, text: String)?, _ behind: (id: Int, text: String)?
   ) -> JSONObject {
     if before == nil, behind == nil { return GGUFTokenizerFile.byteLevel }
+    return [
+      "type": "Sequence",
+      "processors": .array([.object(GGUFTokenizerFile.byteLevel), .object(template(before, behind))]),
+    ]
+  }
+
+  private func template(_ before: (id: Int, text: String)?, _ behind: (id: Int, text: String)?) -> JSONObject {
     func special(_ token: (id: Int, text: String)?, _ type: Int) -> [JSONValue] {
       guard let token else { return [] }
       let item: JSONObject = ["id": .string(token.text), "type_id": .number(JSONNumber(type))]
@@ -168,12 +235,9 @@ struct GGUFTokenizerFile {
         "tokens": .array([.string(token.text)]),
       ])
     }
-    let template: JSONObject = [
+    return [
       "type": "TemplateProcessing", "single": .array(single), "pair": .array(single + second),
       "special_tokens": .object(objects),
-    ]
-    return [
-      "type": "Sequence", "processors": .array([.object(GGUFTokenizerFile.byteLevel), .object(template)]),
     ]
   }
 
@@ -181,7 +245,7 @@ struct GGUFTokenizerFile {
     var result: JSONObject = ["clean_up_tokenization_spaces": false]
     for (key, name) in [("bos_token", "bos"), ("eos_token", "eos"), ("pad_token", "padding"), ("unk_token", "unknown")]
     {
-      if let (_, text) = token(name) { result[key] = .string(text) }
+      if let (_, text) = token(name), !unnamedRoles.contains(name) { result[key] = .string(text) }
     }
     result["add_bos_token"] = .bool(addsBegin)
     if addsEnd { result["add_eos_token"] = true }

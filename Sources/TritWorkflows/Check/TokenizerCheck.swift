@@ -11,7 +11,7 @@ struct TokenizerCheck {
 
   func run() throws -> [CheckFinding] {
     let manifest = source.manifest
-    guard manifest.companions.contains(where: { $0.name == "tokenizer.json" }) else {
+    guard let file = manifest.tokenizerFile else {
       return [CheckFinding(.noTokenizer, "tokenizer.json", "there is none; the model takes token ids only")]
     }
     let tokenizer: Tokenizer
@@ -25,10 +25,10 @@ struct TokenizerCheck {
     let stated = try? ModelDescription.read(source).vocabularySize
     if let rows = embedding?.shape.rows, tokenizer.endID > rows {
       findings.append(
-        CheckFinding(.vocabulary, "tokenizer.json", "ids go to \(tokenizer.endID - 1), there are \(rows) embeddings"))
+        CheckFinding(.vocabulary, file, "ids go to \(tokenizer.endID - 1), there are \(rows) embeddings"))
     } else if let stated, tokenizer.endID > stated {
       findings.append(
-        CheckFinding(.vocabulary, "tokenizer.json", "ids go to \(tokenizer.endID - 1), vocab_size is \(stated)"))
+        CheckFinding(.vocabulary, file, "ids go to \(tokenizer.endID - 1), vocab_size is \(stated)"))
     }
     findings += specialTokens("config.json", manifest.configuration, tokenizer, embedding?.shape.rows ?? stated)
     if manifest.companions.contains(where: { $0.name == "generation_config.json" }) {

@@ -102,7 +102,7 @@ struct GapText {
   /// The tokenizers the models have: one or two that agree on every token, or none.
   private static func tokenizers(_ reference: any TensorSource, _ candidate: any TensorSource) throws -> [Found] {
     let found: [Found] = try [reference, candidate].compactMap { source in
-      guard source.manifest.companions.contains(where: { $0.name == "tokenizer.json" }) else { return nil }
+      guard source.manifest.tokenizerFile != nil else { return nil }
       return (source.manifest.path, try Tokenizer(of: source))
     }
     guard found.count == 2 else { return found }

@@ -150,9 +150,7 @@ public struct GapWorkflow: Sendable {
     let source = model.source
     let survey = try ModelSurvey(of: source)
     var tokenizer: Digest?
-    if source.manifest.companions.contains(where: { $0.name == "tokenizer.json" }) {
-      tokenizer = SHA256.digest(of: try source.companion(named: "tokenizer.json"))
-    }
+    if let name = source.manifest.tokenizerFile { tokenizer = SHA256.digest(of: try source.companion(named: name)) }
     return GapSide(
       run: model.description, kind: survey.kind, sha256: try GapWorkflow.digest(of: source, silent),
       codeStream: try CodeStream.model(of: source, silent), tokenizerSHA256: tokenizer,

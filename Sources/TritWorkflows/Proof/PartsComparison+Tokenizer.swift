@@ -4,13 +4,9 @@ import TritCore
 import TritTokenizer
 
 extension PartsComparison {
-  private static let file = "tokenizer.json"
-
   /// By content and by the ids of fixed texts; files that are the same byte for byte need no more.
   func tokenizer() throws -> PartFinding {
-    let has = [first, second].map { source in
-      source.manifest.companions.contains { $0.name == PartsComparison.file }
-    }
+    let has = [first, second].map { $0.manifest.tokenizerFile != nil }
     guard has[0] || has[1] else { return PartFinding(.tokenizer, .none, "neither has a tokenizer") }
     guard has[0], has[1] else {
       return PartFinding(.tokenizer, .differs, "only the \(has[0] ? "first" : "second") has a tokenizer")
@@ -40,7 +36,9 @@ extension PartsComparison {
   }
 
   /// Files a tokenizer is made of; another `config.json` can give its special tokens other ids.
-  private static let settings = [file, "tokenizer_config.json", "special_tokens_map.json"]
+  private static let settings = [
+    "tokenizer.json", ModelManifest.sentencePieceFile, "tokenizer_config.json", "special_tokens_map.json",
+  ]
 
   private func bytes(_ name: String, _ source: any TensorSource) throws -> [UInt8]? {
     guard source.manifest.companions.contains(where: { $0.name == name }) else { return nil }

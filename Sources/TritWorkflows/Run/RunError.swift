@@ -6,7 +6,7 @@ import TritCore
 public struct RunError: DiagnosticError, Equatable {
   /// What went wrong.
   public enum Kind: Sendable, Equatable {
-    /// The model has no `tokenizer.json`, and text was given.
+    /// The model has neither `tokenizer.json` nor `tokenizer.model`, and text was given.
     case noTokenizer
     /// A GGUF file has a tokenizer, and this program cannot follow it.
     case tokenizerNotRebuilt(String)
@@ -36,7 +36,8 @@ public struct RunError: DiagnosticError, Equatable {
 
   public var summary: String {
     switch kind {
-    case .noTokenizer: "the model has no tokenizer.json, which is needed to turn text into token ids"
+    case .noTokenizer:
+      "the model has no tokenizer.json or tokenizer.model, one of which is needed to turn text into token ids"
     case .tokenizerNotRebuilt(let why): why
     case .noBeginToken: "the tokenizer names no token that begins a text (BOS), which is needed here"
     case .noInput: "expected a text or token ids, found neither"

@@ -243,21 +243,29 @@ struct GGUFPlanner {
   private func tokenizer(_ warnings: inout [String]) throws -> [MetadataEntry] {
     let none = GGUFPlanner.noTokenizer
     guard request.gguf.hasTokenizer else { return none }
-    guard let tokenizer = try companion("tokenizer.json") else {
+    guard let name = source.manifest.tokenizerFile else {
       warnings.append(
-        "there is no tokenizer.json: the file will have no tokenizer, and programs cannot run text with it")
+        "there is no tokenizer.json or tokenizer.model: the file will have no tokenizer, and programs cannot run text "
+          + "with it")
       return none
     }
+    let path = FileSystem.join(source.manifest.path, name)
+    let settings = try companion("tokenizer_config.json")
     let template = source.manifest.companions.contains { $0.name == "chat_template.jinja" }
-    let files = GGUFTokenizerFiles(
-      tokenizer: tokenizer, settings: try companion("tokenizer_config.json"),
+    var files = GGUFTokenizerFiles(
+      tokenizer: JSONObject(), settings: settings,
       specialTokensMap: try companion("special_tokens_map.json"),
       generationConfiguration: try companion("generation_config.json"), configuration: source.manifest.configuration,
       chatTemplate: template ? String(decoding: try source.companion(named: "chat_template.jinja"), as: UTF8.self) : nil
     )
+    if name == ModelManifest.sentencePieceFile {
+      try files.read(sentencePiece: source.companion(named: name), file: path)
+    } else if let tokenizer = try companion(name) {
+      files.tokenizer = tokenizer
+    }
     let result = try GGUFTokenizer(
       files, vocabulary: description.vocabularySize, pre: request.gguf.preTokenizer, engine: request.gguf.engine,
-      file: FileSystem.join(source.manifest.path, "tokenizer.json"))
+      file: path)
     warnings += result.warnings
     return result.entries
   }
