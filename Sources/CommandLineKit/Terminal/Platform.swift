@@ -66,6 +66,23 @@ enum Platform {
     }
   }
 
+  /// Everything that can be read, up to a limit; nil with an error number when reading fails.
+  static func readAll(from descriptor: Int32, limit: Int) -> (bytes: [UInt8], error: Int32) {
+    var bytes: [UInt8] = []
+    var buffer = [UInt8](repeating: 0, count: 1 << 16)
+    while bytes.count <= limit {
+      let count = buffer.withUnsafeMutableBytes { read(descriptor, $0.baseAddress, $0.count) }
+      if count > 0 {
+        bytes += buffer[..<count]
+      } else if count < 0 && errno == EINTR {
+        continue
+      } else {
+        return (bytes, count < 0 ? errno : 0)
+      }
+    }
+    return (bytes, 0)
+  }
+
   static let brokenPipe: Int32 = EPIPE
 
   static func message(ofError number: Int32) -> String {

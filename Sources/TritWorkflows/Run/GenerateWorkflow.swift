@@ -8,8 +8,10 @@ import TritTokenizer
 /// What to continue, and how.
 public struct GenerateRequest: Sendable {
   public var path: String
-  /// Taken as it is, with BOS in front when the model has one; no chat template is applied.
+  /// Taken as it is, with BOS in front when the model has one.
   public var prompt: String
+  /// A conversation to go on with, in place of the prompt: `TokenInput.chat` or `.messages`.
+  public var conversation: TokenInput?
   public var maximumTokens = 128
   public var sampling = SamplingMethod.greedy
   public var seed: UInt64 = 0
@@ -34,6 +36,9 @@ public struct GenerateResult: Sendable {
   }
 
   public var run: RunDescription
+  /// Whether the model has a chat template, and whether the prompt was written by it.
+  public var hasChatTemplate: Bool
+  public var isChat: Bool
   public var promptIDs: [Int]
   /// Without the token that ended it.
   public var ids: [Int]
@@ -69,7 +74,11 @@ public struct GenerateWorkflow: Sendable {
     var sampler = try Sampler(request.sampling, seed: request.seed)
     let runnable = try RunnableModel(request.path, request.options, engine: request.options.engine())
     let tokenizer = try Tokenizer(of: runnable.source)
-    let prompt = try tokenizer.prompt(request.prompt)
+    let template = try ChatTemplate.text(of: runnable.source)
+    let prompt =
+      if let messages = try request.conversation?.conversation() {
+        try tokenizer.ids(of: messages, ChatTemplate(of: runnable.source))
+      } else { try tokenizer.prompt(request.prompt) }
     try runnable.check(prompt)
     let context = runnable.model.configuration.contextLength
     let session = try runnable.session(for: min(context, prompt.count + min(request.maximumTokens, context)))
@@ -109,7 +118,8 @@ public struct GenerateWorkflow: Sendable {
       _ = emit(rest)
     }
     return GenerateResult(
-      run: runnable.description, promptIDs: prompt, ids: ids, text: text, stop: stop,
+      run: runnable.description, hasChatTemplate: template != nil, isChat: request.conversation != nil,
+      promptIDs: prompt, ids: ids, text: text, stop: stop,
       promptSeconds: prefilled - start, decodeSeconds: decoded - prefilled)
   }
 }

@@ -7,6 +7,10 @@ import TritTokenizer
 public enum TokenInput: Sendable, Equatable {
   /// A text; the model's tokenizer makes ids of it, with BOS in front when the model has one.
   case text(String)
+  /// A text that becomes the one message of a user, written as the model's chat template says.
+  case chat(String)
+  /// A conversation as JSON: a list of objects with `role` and `content`; the name is for errors.
+  case messages([UInt8], file: String?)
   /// Ids as numbers with spaces or commas between, taken as they are.
   case ids(String)
   /// A file of ids: JSON (a list of ids, a list of such lists, or a list of objects with `ids`), or one prompt a line.
@@ -27,6 +31,10 @@ public enum TokenInput: Sendable, Equatable {
         let loaded = try tokenizer ?? Tokenizer(of: source)
         tokenizer = loaded
         result.append(try loaded.prompt(text))
+      case .chat, .messages:
+        let loaded = try tokenizer ?? Tokenizer(of: source)
+        tokenizer = loaded
+        result.append(try loaded.ids(of: input.conversation() ?? [], ChatTemplate(of: source)))
       case .ids(let text): result.append(try TokenIDs.parse(text))
       case .idsFile(let path): result += try TokenIDs.read(path)
       }
@@ -34,6 +42,18 @@ public enum TokenInput: Sendable, Equatable {
     guard !result.isEmpty else { throw RunError(.noInput) }
     return result
   }
+
+  /// The messages of a conversation; nil for what is none.
+  func conversation() throws -> [ChatMessage]? {
+    switch self {
+    case .chat(let text): [ChatMessage(.user, text)]
+    case .messages(let bytes, let file): try ChatMessage.list(bytes, file: file)
+    case .text, .ids, .idsFile: nil
+    }
+  }
+
+  /// The bytes of a file that holds a text or a conversation.
+  public static func contents(of path: String) throws -> [UInt8] { try text(at: path) }
 
   /// A file of text.
   static func text(at path: String) throws -> [UInt8] {

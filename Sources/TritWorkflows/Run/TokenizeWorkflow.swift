@@ -11,6 +11,10 @@ public struct TokenizeRequest: Sendable {
     case text(String)
     /// A file of UTF-8 text.
     case file(String)
+    /// Text, or the text of a file, as the one message of a user.
+    indirect case chat(Input)
+    /// A conversation as JSON; the name is for errors.
+    case messages([UInt8], file: String?)
     /// Ids to be decoded, with spaces or commas between.
     case ids(String)
   }
@@ -24,6 +28,21 @@ public struct TokenizeRequest: Sendable {
   public init(path: String, input: Input) {
     self.path = path
     self.input = input
+  }
+}
+
+extension TokenizeRequest.Input {
+  fileprivate func conversation() throws -> [ChatMessage] {
+    switch self {
+    case .chat(.file(let path)):
+      guard let text = String(validating: try TokenInput.text(at: path), as: UTF8.self) else {
+        throw ChatError(.malformedMessages("bytes that are no UTF-8"), file: path)
+      }
+      return [ChatMessage(.user, text)]
+    case .chat(.text(let text)): return [ChatMessage(.user, text)]
+    case .messages(let bytes, let file): return try ChatMessage.list(bytes, file: file)
+    default: return []
+    }
   }
 }
 
@@ -73,6 +92,11 @@ public struct TokenizeWorkflow: Sendable {
       let bytes = try TokenInput.text(at: path)
       inputBytes = bytes.count
       ids = try tokenizer.encode(fileAt: path, bytes, addSpecialTokens: request.includesSpecialTokens)
+    case .chat, .messages:
+      let messages = try request.input.conversation()
+      let text = try tokenizer.text(of: messages, ChatTemplate(of: source))
+      inputBytes = text.utf8.count
+      ids = try tokenizer.encode(text, addSpecialTokens: false)
     case .ids(let text):
       ids = try TokenIDs.parse(text)
       skipsSpecialTokens = !request.includesSpecialTokens

@@ -39,10 +39,12 @@ struct Logits: ParsableCommand {
   @OptionGroup(title: "Running") var running: RunningOptions
 
   func run() throws {
-    var request = LogitsRequest(path: model, inputs: prompts.inputs, output: output)
-    request.writesHiddenStates = hidden
-    request.replaces = force
-    request.options = running.options(mode)
-    try reporting { printing.print(try LogitsWorkflow(request, progress: running.progress).run().report) }
+    try reporting {
+      var request = LogitsRequest(path: model, inputs: try prompts.inputs(), output: output)
+      request.writesHiddenStates = hidden
+      request.replaces = force
+      request.options = running.options(mode)
+      printing.print(try LogitsWorkflow(request, progress: running.progress).run().report)
+    }
   }
 }

@@ -9,8 +9,9 @@ struct Run: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Let a model continue a text.",
     discussion: """
-      The prompt is taken as it is, with BOS in front: the chat template of a model is not interpreted, and --raw, the \
-      only mode, says so. Text goes to standard output as it is generated, speed to standard error; in the formats for \
+      The prompt is taken as it is, with BOS in front; with --chat it is the one message of a user, and --messages gives \
+      a whole conversation. Then the model's chat template says what stands around messages; templates of the shapes \
+      ChatML, Llama 3, Falcon-E, Zephyr and Mistral are known. Text goes to standard output as it is generated, speed to standard error; in the formats for \
       programs one report follows at the end instead.
       """,
     examples: [
@@ -21,8 +22,10 @@ struct Run: ParsableCommand {
   @Argument(help: "The model to run.", completion: .file())
   var model: String
 
-  @Option(help: ArgumentHelp("The text to continue.", valueName: "text"))
-  var prompt: String
+  @Option(help: ArgumentHelp("The text to continue; - takes standard input.", valueName: "text"))
+  var prompt: String?
+
+  @OptionGroup var chat: ChatOptions
 
   @Option(help: ArgumentHelp("Most tokens to generate.", valueName: "count"))
   var maxTokens = 128
@@ -39,13 +42,17 @@ struct Run: ParsableCommand {
   @Option(help: "Integer products, or float32 as transformers computes it.")
   var mode = ArithmeticMode.fast
 
-  @Flag(help: "Take the prompt as it is. This is the only mode: chat templates are not interpreted.")
+  @Flag(help: "Take the prompt as it is, and say nothing of a chat template.")
   var raw = false
 
   @OptionGroup(title: "Output") var printing: OutputOptions
   @OptionGroup(title: "Running") var running: RunningOptions
 
   func validate() throws {
+    guard (prompt == nil) != (chat.messages == nil) else {
+      throw ValidationError("give one of --prompt and --messages")
+    }
+    if raw, chat.chat || chat.messages != nil { throw ValidationError("--raw goes without --chat and --messages") }
     guard maxTokens >= 1 else { throw ValidationError("--max-tokens must be 1 or more, not \(maxTokens)") }
     guard temperature >= 0 else { throw ValidationError("--temperature must be 0 or more, not \(temperature)") }
     guard topP > 0, topP <= 1 else { throw ValidationError("--top-p is a share above 0 and at most 1, not \(topP)") }
@@ -53,12 +60,13 @@ struct Run: ParsableCommand {
   }
 
   func run() throws {
-    var request = GenerateRequest(path: model, prompt: prompt)
-    request.maximumTokens = maxTokens
-    request.sampling = temperature > 0 ? .nucleus(temperature: temperature, topP: topP) : .greedy
-    request.seed = seed
-    request.options = running.options(mode)
     try reporting {
+      var request = GenerateRequest(path: model, prompt: try promptText())
+      request.conversation = try chat.conversations().first ?? (chat.chat ? .chat(request.prompt) : nil)
+      request.maximumTokens = maxTokens
+      request.sampling = temperature > 0 ? .nucleus(temperature: temperature, topP: topP) : .greedy
+      request.seed = seed
+      request.options = running.options(mode)
       let output = StandardOutput.shared
       guard printing.format == .table else {
         printing.print(try GenerateWorkflow(request).run { _ in true }.report)
@@ -74,6 +82,10 @@ struct Run: ParsableCommand {
       try? output.flush()
       guard !running.quiet else { return }
       for warning in result.run.warnings { StandardError.warn(warning) }
+      if result.hasChatTemplate, !result.isChat, !raw {
+        StandardError.write(
+          "the model has a chat template, which was not used: --chat takes the prompt for a message\n")
+      }
       StandardError.write(summary(result) + "\n")
     }
   }
@@ -82,6 +94,12 @@ struct Run: ParsableCommand {
     func speed(_ value: Double?) -> String { value.map { NumberText.fixed($0, digits: 1) + " tokens/s" } ?? "-" }
     return "prompt \(result.promptIDs.count) tokens, \(speed(result.promptTokensPerSecond)); "
       + "generated \(result.ids.count), \(speed(result.decodedTokensPerSecond)); \(result.stop.rawValue); "
-      + "\(result.run.projections.joined(separator: ", ")), \(result.run.mode.rawValue) arithmetic; chat template not interpreted"
+      + "\(result.run.projections.joined(separator: ", ")), \(result.run.mode.rawValue) arithmetic"
+      + (result.isChat ? "; written by the chat template" : "")
+  }
+
+  private func promptText() throws -> String {
+    guard let prompt, prompt == "-" else { return prompt ?? "" }
+    return try StandardInput.text()
   }
 }

@@ -74,5 +74,29 @@ struct PromptOptions: ParsableArguments {
     completion: .file())
   var idsFile: [String] = []
 
-  var inputs: [TokenInput] { text.map { .text($0) } + ids.map { .ids($0) } + idsFile.map { .idsFile($0) } }
+  @OptionGroup var chat: ChatOptions
+
+  func inputs() throws -> [TokenInput] {
+    try text.map { chat.chat ? .chat($0) : .text($0) } + chat.conversations() + ids.map { .ids($0) }
+      + idsFile.map { .idsFile($0) }
+  }
+}
+
+/// Conversations, written as the model's chat template says.
+struct ChatOptions: ParsableArguments {
+  @Flag(help: "Take a text for the one message of a user, written as the model's chat template says.")
+  var chat = false
+
+  @Option(
+    help: ArgumentHelp(
+      "A conversation: a JSON list of objects with role and content; - for standard input.", valueName: "file"),
+    completion: .file(extensions: ["json"]))
+  var messages: String?
+
+  /// The conversation that was given, if one was.
+  func conversations() throws -> [TokenInput] {
+    guard let messages else { return [] }
+    if messages == "-" { return [.messages(try StandardInput.contents(), file: nil)] }
+    return [.messages(try TokenInput.contents(of: messages), file: messages)]
+  }
 }

@@ -28,6 +28,8 @@ struct Tokenize: ParsableCommand {
   @Option(help: ArgumentHelp("Token ids to decode, with spaces or commas between.", valueName: "ids"))
   var ids: String?
 
+  @OptionGroup var chat: ChatOptions
+
   @Flag(help: "Add no special tokens such as BOS; when decoding, leave special tokens out.")
   var noSpecial = false
 
@@ -37,16 +39,22 @@ struct Tokenize: ParsableCommand {
   @OptionGroup(title: "Output") var printing: OutputOptions
 
   func validate() throws {
-    let given = [text, file, ids].count { $0 != nil }
-    guard given == 1 else { throw ValidationError("give one of --text, --file and --ids") }
+    let given = [text, file, ids, chat.messages].count { $0 != nil }
+    guard given == 1 else { throw ValidationError("give one of --text, --file, --ids and --messages") }
+    if chat.chat, ids != nil { throw ValidationError("--chat goes with --text and --file, not with --ids") }
   }
 
   func run() throws {
-    let input: TokenizeRequest.Input =
-      if let file { .file(file) } else if let ids { .ids(ids) } else { .text(text ?? "") }
-    var request = TokenizeRequest(path: model, input: input)
-    request.includesSpecialTokens = !noSpecial
-    request.open.preTokenizer = ggufPre
-    try reporting { printing.print(try TokenizeWorkflow(request).run().report) }
+    try reporting {
+      let plain: TokenizeRequest.Input =
+        if let file { .file(file) } else if let ids { .ids(ids) } else { .text(text ?? "") }
+      var request = TokenizeRequest(path: model, input: chat.chat ? .chat(plain) : plain)
+      if case .messages(let bytes, let file) = try chat.conversations().first {
+        request.input = .messages(bytes, file: file)
+      }
+      request.includesSpecialTokens = !noSpecial
+      request.open.preTokenizer = ggufPre
+      printing.print(try TokenizeWorkflow(request).run().report)
+    }
   }
 }

@@ -73,7 +73,7 @@ struct Validate: ParsableCommand {
 
   func run() throws {
     var request = ValidateRequest(path: model, against: against)
-    request.inputs = prompts.inputs
+    request.inputs = try reporting { try prompts.inputs() }
     request.gates = ValidationGates(maximumMeanKL: maxMeanKl, minimumTopOne: minTop1, maximumNMSE: maxLogitNmse)
     request.hiddenBound = hiddenBound
     request.options = running.options(mode)
