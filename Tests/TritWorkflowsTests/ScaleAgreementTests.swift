@@ -114,7 +114,8 @@ struct ScaleAgreementTests {
     // As bfloat16 it is what a dense checkpoint holds, and two models may differ by that.
     #expect(try agree(expected, found(rounded, .bf16), .first))
     #expect(try agree(expected, found(rounded), .either))
-    let note = ScaleAgreement(expected, found(rounded, .bf16), try live(expected, expected), origin: .first).note
+    let note = ScaleAgreement(expected, found(rounded, .bf16), try live(expected, expected), origin: .first).rounding?
+      .phrase
     #expect(note?.hasPrefix("scale rounded to BF16, by ") == true)
     #expect(try !agree(expected, found(rounded.nextUp, .bf16), .first))
   }

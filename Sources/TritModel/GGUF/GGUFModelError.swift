@@ -60,7 +60,7 @@ public struct GGUFModelError: DiagnosticError, Equatable {
   public var remedy: String? {
     switch kind {
     case .unknownFamily: "if the model is built alike, choose the class with --architecture"
-    case .missingKey: "add it to config.json"
+    case .missingKey: "convert the model again, or add the key to the file with a GGUF editor"
     case .notSayable, .unsupportedRope: "write TritPack or safetensors, which keep the configuration as it is"
     case .noName: "write TritPack or safetensors, which take any tensor"
     case .unsupportedTokenizer: "write the file without one (--no-tokenizer), or write TritPack"

@@ -23,12 +23,12 @@ public enum ReportFormat: String, CaseIterable, Sendable {
   case markdown
 
   /// The renderer with its default settings: no colour, no width limit.
-  public var renderer: any ReportRenderer { renderer(width: nil, usesColor: false) }
+  public var renderer: any ReportRenderer { renderer(width: nil, usesColor: false, showsDetails: true) }
 
-  /// The renderer for a terminal of that width; width and colour matter to `table` only.
-  public func renderer(width: Int?, usesColor: Bool) -> any ReportRenderer {
+  /// The renderer for a terminal of that width; width, colour and details matter to `table` only, the others have all.
+  public func renderer(width: Int?, usesColor: Bool, showsDetails: Bool) -> any ReportRenderer {
     switch self {
-    case .table: TextRenderer(width: width, usesColor: usesColor)
+    case .table: TextRenderer(width: width, usesColor: usesColor, showsDetails: showsDetails)
     case .json: JSONRenderer()
     case .csv: CSVRenderer()
     case .markdown: MarkdownRenderer()

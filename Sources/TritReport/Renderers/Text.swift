@@ -6,11 +6,14 @@ public struct TextRenderer: ReportRenderer {
   public var width: Int?
   /// Whether headings and severities carry colour.
   public var usesColor: Bool
+  /// Whether what few readers ask for is shown: details, and rows beside the notable ones.
+  public var showsDetails: Bool
 
   /// A renderer for a pipe unless told of a terminal.
-  public init(width: Int? = nil, usesColor: Bool = false) {
+  public init(width: Int? = nil, usesColor: Bool = false, showsDetails: Bool = true) {
     self.width = width
     self.usesColor = usesColor
+    self.showsDetails = showsDetails
   }
 
   /// Appends the document.
@@ -22,20 +25,78 @@ public struct TextRenderer: ReportRenderer {
       if !isFirst && !(isNote && previousIsNote) { output.write("\n") }
       (isFirst, previousIsNote) = (false, isNote)
     }
-    if !document.title.isEmpty {
-      separate(false, &output)
-      output.write(heading(document.title, rule: "="))
-    }
+    var leftOut: [String] = []
+    let results = document.verdict == nil ? document.blocks.filter(isResult) : []
     if let verdict = document.verdict {
       separate(false, &output)
       for line in lines(of: verdict) { output.write(line + "\n") }
     }
-    for block in document.blocks {
+    for block in results {
+      separate(true, &output)
+      for line in lines(of: block) { output.write(line + "\n") }
+    }
+    if !document.title.isEmpty, document.verdict == nil, results.isEmpty {
+      separate(false, &output)
+      output.write(heading(document.title, rule: "="))
+    }
+    for block in document.blocks where document.verdict != nil || !isResult(block) {
+      guard let block = folded(block, document.brief, &leftOut) else { continue }
       if case .note = block { separate(true, &output) } else { separate(false, &output) }
       for line in lines(of: block) { output.write(line + "\n") }
       if case .table(let table) = block {
-        TextTable(table, width: width).write(to: &output) { styled($0, .bold) }
+        let text = TextTable(table, width: width, rows: showsDetails ? nil : document.brief?.rows[table.key])
+        text.write(to: &output) { styled($0, .bold) }
+        let missing = text.leftOut
+        if !missing.isEmpty {
+          for line in wrapped("no room for: " + missing.joined(separator: ", "), hanging: 2) {
+            output.write(line + "\n")
+          }
+        }
       }
+    }
+    if !leftOut.isEmpty {
+      separate(false, &output)
+      for line in wrapped("--all also shows: " + leftOut.joined(separator: ", "), hanging: 2) {
+        output.write(line + "\n")
+      }
+    }
+  }
+
+  /// Whether a block is the answer a reader came for, which stands first.
+  private func isResult(_ block: ReportBlock) -> Bool {
+    switch block {
+    case .note(.pass, _), .note(.fail, _): true
+    default: false
+    }
+  }
+
+  /// A block without what the report's brief leaves out; nil when nothing remains. `leftOut` gets what that is.
+  private func folded(_ block: ReportBlock, _ brief: ReportBrief?, _ leftOut: inout [String]) -> ReportBlock? {
+    guard !showsDetails, let brief else { return block }
+    func whole(_ key: String, _ title: String?) -> ReportBlock? {
+      if brief.keys.contains(key) { return block }
+      leftOut.append(title ?? key)
+      return nil
+    }
+    switch block {
+    case .facts(var facts):
+      let count = facts.facts.count
+      facts.facts.removeAll { !brief.keys.contains($0.key) }
+      if facts.facts.isEmpty {
+        leftOut.append(facts.title ?? facts.key)
+        return nil
+      }
+      if facts.facts.count < count { leftOut.append("\(count - facts.facts.count) facts") }
+      return .facts(facts)
+    case .table(let table):
+      guard let rows = brief.rows[table.key] else { return whole(table.key, table.title) }
+      guard rows.count < table.rows.count else { return block }
+      let name = table.title ?? table.key
+      leftOut.append("\(table.rows.count - rows.count) rows of \(name)")
+      return rows.isEmpty ? nil : block
+    case .plot(let plot): return whole(plot.key, plot.title)
+    case .quotes(let quotes): return whole(quotes.key, quotes.title)
+    default: return block
     }
   }
 
@@ -91,8 +152,11 @@ public struct TextRenderer: ReportRenderer {
     return zip(facts.facts, labels).map { fact, label in
       let value = safeText(fact.kind.text(of: fact.value, exactBytes: true))
       let note = fact.note.map { "  (\(safeText($0)))" } ?? ""
-      let shown = fact.tone.map { styled(value, style(of: $0)) } ?? value
-      return label + spaces(column - displayWidth(label)) + shown + note
+      // A line that runs over goes on below its value; a colour would count as letters.
+      let lines = wrapped(value + note, hanging: 0, width: self.width.map { max(20, $0 - column) })
+      let head = label + spaces(column - displayWidth(label))
+      guard lines.count == 1 else { return head + lines.joined(separator: "\n" + spaces(column)) }
+      return head + (fact.tone.map { styled(value, style(of: $0)) } ?? value) + note
     }
   }
 
@@ -134,7 +198,11 @@ public struct TextRenderer: ReportRenderer {
   }
 
   private func wrapped(_ text: String, hanging indent: Int) -> [String] {
-    guard let width else { return [text] }
+    wrapped(text, hanging: indent, width: width)
+  }
+
+  private func wrapped(_ text: String, hanging indent: Int, width: Int?) -> [String] {
+    guard let width, displayWidth(text) > width else { return [text] }
     var lines: [String] = []
     var current = ""
     for word in text.split(separator: " ") {

@@ -32,16 +32,17 @@ extension CompareResult {
     report.note(
       isSame ? .pass : .fail,
       isSame
-        ? (parts.needed.isSuperset(of: ModelPart.needed) ? "the two are the same model: " : "") + parts.verdict + agreed
+        ? (parts.needed.isSuperset(of: ModelPart.needed) ? "the two are the same model: " : "") + parts.verdict
         : "the two are not the same model" + (isExact ? " to the last bit" : "") + ": "
           + (parts.failing.first.map { "\($0.part.rawValue): \($0.text)" } ?? ""))
+    report.brief = ReportBrief(
+      ["first", "second", "tensors", "equal", "rounded", "different", "parts", "part_differences", "differences"],
+      rows: [
+        "tensors": tensors.indices.filter {
+          tensors[$0].outcome == .different || isExact && tensors[$0].outcome == .rounded
+        }
+      ])
     return report
-  }
-
-  /// What kept tensors from being the same numbers.
-  private var agreed: String {
-    let rounded = tensors.count { $0.outcome == .rounded }
-    return rounded == 0 ? "" : ", but for rounding by the types of \(rounded) tensors"
   }
 
   private var table: ReportTable {

@@ -62,10 +62,15 @@ public struct CompareWorkflow: Sendable {
     }
     let (tensors, streams) = try compare(pairs)
     let hashed = streams.keys.sorted().compactMap { index in streams[index].map { (tensors[index].name, $0) } }
+    // A hash stands for a whole model: matrices that only one has, or in another shape, were not looked at.
+    let compared = pairs.map { ($0.first, $0.second) }
+    let isWhole = [(first, Set(compared.map(\.0))), (second, Set(compared.map(\.1)))].map { source, looked in
+      source.manifest.tensors.enumerated().allSatisfy { looked.contains($0.offset) || !$0.element.shape.isMatrix }
+    }
     var result = CompareResult(
       first: first.manifest.path, second: second.manifest.path, structure: structure, tensors: tensors,
-      isExact: request.isExact, firstHash: CompareWorkflow.hash(hashed.map { ($0.0, $0.1.first) }),
-      secondHash: CompareWorkflow.hash(hashed.map { ($0.0, $0.1.second) }),
+      isExact: request.isExact, firstHash: isWhole[0] ? CompareWorkflow.hash(hashed.map { ($0.0, $0.1.first) }) : nil,
+      secondHash: isWhole[1] ? CompareWorkflow.hash(hashed.map { ($0.0, $0.1.second) }) : nil,
       hints: try byteOrders(tensors.filter { $0.isTernary && $0.count > 0 }.map(\.name)), setAside: setAside)
     result.parts = PartFindings(
       [result.weightsFinding] + (try PartsComparison(first: first, second: second).run()),
@@ -159,8 +164,9 @@ public struct CompareWorkflow: Sendable {
       result.outcome = .different
       result.detail = "codes equal, scales differ: " + difference
     } else {
-      result.outcome = agreement.note == nil ? .equal : .rounded
-      result.detail = "codes equal" + (agreement.note.map { ", " + $0 } ?? ", scales equal")
+      result.outcome = agreement.rounding == nil ? .equal : .rounded
+      result.scaleRounding = agreement.rounding
+      result.detail = "codes equal, " + (agreement.rounding?.phrase ?? "scales equal")
     }
     return PairResult(tensor: result, streams: streams)
   }
@@ -235,6 +241,7 @@ public struct CompareWorkflow: Sendable {
     switch try comparison.compare(left, right, limit: request.limit, countsAll: true) {
     case .same(let report):
       result.outcome = report.changed == 0 ? .equal : .rounded
+      result.rounding = report.changed == 0 ? nil : report
       result.detail = report.changed == 0 ? "every value equal" : report.phrase("by the type")
     case .other(let count, let places):
       result.outcome = .different

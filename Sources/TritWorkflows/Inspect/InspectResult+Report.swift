@@ -19,7 +19,12 @@ extension InspectResult {
       report.note(.warning, "model class '\(className)' is not known; roles follow the usual tensor names")
     }
     if !manifest.entries.isEmpty { report.append(MetadataTable.table(manifest.entries, limit: 6, width: 100)) }
+    if let alikeTable { report.append(alikeTable) }
     report.append(tensorTable(withStatistics: hasStatistics))
+    report.brief = ReportBrief([
+      "format", "class", "linear_class", "convention", "file_bytes", "tensors", "logical_parameters", "bits_per_weight",
+      "alike",
+    ])
     return report
   }
 
@@ -88,6 +93,43 @@ extension InspectResult {
       }
     }
     return facts
+  }
+
+  /// Tensors that differ in their layer only, one row for all of them; nil where there are too many kinds to help.
+  private var alikeTable: ReportTable? {
+    struct Alike: Hashable {
+      var name: String
+      var shape: TensorShape
+      var encoding: String
+    }
+    var order: [Alike] = []
+    var members: [Alike: (count: Int, bytes: UInt64, scales: [Double])] = [:]
+    for tensor in tensors {
+      let name = tensor.descriptor.name.split(separator: ".", omittingEmptySubsequences: false)
+        .map { Int($0) == nil ? String($0) : "*" }.joined(separator: ".")
+      let key = Alike(name: name, shape: tensor.descriptor.shape, encoding: tensor.descriptor.encoding.name)
+      if members[key] == nil { order.append(key) }
+      guard order.count <= 100 else { return nil }
+      members[key, default: (0, 0, [])].count += 1
+      members[key]?.bytes += UInt64(tensor.descriptor.storedBytes)
+      if let scale = tensor.scale, scale.granularity == .tensor { members[key]?.scales.append(Double(scale.stored[0])) }
+    }
+    var table = ReportTable(
+      key: "alike", title: "Tensors, those of all layers together",
+      columns: [
+        ReportColumn("name", "Tensor"), ReportColumn("count", "Count", kind: .integer), ReportColumn("shape", "Shape"),
+        ReportColumn("encoding", "Encoding"), ReportColumn("bytes", "Bytes", kind: .bytes),
+        ReportColumn("least_scale", "Scale from", kind: .significant(digits: 4)),
+        ReportColumn("largest_scale", "to", kind: .significant(digits: 4)),
+      ])
+    for key in order {
+      guard let found = members[key] else { continue }
+      table.append([
+        .text(key.name), .integer(found.count), .list(key.shape.dimensions.map { .integer($0) }), .text(key.encoding),
+        .bytes(found.bytes), .optional(found.scales.min()), .optional(found.scales.max()),
+      ])
+    }
+    return table
   }
 
   func tensorTable(withStatistics hasStatistics: Bool) -> ReportTable {

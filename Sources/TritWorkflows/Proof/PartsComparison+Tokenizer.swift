@@ -8,6 +8,7 @@ extension PartsComparison {
 
   /// By content and by the ids of fixed texts; files that are the same byte for byte need no more.
   func tokenizer() throws -> PartFinding {
+    if let storedEntries { return finding(.tokenizer, storedEntries) { $0.hasPrefix("tokenizer.") } }
     let has = [first, second].map { source in
       source.manifest.companions.contains { $0.name == PartsComparison.file }
     }

@@ -17,9 +17,32 @@ struct PartsComparison {
 
   private var isSameContainer: Bool { (first is GGUFModelView) == (second is GGUFModelView) }
 
+  /// Keys of two GGUF files that are compared under their own names, since no model can be made of what they say.
+  var storedEntries: (first: [MetadataEntry], second: [MetadataEntry])? {
+    guard first.manifest.format == GGUFFormat.id, second.manifest.format == GGUFFormat.id, !(first is GGUFModelView),
+      !(second is GGUFModelView)
+    else { return nil }
+    return (first.manifest.entries, second.manifest.entries)
+  }
+
+  /// What keys of a group say that one of two files has and the other has not, or not so.
+  func finding(
+    _ part: ModelPart, _ entries: (first: [MetadataEntry], second: [MetadataEntry]), _ isOfPart: (String) -> Bool
+  ) -> PartFinding {
+    let (left, right) = (entries.first.filter { isOfPart($0.key) }, entries.second.filter { isOfPart($0.key) })
+    guard !left.isEmpty || !right.isEmpty else { return PartFinding(part, .none, "neither has a key of it") }
+    let differences = PartsComparison.differences(
+      left.map { ($0.key, $0.value) }, right.map { ($0.key, $0.value) }
+    ) { $0.text() }
+    return differences.isEmpty
+      ? PartFinding(part, .equal, "the same keys and values, not all understood")
+      : PartFinding(part, .differs, "\(differences.count) keys differ", differences: differences)
+  }
+
   // MARK: - Description
 
   func description() -> PartFinding {
+    if let storedEntries { return finding(.description, storedEntries, GGUFDescription.describes) }
     let sides = [first, second]
     let has = sides.map { $0.manifest.configuration != nil || $0 is GGUFModelView }
     guard has[0] || has[1] else { return PartFinding(.description, .none, "neither has a configuration") }
@@ -90,6 +113,7 @@ struct PartsComparison {
   func companions() throws -> PartFinding {
     var differences: [DescriptionDifference] = []
     var compared: [String] = []
+    var left: String?
     let generation = try [first, second].map { try object("generation_config.json", $0) }
     switch (generation[0], generation[1]) {
     case (let left?, let right?):
@@ -103,6 +127,9 @@ struct PartsComparison {
           DescriptionDifference(
             key: "generation_config.json", first: generation[0] == nil ? "absent" : "there",
             second: generation[1] == nil ? "absent" : "there"))
+      } else {
+        left =
+          "generation_config.json is only in the \(generation[0] == nil ? "second" : "first"): GGUF has no place for it"
       }
     }
     let templates = try [first, second].map { try ChatTemplate.text(of: $0) }
@@ -118,9 +145,11 @@ struct PartsComparison {
     if !differences.isEmpty {
       return PartFinding(.companions, .differs, "\(differences.count) entries differ", differences: differences)
     }
-    return compared.isEmpty
-      ? PartFinding(.companions, .none, "neither has generation settings or a chat template to compare")
-      : PartFinding(.companions, .equal, compared.joined(separator: ", "))
+    guard compared.isEmpty else {
+      return PartFinding(.companions, .equal, (compared + (left.map { [$0] } ?? [])).joined(separator: "; "))
+    }
+    return left.map { PartFinding(.companions, .notCompared, $0) }
+      ?? PartFinding(.companions, .none, "neither has generation settings or a chat template")
   }
 
   private static func size(_ text: String?) -> String { text.map { "\($0.utf8.count) bytes" } ?? "absent" }

@@ -64,6 +64,12 @@ struct LiveUnits: Sendable {
     isLive = [Bool](repeating: false, count: grid.count)
   }
 
+  /// Every unit taken for one that matters: trits are not looked at.
+  init(all grid: ScaleGrid) {
+    self.grid = grid
+    isLive = [Bool](repeating: true, count: grid.count)
+  }
+
   /// Looks at all rows, band by band; nil where `trits` gives none.
   init?(
     _ granularity: ScaleGranularity, _ shape: TensorShape, trits: (Range<Int>) throws -> [Int8]?

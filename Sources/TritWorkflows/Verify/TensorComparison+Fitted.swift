@@ -66,20 +66,24 @@ extension TensorComparison {
       return (differs(result, "\(result.mismatches) \(what) differ from a fresh fit, first at \(place)"), sums)
     }
     if isPacked, let foundScale = result.foundScale {
-      var difference =
-        involvesGGUF
-        ? ScaleAgreement(expectedScale, foundScale, live, origin: .first).difference
-        : storedDifference(expectedScale, foundScale, live)
-      // On its way to GGUF the model may have been a file that stores divisors, which rounds the inverse.
-      if involvesGGUF, difference != nil,
-        ScaleAgreement(matrix.scale(plane, .divide), foundScale, live, origin: .first).agrees
-      {
-        difference = nil
+      var difference: String?
+      if involvesGGUF {
+        // On its way to GGUF the model may have been a file that stores divisors, which rounds the inverse.
+        let agreements = [expectedScale, matrix.scale(plane, .divide)].map {
+          ScaleAgreement($0, foundScale, live, origin: .first)
+        }
+        let agreement = agreements.first(where: \.agrees) ?? agreements[0]
+        difference = agreement.difference
+        result.scaleRounding = agreement.rounding
+      } else {
+        difference = storedDifference(expectedScale, foundScale, live)
       }
       if let difference { return (differs(result, difference), sums) }
     }
     result.outcome = .equal
-    result.detail = isPacked ? "trits and scales equal a fresh fit" : "values equal a fresh fit"
+    result.detail =
+      (isPacked ? "trits and scales equal a fresh fit" : "values equal a fresh fit")
+      + (result.scaleRounding.map { "; " + $0.phrase } ?? "")
     return (result, sums)
   }
 

@@ -146,8 +146,8 @@ struct TensorComparison {
       case .recognised: "source is ternary already; trits and scale equal"
       case .quantized, .fitted: "trits and scale equal a fresh quantization"
       }
-    let rounding = findings[choice].note ?? roundedMagnitude(fresh, foundScale)
-    result.detail = how + (rounding.map { "; " + $0 } ?? "")
+    result.scaleRounding = findings[choice].rounding ?? roundedMagnitude(fresh, foundScale)
+    result.detail = how + (result.scaleRounding.map { "; " + $0.phrase } ?? "")
     return (result, sums)
   }
 
@@ -167,22 +167,22 @@ struct TensorComparison {
 
   private func finding(
     _ expected: TernaryScale, _ found: TernaryScale, _ live: LiveUnits, isDense: Bool
-  ) -> (difference: String?, note: String?) {
+  ) -> (difference: String?, rounding: ScaleRounding?) {
     if isDense || involvesGGUF {
       let agreement = ScaleAgreement(expected, found, live, origin: .first)
-      return (agreement.difference, agreement.note)
+      return (agreement.difference, agreement.rounding)
     }
     return (storedDifference(expected, found, live), nil)
   }
 
   /// What storing the magnitude of weights that were ternary already did to it; nil when nothing.
-  private func roundedMagnitude(_ fresh: TernaryWeight, _ found: TernaryScale) -> String? {
+  private func roundedMagnitude(_ fresh: TernaryWeight, _ found: TernaryScale) -> ScaleRounding? {
     guard let magnitude = fresh.magnitude?.stored[0], magnitude > 0, found.granularity == .tensor else { return nil }
     let multiplier = found.multiplier()
     // A divisor stands for the magnitude when a dense bfloat16 checkpoint made with it holds that.
     guard multiplier != magnitude, BFloat16.rounded(multiplier) != magnitude else { return nil }
     let change = abs(Double(multiplier) - Double(magnitude)) / Double(magnitude)
-    return "scale rounded to \(found.storage.rawValue), by \(ScaleAgreement.parts(change))"
+    return ScaleRounding(storage: found.storage, relative: change)
   }
 
   var defaultConvention: ScaleConvention {

@@ -23,13 +23,22 @@ extension VerifyResult {
         ReportFact("Code stream", .optional(modelHash?.description), kind: .hash),
       ])
     let rounding = self.rounding
-    if rounding.changed > 0 {
+    if rounding.scales > 0 {
+      facts.append(
+        ReportFact("Rounded scales", .integer(rounding.scales), note: "tensors whose scale another type could not hold")
+      )
       facts.append(
         ReportFact(
-          "Tensors rounded", .integer(tensors.count { $0.outcome == .rounded }),
-          note: "the same but for the type they are stored in"))
-      facts.append(ReportFact("Values rounded", .integer(rounding.changed)))
-      facts.append(ReportFact("Largest rounding", .number(rounding.largest)))
+          "Largest scale change", .number(rounding.largestScaleChange), kind: .significant(digits: 3),
+          note: "relative to the scale"))
+    }
+    if rounding.tensors > 0 {
+      facts.append(
+        ReportFact(
+          "Tensors rounded", .integer(rounding.tensors), note: "the same but for the type they are stored in"))
+      facts.append(ReportFact("Values rounded", .integer(rounding.values.changed)))
+      facts.append(ReportFact("Values that became 0", .integer(rounding.values.vanished)))
+      facts.append(ReportFact("Largest rounding", .number(rounding.values.largest)))
     }
     if let total {
       for fact in VerifyResult.errorFacts(total) { facts.append(fact) }
@@ -47,17 +56,14 @@ extension VerifyResult {
     report.note(
       passed ? .pass : .fail,
       passed
-        ? parts.verdict + roundingNote
+        ? parts.verdict
         : "the converted model is not what its source gives: \(firstProblem ?? "")")
+    report.brief = ReportBrief(
+      [
+        "source", "converted", "quantizer", "tensors", "trits_that_differ", "rounded_scales", "largest_scale_change",
+        "values_rounded", "values_that_became_0", "relative_error", "sqnr_db", "parts", "part_differences",
+      ], rows: ["tensors": tensors.indices.filter { tensors[$0].outcome == .differs }])
     return report
-  }
-
-  /// What types did to dense tensors, for the verdict; empty when nothing.
-  private var roundingNote: String {
-    let count = tensors.count { $0.outcome == .rounded }
-    guard count > 0 else { return "" }
-    return "; \(count) dense tensors rounded by the type they are stored in, at most \(rounding.largest), and not "
-      + "otherwise"
   }
 
   private static func errorFacts(_ error: RoundTripError) -> [ReportFact] {

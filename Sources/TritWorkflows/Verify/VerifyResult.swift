@@ -93,6 +93,7 @@ public struct TensorVerification: Sendable {
     var error: RoundTripError?
     var stream: CodeStream?
     var rounding: RoundingReport?
+    var scaleRounding: ScaleRounding?
   }
 
   private var box: Box<Findings>?
@@ -125,6 +126,11 @@ public struct TensorVerification: Sendable {
   public var rounding: RoundingReport? {
     get { findings.rounding }
     set { findings.rounding = newValue }
+  }
+  /// What storing the scales of a ternary tensor in another type did to them; nil when it did nothing.
+  public var scaleRounding: ScaleRounding? {
+    get { findings.scaleRounding }
+    set { findings.scaleRounding = newValue }
   }
 
   init(name: String, role: TensorRole, shape: TensorShape, outcome: Outcome, detail: String) {
@@ -162,9 +168,9 @@ public struct VerifyResult: Sendable {
 
   public var passed: Bool { (weightsHold || !parts.needed.contains(.weights)) && parts.holds }
 
-  /// What types did to all dense tensors together.
-  public var rounding: RoundingReport {
-    tensors.reduce(into: RoundingReport()) { total, tensor in tensor.rounding.map { total.add($0) } }
+  /// What storage types did to all tensors together.
+  public var rounding: WeightRounding {
+    tensors.reduce(into: WeightRounding()) { $0.add($1.scaleRounding, $1.rounding) }
   }
 
   /// The first thing that is wrong, for a message; nil when all is well.
@@ -180,10 +186,8 @@ public struct VerifyResult: Sendable {
   /// The weights as a part beside the others.
   var weightsFinding: PartFinding {
     let ternary = tensors.count(where: \.isTernary)
-    let rounded = tensors.count { $0.outcome == .rounded }
-    let note = rounded == 0 ? "" : ", \(rounded) rounded by a storage type"
     return weightsHold
-      ? PartFinding(.weights, .equal, "\(tensors.count) tensors, \(ternary) of them ternary\(note)")
+      ? PartFinding(weights: "\(tensors.count) tensors, \(ternary) of them ternary", rounding)
       : PartFinding(.weights, .differs, firstWeightsProblem ?? "")
   }
 }

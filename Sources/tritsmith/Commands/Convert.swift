@@ -257,16 +257,16 @@ struct Convert: ParsableCommand {
         } else {
           try workflow.run(announce: warn)
         }
-      printing.print(result.report)
+      printing.print(result.report, quietly: machine.quiet)
     }
   }
 
   private func carryOut(_ path: String) throws {
     let workflow = ShardWorkflow(try ShardPlan(reading: path, open: machine.open()), work: try machine.work())
     if let number = shards.worker {
-      printing.print(try workflow.run(worker: number.worker, of: number.count).report)
+      printing.print(try workflow.run(worker: number.worker, of: number.count).report, quietly: machine.quiet)
     } else {
-      printing.print(try workflow.finish(announce: warn).report)
+      printing.print(try workflow.finish(announce: warn).report, quietly: machine.quiet)
     }
   }
 

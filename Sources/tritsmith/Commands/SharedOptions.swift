@@ -21,12 +21,21 @@ struct OutputOptions: ParsableArguments {
   @Option(help: "When to use colour.")
   var color = ColorPolicy.auto
 
+  @Flag(help: "Show every row and every fact; other formats always have them.")
+  var all = false
+
+  @Flag(help: "Show every column, however wide the terminal is.")
+  var wide = false
+
   /// Prints a report to standard output.
-  func print(_ report: ReportDocument) {
-    let isTerminal = Terminal.isTerminal(1)
+  ///
+  /// - Parameter quietly: a table of a check that passed, or of work that is done, is not printed; what was asked for
+  ///   in another format is.
+  func print(_ report: ReportDocument, quietly: Bool = false) {
+    guard !(quietly && format == .table && report.isGood) else { return }
+    let width = Terminal.isTerminal(1) && !wide ? Terminal.width() : nil
     var output = StandardOutput.shared
-    format.renderer(width: isTerminal ? Terminal.width() : nil, usesColor: color.isEnabled(on: 1))
-      .render(report, to: &output)
+    format.renderer(width: width, usesColor: color.isEnabled(on: 1), showsDetails: all).render(report, to: &output)
   }
 }
 

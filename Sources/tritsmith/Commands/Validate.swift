@@ -84,7 +84,7 @@ struct Validate: ParsableCommand {
       sibling: sibling, usesActivations: proveScale, threads: running.threads, kernels: running.kernels)
     let passed = try reporting {
       let result = try ValidateWorkflow(request, progress: running.progress).run()
-      printing.print(result.report)
+      printing.print(result.report, quietly: running.quiet)
       return result.passed
     }
     if !passed { throw ExitRequest(.checkFailed) }

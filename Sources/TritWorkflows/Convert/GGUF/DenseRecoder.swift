@@ -2,6 +2,7 @@
 
 import TritCore
 import TritLayouts
+import TritReport
 
 /// How far values moved when they were stored in another type.
 public struct RoundingReport: Sendable, Hashable {
@@ -30,9 +31,12 @@ public struct RoundingReport: Sendable, Hashable {
     largest = before.isFinite && after.isFinite ? max(largest, abs(Double(before) - Double(after))) : .infinity
   }
 
+  /// A size of rounding for people.
+  static func text(_ value: Double) -> String { NumberText.significant(value, digits: 4) }
+
   /// For people; `how` names the types.
   func phrase(_ how: String) -> String {
-    var text = "\(changed) of \(count) values rounded \(how), by at most \(largest)"
+    var text = "\(changed) of \(count) values rounded \(how), by at most \(RoundingReport.text(largest))"
     if vanished > 0 { text += "; \(vanished) of them are 0 now" }
     if otherEncoder > 0 { text += "; \(otherEncoder) as another encoder than ggml's reference rounds them" }
     return text
