@@ -103,11 +103,20 @@ extension GGUFDescription {
           projections: manifest.tensors.contains { $0.encoding.isTernary }
             ? .linear : architecture.defaults.latentProjections),
       specialTokens: SpecialTokens(
-        begin: token("bos"), end: [token("eos")].compactMap { $0 }, padding: token("padding")),
+        begin: token("bos"), end: endTokens(token), padding: token("padding")),
       assumed: assumed)
     var problem = problem(manifest, prefix, description)
     if problem == nil, case .failure(let error) = arithmetic { problem = error }
     return Reading(description: description, problem: problem)
+  }
+
+  /// Keys that end a text beside `eos`: of a turn, of a message. llama.cpp stops at each of them.
+  package static let furtherEnds = ["eot", "eom"]
+
+  private static func endTokens(_ token: (String) -> Int?) -> [Int] {
+    var result: [Int] = []
+    for id in (["eos"] + furtherEnds).compactMap(token) where !result.contains(id) { result.append(id) }
+    return result
   }
 
   /// The first setting that the description does not hold.

@@ -101,6 +101,10 @@ public struct ReportBrief: Sendable, Hashable {
   /// Of a table, the rows that are shown; its place in `keys` is not needed.
   public var rows: [String: [Int]]
 
+  /// Rows of a table that has them named, and notes of a severity, at most.
+  static let mostRows = 8
+  static let mostNotes = 4
+
   /// Names what is shown.
   public init(_ keys: Set<String>, rows: [String: [Int]] = [:]) {
     (self.keys, self.rows) = (keys, rows)
@@ -154,6 +158,13 @@ public struct ReportDocument: Sendable, Hashable {
   public mutating func append(_ block: ReportBlock) { blocks.append(block) }
   /// Adds quotes.
   public mutating func append(_ quotes: ReportQuotes) { blocks.append(.quotes(quotes)) }
+
+  /// Takes notes out that a person has seen already.
+  public mutating func removeNotes(_ severity: ReportSeverity) {
+    blocks.removeAll {
+      if case .note(severity, _) = $0 { true } else { false }
+    }
+  }
 
   /// Whether it says of no check that it failed.
   public var isGood: Bool {

@@ -39,26 +39,46 @@ public struct TextRenderer: ReportRenderer {
       separate(false, &output)
       output.write(heading(document.title, rule: "="))
     }
+    var notes: [ReportSeverity: Int] = [:]
     for block in document.blocks where document.verdict != nil || !isResult(block) {
+      if case .note(let severity, _) = block, !showsDetails, document.brief != nil {
+        notes[severity, default: 0] += 1
+        guard shows(severity, notes[severity] ?? 0, document) else { continue }
+      }
       guard let block = folded(block, document.brief, &leftOut) else { continue }
       if case .note = block { separate(true, &output) } else { separate(false, &output) }
       for line in lines(of: block) { output.write(line + "\n") }
-      if case .table(let table) = block {
-        let text = TextTable(table, width: width, rows: showsDetails ? nil : document.brief?.rows[table.key])
-        text.write(to: &output) { styled($0, .bold) }
-        let missing = text.leftOut
-        if !missing.isEmpty {
-          for line in wrapped("no room for: " + missing.joined(separator: ", "), hanging: 2) {
-            output.write(line + "\n")
-          }
-        }
-      }
+      if case .table(let table) = block { write(table, document.brief, &output) }
     }
-    if !leftOut.isEmpty {
-      separate(false, &output)
-      for line in wrapped("--all also shows: " + leftOut.joined(separator: ", "), hanging: 2) {
-        output.write(line + "\n")
-      }
+    for severity in [ReportSeverity.error, .warning, .info] {
+      let hidden = (0..<notes[severity, default: 0]).count { !shows(severity, $0 + 1, document) }
+      if hidden > 0 { leftOut.append("\(hidden) of '\(label(severity).dropLast())'") }
+    }
+    guard !leftOut.isEmpty else { return }
+    separate(false, &output)
+    for line in wrapped("--all also shows: " + leftOut.joined(separator: ", "), hanging: 2) {
+      output.write(line + "\n")
+    }
+  }
+
+  /// Whether the brief form has a note, by its number among those of its severity.
+  private func shows(_ severity: ReportSeverity, _ number: Int, _ document: ReportDocument) -> Bool {
+    switch severity {
+    case .error, .warning: number <= ReportBrief.mostNotes
+    // Where all is well remarks tell nothing new; where not, they help.
+    case .info: !document.isGood && number <= ReportBrief.mostNotes
+    // The verdict at the top has them.
+    case .pass, .fail: document.verdict == nil
+    }
+  }
+
+  private func write(_ table: ReportTable, _ brief: ReportBrief?, _ output: inout some TextOutputStream) {
+    let rows = showsDetails ? nil : brief?.rows[table.key].map { Array($0.prefix(ReportBrief.mostRows)) }
+    let text = TextTable(table, width: width, rows: rows)
+    text.write(to: &output) { styled($0, .bold) }
+    guard !text.leftOut.isEmpty else { return }
+    for line in wrapped("--wide also shows: " + text.leftOut.joined(separator: ", "), hanging: 2) {
+      output.write(line + "\n")
     }
   }
 
@@ -82,17 +102,14 @@ public struct TextRenderer: ReportRenderer {
     case .facts(var facts):
       let count = facts.facts.count
       facts.facts.removeAll { !brief.keys.contains($0.key) }
-      if facts.facts.isEmpty {
-        leftOut.append(facts.title ?? facts.key)
-        return nil
-      }
-      if facts.facts.count < count { leftOut.append("\(count - facts.facts.count) facts") }
-      return .facts(facts)
+      if facts.facts.count < count { leftOut.append(facts.title.map { "facts of '\($0)'" } ?? "more facts") }
+      return facts.facts.isEmpty ? nil : .facts(facts)
     case .table(let table):
       guard let rows = brief.rows[table.key] else { return whole(table.key, table.title) }
-      guard rows.count < table.rows.count else { return block }
+      let count = min(rows.count, ReportBrief.mostRows)
+      guard count < table.rows.count else { return block }
       let name = table.title ?? table.key
-      leftOut.append("\(table.rows.count - rows.count) rows of \(name)")
+      leftOut.append("\(table.rows.count - count) rows of \(name)")
       return rows.isEmpty ? nil : block
     case .plot(let plot): return whole(plot.key, plot.title)
     case .quotes(let quotes): return whole(quotes.key, quotes.title)
@@ -161,17 +178,20 @@ public struct TextRenderer: ReportRenderer {
   }
 
   private func note(_ severity: ReportSeverity, _ text: String) -> [String] {
-    let label =
-      switch severity {
-      case .info: "note:"
-      case .warning: "warning:"
-      case .error: "error:"
-      case .pass: "PASS"
-      case .fail: "FAIL"
-      }
+    let label = label(severity)
     var lines = wrapped(label + " " + safeText(text), hanging: 2)
     if let first = lines.first { lines[0] = styled(label, style(of: severity)) + first.dropFirst(label.count) }
     return lines
+  }
+
+  private func label(_ severity: ReportSeverity) -> String {
+    switch severity {
+    case .info: "note:"
+    case .warning: "warning:"
+    case .error: "error:"
+    case .pass: "PASS"
+    case .fail: "FAIL"
+    }
   }
 
   // MARK: - Helpers

@@ -67,8 +67,7 @@ struct TextTable {
     if total > width { takeOffAffix() }
     while least > width, shown.count > 1 {
       let others = shown.dropFirst()
-      let dropped =
-        others.last { columns[$0].kind == .hash } ?? others.last { columns[$0].kind != .text } ?? others.last
+      let dropped = others.last { columns[$0].kind == .hash } ?? others.last
       guard let dropped else { break }
       shown.removeAll { $0 == dropped }
     }

@@ -134,12 +134,13 @@ public struct CheckResult: Sendable {
 
   /// The report of `tritsmith check`, schema `tritsmith.check` 1.
   public var report: ReportDocument {
-    let numbers = "\(count(.error)) errors, \(count(.warning)) warnings"
+    func plural(_ count: Int, _ noun: String) -> String { "\(count) \(noun)\(count == 1 ? "" : "s")" }
+    let numbers = plural(count(.error), "error") + ", " + plural(count(.warning), "warning")
     var report = ReportDocument(
       title: "Check", schema: ReportSchema("tritsmith.check", version: 1),
       verdict: ReportVerdict(
         !passed ? .fail : findings.isEmpty ? .pass : .warning,
-        passed ? findings.isEmpty ? "nothing is wrong" : "passed with \(numbers)" : "FAILED: \(numbers)"),
+        passed ? findings.isEmpty ? "nothing is wrong" : "passed with \(numbers)" : numbers),
       primaryTable: "findings")
     report.append(
       ReportFacts(
@@ -164,6 +165,8 @@ public struct CheckResult: Sendable {
     }
     report.append(table)
     for note in notes { report.note(.info, note) }
+    report.brief = ReportBrief(
+      ["path", "kind", "errors", "warnings", "tensors_read", "rules"], rows: ["findings": Array(findings.indices)])
     return report
   }
 }

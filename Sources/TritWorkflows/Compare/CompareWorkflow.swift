@@ -254,7 +254,7 @@ public struct CompareWorkflow: Sendable {
       }
       result.detail = "\(count) values differ"
     case .sameBytes(let type): result.detail = "same bytes, stored as \(type), which is not decoded"
-    case .unreadable(let detail):
+    case .lost(let detail), .unreadable(let detail):
       result.outcome = .different
       result.detail = detail
     }

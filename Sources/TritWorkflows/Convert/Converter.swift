@@ -148,6 +148,7 @@ public struct ConvertWorkflow: Sendable {
           continue
         }
       }
+      try refusePartlyTernary(weight, tensor, plan)
       let scale = try tensor.outputScale ?? outputScale(weight, plan)
       switch tensor.encoding {
       case .ternary(let id):
@@ -161,6 +162,18 @@ public struct ConvertWorkflow: Sendable {
       }
     }
     return result
+  }
+
+  /// A dense file does not say which of its matrices are ordinary ones: the user must.
+  private func refusePartlyTernary(
+    _ weight: TernaryWeight, _ tensor: PlannedTensor, _ plan: ConversionPlan
+  ) throws {
+    guard plan.survey.kind == .ternaryDense, request.recipe == nil, case .quantized(let pass, _, _) = weight.origin,
+      !request.quantize.contains(where: { $0.matches(tensor.source.name) }),
+      try pass.findings(work.parallelism, SilentProgress()).largest != 0
+    else { return }
+    throw WorkflowError(
+      .partlyTernary, file: weight.source.manifest.files[tensor.source.location.file].path, tensor: tensor.source.name)
   }
 
   /// The scale a tensor gets in the output.

@@ -176,6 +176,15 @@ struct Planner {
     _ tensors: [(TensorDescriptor, TensorRole)], _ warnings: inout [String]
   ) {
     guard request.target != .trainable else { return }
+    let kept = tensors.filter { tensor, role in
+      role.isProjection && survey.kind == .latent && !Planner.staysDense(tensor, role, survey)
+        && request.keep.contains { $0.matches(tensor.name) }
+    }.map(\.0.name)
+    if !kept.isEmpty {
+      warnings.append(
+        "\(kept.count) projections are latents that the source computes as trits; kept, they compute as ordinary numbers, "
+          + "and the output is another model: " + CheckWorkflow.list(kept))
+    }
     let dense = tensors.filter { tensor, role in
       Planner.staysDense(tensor, role, survey) && tensor.encoding.dtype?.isFloatWeight == true
         && !request.quantize.contains { $0.matches(tensor.name) } && !request.keep.contains { $0.matches(tensor.name) }

@@ -18,6 +18,7 @@ extension DiffResult {
         ]))
     summary.append(to: &report)
     report.note(.pass, "every tensor was made again from the base and the patch: all hashes are the target's")
+    report.brief = PatchSummary.brief
     return report
   }
 }
@@ -56,6 +57,12 @@ extension PatchSummary {
     append(to: &report)
     return report
   }
+
+  static let brief = ReportBrief(
+    [
+      "base", "target", "patch", "patch_bytes", "target_bytes", "ratio", "compared", "changed", "changed_share",
+      "scales_changed",
+    ])
 
   func append(to report: inout ReportDocument) {
     report.append(models)

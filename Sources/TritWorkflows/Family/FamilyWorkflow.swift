@@ -195,7 +195,7 @@ public struct FamilyWorkflow: Sendable {
     proof.parts = result.parts
     proof.detail =
       result.structure.first ?? wrong.map(FamilyWorkflow.detail)
-      ?? result.parts.failing.first.map { "\($0.part.rawValue): \($0.text)" }
+      ?? result.parts.problem
       ?? result.parts.verdict
     return proof
   }

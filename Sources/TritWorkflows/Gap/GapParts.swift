@@ -121,7 +121,9 @@ struct GapParts {
         .weights, .differs,
         "trits are equal (\(used), redone); the reference runs with scales in float32, the candidate's are rounded")
     }
-    return GapPartFinding(.weights, .equal, "trits and scales of the reference as it runs (\(used), redone)")
+    let how = "trits and scales of the reference as it runs (\(used), redone)"
+    guard let rounding = found.rounding, rounding.scales > 0 else { return GapPartFinding(.weights, .equal, how) }
+    return GapPartFinding(.weights, .rounded, "\(how), rounded by types: \(rounding.phrase)")
   }
 
   private var otherTensors: GapPartFinding {

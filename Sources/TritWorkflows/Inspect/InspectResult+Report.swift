@@ -19,12 +19,12 @@ extension InspectResult {
       report.note(.warning, "model class '\(className)' is not known; roles follow the usual tensor names")
     }
     if !manifest.entries.isEmpty { report.append(MetadataTable.table(manifest.entries, limit: 6, width: 100)) }
-    if let alikeTable { report.append(alikeTable) }
+    // Who asks for statistics, or for some tensors, wants to see them.
+    let alike = hasStatistics || tensors.count < manifest.tensors.count ? nil : alikeTable
+    if let alike { report.append(alike) }
     report.append(tensorTable(withStatistics: hasStatistics))
-    report.brief = ReportBrief([
-      "format", "class", "linear_class", "convention", "file_bytes", "tensors", "logical_parameters", "bits_per_weight",
-      "alike",
-    ])
+    report.brief = ReportBrief(
+      ["format", "class", "linear_class", "convention", "file_bytes", "bits_per_weight", alike?.key ?? "tensors"])
     return report
   }
 

@@ -78,6 +78,8 @@ public struct PartFindings: Sendable {
   public var findings: [PartFinding]
   /// Parts the verdict is limited to.
   public var needed: Set<ModelPart>
+  /// What the user said that files do not, or not so: the verdict rests on it.
+  public var remarks: [String] = []
 
   public init(_ findings: [PartFinding], needed: Set<ModelPart> = ModelPart.needed) {
     self.findings = findings
@@ -88,7 +90,16 @@ public struct PartFindings: Sendable {
 
   /// Parts the verdict needs and does not get.
   public var failing: [PartFinding] { findings.filter { needed.contains($0.part) && !$0.holds } }
-  public var holds: Bool { failing.isEmpty }
+  /// Something was compared, and nothing of it fails.
+  public var holds: Bool {
+    failing.isEmpty && findings.contains { needed.contains($0.part) && $0.outcome != PartFinding.Outcome.none }
+  }
+
+  /// Why the verdict does not hold, in a line; nil when it does.
+  var problem: String? {
+    if let first = failing.first { return "\(first.part.rawValue): \(first.text)" }
+    return holds ? nil : "nothing was compared: \(verdict)"
+  }
 
   /// A line about what a verdict rests on: "weights, description, tokenizer equal". What differs without mattering to the
   /// verdict is said too.
@@ -106,7 +117,7 @@ public struct PartFindings: Sendable {
     if !needed.contains(.companions), let companions = self[.companions], companions.outcome == .differs {
       parts.append("companions differ (\(companions.text))")
     }
-    return parts.joined(separator: "; ")
+    return (parts + remarks).joined(separator: "; ")
   }
 
   /// A row for each part.

@@ -26,6 +26,11 @@ extension PartsComparison {
     } catch let error as any DiagnosticError where error.category == .malformedInput {
       return PartFinding(.tokenizer, .notCompared, "not understood: \(error.placedSummary)")
     }
+    let beside = try zip([first, second], tokenizers).map { Set(try TokenizerCheck.contradictions($0, $1)) }
+    let contradictions = beside[0].symmetricDifference(beside[1]).sorted()
+    if let one = contradictions.first {
+      return PartFinding(.tokenizer, .differs, "only one side has: \(one)", lines: contradictions)
+    }
     let comparison = TokenizerComparison(tokenizers[0], tokenizers[1])
     guard !comparison.isEqual else {
       return PartFinding(

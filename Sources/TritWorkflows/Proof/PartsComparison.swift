@@ -132,6 +132,9 @@ struct PartsComparison {
           "generation_config.json is only in the \(generation[0] == nil ? "second" : "first"): GGUF has no place for it"
       }
     }
+    if !isSameContainer, let ends = endTokens(), ends.first != ends.second {
+      differences.append(DescriptionDifference(key: "eos_token_id", first: ends.first, second: ends.second))
+    }
     let templates = try [first, second].map { try ChatTemplate.text(of: $0) }
     if templates[0] != nil || templates[1] != nil {
       compared.append("chat template")
@@ -150,6 +153,16 @@ struct PartsComparison {
     }
     return left.map { PartFinding(.companions, .notCompared, $0) }
       ?? PartFinding(.companions, .none, "neither has generation settings or a chat template")
+  }
+
+  /// What ends a text, where both models say so: which tokens, in any order.
+  private func endTokens() -> (first: String, second: String)? {
+    let sides = [first, second].compactMap { source in
+      (try? ModelDescription.read(source))?.specialTokens.end.sorted()
+    }
+    guard sides.count == 2, !sides[0].isEmpty, !sides[1].isEmpty else { return nil }
+    let texts = sides.map { $0.map(String.init).joined(separator: ", ") }
+    return (texts[0], texts[1])
   }
 
   private static func size(_ text: String?) -> String { text.map { "\($0.utf8.count) bytes" } ?? "absent" }

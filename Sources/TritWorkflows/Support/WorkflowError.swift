@@ -34,6 +34,10 @@ public struct WorkflowError: DiagnosticError, Equatable {
     case tensorsDoNotFit(layout: String, names: [String], detail: String)
     case scaleDoesNotFit(value: Float, storage: String)
     case valuesOverflow(type: String)
+    /// In a dense model that is ternary already, a projection that is not.
+    case partlyTernary
+    /// Numbers too small for a type, so that what is stored is no rounding of them.
+    case roundingLoses(detail: String)
     case unknownMetadata(String)
     /// A rule of `check` is broken.
     case unsound(CheckFinding)
@@ -83,6 +87,8 @@ public struct WorkflowError: DiagnosticError, Equatable {
         + (names.count > 12 ? " and \(names.count - 12) more" : "") + " (the first: \(detail))"
     case .scaleDoesNotFit(let value, let storage):
       "the scale \(value) cannot be stored as \(storage) without losing most of its digits"
+    case .roundingLoses(let detail): detail
+    case .partlyTernary: "holds more than three values, in a model whose projections are ternary otherwise"
     case .valuesOverflow(let type): "holds values too large for \(type)"
     case .blocksDoNotFit(let type, let columns, let block):
       "its rows of \(columns) numbers are no whole blocks of \(block), which \(type) has"
@@ -117,7 +123,8 @@ public struct WorkflowError: DiagnosticError, Equatable {
     case .auditFailed: "please report this: it is a fault of this program or of the disk"
     case .tensorsDoNotFit: "store these as F16 with --misfits dense, or choose another --layout"
     case .scaleDoesNotFit: "choose --layout I2_S, which stores scales as F32"
-    case .valuesOverflow: "choose --embeddings bf16 or f32"
+    case .partlyTernary: "say what it is: --keep leaves it an ordinary matrix, --quantize makes it ternary"
+    case .valuesOverflow, .roundingLoses: "choose --embeddings bf16 or f32"
     case .blocksDoNotFit: "choose another type with --embeddings, or leave the option out"
     case .recipeNeedsDense: "use --to hf-packed or --to dense, which take packed models as they are"
     case .recipeQuantizesAll: "use --to hf-packed or --to dense, which quantize projections only"
@@ -132,7 +139,8 @@ public struct WorkflowError: DiagnosticError, Equatable {
   public var category: ErrorCategory {
     switch kind {
     case .auditFailed, .notNative: .checkFailed
-    case .tensorsDoNotFit, .scaleDoesNotFit, .valuesOverflow, .unknownMetadata, .blocksDoNotFit,
+    case .tensorsDoNotFit, .scaleDoesNotFit, .valuesOverflow, .roundingLoses, .partlyTernary, .unknownMetadata,
+      .blocksDoNotFit,
       .recipeNeedsDense, .recipeQuantizesAll:
       .misuse
     case .globWithoutMatch, .contradictoryGlobs, .keepsConvention, .unknownQuantizer, .oneScaleOnly,

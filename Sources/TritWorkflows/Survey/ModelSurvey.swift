@@ -102,6 +102,12 @@ public struct ModelSurvey: Sendable {
     if quantization?.mode == .online {
       kind = .latent
       evidence.append("config.json has quantization_mode online: the file holds latent weights")
+    } else if sample.ternary > 0 {
+      kind = .ternaryDense
+      evidence = [
+        "\(sample.ternary) of \(sample.tensors) sampled projections hold only −a, 0, +a, the others ordinary numbers"
+      ]
+      return
     }
     let text = sample.edgeDensity.map { NumberText.fixed($0, digits: 2) }
     if let density = sample.edgeDensity, let text {

@@ -62,7 +62,10 @@ struct TensorComparison {
     case (_, .ternary), (.ternary, .dense): return try ternary()
     case (.dense(let from), .dense(let to)):
       let isMatrix = expected.shape.isMatrix && from.isFloatWeight && to.isFloatWeight
-      let mustBeTernary = isMatrix && role.isProjection && permission?.allows(expected.name) == false
+      let permitted = isMatrix && role.isProjection ? permission?.reason(expected.name) : .source
+      let mustBeTernary = permission != nil && permitted == nil
+      var blank = blank
+      blank.isKept = permitted == .user
       if from == to, !(mustBeTernary && recognition == .quantizedAgain), try sameBytes() {
         guard mustBeTernary, try !isTernary(converted, found) else { return (blank, nil) }
         return (differs(blank, "the same bytes as the source: it was to be made ternary and was not"), nil)

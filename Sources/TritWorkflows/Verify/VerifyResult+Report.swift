@@ -50,8 +50,10 @@ extension VerifyResult {
     if !setAside.isEmpty {
       report.note(.info, "only one side has what no forward pass reads: \(CheckWorkflow.list(setAside))")
     }
-    for problem in structure { report.note(.error, problem) }
-    for tensor in tensors where tensor.outcome == .differs { report.note(.error, "\(tensor.name): \(tensor.detail)") }
+    // Of a part that was not asked for, it is a remark.
+    let severity = parts.needed.contains(.weights) ? ReportSeverity.error : .info
+    for problem in structure { report.note(severity, problem) }
+    for tensor in tensors where tensor.outcome == .differs { report.note(severity, "\(tensor.name): \(tensor.detail)") }
     for hint in hints { report.note(.info, hint) }
     report.note(
       passed ? .pass : .fail,
@@ -81,7 +83,7 @@ extension VerifyResult {
     return ReportTable(
       key: "tensors", title: "Tensors",
       columns: [
-        ReportColumn("name", "Tensor"), ReportColumn("outcome", "Outcome"),
+        ReportColumn("name", "Tensor"), ReportColumn("outcome", "Outcome"), ReportColumn("detail", "Detail"),
         ReportColumn("mismatches", "Differ", kind: .integer),
         ReportColumn("scale", "Scale", kind: .significant(digits: 6)),
         ReportColumn("zero_share", "Zeros", kind: .fraction(digits: 1)),
@@ -92,17 +94,17 @@ extension VerifyResult {
         ReportColumn("sqnr_db", "SQNR", kind: .decimal(digits: 2), unit: "dB"),
         ReportColumn("code_stream", "Code stream", kind: .hash),
         ReportColumn("trits_sha256", "Trits SHA-256", kind: .hash),
-        ReportColumn("detail", "Detail"),
       ], rowCount: tensors.count
     ) { index in
       let tensor = tensors[index]
       let scale = tensor.foundScale.flatMap { $0.granularity == .tensor ? Double($0.stored[0]) : nil }
       let zeroShare = tensor.isTernary ? Double(tensor.zeros) / Double(max(1, tensor.shape.elementCount)) : nil
       return [
-        .text(tensor.name), .text(tensor.outcome.rawValue), tensor.isTernary ? .integer(tensor.mismatches) : .missing,
+        .text(tensor.name), .text(tensor.outcome.rawValue), .text(tensor.detail),
+        tensor.isTernary ? .integer(tensor.mismatches) : .missing,
         .optional(scale), .optional(zeroShare), .optional(tensor.error?.maximum), .optional(tensor.error?.rmse),
         .optional(tensor.error?.relative), .optional(tensor.error?.cosine), .optional(tensor.error?.sqnr),
-        .optional(tensor.stream?.digest.description), .optional(tensor.stream?.trits.description), .text(tensor.detail),
+        .optional(tensor.stream?.digest.description), .optional(tensor.stream?.trits.description),
       ]
     }
   }

@@ -82,6 +82,8 @@ public struct TensorVerification: Sendable {
   /// For people: how it was compared, or what differs.
   public var detail: String
   public var isTernary = false
+  /// A projection that stays dense because the user says so, where the source would have it made ternary.
+  public var isKept = false
   public var mismatches = 0
   public var zeros = 0
 
@@ -176,7 +178,7 @@ public struct VerifyResult: Sendable {
   /// The first thing that is wrong, for a message; nil when all is well.
   public var firstProblem: String? {
     if let weights = firstWeightsProblem, parts.needed.contains(.weights) { return weights }
-    return parts.failing.first.map { "\($0.part.rawValue): \($0.text)" }
+    return parts.problem
   }
 
   var firstWeightsProblem: String? {

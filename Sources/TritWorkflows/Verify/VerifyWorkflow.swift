@@ -82,7 +82,7 @@ public struct VerifyWorkflow: Sendable {
       }
       structure.append("tensor '\(printable(name.string))' is not in the source")
     }
-    let permission = DensePermission(source, survey.kind, converted, request)
+    let permission = DensePermission(source, survey.kind, request)
     let (tensors, sums) = try compare(pairs, survey.roles, quantizer, calibration, permission)
     var result = VerifyResult(
       source: source.manifest.path, converted: converted.manifest.path, quantizer: quantizer.id.rawValue,
@@ -92,6 +92,10 @@ public struct VerifyWorkflow: Sendable {
     let others = request.only == nil ? try PartsComparison(first: source, second: converted).run() : []
     result.parts = PartFindings(
       [result.weightsFinding] + others, needed: request.only == nil ? request.parts : [.weights])
+    let kept = result.tensors.count(where: \.isKept)
+    if kept > 0, result.parts.needed.contains(.weights) {
+      result.parts.remarks.append("\(kept) projections not made ternary, as asked: they compute as ordinary numbers")
+    }
     if request.depth == .full {
       let streams = result.tensors.compactMap { tensor in tensor.stream.map { (tensor.name, $0) } }
       result.modelHash = streams.isEmpty ? nil : CodeStream.model(streams)

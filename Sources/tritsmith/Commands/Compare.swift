@@ -67,6 +67,7 @@ struct Compare: ParsableCommand {
         work: work)
       var result = try workflow.run()
       result.hints += hints
+      if let ggufPre { result.parts.remarks.append("GGUF tokenizers read as '\(ggufPre)', as asked") }
       printing.print(result.report, quietly: machine.quiet)
       return result.isSame
     }

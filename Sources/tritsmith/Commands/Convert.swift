@@ -257,7 +257,10 @@ struct Convert: ParsableCommand {
         } else {
           try workflow.run(announce: warn)
         }
-      printing.print(result.report, quietly: machine.quiet)
+      var report = result.report
+      // They were said before the work began.
+      if printing.format == .table, !machine.quiet { report.removeNotes(.warning) }
+      printing.print(report, quietly: machine.quiet)
     }
   }
 

@@ -72,6 +72,12 @@ enum DenseRecoder {
     }
   }
 
+  /// The values that encoded bytes stand for.
+  static func decode(_ bytes: [UInt8], _ encoding: TensorEncoding) -> [Float] {
+    if let codec = encoding.blockCodec { return codec.decode(bytes.span.bytes) }
+    return encoding.dtype.map { DenseValues.floats(bytes.span.bytes, $0) } ?? []
+  }
+
   private static func half(_ values: [Float], _ rounding: inout RoundingReport) -> [UInt8] {
     var patterns = [UInt16](repeating: 0, count: values.count)
     for (index, value) in values.enumerated() {

@@ -32,6 +32,16 @@ struct DenseStream {
           .valuesOverflow(type: planned.encoding.name), file: source.manifest.files[tensor.location.file].path,
           tensor: tensor.name)
       }
+      if rounding.vanished > 0 || rounding.changed > 0 && planned.encoding.blockCodec != nil,
+        let bound = StoredRounding(of: planned.encoding)?.stepBound,
+        let loss = RowLoss(
+          values.lazy.map { Double($0) }, DenseRecoder.decode(bytes, planned.encoding).lazy.map { Double($0) },
+          columns: isVector ? values.count : columns, firstRow: range.lowerBound, bound: bound)
+      {
+        throw WorkflowError(
+          .roundingLoses(detail: loss.text(planned.encoding.name)),
+          file: source.manifest.files[tensor.location.file].path, tensor: tensor.name)
+      }
       try writer.write(bytes.span.bytes, to: planned.name, at: range.lowerBound * outputRow)
       let input = range.lowerBound * inputRow..<range.upperBound * inputRow
       source.release(input, of: tensor)
