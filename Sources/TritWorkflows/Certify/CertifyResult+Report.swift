@@ -43,7 +43,8 @@ extension CertifyResult {
           : "hashes and names of what is here are what the certificate says"
         : "not what the certificate says: \(wrong)")
     report.brief = ReportBrief(
-      ["path", "source", "output", "reproduced"], rows: ["checks": checks.indices.filter { checks[$0].verdict != .equal }])
+      ["path", "source", "output", "reproduced"],
+      rows: ["checks": checks.indices.filter { checks[$0].verdict != .equal }])
     return report
   }
 
