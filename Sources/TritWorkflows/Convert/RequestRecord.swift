@@ -43,6 +43,9 @@ enum RequestRecord {
     add("i2s_order", request.open.i2sOrder?.rawValue)
     // For GGUF the name is that of the output, and `gguf_pre` says it.
     if request.target != .gguf { add("pre_tokenizer", request.open.preTokenizer) }
+    if !request.open.ggmlTypes.isEmpty {
+      result.add("gguf_types", .array(request.open.ggmlTypes.map { .string($0.description) }))
+    }
     add("output_scale", request.outputConvention?.rawValue)
     add("architecture", request.architecture)
     add("recipe", request.recipe?.rawValue)
@@ -96,6 +99,10 @@ enum RequestRecord {
       case "scale_convention": request.open.scaleConvention = try value(key, ScaleConvention.self)
       case "i2s_order": request.open.i2sOrder = try value(key, I2SOrder.self)
       case "pre_tokenizer": request.open.preTokenizer = try text(key)
+      case "gguf_types":
+        let texts = entry.value.array ?? []
+        request.open.ggmlTypes = texts.compactMap { $0.string.flatMap(GGMLTypeChoice.init) }
+        guard !texts.isEmpty, request.open.ggmlTypes.count == texts.count else { throw fail(key) }
       case "output_scale": request.outputConvention = try value(key, ScaleConvention.self)
       case "architecture": request.architecture = try text(key)
       case "recipe":

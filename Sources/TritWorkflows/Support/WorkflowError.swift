@@ -33,6 +33,8 @@ public struct WorkflowError: DiagnosticError, Equatable {
     case hasForeignQuantization(String)
     case tensorsDoNotFit(layout: String, names: [String], detail: String)
     case scaleDoesNotFit(value: Float, storage: String)
+    /// Weights that share a scale in the output have different ones.
+    case scalesDiffer(ScaleMisfit, layout: String, holds: String)
     case valuesOverflow(type: String)
     case unknownMetadata(String)
     /// A rule of `check` is broken.
@@ -83,6 +85,9 @@ public struct WorkflowError: DiagnosticError, Equatable {
         + (names.count > 12 ? " and \(names.count - 12) more" : "") + " (the first: \(detail))"
     case .scaleDoesNotFit(let value, let storage):
       "the scale \(value) cannot be stored as \(storage) without losing most of its digits"
+    case .scalesDiffer(let misfit, let layout, let holds):
+      "\(layout) holds one scale for each \(holds), but in row \(misfit.row), columns \(misfit.columns.lowerBound) to "
+        + "\(misfit.columns.upperBound - 1), trits are multiplied by \(misfit.first) and by \(misfit.second)"
     case .valuesOverflow(let type): "holds values too large for \(type)"
     case .blocksDoNotFit(let type, let columns, let block):
       "its rows of \(columns) numbers are no whole blocks of \(block), which \(type) has"
@@ -116,6 +121,7 @@ public struct WorkflowError: DiagnosticError, Equatable {
     case .invalidCodes: "the file is damaged or its packing is another one"
     case .auditFailed: "please report this: it is a fault of this program or of the disk"
     case .tensorsDoNotFit: "store these as F16 with --misfits dense, or choose another --layout"
+    case .scalesDiffer: "write TritPack or dense weights, which hold these scales"
     case .scaleDoesNotFit: "choose --layout I2_S, which stores scales as F32"
     case .valuesOverflow: "choose --embeddings bf16 or f32"
     case .blocksDoNotFit: "choose another type with --embeddings, or leave the option out"
@@ -132,7 +138,7 @@ public struct WorkflowError: DiagnosticError, Equatable {
   public var category: ErrorCategory {
     switch kind {
     case .auditFailed, .notNative: .checkFailed
-    case .tensorsDoNotFit, .scaleDoesNotFit, .valuesOverflow, .unknownMetadata, .blocksDoNotFit,
+    case .tensorsDoNotFit, .scaleDoesNotFit, .scalesDiffer, .valuesOverflow, .unknownMetadata, .blocksDoNotFit,
       .recipeNeedsDense, .recipeQuantizesAll:
       .misuse
     case .globWithoutMatch, .contradictoryGlobs, .keepsConvention, .unknownQuantizer, .oneScaleOnly,

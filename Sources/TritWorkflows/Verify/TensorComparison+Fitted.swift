@@ -91,27 +91,19 @@ extension TensorComparison {
     guard case .dense(let dtype) = found.encoding else { return (differs(blank, "is not dense"), nil) }
     var result = blank
     let (rows, columns) = (expected.shape.rows, expected.shape.columns)
-    let multipliers = scale.multipliers
+    // What is dense holds the multiplier rounded to its type. A scale the type has no number for is no rounding: nothing
+    // equals NaN.
+    let rounded = TernaryScale(
+      stored: scale.multipliers.map { $0 == 0 ? 0 : ScaleAgreement.held($0, dtype) ?? .nan }, storage: .f32,
+      convention: .multiply, granularity: scale.granularity
+    ).grid(columns: columns)
     let step = max(1, (1 << 18) / max(1, columns))
     for start in stride(from: 0, to: rows, by: step) {
       try work.parallelism.cancellation.check()
       let range = start..<min(start + step, rows)
       var trits = [Int8](repeating: 0, count: range.count * columns)
       try fresh.read(range, into: &trits, at: 0)
-      let wanted = trits.indices.map { index -> Float in
-        let (row, column) = (start + index / columns, index % columns)
-        let place =
-          switch scale.granularity {
-          case .tensor: 0
-          case .row: row
-          case .group(let size): row * ((columns + size - 1) / size) + column / size
-          }
-        let multiplier = multipliers[place]
-        guard trits[index] != 0, multiplier != 0 else { return 0 }
-        // A scale the type has no number for is no rounding: nothing equals NaN.
-        return Float(trits[index]) * (ScaleAgreement.held(multiplier, dtype) ?? .nan)
-      }
-      try compare(wanted, range, columns, &result)
+      try compare(rounded.values(trits, firstRow: start), range, columns, &result)
       fresh.release(range)
     }
     if result.mismatches > 0, let first = result.firstMismatch {
@@ -132,7 +124,7 @@ extension TensorComparison {
     let hash = SHA256()
     // Errors are those of the sum of planes, told once.
     let measuresError = depth == .full && plane == 0
-    let scales = matrix.planes.indices.map { matrix.scale($0, convention) }
+    let scales = matrix.planes.indices.map { matrix.scale($0, convention).grid(columns: columns) }
     var sums = ErrorSums()
     for start in stride(from: 0, to: rows, by: step) {
       try work.parallelism.cancellation.check()

@@ -130,11 +130,7 @@ struct GGUFPlanner {
     }
     if tensor.encoding.isTernary {
       // A layout with one scale for the tensor, or one for 256 columns, cannot hold finer ones.
-      let granularity = try source.scale(of: tensor).granularity
-      let holds = layout.embeddedScale?.granularity
-      guard granularity == .tensor || granularity == holds || (granularity == .row && holds != .tensor) else {
-        throw WorkflowError(.oneScaleOnly(found: granularity == .row ? "per-row" : "per-group"), tensor: tensor.name)
-      }
+      _ = try TernaryWeight.scale(try source.scale(of: tensor), asHeldBy: layout, tensor)
     }
     return (.ternary(id), pack)
   }
