@@ -8,6 +8,10 @@ public struct ScaleMisfit: Error, Sendable, Equatable {
   /// The two multipliers.
   public var first: Float
   public var second: Float
+
+  public init(row: Int, columns: Range<Int>, first: Float, second: Float) {
+    (self.row, self.columns, self.first, self.second) = (row, columns, first, second)
+  }
 }
 
 /// What a multiplier of 0 says.
@@ -49,6 +53,24 @@ extension TernaryScale {
       }
     }
     return replacing(result, target)
+  }
+
+  /// The largest multiplier of all weights that would share a scale: what ggml's encoders make of weights whose scales a
+  /// coarser grid cannot hold. Their trits stay, their other scales are lost.
+  public func largest(in target: ScaleGranularity, rows: Int, columns: Int) -> TernaryScale {
+    let (source, places) = (ScalePlaces(granularity, columns: columns), ScalePlaces(target, columns: columns))
+    var result = [Float](repeating: 0, count: target.count(rows: rows, columns: columns))
+    for row in 0..<rows {
+      var next = 0
+      while next < columns {
+        let column = next
+        next = min(source.runEnd(after: column), places.runEnd(after: column))
+        let to = places.index(row: row, column: column)
+        result[to] = max(result[to], multiplier(at: source.index(row: row, column: column)))
+      }
+    }
+    return TernaryScale(
+      stored: result, storage: convention == .multiply ? storage : .f32, convention: .multiply, granularity: target)
   }
 
   /// The same scales on the coarsest grid that holds them: one for the tensor, one a row, or one for the largest power

@@ -25,6 +25,15 @@ public enum ScaleGranularity: Sendable, Hashable {
     }
   }
 
+  /// Whether every scale of another granularity has a place, whatever its number.
+  public func holds(_ other: ScaleGranularity) -> Bool {
+    switch (self, other) {
+    case (_, .tensor), (.row, .row), (.group, .row): true
+    case (.group(let own), .group(let size)): size % max(1, own) == 0
+    case (.tensor, _), (.row, .group): false
+    }
+  }
+
   /// Number of scales of a matrix; rows × columns must fit, as in a `TensorShape`.
   public func count(rows: Int, columns: Int) -> Int {
     switch self {

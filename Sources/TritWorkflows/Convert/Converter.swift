@@ -240,7 +240,7 @@ public struct ConvertWorkflow: Sendable {
     _ scale: TernaryScale, _ planned: PlannedTensor, _ layout: any TernaryLayout, _ weight: TernaryWeight
   ) throws -> TernaryScale? {
     guard let storage = layout.embeddedScale?.storage else { return nil }
-    let held = try TernaryWeight.scale(try fitting(scale, storage, weight), asHeldBy: layout, planned.source)
+    let held = try weight.scale(try fitting(scale, storage, weight), asHeldBy: layout, request.scaleLoss)
     guard let order = planned.rowOrder else { return held }
     let shape = planned.source.shape
     return held.reordered(rows: shape.rows, columns: shape.columns) { order.row(ofStored: $0) }
@@ -281,12 +281,12 @@ public struct ConvertWorkflow: Sendable {
     let columns = shape.columns
     let grid = scale.grid(columns: columns)
     let fitted = weight.fittedGrids(scale)
-    let width = (planned.encoding.dtype?.bits ?? 16) / 8
+    let rowBytes = planned.byteCount / max(1, shape.rows)
     let rowsPerBand = max(1, bandBytes / 2 / max(1, columns))
     let bandCount = (shape.rows + rowsPerBand - 1) / rowsPerBand
     try work.parallelism.forEachBand(bandCount, workspace: Buffers()) { band, buffers in
       let rows = band * rowsPerBand..<min(shape.rows, (band + 1) * rowsPerBand)
-      let start = rows.lowerBound * columns * width
+      let start = rows.lowerBound * rowBytes
       if planned.encoding == .dense(.bf16), planned.rowOrder == nil {
         resize(&buffers.values, to: rows.count * columns, filler: 0)
         if let fitted = fitted.flatMap({ weight.fittedValues(rows, $0) }) {
@@ -344,6 +344,7 @@ public struct ConvertWorkflow: Sendable {
     }
     var request = VerifyRequest(quantizer: plan.quantizer.id.rawValue, depth: .audit)
     request.isAudit = true
+    request.scaleLoss = plan.request.scaleLoss
     request.recipe = plan.request.recipe
     request.plannedDense = Set(plan.tensors.filter { !$0.becomesTernary }.map { ExactString($0.source.name) })
     request.parts = plan.provedParts

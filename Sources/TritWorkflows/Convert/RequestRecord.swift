@@ -14,7 +14,7 @@ enum RequestRecord {
   /// against both.
   static let covered: Set<String> = [
     "target", "open", "quantizer", "outputConvention", "architecture", "keep", "quantize", "maximumShardBytes",
-    "tritpackLayout", "compression", "gguf", "forcesQuantizer", "recipe", "nonFinite",
+    "tritpackLayout", "compression", "gguf", "forcesQuantizer", "recipe", "nonFinite", "scaleLoss", "denseType",
   ]
   /// A calibration text decides bytes and is not part of a record: `checkRecordable` refuses it.
   static let leftOut: Set<String> = ["input", "output", "requiresNative", "replaces", "calibration", "modelName"]
@@ -54,6 +54,8 @@ enum RequestRecord {
     if case .zstd(let level) = request.compression { result.add("zstd", .number(JSONNumber(level))) }
     if request.forcesQuantizer { result.add("force_quantizer", true) }
     if request.nonFinite != plain.nonFinite { add("non_finite", request.nonFinite.rawValue) }
+    if request.scaleLoss != plain.scaleLoss { add("scale_loss", request.scaleLoss.rawValue) }
+    add("dense_type", request.denseType?.rawValue)
     guard request.target == .gguf else { return result }
     let (gguf, usual) = (request.gguf, GGUFOptions())
     if gguf.weights != usual.weights { add("gguf_weights", gguf.weights.rawValue) }
@@ -113,6 +115,8 @@ enum RequestRecord {
         guard let forces = entry.value.bool else { throw fail(key) }
         request.forcesQuantizer = forces
       case "non_finite": request.nonFinite = try value(key, NonFinitePolicy.self)
+      case "scale_loss": request.scaleLoss = try value(key, ScaleLossPolicy.self)
+      case "dense_type": request.denseType = try value(key, DenseWeightType.self)
       case "max_shard_bytes":
         guard let bytes = entry.value.number?.unsigned, bytes > 0 else { throw fail(key) }
         request.maximumShardBytes = bytes

@@ -25,6 +25,8 @@ public struct PartFinding: Sendable, Hashable {
   public enum Outcome: String, Sendable, Hashable {
     case equal
     case differs
+    /// The codes are equal; scales were lost where that was allowed.
+    case scalesLost = "scales-lost"
     /// Neither model has this part.
     case none
     case notCompared = "not-compared"
@@ -51,7 +53,7 @@ public struct PartFinding: Sendable, Hashable {
   }
 
   /// Whether a verdict that needs this part can stand.
-  public var holds: Bool { outcome == .equal || outcome == .none }
+  public var holds: Bool { outcome == .equal || outcome == .none || outcome == .scalesLost }
 
   /// The first difference, or the detail, in a line.
   public var text: String {
@@ -84,6 +86,11 @@ public struct PartFindings: Sendable {
     let equal = looked.filter { self[$0]?.outcome == .equal }.map(\.rawValue)
     let none = looked.filter { self[$0]?.outcome == PartFinding.Outcome.none }.map(\.rawValue)
     var parts = equal.isEmpty ? [] : [equal.joined(separator: ", ") + " equal"]
+    for part in looked {
+      if let finding = self[part], finding.outcome == .scalesLost {
+        parts.append("\(part.rawValue): \(finding.detail)")
+      }
+    }
     if !none.isEmpty { parts.append("no " + none.joined(separator: ", ") + " on either side") }
     let left = ModelPart.needed.subtracting(needed).map(\.rawValue).sorted()
     if !left.isEmpty { parts.append(left.joined(separator: ", ") + " not looked at, as asked") }

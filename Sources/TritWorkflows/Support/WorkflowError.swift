@@ -107,7 +107,8 @@ public struct WorkflowError: DiagnosticError, Equatable {
     case .copiesNotFinite:
       "repair the checkpoint ('tritsmith check' lists every such tensor), or copy it as it is with --allow-nonfinite"
     case .doesNotFit: "leave it dense with --keep, or write TritPack, which takes any size"
-    case .oneScaleOnly: "write TritPack, which holds scales per row and per group"
+    case .oneScaleOnly:
+      "write --to tritpack, --to dense, or --to gguf --layout Q2_0, PQ2_0 or PTQ1_0, which hold scales per row and group"
     case .nameCannotBePacked, .scaleNameTaken: "leave it dense, or write TritPack, which takes any name"
     case .keepsConvention: "leave --output-scale out, or convert from the latent weights"
     case .unusableScale: "the magnitudes are too large for this arithmetic; leave the tensor dense with --keep"
@@ -121,7 +122,9 @@ public struct WorkflowError: DiagnosticError, Equatable {
     case .invalidCodes: "the file is damaged or its packing is another one"
     case .auditFailed: "please report this: it is a fault of this program or of the disk"
     case .tensorsDoNotFit: "store these as F16 with --misfits dense, or choose another --layout"
-    case .scalesDiffer: "write TritPack or dense weights, which hold these scales"
+    case .scalesDiffer(_, let layout, _):
+      "write --layout Q2_0, PQ2_0 or PTQ1_0 where their groups are those of the model, TritPack or dense weights"
+        + (layout.hasPrefix("I2_S") ? "" : "; --allow-scale-loss keeps the trits and the largest of the scales")
     case .scaleDoesNotFit: "choose --layout I2_S, which stores scales as F32"
     case .valuesOverflow: "choose --embeddings bf16 or f32"
     case .blocksDoNotFit: "choose another type with --embeddings, or leave the option out"

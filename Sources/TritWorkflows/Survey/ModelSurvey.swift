@@ -164,20 +164,27 @@ enum NativenessProbe {
       let magnitudes = Set(histogram.occupied.map { abs($0.value) }.filter { $0 > 0 })
       if magnitudes.count <= 1 {
         result.ternary += 1
+      } else if isRestored(magnitudes, tensors[index]) {
+        result.restored += 1
       } else if let found = try WeightPass(
         source, tensors[index], roundsToBFloat16: false, kernels: KernelChoice.best
       ).sampledGranularity() {
         result.ternary += 1
         result.finest = finer(result.finest, found)
-      } else if magnitudes.count == 2, let low = magnitudes.min(), let high = magnitudes.max() {
-        let (lower, upper) = (BFloat16(Float(low)).bits, BFloat16(Float(high)).bits)
-        if upper == lower + 1 { result.restored += 1 }
       }
       if let density = histogram.edgeDensity { densities.append(density) }
     }
     densities.sort()
     if !densities.isEmpty { result.edgeDensity = densities[densities.count / 2] }
     return result
+  }
+
+  /// Two neighbouring bfloat16 numbers: groups of a real model have more scales than that.
+  private static func isRestored(_ magnitudes: Set<Double>, _ tensor: TensorDescriptor) -> Bool {
+    guard tensor.encoding == .dense(.bf16), magnitudes.count == 2, let low = magnitudes.min(),
+      let high = magnitudes.max()
+    else { return false }
+    return BFloat16(Float(high)).bits == BFloat16(Float(low)).bits + 1
   }
 
   private static func finer(_ a: ScaleGranularity, _ b: ScaleGranularity) -> ScaleGranularity {

@@ -76,7 +76,10 @@ extension TensorComparison {
       {
         difference = nil
       }
-      if let difference { return (differs(result, difference), sums) }
+      if let difference {
+        let lost = try differing(result, difference, expectedScale, foundScale, live) { try foundTrits($0, nil) }
+        return (lost, sums)
+      }
     }
     result.outcome = .equal
     result.detail = isPacked ? "trits and scales equal a fresh fit" : "values equal a fresh fit"
@@ -111,7 +114,12 @@ extension TensorComparison {
       return (differs(result, "\(result.mismatches) values are not trit times scale, first at \(place)"), nil)
     }
     result.outcome = .equal
+    let off = zip(scale.multipliers, rounded.multipliers).map {
+      $0 == $1 ? 0 : abs(Double($0) - Double($1)) / Double(abs($0))
+    }
+    let worst = off.max() ?? 0
     result.detail = "every value is trit times scale"
+    if worst > 0 { result.detail += "; scales rounded to \(dtype.rawValue), by at most \(ScaleAgreement.parts(worst))" }
     return (result, nil)
   }
 
@@ -141,7 +149,8 @@ extension TensorComparison {
           result.zeros += right.count { $0 == 0 }
         }
       } else {
-        try compare(DenseValues.bfloat16(values).map { BFloat16(bits: $0).float }, range, columns, &result)
+        let dtype = found.encoding.dtype ?? .bf16
+        try compare(values.map { TernaryScale.rounded($0, to: dtype) }, range, columns, &result)
       }
       if measuresError, case .dense(let dtype) = expected.encoding {
         let width = columns * (dtype.bits / 8)
@@ -161,7 +170,7 @@ extension TensorComparison {
     return sums
   }
 
-  /// Dense values of rows against those expected, which are exact in bfloat16; −0 counts as 0.
+  /// Dense values of rows against those expected, as their type holds them; −0 counts as 0.
   private func compare(
     _ wanted: [Float], _ rows: Range<Int>, _ columns: Int, _ result: inout TensorVerification
   ) throws {

@@ -138,7 +138,10 @@ struct TensorComparison {
       let place = "row \(first.row), column \(first.column): expected \(first.expected), found \(text)"
       return (differs(result, "\(result.mismatches) trits differ, first at \(place)"), sums)
     }
-    if let detail = findings[choice].difference { return (differs(result, detail), sums) }
+    if let detail = findings[choice].difference {
+      let lost = try differing(result, detail, candidates[choice], foundScale, live) { try foundTrits($0, dense) }
+      return (lost, sums)
+    }
     result.outcome = .equal
     let how =
       switch fresh.origin {

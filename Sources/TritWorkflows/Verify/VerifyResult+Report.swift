@@ -31,6 +31,16 @@ extension VerifyResult {
       facts.append(ReportFact("Values rounded", .integer(rounding.changed)))
       facts.append(ReportFact("Largest rounding", .number(rounding.largest)))
     }
+    if let percent = scaleLossPercent {
+      facts.append(
+        ReportFact(
+          "Tensors whose scales are lost", .integer(tensors.count { $0.outcome == .scalesLost }),
+          note: "their codes are equal"))
+      facts.append(
+        ReportFact(
+          "Mean error", .number(percent), key: "scale_loss_percent", kind: .decimal(digits: 2),
+          note: "% of the mean magnitude, by lost scales"))
+    }
     if let total {
       for fact in VerifyResult.errorFacts(total) { facts.append(fact) }
     }
@@ -42,14 +52,27 @@ extension VerifyResult {
       report.note(.info, "only one side has what no forward pass reads: \(CheckWorkflow.list(setAside))")
     }
     for problem in structure { report.note(.error, problem) }
-    for tensor in tensors where tensor.outcome == .differs { report.note(.error, "\(tensor.name): \(tensor.detail)") }
+    for tensor in tensors where tensor.outcome == .differs || tensor.outcome == .scalesLost {
+      report.note(.error, "\(tensor.name): \(tensor.detail)")
+    }
     for hint in hints { report.note(.info, hint) }
     report.note(
       passed ? .pass : .fail,
       passed
         ? parts.verdict + roundingNote
-        : "the converted model is not what its source gives: \(firstProblem ?? "")")
+        : failure)
     return report
+  }
+
+  /// Lost scales are no wrong trits, and are told apart.
+  private var failure: String {
+    if onlyScalesAreLost, parts.failing.allSatisfy({ $0.part == .weights }), let percent = scaleLossPercent {
+      let lost = tensors.filter { $0.outcome == .scalesLost }
+      return
+        "\(ScaleLoss.phrase(percent)): \(lost.count) of \(tensors.count) tensors hold the source's trits with other "
+        + "scales (\(lost.first.map { "'\(printable($0.name))': \($0.detail)" } ?? ""))"
+    }
+    return "the converted model is not what its source gives: \(firstProblem ?? "")"
   }
 
   /// What types did to dense tensors, for the verdict; empty when nothing.

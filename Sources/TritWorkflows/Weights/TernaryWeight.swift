@@ -159,19 +159,60 @@ struct TernaryWeight: Sendable {
   }
 }
 
+/// What happens to scales the output has no room for.
+public enum ScaleLossPolicy: String, Sendable, Hashable, CaseIterable {
+  /// It is an error.
+  case refuse
+  /// The largest of those that share a place stands for all of them; the trits stay as they are, and it is said.
+  case allow
+}
+
 extension TernaryWeight {
   /// Scales on the grid of a layout that keeps them among its codes.
   ///
+  /// Over zeros any scale is as good as any other: where the stored ones do not fit, those are left out of account.
+  ///
+  /// - Parameter trits: whole rows, where they are known.
   /// - Throws: `WorkflowError.scalesDiffer` for the first weights that would have to share a scale.
   static func scale(
-    _ scale: TernaryScale, asHeldBy layout: any TernaryLayout, _ tensor: TensorDescriptor
+    _ scale: TernaryScale, asHeldBy layout: any TernaryLayout, _ tensor: TensorDescriptor,
+    _ loss: ScaleLossPolicy = .refuse, trits: ((Range<Int>) throws -> [Int8])? = nil
   ) throws -> TernaryScale {
     guard let held = layout.embeddedScale?.granularity else { return scale }
+    let (rows, columns) = (tensor.shape.rows, tensor.shape.columns)
+    if let fits = try? scale.regrouped(to: held, rows: rows, columns: columns) { return fits }
+    let live = try trits.flatMap { read in try LiveUnits(scale.granularity, tensor.shape) { try read($0) } }
+    let used = live.map { scale.keeping($0.isLive) } ?? scale
     do throws(ScaleMisfit) {
-      return try scale.regrouped(to: held, rows: tensor.shape.rows, columns: tensor.shape.columns)
+      return try used.regrouped(to: held, rows: rows, columns: columns)
     } catch {
+      // Of scales below 0 none is the largest: such blocks turn the signs of their trits round.
+      if loss == .allow, used.multipliers.allSatisfy({ $0 >= 0 && $0.isFinite }) {
+        return used.largest(in: held, rows: rows, columns: columns)
+      }
       throw WorkflowError(.scalesDiffer(error, layout: layout.id.rawValue, holds: held.noun), tensor: tensor.name)
     }
+  }
+
+  /// The same, of this weight and its trits.
+  func scale(
+    _ scale: TernaryScale, asHeldBy layout: any TernaryLayout, _ loss: ScaleLossPolicy
+  ) throws -> TernaryScale {
+    try TernaryWeight.scale(scale, asHeldBy: layout, tensor, loss) { rows in
+      var trits = [Int8](repeating: 0, count: rows.count * tensor.shape.columns)
+      try read(rows, into: &trits, at: 0)
+      return trits
+    }
+  }
+}
+
+extension TernaryScale {
+  /// The scales of weights that are not all zero; 0 for the others.
+  fileprivate func keeping(_ isLive: [Bool]) -> TernaryScale {
+    let values = multipliers.indices.map { isLive[$0] ? multiplier(at: $0) : 0 }
+    return TernaryScale(
+      stored: values, storage: convention == .multiply ? storage : .f32, convention: .multiply,
+      granularity: granularity)
   }
 }
 

@@ -14,9 +14,9 @@ extension KernelChoice: ExpressibleByArgument {}
 extension ConversionTarget: ExpressibleByArgument {}
 
 extension GGMLTypeChoice: ExpressibleByArgument {
-  init?(argument: String) { self.init(argument) }
-  static var allowedArguments: [String] { known }
-  static var argumentExpectation: String { "one of " + known.joined(separator: ", ") }
+  public init?(argument: String) { self.init(argument) }
+  public static var allowedArguments: [String] { known }
+  public static var argumentExpectation: String { "one of " + known.joined(separator: ", ") }
   static let help = ArgumentHelp(
     "What a type number of a GGUF file stands for, where the places of its tensors do not tell.",
     valueName: "number=name")
