@@ -121,12 +121,7 @@ public struct TritDiffScale: Sendable, Hashable {
 
   /// Bytes of the stored numbers; nil when that overflows.
   public func byteCount(_ shape: TensorShape) -> Int? {
-    switch granularity {
-    case .tensor, .row: Checked.product(granularity.count(rows: shape.rows, columns: shape.columns), storage.bits / 8)
-    case .group(let size):
-      Checked.product(shape.rows, shape.columns / size + (shape.columns % size == 0 ? 0 : 1))
-        .flatMap { Checked.product($0, storage.bits / 8) }
-    }
+    Checked.product(granularity.count(rows: shape.rows, columns: shape.columns), storage.bits / 8)
   }
 }
 

@@ -114,9 +114,9 @@ public final class GGUFModelView: TensorSource {
     _ stored: TensorDescriptor, _ permutation: RowPermutation?
   ) -> (TensorDescriptor, Access) {
     var shown = stored
-    if let codec = stored.encoding.blockCodec {
+    if let codec = stored.encoding.blockCodec, let byteCount = Checked.product(4, stored.shape.elementCount) {
       shown.encoding = .dense(.f32)
-      shown.location.byteCount = 4 * stored.shape.elementCount
+      shown.location.byteCount = byteCount
       return (shown, .decoded(codec))
     }
     guard permutation != nil else { return (shown, .direct) }
@@ -183,14 +183,8 @@ public final class GGUFModelView: TensorSource {
         stored: scale.multipliers.map { $0 * factor }, storage: .f32, convention: .multiply,
         granularity: scale.granularity)
     }
-    guard let permutation = place.permutation, scale.granularity != .tensor else { return scale }
-    let perRow = scale.stored.count / max(1, tensor.shape.rows)
-    let values = (0..<tensor.shape.rows).flatMap { row in
-      let first = permutation.storedRow(of: row) * perRow
-      return scale.stored[first..<first + perRow]
-    }
-    return TernaryScale(
-      stored: values, storage: scale.storage, convention: scale.convention, granularity: scale.granularity)
+    guard let permutation = place.permutation else { return scale }
+    return scale.reordered(rows: tensor.shape.rows, columns: tensor.shape.columns) { permutation.storedRow(of: $0) }
   }
 
   public func companion(named name: String) throws -> [UInt8] {

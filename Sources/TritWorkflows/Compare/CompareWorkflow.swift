@@ -280,6 +280,8 @@ public struct CompareWorkflow: Sendable {
 /// Reads a tensor as trits when it holds nothing else: packed, or dense with the values −a, 0, +a.
 struct TernaryReader {
   let scale: TernaryScale
+  /// The scale by row and column.
+  let grid: MultiplierGrid
   private let source: any TensorSource
   private let tensor: TensorDescriptor
   private let dense: TernaryWeight?
@@ -291,13 +293,13 @@ struct TernaryReader {
     if tensor.encoding.isTernary {
       dense = nil
       scale = try source.scale(of: tensor)
+      grid = scale.grid(columns: tensor.shape.columns)
       return
     }
     guard tensor.shape.isMatrix, let dtype = tensor.encoding.dtype, dtype.isFloatWeight else { return nil }
     let weight = try TernaryWeight(source, tensor, quantizer: AbsMean.float32, work: work)
     switch weight.origin {
-    case .recognised(_, let magnitude):
-      scale = TernaryScale(stored: magnitude, storage: dtype, convention: .multiply)
+    case .recognised(_, let found): scale = found
     case .quantized(let pass, _, _):
       // All zeros have no magnitude, and are ternary all the same.
       guard try pass.findings(work.parallelism, SilentProgress()).largest == 0 else { return nil }
@@ -305,6 +307,7 @@ struct TernaryReader {
     case .packed, .fitted: return nil
     }
     dense = weight
+    grid = scale.grid(columns: tensor.shape.columns)
   }
 
   /// Trits of rows; codes that are no trit read as `IndependentDecoder.invalid`.

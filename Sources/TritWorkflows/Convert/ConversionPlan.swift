@@ -55,6 +55,8 @@ public struct PlannedTensor: Sendable {
   public var plane = 0
   /// How many weights share a scale in the output, where the quantizer says so.
   public var scaleGranularity: ScaleGranularity?
+  /// The type of the output's scales, where the quantizer says so.
+  public var scaleStorage: DType?
   /// The output's scale where the plan knows it already: it comes from a format that stores another number.
   public var outputScale: TernaryScale?
 

@@ -203,7 +203,7 @@ extension Planner {
       PlannedTensor(source: tensor, role: role, step: step, encoding: encoding, byteCount: bytes)
     }
     if tensor.encoding.isTernary {
-      let granularity = tensor.scale?.granularity ?? .tensor
+      let granularity = try granularity(of: tensor)
       guard granularity == .tensor else {
         throw WorkflowError(
           .oneScaleOnly(found: granularity == .row ? "per-row" : "per-group"), file: file, tensor: tensor.name)
@@ -211,6 +211,10 @@ extension Planner {
       return plan(.restore, .dense(.bf16), 2 * tensor.shape.elementCount)
     }
     let pass = try WeightPass(source, tensor, roundsToBFloat16: false, kernels: KernelChoice.best)
+    if let scale = try pass.spreadScale(Parallelism(threads: 0)) {
+      throw WorkflowError(
+        .oneScaleOnly(found: scale.granularity == .row ? "per-row" : "per-group"), file: file, tensor: tensor.name)
+    }
     return try pass.looksTernary()
       ? plan(.restore, .dense(.bf16), 2 * tensor.shape.elementCount)
       : plan(.copy, tensor.encoding, tensor.location.byteCount)

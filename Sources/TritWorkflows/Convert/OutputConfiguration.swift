@@ -20,6 +20,9 @@ struct OutputConfiguration {
       // Dense weights run as plain linears: a quantization entry would make loaders expect packed tensors.
       result["quantization_config"] = nil
       result["is_bitnet_config"] = nil
+      if tensors.contains(where: { $0.becomesTernary && $0.encoding == .dense(.f16) }) {
+        for key in ["dtype", "torch_dtype"] where result[key] != nil { result[key] = "float16" }
+      }
     case .trainable:
       result = OutputConfiguration.trainable(result, convention)
     case .gguf:

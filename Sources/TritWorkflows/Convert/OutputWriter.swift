@@ -204,7 +204,7 @@ final class OutputWriter: Sendable {
       name: tensor.name, shape: tensor.source.shape, encoding: tensor.encoding,
       byteCount: layout.byteCount(tensor.source.shape),
       scale: (
-        scale?.storage ?? .bf16, tensor.scaleGranularity ?? scale?.granularity ?? .tensor,
+        tensor.scaleStorage ?? scale?.storage ?? .bf16, tensor.scaleGranularity ?? scale?.granularity ?? .tensor,
         tensor.scaleConvention ?? .multiply
       ))
   }

@@ -11,6 +11,8 @@ struct Planner {
   let source: any TensorSource
   let request: ConversionRequest
   let survey: ModelSurvey
+  /// What packed trits times their scale are stored in, where they become dense.
+  let denseType: DType
 
   init(_ source: any TensorSource, _ request: ConversionRequest) throws {
     self.source = source
@@ -24,6 +26,7 @@ struct Planner {
       chosen = try ArchitectureRegistry.architecture(of: configuration, file: file)
     }
     survey = try ModelSurvey(of: source, architecture: chosen)
+    denseType = try request.denseType?.dtype ?? Planner.denseType(of: source)
   }
 
   func plan() throws -> ConversionPlan {
@@ -42,13 +45,15 @@ struct Planner {
     var tensors: [PlannedTensor]
     if let gguf {
       tensors = try gguf.tensors(used, &warnings)
+      try fit(&tensors, quantizer)
     } else {
       tensors = try used.map { try planned($0, $1, convention) }
       try fit(&tensors, quantizer)
       if let view = source as? GGUFModelView {
-        try GGUFUnpacking(view, request.target, convention).adapt(&tensors, &warnings)
+        try GGUFUnpacking(view, request.target, convention, denseType).adapt(&tensors, &warnings)
       }
     }
+    try warnRounding(tensors, &warnings)
     guard tensors.contains(where: { $0.becomesTernary || $0.step == .restore }) else {
       throw WorkflowError(
         request.target == .trainable ? .nothingToRestore(kind: survey.kind.phrase) : .nothingToQuantize,
@@ -250,14 +255,15 @@ struct Planner {
       PlannedTensor(
         source: tensor, role: role, step: .copy, encoding: tensor.encoding, byteCount: tensor.location.byteCount)
     }
-    func dense(_ step: ConversionStep) -> PlannedTensor {
+    func dense(_ step: ConversionStep, _ dtype: DType = .bf16) -> PlannedTensor {
       PlannedTensor(
-        source: tensor, role: role, step: step, encoding: .dense(.bf16), byteCount: 2 * tensor.shape.elementCount)
+        source: tensor, role: role, step: step, encoding: .dense(dtype),
+        byteCount: dtype.bits / 8 * tensor.shape.elementCount)
     }
     switch tensor.encoding {
     case .ternary:
       if request.target == .trainable, !kept { return try restored(tensor, role, file: file) }
-      if kept || request.target == .dense { return dense(.dequantize) }
+      if kept || request.target == .dense { return dense(.dequantize, denseType) }
       return try packed(tensor, role, .repack, convention, file: file)
     case .dense(let dtype):
       let isMeant = role.isProjection && (request.recipe != nil || !Planner.staysDense(tensor, role, survey))
@@ -271,7 +277,7 @@ struct Planner {
           .unsupportedEncoding(found: found, wanted: "a matrix of BF16, F16, F32 or F64"), file: file,
           tensor: tensor.name)
       }
-      if request.target == .dense { return dense(.snap) }
+      if request.target == .dense { return dense(.snap, request.denseType?.dtype ?? .bf16) }
       if request.target == .trainable { return try restored(tensor, role, file: file) }
       return try packed(tensor, role, .quantize, convention, file: file)
     case .opaque(let name):
@@ -293,9 +299,7 @@ struct Planner {
     } catch {
       throw LayoutError(error.kind, layout: id, location: ErrorLocation(file: file, tensor: tensor.name))
     }
-    // What the headers of a GGUF file say is where scales stand; how many there are, the scales themselves.
-    let isEmbedded = source is GGUFModelView && tensor.encoding.isTernary
-    let granularity = isEmbedded ? try source.scale(of: tensor).granularity : tensor.scale?.granularity ?? .tensor
+    let granularity = try granularity(of: tensor)
     if request.target == .hfPacked, granularity != .tensor {
       throw WorkflowError(.oneScaleOnly(found: granularity == .row ? "per-row" : "per-group"), tensor: tensor.name)
     }
@@ -305,6 +309,14 @@ struct Planner {
       source: tensor, role: role, step: step, encoding: .ternary(id),
       byteCount: layout.byteCount(tensor.shape) + scales * scaleBits / 8,
       scaleConvention: tensor.scale?.convention ?? convention)
+  }
+
+  /// How many weights of a packed tensor share a scale; one for the tensor where it is none yet.
+  ///
+  /// What the headers of a GGUF file say is where scales stand; how many there are, the scales themselves.
+  func granularity(of tensor: TensorDescriptor) throws -> ScaleGranularity {
+    let isEmbedded = source is GGUFModelView && tensor.encoding.isTernary
+    return isEmbedded ? try source.scale(of: tensor).granularity : tensor.scale?.granularity ?? .tensor
   }
 
   // MARK: - Checks

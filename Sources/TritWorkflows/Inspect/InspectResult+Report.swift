@@ -11,6 +11,7 @@ extension InspectResult {
       verdict: verdict(withEvidence: false), primaryTable: "tensors")
     report.append(modelFacts)
     report.append(scaleFacts)
+    if !manifest.typeFindings.isEmpty { report.append(typeFacts) }
     report.append(sizeFacts)
     if let tokenizer = GGUFTokenizerSummary(manifest) { report.append(tokenizer.facts) }
     if let recipe { report.append(InspectResult.recipeFacts(recipe)) }
@@ -57,6 +58,16 @@ extension InspectResult {
     }
     for fact in finding.facts(label: "Convention") { facts.append(fact) }
     return facts
+  }
+
+  /// What type numbers stand for that programs use for different things.
+  private var typeFacts: ReportFacts {
+    ReportFacts(
+      key: "types", title: "Type numbers",
+      manifest.typeFindings.map { finding in
+        ReportFact(
+          "Type \(finding.id)", .text(finding.name), key: "type_\(finding.id)", note: finding.detail)
+      })
   }
 
   private var sizeFacts: ReportFacts {
@@ -173,6 +184,8 @@ extension InspectResult {
     ReportColumn("zero", "0", .tritShares, kind: .integer, explanation: "Trits that are 0."),
     ReportColumn("plus_one", "+1", .tritShares, kind: .integer, explanation: "Trits that are +1."),
     ReportColumn("invalid_codes", "Invalid", kind: .integer, explanation: "Codes that are no trit; 0 in a sound file."),
+    ReportColumn(
+      "scale_for", "Scale for", explanation: "What has a scale of its own: the tensor, each row, or a group of a row."),
     ReportColumn("entropy", "Entropy", .entropy, kind: .decimal(digits: 4), unit: "bits"),
     ReportColumn("edge_density", "Edge density", .edgeDensity, kind: .decimal(digits: 2)),
   ]
@@ -185,7 +198,8 @@ extension InspectResult {
       .number(statistics.minimum), .number(statistics.maximum), .number(statistics.mean), .number(statistics.absmean),
       .number(statistics.rms), .number(statistics.standardDeviation), .integer(statistics.zeros),
       .integer(statistics.nonfinite), count(ternary?.negative), count(ternary?.zero), count(ternary?.positive),
-      count(ternary?.invalid), .optional(ternary?.entropy), .optional(statistics.edgeDensity),
+      count(ternary?.invalid), .optional(ternary?.granularity?.noun), .optional(ternary?.entropy),
+      .optional(statistics.edgeDensity),
     ]
   }
 }

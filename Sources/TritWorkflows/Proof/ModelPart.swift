@@ -27,6 +27,8 @@ public struct PartFinding: Sendable, Hashable {
     /// Weights only: the same but for what storing numbers in other types did to them.
     case rounded
     case differs
+    /// The codes are equal; scales were lost where that was allowed.
+    case scalesLost = "scales-lost"
     /// Neither model has this part.
     case none
     case notCompared = "not-compared"
@@ -63,7 +65,12 @@ public struct PartFinding: Sendable, Hashable {
   }
 
   /// Whether a verdict that needs this part can stand.
-  public var holds: Bool { outcome == .equal || outcome == .rounded || outcome == .none }
+  public var holds: Bool {
+    switch outcome {
+    case .equal, .rounded, .none, .scalesLost: true
+    case .differs, .notCompared: false
+    }
+  }
 
   /// The first difference, or the detail, in a line.
   public var text: String {
@@ -108,8 +115,11 @@ public struct PartFindings: Sendable {
     let equal = looked.filter { self[$0]?.outcome == .equal }.map(\.rawValue)
     let none = looked.filter { self[$0]?.outcome == PartFinding.Outcome.none }.map(\.rawValue)
     var parts = equal.isEmpty ? [] : [equal.joined(separator: ", ") + " equal"]
-    if needed.contains(.weights), let rounding = self[.weights]?.rounding {
-      parts.insert("weights equal but for rounding by types: \(rounding.phrase)", at: 0)
+    if needed.contains(.weights), let finding = self[.weights] {
+      if let rounding = finding.rounding {
+        parts.insert("weights equal but for rounding by types: \(rounding.phrase)", at: 0)
+      }
+      if finding.outcome == .scalesLost { parts.insert("weights: \(finding.detail)", at: 0) }
     }
     if !none.isEmpty { parts.append("no " + none.joined(separator: ", ") + " on either side") }
     let left = ModelPart.needed.subtracting(needed).map(\.rawValue).sorted()

@@ -43,6 +43,6 @@ extension OpenOptions {
   func reading(like other: OpenOptions) -> OpenOptions {
     OpenOptions(
       access: other.access, scaleConvention: scaleConvention, i2sOrder: i2sOrder, preTokenizer: preTokenizer,
-      followsLinks: other.followsLinks)
+      ggmlTypes: ggmlTypes, followsLinks: other.followsLinks)
   }
 }

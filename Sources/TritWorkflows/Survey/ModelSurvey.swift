@@ -2,6 +2,7 @@
 
 import TritCore
 import TritFormats
+import TritKernels
 import TritModel
 import TritReport
 
@@ -89,7 +90,9 @@ public struct ModelSurvey: Sendable {
     let sample = try NativenessProbe.sample(source, dense.map { tensors[$0] })
     if sample.ternary == sample.tensors {
       kind = .ternaryDense
-      evidence = ["all \(sample.tensors) sampled projections hold only −a, 0, +a"]
+      let spread = sample.finest == .tensor ? "" : ", with one a for each \(sample.finest.noun)"
+      evidence = ["all \(sample.tensors) sampled projections hold only −a, 0, +a" + spread]
+      try addEmbeddings(source)
       return
     }
     if sample.restored > 0, sample.restored + sample.ternary == sample.tensors {
@@ -123,6 +126,19 @@ public struct ModelSurvey: Sendable {
   }
 }
 
+extension ModelSurvey {
+  /// Names embeddings and output matrices that are ternary as well: any matrix may be.
+  fileprivate mutating func addEmbeddings(_ source: any TensorSource) throws {
+    for (tensor, role) in zip(source.manifest.tensors, roles) where role == .embedding || role == .outputHead {
+      guard tensor.encoding.dtype?.isFloatWeight == true else { continue }
+      let pass = try WeightPass(source, tensor, roundsToBFloat16: false, kernels: KernelChoice.best)
+      guard let found = try pass.sampledGranularity() else { continue }
+      evidence.append(
+        "'\(printable(tensor.name))' is ternary as well in the rows looked at, with one a for each \(found.noun)")
+    }
+  }
+}
+
 /// Tells latent BitNet weights from ordinary ones by where they gather.
 enum NativenessProbe {
   struct Sample {
@@ -131,6 +147,8 @@ enum NativenessProbe {
     var ternary = 0
     /// Tensors of the sample whose magnitudes are two neighbouring bfloat16 numbers: what `--to trainable` writes.
     var restored = 0
+    /// How many weights share an a in the tensor where the fewest do.
+    var finest = ScaleGranularity.tensor
     /// Median over tensors; nil when none could tell.
     var edgeDensity: Double?
   }
@@ -150,16 +168,39 @@ enum NativenessProbe {
       let histogram = try histogram(source, tensors[index])
       result.tensors += 1
       let magnitudes = Set(histogram.occupied.map { abs($0.value) }.filter { $0 > 0 })
-      if magnitudes.count <= 1 { result.ternary += 1 }
-      if magnitudes.count == 2, let low = magnitudes.min(), let high = magnitudes.max() {
-        let (lower, upper) = (BFloat16(Float(low)).bits, BFloat16(Float(high)).bits)
-        if upper == lower + 1 { result.restored += 1 }
+      if magnitudes.count <= 1 {
+        result.ternary += 1
+      } else if isRestored(magnitudes, tensors[index]) {
+        result.restored += 1
+      } else if let found = try WeightPass(
+        source, tensors[index], roundsToBFloat16: false, kernels: KernelChoice.best
+      ).sampledGranularity() {
+        result.ternary += 1
+        result.finest = finer(result.finest, found)
       }
       if let density = histogram.edgeDensity { densities.append(density) }
     }
     densities.sort()
     if !densities.isEmpty { result.edgeDensity = densities[densities.count / 2] }
     return result
+  }
+
+  /// Two neighbouring bfloat16 numbers: groups of a real model have more scales than that.
+  private static func isRestored(_ magnitudes: Set<Double>, _ tensor: TensorDescriptor) -> Bool {
+    guard tensor.encoding == .dense(.bf16), magnitudes.count == 2, let low = magnitudes.min(),
+      let high = magnitudes.max()
+    else { return false }
+    return BFloat16(Float(high)).bits == BFloat16(Float(low)).bits + 1
+  }
+
+  private static func finer(_ a: ScaleGranularity, _ b: ScaleGranularity) -> ScaleGranularity {
+    switch (a, b) {
+    case (.tensor, _): b
+    case (_, .tensor): a
+    case (.row, _): b
+    case (_, .row): a
+    case (.group(let left), .group(let right)): left < right ? a : b
+    }
   }
 
   private static func histogram(_ source: any TensorSource, _ tensor: TensorDescriptor) throws -> PatternHistogram {

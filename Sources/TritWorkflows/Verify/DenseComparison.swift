@@ -201,7 +201,7 @@ struct DenseComparison {
       guard dtype.isFloatWeight else { return { _ in nil } }
       return { Double(TernaryScale.rounded(Float(before[$0]), to: dtype)) == after[$0] ? .byType : nil }
     }
-    guard let codec = form.blockCodec, before.count % codec.blockElements == 0 else { return { _ in nil } }
+    guard let codec = form.writableBlockCodec, before.count % codec.blockElements == 0 else { return { _ in nil } }
     let values = before.map { Float($0) }
     let encoded = codec.encode(values)
     let reference = codec.decode(encoded.span.bytes)

@@ -91,7 +91,7 @@ struct TensorComparison {
     guard tensor.shape.isMatrix, tensor.encoding.dtype?.isFloatWeight == true else { return false }
     let pass = try WeightPass(source, tensor, roundsToBFloat16: false, kernels: work.kernels)
     let findings = try pass.findings(work.parallelism, SilentProgress())
-    return findings.ternaryMagnitude != nil || findings.largest == 0
+    return try findings.largest == 0 || pass.ternaryScale(findings, work.parallelism) != nil
   }
 
   /// GGUF stores scales and dense numbers in other types than checkpoints, so bytes cannot be compared.
@@ -141,7 +141,10 @@ struct TensorComparison {
       let place = "row \(first.row), column \(first.column): expected \(first.expected), found \(text)"
       return (differs(result, "\(result.mismatches) trits differ, first at \(place)"), sums)
     }
-    if let detail = findings[choice].difference { return (differs(result, detail), sums) }
+    if let detail = findings[choice].difference {
+      let lost = try differing(result, detail, candidates[choice], foundScale, live) { try foundTrits($0, dense) }
+      return (lost, sums)
+    }
     result.outcome = .equal
     let how =
       switch fresh.origin {
@@ -180,7 +183,9 @@ struct TensorComparison {
 
   /// What storing the magnitude of weights that were ternary already did to it; nil when nothing.
   private func roundedMagnitude(_ fresh: TernaryWeight, _ found: TernaryScale) -> ScaleRounding? {
-    guard let magnitude = fresh.magnitude?.stored[0], magnitude > 0, found.granularity == .tensor else { return nil }
+    guard let scale = fresh.magnitude, scale.granularity == .tensor, found.granularity == .tensor,
+      let magnitude = scale.stored.first, magnitude > 0
+    else { return nil }
     let multiplier = found.multiplier()
     // A divisor stands for the magnitude when a dense bfloat16 checkpoint made with it holds that.
     guard multiplier != magnitude, BFloat16.rounded(multiplier) != magnitude else { return nil }
@@ -222,6 +227,7 @@ struct TensorComparison {
     let step = max(1, (1 << 18) / max(1, columns))
     let hash = SHA256()
     let measuresError = depth == .full && expected.encoding.dtype != nil
+    let grid = scale.grid(columns: columns)
     var sums = ErrorSums()
     var left = [Int8](repeating: 0, count: min(step, rows) * columns)
     for start in stride(from: 0, to: rows, by: step) {
@@ -241,7 +247,7 @@ struct TensorComparison {
         let values = try source.withBytes(range.lowerBound * width..<range.upperBound * width, of: expected) {
           DenseValues.floats($0, dtype)
         }
-        addErrors(values, right, scale, firstRow: start, columns, &sums)
+        addErrors(values, right, grid, firstElement: start * columns, &sums)
       }
       fresh.release(range)
       dense?.release(range)
@@ -270,17 +276,12 @@ struct TensorComparison {
   }
 
   private func addErrors(
-    _ values: [Float], _ trits: [Int8], _ scale: TernaryScale, firstRow: Int, _ columns: Int, _ sums: inout ErrorSums
+    _ values: [Float], _ trits: [Int8], _ grid: MultiplierGrid, firstElement: Int, _ sums: inout ErrorSums
   ) {
-    let multipliers = scale.multipliers
-    switch scale.granularity {
-    case .tensor:
-      let multiplier = multipliers[0]
+    if let multiplier = grid.uniform {
       sums.add(values, trits) { _ in multiplier }
-    case .row: sums.add(values, trits) { multipliers[firstRow + $0 / columns] }
-    case .group(let size):
-      let groups = (columns + size - 1) / size
-      sums.add(values, trits) { multipliers[(firstRow + $0 / columns) * groups + $0 % columns / size] }
+    } else {
+      sums.add(values, trits) { grid.multiplier(at: firstElement + $0) }
     }
   }
 

@@ -40,6 +40,16 @@ extension VerifyResult {
       facts.append(ReportFact("Values that became 0", .integer(rounding.values.vanished)))
       facts.append(ReportFact("Largest rounding", .number(rounding.values.largest)))
     }
+    if let percent = scaleLossPercent {
+      facts.append(
+        ReportFact(
+          "Tensors whose scales are lost", .integer(tensors.count { $0.outcome == .scalesLost }),
+          note: "their codes are equal"))
+      facts.append(
+        ReportFact(
+          "Mean error", .number(percent), key: "scale_loss_percent", kind: .decimal(digits: 2),
+          note: "% of the mean magnitude, by lost scales"))
+    }
     if let total {
       for fact in VerifyResult.errorFacts(total) { facts.append(fact) }
     }
@@ -53,19 +63,34 @@ extension VerifyResult {
     // Of a part that was not asked for, it is a remark.
     let severity = parts.needed.contains(.weights) ? ReportSeverity.error : .info
     for problem in structure { report.note(severity, problem) }
-    for tensor in tensors where tensor.outcome == .differs { report.note(severity, "\(tensor.name): \(tensor.detail)") }
+    for tensor in tensors where tensor.outcome == .differs || tensor.outcome == .scalesLost {
+      report.note(severity, "\(tensor.name): \(tensor.detail)")
+    }
     for hint in hints { report.note(.info, hint) }
     report.note(
       passed ? .pass : .fail,
       passed
         ? parts.verdict
-        : "the converted model is not what its source gives: \(firstProblem ?? "")")
+        : failure)
     report.brief = ReportBrief(
       [
         "source", "converted", "quantizer", "tensors", "trits_that_differ", "rounded_scales", "largest_scale_change",
-        "values_rounded", "values_that_became_0", "relative_error", "sqnr_db", "parts", "part_differences",
-      ], rows: ["tensors": tensors.indices.filter { tensors[$0].outcome == .differs }])
+        "values_rounded", "values_that_became_0", "scale_loss_percent", "relative_error", "sqnr_db", "parts",
+        "part_differences",
+      ],
+      rows: ["tensors": tensors.indices.filter { tensors[$0].outcome == .differs || tensors[$0].outcome == .scalesLost }])
     return report
+  }
+
+  /// Lost scales are no wrong trits, and are told apart.
+  private var failure: String {
+    if onlyScalesAreLost, parts.failing.allSatisfy({ $0.part == .weights }), let percent = scaleLossPercent {
+      let lost = tensors.filter { $0.outcome == .scalesLost }
+      return
+        "\(ScaleLoss.phrase(percent)): \(lost.count) of \(tensors.count) tensors hold the source's trits with other "
+        + "scales (\(lost.first.map { "'\(printable($0.name))': \($0.detail)" } ?? ""))"
+    }
+    return "the converted model is not what its source gives: \(firstProblem ?? "")"
   }
 
   private static func errorFacts(_ error: RoundTripError) -> [ReportFact] {

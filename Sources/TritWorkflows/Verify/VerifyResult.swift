@@ -29,6 +29,8 @@ public struct VerifyRequest: Sendable {
   public var recipe: ConversionRecipe?
   /// Compare only these tensors of the source; nil for all.
   var only: Set<ExactString>?
+  /// What lost scales mean for the verdict: those of a conversion that was allowed to lose them are no fault of it.
+  var scaleLoss = ScaleLossPolicy.refuse
   /// Of a conversion whose audit this is: the tensors its plan leaves dense.
   var plannedDense: Set<ExactString> = []
   /// This is the audit of a conversion: blocks must be the bytes of its own encoders.
@@ -64,6 +66,8 @@ public struct TensorVerification: Sendable {
     case equal
     /// Dense, the same but for what storing it in another type did.
     case rounded
+    /// Every code is right, and several scales of the source have become one.
+    case scalesLost = "scales-lost"
     case differs
   }
 
@@ -96,6 +100,7 @@ public struct TensorVerification: Sendable {
     var stream: CodeStream?
     var rounding: RoundingReport?
     var scaleRounding: ScaleRounding?
+    var scaleLoss: ScaleLoss?
   }
 
   private var box: Box<Findings>?
@@ -134,6 +139,11 @@ public struct TensorVerification: Sendable {
     get { findings.scaleRounding }
     set { findings.scaleRounding = newValue }
   }
+  /// What became of scales the converted model has no room for; nil where all are there.
+  public var scaleLoss: ScaleLoss? {
+    get { findings.scaleLoss }
+    set { findings.scaleLoss = newValue }
+  }
 
   init(name: String, role: TensorRole, shape: TensorShape, outcome: Outcome, detail: String) {
     self.name = name
@@ -165,8 +175,27 @@ public struct VerifyResult: Sendable {
   /// Description, tokenizer and companions, with the weights as `structure` and `tensors` have them.
   public var parts = PartFindings([], needed: [.weights])
 
+  /// Whether lost scales were allowed.
+  var scaleLossPolicy = ScaleLossPolicy.refuse
+
   /// Whether structure and all tensors are what the source gives.
-  var weightsHold: Bool { structure.isEmpty && tensors.allSatisfy { $0.outcome != .differs } }
+  var weightsHold: Bool { structure.isEmpty && tensors.allSatisfy { !isFault($0) } }
+
+  private func isFault(_ tensor: TensorVerification) -> Bool {
+    tensor.outcome == .differs || tensor.outcome == .scalesLost && scaleLossPolicy == .refuse
+  }
+
+  /// What became of the scales of all tensors that lost any; nil when none did.
+  public var scaleLossPercent: Double? {
+    let losses = tensors.compactMap(\.scaleLoss)
+    let magnitude = losses.reduce(0) { $0 + $1.magnitude }
+    return magnitude > 0 ? 100 * losses.reduce(0) { $0 + $1.error } / magnitude : nil
+  }
+
+  /// True when nothing but lost scales stands between the weights and their source.
+  var onlyScalesAreLost: Bool {
+    structure.isEmpty && scaleLossPercent != nil && tensors.allSatisfy { $0.outcome != .differs }
+  }
 
   public var passed: Bool { (weightsHold || !parts.needed.contains(.weights)) && parts.holds }
 
@@ -182,12 +211,19 @@ public struct VerifyResult: Sendable {
   }
 
   var firstWeightsProblem: String? {
-    structure.first ?? tensors.first { $0.outcome == .differs }.map { "tensor '\(printable($0.name))': \($0.detail)" }
+    let wrong = tensors.first { $0.outcome == .differs } ?? tensors.first { isFault($0) }
+    return structure.first ?? wrong.map { "tensor '\(printable($0.name))': \($0.detail)" }
   }
 
   /// The weights as a part beside the others.
   var weightsFinding: PartFinding {
     let ternary = tensors.count(where: \.isTernary)
+    if weightsHold, let percent = scaleLossPercent {
+      let lost = tensors.count { $0.outcome == .scalesLost }
+      let note = rounding.isEmpty ? "" : "; rounded by types: \(rounding.phrase)"
+      return PartFinding(
+        .weights, .scalesLost, "\(ScaleLoss.phrase(percent)) in \(lost) of \(tensors.count) tensors\(note)")
+    }
     return weightsHold
       ? PartFinding(weights: "\(tensors.count) tensors, \(ternary) of them ternary", rounding)
       : PartFinding(.weights, .differs, firstWeightsProblem ?? "")

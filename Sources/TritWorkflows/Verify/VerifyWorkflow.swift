@@ -88,6 +88,7 @@ public struct VerifyWorkflow: Sendable {
       source: source.manifest.path, converted: converted.manifest.path, quantizer: quantizer.id.rawValue,
       quantizerReason: reason, structure: structure, tensors: tensors)
     result.setAside = setAside
+    result.scaleLossPolicy = request.scaleLoss
     // A worker's part of a conversion has tensors only.
     let others = request.only == nil ? try PartsComparison(first: source, second: converted).run() : []
     result.parts = PartFindings(

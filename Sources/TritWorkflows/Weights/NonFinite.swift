@@ -61,15 +61,16 @@ enum NonFinite {
   static func firstScale(
     in bytes: RawSpan, from start: Int, _ codec: any BlockCodec.Type
   ) -> (index: Int, value: String)? {
-    let passed = start - codec.scaleOffset
-    var block = passed <= 0 ? 0 : (passed + codec.blockBytes - 1) / codec.blockBytes
-    while true {
-      let place = block * codec.blockBytes + codec.scaleOffset - start
-      guard place + 2 <= bytes.byteCount else { return nil }
-      let scale = codec.half(bytes, at: place)
-      if !scale.isFinite { return (block * codec.blockElements, "of a block whose scale is \(scale)") }
-      block += 1
+    let offsets = codec.scaleOffsets
+    for block in start / codec.blockBytes...(start + bytes.byteCount) / codec.blockBytes {
+      for offset in offsets {
+        let place = block * codec.blockBytes + offset - start
+        guard place >= 0, place + 2 <= bytes.byteCount else { continue }
+        let scale = codec.half(bytes, at: place)
+        if !scale.isFinite { return (block * codec.blockElements, "of a block whose scale is \(scale)") }
+      }
     }
+    return nil
   }
 
   /// The first element of a type of eight bits that is no number. Source: the OCP FP8 specification, and ml_dtypes.

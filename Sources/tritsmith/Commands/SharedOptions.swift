@@ -13,6 +13,15 @@ extension ScaleConvention: ExpressibleByArgument {}
 extension KernelChoice: ExpressibleByArgument {}
 extension ConversionTarget: ExpressibleByArgument {}
 
+extension GGMLTypeChoice: ExpressibleByArgument {
+  public init?(argument: String) { self.init(argument) }
+  public static var allowedArguments: [String] { known }
+  public static var argumentExpectation: String { "one of " + known.joined(separator: ", ") }
+  static let help = ArgumentHelp(
+    "What a type number of a GGUF file stands for, where the places of its tensors do not tell.",
+    valueName: "number=name")
+}
+
 /// How results are printed.
 struct OutputOptions: ParsableArguments {
   @Option(help: "How to print the result.")
@@ -100,7 +109,8 @@ struct PageOptions: ParsableArguments {
   }
 }
 
-/// How the machine is used; none of these changes a result.
+/// How the machine is used, which changes no result, and what every command that opens a model must be told where a file
+/// leaves it open.
 struct MachineOptions: ParsableArguments {
   @Option(help: ArgumentHelp("Threads; 0 means one for each processor.", valueName: "count"))
   var threads = 0
@@ -118,6 +128,9 @@ struct MachineOptions: ParsableArguments {
   @Flag(help: "Accept files of a model folder that are links to somewhere else.")
   var followLinks = false
 
+  @Option(help: GGMLTypeChoice.help)
+  var ggufType: [GGMLTypeChoice] = []
+
   @Flag(name: [.long, .short], help: "No progress and no remarks on standard error.")
   var quiet = false
 
@@ -130,7 +143,7 @@ struct MachineOptions: ParsableArguments {
   ) -> OpenOptions {
     OpenOptions(
       access: mmap ? .mapped : .buffered, scaleConvention: scaleConvention, i2sOrder: i2sOrder,
-      preTokenizer: preTokenizer, followsLinks: followLinks)
+      preTokenizer: preTokenizer, ggmlTypes: ggufType, followsLinks: followLinks)
   }
 
   func work() throws -> WorkOptions {

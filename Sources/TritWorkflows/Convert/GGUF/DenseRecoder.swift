@@ -60,7 +60,9 @@ enum DenseRecoder {
       }
       return (patterns.span.bytes.copied, rounding)
     case .opaque:
-      guard let codec = encoding.blockCodec else { preconditionFailure("the planner chooses types that are written") }
+      guard let codec = encoding.writableBlockCodec else {
+        preconditionFailure("the planner chooses types that are written")
+      }
       let bytes = codec.encode(values)
       let decoded = codec.decode(bytes.span.bytes)
       for (value, stored) in zip(values, decoded) { rounding.add(value, stored) }
