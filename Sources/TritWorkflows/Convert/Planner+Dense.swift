@@ -40,7 +40,7 @@ extension Planner {
     }
     guard changed > 0 else { return }
     warnings.append(
-      "\(type.rawValue) rounds \(changed) of \(scales) scales, by at most \(ScaleAgreement.parts(worst)); without "
+      "\(type.rawValue) rounds \(changed) of \(scales) scales, by at most \(ScaleRounding.parts(worst)); without "
         + "--dense-type they are stored exactly")
   }
 }

@@ -123,7 +123,7 @@ extension TensorComparison {
     }
     let worst = off.max() ?? 0
     result.detail = "every value is trit times scale"
-    if worst > 0 { result.detail += "; scales rounded to \(dtype.rawValue), by at most \(ScaleAgreement.parts(worst))" }
+    if worst > 0 { result.detail += "; scales rounded to \(dtype.rawValue), by at most \(ScaleRounding.parts(worst))" }
     return (result, nil)
   }
 

@@ -78,7 +78,9 @@ extension VerifyResult {
         "values_rounded", "values_that_became_0", "scale_loss_percent", "relative_error", "sqnr_db", "parts",
         "part_differences",
       ],
-      rows: ["tensors": tensors.indices.filter { tensors[$0].outcome == .differs || tensors[$0].outcome == .scalesLost }])
+      rows: [
+        "tensors": tensors.indices.filter { tensors[$0].outcome == .differs || tensors[$0].outcome == .scalesLost }
+      ])
     return report
   }
 

@@ -298,12 +298,12 @@ struct GGUFPlanner {
   /// End tokens that `config.json` names beside the tokenizer's own.
   private func furtherEnds(_ entries: [MetadataEntry], _ warnings: inout [String]) -> [MetadataEntry] {
     let own = entries.first { $0.key == "tokenizer.ggml.eos_token_id" }?.value.integer
-    let further = description.specialTokens.end.filter { $0 != own }
-    guard description.specialTokens.end.count > 1 else { return [] }
+    guard let ends = description?.specialTokens.end, ends.count > 1 else { return [] }
+    let further = ends.filter { $0 != own }
     let keys = GGUFDescription.furtherEnds
     if further.count > keys.count {
       warnings.append(
-        "config.json names \(description.specialTokens.end.count) end tokens, a GGUF file holds \(keys.count + 1): it goes "
+        "config.json names \(ends.count) end tokens, a GGUF file holds \(keys.count + 1): it goes "
           + "without \(further.dropFirst(keys.count).map(String.init).joined(separator: ", "))")
     }
     return zip(keys, further).map { MetadataEntry("tokenizer.ggml.\($0)_token_id", .uint32(UInt32(clamping: $1))) }
