@@ -144,6 +144,12 @@ struct CheckTests {
     Fault(rule: .quantization, name: "packed, and nothing says so", others: [.conventionUnknown]) {
       $0.replace("\"quant_method\": \"bitnet\"", "\"quant_method\": \"none\"")
     },
+    Fault(
+      rule: .quantization, name: "packed, and named among the modules left alone",
+      subject: "quantization_config.modules_to_not_convert"
+    ) {
+      $0.replace("\"lm_head\"", "\"lm_head\", \"q_proj\"")
+    },
     Fault(rule: .quantization, name: "latent, said to be packed", base: Checkpoint.prequantized) {
       $0.replace(
         "\"vocab_size\": 2048", "\"vocab_size\": 2048, \"quantization_config\": {\"quant_method\": \"bitnet\"}")

@@ -75,6 +75,18 @@ struct ConfigurationCheck {
       return [CheckFinding(.quantization, key, "\(packed) tensors are packed, and the configuration does not say so")]
     }
     let hasProjections = survey.roles.contains { $0.isProjection }
+    let named = manifest.tensors.filter {
+      $0.encoding.isTernary
+        && HFQuantization.names(quantization.modulesToNotConvert ?? [], HFQuantization.module(of: $0.name))
+    }
+    if !named.isEmpty {
+      return [
+        CheckFinding(
+          .quantization, key + ".modules_to_not_convert",
+          "names modules that are packed, which loaders then take for ordinary ones: "
+            + "\(CheckWorkflow.list(named.map { HFQuantization.module(of: $0.name) })); take them off the list")
+      ]
+    }
     if quantization.mode == .online, packed > 0 {
       return [
         CheckFinding(.quantization, key, "says online, which means latent weights, and \(packed) tensors are packed")

@@ -42,9 +42,7 @@ struct DensePermission: Sendable {
 
   /// Nil where nobody allows it.
   func reason(_ tensor: String) -> Reason? {
-    // `model.layers.0.mlp.up_proj`, as the configuration names modules.
-    let module = tensor.hasSuffix(".weight") ? String(tensor.dropLast(".weight".count)) : tensor
-    if sourceIsPacked || HFQuantization.names(modules, module) { return .source }
+    if sourceIsPacked || HFQuantization.names(modules, HFQuantization.module(of: tensor)) { return .source }
     return names.contains(ExactString(tensor)) || globs.contains { $0.matches(tensor) } ? .user : nil
   }
 
