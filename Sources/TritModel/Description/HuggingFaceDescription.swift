@@ -9,7 +9,7 @@ public enum HuggingFaceDescription {
   /// Reads a configuration strictly: a key that is not known, or a value that is not supported, is an error.
   ///
   /// Both spellings of transformers 4.x and 5.x are read. Missing settings take the defaults of the transformers
-  /// class; missing sizes are errors.
+  /// class; missing sizes are errors, and so is null where the class computes with what stands there.
   ///
   /// - Parameter chosen: the family to go by instead of the one the file names.
   /// - Throws: `ModelError` naming the key, what is supported and what was found.
