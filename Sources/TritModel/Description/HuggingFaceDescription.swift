@@ -25,6 +25,10 @@ public enum HuggingFaceDescription {
     let defaults = architecture.defaults
     var reader = ConfigurationReader(object, file: file)
     reader.ignore(irrelevantConfigurationKeys)
+    // A class chosen instead of the one that is named has a type of its own.
+    let named = ArchitectureRegistry.className(in: object).flatMap(ArchitectureRegistry.architecture(named:))
+    if named?.className == architecture.className { try checkModelType(&reader, architecture) }
+    for (key, expected) in neverNull { try reader.refuseNull(key, expected) }
     let hiddenSize = try reader.requiredInteger("hidden_size")
     let intermediateSize = try reader.requiredInteger("intermediate_size")
     let layers = try reader.requiredInteger("num_hidden_layers")
@@ -59,6 +63,23 @@ public enum HuggingFaceDescription {
       hasFeedForwardBias: hasFeedForwardBias, rotary: rotary,
       quantization: scheme ?? QuantizationScheme(projections: defaults.latentProjections),
       specialTokens: specialTokens, assumed: reader.assumed)
+  }
+
+  /// Settings the classes of transformers refuse to be null. Source: `LlamaConfig`, `BitNetConfig` of transformers 5.23.
+  private static let neverNull = [
+    ("max_position_embeddings", "a whole number"), ("rms_norm_eps", "a number"), ("hidden_act", "a string"),
+    ("tie_word_embeddings", "a boolean"), ("attention_bias", "a boolean"), ("mlp_bias", "a boolean"),
+  ]
+
+  /// Throws for a `model_type` that names another class: loaders go by it, and make the model that it says.
+  private static func checkModelType(
+    _ reader: inout ConfigurationReader, _ architecture: any Architecture
+  ) throws(ModelError) {
+    guard let stated = try reader.string("model_type"), !architecture.isModelType(stated) else { return }
+    throw reader.error(
+      .contradiction(
+        expected: "\"\(architecture.modelType)\", as architectures says \(architecture.className)",
+        found: "\"\(stated)\", which is what loaders go by"), "model_type")
   }
 
   private static func readActivation(

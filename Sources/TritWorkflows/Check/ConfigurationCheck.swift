@@ -27,9 +27,23 @@ struct ConfigurationCheck {
     switch survey.description {
     case .success(let description):
       return quantizationFindings(object) + tensorFindings(description) + typeFindings(object)
+        + modelTypeFindings(object)
     case .failure(let error):
-      return quantizationFindings(object) + [CheckWorkflow.finding(.badConfiguration, error)]
+      let rule = error.location.field == "model_type" ? CheckRule.modelType : .badConfiguration
+      return quantizationFindings(object) + [CheckWorkflow.finding(rule, error)] + modelTypeFindings(object)
     }
+  }
+
+  /// One that is there and contradicts the class is an error of whoever reads the description.
+  private func modelTypeFindings(_ object: JSONObject) -> [CheckFinding] {
+    guard object["model_type"] ?? .null == .null else { return [] }
+    let type = survey.architecture.map { "\"\($0.modelType)\"" }
+    return [
+      CheckFinding(
+        .modelType, "config.json, model_type",
+        "there is none, and transformers refuses such a file; add \"model_type\": \(type ?? "the type of its class")",
+        severity: .warning)
+    ]
   }
 
   // MARK: - Tensors

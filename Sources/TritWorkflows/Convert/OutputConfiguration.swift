@@ -8,13 +8,17 @@ import TritModel
 struct OutputConfiguration {
   let object: JSONObject?
 
+  /// - Parameter named: the class the configuration names, if it is known.
   init(
-    _ configuration: JSONObject?, target: ConversionTarget, convention: ScaleConvention, tensors: [PlannedTensor]
+    _ configuration: JSONObject?, target: ConversionTarget, convention: ScaleConvention, tensors: [PlannedTensor],
+    named: (any Architecture)?
   ) {
     guard var result = configuration else {
       object = nil
       return
     }
+    // transformers refuses a file without one.
+    if let named, result["model_type"] ?? .null == .null { result["model_type"] = .string(named.modelType) }
     switch target {
     case .dense:
       // Dense weights run as plain linears: a quantization entry would make loaders expect packed tensors.

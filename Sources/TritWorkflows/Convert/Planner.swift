@@ -64,7 +64,8 @@ struct Planner {
     }
     try checkFitting(quantizer, tensors)
     var configuration = OutputConfiguration(
-      source.manifest.configuration, target: request.target, convention: convention, tensors: tensors
+      source.manifest.configuration, target: request.target, convention: convention, tensors: tensors,
+      named: survey.className.flatMap(ArchitectureRegistry.architecture(named:))
     ).object
     if let recipe = request.recipe { configuration = recipe.configured(configuration) }
     if request.nonFinite == .carry {
