@@ -4,6 +4,7 @@ import TritCore
 import TritFormats
 import TritKernels
 import TritModel
+import TritQuantizers
 import TritReport
 
 /// What the weights of a model are.
@@ -65,6 +66,24 @@ public struct ModelSurvey: Sendable {
     }
     (kind, evidence) = (.undetermined, [])
     try classify(source)
+  }
+
+  /// What makes dense weights ternary where nobody chooses, and why: as they run, or as the family's own tool does.
+  var defaultQuantizer: (name: String, reason: String) {
+    if quantization?.mode == .online {
+      return (AbsMean.float32.id.rawValue, "what quantization_config says the latents run as")
+    }
+    let family = architecture ?? Llama()
+    return (family.defaultQuantizer, "default of \(family.className)")
+  }
+
+  /// What new scales mean where nobody chooses.
+  var newScaleConvention: ScaleConvention { ModelSurvey.newScaleConvention(quantization, architecture) }
+
+  static func newScaleConvention(
+    _ quantization: HFQuantization?, _ architecture: (any Architecture)?
+  ) -> ScaleConvention {
+    quantization?.linearClass.convention ?? (architecture ?? Llama()).packedConvention
   }
 
   private mutating func classify(_ source: any TensorSource) throws {

@@ -195,7 +195,8 @@ struct TensorComparison {
 
   var defaultConvention: ScaleConvention {
     let name = ArchitectureRegistry.className(in: source.manifest.configuration)
-    return (name.flatMap(ArchitectureRegistry.architecture(named:)) ?? Llama()).packedConvention
+    let quantization = source.manifest.configuration.flatMap { try? HFQuantization(configuration: $0, file: "") }
+    return ModelSurvey.newScaleConvention(quantization, name.flatMap(ArchitectureRegistry.architecture(named:)))
   }
 
   private func isAllZero(_ weight: TernaryWeight) throws -> Bool {

@@ -151,8 +151,8 @@ public struct VerifyWorkflow: Sendable {
     }
     if let name = request.quantizer { return (try named(name), "chosen") }
     if let name = Recipe.quantizer(of: converted) { return (try named(name), "recorded in the converted model") }
-    let architecture = survey.architecture ?? Llama()
-    return (try named(architecture.defaultQuantizer), "default of \(architecture.className)")
+    let (name, reason) = survey.defaultQuantizer
+    return (try named(name), reason)
   }
 
   // MARK: - Tensors
