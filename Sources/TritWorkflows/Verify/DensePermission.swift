@@ -40,6 +40,9 @@ struct DensePermission: Sendable {
     configuration?["quantization_config"]?.object?["modules_to_not_convert"]?.array?.compactMap(\.string) ?? []
   }
 
+  /// Whether a projection may compute otherwise than in the source, which is what keeping latents dense does.
+  func allowsAnotherClass(_ tensor: String) -> Bool { !sourceIsPacked && allows(tensor) }
+
   /// Nil where nobody allows it.
   func reason(_ tensor: String) -> Reason? {
     if sourceIsPacked || HFQuantization.names(modules, HFQuantization.module(of: tensor)) { return .source }
