@@ -89,7 +89,8 @@ public enum HuggingFaceDescription {
       reader.noteAssumption("hidden_act = \(defaults.activation.rawValue)")
       return defaults.activation
     }
-    guard let activation = GateActivation(rawValue: name) else {
+    // transformers' other name for it.
+    guard let activation = name == "swish" ? .silu : GateActivation(rawValue: name) else {
       let supported = GateActivation.allCases.map(\.rawValue).joined(separator: " or ")
       throw reader.error(.unsupportedValue(expected: supported, found: name), "hidden_act")
     }

@@ -70,6 +70,9 @@ struct ConfigurationCheck {
     case .moreMissing(let count): return CheckFinding(.missingTensor, "model", "\(count) more are not there")
     case .shape(let name, let expected, let found):
       return CheckFinding(.shape, name, "has shape \(found), the configuration gives \(expected)")
+    case .type(let name, let found):
+      return CheckFinding(
+        .dtype, name, "is \(found), and no forward pass reads numbers of that type here", severity: .error)
     case .unused(let name): return CheckFinding(.unusedTensor, name, "no part of the configured model uses it")
     case .wrapped, .adapter:
       let error = finding.error(file: "")
