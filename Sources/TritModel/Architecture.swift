@@ -121,4 +121,7 @@ public protocol Architecture: Sendable {
 extension Architecture {
   public var aliases: [String] { [] }
   public var defaults: ClassDefaults { ClassDefaults() }
+
+  /// Whether a `model_type` is one this family's files have.
+  package func isModelType(_ name: String) -> Bool { name == modelType || aliases.contains(name) }
 }

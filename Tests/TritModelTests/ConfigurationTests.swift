@@ -113,6 +113,17 @@ struct ConfigurationTests {
     ("num_hidden_layers", "-1", "num_hidden_layers"),
     ("vocab_size", "null", "vocab_size"),
     ("rms_norm_eps", "0", "rms_norm_eps"),
+    // transformers 5.23 fails on these: null is not absent.
+    ("rms_norm_eps", "null", "rms_norm_eps"),
+    ("hidden_act", "null", "hidden_act"),
+    ("max_position_embeddings", "null", "max_position_embeddings"),
+    ("tie_word_embeddings", "null", "tie_word_embeddings"),
+    ("attention_bias", "null", "attention_bias"),
+    ("mlp_bias", "null", "mlp_bias"),
+    ("rope_theta", "null", "rope_theta"),
+    ("model_type", "\"gemma\"", "model_type"),
+    ("model_type", "\"bitnet\"", "model_type"),
+    ("model_type", "7", "model_type"),
     ("weight_bits", "2", "weight_bits"),
     ("input_bits", "4", "input_bits"),
     ("quantization_config", "{\"quant_method\": \"gptq\"}", "quantization_config.quant_method"),
@@ -144,6 +155,14 @@ struct ConfigurationTests {
       "pretraining_tp": 1, "use_cache": true, "torch_dtype": "bfloat16", "transformers_version": "5.0", \
       "bos_token_id": 1, "eos_token_id": [2, 3], "initializer_range": 0.02
       """)
+    // Null means absent to the class; `swish` is its other name for silu.
+    let null = try Self.read(
+      """
+      "rope_scaling": null, "rope_parameters": null, "head_dim": null, "num_key_value_heads": null, \
+      "bos_token_id": null, "pad_token_id": null, "quantization_config": null, "model_type": "llama", \
+      "hidden_act": "swish"
+      """)
+    #expect(null.attention.headDimension == 16 && null.rotary.scaling == .none && null.activation == .silu)
   }
 
   @Test("how projections compute")

@@ -19,9 +19,11 @@ struct MeaningTests {
   }
 
   static let settings: [Setting] = [
-    Setting(name: "rope_theta", values: [nil, "10000.0", "500000.0", "1000042.0", "0", "\"x\""]),
-    Setting(name: "rms_norm_eps", values: [nil, "1e-06", "1e-05", "0.01", "-1"]),
-    Setting(name: "hidden_act", values: [nil, "\"silu\"", "\"relu2\"", "\"gelu\"", "\"gelu_pytorch_tanh\""]),
+    Setting(name: "rope_theta", values: [nil, "10000.0", "500000.0", "1000042.0", "0", "\"x\"", "null"]),
+    Setting(name: "rms_norm_eps", values: [nil, "1e-06", "1e-05", "0.01", "-1", "null"]),
+    Setting(name: "hidden_act", values: [nil, "\"silu\"", "\"swish\"", "\"relu2\"", "\"gelu\"", "null"]),
+    Setting(name: "hidden_act", values: ["\"gelu_pytorch_tanh\""]),
+    Setting(name: "model_type", values: [nil, "\"llama\"", "\"bitnet\"", "\"gemma\"", "null"]),
     Setting(name: "tie_word_embeddings", values: [nil, "false", "true"]),
     Setting(name: "tie_word_embeddings", values: [nil, "false", "true"]) { model, _ in model.hasHead = false },
     Setting(name: "attention_bias", values: [nil, "false", "true"]),
@@ -132,11 +134,14 @@ struct MeaningTests {
 
   /// A GGUF key by its name behind the architecture, with values; nil takes the key out.
   static let keys: [(name: String, values: [MetadataValue?])] = [
-    ("rope.freq_base", [nil, .float32(10000), .float32(500_000), .float32(77)]),
+    ("rope.freq_base", [nil, .float32(10000), .float32(500_000), .float32(77), .float32(0)]),
     ("attention.layer_norm_rms_epsilon", [nil, .float32(1e-6), .float32(0.01)]),
     ("rope.dimension_count", [nil, .uint32(64), .uint32(32)]),
     ("attention.key_length", [nil, .uint32(64), .uint32(32)]), ("attention.value_length", [nil, .uint32(32)]),
-    ("attention.head_count_kv", [nil, .uint32(2), .uint32(1)]),
+    (
+      "attention.head_count_kv",
+      [nil, .uint32(2), .uint32(1), .array(.int32([2])), .array(.uint32([2, 2])), .array(.uint32([2, 1]))]
+    ),
     ("attention.sliding_window", [.uint32(8)]), ("attention.causal", [.bool(true), .bool(false)]),
     ("attention.scale", [.float32(0.1)]), ("expert_count", [.uint32(0), .uint32(8)]),
     ("logit_scale", [.float32(2)]), ("embedding_scale", [.float32(12)]),

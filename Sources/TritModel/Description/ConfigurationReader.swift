@@ -28,6 +28,15 @@ struct ConfigurationReader {
   /// Whether a key stands there, null or not.
   func has(_ key: String) -> Bool { object[key] != nil }
 
+  /// Throws for a key that is null though its class computes with what stands there: null is not absent, and loaders
+  /// fail on it or take it for off.
+  ///
+  /// - Parameter expected: what belongs there.
+  func refuseNull(_ key: String, _ expected: String) throws(ModelError) {
+    guard object[key]?.isNull == true else { return }
+    throw error(.wrongType(expected: expected + " (a loader takes null as it is, not as absent)", found: "null"), key)
+  }
+
   /// The value of a key; nil when it is missing or null.
   mutating func value(_ key: String) -> JSONValue? {
     known.insert(key)

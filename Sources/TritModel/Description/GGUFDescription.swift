@@ -62,7 +62,7 @@ extension GGUFDescription {
     guard headSize > 0, headSize % 2 == 0, Checked.product(heads, headSize) != nil else {
       throw keys.bad("attention.key_length", "an even head size", "\(headSize)")
     }
-    guard let epsilon = try keys.number("attention.layer_norm_rms_epsilon") else {
+    guard let epsilon = try keys.positive("attention.layer_norm_rms_epsilon") else {
       throw GGUFModelError(.missingKey(prefix + "attention.layer_norm_rms_epsilon"), file: manifest.path)
     }
     func names(_ part: ModulePart, _ piece: ModulePlace.Piece) -> Bool {
@@ -94,7 +94,7 @@ extension GGUFDescription {
       hasFeedForwardBias: names(.projection(.gate), .bias),
       rotary: RotaryEmbedding(
         // The default of llama.cpp, whatever the class of Hugging Face takes.
-        theta: try keys.number("rope.freq_base") ?? 10000,
+        theta: try keys.positive("rope.freq_base") ?? 10000,
         scaling: isLinear ? factor.map { .linear(factor: $0) } ?? .none : .none),
       // Where the file does not say: beside packed projections a dense one is an ordinary product; a file of dense ones
       // alone is as the class says.
@@ -165,7 +165,7 @@ private struct GGUFKeyReader {
 
   func integer(_ key: String) throws(GGUFModelError) -> Int? {
     guard let found = value(key) else { return nil }
-    guard let number = found.integer, number > 0, number <= Int(Int32.max) else {
+    guard let number = found.integer ?? found.commonInteger, number > 0, number <= Int(Int32.max) else {
       throw bad(key, "a positive integer", found.text())
     }
     return number
@@ -175,6 +175,13 @@ private struct GGUFKeyReader {
     guard let number = try integer(key) else {
       throw GGUFModelError(.missingKey(prefix + key), file: manifest.path)
     }
+    return number
+  }
+
+  /// A number above 0, which epsilons and bases are.
+  func positive(_ key: String) throws(GGUFModelError) -> Double? {
+    guard let number = try number(key) else { return nil }
+    guard number > 0 else { throw bad(key, "a number above 0", "\(number)") }
     return number
   }
 

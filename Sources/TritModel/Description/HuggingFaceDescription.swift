@@ -9,7 +9,7 @@ public enum HuggingFaceDescription {
   /// Reads a configuration strictly: a key that is not known, or a value that is not supported, is an error.
   ///
   /// Both spellings of transformers 4.x and 5.x are read. Missing settings take the defaults of the transformers
-  /// class; missing sizes are errors.
+  /// class; missing sizes are errors, and so is null where the class computes with what stands there.
   ///
   /// - Parameter chosen: the family to go by instead of the one the file names.
   /// - Throws: `ModelError` naming the key, what is supported and what was found.
@@ -25,6 +25,10 @@ public enum HuggingFaceDescription {
     let defaults = architecture.defaults
     var reader = ConfigurationReader(object, file: file)
     reader.ignore(irrelevantConfigurationKeys)
+    // A class chosen instead of the one that is named has a type of its own.
+    let named = ArchitectureRegistry.className(in: object).flatMap(ArchitectureRegistry.architecture(named:))
+    if named?.className == architecture.className { try checkModelType(&reader, architecture) }
+    for (key, expected) in neverNull { try reader.refuseNull(key, expected) }
     let hiddenSize = try reader.requiredInteger("hidden_size")
     let intermediateSize = try reader.requiredInteger("intermediate_size")
     let layers = try reader.requiredInteger("num_hidden_layers")
@@ -61,6 +65,23 @@ public enum HuggingFaceDescription {
       specialTokens: specialTokens, assumed: reader.assumed)
   }
 
+  /// Settings the classes of transformers refuse to be null. Source: `LlamaConfig`, `BitNetConfig` of transformers 5.23.
+  private static let neverNull = [
+    ("max_position_embeddings", "a whole number"), ("rms_norm_eps", "a number"), ("hidden_act", "a string"),
+    ("tie_word_embeddings", "a boolean"), ("attention_bias", "a boolean"), ("mlp_bias", "a boolean"),
+  ]
+
+  /// Throws for a `model_type` that names another class: loaders go by it, and make the model that it says.
+  private static func checkModelType(
+    _ reader: inout ConfigurationReader, _ architecture: any Architecture
+  ) throws(ModelError) {
+    guard let stated = try reader.string("model_type"), !architecture.isModelType(stated) else { return }
+    throw reader.error(
+      .contradiction(
+        expected: "\"\(architecture.modelType)\", as architectures says \(architecture.className)",
+        found: "\"\(stated)\", which is what loaders go by"), "model_type")
+  }
+
   private static func readActivation(
     _ reader: inout ConfigurationReader, _ defaults: ClassDefaults
   ) throws(ModelError) -> GateActivation {
@@ -68,7 +89,8 @@ public enum HuggingFaceDescription {
       reader.noteAssumption("hidden_act = \(defaults.activation.rawValue)")
       return defaults.activation
     }
-    guard let activation = GateActivation(rawValue: name) else {
+    // transformers' other name for it.
+    guard let activation = name == "swish" ? .silu : GateActivation(rawValue: name) else {
       let supported = GateActivation.allCases.map(\.rawValue).joined(separator: " or ")
       throw reader.error(.unsupportedValue(expected: supported, found: name), "hidden_act")
     }

@@ -100,6 +100,7 @@ public struct RotaryEmbedding: Sendable, Equatable {
     }
     let thetas = try found.compactMap(\.theta) + ([reader.positive("rope_theta")].compactMap { $0 })
     guard let theta = thetas.first else {
+      try reader.refuseNull("rope_theta", "a number")
       reader.noteAssumption("rope_theta = \(defaultTheta)")
       return RotaryEmbedding(theta: defaultTheta, scaling: found.first?.scaling ?? .none)
     }

@@ -36,6 +36,7 @@ public enum CheckRule: String, Sendable, Hashable, CaseIterable {
   // Configuration
   case noConfiguration = "config.missing"
   case badConfiguration = "config.unusable"
+  case modelType = "config.model-type"
   case duplicateKey = "config.duplicate-key"
   case missingTensor = "config.tensor-missing"
   case unusedTensor = "config.tensor-unused"
@@ -81,6 +82,7 @@ public enum CheckRule: String, Sendable, Hashable, CaseIterable {
     case .computation: "a short text gives finite logits"
     case .noConfiguration: "there is a config.json"
     case .badConfiguration: "the configuration can be read and describes a known class"
+    case .modelType: "model_type is that of the class architectures names"
     case .duplicateKey: "no key of config.json stands twice"
     case .missingTensor: "every tensor the configuration asks for is there"
     case .unusedTensor: "no tensor is left over"

@@ -195,7 +195,7 @@ public struct ConvertWorkflow: Sendable {
     let (input, stored) = (source, tensor)
     let count = stored.location.byteCount
     // Bytes already in memory: looking at them costs a small part of reading them.
-    let check = FiniteCheck(stored, of: input, request.nonFinite)
+    let check = FiniteCheck(stored, of: input, request.nonFinite, role: planned.role)
     try work.parallelism.forEachBand((count + bandBytes - 1) / bandBytes) { band in
       let range = band * bandBytes..<min(count, (band + 1) * bandBytes)
       try input.withBytes(range, of: stored) { bytes in

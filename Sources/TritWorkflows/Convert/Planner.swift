@@ -64,7 +64,8 @@ struct Planner {
     }
     try checkFitting(quantizer, tensors)
     var configuration = OutputConfiguration(
-      source.manifest.configuration, target: request.target, convention: convention, tensors: tensors
+      source.manifest.configuration, target: request.target, convention: convention, tensors: tensors,
+      named: survey.className.flatMap(ArchitectureRegistry.architecture(named:))
     ).object
     if let recipe = request.recipe { configuration = recipe.configured(configuration) }
     if request.nonFinite == .carry {
@@ -211,9 +212,8 @@ struct Planner {
       }
       return (quantizer, "chosen on the command line")
     }
-    let architecture = survey.architecture ?? Llama()
-    let quantizer = QuantizerRegistry.quantizer(QuantizerID(rawValue: architecture.defaultQuantizer)) ?? AbsMean.bf16
-    return (quantizer, "default of \(architecture.className)")
+    let (name, reason) = survey.defaultQuantizer
+    return (QuantizerRegistry.quantizer(QuantizerID(rawValue: name)) ?? AbsMean.bf16, reason)
   }
 
   /// New scales mean what the family's packed checkpoints mean by them; scales that exist keep their meaning.
@@ -237,9 +237,7 @@ struct Planner {
         return convention
       }
     }
-    if let convention = request.outputConvention { return convention }
-    if let quantization = survey.quantization { return quantization.linearClass.convention }
-    return (survey.architecture ?? Llama()).packedConvention
+    return request.outputConvention ?? survey.newScaleConvention
   }
 
   // MARK: - Tensors

@@ -59,7 +59,8 @@ public struct WorkflowError: DiagnosticError, Equatable {
   public var summary: String {
     switch kind {
     case .notFinite(let index, let value): "element \(index) is \(value); a weight to be made ternary must be finite"
-    case .copiesNotFinite(let index, let value): "element \(index) is \(value); a model with it computes NaN"
+    case .copiesNotFinite(let index, let value):
+      "element \(index) is \(value); a model with it computes NaN or infinities"
     case .unsupportedEncoding(let found, let wanted): "is stored as \(found); \(wanted) is needed here"
     case .doesNotFit(let layout, let detail): "does not fit layout \(layout): \(detail)"
     case .oneScaleOnly(let found): "has \(found) scales; this output format holds one for a tensor"

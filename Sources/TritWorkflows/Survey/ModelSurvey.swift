@@ -4,6 +4,7 @@ import TritCore
 import TritFormats
 import TritKernels
 import TritModel
+import TritQuantizers
 import TritReport
 
 /// What the weights of a model are.
@@ -65,6 +66,24 @@ public struct ModelSurvey: Sendable {
     }
     (kind, evidence) = (.undetermined, [])
     try classify(source)
+  }
+
+  /// What makes dense weights ternary where nobody chooses, and why: as they run, or as the family's own tool does.
+  var defaultQuantizer: (name: String, reason: String) {
+    if quantization?.mode == .online {
+      return (AbsMean.float32.id.rawValue, "what quantization_config says the latents run as")
+    }
+    let family = architecture ?? Llama()
+    return (family.defaultQuantizer, "default of \(family.className)")
+  }
+
+  /// What new scales mean where nobody chooses.
+  var newScaleConvention: ScaleConvention { ModelSurvey.newScaleConvention(quantization, architecture) }
+
+  static func newScaleConvention(
+    _ quantization: HFQuantization?, _ architecture: (any Architecture)?
+  ) -> ScaleConvention {
+    quantization?.linearClass.convention ?? (architecture ?? Llama()).packedConvention
   }
 
   private mutating func classify(_ source: any TensorSource) throws {
@@ -167,7 +186,7 @@ enum NativenessProbe {
     for index in stride(from: 0, to: tensors.count, by: step) {
       let histogram = try histogram(source, tensors[index])
       result.tensors += 1
-      let magnitudes = Set(histogram.occupied.map { abs($0.value) }.filter { $0 > 0 })
+      let magnitudes = magnitudes(histogram)
       if magnitudes.count <= 1 {
         result.ternary += 1
       } else if isRestored(magnitudes, tensors[index]) {
@@ -183,6 +202,20 @@ enum NativenessProbe {
     densities.sort()
     if !densities.isEmpty { result.edgeDensity = densities[densities.count / 2] }
     return result
+  }
+
+  /// Whether a sample of a tensor holds trits times scales, in a dense type.
+  static func isTernary(_ tensor: TensorDescriptor, _ source: any TensorSource) throws -> Bool {
+    guard tensor.encoding.dtype?.isFloatWeight == true else { return false }
+    let magnitudes = magnitudes(try histogram(source, tensor))
+    if magnitudes.count <= 1 { return true }
+    if isRestored(magnitudes, tensor) { return false }
+    return try WeightPass(source, tensor, roundsToBFloat16: false, kernels: KernelChoice.best).sampledGranularity()
+      != nil
+  }
+
+  private static func magnitudes(_ histogram: PatternHistogram) -> Set<Double> {
+    Set(histogram.occupied.map { abs($0.value) }.filter { $0 > 0 })
   }
 
   /// Two neighbouring bfloat16 numbers: groups of a real model have more scales than that.

@@ -40,11 +40,12 @@ struct DensePermission: Sendable {
     configuration?["quantization_config"]?.object?["modules_to_not_convert"]?.array?.compactMap(\.string) ?? []
   }
 
+  /// Whether a projection may compute otherwise than in the source, which is what keeping latents dense does.
+  func allowsAnotherClass(_ tensor: String) -> Bool { !sourceIsPacked && allows(tensor) }
+
   /// Nil where nobody allows it.
   func reason(_ tensor: String) -> Reason? {
-    // `model.layers.0.mlp.up_proj`, as the configuration names modules.
-    let module = tensor.hasSuffix(".weight") ? String(tensor.dropLast(".weight".count)) : tensor
-    if sourceIsPacked || HFQuantization.names(modules, module) { return .source }
+    if sourceIsPacked || HFQuantization.names(modules, HFQuantization.module(of: tensor)) { return .source }
     return names.contains(ExactString(tensor)) || globs.contains { $0.matches(tensor) } ? .user : nil
   }
 

@@ -126,7 +126,9 @@ struct TensorComparison {
       guard try isAllZero(dense) else { return (differs(result, "holds more than three values"), nil) }
     }
     let foundScale =
-      if let dense { dense.magnitude ?? .none(found.encoding.dtype ?? .f32) } else { try converted.scale(of: found) }
+      if let dense { dense.magnitude ?? .none(found.encoding.dtype ?? .f32) } else {
+        try converted.comparedScale(of: found)
+      }
     let candidates = try expectedScales(fresh, isDense: dense != nil)
     var live = LiveUnits(ScaleGrid(candidates[0].granularity, foundScale.granularity, expected.shape))
     let sums = try compareTrits(fresh, dense, foundScale, &live, &result)
@@ -195,7 +197,8 @@ struct TensorComparison {
 
   var defaultConvention: ScaleConvention {
     let name = ArchitectureRegistry.className(in: source.manifest.configuration)
-    return (name.flatMap(ArchitectureRegistry.architecture(named:)) ?? Llama()).packedConvention
+    let quantization = source.manifest.configuration.flatMap { try? HFQuantization(configuration: $0, file: "") }
+    return ModelSurvey.newScaleConvention(quantization, name.flatMap(ArchitectureRegistry.architecture(named:)))
   }
 
   private func isAllZero(_ weight: TernaryWeight) throws -> Bool {
@@ -212,10 +215,13 @@ struct TensorComparison {
       return "\(found.stored.count) scales, expected \(expected.stored.count)"
     }
     let differing = expected.stored.indices.first {
-      expected.stored[$0] != found.stored[$0] && (live.isLive[$0] || !found.multiplier(at: $0).isFinite)
+      // An infinity times 0 is no number: it matters even over zeros.
+      expected.stored[$0] != found.stored[$0]
+        && (live.isLive[$0] || !found.multiplier(at: $0).isFinite || !expected.multiplier(at: $0).isFinite)
     }
     guard let index = differing else { return nil }
-    return "scale \(index) is \(found.stored[index]), expected \(expected.stored[index])"
+    let why = found.multiplier(at: index).isFinite ? "" : "; nothing can be divided by 0"
+    return "scale \(index) is \(found.stored[index]), expected \(expected.stored[index])" + why
   }
 
   /// Row by row: trits, hash, errors.
@@ -226,7 +232,9 @@ struct TensorComparison {
     let (rows, columns) = (expected.shape.rows, expected.shape.columns)
     let step = max(1, (1 << 18) / max(1, columns))
     let hash = SHA256()
-    let measuresError = depth == .full && expected.encoding.dtype != nil
+    // A divisor of 0 leaves no weights to measure.
+    let measuresError =
+      depth == .full && expected.encoding.dtype != nil && scale.multipliers.allSatisfy(\.isFinite)
     let grid = scale.grid(columns: columns)
     var sums = ErrorSums()
     var left = [Int8](repeating: 0, count: min(step, rows) * columns)

@@ -90,7 +90,9 @@ public struct VerifyWorkflow: Sendable {
     result.setAside = setAside
     result.scaleLossPolicy = request.scaleLoss
     // A worker's part of a conversion has tensors only.
-    let others = request.only == nil ? try PartsComparison(first: source, second: converted).run() : []
+    let others =
+      request.only == nil
+      ? try PartsComparison(first: source, second: converted, isExcused: permission.allowsAnotherClass).run() : []
     result.parts = PartFindings(
       [result.weightsFinding] + others, needed: request.only == nil ? request.parts : [.weights])
     let kept = result.tensors.count(where: \.isKept)
@@ -151,8 +153,8 @@ public struct VerifyWorkflow: Sendable {
     }
     if let name = request.quantizer { return (try named(name), "chosen") }
     if let name = Recipe.quantizer(of: converted) { return (try named(name), "recorded in the converted model") }
-    let architecture = survey.architecture ?? Llama()
-    return (try named(architecture.defaultQuantizer), "default of \(architecture.className)")
+    let (name, reason) = survey.defaultQuantizer
+    return (try named(name), reason)
   }
 
   // MARK: - Tensors

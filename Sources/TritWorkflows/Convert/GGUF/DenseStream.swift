@@ -22,7 +22,7 @@ struct DenseStream {
     let outputRow = rows == 0 ? 0 : planned.byteCount / rows
     let rowsPerBand = max(1, bandBytes / 4 / max(1, columns))
     let total = Mutex(RoundingReport())
-    let check = FiniteCheck(tensor, of: source, nonFinite)
+    let check = FiniteCheck(tensor, of: source, nonFinite, role: planned.role)
     try work.parallelism.forEachBand((rows + rowsPerBand - 1) / rowsPerBand) { band in
       let range = band * rowsPerBand..<min(rows, (band + 1) * rowsPerBand)
       let values = try values(range, planned, dtype, inputRow, check)
