@@ -83,16 +83,25 @@ public struct GGUFForm: Sendable {
   public var hasBiases: Bool
   /// Written for readers that insist on it, such as the first graph of this family in llama.cpp.
   public var statesLinearRope: Bool
+  /// Whether the graph divides rotary frequencies by what tensors of the file hold.
+  public var rotaryFactors: RotaryFactors
+
+  public enum RotaryFactors: Sendable {
+    /// Such tensors are not loaded.
+    case none
+    case tensors
+  }
 
   public init(
     architecture: String, aliases: [String] = [], activation: GateActivation, hasBiases: Bool,
-    statesLinearRope: Bool = false
+    statesLinearRope: Bool = false, rotaryFactors: RotaryFactors = .none
   ) {
     self.architecture = architecture
     self.aliases = aliases
     self.activation = activation
     self.hasBiases = hasBiases
     self.statesLinearRope = statesLinearRope
+    self.rotaryFactors = rotaryFactors
   }
 }
 

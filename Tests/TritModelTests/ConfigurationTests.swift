@@ -75,11 +75,45 @@ struct ConfigurationTests {
       Self.fault("\"rope_scaling\": {\"type\": \"linear\", \"factor\": 2}, \"rope_parameters\": \(scaling)") != nil)
   }
 
+  @Test("yarn and longrope, with the original context in any of its places")
+  func contexts() throws {
+    func scaling(_ keys: String, _ extra: String = "") throws -> RotaryScaling {
+      try Self.read("\"rope_scaling\": {\(keys)}\(extra)").rotary.scaling
+    }
+    let yarn = "\"rope_type\": \"yarn\", \"factor\": 4"
+    #expect(try scaling(yarn) == .yarn(YaRNScaling(factor: 4, originalContext: 128)))
+    #expect(
+      try scaling(yarn + ", \"original_max_position_embeddings\": 32")
+        == .yarn(YaRNScaling(factor: 4, originalContext: 32)))
+    let outside = ", \"original_max_position_embeddings\": 32"
+    #expect(try scaling(yarn, outside) == .yarn(YaRNScaling(factor: 4, originalContext: 32)))
+    #expect(
+      Self.fault("\"rope_scaling\": {\(yarn), \"original_max_position_embeddings\": 64}\(outside)")?.field
+        == "rope_scaling.original_max_position_embeddings")
+    #expect(
+      try scaling("\"rope_type\": \"yarn\", \"factor\": null\(outside)")
+        == .yarn(YaRNScaling(factor: 4, originalContext: 32)))
+    // What was taken is told.
+    #expect(
+      try Self.read("\"rope_scaling\": {\(yarn)}").assumed == ["rope_scaling.original_max_position_embeddings = 128"])
+    // 1 + 0.1 ln 4, as Ternary-Bonsai needs it.
+    #expect(abs(YaRNScaling(factor: 4, originalContext: 16384).attentionFactor - 1.138629) < 1e-6)
+  }
+
   /// A key, a value it must not have, and the field the error names.
   static let refused: [(String, String, String)] = [
     ("rope_scaling", "{\"type\": \"dynamic\", \"factor\": 2}", "rope_scaling.rope_type"),
-    ("rope_scaling", "{\"rope_type\": \"yarn\", \"factor\": 2}", "rope_scaling.rope_type"),
-    ("rope_scaling", "{\"rope_type\": \"longrope\"}", "rope_scaling.rope_type"),
+    ("rope_scaling", "{\"rope_type\": \"dynamic\", \"factor\": 2}", "rope_scaling.rope_type"),
+    ("rope_scaling", "{\"rope_type\": \"yarn\"}", "rope_scaling.factor"),
+    (
+      "rope_scaling", "{\"rope_type\": \"yarn\", \"factor\": 2, \"beta_fast\": 1, \"beta_slow\": 2}",
+      "rope_scaling.beta_fast"
+    ),
+    ("rope_scaling", "{\"rope_type\": \"yarn\", \"factor\": 2, \"short_factor\": [1]}", "rope_scaling.short_factor"),
+    ("rope_scaling", "{\"rope_type\": \"longrope\"}", "rope_scaling.short_factor"),
+    ("rope_scaling", "{\"rope_type\": \"longrope\", \"short_factor\": [1, 2]}", "rope_scaling.short_factor"),
+    ("rope_scaling", "{\"rope_type\": \"longrope\", \"short_factor\": [1,1,1,1,1,1,1,0]}", "rope_scaling.short_factor"),
+    ("rope_scaling", "{\"rope_type\": \"longrope\", \"short_factor\": \"x\"}", "rope_scaling.short_factor"),
     ("rope_scaling", "{\"type\": \"linear\"}", "rope_scaling.factor"),
     ("rope_scaling", "{\"type\": \"linear\", \"factor\": 0}", "rope_scaling.factor"),
     (

@@ -15,6 +15,13 @@ struct MeaningModel {
     case llama = "LlamaForCausalLM"
     case bitnet = "BitNetForCausalLM"
     case oneBit = "BitnetForCausalLM"
+
+    var modelType: String {
+      switch self {
+      case .llama, .oneBit: "llama"
+      case .bitnet: "bitnet"
+      }
+    }
   }
 
   static let hidden = 256
@@ -60,7 +67,7 @@ struct MeaningModel {
 
   private var configuration: String {
     var keys: [(key: String, value: String?)] = [
-      ("architectures", "[\"\(family.rawValue)\"]"), ("model_type", "\"\(family == .bitnet ? "bitnet" : "llama")\""),
+      ("architectures", "[\"\(family.rawValue)\"]"), ("model_type", "\"\(family.modelType)\""),
       ("hidden_size", "\(MeaningModel.hidden)"), ("intermediate_size", "\(MeaningModel.inner)"),
       ("num_hidden_layers", "\(layers)"), ("num_attention_heads", "\(heads)"),
       ("num_key_value_heads", "\(keyValueHeads)"), ("head_dim", "\(headWidth)"),

@@ -33,9 +33,7 @@ public enum GGUFDescription {
   private static let knownKeys: Set<String> = [
     "block_count", "context_length", "embedding_length", "feed_forward_length", "vocab_size", "attention.head_count",
     "attention.head_count_kv", "attention.key_length", "attention.value_length", "attention.layer_norm_rms_epsilon",
-    "attention.causal", "rope.dimension_count", "rope.freq_base", "rope.scaling.type", "rope.scaling.factor",
-    // What rope scaling started from; linear scaling needs the factor only.
-    "rope.scaling.original_context_length", "rope.scaling.finetuned", "tensor_data_layout",
+    "attention.causal", "rope.dimension_count", "tensor_data_layout",
     // Written with 0 by some converters for models without experts.
     "expert_count", "expert_used_count",
   ]
@@ -48,7 +46,7 @@ extension GGUFDescription {
   ///
   /// - Throws: `GGUFModelError` where even the sizes cannot be read.
   static func read(
-    _ manifest: ModelManifest, _ architecture: any Architecture
+    _ manifest: ModelManifest, _ architecture: any Architecture, _ rotaryTensors: RotaryTensors
   ) throws(GGUFModelError) -> Reading {
     let prefix = (manifest.entry(architectureKey)?.string ?? "") + "."
     let keys = GGUFKeyReader(manifest: manifest, prefix: prefix)
@@ -80,22 +78,20 @@ extension GGUFDescription {
       vocabulary = try keys.needed("vocab_size")
     }
     func token(_ name: String) -> Int? { manifest.entry("tokenizer.ggml.\(name)_token_id")?.integer }
-    let factor = try keys.number("rope.scaling.factor")
-    let isLinear = keys.value("rope.scaling.type")?.string == "linear" && factor != 1
+    let contextLength = try keys.needed("context_length")
+    let layers = try keys.needed("block_count")
+    let rotary = try GGUFRotary(keys, rotaryTensors, headDimension: headSize, contextLength: contextLength)
     let arithmetic = Result { () throws(ModelError) in try GGUFArithmetic(manifest) }
     let assumed = keys.value("rope.freq_base") == nil ? ["rope.freq_base = 10000.0"] : []
     let description = ModelDescription(
       architecture: architecture, hiddenSize: hiddenSize, intermediateSize: try keys.needed("feed_forward_length"),
-      layers: try keys.needed("block_count"),
+      layers: layers,
       attention: AttentionShape(heads: heads, keyValueHeads: keyValueHeads, headDimension: headSize),
-      vocabularySize: vocabulary, contextLength: try keys.needed("context_length"), normEpsilon: Float(epsilon),
+      vocabularySize: vocabulary, contextLength: contextLength, normEpsilon: Float(epsilon),
       activation: architecture.gguf?.activation ?? architecture.defaults.activation,
       tiesEmbeddings: !names(.head, .weight), hasAttentionBias: names(.projection(.query), .bias),
       hasFeedForwardBias: names(.projection(.gate), .bias),
-      rotary: RotaryEmbedding(
-        // The default of llama.cpp, whatever the class of Hugging Face takes.
-        theta: try keys.number("rope.freq_base") ?? 10000,
-        scaling: isLinear ? factor.map { .linear(factor: $0) } ?? .none : .none),
+      rotary: rotary.rotary,
       // Where the file does not say: beside packed projections a dense one is an ordinary product; a file of dense ones
       // alone is as the class says.
       quantization: (try? arithmetic.get())?.scheme
@@ -105,7 +101,7 @@ extension GGUFDescription {
       specialTokens: SpecialTokens(
         begin: token("bos"), end: [token("eos")].compactMap { $0 }, padding: token("padding")),
       assumed: assumed)
-    var problem = problem(manifest, prefix, description)
+    var problem = problem(manifest, prefix, description) ?? rotary.problem
     if problem == nil, case .failure(let error) = arithmetic { problem = error }
     return Reading(description: description, problem: problem)
   }
@@ -118,7 +114,9 @@ extension GGUFDescription {
     for entry in manifest.entries where entry.key.hasPrefix(prefix) {
       let location = ErrorLocation(file: manifest.path, field: entry.key)
       let key = String(entry.key.dropFirst(prefix.count))
-      guard knownKeys.contains(key) else { return ModelError(.unknownKey, location: location) }
+      guard knownKeys.contains(key) || GGUFRotary.keys.contains(key) else {
+        return ModelError(.unknownKey, location: location)
+      }
       let expected: String?
       switch key {
       case "attention.value_length", "rope.dimension_count":
@@ -127,10 +125,6 @@ extension GGUFDescription {
         expected =
           entry.value.integer == description.vocabularySize
           ? nil : "\(description.vocabularySize), the rows of the embedding"
-      case "rope.scaling.type": expected = ["none", "linear"].contains(entry.value.string) ? nil : "none or linear"
-      case "rope.scaling.factor":
-        let isUsed = manifest.entry(prefix + "rope.scaling.type")?.string == "linear" || entry.value.double == 1
-        expected = isUsed ? nil : "1, as no type of scaling is given"
       case "attention.causal": expected = entry.value == .bool(true) ? nil : "true"
       case "expert_count", "expert_used_count": expected = entry.value.integer == 0 ? nil : "0"
       default: expected = nil
@@ -144,7 +138,7 @@ extension GGUFDescription {
 }
 
 /// Reads keys of an architecture.
-private struct GGUFKeyReader {
+struct GGUFKeyReader {
   let manifest: ModelManifest
   let prefix: String
 
@@ -152,6 +146,13 @@ private struct GGUFKeyReader {
 
   func bad(_ key: String, _ expected: String, _ found: String) -> GGUFModelError {
     GGUFModelError(.badValue(expected: expected, found: found), file: manifest.path, field: prefix + key)
+  }
+
+  /// A value that is not understood.
+  func unsupported(_ key: String, _ expected: String) -> ModelError {
+    ModelError(
+      .unsupportedValue(expected: expected, found: value(key)?.text() ?? "nothing"),
+      location: ErrorLocation(file: manifest.path, field: prefix + key))
   }
 
   func integer(_ key: String) throws(GGUFModelError) -> Int? {
@@ -228,17 +229,10 @@ extension GGUFDescription {
     add("attention.layer_norm_rms_epsilon", .float32(description.normEpsilon))
     try add("rope.dimension_count", attention.headDimension)
     add("rope.freq_base", .float32(Float(description.rotary.theta)))
-    switch description.rotary.scaling {
-    case .none:
-      if form.statesLinearRope {
-        add("rope.scaling.type", .string("linear"))
-        add("rope.scaling.factor", .float32(1))
-      }
-    case .linear(let factor):
-      add("rope.scaling.type", .string("linear"))
-      add("rope.scaling.factor", .float32(Float(factor)))
-    case .llama3:
-      throw GGUFModelError(.unsupportedRope(description.rotary.scaling.name), file: name, field: "rope_scaling")
+    do throws(GGUFModelError) {
+      for (key, value) in try GGUFRotary.entries(description, form) { add(key, value) }
+    } catch {
+      throw GGUFModelError(error.kind, file: name, field: error.location.field)
     }
     try add("vocab_size", description.vocabularySize)
     return result

@@ -35,7 +35,9 @@ public enum HuggingFaceDescription {
     let tiesEmbeddings = try reader.flag("tie_word_embeddings")
     let hasAttentionBias = try reader.flag("attention_bias")
     let hasFeedForwardBias = try reader.flag("mlp_bias")
-    let rotary = try RotaryEmbedding.read(&reader, defaultTheta: defaults.rotaryTheta)
+    let rotary = try RotaryEmbedding.read(
+      &reader, defaultTheta: defaults.rotaryTheta,
+      RotaryEmbedding.Sizes(headDimension: attention.headDimension, contextLength: contextLength))
     let activation = try readActivation(&reader, defaults)
     let scheme = try QuantizationScheme.read(&reader)
     // 1bitLLM's own way to say that latents are made ternary when used.
@@ -142,23 +144,10 @@ extension HuggingFaceDescription {
     if tokens.end.count == 1 { result["eos_token_id"] = number(tokens.end[0]) }
     if tokens.end.count > 1 { result["eos_token_id"] = .array(tokens.end.map { number($0) }) }
     if let id = tokens.padding { result["pad_token_id"] = number(id) }
-    result["rope_scaling"] = scaling(description.rotary.scaling)
+    result["rope_scaling"] = description.rotary.scaling.configuration
     return result
   }
 
   /// A Float's value as the shortest decimal that reads back as that Float: 1e-05, not 9.99999974e-06.
   static func shortest(_ value: Float) -> Double { Double("\(value)") ?? Double(value) }
-
-  private static func scaling(_ scaling: RotaryScaling) -> JSONValue {
-    func number(_ value: Double) -> JSONValue { .number(JSONNumber(value)) }
-    switch scaling {
-    case .none: return .null
-    case .linear(let factor): return .object(["type": "linear", "factor": number(factor)])
-    case .llama3(let factor, let low, let high, let original):
-      return .object([
-        "rope_type": "llama3", "factor": number(factor), "low_freq_factor": number(low),
-        "high_freq_factor": number(high), "original_max_position_embeddings": number(original),
-      ])
-    }
-  }
 }

@@ -103,7 +103,9 @@ extension ModelDescription {
 
   /// Settings that are not the same, in the order of the table.
   public func differences(from other: ModelDescription) -> [DescriptionDifference] {
-    zip(settings, other.settings).filter { $0.value != $1.value }.map {
+    zip(settings, other.settings).filter {
+      $0.value != $1.value && !($0.key == "rope_scaling" && hasScaling(of: other))
+    }.map {
       DescriptionDifference(key: $0.key, first: $0.value, second: $1.value)
     }
   }
@@ -118,17 +120,6 @@ extension ModelDescription {
       ("pad_token_id", mine.padding.map { [$0] } ?? [], theirs.padding.map { [$0] } ?? []),
     ].filter { !$0.1.isEmpty && !$0.2.isEmpty && $0.1 != $0.2 }.map {
       DescriptionDifference(key: $0.0, first: text($0.1), second: text($0.2))
-    }
-  }
-}
-
-extension RotaryScaling {
-  /// The kind with its numbers, equal for equal scalings.
-  public var text: String {
-    switch self {
-    case .none: "default"
-    case .linear(let factor): "linear \(Float(factor))"
-    case .llama3(let factor, let low, let high, let original): "llama3 \(factor), \(low) to \(high) of \(original)"
     }
   }
 }
