@@ -9,6 +9,7 @@ public enum ArchitectureRegistry {
     Llama(),
     BitNet(),
     Bitnet1bitLLM(),
+    Qwen3(),
   ]
 
   /// The family of a class name, aliases included. Names are compared exactly: two families differ by one capital.

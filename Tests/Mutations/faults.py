@@ -131,8 +131,8 @@ fault("tokens of a block see what comes after them", "TritKernels/InferenceAtten
       "TritKernelsTests|TritModelTests")
 fault("query heads share key heads in turn instead of in groups", "TritKernels/InferenceAttention.swift", "      head / shape.group,",
       "      FAULT ? head % shape.keyValueHeads : head / shape.group,", "TritKernelsTests|TritModelTests")
-swap("tied embeddings ignored", "TritModel/Description/HuggingFaceDescription.swift", 'try reader.flag("tie_word_embeddings")', "", M)
-FAULTS[-1]["after"] = 'try reader.flag("tie_word_embeddings") && !FAULT'
+swap("tied embeddings ignored", "TritModel/Description/HuggingFaceDescription.swift", 'try reader.flag("tie_word_embeddings", default: defaults.tiesEmbeddings)', "", M)
+FAULTS[-1]["after"] = 'try reader.flag("tie_word_embeddings", default: defaults.tiesEmbeddings) && !FAULT'
 swap("ReLU not squared", "TritKernels/InferenceVectors.swift", "positive * positive", "positive", "TritKernelsTests|TritModelTests")
 swap("a perplexity that scores the token it has just read", "TritModel/Generation/Perplexity.swift", "of: window.ids[next]", "", M)
 FAULTS[-1]["after"] = "of: window.ids[FAULT ? position : next]"

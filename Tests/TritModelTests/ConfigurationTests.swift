@@ -100,6 +100,24 @@ struct ConfigurationTests {
     #expect(abs(YaRNScaling(factor: 4, originalContext: 16384).attentionFactor - 1.138629) < 1e-6)
   }
 
+  @Test("Qwen3: heads of their own width, a window that is switched off, no biases of the feed-forward block")
+  func qwen3() throws {
+    let base = Self.small.replacing("LlamaForCausalLM", with: "Qwen3ForCausalLM")
+    let read = try Self.read(from: base)
+    #expect(read.attention.headDimension == 128 && read.attention.queryWidth == 512)
+    #expect(read.assumed == ["head_dim = 128"])
+    #expect(try Self.read("\"head_dim\": 32", from: base).attention.headDimension == 32)
+    let window = "\"sliding_window\": 4096, \"max_window_layers\": 1, \"use_sliding_window\": false"
+    _ = try Self.read(window + ", \"layer_types\": [\"full_attention\", \"full_attention\"]", from: base)
+    #expect(Self.fault("\"use_sliding_window\": true", from: base)?.field == "use_sliding_window")
+    #expect(Self.fault("\"layer_types\": [\"full_attention\"]", from: base)?.field == "layer_types")
+    #expect(
+      Self.fault("\"layer_types\": [\"full_attention\", \"sliding_attention\"]", from: base)?.field == "layer_types")
+    #expect(Self.fault("\"mlp_bias\": true", from: base)?.field == "mlp_bias")
+    #expect(read.architecture.role(of: "model.layers.1.self_attn.q_norm.weight") == .norm)
+    #expect(read.tensors(ofLayer: 0).first { $0.name.hasSuffix("k_norm.weight") }?.shape == [128])
+  }
+
   /// A key, a value it must not have, and the field the error names.
   static let refused: [(String, String, String)] = [
     ("rope_scaling", "{\"type\": \"dynamic\", \"factor\": 2}", "rope_scaling.rope_type"),

@@ -15,11 +15,16 @@ struct MeaningModel {
     case llama = "LlamaForCausalLM"
     case bitnet = "BitNetForCausalLM"
     case oneBit = "BitnetForCausalLM"
+    case qwen3 = "Qwen3ForCausalLM"
+
+    /// Families of packed BitNet models, which every setting is tried on; the others have settings of their own.
+    static let bitNets: [Family] = [.llama, .bitnet, .oneBit]
 
     var modelType: String {
       switch self {
       case .llama, .oneBit: "llama"
       case .bitnet: "bitnet"
+      case .qwen3: "qwen3"
       }
     }
   }
@@ -123,6 +128,9 @@ struct MeaningModel {
       project("mlp.down_proj", h, f, hasFeedForwardBias)
       switch family {
       case .llama: break
+      case .qwen3:
+        add(prefix + "self_attn.q_norm.weight", [headWidth], 0.3, 1)
+        add(prefix + "self_attn.k_norm.weight", [headWidth], 0.3, 1)
       case .bitnet:
         add(prefix + "self_attn.attn_sub_norm.weight", [q], 0.2, 1)
         add(prefix + "mlp.ffn_sub_norm.weight", [f], 0.2, 1)

@@ -81,20 +81,28 @@ struct MeaningTests {
     Setting(name: "eos_token_id", values: ["2", "[2, 3]", "null"]),
   ]
 
-  /// Every rotary scaling with all its numbers.
-  private static let rotarySettings: [Setting] =
+  /// What the other families read in their own way, and every rotary scaling with all its numbers.
+  private static let qwen3Settings: [Setting] =
     [
+      Setting(name: "head_dim", values: [nil]) { model, _ in model.headWidth = 128 },
+      Setting(name: "head_dim", values: ["32"]) { model, _ in model.headWidth = 32 },
+      Setting(name: "tie_word_embeddings", values: ["true"]) { model, _ in model.hasHead = false },
+      Setting(name: "attention_bias", values: ["true"]) { model, _ in model.hasAttentionBias = true },
+      Setting(name: "mlp_bias", values: ["false", "true"]),
+      Setting(name: "sliding_window", values: ["4", "null"]), Setting(name: "use_sliding_window", values: ["true"]),
+      Setting(name: "layer_types", values: ["[\"full_attention\"]", "[\"sliding_attention\"]"]),
+      Setting(name: "rms_norm_eps", values: ["0.01"]), Setting(name: "rope_theta", values: ["1000000"]),
       Setting(
         name: "rope_scaling",
         values: [
           yarn, longRoPE, "{\"rope_type\": \"yarn\", \"factor\": 2.5, \"attention_factor\": 1.3}",
           "{\"rope_type\": \"yarn\", \"factor\": 4.0, \"beta_fast\": 16.0}",
           "{\"rope_type\": \"yarn\", \"factor\": 4.0, \"truncate\": false}", "{\"type\": \"linear\", \"factor\": 3}",
-        ])
+        ]),
     ]
 
   static let others: [(family: MeaningModel.Family, setting: Setting)] =
-    rotarySettings.map { (family: .oneBit, setting: $0) }
+    qwen3Settings.map { (family: .qwen3, setting: $0) }
     + [(family: .llama, setting: Setting(name: "rope_scaling", values: [llama3(4), longRoPE]))]
 
   /// With a high factor, and the low factor and original context that give the same divisors as 4.
@@ -108,7 +116,7 @@ struct MeaningTests {
   /// Float noise of sums in another order: none is expected, as all run the same scalar code on the same trits.
   static let noise = 1e-6
 
-  @Test("of a configuration", arguments: settings, MeaningModel.Family.allCases)
+  @Test("of a configuration", arguments: settings, MeaningModel.Family.bitNets)
   func configuration(_ setting: Setting, _ family: MeaningModel.Family) throws {
     try MeaningTests.check(setting, family)
   }
@@ -174,7 +182,7 @@ struct MeaningTests {
   static let scalings: [(family: MeaningModel.Family, value: String, keys: [String], tensors: [String], back: String)] =
     [
       (
-        .oneBit, yarn, ["type", "factor", "original_context_length", "attn_factor"], [], "yarn"
+        .qwen3, yarn, ["type", "factor", "original_context_length", "attn_factor"], [], "yarn"
       ),
       (.bitnet, yarn, ["type", "factor", "original_context_length", "attn_factor"], [], "yarn"),
       (.llama, llama3(4), [], ["rope_freqs.weight"], "llama3"),
@@ -222,8 +230,8 @@ struct MeaningTests {
   func unsayable() throws {
     let scratch = ScratchFolder()
     for (family, value, name) in [
-      (MeaningModel.Family.oneBit, MeaningTests.llama3(4), "llama3"), (.bitnet, MeaningTests.longRoPE, "longrope"),
-      (.oneBit, "{\"rope_type\": \"yarn\", \"factor\": 4.0, \"truncate\": false}", "truncate"),
+      (MeaningModel.Family.qwen3, MeaningTests.llama3(4), "llama3"), (.bitnet, MeaningTests.longRoPE, "longrope"),
+      (.qwen3, "{\"rope_type\": \"yarn\", \"factor\": 4.0, \"truncate\": false}", "truncate"),
     ] {
       var model = MeaningModel(family)
       model.settings = [("rope_scaling", value)]
@@ -244,7 +252,7 @@ struct MeaningTests {
     ("attention.head_count_kv", [nil, .uint32(2), .uint32(1)]),
     ("attention.sliding_window", [.uint32(8)]), ("attention.causal", [.bool(true), .bool(false)]),
     ("attention.scale", [.float32(0.1)]), ("expert_count", [.uint32(0), .uint32(8)]),
-    ("logit_scale", [.float32(2)]),
+    ("logit_scale", [.float32(2)]), ("embedding_scale", [.float32(12)]),
     ("vocab_size", [nil, .uint32(24), .uint32(25)]),
     ("rope.scaling.type", [.string("none"), .string("linear"), .string("yarn"), .string("longrope")]),
     ("rope.scaling.factor", [.float32(1), .float32(4)]), ("context_length", [.uint32(8), .uint32(4096)]),
@@ -255,16 +263,16 @@ struct MeaningTests {
   /// Keys of rotary scaling, which Llama's graph reads, and of multipliers.
   static let otherKeys: [(family: MeaningModel.Family, keys: [(name: String, values: [MetadataValue?])])] = [
     (
-      .oneBit,
+      .qwen3,
       [
-        ("rope.scaling.attn_factor", [.float32(1), .float32(1.1)]),
+        ("rope.scaling.attn_factor", [.float32(1), .float32(1.1)]), ("attention.key_length", [nil, .uint32(32)]),
         ("rope.scaling.type", [.string("yarn"), .string("su"), .uint32(1)]),
-        ("rope.scaling.yarn_beta_fast", [.float32(32), .float32(16)]),
+        ("rope.scaling.yarn_beta_fast", [.float32(32), .float32(16)]), ("embedding_scale", [.float32(12)]),
       ]
     )
   ]
 
-  @Test("of a GGUF file", arguments: MeaningModel.Family.allCases)
+  @Test("of a GGUF file", arguments: MeaningModel.Family.bitNets)
   func keys(_ family: MeaningModel.Family) throws {
     try MeaningTests.check(MeaningTests.keys, family)
   }

@@ -24,7 +24,8 @@ public enum HuggingFaceDescription {
     }
     let defaults = architecture.defaults
     var reader = ConfigurationReader(object, file: file)
-    reader.ignore(irrelevantConfigurationKeys)
+    let keys = architecture.keys
+    reader.ignore(irrelevantConfigurationKeys.union(keys.irrelevant))
     let hiddenSize = try reader.requiredInteger("hidden_size")
     let intermediateSize = try reader.requiredInteger("intermediate_size")
     let layers = try reader.requiredInteger("num_hidden_layers")
@@ -32,8 +33,12 @@ public enum HuggingFaceDescription {
     let contextLength = try reader.integer("max_position_embeddings", default: defaults.contextLength)
     let attention = try readAttention(&reader, hiddenSize: hiddenSize, defaults)
     let normEpsilon = Float(try reader.positive("rms_norm_eps", default: defaults.normEpsilon))
-    let tiesEmbeddings = try reader.flag("tie_word_embeddings")
+    if defaults.tiesEmbeddings, !reader.has("tie_word_embeddings") {
+      reader.noteAssumption("tie_word_embeddings = true")
+    }
+    let tiesEmbeddings = try reader.flag("tie_word_embeddings", default: defaults.tiesEmbeddings)
     let hasAttentionBias = try reader.flag("attention_bias")
+    if keys.feedForwardBias == .never { try reader.mustBeOff("mlp_bias") }
     let hasFeedForwardBias = try reader.flag("mlp_bias")
     let rotary = try RotaryEmbedding.read(
       &reader, defaultTheta: defaults.rotaryTheta,
@@ -44,8 +49,14 @@ public enum HuggingFaceDescription {
     try reader.mustBeOff("weight_bits", [1])
     try reader.mustBeOff("input_bits", [8])
     // Settings of neighbouring classes that would change the arithmetic.
-    try reader.mustBeOff("sliding_window", [])
     try reader.mustBeOff("use_sliding_window")
+    switch keys.slidingWindow {
+    case .unknown: try reader.mustBeOff("sliding_window", [])
+    case .switched:
+      // Without the switch the window counts for no layer.
+      reader.ignore(["sliding_window", "max_window_layers"])
+      try checkLayerTypes(&reader, layers: layers)
+    }
     try reader.mustBeOff("partial_rotary_factor", [1])
     try reader.mustBeOff("is_decoder", [false, true])
     try reader.mustBeOff("is_encoder_decoder")
@@ -61,6 +72,21 @@ public enum HuggingFaceDescription {
       hasFeedForwardBias: hasFeedForwardBias, rotary: rotary,
       quantization: scheme ?? QuantizationScheme(projections: defaults.latentProjections),
       specialTokens: specialTokens, assumed: reader.assumed)
+  }
+
+  /// Layers may be named, all of them as what they are without the list.
+  private static func checkLayerTypes(_ reader: inout ConfigurationReader, layers: Int) throws(ModelError) {
+    let key = "layer_types"
+    guard let value = reader.value(key) else { return }
+    guard let list = value.array, list.count == layers else {
+      throw reader.error(
+        .contradiction(expected: "a list of \(layers) kinds", found: value.array.map { "\($0.count)" } ?? "no list"),
+        key)
+    }
+    if let other = list.first(where: { $0.string != "full_attention" }) {
+      throw reader.error(
+        .unsupportedValue(expected: "\"full_attention\" for every layer", found: reader.describe(other)), key)
+    }
   }
 
   private static func readActivation(
@@ -92,6 +118,9 @@ public enum HuggingFaceDescription {
     let dimension: Int
     if let given = try reader.integer("head_dim") {
       dimension = given
+    } else if let standard = defaults.headDimension {
+      dimension = standard
+      reader.noteAssumption("head_dim = \(standard)")
     } else {
       guard hiddenSize % heads == 0 else {
         throw reader.error(

@@ -67,6 +67,7 @@ struct ForwardPass {
     try observe("input_layernorm", index, hidden, &space.normed)
 
     try projectQueryKeyValue(layer, index)
+    try normHeads(layer, index)
     rotate(&space.query, heads: shape.heads, cosines, sines)
     rotate(&space.key, heads: shape.keyValueHeads, cosines, sines)
     cache.write(layer: index, keys: space.key, values: space.value, tokens: count)
@@ -270,6 +271,27 @@ struct ForwardPass {
     engine.rotate(
       &x, rows: count, heads: heads, headDimension: configuration.attention.headDimension, cosines: cosines,
       sines: sines)
+  }
+
+  /// Norms of query and key heads, for a family that has them.
+  private func normHeads(_ layer: DecoderLayer, _ index: Int) throws {
+    let shape = configuration.attention
+    let table = configuration.architecture
+    if let weights = layer.queryNorm, let name = table.module(.queryNorm)?.path {
+      normHeads(of: &space.query, shape.heads, shape.headDimension, weights)
+      try observe(name, index, shape.queryWidth, &space.query)
+    }
+    if let weights = layer.keyNorm, let name = table.module(.keyNorm)?.path {
+      normHeads(of: &space.key, shape.keyValueHeads, shape.headDimension, weights)
+      try observe(name, index, shape.keyValueWidth, &space.key)
+    }
+  }
+
+  private func normHeads(of x: inout [Float], _ heads: Int, _ width: Int, _ weights: NormWeights) {
+    ForwardWorkspace.grow(&space.added, to: count * heads * width)
+    engine.rmsNorm(
+      x, rows: count * heads, columns: width, weight: weights.values, epsilon: weights.epsilon, into: &space.added)
+    swap(&x, &space.added)
   }
 
   private func addToResidual() {
