@@ -92,17 +92,26 @@ public struct ClassKeys: Sendable {
     case never
   }
 
+  /// How the class says by what it multiplies its residual stream.
+  public enum Multipliers: Sendable {
+    case none
+    /// `scale_emb`, `scale_depth`, `dim_model_base`.
+    case miniCPM
+  }
+
   public var slidingWindow: SlidingWindow
   public var feedForwardBias: FeedForwardBias
+  public var multipliers: Multipliers
   /// Keys that change no logits of this class.
   public var irrelevant: Set<String>
 
   public init(
     slidingWindow: SlidingWindow = .unknown, feedForwardBias: FeedForwardBias = .stated,
-    irrelevant: Set<String> = []
+    multipliers: Multipliers = .none, irrelevant: Set<String> = []
   ) {
     self.slidingWindow = slidingWindow
     self.feedForwardBias = feedForwardBias
+    self.multipliers = multipliers
     self.irrelevant = irrelevant
   }
 }

@@ -10,6 +10,7 @@ public enum ArchitectureRegistry {
     BitNet(),
     Bitnet1bitLLM(),
     Qwen3(),
+    MiniCPM(),
   ]
 
   /// The family of a class name, aliases included. Names are compared exactly: two families differ by one capital.

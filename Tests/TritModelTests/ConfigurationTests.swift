@@ -118,6 +118,26 @@ struct ConfigurationTests {
     #expect(read.tensors(ofLayer: 0).first { $0.name.hasSuffix("k_norm.weight") }?.shape == [128])
   }
 
+  @Test("MiniCPM: multipliers, and a head that is the embedding where the file does not say")
+  func miniCPM() throws {
+    let base = Self.small.replacing("LlamaForCausalLM", with: "MiniCPMForCausalLM")
+    let read = try Self.read(
+      "\"scale_emb\": 12, \"scale_depth\": 1.4, \"dim_model_base\": 256, \"mup_denominator\": 32", from: base)
+    #expect(read.multipliers.embedding == 12 && read.multipliers.headDivisor == 0.25 && read.tiesEmbeddings)
+    #expect(read.multipliers.residual == Float(1.4 / 2.0.squareRoot()))
+    #expect(
+      try Self.read(from: base).multipliers == StreamMultipliers(residual: Float(0.5.squareRoot()), headDivisor: 64))
+    for (key, value) in [
+      ("scale_emb", "0"), ("scale_depth", "-1"), ("dim_model_base", "\"x\""), ("sparse_config", "{}"),
+    ] {
+      #expect(Self.fault("\"\(key)\": \(value)", from: base)?.field == key)
+    }
+    // Written, the numbers are the published ones again.
+    let written = HuggingFaceDescription.write(read, weightType: .bf16)
+    #expect(written["scale_depth"]?.number?.double == 1.4 && written["dim_model_base"]?.number?.double == 256)
+    #expect(try HuggingFaceDescription.read(written, file: "config.json").differences(from: read).isEmpty)
+  }
+
   /// A key, a value it must not have, and the field the error names.
   static let refused: [(String, String, String)] = [
     ("rope_scaling", "{\"type\": \"dynamic\", \"factor\": 2}", "rope_scaling.rope_type"),
@@ -132,6 +152,7 @@ struct ConfigurationTests {
     ("rope_scaling", "{\"rope_type\": \"longrope\", \"short_factor\": [1, 2]}", "rope_scaling.short_factor"),
     ("rope_scaling", "{\"rope_type\": \"longrope\", \"short_factor\": [1,1,1,1,1,1,1,0]}", "rope_scaling.short_factor"),
     ("rope_scaling", "{\"rope_type\": \"longrope\", \"short_factor\": \"x\"}", "rope_scaling.short_factor"),
+    ("scale_emb", "12", "scale_emb"),
     ("rope_scaling", "{\"type\": \"linear\"}", "rope_scaling.factor"),
     ("rope_scaling", "{\"type\": \"linear\", \"factor\": 0}", "rope_scaling.factor"),
     (

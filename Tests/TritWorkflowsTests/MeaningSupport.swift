@@ -16,6 +16,7 @@ struct MeaningModel {
     case bitnet = "BitNetForCausalLM"
     case oneBit = "BitnetForCausalLM"
     case qwen3 = "Qwen3ForCausalLM"
+    case miniCPM = "MiniCPMForCausalLM"
 
     /// Families of packed BitNet models, which every setting is tried on; the others have settings of their own.
     static let bitNets: [Family] = [.llama, .bitnet, .oneBit]
@@ -25,6 +26,7 @@ struct MeaningModel {
       case .llama, .oneBit: "llama"
       case .bitnet: "bitnet"
       case .qwen3: "qwen3"
+      case .miniCPM: "minicpm"
       }
     }
   }
@@ -80,6 +82,10 @@ struct MeaningModel {
       ("rope_theta", "10000.0"), ("hidden_act", family == .bitnet ? "\"relu2\"" : "\"silu\""),
       ("tie_word_embeddings", "false"), ("torch_dtype", "\"bfloat16\""), ("bos_token_id", "1"), ("eos_token_id", "2"),
     ]
+    if family == .miniCPM {
+      // Sums a sixteenth as large are added, and a Float has no digits to spare for the noise of another order.
+      keys += [("scale_emb", "12"), ("scale_depth", "1.4"), ("dim_model_base", "64")]
+    }
     if family != .oneBit {
       keys.append(
         (
@@ -127,7 +133,7 @@ struct MeaningModel {
       project("mlp.up_proj", f, h, hasFeedForwardBias)
       project("mlp.down_proj", h, f, hasFeedForwardBias)
       switch family {
-      case .llama: break
+      case .llama, .miniCPM: break
       case .qwen3:
         add(prefix + "self_attn.q_norm.weight", [headWidth], 0.3, 1)
         add(prefix + "self_attn.k_norm.weight", [headWidth], 0.3, 1)

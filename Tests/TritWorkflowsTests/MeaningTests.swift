@@ -101,8 +101,23 @@ struct MeaningTests {
         ]),
     ]
 
+  private static let miniCPMSettings: [Setting] =
+    [
+      Setting(name: "scale_emb", values: [nil, "1", "7.5"]), Setting(name: "scale_depth", values: [nil, "0.3"]),
+      Setting(name: "dim_model_base", values: ["256", "37"]), Setting(name: "sparse_config", values: ["{}"]),
+      Setting(name: "tie_word_embeddings", values: [nil]) { model, _ in model.hasHead = false },
+      Setting(name: "num_hidden_layers", values: ["2"]) { model, _ in model.layers = 2 },
+      Setting(
+        name: "rope_scaling",
+        values: [
+          longRoPE, longRoPE.replacing("\"original_max", with: "\"attention_factor\": 1.1, \"original_max"), llama3(4),
+          // The same divisors by other numbers.
+          llama3(8),
+        ]),
+    ]
+
   static let others: [(family: MeaningModel.Family, setting: Setting)] =
-    qwen3Settings.map { (family: .qwen3, setting: $0) }
+    qwen3Settings.map { (family: .qwen3, setting: $0) } + miniCPMSettings.map { (family: .miniCPM, setting: $0) }
     + [(family: .llama, setting: Setting(name: "rope_scaling", values: [llama3(4), longRoPE]))]
 
   /// With a high factor, and the low factor and original context that give the same divisors as 4.
@@ -186,7 +201,11 @@ struct MeaningTests {
       ),
       (.bitnet, yarn, ["type", "factor", "original_context_length", "attn_factor"], [], "yarn"),
       (.llama, llama3(4), [], ["rope_freqs.weight"], "llama3"),
-      (.llama, llama3(8), [], ["rope_freqs.weight"], "llama3"),
+      (.miniCPM, llama3(8), [], ["rope_freqs.weight"], "llama3"),
+      (
+        .miniCPM, longRoPE, ["type", "original_context_length", "attn_factor"],
+        ["rope_factors_long.weight", "rope_factors_short.weight"], "longrope"
+      ),
       (
         .llama, longRoPE, ["type", "original_context_length", "attn_factor"],
         ["rope_factors_long.weight", "rope_factors_short.weight"], "longrope"
@@ -269,7 +288,15 @@ struct MeaningTests {
         ("rope.scaling.type", [.string("yarn"), .string("su"), .uint32(1)]),
         ("rope.scaling.yarn_beta_fast", [.float32(32), .float32(16)]), ("embedding_scale", [.float32(12)]),
       ]
-    )
+    ),
+    (
+      .miniCPM,
+      [
+        ("embedding_scale", [nil, .float32(12), .float32(1), .float32(0)]),
+        ("residual_scale", [nil, .float32(0.25), .string("x")]), ("logit_scale", [nil, .float32(2.5), .float32(-1)]),
+        ("rope.scaling.type", [.string("longrope")]),
+      ]
+    ),
   ]
 
   @Test("of a GGUF file", arguments: MeaningModel.Family.bitNets)

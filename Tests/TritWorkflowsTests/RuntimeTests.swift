@@ -102,7 +102,7 @@ struct RuntimeTests {
         case .llama: llama
         case .bitnet: bitnet
         case .oneBit: oneBit
-        case .qwen3: "tritsmith"
+        case .qwen3, .miniCPM: "tritsmith"
         }
       #expect(plan.runtimes == expected, "\(family.rawValue), \(form.name)")
       let fact = try #require(plan.facts.facts.first { $0.label == "Loads in" })

@@ -37,6 +37,15 @@ public enum GGUFDescription {
     // Written with 0 by some converters for models without experts.
     "expert_count", "expert_used_count",
   ]
+
+  /// Multipliers, and what llama.cpp takes where a file of family `minicpm` lacks them.
+  private enum MultiplierKeys {
+    static let embedding = "embedding_scale"
+    static let residual = "residual_scale"
+    /// What the head's input is divided by.
+    static let head = "logit_scale"
+    static let all: Set<String> = [embedding, residual, head]
+  }
 }
 
 // MARK: - Reading
@@ -82,7 +91,10 @@ extension GGUFDescription {
     let layers = try keys.needed("block_count")
     let rotary = try GGUFRotary(keys, rotaryTensors, headDimension: headSize, contextLength: contextLength)
     let arithmetic = Result { () throws(ModelError) in try GGUFArithmetic(manifest) }
-    let assumed = keys.value("rope.freq_base") == nil ? ["rope.freq_base = 10000.0"] : []
+    var assumed = keys.value("rope.freq_base") == nil ? ["rope.freq_base = 10000.0"] : []
+    let multipliers = Result { () throws(ModelError) in
+      try readMultipliers(keys, architecture, layers: layers, &assumed)
+    }
     let description = ModelDescription(
       architecture: architecture, hiddenSize: hiddenSize, intermediateSize: try keys.needed("feed_forward_length"),
       layers: layers,
@@ -91,7 +103,7 @@ extension GGUFDescription {
       activation: architecture.gguf?.activation ?? architecture.defaults.activation,
       tiesEmbeddings: !names(.head, .weight), hasAttentionBias: names(.projection(.query), .bias),
       hasFeedForwardBias: names(.projection(.gate), .bias),
-      rotary: rotary.rotary,
+      rotary: rotary.rotary, multipliers: (try? multipliers.get()) ?? StreamMultipliers(),
       // Where the file does not say: beside packed projections a dense one is an ordinary product; a file of dense ones
       // alone is as the class says.
       quantization: (try? arithmetic.get())?.scheme
@@ -102,8 +114,33 @@ extension GGUFDescription {
         begin: token("bos"), end: [token("eos")].compactMap { $0 }, padding: token("padding")),
       assumed: assumed)
     var problem = problem(manifest, prefix, description) ?? rotary.problem
+    if problem == nil, case .failure(let error) = multipliers { problem = error }
     if problem == nil, case .failure(let error) = arithmetic { problem = error }
     return Reading(description: description, problem: problem)
+  }
+
+  private static func readMultipliers(
+    _ keys: GGUFKeyReader, _ architecture: any Architecture, layers: Int, _ assumed: inout [String]
+  ) throws(ModelError) -> StreamMultipliers {
+    guard architecture.keys.multipliers == .miniCPM else { return StreamMultipliers() }
+    func number(_ key: String, default standard: Float?) throws(ModelError) -> Float {
+      guard let value = keys.value(key) else {
+        guard let standard else {
+          throw keys.unsupported(key, "a number, as programs take different ones without it")
+        }
+        assumed.append("\(key) = \(standard)")
+        return standard
+      }
+      guard let number = value.double.map(Float.init), number.isFinite, number > 0 else {
+        throw keys.unsupported(key, "a finite number above 0")
+      }
+      return number
+    }
+    return StreamMultipliers(
+      embedding: try number(MultiplierKeys.embedding, default: 12),
+      residual: try number(MultiplierKeys.residual, default: Float(1.4 / Double(layers).squareRoot())),
+      // Without the key older graphs divide by width/256, newer ones by 256/width.
+      headDivisor: try number(MultiplierKeys.head, default: nil))
   }
 
   /// The first setting that the description does not hold.
@@ -114,7 +151,9 @@ extension GGUFDescription {
     for entry in manifest.entries where entry.key.hasPrefix(prefix) {
       let location = ErrorLocation(file: manifest.path, field: entry.key)
       let key = String(entry.key.dropFirst(prefix.count))
-      guard knownKeys.contains(key) || GGUFRotary.keys.contains(key) else {
+      let isMultiplier =
+        description.architecture.keys.multipliers != .none && MultiplierKeys.all.contains(key)
+      guard knownKeys.contains(key) || GGUFRotary.keys.contains(key) || isMultiplier else {
         return ModelError(.unknownKey, location: location)
       }
       let expected: String?
@@ -233,6 +272,17 @@ extension GGUFDescription {
       for (key, value) in try GGUFRotary.entries(description, form) { add(key, value) }
     } catch {
       throw GGUFModelError(error.kind, file: name, field: error.location.field)
+    }
+    switch architecture.keys.multipliers {
+    case .none:
+      guard description.multipliers == StreamMultipliers() else {
+        throw refuse(
+          "scale_emb", "\(description.multipliers)", "the graph of '\(form.architecture)' has no multipliers")
+      }
+    case .miniCPM:
+      add(MultiplierKeys.embedding, .float32(description.multipliers.embedding))
+      add(MultiplierKeys.residual, .float32(description.multipliers.residual))
+      add(MultiplierKeys.head, .float32(description.multipliers.headDivisor))
     }
     try add("vocab_size", description.vocabularySize)
     return result

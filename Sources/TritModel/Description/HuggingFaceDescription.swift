@@ -43,6 +43,7 @@ public enum HuggingFaceDescription {
     let rotary = try RotaryEmbedding.read(
       &reader, defaultTheta: defaults.rotaryTheta,
       RotaryEmbedding.Sizes(headDimension: attention.headDimension, contextLength: contextLength))
+    let multipliers = try readMultipliers(&reader, keys, hiddenSize: hiddenSize, layers: layers)
     let activation = try readActivation(&reader, defaults)
     let scheme = try QuantizationScheme.read(&reader)
     // 1bitLLM's own way to say that latents are made ternary when used.
@@ -69,7 +70,7 @@ public enum HuggingFaceDescription {
       architecture: architecture, hiddenSize: hiddenSize, intermediateSize: intermediateSize, layers: layers,
       attention: attention, vocabularySize: vocabularySize, contextLength: contextLength, normEpsilon: normEpsilon,
       activation: activation, tiesEmbeddings: tiesEmbeddings, hasAttentionBias: hasAttentionBias,
-      hasFeedForwardBias: hasFeedForwardBias, rotary: rotary,
+      hasFeedForwardBias: hasFeedForwardBias, rotary: rotary, multipliers: multipliers,
       quantization: scheme ?? QuantizationScheme(projections: defaults.latentProjections),
       specialTokens: specialTokens, assumed: reader.assumed)
   }
@@ -88,6 +89,28 @@ public enum HuggingFaceDescription {
         .unsupportedValue(expected: "\"full_attention\" for every layer", found: reader.describe(other)), key)
     }
   }
+
+  private static func readMultipliers(
+    _ reader: inout ConfigurationReader, _ keys: ClassKeys, hiddenSize: Int, layers: Int
+  ) throws(ModelError) -> StreamMultipliers {
+    guard keys.multipliers == .miniCPM else { return StreamMultipliers() }
+    // Attention that leaves positions out; what is left is in no tensor.
+    try reader.mustBeOff("sparse_config", [])
+    let result = StreamMultipliers(
+      embedding: Float(try reader.positive("scale_emb", default: 1)),
+      residual: residual(depth: try reader.positive("scale_depth", default: 1), layers: layers),
+      headDivisor: headDivisor(hiddenSize: hiddenSize, base: try reader.positive("dim_model_base", default: 1)))
+    for (key, value) in [
+      ("scale_emb", result.embedding), ("scale_depth", result.residual), ("dim_model_base", result.headDivisor),
+    ] where !value.isFinite || value <= 0 {
+      throw reader.error(.unsupportedValue(expected: "a number a Float can hold", found: "\(value)"), key)
+    }
+    return result
+  }
+
+  /// Source: MiniCPM's `MiniCPMDecoderLayer` and `MiniCPMForCausalLM`.
+  private static func residual(depth: Double, layers: Int) -> Float { Float(depth / Double(layers).squareRoot()) }
+  private static func headDivisor(hiddenSize: Int, base: Double) -> Float { Float(Double(hiddenSize) / base) }
 
   private static func readActivation(
     _ reader: inout ConfigurationReader, _ defaults: ClassDefaults
@@ -174,8 +197,38 @@ extension HuggingFaceDescription {
     if tokens.end.count > 1 { result["eos_token_id"] = .array(tokens.end.map { number($0) }) }
     if let id = tokens.padding { result["pad_token_id"] = number(id) }
     result["rope_scaling"] = description.rotary.scaling.configuration
+    if description.architecture.keys.multipliers == .miniCPM {
+      let factors = description.multipliers
+      result["scale_emb"] = .number(plain(shortest(factors.embedding)))
+      let layers = description.layers
+      result["scale_depth"] = number(
+        simplest(near: Double(factors.residual) * Double(layers).squareRoot()) {
+          residual(depth: $0, layers: layers) == factors.residual
+        })
+      let width = description.hiddenSize
+      result["dim_model_base"] = .number(
+        plain(
+          simplest(near: Double(width) / Double(factors.headDivisor)) {
+            headDivisor(hiddenSize: width, base: $0) == factors.headDivisor
+          }))
+    }
     return result
   }
+
+  /// The number of fewest digits near a value that a formula makes the wanted one of: 1.4, not 1.3999999761581421.
+  private static func simplest(near value: Double, _ isExact: (Double) -> Bool) -> Double {
+    guard value.isFinite, value > 0 else { return value }
+    var unit = 1.0
+    while unit < 1e12 {
+      let rounded = (value * unit).rounded() / unit
+      if rounded > 0, isExact(rounded) { return rounded }
+      unit *= 10
+    }
+    return value
+  }
+
+  /// 256, not 256.0: some classes want whole numbers to be written so.
+  static func plain(_ value: Double) -> JSONNumber { Int(exactly: value).map { JSONNumber($0) } ?? JSONNumber(value) }
 
   /// A Float's value as the shortest decimal that reads back as that Float: 1e-05, not 9.99999974e-06.
   static func shortest(_ value: Float) -> Double { Double("\(value)") ?? Double(value) }

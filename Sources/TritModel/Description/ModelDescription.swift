@@ -18,6 +18,22 @@ public struct SpecialTokens: Sendable, Hashable {
   }
 }
 
+/// What a decoder multiplies its residual stream by; 1 where it does not.
+public struct StreamMultipliers: Sendable, Hashable {
+  /// Embeddings are multiplied by it.
+  public var embedding: Float
+  /// What every sub-block adds is multiplied by it.
+  public var residual: Float
+  /// What the head multiplies is divided by it.
+  public var headDivisor: Float
+
+  public init(embedding: Float = 1, residual: Float = 1, headDivisor: Float = 1) {
+    self.embedding = embedding
+    self.residual = residual
+    self.headDivisor = headDivisor
+  }
+}
+
 /// What a model is, whatever file it came from: with the bytes of its tensors, enough to compute logits.
 ///
 /// One reader for each container makes it, one writer says it completely or refuses. Commands that compute, convert or
@@ -40,6 +56,7 @@ public struct ModelDescription: Sendable {
   public var hasAttentionBias: Bool
   public var hasFeedForwardBias: Bool
   public var rotary: RotaryEmbedding
+  public var multipliers = StreamMultipliers()
   /// How projections compute, and which the configuration leaves alone.
   public var quantization: QuantizationScheme
   public var specialTokens: SpecialTokens
@@ -94,6 +111,8 @@ extension ModelDescription {
       ("hidden_act", activation.rawValue), ("tie_word_embeddings", "\(tiesEmbeddings)"),
       ("attention_bias", "\(hasAttentionBias)"), ("mlp_bias", "\(hasFeedForwardBias)"),
       ("rope_theta", "\(Float(rotary.theta))"), ("rope_scaling", rotary.scaling.text),
+      ("scale_emb", "\(multipliers.embedding)"), ("scale_depth ÷ √layers", "\(multipliers.residual)"),
+      ("hidden_size ÷ dim_model_base", "\(multipliers.headDivisor)"),
       ("quantization_config.use_rms_norm", quantization.inputNormEpsilon.map { "epsilon \($0)" } ?? "false"),
     ]
   }

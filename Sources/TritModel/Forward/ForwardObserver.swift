@@ -21,7 +21,7 @@ public protocol ForwardObserver: AnyObject {
   /// `block<i>.post_attention_layernorm`, `block<i>.mlp.gate_proj` (before the activation function), `…up_proj`,
   /// `block<i>.mlp.gated` (their product after it), the feed-forward sub-norm, `…down_proj`, `block<i>.mlp`, and
   /// `block<i>`, the residual stream after the block; last `final_norm`. `self_attn` and `mlp` are what the sub-blocks
-  /// add to the residual stream.
+  /// add to the residual stream, before a multiplier of the family.
   func observe(_ name: String, tokens: Range<Int>, width: Int, _ values: Span<Float>) throws
 
   /// What a projection multiplies, before it is made int8: `block<i>.self_attn.q_proj` and so on. Query, key and value

@@ -54,10 +54,11 @@ struct ForwardPass {
     for (index, id) in ids.enumerated() {
       space.hidden.replaceSubrange(index * width..<(index + 1) * width, with: try model.embedding.row(id, engine))
     }
+    multiply(&space.hidden, by: configuration.multipliers.embedding, width)
     try observe("embed", width, &space.hidden)
   }
 
-  /// h += output(attention(…norm(h)))
+  /// h += output(attention(…norm(h))) · multiplier
   func attend(
     _ layer: DecoderLayer, _ index: Int, _ cache: inout KeyValueCache, _ cosines: [Float], _ sines: [Float]
   ) throws {
@@ -88,7 +89,7 @@ struct ForwardPass {
     addToResidual()
   }
 
-  /// h += down(activation(gate(m)) · up(m)), m = norm(h)
+  /// h += down(activation(gate(m)) · up(m)) · multiplier, m = norm(h)
   func feedForward(_ layer: DecoderLayer, _ index: Int) throws {
     let hidden = configuration.hiddenSize
     let inner = configuration.intermediateSize
@@ -110,10 +111,13 @@ struct ForwardPass {
     if observer != nil { try observe("block\(index)", hidden, &space.hidden) }
   }
 
-  /// The last norm, of every token.
+  /// The last norm, of every token, and its division for the head.
   func finish() throws {
     norm(space.hidden, configuration.hiddenSize, model.finalNorm, into: &space.normed)
     try observe("final_norm", configuration.hiddenSize, &space.normed)
+    let divisor = configuration.multipliers.headDivisor
+    guard divisor != 1 else { return }
+    for place in 0..<count * configuration.hiddenSize { space.normed[place] /= divisor }
   }
 
   /// Logits of some tokens of the chunk, `[rows.count, vocabulary]`.
@@ -294,7 +298,13 @@ struct ForwardPass {
     swap(&x, &space.added)
   }
 
+  private func multiply(_ x: inout [Float], by factor: Float, _ width: Int) {
+    guard factor != 1 else { return }
+    for place in 0..<count * width { x[place] *= factor }
+  }
+
   private func addToResidual() {
+    multiply(&space.added, by: configuration.multipliers.residual, configuration.hiddenSize)
     engine.add(space.added, to: &space.hidden, count: count * configuration.hiddenSize)
   }
 
