@@ -671,7 +671,7 @@ def config():
     for key_ in ["num_hidden_layers", "num_attention_heads", "vocab_size", "intermediate_size"]:
         s("%s-most" % key_.replace("_", "-"), base_config(**{key_: (1 << 31) - 1}), "%s 2^31 − 1, as many as readers allow." % key_)
     s("epsilon-overflow", json.dumps(base_config()).replace("1e-05", "1e999"), "An epsilon beyond every Double.")
-    s("rope-yarn", base_config(rope_scaling={"rope_type": "yarn", "factor": 4.0}), "A way to scale the rope that is not known.")
+    s("rope-yarn", base_config(rope_scaling={"rope_type": "yarn", "factor": 4.0}), "A rope scaling without the context it starts from.")
     s("rope-llama3", base_config(rope_scaling={"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 1.0, "original_max_position_embeddings": 0}),
       "Rope factors whose difference is zero.")
     s("rope-linear-zero", base_config(rope_scaling={"type": "linear", "factor": 0}), "A rope factor to divide by.")

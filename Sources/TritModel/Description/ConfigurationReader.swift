@@ -80,6 +80,26 @@ struct ConfigurationReader {
     return double
   }
 
+  /// A list of finite numbers above zero, as Floats.
+  mutating func positives(_ key: String) throws(ModelError) -> [Float]? {
+    guard let value = value(key) else { return nil }
+    guard let list = value.array else {
+      throw error(.wrongType(expected: "a list of numbers", found: describe(value)), key)
+    }
+    var result: [Float] = []
+    result.reserveCapacity(list.count)
+    for item in list {
+      guard let number = item.number?.double.map(Float.init) else {
+        throw error(.wrongType(expected: "a number", found: describe(item)), key)
+      }
+      guard number > 0, number.isFinite else {
+        throw error(.unsupportedValue(expected: "finite numbers above 0", found: describe(item)), key)
+      }
+      result.append(number)
+    }
+    return result
+  }
+
   mutating func requiredPositive(_ key: String) throws(ModelError) -> Double {
     guard let value = try positive(key) else { throw error(.missingKey, key) }
     return value

@@ -73,6 +73,10 @@ final class OutputWriter: Sendable {
       isFile ? .file : .folder, at: request.output, replacing: request.replaces, rehearsal: rehearsal)
     if request.target == .gguf {
       sink = try GGUFSink(plan: OutputWriter.ggufPlan(plan, source.manifest.files), staging: staging)
+      for (name, values) in plan.ggufTensors {
+        let bytes = values.flatMap { littleEndianBytes($0.bitPattern) }
+        try sink.write(bytes.span.bytes, to: name, at: 0)
+      }
       return
     }
     if request.target == .tritpack {
@@ -143,7 +147,13 @@ final class OutputWriter: Sendable {
         guard let type else { preconditionFailure("the planner chooses types that GGUF has") }
         return GGUFTensor(
           name: tensor.name, shape: tensor.source.shape, type: type, byteCount: tensor.byteCount)
-      })
+      }
+        + plan.ggufTensors.map { name, values in
+          guard let type = GGMLType.id(of: .f32), let shape = TensorShape([values.count]) else {
+            preconditionFailure("a list has a shape, and GGUF has F32")
+          }
+          return GGUFTensor(name: name, shape: shape, type: type, byteCount: 4 * values.count)
+        })
   }
 
   /// What the audit opens.

@@ -84,7 +84,7 @@ struct Planner {
     var plan = ConversionPlan(
       request: request, survey: survey, quantizer: quantizer, quantizerReason: reason, convention: convention,
       tensors: tensors, warnings: warnings, companions: companions, configuration: configuration,
-      ggufEntries: entries)
+      ggufEntries: entries, ggufTensors: gguf?.settingTensors ?? [])
     plan.warnings += try checkSource()
     if !plan.usesQuantizer, let origin = Recipe.origin(of: source) { plan.remarks["made_from"] = .object(origin) }
     return plan

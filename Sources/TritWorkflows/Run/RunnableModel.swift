@@ -95,7 +95,7 @@ public struct RunnableModel: Sendable {
       throw ModelError(
         .contextOverflow(capacity: context, needed: tokens), location: ErrorLocation(file: path))
     }
-    return try Session(model, mode: mode, contextCapacity: max(1, tokens), engine: engine)
+    return try Session(model, mode: mode, contextCapacity: max(1, tokens), textLength: tokens, engine: engine)
   }
 
   /// Checks ids before any work is done: some, all in the vocabulary, not more than the context holds.

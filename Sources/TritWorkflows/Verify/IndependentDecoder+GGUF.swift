@@ -35,17 +35,19 @@ extension IndependentDecoder {
     return result
   }
 
-  /// Rows of a head, for query and key weights of architecture `llama`; nil for tensors stored in order.
+  /// Rows of a head, for query and key weights of `llama` and `minicpm`; nil for tensors stored in order.
   private static func rotatedHeadRows(_ view: GGUFModelView, _ stored: TensorDescriptor) -> Int? {
     let manifest = view.base.manifest
-    guard manifest.entry("general.architecture")?.string == "llama" else { return nil }
+    guard let family = manifest.entry("general.architecture")?.string, ["llama", "minicpm"].contains(family) else {
+      return nil
+    }
     let heads: Int?
     if stored.name.hasSuffix(".attn_q.weight") {
-      heads = manifest.entry("llama.attention.head_count")?.integer
+      heads = manifest.entry("\(family).attention.head_count")?.integer
     } else if stored.name.hasSuffix(".attn_k.weight") {
       heads =
-        manifest.entry("llama.attention.head_count_kv")?.integer
-        ?? manifest.entry("llama.attention.head_count")?.integer
+        manifest.entry("\(family).attention.head_count_kv")?.integer
+        ?? manifest.entry("\(family).attention.head_count")?.integer
     } else {
       return nil
     }

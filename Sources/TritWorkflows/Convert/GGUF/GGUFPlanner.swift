@@ -229,6 +229,11 @@ struct GGUFPlanner {
       + order
   }
 
+  /// Settings that are tensors in GGUF; those of a GGUF source as they are.
+  var settingTensors: [(name: String, values: [Float])] {
+    (source as? GGUFModelView)?.settingTensors ?? description.rotaryTensors
+  }
+
   /// The keys of a GGUF source, known or not: only what speaks of the bytes changes.
   private func kept(
     _ view: GGUFModelView, _ fileType: MetadataEntry, _ version: MetadataEntry?, _ warnings: inout [String]
