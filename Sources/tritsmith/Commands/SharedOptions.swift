@@ -21,12 +21,20 @@ struct OutputOptions: ParsableArguments {
   @Option(help: "When to use colour.")
   var color = ColorPolicy.auto
 
+  @Flag(help: "Spell out what cannot be seen in CSV and Markdown for a file, too, as on a terminal.")
+  var spellOut = false
+
+  @Flag(help: "Leave text in CSV that a spreadsheet takes for a formula as it is, without an apostrophe in front.")
+  var keepFormulas = false
+
   /// Prints a report to standard output.
   func print(_ report: ReportDocument) {
     let isTerminal = Terminal.isTerminal(1)
     var output = StandardOutput.shared
-    format.renderer(width: isTerminal ? Terminal.width() : nil, usesColor: color.isEnabled(on: 1))
-      .render(report, to: &output)
+    format.renderer(
+      width: isTerminal ? Terminal.width() : nil, usesColor: color.isEnabled(on: 1),
+      spellsOut: spellOut || isTerminal, keepsFormulas: keepFormulas
+    ).render(report, to: &output)
   }
 }
 
