@@ -127,8 +127,11 @@ public final class StagedOutput: Sendable {
   /// A new, empty file of the output; a single-file output has one, whatever its name.
   public func createFile(_ name: String = "") throws(TensorIOError) -> OutputFile {
     switch kind {
-    case .file: try OutputFile(path: stagingPath, duplicating: lock)
-    case .folder: try OutputFile(creating: path(of: name))
+    case .file: return try OutputFile(path: stagingPath, duplicating: lock)
+    case .folder:
+      // Of the one folder a model's may hold, see `CompanionPath`.
+      if CompanionPath.isTemplate(name) { mkdir(path(of: CompanionPath.templates), 0o777) }
+      return try OutputFile(creating: path(of: name))
     }
   }
 
@@ -142,7 +145,10 @@ public final class StagedOutput: Sendable {
     precondition(!isRehearsal, "a rehearsal is dropped")
     try StagedOutput.checkReplaceable(target, kind: kind, replacing: isReplacing)
     try ReadFiles.checkNotRead(target)
-    if kind == .folder, fsync(lock) != 0 { throw TensorIOError(.syncFailed(errno: errno), path: stagingPath) }
+    if kind == .folder {
+      StagedOutput.syncFolder(path(of: CompanionPath.templates))
+      guard fsync(lock) == 0 else { throw TensorIOError(.syncFailed(errno: errno), path: stagingPath) }
+    }
     let existing = FileSystem.kindWithoutFollowing(target)
     if kind == .folder, existing != nil {
       try replaceExisting(exchange)
@@ -155,11 +161,15 @@ public final class StagedOutput: Sendable {
       }
     }
     isCommitted = true
-    let parent = open(FileSystem.parent(of: target), O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-    if parent >= 0 {
-      fsync(parent)
-      close(parent)
-    }
+    StagedOutput.syncFolder(FileSystem.parent(of: target))
+  }
+
+  /// Brings the names in a folder to the disk, as far as the system can; nothing where there is none.
+  private static func syncFolder(_ path: String) {
+    let folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+    guard folder >= 0 else { return }
+    fsync(folder)
+    close(folder)
   }
 
   /// A folder cannot be renamed over a folder that is not empty: exchange the two, or move the old one aside.
@@ -191,9 +201,13 @@ public final class StagedOutput: Sendable {
     case (.folder, .folder):
       // A model folder is flat; a folder with folders in it is somebody's work, not an earlier output.
       let inner = try FileSystem.names(in: target).first {
-        FileSystem.kindWithoutFollowing(FileSystem.join(target, $0)) == .folder
+        let path = FileSystem.join(target, $0)
+        return FileSystem.kindWithoutFollowing(path) == .folder && !CompanionPath.holdsTemplatesOnly(path)
       }
       if let inner { throw TensorIOError(.holdsOtherThings("the folder '\(printable(inner))'"), path: target) }
+      if let other = try FileSystem.unusableNames(in: target).first {
+        throw TensorIOError(.holdsOtherThings("'\(printable(other))', a name that is no UTF-8"), path: target)
+      }
     default: break
     }
   }
@@ -247,7 +261,8 @@ public final class StagedOutput: Sendable {
       unlink(path)
       return
     }
-    for name in (try? FileSystem.names(in: path)) ?? [] { unlink(FileSystem.join(path, name)) }
+    for name in (try? CompanionPath.names(in: path)) ?? [] { unlink(FileSystem.join(path, name)) }
+    rmdir(FileSystem.join(path, CompanionPath.templates))
     rmdir(path)
   }
 }
