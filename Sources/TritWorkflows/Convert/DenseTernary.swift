@@ -43,7 +43,7 @@ enum DenseTernary {
       switch scale.granularity {
       case .tensor: multiplier = multipliers[0]
       case .row: multiplier = multipliers[row]
-      case .group(let size): multiplier = multipliers[row * ((columns + size - 1) / size) + index % columns / size]
+      case .group(let size): multiplier = multipliers[row * Checked.parts(columns, of: size) + index % columns / size]
       }
       result[index] = Float(trits[index]) * multiplier
     }
@@ -61,7 +61,7 @@ enum DenseTernary {
       case .tensor: multiplier = multipliers[0]
       case .row: multiplier = multipliers[firstRow + index / columns]
       case .group(let size):
-        let groups = (columns + size - 1) / size
+        let groups = Checked.parts(columns, of: size)
         multiplier = multipliers[(firstRow + index / columns) * groups + index % columns / size]
       }
       values[index] = trits[index] == 0 ? 0 : BFloat16(Float(trits[index]) * multiplier).bits.littleEndian

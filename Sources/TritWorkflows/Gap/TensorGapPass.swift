@@ -89,7 +89,7 @@ struct TensorGapPass: Sendable {
         case .row:
           sums.add(weights, trits: trits, isLatent: isLatent) { multipliers[start + $0 / columns] }
         case .group(let size):
-          let groups = (columns + size - 1) / size
+          let groups = Checked.parts(columns, of: size)
           sums.add(weights, trits: trits, isLatent: isLatent) {
             multipliers[(start + $0 / columns) * groups + $0 % columns / size]
           }
@@ -130,7 +130,7 @@ struct TensorGapPass: Sendable {
       case .row:
         return trits.indices.map { Float(trits[$0]) * multipliers[rows.lowerBound + $0 / columns] }
       case .group(let size):
-        let groups = (columns + size - 1) / size
+        let groups = Checked.parts(columns, of: size)
         return trits.indices.map {
           Float(trits[$0]) * multipliers[(rows.lowerBound + $0 / columns) * groups + $0 % columns / size]
         }

@@ -104,7 +104,7 @@ extension TensorComparison {
           switch scale.granularity {
           case .tensor: 0
           case .row: row
-          case .group(let size): row * ((columns + size - 1) / size) + column / size
+          case .group(let size): row * Checked.parts(columns, of: size) + column / size
           }
         let multiplier = multipliers[place]
         guard trits[index] != 0, multiplier != 0 else { return 0 }

@@ -276,7 +276,7 @@ struct TensorComparison {
       sums.add(values, trits) { _ in multiplier }
     case .row: sums.add(values, trits) { multipliers[firstRow + $0 / columns] }
     case .group(let size):
-      let groups = (columns + size - 1) / size
+      let groups = Checked.parts(columns, of: size)
       sums.add(values, trits) { multipliers[(firstRow + $0 / columns) * groups + $0 % columns / size] }
     }
   }

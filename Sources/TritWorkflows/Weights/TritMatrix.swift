@@ -101,7 +101,7 @@ public struct TritMatrix: Sendable, Hashable {
         case .tensor: 0
         case .row: index / columns
         case .group(let size):
-          index / columns * ((columns + size - 1) / size) + index % columns / size
+          index / columns * Checked.parts(columns, of: size) + index % columns / size
         }
       return Float(trits[index]) * multipliers[place]
     }
