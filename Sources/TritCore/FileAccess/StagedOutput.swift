@@ -39,7 +39,7 @@ public final class StagedOutput: Sendable {
   /// Prepares an output, without touching what stands at the target.
   ///
   /// - Parameter rehearsal: true for one that is built to be looked at and never put in place: what stands at its target
-  ///   may have been read.
+  ///   may be anything, and may have been read.
   /// - Throws: when the target exists and `replacing` is false, when its folder is missing, or when it cannot be made.
   public init(
     _ kind: Kind, at target: String, replacing: Bool, rehearsal: Bool = false
@@ -54,8 +54,10 @@ public final class StagedOutput: Sendable {
     if lstat(target, &status) != 0, errno == ENAMETOOLONG {
       throw TensorIOError(.cannotCreate(errno: ENAMETOOLONG), path: target)
     }
-    try StagedOutput.checkReplaceable(target, kind: kind, replacing: replacing)
-    if !rehearsal { try ReadFiles.checkNotRead(target) }
+    if !rehearsal {
+      try StagedOutput.checkReplaceable(target, kind: kind, replacing: replacing)
+      try ReadFiles.checkNotRead(target)
+    }
     isRehearsal = rehearsal
     self.kind = kind
     self.target = target
