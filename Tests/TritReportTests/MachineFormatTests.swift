@@ -105,11 +105,17 @@ import Testing
     ("a_b", "a_b"), ("_a", "\\_a"), ("__init__", "\\_\\_init\\_\\_"), ("a|b", "a\\|b"), ("<b>&", "&lt;b>&amp;"),
     ("*x* `y` [z](u) # ~s~", "\\*x\\* \\`y\\` \\[z\\](u) \\# \\~s\\~"), ("a\nb", "a\\\\nb"),
     ("p|\u{301} *\u{301}b* `\u{301}c`", "p\\|\u{301} \\*\u{301}b\\* \\`\u{301}c\\`"), ("<\u{301}b>", "&lt;\u{301}b>"),
-    // What is linked after markup has been read stands as code.
-    ("@octocat #12 https://evil.example", "`@octocat` `#12` `https://evil.example`"), ("a @ b", "a @ b"),
-    ("(WWW.evil.example)", "`(WWW.evil.example)`"), ("me@evil.example", "`me@evil.example`"), ("x/y#3", "`x/y#3`"),
-    ("GH-7 :tada: $x$", "`GH-7` `:tada:` `$x$`"), ("http://a|`@b`", "`http://a`\\|\\``@b`\\`"),
-    ("https://\u{301}e", "`https://\u{301}e`"), ("layers.0: 3 of 4", "layers.0: 3 of 4"),
+    // What is linked after markup has been read stands as code, and is spelled out.
+    (
+      "@octocat #12 https://evil.example",
+      "<code>&#64;octocat</code> <code>&#35;12</code> <code>https&#58;//evil&#46;example</code>"
+    ),
+    ("a @ b", "a @ b"), ("(WWW.evil.com)", "<code>(WWW&#46;evil&#46;com)</code>"),
+    ("me@evil.com", "<code>me<!-- -->&#64;evil&#46;com</code>"), ("x/y#3", "<code>x/y&#35;3</code>"),
+    ("GH-7 :tada: $x$", "<code>GH-7</code> <code>&#58;tada&#58;</code> <code>&#36;x&#36;</code>"),
+    ("http://a|`@b`", "<code>http&#58;//a</code>\\|\\`<code>&#64;b</code>\\`"),
+    ("[l](http://e)", "<code>\\[l\\](http&#58;//e)</code>"), ("<@b>", "<code>&lt;<!-- -->&#64;b></code>"),
+    ("https://\u{301}e", "<code>https&#58;//\u{301}e</code>"), ("layers.0: 3 of 4", "layers.0: 3 of 4"),
   ])
   func markdownEscapes(text: String, escaped: String) {
     #expect(markdownText(text) == escaped)

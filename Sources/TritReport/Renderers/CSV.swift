@@ -77,6 +77,7 @@ public struct CSVRenderer: ReportRenderer {
     case .number(let number): number.isNaN ? "nan" : "\(number)"
     case .bool(let bool): bool ? "true" : "false"
     case .list(let values): list(values)
+    case .integers(let numbers): joined(numbers, between: "", "", separator: " ") { "\($0)" }
     case .missing: ""
     }
   }

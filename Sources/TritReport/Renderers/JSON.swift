@@ -88,6 +88,7 @@ public struct JSONRenderer: ReportRenderer {
     case .number(let number): jsonNumber(number)
     case .bool(let bool): bool ? "true" : "false"
     case .list(let values): "[" + values.map(json).joined(separator: ", ") + "]"
+    case .integers(let numbers): joined(numbers, between: "[", "]", separator: ", ") { "\($0)" }
     case .missing: "null"
     }
   }

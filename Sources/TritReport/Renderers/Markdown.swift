@@ -99,13 +99,17 @@ public struct MarkdownRenderer: ReportRenderer {
 /// Text with everything escaped that GitHub would take for markup, a link, a mention, a reference or a formula.
 ///
 /// Links and mentions are made after markup has been read, so that no backslash keeps them away: a word that holds one
-/// becomes code. Scalars are looked at, not Characters: a bar and a combining mark after it are a bar to GitHub.
-/// Underscores inside words are left alone: GitHub leaves them alone, too, and tensor names are full of them.
+/// becomes code, in which nothing is linked, and is spelled so that no other reader finds it either. Scalars are looked
+/// at, not Characters: a bar and a combining mark after it are a bar to GitHub. Underscores inside words are left alone:
+/// GitHub leaves them alone, too, and tensor names are full of them.
 func markdownText(_ text: String, _ spelling: TextSpelling = .driving) -> String {
   var result = String.UnicodeScalarView()
   var word: [Unicode.Scalar] = []
   func endWord() {
-    result.append(contentsOf: isLink(word) ? ["`"] + word + ["`"] : escapedWord(word))
+    let isLink = isLink(word)
+    if isLink { result.append(contentsOf: "<code>".unicodeScalars) }
+    result.append(contentsOf: escapedWord(word, isLink: isLink))
+    if isLink { result.append(contentsOf: "</code>".unicodeScalars) }
     word.removeAll(keepingCapacity: true)
   }
   for scalar in spelling.applied(to: text).unicodeScalars {
@@ -121,10 +125,14 @@ func markdownText(_ text: String, _ spelling: TextSpelling = .driving) -> String
   return String(result)
 }
 
-private func escapedWord(_ word: [Unicode.Scalar]) -> [Unicode.Scalar] {
+private func escapedWord(_ word: [Unicode.Scalar], isLink: Bool) -> [Unicode.Scalar] {
   var result: [Unicode.Scalar] = []
   for (index, scalar) in word.enumerated() {
     switch scalar {
+    // An address of mail is found in what is left of the text: a comment ends it before the "@".
+    case "@" where isLink: result += ((index > 0 ? "<!-- -->" : "") + "&#64;").unicodeScalars
+    case ":" where isLink, "." where isLink, "#" where isLink, "$" where isLink:
+      result += "&#\(scalar.value);".unicodeScalars
     case "*", "[", "]", "\\", "~", "#": result += ["\\", scalar]
     case "<": result += "&lt;".unicodeScalars
     case "&": result += "&amp;".unicodeScalars
