@@ -14,15 +14,16 @@ let package = Package(
     .library(name: "TritLayers", targets: ["TritLayers"]),
   ],
   targets: [
-    // Layer 0: C, intrinsics and libraries of the system.
+    // Layer 0: C, intrinsics and libraries of the system; the rule for text that is shown.
     .target(name: "CTritKernels"),
     .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"]), .brew(["zstd"])]),
     .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"]), .brew(["openssl"])]),
+    .target(name: "VisibleText"),
 
     // Layer 1: vocabulary, reports, command line. None knows the others.
-    .target(name: "TritCore", dependencies: ["CCrypto"]),
-    .target(name: "TritReport"),
-    .target(name: "CommandLineKit"),
+    .target(name: "TritCore", dependencies: ["CCrypto", "VisibleText"]),
+    .target(name: "TritReport", dependencies: ["VisibleText"]),
+    .target(name: "CommandLineKit", dependencies: ["VisibleText"]),
 
     // Layer 2
     .target(name: "TritKernels", dependencies: ["TritCore", "CTritKernels"]),
@@ -81,8 +82,8 @@ let package = Package(
     .target(
       name: "TritHostile",
       dependencies: [
-        "TritCore", "TritReport", "TritKernels", "TritTokenizer", "TritLayouts", "TritFormats", "TritModel",
-        "TritWorkflows", "TritTestSupport",
+        "TritCore", "TritReport", "TritKernels", "TritTokenizer", "TritLayouts", "TritQuantizers", "TritFormats",
+        "TritModel", "TritWorkflows", "TritTestSupport",
       ], path: "Tests/TritHostile"),
     .executableTarget(
       name: "trit-lab", dependencies: ["TritCore", "TritHostile", "TritTestSupport"], path: "Tests/TritLab"),

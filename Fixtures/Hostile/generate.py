@@ -321,6 +321,11 @@ def tritpack():
     pack = small_pack()
     pack.tensors[2]["scale"]["group_columns"] = (1 << 63) - 1
     s("group-max", pack.bytes(), "Groups of 2^63 − 1 columns.")
+    pack = small_pack()
+    pack.tensors[0]["scale"].update(granularity="group", group_columns=(1 << 63) - 1)
+    pack.data = pack.data[:64] + b"\x20\x3f" * 4 + pack.data[72:]
+    pack.sections[1].update(stored_bytes=8, bytes=8, sha256=hashlib.sha256(pack.data[64:72]).hexdigest())
+    s("group-max-projection", pack.bytes(), "Groups of 2^63 − 1 columns in a projection, whose rows are rounded up to groups.")
     for name, scale in [("scale-nan", b"\xc0\x7f"), ("scale-negative", b"\x80\xbf"), ("scale-infinite", b"\x80\x7f")]:
         pack = Pack()
         pack.ternary("x.weight", "base3", [1, 5], b"\0", scale)
@@ -664,7 +669,7 @@ def config():
       "A key twice with contradicting values.")
     for key_, values in [("hidden_size", [0, -8, 1 << 62, 7]), ("num_hidden_layers", [0, 1 << 62]), ("num_attention_heads", [0, 3, 1 << 32]),
                          ("num_key_value_heads", [0, 3]), ("head_dim", [0, 1, 1 << 62]), ("vocab_size", [0, 1 << 62]),
-                         ("max_position_embeddings", [0, (1 << 63) - 1]), ("intermediate_size", [0, 1 << 62]), ("rms_norm_eps", [0, -1, 1e300]),
+                         ("max_position_embeddings", [0, 1, (1 << 63) - 1]), ("intermediate_size", [0, 1 << 62]), ("rms_norm_eps", [0, -1, 1e300]),
                          ("rope_theta", [0, -1, 1e308, 1e-320])]:
         for value in values:
             s("%s-%s" % (key_.replace("_", "-"), value), base_config(**{key_: value}), "%s %s." % (key_, value))

@@ -66,10 +66,12 @@ public struct TernaryScale: Sendable, Hashable {
   }
 
   /// What a trit is multiplied by, in Float: the stored number, or its correctly rounded inverse.
+  ///
+  /// A divisor of 0 stands for a matrix of zeros, like a factor of 0: over other trits `check` and `convert` refuse both.
   public func multiplier(at index: Int = 0) -> Float {
     switch convention {
     case .multiply: stored[index]
-    case .divide: 1 / stored[index]
+    case .divide: stored[index] == 0 ? 0 : 1 / stored[index]
     }
   }
 

@@ -14,6 +14,12 @@ public struct TritDiffHeader: Sendable {
   /// The target's other files.
   public var companions: [TritDiffCompanion]
   var sections: [TritPackSection]
+
+  /// Of all files the patch gives; the largest number there is when they claim more.
+  public var targetBytes: UInt64 {
+    Checked.clampedSum(
+      [Checked.clampedSum(files.lazy.map(\.byteCount))] + companions.map { UInt64(clamping: $0.byteCount) })
+  }
 }
 
 /// The model a patch must be applied to.

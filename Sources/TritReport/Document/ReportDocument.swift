@@ -187,7 +187,7 @@ extension ReportKind {
   /// The kind that shows a value without being told.
   static func fitting(_ value: ReportValue) -> ReportKind {
     switch value {
-    case .text, .list, .missing: .text
+    case .text, .list, .integers, .missing: .text
     case .integer, .unsigned: .integer
     case .number: .significant(digits: 6)
     case .bytes: .bytes

@@ -12,19 +12,19 @@ enum OutputPlace {
   }
 
   static func check(_ place: String, input source: String, replaces: Bool) throws(TensorIOError) {
-    guard let input = FileSystem.resolved(source) else {
+    guard let input = FileSystem.realPath(source) else {
       throw TensorIOError(.cannotOpen(errno: 2), path: source)
     }
     let parent = FileSystem.parent(of: place)
-    guard let output = FileSystem.resolvedTarget(place) else {
+    guard let output = FileSystem.realTarget(place) else {
       throw TensorIOError(.parentMissing(parent), path: place)
     }
-    let real = FileSystem.resolved(place) ?? output
+    let real = FileSystem.realPath(place) ?? output
     for path in [output, real] {
       if path == input {
         throw TensorIOError(.overlapsInput(input: source, detail: "is the same as"), path: place)
       }
-      if FileSystem.kind(of: input) == .folder, FileSystem.isInside(path, of: input) {
+      if FileSystem.kind(of: source) == .folder, FileSystem.isInside(path, of: input) {
         throw TensorIOError(.overlapsInput(input: source, detail: "lies inside"), path: place)
       }
       if FileSystem.isInside(input, of: path) {
@@ -166,7 +166,7 @@ final class OutputWriter: Sendable {
 
   var writtenBytes: UInt64 {
     if staging.kind == .file { return FileSystem.size(of: plan.request.output) ?? 0 }
-    let names = (try? FileSystem.names(in: plan.request.output)) ?? []
+    let names = (try? CompanionPath.names(in: plan.request.output)) ?? []
     return names.reduce(0) { $0 + (FileSystem.size(of: FileSystem.join(plan.request.output, $1)) ?? 0) }
   }
 

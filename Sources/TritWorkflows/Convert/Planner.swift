@@ -73,6 +73,10 @@ struct Planner {
     }
     let companionFiles = try OutputCompanions.kept(of: source, &warnings)
     let kept = gguf == nil ? companionFiles : []
+    if gguf != nil, companionFiles.contains(where: { CompanionPath.isTemplate($0.name) }) {
+      warnings.append(
+        "the chat templates of \(CompanionPath.templates) are left out: a GGUF file is given one template")
+    }
     let companions = kept.map { companion in
       let size =
         companion.name == "config.json"

@@ -124,7 +124,7 @@ public struct MergeWorkflow: Sendable {
       let known = QuantizerRegistry.all.map(\.id.rawValue).joined(separator: ", ")
       throw WorkflowError(.unknownQuantizer(name, known: known))
     }
-    var warnings = source.manifest.notes
+    var warnings = source.manifest.notes + adapter.notes
     if survey.kind == .ternaryDense {
       warnings.append(
         "the base is ternary already: the adapter is added to trit × scale, not to the latents it was trained beside")

@@ -157,7 +157,12 @@ struct PartsComparison {
     var differences: [DescriptionDifference] = []
     var compared: [String] = []
     var left: String?
-    let generation = try [first, second].map { try object("generation_config.json", $0) }
+    let generation: [JSONObject?]
+    do {
+      generation = try [first, second].map { try object("generation_config.json", $0) }
+    } catch let error as FormatError {
+      return PartFinding(.companions, .notCompared, "generation_config.json is not understood: \(error.placedSummary)")
+    }
     switch (generation[0], generation[1]) {
     case (let left?, let right?):
       compared.append("generation_config.json")
@@ -188,6 +193,9 @@ struct PartsComparison {
         )
       }
     }
+    let more = try additionalTemplates()
+    if more.count > 0 { compared.append(CompanionPath.templates) }
+    differences += more.differences
     if !differences.isEmpty {
       return PartFinding(.companions, .differs, "\(differences.count) entries differ", differences: differences)
     }
@@ -208,11 +216,29 @@ struct PartsComparison {
     return (texts[0], texts[1])
   }
 
+  /// Named templates beside the default one, where both containers have a place for them.
+  private func additionalTemplates() throws -> (count: Int, differences: [DescriptionDifference]) {
+    guard !(first is GGUFModelView), !(second is GGUFModelView) else { return (0, []) }
+    let names = [first, second].flatMap(\.manifest.companions).map(\.name).filter(CompanionPath.isTemplate)
+    let unique = Set(names.map { ExactString($0) }).sorted().map(\.string)
+    let differences = try unique.compactMap { name -> DescriptionDifference? in
+      let texts = try [first, second].map { source in
+        source.manifest.companions.contains { ExactString($0.name) == ExactString(name) }
+          ? String(decoding: try source.companion(named: name), as: UTF8.self) : nil
+      }
+      guard texts[0] != texts[1] else { return nil }
+      return DescriptionDifference(
+        key: name, first: PartsComparison.size(texts[0]), second: PartsComparison.size(texts[1]))
+    }
+    return (unique.count, differences)
+  }
+
   private static func size(_ text: String?) -> String { text.map { "\($0.utf8.count) bytes" } ?? "absent" }
 
   private func object(_ name: String, _ source: any TensorSource) throws -> JSONObject? {
     guard source.manifest.companions.contains(where: { $0.name == name }) else { return nil }
-    return try? JSONValue.parse(try source.companion(named: name)).object
+    return try ConfigurationText.object(
+      try source.companion(named: name), path: FileSystem.join(source.manifest.path, name))
   }
 
   private static func differences(
@@ -250,7 +276,7 @@ enum ChatTemplate {
       return String(decoding: try source.companion(named: "chat_template.jinja"), as: UTF8.self)
     }
     guard names.contains("tokenizer_config.json"),
-      let object = try? JSONValue.parse(try source.companion(named: "tokenizer_config.json")).object
+      let object = try? JSONValue.parse(try source.companion(named: "tokenizer_config.json"), dialect: .python).object
     else { return nil }
     if let text = object["chat_template"]?.string { return text.isEmpty ? nil : text }
     // Several templates by name: the default one is what programs take.

@@ -116,6 +116,8 @@ public struct QuantizerError: DiagnosticError, Equatable {
     case calibrationUnused(quantizer: String)
     case calibrationTooShort(tokens: Int)
     case calibrationDiffers(recorded: String, found: String)
+    case calibrationContext(Int)
+    case calibrationTooWide(width: Int, limit: Int)
   }
 
   public var kind: Kind
@@ -142,6 +144,10 @@ public struct QuantizerError: DiagnosticError, Equatable {
     case .calibrationTooShort(let tokens): "the calibration text has only \(tokens) tokens; 256 is the least"
     case .calibrationDiffers(let recorded, let found):
       "the converted model was made with calibration \(recorded), this text gives \(found)"
+    case .calibrationContext(let context):
+      "calibration needs a context of 2 tokens or more, the model has \(context) (max_position_embeddings)"
+    case .calibrationTooWide(let width, let limit):
+      "second moments of inputs of \(width) numbers take more than \(limit >> 30) GiB for a layer"
     }
   }
 
@@ -156,6 +162,7 @@ public struct QuantizerError: DiagnosticError, Equatable {
     case .calibrationUnused: "leave --calibration out"
     case .calibrationTooShort: "give a longer text; some thousand tokens are usual"
     case .calibrationDiffers: "give the text and --calibration-tokens of the conversion"
+    case .calibrationContext, .calibrationTooWide: "choose a quantizer without calibration, such as optimal-row"
     }
   }
 
@@ -163,7 +170,7 @@ public struct QuantizerError: DiagnosticError, Equatable {
     switch kind {
     case .fit(.calibrationMissing, _), .native, .target, .multipliesOnly, .calibrationUnused, .planesNeedTritPack:
       .misuse
-    case .fit, .calibrationTooShort, .calibrationDiffers: .malformedInput
+    case .fit, .calibrationTooShort, .calibrationDiffers, .calibrationContext, .calibrationTooWide: .malformedInput
     }
   }
 }

@@ -65,7 +65,7 @@ struct Run: ParsableCommand {
         return
       }
       let result = try GenerateWorkflow(request).run { piece in
-        output.write(piece)
+        output.write(Terminal.shown(piece))
         try? output.flush()
         return !output.hasFailed
       }

@@ -35,6 +35,11 @@ struct OutputOptions: ParsableArguments {
 
   @Flag(help: "Show every column, however wide the terminal is.")
   var wide = false
+  @Flag(help: "Spell out what cannot be seen in CSV and Markdown for a file, too, as on a terminal.")
+  var spellOut = false
+
+  @Flag(help: "Leave text in CSV that a spreadsheet takes for a formula as it is, without an apostrophe in front.")
+  var keepFormulas = false
 
   /// Prints a report to standard output.
   ///
@@ -44,7 +49,10 @@ struct OutputOptions: ParsableArguments {
     guard !(quietly && format == .table && report.isGood) else { return }
     let width = Terminal.isTerminal(1) && !wide ? Terminal.width() : nil
     var output = StandardOutput.shared
-    format.renderer(width: width, usesColor: color.isEnabled(on: 1), showsDetails: all).render(report, to: &output)
+    format.renderer(
+      width: width, usesColor: color.isEnabled(on: 1), showsDetails: all,
+      spellsOut: spellOut || Terminal.isTerminal(1), keepsFormulas: keepFormulas
+    ).render(report, to: &output)
   }
 }
 

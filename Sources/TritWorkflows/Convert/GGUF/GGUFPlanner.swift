@@ -274,8 +274,16 @@ struct GGUFPlanner {
   private var modelName: String {
     if let name = source.manifest.entry("general.name")?.string, !name.isEmpty { return name }
     if let name = request.modelName { return name }
-    let path = FileSystem.resolved(source.manifest.path) ?? source.manifest.path
-    return FileSystem.name(of: path)
+    let path = source.manifest.path
+    if let repository = FileSystem.hubRepository(of: path) { return repository }
+    let name = FileSystem.name(of: FileSystem.resolved(path) ?? path)
+    // A revision that was copied out of its cache: the name the model was loaded by says more.
+    if name.utf8.count == 40, name.allSatisfy(\.isHexDigit),
+      let origin = source.manifest.configuration?["_name_or_path"]?.string, !origin.isEmpty
+    {
+      return FileSystem.name(of: origin)
+    }
+    return name
   }
 
   private func tokenizer(_ vocabulary: Int, _ warnings: inout [String]) throws -> [MetadataEntry] {
