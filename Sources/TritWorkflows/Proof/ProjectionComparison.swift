@@ -102,9 +102,8 @@ struct ProjectionComparison {
       let group = Group(path: place.template.path, first: left, second: right)
       if left != .packedAndLeftAlone, right != .packedAndLeftAlone {
         if left == .packed || right == .packed { continue }
-        // Known without reading for a model of such weights; for others the numbers of this tensor tell.
-        if try kind(0) == .ternaryDense || kind(1) == .ternaryDense { continue }
-        if try NativenessProbe.isTernary(tensor, first.source) || NativenessProbe.isTernary(other, second.source) {
+        // Of two, the later one is the more likely to be made of the other.
+        if try NativenessProbe.isTernary(other, second.source) || NativenessProbe.isTernary(tensor, first.source) {
           continue
         }
       }

@@ -40,8 +40,9 @@ struct DensePermission: Sendable {
     configuration?["quantization_config"]?.object?["modules_to_not_convert"]?.array?.compactMap(\.string) ?? []
   }
 
-  /// Whether a projection may compute otherwise than in the source, which is what keeping latents dense does.
-  func allowsAnotherClass(_ tensor: String) -> Bool { !sourceIsPacked && allows(tensor) }
+  /// Whether a projection may compute otherwise than in the source, which is what keeping latents dense does: only the
+  /// user may ask for it.
+  func allowsAnotherClass(_ tensor: String) -> Bool { reason(tensor) == .user }
 
   /// Nil where nobody allows it.
   func reason(_ tensor: String) -> Reason? {
