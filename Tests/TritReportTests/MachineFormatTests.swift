@@ -162,7 +162,7 @@ import Testing
     table.append([.list([.text(text)])])
     document.append(table)
     document.note(.warning, text)
-    let shown = format.renderer(width: 80, usesColor: false, spellsOut: true).text(of: document)
+    let shown = format.renderer(width: 80, usesColor: false, showsDetails: true, spellsOut: true).text(of: document)
     #expect(shown.unicodeScalars.count > text.unicodeScalars.count)
     #expect(!shown.unicodeScalars.contains { $0 != "\n" && $0 != "\r" && unseen.contains($0) })
     let page = HTMLRenderer().text(of: document)
