@@ -20,7 +20,7 @@ extension Kernels {
       for pair in 0..<range.count / 2 {
         let word = UInt64(littleEndian: trits.loadUnaligned(fromByteOffset: first + 8 * pair, as: UInt64.self))
         // −1, 0 and 1 are 3, 0 and 1 in their lowest bits; one more is 0, 1 and 2 there.
-        let codes = (word & 0x0303_0303_0303_0303) &+ 0x0101_0101_0101_0101 & 0x0303_0303_0303_0303
+        let codes = ((word & 0x0303_0303_0303_0303) &+ 0x0101_0101_0101_0101) & 0x0303_0303_0303_0303
         let nibbles = (codes | codes >> 6) & 0x000F_000F_000F_000F
         let joined = nibbles | nibbles >> 12
         bytes[unchecked: range.lowerBound &+ 2 &* pair] = UInt8(truncatingIfNeeded: joined)

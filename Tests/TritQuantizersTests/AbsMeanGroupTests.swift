@@ -20,7 +20,7 @@ import TritTestSupport
   }
 
   @Test func givesTheTritsAndScalesOfTheReference() throws {
-    #expect(Self.cases.count == 22)
+    #expect(Self.cases.count == 25)
     for item in Self.cases {
       let tensor = Self.golden[item + ".w"]
       let size = Int(Self.golden[item + ".group"].bytes[0])
