@@ -231,7 +231,7 @@ struct GGUFPlanner {
 
   /// Settings that are tensors in GGUF; those of a GGUF source as they are.
   var settingTensors: [(name: String, values: [Float])] {
-    (source as? GGUFModelView)?.settingTensors ?? description.rotaryTensors
+    (source as? GGUFModelView)?.settingTensors ?? description?.rotaryTensors ?? []
   }
 
   /// The keys of a GGUF source, known or not: only what speaks of the bytes changes.
