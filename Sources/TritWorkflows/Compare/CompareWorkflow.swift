@@ -292,7 +292,7 @@ struct TernaryReader {
     self.tensor = tensor
     if tensor.encoding.isTernary {
       dense = nil
-      scale = try source.comparedScale(of: tensor)
+      scale = try source.scale(of: tensor)
       grid = scale.grid(columns: tensor.shape.columns)
       return
     }

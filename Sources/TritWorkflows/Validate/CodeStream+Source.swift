@@ -38,7 +38,7 @@ extension CodeStream {
     let weight = try TernaryWeight(source, tensor, quantizer: quantizer, work: work)
     let scale: TernaryScale
     switch weight.origin {
-    case .packed: scale = try source.comparedScale(of: tensor)
+    case .packed: scale = try source.scale(of: tensor)
     case .recognised(_, let found) where found.granularity != .tensor: scale = found
     case .recognised:
       let multiplier = BFloat16.rounded(try weight.scale(.multiply).multiplier())

@@ -45,7 +45,7 @@ extension TensorComparison {
     let convention = isPacked && !involvesGGUF ? found.scale?.convention ?? defaultConvention : .multiply
     var expectedScale = matrix.scale(plane, convention)
     if isPacked {
-      let foundScale = try converted.comparedScale(of: found)
+      let foundScale = try converted.scale(of: found)
       if involvesGGUF { expectedScale = matrix.scale(plane, .multiply) }
       result.expectedScale = expectedScale
       result.foundScale = foundScale

@@ -126,9 +126,7 @@ struct TensorComparison {
       guard try isAllZero(dense) else { return (differs(result, "holds more than three values"), nil) }
     }
     let foundScale =
-      if let dense { dense.magnitude ?? .none(found.encoding.dtype ?? .f32) } else {
-        try converted.comparedScale(of: found)
-      }
+      if let dense { dense.magnitude ?? .none(found.encoding.dtype ?? .f32) } else { try converted.scale(of: found) }
     let candidates = try expectedScales(fresh, isDense: dense != nil)
     var live = LiveUnits(ScaleGrid(candidates[0].granularity, foundScale.granularity, expected.shape))
     let sums = try compareTrits(fresh, dense, foundScale, &live, &result)
@@ -220,8 +218,7 @@ struct TensorComparison {
         && (live.isLive[$0] || !found.multiplier(at: $0).isFinite || !expected.multiplier(at: $0).isFinite)
     }
     guard let index = differing else { return nil }
-    let why = found.multiplier(at: index).isFinite ? "" : "; nothing can be divided by 0"
-    return "scale \(index) is \(found.stored[index]), expected \(expected.stored[index])" + why
+    return "scale \(index) is \(found.stored[index]), expected \(expected.stored[index])"
   }
 
   /// Row by row: trits, hash, errors.
@@ -232,7 +229,7 @@ struct TensorComparison {
     let (rows, columns) = (expected.shape.rows, expected.shape.columns)
     let step = max(1, (1 << 18) / max(1, columns))
     let hash = SHA256()
-    // A divisor of 0 leaves no weights to measure.
+    // A divisor whose inverse is infinite leaves no weights to measure.
     let measuresError =
       depth == .full && expected.encoding.dtype != nil && scale.multipliers.allSatisfy(\.isFinite)
     let grid = scale.grid(columns: columns)

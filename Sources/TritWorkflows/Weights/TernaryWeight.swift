@@ -95,7 +95,7 @@ struct TernaryWeight: Sendable {
   /// - Parameter convention: what a new scale shall mean; a packed tensor keeps its own.
   func scale(_ convention: ScaleConvention) throws -> TernaryScale {
     switch origin {
-    case .packed: return try source.comparedScale(of: tensor)
+    case .packed: return try source.scale(of: tensor)
     case .recognised(_, let scale):
       // Scales of rows and groups are taken as they are: no checkpoint divides by them.
       guard let magnitude = scale.granularity == .tensor ? scale.stored.first : nil else { return scale }
