@@ -447,8 +447,8 @@ def gguf():
 
     s("valid-q2-64", grouped(42, q64, 64), "Q2_0 of 64 weights, told by its offsets.")
     s("valid-q2-128", grouped(42, q128, 128), "The older Q2_0 of 128 weights under the same number.")
-    s("valid-pq2", grouped(142, q128, 128), "PQ2_0.")
-    s("valid-ptq1", grouped(143, pt, 128), "PTQ1_0.")
+    s("valid-pq2", grouped(142, q128, 128), "A sound PQ2_0 file.")
+    s("valid-ptq1", grouped(143, pt, 128), "A sound PTQ1_0 file.")
     s("valid-q1", grouped(41, q1, 128), "Q1_0, which is binary.")
     s("valid-stq1", grouped(42, stq, 256), "STQ1_0 under number 42, listed and not read.")
     s("valid-seq", grouped(41, seq, 512), "SEQ under number 41, listed and not read.")

@@ -48,7 +48,7 @@ struct GroupedLayoutTests {
       #expect(grid.values(trits, firstRow: 0) == values, "\(item)")
       checked += 1
     }
-    #expect(checked == ["q2_0_g64": 13, "q2_0_g128": 7, "ptq1_0": 7][field])
+    #expect(checked == ["q2_0_g64": 12, "q2_0_g128": 7, "ptq1_0": 7][field])
   }
 
   /// The scales among the codes, read one by one.

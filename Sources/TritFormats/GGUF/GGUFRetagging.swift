@@ -62,7 +62,8 @@ package struct GGUFRetagging {
     for patch in patches {
       for (index, byte) in patch.bytes.enumerated() {
         let place = patch.offset + UInt64(index)
-        if place >= start, place - start < UInt64(bytes.count) { bytes[Int(place - start)] = byte }
+        guard place >= start, let inside = Int(exactly: place - start), inside < bytes.count else { continue }
+        bytes[inside] = byte
       }
     }
   }

@@ -149,14 +149,10 @@ extension RotaryScaling {
     }
   }
 
-  /// First, last and checksum (FNV-1a of the bit patterns) of a list of numbers.
+  /// First, last and checksum (SHA-256 of the bit patterns, its beginning) of a list of numbers.
   private static func digest(_ values: [Float]) -> String {
-    var hash: UInt32 = 2_166_136_261
-    for value in values {
-      for shift in stride(from: UInt32(0), to: 32, by: 8) {
-        hash = (hash ^ (value.bitPattern >> shift & 0xFF)) &* 16_777_619
-      }
-    }
-    return "\(values.first ?? 1)…\(values.last ?? 1) (\(String(hash, radix: 16)))"
+    let hash = SHA256()
+    hash.update(values.map { $0.bitPattern.littleEndian }.span.bytes)
+    return "\(values.first ?? 1)…\(values.last ?? 1) (\(hash.finalize().description.prefix(8)))"
   }
 }

@@ -120,9 +120,9 @@ public struct PerplexityWindow: Equatable, Sendable {
       guard window >= 2 else {
         throw ModelError(.outOfRange(expected: "a window of 2 tokens or more", found: "\(window)"))
       }
-      let length = window - begin.count
-      for start in stride(from: 0, to: ids.count, by: length) {
-        let piece = begin + ids[start..<min(ids.count, start + length)]
+      let step = window - begin.count
+      for start in stride(from: 0, to: ids.count, by: step) {
+        let piece = begin + ids[start..<min(ids.count, start + step)]
         if piece.count > 1 { result.append(PerplexityWindow(ids: piece, firstScored: 1)) }
       }
     case .sliding(let window, let step):

@@ -98,7 +98,7 @@ public struct RetagWorkflow: Sendable {
 
   private func forEachBand(_ byteCount: UInt64, _ body: (Range<UInt64>) throws -> Void) throws {
     let step = UInt64(bandBytes)
-    for start in stride(from: 0, to: byteCount, by: UInt64.Stride(step)) {
+    for start in stride(from: 0, to: byteCount, by: bandBytes) {
       try work.parallelism.cancellation.check()
       let range = start..<min(start + step, byteCount)
       try body(range)

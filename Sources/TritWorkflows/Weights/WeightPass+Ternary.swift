@@ -28,7 +28,7 @@ extension WeightPass {
   /// all other weights.
   func spreadScale(_ parallelism: Parallelism) throws -> TernaryScale? {
     let (rows, columns) = (tensor.shape.rows, tensor.shape.columns)
-    guard tensor.shape.isMatrix, columns >= WeightPass.leastWeights, dtype.bits <= 32 else { return nil }
+    guard tensor.shape.isMatrix, rows > 0, columns >= WeightPass.leastWeights, dtype.bits <= 32 else { return nil }
     let smallest = ScaleGranularity.group(columns: WeightPass.groupSizes[0])
     let perRow = smallest.groups(columns: columns)
     // The first rows on one thread: they tell latent weights from ternary ones.
