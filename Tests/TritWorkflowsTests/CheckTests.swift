@@ -99,7 +99,7 @@ struct CheckTests {
     Fault(rule: .scaleOrphan, name: "latent weights beside a scale", subject: up + "_scale", others: [.mixedForms]) {
       $0.file[up] = RawModelFile(reading: Checkpoint.prequantized + "/model.safetensors")[up]
     },
-    Fault(rule: .scaleUnusable, name: "a scale of 0 that is divided by", subject: up + "_scale") {
+    Fault(rule: .scaleUnusable, name: "a scale of 0 that is divided by", subject: up) {
       $0.file[up + "_scale"].bytes = [0, 0]
     },
     Fault(rule: .unreadable, name: "a NaN scale") { $0.file[up + "_scale"].bytes = [0xC0, 0x7F] },

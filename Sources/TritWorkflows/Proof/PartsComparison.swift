@@ -79,7 +79,9 @@ struct PartsComparison {
           ? PartFinding(
             .description, .equal,
             "the same keys and values, not all understood (bookkeeping left aside); "
-              + (projections.map { "how \($0) projections compute" } ?? "quantization_config by its text"))
+              + (projections.map { "how \($0) projections compute" }
+                ?? "quantization_config by its text, where both are packed or neither is")
+          )
           : PartFinding(.description, .differs, PartsComparison.count(differences, "key"), differences: differences)
       }
       return PartFinding(.description, .notCompared, "not understood: \(error.placedSummary)")
@@ -105,16 +107,22 @@ struct PartsComparison {
           GGUFDescription.describes($0.key) || projections == nil && GGUFArithmetic.owns($0.key)
         }.map { ($0.key, $0.value) }
       }
-      differences = PartsComparison.differences(entries(left), entries(right))
+      // What is the same as it stands needs no tables of it, which take several times its size.
+      let isSame = left.base.manifest.entries == right.base.manifest.entries
+      differences = isSame ? [] : PartsComparison.differences(entries(left), entries(right))
     case (nil, nil):
+      // Packed weights have a text of their own; they are the other's when their trits are.
+      let packed = [first, second].map { $0.manifest.tensors.contains(where: \.encoding.isTernary) }
+      let comparesText = projections == nil && packed[0] == packed[1]
       func entries(_ source: any TensorSource) -> [(String, JSONValue)] {
         (source.manifest.configuration?.entries ?? []).filter {
           PartsComparison.sayWhat.contains($0.key)
             || !HuggingFaceDescription.isBookkeeping($0.key)
-              && (projections == nil || $0.key != PartsComparison.quantizationKey)
+              && (comparesText || $0.key != PartsComparison.quantizationKey)
         }.map { ($0.key, $0.value) }
       }
-      let all = PartsComparison.differences(entries(first), entries(second))
+      let isSame = first.manifest.configuration == second.manifest.configuration
+      let all = isSame ? [] : PartsComparison.differences(entries(first), entries(second))
       // A file without a type is made whole on its way.
       differences = all.filter { $0.key != "model_type" || ![$0.first, $0.second].contains("absent") }
       if projections != nil, let left = sides[0]?.scheme, let right = sides[1]?.scheme,
