@@ -219,7 +219,7 @@ struct ForeignInputTests {
       object[key] = nil
       let text = String(decoding: JSONValue.object(object).serialized(), as: UTF8.self)
       model.configuration = text.trimmedBrace + ", \"\(key)\": \(word)}"
-      let input = model.write(scratch["in"])
+      let input = model.write(scratch["in-\(key)"])
       let error = #expect(throws: ModelError.self) { try Workflow.convert(input, scratch["out"], to: .gguf) }
       #expect(
         error?.location.file?.hasSuffix("config.json") == true && error?.location.field == key,

@@ -206,7 +206,7 @@ struct ScaleAgreementTests {
     let scratch = ScratchFolder()
     for (model, name) in Self.packedModels {
       for value in [Float(0), BFloat16.rounded(1e-5), 99840] {
-        let zeros = changed(scratch["zeros"], of: model) {
+        let zeros = changed(scratch["zeros-\(name)-\(value)"], of: model) {
           $0[name].bytes = $0[name].bytes.map { _ in 0x55 }
           $0[name + "_scale"].bytes = FloatBytes.bf16([value])
         }
