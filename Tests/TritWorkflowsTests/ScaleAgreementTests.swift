@@ -185,7 +185,7 @@ struct ScaleAgreementTests {
     let scratch = ScratchFolder()
     for (model, name) in Self.packedModels {
       for (number, bytes) in [[UInt8(0), 0], [0, 0x80]].enumerated() {
-        let bad = changed(scratch["bad\(number)"], of: model) { $0[name + "_scale"].bytes = bytes }
+        let bad = changed(scratch["bad-\(name)-\(number)"], of: model) { $0[name + "_scale"].bytes = bytes }
         let findings = try CheckTests.check(bad).findings.filter { $0.severity == .error }
         #expect(findings.map(\.rule) == [.scaleUnusable] && findings.first?.subject == name, "\(findings)")
         _ = try InspectWorkflow(InspectRequest(path: bad)).run()

@@ -150,10 +150,32 @@ private func escapedWord(_ word: [Unicode.Scalar], isLink: Bool) -> [Unicode.Sca
 private func isLink(_ word: [Unicode.Scalar]) -> Bool {
   // Every one of them has a character that few names have.
   guard word.contains(where: { "@#:$.-".unicodeScalars.contains($0) }) else { return false }
-  let text = String(String.UnicodeScalarView(word))
-  return text.contains(
-    /:\/\/|\$|mailto:|xmpp:|www\.|@[0-9A-Za-z_]|#[0-9]|gh-[0-9]|:[0-9a-z_+-]+:/.ignoresCase().matchingSemantics(
-      .unicodeScalar))
+  // By bytes of lower case: a pattern would be made anew for every word of a long table.
+  let text = word.flatMap { Array(String($0).utf8) }.map { (0x41...0x5A).contains($0) ? $0 | 0x20 : $0 }
+  func isDigit(_ byte: UInt8) -> Bool { (0x30...0x39).contains(byte) }
+  func isWord(_ byte: UInt8) -> Bool { isDigit(byte) || (0x61...0x7A).contains(byte) || byte == 0x5F }
+  func begins(_ start: Int, _ mark: StaticString) -> Bool {
+    text.count - start >= mark.utf8CodeUnitCount
+      && mark.withUTF8Buffer { $0.enumerated().allSatisfy { text[start + $0] == $1 } }
+  }
+  for (index, byte) in text.enumerated() {
+    let next = index + 1 < text.count ? text[index + 1] : 0
+    switch byte {
+    case UInt8(ascii: "$"): return true
+    case UInt8(ascii: "@") where isWord(next): return true
+    case UInt8(ascii: "#") where isDigit(next): return true
+    case UInt8(ascii: "m") where begins(index, "mailto:"): return true
+    case UInt8(ascii: "x") where begins(index, "xmpp:"): return true
+    case UInt8(ascii: "w") where begins(index, "www."): return true
+    case UInt8(ascii: "g") where begins(index, "gh-") && index + 3 < text.count && isDigit(text[index + 3]): return true
+    case UInt8(ascii: ":"):
+      if begins(index, "://") { return true }
+      let name = text[(index + 1)...].prefix { isWord($0) || $0 == UInt8(ascii: "+") || $0 == UInt8(ascii: "-") }
+      if !name.isEmpty, name.endIndex < text.count, text[name.endIndex] == UInt8(ascii: ":") { return true }
+    default: break
+    }
+  }
+  return false
 }
 
 private func isWordPart(_ scalar: Unicode.Scalar) -> Bool {
