@@ -77,7 +77,7 @@ struct GGUFEmbeddingTests {
     #expect(verified.rounding.values.changed > told.changed && verified.rounding.values.otherEncoder == 0)
     let isTold = verified.report.blocks.contains {
       if case .note(.pass, let text) = $0 {
-        text.contains("2 dense tensors rounded by the type they are stored in, at most")
+        text.contains("weights equal but for rounding by types: ") && text.contains("values of 2 tensors (at most ")
       } else {
         false
       }
