@@ -124,7 +124,7 @@ public struct ModelSurvey: Sendable {
     if quantization?.mode == .online {
       kind = .latent
       evidence.append("config.json has quantization_mode online: the file holds latent weights")
-    } else if sample.ternary > 0 {
+    } else if 2 * sample.ternary >= sample.tensors {
       kind = .ternaryDense
       evidence = [
         "\(sample.ternary) of \(sample.tensors) sampled projections hold only −a, 0, +a, the others ordinary numbers"
