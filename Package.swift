@@ -14,15 +14,16 @@ let package = Package(
     .library(name: "TritLayers", targets: ["TritLayers"]),
   ],
   targets: [
-    // Layer 0: C, intrinsics and libraries of the system.
+    // Layer 0: C, intrinsics and libraries of the system; the rule for text that is shown.
     .target(name: "CTritKernels"),
     .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"]), .brew(["zstd"])]),
     .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"]), .brew(["openssl"])]),
+    .target(name: "VisibleText"),
 
     // Layer 1: vocabulary, reports, command line. None knows the others.
-    .target(name: "TritCore", dependencies: ["CCrypto"]),
-    .target(name: "TritReport"),
-    .target(name: "CommandLineKit"),
+    .target(name: "TritCore", dependencies: ["CCrypto", "VisibleText"]),
+    .target(name: "TritReport", dependencies: ["VisibleText"]),
+    .target(name: "CommandLineKit", dependencies: ["VisibleText"]),
 
     // Layer 2
     .target(name: "TritKernels", dependencies: ["TritCore", "CTritKernels"]),
@@ -77,12 +78,12 @@ let package = Package(
 
     // Tests. Every module a target imports is named: one that is not is built all the same, and not built again when
     // that module changes.
-    .target(name: "TritTestSupport", dependencies: ["TritCore"], path: "Tests/TritTestSupport"),
+    .target(name: "TritTestSupport", dependencies: ["TritCore", "CZstd"], path: "Tests/TritTestSupport"),
     .target(
       name: "TritHostile",
       dependencies: [
-        "TritCore", "TritReport", "TritKernels", "TritTokenizer", "TritLayouts", "TritFormats", "TritModel",
-        "TritWorkflows", "TritTestSupport",
+        "TritCore", "TritReport", "TritKernels", "TritTokenizer", "TritLayouts", "TritQuantizers", "TritFormats",
+        "TritModel", "TritWorkflows", "TritTestSupport",
       ], path: "Tests/TritHostile"),
     .executableTarget(
       name: "trit-lab", dependencies: ["TritCore", "TritHostile", "TritTestSupport"], path: "Tests/TritLab"),
@@ -91,7 +92,7 @@ let package = Package(
     .testTarget(name: "TritReportTests", dependencies: ["TritCore", "TritReport", "TritTestSupport"]),
     .testTarget(name: "CommandLineKitTests", dependencies: ["CommandLineKit"]),
     .testTarget(name: "TritKernelsTests", dependencies: ["TritCore", "TritKernels", "TritTestSupport"]),
-    .testTarget(name: "TritTokenizerTests", dependencies: ["TritCore", "TritTokenizer", "TritTestSupport", "CZstd"]),
+    .testTarget(name: "TritTokenizerTests", dependencies: ["TritCore", "TritTokenizer", "TritTestSupport"]),
     .testTarget(
       name: "TritLayoutsTests",
       dependencies: ["TritCore", "TritKernels", "TritLayouts", "TritFormats", "TritTestSupport"]),

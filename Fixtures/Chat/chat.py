@@ -1,4 +1,4 @@
-"""Makes chat.json of this folder: conversations as transformers' `apply_chat_template` renders them.
+"""Makes chat.json.zst of this folder: conversations as transformers' `apply_chat_template` renders them.
 
     python chat.py LLAMA_CPP      needs transformers 5.23.0, jinja2, a source tree of llama.cpp (models/templates)
 
@@ -6,7 +6,6 @@
 tests have them; the others are written for this project in the published shape. `cases`: template, messages, options,
 text (null: the template refuses the messages).
 """
-import json
 import os
 import sys
 
@@ -15,6 +14,8 @@ from transformers import PreTrainedTokenizerFast
 from tokenizers import Tokenizer, models
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.dirname(HERE))
+import packed  # noqa: E402
 LLAMA_CPP = sys.argv[1]
 
 
@@ -84,9 +85,7 @@ def main():
                 except TemplateError:
                     rendered = None
                 content["cases"].append({"template": name, "messages": messages, "options": options, "text": rendered})
-    with open(os.path.join(HERE, "chat.json"), "w", encoding="utf-8") as file:
-        json.dump(content, file, ensure_ascii=False, separators=(",", ":"))
-        file.write("\n")
+    packed.write(os.path.join(HERE, "chat.json"), content)
     print(len(content["cases"]), "cases")
 
 

@@ -243,6 +243,12 @@ def tritpack():
     s("offset-overflow", sealed(b"", {}, offset=(1 << 64) - 64, length=64), "Offset and length of the header add up to 2^64.")
     s("offset-in-preamble", sealed(b"", {}, offset=0), "The header inside the preamble.")
     s("length-limit", sealed(b"", {}, length=100_000_000), "Claims a header of 100 MB.")
+    for size in (5, 8, 9, (1 << 62) - 1, 1 << 62, (1 << 63) - 1, 1 << 63, 1 << 64, 0, -1):
+        pack = Pack()
+        groups = 1 if size > 8 or size < 1 else -(-8 // size)
+        pack.ternary("model.layers.0.mlp.up_proj.weight", "two-bit", [4, 8], bytes([0x19, 0x26] * 4), b"\x20\x3f" * (4 * groups),
+                     granularity="group", group=size)
+        s("group-%d" % size, pack.bytes(), "Scales for groups of %d columns, in rows of 8." % size)
     s("version-2", sealed(b"", small_pack().meta(), version=(2, 0)), "A version to come.")
     s("flags", sealed(b"", {}, flags=1), "A flag nobody has defined.")
     s("header-array", sealed(b"", []), "A header that is an array.")
@@ -315,6 +321,11 @@ def tritpack():
     pack = small_pack()
     pack.tensors[2]["scale"]["group_columns"] = (1 << 63) - 1
     s("group-max", pack.bytes(), "Groups of 2^63 − 1 columns.")
+    pack = small_pack()
+    pack.tensors[0]["scale"].update(granularity="group", group_columns=(1 << 63) - 1)
+    pack.data = pack.data[:64] + b"\x20\x3f" * 4 + pack.data[72:]
+    pack.sections[1].update(stored_bytes=8, bytes=8, sha256=hashlib.sha256(pack.data[64:72]).hexdigest())
+    s("group-max-projection", pack.bytes(), "Groups of 2^63 − 1 columns in a projection, whose rows are rounded up to groups.")
     for name, scale in [("scale-nan", b"\xc0\x7f"), ("scale-negative", b"\x80\xbf"), ("scale-infinite", b"\x80\x7f")]:
         pack = Pack()
         pack.ternary("x.weight", "base3", [1, 5], b"\0", scale)
@@ -393,6 +404,10 @@ def llama_tensors(kind=0, width=4):
     return entries, data
 
 
+# Types of dense blocks, with the bytes of 256 values.
+DENSE = ((2, 144), (3, 160), (6, 176), (7, 192), (8, 272), (12, 144), (13, 176), (14, 210))
+
+
 def gguf():
     def s(name, data, sentence):
         put("gguf", name, data, sentence)
@@ -417,6 +432,52 @@ def gguf():
       "A row in TQ2_0 and one in TQ1_0.")
     q8 = struct.pack("<e", 0.25) + bytes(range(32))
     s("valid-q8", gguf_file([], [tensor("a.weight", [32, 2], 8, 0)], q8 * 2), "Two rows in Q8_0.")
+    half = b"\x00\x38"
+    q64, q128, pt = half + bytes([0x24] * 16), half + bytes([0x49] * 32), bytes([0x31] * 24) + b"\x43\x6c" + half
+    q1, seq, stq = half + bytes([0x6D] * 16), half + bytes([0x6D] * 128), bytes([0x83] * 32 + [0x38] * 8) + half
+
+    def grouped(kind, block, columns, rows=8, blocks=None, tail=b""):
+        """Two matrices of `rows` rows of 512 and a norm between them, in blocks of one kind under a type number."""
+        size = rows * 512 // columns * len(block)
+        step = (size + 31) // 32 * 32
+        first = (block * (size // len(block))) + bytes(step - size)
+        return gguf_file(LLAMA, [tensor("blk.0.attn_v.weight", [512, rows], kind, 0), tensor("blk.0.attn_norm.weight", [8], 0, step),
+                                 tensor("blk.0.attn_output.weight", [512, rows], kind, step + 32)],
+                         first + b"\0\0\x80\x3f" * 8 + block * (size // len(block)) + tail)
+
+    s("valid-q2-64", grouped(42, q64, 64), "Q2_0 of 64 weights, told by its offsets.")
+    s("valid-q2-128", grouped(42, q128, 128), "The older Q2_0 of 128 weights under the same number.")
+    s("valid-pq2", grouped(142, q128, 128), "A sound PQ2_0 file.")
+    s("valid-ptq1", grouped(143, pt, 128), "A sound PTQ1_0 file.")
+    s("valid-q1", grouped(41, q1, 128), "Q1_0, which is binary.")
+    s("valid-stq1", grouped(42, stq, 256), "STQ1_0 under number 42, listed and not read.")
+    s("valid-seq", grouped(41, seq, 512), "SEQ under number 41, listed and not read.")
+    for kind, names in ((42, (("q64", q64, 64), ("q128", q128, 128), ("stq", stq, 256))), (142, (("pq2", q128, 128), ("iq2tn", half + bytes(64), 256))),
+                        (143, (("ptq1", pt, 128), ("iq1tn", bytes(52) + half, 256)))):
+        for name, block, columns in names:
+            for other, wrong, step in names:
+                if other != name:
+                    # The bytes of one, where the offsets are those of another.
+                    good = grouped(kind, block, columns)
+                    size = 8 * 512 // columns * len(block)
+                    foreign = (wrong * (size // len(wrong) + 1))[:size]
+                    s("planted-%d-%s-as-%s" % (kind, other, name), good[:-size] + foreign,
+                      "Blocks of %s where type %d has the offsets of %s." % (other, kind, name))
+    s("type-42-offset", gguf_file([], [tensor("a", [512, 8], 42, 0), tensor("b", [512, 8], 42, 1184)], bytes(2400)), "Type 42 with a gap no meaning explains.")
+    s("type-42-mixed", gguf_file([], [tensor("a", [512, 8], 42, 0), tensor("b", [512, 8], 42, 1152), tensor("c", [512, 8], 42, 2240)], bytes(3400)),
+      "Blocks of 64 and of 128 under one number.")
+    s("type-42-ambiguous", gguf_file([], [tensor("a", [128, 1], 42, 0), tensor("b", [8], 0, 64)], bytes(96)), "Type 42 in a tensor so small that padding hides which it is.")
+    s("type-42-overflow", gguf_file([], [tensor("a", [1 << 40, 1 << 22], 42, 0), tensor("b", [8], 0, 64)], bytes(96)), "Type 42 with nearly 2^62 weights.")
+    s("type-42-cut", grouped(42, q64, 64)[:-20], "Q2_0 whose last block is cut.")
+    s("type-143-cut", grouped(143, pt, 128)[:-1], "PTQ1_0 whose last byte is missing.")
+    for name, bits in (("nan", b"\x00\x7e"), ("infinite", b"\x00\x7c"), ("negative", b"\x00\xb8"), ("minus-zero", b"\x00\x80"), ("subnormal", b"\x01\x00")):
+        s("q2-scale-" + name, grouped(42, bits + q64[2:], 64), "Q2_0 scales that are %s." % name.replace("-", " "))
+        s("ptq1-scale-" + name, grouped(143, pt[:26] + bits, 128), "PTQ1_0 scales that are %s." % name.replace("-", " "))
+    s("q2-code-three", grouped(42, half + b"\xff" * 16, 64), "Q2_0 codes of 3, which are +2 times the scale.")
+    s("pq2-code-three", grouped(142, half + b"\xff" * 32, 128), "PQ2_0 codes of 3.")
+    s("ptq1-invalid", grouped(143, b"\x01" * 24 + b"\x01\x01" + half, 128), "PTQ1_0 bytes that no digits map to.")
+    s("dense-blocks", gguf_file([], [tensor("%d.weight" % i, [256, 1], kind, 512 * i) for i, (kind, size) in enumerate(DENSE)],
+                                b"".join((b"\xff\x7f" + b"\xff" * (size - 2)) + bytes(512 - size) for kind, size in DENSE)), "Dense block types of all ones, whose scales are NaN.")
     kinds = [key("k%d" % k, k, bytes(w)) for k, w in enumerate([1, 1, 2, 2, 4, 4, 4, 1])]
     kinds += [key("k10", 10, bytes(8)), key("k11", 11, b"\xff" * 8), key("k12", 12, bytes(8))]
     kinds += [array("a%d" % k, k, [bytes(w)] * 2) for k, w in [(0, 1), (1, 1), (2, 2), (3, 2), (4, 4), (5, 4), (6, 4), (7, 1), (10, 8), (11, 8), (12, 8)]]
@@ -608,14 +669,14 @@ def config():
       "A key twice with contradicting values.")
     for key_, values in [("hidden_size", [0, -8, 1 << 62, 7]), ("num_hidden_layers", [0, 1 << 62]), ("num_attention_heads", [0, 3, 1 << 32]),
                          ("num_key_value_heads", [0, 3]), ("head_dim", [0, 1, 1 << 62]), ("vocab_size", [0, 1 << 62]),
-                         ("max_position_embeddings", [0, (1 << 63) - 1]), ("intermediate_size", [0, 1 << 62]), ("rms_norm_eps", [0, -1, 1e300]),
+                         ("max_position_embeddings", [0, 1, (1 << 63) - 1]), ("intermediate_size", [0, 1 << 62]), ("rms_norm_eps", [0, -1, 1e300]),
                          ("rope_theta", [0, -1, 1e308, 1e-320])]:
         for value in values:
             s("%s-%s" % (key_.replace("_", "-"), value), base_config(**{key_: value}), "%s %s." % (key_, value))
     for key_ in ["num_hidden_layers", "num_attention_heads", "vocab_size", "intermediate_size"]:
         s("%s-most" % key_.replace("_", "-"), base_config(**{key_: (1 << 31) - 1}), "%s 2^31 − 1, as many as readers allow." % key_)
     s("epsilon-overflow", json.dumps(base_config()).replace("1e-05", "1e999"), "An epsilon beyond every Double.")
-    s("rope-yarn", base_config(rope_scaling={"rope_type": "yarn", "factor": 4.0}), "A way to scale the rope that is not known.")
+    s("rope-yarn", base_config(rope_scaling={"rope_type": "yarn", "factor": 4.0}), "A rope scaling without the context it starts from.")
     s("rope-llama3", base_config(rope_scaling={"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 1.0, "original_max_position_embeddings": 0}),
       "Rope factors whose difference is zero.")
     s("rope-linear-zero", base_config(rope_scaling={"type": "linear", "factor": 0}), "A rope factor to divide by.")

@@ -9,10 +9,13 @@ of the models. `rules`: names with one way of cutting, `pre_tokenizer`, `spellin
 """
 import json
 import os
+import sys
 
 from tokenizers import Tokenizer
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.dirname(HERE))
+import packed  # noqa: E402
 C = "(?i:'s|'t|'re|'ve|'m|'ll|'d)"
 WORD = r"[^\r\n\p{L}\p{N}]?\p{L}+"
 TAIL = r" ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
@@ -128,7 +131,7 @@ def ids_hash(ids):
 
 def main():
     base = json.load(open(os.path.join(HERE, "base.json")))
-    texts = json.load(open(os.path.join(HERE, "golden.json")))["texts"] + TEXTS
+    texts = packed.read(os.path.join(HERE, "golden.json"))["texts"] + TEXTS
     rules = []
     for names, section, spellings in RULES:
         tokenizer = Tokenizer.from_str(json.dumps({**base, "pre_tokenizer": section}))

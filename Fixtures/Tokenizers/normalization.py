@@ -1,4 +1,4 @@
-"""Makes normalization.json and NormalizationTest.txt.zst of this folder.
+"""Makes normalization.json.zst and NormalizationTest.txt.zst of this folder.
 
     python normalization.py [--ucd /usr/share/unicode]      needs tokenizers 0.23.3, Debian's unicode-data, zstd
 
@@ -8,12 +8,14 @@ normalization.json           what the normalizers of the `tokenizers` package do
 NormalizationTest.txt.zst    every line of Unicode's test of the normal forms without its comments. `=0` … `=3` stand for a
                              column equal to that one.
 """
-import argparse, bz2, json, os, random, subprocess
+import argparse, bz2, json, os, random, subprocess, sys
 
 import tokenizers
 from tokenizers import normalizers
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.dirname(HERE))
+import packed  # noqa: E402
 NORMALIZERS = {
     **{name: {"type": name} for name in ["NFC", "NFD", "NFKC", "NFKD", "Lowercase", "StripAccents"]},
     "Strip": {"type": "Strip", "strip_left": True, "strip_right": True},
@@ -69,9 +71,7 @@ def main():
                 hash_ = fnv(normalize(text).encode() + b"\0", hash_)
                 count += 1
         content["scalars"][name] = [count, f"{hash_:016x}"]
-    with open(os.path.join(HERE, "normalization.json"), "w", encoding="utf-8") as file:
-        json.dump(content, file, ensure_ascii=False, separators=(",", ":"))
-        file.write("\n")
+    packed.write(os.path.join(HERE, "normalization.json"), content)
 
     lines = []
     for line in bz2.open(os.path.join(ucd, "NormalizationTest.txt.bz2"), "rt", encoding="utf-8"):
@@ -89,7 +89,7 @@ def main():
             lines.append(";".join(short))
     data = ("\n".join(lines) + "\n").encode()
     with open(os.path.join(HERE, "NormalizationTest.txt.zst"), "wb") as file:
-        file.write(subprocess.run(["zstd", "-q", "--ultra", "-22", "-c"], input=data, check=True, capture_output=True).stdout)
+        file.write(subprocess.run(["zstd", "-q", "--ultra", "-22", "-c", f"--stream-size={len(data)}"], input=data, check=True, capture_output=True).stdout)
 
 
 main()

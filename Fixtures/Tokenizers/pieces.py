@@ -1,4 +1,4 @@
-"""Makes pieces.json and pieces.model of this folder: vocabularies of SentencePiece.
+"""Makes pieces.json.zst and pieces.model of this folder: vocabularies of SentencePiece.
 
     python pieces.py       needs sentencepiece 0.2.3, tokenizers 0.23.3, transformers 5.23.0, golden.json
 
@@ -13,6 +13,7 @@ import json
 import os
 import random
 import re
+import sys
 
 import sentencepiece
 import tokenizers
@@ -22,6 +23,8 @@ from transformers.convert_slow_tokenizer import generate_merges
 import generate
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.dirname(HERE))
+import packed  # noqa: E402
 MARK = "\u2581"
 SPECIAL = ["<unk>", "<s>", "</s>"]
 
@@ -129,7 +132,7 @@ def by_sentencepiece(processor, file, text):
 
 
 def main():
-    texts = json.load(open(os.path.join(HERE, "golden.json")))["texts"] + TEXTS
+    texts = packed.read(os.path.join(HERE, "golden.json"))["texts"] + TEXTS
     processor, file = base(train())
     random.seed(20260917)
     content = {"tokenizers": tokenizers.__version__, "sentencepiece": [], "base": file, "texts": TEXTS, "variants": [], "decodings": []}
@@ -152,9 +155,7 @@ def main():
             content["decodings"].append({"variant": name, "ids": ids, "text": tokenizer.decode(ids, skip_special_tokens=False),
                                          "skipped": tokenizer.decode(ids, skip_special_tokens=True)})
     content["sentencepiece"] = [by_sentencepiece(processor, file, t) for t in texts]
-    with open(os.path.join(HERE, "pieces.json"), "w", encoding="utf-8") as output:
-        json.dump(content, output, ensure_ascii=False, separators=(",", ":"))
-        output.write("\n")
+    packed.write(os.path.join(HERE, "pieces.json"), content)
     legacy = content["variants"][0]["cases"]
     print("sentencepiece parts from legacy on", [t for t, a, b in zip(texts, legacy, content["sentencepiece"]) if a["ids"] != b][:12])
 

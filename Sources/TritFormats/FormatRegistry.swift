@@ -12,17 +12,20 @@ public struct OpenOptions: Sendable {
   public var i2sOrder: I2SOrder?
   /// The name of a GGUF file's pre-tokenizer, when the user says so; many files say none, or a wrong one.
   public var preTokenizer: String?
+  /// What type numbers of a GGUF file stand for that programs use for different things, when the user says so.
+  public var ggmlTypes: [GGMLTypeChoice]
   /// Accept files of a model folder that are links to somewhere else.
   public var followsLinks: Bool
 
   public init(
     access: FileAccessMode = .buffered, scaleConvention: ScaleConvention? = nil, i2sOrder: I2SOrder? = nil,
-    preTokenizer: String? = nil, followsLinks: Bool = false
+    preTokenizer: String? = nil, ggmlTypes: [GGMLTypeChoice] = [], followsLinks: Bool = false
   ) {
     self.access = access
     self.scaleConvention = scaleConvention
     self.i2sOrder = i2sOrder
     self.preTokenizer = preTokenizer
+    self.ggmlTypes = ggmlTypes
     self.followsLinks = followsLinks
   }
 }

@@ -1,28 +1,33 @@
-// Tritsmith: numbers in blocks with scales of their own, as ggml stores embeddings and heads.
+// Tritsmith: dense numbers in blocks with scales of their own, as ggml stores them.
 
 import TritCore
 
-/// A type of ggml that holds dense numbers as small whole numbers times a scale of their block.
+/// A ggml type that is no ternary one: blocks of numbers rounded to few bits, which decode to Float.
 ///
-/// Not ternary: what a file may hold embeddings and the head in. Adding one is a file and a line in `all`.
+/// Not ternary: what a file may hold embeddings, the head, and matrices that fit no ternary type in. Adding one is a file
+/// and a line in `BlockCodecs.all`.
 public protocol BlockCodec: Sendable {
   /// Its name in listings.
   static var name: String { get }
   /// Its number in GGUF files.
   static var ggmlType: UInt32 { get }
-  /// Numbers in a block.
+  /// Numbers in a block, all of one row.
   static var blockElements: Int { get }
   static var blockBytes: Int { get }
-  /// Where in a block the f16 stands that scales all of it: an even number. A value is finite when it is.
-  static var scaleOffset: Int { get }
+  /// Where in a block the f16 numbers stand that scale or shift all of it: even. A value is finite when they are.
+  static var scaleOffsets: [Int] { get }
+
+  /// Values of whole blocks, as the original program computes them in Float.
+  static func decode(_ bytes: RawSpan) -> [Float]
+}
+
+/// A block type that is written as well.
+public protocol WritableBlockCodec: BlockCodec {
   /// The largest magnitude a block can stand for, its f16 scale being the largest there is.
   static var largest: Float { get }
 
   /// Blocks of the values, whose number must be a multiple of `blockElements`: the bytes of ggml's own reference.
   static func encode(_ values: [Float]) -> [UInt8]
-
-  /// Values of whole blocks, exactly as ggml computes them.
-  static func decode(_ bytes: RawSpan) -> [Float]
 
   /// How far from a value the type's rounding alone may have moved it, told from the scales that are stored.
   ///
@@ -31,6 +36,30 @@ public protocol BlockCodec: Sendable {
   ///   - index: its place in the block.
   ///   - block: the bytes of that block.
   static func bound(_ value: Float, at index: Int, in block: RawSpan) -> Double
+}
+
+/// The one list of block types.
+public enum BlockCodecs {
+  /// All of them.
+  public static let all: [any BlockCodec.Type] = [
+    Q4_0.self, Q4_1.self, Q5_0.self, Q5_1.self, Q8_0.self, Q4_K.self, Q5_K.self, Q6_K.self, Q1_0.self,
+  ]
+
+  /// Those that are written.
+  public static let writable: [any WritableBlockCodec.Type] = all.compactMap { $0 as? any WritableBlockCodec.Type }
+
+  /// The one of that name, as `TensorEncoding.opaque` has it.
+  public static func codec(named name: String) -> (any BlockCodec.Type)? { all.first { $0.name == name } }
+}
+
+extension TensorEncoding {
+  /// How the tensor's numbers are read when they stand in blocks; nil for other encodings.
+  public var blockCodec: (any BlockCodec.Type)? {
+    if case .opaque(let name) = self { BlockCodecs.codec(named: name) } else { nil }
+  }
+
+  /// How the tensor's numbers are written when they stand in blocks that are; nil for other encodings.
+  public var writableBlockCodec: (any WritableBlockCodec.Type)? { blockCodec as? any WritableBlockCodec.Type }
 }
 
 extension BlockCodec {
@@ -44,22 +73,21 @@ extension BlockCodec {
     HalfFloat(bits: UInt16(littleEndian: bytes.unsafeLoadUnaligned(fromByteOffset: offset, as: UInt16.self))).float
   }
 
+  /// The byte at an offset.
+  static func byte(_ bytes: RawSpan, at offset: Int) -> Int {
+    Int(bytes.unsafeLoad(fromByteOffset: offset, as: UInt8.self))
+  }
+
   /// Half of the distance between neighbours of a number in f16: what storing a scale as f16 moved it by at most.
   static func halfStep(ofHalf value: Float) -> Double { max(0x1p-25, abs(Double(value)) * 0x1p-11) }
-}
 
-/// The block types that are read and written.
-public enum BlockCodecs {
-  /// All of them.
-  public static let all: [any BlockCodec.Type] = [Q8_0.self, Q6_K.self]
-
-  /// The one of that name, as `TensorEncoding.opaque` has it.
-  public static func codec(named name: String) -> (any BlockCodec.Type)? { all.first { $0.name == name } }
-}
-
-extension TensorEncoding {
-  /// How the tensor's numbers are read when they stand in blocks; nil for other encodings.
-  public var blockCodec: (any BlockCodec.Type)? {
-    if case .opaque(let name) = self { BlockCodecs.codec(named: name) } else { nil }
+  /// Decodes block by block: `body` gets the first byte of a block and the place of its first value.
+  static func blocks(
+    of bytes: RawSpan, _ body: (_ byte: Int, _ values: inout [Float], _ first: Int) -> Void
+  ) -> [Float] {
+    let count = bytes.byteCount / blockBytes
+    var values = [Float](repeating: 0, count: count * blockElements)
+    for block in 0..<count { body(block * blockBytes, &values, block * blockElements) }
+    return values
   }
 }

@@ -21,6 +21,10 @@ extension TernaryLayout {
 
   public var ggmlType: UInt32? { nil }
 
+  public var blockGeometry: BlockGeometry? { nil }
+
+  public var zeroCodes: [UInt8]? { nil }
+
   /// Type and granularity of embedded scales; nil when they stand beside the codes.
   public var embeddedScale: (storage: DType, granularity: ScaleGranularity)? {
     if case .among(let storage, let granularity) = scalePlacement { (storage, granularity) } else { nil }
@@ -29,12 +33,19 @@ extension TernaryLayout {
   /// Puts the scales of a packed band among its codes, rounded to the layout's storage type.
   ///
   /// - Parameters:
-  ///   - scale: one scale for the tensor, one a row, or one a group of exactly the layout's size.
+  ///   - scale: one scale for the tensor, one a row, or one a group that holds whole blocks of the layout.
   ///   - band: rows and bytes of the band.
   ///   - shape: the tensor's, in trits.
   ///   - bytes: the band as `pack` left it.
   public func embed(
     _ scale: TernaryScale, _ band: LayoutBand, _ shape: TensorShape, into bytes: inout MutableSpan<UInt8>
+  ) {
+    embed(scale.grid(columns: shape.columns), band, shape, into: &bytes)
+  }
+
+  /// The same with the multipliers of a scale, for matrices of many bands.
+  public func embed(
+    _ grid: MultiplierGrid, _ band: LayoutBand, _ shape: TensorShape, into bytes: inout MutableSpan<UInt8>
   ) {
     guard let (storage, granularity) = embeddedScale else { return }
     func put(_ index: Int, _ value: Float, _ bytes: inout MutableSpan<UInt8>) {
@@ -48,20 +59,23 @@ extension TernaryLayout {
         for byte in 0..<4 { bytes[start + byte] = UInt8(truncatingIfNeeded: value.bitPattern >> (8 * UInt32(byte))) }
       }
     }
-    guard granularity != .tensor else { return put(0, scale.multiplier(), &bytes) }
-    let perRow = granularity.count(rows: 1, columns: shape.columns)
-    let multipliers = scale.multipliers
+    guard granularity != .tensor else { return put(0, grid.multiplier(row: 0, column: 0), &bytes) }
+    let places = ScalePlaces(granularity, columns: shape.columns)
     for row in band.rows.joined() {
-      for index in row * perRow..<(row + 1) * perRow {
-        let value =
-          switch scale.granularity {
-          case .tensor: multipliers[0]
-          case .row: multipliers[row]
-          case .group: multipliers[index]
-          }
-        put(index, value, &bytes)
+      places.forEachRun(ofRow: row) { columns, index in
+        let isZero = holdsZeros(index, band, bytes)
+        put(index, isZero ? 0 : grid.multiplier(row: row, column: columns.lowerBound), &bytes)
       }
     }
+  }
+
+  /// Whether a block of a packed band is one of zeros whose scale is not kept.
+  private func holdsZeros(_ index: Int, _ band: LayoutBand, _ bytes: borrowing MutableSpan<UInt8>) -> Bool {
+    guard let zeroCodes, let geometry = blockGeometry else { return false }
+    let start = index * geometry.bytes + geometry.codes.lowerBound - band.bytes.lowerBound
+    guard start >= 0, start + zeroCodes.count <= bytes.count else { return false }
+    for place in zeroCodes.indices where bytes[start + place] != zeroCodes[place] { return false }
+    return true
   }
 
   /// Reads an embedded scale.

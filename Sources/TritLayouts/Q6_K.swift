@@ -11,7 +11,7 @@ import TritCore
 ///
 /// value = d × scale × (code − 32). The encoder is `quantize_row_q6_K_ref`, operation by operation: each Float sum in its
 /// order, so that the bytes are its bytes. Source: llama.cpp, `ggml-quants.c`.
-public enum Q6_K: BlockCodec {
+public enum Q6_K: WritableBlockCodec {
   /// Its name in listings.
   public static let name = "Q6_K"
   /// Its number in GGUF files.
@@ -21,9 +21,10 @@ public enum Q6_K: BlockCodec {
   /// Bytes of a block.
   public static let blockBytes = 210
   /// d comes last.
-  public static let scaleOffset = 208
+  public static let scaleOffsets = [scaleOffset]
   /// 32 levels of a scale of 128 times the largest f16 number.
   public static let largest: Float = 32 * 128 * 65504
+  private static let scaleOffset = 208
   private static let groupElements = 16
   private static let groups = 16
   /// Below this ggml takes all of a group for zero.

@@ -5,7 +5,7 @@ import TritCore
 /// Blocks of 32 values in 34 bytes: an f16 scale d = largest magnitude / 127, then 32 signed bytes; value = d × byte.
 ///
 /// A value read back is exact in Float. Source: llama.cpp, `ggml-quants.c`.
-public enum Q8_0: BlockCodec {
+public enum Q8_0: WritableBlockCodec {
   /// Its name in listings.
   public static let name = "Q8_0"
   /// Its number in GGUF files.
@@ -15,7 +15,7 @@ public enum Q8_0: BlockCodec {
   /// Bytes of a block: a scale as half float, then the numbers as int8.
   public static let blockBytes = 34
   /// A block begins with its scale.
-  public static let scaleOffset = 0
+  public static let scaleOffsets = [0]
   /// 127 steps of the largest f16 number.
   public static let largest: Float = 127 * 65504
 
@@ -42,17 +42,12 @@ public enum Q8_0: BlockCodec {
 
   /// Values of whole blocks.
   public static func decode(_ bytes: RawSpan) -> [Float] {
-    let blocks = bytes.byteCount / blockBytes
-    var result = [Float](repeating: 0, count: blocks * blockElements)
-    for block in 0..<blocks {
-      let start = block * blockBytes
-      let scale = half(bytes, at: start + scaleOffset)
+    blocks(of: bytes) { start, values, first in
+      let scale = half(bytes, at: start)
       for index in 0..<blockElements {
-        let value = bytes.unsafeLoad(fromByteOffset: start + 2 + index, as: Int8.self)
-        result[block * blockElements + index] = scale * Float(value)
+        values[first + index] = scale * Float(bytes.unsafeLoad(fromByteOffset: start + 2 + index, as: Int8.self))
       }
     }
-    return result
   }
 
   /// Half a step, and what storing the step as f16 did to 127 of them.

@@ -57,4 +57,16 @@ enum ScaledBase3 {
   static let trits: [Int8] = (0..<256).flatMap { byte in
     [1, 3, 9, 27, 81].map { place in Int8((byte * place % 256 * 3) >> 8) - 1 }
   }
+
+  /// Whether a byte stands for five digits.
+  static let isFive: [Bool] = mask(bytes)
+
+  /// Whether a byte stands for four digits and a fifth, least significant one of 0.
+  static let isFour: [Bool] = mask(stride(from: 0, to: 243, by: 3).map { bytes[$0] })
+
+  private static func mask(_ used: [UInt8]) -> [Bool] {
+    var result = [Bool](repeating: false, count: 256)
+    for byte in used { result[Int(byte)] = true }
+    return result
+  }
 }

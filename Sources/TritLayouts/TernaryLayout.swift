@@ -75,6 +75,13 @@ public protocol TernaryLayout: Sendable {
 
   /// The ggml type number in GGUF files; nil for layouts of other formats.
   var ggmlType: UInt32? { get }
+
+  /// Blocks of a row, where rows are nothing but blocks with a scale in each; else nil.
+  var blockGeometry: BlockGeometry? { get }
+
+  /// Codes of a block of zeros where such a block is stored with scale 0, whatever scale it had; nil where its scale
+  /// is kept. The scale of zeros says nothing, and files compare equal only if one rule decides it.
+  var zeroCodes: [UInt8]? { get }
 }
 
 extension TernaryLayout {

@@ -49,6 +49,10 @@ public struct ClassDefaults: Sendable {
   /// Nil where the class takes the number of query heads.
   public var keyValueHeads: Int?
   public var contextLength: Int
+  /// Width of a head; nil where the class takes hidden size ÷ heads.
+  public var headDimension: Int?
+  /// Whether the head is the embedding.
+  public var tiesEmbeddings: Bool
   /// How dense projections compute when the file has no `quantization_config`.
   public var latentProjections: ProjectionClass
   /// How latents compute that are known to be latents: as the family's packing tool, or its modelling code, does.
@@ -56,16 +60,59 @@ public struct ClassDefaults: Sendable {
 
   public init(
     activation: GateActivation = .silu, normEpsilon: Double = 1e-6, rotaryTheta: Double = 10000,
-    keyValueHeads: Int? = nil, contextLength: Int = 2048, latentProjections: ProjectionClass = .linear,
-    onlineProjections: ProjectionClass = .bitLinearOnline
+    keyValueHeads: Int? = nil, contextLength: Int = 2048, headDimension: Int? = nil, tiesEmbeddings: Bool = false,
+    latentProjections: ProjectionClass = .linear, onlineProjections: ProjectionClass = .bitLinearOnline
   ) {
     self.activation = activation
     self.normEpsilon = normEpsilon
     self.rotaryTheta = rotaryTheta
     self.keyValueHeads = keyValueHeads
     self.contextLength = contextLength
+    self.headDimension = headDimension
+    self.tiesEmbeddings = tiesEmbeddings
     self.latentProjections = latentProjections
     self.onlineProjections = onlineProjections
+  }
+}
+
+/// Keys of `config.json` that a class reads in a way of its own.
+public struct ClassKeys: Sendable {
+  /// What `sliding_window` does.
+  public enum SlidingWindow: Sendable {
+    /// The class has none: one that is given belongs to another class.
+    case unknown
+    /// It counts where `use_sliding_window` is true; `layer_types` names the layers.
+    case switched
+  }
+
+  /// What `mlp_bias` does.
+  public enum FeedForwardBias: Sendable {
+    case stated
+    /// The class has no such biases, and no key for them.
+    case never
+  }
+
+  /// How the class says by what it multiplies its residual stream.
+  public enum Multipliers: Sendable {
+    case none
+    /// `scale_emb`, `scale_depth`, `dim_model_base`.
+    case miniCPM
+  }
+
+  public var slidingWindow: SlidingWindow
+  public var feedForwardBias: FeedForwardBias
+  public var multipliers: Multipliers
+  /// Keys that change no logits of this class.
+  public var irrelevant: Set<String>
+
+  public init(
+    slidingWindow: SlidingWindow = .unknown, feedForwardBias: FeedForwardBias = .stated,
+    multipliers: Multipliers = .none, irrelevant: Set<String> = []
+  ) {
+    self.slidingWindow = slidingWindow
+    self.feedForwardBias = feedForwardBias
+    self.multipliers = multipliers
+    self.irrelevant = irrelevant
   }
 }
 
@@ -83,16 +130,25 @@ public struct GGUFForm: Sendable {
   public var hasBiases: Bool
   /// Written for readers that insist on it, such as the first graph of this family in llama.cpp.
   public var statesLinearRope: Bool
+  /// Whether the graph divides rotary frequencies by what tensors of the file hold.
+  public var rotaryFactors: RotaryFactors
+
+  public enum RotaryFactors: Sendable {
+    /// Such tensors are not loaded.
+    case none
+    case tensors
+  }
 
   public init(
     architecture: String, aliases: [String] = [], activation: GateActivation, hasBiases: Bool,
-    statesLinearRope: Bool = false
+    statesLinearRope: Bool = false, rotaryFactors: RotaryFactors = .none
   ) {
     self.architecture = architecture
     self.aliases = aliases
     self.activation = activation
     self.hasBiases = hasBiases
     self.statesLinearRope = statesLinearRope
+    self.rotaryFactors = rotaryFactors
   }
 }
 
@@ -112,6 +168,8 @@ public protocol Architecture: Sendable {
   var packedConvention: ScaleConvention { get }
   /// What the configuration class takes where the file says nothing.
   var defaults: ClassDefaults { get }
+  /// What the class reads in a way of its own.
+  var keys: ClassKeys { get }
   /// Every module a forward pass reads, in the order GGUF files are written in.
   var modules: [ModuleTemplate] { get }
   /// How GGUF says this family; nil when it does not.
@@ -121,4 +179,8 @@ public protocol Architecture: Sendable {
 extension Architecture {
   public var aliases: [String] { [] }
   public var defaults: ClassDefaults { ClassDefaults() }
+
+  /// Whether a `model_type` is one this family's files have.
+  package func isModelType(_ name: String) -> Bool { name == modelType || aliases.contains(name) }
+  public var keys: ClassKeys { ClassKeys() }
 }

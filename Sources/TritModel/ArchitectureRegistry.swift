@@ -9,6 +9,8 @@ public enum ArchitectureRegistry {
     Llama(),
     BitNet(),
     Bitnet1bitLLM(),
+    Qwen3(),
+    MiniCPM(),
   ]
 
   /// The family of a class name, aliases included. Names are compared exactly: two families differ by one capital.

@@ -26,7 +26,7 @@ public struct MatrixEvidence: Sendable {
 public struct FittedPlane: Sendable, Equatable {
   /// Row-major.
   public var trits: [Int8]
-  /// bfloat16 numbers: one, one a row, or one a group (row by row).
+  /// Numbers of the quantizer's `scaleStorage`: one, one a row, or one a group (row by row).
   public var multipliers: [Float]
 
   public init(trits: [Int8], multipliers: [Float]) {
@@ -35,15 +35,20 @@ public struct FittedPlane: Sendable, Equatable {
   }
 }
 
-/// A rule that fits trits and scales to a matrix, for weights that were not trained to be ternary.
+/// A rule that makes trits and scales of whole rows: fits to weights that were not trained to be ternary, and rules of
+/// training with scales of groups.
 ///
-/// Weights are rounded to bfloat16 first, scales are bfloat16 numbers that trits are multiplied by. Rows are fitted in
-/// any order and any number at a time, with the same result.
+/// Scales are numbers that trits are multiplied by. Rows are fitted in any order and any number at a time, with the same
+/// result.
 public protocol FittingQuantizer: Quantizer {
   /// How many weights share a scale.
   var granularity: ScaleGranularity { get }
   /// Planes of trits whose sum stands for a weight.
   var planes: Int { get }
+  /// The type scales are rounded to and stored in.
+  var scaleStorage: DType { get }
+  /// True for rules models are trained with: right for latent weights, and no fit to ordinary ones.
+  var isNative: Bool { get }
   var needsHistogram: Bool { get }
   var needsCalibration: Bool { get }
   /// What is the same for all rows.
@@ -53,13 +58,15 @@ public protocol FittingQuantizer: Quantizer {
 extension FittingQuantizer {
   public var roundsWeightsToBFloat16: Bool { true }
   public var planes: Int { 1 }
+  public var scaleStorage: DType { .bf16 }
+  public var isNative: Bool { false }
   public var needsHistogram: Bool { false }
   public var needsCalibration: Bool { false }
 }
 
 /// A fit ready to take rows.
 public protocol RowFit: Sendable {
-  /// Fits whole rows, `[rows, columns]` finite bfloat16 values, and returns one `FittedPlane` a plane. With one scale
+  /// Fits whole rows, `[rows, columns]` finite values (of bfloat16 if the quantizer rounds weights to it), and returns one `FittedPlane` a plane. With one scale
   /// for the tensor every call returns that one.
   func fit(_ weights: [Float], rows: Int) -> [FittedPlane]
 }

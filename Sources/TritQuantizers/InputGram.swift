@@ -1,5 +1,7 @@
 // Tritsmith: what a matrix is multiplied with, as second moments.
 
+import TritCore
+
 /// Σ x·xᵀ over the inputs x of a projection, `[width, width]`.
 public struct InputGram: Sendable {
   public let width: Int
@@ -25,8 +27,17 @@ public struct InputGram: Sendable {
     (0..<width).sorted { (sums[$1 * width + $1], $0) < (sums[$0 * width + $0], $1) }
   }
 
-  /// Memory a matrix of this width takes.
-  public static func byteCount(width: Int) -> Int { width * width * MemoryLayout<Double>.size }
+  /// Memory matrices of these widths take together; nil when that overflows.
+  public static func byteCount(widths: [Int]) -> Int? {
+    var result = 0
+    for width in widths {
+      guard let count = Checked.product(width, width), let bytes = Checked.product(count, MemoryLayout<Double>.size),
+        let sum = Checked.sum(result, bytes)
+      else { return nil }
+      result = sum
+    }
+    return result
+  }
 
   /// The upper triangular U with (H + λI)⁻¹ = Uᵀ·U, H = sums, λ = `damping` × the mean of H's diagonal, as Floats.
   ///

@@ -7,6 +7,8 @@ public enum QuantizerRegistry {
     AbsMean.bf16,
     AbsMean.float32,
     AbsMean.kernel,
+    AbsMeanGroup.of64,
+    AbsMeanGroup.of128,
     AbsMeanLeastSquares(),
     OptimalTernary.tensor,
     OptimalTernary.row,

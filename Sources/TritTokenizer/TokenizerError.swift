@@ -40,6 +40,8 @@ public struct TokenizerError: DiagnosticError, Equatable {
     case contradictoryID(token: String, stated: Int, actual: Int?)
     /// A size beyond what any real tokenizer has.
     case tooLarge(what: String, found: Int, limit: Int)
+    /// A file gives a role to an id that is not in the vocabulary.
+    case roleOutsideVocabulary(Int)
     /// An id asked for is not in the vocabulary.
     case idOutsideVocabulary(Int)
     /// The text is not UTF-8.
@@ -84,7 +86,7 @@ public struct TokenizerError: DiagnosticError, Equatable {
       "the token '\(printable(token, limit: 60))' is given id \(stated), but "
         + (actual.map { "its id is \($0)" } ?? "the vocabulary does not hold it")
     case .tooLarge(let what, let found, let limit): "\(what) is \(found), more than the limit of \(limit)"
-    case .idOutsideVocabulary(let id): "token id \(id) is not in the vocabulary"
+    case .roleOutsideVocabulary(let id), .idOutsideVocabulary(let id): "token id \(id) is not in the vocabulary"
     case .invalidUTF8: "the text is not UTF-8"
     case .byteWithoutToken(let byte):
       "the vocabulary has no token for byte 0x\(String(byte, radix: 16)) and there is no unknown token"

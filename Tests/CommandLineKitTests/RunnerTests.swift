@@ -89,8 +89,9 @@ import Testing
   }
 
   @Test(arguments: [
-    ("plain näme", "plain näme"), ("a\u{1B}[31mb", "a\\x1b[31mb"), ("a\nb\tc", "a\\x0ab\\x09c"),
+    ("plain näme", "plain näme"), ("a\u{1B}[31mb", "a\\x1b[31mb"), ("a\nb\tc", "a\\nb\\tc"),
     ("\u{9B}2J\u{7F}", "\\x9b2J\\x7f"), ("\u{202E}gnp", "\\u{202e}gnp"),
+    ("a\u{200B}b\u{AD}\u{E0001}", "a\\u{200b}b\\u{ad}\\u{e0001}"),
   ])
   func hostileTextIsSpelledOut(text: String, safe: String) {
     #expect(Terminal.neutralized(text) == safe)

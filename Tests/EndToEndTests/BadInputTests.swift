@@ -228,6 +228,42 @@ struct BadInputTests {
       ])
   }
 
+  @Test("an argument that is no UTF-8 is refused with 64, and names no other file")
+  func argumentsThatAreNoText() {
+    let scratch = ScratchFolder()
+    // Repaired to text, the arguments would name these.
+    Model.tiny().write(scratch["m\u{FFFD}"])
+    func shell(_ words: String) -> ProcessResult {
+      ProcessRunner().run("/bin/sh", ["-c", "cd \(scratch.path) && \(words)"])
+    }
+    #expect(shell("cp -r \(Model.bitnet) $(printf 'm\\377')").exitCode == 0)
+    for command in [
+      "inspect $(printf 'm\\377')", "convert \(Model.bitnet) $(printf 'out\\377') --to dense",
+      "inspect \(Model.bitnet) --tensor $(printf '*\\377')",
+    ] {
+      let result = shell("\(BuiltProducts.tritsmith) \(command)")
+      #expect(result.exitCode == 64 && result.output.isEmpty, "\(command): \(result.summary)")
+      #expect(result.errors.contains("not UTF-8") && result.errors.contains("argument "))
+    }
+    #expect(!Disk.exists(scratch["out\u{FFFD}"]))
+  }
+
+  @Test("in a folder whose name is no UTF-8, relative paths work, and what lies in the input is still refused")
+  func workingFolderThatIsNoText() {
+    let scratch = ScratchFolder()
+    let commands = "mkdir $(printf 'd\\377') && cd $(printf 'd\\377') && cp -r \(Model.bitnet) in && "
+    for (code, words) in [
+      (Int32(0), "convert in out --to dense -q"), (64, "convert in in/out --to dense -q"),
+      (64, "convert in . --to dense -q --force"), (0, "convert in out.gguf --to gguf -q"),
+      (0, "convert in out --to dense -q --certificate c.json && \(BuiltProducts.tritsmith) certify --check c.json -q"),
+      (64, "convert in out --to dense -q --certificate in/c.json"),
+    ] {
+      let result = ProcessRunner().run(
+        "/bin/sh", ["-c", "cd \(scratch.path) && rm -rf d* && " + commands + BuiltProducts.tritsmith + " " + words])
+      #expect(result.exitCode == code, "\(words): \(result.summary)")
+    }
+  }
+
   @Test("names with terminal controls are shown, not obeyed")
   func hostileNames() {
     let scratch = ScratchFolder()

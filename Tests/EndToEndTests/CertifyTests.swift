@@ -177,6 +177,37 @@ struct CertifyTests {
     #expect(certified.check(1).output.contains("unexpected"))
   }
 
+  @Test(
+    "whatever else is in an output is told, and fails the check",
+    arguments: [
+      ("mkdir sub", "sub"), ("mkdir sub; cp model.safetensors sub", "sub"),
+      ("ln -s /nonexistent adapter.bin", "adapter.bin"),
+      ("mkfifo pipe", "pipe"), ("ln -s /etc/passwd x.txt", "x.txt"), ("echo x > .hidden.py", ".hidden.py"),
+      ("echo x > $(printf 'bad\\377.json')", "bad"), ("ln -s .. up", "up"),
+      // Repaired to text it would have the name of a file that is certified.
+      ("mv config.json $(printf 'config\\377')", "config"),
+    ])
+  func otherEntries(_ command: String, _ name: String) throws {
+    let certified = Certified("hf-packed")
+    let made = ProcessRunner().run("/bin/sh", ["-c", "cd \(certified.output) && \(command)"])
+    #expect(made.exitCode == 0, "\(made.summary)")
+    let report = try Tool.report(
+      ["certify", "--check", certified.certificate, "--hashes-only"], schema: "tritsmith.certify", exitCode: 1)
+    let wrong = (report["checks"]?.array ?? []).compactMap(\.object).filter { $0["verdict"]?.string != "equal" }
+    #expect(wrong.contains { $0["verdict"]?.string == "unexpected" && $0["file"]?.string?.hasPrefix(name) == true })
+    #expect(certified.check(1).output.contains("FAIL"))
+  }
+
+  @Test("an output that is of another kind altogether fails the check")
+  func otherKind() {
+    let certified = Certified("hf-packed")
+    for command in ["mkfifo", "touch"] {
+      let made = ProcessRunner().run("/bin/sh", ["-c", "rm -r \(certified.output); \(command) \(certified.output)"])
+      #expect(made.exitCode == 0, "\(made.summary)")
+      _ = certified.check(1)
+    }
+  }
+
   @Test("every changed byte of a certificate is told")
   func changedCertificate() {
     let certified = Certified("hf-packed")
@@ -207,7 +238,7 @@ struct CertifyTests {
     let certified = Certified("hf-packed")
     Disk.remove(certified.source)
     _ = certified.check(66)
-    #expect(certified.check(0, "--hashes-only").output.contains("not done again"))
+    #expect(certified.check(0, "--hashes-only").output.hasPrefix("PASS hashes and names of what is here "))
     Disk.remove(certified.output)
     _ = certified.check(66, "--hashes-only")
   }

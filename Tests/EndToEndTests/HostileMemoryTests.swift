@@ -168,6 +168,27 @@ struct HostileMemoryTests {
     }
   }
 
+  @Test("a text of 1 MB becomes ids in 64 MB and 8 bytes a token", arguments: ["table", "json", "csv", "markdown"])
+  func tokenize(_ format: String) throws {
+    let scratch = ScratchFolder()
+    let sample = Disk.text(Model.plain + "/reference/calibration_text.txt")
+    let text = String(String(repeating: sample, count: 1 + 1_000_000 / sample.utf8.count).utf8.prefix(1_000_000)) ?? ""
+    Disk.write(text, scratch["text"])
+    var runner = ProcessRunner()
+    runner.watchesMemory = true
+    runner.outputPath = scratch["out"]
+    let result = runner.run(
+      BuiltProducts.tritsmith, ["tokenize", Model.bitnet, "--file", scratch["text"], "--format", format])
+    #expect(result.exitCode == 0, "\(result.summary)")
+    // The CSV has a line for each token, and one above them.
+    if format == "csv" {
+      let lines = Disk.bytes(scratch["out"]).count { $0 == 0x0A }
+      #expect(lines > 100_000)
+    }
+    // Every token of this vocabulary is a byte at least: fewer than 300,000 come of this text.
+    #expect(result.peakResidentBytes < 64_000_000 + 8 * 300_000, "\(result.peakResidentBytes)")
+  }
+
   @Test("a patch between two models without a common tensor, and what it gives")
   func patch() {
     let scratch = ScratchFolder()

@@ -127,7 +127,7 @@ struct RunCommandTests {
     }
     try refused("architectures") { $0.entries.removeAll { $0.key == "architectures" } }
     try refused("LlamaForCausalLM") { $0["architectures"] = .array(["LlamaForCasualLM"]) }
-    try refused("rope_scaling") { $0["rope_scaling"] = .object(["rope_type": "yarn", "factor": 4]) }
+    try refused("rope_scaling") { $0["rope_scaling"] = .object(["rope_type": "dynamic", "factor": 4]) }
     try refused("sliding_window") { $0["sliding_window"] = 128 }
     try refused("hidden_act") { $0["hidden_act"] = "gelu" }
     try refused("new_key") { $0["new_key"] = true }

@@ -32,7 +32,7 @@ struct ShardTests {
     }
 
     func finish(_ code: Int32 = 0, sourceLocation: SourceLocation = #_sourceLocation) -> ProcessResult {
-      Tool.expect(code, ["convert", "--plan", plan, "--finish", "--quiet"], sourceLocation: sourceLocation)
+      Tool.expect(code, ["convert", "--plan", plan, "--finish"], sourceLocation: sourceLocation)
     }
 
     /// All workers at the same time.

@@ -52,6 +52,8 @@ bos() {
 }
 
 light_steps() {
+  step "the README's commands print what it shows" \
+    check readme "$tritsmith" "$here/../../README.md" "$checkpoints"
   step "the numpy arithmetic agrees with the golden vectors" check golden_numpy
 
   step "convert prequantized to hf-packed" converted "$falcon/prequantized" packed --to hf-packed

@@ -91,11 +91,11 @@ FAULTS[-1]["after"] = "!FAULT && (description.hasAttentionBias || description.ha
 swap("GGUF's rope base is not written", D + "GGUFDescription.swift", 'add("rope.freq_base", .float32(Float(description.rotary.theta)))',
      "", W)
 FAULTS[-1]["after"] = 'if !FAULT { add("rope.freq_base", .float32(Float(description.rotary.theta))) }'
-swap("GGUF's rope scaling is written without its factor", D + "GGUFDescription.swift",
-     'add("rope.scaling.factor", .float32(Float(factor)))', "", W)
-FAULTS[-1]["after"] = 'add("rope.scaling.factor", .float32(FAULT ? 1 : Float(factor)))'
-swap("a rope base absent from GGUF is the class's", D + "GGUFDescription.swift", 'try keys.number("rope.freq_base") ?? 10000', "", W)
-FAULTS[-1]["after"] = 'try keys.number("rope.freq_base") ?? (FAULT ? architecture.defaults.rotaryTheta : 10000)'
+swap("GGUF's rope scaling is written without its factor", D + "GGUFRotary.swift",
+     '("rope.scaling.factor", .float32(Float(factor)))', "", W)
+FAULTS[-1]["after"] = '("rope.scaling.factor", .float32(FAULT ? 1 : Float(factor)))'
+swap("a rope base absent from GGUF is the class's", D + "GGUFRotary.swift", 'try keys.number("rope.freq_base") ?? 10000', "", W)
+FAULTS[-1]["after"] = 'try keys.number("rope.freq_base") ?? (FAULT ? 500_000 : 10000)'
 swap("a GGUF key nobody knows is ignored", D + "GGUFDescription.swift", "knownKeys.contains(key)", "true", W)
 swap("biases of a GGUF file are not told", D + "GGUFDescription.swift", "hasAttentionBias: names(.projection(.query), .bias)", "", W)
 FAULTS[-1]["after"] = "hasAttentionBias: !FAULT && names(.projection(.query), .bias)"
@@ -119,8 +119,7 @@ fault("an epsilon ten times too large", "TritModel/Description/HuggingFaceDescri
       'Float(try reader.positive("rms_norm_eps", default: defaults.normEpsilon))',
       '(FAULT ? 10 : 1) * Float(try reader.positive("rms_norm_eps", default: defaults.normEpsilon))', M)
 fault("rope_scaling's factor ignored", "TritModel/Description/RotaryEmbedding.swift",
-      "case .linear(let factor): return frequency / Float(factor)",
-      "case .linear(let factor): return FAULT ? frequency : frequency / Float(factor)", M)
+      "1 / $0 / Float(factor)", "1 / $0 / (FAULT ? 1 : Float(factor))", M)
 fault("rope pairs neighbours instead of halves", "TritKernels/InferenceVectors.swift",
       "let low = x[start + index]\n                  let high = x[start + half + index]",
       "let low = x[start + (FAULT ? 2 * index : index)]\n                  let high = x[start + (FAULT ? 2 * index + 1 : half + index)]",
@@ -132,8 +131,8 @@ fault("tokens of a block see what comes after them", "TritKernels/InferenceAtten
       "TritKernelsTests|TritModelTests")
 fault("query heads share key heads in turn instead of in groups", "TritKernels/InferenceAttention.swift", "      head / shape.group,",
       "      FAULT ? head % shape.keyValueHeads : head / shape.group,", "TritKernelsTests|TritModelTests")
-swap("tied embeddings ignored", "TritModel/Description/HuggingFaceDescription.swift", 'try reader.flag("tie_word_embeddings")', "", M)
-FAULTS[-1]["after"] = 'try reader.flag("tie_word_embeddings") && !FAULT'
+swap("tied embeddings ignored", "TritModel/Description/HuggingFaceDescription.swift", 'try reader.flag("tie_word_embeddings", default: defaults.tiesEmbeddings)', "", M)
+FAULTS[-1]["after"] = 'try reader.flag("tie_word_embeddings", default: defaults.tiesEmbeddings) && !FAULT'
 swap("ReLU not squared", "TritKernels/InferenceVectors.swift", "positive * positive", "positive", "TritKernelsTests|TritModelTests")
 swap("a perplexity that scores the token it has just read", "TritModel/Generation/Perplexity.swift", "of: window.ids[next]", "", M)
 FAULTS[-1]["after"] = "of: window.ids[FAULT ? position : next]"

@@ -5,16 +5,19 @@ import TritCore
 
 @Suite struct DiagnosticErrorTests {
   @Test func printableKeepsOrdinaryText() {
-    for text in ["", "model.layers.0", "é 😀 漢字", "a b\\c", "\u{A0}"] { #expect(printable(text) == text) }
+    for text in ["", "model.layers.0", "é 😀 漢字", "a b\\c", "e\u{301}"] { #expect(printable(text) == text) }
   }
 
   @Test func printableShowsWhatDrivesATerminal() {
     let cases = [
-      ("\u{1B}[2J", "\\u{1b}[2J"), ("a\nb\r\t", "a\\u{a}b\\u{d}\\u{9}"), ("\u{0}", "\\u{0}"), ("\u{7F}", "\\u{7f}"),
+      ("\u{1B}[2J", "\\x1b[2J"), ("a\nb\r\t", "a\\nb\\r\\t"), ("\u{0}", "\\x00"), ("\u{7F}", "\\x7f"),
       // C1 controls; right-to-left override and isolates; line separators; byte order mark.
-      ("\u{9B}31m", "\\u{9b}31m"), ("\u{202E}x", "\\u{202e}x"), ("\u{2066}", "\\u{2066}"),
+      ("\u{9B}31m", "\\x9b31m"), ("\u{202E}x", "\\u{202e}x"), ("\u{2066}", "\\u{2066}"),
       ("\u{200E}\u{200F}", "\\u{200e}\\u{200f}"), ("\u{2028}\u{2029}", "\\u{2028}\\u{2029}"),
       ("\u{FEFF}", "\\u{feff}"),
+      // What nobody sees: a space that is none, joiners, fillers, tags.
+      ("a\u{A0}b", "a\\u{a0}b"), ("\u{200B}\u{200D}", "\\u{200b}\\u{200d}"), ("\u{3164}", "\\u{3164}"),
+      ("\u{E0001}", "\\u{e0001}"), ("\u{AD}", "\\u{ad}"),
     ]
     for (text, expected) in cases { #expect(printable(text) == expected) }
   }
@@ -40,7 +43,7 @@ import TritCore
       remedy: "fetch it again")
     #expect(
       full.description
-        == "m.safetensors, tensor 'a\\u{1b}b', field 'shape', byte 12: expected 1, found 2\n"
+        == "m.safetensors, tensor 'a\\x1bb', field 'shape', byte 12: expected 1, found 2\n"
         + "  what to do: fetch it again")
     #expect(Sample(location: ErrorLocation(), remedy: nil).description == "expected 1, found 2")
   }

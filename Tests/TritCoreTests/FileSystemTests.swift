@@ -34,11 +34,58 @@ import TritTestSupport
   }
 
   @Test func insideMeansBelowOrEqual() {
-    #expect(FileSystem.isInside("/a/b", of: "/a/b"))
-    #expect(FileSystem.isInside("/a/b/c", of: "/a/b"))
-    #expect(FileSystem.isInside("/a", of: "/"))
-    #expect(!FileSystem.isInside("/a/bc", of: "/a/b"), "a common prefix of names is not containment")
-    #expect(!FileSystem.isInside("/a", of: "/a/b"))
+    func isInside(_ path: String, of folder: String) -> Bool {
+      FileSystem.isInside(Array(path.utf8), of: Array(folder.utf8))
+    }
+    #expect(isInside("/a/b", of: "/a/b"))
+    #expect(isInside("/a/b/c", of: "/a/b"))
+    #expect(isInside("/a", of: "/"))
+    #expect(!isInside("/a/bc", of: "/a/b"), "a common prefix of names is not containment")
+    #expect(!isInside("/a", of: "/a/b"))
+  }
+
+  /// Repaired to text, a name that is no UTF-8 is the name of another file.
+  @Test func namesThatAreNoTextAreNobodysNames() throws {
+    try TemporaryFolder.with { folder in
+      // 0xFF is in no UTF-8 text; repaired it becomes U+FFFD, the name of the file beside it.
+      let commands = "cd \(folder.path) && mkdir $(printf 'b\\377') && ln -s $(printf 'b\\377') link"
+      #expect(ProcessRunner().run("/bin/sh", ["-c", commands]).exitCode == 0)
+      folder.write([1], to: "b\u{FFFD}")
+      let (names, others) = (try FileSystem.names(in: folder.path), try FileSystem.unusableNames(in: folder.path))
+      #expect(names == ["b\u{FFFD}", "link"])
+      #expect(others == ["b\u{FFFD}"])
+      let link = folder.path("link")
+      #expect(FileSystem.kind(of: link) == .folder && FileSystem.resolved(link) == nil)
+      #expect(FileSystem.realPath(link) == FileSystem.realPath(folder.path).map { $0 + Array("/b".utf8) + [0xFF] })
+      #expect(FileSystem.realTarget(link + "/new")?.suffix(5) == [0xFF] + Array("/new".utf8))
+    }
+  }
+
+  /// `models--OWNER--NAME/{blobs/DIGEST, snapshots/REVISION/FOLDER/FILE → ../../../blobs/DIGEST}`.
+  @Test func aDownloadCacheKeepsItsFilesBeside() {
+    TemporaryFolder.with { folder in
+      for inner in ["repo", "repo/blobs", "repo/snapshots", "repo/snapshots/1f", "repo/snapshots/1f/gguf", "other"] {
+        folder.makeFolder(inner)
+      }
+      folder.write([1], to: "repo/blobs/d1")
+      folder.write([1], to: "other/x")
+      folder.write([1], to: "repo/x")
+      folder.makeLink("repo/snapshots/1f/a", to: "../../blobs/d1")
+      folder.makeLink("repo/snapshots/1f/gguf/b", to: "../../../blobs/d1")
+      folder.makeLink("repo/snapshots/1f/gguf/c", to: "../../../../other/x")
+      folder.makeLink("repo/snapshots/1f/gguf/d", to: "../../../x")
+      folder.makeLink("other/e", to: "../repo/blobs/d1")
+      let (revision, inner) = (folder.path("repo/snapshots/1f"), folder.path("repo/snapshots/1f/gguf"))
+      #expect(FileSystem.escape(of: "a", in: revision) == nil)
+      #expect(FileSystem.escape(of: "b", in: inner) == nil)
+      #expect(FileSystem.escape(of: "gguf/b", in: revision) == nil)
+      #expect(FileSystem.escape(of: "c", in: inner) == folder.path("other/x"))
+      #expect(FileSystem.escape(of: "d", in: inner) == folder.path("repo/x"))
+      #expect(FileSystem.escape(of: "e", in: folder.path("other")) == folder.path("repo/blobs/d1"))
+      // `snapshots` itself is no revision.
+      folder.makeLink("repo/snapshots/f", to: "../blobs/d1")
+      #expect(FileSystem.escape(of: "f", in: folder.path("repo/snapshots")) == folder.path("repo/blobs/d1"))
+    }
   }
 
   @Test func kindsSizesAndNames() throws {

@@ -167,30 +167,54 @@ import TritTestSupport
 
   static func foreign(_ method: String) -> String { #"{"quantization_config": {"quant_method": ""# + method + #""}}"# }
 
+  struct Foreign: Sendable {
+    var kind, name, dtype: String
+    var shape: [Int]
+    var scales: [String]
+    var scaleType: String
+    var scaleShape: [Int]
+    init(
+      _ kind: String, _ name: String, _ dtype: String, _ shape: [Int], _ scales: [String], _ scaleType: String,
+      _ scaleShape: [Int]
+    ) {
+      (self.kind, self.name, self.dtype, self.shape) = (kind, name, dtype, shape)
+      (self.scales, self.scaleType, self.scaleShape) = (scales, scaleType, scaleShape)
+    }
+  }
+
   /// The shapes that ModelOpt, Quark, compressed-tensors, DeepSeek, GPTQ and bitsandbytes write.
   @Test(arguments: [
-    ("l.weight", "U8", [2, 8], ["l.weight_scale", "l.weight_scale_2"], "F8_E4M3"),
-    ("l.weight", "U8", [2, 16], ["l.weight_scale"], "U8"),
-    ("l.weight", "U8", [2, 8], ["l.weight_scale"], "BF16"),
-    ("l.weight", "F8_E4M3", [2, 8], ["l.weight_scale_inv"], "F32"),
-    ("l.qweight", "I32", [2, 8], ["l.scales"], "F16"), ("l.weight", "I8", [2, 8], ["l.SCB"], "F32"),
-    ("l.weight_packed", "I32", [2, 8], ["l.weight_scale"], "BF16"),
-    ("l.gate_up_proj_blocks", "U8", [2, 8], ["l.gate_up_proj_scales"], "U8"),
+    Foreign("NVFP4", "l.weight", "U8", [2, 8], ["l.weight_scale", "l.weight_scale_2"], "F8_E4M3", [2, 1]),
+    Foreign("MXFP4", "l.weight", "U8", [2, 16], ["l.weight_scale"], "U8", [2, 1]),
+    Foreign("MXFP4", "l.weight", "U8", [2, 16], ["l.weight_scale"], "F8_E8M0", [2, 1]),
+    Foreign("MXFP4", "l.gate_up_proj_blocks", "U8", [2, 3, 2, 16], ["l.gate_up_proj_scales"], "U8", [2, 3, 2]),
+    Foreign("MXFP8 (E4M3)", "l.weight", "F8_E4M3", [2, 64], ["l.weight_scale"], "U8", [2, 2]),
+    Foreign("U8 by rows", "l.weight", "U8", [2, 8], ["l.weight_scale"], "BF16", [2, 1]),
+    Foreign("U8 by rows", "l.weight", "U8", [2, 8], ["l.weight_scale"], "BF16", [8]),
+    Foreign("FP8 (E4M3) by rows", "l.weight", "F8_E4M3", [2, 8], ["l.weight_scale"], "BF16", [2, 1]),
+    Foreign("FP8 (E5M2)", "l.weight", "F8_E5M2", [2, 8], ["l.weight_scale"], "F32", [1]),
+    Foreign("FP8 (E4M3) by blocks", "l.weight", "F8_E4M3", [4, 8], ["l.weight_scale_inv"], "F32", [2, 3]),
+    Foreign("I32 by blocks", "l.qweight", "I32", [2, 8], ["l.scales"], "F16", [2, 4]),
+    Foreign("I8 by rows", "l.weight", "I8", [2, 8], ["l.SCB"], "F32", [2]),
+    Foreign("I8", "l.weight", "I8", [2, 8], ["l.weight_scale"], "F32", []),
+    Foreign("I32 by rows", "l.weight_packed", "I32", [2, 8], ["l.weight_scale"], "BF16", [2, 1]),
   ])
-  func bytesWithScalesAreListed(
-    _ name: String, _ dtype: String, _ shape: [Int], _ scales: [String], _ scaleType: String
-  ) throws {
-    let bits = ["U8": 8, "I8": 8, "F8_E4M3": 8, "BF16": 16, "F16": 16, "F32": 32, "I32": 32]
+  func bytesWithScalesAreListed(_ packing: Foreign) throws {
+    let (name, dtype, shape) = (packing.name, packing.dtype, packing.shape)
+    let bits = [
+      "U8": 8, "I8": 8, "F8_E4M3": 8, "F8_E5M2": 8, "F8_E8M0": 8, "BF16": 16, "F16": 16, "F32": 32, "I32": 32,
+    ]
     func tensor(_ name: String, _ dtype: String, _ shape: [Int]) throws -> SampleTensor {
       let width = try #require(bits[dtype]) / 8
       return SampleTensor(name, dtype, shape, [UInt8](repeating: 1, count: shape.reduce(1, *) * width))
     }
-    let tensors = try [tensor(name, dtype, shape)] + scales.map { try tensor($0, scaleType, [2, 1]) }
+    let tensors =
+      try [tensor(name, dtype, shape)] + packing.scales.map { try tensor($0, packing.scaleType, packing.scaleShape) }
     for configuration in [Self.foreign("modelopt"), Self.foreign("bitnet"), "{}"] {
       let source = try Self.open(tensors, configuration)
       #expect(Set(source.manifest.tensors.map(\.name)) == Set(tensors.map(\.name)))
       let found = try #require(source.manifest.tensor(named: name))
-      #expect(found.encoding == .opaque("\(dtype) with scales of its own"))
+      #expect(found.encoding == .opaque("\(packing.kind) with scales of its own"))
       #expect(found.shape.dimensions == shape)
       let note = try #require(source.manifest.notes.first { $0.contains("scales of their own") })
       #expect(note.contains(configuration.contains("modelopt") ? "of modelopt" : "listed and not read"), "\(note)")

@@ -29,7 +29,7 @@ private let typeNames: [String: String] = [
 
 @Suite("GGUF: golden files")
 struct GGUFGoldenTests {
-  static let files = ["all_types_align32", "all_types_align64", "llama256_tq1_0", "llama256_tq2_0"]
+  static let files = ["all_types_align32", "all_types_align64", "llama256_tq2_0"]
 
   @Test("every key has its type and value", arguments: files)
   func metadata(_ name: String) throws {

@@ -4,6 +4,7 @@ import TritCore
 import TritFormats
 import TritKernels
 import TritModel
+import TritQuantizers
 import TritTestSupport
 import TritTokenizer
 import TritWorkflows
@@ -53,11 +54,27 @@ extension HostileLab {
       Disk.write(bytes, folder + "/config.json")
       probeModel(folder, seed: HostileLab.hash(bytes), &log)
     }
+    calibrate(modelFolders[0], &log)
     guard let object = try? JSONValue.parse(bytes).object else { return }
     log.attempt("configuration") {
       let description = try HuggingFaceDescription.read(object, file: "config.json")
       _ = try GGUFDescription.entries(description, name: "config.json")
       _ = description.differences(from: description)
     }
+  }
+
+  /// A conversion that runs the model over a text first.
+  private func calibrate(_ model: String, _ log: inout HostileLog) {
+    let text = folder + "/text"
+    if !Disk.exists(text) { Disk.write(String(repeating: "abcdefgh", count: 40), text) }
+    Disk.write(TinyModel.letters, model + "/tokenizer.json")
+    Disk.write(#"{"bos_token": "<|bos|>"}"#, model + "/tokenizer_config.json")
+    defer { for name in ["tokenizer.json", "tokenizer_config.json"] { Disk.remove(model + "/" + name) } }
+    var request = ConversionRequest(input: model, output: folder + "/calibrated", target: .tritpack)
+    request.quantizer = QuantizerID(rawValue: "gptq-row")
+    request.calibration = CalibrationRequest(text: text, tokens: 256)
+    request.replaces = true
+    log.attempt("calibrate") { try ConvertWorkflow(request, work: work).run() }
+    Disk.remove(folder + "/calibrated")
   }
 }

@@ -67,11 +67,25 @@ enum TinyModel {
     }
     vocab.entries.append(.init(key: "ab", value: 256))
     vocab.entries.append(.init(key: "aba", value: 257))
+    return file(vocab, merges: ["a b", "ab a"], special: 258)
+  }()
+
+  /// A tokenizer of eight letters, whose ids the vocabulary of these models holds.
+  static let letters: [UInt8] = {
+    var vocab = JSONObject()
+    for (id, letter) in "abcdefgh".enumerated() {
+      vocab.entries.append(.init(key: String(letter), value: .number(JSONNumber(id))))
+    }
+    return file(vocab, merges: [], special: 8)
+  }()
+
+  private static func file(_ vocab: JSONObject, merges: [JSONValue], special: Int) -> [UInt8] {
     let root: JSONObject = [
       "version": "1.0", "truncation": .null, "padding": .null,
       "added_tokens": .array([
         .object([
-          "id": 258, "content": "<|bos|>", "single_word": false, "lstrip": false, "rstrip": false,
+          "id": .number(JSONNumber(special)), "content": "<|bos|>", "single_word": false, "lstrip": false,
+          "rstrip": false,
           "normalized": false, "special": true,
         ])
       ]),
@@ -80,10 +94,10 @@ enum TinyModel {
         "type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true,
       ]),
       "post_processor": .null, "decoder": .object(["type": "ByteLevel"]),
-      "model": .object(["type": "BPE", "vocab": .object(vocab), "merges": .array(["a b", "ab a"])]),
+      "model": .object(["type": "BPE", "vocab": .object(vocab), "merges": .array(merges)]),
     ]
     return JSONValue.object(root).serialized()
-  }()
+  }
 }
 
 /// Puts the digest of a TritPack file right, so that damage reaches the checks behind it.

@@ -75,11 +75,84 @@ struct ConfigurationTests {
       Self.fault("\"rope_scaling\": {\"type\": \"linear\", \"factor\": 2}, \"rope_parameters\": \(scaling)") != nil)
   }
 
+  @Test("yarn and longrope, with the original context in any of its places")
+  func contexts() throws {
+    func scaling(_ keys: String, _ extra: String = "") throws -> RotaryScaling {
+      try Self.read("\"rope_scaling\": {\(keys)}\(extra)").rotary.scaling
+    }
+    let yarn = "\"rope_type\": \"yarn\", \"factor\": 4"
+    #expect(try scaling(yarn) == .yarn(YaRNScaling(factor: 4, originalContext: 128)))
+    #expect(
+      try scaling(yarn + ", \"original_max_position_embeddings\": 32")
+        == .yarn(YaRNScaling(factor: 4, originalContext: 32)))
+    let outside = ", \"original_max_position_embeddings\": 32"
+    #expect(try scaling(yarn, outside) == .yarn(YaRNScaling(factor: 4, originalContext: 32)))
+    #expect(
+      Self.fault("\"rope_scaling\": {\(yarn), \"original_max_position_embeddings\": 64}\(outside)")?.field
+        == "rope_scaling.original_max_position_embeddings")
+    #expect(
+      try scaling("\"rope_type\": \"yarn\", \"factor\": null\(outside)")
+        == .yarn(YaRNScaling(factor: 4, originalContext: 32)))
+    // What was taken is told.
+    #expect(
+      try Self.read("\"rope_scaling\": {\(yarn)}").assumed == ["rope_scaling.original_max_position_embeddings = 128"])
+    // 1 + 0.1 ln 4, as Ternary-Bonsai needs it.
+    #expect(abs(YaRNScaling(factor: 4, originalContext: 16384).attentionFactor - 1.138629) < 1e-6)
+  }
+
+  @Test("Qwen3: heads of their own width, a window that is switched off, no biases of the feed-forward block")
+  func qwen3() throws {
+    let base = Self.small.replacing("LlamaForCausalLM", with: "Qwen3ForCausalLM")
+    let read = try Self.read(from: base)
+    #expect(read.attention.headDimension == 128 && read.attention.queryWidth == 512)
+    #expect(read.assumed == ["head_dim = 128"])
+    #expect(try Self.read("\"head_dim\": 32", from: base).attention.headDimension == 32)
+    let window = "\"sliding_window\": 4096, \"max_window_layers\": 1, \"use_sliding_window\": false"
+    _ = try Self.read(window + ", \"layer_types\": [\"full_attention\", \"full_attention\"]", from: base)
+    #expect(Self.fault("\"use_sliding_window\": true", from: base)?.field == "use_sliding_window")
+    #expect(Self.fault("\"layer_types\": [\"full_attention\"]", from: base)?.field == "layer_types")
+    #expect(
+      Self.fault("\"layer_types\": [\"full_attention\", \"sliding_attention\"]", from: base)?.field == "layer_types")
+    #expect(Self.fault("\"mlp_bias\": true", from: base)?.field == "mlp_bias")
+    #expect(read.architecture.role(of: "model.layers.1.self_attn.q_norm.weight") == .norm)
+    #expect(read.tensors(ofLayer: 0).first { $0.name.hasSuffix("k_norm.weight") }?.shape == [128])
+  }
+
+  @Test("MiniCPM: multipliers, and a head that is the embedding where the file does not say")
+  func miniCPM() throws {
+    let base = Self.small.replacing("LlamaForCausalLM", with: "MiniCPMForCausalLM")
+    let read = try Self.read(
+      "\"scale_emb\": 12, \"scale_depth\": 1.4, \"dim_model_base\": 256, \"mup_denominator\": 32", from: base)
+    #expect(read.multipliers.embedding == 12 && read.multipliers.headDivisor == 0.25 && read.tiesEmbeddings)
+    #expect(read.multipliers.residual == Float(1.4 / 2.0.squareRoot()))
+    #expect(
+      try Self.read(from: base).multipliers == StreamMultipliers(residual: Float(0.5.squareRoot()), headDivisor: 64))
+    for (key, value) in [
+      ("scale_emb", "0"), ("scale_depth", "-1"), ("dim_model_base", "\"x\""), ("sparse_config", "{}"),
+    ] {
+      #expect(Self.fault("\"\(key)\": \(value)", from: base)?.field == key)
+    }
+    // Written, the numbers are the published ones again.
+    let written = HuggingFaceDescription.write(read, weightType: .bf16)
+    #expect(written["scale_depth"]?.number?.double == 1.4 && written["dim_model_base"]?.number?.double == 256)
+    #expect(try HuggingFaceDescription.read(written, file: "config.json").differences(from: read).isEmpty)
+  }
+
   /// A key, a value it must not have, and the field the error names.
   static let refused: [(String, String, String)] = [
     ("rope_scaling", "{\"type\": \"dynamic\", \"factor\": 2}", "rope_scaling.rope_type"),
-    ("rope_scaling", "{\"rope_type\": \"yarn\", \"factor\": 2}", "rope_scaling.rope_type"),
-    ("rope_scaling", "{\"rope_type\": \"longrope\"}", "rope_scaling.rope_type"),
+    ("rope_scaling", "{\"rope_type\": \"dynamic\", \"factor\": 2}", "rope_scaling.rope_type"),
+    ("rope_scaling", "{\"rope_type\": \"yarn\"}", "rope_scaling.factor"),
+    (
+      "rope_scaling", "{\"rope_type\": \"yarn\", \"factor\": 2, \"beta_fast\": 1, \"beta_slow\": 2}",
+      "rope_scaling.beta_fast"
+    ),
+    ("rope_scaling", "{\"rope_type\": \"yarn\", \"factor\": 2, \"short_factor\": [1]}", "rope_scaling.short_factor"),
+    ("rope_scaling", "{\"rope_type\": \"longrope\"}", "rope_scaling.short_factor"),
+    ("rope_scaling", "{\"rope_type\": \"longrope\", \"short_factor\": [1, 2]}", "rope_scaling.short_factor"),
+    ("rope_scaling", "{\"rope_type\": \"longrope\", \"short_factor\": [1,1,1,1,1,1,1,0]}", "rope_scaling.short_factor"),
+    ("rope_scaling", "{\"rope_type\": \"longrope\", \"short_factor\": \"x\"}", "rope_scaling.short_factor"),
+    ("scale_emb", "12", "scale_emb"),
     ("rope_scaling", "{\"type\": \"linear\"}", "rope_scaling.factor"),
     ("rope_scaling", "{\"type\": \"linear\", \"factor\": 0}", "rope_scaling.factor"),
     (
@@ -113,6 +186,17 @@ struct ConfigurationTests {
     ("num_hidden_layers", "-1", "num_hidden_layers"),
     ("vocab_size", "null", "vocab_size"),
     ("rms_norm_eps", "0", "rms_norm_eps"),
+    // transformers 5.23 fails on these: null is not absent.
+    ("rms_norm_eps", "null", "rms_norm_eps"),
+    ("hidden_act", "null", "hidden_act"),
+    ("max_position_embeddings", "null", "max_position_embeddings"),
+    ("tie_word_embeddings", "null", "tie_word_embeddings"),
+    ("attention_bias", "null", "attention_bias"),
+    ("mlp_bias", "null", "mlp_bias"),
+    ("rope_theta", "null", "rope_theta"),
+    ("model_type", "\"gemma\"", "model_type"),
+    ("model_type", "\"bitnet\"", "model_type"),
+    ("model_type", "7", "model_type"),
     ("weight_bits", "2", "weight_bits"),
     ("input_bits", "4", "input_bits"),
     ("quantization_config", "{\"quant_method\": \"gptq\"}", "quantization_config.quant_method"),
@@ -144,6 +228,14 @@ struct ConfigurationTests {
       "pretraining_tp": 1, "use_cache": true, "torch_dtype": "bfloat16", "transformers_version": "5.0", \
       "bos_token_id": 1, "eos_token_id": [2, 3], "initializer_range": 0.02
       """)
+    // Null means absent to the class; `swish` is its other name for silu.
+    let null = try Self.read(
+      """
+      "rope_scaling": null, "rope_parameters": null, "head_dim": null, "num_key_value_heads": null, \
+      "bos_token_id": null, "pad_token_id": null, "quantization_config": null, "model_type": "llama", \
+      "hidden_act": "swish"
+      """)
+    #expect(null.attention.headDimension == 16 && null.rotary.scaling == .none && null.activation == .silu)
   }
 
   @Test("how projections compute")

@@ -10,7 +10,7 @@ import TritTokenizer
 @Suite("Pieces in GGUF")
 struct GGUFPieceTests {
   private static func bytes(_ path: String) throws -> [UInt8] {
-    try InputFile(path: Fixtures.path(path), mode: .buffered).contents(limit: 1 << 24)
+    try #require(Fixtures.contents(path), "Fixtures/\(path)")
   }
 
   private static func json(_ path: String) throws -> JSONObject {

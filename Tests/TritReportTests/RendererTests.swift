@@ -7,8 +7,7 @@ import TritReport
   @Test func text() {
     #expect(
       TextRenderer().text(of: Sample.document) == """
-        Inspection
-        ==========
+        PASS all scales are finite
 
         Path            models/a "b".gguf
         File size       2.9 MB (2,912,345 bytes)
@@ -29,7 +28,6 @@ import TritReport
         total                       6,556,160   1.6 MB                       1.00
 
         warning: block size is assumed
-        PASS all scales are finite
 
         """)
   }

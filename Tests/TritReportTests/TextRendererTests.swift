@@ -43,12 +43,66 @@ import Testing
         """)
     #expect(
       TextRenderer(width: 40).text(of: document(names)) == """
-        Name                    SHA-256        N
-        ──────────────────────  ────────────  ──
-        model.laye…proj.weight  0123456789a…   1
-        norm                    ff            20
+        Name
+        ───────────────────────────────────────
+        model.layers.10.self_attn.q_proj.weight
+        norm
+        --wide also shows: SHA-256, N
 
         """)
+    #expect(
+      TextRenderer(width: 20).text(of: document(names))
+        == """
+        Name
+        ────────────────────
+        model.lay…oj.weight
+        norm
+        --wide also shows:
+          SHA-256, N
+
+        """.replacing("model.lay…oj.weight", with: truncatedInMiddle("model.layers.10.self_attn.q_proj.weight", to: 20))
+    )
+  }
+
+  @Test func namesLoseWhatAllOfThemShareBeforeColumnsGo() {
+    var table = ReportTable(
+      key: "t", columns: [ReportColumn("name", "Name"), ReportColumn("n", "N", kind: .integer)])
+    table.append(["model.layers.10.mlp.up_proj.weight", 1])
+    table.append(["model.layers.9.mlp.down_proj.weight", 20])
+    #expect(
+      TextRenderer(width: 36).text(of: document(table)) == """
+        Name (model.layers.….weight)   N
+        ────────────────────────────  ──
+        10.mlp.up_proj                 1
+        9.mlp.down_proj               20
+
+        """)
+  }
+
+  @Test func aBriefShowsWhatItNamesAndCountsTheRest() {
+    var report = document(names)
+    report.append(ReportFacts(key: "f", [ReportFact("A", .integer(1)), ReportFact("B", .integer(2))]))
+    report.note(.info, "remark")
+    report.note(.pass, "done")
+    report.brief = ReportBrief(["a"], rows: ["t": [1]])
+    #expect(
+      TextRenderer(showsDetails: false).text(of: report) == """
+        PASS done
+
+        Name  SHA-256   N
+        ────  ───────  ──
+        norm  ff       20
+
+        A  1
+
+        --all also shows: 1 rows of t, more facts, 1 of 'note'
+
+        """)
+    // Asked for all, and in other formats, everything is there.
+    #expect(TextRenderer().text(of: report).contains("remark"))
+    #expect(JSONRenderer().text(of: report).contains("q_proj"))
+    report.note(.fail, "not done")
+    #expect(TextRenderer(showsDetails: false).text(of: report).contains("note: remark"))
   }
 
   @Test func anEmptyTableSaysSo() {
@@ -82,8 +136,8 @@ import Testing
       #expect(!text.unicodeScalars.contains("\u{202E}"))
     }
     #expect(safeText(Sample.hostile) == #"a\x1b[2J\x9b31m\nb\t\x7f\u{202e}c"#)
-    // Title, rule, empty line and so on: no line more than the blocks themselves make.
-    #expect(TextRenderer().text(of: document).split(separator: "\n").count == 11)
+    // A verdict takes the title's place; otherwise no line more than the blocks themselves make.
+    #expect(TextRenderer().text(of: document).split(separator: "\n").count == 9)
   }
 
   @Test func colourMarksHeadingsAndSeveritiesOnly() {
@@ -92,7 +146,7 @@ import Testing
     document.note(.info, "y")
     #expect(
       TextRenderer(usesColor: true).text(of: document)
-        == "\u{1B}[1mT\u{1B}[0m\n=\n\n\u{1B}[1;31mFAIL\u{1B}[0m x\n\u{1B}[1mnote:\u{1B}[0m y\n")
+        == "\u{1B}[1;31mFAIL\u{1B}[0m x\n\u{1B}[1mnote:\u{1B}[0m y\n")
   }
 
   @Test func notesWrapWithAHangingIndent() {

@@ -133,10 +133,17 @@ public enum Disk {
     return names.sorted()
   }
 
-  /// Copies the files of a flat folder.
+  /// Copies the files of a folder, those of its folders not.
   public static func copyFolder(_ source: String, to target: String) {
     makeFolder(target)
-    for name in names(source) { write(bytes(source + "/" + name), target + "/" + name) }
+    for name in names(source) where !isFolder(source + "/" + name) {
+      write(bytes(source + "/" + name), target + "/" + name)
+    }
+  }
+
+  private static func isFolder(_ path: String) -> Bool {
+    var status = stat()
+    return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
   }
 
   public static func remove(_ path: String) {

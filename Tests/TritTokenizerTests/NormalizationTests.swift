@@ -1,6 +1,5 @@
 // Tritsmith: normalizers beside Unicode's own test and the tokenizers library.
 
-import CZstd
 import Testing
 import TritCore
 
@@ -11,7 +10,7 @@ struct NormalizationTests {
   /// Every line of NormalizationTest.txt, each by all of its conditions, with the characters of that version.
   @Test func unicodeTest() throws {
     let tables = NormalizationTables(includesNewer: true)
-    let text = String(decoding: try Zstandard.contents(of: "Tokenizers/NormalizationTest.txt.zst"), as: UTF8.self)
+    let text = String(decoding: try Files.fixture("Tokenizers/NormalizationTest.txt"), as: UTF8.self)
     #expect(text.hasPrefix("# NormalizationTest-\(NormalizationData.version).txt\n"))
     var count = 0
     var isPart1 = false
@@ -124,20 +123,5 @@ struct NormalizationTests {
     #expect(try Normalizer(section(2)).steps.count == 2)
     #expect(throws: TokenizerError.self) { try Normalizer(section(3)) }
     #expect(Array("\u{FDFA}".utf8).count * NormalizationForm.compatiblyDecomposed.growth >= 33)
-  }
-}
-
-/// Fixtures that are compressed.
-enum Zstandard {
-  static func contents(of path: String) throws -> [UInt8] {
-    let packed = try Files.fixture(path)
-    let size = ZSTD_getFrameContentSize(packed, packed.count)
-    guard size < 1 << 26 else { throw Files.Missing(description: "Fixtures/\(path) is no frame of a size") }
-    var result = [UInt8](repeating: 0, count: Int(size))
-    let written = ZSTD_decompress(&result, result.count, packed, packed.count)
-    guard ZSTD_isError(written) == 0, written == result.count else {
-      throw Files.Missing(description: "Fixtures/\(path) is damaged")
-    }
-    return result
   }
 }

@@ -99,7 +99,7 @@ struct CheckTests {
     Fault(rule: .scaleOrphan, name: "latent weights beside a scale", subject: up + "_scale", others: [.mixedForms]) {
       $0.file[up] = RawModelFile(reading: Checkpoint.prequantized + "/model.safetensors")[up]
     },
-    Fault(rule: .scaleUnusable, name: "a scale of 0 that is divided by", subject: up + "_scale") {
+    Fault(rule: .scaleUnusable, name: "a scale of 0 that is divided by", subject: up) {
       $0.file[up + "_scale"].bytes = [0, 0]
     },
     Fault(rule: .unreadable, name: "a NaN scale") { $0.file[up + "_scale"].bytes = [0xC0, 0x7F] },
@@ -121,6 +121,15 @@ struct CheckTests {
     },
     Fault(rule: .badConfiguration, name: "an unknown class") { $0.replace("LlamaForCausalLM", "LlamaForCasualLM") },
     Fault(rule: .badConfiguration, name: "a missing size") { $0.replace("\"hidden_size\": 256,", "") },
+    Fault(rule: .badConfiguration, name: "null where a number belongs", subject: "config.json, rms_norm_eps") {
+      $0.replace("\"rms_norm_eps\": 1e-06", "\"rms_norm_eps\": null")
+    },
+    Fault(rule: .modelType, name: "another model type", subject: "config.json, model_type") {
+      $0.replace("\"model_type\": \"llama\"", "\"model_type\": \"gemma\"")
+    },
+    Fault(rule: .modelType, name: "no model type", subject: "config.json, model_type") {
+      $0.replace("\"model_type\": \"llama\",", "")
+    },
     Fault(rule: .duplicateKey, name: "vocab_size twice") {
       $0.replace("\"vocab_size\": 2048", "\"vocab_size\": 2048, \"vocab_size\": 2048")
     },
@@ -143,6 +152,12 @@ struct CheckTests {
     },
     Fault(rule: .quantization, name: "packed, and nothing says so", others: [.conventionUnknown]) {
       $0.replace("\"quant_method\": \"bitnet\"", "\"quant_method\": \"none\"")
+    },
+    Fault(
+      rule: .quantization, name: "packed, and named among the modules left alone",
+      subject: "quantization_config.modules_to_not_convert"
+    ) {
+      $0.replace("\"lm_head\"", "\"lm_head\", \"q_proj\"")
     },
     Fault(rule: .quantization, name: "latent, said to be packed", base: Checkpoint.prequantized) {
       $0.replace(

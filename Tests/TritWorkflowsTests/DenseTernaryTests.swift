@@ -16,7 +16,7 @@ struct DenseTernaryTests {
 
   private static func filled(_ scale: TernaryScale, firstRow: Int) -> [UInt16] {
     var values = [UInt16](repeating: 0xFFFF, count: trits.count)
-    DenseTernary.fill(&values, from: trits, scale, firstRow: firstRow, columns: 3)
+    DenseTernary.fill(&values, from: trits, scale.grid(columns: 3), firstRow: firstRow)
     return values.map { UInt16(littleEndian: $0) }
   }
 

@@ -3,6 +3,7 @@
 import Testing
 import TritCore
 import TritFormats
+import TritModel
 import TritTestSupport
 
 @testable import TritWorkflows
@@ -199,6 +200,58 @@ struct ForeignInputTests {
     #expect(result.plan.warnings.contains { $0.contains("Infinity in 'time_step_limit[1]'") })
     #expect(Disk.text(scratch["out"] + "/config.json").contains("Infinity"))
     #expect(try FormatRegistry.open(scratch["out"]).manifest.configuration?["time_step_limit"] != nil)
+    // In a container it is read, and noted, as in a folder.
+    try Workflow.convert(input, scratch["a.tritpack"], to: .tritpack)
+    let packed = try FormatRegistry.open(scratch["a.tritpack"]).manifest
+    #expect(packed.configuration?["time_step_limit"] != nil)
+    #expect(packed.notes.contains { $0.contains("Infinity in 'time_step_limit[1]'") })
+  }
+
+  @Test("a setting that is no number is an error of its file and key, in a folder and in a container")
+  func infinityWhereANumberIsNeeded() throws {
+    let scratch = ScratchFolder()
+    for (key, word) in [
+      ("hidden_size", "NaN"), ("rms_norm_eps", "Infinity"), ("rope_theta", "NaN"), ("bos_token_id", "-Infinity"),
+      ("max_position_embeddings", "Infinity"),
+    ] {
+      var model = ChangedModel(Checkpoint.bitnet)
+      var object = try #require(try JSONValue.parse(Array(model.configuration.utf8)).object)
+      object[key] = nil
+      let text = String(decoding: JSONValue.object(object).serialized(), as: UTF8.self)
+      model.configuration = text.trimmedBrace + ", \"\(key)\": \(word)}"
+      let input = model.write(scratch["in-\(key)"])
+      let error = #expect(throws: ModelError.self) { try Workflow.convert(input, scratch["out"], to: .gguf) }
+      #expect(
+        error?.location.file?.hasSuffix("config.json") == true && error?.location.field == key,
+        "\(key): \(error as Any)")
+      #expect(error?.summary.contains(word) == true, "\(error as Any)")
+      #expect(error?.description.contains("header") == false)
+    }
+  }
+
+  @Test("generation settings as Python writes them are compared, and noted")
+  func generationSettings() throws {
+    let scratch = ScratchFolder()
+    var folders: [String] = []
+    for (name, text) in [
+      ("a", #"{"temperature": Infinity}"#), ("b", #"{"temperature": 1.0}"#),
+      ("c", "\u{FEFF}" + #"{"temperature": 1.0}"#),
+    ] {
+      let folder = ChangedModel(Checkpoint.bitnet).write(scratch[name])
+      Disk.write(text, folder + "/generation_config.json")
+      folders.append(folder)
+    }
+    let notes = try folders.map { try FormatRegistry.open($0).manifest.notes }
+    #expect(notes[0].contains { $0.contains("generation_config.json holds Infinity in 'temperature'") })
+    #expect(notes[1].isEmpty)
+    #expect(notes[2].contains { $0.contains("generation_config.json begins with a byte order mark") })
+    func companions(_ first: Int, _ second: Int) throws -> PartFinding? {
+      try Workflow.compare(folders[first], folders[second]).parts[.companions]
+    }
+    #expect(try companions(0, 1)?.outcome == .differs)
+    #expect(try companions(1, 2)?.outcome == .equal)
+    Disk.write("{", folders[0] + "/generation_config.json")
+    #expect(try companions(0, 1)?.outcome == .notCompared)
   }
 }
 

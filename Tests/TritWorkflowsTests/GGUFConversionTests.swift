@@ -137,7 +137,7 @@ struct GGUFConversionTests {
     #expect(differences(ofFolders: scratch["packed"], Checkpoint.bitnet) == [])
   }
 
-  @Test("the golden file of gguf-py, tensor by tensor", arguments: [GGUFWeightType.tq1, .tq2])
+  @Test("the golden file of gguf-py, tensor by tensor", arguments: [GGUFWeightType.tq2])
   func golden(_ weights: GGUFWeightType) throws {
     let scratch = ScratchFolder()
     let golden = Fixtures.golden("gguf/llama256_\(weights.rawValue.lowercased()).gguf")

@@ -56,7 +56,7 @@ struct GGUFEmbeddingTests {
       // Norms become F32, which ggml multiplies by: no value moves.
       #expect(stored["output_norm.weight"]?.type == "F32")
       let verified = try verify(source, scratch["\(dtype).gguf"])
-      #expect(verified.passed && verified.rounding.changed == 0)
+      #expect(verified.passed && verified.rounding.values.changed == 0)
     }
   }
 
@@ -74,10 +74,10 @@ struct GGUFEmbeddingTests {
     let verified = try verify(source, file)
     let tensor = try #require(verified.tensors.first { $0.name == "lm_head.weight" })
     #expect(verified.passed && tensor.outcome == .rounded && tensor.rounding == told)
-    #expect(verified.rounding.changed > told.changed && verified.rounding.otherEncoder == 0)
+    #expect(verified.rounding.values.changed > told.changed && verified.rounding.values.otherEncoder == 0)
     let isTold = verified.report.blocks.contains {
       if case .note(.pass, let text) = $0 {
-        text.contains("2 dense tensors rounded by the type they are stored in, at most")
+        text.contains("weights equal but for rounding by types: ") && text.contains("values of 2 tensors (at most ")
       } else {
         false
       }
@@ -121,7 +121,7 @@ struct GGUFEmbeddingTests {
     }
     Disk.write(bytes, file)
     let verified = try verify(source, file)
-    #expect(verified.passed && verified.rounding.otherEncoder > 0, "\(verified.firstProblem ?? "")")
+    #expect(verified.passed && verified.rounding.values.otherEncoder > 0, "\(verified.firstProblem ?? "")")
     #expect(verified.tensors.first { $0.name == "lm_head.weight" }?.detail.contains("another encoder") == true)
   }
 

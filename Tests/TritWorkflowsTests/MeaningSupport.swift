@@ -15,6 +15,20 @@ struct MeaningModel {
     case llama = "LlamaForCausalLM"
     case bitnet = "BitNetForCausalLM"
     case oneBit = "BitnetForCausalLM"
+    case qwen3 = "Qwen3ForCausalLM"
+    case miniCPM = "MiniCPMForCausalLM"
+
+    /// Families of packed BitNet models, which every setting is tried on; the others have settings of their own.
+    static let bitNets: [Family] = [.llama, .bitnet, .oneBit]
+
+    var modelType: String {
+      switch self {
+      case .llama, .oneBit: "llama"
+      case .bitnet: "bitnet"
+      case .qwen3: "qwen3"
+      case .miniCPM: "minicpm"
+      }
+    }
   }
 
   static let hidden = 256
@@ -60,7 +74,7 @@ struct MeaningModel {
 
   private var configuration: String {
     var keys: [(key: String, value: String?)] = [
-      ("architectures", "[\"\(family.rawValue)\"]"), ("model_type", "\"\(family == .bitnet ? "bitnet" : "llama")\""),
+      ("architectures", "[\"\(family.rawValue)\"]"), ("model_type", "\"\(family.modelType)\""),
       ("hidden_size", "\(MeaningModel.hidden)"), ("intermediate_size", "\(MeaningModel.inner)"),
       ("num_hidden_layers", "\(layers)"), ("num_attention_heads", "\(heads)"),
       ("num_key_value_heads", "\(keyValueHeads)"), ("head_dim", "\(headWidth)"),
@@ -68,6 +82,10 @@ struct MeaningModel {
       ("rope_theta", "10000.0"), ("hidden_act", family == .bitnet ? "\"relu2\"" : "\"silu\""),
       ("tie_word_embeddings", "false"), ("torch_dtype", "\"bfloat16\""), ("bos_token_id", "1"), ("eos_token_id", "2"),
     ]
+    if family == .miniCPM {
+      // Sums a sixteenth as large are added, and a Float has no digits to spare for the noise of another order.
+      keys += [("scale_emb", "12"), ("scale_depth", "1.4"), ("dim_model_base", "64")]
+    }
     if family != .oneBit {
       keys.append(
         (
@@ -115,7 +133,10 @@ struct MeaningModel {
       project("mlp.up_proj", f, h, hasFeedForwardBias)
       project("mlp.down_proj", h, f, hasFeedForwardBias)
       switch family {
-      case .llama: break
+      case .llama, .miniCPM: break
+      case .qwen3:
+        add(prefix + "self_attn.q_norm.weight", [headWidth], 0.3, 1)
+        add(prefix + "self_attn.k_norm.weight", [headWidth], 0.3, 1)
       case .bitnet:
         add(prefix + "self_attn.attn_sub_norm.weight", [q], 0.2, 1)
         add(prefix + "mlp.ffn_sub_norm.weight", [f], 0.2, 1)

@@ -18,10 +18,22 @@ struct MeaningTests {
     var testDescription: String { name }
   }
 
+  private static let yarn = "{\"rope_type\": \"yarn\", \"factor\": 4.0, \"original_max_position_embeddings\": 16}"
+  /// Past its original context of 4 tokens, and divisors of 32 pairs.
+  private static let longRoPE =
+    "{\"rope_type\": \"longrope\", \"original_max_position_embeddings\": 4, \"short_factor\": \(list(1)), "
+    + "\"long_factor\": \(list(1.25))}"
+
+  private static func list(_ first: Double) -> String {
+    "[" + (0..<32).map { "\(first + Double($0) / 16)" }.joined(separator: ", ") + "]"
+  }
+
   static let settings: [Setting] = [
-    Setting(name: "rope_theta", values: [nil, "10000.0", "500000.0", "1000042.0", "0", "\"x\""]),
-    Setting(name: "rms_norm_eps", values: [nil, "1e-06", "1e-05", "0.01", "-1"]),
-    Setting(name: "hidden_act", values: [nil, "\"silu\"", "\"relu2\"", "\"gelu\"", "\"gelu_pytorch_tanh\""]),
+    Setting(name: "rope_theta", values: [nil, "10000.0", "500000.0", "1000042.0", "0", "\"x\"", "null"]),
+    Setting(name: "rms_norm_eps", values: [nil, "1e-06", "1e-05", "0.01", "-1", "null"]),
+    Setting(name: "hidden_act", values: [nil, "\"silu\"", "\"swish\"", "\"relu2\"", "\"gelu\"", "null"]),
+    Setting(name: "hidden_act", values: ["\"gelu_pytorch_tanh\""]),
+    Setting(name: "model_type", values: [nil, "\"llama\"", "\"bitnet\"", "\"gemma\"", "null"]),
     Setting(name: "tie_word_embeddings", values: [nil, "false", "true"]),
     Setting(name: "tie_word_embeddings", values: [nil, "false", "true"]) { model, _ in model.hasHead = false },
     Setting(name: "attention_bias", values: [nil, "false", "true"]),
@@ -46,8 +58,7 @@ struct MeaningTests {
         """
         {"rope_type": "llama3", "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0, \
         "original_max_position_embeddings": 32}
-        """, "{\"rope_type\": \"yarn\", \"factor\": 4.0, \"original_max_position_embeddings\": 16}",
-        "{\"rope_type\": \"dynamic\", \"factor\": 2.0}", "{\"rope_type\": \"longrope\"}",
+        """, yarn, "{\"rope_type\": \"dynamic\", \"factor\": 2.0}", "{\"rope_type\": \"longrope\"}", longRoPE,
       ]),
     Setting(
       name: "rope_parameters",
@@ -72,13 +83,67 @@ struct MeaningTests {
     Setting(name: "eos_token_id", values: ["2", "[2, 3]", "null"]),
   ]
 
+  /// What the other families read in their own way, and every rotary scaling with all its numbers.
+  private static let qwen3Settings: [Setting] =
+    [
+      Setting(name: "head_dim", values: [nil]) { model, _ in model.headWidth = 128 },
+      Setting(name: "head_dim", values: ["32"]) { model, _ in model.headWidth = 32 },
+      Setting(name: "tie_word_embeddings", values: ["true"]) { model, _ in model.hasHead = false },
+      Setting(name: "attention_bias", values: ["true"]) { model, _ in model.hasAttentionBias = true },
+      Setting(name: "mlp_bias", values: ["false", "true"]),
+      Setting(name: "sliding_window", values: ["4", "null"]), Setting(name: "use_sliding_window", values: ["true"]),
+      Setting(name: "layer_types", values: ["[\"full_attention\"]", "[\"sliding_attention\"]"]),
+      Setting(name: "rms_norm_eps", values: ["0.01"]), Setting(name: "rope_theta", values: ["1000000"]),
+      Setting(
+        name: "rope_scaling",
+        values: [
+          yarn, longRoPE, "{\"rope_type\": \"yarn\", \"factor\": 2.5, \"attention_factor\": 1.3}",
+          "{\"rope_type\": \"yarn\", \"factor\": 4.0, \"beta_fast\": 16.0}",
+          "{\"rope_type\": \"yarn\", \"factor\": 4.0, \"truncate\": false}", "{\"type\": \"linear\", \"factor\": 3}",
+        ]),
+    ]
+
+  private static let miniCPMSettings: [Setting] =
+    [
+      Setting(name: "scale_emb", values: [nil, "1", "7.5"]), Setting(name: "scale_depth", values: [nil, "0.3"]),
+      Setting(name: "dim_model_base", values: ["256", "37"]), Setting(name: "sparse_config", values: ["{}"]),
+      Setting(name: "tie_word_embeddings", values: [nil]) { model, _ in model.hasHead = false },
+      Setting(name: "num_hidden_layers", values: ["2"]) { model, _ in model.layers = 2 },
+      Setting(
+        name: "rope_scaling",
+        values: [
+          longRoPE, longRoPE.replacing("\"original_max", with: "\"attention_factor\": 1.1, \"original_max"), llama3(4),
+          // The same divisors by other numbers.
+          llama3(8),
+        ]),
+    ]
+
+  static let others: [(family: MeaningModel.Family, setting: Setting)] =
+    qwen3Settings.map { (family: .qwen3, setting: $0) } + miniCPMSettings.map { (family: .miniCPM, setting: $0) }
+    + [(family: .llama, setting: Setting(name: "rope_scaling", values: [llama3(4), longRoPE]))]
+
+  /// With a high factor, and the low factor and original context that give the same divisors as 4.
+  private static func llama3(_ high: Double) -> String {
+    "{\"rope_type\": \"llama3\", \"factor\": 8.0, \"low_freq_factor\": \(high / 4), \"high_freq_factor\": \(high), "
+      + "\"original_max_position_embeddings\": \(8 * high)}"
+  }
+
   static let targets: [ConversionTarget] = [.hfPacked, .tritpack, .gguf]
 
   /// Float noise of sums in another order: none is expected, as all run the same scalar code on the same trits.
   static let noise = 1e-6
 
-  @Test("of a configuration", arguments: settings, MeaningModel.Family.allCases)
+  @Test("of a configuration", arguments: settings, MeaningModel.Family.bitNets)
   func configuration(_ setting: Setting, _ family: MeaningModel.Family) throws {
+    try MeaningTests.check(setting, family)
+  }
+
+  @Test("of a configuration, in the families' own settings", arguments: others)
+  func otherConfiguration(_ family: MeaningModel.Family, _ setting: Setting) throws {
+    try MeaningTests.check(setting, family)
+  }
+
+  private static func check(_ setting: Setting, _ family: MeaningModel.Family) throws {
     for value in setting.values {
       let scratch = ScratchFolder()
       var model = MeaningModel(family)
@@ -130,13 +195,85 @@ struct MeaningTests {
     }
   }
 
+  /// What a graph of GGUF has: the scaling, keys and tensors of the file, and what comes back as `rope_type`.
+  static let scalings: [(family: MeaningModel.Family, value: String, keys: [String], tensors: [String], back: String)] =
+    [
+      (
+        .qwen3, yarn, ["type", "factor", "original_context_length", "attn_factor"], [], "yarn"
+      ),
+      (.bitnet, yarn, ["type", "factor", "original_context_length", "attn_factor"], [], "yarn"),
+      (.llama, llama3(4), [], ["rope_freqs.weight"], "llama3"),
+      (.miniCPM, llama3(8), [], ["rope_freqs.weight"], "llama3"),
+      (
+        .miniCPM, longRoPE, ["type", "original_context_length", "attn_factor"],
+        ["rope_factors_long.weight", "rope_factors_short.weight"], "longrope"
+      ),
+      (
+        .llama, longRoPE, ["type", "original_context_length", "attn_factor"],
+        ["rope_factors_long.weight", "rope_factors_short.weight"], "longrope"
+      ),
+    ]
+
+  @Test("rotary scalings through GGUF and back", arguments: scalings)
+  func scaling(
+    _ family: MeaningModel.Family, _ value: String, _ keys: [String], _ tensors: [String], _ back: String
+  ) throws {
+    let scratch = ScratchFolder()
+    var model = MeaningModel(family)
+    model.settings = [("rope_scaling", value)]
+    let source = model.write(scratch["source"])
+    let expected = try Meaning.logits(source)
+    for (from, to, target) in [
+      (source, scratch["m.gguf"], ConversionTarget.gguf), (scratch["m.gguf"], scratch["again.gguf"], .gguf),
+      (scratch["again.gguf"], scratch["back"], .hfPacked),
+    ] {
+      guard case .written(let change) = try Meaning.convert(from, to, target, expected: expected) else {
+        Issue.record("\(to) was refused")
+        return
+      }
+      #expect(change <= MeaningTests.noise)
+    }
+    for name in ["m.gguf", "again.gguf"] {
+      let manifest = try FormatRegistry.open(scratch[name]).manifest
+      let found = manifest.entries.map(\.key).compactMap { key in
+        key.firstRange(of: ".rope.scaling.").map { key[$0.upperBound...] }
+      }
+      #expect(Set(found.map(String.init)) == Set(keys))
+      #expect(Set(manifest.tensors.map(\.name).filter { $0.hasPrefix("rope_") }) == Set(tensors))
+    }
+    let read = try ModelDescription.read(try ModelOpener.open(scratch["back"], OpenOptions(), hasCompanions: false))
+    let first = try ModelDescription.read(try ModelOpener.open(source, OpenOptions(), hasCompanions: false))
+    #expect(read.rotary.scaling.name == back)
+    #expect(read.differences(from: first).isEmpty)
+  }
+
+  @Test("a scaling no graph of the family has is refused with its name")
+  func unsayable() throws {
+    let scratch = ScratchFolder()
+    for (family, value, name) in [
+      (MeaningModel.Family.qwen3, MeaningTests.llama3(4), "llama3"), (.bitnet, MeaningTests.longRoPE, "longrope"),
+      (.qwen3, "{\"rope_type\": \"yarn\", \"factor\": 4.0, \"truncate\": false}", "truncate"),
+    ] {
+      var model = MeaningModel(family)
+      model.settings = [("rope_scaling", value)]
+      let source = model.write(scratch["\(family) \(name)"])
+      let error = #expect(throws: GGUFModelError.self) {
+        try Workflow.convert(source, scratch["\(family) \(name).gguf"], to: .gguf)
+      }
+      #expect(error?.summary.contains(name) == true && error?.location.field == "rope_scaling")
+    }
+  }
+
   /// A GGUF key by its name behind the architecture, with values; nil takes the key out.
   static let keys: [(name: String, values: [MetadataValue?])] = [
-    ("rope.freq_base", [nil, .float32(10000), .float32(500_000), .float32(77)]),
+    ("rope.freq_base", [nil, .float32(10000), .float32(500_000), .float32(77), .float32(0)]),
     ("attention.layer_norm_rms_epsilon", [nil, .float32(1e-6), .float32(0.01)]),
     ("rope.dimension_count", [nil, .uint32(64), .uint32(32)]),
     ("attention.key_length", [nil, .uint32(64), .uint32(32)]), ("attention.value_length", [nil, .uint32(32)]),
-    ("attention.head_count_kv", [nil, .uint32(2), .uint32(1)]),
+    (
+      "attention.head_count_kv",
+      [nil, .uint32(2), .uint32(1), .array(.int32([2])), .array(.uint32([2, 2])), .array(.uint32([2, 1]))]
+    ),
     ("attention.sliding_window", [.uint32(8)]), ("attention.causal", [.bool(true), .bool(false)]),
     ("attention.scale", [.float32(0.1)]), ("expert_count", [.uint32(0), .uint32(8)]),
     ("logit_scale", [.float32(2)]), ("embedding_scale", [.float32(12)]),
@@ -147,8 +284,39 @@ struct MeaningTests {
     ("unknown.key", [.uint32(1)]),
   ]
 
-  @Test("of a GGUF file", arguments: MeaningModel.Family.allCases)
+  /// Keys of rotary scaling, which Llama's graph reads, and of multipliers.
+  static let otherKeys: [(family: MeaningModel.Family, keys: [(name: String, values: [MetadataValue?])])] = [
+    (
+      .qwen3,
+      [
+        ("rope.scaling.attn_factor", [.float32(1), .float32(1.1)]), ("attention.key_length", [nil, .uint32(32)]),
+        ("rope.scaling.type", [.string("yarn"), .string("su"), .uint32(1)]),
+        ("rope.scaling.yarn_beta_fast", [.float32(32), .float32(16)]), ("embedding_scale", [.float32(12)]),
+      ]
+    ),
+    (
+      .miniCPM,
+      [
+        ("embedding_scale", [nil, .float32(12), .float32(1), .float32(0)]),
+        ("residual_scale", [nil, .float32(0.25), .string("x")]), ("logit_scale", [nil, .float32(2.5), .float32(-1)]),
+        ("rope.scaling.type", [.string("longrope")]),
+      ]
+    ),
+  ]
+
+  @Test("of a GGUF file", arguments: MeaningModel.Family.bitNets)
   func keys(_ family: MeaningModel.Family) throws {
+    try MeaningTests.check(MeaningTests.keys, family)
+  }
+
+  @Test("of a GGUF file, in the families' own keys", arguments: otherKeys)
+  func keysOfOthers(_ family: MeaningModel.Family, _ keys: [(name: String, values: [MetadataValue?])]) throws {
+    try MeaningTests.check(keys, family)
+  }
+
+  private static func check(
+    _ keys: [(name: String, values: [MetadataValue?])], _ family: MeaningModel.Family
+  ) throws {
     let scratch = ScratchFolder()
     let start = scratch["start.gguf"]
     guard case .written = try Meaning.convert(MeaningModel(family).write(scratch["source"]), start, .gguf) else {
@@ -156,7 +324,7 @@ struct MeaningTests {
       return
     }
     let architecture = try #require(try FormatRegistry.open(start).manifest.entry("general.architecture")?.string)
-    for (name, values) in MeaningTests.keys {
+    for (name, values) in keys {
       for (number, value) in values.enumerated() {
         let key = "\(architecture).\(name)"
         let changed = try ChangedGGUF.write(start, scratch["\(name)-\(number).gguf"]) { entries in

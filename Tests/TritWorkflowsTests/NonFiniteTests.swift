@@ -81,13 +81,21 @@ struct NonFiniteTests {
   }
 
   /// Every cut of five blocks in two at an even place: the one bad scale is found in the part that holds it.
-  @Test("scales of blocks", arguments: [(34, 0, 32), (210, 208, 256)])
-  func blocks(_ blockBytes: Int, _ scale: Int, _ elements: Int) throws {
-    let codec = try #require(BlockCodecs.all.first { $0.blockBytes == blockBytes })
+  @Test(
+    "scales of blocks",
+    arguments: [
+      ("Q8_0", 0, 32), ("Q6_K", 208, 256), ("Q4_1", 0, 32), ("Q4_1", 2, 32), ("Q5_K", 0, 256), ("Q5_K", 2, 256),
+      ("Q1_0", 0, 128),
+    ])
+  func blocks(_ name: String, _ scale: Int, _ elements: Int) throws {
+    let codec = try #require(BlockCodecs.codec(named: name))
+    let blockBytes = codec.blockBytes
     // 0x7BFF is the largest number of f16; every other byte is that of an infinity.
     var sound = [UInt8](repeating: 0x7C, count: 5 * blockBytes)
     for block in 0..<5 {
-      sound.replaceSubrange(block * blockBytes + scale..<block * blockBytes + scale + 2, with: [0xFF, 0x7B])
+      for offset in codec.scaleOffsets {
+        sound.replaceSubrange(block * blockBytes + offset..<block * blockBytes + offset + 2, with: [0xFF, 0x7B])
+      }
     }
     for (bad, pattern) in [(0, [0, 0x7C]), (3, [1, 0xFC]), (4, [0, 0xFC])] as [(Int, [UInt8])] {
       var bytes = sound

@@ -19,7 +19,7 @@ struct RequestRecordTests {
     #expect(gguf == ["weights", "i2sOrder", "embeddings", "misfits", "preTokenizer", "hasTokenizer"])
     let open = Set(Mirror(reflecting: request.open).children.compactMap(\.label))
     // How files are reached is no part of what a conversion is: `access` and `followsLinks` change no byte.
-    #expect(open == ["access", "followsLinks", "scaleConvention", "i2sOrder", "preTokenizer"])
+    #expect(open == ["access", "followsLinks", "scaleConvention", "i2sOrder", "preTokenizer", "ggmlTypes"])
   }
 
   /// A request with nothing at its default.

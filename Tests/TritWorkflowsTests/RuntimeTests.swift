@@ -73,6 +73,9 @@ struct RuntimeTests {
     (.tritpack, "tritsmith", "tritsmith", "tritsmith"),
     (.gguf(.tq1), everyGGUF, bitnetTried, bitnetAndLlama),
     (.gguf(.tq2), everyGGUF, bitnetTried, bitnetAndLlama),
+    (.gguf(.q2), "llama.cpp (source)", "tritsmith", "llama.cpp (source)"),
+    (.gguf(.pq2), "tritsmith", "tritsmith", "tritsmith"),
+    (.gguf(.ptq1), "tritsmith", "tritsmith", "tritsmith"),
     (.i2s(.group128), bitnetTried, bitnetTried, bitnetTried),
     (.i2s(.group64), "bitnet.cpp on ARM (source)", "bitnet.cpp on ARM (source)", "bitnet.cpp on ARM (source)"),
     (.i2s(.rows4), "tritsmith", "tritsmith", "tritsmith"),
@@ -81,7 +84,7 @@ struct RuntimeTests {
     (.gguf(.f32), everyDense, bitnetAndIk, bitnetIkAndLlama),
   ]
 
-  @Test("a plan names the programs that load its family in its form", arguments: MeaningModel.Family.allCases)
+  @Test("a plan names the programs that load its family in its form", arguments: MeaningModel.Family.bitNets)
   func plans(_ family: MeaningModel.Family) throws {
     let scratch = ScratchFolder()
     let latent = MeaningModel(family).write(scratch["latent"])
@@ -102,6 +105,7 @@ struct RuntimeTests {
         case .llama: llama
         case .bitnet: bitnet
         case .oneBit: oneBit
+        case .qwen3, .miniCPM: "tritsmith"
         }
       #expect(plan.runtimes == expected, "\(family.rawValue), \(form.name)")
       let fact = try #require(plan.facts.facts.first { $0.label == "Loads in" })

@@ -42,18 +42,18 @@ struct SameFileTests {
       $0.gguf.embeddings = .q8
       $0.gguf.hasTokenizer = false
     }
-    // The head is called Q5_0: blocks of as many numbers in fewer bytes, which are listed and not read.
+    // The head is called IQ4_NL: blocks of as many numbers in fewer bytes, which are listed and not read.
     var bytes = Disk.bytes(scratch["a.gguf"])
     let name = LittleEndian.bytes(UInt64(13)) + Array("output.weight".utf8)
     let place = try #require((0..<bytes.count - name.count).first { Array(bytes[$0..<$0 + name.count]) == name })
     // Number of dimensions, two dimensions, type.
     let type = place + name.count + 4 + 16
     #expect(LittleEndian.u32(bytes, at: type) == 8)
-    bytes.replaceSubrange(type..<type + 4, with: LittleEndian.bytes(UInt32(6)))
+    bytes.replaceSubrange(type..<type + 4, with: LittleEndian.bytes(UInt32(20)))
     let path = scratch["opaque.gguf"]
     Disk.write(bytes, path)
     let head = try #require(try ModelOpener.open(path).manifest.tensor(named: "lm_head.weight"))
-    #expect(head.encoding == .opaque("Q5_0"))
+    #expect(head.encoding == .opaque("IQ4_NL"))
     let found = try #require(try Workflow.compare(path, path).tensors.first { $0.name == "lm_head.weight" })
     #expect(found.outcome == .equal && found.detail.contains("not decoded"))
     bytes[Int(head.location.offset) + head.location.byteCount - 1] ^= 1

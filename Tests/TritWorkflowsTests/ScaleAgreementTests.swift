@@ -114,7 +114,8 @@ struct ScaleAgreementTests {
     // As bfloat16 it is what a dense checkpoint holds, and two models may differ by that.
     #expect(try agree(expected, found(rounded, .bf16), .first))
     #expect(try agree(expected, found(rounded), .either))
-    let note = ScaleAgreement(expected, found(rounded, .bf16), try live(expected, expected), origin: .first).note
+    let note = ScaleAgreement(expected, found(rounded, .bf16), try live(expected, expected), origin: .first).rounding?
+      .phrase
     #expect(note?.hasPrefix("scale rounded to BF16, by ") == true)
     #expect(try !agree(expected, found(rounded.nextUp, .bf16), .first))
   }
@@ -144,10 +145,12 @@ struct ScaleAgreementTests {
 
   private static let down = "model.layers.1.mlp.down_proj.weight"
 
-  /// The packed b1.58 checkpoint, whose scales multiply, with something changed.
-  private func changed(_ folder: String, _ change: (inout RawModelFile) -> Void) -> String {
+  /// A packed checkpoint, by default the b1.58 one, whose scales multiply, with something changed.
+  private func changed(
+    _ folder: String, of checkpoint: String = Checkpoint.packed, _ change: (inout RawModelFile) -> Void
+  ) -> String {
     var model = ModelFolderBuilder(
-      RawModelFile.tensors(ofFolder: Checkpoint.packed), configuration: Disk.text(Checkpoint.packed + "/config.json"))
+      RawModelFile.tensors(ofFolder: checkpoint), configuration: Disk.text(checkpoint + "/config.json"))
     change(&model.file)
     return model.write(folder)
   }
@@ -169,6 +172,56 @@ struct ScaleAgreementTests {
     let findings = try CheckTests.check(bad).findings.filter { $0.severity == .error }
     #expect(findings.map(\.rule) == [.scaleUnusable] && findings.first?.subject == Self.down)
     #expect(try Workflow.compare(bad, bad).isSame)
+  }
+
+  /// Multiplied by (BitNet b1.58), divided by (Falcon-E).
+  private static let packedModels = [
+    (Checkpoint.packed, "model.layers.1.mlp.down_proj.weight"),
+    (Checkpoint.bitnet, "model.layers.3.mlp.down_proj.weight"),
+  ]
+
+  @Test("a scale of 0 over other trits is refused by the rule of check, in both conventions, and never by an audit")
+  func zeroOverTrits() throws {
+    let scratch = ScratchFolder()
+    for (model, name) in Self.packedModels {
+      for (number, bytes) in [[UInt8(0), 0], [0, 0x80]].enumerated() {
+        let bad = changed(scratch["bad-\(name)-\(number)"], of: model) { $0[name + "_scale"].bytes = bytes }
+        let findings = try CheckTests.check(bad).findings.filter { $0.severity == .error }
+        #expect(findings.map(\.rule) == [.scaleUnusable] && findings.first?.subject == name, "\(findings)")
+        _ = try InspectWorkflow(InspectRequest(path: bad)).run()
+        for target in ConversionTarget.allCases {
+          let request = ConversionRequest(input: bad, output: scratch["out-\(target)"], target: target)
+          let error = #expect(throws: WorkflowError.self) { try ConvertWorkflow(request).run() }
+          #expect(error?.description.contains("ternary.scale-unusable") == true, "\(target): \(error as Any)")
+          #expect(!Disk.exists(request.output))
+        }
+        // Divided by 0, even zeros would not be numbers.
+        if model == Checkpoint.bitnet { #expect(throws: ModelError.self) { try RunnableModel(bad, RunOptions()) } }
+      }
+    }
+  }
+
+  @Test("a scale of 0 over zeros, and any other, converts to every form, in both conventions")
+  func zeroOverZeros() throws {
+    let scratch = ScratchFolder()
+    for (model, name) in Self.packedModels {
+      for value in [Float(0), BFloat16.rounded(1e-5), 99840] {
+        let zeros = changed(scratch["zeros-\(name)-\(value)"], of: model) {
+          $0[name].bytes = $0[name].bytes.map { _ in 0x55 }
+          $0[name + "_scale"].bytes = FloatBytes.bf16([value])
+        }
+        for target in ConversionTarget.allCases {
+          var request = ConversionRequest(input: zeros, output: scratch["out-\(target)"], target: target)
+          request.replaces = true
+          request.gguf.hasTokenizer = false
+          _ = try ConvertWorkflow(request).run()
+          // Latents are no form of the same weights.
+          if target != .trainable { #expect(try Workflow.verify(zeros, request.output).passed, "\(target), \(value)") }
+        }
+        let session = try RunnableModel(zeros, RunOptions()).session(for: 3)
+        #expect(try session.logits([1, 2, 3]).allSatisfy(\.isFinite))
+      }
+    }
   }
 
   /// A source with other scales than the file behind it.
@@ -247,12 +300,18 @@ struct ScaleAgreementTests {
     }
     #expect(try verify { $0.keep = [Glob("*q_proj*")] }.passed)
     #expect(try verify { $0.keep = [Glob("*k_proj*")] }.passed == false)
-    // The configuration of the converted model may name it.
+    // What the converted model says of itself, in its configuration or as its recipe, permits nothing.
     half.configuration = half.configuration.replacing("\"lm_head\"", with: "\"lm_head\", \"self_attn.q_proj\"")
-    #expect(try Workflow.verify(source, half.write(scratch["named"])).passed)
-    // And so does the recipe of a conversion.
+    #expect(try !Workflow.verify(source, half.write(scratch["named"])).passed)
     try Workflow.convert(source, scratch["kept"], to: .hfPacked) { $0.keep = [Glob(name)] }
-    #expect(try Workflow.verify(source, scratch["kept"]).passed)
+    #expect(try !Workflow.verify(source, scratch["kept"]).passed)
+    // Asked for, it passes, and the verdict says what was asked.
+    var request = VerifyRequest()
+    request.keep = [Glob(name)]
+    let kept = try VerifyWorkflow(
+      source: FormatRegistry.open(source), converted: FormatRegistry.open(scratch["kept"]), request: request
+    ).run()
+    #expect(kept.passed && kept.parts.verdict.contains("1 projections not made ternary, as asked"))
     // All of it left as it was is no conversion at all.
     #expect(try !Workflow.verify(source, source).passed)
   }

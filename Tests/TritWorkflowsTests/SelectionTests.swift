@@ -37,7 +37,8 @@ struct SelectionTests {
     #expect(written[name: TinyModel.query].dtype == "U8")
     #expect(!written.contains { $0.name == TinyModel.down + "_scale" })
     #expect(try modules(scratch["out"]) == ["lm_head", "model.layers.1.mlp.down_proj"])
-    #expect(try Workflow.verify(input, scratch["out"]).passed)
+    // Latents that become ordinary numbers are a difference unless they are asked for.
+    #expect(try !Workflow.verify(input, scratch["out"]).passed)
   }
 
   @Test("--keep on packed input writes the projection dense")

@@ -137,6 +137,43 @@ struct ValidateTests {
     #expect(beside.firstDivergence?.name == (damage == .reversedTrits ? "block0" : "block1"))
   }
 
+  @Test("logits of some tokens only: those are compared, and no others")
+  func positions() throws {
+    let scratch = ScratchFolder()
+    let path = MeaningModel(.qwen3).write(scratch["model"])
+    let ids = [1, 5, 17, 3, 20, 9]
+    let model = try RunnableModel(path, RunOptions(threads: 1))
+    let logits = try model.session(for: ids.count).logits(ids)
+    func file(_ name: String, _ positions: [Int], _ change: Float = 0) -> String {
+      var rows = positions.flatMap { row -> [Float] in
+        let start = row * MeaningModel.vocabulary
+        return start >= 0 && start < logits.count ? Array(logits[start..<start + MeaningModel.vocabulary]) : []
+      }
+      if let last = rows.indices.last { rows[last] += change }
+      func integers(_ values: [Int]) -> [UInt8] { values.flatMap { littleEndianBytes(Int32($0)) } }
+      Disk.write(
+        RawModelFile([
+          RawTensor("prompt0.ids", "I32", [ids.count], integers(ids)),
+          RawTensor("prompt0.positions", "I32", [positions.count], integers(positions)),
+          RawTensor(
+            "prompt0.logits", "F32", [rows.count / MeaningModel.vocabulary, MeaningModel.vocabulary],
+            rows.flatMap { littleEndianBytes($0.bitPattern) }),
+        ]).serialized, scratch[name])
+      return scratch[name]
+    }
+    func validate(_ file: String) throws -> ValidateResult {
+      try ValidateWorkflow(ValidateRequest(path: path, against: file)).run()
+    }
+    let same = try validate(file("same.safetensors", [1, 4]))
+    #expect(same.passed && same.agreement.positions == 2 && same.agreement.maximumDifference == 0)
+    let other = try validate(file("other.safetensors", [0, 5], 4))
+    #expect(!other.passed && abs(other.agreement.maximumDifference - 4) < 1e-3)
+    for (name, positions) in [("order", [4, 1]), ("beyond", [5, 6]), ("negative", [-1, 2])] {
+      let error = #expect(throws: RunError.self) { try validate(file(name + ".safetensors", positions)) }
+      #expect(error?.location.tensor == "prompt0.positions")
+    }
+  }
+
   @Test("models that cannot be compared are refused")
   func refusals() throws {
     let falcon = Fixtures.checkpoint("falcon-e-tiny/bitnet")

@@ -89,6 +89,13 @@ extension ParsableCommand {
       StandardError.write("error: the command line cannot be read: mount /proc, and call the program by a name\n")
       Platform.exit(ExitCode.internalError.rawValue)
     }
+    // Swift repairs such a word to text, which names another file.
+    if let position = Platform.firstWordThatIsNoText(), position > 0, position < words.count {
+      StandardError.write(
+        "error: argument \(position), '\(Terminal.neutralized(words[position]))', is not UTF-8, and paths are text here\n"
+          + "  what to do: rename the file, or give a link to it whose name is UTF-8\n")
+      Platform.exit(ExitCode.misuse.rawValue)
+    }
     let code = CommandRunner(schema: CommandSchema(Self.self)).run(Array(words.dropFirst()))
     Platform.exit(code.rawValue)
   }

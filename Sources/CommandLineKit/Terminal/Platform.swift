@@ -14,6 +14,13 @@ enum Platform {
     getenv(name).map { String(cString: $0) }
   }
 
+  /// The position of the first word of the command line that is not UTF-8, the program's name being 0; nil when all are.
+  static func firstWordThatIsNoText() -> Int? {
+    (0..<Int(CommandLine.argc)).first { position in
+      CommandLine.unsafeArgv[position].map { String(validatingCString: $0) == nil } ?? false
+    }
+  }
+
   static func isTerminal(_ descriptor: Int32) -> Bool {
     isatty(descriptor) == 1
   }

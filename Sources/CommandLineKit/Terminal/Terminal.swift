@@ -1,5 +1,7 @@
 // Tritsmith: what the terminal can show.
 
+import VisibleText
+
 /// Questions about the terminal, and text made safe for it.
 public enum Terminal {
   /// Descriptor 1.
@@ -23,23 +25,16 @@ public enum Terminal {
     max(40, min(100, width() ?? width(of: standardError) ?? 80))
   }
 
-  /// Text from outside with control characters spelled out, so that a hostile name cannot drive the terminal.
+  /// Text from outside with everything spelled out that cannot be seen, or that could drive the terminal.
   ///
-  /// Covers C0 and C1 controls, line separators and marks that reorder text. `keepingLines` lets line feeds through.
+  /// - Parameter keepingLines: lets line feeds through.
   public static func neutralized(_ text: String, keepingLines: Bool = false) -> String {
-    var result = String.UnicodeScalarView()
-    for scalar in text.unicodeScalars {
-      switch scalar.value {
-      case 0x0A where keepingLines: result.append(scalar)
-      case 0x00...0x1F, 0x7F...0x9F:
-        let digits = String(scalar.value, radix: 16)
-        result.append(contentsOf: ("\\x" + (digits.count < 2 ? "0" : "") + digits).unicodeScalars)
-      case 0x61C, 0x200E, 0x200F, 0x2028...0x202E, 0x2066...0x2069, 0xFEFF:
-        result.append(contentsOf: ("\\u{" + String(scalar.value, radix: 16) + "}").unicodeScalars)
-      default: result.append(scalar)
-      }
-    }
-    return String(result)
+    spelledOut(text, keeping: keepingLines ? ["\n"] : [])
+  }
+
+  /// Text of many lines for standard output: as it is for a file or another program, neutralized on a terminal.
+  public static func shown(_ text: String) -> String {
+    isTerminal(standardOutput) ? spelledOut(text, keeping: ["\n", "\t"]) : text
   }
 }
 

@@ -1,5 +1,7 @@
 // Tritsmith: the shape every error of the project has.
 
+import VisibleText
+
 /// What kind of failure an error is; the command line turns it into an exit code.
 public enum ErrorCategory: String, Sendable, Hashable {
   /// A check ran and did not pass (exit 1).
@@ -66,19 +68,11 @@ extension DiagnosticError {
   package var placedSummary: String { (location.field.map { "'\(printable($0))': " } ?? "") + summary }
 }
 
-/// Text from outside with control characters made visible, so that a hostile name cannot drive the terminal.
+/// Text from outside with everything spelled out that cannot be seen, or that could drive the terminal.
 ///
 /// Long text is cut in the middle: an error message quotes a name, it does not reproduce a 10 kB one.
 public func printable(_ text: String, limit: Int = 200) -> String {
-  var result = ""
-  for scalar in text.unicodeScalars {
-    switch scalar.value {
-    case 0x20...0x7E, 0xA0...0x200D, 0x2010...0x2027, 0x2030...0x2065, 0x2070...0xFEFE, 0xFF00...0x10FFFF:
-      result.unicodeScalars.append(scalar)
-    default:
-      result += "\\u{" + String(scalar.value, radix: 16) + "}"
-    }
-  }
+  let result = spelledOut(text)
   guard result.unicodeScalars.count > limit else { return result }
   let scalars = Array(result.unicodeScalars)
   var cut = String.UnicodeScalarView()

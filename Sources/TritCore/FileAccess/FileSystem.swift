@@ -51,30 +51,50 @@ public enum FileSystem {
   }
 
   /// Names in a folder without `.` and `..`, in byte order.
+  ///
+  /// Names that are not UTF-8 are left out: repaired to text they would be names of other files, or of none.
   public static func names(in folder: String) throws(TensorIOError) -> [String] {
-    guard let stream = opendir(folder) else { throw TensorIOError(.cannotOpen(errno: errno), path: folder) }
-    defer { closedir(stream) }
-    var names: [String] = []
-    while let entry = readdir(stream) {
-      let name = withUnsafePointer(to: &entry.pointee.d_name) {
-        $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-      }
-      if name != ".", name != ".." { names.append(name) }
-    }
-    return names.sorted { ExactString($0) < ExactString($1) }
+    try entries(in: folder).compactMap { String(validating: $0, as: UTF8.self) }
+      .sorted { ExactString($0) < ExactString($1) }
   }
 
-  /// The absolute path with links resolved; nil when it does not exist.
+  /// What `names` leaves out, repaired to be shown; no such name opens its file.
+  public static func unusableNames(in folder: String) throws(TensorIOError) -> [String] {
+    try entries(in: folder).filter { String(validating: $0, as: UTF8.self) == nil }
+      .map { String(decoding: $0, as: UTF8.self) }
+  }
+
+  private static func entries(in folder: String) throws(TensorIOError) -> [[UInt8]] {
+    guard let stream = opendir(folder) else { throw TensorIOError(.cannotOpen(errno: errno), path: folder) }
+    defer { closedir(stream) }
+    var names: [[UInt8]] = []
+    while let entry = readdir(stream) {
+      let name = withUnsafeBytes(of: &entry.pointee.d_name) { Array($0.prefix { $0 != 0 }) }
+      if name != Array(".".utf8), name != Array("..".utf8) { names.append(name) }
+    }
+    return names
+  }
+
+  /// The absolute path with links resolved; nil when it does not exist, or is no text.
   public static func resolved(_ path: String) -> String? {
-    guard let buffer = realpath(path, nil) else { return nil }
-    defer { free(buffer) }
-    return String(cString: buffer)
+    realPath(path).flatMap { String(validating: $0, as: UTF8.self) }
   }
 
   /// The resolved path of something that may not exist yet: its folder resolved, its own name kept.
   public static func resolvedTarget(_ path: String) -> String? {
-    guard let folder = resolved(parent(of: path)) else { return nil }
-    return join(folder, name(of: path))
+    realTarget(path).flatMap { String(validating: $0, as: UTF8.self) }
+  }
+
+  /// `resolved` in the bytes of the system, for comparing: a folder above may have a name that is not UTF-8.
+  public static func realPath(_ path: String) -> [UInt8]? {
+    guard let buffer = realpath(path, nil) else { return nil }
+    defer { free(buffer) }
+    return UnsafeRawBufferPointer(start: buffer, count: strlen(buffer)).map { $0 }
+  }
+
+  /// `resolvedTarget` in the bytes of the system.
+  public static func realTarget(_ path: String) -> [UInt8]? {
+    realPath(parent(of: path)).map { $0 + ($0.last == slash ? [] : [slash]) + Array(name(of: path).utf8) }
   }
 
   // Paths are cut at slash bytes: to Swift a slash and a combining accent after it are one character, which is no "/".
@@ -103,8 +123,8 @@ public enum FileSystem {
   }
 
   /// True when `path` is `folder` or stands inside it; both must be resolved.
-  public static func isInside(_ path: String, of folder: String) -> Bool {
-    path == folder || path.utf8.starts(with: join(folder, "").utf8)
+  public static func isInside(_ path: [UInt8], of folder: [UInt8]) -> Bool {
+    path == folder || path.starts(with: folder.last == slash ? folder : folder + [slash])
   }
 
   /// Where a file of a folder really stands, when a link takes it out of the folder; nil when it stays inside.
@@ -112,11 +132,34 @@ public enum FileSystem {
   /// A download cache of the Hugging Face hub keeps the files of `snapshots/REVISION` as links to `../../blobs/DIGEST`;
   /// these count as inside.
   public static func escape(of name: String, in folder: String) -> String? {
-    guard let root = resolved(folder), let real = resolved(join(folder, name)) else { return nil }
+    guard let root = realPath(folder), let real = realPath(join(folder, name)) else { return nil }
     if isInside(real, of: root) { return nil }
-    let snapshots = parent(of: root)
-    let blobs = join(parent(of: snapshots), "blobs")
-    return FileSystem.name(of: snapshots) == "snapshots" && isInside(real, of: blobs) ? nil : real
+    return hubBlobs(of: root).map { isInside(real, of: $0) } == true ? nil : String(decoding: real, as: UTF8.self)
+  }
+
+  /// The folder of files behind a snapshot of a download cache, or behind a folder in one; nil elsewhere.
+  private static func hubBlobs(of folder: [UInt8]) -> [UInt8]? {
+    hubFolder(of: folder).map { $0.flatMap { [slash] + $0 } + Array("/blobs".utf8) }
+  }
+
+  /// The parts of the path of REPOSITORY in REPOSITORY/snapshots/REVISION, and in whatever is inside that.
+  private static func hubFolder(of path: [UInt8]) -> [[UInt8]]? {
+    let parts = path.split(separator: slash).map(Array.init)
+    guard let index = parts.lastIndex(of: Array("snapshots".utf8)), index > 0, index + 1 < parts.count else {
+      return nil
+    }
+    return Array(parts[..<index])
+  }
+
+  /// The name of the repository whose snapshot in a download cache a model is, or is in: `Falcon-E-1B` of
+  /// `models--tiiuae--Falcon-E-1B/snapshots/REVISION`; nil elsewhere.
+  public static func hubRepository(of path: String) -> String? {
+    // A file of a snapshot is a link to its blob: the folder it is named in tells, not where it leads.
+    let found = [realPath(path), realTarget(path)].lazy.compactMap { $0.flatMap(hubFolder) }.first
+    guard let name = found?.last, let text = String(validating: name, as: UTF8.self), text.hasPrefix("models--") else {
+      return nil
+    }
+    return text.split(separator: "--").last.map(String.init)
   }
 
   /// True for a plain file name: not empty, no slash or NUL, not `.` or `..`.

@@ -54,7 +54,7 @@ public enum ReadFiles {
     if let input = name(of: target) {
       throw TensorIOError(.overlapsInput(input: input, detail: "is the same as"), path: target)
     }
-    guard FileSystem.kind(of: target) == .folder, let names = try? FileSystem.names(in: target) else { return }
+    guard FileSystem.kind(of: target) == .folder, let names = try? CompanionPath.names(in: target) else { return }
     for inner in names {
       guard let input = name(of: FileSystem.join(target, inner)) else { continue }
       throw TensorIOError(.overlapsInput(input: input, detail: "would replace the folder of"), path: target)
@@ -67,7 +67,7 @@ public enum ReadFiles {
   public static func check(_ target: String, before inputs: [String]) throws(TensorIOError) {
     guard let identity = FileIdentity(of: target) else { return }
     for input in inputs {
-      let names = FileSystem.kind(of: input) == .folder ? (try? FileSystem.names(in: input)) ?? [] : []
+      let names = FileSystem.kind(of: input) == .folder ? (try? CompanionPath.names(in: input)) ?? [] : []
       for path in [input] + names.map({ FileSystem.join(input, $0) }) where FileIdentity(of: path) == identity {
         throw TensorIOError(.overlapsInput(input: path, detail: "is the same as"), path: target)
       }

@@ -39,7 +39,7 @@ public final class StagedOutput: Sendable {
   /// Prepares an output, without touching what stands at the target.
   ///
   /// - Parameter rehearsal: true for one that is built to be looked at and never put in place: what stands at its target
-  ///   may have been read.
+  ///   may be anything, and may have been read.
   /// - Throws: when the target exists and `replacing` is false, when its folder is missing, or when it cannot be made.
   public init(
     _ kind: Kind, at target: String, replacing: Bool, rehearsal: Bool = false
@@ -54,8 +54,10 @@ public final class StagedOutput: Sendable {
     if lstat(target, &status) != 0, errno == ENAMETOOLONG {
       throw TensorIOError(.cannotCreate(errno: ENAMETOOLONG), path: target)
     }
-    try StagedOutput.checkReplaceable(target, kind: kind, replacing: replacing)
-    if !rehearsal { try ReadFiles.checkNotRead(target) }
+    if !rehearsal {
+      try StagedOutput.checkReplaceable(target, kind: kind, replacing: replacing)
+      try ReadFiles.checkNotRead(target)
+    }
     isRehearsal = rehearsal
     self.kind = kind
     self.target = target
@@ -127,8 +129,11 @@ public final class StagedOutput: Sendable {
   /// A new, empty file of the output; a single-file output has one, whatever its name.
   public func createFile(_ name: String = "") throws(TensorIOError) -> OutputFile {
     switch kind {
-    case .file: try OutputFile(path: stagingPath, duplicating: lock)
-    case .folder: try OutputFile(creating: path(of: name))
+    case .file: return try OutputFile(path: stagingPath, duplicating: lock)
+    case .folder:
+      // Of the one folder a model's may hold, see `CompanionPath`.
+      if CompanionPath.isTemplate(name) { mkdir(path(of: CompanionPath.templates), 0o777) }
+      return try OutputFile(creating: path(of: name))
     }
   }
 
@@ -142,7 +147,10 @@ public final class StagedOutput: Sendable {
     precondition(!isRehearsal, "a rehearsal is dropped")
     try StagedOutput.checkReplaceable(target, kind: kind, replacing: isReplacing)
     try ReadFiles.checkNotRead(target)
-    if kind == .folder, fsync(lock) != 0 { throw TensorIOError(.syncFailed(errno: errno), path: stagingPath) }
+    if kind == .folder {
+      StagedOutput.syncFolder(path(of: CompanionPath.templates))
+      guard fsync(lock) == 0 else { throw TensorIOError(.syncFailed(errno: errno), path: stagingPath) }
+    }
     let existing = FileSystem.kindWithoutFollowing(target)
     if kind == .folder, existing != nil {
       try replaceExisting(exchange)
@@ -155,11 +163,15 @@ public final class StagedOutput: Sendable {
       }
     }
     isCommitted = true
-    let parent = open(FileSystem.parent(of: target), O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-    if parent >= 0 {
-      fsync(parent)
-      close(parent)
-    }
+    StagedOutput.syncFolder(FileSystem.parent(of: target))
+  }
+
+  /// Brings the names in a folder to the disk, as far as the system can; nothing where there is none.
+  private static func syncFolder(_ path: String) {
+    let folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+    guard folder >= 0 else { return }
+    fsync(folder)
+    close(folder)
   }
 
   /// A folder cannot be renamed over a folder that is not empty: exchange the two, or move the old one aside.
@@ -191,9 +203,13 @@ public final class StagedOutput: Sendable {
     case (.folder, .folder):
       // A model folder is flat; a folder with folders in it is somebody's work, not an earlier output.
       let inner = try FileSystem.names(in: target).first {
-        FileSystem.kindWithoutFollowing(FileSystem.join(target, $0)) == .folder
+        let path = FileSystem.join(target, $0)
+        return FileSystem.kindWithoutFollowing(path) == .folder && !CompanionPath.holdsTemplatesOnly(path)
       }
       if let inner { throw TensorIOError(.holdsOtherThings("the folder '\(printable(inner))'"), path: target) }
+      if let other = try FileSystem.unusableNames(in: target).first {
+        throw TensorIOError(.holdsOtherThings("'\(printable(other))', a name that is no UTF-8"), path: target)
+      }
     default: break
     }
   }
@@ -247,7 +263,8 @@ public final class StagedOutput: Sendable {
       unlink(path)
       return
     }
-    for name in (try? FileSystem.names(in: path)) ?? [] { unlink(FileSystem.join(path, name)) }
+    for name in (try? CompanionPath.names(in: path)) ?? [] { unlink(FileSystem.join(path, name)) }
+    rmdir(FileSystem.join(path, CompanionPath.templates))
     rmdir(path)
   }
 }

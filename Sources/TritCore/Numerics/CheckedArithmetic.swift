@@ -39,6 +39,22 @@ public enum Checked {
     return overflow ? nil : value
   }
 
+  /// The sum of numbers above or equal to 0, or the largest number there is: for totals that are only shown, or compared.
+  public static func clampedSum<Number: FixedWidthInteger>(_ values: some Sequence<Number>) -> Number {
+    var result: Number = 0
+    for value in values {
+      let (sum, overflow) = result.addingReportingOverflow(value)
+      if overflow { return .max }
+      result = sum
+    }
+    return result
+  }
+
+  /// How many parts of a size it takes to hold a count; unlike (count + size − 1) / size it overflows for no size.
+  public static func parts(_ count: Int, of size: Int) -> Int {
+    count / size + (count % size == 0 ? 0 : 1)
+  }
+
   /// `value` rounded up to a multiple of `alignment`, nil when that overflows.
   public static func aligned(_ value: Int, to alignment: Int) -> Int? {
     guard let raised = sum(value, alignment - 1) else { return nil }

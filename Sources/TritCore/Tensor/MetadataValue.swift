@@ -134,6 +134,12 @@ extension MetadataValue {
     }
   }
 
+  /// The one value of all elements of an integer array: files may give a setting layer by layer. Nil where they differ.
+  package var commonInteger: Int? {
+    guard let values = integers, let first = values.first, values.allSatisfy({ $0 == first }) else { return nil }
+    return first
+  }
+
   /// The type's name for tables: `u32`, `str`, `arr[str]`.
   public var typeName: String {
     switch self {

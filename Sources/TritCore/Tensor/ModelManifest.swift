@@ -90,6 +90,33 @@ public struct ScaleFinding: Sendable, Hashable {
   }
 }
 
+/// What a type number that programs use for different things stands for in one file, and why.
+public struct TypeFinding: Sendable, Hashable {
+  /// What decided.
+  public enum Origin: String, Sendable, Codable {
+    /// Where the tensors begin and end.
+    case offsets
+    /// The user.
+    case option
+  }
+
+  public var id: UInt32
+  /// The meaning, by name.
+  public var name: String
+  /// How many tensors have the number.
+  public var tensors: Int
+  public var origin: Origin
+  public var detail: String
+
+  public init(id: UInt32, name: String, tensors: Int, origin: Origin, detail: String) {
+    self.id = id
+    self.name = name
+    self.tensors = tensors
+    self.origin = origin
+    self.detail = detail
+  }
+}
+
 /// Everything about a model but its weights, validated before it exists.
 public struct ModelManifest: Sendable {
   public var format: FormatID
@@ -110,6 +137,8 @@ public struct ModelManifest: Sendable {
   /// Companions in byte order of their names; `config.json` is among them.
   public var companions: [CompanionFile]
   public var scaleFinding: ScaleFinding
+  /// Type numbers that had to be decided, in their order; empty for containers without such numbers.
+  public var typeFindings: [TypeFinding] = []
   /// Things a user should know that are no errors.
   public var notes: [String]
 

@@ -9,19 +9,37 @@ public enum ScaleConvention: String, Sendable, Hashable, CaseIterable, Codable {
 }
 
 /// How many weights share one scale.
+///
+/// Group sizes come from files and may be any number from 1 up, so nothing is ever added to one: see `ScalePlaces`.
 public enum ScaleGranularity: Sendable, Hashable {
   case tensor
   case row
   /// One scale for each run of this many columns of a row.
   case group(columns: Int)
 
-  /// Number of scales of a matrix.
+  /// Runs of equal scale in a row of that many columns.
+  public func groups(columns: Int) -> Int {
+    switch self {
+    case .tensor, .row: 1
+    case .group(let size): columns / max(1, size) + (columns % max(1, size) == 0 ? 0 : 1)
+    }
+  }
+
+  /// Whether every scale of another granularity has a place, whatever its number.
+  public func holds(_ other: ScaleGranularity) -> Bool {
+    switch (self, other) {
+    case (_, .tensor), (.row, .row), (.group, .row): true
+    case (.group(let own), .group(let size)): size % max(1, own) == 0
+    case (.tensor, _), (.row, .group): false
+    }
+  }
+
+  /// Number of scales of a matrix; rows × columns must fit, as in a `TensorShape`.
   public func count(rows: Int, columns: Int) -> Int {
     switch self {
     case .tensor: 1
     case .row: rows
-    // Not (columns + size - 1) / size: a header may name a size for which that overflows.
-    case .group(let size): rows * (columns / size + (columns % size == 0 ? 0 : 1))
+    case .group: rows * groups(columns: columns)
     }
   }
 }
@@ -48,10 +66,12 @@ public struct TernaryScale: Sendable, Hashable {
   }
 
   /// What a trit is multiplied by, in Float: the stored number, or its correctly rounded inverse.
+  ///
+  /// A divisor of 0 stands for a matrix of zeros, like a factor of 0: over other trits `check` and `convert` refuse both.
   public func multiplier(at index: Int = 0) -> Float {
     switch convention {
     case .multiply: stored[index]
-    case .divide: 1 / stored[index]
+    case .divide: stored[index] == 0 ? 0 : 1 / stored[index]
     }
   }
 

@@ -11,7 +11,7 @@ struct EmbeddedScaleReader {
   let file: String
   private static let window = 1 << 20
 
-  /// One scale for the tensor when all that are not 0 are equal, else all of them.
+  /// The scales on the coarsest grid that holds them: one for the tensor when all that are not 0 are equal.
   ///
   /// A scale of 0 marks a block or row of zeros, for which any scale is as good.
   func read(_ storage: DType, _ granularity: ScaleGranularity) throws -> TernaryScale {
@@ -39,10 +39,7 @@ struct EmbeddedScaleReader {
       }
       source.release(range, of: tensor)
     }
-    let common = values.first { $0 > 0 } ?? 0
-    if values.allSatisfy({ $0 == common || $0 == 0 }) {
-      return TernaryScale(stored: common, storage: storage, convention: .multiply)
-    }
     return TernaryScale(stored: values, storage: storage, convention: .multiply, granularity: granularity)
+      .coarsest(rows: shape.rows, columns: shape.columns)
   }
 }

@@ -41,11 +41,27 @@ public struct GGMLType: Sendable, Hashable {
   /// Types of llama.cpp, bitnet.cpp and ik_llama.cpp.
   ///
   /// Numbers collide between the programs: 36 to 38 were other types in llama.cpp once and are I2_S, I8_S and TL1 in
-  /// bitnet.cpp; 39 is MXFP4, or TL2 in bitnet.cpp (see `GGUFHeader`). Sources: gguf-py 0.19 and the llama.cpp of its
+  /// bitnet.cpp; 39 is MXFP4, or TL2 in bitnet.cpp (see `GGUFTensorTable`); for 40 to 43, 142 and 143 see `GGMLMeaning`.
+  /// Sources: gguf-py 0.19 and the llama.cpp of its
   /// time, microsoft/BitNet, ik_llama.cpp `gguf-py/gguf/constants.py`.
   public static let all: [GGMLType] =
     llamaCpp.map { GGMLType(id: $0.0, name: $0.1, blockElements: $0.2, blockBytes: $0.3, isExact: true) }
+    + layouts + rivals
     + ikLlama.map { GGMLType(id: $0.0, name: $0.1, blockElements: $0.2, blockBytes: $0.3, isExact: false) }
+
+  /// Types of layouts that are nothing but blocks state their size there.
+  private static let layouts: [GGMLType] = LayoutRegistry.all.compactMap { layout in
+    guard let id = layout.ggmlType, let block = layout.blockGeometry, GGMLMeaning.candidates(id).isEmpty else {
+      return nil
+    }
+    return GGMLType(
+      id: id, name: layout.id.rawValue, blockElements: block.columns, blockBytes: block.bytes, isExact: true)
+  }
+
+  /// Numbers with several meanings under the usual one; the meaning in a file is found by `GGUFTypeMeanings`.
+  private static let rivals: [GGMLType] = GGMLMeaning.all.map {
+    GGMLType(id: $0.id, name: $0.name, blockElements: $0.columns, blockBytes: $0.bytes, isExact: true)
+  }
 
   private static let llamaCpp: [(UInt32, String, Int, Int)] = [
     (0, "F32", 1, 4), (1, "F16", 1, 2), (2, "Q4_0", 32, 18), (3, "Q4_1", 32, 20), (6, "Q5_0", 32, 22),
@@ -55,8 +71,7 @@ public struct GGMLType: Sendable, Hashable {
     (20, "IQ4_NL", 32, 18), (21, "IQ3_S", 256, 110), (22, "IQ2_S", 256, 82), (23, "IQ4_XS", 256, 136),
     (24, "I8", 1, 1), (25, "I16", 1, 2), (26, "I32", 1, 4), (27, "I64", 1, 8), (28, "F64", 1, 8),
     (29, "IQ1_M", 256, 56), (30, "BF16", 1, 2), (31, "Q4_0_4_4", 32, 18), (32, "Q4_0_4_8", 32, 18),
-    (33, "Q4_0_8_8", 32, 18), (34, "TQ1_0", 256, 54), (35, "TQ2_0", 256, 66), (39, "MXFP4", 32, 17),
-    (40, "NVFP4", 64, 36), (41, "Q1_0", 128, 18), (42, "Q2_0", 64, 18),
+    (33, "Q4_0_8_8", 32, 18), (39, "MXFP4", 32, 17),
   ]
 
   /// Types beside those of llama.cpp. Many have a scale for each row, which a table of blocks does not count.

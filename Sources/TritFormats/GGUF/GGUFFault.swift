@@ -25,6 +25,13 @@ public enum GGUFFault: Sendable, Equatable {
   case pastEnd(end: UInt64, fileSize: UInt64)
   case badSplit(String)
   case missingPart(String)
+  /// Programs use the number for different things, and the offsets fit several of them.
+  case ambiguousType(id: UInt32, names: [String], tensors: Int)
+  /// Programs use the number for different things, and the offsets fit none of them.
+  case unexplainedType(id: UInt32, bytes: UInt64, wanted: [String], dimensions: [Int])
+  case retagsOneFile
+  /// There are no tensors of the older type.
+  case nothingToRetag(found: String)
 
   var summary: String {
     switch self {
@@ -52,6 +59,14 @@ public enum GGUFFault: Sendable, Equatable {
     case .pastEnd(let end, let size): "its data ends at byte \(end), but the file ends at \(size)"
     case .badSplit(let detail): "the parts of the split model do not fit together: \(detail)"
     case .missingPart(let name): "part '\(printable(name))' of the split model is not there"
+    case .ambiguousType(let id, let names, let tensors):
+      "type \(id) may be \(names.joined(separator: " or ")), and the offsets of \(tensors) tensors fit each of them"
+    case .retagsOneFile: "this is one part of several; type numbers are changed in whole files"
+    case .nothingToRetag(let found):
+      "no tensor is Q2_0 in blocks of 128, which could be called PQ2_0: type 42 is \(printable(found)) here"
+    case .unexplainedType(let id, let bytes, let wanted, let dimensions):
+      "type \(id) of shape \(dimensions) spans \(bytes) bytes, which none of its meanings explains: "
+        + wanted.joined(separator: ", ")
     }
   }
 
@@ -62,6 +77,11 @@ public enum GGUFFault: Sendable, Equatable {
     case .unsupportedVersion(let version):
       version == 1 ? "convert the model again; version 1 is from 2023" : "use a newer tritsmith"
     case .endsEarly, .pastEnd: "a download is incomplete or the file is damaged: fetch it again, compare its size"
+    case .ambiguousType(let id, let names, _):
+      "say which it is: --gguf-type \(names.map { "\(id)=\($0)" }.joined(separator: " or "))"
+    case .unexplainedType(let id, _, _, _):
+      "the file is damaged or incomplete, or from a program not known here; --gguf-type \(id)=NAME reads it as you say"
+    case .retagsOneFile, .nothingToRetag: "convert it: 'tritsmith convert IN OUT --to gguf --layout PQ2_0'"
     case .missingPart, .badSplit: "fetch all parts again, from one revision, and keep their names"
     case .duplicateKey, .nestedArray, .badAlignment, .blockMisfit, .misaligned, .overlap:
       "write the file again with a correct tool"

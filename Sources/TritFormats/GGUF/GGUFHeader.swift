@@ -21,6 +21,9 @@ public struct GGUFHeader: Sendable {
     public var offset: UInt64
     /// Of this entry in the file.
     public var entryOffset: UInt64
+
+    /// Of the type number in the file: after the length and text of the name, and the dimensions with their number.
+    var typeOffset: UInt64 { entryOffset + 12 + UInt64(name.utf8.count) + 8 * UInt64(dimensions.count) }
   }
 
   public let version: UInt32
@@ -32,8 +35,12 @@ public struct GGUFHeader: Sendable {
   /// Keys whose text was not UTF-8 and was repaired.
   public let repaired: [String]
 
+  /// Of the value of `general.file_type` in the file, where it is a u32.
+  let fileTypeOffset: UInt64?
+
   static let magic: [UInt8] = Array("GGUF".utf8)
   static let alignmentKey = "general.alignment"
+  static let fileTypeKey = "general.file_type"
   static let defaultAlignment: UInt64 = 32
 
   public init(of file: InputFile) throws {
@@ -59,11 +66,17 @@ public struct GGUFHeader: Sendable {
       throw cursor.error(.tooMany(what: "tensors", count: tensorCount, limit: cursor.remaining / 24), at: 8)
     }
     var repaired: [String] = []
-    var alignmentOffset: UInt64 = 0
-    entries = try GGUFHeader.entries(Int(clamping: keyCount), &cursor, &repaired, &alignmentOffset)
+    var places: [String: UInt64] = [:]
+    entries = try GGUFHeader.entries(Int(clamping: keyCount), &cursor, &repaired, &places)
     self.repaired = repaired
+    if case .uint32? = entries.first(where: { $0.key == GGUFHeader.fileTypeKey })?.value {
+      // After the length and text of the key, and the number of the value's type.
+      fileTypeOffset = places[GGUFHeader.fileTypeKey].map { $0 + 12 + UInt64(GGUFHeader.fileTypeKey.utf8.count) }
+    } else {
+      fileTypeOffset = nil
+    }
     tensors = try GGUFHeader.tensors(Int(clamping: tensorCount), &cursor)
-    alignment = try GGUFHeader.alignment(of: entries, cursor, at: alignmentOffset)
+    alignment = try GGUFHeader.alignment(of: entries, cursor, at: places[GGUFHeader.alignmentKey] ?? 0)
     guard let start = Checked.aligned(cursor.offset, to: alignment) else {
       throw cursor.error(.badAlignment("\(alignment)"))
     }
@@ -110,7 +123,7 @@ public struct GGUFHeader: Sendable {
   // MARK: - Metadata
 
   private static func entries(
-    _ count: Int, _ cursor: inout GGUFCursor, _ repaired: inout [String], _ alignmentOffset: inout UInt64
+    _ count: Int, _ cursor: inout GGUFCursor, _ repaired: inout [String], _ places: inout [String: UInt64]
   ) throws -> [MetadataEntry] {
     var keys: Set<ExactString> = []
     var result: [MetadataEntry] = []
@@ -119,7 +132,7 @@ public struct GGUFHeader: Sendable {
       let key = try cursor.string("a metadata key").text
       guard !key.isEmpty else { throw cursor.error(.emptyKey, at: start) }
       guard keys.insert(ExactString(key)).inserted else { throw cursor.error(.duplicateKey, at: start, field: key) }
-      if key == alignmentKey { alignmentOffset = start }
+      if key == alignmentKey || key == fileTypeKey { places[key] = start }
       var wasRepaired = false
       do {
         result.append(MetadataEntry(key, try value(&cursor, &wasRepaired)))

@@ -25,11 +25,14 @@ public final class GGUFSource: TensorSource {
     }
     try GGUFSplit.check(headers, paths)
     let order = options.i2sOrder ?? GGUFSource.recordedOrder(headers[0])
+    let meanings = try GGUFTypeMeanings(
+      zip(headers, inputs).map { (header: $0, file: $1) }, choices: options.ggmlTypes)
     var tensors: [TensorDescriptor] = []
-    var notes: [String] = []
+    var notes = meanings.notes
     var seen: Set<ExactString> = []
     for (index, header) in headers.enumerated() {
-      let table = GGUFTensorTable(header, file: inputs[index], index: index, i2sOrder: order ?? .group128)
+      let table = GGUFTensorTable(
+        header, file: inputs[index], index: index, i2sOrder: order ?? .group128, meanings: meanings.byID)
       let own = try table.tensors()
       for tensor in own where !seen.insert(ExactString(tensor.name)).inserted {
         throw FormatError(.duplicateTensor, file: paths[index], tensor: tensor.name)
@@ -49,6 +52,7 @@ public final class GGUFSource: TensorSource {
       tensors: tensors, metadata: entries.map { ($0.key, $0.value.text()) },
       scaleFinding: GGUFSource.scaleFinding(tensors, options, headers[0]), notes: notes)
     manifest.entries = entries
+    manifest.typeFindings = meanings.findings
     self.manifest = manifest
   }
 

@@ -13,14 +13,19 @@ struct GGUFTensorTable {
   /// Of the file in the manifest.
   let index: Int
   let i2sOrder: I2SOrder
+  /// Of type numbers that have several.
+  let meanings: [UInt32: GGMLMeaning]
   /// Whether type 39 is TL2 of bitnet.cpp, which only the rest of the file tells.
   private let hasTL2: Bool
 
-  init(_ header: GGUFHeader, file: InputFile, index: Int, i2sOrder: I2SOrder) {
+  init(
+    _ header: GGUFHeader, file: InputFile, index: Int, i2sOrder: I2SOrder, meanings: [UInt32: GGMLMeaning]
+  ) {
     self.header = header
     self.file = file
     self.index = index
     self.i2sOrder = i2sOrder
+    self.meanings = meanings
     hasTL2 = header.value("general.file_type")?.integer == 39 || header.tensors.contains { $0.type == 36 }
   }
 
@@ -108,6 +113,18 @@ struct GGUFTensorTable {
     }
     if tensor.type == 38 { return (.opaque(name), UInt64(shape.elementCount) / 4 + 32) }
     if tensor.type == 39, name == "TL2" { return (.opaque(name), nil) }
+    if let meaning = meanings[tensor.type] {
+      guard shape.columns % meaning.columns == 0 else {
+        throw fault(.blockMisfit(type: name, columns: shape.columns, block: meaning.columns))
+      }
+      guard let size = Checked.product([UInt64(shape.elementCount / meaning.columns), UInt64(meaning.bytes)]) else {
+        throw fault(.shapeTooLarge("\(tensor.dimensions)"))
+      }
+      guard let layout = meaning.layout.flatMap(LayoutRegistry.layout), (try? layout.check(shape)) != nil else {
+        return (.opaque(name), size)
+      }
+      return (.ternary(layout.id), size)
+    }
     guard let type = GGMLType.type(tensor.type) else { return (.opaque(name), nil) }
     guard shape.columns % type.blockElements == 0 else {
       throw fault(.blockMisfit(type: name, columns: shape.columns, block: type.blockElements))
@@ -131,6 +148,7 @@ struct GGUFTensorTable {
   /// The name of a type number, which for 39 depends on the program that wrote the file.
   private func typeName(_ type: UInt32) -> String {
     if type == 39, hasTL2 { return "TL2" }
+    if let meaning = meanings[type] { return meaning.name }
     return GGMLType.type(type)?.name ?? "type \(type)"
   }
 

@@ -25,8 +25,23 @@ package enum ConfigurationText {
     return object
   }
 
+  /// Files beside a model that Python tools write and read.
+  private static let names = ["generation_config.json", "tokenizer_config.json", "special_tokens_map.json"]
+  /// Larger ones are looked at by whoever reads them; `tokenizer_config.json` of a large vocabulary has some 100 kB.
+  private static let lookedAtBytes = 4 << 20
+
+  /// What is not JSON in the files of a model beside `config.json`. Files that cannot be read say so where they are used.
+  static func notes(on companions: [CompanionFile], _ contents: (CompanionFile) throws -> [UInt8]) -> [String] {
+    companions.flatMap { companion -> [String] in
+      guard names.contains(companion.name), companion.byteCount <= lookedAtBytes,
+        let bytes = try? contents(companion), let object = try? object(bytes, path: companion.name)
+      else { return [] }
+      return notes(on: object, bytes, name: companion.name)
+    }
+  }
+
   /// What is not JSON in a file that was read all the same, for people.
-  static func notes(on object: JSONObject, _ bytes: [UInt8], name: String) -> [String] {
+  package static func notes(on object: JSONObject, _ bytes: [UInt8], name: String) -> [String] {
     var notes: [String] = []
     if JSONValue.hasByteOrderMark(bytes) {
       notes.append(

@@ -36,14 +36,43 @@ package enum ForeignPacking {
   /// Packed as BitNet packs, in a model that is packed, and the scale is not there.
   package static let withoutScale = TensorEncoding.opaque("packed U8 without its scale")
 
-  /// Bytes with scales of their own.
-  package static func withScales(_ dtype: DType) -> TensorEncoding {
-    .opaque("\(dtype.rawValue) with scales of its own")
+  /// Bytes with scales of their own, by the name of the packing where type and number of the scales give it away.
+  ///
+  /// Sources: OCP Microscaling 1.0 (blocks of 32 with an E8M0 scale), ModelOpt (NVFP4: blocks of 16 with an E4M3 scale),
+  /// compressed-tensors (a scale a row, an element or a tensor), DeepSeek-V3 (blocks of 128 × 128).
+  static func withScales(_ weight: TensorDescriptor, _ scale: TensorDescriptor) -> TensorEncoding {
+    let (type, scaleType) = (weight.encoding.dtype ?? .u8, scale.encoding.dtype ?? .f32)
+    let (count, scales) = (weight.shape.elementCount, scale.shape.elementCount)
+    // Numbers that share a scale, where all blocks are alike.
+    func block(_ perElement: Int) -> Int? {
+      guard scales > 1, let numbers = Checked.product(count, perElement), numbers % scales == 0 else { return nil }
+      return numbers / scales
+    }
+    let isPower = scaleType == .u8 || scaleType == .f8E8M0
+    let name: String
+    switch type {
+    case .u8, .f4:
+      let size = block(type == .u8 ? 2 : 1)
+      if size == 32, isPower { return .opaque("MXFP4" + ownScales) }
+      if size == 16, scaleType == .f8E4M3 { return .opaque("NVFP4" + ownScales) }
+      name = type.rawValue
+    case .f8E4M3, .f8E5M2, .f8E4M3FNUZ, .f8E5M2FNUZ:
+      let kind = type.rawValue.dropFirst("F8_".count)
+      if block(1) == 32, isPower { return .opaque("MXFP8 (\(kind))" + ownScales) }
+      name = "FP8 (\(kind))"
+    default: name = type.rawValue
+    }
+    let rows = weight.shape.dimensions.first ?? 0
+    // Packed trits have four rows in one of bytes.
+    let isByRow = scales > 1 && (scales == rows || type == .u8 && scales / 4 == rows && scales % 4 == 0)
+    return .opaque(name + (isByRow ? " by rows" : scales > 1 ? " by blocks" : "") + ownScales)
   }
+
+  private static let ownScales = " with scales of its own"
 
   /// True for a tensor that `withScales` describes.
   package static func hasScales(_ tensor: TensorDescriptor) -> Bool {
-    if case .opaque(let name) = tensor.encoding { name.hasSuffix(" with scales of its own") } else { false }
+    if case .opaque(let name) = tensor.encoding { name.hasSuffix(ownScales) } else { false }
   }
 
   /// Endings of names that methods give to scales, by the ending of the weight's name.

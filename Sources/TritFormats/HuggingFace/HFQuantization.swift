@@ -64,6 +64,11 @@ public struct HFQuantization: Sendable, Hashable {
     modulesToNotConvert = object["modules_to_not_convert"]?.array?.compactMap(\.string)
   }
 
+  /// The module of a weight, as lists of modules name it: `model.layers.0.mlp.up_proj`.
+  package static func module(of tensor: String) -> String {
+    tensor.hasSuffix(".weight") ? String(tensor.dropLast(".weight".count)) : tensor
+  }
+
   /// True when a list of modules names one: by a leading path up to a dot, or by the end of its name.
   ///
   /// Source: transformers `should_convert_module`, whose patterns are regular expressions; only literal ones are read.

@@ -41,7 +41,7 @@ struct ModelFolder {
     self.path = path
     companions = []
     notes = []
-    for name in try FileSystem.names(in: path) {
+    for name in try CompanionPath.names(in: path) {
       let file = FileSystem.join(path, name)
       guard wholeFolder || CompanionName.isNeeded(name), !name.hasPrefix("."),
         !ModelFolder.holdsWeights(name)
@@ -70,6 +70,10 @@ struct ModelFolder {
     }
     if !followsLinks { try ModelFolder.checkLinks(companions.map(\.name), in: path) }
     configuration = try readConfiguration()
+    notes += ConfigurationText.notes(on: companions) { [path] companion in
+      try InputFile(path: FileSystem.join(path, companion.name), mode: .buffered)
+        .contents(limit: ModelFolder.companionLimit)
+    }
   }
 
   static func checkLinks(_ names: [String], in folder: String) throws(FormatError) {
@@ -112,5 +116,6 @@ package enum CompanionName {
       "vocab.json", "vocab.txt", "merges.txt",
     ]
     return known.contains(name) || name.hasPrefix("tokenizer") || name.hasPrefix("chat_template")
+      || CompanionPath.isTemplate(name)
   }
 }

@@ -44,7 +44,7 @@ extension PackedInterpretation {
           let scale = ForeignPacking.scaleNames(of: tensor.name).lazy.compactMap({ byName[ExactString($0)] }).first
         {
           foreign.append((tensor, scale))
-          tensor.encoding = ForeignPacking.withScales(dtype)
+          tensor.encoding = ForeignPacking.withScales(tensor, scale)
         }
         result.append(tensor)
         continue

@@ -116,9 +116,6 @@ public final class SafetensorsSource: TensorSource {
         finding.isConflicting ? .conflictingScaleConvention(detail: detail) : .unknownScaleConvention(hint: detail),
         file: file, tensor: descriptor.name)
     }
-    guard stored > 0 || convention == .multiply else {
-      throw FormatError(.badScale("0 cannot be divided by"), file: file, tensor: descriptor.name)
-    }
     return TernaryScale(stored: stored, storage: descriptor.storage, convention: convention)
   }
 

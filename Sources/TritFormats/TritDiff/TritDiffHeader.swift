@@ -14,6 +14,12 @@ public struct TritDiffHeader: Sendable {
   /// The target's other files.
   public var companions: [TritDiffCompanion]
   var sections: [TritPackSection]
+
+  /// Of all files the patch gives; the largest number there is when they claim more.
+  public var targetBytes: UInt64 {
+    Checked.clampedSum(
+      [Checked.clampedSum(files.lazy.map(\.byteCount))] + companions.map { UInt64(clamping: $0.byteCount) })
+  }
 }
 
 /// The model a patch must be applied to.
@@ -121,12 +127,7 @@ public struct TritDiffScale: Sendable, Hashable {
 
   /// Bytes of the stored numbers; nil when that overflows.
   public func byteCount(_ shape: TensorShape) -> Int? {
-    switch granularity {
-    case .tensor, .row: Checked.product(granularity.count(rows: shape.rows, columns: shape.columns), storage.bits / 8)
-    case .group(let size):
-      Checked.product(shape.rows, shape.columns / size + (shape.columns % size == 0 ? 0 : 1))
-        .flatMap { Checked.product($0, storage.bits / 8) }
-    }
+    Checked.product(granularity.count(rows: shape.rows, columns: shape.columns), storage.bits / 8)
   }
 }
 

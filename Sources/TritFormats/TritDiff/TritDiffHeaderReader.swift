@@ -276,7 +276,7 @@ struct TritDiffHeaderReader: SectionedHeaderReader {
 
   private func plainName(_ object: JSONObject, _ field: String) throws -> String {
     let name = try text(object, "name", field)
-    guard FileSystem.isPlainName(name) else { throw FormatError(.unsafeName(name), file: path, field: field + ".name") }
+    guard CompanionPath.isValid(name) else { throw FormatError(.unsafeName(name), file: path, field: field + ".name") }
     return name
   }
 

@@ -193,7 +193,7 @@ struct TritPackHeaderReader: SectionedHeaderReader {
   private func file(_ value: JSONValue, _ sections: [TritPackSection], _ field: String) throws -> TritPackHeader.File {
     let object = try self.object(value, field)
     let name = try string(object["name"] ?? .null, field + ".name")
-    guard FileSystem.isPlainName(name) else { throw FormatError(.unsafeName(name), file: path, field: field + ".name") }
+    guard CompanionPath.isValid(name) else { throw FormatError(.unsafeName(name), file: path, field: field + ".name") }
     let index = try sectionIndex(object, sections, field)
     // Files are read whole, so a small compressed section must not stand for a huge one.
     try checkExpansion(sections[index], .whole, field)

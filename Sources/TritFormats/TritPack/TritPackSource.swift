@@ -42,9 +42,12 @@ public final class TritPackSource: TensorSource {
       ScaleEvidence(origin: .container, convention: $0, detail: "the header states \($0.rawValue)")
     }
     var configuration: JSONObject?
+    var notes: [String] = []
     if let entry = header.files.first(where: { $0.name == ModelFolder.configurationName }) {
       let bytes = try TritPackSource.text(header.sections[entry.section], of: file)
-      configuration = try ConfigurationText.object(bytes, path: path)
+      let object = try ConfigurationText.object(bytes, path: path)
+      notes = ConfigurationText.notes(on: object, bytes, name: ModelFolder.configurationName)
+      configuration = object
     }
     manifest = ModelManifest(
       format: TritPackFormat.id, path: path,
@@ -52,7 +55,8 @@ public final class TritPackSource: TensorSource {
       tensors: tensors, metadata: header.metadata, configuration: configuration,
       companions: header.files.map { CompanionFile(name: $0.name, byteCount: header.sections[$0.section].bytes) }
         .sorted { ExactString($0.name) < ExactString($1.name) },
-      scaleFinding: ScaleFinding(convention: conventions.count == 1 ? conventions.first : nil, evidence: evidence))
+      scaleFinding: ScaleFinding(convention: conventions.count == 1 ? conventions.first : nil, evidence: evidence),
+      notes: notes)
   }
 
   public func withBytes<Result>(
@@ -96,7 +100,7 @@ public final class TritPackSource: TensorSource {
       default: Float(bitPattern: bits)
       }
     }
-    if let bad = values.first(where: { !$0.isFinite || $0 < 0 || ($0 == 0 && scale.convention == .divide) }) {
+    if let bad = values.first(where: { !$0.isFinite || $0 < 0 }) {
       throw FormatError(
         .badScale("\(bad) is no \(scale.convention == .divide ? "divisor" : "factor")"), file: file.path,
         tensor: tensor.name)

@@ -15,5 +15,7 @@ public struct Llama: Architecture {
   /// llama.cpp rotates adjacent pairs of rows of this family, Hugging Face the halves of a head.
   public var modules: [ModuleTemplate] { Llama.table }
   private static let table = ModuleTemplate.decoder(rotatesPairsInGGUF: true)
-  public var gguf: GGUFForm? { GGUFForm(architecture: "llama", activation: .silu, hasBiases: true) }
+  public var gguf: GGUFForm? {
+    GGUFForm(architecture: "llama", activation: .silu, hasBiases: true, rotaryFactors: .tensors)
+  }
 }

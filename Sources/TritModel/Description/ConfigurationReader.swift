@@ -28,6 +28,15 @@ struct ConfigurationReader {
   /// Whether a key stands there, null or not.
   func has(_ key: String) -> Bool { object[key] != nil }
 
+  /// Throws for a key that is null though its class computes with what stands there: null is not absent, and loaders
+  /// fail on it or take it for off.
+  ///
+  /// - Parameter expected: what belongs there.
+  func refuseNull(_ key: String, _ expected: String) throws(ModelError) {
+    guard object[key]?.isNull == true else { return }
+    throw error(.wrongType(expected: expected + " (a loader takes null as it is, not as absent)", found: "null"), key)
+  }
+
   /// The value of a key; nil when it is missing or null.
   mutating func value(_ key: String) -> JSONValue? {
     known.insert(key)
@@ -69,6 +78,26 @@ struct ConfigurationReader {
       throw error(.unsupportedValue(expected: "a finite number above 0", found: number.text), key)
     }
     return double
+  }
+
+  /// A list of finite numbers above zero, as Floats.
+  mutating func positives(_ key: String) throws(ModelError) -> [Float]? {
+    guard let value = value(key) else { return nil }
+    guard let list = value.array else {
+      throw error(.wrongType(expected: "a list of numbers", found: describe(value)), key)
+    }
+    var result: [Float] = []
+    result.reserveCapacity(list.count)
+    for item in list {
+      guard let number = item.number?.double.map(Float.init) else {
+        throw error(.wrongType(expected: "a number", found: describe(item)), key)
+      }
+      guard number > 0, number.isFinite else {
+        throw error(.unsupportedValue(expected: "finite numbers above 0", found: describe(item)), key)
+      }
+      result.append(number)
+    }
+    return result
   }
 
   mutating func requiredPositive(_ key: String) throws(ModelError) -> Double {

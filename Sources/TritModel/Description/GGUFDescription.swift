@@ -33,12 +33,19 @@ public enum GGUFDescription {
   private static let knownKeys: Set<String> = [
     "block_count", "context_length", "embedding_length", "feed_forward_length", "vocab_size", "attention.head_count",
     "attention.head_count_kv", "attention.key_length", "attention.value_length", "attention.layer_norm_rms_epsilon",
-    "attention.causal", "rope.dimension_count", "rope.freq_base", "rope.scaling.type", "rope.scaling.factor",
-    // What rope scaling started from; linear scaling needs the factor only.
-    "rope.scaling.original_context_length", "rope.scaling.finetuned", "tensor_data_layout",
+    "attention.causal", "rope.dimension_count", "tensor_data_layout",
     // Written with 0 by some converters for models without experts.
     "expert_count", "expert_used_count",
   ]
+
+  /// Multipliers, and what llama.cpp takes where a file of family `minicpm` lacks them.
+  private enum MultiplierKeys {
+    static let embedding = "embedding_scale"
+    static let residual = "residual_scale"
+    /// What the head's input is divided by.
+    static let head = "logit_scale"
+    static let all: Set<String> = [embedding, residual, head]
+  }
 }
 
 // MARK: - Reading
@@ -48,7 +55,7 @@ extension GGUFDescription {
   ///
   /// - Throws: `GGUFModelError` where even the sizes cannot be read.
   static func read(
-    _ manifest: ModelManifest, _ architecture: any Architecture
+    _ manifest: ModelManifest, _ architecture: any Architecture, _ rotaryTensors: RotaryTensors
   ) throws(GGUFModelError) -> Reading {
     let prefix = (manifest.entry(architectureKey)?.string ?? "") + "."
     let keys = GGUFKeyReader(manifest: manifest, prefix: prefix)
@@ -62,7 +69,7 @@ extension GGUFDescription {
     guard headSize > 0, headSize % 2 == 0, Checked.product(heads, headSize) != nil else {
       throw keys.bad("attention.key_length", "an even head size", "\(headSize)")
     }
-    guard let epsilon = try keys.number("attention.layer_norm_rms_epsilon") else {
+    guard let epsilon = try keys.positive("attention.layer_norm_rms_epsilon") else {
       throw GGUFModelError(.missingKey(prefix + "attention.layer_norm_rms_epsilon"), file: manifest.path)
     }
     func names(_ part: ModulePart, _ piece: ModulePlace.Piece) -> Bool {
@@ -80,22 +87,23 @@ extension GGUFDescription {
       vocabulary = try keys.needed("vocab_size")
     }
     func token(_ name: String) -> Int? { manifest.entry("tokenizer.ggml.\(name)_token_id")?.integer }
-    let factor = try keys.number("rope.scaling.factor")
-    let isLinear = keys.value("rope.scaling.type")?.string == "linear" && factor != 1
+    let contextLength = try keys.needed("context_length")
+    let layers = try keys.needed("block_count")
+    let rotary = try GGUFRotary(keys, rotaryTensors, headDimension: headSize, contextLength: contextLength)
     let arithmetic = Result { () throws(ModelError) in try GGUFArithmetic(manifest) }
-    let assumed = keys.value("rope.freq_base") == nil ? ["rope.freq_base = 10000.0"] : []
+    var assumed = keys.value("rope.freq_base") == nil ? ["rope.freq_base = 10000.0"] : []
+    let multipliers = Result { () throws(ModelError) in
+      try readMultipliers(keys, architecture, layers: layers, &assumed)
+    }
     let description = ModelDescription(
       architecture: architecture, hiddenSize: hiddenSize, intermediateSize: try keys.needed("feed_forward_length"),
-      layers: try keys.needed("block_count"),
+      layers: layers,
       attention: AttentionShape(heads: heads, keyValueHeads: keyValueHeads, headDimension: headSize),
-      vocabularySize: vocabulary, contextLength: try keys.needed("context_length"), normEpsilon: Float(epsilon),
+      vocabularySize: vocabulary, contextLength: contextLength, normEpsilon: Float(epsilon),
       activation: architecture.gguf?.activation ?? architecture.defaults.activation,
       tiesEmbeddings: !names(.head, .weight), hasAttentionBias: names(.projection(.query), .bias),
       hasFeedForwardBias: names(.projection(.gate), .bias),
-      rotary: RotaryEmbedding(
-        // The default of llama.cpp, whatever the class of Hugging Face takes.
-        theta: try keys.number("rope.freq_base") ?? 10000,
-        scaling: isLinear ? factor.map { .linear(factor: $0) } ?? .none : .none),
+      rotary: rotary.rotary, multipliers: (try? multipliers.get()) ?? StreamMultipliers(),
       // Where the file does not say: beside packed projections a dense one is an ordinary product; a file of dense ones
       // alone is as the class says.
       quantization: (try? arithmetic.get())?.scheme
@@ -103,11 +111,45 @@ extension GGUFDescription {
           projections: manifest.tensors.contains { $0.encoding.isTernary }
             ? .linear : architecture.defaults.latentProjections),
       specialTokens: SpecialTokens(
-        begin: token("bos"), end: [token("eos")].compactMap { $0 }, padding: token("padding")),
+        begin: token("bos"), end: endTokens(token), padding: token("padding")),
       assumed: assumed)
-    var problem = problem(manifest, prefix, description)
+    var problem = problem(manifest, prefix, description) ?? rotary.problem
+    if problem == nil, case .failure(let error) = multipliers { problem = error }
     if problem == nil, case .failure(let error) = arithmetic { problem = error }
     return Reading(description: description, problem: problem)
+  }
+
+  /// Keys that end a text beside `eos`: of a turn, of a message. llama.cpp stops at each of them.
+  package static let furtherEnds = ["eot", "eom"]
+
+  private static func endTokens(_ token: (String) -> Int?) -> [Int] {
+    var result: [Int] = []
+    for id in (["eos"] + furtherEnds).compactMap(token) where !result.contains(id) { result.append(id) }
+    return result
+  }
+
+  private static func readMultipliers(
+    _ keys: GGUFKeyReader, _ architecture: any Architecture, layers: Int, _ assumed: inout [String]
+  ) throws(ModelError) -> StreamMultipliers {
+    guard architecture.keys.multipliers == .miniCPM else { return StreamMultipliers() }
+    func number(_ key: String, default standard: Float?) throws(ModelError) -> Float {
+      guard let value = keys.value(key) else {
+        guard let standard else {
+          throw keys.unsupported(key, "a number, as programs take different ones without it")
+        }
+        assumed.append("\(key) = \(standard)")
+        return standard
+      }
+      guard let number = value.double.map(Float.init), number.isFinite, number > 0 else {
+        throw keys.unsupported(key, "a finite number above 0")
+      }
+      return number
+    }
+    return StreamMultipliers(
+      embedding: try number(MultiplierKeys.embedding, default: 12),
+      residual: try number(MultiplierKeys.residual, default: Float(1.4 / Double(layers).squareRoot())),
+      // Without the key older graphs divide by width/256, newer ones by 256/width.
+      headDivisor: try number(MultiplierKeys.head, default: nil))
   }
 
   /// The first setting that the description does not hold.
@@ -118,7 +160,11 @@ extension GGUFDescription {
     for entry in manifest.entries where entry.key.hasPrefix(prefix) {
       let location = ErrorLocation(file: manifest.path, field: entry.key)
       let key = String(entry.key.dropFirst(prefix.count))
-      guard knownKeys.contains(key) else { return ModelError(.unknownKey, location: location) }
+      let isMultiplier =
+        description.architecture.keys.multipliers != .none && MultiplierKeys.all.contains(key)
+      guard knownKeys.contains(key) || GGUFRotary.keys.contains(key) || isMultiplier else {
+        return ModelError(.unknownKey, location: location)
+      }
       let expected: String?
       switch key {
       case "attention.value_length", "rope.dimension_count":
@@ -127,10 +173,6 @@ extension GGUFDescription {
         expected =
           entry.value.integer == description.vocabularySize
           ? nil : "\(description.vocabularySize), the rows of the embedding"
-      case "rope.scaling.type": expected = ["none", "linear"].contains(entry.value.string) ? nil : "none or linear"
-      case "rope.scaling.factor":
-        let isUsed = manifest.entry(prefix + "rope.scaling.type")?.string == "linear" || entry.value.double == 1
-        expected = isUsed ? nil : "1, as no type of scaling is given"
       case "attention.causal": expected = entry.value == .bool(true) ? nil : "true"
       case "expert_count", "expert_used_count": expected = entry.value.integer == 0 ? nil : "0"
       default: expected = nil
@@ -144,7 +186,7 @@ extension GGUFDescription {
 }
 
 /// Reads keys of an architecture.
-private struct GGUFKeyReader {
+struct GGUFKeyReader {
   let manifest: ModelManifest
   let prefix: String
 
@@ -154,9 +196,16 @@ private struct GGUFKeyReader {
     GGUFModelError(.badValue(expected: expected, found: found), file: manifest.path, field: prefix + key)
   }
 
+  /// A value that is not understood.
+  func unsupported(_ key: String, _ expected: String) -> ModelError {
+    ModelError(
+      .unsupportedValue(expected: expected, found: value(key)?.text() ?? "nothing"),
+      location: ErrorLocation(file: manifest.path, field: prefix + key))
+  }
+
   func integer(_ key: String) throws(GGUFModelError) -> Int? {
     guard let found = value(key) else { return nil }
-    guard let number = found.integer, number > 0, number <= Int(Int32.max) else {
+    guard let number = found.integer ?? found.commonInteger, number > 0, number <= Int(Int32.max) else {
       throw bad(key, "a positive integer", found.text())
     }
     return number
@@ -166,6 +215,13 @@ private struct GGUFKeyReader {
     guard let number = try integer(key) else {
       throw GGUFModelError(.missingKey(prefix + key), file: manifest.path)
     }
+    return number
+  }
+
+  /// A number above 0, which epsilons and bases are.
+  func positive(_ key: String) throws(GGUFModelError) -> Double? {
+    guard let number = try number(key) else { return nil }
+    guard number > 0 else { throw bad(key, "a number above 0", "\(number)") }
     return number
   }
 
@@ -228,17 +284,21 @@ extension GGUFDescription {
     add("attention.layer_norm_rms_epsilon", .float32(description.normEpsilon))
     try add("rope.dimension_count", attention.headDimension)
     add("rope.freq_base", .float32(Float(description.rotary.theta)))
-    switch description.rotary.scaling {
+    do throws(GGUFModelError) {
+      for (key, value) in try GGUFRotary.entries(description, form) { add(key, value) }
+    } catch {
+      throw GGUFModelError(error.kind, file: name, field: error.location.field)
+    }
+    switch architecture.keys.multipliers {
     case .none:
-      if form.statesLinearRope {
-        add("rope.scaling.type", .string("linear"))
-        add("rope.scaling.factor", .float32(1))
+      guard description.multipliers == StreamMultipliers() else {
+        throw refuse(
+          "scale_emb", "\(description.multipliers)", "the graph of '\(form.architecture)' has no multipliers")
       }
-    case .linear(let factor):
-      add("rope.scaling.type", .string("linear"))
-      add("rope.scaling.factor", .float32(Float(factor)))
-    case .llama3:
-      throw GGUFModelError(.unsupportedRope(description.rotary.scaling.name), file: name, field: "rope_scaling")
+    case .miniCPM:
+      add(MultiplierKeys.embedding, .float32(description.multipliers.embedding))
+      add(MultiplierKeys.residual, .float32(description.multipliers.residual))
+      add(MultiplierKeys.head, .float32(description.multipliers.headDivisor))
     }
     try add("vocab_size", description.vocabularySize)
     return result

@@ -9,7 +9,7 @@ public enum HuggingFaceDescription {
   /// Reads a configuration strictly: a key that is not known, or a value that is not supported, is an error.
   ///
   /// Both spellings of transformers 4.x and 5.x are read. Missing settings take the defaults of the transformers
-  /// class; missing sizes are errors.
+  /// class; missing sizes are errors, and so is null where the class computes with what stands there.
   ///
   /// - Parameter chosen: the family to go by instead of the one the file names.
   /// - Throws: `ModelError` naming the key, what is supported and what was found.
@@ -24,7 +24,12 @@ public enum HuggingFaceDescription {
     }
     let defaults = architecture.defaults
     var reader = ConfigurationReader(object, file: file)
-    reader.ignore(irrelevantConfigurationKeys)
+    let keys = architecture.keys
+    reader.ignore(irrelevantConfigurationKeys.union(keys.irrelevant))
+    // A class chosen instead of the one that is named has a type of its own.
+    let named = ArchitectureRegistry.className(in: object).flatMap(ArchitectureRegistry.architecture(named:))
+    if named?.className == architecture.className { try checkModelType(&reader, architecture) }
+    for (key, expected) in neverNull { try reader.refuseNull(key, expected) }
     let hiddenSize = try reader.requiredInteger("hidden_size")
     let intermediateSize = try reader.requiredInteger("intermediate_size")
     let layers = try reader.requiredInteger("num_hidden_layers")
@@ -32,18 +37,31 @@ public enum HuggingFaceDescription {
     let contextLength = try reader.integer("max_position_embeddings", default: defaults.contextLength)
     let attention = try readAttention(&reader, hiddenSize: hiddenSize, defaults)
     let normEpsilon = Float(try reader.positive("rms_norm_eps", default: defaults.normEpsilon))
-    let tiesEmbeddings = try reader.flag("tie_word_embeddings")
+    if defaults.tiesEmbeddings, !reader.has("tie_word_embeddings") {
+      reader.noteAssumption("tie_word_embeddings = true")
+    }
+    let tiesEmbeddings = try reader.flag("tie_word_embeddings", default: defaults.tiesEmbeddings)
     let hasAttentionBias = try reader.flag("attention_bias")
+    if keys.feedForwardBias == .never { try reader.mustBeOff("mlp_bias") }
     let hasFeedForwardBias = try reader.flag("mlp_bias")
-    let rotary = try RotaryEmbedding.read(&reader, defaultTheta: defaults.rotaryTheta)
+    let rotary = try RotaryEmbedding.read(
+      &reader, defaultTheta: defaults.rotaryTheta,
+      RotaryEmbedding.Sizes(headDimension: attention.headDimension, contextLength: contextLength))
+    let multipliers = try readMultipliers(&reader, keys, hiddenSize: hiddenSize, layers: layers)
     let activation = try readActivation(&reader, defaults)
     let scheme = try QuantizationScheme.read(&reader)
     // 1bitLLM's own way to say that latents are made ternary when used.
     try reader.mustBeOff("weight_bits", [1])
     try reader.mustBeOff("input_bits", [8])
     // Settings of neighbouring classes that would change the arithmetic.
-    try reader.mustBeOff("sliding_window", [])
     try reader.mustBeOff("use_sliding_window")
+    switch keys.slidingWindow {
+    case .unknown: try reader.mustBeOff("sliding_window", [])
+    case .switched:
+      // Without the switch the window counts for no layer.
+      reader.ignore(["sliding_window", "max_window_layers"])
+      try checkLayerTypes(&reader, layers: layers)
+    }
     try reader.mustBeOff("partial_rotary_factor", [1])
     try reader.mustBeOff("is_decoder", [false, true])
     try reader.mustBeOff("is_encoder_decoder")
@@ -56,10 +74,64 @@ public enum HuggingFaceDescription {
       architecture: architecture, hiddenSize: hiddenSize, intermediateSize: intermediateSize, layers: layers,
       attention: attention, vocabularySize: vocabularySize, contextLength: contextLength, normEpsilon: normEpsilon,
       activation: activation, tiesEmbeddings: tiesEmbeddings, hasAttentionBias: hasAttentionBias,
-      hasFeedForwardBias: hasFeedForwardBias, rotary: rotary,
+      hasFeedForwardBias: hasFeedForwardBias, rotary: rotary, multipliers: multipliers,
       quantization: scheme ?? QuantizationScheme(projections: defaults.latentProjections),
       specialTokens: specialTokens, assumed: reader.assumed)
   }
+
+  /// Settings the classes of transformers refuse to be null. Source: `LlamaConfig`, `BitNetConfig` of transformers 5.23.
+  private static let neverNull = [
+    ("max_position_embeddings", "a whole number"), ("rms_norm_eps", "a number"), ("hidden_act", "a string"),
+    ("tie_word_embeddings", "a boolean"), ("attention_bias", "a boolean"), ("mlp_bias", "a boolean"),
+  ]
+
+  /// Throws for a `model_type` that names another class: loaders go by it, and make the model that it says.
+  private static func checkModelType(
+    _ reader: inout ConfigurationReader, _ architecture: any Architecture
+  ) throws(ModelError) {
+    guard let stated = try reader.string("model_type"), !architecture.isModelType(stated) else { return }
+    throw reader.error(
+      .contradiction(
+        expected: "\"\(architecture.modelType)\", as architectures says \(architecture.className)",
+        found: "\"\(stated)\", which is what loaders go by"), "model_type")
+  }
+
+  /// Layers may be named, all of them as what they are without the list.
+  private static func checkLayerTypes(_ reader: inout ConfigurationReader, layers: Int) throws(ModelError) {
+    let key = "layer_types"
+    guard let value = reader.value(key) else { return }
+    guard let list = value.array, list.count == layers else {
+      throw reader.error(
+        .contradiction(expected: "a list of \(layers) kinds", found: value.array.map { "\($0.count)" } ?? "no list"),
+        key)
+    }
+    if let other = list.first(where: { $0.string != "full_attention" }) {
+      throw reader.error(
+        .unsupportedValue(expected: "\"full_attention\" for every layer", found: reader.describe(other)), key)
+    }
+  }
+
+  private static func readMultipliers(
+    _ reader: inout ConfigurationReader, _ keys: ClassKeys, hiddenSize: Int, layers: Int
+  ) throws(ModelError) -> StreamMultipliers {
+    guard keys.multipliers == .miniCPM else { return StreamMultipliers() }
+    // Attention that leaves positions out; what is left is in no tensor.
+    try reader.mustBeOff("sparse_config", [])
+    let result = StreamMultipliers(
+      embedding: Float(try reader.positive("scale_emb", default: 1)),
+      residual: residual(depth: try reader.positive("scale_depth", default: 1), layers: layers),
+      headDivisor: headDivisor(hiddenSize: hiddenSize, base: try reader.positive("dim_model_base", default: 1)))
+    for (key, value) in [
+      ("scale_emb", result.embedding), ("scale_depth", result.residual), ("dim_model_base", result.headDivisor),
+    ] where !value.isFinite || value <= 0 {
+      throw reader.error(.unsupportedValue(expected: "a number a Float can hold", found: "\(value)"), key)
+    }
+    return result
+  }
+
+  /// Source: MiniCPM's `MiniCPMDecoderLayer` and `MiniCPMForCausalLM`.
+  private static func residual(depth: Double, layers: Int) -> Float { Float(depth / Double(layers).squareRoot()) }
+  private static func headDivisor(hiddenSize: Int, base: Double) -> Float { Float(Double(hiddenSize) / base) }
 
   private static func readActivation(
     _ reader: inout ConfigurationReader, _ defaults: ClassDefaults
@@ -68,7 +140,8 @@ public enum HuggingFaceDescription {
       reader.noteAssumption("hidden_act = \(defaults.activation.rawValue)")
       return defaults.activation
     }
-    guard let activation = GateActivation(rawValue: name) else {
+    // transformers' other name for it.
+    guard let activation = name == "swish" ? .silu : GateActivation(rawValue: name) else {
       let supported = GateActivation.allCases.map(\.rawValue).joined(separator: " or ")
       throw reader.error(.unsupportedValue(expected: supported, found: name), "hidden_act")
     }
@@ -90,6 +163,9 @@ public enum HuggingFaceDescription {
     let dimension: Int
     if let given = try reader.integer("head_dim") {
       dimension = given
+    } else if let standard = defaults.headDimension {
+      dimension = standard
+      reader.noteAssumption("head_dim = \(standard)")
     } else {
       guard hiddenSize % heads == 0 else {
         throw reader.error(
@@ -142,23 +218,40 @@ extension HuggingFaceDescription {
     if tokens.end.count == 1 { result["eos_token_id"] = number(tokens.end[0]) }
     if tokens.end.count > 1 { result["eos_token_id"] = .array(tokens.end.map { number($0) }) }
     if let id = tokens.padding { result["pad_token_id"] = number(id) }
-    result["rope_scaling"] = scaling(description.rotary.scaling)
+    result["rope_scaling"] = description.rotary.scaling.configuration
+    if description.architecture.keys.multipliers == .miniCPM {
+      let factors = description.multipliers
+      result["scale_emb"] = .number(plain(shortest(factors.embedding)))
+      let layers = description.layers
+      result["scale_depth"] = number(
+        simplest(near: Double(factors.residual) * Double(layers).squareRoot()) {
+          residual(depth: $0, layers: layers) == factors.residual
+        })
+      let width = description.hiddenSize
+      result["dim_model_base"] = .number(
+        plain(
+          simplest(near: Double(width) / Double(factors.headDivisor)) {
+            headDivisor(hiddenSize: width, base: $0) == factors.headDivisor
+          }))
+    }
     return result
   }
 
+  /// The number of fewest digits near a value that a formula makes the wanted one of: 1.4, not 1.3999999761581421.
+  private static func simplest(near value: Double, _ isExact: (Double) -> Bool) -> Double {
+    guard value.isFinite, value > 0 else { return value }
+    var unit = 1.0
+    while unit < 1e12 {
+      let rounded = (value * unit).rounded() / unit
+      if rounded > 0, isExact(rounded) { return rounded }
+      unit *= 10
+    }
+    return value
+  }
+
+  /// 256, not 256.0: some classes want whole numbers to be written so.
+  static func plain(_ value: Double) -> JSONNumber { Int(exactly: value).map { JSONNumber($0) } ?? JSONNumber(value) }
+
   /// A Float's value as the shortest decimal that reads back as that Float: 1e-05, not 9.99999974e-06.
   static func shortest(_ value: Float) -> Double { Double("\(value)") ?? Double(value) }
-
-  private static func scaling(_ scaling: RotaryScaling) -> JSONValue {
-    func number(_ value: Double) -> JSONValue { .number(JSONNumber(value)) }
-    switch scaling {
-    case .none: return .null
-    case .linear(let factor): return .object(["type": "linear", "factor": number(factor)])
-    case .llama3(let factor, let low, let high, let original):
-      return .object([
-        "rope_type": "llama3", "factor": number(factor), "low_freq_factor": number(low),
-        "high_freq_factor": number(high), "original_max_position_embeddings": number(original),
-      ])
-    }
-  }
 }

@@ -18,6 +18,22 @@ public struct SpecialTokens: Sendable, Hashable {
   }
 }
 
+/// What a decoder multiplies its residual stream by; 1 where it does not.
+public struct StreamMultipliers: Sendable, Hashable {
+  /// Embeddings are multiplied by it.
+  public var embedding: Float
+  /// What every sub-block adds is multiplied by it.
+  public var residual: Float
+  /// What the head multiplies is divided by it.
+  public var headDivisor: Float
+
+  public init(embedding: Float = 1, residual: Float = 1, headDivisor: Float = 1) {
+    self.embedding = embedding
+    self.residual = residual
+    self.headDivisor = headDivisor
+  }
+}
+
 /// What a model is, whatever file it came from: with the bytes of its tensors, enough to compute logits.
 ///
 /// One reader for each container makes it, one writer says it completely or refuses. Commands that compute, convert or
@@ -40,6 +56,7 @@ public struct ModelDescription: Sendable {
   public var hasAttentionBias: Bool
   public var hasFeedForwardBias: Bool
   public var rotary: RotaryEmbedding
+  public var multipliers = StreamMultipliers()
   /// How projections compute, and which the configuration leaves alone.
   public var quantization: QuantizationScheme
   public var specialTokens: SpecialTokens
@@ -94,6 +111,8 @@ extension ModelDescription {
       ("hidden_act", activation.rawValue), ("tie_word_embeddings", "\(tiesEmbeddings)"),
       ("attention_bias", "\(hasAttentionBias)"), ("mlp_bias", "\(hasFeedForwardBias)"),
       ("rope_theta", "\(Float(rotary.theta))"), ("rope_scaling", rotary.scaling.text),
+      ("scale_emb", "\(multipliers.embedding)"), ("scale_depth ÷ √layers", "\(multipliers.residual)"),
+      ("hidden_size ÷ dim_model_base", "\(multipliers.headDivisor)"),
       ("quantization_config.use_rms_norm", quantization.inputNormEpsilon.map { "epsilon \($0)" } ?? "false"),
     ]
   }
@@ -103,7 +122,9 @@ extension ModelDescription {
 
   /// Settings that are not the same, in the order of the table.
   public func differences(from other: ModelDescription) -> [DescriptionDifference] {
-    zip(settings, other.settings).filter { $0.value != $1.value }.map {
+    zip(settings, other.settings).filter {
+      $0.value != $1.value && !($0.key == "rope_scaling" && hasScaling(of: other))
+    }.map {
       DescriptionDifference(key: $0.key, first: $0.value, second: $1.value)
     }
   }
@@ -118,17 +139,6 @@ extension ModelDescription {
       ("pad_token_id", mine.padding.map { [$0] } ?? [], theirs.padding.map { [$0] } ?? []),
     ].filter { !$0.1.isEmpty && !$0.2.isEmpty && $0.1 != $0.2 }.map {
       DescriptionDifference(key: $0.0, first: text($0.1), second: text($0.2))
-    }
-  }
-}
-
-extension RotaryScaling {
-  /// The kind with its numbers, equal for equal scalings.
-  public var text: String {
-    switch self {
-    case .none: "default"
-    case .linear(let factor): "linear \(Float(factor))"
-    case .llama3(let factor, let low, let high, let original): "llama3 \(factor), \(low) to \(high) of \(original)"
     }
   }
 }

@@ -23,6 +23,7 @@ extension ModelDescription {
     case .intermediate: intermediateSize
     case .queries: attention.queryWidth
     case .keys: attention.keyValueWidth
+    case .head: attention.headDimension
     }
   }
 

@@ -6,6 +6,8 @@ import TritCore
 public enum ModulePart: Sendable, Hashable {
   case embedding, finalNorm, head
   case inputNorm, attentionSubNorm, feedForwardNorm, feedForwardSubNorm
+  /// Norms of every query and every key head, before they are rotated.
+  case queryNorm, keyNorm
   case projection(ProjectionKind)
 
   /// Whether every layer has one.
@@ -27,6 +29,8 @@ public struct ModuleTemplate: Sendable, Hashable {
     case vocabulary, hidden, intermediate
     /// Heads × head width, and key/value heads × head width.
     case queries, keys
+    /// One head's width.
+    case head
   }
 
   /// How rows stand in GGUF files.
@@ -58,9 +62,11 @@ public struct ModuleTemplate: Sendable, Hashable {
     self.rowOrder = rowOrder
   }
 
-  /// A Llama block and what stands around it, with the sub-norms a family may have before its output projections.
+  /// A Llama block and what stands around it, with the norms a family may have before its output projections, or of
+  /// its query and key heads.
   public static func decoder(
-    rotatesPairsInGGUF: Bool = false, attentionSubNorm: String? = nil, feedForwardSubNorm: String? = nil
+    rotatesPairsInGGUF: Bool = false, attentionSubNorm: String? = nil, feedForwardSubNorm: String? = nil,
+    queryNorm: String? = nil, keyNorm: String? = nil
   ) -> [ModuleTemplate] {
     let order: RowOrder = rotatesPairsInGGUF ? .rotatedPairs : .asGiven
     func attention(
@@ -86,6 +92,8 @@ public struct ModuleTemplate: Sendable, Hashable {
       feedForward(.up, "ffn_up", .intermediate, .hidden),
       feedForward(.down, "ffn_down", .hidden, .intermediate),
     ]
+    if let path = queryNorm { result.append(ModuleTemplate(.queryNorm, path, gguf: "attn_q_norm", .head)) }
+    if let path = keyNorm { result.append(ModuleTemplate(.keyNorm, path, gguf: "attn_k_norm", .head)) }
     if let path = attentionSubNorm {
       result.append(ModuleTemplate(.attentionSubNorm, path, gguf: "attn_sub_norm", .queries))
     }

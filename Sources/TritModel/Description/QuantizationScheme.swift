@@ -51,6 +51,24 @@ public struct QuantizationScheme: Sendable, Equatable {
   /// True when the configuration leaves a module alone.
   public func excludes(_ module: String) -> Bool { HFQuantization.names(excluded, module) }
 
+  /// How a module computes whose weights are dense.
+  ///
+  /// - Parameter dense: what its numbers are, where the configuration does not say how they compute.
+  package func denseClass(
+    of module: String, _ dense: DenseProjections, _ architecture: any Architecture
+  ) -> ProjectionClass {
+    if excludes(module) { return .linear }
+    return projections == .linear && dense == .latent ? architecture.defaults.onlineProjections : projections
+  }
+
+  /// What a configuration says, whatever else is in it; nil when it says nothing.
+  ///
+  /// - Throws: `ModelError` for an entry that is not understood.
+  package static func stated(by configuration: JSONObject, file: String) throws(ModelError) -> QuantizationScheme? {
+    var reader = ConfigurationReader(configuration, file: file)
+    return try read(&reader)
+  }
+
   /// Reads `quantization_config`; nil when there is none.
   static func read(_ reader: inout ConfigurationReader) throws(ModelError) -> QuantizationScheme? {
     guard var nested = try reader.nested("quantization_config") else { return nil }

@@ -8,24 +8,6 @@ import TritCore
   import Darwin
 #endif
 
-/// How rotary frequencies are stretched for longer contexts.
-public enum RotaryScaling: Sendable, Equatable {
-  case none
-  /// Every frequency divided by a factor.
-  case linear(factor: Double)
-  /// Llama 3: long wavelengths divided, short ones kept, those between interpolated.
-  case llama3(factor: Double, lowFrequencyFactor: Double, highFrequencyFactor: Double, originalContext: Double)
-
-  /// The `rope_type` of a configuration.
-  public var name: String {
-    switch self {
-    case .none: "default"
-    case .linear: "linear"
-    case .llama3: "llama3"
-    }
-  }
-}
-
 /// The rotary embedding of a model.
 public struct RotaryEmbedding: Sendable, Equatable {
   public var theta: Double
@@ -36,35 +18,59 @@ public struct RotaryEmbedding: Sendable, Equatable {
     self.scaling = scaling
   }
 
-  /// Angles a position, theta^(−2i/D) for i < D/2, in Float as transformers computes them.
+  /// Angles a position, theta^(−2i/D) for i < D/2 before scaling, in Float as transformers computes them.
   ///
   /// Powers are taken in Double and rounded, which is within a unit in the last place of any Float power function.
   /// Source: transformers `modeling_rope_utils.py`.
-  public func inverseFrequencies(headDimension: Int) -> [Float] {
-    stride(from: 0, to: headDimension, by: 2).map { index in
-      let exponent = Float(index) / Float(headDimension)
-      let frequency = 1 / Float(pow(theta, Double(exponent)))
-      return scaled(frequency)
+  public func frequencies(headDimension: Int) -> RotaryFrequencies {
+    let powers = stride(from: 0, to: headDimension, by: 2).map { index in
+      Float(pow(theta, Double(Float(index) / Float(headDimension))))
     }
-  }
-
-  private func scaled(_ frequency: Float) -> Float {
+    func one(_ frequencies: [Float]) -> RotaryFrequencies {
+      RotaryFrequencies(
+        short: frequencies, long: frequencies, originalContext: .max, factor: Float(scaling.attentionFactor))
+    }
     switch scaling {
-    case .none: return frequency
-    case .linear(let factor): return frequency / Float(factor)
-    case .llama3(let factor, let low, let high, let original):
-      let wavelength = Float(2 * Double.pi) / frequency
-      let longest = Float(original / low)
-      let shortest = Float(original / high)
-      if wavelength > longest { return frequency / Float(factor) }
-      if wavelength < shortest { return frequency }
-      let smooth = (Float(original) / wavelength - Float(low)) / Float(high - low)
-      return (1 - smooth) * (frequency / Float(factor)) + smooth * frequency
+    case .none: return one(powers.map { 1 / $0 })
+    case .linear(let factor): return one(powers.map { 1 / $0 / Float(factor) })
+    case .llama3: return one(powers.map { scaled(1 / $0) })
+    case .yarn(let yarn):
+      return one(yarn.frequencies(theta: theta, headDimension: headDimension, powers: powers))
+    case .longrope(let long):
+      func divided(_ divisors: [Float]) -> [Float] { zip(divisors, powers).map { 1 / ($0 * $1) } }
+      return RotaryFrequencies(
+        short: divided(long.short), long: divided(long.long), originalContext: long.originalContext,
+        factor: Float(long.attentionFactor))
     }
   }
 
-  /// Cosines and sines `[count, D/2]` of the angles at positions from `first` on.
-  func angles(first: Int, count: Int, _ frequencies: [Float]) -> (cosines: [Float], sines: [Float]) {
+  /// A frequency under `llama3`.
+  private func scaled(_ frequency: Float) -> Float {
+    guard case .llama3(let factor, let low, let high, let original) = scaling else { return frequency }
+    let wavelength = Float(2 * Double.pi) / frequency
+    let longest = Float(original / low)
+    let shortest = Float(original / high)
+    if wavelength > longest { return frequency / Float(factor) }
+    if wavelength < shortest { return frequency }
+    let smooth = (Float(original) / wavelength - Float(low)) / Float(high - low)
+    return (1 - smooth) * (frequency / Float(factor)) + smooth * frequency
+  }
+}
+
+/// Angles a position of every pair of a head, and what their cosines and sines are multiplied by.
+public struct RotaryFrequencies: Sendable, Equatable {
+  /// Of a text of no more tokens than `originalContext`, and of longer ones.
+  public var short: [Float]
+  public var long: [Float]
+  public var originalContext: Int
+  public var factor: Float
+
+  /// Those of a text of that many tokens.
+  public func values(of length: Int) -> [Float] { length > originalContext ? long : short }
+
+  /// Cosines and sines `[count, D/2]` of the angles at positions from `first` on, in a text of `length` tokens.
+  func angles(first: Int, count: Int, of length: Int) -> (cosines: [Float], sines: [Float]) {
+    let frequencies = values(of: length)
     var cosines: [Float] = []
     var sines: [Float] = []
     cosines.reserveCapacity(count * frequencies.count)
@@ -72,66 +78,32 @@ public struct RotaryEmbedding: Sendable, Equatable {
     for position in first..<first + count {
       for frequency in frequencies {
         let angle = Double(Float(position) * frequency)
-        cosines.append(Float(cos(angle)))
-        sines.append(Float(sin(angle)))
+        cosines.append(Float(cos(angle)) * factor)
+        sines.append(Float(sin(angle)) * factor)
       }
     }
     return (cosines, sines)
   }
+}
 
-  /// Reads the 4.x keys (`rope_theta`, `rope_scaling`) and the 5.x one (`rope_parameters`).
-  ///
-  /// A reader that knows only the first would silently take the default theta for 5.x files.
-  static func read(
-    _ reader: inout ConfigurationReader, defaultTheta: Double
-  ) throws(ModelError) -> RotaryEmbedding {
-    var found: [(theta: Double?, scaling: RotaryScaling, key: String)] = []
-    for key in ["rope_parameters", "rope_scaling"] {
-      guard var nested = try reader.nested(key) else { continue }
-      let theta = try nested.positive("rope_theta")
-      try nested.mustBeOff("partial_rotary_factor", [1])
-      let scaling = try readScaling(&nested)
-      try nested.finish()
-      found.append((theta, scaling, key))
-    }
-    if found.count == 2, found[0].scaling != found[1].scaling {
-      throw reader.error(
-        .contradiction(expected: "the scaling of rope_parameters", found: found[1].scaling.name), "rope_scaling")
-    }
-    let thetas = try found.compactMap(\.theta) + ([reader.positive("rope_theta")].compactMap { $0 })
-    guard let theta = thetas.first else {
-      reader.noteAssumption("rope_theta = \(defaultTheta)")
-      return RotaryEmbedding(theta: defaultTheta, scaling: found.first?.scaling ?? .none)
-    }
-    if let other = thetas.first(where: { $0 != theta }) {
-      throw reader.error(.contradiction(expected: "one theta, \(theta)", found: "\(other)"), "rope_theta")
-    }
-    return RotaryEmbedding(theta: theta, scaling: found.first?.scaling ?? .none)
-  }
-
-  private static func readScaling(_ reader: inout ConfigurationReader) throws(ModelError) -> RotaryScaling {
-    // Older files call it `type`.
-    let older = try reader.string("type")
-    let name = try reader.string("rope_type") ?? older ?? "default"
-    switch name {
-    case "default":
-      return .none
-    case "linear":
-      // Divided by 1 every frequency is what it was.
-      let factor = try reader.requiredPositive("factor")
-      return factor == 1 ? .none : .linear(factor: factor)
-    case "llama3":
-      let low = try reader.requiredPositive("low_freq_factor")
-      let high = try reader.requiredPositive("high_freq_factor")
-      guard high > low else {
-        throw reader.error(
-          .unsupportedValue(expected: "more than low_freq_factor", found: "\(high)"), "high_freq_factor")
+extension ModelDescription {
+  /// Whether scalings that are written differently are one: `llama3` is a list of divisors in GGUF, and more than one
+  /// set of its four numbers gives the same list.
+  func hasScaling(of other: ModelDescription) -> Bool {
+    func isList(_ scaling: RotaryScaling) -> Bool {
+      switch scaling {
+      case .llama3: true
+      case .longrope(let long): long.isOneList
+      case .none, .linear, .yarn: false
       }
-      return .llama3(
-        factor: try reader.requiredPositive("factor"), lowFrequencyFactor: low, highFrequencyFactor: high,
-        originalContext: try reader.requiredPositive("original_max_position_embeddings"))
-    default:
-      throw reader.error(.unsupportedValue(expected: "default, linear or llama3", found: name), "rope_type")
     }
+    guard isList(rotary.scaling), isList(other.rotary.scaling) else { return false }
+    let width = attention.headDimension
+    guard width == other.attention.headDimension else { return false }
+    // Of one theta: another one is a difference of its own.
+    let mine = RotaryEmbedding(theta: rotary.theta, scaling: rotary.scaling).frequencies(headDimension: width)
+    let theirs = RotaryEmbedding(theta: rotary.theta, scaling: other.rotary.scaling).frequencies(headDimension: width)
+    // Each is rounded four times on its way.
+    return zip(mine.short, theirs.short).allSatisfy { abs($0 - $1) <= 8 * max($0, $1).ulp }
   }
 }

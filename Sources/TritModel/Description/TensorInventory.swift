@@ -13,6 +13,8 @@ public struct TensorInventory: Sendable {
     /// More that are missing, beyond those that are named.
     case moreMissing(Int)
     case shape(name: String, expected: [Int], found: TensorShape)
+    /// Stored in a type that holds no numbers a forward pass reads.
+    case type(name: String, found: String)
     /// No part of the model uses it.
     case unused(String)
     /// All names begin with words that a wrapper left, or lack those a loader looks for.
@@ -56,6 +58,12 @@ public struct TensorInventory: Sendable {
         }
         rest.remove(ExactString(tensor.name))
         if !tensor.isNeeded { setAside.append(tensor.name) }
+        // Projections have forms of their own, which other rules look at.
+        if !tensor.place.role.isProjection, let dtype = stored.encoding.dtype, !dtype.isFloatWeight,
+          !ForeignPacking.hasScales(stored)
+        {
+          findings.append(.type(name: tensor.name, found: dtype.rawValue))
+        }
         // What shape bytes with scales of their own stand for cannot be known.
         if stored.shape.dimensions != tensor.shape, !ForeignPacking.hasScales(stored) {
           findings.append(.shape(name: tensor.name, expected: tensor.shape, found: stored.shape))
@@ -162,6 +170,8 @@ extension TensorInventory.Finding {
     case .moreMissing: return nil
     case .shape(let name, let expected, let found):
       return sizes(expected, name) { .tensorShape(expected: $0, found: found) }
+    case .type(let name, let found):
+      return error(.tensorEncoding(expected: "BF16, F16 or F32", found: found), name)
     case .unused(let name): return error(.unusedTensor, name)
     case .wrapped(let prefix, let example): return error(.wrappedNames(prefix: prefix), example)
     case .adapter(let name): return error(.adapterAttached, name)

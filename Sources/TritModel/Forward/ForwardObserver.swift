@@ -16,12 +16,12 @@ public protocol ForwardObserver: AnyObject {
   /// A state of some tokens, `[tokens.count, width]`; `tokens` are positions in the context.
   ///
   /// Names, in this order: `embed`; for every block i `block<i>.input_layernorm`, `block<i>.self_attn.q_proj`,
-  /// `…k_proj`, `…v_proj` (before the rotary embedding), `block<i>.self_attn.attended` (values weighted by attention),
+  /// `…k_proj`, `…v_proj` (before the rotary embedding), `…q_norm` and `…k_norm` of a family that has norms of its heads, `block<i>.self_attn.attended` (values weighted by attention),
   /// the attention sub-norm if there is one, `block<i>.self_attn.o_proj`, `block<i>.self_attn`,
   /// `block<i>.post_attention_layernorm`, `block<i>.mlp.gate_proj` (before the activation function), `…up_proj`,
   /// `block<i>.mlp.gated` (their product after it), the feed-forward sub-norm, `…down_proj`, `block<i>.mlp`, and
   /// `block<i>`, the residual stream after the block; last `final_norm`. `self_attn` and `mlp` are what the sub-blocks
-  /// add to the residual stream.
+  /// add to the residual stream, before a multiplier of the family.
   func observe(_ name: String, tokens: Range<Int>, width: Int, _ values: Span<Float>) throws
 
   /// What a projection multiplies, before it is made int8: `block<i>.self_attn.q_proj` and so on. Query, key and value

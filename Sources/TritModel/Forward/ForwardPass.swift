@@ -54,10 +54,11 @@ struct ForwardPass {
     for (index, id) in ids.enumerated() {
       space.hidden.replaceSubrange(index * width..<(index + 1) * width, with: try model.embedding.row(id, engine))
     }
+    multiply(&space.hidden, by: configuration.multipliers.embedding, width)
     try observe("embed", width, &space.hidden)
   }
 
-  /// h += output(attention(…norm(h)))
+  /// h += output(attention(…norm(h))) · multiplier
   func attend(
     _ layer: DecoderLayer, _ index: Int, _ cache: inout KeyValueCache, _ cosines: [Float], _ sines: [Float]
   ) throws {
@@ -67,6 +68,7 @@ struct ForwardPass {
     try observe("input_layernorm", index, hidden, &space.normed)
 
     try projectQueryKeyValue(layer, index)
+    try normHeads(layer, index)
     rotate(&space.query, heads: shape.heads, cosines, sines)
     rotate(&space.key, heads: shape.keyValueHeads, cosines, sines)
     cache.write(layer: index, keys: space.key, values: space.value, tokens: count)
@@ -87,7 +89,7 @@ struct ForwardPass {
     addToResidual()
   }
 
-  /// h += down(activation(gate(m)) · up(m)), m = norm(h)
+  /// h += down(activation(gate(m)) · up(m)) · multiplier, m = norm(h)
   func feedForward(_ layer: DecoderLayer, _ index: Int) throws {
     let hidden = configuration.hiddenSize
     let inner = configuration.intermediateSize
@@ -109,10 +111,13 @@ struct ForwardPass {
     if observer != nil { try observe("block\(index)", hidden, &space.hidden) }
   }
 
-  /// The last norm, of every token.
+  /// The last norm, of every token, and its division for the head.
   func finish() throws {
     norm(space.hidden, configuration.hiddenSize, model.finalNorm, into: &space.normed)
     try observe("final_norm", configuration.hiddenSize, &space.normed)
+    let divisor = configuration.multipliers.headDivisor
+    guard divisor != 1 else { return }
+    for place in 0..<count * configuration.hiddenSize { space.normed[place] /= divisor }
   }
 
   /// Logits of some tokens of the chunk, `[rows.count, vocabulary]`.
@@ -272,7 +277,34 @@ struct ForwardPass {
       sines: sines)
   }
 
+  /// Norms of query and key heads, for a family that has them.
+  private func normHeads(_ layer: DecoderLayer, _ index: Int) throws {
+    let shape = configuration.attention
+    let table = configuration.architecture
+    if let weights = layer.queryNorm, let name = table.module(.queryNorm)?.path {
+      normHeads(of: &space.query, shape.heads, shape.headDimension, weights)
+      try observe(name, index, shape.queryWidth, &space.query)
+    }
+    if let weights = layer.keyNorm, let name = table.module(.keyNorm)?.path {
+      normHeads(of: &space.key, shape.keyValueHeads, shape.headDimension, weights)
+      try observe(name, index, shape.keyValueWidth, &space.key)
+    }
+  }
+
+  private func normHeads(of x: inout [Float], _ heads: Int, _ width: Int, _ weights: NormWeights) {
+    ForwardWorkspace.grow(&space.added, to: count * heads * width)
+    engine.rmsNorm(
+      x, rows: count * heads, columns: width, weight: weights.values, epsilon: weights.epsilon, into: &space.added)
+    swap(&x, &space.added)
+  }
+
+  private func multiply(_ x: inout [Float], by factor: Float, _ width: Int) {
+    guard factor != 1 else { return }
+    for place in 0..<count * width { x[place] *= factor }
+  }
+
   private func addToResidual() {
+    multiply(&space.added, by: configuration.multipliers.residual, configuration.hiddenSize)
     engine.add(space.added, to: &space.hidden, count: count * configuration.hiddenSize)
   }
 

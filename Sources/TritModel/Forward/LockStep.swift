@@ -60,7 +60,7 @@ public struct LockStep {
     do {
       for first in stride(from: 0, to: ids.count, by: Session.chunk) {
         let chunk = Array(ids[first..<min(ids.count, first + Session.chunk)])
-        try forward(chunk, vocabulary, observers, each)
+        try forward(chunk, (start.0 + ids.count, start.1 + ids.count), vocabulary, observers, each)
       }
     } catch {
       reference.truncate(to: start.0)
@@ -70,11 +70,11 @@ public struct LockStep {
   }
 
   private func forward(
-    _ ids: [Int], _ vocabulary: Int, _ observers: (reference: any ForwardObserver, candidate: any ForwardObserver)?,
-    _ each: (LogitRows) throws -> Void
+    _ ids: [Int], _ lengths: (Int, Int), _ vocabulary: Int,
+    _ observers: (reference: any ForwardObserver, candidate: any ForwardObserver)?, _ each: (LogitRows) throws -> Void
   ) throws {
-    let left = try reference.begin(ids, observers?.reference)
-    let right = try candidate.begin(ids, observers?.candidate)
+    let left = try reference.begin(ids, of: lengths.0, observers?.reference)
+    let right = try candidate.begin(ids, of: lengths.1, observers?.candidate)
     let (leftLayers, rightLayers) = (reference.model.layers.count, candidate.model.layers.count)
     for index in 0..<max(leftLayers, rightLayers) {
       if index < leftLayers { try reference.run(layer: index, left) }

@@ -6,7 +6,8 @@ import TritKernels
 /// A context of a model: tokens in, logits out, with the keys and values of earlier tokens kept.
 ///
 /// A session belongs to one thread at a time; any number of sessions may share a model. Logits do not depend on the
-/// number of threads, nor on how a text is cut into calls.
+/// number of threads, nor on how a text is cut into calls; `longrope` past its original context is the exception, where
+/// every call rotates by the length of the text as far as it is known then.
 public final class Session {
   public let model: LanguageModel
   public let mode: ArithmeticMode
@@ -18,7 +19,8 @@ public final class Session {
 
   private var cache: KeyValueCache
   private let workspace: ForwardWorkspace
-  private let frequencies: [Float]
+  private let frequencies: RotaryFrequencies
+  private let textLength: Int
 
   /// Tokens that go through the layers together: enough to use each unpacked weight often, few enough to stay in
   /// cache.
@@ -29,11 +31,13 @@ public final class Session {
   /// - Parameters:
   ///   - model: the weights; any number of sessions may share them.
   ///   - mode: which arithmetic.
+  ///   - textLength: tokens the text will have, where that is known before they come; `longrope` goes by it.
   ///   - engine: threads and kernels.
   ///   - contextCapacity: nil means the context the model was made for. Memory is taken as the text grows.
   /// - Throws: `ModelError` for a capacity below 1.
   public init(
-    _ model: LanguageModel, mode: ArithmeticMode, contextCapacity: Int? = nil, engine: InferenceEngine
+    _ model: LanguageModel, mode: ArithmeticMode, contextCapacity: Int? = nil, textLength: Int = 0,
+    engine: InferenceEngine
   ) throws(ModelError) {
     let configuration = model.configuration
     let capacity = contextCapacity ?? configuration.contextLength
@@ -44,9 +48,10 @@ public final class Session {
     self.mode = mode
     self.engine = engine
     self.capacity = capacity
+    self.textLength = textLength
     cache = KeyValueCache(layers: model.layers.count, capacity: capacity, shape: configuration.attention)
     workspace = ForwardWorkspace()
-    frequencies = configuration.rotary.inverseFrequencies(headDimension: configuration.attention.headDimension)
+    frequencies = configuration.rotary.frequencies(headDimension: configuration.attention.headDimension)
   }
 
   /// Forgets everything.
@@ -72,12 +77,13 @@ public final class Session {
   ) throws {
     try check(ids)
     let start = position
+    let length = start + ids.count
     do {
       var done = 0
       while done < ids.count {
         let chunk = Array(ids[done..<min(ids.count, done + Session.chunk)])
         done += chunk.count
-        try forward(chunk, logits: logits, isEnd: done == ids.count, observer, each)
+        try forward(chunk, of: length, logits: logits, isEnd: done == ids.count, observer, each)
       }
     } catch {
       truncate(to: start)
@@ -117,10 +123,10 @@ public final class Session {
   }
 
   private func forward(
-    _ ids: [Int], logits: LogitsSelection, isEnd: Bool, _ observer: (any ForwardObserver)?,
+    _ ids: [Int], of length: Int, logits: LogitsSelection, isEnd: Bool, _ observer: (any ForwardObserver)?,
     _ each: (Int, Span<Float>) throws -> Void
   ) throws {
-    let chunk = try begin(ids, observer)
+    let chunk = try begin(ids, of: length, observer)
     for index in model.layers.indices { try run(layer: index, chunk) }
     let pass = chunk.pass
     try pass.finish()
@@ -154,13 +160,15 @@ extension Session {
   }
 
   /// Embeds tokens; every layer in order, `pass.finish()`, logits and `advance` follow.
-  func begin(_ ids: [Int], _ observer: (any ForwardObserver)?) throws -> Chunk {
+  ///
+  /// - Parameter length: of the text when the call that brings these tokens is done.
+  func begin(_ ids: [Int], of length: Int, _ observer: (any ForwardObserver)?) throws -> Chunk {
     let pass = ForwardPass(
       model: model, mode: mode, engine: engine, space: workspace, first: position, count: ids.count,
       observer: observer)
     cache.prepare(for: ids.count, after: position)
     try pass.embed(ids)
-    let (cosines, sines) = model.configuration.rotary.angles(first: position, count: ids.count, frequencies)
+    let (cosines, sines) = frequencies.angles(first: position, count: ids.count, of: max(length, textLength))
     return Chunk(pass: pass, cosines: cosines, sines: sines)
   }
 

@@ -14,7 +14,6 @@ public struct GGUFModelError: DiagnosticError, Equatable {
     /// A dense tensor has a factor in a tensor of its own.
     case factorOfDense
     case badFactor(String)
-    case unsupportedRope(String)
     /// GGUF has no key for a setting, and its readers compute something else.
     case notSayable(found: String, graph: String)
     case unsupportedTokenizer(String)
@@ -44,7 +43,6 @@ public struct GGUFModelError: DiagnosticError, Equatable {
     case .noName: "GGUF has no name for this tensor"
     case .factorOfDense: "its values are to be multiplied by a '.scale' tensor, which is read for ternary types only"
     case .badFactor(let found): "a '.scale' tensor holds one F32 number above 0, found \(printable(found))"
-    case .unsupportedRope(let name): "rope scaling '\(printable(name))' cannot be written to GGUF by this program"
     case .notSayable(let found, let graph): "GGUF cannot say '\(printable(found))': \(graph)"
     case .unsupportedTokenizer(let detail): "the tokenizer cannot be written to GGUF: \(detail)"
     case .unnamedPreTokenizer(let found, let engine, let elsewhere):
@@ -60,8 +58,9 @@ public struct GGUFModelError: DiagnosticError, Equatable {
   public var remedy: String? {
     switch kind {
     case .unknownFamily: "if the model is built alike, choose the class with --architecture"
-    case .missingKey: "add it to config.json"
-    case .notSayable, .unsupportedRope: "write TritPack or safetensors, which keep the configuration as it is"
+    case .missingKey: "convert the model again, or add the key to the file with a GGUF editor"
+    case .notSayable: "write TritPack or safetensors, which keep the configuration as it is"
+    case .notSayable: "write TritPack or safetensors, which keep the configuration as it is"
     case .noName: "write TritPack or safetensors, which take any tensor"
     case .unsupportedTokenizer: "write the file without one (--no-tokenizer), or write TritPack"
     case .unnamedPreTokenizer: "name it with --gguf-pre, write the file without one (--no-tokenizer), or write TritPack"

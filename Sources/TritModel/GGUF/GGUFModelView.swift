@@ -21,6 +21,8 @@ public final class GGUFModelView: TensorSource {
   /// Where each name of the view is in `places`; a table of the places themselves would be mostly empty slots.
   private let indexOfName: [ExactString: Int]
   private let content: [(name: String, bytes: [UInt8])]
+  /// Tensors of the file that are settings, not weights: rotary factors. The view does not show them.
+  package let settingTensors: [(name: String, values: [Float])]
 
   /// How a tensor of the view comes from the file.
   private struct Place {
@@ -55,8 +57,10 @@ public final class GGUFModelView: TensorSource {
     if let preTokenizer { GGUFTokenizer.setName(preTokenizer, in: &manifest.entries) }
     let architecture = GGUFDescription.architecture(manifest)
     // A file of a vocabulary alone describes no model.
+    let rotaryTensors = try RotaryTensors(base, architecture?.gguf)
     let reading =
-      base.manifest.tensors.isEmpty ? nil : try architecture.map { try GGUFDescription.read(manifest, $0) }
+      base.manifest.tensors.isEmpty
+      ? nil : try architecture.map { try GGUFDescription.read(manifest, $0, rotaryTensors) }
     self.reading = reading
     var places: [Place] = []
     var indexOfName: [ExactString: Int] = [:]
@@ -66,7 +70,8 @@ public final class GGUFModelView: TensorSource {
     places.reserveCapacity(storedTensors.count)
     tensors.reserveCapacity(storedTensors.count)
     indexOfName.reserveCapacity(storedTensors.count)
-    for (index, stored) in storedTensors.enumerated() where !factors.isFactor(stored.name) {
+    for (index, stored) in storedTensors.enumerated()
+    where !factors.isFactor(stored.name) && !rotaryTensors.holds(stored.name) {
       let place = architecture?.place(ofStored: stored.name)
       let permutation = try place.flatMap {
         try reading?.description.permutation(
@@ -92,6 +97,7 @@ public final class GGUFModelView: TensorSource {
       let type = embedding?.encoding.dtype ?? .bf16
       manifest.configuration = HuggingFaceDescription.write(description, weightType: type)
     }
+    settingTensors = rotaryTensors.values.sorted { $0.key < $1.key }.map { (name: $0.key, values: $0.value) }
     var content: [(name: String, bytes: [UInt8])] = []
     if hasCompanions {
       if let object = manifest.configuration {
@@ -114,9 +120,9 @@ public final class GGUFModelView: TensorSource {
     _ stored: TensorDescriptor, _ permutation: RowPermutation?
   ) -> (TensorDescriptor, Access) {
     var shown = stored
-    if let codec = stored.encoding.blockCodec {
+    if let codec = stored.encoding.blockCodec, let byteCount = Checked.product(4, stored.shape.elementCount) {
       shown.encoding = .dense(.f32)
-      shown.location.byteCount = 4 * stored.shape.elementCount
+      shown.location.byteCount = byteCount
       return (shown, .decoded(codec))
     }
     guard permutation != nil else { return (shown, .direct) }
@@ -183,14 +189,8 @@ public final class GGUFModelView: TensorSource {
         stored: scale.multipliers.map { $0 * factor }, storage: .f32, convention: .multiply,
         granularity: scale.granularity)
     }
-    guard let permutation = place.permutation, scale.granularity != .tensor else { return scale }
-    let perRow = scale.stored.count / max(1, tensor.shape.rows)
-    let values = (0..<tensor.shape.rows).flatMap { row in
-      let first = permutation.storedRow(of: row) * perRow
-      return scale.stored[first..<first + perRow]
-    }
-    return TernaryScale(
-      stored: values, storage: scale.storage, convention: scale.convention, granularity: scale.granularity)
+    guard let permutation = place.permutation else { return scale }
+    return scale.reordered(rows: tensor.shape.rows, columns: tensor.shape.columns) { permutation.storedRow(of: $0) }
   }
 
   public func companion(named name: String) throws -> [UInt8] {

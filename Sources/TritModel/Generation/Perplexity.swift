@@ -6,10 +6,11 @@ import TritKernels
 /// How a text longer than a context is cut for a perplexity.
 public enum PerplexityProtocol: Sendable, Equatable {
   /// Pieces of `window` − 1 tokens, each run on its own after a BOS token; every token of a piece is scored, the last,
-  /// shorter piece too.
+  /// shorter piece too. Without BOS, pieces of `window` tokens, of which the first is not scored.
   case chunked(window: Int)
   /// One sequence, BOS and the text; windows of `window` tokens start every `stride`, each scores the tokens no
-  /// earlier window scored, and the one that reaches the end is the last. Later windows get no BOS of their own.
+  /// earlier window scored, and the one that reaches the end is the last. Later windows get no BOS of their own. Without
+  /// BOS the first token of the text is not scored.
   case sliding(window: Int, stride: Int)
 
   /// For reports: `chunked 256`, `sliding 512/256`.
@@ -59,7 +60,7 @@ extension LanguageModel {
   ///
   /// - Parameters:
   ///   - ids: the text.
-  ///   - bos: put before every window.
+  ///   - bos: put before every window; nil for a model that begins texts with no token of its own.
   ///   - scoring: how windows are cut and which of their tokens count.
   ///   - mode: which arithmetic.
   ///   - engine: threads and kernels.
@@ -68,11 +69,14 @@ extension LanguageModel {
   /// - Throws: `ModelError` for an empty text, ids outside the vocabulary, a window too small, or logits that are not
   ///   finite; what the source throws.
   public func perplexity(
-    of ids: [Int], bos: Int, _ scoring: PerplexityProtocol, mode: ArithmeticMode, engine: InferenceEngine,
+    of ids: [Int], bos: Int?, _ scoring: PerplexityProtocol, mode: ArithmeticMode, engine: InferenceEngine,
     cancellation: CancellationFlag = CancellationFlag(), advanced: ((Int) -> Void)? = nil
   ) throws -> Perplexity {
     guard !ids.isEmpty else { throw ModelError(.emptyPrompt) }
     let windows = try PerplexityWindow.windows(of: ids, bos: bos, scoring)
+    guard !windows.isEmpty else {
+      throw ModelError(.outOfRange(expected: "a text of 2 tokens or more, without BOS", found: "\(ids.count)"))
+    }
     let longest = windows.map(\.ids.count).max() ?? 1
     let session = try Session(self, mode: mode, contextCapacity: longest, engine: engine)
     var result: [Double] = []
@@ -103,19 +107,23 @@ public struct PerplexityWindow: Equatable, Sendable {
     self.firstScored = firstScored
   }
 
+  /// Windows with at least one token that is scored.
+  ///
   /// - Throws: `ModelError` for a window or stride that is too small.
   public static func windows(
-    of ids: [Int], bos: Int, _ scoring: PerplexityProtocol
+    of ids: [Int], bos: Int?, _ scoring: PerplexityProtocol
   ) throws(ModelError) -> [PerplexityWindow] {
+    let begin = bos.map { [$0] } ?? []
     var result: [PerplexityWindow] = []
     switch scoring {
     case .chunked(let window):
       guard window >= 2 else {
         throw ModelError(.outOfRange(expected: "a window of 2 tokens or more", found: "\(window)"))
       }
-      for start in stride(from: 0, to: ids.count, by: window - 1) {
-        let piece = ids[start..<min(ids.count, start + window - 1)]
-        result.append(PerplexityWindow(ids: [bos] + piece, firstScored: 1))
+      let step = window - begin.count
+      for start in stride(from: 0, to: ids.count, by: step) {
+        let piece = begin + ids[start..<min(ids.count, start + step)]
+        if piece.count > 1 { result.append(PerplexityWindow(ids: piece, firstScored: 1)) }
       }
     case .sliding(let window, let step):
       guard window >= 2, step >= 1, step < window else {
@@ -123,7 +131,7 @@ public struct PerplexityWindow: Equatable, Sendable {
           .outOfRange(
             expected: "a window of 2 tokens or more and a stride below it", found: "window \(window), stride \(step)"))
       }
-      let sequence = [bos] + ids
+      let sequence = begin + ids
       var scored = 1
       var start = 0
       while scored < sequence.count {

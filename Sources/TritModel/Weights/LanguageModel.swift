@@ -9,6 +9,8 @@ struct DecoderLayer: Sendable {
   var query: Projection
   var key: Projection
   var value: Projection
+  var queryNorm: NormWeights?
+  var keyNorm: NormWeights?
   var attentionSubNorm: NormWeights?
   var output: Projection
   var feedForwardNorm: NormWeights
@@ -111,6 +113,7 @@ public struct LanguageModel: Sendable {
     return DecoderLayer(
       inputNorm: try modules.norm(.inputNorm, &binder),
       query: try project(.query), key: try project(.key), value: try project(.value),
+      queryNorm: try modules.optionalNorm(.queryNorm, &binder), keyNorm: try modules.optionalNorm(.keyNorm, &binder),
       attentionSubNorm: try modules.optionalNorm(.attentionSubNorm, &binder),
       output: try project(.output),
       feedForwardNorm: try modules.norm(.feedForwardNorm, &binder),
@@ -205,6 +208,7 @@ extension LanguageModel {
       mine.hiddenSize == theirs.hiddenSize, mine.intermediateSize == theirs.intermediateSize,
       mine.vocabularySize == theirs.vocabularySize, mine.attention.queryWidth == theirs.attention.queryWidth,
       mine.attention.keyValueWidth == theirs.attention.keyValueWidth, mine.tiesEmbeddings == theirs.tiesEmbeddings,
+      mine.architecture.module(.queryNorm) == nil || mine.attention.headDimension == theirs.attention.headDimension,
       mine.hasAttentionBias == theirs.hasAttentionBias, mine.hasFeedForwardBias == theirs.hasFeedForwardBias,
       mine.quantization.inputNormEpsilon == theirs.quantization.inputNormEpsilon
     else { return nil }
@@ -213,6 +217,8 @@ extension LanguageModel {
     result.finalNorm.epsilon = theirs.normEpsilon
     for layer in layers.indices {
       result.layers[layer].inputNorm.epsilon = theirs.normEpsilon
+      result.layers[layer].queryNorm?.epsilon = theirs.normEpsilon
+      result.layers[layer].keyNorm?.epsilon = theirs.normEpsilon
       result.layers[layer].attentionSubNorm?.epsilon = theirs.normEpsilon
       result.layers[layer].feedForwardNorm.epsilon = theirs.normEpsilon
       result.layers[layer].feedForwardSubNorm?.epsilon = theirs.normEpsilon

@@ -88,7 +88,7 @@ extension TensorBinder {
       }
     case .dense, .opaque:
       let dense = try matrix(weight, rows: rows, columns: columns)
-      let wanted = excluded ? .linear : denseClass(description, options)
+      let wanted = denseClass(module, description, options)
       result.projectionClass = wanted
       result.weights = try denseWeights(dense, wanted, module, rows: rows, bias, description.architecture, engine)
     }
@@ -99,15 +99,15 @@ extension TensorBinder {
     return result
   }
 
-  /// How dense weights compute that the description does not leave alone.
-  private func denseClass(_ description: ModelDescription, _ options: LoadOptions) -> ProjectionClass {
-    let online = description.architecture.defaults.onlineProjections
+  private func denseClass(
+    _ module: String, _ description: ModelDescription, _ options: LoadOptions
+  ) -> ProjectionClass {
+    let scheme = description.quantization
+    if scheme.excludes(module) { return .linear }
     switch options.projections {
-    case .automatic:
-      let stated = description.quantization.projections
-      return stated == .linear && options.dense == .latent ? online : stated
+    case .automatic: return scheme.denseClass(of: module, options.dense, description.architecture)
     case .plain: return .linear
-    case .online: return online
+    case .online: return description.architecture.defaults.onlineProjections
     case .onlineFloat32: return .autoBitLinearOnline
     }
   }

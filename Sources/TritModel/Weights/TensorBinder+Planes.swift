@@ -13,9 +13,10 @@ extension TensorBinder {
   mutating func expandedPlanes(_ tensor: TensorDescriptor) throws -> FloatWeights? {
     let second = TritPlanes.second(of: tensor.name)
     let hasSecond = has(second)
-    guard let granularity = tensor.scale?.granularity, tensor.encoding.isTernary else { return nil }
+    guard let scale = tensor.scale, tensor.encoding.isTernary else { return nil }
     var isGrouped = false
-    if case .group = granularity { isGrouped = true }
+    // Headers say where scales stand; where they stand among codes, the scales themselves say how many there are.
+    if case .group = scale.granularity, case .group = try source.scale(of: tensor).granularity { isGrouped = true }
     guard hasSecond || isGrouped else { return nil }
     let (rows, columns) = (tensor.shape.rows, tensor.shape.columns)
     let first = try planeValues(tensor)
@@ -68,18 +69,7 @@ extension TensorBinder {
       }
       guard invalid == 0 else { throw ModelError(.invalidCodes(count: invalid), location: location(tensor.name)) }
     }
-    let multipliers = scale.multipliers
-    let groups: Int
-    let size: Int
-    switch scale.granularity {
-    case .tensor: (groups, size) = (0, shape.columns)
-    case .row: (groups, size) = (1, shape.columns)
-    case .group(let columns): (groups, size) = (count / max(1, shape.rows), columns)
-    }
-    let values = trits.indices.map { index -> Float in
-      let (row, column) = (index / shape.columns, index % shape.columns)
-      return trits[index] == 0 ? 0 : Float(trits[index]) * multipliers[row * groups + column / size]
-    }
-    return (values, multipliers.allSatisfy { BFloat16.rounded($0) == $0 })
+    let grid = scale.grid(columns: shape.columns)
+    return (grid.values(trits, firstRow: 0), grid.multipliers.allSatisfy { BFloat16.rounded($0) == $0 })
   }
 }

@@ -31,7 +31,6 @@ public struct ReportFact: Sendable, Hashable {
   public var definition: String?
   /// How good or bad the value is, shown as its colour.
   public var tone: ReportSeverity?
-
   /// Describes a fact; the key derives from the label and the kind from the value unless given.
   public init(
     _ label: String, _ value: ReportValue, key: String? = nil, kind: ReportKind? = nil, note: String? = nil,
@@ -95,6 +94,23 @@ public enum ReportBlock: Sendable, Hashable {
   indirect case quotes(ReportQuotes)
 }
 
+/// What of a report fits a screen; the rest of its text is shown to those who ask for all.
+public struct ReportBrief: Sendable, Hashable {
+  /// Keys of facts, tables, plots and quotes that are shown.
+  public var keys: Set<String>
+  /// Of a table, the rows that are shown; its place in `keys` is not needed.
+  public var rows: [String: [Int]]
+
+  /// Rows of a table that has them named, and notes of a severity, at most.
+  static let mostRows = 8
+  static let mostNotes = 4
+
+  /// Names what is shown.
+  public init(_ keys: Set<String>, rows: [String: [Int]] = [:]) {
+    (self.keys, self.rows) = (keys, rows)
+  }
+}
+
 /// A report: a title, a machine-readable schema name and blocks in reading order.
 ///
 /// Text may come from files nobody vouched for; every renderer makes it safe for its medium.
@@ -109,6 +125,8 @@ public struct ReportDocument: Sendable, Hashable {
   public private(set) var blocks: [ReportBlock]
   /// The key of the table that CSV shows; the first table when nil.
   public var primaryTable: String?
+  /// What text shows first; everything when nil. Other formats have everything.
+  public var brief: ReportBrief?
   /// What the words mean, in reading order; shown at the end of pages only.
   public var glossary: [ReportDefinition] = []
 
@@ -141,6 +159,24 @@ public struct ReportDocument: Sendable, Hashable {
   /// Adds quotes.
   public mutating func append(_ quotes: ReportQuotes) { blocks.append(.quotes(quotes)) }
 
+  /// Takes notes out that a person has seen already.
+  public mutating func removeNotes(_ severity: ReportSeverity) {
+    blocks.removeAll {
+      if case .note(severity, _) = $0 { true } else { false }
+    }
+  }
+
+  /// Whether it says of no check that it failed.
+  public var isGood: Bool {
+    verdict?.outcome != .fail
+      && !blocks.contains {
+        switch $0 {
+        case .note(.fail, _), .note(.error, _): true
+        default: false
+        }
+      }
+  }
+
   /// The tables in reading order.
   public var tables: [ReportTable] {
     blocks.compactMap { if case .table(let table) = $0 { table } else { nil } }
@@ -151,7 +187,7 @@ extension ReportKind {
   /// The kind that shows a value without being told.
   static func fitting(_ value: ReportValue) -> ReportKind {
     switch value {
-    case .text, .list, .missing: .text
+    case .text, .list, .integers, .missing: .text
     case .integer, .unsigned: .integer
     case .number: .significant(digits: 6)
     case .bytes: .bytes

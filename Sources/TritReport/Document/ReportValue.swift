@@ -11,6 +11,8 @@ public enum ReportValue: Sendable, Hashable {
   case bool(Bool)
   /// A short list such as a shape.
   case list([ReportValue])
+  /// A long list of whole numbers, such as token ids, shown as a list is.
+  case integers([Int])
   /// Not known or not applicable; never an empty text.
   case missing
 

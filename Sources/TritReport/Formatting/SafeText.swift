@@ -1,26 +1,9 @@
 // Tritsmith: text from files nobody vouched for, made safe to show.
 
-/// Control characters spelled out, so that a hostile name cannot move the cursor, recolour or reorder the screen.
-///
-/// Covers C0 and C1 controls (`\x1b`), the line separators and the marks that change reading direction (`\u{202e}`).
-/// Line feeds and tabs are spelled `\n` and `\t`: one value stays on one line.
-func safeText(_ text: String) -> String {
-  var result = String.UnicodeScalarView()
-  for scalar in text.unicodeScalars {
-    switch scalar.value {
-    case 0x09: result.append(contentsOf: "\\t".unicodeScalars)
-    case 0x0A: result.append(contentsOf: "\\n".unicodeScalars)
-    case 0x0D: result.append(contentsOf: "\\r".unicodeScalars)
-    case 0x00...0x1F, 0x7F...0x9F:
-      let digits = String(scalar.value, radix: 16)
-      result.append(contentsOf: ("\\x" + (digits.count < 2 ? "0" : "") + digits).unicodeScalars)
-    case 0x61C, 0x200E, 0x200F, 0x2028...0x202E, 0x2066...0x2069, 0xFEFF:
-      result.append(contentsOf: ("\\u{" + String(scalar.value, radix: 16) + "}").unicodeScalars)
-    default: result.append(scalar)
-    }
-  }
-  return String(result)
-}
+import VisibleText
+
+/// Text with everything spelled out that a reader could not see, or that could move the cursor, recolour or reorder.
+func safeText(_ text: String) -> String { spelledOut(text) }
 
 /// How many columns of a terminal text occupies, for text without controls.
 ///

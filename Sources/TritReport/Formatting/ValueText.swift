@@ -1,5 +1,17 @@
 // Tritsmith: values as people read them.
 
+/// One text of many numbers, without a list of their texts.
+func joined(
+  _ numbers: [Int], between open: String, _ close: String, separator: String, _ text: (Int) -> String
+) -> String {
+  var result = open
+  for (index, number) in numbers.enumerated() {
+    if index > 0 { result += separator }
+    result += text(number)
+  }
+  return result + close
+}
+
 extension ReportKind {
   /// A value in a table or a fact; not yet made safe for a medium.
   ///
@@ -11,6 +23,8 @@ extension ReportKind {
     case (.bool(let bool), _): return bool ? "yes" : "no"
     case (.list(let values), _):
       return "[" + values.map { text(of: $0, missing: missing) }.joined(separator: ", ") + "]"
+    case (.integers(let numbers), _):
+      return joined(numbers, between: "[", "]", separator: ", ") { text(of: .integer($0), missing: missing) }
     case (.bytes(let count), _): return exactBytes ? NumberText.exactBytes(count) : NumberText.bytes(count)
     case (.unsigned(let count), .bytes): return exactBytes ? NumberText.exactBytes(count) : NumberText.bytes(count)
     case (.integer(let count), .bytes) where count >= 0:

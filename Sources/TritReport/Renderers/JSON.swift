@@ -1,5 +1,7 @@
 // Tritsmith: reports for programs.
 
+import VisibleText
+
 /// JSON with a fixed key order: `schema`, `schema_version`, `title`, then facts and tables in reading order.
 ///
 /// Facts become an object, a table an array of objects, its totals an object under `<key>_total`, and notes an array
@@ -86,12 +88,13 @@ public struct JSONRenderer: ReportRenderer {
     case .number(let number): jsonNumber(number)
     case .bool(let bool): bool ? "true" : "false"
     case .list(let values): "[" + values.map(json).joined(separator: ", ") + "]"
+    case .integers(let numbers): joined(numbers, between: "[", "]", separator: ", ") { "\($0)" }
     case .missing: "null"
     }
   }
 }
 
-/// A JSON string with every control character escaped, DEL and C1 included: `cat report.json` is safe, too.
+/// A JSON string with every character escaped that cannot be seen or drives a terminal: `cat report.json` is safe, too.
 func jsonString(_ text: String) -> String {
   var result = "\""
   for scalar in text.unicodeScalars {
@@ -103,9 +106,11 @@ func jsonString(_ text: String) -> String {
     case 0x0A: result += "\\n"
     case 0x0C: result += "\\f"
     case 0x0D: result += "\\r"
-    case 0x00...0x1F, 0x7F...0x9F, 0x61C, 0x200E, 0x200F, 0x2028...0x202E, 0x2066...0x2069, 0xFEFF:
-      let digits = String(scalar.value, radix: 16)
-      result += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
+    case _ where scalar.isUnseen:
+      for unit in UTF16.encode(scalar) ?? .init() {
+        let digits = String(unit, radix: 16)
+        result += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
+      }
     default: result.unicodeScalars.append(scalar)
     }
   }

@@ -2,10 +2,17 @@
 
 /// GitHub Markdown: headings, lists of facts, pipe tables.
 ///
-/// Text is escaped so that a name shows as it is: no markup, no tags, no line breaks inside cells.
+/// Text is escaped so that a name shows as it is: no markup, no tags, no links, no line breaks inside cells.
 public struct MarkdownRenderer: ReportRenderer {
-  /// A renderer without settings.
-  public init() {}
+  /// What is spelled out; at least what drives a terminal.
+  public var spelling: TextSpelling
+
+  /// A renderer.
+  public init(spelling: TextSpelling = .driving) {
+    self.spelling = spelling == .kept ? .driving : spelling
+  }
+
+  private func escaped(_ text: String) -> String { markdownText(text, spelling) }
 
   /// Appends the document.
   public func render(_ document: ReportDocument, to output: inout some TextOutputStream) {
@@ -16,7 +23,7 @@ public struct MarkdownRenderer: ReportRenderer {
         isFirst = false
       }
     }
-    if !document.title.isEmpty { write(["# " + markdownText(document.title)], to: &output) }
+    if !document.title.isEmpty { write(["# " + escaped(document.title)], to: &output) }
     if let verdict = document.verdict { write(lines(of: verdict), to: &output) }
     for block in document.blocks {
       if case .table(let table) = block {
@@ -33,15 +40,15 @@ public struct MarkdownRenderer: ReportRenderer {
   private func lines(of block: ReportBlock) -> [String] {
     switch block {
     case .heading(let text, let level):
-      return [String(repeating: "#", count: min(6, max(1, level) + 1)) + " " + markdownText(text)]
+      return [String(repeating: "#", count: min(6, max(1, level) + 1)) + " " + escaped(text)]
     case .paragraph(let text):
-      return [markdownText(text)]
+      return [escaped(text)]
     case .note(let severity, let text):
-      return ["> **\(severity.rawValue):** " + markdownText(text)]
+      return ["> **\(severity.rawValue):** " + escaped(text)]
     case .facts(let facts):
       let items = facts.facts.map { fact in
-        let value = markdownText(fact.kind.text(of: fact.value, exactBytes: true))
-        return "- \(markdownText(fact.label)): \(value)" + (fact.note.map { " (\(markdownText($0)))" } ?? "")
+        let value = escaped(fact.kind.text(of: fact.value, exactBytes: true))
+        return "- \(escaped(fact.label)): \(value)" + (fact.note.map { " (\(escaped($0)))" } ?? "")
       }
       return title(facts.title) + (items.isEmpty ? [] : [items.joined(separator: "\n")])
     case .table(let table):
@@ -56,61 +63,121 @@ public struct MarkdownRenderer: ReportRenderer {
 
   private func lines(of verdict: ReportVerdict) -> [String] {
     let label = verdict.outcome == .info ? "" : verdict.outcome.rawValue + ": "
-    let points = verdict.points.map { "- " + markdownText($0) }
-    return ["**\(label)\(markdownText(verdict.headline))**"] + (points.isEmpty ? [] : [points.joined(separator: "\n")])
+    let points = verdict.points.map { "- " + escaped($0) }
+    return ["**\(label)\(escaped(verdict.headline))**"] + (points.isEmpty ? [] : [points.joined(separator: "\n")])
   }
 
   private func quotes(_ quotes: ReportQuotes) -> String {
     quotes.quotes.map { quote in
-      let text = markdownText(quote.before) + "**⟦" + markdownText(quote.token) + "⟧**" + markdownText(quote.after)
+      let text = escaped(quote.before) + "**⟦" + escaped(quote.token) + "⟧**" + escaped(quote.after)
       let facts = zip(quotes.columns, quote.values).map { column, value in
-        "\(markdownText(column.heading)) \(markdownText(column.kind.text(of: value)))"
+        "\(escaped(column.heading)) \(escaped(column.kind.text(of: value)))"
       }
       return "1. " + text + (facts.isEmpty ? "" : " (" + facts.joined(separator: ", ") + ")")
     }.joined(separator: "\n")
   }
 
   private func title(_ text: String?) -> [String] {
-    text.map { ["### " + markdownText($0)] } ?? []
+    text.map { ["### " + escaped($0)] } ?? []
   }
 
   /// Writes a table without the line feed of its last line.
   private func table(_ table: ReportTable, to output: inout some TextOutputStream) {
     func row(_ cells: [String]) -> String { "| " + cells.joined(separator: " | ") + " |" }
-    output.write(row(table.columns.map { markdownText($0.heading) }) + "\n")
+    output.write(row(table.columns.map { escaped($0.heading) }) + "\n")
     output.write("|" + table.columns.map { $0.alignment == .right ? "---:" : "---" }.joined(separator: "|") + "|")
     for values in table.rows {
-      output.write("\n" + row(zip(table.columns, values).map { markdownText($0.kind.text(of: $1)) }))
+      output.write("\n" + row(zip(table.columns, values).map { escaped($0.kind.text(of: $1)) }))
     }
     if let footer = table.footer {
-      let cells = zip(table.columns, footer).map { markdownText($0.kind.text(of: $1, missing: "")) }
+      let cells = zip(table.columns, footer).map { escaped($0.kind.text(of: $1, missing: "")) }
       output.write("\n" + row(cells.map { $0.isEmpty ? "" : "**\($0)**" }))
     }
   }
 }
 
-/// Text with everything that GitHub would take for markup escaped.
+/// Text with everything escaped that GitHub would take for markup, a link, a mention, a reference or a formula.
 ///
-/// Underscores inside words are left alone: GitHub leaves them alone, too, and tensor names are full of them.
-func markdownText(_ text: String) -> String {
-  let characters = Array(safeText(text))
-  var result = ""
-  for (index, character) in characters.enumerated() {
-    switch character {
-    case "|", "*", "`", "[", "]", "\\", "~", "#": result += "\\\(character)"
-    case "<": result += "&lt;"
-    case "&": result += "&amp;"
+/// Links and mentions are made after markup has been read, so that no backslash keeps them away: a word that holds one
+/// becomes code, in which nothing is linked, and is spelled so that no other reader finds it either. Scalars are looked
+/// at, not Characters: a bar and a combining mark after it are a bar to GitHub. Underscores inside words are left alone:
+/// GitHub leaves them alone, too, and tensor names are full of them.
+func markdownText(_ text: String, _ spelling: TextSpelling = .driving) -> String {
+  var result = String.UnicodeScalarView()
+  var word: [Unicode.Scalar] = []
+  func endWord() {
+    let isLink = isLink(word)
+    if isLink { result.append(contentsOf: "<code>".unicodeScalars) }
+    result.append(contentsOf: escapedWord(word, isLink: isLink))
+    if isLink { result.append(contentsOf: "</code>".unicodeScalars) }
+    word.removeAll(keepingCapacity: true)
+  }
+  for scalar in spelling.applied(to: text).unicodeScalars {
+    switch scalar {
+    case " ", "|", "`":
+      endWord()
+      if scalar != " " { result.append("\\") }
+      result.append(scalar)
+    default: word.append(scalar)
+    }
+  }
+  endWord()
+  return String(result)
+}
+
+private func escapedWord(_ word: [Unicode.Scalar], isLink: Bool) -> [Unicode.Scalar] {
+  var result: [Unicode.Scalar] = []
+  for (index, scalar) in word.enumerated() {
+    switch scalar {
+    // An address of mail is found in what is left of the text: a comment ends it before the "@".
+    case "@" where isLink: result += ((index > 0 ? "<!-- -->" : "") + "&#64;").unicodeScalars
+    case ":" where isLink, "." where isLink, "#" where isLink, "$" where isLink:
+      result += "&#\(scalar.value);".unicodeScalars
+    case "*", "[", "]", "\\", "~", "#": result += ["\\", scalar]
+    case "<": result += "&lt;".unicodeScalars
+    case "&": result += "&amp;".unicodeScalars
     case "_":
       let isInside =
-        index > 0 && index + 1 < characters.count && isWordPart(characters[index - 1])
-        && isWordPart(characters[index + 1])
-      result += isInside ? "_" : "\\_"
-    default: result.append(character)
+        index > 0 && index + 1 < word.count && isWordPart(word[index - 1]) && isWordPart(word[index + 1])
+      result += isInside ? [scalar] : ["\\", scalar]
+    default: result.append(scalar)
     }
   }
   return result
 }
 
-private func isWordPart(_ character: Character) -> Bool {
-  character.isLetter || character.isNumber
+/// True for a word in which GitHub finds an address, a name with "@", a number of an issue, an emoji or a formula.
+private func isLink(_ word: [Unicode.Scalar]) -> Bool {
+  // Every one of them has a character that few names have.
+  guard word.contains(where: { "@#:$.-".unicodeScalars.contains($0) }) else { return false }
+  // By bytes of lower case: a pattern would be made anew for every word of a long table.
+  let text = word.flatMap { Array(String($0).utf8) }.map { (0x41...0x5A).contains($0) ? $0 | 0x20 : $0 }
+  func isDigit(_ byte: UInt8) -> Bool { (0x30...0x39).contains(byte) }
+  func isWord(_ byte: UInt8) -> Bool { isDigit(byte) || (0x61...0x7A).contains(byte) || byte == 0x5F }
+  func begins(_ start: Int, _ mark: StaticString) -> Bool {
+    text.count - start >= mark.utf8CodeUnitCount
+      && mark.withUTF8Buffer { $0.enumerated().allSatisfy { text[start + $0] == $1 } }
+  }
+  for (index, byte) in text.enumerated() {
+    let next = index + 1 < text.count ? text[index + 1] : 0
+    switch byte {
+    case UInt8(ascii: "$"): return true
+    case UInt8(ascii: "@") where isWord(next): return true
+    case UInt8(ascii: "#") where isDigit(next): return true
+    case UInt8(ascii: "m") where begins(index, "mailto:"): return true
+    case UInt8(ascii: "x") where begins(index, "xmpp:"): return true
+    case UInt8(ascii: "w") where begins(index, "www."): return true
+    case UInt8(ascii: "g") where begins(index, "gh-") && index + 3 < text.count && isDigit(text[index + 3]): return true
+    case UInt8(ascii: ":"):
+      if begins(index, "://") { return true }
+      let name = text[(index + 1)...].prefix { isWord($0) || $0 == UInt8(ascii: "+") || $0 == UInt8(ascii: "-") }
+      if !name.isEmpty, name.endIndex < text.count, text[name.endIndex] == UInt8(ascii: ":") { return true }
+    default: break
+    }
+  }
+  return false
+}
+
+private func isWordPart(_ scalar: Unicode.Scalar) -> Bool {
+  scalar.properties.isAlphabetic || scalar.properties.numericType != nil
 }

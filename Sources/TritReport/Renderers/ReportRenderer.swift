@@ -1,5 +1,7 @@
 // Tritsmith: from a document to text.
 
+import VisibleText
+
 /// Writes a document in one format.
 public protocol ReportRenderer: Sendable {
   /// Appends the whole document; the last line ends with a line feed.
@@ -22,16 +24,42 @@ public enum ReportFormat: String, CaseIterable, Sendable {
   case csv
   case markdown
 
-  /// The renderer with its default settings: no colour, no width limit.
-  public var renderer: any ReportRenderer { renderer(width: nil, usesColor: false) }
+  /// The renderer with its default settings, for a file: no colour, no width limit, everything, text as it is where the
+  /// format can carry it.
+  public var renderer: any ReportRenderer { renderer(width: nil, usesColor: false, showsDetails: true) }
 
-  /// The renderer for a terminal of that width; width and colour matter to `table` only.
-  public func renderer(width: Int?, usesColor: Bool) -> any ReportRenderer {
+  /// The renderer for a terminal of that width, or for a file.
+  ///
+  /// - Parameters:
+  ///   - width, usesColor, showsDetails: of `table` only; the other formats have everything.
+  ///   - spellsOut: spells out in CSV and Markdown, too, what cannot be seen; the other formats always do.
+  ///   - keepsFormulas: of CSV only.
+  public func renderer(
+    width: Int?, usesColor: Bool, showsDetails: Bool, spellsOut: Bool = false, keepsFormulas: Bool = false
+  ) -> any ReportRenderer {
     switch self {
-    case .table: TextRenderer(width: width, usesColor: usesColor)
+    case .table: TextRenderer(width: width, usesColor: usesColor, showsDetails: showsDetails)
     case .json: JSONRenderer()
-    case .csv: CSVRenderer()
-    case .markdown: MarkdownRenderer()
+    case .csv: CSVRenderer(spelling: spellsOut ? .unseen : .kept, keepsFormulas: keepsFormulas)
+    case .markdown: MarkdownRenderer(spelling: spellsOut ? .unseen : .driving)
+    }
+  }
+}
+
+/// Which characters of a text are spelled out (`\u{202e}`).
+public enum TextSpelling: Sendable, Hashable {
+  /// None.
+  case kept
+  /// Controls, line separators, and what changes the direction of reading.
+  case driving
+  /// These, and everything else that cannot be seen.
+  case unseen
+
+  func applied(to text: String) -> String {
+    switch self {
+    case .kept: text
+    case .driving: spelledOut(text, drivingOnly: true)
+    case .unseen: spelledOut(text)
     }
   }
 }

@@ -6,11 +6,14 @@ public struct TextRenderer: ReportRenderer {
   public var width: Int?
   /// Whether headings and severities carry colour.
   public var usesColor: Bool
+  /// Whether what few readers ask for is shown: details, and rows beside the notable ones.
+  public var showsDetails: Bool
 
   /// A renderer for a pipe unless told of a terminal.
-  public init(width: Int? = nil, usesColor: Bool = false) {
+  public init(width: Int? = nil, usesColor: Bool = false, showsDetails: Bool = true) {
     self.width = width
     self.usesColor = usesColor
+    self.showsDetails = showsDetails
   }
 
   /// Appends the document.
@@ -22,20 +25,95 @@ public struct TextRenderer: ReportRenderer {
       if !isFirst && !(isNote && previousIsNote) { output.write("\n") }
       (isFirst, previousIsNote) = (false, isNote)
     }
-    if !document.title.isEmpty {
-      separate(false, &output)
-      output.write(heading(document.title, rule: "="))
-    }
+    var leftOut: [String] = []
+    let results = document.verdict == nil ? document.blocks.filter(isResult) : []
     if let verdict = document.verdict {
       separate(false, &output)
       for line in lines(of: verdict) { output.write(line + "\n") }
     }
-    for block in document.blocks {
+    for block in results {
+      separate(true, &output)
+      for line in lines(of: block) { output.write(line + "\n") }
+    }
+    if !document.title.isEmpty, document.verdict == nil, results.isEmpty {
+      separate(false, &output)
+      output.write(heading(document.title, rule: "="))
+    }
+    var notes: [ReportSeverity: Int] = [:]
+    for block in document.blocks where document.verdict != nil || !isResult(block) {
+      if case .note(let severity, _) = block, !showsDetails, document.brief != nil {
+        notes[severity, default: 0] += 1
+        guard shows(severity, notes[severity] ?? 0, document) else { continue }
+      }
+      guard let block = folded(block, document.brief, &leftOut) else { continue }
       if case .note = block { separate(true, &output) } else { separate(false, &output) }
       for line in lines(of: block) { output.write(line + "\n") }
-      if case .table(let table) = block {
-        TextTable(table, width: width).write(to: &output) { styled($0, .bold) }
-      }
+      if case .table(let table) = block { write(table, document.brief, &output) }
+    }
+    for severity in [ReportSeverity.error, .warning, .info] {
+      let hidden = (0..<notes[severity, default: 0]).count { !shows(severity, $0 + 1, document) }
+      if hidden > 0 { leftOut.append("\(hidden) of '\(label(severity).dropLast())'") }
+    }
+    guard !leftOut.isEmpty else { return }
+    separate(false, &output)
+    for line in wrapped("--all also shows: " + leftOut.joined(separator: ", "), hanging: 2) {
+      output.write(line + "\n")
+    }
+  }
+
+  /// Whether the brief form has a note, by its number among those of its severity.
+  private func shows(_ severity: ReportSeverity, _ number: Int, _ document: ReportDocument) -> Bool {
+    switch severity {
+    case .error, .warning: number <= ReportBrief.mostNotes
+    // Where all is well remarks tell nothing new; where not, they help.
+    case .info: !document.isGood && number <= ReportBrief.mostNotes
+    // The verdict at the top has them.
+    case .pass, .fail: document.verdict == nil
+    }
+  }
+
+  private func write(_ table: ReportTable, _ brief: ReportBrief?, _ output: inout some TextOutputStream) {
+    let rows = showsDetails ? nil : brief?.rows[table.key].map { Array($0.prefix(ReportBrief.mostRows)) }
+    let text = TextTable(table, width: width, rows: rows)
+    text.write(to: &output) { styled($0, .bold) }
+    guard !text.leftOut.isEmpty else { return }
+    for line in wrapped("--wide also shows: " + text.leftOut.joined(separator: ", "), hanging: 2) {
+      output.write(line + "\n")
+    }
+  }
+
+  /// Whether a block is the answer a reader came for, which stands first.
+  private func isResult(_ block: ReportBlock) -> Bool {
+    switch block {
+    case .note(.pass, _), .note(.fail, _): true
+    default: false
+    }
+  }
+
+  /// A block without what the report's brief leaves out; nil when nothing remains. `leftOut` gets what that is.
+  private func folded(_ block: ReportBlock, _ brief: ReportBrief?, _ leftOut: inout [String]) -> ReportBlock? {
+    guard !showsDetails, let brief else { return block }
+    func whole(_ key: String, _ title: String?) -> ReportBlock? {
+      if brief.keys.contains(key) { return block }
+      leftOut.append(title ?? key)
+      return nil
+    }
+    switch block {
+    case .facts(var facts):
+      let count = facts.facts.count
+      facts.facts.removeAll { !brief.keys.contains($0.key) }
+      if facts.facts.count < count { leftOut.append(facts.title.map { "facts of '\($0)'" } ?? "more facts") }
+      return facts.facts.isEmpty ? nil : .facts(facts)
+    case .table(let table):
+      guard let rows = brief.rows[table.key] else { return whole(table.key, table.title) }
+      let count = min(rows.count, ReportBrief.mostRows)
+      guard count < table.rows.count else { return block }
+      let name = table.title ?? table.key
+      leftOut.append("\(table.rows.count - count) rows of \(name)")
+      return rows.isEmpty ? nil : block
+    case .plot(let plot): return whole(plot.key, plot.title)
+    case .quotes(let quotes): return whole(quotes.key, quotes.title)
+    default: return block
     }
   }
 
@@ -91,23 +169,29 @@ public struct TextRenderer: ReportRenderer {
     return zip(facts.facts, labels).map { fact, label in
       let value = safeText(fact.kind.text(of: fact.value, exactBytes: true))
       let note = fact.note.map { "  (\(safeText($0)))" } ?? ""
-      let shown = fact.tone.map { styled(value, style(of: $0)) } ?? value
-      return label + spaces(column - displayWidth(label)) + shown + note
+      // A line that runs over goes on below its value; a colour would count as letters.
+      let lines = wrapped(value + note, hanging: 0, width: self.width.map { max(20, $0 - column) })
+      let head = label + spaces(column - displayWidth(label))
+      guard lines.count == 1 else { return head + lines.joined(separator: "\n" + spaces(column)) }
+      return head + (fact.tone.map { styled(value, style(of: $0)) } ?? value) + note
     }
   }
 
   private func note(_ severity: ReportSeverity, _ text: String) -> [String] {
-    let label =
-      switch severity {
-      case .info: "note:"
-      case .warning: "warning:"
-      case .error: "error:"
-      case .pass: "PASS"
-      case .fail: "FAIL"
-      }
+    let label = label(severity)
     var lines = wrapped(label + " " + safeText(text), hanging: 2)
     if let first = lines.first { lines[0] = styled(label, style(of: severity)) + first.dropFirst(label.count) }
     return lines
+  }
+
+  private func label(_ severity: ReportSeverity) -> String {
+    switch severity {
+    case .info: "note:"
+    case .warning: "warning:"
+    case .error: "error:"
+    case .pass: "PASS"
+    case .fail: "FAIL"
+    }
   }
 
   // MARK: - Helpers
@@ -134,7 +218,11 @@ public struct TextRenderer: ReportRenderer {
   }
 
   private func wrapped(_ text: String, hanging indent: Int) -> [String] {
-    guard let width else { return [text] }
+    wrapped(text, hanging: indent, width: width)
+  }
+
+  private func wrapped(_ text: String, hanging indent: Int, width: Int?) -> [String] {
+    guard let width, displayWidth(text) > width else { return [text] }
     var lines: [String] = []
     var current = ""
     for word in text.split(separator: " ") {

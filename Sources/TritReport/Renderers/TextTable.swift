@@ -3,28 +3,51 @@
 /// A table laid out for a terminal. Cells are made twice, to measure and to write, and never kept.
 struct TextTable {
   private static let gap = "  "
-  /// Names are not cut below this; a few characters of each would tell nothing.
+  /// Hashes and names are not cut below this; a few characters of each would tell nothing.
   private static let narrowest = 12
   /// Where no terminal sets a width, cells are not padded further than this: one name of 10,000 characters would
   /// make every line of a long table as long. A longer cell stands as it is.
   private static let widest = 160
 
+  /// What remains of other texts beside a name; they are left out before they get shorter.
+  private static let shortest = 20
+
   private let table: ReportTable
-  private let headings: [String]
+  /// Of the table's rows those that are shown.
+  private let rows: [Int]?
+  private var headings: [String]
   private var widths: [Int]
+  /// Columns that are shown, by their places.
+  private var shown: [Int]
+  /// What all names of the first column begin and end with, and is left out of them.
+  private var affix: (prefix: String, suffix: String) = ("", "")
   /// Whether cells are cut to the widths.
   private let shortens: Bool
 
   private var columns: [ReportColumn] { table.columns }
 
-  init(_ table: ReportTable, width: Int?) {
+  /// Headings of columns that have no place in the width.
+  var leftOut: [String] { headings.indices.filter { !shown.contains($0) }.map { headings[$0] } }
+
+  /// - Parameter rows: places of the rows that are shown; nil for all.
+  init(_ table: ReportTable, width: Int?, rows: [Int]? = nil) {
     self.table = table
+    self.rows = rows
     headings = table.columns.map { safeText($0.heading) }
+    shown = Array(table.columns.indices)
     shortens = width != nil
     widths = headings.map(displayWidth)
-    for row in table.rows { widen(texts(row, missing: "-")) }
+    forEachRow { widen(texts($0, missing: "-")) }
     if let footer = table.footer { widen(texts(footer, missing: "")) }
     if let width { fit(into: width) } else { widths = widths.map { min($0, Self.widest) } }
+  }
+
+  private func forEachRow(_ body: ([ReportValue]) -> Void) {
+    if let rows {
+      for index in rows { body(table.rows[index]) }
+    } else {
+      for row in table.rows { body(row) }
+    }
   }
 
   private func texts(_ row: [ReportValue], missing: String) -> [String] {
@@ -35,51 +58,108 @@ struct TextTable {
     for (index, cell) in cells.enumerated() { widths[index] = max(widths[index], displayWidth(cell)) }
   }
 
-  /// Shortens hashes first, then takes columns off the widest text column until the table fits or nothing is left to cut.
+  /// Shortens hashes and long texts, then leaves out columns, hashes first and then from the right. Names, which tell
+  /// rows apart, keep what they do not share, and are cut only where they have no room alone.
   private mutating func fit(into width: Int) {
     for index in columns.indices where columns[index].kind == .hash && total > width {
       widths[index] = min(widths[index], max(displayWidth(headings[index]), Self.narrowest))
     }
+    if total > width { takeOffAffix() }
+    while least > width, shown.count > 1 {
+      let others = shown.dropFirst()
+      let dropped = others.last { columns[$0].kind == .hash } ?? others.last
+      guard let dropped else { break }
+      shown.removeAll { $0 == dropped }
+    }
     while total > width {
-      let candidates = columns.indices.filter { columns[$0].kind == .text && widths[$0] > floor($0) }
+      let candidates = shown.filter { columns[$0].kind == .text && widths[$0] > floor($0) }
       guard let widest = candidates.max(by: { widths[$0] < widths[$1] }) else { break }
       widths[widest] = max(floor(widest), widths[widest] - (total - width))
     }
+    if let name = shown.first, total > width { widths[name] = max(Self.narrowest, widths[name] - (total - width)) }
+  }
+
+  /// Names lose the parts between dots that all of them have in common.
+  private mutating func takeOffAffix() {
+    guard columns.first?.kind == .text, table.footer == nil else { return }
+    var common: (prefix: [Substring], suffix: [Substring])?
+    var count = 0
+    forEachRow { row in
+      let parts = safeText(columns[0].kind.text(of: row[0], missing: "-")).split(separator: ".")
+      count += 1
+      // A name keeps a part of its own.
+      let inner = max(0, parts.count - 1)
+      guard let known = common else {
+        common = (Array(parts.prefix(inner)), Array(parts.suffix(inner)))
+        return
+      }
+      let prefix = zip(known.prefix, parts).prefix { $0 == $1 }.count
+      let suffix = zip(known.suffix.reversed(), parts.reversed()).prefix { $0 == $1 }.count
+      common = (
+        Array(known.prefix.prefix(min(prefix, inner))),
+        Array(known.suffix.suffix(min(suffix, inner - min(prefix, inner))))
+      )
+    }
+    guard count > 1, let common, !common.prefix.isEmpty || !common.suffix.isEmpty else { return }
+    affix.prefix = common.prefix.isEmpty ? "" : common.prefix.joined(separator: ".") + "."
+    affix.suffix = common.suffix.isEmpty ? "" : "." + common.suffix.joined(separator: ".")
+    headings[0] += " (\(affix.prefix)…\(affix.suffix))"
+    widths[0] = displayWidth(headings[0])
+    forEachRow { row in
+      let cell = withoutAffix(safeText(columns[0].kind.text(of: row[0], missing: "-")))
+      widths[0] = max(widths[0], displayWidth(cell))
+    }
+  }
+
+  private func withoutAffix(_ cell: String) -> String {
+    guard cell.utf8.count > affix.prefix.utf8.count + affix.suffix.utf8.count else { return cell }
+    return String(cell.dropFirst(affix.prefix.count).dropLast(affix.suffix.count))
   }
 
   private func shortened(_ row: [String]) -> [String] {
     guard shortens else { return row }
     return row.enumerated().map { index, cell in
-      columns[index].kind == .hash
-        ? truncatedAtEnd(cell, to: widths[index]) : truncatedInMiddle(cell, to: widths[index])
+      switch (index, columns[index].kind) {
+      case (0, .text): truncatedInMiddle(withoutAffix(cell), to: widths[index])
+      case (_, .hash): truncatedAtEnd(cell, to: widths[index])
+      case (_, .text): truncatedAtEnd(cell, to: widths[index])
+      default: cell
+      }
     }
   }
 
+  /// The first column holds what tells rows apart.
   private func floor(_ index: Int) -> Int {
-    max(displayWidth(headings[index]), Self.narrowest)
+    index == 0 ? widths[0] : min(widths[index], max(displayWidth(headings[index]), Self.shortest))
   }
 
-  private var total: Int {
-    widths.reduce(0, +) + max(0, widths.count - 1) * Self.gap.count
+  private var least: Int {
+    shown.reduce(0) { $0 + (columns[$1].kind == .text ? floor($1) : widths[$1]) } + gaps
   }
+
+  private var total: Int { shown.reduce(0) { $0 + widths[$1] } + gaps }
+
+  private var gaps: Int { max(0, shown.count - 1) * Self.gap.count }
 
   /// Writes heading, rule, rows, and a second rule above the totals.
   func write(to output: inout some TextOutputStream, styledHeading: (String) -> String) {
-    let rule = widths.map { String(repeating: "─", count: $0) }.joined(separator: Self.gap)
+    let rule = shown.map { String(repeating: "─", count: widths[$0]) }.joined(separator: Self.gap)
     output.write(styledHeading(line(headings)) + "\n" + rule + "\n")
     if table.rows.isEmpty { output.write("(none)\n") }
-    for row in table.rows { output.write(line(shortened(texts(row, missing: "-"))) + "\n") }
+    for index in rows ?? Array(table.rows.indices) {
+      output.write(line(shortened(texts(table.rows[index], missing: "-"))) + "\n")
+    }
     if let footer = table.footer { output.write(rule + "\n" + line(shortened(texts(footer, missing: ""))) + "\n") }
   }
 
   private func line(_ cells: [String]) -> String {
     var result = ""
-    for (index, cell) in cells.enumerated() {
-      if index > 0 { result += Self.gap }
-      let padding = spaces(max(0, widths[index] - displayWidth(cell)))
+    for index in shown {
+      if index != shown.first { result += Self.gap }
+      let padding = spaces(max(0, widths[index] - displayWidth(cells[index])))
       switch columns[index].alignment {
-      case .right: result += padding + cell
-      case .left: result += index == cells.count - 1 ? cell : cell + padding
+      case .right: result += padding + cells[index]
+      case .left: result += index == shown.last ? cells[index] : cells[index] + padding
       }
     }
     while result.last == " " { result.removeLast() }

@@ -82,7 +82,7 @@ extension TokenRoles {
         throw reader.error(.invalidID(found: number.text, limit: vocabulary.endID), at: key)
       }
       if id == -1 { continue }
-      guard vocabulary.contains(id) else { throw reader.error(.idOutsideVocabulary(id), at: key) }
+      guard vocabulary.contains(id) else { throw reader.error(.roleOutsideVocabulary(id), at: key) }
       ids.append(id)
     }
     return ids

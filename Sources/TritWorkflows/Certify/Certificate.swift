@@ -146,7 +146,7 @@ public struct Certificate: Sendable {
     inputs = try FileRecords(work).inputs(of: staged.source)
     try staged.source.checkUnchanged()
     outputs = try FileRecords(work).output(
-      at: staged.writer.staging.stagingPath, isFolder: staged.writer.staging.kind == .folder, named: outputName)
+      at: staged.writer.staging.stagingPath, named: outputName)
     codeStream = try CodeStream.model(of: output, work)
     gates = Certificate.gates(staged.audit)
   }
@@ -195,10 +195,22 @@ struct FileRecords: Sendable {
     return result
   }
 
-  /// The files of an output.
-  func output(at path: String, isFolder: Bool, named name: String) throws -> [RecordedFile] {
-    guard isFolder else { return try records([(path, name)]) }
-    return try records(FileSystem.names(in: path).map { (FileSystem.join(path, $0), $0) })
+  /// The files of an output. Whatever else is in it counts as well, without a digest: no certificate names that.
+  func output(at path: String, named name: String) throws -> [RecordedFile] {
+    switch FileSystem.kind(of: path) {
+    case .folder: break
+    case .other: return [RecordedFile(name: name, bytes: 0, digest: nil, kind: .other)]
+    case .file, .link, nil: return try records([(path, name)])
+    }
+    let entries = try CompanionPath.names(in: path).map { (path: FileSystem.join(path, $0), name: $0) }
+    let others = entries.compactMap { entry -> RecordedFile? in
+      let kind = FileSystem.kind(of: entry.path) ?? .link
+      return kind == .file ? nil : RecordedFile(name: entry.name, bytes: 0, digest: nil, kind: kind)
+    }
+    let unusable = try FileSystem.unusableNames(in: path).map {
+      RecordedFile(name: $0, bytes: 0, digest: nil, kind: .other)
+    }
+    return try records(entries.filter { FileSystem.kind(of: $0.path) == .file }) + others + unusable
   }
 
   private func records(_ files: [(path: String, name: String)]) throws -> [RecordedFile] {

@@ -42,6 +42,9 @@ extension CertifyResult {
           ? "files, names, request, recipe, audit and code stream are what the certificate says"
           : "hashes and names of what is here are what the certificate says"
         : "not what the certificate says: \(wrong)")
+    report.brief = ReportBrief(
+      ["path", "source", "output", "reproduced"],
+      rows: ["checks": checks.indices.filter { checks[$0].verdict != .equal }])
     return report
   }
 

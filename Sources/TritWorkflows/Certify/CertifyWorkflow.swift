@@ -36,7 +36,7 @@ public struct CertifyResult: Sendable {
     public var expected: String?
     public var found: String?
     public var verdict: Verdict
-    /// Of a field: what the certificate says and what is so, where they differ.
+    /// Of a field: what the certificate says and what is so, where they differ. Of an entry that is no file: its kind.
     public var detail: String?
   }
 
@@ -73,8 +73,7 @@ public struct CertifyWorkflow: Sendable {
       certificate: certificate, path: path, source: nil, output: nil, reproduced: false, checks: [])
     if request.output != nil || FileSystem.kind(of: output) != nil {
       result.output = output
-      let isFolder = FileSystem.kind(of: output) == .folder
-      let found = try FileRecords(work).output(at: output, isFolder: isFolder, named: certificate.outputName)
+      let found = try FileRecords(work).output(at: output, named: certificate.outputName)
       result.checks += compare("output", certificate.outputs, found)
       result.checks.append(field("output", certificate.outputName, FileSystem.name(of: output)))
     }
@@ -125,8 +124,7 @@ public struct CertifyWorkflow: Sendable {
       recipe, input: source, output: FileSystem.join(scratch, name), file: opened.manifest.path)
     try CertificatePlace.check(place, conversion, output: output)
     let again = try repeated(conversion)
-    let isFolder = FileSystem.kind(of: output) == .folder
-    let found = try FileRecords(work).output(at: output, isFolder: isFolder, named: name)
+    let found = try FileRecords(work).output(at: output, named: name)
     let result = CertifyResult(
       certificate: again, path: place, source: source, output: output, reproduced: true,
       checks: compare("output", again.outputs, found))
@@ -160,7 +158,9 @@ public struct CertifyWorkflow: Sendable {
   }
 
   private func compare(_ of: String, _ expected: [RecordedFile], _ found: [RecordedFile]) -> [CertifyResult.Check] {
-    var rest = Dictionary(found.map { (ExactString($0.name), $0) }, uniquingKeysWith: { first, _ in first })
+    // A repaired name may be another file's own: what is no file is never taken for one.
+    let files = found.filter { $0.kind == .file }
+    var rest = Dictionary(files.map { (ExactString($0.name), $0) }, uniquingKeysWith: { first, _ in first })
     var checks = expected.map { file in
       let other = rest.removeValue(forKey: ExactString(file.name))
       let verdict: CertifyResult.Verdict =
@@ -169,10 +169,11 @@ public struct CertifyWorkflow: Sendable {
         of: of, name: file.name, expected: file.digest?.description, found: other?.digest?.description,
         verdict: verdict)
     }
-    for file in found where rest[ExactString(file.name)] != nil {
+    for file in found where file.kind != .file || rest[ExactString(file.name)] != nil {
       checks.append(
         CertifyResult.Check(
-          of: of, name: file.name, expected: nil, found: file.digest?.description, verdict: .unexpected))
+          of: of, name: file.name, expected: nil, found: file.digest?.description, verdict: .unexpected,
+          detail: file.kind == .file ? nil : "is \(file.kind == .link ? "a link that leads nowhere" : file.kind.name)"))
     }
     return checks
   }

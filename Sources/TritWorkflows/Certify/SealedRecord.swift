@@ -72,6 +72,8 @@ public struct RecordedFile: Sendable, Hashable {
   public var name: String
   public var bytes: UInt64
   public var digest: Digest?
+  /// What it is: only files can be recorded.
+  var kind = FileKind.file
 
   var json: JSONValue {
     var object: JSONObject = ["name": .string(name), "bytes": .number(JSONNumber(bytes))]
@@ -79,14 +81,15 @@ public struct RecordedFile: Sendable, Hashable {
     return .object(object)
   }
 
-  init(name: String, bytes: UInt64, digest: Digest?) {
+  init(name: String, bytes: UInt64, digest: Digest?, kind: FileKind = .file) {
+    self.kind = kind
     self.name = name
     self.bytes = bytes
     self.digest = digest
   }
 
   init(_ value: JSONValue, file: String) throws(RecordError) {
-    guard let object = value.object, let name = object["name"]?.string, FileSystem.isPlainName(name),
+    guard let object = value.object, let name = object["name"]?.string, CompanionPath.isValid(name),
       let bytes = object["bytes"]?.number?.unsigned
     else { throw RecordError(.missing, file: file, field: "name") }
     self.name = name

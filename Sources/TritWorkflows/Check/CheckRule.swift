@@ -36,6 +36,7 @@ public enum CheckRule: String, Sendable, Hashable, CaseIterable {
   // Configuration
   case noConfiguration = "config.missing"
   case badConfiguration = "config.unusable"
+  case modelType = "config.model-type"
   case duplicateKey = "config.duplicate-key"
   case missingTensor = "config.tensor-missing"
   case unusedTensor = "config.tensor-unused"
@@ -81,6 +82,7 @@ public enum CheckRule: String, Sendable, Hashable, CaseIterable {
     case .computation: "a short text gives finite logits"
     case .noConfiguration: "there is a config.json"
     case .badConfiguration: "the configuration can be read and describes a known class"
+    case .modelType: "model_type is that of the class architectures names"
     case .duplicateKey: "no key of config.json stands twice"
     case .missingTensor: "every tensor the configuration asks for is there"
     case .unusedTensor: "no tensor is left over"
@@ -134,12 +136,13 @@ public struct CheckResult: Sendable {
 
   /// The report of `tritsmith check`, schema `tritsmith.check` 1.
   public var report: ReportDocument {
-    let numbers = "\(count(.error)) errors, \(count(.warning)) warnings"
+    func plural(_ count: Int, _ noun: String) -> String { "\(count) \(noun)\(count == 1 ? "" : "s")" }
+    let numbers = plural(count(.error), "error") + ", " + plural(count(.warning), "warning")
     var report = ReportDocument(
       title: "Check", schema: ReportSchema("tritsmith.check", version: 1),
       verdict: ReportVerdict(
         !passed ? .fail : findings.isEmpty ? .pass : .warning,
-        passed ? findings.isEmpty ? "nothing is wrong" : "passed with \(numbers)" : "FAILED: \(numbers)"),
+        passed ? findings.isEmpty ? "nothing is wrong" : "passed with \(numbers)" : numbers),
       primaryTable: "findings")
     report.append(
       ReportFacts(
@@ -164,6 +167,8 @@ public struct CheckResult: Sendable {
     }
     report.append(table)
     for note in notes { report.note(.info, note) }
+    report.brief = ReportBrief(
+      ["path", "kind", "errors", "warnings", "tensors_read", "rules"], rows: ["findings": Array(findings.indices)])
     return report
   }
 }

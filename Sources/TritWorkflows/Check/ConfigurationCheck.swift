@@ -27,9 +27,23 @@ struct ConfigurationCheck {
     switch survey.description {
     case .success(let description):
       return quantizationFindings(object) + tensorFindings(description) + typeFindings(object)
+        + modelTypeFindings(object)
     case .failure(let error):
-      return quantizationFindings(object) + [CheckWorkflow.finding(.badConfiguration, error)]
+      let rule = error.location.field == "model_type" ? CheckRule.modelType : .badConfiguration
+      return quantizationFindings(object) + [CheckWorkflow.finding(rule, error)] + modelTypeFindings(object)
     }
+  }
+
+  /// One that is there and contradicts the class is an error of whoever reads the description.
+  private func modelTypeFindings(_ object: JSONObject) -> [CheckFinding] {
+    guard object["model_type"] ?? .null == .null else { return [] }
+    let type = survey.architecture.map { "\"\($0.modelType)\"" }
+    return [
+      CheckFinding(
+        .modelType, "config.json, model_type",
+        "there is none, and transformers refuses such a file; add \"model_type\": \(type ?? "the type of its class")",
+        severity: .warning)
+    ]
   }
 
   // MARK: - Tensors
@@ -56,6 +70,9 @@ struct ConfigurationCheck {
     case .moreMissing(let count): return CheckFinding(.missingTensor, "model", "\(count) more are not there")
     case .shape(let name, let expected, let found):
       return CheckFinding(.shape, name, "has shape \(found), the configuration gives \(expected)")
+    case .type(let name, let found):
+      return CheckFinding(
+        .dtype, name, "is \(found), and no forward pass reads numbers of that type here", severity: .error)
     case .unused(let name): return CheckFinding(.unusedTensor, name, "no part of the configured model uses it")
     case .wrapped, .adapter:
       let error = finding.error(file: "")
@@ -75,6 +92,18 @@ struct ConfigurationCheck {
       return [CheckFinding(.quantization, key, "\(packed) tensors are packed, and the configuration does not say so")]
     }
     let hasProjections = survey.roles.contains { $0.isProjection }
+    let named = manifest.tensors.filter {
+      $0.encoding.isTernary
+        && HFQuantization.names(quantization.modulesToNotConvert ?? [], HFQuantization.module(of: $0.name))
+    }
+    if !named.isEmpty {
+      return [
+        CheckFinding(
+          .quantization, key + ".modules_to_not_convert",
+          "names modules that are packed, which loaders then take for ordinary ones: "
+            + "\(CheckWorkflow.list(named.map { HFQuantization.module(of: $0.name) })); take them off the list")
+      ]
+    }
     if quantization.mode == .online, packed > 0 {
       return [
         CheckFinding(.quantization, key, "says online, which means latent weights, and \(packed) tensors are packed")

@@ -20,7 +20,9 @@ struct TokenizerCheck {
     } catch let error as any DiagnosticError where error.category == .malformedInput {
       return [CheckWorkflow.finding(.badTokenizer, error)]
     }
-    var findings: [CheckFinding] = []
+    var findings = try TokenizerCheck.contradictions(source, tokenizer).map {
+      CheckFinding(.badTokenizer, "tokenizer_config.json", $0)
+    }
     let embedding = manifest.tensors.first { ArchitectureRegistry.role(of: $0.name) == .embedding }
     let stated = try? ModelDescription.read(source).vocabularySize
     if let rows = embedding?.shape.rows, tokenizer.endID > rows {
@@ -36,6 +38,48 @@ struct TokenizerCheck {
       findings += specialTokens("generation_config.json", object, tokenizer, embedding?.shape.rows ?? stated)
     }
     return findings
+  }
+
+  /// Settings beside `tokenizer.json` by which transformers gives a text other ids than that file says.
+  static func contradictions(_ source: any TensorSource, _ tokenizer: Tokenizer) throws -> [String] {
+    let name = "tokenizer_config.json"
+    guard source.manifest.companions.contains(where: { $0.name == name }),
+      let settings = try? JSONValue.parse(source.companion(named: name), dialect: .python).object
+    else { return [] }
+    var result: [String] = []
+    if settings["split_special_tokens"]?.bool == true {
+      result.append("split_special_tokens: special tokens in a text are cut like words, which is not done here")
+    }
+    for entry in settings["added_tokens_decoder"]?.object?.entries ?? [] {
+      guard let id = Int(entry.key), let token = entry.value.object else { continue }
+      guard let own = tokenizer.addedTokens.first(where: { $0.id == id }) else {
+        result.append("added_tokens_decoder has a token \(id) that tokenizer.json does not have")
+        continue
+      }
+      let flags = [
+        ("lstrip", own.stripsLeft), ("rstrip", own.stripsRight), ("single_word", own.isSingleWord),
+        ("normalized", own.isNormalized), ("special", own.isSpecial),
+      ]
+      if let content = token["content"]?.string, content != own.content {
+        result.append("added_tokens_decoder calls token \(id) '\(content)', tokenizer.json '\(own.content)'")
+      }
+      for (key, value) in flags where token[key]?.bool.map({ $0 != value }) == true {
+        result.append("added_tokens_decoder says \(key) \(!value) of token \(id), tokenizer.json \(value)")
+      }
+    }
+    func text(_ value: JSONValue) -> String? { value.string ?? value.object?["content"]?.string }
+    var named: [(key: String, token: String)] = []
+    for key in ["bos_token", "eos_token", "unk_token", "pad_token", "sep_token", "cls_token", "mask_token"] {
+      if let token = settings[key].flatMap(text) { named.append((key, token)) }
+    }
+    for key in ["additional_special_tokens", "extra_special_tokens"] {
+      let values = settings[key]?.array ?? settings[key]?.object?.entries.map(\.value) ?? []
+      named += values.compactMap(text).map { (key, $0) }
+    }
+    for (key, token) in named where tokenizer.id(forToken: token) == nil {
+      result.append("\(key) '\(token)' is not in tokenizer.json: transformers gives it a new id")
+    }
+    return result
   }
 
   private func specialTokens(

@@ -32,16 +32,17 @@ extension CompareResult {
     report.note(
       isSame ? .pass : .fail,
       isSame
-        ? (parts.needed.isSuperset(of: ModelPart.needed) ? "the two are the same model: " : "") + parts.verdict + agreed
+        ? (parts.needed.isSuperset(of: ModelPart.needed) ? "the two are the same model: " : "") + parts.verdict
         : "the two are not the same model" + (isExact ? " to the last bit" : "") + ": "
-          + (parts.failing.first.map { "\($0.part.rawValue): \($0.text)" } ?? ""))
+          + (parts.problem ?? ""))
+    report.brief = ReportBrief(
+      ["first", "second", "tensors", "equal", "rounded", "different", "parts", "part_differences", "differences"],
+      rows: [
+        "tensors": tensors.indices.filter {
+          tensors[$0].outcome == .different || isExact && tensors[$0].outcome == .rounded
+        }
+      ])
     return report
-  }
-
-  /// What kept tensors from being the same numbers.
-  private var agreed: String {
-    let rounded = tensors.count { $0.outcome == .rounded }
-    return rounded == 0 ? "" : ", but for rounding by the types of \(rounded) tensors"
   }
 
   private var table: ReportTable {
@@ -49,10 +50,11 @@ extension CompareResult {
     return ReportTable(
       key: "tensors", title: "Tensors",
       columns: [
-        ReportColumn("name", "Tensor"), ReportColumn("outcome", "Outcome"), ReportColumn("first_encoding", "First"),
+        ReportColumn("name", "Tensor"), ReportColumn("outcome", "Outcome"), ReportColumn("detail", "Detail"),
+        ReportColumn("first_encoding", "First"),
         ReportColumn("second_encoding", "Second"), ReportColumn("differing", "Differ", kind: .integer),
         ReportColumn("first_scale", "First scale", kind: .significant(digits: 6)),
-        ReportColumn("second_scale", "Second scale", kind: .significant(digits: 6)), ReportColumn("detail", "Detail"),
+        ReportColumn("second_scale", "Second scale", kind: .significant(digits: 6)),
       ], rowCount: tensors.count
     ) { index in
       let tensor = tensors[index]
@@ -60,9 +62,9 @@ extension CompareResult {
         scale.flatMap { $0.granularity == .tensor ? Double($0.multiplier()) : nil }
       }
       return [
-        .text(tensor.name), .text(tensor.outcome.rawValue), .text(tensor.firstEncoding), .text(tensor.secondEncoding),
+        .text(tensor.name), .text(tensor.outcome.rawValue), .text(tensor.detail), .text(tensor.firstEncoding),
+        .text(tensor.secondEncoding),
         .integer(tensor.count), .optional(multiplier(tensor.firstScale)), .optional(multiplier(tensor.secondScale)),
-        .text(tensor.detail),
       ]
     }
   }

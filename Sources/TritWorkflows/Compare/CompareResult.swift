@@ -50,6 +50,9 @@ public struct ComparedTensor: Sendable {
   public var firstScale: TernaryScale?
   public var secondScale: TernaryScale?
   public var isTernary = false
+  /// What storing the scale, or the values, in another type did; nil when it did nothing.
+  public var scaleRounding: ScaleRounding?
+  public var rounding: RoundingReport?
 }
 
 /// What was found for two models.
@@ -80,9 +83,9 @@ public struct CompareResult: Sendable {
   /// The weights as a part beside the others.
   var weightsFinding: PartFinding {
     guard !weightsAreSame else {
-      let rounded = tensors.count { $0.outcome == .rounded }
-      let note = rounded == 0 ? "" : ", \(rounded) of them rounded by a storage type"
-      return PartFinding(.weights, .equal, "\(tensors.count) tensors\(note)")
+      return PartFinding(
+        weights: "\(tensors.count) tensors",
+        tensors.reduce(into: WeightRounding()) { $0.add($1.scaleRounding, $1.rounding) })
     }
     let wrong = tensors.first { $0.outcome == .different || isExact && $0.outcome == .rounded }
     return PartFinding(

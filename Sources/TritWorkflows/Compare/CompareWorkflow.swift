@@ -62,10 +62,15 @@ public struct CompareWorkflow: Sendable {
     }
     let (tensors, streams) = try compare(pairs)
     let hashed = streams.keys.sorted().compactMap { index in streams[index].map { (tensors[index].name, $0) } }
+    // A hash stands for a whole model: matrices that only one has, or in another shape, were not looked at.
+    let compared = pairs.map { ($0.first, $0.second) }
+    let isWhole = [(first, Set(compared.map(\.0))), (second, Set(compared.map(\.1)))].map { source, looked in
+      source.manifest.tensors.enumerated().allSatisfy { looked.contains($0.offset) || !$0.element.shape.isMatrix }
+    }
     var result = CompareResult(
       first: first.manifest.path, second: second.manifest.path, structure: structure, tensors: tensors,
-      isExact: request.isExact, firstHash: CompareWorkflow.hash(hashed.map { ($0.0, $0.1.first) }),
-      secondHash: CompareWorkflow.hash(hashed.map { ($0.0, $0.1.second) }),
+      isExact: request.isExact, firstHash: isWhole[0] ? CompareWorkflow.hash(hashed.map { ($0.0, $0.1.first) }) : nil,
+      secondHash: isWhole[1] ? CompareWorkflow.hash(hashed.map { ($0.0, $0.1.second) }) : nil,
       hints: try byteOrders(tensors.filter { $0.isTernary && $0.count > 0 }.map(\.name)), setAside: setAside)
     result.parts = PartFindings(
       [result.weightsFinding] + (try PartsComparison(first: first, second: second).run()),
@@ -159,8 +164,9 @@ public struct CompareWorkflow: Sendable {
       result.outcome = .different
       result.detail = "codes equal, scales differ: " + difference
     } else {
-      result.outcome = agreement.note == nil ? .equal : .rounded
-      result.detail = "codes equal" + (agreement.note.map { ", " + $0 } ?? ", scales equal")
+      result.outcome = agreement.rounding == nil ? .equal : .rounded
+      result.scaleRounding = agreement.rounding
+      result.detail = "codes equal, " + (agreement.rounding?.phrase ?? "scales equal")
     }
     return PairResult(tensor: result, streams: streams)
   }
@@ -235,6 +241,7 @@ public struct CompareWorkflow: Sendable {
     switch try comparison.compare(left, right, limit: request.limit, countsAll: true) {
     case .same(let report):
       result.outcome = report.changed == 0 ? .equal : .rounded
+      result.rounding = report.changed == 0 ? nil : report
       result.detail = report.changed == 0 ? "every value equal" : report.phrase("by the type")
     case .other(let count, let places):
       result.outcome = .different
@@ -247,7 +254,7 @@ public struct CompareWorkflow: Sendable {
       }
       result.detail = "\(count) values differ"
     case .sameBytes(let type): result.detail = "same bytes, stored as \(type), which is not decoded"
-    case .unreadable(let detail):
+    case .lost(let detail), .unreadable(let detail):
       result.outcome = .different
       result.detail = detail
     }
@@ -273,6 +280,8 @@ public struct CompareWorkflow: Sendable {
 /// Reads a tensor as trits when it holds nothing else: packed, or dense with the values −a, 0, +a.
 struct TernaryReader {
   let scale: TernaryScale
+  /// The scale by row and column.
+  let grid: MultiplierGrid
   private let source: any TensorSource
   private let tensor: TensorDescriptor
   private let dense: TernaryWeight?
@@ -284,13 +293,13 @@ struct TernaryReader {
     if tensor.encoding.isTernary {
       dense = nil
       scale = try source.scale(of: tensor)
+      grid = scale.grid(columns: tensor.shape.columns)
       return
     }
     guard tensor.shape.isMatrix, let dtype = tensor.encoding.dtype, dtype.isFloatWeight else { return nil }
     let weight = try TernaryWeight(source, tensor, quantizer: AbsMean.float32, work: work)
     switch weight.origin {
-    case .recognised(_, let magnitude):
-      scale = TernaryScale(stored: magnitude, storage: dtype, convention: .multiply)
+    case .recognised(_, let found): scale = found
     case .quantized(let pass, _, _):
       // All zeros have no magnitude, and are ternary all the same.
       guard try pass.findings(work.parallelism, SilentProgress()).largest == 0 else { return nil }
@@ -298,6 +307,7 @@ struct TernaryReader {
     case .packed, .fitted: return nil
     }
     dense = weight
+    grid = scale.grid(columns: tensor.shape.columns)
   }
 
   /// Trits of rows; codes that are no trit read as `IndependentDecoder.invalid`.

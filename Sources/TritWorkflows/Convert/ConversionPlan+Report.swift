@@ -34,6 +34,10 @@ extension ConversionPlan {
       columns: [ReportColumn("name", "File"), ReportColumn("bytes", "Bytes", kind: .bytes)])
     for companion in companions { files.append([.text(companion.name), .bytes(UInt64(companion.bytes))]) }
     if !companions.isEmpty { report.append(files) }
+    report.brief = ReportBrief([
+      "input", "output", "target", "quantizer", "loads_in", "ternary_tensors", "dense_tensors", "input_bytes",
+      "output_bytes", "files",
+    ])
     return report
   }
 
@@ -88,8 +92,9 @@ extension ConversionResult {
     report.append(facts)
     for warning in plan.warnings { report.note(.warning, warning) }
     if !rounded.isEmpty { report.append(roundingTable) }
+    report.brief = ReportBrief(["output", "loads_in", "rounding"])
     guard plan.request.target == .trainable else {
-      report.note(.pass, "written, reopened and compared with the source: \(audit.parts.verdict); put in place")
+      report.note(.pass, "\(made), reopened and compared with the source: \(audit.parts.verdict); put in place")
       return report
     }
     let restored = audit.tensors.filter(\.isTernary)
@@ -102,9 +107,16 @@ extension ConversionResult {
     }
     report.note(
       .pass,
-      "written, reopened, made ternary again by all absmean arithmetics (every trit of \(restored.count) matrices equal), "
+      "\(made), reopened, made ternary again by all absmean arithmetics (every trit of \(restored.count) matrices equal), "
         + "compared with the source: \(audit.parts.verdict); put in place")
     return report
+  }
+
+  /// What was written, and how long that took.
+  private var made: String {
+    let dense = plan.tensors.count - plan.ternaryCount
+    return "\(NumberText.bytes(writtenBytes)) written (\(plan.ternaryCount) ternary, \(dense) dense tensors) in "
+      + NumberText.duration(seconds)
   }
 
   /// What the output's type did to the scales: how many tensors have another multiplier, and by how much at most.

@@ -55,6 +55,8 @@ public struct PlannedTensor: Sendable {
   public var plane = 0
   /// How many weights share a scale in the output, where the quantizer says so.
   public var scaleGranularity: ScaleGranularity?
+  /// The type of the output's scales, where the quantizer says so.
+  public var scaleStorage: DType?
   /// The output's scale where the plan knows it already: it comes from a format that stores another number.
   public var outputScale: TernaryScale?
 
@@ -80,12 +82,16 @@ public struct ConversionPlan: Sendable {
   public var configuration: JSONObject?
   /// Metadata of a GGUF output, but for the record of the conversion.
   public var ggufEntries: [MetadataEntry] = []
+  /// Settings a GGUF output holds as F32 tensors: rotary factors.
+  public var ggufTensors: [(name: String, values: [Float])] = []
 
   /// What else the record of the conversion tells: calibration, adapter.
   public var remarks = JSONObject()
 
   public var inputBytes: Int { tensors.reduce(0) { $0 + $1.source.storedBytes } }
-  public var outputBytes: Int { tensors.reduce(0) { $0 + $1.byteCount } }
+  public var outputBytes: Int {
+    tensors.reduce(0) { $0 + $1.byteCount } + ggufTensors.reduce(0) { $0 + 4 * $1.values.count }
+  }
   /// False when all trits come from the source.
   var usesQuantizer: Bool { tensors.contains { $0.step == .quantize || $0.step == .snap } }
   /// What the audit must find equal: a single safetensors file holds weights alone, and a tokenizer can be left out.

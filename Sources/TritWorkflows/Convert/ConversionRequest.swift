@@ -19,6 +19,20 @@ public enum ConversionTarget: String, Sendable, Hashable, CaseIterable {
   case trainable
 }
 
+/// What `--to dense` stores trit × scale in.
+public enum DenseWeightType: String, Sendable, Hashable, CaseIterable {
+  case bf16, f16, f32
+
+  /// The element type.
+  public var dtype: DType {
+    switch self {
+    case .bf16: .bf16
+    case .f16: .f16
+    case .f32: .f32
+    }
+  }
+}
+
 /// What a user asks of a conversion; everything left nil follows the model's family.
 public struct ConversionRequest: Sendable {
   public var input: String
@@ -52,6 +66,11 @@ public struct ConversionRequest: Sendable {
   public internal(set) var recipe: ConversionRecipe?
   /// What happens to NaN and infinity in tensors that are copied or stored in another type.
   public var nonFinite = NonFinitePolicy.refuse
+  /// What happens to scales a layout has no room for.
+  public var scaleLoss = ScaleLossPolicy.refuse
+  /// What trit × scale is stored in by `--to dense`; nil takes the type that holds it: F16 for groups with F16 scales,
+  /// bfloat16 else.
+  public var denseType: DenseWeightType?
   /// Let a quantizer for ordinary weights loose on the latents of a BitNet model.
   public var forcesQuantizer = false
 

@@ -148,6 +148,7 @@ public struct ConvertWorkflow: Sendable {
           continue
         }
       }
+      try refusePartlyTernary(weight, tensor, plan)
       let scale = try tensor.outputScale ?? outputScale(weight, plan)
       switch tensor.encoding {
       case .ternary(let id):
@@ -161,6 +162,18 @@ public struct ConvertWorkflow: Sendable {
       }
     }
     return result
+  }
+
+  /// A dense file does not say which of its matrices are ordinary ones: the user must.
+  private func refusePartlyTernary(
+    _ weight: TernaryWeight, _ tensor: PlannedTensor, _ plan: ConversionPlan
+  ) throws {
+    guard plan.survey.kind == .ternaryDense, request.recipe == nil, case .quantized(let pass, _, _) = weight.origin,
+      !request.quantize.contains(where: { $0.matches(tensor.source.name) }),
+      try pass.findings(work.parallelism, SilentProgress()).largest != 0
+    else { return }
+    throw WorkflowError(
+      .partlyTernary, file: weight.source.manifest.files[tensor.source.location.file].path, tensor: tensor.source.name)
   }
 
   /// The scale a tensor gets in the output.
@@ -182,7 +195,7 @@ public struct ConvertWorkflow: Sendable {
     let (input, stored) = (source, tensor)
     let count = stored.location.byteCount
     // Bytes already in memory: looking at them costs a small part of reading them.
-    let check = FiniteCheck(stored, of: input, request.nonFinite)
+    let check = FiniteCheck(stored, of: input, request.nonFinite, role: planned.role)
     try work.parallelism.forEachBand((count + bandBytes - 1) / bandBytes) { band in
       let range = band * bandBytes..<min(count, (band + 1) * bandBytes)
       try input.withBytes(range, of: stored) { bytes in
@@ -205,9 +218,9 @@ public struct ConvertWorkflow: Sendable {
     _ weight: TernaryWeight, _ planned: PlannedTensor, _ id: LayoutID, _ scale: TernaryScale, to writer: OutputWriter
   ) throws {
     guard let layout = LayoutRegistry.layout(id) else { preconditionFailure("layout \(id) was planned") }
-    let embedded = try embedded(scale, planned, layout, weight)
     let shape = weight.tensor.shape
     let columns = shape.columns
+    let embedded = try embedded(scale, planned, layout, weight)?.grid(columns: columns)
     let bands = layout.bands(shape, rowsPerBand: max(1, bandBytes / 2 / max(1, columns)))
     try work.parallelism.forEachBand(bands.count, workspace: Buffers()) { index, buffers in
       let band = bands[index]
@@ -227,7 +240,7 @@ public struct ConvertWorkflow: Sendable {
   }
 
   private func pack(
-    _ trits: [Int8], _ band: LayoutBand, _ shape: TensorShape, _ layout: any TernaryLayout, _ scale: TernaryScale?,
+    _ trits: [Int8], _ band: LayoutBand, _ shape: TensorShape, _ layout: any TernaryLayout, _ scale: MultiplierGrid?,
     into bytes: inout [UInt8]
   ) {
     var output = bytes.mutableSpan
@@ -240,15 +253,10 @@ public struct ConvertWorkflow: Sendable {
     _ scale: TernaryScale, _ planned: PlannedTensor, _ layout: any TernaryLayout, _ weight: TernaryWeight
   ) throws -> TernaryScale? {
     guard let storage = layout.embeddedScale?.storage else { return nil }
-    let scale = try fitting(scale, storage, weight)
-    guard let order = planned.rowOrder, scale.granularity != .tensor else { return scale }
-    let perRow = scale.stored.count / max(1, planned.source.shape.rows)
-    let stored = (0..<planned.source.shape.rows).flatMap { row in
-      let first = order.row(ofStored: row) * perRow
-      return scale.stored[first..<first + perRow]
-    }
-    return TernaryScale(
-      stored: stored, storage: scale.storage, convention: scale.convention, granularity: scale.granularity)
+    let held = try weight.scale(try fitting(scale, storage, weight), asHeldBy: layout, request.scaleLoss)
+    guard let order = planned.rowOrder else { return held }
+    let shape = planned.source.shape
+    return held.reordered(rows: shape.rows, columns: shape.columns) { order.row(ofStored: $0) }
   }
 
   /// A scale a type can hold: over zeros, where any number is as good, 0 stands for one it cannot.
@@ -284,26 +292,28 @@ public struct ConvertWorkflow: Sendable {
     let scale = try planned.encoding.dtype.map { try fitting(scale, $0, weight) } ?? scale
     let shape = weight.tensor.shape
     let columns = shape.columns
-    let width = (planned.encoding.dtype?.bits ?? 16) / 8
+    let grid = scale.grid(columns: columns)
+    let fitted = weight.fittedGrids(scale)
+    let rowBytes = planned.byteCount / max(1, shape.rows)
     let rowsPerBand = max(1, bandBytes / 2 / max(1, columns))
     let bandCount = (shape.rows + rowsPerBand - 1) / rowsPerBand
     try work.parallelism.forEachBand(bandCount, workspace: Buffers()) { band, buffers in
       let rows = band * rowsPerBand..<min(shape.rows, (band + 1) * rowsPerBand)
-      let start = rows.lowerBound * columns * width
+      let start = rows.lowerBound * rowBytes
       if planned.encoding == .dense(.bf16), planned.rowOrder == nil {
         resize(&buffers.values, to: rows.count * columns, filler: 0)
-        if let fitted = weight.fittedValues(rows, scale) {
+        if let fitted = fitted.flatMap({ weight.fittedValues(rows, $0) }) {
           buffers.values = fitted
         } else if try !weight.snap(rows, to: scale, into: &buffers.values) {
           resize(&buffers.trits, to: rows.count * columns, filler: 0)
           try weight.read(rows, into: &buffers.trits, at: 0)
-          DenseTernary.fill(&buffers.values, from: buffers.trits, scale, firstRow: rows.lowerBound, columns: columns)
+          DenseTernary.fill(&buffers.values, from: buffers.trits, grid, firstRow: rows.lowerBound)
         }
         try writer.write(buffers.values.span.bytes, to: planned.name, at: start)
       } else {
         resize(&buffers.trits, to: rows.count * columns, filler: 0)
         try weight.read(rows, order: planned.rowOrder, into: &buffers.trits, at: 0)
-        let values = DenseTernary.values(buffers.trits, scale, rows, order: planned.rowOrder, columns: columns)
+        let values = DenseTernary.values(buffers.trits, grid, rows, order: planned.rowOrder)
         let (bytes, _) = DenseRecoder.encode(values, to: planned.encoding)
         try writer.write(bytes.span.bytes, to: planned.name, at: start)
       }
@@ -347,6 +357,7 @@ public struct ConvertWorkflow: Sendable {
     }
     var request = VerifyRequest(quantizer: plan.quantizer.id.rawValue, depth: .audit)
     request.isAudit = true
+    request.scaleLoss = plan.request.scaleLoss
     request.recipe = plan.request.recipe
     request.plannedDense = Set(plan.tensors.filter { !$0.becomesTernary }.map { ExactString($0.source.name) })
     request.parts = plan.provedParts

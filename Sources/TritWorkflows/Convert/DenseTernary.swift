@@ -32,39 +32,14 @@ extension TernaryWeight {
 enum DenseTernary {
   /// trit × multiplier in Float, for rows of the output; `order` says which of the source's rows they are.
   static func values(
-    _ trits: [Int8], _ scale: TernaryScale, _ rows: Range<Int>, order: RowPermutation?, columns: Int
+    _ trits: [Int8], _ grid: MultiplierGrid, _ rows: Range<Int>, order: RowPermutation?
   ) -> [Float] {
-    let multipliers = scale.multipliers
-    var result = [Float](repeating: 0, count: trits.count)
-    for index in trits.indices where trits[index] != 0 {
-      let stored = rows.lowerBound + index / columns
-      let row = order?.row(ofStored: stored) ?? stored
-      let multiplier: Float
-      switch scale.granularity {
-      case .tensor: multiplier = multipliers[0]
-      case .row: multiplier = multipliers[row]
-      case .group(let size): multiplier = multipliers[row * ((columns + size - 1) / size) + index % columns / size]
-      }
-      result[index] = Float(trits[index]) * multiplier
-    }
-    return result
+    grid.values(trits, firstRow: rows.lowerBound) { order?.row(ofStored: $0) ?? $0 }
   }
 
   /// trit × multiplier, rounded to bfloat16, for rows from `firstRow`.
-  static func fill(
-    _ values: inout [UInt16], from trits: [Int8], _ scale: TernaryScale, firstRow: Int, columns: Int
-  ) {
-    let multipliers = scale.multipliers
-    for index in trits.indices {
-      let multiplier: Float
-      switch scale.granularity {
-      case .tensor: multiplier = multipliers[0]
-      case .row: multiplier = multipliers[firstRow + index / columns]
-      case .group(let size):
-        let groups = (columns + size - 1) / size
-        multiplier = multipliers[(firstRow + index / columns) * groups + index % columns / size]
-      }
-      values[index] = trits[index] == 0 ? 0 : BFloat16(Float(trits[index]) * multiplier).bits.littleEndian
-    }
+  static func fill(_ values: inout [UInt16], from trits: [Int8], _ grid: MultiplierGrid, firstRow: Int) {
+    let products = grid.values(trits, firstRow: firstRow)
+    for index in trits.indices { values[index] = BFloat16(products[index]).bits.littleEndian }
   }
 }

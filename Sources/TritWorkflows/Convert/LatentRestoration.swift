@@ -45,8 +45,8 @@ struct LatentRestoration {
     /// The magnitude of the weight that is number `index` among those not zero.
     func value(_ index: Int) -> BFloat16 {
       // Evenly spread: the running share of uppers never strays by one.
-      let (before, _) = index.multipliedReportingOverflow(by: uppers)
-      return (before % nonzero) + uppers >= nonzero ? upper : lower
+      let (_, before) = nonzero.dividingFullWidth(index.multipliedFullWidth(by: uppers))
+      return before + uppers >= nonzero ? upper : lower
     }
   }
 
@@ -55,7 +55,7 @@ struct LatentRestoration {
   /// A divisor s was made as bf16(1/m) of a bfloat16 mean m; the m nearest to 1/s with that property is taken, so that
   /// arithmetic in bfloat16 steps gives s again. Where there is none, 1/s.
   static func mean(of scale: TernaryScale) -> Float {
-    guard scale.convention == .divide else { return scale.stored[0] }
+    guard scale.convention == .divide, scale.stored[0] != 0 else { return scale.stored[0] }
     let nearest = BFloat16(1 / scale.stored[0])
     let candidates = [nearest.bits, nearest.bits &- 1, nearest.bits &+ 1].map { BFloat16(bits: $0).float }
     return candidates.first { $0 > 0 && $0.isFinite && BFloat16.rounded(1 / $0) == scale.stored[0] }
@@ -203,7 +203,7 @@ extension Planner {
       PlannedTensor(source: tensor, role: role, step: step, encoding: encoding, byteCount: bytes)
     }
     if tensor.encoding.isTernary {
-      let granularity = tensor.scale?.granularity ?? .tensor
+      let granularity = try granularity(of: tensor)
       guard granularity == .tensor else {
         throw WorkflowError(
           .oneScaleOnly(found: granularity == .row ? "per-row" : "per-group"), file: file, tensor: tensor.name)
@@ -211,6 +211,10 @@ extension Planner {
       return plan(.restore, .dense(.bf16), 2 * tensor.shape.elementCount)
     }
     let pass = try WeightPass(source, tensor, roundsToBFloat16: false, kernels: KernelChoice.best)
+    if let scale = try pass.spreadScale(Parallelism(threads: 0)) {
+      throw WorkflowError(
+        .oneScaleOnly(found: scale.granularity == .row ? "per-row" : "per-group"), file: file, tensor: tensor.name)
+    }
     return try pass.looksTernary()
       ? plan(.restore, .dense(.bf16), 2 * tensor.shape.elementCount)
       : plan(.copy, tensor.encoding, tensor.location.byteCount)

@@ -8,18 +8,25 @@ import TritModel
 struct OutputConfiguration {
   let object: JSONObject?
 
+  /// - Parameter named: the class the configuration names, if it is known.
   init(
-    _ configuration: JSONObject?, target: ConversionTarget, convention: ScaleConvention, tensors: [PlannedTensor]
+    _ configuration: JSONObject?, target: ConversionTarget, convention: ScaleConvention, tensors: [PlannedTensor],
+    named: (any Architecture)?
   ) {
     guard var result = configuration else {
       object = nil
       return
     }
+    // transformers refuses a file without one.
+    if let named, result["model_type"] ?? .null == .null { result["model_type"] = .string(named.modelType) }
     switch target {
     case .dense:
       // Dense weights run as plain linears: a quantization entry would make loaders expect packed tensors.
       result["quantization_config"] = nil
       result["is_bitnet_config"] = nil
+      if tensors.contains(where: { $0.becomesTernary && $0.encoding == .dense(.f16) }) {
+        for key in ["dtype", "torch_dtype"] where result[key] != nil { result[key] = "float16" }
+      }
     case .trainable:
       result = OutputConfiguration.trainable(result, convention)
     case .gguf:
@@ -73,20 +80,17 @@ struct OutputConfiguration {
     let listed = result["modules_to_not_convert"]?.array?.compactMap(\.string)
     var modules = listed ?? ["lm_head"]
     let before = modules
-    for tensor in tensors {
-      let module = OutputConfiguration.module(of: tensor.source.name)
-      if tensor.encoding.isTernary {
-        // A loader that left it out would meet packed bytes where it wants numbers.
-        modules.removeAll { $0 == module }
-      } else if tensor.role.isProjection, !modules.contains(module) {
-        modules.append(module)
-      }
+    // A loader that left a packed one out would meet bytes where it wants numbers.
+    for tensor in tensors where tensor.encoding.isTernary {
+      let module = HFQuantization.module(of: tensor.source.name)
+      modules.removeAll { HFQuantization.names([$0], module) }
+    }
+    for tensor in tensors where !tensor.encoding.isTernary && tensor.role.isProjection {
+      let module = HFQuantization.module(of: tensor.source.name)
+      if !HFQuantization.names(modules, module) { modules.append(module) }
     }
     if modules != before { result["modules_to_not_convert"] = .array(modules.map { .string($0) }) }
     return result
   }
 
-  private static func module(of tensor: String) -> String {
-    tensor.hasSuffix(".weight") ? String(tensor.dropLast(".weight".count)) : tensor
-  }
 }

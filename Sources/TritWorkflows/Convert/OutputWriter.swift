@@ -12,19 +12,19 @@ enum OutputPlace {
   }
 
   static func check(_ place: String, input source: String, replaces: Bool) throws(TensorIOError) {
-    guard let input = FileSystem.resolved(source) else {
+    guard let input = FileSystem.realPath(source) else {
       throw TensorIOError(.cannotOpen(errno: 2), path: source)
     }
     let parent = FileSystem.parent(of: place)
-    guard let output = FileSystem.resolvedTarget(place) else {
+    guard let output = FileSystem.realTarget(place) else {
       throw TensorIOError(.parentMissing(parent), path: place)
     }
-    let real = FileSystem.resolved(place) ?? output
+    let real = FileSystem.realPath(place) ?? output
     for path in [output, real] {
       if path == input {
         throw TensorIOError(.overlapsInput(input: source, detail: "is the same as"), path: place)
       }
-      if FileSystem.kind(of: input) == .folder, FileSystem.isInside(path, of: input) {
+      if FileSystem.kind(of: source) == .folder, FileSystem.isInside(path, of: input) {
         throw TensorIOError(.overlapsInput(input: source, detail: "lies inside"), path: place)
       }
       if FileSystem.isInside(input, of: path) {
@@ -73,6 +73,10 @@ final class OutputWriter: Sendable {
       isFile ? .file : .folder, at: request.output, replacing: request.replaces, rehearsal: rehearsal)
     if request.target == .gguf {
       sink = try GGUFSink(plan: OutputWriter.ggufPlan(plan, source.manifest.files), staging: staging)
+      for (name, values) in plan.ggufTensors {
+        let bytes = values.flatMap { littleEndianBytes($0.bitPattern) }
+        try sink.write(bytes.span.bytes, to: name, at: 0)
+      }
       return
     }
     if request.target == .tritpack {
@@ -143,7 +147,13 @@ final class OutputWriter: Sendable {
         guard let type else { preconditionFailure("the planner chooses types that GGUF has") }
         return GGUFTensor(
           name: tensor.name, shape: tensor.source.shape, type: type, byteCount: tensor.byteCount)
-      })
+      }
+        + plan.ggufTensors.map { name, values in
+          guard let type = GGMLType.id(of: .f32), let shape = TensorShape([values.count]) else {
+            preconditionFailure("a list has a shape, and GGUF has F32")
+          }
+          return GGUFTensor(name: name, shape: shape, type: type, byteCount: 4 * values.count)
+        })
   }
 
   /// What the audit opens.
@@ -156,7 +166,7 @@ final class OutputWriter: Sendable {
 
   var writtenBytes: UInt64 {
     if staging.kind == .file { return FileSystem.size(of: plan.request.output) ?? 0 }
-    let names = (try? FileSystem.names(in: plan.request.output)) ?? []
+    let names = (try? CompanionPath.names(in: plan.request.output)) ?? []
     return names.reduce(0) { $0 + (FileSystem.size(of: FileSystem.join(plan.request.output, $1)) ?? 0) }
   }
 
@@ -204,7 +214,7 @@ final class OutputWriter: Sendable {
       name: tensor.name, shape: tensor.source.shape, encoding: tensor.encoding,
       byteCount: layout.byteCount(tensor.source.shape),
       scale: (
-        scale?.storage ?? .bf16, tensor.scaleGranularity ?? scale?.granularity ?? .tensor,
+        tensor.scaleStorage ?? scale?.storage ?? .bf16, tensor.scaleGranularity ?? scale?.granularity ?? .tensor,
         tensor.scaleConvention ?? .multiply
       ))
   }

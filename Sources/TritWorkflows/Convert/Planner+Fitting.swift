@@ -25,12 +25,20 @@ extension Planner {
     {
       throw QuantizerError(.planesNeedTritPack, file: source.manifest.path, tensor: second.source.name)
     }
+    try recognise(&tensors)
     guard let fitting = quantizer as? any FittingQuantizer, fitting.granularity != .tensor else { return }
+    if request.target == .dense, fitting.scaleStorage == .f16, request.denseType == nil {
+      for index in tensors.indices where tensors[index].step == .snap {
+        tensors[index].encoding = .dense(.f16)
+        tensors[index].byteCount = 2 * tensors[index].source.shape.elementCount
+      }
+    }
     tensors = try tensors.flatMap { tensor -> [PlannedTensor] in
       guard tensor.step == .quantize, case .ternary(let id) = tensor.encoding,
-        let layout = LayoutRegistry.layout(id)
+        let layout = LayoutRegistry.layout(id), layout.embeddedScale == nil
       else { return [tensor] }
-      // What is ternary already is taken as it is, with its one scale: known only when its values are read.
+      // What is ternary already is taken as it is, with its own scales.
+      guard tensor.scaleGranularity == nil else { return [tensor] }
       let ternary = try WeightPass(
         source, tensor.source, roundsToBFloat16: false, kernels: KernelChoice.best
       ).looksTernary()
@@ -39,8 +47,9 @@ extension Planner {
       let scales = fitting.granularity.count(rows: shape.rows, columns: shape.columns)
       var planned = tensor
       planned.scaleGranularity = fitting.granularity
+      planned.scaleStorage = fitting.scaleStorage
       planned.scaleConvention = .multiply
-      planned.byteCount = layout.byteCount(shape) + scales * DType.bf16.bits / 8
+      planned.byteCount = layout.byteCount(shape) + scales * fitting.scaleStorage.bits / 8
       return (0..<fitting.planes).map { plane in
         var result = planned
         result.plane = plane
@@ -48,6 +57,47 @@ extension Planner {
         return result
       }
     }
+  }
+
+  /// Gives dense tensors that hold −s, 0, +s with several s the places for their scales. Their values are read for it; of
+  /// latent weights, the first rows. A layout with a scale in each block has room for what fits: a few rows tell.
+  private func recognise(_ tensors: inout [PlannedTensor]) throws {
+    for index in tensors.indices {
+      let tensor = tensors[index]
+      guard tensor.step == .quantize || tensor.step == .snap, tensor.source.shape.isMatrix,
+        case .dense(let dtype) = tensor.source.encoding, dtype.isFloatWeight
+      else { continue }
+      let pass = try WeightPass(source, tensor.source, roundsToBFloat16: false, kernels: KernelChoice.best)
+      if case .ternary(let id) = tensor.encoding, let layout = LayoutRegistry.layout(id), layout.embeddedScale != nil {
+        try checkRoom(pass, layout, tensor.source)
+        continue
+      }
+      guard let scale = try pass.spreadScale(Parallelism(threads: 0)) else { continue }
+      guard case .ternary(let id) = tensor.encoding, let layout = LayoutRegistry.layout(id) else {
+        // Dense in, dense out: it is what it is to become.
+        guard request.target == .dense, request.denseType.map({ $0.dtype == dtype }) ?? true else { continue }
+        tensors[index].step = .copy
+        tensors[index].encoding = tensor.source.encoding
+        tensors[index].byteCount = tensor.source.location.byteCount
+        continue
+      }
+      if request.target == .hfPacked {
+        throw WorkflowError(
+          .oneScaleOnly(found: scale.granularity == .row ? "per-row" : "per-group"), tensor: tensor.source.name)
+      }
+      tensors[index].scaleGranularity = scale.granularity
+      tensors[index].scaleStorage = scale.storage
+      tensors[index].scaleConvention = .multiply
+      tensors[index].byteCount = layout.byteCount(tensor.source.shape) + scale.stored.count * scale.storage.bits / 8
+    }
+  }
+
+  /// Refuses a layout that has no room for the scales of weights that are ternary as they stand.
+  private func checkRoom(_ pass: WeightPass, _ layout: any TernaryLayout, _ tensor: TensorDescriptor) throws {
+    guard let held = layout.embeddedScale?.granularity, let found = try pass.sampledGranularity(),
+      !held.holds(found), let scale = try pass.spreadScale(Parallelism(threads: 0))
+    else { return }
+    _ = try TernaryWeight.scale(scale, asHeldBy: layout, tensor, request.scaleLoss)
   }
 
   /// Refuses what a fitting quantizer cannot do, or should not.
@@ -58,7 +108,7 @@ extension Planner {
       return
     }
     guard tensors.contains(where: { $0.step == .quantize || $0.step == .snap }) else { return }
-    if survey.kind == .latent, !request.forcesQuantizer {
+    if survey.kind == .latent, !fitting.isNative, !request.forcesQuantizer {
       throw QuantizerError(
         .native(quantizer: name, verdict: survey.evidence.joined(separator: "; ")), file: source.manifest.path)
     }
@@ -69,11 +119,21 @@ extension Planner {
     }
     let target = request.target
     guard target == .hfPacked || target == .gguf else { return }
+    if fitting.planes == 1, target == .gguf, holdsScales(of: fitting) { return }
     if fitting.planes > 1 || fitting.granularity != .tensor {
       let reason =
         fitting.planes > 1 ? "it makes two matrices of one" : "it has a scale for each \(fitting.granularity.noun)"
       throw QuantizerError(.target(quantizer: name, target: target.rawValue, reason: reason))
     }
+  }
+}
+
+extension Planner {
+  /// Whether the layout of a GGUF output has a place for every scale a quantizer makes; dense types do.
+  private func holdsScales(of fitting: any FittingQuantizer) -> Bool {
+    guard let layout = request.gguf.layout.flatMap(LayoutRegistry.layout) else { return true }
+    guard let held = layout.embeddedScale?.granularity else { return false }
+    return held.holds(fitting.granularity) || request.scaleLoss == .allow
   }
 }
 
@@ -149,10 +209,16 @@ extension TernaryWeight {
     }
   }
 
-  /// Rows of fitted weights as bfloat16, all planes added up; nil for other weights.
-  func fittedValues(_ rows: Range<Int>, _ scale: TernaryScale) -> [UInt16]? {
+  /// What trits of each plane of fitted weights are multiplied by; nil for other weights.
+  func fittedGrids(_ scale: TernaryScale) -> [MultiplierGrid]? {
     guard case .fitted(_, let matrix) = origin else { return nil }
     let scales = matrix.planes.count == 1 ? [scale] : matrix.planes.indices.map { matrix.scale($0, .multiply) }
-    return DenseValues.bfloat16(matrix.values(rows, scales))
+    return scales.map { $0.grid(columns: tensor.shape.columns) }
+  }
+
+  /// Rows of fitted weights as bfloat16, all planes added up; nil for other weights.
+  func fittedValues(_ rows: Range<Int>, _ grids: [MultiplierGrid]) -> [UInt16]? {
+    guard case .fitted(_, let matrix) = origin else { return nil }
+    return DenseValues.bfloat16(matrix.values(rows, grids))
   }
 }

@@ -11,6 +11,8 @@ struct Planner {
   let source: any TensorSource
   let request: ConversionRequest
   let survey: ModelSurvey
+  /// What packed trits times their scale are stored in, where they become dense.
+  let denseType: DType
 
   init(_ source: any TensorSource, _ request: ConversionRequest) throws {
     self.source = source
@@ -24,6 +26,7 @@ struct Planner {
       chosen = try ArchitectureRegistry.architecture(of: configuration, file: file)
     }
     survey = try ModelSurvey(of: source, architecture: chosen)
+    denseType = try request.denseType?.dtype ?? Planner.denseType(of: source)
   }
 
   func plan() throws -> ConversionPlan {
@@ -42,13 +45,15 @@ struct Planner {
     var tensors: [PlannedTensor]
     if let gguf {
       tensors = try gguf.tensors(used, &warnings)
+      try fit(&tensors, quantizer)
     } else {
       tensors = try used.map { try planned($0, $1, convention) }
       try fit(&tensors, quantizer)
       if let view = source as? GGUFModelView {
-        try GGUFUnpacking(view, request.target, convention).adapt(&tensors, &warnings)
+        try GGUFUnpacking(view, request.target, convention, denseType).adapt(&tensors, &warnings)
       }
     }
+    try warnRounding(tensors, &warnings)
     guard tensors.contains(where: { $0.becomesTernary || $0.step == .restore }) else {
       throw WorkflowError(
         request.target == .trainable ? .nothingToRestore(kind: survey.kind.phrase) : .nothingToQuantize,
@@ -59,7 +64,8 @@ struct Planner {
     }
     try checkFitting(quantizer, tensors)
     var configuration = OutputConfiguration(
-      source.manifest.configuration, target: request.target, convention: convention, tensors: tensors
+      source.manifest.configuration, target: request.target, convention: convention, tensors: tensors,
+      named: survey.className.flatMap(ArchitectureRegistry.architecture(named:))
     ).object
     if let recipe = request.recipe { configuration = recipe.configured(configuration) }
     if request.nonFinite == .carry {
@@ -67,6 +73,10 @@ struct Planner {
     }
     let companionFiles = try OutputCompanions.kept(of: source, &warnings)
     let kept = gguf == nil ? companionFiles : []
+    if gguf != nil, companionFiles.contains(where: { CompanionPath.isTemplate($0.name) }) {
+      warnings.append(
+        "the chat templates of \(CompanionPath.templates) are left out: a GGUF file is given one template")
+    }
     let companions = kept.map { companion in
       let size =
         companion.name == "config.json"
@@ -78,7 +88,7 @@ struct Planner {
     var plan = ConversionPlan(
       request: request, survey: survey, quantizer: quantizer, quantizerReason: reason, convention: convention,
       tensors: tensors, warnings: warnings, companions: companions, configuration: configuration,
-      ggufEntries: entries)
+      ggufEntries: entries, ggufTensors: gguf?.settingTensors ?? [])
     plan.warnings += try checkSource()
     if !plan.usesQuantizer, let origin = Recipe.origin(of: source) { plan.remarks["made_from"] = .object(origin) }
     return plan
@@ -176,6 +186,15 @@ struct Planner {
     _ tensors: [(TensorDescriptor, TensorRole)], _ warnings: inout [String]
   ) {
     guard request.target != .trainable else { return }
+    let kept = tensors.filter { tensor, role in
+      role.isProjection && survey.kind == .latent && !Planner.staysDense(tensor, role, survey)
+        && request.keep.contains { $0.matches(tensor.name) }
+    }.map(\.0.name)
+    if !kept.isEmpty {
+      warnings.append(
+        "\(kept.count) projections are latents that the source computes as trits; kept, they compute as ordinary numbers, "
+          + "and the output is another model: " + CheckWorkflow.list(kept))
+    }
     let dense = tensors.filter { tensor, role in
       Planner.staysDense(tensor, role, survey) && tensor.encoding.dtype?.isFloatWeight == true
         && !request.quantize.contains { $0.matches(tensor.name) } && !request.keep.contains { $0.matches(tensor.name) }
@@ -197,9 +216,8 @@ struct Planner {
       }
       return (quantizer, "chosen on the command line")
     }
-    let architecture = survey.architecture ?? Llama()
-    let quantizer = QuantizerRegistry.quantizer(QuantizerID(rawValue: architecture.defaultQuantizer)) ?? AbsMean.bf16
-    return (quantizer, "default of \(architecture.className)")
+    let (name, reason) = survey.defaultQuantizer
+    return (QuantizerRegistry.quantizer(QuantizerID(rawValue: name)) ?? AbsMean.bf16, reason)
   }
 
   /// New scales mean what the family's packed checkpoints mean by them; scales that exist keep their meaning.
@@ -223,9 +241,7 @@ struct Planner {
         return convention
       }
     }
-    if let convention = request.outputConvention { return convention }
-    if let quantization = survey.quantization { return quantization.linearClass.convention }
-    return (survey.architecture ?? Llama()).packedConvention
+    return request.outputConvention ?? survey.newScaleConvention
   }
 
   // MARK: - Tensors
@@ -241,14 +257,15 @@ struct Planner {
       PlannedTensor(
         source: tensor, role: role, step: .copy, encoding: tensor.encoding, byteCount: tensor.location.byteCount)
     }
-    func dense(_ step: ConversionStep) -> PlannedTensor {
+    func dense(_ step: ConversionStep, _ dtype: DType = .bf16) -> PlannedTensor {
       PlannedTensor(
-        source: tensor, role: role, step: step, encoding: .dense(.bf16), byteCount: 2 * tensor.shape.elementCount)
+        source: tensor, role: role, step: step, encoding: .dense(dtype),
+        byteCount: dtype.bits / 8 * tensor.shape.elementCount)
     }
     switch tensor.encoding {
     case .ternary:
       if request.target == .trainable, !kept { return try restored(tensor, role, file: file) }
-      if kept || request.target == .dense { return dense(.dequantize) }
+      if kept || request.target == .dense { return dense(.dequantize, denseType) }
       return try packed(tensor, role, .repack, convention, file: file)
     case .dense(let dtype):
       let isMeant = role.isProjection && (request.recipe != nil || !Planner.staysDense(tensor, role, survey))
@@ -262,7 +279,7 @@ struct Planner {
           .unsupportedEncoding(found: found, wanted: "a matrix of BF16, F16, F32 or F64"), file: file,
           tensor: tensor.name)
       }
-      if request.target == .dense { return dense(.snap) }
+      if request.target == .dense { return dense(.snap, request.denseType?.dtype ?? .bf16) }
       if request.target == .trainable { return try restored(tensor, role, file: file) }
       return try packed(tensor, role, .quantize, convention, file: file)
     case .opaque(let name):
@@ -284,9 +301,7 @@ struct Planner {
     } catch {
       throw LayoutError(error.kind, layout: id, location: ErrorLocation(file: file, tensor: tensor.name))
     }
-    // What the headers of a GGUF file say is where scales stand; how many there are, the scales themselves.
-    let isEmbedded = source is GGUFModelView && tensor.encoding.isTernary
-    let granularity = isEmbedded ? try source.scale(of: tensor).granularity : tensor.scale?.granularity ?? .tensor
+    let granularity = try granularity(of: tensor)
     if request.target == .hfPacked, granularity != .tensor {
       throw WorkflowError(.oneScaleOnly(found: granularity == .row ? "per-row" : "per-group"), tensor: tensor.name)
     }
@@ -296,6 +311,14 @@ struct Planner {
       source: tensor, role: role, step: step, encoding: .ternary(id),
       byteCount: layout.byteCount(tensor.shape) + scales * scaleBits / 8,
       scaleConvention: tensor.scale?.convention ?? convention)
+  }
+
+  /// How many weights of a packed tensor share a scale; one for the tensor where it is none yet.
+  ///
+  /// What the headers of a GGUF file say is where scales stand; how many there are, the scales themselves.
+  func granularity(of tensor: TensorDescriptor) throws -> ScaleGranularity {
+    let isEmbedded = source is GGUFModelView && tensor.encoding.isTernary
+    return isEmbedded ? try source.scale(of: tensor).granularity : tensor.scale?.granularity ?? .tensor
   }
 
   // MARK: - Checks

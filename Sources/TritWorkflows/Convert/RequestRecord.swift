@@ -14,7 +14,7 @@ enum RequestRecord {
   /// against both.
   static let covered: Set<String> = [
     "target", "open", "quantizer", "outputConvention", "architecture", "keep", "quantize", "maximumShardBytes",
-    "tritpackLayout", "compression", "gguf", "forcesQuantizer", "recipe", "nonFinite",
+    "tritpackLayout", "compression", "gguf", "forcesQuantizer", "recipe", "nonFinite", "scaleLoss", "denseType",
   ]
   /// A calibration text decides bytes and is not part of a record: `checkRecordable` refuses it.
   static let leftOut: Set<String> = ["input", "output", "requiresNative", "replaces", "calibration", "modelName"]
@@ -43,6 +43,9 @@ enum RequestRecord {
     add("i2s_order", request.open.i2sOrder?.rawValue)
     // For GGUF the name is that of the output, and `gguf_pre` says it.
     if request.target != .gguf { add("pre_tokenizer", request.open.preTokenizer) }
+    if !request.open.ggmlTypes.isEmpty {
+      result.add("gguf_types", .array(request.open.ggmlTypes.map { .string($0.description) }))
+    }
     add("output_scale", request.outputConvention?.rawValue)
     add("architecture", request.architecture)
     add("recipe", request.recipe?.rawValue)
@@ -51,6 +54,8 @@ enum RequestRecord {
     if case .zstd(let level) = request.compression { result.add("zstd", .number(JSONNumber(level))) }
     if request.forcesQuantizer { result.add("force_quantizer", true) }
     if request.nonFinite != plain.nonFinite { add("non_finite", request.nonFinite.rawValue) }
+    if request.scaleLoss != plain.scaleLoss { add("scale_loss", request.scaleLoss.rawValue) }
+    add("dense_type", request.denseType?.rawValue)
     guard request.target == .gguf else { return result }
     let (gguf, usual) = (request.gguf, GGUFOptions())
     if gguf.weights != usual.weights { add("gguf_weights", gguf.weights.rawValue) }
@@ -96,6 +101,10 @@ enum RequestRecord {
       case "scale_convention": request.open.scaleConvention = try value(key, ScaleConvention.self)
       case "i2s_order": request.open.i2sOrder = try value(key, I2SOrder.self)
       case "pre_tokenizer": request.open.preTokenizer = try text(key)
+      case "gguf_types":
+        let texts = entry.value.array ?? []
+        request.open.ggmlTypes = texts.compactMap { $0.string.flatMap(GGMLTypeChoice.init) }
+        guard !texts.isEmpty, request.open.ggmlTypes.count == texts.count else { throw fail(key) }
       case "output_scale": request.outputConvention = try value(key, ScaleConvention.self)
       case "architecture": request.architecture = try text(key)
       case "recipe":
@@ -106,6 +115,8 @@ enum RequestRecord {
         guard let forces = entry.value.bool else { throw fail(key) }
         request.forcesQuantizer = forces
       case "non_finite": request.nonFinite = try value(key, NonFinitePolicy.self)
+      case "scale_loss": request.scaleLoss = try value(key, ScaleLossPolicy.self)
+      case "dense_type": request.denseType = try value(key, DenseWeightType.self)
       case "max_shard_bytes":
         guard let bytes = entry.value.number?.unsigned, bytes > 0 else { throw fail(key) }
         request.maximumShardBytes = bytes

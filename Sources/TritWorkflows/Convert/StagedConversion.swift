@@ -50,13 +50,13 @@ enum CertificatePlace {
   /// Refuses a certificate in the input, in the output, or in the output's place.
   static func check(_ path: String, _ request: ConversionRequest, output: String? = nil) throws {
     let output = output ?? request.output
-    guard let place = FileSystem.resolvedTarget(path) else {
+    guard let place = FileSystem.realTarget(path) else {
       throw TensorIOError(.parentMissing(FileSystem.parent(of: path)), path: path)
     }
-    let input = FileSystem.resolved(request.input)
+    let input = FileSystem.realPath(request.input)
     for (name, folder) in [
-      (request.input, input), (output, FileSystem.resolvedTarget(output)),
-      (output, FileSystem.resolved(output)),
+      (request.input, input), (output, FileSystem.realTarget(output)),
+      (output, FileSystem.realPath(output)),
     ] {
       guard let folder, FileSystem.isInside(place, of: folder) else { continue }
       throw RecordError(.inside(name), file: path)

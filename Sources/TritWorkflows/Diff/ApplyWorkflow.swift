@@ -44,10 +44,7 @@ public struct ApplyWorkflow: Sendable {
     try base.checkIntegrity(work.parallelism, work.progress)
     try BaseCheck(patch: patch, base: base, work: work).run()
     let header = patch.header
-    let total =
-      header.files.reduce(UInt64(0)) { $0 &+ $1.byteCount }
-      &+ header.companions.reduce(0) { $0 + UInt64($1.byteCount) }
-    try OutputPlace.checkSpace(total, for: request.output)
+    try OutputPlace.checkSpace(header.targetBytes, for: request.output)
     // A converted output is made of files in a folder that is dropped afterwards; their names enter its record.
     let isFolder = header.target.isFolder || request.conversion != nil
     let place = request.conversion == nil ? request.output : request.output + ".applied"
@@ -60,7 +57,7 @@ public struct ApplyWorkflow: Sendable {
     try work.parallelism.cancellation.check()
     var result = ApplyResult(
       base: request.base, patch: request.patch, output: request.output, summary: PatchSummary(patch),
-      writtenBytes: total, conversion: nil, seconds: 0)
+      writtenBytes: header.targetBytes, conversion: nil, seconds: 0)
     if var conversion = request.conversion {
       conversion.input = header.target.isFolder ? staging.stagingPath : staging.path(of: header.files[0].name)
       conversion.output = request.output

@@ -18,6 +18,7 @@ extension DiffResult {
         ]))
     summary.append(to: &report)
     report.note(.pass, "every tensor was made again from the base and the patch: all hashes are the target's")
+    report.brief = PatchSummary.brief
     return report
   }
 }
@@ -56,6 +57,12 @@ extension PatchSummary {
     append(to: &report)
     return report
   }
+
+  static let brief = ReportBrief(
+    [
+      "base", "target", "patch", "patch_bytes", "target_bytes", "ratio", "compared", "changed", "changed_share",
+      "scales_changed",
+    ])
 
   func append(to report: inout ReportDocument) {
     report.append(models)
@@ -110,7 +117,7 @@ extension PatchSummary {
 
   private var trits: ReportFacts {
     let flips = self.flips
-    let changed = flips.reduce(0, &+)
+    let changed = Checked.clampedSum(flips)
     let compared = comparedTrits
     var facts = [
       ReportFact("Compared", .integer(compared)), ReportFact("Changed", .integer(changed)),
@@ -122,7 +129,7 @@ extension PatchSummary {
     for (index, label) in labels.enumerated() {
       facts.append(ReportFact(label, .integer(flips[index]), key: TritDiffChange.flipKeys[index]))
     }
-    facts.append(ReportFact("Sign changes", .integer(flips[1] &+ flips[4])))
+    facts.append(ReportFact("Sign changes", .integer(Checked.clampedSum([flips[1], flips[4]]))))
     facts.append(ReportFact("Scales changed", .integer(header.tensors.count { $0.scale != nil && $0.scale != .same })))
     return ReportFacts(key: "trits", title: "Trits", facts)
   }
@@ -140,8 +147,9 @@ extension PatchSummary {
       ], rowCount: header.tensors.count
     ) { [self] in row(header.tensors[$0]) }
     table.setFooter([
-      "total", .missing, .missing, .missing, .integer(header.tensors.reduce(0) { $0 &+ ($1.change?.count ?? 0) }),
-      .missing, .integer(flips[1] &+ flips[4]), .missing, .missing,
+      "total", .missing, .missing, .missing,
+      .integer(Checked.clampedSum(header.tensors.lazy.map { $0.change?.count ?? 0 })),
+      .missing, .integer(Checked.clampedSum([flips[1], flips[4]])), .missing, .missing,
       .bytes(UInt64(header.tensors.reduce(0) { $0 + bytes(of: $1) })), .missing,
     ])
     return table
@@ -153,7 +161,7 @@ extension PatchSummary {
     if case .bytes(let stored, _, _) = identity.content { encoding = stored.name }
     var (signs, largest) = (ReportValue.missing, ReportValue.missing)
     switch tensor.change {
-    case .flips(let counts): signs = .integer(counts[1] &+ counts[4])
+    case .flips(let counts): signs = .integer(Checked.clampedSum([counts[1], counts[4]]))
     case .elements(_, let change): largest = .optional(change)
     case nil: break
     }

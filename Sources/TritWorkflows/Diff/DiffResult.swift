@@ -25,24 +25,23 @@ public struct PatchSummary: Sendable {
   }
 
   /// Of all files the patch gives.
-  public var targetBytes: UInt64 {
-    header.files.reduce(0) { $0 &+ $1.byteCount } &+ header.companions.reduce(0) { $0 &+ UInt64($1.byteCount) }
-  }
+  public var targetBytes: UInt64 { header.targetBytes }
 
   /// Changes of all ternary tensors by kind, as `TritDiffChange.flips` has them.
   public var flips: [Int] {
     header.tensors.reduce(into: [0, 0, 0, 0, 0, 0]) { sum, tensor in
       guard case .flips(let counts) = tensor.change else { return }
-      for index in sum.indices { sum[index] &+= counts[index] }
+      for index in sum.indices { sum[index] = Checked.clampedSum([sum[index], counts[index]]) }
     }
   }
 
   /// Trits that have a base to differ from.
   public var comparedTrits: Int {
-    header.tensors.reduce(0) { sum, tensor in
-      guard case .flips = tensor.change else { return sum }
-      return sum &+ tensor.identity.shape.elementCount
-    }
+    Checked.clampedSum(
+      header.tensors.lazy.map { tensor in
+        guard case .flips = tensor.change else { return 0 }
+        return tensor.identity.shape.elementCount
+      })
   }
 
   /// Tensors of the base that nothing comes from.

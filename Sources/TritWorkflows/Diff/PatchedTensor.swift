@@ -152,7 +152,7 @@ extension TernaryScale {
       default: Float(bitPattern: bits)
       }
     }
-    guard values.allSatisfy({ $0.isFinite && $0 >= 0 && ($0 > 0 || scale.convention == .multiply) }) else {
+    guard values.allSatisfy({ $0.isFinite && $0 >= 0 }) else {
       throw fault("its scales are no \(scale.convention == .divide ? "divisors" : "factors")")
     }
     self.init(

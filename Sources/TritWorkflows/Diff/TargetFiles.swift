@@ -81,7 +81,7 @@ struct TargetFiles {
   /// Reads and writes in bounded pieces.
   static func windows(_ range: Range<UInt64>) -> [Range<UInt64>] {
     let window: UInt64 = 4 << 20
-    return stride(from: range.lowerBound, to: range.upperBound, by: Int(window)).map {
+    return stride(from: range.lowerBound, to: range.upperBound, by: Int(clamping: window)).map {
       $0..<min(range.upperBound, $0 + window)
     }
   }

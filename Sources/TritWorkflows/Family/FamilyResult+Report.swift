@@ -27,6 +27,7 @@ extension FamilyResult {
       passed
         ? "all \(members.count) are forms of one model: " + common
         : "the \(members.count) models are \(families) different ones")
+    report.brief = ReportBrief(["families", "models", "proofs"])
     return report
   }
 

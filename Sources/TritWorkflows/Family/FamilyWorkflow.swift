@@ -181,7 +181,6 @@ public struct FamilyWorkflow: Sendable {
       proof.detail =
         result.structure.first ?? wrong?.detail ?? result.firstProblem
         ?? "equal under \(result.quantizer); \(result.parts.verdict)"
-        + FamilyWorkflow.rounding(result.rounding.changed > 0)
       return proof
     }
     let result = try CompareWorkflow(first: left.source, second: right.source, work: work).run()
@@ -196,13 +195,9 @@ public struct FamilyWorkflow: Sendable {
     proof.parts = result.parts
     proof.detail =
       result.structure.first ?? wrong.map(FamilyWorkflow.detail)
-      ?? result.parts.failing.first.map { "\($0.part.rawValue): \($0.text)" }
-      ?? result.parts.verdict + FamilyWorkflow.rounding(result.tensors.contains { $0.outcome == .rounded })
+      ?? result.parts.problem
+      ?? result.parts.verdict
     return proof
-  }
-
-  private static func rounding(_ isRounded: Bool) -> String {
-    isRounded ? ", but for rounding by the types tensors are stored in" : ""
   }
 
   private static func detail(_ tensor: ComparedTensor) -> String {

@@ -39,10 +39,9 @@ extension ConversionFidelity {
       }
     let wrong = ternary.count { $0.outcome == .differs }
     self.init(
-      verdict: result.passed ? .exact : .differs,
+      verdict: !result.passed ? .differs : result.rounding.isEmpty ? .exact : .rounded,
       detail: result.passed
-        ? "\(how), in \(ternary.count) tensors; all others are equal"
-          + (result.rounding.changed > 0 ? " but for rounding by their types" : "") + "; \(result.parts.verdict)"
+        ? "\(how), in \(ternary.count) tensors; all others are equal; \(result.parts.verdict)"
         : (wrong > 0 ? "\(wrong) of \(ternary.count) ternary tensors differ; " : "")
           + (result.firstProblem ?? "the models differ"),
       quantizer: referenceKind == .packed || referenceKind == .ternaryDense ? nil : result.quantizer,

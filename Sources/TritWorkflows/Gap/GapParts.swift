@@ -77,7 +77,15 @@ struct GapParts {
 
   private var weights: GapPartFinding {
     if let left = sides.reference.codeStream, let right = sides.candidate.codeStream, left == right {
-      return GapPartFinding(.weights, .equal, "one code stream: all trits, and all scales as bfloat16 numbers")
+      // The stream holds scales as bfloat16 numbers: finer differences are for those to tell who looked.
+      if let rounding = fidelity?.parts.first(where: { $0.part == .weights })?.rounding, rounding.scales > 0 {
+        return GapPartFinding(.weights, .rounded, "one code stream: all trits; rounded by types: \(rounding.phrase)")
+      }
+      if fidelity?.verdict == .exact {
+        return GapPartFinding(.weights, .equal, "one code stream, and every scale: all trits and what they stand for")
+      }
+      if let tensors { return compared(.weights, tensors.filter(\.role.isProjection)) }
+      return GapPartFinding(.weights, .rounded, "one code stream: all trits, and all scales as bfloat16 numbers")
     }
     let classes = reference.model.projectionClasses
     let isOnline = classes.contains(.bitLinearOnline) || classes.contains(.autoBitLinearOnline)
@@ -113,7 +121,9 @@ struct GapParts {
         .weights, .differs,
         "trits are equal (\(used), redone); the reference runs with scales in float32, the candidate's are rounded")
     }
-    return GapPartFinding(.weights, .equal, "trits and scales of the reference as it runs (\(used), redone)")
+    let how = "trits and scales of the reference as it runs (\(used), redone)"
+    guard let rounding = found.rounding, rounding.scales > 0 else { return GapPartFinding(.weights, .equal, how) }
+    return GapPartFinding(.weights, .rounded, "\(how), rounded by types: \(rounding.phrase)")
   }
 
   private var otherTensors: GapPartFinding {

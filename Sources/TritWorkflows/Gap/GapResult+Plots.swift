@@ -14,7 +14,7 @@ extension GapResult {
     var amounts = [Double](repeating: 0, count: edges.count - 1)
     for value in model.divergences {
       let place = value > 0 ? (Logarithm.base10(value) * 4).rounded(.down) - Double(4 * floor) : 0
-      amounts[min(amounts.count - 1, max(0, Int(place)))] += 1
+      amounts[Int(min(Double(amounts.count - 1), max(0, place)))] += 1
     }
     report.append(
       ReportPlot(

@@ -39,6 +39,7 @@ extension GapResult {
     report.note(nonFinite: nonFinite)
     for line in gateLines { report.note(line.passed ? .pass : .fail, line.text) }
     report.glossary = Metric.glossary(Metric.allCases)
+    report.brief = ReportBrief(["quality", "perplexity_ratio", "mean_kld", "same_top_1", "fidelity", "parts"])
     return report
   }
 
@@ -54,8 +55,8 @@ extension GapResult {
   private var gateLines: [(passed: Bool, text: String)] {
     var lines: [(Bool, String)] = []
     if let fidelity, fidelity.verdict != .notApplicable {
-      let isExact = fidelity.verdict == .exact
-      lines.append((isExact, "fidelity: \(isExact ? "exact" : "NOT exact"); \(fidelity.detail)"))
+      let word = fidelity.verdict == .rounded ? "exact but for rounding" : fidelity.holds ? "exact" : "NOT exact"
+      lines.append((fidelity.holds, "fidelity: \(word); \(fidelity.detail)"))
     }
     for gate in gates {
       let relation = gate.isUpperBound ? "at most" : "at least"
@@ -80,7 +81,7 @@ extension GapResult {
   private var outcome: ReportSeverity {
     guard passed else { return .fail }
     guard let quality, quality != .visible, quality != .severe else { return .warning }
-    return !gates.isEmpty || fidelity?.verdict == .exact ? .pass : .info
+    return !gates.isEmpty || fidelity?.holds == true ? .pass : .info
   }
 
   /// Both verdicts in one sentence.
@@ -91,6 +92,8 @@ extension GapResult {
     let size = "\(quality.phrase) of quality, mean KL \(GapResult.number(model.meanKL)) nats a token"
     switch fidelity?.verdict {
     case .exact: return "The candidate is exactly what converting the reference gives; \(size)"
+    case .rounded:
+      return "The candidate is what converting the reference gives, but for rounding by types; \(size)"
     case .differs: return "The candidate is not what converting the reference gives; \(size)"
     case .notApplicable: return "There is no conversion to check; \(size)"
     case nil: return "The conversion was not checked; \(size)"
@@ -100,6 +103,7 @@ extension GapResult {
   private var fidelityPoint: String {
     switch fidelity?.verdict {
     case .exact: "Fidelity, exact: \(fidelity?.detail ?? "")"
+    case .rounded: "Fidelity, exact but for rounding: \(fidelity?.detail ?? "")"
     case .differs: "Fidelity, NOT exact: \(fidelity?.detail ?? "")"
     case .notApplicable: "Fidelity does not apply: \(fidelity?.detail ?? "")"
     case nil: "Fidelity was not checked (--no-fidelity)"
@@ -175,7 +179,7 @@ extension GapResult {
 
   private var fidelityTone: ReportSeverity? {
     switch fidelity?.verdict {
-    case .exact: .pass
+    case .exact, .rounded: .pass
     case .differs: .fail
     case .notApplicable, nil: nil
     }

@@ -15,7 +15,7 @@ extension GapResult {
     if let fidelity {
       table.append([
         "conversion_fidelity", "fidelity", .text(fidelity.verdict.rawValue), "exact",
-        fidelity.verdict == .notApplicable ? .missing : .bool(fidelity.verdict == .exact),
+        fidelity.verdict == .notApplicable ? .missing : .bool(fidelity.holds),
       ])
     }
     for gate in gates {

@@ -163,6 +163,8 @@ public struct ConversionFidelity: Sendable, Hashable {
   /// Whether the conversion is what its source gives.
   public enum Verdict: String, Sendable, Hashable {
     case exact
+    /// Exact but for what storing numbers in other types did to them.
+    case rounded
     case differs = "not_exact"
     /// The two cannot be a source and its conversion.
     case notApplicable = "not_applicable"
@@ -179,6 +181,9 @@ public struct ConversionFidelity: Sendable, Hashable {
   public var wrongTensors = 0
   /// What was found of each part; empty when nothing was compared.
   public var parts: [PartFinding] = []
+
+  /// Whether nothing but types stands between the two.
+  public var holds: Bool { verdict == .exact || verdict == .rounded }
 }
 
 /// One of the two models.

@@ -80,19 +80,11 @@ struct TensorGapPass: Sendable {
       let weights = try values(range, source, left, reference)
       if let codes {
         let trits = try codes.trits(range)
-        let multipliers = codes.scale.multipliers
         let isLatent = source == nil
-        switch codes.scale.granularity {
-        case .tensor:
-          let multiplier = multipliers[0]
+        if let multiplier = codes.grid.uniform {
           sums.add(weights, trits: trits, isLatent: isLatent) { _ in multiplier }
-        case .row:
-          sums.add(weights, trits: trits, isLatent: isLatent) { multipliers[start + $0 / columns] }
-        case .group(let size):
-          let groups = (columns + size - 1) / size
-          sums.add(weights, trits: trits, isLatent: isLatent) {
-            multipliers[(start + $0 / columns) * groups + $0 % columns / size]
-          }
+        } else {
+          sums.add(weights, trits: trits, isLatent: isLatent) { codes.grid.multiplier(at: start * columns + $0) }
         }
       } else {
         sums.add(weights, dense: try values(range, nil, right, candidate))
@@ -121,20 +113,7 @@ struct TensorGapPass: Sendable {
   ) throws -> [Float] {
     let columns = tensor.shape.columns
     if let reader {
-      let trits = try reader.trits(rows)
-      let multipliers = reader.scale.multipliers
-      switch reader.scale.granularity {
-      case .tensor:
-        let multiplier = multipliers[0]
-        return trits.map { Float($0) * multiplier }
-      case .row:
-        return trits.indices.map { Float(trits[$0]) * multipliers[rows.lowerBound + $0 / columns] }
-      case .group(let size):
-        let groups = (columns + size - 1) / size
-        return trits.indices.map {
-          Float(trits[$0]) * multipliers[(rows.lowerBound + $0 / columns) * groups + $0 % columns / size]
-        }
-      }
+      return reader.grid.values(try reader.trits(rows), firstRow: rows.lowerBound)
     }
     guard let dtype = tensor.encoding.dtype else { return [] }
     let width = dtype.bits / 8

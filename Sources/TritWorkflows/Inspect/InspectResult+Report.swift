@@ -11,6 +11,7 @@ extension InspectResult {
       verdict: verdict(withEvidence: false), primaryTable: "tensors")
     report.append(modelFacts)
     report.append(scaleFacts)
+    if !manifest.typeFindings.isEmpty { report.append(typeFacts) }
     report.append(sizeFacts)
     if let tokenizer = GGUFTokenizerSummary(manifest) { report.append(tokenizer.facts) }
     if let recipe { report.append(InspectResult.recipeFacts(recipe)) }
@@ -19,7 +20,12 @@ extension InspectResult {
       report.note(.warning, "model class '\(className)' is not known; roles follow the usual tensor names")
     }
     if !manifest.entries.isEmpty { report.append(MetadataTable.table(manifest.entries, limit: 6, width: 100)) }
+    // Who asks for statistics, or for some tensors, wants to see them.
+    let alike = hasStatistics || tensors.count < manifest.tensors.count ? nil : alikeTable
+    if let alike { report.append(alike) }
     report.append(tensorTable(withStatistics: hasStatistics))
+    report.brief = ReportBrief(
+      ["format", "class", "linear_class", "convention", "file_bytes", "bits_per_weight", alike?.key ?? "tensors"])
     return report
   }
 
@@ -52,6 +58,16 @@ extension InspectResult {
     }
     for fact in finding.facts(label: "Convention") { facts.append(fact) }
     return facts
+  }
+
+  /// What type numbers stand for that programs use for different things.
+  private var typeFacts: ReportFacts {
+    ReportFacts(
+      key: "types", title: "Type numbers",
+      manifest.typeFindings.map { finding in
+        ReportFact(
+          "Type \(finding.id)", .text(finding.name), key: "type_\(finding.id)", note: finding.detail)
+      })
   }
 
   private var sizeFacts: ReportFacts {
@@ -88,6 +104,43 @@ extension InspectResult {
       }
     }
     return facts
+  }
+
+  /// Tensors that differ in their layer only, one row for all of them; nil where there are too many kinds to help.
+  private var alikeTable: ReportTable? {
+    struct Alike: Hashable {
+      var name: String
+      var shape: TensorShape
+      var encoding: String
+    }
+    var order: [Alike] = []
+    var members: [Alike: (count: Int, bytes: UInt64, scales: [Double])] = [:]
+    for tensor in tensors {
+      let name = tensor.descriptor.name.split(separator: ".", omittingEmptySubsequences: false)
+        .map { Int($0) == nil ? String($0) : "*" }.joined(separator: ".")
+      let key = Alike(name: name, shape: tensor.descriptor.shape, encoding: tensor.descriptor.encoding.name)
+      if members[key] == nil { order.append(key) }
+      guard order.count <= 100 else { return nil }
+      members[key, default: (0, 0, [])].count += 1
+      members[key]?.bytes += UInt64(tensor.descriptor.storedBytes)
+      if let scale = tensor.scale, scale.granularity == .tensor { members[key]?.scales.append(Double(scale.stored[0])) }
+    }
+    var table = ReportTable(
+      key: "alike", title: "Tensors, those of all layers together",
+      columns: [
+        ReportColumn("name", "Tensor"), ReportColumn("count", "Count", kind: .integer), ReportColumn("shape", "Shape"),
+        ReportColumn("encoding", "Encoding"), ReportColumn("bytes", "Bytes", kind: .bytes),
+        ReportColumn("least_scale", "Scale from", kind: .significant(digits: 4)),
+        ReportColumn("largest_scale", "to", kind: .significant(digits: 4)),
+      ])
+    for key in order {
+      guard let found = members[key] else { continue }
+      table.append([
+        .text(key.name), .integer(found.count), .list(key.shape.dimensions.map { .integer($0) }), .text(key.encoding),
+        .bytes(found.bytes), .optional(found.scales.min()), .optional(found.scales.max()),
+      ])
+    }
+    return table
   }
 
   func tensorTable(withStatistics hasStatistics: Bool) -> ReportTable {
@@ -131,6 +184,8 @@ extension InspectResult {
     ReportColumn("zero", "0", .tritShares, kind: .integer, explanation: "Trits that are 0."),
     ReportColumn("plus_one", "+1", .tritShares, kind: .integer, explanation: "Trits that are +1."),
     ReportColumn("invalid_codes", "Invalid", kind: .integer, explanation: "Codes that are no trit; 0 in a sound file."),
+    ReportColumn(
+      "scale_for", "Scale for", explanation: "What has a scale of its own: the tensor, each row, or a group of a row."),
     ReportColumn("entropy", "Entropy", .entropy, kind: .decimal(digits: 4), unit: "bits"),
     ReportColumn("edge_density", "Edge density", .edgeDensity, kind: .decimal(digits: 2)),
   ]
@@ -143,7 +198,8 @@ extension InspectResult {
       .number(statistics.minimum), .number(statistics.maximum), .number(statistics.mean), .number(statistics.absmean),
       .number(statistics.rms), .number(statistics.standardDeviation), .integer(statistics.zeros),
       .integer(statistics.nonfinite), count(ternary?.negative), count(ternary?.zero), count(ternary?.positive),
-      count(ternary?.invalid), .optional(ternary?.entropy), .optional(statistics.edgeDensity),
+      count(ternary?.invalid), .optional(ternary?.granularity?.noun), .optional(ternary?.entropy),
+      .optional(statistics.edgeDensity),
     ]
   }
 }

@@ -38,6 +38,8 @@ public struct TernaryStatistics: Sendable, Hashable {
   public var invalid: Int
   /// What a trit is multiplied by; nil when there are several, or none is known.
   public var multiplier: Double?
+  /// How many weights share a scale; nil when that is not known.
+  public var granularity: ScaleGranularity?
 
   /// Entropy of the counts, in bits a weight; at most log₂ 3 = 1.585.
   public var entropy: Double {
@@ -62,11 +64,45 @@ struct StatisticsPass: Sendable {
   func statistics(of tensor: TensorDescriptor) throws -> TensorStatistics? {
     switch tensor.encoding {
     case .ternary(let id): return try LayoutRegistry.layout(id).map { try packed(tensor, $0) }
-    case .dense(.bf16): return try fromHistogram(tensor, .bfloat16)
-    case .dense(.f16): return try fromHistogram(tensor, .half)
-    case .dense(let dtype) where dtype.isDecodable: return try direct(tensor, dtype)
+    case .dense(.bf16): return try recognised(tensor, fromHistogram(tensor, .bfloat16))
+    case .dense(.f16): return try recognised(tensor, fromHistogram(tensor, .half))
+    case .dense(let dtype) where dtype.isDecodable:
+      return try recognised(tensor, direct(tensor, step: dtype.bits / 8) { DenseValues.doubles($0, dtype) })
+    case .opaque:
+      return try tensor.encoding.blockCodec.map { type in
+        try direct(tensor, step: type.blockBytes) { type.decode($0).map { Double($0) } }
+      }
     default: return nil
     }
+  }
+
+  /// The statistics with counts of trits where the weights hold −s, 0, +s with an s for each row or group.
+  private func recognised(_ tensor: TensorDescriptor, _ statistics: TensorStatistics) throws -> TensorStatistics {
+    guard statistics.ternary == nil, statistics.nonfinite == 0, tensor.shape.isMatrix,
+      tensor.encoding.dtype?.isFloatWeight == true
+    else { return statistics }
+    let pass = try WeightPass(source, tensor, roundsToBFloat16: false, kernels: work.kernels)
+    guard let scale = try pass.spreadScale(work.parallelism) else { return statistics }
+    var trits = [Int8](repeating: 0, count: 0)
+    var counts = TernaryStatistics(negative: 0, zero: 0, positive: 0, invalid: 0)
+    let step = max(1, (1 << 20) / tensor.shape.columns)
+    for start in stride(from: 0, to: tensor.shape.rows, by: step) {
+      try work.parallelism.cancellation.check()
+      let rows = start..<min(tensor.shape.rows, start + step)
+      trits = [Int8](repeating: 0, count: rows.count * tensor.shape.columns)
+      try pass.signs(of: rows, into: &trits, at: 0)
+      pass.release(rows)
+      let part = TritCounts(trits.span.bytes)
+      counts.negative += part.negative
+      counts.zero += part.zero
+      counts.positive += part.positive
+    }
+    counts.granularity = scale.granularity
+    var result = statistics
+    result.ternary = counts
+    result.edgeDensity = nil
+    result.latents = nil
+    return result
   }
 
   // MARK: 16-bit floats
@@ -132,7 +168,7 @@ struct StatisticsPass: Sendable {
       let negative = occupied.reduce(0) { $0 + ($1.value < 0 ? Int($1.count) : 0) }
       result.ternary = TernaryStatistics(
         negative: negative, zero: result.zeros, positive: result.count - result.zeros - negative, invalid: 0,
-        multiplier: magnitude)
+        multiplier: magnitude, granularity: .tensor)
     } else {
       result.edgeDensity = histogram.edgeDensity
       if keepsLatents && tensor.shape.isMatrix {
@@ -145,9 +181,14 @@ struct StatisticsPass: Sendable {
   // MARK: Other numbers
 
   /// Two passes in steps of whole bands: sums, then squares of deviations. Bands are added in order.
-  private func direct(_ tensor: TensorDescriptor, _ dtype: DType) throws -> TensorStatistics {
+  ///
+  /// - Parameters:
+  ///   - step: bytes that are decoded together.
+  private func direct(
+    _ tensor: TensorDescriptor, step: Int, _ decode: @escaping @Sendable (RawSpan) -> [Double]
+  ) throws -> TensorStatistics {
     var sums = MomentSums()
-    let parts = try mapBands(tensor, dtype) { values in
+    let parts = try mapBands(tensor, step, decode) { values in
       var sums = MomentSums()
       for value in values { sums.add(value, count: 1) }
       return sums
@@ -155,13 +196,13 @@ struct StatisticsPass: Sendable {
     for part in parts { sums.add(part) }
     var result = sums.firstPass
     let mean = result.mean
-    let squares = try mapBands(tensor, dtype) { values in
+    let squares = try mapBands(tensor, step, decode) { values in
       values.reduce(0.0) { $1.isFinite ? $0 + ($1 - mean) * ($1 - mean) : $0 }
     }
     result.finish(squares: squares.reduce(0, +))
     if keepsLatents && tensor.shape.isMatrix {
       let absmean = result.absmean
-      for part in try mapBands(tensor, dtype, { LatentHistogram($0, absmean: absmean) }) {
+      for part in try mapBands(tensor, step, decode, { LatentHistogram($0, absmean: absmean) }) {
         guard let part else { continue }
         if result.latents == nil { result.latents = part } else { result.latents?.add(part) }
       }
@@ -171,16 +212,16 @@ struct StatisticsPass: Sendable {
   }
 
   private func mapBands<Result: Sendable>(
-    _ tensor: TensorDescriptor, _ dtype: DType, _ body: @Sendable ([Double]) -> Result
+    _ tensor: TensorDescriptor, _ step: Int, _ decode: @Sendable (RawSpan) -> [Double],
+    _ body: @Sendable ([Double]) -> Result
   ) throws -> [Result] {
-    let width = dtype.bits / 8
-    let size = (1 << 20) / width * width
+    let size = (1 << 20) / step * step
     let count = tensor.location.byteCount
     let bands = (count + size - 1) / size
     let results = Mutex<[Result?]>(Array(repeating: nil, count: bands))
     try work.parallelism.forEachBand(bands) { band in
       let range = band * size..<min(count, (band + 1) * size)
-      let values = try source.withBytes(range, of: tensor) { DenseValues.doubles($0, dtype) }
+      let values = try source.withBytes(range, of: tensor) { decode($0) }
       source.release(range, of: tensor)
       let result = body(values)
       results.withLock { $0[band] = result }
@@ -219,6 +260,7 @@ struct StatisticsPass: Sendable {
     var ternary = counts.withLock { $0 }
     // An unknown convention is no reason not to count.
     let scale = tensor.scale?.convention == nil ? nil : try source.scale(of: tensor)
+    ternary.granularity = scale?.granularity
     if let scale, scale.granularity == .tensor { ternary.multiplier = Double(scale.multiplier()) }
     return statistics(ternary, elements: tensor.shape.elementCount)
   }

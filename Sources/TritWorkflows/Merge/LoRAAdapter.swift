@@ -44,6 +44,8 @@ struct LoRAAdapter: Sendable {
   let digest: Digest
   /// By the name of the tensor they are added to.
   let updates: [ExactString: LoRAUpdate]
+  /// What a user should know of its configuration.
+  let notes: [String]
 
   init(_ path: String, work: WorkOptions) throws {
     let file = FileSystem.join(path, LoRAConfiguration.name)
@@ -52,7 +54,9 @@ struct LoRAAdapter: Sendable {
       throw MergeError(.notAnAdapter, file: path)
     }
     let text = try InputFile(path: file, mode: .buffered).contents(limit: 64 << 20)
-    let configuration = try LoRAConfiguration(try ConfigurationText.object(text, path: file), file: file)
+    let settings = try ConfigurationText.object(text, path: file)
+    let configuration = try LoRAConfiguration(settings, file: file)
+    notes = ConfigurationText.notes(on: settings, text, name: LoRAConfiguration.name)
     let source = try SafetensorsSource(path: weights, isAdapter: true)
     self.path = path
     self.configuration = configuration

@@ -119,12 +119,12 @@ public struct MergeWorkflow: Sendable {
     if let packed = source.manifest.tensors.first(where: { $0.encoding.dtype == nil }) {
       throw MergeError(.base(found: packed.encoding.name), file: path, tensor: packed.name)
     }
-    let name = request.quantizer?.rawValue ?? (survey.architecture ?? Llama()).defaultQuantizer
+    let name = request.quantizer?.rawValue ?? survey.defaultQuantizer.name
     guard let quantizer = QuantizerRegistry.quantizer(QuantizerID(rawValue: name)) else {
       let known = QuantizerRegistry.all.map(\.id.rawValue).joined(separator: ", ")
       throw WorkflowError(.unknownQuantizer(name, known: known))
     }
-    var warnings = source.manifest.notes
+    var warnings = source.manifest.notes + adapter.notes
     if survey.kind == .ternaryDense {
       warnings.append(
         "the base is ternary already: the adapter is added to trit × scale, not to the latents it was trained beside")
@@ -132,7 +132,7 @@ public struct MergeWorkflow: Sendable {
     let companions = try OutputCompanions.kept(of: source, &warnings)
     var plan = ConversionPlan(
       request: conversion, survey: survey, quantizer: quantizer, quantizerReason: "to count trits",
-      convention: (survey.architecture ?? Llama()).packedConvention,
+      convention: survey.newScaleConvention,
       tensors: zip(source.manifest.tensors, survey.roles).map {
         PlannedTensor(source: $0, role: $1, step: .copy, encoding: $0.encoding, byteCount: $0.location.byteCount)
       },

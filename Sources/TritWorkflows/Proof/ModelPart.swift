@@ -24,7 +24,11 @@ public struct PartFinding: Sendable, Hashable {
   /// How the two stand to each other.
   public enum Outcome: String, Sendable, Hashable {
     case equal
+    /// Weights only: the same but for what storing numbers in other types did to them.
+    case rounded
     case differs
+    /// The codes are equal; scales were lost where that was allowed.
+    case scalesLost = "scales-lost"
     /// Neither model has this part.
     case none
     case notCompared = "not-compared"
@@ -38,6 +42,8 @@ public struct PartFinding: Sendable, Hashable {
   public var differences: [DescriptionDifference]
   /// Differences that are not of settings, a line each.
   public var lines: [String]
+  /// What types did to weights that are rounded.
+  public var rounding: WeightRounding?
 
   public init(
     _ part: ModelPart, _ outcome: Outcome, _ detail: String, differences: [DescriptionDifference] = [],
@@ -50,8 +56,21 @@ public struct PartFinding: Sendable, Hashable {
     self.lines = lines
   }
 
+  /// The finding of weights that are the same, as far as types can hold them.
+  init(weights detail: String, _ rounding: WeightRounding) {
+    self.init(
+      .weights, rounding.isEmpty ? .equal : .rounded,
+      detail + (rounding.isEmpty ? "" : "; rounded by types: \(rounding.phrase)"))
+    self.rounding = rounding.isEmpty ? nil : rounding
+  }
+
   /// Whether a verdict that needs this part can stand.
-  public var holds: Bool { outcome == .equal || outcome == .none }
+  public var holds: Bool {
+    switch outcome {
+    case .equal, .rounded, .none, .scalesLost: true
+    case .differs, .notCompared: false
+    }
+  }
 
   /// The first difference, or the detail, in a line.
   public var text: String {
@@ -66,6 +85,8 @@ public struct PartFindings: Sendable {
   public var findings: [PartFinding]
   /// Parts the verdict is limited to.
   public var needed: Set<ModelPart>
+  /// What the user said that files do not, or not so: the verdict rests on it.
+  public var remarks: [String] = []
 
   public init(_ findings: [PartFinding], needed: Set<ModelPart> = ModelPart.needed) {
     self.findings = findings
@@ -76,18 +97,37 @@ public struct PartFindings: Sendable {
 
   /// Parts the verdict needs and does not get.
   public var failing: [PartFinding] { findings.filter { needed.contains($0.part) && !$0.holds } }
-  public var holds: Bool { failing.isEmpty }
+  /// Something was compared, and nothing of it fails.
+  public var holds: Bool {
+    failing.isEmpty && findings.contains { needed.contains($0.part) && $0.outcome != PartFinding.Outcome.none }
+  }
 
-  /// A line about what a verdict rests on: "weights, description, tokenizer equal".
+  /// Why the verdict does not hold, in a line; nil when it does.
+  var problem: String? {
+    if let first = failing.first { return "\(first.part.rawValue): \(first.text)" }
+    return holds ? nil : "nothing was compared: \(verdict)"
+  }
+
+  /// A line about what a verdict rests on: "weights, description, tokenizer equal". What differs without mattering to the
+  /// verdict is said too.
   public var verdict: String {
     let looked = ModelPart.allCases.filter { needed.contains($0) }
     let equal = looked.filter { self[$0]?.outcome == .equal }.map(\.rawValue)
     let none = looked.filter { self[$0]?.outcome == PartFinding.Outcome.none }.map(\.rawValue)
     var parts = equal.isEmpty ? [] : [equal.joined(separator: ", ") + " equal"]
+    if needed.contains(.weights), let finding = self[.weights] {
+      if let rounding = finding.rounding {
+        parts.insert("weights equal but for rounding by types: \(rounding.phrase)", at: 0)
+      }
+      if finding.outcome == .scalesLost { parts.insert("weights: \(finding.detail)", at: 0) }
+    }
     if !none.isEmpty { parts.append("no " + none.joined(separator: ", ") + " on either side") }
     let left = ModelPart.needed.subtracting(needed).map(\.rawValue).sorted()
     if !left.isEmpty { parts.append(left.joined(separator: ", ") + " not looked at, as asked") }
-    return parts.joined(separator: "; ")
+    if !needed.contains(.companions), let companions = self[.companions], companions.outcome == .differs {
+      parts.append("companions differ (\(companions.text))")
+    }
+    return (parts + remarks).joined(separator: "; ")
   }
 
   /// A row for each part.

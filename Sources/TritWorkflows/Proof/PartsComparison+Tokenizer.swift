@@ -6,6 +6,7 @@ import TritTokenizer
 extension PartsComparison {
   /// By content and by the ids of fixed texts; files that are the same byte for byte need no more.
   func tokenizer() throws -> PartFinding {
+    if let storedEntries { return finding(.tokenizer, storedEntries) { $0.hasPrefix("tokenizer.") } }
     let has = [first, second].map { $0.manifest.tokenizerFile != nil }
     guard has[0] || has[1] else { return PartFinding(.tokenizer, .none, "neither has a tokenizer") }
     guard has[0], has[1] else {
@@ -20,6 +21,11 @@ extension PartsComparison {
       tokenizers = try [first, second].map { try Tokenizer(of: $0) }
     } catch let error as any DiagnosticError where error.category == .malformedInput {
       return PartFinding(.tokenizer, .notCompared, "not understood: \(error.placedSummary)")
+    }
+    let beside = try zip([first, second], tokenizers).map { Set(try TokenizerCheck.contradictions($0, $1)) }
+    let contradictions = beside[0].symmetricDifference(beside[1]).sorted()
+    if let one = contradictions.first {
+      return PartFinding(.tokenizer, .differs, "only one side has: \(one)", lines: contradictions)
     }
     let comparison = TokenizerComparison(tokenizers[0], tokenizers[1])
     guard !comparison.isEqual else {

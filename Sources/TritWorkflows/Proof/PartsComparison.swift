@@ -9,17 +9,47 @@ import TritTokenizer
 struct PartsComparison {
   let first: any TensorSource
   let second: any TensorSource
+  /// Projections that may compute otherwise, by the names of their weights: somebody asked for it.
+  var isExcused: (String) -> Bool = { _ in false }
 
   /// All parts but the weights.
   ///
   /// - Throws: what reading companions throws.
-  func run() throws -> [PartFinding] { [description(), try tokenizer(), try companions()] }
+  func run() throws -> [PartFinding] { [try description(), try tokenizer(), try companions()] }
 
   private var isSameContainer: Bool { (first is GGUFModelView) == (second is GGUFModelView) }
 
+  /// Keys of two GGUF files that are compared under their own names, since no model can be made of what they say.
+  var storedEntries: (first: [MetadataEntry], second: [MetadataEntry])? {
+    guard first.manifest.format == GGUFFormat.id, second.manifest.format == GGUFFormat.id, !(first is GGUFModelView),
+      !(second is GGUFModelView)
+    else { return nil }
+    return (first.manifest.entries, second.manifest.entries)
+  }
+
+  /// What keys of a group say that one of two files has and the other has not, or not so.
+  func finding(
+    _ part: ModelPart, _ entries: (first: [MetadataEntry], second: [MetadataEntry]), _ isOfPart: (String) -> Bool
+  ) -> PartFinding {
+    let (left, right) = (entries.first.filter { isOfPart($0.key) }, entries.second.filter { isOfPart($0.key) })
+    guard !left.isEmpty || !right.isEmpty else { return PartFinding(part, .none, "neither has a key of it") }
+    let differences = PartsComparison.differences(
+      left.map { ($0.key, $0.value) }, right.map { ($0.key, $0.value) })
+    return differences.isEmpty
+      ? PartFinding(part, .equal, "the same keys and values, not all understood")
+      : PartFinding(part, .differs, PartsComparison.count(differences, "key"), differences: differences)
+  }
+
+  private static func count(_ differences: [DescriptionDifference], _ word: String) -> String {
+    differences.count == 1 ? "1 \(word) differs" : "\(differences.count) \(word)s differ"
+  }
+
   // MARK: - Description
 
-  func description() -> PartFinding {
+  func description() throws -> PartFinding {
+    if let storedEntries {
+      return finding(.description, storedEntries) { GGUFDescription.describes($0) || GGUFArithmetic.owns($0) }
+    }
     let sides = [first, second]
     let has = sides.map { $0.manifest.configuration != nil || $0 is GGUFModelView }
     guard has[0] || has[1] else { return PartFinding(.description, .none, "neither has a configuration") }
@@ -33,55 +63,99 @@ struct PartsComparison {
     case (.success(let left), .success(let right)):
       var differences = left.differences(from: right)
       if isSameContainer { differences += left.tokenDifferences(from: right) }
+      let projections = try ProjectionComparison(
+        first: .init(first, left), second: .init(second, right), isExcused: isExcused
+      ).run()
+      differences += projections.differences
       return differences.isEmpty
-        ? PartFinding(.description, .equal, "\(left.settingCount) settings")
-        : PartFinding(.description, .differs, "\(differences.count) settings differ", differences: differences)
+        ? PartFinding(
+          .description, .equal, "\(left.settingCount) settings; how \(projections.compared) projections compute")
+        : PartFinding(
+          .description, .differs, PartsComparison.count(differences, "setting"), differences: differences)
     case (.failure(let error), _), (_, .failure(let error)):
       // What is not understood can still be the same, key for key.
-      if let differences = keyDifferences() {
+      if let (differences, projections) = try keyDifferences() {
         return differences.isEmpty
-          ? PartFinding(.description, .equal, "the same keys and values, not all understood")
-          : PartFinding(.description, .differs, "\(differences.count) keys differ", differences: differences)
+          ? PartFinding(
+            .description, .equal,
+            "the same keys and values, not all understood (bookkeeping left aside); "
+              + (projections.map { "how \($0) projections compute" }
+                ?? "quantization_config by its text, where both are packed or neither is")
+          )
+          : PartFinding(.description, .differs, PartsComparison.count(differences, "key"), differences: differences)
       }
       return PartFinding(.description, .notCompared, "not understood: \(error.placedSummary)")
     }
   }
 
   /// Keys of two configurations of one kind that are not the same; nil for two kinds.
-  private func keyDifferences() -> [DescriptionDifference]? {
+  ///
+  /// How projections compute is compared by effect where that much is understood, else by the text that says it.
+  ///
+  /// - Returns: differences, and how many projections were compared by effect.
+  private func keyDifferences() throws -> (differences: [DescriptionDifference], projections: Int?)? {
+    var differences: [DescriptionDifference]
+    let sides = [first, second].map { ProjectionComparison.Side(notUnderstood: $0) }
+    var projections: ProjectionComparison.Outcome?
+    if let left = sides[0], let right = sides[1] {
+      projections = try ProjectionComparison(first: left, second: right, isExcused: isExcused).run()
+    }
     switch (first as? GGUFModelView, second as? GGUFModelView) {
     case (let left?, let right?):
-      let (a, b) = (left.base.manifest.entries, right.base.manifest.entries)
-      if a == b { return [] }
-      return PartsComparison.differences(
-        a.filter { GGUFDescription.describes($0.key) }.map { ($0.key, $0.value) },
-        b.filter { GGUFDescription.describes($0.key) }.map { ($0.key, $0.value) }
-      ) { $0.text() }
-    case (nil, nil):
-      if first.manifest.configuration == second.manifest.configuration { return [] }
-      // How weights are stored is for their tensors to say.
-      func entries(_ source: any TensorSource) -> [(String, JSONValue)] {
-        (source.manifest.configuration?.entries ?? []).filter {
-          !HuggingFaceDescription.isBookkeeping($0.key) && $0.key != "quantization_config"
+      func entries(_ view: GGUFModelView) -> [(String, MetadataValue)] {
+        view.base.manifest.entries.filter {
+          GGUFDescription.describes($0.key) || projections == nil && GGUFArithmetic.owns($0.key)
         }.map { ($0.key, $0.value) }
       }
-      return PartsComparison.differences(entries(first), entries(second)) {
-        String(decoding: $0.serialized(), as: UTF8.self)
+      // What is the same as it stands needs no tables of it, which take several times its size.
+      let isSame = left.base.manifest.entries == right.base.manifest.entries
+      differences = isSame ? [] : PartsComparison.differences(entries(left), entries(right))
+    case (nil, nil):
+      // Packed weights have a text of their own; they are the other's when their trits are.
+      let packed = [first, second].map { $0.manifest.tensors.contains(where: \.encoding.isTernary) }
+      let comparesText = projections == nil && packed[0] == packed[1]
+      func entries(_ source: any TensorSource) -> [(String, JSONValue)] {
+        (source.manifest.configuration?.entries ?? []).filter {
+          PartsComparison.sayWhat.contains($0.key)
+            || !HuggingFaceDescription.isBookkeeping($0.key)
+              && (comparesText || $0.key != PartsComparison.quantizationKey)
+        }.map { ($0.key, $0.value) }
+      }
+      let isSame = first.manifest.configuration == second.manifest.configuration
+      let all = isSame ? [] : PartsComparison.differences(entries(first), entries(second))
+      // A file without a type is made whole on its way.
+      differences = all.filter { $0.key != "model_type" || ![$0.first, $0.second].contains("absent") }
+      if projections != nil, let left = sides[0]?.scheme, let right = sides[1]?.scheme,
+        left.inputNormEpsilon != right.inputNormEpsilon
+      {
+        func text(_ scheme: QuantizationScheme) -> String { scheme.inputNormEpsilon.map { "epsilon \($0)" } ?? "false" }
+        differences.append(
+          DescriptionDifference(
+            key: PartsComparison.quantizationKey + ".use_rms_norm", first: text(left), second: text(right)))
       }
     default: return nil
     }
+    return (differences + (projections?.differences ?? []), projections?.compared)
   }
 
+  private static let quantizationKey = "quantization_config"
+  /// Keys that are names, and by which loaders choose what to compute.
+  private static let sayWhat: Set<String> = ["architectures", "model_type"]
+
   /// Only what differs becomes text: a value may be a megabyte. The last of several entries of a key counts.
-  private static func differences<Value: Equatable>(
-    _ left: [(String, Value)], _ right: [(String, Value)], _ text: (Value) -> String
+  private static func differences<Value: SettingValue>(
+    _ left: [(String, Value)], _ right: [(String, Value)]
   ) -> [DescriptionDifference] {
     func table(_ entries: [(String, Value)]) -> [ExactString: Value] {
       Dictionary(entries.lazy.map { (ExactString($0.0), $0.1) }, uniquingKeysWith: { _, last in last })
     }
     let (a, b) = (table(left), table(right))
-    return Set(a.keys).union(b.keys).sorted().filter { a[$0] != b[$0] }.map {
-      DescriptionDifference(key: $0.string, first: a[$0].map(text) ?? "absent", second: b[$0].map(text) ?? "absent")
+    func isSame(_ key: ExactString) -> Bool {
+      guard let left = a[key], let right = b[key] else { return false }
+      return left.means(right)
+    }
+    return Set(a.keys).union(b.keys).sorted().filter { !isSame($0) }.map {
+      DescriptionDifference(key: $0.string, first: a[$0]?.shown ?? "absent", second: b[$0]?.shown ?? "absent")
     }
   }
 
@@ -90,7 +164,13 @@ struct PartsComparison {
   func companions() throws -> PartFinding {
     var differences: [DescriptionDifference] = []
     var compared: [String] = []
-    let generation = try [first, second].map { try object("generation_config.json", $0) }
+    var left: String?
+    let generation: [JSONObject?]
+    do {
+      generation = try [first, second].map { try object("generation_config.json", $0) }
+    } catch let error as FormatError {
+      return PartFinding(.companions, .notCompared, "generation_config.json is not understood: \(error.placedSummary)")
+    }
     switch (generation[0], generation[1]) {
     case (let left?, let right?):
       compared.append("generation_config.json")
@@ -103,7 +183,13 @@ struct PartsComparison {
           DescriptionDifference(
             key: "generation_config.json", first: generation[0] == nil ? "absent" : "there",
             second: generation[1] == nil ? "absent" : "there"))
+      } else {
+        left =
+          "generation_config.json is only in the \(generation[0] == nil ? "second" : "first"): GGUF has no place for it"
       }
+    }
+    if !isSameContainer, let ends = endTokens(), ends.first != ends.second {
+      differences.append(DescriptionDifference(key: "eos_token_id", first: ends.first, second: ends.second))
     }
     let templates: [String?] = try [first, second].map { try ChatTemplate.text(of: $0) }
     if templates[0] != nil || templates[1] != nil {
@@ -115,33 +201,77 @@ struct PartsComparison {
         )
       }
     }
+    let more = try additionalTemplates()
+    if more.count > 0 { compared.append(CompanionPath.templates) }
+    differences += more.differences
     if !differences.isEmpty {
       return PartFinding(.companions, .differs, "\(differences.count) entries differ", differences: differences)
     }
-    return compared.isEmpty
-      ? PartFinding(.companions, .none, "neither has generation settings or a chat template to compare")
-      : PartFinding(.companions, .equal, compared.joined(separator: ", "))
+    guard compared.isEmpty else {
+      return PartFinding(.companions, .equal, (compared + (left.map { [$0] } ?? [])).joined(separator: "; "))
+    }
+    return left.map { PartFinding(.companions, .notCompared, $0) }
+      ?? PartFinding(.companions, .none, "neither has generation settings or a chat template")
+  }
+
+  /// What ends a text, where both models say so: which tokens, in any order.
+  private func endTokens() -> (first: String, second: String)? {
+    let sides = [first, second].compactMap { source in
+      (try? ModelDescription.read(source))?.specialTokens.end.sorted()
+    }
+    guard sides.count == 2, !sides[0].isEmpty, !sides[1].isEmpty else { return nil }
+    let texts = sides.map { $0.map(String.init).joined(separator: ", ") }
+    return (texts[0], texts[1])
+  }
+
+  /// Named templates beside the default one, where both containers have a place for them.
+  private func additionalTemplates() throws -> (count: Int, differences: [DescriptionDifference]) {
+    guard !(first is GGUFModelView), !(second is GGUFModelView) else { return (0, []) }
+    let names = [first, second].flatMap(\.manifest.companions).map(\.name).filter(CompanionPath.isTemplate)
+    let unique = Set(names.map { ExactString($0) }).sorted().map(\.string)
+    let differences = try unique.compactMap { name -> DescriptionDifference? in
+      let texts = try [first, second].map { source in
+        source.manifest.companions.contains { ExactString($0.name) == ExactString(name) }
+          ? String(decoding: try source.companion(named: name), as: UTF8.self) : nil
+      }
+      guard texts[0] != texts[1] else { return nil }
+      return DescriptionDifference(
+        key: name, first: PartsComparison.size(texts[0]), second: PartsComparison.size(texts[1]))
+    }
+    return (unique.count, differences)
   }
 
   private static func size(_ text: String?) -> String { text.map { "\($0.utf8.count) bytes" } ?? "absent" }
 
   private func object(_ name: String, _ source: any TensorSource) throws -> JSONObject? {
     guard source.manifest.companions.contains(where: { $0.name == name }) else { return nil }
-    return try? JSONValue.parse(try source.companion(named: name)).object
+    return try ConfigurationText.object(
+      try source.companion(named: name), path: FileSystem.join(source.manifest.path, name))
   }
 
   private static func differences(
     _ left: JSONObject, _ right: JSONObject, ignoring ignored: Set<String>
   ) -> [DescriptionDifference] {
-    func text(_ value: JSONValue?) -> String {
-      value.map { String(decoding: $0.serialized(), as: UTF8.self) } ?? "absent"
+    func entries(_ object: JSONObject) -> [(String, JSONValue)] {
+      object.entries.filter { !ignored.contains($0.key) }.map { ($0.key, $0.value) }
     }
-    var keys: [String] = []
-    for entry in left.entries + right.entries where !ignored.contains(entry.key) && !keys.contains(entry.key) {
-      keys.append(entry.key)
-    }
-    return keys.filter { text(left[$0]) != text(right[$0]) }.map {
-      DescriptionDifference(key: $0, first: text(left[$0]), second: text(right[$0]))
-    }
+    return differences(entries(left), entries(right))
   }
+}
+
+/// A value under a key of a configuration, as comparisons see it.
+private protocol SettingValue {
+  /// Whether a reader gets the same from both.
+  func means(_ other: Self) -> Bool
+  /// For people.
+  var shown: String { get }
+}
+
+extension JSONValue: SettingValue {
+  fileprivate var shown: String { String(decoding: serialized(), as: UTF8.self) }
+}
+
+extension MetadataValue: SettingValue {
+  fileprivate func means(_ other: MetadataValue) -> Bool { self == other }
+  fileprivate var shown: String { text() }
 }

@@ -12,7 +12,7 @@ extension ChatTemplate {
       return String(decoding: try source.companion(named: "chat_template.jinja"), as: UTF8.self)
     }
     guard names.contains("tokenizer_config.json"),
-      let object = try? JSONValue.parse(try source.companion(named: "tokenizer_config.json")).object
+      let object = try? JSONValue.parse(try source.companion(named: "tokenizer_config.json"), dialect: .python).object
     else { return nil }
     if let text = object["chat_template"]?.string { return text.isEmpty ? nil : text }
     // Several templates by name: the default one is what programs take.

@@ -45,7 +45,6 @@ public struct PerplexityWorkflow: Sendable {
     let start = Platform.monotonicSeconds
     let runnable = try RunnableModel(request.path, request.options, engine: request.options.engine())
     let tokenizer = try Tokenizer(of: runnable.source)
-    guard let bos = tokenizer.bosTokenID else { throw RunError(.noBeginToken, file: runnable.path) }
     let bytes = try TokenInput.text(at: request.text)
     var ids = try tokenizer.encode(fileAt: request.text, bytes, addSpecialTokens: false)
     if let limit = request.tokenLimit { ids = Array(ids.prefix(max(0, limit))) }
@@ -60,7 +59,7 @@ public struct PerplexityWorkflow: Sendable {
     var done = 0
     let result = try RunnableModel.locating(runnable.path) {
       try runnable.model.perplexity(
-        of: ids, bos: bos, request.scoring, mode: runnable.mode, engine: runnable.engine,
+        of: ids, bos: tokenizer.bosTokenID, request.scoring, mode: runnable.mode, engine: runnable.engine,
         cancellation: request.options.cancellation
       ) { scored in
         progress.advanced(by: scored - done)

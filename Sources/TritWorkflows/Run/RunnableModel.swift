@@ -67,7 +67,7 @@ public struct RunnableModel: Sendable {
     mode = options.mode
     (model, remarks) = try RunnableModel.locating(source.manifest.path) {
       let remarks = try DenseRemarks(source)
-      let load = LoadOptions(projections: options.projections, dense: remarks.isLatent ? .latent : .ordinary)
+      let load = LoadOptions(projections: options.projections, dense: remarks.kind.denseProjections)
       return (try LanguageModel(source, options: load, engine: engine), remarks)
     }
   }
@@ -95,7 +95,7 @@ public struct RunnableModel: Sendable {
       throw ModelError(
         .contextOverflow(capacity: context, needed: tokens), location: ErrorLocation(file: path))
     }
-    return try Session(model, mode: mode, contextCapacity: max(1, tokens), engine: engine)
+    return try Session(model, mode: mode, contextCapacity: max(1, tokens), textLength: tokens, engine: engine)
   }
 
   /// Checks ids before any work is done: some, all in the vocabulary, not more than the context holds.
@@ -155,7 +155,7 @@ public struct RunDescription: Sendable, Hashable {
 
 /// What the numbers of dense projections say about how they should compute.
 private struct DenseRemarks {
-  private let kind: ModelKind
+  let kind: ModelKind
   private let evidence: String
 
   /// Samples the dense projections of a model that has some.
@@ -167,8 +167,6 @@ private struct DenseRemarks {
     kind = survey.kind
     evidence = survey.evidence.joined(separator: "; ")
   }
-
-  var isLatent: Bool { kind == .latent }
 
   func notes(_ model: LanguageModel) -> [String] {
     let isLinear = model.projectionClasses.contains(.linear)
@@ -182,7 +180,7 @@ private struct DenseRemarks {
   }
 
   func warnings(_ model: LanguageModel) -> [String] {
-    guard isLatent, model.projectionClasses == [.linear] else { return [] }
+    guard kind == .latent, model.projectionClasses == [.linear] else { return [] }
     return [
       "latent weights are run as ordinary numbers, which is another model than the one that was trained (\(evidence))"
     ]

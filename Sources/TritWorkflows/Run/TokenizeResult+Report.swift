@@ -16,21 +16,23 @@ extension TokenizeResult {
           ReportFact("Adds BOS by default", .bool(summary.addsBOSByDefault)),
           ReportFact("Bytes", inputBytes.map { .integer($0) } ?? .missing, kind: .integer),
           ReportFact("Tokens", .integer(tokens.count), key: "token_count"),
-          ReportFact("Ids", .list(tokens.map { .integer($0.id) })),
+          ReportFact("Ids", .integers(tokens.ids)),
           ReportFact("Decoded", .text(decoded)),
         ]))
-    var table = ReportTable(
-      key: "tokens", title: "Tokens",
-      columns: [
-        ReportColumn("position", "#", kind: .integer), ReportColumn("id", "Id", kind: .integer),
-        ReportColumn("token", "Token"), ReportColumn("text", "Text"), ReportColumn("special", "Special", kind: .bool),
-      ])
-    for (position, token) in tokens.enumerated() {
-      table.append([
-        .integer(position), .integer(token.id), .text(token.spelling), .text(token.text), .bool(token.isSpecial),
-      ])
-    }
-    report.append(table)
+    let tokens = tokens
+    report.append(
+      ReportTable(
+        key: "tokens", title: "Tokens",
+        columns: [
+          ReportColumn("position", "#", kind: .integer), ReportColumn("id", "Id", kind: .integer),
+          ReportColumn("token", "Token"), ReportColumn("text", "Text"), ReportColumn("special", "Special", kind: .bool),
+        ], rowCount: tokens.count
+      ) { position in
+        let token = tokens[position]
+        return [
+          .integer(position), .integer(token.id), .text(token.spelling), .text(token.text), .bool(token.isSpecial),
+        ]
+      })
     for note in notes { report.note(.warning, note) }
     for note in summary.notes { report.note(.info, note) }
     return report

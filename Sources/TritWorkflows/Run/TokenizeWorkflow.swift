@@ -58,8 +58,29 @@ public struct TokenizeResult: Sendable {
     public var isSpecial: Bool
   }
 
+  /// The tokens of ids, each made when it is asked for: a text of a megabyte has some 300,000.
+  public struct Tokens: Sendable, RandomAccessCollection {
+    public let ids: [Int]
+    private let tokenizer: Tokenizer
+
+    init(_ ids: [Int], of tokenizer: Tokenizer) {
+      self.ids = ids
+      self.tokenizer = tokenizer
+    }
+
+    public var startIndex: Int { 0 }
+    public var endIndex: Int { ids.count }
+
+    public subscript(index: Int) -> Token {
+      let id = ids[index]
+      return Token(
+        id: id, spelling: tokenizer.token(forID: id) ?? "",
+        text: String(decoding: tokenizer.bytes(forID: id) ?? [], as: UTF8.self), isSpecial: tokenizer.isSpecial(id))
+    }
+  }
+
   public var path: String
-  public var tokens: [Token]
+  public var tokens: Tokens
   /// The ids decoded.
   public var decoded: String
   /// Bytes of the text that was encoded; nil when ids were given.
@@ -102,13 +123,9 @@ public struct TokenizeWorkflow: Sendable {
       skipsSpecialTokens = !request.includesSpecialTokens
     }
     let decoded = try tokenizer.decode(ids, skipSpecialTokens: skipsSpecialTokens)
-    let tokens = ids.map { id in
-      TokenizeResult.Token(
-        id: id, spelling: tokenizer.token(forID: id) ?? "",
-        text: String(decoding: tokenizer.bytes(forID: id) ?? [], as: UTF8.self), isSpecial: tokenizer.isSpecial(id))
-    }
     return TokenizeResult(
-      path: request.path, tokens: tokens, decoded: decoded, inputBytes: inputBytes, summary: tokenizer.summary,
+      path: request.path, tokens: TokenizeResult.Tokens(ids, of: tokenizer), decoded: decoded, inputBytes: inputBytes,
+      summary: tokenizer.summary,
       notes: source.manifest.notes)
   }
 }

@@ -1,6 +1,7 @@
 // Tritsmith: the tokenizer that comes with a model.
 
 import TritCore
+import TritModel
 import TritTokenizer
 
 extension Tokenizer {
@@ -11,8 +12,9 @@ extension Tokenizer {
     let manifest = source.manifest
     func file(_ name: String) throws -> TokenizerFiles.File? {
       guard manifest.companions.contains(where: { $0.name == name }) else { return nil }
-      return TokenizerFiles.File(
-        name: FileSystem.join(manifest.path, name), bytes: try source.companion(named: name))
+      // A GGUF file holds keys, of which these files are made.
+      let place = source is GGUFModelView ? "\(manifest.path) as \(name)" : FileSystem.join(manifest.path, name)
+      return TokenizerFiles.File(name: place, bytes: try source.companion(named: name))
     }
     guard let name = manifest.tokenizerFile, let tokenizer = try file(name) else {
       let reason = manifest.notes.first { $0.contains("cannot be rebuilt") }

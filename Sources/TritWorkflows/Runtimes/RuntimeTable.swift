@@ -25,6 +25,7 @@ public enum RuntimeTable {
 
   private static let dense: [OutputForm] = [.gguf(.bf16), .gguf(.f16), .gguf(.f32)]
   private static let ternary: [OutputForm] = [.gguf(.tq1), .gguf(.tq2)]
+  private static let forked: [OutputForm] = [.gguf(.pq2), .gguf(.ptq1)]
   private static let orders = I2SOrder.allCases.map(OutputForm.i2s)
   private static let gguf = ternary + orders + dense
   private static let otherOrder = RuntimeOutcome.misreads("another order of codes")
@@ -48,10 +49,13 @@ public enum RuntimeTable {
         transformers, Bitnet1bitLLM(), [.gguf(.f32)], .refuses("architecture bitnet is not supported yet"), .tried),
       RuntimeRow(onebitllms, Llama(), [.trainable], .loads, .source),
       RuntimeRow(llamaCpp, Llama(), ternary + [.gguf(.bf16), .gguf(.f32)], .loads, .tried),
-      RuntimeRow(llamaCpp, Llama(), [.gguf(.f16)], .loads, .source),
+      RuntimeRow(llamaCpp, Llama(), [.gguf(.q2), .gguf(.f16)], .loads, .source),
+      RuntimeRow(llamaCpp, Llama(), forked, .refuses("invalid ggml type"), .source),
       RuntimeRow(llamaCpp, Llama(), orders, .refuses("failed to load model"), .tried),
       RuntimeRow(llamaCpp, BitNet(), gguf, .refuses("unknown model architecture"), .tried),
-      RuntimeRow(llamaCpp, Bitnet1bitLLM(), ternary + dense, .loads, .source),
+      RuntimeRow(llamaCpp, BitNet(), [.gguf(.q2)] + forked, .refuses("unknown model architecture"), .source),
+      RuntimeRow(llamaCpp, Bitnet1bitLLM(), ternary + [.gguf(.q2)] + dense, .loads, .source),
+      RuntimeRow(llamaCpp, Bitnet1bitLLM(), forked, .refuses("invalid ggml type"), .source),
       RuntimeRow(llamaCpp, Bitnet1bitLLM(), orders, .refuses("failed to load model"), .source),
     ]
     + tried.flatMap { family in

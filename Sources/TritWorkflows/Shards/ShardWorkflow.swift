@@ -239,7 +239,7 @@ public struct ShardWorkflow: Sendable {
     _ plan: ConversionPlan, _ places: [Place], _ parts: [String: any TensorSource], _ writer: OutputWriter
   ) throws {
     let output = try stored(at: writer.auditPath, convention: writer.auditConvention)
-    guard output.manifest.tensors.count == plan.tensors.count else {
+    guard output.manifest.tensors.count == plan.tensors.count + plan.ggufTensors.count else {
       throw WorkflowError(
         .auditFailed("it holds \(output.manifest.tensors.count) tensors"), file: shards.request.output)
     }

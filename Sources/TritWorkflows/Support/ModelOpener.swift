@@ -18,6 +18,24 @@ public enum ModelOpener {
     guard source.manifest.format == GGUFFormat.id else { return source }
     return try GGUFModelView(source, hasCompanions: hasCompanions, preTokenizer: options.preTokenizer)
   }
+
+  /// Two models to be compared. GGUF files of which no model can be made keep their own names and row order, both of
+  /// them: each tensor and key can still be held against the other's.
+  ///
+  /// - Parameter hints: says why, where that is so.
+  public static func openPair(
+    _ first: (path: String, options: OpenOptions), _ second: (path: String, options: OpenOptions),
+    hints: inout [String]
+  ) throws -> (any TensorSource, any TensorSource) {
+    do {
+      return (try open(first.path, first.options), try open(second.path, second.options))
+    } catch let error as GGUFModelError where error.category == .malformedInput {
+      let stored = try [first, second].map { try FormatRegistry.open($0.path, $0.options) }
+      guard stored.allSatisfy({ $0.manifest.format == GGUFFormat.id }) else { throw error }
+      hints.append("compared under the names of the files, since no model can be made of them: \(error.placedSummary)")
+      return (stored[0], stored[1])
+    }
+  }
 }
 
 extension OpenOptions {
@@ -25,6 +43,6 @@ extension OpenOptions {
   func reading(like other: OpenOptions) -> OpenOptions {
     OpenOptions(
       access: other.access, scaleConvention: scaleConvention, i2sOrder: i2sOrder, preTokenizer: preTokenizer,
-      followsLinks: other.followsLinks)
+      ggmlTypes: ggmlTypes, followsLinks: other.followsLinks)
   }
 }

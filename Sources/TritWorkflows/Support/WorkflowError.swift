@@ -33,7 +33,13 @@ public struct WorkflowError: DiagnosticError, Equatable {
     case hasForeignQuantization(String)
     case tensorsDoNotFit(layout: String, names: [String], detail: String)
     case scaleDoesNotFit(value: Float, storage: String)
+    /// Weights that share a scale in the output have different ones.
+    case scalesDiffer(ScaleMisfit, layout: String, holds: String)
     case valuesOverflow(type: String)
+    /// In a dense model that is ternary already, a projection that is not.
+    case partlyTernary
+    /// Numbers too small for a type, so that what is stored is no rounding of them.
+    case roundingLoses(detail: String)
     case unknownMetadata(String)
     /// A rule of `check` is broken.
     case unsound(CheckFinding)
@@ -53,7 +59,8 @@ public struct WorkflowError: DiagnosticError, Equatable {
   public var summary: String {
     switch kind {
     case .notFinite(let index, let value): "element \(index) is \(value); a weight to be made ternary must be finite"
-    case .copiesNotFinite(let index, let value): "element \(index) is \(value); a model with it computes NaN"
+    case .copiesNotFinite(let index, let value):
+      "element \(index) is \(value); a model with it computes NaN or infinities"
     case .unsupportedEncoding(let found, let wanted): "is stored as \(found); \(wanted) is needed here"
     case .doesNotFit(let layout, let detail): "does not fit layout \(layout): \(detail)"
     case .oneScaleOnly(let found): "has \(found) scales; this output format holds one for a tensor"
@@ -83,6 +90,11 @@ public struct WorkflowError: DiagnosticError, Equatable {
         + (names.count > 12 ? " and \(names.count - 12) more" : "") + " (the first: \(detail))"
     case .scaleDoesNotFit(let value, let storage):
       "the scale \(value) cannot be stored as \(storage) without losing most of its digits"
+    case .roundingLoses(let detail): detail
+    case .partlyTernary: "holds more than three values, in a model whose projections are ternary otherwise"
+    case .scalesDiffer(let misfit, let layout, let holds):
+      "\(layout) holds one scale for each \(holds), but in row \(misfit.row), columns \(misfit.columns.lowerBound) to "
+        + "\(misfit.columns.upperBound - 1), trits are multiplied by \(misfit.first) and by \(misfit.second)"
     case .valuesOverflow(let type): "holds values too large for \(type)"
     case .blocksDoNotFit(let type, let columns, let block):
       "its rows of \(columns) numbers are no whole blocks of \(block), which \(type) has"
@@ -102,7 +114,8 @@ public struct WorkflowError: DiagnosticError, Equatable {
     case .copiesNotFinite:
       "repair the checkpoint ('tritsmith check' lists every such tensor), or copy it as it is with --allow-nonfinite"
     case .doesNotFit: "leave it dense with --keep, or write TritPack, which takes any size"
-    case .oneScaleOnly: "write TritPack, which holds scales per row and per group"
+    case .oneScaleOnly:
+      "write --to tritpack, --to dense, or --to gguf --layout Q2_0, PQ2_0 or PTQ1_0, which hold scales per row and group"
     case .nameCannotBePacked, .scaleNameTaken: "leave it dense, or write TritPack, which takes any name"
     case .keepsConvention: "leave --output-scale out, or convert from the latent weights"
     case .unusableScale: "the magnitudes are too large for this arithmetic; leave the tensor dense with --keep"
@@ -116,8 +129,12 @@ public struct WorkflowError: DiagnosticError, Equatable {
     case .invalidCodes: "the file is damaged or its packing is another one"
     case .auditFailed: "please report this: it is a fault of this program or of the disk"
     case .tensorsDoNotFit: "store these as F16 with --misfits dense, or choose another --layout"
+    case .scalesDiffer(_, let layout, _):
+      "write --layout Q2_0, PQ2_0 or PTQ1_0 where their groups are those of the model, TritPack or dense weights"
+        + (layout.hasPrefix("I2_S") ? "" : "; --allow-scale-loss keeps the trits and the largest of the scales")
     case .scaleDoesNotFit: "choose --layout I2_S, which stores scales as F32"
-    case .valuesOverflow: "choose --embeddings bf16 or f32"
+    case .partlyTernary: "say what it is: --keep leaves it an ordinary matrix, --quantize makes it ternary"
+    case .valuesOverflow, .roundingLoses: "choose --embeddings bf16 or f32"
     case .blocksDoNotFit: "choose another type with --embeddings, or leave the option out"
     case .recipeNeedsDense: "use --to hf-packed or --to dense, which take packed models as they are"
     case .recipeQuantizesAll: "use --to hf-packed or --to dense, which quantize projections only"
@@ -132,7 +149,8 @@ public struct WorkflowError: DiagnosticError, Equatable {
   public var category: ErrorCategory {
     switch kind {
     case .auditFailed, .notNative: .checkFailed
-    case .tensorsDoNotFit, .scaleDoesNotFit, .valuesOverflow, .unknownMetadata, .blocksDoNotFit,
+    case .tensorsDoNotFit, .scaleDoesNotFit, .scalesDiffer, .valuesOverflow, .roundingLoses, .partlyTernary,
+      .unknownMetadata, .blocksDoNotFit,
       .recipeNeedsDense, .recipeQuantizesAll:
       .misuse
     case .globWithoutMatch, .contradictoryGlobs, .keepsConvention, .unknownQuantizer, .oneScaleOnly,

@@ -2,7 +2,9 @@
 
 import TritCore
 import TritFormats
+import TritKernels
 import TritModel
+import TritQuantizers
 import TritReport
 
 /// What the weights of a model are.
@@ -66,6 +68,24 @@ public struct ModelSurvey: Sendable {
     try classify(source)
   }
 
+  /// What makes dense weights ternary where nobody chooses, and why: as they run, or as the family's own tool does.
+  var defaultQuantizer: (name: String, reason: String) {
+    if quantization?.mode == .online {
+      return (AbsMean.float32.id.rawValue, "what quantization_config says the latents run as")
+    }
+    let family = architecture ?? Llama()
+    return (family.defaultQuantizer, "default of \(family.className)")
+  }
+
+  /// What new scales mean where nobody chooses.
+  var newScaleConvention: ScaleConvention { ModelSurvey.newScaleConvention(quantization, architecture) }
+
+  static func newScaleConvention(
+    _ quantization: HFQuantization?, _ architecture: (any Architecture)?
+  ) -> ScaleConvention {
+    quantization?.linearClass.convention ?? (architecture ?? Llama()).packedConvention
+  }
+
   private mutating func classify(_ source: any TensorSource) throws {
     let tensors = source.manifest.tensors
     let packed = tensors.count { $0.encoding.isTernary }
@@ -89,7 +109,9 @@ public struct ModelSurvey: Sendable {
     let sample = try NativenessProbe.sample(source, dense.map { tensors[$0] })
     if sample.ternary == sample.tensors {
       kind = .ternaryDense
-      evidence = ["all \(sample.tensors) sampled projections hold only −a, 0, +a"]
+      let spread = sample.finest == .tensor ? "" : ", with one a for each \(sample.finest.noun)"
+      evidence = ["all \(sample.tensors) sampled projections hold only −a, 0, +a" + spread]
+      try addEmbeddings(source)
       return
     }
     if sample.restored > 0, sample.restored + sample.ternary == sample.tensors {
@@ -102,6 +124,12 @@ public struct ModelSurvey: Sendable {
     if quantization?.mode == .online {
       kind = .latent
       evidence.append("config.json has quantization_mode online: the file holds latent weights")
+    } else if 2 * sample.ternary >= sample.tensors {
+      kind = .ternaryDense
+      evidence = [
+        "\(sample.ternary) of \(sample.tensors) sampled projections hold only −a, 0, +a, the others ordinary numbers"
+      ]
+      return
     }
     let text = sample.edgeDensity.map { NumberText.fixed($0, digits: 2) }
     if let density = sample.edgeDensity, let text {
@@ -117,6 +145,19 @@ public struct ModelSurvey: Sendable {
   }
 }
 
+extension ModelSurvey {
+  /// Names embeddings and output matrices that are ternary as well: any matrix may be.
+  fileprivate mutating func addEmbeddings(_ source: any TensorSource) throws {
+    for (tensor, role) in zip(source.manifest.tensors, roles) where role == .embedding || role == .outputHead {
+      guard tensor.encoding.dtype?.isFloatWeight == true else { continue }
+      let pass = try WeightPass(source, tensor, roundsToBFloat16: false, kernels: KernelChoice.best)
+      guard let found = try pass.sampledGranularity() else { continue }
+      evidence.append(
+        "'\(printable(tensor.name))' is ternary as well in the rows looked at, with one a for each \(found.noun)")
+    }
+  }
+}
+
 /// Tells latent BitNet weights from ordinary ones by where they gather.
 enum NativenessProbe {
   struct Sample {
@@ -125,6 +166,8 @@ enum NativenessProbe {
     var ternary = 0
     /// Tensors of the sample whose magnitudes are two neighbouring bfloat16 numbers: what `--to trainable` writes.
     var restored = 0
+    /// How many weights share an a in the tensor where the fewest do.
+    var finest = ScaleGranularity.tensor
     /// Median over tensors; nil when none could tell.
     var edgeDensity: Double?
   }
@@ -143,17 +186,54 @@ enum NativenessProbe {
     for index in stride(from: 0, to: tensors.count, by: step) {
       let histogram = try histogram(source, tensors[index])
       result.tensors += 1
-      let magnitudes = Set(histogram.occupied.map { abs($0.value) }.filter { $0 > 0 })
-      if magnitudes.count <= 1 { result.ternary += 1 }
-      if magnitudes.count == 2, let low = magnitudes.min(), let high = magnitudes.max() {
-        let (lower, upper) = (BFloat16(Float(low)).bits, BFloat16(Float(high)).bits)
-        if upper == lower + 1 { result.restored += 1 }
+      let magnitudes = magnitudes(histogram)
+      if magnitudes.count <= 1 {
+        result.ternary += 1
+      } else if isRestored(magnitudes, tensors[index]) {
+        result.restored += 1
+      } else if let found = try WeightPass(
+        source, tensors[index], roundsToBFloat16: false, kernels: KernelChoice.best
+      ).sampledGranularity() {
+        result.ternary += 1
+        result.finest = finer(result.finest, found)
       }
       if let density = histogram.edgeDensity { densities.append(density) }
     }
     densities.sort()
     if !densities.isEmpty { result.edgeDensity = densities[densities.count / 2] }
     return result
+  }
+
+  /// Whether a sample of a tensor holds trits times scales, in a dense type.
+  static func isTernary(_ tensor: TensorDescriptor, _ source: any TensorSource) throws -> Bool {
+    guard tensor.encoding.dtype?.isFloatWeight == true else { return false }
+    let magnitudes = magnitudes(try histogram(source, tensor))
+    if magnitudes.count <= 1 { return true }
+    if isRestored(magnitudes, tensor) { return false }
+    return try WeightPass(source, tensor, roundsToBFloat16: false, kernels: KernelChoice.best).sampledGranularity()
+      != nil
+  }
+
+  private static func magnitudes(_ histogram: PatternHistogram) -> Set<Double> {
+    Set(histogram.occupied.map { abs($0.value) }.filter { $0 > 0 })
+  }
+
+  /// Two neighbouring bfloat16 numbers: groups of a real model have more scales than that.
+  private static func isRestored(_ magnitudes: Set<Double>, _ tensor: TensorDescriptor) -> Bool {
+    guard tensor.encoding == .dense(.bf16), magnitudes.count == 2, let low = magnitudes.min(),
+      let high = magnitudes.max()
+    else { return false }
+    return BFloat16(Float(high)).bits == BFloat16(Float(low)).bits + 1
+  }
+
+  private static func finer(_ a: ScaleGranularity, _ b: ScaleGranularity) -> ScaleGranularity {
+    switch (a, b) {
+    case (.tensor, _): b
+    case (_, .tensor): a
+    case (.row, _): b
+    case (_, .row): a
+    case (.group(let left), .group(let right)): left < right ? a : b
+    }
   }
 
   private static func histogram(_ source: any TensorSource, _ tensor: TensorDescriptor) throws -> PatternHistogram {

@@ -88,7 +88,9 @@ public struct ScaleProof: Sendable {
     func finding(_ convention: ScaleConvention?, _ detail: String) -> ScaleEvidence {
       ScaleEvidence(origin: .sibling, convention: convention, detail: detail)
     }
-    guard compared > 0 else { return finding(nil, "\(path) has no weights to compare scales with") }
+    guard compared > 0 else {
+      return finding(nil, "no tensor with a scale of its own has weights in \(path) to compare it with")
+    }
     if let example {
       return finding(nil, "\(neither) of \(compared) stored scales do not belong to \(path): \(example)")
     }

@@ -39,6 +39,7 @@ extension CodeStream {
     let scale: TernaryScale
     switch weight.origin {
     case .packed: scale = try source.scale(of: tensor)
+    case .recognised(_, let found) where found.granularity != .tensor: scale = found
     case .recognised:
       let multiplier = BFloat16.rounded(try weight.scale(.multiply).multiplier())
       scale = TernaryScale(stored: multiplier, storage: .bf16, convention: .multiply)

@@ -2,11 +2,13 @@
 
 import TritCore
 
-/// A safetensors file with `prompt<i>.ids` and `prompt<i>.logits`.
+/// A safetensors file with `prompt<i>.ids` and `prompt<i>.logits`, of every token or of those at `prompt<i>.positions`.
 struct ReferenceLogits {
   struct Prompt {
     var ids: [Int]
     var logits: TensorDescriptor
+    /// Places of the tokens that have logits, ascending.
+    var positions: [Int]
   }
 
   let source: any TensorSource
@@ -40,27 +42,42 @@ struct ReferenceLogits {
           .referenceTensor(expected: "this tensor", found: "none"), file: path, tensor: "prompt\(index).logits")
       }
       let values = try ReferenceLogits.integers(idTensor, source)
+      let places = try ReferenceLogits.positions(of: index, values.count, source)
       let width = logitTensor.shape.dimensions.last ?? 0
-      guard logitTensor.encoding == .dense(.f32), logitTensor.shape.dimensions == [values.count, width],
+      guard logitTensor.encoding == .dense(.f32), logitTensor.shape.dimensions == [places.count, width],
         vocabulary ?? width == width
       else {
         let wanted = vocabulary.map(String.init) ?? "vocabulary"
         throw RunError(
           .referenceTensor(
-            expected: "F32 of shape [\(values.count), \(wanted)]",
+            expected: "F32 of shape [\(places.count), \(wanted)]",
             found: "\(logitTensor.encoding.name) of shape \(logitTensor.shape)"), file: path, tensor: logitTensor.name)
       }
       vocabulary = width
-      prompts.append(Prompt(ids: values, logits: logitTensor))
+      prompts.append(Prompt(ids: values, logits: logitTensor, positions: places))
     }
     self.prompts = prompts
     self.vocabulary = vocabulary ?? 0
   }
 
-  /// The logits after a token.
-  func row(_ position: Int, of prompt: Prompt) throws -> [Float] {
+  /// Positions that have logits: all, where the file does not name them.
+  private static func positions(of index: Int, _ count: Int, _ source: any TensorSource) throws -> [Int] {
+    let name = "prompt\(index).positions"
+    guard let tensor = source.manifest.tensor(named: name) else { return Array(0..<count) }
+    let found = try integers(tensor, source)
+    let isAscending = zip(found, found.dropFirst()).allSatisfy { $0 < $1 }
+    guard let first = found.first, let last = found.last, isAscending, first >= 0, last < count else {
+      throw RunError(
+        .referenceTensor(expected: "ascending positions of \(count) tokens", found: "others"),
+        file: source.manifest.path, tensor: name)
+    }
+    return found
+  }
+
+  /// One row of a prompt's logits: those after the token at `positions[index]`.
+  func row(_ index: Int, of prompt: Prompt) throws -> [Float] {
     let width = vocabulary * 4
-    return try source.withBytes(position * width..<(position + 1) * width, of: prompt.logits) { bytes in
+    return try source.withBytes(index * width..<(index + 1) * width, of: prompt.logits) { bytes in
       (0..<vocabulary).map {
         Float(
           bitPattern: UInt32(

@@ -84,6 +84,8 @@ struct StepBounds {
     case "logits": return blocks(.head, nil) ?? StepBounds.of(pair.0.headForm(beside: pair.1))
     default:
       guard let (layer, kind) = StepBounds.projection(name) else { return nil }
+      // Two stored scales that no rounding takes to each other excuse nothing.
+      if scalesAgree(.projection(kind), layer) == false { return StoredRounding.none }
       return blocks(.projection(kind), layer) ?? pair.0.form(ofLayer: layer, kind, beside: pair.1).map(StepBounds.of)
     }
   }
@@ -93,6 +95,20 @@ struct StepBounds {
     case .same: .none
     case .rounded: .types
     }
+  }
+
+  /// Whether rounding by types explains the scales of a matrix that both sides store as trits; nil where one does not.
+  private func scalesAgree(_ part: ModulePart, _ layer: Int?) -> Bool? {
+    let scales = [reference, model].compactMap { side -> (scale: TernaryScale, shape: TensorShape)? in
+      guard let module = side.model.configuration.architecture.module(part),
+        let tensor = side.source.manifest.tensor(named: ModulePlace(module, layer: layer, piece: .weight).name),
+        tensor.encoding.isTernary, let scale = try? side.source.scale(of: tensor)
+      else { return nil }
+      return (scale, tensor.shape)
+    }
+    guard scales.count == 2, scales[0].shape == scales[1].shape else { return nil }
+    let live = LiveUnits(all: ScaleGrid(scales[0].scale.granularity, scales[1].scale.granularity, scales[0].shape))
+    return ScaleAgreement(scales[0].scale, scales[1].scale, live, origin: .either).agrees
   }
 
   /// The coarser of the block types in which the two sides store a matrix; nil for one type, or plain numbers.

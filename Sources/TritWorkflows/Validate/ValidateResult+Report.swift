@@ -35,14 +35,21 @@ extension ValidateResult {
     for note in Set((reference.run?.notes ?? []) + (model.run?.notes ?? [])).sorted() { report.note(.info, note) }
     appendFindings(to: &report)
     report.note(passed ? .pass : .fail, conclusion)
+    report.brief = ReportBrief(
+      [
+        "reference", "model", "text", "rounded_for_steps", "positions", "max_abs_difference", "mean_kl", "top1",
+        "gates",
+        "noise",
+      ], rows: ["steps": wrongKinds])
     return report
   }
 
   /// What is wrong, most telling first, and where to look.
   private func appendFindings(to report: inout ReportDocument) {
     if let first = firstDivergence {
+      // Where every step is right, rounding alone took the states apart.
       report.note(
-        .warning,
+        passed ? .info : .warning,
         "hidden states part at \(first.name): relative error "
           + NumberText.significant(first.relativeError, digits: 3) + ", bound "
           + NumberText.significant(hiddenBound, digits: 3))
@@ -170,6 +177,18 @@ extension ValidateResult {
     return table
   }
 
+  /// Kinds of steps in the order of the forward pass.
+  private var stepKinds: [String] {
+    var kinds: [String] = []
+    for step in steps where !kinds.contains(step.step) { kinds.append(step.step) }
+    return kinds
+  }
+
+  /// Rows of the table of steps in which one is wrong.
+  private var wrongKinds: [Int] {
+    stepKinds.enumerated().filter { kind in steps.contains { $0.step == kind.element && !$0.passed } }.map(\.offset)
+  }
+
   /// The worst of every kind of step.
   private var stepTable: ReportTable {
     var table = ReportTable(
@@ -180,9 +199,7 @@ extension ValidateResult {
         ReportColumn("relative_error", "Relative error", kind: .significant(digits: 3)),
         ReportColumn("bound", "Bound", kind: .significant(digits: 3)), ReportColumn("wrong", "Wrong", kind: .integer),
       ])
-    var kinds: [String] = []
-    for step in steps where !kinds.contains(step.step) { kinds.append(step.step) }
-    for kind in kinds {
+    for kind in stepKinds {
       let same = steps.filter { $0.step == kind }
       // One that is not a number is the worst there is.
       let worst = same.first { $0.relativeError.isNaN } ?? same.max { $0.relativeError < $1.relativeError }

@@ -5,8 +5,9 @@ import TritCore
 /// A hash of trits and scales that does not depend on the format that holds them.
 ///
 ///     trits   SHA-256 of the row-major matrix as int8 (−1, 0, 1), which numpy computes in one line
-///     tensor  SHA-256 of "tritsmith code stream 1\n" rows "x" columns "\n" trits(hex) "\n" and, for every scale, the
-///             bfloat16 nearest to its multiplier, two bytes little-endian
+///     tensor  SHA-256 of "tritsmith code stream 1\n" rows "x" columns "\n" trits(hex) "\n" and, for every scale of the
+///             coarsest grid that holds them (`TernaryScale.coarsest`), the bfloat16 nearest to its multiplier,
+///             two bytes little-endian
 ///     model   SHA-256 of name "\0" tensor(hex) "\n" for every ternary tensor, sorted by the bytes of the name
 ///
 /// The scale enters as the bfloat16 nearest to what a trit is multiplied by: the precision the field stores scales
@@ -24,6 +25,8 @@ public struct CodeStream: Sendable, Hashable {
     self.trits = trits
     let hash = SHA256()
     hash.update("tritsmith code stream 1\n\(rows)x\(columns)\n\(trits)\n")
+    // Formats hold the same scales once for a tensor, a row or a group: the fewest that say it are hashed.
+    let scale = scale.coarsest(rows: rows, columns: columns, zeros: .isOwn)
     hash.update(scale.multipliers.flatMap { littleEndianBytes(CodeStream.canonical($0).bits) })
     digest = hash.finalize()
   }

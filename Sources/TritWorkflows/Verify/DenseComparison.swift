@@ -40,7 +40,7 @@ struct DenseComparison {
     case .sameBytes(let type):
       result.outcome = .identical
       result.detail = "same bytes, stored as \(type), which is not decoded"
-    case .unreadable(let detail):
+    case .lost(let detail), .unreadable(let detail):
       result.outcome = .differs
       result.detail = detail
     }
@@ -51,6 +51,8 @@ struct DenseComparison {
     case same(RoundingReport)
     /// How many elements differ as far as was looked, and the first of them.
     case other(count: Int, first: [Place])
+    /// A row of which a type kept too little.
+    case lost(String)
     /// Of a type that is not decoded.
     case sameBytes(type: String)
     case unreadable(String)
@@ -80,8 +82,10 @@ struct DenseComparison {
     var report = RoundingReport()
     var differing = 0
     var places: [Place] = []
-    // Whole blocks of every type.
-    let step = bandBytes / 8
+    // Whole rows, which are whole blocks of every type; of a row that is too long, whole blocks.
+    let columns = max(1, left.shape.columns)
+    let step = columns > bandBytes / 8 ? bandBytes / 8 : bandBytes / 8 / columns * columns
+    let coarsest = [leftForm, rightForm].compactMap { StoredRounding(of: $0) }.max()
     for start in stride(from: 0, to: left.shape.elementCount, by: step) {
       try work.parallelism.cancellation.check()
       let elements = start..<min(start + step, left.shape.elementCount)
@@ -107,6 +111,12 @@ struct DenseComparison {
         if kind == .otherEncoder { report.otherEncoder += 1 }
         if b == 0 { report.vanished += 1 }
         report.largest = max(report.largest, abs(a - b))
+      }
+      if differing == 0, !isSameForm, let bound = coarsest?.stepBound,
+        let loss = RowLoss(
+          band.first, band.second, columns: min(columns, band.first.count), firstRow: start / columns, bound: bound)
+      {
+        return .lost(loss.text("\(name(left, source)) and \(name(right, converted))"))
       }
     }
     return differing > 0 ? .other(count: differing, first: places) : .same(report)
@@ -191,7 +201,7 @@ struct DenseComparison {
       guard dtype.isFloatWeight else { return { _ in nil } }
       return { Double(TernaryScale.rounded(Float(before[$0]), to: dtype)) == after[$0] ? .byType : nil }
     }
-    guard let codec = form.blockCodec, before.count % codec.blockElements == 0 else { return { _ in nil } }
+    guard let codec = form.writableBlockCodec, before.count % codec.blockElements == 0 else { return { _ in nil } }
     let values = before.map { Float($0) }
     let encoded = codec.encode(values)
     let reference = codec.decode(encoded.span.bytes)

@@ -6,20 +6,26 @@ import TritModel
 
 /// Which projections of a converted model may hold other numbers than trits times a scale.
 ///
-/// A projection that was to be made ternary and was not is a difference, however exact a copy it is. Somebody must have
-/// said that it stays: `--keep` when it was converted or now, or `modules_to_not_convert` of either configuration.
+/// A projection that was to be made ternary and was not is a difference, however exact a copy it is: it computes as
+/// ordinary numbers what its source computes as trits. The source says which stay, by `modules_to_not_convert` or by
+/// being packed itself; otherwise the user does, and the verdict then says so. What a converted model says of itself
+/// permits nothing.
 struct DensePermission: Sendable {
+  /// Who says that a projection stays dense.
+  enum Reason: Sendable {
+    case source
+    case user
+  }
+
   private var globs: [Glob]
   private var modules: [String]
   private var names: Set<ExactString>
   /// The source is packed: what is dense there was left so on purpose.
   private var sourceIsPacked: Bool
 
-  init(_ source: any TensorSource, _ kind: ModelKind, _ converted: any TensorSource, _ request: VerifyRequest) {
-    let base = (converted as? GGUFModelView)?.base ?? converted
-    let recorded = Recipe.recorded(in: base)?["keep"]?.array?.compactMap(\.string) ?? []
-    globs = request.keep + recorded.map { Glob($0) }
-    modules = [source, converted].flatMap { DensePermission.modules($0.manifest.configuration) }
+  init(_ source: any TensorSource, _ kind: ModelKind, _ request: VerifyRequest) {
+    globs = request.keep
+    modules = DensePermission.modules(source.manifest.configuration)
     names = request.plannedDense
     sourceIsPacked = kind == .packed
   }
@@ -34,12 +40,15 @@ struct DensePermission: Sendable {
     configuration?["quantization_config"]?.object?["modules_to_not_convert"]?.array?.compactMap(\.string) ?? []
   }
 
-  func allows(_ tensor: String) -> Bool {
-    if sourceIsPacked || names.contains(ExactString(tensor)) || globs.contains(where: { $0.matches(tensor) }) {
-      return true
-    }
-    // `model.layers.0.mlp.up_proj`, as the configuration names modules.
-    let module = tensor.hasSuffix(".weight") ? String(tensor.dropLast(".weight".count)) : tensor
-    return HFQuantization.names(modules, module)
+  /// Whether a projection may compute otherwise than in the source, which is what keeping latents dense does: only the
+  /// user may ask for it.
+  func allowsAnotherClass(_ tensor: String) -> Bool { reason(tensor) == .user }
+
+  /// Nil where nobody allows it.
+  func reason(_ tensor: String) -> Reason? {
+    if sourceIsPacked || HFQuantization.names(modules, HFQuantization.module(of: tensor)) { return .source }
+    return names.contains(ExactString(tensor)) || globs.contains { $0.matches(tensor) } ? .user : nil
   }
+
+  func allows(_ tensor: String) -> Bool { reason(tensor) != nil }
 }

@@ -35,17 +35,19 @@ extension IndependentDecoder {
     return result
   }
 
-  /// Rows of a head, for query and key weights of architecture `llama`; nil for tensors stored in order.
+  /// Rows of a head, for query and key weights of `llama` and `minicpm`; nil for tensors stored in order.
   private static func rotatedHeadRows(_ view: GGUFModelView, _ stored: TensorDescriptor) -> Int? {
     let manifest = view.base.manifest
-    guard manifest.entry("general.architecture")?.string == "llama" else { return nil }
+    guard let family = manifest.entry("general.architecture")?.string, ["llama", "minicpm"].contains(family) else {
+      return nil
+    }
     let heads: Int?
     if stored.name.hasSuffix(".attn_q.weight") {
-      heads = manifest.entry("llama.attention.head_count")?.integer
+      heads = manifest.entry("\(family).attention.head_count")?.integer
     } else if stored.name.hasSuffix(".attn_k.weight") {
       heads =
-        manifest.entry("llama.attention.head_count_kv")?.integer
-        ?? manifest.entry("llama.attention.head_count")?.integer
+        manifest.entry("\(family).attention.head_count_kv")?.integer
+        ?? manifest.entry("\(family).attention.head_count")?.integer
     } else {
       return nil
     }
@@ -56,8 +58,10 @@ extension IndependentDecoder {
 /// Where the rows of one tensor stand and what their bytes mean.
 private struct GGUFBlocks {
   private enum Kind {
-    case tq1, tq2, iq1, iq2, iq2r4, fourRows
+    case tq1, tq2, iq1, iq2, iq2r4, fourRows, ptq1
     case runs(Int)
+    /// Weights of a block.
+    case quads(Int)
   }
 
   private let kind: Kind
@@ -68,6 +72,9 @@ private struct GGUFBlocks {
     switch layout {
     case "TQ1_0": kind = .tq1
     case "TQ2_0": kind = .tq2
+    case "Q2_0": kind = .quads(64)
+    case "PQ2_0": kind = .quads(128)
+    case "PTQ1_0": kind = .ptq1
     case "I2_S-group128": kind = .runs(128)
     case "I2_S-group64": kind = .runs(64)
     case "I2_S-rows4": kind = .fourRows
@@ -83,6 +90,8 @@ private struct GGUFBlocks {
     switch kind {
     case .tq1: return piece(row, of: columns / 256 * 54)
     case .tq2: return piece(row, of: columns / 256 * 66)
+    case .quads(let size): return piece(row, of: columns / size * (2 + size / 4))
+    case .ptq1: return piece(row, of: columns / 128 * 28)
     case .runs(let run):
       let first = row * columns / run
       let last = ((row + 1) * columns - 1) / run
@@ -100,6 +109,8 @@ private struct GGUFBlocks {
     switch kind {
     case .tq1: reader.tq1(bytes, &output)
     case .tq2: reader.tq2(bytes, &output)
+    case .quads(let size): reader.quads(bytes, of: size, &output)
+    case .ptq1: reader.ptq1(bytes, &output)
     case .runs(let run): reader.runs(bytes, of: run, from: row * columns % run, &output)
     case .fourRows: reader.fourRows(bytes, row % 4, &output)
     case .iq1: reader.iq1(bytes, &output)
@@ -120,6 +131,24 @@ private enum GGUFDigits {
   static let fives: [[Int8]] = [81, 27, 9, 3, 1].map { place in (0..<256).map { Int8($0 * 243 / 256 / place % 3) - 1 } }
   /// Without the least significant one.
   static let fours = Array(fives[..<4])
+  /// The four places of byte b at 4·b, least significant first.
+  static let joinedQuads: [Int8] = (0..<256).flatMap { byte in quads.map { $0[byte] } }
+  /// As `fives`, but only for bytes that are ⌈256·v / 243⌉ for some v of 0 to 242.
+  static let strictFives = fives.map { place in
+    (0..<256).map { isImage($0, of: $0 * 243 / 256) ? place[$0] : IndependentDecoder.invalid }
+  }
+  /// As `fours`, but only for bytes of a v whose least significant digit is 0.
+  static let strictFours = fours.map { place in
+    (0..<256).map { byte in
+      let value = byte * 243 / 256
+      return isImage(byte, of: value) && value % 3 == 0 ? place[byte] : IndependentDecoder.invalid
+    }
+  }
+
+  private static func isImage(_ byte: Int, of value: Int) -> Bool {
+    let scaled = 256 * value
+    return byte == scaled / 243 + (scaled % 243 > 0 ? 1 : 0)
+  }
 }
 
 /// Decodes one row.
@@ -177,7 +206,34 @@ private struct GGUFRowReader {
         blocks: columns / 256)
       spread(bytes, part, GGUFDigits.quads, &output)
     }
-    clearZeroBlocks(bytes, scale: 64, every: 66, &output)
+    clearZeroBlocks(bytes, scale: 64, every: 66, of: 256, &output)
+  }
+
+  /// Blocks of `size` weights: the scale, then four consecutive weights a byte.
+  func quads(_ bytes: RawSpan, of size: Int, _ output: inout MutableSpan<Int8>) {
+    let length = 2 + size / 4
+    let table = GGUFDigits.joinedQuads.span
+    precondition(columns % size == 0 && columns / size * length <= bytes.byteCount && table.count == 1024)
+    for block in 0..<columns / size {
+      for index in 0..<size / 4 {
+        let byte = Int(bytes.unsafeLoad(fromUncheckedByteOffset: block &* length &+ 2 &+ index, as: UInt8.self))
+        let first = start &+ block &* size &+ 4 &* index
+        for place in 0..<4 { output[unchecked: first &+ place] = table[unchecked: 4 &* byte &+ place] }
+      }
+    }
+    clearZeroBlocks(bytes, scale: 0, every: length, of: size, &output)
+  }
+
+  func ptq1(_ bytes: RawSpan, _ output: inout MutableSpan<Int8>) {
+    for (first, count, column, places) in [
+      (0, 16, 0, GGUFDigits.strictFives), (16, 8, 80, GGUFDigits.strictFives), (24, 2, 120, GGUFDigits.strictFours),
+    ] {
+      let part = Part(
+        first: first, count: count, blockBytes: 28, column: column, step: count, blockColumns: 128,
+        blocks: columns / 128)
+      spread(bytes, part, places, &output)
+    }
+    clearZeroBlocks(bytes, scale: 26, every: 28, of: 128, &output)
   }
 
   func tq1(_ bytes: RawSpan, _ output: inout MutableSpan<Int8>) {
@@ -190,12 +246,14 @@ private struct GGUFRowReader {
         blocks: columns / 256)
       spread(bytes, part, places, &output)
     }
-    clearZeroBlocks(bytes, scale: 52, every: 54, &output)
+    clearZeroBlocks(bytes, scale: 52, every: 54, of: 256, &output)
   }
 
-  private func clearZeroBlocks(_ bytes: RawSpan, scale: Int, every length: Int, _ output: inout MutableSpan<Int8>) {
-    for block in 0..<columns / 256 where isZero(bytes, block * length + scale, 2) {
-      clear(256 * block..<256 * (block + 1), &output)
+  private func clearZeroBlocks(
+    _ bytes: RawSpan, scale: Int, every length: Int, of size: Int, _ output: inout MutableSpan<Int8>
+  ) {
+    for block in 0..<columns / size where isZero(bytes, block * length + scale, 2) {
+      clear(size * block..<size * (block + 1), &output)
     }
   }
 

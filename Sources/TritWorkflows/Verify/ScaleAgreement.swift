@@ -17,8 +17,8 @@ struct ScaleAgreement {
   }
 
   let difference: String?
-  /// What rounding did, for people; nil when the multipliers are the same numbers.
-  let note: String?
+  /// What rounding did; nil when the multipliers are the same numbers.
+  let rounding: ScaleRounding?
 
   var agrees: Bool { difference == nil }
 
@@ -34,23 +34,23 @@ struct ScaleAgreement {
       if a == b { continue }
       // An infinity times 0 is no number: it matters even there.
       if !live.isLive[unit], a.isFinite, b.isFinite { continue }
-      guard let type = ScaleAgreement.rounding(a, index, expected, b, found, live, unit, origin) else {
+      guard let type = ScaleAgreement.roundedType(a, index, expected, b, found, live, unit, origin) else {
         let (row, column) = live.grid.place(unit)
         let isWide = live.grid.size == nil
         let place = isWide ? "" : " of row \(row)" + (live.grid.perRow > 1 ? ", column \(column)" : "")
         difference = "a trit\(place) is multiplied by \(b), expected \(a)" + ScaleAgreement.reason(a, b, found)
-        note = nil
+        rounding = nil
         return
       }
       rounded = type
       worst = max(worst, abs(Double(a) - Double(b)) / Double(max(a, b)))
     }
     difference = nil
-    note = worst == 0 ? nil : "scale rounded to \(rounded.rawValue), by \(ScaleAgreement.parts(worst))"
+    rounding = worst == 0 ? nil : ScaleRounding(storage: rounded, relative: worst)
   }
 
   /// The type whose rounding made one number of the other; nil when none did.
-  private static func rounding(
+  private static func roundedType(
     _ a: Float, _ index: Int, _ expected: TernaryScale, _ b: Float, _ found: TernaryScale, _ live: LiveUnits,
     _ unit: Int, _ origin: Origin
   ) -> DType? {
@@ -107,15 +107,9 @@ struct ScaleAgreement {
     guard a > 0, b > 0, a.isFinite, b.isFinite else { return "" }
     if TernaryScale.rounded(a, to: .bf16) == b, found.storage != .bf16 {
       return
-        " (\(parts(abs(Double(a) - Double(b)) / Double(a))) off: its bfloat16 rounding, and \(found.storage.rawValue) "
+        " (\(ScaleRounding.parts(abs(Double(a) - Double(b)) / Double(a))) off: its bfloat16 rounding, and \(found.storage.rawValue) "
         + "could hold it)"
     }
     return ""
-  }
-
-  /// A relative error in millionths.
-  static func parts(_ error: Double) -> String {
-    let millionths = error * 1e6
-    return millionths < 0.1 ? "less than 0.1 ppm" : "\((millionths * 10).rounded() / 10) ppm"
   }
 }

@@ -46,11 +46,7 @@ struct ScaleGrid: Sendable {
   /// Which scale of a granularity a unit has.
   func index(_ unit: Int, _ granularity: ScaleGranularity) -> Int {
     let (row, column) = place(unit)
-    return switch granularity {
-    case .tensor: 0
-    case .row: row
-    case .group(let size): row * granularity.count(rows: 1, columns: columns) + column / max(1, size)
-    }
+    return ScalePlaces(granularity, columns: columns).index(row: row, column: column)
   }
 }
 
@@ -62,6 +58,12 @@ struct LiveUnits: Sendable {
   init(_ grid: ScaleGrid) {
     self.grid = grid
     isLive = [Bool](repeating: false, count: grid.count)
+  }
+
+  /// Every unit taken for one that matters: trits are not looked at.
+  init(all grid: ScaleGrid) {
+    self.grid = grid
+    isLive = [Bool](repeating: true, count: grid.count)
   }
 
   /// Looks at all rows, band by band; nil where `trits` gives none.

@@ -66,20 +66,27 @@ extension TensorComparison {
       return (differs(result, "\(result.mismatches) \(what) differ from a fresh fit, first at \(place)"), sums)
     }
     if isPacked, let foundScale = result.foundScale {
-      var difference =
-        involvesGGUF
-        ? ScaleAgreement(expectedScale, foundScale, live, origin: .first).difference
-        : storedDifference(expectedScale, foundScale, live)
-      // On its way to GGUF the model may have been a file that stores divisors, which rounds the inverse.
-      if involvesGGUF, difference != nil,
-        ScaleAgreement(matrix.scale(plane, .divide), foundScale, live, origin: .first).agrees
-      {
-        difference = nil
+      var difference: String?
+      if involvesGGUF {
+        // On its way to GGUF the model may have been a file that stores divisors, which rounds the inverse.
+        let agreements = [expectedScale, matrix.scale(plane, .divide)].map {
+          ScaleAgreement($0, foundScale, live, origin: .first)
+        }
+        let agreement = agreements.first(where: \.agrees) ?? agreements[0]
+        difference = agreement.difference
+        result.scaleRounding = agreement.rounding
+      } else {
+        difference = storedDifference(expectedScale, foundScale, live)
       }
-      if let difference { return (differs(result, difference), sums) }
+      if let difference {
+        let lost = try differing(result, difference, expectedScale, foundScale, live) { try foundTrits($0, nil) }
+        return (lost, sums)
+      }
     }
     result.outcome = .equal
-    result.detail = isPacked ? "trits and scales equal a fresh fit" : "values equal a fresh fit"
+    result.detail =
+      (isPacked ? "trits and scales equal a fresh fit" : "values equal a fresh fit")
+      + (result.scaleRounding.map { "; " + $0.phrase } ?? "")
     return (result, sums)
   }
 
@@ -91,27 +98,19 @@ extension TensorComparison {
     guard case .dense(let dtype) = found.encoding else { return (differs(blank, "is not dense"), nil) }
     var result = blank
     let (rows, columns) = (expected.shape.rows, expected.shape.columns)
-    let multipliers = scale.multipliers
+    // What is dense holds the multiplier rounded to its type. A scale the type has no number for is no rounding: nothing
+    // equals NaN.
+    let rounded = TernaryScale(
+      stored: scale.multipliers.map { $0 == 0 ? 0 : ScaleAgreement.held($0, dtype) ?? .nan }, storage: .f32,
+      convention: .multiply, granularity: scale.granularity
+    ).grid(columns: columns)
     let step = max(1, (1 << 18) / max(1, columns))
     for start in stride(from: 0, to: rows, by: step) {
       try work.parallelism.cancellation.check()
       let range = start..<min(start + step, rows)
       var trits = [Int8](repeating: 0, count: range.count * columns)
       try fresh.read(range, into: &trits, at: 0)
-      let wanted = trits.indices.map { index -> Float in
-        let (row, column) = (start + index / columns, index % columns)
-        let place =
-          switch scale.granularity {
-          case .tensor: 0
-          case .row: row
-          case .group(let size): row * ((columns + size - 1) / size) + column / size
-          }
-        let multiplier = multipliers[place]
-        guard trits[index] != 0, multiplier != 0 else { return 0 }
-        // A scale the type has no number for is no rounding: nothing equals NaN.
-        return Float(trits[index]) * (ScaleAgreement.held(multiplier, dtype) ?? .nan)
-      }
-      try compare(wanted, range, columns, &result)
+      try compare(rounded.values(trits, firstRow: start), range, columns, &result)
       fresh.release(range)
     }
     if result.mismatches > 0, let first = result.firstMismatch {
@@ -119,7 +118,12 @@ extension TensorComparison {
       return (differs(result, "\(result.mismatches) values are not trit times scale, first at \(place)"), nil)
     }
     result.outcome = .equal
+    let off = zip(scale.multipliers, rounded.multipliers).map {
+      $0 == $1 ? 0 : abs(Double($0) - Double($1)) / Double(abs($0))
+    }
+    let worst = off.max() ?? 0
     result.detail = "every value is trit times scale"
+    if worst > 0 { result.detail += "; scales rounded to \(dtype.rawValue), by at most \(ScaleRounding.parts(worst))" }
     return (result, nil)
   }
 
@@ -132,7 +136,7 @@ extension TensorComparison {
     let hash = SHA256()
     // Errors are those of the sum of planes, told once.
     let measuresError = depth == .full && plane == 0
-    let scales = matrix.planes.indices.map { matrix.scale($0, convention) }
+    let scales = matrix.planes.indices.map { matrix.scale($0, convention).grid(columns: columns) }
     var sums = ErrorSums()
     for start in stride(from: 0, to: rows, by: step) {
       try work.parallelism.cancellation.check()
@@ -149,7 +153,8 @@ extension TensorComparison {
           result.zeros += right.count { $0 == 0 }
         }
       } else {
-        try compare(DenseValues.bfloat16(values).map { BFloat16(bits: $0).float }, range, columns, &result)
+        let dtype = found.encoding.dtype ?? .bf16
+        try compare(values.map { TernaryScale.rounded($0, to: dtype) }, range, columns, &result)
       }
       if measuresError, case .dense(let dtype) = expected.encoding {
         let width = columns * (dtype.bits / 8)
@@ -169,7 +174,7 @@ extension TensorComparison {
     return sums
   }
 
-  /// Dense values of rows against those expected, which are exact in bfloat16; −0 counts as 0.
+  /// Dense values of rows against those expected, as their type holds them; −0 counts as 0.
   private func compare(
     _ wanted: [Float], _ rows: Range<Int>, _ columns: Int, _ result: inout TensorVerification
   ) throws {

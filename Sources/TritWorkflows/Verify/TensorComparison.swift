@@ -62,7 +62,10 @@ struct TensorComparison {
     case (_, .ternary), (.ternary, .dense): return try ternary()
     case (.dense(let from), .dense(let to)):
       let isMatrix = expected.shape.isMatrix && from.isFloatWeight && to.isFloatWeight
-      let mustBeTernary = isMatrix && role.isProjection && permission?.allows(expected.name) == false
+      let permitted = isMatrix && role.isProjection ? permission?.reason(expected.name) : .source
+      let mustBeTernary = permission != nil && permitted == nil
+      var blank = blank
+      blank.isKept = permitted == .user
       if from == to, !(mustBeTernary && recognition == .quantizedAgain), try sameBytes() {
         guard mustBeTernary, try !isTernary(converted, found) else { return (blank, nil) }
         return (differs(blank, "the same bytes as the source: it was to be made ternary and was not"), nil)
@@ -88,7 +91,7 @@ struct TensorComparison {
     guard tensor.shape.isMatrix, tensor.encoding.dtype?.isFloatWeight == true else { return false }
     let pass = try WeightPass(source, tensor, roundsToBFloat16: false, kernels: work.kernels)
     let findings = try pass.findings(work.parallelism, SilentProgress())
-    return findings.ternaryMagnitude != nil || findings.largest == 0
+    return try findings.largest == 0 || pass.ternaryScale(findings, work.parallelism) != nil
   }
 
   /// GGUF stores scales and dense numbers in other types than checkpoints, so bytes cannot be compared.
@@ -138,7 +141,10 @@ struct TensorComparison {
       let place = "row \(first.row), column \(first.column): expected \(first.expected), found \(text)"
       return (differs(result, "\(result.mismatches) trits differ, first at \(place)"), sums)
     }
-    if let detail = findings[choice].difference { return (differs(result, detail), sums) }
+    if let detail = findings[choice].difference {
+      let lost = try differing(result, detail, candidates[choice], foundScale, live) { try foundTrits($0, dense) }
+      return (lost, sums)
+    }
     result.outcome = .equal
     let how =
       switch fresh.origin {
@@ -146,8 +152,8 @@ struct TensorComparison {
       case .recognised: "source is ternary already; trits and scale equal"
       case .quantized, .fitted: "trits and scale equal a fresh quantization"
       }
-    let rounding = findings[choice].note ?? roundedMagnitude(fresh, foundScale)
-    result.detail = how + (rounding.map { "; " + $0 } ?? "")
+    result.scaleRounding = findings[choice].rounding ?? roundedMagnitude(fresh, foundScale)
+    result.detail = how + (result.scaleRounding.map { "; " + $0.phrase } ?? "")
     return (result, sums)
   }
 
@@ -167,27 +173,30 @@ struct TensorComparison {
 
   private func finding(
     _ expected: TernaryScale, _ found: TernaryScale, _ live: LiveUnits, isDense: Bool
-  ) -> (difference: String?, note: String?) {
+  ) -> (difference: String?, rounding: ScaleRounding?) {
     if isDense || involvesGGUF {
       let agreement = ScaleAgreement(expected, found, live, origin: .first)
-      return (agreement.difference, agreement.note)
+      return (agreement.difference, agreement.rounding)
     }
     return (storedDifference(expected, found, live), nil)
   }
 
   /// What storing the magnitude of weights that were ternary already did to it; nil when nothing.
-  private func roundedMagnitude(_ fresh: TernaryWeight, _ found: TernaryScale) -> String? {
-    guard let magnitude = fresh.magnitude?.stored[0], magnitude > 0, found.granularity == .tensor else { return nil }
+  private func roundedMagnitude(_ fresh: TernaryWeight, _ found: TernaryScale) -> ScaleRounding? {
+    guard let scale = fresh.magnitude, scale.granularity == .tensor, found.granularity == .tensor,
+      let magnitude = scale.stored.first, magnitude > 0
+    else { return nil }
     let multiplier = found.multiplier()
     // A divisor stands for the magnitude when a dense bfloat16 checkpoint made with it holds that.
     guard multiplier != magnitude, BFloat16.rounded(multiplier) != magnitude else { return nil }
     let change = abs(Double(multiplier) - Double(magnitude)) / Double(magnitude)
-    return "scale rounded to \(found.storage.rawValue), by \(ScaleAgreement.parts(change))"
+    return ScaleRounding(storage: found.storage, relative: change)
   }
 
   var defaultConvention: ScaleConvention {
     let name = ArchitectureRegistry.className(in: source.manifest.configuration)
-    return (name.flatMap(ArchitectureRegistry.architecture(named:)) ?? Llama()).packedConvention
+    let quantization = source.manifest.configuration.flatMap { try? HFQuantization(configuration: $0, file: "") }
+    return ModelSurvey.newScaleConvention(quantization, name.flatMap(ArchitectureRegistry.architecture(named:)))
   }
 
   private func isAllZero(_ weight: TernaryWeight) throws -> Bool {
@@ -204,7 +213,9 @@ struct TensorComparison {
       return "\(found.stored.count) scales, expected \(expected.stored.count)"
     }
     let differing = expected.stored.indices.first {
-      expected.stored[$0] != found.stored[$0] && (live.isLive[$0] || !found.multiplier(at: $0).isFinite)
+      // An infinity times 0 is no number: it matters even over zeros.
+      expected.stored[$0] != found.stored[$0]
+        && (live.isLive[$0] || !found.multiplier(at: $0).isFinite || !expected.multiplier(at: $0).isFinite)
     }
     guard let index = differing else { return nil }
     return "scale \(index) is \(found.stored[index]), expected \(expected.stored[index])"
@@ -218,7 +229,10 @@ struct TensorComparison {
     let (rows, columns) = (expected.shape.rows, expected.shape.columns)
     let step = max(1, (1 << 18) / max(1, columns))
     let hash = SHA256()
-    let measuresError = depth == .full && expected.encoding.dtype != nil
+    // A divisor whose inverse is infinite leaves no weights to measure.
+    let measuresError =
+      depth == .full && expected.encoding.dtype != nil && scale.multipliers.allSatisfy(\.isFinite)
+    let grid = scale.grid(columns: columns)
     var sums = ErrorSums()
     var left = [Int8](repeating: 0, count: min(step, rows) * columns)
     for start in stride(from: 0, to: rows, by: step) {
@@ -238,7 +252,7 @@ struct TensorComparison {
         let values = try source.withBytes(range.lowerBound * width..<range.upperBound * width, of: expected) {
           DenseValues.floats($0, dtype)
         }
-        addErrors(values, right, scale, firstRow: start, columns, &sums)
+        addErrors(values, right, grid, firstElement: start * columns, &sums)
       }
       fresh.release(range)
       dense?.release(range)
@@ -267,17 +281,12 @@ struct TensorComparison {
   }
 
   private func addErrors(
-    _ values: [Float], _ trits: [Int8], _ scale: TernaryScale, firstRow: Int, _ columns: Int, _ sums: inout ErrorSums
+    _ values: [Float], _ trits: [Int8], _ grid: MultiplierGrid, firstElement: Int, _ sums: inout ErrorSums
   ) {
-    let multipliers = scale.multipliers
-    switch scale.granularity {
-    case .tensor:
-      let multiplier = multipliers[0]
+    if let multiplier = grid.uniform {
       sums.add(values, trits) { _ in multiplier }
-    case .row: sums.add(values, trits) { multipliers[firstRow + $0 / columns] }
-    case .group(let size):
-      let groups = (columns + size - 1) / size
-      sums.add(values, trits) { multipliers[(firstRow + $0 / columns) * groups + $0 % columns / size] }
+    } else {
+      sums.add(values, trits) { grid.multiplier(at: firstElement + $0) }
     }
   }
 

@@ -23,13 +23,32 @@ extension VerifyResult {
         ReportFact("Code stream", .optional(modelHash?.description), kind: .hash),
       ])
     let rounding = self.rounding
-    if rounding.changed > 0 {
+    if rounding.scales > 0 {
+      facts.append(
+        ReportFact("Rounded scales", .integer(rounding.scales), note: "tensors whose scale another type could not hold")
+      )
       facts.append(
         ReportFact(
-          "Tensors rounded", .integer(tensors.count { $0.outcome == .rounded }),
-          note: "the same but for the type they are stored in"))
-      facts.append(ReportFact("Values rounded", .integer(rounding.changed)))
-      facts.append(ReportFact("Largest rounding", .number(rounding.largest)))
+          "Largest scale change", .number(rounding.largestScaleChange), kind: .significant(digits: 3),
+          note: "relative to the scale"))
+    }
+    if rounding.tensors > 0 {
+      facts.append(
+        ReportFact(
+          "Tensors rounded", .integer(rounding.tensors), note: "the same but for the type they are stored in"))
+      facts.append(ReportFact("Values rounded", .integer(rounding.values.changed)))
+      facts.append(ReportFact("Values that became 0", .integer(rounding.values.vanished)))
+      facts.append(ReportFact("Largest rounding", .number(rounding.values.largest)))
+    }
+    if let percent = scaleLossPercent {
+      facts.append(
+        ReportFact(
+          "Tensors whose scales are lost", .integer(tensors.count { $0.outcome == .scalesLost }),
+          note: "their codes are equal"))
+      facts.append(
+        ReportFact(
+          "Mean error", .number(percent), key: "scale_loss_percent", kind: .decimal(digits: 2),
+          note: "% of the mean magnitude, by lost scales"))
     }
     if let total {
       for fact in VerifyResult.errorFacts(total) { facts.append(fact) }
@@ -41,23 +60,39 @@ extension VerifyResult {
     if !setAside.isEmpty {
       report.note(.info, "only one side has what no forward pass reads: \(CheckWorkflow.list(setAside))")
     }
-    for problem in structure { report.note(.error, problem) }
-    for tensor in tensors where tensor.outcome == .differs { report.note(.error, "\(tensor.name): \(tensor.detail)") }
+    // Of a part that was not asked for, it is a remark.
+    let severity = parts.needed.contains(.weights) ? ReportSeverity.error : .info
+    for problem in structure { report.note(severity, problem) }
+    for tensor in tensors where tensor.outcome == .differs || tensor.outcome == .scalesLost {
+      report.note(severity, "\(tensor.name): \(tensor.detail)")
+    }
     for hint in hints { report.note(.info, hint) }
     report.note(
       passed ? .pass : .fail,
       passed
-        ? parts.verdict + roundingNote
-        : "the converted model is not what its source gives: \(firstProblem ?? "")")
+        ? parts.verdict
+        : failure)
+    report.brief = ReportBrief(
+      [
+        "source", "converted", "quantizer", "tensors", "trits_that_differ", "rounded_scales", "largest_scale_change",
+        "values_rounded", "values_that_became_0", "scale_loss_percent", "relative_error", "sqnr_db", "parts",
+        "part_differences",
+      ],
+      rows: [
+        "tensors": tensors.indices.filter { tensors[$0].outcome == .differs || tensors[$0].outcome == .scalesLost }
+      ])
     return report
   }
 
-  /// What types did to dense tensors, for the verdict; empty when nothing.
-  private var roundingNote: String {
-    let count = tensors.count { $0.outcome == .rounded }
-    guard count > 0 else { return "" }
-    return "; \(count) dense tensors rounded by the type they are stored in, at most \(rounding.largest), and not "
-      + "otherwise"
+  /// Lost scales are no wrong trits, and are told apart.
+  private var failure: String {
+    if onlyScalesAreLost, parts.failing.allSatisfy({ $0.part == .weights }), let percent = scaleLossPercent {
+      let lost = tensors.filter { $0.outcome == .scalesLost }
+      return
+        "\(ScaleLoss.phrase(percent)): \(lost.count) of \(tensors.count) tensors hold the source's trits with other "
+        + "scales (\(lost.first.map { "'\(printable($0.name))': \($0.detail)" } ?? ""))"
+    }
+    return "the converted model is not what its source gives: \(firstProblem ?? "")"
   }
 
   private static func errorFacts(_ error: RoundTripError) -> [ReportFact] {
@@ -75,7 +110,7 @@ extension VerifyResult {
     return ReportTable(
       key: "tensors", title: "Tensors",
       columns: [
-        ReportColumn("name", "Tensor"), ReportColumn("outcome", "Outcome"),
+        ReportColumn("name", "Tensor"), ReportColumn("outcome", "Outcome"), ReportColumn("detail", "Detail"),
         ReportColumn("mismatches", "Differ", kind: .integer),
         ReportColumn("scale", "Scale", kind: .significant(digits: 6)),
         ReportColumn("zero_share", "Zeros", kind: .fraction(digits: 1)),
@@ -86,17 +121,17 @@ extension VerifyResult {
         ReportColumn("sqnr_db", "SQNR", kind: .decimal(digits: 2), unit: "dB"),
         ReportColumn("code_stream", "Code stream", kind: .hash),
         ReportColumn("trits_sha256", "Trits SHA-256", kind: .hash),
-        ReportColumn("detail", "Detail"),
       ], rowCount: tensors.count
     ) { index in
       let tensor = tensors[index]
       let scale = tensor.foundScale.flatMap { $0.granularity == .tensor ? Double($0.stored[0]) : nil }
       let zeroShare = tensor.isTernary ? Double(tensor.zeros) / Double(max(1, tensor.shape.elementCount)) : nil
       return [
-        .text(tensor.name), .text(tensor.outcome.rawValue), tensor.isTernary ? .integer(tensor.mismatches) : .missing,
+        .text(tensor.name), .text(tensor.outcome.rawValue), .text(tensor.detail),
+        tensor.isTernary ? .integer(tensor.mismatches) : .missing,
         .optional(scale), .optional(zeroShare), .optional(tensor.error?.maximum), .optional(tensor.error?.rmse),
         .optional(tensor.error?.relative), .optional(tensor.error?.cosine), .optional(tensor.error?.sqnr),
-        .optional(tensor.stream?.digest.description), .optional(tensor.stream?.trits.description), .text(tensor.detail),
+        .optional(tensor.stream?.digest.description), .optional(tensor.stream?.trits.description),
       ]
     }
   }

@@ -29,6 +29,8 @@ public struct VerifyRequest: Sendable {
   public var recipe: ConversionRecipe?
   /// Compare only these tensors of the source; nil for all.
   var only: Set<ExactString>?
+  /// What lost scales mean for the verdict: those of a conversion that was allowed to lose them are no fault of it.
+  var scaleLoss = ScaleLossPolicy.refuse
   /// Of a conversion whose audit this is: the tensors its plan leaves dense.
   var plannedDense: Set<ExactString> = []
   /// This is the audit of a conversion: blocks must be the bytes of its own encoders.
@@ -64,6 +66,8 @@ public struct TensorVerification: Sendable {
     case equal
     /// Dense, the same but for what storing it in another type did.
     case rounded
+    /// Every code is right, and several scales of the source have become one.
+    case scalesLost = "scales-lost"
     case differs
   }
 
@@ -82,6 +86,8 @@ public struct TensorVerification: Sendable {
   /// For people: how it was compared, or what differs.
   public var detail: String
   public var isTernary = false
+  /// A projection that stays dense because the user says so, where the source would have it made ternary.
+  public var isKept = false
   public var mismatches = 0
   public var zeros = 0
 
@@ -93,6 +99,8 @@ public struct TensorVerification: Sendable {
     var error: RoundTripError?
     var stream: CodeStream?
     var rounding: RoundingReport?
+    var scaleRounding: ScaleRounding?
+    var scaleLoss: ScaleLoss?
   }
 
   private var box: Box<Findings>?
@@ -126,6 +134,16 @@ public struct TensorVerification: Sendable {
     get { findings.rounding }
     set { findings.rounding = newValue }
   }
+  /// What storing the scales of a ternary tensor in another type did to them; nil when it did nothing.
+  public var scaleRounding: ScaleRounding? {
+    get { findings.scaleRounding }
+    set { findings.scaleRounding = newValue }
+  }
+  /// What became of scales the converted model has no room for; nil where all are there.
+  public var scaleLoss: ScaleLoss? {
+    get { findings.scaleLoss }
+    set { findings.scaleLoss = newValue }
+  }
 
   init(name: String, role: TensorRole, shape: TensorShape, outcome: Outcome, detail: String) {
     self.name = name
@@ -157,33 +175,57 @@ public struct VerifyResult: Sendable {
   /// Description, tokenizer and companions, with the weights as `structure` and `tensors` have them.
   public var parts = PartFindings([], needed: [.weights])
 
+  /// Whether lost scales were allowed.
+  var scaleLossPolicy = ScaleLossPolicy.refuse
+
   /// Whether structure and all tensors are what the source gives.
-  var weightsHold: Bool { structure.isEmpty && tensors.allSatisfy { $0.outcome != .differs } }
+  var weightsHold: Bool { structure.isEmpty && tensors.allSatisfy { !isFault($0) } }
+
+  private func isFault(_ tensor: TensorVerification) -> Bool {
+    tensor.outcome == .differs || tensor.outcome == .scalesLost && scaleLossPolicy == .refuse
+  }
+
+  /// What became of the scales of all tensors that lost any; nil when none did.
+  public var scaleLossPercent: Double? {
+    let losses = tensors.compactMap(\.scaleLoss)
+    let magnitude = losses.reduce(0) { $0 + $1.magnitude }
+    return magnitude > 0 ? 100 * losses.reduce(0) { $0 + $1.error } / magnitude : nil
+  }
+
+  /// True when nothing but lost scales stands between the weights and their source.
+  var onlyScalesAreLost: Bool {
+    structure.isEmpty && scaleLossPercent != nil && tensors.allSatisfy { $0.outcome != .differs }
+  }
 
   public var passed: Bool { (weightsHold || !parts.needed.contains(.weights)) && parts.holds }
 
-  /// What types did to all dense tensors together.
-  public var rounding: RoundingReport {
-    tensors.reduce(into: RoundingReport()) { total, tensor in tensor.rounding.map { total.add($0) } }
+  /// What storage types did to all tensors together.
+  public var rounding: WeightRounding {
+    tensors.reduce(into: WeightRounding()) { $0.add($1.scaleRounding, $1.rounding) }
   }
 
   /// The first thing that is wrong, for a message; nil when all is well.
   public var firstProblem: String? {
     if let weights = firstWeightsProblem, parts.needed.contains(.weights) { return weights }
-    return parts.failing.first.map { "\($0.part.rawValue): \($0.text)" }
+    return parts.problem
   }
 
   var firstWeightsProblem: String? {
-    structure.first ?? tensors.first { $0.outcome == .differs }.map { "tensor '\(printable($0.name))': \($0.detail)" }
+    let wrong = tensors.first { $0.outcome == .differs } ?? tensors.first { isFault($0) }
+    return structure.first ?? wrong.map { "tensor '\(printable($0.name))': \($0.detail)" }
   }
 
   /// The weights as a part beside the others.
   var weightsFinding: PartFinding {
     let ternary = tensors.count(where: \.isTernary)
-    let rounded = tensors.count { $0.outcome == .rounded }
-    let note = rounded == 0 ? "" : ", \(rounded) rounded by a storage type"
+    if weightsHold, let percent = scaleLossPercent {
+      let lost = tensors.count { $0.outcome == .scalesLost }
+      let note = rounding.isEmpty ? "" : "; rounded by types: \(rounding.phrase)"
+      return PartFinding(
+        .weights, .scalesLost, "\(ScaleLoss.phrase(percent)) in \(lost) of \(tensors.count) tensors\(note)")
+    }
     return weightsHold
-      ? PartFinding(.weights, .equal, "\(tensors.count) tensors, \(ternary) of them ternary\(note)")
+      ? PartFinding(weights: "\(tensors.count) tensors, \(ternary) of them ternary", rounding)
       : PartFinding(.weights, .differs, firstWeightsProblem ?? "")
   }
 }

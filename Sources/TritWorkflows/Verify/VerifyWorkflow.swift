@@ -82,16 +82,23 @@ public struct VerifyWorkflow: Sendable {
       }
       structure.append("tensor '\(printable(name.string))' is not in the source")
     }
-    let permission = DensePermission(source, survey.kind, converted, request)
+    let permission = DensePermission(source, survey.kind, request)
     let (tensors, sums) = try compare(pairs, survey.roles, quantizer, calibration, permission)
     var result = VerifyResult(
       source: source.manifest.path, converted: converted.manifest.path, quantizer: quantizer.id.rawValue,
       quantizerReason: reason, structure: structure, tensors: tensors)
     result.setAside = setAside
+    result.scaleLossPolicy = request.scaleLoss
     // A worker's part of a conversion has tensors only.
-    let others = request.only == nil ? try PartsComparison(first: source, second: converted).run() : []
+    let others =
+      request.only == nil
+      ? try PartsComparison(first: source, second: converted, isExcused: permission.allowsAnotherClass).run() : []
     result.parts = PartFindings(
       [result.weightsFinding] + others, needed: request.only == nil ? request.parts : [.weights])
+    let kept = result.tensors.count(where: \.isKept)
+    if kept > 0, result.parts.needed.contains(.weights) {
+      result.parts.remarks.append("\(kept) projections not made ternary, as asked: they compute as ordinary numbers")
+    }
     if request.depth == .full {
       let streams = result.tensors.compactMap { tensor in tensor.stream.map { (tensor.name, $0) } }
       result.modelHash = streams.isEmpty ? nil : CodeStream.model(streams)
@@ -146,8 +153,8 @@ public struct VerifyWorkflow: Sendable {
     }
     if let name = request.quantizer { return (try named(name), "chosen") }
     if let name = Recipe.quantizer(of: converted) { return (try named(name), "recorded in the converted model") }
-    let architecture = survey.architecture ?? Llama()
-    return (try named(architecture.defaultQuantizer), "default of \(architecture.className)")
+    let (name, reason) = survey.defaultQuantizer
+    return (try named(name), reason)
   }
 
   // MARK: - Tensors

@@ -30,6 +30,8 @@ public struct CalibrationRequest: Sendable, Hashable {
 /// the text; asking for another layer drops them and runs the model again. Ask in order of layers.
 final class CalibrationStatistics: Sendable {
   static let budget = 1 << 30
+  /// The matrices of one layer may take this much: those of the widest models take 10 GB.
+  static let limit = 1 << 36
 
   private let runnable: RunnableModel
   private let pieces: [[Int]]
@@ -46,11 +48,10 @@ final class CalibrationStatistics: Sendable {
   ) throws {
     self.work = work
     let engine = try InferenceEngine(threads: work.parallelism.threads)
-    var options = open
-    // The model is read once for every piece: in place, not into buffers.
-    options.access = .mapped
+    // Mapped, if that was asked for: the guard against files that shrink is then in place. Otherwise weights are read
+    // into memory once.
     let runnable = try RunnableModel(
-      ModelOpener.open(path, options, hasCompanions: true), RunOptions(mode: .reference), engine: engine)
+      ModelOpener.open(path, open, hasCompanions: true), RunOptions(mode: .reference, open: open), engine: engine)
     self.runnable = runnable
     let tokenizer = try Tokenizer(of: runnable.source)
     guard let bos = tokenizer.bosTokenID else { throw RunError(.noBeginToken, file: path) }
@@ -58,7 +59,10 @@ final class CalibrationStatistics: Sendable {
     let ids = Array(
       try tokenizer.encode(fileAt: request.text, text, addSpecialTokens: false).prefix(max(0, request.tokens)))
     guard ids.count >= 256 else { throw QuantizerError(.calibrationTooShort(tokens: ids.count), file: request.text) }
-    let window = min(request.window, runnable.model.configuration.contextLength)
+    let context = runnable.model.configuration.contextLength
+    let window = min(request.window, context)
+    // BOS and one token that depends on it.
+    guard window >= 2 else { throw QuantizerError(.calibrationContext(min(request.window, context)), file: path) }
     pieces = stride(from: 0, to: ids.count, by: window - 1).map {
       [bos] + ids[$0..<min(ids.count, $0 + window - 1)]
     }
@@ -66,16 +70,25 @@ final class CalibrationStatistics: Sendable {
     let hash = SHA256()
     hash.update(ids.flatMap { littleEndianBytes(UInt32(truncatingIfNeeded: $0)) })
     digest = hash.finalize()
+    let widths = CalibrationStatistics.widths(runnable.model.configuration)
+    guard let layer = InputGram.byteCount(widths: widths), layer <= CalibrationStatistics.limit else {
+      throw QuantizerError(
+        .calibrationTooWide(width: widths.max() ?? 0, limit: CalibrationStatistics.limit), file: path)
+    }
     groups = CalibrationStatistics.groups(runnable.model.configuration, budget: budget)
+  }
+
+  /// Of the inputs of a layer's projections.
+  private static func widths(_ configuration: ModelDescription) -> [Int] {
+    [
+      configuration.hiddenSize, configuration.attention.queryWidth, configuration.hiddenSize,
+      configuration.intermediateSize,
+    ]
   }
 
   /// Layers whose matrices fit in the budget together.
   static func groups(_ configuration: ModelDescription, budget: Int) -> [Range<Int>] {
-    let widths = [
-      configuration.hiddenSize, configuration.attention.queryWidth, configuration.hiddenSize,
-      configuration.intermediateSize,
-    ]
-    let layer = widths.reduce(0) { $0 + InputGram.byteCount(width: $1) }
+    let layer = InputGram.byteCount(widths: widths(configuration)) ?? .max
     let size = max(1, budget / max(1, layer))
     return stride(from: 0, to: configuration.layers, by: size).map {
       $0..<min(configuration.layers, $0 + size)

@@ -34,11 +34,16 @@ struct FittedMatrix: Sendable {
     let rowCount = rows
     try work.parallelism.forEachBand(count) { band in
       let range = band * step..<min(rowCount, (band + 1) * step)
-      let fitted = fit.fit(try pass.bfloat16Values(of: range), rows: range.count)
+      let fitted = fit.fit(try pass.values(of: range), rows: range.count)
       pass.release(range)
       parts.withLock { $0[band] = fitted }
     }
     let fitted = parts.withLock { $0 }
+    for value in fitted.flatMap({ $0.flatMap(\.multipliers) }) where !value.isFinite {
+      throw WorkflowError(
+        .unusableScale(value), file: pass.source.manifest.files[pass.tensor.location.file].path,
+        tensor: pass.tensor.name)
+    }
     planes = (0..<quantizer.planes).map { plane in
       var result = FittedPlane(trits: [], multipliers: [])
       result.trits.reserveCapacity(rowCount * pass.tensor.shape.columns)
@@ -56,18 +61,19 @@ struct FittedMatrix: Sendable {
     let step = max(1, bandBytes / 2 / max(1, columns))
     try work.parallelism.forEachBand((rows + step - 1) / step) { band in
       var part = MagnitudeHistogram()
-      part.add(try pass.bfloat16Values(of: band * step..<min(rows, (band + 1) * step)))
+      part.add(try pass.values(of: band * step..<min(rows, (band + 1) * step)))
       total.withLock { $0.merge(part) }
     }
     return total.withLock { $0 }
   }
 
-  /// The scales of a plane, stored as bfloat16. Only one scale a tensor can be turned into a divisor.
+  /// The scales of a plane as they are stored. Only one scale a tensor can be turned into a divisor.
   func scale(_ plane: Int, _ convention: ScaleConvention) -> TernaryScale {
     let multipliers = planes[plane].multipliers
     guard quantizer.granularity == .tensor, convention == .divide else {
       return TernaryScale(
-        stored: multipliers, storage: .bf16, convention: .multiply, granularity: quantizer.granularity)
+        stored: multipliers, storage: quantizer.scaleStorage, convention: .multiply,
+        granularity: quantizer.granularity)
     }
     return TernaryScale(
       stored: BFloat16.rounded(TernaryScale.divisor(ofMagnitude: multipliers[0])), storage: .bf16, convention: .divide)
@@ -75,12 +81,12 @@ struct FittedMatrix: Sendable {
 
   /// The weights of rows as they are now: the sum over planes of trit × multiplier.
   ///
-  /// - Parameter scales: of each plane, as stored.
-  func values(_ range: Range<Int>, _ scales: [TernaryScale]) -> [Float] {
+  /// - Parameter grids: of each plane, of its scales as stored.
+  func values(_ range: Range<Int>, _ grids: [MultiplierGrid]) -> [Float] {
     var result = [Float](repeating: 0, count: range.count * columns)
-    for (plane, scale) in zip(planes, scales) {
+    for (plane, grid) in zip(planes, grids) {
       let trits = Array(plane.trits[range.lowerBound * columns..<range.upperBound * columns])
-      let part = DenseTernary.values(trits, scale, range, order: nil, columns: columns)
+      let part = grid.values(trits, firstRow: range.lowerBound)
       for index in result.indices { result[index] += part[index] }
     }
     return result
@@ -88,11 +94,11 @@ struct FittedMatrix: Sendable {
 }
 
 extension WeightPass {
-  /// Rows rounded to bfloat16, as Floats.
-  func bfloat16Values(of rows: Range<Int>) throws -> [Float] {
+  /// Rows as the quantizer sees them: rounded to bfloat16 where that is its rule.
+  func values(of rows: Range<Int>) throws -> [Float] {
     try source.withBytes(byteRange(rows), of: tensor) { data in
       let values = DenseValues.floats(data, dtype)
-      return dtype == .bf16 ? values : values.map { BFloat16.rounded($0) }
+      return roundsToBFloat16 && dtype != .bf16 ? values.map { BFloat16.rounded($0) } : values
     }
   }
 }
@@ -110,6 +116,8 @@ public struct QuantizerError: DiagnosticError, Equatable {
     case calibrationUnused(quantizer: String)
     case calibrationTooShort(tokens: Int)
     case calibrationDiffers(recorded: String, found: String)
+    case calibrationContext(Int)
+    case calibrationTooWide(width: Int, limit: Int)
   }
 
   public var kind: Kind
@@ -136,6 +144,10 @@ public struct QuantizerError: DiagnosticError, Equatable {
     case .calibrationTooShort(let tokens): "the calibration text has only \(tokens) tokens; 256 is the least"
     case .calibrationDiffers(let recorded, let found):
       "the converted model was made with calibration \(recorded), this text gives \(found)"
+    case .calibrationContext(let context):
+      "calibration needs a context of 2 tokens or more, the model has \(context) (max_position_embeddings)"
+    case .calibrationTooWide(let width, let limit):
+      "second moments of inputs of \(width) numbers take more than \(limit >> 30) GiB for a layer"
     }
   }
 
@@ -150,6 +162,7 @@ public struct QuantizerError: DiagnosticError, Equatable {
     case .calibrationUnused: "leave --calibration out"
     case .calibrationTooShort: "give a longer text; some thousand tokens are usual"
     case .calibrationDiffers: "give the text and --calibration-tokens of the conversion"
+    case .calibrationContext, .calibrationTooWide: "choose a quantizer without calibration, such as optimal-row"
     }
   }
 
@@ -157,7 +170,7 @@ public struct QuantizerError: DiagnosticError, Equatable {
     switch kind {
     case .fit(.calibrationMissing, _), .native, .target, .multipliesOnly, .calibrationUnused, .planesNeedTritPack:
       .misuse
-    case .fit, .calibrationTooShort, .calibrationDiffers: .malformedInput
+    case .fit, .calibrationTooShort, .calibrationDiffers, .calibrationContext, .calibrationTooWide: .malformedInput
     }
   }
 }

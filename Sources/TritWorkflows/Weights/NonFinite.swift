@@ -2,6 +2,7 @@
 
 import TritCore
 import TritLayouts
+import TritModel
 
 /// What happens to a tensor that is copied and holds NaN or infinity.
 public enum NonFinitePolicy: String, Sendable, Hashable, CaseIterable {
@@ -61,15 +62,16 @@ enum NonFinite {
   static func firstScale(
     in bytes: RawSpan, from start: Int, _ codec: any BlockCodec.Type
   ) -> (index: Int, value: String)? {
-    let passed = start - codec.scaleOffset
-    var block = passed <= 0 ? 0 : (passed + codec.blockBytes - 1) / codec.blockBytes
-    while true {
-      let place = block * codec.blockBytes + codec.scaleOffset - start
-      guard place + 2 <= bytes.byteCount else { return nil }
-      let scale = codec.half(bytes, at: place)
-      if !scale.isFinite { return (block * codec.blockElements, "of a block whose scale is \(scale)") }
-      block += 1
+    let offsets = codec.scaleOffsets
+    for block in start / codec.blockBytes...(start + bytes.byteCount) / codec.blockBytes {
+      for offset in offsets {
+        let place = block * codec.blockBytes + offset - start
+        guard place >= 0, place + 2 <= bytes.byteCount else { continue }
+        let scale = codec.half(bytes, at: place)
+        if !scale.isFinite { return (block * codec.blockElements, "of a block whose scale is \(scale)") }
+      }
     }
+    return nil
   }
 
   /// The first element of a type of eight bits that is no number. Source: the OCP FP8 specification, and ml_dtypes.
@@ -96,10 +98,16 @@ struct FiniteCheck: Sendable {
   private let form: Form
   private let tensor: String
   private let file: String
+  /// The largest magnitude a norm's weight may have; nil for other tensors.
+  private let limit: Float?
 
   /// Nil when nothing is to be refused.
-  init?(_ tensor: TensorDescriptor, of source: any TensorSource, _ policy: NonFinitePolicy) {
+  ///
+  /// What a norm multiplies is up to √n, where one of n numbers is all there is: above the largest Float ÷ √n it computes
+  /// infinities from numbers that are finite.
+  init?(_ tensor: TensorDescriptor, of source: any TensorSource, _ policy: NonFinitePolicy, role: TensorRole) {
     guard policy == .refuse else { return nil }
+    limit = role == .norm ? .greatestFiniteMagnitude / Float(max(1, tensor.shape.elementCount)).squareRoot() : nil
     if let dtype = tensor.encoding.dtype {
       form = .elements(dtype)
     } else if let codec = tensor.encoding.blockCodec {
@@ -116,11 +124,18 @@ struct FiniteCheck: Sendable {
     let found: (index: Int, value: String)?
     switch form {
     case .elements(let dtype):
-      guard let first = NonFinite.first(in: bytes, dtype) else { return }
+      guard let first = NonFinite.first(in: bytes, dtype) ?? tooLarge(bytes, dtype) else { return }
       found = (start / (dtype.bits / 8) + first.index, first.value)
     case .blocks(let codec): found = NonFinite.firstScale(in: bytes, from: start, codec)
     }
     guard let found else { return }
     throw WorkflowError(.copiesNotFinite(index: found.index, value: found.value), file: file, tensor: tensor)
+  }
+
+  private func tooLarge(_ bytes: RawSpan, _ dtype: DType) -> (index: Int, value: String)? {
+    guard let limit, dtype.isFloatWeight else { return nil }
+    let values = DenseValues.floats(bytes, dtype)
+    guard let index = values.firstIndex(where: { $0.magnitude > limit }) else { return nil }
+    return (index, "\(values[index]), which a norm multiplies beyond the largest Float")
   }
 }

@@ -26,8 +26,9 @@ struct TernaryWeight: Sendable {
   /// How the trits come about.
   enum Origin: Sendable {
     case packed(any TernaryLayout)
-    /// Dense, holding only −a, 0, +a; taken as it is, because absmean would shrink a by the share of zeros.
-    case recognised(WeightPass, magnitude: Float)
+    /// Dense, holding only −s, 0, +s, with one s for the tensor, a row or a group; taken as it is, because absmean would
+    /// shrink s by the share of zeros. The scale multiplies and has the weights' own type.
+    case recognised(WeightPass, TernaryScale)
     case quantized(WeightPass, any ThresholdQuantizer, TernaryDecision)
     /// By a quantizer for ordinary weights; trits and scales are in memory.
     case fitted(WeightPass, FittedMatrix)
@@ -67,8 +68,8 @@ struct TernaryWeight: Sendable {
     // Already-ternary weights are recognised in their own type: rounding first could merge two magnitudes.
     let exact = try WeightPass(source, tensor, roundsToBFloat16: false, kernels: work.kernels)
     let findings = try exact.findings(work.parallelism, work.progress)
-    if recognition == .takenAsTheyAre, let magnitude = findings.ternaryMagnitude {
-      origin = .recognised(exact, magnitude: magnitude)
+    if recognition == .takenAsTheyAre, let scale = try exact.ternaryScale(findings, work.parallelism) {
+      origin = .recognised(exact, scale)
       return
     }
     let pass = try WeightPass(
@@ -84,10 +85,9 @@ struct TernaryWeight: Sendable {
     }
   }
 
-  /// The one magnitude of weights that were ternary in a dense type, as it stands there; nil for others.
+  /// The magnitudes of weights that were ternary in a dense type, as they stand there; nil for others.
   var magnitude: TernaryScale? {
-    guard case .recognised(let pass, let magnitude) = origin else { return nil }
-    return TernaryScale(stored: magnitude, storage: pass.dtype, convention: .multiply)
+    if case .recognised(_, let scale) = origin { scale } else { nil }
   }
 
   /// The scales in their stored form. For dense weights the stored number is made for the convention asked for.
@@ -96,7 +96,9 @@ struct TernaryWeight: Sendable {
   func scale(_ convention: ScaleConvention) throws -> TernaryScale {
     switch origin {
     case .packed: return try source.scale(of: tensor)
-    case .recognised(_, let magnitude):
+    case .recognised(_, let scale):
+      // Scales of rows and groups are taken as they are: no checkpoint divides by them.
+      guard let magnitude = scale.granularity == .tensor ? scale.stored.first : nil else { return scale }
       let stored = convention == .multiply ? magnitude : TernaryScale.divisor(ofMagnitude: magnitude)
       return TernaryScale(stored: BFloat16.rounded(stored), storage: .bf16, convention: convention)
     case .quantized(_, _, let decision):
@@ -128,12 +130,8 @@ struct TernaryWeight: Sendable {
             .invalidCodes(count: invalid), file: source.manifest.files[tensor.location.file].path, tensor: tensor.name)
         }
       }
-    case .recognised(let pass, let magnitude):
-      // Everything but zero has the one magnitude.
-      let pattern = BFloat16(magnitude).magnitudeBits
-      let thresholds = FloatTritThresholds(positive: magnitude.bitPattern, negative: magnitude.bitPattern)
-      try pass.trits(
-        of: rows, TritThresholds(positive: pattern, negative: pattern), thresholds, into: &trits, at: start)
+    case .recognised(let pass, _):
+      try pass.signs(of: rows, into: &trits, at: start)
     case .quantized(let pass, _, let decision):
       try pass.trits(of: rows, decision.thresholds, decision.floatThresholds, into: &trits, at: start)
     case .fitted(_, let matrix):
@@ -161,6 +159,63 @@ struct TernaryWeight: Sendable {
   }
 }
 
+/// What happens to scales the output has no room for.
+public enum ScaleLossPolicy: String, Sendable, Hashable, CaseIterable {
+  /// It is an error.
+  case refuse
+  /// The largest of those that share a place stands for all of them; the trits stay as they are, and it is said.
+  case allow
+}
+
+extension TernaryWeight {
+  /// Scales on the grid of a layout that keeps them among its codes.
+  ///
+  /// Over zeros any scale is as good as any other: where the stored ones do not fit, those are left out of account.
+  ///
+  /// - Parameter trits: whole rows, where they are known.
+  /// - Throws: `WorkflowError.scalesDiffer` for the first weights that would have to share a scale.
+  static func scale(
+    _ scale: TernaryScale, asHeldBy layout: any TernaryLayout, _ tensor: TensorDescriptor,
+    _ loss: ScaleLossPolicy = .refuse, trits: ((Range<Int>) throws -> [Int8])? = nil
+  ) throws -> TernaryScale {
+    guard let held = layout.embeddedScale?.granularity else { return scale }
+    let (rows, columns) = (tensor.shape.rows, tensor.shape.columns)
+    if let fits = try? scale.regrouped(to: held, rows: rows, columns: columns) { return fits }
+    let live = try trits.flatMap { read in try LiveUnits(scale.granularity, tensor.shape) { try read($0) } }
+    let used = live.map { scale.keeping($0.isLive) } ?? scale
+    do throws(ScaleMisfit) {
+      return try used.regrouped(to: held, rows: rows, columns: columns)
+    } catch {
+      // Of scales below 0 none is the largest: such blocks turn the signs of their trits round.
+      if loss == .allow, used.multipliers.allSatisfy({ $0 >= 0 && $0.isFinite }) {
+        return used.largest(in: held, rows: rows, columns: columns)
+      }
+      throw WorkflowError(.scalesDiffer(error, layout: layout.id.rawValue, holds: held.noun), tensor: tensor.name)
+    }
+  }
+
+  /// The same, of this weight and its trits.
+  func scale(
+    _ scale: TernaryScale, asHeldBy layout: any TernaryLayout, _ loss: ScaleLossPolicy
+  ) throws -> TernaryScale {
+    try TernaryWeight.scale(scale, asHeldBy: layout, tensor, loss) { rows in
+      var trits = [Int8](repeating: 0, count: rows.count * tensor.shape.columns)
+      try read(rows, into: &trits, at: 0)
+      return trits
+    }
+  }
+}
+
+extension TernaryScale {
+  /// The scales of weights that are not all zero; 0 for the others.
+  fileprivate func keeping(_ isLive: [Bool]) -> TernaryScale {
+    let values = multipliers.indices.map { isLive[$0] ? multiplier(at: $0) : 0 }
+    return TernaryScale(
+      stored: values, storage: convention == .multiply ? storage : .f32, convention: .multiply,
+      granularity: granularity)
+  }
+}
+
 extension WeightPass {
   func byteRange(_ rows: Range<Int>) -> Range<Int> {
     let rowBytes = tensor.shape.columns * (dtype.bits / 8)
@@ -169,6 +224,13 @@ extension WeightPass {
 
   func release(_ rows: Range<Int>) {
     source.release(byteRange(rows), of: tensor)
+  }
+
+  /// Signs of rows as trits: everything but zero is ±1, down to the smallest number there is.
+  func signs(of rows: Range<Int>, into trits: inout [Int8], at start: Int) throws {
+    try self.trits(
+      of: rows, TritThresholds(positive: 1, negative: 1), FloatTritThresholds(positive: 1, negative: 1), into: &trits,
+      at: start)
   }
 
   /// Trits of rows by threshold.

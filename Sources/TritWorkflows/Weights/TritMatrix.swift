@@ -94,17 +94,7 @@ public struct TritMatrix: Sendable, Hashable {
 
   /// trit × multiplier, row-major.
   public var values: [Float] {
-    let multipliers = scale.multipliers
-    return trits.indices.map { index in
-      let place =
-        switch scale.granularity {
-        case .tensor: 0
-        case .row: index / columns
-        case .group(let size):
-          index / columns * ((columns + size - 1) / size) + index % columns / size
-        }
-      return Float(trits[index]) * multipliers[place]
-    }
+    scale.grid(columns: columns).values(trits, firstRow: 0)
   }
 
   init(_ weight: TernaryWeight, _ convention: ScaleConvention) throws {

@@ -41,11 +41,10 @@ public struct WeightReader: Sendable {
         file: source.manifest.path, tensor: name)
     }
     let survey = try ModelSurvey(of: source)
-    let family = survey.architecture ?? Llama()
     let weight = try TernaryWeight(
-      source, tensor, quantizer: TritMatrix.quantizer(quantizer ?? QuantizerID(rawValue: family.defaultQuantizer)),
+      source, tensor, quantizer: TritMatrix.quantizer(quantizer ?? QuantizerID(rawValue: survey.defaultQuantizer.name)),
       work: work)
-    return try TritMatrix(weight, survey.quantization?.linearClass.convention ?? family.packedConvention)
+    return try TritMatrix(weight, survey.newScaleConvention)
   }
 
   private func tensor(_ name: String) throws -> TensorDescriptor {

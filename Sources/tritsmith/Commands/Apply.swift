@@ -48,7 +48,7 @@ struct Apply: ParsableCommand {
       request.openBase = machine.open(baseScale, nil)
       request.replaces = force
       if let to { request.conversion = ConversionRequest(input: base, output: output, target: to) }
-      printing.print(try ApplyWorkflow(request, work: machine.work()).run().report)
+      printing.print(try ApplyWorkflow(request, work: machine.work()).run().report, quietly: machine.quiet)
     }
   }
 }

@@ -76,7 +76,7 @@ struct Certify: ParsableCommand {
       } else {
         result = try workflow.certify(source: source ?? "", output: output ?? "", place: place ?? "", replacing: force)
       }
-      printing.print(result.report)
+      printing.print(result.report, quietly: machine.quiet)
       return result.passed
     }
     if !passed { throw ExitRequest(.checkFailed) }

@@ -41,7 +41,7 @@ struct Check: ParsableCommand {
       let options = machine.open(scaleConvention, i2sOrder, preTokenizer: ggufPre)
       let request = CheckRequest(path: path, open: options, isStrict: strict)
       let result = try CheckWorkflow(request, work: machine.work()).run()
-      printing.print(result.report)
+      printing.print(result.report, quietly: machine.quiet)
       return result.passed
     }
     if !passed { throw ExitRequest(.checkFailed) }

@@ -55,17 +55,20 @@ struct Compare: ParsableCommand {
   func run() throws {
     let isSame = try reporting {
       let work = try machine.work()
-      func open(_ path: String, _ convention: ScaleConvention?) throws -> any TensorSource {
-        let options = machine.open(convention, i2sOrder, preTokenizer: ggufPre)
-        let source = try ModelOpener.open(path, options, hasCompanions: true)
-        try source.checkIntegrity(work.parallelism, work.progress)
-        return source
+      func options(_ convention: ScaleConvention?) -> OpenOptions {
+        machine.open(convention, i2sOrder, preTokenizer: ggufPre)
       }
+      var hints: [String] = []
+      let models = try ModelOpener.openPair(
+        (first, options(firstScale)), (second, options(secondScale)), hints: &hints)
+      for source in [models.0, models.1] { try source.checkIntegrity(work.parallelism, work.progress) }
       let workflow = CompareWorkflow(
-        first: try open(first, firstScale), second: try open(second, secondScale),
-        request: CompareRequest(isExact: exact, limit: limit, parts: parts.needed), work: work)
-      let result = try workflow.run()
-      printing.print(result.report)
+        first: models.0, second: models.1, request: CompareRequest(isExact: exact, limit: limit, parts: parts.needed),
+        work: work)
+      var result = try workflow.run()
+      result.hints += hints
+      if let ggufPre { result.parts.remarks.append("GGUF tokenizers read as '\(ggufPre)', as asked") }
+      printing.print(result.report, quietly: machine.quiet)
       return result.isSame
     }
     if !isSame { throw ExitRequest(.checkFailed) }

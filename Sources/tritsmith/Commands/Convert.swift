@@ -21,10 +21,21 @@ enum CodeLayout: String, CaseIterable, ExpressibleByArgument {
   case twoBit = "two-bit"
   case tq1 = "TQ1_0"
   case tq2 = "TQ2_0"
+  case q2 = "Q2_0"
+  case pq2 = "PQ2_0"
+  case ptq1 = "PTQ1_0"
   case i2s = "I2_S"
   case bf16 = "BF16"
   case f16 = "F16"
   case f32 = "F32"
+
+  /// Names of other programs are written in both cases: `pq2_0` is `PQ2_0`.
+  init?(argument: String) {
+    guard let found = CodeLayout.allCases.first(where: { $0.rawValue.lowercased() == argument.lowercased() }) else {
+      return nil
+    }
+    self = found
+  }
 
   /// What GGUF calls it; nil for TritPack's own.
   var gguf: GGUFWeightType? { GGUFWeightType(rawValue: rawValue) }
@@ -33,6 +44,7 @@ enum CodeLayout: String, CaseIterable, ExpressibleByArgument {
 extension GGUFEmbeddingType: ExpressibleByArgument {}
 extension ConversionRecipe: ExpressibleByArgument {}
 extension GGUFMisfit: ExpressibleByArgument {}
+extension DenseWeightType: ExpressibleByArgument {}
 extension I2SOrder: ExpressibleByArgument {}
 
 /// Options that go with `--to gguf`.
@@ -42,6 +54,9 @@ struct GGUFArguments: ParsableArguments {
 
   @Option(help: "Byte order of I2_S, of the input or the output; files do not tell, group128 is the usual one.")
   var i2sOrder: I2SOrder?
+
+  @Flag(help: "Keep the trits where a layout has no room for all scales, and the largest scale of each block.")
+  var allowScaleLoss = false
 
   @Option(help: "What to do with tensors whose rows do not fit the layout.")
   var misfits: GGUFMisfit?
@@ -59,6 +74,7 @@ struct GGUFArguments: ParsableArguments {
   var firstGiven: String? {
     if embeddings != nil { return "--embeddings" }
     if misfits != nil { return "--misfits" }
+    if allowScaleLoss { return "--allow-scale-loss" }
     return noTokenizer ? "--no-tokenizer" : nil
   }
 }
@@ -76,6 +92,7 @@ struct Convert: ParsableCommand {
       .init("tritsmith convert ./bitnet model.tritpack --to tritpack", "One file that is a whole model."),
       .init("tritsmith convert ./bitnet ./latents --to trainable", "Latents to go on training from."),
       .init("tritsmith convert ./prequantized model.gguf --to gguf --layout TQ2_0", "A file for llama.cpp."),
+      .init("tritsmith convert old.gguf new.gguf --retag", "An old Q2_0 file of 128 weights as PQ2_0, data untouched."),
       .init("tritsmith convert ./prequantized ./out --to hf-packed --dry-run", "The plan with final sizes."),
       .init(
         "tritsmith convert ./prequantized ./out --to hf-packed --certificate out.json",
@@ -127,11 +144,18 @@ struct Convert: ParsableCommand {
   @Option(help: ArgumentHelp("Cut safetensors into shards of at most this size, such as 5GB.", valueName: "size"))
   var maxShardSize: ByteSize?
 
-  @Option(help: "How TritPack (base3, two-bit) or GGUF (the others) stores trits; the defaults are base3 and TQ2_0.")
+  @Option(
+    help: "How TritPack (base3, two-bit) or GGUF (the others, in either case) stores trits; base3 and TQ2_0 otherwise.")
   var layout: CodeLayout?
+
+  @Option(help: "What --to dense stores trit × scale in; the type that holds it otherwise.")
+  var denseType: DenseWeightType?
 
   @Option(help: ArgumentHelp("Compress TritPack sections with zstd at this level, 1 to 19.", valueName: "level"))
   var zstd: Int?
+
+  @Flag(help: "Only call a GGUF file's old Q2_0 of 128 weights PQ2_0, in its header; data are copied as they are.")
+  var retag = false
 
   @Flag(help: "Print the plan with final sizes and write nothing.")
   var dryRun = false
@@ -154,6 +178,7 @@ struct Convert: ParsableCommand {
   private var target: ConversionTarget? { recipe?.target ?? requestedTarget }
 
   func validate() throws {
+    if retag { return try validateRetag() }
     try validateShards()
     if let recipe {
       if let requestedTarget, requestedTarget != recipe.target {
@@ -168,6 +193,9 @@ struct Convert: ParsableCommand {
       }
     }
     try validateGGUF()
+    if denseType != nil, target != .dense || recipe != nil {
+      throw ValidationError("--dense-type goes with --to dense")
+    }
     if target == .trainable, recipe == nil, arithmetic != nil || quantizing.quantizer != nil {
       throw ValidationError("--to trainable makes latents that all arithmetics quantize alike; it takes none")
     }
@@ -182,6 +210,20 @@ struct Convert: ParsableCommand {
       }
       guard maxShardSize.bytes > 0 else { throw ValidationError("--max-shard-size must be above 0") }
     }
+  }
+
+  /// A header says nothing of arithmetic, names or layouts: every option that does is a mistake here.
+  private func validateRetag() throws {
+    if input == nil || output == nil { throw ValidationError("missing '\(input == nil ? "<input>" : "<output>")'") }
+    let asked: [(Bool, String)] = [
+      (requestedTarget ?? .gguf != .gguf, "--to"), (layout ?? .pq2 != .pq2, "--layout"), (recipe != nil, "--recipe"),
+      (arithmetic != nil, "--arithmetic"), (quantizing.quantizer != nil, "--quantizer"), (!keep.isEmpty, "--keep"),
+      (!quantize.isEmpty, "--quantize"), (dryRun, "--dry-run"), (certificate != nil, "--certificate"),
+      (shards.plan != nil, "--plan"), (outputScale != nil, "--output-scale"), (architecture != nil, "--architecture"),
+      (zstd != nil, "--zstd"), (maxShardSize != nil, "--max-shard-size"), (denseType != nil, "--dense-type"),
+      (gguf.firstGiven != nil, gguf.firstGiven ?? ""), (gguf.ggufPre != nil, "--gguf-pre"),
+    ]
+    if let first = asked.first(where: \.0) { throw ValidationError("\(first.1) does not go with --retag") }
   }
 
   private func validateShards() throws {
@@ -231,12 +273,19 @@ struct Convert: ParsableCommand {
       weights: layout?.gguf ?? .tq2, i2sOrder: gguf.i2sOrder ?? .group128, embeddings: gguf.embeddings,
       misfits: gguf.misfits ?? .error, preTokenizer: gguf.ggufPre, hasTokenizer: !gguf.noTokenizer)
     request.compression = zstd.map { .zstd(level: $0) } ?? .none
+    request.scaleLoss = gguf.allowScaleLoss ? .allow : .refuse
+    request.denseType = denseType
     request.replaces = force
     return request
   }
 
   func run() throws {
     try reporting {
+      if retag {
+        let workflow = RetagWorkflow(
+          input: input ?? "", output: output ?? "", open: machine.open(), replaces: force, work: try machine.work())
+        return printing.print(try workflow.run().report)
+      }
       if let path = shards.plan, shards.carriesOut { return try carryOut(path) }
       guard let target else { throw ValidationError("missing '--to or --recipe'") }
       let work = try machine.work()
@@ -257,16 +306,19 @@ struct Convert: ParsableCommand {
         } else {
           try workflow.run(announce: warn)
         }
-      printing.print(result.report)
+      var report = result.report
+      // They were said before the work began.
+      if printing.format == .table, !machine.quiet { report.removeNotes(.warning) }
+      printing.print(report, quietly: machine.quiet)
     }
   }
 
   private func carryOut(_ path: String) throws {
     let workflow = ShardWorkflow(try ShardPlan(reading: path, open: machine.open()), work: try machine.work())
     if let number = shards.worker {
-      printing.print(try workflow.run(worker: number.worker, of: number.count).report)
+      printing.print(try workflow.run(worker: number.worker, of: number.count).report, quietly: machine.quiet)
     } else {
-      printing.print(try workflow.finish(announce: warn).report)
+      printing.print(try workflow.finish(announce: warn).report, quietly: machine.quiet)
     }
   }
 

@@ -55,7 +55,7 @@ struct Diff: ParsableCommand {
       request.openTarget = machine.open(targetScale, nil)
       request.level = level
       request.replaces = force
-      printing.print(try DiffWorkflow(request, work: machine.work()).run().report)
+      printing.print(try DiffWorkflow(request, work: machine.work()).run().report, quietly: machine.quiet)
     }
   }
 }

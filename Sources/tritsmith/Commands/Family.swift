@@ -33,7 +33,7 @@ struct Family: ParsableCommand {
       let request = FamilyRequest(
         paths: paths, open: machine.open(), quantizer: arithmetic?.quantizer.rawValue)
       let result = try FamilyWorkflow(request, work: machine.work()).run()
-      printing.print(result.report)
+      printing.print(result.report, quietly: machine.quiet)
       return result.passed
     }
     if !passed { throw ExitRequest(.checkFailed) }

@@ -49,7 +49,7 @@ struct Merge: ParsableCommand {
     request.replaces = force
     request.open = machine.open()
     try reporting {
-      printing.print(try MergeWorkflow(request, work: try machine.work()).run().report)
+      printing.print(try MergeWorkflow(request, work: try machine.work()).run().report, quietly: machine.quiet)
     }
   }
 }

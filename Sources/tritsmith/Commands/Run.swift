@@ -73,7 +73,7 @@ struct Run: ParsableCommand {
         return
       }
       let result = try GenerateWorkflow(request).run { piece in
-        output.write(piece)
+        output.write(Terminal.shown(piece))
         try? output.flush()
         return !output.hasFailed
       }

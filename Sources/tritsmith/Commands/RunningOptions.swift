@@ -39,6 +39,9 @@ struct RunningOptions: ParsableArguments {
   @Flag(help: "Accept files of a model folder that are links to somewhere else.")
   var followLinks = false
 
+  @Option(help: GGMLTypeChoice.help)
+  var ggufType: [GGMLTypeChoice] = []
+
   @Flag(name: [.long, .short], help: "No progress and no remarks on standard error.")
   var quiet = false
 
@@ -55,7 +58,7 @@ struct RunningOptions: ParsableArguments {
       mode: mode, projections: projections, kernels: kernels, threads: threads,
       open: OpenOptions(
         access: mmap ? .mapped : .buffered, scaleConvention: scaleConvention, preTokenizer: ggufPre,
-        followsLinks: followLinks),
+        ggmlTypes: ggufType, followsLinks: followLinks),
       cancellation: CancellationFlag(alsoWhen: { InterruptMonitor.isInterrupted }))
   }
 }

@@ -13,6 +13,15 @@ extension ScaleConvention: ExpressibleByArgument {}
 extension KernelChoice: ExpressibleByArgument {}
 extension ConversionTarget: ExpressibleByArgument {}
 
+extension GGMLTypeChoice: ExpressibleByArgument {
+  public init?(argument: String) { self.init(argument) }
+  public static var allowedArguments: [String] { known }
+  public static var argumentExpectation: String { "one of " + known.joined(separator: ", ") }
+  static let help = ArgumentHelp(
+    "What a type number of a GGUF file stands for, where the places of its tensors do not tell.",
+    valueName: "number=name")
+}
+
 /// How results are printed.
 struct OutputOptions: ParsableArguments {
   @Option(help: "How to print the result.")
@@ -21,12 +30,29 @@ struct OutputOptions: ParsableArguments {
   @Option(help: "When to use colour.")
   var color = ColorPolicy.auto
 
+  @Flag(help: "Show every row and every fact; other formats always have them.")
+  var all = false
+
+  @Flag(help: "Show every column, however wide the terminal is.")
+  var wide = false
+  @Flag(help: "Spell out what cannot be seen in CSV and Markdown for a file, too, as on a terminal.")
+  var spellOut = false
+
+  @Flag(help: "Leave text in CSV that a spreadsheet takes for a formula as it is, without an apostrophe in front.")
+  var keepFormulas = false
+
   /// Prints a report to standard output.
-  func print(_ report: ReportDocument) {
-    let isTerminal = Terminal.isTerminal(1)
+  ///
+  /// - Parameter quietly: a table of a check that passed, or of work that is done, is not printed; what was asked for
+  ///   in another format is.
+  func print(_ report: ReportDocument, quietly: Bool = false) {
+    guard !(quietly && format == .table && report.isGood) else { return }
+    let width = Terminal.isTerminal(1) && !wide ? Terminal.width() : nil
     var output = StandardOutput.shared
-    format.renderer(width: isTerminal ? Terminal.width() : nil, usesColor: color.isEnabled(on: 1))
-      .render(report, to: &output)
+    format.renderer(
+      width: width, usesColor: color.isEnabled(on: 1), showsDetails: all,
+      spellsOut: spellOut || Terminal.isTerminal(1), keepsFormulas: keepFormulas
+    ).render(report, to: &output)
   }
 }
 
@@ -91,7 +117,8 @@ struct PageOptions: ParsableArguments {
   }
 }
 
-/// How the machine is used; none of these changes a result.
+/// How the machine is used, which changes no result, and what every command that opens a model must be told where a file
+/// leaves it open.
 struct MachineOptions: ParsableArguments {
   @Option(help: ArgumentHelp("Threads; 0 means one for each processor.", valueName: "count"))
   var threads = 0
@@ -109,6 +136,9 @@ struct MachineOptions: ParsableArguments {
   @Flag(help: "Accept files of a model folder that are links to somewhere else.")
   var followLinks = false
 
+  @Option(help: GGMLTypeChoice.help)
+  var ggufType: [GGMLTypeChoice] = []
+
   @Flag(name: [.long, .short], help: "No progress and no remarks on standard error.")
   var quiet = false
 
@@ -121,7 +151,7 @@ struct MachineOptions: ParsableArguments {
   ) -> OpenOptions {
     OpenOptions(
       access: mmap ? .mapped : .buffered, scaleConvention: scaleConvention, i2sOrder: i2sOrder,
-      preTokenizer: preTokenizer, followsLinks: followLinks)
+      preTokenizer: preTokenizer, ggmlTypes: ggufType, followsLinks: followLinks)
   }
 
   func work() throws -> WorkOptions {

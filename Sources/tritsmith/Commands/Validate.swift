@@ -8,8 +8,8 @@ struct Validate: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Check that a model computes what another model, or another engine, computes.",
     discussion: """
-      Runs both in lock-step on the same tokens, or one along a file of logits (prompt<i>.ids and prompt<i>.logits) from \
-      transformers or any other engine. Reports differences of logits, KL divergence, agreement of the likeliest tokens \
+      Runs both in lock-step on the same tokens, or one along a file of logits (prompt<i>.ids, prompt<i>.logits, and \
+      prompt<i>.positions where they are of some tokens only) from transformers or any other engine. Reports differences of logits, KL divergence, agreement of the likeliest tokens \
       and the first layer where hidden states part; of two models every step is compared as well, each from the other \
       model's input. Exit code 0 when every gate holds, 1 when not. Bounds that are not given leave a factor of three \
       above rounding noise.
@@ -84,7 +84,7 @@ struct Validate: ParsableCommand {
       sibling: sibling, usesActivations: proveScale, threads: running.threads, kernels: running.kernels)
     let passed = try reporting {
       let result = try ValidateWorkflow(request, progress: running.progress).run()
-      printing.print(result.report)
+      printing.print(result.report, quietly: running.quiet)
       return result.passed
     }
     if !passed { throw ExitRequest(.checkFailed) }

@@ -63,7 +63,7 @@ struct Verify: ParsableCommand {
       request.keep = keep.map { Glob($0) }
       request.open = machine.open(sourceScale, i2sOrder)
       let result = try VerifyWorkflow(source: left, converted: right, request: request, work: work).run()
-      printing.print(result.report)
+      printing.print(result.report, quietly: machine.quiet)
       return result.passed
     }
     if !passed { throw ExitRequest(.checkFailed) }

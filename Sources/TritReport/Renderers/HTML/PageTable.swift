@@ -91,7 +91,7 @@ struct PageTable {
     case .unsigned(let number), .bytes(let number): " data-v=\"\(number)\""
     case .number(let number):
       " data-v=\"\(number.isNaN ? "NaN" : number.isInfinite ? (number < 0 ? "-Infinity" : "Infinity") : "\(number)")\""
-    case .text, .bool, .list, .missing: ""
+    case .text, .bool, .list, .integers, .missing: ""
     }
   }
 

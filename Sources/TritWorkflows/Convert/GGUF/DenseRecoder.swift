@@ -2,6 +2,7 @@
 
 import TritCore
 import TritLayouts
+import TritReport
 
 /// How far values moved when they were stored in another type.
 public struct RoundingReport: Sendable, Hashable {
@@ -30,9 +31,12 @@ public struct RoundingReport: Sendable, Hashable {
     largest = before.isFinite && after.isFinite ? max(largest, abs(Double(before) - Double(after))) : .infinity
   }
 
+  /// A size of rounding for people.
+  static func text(_ value: Double) -> String { NumberText.significant(value, digits: 4) }
+
   /// For people; `how` names the types.
   func phrase(_ how: String) -> String {
-    var text = "\(changed) of \(count) values rounded \(how), by at most \(largest)"
+    var text = "\(changed) of \(count) values rounded \(how), by at most \(RoundingReport.text(largest))"
     if vanished > 0 { text += "; \(vanished) of them are 0 now" }
     if otherEncoder > 0 { text += "; \(otherEncoder) as another encoder than ggml's reference rounds them" }
     return text
@@ -56,7 +60,9 @@ enum DenseRecoder {
       }
       return (patterns.span.bytes.copied, rounding)
     case .opaque:
-      guard let codec = encoding.blockCodec else { preconditionFailure("the planner chooses types that are written") }
+      guard let codec = encoding.writableBlockCodec else {
+        preconditionFailure("the planner chooses types that are written")
+      }
       let bytes = codec.encode(values)
       let decoded = codec.decode(bytes.span.bytes)
       for (value, stored) in zip(values, decoded) { rounding.add(value, stored) }
@@ -66,6 +72,12 @@ enum DenseRecoder {
       let patterns = values.map { $0.bitPattern.littleEndian }
       return (patterns.span.bytes.copied, rounding)
     }
+  }
+
+  /// The values that encoded bytes stand for.
+  static func decode(_ bytes: [UInt8], _ encoding: TensorEncoding) -> [Float] {
+    if let codec = encoding.blockCodec { return codec.decode(bytes.span.bytes) }
+    return encoding.dtype.map { DenseValues.floats(bytes.span.bytes, $0) } ?? []
   }
 
   private static func half(_ values: [Float], _ rounding: inout RoundingReport) -> [UInt8] {

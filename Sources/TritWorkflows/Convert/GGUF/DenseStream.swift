@@ -22,7 +22,7 @@ struct DenseStream {
     let outputRow = rows == 0 ? 0 : planned.byteCount / rows
     let rowsPerBand = max(1, bandBytes / 4 / max(1, columns))
     let total = Mutex(RoundingReport())
-    let check = FiniteCheck(tensor, of: source, nonFinite)
+    let check = FiniteCheck(tensor, of: source, nonFinite, role: planned.role)
     try work.parallelism.forEachBand((rows + rowsPerBand - 1) / rowsPerBand) { band in
       let range = band * rowsPerBand..<min(rows, (band + 1) * rowsPerBand)
       let values = try values(range, planned, dtype, inputRow, check)
@@ -31,6 +31,16 @@ struct DenseStream {
         throw WorkflowError(
           .valuesOverflow(type: planned.encoding.name), file: source.manifest.files[tensor.location.file].path,
           tensor: tensor.name)
+      }
+      if rounding.vanished > 0 || rounding.changed > 0 && planned.encoding.blockCodec != nil,
+        let bound = StoredRounding(of: planned.encoding)?.stepBound,
+        let loss = RowLoss(
+          values.lazy.map { Double($0) }, DenseRecoder.decode(bytes, planned.encoding).lazy.map { Double($0) },
+          columns: isVector ? values.count : columns, firstRow: range.lowerBound, bound: bound)
+      {
+        throw WorkflowError(
+          .roundingLoses(detail: loss.text(planned.encoding.name)),
+          file: source.manifest.files[tensor.location.file].path, tensor: tensor.name)
       }
       try writer.write(bytes.span.bytes, to: planned.name, at: range.lowerBound * outputRow)
       let input = range.lowerBound * inputRow..<range.upperBound * inputRow

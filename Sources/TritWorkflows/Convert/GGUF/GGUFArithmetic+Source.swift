@@ -1,6 +1,7 @@
 // Tritsmith: how a conversion's source computes, for the file made of it.
 
 import TritCore
+import TritFormats
 import TritModel
 
 extension GGUFArithmetic {
@@ -12,13 +13,16 @@ extension GGUFArithmetic {
     guard !projections.isEmpty else { return nil }
     if let view = source as? GGUFModelView, let known = try GGUFArithmetic(view.manifest) {
       self = known
+      // What becomes ternary now is an ordinary product no longer.
+      let packed = projections.filter(\.becomesTernary).map { HFQuantization.module(of: $0.source.name) }
+      linearModules.removeAll { module in packed.contains { HFQuantization.names([module], $0) } }
       return
     }
     // Dense projections that stay as they are, beside ternary ones.
     let kept = projections.filter { !$0.source.encoding.isTernary && ($0.step == .copy || $0.step == .recode) }
     self.init(
       GGUFArithmetic.linearClass(description, survey, projections),
-      linearModules: kept.map { String($0.source.name.dropLast(".weight".count)) })
+      linearModules: kept.map { HFQuantization.module(of: $0.source.name) })
   }
 
   private static func linearClass(

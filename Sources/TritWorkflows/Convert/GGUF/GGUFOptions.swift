@@ -8,6 +8,9 @@ import TritTokenizer
 public enum GGUFWeightType: String, Sendable, Hashable, CaseIterable {
   case tq1 = "TQ1_0"
   case tq2 = "TQ2_0"
+  case q2 = "Q2_0"
+  case pq2 = "PQ2_0"
+  case ptq1 = "PTQ1_0"
   case i2s = "I2_S"
   /// trit × scale, dense.
   case bf16 = "BF16"
@@ -24,11 +27,14 @@ public enum GGUFWeightType: String, Sendable, Hashable, CaseIterable {
     }
   }
 
-  /// `general.file_type` of llama.cpp, or of bitnet.cpp for its own type.
+  /// `general.file_type` of llama.cpp, or of bitnet.cpp and PrismML for types of their own.
   var fileType: UInt32 {
     switch self {
     case .tq1: 36
     case .tq2: 37
+    case .q2: 41
+    case .pq2: 141
+    case .ptq1: 143
     case .i2s: 40
     case .bf16: 32
     case .f16: 1
@@ -98,6 +104,9 @@ public struct GGUFOptions: Sendable, Hashable {
     switch weights {
     case .tq1: TQ1_0.id
     case .tq2: TQ2_0.id
+    case .q2: Q2_0.id
+    case .pq2: Q2_0.prismID
+    case .ptq1: PTQ1_0.id
     case .i2s: i2sOrder.layout
     case .bf16, .f16, .f32: nil
     }

@@ -2,32 +2,36 @@
 
 import TritCore
 import TritFormats
+import TritKernels
 import TritLayouts
 import TritModel
+import TritQuantizers
 
 /// Decides what every tensor of a GGUF file is called and stored as, and what its metadata says.
 struct GGUFPlanner {
   let source: any TensorSource
   let request: ConversionRequest
   let survey: ModelSurvey
-  let architecture: any Architecture
+  /// Nil for a GGUF file of a family that is not known: names, rows and keys stay as they are.
+  let architecture: (any Architecture)?
   /// As far as it is understood where the source is a GGUF file: its keys come along as they are.
-  let description: ModelDescription
+  let description: ModelDescription?
 
   init(_ source: any TensorSource, _ request: ConversionRequest, _ survey: ModelSurvey) throws {
     self.source = source
     self.request = request
     self.survey = survey
-    if let stated = (source as? GGUFModelView)?.statedDescription {
-      description = stated
+    if let view = source as? GGUFModelView {
+      description = view.statedDescription
+      architecture = description?.architecture
     } else {
       if source.manifest.configuration == nil {
         throw WorkflowError(.noConfiguration("and GGUF needs the model's sizes from it"), file: source.manifest.path)
       }
-      description = try survey.description.get()
+      let understood = try survey.description.get()
+      (description, architecture) = (understood, understood.architecture)
     }
-    architecture = description.architecture
-    guard architecture.gguf != nil else {
+    if let architecture, architecture.gguf == nil {
       throw GGUFModelError(.unknownFamily(architecture.className), file: source.manifest.path)
     }
   }
@@ -40,8 +44,12 @@ struct GGUFPlanner {
   ) throws -> [PlannedTensor] {
     var result: [(position: [Int], tensor: PlannedTensor)] = []
     var misfits: [(name: String, detail: String)] = []
-    for (tensor, role) in used {
+    for (index, (tensor, role)) in used.enumerated() {
       let file = source.manifest.files[tensor.location.file].path
+      guard let architecture else {
+        result.append(([index], try planned(tensor, role, nil, tensor.name, file: file, &misfits)))
+        continue
+      }
       guard let place = architecture.place(of: tensor.name), let stored = place.storedName else {
         throw GGUFModelError(.noName, file: file, tensor: tensor.name)
       }
@@ -63,7 +71,7 @@ struct GGUFPlanner {
   }
 
   private func planned(
-    _ tensor: TensorDescriptor, _ role: TensorRole, _ place: ModulePlace, _ stored: String, file: String,
+    _ tensor: TensorDescriptor, _ role: TensorRole, _ place: ModulePlace?, _ stored: String, file: String,
     _ misfits: inout [(name: String, detail: String)]
   ) throws -> PlannedTensor {
     let (encoding, step) = try form(tensor, role, file: file, &misfits)
@@ -71,10 +79,12 @@ struct GGUFPlanner {
       source: tensor, role: role, step: step, encoding: encoding,
       byteCount: try byteCount(tensor, encoding, file: file))
     planned.outputName = stored
-    planned.rowOrder = try description.permutation(
-      place, rows: tensor.shape.rank == 1 ? tensor.shape.elementCount : tensor.shape.rows)
+    planned.rowOrder = try place.flatMap {
+      try description?.permutation($0, rows: tensor.shape.rank == 1 ? tensor.shape.elementCount : tensor.shape.rows)
+    }
     if encoding.isTernary { planned.scaleConvention = .multiply }
-    if step == .copy, planned.rowOrder != nil { planned.step = .recode }
+    // Blocks are copied as they stand in a file of the same family, rows in the same order.
+    if step == .copy, planned.rowOrder != nil, encoding.blockCodec == nil { planned.step = .recode }
     return planned
   }
 
@@ -92,6 +102,14 @@ struct GGUFPlanner {
         .unsupportedEncoding(found: name, wanted: "a type that can be read"), file: file, tensor: tensor.name)
     case .ternary:
       if isKept { return (.dense(.f16), .dequantize) }
+      if role == .embedding || role == .outputHead, let asked = request.gguf.embeddings {
+        guard asked.encoding.dtype != nil else {
+          throw WorkflowError(
+            .unsupportedEncoding(found: tensor.encoding.name, wanted: "dense numbers, which \(asked.rawValue) rounds,"),
+            file: file, tensor: tensor.name)
+        }
+        return (asked.encoding, .dequantize)
+      }
       return try ternaryForm(tensor, .repack, .dequantize, &misfits)
     case .dense(let dtype):
       if !isKept, isForced || role.isProjection && !Planner.staysDense(tensor, role, survey) {
@@ -105,13 +123,15 @@ struct GGUFPlanner {
             tensor: tensor.name)
         }
       }
+      if !isKept, try isTernaryTable(tensor, role) { return try ternaryForm(tensor, .quantize, .snap, &misfits) }
       guard dtype.isFloatWeight else {
         throw WorkflowError(
           .unsupportedEncoding(found: dtype.rawValue, wanted: "BF16, F16, F32 or F64"), file: file,
           tensor: tensor.name)
       }
       let encoding = denseForm(tensor, role, dtype)
-      return (encoding, encoding == tensor.encoding || encoding == storedBlocks(tensor) ? .copy : .recode)
+      let isSame = encoding == tensor.encoding || encoding.blockCodec != nil && encoding == stored(tensor)
+      return (encoding, isSame ? .copy : .recode)
     }
   }
 
@@ -130,29 +150,40 @@ struct GGUFPlanner {
     }
     if tensor.encoding.isTernary {
       // A layout with one scale for the tensor, or one for 256 columns, cannot hold finer ones.
-      let granularity = try source.scale(of: tensor).granularity
-      let holds = layout.embeddedScale?.granularity
-      guard granularity == .tensor || granularity == holds || (granularity == .row && holds != .tensor) else {
-        throw WorkflowError(.oneScaleOnly(found: granularity == .row ? "per-row" : "per-group"), tensor: tensor.name)
-      }
+      let weight = try TernaryWeight(source, tensor, quantizer: AbsMean.float32, work: WorkOptions())
+      _ = try weight.scale(try source.scale(of: tensor), asHeldBy: layout, request.scaleLoss)
     }
     return (.ternary(id), pack)
   }
 
+  /// Whether an embedding or head of a model that is ternary as it stands is so as well, all of it. Where nothing else
+  /// was asked for, it is packed like any other matrix; in bitnet.cpp's own type it could not be looked up.
+  private func isTernaryTable(_ tensor: TensorDescriptor, _ role: TensorRole) throws -> Bool {
+    guard survey.kind == .ternaryDense, role == .embedding || role == .outputHead, request.gguf.embeddings == nil,
+      request.gguf.layout != nil, request.gguf.weights != .i2s, tensor.shape.isMatrix,
+      tensor.encoding.dtype?.isFloatWeight == true
+    else { return false }
+    let pass = try WeightPass(source, tensor, roundsToBFloat16: false, kernels: KernelChoice.best)
+    guard try pass.sampledGranularity() != nil else { return false }
+    return try pass.looksTernary() || pass.spreadScale(Parallelism(threads: 0)) != nil
+  }
+
+  private func stored(_ tensor: TensorDescriptor) -> TensorEncoding? {
+    (source as? GGUFModelView)?.stored(tensor).encoding
+  }
+
   /// The blocks a GGUF source holds a tensor in, which go on as they are; nil for other tensors.
-  private func storedBlocks(_ tensor: TensorDescriptor) -> TensorEncoding? {
-    guard let encoding = (source as? GGUFModelView)?.stored(tensor).encoding, encoding.blockCodec != nil,
-      request.gguf.embeddings.map({ $0.encoding == encoding }) ?? true
-    else { return nil }
-    return encoding
+  private func storedBlocks(_ tensor: TensorDescriptor, isTable: Bool) -> TensorEncoding? {
+    guard let encoding = stored(tensor), encoding.blockCodec != nil else { return nil }
+    return isTable && request.gguf.embeddings.map { $0.encoding != encoding } ?? false ? nil : encoding
   }
 
   /// Norms and biases in F32, embeddings and head as asked or as they are, other matrices as they are.
   private func denseForm(_ tensor: TensorDescriptor, _ role: TensorRole, _ dtype: DType) -> TensorEncoding {
     if tensor.shape.rank < 2 { return .dense(.f32) }
-    if role == .embedding || role == .outputHead {
-      return storedBlocks(tensor) ?? request.gguf.embeddings?.encoding ?? GGUFEmbeddingType.encoding(keeping: dtype)
-    }
+    let isTable = role == .embedding || role == .outputHead
+    if let blocks = storedBlocks(tensor, isTable: isTable) { return blocks }
+    if isTable { return request.gguf.embeddings?.encoding ?? GGUFEmbeddingType.encoding(keeping: dtype) }
     return .dense(dtype == .f64 ? .f32 : dtype)
   }
 
@@ -183,17 +214,24 @@ struct GGUFPlanner {
     let order =
       request.gguf.weights == .i2s
       ? [MetadataEntry(GGUFSource.i2sOrderKey, .string(request.gguf.i2sOrder.rawValue))] : []
-    let arithmetic = try GGUFArithmetic(of: source, description, survey, tensors)?.entries ?? []
+    let arithmetic = try description.flatMap { try GGUFArithmetic(of: source, $0, survey, tensors)?.entries } ?? []
     if let view = source as? GGUFModelView {
       return try kept(view, fileType, isQuantized ? version : nil, &warnings) + arithmetic + order
     }
     let file = FileSystem.join(source.manifest.path, "config.json")
+    guard let description else { throw WorkflowError(.noConfiguration("to make the keys from"), file: file) }
     let keys = try GGUFDescription.entries(description, name: file)
     return [
-      MetadataEntry("general.architecture", .string(architecture.gguf?.architecture ?? "")),
+      MetadataEntry("general.architecture", .string(description.architecture.gguf?.architecture ?? "")),
       MetadataEntry("general.type", .string("model")),
       MetadataEntry("general.name", .string(modelName)), fileType,
-    ] + (isQuantized ? [version] : []) + keys + arithmetic + (try tokenizer(&warnings)) + order
+    ] + (isQuantized ? [version] : []) + keys + arithmetic + (try tokenizer(description.vocabularySize, &warnings))
+      + order
+  }
+
+  /// Settings that are tensors in GGUF; those of a GGUF source as they are.
+  var settingTensors: [(name: String, values: [Float])] {
+    (source as? GGUFModelView)?.settingTensors ?? description?.rotaryTensors ?? []
   }
 
   /// The keys of a GGUF source, known or not: only what speaks of the bytes changes.
@@ -219,7 +257,7 @@ struct GGUFPlanner {
       case "general.quantization_version", "general.alignment", GGUFSource.i2sOrderKey, Recipe.ggufKey,
         "split.no", "split.count", "split.tensors.count":
         continue
-      case let key where GGUFArithmetic.owns(key): continue
+      case let key where description != nil && GGUFArithmetic.owns(key): continue
       case let key where GGUFTokenizer.isKey(key) && !request.gguf.hasTokenizer:
         if !hasTokenizer { result += GGUFPlanner.noTokenizer }
         hasTokenizer = true
@@ -236,11 +274,19 @@ struct GGUFPlanner {
   private var modelName: String {
     if let name = source.manifest.entry("general.name")?.string, !name.isEmpty { return name }
     if let name = request.modelName { return name }
-    let path = FileSystem.resolved(source.manifest.path) ?? source.manifest.path
-    return FileSystem.name(of: path)
+    let path = source.manifest.path
+    if let repository = FileSystem.hubRepository(of: path) { return repository }
+    let name = FileSystem.name(of: FileSystem.resolved(path) ?? path)
+    // A revision that was copied out of its cache: the name the model was loaded by says more.
+    if name.utf8.count == 40, name.allSatisfy(\.isHexDigit),
+      let origin = source.manifest.configuration?["_name_or_path"]?.string, !origin.isEmpty
+    {
+      return FileSystem.name(of: origin)
+    }
+    return name
   }
 
-  private func tokenizer(_ warnings: inout [String]) throws -> [MetadataEntry] {
+  private func tokenizer(_ vocabulary: Int, _ warnings: inout [String]) throws -> [MetadataEntry] {
     let none = GGUFPlanner.noTokenizer
     guard request.gguf.hasTokenizer else { return none }
     guard let name = source.manifest.tokenizerFile else {
@@ -264,10 +310,23 @@ struct GGUFPlanner {
       files.tokenizer = tokenizer
     }
     let result = try GGUFTokenizer(
-      files, vocabulary: description.vocabularySize, pre: request.gguf.preTokenizer, engine: request.gguf.engine,
-      file: path)
+      files, vocabulary: vocabulary, pre: request.gguf.preTokenizer, engine: request.gguf.engine, file: path)
     warnings += result.warnings
-    return result.entries
+    return result.entries + furtherEnds(result.entries, &warnings)
+  }
+
+  /// End tokens that `config.json` names beside the tokenizer's own.
+  private func furtherEnds(_ entries: [MetadataEntry], _ warnings: inout [String]) -> [MetadataEntry] {
+    let own = entries.first { $0.key == "tokenizer.ggml.eos_token_id" }?.value.integer
+    guard let ends = description?.specialTokens.end, ends.count > 1 else { return [] }
+    let further = ends.filter { $0 != own }
+    let keys = GGUFDescription.furtherEnds
+    if further.count > keys.count {
+      warnings.append(
+        "config.json names \(ends.count) end tokens, a GGUF file holds \(keys.count + 1): it goes "
+          + "without \(further.dropFirst(keys.count).map(String.init).joined(separator: ", "))")
+    }
+    return zip(keys, further).map { MetadataEntry("tokenizer.ggml.\($0)_token_id", .uint32(UInt32(clamping: $1))) }
   }
 
   /// A companion that holds a JSON object; nil when it is not there.

@@ -5,7 +5,8 @@ import TritCore
 import TritFormats
 import TritModel
 
-/// Adapts a plan to a GGUF source: scales as checkpoints store them, dense tensors as bfloat16 where that loses nothing.
+/// Adapts a plan to a GGUF source: scales as checkpoints store them, dense tensors in the checkpoint's type where that
+/// loses nothing.
 ///
 /// GGUF widens norms to F32 and embeddings to F16, because its readers want them so; a checkpoint has them in the type
 /// they were trained in. All dense values are read once to know.
@@ -13,8 +14,11 @@ struct GGUFUnpacking {
   let view: GGUFModelView
   let target: ConversionTarget
   let convention: ScaleConvention
+  /// The type of dense weights.
+  let denseType: DType
 
-  init(_ view: GGUFModelView, _ target: ConversionTarget, _ convention: ScaleConvention) {
+  init(_ view: GGUFModelView, _ target: ConversionTarget, _ convention: ScaleConvention, _ denseType: DType) {
+    self.denseType = denseType == .f16 ? .f16 : .bf16
     self.view = view
     self.target = target
     self.convention = convention
@@ -27,9 +31,9 @@ struct GGUFUnpacking {
       switch tensors[index].step {
       case .copy:
         guard let dtype = source.encoding.dtype, dtype == .f16 || dtype == .f32 else { continue }
-        guard try isBFloat16(source, dtype) else { continue }
+        guard dtype != denseType, try isExact(source, dtype) else { continue }
         tensors[index].step = .recode
-        tensors[index].encoding = .dense(.bf16)
+        tensors[index].encoding = .dense(denseType)
         tensors[index].byteCount = 2 * source.shape.elementCount
       case .repack:
         let stored = try view.scale(of: source)
@@ -41,6 +45,7 @@ struct GGUFUnpacking {
         tensors[index].outputScale = scale
       case .dequantize:
         // bf16(1/s) of the divisor s, where the multiplier is the inverse of one: not of what f16 left of it.
+        guard tensors[index].encoding == .dense(.bf16) else { continue }
         tensors[index].outputScale = try view.scale(of: source).asCheckpointScale(convention)
       default: continue
       }
@@ -52,14 +57,16 @@ struct GGUFUnpacking {
     }
   }
 
-  private func isBFloat16(_ tensor: TensorDescriptor, _ dtype: DType) throws -> Bool {
+  /// Whether the type of dense weights holds a tensor.
+  private func isExact(_ tensor: TensorDescriptor, _ dtype: DType) throws -> Bool {
     let width = dtype.bits / 8
     let count = tensor.location.byteCount
     let step = bandBytes / width * width
     for start in stride(from: 0, to: count, by: step) {
       let range = start..<min(start + step, count)
       let isExact = try view.withBytes(range, of: tensor) {
-        DenseRecoder.areBFloat16(DenseValues.floats($0, dtype))
+        let values = DenseValues.floats($0, dtype)
+        return denseType == .bf16 ? DenseRecoder.areBFloat16(values) : values.allSatisfy { HalfFloat($0).float == $0 }
       }
       view.release(range, of: tensor)
       if !isExact { return false }

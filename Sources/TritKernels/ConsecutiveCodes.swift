@@ -1,0 +1,53 @@
+// Tritsmith: four consecutive trits in a byte.
+
+import TritCore
+
+extension Kernels {
+  /// Bytes of consecutive trits, 2 bits each, first trit lowest: code = trit + 1.
+  ///
+  /// Eight trits at a time in a 64-bit word, so that no table and no vector unit is needed.
+  ///
+  /// - Parameters:
+  ///   - first: of the trits; 4 × `range.count` are packed.
+  ///   - range: of the bytes they become, a multiple of 2 long.
+  public func packQuads(
+    from trits: Span<Int8>, at first: Int, into bytes: inout MutableSpan<UInt8>, _ range: Range<Int>
+  ) {
+    precondition(range.count % 2 == 0, "bytes are made in pairs")
+    precondition(first >= 0 && first + 4 * range.count <= trits.count, "trits inside the buffer")
+    precondition(range.lowerBound >= 0 && range.upperBound <= bytes.count, "output inside the buffer")
+    trits.withUnsafeBytes { trits in
+      for pair in 0..<range.count / 2 {
+        let word = UInt64(littleEndian: trits.loadUnaligned(fromByteOffset: first + 8 * pair, as: UInt64.self))
+        // −1, 0 and 1 are 3, 0 and 1 in their lowest bits; one more is 0, 1 and 2 there.
+        let codes = ((word & 0x0303_0303_0303_0303) &+ 0x0101_0101_0101_0101) & 0x0303_0303_0303_0303
+        let nibbles = (codes | codes >> 6) & 0x000F_000F_000F_000F
+        let joined = nibbles | nibbles >> 12
+        bytes[unchecked: range.lowerBound &+ 2 &* pair] = UInt8(truncatingIfNeeded: joined)
+        bytes[unchecked: range.lowerBound &+ 2 &* pair &+ 1] = UInt8(truncatingIfNeeded: joined >> 32)
+      }
+    }
+  }
+
+  /// Consecutive trits of bytes, put at `start`. Returns how many codes were 3, which no packer writes; they read as 2.
+  public func unpackQuads(_ bytes: RawSpan, into trits: inout MutableSpan<Int8>, at start: Int) -> Int {
+    precondition(bytes.byteCount % 2 == 0, "bytes are read in pairs")
+    precondition(start >= 0 && start + 4 * bytes.byteCount <= trits.count, "output inside the buffer")
+    return trits.withUnsafeMutableBufferPointer { trits in
+      let output = UnsafeMutableRawBufferPointer(trits)
+      var invalid = 0
+      for pair in 0..<bytes.byteCount / 2 {
+        let low = UInt64(bytes.unsafeLoad(fromUncheckedByteOffset: 2 * pair, as: UInt8.self))
+        let high = UInt64(bytes.unsafeLoad(fromUncheckedByteOffset: 2 * pair + 1, as: UInt8.self))
+        let joined = low | high << 32
+        let nibbles = (joined | joined << 12) & 0x000F_000F_000F_000F
+        let codes = (nibbles | nibbles << 6) & 0x0303_0303_0303_0303
+        invalid &+= (codes & codes >> 1 & 0x0101_0101_0101_0101).nonzeroBitCount
+        // The highest bit keeps the subtraction of 1 inside its byte.
+        let less = ((codes | 0x8080_8080_8080_8080) &- 0x0101_0101_0101_0101) ^ 0x8080_8080_8080_8080
+        output.storeBytes(of: less.littleEndian, toByteOffset: start + 8 * pair, as: UInt64.self)
+      }
+      return invalid
+    }
+  }
+}

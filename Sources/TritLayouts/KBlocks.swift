@@ -1,0 +1,64 @@
+// Tritsmith: Q4_K and Q5_K of ggml.
+
+import TritCore
+
+/// Blocks of 256 values in eight runs of 32, each with a 6-bit scale s and a 6-bit minimum m of its own.
+///
+///     d · dmin · 12 bytes of s and m · for Q5_K 32 bytes of fifth bits · 128 bytes of four bits
+///     value = d·s·q − dmin·m
+///
+/// Bytes 32·c … 32·c + 31 hold run 2c in their low halves and run 2c + 1 in their high ones; bit r of fifth-bit byte l is
+/// that of value l of run r. Source: llama.cpp, `ggml-quants.c`.
+private enum KBlock {
+  static func decode<Block: BlockCodec>(_ bytes: RawSpan, hasFifthBit: Bool, as _: Block.Type) -> [Float] {
+    Block.blocks(of: bytes) { start, values, first in
+      let (scale, minimum) = (Block.half(bytes, at: start), Block.half(bytes, at: start + 2))
+      let fifth = start + 16
+      let codes = fifth + (hasFifthBit ? 32 : 0)
+      for run in 0..<8 {
+        let (s, m) = parameters(bytes, start + 4, run, as: Block.self)
+        let (step, offset) = (scale * Float(s), minimum * Float(m))
+        for index in 0..<32 {
+          var code = Block.byte(bytes, at: codes + run / 2 * 32 + index) >> (run % 2 * 4) & 15
+          if hasFifthBit { code |= (Block.byte(bytes, at: fifth + index) >> run & 1) << 4 }
+          values[first + 32 * run + index] = step * Float(code) - offset
+        }
+      }
+    }
+  }
+
+  /// Scale and minimum of a run: six bits each, the upper two of the last four runs in spare bits of the first four.
+  private static func parameters<Block: BlockCodec>(
+    _ bytes: RawSpan, _ start: Int, _ run: Int, as _: Block.Type
+  ) -> (scale: Int, minimum: Int) {
+    func byte(_ offset: Int) -> Int { Block.byte(bytes, at: start + run + offset) }
+    guard run >= 4 else { return (byte(0) & 63, byte(4) & 63) }
+    return (byte(4) & 15 | (byte(-4) >> 6) << 4, byte(4) >> 4 | (byte(0) >> 6) << 4)
+  }
+}
+
+/// Four bits with scales and minima of runs.
+public enum Q4_K: BlockCodec {
+  public static let name = "Q4_K"
+  public static let ggmlType: UInt32 = 12
+  public static let blockElements = 256
+  public static let blockBytes = 144
+  public static let scaleOffsets = [0, 2]
+
+  public static func decode(_ bytes: RawSpan) -> [Float] {
+    KBlock.decode(bytes, hasFifthBit: false, as: Self.self)
+  }
+}
+
+/// Five bits with scales and minima of runs.
+public enum Q5_K: BlockCodec {
+  public static let name = "Q5_K"
+  public static let ggmlType: UInt32 = 13
+  public static let blockElements = 256
+  public static let blockBytes = 176
+  public static let scaleOffsets = [0, 2]
+
+  public static func decode(_ bytes: RawSpan) -> [Float] {
+    KBlock.decode(bytes, hasFifthBit: true, as: Self.self)
+  }
+}

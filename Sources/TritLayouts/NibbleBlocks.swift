@@ -1,0 +1,81 @@
+// Tritsmith: Q4_0, Q4_1, Q5_0 and Q5_1 of ggml.
+
+import TritCore
+
+/// Blocks of 32 values: an f16 scale d, for the types `_1` an f16 offset m, for the types of five bits the fifth bits
+/// of all, then 16 bytes; byte j holds values j (low) and j + 16 (high).
+///
+///     Q4_0  d·(q − 8)     Q4_1  d·q + m     Q5_0  d·(q − 16)     Q5_1  d·q + m
+///
+/// Source: llama.cpp, `ggml-quants.c`.
+private struct NibbleBlock {
+  var hasOffset: Bool
+  var hasFifthBit: Bool
+
+  func decode<Block: BlockCodec>(_ bytes: RawSpan, as _: Block.Type) -> [Float] {
+    Block.blocks(of: bytes) { start, values, first in
+      let scale = Block.half(bytes, at: start)
+      let offset = hasOffset ? Block.half(bytes, at: start + 2) : 0
+      let high = start + (hasOffset ? 4 : 2)
+      let low = high + (hasFifthBit ? 4 : 0)
+      for index in 0..<32 {
+        var code = Block.byte(bytes, at: low + index % 16) >> (index < 16 ? 0 : 4) & 15
+        if hasFifthBit { code |= (Block.byte(bytes, at: high + index / 8) >> (index % 8) & 1) << 4 }
+        values[first + index] =
+          hasOffset ? scale * Float(code) + offset : scale * Float(code - (hasFifthBit ? 16 : 8))
+      }
+    }
+  }
+}
+
+/// Four bits, symmetric.
+public enum Q4_0: BlockCodec {
+  public static let name = "Q4_0"
+  public static let ggmlType: UInt32 = 2
+  public static let blockElements = 32
+  public static let blockBytes = 18
+  public static let scaleOffsets = [0]
+
+  public static func decode(_ bytes: RawSpan) -> [Float] {
+    NibbleBlock(hasOffset: false, hasFifthBit: false).decode(bytes, as: Self.self)
+  }
+}
+
+/// Four bits and an offset.
+public enum Q4_1: BlockCodec {
+  public static let name = "Q4_1"
+  public static let ggmlType: UInt32 = 3
+  public static let blockElements = 32
+  public static let blockBytes = 20
+  public static let scaleOffsets = [0, 2]
+
+  public static func decode(_ bytes: RawSpan) -> [Float] {
+    NibbleBlock(hasOffset: true, hasFifthBit: false).decode(bytes, as: Self.self)
+  }
+}
+
+/// Five bits, symmetric.
+public enum Q5_0: BlockCodec {
+  public static let name = "Q5_0"
+  public static let ggmlType: UInt32 = 6
+  public static let blockElements = 32
+  public static let blockBytes = 22
+  public static let scaleOffsets = [0]
+
+  public static func decode(_ bytes: RawSpan) -> [Float] {
+    NibbleBlock(hasOffset: false, hasFifthBit: true).decode(bytes, as: Self.self)
+  }
+}
+
+/// Five bits and an offset.
+public enum Q5_1: BlockCodec {
+  public static let name = "Q5_1"
+  public static let ggmlType: UInt32 = 7
+  public static let blockElements = 32
+  public static let blockBytes = 24
+  public static let scaleOffsets = [0, 2]
+
+  public static func decode(_ bytes: RawSpan) -> [Float] {
+    NibbleBlock(hasOffset: true, hasFifthBit: true).decode(bytes, as: Self.self)
+  }
+}

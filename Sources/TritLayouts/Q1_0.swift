@@ -1,0 +1,23 @@
+// Tritsmith: Q1_0 of llama.cpp, a binary type.
+
+import TritCore
+
+/// Blocks of 128 values in 18 bytes: an f16 scale d, then a bit a value, consecutive, lowest first: 1 is +d, 0 is −d.
+///
+/// There is no zero, so this is no ternary type, and trits cannot be stored in it. Source: llama.cpp, `ggml-quants.c`.
+public enum Q1_0: BlockCodec {
+  public static let name = "Q1_0"
+  public static let ggmlType: UInt32 = 41
+  public static let blockElements = 128
+  public static let blockBytes = 18
+  public static let scaleOffsets = [0]
+
+  public static func decode(_ bytes: RawSpan) -> [Float] {
+    blocks(of: bytes) { start, values, first in
+      let scale = half(bytes, at: start)
+      for index in 0..<blockElements {
+        values[first + index] = byte(bytes, at: start + 2 + index / 8) >> (index % 8) & 1 == 1 ? scale : -scale
+      }
+    }
+  }
+}

@@ -1,0 +1,123 @@
+// Tritsmith: blocks of a row that carry their own scale.
+
+import TritCore
+import TritKernels
+
+/// How a row is cut: columns and bytes of a block, and where its codes and its f16 scale stand.
+public struct BlockGeometry: Sendable, Hashable {
+  public let columns: Int
+  public let bytes: Int
+  /// Of the codes, in a block.
+  public let codes: Range<Int>
+  /// Offset of the scale in a block.
+  public let scale: Int
+}
+
+/// A layout whose rows are blocks with an f16 scale in each. It states its geometry once; sizes and places follow.
+protocol ScaledBlockLayout: RowBlockLayout {
+  var geometry: BlockGeometry { get }
+}
+
+extension ScaledBlockLayout {
+  public var blockGeometry: BlockGeometry? { geometry }
+
+  public var scalePlacement: ScalePlacement {
+    .among(storage: .f16, granularity: .group(columns: geometry.columns))
+  }
+
+  var blockColumns: Int { geometry.columns }
+
+  func rowBytes(_ columns: Int) -> Int { columns / geometry.columns * geometry.bytes }
+
+  public func scaleOffset(_ index: Int, _ shape: TensorShape) -> Int { index * geometry.bytes + geometry.scale }
+
+  /// Gives `body` every block of a run whose scale is not 0: its first byte and its first column. The trits of a block
+  /// whose scale is 0 are set to zero, whatever its codes are.
+  @inline(__always)
+  func forEachBlock(
+    _ bytes: RawSpan, _ rows: Int, _ columns: Int, into trits: inout MutableSpan<Int8>, at start: Int,
+    _ body: (_ byte: Int, _ column: Int, _ trits: inout MutableSpan<Int8>) -> Void
+  ) {
+    let geometry = geometry
+    precondition(start >= 0 && start + rows * columns <= trits.count, "output inside the buffer")
+    for block in 0..<rows * (columns / geometry.columns) {
+      let (input, output) = (block * geometry.bytes, start + block * geometry.columns)
+      if bytes.isZeroScale16(at: input + geometry.scale) {
+        trits.clear(output..<output + geometry.columns)
+      } else {
+        body(input, output, &trits)
+      }
+    }
+  }
+}
+
+/// The base-3 code of TQ1_0 and PTQ1_0: five trits a byte where they fit, four in the last bytes of a block.
+///
+/// A block of 256 (or 128) columns has runs of 32, 16 and 4 (16, 8 and 2) bytes; byte m of a run of n bytes joins
+/// columns m, m + n, m + 2n, … counted from the run's first column, most significant digit first. In the last run the
+/// fifth digit is 0.
+struct Base3Block {
+  private struct Part {
+    var bytes: Range<Int>
+    var firstColumn: Int
+    var digits: Int
+  }
+
+  private let parts: [Part]
+  let columns: Int
+
+  init(columns: Int) {
+    self.columns = columns
+    var (parts, byte, column) = ([Part](), 0, 0)
+    for (count, digits) in [(columns / 8, 5), (columns / 16, 5), (columns / 64, 4)] {
+      parts.append(Part(bytes: byte..<byte + count, firstColumn: column, digits: digits))
+      byte += count
+      column += count * digits
+    }
+    self.parts = parts
+  }
+
+  /// Codes of a block, whose first trit is at `first`, put at `start`.
+  @inline(__always)
+  func pack(_ trits: Span<Int8>, at first: Int, into bytes: inout MutableSpan<UInt8>, at start: Int) {
+    let scaled = ScaledBase3.bytes
+    let table = scaled.span
+    for part in parts {
+      let count = part.bytes.count
+      for index in 0..<count {
+        var value = 0
+        var column = first &+ part.firstColumn &+ index
+        for _ in 0..<part.digits {
+          value = value &* 3 &+ Int(trits[unchecked: column]) &+ 1
+          column &+= count
+        }
+        // A fifth digit of 0 stands in for the one the last part has not.
+        if part.digits == 4 { value = value &* 3 }
+        bytes[unchecked: start &+ part.bytes.lowerBound &+ index] = table[value]
+      }
+    }
+  }
+
+  /// Trits of a block whose codes begin at `start`, put at `first`; returns how many bytes no digits map to.
+  @inline(__always)
+  func unpack(_ bytes: RawSpan, at start: Int, into trits: inout MutableSpan<Int8>, at first: Int) -> Int {
+    let digits = ScaledBase3.trits
+    let table = digits.span
+    var invalid = 0
+    for part in parts {
+      let count = part.bytes.count
+      let used = part.digits == 5 ? ScaledBase3.isFive : ScaledBase3.isFour
+      let valid = used.span
+      for index in 0..<count {
+        let byte = Int(bytes.unsafeLoad(fromByteOffset: start + part.bytes.lowerBound + index, as: UInt8.self))
+        if !valid[unchecked: byte] { invalid &+= 1 }
+        var column = first &+ part.firstColumn &+ index
+        for digit in 0..<part.digits {
+          trits[unchecked: column] = table[unchecked: 5 &* byte &+ digit]
+          column &+= count
+        }
+      }
+    }
+    return invalid
+  }
+}

@@ -1,0 +1,86 @@
+// Tritsmith: what is left where a layout had no room for all scales.
+
+import TritCore
+
+/// Scales that several of the source's became one of, every code being right.
+public struct ScaleLoss: Sendable, Hashable {
+  /// How many weights share a scale in the source, and in the converted model.
+  public var from: ScaleGranularity
+  public var to: ScaleGranularity
+  /// Σ|w′ − w| over all weights, w′ with the scale that is left.
+  public var error = 0.0
+  /// Σ|w|
+  public var magnitude = 0.0
+
+  /// Σ|w′ − w| / Σ|w|, in percent.
+  public var percent: Double { magnitude > 0 ? 100 * error / magnitude : 0 }
+
+  static func phrase(_ percent: Double) -> String {
+    "codes equal, scales lost, mean error \((percent * 100).rounded() / 100) %"
+  }
+}
+
+extension TensorComparison {
+  /// The loss, where every scale that is found stands for several of the source's and lies among them; nil where scales
+  /// differ in any other way.
+  ///
+  /// - Parameter live: the weights that depend on a scale, on the grid of both granularities.
+  func scaleLoss(
+    _ expected: TernaryScale, _ found: TernaryScale, _ live: LiveUnits, trits: (Range<Int>) throws -> [Int8]
+  ) throws -> ScaleLoss? {
+    let (left, right) = (expected.multipliers, found.multipliers)
+    var ranges = [ClosedRange<Float>?](repeating: nil, count: right.count)
+    for unit in 0..<live.grid.count where live.isLive[unit] {
+      let wanted = left[live.grid.index(unit, expected.granularity)]
+      guard wanted > 0, wanted.isFinite, let held = ScaleAgreement.held(wanted, found.storage) else { return nil }
+      let place = live.grid.index(unit, found.granularity)
+      ranges[place] = ranges[place].map { min($0.lowerBound, held)...max($0.upperBound, held) } ?? held...held
+    }
+    guard ranges.contains(where: { $0.map { $0.lowerBound < $0.upperBound } ?? false }) else { return nil }
+    for (place, range) in ranges.enumerated() {
+      if let range, !range.contains(right[place]) { return nil }
+    }
+    return try measured(
+      ScaleLoss(from: expected.granularity, to: found.granularity), live.grid, left, expected.granularity, right,
+      found.granularity, trits: trits)
+  }
+
+  private func measured(
+    _ blank: ScaleLoss, _ grid: ScaleGrid, _ left: [Float], _ from: ScaleGranularity, _ right: [Float],
+    _ to: ScaleGranularity, trits: (Range<Int>) throws -> [Int8]
+  ) throws -> ScaleLoss {
+    var result = blank
+    let size = grid.size ?? grid.columns
+    let step = max(1, (1 << 18) / grid.columns)
+    for start in stride(from: 0, to: grid.rows, by: step) {
+      try work.parallelism.cancellation.check()
+      let band = try trits(start..<min(start + step, grid.rows))
+      for row in 0..<band.count / grid.columns {
+        for part in 0..<grid.perRow {
+          let first = row * grid.columns + part * size
+          let count = Double(band[first..<min(first + size, (row + 1) * grid.columns)].count { $0 != 0 })
+          let unit = grid.size == nil ? 0 : (start + row) * grid.perRow + part
+          let (a, b) = (Double(left[grid.index(unit, from)]), Double(right[grid.index(unit, to)]))
+          result.error += count * abs(b - a)
+          result.magnitude += count * abs(a)
+        }
+      }
+    }
+    return result
+  }
+
+  /// The result for a tensor whose codes are right and whose scales are not.
+  func differing(
+    _ result: TensorVerification, _ detail: String, _ expected: TernaryScale, _ found: TernaryScale, _ live: LiveUnits,
+    trits: (Range<Int>) throws -> [Int8]
+  ) throws -> TensorVerification {
+    guard let loss = try scaleLoss(expected, found, live, trits: trits) else { return differs(result, detail) }
+    var result = result
+    result.outcome = .scalesLost
+    result.scaleLoss = loss
+    result.detail =
+      ScaleLoss.phrase(loss.percent) + ": one scale for each \(loss.to.noun) where the source has one for each "
+      + loss.from.noun
+    return result
+  }
+}
