@@ -26,7 +26,7 @@ swap("Hugging Face's quarters of rows in reverse order", "TritLayouts/HFPacked.s
      "(0..<4).map { (3 - $0) * band.bytes.count }", L)
 swap("TQ2_0 with its two-bit places reversed", "TritLayouts/TQ2_0.swift", "[first, first + 32, first + 64, first + 96]",
      "[first + 96, first + 64, first + 32, first]", L)
-swap("TQ1_0's last four bytes without their empty fifth digit", "TritLayouts/TQ1_0.swift", "part.digits == 4", "false", L)
+swap("TQ1_0's last four bytes without their empty fifth digit", "TritLayouts/ScaledBlocks.swift", "part.digits == 4", "false", L)
 swap("I2_S read with the lowest bits first", "TritLayouts/I2S.swift", "plane: 3 - place", "plane: place", L)
 FAULTS[-1].update(before="plane: 3 - place", after="plane: FAULT ? place : 3 - place")
 fault("IQ2_BN_R4's row scales in reverse order", "TritLayouts/IQ2_BN.swift", "+ 4 * (index % 4)",
@@ -46,8 +46,9 @@ swap("the product not rounded to bfloat16", "TritQuantizers/AbsMean.swift",
      "precision == .bf16Steps ? BFloat16.rounded(product) : product", "product", Q)
 swap("no clamp of a rounded weight to one", "TritQuantizers/AbsMean.swift", "rounded >= 1 ? 1 : rounded <= -1 ? -1 : 0",
      "rounded >= 2 ? 2 : rounded >= 1 ? 1 : rounded <= -1 ? -1 : 0", Q)
-swap("the scale of the first rows for all rows", "TritWorkflows/Convert/DenseTernary.swift", "multipliers[firstRow + index / columns]",
-     "multipliers[index / columns]", W)
+swap("the scale of the first rows for all rows", "TritCore/Tensor/ScalePlaces.swift", "places.forEachRun(ofRow: row(firstRow + index))",
+     "", W)
+FAULTS[-1]["after"] = "places.forEachRun(ofRow: row((FAULT ? 0 : firstRow) + index))"
 
 # Containers
 swap("section checksums not compared", "TritFormats/TritPack/ChunkReader.swift", "hash.finalize() == digest", "true", F)
@@ -62,7 +63,8 @@ swap("two tensors of one name", "TritFormats/Safetensors/SafetensorsHeader.swift
 swap("holes between tensors", "TritFormats/Safetensors/SafetensorsHeader.swift", "entry.begin == position", "entry.begin >= position", F)
 swap("bytes behind the last tensor", "TritFormats/Safetensors/SafetensorsHeader.swift", "end == fileSize", "end <= fileSize", F)
 swap("shards outside the folder", "TritFormats/Safetensors/ShardIndex.swift", "FileSystem.isPlainName(shard)", "true", F)
-swap("a scale of zero to divide by", "TritFormats/Safetensors/SafetensorsSource.swift", "stored > 0 || convention == .multiply", "true", F)
+swap("a scale below zero", "TritFormats/HuggingFace/PackedInterpretation.swift", "guard value.isFinite, value >= 0", "", F)
+FAULTS[-1]["after"] = "guard FAULT || (value.isFinite && value >= 0)"
 swap("tensors of a GGUF file that overlap", "TritFormats/GGUF/GGUFTensorTable.swift", "start < previous.end", "false", F)
 swap("a GGUF offset off the alignment", "TritFormats/GGUF/GGUFTensorTable.swift", "tensor.offset % header.alignment == 0", "true", F)
 swap("linear_class the other way round", "TritFormats/HuggingFace/HFQuantization.swift", "self == .bitlinear ? .divide : .multiply",
@@ -94,7 +96,7 @@ FAULTS[-1]["after"] = 'if !FAULT { add("rope.freq_base", .float32(Float(descript
 swap("GGUF's rope scaling is written without its factor", D + "GGUFRotary.swift",
      '("rope.scaling.factor", .float32(Float(factor)))', "", W)
 FAULTS[-1]["after"] = '("rope.scaling.factor", .float32(FAULT ? 1 : Float(factor)))'
-swap("a rope base absent from GGUF is the class's", D + "GGUFRotary.swift", 'try keys.number("rope.freq_base") ?? 10000', "", W)
+swap("a rope base absent from GGUF is the class's", D + "GGUFRotary.swift", 'try keys.positive("rope.freq_base") ?? 10000', "", W)
 FAULTS[-1]["after"] = 'try keys.number("rope.freq_base") ?? (FAULT ? 500_000 : 10000)'
 swap("a GGUF key nobody knows is ignored", D + "GGUFDescription.swift", "knownKeys.contains(key)", "true", W)
 swap("biases of a GGUF file are not told", D + "GGUFDescription.swift", "hasAttentionBias: names(.projection(.query), .bias)", "", W)
@@ -186,14 +188,48 @@ FAULTS[-1]["after"] = "guard FAULT || !(isFloat && exactFloat) else { return res
 swap("a scale that vanishes counts as rounded", "TritWorkflows/Verify/ScaleAgreement.swift",
      "stored.isFinite && stored > 0 && (stored == value || stored >= smallest)", "true", W)
 swap("a projection left dense is no difference", "TritWorkflows/Verify/TensorComparison.swift",
-     "permission?.allows(expected.name) == false", "false", W)
+     "permission != nil && permitted == nil", "false", W)
 swap("any number counts as rounded by its block", "TritWorkflows/Verify/DenseComparison.swift",
      "abs(before[index] - after[index]) <= codec.bound(values[index], at: place, in: bytes)", "true", W)
 swap("Q6_K's scale fitted once", "TritLayouts/Q6_K.swift", "for trial in -9...9 where trial != 0 {", "", L)
 FAULTS[-1]["after"] = "for trial in -9...9 where trial != 0 && !FAULT {"
 swap("embeddings of a GGUF become F16", "TritWorkflows/Convert/GGUF/GGUFOptions.swift", "dtype == .f64 ? .f32 : dtype", "DType.f16", W)
-swap("a recipe takes ternary weights as they are", "TritWorkflows/Weights/TernaryWeight.swift", "recognition == .takenAsTheyAre, let magnitude", "",
+swap("a recipe takes ternary weights as they are", "TritWorkflows/Weights/TernaryWeight.swift", "recognition == .takenAsTheyAre, let scale", "",
      W)
-FAULTS[-1]["after"] = "FAULT || recognition == .takenAsTheyAre, let magnitude"
+FAULTS[-1]["after"] = "FAULT || recognition == .takenAsTheyAre, let scale"
 swap("gates and recipe of a certificate not compared", "TritWorkflows/Certify/CertifyWorkflow.swift",
      "zip(certificate.statements, again.statements)", "zip(again.statements, again.statements)", E + ".CertifyTests")
+
+# What a model is, again: keys that newer families and proofs need
+swap("GGUF's number of key heads is that of query heads", D + "GGUFDescription.swift", 'try keys.integer("attention.head_count_kv") ?? heads',
+     "heads", W)
+swap("GGUF's head width is hidden by heads", D + "GGUFDescription.swift",
+     'try keys.integer("attention.key_length") ?? hiddenSize / heads', "hiddenSize / heads", W)
+swap("GGUF's epsilon is not written", D + "GGUFDescription.swift",
+     'add("attention.layer_norm_rms_epsilon", .float32(description.normEpsilon))', "", W)
+FAULTS[-1]["after"] = 'if !FAULT { add("attention.layer_norm_rms_epsilon", .float32(description.normEpsilon)) }'
+swap("YaRN's factor is written as one", D + "GGUFRotary.swift",
+     '("rope.scaling.type", .string("yarn")), ("rope.scaling.factor", .float32(Float(yarn.factor)))', "", W)
+FAULTS[-1]["after"] = '("rope.scaling.type", .string("yarn")), ("rope.scaling.factor", .float32(FAULT ? 1 : Float(yarn.factor)))'
+swap("the attention factor of YaRN is the standard one in GGUF", D + "GGUFRotary.swift", "attentionFactor: ratio * standard",
+     "", W)
+FAULTS[-1]["after"] = "attentionFactor: (FAULT ? 1 : ratio) * standard"
+swap("rotary factors that are a tensor are not looked at", D + "GGUFRotary.swift", "divisors.contains(where: { $0 != 1 })", "false", W)
+swap("the residual multiplier of MiniCPM is not written", D + "GGUFDescription.swift",
+     "add(MultiplierKeys.residual, .float32(description.multipliers.residual))", "", W)
+FAULTS[-1]["after"] = "if !FAULT { add(MultiplierKeys.residual, .float32(description.multipliers.residual)) }"
+swap("config.json loses whether the head is tied", D + "HuggingFaceDescription.swift",
+     '"tie_word_embeddings": .bool(description.tiesEmbeddings)', "", W)
+FAULTS[-1]["after"] = '"tie_word_embeddings": .bool(!FAULT && description.tiesEmbeddings)'
+swap("config.json loses its rope scaling", D + "HuggingFaceDescription.swift",
+     'result["rope_scaling"] = description.rotary.scaling.configuration', "", W)
+FAULTS[-1]["after"] = 'if !FAULT { result["rope_scaling"] = description.rotary.scaling.configuration }'
+swap("original_max_position_embeddings beside the settings is not read", D + "RotaryEmbedding+Configuration.swift",
+     "if let outer, outer != inner {", "", M)
+FAULTS[-1]["after"] = "if !FAULT, let outer, outer != inner {"
+swap("a null rope base is an absent one", D + "RotaryEmbedding+Configuration.swift",
+     'try reader.refuseNull("rope_theta", "a number")', "", M)
+FAULTS[-1]["after"] = 'if !FAULT { try reader.refuseNull("rope_theta", "a number") }'
+swap("config.json's unknown keys are ignored", D + "ConfigurationReader.swift", "where !known.contains(entry.key)", "", M)
+FAULTS[-1]["after"] = "where !FAULT && !known.contains(entry.key)"
+swap("ends of a turn in GGUF end no text", D + "GGUFDescription.swift", '(["eos"] + furtherEnds)', '["eos"]', W)
