@@ -13,7 +13,7 @@ struct RunCommandTests {
     let arguments = ["run", Model.bitnet, "--prompt", "And the LORD said unto", "--max-tokens", "8"]
     let result = Tool.expect(0, arguments)
     #expect(result.output.hasPrefix(" ") && result.output.hasSuffix("\n"))
-    #expect(result.errors.contains("tokens/s") && result.errors.contains("chat template not interpreted"))
+    #expect(result.errors.contains("tokens/s") && !result.errors.contains("chat template"))
     for extra in [["--threads", "1"], ["--threads", "3"], ["--threads", "8"], ["--no-mmap"], ["--raw", "--quiet"]] {
       let other = Tool.expect(0, arguments + extra)
       #expect(other.output == result.output, "\(extra)")

@@ -90,6 +90,22 @@ enum Platform {
     return (bytes, 0)
   }
 
+  /// Waits until there is something to read, or the end; false when a signal came first.
+  static func waitForInput(from descriptor: Int32) -> Bool {
+    var request = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+    return poll(&request, 1, -1) >= 0 || errno != EINTR
+  }
+
+  /// What can be read at once; nothing at the end.
+  static func readSome(from descriptor: Int32) -> (bytes: [UInt8], error: Int32) {
+    var buffer = [UInt8](repeating: 0, count: 1 << 16)
+    while true {
+      let count = buffer.withUnsafeMutableBytes { read(descriptor, $0.baseAddress, $0.count) }
+      if count < 0 && errno == EINTR { continue }
+      return (Array(buffer.prefix(max(0, count))), count < 0 ? errno : 0)
+    }
+  }
+
   static let brokenPipe: Int32 = EPIPE
 
   static func message(ofError number: Int32) -> String {

@@ -13,6 +13,10 @@ public struct GapRequest: Sendable {
     case file(String)
     /// Token ids, taken as they are: see `TokenInput.idsFile`.
     case idsFile(String)
+    /// A file of UTF-8 text, as the one message of a user.
+    case chat(String)
+    /// A conversation as JSON; the name is for errors.
+    case messages([UInt8], file: String?)
   }
 
   /// P: what is taken as the measure, a bf16 model.
@@ -20,7 +24,7 @@ public struct GapRequest: Sendable {
   /// Q: the ternary model.
   public var candidate: String
   public var text = Text.sample
-  /// Tokens a window holds, BOS included.
+  /// Tokens a window holds; BOS included, when there is one.
   public var context = 256
   /// Scores only this many tokens from the beginning; nil means all.
   public var tokenLimit: Int?

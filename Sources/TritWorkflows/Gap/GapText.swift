@@ -61,13 +61,42 @@ struct GapText {
         "ids as given, in windows of \(request.context); the first id of a window is context only"
       try limit(to: request.tokenLimit, path)
       return
+    case .chat, .messages:
+      let conversation = try GapText.conversation(request.text, tokenizers, reference, candidate)
+      (name, sha256) = (conversation.name, SHA256.digest(of: conversation.bytes))
+      windows = GapText.windows(of: [conversation.ids], context: request.context)
+      firstTokenRule =
+        "a conversation by the chat template, in windows of \(request.context); the first id of a window is context only"
+      try limit(to: request.tokenLimit, name)
+      return
     }
-    guard let bos = tokenizer?.bosTokenID else { throw RunError(.noBeginToken, file: reference.manifest.path) }
+    let bos = tokenizer?.bosTokenID
     windows = try PerplexityWindow.windows(
       of: ids.flatMap { $0 }, bos: bos, .chunked(window: request.context))
     firstTokenRule =
-      "BOS and \(request.context - 1) tokens a window; every token after BOS is scored (chunked \(request.context))"
+      (bos == nil
+        ? "\(request.context) tokens a window, there is no BOS; every token but a window's first is scored"
+        : "BOS and \(request.context - 1) tokens a window; every token after BOS is scored")
+      + " (chunked \(request.context))"
     try limit(to: request.tokenLimit, name)
+  }
+
+  /// A conversation as the reference's template writes it; the candidate's, where the reference has no tokenizer.
+  private static func conversation(
+    _ text: GapRequest.Text, _ tokenizers: [Found], _ reference: any TensorSource, _ candidate: any TensorSource
+  ) throws -> (name: String, bytes: [UInt8], ids: [Int]) {
+    guard let first = tokenizers.first else { throw RunError(.noTokenizer, file: candidate.manifest.path) }
+    let (name, bytes, messages): (String, [UInt8], [ChatMessage])
+    switch text {
+    case .chat(let path):
+      bytes = try TokenInput.text(at: path)
+      (name, messages) = (path, try ChatMessage.list(ofText: bytes, file: path))
+    case .messages(let list, let file):
+      (name, bytes, messages) = (file ?? "standard input", list, try ChatMessage.list(list, file: file))
+    case .sample, .file, .idsFile: return ("", [], [])
+    }
+    let source = reference.manifest.tokenizerFile == nil ? candidate : reference
+    return (name, bytes, try first.tokenizer.ids(of: messages, ChatTemplate(of: source)))
   }
 
   // MARK: - Windows

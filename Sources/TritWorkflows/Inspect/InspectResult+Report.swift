@@ -24,8 +24,10 @@ extension InspectResult {
     let alike = hasStatistics || tensors.count < manifest.tensors.count ? nil : alikeTable
     if let alike { report.append(alike) }
     report.append(tensorTable(withStatistics: hasStatistics))
-    report.brief = ReportBrief(
-      ["format", "class", "linear_class", "convention", "file_bytes", "bits_per_weight", alike?.key ?? "tensors"])
+    var brief: Set = ["format", "class", "linear_class", "convention", "file_bytes", "bits_per_weight"]
+    brief.insert(alike?.key ?? "tensors")
+    if chatTemplate != nil { brief.insert("chat_template") }
+    report.brief = ReportBrief(brief)
     return report
   }
 
@@ -46,7 +48,18 @@ extension InspectResult {
       facts.append(
         ReportFact("Linear class", .text(quantization.linearClass.rawValue), note: quantization.mode.rawValue))
     }
+    facts.append(chatFact)
     return facts
+  }
+
+  private var chatFact: ReportFact {
+    let (value, note): (ReportValue, String?) =
+      switch chatTemplate {
+      case .shape(let shape): (.text(shape.rawValue), "followed by --chat")
+      case .unknown(let why): (.text("unknown"), why)
+      case nil: (.missing, "there is none")
+      }
+    return ReportFact("Chat template", value, key: "chat_template", note: note)
   }
 
   private var scaleFacts: ReportFacts {

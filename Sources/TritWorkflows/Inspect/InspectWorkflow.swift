@@ -54,6 +54,8 @@ public struct InspectResult: Sendable {
   public var tensors: [InspectedTensor]
   public var recipe: JSONObject?
   public var hasStatistics: Bool
+  /// nil for a model without one.
+  public var chatTemplate: ChatTemplateFinding?
 
   /// False when evidence on the scale convention was asked for and does not decide it.
   public var hasProvenScale: Bool { manifest.scaleFinding.evidence.isEmpty || manifest.scaleFinding.convention != nil }
@@ -113,7 +115,7 @@ public struct InspectWorkflow: Sendable {
     }
     return InspectResult(
       manifest: manifest, survey: survey, tensors: tensors, recipe: Recipe.recorded(in: source),
-      hasStatistics: request.statistics)
+      hasStatistics: request.statistics, chatTemplate: try ChatTemplateFinding(of: source))
   }
 
   private func addStatistics(to tensors: inout [InspectedTensor], _ source: any TensorSource) throws {

@@ -35,6 +35,25 @@ extension ChatTemplate {
   }
 }
 
+/// A model's chat template, by what `run --chat` makes of it.
+public enum ChatTemplateFinding: Sendable, Hashable {
+  case shape(ChatTemplate.Shape)
+  /// Why it is not used.
+  case unknown(String)
+
+  /// nil for a model without a template.
+  init?(of source: any TensorSource) throws {
+    // A GGUF file that is listed as it is has keys and no companions.
+    let key = source.manifest.entry("tokenizer.chat_template")?.string
+    guard let text = try key ?? ChatTemplate.text(of: source) else { return nil }
+    do {
+      self = .shape(try ChatTemplate(text).shape)
+    } catch {
+      self = .unknown(error.summary)
+    }
+  }
+}
+
 extension Tokenizer {
   /// The ids of a conversation up to where the model's turn begins: the template says which tokens stand where, and no
   /// BOS is put in front beside it.

@@ -66,19 +66,61 @@ public struct GenerateWorkflow: Sendable {
 
   /// - Parameter emit: gets text as soon as its characters are complete; false ends the generation.
   /// - Throws: `ModelError` for an empty prompt, one longer than the context, sampling out of range, or logits
-  ///   that are not finite; `RunError`, `TokenizerError`, and what opening throws.
+  ///   that are not finite; `RunError`, `TokenizerError`, `ChatError`, and what opening throws.
   public func run(emit: (String) -> Bool) throws -> GenerateResult {
+    var generator = try TextGenerator(request)
+    let messages = try request.conversation?.conversation()
+    let prompt =
+      if let messages {
+        try generator.tokenizer.ids(of: messages, ChatTemplate(of: generator.runnable.source))
+      } else { try generator.tokenizer.prompt(request.prompt) }
+    return try generator.text(after: prompt, isChat: messages != nil, emit: emit)
+  }
+}
+
+/// A conversation that goes on: an answer to each message of a user, by a model that stays loaded.
+public struct ConversationWorkflow {
+  private var generator: TextGenerator
+  private let template: ChatTemplate
+  private var messages: [ChatMessage] = []
+
+  /// - Throws: `ChatError` for a model without a chat template or with one that is not known here; what
+  ///   `GenerateWorkflow` throws.
+  public init(_ request: GenerateRequest) throws {
+    generator = try TextGenerator(request)
+    template = try ChatTemplate(of: generator.runnable.source)
+  }
+
+  /// The answer to a message, which it follows in the conversation from then on.
+  public mutating func answer(_ message: String, emit: (String) -> Bool) throws -> GenerateResult {
+    messages.append(ChatMessage(.user, message))
+    let result = try generator.text(
+      after: generator.tokenizer.ids(of: messages, template), isChat: true, emit: emit)
+    messages.append(ChatMessage(.assistant, result.text))
+    return result
+  }
+}
+
+/// A model that is loaded to continue texts.
+private struct TextGenerator {
+  let request: GenerateRequest
+  let runnable: RunnableModel
+  let tokenizer: Tokenizer
+  private var sampler: Sampler
+  private let hasChatTemplate: Bool
+
+  init(_ request: GenerateRequest) throws {
     guard request.maximumTokens >= 1 else {
       throw ModelError(.outOfRange(expected: "1 token or more to generate", found: "\(request.maximumTokens)"))
     }
-    var sampler = try Sampler(request.sampling, seed: request.seed)
-    let runnable = try RunnableModel(request.path, request.options, engine: request.options.engine())
-    let tokenizer = try Tokenizer(of: runnable.source)
-    let template = try ChatTemplate.text(of: runnable.source)
-    let prompt =
-      if let messages = try request.conversation?.conversation() {
-        try tokenizer.ids(of: messages, ChatTemplate(of: runnable.source))
-      } else { try tokenizer.prompt(request.prompt) }
+    self.request = request
+    sampler = try Sampler(request.sampling, seed: request.seed)
+    runnable = try RunnableModel(request.path, request.options, engine: request.options.engine())
+    tokenizer = try Tokenizer(of: runnable.source)
+    hasChatTemplate = try ChatTemplate.text(of: runnable.source) != nil
+  }
+
+  mutating func text(after prompt: [Int], isChat: Bool, emit: (String) -> Bool) throws -> GenerateResult {
     try runnable.check(prompt)
     let context = runnable.model.configuration.contextLength
     let session = try runnable.session(for: min(context, prompt.count + min(request.maximumTokens, context)))
@@ -118,8 +160,7 @@ public struct GenerateWorkflow: Sendable {
       _ = emit(rest)
     }
     return GenerateResult(
-      run: runnable.description, hasChatTemplate: template != nil, isChat: request.conversation != nil,
-      promptIDs: prompt, ids: ids, text: text, stop: stop,
-      promptSeconds: prefilled - start, decodeSeconds: decoded - prefilled)
+      run: runnable.description, hasChatTemplate: hasChatTemplate, isChat: isChat, promptIDs: prompt, ids: ids,
+      text: text, stop: stop, promptSeconds: prefilled - start, decodeSeconds: decoded - prefilled)
   }
 }

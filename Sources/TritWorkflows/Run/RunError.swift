@@ -10,8 +10,6 @@ public struct RunError: DiagnosticError, Equatable {
     case noTokenizer
     /// A GGUF file has a tokenizer, and this program cannot follow it.
     case tokenizerNotRebuilt(String)
-    /// The tokenizer names no token that begins a text, and one is needed.
-    case noBeginToken
     /// Neither text nor ids were given.
     case noInput
     /// Something that should be a list of token ids is not.
@@ -39,7 +37,6 @@ public struct RunError: DiagnosticError, Equatable {
     case .noTokenizer:
       "the model has no tokenizer.json or tokenizer.model, one of which is needed to turn text into token ids"
     case .tokenizerNotRebuilt(let why): why
-    case .noBeginToken: "the tokenizer names no token that begins a text (BOS), which is needed here"
     case .noInput: "expected a text or token ids, found neither"
     case .malformedIDs(let found): "expected token ids, found \(printable(found, limit: 60))"
     case .promptsBesideReference: "a reference file holds the prompts it was made from; no other ones can be compared"
@@ -54,10 +51,9 @@ public struct RunError: DiagnosticError, Equatable {
     switch kind {
     case .noTokenizer: "put tokenizer.json beside the weights, or give token ids instead of text"
     case .tokenizerNotRebuilt: "give token ids instead of text"
-    case .noBeginToken: "name it as bos_token in tokenizer_config.json"
-    case .noInput: "give --text, --ids or --ids-file"
+    case .noInput: "give --text, --ids, --ids-file or --messages"
     case .malformedIDs: "write ids as whole numbers with spaces or commas between, or as JSON lists"
-    case .promptsBesideReference: "leave --text, --ids and --ids-file out"
+    case .promptsBesideReference: "leave --text, --ids, --ids-file and --messages out"
     case .vocabularyMismatch, .layerMismatch: "compare two forms of one model"
     case .tokenizerMismatch:
       "compare two forms of one model, or give token ids that mean the same to both (--ids-file)"
@@ -69,7 +65,7 @@ public struct RunError: DiagnosticError, Equatable {
     switch kind {
     case .noInput, .promptsBesideReference, .vocabularyMismatch, .layerMismatch, .tokenizerMismatch: .misuse
     case .malformedIDs: location.file == nil ? .misuse : .malformedInput
-    case .noTokenizer, .tokenizerNotRebuilt, .noBeginToken, .referenceTensor: .malformedInput
+    case .noTokenizer, .tokenizerNotRebuilt, .referenceTensor: .malformedInput
     }
   }
 }

@@ -35,10 +35,7 @@ extension TokenizeRequest.Input {
   fileprivate func conversation() throws -> [ChatMessage] {
     switch self {
     case .chat(.file(let path)):
-      guard let text = String(validating: try TokenInput.text(at: path), as: UTF8.self) else {
-        throw ChatError(.malformedMessages("bytes that are no UTF-8"), file: path)
-      }
-      return [ChatMessage(.user, text)]
+      return try ChatMessage.list(ofText: TokenInput.text(at: path), file: path)
     case .chat(.text(let text)): return [ChatMessage(.user, text)]
     case .messages(let bytes, let file): return try ChatMessage.list(bytes, file: file)
     default: return []

@@ -37,10 +37,12 @@ struct Gap: ParsableCommand {
     completion: .file())
   var idsFile: String?
 
+  @OptionGroup var chat: ChatOptions
+
   @Option(help: ArgumentHelp("Score only this many tokens.", valueName: "count"))
   var tokens: Int?
 
-  @Option(help: ArgumentHelp("Tokens of a window, BOS included.", valueName: "count"))
+  @Option(help: ArgumentHelp("Tokens of a window; BOS included, when there is one.", valueName: "count"))
   var context = 256
 
   @Flag(help: "Also measure what each layer and each kind of projection costs alone.")
@@ -83,7 +85,10 @@ struct Gap: ParsableCommand {
   @OptionGroup(title: "Running") var running: RunningOptions
 
   func validate() throws {
-    if text != nil, idsFile != nil { throw ValidationError("give --text or --ids-file, not both") }
+    guard [text, idsFile, chat.messages].count(where: { $0 != nil }) < 2 else {
+      throw ValidationError("give one of --text, --ids-file and --messages")
+    }
+    if chat.chat, text == nil { throw ValidationError("--chat goes with --text") }
     if let tokens, tokens < 1 { throw ValidationError("--tokens must be 1 or more, not \(tokens)") }
     guard context >= 2 else { throw ValidationError("--context must be 2 or more, not \(context)") }
     guard attributeTokens >= 1 else { throw ValidationError("--attribute-tokens must be 1 or more") }
@@ -97,7 +102,7 @@ struct Gap: ParsableCommand {
 
   func run() throws {
     var request = GapRequest(reference: reference, candidate: candidate)
-    if let text { request.text = .file(text) }
+    if let text { request.text = chat.chat ? .chat(text) : .file(text) }
     if let idsFile { request.text = .idsFile(idsFile) }
     request.tokenLimit = tokens
     request.context = context
@@ -117,7 +122,10 @@ struct Gap: ParsableCommand {
       kernels: try reporting { try running.kernels.kernels() },
       progress: running.progress)
     let passed = try reporting {
-      let file = try page.prepare(reading: [reference, candidate, text, idsFile])
+      if case .messages(let bytes, let file) = try chat.conversations().first {
+        request.text = .messages(bytes, file: file)
+      }
+      let file = try page.prepare(reading: [reference, candidate, text, idsFile, chat.messagesFile])
       let result = try GapWorkflow(request, work: work).run()
       try page.finish(file, page: result.page, printing: printing, result.report)
       return result.passed

@@ -16,7 +16,8 @@ struct PerplexityCommand: ParsableCommand {
     abstract: "Measure how well a model predicts a text.",
     discussion: """
       chunked: pieces of context - 1 tokens, each run on its own after BOS, every token scored. sliding: one sequence \
-      after one BOS, windows that start every stride tokens, each scoring what no earlier one scored.
+      after one BOS, windows that start every stride tokens, each scoring what no earlier one scored. \
+      A model whose tokenizer has no BOS gets none: pieces are of context tokens, and the first of each is not scored.
       """,
     examples: [
       .init("tritsmith perplexity ./bitnet --text ruth.txt", "Pieces of 255 tokens after BOS."),

@@ -65,7 +65,7 @@ struct RunningOptions: ParsableArguments {
 
 /// Prompts; each option may be given several times.
 struct PromptOptions: ParsableArguments {
-  @Option(help: ArgumentHelp("A text; BOS is put in front.", valueName: "text"))
+  @Option(help: ArgumentHelp("A text; BOS is put in front, when there is one.", valueName: "text"))
   var text: [String] = []
 
   @Option(help: ArgumentHelp("Token ids with spaces or commas between, taken as they are.", valueName: "ids"))
@@ -95,6 +95,9 @@ struct ChatOptions: ParsableArguments {
       "A conversation: a JSON list of objects with role and content; - for standard input.", valueName: "file"),
     completion: .file(extensions: ["json"]))
   var messages: String?
+
+  /// The file with the conversation; nil for standard input too.
+  var messagesFile: String? { messages == "-" ? nil : messages }
 
   /// The conversation that was given, if one was.
   func conversations() throws -> [TokenInput] {
