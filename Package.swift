@@ -34,7 +34,7 @@ let package = Package(
     .target(name: "TritQuantizers", dependencies: ["TritCore", "TritKernels"]),
 
     // Layer 4: containers on disk.
-    .target(name: "TritFormats", dependencies: ["TritCore", "TritLayouts", "CZstd"]),
+    .target(name: "TritFormats", dependencies: ["TritCore", "TritKernels", "TritLayouts", "CZstd"]),
 
     .target(name: "TritLayers", dependencies: ["TritCore", "TritKernels", "TritLayouts", "TritQuantizers"]),
 

@@ -47,6 +47,14 @@ public struct ModelError: DiagnosticError, Equatable {
   public var kind: Kind
   public var location: ErrorLocation
 
+  /// Whether a file may be sound and is only not understood here: kept key for key, it says what it said.
+  package var isNotUnderstood: Bool {
+    switch kind {
+    case .noArchitecture, .unknownArchitecture, .unsupportedValue, .unknownKey: true
+    default: false
+    }
+  }
+
   public init(_ kind: Kind, location: ErrorLocation = ErrorLocation()) {
     self.kind = kind
     self.location = location

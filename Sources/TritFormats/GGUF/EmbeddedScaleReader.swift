@@ -1,6 +1,7 @@
 // Tritsmith: scales that stand among codes, read from a file.
 
 import TritCore
+import TritKernels
 import TritLayouts
 
 /// Reads the scales a layout keeps among its codes.
@@ -13,7 +14,8 @@ struct EmbeddedScaleReader {
 
   /// The scales on the coarsest grid that holds them: one for the tensor when all that are not 0 are equal.
   ///
-  /// A scale of 0 marks a block or row of zeros, for which any scale is as good.
+  /// A scale of 0 over a block or row of zeros says nothing, as any scale is as good. Over other trits it is kept as a
+  /// scale of its own: `check` names it.
   func read(_ storage: DType, _ granularity: ScaleGranularity) throws -> TernaryScale {
     let shape = tensor.shape
     let count = granularity.count(rows: shape.rows, columns: shape.columns)
@@ -39,7 +41,29 @@ struct EmbeddedScaleReader {
       }
       source.release(range, of: tensor)
     }
+    let zeros: ZeroScale = try values.contains(0) && losesTrits(values, granularity) ? .isOwn : .fitsAny
     return TernaryScale(stored: values, storage: storage, convention: .multiply, granularity: granularity)
-      .coarsest(rows: shape.rows, columns: shape.columns)
+      .coarsest(rows: shape.rows, columns: shape.columns, zeros: zeros)
+  }
+
+  /// Whether trits that are not 0 have a scale of 0.
+  private func losesTrits(_ scales: [Float], _ granularity: ScaleGranularity) throws -> Bool {
+    let shape = tensor.shape
+    let places = ScalePlaces(granularity, columns: shape.columns)
+    var trits = [Int8](repeating: 0, count: shape.columns)
+    for row in 0..<shape.rows {
+      var units: [Range<Int>] = []
+      places.forEachRun(ofRow: row) { columns, index in if scales[index] == 0 { units.append(columns) } }
+      guard !units.isEmpty else { continue }
+      for run in layout.runs(row..<row + 1, shape) {
+        try source.withBytes(run.bytes, of: tensor) { bytes in
+          var output = trits.mutableSpan
+          // What is no trit is counted by those who read the codes.
+          _ = layout.unpack(bytes, run, shape, with: KernelChoice.best, into: &output)
+        }
+      }
+      if units.contains(where: { $0.contains { trits[$0] != 0 } }) { return true }
+    }
+    return false
   }
 }

@@ -63,6 +63,14 @@ public struct ModelDescription: Sendable {
   /// Settings the file leaves out, with the default taken: "rope_theta = 10000.0".
   public var assumed: [String]
 
+  /// What a container says of a model.
+  package struct Reading {
+    /// As far as it is understood: sizes, names and shapes of tensors are.
+    package var description: ModelDescription
+    /// The first setting that is not: whoever computes with the model or writes it in another form must throw it.
+    package var problem: ModelError?
+  }
+
   /// The description of an opened model, whatever its container.
   ///
   /// - Parameter chosen: the family to go by instead of the one a `config.json` names.
@@ -70,12 +78,23 @@ public struct ModelDescription: Sendable {
   public static func read(
     _ source: any TensorSource, architecture chosen: (any Architecture)? = nil
   ) throws(ModelError) -> ModelDescription {
-    if let view = source as? GGUFModelView { return try view.understoodDescription() }
+    let reading = try reading(source, architecture: chosen)
+    if let problem = reading.problem { throw problem }
+    return reading.description
+  }
+
+  /// The same as far as it is understood.
+  ///
+  /// - Throws: `ModelError` where the family is not known or its sizes cannot be read.
+  package static func reading(
+    _ source: any TensorSource, architecture chosen: (any Architecture)? = nil
+  ) throws(ModelError) -> Reading {
+    if let view = source as? GGUFModelView { return try view.descriptionReading() }
     let manifest = source.manifest
     guard let object = manifest.configuration else {
       throw ModelError(.noConfiguration, location: ErrorLocation(file: manifest.path))
     }
-    return try HuggingFaceDescription.read(
+    return try HuggingFaceDescription.reading(
       object, file: FileSystem.join(manifest.path, "config.json"), architecture: chosen)
   }
 }

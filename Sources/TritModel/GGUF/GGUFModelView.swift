@@ -14,13 +14,15 @@ public final class GGUFModelView: TensorSource {
   public let base: any TensorSource
   public let manifest: ModelManifest
   /// Nil when `general.architecture` is missing or not known; names are then the file's.
-  private let reading: GGUFDescription.Reading?
+  private let reading: ModelDescription.Reading?
   private let places: [Place]
   /// The file's table, which places name by number: copies would double its memory.
   private let storedTensors: [TensorDescriptor]
   /// Where each name of the view is in `places`; a table of the places themselves would be mostly empty slots.
   private let indexOfName: [ExactString: Int]
   private let content: [(name: String, bytes: [UInt8])]
+  /// Why the tokenizer that is there could not be rebuilt; nil when it could, was not asked for, or there is none.
+  package let unreadTokenizer: String?
   /// Tensors of the file that are settings, not weights: rotary factors. The view does not show them.
   package let settingTensors: [(name: String, values: [Float])]
 
@@ -99,6 +101,7 @@ public final class GGUFModelView: TensorSource {
     }
     settingTensors = rotaryTensors.values.sorted { $0.key < $1.key }.map { (name: $0.key, values: $0.value) }
     var content: [(name: String, bytes: [UInt8])] = []
+    var unread: String?
     if hasCompanions {
       if let object = manifest.configuration {
         content.append(("config.json", JSONValue.object(object).serialized(.pretty)))
@@ -106,9 +109,11 @@ public final class GGUFModelView: TensorSource {
       let tokenizer = GGUFTokenizerFile(manifest, engine: GGUFTokenizerFile.engine(of: storedTensors))
       content += tokenizer.files.map { ($0.name, JSONValue.object($0.json).serialized(.pretty)) }
       manifest.notes += tokenizer.notes
+      unread = tokenizer.problem
       manifest.companions = content.map { CompanionFile(name: $0.name, byteCount: $0.bytes.count) }
     }
     self.content = content
+    unreadTokenizer = unread
     self.manifest = manifest
   }
 
@@ -150,6 +155,12 @@ public final class GGUFModelView: TensorSource {
   /// - Throws: `ModelError` for a setting that is not understood: conversion would leave it out, and a forward pass
   ///   compute other logits.
   public func understoodDescription() throws(ModelError) -> ModelDescription {
+    let reading = try descriptionReading()
+    if let problem = reading.problem { throw problem }
+    return reading.description
+  }
+
+  func descriptionReading() throws(ModelError) -> ModelDescription.Reading {
     try checkHasTensors()
     guard let reading else {
       let found = base.manifest.entry(GGUFDescription.architectureKey)?.string
@@ -158,8 +169,7 @@ public final class GGUFModelView: TensorSource {
       throw ModelError(
         .unknownArchitecture(found, nearest: ArchitectureRegistry.nearest(to: found)), location: location)
     }
-    if let problem = reading.problem { throw problem }
-    return reading.description
+    return reading
   }
 
   /// - Throws: `ModelError` for a file that holds a vocabulary alone.

@@ -106,6 +106,8 @@ public struct CheckFinding: Sendable, Hashable {
   /// A tensor, a file or a key; empty for the model as a whole.
   public var subject: String
   public var detail: String
+  /// Whether what was found may be sound and is only not understood here: a conversion may carry it along unchanged.
+  package var isNotUnderstood = false
 
   public init(_ rule: CheckRule, _ subject: String, _ detail: String, severity: CheckSeverity? = nil) {
     self.rule = rule

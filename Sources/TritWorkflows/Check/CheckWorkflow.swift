@@ -87,7 +87,11 @@ public struct CheckWorkflow: Sendable {
       } else if note.contains("byte order mark") {
         findings.append(CheckFinding(.badConfiguration, "config.json", note, severity: .warning))
       } else if note.contains("--gguf-pre") {
-        findings.append(CheckFinding(.preTokenizer, "tokenizer.ggml.pre", note))
+        let isKnown = !note.contains("no program known here")
+        var finding = CheckFinding(.preTokenizer, "tokenizer.ggml.pre", note, severity: isKnown ? .warning : .error)
+        // A program newer than this one may know the name.
+        finding.isNotUnderstood = !isKnown
+        findings.append(finding)
       } else if !note.contains("both exist") {
         notes.append(note)
       }

@@ -27,10 +27,13 @@ struct ConfigurationCheck {
     switch survey.description {
     case .success(let description):
       return quantizationFindings(object) + tensorFindings(description) + typeFindings(object)
-        + modelTypeFindings(object)
+        + modelTypeFindings(object) + paddingFindings(description)
     case .failure(let error):
       let rule = error.location.field == "model_type" ? CheckRule.modelType : .badConfiguration
-      return quantizationFindings(object) + [CheckWorkflow.finding(rule, error)] + modelTypeFindings(object)
+      var finding = CheckWorkflow.finding(rule, error)
+      finding.isNotUnderstood = error.isNotUnderstood
+      let structural = survey.structure.map { tensorFindings($0) + paddingFindings($0) } ?? []
+      return quantizationFindings(object) + [finding] + structural + modelTypeFindings(object)
     }
   }
 
@@ -43,6 +46,15 @@ struct ConfigurationCheck {
         .modelType, "config.json, model_type",
         "there is none, and transformers refuses such a file; add \"model_type\": \(type ?? "the type of its class")",
         severity: .warning)
+    ]
+  }
+
+  /// A row of the embeddings that is not there: transformers refuses such a model, llama.cpp takes another id.
+  private func paddingFindings(_ description: ModelDescription) -> [CheckFinding] {
+    guard let id = description.specialTokens.padding, id >= description.vocabularySize else { return [] }
+    return [
+      CheckFinding(
+        .specialToken, "config.json, pad_token_id", "\(id) is outside of \(description.vocabularySize) embeddings")
     ]
   }
 

@@ -98,7 +98,7 @@ public struct ConversionRequest: Sendable {
     // What is left out stops nothing.
     if target == .gguf, !gguf.hasTokenizer, finding.rule == .badTokenizer { return false }
     let keepsKeys = (target == .gguf) == (source.manifest.format == GGUFFormat.id)
-    return !keepsKeys || finding.rule != .badConfiguration && finding.rule != .badTokenizer
+    return !keepsKeys || !finding.isNotUnderstood
   }
 
   /// How what this request writes is opened again.

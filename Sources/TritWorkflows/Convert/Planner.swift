@@ -112,12 +112,19 @@ struct Planner {
       let keepsKeys = (request.target == .gguf) == (source is GGUFModelView)
       // Without a configuration, or with tensors named by hand, there is nothing to hold them against.
       guard keepsKeys else { throw error }
-      if error.kind != .noConfiguration, request.quantize.isEmpty {
+      if error.kind == .noConfiguration || !request.quantize.isEmpty { return [] }
+      // What comes along key for key must be sound; an entry that goes away or changes must be understood.
+      let changesEntry = survey.quantization?.mode == .online && request.target == .dense
+      guard error.isNotUnderstood, !changesEntry else { throw error }
+      guard let structure = survey.structure else {
+        try TensorInventory.checkNames(source.manifest)
         warnings.append(
           "the configuration is kept key for key and not understood, so whether the tensors are complete was not "
             + "looked at: \(error.placedSummary)")
+        return []
       }
-      return []
+      warnings.append("the configuration is kept key for key and not all understood: \(error.placedSummary)")
+      return try checkTensors(structure, &warnings)
     }
     if description.quantization.inputNormEpsilon != nil, request.target == .dense || request.target == .trainable {
       let location = ErrorLocation(
@@ -127,6 +134,13 @@ struct Planner {
         location: location)
     }
     try checkBiases(description, convention)
+    return try checkTensors(description, &warnings)
+  }
+
+  /// - Returns: names of tensors that no forward pass reads.
+  private func checkTensors(
+    _ description: ModelDescription, _ warnings: inout [String]
+  ) throws(ModelError) -> Set<ExactString> {
     let inventory = TensorInventory(source.manifest, description)
     try inventory.check(file: source.manifest.path)
     if !inventory.setAside.isEmpty {
@@ -161,6 +175,10 @@ struct Planner {
   /// - Returns: warnings, for people.
   /// - Throws: `WorkflowError` naming the first rule that is broken.
   private func checkSource() throws -> [String] {
+    if request.target != .gguf, let unread = (source as? GGUFModelView)?.unreadTokenizer {
+      throw WorkflowError(
+        .unsound(CheckFinding(.badTokenizer, "tokenizer.ggml.model", unread)), file: source.manifest.path)
+    }
     let findings = try CheckWorkflow.withoutValues(source, survey)
     // Tensors named by hand, of a model nobody knows: the rules have nothing to go by.
     let isKnown = request.quantize.isEmpty || (try? survey.description.get()) != nil
