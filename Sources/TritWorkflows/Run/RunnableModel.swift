@@ -145,7 +145,7 @@ public struct RunDescription: Sendable, Hashable {
   /// The classes projections computed as.
   public var projections: [String]
   public var mode: ArithmeticMode
-  /// `scalar`, `avx2` or `avx512-vnni`.
+  /// `scalar`, `avx2`, `avx512-vnni`, `neon`, `neon-dotprod` or `neon-i8mm`.
   public var kernels: String
   public var threads: Int
   public var notes: [String]
