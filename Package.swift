@@ -1,4 +1,4 @@
-// swift-tools-version: 6.2
+// swift-tools-version: 6.3
 // Tritsmith: a model format converter and inspector for BitNet (1.58-bit, ternary) language models.
 
 import PackageDescription
@@ -87,6 +87,9 @@ let package = Package(
       ], path: "Tests/TritHostile"),
     .executableTarget(
       name: "trit-lab", dependencies: ["TritCore", "TritHostile", "TritTestSupport"], path: "Tests/TritLab"),
+    // What .ci/arm64 holds the C kernels against.
+    .executableTarget(
+      name: "trit-vectors", dependencies: ["TritCore", "TritKernels", "TritTestSupport"], path: "Tests/KernelVectors"),
     .testTarget(name: "HostileTests", dependencies: ["TritCore", "TritHostile", "trit-lab", "TritTestSupport"]),
     .testTarget(name: "TritCoreTests", dependencies: ["TritCore", "TritTestSupport"]),
     .testTarget(name: "TritReportTests", dependencies: ["TritCore", "TritReport", "TritTestSupport"]),
