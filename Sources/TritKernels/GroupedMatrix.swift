@@ -76,6 +76,12 @@ enum GroupedScales: Sendable {
   }
 }
 
+/// Where the trits of a matrix come from; read by several threads.
+public protocol TritRows: Sendable {
+  /// Trits of some rows, row by row from the first place on.
+  func read(_ rows: Range<Int>, into trits: inout MutableSpan<Int8>) throws
+}
+
 /// Packed trits with a scale for each group of columns, in memory: 2 bits a weight and 2 bytes a group.
 public struct GroupedMatrix: Sendable {
   public let shape: GroupedShape
@@ -97,10 +103,9 @@ public struct GroupedMatrix: Sendable {
   ///
   /// - Parameters:
   ///   - grid: what each trit is multiplied by, of a granularity this type holds.
-  ///   - read: gives the trits of some rows; called from several threads.
   public init(
-    rows: Int, columns: Int, _ granularity: ScaleGranularity, _ grid: MultiplierGrid, _ parallelism: Parallelism,
-    read: @Sendable (Range<Int>, inout MutableSpan<Int8>) throws -> Void
+    _ source: some TritRows, rows: Int, columns: Int, _ granularity: ScaleGranularity, _ grid: MultiplierGrid,
+    _ parallelism: Parallelism
   ) throws {
     guard let shape = GroupedShape(rows: rows, columns: columns, granularity) else {
       preconditionFailure("groups of \(granularity) end inside a run of 32 columns")
@@ -124,7 +129,7 @@ public struct GroupedMatrix: Sendable {
       let range = bands[band]
       var trits = [Int8](repeating: 0, count: range.count * columns)
       var span = trits.mutableSpan
-      try read(range, &span)
+      try source.read(range, into: &span)
       for row in 0..<range.count {
         GroupedMatrix.pack(
           trits.span.extracting(row * columns..<(row + 1) * columns), into: &bytes, at: row * rowBytes)

@@ -21,12 +21,15 @@ final class ForwardWorkspace {
   var logits: [Float] = []
   var quantized = QuantizedRows()
   /// Whether `quantized` is the int8 form of the input the next projection shares with the one before.
-  var quantizedState = QuantizedState.stale {
-    didSet { if quantizedState == .stale { groupedState = nil } }
-  }
+  private(set) var quantizedState = QuantizedState.stale
   /// The int8 form of the same input for products with group scales, and how it was made; nil when it is stale.
   var grouped = GroupedRows()
   var groupedState: GroupedState?
+
+  /// Forgets the int8 forms of the last input.
+  func forgetQuantized() { (quantizedState, groupedState) = (.stale, nil) }
+
+  func hasQuantized() { quantizedState = .current }
 
   struct GroupedState: Equatable {
     var width: Int
@@ -144,7 +147,7 @@ struct ForwardPass {
     case (.grouped(let matrix), .reference):
       engine.widenedProduct(matrix, space.normed, tokens: rows, into: &space.logits)
     case (.grouped(let matrix), .fast):
-      space.quantizedState = .stale
+      space.forgetQuantized()
       engine.quantize(space.normed, rows: rows, for: matrix.shape, .group, into: &space.grouped)
       engine.groupedProduct(matrix, space.grouped, into: &space.logits)
     }
@@ -162,13 +165,13 @@ struct ForwardPass {
     _ projection: Projection, _ index: Int, _ input: [Float], _ state: InputState, into output: inout [Float]
   ) throws {
     var input = input
-    if state == .new { space.quantizedState = .stale }
+    if state == .new { space.forgetQuantized() }
     if let inputNorm = projection.inputNorm {
       norm(input, projection.columns, inputNorm, into: &space.projectionInput)
       input = space.projectionInput
-      space.quantizedState = .stale
+      space.forgetQuantized()
     }
-    defer { if projection.inputNorm != nil { space.quantizedState = .stale } }
+    defer { if projection.inputNorm != nil { space.forgetQuantized() } }
     if let observer {
       try observer.observeInput(
         "block\(index).\(projection.name)", tokens: tokens, width: projection.columns,
@@ -218,7 +221,7 @@ struct ForwardPass {
       ForwardWorkspace.grow(&space.query, to: count * layer.query.rows)
       ForwardWorkspace.grow(&space.key, to: count * layer.key.rows)
       ForwardWorkspace.grow(&space.value, to: count * layer.value.rows)
-      space.quantizedState = .stale
+      space.forgetQuantized()
       quantize(space.normed, for: query.matrix, layer.query.inputs)
       engine.groupedProducts(query, key, value, space.grouped, into: &space.query, &space.key, &space.value)
       try observe(layer.query.name, index, layer.query.rows, &space.query)
@@ -256,7 +259,7 @@ struct ForwardPass {
     if let (gate, up, _) = groupedWeights(layer.gate, layer.up, layer.up) {
       ForwardWorkspace.grow(&space.gate, to: count * layer.gate.rows)
       ForwardWorkspace.grow(&space.up, to: count * layer.up.rows)
-      space.quantizedState = .stale
+      space.forgetQuantized()
       quantize(space.normed, for: gate.matrix, layer.gate.inputs)
       engine.groupedProducts(gate, up, space.grouped, into: &space.gate, &space.up)
       try observe(layer.gate.name, index, layer.gate.rows, &space.gate)
@@ -328,7 +331,7 @@ struct ForwardPass {
   }
 
   private func quantizeNew(_ input: [Float], _ columns: Int) {
-    space.quantizedState = .stale
+    space.forgetQuantized()
     quantize(input, columns)
   }
 
@@ -344,7 +347,7 @@ struct ForwardPass {
   private func quantize(_ input: [Float], _ columns: Int) {
     guard space.quantizedState == .stale else { return }
     engine.quantize(input, rows: count, columns: columns, into: &space.quantized)
-    space.quantizedState = .current
+    space.hasQuantized()
   }
 
   private func norm(_ input: [Float], _ width: Int, _ weights: NormWeights, into output: inout [Float]) {

@@ -30,8 +30,8 @@ extension TokenWeights {
     switch (self, other) {
     case (.dense(let left), .dense(let right)): left.element == right.element ? .same : .rounded
     case (.grouped(let left), .grouped(let right)): left.form(beside: right)
-    case (.grouped(let matrix), .dense(let weights)), (.dense(let weights), .grouped(let matrix)):
-      matrix.form(beside: weights.element)
+    case (.grouped(let matrix), .dense(let weights)): matrix.form(beside: weights.element)
+    case (.dense(let weights), .grouped(let matrix)): matrix.form(beside: weights.element)
     }
   }
 }
@@ -56,8 +56,8 @@ extension Projection.Weights {
     case (.ternary(_, let left), .ternary(_, let right)): left.epilogue.form(beside: right.epilogue)
     case (.dense(let left, _, _), .dense(let right, _, _)): left.element == right.element ? .same : .rounded
     case (.grouped(let left, _), .grouped(let right, _)): left.form(beside: right)
-    case (.grouped(let matrix, _), .dense(let weights, _, _)), (.dense(let weights, _, _), .grouped(let matrix, _)):
-      matrix.form(beside: weights.element)
+    case (.grouped(let matrix, _), .dense(let weights, _, _)): matrix.form(beside: weights.element)
+    case (.dense(let weights, _, _), .grouped(let matrix, _)): matrix.form(beside: weights.element)
     default: .rounded
     }
   }

@@ -5,7 +5,7 @@ import TritKernels
 import TritLayouts
 
 /// The trits of a packed tensor, read by several threads.
-struct PackedTrits: Sendable {
+struct PackedTrits: TritRows {
   private let source: any TensorSource
   private let tensor: TensorDescriptor
   private let layout: any TernaryLayout
@@ -84,8 +84,8 @@ extension TensorBinder {
     let trits = try PackedTrits(tensor, in: source)
     note("scales of groups: weights are held packed in memory, 2 bits a trit and a scale for each group")
     let result = try GroupedMatrix(
-      rows: shape.rows, columns: shape.columns, scale.granularity, scale.grid(columns: shape.columns), parallelism
-    ) { rows, span in try trits.read(rows, into: &span) }
+      trits, rows: shape.rows, columns: shape.columns, scale.granularity, scale.grid(columns: shape.columns),
+      parallelism)
     source.release(0..<tensor.location.byteCount, of: tensor)
     return result
   }
@@ -95,8 +95,8 @@ extension TensorBinder {
     guard let scale = try weights.ternaryScale(parallelism) else { return nil }
     let grid = scale.grid(columns: weights.columns)
     let result = try GroupedMatrix(
-      rows: weights.rows, columns: weights.columns, scale.granularity, grid, parallelism
-    ) { rows, span in try weights.signs(rows, into: &span) }
+      UnpackedTrits(weights: weights), rows: weights.rows, columns: weights.columns, scale.granularity, grid,
+      parallelism)
     weights.bytes.release()
     note("weights that are trits times scales are held packed in memory")
     return result

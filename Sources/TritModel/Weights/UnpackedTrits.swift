@@ -4,6 +4,15 @@ import Synchronization
 import TritCore
 import TritKernels
 
+/// The trits of dense weights: their signs.
+struct UnpackedTrits: TritRows {
+  let weights: FloatWeights
+
+  func read(_ rows: Range<Int>, into trits: inout MutableSpan<Int8>) throws {
+    try weights.signs(rows, into: &trits)
+  }
+}
+
 extension FloatWeights {
   /// The smallest group scales are looked for in.
   private static let finestGroup = 64
@@ -28,7 +37,8 @@ extension FloatWeights {
     guard !isOther.load(ordering: .relaxed) else { return nil }
     let stored = results.withLock { $0.flatMap { $0 ?? [] } }
     guard stored.count == rows * perRow else { return nil }
-    let granularity: ScaleGranularity = columns > FloatWeights.finestGroup ? .group(columns: FloatWeights.finestGroup) : .row
+    let size = FloatWeights.finestGroup
+    let granularity: ScaleGranularity = columns > size ? .group(columns: size) : .row
     let dtype: DType =
       switch element {
       case .bf16: .bf16
@@ -65,7 +75,7 @@ extension FloatWeights {
   }
 
   /// The signs of some rows as trits.
-  func signs(_ range: Range<Int>, into trits: inout MutableSpan<Int8>) throws {
+  fileprivate func signs(_ range: Range<Int>, into trits: inout MutableSpan<Int8>) throws {
     let sign = magnitudeMask + 1
     try withRows(range) { bytes in
       for index in 0..<range.count * columns {
