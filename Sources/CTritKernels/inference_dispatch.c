@@ -9,7 +9,7 @@ const trit_inference_table *trit_inference_kernels(unsigned index) {
   __builtin_cpu_init();
   if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("f16c")) return NULL;
   if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-      __builtin_cpu_supports("avx512vnni")) {
+      __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512vnni")) {
     if (index == 0) return &trit_inference_avx512;
     index--;
   }

@@ -45,6 +45,14 @@ package protocol InferenceKernels: Sendable {
     _ codes: UnsafePointer<UInt8>, stride: Int, _ q: UnsafePointer<Int8>, qStride: Int, tokens: Int, count: Int,
     into sums: UnsafeMutablePointer<Int32>, sumStride: Int)
 
+  /// Products of rows of `GroupedMatrix` with tokens: `y[t * yStride + r]`, r < rows, t < tokens.
+  ///
+  /// Group g adds Float(Σ code·q − Σ q) · unit · scale, each product rounded, to lane g mod 8; lanes join as those of
+  /// `dot`. Integer sums are exact, so the bits do not depend on the processor.
+  func groupedDot(
+    _ w: UnsafePointer<UInt8>, rows: Int, _ shape: GroupedShape, _ scales: GroupedScales.Pointer, _ x: GroupedInput,
+    tokens: Range<Int>, into y: UnsafeMutablePointer<Float>, yStride: Int)
+
   /// (code − 1)·value of one place as Floats.
   func widenTrits(
     _ w: UnsafePointer<UInt8>, _ count: Int, plane: Int, value: Float, into out: UnsafeMutablePointer<Float>)
