@@ -1,12 +1,6 @@
-// Tritsmith: the system calls of this module; no other file in it imports a C library.
+// Tritsmith: the system calls of this module; no other file in it imports the C library.
 
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Musl)
-  import Musl
-#elseif canImport(Darwin)
-  import Darwin
-#endif
+import LibC
 
 /// System calls under portable signatures.
 enum Platform {
@@ -40,13 +34,7 @@ enum Platform {
   }
 
   static func exit(_ code: Int32) -> Never {
-    #if canImport(Glibc)
-      Glibc.exit(code)
-    #elseif canImport(Musl)
-      Musl.exit(code)
-    #else
-      Darwin.exit(code)
-    #endif
+    LibC.exit(code)
   }
 
   // MARK: - Streams

@@ -1,10 +1,6 @@
 // Tritsmith: failures of files and folders.
 
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Darwin)
-  import Darwin
-#endif
+import LibC
 
 /// A file or folder could not be opened, read, made or put in place. Used by every format.
 public struct TensorIOError: DiagnosticError, Equatable {

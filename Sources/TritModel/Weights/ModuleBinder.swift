@@ -29,13 +29,20 @@ struct ModuleBinder {
     return ModulePlace(module, layer: layer, piece: .weight)
   }
 
-  /// A float matrix; a table is one of which a token reads a single row.
-  func matrix(_ part: ModulePart, _ binder: inout TensorBinder, isTable: Bool = false) throws -> FloatWeights {
+  /// The embedding or the head; a table is one of which a token reads a single row.
+  func tokens(_ part: ModulePart, _ binder: inout TensorBinder, isTable: Bool = false) throws -> TokenWeights {
     let place = try place(part)
     let shape = description.shape(place.template)
-    return isTable
+    let tensor = try binder.tensor(place.name, shape)
+    if tensor.encoding.isTernary { return try binder.packedTokens(tensor) }
+    let weights =
+      isTable
       ? try binder.table(place.name, rows: shape[0], columns: shape[1])
       : try binder.matrix(place.name, rows: shape[0], columns: shape[1])
+    guard options.dense == .ternary, options.projections == .automatic,
+      let packed = try binder.packedUnpacked(weights)
+    else { return .dense(weights) }
+    return .grouped(packed)
   }
 
   func norm(_ part: ModulePart, _ binder: inout TensorBinder) throws -> NormWeights {

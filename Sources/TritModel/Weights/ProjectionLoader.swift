@@ -21,6 +21,8 @@ public enum DenseProjections: Sendable {
   case ordinary
   /// Latents of a BitNet model, which compute as trits.
   case latent
+  /// Trits times scales: held packed where they are, which computes the same.
+  case ternary
 }
 
 /// Where weights are while a model runs.
@@ -78,19 +80,18 @@ extension TensorBinder {
             expected: "dense weights, to compute '\(options.projections.rawValue)'", found: tensor.encoding.name),
           location: location(weight))
       }
-      if let expanded = try expandedPlanes(tensor) {
-        result.weights = .dense(expanded, bias: bias)
-        result.projectionClass = .autoBitLinearOffline
-      } else {
-        let (bytes, operand, projectionClass) = try ternary(tensor, layout, rows: rows, columns: columns, bias: bias)
-        result.weights = .ternary(bytes, operand)
-        result.projectionClass = projectionClass
-      }
+      (result.weights, result.projectionClass) = try packed(tensor, layout, scheme, bias)
     case .dense, .opaque:
       let dense = try matrix(weight, rows: rows, columns: columns)
       let wanted = denseClass(module, description, options)
       result.projectionClass = wanted
-      result.weights = try denseWeights(dense, wanted, module, rows: rows, bias, description.architecture, engine)
+      if options.dense == .ternary, options.projections == .automatic, wanted == .linear,
+        let packed = try packedUnpacked(dense)
+      {
+        result.weights = .grouped(packed, bias: bias)
+      } else {
+        result.weights = try denseWeights(dense, wanted, module, rows: rows, bias, description.architecture, engine)
+      }
     }
     result.inputs = result.projectionClass.quantizesInputs ? .int8 : .none
     if result.projectionClass != .linear, !excluded, let epsilon = scheme.inputNormEpsilon {

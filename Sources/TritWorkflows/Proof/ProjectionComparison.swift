@@ -137,5 +137,11 @@ struct ProjectionComparison {
 
 extension ModelKind {
   /// What a loader is told of dense projections where the configuration does not say.
-  var denseProjections: DenseProjections { self == .latent ? .latent : .ordinary }
+  var denseProjections: DenseProjections {
+    switch self {
+    case .latent: .latent
+    case .ternaryDense: .ternary
+    case .packed, .ordinary, .undetermined: .ordinary
+    }
+  }
 }

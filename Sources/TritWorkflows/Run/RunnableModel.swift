@@ -79,8 +79,17 @@ public struct RunnableModel: Sendable {
     RunDescription(
       path: path, format: source.manifest.format.rawValue, architecture: model.configuration.architecture.className,
       projections: model.projectionClasses.map(\.rawValue), mode: mode, kernels: engine.kernelName,
-      threads: engine.threads, notes: source.manifest.notes + model.notes + remarks.notes(model),
+      threads: engine.threads, notes: source.manifest.notes + model.notes + remarks.notes(model) + fastNotes,
       warnings: remarks.warnings(model))
+  }
+
+  /// What fast arithmetic does that the model does not.
+  private var fastNotes: [String] {
+    guard mode == .fast, let group = model.roundedGroups else { return [] }
+    return [
+      "fast arithmetic rounds inputs of packed weights to int8, one scale for each \(group) inputs, which the model does "
+        + "not; reference arithmetic does not either"
+    ]
   }
 
   /// A context for a text of that many tokens.
@@ -145,7 +154,7 @@ public struct RunDescription: Sendable, Hashable {
   /// The classes projections computed as.
   public var projections: [String]
   public var mode: ArithmeticMode
-  /// `scalar`, `avx2` or `avx512-vnni`.
+  /// `scalar`, `avx2`, `avx512-vnni`, `neon`, `neon-dotprod` or `neon-i8mm`.
   public var kernels: String
   public var threads: Int
   public var notes: [String]
@@ -174,7 +183,7 @@ private struct DenseRemarks {
     case .latent where !isLinear:
       return ["the weights are latents of a BitNet model and compute as trits with int8 inputs (\(evidence))"]
     case .ternaryDense where isLinear:
-      return ["the weights are already ternary and compute as ordinary matrices: inputs are not rounded to int8"]
+      return ["the weights are already ternary and compute as ordinary matrices: the model rounds no inputs"]
     default: return []
     }
   }
