@@ -18,6 +18,11 @@ struct EmbeddedScaleReader {
   /// scale of its own: `check` names it.
   func read(_ storage: DType, _ granularity: ScaleGranularity) throws -> TernaryScale {
     let shape = tensor.shape
+    if storage == .f16, let geometry = layout.blockGeometry {
+      return TernaryScale(
+        stored: try readBlocks(geometry), storage: storage, convention: .multiply, granularity: granularity
+      ).coarsest(rows: shape.rows, columns: shape.columns)
+    }
     let count = granularity.count(rows: shape.rows, columns: shape.columns)
     let width = storage.bits / 8
     var values: [Float] = []
@@ -31,11 +36,7 @@ struct EmbeddedScaleReader {
       try source.withBytes(range, of: tensor) { bytes in
         for index in first..<end {
           let value = layout.readScale(index, shape, from: bytes, at: start)
-          guard value.isFinite, value >= 0 else {
-            throw FormatError(
-              .badScale("scale \(index) is \(value); a finite number from 0 up is needed"), file: file,
-              tensor: tensor.name, byteOffset: tensor.location.offset + UInt64(layout.scaleOffset(index, shape)))
-          }
+          guard value.isFinite, value >= 0 else { throw badScale(index, value) }
           values.append(value)
         }
       }
@@ -65,5 +66,33 @@ struct EmbeddedScaleReader {
       if units.contains(where: { $0.contains { trits[$0] != 0 } }) { return true }
     }
     return false
+  }
+
+  /// The scales of rows that are nothing but blocks: there may be millions, at equal distances.
+  private func readBlocks(_ geometry: BlockGeometry) throws -> [Float] {
+    let count = tensor.shape.rows * (tensor.shape.columns / geometry.columns)
+    let perWindow = max(1, EmbeddedScaleReader.window / geometry.bytes)
+    var values: [Float] = []
+    values.reserveCapacity(count)
+    while values.count < count {
+      let first = values.count
+      let range = first * geometry.bytes..<min(count, first + perWindow) * geometry.bytes
+      try source.withBytes(range, of: tensor) { bytes in
+        for start in stride(from: geometry.scale, to: bytes.byteCount, by: geometry.bytes) {
+          let bits = UInt16(littleEndian: bytes.unsafeLoadUnaligned(fromByteOffset: start, as: UInt16.self))
+          let value = HalfFloat(bits: bits).float
+          guard value.isFinite, value >= 0 else { throw badScale(values.count, value) }
+          values.append(value)
+        }
+      }
+      source.release(range, of: tensor)
+    }
+    return values
+  }
+
+  private func badScale(_ index: Int, _ value: Float) -> FormatError {
+    FormatError(
+      .badScale("scale \(index) is \(value); a finite number from 0 up is needed"), file: file, tensor: tensor.name,
+      byteOffset: tensor.location.offset + UInt64(layout.scaleOffset(index, tensor.shape)))
   }
 }

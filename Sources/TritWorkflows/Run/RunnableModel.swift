@@ -9,6 +9,9 @@ import TritTokenizer
 /// Which model to run, and how.
 public struct RunOptions: Sendable {
   public var mode: ArithmeticMode
+  /// Whether fast arithmetic may round inputs that the model takes as they are. If not, such a model computes in
+  /// reference arithmetic, whatever `mode` is: what is measured then is the model.
+  public var roundsPlainInputs = true
   public var projections: ProjectionOverride
   public var kernels: KernelChoice
   /// 0 means one for each processor.
@@ -64,12 +67,12 @@ public struct RunnableModel: Sendable {
   init(_ source: any TensorSource, _ options: RunOptions, engine: InferenceEngine) throws {
     self.source = source
     self.engine = engine
-    mode = options.mode
     (model, remarks) = try RunnableModel.locating(source.manifest.path) {
       let remarks = try DenseRemarks(source)
       let load = LoadOptions(projections: options.projections, dense: remarks.kind.denseProjections)
       return (try LanguageModel(source, options: load, engine: engine), remarks)
     }
+    mode = options.roundsPlainInputs || model.roundedGroups == nil ? options.mode : .reference
   }
 
   public var path: String { source.manifest.path }

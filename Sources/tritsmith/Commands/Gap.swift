@@ -75,8 +75,9 @@ struct Gap: ParsableCommand {
   @Option(help: "Run the projections of the reference in this way.")
   var referenceProjections: ProjectionOverride?
 
-  @Option(help: "Integer products, or float32 as transformers computes it.")
-  var mode = ArithmeticMode.fast
+  @Option(
+    help: "Integer products, or float32; by default integers where the model itself rounds its inputs.")
+  var mode: ArithmeticMode?
 
   @OptionGroup(title: "Output") var printing: OutputOptions
   @OptionGroup(title: "Page") var page: PageOptions
@@ -109,7 +110,7 @@ struct Gap: ParsableCommand {
     request.layerBound = layerBound
     request.budgets = GapBudgets(
       maximumMeanKL: maxMeanKl, minimumTopOne: minTop1, maximumPerplexityRatio: maxPplRatio)
-    request.candidateOptions = running.options(mode)
+    request.candidateOptions = running.measuring(mode)
     request.referenceOptions = request.candidateOptions
     if let referenceProjections { request.referenceOptions.projections = referenceProjections }
     let work = WorkOptions(

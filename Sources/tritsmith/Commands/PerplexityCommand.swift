@@ -38,8 +38,9 @@ struct PerplexityCommand: ParsableCommand {
   @Option(help: ArgumentHelp("Tokens from one sliding window to the next; the default is half.", valueName: "count"))
   var stride: Int?
 
-  @Option(help: "Integer products, or float32 as transformers computes it.")
-  var mode = ArithmeticMode.fast
+  @Option(
+    help: "Integer products, or float32; by default integers where the model itself rounds its inputs.")
+  var mode: ArithmeticMode?
 
   @OptionGroup(title: "Output") var printing: OutputOptions
   @OptionGroup(title: "Running") var running: RunningOptions
@@ -60,7 +61,7 @@ struct PerplexityCommand: ParsableCommand {
       case .chunked: .chunked(window: context ?? 256)
       case .sliding: .sliding(window: context ?? 512, stride: stride ?? max(1, (context ?? 512) / 2))
       }
-    request.options = running.options(mode)
+    request.options = running.measuring(mode)
     try reporting { printing.print(try PerplexityWorkflow(request, progress: running.progress).run().report) }
   }
 }

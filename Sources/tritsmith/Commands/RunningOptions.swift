@@ -51,6 +51,13 @@ struct RunningOptions: ParsableArguments {
 
   var progress: any ProgressObserver { quiet ? SilentProgress() : TerminalProgress() }
 
+  /// For verbs that measure: fast arithmetic where it computes the model's own numbers, unless another is asked for.
+  func measuring(_ mode: ArithmeticMode?) -> RunOptions {
+    var result = options(mode ?? .fast)
+    result.roundsPlainInputs = mode != nil
+    return result
+  }
+
   func options(_ mode: ArithmeticMode) -> RunOptions {
     InterruptMonitor.install()
     if mmap { MappedFileGuard.install() }
