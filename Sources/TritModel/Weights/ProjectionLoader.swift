@@ -78,7 +78,9 @@ extension TensorBinder {
             expected: "dense weights, to compute '\(options.projections.rawValue)'", found: tensor.encoding.name),
           location: location(weight))
       }
-      if let expanded = try expandedPlanes(tensor) {
+      if scheme.isWeightOnly {
+        result.weights = .dense(try matrix(weight, rows: rows, columns: columns), bias: bias)
+      } else if let expanded = try expandedPlanes(tensor) {
         result.weights = .dense(expanded, bias: bias)
         result.projectionClass = .autoBitLinearOffline
       } else {
