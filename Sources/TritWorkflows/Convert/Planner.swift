@@ -51,10 +51,10 @@ struct Planner {
     } else {
       tensors = try used.map { try planned($0, $1, convention) }
       try fit(&tensors, quantizer)
-      if request.target == .mlx { try fitGroups(&tensors, &warnings) }
       if let view = source as? GGUFModelView {
         try GGUFUnpacking(view, request.target, convention, denseType).adapt(&tensors, &warnings)
       }
+      if request.target == .mlx { try fitGroups(&tensors, &warnings) }
     }
     try warnRounding(tensors, &warnings)
     guard tensors.contains(where: { $0.becomesTernary || $0.step == .restore }) else {
@@ -226,6 +226,8 @@ struct Planner {
   /// New scales mean what the family's packed checkpoints mean by them; scales that exist keep their meaning.
   private func chooseConvention(_ quantizer: any Quantizer) throws -> ScaleConvention {
     if let convention = try fittedConvention(quantizer) { return convention }
+    // Code × scale is all that MLX computes.
+    if request.target == .mlx { return .multiply }
     // GGUF always holds multipliers; a checkpoint made from it follows its family.
     if source is GGUFModelView {
       return request.outputConvention ?? (survey.architecture ?? Llama()).packedConvention
