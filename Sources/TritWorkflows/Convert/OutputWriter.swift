@@ -123,7 +123,8 @@ final class OutputWriter: Sendable {
       granularity: scale.granularity)
     for (name, numbers) in [(MLXPacking.scales(of: tensor), scale), (MLXPacking.biases(of: tensor), biases)] {
       guard let name else { preconditionFailure("names that cannot be packed are refused by the planner") }
-      try sink.write(numbers.storedBytes.span.bytes, to: name, at: 0)
+      let bytes = numbers.storedBytes
+      try sink.write(bytes.span.bytes, to: name, at: 0)
     }
   }
 
