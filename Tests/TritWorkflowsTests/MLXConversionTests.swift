@@ -199,7 +199,7 @@ struct MLXConversionTests {
     try Workflow.convert(source, scratch["mlx"], to: .mlx)
     try Packed.damage(scratch["mlx"])
     let inspected = try Workflow.inspect(scratch["mlx"])
-    #expect(inspected.report.text().contains("mx.quantize"))
+    #expect(inspected.manifest.notes.contains { $0.contains("mx.quantize") })
     let checked = try CheckTests.check(scratch["mlx"])
     #expect(checked.findings.contains { $0.rule == .damaged && $0.detail.contains("--to mlx") })
     let error = #expect(throws: WorkflowError.self) {
@@ -209,6 +209,24 @@ struct MLXConversionTests {
       Issue.record("\(String(describing: error))")
       return
     }
+  }
+}
+
+extension MLXConversionTests {
+  @Test("numbers of 2 bits that are no trits are named by check, and no conversion takes them")
+  func plain() throws {
+    let scratch = ScratchFolder()
+    try Workflow.convert(Bonsai.folder(scratch["source"]), scratch["mlx"], to: .mlx)
+    var file = RawModelFile(reading: scratch["mlx"] + "/model.safetensors")
+    let name = "model.layers.0.mlp.up_proj"
+    file[name + ".biases"].bytes[0] ^= 1
+    Disk.write(file.serialized, scratch["mlx"] + "/model.safetensors")
+    let findings = try CheckTests.check(scratch["mlx"]).findings
+    #expect(findings.contains { $0.rule == .rounded && $0.subject == name + ".weight" })
+    let error = #expect(throws: WorkflowError.self) {
+      try Workflow.convert(scratch["mlx"], scratch["out"], to: .tritpack)
+    }
+    #expect(error?.kind == .roundedByMLX("MLX 2-bit by 128", isDamaged: false))
   }
 }
 

@@ -20,7 +20,7 @@ package enum MLXPacking {
 
   /// Numbers of MLX that are no trits, by what they are.
   static func encoding(_ form: MLXQuantization.Form, isDamaged: Bool = false) -> TensorEncoding {
-    let kind = form.mode == MLXQuantization.Form.affine ? "\(form.bits)-bit" : form.mode
+    let kind = form.mode == MLXQuantization.Form.affine ? "\(form.bits)-bit" : form.shownMode
     let binary = form.mode == MLXQuantization.Form.affine && form.bits == 1 ? " (binary)" : ""
     return .opaque("\(prefix)\(kind) by \(form.groupSize)\(binary)\(isDamaged ? damage : "")")
   }
@@ -83,7 +83,7 @@ struct MLXInterpretation {
         if let biases { parts.insert(ExactString(biases.name)) }
         weight.encoding = MLXPacking.encoding(form)
         weights[ExactString(tensor.name)] = weight
-        plain.append((tensor.name, form.mode == MLXQuantization.Form.affine ? "it has three axes" : "mode \(form.mode)"))
+        plain.append((tensor.name, tensor.shape.isMatrix ? "mode \(form.shownMode)" : "it is no matrix"))
         continue
       }
       guard let biases else {

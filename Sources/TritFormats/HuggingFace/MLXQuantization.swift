@@ -22,6 +22,9 @@ package struct MLXQuantization: Sendable {
 
     package static let affine = "affine"
 
+    /// The mode, which is a file's word, for messages.
+    var shownMode: String { printable(mode, limit: 40) }
+
     /// Ternary weights in groups of that many.
     package static func ternary(_ groupSize: Int) -> Form { Form(bits: 2, groupSize: groupSize) }
 

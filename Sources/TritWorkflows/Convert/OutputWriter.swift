@@ -98,7 +98,8 @@ final class OutputWriter: Sendable {
     let recipe = JSONValue.object(Recipe.record(plan, sources: sources)).serialized()
     // Older Hugging Face loaders insist on the format entry; it names the program tensors are for.
     let metadata = [
-      (key: "format", value: request.target == .mlx ? "mlx" : "pt"), (key: Recipe.metadataKey, value: String(decoding: recipe, as: UTF8.self)),
+      (key: "format", value: request.target == .mlx ? "mlx" : "pt"),
+      (key: Recipe.metadataKey, value: String(decoding: recipe, as: UTF8.self)),
     ]
     let groups = plan.tensors.map(OutputWriter.safetensorsGroup)
     let limit = isSingleSafetensors ? UInt64.max : request.maximumShardBytes ?? UInt64.max

@@ -109,9 +109,11 @@ public struct WorkflowError: DiagnosticError, Equatable {
       "is stored as \(found); \(recipe) of onebitllms reads dense safetensors only"
     case .recipeQuantizesAll(let recipe): "\(recipe) of onebitllms would quantize it as well, which ruins the model"
     case .needsFolder: "readers of this target find groups and bits in config.json, and a single file has none"
-    case .notInParts(let target): "--to \(target) is not made in parts: they are single files, which cannot be read back"
+    case .notInParts(let target):
+      "--to \(target) is not made in parts: they are single files, which cannot be read back"
     case .roundedByMLX(let name, let isDamaged):
-      isDamaged ? "is \(name): \(MLXPacking.damageText)" : "is \(name), numbers MLX has rounded: there are no trits in it"
+      isDamaged
+        ? "is \(name): \(MLXPacking.damageText)" : "is \(name), numbers MLX has rounded: there are no trits in it"
     case .unknownMetadata(let pattern): "no metadata key matches '\(printable(pattern))'"
     case .unsound(let finding):
       "\(finding.rule.rawValue): \(finding.subject.isEmpty ? "" : printable(finding.subject) + ": ")\(finding.detail)"
