@@ -206,7 +206,9 @@ extension SafetensorsSource {
     let hasIndex = names.contains(ShardIndex.name)
     if names.contains("model.safetensors") {
       var layout = FileLayout(folder: path, files: ["model.safetensors"])
-      if hasIndex { layout.notes.append("model.safetensors and an index both exist; the single file is used") }
+      if hasIndex, !ShardIndex.namesSingleFile(in: path) {
+        layout.notes.append("model.safetensors and an index both exist; the single file is used")
+      }
       return layout
     }
     if hasIndex { return try shards(of: FileSystem.join(path, ShardIndex.name), in: path) }
