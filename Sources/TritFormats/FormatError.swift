@@ -56,6 +56,8 @@ public struct FormatError: DiagnosticError, Equatable {
     case partialModel(PartialModel)
     // GGUF
     case gguf(GGUFFault)
+    // MLX
+    case mlx(MLXFault)
   }
 
   public var kind: Kind
@@ -131,6 +133,7 @@ extension FormatError {
     case .isPatch: "this is a patch, which is a model only together with its base"
     case .partialModel(let found): found.summary
     case .gguf(let fault): fault.summary
+    case .mlx(let fault): fault.summary
     }
   }
 
@@ -153,6 +156,7 @@ extension FormatError {
     case .partialModel(let found): found.remedy
     case .scaleMissing: "fetch the model again; without the scale no weight of this tensor is known"
     case .gguf(let fault): fault.remedy
+    case .mlx(let fault): fault.remedy
     default: nil
     }
   }

@@ -136,6 +136,7 @@ public struct CheckWorkflow: Sendable {
       return findings
     }
     if names.contains("model.safetensors") {
+      if ShardIndex.namesSingleFile(in: path) { return findings }
       findings.append(
         CheckFinding(.mixedShards, ShardIndex.name, "model.safetensors and an index both exist; the file is used"))
     } else if let bytes = try? InputFile(path: FileSystem.join(path, ShardIndex.name), mode: .buffered)

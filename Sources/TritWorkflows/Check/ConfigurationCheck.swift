@@ -100,7 +100,9 @@ struct ConfigurationCheck {
     let key = "quantization_config"
     let packed = manifest.tensors.count { $0.encoding.isTernary }
     guard let quantization = survey.quantization else {
-      guard packed > 0, manifest.format == SafetensorsFormat.id else { return [] }
+      guard packed > 0, manifest.format == SafetensorsFormat.id,
+        MLXQuantization(configuration: object, file: key) == nil
+      else { return [] }
       return [CheckFinding(.quantization, key, "\(packed) tensors are packed, and the configuration does not say so")]
     }
     let hasProjections = survey.roles.contains { $0.isProjection }

@@ -15,6 +15,8 @@ public enum ConversionTarget: String, Sendable, Hashable, CaseIterable {
   case dense
   /// One GGUF file, as llama.cpp and bitnet.cpp load it.
   case gguf
+  /// Packed trits in safetensors, as mlx-lm loads them.
+  case mlx
   /// Dense bfloat16 that frameworks continue training from: latents that give the packed model's trits and scales again.
   case trainable
 }

@@ -19,7 +19,16 @@ struct OutputConfiguration {
     }
     // transformers refuses a file without one.
     if let named, result["model_type"] ?? .null == .null { result["model_type"] = .string(named.modelType) }
+    // What MLX says of its own packing is said anew, or no more.
+    if MLXQuantization(configuration: result, file: "") != nil {
+      for key in [MLXQuantization.key, MLXQuantization.copyKey]
+      where result[key]?.object?["quant_method"] == nil { result[key] = nil }
+    }
     switch target {
+    case .mlx:
+      let entry = JSONValue.object(OutputConfiguration.mlx(tensors))
+      for key in [MLXQuantization.key, MLXQuantization.copyKey] { result[key] = entry }
+      result["is_bitnet_config"] = nil
     case .dense:
       // Dense weights run as plain linears: a quantization entry would make loaders expect packed tensors.
       result["quantization_config"] = nil
@@ -34,7 +43,7 @@ struct OutputConfiguration {
       object = nil
       return
     case .hfPacked, .tritpack:
-      let existing = configuration?["quantization_config"]?.object
+      let existing = result["quantization_config"]?.object
       result["quantization_config"] = .object(
         OutputConfiguration.quantization(existing, convention, tensors))
       if convention == .divide, existing == nil {
@@ -44,6 +53,21 @@ struct OutputConfiguration {
       }
     }
     object = result
+  }
+
+  /// The groups of most tensors, and an entry for each module that has others.
+  private static func mlx(_ tensors: [PlannedTensor]) -> JSONObject {
+    let groups = tensors.compactMap { tensor in tensor.mlxGroup.map { (module: tensor.module, size: $0) } }
+    let common = MLXQuantization.groupSizes.max { left, right in
+      let (a, b) = (groups.count { $0.size == left }, groups.count { $0.size == right })
+      return a != b ? a < b : left < right
+    }
+    guard let common else { return JSONObject() }
+    var result = MLXQuantization.Form.ternary(common).json
+    for group in groups where group.size != common {
+      result.add(group.module, .object(MLXQuantization.Form.ternary(group.size).json))
+    }
+    return result
   }
 
   /// A family whose layers multiply by their scale names the online mode of its layer; the other trains plain linears,

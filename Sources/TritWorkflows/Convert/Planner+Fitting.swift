@@ -118,8 +118,8 @@ extension Planner {
           ? .fit(.calibrationMissing, quantizer: name) : .calibrationUnused(quantizer: name))
     }
     let target = request.target
-    guard target == .hfPacked || target == .gguf else { return }
-    if fitting.planes == 1, target == .gguf, holdsScales(of: fitting) { return }
+    guard target == .hfPacked || target == .gguf || target == .mlx else { return }
+    if fitting.planes == 1, target == .mlx || target == .gguf && holdsScales(of: fitting) { return }
     if fitting.planes > 1 || fitting.granularity != .tensor {
       let reason =
         fitting.planes > 1 ? "it makes two matrices of one" : "it has a scale for each \(fitting.granularity.noun)"

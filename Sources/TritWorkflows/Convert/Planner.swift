@@ -2,6 +2,7 @@
 
 import TritCore
 import TritFormats
+import TritKernels
 import TritLayouts
 import TritModel
 import TritQuantizers
@@ -31,6 +32,7 @@ struct Planner {
 
   func plan() throws -> ConversionPlan {
     try (source as? GGUFModelView)?.checkHasTensors()
+    if request.target == .mlx, request.isBareFile { throw WorkflowError(.needsFolder, file: request.output) }
     try checkQuantizationMethod()
     try checkReadable()
     try checkGlobs()
@@ -52,6 +54,7 @@ struct Planner {
       if let view = source as? GGUFModelView {
         try GGUFUnpacking(view, request.target, convention, denseType).adapt(&tensors, &warnings)
       }
+      if request.target == .mlx { try fitGroups(&tensors, &warnings) }
     }
     try warnRounding(tensors, &warnings)
     guard tensors.contains(where: { $0.becomesTernary || $0.step == .restore }) else {
@@ -241,6 +244,8 @@ struct Planner {
   /// New scales mean what the family's packed checkpoints mean by them; scales that exist keep their meaning.
   private func chooseConvention(_ quantizer: any Quantizer) throws -> ScaleConvention {
     if let convention = try fittedConvention(quantizer) { return convention }
+    // Code × scale is all that MLX computes.
+    if request.target == .mlx { return .multiply }
     // GGUF always holds multipliers; a checkpoint made from it follows its family.
     if source is GGUFModelView {
       return request.outputConvention ?? (survey.architecture ?? Llama()).packedConvention
@@ -287,7 +292,8 @@ struct Planner {
       return try packed(tensor, role, .repack, convention, file: file)
     case .dense(let dtype):
       let isMeant = role.isProjection && (request.recipe != nil || !Planner.staysDense(tensor, role, survey))
-      guard !kept, forced || isMeant else {
+      let isTable = try request.target == .mlx && !kept && Planner.isTernaryTable(tensor, role, source, survey)
+      guard !kept, forced || isMeant || isTable else {
         return request.recipe != nil && dtype != .bf16 ? dense(.recode) : copy()
       }
       guard tensor.shape.isMatrix, dtype.isFloatWeight else {
@@ -309,8 +315,13 @@ struct Planner {
   private func packed(
     _ tensor: TensorDescriptor, _ role: TensorRole, _ step: ConversionStep, _ convention: ScaleConvention, file: String
   ) throws -> PlannedTensor {
-    if request.target == .hfPacked { try checkName(tensor, file) }
-    let id = request.target == .hfPacked ? HFPacked.id : request.tritpackLayout
+    try checkName(tensor, file)
+    let id =
+      switch request.target {
+      case .hfPacked: HFPacked.id
+      case .mlx: MLXTwoBit.id
+      default: request.tritpackLayout
+      }
     guard let layout = LayoutRegistry.layout(id) else {
       throw WorkflowError(.doesNotFit(layout: id.rawValue, detail: "it is not known"), file: file, tensor: tensor.name)
     }
@@ -343,11 +354,17 @@ struct Planner {
 
   /// Readers of packed safetensors know a packed tensor, and find its scale, by its name.
   private func checkName(_ tensor: TensorDescriptor, _ file: String) throws(WorkflowError) {
-    guard let scale = PackedName.scale(of: tensor.name) else {
-      throw WorkflowError(.nameCannotBePacked, file: file, tensor: tensor.name)
+    let names: [String?]
+    switch request.target {
+    case .hfPacked: names = [PackedName.scale(of: tensor.name)]
+    case .mlx: names = [MLXPacking.scales(of: tensor.name), MLXPacking.biases(of: tensor.name)]
+    default: return
     }
-    if source.manifest.tensor(named: scale) != nil {
-      throw WorkflowError(.scaleNameTaken(scale), file: file, tensor: tensor.name)
+    for name in names {
+      guard let name else { throw WorkflowError(.nameCannotBePacked, file: file, tensor: tensor.name) }
+      if source.manifest.tensor(named: name) != nil {
+        throw WorkflowError(.scaleNameTaken(name), file: file, tensor: tensor.name)
+      }
     }
   }
 
@@ -363,6 +380,11 @@ struct Planner {
       if tensor.encoding == ForeignPacking.withoutScale {
         throw FormatError(
           .scaleMissing(name: PackedName.scale(of: tensor.name) ?? "weight_scale"), file: file, tensor: tensor.name)
+      }
+      if MLXPacking.isPlain(tensor.encoding) {
+        throw WorkflowError(
+          .roundedByMLX(tensor.encoding.name, isDamaged: MLXPacking.isDamaged(tensor.encoding)), file: file,
+          tensor: tensor.name)
       }
       let isBytes = role.isProjection && tensor.shape.isMatrix && tensor.encoding.dtype?.isFloatWeight == false
       guard isBytes || ForeignPacking.hasScales(tensor) else { continue }
@@ -388,6 +410,18 @@ struct Planner {
           .unpackedOffline, file: source.manifest.files[tensor.location.file].path, tensor: tensor.name)
       }
     }
+  }
+
+  /// Whether an embedding or head of a model that is ternary as it stands is so as well, all of it.
+  static func isTernaryTable(
+    _ tensor: TensorDescriptor, _ role: TensorRole, _ source: any TensorSource, _ survey: ModelSurvey
+  ) throws -> Bool {
+    guard survey.kind == .ternaryDense, role == .embedding || role == .outputHead, tensor.shape.isMatrix,
+      tensor.encoding.dtype?.isFloatWeight == true
+    else { return false }
+    let pass = try WeightPass(source, tensor, roundsToBFloat16: false, kernels: KernelChoice.best)
+    guard try pass.sampledGranularity() != nil else { return false }
+    return try pass.looksTernary() || pass.spreadScale(Parallelism(threads: 0)) != nil
   }
 
   private func checkNativeness(_ warnings: inout [String]) throws {

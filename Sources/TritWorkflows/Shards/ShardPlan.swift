@@ -23,6 +23,7 @@ public struct ShardPlan: Sendable {
 
   /// Hashes a source and writes the plan of its conversion; nothing is converted.
   public static func make(_ request: ConversionRequest, at path: String, work: WorkOptions) throws -> ShardPlan {
+    if request.target == .mlx { throw WorkflowError(.notInParts(request.target.rawValue)) }
     try OutputPlace.check(request)
     try RequestRecord.checkRecordable(request)
     var request = request

@@ -1,6 +1,7 @@
 // Tritsmith: requests that cannot be carried out.
 
 import TritCore
+import TritFormats
 
 /// A model is readable, but what was asked of it cannot be done.
 public struct WorkflowError: DiagnosticError, Equatable {
@@ -46,6 +47,12 @@ public struct WorkflowError: DiagnosticError, Equatable {
     case blocksDoNotFit(type: String, columns: Int, block: Int)
     case recipeNeedsDense(String, found: String)
     case recipeQuantizesAll(String)
+    /// A single file has no place for the configuration that readers need.
+    case needsFolder
+    /// Parts are single files.
+    case notInParts(String)
+    /// Weights MLX has quantized to other numbers than trits.
+    case roundedByMLX(String, isDamaged: Bool)
   }
 
   public var kind: Kind
@@ -101,6 +108,12 @@ public struct WorkflowError: DiagnosticError, Equatable {
     case .recipeNeedsDense(let recipe, let found):
       "is stored as \(found); \(recipe) of onebitllms reads dense safetensors only"
     case .recipeQuantizesAll(let recipe): "\(recipe) of onebitllms would quantize it as well, which ruins the model"
+    case .needsFolder: "readers of this target find groups and bits in config.json, and a single file has none"
+    case .notInParts(let target):
+      "--to \(target) is not made in parts: they are single files, which cannot be read back"
+    case .roundedByMLX(let name, let isDamaged):
+      isDamaged
+        ? "is \(name): \(MLXPacking.damageText)" : "is \(name), numbers MLX has rounded: there are no trits in it"
     case .unknownMetadata(let pattern): "no metadata key matches '\(printable(pattern))'"
     case .unsound(let finding):
       "\(finding.rule.rawValue): \(finding.subject.isEmpty ? "" : printable(finding.subject) + ": ")\(finding.detail)"
@@ -139,6 +152,9 @@ public struct WorkflowError: DiagnosticError, Equatable {
     case .recipeNeedsDense: "use --to hf-packed or --to dense, which take packed models as they are"
     case .recipeQuantizesAll: "use --to hf-packed or --to dense, which quantize projections only"
     case .unknownMetadata: "'tritsmith inspect' lists the keys"
+    case .needsFolder: "name a folder, without the ending .safetensors"
+    case .notInParts: "leave --plan out; a conversion reads and writes its tensors one at a time anyway"
+    case .roundedByMLX(_, let isDamaged): isDamaged ? nil : "take the checkpoint it was quantized from"
     case .unsound: "'tritsmith check' lists everything that is wrong with the model"
     case .unpackedOffline: "pack the model with the tool that wrote it"
     case .hasForeignQuantization: "take the checkpoint it was quantized from"

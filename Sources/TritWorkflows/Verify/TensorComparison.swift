@@ -2,6 +2,7 @@
 
 import TritCore
 import TritFormats
+import TritLayouts
 import TritModel
 import TritQuantizers
 
@@ -99,6 +100,11 @@ struct TensorComparison {
     [source, converted].contains { $0.manifest.format == GGUFFormat.id }
   }
 
+  /// Whether a side holds multipliers in a type or for groups of its own, so that stored numbers cannot be compared.
+  var comparesMultipliers: Bool {
+    involvesGGUF || [expected, found].contains { $0.encoding == .ternary(MLXTwoBit.id) }
+  }
+
   private func sameBytes() throws -> Bool {
     try StoredBytes.areEqual(
       expected, in: source, found, in: converted, cancellation: work.parallelism.cancellation)
@@ -163,7 +169,7 @@ struct TensorComparison {
     let convention = stated ?? expected.scale?.convention ?? defaultConvention
     // Dense numbers and GGUF hold multipliers: of weights that are ternary already, the magnitude itself.
     if let magnitude = fresh.magnitude {
-      if isDense || involvesGGUF { return [magnitude] }
+      if isDense || comparesMultipliers { return [magnitude] }
       // A checkpoint stores it as bfloat16; one that stores Float may hold it whole.
       return try [fresh.scale(convention)] + (convention == .multiply ? [magnitude] : [])
     }
@@ -174,7 +180,7 @@ struct TensorComparison {
   private func finding(
     _ expected: TernaryScale, _ found: TernaryScale, _ live: LiveUnits, isDense: Bool
   ) -> (difference: String?, rounding: ScaleRounding?) {
-    if isDense || involvesGGUF {
+    if isDense || comparesMultipliers {
       let agreement = ScaleAgreement(expected, found, live, origin: .first)
       return (agreement.difference, agreement.rounding)
     }

@@ -81,7 +81,7 @@ struct GGUFArguments: ParsableArguments {
 
 struct Convert: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Convert a model: to packed safetensors, TritPack, GGUF, or dense bfloat16.",
+    abstract: "Convert a model: to packed safetensors, TritPack, GGUF, MLX, or dense bfloat16.",
     discussion: """
       The input may be latent (prequantized), already ternary, packed, or dense. The output is built under a temporary \
       name, reopened, compared with the source by an independent decoder, and only then put in place.
@@ -92,6 +92,7 @@ struct Convert: ParsableCommand {
       .init("tritsmith convert ./bitnet model.tritpack --to tritpack", "One file that is a whole model."),
       .init("tritsmith convert ./bitnet ./latents --to trainable", "Latents to go on training from."),
       .init("tritsmith convert ./prequantized model.gguf --to gguf --layout TQ2_0", "A file for llama.cpp."),
+      .init("tritsmith convert ./unpacked ./mlx --to mlx", "A folder for mlx-lm, every trit and scale as it is."),
       .init("tritsmith convert old.gguf new.gguf --retag", "An old Q2_0 file of 128 weights as PQ2_0, data untouched."),
       .init("tritsmith convert ./prequantized ./out --to hf-packed --dry-run", "The plan with final sizes."),
       .init(

@@ -156,16 +156,10 @@ struct GGUFPlanner {
     return (.ternary(id), pack)
   }
 
-  /// Whether an embedding or head of a model that is ternary as it stands is so as well, all of it. Where nothing else
-  /// was asked for, it is packed like any other matrix; in bitnet.cpp's own type it could not be looked up.
+  /// Whether an embedding or head is ternary as well, and stays so. Where nothing else was asked for, it is packed like any other matrix; in bitnet.cpp's own type it could not be looked up.
   private func isTernaryTable(_ tensor: TensorDescriptor, _ role: TensorRole) throws -> Bool {
-    guard survey.kind == .ternaryDense, role == .embedding || role == .outputHead, request.gguf.embeddings == nil,
-      request.gguf.layout != nil, request.gguf.weights != .i2s, tensor.shape.isMatrix,
-      tensor.encoding.dtype?.isFloatWeight == true
-    else { return false }
-    let pass = try WeightPass(source, tensor, roundsToBFloat16: false, kernels: KernelChoice.best)
-    guard try pass.sampledGranularity() != nil else { return false }
-    return try pass.looksTernary() || pass.spreadScale(Parallelism(threads: 0)) != nil
+    guard request.gguf.embeddings == nil, request.gguf.layout != nil, request.gguf.weights != .i2s else { return false }
+    return try Planner.isTernaryTable(tensor, role, source, survey)
   }
 
   private func stored(_ tensor: TensorDescriptor) -> TensorEncoding? {
