@@ -56,7 +56,9 @@ extension TensorBinder {
     if case .group = tensor.scale?.granularity, case .group = try source.scale(of: tensor).granularity {
       isGrouped = true
     }
-    let isPlain = scheme.projections == .linear && (isGrouped || TensorBinder.plainLayouts.contains(layout))
+    let isPlain =
+      scheme.isWeightOnly
+      || scheme.projections == .linear && (isGrouped || TensorBinder.plainLayouts.contains(layout))
     guard isGrouped || isPlain else {
       let (bytes, operand, projectionClass) = try ternary(
         tensor, layout, rows: tensor.shape.rows, columns: tensor.shape.columns, bias: bias)
@@ -137,22 +139,6 @@ extension TensorBinder {
     note("sums of two ternary matrices are expanded to float32 in memory")
     let values = zip(first.values, try planeValues(other).values).map { $0 + $1 }
     return FloatWeights(bytes: .memory(floatBytes(values)), element: .f32, rows: rows, columns: columns)
-  }
-
-  /// trit × scale of a matrix that is multiplied with inputs as they are, in the smallest type that holds every scale.
-  mutating func expandedWeights(_ tensor: TensorDescriptor) throws -> FloatWeights {
-    let (values, isBFloat16) = try planeValues(tensor)
-    let isHalf = !isBFloat16 && values.allSatisfy { HalfFloat($0).float == $0 }
-    let element: FloatElement = isBFloat16 ? .bf16 : isHalf ? .f16 : .f32
-    note("packed weights that take inputs as they are, and packed embeddings, are expanded in memory")
-    let bytes =
-      switch element {
-      case .bf16: values.flatMap { littleEndianBytes(BFloat16($0).bits) }
-      case .f16: values.flatMap { littleEndianBytes(HalfFloat($0).bits) }
-      default: floatBytes(values)
-      }
-    return FloatWeights(
-      bytes: .memory(bytes), element: element, rows: tensor.shape.rows, columns: tensor.shape.columns)
   }
 
   private func floatBytes(_ values: [Float]) -> [UInt8] {

@@ -45,17 +45,15 @@ struct TensorBinder {
     return tensor
   }
 
-  /// A bfloat16, float16 or float32 matrix, left where it is; packed trits are expanded in memory.
+  /// A bfloat16, float16 or float32 matrix, left where it is.
   mutating func matrix(_ name: String, rows: Int, columns: Int) throws -> FloatWeights {
     let tensor = try tensor(name, [rows, columns])
-    if tensor.encoding.isTernary { return try expandedWeights(tensor) }
     return try FloatWeights(bytes: bytes(of: tensor), element: element(of: tensor), rows: rows, columns: columns)
   }
 
   /// A matrix of which a token reads one row: left in the source, whatever a read costs there.
   mutating func table(_ name: String, rows: Int, columns: Int) throws -> FloatWeights {
     let tensor = try tensor(name, [rows, columns])
-    if tensor.encoding.isTernary { return try expandedWeights(tensor) }
     return try FloatWeights(
       bytes: .source(source, tensor), element: element(of: tensor), rows: rows, columns: columns)
   }
