@@ -16,12 +16,10 @@ enum Screen {
   static func show(
     _ columns: Int, _ arguments: [String], code: Int32 = 0, sourceLocation: SourceLocation = #_sourceLocation
   ) throws -> (lines: [String], errors: String) {
-    let terminal = posix_openpt(O_RDWR | O_NOCTTY)
-    try #require(terminal >= 0 && grantpt(terminal) == 0 && unlockpt(terminal) == 0, sourceLocation: sourceLocation)
+    let (terminal, name) = try #require(open(), "no terminal can be made", sourceLocation: sourceLocation)
     defer { close(terminal) }
-    let name = String(cString: try #require(ptsname(terminal), sourceLocation: sourceLocation))
     // Held open, so that what was written waits for the last reading.
-    let holder = open(name, O_RDWR | O_NOCTTY)
+    let holder = Screen.open(path: name)
     defer { close(holder) }
     _ = fcntl(terminal, F_SETFL, O_NONBLOCK)
     var bytes: [UInt8] = []
@@ -45,6 +43,36 @@ enum Screen {
       result.exitCode == code, "\(arguments.joined(separator: " ")): \(result.summary)", sourceLocation: sourceLocation)
     let text = String(decoding: bytes, as: UTF8.self).split(separator: "\r\n", omittingEmptySubsequences: false)
     return (text.dropLast().map(String.init), result.errors)
+  }
+
+  private static func open(path: String) -> Int32 {
+    #if canImport(Glibc)
+      Glibc.open(path, O_RDWR | O_NOCTTY)
+    #else
+      Darwin.open(path, O_RDWR | O_NOCTTY)
+    #endif
+  }
+
+  /// A new terminal: our end of it, and the name of the tool's.
+  private static func open() -> (Int32, String)? {
+    let terminal = open(path: "/dev/ptmx")
+    guard terminal >= 0 else { return nil }
+    #if canImport(Glibc)
+      // What unlockpt and ptsname do, which Swift does not see: TIOCSPTLCK and TIOCGPTN of <asm-generic/ioctls.h>.
+      var isLocked: Int32 = 0
+      var number: UInt32 = 0
+      guard ioctl(terminal, 0x4004_5431, &isLocked) == 0, ioctl(terminal, 0x8004_5430, &number) == 0 else {
+        close(terminal)
+        return nil
+      }
+      return (terminal, "/dev/pts/\(number)")
+    #else
+      guard grantpt(terminal) == 0, unlockpt(terminal) == 0, let name = ptsname(terminal) else {
+        close(terminal)
+        return nil
+      }
+      return (terminal, String(cString: name))
+    #endif
   }
 }
 

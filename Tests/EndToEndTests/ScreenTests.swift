@@ -60,7 +60,7 @@ struct ScreenTests {
       (["check", Model.bitnet], 0), (["compare", Model.bitnet, Model.bitnet], 0),
       (["verify", Model.falcon, Model.bitnet], 0),
       (["compare", Model.bitnet, Model.falcon], 1),
-    ])
+    ] as [([String], Int32)])
   func quiet(_ call: [String], _ code: Int32) {
     let result = Tool.expect(code, call + ["-q"])
     #expect(result.output.isEmpty == (code == 0) && result.errors.isEmpty)
