@@ -103,7 +103,7 @@ public struct ModelError: DiagnosticError, Equatable {
     switch kind {
     case .noArchitecture: "add \"architectures\": [\"LlamaForCausalLM\"], or name the tensors with --quantize"
     case .unknownArchitecture:
-      "if the tensors are named alike, name a known class in config.json, or to convert by --architecture"
+      "if its tensors are named as a known class names them, convert with --architecture and that class"
     case .vocabularyOnly: "give the file of the model; 'tritsmith tokenize' takes a vocabulary alone"
     case .noConfiguration: "put the config.json of the model beside its weights"
     case .missingTensor, .missingLayers: "the checkpoint is incomplete; fetch all of its files, or correct config.json"

@@ -101,15 +101,16 @@ struct GapCommandTests {
   func emptyText() {
     let scratch = ScratchFolder()
     Disk.write("", scratch["empty"])
-    for options in [["--text", scratch["empty"]], ["--ids-file", scratch["empty"]]] {
+    for options in [["--text-file", scratch["empty"]], ["--ids-file", scratch["empty"]]] {
       Tool.expect(64, ["gap", GapCommandTests.bfloat16, Model.bitnet, "--quiet"] + options)
     }
-    Tool.expect(66, GapCommandTests.gap(GapCommandTests.bfloat16, Model.bitnet, "--text", scratch["nowhere"]))
+    Tool.expect(66, GapCommandTests.gap(GapCommandTests.bfloat16, Model.bitnet, "--text-file", scratch["nowhere"]))
     Tool.expect(64, GapCommandTests.gap(GapCommandTests.bfloat16, Model.bitnet, "--context", "1"))
     Tool.expect(64, GapCommandTests.gap(GapCommandTests.bfloat16, Model.bitnet, "--context", "4096"))
     Tool.expect(64, GapCommandTests.gap(GapCommandTests.bfloat16, Model.bitnet, "--min-top1", "95"))
     Tool.expect(
-      64, GapCommandTests.gap(Model.bitnet, Model.bitnet, "--text", scratch["empty"], "--ids-file", scratch["empty"]))
+      64,
+      GapCommandTests.gap(Model.bitnet, Model.bitnet, "--text-file", scratch["empty"], "--ids-file", scratch["empty"]))
   }
 
   @Test("logits that are no numbers are counted, left out, and fail")

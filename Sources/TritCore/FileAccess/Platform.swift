@@ -175,4 +175,20 @@ public enum Platform {
     clock_gettime(CLOCK_MONOTONIC, &time)
     return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
   }
+
+  /// All of standard input.
+  public static func standardInput(limit: UInt64) throws(TensorIOError) -> [UInt8] {
+    var result: [UInt8] = []
+    var buffer = [UInt8](repeating: 0, count: 1 << 16)
+    while true {
+      let count = buffer.withUnsafeMutableBytes { read(0, $0.baseAddress, $0.count) }
+      if count < 0, errno == EINTR { continue }
+      guard count >= 0 else { throw TensorIOError(.readFailed(errno: errno), path: "-") }
+      if count == 0 { return result }
+      result += buffer.prefix(count)
+      guard UInt64(result.count) <= limit else {
+        throw TensorIOError(.tooLarge(byteCount: UInt64(result.count), limit: limit), path: "-")
+      }
+    }
+  }
 }

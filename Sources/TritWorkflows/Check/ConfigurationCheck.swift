@@ -134,6 +134,8 @@ struct ConfigurationCheck {
   }
 
   private func typeFindings(_ object: JSONObject) -> [CheckFinding] {
+    // Of a GGUF file the key was made here: it has a type for each tensor and none for all.
+    guard manifest.format == SafetensorsFormat.id else { return [] }
     let key = object["dtype"] != nil ? "dtype" : "torch_dtype"
     guard let name = object[key]?.string else { return [] }
     let types: [String: DType] = ["bfloat16": .bf16, "float16": .f16, "float32": .f32]

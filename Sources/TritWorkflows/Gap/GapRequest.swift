@@ -9,10 +9,21 @@ public struct GapRequest: Sendable {
   public enum Text: Sendable, Equatable {
     /// The Book of Ruth in the King James Version, which is in the public domain.
     case sample
+    case text(String)
     /// A file of UTF-8 text.
     case file(String)
     /// Token ids, taken as they are: see `TokenInput.idsFile`.
     case idsFile(String)
+
+    /// The text; nil for ids.
+    var input: TextInput? {
+      switch self {
+      case .sample: .sample
+      case .text(let text): .text(text)
+      case .file(let path): .file(path)
+      case .idsFile: nil
+      }
+    }
   }
 
   /// P: what is taken as the measure, a bf16 model.

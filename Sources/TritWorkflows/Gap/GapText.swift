@@ -44,17 +44,7 @@ struct GapText {
     if tokenizers.count == 1, let only = tokenizers.first {
       notes.append("only \(printable(only.path)) has a tokenizer; it is used for both")
     }
-    let ids: [[Int]]
-    switch request.text {
-    case .sample:
-      let bytes = Array(GapRequest.sampleText.utf8)
-      (name, sha256) = ("built-in sample (Book of Ruth, KJV)", SHA256.digest(of: bytes))
-      ids = try GapText.encode(bytes, name, tokenizers, candidate)
-    case .file(let path):
-      let bytes = try TokenInput.text(at: path)
-      (name, sha256) = (path, SHA256.digest(of: bytes))
-      ids = try GapText.encode(bytes, path, tokenizers, candidate)
-    case .idsFile(let path):
+    if case .idsFile(let path) = request.text {
       (name, sha256) = (path, SHA256.digest(of: try TokenInput.text(at: path)))
       windows = GapText.windows(of: try TokenIDs.read(path), context: request.context)
       firstTokenRule =
@@ -62,6 +52,10 @@ struct GapText {
       try limit(to: request.tokenLimit, path)
       return
     }
+    let input = request.text.input ?? .sample
+    let bytes = try input.bytes()
+    (name, sha256) = (input.name, SHA256.digest(of: bytes))
+    let ids = try GapText.encode(bytes, name, tokenizers, candidate)
     guard let bos = tokenizer?.bosTokenID else { throw RunError(.noBeginToken, file: reference.manifest.path) }
     windows = try PerplexityWindow.windows(
       of: ids.flatMap { $0 }, bos: bos, .chunked(window: request.context))

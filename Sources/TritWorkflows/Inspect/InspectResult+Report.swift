@@ -24,8 +24,11 @@ extension InspectResult {
     let alike = hasStatistics || tensors.count < manifest.tensors.count ? nil : alikeTable
     if let alike { report.append(alike) }
     report.append(tensorTable(withStatistics: hasStatistics))
+    // The headline has the size. Of many kinds of tensors the largest say what the model is.
     report.brief = ReportBrief(
-      ["format", "class", "linear_class", "convention", "file_bytes", "bits_per_weight", alike?.key ?? "tensors"])
+      ["format", "class", "linear_class", "convention", "tensors"],
+      rows: alike.map { [$0.key: InspectResult.largest($0)] } ?? [:])
+    if alike != nil { report.brief?.keys.remove("tensors") }
     return report
   }
 
@@ -141,6 +144,17 @@ extension InspectResult {
       ])
     }
     return table
+  }
+
+  /// The rows with the most bytes, in the table's order.
+  private static func largest(_ alike: ReportTable) -> [Int] {
+    func bytes(_ index: Int) -> UInt64 {
+      if case .bytes(let count) = alike.rows[index][4] { count } else { 0 }
+    }
+    let rows = alike.rows.indices
+    guard rows.count > ReportBrief.mostRows else { return Array(rows) }
+    let order = rows.sorted { (bytes($0), $1) > (bytes($1), $0) }
+    return order.prefix(ReportBrief.mostRows).sorted()
   }
 
   func tensorTable(withStatistics hasStatistics: Bool) -> ReportTable {

@@ -14,6 +14,8 @@ public struct RunError: DiagnosticError, Equatable {
     case noBeginToken
     /// Neither text nor ids were given.
     case noInput
+    /// A file that should hold a text does not.
+    case notText
     /// Something that should be a list of token ids is not.
     case malformedIDs(found: String)
     /// A reference file has prompts of its own.
@@ -40,6 +42,7 @@ public struct RunError: DiagnosticError, Equatable {
     case .tokenizerNotRebuilt(let why): why
     case .noBeginToken: "the tokenizer names no token that begins a text (BOS), which is needed here"
     case .noInput: "expected a text or token ids, found neither"
+    case .notText: "expected UTF-8 text, found other bytes"
     case .malformedIDs(let found): "expected token ids, found \(printable(found, limit: 60))"
     case .promptsBesideReference: "a reference file holds the prompts it was made from; no other ones can be compared"
     case .vocabularyMismatch(let expected, let found): "expected a vocabulary of \(expected) tokens, found \(found)"
@@ -54,9 +57,10 @@ public struct RunError: DiagnosticError, Equatable {
     case .noTokenizer: "put tokenizer.json beside the weights, or give token ids instead of text"
     case .tokenizerNotRebuilt: "give token ids instead of text"
     case .noBeginToken: "name it as bos_token in tokenizer_config.json"
-    case .noInput: "give --text, --ids or --ids-file"
+    case .noInput: "give a text or token ids"
+    case .notText: "save it as UTF-8"
     case .malformedIDs: "write ids as whole numbers with spaces or commas between, or as JSON lists"
-    case .promptsBesideReference: "leave --text, --ids and --ids-file out"
+    case .promptsBesideReference: "give no text and no ids"
     case .vocabularyMismatch, .layerMismatch: "compare two forms of one model"
     case .tokenizerMismatch:
       "compare two forms of one model, or give token ids that mean the same to both (--ids-file)"
@@ -67,6 +71,7 @@ public struct RunError: DiagnosticError, Equatable {
   public var category: ErrorCategory {
     switch kind {
     case .noInput, .promptsBesideReference, .vocabularyMismatch, .layerMismatch, .tokenizerMismatch: .misuse
+    case .notText: .malformedInput
     case .malformedIDs: location.file == nil ? .misuse : .malformedInput
     case .noTokenizer, .tokenizerNotRebuilt, .noBeginToken, .referenceTensor: .malformedInput
     }

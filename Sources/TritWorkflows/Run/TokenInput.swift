@@ -7,6 +7,8 @@ import TritTokenizer
 public enum TokenInput: Sendable, Equatable {
   /// A text; the model's tokenizer makes ids of it, with BOS in front when the model has one.
   case text(String)
+  /// A file of such text; `-` is standard input.
+  case textFile(String)
   /// Ids as numbers with spaces or commas between, taken as they are.
   case ids(String)
   /// A file of ids: JSON (a list of ids, a list of such lists, or a list of objects with `ids`), or one prompt a line.
@@ -23,10 +25,10 @@ public enum TokenInput: Sendable, Equatable {
     var result: [[Int]] = []
     for input in inputs {
       switch input {
-      case .text(let text):
+      case .text, .textFile:
         let loaded = try tokenizer ?? Tokenizer(of: source)
         tokenizer = loaded
-        result.append(try loaded.prompt(text))
+        result.append(try loaded.prompt(try input.text()))
       case .ids(let text): result.append(try TokenIDs.parse(text))
       case .idsFile(let path): result += try TokenIDs.read(path)
       }
@@ -35,9 +37,23 @@ public enum TokenInput: Sendable, Equatable {
     return result
   }
 
-  /// A file of text.
-  static func text(at path: String) throws -> [UInt8] {
-    try InputFile(path: path, mode: .buffered).contents(limit: fileLimit)
+  /// The text, where it is one.
+  private func text() throws -> String {
+    switch self {
+    case .text(let text): return text
+    case .textFile(let path):
+      guard let text = String(validating: try TokenInput.text(at: path), as: UTF8.self) else {
+        throw RunError(.notText, file: path)
+      }
+      return text
+    case .ids, .idsFile: return ""
+    }
+  }
+
+  /// A file of text, or standard input.
+  static func text(at path: String) throws(TensorIOError) -> [UInt8] {
+    if path == "-" { return try Platform.standardInput(limit: fileLimit) }
+    return try InputFile(path: path, mode: .buffered).contents(limit: fileLimit)
   }
 }
 

@@ -24,9 +24,10 @@ public struct ShardPlan: Sendable {
   /// Hashes a source and writes the plan of its conversion; nothing is converted.
   public static func make(_ request: ConversionRequest, at path: String, work: WorkOptions) throws -> ShardPlan {
     if request.target == .mlx { throw WorkflowError(.notInParts(request.target.rawValue)) }
+    var request = request
+    request.input = try ModelPlace.resolved(request.input)
     try OutputPlace.check(request)
     try RequestRecord.checkRecordable(request)
-    var request = request
     request.input = FileSystem.resolved(request.input) ?? request.input
     request.output = FileSystem.resolvedTarget(request.output) ?? request.output
     let source = try ModelOpener.open(request.input, request.open, hasCompanions: true)

@@ -93,8 +93,8 @@ public struct WorkflowError: DiagnosticError, Equatable {
       "holds trits as dense numbers beside a scale (unpacked autobitlinear), which is not supported"
     case .tensorsDoNotFit(let layout, let names, let detail):
       "\(names.count) tensors do not fit \(layout): "
-        + names.prefix(12).map { printable($0) }.joined(separator: ", ")
-        + (names.count > 12 ? " and \(names.count - 12) more" : "") + " (the first: \(detail))"
+        + names.prefix(3).map { printable($0) }.joined(separator: ", ")
+        + (names.count > 3 ? " and \(names.count - 3) more" : "") + " (the first: \(detail))"
     case .scaleDoesNotFit(let value, let storage):
       "the scale \(value) cannot be stored as \(storage) without losing most of its digits"
     case .roundingLoses(let detail): detail

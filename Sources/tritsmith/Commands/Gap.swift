@@ -7,7 +7,7 @@ import TritWorkflows
 
 struct Gap: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Measure how far a ternary model is from its bf16 counterpart, and where the gap comes from.",
+    abstract: "Measure how far a ternary model is from its bf16 sibling.",
     discussion: """
       Runs both in lock-step on one text, without writing logits, and reports predictions (perplexity, KL divergence both \
       ways, agreement), layers (error of hidden states) and tensors (error of weights). Two verdicts are kept apart: \
@@ -17,10 +17,10 @@ struct Gap: ParsableCommand {
       """,
     examples: [
       .init("tritsmith gap ./bfloat16 ./bitnet", "On the built-in sample."),
-      .init("tritsmith gap ./bf16 ./bitnet --text ruth.txt --attribute", "And which layers cost most."),
+      .init("tritsmith gap ./bf16 ./bitnet --text-file ruth.txt --attribute", "And which layers cost most."),
       .init("tritsmith gap ./bf16 ./bitnet --html gap.html", "A page with plots."),
       .init("tritsmith gap ./bf16 ./bitnet --max-mean-kl 0.01 --min-top1 0.95 --format json", "For a CI job."),
-    ])
+    ], group: "Prove")
 
   @Argument(help: "What is taken as the measure: a bf16 model, or any other.", completion: .file())
   var reference: String
@@ -28,9 +28,7 @@ struct Gap: ParsableCommand {
   @Argument(help: "The ternary model.", completion: .file())
   var candidate: String
 
-  @Option(
-    help: ArgumentHelp("A file of UTF-8 text; by default the Book of Ruth.", valueName: "file"), completion: .file())
-  var text: String?
+  @OptionGroup var text: TextOptions
 
   @Option(
     help: ArgumentHelp("A file of token ids instead of text, taken as they are.", valueName: "file"),
@@ -55,7 +53,7 @@ struct Gap: ParsableCommand {
   @Flag(inversion: .prefixedNo, help: "Check that the candidate is exactly what converting the reference gives.")
   var fidelity = true
 
-  @Option(help: ArgumentHelp("Arithmetic of the quantization that fidelity redoes.", valueName: "bf16|float32|kernel"))
+  @Option(help: ArgumentHelp("Arithmetic of the quantization that fidelity redoes.", isDetail: true))
   var arithmetic: Arithmetic?
 
   @Option(help: ArgumentHelp("Relative error from which on a layer is reported as past the bound.", valueName: "ratio"))
@@ -84,7 +82,9 @@ struct Gap: ParsableCommand {
   @OptionGroup(title: "Running") var running: RunningOptions
 
   func validate() throws {
-    if text != nil, idsFile != nil { throw ValidationError("give --text or --ids-file, not both") }
+    if text.text ?? text.textFile != nil, idsFile != nil {
+      throw ValidationError("give a text or --ids-file, not both")
+    }
     if let tokens, tokens < 1 { throw ValidationError("--tokens must be 1 or more, not \(tokens)") }
     guard context >= 2 else { throw ValidationError("--context must be 2 or more, not \(context)") }
     guard attributeTokens >= 1 else { throw ValidationError("--attribute-tokens must be 1 or more") }
@@ -98,7 +98,11 @@ struct Gap: ParsableCommand {
 
   func run() throws {
     var request = GapRequest(reference: reference, candidate: candidate)
-    if let text { request.text = .file(text) }
+    switch text.input(quiet: running.quiet) {
+    case .text(let text): request.text = .text(text)
+    case .file(let path): request.text = .file(path)
+    case .sample, nil: break
+    }
     if let idsFile { request.text = .idsFile(idsFile) }
     request.tokenLimit = tokens
     request.context = context
@@ -118,9 +122,10 @@ struct Gap: ParsableCommand {
       kernels: try reporting { try running.kernels.kernels() },
       progress: running.progress)
     let passed = try reporting {
-      let file = try page.prepare(reading: [reference, candidate, text, idsFile])
+      let file = try page.prepare(reading: [reference, candidate, text.textFile, idsFile])
       let result = try GapWorkflow(request, work: work).run()
-      try page.finish(file, page: result.page, printing: printing, result.report)
+      try page.finish(
+        file, page: result.page, printing: printing, result.report, quietly: running.quiet)
       return result.passed
     }
     if !passed { throw ExitRequest(.checkFailed) }

@@ -19,15 +19,14 @@ struct PerplexityCommand: ParsableCommand {
       after one BOS, windows that start every stride tokens, each scoring what no earlier one scored.
       """,
     examples: [
-      .init("tritsmith perplexity ./bitnet --text ruth.txt", "Pieces of 255 tokens after BOS."),
-      .init("tritsmith perplexity ./bitnet --text ruth.txt --protocol sliding", "Windows of 512 every 256."),
-    ])
+      .init("tritsmith perplexity ./bitnet", "On the Book of Ruth, which is built in."),
+      .init("tritsmith perplexity ./bitnet --text-file ruth.txt --protocol sliding", "Windows of 512 every 256."),
+    ], group: "Run")
 
   @Argument(help: "The model to run.", completion: .file())
   var model: String
 
-  @Option(help: ArgumentHelp("A file of UTF-8 text.", valueName: "file"), completion: .file())
-  var text: String
+  @OptionGroup var text: TextOptions
 
   @Option(name: .customLong("protocol"), help: "How the text is cut.")
   var scoring = ScoringProtocol.chunked
@@ -55,7 +54,7 @@ struct PerplexityCommand: ParsableCommand {
   }
 
   func run() throws {
-    var request = PerplexityRequest(path: model, text: text)
+    var request = PerplexityRequest(path: model, text.input(quiet: running.quiet) ?? .sample)
     request.scoring =
       switch scoring {
       case .chunked: .chunked(window: context ?? 256)

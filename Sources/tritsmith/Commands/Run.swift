@@ -16,7 +16,7 @@ struct Run: ParsableCommand {
     examples: [
       .init("tritsmith run ./bitnet --prompt 'In the beginning'", "The likeliest continuation."),
       .init("tritsmith run ./bitnet --prompt 'Once' --temperature 0.8 --top-p 0.95 --seed 7", "Sampled, repeatable."),
-    ])
+    ], group: "Run")
 
   @Argument(help: "The model to run.", completion: .file())
   var model: String

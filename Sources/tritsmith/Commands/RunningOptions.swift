@@ -8,7 +8,9 @@ import TritModel
 import TritWorkflows
 
 extension ArithmeticMode: ExpressibleByArgument {}
-extension ProjectionOverride: ExpressibleByArgument {}
+extension ProjectionOverride: ExpressibleByArgument {
+  public static var valueName: String? { "way" }
+}
 
 /// How a model is run.
 struct RunningOptions: ParsableArguments {
@@ -42,7 +44,7 @@ struct RunningOptions: ParsableArguments {
   @Option(help: GGMLTypeChoice.help)
   var ggufType: [GGMLTypeChoice] = []
 
-  @Flag(name: [.long, .short], help: "No progress and no remarks on standard error.")
+  @Flag(name: [.long, .short], help: "Print nothing on success but data that was asked for.")
   var quiet = false
 
   func validate() throws {
@@ -75,6 +77,12 @@ struct PromptOptions: ParsableArguments {
   @Option(help: ArgumentHelp("A text; BOS is put in front.", valueName: "text"))
   var text: [String] = []
 
+  @Option(
+    help: ArgumentHelp(
+      "A file of such text; '-' is standard input.", valueName: "file", takesStream: true),
+    completion: .file())
+  var textFile: [String] = []
+
   @Option(help: ArgumentHelp("Token ids with spaces or commas between, taken as they are.", valueName: "ids"))
   var ids: [String] = []
 
@@ -84,5 +92,7 @@ struct PromptOptions: ParsableArguments {
     completion: .file())
   var idsFile: [String] = []
 
-  var inputs: [TokenInput] { text.map { .text($0) } + ids.map { .ids($0) } + idsFile.map { .idsFile($0) } }
+  var inputs: [TokenInput] {
+    text.map { .text($0) } + textFile.map { .textFile($0) } + ids.map { .ids($0) } + idsFile.map { .idsFile($0) }
+  }
 }
