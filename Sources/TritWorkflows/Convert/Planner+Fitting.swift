@@ -178,6 +178,7 @@ extension ConversionPlan {
 
   /// Which programs load the result, and how that is known (`RuntimeTable`). What this package alone reads says so.
   public var runtimes: String {
+    if keepsRotation { return "tritsmith" }
     if request.target == .tritpack {
       let fitting = quantizes ? quantizer as? any FittingQuantizer : nil
       if let fitting, fitting.planes > 1 { return "tritsmith, which adds the planes up to float32 in memory" }
@@ -189,7 +190,8 @@ extension ConversionPlan {
 
   /// Which programs refuse the result or compute something else; nil when none is known to.
   var runtimeWarnings: String? {
-    survey.architecture.flatMap { RuntimeTable.warnings($0.className, OutputForm(request)) }
+    if keepsRotation { return "of other programs, those that know prism.hadamard; all others compute nonsense" }
+    return survey.architecture.flatMap { RuntimeTable.warnings($0.className, OutputForm(request)) }
   }
 }
 

@@ -106,6 +106,12 @@ public struct ModelSurvey: Sendable {
       ]
       return
     }
+    // Turned back they are no latents and hold no trits, whatever they look like.
+    if let view = source as? GGUFModelView, dense.contains(where: { view.isUnfolded(tensors[$0]) }) {
+      kind = .ordinary
+      evidence = ["\(dense.count { view.isUnfolded(tensors[$0]) }) projections are rotated in the file and were unfolded"]
+      return
+    }
     let sample = try NativenessProbe.sample(source, dense.map { tensors[$0] })
     if sample.ternary == sample.tensors {
       kind = .ternaryDense

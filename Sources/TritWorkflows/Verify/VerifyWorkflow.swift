@@ -109,6 +109,7 @@ public struct VerifyWorkflow: Sendable {
       let wrong = pairs.filter { differing.contains(ExactString(sources[$0.source].name)) }
       result.hints = try byteOrders(wrong, quantizer, calibration)
     }
+    if !request.isAudit { result.hints += ModelOpener.rotationNotes([source, converted]) }
     return result
   }
 

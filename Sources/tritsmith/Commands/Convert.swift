@@ -92,6 +92,7 @@ struct Convert: ParsableCommand {
       .init("tritsmith convert ./bitnet model.tritpack --to tritpack", "One file that is a whole model."),
       .init("tritsmith convert ./bitnet ./latents --to trainable", "Latents to go on training from."),
       .init("tritsmith convert ./prequantized model.gguf --to gguf --layout TQ2_0", "A file for llama.cpp."),
+      .init("tritsmith convert rotated.gguf ./dense --to dense --unfold", "Rotated weights as ordinary ones."),
       .init("tritsmith convert old.gguf new.gguf --retag", "An old Q2_0 file of 128 weights as PQ2_0, data untouched."),
       .init("tritsmith convert ./prequantized ./out --to hf-packed --dry-run", "The plan with final sizes."),
       .init(
@@ -151,6 +152,9 @@ struct Convert: ParsableCommand {
   @Option(help: "What --to dense stores trit × scale in; the type that holds it otherwise.")
   var denseType: DenseWeightType?
 
+  @Flag(help: "Write rotated weights (Bonsai 2) as those of the ordinary model; with --to dense, or --to gguf as F16.")
+  var unfold = false
+
   @Option(help: ArgumentHelp("Compress TritPack sections with zstd at this level, 1 to 19.", valueName: "level"))
   var zstd: Int?
 
@@ -199,6 +203,9 @@ struct Convert: ParsableCommand {
     if target == .trainable, recipe == nil, arithmetic != nil || quantizing.quantizer != nil {
       throw ValidationError("--to trainable makes latents that all arithmetics quantize alike; it takes none")
     }
+    if unfold, let option = quantizing.quantizer != nil ? "--quantizer" : arithmetic != nil ? "--arithmetic" : nil {
+      throw ValidationError("--unfold makes nothing ternary; \(option) does not go with it")
+    }
     if quantizing.quantizer != nil, arithmetic != nil {
       throw ValidationError("--quantizer and --arithmetic name the same thing; give one")
     }
@@ -221,7 +228,7 @@ struct Convert: ParsableCommand {
       (!quantize.isEmpty, "--quantize"), (dryRun, "--dry-run"), (certificate != nil, "--certificate"),
       (shards.plan != nil, "--plan"), (outputScale != nil, "--output-scale"), (architecture != nil, "--architecture"),
       (zstd != nil, "--zstd"), (maxShardSize != nil, "--max-shard-size"), (denseType != nil, "--dense-type"),
-      (gguf.firstGiven != nil, gguf.firstGiven ?? ""), (gguf.ggufPre != nil, "--gguf-pre"),
+      (unfold, "--unfold"), (gguf.firstGiven != nil, gguf.firstGiven ?? ""), (gguf.ggufPre != nil, "--gguf-pre"),
     ]
     if let first = asked.first(where: \.0) { throw ValidationError("\(first.1) does not go with --retag") }
   }
@@ -270,11 +277,12 @@ struct Convert: ParsableCommand {
     request.maximumShardBytes = maxShardSize.map { UInt64($0.bytes) }
     if target == .tritpack, let layout { request.tritpackLayout = LayoutID(rawValue: layout.rawValue) }
     request.gguf = GGUFOptions(
-      weights: layout?.gguf ?? .tq2, i2sOrder: gguf.i2sOrder ?? .group128, embeddings: gguf.embeddings,
+      weights: layout?.gguf ?? (unfold ? .f16 : .tq2), i2sOrder: gguf.i2sOrder ?? .group128, embeddings: gguf.embeddings,
       misfits: gguf.misfits ?? .error, preTokenizer: gguf.ggufPre, hasTokenizer: !gguf.noTokenizer)
     request.compression = zstd.map { .zstd(level: $0) } ?? .none
     request.scaleLoss = gguf.allowScaleLoss ? .allow : .refuse
     request.denseType = denseType
+    request.unfolds = unfold
     request.replaces = force
     return request
   }
