@@ -336,7 +336,8 @@ struct RowUnfolding: Sendable {
   func row(_ stored: [Float]) -> [Float] {
     var values = stored.map { Double($0) }
     Hadamard.transform(&values, size: blockSize)
-    if let signs { for index in values.indices where signs[index] < 0 { values[index] = -values[index] } }
+    // 0 − 0 is 0: a weight of nothing has no sign.
+    if let signs { for index in values.indices where signs[index] < 0 { values[index] = 0 - values[index] } }
     guard let order else { return values.map { Float($0) } }
     return order.map { Float(values[$0]) }
   }

@@ -51,7 +51,8 @@ public struct GGUFModelError: DiagnosticError, Equatable {
     case .badRotation(let expected, let found):
       "the keys of its rotated weights are not sound: expected \(printable(expected, limit: 300)), found "
         + printable(found)
-    case .cannotUnfold(let type): "its rotated weights cannot be unfolded: they are stored as \(type), which is not read"
+    case .cannotUnfold(let type):
+      "its rotated weights cannot be unfolded: they are stored as \(type), which is not read"
     case .unsupportedTokenizer(let detail): "the tokenizer cannot be written to GGUF: \(detail)"
     case .unnamedPreTokenizer(let found, let engine, let elsewhere):
       "\(engine) has no name for how the tokenizer cuts text: \(printable(found, limit: 300))"

@@ -275,7 +275,8 @@ public final class GGUFModelView: TensorSource {
       let end = min(descriptor(place).location.byteCount, (range.upperBound + unit - 1) / unit * unit)
       let start = range.lowerBound / unit * unit
       if start < end { base.release(start..<end, of: descriptor(place)) }
-    case .decoded, .repacked, .unfolded, .refused: base.release(0..<descriptor(place).location.byteCount, of: descriptor(place))
+    case .decoded, .repacked, .unfolded, .refused:
+      base.release(0..<descriptor(place).location.byteCount, of: descriptor(place))
     }
   }
 

@@ -49,11 +49,19 @@ struct RotationProbe {
     }
     guard looked > 0 else { return nil }
     // Blocks of one matrix are told exactly; of several sizes that fit, which only zeros have, the smallest.
-    let best = votes.sorted { ($0.key.size, $0.key.firstIsRotated ? 0 : 1) < ($1.key.size, $1.key.firstIsRotated ? 0 : 1) }
-      .max { $0.value.tensors < $1.value.tensors }
+    let best = votes.sorted {
+      ($0.key.size, $0.key.firstIsRotated ? 0 : 1) < ($1.key.size, $1.key.firstIsRotated ? 0 : 1)
+    }
+    .max { $0.value.tensors < $1.value.tensors }
     if let best {
       let (rotated, ordinary) = best.key.firstIsRotated ? (first, second) : (second, first)
-      return "unfolding explains the difference of \(best.value.tensors) of \(looked) tensors looked at: "
+      let explained = "unfolding explains the difference of \(best.value.tensors) of \(looked) tensors looked at: "
+      // H is its own inverse: without signs each is the other's, rotated.
+      if votes[Guess(firstIsRotated: !best.key.firstIsRotated, size: best.key.size)]?.tensors == best.value.tensors {
+        return explained + "one of the two holds the other's weights rotated, in blocks of \(best.key.size) without "
+          + "signs, and does not say so; programs load it and compute nonsense"
+      }
+      return explained
         + "\(printable(rotated.manifest.path)) holds the weights of \(printable(ordinary.manifest.path)) rotated, in "
         + "blocks of \(best.key.size) \(best.value.hasSigns ? "with" : "without") signs, and does not say so; programs "
         + "load it and compute nonsense"

@@ -273,7 +273,8 @@ struct Planner {
       return try packed(tensor, role, .repack, convention, file: file)
     case .dense where isUnfolded(tensor): return dense(.recode, denseType)
     case .dense(let dtype):
-      let isMeant = !request.unfolds && role.isProjection && (request.recipe != nil || !Planner.staysDense(tensor, role, survey))
+      let isMeant =
+        !request.unfolds && role.isProjection && (request.recipe != nil || !Planner.staysDense(tensor, role, survey))
       guard !kept, forced || isMeant else {
         return request.recipe != nil && dtype != .bf16 ? dense(.recode) : copy()
       }

@@ -27,7 +27,10 @@ extension InspectResult {
     if let alike { report.append(alike) }
     report.append(tensorTable(withStatistics: hasStatistics))
     report.brief = ReportBrief(
-      ["format", "class", "linear_class", "convention", "block_size", "file_bytes", "bits_per_weight", alike?.key ?? "tensors"])
+      [
+        "format", "class", "linear_class", "convention", "block_size", "file_bytes", "bits_per_weight",
+        alike?.key ?? "tensors",
+      ])
     return report
   }
 

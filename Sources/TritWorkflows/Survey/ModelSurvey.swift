@@ -107,9 +107,11 @@ public struct ModelSurvey: Sendable {
       return
     }
     // Turned back they are no latents and hold no trits, whatever they look like.
-    if let view = source as? GGUFModelView, dense.contains(where: { view.isUnfolded(tensors[$0]) }) {
+    let view = source as? GGUFModelView
+    let unfolded = dense.count { view?.isUnfolded(tensors[$0]) ?? false }
+    if unfolded > 0 {
       kind = .ordinary
-      evidence = ["\(dense.count { view.isUnfolded(tensors[$0]) }) projections are rotated in the file and were unfolded"]
+      evidence = ["\(unfolded) projections are rotated in the file and were unfolded"]
       return
     }
     let sample = try NativenessProbe.sample(source, dense.map { tensors[$0] })

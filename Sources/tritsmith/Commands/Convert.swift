@@ -277,8 +277,9 @@ struct Convert: ParsableCommand {
     request.maximumShardBytes = maxShardSize.map { UInt64($0.bytes) }
     if target == .tritpack, let layout { request.tritpackLayout = LayoutID(rawValue: layout.rawValue) }
     request.gguf = GGUFOptions(
-      weights: layout?.gguf ?? (unfold ? .f16 : .tq2), i2sOrder: gguf.i2sOrder ?? .group128, embeddings: gguf.embeddings,
-      misfits: gguf.misfits ?? .error, preTokenizer: gguf.ggufPre, hasTokenizer: !gguf.noTokenizer)
+      weights: layout?.gguf ?? (unfold ? .f16 : .tq2), i2sOrder: gguf.i2sOrder ?? .group128,
+      embeddings: gguf.embeddings, misfits: gguf.misfits ?? .error, preTokenizer: gguf.ggufPre,
+      hasTokenizer: !gguf.noTokenizer)
     request.compression = zstd.map { .zstd(level: $0) } ?? .none
     request.scaleLoss = gguf.allowScaleLoss ? .allow : .refuse
     request.denseType = denseType
