@@ -179,4 +179,61 @@ struct RotationTests {
     }
     #expect(RowUnfolding(blockSize: 1, signs: nil, order: [7, 6, 5, 4, 3, 2, 1, 0]).row(row) == row.reversed())
   }
+
+  // MARK: - The form of MLX
+
+  private static let mlx = """
+    {"model_type": "prism_hadamard_qwen35", "schema_version": 2, "tensor_namespace": "mlx-vlm-qwen3_5",
+     "base_model_type": "qwen3_5", "gdn_activation_layout": "grouped",
+     "quantization": {"bits": 2, "group_size": 128, "mode": "affine"},
+     "modules": [{"path": "language_model.lm_head", "embedding": false, "dtype": "float16", "block": 512},
+                 {"path": "language_model.model.embed_tokens", "embedding": true, "dtype": "float16", "block": 0}]}
+    """
+
+  private static func mlx(_ old: String = "", _ new: String = "") throws -> MLXRotation? {
+    let text = old.isEmpty ? mlx : mlx.replacing(old, with: new)
+    return try MLXRotation(try #require(try JSONValue.parse(Array(text.utf8)).object), file: "config.json")
+  }
+
+  @Test("the configuration of MLX is read")
+  func configuration() throws {
+    let rotation = try #require(try Self.mlx())
+    #expect(rotation.schemaVersion == 2 && rotation.modules.map(\.blockSize) == [512, 0])
+    #expect(rotation.modules.map(\.isEmbedding) == [false, true])
+    #expect(try Self.mlx("prism_hadamard_qwen35", "qwen3") == nil)
+    var manifest = ModelManifest(format: FormatID(rawValue: "safetensors"), path: "folder", files: [], tensors: [])
+    manifest.configuration = try JSONValue.parse(Array(Self.mlx.utf8)).object
+    #expect(throws: ModelError.self) { try HeadersOnly(manifest: manifest).description() }
+  }
+
+  @Test(
+    "and checked",
+    arguments: [
+      ("\"schema_version\": 2", "\"schema_version\": 3"), ("\"schema_version\": 2, ", ""),
+      ("mlx-vlm-qwen3_5", "mlx-lm-text"), ("\"qwen3_5\"", "\"qwen3\""), ("grouped", "tiled"),
+      ("\"bits\": 2", "\"bits\": 4"), ("affine", "mxfp4"), ("\"mode\": \"affine\"", "\"mode\": \"affine\", \"x\": 1"),
+      ("512", "500"), ("512", "-512"), ("float16", "bfloat16"), ("\"embedding\": true, ", ""),
+      ("language_model.model.embed_tokens", "language_model.lm_head"), ("modules", "module"),
+    ])
+  func badConfiguration(_ old: String, _ new: String) {
+    #expect(throws: ModelError.self) { try Self.mlx(old, new) }
+  }
+}
+
+/// A source of nothing but a manifest.
+private struct HeadersOnly: TensorSource {
+  var manifest: ModelManifest
+
+  func description() throws -> ModelDescription { try ModelDescription.read(self) }
+
+  func withBytes<Result>(
+    _ range: Range<Int>, of tensor: TensorDescriptor, _ body: (RawSpan) throws -> Result
+  ) throws -> Result { throw Absent() }
+  func readsInPlace(_ tensor: TensorDescriptor) -> Bool { false }
+  func release(_ range: Range<Int>, of tensor: TensorDescriptor) {}
+  func scale(of tensor: TensorDescriptor) throws -> TernaryScale { throw Absent() }
+  func companion(named name: String) throws -> [UInt8] { throw Absent() }
+  func checkUnchanged() throws {}
+
+  private struct Absent: Error {}
 }

@@ -77,8 +77,13 @@ public struct ModelDescription: Sendable {
     guard let object = manifest.configuration else {
       throw ModelError(.noConfiguration, location: ErrorLocation(file: manifest.path))
     }
-    return try HuggingFaceDescription.read(
-      object, file: FileSystem.join(manifest.path, "config.json"), architecture: chosen)
+    let file = FileSystem.join(manifest.path, "config.json")
+    if let rotation = try MLXRotation(object, file: file) {
+      throw ModelError(
+        .rotatedModules(count: rotation.modules.count { $0.blockSize > 0 }),
+        location: ErrorLocation(file: file, field: "modules"))
+    }
+    return try HuggingFaceDescription.read(object, file: file, architecture: chosen)
   }
 }
 

@@ -29,7 +29,8 @@ struct ConfigurationCheck {
       return quantizationFindings(object) + tensorFindings(description) + typeFindings(object)
         + modelTypeFindings(object)
     case .failure(let error):
-      let rule = error.location.field == "model_type" ? CheckRule.modelType : .badConfiguration
+      var rule = error.location.field == "model_type" ? CheckRule.modelType : .badConfiguration
+      if case .rotatedModules = error.kind { rule = .rotation }
       return quantizationFindings(object) + [CheckWorkflow.finding(rule, error)] + modelTypeFindings(object)
     }
   }

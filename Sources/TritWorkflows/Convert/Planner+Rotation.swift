@@ -7,8 +7,10 @@ extension Planner {
   /// Refuses outputs that could not say that their weights are rotated, and what unfolding does not go with.
   ///
   /// - Returns: the rotation the output keeps; nil where its weights are ordinary ones.
-  func checkRotation() throws(WorkflowError) -> WeightRotation? {
+  func checkRotation() throws -> WeightRotation? {
     let path = source.manifest.path
+    // Kept key for key, the keys would stay and the weights become something else.
+    if case .failure(let error) = survey.description, case .rotatedModules = error.kind { throw error }
     let rotation = (source as? GGUFModelView)?.rotation
     guard request.unfolds else {
       guard let rotation else { return nil }

@@ -116,6 +116,9 @@ public struct InspectWorkflow: Sendable {
     } catch {
       manifest.notes.append(error.placedSummary)
     }
+    if case .failure(let error) = survey.description, case .rotatedModules = error.kind {
+      manifest.notes.append(error.placedSummary)
+    }
     if request.proof.isAsked {
       let evidence = try request.proof.evidence(for: request.path, request.open, work: work)
       manifest.scaleFinding = manifest.scaleFinding.adding(evidence)
