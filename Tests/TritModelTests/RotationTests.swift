@@ -145,7 +145,7 @@ struct RotationTests {
     do {
       _ = try WeightRotation(file.manifest)
       Issue.record("accepted")
-    } catch let error as GGUFModelError {
+    } catch {
       #expect(error.speaksOfRotation && error.location.field == "prism.hadamard." + lie.field, "\(error)")
       #expect(error.location.file == "a.gguf" && error.remedy != nil)
     }
