@@ -14,6 +14,8 @@ struct RotationProbe {
 
   private static let tensorLimit = 6
   private static let rowLimit = 32
+  /// Numbers of a matrix that are looked at; rows of more are left alone.
+  private static let numberLimit = 1 << 20
   /// Sizes of blocks that are tried; published ones are 512 to 4096.
   private static let sizes = [16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192]
   /// What may be left of the weights' length: storage types take up to 2⁻⁸ on each side. Of unrelated weights more than
@@ -88,13 +90,15 @@ struct RotationProbe {
   /// Rows spread over a matrix, of both models; nil where there is nothing to learn.
   private func sample(_ name: String) throws -> Sample? {
     guard let left = first.manifest.tensor(named: name), let right = second.manifest.tensor(named: name),
-      left.shape == right.shape, left.shape.columns >= RotationProbe.sizes[0], left.shape.rows > 0,
+      left.shape == right.shape, left.shape.rows > 0,
+      (RotationProbe.sizes[0]...RotationProbe.numberLimit).contains(left.shape.columns),
       let a = try WeightRows(first, left, work), let b = try WeightRows(second, right, work)
     else { return nil }
     let (rows, columns) = (left.shape.rows, left.shape.columns)
-    let step = max(1, rows / RotationProbe.rowLimit)
+    let limit = min(RotationProbe.rowLimit, RotationProbe.numberLimit / columns)
+    let step = max(1, rows / limit)
     var sample = Sample(columns: columns, first: [], second: [], distance: 0)
-    for row in stride(from: 0, to: rows, by: step).prefix(RotationProbe.rowLimit) {
+    for row in stride(from: 0, to: rows, by: step).prefix(limit) {
       sample.first += try a.values(row..<row + 1)
       sample.second += try b.values(row..<row + 1)
     }
