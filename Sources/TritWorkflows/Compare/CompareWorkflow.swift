@@ -67,15 +67,18 @@ public struct CompareWorkflow: Sendable {
     let isWhole = [(first, Set(compared.map(\.0))), (second, Set(compared.map(\.1)))].map { source, looked in
       source.manifest.tensors.enumerated().allSatisfy { looked.contains($0.offset) || !$0.element.shape.isMatrix }
     }
+    let orders = try byteOrders(tensors.filter { $0.isTernary && $0.count > 0 }.map(\.name))
     var result = CompareResult(
       first: first.manifest.path, second: second.manifest.path, structure: structure, tensors: tensors,
       isExact: request.isExact, firstHash: isWhole[0] ? CompareWorkflow.hash(hashed.map { ($0.0, $0.1.first) }) : nil,
       secondHash: isWhole[1] ? CompareWorkflow.hash(hashed.map { ($0.0, $0.1.second) }) : nil,
-      hints: try ModelOpener.rotationNotes([first, second])
-        + byteOrders(tensors.filter { $0.isTernary && $0.count > 0 }.map(\.name)), setAside: setAside)
+      hints: ModelOpener.rotationNotes([first, second]) + orders, setAside: setAside)
     let single = WorkOptions(
       parallelism: Parallelism(threads: 1, cancellation: work.parallelism.cancellation), kernels: work.kernels)
-    if let rotation = try RotationProbe(first: first, second: second, work: single).finding(unexplained(tensors)) {
+    // Codes read in a wrong order need no other explanation.
+    if orders.isEmpty,
+      let rotation = try RotationProbe(first: first, second: second, work: single).finding(unexplained(tensors))
+    {
       result.hints.append(rotation)
     }
     result.parts = PartFindings(
