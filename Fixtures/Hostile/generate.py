@@ -529,6 +529,56 @@ def gguf():
     kinds = [key("k%d" % k, k, bytes(w)) for k, w in enumerate([1, 1, 2, 2, 4, 4, 4, 1])]
     kinds += [key("k10", 10, bytes(8)), key("k11", 11, b"\xff" * 8), key("k12", 12, bytes(8))]
     kinds += [array("a%d" % k, k, [bytes(w)] * 2) for k, w in [(0, 1), (1, 1), (2, 2), (3, 2), (4, 4), (5, 4), (6, 4), (7, 1), (10, 8), (11, 8), (12, 8)]]
+    # Rotated weights: keys that lie. Two tensors are enough, which the keys are held against before anything is read.
+    def rotation(**change):
+        def i32(values):
+            return [struct.pack("<i", v) for v in values]
+        keys = {"version": u32, "block_size": u32, "transform": string, "axis": string, "sign_mode": string,
+                "sign_widths": lambda n, v: array(n, 5, i32(v)), "sign_values": lambda n, v: array(n, 5, i32(v)),
+                "weight_names": lambda n, v: array(n, 8, [text(t) for t in v]),
+                "inverse_weight_names": lambda n, v: array(n, 8, [text(t) for t in v]),
+                "gdn_v_grouped": lambda n, v: key(n, 7, bytes([v])), "tied_output": lambda n, v: key(n, 7, bytes([v]))}
+        values = {"version": 1, "block_size": 8, "transform": "normalized-sylvester-walsh-hadamard", "axis": "input-last-dimension",
+                  "sign_mode": "explicit", "sign_widths": [8], "sign_values": [1, -1, 1, 1, -1, -1, 1, -1],
+                  "weight_names": ["blk.0.attn_q.weight", "blk.0.ffn_up.weight"], "inverse_weight_names": [],
+                  "gdn_v_grouped": 0, "tied_output": 0}
+        values.update(change)
+        return [keys[k]("prism.hadamard." + k, v) for k, v in values.items() if v is not None]
+
+    def rotated(name, sentence, **change):
+        two = [tensor("blk.0.attn_q.weight", [8, 8], 0, 0), tensor("blk.0.ffn_up.weight", [8, 2], 0, 256)]
+        s("rotation-" + name, gguf_file(LLAMA + rotation(**change), two, bytes(320)), sentence)
+
+    s("valid-rotated", gguf_file(LLAMA + rotation(), entries, data), "A whole model with two rotated matrices.")
+    s("valid-rotated-tied", gguf_file(LLAMA + rotation(version=2, tied_output=1, inverse_weight_names=["token_embd.weight"]), entries, data),
+      "A whole model whose embedding is rotated, and its head.")
+    rotated("version-3", "A version nobody knows.", version=3)
+    rotated("no-version", "Keys of rotation without their version.", version=None)
+    rotated("block-zero", "Blocks of 0 to divide by.", block_size=0)
+    rotated("block-odd", "Blocks of 6, no power of two.", block_size=6)
+    rotated("block-max", "Blocks of 2^31.", block_size=1 << 31)
+    rotated("block-wide", "Blocks of 16 in rows of 8.", block_size=16, sign_widths=[16], sign_values=[1] * 16)
+    rotated("transform", "Another transform.", transform="walsh")
+    rotated("axis", "Another axis.", axis="output")
+    rotated("mode", "A mode of signs nobody knows.", sign_mode="random")
+    rotated("widths-max", "Widths whose sum overflows.", sign_widths=[0x7FFFFFF8, 0x7FFFFFF8])
+    rotated("widths-negative", "A width below 0.", sign_widths=[-8])
+    rotated("widths-twice", "Signs for one width twice.", sign_widths=[8, 8], sign_values=[1] * 16)
+    rotated("width-missing", "No signs for the width of the tensors.", sign_widths=[16], sign_values=[1] * 16)
+    rotated("signs-short", "Seven signs for eight columns.", sign_values=[1] * 7)
+    rotated("signs-zero", "A sign that is 0.", sign_values=[0] * 8)
+    rotated("signs-identity", "Signs beside the word that there are none.", sign_mode="identity")
+    rotated("name-missing", "The name of a tensor that is not there.", weight_names=["blk.7.attn_q.weight"])
+    rotated("name-twice", "A name twice.", weight_names=["blk.0.attn_q.weight"] * 2)
+    rotated("name-norm", "A norm that is to be rotated.", weight_names=["blk.0.attn_norm.weight"])
+    rotated("names-none", "No names at all.", weight_names=[])
+    rotated("names-absent", "No list of names.", weight_names=None)
+    rotated("inverse-other", "A product among what is looked up.", inverse_weight_names=["blk.0.attn_q.weight"])
+    rotated("tied", "The word that the head is a rotated embedding, and none is there.", version=2, tied_output=1)
+    rotated("grouped", "Heads of a delta net in a model that has none.", gdn_v_grouped=1)
+    s("rotation-key-unknown", gguf_file(LLAMA + rotation() + [u32("prism.hadamard.twist", 1)], entries[:1], data[:512]), "A key nobody knows among those of rotation.")
+    s("rotation-family", gguf_file([string("general.architecture", "gemma")] + rotation(), entries[:1], data[:512]), "Rotation in a family whose graph has none.")
+
     s("valid-values", gguf_file(kinds + [array("texts", 8, [text("a"), text("")])]), "Every type of value and array.")
     s("empty", b"", "Nothing at all.")
     s("magic-only", b"GGUF", "Ends after the magic.")

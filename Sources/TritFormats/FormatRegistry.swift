@@ -16,10 +16,13 @@ public struct OpenOptions: Sendable {
   public var ggmlTypes: [GGMLTypeChoice]
   /// Accept files of a model folder that are links to somewhere else.
   public var followsLinks: Bool
+  /// Show rotated weights as they are stored, not as those of the ordinary model.
+  public var keepsRotation: Bool
 
   public init(
     access: FileAccessMode = .buffered, scaleConvention: ScaleConvention? = nil, i2sOrder: I2SOrder? = nil,
-    preTokenizer: String? = nil, ggmlTypes: [GGMLTypeChoice] = [], followsLinks: Bool = false
+    preTokenizer: String? = nil, ggmlTypes: [GGMLTypeChoice] = [], followsLinks: Bool = false,
+    keepsRotation: Bool = false
   ) {
     self.access = access
     self.scaleConvention = scaleConvention
@@ -27,6 +30,7 @@ public struct OpenOptions: Sendable {
     self.preTokenizer = preTokenizer
     self.ggmlTypes = ggmlTypes
     self.followsLinks = followsLinks
+    self.keepsRotation = keepsRotation
   }
 }
 

@@ -19,6 +19,8 @@ public struct ModelError: DiagnosticError, Equatable {
     /// A key nobody here knows: it may change results, so it is not ignored.
     case unknownKey
     case contradiction(expected: String, found: String)
+    /// Rotated weights in a form that is not read.
+    case rotatedModules(count: Int)
 
     // Tensors
     case missingTensor(shape: TensorShape)
@@ -74,6 +76,8 @@ public struct ModelError: DiagnosticError, Equatable {
     case .contradiction(let expected, let found), .scale(let expected, let found),
       .outOfRange(let expected, let found), .tensorEncoding(let expected, let found):
       "expected \(expected), found \(printable(found))"
+    case .rotatedModules(let count):
+      "the weights of \(count) modules are rotated, in a form of MLX that is named here and not read"
     case .missingTensor(let shape): "the model needs this tensor, of shape \(shape), and has none of the name"
     case .missingLayers(let layers):
       layers.count == 1
@@ -105,6 +109,7 @@ public struct ModelError: DiagnosticError, Equatable {
     case .unknownArchitecture:
       "if its tensors are named as a known class names them, convert with --architecture and that class"
     case .vocabularyOnly: "give the file of the model; 'tritsmith tokenize' takes a vocabulary alone"
+    case .rotatedModules: "take the GGUF file of the same model, whose rotated weights are read"
     case .noConfiguration: "put the config.json of the model beside its weights"
     case .missingTensor, .missingLayers: "the checkpoint is incomplete; fetch all of its files, or correct config.json"
     case .wrappedNames(let prefix):

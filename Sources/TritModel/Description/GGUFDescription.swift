@@ -255,6 +255,9 @@ extension GGUFDescription {
       throw refuse(
         "quantization_config.use_rms_norm", "true", "no graph has a norm in front of every projection")
     }
+    if description.rotation != nil {
+      throw refuse("prism.hadamard", "rotated weights", "their keys come along from GGUF files alone")
+    }
     let prefix = form.architecture + "."
     var result: [MetadataEntry] = []
     func add(_ key: String, _ value: MetadataValue) { result.append(MetadataEntry(prefix + key, value)) }

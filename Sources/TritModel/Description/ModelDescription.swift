@@ -60,6 +60,8 @@ public struct ModelDescription: Sendable {
   /// How projections compute, and which the configuration leaves alone.
   public var quantization: QuantizationScheme
   public var specialTokens: SpecialTokens
+  /// How the tensors are rotated that stand for the weights; nil where they are the weights.
+  public var rotation: WeightRotation?
   /// Settings the file leaves out, with the default taken: "rope_theta = 10000.0".
   public var assumed: [String]
 
@@ -94,8 +96,13 @@ public struct ModelDescription: Sendable {
     guard let object = manifest.configuration else {
       throw ModelError(.noConfiguration, location: ErrorLocation(file: manifest.path))
     }
-    return try HuggingFaceDescription.reading(
-      object, file: FileSystem.join(manifest.path, "config.json"), architecture: chosen)
+    let file = FileSystem.join(manifest.path, "config.json")
+    if let rotation = try MLXRotation(object, file: file) {
+      throw ModelError(
+        .rotatedModules(count: rotation.modules.count { $0.blockSize > 0 }),
+        location: ErrorLocation(file: file, field: "modules"))
+    }
+    return try HuggingFaceDescription.reading(object, file: file, architecture: chosen)
   }
 }
 
@@ -137,15 +144,23 @@ extension ModelDescription {
   }
 
   /// How many settings `differences(from:)` compares.
-  public var settingCount: Int { settings.count }
+  public var settingCount: Int { settings.count + (rotation == nil ? 0 : 1) }
 
   /// Settings that are not the same, in the order of the table.
   public func differences(from other: ModelDescription) -> [DescriptionDifference] {
-    zip(settings, other.settings).filter {
+    let rotations = [rotation, other.rotation].map { $0?.text ?? "none" }
+    return zip(settings, other.settings).filter {
       $0.value != $1.value && !($0.key == "rope_scaling" && hasScaling(of: other))
     }.map {
       DescriptionDifference(key: $0.key, first: $0.value, second: $1.value)
     }
+      + (rotation == other.rotation
+        ? []
+        : [
+          DescriptionDifference(
+            key: "prism.hadamard", first: rotations[0],
+            second: rotations[0] == rotations[1] ? rotations[1] + ", but others" : rotations[1])
+        ])
   }
 
   /// Special tokens both configurations state and that are not the same.

@@ -46,6 +46,7 @@ public enum CheckRule: String, Sendable, Hashable, CaseIterable {
   case tiedHead = "config.tied-head"
   case quantization = "config.quantization"
   case dtype = "config.dtype"
+  case rotation = "config.rotation"
   // Tokenizer
   case noTokenizer = "tokenizer.missing"
   case badTokenizer = "tokenizer.unusable"
@@ -94,6 +95,7 @@ public enum CheckRule: String, Sendable, Hashable, CaseIterable {
     case .tiedHead: "no head is stored where the configuration ties it to the embeddings"
     case .quantization: "quantization_config and the tensors agree"
     case .dtype: "dense tensors have the type the configuration names"
+    case .rotation: "the keys of rotated weights are complete, and agree with each other and the tensors"
     case .noTokenizer: "there is a tokenizer"
     case .badTokenizer: "the tokenizer can be used"
     case .preTokenizer: "a GGUF file says by a known name how its tokenizer cuts text"

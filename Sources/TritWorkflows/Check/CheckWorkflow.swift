@@ -36,8 +36,12 @@ public struct CheckWorkflow: Sendable {
     let source: any TensorSource
     let survey: ModelSurvey
     do {
-      source = try ModelOpener.open(request.path, request.open, hasCompanions: true)
+      // What is stored is checked; what is computed, below, is computed with unfolded weights.
+      source = try ModelOpener.open(request.path, request.open.keepingRotation, hasCompanions: true)
       survey = try ModelSurvey(of: source)
+    } catch let error as GGUFModelError where error.speaksOfRotation {
+      result.findings.append(CheckWorkflow.finding(.rotation, error))
+      return result
     } catch let error as any DiagnosticError where error.category == .malformedInput {
       result.findings.append(CheckWorkflow.finding(.unreadable, error))
       return result

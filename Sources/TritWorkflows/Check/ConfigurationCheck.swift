@@ -29,7 +29,8 @@ struct ConfigurationCheck {
       return quantizationFindings(object) + tensorFindings(description) + typeFindings(object)
         + modelTypeFindings(object) + paddingFindings(description)
     case .failure(let error):
-      let rule = error.location.field == "model_type" ? CheckRule.modelType : .badConfiguration
+      var rule = error.location.field == "model_type" ? CheckRule.modelType : .badConfiguration
+      if case .rotatedModules = error.kind { rule = .rotation }
       var finding = CheckWorkflow.finding(rule, error)
       finding.isNotUnderstood = error.isNotUnderstood
       let structural = survey.structure.map { tensorFindings($0) + paddingFindings($0) } ?? []

@@ -73,6 +73,8 @@ public struct ConversionRequest: Sendable {
   /// What trit × scale is stored in by `--to dense`; nil takes the type that holds it: F16 for groups with F16 scales,
   /// bfloat16 else.
   public var denseType: DenseWeightType?
+  /// Write rotated weights as those of the ordinary model.
+  public var unfolds = false
   /// Let a quantizer for ordinary weights loose on the latents of a BitNet model.
   public var forcesQuantizer = false
 
@@ -89,6 +91,9 @@ public struct ConversionRequest: Sendable {
     gguf = GGUFOptions()
     replaces = false
   }
+
+  /// How the input is opened: rotated weights stay so, unless they are to be unfolded.
+  var inputOptions: OpenOptions { unfolds ? open : open.keepingRotation }
 
   /// Whether the output is one safetensors file, which has no place for a configuration or a tokenizer.
   var isBareFile: Bool { target != .tritpack && target != .gguf && output.hasSuffix(".safetensors") }
@@ -108,6 +113,7 @@ public struct ConversionRequest: Sendable {
   /// - Parameter convention: what its scales mean, where its files do not say.
   public func reopening(_ convention: ScaleConvention?) -> OpenOptions {
     OpenOptions(
-      access: open.access, scaleConvention: convention, i2sOrder: target == .gguf ? gguf.i2sOrder : nil)
+      access: open.access, scaleConvention: convention, i2sOrder: target == .gguf ? gguf.i2sOrder : nil,
+      keepsRotation: !unfolds)
   }
 }

@@ -39,7 +39,7 @@ public struct ConvertWorkflow: Sendable {
 
   /// The plan alone: nothing is written.
   public func plan() throws -> ConversionPlan {
-    let source = try ModelOpener.open(request.input, request.open, hasCompanions: true)
+    let source = try ModelOpener.open(request.input, request.inputOptions, hasCompanions: true)
     return try Planner(source, request).plan()
   }
 
@@ -65,7 +65,7 @@ public struct ConvertWorkflow: Sendable {
     conclude: (StagedConversion) throws -> Result
   ) throws -> Result {
     let start = Platform.monotonicSeconds
-    let source = try ModelOpener.open(request.input, request.open, hasCompanions: true)
+    let source = try ModelOpener.open(request.input, request.inputOptions, hasCompanions: true)
     var plan = try Planner(source, request).plan()
     announce(plan)
     try OutputPlace.checkSpace(for: plan)

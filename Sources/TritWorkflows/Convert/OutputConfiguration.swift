@@ -8,10 +8,12 @@ import TritModel
 struct OutputConfiguration {
   let object: JSONObject?
 
-  /// - Parameter named: the class the configuration names, if it is known.
+  /// - Parameters:
+  ///   - named: the class the configuration names, if it is known.
+  ///   - unfolds: whether weights were rotated and become those of the ordinary model.
   init(
     _ configuration: JSONObject?, target: ConversionTarget, convention: ScaleConvention, tensors: [PlannedTensor],
-    named: (any Architecture)?
+    named: (any Architecture)?, unfolds: Bool = false
   ) {
     guard var result = configuration else {
       object = nil
@@ -35,6 +37,10 @@ struct OutputConfiguration {
       result["is_bitnet_config"] = nil
       if tensors.contains(where: { $0.becomesTernary && $0.encoding == .dense(.f16) }) {
         for key in ["dtype", "torch_dtype"] where result[key] != nil { result[key] = "float16" }
+      }
+      if unfolds, let type = tensors.first(where: { $0.role == .embedding })?.encoding.dtype {
+        let names: [DType: JSONValue] = [.bf16: "bfloat16", .f16: "float16", .f32: "float32"]
+        for key in ["dtype", "torch_dtype"] where result[key] != nil { result[key] = names[type] ?? result[key] }
       }
     case .trainable:
       result = OutputConfiguration.trainable(result, convention)

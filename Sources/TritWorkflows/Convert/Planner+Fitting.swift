@@ -178,7 +178,9 @@ extension ConversionPlan {
 
   /// What is known of programs that could load the result (`RuntimeTable`).
   public var runtimes: [RuntimeRow] {
-    survey.architecture.map { RuntimeTable.known($0.className, OutputForm(request)) } ?? []
+    // The table knows forms; rotation is none of them.
+    if keepsRotation { return [] }
+    return survey.architecture.map { RuntimeTable.known($0.className, OutputForm(request)) } ?? []
   }
 
   /// The programs that load the result, by name: this one where there is no other.
@@ -189,6 +191,7 @@ extension ConversionPlan {
 
   /// What this program does where it is the only one.
   var loadingNote: String? {
+    if keepsRotation { return "of other programs, those that know prism.hadamard; all others compute nonsense" }
     guard request.target == .tritpack, quantizes, let fitting = quantizer as? any FittingQuantizer else { return nil }
     if fitting.planes > 1 { return "adds the planes up to float32 in memory" }
     if case .group = fitting.granularity { return "expands scales of groups to bfloat16 in memory" }

@@ -27,12 +27,14 @@ struct Planner {
       chosen = try ArchitectureRegistry.architecture(of: configuration, file: file)
     }
     survey = try ModelSurvey(of: source, architecture: chosen)
-    denseType = try request.denseType?.dtype ?? Planner.denseType(of: source)
+    // Of unfolded weights, which are ternary no more, bfloat16 would keep too few digits.
+    denseType = try request.denseType?.dtype ?? (request.unfolds ? .f16 : Planner.denseType(of: source))
   }
 
   func plan() throws -> ConversionPlan {
     try (source as? GGUFModelView)?.checkHasTensors()
     if request.target == .mlx, request.isBareFile { throw WorkflowError(.needsFolder, file: request.output) }
+    let rotation = try checkRotation()
     try checkQuantizationMethod()
     try checkReadable()
     try checkGlobs()
@@ -57,7 +59,8 @@ struct Planner {
       if request.target == .mlx { try fitGroups(&tensors, &warnings) }
     }
     try warnRounding(tensors, &warnings)
-    guard tensors.contains(where: { $0.becomesTernary || $0.step == .restore }) else {
+    try rotation?.checkKept(tensors, file: source.manifest.path)
+    guard request.unfolds || tensors.contains(where: { $0.becomesTernary || $0.step == .restore }) else {
       throw WorkflowError(
         request.target == .trainable ? .nothingToRestore(kind: survey.kind.phrase) : .nothingToQuantize,
         file: source.manifest.path)
@@ -68,7 +71,7 @@ struct Planner {
     try checkFitting(quantizer, tensors)
     var configuration = OutputConfiguration(
       source.manifest.configuration, target: request.target, convention: convention, tensors: tensors,
-      named: survey.className.flatMap(ArchitectureRegistry.architecture(named:))
+      named: survey.className.flatMap(ArchitectureRegistry.architecture(named:)), unfolds: request.unfolds
     ).object
     if let recipe = request.recipe { configuration = recipe.configured(configuration) }
     if request.nonFinite == .carry {
@@ -92,6 +95,7 @@ struct Planner {
       request: request, survey: survey, quantizer: quantizer, quantizerReason: reason, convention: convention,
       tensors: tensors, warnings: warnings, companions: companions, configuration: configuration,
       ggufEntries: entries, ggufTensors: gguf?.settingTensors ?? [])
+    plan.keepsRotation = rotation != nil
     plan.warnings += try checkSource()
     if !plan.usesQuantizer, let origin = Recipe.origin(of: source) { plan.remarks["made_from"] = .object(origin) }
     return plan
@@ -290,8 +294,10 @@ struct Planner {
       if request.target == .trainable, !kept { return try restored(tensor, role, file: file) }
       if kept || request.target == .dense { return dense(.dequantize, denseType) }
       return try packed(tensor, role, .repack, convention, file: file)
+    case .dense where isUnfolded(tensor): return dense(.recode, denseType)
     case .dense(let dtype):
-      let isMeant = role.isProjection && (request.recipe != nil || !Planner.staysDense(tensor, role, survey))
+      let isMeant =
+        !request.unfolds && role.isProjection && (request.recipe != nil || !Planner.staysDense(tensor, role, survey))
       let isTable = try request.target == .mlx && !kept && Planner.isTernaryTable(tensor, role, source, survey)
       guard !kept, forced || isMeant || isTable else {
         return request.recipe != nil && dtype != .bf16 ? dense(.recode) : copy()

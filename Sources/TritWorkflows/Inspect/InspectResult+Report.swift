@@ -1,6 +1,7 @@
 // Tritsmith: an inspection as a report.
 
 import TritCore
+import TritModel
 import TritReport
 
 extension InspectResult {
@@ -12,6 +13,7 @@ extension InspectResult {
     report.append(modelFacts)
     report.append(scaleFacts)
     if !manifest.typeFindings.isEmpty { report.append(typeFacts) }
+    if let rotation { report.append(InspectResult.rotationFacts(rotation)) }
     report.append(sizeFacts)
     if let tokenizer = GGUFTokenizerSummary(manifest) { report.append(tokenizer.facts) }
     if let recipe { report.append(InspectResult.recipeFacts(recipe)) }
@@ -26,7 +28,7 @@ extension InspectResult {
     report.append(tensorTable(withStatistics: hasStatistics))
     // The headline has the size. Of many kinds of tensors the largest say what the model is.
     report.brief = ReportBrief(
-      ["format", "class", "linear_class", "convention", "tensors"],
+      ["format", "class", "linear_class", "convention", "block_size", "tensors"],
       rows: alike.map { [$0.key: InspectResult.largest($0)] } ?? [:])
     if alike != nil { report.brief?.keys.remove("tensors") }
     return report
@@ -71,6 +73,24 @@ extension InspectResult {
         ReportFact(
           "Type \(finding.id)", .text(finding.name), key: "type_\(finding.id)", note: finding.detail)
       })
+  }
+
+  private static func rotationFacts(_ rotation: WeightRotation) -> ReportFacts {
+    var facts = ReportFacts(
+      key: "rotation", title: "Rotated weights",
+      [
+        ReportFact("Version", .integer(rotation.version)),
+        ReportFact(
+          "Block size", .integer(rotation.blockSize), note: "columns that a Walsh–Hadamard matrix was multiplied with"),
+        ReportFact("Signs", .text(rotation.signs == nil ? "identity" : "explicit")),
+        ReportFact("Rotated", .integer(rotation.products.count), note: "products, by name"),
+        ReportFact("Embedding rotated", .bool(!rotation.embeddings.isEmpty)),
+      ])
+    if let heads = rotation.valueHeads {
+      facts.append(
+        ReportFact("Head groups", .integer(heads.groups), note: "the \(heads.heads) value heads are rotated by these"))
+    }
+    return facts
   }
 
   private var sizeFacts: ReportFacts {

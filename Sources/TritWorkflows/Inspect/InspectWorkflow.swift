@@ -54,6 +54,8 @@ public struct InspectResult: Sendable {
   public var tensors: [InspectedTensor]
   public var recipe: JSONObject?
   public var hasStatistics: Bool
+  /// How the weights are rotated; nil where no key says that they are.
+  public var rotation: WeightRotation?
 
   /// False when evidence on the scale convention was asked for and does not decide it.
   public var hasProvenScale: Bool { manifest.scaleFinding.evidence.isEmpty || manifest.scaleFinding.convention != nil }
@@ -86,7 +88,8 @@ public struct InspectWorkflow: Sendable {
   public func run() throws -> InspectResult {
     let source = try FormatRegistry.open(request.path, request.open)
     // A GGUF file is listed as it is; what its tensors are for is told by the names they have elsewhere.
-    let view = source.manifest.format == GGUFFormat.id ? try? GGUFModelView(source, hasCompanions: false) : nil
+    let isGGUF = source.manifest.format == GGUFFormat.id
+    let view = isGGUF ? try? GGUFModelView(source, hasCompanions: false, keepsRotation: true) : nil
     let survey = try ModelSurvey(of: view ?? source)
     for glob in request.tensors where !source.manifest.tensors.contains(where: { glob.matches($0.name) }) {
       throw WorkflowError(.globWithoutMatch(glob.pattern), file: request.path)
@@ -108,13 +111,22 @@ public struct InspectWorkflow: Sendable {
       try addStatistics(to: &tensors, source)
     }
     var manifest = source.manifest
+    var rotation: WeightRotation?
+    do throws(GGUFModelError) {
+      rotation = try WeightRotation(manifest)
+    } catch {
+      manifest.notes.append(error.placedSummary)
+    }
+    if case .failure(let error) = survey.description, case .rotatedModules = error.kind {
+      manifest.notes.append(error.placedSummary)
+    }
     if request.proof.isAsked {
       let evidence = try request.proof.evidence(for: request.path, request.open, work: work)
       manifest.scaleFinding = manifest.scaleFinding.adding(evidence)
     }
     return InspectResult(
       manifest: manifest, survey: survey, tensors: tensors, recipe: Recipe.recorded(in: source),
-      hasStatistics: request.statistics)
+      hasStatistics: request.statistics, rotation: rotation)
   }
 
   private func addStatistics(to tensors: inout [InspectedTensor], _ source: any TensorSource) throws {

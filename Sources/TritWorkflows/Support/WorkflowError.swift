@@ -2,6 +2,7 @@
 
 import TritCore
 import TritFormats
+import TritModel
 
 /// A model is readable, but what was asked of it cannot be done.
 public struct WorkflowError: DiagnosticError, Equatable {
@@ -53,6 +54,12 @@ public struct WorkflowError: DiagnosticError, Equatable {
     case notInParts(String)
     /// Weights MLX has quantized to other numbers than trits.
     case roundedByMLX(String, isDamaged: Bool)
+    /// A form that cannot say that weights are rotated.
+    case rotatedWeights(WeightRotation, target: String)
+    /// Keys would name a tensor the output has not.
+    case rotatedTensorLeftOut
+    case notRotated
+    case unfoldsToDense(asked: String)
   }
 
   public var kind: Kind
@@ -114,6 +121,12 @@ public struct WorkflowError: DiagnosticError, Equatable {
     case .roundedByMLX(let name, let isDamaged):
       isDamaged
         ? "is \(name): \(MLXPacking.damageText)" : "is \(name), numbers MLX has rounded: there are no trits in it"
+    case .rotatedWeights(let rotation, let target):
+      "the weights are rotated (\(rotation.text)), and \(target) cannot say so: every program would load the output and "
+        + "compute nonsense"
+    case .rotatedTensorLeftOut: "is rotated by the keys of the file and would not be in the output"
+    case .notRotated: "there is nothing to unfold: no key of the model says that its weights are rotated"
+    case .unfoldsToDense(let asked): "unfolded weights are ordinary dense ones, \(asked) makes others of them"
     case .unknownMetadata(let pattern): "no metadata key matches '\(printable(pattern))'"
     case .unsound(let finding):
       "\(finding.rule.rawValue): \(finding.subject.isEmpty ? "" : printable(finding.subject) + ": ")\(finding.detail)"
@@ -151,6 +164,14 @@ public struct WorkflowError: DiagnosticError, Equatable {
     case .blocksDoNotFit: "choose another type with --embeddings, or leave the option out"
     case .recipeNeedsDense: "use --to hf-packed or --to dense, which take packed models as they are"
     case .recipeQuantizesAll: "use --to hf-packed or --to dense, which quantize projections only"
+    case .rotatedWeights:
+      "--unfold writes the ordinary weights, with --to dense or --to gguf --layout F16; --to gguf without it keeps the "
+        + "weights rotated, and their keys"
+    case .rotatedTensorLeftOut: "--unfold writes the ordinary weights"
+    case .notRotated:
+      "leave --unfold out; whether a file is rotated without saying so, 'tritsmith compare' tells beside another form of it"
+    case .unfoldsToDense:
+      "--unfold goes with --to dense, or --to gguf and --layout BF16, F16 or F32; what that writes can be converted on"
     case .unknownMetadata: "'tritsmith inspect' lists the keys"
     case .needsFolder: "name a folder, without the ending .safetensors"
     case .notInParts: "leave --plan out; a conversion reads and writes its tensors one at a time anyway"
@@ -167,7 +188,7 @@ public struct WorkflowError: DiagnosticError, Equatable {
     case .auditFailed, .notNative: .checkFailed
     case .tensorsDoNotFit, .scaleDoesNotFit, .scalesDiffer, .valuesOverflow, .roundingLoses, .partlyTernary,
       .unknownMetadata, .blocksDoNotFit,
-      .recipeNeedsDense, .recipeQuantizesAll:
+      .recipeNeedsDense, .recipeQuantizesAll, .rotatedWeights, .rotatedTensorLeftOut, .notRotated, .unfoldsToDense:
       .misuse
     case .globWithoutMatch, .contradictoryGlobs, .keepsConvention, .unknownQuantizer, .oneScaleOnly,
       .nameCannotBePacked, .scaleNameTaken, .nothingToQuantize, .nothingToRestore:

@@ -114,6 +114,14 @@ public struct ModelSurvey: Sendable {
       ]
       return
     }
+    // Turned back they are no latents and hold no trits, whatever they look like.
+    let view = source as? GGUFModelView
+    let unfolded = dense.count { view?.isUnfolded(tensors[$0]) ?? false }
+    if unfolded > 0 {
+      kind = .ordinary
+      evidence = ["\(unfolded) projections are rotated in the file and were unfolded"]
+      return
+    }
     let sample = try NativenessProbe.sample(source, dense.map { tensors[$0] })
     if sample.ternary == sample.tensors {
       kind = .ternaryDense

@@ -110,6 +110,7 @@ public struct VerifyWorkflow: Sendable {
       result.hints = try byteOrders(wrong, quantizer, calibration)
       if !result.passed, let hint = try swapped(survey.kind) { result.hints.insert(hint, at: 0) }
     }
+    if !request.isAudit { result.hints += ModelOpener.rotationNotes([source, converted]) }
     return result
   }
 

@@ -138,6 +138,7 @@ struct Convert: ParsableCommand {
       .init("tritsmith convert ./unpacked ./mlx --to mlx", "A folder for mlx-lm, every trit and scale as it is."),
       .init("tritsmith convert ./prequantized model.gguf", "A file for llama.cpp, in TQ2_0."),
       .init("tritsmith convert ./prequantized model.gguf --to I2_S", "A file for bitnet.cpp."),
+      .init("tritsmith convert rotated.gguf ./dense --to dense --unfold", "Rotated weights as ordinary ones."),
       .init("tritsmith convert old.gguf new.gguf --retag", "An old Q2_0 file of 128 weights as PQ2_0, data untouched."),
       .init("tritsmith convert ./prequantized ./out --to hf-packed --dry-run", "The plan with final sizes."),
       .init(
@@ -207,6 +208,12 @@ struct Convert: ParsableCommand {
     help: ArgumentHelp("What --to dense stores trit × scale in; the type that holds it otherwise.", isDetail: true))
   var denseType: DenseWeightType?
 
+  @Flag(
+    help: ArgumentHelp(
+      "Write rotated weights (Bonsai 2) as those of the ordinary model; with --to dense, or --to gguf as F16.",
+      isDetail: true))
+  var unfold = false
+
   @Option(
     help: ArgumentHelp(
       "Compress TritPack sections with zstd at this level, 1 to 19.", valueName: "level", isDetail: true))
@@ -272,6 +279,9 @@ struct Convert: ParsableCommand {
     if target == .trainable, recipe == nil, arithmetic != nil || quantizing.quantizer != nil {
       throw ValidationError("--to trainable makes latents that all arithmetics quantize alike; it takes none")
     }
+    if unfold, let option = quantizing.quantizer != nil ? "--quantizer" : arithmetic != nil ? "--arithmetic" : nil {
+      throw ValidationError("--unfold makes nothing ternary; \(option) does not go with it")
+    }
     if quantizing.quantizer != nil, arithmetic != nil {
       throw ValidationError("--quantizer and --arithmetic name the same thing; give one")
     }
@@ -295,7 +305,7 @@ struct Convert: ParsableCommand {
       (!quantize.isEmpty, "--quantize"), (dryRun, "--dry-run"), (certificate != nil, "--certificate"),
       (shards.plan != nil, "--plan"), (outputScale != nil, "--output-scale"), (architecture != nil, "--architecture"),
       (zstd != nil, "--zstd"), (maxShardSize != nil, "--max-shard-size"), (denseType != nil, "--dense-type"),
-      (gguf.firstGiven != nil, gguf.firstGiven ?? ""), (gguf.ggufPre != nil, "--gguf-pre"),
+      (unfold, "--unfold"), (gguf.firstGiven != nil, gguf.firstGiven ?? ""), (gguf.ggufPre != nil, "--gguf-pre"),
     ]
     if let first = asked.first(where: \.0) { throw ValidationError("\(first.1) does not go with --retag") }
   }
@@ -351,11 +361,12 @@ struct Convert: ParsableCommand {
     request.maximumShardBytes = maxShardSize.map { UInt64($0.bytes) }
     if target == .tritpack, let layout = chosenLayout { request.tritpackLayout = LayoutID(rawValue: layout.rawValue) }
     request.gguf = GGUFOptions(
-      weights: chosenLayout?.gguf ?? .tq2, i2sOrder: gguf.i2sOrder ?? .group128, embeddings: gguf.embeddings,
+      weights: chosenLayout?.gguf ?? (unfold ? .f16 : .tq2), i2sOrder: gguf.i2sOrder ?? .group128, embeddings: gguf.embeddings,
       misfits: gguf.misfits ?? .error, preTokenizer: gguf.ggufPre, hasTokenizer: !gguf.noTokenizer)
     request.compression = zstd.map { .zstd(level: $0) } ?? .none
     request.scaleLoss = gguf.allowScaleLoss ? .allow : .refuse
     request.denseType = denseType
+    request.unfolds = unfold
     request.replaces = force
     return request
   }

@@ -53,12 +53,11 @@ struct Verify: ParsableCommand {
   func run() throws {
     let passed = try reporting {
       let work = try machine.work()
-      func open(_ path: String, _ convention: ScaleConvention?) throws -> any TensorSource {
-        let options = machine.open(convention, i2sOrder, preTokenizer: ggufPre)
-        return try ModelOpener.open(path, options, hasCompanions: true)
+      func options(_ convention: ScaleConvention?) -> OpenOptions {
+        machine.open(convention, i2sOrder, preTokenizer: ggufPre)
       }
-      let left = try open(source, sourceScale)
-      let right = try open(converted, convertedScale)
+      let models = try ModelOpener.alike([(source, options(sourceScale)), (converted, options(convertedScale))])
+      let (left, right) = (models[0], models[1])
       try left.checkIntegrity(work.parallelism, work.progress)
       try right.checkIntegrity(work.parallelism, work.progress)
       var request = VerifyRequest(quantizer: quantizing.quantizer?.id.rawValue ?? arithmetic?.quantizer.rawValue)

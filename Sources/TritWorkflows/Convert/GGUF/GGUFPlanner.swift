@@ -111,6 +111,9 @@ struct GGUFPlanner {
         return (asked.encoding, .dequantize)
       }
       return try ternaryForm(tensor, .repack, .dequantize, &misfits)
+    case .dense where request.unfolds && role.isProjection || (source as? GGUFModelView)?.isUnfolded(tensor) == true:
+      let asked = role.isProjection ? nil : request.gguf.embeddings?.encoding
+      return (asked ?? .dense(request.gguf.weights.dtype ?? .f16), .recode)
     case .dense(let dtype):
       if !isKept, isForced || role.isProjection && !Planner.staysDense(tensor, role, survey) {
         if tensor.shape.isMatrix, dtype.isFloatWeight {
@@ -252,6 +255,8 @@ struct GGUFPlanner {
         "split.no", "split.count", "split.tensors.count":
         continue
       case let key where description != nil && GGUFArithmetic.owns(key): continue
+      // What is unfolded is rotated no more.
+      case let key where request.unfolds && WeightRotation.owns(key): continue
       case let key where GGUFTokenizer.isKey(key) && !request.gguf.hasTokenizer:
         if !hasTokenizer { result += GGUFPlanner.noTokenizer }
         hasTokenizer = true
