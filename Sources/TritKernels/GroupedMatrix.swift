@@ -44,12 +44,12 @@ public struct GroupedShape: Sendable, Hashable {
 }
 
 /// Scales of a `GroupedMatrix`: float16 where that holds every one of them, else Float.
-enum GroupedScales: Sendable {
+package enum GroupedScales: Sendable {
   case half([UInt16])
   case single([Float])
 
   /// The scales on raw memory.
-  struct Pointer {
+  package struct Pointer {
     let base: UnsafeRawPointer
     let isHalf: Bool
 

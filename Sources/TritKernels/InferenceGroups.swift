@@ -48,7 +48,7 @@ public struct GroupedRows: Sendable {
 }
 
 /// `GroupedRows` on raw memory.
-struct GroupedInput {
+package struct GroupedInput {
   let values: UnsafePointer<Int8>
   let stride: Int
   let sums: UnsafePointer<Int32>
