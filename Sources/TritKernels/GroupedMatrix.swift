@@ -16,20 +16,20 @@ public struct GroupedShape: Sendable, Hashable {
   public var rows: Int
   public var columns: Int
   /// Groups of a block: 1, 2 or 4.
-  var cuts: Int
+  package var cuts: Int
 
   /// Columns that share a scale in memory: 128, 64 or 32.
   public var groupColumns: Int { GroupedShape.blockColumns / cuts }
   /// Blocks of a row.
-  var blocks: Int { (columns + GroupedShape.blockColumns - 1) / GroupedShape.blockColumns }
+  package var blocks: Int { (columns + GroupedShape.blockColumns - 1) / GroupedShape.blockColumns }
   /// Groups of a row, those of its last block that hold no column too.
-  var groups: Int { blocks * cuts }
+  package var groups: Int { blocks * cuts }
   var rowBytes: Int { blocks * GroupedShape.blockBytes }
 
   /// The shape for scales of a granularity; nil where groups end inside a run of 32 columns.
   ///
   /// Larger groups are held as several of 128 with the same scale.
-  init?(rows: Int, columns: Int, _ granularity: ScaleGranularity) {
+  package init?(rows: Int, columns: Int, _ granularity: ScaleGranularity) {
     (self.rows, self.columns) = (rows, columns)
     switch granularity {
     case .tensor, .row: cuts = 1
@@ -52,6 +52,11 @@ package enum GroupedScales: Sendable {
   package struct Pointer {
     let base: UnsafeRawPointer
     let isHalf: Bool
+
+    package init(base: UnsafeRawPointer, isHalf: Bool) {
+      self.base = base
+      self.isHalf = isHalf
+    }
 
     @inline(__always)
     subscript(_ index: Int) -> Float { (isHalf ? FloatElement.f16 : .f32).load(base, index) }

@@ -54,6 +54,13 @@ package struct GroupedInput {
   let sums: UnsafePointer<Int32>
   let units: UnsafePointer<Float>
   let groups: Int
+
+  package init(
+    values: UnsafePointer<Int8>, stride: Int, sums: UnsafePointer<Int32>, units: UnsafePointer<Float>, groups: Int
+  ) {
+    (self.values, self.stride) = (values, stride)
+    (self.sums, self.units, self.groups) = (sums, units, groups)
+  }
 }
 
 extension InferenceEngine {

@@ -15,7 +15,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { max_parameters = 8, max_parts = 3, margin = 64, untouched = 0x5A, max_tables = 8, max_entries = 64 };
+enum { max_parameters = 8, max_parts = 5, margin = 64, untouched = 0x5A, max_tables = 8, max_entries = 64 };
 
 typedef struct {
   uint8_t *bytes;  // Of the file, or of memory that ends at a guard page.
@@ -202,6 +202,10 @@ static int run_inference(const trit_inference_table *t, vector *v) {
     t->expand_codes(w, p[0], (unsigned)p[1], out);
   } else if (is(v, "code_product")) {
     t->code_product(w, p[0], second, p[1], p[2], p[3], out, p[4]);
+  } else if (is(v, "grouped_dot")) {
+    t->grouped_dot(w, p[0], p[1], (unsigned)p[2], second, (int)p[3], (const int8_t *)v->in[2].bytes, p[4],
+                   (const int32_t *)(const void *)v->in[3].bytes, (const float *)(const void *)v->in[4].bytes, p[5],
+                   p[6], out, p[7]);
   } else if (is(v, "widen_trits")) {
     t->widen_trits(w, p[0], (unsigned)p[1], float_of(p[2]), out);
   } else if (is(v, "dot_bf16")) {

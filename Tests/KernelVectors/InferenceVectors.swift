@@ -28,6 +28,15 @@ extension VectorFile {
       }
       addCodeProduct(definition, count, 19, isWorst: false, &generator)
     }
+    for blocks in [1, 2, 3, 4, 7, 8, 9, 16, 17] {
+      for cuts in [1, 2, 4] {
+        for isHalf in [true, false] {
+          for worst in [nil, -128, 127] as [Int8?] {
+            addGroupedDot(definition, blocks, cuts, isHalf, worst, tokens: 1 + (blocks + cuts) % 5, &generator)
+          }
+        }
+      }
+    }
     for element in [FloatElement.bf16, .f16, .f32] {
       for count in Self.lengths + [1000] {
         for (rows, tokens) in [(1, 1), (3, 2), (4, 1), (4, 2), (5, 3), (9, 5)] {
@@ -119,6 +128,49 @@ extension VectorFile {
     definition.codeProduct(
       codes, stride: codeStride, q, qStride: qStride, tokens: tokens, count: count, into: &sums, sumStride: 5)
     add("code_product", [codeStride, qStride, tokens, count, 5], [.raw(codes), .trits(q)], [.sums(sums)])
+  }
+
+  private mutating func addGroupedDot(
+    _ definition: any InferenceKernels, _ blocks: Int, _ cuts: Int, _ isHalf: Bool, _ worst: Int8?, tokens: Int,
+    _ generator: inout SeededGenerator
+  ) {
+    let (rows, columns) = (3, 128 * blocks)
+    guard let shape = GroupedShape(rows: rows, columns: columns, .group(columns: 128 / cuts)) else {
+      preconditionFailure("128, 64 and 32 columns are groups")
+    }
+    let groups = blocks * cuts
+    let bytes = worst == nil ? generator.bytes(rows * blocks * 32) : [UInt8](repeating: 0xFF, count: rows * blocks * 32)
+    let scales = generator.weights(isHalf ? .f16 : .f32, rows * groups)
+    // Tokens and their groups lie further apart than they are long.
+    let (qStride, groupStride, yStride) = (columns + 32, groups + 1, rows + 2)
+    let q = (0..<(tokens - 1) * qStride + columns).map { _ in
+      worst ?? Int8(truncatingIfNeeded: generator.next() >> 9)
+    }
+    let places = (tokens - 1) * groupStride + groups
+    let sums = (0..<places).map { _ in Int32(truncatingIfNeeded: generator.next() % 8192) - 4096 }
+    let units = generator.floats(places)
+    var y = [Float](repeating: Self.untouchedFloat, count: tokens * yStride)
+    q.withUnsafeBufferPointer { q in
+      sums.withUnsafeBufferPointer { sums in
+        units.withUnsafeBufferPointer { units in
+          scales.withUnsafeBytes { scales in
+            guard let q = q.baseAddress, let sums = sums.baseAddress, let units = units.baseAddress,
+              let scales = scales.baseAddress
+            else { return }
+            definition.groupedDot(
+              bytes, rows: rows, shape, GroupedScales.Pointer(base: scales, isHalf: isHalf),
+              GroupedInput(values: q, stride: qStride, sums: sums, units: units, groups: groupStride),
+              tokens: 0..<tokens, into: &y, yStride: yStride)
+          }
+        }
+      }
+    }
+    add(
+      "grouped_dot", [rows, blocks, cuts, isHalf ? 1 : 0, qStride, groupStride, tokens, yStride],
+      [
+        .raw(bytes), .raw(scales), .trits(q), .raw(sums.flatMap { LittleEndian.bytes(UInt32(bitPattern: $0)) }),
+        .floats(units),
+      ], [.floats(y)])
   }
 
   private mutating func addFloatDots(

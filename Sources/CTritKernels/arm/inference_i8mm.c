@@ -121,6 +121,7 @@ const trit_inference_table trit_inference_i8mm = {
     .split_dot = split_dot,
     .expand_codes = trit_neon_expand_codes,
     .code_product = code_product,
+    .grouped_dot = trit_dotprod_grouped_dot,
     .widen_trits = trit_neon_widen_trits,
     .dot_bf16 = trit_neon_dot_bf16,
     .dot_f16 = trit_neon_dot_f16,

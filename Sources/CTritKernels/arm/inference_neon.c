@@ -7,17 +7,6 @@
 #if TRIT_ARM64
 enum { narrow_steps = 32 };
 
-// The codes of place k of 16 bytes.
-TRIT_INLINE int8x16_t place(uint8x16_t v, int k) {
-  const uint8x16_t three = vdupq_n_u8(3);
-  switch (k) {
-    case 0: return vreinterpretq_s8_u8(vandq_u8(v, three));
-    case 1: return vreinterpretq_s8_u8(vandq_u8(vshrq_n_u8(v, 2), three));
-    case 2: return vreinterpretq_s8_u8(vandq_u8(vshrq_n_u8(v, 4), three));
-    default: return vreinterpretq_s8_u8(vshrq_n_u8(v, 6));
-  }
-}
-
 TRIT_INLINE int16x8_t add_products(int16x8_t sums, int8x16_t codes, int8x16_t x) {
   return vmlal_high_s8(vmlal_s8(sums, vget_low_s8(codes), vget_low_s8(x)), codes, x);
 }
@@ -32,11 +21,11 @@ TRIT_INLINE int32x4_t row_sums(const uint8_t *w, size_t count, const int8_t *q, 
     size_t end = count - m < narrow_steps * trit_vector_bytes ? count : m + narrow_steps * trit_vector_bytes;
     for (; m + trit_vector_bytes <= end; m += trit_vector_bytes) {
       uint8x16_t v = vld1q_u8(w + m);
-      for (int k = 0; k < 4; k++) s[k] = add_products(s[k], place(v, k), vld1q_s8(q + k * part + m));
+      for (int k = 0; k < 4; k++) s[k] = add_products(s[k], trit_neon_place(v, k), vld1q_s8(q + k * part + m));
     }
     if (m < end) {
       uint8x16_t v = trit_neon_tail(w + m, end - m);
-      for (int k = 0; k < 4; k++) s[k] = add_products(s[k], place(v, k), vld1q_s8(q + k * part + m));
+      for (int k = 0; k < 4; k++) s[k] = add_products(s[k], trit_neon_place(v, k), vld1q_s8(q + k * part + m));
       m = end;
     }
     for (int k = 0; k < 4; k++) total[k] = vpadalq_s16(total[k], s[k]);
@@ -90,6 +79,29 @@ static void code_product(const uint8_t *codes, size_t code_stride, const int8_t 
   if (t < tokens) code_tile(codes, code_stride, q + t * q_stride, q_stride, 1, count, sums + t * sum_stride, sum_stride);
 }
 
+#define TARGET
+#include "inference_grouped.h"
+
+// At most 16 products a 16-bit lane: 6144 in magnitude.
+GROUPED void groups_of_block(const uint8_t *w, const int8_t *q, int cuts, int32x4_t *parts) {
+  const uint8x16_t left = vld1q_u8(w), right = vld1q_u8(w + trit_vector_bytes);
+  const int places = 4 / cuts;
+  for (int g = 0; g < cuts; g++) {
+    int16x8_t s = vdupq_n_s16(0);
+    for (int k = g * places; k < (g + 1) * places; k++) {
+      s = add_products(s, trit_neon_place(left, k), vld1q_s8(q + 32 * k));
+      s = add_products(s, trit_neon_place(right, k), vld1q_s8(q + 32 * k + trit_vector_bytes));
+    }
+    parts[g] = vpaddlq_s16(s);
+  }
+}
+
+static void grouped_dot(const uint8_t *w, size_t rows, size_t blocks, unsigned cuts, const void *scales, int is_half,
+                        const int8_t *q, size_t q_stride, const int32_t *sums, const float *units, size_t group_stride,
+                        size_t tokens, float *y, size_t y_stride) {
+  grouped_any(w, rows, blocks, cuts, scales, is_half, q, q_stride, sums, units, group_stride, tokens, y, y_stride);
+}
+
 const trit_inference_table trit_inference_neon = {
     .name = "neon",
     .quantize_row = trit_neon_quantize_row,
@@ -97,6 +109,7 @@ const trit_inference_table trit_inference_neon = {
     .split_dot = split_dot,
     .expand_codes = trit_neon_expand_codes,
     .code_product = code_product,
+    .grouped_dot = grouped_dot,
     .widen_trits = trit_neon_widen_trits,
     .dot_bf16 = trit_neon_dot_bf16,
     .dot_f16 = trit_neon_dot_f16,

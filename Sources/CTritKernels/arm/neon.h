@@ -32,6 +32,17 @@ TRIT_INLINE uint8x16_t trit_neon_tail(const uint8_t *w, size_t n) {
   return vld1q_u8(buffer);
 }
 
+// The codes of place k of 16 bytes, shifted down.
+TRIT_INLINE int8x16_t trit_neon_place(uint8x16_t v, int k) {
+  const uint8x16_t three = vdupq_n_u8(3);
+  switch (k) {
+    case 0: return vreinterpretq_s8_u8(vandq_u8(v, three));
+    case 1: return vreinterpretq_s8_u8(vandq_u8(vshrq_n_u8(v, 2), three));
+    case 2: return vreinterpretq_s8_u8(vandq_u8(vshrq_n_u8(v, 4), three));
+    default: return vreinterpretq_s8_u8(vshrq_n_u8(v, 6));
+  }
+}
+
 // Eight patterns from an address that may be odd.
 TRIT_INLINE uint16x8_t trit_neon_patterns(const void *w, size_t index) {
   return vreinterpretq_u16_u8(vld1q_u8((const uint8_t *)w + 2 * index));

@@ -81,7 +81,11 @@ static void pack_four(const int8_t *const planes[4], size_t count, uint8_t *out)
     for (int k = 1; k < 4; k++) v = vmlaq_u8(v, load_trits(planes[k] + i), vdupq_n_u8((uint8_t)(1 << 2 * k)));
     vst1q_u8(out + i, v);
   }
-  for (; i < count; i++) out[i] = (uint8_t)(planes[0][i] + 4 * planes[1][i] + 16 * planes[2][i] + 64 * planes[3][i] + 0x55);
+  for (; i < count; i++) {
+    int v = planes[3][i];
+    for (int k = 2; k >= 0; k--) v = 4 * v + planes[k][i];
+    out[i] = (uint8_t)(v + 0x55);
+  }
 }
 
 static void pack_five(const int8_t *const planes[5], size_t count, uint8_t *out) {
