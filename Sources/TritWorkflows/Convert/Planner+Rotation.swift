@@ -24,7 +24,7 @@ extension Planner {
       switch request.target {
       case .dense: request.recipe.map { "--recipe \($0.rawValue)" }
       case .gguf: request.gguf.layout.map { "--layout \($0.rawValue)" }
-      case .hfPacked, .tritpack, .trainable: "--to \(request.target.rawValue)"
+      case .hfPacked, .tritpack, .mlx, .trainable: "--to \(request.target.rawValue)"
       }
     if let asked = asked ?? (request.quantize.isEmpty ? nil : "--quantize") {
       throw WorkflowError(.unfoldsToDense(asked: asked), file: path)
