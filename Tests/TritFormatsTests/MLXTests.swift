@@ -28,7 +28,7 @@ struct MLXTests {
     change(&file)
     var folder = ModelFolderBuilder(file.tensors, configuration: Self.configuration(quantization))
     folder.file.metadata = [(key: "format", value: "mlx")]
-    let scratch = ScratchFolder()
+    let scratch = TritTestSupport.ScratchFolder()
     return try FormatRegistry.open(folder.write(scratch["model"]))
   }
 
@@ -111,7 +111,7 @@ struct MLXTests {
         RawTensor(module + ".scales", "F16", [rows, 1], numbers),
         RawTensor(module + ".biases", "F16", [rows, 1], biases),
       ], configuration: Self.configuration(#"{"group_size": 32, "bits": 2}"#))
-    let scratch = ScratchFolder()
+    let scratch = TritTestSupport.ScratchFolder()
     let source = try FormatRegistry.open(folder.write(scratch["model"]))
     let tensor = try #require(source.manifest.tensors.first)
     let error = #expect(throws: FormatError.self) { _ = try source.scale(of: tensor) }

@@ -18,11 +18,19 @@ struct EmbeddedScaleReader {
   /// scale of its own: `check` names it.
   func read(_ storage: DType, _ granularity: ScaleGranularity) throws -> TernaryScale {
     let shape = tensor.shape
+    let values: [Float]
     if storage == .f16, let geometry = layout.blockGeometry {
-      return TernaryScale(
-        stored: try readBlocks(geometry), storage: storage, convention: .multiply, granularity: granularity
-      ).coarsest(rows: shape.rows, columns: shape.columns)
+      values = try readBlocks(geometry)
+    } else {
+      values = try readOneByOne(storage, granularity)
     }
+    let zeros: ZeroScale = try values.contains(0) && losesTrits(values, granularity) ? .isOwn : .fitsAny
+    return TernaryScale(stored: values, storage: storage, convention: .multiply, granularity: granularity)
+      .coarsest(rows: shape.rows, columns: shape.columns, zeros: zeros)
+  }
+
+  private func readOneByOne(_ storage: DType, _ granularity: ScaleGranularity) throws -> [Float] {
+    let shape = tensor.shape
     let count = granularity.count(rows: shape.rows, columns: shape.columns)
     let width = storage.bits / 8
     var values: [Float] = []
@@ -42,9 +50,7 @@ struct EmbeddedScaleReader {
       }
       source.release(range, of: tensor)
     }
-    let zeros: ZeroScale = try values.contains(0) && losesTrits(values, granularity) ? .isOwn : .fitsAny
-    return TernaryScale(stored: values, storage: storage, convention: .multiply, granularity: granularity)
-      .coarsest(rows: shape.rows, columns: shape.columns, zeros: zeros)
+    return values
   }
 
   /// Whether trits that are not 0 have a scale of 0.
