@@ -6,6 +6,7 @@ import TritFormats
 import TritKernels
 import TritLayouts
 import TritModel
+import TritQuantizers
 import TritTestSupport
 
 @testable import TritWorkflows

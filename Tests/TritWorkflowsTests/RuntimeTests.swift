@@ -71,6 +71,7 @@ struct RuntimeTests {
     (.dense, "transformers (tried)", "transformers (tried)", "tritsmith"),
     (.trainable, "transformers (tried), onebitllms (source)", "transformers (tried)", "tritsmith"),
     (.tritpack, "tritsmith", "tritsmith", "tritsmith"),
+    (.mlx, "mlx-lm (tried)", "tritsmith", "tritsmith"),
     (.gguf(.tq1), everyGGUF, bitnetTried, bitnetAndLlama),
     (.gguf(.tq2), everyGGUF, bitnetTried, bitnetAndLlama),
     (.gguf(.q2), "llama.cpp (source)", "tritsmith", "llama.cpp (source)"),
@@ -97,7 +98,7 @@ struct RuntimeTests {
         case .i2s(let order):
           request.gguf.weights = .i2s
           request.gguf.i2sOrder = order
-        case .hfPacked, .dense, .trainable, .tritpack: break
+        case .hfPacked, .dense, .trainable, .tritpack, .mlx: break
         }
       }
       let expected =
@@ -145,6 +146,7 @@ struct RuntimeTests {
     case .dense: .dense
     case .trainable: .trainable
     case .tritpack: .tritpack
+    case .mlx: .mlx
     case .gguf, .i2s: .gguf
     }
   }
