@@ -52,7 +52,8 @@ public struct ModelError: DiagnosticError, Equatable {
   /// Whether a file may be sound and is only not understood here: kept key for key, it says what it said.
   package var isNotUnderstood: Bool {
     switch kind {
-    case .noArchitecture, .unknownArchitecture, .unsupportedValue, .unknownKey: true
+    // A loader takes the defaults of its class for what is missing.
+    case .noArchitecture, .unknownArchitecture, .missingKey, .unsupportedValue, .unknownKey: true
     default: false
     }
   }

@@ -70,13 +70,14 @@ struct GroupedRunTests {
     try check(scratch["a.gguf"], dense(source), weights.rawValue)
   }
 
-  @Test("so do the unpacked model itself, and TritPack")
-  func others() throws {
+  @Test("so does TritPack")
+  func tritpack() throws {
     let scratch = ScratchFolder()
     let source = Bonsai.folder(scratch["source"])
     let expected = try dense(source)
-    try check(source, expected, "unpacked")
-    try Workflow.convert(source, scratch["a.tritpack"], to: .tritpack) { $0.quantize = [Glob("*")] }
+    try Workflow.convert(source, scratch["a.tritpack"], to: .tritpack) {
+      $0.quantize = ["*_proj.weight", "*embed_tokens.weight", "lm_head.weight"].map { Glob($0) }
+    }
     let (logits, model) = try run(scratch["a.tritpack"], RunOptions(threads: 2))
     #expect(logits.map(\.bitPattern) == expected.map(\.bitPattern))
     #expect(model.description.notes.contains { $0.contains("held packed") })
@@ -96,9 +97,9 @@ struct GroupedRunTests {
       let (logits, model) = try run(path, RunOptions(mode: .fast, threads: 2))
       #expect(model.model.roundedGroups == nil)
       #expect(model.model.weightBytesPerToken == packed.model.weightBytesPerToken)
-      // The scale is F16 here and bfloat16 there.
+      // The scale is F16 here and bfloat16 there, 2⁻⁹ of it off at most, in each of 28 products.
       let change = zip(logits, expected).reduce(Float(0)) { max($0, ($1.0 - $1.1).magnitude) }
-      #expect(change < 0.02 * largest, "\(weights): \(change) of \(largest)")
+      #expect(change < 28 * 0x1p-9 * largest, "\(weights): \(change) of \(largest)")
     }
   }
 }

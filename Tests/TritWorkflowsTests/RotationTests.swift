@@ -125,7 +125,7 @@ struct RotatedWeightTests {
       #expect(found == wanted, "\(tensor.name)")
       // Any range of bytes, not whole rows only.
       let part = try view.withBytes(1001..<3077, of: tensor) { span in span.withUnsafeBytes { Array($0) } }
-      #expect(part == Array(FloatBytes.f32(wanted)[1001..<3077]))
+      #expect(part == Array(FloatBytes.f32(found)[1001..<3077]))
     }
     // Without the keys the same bytes are another model.
     var silent = RotatedModel()

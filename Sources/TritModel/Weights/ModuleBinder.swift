@@ -35,14 +35,10 @@ struct ModuleBinder {
     let shape = description.shape(place.template)
     let tensor = try binder.tensor(place.name, shape)
     if tensor.encoding.isTernary { return try binder.packedTokens(tensor) }
-    let weights =
+    return .dense(
       isTable
-      ? try binder.table(place.name, rows: shape[0], columns: shape[1])
-      : try binder.matrix(place.name, rows: shape[0], columns: shape[1])
-    guard options.dense == .ternary, options.projections == .automatic,
-      let packed = try binder.packedUnpacked(weights)
-    else { return .dense(weights) }
-    return .grouped(packed)
+        ? try binder.table(place.name, rows: shape[0], columns: shape[1])
+        : try binder.matrix(place.name, rows: shape[0], columns: shape[1]))
   }
 
   func norm(_ part: ModulePart, _ binder: inout TensorBinder) throws -> NormWeights {

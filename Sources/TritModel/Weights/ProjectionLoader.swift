@@ -21,8 +21,6 @@ public enum DenseProjections: Sendable {
   case ordinary
   /// Latents of a BitNet model, which compute as trits.
   case latent
-  /// Trits times scales: held packed where they are, which computes the same.
-  case ternary
 }
 
 /// Where weights are while a model runs.
@@ -85,13 +83,7 @@ extension TensorBinder {
       let dense = try matrix(weight, rows: rows, columns: columns)
       let wanted = denseClass(module, description, options)
       result.projectionClass = wanted
-      if options.dense == .ternary, options.projections == .automatic, wanted == .linear,
-        let packed = try packedUnpacked(dense)
-      {
-        result.weights = .grouped(packed, bias: bias)
-      } else {
-        result.weights = try denseWeights(dense, wanted, module, rows: rows, bias, description.architecture, engine)
-      }
+      result.weights = try denseWeights(dense, wanted, module, rows: rows, bias, description.architecture, engine)
     }
     result.inputs = result.projectionClass.quantizesInputs ? .int8 : .none
     if result.projectionClass != .linear, !excluded, let epsilon = scheme.inputNormEpsilon {

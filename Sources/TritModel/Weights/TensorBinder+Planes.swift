@@ -92,18 +92,6 @@ extension TensorBinder {
     return result
   }
 
-  /// Dense weights that are trits times scales, packed; nil for others.
-  mutating func packedUnpacked(_ weights: FloatWeights) throws -> GroupedMatrix? {
-    guard let scale = try weights.ternaryScale(parallelism) else { return nil }
-    let grid = scale.grid(columns: weights.columns)
-    let result = try GroupedMatrix(
-      UnpackedTrits(weights: weights), rows: weights.rows, columns: weights.columns, scale.granularity, grid,
-      parallelism)
-    weights.bytes.release()
-    note("weights that are trits times scales are held packed in memory")
-    return result
-  }
-
   private func finiteScale(of tensor: TensorDescriptor) throws -> TernaryScale {
     let scale = try source.scale(of: tensor)
     let count = scale.granularity.count(rows: tensor.shape.rows, columns: tensor.shape.columns)

@@ -136,11 +136,5 @@ struct ProjectionComparison {
 
 extension ModelKind {
   /// What a loader is told of dense projections where the configuration does not say.
-  var denseProjections: DenseProjections {
-    switch self {
-    case .latent: .latent
-    case .ternaryDense: .ternary
-    case .packed, .ordinary, .undetermined: .ordinary
-    }
-  }
+  var denseProjections: DenseProjections { self == .latent ? .latent : .ordinary }
 }

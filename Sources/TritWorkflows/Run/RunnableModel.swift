@@ -186,7 +186,7 @@ private struct DenseRemarks {
     case .latent where !isLinear:
       return ["the weights are latents of a BitNet model and compute as trits with int8 inputs (\(evidence))"]
     case .ternaryDense where isLinear:
-      return ["the weights are already ternary and compute as ordinary matrices: the model rounds no inputs"]
+      return ["the weights are already ternary and compute as ordinary matrices: inputs are not rounded to int8"]
     default: return []
     }
   }
