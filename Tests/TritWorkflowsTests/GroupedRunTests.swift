@@ -70,19 +70,6 @@ struct GroupedRunTests {
     try check(scratch["a.gguf"], dense(source), weights.rawValue)
   }
 
-  @Test("so does TritPack")
-  func tritpack() throws {
-    let scratch = ScratchFolder()
-    let source = Bonsai.folder(scratch["source"])
-    let expected = try dense(source)
-    try Workflow.convert(source, scratch["a.tritpack"], to: .tritpack) {
-      $0.quantize = ["*_proj.weight", "*embed_tokens.weight", "lm_head.weight"].map { Glob($0) }
-    }
-    let (logits, model) = try run(scratch["a.tritpack"], RunOptions(threads: 2))
-    #expect(logits.map(\.bitPattern) == expected.map(\.bitPattern))
-    #expect(model.description.notes.contains { $0.contains("held packed") })
-  }
-
   @Test("one scale in all blocks of a matrix is one scale: int8 inputs, and no more bytes than hf-packed")
   func uniform() throws {
     let scratch = ScratchFolder()

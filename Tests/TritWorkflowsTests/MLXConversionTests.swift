@@ -66,6 +66,13 @@ struct MLXConversionTests {
     }
   }
 
+  /// Whether an entry says two bits, affine, in groups of a size, and nothing else.
+  private static func isAffine(_ entry: JSONValue?, _ size: Int) -> Bool {
+    guard let object = entry?.object, object.entries.count == 3 else { return false }
+    return object["group_size"]?.number?.integer == size && object["bits"]?.number?.integer == 2
+      && object["mode"]?.string == "affine"
+  }
+
   @Test("unpacked F16 becomes words, scales and biases, embedding and head too, and configuration says so")
   func unpacked() throws {
     let scratch = ScratchFolder()
@@ -77,7 +84,7 @@ struct MLXConversionTests {
     #expect(file.metadata.first { $0.key == "format" }?.value == "mlx")
     let configuration = try #require(try JSONValue.parse(Disk.bytes(scratch["mlx"] + "/config.json")).object)
     for key in ["quantization", "quantization_config"] {
-      #expect(configuration[key] == .object(["group_size": 128, "bits": 2, "mode": "affine"]), "\(key)")
+      #expect(Self.isAffine(configuration[key], 128), "\(key)")
     }
     #expect(try Workflow.compare(source, scratch["mlx"]).isSame)
     #expect(try Workflow.verify(source, scratch["mlx"]).passed)
@@ -150,8 +157,7 @@ struct MLXConversionTests {
     let configuration = try #require(try JSONValue.parse(Disk.bytes(scratch["mlx"] + "/config.json")).object)
     let entry = try #require(configuration["quantization"]?.object)
     #expect(entry["group_size"] == 128)
-    #expect(
-      entry["model.layers.0.mlp.up_proj"] == .object(["group_size": 64, "bits": 2, "mode": "affine"]))
+    #expect(Self.isAffine(entry["model.layers.0.mlp.up_proj"], 64))
     let written = RawModelFile(reading: scratch["mlx"] + "/model.safetensors")
     #expect(written["model.layers.0.mlp.up_proj.scales"].shape == [256, 4])
     #expect(try Workflow.compare(source, scratch["mlx"]).isSame)
