@@ -56,6 +56,12 @@ struct RotatedModel {
     ]
   }
 
+  /// As F16: roots of 32 are no numbers of it.
+  private static func rounded(_ value: Float) -> [UInt8] {
+    let bits = HalfFloat(value).bits
+    return [UInt8(truncatingIfNeeded: bits), UInt8(bits >> 8)]
+  }
+
   private func folded(_ row: [Float]) -> [Float] {
     row.indices.map { column in
       let first = column / block * block
@@ -84,7 +90,7 @@ struct RotatedModel {
           try #require(try IndependentDecoder.trits(row..<row + 1, of: tensor, in: file)).map { Float($0) * scale }
         }
         let values = rows.flatMap(folded)
-        bytes = storage == .f32 ? FloatBytes.f32(values) : FloatBytes.f16(values)
+        bytes = storage == .f32 ? FloatBytes.f32(values) : values.flatMap(Self.rounded)
         type = storage == .f32 ? 0 : 1
       }
       return (GGUFTensor(name: tensor.name, shape: tensor.shape, type: type, byteCount: bytes.count), bytes)
