@@ -190,7 +190,9 @@ struct MLXInterpretation {
     for (index, pair) in pairs.enumerated() where pair.isFinite {
       let bytes = codes[index * groupBytes..<(index + 1) * groupBytes]
       var seen = [false, false, false, false]
-      for byte in bytes { for place in 0..<4 { seen[Int(byte >> (2 * UInt8(place)) & 3)] = true } }
+      for byte in bytes {
+        for place in 0..<4 { seen[Int(truncatingIfNeeded: byte >> (2 * UInt8(truncatingIfNeeded: place)) & 3)] = true }
+      }
       if pair.scale < 0, pair.bias == -2 * pair.scale, !seen[1] {
         found = true
         continue
