@@ -95,7 +95,8 @@ enum Model {
       RawTensor("model.norm.weight", "BF16", [16], FloatBytes.bf16(Array(values[64..<80]))),
       RawTensor(query, "BF16", [8, 16], FloatBytes.bf16(values)),
     ])
-    builder.companions = ["tokenizer.json": "{\"tiny\": true}\n"]
+    // Not understood, and kept: a damaged one would stop a conversion.
+    builder.companions = ["tokenizer.json": "{\"model\": {\"type\": \"Unigram\"}}\n"]
     change(&builder)
     return builder
   }
