@@ -100,7 +100,9 @@ struct RotationTests {
     lie("block_size", .uint32(6), "blocks of 6"), lie("block_size", .uint64(1 << 63), "blocks of 2^63"),
     lie("block_size", .string("4"), "a size in words"), lie("transform", .string("walsh"), "another transform"),
     lie("axis", .string("rows"), "another axis"), lie("axis", nil, "no axis"),
-    lie("sign_mode", .string("identity"), "signs beside the word that there are none"),
+    Lie(name: "signs beside the word that there are none", field: "sign_widths") {
+      $0["sign_mode"] = .string("identity")
+    },
     lie("sign_mode", .string("seeded"), "a mode nobody knows"),
     Lie(name: "signs beyond the widths", field: "sign_values") { $0["sign_widths"] = .array(.int32([8])) },
     Lie(name: "widths whose sum overflows", field: "sign_values") {

@@ -140,7 +140,8 @@ struct RotatedWeightTests {
     let (expected, found, wrong) = try (Self.logits(dense), Self.logits(rotated), Self.logits(unmarked))
     func distance(_ other: [Float]) -> Float { zip(expected, other).reduce(0) { max($0, abs($1.0 - $1.1)) } }
     let largest = expected.reduce(0) { max($0, abs($1)) }
-    #expect(distance(found) <= largest * 1e-5)
+    // The matrices that stay packed round their inputs to int8: 1/254 of the largest, in each of four products.
+    #expect(distance(found) <= largest * 1e-2)
     #expect(distance(wrong) > largest * 1e-2)
   }
 
