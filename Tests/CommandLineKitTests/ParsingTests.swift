@@ -36,10 +36,10 @@ import Testing
   }
 
   @Test func shortFlagsCombineAndMayEndInAnOption() throws {
-    let command = try Convert.parse(["-nvt4", "model", "-o", "-"])
+    let command = try Convert.parse(["-nvt4", "model", "-o", "out"])
     #expect(command.dryRun && command.verbose)
     #expect(command.threads == 4)
-    #expect(command.output == "-")
+    #expect(command.output == "out")
   }
 
   @Test func valuesKeepEqualsSignsAndEmptiness() throws {

@@ -94,7 +94,9 @@ extension CommandSchema {
       }
       blocks.append(["Examples:"] + lines)
     }
-    if !subcommands.isEmpty { blocks.append(["See '\(fullName) help <command>' for the options of a command."]) }
+    if !subcommands.isEmpty {
+      blocks.append(wrapped("See '\(fullName) help <command>' for the options of a command.", width: width))
+    }
     return blocks.map { $0.joined(separator: "\n") }.joined(separator: "\n\n") + "\n"
   }
 }

@@ -361,7 +361,8 @@ struct Convert: ParsableCommand {
     request.maximumShardBytes = maxShardSize.map { UInt64($0.bytes) }
     if target == .tritpack, let layout = chosenLayout { request.tritpackLayout = LayoutID(rawValue: layout.rawValue) }
     request.gguf = GGUFOptions(
-      weights: chosenLayout?.gguf ?? (unfold ? .f16 : .tq2), i2sOrder: gguf.i2sOrder ?? .group128, embeddings: gguf.embeddings,
+      weights: chosenLayout?.gguf ?? (unfold ? .f16 : .tq2), i2sOrder: gguf.i2sOrder ?? .group128,
+      embeddings: gguf.embeddings,
       misfits: gguf.misfits ?? .error, preTokenizer: gguf.ggufPre, hasTokenizer: !gguf.noTokenizer)
     request.compression = zstd.map { .zstd(level: $0) } ?? .none
     request.scaleLoss = gguf.allowScaleLoss ? .allow : .refuse
