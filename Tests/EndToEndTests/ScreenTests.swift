@@ -122,7 +122,7 @@ struct ScreenTests {
     for name in Disk.names(Model.bitnet) {
       Disk.write(Disk.bytes(Model.bitnet + "/" + name), scratch["beside/" + name])
     }
-    #expect(Tool.expect(65, ["check", scratch["beside"]]).errors.contains("model.safetensors, m.gguf"))
+    #expect(Tool.expect(65, ["inspect", scratch["beside"]]).errors.contains("model.safetensors, m.gguf"))
     Tool.expect(0, ["inspect", scratch["beside/model.safetensors"]])
     // The folder of a configuration is meant.
     #expect(

@@ -162,7 +162,8 @@ import TritTestSupport
   @Test(arguments: RegisteredLayout.all)
   func emptyMatricesHaveNoBytes(_ registered: RegisteredLayout) throws {
     let layout = registered.layout
-    for shape in [shape(0, 5), shape(4, 0), shape(0, 0)] {
+    let columns = (try? layout.check(shape(4, 5))) == nil ? 16 : 5
+    for shape in [shape(0, columns), shape(4, 0), shape(0, 0)] {
       try layout.check(shape)
       #expect(layout.byteCount(shape) == 0)
       #expect(layout.packed([], shape, rowsPerBand: 2).isEmpty)
