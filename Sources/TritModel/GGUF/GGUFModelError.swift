@@ -60,7 +60,6 @@ public struct GGUFModelError: DiagnosticError, Equatable {
     case .unknownFamily: "if the model is built alike, choose the class with --architecture"
     case .missingKey: "convert the model again, or add the key to the file with a GGUF editor"
     case .notSayable: "write TritPack or safetensors, which keep the configuration as it is"
-    case .notSayable: "write TritPack or safetensors, which keep the configuration as it is"
     case .noName: "write TritPack or safetensors, which take any tensor"
     case .unsupportedTokenizer: "write the file without one (--no-tokenizer), or write TritPack"
     case .unnamedPreTokenizer: "name it with --gguf-pre, write the file without one (--no-tokenizer), or write TritPack"
