@@ -55,6 +55,14 @@ public struct TokenizerError: DiagnosticError, Equatable {
   public var kind: Kind
   public var location: ErrorLocation
 
+  /// Whether a file may be sound and is only not understood here.
+  package var isNotUnderstood: Bool {
+    switch kind {
+    case .unknownKey, .unsupportedModelType, .unsupported, .unsupportedPattern, .tooLarge, .patternTooSlow: true
+    default: false
+    }
+  }
+
   init(_ kind: Kind, file: String? = nil, field: String? = nil, byteOffset: Int? = nil) {
     self.kind = kind
     self.location = ErrorLocation(file: file, byteOffset: byteOffset.map { UInt64($0) }, field: field)

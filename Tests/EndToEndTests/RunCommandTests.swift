@@ -53,7 +53,6 @@ struct RunCommandTests {
     logits(64, ["--ids", "99999999999999999999"], "ids")
     logits(64, ["--ids", ""], "at least one token")
     logits(64, ["--text", ""], "at least one token")
-    logits(64, [], "--text")
     logits(64, ["--ids", String(repeating: "1 ", count: 513)], "512", "513")
     logits(66, ["--ids-file", scratch["none.json"]])
     for (text, code) in [
@@ -74,11 +73,11 @@ struct RunCommandTests {
     let long = Tool.expect(64, ["run", Model.bitnet, "--prompt", String(repeating: "verily ", count: 600)])
     #expect(long.errors.contains("512"))
     Disk.write("", scratch["empty.txt"])
-    Tool.expect(64, ["perplexity", Model.bitnet, "--text", scratch["empty.txt"]])
+    Tool.expect(64, ["perplexity", Model.bitnet, "--text-file", scratch["empty.txt"]])
     Disk.write([0x61, 0xFF], scratch["bytes.txt"])
-    Tool.expect(65, ["perplexity", Model.bitnet, "--text", scratch["bytes.txt"]])
-    Tool.expect(66, ["perplexity", Model.bitnet, "--text", scratch["none.txt"]])
-    Tool.expect(64, ["perplexity", Model.bitnet, "--text", scratch["bytes.txt"], "--context", "1"])
+    Tool.expect(65, ["perplexity", Model.bitnet, "--text-file", scratch["bytes.txt"]])
+    Tool.expect(66, ["perplexity", Model.bitnet, "--text-file", scratch["none.txt"]])
+    Tool.expect(64, ["perplexity", Model.bitnet, "--text-file", scratch["bytes.txt"], "--context", "1"])
     Tool.expect(64, ["tokenize", Model.bitnet, "--ids", "2048"])
     Tool.expect(64, ["tokenize", Model.bitnet])
     Tool.expect(66, ["validate", Model.bitnet, "--against", scratch["none"]])
@@ -170,7 +169,7 @@ struct RunCommandTests {
     let text = RunCommandTests.reference + "/perplexity_text.txt"
     for (name, expected) in [("chunked", 28.131), ("sliding", 24.695)] {
       let report = try Tool.report(
-        ["perplexity", Model.bitnet, "--text", text, "--protocol", name], schema: "tritsmith.perplexity")
+        ["perplexity", Model.bitnet, "--text-file", text, "--protocol", name], schema: "tritsmith.perplexity")
       let facts = try #require(report["perplexity"]?.object)
       let value = try #require(facts["perplexity"]?.number?.double)
       #expect(abs(value / expected - 1) < 0.001, "\(name): \(value)")

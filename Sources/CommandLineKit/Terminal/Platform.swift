@@ -1,12 +1,6 @@
-// Tritsmith: the system calls of this module; no other file in it imports a C library.
+// Tritsmith: the system calls of this module; no other file in it imports the C library.
 
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Musl)
-  import Musl
-#elseif canImport(Darwin)
-  import Darwin
-#endif
+import LibC
 
 /// System calls under portable signatures.
 enum Platform {
@@ -40,13 +34,7 @@ enum Platform {
   }
 
   static func exit(_ code: Int32) -> Never {
-    #if canImport(Glibc)
-      Glibc.exit(code)
-    #elseif canImport(Musl)
-      Musl.exit(code)
-    #else
-      Darwin.exit(code)
-    #endif
+    LibC.exit(code)
   }
 
   // MARK: - Streams
@@ -71,23 +59,6 @@ enum Platform {
       }
       return 0
     }
-  }
-
-  /// Everything that can be read, up to a limit; nil with an error number when reading fails.
-  static func readAll(from descriptor: Int32, limit: Int) -> (bytes: [UInt8], error: Int32) {
-    var bytes: [UInt8] = []
-    var buffer = [UInt8](repeating: 0, count: 1 << 16)
-    while bytes.count <= limit {
-      let count = buffer.withUnsafeMutableBytes { read(descriptor, $0.baseAddress, $0.count) }
-      if count > 0 {
-        bytes += buffer[..<count]
-      } else if count < 0 && errno == EINTR {
-        continue
-      } else {
-        return (bytes, count < 0 ? errno : 0)
-      }
-    }
-    return (bytes, 0)
   }
 
   /// Waits until there is something to read, or the end; false when a signal came first.

@@ -1,12 +1,7 @@
 // Tritsmith: how rotary frequencies are changed for longer texts.
 
+import LibC
 import TritCore
-
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Darwin)
-  import Darwin
-#endif
 
 /// How rotary frequencies are stretched for longer contexts.
 public enum RotaryScaling: Sendable, Equatable {

@@ -13,6 +13,8 @@ struct GGUFTokenizerFile {
   private(set) var files: [(name: String, json: JSONObject)] = []
   /// What a user should know: what was assumed, or why there are no files.
   private(set) var notes: [String] = []
+  /// Why there are no files of a vocabulary that is there.
+  private(set) var problem: String?
 
   private let manifest: ModelManifest
   private let tokens: [String]
@@ -37,11 +39,16 @@ struct GGUFTokenizerFile {
     if !tokens.isEmpty { rebuild() }
   }
 
+  private mutating func lack(_ reason: String) {
+    problem = reason
+    notes.append(reason)
+  }
+
   private mutating func rebuild() {
     let model = manifest.entry("tokenizer.ggml.model")?.string ?? "none"
     if model == "llama" { return rebuildPieces() }
     guard model == "gpt2", let merges = manifest.entry("tokenizer.ggml.merges")?.strings else {
-      notes.append("a tokenizer of model '\(printable(model))' cannot be rebuilt as tokenizer.json")
+      lack("a tokenizer of model '\(printable(model))' cannot be rebuilt as tokenizer.json")
       return
     }
     let name = manifest.entry("tokenizer.ggml.pre")?.string
@@ -49,7 +56,7 @@ struct GGUFTokenizerFile {
     let meaning = entry?.meaning(in: engine) ?? entry?.usualMeaning
     let stated = manifest.entry(GGUFTokenizer.preTokenizerKey)?.string
     guard let section = stated.flatMap({ try? JSONValue.parse(Array($0.utf8)) }) ?? meaning?.rule.section else {
-      notes.append(
+      lack(
         "the tokenizer cannot be rebuilt: no program known here has a pre-tokenizer '\(printable(name ?? ""))'; "
           + "say another name with --gguf-pre")
       return
@@ -91,7 +98,7 @@ struct GGUFTokenizerFile {
   /// A vocabulary of SentencePiece, with its scores or the merges they were made from.
   private mutating func rebuildPieces() {
     func refuse(_ reason: String) {
-      notes.append("a tokenizer of model 'llama' cannot be rebuilt as tokenizer.json: " + reason)
+      lack("a tokenizer of model 'llama' cannot be rebuilt as tokenizer.json: " + reason)
     }
     if manifest.entry("tokenizer.ggml.precompiled_charsmap") != nil {
       return refuse("it rewrites text by a table (precompiled_charsmap)")

@@ -40,19 +40,33 @@ public struct TextRenderer: ReportRenderer {
       output.write(heading(document.title, rule: "="))
     }
     var notes: [ReportSeverity: Int] = [:]
+    // The few facts a brief form has stand together, without the titles of where they come from.
+    var together: ReportFacts?
+    func writeFacts(_ output: inout some TextOutputStream) {
+      guard let facts = together else { return }
+      together = nil
+      separate(false, &output)
+      for line in lines(of: .facts(facts)) { output.write(line + "\n") }
+    }
     for block in document.blocks where document.verdict != nil || !isResult(block) {
       if case .note(let severity, _) = block, !showsDetails, document.brief != nil {
         notes[severity, default: 0] += 1
         guard shows(severity, notes[severity] ?? 0, document) else { continue }
       }
       guard let block = folded(block, document.brief, &leftOut) else { continue }
+      if case .facts(let facts) = block, !showsDetails, document.brief != nil {
+        together = ReportFacts(key: facts.key, (together?.facts ?? []) + facts.facts)
+        continue
+      }
+      writeFacts(&output)
       if case .note = block { separate(true, &output) } else { separate(false, &output) }
       for line in lines(of: block) { output.write(line + "\n") }
       if case .table(let table) = block { write(table, document.brief, &output) }
     }
+    writeFacts(&output)
     for severity in [ReportSeverity.error, .warning, .info] {
       let hidden = (0..<notes[severity, default: 0]).count { !shows(severity, $0 + 1, document) }
-      if hidden > 0 { leftOut.append("\(hidden) of '\(label(severity).dropLast())'") }
+      if hidden > 0 { leftOut.append("\(hidden) \(label(severity).dropLast())\(hidden == 1 ? "" : "s")") }
     }
     guard !leftOut.isEmpty else { return }
     separate(false, &output)
@@ -102,14 +116,19 @@ public struct TextRenderer: ReportRenderer {
     case .facts(var facts):
       let count = facts.facts.count
       facts.facts.removeAll { !brief.keys.contains($0.key) }
-      if facts.facts.count < count { leftOut.append(facts.title.map { "facts of '\($0)'" } ?? "more facts") }
+      if facts.facts.count < count {
+        let what = facts.facts.isEmpty ? facts.title ?? "more facts" : "more facts"
+        if !leftOut.contains(what) { leftOut.append(what) }
+      }
       return facts.facts.isEmpty ? nil : .facts(facts)
     case .table(let table):
+      if table.rows.isEmpty { return nil }
       guard let rows = brief.rows[table.key] else { return whole(table.key, table.title) }
       let count = min(rows.count, ReportBrief.mostRows)
       guard count < table.rows.count else { return block }
       let name = table.title ?? table.key
-      leftOut.append("\(table.rows.count - count) rows of \(name)")
+      let hidden = table.rows.count - count
+      leftOut.append("\(hidden) \(hidden == 1 ? "row" : "rows") of \(name)")
       return rows.isEmpty ? nil : block
     case .plot(let plot): return whole(plot.key, plot.title)
     case .quotes(let quotes): return whole(quotes.key, quotes.title)

@@ -74,12 +74,4 @@ extension ChatMessage {
     guard !messages.isEmpty else { throw ChatError(.noMessages, file: file) }
     return messages
   }
-
-  /// A file of text as the one message of a user.
-  public static func list(ofText bytes: [UInt8], file: String) throws(ChatError) -> [ChatMessage] {
-    guard let text = String(validating: bytes, as: UTF8.self) else {
-      throw ChatError(.malformedMessages("bytes that are no UTF-8"), file: file)
-    }
-    return [ChatMessage(.user, text)]
-  }
 }

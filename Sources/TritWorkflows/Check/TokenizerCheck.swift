@@ -12,16 +12,27 @@ struct TokenizerCheck {
   func run() throws -> [CheckFinding] {
     let manifest = source.manifest
     guard let file = manifest.tokenizerFile else {
-      return [CheckFinding(.noTokenizer, "tokenizer.json", "there is none; the model takes token ids only")]
+      guard let unread = (source as? GGUFModelView)?.unreadTokenizer else {
+        return [CheckFinding(.noTokenizer, "tokenizer.json", "there is none; the model takes token ids only")]
+      }
+      // Of a pre-tokenizer without a meaning opening the file has said so.
+      if manifest.notes.contains(where: { $0 == unread && $0.contains("--gguf-pre") }) { return [] }
+      var finding = CheckFinding(.badTokenizer, "tokenizer.ggml.model", unread, severity: .warning)
+      finding.isNotUnderstood = true
+      return [finding]
     }
     let tokenizer: Tokenizer
     do {
       tokenizer = try Tokenizer(of: source)
     } catch let error as any DiagnosticError where error.category == .malformedInput {
-      return [CheckWorkflow.finding(.badTokenizer, error)]
+      var finding = CheckWorkflow.finding(.badTokenizer, error)
+      finding.isNotUnderstood = (error as? TokenizerError)?.isNotUnderstood == true
+      return [finding]
     }
-    var findings = try TokenizerCheck.contradictions(source, tokenizer).map {
-      CheckFinding(.badTokenizer, "tokenizer_config.json", $0)
+    var findings = try TokenizerCheck.contradictions(source, tokenizer).map { detail in
+      var finding = CheckFinding(.badTokenizer, "tokenizer_config.json", detail)
+      finding.isNotUnderstood = true
+      return finding
     }
     let embedding = manifest.tensors.first { ArchitectureRegistry.role(of: $0.name) == .embedding }
     let stated = try? ModelDescription.read(source).vocabularySize

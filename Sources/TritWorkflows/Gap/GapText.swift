@@ -44,16 +44,7 @@ struct GapText {
     if tokenizers.count == 1, let only = tokenizers.first {
       notes.append("only \(printable(only.path)) has a tokenizer; it is used for both")
     }
-    let ids: [[Int]]
     switch request.text {
-    case .sample:
-      let bytes = Array(GapRequest.sampleText.utf8)
-      (name, sha256) = ("built-in sample (Book of Ruth, KJV)", SHA256.digest(of: bytes))
-      ids = try GapText.encode(bytes, name, tokenizers, candidate)
-    case .file(let path):
-      let bytes = try TokenInput.text(at: path)
-      (name, sha256) = (path, SHA256.digest(of: bytes))
-      ids = try GapText.encode(bytes, path, tokenizers, candidate)
     case .idsFile(let path):
       (name, sha256) = (path, SHA256.digest(of: try TokenInput.text(at: path)))
       windows = GapText.windows(of: try TokenIDs.read(path), context: request.context)
@@ -69,7 +60,12 @@ struct GapText {
         "a conversation by the chat template, in windows of \(request.context); the first id of a window is context only"
       try limit(to: request.tokenLimit, name)
       return
+    case .sample, .text, .file: break
     }
+    let input = request.text.input ?? .sample
+    let bytes = try input.bytes()
+    (name, sha256) = (input.name, SHA256.digest(of: bytes))
+    let ids = try GapText.encode(bytes, name, tokenizers, candidate)
     let bos = tokenizer?.bosTokenID
     windows = try PerplexityWindow.windows(
       of: ids.flatMap { $0 }, bos: bos, .chunked(window: request.context))
@@ -88,12 +84,12 @@ struct GapText {
     guard let first = tokenizers.first else { throw RunError(.noTokenizer, file: candidate.manifest.path) }
     let (name, bytes, messages): (String, [UInt8], [ChatMessage])
     switch text {
-    case .chat(let path):
-      bytes = try TokenInput.text(at: path)
-      (name, messages) = (path, try ChatMessage.list(ofText: bytes, file: path))
+    case .chat(let input):
+      bytes = try input.bytes()
+      (name, messages) = (input.name, [ChatMessage(.user, try input.text(bytes))])
     case .messages(let list, let file):
       (name, bytes, messages) = (file ?? "standard input", list, try ChatMessage.list(list, file: file))
-    case .sample, .file, .idsFile: return ("", [], [])
+    case .sample, .text, .file, .idsFile: return ("", [], [])
     }
     let source = reference.manifest.tokenizerFile == nil ? candidate : reference
     return (name, bytes, try first.tokenizer.ids(of: messages, ChatTemplate(of: source)))

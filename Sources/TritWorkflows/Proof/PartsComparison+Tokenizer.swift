@@ -1,6 +1,7 @@
 // Tritsmith: comparing the tokenizers of two models.
 
 import TritCore
+import TritModel
 import TritTokenizer
 
 extension PartsComparison {
@@ -8,6 +9,18 @@ extension PartsComparison {
   func tokenizer() throws -> PartFinding {
     if let storedEntries { return finding(.tokenizer, storedEntries) { $0.hasPrefix("tokenizer.") } }
     let has = [first, second].map { $0.manifest.tokenizerFile != nil }
+    let unread = [first, second].map { ($0 as? GGUFModelView)?.unreadTokenizer }
+    if let reason = unread[0] ?? unread[1] {
+      if let left = first as? GGUFModelView, let right = second as? GGUFModelView {
+        return finding(.tokenizer, (left.base.manifest.entries, right.base.manifest.entries)) {
+          $0.hasPrefix("tokenizer.") && $0 != "tokenizer.chat_template"
+        }
+      }
+      let isOnBoth = (unread[0] != nil || has[0]) && (unread[1] != nil || has[1])
+      return isOnBoth
+        ? PartFinding(.tokenizer, .notCompared, "not understood: \(reason)")
+        : PartFinding(.tokenizer, .differs, "only the \(unread[0] != nil ? "first" : "second") has a tokenizer")
+    }
     guard has[0] || has[1] else { return PartFinding(.tokenizer, .none, "neither has a tokenizer") }
     guard has[0], has[1] else {
       return PartFinding(.tokenizer, .differs, "only the \(has[0] ? "first" : "second") has a tokenizer")

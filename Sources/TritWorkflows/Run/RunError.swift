@@ -12,6 +12,8 @@ public struct RunError: DiagnosticError, Equatable {
     case tokenizerNotRebuilt(String)
     /// Neither text nor ids were given.
     case noInput
+    /// A file that should hold a text does not.
+    case notText
     /// Something that should be a list of token ids is not.
     case malformedIDs(found: String)
     /// A reference file has prompts of its own.
@@ -38,6 +40,7 @@ public struct RunError: DiagnosticError, Equatable {
       "the model has no tokenizer.json or tokenizer.model, one of which is needed to turn text into token ids"
     case .tokenizerNotRebuilt(let why): why
     case .noInput: "expected a text or token ids, found neither"
+    case .notText: "expected UTF-8 text, found other bytes"
     case .malformedIDs(let found): "expected token ids, found \(printable(found, limit: 60))"
     case .promptsBesideReference: "a reference file holds the prompts it was made from; no other ones can be compared"
     case .vocabularyMismatch(let expected, let found): "expected a vocabulary of \(expected) tokens, found \(found)"
@@ -51,9 +54,10 @@ public struct RunError: DiagnosticError, Equatable {
     switch kind {
     case .noTokenizer: "put tokenizer.json beside the weights, or give token ids instead of text"
     case .tokenizerNotRebuilt: "give token ids instead of text"
-    case .noInput: "give --text, --ids, --ids-file or --messages"
+    case .noInput: "give a text, token ids or a conversation"
+    case .notText: "save it as UTF-8"
     case .malformedIDs: "write ids as whole numbers with spaces or commas between, or as JSON lists"
-    case .promptsBesideReference: "leave --text, --ids, --ids-file and --messages out"
+    case .promptsBesideReference: "give no text, no ids and no conversation"
     case .vocabularyMismatch, .layerMismatch: "compare two forms of one model"
     case .tokenizerMismatch:
       "compare two forms of one model, or give token ids that mean the same to both (--ids-file)"
@@ -64,6 +68,7 @@ public struct RunError: DiagnosticError, Equatable {
   public var category: ErrorCategory {
     switch kind {
     case .noInput, .promptsBesideReference, .vocabularyMismatch, .layerMismatch, .tokenizerMismatch: .misuse
+    case .notText: .malformedInput
     case .malformedIDs: location.file == nil ? .misuse : .malformedInput
     case .noTokenizer, .tokenizerNotRebuilt, .referenceTensor: .malformedInput
     }

@@ -11,8 +11,8 @@ public struct TokenizeRequest: Sendable {
     case text(String)
     /// A file of UTF-8 text.
     case file(String)
-    /// Text, or the text of a file, as the one message of a user.
-    indirect case chat(Input)
+    /// A text, or the text of a file, as the one message of a user.
+    case chat(TextInput)
     /// A conversation as JSON; the name is for errors.
     case messages([UInt8], file: String?)
     /// Ids to be decoded, with spaces or commas between.
@@ -34,11 +34,9 @@ public struct TokenizeRequest: Sendable {
 extension TokenizeRequest.Input {
   fileprivate func conversation() throws -> [ChatMessage] {
     switch self {
-    case .chat(.file(let path)):
-      return try ChatMessage.list(ofText: TokenInput.text(at: path), file: path)
-    case .chat(.text(let text)): return [ChatMessage(.user, text)]
-    case .messages(let bytes, let file): return try ChatMessage.list(bytes, file: file)
-    default: return []
+    case .chat(let input): [ChatMessage(.user, try input.text())]
+    case .messages(let bytes, let file): try ChatMessage.list(bytes, file: file)
+    case .text, .file, .ids: []
     }
   }
 }

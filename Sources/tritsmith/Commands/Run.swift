@@ -19,12 +19,12 @@ struct Run: ParsableCommand {
       .init("tritsmith run ./bitnet --prompt 'In the beginning'", "The likeliest continuation."),
       .init("tritsmith run ./falcon-e --chat", "A conversation on the terminal; Ctrl-D ends it."),
       .init("tritsmith run ./bitnet --prompt 'Once' --temperature 0.8 --top-p 0.95 --seed 7", "Sampled, repeatable."),
-    ])
+    ], group: "Run")
 
   @Argument(help: "The model to run.", completion: .file())
   var model: String
 
-  @Argument(help: ArgumentHelp("The text to continue; - takes standard input.", valueName: "text"))
+  @Argument(help: ArgumentHelp("The text to continue; '-' is standard input.", valueName: "text"))
   var text: String?
 
   @Option(help: ArgumentHelp("The text to continue, as an option.", valueName: "text"))
@@ -72,7 +72,7 @@ struct Run: ParsableCommand {
     try reporting {
       let prompt = try promptText()
       var request = GenerateRequest(path: model, prompt: prompt ?? "")
-      request.conversation = try chat.conversations().first ?? (chat.chat ? .chat(request.prompt) : nil)
+      request.conversation = try chat.conversations().first ?? (chat.chat ? .chat(.text(request.prompt)) : nil)
       request.maximumTokens = maxTokens
       request.sampling = temperature > 0 ? .nucleus(temperature: temperature, topP: topP) : .greedy
       request.seed = seed
@@ -150,6 +150,6 @@ struct Run: ParsableCommand {
   /// nil when none is given.
   private func promptText() throws -> String? {
     guard let given = text ?? prompt, given == "-" else { return text ?? prompt }
-    return try StandardInput.text()
+    return try TextInput.file("-").text()
   }
 }

@@ -8,7 +8,9 @@ import TritModel
 import TritWorkflows
 
 extension ArithmeticMode: ExpressibleByArgument {}
-extension ProjectionOverride: ExpressibleByArgument {}
+extension ProjectionOverride: ExpressibleByArgument {
+  public static var valueName: String? { "way" }
+}
 
 /// How a model is run.
 struct RunningOptions: ParsableArguments {
@@ -42,7 +44,7 @@ struct RunningOptions: ParsableArguments {
   @Option(help: GGMLTypeChoice.help)
   var ggufType: [GGMLTypeChoice] = []
 
-  @Flag(name: [.long, .short], help: "No progress and no remarks on standard error.")
+  @Flag(name: [.long, .short], help: "Print nothing on success but data that was asked for.")
   var quiet = false
 
   func validate() throws {
@@ -50,6 +52,13 @@ struct RunningOptions: ParsableArguments {
   }
 
   var progress: any ProgressObserver { quiet ? SilentProgress() : TerminalProgress() }
+
+  /// For verbs that measure: fast arithmetic where it computes the model's own numbers, unless another is asked for.
+  func measuring(_ mode: ArithmeticMode?) -> RunOptions {
+    var result = options(mode ?? .fast)
+    result.roundsPlainInputs = mode != nil
+    return result
+  }
 
   func options(_ mode: ArithmeticMode) -> RunOptions {
     InterruptMonitor.install()
@@ -68,6 +77,12 @@ struct PromptOptions: ParsableArguments {
   @Option(help: ArgumentHelp("A text; BOS is put in front, when there is one.", valueName: "text"))
   var text: [String] = []
 
+  @Option(
+    help: ArgumentHelp(
+      "A file of such text; '-' is standard input.", valueName: "file", takesStream: true),
+    completion: .file())
+  var textFile: [String] = []
+
   @Option(help: ArgumentHelp("Token ids with spaces or commas between, taken as they are.", valueName: "ids"))
   var ids: [String] = []
 
@@ -79,9 +94,16 @@ struct PromptOptions: ParsableArguments {
 
   @OptionGroup var chat: ChatOptions
 
+  func validate() throws {
+    if chat.chat, text.isEmpty, textFile.isEmpty { throw ValidationError("--chat goes with --text and --text-file") }
+  }
+
   func inputs() throws -> [TokenInput] {
-    try text.map { chat.chat ? .chat($0) : .text($0) } + chat.conversations() + ids.map { .ids($0) }
-      + idsFile.map { .idsFile($0) }
+    let texts: [TokenInput] =
+      chat.chat
+      ? text.map { .chat(.text($0)) } + textFile.map { .chat(.file($0)) }
+      : text.map { .text($0) } + textFile.map { .textFile($0) }
+    return texts + (try chat.conversations()) + ids.map { .ids($0) } + idsFile.map { .idsFile($0) }
   }
 }
 
@@ -92,7 +114,8 @@ struct ChatOptions: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "A conversation: a JSON list of objects with role and content; - for standard input.", valueName: "file"),
+      "A conversation: a JSON list of objects with role and content; '-' is standard input.", valueName: "file",
+      takesStream: true),
     completion: .file(extensions: ["json"]))
   var messages: String?
 
@@ -102,7 +125,6 @@ struct ChatOptions: ParsableArguments {
   /// The conversation that was given, if one was.
   func conversations() throws -> [TokenInput] {
     guard let messages else { return [] }
-    if messages == "-" { return [.messages(try StandardInput.contents(), file: nil)] }
-    return [.messages(try TokenInput.contents(of: messages), file: messages)]
+    return [try .messages(at: messages)]
   }
 }

@@ -111,6 +111,9 @@ struct GGUFPlanner {
         return (asked.encoding, .dequantize)
       }
       return try ternaryForm(tensor, .repack, .dequantize, &misfits)
+    case .dense where request.unfolds && role.isProjection || (source as? GGUFModelView)?.isUnfolded(tensor) == true:
+      let asked = role.isProjection ? nil : request.gguf.embeddings?.encoding
+      return (asked ?? .dense(request.gguf.weights.dtype ?? .f16), .recode)
     case .dense(let dtype):
       if !isKept, isForced || role.isProjection && !Planner.staysDense(tensor, role, survey) {
         if tensor.shape.isMatrix, dtype.isFloatWeight {
@@ -156,16 +159,10 @@ struct GGUFPlanner {
     return (.ternary(id), pack)
   }
 
-  /// Whether an embedding or head of a model that is ternary as it stands is so as well, all of it. Where nothing else
-  /// was asked for, it is packed like any other matrix; in bitnet.cpp's own type it could not be looked up.
+  /// Whether an embedding or head is ternary as well, and stays so. Where nothing else was asked for, it is packed like any other matrix; in bitnet.cpp's own type it could not be looked up.
   private func isTernaryTable(_ tensor: TensorDescriptor, _ role: TensorRole) throws -> Bool {
-    guard survey.kind == .ternaryDense, role == .embedding || role == .outputHead, request.gguf.embeddings == nil,
-      request.gguf.layout != nil, request.gguf.weights != .i2s, tensor.shape.isMatrix,
-      tensor.encoding.dtype?.isFloatWeight == true
-    else { return false }
-    let pass = try WeightPass(source, tensor, roundsToBFloat16: false, kernels: KernelChoice.best)
-    guard try pass.sampledGranularity() != nil else { return false }
-    return try pass.looksTernary() || pass.spreadScale(Parallelism(threads: 0)) != nil
+    guard request.gguf.embeddings == nil, request.gguf.layout != nil, request.gguf.weights != .i2s else { return false }
+    return try Planner.isTernaryTable(tensor, role, source, survey)
   }
 
   private func stored(_ tensor: TensorDescriptor) -> TensorEncoding? {
@@ -258,6 +255,8 @@ struct GGUFPlanner {
         "split.no", "split.count", "split.tensors.count":
         continue
       case let key where description != nil && GGUFArithmetic.owns(key): continue
+      // What is unfolded is rotated no more.
+      case let key where request.unfolds && WeightRotation.owns(key): continue
       case let key where GGUFTokenizer.isKey(key) && !request.gguf.hasTokenizer:
         if !hasTokenizer { result += GGUFPlanner.noTokenizer }
         hasTokenizer = true

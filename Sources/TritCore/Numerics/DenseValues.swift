@@ -1,16 +1,14 @@
 // Tritsmith: numbers of any dense type.
 
-import TritCore
-
 /// Decodes dense elements; every type of the format that is a number.
-enum DenseValues {
+package enum DenseValues {
   /// Elements as Float. Exact for BF16, F16 and F32; F64 is rounded once, as `.float()` of torch does.
-  static func floats(_ bytes: RawSpan, _ dtype: DType) -> [Float] {
+  package static func floats(_ bytes: RawSpan, _ dtype: DType) -> [Float] {
     decode(bytes, dtype) { $0 }
   }
 
   /// Elements as Double. Exact for all but integers above 2^53.
-  static func doubles(_ bytes: RawSpan, _ dtype: DType) -> [Double] {
+  package static func doubles(_ bytes: RawSpan, _ dtype: DType) -> [Double] {
     if dtype == .f64 { return map(bytes, UInt64.self) { Double(bitPattern: $0) } }
     if dtype == .i64 { return map(bytes, UInt64.self) { Double(Int64(bitPattern: $0)) } }
     if dtype == .u64 { return map(bytes, UInt64.self) { Double($0) } }
@@ -49,7 +47,7 @@ enum DenseValues {
   }
 
   /// bfloat16 patterns of Float values.
-  static func bfloat16(_ values: [Float]) -> [UInt16] {
+  package static func bfloat16(_ values: [Float]) -> [UInt16] {
     values.map { BFloat16($0).bits.littleEndian }
   }
 }
