@@ -212,6 +212,8 @@ struct RunCommandTests {
     let expected = try #require(try ids("--text", text))
     #expect(expected.count > 4)
     #expect(try ids("--text", "And Ruth said", "--chat") == expected)
+    Disk.write("And Ruth said", scratch["text"])
+    #expect(try ids("--text-file", scratch["text"], "--chat") == expected)
     Disk.write("[{\"role\": \"user\", \"content\": \"And Ruth said\"}]", scratch["one.json"])
     #expect(try ids("--messages", scratch["one.json"]) == expected)
 
@@ -222,6 +224,8 @@ struct RunCommandTests {
     #expect(Tool.expect(0, ["run", model, "--messages", scratch["one.json"]] + length).output == one.output)
     let piped = RunCommandTests.run(["run", model, "-", "--chat"] + length, input: "And Ruth said")
     #expect(piped.exitCode == 0 && piped.output == one.output, "\(piped.summary)")
+    let list = RunCommandTests.run(["run", model, "--messages", "-"] + length, input: Disk.text(scratch["one.json"]))
+    #expect(list.exitCode == 0 && list.output == one.output, "\(list.summary)")
 
     let answers = RunCommandTests.run(["run", model, "--chat"] + length, input: "And Ruth said\n\nAnd then?\r\n")
     let messages: [JSONValue] = [
@@ -255,7 +259,8 @@ struct RunCommandTests {
     for arguments in [
       ["run", model], ["run", model, "a", "--prompt", "b"], ["run", model, "--chat", "--format", "json"],
       ["run", model, "a", "--chat", "--raw"], ["tokenize", model, "--ids", "1", "--chat"],
-      ["gap", model, model, "--chat"], ["gap", model, model, "--text", "a", "--messages", "b"],
+      ["logits", model, "--chat", "-o", scratch["l"]], ["gap", model, model, "--chat"],
+      ["gap", model, model, "--text", "a", "--messages", "b"],
     ] {
       Tool.expect(64, arguments)
     }

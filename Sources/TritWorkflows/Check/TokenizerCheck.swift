@@ -51,12 +51,13 @@ struct TokenizerCheck {
     return findings
   }
 
-  /// Settings beside `tokenizer.json` by which transformers gives a text other ids than that file says.
+  /// Settings beside the tokenizer's own file by which transformers gives a text other ids than that file says.
   static func contradictions(_ source: any TensorSource, _ tokenizer: Tokenizer) throws -> [String] {
     let name = "tokenizer_config.json"
     guard source.manifest.companions.contains(where: { $0.name == name }),
       let settings = try? JSONValue.parse(source.companion(named: name), dialect: .python).object
     else { return [] }
+    let file = source.manifest.tokenizerFile ?? "tokenizer.json"
     var result: [String] = []
     if settings["split_special_tokens"]?.bool == true {
       result.append("split_special_tokens: special tokens in a text are cut like words, which is not done here")
@@ -64,7 +65,7 @@ struct TokenizerCheck {
     for entry in settings["added_tokens_decoder"]?.object?.entries ?? [] {
       guard let id = Int(entry.key), let token = entry.value.object else { continue }
       guard let own = tokenizer.addedTokens.first(where: { $0.id == id }) else {
-        result.append("added_tokens_decoder has a token \(id) that tokenizer.json does not have")
+        result.append("added_tokens_decoder has a token \(id) that \(file) does not have")
         continue
       }
       let flags = [
@@ -72,10 +73,10 @@ struct TokenizerCheck {
         ("normalized", own.isNormalized), ("special", own.isSpecial),
       ]
       if let content = token["content"]?.string, content != own.content {
-        result.append("added_tokens_decoder calls token \(id) '\(content)', tokenizer.json '\(own.content)'")
+        result.append("added_tokens_decoder calls token \(id) '\(content)', \(file) '\(own.content)'")
       }
       for (key, value) in flags where token[key]?.bool.map({ $0 != value }) == true {
-        result.append("added_tokens_decoder says \(key) \(!value) of token \(id), tokenizer.json \(value)")
+        result.append("added_tokens_decoder says \(key) \(!value) of token \(id), \(file) \(value)")
       }
     }
     func text(_ value: JSONValue) -> String? { value.string ?? value.object?["content"]?.string }
@@ -88,7 +89,7 @@ struct TokenizerCheck {
       named += values.compactMap(text).map { (key, $0) }
     }
     for (key, token) in named where tokenizer.id(forToken: token) == nil {
-      result.append("\(key) '\(token)' is not in tokenizer.json: transformers gives it a new id")
+      result.append("\(key) '\(token)' is not in \(file): transformers gives it a new id")
     }
     return result
   }

@@ -7,6 +7,8 @@ import TritTokenizer
 extension ChatTemplate {
   /// The chat template that comes with a model, wherever its files keep it.
   static func text(of source: any TensorSource) throws -> String? {
+    // A GGUF file has a key, whether or not its tokenizer can be rebuilt.
+    if let text = source.manifest.entry("tokenizer.chat_template")?.string { return text.isEmpty ? nil : text }
     let names = source.manifest.companions.map(\.name)
     if names.contains("chat_template.jinja") {
       return String(decoding: try source.companion(named: "chat_template.jinja"), as: UTF8.self)
@@ -43,9 +45,7 @@ public enum ChatTemplateFinding: Sendable, Hashable {
 
   /// nil for a model without a template.
   init?(of source: any TensorSource) throws {
-    // A GGUF file that is listed as it is has keys and no companions.
-    let key = source.manifest.entry("tokenizer.chat_template")?.string
-    guard let text = try key ?? ChatTemplate.text(of: source) else { return nil }
+    guard let text = try ChatTemplate.text(of: source) else { return nil }
     do {
       self = .shape(try ChatTemplate(text).shape)
     } catch {

@@ -17,7 +17,7 @@ extension Tokenizer {
       return TokenizerFiles.File(name: place, bytes: try source.companion(named: name))
     }
     guard let name = manifest.tokenizerFile, let tokenizer = try file(name) else {
-      let reason = manifest.notes.first { $0.contains("cannot be rebuilt") }
+      let reason = (source as? GGUFModelView)?.unreadTokenizer
       throw RunError(reason.map { .tokenizerNotRebuilt($0) } ?? .noTokenizer, file: manifest.path)
     }
     let (settings, map) = (try file("tokenizer_config.json"), try file("special_tokens_map.json"))

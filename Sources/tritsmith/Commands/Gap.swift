@@ -88,7 +88,7 @@ struct Gap: ParsableCommand {
     guard [hasText, idsFile != nil, chat.messages != nil].count(where: { $0 }) < 2 else {
       throw ValidationError("give one of a text, --ids-file and --messages")
     }
-    if chat.chat, !hasText { throw ValidationError("--chat goes with --text and --text-file") }
+    try chat.check(hasText: hasText)
     if let tokens, tokens < 1 { throw ValidationError("--tokens must be 1 or more, not \(tokens)") }
     guard context >= 2 else { throw ValidationError("--context must be 2 or more, not \(context)") }
     guard attributeTokens >= 1 else { throw ValidationError("--attribute-tokens must be 1 or more") }

@@ -95,7 +95,7 @@ struct PromptOptions: ParsableArguments {
   @OptionGroup var chat: ChatOptions
 
   func validate() throws {
-    if chat.chat, text.isEmpty, textFile.isEmpty { throw ValidationError("--chat goes with --text and --text-file") }
+    try chat.check(hasText: !text.isEmpty || !textFile.isEmpty)
   }
 
   func inputs() throws -> [TokenInput] {
@@ -118,6 +118,12 @@ struct ChatOptions: ParsableArguments {
       takesStream: true),
     completion: .file(extensions: ["json"]))
   var messages: String?
+
+  /// Refuses `--chat` where there is nothing it could be about.
+  func check(hasText: Bool) throws(ValidationError) {
+    guard chat, !hasText, messages == nil else { return }
+    throw ValidationError("--chat goes with --text and --text-file")
+  }
 
   /// The file with the conversation; nil for standard input too.
   var messagesFile: String? { messages == "-" ? nil : messages }

@@ -46,7 +46,7 @@ struct Tokenize: ParsableCommand {
   func validate() throws {
     let given = [text, textFile, file, ids, chat.messages].count { $0 != nil }
     guard given == 1 else { throw ValidationError("give one of --text, --text-file, --ids and --messages") }
-    if chat.chat, text ?? textFile ?? file == nil { throw ValidationError("--chat goes with --text and --text-file") }
+    try chat.check(hasText: ids == nil)
   }
 
   func run() throws {
