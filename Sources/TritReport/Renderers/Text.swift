@@ -6,6 +6,8 @@ public struct TextRenderer: ReportRenderer {
   public var width: Int?
   /// Whether headings and severities carry colour.
   public var usesColor: Bool
+  /// Digits of a hash that are shown where the whole has no room.
+  private static let hashDigits = 12
   /// Whether what few readers ask for is shown: details, and rows beside the notable ones.
   public var showsDetails: Bool
 
@@ -42,6 +44,7 @@ public struct TextRenderer: ReportRenderer {
     var notes: [ReportSeverity: Int] = [:]
     // The few facts a brief form has stand together, without the titles of where they come from.
     var together: ReportFacts?
+    var told: Set<String> = []
     func writeFacts(_ output: inout some TextOutputStream) {
       guard let facts = together else { return }
       together = nil
@@ -55,7 +58,9 @@ public struct TextRenderer: ReportRenderer {
       }
       guard let block = folded(block, document.brief, &leftOut) else { continue }
       if case .facts(let facts) = block, !showsDetails, document.brief != nil {
-        together = ReportFacts(key: facts.key, (together?.facts ?? []) + facts.facts)
+        // Key figures come again among all figures; once is enough.
+        let new = facts.facts.filter { told.insert($0.key).inserted }
+        if !new.isEmpty { together = ReportFacts(key: facts.key, (together?.facts ?? []) + new) }
         continue
       }
       writeFacts(&output)
@@ -70,8 +75,18 @@ public struct TextRenderer: ReportRenderer {
     }
     guard !leftOut.isEmpty else { return }
     separate(false, &output)
-    for line in wrapped("--all also shows: " + leftOut.joined(separator: ", "), hanging: 2) {
-      output.write(line + "\n")
+    for line in closing(leftOut) { output.write(line + "\n") }
+  }
+
+  /// What is left out, by as many names as two lines hold.
+  private func closing(_ leftOut: [String]) -> [String] {
+    var count = leftOut.count
+    while true {
+      let rest = leftOut.count - count
+      let names = leftOut.prefix(count).joined(separator: ", ") + (rest > 0 ? " and \(rest) more" : "")
+      let lines = wrapped("--all also shows: " + names, hanging: 2)
+      if lines.count <= 2 || count <= 1 { return lines }
+      count -= 1
     }
   }
 
@@ -186,7 +201,10 @@ public struct TextRenderer: ReportRenderer {
     let labels = facts.facts.map { safeText($0.label) }
     let column = (labels.map(displayWidth).max() ?? 0) + 2
     return zip(facts.facts, labels).map { fact, label in
-      let value = safeText(fact.kind.text(of: fact.value, exactBytes: true))
+      var value = safeText(fact.kind.text(of: fact.value, exactBytes: true))
+      if fact.kind == .hash, !showsDetails, let width, column + value.utf8.count > width {
+        value = value.prefix(Self.hashDigits) + "…"
+      }
       let note = fact.note.map { "  (\(safeText($0)))" } ?? ""
       // A line that runs over goes on below its value; a colour would count as letters.
       let lines = wrapped(value + note, hanging: 0, width: self.width.map { max(20, $0 - column) })
