@@ -132,13 +132,11 @@ struct GGUFTokenizerFile {
     }
     let before = special("bos", isAddedWhenUnsaid: true, assumed: 1)
     let behind = special("eos", isAddedWhenUnsaid: false, assumed: 2)
-    let unknown = tokens.indices.first {
-      $0 < types.count && types[$0] == Int(GGUFTokenizer.TokenType.unknown.rawValue)
-    }
+    let unknown = tokens.indices.first { tokenType($0) == .unknown }
     let addsPrefix = manifest.entry("tokenizer.ggml.add_space_prefix")?.bool ?? true
     var tokenizer = SentencePieceModel.document(
       vocab: vocab, merges: merges, added: added, unknown: unknown.map { tokens[$0] },
-      fallsBackToBytes: types.contains(Int(GGUFTokenizer.TokenType.byte.rawValue)), addsPrefix: addsPrefix,
+      fallsBackToBytes: tokens.indices.contains { tokenType($0) == .byte }, addsPrefix: addsPrefix,
       postProcessor: before == nil && behind == nil ? .null : .object(template(before, behind)))
     if let text = manifest.entry(GGUFTokenizer.sectionsKey)?.string, !PieceSections.apply(text, to: &tokenizer) {
       return refuse("'\(GGUFTokenizer.sectionsKey)' is no JSON object")
@@ -164,7 +162,7 @@ struct GGUFTokenizerFile {
     vocab.entries.reserveCapacity(tokens.count)
     var added: [JSONValue] = []
     for (id, token) in tokens.enumerated() {
-      let type = id < types.count ? GGUFTokenizer.TokenType(rawValue: Int32(clamping: types[id])) : .normal
+      let type = tokenType(id)
       // Converters before 2024 called these rows tokens of the user.
       if type == .unused || type == .userDefined, token == GGUFTokenizer.filler(id) { continue }
       vocab.entries.append(.init(key: token, value: .number(JSONNumber(id))))
@@ -176,6 +174,11 @@ struct GGUFTokenizerFile {
         ]))
     }
     return (vocab, added)
+  }
+
+  /// What a token is; nil for a number that stands for no type.
+  private func tokenType(_ id: Int) -> GGUFTokenizer.TokenType? {
+    id < types.count ? GGUFTokenizer.TokenType(rawValue: Int32(clamping: types[id])) : .normal
   }
 
   /// Merges without those that stand twice, of which the first place counts here and the last in `tokenizer.json`.
