@@ -4,6 +4,7 @@ import TritCore
 
 /// Why a conversation could not be made into text.
 public struct ChatError: DiagnosticError, Equatable {
+  /// What went wrong.
   public enum Kind: Sendable, Equatable {
     /// The model has no chat template.
     case noTemplate
