@@ -93,10 +93,13 @@ public enum ModelPlace {
     return word.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || "-_.".contains($0)) }
   }
 
-  /// Whether first bytes are those of a file PyTorch saved: a ZIP archive, or a pickle.
+  /// Whether a file is one PyTorch saved: a pickle or a ZIP archive by its name, or an archive that begins with
+  /// `NAME/data.pkl`. Other archives are not, and a name alone says nothing.
   static func isPyTorch(_ path: String, _ firstBytes: [UInt8]) -> Bool {
-    let zip: [UInt8] = [0x50, 0x4B, 0x03, 0x04]
-    return firstBytes.starts(with: zip) || firstBytes.starts(with: [0x80, 0x02])
-      || pickles.contains(where: path.hasSuffix)
+    let isArchive = firstBytes.starts(with: [0x50, 0x4B, 0x03, 0x04])
+    let isPickle = firstBytes.first == 0x80 && firstBytes.count > 1 && (2...5).contains(firstBytes[1])
+    if pickles.contains(where: path.hasSuffix) { return isArchive || isPickle }
+    // The first entry's name follows 30 bytes that say its length among others.
+    return isArchive && String(decoding: firstBytes.dropFirst(30), as: UTF8.self).contains("/data.pkl")
   }
 }
