@@ -1309,7 +1309,7 @@ for name in found:
     assert os.path.exists(os.path.join(HERE, name)), name
 TABLE.update(found)
 with open(os.path.join(HERE, "README.md"), "w") as file:
-    file.write("# Hostile files\n\nThe seed corpus of the fuzzers (`Docs/Fuzzing.md`), replayed by `HostileTests`. Written by `generate.py`; `found-` files\n"
+    file.write("# Hostile files\n\nThe seed corpus of the fuzzers (`Docs/Development/Fuzzing.md`), replayed by `HostileTests`. Written by `generate.py`; `found-` files\n"
                "are described in `found.json`.\n\n| file | tries |\n|---|---|\n")
     for name in sorted(TABLE):
         file.write("| %s | %s |\n" % (name, TABLE[name].replace("|", "\\|")))
