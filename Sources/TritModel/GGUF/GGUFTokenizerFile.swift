@@ -45,6 +45,9 @@ struct GGUFTokenizerFile {
   }
 
   private mutating func rebuild() {
+    if let error = GGUFKeyTypes.mismatch(manifest) {
+      return lack("the tokenizer cannot be rebuilt: \(error.placedSummary)")
+    }
     let model = manifest.entry("tokenizer.ggml.model")?.string ?? "none"
     if model == "llama" { return rebuildPieces() }
     guard model == "gpt2", let merges = manifest.entry("tokenizer.ggml.merges")?.strings else {
