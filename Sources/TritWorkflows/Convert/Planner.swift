@@ -344,7 +344,8 @@ struct Planner {
       throw WorkflowError(.doesNotFit(layout: id.rawValue, detail: "it is not known"), file: file, tensor: tensor.name)
     }
     if HFPacked.isUnloadable(.ternary(id), role) {
-      throw WorkflowError(.doesNotFit(layout: id.rawValue, detail: HFPacked.linearOnly), file: file, tensor: tensor.name)
+      throw WorkflowError(
+        .doesNotFit(layout: id.rawValue, detail: HFPacked.linearOnly), file: file, tensor: tensor.name)
     }
     do throws(LayoutError) {
       try layout.check(tensor.shape)

@@ -149,8 +149,8 @@ struct TensorComparison {
       let scale = try fresh.scale(expected.scale?.convention ?? defaultConvention)
       if scale.granularity != .tensor { return try expanded(fresh, scale, result) }
     }
-    if !isOwnOutput, recognition == .takenAsTheyAre, case .quantized = fresh.origin, permission?.allowsTrits(expected.name, role) == false,
-      try !isAllZero(fresh)
+    if !isOwnOutput, recognition == .takenAsTheyAre, case .quantized = fresh.origin,
+      permission?.allowsTrits(expected.name, role) == false, try !isAllZero(fresh)
     {
       return (
         differs(

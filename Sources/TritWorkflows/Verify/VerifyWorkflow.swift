@@ -44,7 +44,9 @@ public struct VerifyWorkflow: Sendable {
     let survey = try ModelSurvey(of: source)
     let (quantizer, reason) = try chooseQuantizer(survey)
     var structure: [String] = []
-    let usesOther = survey.kind == .latent && quantizer.id.rawValue != survey.defaultQuantizer.name
+    // Latents for scales of groups are in files that state no arithmetic, under class names that have another by habit.
+    let isStated = survey.quantization != nil || !(quantizer is AbsMeanGroup)
+    let usesOther = survey.kind == .latent && isStated && quantizer.id.rawValue != survey.defaultQuantizer.name
     if usesOther, request.quantizer == nil {
       structure.append(
         "its trits were made by \(quantizer.id.rawValue), and the source computes as \(survey.defaultQuantizer.name) "
@@ -108,12 +110,19 @@ public struct VerifyWorkflow: Sendable {
     }
     if !request.isAudit, result.parts.needed.contains(.weights) {
       let beside = result.tensors.count { $0.isTernary && !$0.role.isProjection && isNamed($0.name) }
-      if beside > 0 { result.parts.remarks.append("\(beside) tensors beside the projections made ternary, as asked") }
+      if beside > 0 {
+        result.parts.remarks.append(
+          "\(beside) \(beside == 1 ? "tensor" : "tensors") beside the projections made ternary, as asked")
+      }
       if usesOther {
         result.parts.remarks.append(
-          "trits by \(quantizer.id.rawValue), as asked: the source computes as \(survey.defaultQuantizer.name) makes them")
-      } else if survey.kind == .ordinary, result.tensors.contains(where: \.isTernary) {
-        result.parts.remarks.append("trits of an ordinary model, made by \(quantizer.id.rawValue)")
+          "trits by \(quantizer.id.rawValue), as asked: the source computes as \(survey.defaultQuantizer.name) makes them"
+        )
+      } else if survey.kind == .ordinary || survey.kind == .latent && !isStated,
+        result.tensors.contains(where: \.isTernary)
+      {
+        let what = survey.kind == .ordinary ? "an ordinary model" : "latents that state no arithmetic"
+        result.parts.remarks.append("trits of \(what), made by \(quantizer.id.rawValue)")
       }
     }
     if request.depth == .full {
