@@ -125,7 +125,18 @@ public struct ModelError: DiagnosticError, Equatable {
     case .invalidCodes: "the file is damaged or of another packing"
     case .noFiniteLogit, .notFiniteState:
       "look for a weight that is no number or a scale that is too large: 'tritsmith check' names them"
-    default: nil
+    case .unsupportedValue:
+      "correct the setting if it is a mistake; a model that means it needs a program that computes it"
+    case .missingKey: "add the key with the value the model was trained with"
+    case .wrongType: "write the value as what is expected, and not as text or null"
+    case .contradiction, .tensorShape:
+      "correct the setting, or fetch the files again: settings and tensors are of different models"
+    case .tensorEncoding: "take the checkpoint this was made from, or convert it again"
+    case .scale: "convert the model again from what it was made from"
+    case .notFinite: "'tritsmith check' lists every such tensor; repair the checkpoint, or fetch it again"
+    case .tokenOutOfRange: "take ids from this model's tokenizer: 'tritsmith tokenize' gives them"
+    case .emptyPrompt: "give a text or ids"
+    case .outOfRange: "give a value within these bounds"
     }
   }
 

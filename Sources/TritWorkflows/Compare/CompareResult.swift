@@ -82,6 +82,7 @@ public struct CompareResult: Sendable {
 
   /// The weights as a part beside the others.
   var weightsFinding: PartFinding {
+    if tensors.isEmpty, structure.isEmpty { return PartFinding(.weights, .none, "neither has tensors") }
     guard !weightsAreSame else {
       return PartFinding(
         weights: "\(tensors.count) tensors",

@@ -74,6 +74,9 @@ public enum RuntimeTable {
       ]
     } + [
       RuntimeRow(mlxLM, Qwen3(), [.mlx], .loads, .tried),
+      RuntimeRow(transformers, Qwen3(), [.dense], .loads, .tried),
+      RuntimeRow(llamaCpp, Qwen3(), ternary + [.gguf(.q2)] + dense, .loads, .source),
+      RuntimeRow(llamaCpp, Qwen3(), forked, .refuses("invalid ggml type"), .source),
       RuntimeRow(mlxLM, Llama(), [.mlx], .loads, .tried),
       RuntimeRow(ikLlamaCpp, Llama(), orders, .refuses("ggml.c: fatal error"), .tried),
       RuntimeRow(ikLlamaCpp, BitNet(), orders, noProduct, .tried),

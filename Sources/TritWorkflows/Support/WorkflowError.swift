@@ -179,7 +179,9 @@ public struct WorkflowError: DiagnosticError, Equatable {
     case .unsound: "'tritsmith check' lists everything that is wrong with the model"
     case .unpackedOffline: "pack the model with the tool that wrote it"
     case .hasForeignQuantization: "take the checkpoint it was quantized from"
-    case .unsupportedEncoding, .mixedConventions, .unknownQuantizer: nil
+    case .unsupportedEncoding: "take the checkpoint it was made from, in BF16, F16 or F32"
+    case .mixedConventions: "write --to dense or --to gguf, which hold what the scales multiply to"
+    case .unknownQuantizer: "choose one of these; 'tritsmith help convert' says what each does"
     }
   }
 

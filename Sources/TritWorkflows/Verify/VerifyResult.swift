@@ -219,6 +219,7 @@ public struct VerifyResult: Sendable {
 
   /// The weights as a part beside the others.
   var weightsFinding: PartFinding {
+    if tensors.isEmpty, structure.isEmpty { return PartFinding(.weights, .none, "neither has tensors") }
     let ternary = tensors.count(where: \.isTernary)
     if weightsHold, let percent = scaleLossPercent {
       let lost = tensors.count { $0.outcome == .scalesLost }
