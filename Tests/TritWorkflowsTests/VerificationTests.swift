@@ -206,7 +206,7 @@ struct CodeStreamTests {
 /// Ways in which a converted model can be wrong.
 enum Tampering: String, CaseIterable {
   case flippedTrit, swappedRows, reversedTrits, scaleStep, missingTensor, extraTensor, normByte, invalidCode
-  case otherShape, denseType
+  case otherShape
 
   /// Where the flipped trit and the invalid code are: row 37 of 64 is place 2 of packed row 5.
   static let (row, column) = (37, 11)
@@ -235,9 +235,6 @@ enum Tampering: String, CaseIterable {
     case .invalidCode: builder.file[name].bytes[Self.position] |= 3 << Self.place
     case .otherShape:
       builder.file[name].shape = [8, 128]
-    case .denseType:
-      let values = FloatBytes.bf16Values(builder.file[GoldenCut.norm].bytes)
-      builder.file[GoldenCut.norm] = RawTensor(GoldenCut.norm, "F32", [64], FloatBytes.f32(values))
     }
   }
 
@@ -253,7 +250,6 @@ enum Tampering: String, CaseIterable {
     case .normByte: [GoldenCut.norm, "row 0, column 3"]
     case .invalidCode: [GoldenCut.query, "row \(Self.row), column \(Self.column)", "invalid code"]
     case .otherShape: [GoldenCut.query, "[32, 128]", "[64, 64]"]
-    case .denseType: [GoldenCut.norm, "F32"]
     }
   }
 }

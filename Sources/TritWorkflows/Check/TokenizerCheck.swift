@@ -43,7 +43,9 @@ struct TokenizerCheck {
       findings.append(
         CheckFinding(.vocabulary, file, "ids go to \(tokenizer.endID - 1), vocab_size is \(stated)"))
     }
-    findings += specialTokens("config.json", manifest.configuration, tokenizer, embedding?.shape.rows ?? stated)
+    // A GGUF file is its own configuration.
+    let place = source is GGUFModelView ? FileSystem.name(of: manifest.path) : "config.json"
+    findings += specialTokens(place, manifest.configuration, tokenizer, embedding?.shape.rows ?? stated)
     if manifest.companions.contains(where: { $0.name == "generation_config.json" }) {
       let object = try? JSONValue.parse(source.companion(named: "generation_config.json"), dialect: .python).object
       findings += specialTokens("generation_config.json", object, tokenizer, embedding?.shape.rows ?? stated)

@@ -343,10 +343,6 @@ struct Planner {
     guard let layout = LayoutRegistry.layout(id) else {
       throw WorkflowError(.doesNotFit(layout: id.rawValue, detail: "it is not known"), file: file, tensor: tensor.name)
     }
-    if HFPacked.isUnloadable(.ternary(id), role) {
-      throw WorkflowError(
-        .doesNotFit(layout: id.rawValue, detail: HFPacked.linearOnly), file: file, tensor: tensor.name)
-    }
     do throws(LayoutError) {
       try layout.check(tensor.shape)
     } catch {
@@ -355,6 +351,10 @@ struct Planner {
     let granularity = try granularity(of: tensor)
     if request.target == .hfPacked, granularity != .tensor {
       throw WorkflowError(.oneScaleOnly(found: granularity == .row ? "per-row" : "per-group"), tensor: tensor.name)
+    }
+    if HFPacked.isUnloadable(.ternary(id), role) {
+      throw WorkflowError(
+        .doesNotFit(layout: id.rawValue, detail: HFPacked.linearOnly), file: file, tensor: tensor.name)
     }
     let scaleBits = tensor.scale?.storage.bits ?? DType.bf16.bits
     let scales = granularity.count(rows: tensor.shape.rows, columns: tensor.shape.columns)
