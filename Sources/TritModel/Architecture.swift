@@ -57,11 +57,14 @@ public struct ClassDefaults: Sendable {
   public var latentProjections: ProjectionClass
   /// How latents compute that are known to be latents: as the family's packing tool, or its modelling code, does.
   public var onlineProjections: ProjectionClass
+  /// Source: `LlamaConfig`, and MiniCPM's own class; others say so.
+  public var specialTokens: SpecialTokens
 
   public init(
     activation: GateActivation = .silu, normEpsilon: Double = 1e-6, rotaryTheta: Double = 10000,
     keyValueHeads: Int? = nil, contextLength: Int = 2048, headDimension: Int? = nil, tiesEmbeddings: Bool = false,
-    latentProjections: ProjectionClass = .linear, onlineProjections: ProjectionClass = .bitLinearOnline
+    latentProjections: ProjectionClass = .linear, onlineProjections: ProjectionClass = .bitLinearOnline,
+    specialTokens: SpecialTokens = SpecialTokens(begin: 1, end: [2])
   ) {
     self.activation = activation
     self.normEpsilon = normEpsilon
@@ -72,6 +75,7 @@ public struct ClassDefaults: Sendable {
     self.tiesEmbeddings = tiesEmbeddings
     self.latentProjections = latentProjections
     self.onlineProjections = onlineProjections
+    self.specialTokens = specialTokens
   }
 }
 
@@ -104,15 +108,18 @@ public struct ClassKeys: Sendable {
   public var multipliers: Multipliers
   /// Keys that change no logits of this class.
   public var irrelevant: Set<String>
+  /// Keys this class refuses to be null, and what belongs there, beside those that every class refuses.
+  public var neverNull: [(key: String, expected: String)]
 
   public init(
     slidingWindow: SlidingWindow = .unknown, feedForwardBias: FeedForwardBias = .stated,
-    multipliers: Multipliers = .none, irrelevant: Set<String> = []
+    multipliers: Multipliers = .none, irrelevant: Set<String> = [], neverNull: [(key: String, expected: String)] = []
   ) {
     self.slidingWindow = slidingWindow
     self.feedForwardBias = feedForwardBias
     self.multipliers = multipliers
     self.irrelevant = irrelevant
+    self.neverNull = neverNull
   }
 }
 

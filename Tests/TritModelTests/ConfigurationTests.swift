@@ -114,6 +114,11 @@ struct ConfigurationTests {
     #expect(
       Self.fault("\"layer_types\": [\"full_attention\", \"sliding_attention\"]", from: base)?.field == "layer_types")
     #expect(Self.fault("\"mlp_bias\": true", from: base)?.field == "mlp_bias")
+    // `Qwen3Config` of transformers 5.23 refuses null here; `LlamaConfig` has heads of hidden size ÷ heads then.
+    for key in ["head_dim", "use_sliding_window", "max_window_layers", "attention_dropout"] {
+      #expect(Self.fault("\"\(key)\": null", from: base)?.field == key)
+      if key != "max_window_layers" { #expect(Self.fault("\"\(key)\": null") == nil) }
+    }
     #expect(read.architecture.role(of: "model.layers.1.self_attn.q_norm.weight") == .norm)
     #expect(read.tensors(ofLayer: 0).first { $0.name.hasSuffix("k_norm.weight") }?.shape == [128])
   }
@@ -236,6 +241,29 @@ struct ConfigurationTests {
       "hidden_act": "swish"
       """)
     #expect(null.attention.headDimension == 16 && null.rotary.scaling == .none && null.activation == .silu)
+  }
+
+  /// By `LlamaConfig`, `BitNetConfig` and `Qwen3Config` of transformers 5.23, and torch's `Embedding`.
+  @Test("special tokens: of the class, none, and those the class refuses")
+  func specialTokens() throws {
+    let absent = try Self.read("\"vocab_size\": 200000")
+    #expect(absent.tokens(.begin) == [1] && absent.tokens(.end) == [2] && absent.tokens(.padding).isEmpty)
+    let none = try Self.read("\"bos_token_id\": null, \"eos_token_id\": null, \"pad_token_id\": -1")
+    #expect(SpecialTokens.Role.allCases.allSatisfy { none.tokens($0).isEmpty })
+    #expect(none.tokenDifferences(from: absent).map(\.key) == ["bos_token_id", "eos_token_id"])
+    for (name, begin, end) in [("BitNetForCausalLM", [128_000], [128_001]), ("Qwen3ForCausalLM", [], [])] {
+      let base = Self.small.replacing("LlamaForCausalLM", with: name)
+      let read = try Self.read("\"vocab_size\": 200000", from: base)
+      #expect(read.tokens(.begin) == begin && read.tokens(.end) == end, "\(name)")
+    }
+    for (key, value) in [("pad_token_id", "50"), ("pad_token_id", "[1]"), ("bos_token_id", "[1]")] {
+      #expect(Self.fault("\"\(key)\": \(value)")?.field == key)
+    }
+    #expect(try Self.read("\"pad_token_id\": 49").tokens(.padding) == [49])
+    // Written, none is said: without the key loaders take the token of the class.
+    let written = HuggingFaceDescription.write(none, weightType: .bf16)
+    #expect(written["bos_token_id"] == .null && written["eos_token_id"] == .null && written["pad_token_id"] == nil)
+    #expect(HuggingFaceDescription.write(absent, weightType: .bf16)["bos_token_id"] == nil)
   }
 
   @Test("how projections compute")

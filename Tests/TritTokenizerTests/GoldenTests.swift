@@ -56,6 +56,25 @@ struct GoldenTests {
     #expect(try tokenizer.decode([2022, 2024, 2025], skipSpecialTokens: true) == "<think></think>")
   }
 
+  /// By the ids `AutoTokenizer` of transformers 5.23 gives for "12345" and a composed accent, class by class.
+  @Test(arguments: [
+    ("falcon-e-tiny/bitnet", ["GPT2Tokenizer", "GPT2TokenizerFast", "Qwen2Tokenizer", "GPTNeoXTokenizer"]),
+    ("bonsai-tiny/unpacked", ["GPT2Tokenizer", "CodeGenTokenizer"]),
+  ])
+  func classes(_ checkpoint: String, _ replacing: [String]) throws {
+    let tokenizer = try Files.tokenizer(ofCheckpoint: checkpoint)
+    for name in replacing {
+      #expect(TokenizerClass.replaces(tokenizer, class: name, addsPrefixSpace: false), "\(name)")
+    }
+    for name in ["PreTrainedTokenizerFast", "TokenizersBackend", "LlamaTokenizer", "LlamaTokenizerFast", "Nonsense"] {
+      #expect(!TokenizerClass.replaces(tokenizer, class: name, addsPrefixSpace: false), "\(name)")
+    }
+    // The file says what this class does.
+    let isQwen = checkpoint.hasPrefix("bonsai")
+    #expect(TokenizerClass.replaces(tokenizer, class: "Qwen2Tokenizer", addsPrefixSpace: false) != isQwen)
+    #expect(TokenizerClass.replaces(tokenizer, class: "Qwen2TokenizerFast", addsPrefixSpace: true))
+  }
+
   /// Every variant of the small tokenizer: families of pre-tokenizers, split behaviors, added-token options and so on.
   @Test func variants() throws {
     let base = try Files.json("Tokenizers/base.json")

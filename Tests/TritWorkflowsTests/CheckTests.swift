@@ -175,6 +175,12 @@ struct CheckTests {
     Fault(rule: .specialToken, name: "BOS beyond the vocabulary", subject: "config.json, bos_token_id") {
       $0.replace("\"bos_token_id\": 1", "\"bos_token_id\": 4096")
     },
+    Fault(
+      rule: .specialToken, name: "padding beyond the vocabulary", subject: "config.json, pad_token_id",
+      others: [.conventionUnknown]
+    ) {
+      $0.replace("\"bos_token_id\": 1", "\"bos_token_id\": 1, \"pad_token_id\": 2048")
+    },
     Fault(rule: .specialToken, name: "two opinions on EOS", subject: "generation_config.json, eos_token_id") {
       $0.files["generation_config.json"] = Array("{\"eos_token_id\": 5}".utf8)
     },

@@ -75,6 +75,21 @@ package struct MLXQuantization: Sendable {
     return try form(entry, "\(field).\(module)", standard: Form(bits: 4, groupSize: 64))
   }
 
+  /// The first key that is neither a setting nor a module, with its place; nil where all is understood.
+  package var unknownKey: String? {
+    let settings: Set<String> = ["bits", MLXQuantization.groupKey, "mode"]
+    for entry in object.entries where !settings.contains(entry.key) {
+      guard let own = entry.value.object else {
+        if entry.value.bool == nil { return "\(field).\(entry.key)" }
+        continue
+      }
+      if let key = own.entries.first(where: { !settings.contains($0.key) })?.key {
+        return "\(field).\(entry.key).\(key)"
+      }
+    }
+    return nil
+  }
+
   private func form(_ entry: JSONObject, _ field: String, standard: Form?) throws(FormatError) -> Form {
     let mode: String
     switch entry["mode"] {

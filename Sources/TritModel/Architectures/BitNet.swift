@@ -18,7 +18,7 @@ public struct BitNet: Architecture {
   public var defaults: ClassDefaults {
     ClassDefaults(
       activation: .squaredReLU, normEpsilon: 1e-5, rotaryTheta: 500_000, keyValueHeads: 5,
-      onlineProjections: .autoBitLinearOnline)
+      onlineProjections: .autoBitLinearOnline, specialTokens: SpecialTokens(begin: 128_000, end: [128_001]))
   }
   public var modules: [ModuleTemplate] { BitNet.table }
   private static let table = ModuleTemplate.decoder(

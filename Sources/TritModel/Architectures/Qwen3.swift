@@ -16,10 +16,18 @@ public struct Qwen3: Architecture {
   /// Source: transformers `Qwen3Config`.
   public var defaults: ClassDefaults {
     ClassDefaults(
-      keyValueHeads: 32, contextLength: 32768, headDimension: 128, onlineProjections: .autoBitLinearOnline)
+      keyValueHeads: 32, contextLength: 32768, headDimension: 128, onlineProjections: .autoBitLinearOnline,
+      specialTokens: SpecialTokens())
   }
   /// Source: transformers `Qwen3Config`, `Qwen3MLP`.
-  public var keys: ClassKeys { ClassKeys(slidingWindow: .switched, feedForwardBias: .never) }
+  public var keys: ClassKeys {
+    ClassKeys(
+      slidingWindow: .switched, feedForwardBias: .never,
+      neverNull: [
+        ("head_dim", "a whole number"), ("use_sliding_window", "a boolean"), ("max_window_layers", "a whole number"),
+        ("attention_dropout", "a number"),
+      ])
+  }
   /// llama.cpp rotates halves of a head here, as Hugging Face does: rows stay where they are.
   public var modules: [ModuleTemplate] { Qwen3.table }
   private static let table = ModuleTemplate.decoder(queryNorm: "self_attn.q_norm", keyNorm: "self_attn.k_norm")

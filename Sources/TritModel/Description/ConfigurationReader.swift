@@ -158,8 +158,9 @@ struct ConfigurationReader {
   }
 
   /// Whether this is a model for MLX, whose entries say how tensors are stored and were read with them.
-  mutating func takeMLXQuantization() -> Bool {
-    guard MLXQuantization(configuration: object, file: file) != nil else { return false }
+  mutating func takeMLXQuantization() throws(ModelError) -> Bool {
+    guard let quantization = MLXQuantization(configuration: object, file: file) else { return false }
+    if let key = quantization.unknownKey { throw error(.unknownKey, key) }
     ignore([MLXQuantization.key, MLXQuantization.copyKey])
     return true
   }

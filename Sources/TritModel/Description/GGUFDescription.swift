@@ -79,7 +79,6 @@ extension GGUFDescription {
     } else {
       vocabulary = try keys.needed("vocab_size")
     }
-    func token(_ name: String) -> Int? { manifest.entry("tokenizer.ggml.\(name)_token_id")?.integer }
     let contextLength = try keys.needed("context_length")
     let layers = try keys.needed("block_count")
     let rotary = try GGUFRotary(keys, rotaryTensors, headDimension: headSize, contextLength: contextLength)
@@ -103,8 +102,7 @@ extension GGUFDescription {
         ?? QuantizationScheme(
           projections: manifest.tensors.contains { $0.encoding.isTernary }
             ? .linear : architecture.defaults.latentProjections),
-      specialTokens: SpecialTokens(
-        begin: token("bos"), end: endTokens(token), padding: token("padding")),
+      specialTokens: specialTokens(manifest),
       assumed: assumed)
     var problem = problem(manifest, prefix, description) ?? rotary.problem
     if problem == nil, case .failure(let error) = multipliers { problem = error }
@@ -115,10 +113,30 @@ extension GGUFDescription {
   /// Keys that end a text beside `eos`: of a turn, of a message. llama.cpp stops at each of them.
   package static let furtherEnds = ["eot", "eom"]
 
-  private static func endTokens(_ token: (String) -> Int?) -> [Int] {
-    var result: [Int] = []
-    for id in (["eos"] + furtherEnds).compactMap(token) where !result.contains(id) { result.append(id) }
-    return result
+  /// Tokens that end a text: the tokenizer's own, and others.
+  package static func ends(_ manifest: ModelManifest) -> (own: Int?, further: [Int]) {
+    let own = token("eos", manifest)
+    var further: [Int] = []
+    for id in furtherEnds.compactMap({ token($0, manifest) }) where id != own && !further.contains(id) {
+      further.append(id)
+    }
+    return (own, further)
+  }
+
+  /// Whether a file has a vocabulary: its special tokens stand beside it.
+  package static func hasVocabulary(_ manifest: ModelManifest) -> Bool {
+    manifest.entry("tokenizer.ggml.tokens") != nil
+  }
+
+  private static func token(_ name: String, _ manifest: ModelManifest) -> Int? {
+    manifest.entry("tokenizer.ggml.\(name)_token_id")?.integer
+  }
+
+  private static func specialTokens(_ manifest: ModelManifest) -> SpecialTokens {
+    let ends = ends(manifest)
+    return SpecialTokens(
+      begin: token("bos", manifest), end: (ends.own.map { [$0] } ?? []) + ends.further,
+      padding: token("padding", manifest), unstated: hasVocabulary(manifest) ? [] : Set(SpecialTokens.Role.allCases))
   }
 
   private static func readMultipliers(

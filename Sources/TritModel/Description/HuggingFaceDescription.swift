@@ -40,7 +40,7 @@ public enum HuggingFaceDescription {
     // A class chosen instead of the one that is named has a type of its own.
     let named = ArchitectureRegistry.className(in: object).flatMap(ArchitectureRegistry.architecture(named:))
     if named?.className == architecture.className { try checkModelType(&reader, architecture) }
-    for (key, expected) in neverNull { try reader.refuseNull(key, expected) }
+    for (key, expected) in neverNull + keys.neverNull { try reader.refuseNull(key, expected) }
     let hiddenSize = try reader.requiredInteger("hidden_size")
     let intermediateSize = try reader.requiredInteger("intermediate_size")
     let layers = try reader.requiredInteger("num_hidden_layers")
@@ -78,9 +78,7 @@ public enum HuggingFaceDescription {
     let scheme = understood(else: nil) { () throws(ModelError) in try QuantizationScheme.read(&reader) }
     understood(else: ()) { () throws(ModelError) in try checkNeighbours(&reader, keys, layers: layers) }
     let specialTokens = understood(else: SpecialTokens()) { () throws(ModelError) in
-      SpecialTokens(
-        begin: try reader.tokens("bos_token_id").first, end: try reader.tokens("eos_token_id"),
-        padding: try reader.tokens("pad_token_id").first)
+      try readSpecialTokens(&reader, vocabularySize: vocabularySize)
     }
     if problem == nil { understood(else: ()) { () throws(ModelError) in try reader.finish() } }
     let description = ModelDescription(
@@ -91,6 +89,27 @@ public enum HuggingFaceDescription {
       quantization: scheme ?? QuantizationScheme(projections: defaults.latentProjections),
       specialTokens: specialTokens, assumed: reader.assumed)
     return ModelDescription.Reading(description: description, problem: problem)
+  }
+
+  private static func readSpecialTokens(
+    _ reader: inout ConfigurationReader, vocabularySize: Int
+  ) throws(ModelError) -> SpecialTokens {
+    func id(_ role: SpecialTokens.Role) throws(ModelError) -> Int? {
+      if let value = reader.value(role.rawValue), value.array != nil {
+        throw reader.error(.wrongType(expected: "one token id", found: reader.describe(value)), role.rawValue)
+      }
+      return try reader.tokens(role.rawValue).first
+    }
+    let padding = try id(.padding)
+    // Source: torch `Embedding`, whose padding_idx must be a row; transformers gives it this id.
+    if let padding, padding >= vocabularySize {
+      throw reader.error(
+        .contradiction(expected: "below vocab_size, \(vocabularySize)", found: "\(padding)"),
+        SpecialTokens.Role.padding.rawValue)
+    }
+    return SpecialTokens(
+      begin: try id(.begin), end: try reader.tokens(SpecialTokens.Role.end.rawValue), padding: padding,
+      unstated: Set(SpecialTokens.Role.allCases.filter { !reader.has($0.rawValue) }))
   }
 
   /// Settings of neighbouring classes that would change the arithmetic.
@@ -114,10 +133,12 @@ public enum HuggingFaceDescription {
     try reader.mustBeOff("add_cross_attention")
   }
 
-  /// Settings the classes of transformers refuse to be null. Source: `LlamaConfig`, `BitNetConfig` of transformers 5.23.
-  private static let neverNull = [
+  /// Settings all classes of transformers refuse to be null. Source: `LlamaConfig`, `BitNetConfig`, `Qwen3Config` of
+  /// transformers 5.23.
+  private static let neverNull: [(key: String, expected: String)] = [
     ("max_position_embeddings", "a whole number"), ("rms_norm_eps", "a number"), ("hidden_act", "a string"),
     ("tie_word_embeddings", "a boolean"), ("attention_bias", "a boolean"), ("mlp_bias", "a boolean"),
+    ("use_cache", "a boolean"), ("initializer_range", "a number"),
   ]
 
   /// Throws for a `model_type` that names another class: loaders go by it, and make the model that it says.
@@ -248,11 +269,13 @@ extension HuggingFaceDescription {
       "torch_dtype": .string(weightType == .f16 ? "float16" : weightType == .f32 ? "float32" : "bfloat16"),
       "vocab_size": number(description.vocabularySize),
     ]
-    let tokens = description.specialTokens
-    if let id = tokens.begin { result["bos_token_id"] = number(id) }
-    if tokens.end.count == 1 { result["eos_token_id"] = number(tokens.end[0]) }
-    if tokens.end.count > 1 { result["eos_token_id"] = .array(tokens.end.map { number($0) }) }
-    if let id = tokens.padding { result["pad_token_id"] = number(id) }
+    for role in SpecialTokens.Role.allCases where !description.specialTokens.unstated.contains(role) {
+      let ids = description.specialTokens[role]
+      if ids.count == 1 { result[role.rawValue] = number(ids[0]) }
+      if ids.count > 1 { result[role.rawValue] = .array(ids.map { number($0) }) }
+      // Without the key loaders take the token of the class.
+      if ids.isEmpty, !description.architecture.defaults.specialTokens[role].isEmpty { result[role.rawValue] = .null }
+    }
     result["rope_scaling"] = description.rotary.scaling.configuration
     if description.architecture.keys.multipliers == .miniCPM {
       let factors = description.multipliers

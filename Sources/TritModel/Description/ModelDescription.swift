@@ -5,16 +5,35 @@ import TritKernels
 
 /// Token ids with a meaning, as the configuration states them.
 public struct SpecialTokens: Sendable, Hashable {
+  /// What a token is for.
+  public enum Role: String, Sendable, Hashable, CaseIterable {
+    case begin = "bos_token_id"
+    case end = "eos_token_id"
+    case padding = "pad_token_id"
+  }
+
   public var begin: Int?
   /// Any of them ends a text.
   public var end: [Int]
   /// Nil where there is none: old configurations say −1.
   public var padding: Int?
+  /// Roles the file says nothing of, for which loaders take the tokens of the class. Null says that there is none.
+  public var unstated: Set<Role>
 
-  public init(begin: Int? = nil, end: [Int] = [], padding: Int? = nil) {
+  public init(begin: Int? = nil, end: [Int] = [], padding: Int? = nil, unstated: Set<Role> = []) {
     self.begin = begin
     self.end = end
     self.padding = padding
+    self.unstated = unstated
+  }
+
+  /// The ids of a role; empty where there is none.
+  public subscript(_ role: Role) -> [Int] {
+    switch role {
+    case .begin: begin.map { [$0] } ?? []
+    case .end: end
+    case .padding: padding.map { [$0] } ?? []
+    }
   }
 }
 
@@ -163,16 +182,27 @@ extension ModelDescription {
         ])
   }
 
-  /// Special tokens both configurations state and that are not the same.
+  /// The ids of a role in rising order, as loaders take them: what the file says, else those of its class. One of the
+  /// class that is no row of the embeddings stands for none.
+  public func tokens(_ role: SpecialTokens.Role) -> [Int] {
+    guard specialTokens.unstated.contains(role) else { return specialTokens[role].sorted() }
+    return architecture.defaults.specialTokens[role].filter { $0 < vocabularySize }.sorted()
+  }
+
+  /// Special tokens that are not the same; none is a value of its own.
   public func tokenDifferences(from other: ModelDescription) -> [DescriptionDifference] {
-    func text(_ ids: [Int]) -> String { ids.isEmpty ? "none" : ids.map(String.init).joined(separator: ", ") }
-    let (mine, theirs) = (specialTokens, other.specialTokens)
-    return [
-      ("bos_token_id", mine.begin.map { [$0] } ?? [], theirs.begin.map { [$0] } ?? []),
-      ("eos_token_id", mine.end, theirs.end),
-      ("pad_token_id", mine.padding.map { [$0] } ?? [], theirs.padding.map { [$0] } ?? []),
-    ].filter { !$0.1.isEmpty && !$0.2.isEmpty && $0.1 != $0.2 }.map {
-      DescriptionDifference(key: $0.0, first: text($0.1), second: text($0.2))
+    SpecialTokens.Role.allCases.compactMap { role in
+      let (mine, theirs) = (tokens(role), other.tokens(role))
+      guard mine != theirs else { return nil }
+      return DescriptionDifference(
+        key: role.rawValue, first: SpecialTokens.text(mine), second: SpecialTokens.text(theirs))
     }
+  }
+}
+
+extension SpecialTokens {
+  /// Ids for people.
+  package static func text(_ ids: [Int]) -> String {
+    ids.isEmpty ? "none" : ids.map(String.init).joined(separator: ", ")
   }
 }

@@ -71,9 +71,12 @@ public struct QuantizationScheme: Sendable, Equatable {
     return try read(&reader)
   }
 
+  /// The keys it is read from.
+  package static let keys = [MLXQuantization.key, MLXQuantization.copyKey]
+
   /// Reads `quantization_config`; nil when there is none.
   static func read(_ reader: inout ConfigurationReader) throws(ModelError) -> QuantizationScheme? {
-    if reader.takeMLXQuantization() {
+    if try reader.takeMLXQuantization() {
       var scheme = QuantizationScheme(projections: .linear)
       scheme.isWeightOnly = true
       return scheme

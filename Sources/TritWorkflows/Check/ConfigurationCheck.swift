@@ -27,13 +27,23 @@ struct ConfigurationCheck {
     switch survey.description {
     case .success(let description):
       return quantizationFindings(object) + tensorFindings(description) + typeFindings(object)
-        + modelTypeFindings(object) + paddingFindings(description)
+        + modelTypeFindings(object)
     case .failure(let error):
-      var rule = error.location.field == "model_type" ? CheckRule.modelType : .badConfiguration
+      var rule: CheckRule =
+        switch error.location.field {
+        case "model_type": .modelType
+        // A row of the embeddings that is not there: transformers refuses such a model, llama.cpp takes another id.
+        case SpecialTokens.Role.padding.rawValue: .specialToken
+        default: .badConfiguration
+        }
       if case .rotatedModules = error.kind { rule = .rotation }
       var finding = CheckWorkflow.finding(rule, error)
-      finding.isNotUnderstood = error.isNotUnderstood
-      let structural = survey.structure.map { tensorFindings($0) + paddingFindings($0) } ?? []
+      // Kept key for key, it would still be about tensors that are written in another form.
+      let isOfQuantization = QuantizationScheme.keys.contains {
+        error.location.field == $0 || error.location.field?.hasPrefix($0 + ".") == true
+      }
+      finding.isNotUnderstood = error.isNotUnderstood && !isOfQuantization
+      let structural = survey.structure.map { tensorFindings($0) } ?? []
       return quantizationFindings(object) + [finding] + structural + modelTypeFindings(object)
     }
   }
@@ -47,15 +57,6 @@ struct ConfigurationCheck {
         .modelType, "config.json, model_type",
         "there is none, and transformers refuses such a file; add \"model_type\": \(type ?? "the type of its class")",
         severity: .warning)
-    ]
-  }
-
-  /// A row of the embeddings that is not there: transformers refuses such a model, llama.cpp takes another id.
-  private func paddingFindings(_ description: ModelDescription) -> [CheckFinding] {
-    guard let id = description.specialTokens.padding, id >= description.vocabularySize else { return [] }
-    return [
-      CheckFinding(
-        .specialToken, "config.json, pad_token_id", "\(id) is outside of \(description.vocabularySize) embeddings")
     ]
   }
 
@@ -99,14 +100,10 @@ struct ConfigurationCheck {
 
   private func quantizationFindings(_ object: JSONObject) -> [CheckFinding] {
     let key = "quantization_config"
-    let packed = manifest.tensors.count { $0.encoding.isTernary }
+    let contradiction = ConfigurationCheck.contradiction(source, quantization: survey.quantization)
     guard let quantization = survey.quantization else {
-      guard packed > 0, manifest.format == SafetensorsFormat.id,
-        MLXQuantization(configuration: object, file: key) == nil
-      else { return [] }
-      return [CheckFinding(.quantization, key, "\(packed) tensors are packed, and the configuration does not say so")]
+      return contradiction.map { [CheckFinding(.quantization, key, $0)] } ?? []
     }
-    let hasProjections = survey.roles.contains { $0.isProjection }
     let named = manifest.tensors.filter {
       $0.encoding.isTernary
         && HFQuantization.names(quantization.modulesToNotConvert ?? [], HFQuantization.module(of: $0.name))
@@ -119,19 +116,28 @@ struct ConfigurationCheck {
             + "\(CheckWorkflow.list(named.map { HFQuantization.module(of: $0.name) })); take them off the list")
       ]
     }
+    return contradiction.map { [CheckFinding(.quantization, key, $0)] } ?? []
+  }
+
+  /// What a configuration says of the form of the weights that is not so; nil where they agree.
+  static func contradiction(_ source: any TensorSource, quantization: HFQuantization?) -> String? {
+    let manifest = source.manifest
+    let packed = manifest.tensors.count { $0.encoding.isTernary }
+    guard let quantization else {
+      guard packed > 0, manifest.format == SafetensorsFormat.id, let object = manifest.configuration,
+        MLXQuantization(configuration: object, file: manifest.path) == nil
+      else { return nil }
+      return "\(packed) tensors are packed, and the configuration does not say so"
+    }
     if quantization.mode == .online, packed > 0 {
-      return [
-        CheckFinding(.quantization, key, "says online, which means latent weights, and \(packed) tensors are packed")
-      ]
+      return "says online, which means latent weights, and \(packed) tensors are packed"
     }
-    if quantization.mode == .offline, packed == 0, hasProjections,
-      !manifest.tensors.contains(where: ForeignPacking.hasScales)
+    if quantization.mode == .offline, packed == 0, !manifest.tensors.contains(where: ForeignPacking.hasScales),
+      manifest.tensors.contains(where: { ArchitectureRegistry.role(of: $0.name).isProjection })
     {
-      return [
-        CheckFinding(.quantization, key, "says \(quantization.linearClass.rawValue), and no projection is packed")
-      ]
+      return "says \(quantization.linearClass.rawValue), and no projection is packed"
     }
-    return []
+    return nil
   }
 
   private func typeFindings(_ object: JSONObject) -> [CheckFinding] {

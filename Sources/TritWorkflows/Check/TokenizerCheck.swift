@@ -56,11 +56,12 @@ struct TokenizerCheck {
   /// Settings beside the tokenizer's own file by which transformers gives a text other ids than that file says.
   static func contradictions(_ source: any TensorSource, _ tokenizer: Tokenizer) throws -> [String] {
     let name = "tokenizer_config.json"
-    guard source.manifest.companions.contains(where: { $0.name == name }),
-      let settings = try? JSONValue.parse(source.companion(named: name), dialect: .python).object
-    else { return [] }
+    let settings =
+      source.manifest.companions.contains { $0.name == name }
+      ? try? JSONValue.parse(source.companion(named: name), dialect: .python).object : nil
     let file = source.manifest.tokenizerFile ?? "tokenizer.json"
-    var result: [String] = []
+    var result = replacingClass(source, settings, tokenizer, file)
+    guard let settings else { return result }
     if settings["split_special_tokens"]?.bool == true {
       result.append("split_special_tokens: special tokens in a text are cut like words, which is not done here")
     }
@@ -94,6 +95,24 @@ struct TokenizerCheck {
       result.append("\(key) '\(token)' is not in \(file): transformers gives it a new id")
     }
     return result
+  }
+
+  /// A class that takes the file's vocabulary and merges alone.
+  private static func replacingClass(
+    _ source: any TensorSource, _ settings: JSONObject?, _ tokenizer: Tokenizer, _ file: String
+  ) -> [String] {
+    guard file == "tokenizer.json", !(source is GGUFModelView) else { return [] }
+    let configuration = source.manifest.configuration
+    let key = "tokenizer_class"
+    let stated = settings?[key]?.string ?? configuration?[key]?.string
+    guard let name = stated ?? TokenizerClass.standard(forModelType: configuration?["model_type"]?.string),
+      TokenizerClass.replaces(
+        tokenizer, class: name, addsPrefixSpace: settings?["add_prefix_space"]?.bool ?? false)
+    else { return [] }
+    return [
+      "tokenizer_class \(stated == nil ? "is none, which means " : "")'\(printable(name, limit: 60))': transformers 5 rewrites and cuts text as "
+        + "this class does, not as \(file) says; where that file is right, 'PreTrainedTokenizerFast' is the class"
+    ]
   }
 
   private func specialTokens(

@@ -33,8 +33,9 @@ extension CompareResult {
       isSame ? .pass : .fail,
       isSame
         ? (parts.needed.isSuperset(of: ModelPart.needed) ? "the two are the same model: " : "") + parts.verdict
-        : "the two are not the same model" + (isExact ? " to the last bit" : "") + ": "
-          + (parts.problem ?? ""))
+        : parts.failure(
+          parts.problem, difference: "the two are not the same model" + (isExact ? " to the last bit" : ""),
+          doubt: "the two cannot be called the same model"))
     report.brief = ReportBrief(
       ["first", "second", "tensors", "equal", "rounded", "different", "parts", "part_differences", "differences"],
       rows: [

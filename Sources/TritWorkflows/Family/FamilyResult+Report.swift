@@ -26,7 +26,10 @@ extension FamilyResult {
       passed ? .pass : .fail,
       passed
         ? "all \(members.count) are forms of one model: " + common
-        : "the \(members.count) models are \(families) different ones")
+        : families > 1
+          ? "the \(members.count) models are \(families) different ones"
+          : "\(proofs.count { !$0.holds }) of \(proofs.count) pairs of the \(members.count) models do not hold: "
+            + "other pairs alone join them")
     report.brief = ReportBrief(
       ["families", "models"], rows: ["proofs": proofs.indices.filter { !proofs[$0].holds }])
     return report

@@ -76,7 +76,10 @@ public struct PartFinding: Sendable, Hashable {
   public var text: String {
     guard let first = differences.first else { return detail }
     let more = differences.count > 1 ? " and \(differences.count - 1) more" : ""
-    return "\(printable(first.key)): \(printable(first.first)) and \(printable(first.second))\(more)"
+    let values = [first.first, first.second].map { printable($0) }
+    // Values of several words would read as one.
+    let shown = values.contains { $0.contains(" ") } ? values.map { "'\($0)'" } : values
+    return "\(printable(first.key)): \(shown[0]) and \(shown[1])\(more)"
   }
 }
 
@@ -100,6 +103,17 @@ public struct PartFindings: Sendable {
   /// Something was compared, and nothing of it fails.
   public var holds: Bool {
     failing.isEmpty && findings.contains { needed.contains($0.part) && $0.outcome != PartFinding.Outcome.none }
+  }
+
+  /// Why the verdict does not hold, as a sentence of its own.
+  ///
+  /// - Parameters:
+  ///   - difference: what it means that something differs.
+  ///   - doubt: what it means that something was not compared, and nothing differs.
+  func failure(_ problem: String?, difference: String, doubt: String) -> String {
+    let problem = problem ?? ""
+    if failing.isEmpty { return problem }
+    return (failing.allSatisfy { $0.outcome == .notCompared } ? doubt : difference) + ": " + problem
   }
 
   /// Why the verdict does not hold, in a line; nil when it does.

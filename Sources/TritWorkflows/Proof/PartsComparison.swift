@@ -62,11 +62,11 @@ struct PartsComparison {
     switch (read[0], read[1]) {
     case (.success(let left), .success(let right)):
       var differences = left.differences(from: right)
-      if isSameContainer { differences += left.tokenDifferences(from: right) }
+      differences += tokenDifferences(left, right)
       let projections = try ProjectionComparison(
         first: .init(first, left), second: .init(second, right), isExcused: isExcused
       ).run()
-      differences += projections.differences
+      differences += projections.differences + contradictions()
       return differences.isEmpty
         ? PartFinding(
           .description, .equal, "\(left.settingCount) settings; how \(projections.compared) projections compute")
@@ -74,7 +74,10 @@ struct PartsComparison {
           .description, .differs, PartsComparison.count(differences, "setting"), differences: differences)
     case (.failure(let error), _), (_, .failure(let error)):
       // What is not understood can still be the same, key for key.
-      if let (differences, projections) = try keyDifferences() {
+      if var (differences, projections) = try keyDifferences() {
+        differences += contradictions()
+        // One that loaders take and one that they refuse are no one model, however small the difference.
+        if differences.isEmpty { differences = PartsComparison.problemDifferences(read[0], read[1]) }
         return differences.isEmpty
           ? PartFinding(
             .description, .equal,
@@ -88,7 +91,44 @@ struct PartsComparison {
     }
   }
 
-  /// Keys of two configurations of one kind that are not the same; nil for two kinds.
+  /// What of two configurations only one is understood, or not for the same reason.
+  private static func problemDifferences(
+    _ left: Result<ModelDescription, ModelError>, _ right: Result<ModelDescription, ModelError>
+  ) -> [DescriptionDifference] {
+    func problem(_ side: Result<ModelDescription, ModelError>) -> ModelError? {
+      if case .failure(let error) = side { error } else { nil }
+    }
+    let (one, two) = (problem(left), problem(right))
+    guard one?.kind != two?.kind || one?.location.field != two?.location.field else { return [] }
+    func text(_ error: ModelError?, _ key: String?) -> String {
+      guard let error else { return "understood" }
+      return (error.location.field == key ? "" : (error.location.field ?? "") + ": ") + error.summary
+    }
+    let key = one?.location.field ?? two?.location.field
+    return [DescriptionDifference(key: key ?? "config.json", first: text(one, key), second: text(two, key))]
+  }
+
+  /// A configuration that says of its tensors what is not so, where only one does.
+  private func contradictions() -> [DescriptionDifference] {
+    let texts = [first, second].map { source -> String? in
+      guard !(source is GGUFModelView), let configuration = source.manifest.configuration else { return nil }
+      // One that is not understood differs for that reason.
+      guard let quantization = try? HFQuantization(configuration: configuration, file: "") else {
+        return configuration[PartsComparison.quantizationKey] ?? .null == .null
+          ? ConfigurationCheck.contradiction(source, quantization: nil) : nil
+      }
+      return ConfigurationCheck.contradiction(source, quantization: quantization)
+    }
+    guard texts[0] != texts[1] else { return [] }
+    let agrees = "agrees with the tensors"
+    return [
+      DescriptionDifference(
+        key: PartsComparison.quantizationKey, first: texts[0] ?? agrees, second: texts[1] ?? agrees)
+    ]
+  }
+
+  /// Keys of two configurations of one kind that are not the same; nil for two kinds, and where nothing tells how
+  /// packed and other projections compute.
   ///
   /// How projections compute is compared by effect where that much is understood, else by the text that says it.
   ///
@@ -114,6 +154,9 @@ struct PartsComparison {
       // Packed weights have a text of their own; they are the other's when their trits are.
       let packed = [first, second].map { $0.manifest.tensors.contains(where: \.encoding.isTernary) }
       let comparesText = projections == nil && packed[0] == packed[1]
+      if projections == nil, packed[0] != packed[1], ![first, second].allSatisfy(PartsComparison.saysScheme) {
+        return nil
+      }
       func entries(_ source: any TensorSource) -> [(String, JSONValue)] {
         (source.manifest.configuration?.entries ?? []).filter {
           PartsComparison.sayWhat.contains($0.key)
@@ -136,6 +179,17 @@ struct PartsComparison {
     default: return nil
     }
     return (differences + (projections?.differences ?? []), projections?.compared)
+  }
+
+  /// Whether what a configuration says of quantization is understood.
+  private static func saysScheme(_ source: any TensorSource) -> Bool {
+    guard let configuration = source.manifest.configuration else { return true }
+    do throws(ModelError) {
+      _ = try QuantizationScheme.stated(by: configuration, file: "")
+      return true
+    } catch {
+      return false
+    }
   }
 
   private static let quantizationKey = "quantization_config"
@@ -174,9 +228,9 @@ struct PartsComparison {
     switch (generation[0], generation[1]) {
     case (let left?, let right?):
       compared.append("generation_config.json")
-      differences += PartsComparison.differences(left, right, ignoring: ["transformers_version", "_from_model_config"])
+      differences += PartsComparison.differences(
+        left, right, ignoring: PartsComparison.bookkeepingOfGeneration)
     case (nil, nil): break
-    // GGUF has no place for generation settings.
     default:
       if isSameContainer {
         differences.append(
@@ -184,12 +238,17 @@ struct PartsComparison {
             key: "generation_config.json", first: generation[0] == nil ? "absent" : "there",
             second: generation[1] == nil ? "absent" : "there"))
       } else {
+        // GGUF has no place for it: what config.json does not say as well is lost.
+        let lost = further(generation[0] ?? generation[1], of: generation[0] == nil ? second : first)
+        differences += lost.map { key, value in
+          DescriptionDifference(
+            key: "generation_config.json, \(key)", first: generation[0] == nil ? "absent" : value,
+            second: generation[1] == nil ? "absent" : value)
+        }
         left =
-          "generation_config.json is only in the \(generation[0] == nil ? "second" : "first"): GGUF has no place for it"
+          "generation_config.json is only in the \(generation[0] == nil ? "second" : "first"), and GGUF has no place "
+          + "for it"
       }
-    }
-    if !isSameContainer, let ends = endTokens(), ends.first != ends.second {
-      differences.append(DescriptionDifference(key: "eos_token_id", first: ends.first, second: ends.second))
     }
     let templates: [String?] = try [first, second].map { try ChatTemplate.text(of: $0) }
     if templates[0] != nil || templates[1] != nil {
@@ -214,15 +273,18 @@ struct PartsComparison {
       ?? PartFinding(.companions, .none, "neither has generation settings or a chat template")
   }
 
-  /// What ends a text, where both models say so: which tokens, in any order.
-  private func endTokens() -> (first: String, second: String)? {
-    let sides = [first, second].compactMap { source in
-      (try? ModelDescription.read(source))?.specialTokens.end.sorted()
-    }
-    guard sides.count == 2, !sides[0].isEmpty, !sides[1].isEmpty else { return nil }
-    let texts = sides.map { $0.map(String.init).joined(separator: ", ") }
-    return (texts[0], texts[1])
+  /// Generation settings that the description of their model does not say as well.
+  private func further(_ settings: JSONObject?, of source: any TensorSource) -> [(key: String, value: String)] {
+    let description = try? ModelDescription.read(source)
+    return (settings?.entries ?? []).filter { entry in
+      guard !PartsComparison.bookkeepingOfGeneration.contains(entry.key) else { return false }
+      guard let description, let role = SpecialTokens.Role(rawValue: entry.key) else { return !entry.value.isNull }
+      let ids = entry.value.isNull ? [] : (entry.value.array ?? [entry.value]).map { $0.number?.integer }
+      return ids.compactMap { $0 }.sorted() != description.tokens(role) || ids.contains(nil)
+    }.map { ($0.key, $0.value.shown) }
   }
+
+  private static let bookkeepingOfGeneration: Set<String> = ["transformers_version", "_from_model_config"]
 
   /// Named templates beside the default one, where both containers have a place for them.
   private func additionalTemplates() throws -> (count: Int, differences: [DescriptionDifference]) {

@@ -92,7 +92,9 @@ extension VerifyResult {
         "\(ScaleLoss.phrase(percent)): \(lost.count) of \(tensors.count) tensors hold the source's trits with other "
         + "scales (\(lost.first.map { "'\(printable($0.name))': \($0.detail)" } ?? ""))"
     }
-    return "the converted model is not what its source gives: \(firstProblem ?? "")"
+    return parts.failure(
+      firstProblem, difference: "the converted model is not what its source gives",
+      doubt: "the converted model cannot be called what its source gives")
   }
 
   private static func errorFacts(_ error: RoundTripError) -> [ReportFact] {

@@ -317,7 +317,7 @@ struct GGUFPlanner {
   /// End tokens that `config.json` names beside the tokenizer's own.
   private func furtherEnds(_ entries: [MetadataEntry], _ warnings: inout [String]) -> [MetadataEntry] {
     let own = entries.first { $0.key == "tokenizer.ggml.eos_token_id" }?.value.integer
-    guard let ends = description?.specialTokens.end, ends.count > 1 else { return [] }
+    let ends = description?.specialTokens.end ?? []
     let further = ends.filter { $0 != own }
     let keys = GGUFDescription.furtherEnds
     if further.count > keys.count {

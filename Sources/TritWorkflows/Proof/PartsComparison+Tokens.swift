@@ -1,0 +1,54 @@
+// Tritsmith: comparing the special tokens two models state.
+
+import TritCore
+import TritModel
+import TritTokenizer
+
+extension PartsComparison {
+  /// Special tokens that are not the same: part of the description in every container.
+  ///
+  /// A GGUF file has one place for those of configuration and tokenizer, and the tokenizer's stand there: they are of
+  /// the tokenizer's part. Of a configuration it says further ends.
+  func tokenDifferences(_ left: ModelDescription, _ right: ModelDescription) -> [DescriptionDifference] {
+    switch (first as? GGUFModelView, second as? GGUFModelView) {
+    case (nil, nil):
+      let (a, b) = (padded(left, first, unless: right), padded(right, second, unless: left))
+      return a.tokenDifferences(from: b)
+    case (let one?, let two?):
+      // A file without a vocabulary says no tokens.
+      return PartsComparison.saysTokens(one) && PartsComparison.saysTokens(two)
+        ? left.tokenDifferences(from: right) : []
+    case (nil, let file?): return endDifference(left, right, file) { ($0, $1) }
+    case (let file?, nil): return endDifference(right, left, file) { ($1, $0) }
+    }
+  }
+
+  private static func saysTokens(_ view: GGUFModelView) -> Bool { GGUFDescription.hasVocabulary(view.manifest) }
+
+  /// A folder's ends of a text against those of a file, which has place for three.
+  private func endDifference(
+    _ folder: ModelDescription, _ description: ModelDescription, _ file: GGUFModelView,
+    _ order: (String, String) -> (String, String)
+  ) -> [DescriptionDifference] {
+    guard PartsComparison.saysTokens(file) else { return [] }
+    let ends = GGUFDescription.ends(file.manifest)
+    let stated = folder.specialTokens.end
+    let wanted = Set(stated.filter { $0 != ends.own }.prefix(GGUFDescription.furtherEnds.count))
+    guard wanted != Set(ends.further) else { return [] }
+    let (one, other) = order(
+      SpecialTokens.text(stated.sorted()), SpecialTokens.text(description.specialTokens.end.sorted()))
+    return [DescriptionDifference(key: SpecialTokens.Role.end.rawValue, first: one, second: other)]
+  }
+
+  /// A description with its tokenizer's padding token where the configuration has none and the other's has: batches are
+  /// padded with that one.
+  private func padded(
+    _ description: ModelDescription, _ source: any TensorSource, unless other: ModelDescription
+  ) -> ModelDescription {
+    guard description.tokens(.padding).isEmpty, !other.tokens(.padding).isEmpty else { return description }
+    var result = description
+    result.specialTokens.padding = (try? Tokenizer(of: source))?.padTokenID
+    result.specialTokens.unstated.remove(.padding)
+    return result
+  }
+}
