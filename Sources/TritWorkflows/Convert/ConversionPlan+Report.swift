@@ -128,16 +128,30 @@ extension ConversionResult {
   }
 
   /// The conversion in a line: `✓ bitnet  2.9 MB  28 ternary + 11 dense  audited  0.3 s`.
-  public var line: String {
+  ///
+  /// - Parameter width: of the terminal: a path that is too long loses its folders, and what has no room goes on below.
+  public func line(width: Int? = nil) -> String {
     let rounding = audit.rounding.isEmpty ? nil : audit.rounding
     var proof = "audited"
     if let loss = audit.scaleLossPercent { proof += ", \(ScaleLoss.phrase(loss))" }
     if let rounding { proof += ", " + rounding.words }
     let dense = plan.tensors.count - plan.ternaryCount
-    return [
-      "✓ " + printable(plan.request.output), NumberText.bytes(writtenBytes),
-      "\(plan.ternaryCount) ternary + \(dense) dense", proof, NumberText.duration(seconds),
-    ].joined(separator: "  ")
+    let facts = [
+      NumberText.bytes(writtenBytes), "\(plan.ternaryCount) ternary + \(dense) dense", proof,
+      NumberText.duration(seconds),
+    ]
+    var lines = ["✓ " + printable(plan.request.output)]
+    if let width, (lines + facts).joined(separator: "  ").count > width {
+      lines = ["✓ " + printable(FileSystem.name(of: plan.request.output))]
+    }
+    for fact in facts {
+      if let width, lines[lines.count - 1].count + 2 + fact.count > width {
+        lines.append("  " + fact)
+      } else {
+        lines[lines.count - 1] += "  " + fact
+      }
+    }
+    return lines.map { $0 + "\n" }.joined()
   }
 
   /// What a person should know of the output beside what the plan said.

@@ -98,6 +98,11 @@ public struct ConversionRequest: Sendable {
   /// Whether the output is one safetensors file, which has no place for a configuration or a tokenizer.
   var isBareFile: Bool { target != .tritpack && target != .gguf && output.hasSuffix(".safetensors") }
 
+  /// Whether `check`'s rules have something to go by: not for tensors named by hand, of a model nobody knows.
+  func knowsRules(of survey: ModelSurvey) -> Bool {
+    quantize.isEmpty || (try? survey.description.get()) != nil
+  }
+
   /// Whether a finding of `check` stops this conversion: every error, but what comes along key for key and is only not
   /// understood here.
   func refuses(_ finding: CheckFinding, from source: any TensorSource) -> Bool {

@@ -119,11 +119,12 @@ public struct ConvertWorkflow: Sendable {
     }
     work.progress.began(ProgressPhase(name: "converting", totalBytes: total))
     defer { work.progress.ended() }
+    let isKnown = request.knowsRules(of: plan.survey)
     var last: TernaryWeight?
     for (index, tensor) in plan.streamingOrder.enumerated() {
       work.progress.reached(tensor.source.name, number: index + 1, of: plan.tensors.count)
       let zeros = ZeroWatch(tensor.source, tensor.role)
-      func conclude() throws { try add(zeros.finding, source, to: &result) }
+      func conclude() throws { try add(zeros.finding, source, isKnown, to: &result) }
       if tensor.step == .recode {
         let report = try DenseStream(source: source, work: work, nonFinite: request.nonFinite, zeros: zeros).recode(
           tensor, to: writer)
@@ -180,8 +181,10 @@ public struct ConvertWorkflow: Sendable {
   }
 
   /// - Throws: `WorkflowError.unsound` for an error, which leaves no output.
-  private func add(_ finding: CheckFinding?, _ source: any TensorSource, to result: inout Streamed) throws {
-    guard let finding else { return }
+  private func add(
+    _ finding: CheckFinding?, _ source: any TensorSource, _ isKnown: Bool, to result: inout Streamed
+  ) throws {
+    guard let finding, isKnown else { return }
     guard finding.severity != .error else { throw WorkflowError(.unsound(finding), file: source.manifest.path) }
     result.findings.append(finding)
   }

@@ -187,9 +187,7 @@ struct Planner {
         .unsound(CheckFinding(.badTokenizer, "tokenizer.ggml.model", unread)), file: source.manifest.path)
     }
     let findings = try CheckWorkflow.withoutValues(source, survey)
-    // Tensors named by hand, of a model nobody knows: the rules have nothing to go by.
-    let isKnown = request.quantize.isEmpty || (try? survey.description.get()) != nil
-    if isKnown, let error = findings.first(where: { request.refuses($0, from: source) }) {
+    if request.knowsRules(of: survey), let error = findings.first(where: { request.refuses($0, from: source) }) {
       throw WorkflowError(.unsound(error), file: source.manifest.path)
     }
     // What opening the model has noted is among the warnings already.

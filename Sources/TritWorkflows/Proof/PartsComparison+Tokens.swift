@@ -5,7 +5,7 @@ import TritModel
 import TritTokenizer
 
 extension PartsComparison {
-  /// Special tokens that are not the same: part of the description in every container.
+  /// Special tokens that are not the same.
   ///
   /// A GGUF file has one place for those of configuration and tokenizer, and the tokenizer's stand there: they are of
   /// the tokenizer's part. Of a configuration it says further ends.
@@ -21,6 +21,17 @@ extension PartsComparison {
     case (nil, let file?): return endDifference(left, right, file) { ($0, $1) }
     case (let file?, nil): return endDifference(right, left, file) { ($1, $0) }
     }
+  }
+
+  /// Whether both end a text with the same token and one has more that do: generation settings, in every container.
+  /// Converters write them or leave them out, and no logits depend on them.
+  func isOfFurtherEnds(
+    _ difference: DescriptionDifference, _ left: ModelDescription, _ right: ModelDescription
+  ) -> Bool {
+    guard difference.key == SpecialTokens.Role.end.rawValue else { return false }
+    let (one, two) = (left.specialTokens.end, right.specialTokens.end)
+    guard let first = one.first, let second = two.first else { return false }
+    return two.contains(first) && one.contains(second)
   }
 
   private static func saysTokens(_ view: GGUFModelView) -> Bool { GGUFDescription.hasVocabulary(view.manifest) }

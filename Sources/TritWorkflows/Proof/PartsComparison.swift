@@ -62,7 +62,7 @@ struct PartsComparison {
     switch (read[0], read[1]) {
     case (.success(let left), .success(let right)):
       var differences = left.differences(from: right)
-      differences += tokenDifferences(left, right)
+      differences += tokenDifferences(left, right).filter { !isOfFurtherEnds($0, left, right) }
       let projections = try ProjectionComparison(
         first: .init(first, left), second: .init(second, right), isExcused: isExcused
       ).run()
@@ -249,6 +249,9 @@ struct PartsComparison {
           "generation_config.json is only in the \(generation[0] == nil ? "second" : "first"), and GGUF has no place "
           + "for it"
       }
+    }
+    if let left = try? ModelDescription.read(first), let right = try? ModelDescription.read(second) {
+      differences += tokenDifferences(left, right).filter { isOfFurtherEnds($0, left, right) }
     }
     let templates: [String?] = try [first, second].map { try ChatTemplate.text(of: $0) }
     if templates[0] != nil || templates[1] != nil {

@@ -402,7 +402,7 @@ struct Convert: ParsableCommand {
       guard printing.format == .table else { return printing.print(result.report) }
       guard !machine.quiet else { return }
       for warning in result.warnings { StandardError.warn(warning) }
-      guard printing.all else { return StandardOutput.shared.write(result.line + "\n") }
+      guard printing.all else { return StandardOutput.shared.write(result.line(width: printing.width)) }
       var report = result.report
       // They were said before.
       report.removeNotes(.warning)

@@ -45,13 +45,15 @@ struct OutputOptions: ParsableArguments {
   @Flag(help: "Leave text in CSV that a spreadsheet takes for a formula as it is, without an apostrophe in front.")
   var keepFormulas = false
 
+  /// The columns of the terminal; nil where everything is shown, as a pipe wants.
+  var width: Int? { Terminal.isTerminal(1) && !wide ? Terminal.width() : nil }
+
   /// Prints a report to standard output.
   ///
   /// - Parameter quietly: a table of a check that passed, or of work that is done, is not printed; what was asked for
   ///   in another format is.
   func print(_ report: ReportDocument, quietly: Bool = false) {
     guard !(quietly && format == .table && report.isGood) else { return }
-    let width = Terminal.isTerminal(1) && !wide ? Terminal.width() : nil
     var output = StandardOutput.shared
     format.renderer(
       width: width, usesColor: color.isEnabled(on: 1), showsDetails: all,
