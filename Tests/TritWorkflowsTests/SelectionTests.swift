@@ -86,7 +86,8 @@ struct SelectionTests {
     #expect(refused?.location.tensor == "model.embed_tokens.weight" && Disk.names(scratch.path) == [])
     let pack = scratch["m.tritpack"]
     let result = try Workflow.convert(Checkpoint.prequantized, pack, to: .tritpack, change)
-    #expect(result.plan.warnings.contains { $0.contains("1 tensor beside the projections") && $0.contains("embed_tokens") })
+    let warning = result.plan.warnings.first { $0.contains("1 tensor beside the projections") }
+    #expect(warning?.contains("embed_tokens") == true)
     #expect(try !Workflow.verify(Checkpoint.prequantized, pack).passed)
     #expect(try !FamilyWorkflow(FamilyRequest(paths: [Checkpoint.prequantized, pack])).run().proofs[0].holds)
     #expect(try Workflow.verify(Checkpoint.prequantized, pack) { $0.quantize = [Glob("*embed*")] }.passed)
