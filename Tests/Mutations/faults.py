@@ -147,8 +147,8 @@ FAULTS[-1].update(before="firstScored: scored - start", after="firstScored: FAUL
 swap("top-p of weights that do not sum to one", "TritModel/Generation/Sampler.swift", "kept >= topP * total", "kept >= topP", M)
 
 # Tokenizer
-fault("equal merges from right to left", "TritTokenizer/Model/BytePairModel.swift", "work.candidates[index] < best",
-      "(FAULT ? work.candidates[index] <= best : work.candidates[index] < best)", T)
+fault("equal merges from right to left", "TritTokenizer/Model/BytePairModel.swift", "work.candidates[index] >> 32 < best >> 32",
+      "(FAULT ? work.candidates[index] >> 32 <= best >> 32 : work.candidates[index] >> 32 < best >> 32)", T)
 fault("the shortest of several added tokens", "TritTokenizer/Model/AddedToken.swift", "if ends[Int(node)] >= 0 { found =",
       "if ends[Int(node)] >= 0, !(FAULT && found != nil) { found =", T)
 swap("no begin token in front of a text", "TritTokenizer/Tokenizer+Encoding.swift", "addSpecialTokens ? postProcessor.prefix : []", "[]", T)
@@ -227,4 +227,22 @@ dropped("a null rope base is an absent one", D + "RotaryEmbedding+Configuration.
         'try reader.refuseNull("rope_theta", "a number")', M)
 fault("config.json's unknown keys are ignored", D + "ConfigurationReader.swift", "where !known.contains(entry.key)",
       "where !FAULT && !known.contains(entry.key)", M)
-swap("ends of a turn in GGUF end no text", D + "GGUFDescription.swift", '(["eos"] + furtherEnds)', '["eos"]', W)
+fault("ends of a turn in GGUF end no text", D + "GGUFDescription.swift", "furtherEnds.compactMap({",
+      "(FAULT ? [] : furtherEnds).compactMap({", W)
+fault("a GGUF key of another kind counts as absent", D + "GGUFKeyTypes.swift", "guard let kind, !kind.holds(entry.value)",
+      "guard !FAULT, let kind, !kind.holds(entry.value)", W)
+
+# What a proof may take from the model it proves
+V = "TritWorkflows/Verify/"
+fault("a converted model's word for its arithmetic is taken", V + "VerifyWorkflow.swift",
+      "if usesOther, request.quantizer == nil", "if !FAULT, usesOther, request.quantizer == nil", W)
+fault("a ternary embedding is what its source gives", V + "DensePermission.swift",
+      "role.isProjection && reason(tensor) != .source", "FAULT || role.isProjection && reason(tensor) != .source", W)
+fault("counts layer by layer are absent to the independent decoder", V + "IndependentDecoder+GGUF.swift",
+      "value?.integer ?? value?.commonInteger", "value?.integer ?? (FAULT ? nil : value?.commonInteger)", W)
+fault("a norm of zeros is converted", "TritWorkflows/Weights/ZeroWatch.swift", "isLive.load(ordering: .relaxed) ? nil",
+      "FAULT || isLive.load(ordering: .relaxed) ? nil", W)
+fault("one flip among few positions fails", "TritWorkflows/Validate/ValidateResult.swift",
+      "guard (1..<1000).contains(positions)", "guard !FAULT, (1..<1000).contains(positions)", W)
+fault("a character of compatible parts stays in NFKC", "TritTokenizer/Normalization/NormalizationTables.swift",
+      "for value in wholeScalars where holdsCompatible(value)", "for value in wholeScalars where !FAULT && holdsCompatible(value)", T)
