@@ -108,6 +108,8 @@ struct EffectTests {
     let norm = "{\"quant_method\": \"bitnet\", \"use_rms_norm\": true}"
     #expect(
       try differing([("quantization_config", norm)], "norm") == ["quantization_config.use_rms_norm"])
+    let same = try Self.compare(base, base, OpenOptions(scaleConvention: .divide))
+    #expect(same.isSame && same.parts.verdict.contains("description (key for key, not all understood)"))
     // What no logits depend on.
     #expect(try differing([("transformers_version", "\"4.1\""), ("use_cache", "false")], "bookkeeping").isEmpty)
     // An entry of another method says how weights are stored, understood or not.

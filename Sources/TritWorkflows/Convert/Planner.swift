@@ -227,8 +227,8 @@ struct Planner {
     }.map(\.0.name)
     if !beside.isEmpty {
       warnings.append(
-        "\(beside.count == 1 ? "1 tensor" : "\(beside.count) tensors") beside the projections become ternary; where they "
-          + "were not before, the output is another model: " + CheckWorkflow.list(beside))
+        "\(beside.count == 1 ? "1 tensor" : "\(beside.count) tensors") beside the projections will be ternary; where that "
+          + "is new, the output is another model: " + CheckWorkflow.list(beside))
     }
     let dense = tensors.filter { tensor, role in
       Planner.staysDense(tensor, role, survey) && tensor.encoding.dtype?.isFloatWeight == true

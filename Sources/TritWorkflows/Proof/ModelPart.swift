@@ -44,6 +44,8 @@ public struct PartFinding: Sendable, Hashable {
   public var lines: [String]
   /// What types did to weights that are rounded.
   public var rounding: WeightRounding?
+  /// Equal key for key, where not every key is understood.
+  public var isPartlyUnderstood = false
 
   public init(
     _ part: ModelPart, _ outcome: Outcome, _ detail: String, differences: [DescriptionDifference] = [],
@@ -126,7 +128,9 @@ public struct PartFindings: Sendable {
   /// verdict is said too.
   public var verdict: String {
     let looked = ModelPart.allCases.filter { needed.contains($0) }
-    let equal = looked.filter { self[$0]?.outcome == .equal }.map(\.rawValue)
+    let equal = looked.filter { self[$0]?.outcome == .equal }.map {
+      $0.rawValue + (self[$0]?.isPartlyUnderstood == true ? " (key for key, not all understood)" : "")
+    }
     let none = looked.filter { self[$0]?.outcome == PartFinding.Outcome.none }.map(\.rawValue)
     var parts = equal.isEmpty ? [] : [equal.joined(separator: ", ") + " equal"]
     if needed.contains(.weights), let finding = self[.weights] {

@@ -36,8 +36,14 @@ struct PartsComparison {
     let differences = PartsComparison.differences(
       left.map { ($0.key, $0.value) }, right.map { ($0.key, $0.value) })
     return differences.isEmpty
-      ? PartFinding(part, .equal, "the same keys and values, not all understood")
+      ? PartsComparison.partlyUnderstood(part, "the same keys and values, not all understood")
       : PartFinding(part, .differs, PartsComparison.count(differences, "key"), differences: differences)
+  }
+
+  private static func partlyUnderstood(_ part: ModelPart, _ detail: String) -> PartFinding {
+    var finding = PartFinding(part, .equal, detail)
+    finding.isPartlyUnderstood = true
+    return finding
   }
 
   private static func count(_ differences: [DescriptionDifference], _ word: String) -> String {
@@ -79,8 +85,8 @@ struct PartsComparison {
         // One that loaders take and one that they refuse are no one model, however small the difference.
         if differences.isEmpty { differences = PartsComparison.problemDifferences(read[0], read[1]) }
         return differences.isEmpty
-          ? PartFinding(
-            .description, .equal,
+          ? PartsComparison.partlyUnderstood(
+            .description,
             "the same keys and values, not all understood (bookkeeping left aside); "
               + (projections.map { "how \($0) projections compute" }
                 ?? "quantization_config by its text, where both are packed or neither is")
