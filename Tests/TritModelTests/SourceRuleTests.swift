@@ -42,7 +42,9 @@ struct SourceRuleTests {
 
   @Test("settings: only the two descriptions")
   func settings() {
-    #expect(offenders(SourceRuleTests.keys, except: ["TritModel/Description/"]) == [])
+    // A family says which of them its class refuses when they are null; the reader asks it.
+    let allowed = ["TritModel/Description/", "TritModel/Architectures/"]
+    #expect(offenders(SourceRuleTests.keys, except: allowed) == [])
   }
 
   @Test("tensor names: only the table of modules, and the families")

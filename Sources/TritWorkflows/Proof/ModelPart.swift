@@ -102,9 +102,12 @@ public struct PartFindings: Sendable {
 
   /// Parts the verdict needs and does not get.
   public var failing: [PartFinding] { findings.filter { needed.contains($0.part) && !$0.holds } }
-  /// Something was compared, and nothing of it fails.
+  /// Something was compared, and nothing of it fails. Two files without a tensor were both looked through.
   public var holds: Bool {
-    failing.isEmpty && findings.contains { needed.contains($0.part) && $0.outcome != PartFinding.Outcome.none }
+    failing.isEmpty
+      && findings.contains {
+        needed.contains($0.part) && ($0.part == .weights || $0.outcome != PartFinding.Outcome.none)
+      }
   }
 
   /// Why the verdict does not hold, as a sentence of its own.
