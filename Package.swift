@@ -127,7 +127,14 @@ let package = Package(
       dependencies: [
         "TritCore", "TritWorkflows", "TritsmithCommand", "CommandLineKit", "TenLines", "PackByHand", "TritTestSupport",
       ]),
-    .testTarget(name: "TritsmithTests", dependencies: ["Tritsmith", "TritTestSupport"]),
+    // What the library exports is named as well: SwiftPM does not see that its module holds theirs, and would keep what
+    // was compiled against their old shapes.
+    .testTarget(
+      name: "TritsmithTests",
+      dependencies: [
+        "Tritsmith", "TritCore", "TritReport", "TritKernels", "TritTokenizer", "TritLayouts", "TritQuantizers",
+        "TritFormats", "TritModel", "TritWorkflows", "TritTestSupport",
+      ]),
   ],
   swiftLanguageModes: [.v6],
   cLanguageStandard: .c11
