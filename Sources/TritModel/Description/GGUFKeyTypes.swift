@@ -20,17 +20,27 @@ enum GGUFKeyTypes {
     func holds(_ value: MetadataValue) -> Bool {
       switch self {
       case .integer: value.integer != nil
-      case .perLayer: value.integer != nil || value.integers != nil
+      case .perLayer: value.integer != nil || Kind.isIntegerList(value)
       case .number: value.double != nil
       case .text: value.string != nil
       case .flag: value.bool != nil
       case .texts: value.strings != nil
-      case .integers: value.integers != nil
+      case .integers: Kind.isIntegerList(value)
       case .numbers:
         switch value {
         case .array(.float32), .array(.float64): true
         default: false
         }
+      }
+    }
+
+    /// Whether `integers` gives this list, without the copy that makes: a vocabulary has a type for each token.
+    private static func isIntegerList(_ value: MetadataValue) -> Bool {
+      switch value {
+      case .array(.int8), .array(.uint8), .array(.int16), .array(.uint16), .array(.int32), .array(.uint32),
+        .array(.int64):
+        true
+      default: false
       }
     }
   }
