@@ -10,7 +10,29 @@ struct PartsComparison {
   let first: any TensorSource
   let second: any TensorSource
   /// Projections that may compute otherwise, by the names of their weights: somebody asked for it.
-  var isExcused: (String) -> Bool = { _ in false }
+  let isExcused: (String) -> Bool
+  /// What each says it is; read once for all parts.
+  private let descriptions: (first: Result<ModelDescription, ModelError>, second: Result<ModelDescription, ModelError>)
+  /// Special tokens that are not the same: those of the description, and further ends of a text, which are of the
+  /// companions.
+  private let tokens: (described: [DescriptionDifference], furtherEnds: [DescriptionDifference])
+
+  init(first: any TensorSource, second: any TensorSource, isExcused: @escaping (String) -> Bool = { _ in false }) {
+    (self.first, self.second, self.isExcused) = (first, second, isExcused)
+    func read(_ source: any TensorSource) -> Result<ModelDescription, ModelError> {
+      Result { () throws(ModelError) in try ModelDescription.read(source) }
+    }
+    descriptions = (read(first), read(second))
+    guard case .success(let left) = descriptions.first, case .success(let right) = descriptions.second else {
+      tokens = ([], [])
+      return
+    }
+    let all = PartsComparison.tokenDifferences((first, left), (second, right))
+    tokens = (
+      all.filter { !PartsComparison.isOfFurtherEnds($0, left, right) },
+      all.filter { PartsComparison.isOfFurtherEnds($0, left, right) }
+    )
+  }
 
   /// All parts but the weights.
   ///
@@ -62,13 +84,9 @@ struct PartsComparison {
     guard has[0], has[1] else {
       return PartFinding(.description, .differs, "only the \(has[0] ? "first" : "second") has a configuration")
     }
-    let read = sides.map { source in
-      Result { () throws(ModelError) in try ModelDescription.read(source) }
-    }
-    switch (read[0], read[1]) {
+    switch descriptions {
     case (.success(let left), .success(let right)):
-      var differences = left.differences(from: right)
-      differences += tokenDifferences(left, right).filter { !isOfFurtherEnds($0, left, right) }
+      var differences = left.differences(from: right) + tokens.described
       let projections = try ProjectionComparison(
         first: .init(first, left), second: .init(second, right), isExcused: isExcused
       ).run()
@@ -83,7 +101,9 @@ struct PartsComparison {
       if var (differences, projections) = try keyDifferences() {
         differences += contradictions()
         // One that loaders take and one that they refuse are no one model, however small the difference.
-        if differences.isEmpty { differences = PartsComparison.problemDifferences(read[0], read[1]) }
+        if differences.isEmpty {
+          differences = PartsComparison.problemDifferences(descriptions.first, descriptions.second)
+        }
         return differences.isEmpty
           ? PartsComparison.partlyUnderstood(
             .description,
@@ -245,7 +265,8 @@ struct PartsComparison {
             second: generation[1] == nil ? "absent" : "there"))
       } else {
         // GGUF has no place for it: what config.json does not say as well is lost.
-        let lost = further(generation[0] ?? generation[1], of: generation[0] == nil ? second : first)
+        let description = generation[0] == nil ? descriptions.second : descriptions.first
+        let lost = PartsComparison.further(generation[0] ?? generation[1], than: try? description.get())
         differences += lost.map { key, value in
           DescriptionDifference(
             key: "generation_config.json, \(key)", first: generation[0] == nil ? "absent" : value,
@@ -256,9 +277,7 @@ struct PartsComparison {
           + "for it"
       }
     }
-    if let left = try? ModelDescription.read(first), let right = try? ModelDescription.read(second) {
-      differences += tokenDifferences(left, right).filter { isOfFurtherEnds($0, left, right) }
-    }
+    differences += tokens.furtherEnds
     let templates: [String?] = try [first, second].map { try ChatTemplate.text(of: $0) }
     if templates[0] != nil || templates[1] != nil {
       compared.append("chat template")
@@ -283,9 +302,10 @@ struct PartsComparison {
   }
 
   /// Generation settings that the description of their model does not say as well.
-  private func further(_ settings: JSONObject?, of source: any TensorSource) -> [(key: String, value: String)] {
-    let description = try? ModelDescription.read(source)
-    return (settings?.entries ?? []).filter { entry in
+  private static func further(
+    _ settings: JSONObject?, than description: ModelDescription?
+  ) -> [(key: String, value: String)] {
+    (settings?.entries ?? []).filter { entry in
       guard !PartsComparison.bookkeepingOfGeneration.contains(entry.key) else { return false }
       guard let description, let role = SpecialTokens.Role(rawValue: entry.key) else { return !entry.value.isNull }
       let ids = entry.value.isNull ? [] : (entry.value.array ?? [entry.value]).map { $0.number?.integer }
