@@ -57,6 +57,9 @@ public struct ClassDefaults: Sendable {
   public var latentProjections: ProjectionClass
   /// How latents compute that are known to be latents: as the family's packing tool, or its modelling code, does.
   public var onlineProjections: ProjectionClass
+  /// How packed trits compute in a GGUF file that does not say it. The families of BitNet round inputs to int8, in their
+  /// source and in every runtime.
+  public var packedProjections: ProjectionClass
   /// Source: `LlamaConfig`, and MiniCPM's own class; others say so.
   public var specialTokens: SpecialTokens
 
@@ -64,6 +67,7 @@ public struct ClassDefaults: Sendable {
     activation: GateActivation = .silu, normEpsilon: Double = 1e-6, rotaryTheta: Double = 10000,
     keyValueHeads: Int? = nil, contextLength: Int = 2048, headDimension: Int? = nil, tiesEmbeddings: Bool = false,
     latentProjections: ProjectionClass = .linear, onlineProjections: ProjectionClass = .bitLinearOnline,
+    packedProjections: ProjectionClass = .autoBitLinearOffline,
     specialTokens: SpecialTokens = SpecialTokens(begin: 1, end: [2])
   ) {
     self.activation = activation
@@ -75,6 +79,7 @@ public struct ClassDefaults: Sendable {
     self.tiesEmbeddings = tiesEmbeddings
     self.latentProjections = latentProjections
     self.onlineProjections = onlineProjections
+    self.packedProjections = packedProjections
     self.specialTokens = specialTokens
   }
 }

@@ -17,7 +17,7 @@ public struct Qwen3: Architecture {
   public var defaults: ClassDefaults {
     ClassDefaults(
       keyValueHeads: 32, contextLength: 32768, headDimension: 128, onlineProjections: .autoBitLinearOnline,
-      specialTokens: SpecialTokens())
+      packedProjections: .linear, specialTokens: SpecialTokens())
   }
   /// Source: transformers `Qwen3Config`, `Qwen3MLP`.
   public var keys: ClassKeys {

@@ -96,18 +96,26 @@ extension GGUFDescription {
       tiesEmbeddings: !names(.head, .weight), hasAttentionBias: names(.projection(.query), .bias),
       hasFeedForwardBias: names(.projection(.gate), .bias),
       rotary: rotary.rotary, multipliers: (try? multipliers.get()) ?? StreamMultipliers(),
-      // Where the file does not say: beside packed projections a dense one is an ordinary product; a file of dense ones
-      // alone is as the class says.
-      quantization: (try? arithmetic.get())?.scheme
-        ?? QuantizationScheme(
-          projections: manifest.tensors.contains { $0.encoding.isTernary }
-            ? .linear : architecture.defaults.latentProjections),
+      quantization: (try? arithmetic.get())?.scheme ?? unstatedScheme(manifest, architecture),
       specialTokens: specialTokens(manifest),
       assumed: assumed)
     var problem = problem(manifest, prefix, description) ?? rotary.problem
     if problem == nil, case .failure(let error) = multipliers { problem = error }
     if problem == nil, case .failure(let error) = arithmetic { problem = error }
     return ModelDescription.Reading(description: description, problem: problem)
+  }
+
+  /// How projections compute where the file does not say: beside packed ones a dense one is an ordinary product; a file
+  /// of dense ones alone is as the class says.
+  private static func unstatedScheme(
+    _ manifest: ModelManifest, _ architecture: any Architecture
+  ) -> QuantizationScheme {
+    guard manifest.tensors.contains(where: { $0.encoding.isTernary }) else {
+      return QuantizationScheme(projections: architecture.defaults.latentProjections)
+    }
+    var scheme = QuantizationScheme(projections: .linear)
+    scheme.isWeightOnly = architecture.defaults.packedProjections == .linear
+    return scheme
   }
 
   /// Keys that end a text beside `eos`: of a turn, of a message. llama.cpp stops at each of them.
