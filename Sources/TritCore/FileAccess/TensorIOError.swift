@@ -32,6 +32,8 @@ public struct TensorIOError: DiagnosticError, Equatable {
     case cannotReplace(errno: Int32)
     case incomplete(written: UInt64, expected: UInt64)
     case outOfRange(requested: Range<UInt64>, byteCount: UInt64)
+    /// Of a file that is read over a network.
+    case transfer(TransferFault)
   }
 
   public var kind: Kind
@@ -66,6 +68,7 @@ public struct TensorIOError: DiagnosticError, Equatable {
     case .incomplete(let written, let expected): "only \(written) of \(expected) bytes were written"
     case .outOfRange(let range, let count):
       "bytes \(range.lowerBound) to \(range.upperBound) were asked for, but the file has \(count)"
+    case .transfer(let fault): fault.summary
     }
   }
 
@@ -92,6 +95,7 @@ public struct TensorIOError: DiagnosticError, Equatable {
     case .readFailed: "check the disk, then run again"
     case .incomplete, .outOfRange: "please report this: it is a fault of this program"
     case .tooLarge: "check that this is the file you meant"
+    case .transfer(let fault): fault.remedy
     }
   }
 
@@ -107,6 +111,7 @@ public struct TensorIOError: DiagnosticError, Equatable {
       .cannotCreate
     case .overlapsInput: .misuse
     case .incomplete, .outOfRange: .internalFault
+    case .transfer(let fault): fault.category
     }
   }
 }
