@@ -254,8 +254,8 @@ struct Convert: ParsableCommand {
     if target != .gguf, let option = gguf.firstGiven { throw ValidationError("\(option) goes with --to gguf") }
   }
 
-  private func request(_ target: ConversionTarget) -> ConversionRequest {
-    var request = ConversionRequest(input: input ?? "", output: output ?? "", target: target)
+  private func request(_ target: ConversionTarget) throws -> ConversionRequest {
+    var request = ConversionRequest(input: try machine.model(input ?? ""), output: output ?? "", target: target)
     request.open = machine.open(scaleConvention, gguf.i2sOrder, preTokenizer: gguf.ggufPre)
     request.quantizer = quantizing.quantizer?.id ?? arithmetic?.quantizer
     request.calibration = quantizing.request
@@ -283,17 +283,18 @@ struct Convert: ParsableCommand {
     try reporting {
       if retag {
         let workflow = RetagWorkflow(
-          input: input ?? "", output: output ?? "", open: machine.open(), replaces: force, work: try machine.work())
+          input: try machine.model(input ?? ""), output: output ?? "", open: machine.open(), replaces: force,
+          work: try machine.work())
         return printing.print(try workflow.run().report)
       }
       if let path = shards.plan, shards.carriesOut { return try carryOut(path) }
       guard let target else { throw ValidationError("missing '--to or --recipe'") }
       let work = try machine.work()
       if let path = shards.plan {
-        printing.print(try ShardPlan.make(request(target), at: path, work: work).report())
+        printing.print(try ShardPlan.make(try request(target), at: path, work: work).report())
         return
       }
-      let workflow = ConvertWorkflow(request(target), work: work)
+      let workflow = ConvertWorkflow(try request(target), work: work)
       if dryRun {
         // A plan that could not be carried out is no plan.
         try workflow.checkPlace()
@@ -314,7 +315,10 @@ struct Convert: ParsableCommand {
   }
 
   private func carryOut(_ path: String) throws {
-    let workflow = ShardWorkflow(try ShardPlan(reading: path, open: machine.open()), work: try machine.work())
+    let plan = try ShardPlan(reading: path, open: machine.open())
+    // The plan names the place it was made from, at its commit.
+    try ModelPlace.findAgain(plan.request.input, offline: machine.offline)
+    let workflow = ShardWorkflow(plan, work: try machine.work())
     if let number = shards.worker {
       printing.print(try workflow.run(worker: number.worker, of: number.count).report, quietly: machine.quiet)
     } else {

@@ -31,7 +31,7 @@ struct Family: ParsableCommand {
   func run() throws {
     let passed = try reporting {
       let request = FamilyRequest(
-        paths: paths, open: machine.open(), quantizer: arithmetic?.quantizer.rawValue)
+        paths: try paths.map { try machine.model($0) }, open: machine.open(), quantizer: arithmetic?.quantizer.rawValue)
       let result = try FamilyWorkflow(request, work: machine.work()).run()
       printing.print(result.report, quietly: machine.quiet)
       return result.passed

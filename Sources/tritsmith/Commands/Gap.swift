@@ -117,7 +117,9 @@ struct Gap: ParsableCommand {
       kernels: try reporting { try running.kernels.kernels() },
       progress: running.progress)
     let passed = try reporting {
-      let file = try page.prepare(reading: [reference, candidate, text, idsFile])
+      request.reference = try running.model(reference)
+      request.candidate = try running.model(candidate)
+      let file = try page.prepare(reading: [request.reference, request.candidate, text, idsFile])
       let result = try GapWorkflow(request, work: work).run()
       try page.finish(file, page: result.page, printing: printing, result.report)
       return result.passed

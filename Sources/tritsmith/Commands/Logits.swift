@@ -43,6 +43,9 @@ struct Logits: ParsableCommand {
     request.writesHiddenStates = hidden
     request.replaces = force
     request.options = running.options(mode)
-    try reporting { printing.print(try LogitsWorkflow(request, progress: running.progress).run().report) }
+    try reporting {
+      request.path = try running.model(model)
+      printing.print(try LogitsWorkflow(request, progress: running.progress).run().report)
+    }
   }
 }

@@ -59,6 +59,7 @@ struct Run: ParsableCommand {
     request.seed = seed
     request.options = running.options(mode)
     try reporting {
+      request.path = try running.model(model)
       let output = StandardOutput.shared
       guard printing.format == .table else {
         printing.print(try GenerateWorkflow(request).run { _ in true }.report)

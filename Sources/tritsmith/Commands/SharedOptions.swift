@@ -3,6 +3,7 @@
 import CommandLineKit
 import TritCore
 import TritFormats
+import TritHub
 import TritKernels
 import TritLayouts
 import TritReport
@@ -85,6 +86,26 @@ extension ArgumentHelp {
     "Name of the pre-tokenizer of a GGUF file that says none, or a wrong one.", valueName: "name")
 }
 
+extension ArgumentHelp {
+  /// Of the option `--offline` of commands that read models.
+  static let offline = ArgumentHelp("Ask no network for a model that is not here: cached ones only.")
+}
+
+/// Where a model is that a user names.
+enum ModelPlace {
+  /// A path that exists, or of a download cache, or of the Hub itself: `HubResolver` says in which order.
+  static func path(of given: String, offline: Bool) throws -> String {
+    let cancellation = CancellationFlag(alsoWhen: { InterruptMonitor.isInterrupted })
+    return try HubResolver(isOffline: offline, cancellation: cancellation).path(of: given)
+  }
+
+  /// Makes a path that `path(of:)` gave to an earlier run one that can be read; nothing for one of this machine.
+  static func findAgain(_ path: String, offline: Bool) throws {
+    let cancellation = CancellationFlag(alsoWhen: { InterruptMonitor.isInterrupted })
+    try HubResolver(isOffline: offline, cancellation: cancellation).findAgain(path)
+  }
+}
+
 /// A page with plots beside the printed result.
 struct PageOptions: ParsableArguments {
   @Option(
@@ -139,8 +160,14 @@ struct MachineOptions: ParsableArguments {
   @Option(help: GGMLTypeChoice.help)
   var ggufType: [GGMLTypeChoice] = []
 
+  @Flag(help: .offline)
+  var offline = false
+
   @Flag(name: [.long, .short], help: "No progress and no remarks on standard error.")
   var quiet = false
+
+  /// The path of a model that was given as a path or by its name on the Hub.
+  func model(_ given: String) throws -> String { try ModelPlace.path(of: given, offline: offline) }
 
   func validate() throws {
     guard (0...256).contains(threads) else { throw ValidationError("--threads must be from 0 to 256, not \(threads)") }

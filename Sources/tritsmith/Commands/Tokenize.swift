@@ -34,6 +34,9 @@ struct Tokenize: ParsableCommand {
   @Option(help: .preTokenizer)
   var ggufPre: String?
 
+  @Flag(help: .offline)
+  var offline = false
+
   @OptionGroup(title: "Output") var printing: OutputOptions
 
   func validate() throws {
@@ -47,6 +50,9 @@ struct Tokenize: ParsableCommand {
     var request = TokenizeRequest(path: model, input: input)
     request.includesSpecialTokens = !noSpecial
     request.open.preTokenizer = ggufPre
-    try reporting { printing.print(try TokenizeWorkflow(request).run().report) }
+    try reporting {
+      request.path = try ModelPlace.path(of: model, offline: offline)
+      printing.print(try TokenizeWorkflow(request).run().report)
+    }
   }
 }

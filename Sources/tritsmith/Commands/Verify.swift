@@ -51,7 +51,7 @@ struct Verify: ParsableCommand {
       let work = try machine.work()
       func open(_ path: String, _ convention: ScaleConvention?) throws -> any TensorSource {
         let options = machine.open(convention, i2sOrder, preTokenizer: ggufPre)
-        return try ModelOpener.open(path, options, hasCompanions: true)
+        return try ModelOpener.open(machine.model(path), options, hasCompanions: true)
       }
       let left = try open(source, sourceScale)
       let right = try open(converted, convertedScale)

@@ -1,0 +1,277 @@
+// Tritsmith: a file of the Hub, read by range.
+
+#if !TRITSMITH_NO_NETWORK
+  import Synchronization
+  import TritCore
+
+  /// A file of a repository at one commit.
+  ///
+  /// Its beginning is kept as far as it was read piece by piece, so that a header is fetched once; a file beside the
+  /// weights is kept whole.
+  final class HubFile: RemoteFile {
+    /// As readers name it.
+    let path: String
+    let byteCount: UInt64
+    /// On the Hub.
+    let address: String
+    let name: HubName
+    private let client: HubClient
+    /// What the list says: SHA-256 of a large file, the blob of a small one.
+    private let digest: Digest?
+    private let blob: String?
+    private let isWeights: Bool
+
+    private struct State {
+      /// Where the last answer came from, when that is a storage host; such addresses are good for minutes.
+      var place: String?
+      /// Of the storage host and of the Hub, which name the same file differently.
+      var storageTag: String?
+      var hubTag: String?
+    }
+
+    private let state = Mutex(State())
+    /// From the start of the file.
+    private let beginning = Mutex<[UInt8]>([])
+    /// Small ranges that were said to be read: samples, which several steps of a command look at.
+    private let samples = Mutex<[Range<UInt64>: [UInt8]]>([:])
+
+    /// A file beside the weights is fetched whole up to this size.
+    private static let wholeLimit: UInt64 = 64 << 20
+    /// What is kept of a file of weights; headers have 100 MB at most.
+    private static let beginningLimit = 128 << 20
+    /// A sample, and how many a file keeps.
+    private static let (sampleBytes, sampleLimit) = (1 << 16, 512)
+    /// A piece of a header; larger ones are weights.
+    private static let headerPiece = 1 << 20
+
+    init(_ entry: HubRepository.Entry, in name: HubName, _ client: HubClient) {
+      var name = name
+      name.file = entry.name
+      self.name = name
+      path = name.description
+      byteCount = entry.byteCount
+      digest = entry.digest
+      blob = entry.blob
+      self.client = client
+      address =
+        client.endpoint + "/" + name.repository + "/resolve/" + name.wantedRevision + "/" + HubFile.escaped(entry.name)
+      isWeights = [".safetensors", ".gguf", ".tritpack", ".bin", ".pt", ".pth", ".onnx", ".h5"]
+        .contains { entry.name.hasSuffix($0) }
+    }
+
+    /// Everything but letters, digits and a few signs as `%XX`; slashes stay.
+    static func escaped(_ path: String) -> String {
+      let digits = Array("0123456789ABCDEF".utf8)
+      var result: [UInt8] = []
+      for byte in path.utf8 {
+        switch byte {
+        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+          UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "_"), UInt8(ascii: "."),
+          UInt8(ascii: "~"), UInt8(ascii: "/"):
+          result.append(byte)
+        default: result += [UInt8(ascii: "%"), digits[Int(byte >> 4)], digits[Int(byte & 15)]]
+        }
+      }
+      return String(decoding: result, as: UTF8.self)
+    }
+
+    var place: String? {
+      get { state.withLock { $0.place } }
+      set { state.withLock { $0.place = newValue } }
+    }
+
+    // MARK: - Is it the same file?
+
+    /// Holds what the Hub says of the file behind a redirect against the list.
+    func check(linkedTag: String?, linkedSize: String?) throws(TensorIOError) {
+      if let digest, let linkedTag, linkedTag != digest.description {
+        throw HubFault.changed(
+          "the Hub names SHA-256 \(digest) and \(printable(linkedTag, limit: 80)) for it", path: path)
+      }
+      if let linkedSize, UInt64(linkedSize) != byteCount {
+        throw HubFault.changed("the Hub lists \(byteCount) bytes and leads to \(printable(linkedSize))", path: path)
+      }
+    }
+
+    /// Holds the tag of an answer against those of the answers before.
+    func check(_ answer: HubAnswer, isStorage: Bool, from address: String) throws(TensorIOError) {
+      guard let tag = answer.entityTag else { return }
+      if !isStorage, digest == nil, let blob, tag.utf8.count == 40, HubName.isCommit(tag), tag != blob {
+        throw HubFault.changed("the Hub lists it as \(blob) and sends \(tag)", path: path)
+      }
+      let known = state.withLock { state -> String? in
+        if isStorage {
+          if let known = state.storageTag { return known }
+          state.storageTag = tag
+        } else {
+          if let known = state.hubTag { return known }
+          state.hubTag = tag
+        }
+        return nil
+      }
+      guard let known, known != tag else { return }
+      throw HubFault.changed(
+        "its ETag was \(printable(known, limit: 80)) and is \(printable(tag, limit: 80)) now", path: path)
+    }
+
+    /// Every answer was held against the first; a commit does not change.
+    func checkUnchanged() throws(TensorIOError) {}
+
+    // MARK: - Reading
+
+    func read(into buffer: UnsafeMutableRawBufferPointer, at offset: UInt64) throws(TensorIOError) {
+      guard !buffer.isEmpty else { return }
+      let end = offset + UInt64(buffer.count)
+      if !isWeights, byteCount <= HubFile.wholeLimit {
+        return try readFromBeginning(into: buffer, at: offset, upTo: byteCount)
+      }
+      let known = beginning.withLock { UInt64($0.count) }
+      let isHeader =
+        offset <= known && end <= known
+        || offset <= known && buffer.count <= HubFile.headerPiece && end <= UInt64(HubFile.beginningLimit)
+      if isHeader { return try readFromBeginning(into: buffer, at: offset, upTo: end) }
+      let sample = buffer.count <= HubFile.sampleBytes ? samples.withLock { $0[offset..<end] } : nil
+      if let sample {
+        buffer.copyBytes(from: sample)
+        return
+      }
+      try fetch(offset..<end, into: buffer)
+    }
+
+    /// Copies from what is kept, after fetching what is missing of it.
+    private func readFromBeginning(
+      into buffer: UnsafeMutableRawBufferPointer, at offset: UInt64, upTo end: UInt64
+    ) throws(TensorIOError) {
+      let failure = beginning.withLock { kept -> TensorIOError? in
+        do throws(TensorIOError) {
+          try extend(&kept, to: end)
+        } catch {
+          return error
+        }
+        kept.withUnsafeBytes { bytes in
+          let start = Int(clamping: offset)
+          buffer.copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes[start..<start + buffer.count]))
+        }
+        return nil
+      }
+      if let failure { throw failure }
+    }
+
+    private func extend(_ kept: inout [UInt8], to end: UInt64) throws(TensorIOError) {
+      guard UInt64(kept.count) < end else { return }
+      let range = UInt64(kept.count)..<end
+      var more = [UInt8](repeating: 0, count: range.count)
+      let failure = more.withUnsafeMutableBytes { memory -> TensorIOError? in
+        do throws(TensorIOError) {
+          try fetch(range, into: memory)
+          return nil
+        } catch {
+          return error
+        }
+      }
+      if let failure { throw failure }
+      kept += more
+      // The digest of a file that is here as a whole can be told.
+      if UInt64(kept.count) == byteCount, let digest {
+        let found = SHA256.digest(of: kept)
+        guard found == digest else {
+          kept = []
+          throw HubFault.changed("the Hub lists SHA-256 \(digest), what came has \(found)", path: path)
+        }
+      }
+    }
+
+    /// Fetches a range, in parts side by side where it is large.
+    private func fetch(_ range: Range<UInt64>, into memory: UnsafeMutableRawBufferPointer) throws(TensorIOError) {
+      var pieces = HubFile.parts(of: range.count).map { part in
+        HubPiece(
+          self, range.lowerBound + UInt64(part.lowerBound)..<range.lowerBound + UInt64(part.upperBound),
+          UnsafeMutableRawBufferPointer(rebasing: memory[part]))
+      }
+      // One request finds the storage host for all.
+      if place == nil, pieces.count > 1 {
+        var first = [pieces.removeFirst()]
+        try client.fetch(&first)
+      }
+      try client.fetch(&pieces)
+    }
+
+    /// Ranges of at least a megabyte, no more than can be under way at once.
+    static func parts(of count: Int) -> [Range<Int>] {
+      let number = max(1, min(HubClient.width, count >> 20))
+      let size = (count + number - 1) / number
+      return stride(from: 0, to: count, by: max(1, size)).map { $0..<min(count, $0 + size) }
+    }
+
+    // MARK: - Headers ahead
+
+    /// What of the beginning will surely be read next; nil when nothing is known to be missing.
+    ///
+    /// A safetensors file begins with the length of its header.
+    fileprivate var nextOfHeader: Range<UInt64>? {
+      beginning.withLock { kept in
+        if !isWeights { return byteCount <= HubFile.wholeLimit && kept.isEmpty && byteCount > 0 ? 0..<byteCount : nil }
+        guard path.hasSuffix(".safetensors"), byteCount >= 8 else { return nil }
+        if kept.isEmpty { return 0..<8 }
+        guard kept.count == 8 else { return nil }
+        let length = kept.reversed().reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
+        guard length > 0, length <= 100_000_000, length <= byteCount - 8 else { return nil }
+        return 8..<8 + length
+      }
+    }
+
+    /// Fetches samples side by side, but for what is there.
+    static func expect(_ ranges: [(file: any RemoteFile, range: Range<UInt64>)]) throws(TensorIOError) {
+      var wanted: [(file: HubFile, range: Range<UInt64>)] = []
+      for (file, range) in ranges {
+        guard let file = file as? HubFile, file.wants(range) else { continue }
+        wanted.append((file, range))
+      }
+      guard let client = wanted.first?.file.client else { return }
+      try fetch(wanted, client) { file, range, bytes in file.samples.withLock { $0[range] = bytes } }
+    }
+
+    private func wants(_ range: Range<UInt64>) -> Bool {
+      guard !range.isEmpty, range.count <= HubFile.sampleBytes, beginning.withLock({ range.upperBound > $0.count })
+      else {
+        return false
+      }
+      return samples.withLock { $0[range] == nil && $0.count < HubFile.sampleLimit }
+    }
+
+    fileprivate func keep(_ bytes: [UInt8], at offset: UInt64) {
+      beginning.withLock { kept in
+        if UInt64(kept.count) == offset { kept += bytes }
+      }
+    }
+
+    /// Fetches what readers of these files will ask for first, of all files at once.
+    static func fetchBeginnings(of files: [HubFile], _ client: HubClient) throws(TensorIOError) {
+      // Length, then header.
+      for _ in 0..<2 {
+        let wanted = files.compactMap { file in file.nextOfHeader.map { (file: file, range: $0) } }
+        guard !wanted.isEmpty else { return }
+        try fetch(wanted, client) { file, range, bytes in file.keep(bytes, at: range.lowerBound) }
+      }
+    }
+
+    /// Fetches ranges of many files, the storage host of each found on the way.
+    private static func fetch(
+      _ wanted: [(file: HubFile, range: Range<UInt64>)], _ client: HubClient,
+      _ take: (HubFile, Range<UInt64>, [UInt8]) -> Void
+    ) throws(TensorIOError) {
+      let count = wanted.reduce(0) { $0 + $1.range.count }
+      let memory = UnsafeMutableRawBufferPointer.allocate(byteCount: max(1, count), alignment: 64)
+      defer { memory.deallocate() }
+      var position = 0
+      var pieces: [HubPiece] = []
+      for (file, range) in wanted {
+        let part = memory[position..<position + range.count]
+        pieces.append(HubPiece(file, range, UnsafeMutableRawBufferPointer(rebasing: part)))
+        position += range.count
+      }
+      try client.fetch(&pieces)
+      for piece in pieces { take(piece.file, piece.range, Array(piece.memory)) }
+    }
+  }
+#endif

@@ -1,0 +1,66 @@
+// Tritsmith: from what a user gives for a model to a path that every reader opens.
+
+import TritCore
+
+/// Finds models by path or by name: a path that exists, then the cache of downloads, then the network.
+public struct HubResolver: Sendable {
+  private let environment: HubEnvironment
+  private let isOffline: Bool
+  private let cancellation: CancellationFlag
+
+  /// - Parameters:
+  ///   - environment: variables of the Hub's own tools.
+  ///   - isOffline: do not ask the network, whatever the variables say.
+  ///   - cancellation: ends what the network has begun.
+  public init(
+    environment: HubEnvironment = .process, isOffline: Bool = false, cancellation: CancellationFlag = CancellationFlag()
+  ) {
+    self.environment = environment
+    self.isOffline = isOffline
+    self.cancellation = cancellation
+  }
+
+  /// A path for a model that was given as a path or by its name.
+  ///
+  /// What can only be a path comes back as it is, whether it exists or not: its reader says what is wrong with it.
+  ///
+  /// - Throws: `HubError` for a name that is nowhere, `TensorIOError` when the network fails.
+  public func path(of given: String) throws -> String {
+    guard FileSystem.kind(of: given) == nil else { return try HubCache.model(inRepository: given) ?? given }
+    guard let name = HubName(given) else { return given }
+    let cache = HubCache(folder: environment.cache)
+    let finding = cache.find(name)
+    if case .complete(let path) = finding { return path }
+    if let reason = offlineReason {
+      throw HubError(.offline(name, cache: cache.folder, reason: reason), file: given, cached: text(finding))
+    }
+    return try remotePath(name, given: given)
+  }
+
+  /// Puts the files of a model under the path that `path(of:)` gave for it in another process.
+  ///
+  /// Nothing for a path of this machine. The cache is not asked: what the path is bound to is the Hub's.
+  public func findAgain(_ path: String) throws {
+    guard path.utf8.starts(with: RemoteFolders.scheme.utf8), FileSystem.kind(of: path) == nil, let name = HubName(path)
+    else { return }
+    if let reason = offlineReason {
+      throw HubError(.offline(name, cache: environment.cache, reason: reason), file: path)
+    }
+    _ = try remotePath(name, given: path)
+  }
+
+  private var offlineReason: HubError.OfflineReason? {
+    if isOffline { return .option }
+    if environment.isOffline { return .variable }
+    return HubNetwork.isBuiltIn ? nil : .build
+  }
+
+  private func text(_ finding: HubCache.Finding) -> String? {
+    guard case .incomplete(let lack, let path) = finding else { return nil }
+    return "the cache has \(printable(path)), which \(lack)"
+  }
+
+  private func remotePath(_ name: HubName, given: String) throws -> String {
+    try HubNetwork.mount(name, given: given, environment, cancellation)
+  }
+}
