@@ -87,7 +87,9 @@ public struct InspectWorkflow: Sendable {
     let source = try FormatRegistry.open(request.path, request.open)
     // A GGUF file is listed as it is; what its tensors are for is told by the names they have elsewhere.
     let view = source.manifest.format == GGUFFormat.id ? try? GGUFModelView(source, hasCompanions: false) : nil
-    let survey = try ModelSurvey(of: view ?? source)
+    // Over a network a look stays small, unless all weights are read anyway.
+    let isBrief = RemoteFolders.contains(source.manifest.path) && !readsWeights
+    let survey = try ModelSurvey(of: view ?? source, sample: isBrief ? .small : .usual)
     for glob in request.tensors where !source.manifest.tensors.contains(where: { glob.matches($0.name) }) {
       throw WorkflowError(.globWithoutMatch(glob.pattern), file: request.path)
     }
