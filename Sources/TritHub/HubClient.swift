@@ -187,9 +187,12 @@
     }
 
     static func redirect(_ answer: HubAnswer, from address: String, to file: String) -> TensorIOError {
-      let target = answer.headers["location"].flatMap { Origin($0)?.text } ?? "nowhere"
+      let location = answer.headers["location"] ?? "nowhere"
+      // What follows the host of an address may be a signature.
+      let target = Origin(location)?.text ?? printable(location, limit: 60)
       return broken(
-        "\(Origin(address)?.text ?? "the server") leads to \(printable(target)), which is not followed", path: file)
+        "\(Origin(address)?.text ?? "the server") leads to \(target), which is not followed (the last of at most "
+          + "\(HubClient.redirectLimit), or no safe address)", path: file)
     }
 
     static func broken(_ summary: String, path: String) -> TensorIOError {
@@ -201,7 +204,11 @@
     }
 
     static func changed(_ detail: String, path: String) -> TensorIOError {
-      TensorIOError(.changedWhileRead(detail: detail), path: path)
+      TensorIOError(
+        .transfer(
+          TransferFault(
+            "what the Hub has changed, or is not what it says: \(detail)",
+            remedy: "run again; if it stays, tell the owners of the model", category: .inputOutput)), path: path)
     }
   }
 #endif

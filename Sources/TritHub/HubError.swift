@@ -15,6 +15,8 @@ public struct HubError: DiagnosticError, Equatable {
     case badEndpoint(String)
     /// The Hub has the repository, and not this in it.
     case noFile(String, names: [String])
+    /// A model to be kept that is on this machine.
+    case notRemote
     /// An answer that is none.
     case badAnswer(String)
   }
@@ -56,6 +58,7 @@ public struct HubError: DiagnosticError, Equatable {
     case .noLibrary(let detail): return "the library that asks the network cannot be loaded: \(printable(detail))"
     case .badEndpoint(let text): return "HF_ENDPOINT is no address: '\(printable(text))'"
     case .noFile(let file, _): return "the repository has no '\(printable(file))'"
+    case .notRemote: return "it is on this machine, so there is nothing to save"
     case .badAnswer(let detail): return "the Hub's answer is not understood: \(detail)"
     }
   }
@@ -74,6 +77,7 @@ public struct HubError: DiagnosticError, Equatable {
     case .noFile(_, let names):
       return names.isEmpty
         ? "check the name" : "name one of \(names.prefix(6).map { printable($0) }.joined(separator: ", "))"
+    case .notRemote: return "leave out --save, or copy the files"
     case .badAnswer: return "check HF_ENDPOINT, and whether the Hub is in order; then run again"
     }
   }
@@ -81,7 +85,7 @@ public struct HubError: DiagnosticError, Equatable {
   public var category: ErrorCategory {
     switch kind {
     case .offline, .severalSnapshots, .noLibrary, .noFile: .cannotOpen
-    case .badEndpoint: .misuse
+    case .badEndpoint, .notRemote: .misuse
     case .badAnswer: .inputOutput
     }
   }

@@ -20,6 +20,8 @@
     private let digest: Digest?
     private let blob: String?
     private let isWeights: Bool
+    /// Where its bytes go as well.
+    private let copy: HubCopy?
 
     private struct State {
       /// Where the last answer came from, when that is a storage host; such addresses are good for minutes.
@@ -44,7 +46,8 @@
     /// A piece of a header; larger ones are weights.
     private static let headerPiece = 1 << 20
 
-    init(_ entry: HubRepository.Entry, in name: HubName, _ client: HubClient) {
+    init(_ entry: HubRepository.Entry, in name: HubName, _ client: HubClient, _ copy: HubCopy? = nil) {
+      self.copy = copy
       var name = name
       name.file = entry.name
       self.name = name
@@ -73,6 +76,28 @@
         }
       }
       return String(decoding: result, as: UTF8.self)
+    }
+
+    // MARK: - Keeping a copy
+
+    /// Keeps bytes that came.
+    func keepCopy(of bytes: UnsafeRawBufferPointer, at offset: UInt64) throws(TensorIOError) {
+      try copy?.add(bytes, at: offset)
+    }
+
+    /// Fetches what nobody has read, and puts the copy in place.
+    func completeCopy() throws {
+      guard let copy else { return }
+      let step: UInt64 = 32 << 20
+      let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: Int(clamping: min(byteCount, step)), alignment: 64)
+      defer { buffer.deallocate() }
+      for range in copy.missing(upTo: byteCount) {
+        for start in stride(from: range.lowerBound, to: range.upperBound, by: Int(clamping: step)) {
+          let part = start..<min(range.upperBound, start + step)
+          try fetch(part, into: UnsafeMutableRawBufferPointer(rebasing: buffer[..<part.count]))
+        }
+      }
+      try copy.finish(client.cancellation)
     }
 
     var place: String? {

@@ -12,6 +12,10 @@ import TritCore
     ) throws -> String {
       throw HubError(.offline(name, cache: environment.cache, reason: .build), file: given)
     }
+
+    static func save(_ path: String, to folder: String) throws -> Bool { false }
+    static func finishSaving(_ path: String) throws {}
+    static func endSaving(_ path: String) {}
   }
 #else
   import Synchronization
@@ -22,6 +26,26 @@ import TritCore
 
     /// Repositories at their commits, so that a model named twice is listed once.
     private static let listed = Mutex<[String: HubRepository]>([:])
+    /// The same by their paths.
+    private static let mounted = Mutex<[String: HubRepository]>([:])
+
+    /// The repository a path is in.
+    private static func repository(of path: String) -> HubRepository? {
+      mounted.withLock { mounted in
+        mounted.first { path == $0.key || path.utf8.starts(with: ($0.key + "/").utf8) }?.value
+      }
+    }
+
+    /// False for a path of this machine.
+    static func save(_ path: String, to folder: String) throws -> Bool {
+      guard let repository = repository(of: path) else { return false }
+      try repository.save(to: folder)
+      return true
+    }
+
+    static func finishSaving(_ path: String) throws { try repository(of: path)?.finishSaving() }
+
+    static func endSaving(_ path: String) { repository(of: path)?.endSaving() }
 
     /// Asks the Hub for a model, and puts its files under a path. Nothing of the weights is fetched.
     ///
@@ -41,6 +65,7 @@ import TritCore
       var root = name.at(commit: repository.commit)
       root.file = nil
       RemoteFolders.mount(repository, at: root.description)
+      mounted.withLock { $0[root.description] = repository }
       guard let file = name.file else { return root.description }
       guard repository.kind(of: file) != nil else {
         throw HubError(.noFile(file, names: repository.modelNames), file: given)

@@ -14,6 +14,9 @@
       var digest: Digest?
       /// Of a small one, as git names it.
       var blob: String?
+
+      /// Its name among the blobs of a cache: what its ETag is.
+      var blobName: String? { digest?.description ?? blob.flatMap { HubName.isCommit($0) ? $0 : nil } }
     }
 
     let commit: String
@@ -23,6 +26,9 @@
     /// Names directly inside of each folder; the repository's own is empty.
     private let folders: [String: [String]]
     private let opened = Mutex<[String: HubFile]>([:])
+    private let copies = Mutex<HubCopies?>(nil)
+    /// As it was asked for.
+    private let revision: String
 
     /// What a list may have: 100,000 files with long names.
     private static let listLimit = 32 << 20
@@ -40,6 +46,7 @@
     init(list json: [UInt8], _ name: HubName, given: String, _ client: HubClient) throws {
       let list = try HubList(json, given: given)
       commit = list.commit
+      revision = name.wantedRevision
       self.name = name.at(commit: list.commit)
       self.client = client
       guard list.entries.count <= HubRepository.fileLimit else {
@@ -95,12 +102,42 @@
             TransferFault("the repository has no such file", remedy: "check the name", category: .cannotOpen)),
           path: path)
       }
+      if let known = opened.withLock({ $0[inner] }) { return known }
+      let copy = try copies.withLock { $0 }?.copy(of: entry)
       return opened.withLock { opened in
         if let known = opened[inner] { return known }
-        let file = HubFile(entry, in: name, client)
+        let file = HubFile(entry, in: name, client, copy)
         opened[inner] = file
         return file
       }
+    }
+
+    // MARK: - Keeping what is read
+
+    /// From now on the bytes of files that are opened also go to a cache folder.
+    func save(to folder: String) throws(TensorIOError) {
+      var asked = name
+      asked.revision = revision
+      let new = try HubCopies(in: folder, asked, commit: commit)
+      opened.withLock { $0 = [:] }
+      copies.withLock { $0 = new }
+    }
+
+    /// Fetches what is missing of the files that were opened, and puts them in place.
+    func finishSaving() throws {
+      guard let copies = copies.withLock({ $0 }) else { return }
+      for (inner, file) in opened.withLock({ $0 }).sorted(by: { $0.key < $1.key }) {
+        guard let entry = entries[inner] else { continue }
+        try file.completeCopy()
+        try copies.link(entry)
+      }
+      try copies.finish()
+    }
+
+    /// Drops what is not in place.
+    func endSaving() {
+      copies.withLock { $0 = nil }
+      opened.withLock { $0 = [:] }
     }
   }
 

@@ -49,6 +49,20 @@ public struct HubResolver: Sendable {
     _ = try remotePath(name, given: path)
   }
 
+  /// Carries out work on a model and keeps the files it reads over the network in a folder, laid out as a download cache.
+  ///
+  /// Bytes the work did not need are fetched at the end; a failure leaves nothing but blobs that were complete.
+  ///
+  /// - Parameter path: from `path(of:)`, before anything of it was read.
+  /// - Throws: `HubError.notRemote` for a path of this machine; what the work throws.
+  public func saving<Result>(_ path: String, to folder: String, _ work: () throws -> Result) throws -> Result {
+    guard try HubNetwork.save(path, to: folder) else { throw HubError(.notRemote, file: path) }
+    defer { HubNetwork.endSaving(path) }
+    let result = try work()
+    try HubNetwork.finishSaving(path)
+    return result
+  }
+
   private var offlineReason: HubError.OfflineReason? {
     if isOffline { return .option }
     if environment.isOffline { return .variable }

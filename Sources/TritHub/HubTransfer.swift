@@ -32,7 +32,12 @@
     func fetch(_ pieces: inout [HubPiece]) throws(TensorIOError) {
       while true {
         let open = pieces.indices.filter { !pieces[$0].isComplete }
-        guard !open.isEmpty else { return }
+        guard !open.isEmpty else {
+          for piece in pieces {
+            try piece.file.keepCopy(of: UnsafeRawBufferPointer(piece.memory), at: piece.range.lowerBound)
+          }
+          return
+        }
         let batch = Array(open.prefix(4 * HubClient.width))
         let retries = batch.compactMap { pieces[$0].attempts > 0 ? pieces[$0].attempts : nil }.max()
         if let retries { pause(before: retries, batch.compactMap { pieces[$0].retryAfter }.max()) }

@@ -229,6 +229,42 @@ def convert_checks(run, root, scratch):
     run.check("family of three revisions holds", done.returncode == 0, done.stdout + done.stderr)
 
 
+SAVED = """
+import sys
+from huggingface_hub import snapshot_download, scan_cache_dir
+print(snapshot_download("falcon/tiny", revision="prequantized", local_files_only=True))
+report = scan_cache_dir(sys.argv[1])
+assert not report.warnings and [repo.repo_id for repo in report.repos] == ["falcon/tiny"], report
+"""
+
+
+def save_checks(run, root, scratch):
+    hub, cache = run.hub, os.path.join(scratch, "cache")
+    hub.reset()
+    done = run(
+        "convert", "falcon/tiny@prequantized", os.path.join(scratch, "saved"), "--to", "hf-packed", "--save", cache)
+    run.check("convert --save", done.returncode == 0, done.stderr)
+    source = os.path.join(root, "falcon/tiny/prequantized")
+    weights = os.path.getsize(os.path.join(source, "model.safetensors"))
+    print(f"      {sum(e['sent'] for e in hub.log if e['host'] == 'storage')} of {weights} bytes")
+    snapshots = os.path.join(cache, "models--falcon--tiny", "snapshots")
+    run.check("  the files of the source", same(source, os.path.join(snapshots, os.listdir(snapshots)[0])))
+    found = subprocess.run([sys.executable, "-c", "import huggingface_hub"], capture_output=True)
+    if found.returncode == 0:
+        client = subprocess.run(
+            [sys.executable, "-c", SAVED, cache], capture_output=True, text=True,
+            env=run.environment(HF_HUB_CACHE=cache, HF_HUB_OFFLINE="1"))
+        run.check("  the Hub's own client finds them in its cache", client.returncode == 0, client.stderr[-1000:])
+    run.expect("  and so does inspect", 0, [], "inspect", "falcon/tiny@prequantized", "--offline", HF_HUB_CACHE=cache)
+    hub.reset()
+    hub.plant("wrong-bytes", after=6, times=1)
+    bad = os.path.join(scratch, "bad")
+    run.expect("convert --save of bytes that are not what the Hub lists", 74, ["SHA-256"],
+               "convert", "falcon/tiny", os.path.join(scratch, "wrong"), "--to", "hf-packed", "--save", bad)
+    run.expect("--save of a model on this machine", 64, ["--save"],
+               "convert", source, os.path.join(scratch, "local"), "--to", "hf-packed", "--save", cache)
+
+
 def failure_checks(run, scratch):
     hub = run.hub
     name = "falcon/tiny@prequantized"
@@ -277,7 +313,7 @@ def failure_checks(run, scratch):
         return done
 
     converted("connections cut three times", 0, [], {"name": "cut", "times": 3, "after": 6})
-    converted("connections always cut after half", 74, ["broke"], {"name": "cut", "after": 6, "times": 1 << 30})
+    converted("connections that give nothing", 74, ["broke"], {"name": "dead", "after": 12})
     converted("short answers twice", 0, [], {"name": "short", "times": 2, "after": 8})
     converted("an ETag that changes", 74, ["ETag"], {"name": "changed-etag", "after": 12, "times": 1})
     converted("slow answers", 0, [], {"name": "slow", "seconds": 0.002})
@@ -341,6 +377,8 @@ def main():
             inspect_checks(run, root)
         if "convert" in wanted or "failures" in wanted:
             convert_checks(run, root, output)
+        if "convert" in wanted:
+            save_checks(run, root, output)
         if "failures" in wanted:
             failure_checks(run, output)
         if "speed" in wanted:

@@ -15,6 +15,7 @@ import hashlib
 import json
 import os
 import re
+import socket
 import threading
 import time
 import urllib.parse
@@ -192,7 +193,7 @@ class Handler(BaseHTTPRequestHandler):
             etag = "0" * len(etag)
         total = blob.size + (1 if self.owner.meets("changed-size") else 0)
         if self.owner.meets("wrong-range"):
-            start, end = start + 1, end + 1
+            start, end = start + 1, min(end + 1, blob.size)
         count = end - start
         short = self.owner.meets("short")
         # The length of what is sent is right, and it is less than was asked for.
@@ -209,6 +210,10 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if self.command == "HEAD":
             return self.wfile.flush()
+        if self.owner.meets("dead"):
+            self.wfile.flush()
+            self.close_connection = True
+            return self.connection.shutdown(socket.SHUT_RDWR)
         cut = self.owner.meets("cut") if count > 4096 else None
         wrong = self.owner.meets("wrong-bytes")
         left = announced // 2 if cut else announced
@@ -228,7 +233,7 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.flush()
         if cut:
             self.close_connection = True
-            self.connection.close()
+            self.connection.shutdown(socket.SHUT_RDWR)
 
 
 class HubHandler(Handler):

@@ -92,6 +92,22 @@
       #expect(throws: HubError.self) { try HubList(Array("<html>".utf8), given: "a/b") }
     }
 
+    @Test func whatIsMissingIsKnown() {
+      var set = RangeSet()
+      var bytes = [Bool](repeating: false, count: 200)
+      var generator = SeededGenerator(seed: 7)
+      for _ in 0..<60 {
+        let start = Int.random(in: 0..<190, using: &generator)
+        let end = min(200, start + Int.random(in: 0..<12, using: &generator))
+        set.insert(UInt64(start)..<UInt64(end))
+        for index in start..<end { bytes[index] = true }
+        var missing = [Bool](repeating: false, count: 200)
+        for range in set.missing(upTo: 200) { for index in range { missing[Int(index)] = true } }
+        #expect(missing == bytes.map { !$0 })
+        #expect(zip(set.ranges, set.ranges.dropFirst()).allSatisfy { $0.upperBound < $1.lowerBound })
+      }
+    }
+
     @Test func rangesCoverWhatIsAskedFor() {
       for count in [1, 1 << 20, 3_000_001, 100 << 20, (16 << 20) + 1] {
         let parts = HubFile.parts(of: count)

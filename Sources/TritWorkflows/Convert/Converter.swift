@@ -163,8 +163,8 @@ public struct ConvertWorkflow: Sendable {
       case .ternary(let id):
         try pack(weight, tensor, id, scale, to: writer)
         // Absmean of bfloat16 latents only: fits are compared with a fresh fit.
-        // GGUF has rows, names and scales of its own; its audit works from the source.
-        if isHeld, request.target != .gguf, tensor.outputScale == nil {
+        // GGUF has rows, names and scales of its own; its audit works from the source, where that is at hand.
+        if isHeld, request.target != .gguf || isRemote, tensor.outputScale == nil {
           result.witnesses.ternary[ExactString(tensor.source.name)] = try AuditWitness(
             weight, scale.convention, work: work)
         }

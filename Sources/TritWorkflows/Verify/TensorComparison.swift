@@ -41,6 +41,7 @@ struct TensorComparison {
 
   /// Where trits or scale differ from the witness's, the source is read again to say which.
   private func byWitness(_ witness: AuditWitness) throws -> TensorVerification {
+    if involvesGGUF { return try byWitnessInGGUF(witness) }
     guard try witness.agrees(with: found, in: converted, cancellation: work.parallelism.cancellation) else {
       let (result, _) = try compare()
       return result.outcome == .differs
@@ -53,6 +54,29 @@ struct TensorComparison {
     result.expectedScale = witness.scale
     result.foundScale = witness.scale
     return result
+  }
+
+  /// GGUF has scales of its own types and does not say their meaning: they are judged by what they multiply by.
+  private func byWitnessInGGUF(_ witness: AuditWitness) throws -> TensorVerification {
+    let foundScale = try converted.scale(of: found)
+    var live = LiveUnits(ScaleGrid(witness.scale.granularity, foundScale.granularity, expected.shape))
+    let hasTrits = try witness.agrees(
+      withTritsOf: found, in: converted, cancellation: work.parallelism.cancellation
+    ) { live.add($0, firstRow: $1.lowerBound) }
+    for scale in witness.meanings where hasTrits {
+      let finding = finding(scale, foundScale, live, isDense: false)
+      guard finding.difference == nil else { continue }
+      var result = blank
+      result.isTernary = true
+      result.outcome = .equal
+      result.expectedScale = scale
+      result.foundScale = foundScale
+      result.scaleRounding = finding.rounding
+      result.detail =
+        "trits and scale equal a fresh quantization" + (finding.rounding.map { "; " + $0.phrase } ?? "")
+      return result
+    }
+    return try compare().0
   }
 
   private func compare() throws -> (TensorVerification, ErrorSums?) {

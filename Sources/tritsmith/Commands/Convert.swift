@@ -3,6 +3,7 @@
 import CommandLineKit
 import TritCore
 import TritFormats
+import TritHub
 import TritLayouts
 import TritQuantizers
 import TritReport
@@ -169,6 +170,13 @@ struct Convert: ParsableCommand {
     completion: .file(extensions: ["json"]))
   var certificate: String?
 
+  @Option(
+    help: ArgumentHelp(
+      "Also keep the files that are read over the network in this folder, as a download cache (HF_HUB_CACHE) has them.",
+      valueName: "folder"),
+    completion: .directory)
+  var save: String?
+
   @OptionGroup(title: "Quantizer") var quantizing: QuantizerArguments
   @OptionGroup(title: "GGUF") var gguf: GGUFArguments
   @OptionGroup(title: "Parts") var shards: ShardArguments
@@ -219,6 +227,7 @@ struct Convert: ParsableCommand {
       (requestedTarget ?? .gguf != .gguf, "--to"), (layout ?? .pq2 != .pq2, "--layout"), (recipe != nil, "--recipe"),
       (arithmetic != nil, "--arithmetic"), (quantizing.quantizer != nil, "--quantizer"), (!keep.isEmpty, "--keep"),
       (!quantize.isEmpty, "--quantize"), (dryRun, "--dry-run"), (certificate != nil, "--certificate"),
+      (save != nil, "--save"),
       (shards.plan != nil, "--plan"), (outputScale != nil, "--output-scale"), (architecture != nil, "--architecture"),
       (zstd != nil, "--zstd"), (maxShardSize != nil, "--max-shard-size"), (denseType != nil, "--dense-type"),
       (gguf.firstGiven != nil, gguf.firstGiven ?? ""), (gguf.ggufPre != nil, "--gguf-pre"),
@@ -227,6 +236,9 @@ struct Convert: ParsableCommand {
   }
 
   private func validateShards() throws {
+    if save != nil, shards.plan != nil || dryRun {
+      throw ValidationError("--save goes with neither --plan nor --dry-run; 'hf download' fetches a model by itself")
+    }
     if shards.plan != nil, certificate != nil || dryRun {
       throw ValidationError(
         "--plan goes with neither --certificate nor --dry-run; 'tritsmith certify' comes afterwards")
@@ -252,6 +264,12 @@ struct Convert: ParsableCommand {
       }
     }
     if target != .gguf, let option = gguf.firstGiven { throw ValidationError("\(option) goes with --to gguf") }
+  }
+
+  /// Does the work, and keeps what it reads over the network where that was asked for.
+  private func saving<Result>(_ path: String, _ work: () throws -> Result) throws -> Result {
+    guard let save else { return try work() }
+    return try HubResolver().saving(path, to: save, work)
   }
 
   private func request(_ target: ConversionTarget) throws -> ConversionRequest {
@@ -301,12 +319,13 @@ struct Convert: ParsableCommand {
         printing.print(try workflow.plan().report)
         return
       }
-      let result =
+      let result = try saving(workflow.request.input) {
         if let certificate {
           try workflow.run(certificate: certificate, announce: warn)
         } else {
           try workflow.run(announce: warn)
         }
+      }
       var report = result.report
       // They were said before the work began.
       if printing.format == .table, !machine.quiet { report.removeNotes(.warning) }

@@ -95,6 +95,8 @@ extension ArgumentHelp {
 enum ModelPlace {
   /// A path that exists, or of a download cache, or of the Hub itself: `HubResolver` says in which order.
   static func path(of given: String, offline: Bool) throws -> String {
+    // What the network has begun is to end at once.
+    if FileSystem.kind(of: given) == nil, HubName(given) != nil { InterruptMonitor.install() }
     let cancellation = CancellationFlag(alsoWhen: { InterruptMonitor.isInterrupted })
     return try HubResolver(isOffline: offline, cancellation: cancellation).path(of: given)
   }
