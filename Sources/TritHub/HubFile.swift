@@ -34,6 +34,7 @@
     private let state = Mutex(State())
     /// From the start of the file.
     private let beginning = Mutex<[UInt8]>([])
+    private let running = Mutex(RunningDigest())
     /// Small ranges that were said to be read: samples, which several steps of a command look at.
     private let samples = Mutex<[Range<UInt64>: [UInt8]]>([:])
 
@@ -150,17 +151,40 @@
       if !isWeights, byteCount <= HubFile.wholeLimit {
         return try readFromBeginning(into: buffer, at: offset, upTo: byteCount)
       }
-      let known = beginning.withLock { UInt64($0.count) }
-      let isHeader =
-        offset <= known && end <= known
-        || offset <= known && buffer.count <= HubFile.headerPiece && end <= UInt64(HubFile.beginningLimit)
-      if isHeader { return try readFromBeginning(into: buffer, at: offset, upTo: end) }
+      if isOfBeginning(offset..<end) { return try readFromBeginning(into: buffer, at: offset, upTo: end) }
       let sample = buffer.count <= HubFile.sampleBytes ? samples.withLock { $0[offset..<end] } : nil
       if let sample {
         buffer.copyBytes(from: sample)
-        return
+      } else {
+        try fetch(offset..<end, into: buffer)
       }
-      try fetch(offset..<end, into: buffer)
+      try follow(UnsafeRawBufferPointer(buffer), at: offset)
+    }
+
+    /// What is kept, or goes on from there and may be of a header.
+    private func isOfBeginning(_ range: Range<UInt64>) -> Bool {
+      beginning.withLock { kept in
+        let known = UInt64(kept.count)
+        if range.upperBound <= known { return true }
+        guard range.lowerBound <= known, range.count <= HubFile.headerPiece else { return false }
+        return range.upperBound <= (headerEnd(kept) ?? UInt64(HubFile.beginningLimit))
+      }
+    }
+
+    /// Holds a file that is read as a whole, from front to back, against the Hub's list.
+    private func follow(_ bytes: UnsafeRawBufferPointer, at offset: UInt64) throws(TensorIOError) {
+      try refuse(differingDigest(bytes, at: offset))
+    }
+
+    private func refuse(_ found: Digest?) throws(TensorIOError) {
+      guard let digest, let found else { return }
+      throw HubFault.changed("the Hub lists SHA-256 \(digest), what came has \(found)", path: path)
+    }
+
+    /// The digest of the whole file, when these bytes complete it and it is not the Hub's.
+    private func differingDigest(_ bytes: UnsafeRawBufferPointer, at offset: UInt64) -> Digest? {
+      guard let digest, let found = running.withLock({ $0.add(bytes, at: offset, of: byteCount) }) else { return nil }
+      return found == digest ? nil : found
     }
 
     /// Copies from what is kept, after fetching what is missing of it.
@@ -196,13 +220,11 @@
       }
       if let failure { throw failure }
       kept += more
-      // The digest of a file that is here as a whole can be told.
-      if UInt64(kept.count) == byteCount, let digest {
-        let found = SHA256.digest(of: kept)
-        guard found == digest else {
-          kept = []
-          throw HubFault.changed("the Hub lists SHA-256 \(digest), what came has \(found)", path: path)
-        }
+      do throws(TensorIOError) {
+        try refuse(more.withUnsafeBytes { differingDigest($0, at: range.lowerBound) })
+      } catch {
+        kept = []
+        throw error
       }
     }
 
@@ -238,11 +260,18 @@
         if !isWeights { return byteCount <= HubFile.wholeLimit && kept.isEmpty && byteCount > 0 ? 0..<byteCount : nil }
         guard path.hasSuffix(".safetensors"), byteCount >= 8 else { return nil }
         if kept.isEmpty { return 0..<8 }
-        guard kept.count == 8 else { return nil }
-        let length = kept.reversed().reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
-        guard length > 0, length <= 100_000_000, length <= byteCount - 8 else { return nil }
-        return 8..<8 + length
+        guard kept.count == 8, let end = headerEnd(kept), end > 8, end <= 100_000_008, end <= byteCount else {
+          return nil
+        }
+        return 8..<end
       }
+    }
+
+    /// Where the header of a safetensors file ends, which its first bytes say; nil as long as that is not known.
+    private func headerEnd(_ kept: [UInt8]) -> UInt64? {
+      guard path.hasSuffix(".safetensors"), kept.count >= 8 else { return nil }
+      let length = kept[..<8].reversed().reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
+      return Checked.sum(8, length)
     }
 
     /// Fetches samples side by side, but for what is there.
@@ -253,7 +282,9 @@
         wanted.append((file, range))
       }
       guard let client = wanted.first?.file.client else { return }
-      try fetch(wanted, client) { file, range, bytes in file.samples.withLock { $0[range] = bytes } }
+      try fetch(wanted, client) { (file, range, bytes) throws(TensorIOError) in
+        file.samples.withLock { $0[range] = bytes }
+      }
     }
 
     private func wants(_ range: Range<UInt64>) -> Bool {
@@ -264,10 +295,14 @@
       return samples.withLock { $0[range] == nil && $0.count < HubFile.sampleLimit }
     }
 
-    fileprivate func keep(_ bytes: [UInt8], at offset: UInt64) {
-      beginning.withLock { kept in
-        if UInt64(kept.count) == offset { kept += bytes }
+    fileprivate func keep(_ bytes: [UInt8], at offset: UInt64) throws(TensorIOError) {
+      let isNew = beginning.withLock { kept in
+        guard UInt64(kept.count) == offset else { return false }
+        kept += bytes
+        return true
       }
+      guard isNew else { return }
+      try refuse(bytes.withUnsafeBytes { differingDigest($0, at: offset) })
     }
 
     /// Fetches what readers of these files will ask for first, of all files at once.
@@ -276,14 +311,16 @@
       for _ in 0..<2 {
         let wanted = files.compactMap { file in file.nextOfHeader.map { (file: file, range: $0) } }
         guard !wanted.isEmpty else { return }
-        try fetch(wanted, client) { file, range, bytes in file.keep(bytes, at: range.lowerBound) }
+        try fetch(wanted, client) { (file, range, bytes) throws(TensorIOError) in
+          try file.keep(bytes, at: range.lowerBound)
+        }
       }
     }
 
     /// Fetches ranges of many files, the storage host of each found on the way.
     private static func fetch(
       _ wanted: [(file: HubFile, range: Range<UInt64>)], _ client: HubClient,
-      _ take: (HubFile, Range<UInt64>, [UInt8]) -> Void
+      _ take: (HubFile, Range<UInt64>, [UInt8]) throws(TensorIOError) -> Void
     ) throws(TensorIOError) {
       let count = wanted.reduce(0) { $0 + $1.range.count }
       let memory = UnsafeMutableRawBufferPointer.allocate(byteCount: max(1, count), alignment: 64)
@@ -296,7 +333,7 @@
         position += range.count
       }
       try client.fetch(&pieces)
-      for piece in pieces { take(piece.file, piece.range, Array(piece.memory)) }
+      for piece in pieces { try take(piece.file, piece.range, Array(piece.memory)) }
     }
   }
 #endif

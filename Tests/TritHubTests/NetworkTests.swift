@@ -92,6 +92,22 @@
       #expect(throws: HubError.self) { try HubList(Array("<html>".utf8), given: "a/b") }
     }
 
+    @Test func digestsOfPiecesAreThoseOfTheWhole() {
+      var generator = SeededGenerator(seed: 11)
+      let bytes = (0..<5000).map { _ in UInt8.random(in: 0...255, using: &generator) }
+      for _ in 0..<20 {
+        var running = RunningDigest()
+        var pieces = stride(from: 0, to: 5000, by: 250).map { $0..<min(5000, $0 + 300) }
+        pieces.shuffle(using: &generator)
+        let found = pieces.compactMap { piece in
+          bytes.withUnsafeBytes {
+            running.add(UnsafeRawBufferPointer(rebasing: $0[piece]), at: UInt64(piece.lowerBound), of: 5000)
+          }
+        }
+        #expect(found == [SHA256.digest(of: bytes)])
+      }
+    }
+
     @Test func whatIsMissingIsKnown() {
       var set = RangeSet()
       var bytes = [Bool](repeating: false, count: 200)
