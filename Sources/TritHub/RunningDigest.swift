@@ -5,8 +5,8 @@
 
   /// SHA-256 of a file whose pieces come roughly from front to back, each byte hashed once.
   ///
-  /// Pieces ahead of the place wait; where too many do, or some never come, there is no digest. The hash is of this value
-  /// alone, and whoever has the value guards it.
+  /// Pieces ahead of the place wait; where too many do, or some never come, there is no digest. The hash is of this
+  /// value alone, and whoever has the value guards it.
   struct RunningDigest: @unchecked Sendable {
     private var hash: SHA256? = SHA256()
     private var position: UInt64 = 0
