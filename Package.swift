@@ -1,4 +1,4 @@
-// swift-tools-version: 6.2
+// swift-tools-version: 6.3
 // Tritsmith: a model format converter and inspector for BitNet (1.58-bit, ternary) language models.
 
 import PackageDescription
@@ -14,43 +14,47 @@ let package = Package(
     .library(name: "TritLayers", targets: ["TritLayers"]),
   ],
   targets: [
-    // Layer 0: C, intrinsics and libraries of the system (libcurl is loaded when it is needed, never linked); the rule for text that is shown.
+    // Layer 0: C, intrinsics and libraries of the system (libcurl is loaded when it is needed, never linked), the C
+    // library among them; the rule for text that is shown.
     .target(name: "CTritKernels"),
     .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"]), .brew(["zstd"])]),
     .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"]), .brew(["openssl"])]),
     .target(name: "CCurl"),
     .target(name: "VisibleText"),
+    .target(name: "LibC"),
 
     // Layer 1: vocabulary, reports, command line. None knows the others.
-    .target(name: "TritCore", dependencies: ["CCrypto", "VisibleText"]),
-    .target(name: "TritReport", dependencies: ["VisibleText"]),
-    .target(name: "CommandLineKit", dependencies: ["VisibleText"]),
+    .target(name: "TritCore", dependencies: ["CCrypto", "LibC", "VisibleText"]),
+    .target(name: "TritReport", dependencies: ["LibC", "VisibleText"]),
+    .target(name: "CommandLineKit", dependencies: ["LibC", "VisibleText"]),
 
     // Layer 2
-    .target(name: "TritKernels", dependencies: ["TritCore", "CTritKernels"]),
+    .target(name: "TritKernels", dependencies: ["LibC", "TritCore", "CTritKernels"]),
     .target(name: "TritTokenizer", dependencies: ["TritCore"]),
-    .target(name: "TritHub", dependencies: ["TritCore", "CCurl"]),
+    .target(name: "TritHub", dependencies: ["LibC", "TritCore", "CCurl"]),
 
     // Layer 3: how trits become bytes, how floats become trits.
     .target(name: "TritLayouts", dependencies: ["TritCore", "TritKernels"]),
     .target(name: "TritQuantizers", dependencies: ["TritCore", "TritKernels"]),
 
     // Layer 4: containers on disk.
-    .target(name: "TritFormats", dependencies: ["TritCore", "TritLayouts", "CZstd"]),
+    .target(name: "TritFormats", dependencies: ["TritCore", "TritKernels", "TritLayouts", "CZstd"]),
 
     .target(name: "TritLayers", dependencies: ["TritCore", "TritKernels", "TritLayouts", "TritQuantizers"]),
 
     // Layer 5: models: what they are, and how they compute.
     .target(
       name: "TritModel",
-      dependencies: ["TritCore", "TritKernels", "TritTokenizer", "TritLayouts", "TritQuantizers", "TritFormats"]),
+      dependencies: [
+        "LibC", "TritCore", "TritKernels", "TritTokenizer", "TritLayouts", "TritQuantizers", "TritFormats",
+      ]),
 
     // Layer 6: the verbs as library calls.
     .target(
       name: "TritWorkflows",
       dependencies: [
-        "TritCore", "TritReport", "TritKernels", "TritTokenizer", "TritLayouts", "TritQuantizers", "TritFormats",
-        "TritModel",
+        "LibC", "TritCore", "TritReport", "TritKernels", "TritTokenizer", "TritLayouts", "TritQuantizers",
+        "TritFormats", "TritModel",
       ]),
 
     // Layer 7: the library as programs import it, and executables. A module cannot be called `tritsmith` beside
@@ -70,7 +74,7 @@ let package = Package(
     .executableTarget(
       name: "trit-bench",
       dependencies: [
-        "TritCore", "TritReport", "TritKernels", "TritTokenizer", "TritFormats", "TritModel", "TritWorkflows",
+        "LibC", "TritCore", "TritReport", "TritKernels", "TritTokenizer", "TritFormats", "TritModel", "TritWorkflows",
         "CommandLineKit",
       ]),
 
@@ -80,7 +84,7 @@ let package = Package(
 
     // Tests. Every module a target imports is named: one that is not is built all the same, and not built again when
     // that module changes.
-    .target(name: "TritTestSupport", dependencies: ["TritCore"], path: "Tests/TritTestSupport"),
+    .target(name: "TritTestSupport", dependencies: ["TritCore", "CZstd"], path: "Tests/TritTestSupport"),
     .target(
       name: "TritHostile",
       dependencies: [
@@ -89,6 +93,9 @@ let package = Package(
       ], path: "Tests/TritHostile"),
     .executableTarget(
       name: "trit-lab", dependencies: ["TritCore", "TritHostile", "TritTestSupport"], path: "Tests/TritLab"),
+    // What .ci/arm64 holds the C kernels against.
+    .executableTarget(
+      name: "trit-vectors", dependencies: ["TritCore", "TritKernels", "TritTestSupport"], path: "Tests/KernelVectors"),
     .testTarget(name: "HostileTests", dependencies: ["TritCore", "TritHostile", "trit-lab", "TritTestSupport"]),
     .testTarget(name: "TritCoreTests", dependencies: ["TritCore", "TritTestSupport"]),
     .testTarget(name: "TritReportTests", dependencies: ["TritCore", "TritReport", "TritTestSupport"]),

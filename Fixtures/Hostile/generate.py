@@ -131,6 +131,54 @@ def safetensors():
 
 # --- shard index
 
+# --- mlx: beside a config.json that says 2 bits in groups of 32
+
+def mlx(words=(4, 4), groups=(4, 2), scale=0x3800, bias=0xB800, codes=0x24924924, dtype="F16", bias_dtype=None, drop=(), name="model.layers.0.self_attn.q_proj"):
+    """One matrix of 4 rows and 64 columns, or what the arguments make of it; the data are as long as the shapes ask for."""
+    root, data = {}, b""
+    for ending, kind, shape, number in [("weight", "U32", words, codes), ("scales", dtype, groups, scale), ("biases", bias_dtype or dtype, groups, bias)]:
+        if ending in drop:
+            continue
+        count = 1
+        for dimension in shape:
+            count *= dimension
+        width = {"U32": 4, "F32": 4, "F16": 2, "BF16": 2, "I64": 8}[kind]
+        part = b"".join((number(i) if callable(number) else number).to_bytes(4, "little")[:width].ljust(width, b"\0") for i in range(count))
+        root["%s.%s" % (name, ending)] = entry(kind, list(shape), len(data), len(data) + len(part))
+        data += part
+    return header(root, data)
+
+
+def mlx_files():
+    def s(name, data, sentence):
+        put("mlx", name, data, sentence)
+
+    s("valid-ternary", mlx(), "Trits of MLX: biases are −scale.")
+    s("valid-zero-scale", mlx(scale=0, bias=0x8000), "Groups whose scale is 0.")
+    s("valid-plain", mlx(bias=0x3400), "Numbers of 2 bits that are no trits.")
+    s("valid-damaged", mlx(scale=0xB400, bias=0x3800, codes=0x8A28A28A), "Ternary weights after `mx.quantize(bits=2)`.")
+    s("code-three", mlx(codes=0xFFFFFFFF), "Codes that are all 3.")
+    s("scale-nan", mlx(scale=lambda i: 0x7E00 if i == 3 else 0x3800), "A scale that is no number.")
+    s("scale-infinite", mlx(scale=0x7C00, bias=0xFC00), "Scales and biases that are infinite.")
+    s("scale-negative", mlx(scale=0xB800, bias=0x3800), "Scales below 0 with biases that would make them trits.")
+    s("bias-late", mlx(words=(1030, 1), groups=(1030, 1), bias=lambda i: 0x3800 if i == 1029 else 0xB800), "A wrong bias behind the groups that are looked at when a file is opened.")
+    s("scales-transposed", mlx(groups=(2, 4)), "Scales of the wrong shape.")
+    s("scales-fewer", mlx(groups=(4, 1)), "One scale a row where two are needed.")
+    s("scales-vector", mlx(groups=(8,)), "Scales in a vector.")
+    s("scales-empty", mlx(groups=(0, 2)), "Scales without a number.")
+    s("scales-wide", mlx(dtype="I64"), "Scales that are whole numbers.")
+    s("types-mixed", mlx(bias_dtype="F32"), "Biases of another type than the scales.")
+    s("no-biases", mlx(drop=("biases",)), "Scales without biases.")
+    s("no-scales", mlx(drop=("scales",)), "Biases without scales.")
+    s("no-weight", mlx(drop=("weight",)), "Scales and biases of nothing.")
+    s("columns", mlx(words=(4, 3), groups=(4, 1)), "Rows that are no whole groups.")
+    s("rows-empty", mlx(words=(0, 4), groups=(0, 2)), "A matrix without rows.")
+    s("columns-empty", mlx(words=(1 << 62, 0), groups=(1 << 62, 0)), "2^62 rows of nothing.")
+    s("words-overflow", header({"a.weight": entry("U32", [0, 1 << 61], 0, 0), "a.scales": entry("F16", [0, 1 << 60], 0, 0), "a.biases": entry("F16", [0, 1 << 60], 0, 0)}),
+      "Words that hold more than 2^63 weights.")
+    s("experts", mlx(words=(1, 4, 4), groups=(1, 4, 2)), "Three axes, as experts have them.")
+
+
 def shard_index():
     def s(name, data, sentence):
         put("shard-index", name, data if isinstance(data, str) else json.dumps(data), sentence)
@@ -481,6 +529,56 @@ def gguf():
     kinds = [key("k%d" % k, k, bytes(w)) for k, w in enumerate([1, 1, 2, 2, 4, 4, 4, 1])]
     kinds += [key("k10", 10, bytes(8)), key("k11", 11, b"\xff" * 8), key("k12", 12, bytes(8))]
     kinds += [array("a%d" % k, k, [bytes(w)] * 2) for k, w in [(0, 1), (1, 1), (2, 2), (3, 2), (4, 4), (5, 4), (6, 4), (7, 1), (10, 8), (11, 8), (12, 8)]]
+    # Rotated weights: keys that lie. Two tensors are enough, which the keys are held against before anything is read.
+    def rotation(**change):
+        def i32(values):
+            return [struct.pack("<i", v) for v in values]
+        keys = {"version": u32, "block_size": u32, "transform": string, "axis": string, "sign_mode": string,
+                "sign_widths": lambda n, v: array(n, 5, i32(v)), "sign_values": lambda n, v: array(n, 5, i32(v)),
+                "weight_names": lambda n, v: array(n, 8, [text(t) for t in v]),
+                "inverse_weight_names": lambda n, v: array(n, 8, [text(t) for t in v]),
+                "gdn_v_grouped": lambda n, v: key(n, 7, bytes([v])), "tied_output": lambda n, v: key(n, 7, bytes([v]))}
+        values = {"version": 1, "block_size": 8, "transform": "normalized-sylvester-walsh-hadamard", "axis": "input-last-dimension",
+                  "sign_mode": "explicit", "sign_widths": [8], "sign_values": [1, -1, 1, 1, -1, -1, 1, -1],
+                  "weight_names": ["blk.0.attn_q.weight", "blk.0.ffn_up.weight"], "inverse_weight_names": [],
+                  "gdn_v_grouped": 0, "tied_output": 0}
+        values.update(change)
+        return [keys[k]("prism.hadamard." + k, v) for k, v in values.items() if v is not None]
+
+    def rotated(name, sentence, **change):
+        two = [tensor("blk.0.attn_q.weight", [8, 8], 0, 0), tensor("blk.0.ffn_up.weight", [8, 2], 0, 256)]
+        s("rotation-" + name, gguf_file(LLAMA + rotation(**change), two, bytes(320)), sentence)
+
+    s("valid-rotated", gguf_file(LLAMA + rotation(), entries, data), "A whole model with two rotated matrices.")
+    s("valid-rotated-tied", gguf_file(LLAMA + rotation(version=2, tied_output=1, inverse_weight_names=["token_embd.weight"]), entries, data),
+      "A whole model whose embedding is rotated, and its head.")
+    rotated("version-3", "A version nobody knows.", version=3)
+    rotated("no-version", "Keys of rotation without their version.", version=None)
+    rotated("block-zero", "Blocks of 0 to divide by.", block_size=0)
+    rotated("block-odd", "Blocks of 6, no power of two.", block_size=6)
+    rotated("block-max", "Blocks of 2^31.", block_size=1 << 31)
+    rotated("block-wide", "Blocks of 16 in rows of 8.", block_size=16, sign_widths=[16], sign_values=[1] * 16)
+    rotated("transform", "Another transform.", transform="walsh")
+    rotated("axis", "Another axis.", axis="output")
+    rotated("mode", "A mode of signs nobody knows.", sign_mode="random")
+    rotated("widths-max", "Widths whose sum overflows.", sign_widths=[0x7FFFFFF8, 0x7FFFFFF8])
+    rotated("widths-negative", "A width below 0.", sign_widths=[-8])
+    rotated("widths-twice", "Signs for one width twice.", sign_widths=[8, 8], sign_values=[1] * 16)
+    rotated("width-missing", "No signs for the width of the tensors.", sign_widths=[16], sign_values=[1] * 16)
+    rotated("signs-short", "Seven signs for eight columns.", sign_values=[1] * 7)
+    rotated("signs-zero", "A sign that is 0.", sign_values=[0] * 8)
+    rotated("signs-identity", "Signs beside the word that there are none.", sign_mode="identity")
+    rotated("name-missing", "The name of a tensor that is not there.", weight_names=["blk.7.attn_q.weight"])
+    rotated("name-twice", "A name twice.", weight_names=["blk.0.attn_q.weight"] * 2)
+    rotated("name-norm", "A norm that is to be rotated.", weight_names=["blk.0.attn_norm.weight"])
+    rotated("names-none", "No names at all.", weight_names=[])
+    rotated("names-absent", "No list of names.", weight_names=None)
+    rotated("inverse-other", "A product among what is looked up.", inverse_weight_names=["blk.0.attn_q.weight"])
+    rotated("tied", "The word that the head is a rotated embedding, and none is there.", version=2, tied_output=1)
+    rotated("grouped", "Heads of a delta net in a model that has none.", gdn_v_grouped=1)
+    s("rotation-key-unknown", gguf_file(LLAMA + rotation() + [u32("prism.hadamard.twist", 1)], entries[:1], data[:512]), "A key nobody knows among those of rotation.")
+    s("rotation-family", gguf_file([string("general.architecture", "gemma")] + rotation(), entries[:1], data[:512]), "Rotation in a family whose graph has none.")
+
     s("valid-values", gguf_file(kinds + [array("texts", 8, [text("a"), text("")])]), "Every type of value and array.")
     s("empty", b"", "Nothing at all.")
     s("magic-only", b"GGUF", "Ends after the magic.")
@@ -687,6 +785,14 @@ def config():
     s("quantization-modules", base_config(quantization_config={"quant_method": "bitnet", "modules_to_not_convert": ["*" * 2000, 1, None]}),
       "Exceptions that are patterns of stars, a number and null.")
     s("quantization-number", base_config(quantization_config=1), "A quantization that is a number.")
+    for key_, value in [("group", (1 << 63) - 1), ("group", 1 << 63), ("group", 0), ("group", -128), ("group", 1.5), ("bits", 7), ("bits", (1 << 63) - 1), ("bits", "2")]:
+        quantization = {"group_size": 32, "bits": 2, "group_size" if key_ == "group" else "bits": value}
+        s("mlx-%s-%s" % (key_, value), base_config(quantization=quantization), "MLX with %s %s." % (key_, value))
+    s("mlx-module", base_config(quantization={"group_size": 32, "bits": 2, "model.layers.0.self_attn.q_proj": False, "model.layers.0.self_attn.k_proj": {"bits": 4},
+                                              "model.layers.0.self_attn.v_proj": 1, "model.layers.0.mlp.up_proj": True}), "Modules of MLX that are left out, other and a number.")
+    s("mlx-mode", base_config(quantization={"group_size": 32, "bits": 4, "mode": "mxfp4"}), "A mode of MLX with blocks of its own.")
+    s("mlx-and-bitnet", base_config(quantization={"group_size": 32, "bits": 2}, quantization_config={"quant_method": "bitnet"}), "MLX and BitNet at once.")
+    s("valid-mlx", base_config(quantization={"group_size": 32, "bits": 2, "mode": "affine"}), "The configuration of the tiny model for MLX.")
     s("activation", base_config(hidden_act="gelu"), "An activation that is not known.")
     s("types", {key_: [value] for key_, value in base_config().items()}, "Every value inside an array.")
 
@@ -1195,7 +1301,7 @@ def record():
     s("receipt-names", receipt(already_ternary=["\u001b[2J", 1, None]), "Names that would clear a terminal, and values that are none.")
 
 
-for maker in (safetensors, shard_index, tritpack, gguf, tokenizer, config, adapter, tritdiff, record, structured):
+for maker in (safetensors, mlx_files, shard_index, tritpack, gguf, tokenizer, config, adapter, tritdiff, record, structured):
     maker()
 
 found = json.load(open(os.path.join(HERE, "found.json")))
@@ -1203,7 +1309,7 @@ for name in found:
     assert os.path.exists(os.path.join(HERE, name)), name
 TABLE.update(found)
 with open(os.path.join(HERE, "README.md"), "w") as file:
-    file.write("# Hostile files\n\nThe seed corpus of the fuzzers (`Docs/Fuzzing.md`), replayed by `HostileTests`. Written by `generate.py`; `found-` files\n"
+    file.write("# Hostile files\n\nThe seed corpus of the fuzzers (`Docs/Development/Fuzzing.md`), replayed by `HostileTests`. Written by `generate.py`; `found-` files\n"
                "are described in `found.json`.\n\n| file | tries |\n|---|---|\n")
     for name in sorted(TABLE):
         file.write("| %s | %s |\n" % (name, TABLE[name].replace("|", "\\|")))

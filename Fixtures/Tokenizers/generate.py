@@ -1,4 +1,4 @@
-"""Makes base.json and golden.json of this folder with the `tokenizers` package, which defines the expected ids.
+"""Makes base.json and golden.json.zst of this folder with the `tokenizers` package, which defines the expected ids.
 
     python -m venv venv && venv/bin/pip install tokenizers==0.23.3 && venv/bin/python generate.py
 
@@ -13,11 +13,14 @@ golden.json  `texts`; `variants`: sections that replace those of base.json, and 
 import json
 import os
 import random
+import sys
 
 import tokenizers
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.dirname(HERE))
+import packed  # noqa: E402
 LLAMA3 = (r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+"
           r"|\s+(?!\S)|\s+")
 QWEN2 = LLAMA3.replace("{1,3}", "")
@@ -197,10 +200,10 @@ def main():
             ids += tokenizer.encode(random.choice(TEXTS)).ids[:6]
         golden["decodings"].append({"ids": ids, "text": tokenizer.decode(ids, skip_special_tokens=False)})
     golden["classes"] = classes()
-    for name, content in [("base.json", file), ("golden.json", golden)]:
-        with open(os.path.join(HERE, name), "w") as output:
-            json.dump(content, output, ensure_ascii=False, separators=(",", ":"))
-            output.write("\n")
+    with open(os.path.join(HERE, "base.json"), "w") as output:
+        json.dump(file, output, ensure_ascii=False, separators=(",", ":"))
+        output.write("\n")
+    packed.write(os.path.join(HERE, "golden.json"), golden)
 
 
 SCALARS = [chr(c) for c in range(0x110000) if not 0xD800 <= c < 0xE000]
@@ -238,4 +241,5 @@ def digest(scalars):
     return [len(values), f"{hash:016x}"]
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -6,15 +6,16 @@ The patterns are those of llama.cpp's `llama-vocab.cpp` (0c1e57098): the origina
 it, the engine's own otherwise; steps that an engine writes as expressions (digits, punctuation, GPT-2's pattern) are those
 of the models. `rules`: names with one way of cutting, `pre_tokenizer`, `spellings` (other ways to write the same),
 `hashes` (FNV-1a, 32 bits, of each text's ids without special tokens). `texts` are taken beside those of golden.json.
-`normalization`: texts with their NFC and NFD; `scalars`: hashes over the forms of every character in several places.
 """
 import json
 import os
-import random
+import sys
 
-from tokenizers import Tokenizer, normalizers
+from tokenizers import Tokenizer
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.dirname(HERE))
+import packed  # noqa: E402
 C = "(?i:'s|'t|'re|'ve|'m|'ll|'d)"
 WORD = r"[^\r\n\p{L}\p{N}]?\p{L}+"
 TAIL = r" ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
@@ -117,9 +118,6 @@ TEXTS = [
     "a  1 b   22\n\n333", "'there 'should 'the end'there", "(yes)\n\n print(\"yes\")\n\n\n   end\r\n\r\n", "HELLOworld CamelCaseWords camelCASE",
 ]
 
-BLOCKS = [(0, 0x3200), (0xA600, 0xAD00), (0xF900, 0xFE40), (0x10000, 0x12000), (0x16A00, 0x16C00), (0x1BC00, 0x1BD00),
-          (0x1D100, 0x1D300), (0x1E000, 0x1EA00), (0x2F800, 0x2FA20)]
-
 
 def fnv(values, hash_=0x811C9DC5, prime=0x01000193, bits=32):
     for value in values:
@@ -131,31 +129,9 @@ def ids_hash(ids):
     return fnv(b for i in ids for b in i.to_bytes(4, "little"))
 
 
-def normalization():
-    forms = {"NFC": normalizers.NFC(), "NFD": normalizers.NFD()}
-    pool = ([chr(c) for c in range(0x300, 0x370)] + list("aAeEoOsSdDuUiIzqHÅéṩ<=>\u1100\u1112\u1161\u1175\u11a8\u11c2\uac00\uac01\ud7a3")
-            + list("\u0915\u093c\u0958\u09c7\u09be\u0b47\u0b56\u0dd9\u0dcf\u0dca\u1025\u102e\u05d0\u05b7\u05bc\u0653\u0627\u0344\u0374\u212b\u2126\ufb1d\uf900\u3099\u304b\U0001d15e\U0001d165\U000110a5\U000110ba\U0002f800\u0897\u1df6\U00011938"))
-    rng = random.Random(15)
-    texts = ["".join(rng.choice(pool) for _ in range(rng.randint(1, 9))) for _ in range(400)]
-    cases = [[t, forms["NFC"].normalize_str(t), forms["NFD"].normalize_str(t)] for t in texts]
-    scalars = {}
-    for name, form in forms.items():
-        hash_, count = 0xCBF29CE484222325, 0
-        for c in range(0x110000):
-            # Blocks with characters that have a role, and samples of the others: every one of these has the same rule.
-            if 0xD800 <= c < 0xE000 or not any(low <= c < high for low, high in BLOCKS) and c % 61:
-                continue
-            for text in (chr(c), "a" + chr(c) + "\u0316\u0301", "\u0301" + chr(c) + "\u0323", "\u1100" + chr(c), "\uac00" + chr(c),
-                         forms["NFD"].normalize_str(chr(c))):
-                hash_ = fnv(form.normalize_str(text).encode() + b"\0", hash_, 0x100000001B3, 64)
-                count += 1
-        scalars[name] = [count, f"{hash_:016x}"]
-    return cases, scalars
-
-
 def main():
     base = json.load(open(os.path.join(HERE, "base.json")))
-    texts = json.load(open(os.path.join(HERE, "golden.json")))["texts"] + TEXTS
+    texts = packed.read(os.path.join(HERE, "golden.json"))["texts"] + TEXTS
     rules = []
     for names, section, spellings in RULES:
         tokenizer = Tokenizer.from_str(json.dumps({**base, "pre_tokenizer": section}))
@@ -168,8 +144,7 @@ def main():
                       "hashes": [f"{ids_hash(i):08x}" for i in ids]})
     distinct = {tuple(r["hashes"]) for r in rules}
     print(len(rules), "rules,", len(distinct), "told apart by", len(texts), "texts")
-    cases, scalars = normalization()
-    content = {"texts": TEXTS, "rules": rules, "normalization": cases, "scalars": scalars}
+    content = {"texts": TEXTS, "rules": rules}
     with open(os.path.join(HERE, "names.json"), "w") as output:
         json.dump(content, output, ensure_ascii=True, separators=(",", ":"))
         output.write("\n")

@@ -10,5 +10,14 @@ const trit_kernel_table *trit_native_kernels(void) {
   return NULL;
 }
 #else
+#include "arm/neon.h"
+
+#if TRIT_ARM64
+extern const trit_kernel_table trit_neon_kernels;
+
+// NEON is part of the base set.
+const trit_kernel_table *trit_native_kernels(void) { return &trit_neon_kernels; }
+#else
 const trit_kernel_table *trit_native_kernels(void) { return NULL; }
+#endif
 #endif

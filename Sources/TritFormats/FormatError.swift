@@ -37,6 +37,13 @@ public struct FormatError: DiagnosticError, Equatable {
     case tensorNotInShard(shard: String)
     case tensorNotInIndex
     case noModel(String)
+    /// A folder with more than one model in it.
+    case severalModels(String)
+    /// A folder of folders that hold models.
+    case folderOfModels(String, first: String)
+    case pytorchWeights(String)
+    /// Nothing stands there, and the path looks like a repository's name on the Hugging Face Hub.
+    case notOnDisk(hub: String)
     // Packed tensors
     case packedShape(found: String)
     case scaleMissing(name: String)
@@ -56,6 +63,8 @@ public struct FormatError: DiagnosticError, Equatable {
     case partialModel(PartialModel)
     // GGUF
     case gguf(GGUFFault)
+    // MLX
+    case mlx(MLXFault)
   }
 
   public var kind: Kind
@@ -72,7 +81,9 @@ public struct FormatError: DiagnosticError, Equatable {
     self.init(kind, ErrorLocation(file: file, tensor: tensor, byteOffset: byteOffset, field: field))
   }
 
-  public var category: ErrorCategory { .malformedInput }
+  public var category: ErrorCategory {
+    if case .notOnDisk = kind { .cannotOpen } else { .malformedInput }
+  }
 }
 
 // MARK: - Sentences
@@ -116,6 +127,10 @@ extension FormatError {
     case .tensorNotInShard(let shard): "the index puts it in '\(printable(shard))', which does not hold it"
     case .tensorNotInIndex: "a shard holds it, but the index does not name it"
     case .noModel(let detail): detail
+    case .severalModels(let names): "the folder holds several models: \(names)"
+    case .folderOfModels(let names, _): "the folder holds no model itself, but folders that do: \(names)"
+    case .pytorchWeights(let names): "these are weights saved by PyTorch (\(names)), and this program reads safetensors"
+    case .notOnDisk: "there is no such file or folder"
     case .packedShape(let found): "a packed weight has shape [rows / 4, columns], found \(found)"
     case .scaleMissing(let name): "these are packed trits, and their scale '\(printable(name))' is not there"
     case .badScale(let detail): "the scale is unusable: \(detail)"
@@ -131,12 +146,20 @@ extension FormatError {
     case .isPatch: "this is a patch, which is a model only together with its base"
     case .partialModel(let found): found.summary
     case .gguf(let fault): fault.summary
+    case .mlx(let fault): fault.summary
     }
   }
 
   public var remedy: String? {
     switch kind {
     case .notRecognised, .noModel: "name a safetensors, GGUF or TritPack file, or a folder that holds a model"
+    case .severalModels: "name one of them"
+    case .folderOfModels(_, let first):
+      "name one, such as '\(printable(first))'; 'tritsmith family' compares all of a folder"
+    case .pytorchWeights: FormatError.savingLine(of: location.file ?? "MODEL")
+    case .notOnDisk(let name):
+      "check the path; a model of the Hugging Face Hub is fetched first: hf download \(name) --local-dir "
+        + FileSystem.name(of: name)
     case .standIn(let found): found.remedy
     case .jsonFile(let error), .json(let error): error.remedy
     case .emptyFile, .headerTooSmall, .headerPastEnd, .notCovered, .checksum, .badPreamble:
@@ -153,7 +176,23 @@ extension FormatError {
     case .partialModel(let found): found.remedy
     case .scaleMissing: "fetch the model again; without the scale no weight of this tensor is known"
     case .gguf(let fault): fault.remedy
-    default: nil
+    case .mlx(let fault): fault.remedy
+    case .headerTooLarge, .wrongType, .missingField, .duplicateField, .unknownDType, .overflow, .fractionalBytes,
+      .invertedOffsets, .hole, .sizeMismatch, .badSection, .decompression:
+      "the file is damaged, or a program wrote it wrongly: fetch it again, or write it again with a correct tool"
+    case .packedShape, .badScale: "fetch the model again, or convert it again from the latent weights"
+    case .unknownLayout: "use a newer tritsmith, or write it with a layout this one knows"
     }
+  }
+}
+
+extension FormatError {
+  /// The line of Python that saves a PyTorch checkpoint anew.
+  fileprivate static func savingLine(of path: String) -> String {
+    let folder = FileSystem.kind(of: path) == .folder ? path : FileSystem.parent(of: path)
+    let name = printable(folder)
+    return "save them as safetensors: python -c \"from transformers import AutoModelForCausalLM as M; "
+      + "M.from_pretrained('\(name)', torch_dtype='auto').save_pretrained('\(name)-safetensors')\", "
+      + "and copy the tokenizer's files there"
   }
 }

@@ -16,10 +16,13 @@ public struct OpenOptions: Sendable {
   public var ggmlTypes: [GGMLTypeChoice]
   /// Accept files of a model folder that are links to somewhere else.
   public var followsLinks: Bool
+  /// Show rotated weights as they are stored, not as those of the ordinary model.
+  public var keepsRotation: Bool
 
   public init(
     access: FileAccessMode = .buffered, scaleConvention: ScaleConvention? = nil, i2sOrder: I2SOrder? = nil,
-    preTokenizer: String? = nil, ggmlTypes: [GGMLTypeChoice] = [], followsLinks: Bool = false
+    preTokenizer: String? = nil, ggmlTypes: [GGMLTypeChoice] = [], followsLinks: Bool = false,
+    keepsRotation: Bool = false
   ) {
     self.access = access
     self.scaleConvention = scaleConvention
@@ -27,6 +30,7 @@ public struct OpenOptions: Sendable {
     self.preTokenizer = preTokenizer
     self.ggmlTypes = ggmlTypes
     self.followsLinks = followsLinks
+    self.keepsRotation = keepsRotation
   }
 }
 
@@ -53,10 +57,11 @@ public enum FormatRegistry {
     SafetensorsFormat.self,
   ]
 
-  /// Opens a model, whatever its format.
+  /// Opens a model, whatever its format; the path may be any that `ModelPlace` understands.
   ///
   /// - Throws: `TensorIOError` when the path cannot be opened, `FormatError` when no format fits or it is malformed.
   public static func open(_ path: String, _ options: OpenOptions = OpenOptions()) throws -> any TensorSource {
+    let path = try ModelPlace.resolved(path)
     guard let kind = FileSystem.kind(of: path) else {
       // Opening says why: not there, or not allowed.
       _ = try InputFile(path: path, mode: .buffered)
@@ -73,6 +78,9 @@ public enum FormatRegistry {
       throw TensorIOError(.notAFile(found: "a device, pipe or socket"), path: path)
     }
     guard let format = all.first(where: { $0.matches(path, kind: kind, firstBytes: first) }) else {
+      guard !ModelPlace.isPyTorch(path, first) else {
+        throw FormatError(.pytorchWeights(FileSystem.name(of: path)), file: path)
+      }
       let shown = first.prefix(8).map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined(separator: " ")
       throw FormatError(.notRecognised(found: "it begins with bytes \(shown)"), file: path, byteOffset: 0)
     }

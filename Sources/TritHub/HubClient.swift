@@ -2,14 +2,9 @@
 
 #if !TRITSMITH_NO_NETWORK
   import CCurl
+  import LibC
   import Synchronization
   import TritCore
-
-  #if canImport(Glibc)
-    import Glibc
-  #elseif canImport(Darwin)
-    import Darwin
-  #endif
 
   /// Requests with redirects, retries and the rule who gets the token.
   final class HubClient: Sendable {

@@ -1,14 +1,9 @@
 // Tritsmith: keeping what the network gives, as the Hub's own tools keep it.
 
 #if !TRITSMITH_NO_NETWORK
+  import LibC
   import Synchronization
   import TritCore
-
-  #if canImport(Glibc)
-    import Glibc
-  #elseif canImport(Darwin)
-    import Darwin
-  #endif
 
   /// Ranges that do not touch, in order.
   struct RangeSet: Equatable {

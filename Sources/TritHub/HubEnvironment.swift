@@ -1,12 +1,7 @@
 // Tritsmith: settings of the Hub's own tools, which count here too.
 
+import LibC
 import TritCore
-
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Darwin)
-  import Darwin
-#endif
 
 /// Variables that say where the cache is, whom to ask, and whether to.
 ///

@@ -26,7 +26,7 @@ public final class InferenceEngine: Sendable {
   }
 
   /// Every implementation this CPU can run, best first, the scalar definition last.
-  static var allKernels: [any InferenceKernels] {
+  package static var allKernels: [any InferenceKernels] {
     var result: [any InferenceKernels] = []
     while let native = NativeInference(rank: result.count) { result.append(native) }
     return result + [ScalarInference()]
@@ -42,7 +42,7 @@ public final class InferenceEngine: Sendable {
 
   public var threads: Int { team.threads }
 
-  /// `scalar`, `avx2` or `avx512-vnni`.
+  /// `scalar`, `avx2`, `avx512-vnni`, `neon`, `neon-dotprod` or `neon-i8mm`.
   public var kernelName: String { kernels.name }
 
   /// Rows of a matrix whose work is about 32 kB of weights: long enough to share out, short enough to balance.

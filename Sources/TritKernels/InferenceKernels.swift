@@ -10,18 +10,18 @@ func paddedActivationWidth(_ columns: Int) -> Int { (columns + 63) / 64 * 64 + 6
 func paddedCodeWidth(_ columns: Int) -> Int { (columns + 63) / 64 * 64 }
 
 /// One row's activations in int8 terms: x ≈ q / scale.
-struct ActivationScale: Sendable, Equatable {
+package struct ActivationScale: Sendable, Equatable {
   /// 127 / max |x| as torch computes it: the reciprocal of max(max |x|, 1e-5) times 127, two roundings.
-  var scale: Float
+  package var scale: Float
   /// Sum of the quantized values; products use codes 0…2 for trits −1…1 and subtract it.
-  var sum: Int32
+  package var sum: Int32
 }
 
 /// Single-threaded operations on raw rows; every implementation gives the same bits as `ScalarInference`.
 ///
 /// Trit bytes hold four 2-bit codes (trit + 1), place 0 lowest. Activation rows are zero from the last column to
 /// `paddedActivationWidth`.
-protocol InferenceKernels: Sendable {
+package protocol InferenceKernels: Sendable {
   var name: String { get }
 
   /// int8 activations of a row. A NaN or infinity makes all of them 0 and leaves the scale NaN or 0, so that what is
@@ -44,6 +44,14 @@ protocol InferenceKernels: Sendable {
   func codeProduct(
     _ codes: UnsafePointer<UInt8>, stride: Int, _ q: UnsafePointer<Int8>, qStride: Int, tokens: Int, count: Int,
     into sums: UnsafeMutablePointer<Int32>, sumStride: Int)
+
+  /// Products of rows of `GroupedMatrix` with tokens: `y[t * yStride + r]`, r < rows, t < tokens.
+  ///
+  /// Group g adds Float(Σ code·q − Σ q) · unit · scale, each product rounded, to lane g mod 8; lanes join as those of
+  /// `dot`. Integer sums are exact, so the bits do not depend on the processor.
+  func groupedDot(
+    _ w: UnsafePointer<UInt8>, rows: Int, _ shape: GroupedShape, _ scales: GroupedScales.Pointer, _ x: GroupedInput,
+    tokens: Range<Int>, into y: UnsafeMutablePointer<Float>, yStride: Int)
 
   /// (code − 1)·value of one place as Floats.
   func widenTrits(

@@ -46,6 +46,16 @@ struct NativeInference: InferenceKernels {
     table.pointee.code_product(codes, stride, q, qStride, tokens, count, sums, sumStride)
   }
 
+  func groupedDot(
+    _ w: UnsafePointer<UInt8>, rows: Int, _ shape: GroupedShape, _ scales: GroupedScales.Pointer, _ x: GroupedInput,
+    tokens: Range<Int>, into y: UnsafeMutablePointer<Float>, yStride: Int
+  ) {
+    let first = tokens.lowerBound
+    table.pointee.grouped_dot(
+      w, rows, shape.blocks, UInt32(shape.cuts), scales.base, scales.isHalf ? 1 : 0, x.values + first * x.stride,
+      x.stride, x.sums + first * x.groups, x.units + first * x.groups, x.groups, tokens.count, y, yStride)
+  }
+
   func widenTrits(
     _ w: UnsafePointer<UInt8>, _ count: Int, plane: Int, value: Float, into out: UnsafeMutablePointer<Float>
   ) {

@@ -83,6 +83,32 @@ struct ScalarInference: InferenceKernels {
     }
   }
 
+  func groupedDot(
+    _ w: UnsafePointer<UInt8>, rows: Int, _ shape: GroupedShape, _ scales: GroupedScales.Pointer, _ x: GroupedInput,
+    tokens: Range<Int>, into y: UnsafeMutablePointer<Float>, yStride: Int
+  ) {
+    let width = shape.groupColumns
+    for row in 0..<rows {
+      let bytes = w + row * shape.rowBytes
+      for token in tokens {
+        let q = x.values + token * x.stride
+        var lanes = SIMD8<Float>.zero
+        for group in 0..<shape.groups {
+          var total: Int32 = 0
+          for column in group * width..<(group + 1) * width {
+            let (block, inside) = column.quotientAndRemainder(dividingBy: GroupedShape.blockColumns)
+            let byte = bytes[block * GroupedShape.blockBytes + inside % 32]
+            total &+= Int32(byte >> UInt8(2 * (inside / 32)) & 3) &* Int32(q[column])
+          }
+          let place = token * x.groups + group
+          let sum = Float(total &- x.sums[place]) * x.units[place]
+          lanes[group % 8] += sum * scales[row * shape.groups + group]
+        }
+        y[(token - tokens.lowerBound) * yStride + row] = joined(lanes)
+      }
+    }
+  }
+
   func widenTrits(
     _ w: UnsafePointer<UInt8>, _ count: Int, plane: Int, value: Float, into out: UnsafeMutablePointer<Float>
   ) {

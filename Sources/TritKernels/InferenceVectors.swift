@@ -1,12 +1,7 @@
 // Tritsmith: the parts of a forward pass that are no matrix product.
 
+import LibC
 import TritCore
-
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Darwin)
-  import Darwin
-#endif
 
 /// The activation function of a gated feed-forward block.
 public enum GateActivation: String, Sendable, Hashable, CaseIterable {

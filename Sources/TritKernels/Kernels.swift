@@ -43,7 +43,7 @@ public struct TritThresholds: Sendable, Equatable {
 ///
 /// bfloat16 data is a `RawSpan` of little-endian 16-bit patterns, aligned or not.
 public protocol Kernels: Sendable {
-  /// Name for reports: `scalar`, `avx2`.
+  /// Name for reports: `scalar`, `avx2`, `neon`.
   var name: String { get }
 
   /// Sums of magnitudes of blocks of `sumBlock` values, and the extremes of all.
@@ -113,7 +113,9 @@ public enum KernelChoice: String, Sendable, CaseIterable {
 /// Native kernels were demanded where there are none.
 public struct KernelError: DiagnosticError, Equatable {
   public init() {}
-  public var summary: String { "this processor has none of the instruction sets native kernels exist for (AVX2)" }
+  public var summary: String {
+    "this processor has none of the instruction sets native kernels exist for (AVX2 on x86-64, NEON on arm64)"
+  }
   public var location: ErrorLocation { ErrorLocation() }
   public var remedy: String? { "use --kernels auto or scalar; the results are the same, slower" }
   public var category: ErrorCategory { .misuse }

@@ -57,10 +57,6 @@ public struct IQ1BN: RowBlockLayout {
     let places = IQ1BN.columns
     for row in 0..<run.rows.count {
       let first = start + row * shape.columns
-      if bytes.isZeroScale16(at: row * length) {
-        trits.clear(first..<first + shape.columns)
-        continue
-      }
       for block in 0..<shape.columns / 64 {
         for (byte, columns) in places.enumerated() {
           let stored = Int(bytes.unsafeLoad(fromByteOffset: row * length + 2 + 13 * block + byte, as: UInt8.self))
@@ -70,6 +66,7 @@ public struct IQ1BN: RowBlockLayout {
           }
         }
       }
+      if bytes.isZeroScale16(at: row * length) { trits.clearIfOnes(first..<first + shape.columns) }
     }
     return 0
   }

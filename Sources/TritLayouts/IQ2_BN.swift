@@ -47,10 +47,6 @@ public struct IQ2BN: RowBlockLayout {
     var invalid = 0
     for row in 0..<run.rows.count {
       let first = start + row * columns
-      if bytes.isZeroScale32(at: row * length) {
-        trits.clear(first..<first + columns)
-        continue
-      }
       for block in 0..<columns / 64 {
         let input = row * length + 4 + 16 * block
         let codes = bytes.extracting(input..<input + 16)
@@ -58,6 +54,7 @@ public struct IQ2BN: RowBlockLayout {
           invalid += kernels.unpackFour(codes, plane: plane, into: &trits, at: first + 64 * block + 16 * plane)
         }
       }
+      if bytes.isZeroScale32(at: row * length) { trits.clearIfOnes(first..<first + columns) }
     }
     return invalid
   }
@@ -124,10 +121,6 @@ public struct IQ2BNR4: TernaryLayout {
     _ bytes: RawSpan, _ run: RowRun, _ shape: TensorShape, with kernels: any Kernels,
     into trits: inout MutableSpan<Int8>, at start: Int
   ) -> Int {
-    if bytes.isZeroScale32(at: 4 * run.plane) {
-      trits.clear(start..<start + shape.columns)
-      return 0
-    }
     var invalid = 0
     for column in 0..<shape.columns {
       let byte = 16 + column / 16 * 16 + 4 * run.plane + column % 4
@@ -135,6 +128,7 @@ public struct IQ2BNR4: TernaryLayout {
       if code == 3 { invalid += 1 }
       trits[start + column] = Int8(bitPattern: code) - 1
     }
+    if bytes.isZeroScale32(at: 4 * run.plane) { trits.clearIfOnes(start..<start + shape.columns) }
     return invalid
   }
 }

@@ -9,6 +9,7 @@ public enum LayoutRegistry {
     HFPacked(),
     SplitRow(.base3),
     SplitRow(.twoBit),
+    MLXTwoBit(),
     TQ1_0(),
     TQ2_0(),
     Q2_0(.of64),

@@ -31,8 +31,7 @@ extension ScaledBlockLayout {
 
   public func scaleOffset(_ index: Int, _ shape: TensorShape) -> Int { index * geometry.bytes + geometry.scale }
 
-  /// Gives `body` every block of a run whose scale is not 0: its first byte and its first column. The trits of a block
-  /// whose scale is 0 are set to zero, whatever its codes are.
+  /// Gives `body` every block of a run: its first byte and its first column.
   @inline(__always)
   func forEachBlock(
     _ bytes: RawSpan, _ rows: Int, _ columns: Int, into trits: inout MutableSpan<Int8>, at start: Int,
@@ -41,12 +40,7 @@ extension ScaledBlockLayout {
     let geometry = geometry
     precondition(start >= 0 && start + rows * columns <= trits.count, "output inside the buffer")
     for block in 0..<rows * (columns / geometry.columns) {
-      let (input, output) = (block * geometry.bytes, start + block * geometry.columns)
-      if bytes.isZeroScale16(at: input + geometry.scale) {
-        trits.clear(output..<output + geometry.columns)
-      } else {
-        body(input, output, &trits)
-      }
+      body(block * geometry.bytes, start + block * geometry.columns, &trits)
     }
   }
 }

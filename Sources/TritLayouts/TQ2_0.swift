@@ -8,7 +8,7 @@ import TritKernels
 ///     byte 32·g + m = Σ code(128·g + 32·n + m) · 4^n     g = 0, 1   m = 0…31   n = 0…3   code = trit + 1
 ///     bytes 64, 65 = scale
 ///
-/// A block whose scale is 0 holds zeros, whatever its codes are. Source: llama.cpp, `ggml-quants.c`.
+/// Source: llama.cpp, `ggml-quants.c`.
 public struct TQ2_0: ScaledBlockLayout {
   /// Its name.
   public static let id = LayoutID(rawValue: "TQ2_0")
@@ -49,17 +49,5 @@ public struct TQ2_0: ScaledBlockLayout {
       }
     }
     return invalid
-  }
-}
-
-extension RawSpan {
-  /// True when the f16 at an offset is +0 or −0.
-  func isZeroScale16(at offset: Int) -> Bool {
-    unsafeLoadUnaligned(fromByteOffset: offset, as: UInt16.self) & UInt16(0x7FFF).littleEndian == 0
-  }
-
-  /// True when the f32 at an offset is +0 or −0.
-  func isZeroScale32(at offset: Int) -> Bool {
-    unsafeLoadUnaligned(fromByteOffset: offset, as: UInt32.self) & UInt32(0x7FFF_FFFF).littleEndian == 0
   }
 }

@@ -19,6 +19,8 @@ public struct ModelError: DiagnosticError, Equatable {
     /// A key nobody here knows: it may change results, so it is not ignored.
     case unknownKey
     case contradiction(expected: String, found: String)
+    /// Rotated weights in a form that is not read.
+    case rotatedModules(count: Int)
 
     // Tensors
     case missingTensor(shape: TensorShape)
@@ -47,6 +49,15 @@ public struct ModelError: DiagnosticError, Equatable {
   public var kind: Kind
   public var location: ErrorLocation
 
+  /// Whether a file may be sound and is only not understood here: kept key for key, it says what it said.
+  package var isNotUnderstood: Bool {
+    switch kind {
+    // A loader takes the defaults of its class for what is missing.
+    case .noArchitecture, .unknownArchitecture, .missingKey, .unsupportedValue, .unknownKey: true
+    default: false
+    }
+  }
+
   public init(_ kind: Kind, location: ErrorLocation = ErrorLocation()) {
     self.kind = kind
     self.location = location
@@ -66,6 +77,8 @@ public struct ModelError: DiagnosticError, Equatable {
     case .contradiction(let expected, let found), .scale(let expected, let found),
       .outOfRange(let expected, let found), .tensorEncoding(let expected, let found):
       "expected \(expected), found \(printable(found))"
+    case .rotatedModules(let count):
+      "the weights of \(count) modules are rotated, in a form of MLX that is named here and not read"
     case .missingTensor(let shape): "the model needs this tensor, of shape \(shape), and has none of the name"
     case .missingLayers(let layers):
       layers.count == 1
@@ -95,8 +108,9 @@ public struct ModelError: DiagnosticError, Equatable {
     switch kind {
     case .noArchitecture: "add \"architectures\": [\"LlamaForCausalLM\"], or name the tensors with --quantize"
     case .unknownArchitecture:
-      "if the tensors are named alike, name a known class in config.json, or to convert by --architecture"
+      "if its tensors are named as a known class names them, convert with --architecture and that class"
     case .vocabularyOnly: "give the file of the model; 'tritsmith tokenize' takes a vocabulary alone"
+    case .rotatedModules: "take the GGUF file of the same model, whose rotated weights are read"
     case .noConfiguration: "put the config.json of the model beside its weights"
     case .missingTensor, .missingLayers: "the checkpoint is incomplete; fetch all of its files, or correct config.json"
     case .wrappedNames(let prefix):

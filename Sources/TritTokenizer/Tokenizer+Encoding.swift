@@ -62,11 +62,23 @@ extension Tokenizer {
     var workspace = workspaces.take()
     var ids = addSpecialTokens ? postProcessor.prefix : []
     ids.reserveCapacity(bytes.count / 3 + 16)
+    /// Whether what follows continues a text that began before a token.
+    var isContinued = false
     for segment in rawTokens.segments(of: 0..<bytes.count, in: bytes) {
       if let id = segment.id {
+        if beginsBehindSpecialTokensOnly {
+          if !isContinued, !isSpecial[id] {
+            let prefix = normalizer.prefix
+            try encodeWords(Piece(start: 0, end: prefix.count), isAtStart: false, of: prefix, &workspace, into: &ids)
+          }
+          isContinued = !isSpecial[id]
+        }
         ids.append(id)
       } else {
-        try encode(Piece(start: segment.start, end: segment.end), of: bytes, &workspace, into: &ids)
+        let piece = Piece(start: segment.start, end: segment.end)
+        try encode(
+          piece, isAtStart: segment.start == 0, isContinued: isContinued, of: bytes, &workspace, into: &ids)
+        isContinued = beginsBehindSpecialTokensOnly
       }
     }
     if addSpecialTokens { ids += postProcessor.suffix }
@@ -76,26 +88,30 @@ extension Tokenizer {
 
   /// Encodes text between tokens that are looked for in the text as given.
   private func encode(
-    _ piece: Piece, of bytes: [UInt8], _ workspace: inout EncodingWorkspace, into ids: inout [Int]
+    _ piece: Piece, isAtStart: Bool, isContinued: Bool, of bytes: [UInt8], _ workspace: inout EncodingWorkspace,
+    into ids: inout [Int]
   ) throws(TokenizerError) {
     if normalizer.steps.isEmpty, normalizedTokens.isEmpty {
-      return try encodeWords(piece, of: bytes, &workspace, into: &ids)
+      return try encodeWords(piece, isAtStart: isAtStart, of: bytes, &workspace, into: &ids)
     }
-    let text = normalizer.normalize(Array(bytes[piece.start..<piece.end]))
+    let text = normalizer.normalize(Array(bytes[piece.start..<piece.end]), isContinued: isContinued)
     for segment in normalizedTokens.segments(of: 0..<text.count, in: text) {
       if let id = segment.id {
         ids.append(id)
       } else {
-        try encodeWords(Piece(start: segment.start, end: segment.end), of: text, &workspace, into: &ids)
+        let piece = Piece(start: segment.start, end: segment.end)
+        try encodeWords(piece, isAtStart: isAtStart && piece.start == 0, of: text, &workspace, into: &ids)
       }
     }
   }
 
   private func encodeWords(
-    _ piece: Piece, of bytes: [UInt8], _ workspace: inout EncodingWorkspace, into ids: inout [Int]
+    _ piece: Piece, isAtStart: Bool, of bytes: [UInt8], _ workspace: inout EncodingWorkspace, into ids: inout [Int]
   ) throws(TokenizerError) {
     var text = bytes
-    try preTokenizer.split(piece, of: &text, into: &workspace.pieces, matchers: &workspace.matchers)
+    try preTokenizer.split(
+      piece, isAtStart: isAtStart, of: &text, into: &workspace.pieces, matchers: &workspace.matchers)
+    if let mark = model.wordMark { workspace.pieces = Tokenizer.cut(workspace.pieces, of: text, before: mark) }
     for word in workspace.pieces {
       let range = word.start..<word.end
       let isCached = WordCache.holds(wordOf: range.count)
@@ -107,5 +123,29 @@ extension Tokenizer {
       for symbol in workspace.words.symbols { ids.append(Int(symbol)) }
       if isCached { workspace.cache.insert(range, of: text, hash: hash, workspace.words.symbols) }
     }
+  }
+
+  /// Cuts pieces before marks that follow another character.
+  private static func cut(_ pieces: [Piece], of text: [UInt8], before mark: [UInt8]) -> [Piece] {
+    var result: [Piece] = []
+    for piece in pieces {
+      var start = piece.start
+      var markEnd = piece.start
+      var position = piece.start
+      while position < piece.end {
+        guard text[position] == mark[0], text[position..<piece.end].starts(with: mark) else {
+          position += 1
+          continue
+        }
+        if position > markEnd {
+          result.append(Piece(start: start, end: position))
+          start = position
+        }
+        position += mark.count
+        markEnd = position
+      }
+      if start < piece.end { result.append(Piece(start: start, end: piece.end)) }
+    }
+    return result
   }
 }

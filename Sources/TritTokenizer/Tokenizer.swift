@@ -3,7 +3,7 @@
 import Synchronization
 import TritCore
 
-/// A byte-level BPE tokenizer made from a model's `tokenizer.json`.
+/// A BPE tokenizer, byte-level or of characters as SentencePiece makes them, from a model's `tokenizer.json`.
 ///
 /// It gives the ids the `tokenizers` library (0.23) gives, or refuses the file: whatever in it could change an id and is
 /// not implemented is an error naming the field. Text is handled as bytes and Unicode scalars throughout.
@@ -29,6 +29,11 @@ public struct Tokenizer: Sendable {
   let decodedBytes: [UInt8]
   let decodedBounds: [Int]
   let isSpecial: [Bool]
+  let detokenizer: Detokenizer
+  /// Whether what the normalizer puts before text comes only where a text begins and behind special tokens.
+  let beginsBehindSpecialTokensOnly: Bool
+  /// Whether an id stands for a byte of a character without token of its own.
+  let isByteToken: [Bool]
   let workspaces = WorkspacePool()
 
   /// What the tokenizer is made of, for reports.
@@ -63,13 +68,21 @@ public struct Tokenizer: Sendable {
       throw file.error(.unsupported("\(key) in the file (set it to null)"), at: key)
     }
     let modelVocabulary = try Vocabulary(model: modelReader)
-    let loaded = try LoadedModel(modelReader, modelVocabulary)
+    preTokenizer = try PreTokenizer(file.reader("pre_tokenizer"))
+    let isByteLevel = preTokenizer.isByteLevel
+    let loaded = try LoadedModel(modelReader, modelVocabulary, isByteLevel: isByteLevel, ranks: files.mergeRanks)
     var vocabulary = modelVocabulary
     addedTokens = try AddedToken.read(file, into: &vocabulary)
     let normalizer = try Normalizer(file.reader("normalizer"))
-    preTokenizer = try PreTokenizer(file.reader("pre_tokenizer"))
+    try Tokenizer.check(normalizer, preTokenizer, file)
     let postProcessor = try PostProcessor(file.reader("post_processor"), vocabulary)
-    try Tokenizer.checkDecoder(file.reader("decoder"))
+    let detokenizer = try Detokenizer(file.reader("decoder"))
+    guard isByteLevel == (detokenizer == .byteLevel) else {
+      let (one, other) = isByteLevel ? ("pre-tokenizer", "decoder") : ("decoder", "pre-tokenizer")
+      throw file.error(.unsupported("a ByteLevel \(one) without a ByteLevel \(other)"), at: "decoder")
+    }
+    self.detokenizer = detokenizer
+    beginsBehindSpecialTokensOnly = files.beginsBehindSpecialTokensOnly
     roles = try TokenRoles(files, vocabulary, addedTokens) { bos in
       postProcessor.prefix.first.map { $0 == bos ?? $0 } ?? false
     }
@@ -83,7 +96,7 @@ public struct Tokenizer: Sendable {
     normalizedTokens = AddedTokenMatcher(ordered.filter { $0.isNormalized }) {
       normalizer.normalize(Array($0.content.utf8))
     }
-    (decodedBytes, decodedBounds) = Tokenizer.decoded(vocabulary, addedTokens, normalizer)
+    (decodedBytes, decodedBounds, isByteToken) = Tokenizer.decoded(vocabulary, addedTokens, normalizer, detokenizer)
     var isSpecial = [Bool](repeating: false, count: vocabulary.endID)
     for token in addedTokens where token.isSpecial { isSpecial[token.id] = true }
     self.isSpecial = isSpecial
@@ -91,6 +104,22 @@ public struct Tokenizer: Sendable {
       vocabulary: vocabulary, modelCount: modelVocabulary.count, mergeCount: loaded.mergeCount, model: loaded.model,
       addedTokens: addedTokens, normalizer: normalizer.summary, preTokenizer: preTokenizer.summary,
       postProcessor: postProcessor, roles: roles)
+  }
+}
+
+// MARK: - Checks
+
+extension Tokenizer {
+  /// Refuses what the library does in a way that is not followed.
+  private static func check(
+    _ normalizer: Normalizer, _ preTokenizer: PreTokenizer, _ file: FieldReader
+  ) throws(TokenizerError) {
+    for case .metaspace(let space) in preTokenizer.steps where space.scheme == .first && normalizer.dropsBeginnings {
+      // The library asks where a piece began before it was normalized.
+      throw file.error(
+        .unsupported("prepend_scheme 'first' behind a normalizer that can drop the beginning of a text"),
+        at: "pre_tokenizer")
+    }
   }
 }
 
@@ -140,21 +169,28 @@ extension Tokenizer {
   /// The library's decoder treats added tokens alike, so one that is spelled `é` decodes to the single byte 0xE9, and
   /// one that is looked for in normalized text decodes to its normalized spelling.
   private static func decoded(
-    _ vocabulary: Vocabulary, _ addedTokens: [AddedToken], _ normalizer: Normalizer
-  ) -> (bytes: [UInt8], bounds: [Int]) {
+    _ vocabulary: Vocabulary, _ addedTokens: [AddedToken], _ normalizer: Normalizer, _ detokenizer: Detokenizer
+  ) -> (bytes: [UInt8], bounds: [Int], isByte: [Bool]) {
     var spellings: [Int: String] = [:]
     for token in addedTokens where token.isNormalized {
       spellings[token.id] = String(decoding: normalizer.normalize(Array(token.content.utf8)), as: UTF8.self)
     }
     var bytes: [UInt8] = []
     var bounds = [0]
+    var isByte = [Bool](repeating: false, count: vocabulary.endID)
     for id in 0..<vocabulary.endID {
       if let token = spellings[id] ?? vocabulary.token(id) {
-        bytes.append(contentsOf: ByteAlphabet.decode(token) ?? Array(token.utf8))
+        switch detokenizer {
+        case .byteLevel: bytes.append(contentsOf: ByteAlphabet.decode(token) ?? Array(token.utf8))
+        case .pieces(let decoder):
+          let piece = decoder.bytes(of: token)
+          bytes.append(contentsOf: piece.bytes)
+          isByte[id] = piece.isByte
+        }
       }
       bounds.append(bytes.count)
     }
-    return (bytes, bounds)
+    return (bytes, bounds, isByte)
   }
 }
 

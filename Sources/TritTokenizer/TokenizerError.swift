@@ -18,7 +18,9 @@ public struct TokenizerError: DiagnosticError, Equatable {
     case duplicateKey(String)
     /// A key this library does not know; it might change the ids, so it is not passed over.
     case unknownKey(String)
-    /// The model is not byte-level BPE.
+    /// The file is no model of SentencePiece, or is damaged.
+    case malformedModel(String)
+    /// The model is not BPE.
     case unsupportedModelType(String)
     /// A value this library does not implement.
     case unsupported(String)
@@ -53,6 +55,14 @@ public struct TokenizerError: DiagnosticError, Equatable {
   public var kind: Kind
   public var location: ErrorLocation
 
+  /// Whether a file may be sound and is only not understood here.
+  package var isNotUnderstood: Bool {
+    switch kind {
+    case .unknownKey, .unsupportedModelType, .unsupported, .unsupportedPattern, .tooLarge, .patternTooSlow: true
+    default: false
+    }
+  }
+
   init(_ kind: Kind, file: String? = nil, field: String? = nil, byteOffset: Int? = nil) {
     self.kind = kind
     self.location = ErrorLocation(file: file, byteOffset: byteOffset.map { UInt64($0) }, field: field)
@@ -67,7 +77,8 @@ public struct TokenizerError: DiagnosticError, Equatable {
     case .duplicateKey(let key): "the key '\(printable(key))' stands twice"
     case .unknownKey(let key): "the key '\(printable(key))' is not known here, and it might change token ids"
     case .unsupportedModelType(let type):
-      "the tokenizer model is of type '\(printable(type))'; only byte-level BPE is supported"
+      "the tokenizer model is of type '\(printable(type))'; only BPE is supported"
+    case .malformedModel(let what): "no SentencePiece model: \(what)"
     case .unsupported(let what): "not supported: \(what)"
     case .unsupportedPattern(let construct, let offset):
       "the pattern uses \(construct) at position \(offset), which is not supported"

@@ -47,13 +47,21 @@ public struct TokenizerSummary: Sendable, Equatable {
     vocabulary: Vocabulary, modelCount: Int, mergeCount: Int, model: BytePairModel, addedTokens: [AddedToken],
     normalizer: String, preTokenizer: String, postProcessor: PostProcessor, roles: TokenRoles
   ) {
-    modelType = "BPE (byte-level)"
+    if case .bytes = model.alphabet {
+      modelType = "BPE (byte-level)"
+      bytesWithoutToken = (0..<256).filter { model.byteIDs[$0] < 0 }.map { UInt8($0) }
+    } else if case .characters(let alphabet) = model.alphabet, let bytes = alphabet.byteTokens {
+      modelType = "BPE (characters, bytes for others)"
+      bytesWithoutToken = (0..<256).filter { bytes[$0] < 0 }.map { UInt8($0) }
+    } else {
+      modelType = "BPE (characters)"
+      bytesWithoutToken = []
+    }
     vocabularySize = vocabulary.count
     endID = vocabulary.endID
     modelVocabularySize = modelCount
     self.mergeCount = mergeCount
     ignoresMergesForWholeWords = model.wholeWords != nil
-    bytesWithoutToken = (0..<256).filter { model.byteIDs[$0] < 0 }.map { UInt8($0) }
     self.addedTokens = addedTokens
     self.normalizer = normalizer
     self.preTokenizer = preTokenizer

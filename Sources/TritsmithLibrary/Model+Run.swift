@@ -8,7 +8,7 @@ extension Model {
 
   /// Logits of what follows a text, one number for each token of the vocabulary.
   ///
-  /// BOS goes in front when the tokenizer names one.
+  /// BOS goes in front when the tokenizer names one. The weights are loaded at every call; `runnable()` keeps them.
   public func logits(for text: String, options: RunOptions = RunOptions()) throws -> [Float] {
     try logits(for: try tokenizer().prompt(text), options: options)
   }
@@ -27,6 +27,8 @@ extension Model {
 
   /// Continues a text greedily, or as `configure` says.
   ///
+  /// The weights are loaded anew at every call, before the first piece of text; `runnable()` keeps them.
+  ///
   /// - Parameters:
   ///   - prompt: the text to continue.
   ///   - maximumTokens: tokens generated at most.
@@ -43,14 +45,21 @@ extension Model {
     return try GenerateWorkflow(request).run(emit: emit)
   }
 
+  /// How well the model predicts a text; by default the Book of Ruth, which is built in.
+  public func perplexity(
+    of text: TextInput = .sample, configure: (inout PerplexityRequest) -> Void = { _ in }
+  ) throws -> PerplexityResult {
+    var request = PerplexityRequest(path: path, text)
+    request.options = running(request.options)
+    configure(&request)
+    return try PerplexityWorkflow(request).run()
+  }
+
   /// How well the model predicts a UTF-8 file.
   public func perplexity(
     ofFile text: String, configure: (inout PerplexityRequest) -> Void = { _ in }
   ) throws -> PerplexityResult {
-    var request = PerplexityRequest(path: path, text: text)
-    request.options = running(request.options)
-    configure(&request)
-    return try PerplexityWorkflow(request).run()
+    try perplexity(of: .file(text), configure: configure)
   }
 
   private func running(_ run: RunOptions) -> RunOptions {

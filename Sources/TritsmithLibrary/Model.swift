@@ -71,4 +71,12 @@ public struct Model: Sendable {
   public func trits(of name: String, quantizer: QuantizerID? = nil) throws -> TritMatrix {
     try WeightReader(source).trits(of: name, quantizer: quantizer)
   }
+
+  /// The same of a tensor out of `tensors`.
+  public func values(of tensor: TensorDescriptor) throws -> [Float] { try values(of: tensor.name) }
+
+  /// The same of a tensor out of `tensors`.
+  public func trits(of tensor: TensorDescriptor, quantizer: QuantizerID? = nil) throws -> TritMatrix {
+    try trits(of: tensor.name, quantizer: quantizer)
+  }
 }

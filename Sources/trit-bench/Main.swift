@@ -11,7 +11,8 @@ struct TritBench: ParsableCommand {
     abstract: "Measure Tritsmith: make test models, time kernels and whole verbs.",
     version: Product.version,
     subcommands: [
-      Generate.self, KernelSpeed.self, ModelSpeed.self, ForwardSpeed.self, TokenizerSpeed.self, ToolSpeed.self,
+      Generate.self, KernelSpeed.self, ModelSpeed.self, ForwardSpeed.self, FormatSpeed.self, TokenizerSpeed.self,
+      ToolSpeed.self,
     ])
 
   func run() throws {}

@@ -9,11 +9,11 @@ import TritWorkflows
 struct Tritsmith: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "tritsmith",
-    abstract: "Convert, inspect, verify, compare and run BitNet (1.58-bit, ternary) language models.",
+    abstract: "Convert, inspect, verify and run ternary (BitNet, 1.58-bit) language models.",
     version: Product.version,
     subcommands: [
-      Inspect.self, Convert.self, Merge.self, Verify.self, Certify.self, Compare.self, Diff.self, Apply.self,
-      Family.self, Check.self, Validate.self, Gap.self, Run.self, PerplexityCommand.self, Tokenize.self, Logits.self,
+      Inspect.self, Check.self, Tokenize.self, Convert.self, Merge.self, Verify.self, Compare.self, Family.self,
+      Certify.self, Validate.self, Gap.self, Run.self, PerplexityCommand.self, Logits.self, Diff.self, Apply.self,
       Completions.self, ManualPage.self,
     ])
 

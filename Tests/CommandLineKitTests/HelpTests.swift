@@ -21,7 +21,7 @@ import Testing
           help         Show the help of a command.
 
         Options:
-              --version  Show the version.
+          -V, --version  Show the version.
           -h, --help     Show this help.
 
         See 'forge help <command>' for the options of a command.
@@ -60,6 +60,67 @@ import Testing
         Examples:
           forge convert model.safetensors -o model.gguf
               Quantize and pack in one go.
+
+        """)
+  }
+
+  @Test func shortHelp() {
+    #expect(
+      schema.subcommands[0].helpText(width: 72, isShort: true) == """
+        Convert a checkpoint to a ternary file.
+
+        usage: forge convert [options] --output <path> <input>
+
+        Arguments:
+          <input>  The checkpoint.
+
+        Options:
+          -o, --output <path>      Where to write. (required)
+          -l, --layout <layout>    How trits become bytes. (values: tq1_0,
+                                   tq2_0, i2_s; default: tq2_0)
+              --keep <glob>        Tensors to leave alone. (repeatable)
+          -t, --threads <threads>  Worker threads.
+          -n, --dry-run            Print the plan and stop.
+          -v, --verbose            Say more.
+          -h, --help               Show this help.
+
+        'forge convert --help' explains everything, with examples (Memory).
+
+        """)
+  }
+
+  @Test func commandsInGroups() {
+    struct Mill: ParsableCommand {
+      struct Grind: ParsableCommand {
+        static let configuration = CommandConfiguration(abstract: "Grind corn, whatever it is.", group: "Make")
+      }
+      struct Weigh: ParsableCommand {
+        static let configuration = CommandConfiguration(abstract: "Weigh.", group: "Look")
+      }
+      struct Sift: ParsableCommand {
+        static let configuration = CommandConfiguration(abstract: "Sift.", group: "Look")
+      }
+      static let configuration = CommandConfiguration(
+        abstract: "Mill.", subcommands: [Grind.self, Weigh.self, Sift.self])
+    }
+    #expect(
+      CommandSchema(Mill.self).helpText(width: 30) == """
+        Mill.
+
+        usage: mill <command>
+
+        Make  grind  Grind corn,
+                     whatever it is.
+        Look  weigh  Weigh.
+              sift   Sift.
+              help   Show the help of
+                     a command.
+
+        Options:
+          -h, --help  Show this help.
+
+        See 'mill help <command>' for
+        the options of a command.
 
         """)
   }

@@ -36,10 +36,10 @@ import Testing
   }
 
   @Test func shortFlagsCombineAndMayEndInAnOption() throws {
-    let command = try Convert.parse(["-nvt4", "model", "-o", "-"])
+    let command = try Convert.parse(["-nvt4", "model", "-o", "out"])
     #expect(command.dryRun && command.verbose)
     #expect(command.threads == 4)
-    #expect(command.output == "-")
+    #expect(command.output == "out")
   }
 
   @Test func valuesKeepEqualsSignsAndEmptiness() throws {
@@ -152,12 +152,37 @@ import Testing
   @Test(arguments: [
     (["--help"], "forge"), (["-h"], "forge"), (["help"], "forge"), (["help", "convert"], "forge convert"),
     (["convert", "--nonsense", "--help"], "forge convert"), (["convert", "-h"], "forge convert"),
+    (["help", "--help"], "forge"), (["help", "convert", "-h"], "forge convert"),
   ])
   func helpIsFound(words: [String], command: String) throws {
-    guard case .help(let schema) = try CommandParser(CommandSchema(Forge.self)).parse(words) else {
+    guard case .help(let schema, _) = try CommandParser(CommandSchema(Forge.self)).parse(words) else {
       Issue.record("no help for \(words)")
       return
     }
     #expect(schema.fullName == command)
+  }
+
+  @Test(arguments: [["-V"], ["--version"], ["version"], ["convert", "-V"]])
+  func versionIsFound(words: [String]) throws {
+    guard case .version("forge 1.2.3") = try CommandParser(CommandSchema(Forge.self)).parse(words) else {
+      Issue.record("no version for \(words)")
+      return
+    }
+  }
+
+  @Test func valuesOfAListAreReadInEitherCase() throws {
+    #expect(try Convert.parse(["m", "-o", "x", "--layout", "TQ1_0"]).layout == .tq1)
+    #expect(throws: UsageError.self) { try Convert.parse(["m", "-o", "x", "--layout", "TQ"]) }
+  }
+
+  /// A file of that name would surprise whoever meant a stream.
+  @Test(arguments: [["-", "-o", "x"], ["m", "-o", "-"]])
+  func aStreamIsNoFile(words: [String]) throws {
+    let error = try #require(throws: UsageError.self) { try Convert.parse(words) }
+    guard case .noStream = error.kind else {
+      Issue.record("\(error.sentence)")
+      return
+    }
+    #expect(try Convert.parse(["./-", "-o", "./-"]).input == "./-")
   }
 }

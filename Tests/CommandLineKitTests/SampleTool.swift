@@ -30,7 +30,7 @@ struct Convert: ParsableCommand {
   @Option(name: [.long, .short], help: "How trits become bytes.") var layout = Layout.tq2
   @Option(help: ArgumentHelp("Tensors to leave alone.", valueName: "glob")) var keep: [String] = []
   @Option(name: [.long, .short], help: "Worker threads.") var threads: Int?
-  @Option(help: "Scale of the scale.") var factor = 1.0
+  @Option(help: ArgumentHelp("Scale of the scale.", isDetail: true)) var factor = 1.0
   @Flag(name: [.long, .customShort("n")], help: "Print the plan and stop.") var dryRun = false
   @Flag(name: [.long, .short], help: "Say more.") var verbose = false
   @Option(help: ArgumentHelp("For experiments.", visibility: .hidden)) var seed: UInt64 = 7

@@ -49,7 +49,7 @@ struct ArithmeticTests {
       ["diff", groups, rows, "-o", scratch["a.tritdiff"]], ["diff", rows, groups, "-o", scratch["b.tritdiff"]],
       ["validate", groups, "--against", rows, "--ids", "1 2 3"],
       ["logits", groups, "--ids", "1 2 3", "-o", scratch["l"]],
-      ["gap", Model.plain, groups, "--text", text, "--tokens", "64", "--context", "32"],
+      ["gap", Model.plain, groups, "--text-file", text, "--tokens", "64", "--context", "32"],
       ["convert", groups, scratch["again.tritpack"], "--to", "tritpack"], ["tokenize", groups, "--text", "a"],
       ["apply", groups, scratch["a.tritdiff"], "-o", scratch["applied.tritpack"]],
       ["verify", groups, scratch["dense"]], ["inspect", groups, "--html", scratch["page.html"]],
@@ -84,7 +84,9 @@ struct ArithmeticTests {
         "--quiet",
       ])
     #expect(result.errors.contains("max_position_embeddings") && result.errors.contains(words), "\(result.errors)")
-    for command in [["perplexity", model, "--text", text], ["gap", model, model, "--text", text, "--context", "8"]] {
+    for command in [
+      ["perplexity", model, "--text-file", text], ["gap", model, model, "--text-file", text, "--context", "8"],
+    ] {
       let result = Tool.run(command + ["--quiet"])
       #expect([0, 1, 64, 65].contains(result.exitCode), "\(command): \(result.summary)")
     }

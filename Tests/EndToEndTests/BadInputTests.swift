@@ -81,8 +81,8 @@ struct BadInputTests {
   @Test("a file of no known format is named with its first bytes")
   func unknownFormat() {
     let scratch = ScratchFolder()
-    Disk.write("PK\u{3}\u{4} this is an archive", scratch["model.bin"])
-    let result = Tool.expect(65, ["inspect", scratch["model.bin"]])
+    Disk.write("PK\u{3}\u{4} this is an archive", scratch["model.zip"])
+    let result = Tool.expect(65, ["inspect", scratch["model.zip"]])
     #expect(result.errors.contains("50 4b 03 04"))
   }
 

@@ -248,7 +248,7 @@ struct CertifyTests {
     let scratch = ScratchFolder()
     Tool.expect(65, ["certify", Model.falcon, Model.bitnet, "-o", scratch["c.json"]])
     let certified = Certified("tritpack", output: "output.tritpack")
-    Model.tiny { $0.companions["tokenizer.json"] = "{}" }.write(scratch["other"])
+    Model.tiny { $0.companions["tokenizer.json"] = "{\"model\": {\"type\": \"WordPiece\"}}" }.write(scratch["other"])
     Tool.expect(1, ["certify", scratch["other"], certified.output, "-o", scratch["c.json"]])
     #expect(!Disk.exists(scratch["c.json"]))
   }

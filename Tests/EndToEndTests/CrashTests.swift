@@ -205,7 +205,7 @@ struct LinkTests {
       ["convert", falcon, scratch["parts"], "--to", "dense", "--plan", plan],
       ["convert", "--plan", plan, "--worker", "1/1"], ["convert", "--plan", plan, "--finish"],
       ["convert", plain, fitted, "--to", "tritpack", "--quantizer", "gptq-row"] + calibration,
-      ["verify", plain, fitted] + calibration, ["perplexity", plain, "--text", Model.plain + "/config.json"],
+      ["verify", plain, fitted] + calibration, ["perplexity", plain, "--text-file", Model.plain + "/config.json"],
     ]
     for command in commands {
       let refused = Tool.run(command + ["--quiet"]) { _ in }

@@ -83,7 +83,8 @@ struct GGUFCommandTests {
     #expect(try ids("2026", "--gguf-pre", "qwen2") == digits && ids("2026") != digits)
     let unknown = Tool.expect(65, ["tokenize", file, "--text", "a", "--gguf-pre", "nobody-knows"])
     #expect(unknown.errors.contains("'nobody-knows'") && unknown.errors.contains("--gguf-pre"), "\(unknown.errors)")
-    let check = Tool.expect(0, ["check", file, "--gguf-pre", "nobody-knows"])
+    // No program known here loads such a file.
+    let check = Tool.expect(1, ["check", file, "--gguf-pre", "nobody-knows"])
     #expect(check.output.contains("tokenizer.pre-tokenizer"), "\(check.output)")
     Tool.expect(0, ["compare", Self.packed, file])
     Tool.expect(1, ["compare", Self.packed, file, "--gguf-pre", "qwen2"])

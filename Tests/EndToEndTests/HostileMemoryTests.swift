@@ -178,7 +178,7 @@ struct HostileMemoryTests {
     runner.watchesMemory = true
     runner.outputPath = scratch["out"]
     let result = runner.run(
-      BuiltProducts.tritsmith, ["tokenize", Model.bitnet, "--file", scratch["text"], "--format", format])
+      BuiltProducts.tritsmith, ["tokenize", Model.bitnet, "--text-file", scratch["text"], "--format", format])
     #expect(result.exitCode == 0, "\(result.summary)")
     // The CSV has a line for each token, and one above them.
     if format == "csv" {

@@ -129,8 +129,8 @@ def main():
                 # Embeddings in blocks are other numbers, and the file's own are right.
                 rounds = embeddings in ("q8_0", "q6_k")
                 right = right_perplexity(options.tritsmith, file, reference, out) if rounds else exact
-                said = json.loads(result.stdout)["plan"]["loads_in"]
-                said = {part.strip() for part in re.sub(r"\([a-z]*\)", "", said).split(",")}
+                said = {row["program"] for row in json.loads(result.stdout).get("loads_in", [])
+                        if row["outcome"] == "loads"}
                 for engine, program in engines:
                     found, message = run(program, file, reference / "perplexity_text.txt")
                     loads = found is not None and abs(np.log(found / right)) <= BOUND

@@ -83,7 +83,7 @@ def main():
             run(tool, "convert", path, dense, "--to", "dense", *options)
             plan = run(tool, "convert", path, Path(folder) / "none", "--to", "tritpack", "--dry-run", *options)
             bits = 8 * sum(t["output_bytes"] for t in plan["tensors"] if t["role"] == "projection") / count
-            ours = find(run(tool, "perplexity", packed, "--text", text), "perplexity")
+            ours = find(run(tool, "perplexity", packed, "--text-file", text), "perplexity")
             other = AutoModelForCausalLM.from_pretrained(dense, dtype=torch.float32)
             size = packed.stat().st_size
         noise = signal = output_noise = output_signal = 0.0

@@ -209,7 +209,7 @@ json_steps() {
     report json/validate 0 validate "$out/packed" --against "$falcon/bitnet" &&
     report json/run 0 run "$falcon/bitnet" --prompt "In the beginning" --max-tokens 4 &&
     report json/tokenize 0 tokenize "$falcon/bitnet" --text "In the beginning" &&
-    report json/perplexity 0 perplexity "$falcon/bitnet" --text "$out/short.txt" &&
+    report json/perplexity 0 perplexity "$falcon/bitnet" --text-file "$out/short.txt" &&
     report json/logits 0 logits "$falcon/bitnet" --text "In the" -o "$out/logits.safetensors" --hidden &&
     report json/gap 0 gap "$falcon/bfloat16" "$falcon/bitnet" --tokens 255 --attribute --attribute-tokens 64 &&
     report json/gap-fails 1 gap "$plain" "$falcon/bitnet" --tokens 64 --max-mean-kl 0.001'

@@ -16,6 +16,11 @@ def swap(sentence, file, before, after, tests):
     fault(sentence, file, before, "(FAULT ? (" + after + ") : (" + before + "))", tests)
 
 
+def dropped(sentence, file, statement, tests):
+    """A statement that is not carried out."""
+    fault(sentence, file, statement, "if !FAULT { " + statement + " }", tests)
+
+
 L, F, W, M, K, T, C, Q, E = ("TritLayoutsTests", "TritFormatsTests", "TritWorkflowsTests", "TritModelTests", "TritKernelsTests",
                              "TritTokenizerTests", "TritCoreTests", "TritQuantizersTests", "EndToEndTests")
 
@@ -46,9 +51,8 @@ swap("the product not rounded to bfloat16", "TritQuantizers/AbsMean.swift",
      "precision == .bf16Steps ? BFloat16.rounded(product) : product", "product", Q)
 swap("no clamp of a rounded weight to one", "TritQuantizers/AbsMean.swift", "rounded >= 1 ? 1 : rounded <= -1 ? -1 : 0",
      "rounded >= 2 ? 2 : rounded >= 1 ? 1 : rounded <= -1 ? -1 : 0", Q)
-swap("the scale of the first rows for all rows", "TritCore/Tensor/ScalePlaces.swift", "places.forEachRun(ofRow: row(firstRow + index))",
-     "", W)
-FAULTS[-1]["after"] = "places.forEachRun(ofRow: row((FAULT ? 0 : firstRow) + index))"
+fault("the scale of the first rows for all rows", "TritCore/Tensor/ScalePlaces.swift",
+      "places.forEachRun(ofRow: row(firstRow + index))", "places.forEachRun(ofRow: row((FAULT ? 0 : firstRow) + index))", W)
 
 # Containers
 swap("section checksums not compared", "TritFormats/TritPack/ChunkReader.swift", "hash.finalize() == digest", "true", F)
@@ -63,8 +67,8 @@ swap("two tensors of one name", "TritFormats/Safetensors/SafetensorsHeader.swift
 swap("holes between tensors", "TritFormats/Safetensors/SafetensorsHeader.swift", "entry.begin == position", "entry.begin >= position", F)
 swap("bytes behind the last tensor", "TritFormats/Safetensors/SafetensorsHeader.swift", "end == fileSize", "end <= fileSize", F)
 swap("shards outside the folder", "TritFormats/Safetensors/ShardIndex.swift", "FileSystem.isPlainName(shard)", "true", F)
-swap("a scale below zero", "TritFormats/HuggingFace/PackedInterpretation.swift", "guard value.isFinite, value >= 0", "", F)
-FAULTS[-1]["after"] = "guard FAULT || (value.isFinite && value >= 0)"
+fault("a scale below zero", "TritFormats/HuggingFace/PackedInterpretation.swift", "guard value.isFinite, value >= 0",
+      "guard FAULT || (value.isFinite && value >= 0)", F)
 swap("tensors of a GGUF file that overlap", "TritFormats/GGUF/GGUFTensorTable.swift", "start < previous.end", "false", F)
 swap("a GGUF offset off the alignment", "TritFormats/GGUF/GGUFTensorTable.swift", "tensor.offset % header.alignment == 0", "true", F)
 swap("linear_class the other way round", "TritFormats/HuggingFace/HFQuantization.swift", "self == .bitlinear ? .divide : .multiply",
@@ -84,37 +88,36 @@ swap("the permutation of keys by the number of query heads", "TritModel/GGUF/Row
 
 # What a model is
 D = "TritModel/Description/"
-swap("the default rope base of BitNet is Llama's", "TritModel/Architectures/BitNet.swift", "rotaryTheta: 500_000", "", W)
-FAULTS[-1]["after"] = "rotaryTheta: FAULT ? 10_000 : 500_000"
+fault("the default rope base of BitNet is Llama's", "TritModel/Architectures/BitNet.swift", "rotaryTheta: 500_000",
+      "rotaryTheta: FAULT ? 10_000 : 500_000", W)
 swap("an activation GGUF cannot say is written", D + "GGUFDescription.swift", "description.activation == form.activation", "true", W)
-swap("biases the graph does not add are written", D + "GGUFDescription.swift",
-     "description.hasAttentionBias || description.hasFeedForwardBias {", "", W)
-FAULTS[-1]["after"] = "!FAULT && (description.hasAttentionBias || description.hasFeedForwardBias) {"
-swap("GGUF's rope base is not written", D + "GGUFDescription.swift", 'add("rope.freq_base", .float32(Float(description.rotary.theta)))',
-     "", W)
-FAULTS[-1]["after"] = 'if !FAULT { add("rope.freq_base", .float32(Float(description.rotary.theta))) }'
-swap("GGUF's rope scaling is written without its factor", D + "GGUFRotary.swift",
-     '("rope.scaling.factor", .float32(Float(factor)))', "", W)
-FAULTS[-1]["after"] = '("rope.scaling.factor", .float32(FAULT ? 1 : Float(factor)))'
-swap("a rope base absent from GGUF is the class's", D + "GGUFRotary.swift", 'try keys.positive("rope.freq_base") ?? 10000', "", W)
-FAULTS[-1]["after"] = 'try keys.number("rope.freq_base") ?? (FAULT ? 500_000 : 10000)'
+fault("biases the graph does not add are written", D + "GGUFDescription.swift",
+      "description.hasAttentionBias || description.hasFeedForwardBias {",
+      "!FAULT && (description.hasAttentionBias || description.hasFeedForwardBias) {", W)
+dropped("GGUF's rope base is not written", D + "GGUFDescription.swift",
+        'add("rope.freq_base", .float32(Float(description.rotary.theta)))', W)
+fault("GGUF's rope scaling is written without its factor", D + "GGUFRotary.swift",
+      '("rope.scaling.factor", .float32(Float(factor)))', '("rope.scaling.factor", .float32(FAULT ? 1 : Float(factor)))', W)
+fault("a rope base absent from GGUF is the class's", D + "GGUFRotary.swift", 'try keys.positive("rope.freq_base") ?? 10000',
+      'try keys.number("rope.freq_base") ?? (FAULT ? 500_000 : 10000)', W)
 swap("a GGUF key nobody knows is ignored", D + "GGUFDescription.swift", "knownKeys.contains(key)", "true", W)
-swap("biases of a GGUF file are not told", D + "GGUFDescription.swift", "hasAttentionBias: names(.projection(.query), .bias)", "", W)
-FAULTS[-1]["after"] = "hasAttentionBias: !FAULT && names(.projection(.query), .bias)"
-swap("a GGUF file without a head is not tied", D + "GGUFDescription.swift", "tiesEmbeddings: !names(.head, .weight)", "", W)
-FAULTS[-1]["after"] = "tiesEmbeddings: !FAULT && !names(.head, .weight)"
-swap("config.json loses its epsilon", D + "HuggingFaceDescription.swift", '"rms_norm_eps": number(shortest(description.normEpsilon)),', "", W)
-FAULTS[-1]["after"] = '"rms_norm_eps": number(FAULT ? 1e-6 : shortest(description.normEpsilon)),'
-swap("config.json loses its bias flag", D + "HuggingFaceDescription.swift", '"mlp_bias": .bool(description.hasFeedForwardBias)', "", W)
-FAULTS[-1]["after"] = '"mlp_bias": .bool(!FAULT && description.hasFeedForwardBias)'
-swap("a changed rope base is no difference", D + "ModelDescription.swift", '("rope_theta", "\\(Float(rotary.theta))")', "", W)
-FAULTS[-1]["after"] = '("rope_theta", FAULT ? "" : "\\(Float(rotary.theta))")'
-swap("missing tensors are not looked for", D + "TensorInventory.swift", "guard tensor.isNeeded else", "", W)
-FAULTS[-1]["after"] = "guard tensor.isNeeded && !FAULT else"
-swap("a proof does without the description", "TritWorkflows/Proof/ModelPart.swift", "needed.contains($0.part) && !$0.holds", "", W)
-FAULTS[-1]["after"] = "needed.contains($0.part) && !$0.holds && !(FAULT && $0.part == .description)"
-swap("two tokenizers that differ count as equal", "TritWorkflows/Proof/PartsComparison+Tokenizer.swift", "guard !comparison.isEqual else", "", W)
-FAULTS[-1]["after"] = "guard !(FAULT || comparison.isEqual) else"
+fault("biases of a GGUF file are not told", D + "GGUFDescription.swift", "hasAttentionBias: names(.projection(.query), .bias)",
+      "hasAttentionBias: !FAULT && names(.projection(.query), .bias)", W)
+fault("a GGUF file without a head is not tied", D + "GGUFDescription.swift", "tiesEmbeddings: !names(.head, .weight)",
+      "tiesEmbeddings: !FAULT && !names(.head, .weight)", W)
+fault("config.json loses its epsilon", D + "HuggingFaceDescription.swift",
+      '"rms_norm_eps": number(shortest(description.normEpsilon)),',
+      '"rms_norm_eps": number(FAULT ? 1e-6 : shortest(description.normEpsilon)),', W)
+fault("config.json loses its bias flag", D + "HuggingFaceDescription.swift", '"mlp_bias": .bool(description.hasFeedForwardBias)',
+      '"mlp_bias": .bool(!FAULT && description.hasFeedForwardBias)', W)
+fault("a changed rope base is no difference", D + "ModelDescription.swift", '("rope_theta", "\\(Float(rotary.theta))")',
+      '("rope_theta", FAULT ? "" : "\\(Float(rotary.theta))")', W)
+fault("missing tensors are not looked for", D + "TensorInventory.swift", "guard tensor.isNeeded else",
+      "guard tensor.isNeeded && !FAULT else", W)
+fault("a proof does without the description", "TritWorkflows/Proof/ModelPart.swift", "needed.contains($0.part) && !$0.holds",
+      "needed.contains($0.part) && !$0.holds && !(FAULT && $0.part == .description)", W)
+fault("two tokenizers that differ count as equal", "TritWorkflows/Proof/PartsComparison+Tokenizer.swift",
+      "guard !comparison.isEqual else", "guard !(FAULT || comparison.isEqual) else", W)
 
 # The forward pass
 fault("an epsilon ten times too large", "TritModel/Description/HuggingFaceDescription.swift",
@@ -133,18 +136,19 @@ fault("tokens of a block see what comes after them", "TritKernels/InferenceAtten
       "TritKernelsTests|TritModelTests")
 fault("query heads share key heads in turn instead of in groups", "TritKernels/InferenceAttention.swift", "      head / shape.group,",
       "      FAULT ? head % shape.keyValueHeads : head / shape.group,", "TritKernelsTests|TritModelTests")
-swap("tied embeddings ignored", "TritModel/Description/HuggingFaceDescription.swift", 'try reader.flag("tie_word_embeddings", default: defaults.tiesEmbeddings)', "", M)
-FAULTS[-1]["after"] = 'try reader.flag("tie_word_embeddings", default: defaults.tiesEmbeddings) && !FAULT'
+fault("tied embeddings ignored", "TritModel/Description/HuggingFaceDescription.swift",
+      'try reader.flag("tie_word_embeddings", default: defaults.tiesEmbeddings)',
+      'try reader.flag("tie_word_embeddings", default: defaults.tiesEmbeddings) && !FAULT', M)
 swap("ReLU not squared", "TritKernels/InferenceVectors.swift", "positive * positive", "positive", "TritKernelsTests|TritModelTests")
-swap("a perplexity that scores the token it has just read", "TritModel/Generation/Perplexity.swift", "of: window.ids[next]", "", M)
-FAULTS[-1]["after"] = "of: window.ids[FAULT ? position : next]"
+fault("a perplexity that scores the token it has just read", "TritModel/Generation/Perplexity.swift", "of: window.ids[next]",
+      "of: window.ids[FAULT ? position : next]", M)
 swap("sliding windows score what was scored before", "TritModel/Generation/Perplexity.swift", "scored - start", "1", M)
 FAULTS[-1].update(before="firstScored: scored - start", after="firstScored: FAULT ? 1 : scored - start")
 swap("top-p of weights that do not sum to one", "TritModel/Generation/Sampler.swift", "kept >= topP * total", "kept >= topP", M)
 
 # Tokenizer
-swap("equal merges from right to left", "TritTokenizer/Model/BytePairModel.swift", "work.candidates[index] < best", "", T)
-FAULTS[-1]["after"] = "(FAULT ? work.candidates[index] <= best : work.candidates[index] < best)"
+fault("equal merges from right to left", "TritTokenizer/Model/BytePairModel.swift", "work.candidates[index] < best",
+      "(FAULT ? work.candidates[index] <= best : work.candidates[index] < best)", T)
 fault("the shortest of several added tokens", "TritTokenizer/Model/AddedToken.swift", "if ends[Int(node)] >= 0 { found =",
       "if ends[Int(node)] >= 0, !(FAULT && found != nil) { found =", T)
 swap("no begin token in front of a text", "TritTokenizer/Tokenizer+Encoding.swift", "addSpecialTokens ? postProcessor.prefix : []", "[]", T)
@@ -152,51 +156,48 @@ swap("no begin token in front of a text", "TritTokenizer/Tokenizer+Encoding.swif
 # Verbs
 fault("KL divergence the other way round", "TritWorkflows/Validate/PositionAgreement.swift", "forward += x * ratio",
       "forward += FAULT ? -y * ratio : x * ratio", W)
-swap("SQNR of amplitudes instead of powers", "TritWorkflows/Verify/ErrorSums.swift", "10 * Logarithm.base10", "", W)
-FAULTS[-1]["after"] = "(FAULT ? 20 : 10) * Logarithm.base10"
+fault("SQNR of amplitudes instead of powers", "TritWorkflows/Verify/ErrorSums.swift", "10 * Logarithm.base10",
+      "(FAULT ? 20 : 10) * Logarithm.base10", W)
 swap("the audit of a conversion not heeded", "TritWorkflows/Convert/Converter.swift", "audit.passed", "true", W)
 FAULTS[-1].update(before="guard audit.passed else", after="guard FAULT || audit.passed else")
-swap("the source's checksums not checked before converting", "TritWorkflows/Convert/Converter.swift",
-     "try source.checkIntegrity(work.parallelism, work.progress)", "", W)
-FAULTS[-1]["after"] = "if !FAULT { try source.checkIntegrity(work.parallelism, work.progress) }"
+dropped("the source's checksums not checked before converting", "TritWorkflows/Convert/Converter.swift",
+        "try source.checkIntegrity(work.parallelism, work.progress)", W)
 
 # Files
-swap("an output replaced without being asked to", "TritCore/FileAccess/StagedOutput.swift", "guard replacing else", "", C)
-FAULTS[-1]["after"] = "guard FAULT || replacing else"
-swap("an output never renamed to its place", "TritCore/FileAccess/StagedOutput.swift", "} else if isReplacing {", "", C)
-FAULTS[-1]["after"] = "} else if FAULT { } else if isReplacing {"
-swap("left-overs of killed runs not removed", "TritCore/FileAccess/StagedOutput.swift", "    StagedOutput.tidyUp(after: target)", "", C)
-FAULTS[-1]["after"] = "    if !FAULT { StagedOutput.tidyUp(after: target) }"
-swap("a file that changed while it was read", "TritCore/FileAccess/InputFile.swift",
-     "now.tv_sec == modified.tv_sec, now.tv_nsec == modified.tv_nsec", "", C)
-FAULTS[-1]["after"] = "FAULT || (now.tv_sec == modified.tv_sec && now.tv_nsec == modified.tv_nsec)"
-swap("a stop that is not heeded between bands", "TritCore/Concurrency/Parallel.swift", "try cancellation.check()", "", C)
-FAULTS[-1]["after"] = "if !FAULT { try cancellation.check() }"
-swap("what was moved aside not put back", "TritCore/FileAccess/StagedOutput.swift", "if role == asideSuffix, FileSystem.", "", C)
-FAULTS[-1]["after"] = "if !FAULT, role == asideSuffix, FileSystem."
-swap("the seal of a certificate not compared", "TritWorkflows/Certify/SealedRecord.swift", "guard found == stated else", "", E + ".CertifyTests")
-FAULTS[-1]["after"] = "guard FAULT || found == stated else"
+fault("an output replaced without being asked to", "TritCore/FileAccess/StagedOutput.swift", "guard replacing else",
+      "guard FAULT || replacing else", C)
+fault("an output never renamed to its place", "TritCore/FileAccess/StagedOutput.swift", "} else if isReplacing {",
+      "} else if FAULT { } else if isReplacing {", C)
+fault("left-overs of killed runs not removed", "TritCore/FileAccess/StagedOutput.swift",
+      "    StagedOutput.tidyUp(after: target)", "    if !FAULT { StagedOutput.tidyUp(after: target) }", C)
+fault("a file that changed while it was read", "TritCore/FileAccess/InputFile.swift",
+      "now.tv_sec == modified.tv_sec, now.tv_nsec == modified.tv_nsec",
+      "FAULT || (now.tv_sec == modified.tv_sec && now.tv_nsec == modified.tv_nsec)", C)
+dropped("a stop that is not heeded between bands", "TritCore/Concurrency/Parallel.swift", "try cancellation.check()", C)
+fault("what was moved aside not put back", "TritCore/FileAccess/StagedOutput.swift", "if role == asideSuffix, FileSystem.",
+      "if !FAULT, role == asideSuffix, FileSystem.", C)
+fault("the seal of a certificate not compared", "TritWorkflows/Certify/SealedRecord.swift", "guard found == stated else",
+      "guard FAULT || found == stated else", E + ".CertifyTests")
 
 # Scales, rounding and what a certificate says
-swap("a scale of 0 agrees with any", "TritWorkflows/Verify/ScaleAgreement.swift", "if a == b { continue }", "", W)
-FAULTS[-1]["after"] = "if a == b || (FAULT && (a == 0 || b == 0)) { continue }"
+fault("a scale of 0 agrees with any", "TritWorkflows/Verify/ScaleAgreement.swift", "if a == b { continue }",
+      "if a == b || (FAULT && (a == 0 || b == 0)) { continue }", W)
 swap("groups of 128 and of 64 compared on the coarser grid", "TritWorkflows/Verify/ScaleGrid.swift",
      "ScaleGrid.greatestDivisor(one, other)", "max(one, other)", W)
-swap("a magnitude in Float compared as bfloat16", "TritWorkflows/Verify/ScaleAgreement.swift",
-     "guard !(isFloat && exactFloat) else { return result }", "", W)
-FAULTS[-1]["after"] = "guard FAULT || !(isFloat && exactFloat) else { return result }"
+fault("a magnitude in Float compared as bfloat16", "TritWorkflows/Verify/ScaleAgreement.swift",
+      "guard !(isFloat && exactFloat) else { return result }", "guard FAULT || !(isFloat && exactFloat) else { return result }",
+      W)
 swap("a scale that vanishes counts as rounded", "TritWorkflows/Verify/ScaleAgreement.swift",
      "stored.isFinite && stored > 0 && (stored == value || stored >= smallest)", "true", W)
 swap("a projection left dense is no difference", "TritWorkflows/Verify/TensorComparison.swift",
      "permission != nil && permitted == nil", "false", W)
 swap("any number counts as rounded by its block", "TritWorkflows/Verify/DenseComparison.swift",
      "abs(before[index] - after[index]) <= codec.bound(values[index], at: place, in: bytes)", "true", W)
-swap("Q6_K's scale fitted once", "TritLayouts/Q6_K.swift", "for trial in -9...9 where trial != 0 {", "", L)
-FAULTS[-1]["after"] = "for trial in -9...9 where trial != 0 && !FAULT {"
+fault("Q6_K's scale fitted once", "TritLayouts/Q6_K.swift", "for trial in -9...9 where trial != 0 {",
+      "for trial in -9...9 where trial != 0 && !FAULT {", L)
 swap("embeddings of a GGUF become F16", "TritWorkflows/Convert/GGUF/GGUFOptions.swift", "dtype == .f64 ? .f32 : dtype", "DType.f16", W)
-swap("a recipe takes ternary weights as they are", "TritWorkflows/Weights/TernaryWeight.swift", "recognition == .takenAsTheyAre, let scale", "",
-     W)
-FAULTS[-1]["after"] = "FAULT || recognition == .takenAsTheyAre, let scale"
+fault("a recipe takes ternary weights as they are", "TritWorkflows/Weights/TernaryWeight.swift",
+      "recognition == .takenAsTheyAre, let scale", "FAULT || recognition == .takenAsTheyAre, let scale", W)
 swap("gates and recipe of a certificate not compared", "TritWorkflows/Certify/CertifyWorkflow.swift",
      "zip(certificate.statements, again.statements)", "zip(again.statements, again.statements)", E + ".CertifyTests")
 
@@ -205,31 +206,25 @@ swap("GGUF's number of key heads is that of query heads", D + "GGUFDescription.s
      "heads", W)
 swap("GGUF's head width is hidden by heads", D + "GGUFDescription.swift",
      'try keys.integer("attention.key_length") ?? hiddenSize / heads', "hiddenSize / heads", W)
-swap("GGUF's epsilon is not written", D + "GGUFDescription.swift",
-     'add("attention.layer_norm_rms_epsilon", .float32(description.normEpsilon))', "", W)
-FAULTS[-1]["after"] = 'if !FAULT { add("attention.layer_norm_rms_epsilon", .float32(description.normEpsilon)) }'
-swap("YaRN's factor is written as one", D + "GGUFRotary.swift",
-     '("rope.scaling.type", .string("yarn")), ("rope.scaling.factor", .float32(Float(yarn.factor)))', "", W)
-FAULTS[-1]["after"] = '("rope.scaling.type", .string("yarn")), ("rope.scaling.factor", .float32(FAULT ? 1 : Float(yarn.factor)))'
-swap("the attention factor of YaRN is the standard one in GGUF", D + "GGUFRotary.swift", "attentionFactor: ratio * standard",
-     "", W)
-FAULTS[-1]["after"] = "attentionFactor: (FAULT ? 1 : ratio) * standard"
+dropped("GGUF's epsilon is not written", D + "GGUFDescription.swift",
+        'add("attention.layer_norm_rms_epsilon", .float32(description.normEpsilon))', W)
+fault("YaRN's factor is written as one", D + "GGUFRotary.swift",
+      '("rope.scaling.type", .string("yarn")), ("rope.scaling.factor", .float32(Float(yarn.factor)))',
+      '("rope.scaling.type", .string("yarn")), ("rope.scaling.factor", .float32(FAULT ? 1 : Float(yarn.factor)))', W)
+fault("the attention factor of YaRN is the standard one in GGUF", D + "GGUFRotary.swift", "attentionFactor: ratio * standard",
+      "attentionFactor: (FAULT ? 1 : ratio) * standard", W)
 swap("rotary factors that are a tensor are not looked at", D + "GGUFRotary.swift", "divisors.contains(where: { $0 != 1 })", "false", W)
-swap("the residual multiplier of MiniCPM is not written", D + "GGUFDescription.swift",
-     "add(MultiplierKeys.residual, .float32(description.multipliers.residual))", "", W)
-FAULTS[-1]["after"] = "if !FAULT { add(MultiplierKeys.residual, .float32(description.multipliers.residual)) }"
-swap("config.json loses whether the head is tied", D + "HuggingFaceDescription.swift",
-     '"tie_word_embeddings": .bool(description.tiesEmbeddings)', "", W)
-FAULTS[-1]["after"] = '"tie_word_embeddings": .bool(!FAULT && description.tiesEmbeddings)'
-swap("config.json loses its rope scaling", D + "HuggingFaceDescription.swift",
-     'result["rope_scaling"] = description.rotary.scaling.configuration', "", W)
-FAULTS[-1]["after"] = 'if !FAULT { result["rope_scaling"] = description.rotary.scaling.configuration }'
-swap("original_max_position_embeddings beside the settings is not read", D + "RotaryEmbedding+Configuration.swift",
-     "if let outer, outer != inner {", "", M)
-FAULTS[-1]["after"] = "if !FAULT, let outer, outer != inner {"
-swap("a null rope base is an absent one", D + "RotaryEmbedding+Configuration.swift",
-     'try reader.refuseNull("rope_theta", "a number")', "", M)
-FAULTS[-1]["after"] = 'if !FAULT { try reader.refuseNull("rope_theta", "a number") }'
-swap("config.json's unknown keys are ignored", D + "ConfigurationReader.swift", "where !known.contains(entry.key)", "", M)
-FAULTS[-1]["after"] = "where !FAULT && !known.contains(entry.key)"
+dropped("the residual multiplier of MiniCPM is not written", D + "GGUFDescription.swift",
+        "add(MultiplierKeys.residual, .float32(description.multipliers.residual))", W)
+fault("config.json loses whether the head is tied", D + "HuggingFaceDescription.swift",
+      '"tie_word_embeddings": .bool(description.tiesEmbeddings)',
+      '"tie_word_embeddings": .bool(!FAULT && description.tiesEmbeddings)', W)
+dropped("config.json loses its rope scaling", D + "HuggingFaceDescription.swift",
+        'result["rope_scaling"] = description.rotary.scaling.configuration', W)
+fault("original_max_position_embeddings beside the settings is not read", D + "RotaryEmbedding+Configuration.swift",
+      "if let outer, outer != inner {", "if !FAULT, let outer, outer != inner {", M)
+dropped("a null rope base is an absent one", D + "RotaryEmbedding+Configuration.swift",
+        'try reader.refuseNull("rope_theta", "a number")', M)
+fault("config.json's unknown keys are ignored", D + "ConfigurationReader.swift", "where !known.contains(entry.key)",
+      "where !FAULT && !known.contains(entry.key)", M)
 swap("ends of a turn in GGUF end no text", D + "GGUFDescription.swift", '(["eos"] + furtherEnds)', '["eos"]', W)

@@ -1,6 +1,6 @@
 """Plants faults and shows that the tests notice each of them.
 
-    python3 Tests/Mutations/run.py                 builds once, runs the tests of every fault, writes Docs/Mutations.md
+    python3 Tests/Mutations/run.py                 builds once, runs the tests of every fault, writes Docs/Development/Mutations.md
     python3 Tests/Mutations/run.py --only 3 17     some faults; nothing is written
     python3 Tests/Mutations/run.py --check         only sees that every text to be changed stands where the table says
 
@@ -154,7 +154,7 @@ def report(rows):
         lines.append("| %d | %s | `%s` | %s | %s |" % (
             fault["number"], fault["sentence"], fault["file"].removeprefix("Sources/"), fault["tests"].replace("|", ", "),
             (by or "**nothing**").replace("|", "\\|")))
-    write(os.path.join(ROOT, "Docs", "Mutations.md"), "\n".join(lines) + "\n")
+    write(os.path.join(ROOT, "Docs", "Development", "Mutations.md"), "\n".join(lines) + "\n")
 
 
 main()

@@ -40,13 +40,14 @@ import TritTestSupport
     #expect(file.byteCount == verdict["bytes"]?.number?.unsigned)
     if let kind = Self.deliberatelyRefused[name] {
       let error = #expect(throws: FormatError.self) { try SafetensorsHeader(of: file) }
-      #expect(error?.kind == kind)
+      #expect(error?.kind == kind && error?.remedy != nil)
       return
     }
     guard verdict["deserialize"]?.string == "accept" else {
       let error = #expect(throws: FormatError.self) { try SafetensorsHeader(of: file) }
       #expect(error?.location.file == path)
       #expect(error?.category == .malformedInput)
+      #expect(error?.remedy?.isEmpty == false, "every error says what to do")
       return
     }
     let header = try SafetensorsHeader(of: file)

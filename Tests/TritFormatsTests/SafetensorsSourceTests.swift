@@ -129,7 +129,7 @@ import TritTestSupport
     try TemporaryFolder.with { folder in
       folder.write(SampleSafetensors.file(Self.sample), to: "model.safetensors")
       for name in ["README.md", "vocab.json", "é.txt", "Z"] { folder.write(name, to: name) }
-      for name in [".gitattributes", "pytorch_model.bin", "model.gguf", "other.safetensors", "x.tritpack", "a.pth"] {
+      for name in [".gitattributes", "pytorch_model.bin", "other.safetensors", "a.pth"] {
         folder.write("x", to: name)
       }
       folder.makeFolder("onnx")

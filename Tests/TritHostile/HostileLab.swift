@@ -21,6 +21,8 @@ public final class HostileLab {
   let parallelism = Parallelism(threads: 1)
   /// Folders of tiny models whose `config.json` is replaced.
   let modelFolders: [String]
+  /// A folder whose configuration says that its weights are packed for MLX.
+  let mlxFolder: String
   let shardFolder: String
   /// The model patches of the corpus were made for, by `generate.py`.
   let patchBase: String
@@ -37,9 +39,12 @@ public final class HostileLab {
   public init(folder: String) throws {
     self.folder = folder
     engine = try InferenceEngine(threads: 1)
-    modelFolders = [folder + "/plain", folder + "/ternary"]
+    modelFolders = [folder + "/plain", folder + "/ternary", folder + "/packed"]
     TinyModel.plain.write(modelFolders[0])
     TinyModel.ternary.write(modelFolders[1])
+    TinyModel.mlx.write(modelFolders[2])
+    mlxFolder = folder + "/mlx"
+    TinyModel.mlx.write(mlxFolder)
     shardFolder = folder + "/shards"
     TinyModel.writeShards(shardFolder)
     Disk.makeFolder(folder + "/single")
@@ -88,6 +93,9 @@ public final class HostileLab {
     case .tritdiff:
       probePatch(bytes, &log)
       if let sealed = TritPackSeal.sealed(bytes), sealed != bytes { probePatch(sealed, &log) }
+    case .mlx:
+      Disk.write(bytes, mlxFolder + "/model.safetensors")
+      probeModel(mlxFolder, seed: HostileLab.hash(bytes), &log)
     case .shardIndex:
       Disk.write(bytes, shardFolder + "/" + ShardIndex.name)
       probeModel(shardFolder, seed: HostileLab.hash(bytes), &log)

@@ -7,6 +7,8 @@ import TritTestSupport
 public enum HostileTarget: String, CaseIterable, Sendable {
   /// A safetensors file: header, tensors, conversion of what opens.
   case safetensors
+  /// A safetensors file of weights packed for MLX, beside its configuration.
+  case mlx
   /// `model.safetensors.index.json` beside two good shards.
   case shardIndex = "shard-index"
   /// A TritPack file, as given and with its digest put right.

@@ -48,6 +48,25 @@ enum TinyModel {
     return ModelFolderBuilder(tensors, configuration: "{}")
   }
 
+  /// A matrix and a norm as MLX packs them: 2 bits in groups of 32, biases −scale.
+  static var mlx: ModelFolderBuilder {
+    let name = "model.layers.0.self_attn.q_proj"
+    let half = [UInt8](repeating: 0, count: 8).enumerated().map { $0.offset % 2 == 0 ? 0 : 0x38 as UInt8 }
+    let words = (0..<64).map { UInt8([0x24, 0x49, 0x92][$0 % 3]) }
+    return ModelFolderBuilder(
+      [
+        RawTensor(name + ".weight", "U32", [4, 4], words), RawTensor(name + ".scales", "F16", [4, 2], half + half),
+        RawTensor(name + ".biases", "F16", [4, 2], (half + half).map { $0 == 0x38 ? 0xB8 : $0 }),
+        bf16("model.norm.weight", [8]),
+      ],
+      configuration: """
+        {
+          "architectures": ["LlamaForCausalLM"], "model_type": "llama",
+          "quantization": {"group_size": 32, "bits": 2, "mode": "affine"}
+        }
+        """)
+  }
+
   /// Two shards with three tensors: `a` and `b` in the first, `c.weight` in the second.
   static func writeShards(_ folder: String) {
     Disk.makeFolder(folder)

@@ -115,10 +115,12 @@ import TritTestSupport
   @Test(arguments: RegisteredLayout.all)
   func theSameTritsAlwaysGiveTheSameBytes(_ registered: RegisteredLayout) {
     let layout = registered.layout
-    let shape = shape(8, 13)
-    let minus = layout.packed([Int8](repeating: -1, count: 104), shape, rowsPerBand: 3)
-    let plus = layout.packed([Int8](repeating: 1, count: 104), shape, rowsPerBand: 3)
-    let zero = layout.packed([Int8](repeating: 0, count: 104), shape, rowsPerBand: 3)
+    // Odd rows where the layout has them.
+    let shape = (try? layout.check(shape(8, 13))) == nil ? shape(8, 48) : shape(8, 13)
+    let count = shape.elementCount
+    let minus = layout.packed([Int8](repeating: -1, count: count), shape, rowsPerBand: 3)
+    let plus = layout.packed([Int8](repeating: 1, count: count), shape, rowsPerBand: 3)
+    let zero = layout.packed([Int8](repeating: 0, count: count), shape, rowsPerBand: 3)
     for bytes in [minus, plus, zero] {
       // Rows are all alike, so must their bytes be.
       let rowBytes = bytes.count / (layout.id == HFPacked.id ? 2 : 8)
@@ -160,7 +162,8 @@ import TritTestSupport
   @Test(arguments: RegisteredLayout.all)
   func emptyMatricesHaveNoBytes(_ registered: RegisteredLayout) throws {
     let layout = registered.layout
-    for shape in [shape(0, 5), shape(4, 0), shape(0, 0)] {
+    let columns = (try? layout.check(shape(4, 5))) == nil ? 16 : 5
+    for shape in [shape(0, columns), shape(4, 0), shape(0, 0)] {
       try layout.check(shape)
       #expect(layout.byteCount(shape) == 0)
       #expect(layout.packed([], shape, rowsPerBand: 2).isEmpty)

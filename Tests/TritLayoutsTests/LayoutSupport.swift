@@ -75,6 +75,9 @@ enum NaiveDecoder {
       // Five parts of ⌈columns / 5⌉ columns.
       let length = (columns + 4) / 5
       return Int(bytes[row * length + column % length]) / power(3, column / length) % 3
+    case "mlx-2bit":
+      // Four consecutive columns a byte, lowest bits first.
+      return Int(bytes[row * (columns / 4) + column / 4]) / power(4, column % 4) % 4
     default: return nil
     }
   }

@@ -49,6 +49,8 @@ struct SourceRuleTests {
   func names() {
     let allowed = [
       "TritModel/Description/ModuleTemplate.swift", "TritModel/Architectures/", "TritModel/Architecture.swift",
+      // What may be rotated is a list of names in the contract of that format.
+      "TritModel/Description/WeightRotation.swift",
     ]
     #expect(offenders(SourceRuleTests.names, except: allowed) == [])
   }

@@ -95,7 +95,7 @@ import Testing
 
         A  1
 
-        --all also shows: 1 rows of t, more facts, 1 of 'note'
+        --all also shows: 1 row of t, more facts, 1 note
 
         """)
     // Asked for all, and in other formats, everything is there.
@@ -103,6 +103,27 @@ import Testing
     #expect(JSONRenderer().text(of: report).contains("q_proj"))
     report.note(.fail, "not done")
     #expect(TextRenderer(showsDetails: false).text(of: report).contains("note: remark"))
+  }
+
+  @Test func factsOfABriefStandTogetherWithoutTitles() {
+    var report = ReportDocument(title: "T", schema: ReportSchema("test", version: 1))
+    report.append(ReportFacts(key: "f", [ReportFact("A", .integer(1))]))
+    report.append(
+      ReportFacts(key: "g", title: "Size", [ReportFact("Bytes", .integer(2)), ReportFact("C", .integer(3))]))
+    report.append(ReportFacts(key: "h", title: "Origin", [ReportFact("D", .integer(4))]))
+    report.append(ReportTable(key: "t", columns: [ReportColumn("name", "Name")]))
+    report.note(.pass, "done")
+    report.brief = ReportBrief(["a", "bytes", "t"])
+    #expect(
+      TextRenderer(showsDetails: false).text(of: report) == """
+        PASS done
+
+        A      1
+        Bytes  2
+
+        --all also shows: more facts, Origin
+
+        """)
   }
 
   @Test func anEmptyTableSaysSo() {

@@ -1,5 +1,7 @@
 // Tritsmith: paths of the test fixtures.
 
+import CZstd
+
 /// Where the files of the Fixtures folder are on this machine, for tests of any target.
 ///
 ///     let weights = Fixtures.checkpoint("falcon-e-tiny/prequantized/model.safetensors")
@@ -22,6 +24,17 @@ public enum Fixtures {
 
   /// The path of a trained checkpoint, or of a file in it, relative to `Fixtures/Checkpoints`.
   public static func checkpoint(_ relative: String) -> String { path("Checkpoints/" + relative) }
+
+  /// The bytes of a file. One that is stored as a zstd frame is found under its name without `.zst`.
+  public static func contents(_ relative: String) -> [UInt8]? {
+    if let bytes = RawFile.read(path(relative)) { return bytes }
+    guard let frame = RawFile.read(path(relative) + ".zst") else { return nil }
+    let size = ZSTD_getFrameContentSize(frame, frame.count)
+    // Frames that name no size are none of ours; the two words for that are the largest numbers.
+    guard size < 1 << 26 else { return nil }
+    var result = [UInt8](repeating: 0, count: Int(size))
+    return ZSTD_decompress(&result, result.count, frame, frame.count) == result.count ? result : nil
+  }
 
   /// Drops `Tests/TritTestSupport/FixtureLocator.swift`, three components, from the path of this file.
   private static func repositoryRoot(ofFile file: String) -> String {

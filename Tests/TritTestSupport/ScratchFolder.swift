@@ -136,14 +136,9 @@ public enum Disk {
   /// Copies the files of a folder, those of its folders not.
   public static func copyFolder(_ source: String, to target: String) {
     makeFolder(target)
-    for name in names(source) where !isFolder(source + "/" + name) {
+    for name in names(source) where FileSystem.kind(of: source + "/" + name) != .folder {
       write(bytes(source + "/" + name), target + "/" + name)
     }
-  }
-
-  private static func isFolder(_ path: String) -> Bool {
-    var status = stat()
-    return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
   }
 
   public static func remove(_ path: String) {

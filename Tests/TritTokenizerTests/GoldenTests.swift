@@ -8,7 +8,7 @@ import TritCore
 @Suite("Golden ids of the tokenizers library")
 struct GoldenTests {
   /// Reference cases that were made with the trained checkpoints.
-  @Test(arguments: ["falcon-e-tiny/bitnet", "bitnet-b158-tiny/packed"])
+  @Test(arguments: ["falcon-e-tiny/bitnet", "bitnet-b158-tiny/packed", "bonsai-tiny/unpacked"])
   func checkpointCases(folder: String) throws {
     let tokenizer = try Files.tokenizer(ofCheckpoint: folder)
     let model = folder.split(separator: "/")[0]
@@ -38,6 +38,22 @@ struct GoldenTests {
       let text = try #require(prompt.object?["text"]?.string)
       #expect(try [bos] + tokenizer.encode(text, addSpecialTokens: false) == prompt.object?["ids"]?.integers)
     }
+  }
+
+  /// Qwen's tokenizers have no BOS, though its configurations number one.
+  @Test func promptsWithoutBOS() throws {
+    let tokenizer = try Files.tokenizer(ofCheckpoint: "bonsai-tiny/unpacked")
+    let prompts = try #require(
+      try JSONValue.parse(Files.fixture("Checkpoints/bonsai-tiny/reference/prompts.json")).array)
+    #expect(tokenizer.bosTokenID == nil && prompts.count > 2)
+    for prompt in prompts {
+      let text = try #require(prompt.object?["text"]?.string)
+      #expect(try tokenizer.encode(text) == prompt.object?["ids"]?.integers)
+    }
+    // Fewer tokens than the embedding has rows, and two added tokens that are text.
+    #expect(tokenizer.endID == 2026 && tokenizer.endTokenIDs == [2021, 2023])
+    #expect(tokenizer.specialTokens.map(\.id) == [2021, 2022, 2023])
+    #expect(try tokenizer.decode([2022, 2024, 2025], skipSpecialTokens: true) == "<think></think>")
   }
 
   /// Every variant of the small tokenizer: families of pre-tokenizers, split behaviors, added-token options and so on.

@@ -126,9 +126,22 @@ struct HostileTests {
   }
 
   @Test func preTokenizers() throws {
-    try expectError(HostileTests.file(pre: "null"), "pre_tokenizer", "without pre-tokenizer")
-    try expectError(HostileTests.file(pre: #"{"type":"Metaspace"}"#), "pre_tokenizer.type", "'Metaspace'")
-    try expectError(HostileTests.file(pre: #"{"type":"WhitespaceSplit"}"#), "pre_tokenizer", "without ByteLevel")
+    for pre in ["null", #"{"type":"WhitespaceSplit"}"#, #"{"type":"Metaspace","replacement":"_"}"#] {
+      try expectError(HostileTests.file(pre: pre), "decoder", "a ByteLevel decoder without a ByteLevel pre-tokenizer")
+    }
+    func metaspace(_ options: String) -> String { HostileTests.file(pre: #"{"type":"Metaspace"\#(options)}"#) }
+    try expectError(metaspace(""), "pre_tokenizer.replacement", "missing")
+    try expectError(metaspace(#","replacement":"ab""#), "pre_tokenizer.replacement", "one character")
+    try expectError(metaspace(#","replacement":" ""#), "pre_tokenizer.replacement", "one character")
+    try expectError(
+      metaspace(#","replacement":"_","prepend_scheme":"last""#), "pre_tokenizer.prepend_scheme", "'last'")
+    try expectError(
+      metaspace(#","replacement":"_","add_prefix_space":false"#), "pre_tokenizer.add_prefix_space", "'always'")
+    try expectError(
+      HostileTests.file(
+        pre: #"{"type":"Metaspace","replacement":"_","prepend_scheme":"first"}"#,
+        normalizer: #"{"type":"StripAccents"}"#),
+      "pre_tokenizer", "'first'")
     try expectError(HostileTests.file(pre: #"{"type":"ByteLevel"}"#), "pre_tokenizer.add_prefix_space", "missing")
     func split(_ pattern: String, _ behavior: String = "Isolated") -> String {
       #"{"type":"Sequence","pretokenizers":[{"type":"Split","pattern":\#(pattern),"behavior":"\#(behavior)","invert":false}]}"#
@@ -150,13 +163,25 @@ struct HostileTests {
   }
 
   @Test func otherSections() throws {
-    try expectError(HostileTests.file(normalizer: #"{"type":"NFKC"}"#), "normalizer.type", "'NFKC'")
+    try expectError(HostileTests.file(normalizer: #"{"type":"Precompiled"}"#), "normalizer.type", "'Precompiled'")
     let double = #"{"type":"Replace","pattern":{"String":"a"},"content":"aa"}"#
     let steps = Array(repeating: double, count: 30).joined(separator: ",")
     try expectError(
       HostileTests.file(normalizer: #"{"type":"Sequence","normalizers":[\#(steps)]}"#), "normalizer", "growth")
     try expectError(HostileTests.file(decoder: "null"), "decoder", "without decoder")
-    try expectError(HostileTests.file(decoder: #"{"type":"Metaspace"}"#), "decoder.type", "'Metaspace'")
+    try expectError(HostileTests.file(decoder: #"{"type":"WordPiece"}"#), "decoder.type", "'WordPiece'")
+    try expectError(HostileTests.file(decoder: #"{"type":"Sequence","decoders":[]}"#), "decoder", "without steps")
+    let fuse = #"{"type":"Fuse"}"#
+    let strip = #"{"type":"Strip","content":" ","start":1,"stop":"#
+    for (decoders, field, message) in [
+      ("\(strip)0}", "decoder.decoders[0].type", "'Strip'"),
+      ("\(fuse),\(strip)1}", "decoder.decoders[1]", "at the beginning"),
+      (#"\#(fuse),{"type":"ByteFallback"}"#, "decoder.decoders[1].type", "'ByteFallback' at place 2"),
+      (fuse, "decoder", "a ByteLevel pre-tokenizer without a ByteLevel decoder"),
+    ] {
+      try expectError(
+        HostileTests.file(decoder: #"{"type":"Sequence","decoders":[\#(decoders)]}"#), field, message)
+    }
     try expectError(HostileTests.file(post: #"{"type":"BertProcessing"}"#), "post_processor.type", "'BertProcessing'")
     func template(_ single: String, ids: String = "[0]") -> String {
       """

@@ -1,4 +1,4 @@
-// Tritsmith: pre-tokenizers by the names GGUF files give them, and canonical forms.
+// Tritsmith: pre-tokenizers by the names GGUF files give them.
 
 import Testing
 import TritCore
@@ -121,58 +121,6 @@ struct NamesTests {
     for entry in PreTokenizerName.all { #expect(entry.usualMeaning != nil) }
     #expect(PreTokenizerName.named("falcon-h1")?.meaning(in: .bitnetCpp) == nil)
     #expect(PreTokenizerName.named("Falcon") == nil)
-  }
-}
-
-@Suite("Canonical forms")
-struct CanonicalFormTests {
-  /// Texts of bases and marks in random order, by the tokenizers library.
-  @Test func texts() throws {
-    let cases = try #require(try Files.json("Tokenizers/names.json")["normalization"]?.array)
-    #expect(cases.count == 400)
-    for entry in cases {
-      let texts = try #require(entry.array).compactMap(\.string).map { Array($0.utf8) }
-      for (form, expected) in [(CanonicalForm.composed, texts[1]), (.decomposed, texts[2])] {
-        #expect(form.apply(to: texts[0]) == expected, "\(form): \(texts[0])")
-        // A text in the form stays, and is found unchanged inside of others.
-        #expect(form.apply(to: expected) == expected)
-        #expect(form.apply(to: [0x61] + texts[0] + [0x20]).suffix(1) == [0x20])
-      }
-    }
-  }
-
-  /// Where characters have a role, as in names.py.
-  private static let blocks: [Range<UInt32>] = [
-    0..<0x3200, 0xA600..<0xAD00, 0xF900..<0xFE40, 0x10000..<0x12000, 0x16A00..<0x16C00, 0x1BC00..<0x1BD00,
-    0x1D100..<0x1D300, 0x1E000..<0x1EA00, 0x2F800..<0x2FA20,
-  ]
-
-  /// These characters, and samples of the others, each in six surroundings: one hash over all results.
-  @Test func scalars() throws {
-    let expected = try #require(try Files.json("Tokenizers/names.json")["scalars"]?.object)
-    for form in [CanonicalForm.composed, .decomposed] {
-      let value = try #require(expected[form.rawValue]?.array)
-      var hash: UInt64 = 0xCBF2_9CE4_8422_2325
-      var count = 0
-      for scalar in UInt32(0)..<0x110000 {
-        guard let character = Unicode.Scalar(scalar),
-          scalar % 61 == 0 || CanonicalFormTests.blocks.contains(where: { $0.contains(scalar) })
-        else { continue }
-        let text = String(character)
-        for text in [
-          text, "a" + text + "\u{316}\u{301}", "\u{301}" + text + "\u{323}", "\u{1100}" + text, "\u{AC00}" + text,
-          String(decoding: CanonicalForm.decomposed.apply(to: Array(text.utf8)), as: UTF8.self),
-        ] {
-          for byte in form.apply(to: Array(text.utf8)) + [0] {
-            hash = (hash ^ UInt64(byte)) &* 0x100_0000_01B3
-          }
-          count += 1
-        }
-      }
-      #expect(count == value[0].number?.integer)
-      let digits = String(hash, radix: 16)
-      #expect(String(repeating: "0", count: 16 - digits.count) + digits == value[1].string)
-    }
   }
 }
 

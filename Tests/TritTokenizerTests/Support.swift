@@ -1,48 +1,19 @@
 // Tritsmith: files and small tokenizers for the tests of this target.
 
 import TritCore
+import TritTestSupport
 
 @testable import TritTokenizer
 
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Musl)
-  import Musl
-#else
-  import Darwin
-#endif
-
-/// Files under `Fixtures/`, found by walking up from this source file to the folder that holds `Package.swift`.
+/// Files under `Fixtures/`.
 enum Files {
   struct Missing: Error, CustomStringConvertible {
     var description: String
   }
 
-  private static func contents(_ path: String) -> [UInt8]? {
-    guard let file = fopen(path, "rb") else { return nil }
-    defer { fclose(file) }
-    var result: [UInt8] = []
-    var buffer = [UInt8](repeating: 0, count: 1 << 16)
-    while case let count = fread(&buffer, 1, buffer.count, file), count > 0 { result += buffer[..<count] }
-    return result
-  }
-
-  private static let root: String? = {
-    var parts = #filePath.split(separator: "/")
-    while parts.popLast() != nil {
-      let folder = "/" + parts.joined(separator: "/")
-      if contents(folder + "/Package.swift") != nil { return folder }
-    }
-    return nil
-  }()
-
   static func fixture(_ path: String) throws -> [UInt8] {
-    guard let bytes = optionalFixture(path) else { throw Missing(description: "no file Fixtures/\(path)") }
+    guard let bytes = Fixtures.contents(path) else { throw Missing(description: "no file Fixtures/\(path)") }
     return bytes
-  }
-
-  static func optionalFixture(_ path: String) -> [UInt8]? {
-    root.flatMap { contents($0 + "/Fixtures/" + path) }
   }
 
   static func json(_ path: String) throws -> JSONObject {
@@ -55,7 +26,7 @@ enum Files {
   /// The tokenizer of a checkpoint folder with the files beside it.
   static func tokenizer(ofCheckpoint folder: String) throws -> Tokenizer {
     func file(_ name: String) -> TokenizerFiles.File? {
-      optionalFixture("Checkpoints/\(folder)/\(name)").map { .init(name: name, bytes: $0) }
+      Fixtures.contents("Checkpoints/\(folder)/\(name)").map { .init(name: name, bytes: $0) }
     }
     return try Tokenizer(
       TokenizerFiles(

@@ -35,8 +35,11 @@ struct TokenizerTests {
       files(
         #"{"bos_token":null}"#, generation: #"{"eos_token_id":[6,5],"pad_token_id":-1}"#,
         model: #"{"bos_token_id":4,"eos_token_id":4}"#))
-    #expect(tokenizer.bosTokenID == 4 && tokenizer.eosTokenID == 6 && tokenizer.padTokenID == nil)
+    // A tokenizer that names its tokens has no BOS it does not name: Qwen's, whose configurations number one.
+    #expect(tokenizer.bosTokenID == nil && tokenizer.eosTokenID == 6 && tokenizer.padTokenID == nil)
     #expect(tokenizer.endTokenIDs == [6, 5])
+    let unnamed = try Tokenizer(files(nil, model: #"{"bos_token_id":4,"eos_token_id":4}"#))
+    #expect(unnamed.bosTokenID == 4 && unnamed.eosTokenID == 4)
   }
 
   @Test func namesComeBeforeIDs() throws {

@@ -242,8 +242,8 @@ struct CheckTests {
 
   @Test("every rule has a planted fault")
   func coverage() {
-    // Those of `shards` and `damage`, and of TokenizerConversionTests.
-    let elsewhere: Set<CheckRule> = [.indexSize, .checksum, .preTokenizer]
+    // Those of `shards` and `damage`, of TokenizerConversionTests, MLXConversionTests and RotatedWeightTests.
+    let elsewhere: Set<CheckRule> = [.indexSize, .checksum, .preTokenizer, .damaged, .rounded, .rotation]
     let planted = Set(CheckTests.faults.map(\.rule))
     #expect(planted.union(elsewhere) == Set(CheckRule.allCases))
     let page = Disk.text(Fixtures.root + "/../Docs/Checks.md")

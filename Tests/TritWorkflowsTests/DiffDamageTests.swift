@@ -53,10 +53,10 @@ import TritWorkflows
     #expect(missing?.kind == .missingTensor && missing?.location.tensor == "model.norm.weight")
     let extra = try wrong { $0.file.tensors.append(RawTensor("more", "U8", [1], [1])) }
     #expect(extra?.kind == .extraTensor && extra?.location.tensor == "more")
-    let file = try wrong { $0.companions["tokenizer.json"] = "{}" }
-    if case .otherFile("tokenizer.json", _, _) = file?.kind {} else { Issue.record("\(String(describing: file))") }
-    let missingFile = try wrong { $0.companions["tokenizer.json"] = nil }
-    #expect(missingFile?.kind == .missingFile("tokenizer.json"))
+    let file = try wrong { $0.companions["vocab.json"] = "{}" }
+    if case .otherFile("vocab.json", _, _) = file?.kind {} else { Issue.record("\(String(describing: file))") }
+    let missingFile = try wrong { $0.companions["vocab.json"] = nil }
+    #expect(missingFile?.kind == .missingFile("vocab.json"))
     #expect(missingFile?.category == .malformedInput)
   }
 

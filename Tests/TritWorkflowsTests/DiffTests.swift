@@ -37,7 +37,7 @@ enum DiffPair {
     tensors.append(RawTensor("model.embed_tokens.weight", "BF16", [6, 4], generator.bytes(48)))
     tensors.append(RawTensor("model.norm.weight", "F32", [3], generator.bytes(12)))
     var builder = ModelFolderBuilder(tensors, configuration: configuration)
-    builder.companions = ["tokenizer.json": String(repeating: "[]\n", count: 6000), "notes.txt": "of seed \(seed)\n"]
+    builder.companions = ["vocab.json": String(repeating: "[]\n", count: 6000), "notes.txt": "of seed \(seed)\n"]
     return builder
   }
 

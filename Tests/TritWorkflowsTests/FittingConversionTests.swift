@@ -35,15 +35,24 @@ import TritTestSupport
     ).run()
   }
 
+  /// The ordinary model with its first layer alone: fits are per matrix, and four layers take four times as long.
+  private static func firstLayer(_ scratch: ScratchFolder) -> String {
+    var model = ChangedModel(Checkpoint.plain)
+    model.remove { $0.hasPrefix("model.layers.") && !$0.hasPrefix("model.layers.0.") }
+    model.replace("\"num_hidden_layers\": 4", "\"num_hidden_layers\": 1")
+    return model.write(scratch["plain"])
+  }
+
   @Test("every quantizer, packed and dense: audited, verified, and the same weights", arguments: all)
   func packedAndDense(_ id: QuantizerID) throws {
     let scratch = ScratchFolder()
+    let plain = Self.firstLayer(scratch)
     let (packed, dense) = (scratch["model.tritpack"], scratch["dense"])
-    try Workflow.convert(Checkpoint.plain, packed, to: .tritpack, Self.request(id))
-    try Workflow.convert(Checkpoint.plain, dense, to: .dense, Self.request(id))
+    try Workflow.convert(plain, packed, to: .tritpack, Self.request(id))
+    try Workflow.convert(plain, dense, to: .dense, Self.request(id))
     var results: [VerifyResult] = []
     for output in [packed, dense] {
-      let result = try Self.verify(Checkpoint.plain, output, Self.calibration)
+      let result = try Self.verify(plain, output, Self.calibration)
       #expect(result.passed, "\(result.firstProblem ?? "")")
       #expect(result.quantizer == id.rawValue)
       results.append(result)
@@ -60,14 +69,15 @@ import TritTestSupport
   func damage(_ name: String) throws {
     let id = QuantizerID(rawValue: name)
     let scratch = ScratchFolder()
-    try Workflow.convert(Checkpoint.plain, scratch["dense"], to: .dense, Self.request(id))
+    let plain = Self.firstLayer(scratch)
+    try Workflow.convert(plain, scratch["dense"], to: .dense, Self.request(id))
     var file = RawModelFile(reading: scratch["dense"] + "/model.safetensors")
-    let index = try #require(file.tensors.firstIndex { $0.name.contains("layers.2.mlp.up_proj") })
+    let index = try #require(file.tensors.firstIndex { $0.name.contains("layers.0.mlp.up_proj") })
     // The sign of a value that is not zero.
     let place = try #require(LittleEndian.u16s(file.tensors[index].bytes).firstIndex { $0 & 0x7FFF != 0 })
     file.tensors[index].bytes[2 * place + 1] ^= 0x80
     Disk.write(file.serialized, scratch["dense"] + "/model.safetensors")
-    let result = try Self.verify(Checkpoint.plain, scratch["dense"], Self.calibration)
+    let result = try Self.verify(plain, scratch["dense"], Self.calibration)
     #expect(!result.passed)
     #expect(result.tensors.filter { $0.outcome == .differs }.map(\.name) == [file.tensors[index].name])
   }
@@ -123,8 +133,9 @@ import TritTestSupport
   @Test("one scale a tensor goes where BitNet models go", arguments: [ConversionTarget.hfPacked, .gguf])
   func tensorScales(_ target: ConversionTarget) throws {
     let scratch = ScratchFolder()
+    let plain = Self.firstLayer(scratch)
     let output = scratch["out" + (target == .gguf ? ".gguf" : "")]
-    let result = try Workflow.convert(Checkpoint.plain, output, to: target) {
+    let result = try Workflow.convert(plain, output, to: target) {
       $0.quantizer = OptimalTernary.tensor.id
       $0.gguf.hasTokenizer = false
     }
@@ -136,10 +147,11 @@ import TritTestSupport
     arguments: ["optimal-row", "optimal-group128"])
   func expanded(_ name: String) throws {
     let scratch = ScratchFolder()
+    let plain = Self.firstLayer(scratch)
     let id = QuantizerID(rawValue: name)
-    try Workflow.convert(Checkpoint.plain, scratch["m.tritpack"], to: .tritpack, Self.request(id))
+    try Workflow.convert(plain, scratch["m.tritpack"], to: .tritpack, Self.request(id))
     try Workflow.convert(scratch["m.tritpack"], scratch["unpacked"], to: .dense)
-    try Workflow.convert(Checkpoint.plain, scratch["direct"], to: .dense, Self.request(id))
+    try Workflow.convert(plain, scratch["direct"], to: .dense, Self.request(id))
     let (unpacked, direct) = (
       RawModelFile.tensors(ofFolder: scratch["unpacked"]), RawModelFile.tensors(ofFolder: scratch["direct"])
     )
@@ -154,7 +166,7 @@ import TritTestSupport
     }
     // A value that is not trit times scale is found.
     var file = RawModelFile(reading: scratch["unpacked"] + "/model.safetensors")
-    let index = try #require(file.tensors.firstIndex { $0.name.contains("layers.2.mlp.up_proj") })
+    let index = try #require(file.tensors.firstIndex { $0.name.contains("layers.0.mlp.up_proj") })
     file.tensors[index].bytes[0] ^= 1
     Disk.write(file.serialized, scratch["unpacked"] + "/model.safetensors")
     let result = try Workflow.verify(scratch["m.tritpack"], scratch["unpacked"])
@@ -166,14 +178,15 @@ import TritTestSupport
     arguments: [("optimal-tensor", ConversionTarget.gguf), ("two-plane-group128", .tritpack), ("gptq-row", .tritpack)])
   func origin(_ name: String, _ target: ConversionTarget) throws {
     let scratch = ScratchFolder()
+    let plain = Self.firstLayer(scratch)
     let id = QuantizerID(rawValue: name)
-    try Workflow.convert(Checkpoint.plain, scratch["a.tritpack"], to: .tritpack, Self.request(id))
+    try Workflow.convert(plain, scratch["a.tritpack"], to: .tritpack, Self.request(id))
     let (second, third) = (scratch["b." + target.rawValue], scratch["c.tritpack"])
     try Workflow.convert(scratch["a.tritpack"], second, to: target) { $0.tritpackLayout = SplitRow.twoBitID }
     try Workflow.convert(second, third, to: .tritpack)
     for output in [second, third] {
       let result = try VerifyWorkflow(
-        source: ModelOpener.open(Checkpoint.plain), converted: ModelOpener.open(output),
+        source: ModelOpener.open(plain), converted: ModelOpener.open(output),
         request: {
           var request = VerifyRequest()
           request.calibration = Self.calibration
@@ -189,11 +202,12 @@ import TritTestSupport
   @Test("a verification needs the text of the conversion")
   func otherCalibration() throws {
     let scratch = ScratchFolder()
+    let plain = Self.firstLayer(scratch)
     try Workflow.convert(
-      Checkpoint.plain, scratch["m.tritpack"], to: .tritpack, Self.request(ErrorCompensation.row.id))
-    #expect(throws: QuantizerError.self) { try Self.verify(Checkpoint.plain, scratch["m.tritpack"], nil) }
+      plain, scratch["m.tritpack"], to: .tritpack, Self.request(ErrorCompensation.row.id))
+    #expect(throws: QuantizerError.self) { try Self.verify(plain, scratch["m.tritpack"], nil) }
     let other = CalibrationRequest(text: Self.calibrationText, tokens: 1025)
-    #expect(throws: QuantizerError.self) { try Self.verify(Checkpoint.plain, scratch["m.tritpack"], other) }
+    #expect(throws: QuantizerError.self) { try Self.verify(plain, scratch["m.tritpack"], other) }
   }
 
   @Test("layers are gathered in groups that fit the budget, with the same result")

@@ -2,6 +2,7 @@
 
 import Testing
 import TritCore
+import TritFormats
 import TritModel
 import TritTestSupport
 
@@ -301,6 +302,37 @@ struct GapTests {
     let points = try GapWorkflow(request).run().report.verdict?.points ?? []
     #expect(points.contains { $0.hasPrefix("Settings differ: rope_theta") })
     #expect(!points.contains { $0.contains(" cost ") })
+  }
+
+  @Test("a tokenizer without BOS gives windows without one, as in perplexities")
+  func withoutBOS() throws {
+    let scratch = ScratchFolder()
+    var model = ChangedModel(Checkpoint.bitnet)
+    let settings = Disk.text(Checkpoint.bitnet + "/tokenizer_config.json")
+    let begin = "  \"bos_token\": \"<|begin_of_text|>\",\n"
+    try #require(settings.contains(begin))
+    model.files["tokenizer_config.json"] = Array(settings.replacing(begin, with: "").utf8)
+    model.without.insert("special_tokens_map.json")
+    let path = model.write(scratch["model"])
+    var request = GapRequest(reference: path, candidate: path)
+    request.context = 64
+    request.tokenLimit = 630
+    let result = try GapWorkflow(request).run()
+    #expect(result.firstTokenRule.contains("there is no BOS") && result.model.meanKL == 0)
+    Disk.write(GapRequest.sampleText, scratch["text"])
+    var perplexity = PerplexityRequest(path: path, text: scratch["text"])
+    perplexity.scoring = .chunked(window: 64)
+    // 63 of the 64 tokens of a window are scored.
+    perplexity.tokenLimit = 640
+    let expected = try PerplexityWorkflow(perplexity).run().perplexity
+    #expect(expected.negativeLogLikelihoods.count == 630)
+    #expect(abs(result.model.candidatePerplexity.value - expected.perplexity) < 1e-6 * expected.perplexity)
+
+    let calibration = CalibrationRequest(text: scratch["text"], tokens: 512, window: 128)
+    let statistics = try CalibrationStatistics(path, OpenOptions(), calibration, work: WorkOptions())
+    // Four pieces of 128: every token is an input, and there are no more.
+    let gram = try #require(try statistics.gram(for: "model.layers.0.self_attn.q_proj.weight"))
+    #expect(gram.count == 512)
   }
 
   @Test("another tokenizer fails fidelity where ids hide it")

@@ -12,7 +12,7 @@ import TritTestSupport
 
 /// Two matrices of a trained model as F16 numbers trit × scale, and as other programs' blocks
 /// (`Fixtures/Golden/README.md`).
-private enum Bonsai {
+enum Bonsai {
   static let layouts: [GGUFWeightType] = [.q2, .pq2, .ptq1]
   static let unpacked = Fixtures.golden("bonsai_unpacked.safetensors")
   static let key = "model.layers.0.self_attn.k_proj.weight"
@@ -111,7 +111,7 @@ private enum Bonsai {
 extension Workflow {
   /// To a GGUF file without a vocabulary.
   @discardableResult
-  fileprivate static func bonsai(
+  static func bonsai(
     _ input: String, _ output: String, _ weights: GGUFWeightType,
     _ change: (inout ConversionRequest) -> Void = { _ in }
   ) throws -> ConversionResult {

@@ -18,8 +18,10 @@ struct RequestRecordTests {
     let gguf = Set(Mirror(reflecting: request.gguf).children.compactMap(\.label))
     #expect(gguf == ["weights", "i2sOrder", "embeddings", "misfits", "preTokenizer", "hasTokenizer"])
     let open = Set(Mirror(reflecting: request.open).children.compactMap(\.label))
-    // How files are reached is no part of what a conversion is: `access` and `followsLinks` change no byte.
-    #expect(open == ["access", "followsLinks", "scaleConvention", "i2sOrder", "preTokenizer", "ggmlTypes"])
+    // How files are reached is no part of what a conversion is: `access` and `followsLinks` change no byte. Whether
+    // weights stay rotated follows from the request.
+    #expect(
+      open == ["access", "followsLinks", "scaleConvention", "i2sOrder", "preTokenizer", "ggmlTypes", "keepsRotation"])
   }
 
   /// A request with nothing at its default.

@@ -71,6 +71,7 @@ struct RuntimeTests {
     (.dense, "transformers (tried)", "transformers (tried)", "tritsmith"),
     (.trainable, "transformers (tried), onebitllms (source)", "transformers (tried)", "tritsmith"),
     (.tritpack, "tritsmith", "tritsmith", "tritsmith"),
+    (.mlx, "mlx-lm (tried)", "tritsmith", "tritsmith"),
     (.gguf(.tq1), everyGGUF, bitnetTried, bitnetAndLlama),
     (.gguf(.tq2), everyGGUF, bitnetTried, bitnetAndLlama),
     (.gguf(.q2), "llama.cpp (source)", "tritsmith", "llama.cpp (source)"),
@@ -97,7 +98,7 @@ struct RuntimeTests {
         case .i2s(let order):
           request.gguf.weights = .i2s
           request.gguf.i2sOrder = order
-        case .hfPacked, .dense, .trainable, .tritpack: break
+        case .hfPacked, .dense, .trainable, .tritpack, .mlx: break
         }
       }
       let expected =
@@ -107,9 +108,10 @@ struct RuntimeTests {
         case .oneBit: oneBit
         case .qwen3, .miniCPM: "tritsmith"
         }
-      #expect(plan.runtimes == expected, "\(family.rawValue), \(form.name)")
-      let fact = try #require(plan.facts.facts.first { $0.label == "Loads in" })
-      #expect(fact.value == .text(expected))
+      #expect(RuntimeTests.said(plan) == expected, "\(family.rawValue), \(form.name)")
+      let fact = try #require(plan.facts.facts.first { $0.key == "loaded_by" })
+      let names = expected.replacing(" (tried)", with: "").replacing(" (source)", with: "")
+      #expect(fact.value == .text(names))
     }
   }
 
@@ -117,11 +119,25 @@ struct RuntimeTests {
   func warnings() throws {
     let scratch = ScratchFolder()
     let bitnet = try Workflow.plan(MeaningModel(.bitnet).write(scratch["bitnet"]), to: .gguf)
-    #expect(bitnet.runtimeWarnings?.contains("llama.cpp refuses it (unknown model architecture") == true)
+    let refusal = try #require(bitnet.runtimes.first { $0.runtime.name == "llama.cpp" })
+    #expect(refusal.outcome == .refuses("unknown model architecture") && refusal.evidence == .tried)
     let oneBit = try Workflow.plan(MeaningModel(.oneBit).write(scratch["one"]), to: .hfPacked)
-    #expect(oneBit.runtimeWarnings?.hasPrefix("transformers computes another model (") == true)
+    #expect(oneBit.runtimes.map(\.runtime.name) == ["transformers"])
+    #expect(oneBit.runtimes.first?.outcome.name == "misreads")
+    let table = try #require(bitnet.report.tables.first { $0.key == "loads_in" })
+    #expect(table.rows.count == bitnet.runtimes.count && table.rows.count > 3)
     let llama = try Workflow.plan(MeaningModel(.llama).write(scratch["llama"]), to: .hfPacked)
-    #expect(llama.runtimeWarnings == nil)
+    #expect(llama.runtimes.allSatisfy { $0.outcome == .loads })
+  }
+
+  /// The programs that load a plan's result, as the table of this test writes them.
+  private static func said(_ plan: ConversionPlan) -> String {
+    let known = plan.runtimes.filter { $0.outcome == .loads }
+    guard !known.isEmpty else { return plan.loaders.joined() }
+    return [RuntimeEvidence.tried, .source].compactMap { evidence in
+      let names = known.filter { $0.evidence == evidence }.map(\.runtime.name)
+      return names.isEmpty ? nil : names.joined(separator: ", ") + " (\(evidence.rawValue))"
+    }.joined(separator: ", ")
   }
 
   private static func target(_ form: OutputForm) -> ConversionTarget {
@@ -130,6 +146,7 @@ struct RuntimeTests {
     case .dense: .dense
     case .trainable: .trainable
     case .tritpack: .tritpack
+    case .mlx: .mlx
     case .gguf, .i2s: .gguf
     }
   }

@@ -177,5 +177,5 @@ struct TinyModel {
 
 extension ConversionTarget {
   /// Targets the hand-written latent models fit. GGUF needs rows of 256 and a whole configuration; it has tests of its own.
-  static let ofAnyShape = allCases.filter { $0 != .gguf && $0 != .trainable }
+  static let ofAnyShape = allCases.filter { $0 != .gguf && $0 != .mlx && $0 != .trainable }
 }

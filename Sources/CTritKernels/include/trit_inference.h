@@ -37,6 +37,17 @@ typedef struct {
   void (*code_product)(const uint8_t *codes, size_t code_stride, const int8_t *q, size_t q_stride, size_t tokens,
                        size_t count, int32_t *sums, size_t sum_stride);
 
+  // Products with scales for groups of columns. A row of w is `blocks` blocks of 32 bytes, of 128 columns each: byte m of
+  // a block holds columns m, m + 32, m + 64, m + 96. A block is cut in `cuts` groups, 1, 2 or 4; group g of a row has
+  // scale scales[r * blocks * cuts + g], float16 where is_half, else float. Token t has q[t * q_stride ...], the
+  // sum of group g's q at sums[t * group_stride + g], and its unit at units[t * group_stride + g].
+  //
+  // y[t * y_stride + r] = sum over g of (float)(sum of code * q - sums[g]) * units[g] * scale[g]; each product is
+  // rounded, then added to lane g % 8; lanes join as ((0+1)+(2+3))+((4+5)+(6+7)).
+  void (*grouped_dot)(const uint8_t *w, size_t rows, size_t blocks, unsigned cuts, const void *scales, int is_half,
+                      const int8_t *q, size_t q_stride, const int32_t *sums, const float *units, size_t group_stride,
+                      size_t tokens, float *y, size_t y_stride);
+
   // out[i] = ((bits 2 plane and 2 plane + 1 of w[i]) - 1) * value.
   void (*widen_trits)(const uint8_t *w, size_t count, unsigned plane, float value, float *out);
 

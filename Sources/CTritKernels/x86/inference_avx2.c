@@ -125,6 +125,31 @@ AVX2 static void code_product(const uint8_t *codes, size_t code_stride, const in
   if (t < tokens) code_tile(codes, code_stride, q + t * q_stride, q_stride, 1, count, sums + t * sum_stride, sum_stride);
 }
 
+#define TARGET __attribute__((target("avx2,f16c")))
+#include "inference_grouped.h"
+
+// Places 1 and 3 are four times as large and divided in 16 bits: two of them stay below 2^13.
+GROUPED void block_sums(__m256i v, const int8_t *q, int cuts, __m256i *parts) {
+  const __m256i low = _mm256_set1_epi8(3), high = _mm256_set1_epi8(12), ones = _mm256_set1_epi16(1);
+  __m256i h = _mm256_srli_epi16(v, 4);
+  __m256i s0 = _mm256_maddubs_epi16(_mm256_and_si256(v, low), load_q(q));
+  __m256i s1 = _mm256_maddubs_epi16(_mm256_and_si256(v, high), load_q(q + 32));
+  __m256i s2 = _mm256_maddubs_epi16(_mm256_and_si256(h, low), load_q(q + 64));
+  __m256i s3 = _mm256_maddubs_epi16(_mm256_and_si256(h, high), load_q(q + 96));
+  if (cuts == 1) {
+    __m256i s = _mm256_add_epi16(_mm256_add_epi16(s0, s2), _mm256_srai_epi16(_mm256_add_epi16(s1, s3), 2));
+    parts[0] = _mm256_madd_epi16(s, ones);
+  } else if (cuts == 2) {
+    parts[0] = _mm256_madd_epi16(_mm256_add_epi16(s0, _mm256_srai_epi16(s1, 2)), ones);
+    parts[1] = _mm256_madd_epi16(_mm256_add_epi16(s2, _mm256_srai_epi16(s3, 2)), ones);
+  } else {
+    parts[0] = _mm256_madd_epi16(s0, ones);
+    parts[1] = _mm256_madd_epi16(_mm256_srai_epi16(s1, 2), ones);
+    parts[2] = _mm256_madd_epi16(s2, ones);
+    parts[3] = _mm256_madd_epi16(_mm256_srai_epi16(s3, 2), ones);
+  }
+}
+
 const trit_inference_table trit_inference_avx2 = {
     .name = "avx2",
     .quantize_row = trit_avx2_quantize_row,
@@ -132,6 +157,7 @@ const trit_inference_table trit_inference_avx2 = {
     .split_dot = split_dot,
     .expand_codes = trit_avx2_expand_codes,
     .code_product = code_product,
+    .grouped_dot = grouped_dot,
     .widen_trits = trit_avx2_widen_trits,
     .dot_bf16 = trit_avx2_dot_bf16,
     .dot_f16 = trit_avx2_dot_f16,

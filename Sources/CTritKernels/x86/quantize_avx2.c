@@ -1,24 +1,14 @@
 // Tritsmith: AVX2 versions of the quantizing and packing operations.
 #if defined(__x86_64__)
 #include "../include/trit_kernels.h"
+#include "../portable.h"
 
 #include <immintrin.h>
 #include <string.h>
 
+#pragma STDC FP_CONTRACT OFF
+
 #define AVX2 __attribute__((target("avx2,fma")))
-
-static inline uint16_t pattern_at(const void *w, size_t index) {
-  uint16_t value;
-  memcpy(&value, (const char *)w + 2 * index, 2);
-  return value;
-}
-
-static inline double magnitude_at(const void *w, size_t index) {
-  uint32_t bits = (uint32_t)(pattern_at(w, index) & 0x7FFF) << 16;
-  float value;
-  memcpy(&value, &bits, 4);
-  return value;
-}
 
 AVX2 static void summarize_bf16(const void *w, size_t count, double *lanes, uint16_t *largest,
                                 uint16_t *smallest_less_one) {
@@ -48,8 +38,8 @@ AVX2 static void summarize_bf16(const void *w, size_t count, double *lanes, uint
     if (bottoms[k] < *smallest_less_one) *smallest_less_one = bottoms[k];
   }
   for (; i < count; i++) {
-    uint16_t m = pattern_at(w, i) & 0x7FFF, less = (uint16_t)(m - 1);
-    lanes[i % 8] += magnitude_at(w, i);
+    uint16_t m = trit_pattern_at(w, i) & 0x7FFF, less = (uint16_t)(m - 1);
+    lanes[i % 8] += trit_magnitude_at(w, i);
     if (m > *largest) *largest = m;
     if (less < *smallest_less_one) *smallest_less_one = less;
   }
@@ -78,7 +68,7 @@ AVX2 static void quantize_bf16(const void *w, size_t count, uint16_t positive, u
     _mm256_storeu_si256((__m256i *)(trits + i), packed);
   }
   for (; i < count; i++) {
-    uint16_t value = pattern_at(w, i), m = value & 0x7FFF;
+    uint16_t value = trit_pattern_at(w, i), m = value & 0x7FFF;
     trits[i] = value >> 15 ? (m >= negative ? -1 : 0) : (m >= positive ? 1 : 0);
   }
 }
@@ -96,7 +86,7 @@ AVX2 static void snap_bf16(const void *w, size_t count, uint16_t positive, uint1
     _mm256_storeu_si256((__m256i *)(q + 2 * i), result);
   }
   for (; i < count; i++) {
-    uint16_t bits = pattern_at(w, i), m = bits & 0x7FFF;
+    uint16_t bits = trit_pattern_at(w, i), m = bits & 0x7FFF;
     uint16_t result = (uint16_t)((m >= (bits >> 15 ? negative : positive) ? value : 0) | (bits & 0x8000));
     memcpy(q + 2 * i, &result, 2);
   }
@@ -198,26 +188,6 @@ AVX2 static size_t unpack_five(const uint8_t *bytes, size_t count, unsigned plan
   return invalid;
 }
 
-static void histogram16(const void *values, size_t count, uint32_t *tables) {
-  const char *p = values;
-  uint32_t *a = tables, *b = tables + 65536, *c = tables + 131072, *d = tables + 196608;
-  size_t i = 0;
-  for (; i + 8 <= count; i += 8) {
-    uint64_t x, y;
-    memcpy(&x, p + 2 * i, 8);
-    memcpy(&y, p + 2 * i + 8, 8);
-    a[x & 0xFFFF]++;
-    b[x >> 16 & 0xFFFF]++;
-    c[x >> 32 & 0xFFFF]++;
-    d[x >> 48]++;
-    a[y & 0xFFFF]++;
-    b[y >> 16 & 0xFFFF]++;
-    c[y >> 32 & 0xFFFF]++;
-    d[y >> 48]++;
-  }
-  for (; i < count; i++) a[pattern_at(values, i)]++;
-}
-
 const trit_kernel_table trit_avx2_kernels = {
     .name = "avx2",
     .summarize_bf16 = summarize_bf16,
@@ -227,6 +197,6 @@ const trit_kernel_table trit_avx2_kernels = {
     .pack_five = pack_five,
     .unpack_four = unpack_four,
     .unpack_five = unpack_five,
-    .histogram16 = histogram16,
+    .histogram16 = trit_histogram16,
 };
 #endif

@@ -15,12 +15,21 @@ public struct ArgumentHelp: Sendable, ExpressibleByStringInterpolation {
   public var valueName: String?
   /// Whether help shows the argument.
   public var visibility: Visibility
+  /// Whether `-h` leaves it to `--help`.
+  public var isDetail: Bool
+  /// Whether the word `-` stands for standard input or output; it is refused in place of other files.
+  public var takesStream: Bool
 
   /// Describes an argument beyond its text.
-  public init(_ text: String, valueName: String? = nil, visibility: Visibility = .default) {
+  public init(
+    _ text: String, valueName: String? = nil, visibility: Visibility = .default, isDetail: Bool = false,
+    takesStream: Bool = false
+  ) {
     self.text = text
     self.valueName = valueName
     self.visibility = visibility
+    self.isDetail = isDetail
+    self.takesStream = takesStream
   }
 
   /// A description with nothing but its text.
@@ -73,6 +82,10 @@ public struct ArgumentDefinition: Sendable {
   public var completion: CompletionKind
   /// Whether help shows it.
   public var visibility: ArgumentHelp.Visibility
+  /// Whether short help leaves it out.
+  public var isDetail = false
+  /// Whether `-` may be given for a file.
+  public var takesStream = false
   /// The title of the option group it came from.
   public var section: String?
 
@@ -80,6 +93,14 @@ public struct ArgumentDefinition: Sendable {
   public var displayName: String {
     let preferred = names.first { !$0.isShort } ?? names.first
     return preferred.map(\.description) ?? "<\(valueName)>"
+  }
+
+  /// Whether its value names a file or a folder.
+  var isPath: Bool {
+    switch completion {
+    case .file, .directory: true
+    case .list, .none: false
+    }
   }
 
   /// The built-in flag every command has.
@@ -90,7 +111,7 @@ public struct ArgumentDefinition: Sendable {
 
   /// The built-in flag of a root command that states its version.
   static let version = ArgumentDefinition(
-    kind: .flag, property: "version", names: [.long("version")], invertedNames: [], valueName: "",
+    kind: .flag, property: "version", names: [.short("V"), .long("version")], invertedNames: [], valueName: "",
     help: "Show the version.", isRequired: false, isRepeating: false, defaultDescription: nil, allowedValues: [],
     expectation: "", completion: .none, visibility: .default, section: nil)
 }

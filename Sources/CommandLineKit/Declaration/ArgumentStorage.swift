@@ -60,14 +60,17 @@ struct ArgumentTemplate {
   var allowedValues: [String] = []
   var expectation = ""
   var completion: CompletionKind = .none
+  /// What values of the type are called.
+  var valueName: String?
 
   func definition(property: String) -> ArgumentDefinition {
     let names = name.names(forProperty: property)
     return ArgumentDefinition(
       kind: kind, property: property, names: names, invertedNames: inversion.names(of: names),
-      valueName: help.valueName ?? kebabCase(property), help: help.text, isRequired: isRequired,
+      valueName: help.valueName ?? valueName ?? kebabCase(property), help: help.text, isRequired: isRequired,
       isRepeating: isRepeating, defaultDescription: defaultDescription, allowedValues: allowedValues,
-      expectation: expectation, completion: completion, visibility: help.visibility, section: nil)
+      expectation: expectation, completion: completion, visibility: help.visibility, isDetail: help.isDetail,
+      takesStream: help.takesStream, section: nil)
   }
 }
 
@@ -79,7 +82,7 @@ extension ArgumentTemplate {
   ) {
     self.init(
       kind: kind, name: name, help: help, allowedValues: T.allowedArguments, expectation: T.argumentExpectation,
-      completion: completion ?? T.defaultCompletion)
+      completion: completion ?? T.defaultCompletion, valueName: kind == .option ? T.valueName : nil)
   }
 
   func required() -> ArgumentTemplate {

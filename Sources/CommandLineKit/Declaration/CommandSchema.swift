@@ -14,6 +14,8 @@ public struct CommandSchema: Sendable {
   public let examples: [CommandConfiguration.Example]
   /// Whether help and completions leave the command out.
   public let isHidden: Bool
+  /// The word under which help of the tool lists the command.
+  public let group: String?
   /// Declared arguments in declaration order, without the built-in flags.
   public let arguments: [ArgumentDefinition]
   /// Commands below this one, in declaration order.
@@ -34,6 +36,7 @@ public struct CommandSchema: Sendable {
     version = configuration.version
     examples = configuration.examples
     isHidden = configuration.isHidden
+    group = configuration.group
     arguments = ArgumentBinding.all(in: type.init()).map(\.definition)
     let path = path
     subcommands = configuration.subcommands.map { CommandSchema($0, parents: path) }

@@ -19,6 +19,9 @@ public protocol ExpressibleByArgument {
 
   /// What the shell offers unless the declaration says otherwise.
   static var defaultCompletion: CompletionKind { get }
+
+  /// What stands for such a value in help, without angle brackets; nil leaves it to the name of the option.
+  static var valueName: String? { get }
 }
 
 extension ExpressibleByArgument {
@@ -32,6 +35,8 @@ extension ExpressibleByArgument {
   public static var defaultCompletion: CompletionKind {
     allowedArguments.isEmpty ? .none : .list(allowedArguments)
   }
+  /// Left to the option.
+  public static var valueName: String? { nil }
 }
 
 extension ExpressibleByArgument where Self: RawRepresentable, RawValue == String {
@@ -42,6 +47,12 @@ extension ExpressibleByArgument where Self: RawRepresentable, RawValue == String
 }
 
 extension ExpressibleByArgument where Self: RawRepresentable & CaseIterable, RawValue == String {
+  /// The case with that raw value, in either case: names of types and layouts are written both ways.
+  public init?(argument: String) {
+    let wanted = argument.lowercased()
+    guard let found = Self.allCases.first(where: { $0.rawValue.lowercased() == wanted }) else { return nil }
+    self = found
+  }
   /// The raw values in declaration order.
   public static var allowedArguments: [String] { allCases.map(\.rawValue) }
   /// The list itself.

@@ -78,11 +78,14 @@ public struct CommandConfiguration: Sendable {
   public var examples: [Example]
   /// Whether help and completions leave the command out.
   public var isHidden: Bool
+  /// The word under which help of the tool lists the command, with others of its kind.
+  public var group: String?
 
   /// Describes a command.
   public init(
     commandName: String? = nil, abstract: String = "", discussion: String = "", version: String? = nil,
-    subcommands: [any ParsableCommand.Type] = [], examples: [Example] = [], isHidden: Bool = false
+    subcommands: [any ParsableCommand.Type] = [], examples: [Example] = [], isHidden: Bool = false,
+    group: String? = nil
   ) {
     self.commandName = commandName
     self.abstract = abstract
@@ -91,5 +94,6 @@ public struct CommandConfiguration: Sendable {
     self.subcommands = subcommands
     self.examples = examples
     self.isHidden = isHidden
+    self.group = group
   }
 }

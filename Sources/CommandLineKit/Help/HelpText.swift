@@ -58,30 +58,45 @@ extension CommandSchema {
   }
 
   /// The help screen, wrapped to a width, with a final line feed.
-  public func helpText(width: Int) -> String {
+  ///
+  /// - Parameter isShort: only what is used most: neither examples, options shared with other commands, nor details.
+  public func helpText(width: Int, isShort: Bool = false) -> String {
     var blocks: [[String]] = []
     if !abstract.isEmpty { blocks.append(wrapped(abstract, width: width)) }
     blocks.append(wrapped("usage: " + usageLine, width: width))
-    if !discussion.isEmpty { blocks.append(wrapped(discussion, width: width)) }
+    if !discussion.isEmpty, !isShort { blocks.append(wrapped(discussion, width: width)) }
     let words = positionals.filter { $0.visibility == .default }
     if !words.isEmpty {
       blocks.append(["Arguments:"] + twoColumns(words.map { ($0.helpLabel, $0.helpDescription) }, width: width))
     }
     if !visibleSubcommands.isEmpty {
       let entries = visibleSubcommands.map { ($0.name, $0.abstract) } + [("help", "Show the help of a command.")]
-      blocks.append(["Commands:"] + twoColumns(entries, width: width))
+      let groups = visibleSubcommands.map(\.group) + [nil]
+      blocks.append(
+        groups.allSatisfy { $0 == nil }
+          ? ["Commands:"] + twoColumns(entries, width: width)
+          : threeColumns(zip(groups, entries).map { ($0, $1.0, $1.1) }, width: width))
     }
-    for section in optionSections {
-      let entries = section.options.map { ($0.helpLabel, $0.helpDescription) }
-      blocks.append([section.title + ":"] + twoColumns(entries, width: width))
+    let sections = isShort ? Array(optionSections.prefix(1)) : optionSections
+    for section in sections {
+      let options = section.options.filter { !isShort || !$0.isDetail }
+      blocks.append(
+        [section.title + ":"] + twoColumns(options.map { ($0.helpLabel, $0.helpDescription) }, width: width))
     }
-    if !examples.isEmpty {
+    if isShort, subcommands.isEmpty {
+      let others = optionSections.dropFirst().map(\.title)
+      let more = others.isEmpty ? "" : " (" + others.joined(separator: ", ") + ")"
+      blocks.append(wrapped("'\(fullName) --help' explains everything, with examples\(more).", width: width))
+    }
+    if !examples.isEmpty, !isShort {
       let lines = examples.flatMap { example in
         ["  " + example.command] + wrapped(example.explanation, width: width, indent: 6)
       }
       blocks.append(["Examples:"] + lines)
     }
-    if !subcommands.isEmpty { blocks.append(["See '\(fullName) help <command>' for the options of a command."]) }
+    if !subcommands.isEmpty {
+      blocks.append(wrapped("See '\(fullName) help <command>' for the options of a command.", width: width))
+    }
     return blocks.map { $0.joined(separator: "\n") }.joined(separator: "\n\n") + "\n"
   }
 }

@@ -43,3 +43,21 @@ func twoColumns(_ entries: [(label: String, text: String)], width: Int) -> [Stri
     return [margin + entry.label] + lines
   }
 }
+
+/// Entries under words on their left: a group of several lines says its word once.
+func threeColumns(_ entries: [(group: String?, label: String, text: String)], width: Int) -> [String] {
+  let first = (entries.compactMap(\.group?.count).max() ?? 0) + 2
+  let second = (entries.map(\.label.count).max() ?? 0) + 2
+  var previous: String?
+  return entries.flatMap { entry -> [String] in
+    let group = entry.group == previous ? "" : entry.group ?? ""
+    previous = entry.group
+    func padded(_ text: String, to width: Int) -> String {
+      text + String(repeating: " ", count: max(0, width - text.count))
+    }
+    var lines = wrapped(entry.text, width: width, indent: first + second)
+    guard let line = lines.first else { return [group] }
+    lines[0] = padded(group, to: first) + padded(entry.label, to: second) + line.dropFirst(first + second)
+    return lines
+  }
+}

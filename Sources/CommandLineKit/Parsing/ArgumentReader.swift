@@ -103,6 +103,9 @@ struct ArgumentReader {
 
   private mutating func store(_ word: String, in binding: ArgumentBinding) throws(UsageError) {
     let definition = binding.definition
+    if word == "-", definition.isPath, !definition.takesStream {
+      throw UsageError(.noStream(argument: definition.displayName), in: schema)
+    }
     guard binding.storage.store(word) else {
       let kind = UsageError.Kind.invalidValue(
         word, argument: definition.displayName, expectation: definition.expectation)

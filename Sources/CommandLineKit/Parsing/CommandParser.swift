@@ -3,7 +3,8 @@
 /// What a command line asks for.
 public enum ParsedCommand {
   case command(any ParsableCommand, CommandSchema)
-  case help(CommandSchema)
+  /// Help of a command, all of it or what fits a screen.
+  case help(CommandSchema, isShort: Bool)
   case version(String)
 }
 
@@ -29,10 +30,12 @@ public struct CommandParser: Sendable {
         schema = next
         rest = rest.dropFirst()
       } else if word == "help" {
-        return .help(try command(named: rest.dropFirst(), below: schema))
-      } else if word == "--help" || word == "-h" {
-        return .help(schema)
-      } else if word == "--version", let version = root.version {
+        // Who asks for the help of help wants help.
+        let words = rest.dropFirst().filter { !CommandParser.asksForHelp($0) }
+        return .help(try command(named: words[...], below: schema), isShort: false)
+      } else if CommandParser.asksForHelp(word) {
+        return .help(schema, isShort: word == "-h")
+      } else if word == "version" || CommandParser.asksForVersion(word), let version = root.version {
         return .version(version)
       } else {
         throw notACommand(word, in: schema)
@@ -40,8 +43,10 @@ public struct CommandParser: Sendable {
     }
     // Help wins over every other mistake on the line: whoever asks for it wants to read, not to be corrected.
     let options = rest.prefix { $0 != "--" }
-    if options.contains("--help") || options.contains("-h") { return .help(schema) }
-    if options.contains("--version"), let version = root.version { return .version(version) }
+    if options.contains(where: CommandParser.asksForHelp) {
+      return .help(schema, isShort: !options.contains("--help"))
+    }
+    if options.contains(where: CommandParser.asksForVersion), let version = root.version { return .version(version) }
 
     var command = schema.type.init()
     var reader = ArgumentReader(schema: schema, bindings: ArgumentBinding.all(in: command))
@@ -55,6 +60,9 @@ public struct CommandParser: Sendable {
     return .command(command, schema)
   }
 
+  private static func asksForHelp(_ word: String) -> Bool { word == "--help" || word == "-h" }
+  private static func asksForVersion(_ word: String) -> Bool { word == "--version" || word == "-V" }
+
   private func command(named words: ArraySlice<String>, below schema: CommandSchema) throws -> CommandSchema {
     try words.reduce(schema) { schema, word in
       if let next = schema.subcommands.first(where: { $0.name == word }) { return next }
@@ -65,7 +73,8 @@ public struct CommandParser: Sendable {
   private func notACommand(_ word: String, in schema: CommandSchema) -> UsageError {
     guard word.hasPrefix("-") else {
       let names = schema.visibleSubcommands.map(\.name)
-      return UsageError(.unknownCommand(word), suggestion: nearestMatch(to: word, among: names + ["help"]), in: schema)
+      return UsageError(
+        .unknownCommand(word), suggestion: nearestMatch(to: word, among: names + ["help", "version"]), in: schema)
     }
     let name = word.prefix { $0 != "=" }
     let belongsBelow = schema.allCommands.dropFirst().contains { command in

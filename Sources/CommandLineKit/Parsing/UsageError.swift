@@ -10,6 +10,8 @@ public struct UsageError: Error, Sendable, ExitCodeProviding {
     case missingValue(option: String, valueName: String, found: String?)
     case unexpectedValue(option: String, value: String)
     case invalidValue(String, argument: String, expectation: String)
+    /// `-` where a file is needed that can be read or written at any place.
+    case noStream(argument: String)
     case missingArgument(String)
     case unexpectedArgument(String)
     case validation(String)
@@ -47,6 +49,8 @@ public struct UsageError: Error, Sendable, ExitCodeProviding {
     case .unexpectedValue(let option, let value): "flag '\(option)' takes no value, but '\(value)' was given"
     case .invalidValue(let value, let argument, let expectation):
       "'\(value)' is not a value for '\(argument)'; expected \(expectation)"
+    case .noStream(let argument):
+      "'-' is standard input or output, which '\(argument)' cannot be; name a file ('./-' is a file called '-')"
     case .missingArgument(let name): "missing '\(name)'"
     case .unexpectedArgument(let word): "unexpected argument '\(word)'"
     case .validation(let message): message

@@ -49,8 +49,8 @@ public struct CommandRunner: Sendable {
     switch try CommandParser(schema).parse(words) {
     case .version(let version):
       output.write(version + "\n")
-    case .help(let schema):
-      output.write(schema.helpText(width: helpWidth))
+    case .help(let schema, let isShort):
+      output.write(schema.helpText(width: helpWidth, isShort: isShort))
     case .command(var command, let schema):
       do {
         try command.run()

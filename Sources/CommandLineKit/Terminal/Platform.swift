@@ -1,12 +1,6 @@
-// Tritsmith: the system calls of this module; no other file in it imports a C library.
+// Tritsmith: the system calls of this module; no other file in it imports the C library.
 
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Musl)
-  import Musl
-#elseif canImport(Darwin)
-  import Darwin
-#endif
+import LibC
 
 /// System calls under portable signatures.
 enum Platform {
@@ -40,13 +34,7 @@ enum Platform {
   }
 
   static func exit(_ code: Int32) -> Never {
-    #if canImport(Glibc)
-      Glibc.exit(code)
-    #elseif canImport(Musl)
-      Musl.exit(code)
-    #else
-      Darwin.exit(code)
-    #endif
+    LibC.exit(code)
   }
 
   // MARK: - Streams
@@ -70,6 +58,22 @@ enum Platform {
         }
       }
       return 0
+    }
+  }
+
+  /// Waits until there is something to read, or the end; false when a signal came first.
+  static func waitForInput(from descriptor: Int32) -> Bool {
+    var request = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+    return poll(&request, 1, -1) >= 0 || errno != EINTR
+  }
+
+  /// What can be read at once; nothing at the end.
+  static func readSome(from descriptor: Int32) -> (bytes: [UInt8], error: Int32) {
+    var buffer = [UInt8](repeating: 0, count: 1 << 16)
+    while true {
+      let count = buffer.withUnsafeMutableBytes { read(descriptor, $0.baseAddress, $0.count) }
+      if count < 0 && errno == EINTR { continue }
+      return (Array(buffer.prefix(max(0, count))), count < 0 ? errno : 0)
     }
   }
 

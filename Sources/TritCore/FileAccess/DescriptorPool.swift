@@ -1,12 +1,7 @@
 // Tritsmith: more files than a process may have open.
 
+import LibC
 import Synchronization
-
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Darwin)
-  import Darwin
-#endif
 
 /// An open file of the pool; its descriptor may be closed while nobody reads, and comes back when somebody does.
 final class PooledDescriptor: Sendable {

@@ -1,10 +1,6 @@
 // Tritsmith: questions about paths.
 
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Darwin)
-  import Darwin
-#endif
+import LibC
 
 /// What stands at a path.
 public enum FileKind: String, Sendable {

@@ -1,10 +1,6 @@
 // Tritsmith: reading files by byte range.
 
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Darwin)
-  import Darwin
-#endif
+import LibC
 
 /// How bytes come from a file.
 public enum FileAccessMode: String, Sendable, CaseIterable {
@@ -150,10 +146,10 @@ public final class InputFile: Sendable {
     var status = stat()
     let code = try file.use { fstat($0, &status) == 0 ? 0 : errno }
     guard code == 0 else { throw TensorIOError(.readFailed(errno: code), path: path) }
-    #if canImport(Glibc)
-      let (modified, now) = (file.first.st_mtim, status.st_mtim)
-    #else
+    #if canImport(Darwin)
       let (modified, now) = (file.first.st_mtimespec, status.st_mtimespec)
+    #else
+      let (modified, now) = (file.first.st_mtim, status.st_mtim)
     #endif
     guard UInt64(status.st_size) == byteCount else {
       throw TensorIOError(

@@ -1,12 +1,7 @@
 // Tritsmith: writing files by position.
 
+import LibC
 import Synchronization
-
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Darwin)
-  import Darwin
-#endif
 
 /// A new file written by position from any number of threads.
 public final class OutputFile: Sendable {
@@ -109,6 +104,7 @@ public final class OutputFile: Sendable {
 
   /// Brings everything written to the disk.
   public func sync() throws(TensorIOError) {
-    guard fsync(descriptor) == 0 else { throw TensorIOError(.syncFailed(errno: errno), path: path) }
+    let code = Platform.sync(descriptor)
+    guard code == 0 else { throw TensorIOError(.syncFailed(errno: code), path: path) }
   }
 }

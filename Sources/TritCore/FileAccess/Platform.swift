@@ -1,10 +1,6 @@
-// Tritsmith: the C library of this platform, and the calls that differ between platforms.
+// Tritsmith: the calls that differ between platforms.
 
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Darwin)
-  import Darwin
-#endif
+import LibC
 
 /// System calls that have another shape on each platform.
 public enum Platform {
@@ -72,14 +68,14 @@ public enum Platform {
   ///
   /// `renameat2` is hidden from Swift by a feature macro, so it is looked up by name.
   static func exchange(_ first: String, _ second: String) -> Bool {
-    #if canImport(Glibc)
+    #if canImport(Darwin)
+      return renamex_np(first, second, UInt32(RENAME_SWAP)) == 0
+    #else
       typealias RenameAt2 = @convention(c) (Int32, UnsafePointer<CChar>, Int32, UnsafePointer<CChar>, UInt32) -> Int32
       guard let symbol = dlsym(nil, "renameat2") else { return false }
       let renameat2 = unsafeBitCast(symbol, to: RenameAt2.self)
       let exchangeFlag: UInt32 = 2
       return renameat2(AT_FDCWD, first, AT_FDCWD, second, exchangeFlag) == 0
-    #else
-      return renamex_np(first, second, UInt32(RENAME_SWAP)) == 0
     #endif
   }
 
@@ -87,7 +83,10 @@ public enum Platform {
   ///
   /// - Returns: 0, or `errno`: `EEXIST` when something has the name.
   static func renameWithoutReplacing(_ path: String, to target: String) -> Int32 {
-    #if canImport(Glibc)
+    #if canImport(Darwin)
+      if renamex_np(path, target, UInt32(RENAME_EXCL)) == 0 { return 0 }
+      if errno != ENOTSUP, errno != EINVAL { return errno }
+    #else
       typealias RenameAt2 = @convention(c) (Int32, UnsafePointer<CChar>, Int32, UnsafePointer<CChar>, UInt32) -> Int32
       if let symbol = dlsym(nil, "renameat2") {
         let noReplaceFlag: UInt32 = 1
@@ -95,9 +94,6 @@ public enum Platform {
         if renameat2(AT_FDCWD, path, AT_FDCWD, target, noReplaceFlag) == 0 { return 0 }
         if errno != EINVAL, errno != ENOSYS { return errno }
       }
-    #else
-      if renamex_np(path, target, UInt32(RENAME_EXCL)) == 0 { return 0 }
-      if errno != ENOTSUP, errno != EINVAL { return errno }
     #endif
     // A link fails where something has the name; folders cannot be linked, and do not replace one that holds anything.
     if link(path, target) == 0 {
@@ -110,7 +106,7 @@ public enum Platform {
 
   /// Asks the system to begin writing a file's changed pages to the disk, where it can be asked.
   static func startWriteback(_ descriptor: Int32) {
-    #if canImport(Glibc)
+    #if !canImport(Darwin)
       typealias SyncFileRange = @convention(c) (Int32, Int64, Int64, UInt32) -> Int32
       guard let symbol = dlsym(nil, "sync_file_range") else { return }
       let beginWriting: UInt32 = 2
@@ -143,16 +139,34 @@ public enum Platform {
     #endif
   }
 
+  /// Bytes of the unit in which `rusage` gives resident sizes.
+  public static var residentUnit: UInt64 {
+    #if canImport(Darwin)
+      return 1
+    #else
+      return 1024
+    #endif
+  }
+
+  /// Brings everything written to a file to the medium: 0, or `errno`.
+  ///
+  /// On Apple's systems `fsync` stops at the drive's own memory; file systems that know no more fall back to it.
+  static func sync(_ descriptor: Int32) -> Int32 {
+    #if canImport(Darwin)
+      if fcntl(descriptor, F_FULLFSYNC) == 0 { return 0 }
+    #endif
+    return fsync(descriptor) == 0 ? 0 : errno
+  }
+
   /// The largest resident size this process has had, in bytes.
   public static var peakResidentBytes: UInt64 {
     var usage = rusage()
     #if canImport(Glibc)
       guard getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage) == 0 else { return 0 }
-      return UInt64(usage.ru_maxrss) * 1024
     #else
       guard getrusage(RUSAGE_SELF, &usage) == 0 else { return 0 }
-      return UInt64(usage.ru_maxrss)
     #endif
+    return UInt64(usage.ru_maxrss) * residentUnit
   }
 
   /// Seconds from an arbitrary start, never going back.
@@ -160,5 +174,21 @@ public enum Platform {
     var time = timespec()
     clock_gettime(CLOCK_MONOTONIC, &time)
     return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
+  }
+
+  /// All of standard input.
+  public static func standardInput(limit: UInt64) throws(TensorIOError) -> [UInt8] {
+    var result: [UInt8] = []
+    var buffer = [UInt8](repeating: 0, count: 1 << 16)
+    while true {
+      let count = buffer.withUnsafeMutableBytes { read(0, $0.baseAddress, $0.count) }
+      if count < 0, errno == EINTR { continue }
+      guard count >= 0 else { throw TensorIOError(.readFailed(errno: errno), path: "-") }
+      if count == 0 { return result }
+      result += buffer.prefix(count)
+      guard UInt64(result.count) <= limit else {
+        throw TensorIOError(.tooLarge(byteCount: UInt64(result.count), limit: limit), path: "-")
+      }
+    }
   }
 }

@@ -1,12 +1,7 @@
 // Tritsmith: what a program has read.
 
+import LibC
 import Synchronization
-
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Darwin)
-  import Darwin
-#endif
 
 /// A file or folder itself, whatever its names: device and inode.
 public struct FileIdentity: Sendable, Hashable {

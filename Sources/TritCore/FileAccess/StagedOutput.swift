@@ -1,10 +1,6 @@
 // Tritsmith: outputs that appear whole or not at all.
 
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Darwin)
-  import Darwin
-#endif
+import LibC
 
 /// A file or folder that is built under a temporary name beside its target and renamed when it is complete.
 ///
@@ -149,7 +145,8 @@ public final class StagedOutput: Sendable {
     try ReadFiles.checkNotRead(target)
     if kind == .folder {
       StagedOutput.syncFolder(path(of: CompanionPath.templates))
-      guard fsync(lock) == 0 else { throw TensorIOError(.syncFailed(errno: errno), path: stagingPath) }
+      let code = Platform.sync(lock)
+      guard code == 0 else { throw TensorIOError(.syncFailed(errno: code), path: stagingPath) }
     }
     let existing = FileSystem.kindWithoutFollowing(target)
     if kind == .folder, existing != nil {
@@ -170,7 +167,7 @@ public final class StagedOutput: Sendable {
   private static func syncFolder(_ path: String) {
     let folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
     guard folder >= 0 else { return }
-    fsync(folder)
+    _ = Platform.sync(folder)
     close(folder)
   }
 

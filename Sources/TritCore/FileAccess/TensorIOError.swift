@@ -1,10 +1,6 @@
 // Tritsmith: failures of files and folders.
 
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Darwin)
-  import Darwin
-#endif
+import LibC
 
 /// A file or folder could not be opened, read, made or put in place. Used by every format.
 public struct TensorIOError: DiagnosticError, Equatable {
@@ -54,7 +50,9 @@ public struct TensorIOError: DiagnosticError, Equatable {
     case .changedWhileRead(let detail): "the file changed while it was read: \(detail)"
     case .tooLarge(let count, let limit): "\(count) bytes, more than the \(limit) this kind of file may have"
     case .alreadyExists: "exists already"
-    case .parentMissing(let parent): "its folder '\(printable(parent))' does not exist"
+    case .parentMissing(let parent):
+      FileSystem.kind(of: parent).map { "its folder '\(printable(parent))' is \($0.name)" }
+        ?? "its folder '\(printable(parent))' does not exist"
     case .overlapsInput(let input, let detail): "\(detail) the input '\(printable(input))'"
     case .holdsOtherThings(let what): "will not be replaced: it holds \(what), which no conversion writes"
     case .isOfAnotherKind(let found, let wanted): "will not be replaced by \(wanted): it is \(found)"
@@ -76,13 +74,16 @@ public struct TensorIOError: DiagnosticError, Equatable {
     switch kind {
     case .cannotOpen(errno: EMFILE), .cannotOpen(errno: ENFILE), .cannotCreate(errno: EMFILE):
       TensorIOError(.tooFewDescriptors).remedy
+    case .cannotOpen(errno: ENOENT): "check the path; nothing is there"
     case .cannotOpen: "check the path and its permissions"
     case .notAFile: "name a file, such as model.safetensors"
     case .notAFolder: "name a folder that holds a model"
     case .endsEarly: "it became shorter while it was read: let the other program finish, then run again"
     case .changedWhileRead: "let the other program finish, then run again"
     case .alreadyExists: "choose another name, or replace it with --force"
-    case .parentMissing(let parent): "create it first: mkdir -p '\(printable(parent))'"
+    case .parentMissing(let parent):
+      FileSystem.kind(of: parent) == nil
+        ? "create it first: mkdir -p '\(printable(parent))'" : "choose a place in a folder"
     case .overlapsInput: "write to a place outside the input; inputs are never modified"
     case .isOfAnotherKind: "choose another name, or remove it by hand"
     case .holdsOtherThings: "remove it by hand if it is really to go"

@@ -46,7 +46,7 @@ public struct JSONError: Error, Sendable, Equatable, CustomStringConvertible {
 
   /// What the text's owner can do; nil where the error says it all.
   public var remedy: String? {
-    guard case .byteOrderMark = kind else { return nil }
+    guard case .byteOrderMark = kind else { return "correct the text at that place, or fetch the file again" }
     return "save the file as UTF-8 without a byte order mark"
   }
 }

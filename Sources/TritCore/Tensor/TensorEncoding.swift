@@ -87,10 +87,14 @@ public struct TensorDescriptor: Sendable, Hashable {
   }
 
   /// Bytes in the file, those of the scale included.
-  public var storedBytes: Int { location.storedByteCount + (scale?.location.storedByteCount ?? 0) }
+  public var storedBytes: Int {
+    location.storedByteCount + (scale?.location.storedByteCount ?? 0) + (scale?.biases?.storedByteCount ?? 0)
+  }
 
   /// Bytes before compression, those of the scale included.
-  public var contentBytes: Int { location.byteCount + (scale?.location.byteCount ?? 0) }
+  public var contentBytes: Int {
+    location.byteCount + (scale?.location.byteCount ?? 0) + (scale?.biases?.byteCount ?? 0)
+  }
 }
 
 /// Type and place of a ternary tensor's scales.
@@ -102,14 +106,18 @@ public struct ScaleDescriptor: Sendable, Hashable {
   /// Nil while nobody has said, or could prove, what the stored number means.
   public var convention: ScaleConvention?
   public var location: TensorLocation
+  /// What a format adds to code × scale, where it stores that too: −scale for each scale, in the same type.
+  public var biases: TensorLocation?
 
   public init(
-    name: String?, storage: DType, granularity: ScaleGranularity, convention: ScaleConvention?, location: TensorLocation
+    name: String?, storage: DType, granularity: ScaleGranularity, convention: ScaleConvention?,
+    location: TensorLocation, biases: TensorLocation? = nil
   ) {
     self.name = name
     self.storage = storage
     self.granularity = granularity
     self.convention = convention
     self.location = location
+    self.biases = biases
   }
 }

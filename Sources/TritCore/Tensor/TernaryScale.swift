@@ -98,6 +98,17 @@ public struct TernaryScale: Sendable, Hashable {
   }
 }
 
+extension TernaryScale: CustomStringConvertible {
+  /// Such as `÷ 43.25 (BF16)`, or `× 0.5 to 1.25 (F16, 512 of them)`.
+  public var description: String {
+    let sign = convention == .divide ? "÷" : "×"
+    guard stored.count > 1, let least = stored.min(), let largest = stored.max() else {
+      return "\(sign) \(stored.first ?? 0) (\(storage.rawValue))"
+    }
+    return "\(sign) \(least) to \(largest) (\(storage.rawValue), \(stored.count) of them)"
+  }
+}
+
 /// The bytes of an integer, lowest first.
 @inlinable
 public func littleEndianBytes<Value: FixedWidthInteger>(_ value: Value) -> [UInt8] {

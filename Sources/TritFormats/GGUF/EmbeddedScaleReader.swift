@@ -1,6 +1,7 @@
 // Tritsmith: scales that stand among codes, read from a file.
 
 import TritCore
+import TritKernels
 import TritLayouts
 
 /// Reads the scales a layout keeps among its codes.
@@ -13,8 +14,22 @@ struct EmbeddedScaleReader {
 
   /// The scales on the coarsest grid that holds them: one for the tensor when all that are not 0 are equal.
   ///
-  /// A scale of 0 marks a block or row of zeros, for which any scale is as good.
+  /// A scale of 0 over a block or row of zeros says nothing, as any scale is as good. Over other trits it is kept as a
+  /// scale of its own: `check` names it.
   func read(_ storage: DType, _ granularity: ScaleGranularity) throws -> TernaryScale {
+    let shape = tensor.shape
+    let values: [Float]
+    if storage == .f16, let geometry = layout.blockGeometry {
+      values = try readBlocks(geometry)
+    } else {
+      values = try readOneByOne(storage, granularity)
+    }
+    let zeros: ZeroScale = try values.contains(0) && losesTrits(values, granularity) ? .isOwn : .fitsAny
+    return TernaryScale(stored: values, storage: storage, convention: .multiply, granularity: granularity)
+      .coarsest(rows: shape.rows, columns: shape.columns, zeros: zeros)
+  }
+
+  private func readOneByOne(_ storage: DType, _ granularity: ScaleGranularity) throws -> [Float] {
     let shape = tensor.shape
     let count = granularity.count(rows: shape.rows, columns: shape.columns)
     let width = storage.bits / 8
@@ -29,17 +44,61 @@ struct EmbeddedScaleReader {
       try source.withBytes(range, of: tensor) { bytes in
         for index in first..<end {
           let value = layout.readScale(index, shape, from: bytes, at: start)
-          guard value.isFinite, value >= 0 else {
-            throw FormatError(
-              .badScale("scale \(index) is \(value); a finite number from 0 up is needed"), file: file,
-              tensor: tensor.name, byteOffset: tensor.location.offset + UInt64(layout.scaleOffset(index, shape)))
-          }
+          guard value.isFinite, value >= 0 else { throw badScale(index, value) }
           values.append(value)
         }
       }
       source.release(range, of: tensor)
     }
-    return TernaryScale(stored: values, storage: storage, convention: .multiply, granularity: granularity)
-      .coarsest(rows: shape.rows, columns: shape.columns)
+    return values
+  }
+
+  /// Whether trits that are not 0 have a scale of 0.
+  private func losesTrits(_ scales: [Float], _ granularity: ScaleGranularity) throws -> Bool {
+    let shape = tensor.shape
+    let places = ScalePlaces(granularity, columns: shape.columns)
+    var trits = [Int8](repeating: 0, count: shape.columns)
+    for row in 0..<shape.rows {
+      var units: [Range<Int>] = []
+      places.forEachRun(ofRow: row) { columns, index in if scales[index] == 0 { units.append(columns) } }
+      guard !units.isEmpty else { continue }
+      for run in layout.runs(row..<row + 1, shape) {
+        try source.withBytes(run.bytes, of: tensor) { bytes in
+          var output = trits.mutableSpan
+          // What is no trit is counted by those who read the codes.
+          _ = layout.unpack(bytes, run, shape, with: KernelChoice.best, into: &output)
+        }
+      }
+      if units.contains(where: { $0.contains { trits[$0] != 0 } }) { return true }
+    }
+    return false
+  }
+
+  /// The scales of rows that are nothing but blocks: there may be millions, at equal distances.
+  private func readBlocks(_ geometry: BlockGeometry) throws -> [Float] {
+    let count = tensor.shape.rows * (tensor.shape.columns / geometry.columns)
+    let perWindow = max(1, EmbeddedScaleReader.window / geometry.bytes)
+    var values: [Float] = []
+    values.reserveCapacity(count)
+    while values.count < count {
+      let first = values.count
+      let range = first * geometry.bytes..<min(count, first + perWindow) * geometry.bytes
+      try source.withBytes(range, of: tensor) { bytes in
+        for start in stride(from: geometry.scale, to: bytes.byteCount, by: geometry.bytes) {
+          let bits = UInt16(littleEndian: bytes.unsafeLoadUnaligned(fromByteOffset: start, as: UInt16.self))
+          let value = HalfFloat(bits: bits).float
+          guard value.isFinite, value >= 0 else { throw badScale(values.count, value) }
+          values.append(value)
+        }
+      }
+      source.release(range, of: tensor)
+    }
+    return values
+  }
+
+  private func badScale(_ index: Int, _ value: Float) -> FormatError {
+    FormatError(
+      .badScale("scale \(index) is \(value); a finite number from 0 up is needed"), file: file, tensor: tensor.name,
+      byteOffset: tensor.location.offset + UInt64(layout.scaleOffset(index, tensor.shape)))
   }
 }

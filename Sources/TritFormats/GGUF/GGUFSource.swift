@@ -72,7 +72,11 @@ public final class GGUFSource: TensorSource {
     try InputFile.expect(ranges.map { (files[$0.tensor.location.file], absolute($0.range, $0.tensor)) })
   }
 
+  /// Scales are forgotten with the whole tensor: there may be one for each few dozen bytes of it.
   public func release(_ range: Range<Int>, of tensor: TensorDescriptor) {
+    if range == 0..<tensor.location.byteCount {
+      scales.withLock { _ = $0.removeValue(forKey: ExactString(tensor.name)) }
+    }
     files[tensor.location.file].release(absolute(range, tensor))
   }
 

@@ -20,6 +20,14 @@ enum GGUFSplit {
     }
   }
 
+  /// Of the names in a folder those that stand for a whole model each: of a split one the first part.
+  static func models(in names: [String]) -> [String] {
+    names.filter { name in
+      guard let (stem, count) = split(name), count > 1 else { return true }
+      return name == "\(stem)-\(padded(1))-of-\(padded(count)).gguf"
+    }
+  }
+
   /// Checks what the parts say of each other.
   static func check(_ headers: [GGUFHeader], _ paths: [String]) throws {
     for (index, header) in headers.enumerated() {

@@ -63,22 +63,41 @@ public final class SafetensorsSource: TensorSource {
     }
     let folder = try ModelFolder(
       path: layout.folder, wholeFolder: layout.single == nil, followsLinks: options.followsLinks)
+    let configurationFile = FileSystem.join(layout.folder, ModelFolder.configurationName)
+    func read(_ tensor: TensorDescriptor, _ range: Range<Int>) throws -> [UInt8] {
+      let start = tensor.location.offset
+      return try inputs[tensor.location.file].bytes(start + UInt64(range.lowerBound)..<start + UInt64(range.upperBound))
+    }
+    let mlx = try MLXInterpretation(
+      stored, MLXQuantization(configuration: folder.configuration, file: configurationFile), files: manifestFiles,
+      read: read)
     let interpretation = try PackedInterpretation(
-      stored: stored, configuration: folder.configuration,
-      configurationFile: FileSystem.join(layout.folder, ModelFolder.configurationName),
+      stored: mlx.weights.isEmpty
+        ? stored
+        : stored.filter { mlx.weights[ExactString($0.name)] == nil && !mlx.parts.contains(ExactString($0.name)) },
+      configuration: folder.configuration, configurationFile: configurationFile,
       recorded: SafetensorsSource.recordedConvention(metadata), override: options.scaleConvention,
       files: manifestFiles
-    ) { tensor in
-      let start = tensor.location.offset
-      return try inputs[tensor.location.file].bytes(start..<start + UInt64(tensor.location.byteCount))
-    }
+    ) { tensor in try read(tensor, 0..<tensor.location.byteCount) }
     files = inputs
     self.folder = folder
     scales = interpretation.scales
     manifest = ModelManifest(
-      format: SafetensorsFormat.id, path: path, files: manifestFiles, tensors: interpretation.tensors,
-      metadata: metadata, configuration: folder.configuration, companions: folder.companions,
-      scaleFinding: interpretation.finding, notes: notes + folder.notes + interpretation.notes)
+      format: SafetensorsFormat.id, path: path, files: manifestFiles,
+      tensors: SafetensorsSource.joined(stored, mlx, interpretation), metadata: metadata,
+      configuration: folder.configuration, companions: folder.companions,
+      scaleFinding: mlx.finding ?? interpretation.finding,
+      notes: notes + folder.notes + mlx.notes + interpretation.notes)
+  }
+
+  /// Tensors of both ways to pack, in file order.
+  private static func joined(
+    _ stored: [TensorDescriptor], _ mlx: MLXInterpretation, _ packed: PackedInterpretation
+  ) -> [TensorDescriptor] {
+    guard !mlx.weights.isEmpty else { return packed.tensors }
+    let others = Dictionary(
+      packed.tensors.map { (ExactString($0.name), $0) }, uniquingKeysWith: { first, _ in first })
+    return stored.compactMap { mlx.weights[ExactString($0.name)] ?? others[ExactString($0.name)] }
   }
 
   /// The convention this program recorded in a file it wrote, which may travel without its config.json.
@@ -111,6 +130,10 @@ public final class SafetensorsSource: TensorSource {
 
   public func scale(of tensor: TensorDescriptor) throws -> TernaryScale {
     let file = manifest.files[tensor.location.file].path
+    if let descriptor = tensor.scale, let biases = descriptor.biases {
+      return try MLXScales.scale(
+        tensor, descriptor, scales: try bytes(at: descriptor.location), biases: try bytes(at: biases), file: file)
+    }
     guard let descriptor = tensor.scale, let stored = scales[ExactString(tensor.name)] else {
       throw FormatError(.badScale("the tensor has none"), file: file, tensor: tensor.name)
     }
@@ -125,8 +148,11 @@ public final class SafetensorsSource: TensorSource {
   }
 
   public func scaleBytes(of tensor: TensorDescriptor) throws -> [UInt8] {
-    guard let place = tensor.scale?.location else { return [] }
-    return try files[place.file].bytes(place.offset..<place.offset + UInt64(place.byteCount))
+    try tensor.scale.map { try bytes(at: $0.location) } ?? []
+  }
+
+  private func bytes(at place: TensorLocation) throws -> [UInt8] {
+    try files[place.file].bytes(place.offset..<place.offset + UInt64(place.byteCount))
   }
 
   public func companion(named name: String) throws -> [UInt8] {
@@ -185,7 +211,9 @@ extension SafetensorsSource {
     let hasIndex = names.contains(ShardIndex.name)
     if names.contains("model.safetensors") {
       var layout = FileLayout(folder: path, files: ["model.safetensors"])
-      if hasIndex { layout.notes.append("model.safetensors and an index both exist; the single file is used") }
+      if hasIndex, !ShardIndex.namesSingleFile(in: path) {
+        layout.notes.append("model.safetensors and an index both exist; the single file is used")
+      }
       return layout
     }
     if hasIndex { return try shards(of: FileSystem.join(path, ShardIndex.name), in: path) }

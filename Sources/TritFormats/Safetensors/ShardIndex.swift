@@ -48,3 +48,15 @@ public struct ShardIndex: Sendable {
     totalSize = object["metadata"]?.object?["total_size"]?.number?.unsigned
   }
 }
+
+extension ShardIndex {
+  /// Whether a folder's index names `model.safetensors` alone, as mlx-lm writes one beside every single file.
+  package static func namesSingleFile(in folder: String) -> Bool {
+    let path = FileSystem.join(folder, name)
+    guard let file = try? InputFile(path: path, mode: .buffered),
+      let json = try? file.contents(limit: SafetensorsHeader.lengthLimit),
+      let index = try? ShardIndex(json: json, path: path)
+    else { return false }
+    return index.shards == ["model.safetensors"]
+  }
+}

@@ -157,6 +157,13 @@ struct ConfigurationReader {
     }
   }
 
+  /// Whether this is a model for MLX, whose entries say how tensors are stored and were read with them.
+  mutating func takeMLXQuantization() -> Bool {
+    guard MLXQuantization(configuration: object, file: file) != nil else { return false }
+    ignore([MLXQuantization.key, MLXQuantization.copyKey])
+    return true
+  }
+
   /// Throws unless a key is missing, null or one of the values that mean "not used".
   mutating func mustBeOff(_ key: String, _ accepted: [JSONValue] = [false]) throws(ModelError) {
     guard let value = value(key) else { return }

@@ -5,14 +5,6 @@ import TritKernels
 
 /// Reads and writes a description as the keys of a GGUF file.
 public enum GGUFDescription {
-  /// What the keys of a file say.
-  struct Reading {
-    /// As far as it is understood.
-    var description: ModelDescription
-    /// The first setting that is not: whoever computes with the model or writes it in another form must throw it.
-    var problem: ModelError?
-  }
-
   /// The family of a GGUF file by its `general.architecture`; nil for one that is not known.
   public static func architecture(_ manifest: ModelManifest) -> (any Architecture)? {
     guard let name = manifest.entry(architectureKey)?.string else { return nil }
@@ -56,7 +48,7 @@ extension GGUFDescription {
   /// - Throws: `GGUFModelError` where even the sizes cannot be read.
   static func read(
     _ manifest: ModelManifest, _ architecture: any Architecture, _ rotaryTensors: RotaryTensors
-  ) throws(GGUFModelError) -> Reading {
+  ) throws(GGUFModelError) -> ModelDescription.Reading {
     let prefix = (manifest.entry(architectureKey)?.string ?? "") + "."
     let keys = GGUFKeyReader(manifest: manifest, prefix: prefix)
     let heads = try keys.needed("attention.head_count")
@@ -116,7 +108,7 @@ extension GGUFDescription {
     var problem = problem(manifest, prefix, description) ?? rotary.problem
     if problem == nil, case .failure(let error) = multipliers { problem = error }
     if problem == nil, case .failure(let error) = arithmetic { problem = error }
-    return Reading(description: description, problem: problem)
+    return ModelDescription.Reading(description: description, problem: problem)
   }
 
   /// Keys that end a text beside `eos`: of a turn, of a message. llama.cpp stops at each of them.
@@ -262,6 +254,9 @@ extension GGUFDescription {
     if description.quantization.inputNormEpsilon != nil {
       throw refuse(
         "quantization_config.use_rms_norm", "true", "no graph has a norm in front of every projection")
+    }
+    if description.rotation != nil {
+      throw refuse("prism.hadamard", "rotated weights", "their keys come along from GGUF files alone")
     }
     let prefix = form.architecture + "."
     var result: [MetadataEntry] = []

@@ -16,6 +16,17 @@ public enum HuggingFaceDescription {
   public static func read(
     _ object: JSONObject, file: String, architecture chosen: (any Architecture)? = nil
   ) throws(ModelError) -> ModelDescription {
+    let reading = try reading(object, file: file, architecture: chosen)
+    if let problem = reading.problem { throw problem }
+    return reading.description
+  }
+
+  /// The same, going on after the first setting that is not understood where the shapes of tensors do not depend on it.
+  ///
+  /// - Throws: `ModelError` where the class is not known or its sizes cannot be read.
+  static func reading(
+    _ object: JSONObject, file: String, architecture chosen: (any Architecture)? = nil
+  ) throws(ModelError) -> ModelDescription.Reading {
     let architecture: any Architecture
     if let chosen {
       architecture = chosen
@@ -44,16 +55,51 @@ public enum HuggingFaceDescription {
     let hasAttentionBias = try reader.flag("attention_bias")
     if keys.feedForwardBias == .never { try reader.mustBeOff("mlp_bias") }
     let hasFeedForwardBias = try reader.flag("mlp_bias")
-    let rotary = try RotaryEmbedding.read(
-      &reader, defaultTheta: defaults.rotaryTheta,
-      RotaryEmbedding.Sizes(headDimension: attention.headDimension, contextLength: contextLength))
-    let multipliers = try readMultipliers(&reader, keys, hiddenSize: hiddenSize, layers: layers)
-    let activation = try readActivation(&reader, defaults)
-    let scheme = try QuantizationScheme.read(&reader)
+    var problem: ModelError?
+    func understood<Value>(else fallback: Value, _ read: () throws(ModelError) -> Value) -> Value {
+      do throws(ModelError) {
+        return try read()
+      } catch {
+        problem = problem ?? error
+        return fallback
+      }
+    }
+    let rotary = understood(else: RotaryEmbedding(theta: defaults.rotaryTheta)) { () throws(ModelError) in
+      try RotaryEmbedding.read(
+        &reader, defaultTheta: defaults.rotaryTheta,
+        RotaryEmbedding.Sizes(headDimension: attention.headDimension, contextLength: contextLength))
+    }
+    let multipliers = understood(else: StreamMultipliers()) { () throws(ModelError) in
+      try readMultipliers(&reader, keys, hiddenSize: hiddenSize, layers: layers)
+    }
+    let activation = understood(else: defaults.activation) { () throws(ModelError) in
+      try readActivation(&reader, defaults)
+    }
+    let scheme = understood(else: nil) { () throws(ModelError) in try QuantizationScheme.read(&reader) }
+    understood(else: ()) { () throws(ModelError) in try checkNeighbours(&reader, keys, layers: layers) }
+    let specialTokens = understood(else: SpecialTokens()) { () throws(ModelError) in
+      SpecialTokens(
+        begin: try reader.tokens("bos_token_id").first, end: try reader.tokens("eos_token_id"),
+        padding: try reader.tokens("pad_token_id").first)
+    }
+    if problem == nil { understood(else: ()) { () throws(ModelError) in try reader.finish() } }
+    let description = ModelDescription(
+      architecture: architecture, hiddenSize: hiddenSize, intermediateSize: intermediateSize, layers: layers,
+      attention: attention, vocabularySize: vocabularySize, contextLength: contextLength, normEpsilon: normEpsilon,
+      activation: activation, tiesEmbeddings: tiesEmbeddings, hasAttentionBias: hasAttentionBias,
+      hasFeedForwardBias: hasFeedForwardBias, rotary: rotary, multipliers: multipliers,
+      quantization: scheme ?? QuantizationScheme(projections: defaults.latentProjections),
+      specialTokens: specialTokens, assumed: reader.assumed)
+    return ModelDescription.Reading(description: description, problem: problem)
+  }
+
+  /// Settings of neighbouring classes that would change the arithmetic.
+  private static func checkNeighbours(
+    _ reader: inout ConfigurationReader, _ keys: ClassKeys, layers: Int
+  ) throws(ModelError) {
     // 1bitLLM's own way to say that latents are made ternary when used.
     try reader.mustBeOff("weight_bits", [1])
     try reader.mustBeOff("input_bits", [8])
-    // Settings of neighbouring classes that would change the arithmetic.
     try reader.mustBeOff("use_sliding_window")
     switch keys.slidingWindow {
     case .unknown: try reader.mustBeOff("sliding_window", [])
@@ -66,17 +112,6 @@ public enum HuggingFaceDescription {
     try reader.mustBeOff("is_decoder", [false, true])
     try reader.mustBeOff("is_encoder_decoder")
     try reader.mustBeOff("add_cross_attention")
-    let specialTokens = SpecialTokens(
-      begin: try reader.tokens("bos_token_id").first, end: try reader.tokens("eos_token_id"),
-      padding: try reader.tokens("pad_token_id").first)
-    try reader.finish()
-    return ModelDescription(
-      architecture: architecture, hiddenSize: hiddenSize, intermediateSize: intermediateSize, layers: layers,
-      attention: attention, vocabularySize: vocabularySize, contextLength: contextLength, normEpsilon: normEpsilon,
-      activation: activation, tiesEmbeddings: tiesEmbeddings, hasAttentionBias: hasAttentionBias,
-      hasFeedForwardBias: hasFeedForwardBias, rotary: rotary, multipliers: multipliers,
-      quantization: scheme ?? QuantizationScheme(projections: defaults.latentProjections),
-      specialTokens: specialTokens, assumed: reader.assumed)
   }
 
   /// Settings the classes of transformers refuse to be null. Source: `LlamaConfig`, `BitNetConfig` of transformers 5.23.

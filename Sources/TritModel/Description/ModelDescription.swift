@@ -60,8 +60,18 @@ public struct ModelDescription: Sendable {
   /// How projections compute, and which the configuration leaves alone.
   public var quantization: QuantizationScheme
   public var specialTokens: SpecialTokens
+  /// How the tensors are rotated that stand for the weights; nil where they are the weights.
+  public var rotation: WeightRotation?
   /// Settings the file leaves out, with the default taken: "rope_theta = 10000.0".
   public var assumed: [String]
+
+  /// What a container says of a model.
+  package struct Reading {
+    /// As far as it is understood: sizes, names and shapes of tensors are.
+    package var description: ModelDescription
+    /// The first setting that is not: whoever computes with the model or writes it in another form must throw it.
+    package var problem: ModelError?
+  }
 
   /// The description of an opened model, whatever its container.
   ///
@@ -70,13 +80,29 @@ public struct ModelDescription: Sendable {
   public static func read(
     _ source: any TensorSource, architecture chosen: (any Architecture)? = nil
   ) throws(ModelError) -> ModelDescription {
-    if let view = source as? GGUFModelView { return try view.understoodDescription() }
+    let reading = try reading(source, architecture: chosen)
+    if let problem = reading.problem { throw problem }
+    return reading.description
+  }
+
+  /// The same as far as it is understood.
+  ///
+  /// - Throws: `ModelError` where the family is not known or its sizes cannot be read.
+  package static func reading(
+    _ source: any TensorSource, architecture chosen: (any Architecture)? = nil
+  ) throws(ModelError) -> Reading {
+    if let view = source as? GGUFModelView { return try view.descriptionReading() }
     let manifest = source.manifest
     guard let object = manifest.configuration else {
       throw ModelError(.noConfiguration, location: ErrorLocation(file: manifest.path))
     }
-    return try HuggingFaceDescription.read(
-      object, file: FileSystem.join(manifest.path, "config.json"), architecture: chosen)
+    let file = FileSystem.join(manifest.path, "config.json")
+    if let rotation = try MLXRotation(object, file: file) {
+      throw ModelError(
+        .rotatedModules(count: rotation.modules.count { $0.blockSize > 0 }),
+        location: ErrorLocation(file: file, field: "modules"))
+    }
+    return try HuggingFaceDescription.reading(object, file: file, architecture: chosen)
   }
 }
 
@@ -118,15 +144,23 @@ extension ModelDescription {
   }
 
   /// How many settings `differences(from:)` compares.
-  public var settingCount: Int { settings.count }
+  public var settingCount: Int { settings.count + (rotation == nil ? 0 : 1) }
 
   /// Settings that are not the same, in the order of the table.
   public func differences(from other: ModelDescription) -> [DescriptionDifference] {
-    zip(settings, other.settings).filter {
+    let rotations = [rotation, other.rotation].map { $0?.text ?? "none" }
+    return zip(settings, other.settings).filter {
       $0.value != $1.value && !($0.key == "rope_scaling" && hasScaling(of: other))
     }.map {
       DescriptionDifference(key: $0.key, first: $0.value, second: $1.value)
     }
+      + (rotation == other.rotation
+        ? []
+        : [
+          DescriptionDifference(
+            key: "prism.hadamard", first: rotations[0],
+            second: rotations[0] == rotations[1] ? rotations[1] + ", but others" : rotations[1])
+        ])
   }
 
   /// Special tokens both configurations state and that are not the same.

@@ -41,6 +41,8 @@ public struct QuantizationScheme: Sendable, Equatable {
   public var excluded: [String]
   /// The epsilon of an RMS norm before the input quantization of every projection, or nil when there is no such norm.
   public var inputNormEpsilon: Float?
+  /// Packed trits are products with inputs as they are: what stored them quantizes weights alone.
+  public var isWeightOnly = false
 
   public init(projections: ProjectionClass, excluded: [String] = [], inputNormEpsilon: Float? = nil) {
     self.projections = projections
@@ -71,6 +73,11 @@ public struct QuantizationScheme: Sendable, Equatable {
 
   /// Reads `quantization_config`; nil when there is none.
   static func read(_ reader: inout ConfigurationReader) throws(ModelError) -> QuantizationScheme? {
+    if reader.takeMLXQuantization() {
+      var scheme = QuantizationScheme(projections: .linear)
+      scheme.isWeightOnly = true
+      return scheme
+    }
     guard var nested = try reader.nested("quantization_config") else { return nil }
     let method = try nested.string("quant_method")
     guard method == "bitnet" else {

@@ -1,12 +1,7 @@
 // Tritsmith: rotary position embedding.
 
+import LibC
 import TritCore
-
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Darwin)
-  import Darwin
-#endif
 
 /// The rotary embedding of a model.
 public struct RotaryEmbedding: Sendable, Equatable {

@@ -1,12 +1,7 @@
 // Tritsmith: how rotary frequencies are changed for longer texts.
 
+import LibC
 import TritCore
-
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Darwin)
-  import Darwin
-#endif
 
 /// How rotary frequencies are stretched for longer contexts.
 public enum RotaryScaling: Sendable, Equatable {
@@ -152,7 +147,9 @@ extension RotaryScaling {
   /// First, last and checksum (SHA-256 of the bit patterns, its beginning) of a list of numbers.
   private static func digest(_ values: [Float]) -> String {
     let hash = SHA256()
-    hash.update(values.map { $0.bitPattern.littleEndian }.span.bytes)
+    // Named: of a span of an unnamed array the compiler makes broken code without optimization.
+    let bits = values.map { $0.bitPattern.littleEndian }
+    hash.update(bits.span.bytes)
     return "\(values.first ?? 1)…\(values.last ?? 1) (\(hash.finalize().description.prefix(8)))"
   }
 }

@@ -100,7 +100,24 @@ public struct TensorInventory: Sendable {
   }
 
   /// Buffers that old checkpoints store and every reader computes from the configuration.
-  public static func isDerivedBuffer(_ name: String) -> Bool { name.hasSuffix("rotary_emb.inv_freq") }
+  public static func isDerivedBuffer(_ name: String) -> Bool {
+    ["rotary_emb.inv_freq", "rotary_emb.cos_cached", "rotary_emb.sin_cached", "self_attn.masked_bias"]
+      .contains(where: name.hasSuffix)
+  }
+
+  /// Throws for names no loader looks for whatever the class: an adapter that is still attached, what a wrapper left.
+  package static func checkNames(_ manifest: ModelManifest) throws(ModelError) {
+    func error(_ kind: ModelError.Kind, _ tensor: TensorDescriptor) -> ModelError {
+      ModelError(kind, location: ErrorLocation(file: manifest.path, tensor: tensor.name))
+    }
+    for tensor in manifest.tensors {
+      if isAdapter(tensor.name) { throw error(.adapterAttached, tensor) }
+      // Words that are no part of any model; others of the list can be.
+      if let prefix = wrappers.prefix(2).first(where: tensor.name.hasPrefix) {
+        throw error(.wrappedNames(prefix: prefix), tensor)
+      }
+    }
+  }
 
   static func isAdapter(_ name: String) -> Bool {
     name.contains(".lora_A.") || name.contains(".lora_B.") || name.contains(".base_layer.")

@@ -21,7 +21,20 @@ final class ForwardWorkspace {
   var logits: [Float] = []
   var quantized = QuantizedRows()
   /// Whether `quantized` is the int8 form of the input the next projection shares with the one before.
-  var quantizedState = QuantizedState.stale
+  private(set) var quantizedState = QuantizedState.stale
+  /// The int8 form of the same input for products with group scales, and how it was made; nil when it is stale.
+  var grouped = GroupedRows()
+  var groupedState: GroupedState?
+
+  /// Forgets the int8 forms of the last input.
+  func forgetQuantized() { (quantizedState, groupedState) = (.stale, nil) }
+
+  func hasQuantized() { quantizedState = .current }
+
+  struct GroupedState: Equatable {
+    var width: Int
+    var units: GroupedRows.Units
+  }
 
   enum QuantizedState {
     case stale
@@ -125,9 +138,18 @@ struct ForwardPass {
     let width = configuration.hiddenSize
     let head = model.head
     ForwardWorkspace.grow(&space.logits, to: rows.count * head.rows)
-    try head.withBytes { bytes in
-      engine.floatProduct(
-        bytes, head.element, rows: head.rows, columns: width, space.normed, tokens: rows, into: &space.logits)
+    switch (head, mode) {
+    case (.dense(let head), _):
+      try head.withBytes { bytes in
+        engine.floatProduct(
+          bytes, head.element, rows: head.rows, columns: width, space.normed, tokens: rows, into: &space.logits)
+      }
+    case (.grouped(let matrix), .reference):
+      engine.widenedProduct(matrix, space.normed, tokens: rows, into: &space.logits)
+    case (.grouped(let matrix), .fast):
+      space.forgetQuantized()
+      engine.quantize(space.normed, rows: rows, for: matrix.shape, .group, into: &space.grouped)
+      engine.groupedProduct(matrix, space.grouped, into: &space.logits)
     }
   }
 
@@ -143,13 +165,13 @@ struct ForwardPass {
     _ projection: Projection, _ index: Int, _ input: [Float], _ state: InputState, into output: inout [Float]
   ) throws {
     var input = input
-    if state == .new { space.quantizedState = .stale }
+    if state == .new { space.forgetQuantized() }
     if let inputNorm = projection.inputNorm {
       norm(input, projection.columns, inputNorm, into: &space.projectionInput)
       input = space.projectionInput
-      space.quantizedState = .stale
+      space.forgetQuantized()
     }
-    defer { if projection.inputNorm != nil { space.quantizedState = .stale } }
+    defer { if projection.inputNorm != nil { space.forgetQuantized() } }
     if let observer {
       try observer.observeInput(
         "block\(index).\(projection.name)", tokens: tokens, width: projection.columns,
@@ -165,6 +187,18 @@ struct ForwardPass {
         try multiply(weights, engine.referenceInput(space.quantized, raw: false), bias, into: &output)
       }
       if scale != 1 { for place in 0..<count * projection.rows { output[place] *= scale } }
+    case .grouped(let matrix, let bias):
+      switch (projection.inputs, mode) {
+      case (.none, .reference):
+        engine.widenedProduct(matrix, input, tokens: 0..<count, bias: bias, into: &output)
+      case (.int8, .reference):
+        quantize(input, projection.columns)
+        engine.widenedProduct(
+          matrix, engine.referenceInput(space.quantized, raw: false), tokens: 0..<count, bias: bias, into: &output)
+      case (_, .fast):
+        quantize(input, for: matrix, projection.inputs)
+        engine.groupedProduct(matrix, space.grouped, bias: bias, into: &output)
+      }
     case .ternary(let bytes, let operand):
       try bytes.withBytes(0..<operand.order.byteCount(rows: operand.rows, columns: operand.columns)) { bytes in
         switch (projection.inputs, mode) {
@@ -183,6 +217,18 @@ struct ForwardPass {
 
   /// Projections of one input; packed ones in one go, in which threads meet once.
   private func projectQueryKeyValue(_ layer: DecoderLayer, _ index: Int) throws {
+    if let (query, key, value) = groupedWeights(layer.query, layer.key, layer.value) {
+      ForwardWorkspace.grow(&space.query, to: count * layer.query.rows)
+      ForwardWorkspace.grow(&space.key, to: count * layer.key.rows)
+      ForwardWorkspace.grow(&space.value, to: count * layer.value.rows)
+      space.forgetQuantized()
+      quantize(space.normed, for: query.matrix, layer.query.inputs)
+      engine.groupedProducts(query, key, value, space.grouped, into: &space.query, &space.key, &space.value)
+      try observe(layer.query.name, index, layer.query.rows, &space.query)
+      try observe(layer.key.name, index, layer.key.rows, &space.key)
+      try observe(layer.value.name, index, layer.value.rows, &space.value)
+      return
+    }
     guard let query = integerWeights(layer.query), let key = integerWeights(layer.key),
       let value = integerWeights(layer.value)
     else {
@@ -210,6 +256,16 @@ struct ForwardPass {
   }
 
   private func projectGateUp(_ layer: DecoderLayer, _ index: Int) throws {
+    if let (gate, up, _) = groupedWeights(layer.gate, layer.up, layer.up) {
+      ForwardWorkspace.grow(&space.gate, to: count * layer.gate.rows)
+      ForwardWorkspace.grow(&space.up, to: count * layer.up.rows)
+      space.forgetQuantized()
+      quantize(space.normed, for: gate.matrix, layer.gate.inputs)
+      engine.groupedProducts(gate, up, space.grouped, into: &space.gate, &space.up)
+      try observe(layer.gate.name, index, layer.gate.rows, &space.gate)
+      try observe(layer.up.name, index, layer.up.rows, &space.up)
+      return
+    }
     guard let gate = integerWeights(layer.gate), let up = integerWeights(layer.up) else {
       try project(layer.gate, index, space.normed, .new, into: &space.gate)
       try project(layer.up, index, space.normed, .sameAsBefore, into: &space.up)
@@ -245,8 +301,37 @@ struct ForwardPass {
     return IntegerWeights(bytes: bytes, operand: operand)
   }
 
+  private typealias GroupedOperand = (matrix: GroupedMatrix, bias: [Float]?)
+
+  /// The weights of projections that are integer products of one input with scales of groups; nil for others.
+  private func groupedWeights(
+    _ first: Projection, _ second: Projection, _ third: Projection
+  ) -> (GroupedOperand, GroupedOperand, GroupedOperand)? {
+    func operand(_ projection: Projection) -> GroupedOperand? {
+      guard mode == .fast, observer == nil, projection.inputNorm == nil, projection.inputs == first.inputs,
+        case .grouped(let matrix, let bias) = projection.weights
+      else { return nil }
+      return (matrix, bias)
+    }
+    guard let a = operand(first), let b = operand(second), let c = operand(third),
+      a.matrix.shape.groupColumns == b.matrix.shape.groupColumns,
+      a.matrix.shape.groupColumns == c.matrix.shape.groupColumns
+    else { return nil }
+    return (a, b, c)
+  }
+
+  /// The int8 form of an input for a matrix with scales of groups. Inputs that the model does not round have a scale
+  /// for each group.
+  private func quantize(_ input: [Float], for matrix: GroupedMatrix, _ inputs: InputRounding) {
+    let units: GroupedRows.Units = inputs == .int8 ? .token : .group
+    let state = ForwardWorkspace.GroupedState(width: matrix.shape.groupColumns, units: units)
+    guard space.groupedState != state else { return }
+    engine.quantize(input, rows: 0..<count, for: matrix.shape, units, into: &space.grouped)
+    space.groupedState = state
+  }
+
   private func quantizeNew(_ input: [Float], _ columns: Int) {
-    space.quantizedState = .stale
+    space.forgetQuantized()
     quantize(input, columns)
   }
 
@@ -262,7 +347,7 @@ struct ForwardPass {
   private func quantize(_ input: [Float], _ columns: Int) {
     guard space.quantizedState == .stale else { return }
     engine.quantize(input, rows: count, columns: columns, into: &space.quantized)
-    space.quantizedState = .current
+    space.hasQuantized()
   }
 
   private func norm(_ input: [Float], _ width: Int, _ weights: NormWeights, into output: inout [Float]) {

@@ -14,6 +14,10 @@ public struct GGUFModelError: DiagnosticError, Equatable {
     /// A dense tensor has a factor in a tensor of its own.
     case factorOfDense
     case badFactor(String)
+    /// Keys of rotated weights are missing, not known, or contradict each other or the tensors.
+    case badRotation(expected: String, found: String)
+    /// A rotated tensor is of a type that is not read.
+    case cannotUnfold(type: String)
     /// GGUF has no key for a setting, and its readers compute something else.
     case notSayable(found: String, graph: String)
     case unsupportedTokenizer(String)
@@ -44,6 +48,11 @@ public struct GGUFModelError: DiagnosticError, Equatable {
     case .factorOfDense: "its values are to be multiplied by a '.scale' tensor, which is read for ternary types only"
     case .badFactor(let found): "a '.scale' tensor holds one F32 number above 0, found \(printable(found))"
     case .notSayable(let found, let graph): "GGUF cannot say '\(printable(found))': \(graph)"
+    case .badRotation(let expected, let found):
+      "the keys of its rotated weights are not sound: expected \(printable(expected, limit: 300)), found "
+        + printable(found)
+    case .cannotUnfold(let type):
+      "its rotated weights cannot be unfolded: they are stored as \(type), which is not read"
     case .unsupportedTokenizer(let detail): "the tokenizer cannot be written to GGUF: \(detail)"
     case .unnamedPreTokenizer(let found, let engine, let elsewhere):
       "\(engine) has no name for how the tokenizer cuts text: \(printable(found, limit: 300))"
@@ -60,12 +69,14 @@ public struct GGUFModelError: DiagnosticError, Equatable {
     case .unknownFamily: "if the model is built alike, choose the class with --architecture"
     case .missingKey: "convert the model again, or add the key to the file with a GGUF editor"
     case .notSayable: "write TritPack or safetensors, which keep the configuration as it is"
-    case .notSayable: "write TritPack or safetensors, which keep the configuration as it is"
     case .noName: "write TritPack or safetensors, which take any tensor"
     case .unsupportedTokenizer: "write the file without one (--no-tokenizer), or write TritPack"
     case .unnamedPreTokenizer: "name it with --gguf-pre, write the file without one (--no-tokenizer), or write TritPack"
     case .otherPreTokenizer: "leave --gguf-pre out, or give one of these"
     case .factorOfDense: "quantize the file with the program it is for first (IQ2_BN), and read that"
+    case .badRotation:
+      "fetch the file again from who published it: no program can tell what its weights stand for"
+    case .cannotUnfold: "convert the tensor to a type that is read with the program the file is for"
     case .badFactor: "write the file again with a correct tool"
     case .badValue, .headsDoNotFit, .tokenBeyondVocabulary:
       "check config.json against the tensors' shapes"
@@ -73,4 +84,9 @@ public struct GGUFModelError: DiagnosticError, Equatable {
   }
 
   public var category: ErrorCategory { .malformedInput }
+
+  /// Whether the keys of rotated weights are what is wrong.
+  package var speaksOfRotation: Bool {
+    if case .badRotation = kind { true } else { false }
+  }
 }

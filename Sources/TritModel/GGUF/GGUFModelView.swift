@@ -8,21 +8,30 @@ import TritTokenizer
 /// A GGUF source under Hugging Face's names, rows in Hugging Face's order, `config.json` and tokenizer rebuilt.
 ///
 /// Everything that works on a model works on this view: conversion, verification, comparison and the forward pass
-/// need not know what a file calls its tensors. Rows are put in order while they are read; blocks read as Float.
+/// need not know what a file calls its tensors. Rows are put in order while they are read; blocks read as Float, and
+/// rotated weights as those of the ordinary model, unless they are to be kept.
 public final class GGUFModelView: TensorSource {
   /// The file as it is.
   public let base: any TensorSource
   public let manifest: ModelManifest
   /// Nil when `general.architecture` is missing or not known; names are then the file's.
-  private let reading: GGUFDescription.Reading?
+  private let reading: ModelDescription.Reading?
   private let places: [Place]
   /// The file's table, which places name by number: copies would double its memory.
   private let storedTensors: [TensorDescriptor]
   /// Where each name of the view is in `places`; a table of the places themselves would be mostly empty slots.
   private let indexOfName: [ExactString: Int]
   private let content: [(name: String, bytes: [UInt8])]
+  /// Why the tokenizer that is there could not be rebuilt; nil when it could, was not asked for, or there is none.
+  package let unreadTokenizer: String?
   /// Tensors of the file that are settings, not weights: rotary factors. The view does not show them.
   package let settingTensors: [(name: String, values: [Float])]
+  /// How the file's weights are rotated; nil where its keys do not say that they are.
+  public let rotation: WeightRotation?
+  /// Whether rotated weights are shown as they are stored.
+  public let keepsRotation: Bool
+  private let hasCompanions: Bool
+  private let preTokenizer: String?
 
   /// How a tensor of the view comes from the file.
   private struct Place {
@@ -42,25 +51,38 @@ public final class GGUFModelView: TensorSource {
     case decoded(any BlockCodec.Type)
     /// Rows that share bytes with others, unpacked and packed again as `SplitRow.twoBit`.
     case repacked(any TernaryLayout)
-    /// Dense numbers with a factor of their own, which nothing here multiplies in.
-    case refused
+    /// Rotated rows, unfolded to Float.
+    case unfolded(RowUnfolding)
+    /// Numbers that nothing here makes weights of.
+    case refused(GGUFModelError.Kind)
   }
 
   /// - Parameters:
   ///   - base: the file under its own names.
   ///   - hasCompanions: also rebuild the tokenizer's files, which takes time for a large vocabulary.
   ///   - preTokenizer: the pre-tokenizer's name, where the user says it; the file's is not looked at then.
-  /// - Throws: `GGUFModelError` when a family is known but its metadata does not describe the tensors.
-  public init(_ base: any TensorSource, hasCompanions: Bool, preTokenizer: String? = nil) throws {
+  ///   - keepsRotation: show rotated weights as they are stored.
+  /// - Throws: `GGUFModelError` when a family is known but its metadata does not describe the tensors, or weights are
+  ///   rotated and the keys do not say how.
+  public init(
+    _ base: any TensorSource, hasCompanions: Bool, preTokenizer: String? = nil, keepsRotation: Bool = false
+  ) throws {
     self.base = base
+    self.hasCompanions = hasCompanions
+    self.preTokenizer = preTokenizer
+    self.keepsRotation = keepsRotation
+    let rotation = try WeightRotation(base.manifest)
+    self.rotation = rotation
+    let unfolded = keepsRotation ? [] : Set((rotation?.names ?? []).map { ExactString($0) })
     var manifest = base.manifest
     if let preTokenizer { GGUFTokenizer.setName(preTokenizer, in: &manifest.entries) }
     let architecture = GGUFDescription.architecture(manifest)
     // A file of a vocabulary alone describes no model.
     let rotaryTensors = try RotaryTensors(base, architecture?.gguf)
-    let reading =
+    var reading =
       base.manifest.tensors.isEmpty
       ? nil : try architecture.map { try GGUFDescription.read(manifest, $0, rotaryTensors) }
+    if keepsRotation { reading?.description.rotation = rotation }
     self.reading = reading
     var places: [Place] = []
     var indexOfName: [ExactString: Int] = [:]
@@ -77,11 +99,13 @@ public final class GGUFModelView: TensorSource {
         try reading?.description.permutation(
           $0, rows: stored.shape.rank == 1 ? stored.shape.elementCount : stored.shape.rows)
       }
-      var (shown, access) = GGUFModelView.shown(stored, permutation)
+      let isUnfolded = unfolded.contains(ExactString(stored.name))
+      var (shown, access) = GGUFModelView.shown(
+        stored, permutation, isUnfolded ? rotation?.unfolding(stored) : nil)
       shown.name = place?.name ?? stored.name
       let factor = factors.factor(of: stored.name)
       if factor != nil {
-        if stored.encoding.isTernary { shown.scale?.storage = .f32 } else { access = .refused }
+        if stored.encoding.isTernary { shown.scale?.storage = .f32 } else { access = .refused(.factorOfDense) }
       }
       indexOfName[ExactString(shown.name)] = places.count
       places.append(Place(index: index, permutation: permutation, access: access, factor: factor))
@@ -98,7 +122,9 @@ public final class GGUFModelView: TensorSource {
       manifest.configuration = HuggingFaceDescription.write(description, weightType: type)
     }
     settingTensors = rotaryTensors.values.sorted { $0.key < $1.key }.map { (name: $0.key, values: $0.value) }
+    if let rotation { manifest.notes.append(rotation.note(keepsRotation: keepsRotation)) }
     var content: [(name: String, bytes: [UInt8])] = []
+    var unread: String?
     if hasCompanions {
       if let object = manifest.configuration {
         content.append(("config.json", JSONValue.object(object).serialized(.pretty)))
@@ -106,9 +132,11 @@ public final class GGUFModelView: TensorSource {
       let tokenizer = GGUFTokenizerFile(manifest, engine: GGUFTokenizerFile.engine(of: storedTensors))
       content += tokenizer.files.map { ($0.name, JSONValue.object($0.json).serialized(.pretty)) }
       manifest.notes += tokenizer.notes
+      unread = tokenizer.problem
       manifest.companions = content.map { CompanionFile(name: $0.name, byteCount: $0.bytes.count) }
     }
     self.content = content
+    unreadTokenizer = unread
     self.manifest = manifest
   }
 
@@ -117,9 +145,24 @@ public final class GGUFModelView: TensorSource {
 
   /// What a stored tensor looks like in the view, and how it is read.
   private static func shown(
-    _ stored: TensorDescriptor, _ permutation: RowPermutation?
+    _ stored: TensorDescriptor, _ permutation: RowPermutation?, _ unfolding: RowUnfolding?
   ) -> (TensorDescriptor, Access) {
     var shown = stored
+    if let unfolding {
+      let isRead =
+        switch stored.encoding {
+        case .dense(let dtype): dtype.isFloatWeight
+        case .ternary(let id): LayoutRegistry.layout(id) != nil
+        case .opaque: stored.encoding.blockCodec != nil
+        }
+      guard isRead, let byteCount = Checked.product(4, stored.shape.elementCount) else {
+        return (shown, .refused(.cannotUnfold(type: stored.encoding.name)))
+      }
+      shown.encoding = .dense(.f32)
+      shown.scale = nil
+      shown.location.byteCount = byteCount
+      return (shown, .unfolded(unfolding))
+    }
     if let codec = stored.encoding.blockCodec, let byteCount = Checked.product(4, stored.shape.elementCount) {
       shown.encoding = .dense(.f32)
       shown.location.byteCount = byteCount
@@ -150,6 +193,12 @@ public final class GGUFModelView: TensorSource {
   /// - Throws: `ModelError` for a setting that is not understood: conversion would leave it out, and a forward pass
   ///   compute other logits.
   public func understoodDescription() throws(ModelError) -> ModelDescription {
+    let reading = try descriptionReading()
+    if let problem = reading.problem { throw problem }
+    return reading.description
+  }
+
+  func descriptionReading() throws(ModelError) -> ModelDescription.Reading {
     try checkHasTensors()
     guard let reading else {
       let found = base.manifest.entry(GGUFDescription.architectureKey)?.string
@@ -158,8 +207,7 @@ public final class GGUFModelView: TensorSource {
       throw ModelError(
         .unknownArchitecture(found, nearest: ArchitectureRegistry.nearest(to: found)), location: location)
     }
-    if let problem = reading.problem { throw problem }
-    return reading.description
+    return reading
   }
 
   /// - Throws: `ModelError` for a file that holds a vocabulary alone.
@@ -174,6 +222,28 @@ public final class GGUFModelView: TensorSource {
 
   private func descriptor(_ place: Place) -> TensorDescriptor { storedTensors[place.index] }
 
+  /// Whether a tensor is rotated in the file and shown as the ordinary matrix.
+  package func isUnfolded(_ tensor: TensorDescriptor) -> Bool {
+    guard let place = knownPlace(of: tensor), case .unfolded = place.access else { return false }
+    return true
+  }
+
+  /// What the numbers of a tensor stand in: blocks, which the view shows as Float, too. What is unfolded is in Float.
+  package func form(of tensor: TensorDescriptor) -> TensorEncoding {
+    isUnfolded(tensor) ? tensor.encoding : stored(tensor).encoding
+  }
+
+  /// The name of a tensor's type, for people.
+  package func typeName(of tensor: TensorDescriptor) -> String {
+    stored(tensor).encoding.name + (isUnfolded(tensor) ? ", unfolded" : "")
+  }
+
+  /// The same file with rotated weights as those of the ordinary model.
+  package func unfolded() throws -> GGUFModelView {
+    guard rotation != nil, keepsRotation else { return self }
+    return try GGUFModelView(base, hasCompanions: hasCompanions, preTokenizer: preTokenizer)
+  }
+
   /// The tensor of the file behind one of the view.
   public func stored(_ tensor: TensorDescriptor) -> TensorDescriptor {
     knownPlace(of: tensor).map(descriptor) ?? tensor
@@ -184,11 +254,7 @@ public final class GGUFModelView: TensorSource {
   public func scale(of tensor: TensorDescriptor) throws -> TernaryScale {
     let place = try place(of: tensor)
     var scale = try base.scale(of: descriptor(place))
-    if let factor = place.factor {
-      scale = TernaryScale(
-        stored: scale.multipliers.map { $0 * factor }, storage: .f32, convention: .multiply,
-        granularity: scale.granularity)
-    }
+    if let factor = place.factor { scale = scale.multiplied(by: factor) }
     guard let permutation = place.permutation else { return scale }
     return scale.reordered(rows: tensor.shape.rows, columns: tensor.shape.columns) { permutation.storedRow(of: $0) }
   }
@@ -219,7 +285,8 @@ public final class GGUFModelView: TensorSource {
       let end = min(descriptor(place).location.byteCount, (range.upperBound + unit - 1) / unit * unit)
       let start = range.lowerBound / unit * unit
       if start < end { base.release(start..<end, of: descriptor(place)) }
-    case .decoded, .repacked, .refused: base.release(0..<descriptor(place).location.byteCount, of: descriptor(place))
+    case .decoded, .repacked, .unfolded, .refused:
+      base.release(0..<descriptor(place).location.byteCount, of: descriptor(place))
     }
   }
 
@@ -239,7 +306,8 @@ public final class GGUFModelView: TensorSource {
     case .rows(let count): try ordered(range, place, rowBytes: count)
     case .decoded(let codec): try decoded(range, place, codec)
     case .repacked(let layout): try repacked(range, place, layout)
-    case .refused: throw GGUFModelError(.factorOfDense, file: manifest.path, tensor: descriptor(place).name)
+    case .unfolded(let unfolding): try unfolded(range, place, unfolding)
+    case .refused(let kind): throw GGUFModelError(kind, file: manifest.path, tensor: descriptor(place).name)
     }
   }
 
@@ -319,19 +387,7 @@ public final class GGUFModelView: TensorSource {
     var trits = [Int8](repeating: 0, count: shape.columns)
     var bytes = [UInt8](repeating: 0, count: rowBytes)
     for row in rows {
-      let stored = place.permutation?.storedRow(of: row) ?? row
-      var invalid = 0
-      for run in layout.runs(stored..<stored + 1, shape) {
-        invalid += try base.withBytes(run.bytes, of: descriptor(place)) { data in
-          var output = trits.mutableSpan
-          return layout.unpack(data, run, shape, with: kernels, into: &output)
-        }
-      }
-      guard invalid == 0 else {
-        throw GGUFModelError(
-          .badValue(expected: "codes 0, 1 and 2", found: "\(invalid) codes of 3 in row \(stored)"),
-          file: manifest.path, tensor: descriptor(place).name)
-      }
+      try unpack(place.permutation?.storedRow(of: row) ?? row, place, layout, kernels, into: &trits)
       var output = bytes.mutableSpan
       packed.pack(
         trits.span, LayoutBand(bytes: 0..<rowBytes, rows: [0..<1]), shape, with: kernels, into: &output)
@@ -340,6 +396,89 @@ public final class GGUFModelView: TensorSource {
     }
     let first = range.lowerBound - rows.lowerBound * rowBytes
     return Array(result[first..<first + range.count])
+  }
+
+  /// Trits of a row of the file.
+  private func unpack(
+    _ row: Int, _ place: Place, _ layout: any TernaryLayout, _ kernels: any Kernels, into trits: inout [Int8]
+  ) throws {
+    let stored = descriptor(place)
+    var invalid = 0
+    for run in layout.runs(row..<row + 1, stored.shape) {
+      invalid += try base.withBytes(run.bytes, of: stored) { data in
+        var output = trits.mutableSpan
+        return layout.unpack(data, run, stored.shape, with: kernels, into: &output)
+      }
+    }
+    guard invalid == 0 else {
+      throw GGUFModelError(
+        .badValue(expected: "codes 0, 1 and 2", found: "\(invalid) codes of 3 in row \(row)"),
+        file: manifest.path, tensor: stored.name)
+    }
+  }
+
+  // MARK: - Unfolding rotated rows
+
+  /// Float bytes of rotated weights as those of the ordinary model; the range is one of Float bytes.
+  private func unfolded(_ range: Range<Int>, _ place: Place, _ unfolding: RowUnfolding) throws -> [UInt8] {
+    let columns = descriptor(place).shape.columns
+    guard columns > 0, !range.isEmpty else { return [] }
+    let rowBytes = 4 * columns
+    let reader = try rows(of: place)
+    var result = [UInt8](repeating: 0, count: range.count)
+    // Rows are unfolded whole: a range may begin and end anywhere in them.
+    for row in range.lowerBound / rowBytes...(range.upperBound - 1) / rowBytes {
+      let values = unfolding.row(try reader(place.permutation?.storedRow(of: row) ?? row))
+      let patterns = values.map { $0.bitPattern.littleEndian }
+      let start = row * rowBytes
+      let wanted = range.clamped(to: start..<start + rowBytes)
+      patterns.withUnsafeBytes { source in
+        result.withUnsafeMutableBytes { target in
+          UnsafeMutableRawBufferPointer(
+            rebasing: target[wanted.lowerBound - range.lowerBound..<wanted.upperBound - range.lowerBound]
+          ).copyMemory(
+            from: UnsafeRawBufferPointer(rebasing: source[wanted.lowerBound - start..<wanted.upperBound - start]))
+        }
+      }
+    }
+    return result
+  }
+
+  /// Reads rows of the file as the numbers they stand for.
+  private func rows(of place: Place) throws -> (Int) throws -> [Float] {
+    let stored = descriptor(place)
+    let columns = stored.shape.columns
+    func contiguous(_ rowBytes: Int, _ decode: @escaping (RawSpan) -> [Float]) -> (Int) throws -> [Float] {
+      { row in try self.base.withBytes(row * rowBytes..<(row + 1) * rowBytes, of: stored, decode) }
+    }
+    switch stored.encoding {
+    case .dense(let dtype):
+      return contiguous(columns * (dtype.bits / 8)) { DenseValues.floats($0, dtype) }
+    case .ternary(let id):
+      guard let layout = LayoutRegistry.layout(id) else { break }
+      var scale = try base.scale(of: stored)
+      if let factor = place.factor { scale = scale.multiplied(by: factor) }
+      let grid = scale.grid(columns: columns)
+      let kernels = ScalarKernels()
+      return { row in
+        var trits = [Int8](repeating: 0, count: columns)
+        try self.unpack(row, place, layout, kernels, into: &trits)
+        return grid.values(trits, firstRow: row)
+      }
+    case .opaque:
+      // A row is a whole number of blocks, the reader has checked it.
+      guard let codec = stored.encoding.blockCodec else { break }
+      return contiguous(columns / codec.blockElements * codec.blockBytes) { codec.decode($0) }
+    }
+    throw GGUFModelError(.cannotUnfold(type: stored.encoding.name), file: manifest.path, tensor: stored.name)
+  }
+}
+
+extension TernaryScale {
+  /// What trits are multiplied by, times a factor that stands beside them.
+  fileprivate func multiplied(by factor: Float) -> TernaryScale {
+    TernaryScale(
+      stored: multipliers.map { $0 * factor }, storage: .f32, convention: .multiply, granularity: granularity)
   }
 }
 

@@ -17,6 +17,8 @@ public struct GGUFTokenizerFiles: Sendable {
   public var configuration: JSONObject?
   /// `chat_template.jinja`
   public var chatTemplate: String?
+  /// Scores of the pieces by id, where a `tokenizer.model` says them.
+  package var scores: [Float]?
 
   public init(
     tokenizer: JSONObject, settings: JSONObject?, specialTokensMap: JSONObject? = nil,
@@ -53,6 +55,9 @@ public struct GGUFTokenizer: Sendable {
   static let preTokenizerKey = "tritsmith.tokenizer.pre_tokenizer"
   /// Ids of added tokens that are looked for in the text behind the normalizer.
   static let normalizedTokensKey = "tritsmith.tokenizer.normalized_tokens"
+
+  /// Sections of `tokenizer.json` as JSON, where a vocabulary of pieces is not used as engines do.
+  static let sectionsKey = "tritsmith.tokenizer.sections"
 
   /// Whether a key of a GGUF file is part of its tokenizer.
   public static func isKey(_ key: String) -> Bool {
@@ -105,7 +110,8 @@ public struct GGUFTokenizer: Sendable {
     }
     entries.append(MetadataEntry("tokenizer.ggml.tokens", .array(.string(list.tokens))))
     if isSentencePiece {
-      entries.append(MetadataEntry("tokenizer.ggml.scores", .array(.float32(list.scores(merges)))))
+      let scores = files.scores.map { given in list.tokens.indices.map { $0 < given.count ? given[$0] : 0 } }
+      entries.append(MetadataEntry("tokenizer.ggml.scores", .array(.float32(scores ?? list.scores(merges)))))
     }
     entries.append(MetadataEntry("tokenizer.ggml.token_type", .array(.int32(list.types.map(\.rawValue)))))
     if !merges.isEmpty {
@@ -143,7 +149,7 @@ public struct GGUFTokenizer: Sendable {
     return result.reversed().filter { seen.insert(ExactString($0)).inserted }.reversed()
   }
 
-  // MARK: - SentencePiece
+  // MARK: - Pieces
 
   /// Special tokens and flags of a vocabulary with byte fallback.
   private mutating func sentencePiece(
@@ -170,6 +176,14 @@ public struct GGUFTokenizer: Sendable {
       guard let option = ["single_word", "lstrip", "rstrip"].first(where: { token[$0]?.bool == true }) else { continue }
       let text = printable(token["content"]?.string ?? "")
       warnings.append("token '\(text)' has \(option), which GGUF cannot say: text beside it gets other ids there")
+    }
+    let late = (files.tokenizer["added_tokens"]?.array ?? []).compactMap(\.object).filter {
+      $0["normalized"]?.bool ?? ($0["special"]?.bool != true)
+    }.compactMap { $0["id"]?.number?.integer.map { Int32(clamping: $0) } }
+    if !late.isEmpty { entries.append(MetadataEntry(GGUFTokenizer.normalizedTokensKey, .array(.int32(late)))) }
+    if let sections = PieceSections(files.tokenizer).unlike(PieceSections(engineAddingSpace: addsSpace)) {
+      entries.append(MetadataEntry(GGUFTokenizer.sectionsKey, .string(sections)))
+      warnings += PieceSections.warnings(files.tokenizer["pre_tokenizer"]?.object, addsSpace: addsSpace)
     }
     return entries
   }

@@ -13,11 +13,15 @@ struct GGUFTokenizerFile {
   private(set) var files: [(name: String, json: JSONObject)] = []
   /// What a user should know: what was assumed, or why there are no files.
   private(set) var notes: [String] = []
+  /// Why there are no files of a vocabulary that is there.
+  private(set) var problem: String?
 
   private let manifest: ModelManifest
   private let tokens: [String]
   private let types: [Int]
   private let engine: GGUFEngine
+  /// Roles that the settings do not name, whatever id the file gives them.
+  private var unnamedRoles: Set<String> = []
 
   /// What llama.cpp takes for the begin and the end of a byte-level vocabulary that says neither.
   private static let assumedSpecialToken = 11
@@ -35,10 +39,16 @@ struct GGUFTokenizerFile {
     if !tokens.isEmpty { rebuild() }
   }
 
+  private mutating func lack(_ reason: String) {
+    problem = reason
+    notes.append(reason)
+  }
+
   private mutating func rebuild() {
     let model = manifest.entry("tokenizer.ggml.model")?.string ?? "none"
+    if model == "llama" { return rebuildPieces() }
     guard model == "gpt2", let merges = manifest.entry("tokenizer.ggml.merges")?.strings else {
-      notes.append("a tokenizer of model '\(printable(model))' cannot be rebuilt as tokenizer.json")
+      lack("a tokenizer of model '\(printable(model))' cannot be rebuilt as tokenizer.json")
       return
     }
     let name = manifest.entry("tokenizer.ggml.pre")?.string
@@ -46,7 +56,7 @@ struct GGUFTokenizerFile {
     let meaning = entry?.meaning(in: engine) ?? entry?.usualMeaning
     let stated = manifest.entry(GGUFTokenizer.preTokenizerKey)?.string
     guard let section = stated.flatMap({ try? JSONValue.parse(Array($0.utf8)) }) ?? meaning?.rule.section else {
-      notes.append(
+      lack(
         "the tokenizer cannot be rebuilt: no program known here has a pre-tokenizer '\(printable(name ?? ""))'; "
           + "say another name with --gguf-pre")
       return
@@ -63,6 +73,8 @@ struct GGUFTokenizerFile {
       manifest.entry(GGUFTokenizer.normalizerKey)?.string ?? (meaning?.normalization == .usually ? "NFC" : "none")
     let ignoresMerges = manifest.entry(GGUFTokenizer.ignoreMergesKey)?.bool ?? meaning?.ignoresMerges ?? false
     let before = special("bos", isAddedWhenUnsaid: meaning?.addsBOS ?? false)
+    // Converters number one for these models all the same, and say that it is not added.
+    if before == nil, entry?.lacksBOS == true { unnamedRoles.insert("bos") }
     let behind = special("eos", isAddedWhenUnsaid: false)
     let (vocab, added) = vocabulary()
     let tokenizer: JSONObject = [
@@ -77,6 +89,58 @@ struct GGUFTokenizerFile {
         "vocab": .object(vocab), "merges": .array(GGUFTokenizerFile.distinct(merges).map { .string($0) }),
       ]),
     ]
+    files = [
+      ("tokenizer.json", tokenizer),
+      ("tokenizer_config.json", settings(addsBegin: before != nil, addsEnd: behind != nil)),
+    ]
+  }
+
+  /// A vocabulary of SentencePiece, with its scores or the merges they were made from.
+  private mutating func rebuildPieces() {
+    func refuse(_ reason: String) {
+      lack("a tokenizer of model 'llama' cannot be rebuilt as tokenizer.json: " + reason)
+    }
+    if manifest.entry("tokenizer.ggml.precompiled_charsmap") != nil {
+      return refuse("it rewrites text by a table (precompiled_charsmap)")
+    }
+    let (vocab, added) = vocabulary()
+    var merges = (manifest.entry("tokenizer.ggml.merges")?.strings ?? []).map { JSONValue.string($0) }
+    if merges.isEmpty {
+      guard case .array(.float32(let scores)) = manifest.entry("tokenizer.ggml.scores"), scores.count == tokens.count
+      else {
+        return refuse("it has no score for each token")
+      }
+      var pieces: [SentencePieceModel.Piece] = []
+      for entry in vocab.entries {
+        guard let id = entry.value.number?.integer else { continue }
+        let type = id < types.count ? SentencePieceModel.PieceType(rawValue: UInt64(max(0, types[id]))) : nil
+        // Engines merge to tokens of any type; those that are never in a text but by name are left out.
+        pieces.append(
+          .init(text: entry.key, score: scores[id], type: type == .unused ? .normal : type ?? .normal))
+      }
+      do {
+        let scored = try ScoredMerges(pieces, file: manifest.path)
+        if let (one, two) = try scored.tie() {
+          return refuse(
+            "'\(printable(one, limit: 40))' and '\(printable(two, limit: 40))' have one score, and no order of merges "
+              + "says that the leftmost is made first")
+        }
+        merges = try scored.list().merges
+      } catch {
+        return refuse(error.summary)
+      }
+    }
+    let before = special("bos", isAddedWhenUnsaid: true, assumed: 1)
+    let behind = special("eos", isAddedWhenUnsaid: false, assumed: 2)
+    let unknown = tokens.indices.first { tokenType($0) == .unknown }
+    let addsPrefix = manifest.entry("tokenizer.ggml.add_space_prefix")?.bool ?? true
+    var tokenizer = SentencePieceModel.document(
+      vocab: vocab, merges: merges, added: added, unknown: unknown.map { tokens[$0] },
+      fallsBackToBytes: tokens.indices.contains { tokenType($0) == .byte }, addsPrefix: addsPrefix,
+      postProcessor: before == nil && behind == nil ? .null : .object(template(before, behind)))
+    if let text = manifest.entry(GGUFTokenizer.sectionsKey)?.string, !PieceSections.apply(text, to: &tokenizer) {
+      return refuse("'\(GGUFTokenizer.sectionsKey)' is no JSON object")
+    }
     files = [
       ("tokenizer.json", tokenizer),
       ("tokenizer_config.json", settings(addsBegin: before != nil, addsEnd: behind != nil)),
@@ -98,7 +162,7 @@ struct GGUFTokenizerFile {
     vocab.entries.reserveCapacity(tokens.count)
     var added: [JSONValue] = []
     for (id, token) in tokens.enumerated() {
-      let type = id < types.count ? GGUFTokenizer.TokenType(rawValue: Int32(clamping: types[id])) : .normal
+      let type = tokenType(id)
       // Converters before 2024 called these rows tokens of the user.
       if type == .unused || type == .userDefined, token == GGUFTokenizer.filler(id) { continue }
       vocab.entries.append(.init(key: token, value: .number(JSONNumber(id))))
@@ -110,6 +174,11 @@ struct GGUFTokenizerFile {
         ]))
     }
     return (vocab, added)
+  }
+
+  /// What a token is; nil for a number that stands for no type.
+  private func tokenType(_ id: Int) -> GGUFTokenizer.TokenType? {
+    id < types.count ? GGUFTokenizer.TokenType(rawValue: Int32(clamping: types[id])) : .normal
   }
 
   /// Merges without those that stand twice, of which the first place counts here and the last in `tokenizer.json`.
@@ -133,7 +202,9 @@ struct GGUFTokenizerFile {
   }
 
   /// The token put at an end of a text; nil for none.
-  private mutating func special(_ name: String, isAddedWhenUnsaid: Bool) -> (id: Int, text: String)? {
+  private mutating func special(
+    _ name: String, isAddedWhenUnsaid: Bool, assumed id: Int = GGUFTokenizerFile.assumedSpecialToken
+  ) -> (id: Int, text: String)? {
     let flag = manifest.entry("tokenizer.ggml.add_\(name)_token")?.bool
     guard flag ?? isAddedWhenUnsaid else { return nil }
     if flag == nil {
@@ -141,7 +212,6 @@ struct GGUFTokenizerFile {
         "the file does not say whether to add a begin token; llama.cpp adds one under its pre-tokenizer's name")
     }
     if let token = token(name) { return token }
-    let id = GGUFTokenizerFile.assumedSpecialToken
     guard tokens.indices.contains(id) else { return nil }
     notes.append("the file does not say which token is its \(name); llama.cpp takes token \(id)")
     return (id, tokens[id])
@@ -151,6 +221,13 @@ struct GGUFTokenizerFile {
     _ before: (id: Int, text: String)?, _ behind: (id: Int, text: String)?
   ) -> JSONObject {
     if before == nil, behind == nil { return GGUFTokenizerFile.byteLevel }
+    return [
+      "type": "Sequence",
+      "processors": .array([.object(GGUFTokenizerFile.byteLevel), .object(template(before, behind))]),
+    ]
+  }
+
+  private func template(_ before: (id: Int, text: String)?, _ behind: (id: Int, text: String)?) -> JSONObject {
     func special(_ token: (id: Int, text: String)?, _ type: Int) -> [JSONValue] {
       guard let token else { return [] }
       let item: JSONObject = ["id": .string(token.text), "type_id": .number(JSONNumber(type))]
@@ -168,12 +245,9 @@ struct GGUFTokenizerFile {
         "tokens": .array([.string(token.text)]),
       ])
     }
-    let template: JSONObject = [
+    return [
       "type": "TemplateProcessing", "single": .array(single), "pair": .array(single + second),
       "special_tokens": .object(objects),
-    ]
-    return [
-      "type": "Sequence", "processors": .array([.object(GGUFTokenizerFile.byteLevel), .object(template)]),
     ]
   }
 
@@ -181,7 +255,7 @@ struct GGUFTokenizerFile {
     var result: JSONObject = ["clean_up_tokenization_spaces": false]
     for (key, name) in [("bos_token", "bos"), ("eos_token", "eos"), ("pad_token", "padding"), ("unk_token", "unknown")]
     {
-      if let (_, text) = token(name) { result[key] = .string(text) }
+      if let (_, text) = token(name), !unnamedRoles.contains(name) { result[key] = .string(text) }
     }
     result["add_bos_token"] = .bool(addsBegin)
     if addsEnd { result["add_eos_token"] = true }

@@ -1,10 +1,6 @@
 // Tritsmith: probabilities from logits, in Double.
 
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Darwin)
-  import Darwin
-#endif
+import LibC
 
 /// e^x.
 func exponential(_ x: Double) -> Double { exp(x) }

@@ -49,8 +49,8 @@ struct DecoderLayer: Sendable {
 
 /// A decoder: configuration and weights, checked against each other. Sessions share it.
 ///
-/// Packed and dense weights stay in their source and are read in place (see `WeightResidency`); norms, latents that
-/// are made ternary, and packings other than two bits a trit are held in memory.
+/// Packed and dense weights stay in their source and are read in place (see `WeightResidency`). Norms, latents that are
+/// made ternary, packings other than two bits a trit, and trits with scales of groups are held in memory.
 ///
 ///     let engine = try InferenceEngine(threads: 2)
 ///     let model = try LanguageModel(source, engine: engine)
@@ -60,11 +60,11 @@ public struct LanguageModel: Sendable {
   public private(set) var configuration: ModelDescription
   /// Things done to the weights, and settings assumed, that a user should know.
   public let notes: [String]
-  let embedding: FloatWeights
+  let embedding: TokenWeights
   private(set) var layers: [DecoderLayer]
   private(set) var finalNorm: NormWeights
   /// The embedding itself when embeddings are tied.
-  let head: FloatWeights
+  let head: TokenWeights
 
   /// Reads the configuration of a source and finds every tensor.
   ///
@@ -82,7 +82,7 @@ public struct LanguageModel: Sendable {
     var binder = TensorBinder(source, engine, options.residency)
     var modules = ModuleBinder(configuration, options, engine, layer: nil)
     // Tied, the embedding is the head as well, which every token reads whole.
-    embedding = try modules.matrix(.embedding, &binder, isTable: !configuration.tiesEmbeddings)
+    embedding = try modules.tokens(.embedding, &binder, isTable: !configuration.tiesEmbeddings)
     // Not `map`: the number comes from the file, and the first missing tensor must end the loop.
     var layers: [DecoderLayer] = []
     for index in 0..<configuration.layers {
@@ -101,7 +101,7 @@ public struct LanguageModel: Sendable {
         binder.note("\(name) is not used: the configuration ties it to the embeddings")
       }
     } else {
-      head = try modules.matrix(.head, &binder)
+      head = try modules.tokens(.head, &binder)
     }
     try binder.finish()
     self.configuration = configuration
@@ -131,12 +131,24 @@ public struct LanguageModel: Sendable {
     return result
   }
 
+  /// Columns that share an activation scale in fast arithmetic where the model does not round inputs at all: its
+  /// products with group scales. Nil where there are none.
+  public var roundedGroups: Int? {
+    let groups = layers.flatMap(\.projections).compactMap { projection -> Int? in
+      guard case .grouped(let matrix, _) = projection.weights, projection.inputs == .none else { return nil }
+      return matrix.shape.groupColumns
+    }
+    if case .grouped(let matrix) = head { return groups.reduce(matrix.shape.groupColumns, max) }
+    return groups.max()
+  }
+
   /// Bytes of weights that one decoded token reads: every projection and the head.
   public var weightBytesPerToken: Int {
     layers.flatMap(\.projections).reduce(head.byteCount) { total, projection in
       switch projection.weights {
       case .dense(let weights, _, _): total + weights.byteCount
       case .ternary(_, let operand): total + operand.order.byteCount(rows: operand.rows, columns: operand.columns)
+      case .grouped(let matrix, _): total + matrix.byteCount
       }
     }
   }

@@ -29,13 +29,16 @@ struct ModuleBinder {
     return ModulePlace(module, layer: layer, piece: .weight)
   }
 
-  /// A float matrix; a table is one of which a token reads a single row.
-  func matrix(_ part: ModulePart, _ binder: inout TensorBinder, isTable: Bool = false) throws -> FloatWeights {
+  /// The embedding or the head; a table is one of which a token reads a single row.
+  func tokens(_ part: ModulePart, _ binder: inout TensorBinder, isTable: Bool = false) throws -> TokenWeights {
     let place = try place(part)
     let shape = description.shape(place.template)
-    return isTable
-      ? try binder.table(place.name, rows: shape[0], columns: shape[1])
-      : try binder.matrix(place.name, rows: shape[0], columns: shape[1])
+    let tensor = try binder.tensor(place.name, shape)
+    if tensor.encoding.isTernary { return try binder.packedTokens(tensor) }
+    return .dense(
+      isTable
+        ? try binder.table(place.name, rows: shape[0], columns: shape[1])
+        : try binder.matrix(place.name, rows: shape[0], columns: shape[1]))
   }
 
   func norm(_ part: ModulePart, _ binder: inout TensorBinder) throws -> NormWeights {

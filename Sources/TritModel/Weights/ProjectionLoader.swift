@@ -78,14 +78,7 @@ extension TensorBinder {
             expected: "dense weights, to compute '\(options.projections.rawValue)'", found: tensor.encoding.name),
           location: location(weight))
       }
-      if let expanded = try expandedPlanes(tensor) {
-        result.weights = .dense(expanded, bias: bias)
-        result.projectionClass = .autoBitLinearOffline
-      } else {
-        let (bytes, operand, projectionClass) = try ternary(tensor, layout, rows: rows, columns: columns, bias: bias)
-        result.weights = .ternary(bytes, operand)
-        result.projectionClass = projectionClass
-      }
+      (result.weights, result.projectionClass) = try packed(tensor, layout, scheme, bias)
     case .dense, .opaque:
       let dense = try matrix(weight, rows: rows, columns: columns)
       let wanted = denseClass(module, description, options)

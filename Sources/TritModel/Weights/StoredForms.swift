@@ -19,11 +19,34 @@ extension LanguageModel {
   }
 
   package func embeddingForm(beside other: LanguageModel) -> StoredForm {
-    embedding.element == other.embedding.element ? .same : .rounded
+    embedding.form(beside: other.embedding)
   }
 
-  package func headForm(beside other: LanguageModel) -> StoredForm {
-    head.element == other.head.element ? .same : .rounded
+  package func headForm(beside other: LanguageModel) -> StoredForm { head.form(beside: other.head) }
+}
+
+extension TokenWeights {
+  fileprivate func form(beside other: TokenWeights) -> StoredForm {
+    switch (self, other) {
+    case (.dense(let left), .dense(let right)): left.element == right.element ? .same : .rounded
+    case (.grouped(let left), .grouped(let right)): left.form(beside: right)
+    case (.grouped(let matrix), .dense(let weights)): matrix.form(beside: weights.element)
+    case (.dense(let weights), .grouped(let matrix)): matrix.form(beside: weights.element)
+    }
+  }
+}
+
+extension GroupedMatrix {
+  fileprivate func form(beside other: GroupedMatrix) -> StoredForm {
+    scaleTypes == other.scaleTypes || !scaleTypes.isDisjoint(with: other.scaleTypes) ? .same : .rounded
+  }
+
+  fileprivate func form(beside element: FloatElement) -> StoredForm {
+    switch element {
+    case .f16: scaleTypes.contains(.f16) ? .same : .rounded
+    case .bf16: scaleTypes.contains(.bf16) ? .same : .rounded
+    case .f32: scaleTypes.isEmpty ? .same : .rounded
+    }
   }
 }
 
@@ -32,6 +55,9 @@ extension Projection.Weights {
     switch (self, other) {
     case (.ternary(_, let left), .ternary(_, let right)): left.epilogue.form(beside: right.epilogue)
     case (.dense(let left, _, _), .dense(let right, _, _)): left.element == right.element ? .same : .rounded
+    case (.grouped(let left, _), .grouped(let right, _)): left.form(beside: right)
+    case (.grouped(let matrix, _), .dense(let weights, _, _)): matrix.form(beside: weights.element)
+    case (.dense(let weights, _, _), .grouped(let matrix, _)): matrix.form(beside: weights.element)
     default: .rounded
     }
   }

@@ -44,6 +44,35 @@ struct FloatWeights: Sendable {
   }
 }
 
+/// A matrix whose rows stand for tokens: the embedding, or the head.
+enum TokenWeights: Sendable {
+  case dense(FloatWeights)
+  /// Packed trits; a row is unpacked when it is looked up.
+  case grouped(GroupedMatrix)
+
+  var rows: Int {
+    switch self {
+    case .dense(let weights): weights.rows
+    case .grouped(let matrix): matrix.rows
+    }
+  }
+
+  var byteCount: Int {
+    switch self {
+    case .dense(let weights): weights.byteCount
+    case .grouped(let matrix): matrix.byteCount
+    }
+  }
+
+  /// One row as Floats.
+  func row(_ index: Int, _ engine: InferenceEngine) throws -> [Float] {
+    switch self {
+    case .dense(let weights): try weights.row(index, engine)
+    case .grouped(let matrix): matrix.row(index, engine)
+    }
+  }
+}
+
 /// Weights of an RMS norm, widened: norms are small and used whole.
 struct NormWeights: Sendable {
   var values: [Float]
@@ -55,8 +84,10 @@ struct Projection: Sendable {
   enum Weights: Sendable {
     /// A matrix of floats; outputs, bias included, are multiplied by `scale`.
     case dense(FloatWeights, scale: Float = 1, bias: [Float]?)
-    /// Packed trits.
+    /// Packed trits with one scale, or one a row.
     case ternary(WeightBytes, TernaryOperand)
+    /// Packed trits with a scale for each group of columns.
+    case grouped(GroupedMatrix, bias: [Float]?)
   }
 
   /// The module's path inside its layer, `self_attn.q_proj`.

@@ -7,7 +7,7 @@ import TritLayouts
 /// Looks tensors up by name, checks shape and encoding, and remembers which were used.
 struct TensorBinder {
   let source: any TensorSource
-  private let engine: InferenceEngine
+  let engine: InferenceEngine
   private let residency: WeightResidency
   private var tensors: [ExactString: TensorDescriptor] = [:]
   private var used: Set<ExactString> = []
@@ -203,36 +203,23 @@ struct TensorBinder {
 
   /// Any other layout, repacked to two bits a trit: products read two-bit codes only.
   private mutating func repacked(_ tensor: TensorDescriptor, _ id: LayoutID) throws -> [UInt8] {
-    guard let layout = LayoutRegistry.layout(id) else {
-      let known = LayoutRegistry.all.map(\.id.rawValue).joined(separator: ", ")
-      throw ModelError(.tensorEncoding(expected: known, found: id.rawValue), location: location(tensor.name))
-    }
-    try layout.check(tensor.shape)
+    let trits = try PackedTrits(tensor, in: source)
     note("\(id) weights are repacked to 2 bits a trit in memory")
     let shape = tensor.shape
     let target = SplitRow(.twoBit)
-    let kernels = KernelChoice.best
-    var result: [UInt8] = []
-    result.reserveCapacity(target.byteCount(shape))
-    for band in target.bands(shape, rowsPerBand: max(1, (1 << 20) / max(1, shape.columns))) {
-      var trits: [Int8] = []
-      for run in band.rows.flatMap({ layout.runs($0, shape) }) {
-        var part = [Int8](repeating: 0, count: run.rows.count * shape.columns)
-        let invalid = try source.withBytes(run.bytes, of: tensor) { bytes in
-          var span = part.mutableSpan
-          return layout.unpack(bytes, run, shape, with: kernels, into: &span)
-        }
-        // Codes that stand for no trit must not reach the packer.
-        guard invalid == 0 else { throw ModelError(.invalidCodes(count: invalid), location: location(tensor.name)) }
-        trits += part
-      }
-      var packed = [UInt8](repeating: 0, count: band.bytes.count)
-      var span = packed.mutableSpan
-      target.pack(trits.span, band, shape, with: kernels, into: &span)
-      result += packed
+    let bands = target.bands(shape, rowsPerBand: max(1, (1 << 20) / max(1, shape.columns)))
+    let result = try parallelism.filled(bands.map(\.bytes)) { index, bytes in
+      // Rows of a band of this layout follow each other.
+      let rows = bands[index].rows[0]
+      var unpacked = [Int8](repeating: 0, count: rows.count * shape.columns)
+      var span = unpacked.mutableSpan
+      try trits.read(rows, into: &span)
+      target.pack(unpacked.span, bands[index], shape, with: KernelChoice.best, into: &bytes)
     }
     // The copy stands in for the file from now on.
     source.release(0..<tensor.location.byteCount, of: tensor)
     return result
   }
+
+  var parallelism: Parallelism { Parallelism(threads: engine.threads) }
 }

@@ -102,7 +102,7 @@ public struct ReportBrief: Sendable, Hashable {
   public var rows: [String: [Int]]
 
   /// Rows of a table that has them named, and notes of a severity, at most.
-  static let mostRows = 8
+  package static let mostRows = 8
   static let mostNotes = 4
 
   /// Names what is shown.
@@ -125,6 +125,8 @@ public struct ReportDocument: Sendable, Hashable {
   public private(set) var blocks: [ReportBlock]
   /// The key of the table that CSV shows; the first table when nil.
   public var primaryTable: String?
+  /// Whether CSV has the facts although there are tables.
+  public var prefersFacts = false
   /// What text shows first; everything when nil. Other formats have everything.
   public var brief: ReportBrief?
   /// What the words mean, in reading order; shown at the end of pages only.

@@ -1,10 +1,6 @@
 // Tritsmith: number lines: from values to places, and the round numbers between.
 
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Darwin)
-  import Darwin
-#endif
+import LibC
 
 /// Maps values to pixels, linearly or by their logarithm.
 struct PlotScale: Sendable, Hashable {

@@ -37,6 +37,7 @@ public struct CSVRenderer: ReportRenderer {
   }
 
   private func chosenTable(of document: ReportDocument) -> ReportTable? {
+    if table == nil, document.prefersFacts { return nil }
     let tables = document.tables
     guard let key = table ?? document.primaryTable else { return tables.first }
     // A primary table that a run left out falls back to the first; one that was asked for does not.

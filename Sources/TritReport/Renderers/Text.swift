@@ -6,6 +6,8 @@ public struct TextRenderer: ReportRenderer {
   public var width: Int?
   /// Whether headings and severities carry colour.
   public var usesColor: Bool
+  /// Digits of a hash that are shown where the whole has no room.
+  private static let hashDigits = 12
   /// Whether what few readers ask for is shown: details, and rows beside the notable ones.
   public var showsDetails: Bool
 
@@ -40,24 +42,51 @@ public struct TextRenderer: ReportRenderer {
       output.write(heading(document.title, rule: "="))
     }
     var notes: [ReportSeverity: Int] = [:]
+    // The few facts a brief form has stand together, without the titles of where they come from.
+    var together: ReportFacts?
+    var told: Set<String> = []
+    func writeFacts(_ output: inout some TextOutputStream) {
+      guard let facts = together else { return }
+      together = nil
+      separate(false, &output)
+      for line in lines(of: .facts(facts)) { output.write(line + "\n") }
+    }
     for block in document.blocks where document.verdict != nil || !isResult(block) {
       if case .note(let severity, _) = block, !showsDetails, document.brief != nil {
         notes[severity, default: 0] += 1
         guard shows(severity, notes[severity] ?? 0, document) else { continue }
       }
       guard let block = folded(block, document.brief, &leftOut) else { continue }
+      if case .facts(let facts) = block, !showsDetails, document.brief != nil {
+        // Key figures come again among all figures; once is enough.
+        let new = facts.facts.filter { told.insert($0.key).inserted }
+        if !new.isEmpty { together = ReportFacts(key: facts.key, (together?.facts ?? []) + new) }
+        continue
+      }
+      writeFacts(&output)
       if case .note = block { separate(true, &output) } else { separate(false, &output) }
       for line in lines(of: block) { output.write(line + "\n") }
       if case .table(let table) = block { write(table, document.brief, &output) }
     }
+    writeFacts(&output)
     for severity in [ReportSeverity.error, .warning, .info] {
       let hidden = (0..<notes[severity, default: 0]).count { !shows(severity, $0 + 1, document) }
-      if hidden > 0 { leftOut.append("\(hidden) of '\(label(severity).dropLast())'") }
+      if hidden > 0 { leftOut.append("\(hidden) \(label(severity).dropLast())\(hidden == 1 ? "" : "s")") }
     }
     guard !leftOut.isEmpty else { return }
     separate(false, &output)
-    for line in wrapped("--all also shows: " + leftOut.joined(separator: ", "), hanging: 2) {
-      output.write(line + "\n")
+    for line in closing(leftOut) { output.write(line + "\n") }
+  }
+
+  /// What is left out, by as many names as two lines hold.
+  private func closing(_ leftOut: [String]) -> [String] {
+    var count = leftOut.count
+    while true {
+      let rest = leftOut.count - count
+      let names = leftOut.prefix(count).joined(separator: ", ") + (rest > 0 ? " and \(rest) more" : "")
+      let lines = wrapped("--all also shows: " + names, hanging: 2)
+      if lines.count <= 2 || count <= 1 { return lines }
+      count -= 1
     }
   }
 
@@ -102,14 +131,19 @@ public struct TextRenderer: ReportRenderer {
     case .facts(var facts):
       let count = facts.facts.count
       facts.facts.removeAll { !brief.keys.contains($0.key) }
-      if facts.facts.count < count { leftOut.append(facts.title.map { "facts of '\($0)'" } ?? "more facts") }
+      if facts.facts.count < count {
+        let what = facts.facts.isEmpty ? facts.title ?? "more facts" : "more facts"
+        if !leftOut.contains(what) { leftOut.append(what) }
+      }
       return facts.facts.isEmpty ? nil : .facts(facts)
     case .table(let table):
+      if table.rows.isEmpty { return nil }
       guard let rows = brief.rows[table.key] else { return whole(table.key, table.title) }
       let count = min(rows.count, ReportBrief.mostRows)
       guard count < table.rows.count else { return block }
       let name = table.title ?? table.key
-      leftOut.append("\(table.rows.count - count) rows of \(name)")
+      let hidden = table.rows.count - count
+      leftOut.append("\(hidden) \(hidden == 1 ? "row" : "rows") of \(name)")
       return rows.isEmpty ? nil : block
     case .plot(let plot): return whole(plot.key, plot.title)
     case .quotes(let quotes): return whole(quotes.key, quotes.title)
@@ -167,7 +201,10 @@ public struct TextRenderer: ReportRenderer {
     let labels = facts.facts.map { safeText($0.label) }
     let column = (labels.map(displayWidth).max() ?? 0) + 2
     return zip(facts.facts, labels).map { fact, label in
-      let value = safeText(fact.kind.text(of: fact.value, exactBytes: true))
+      var value = safeText(fact.kind.text(of: fact.value, exactBytes: true))
+      if fact.kind == .hash, !showsDetails, let width, column + value.utf8.count > width {
+        value = value.prefix(Self.hashDigits) + "…"
+      }
       let note = fact.note.map { "  (\(safeText($0)))" } ?? ""
       // A line that runs over goes on below its value; a colour would count as letters.
       let lines = wrapped(value + note, hanging: 0, width: self.width.map { max(20, $0 - column) })

@@ -82,8 +82,9 @@ public struct TokenizerComparison: Sendable, Equatable {
   // MARK: - Merges
 
   private mutating func compareMerges(_ first: Tokenizer, _ second: Tokenizer, isSameVocabulary: Bool) {
-    let left = first.model.orderedMerges()
-    var right = second.model.orderedMerges()
+    let isScored = first.model.sharesRanks || second.model.sharesRanks
+    let left = first.model.orderedMerges(isScored)
+    var right = second.model.orderedMerges(isScored)
     comparedMerges = max(left.count, right.count)
     if !isSameVocabulary { right = right.map { first.vocabulary.key($0, from: second.vocabulary) } }
     if left == right { return }
@@ -97,7 +98,7 @@ public struct TokenizerComparison: Sendable, Equatable {
       let (one, two) = pair(key, first.vocabulary)
       add(.merge(rank: rank, left: one, right: two, only: .first))
     }
-    let ownKeys = isSameVocabulary ? right : second.model.orderedMerges()
+    let ownKeys = isSameVocabulary ? right : second.model.orderedMerges(isScored)
     for (rank, key) in right.enumerated() where inLeft[key] == nil {
       let (one, two) = pair(ownKeys[rank], second.vocabulary)
       add(.merge(rank: rank, left: one, right: two, only: .second))
@@ -168,6 +169,9 @@ public struct TokenizerComparison: Sendable, Equatable {
     if (first.model.wholeWords == nil) != (second.model.wholeWords == nil) {
       func text(_ tokenizer: Tokenizer) -> String { tokenizer.model.wholeWords == nil ? "false" : "true" }
       add(.rule(.ignoreMerges, first: text(first), second: text(second)))
+    }
+    if first.detokenizer != second.detokenizer {
+      add(.rule(.decoder, first: first.detokenizer.summary, second: second.detokenizer.summary))
     }
     let one = first.model.unknownRule(first.vocabulary)
     let two = second.model.unknownRule(second.vocabulary)
@@ -258,15 +262,30 @@ extension Tokenizer {
 }
 
 extension BytePairModel {
+  /// Whether merges were made from scores: those of one score have one rank.
+  fileprivate var sharesRanks: Bool {
+    var last: UInt64 = 0
+    merges.visit { _, value in last = max(last, value >> 32) }
+    return last + 1 < UInt64(merges.count)
+  }
+
   /// The pairs that are merged, as keys of `PairTable`, in the order of their ranks.
-  fileprivate func orderedMerges() -> [UInt64] {
-    let vacant = UInt64.max
-    var last = -1
-    merges.visit { _, value in last = max(last, Int(value >> 32)) }
-    var keys = [UInt64](repeating: vacant, count: last + 1)
-    merges.visit { key, value in keys[Int(value >> 32)] = key }
-    // A pair that stands twice in the file leaves the place of its first rank empty.
-    return keys.contains(vacant) ? keys.filter { $0 != vacant } : keys
+  ///
+  /// - Parameter isScored: whether pairs that make one token, and stand together, may be in any order: a list says one
+  ///   where scores say none.
+  fileprivate func orderedMerges(_ isScored: Bool) -> [UInt64] {
+    var ranked: [(rank: UInt64, key: UInt64, product: UInt32)] = []
+    ranked.reserveCapacity(merges.count)
+    merges.visit { key, value in ranked.append((value >> 32, key, UInt32(truncatingIfNeeded: value))) }
+    ranked.sort { ($0.rank, $0.key) < ($1.rank, $1.key) }
+    guard isScored else { return ranked.map(\.key) }
+    var start = 0
+    for index in 1..<max(1, ranked.count + 1) {
+      if index < ranked.count, ranked[index].product == ranked[start].product { continue }
+      ranked[start..<index].sort { $0.key < $1.key }
+      start = index
+    }
+    return ranked.map(\.key)
   }
 
   /// What becomes of bytes without a token, in words; empty when every byte of UTF-8 has one.

@@ -18,6 +18,7 @@ public enum TokenizerDifference: Sendable, Equatable {
   public enum Rule: String, Sendable {
     case normalizer
     case preTokenizer = "pre-tokenizer"
+    case decoder
     case ignoreMerges = "ignore_merges"
     case unknownToken = "unknown token"
   }

@@ -41,22 +41,32 @@ extension LoadedModel {
     for key in ["continuing_subword_prefix", "end_of_word_suffix"] {
       if let affix = try reader.string(key), !affix.utf8.isEmpty { throw reader.error(.unsupported(key), at: key) }
     }
-    if try reader.bool("byte_fallback") ?? false {
-      throw reader.error(.unsupported("byte_fallback (a SentencePiece model, not byte-level)"), at: "byte_fallback")
-    }
   }
 
-  init(_ reader: FieldReader, _ vocabulary: Vocabulary) throws(TokenizerError) {
+  /// - Parameters:
+  ///   - isByteLevel: whether words are spelled in stand-ins for bytes.
+  ///   - ranks: the merges' ranks, where they are not their places.
+  init(_ reader: FieldReader, _ vocabulary: Vocabulary, isByteLevel: Bool, ranks: [Int]?) throws(TokenizerError) {
+    let fallsBack = try reader.bool("byte_fallback") ?? false
+    if isByteLevel, fallsBack {
+      throw reader.error(.unsupported("byte_fallback beside a ByteLevel pre-tokenizer"), at: "byte_fallback")
+    }
+    let alphabet =
+      isByteLevel
+      ? SymbolAlphabet.bytes(
+        ByteAlphabet.scalars.map { value in
+          Unicode.Scalar(value).flatMap { vocabulary.id(of: String($0)) }.map { Int32(clamping: $0) } ?? -1
+        }) : .characters(CharacterAlphabet(vocabulary, byteFallback: fallsBack))
     model = BytePairModel(
-      byteIDs: ByteAlphabet.scalars.map { value in
-        Unicode.Scalar(value).flatMap { vocabulary.id(of: String($0)) }.map { Int32(clamping: $0) } ?? -1
-      },
-      merges: PairTable(), wholeWords: nil, unknownID: nil, fusesUnknown: try reader.bool("fuse_unk") ?? false)
+      alphabet: alphabet, merges: PairTable(), wholeWords: nil, unknownID: nil,
+      fusesUnknown: try reader.bool("fuse_unk") ?? false)
     if let unknown = try reader.string("unk_token") {
       guard let id = vocabulary.id(of: unknown) else { throw reader.error(.unknownToken(unknown), at: "unk_token") }
       model.unknownID = Int32(clamping: id)
     }
-    if try reader.bool("ignore_merges") ?? false { model.wholeWords = LoadedModel.wholeWords(vocabulary) }
+    if try reader.bool("ignore_merges") ?? false {
+      model.wholeWords = LoadedModel.wholeWords(vocabulary, isByteLevel: isByteLevel)
+    }
     let merges = try reader.array("merges") ?? []
     mergeCount = merges.count
     guard merges.count <= Vocabulary.idLimit else {
@@ -66,6 +76,8 @@ extension LoadedModel {
     model.merges = PairTable(minimumCapacity: merges.count)
     var buffer: [UInt8] = []
     var rank = 0
+    let mark = Array(String(Metaspace.mark).utf8)
+    var crossesMarks = isByteLevel || model.wholeWords != nil
     for (index, merge) in merges.enumerated() {
       buffer.removeAll(keepingCapacity: true)
       guard let split = try LoadedModel.parts(of: merge, index, reader, &buffer) else { continue }
@@ -74,11 +86,29 @@ extension LoadedModel {
         let token = String(decoding: buffer[range], as: UTF8.self)
         throw reader.error(.mergeOfUnknownToken(rank: index, token: token), at: "merges")
       }
+      if !crossesMarks { crossesMarks = LoadedModel.holdsMarkInside(buffer, mark) }
       let key = PairTable.key(try id(0..<split), try id(split..<buffer.count))
       // A pair that stands twice takes its later rank, as in the library.
-      model.merges.set(key, to: UInt64(rank) << 32 | UInt64(UInt32(bitPattern: try id(0..<buffer.count))))
+      let place = ranks.map { $0[min(rank, $0.count - 1)] } ?? rank
+      model.merges.set(key, to: UInt64(place) << 32 | UInt64(UInt32(bitPattern: try id(0..<buffer.count))))
       rank += 1
     }
+    if !crossesMarks, case .characters(let alphabet) = model.alphabet, alphabet.id(of: Metaspace.mark.value) >= 0 {
+      model.wordMark = mark
+    }
+  }
+
+  /// Whether a mark stands behind another character.
+  private static func holdsMarkInside(_ token: [UInt8], _ mark: [UInt8]) -> Bool {
+    var isBehindMark = true
+    var position = 0
+    while position < token.count {
+      let isMark = token[position] == mark[0] && token[position...].starts(with: mark)
+      if isMark, !isBehindMark { return true }
+      isBehindMark = isMark
+      position += isMark ? mark.count : 1
+    }
+    return false
   }
 
   /// Puts the two tokens of a merge into the buffer, end to end; returns where the second begins, or nil for the
@@ -111,11 +141,13 @@ extension LoadedModel {
   }
 
   /// Every token of the model by the bytes it is spelled for, for `ignore_merges`.
-  private static func wholeWords(_ vocabulary: Vocabulary) -> (ByteStringTable, [Int32]) {
+  private static func wholeWords(_ vocabulary: Vocabulary, isByteLevel: Bool) -> (ByteStringTable, [Int32]) {
     var spellings = ByteStringTable()
     var ids: [Int32] = []
     for id in vocabulary.ids {
-      guard let token = vocabulary.token(id), let bytes = ByteAlphabet.decode(token) else { continue }
+      guard let token = vocabulary.token(id),
+        let bytes = isByteLevel ? ByteAlphabet.decode(token) : Array(token.utf8)
+      else { continue }
       if spellings.insert(bytes) != nil { ids.append(Int32(clamping: id)) }
     }
     return (spellings, ids)

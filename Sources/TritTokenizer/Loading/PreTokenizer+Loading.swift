@@ -3,17 +3,12 @@
 import TritCore
 
 extension PreTokenizer {
-  /// Reads the section; the steps must end in bytes, or the model would not be byte-level.
+  /// Reads the section, which may be null: then the text between added tokens is one word.
   init(_ reader: FieldReader?) throws(TokenizerError) {
-    guard let reader else {
-      throw TokenizerError(.unsupported("a tokenizer without pre-tokenizer (not byte-level)"), field: "pre_tokenizer")
-    }
+    guard let reader else { return }
     var names: [String] = []
     var isMapped = false
     try append(reader, &names, &isMapped)
-    guard isMapped else {
-      throw reader.error(.unsupported("pre-tokenizer \(names.joined(separator: ", ")) without ByteLevel"))
-    }
     guard steps.count <= PreTokenizer.stepLimit else {
       throw reader.error(.tooLarge(what: "number of steps", found: steps.count, limit: PreTokenizer.stepLimit))
     }
@@ -34,6 +29,11 @@ extension PreTokenizer {
       if isMapped { throw reader.error(.unsupported("ByteLevel twice")) }
       try appendByteLevel(reader, &names)
       isMapped = true
+      return
+    case "Metaspace" where !isMapped:
+      let space = try Metaspace(reader)
+      steps.append(.metaspace(space))
+      names.append("Metaspace(\(space.scheme.rawValue)\(space.splits ? ", cut before marks" : ""))")
       return
     case "Split":
       try reader.allow(["type", "pattern", "behavior", "invert"])

@@ -5,7 +5,8 @@ import TritCore
 /// The ids with a role, gathered from the files beside `tokenizer.json`.
 ///
 /// A name in `tokenizer_config.json` wins, then one in `special_tokens_map.json`, then the ids of
-/// `generation_config.json` and `config.json`, the order in which transformers looks.
+/// `generation_config.json` and `config.json`, the order in which transformers looks. The id of a BOS counts only where
+/// neither of the first two files is there.
 struct TokenRoles: Sendable, Equatable {
   var bos: Int?
   var eos: Int?
@@ -34,7 +35,11 @@ extension TokenRoles {
     for file in numbered {
       guard let file else { continue }
       let reader = try FieldReader(file: file)
-      if bos == nil { bos = try TokenRoles.ids("bos_token_id", reader, vocabulary).first }
+      // Qwen's configurations number one that its tokenizers do not have: a tokenizer that names its tokens names this
+      // one too, or there is none.
+      if bos == nil, files.tokenizerConfiguration == nil, files.specialTokensMap == nil {
+        bos = try TokenRoles.ids("bos_token_id", reader, vocabulary).first
+      }
       if pad == nil { pad = try TokenRoles.ids("pad_token_id", reader, vocabulary).first }
       if eosIDs.isEmpty { eosIDs = try TokenRoles.ids("eos_token_id", reader, vocabulary) }
     }

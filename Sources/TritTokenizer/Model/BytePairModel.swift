@@ -1,21 +1,23 @@
 // Tritsmith: byte pair encoding of one word.
 
-/// The merges of a byte-level BPE model.
+/// The merges of a BPE model.
 ///
-/// A word starts as one symbol a byte. Of all neighbouring pairs that have a merge, the one with the **lowest rank** is
+/// A word starts as one symbol a byte or a character. Of all neighbouring pairs that have a merge, the one with the **lowest rank** is
 /// merged, among equal ranks the **leftmost**, until none is left. This is the order of the `tokenizers` library
 /// (`Word::merge_all`, a heap over rank, then position).
 struct BytePairModel: Sendable {
-  /// Id of the one-byte token of each byte, or -1.
-  var byteIDs: [Int32]
+  /// The symbols a word starts as.
+  var alphabet: SymbolAlphabet
   /// `PairTable.key(left, right)` to rank in the high half and merged id in the low half.
   var merges: PairTable
   /// Set when a whole word that is a token is taken as it is (`ignore_merges`): spelled bytes, and the ids in order.
   var wholeWords: (spellings: ByteStringTable, ids: [Int32])?
-  /// What a byte without token becomes.
+  /// What a byte or character without token becomes.
   var unknownID: Int32?
-  /// Whether neighbouring unknown bytes become one unknown token.
+  /// Whether neighbouring unknown symbols become one unknown token.
   var fusesUnknown: Bool
+  /// A mark before which words can be encoded apart, since no merge reaches across: one that follows another character.
+  var wordMark: [UInt8]?
 
   /// Work arrays of the merge loop, kept between words.
   struct Workspace: Sendable {
@@ -41,18 +43,12 @@ struct BytePairModel: Sendable {
         return nil
       }
     }
-    var afterUnknown = false
-    for index in range {
-      let id = byteIDs[Int(text[index])]
-      if id >= 0 {
-        workspace.symbols.append(id)
-        afterUnknown = false
-        continue
+    let missing =
+      switch alphabet {
+      case .bytes(let ids): appendBytes(range, of: text, ids, to: &workspace.symbols)
+      case .characters(let alphabet): appendCharacters(range, of: text, alphabet, to: &workspace.symbols)
       }
-      guard let unknownID else { return text[index] }
-      if !(afterUnknown && fusesUnknown) { workspace.symbols.append(unknownID) }
-      afterUnknown = true
-    }
+    if let missing { return missing }
     if workspace.symbols.count < 2 { return nil }
     workspace.candidates.removeAll(keepingCapacity: true)
     for index in 1..<workspace.symbols.count {
@@ -67,6 +63,56 @@ struct BytePairModel: Sendable {
   }
 
   @inline(__always)
+  private func appendBytes(_ range: Range<Int>, of text: [UInt8], _ ids: [Int32], to symbols: inout [Int32]) -> UInt8? {
+    var afterUnknown = false
+    for index in range {
+      let id = ids[Int(text[index])]
+      if id >= 0 {
+        symbols.append(id)
+        afterUnknown = false
+        continue
+      }
+      guard let unknownID else { return text[index] }
+      if !(afterUnknown && fusesUnknown) { symbols.append(unknownID) }
+      afterUnknown = true
+    }
+    return nil
+  }
+
+  /// As the library does it: an unknown token is put down when the next known character comes, so the bytes of a
+  /// character between them stand before it.
+  private func appendCharacters(
+    _ range: Range<Int>, of text: [UInt8], _ alphabet: CharacterAlphabet, to symbols: inout [Int32]
+  ) -> UInt8? {
+    var pending: Int32?
+    var position = range.lowerBound
+    while position < range.upperBound {
+      let (value, next) = UTF8Coding.scalar(at: position, in: text)
+      let id = alphabet.id(of: value)
+      if id >= 0 {
+        if let unknown = pending { symbols.append(unknown) }
+        pending = nil
+        symbols.append(id)
+      } else if !alphabet.appendBytes(position..<next, of: text, to: &symbols) {
+        guard let unknownID else { return text[position] }
+        if let unknown = pending, !fusesUnknown { symbols.append(unknown) }
+        pending = unknownID
+      }
+      position = next
+    }
+    if let unknown = pending { symbols.append(unknown) }
+    return nil
+  }
+
+  /// Tokens of single bytes, -1 where there is none.
+  var byteIDs: [Int32] {
+    switch alphabet {
+    case .bytes(let ids): ids
+    case .characters(let alphabet): alphabet.byteTokens ?? [Int32](repeating: -1, count: 256)
+    }
+  }
+
+  @inline(__always)
   private func merge(_ left: Int32, _ right: Int32) -> UInt64 {
     merges[PairTable.key(left, right)] ?? BytePairModel.noMerge
   }
@@ -75,7 +121,8 @@ struct BytePairModel: Sendable {
     while !work.candidates.isEmpty {
       var best = BytePairModel.noMerge
       var at = 0
-      for index in 0..<work.candidates.count where work.candidates[index] < best {
+      // Several merges may have one rank; the leftmost is made first.
+      for index in 0..<work.candidates.count where work.candidates[index] >> 32 < best >> 32 {
         best = work.candidates[index]
         at = index
       }

@@ -36,15 +36,18 @@ package struct PreTokenizerMeaning: Sendable {
 /// differ in nothing else than is said here.
 package struct PreTokenizerName: Sendable {
   package let name: String
+  /// Whether models of the name have no token that begins a text, whatever id their files give one.
+  package let lacksBOS: Bool
   private let meanings: [(engines: [GGUFEngine], meaning: PreTokenizerMeaning)]
 
   fileprivate init(
     _ name: String, _ rule: PreTokenizerRule, _ engines: [GGUFEngine] = GGUFEngine.allCases,
     ignoresMerges: Bool = false, addsBOS: Bool = false, normalization: NormalizationHabit = .never,
     otherwise: PreTokenizerRule? = nil, in others: [GGUFEngine] = [], ignoringMerges: Bool = false,
-    addingBOS: Bool = false
+    addingBOS: Bool = false, lacksBOS: Bool = false
   ) {
     self.name = name
+    self.lacksBOS = lacksBOS
     var meanings = [
       (
         engines,
@@ -134,7 +137,7 @@ package struct PreTokenizerName: Sendable {
     .init("granite-docling", .gpt2, newer),
     .init("exaone4", .gpt2, newer),
 
-    .init("qwen2", .qwen2, normalization: .usually),
+    .init("qwen2", .qwen2, normalization: .usually, lacksBOS: true),
     .init("stablelm2", .qwen2),
     .init("deepseek-r1-qwen", .qwen2, newer),
     .init("kormo", .qwen2, newer),
@@ -148,7 +151,7 @@ package struct PreTokenizerName: Sendable {
     .init("bailingmoe2", .qwen2, newer),
     .init("llada-moe", .qwen2, newer),
     .init("openpangu", .qwen2, [.ikLlamaCpp]),
-    .init("qwen35", .qwen35, newer, normalization: .sometimes),
+    .init("qwen35", .qwen35, newer, normalization: .sometimes, lacksBOS: true),
     .init("ufakzeka", .ufakzeka, [.llamaCpp]),
     .init(
       "laguna", .laguna, [.llamaCpp], otherwise: .llama3, in: [.ikLlamaCpp], ignoringMerges: true, addingBOS: true),

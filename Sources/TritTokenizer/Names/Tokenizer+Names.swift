@@ -17,7 +17,7 @@ extension Tokenizer {
   /// Whether text is only brought into NFC before it is cut (true), or not touched (false); nil for any other rewriting.
   package var isNormalizedOnly: Bool? {
     if normalizer.steps.isEmpty { return false }
-    return normalizer.steps == [.canonical(.composed)] ? true : nil
+    return normalizer.steps == [.form(.composed)] ? true : nil
   }
 
   /// Whether whole words that are tokens are taken without merging.

@@ -55,7 +55,9 @@ struct UnicodeVersion: Sendable, Equatable {
   static let oniguruma = UnicodeVersion(major: 16, minor: 0)
   /// The crate `unicode_categories`: `Punctuation`.
   static let punctuation = UnicodeVersion(major: 8, minor: 0)
-  /// Rust's own character data: `Digits`, and the words and spaces around added tokens.
+  /// The crate `unicode-normalization-alignments`: which characters are marks, for `StripAccents`.
+  static let normalization = UnicodeVersion(major: 9, minor: 0)
+  /// Rust's own character data: `Digits`, `Lowercase`, `Strip`, and the words and spaces around added tokens.
   static let rust = UnicodeVersion(major: 17, minor: 0)
 }
 
@@ -68,6 +70,7 @@ enum GeneralCategories {
   ]
   static let all: UInt32 = 1 << 30 - 1
   static let unassigned: UInt32 = 1 << 29
+  static let marks: UInt32 = 1 << 5 | 1 << 6 | 1 << 7
   static let word: UInt32 = 1 << 5 | 1 << 6 | 1 << 7 | 1 << 8 | 1 << 11
 
   /// The mask of `L`, `Lu`, `N` and so on; nil when the name is not a general category.
@@ -95,7 +98,9 @@ enum GeneralCategories {
   private static func moved(_ value: UInt32, _ version: UnicodeVersion) -> UInt32? {
     switch (value, version) {
     case (0x295, .oniguruma): 1  // ʕ, Ll before 17, Lo since
-    case (0x166D, .punctuation), (0x111C9, .punctuation): 17  // Po before 12 and 11, So and Mn since
+    case (0x166D, .punctuation): 17  // Po before 12, So since
+    case (0x111C9, .punctuation), (0x111C9, .normalization): 17  // Po before 11, Mn since
+    case (0x1CF2...0x1CF3, .normalization): 6  // Mc before 12, Lo since
     default: nil
     }
   }

@@ -31,6 +31,7 @@ extension PreTokenizer.Step {
   fileprivate func isSame(as other: PreTokenizer.Step, isMapped: Bool) -> Bool {
     switch (self, other) {
     case (.prefixSpace, .prefixSpace), (.mapBytes, .mapBytes): true
+    case (.metaspace(let one), .metaspace(let two)): one == two
     case (.split(let one), .split(let two)): one.cuts(like: two, isMapped: isMapped)
     default: false
     }

@@ -12,6 +12,8 @@ struct PreTokenizer: Sendable {
     /// Puts a space before every piece that does not begin with one.
     case prefixSpace
     case split(Splitter)
+    /// Puts marks for spaces.
+    case metaspace(Metaspace)
     /// From here on text is seen as byte stand-ins: a later pattern meets `Ġ`, not a space.
     case mapBytes
   }
@@ -26,9 +28,20 @@ struct PreTokenizer: Sendable {
   static let gpt2Pattern =
     #"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"#
 
+  /// Whether words are spelled in stand-ins for bytes.
+  var isByteLevel: Bool {
+    steps.contains {
+      if case .mapBytes = $0 { return true }
+      return false
+    }
+  }
+
   /// Cuts a piece of `text`; a step that inserts spaces replaces the text, and the pieces refer to the new one.
+  ///
+  /// `isAtStart` says whether the piece begins the whole text that is encoded.
   func split(
-    _ whole: Piece, of text: inout [UInt8], into pieces: inout [Piece], matchers: inout [PatternMatcher]
+    _ whole: Piece, isAtStart: Bool, of text: inout [UInt8], into pieces: inout [Piece],
+    matchers: inout [PatternMatcher]
   ) throws(TokenizerError) {
     pieces.removeAll(keepingCapacity: true)
     if whole.end > whole.start { pieces.append(whole) }
@@ -38,6 +51,7 @@ struct PreTokenizer: Sendable {
     for (index, step) in steps.enumerated() {
       switch step {
       case .mapBytes: isMapped = true
+      case .metaspace(let space): space.apply(to: &text, &pieces, from: whole.start, isAtStart: isAtStart)
       case .prefixSpace: PreTokenizer.addPrefixSpaces(to: &text, &pieces)
       case .split(let splitter):
         output.removeAll(keepingCapacity: true)

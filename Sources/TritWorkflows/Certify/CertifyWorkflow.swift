@@ -138,7 +138,7 @@ public struct CertifyWorkflow: Sendable {
   // MARK: - Pieces
 
   private func openOptions(_ conversion: ConversionRequest) -> OpenOptions {
-    conversion.open.reading(like: request.open)
+    conversion.inputOptions.reading(like: request.open)
   }
 
   /// The certificate of a conversion whose output is built, audited and removed again.

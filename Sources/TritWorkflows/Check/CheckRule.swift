@@ -28,6 +28,8 @@ public enum CheckRule: String, Sendable, Hashable, CaseIterable {
   case scaleMissing = "ternary.scale-missing"
   case scaleOrphan = "ternary.scale-orphan"
   case scaleUnusable = "ternary.scale-unusable"
+  case damaged = "ternary.damaged"
+  case rounded = "ternary.rounded"
   case scaleOutlier = "ternary.scale-outlier"
   case conventionUnknown = "ternary.convention-unknown"
   case mixedForms = "ternary.mixed-forms"
@@ -44,6 +46,7 @@ public enum CheckRule: String, Sendable, Hashable, CaseIterable {
   case tiedHead = "config.tied-head"
   case quantization = "config.quantization"
   case dtype = "config.dtype"
+  case rotation = "config.rotation"
   // Tokenizer
   case noTokenizer = "tokenizer.missing"
   case badTokenizer = "tokenizer.unusable"
@@ -76,6 +79,8 @@ public enum CheckRule: String, Sendable, Hashable, CaseIterable {
     case .scaleMissing: "packed weights have a scale"
     case .scaleOrphan: "every weight_scale has packed weights"
     case .scaleUnusable: "every scale is finite and above 0"
+    case .damaged: "no ternary weights were damaged by a quantizer of ordinary ones"
+    case .rounded: "no weights are rounded to few bits by MLX, which leaves no trits"
     case .scaleOutlier: "scales of one kind of projection are within a factor of 4 of their median"
     case .conventionUnknown: "it is known what stored scales mean"
     case .mixedForms: "either all projections are packed, or the configuration names those that are not"
@@ -90,6 +95,7 @@ public enum CheckRule: String, Sendable, Hashable, CaseIterable {
     case .tiedHead: "no head is stored where the configuration ties it to the embeddings"
     case .quantization: "quantization_config and the tensors agree"
     case .dtype: "dense tensors have the type the configuration names"
+    case .rotation: "the keys of rotated weights are complete, and agree with each other and the tensors"
     case .noTokenizer: "there is a tokenizer"
     case .badTokenizer: "the tokenizer can be used"
     case .preTokenizer: "a GGUF file says by a known name how its tokenizer cuts text"
@@ -106,6 +112,8 @@ public struct CheckFinding: Sendable, Hashable {
   /// A tensor, a file or a key; empty for the model as a whole.
   public var subject: String
   public var detail: String
+  /// Whether what was found may be sound and is only not understood here: a conversion may carry it along unchanged.
+  package var isNotUnderstood = false
 
   public init(_ rule: CheckRule, _ subject: String, _ detail: String, severity: CheckSeverity? = nil) {
     self.rule = rule

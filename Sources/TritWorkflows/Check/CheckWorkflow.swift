@@ -36,8 +36,12 @@ public struct CheckWorkflow: Sendable {
     let source: any TensorSource
     let survey: ModelSurvey
     do {
-      source = try ModelOpener.open(request.path, request.open, hasCompanions: true)
+      // What is stored is checked; what is computed, below, is computed with unfolded weights.
+      source = try ModelOpener.open(request.path, request.open.keepingRotation, hasCompanions: true)
       survey = try ModelSurvey(of: source)
+    } catch let error as GGUFModelError where error.speaksOfRotation {
+      result.findings.append(CheckWorkflow.finding(.rotation, error))
+      return result
     } catch let error as any DiagnosticError where error.category == .malformedInput {
       result.findings.append(CheckWorkflow.finding(.unreadable, error))
       return result
@@ -87,7 +91,11 @@ public struct CheckWorkflow: Sendable {
       } else if note.contains("byte order mark") {
         findings.append(CheckFinding(.badConfiguration, "config.json", note, severity: .warning))
       } else if note.contains("--gguf-pre") {
-        findings.append(CheckFinding(.preTokenizer, "tokenizer.ggml.pre", note))
+        let isKnown = !note.contains("no program known here")
+        var finding = CheckFinding(.preTokenizer, "tokenizer.ggml.pre", note, severity: isKnown ? .warning : .error)
+        // A program newer than this one may know the name.
+        finding.isNotUnderstood = !isKnown
+        findings.append(finding)
       } else if !note.contains("both exist") {
         notes.append(note)
       }
@@ -132,6 +140,7 @@ public struct CheckWorkflow: Sendable {
       return findings
     }
     if names.contains("model.safetensors") {
+      if ShardIndex.namesSingleFile(in: path) { return findings }
       findings.append(
         CheckFinding(.mixedShards, ShardIndex.name, "model.safetensors and an index both exist; the file is used"))
     } else if let bytes = try? InputFile(path: FileSystem.join(path, ShardIndex.name), mode: .buffered)

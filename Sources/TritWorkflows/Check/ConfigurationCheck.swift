@@ -27,10 +27,14 @@ struct ConfigurationCheck {
     switch survey.description {
     case .success(let description):
       return quantizationFindings(object) + tensorFindings(description) + typeFindings(object)
-        + modelTypeFindings(object)
+        + modelTypeFindings(object) + paddingFindings(description)
     case .failure(let error):
-      let rule = error.location.field == "model_type" ? CheckRule.modelType : .badConfiguration
-      return quantizationFindings(object) + [CheckWorkflow.finding(rule, error)] + modelTypeFindings(object)
+      var rule = error.location.field == "model_type" ? CheckRule.modelType : .badConfiguration
+      if case .rotatedModules = error.kind { rule = .rotation }
+      var finding = CheckWorkflow.finding(rule, error)
+      finding.isNotUnderstood = error.isNotUnderstood
+      let structural = survey.structure.map { tensorFindings($0) + paddingFindings($0) } ?? []
+      return quantizationFindings(object) + [finding] + structural + modelTypeFindings(object)
     }
   }
 
@@ -43,6 +47,15 @@ struct ConfigurationCheck {
         .modelType, "config.json, model_type",
         "there is none, and transformers refuses such a file; add \"model_type\": \(type ?? "the type of its class")",
         severity: .warning)
+    ]
+  }
+
+  /// A row of the embeddings that is not there: transformers refuses such a model, llama.cpp takes another id.
+  private func paddingFindings(_ description: ModelDescription) -> [CheckFinding] {
+    guard let id = description.specialTokens.padding, id >= description.vocabularySize else { return [] }
+    return [
+      CheckFinding(
+        .specialToken, "config.json, pad_token_id", "\(id) is outside of \(description.vocabularySize) embeddings")
     ]
   }
 
@@ -88,7 +101,9 @@ struct ConfigurationCheck {
     let key = "quantization_config"
     let packed = manifest.tensors.count { $0.encoding.isTernary }
     guard let quantization = survey.quantization else {
-      guard packed > 0, manifest.format == SafetensorsFormat.id else { return [] }
+      guard packed > 0, manifest.format == SafetensorsFormat.id,
+        MLXQuantization(configuration: object, file: key) == nil
+      else { return [] }
       return [CheckFinding(.quantization, key, "\(packed) tensors are packed, and the configuration does not say so")]
     }
     let hasProjections = survey.roles.contains { $0.isProjection }
@@ -120,6 +135,8 @@ struct ConfigurationCheck {
   }
 
   private func typeFindings(_ object: JSONObject) -> [CheckFinding] {
+    // Of a GGUF file the key was made here: it has a type for each tensor and none for all.
+    guard manifest.format == SafetensorsFormat.id else { return [] }
     let key = object["dtype"] != nil ? "dtype" : "torch_dtype"
     guard let name = object[key]?.string else { return [] }
     let types: [String: DType] = ["bfloat16": .bf16, "float16": .f16, "float32": .f32]

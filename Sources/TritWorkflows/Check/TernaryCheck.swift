@@ -17,6 +17,7 @@ struct TernaryCheck {
     let tensors = source.manifest.tensors
     let permission = DensePermission(configuration: source.manifest.configuration)
     var dense: [String] = []
+    var rounded: [TensorEncoding: [String]] = [:]
     // Another method's files are no half conversion; `ConfigurationCheck` names the method.
     guard ForeignQuantization(configuration: source.manifest.configuration) == nil else { return [] }
     let known = Set(
@@ -33,6 +34,10 @@ struct TernaryCheck {
         findings.append(
           CheckFinding(
             .scaleMissing, tensor.name, "packed as the others are, and '\(tensor.name)_scale' is not there"))
+        continue
+      }
+      if MLXPacking.isPlain(tensor.encoding) {
+        rounded[tensor.encoding, default: []].append(tensor.name)
         continue
       }
       if ForeignPacking.hasScales(tensor) {
@@ -52,6 +57,7 @@ struct TernaryCheck {
       }
       if !permission.allows(tensor.name) { dense.append(tensor.name) }
     }
+    findings += rounded.sorted { $0.key.name < $1.key.name }.map(TernaryCheck.roundedFinding)
     let packed = tensors.filter { $0.encoding.isTernary }
     guard !packed.isEmpty else { return findings }
     if !dense.isEmpty {
@@ -70,6 +76,14 @@ struct TernaryCheck {
       return findings
     }
     return findings + (try scaleFindings())
+  }
+
+  /// One finding for all weights that MLX has stored alike.
+  private static func roundedFinding(_ encoding: TensorEncoding, _ names: [String]) -> CheckFinding {
+    let text = "\(names.count) weights, \(CheckWorkflow.list(names)), are "
+    return MLXPacking.isDamaged(encoding)
+      ? CheckFinding(.damaged, names[0], text + MLXPacking.damageText)
+      : CheckFinding(.rounded, names[0], text + "\(encoding.name): numbers MLX has rounded, and no trits")
   }
 
   private func scaleFindings() throws -> [CheckFinding] {

@@ -11,26 +11,37 @@ struct TokenizerCheck {
 
   func run() throws -> [CheckFinding] {
     let manifest = source.manifest
-    guard manifest.companions.contains(where: { $0.name == "tokenizer.json" }) else {
-      return [CheckFinding(.noTokenizer, "tokenizer.json", "there is none; the model takes token ids only")]
+    guard let file = manifest.tokenizerFile else {
+      guard let unread = (source as? GGUFModelView)?.unreadTokenizer else {
+        return [CheckFinding(.noTokenizer, "tokenizer.json", "there is none; the model takes token ids only")]
+      }
+      // Of a pre-tokenizer without a meaning opening the file has said so.
+      if manifest.notes.contains(where: { $0 == unread && $0.contains("--gguf-pre") }) { return [] }
+      var finding = CheckFinding(.badTokenizer, "tokenizer.ggml.model", unread, severity: .warning)
+      finding.isNotUnderstood = true
+      return [finding]
     }
     let tokenizer: Tokenizer
     do {
       tokenizer = try Tokenizer(of: source)
     } catch let error as any DiagnosticError where error.category == .malformedInput {
-      return [CheckWorkflow.finding(.badTokenizer, error)]
+      var finding = CheckWorkflow.finding(.badTokenizer, error)
+      finding.isNotUnderstood = (error as? TokenizerError)?.isNotUnderstood == true
+      return [finding]
     }
-    var findings = try TokenizerCheck.contradictions(source, tokenizer).map {
-      CheckFinding(.badTokenizer, "tokenizer_config.json", $0)
+    var findings = try TokenizerCheck.contradictions(source, tokenizer).map { detail in
+      var finding = CheckFinding(.badTokenizer, "tokenizer_config.json", detail)
+      finding.isNotUnderstood = true
+      return finding
     }
     let embedding = manifest.tensors.first { ArchitectureRegistry.role(of: $0.name) == .embedding }
     let stated = try? ModelDescription.read(source).vocabularySize
     if let rows = embedding?.shape.rows, tokenizer.endID > rows {
       findings.append(
-        CheckFinding(.vocabulary, "tokenizer.json", "ids go to \(tokenizer.endID - 1), there are \(rows) embeddings"))
+        CheckFinding(.vocabulary, file, "ids go to \(tokenizer.endID - 1), there are \(rows) embeddings"))
     } else if let stated, tokenizer.endID > stated {
       findings.append(
-        CheckFinding(.vocabulary, "tokenizer.json", "ids go to \(tokenizer.endID - 1), vocab_size is \(stated)"))
+        CheckFinding(.vocabulary, file, "ids go to \(tokenizer.endID - 1), vocab_size is \(stated)"))
     }
     findings += specialTokens("config.json", manifest.configuration, tokenizer, embedding?.shape.rows ?? stated)
     if manifest.companions.contains(where: { $0.name == "generation_config.json" }) {
@@ -40,12 +51,13 @@ struct TokenizerCheck {
     return findings
   }
 
-  /// Settings beside `tokenizer.json` by which transformers gives a text other ids than that file says.
+  /// Settings beside the tokenizer's own file by which transformers gives a text other ids than that file says.
   static func contradictions(_ source: any TensorSource, _ tokenizer: Tokenizer) throws -> [String] {
     let name = "tokenizer_config.json"
     guard source.manifest.companions.contains(where: { $0.name == name }),
       let settings = try? JSONValue.parse(source.companion(named: name), dialect: .python).object
     else { return [] }
+    let file = source.manifest.tokenizerFile ?? "tokenizer.json"
     var result: [String] = []
     if settings["split_special_tokens"]?.bool == true {
       result.append("split_special_tokens: special tokens in a text are cut like words, which is not done here")
@@ -53,7 +65,7 @@ struct TokenizerCheck {
     for entry in settings["added_tokens_decoder"]?.object?.entries ?? [] {
       guard let id = Int(entry.key), let token = entry.value.object else { continue }
       guard let own = tokenizer.addedTokens.first(where: { $0.id == id }) else {
-        result.append("added_tokens_decoder has a token \(id) that tokenizer.json does not have")
+        result.append("added_tokens_decoder has a token \(id) that \(file) does not have")
         continue
       }
       let flags = [
@@ -61,10 +73,10 @@ struct TokenizerCheck {
         ("normalized", own.isNormalized), ("special", own.isSpecial),
       ]
       if let content = token["content"]?.string, content != own.content {
-        result.append("added_tokens_decoder calls token \(id) '\(content)', tokenizer.json '\(own.content)'")
+        result.append("added_tokens_decoder calls token \(id) '\(content)', \(file) '\(own.content)'")
       }
       for (key, value) in flags where token[key]?.bool.map({ $0 != value }) == true {
-        result.append("added_tokens_decoder says \(key) \(!value) of token \(id), tokenizer.json \(value)")
+        result.append("added_tokens_decoder says \(key) \(!value) of token \(id), \(file) \(value)")
       }
     }
     func text(_ value: JSONValue) -> String? { value.string ?? value.object?["content"]?.string }
@@ -77,7 +89,7 @@ struct TokenizerCheck {
       named += values.compactMap(text).map { (key, $0) }
     }
     for (key, token) in named where tokenizer.id(forToken: token) == nil {
-      result.append("\(key) '\(token)' is not in tokenizer.json: transformers gives it a new id")
+      result.append("\(key) '\(token)' is not in \(file): transformers gives it a new id")
     }
     return result
   }

@@ -67,11 +67,20 @@ public struct CompareWorkflow: Sendable {
     let isWhole = [(first, Set(compared.map(\.0))), (second, Set(compared.map(\.1)))].map { source, looked in
       source.manifest.tensors.enumerated().allSatisfy { looked.contains($0.offset) || !$0.element.shape.isMatrix }
     }
+    let orders = try byteOrders(tensors.filter { $0.isTernary && $0.count > 0 }.map(\.name))
     var result = CompareResult(
       first: first.manifest.path, second: second.manifest.path, structure: structure, tensors: tensors,
       isExact: request.isExact, firstHash: isWhole[0] ? CompareWorkflow.hash(hashed.map { ($0.0, $0.1.first) }) : nil,
       secondHash: isWhole[1] ? CompareWorkflow.hash(hashed.map { ($0.0, $0.1.second) }) : nil,
-      hints: try byteOrders(tensors.filter { $0.isTernary && $0.count > 0 }.map(\.name)), setAside: setAside)
+      hints: ModelOpener.rotationNotes([first, second]) + orders, setAside: setAside)
+    let single = WorkOptions(
+      parallelism: Parallelism(threads: 1, cancellation: work.parallelism.cancellation), kernels: work.kernels)
+    // Codes read in a wrong order need no other explanation.
+    if orders.isEmpty,
+      let rotation = try RotationProbe(first: first, second: second, work: single).finding(unexplained(tensors))
+    {
+      result.hints.append(rotation)
+    }
     result.parts = PartFindings(
       [result.weightsFinding] + (try PartsComparison(first: first, second: second).run()),
       needed: request.parts)
@@ -139,6 +148,9 @@ public struct CompareWorkflow: Sendable {
     _ left: TensorDescriptor, _ right: TensorDescriptor, _ work: WorkOptions
   ) throws -> PairResult {
     var result = blank(left, right)
+    if let unfolded = try UnfoldedComparison(first, left, second, right, work) {
+      return PairResult(tensor: try compare(unfolded, result))
+    }
     guard left.encoding.isTernary || right.encoding.isTernary else {
       return PairResult(tensor: try dense(left, right, result, work))
     }
@@ -171,6 +183,22 @@ public struct CompareWorkflow: Sendable {
     return PairResult(tensor: result, streams: streams)
   }
 
+  /// The verdict on a tensor that is rotated in one model.
+  private func compare(_ unfolded: UnfoldedComparison, _ blank: ComparedTensor) throws -> ComparedTensor {
+    var result = blank
+    switch try unfolded.run() {
+    case .same(let report, let detail):
+      result.outcome = report.changed == 0 ? .equal : .rounded
+      result.rounding = report.changed == 0 ? nil : report
+      result.detail = detail
+    case .other(let blocks, let detail):
+      result.outcome = .different
+      result.count = blocks
+      result.detail = detail
+    }
+    return result
+  }
+
   /// The verdict on two tensors that are stored alike and have equal bytes, scales included; nil for others.
   private func bytes(
     _ left: TensorDescriptor, _ right: TensorDescriptor, _ work: WorkOptions, _ reason: String
@@ -199,7 +227,7 @@ public struct CompareWorkflow: Sendable {
   }
 
   private static func encoding(_ tensor: TensorDescriptor, _ source: any TensorSource) -> String {
-    ((source as? GGUFModelView)?.stored(tensor) ?? tensor).encoding.name
+    (source as? GGUFModelView)?.typeName(of: tensor) ?? tensor.encoding.name
   }
 
   private func codes(
@@ -259,6 +287,17 @@ public struct CompareWorkflow: Sendable {
       result.detail = detail
     }
     return result
+  }
+
+  /// Matrices that differ, as they are stored in both.
+  private func unexplained(_ tensors: [ComparedTensor]) -> [String] {
+    func isUnfolded(_ name: String, _ source: any TensorSource) -> Bool {
+      guard let view = source as? GGUFModelView, let tensor = view.manifest.tensor(named: name) else { return false }
+      return view.isUnfolded(tensor)
+    }
+    return tensors.filter {
+      $0.outcome == .different && $0.shape.isMatrix && !isUnfolded($0.name, first) && !isUnfolded($0.name, second)
+    }.map(\.name)
   }
 
   // MARK: - Byte orders of I2_S

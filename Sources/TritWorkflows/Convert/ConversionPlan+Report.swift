@@ -4,11 +4,12 @@ import TritCore
 import TritReport
 
 extension ConversionPlan {
-  /// The report of `tritsmith convert --dry-run`, schema `tritsmith.plan` 1.
+  /// The report of `tritsmith convert --dry-run`, schema `tritsmith.plan` 2.
   public var report: ReportDocument {
     var report = ReportDocument(
-      title: "Conversion plan", schema: ReportSchema("tritsmith.plan", version: 1), primaryTable: "tensors")
+      title: "Conversion plan", schema: ReportSchema("tritsmith.plan", version: 2), primaryTable: "tensors")
     report.append(facts)
+    if let runtimeTable { report.append(runtimeTable) }
     for warning in warnings { report.note(.warning, warning) }
     var table = ReportTable(
       key: "tensors", title: "Tensors",
@@ -35,8 +36,8 @@ extension ConversionPlan {
     for companion in companions { files.append([.text(companion.name), .bytes(UInt64(companion.bytes))]) }
     if !companions.isEmpty { report.append(files) }
     report.brief = ReportBrief([
-      "input", "output", "target", "quantizer", "loads_in", "ternary_tensors", "dense_tensors", "input_bytes",
-      "output_bytes", "files",
+      "input", "output", "target", "quantizer", "loaded_by", "ternary_tensors", "dense_tensors", "input_bytes",
+      "output_bytes",
     ])
     return report
   }
@@ -47,6 +48,25 @@ extension ConversionPlan {
     }
     return ReportFact(
       "Quantizer", .text(quantizer.id.rawValue), note: "\(quantizer.summary); \(quantizerReason)")
+  }
+
+  /// Which programs load the result, which do not, and how that is known; nil where nothing is.
+  var runtimeTable: ReportTable? {
+    let rows = runtimes
+    guard !rows.isEmpty else { return nil }
+    var table = ReportTable(
+      key: "loads_in", title: "Programs",
+      columns: [
+        ReportColumn("program", "Program"), ReportColumn("outcome", "Outcome"), ReportColumn("evidence", "Evidence"),
+        ReportColumn("reason", "Reason"), ReportColumn("version", "Version"),
+      ])
+    for row in rows {
+      table.append([
+        .text(row.runtime.name), .text(row.outcome.name), .text(row.evidence.rawValue), .optional(row.outcome.reason),
+        .text(row.runtime.version),
+      ])
+    }
+    return table
   }
 
   /// What was decided, in a few lines.
@@ -62,7 +82,7 @@ extension ConversionPlan {
         ReportFact(
           "Scale convention", .text(convention.rawValue),
           note: convention == .divide ? "weight = trit ÷ stored scale" : "weight = trit × stored scale"),
-        ReportFact("Loads in", .text(runtimes), note: runtimeWarnings),
+        ReportFact("Loads in", .text(loaders.joined(separator: ", ")), key: "loaded_by", note: loadingNote),
         ReportFact("Ternary tensors", .integer(ternaryCount)),
         ReportFact("Dense tensors", .integer(tensors.count - ternaryCount)),
         ReportFact("Input bytes", .bytes(UInt64(inputBytes))),
@@ -72,10 +92,12 @@ extension ConversionPlan {
 }
 
 extension ConversionResult {
-  /// The report of `tritsmith convert`, schema `tritsmith.convert` 1.
+  /// The report of `tritsmith convert`, schema `tritsmith.convert` 2.
   public var report: ReportDocument {
-    var report = ReportDocument(title: "Conversion", schema: ReportSchema("tritsmith.convert", version: 1))
+    var report = ReportDocument(title: "Conversion", schema: ReportSchema("tritsmith.convert", version: 2))
+    report.prefersFacts = true
     report.append(plan.facts)
+    if let programs = plan.runtimeTable { report.append(programs) }
     var facts = ReportFacts(
       key: "result", title: "Result",
       [
@@ -92,24 +114,43 @@ extension ConversionResult {
     report.append(facts)
     for warning in plan.warnings { report.note(.warning, warning) }
     if !rounded.isEmpty { report.append(roundingTable) }
-    report.brief = ReportBrief(["output", "loads_in", "rounding"])
+    report.brief = ReportBrief(["output", "loaded_by", "rounding"])
     guard plan.request.target == .trainable else {
       report.note(.pass, "\(made), reopened and compared with the source: \(audit.parts.verdict); put in place")
       return report
     }
-    let restored = audit.tensors.filter(\.isTernary)
-    let rescaled = restored.filter { $0.detail != LatentRestoration.sameAgain }
-    if let first = rescaled.first {
-      report.note(
-        .warning,
-        "\(rescaled.count) of \(restored.count) matrices get another scale when made ternary again; '\(first.name)': "
-          + first.detail)
-    }
+    for warning in warnings { report.note(.warning, warning) }
+    let restored = audit.tensors.count(where: \.isTernary)
     report.note(
       .pass,
-      "\(made), reopened, made ternary again by all absmean arithmetics (every trit of \(restored.count) matrices equal), "
+      "\(made), reopened, made ternary again by all absmean arithmetics (every trit of \(restored) matrices equal), "
         + "compared with the source: \(audit.parts.verdict); put in place")
     return report
+  }
+
+  /// The conversion in a line: `✓ bitnet  2.9 MB  28 ternary + 11 dense  audited  0.3 s`.
+  public var line: String {
+    let rounding = audit.rounding.isEmpty ? nil : audit.rounding
+    var proof = "audited"
+    if let loss = audit.scaleLossPercent { proof += ", \(ScaleLoss.phrase(loss))" }
+    if let rounding { proof += ", " + rounding.words }
+    let dense = plan.tensors.count - plan.ternaryCount
+    return [
+      "✓ " + printable(plan.request.output), NumberText.bytes(writtenBytes),
+      "\(plan.ternaryCount) ternary + \(dense) dense", proof, NumberText.duration(seconds),
+    ].joined(separator: "  ")
+  }
+
+  /// What a person should know of the output beside what the plan said.
+  public var warnings: [String] {
+    guard plan.request.target == .trainable else { return [] }
+    let restored = audit.tensors.filter(\.isTernary)
+    let rescaled = restored.filter { $0.detail != LatentRestoration.sameAgain }
+    guard let first = rescaled.first else { return [] }
+    return [
+      "\(rescaled.count) of \(restored.count) matrices get another scale when made ternary again; '\(first.name)': "
+        + first.detail
+    ]
   }
 
   /// What was written, and how long that took.

@@ -85,6 +85,9 @@ public struct ConversionPlan: Sendable {
   /// Settings a GGUF output holds as F32 tensors: rotary factors.
   public var ggufTensors: [(name: String, values: [Float])] = []
 
+  /// Whether the output's weights stay rotated, with the keys that say so.
+  public var keepsRotation = false
+
   /// What else the record of the conversion tells: calibration, adapter.
   public var remarks = JSONObject()
 

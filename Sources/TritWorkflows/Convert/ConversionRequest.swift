@@ -15,6 +15,8 @@ public enum ConversionTarget: String, Sendable, Hashable, CaseIterable {
   case dense
   /// One GGUF file, as llama.cpp and bitnet.cpp load it.
   case gguf
+  /// Packed trits in safetensors, as mlx-lm loads them.
+  case mlx
   /// Dense bfloat16 that frameworks continue training from: latents that give the packed model's trits and scales again.
   case trainable
 }
@@ -71,6 +73,8 @@ public struct ConversionRequest: Sendable {
   /// What trit × scale is stored in by `--to dense`; nil takes the type that holds it: F16 for groups with F16 scales,
   /// bfloat16 else.
   public var denseType: DenseWeightType?
+  /// Write rotated weights as those of the ordinary model.
+  public var unfolds = false
   /// Let a quantizer for ordinary weights loose on the latents of a BitNet model.
   public var forcesQuantizer = false
 
@@ -88,6 +92,9 @@ public struct ConversionRequest: Sendable {
     replaces = false
   }
 
+  /// How the input is opened: rotated weights stay so, unless they are to be unfolded.
+  var inputOptions: OpenOptions { unfolds ? open : open.keepingRotation }
+
   /// Whether the output is one safetensors file, which has no place for a configuration or a tokenizer.
   var isBareFile: Bool { target != .tritpack && target != .gguf && output.hasSuffix(".safetensors") }
 
@@ -98,7 +105,7 @@ public struct ConversionRequest: Sendable {
     // What is left out stops nothing.
     if target == .gguf, !gguf.hasTokenizer, finding.rule == .badTokenizer { return false }
     let keepsKeys = (target == .gguf) == (source.manifest.format == GGUFFormat.id)
-    return !keepsKeys || finding.rule != .badConfiguration && finding.rule != .badTokenizer
+    return !keepsKeys || !finding.isNotUnderstood
   }
 
   /// How what this request writes is opened again.
@@ -106,6 +113,7 @@ public struct ConversionRequest: Sendable {
   /// - Parameter convention: what its scales mean, where its files do not say.
   public func reopening(_ convention: ScaleConvention?) -> OpenOptions {
     OpenOptions(
-      access: open.access, scaleConvention: convention, i2sOrder: target == .gguf ? gguf.i2sOrder : nil)
+      access: open.access, scaleConvention: convention, i2sOrder: target == .gguf ? gguf.i2sOrder : nil,
+      keepsRotation: !unfolds)
   }
 }

@@ -30,13 +30,16 @@ public struct ConvertWorkflow: Sendable {
   let work: WorkOptions
 
   public init(_ request: ConversionRequest, work: WorkOptions = WorkOptions()) {
+    var request = request
+    // A path that means no model is an error when it is opened.
+    request.input = (try? ModelPlace.resolved(request.input)) ?? request.input
     self.request = request
     self.work = work
   }
 
   /// The plan alone: nothing is written.
   public func plan() throws -> ConversionPlan {
-    let source = try ModelOpener.open(request.input, request.open, hasCompanions: true)
+    let source = try ModelOpener.open(request.input, request.inputOptions, hasCompanions: true)
     return try Planner(source, request).plan()
   }
 
@@ -62,7 +65,7 @@ public struct ConvertWorkflow: Sendable {
     conclude: (StagedConversion) throws -> Result
   ) throws -> Result {
     let start = Platform.monotonicSeconds
-    let source = try ModelOpener.open(request.input, request.open, hasCompanions: true)
+    let source = try ModelOpener.open(request.input, request.inputOptions, hasCompanions: true)
     var plan = try Planner(source, request).plan()
     announce(plan)
     try OutputPlace.checkSpace(for: plan)
@@ -158,13 +161,17 @@ public struct ConvertWorkflow: Sendable {
         }
       }
       try refusePartlyTernary(weight, tensor, plan)
-      let scale = try tensor.outputScale ?? outputScale(weight, plan)
+      var scale = try tensor.outputScale ?? outputScale(weight, plan)
+      if request.target == .mlx, let storage = tensor.scaleStorage, tensor.encoding.isTernary {
+        scale = try tensor.mlxScale(try fitting(scale, storage, weight))
+      }
       switch tensor.encoding {
       case .ternary(let id):
         try pack(weight, tensor, id, scale, to: writer)
         // Absmean of bfloat16 latents only: fits are compared with a fresh fit.
         // GGUF has rows, names and scales of its own; its audit works from the source, where that is at hand.
-        if isHeld, request.target != .gguf || isRemote, tensor.outputScale == nil {
+        // MLX has a scale for each group, and the same number in all of them.
+        if isHeld, request.target != .gguf || isRemote, request.target != .mlx, tensor.outputScale == nil {
           result.witnesses.ternary[ExactString(tensor.source.name)] = try AuditWitness(
             weight, scale.convention, work: work)
         }
@@ -188,9 +195,10 @@ public struct ConvertWorkflow: Sendable {
 
   /// The scale a tensor gets in the output.
   private func outputScale(_ weight: TernaryWeight, _ plan: ConversionPlan) throws -> TernaryScale {
-    // GGUF and dense weights hold multipliers: of weights that are ternary already, the magnitude itself, not one made
+    // GGUF, MLX and dense weights hold multipliers: of weights that are ternary already, the magnitude itself, not one made
     // from a divisor, which could round it once more.
-    if request.target == .gguf || request.target == .dense, weight.hasMultiplier {
+    let holdsMultipliers = [.gguf, .dense, .mlx].contains(request.target)
+    if holdsMultipliers, weight.hasMultiplier {
       return try weight.magnitude ?? weight.scale(.multiply)
     }
     return try weight.scale(plan.convention)
@@ -258,7 +266,7 @@ public struct ConvertWorkflow: Sendable {
       try writer.write(buffers.bytes.span.bytes, to: planned.name, at: band.bytes.lowerBound)
       work.progress.advanced(by: progressBytes(weight, rows: band.rowCount))
     }
-    if embedded == nil { try writer.writeScale(scale.storedBytes, of: planned.name) }
+    if embedded == nil { try writer.writeScale(scale, of: planned.name) }
   }
 
   private func pack(

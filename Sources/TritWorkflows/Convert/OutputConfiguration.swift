@@ -8,10 +8,12 @@ import TritModel
 struct OutputConfiguration {
   let object: JSONObject?
 
-  /// - Parameter named: the class the configuration names, if it is known.
+  /// - Parameters:
+  ///   - named: the class the configuration names, if it is known.
+  ///   - unfolds: whether weights were rotated and become those of the ordinary model.
   init(
     _ configuration: JSONObject?, target: ConversionTarget, convention: ScaleConvention, tensors: [PlannedTensor],
-    named: (any Architecture)?
+    named: (any Architecture)?, unfolds: Bool = false
   ) {
     guard var result = configuration else {
       object = nil
@@ -19,13 +21,26 @@ struct OutputConfiguration {
     }
     // transformers refuses a file without one.
     if let named, result["model_type"] ?? .null == .null { result["model_type"] = .string(named.modelType) }
+    // What MLX says of its own packing is said anew, or no more.
+    if MLXQuantization(configuration: result, file: "") != nil {
+      for key in [MLXQuantization.key, MLXQuantization.copyKey]
+      where result[key]?.object?["quant_method"] == nil { result[key] = nil }
+    }
     switch target {
+    case .mlx:
+      let entry = JSONValue.object(OutputConfiguration.mlx(tensors))
+      for key in [MLXQuantization.key, MLXQuantization.copyKey] { result[key] = entry }
+      result["is_bitnet_config"] = nil
     case .dense:
       // Dense weights run as plain linears: a quantization entry would make loaders expect packed tensors.
       result["quantization_config"] = nil
       result["is_bitnet_config"] = nil
       if tensors.contains(where: { $0.becomesTernary && $0.encoding == .dense(.f16) }) {
         for key in ["dtype", "torch_dtype"] where result[key] != nil { result[key] = "float16" }
+      }
+      if unfolds, let type = tensors.first(where: { $0.role == .embedding })?.encoding.dtype {
+        let names: [DType: JSONValue] = [.bf16: "bfloat16", .f16: "float16", .f32: "float32"]
+        for key in ["dtype", "torch_dtype"] where result[key] != nil { result[key] = names[type] ?? result[key] }
       }
     case .trainable:
       result = OutputConfiguration.trainable(result, convention)
@@ -34,7 +49,7 @@ struct OutputConfiguration {
       object = nil
       return
     case .hfPacked, .tritpack:
-      let existing = configuration?["quantization_config"]?.object
+      let existing = result["quantization_config"]?.object
       result["quantization_config"] = .object(
         OutputConfiguration.quantization(existing, convention, tensors))
       if convention == .divide, existing == nil {
@@ -44,6 +59,21 @@ struct OutputConfiguration {
       }
     }
     object = result
+  }
+
+  /// The groups of most tensors, and an entry for each module that has others.
+  private static func mlx(_ tensors: [PlannedTensor]) -> JSONObject {
+    let groups = tensors.compactMap { tensor in tensor.mlxGroup.map { (module: tensor.module, size: $0) } }
+    let common = MLXQuantization.groupSizes.max { left, right in
+      let (a, b) = (groups.count { $0.size == left }, groups.count { $0.size == right })
+      return a != b ? a < b : left < right
+    }
+    guard let common else { return JSONObject() }
+    var result = MLXQuantization.Form.ternary(common).json
+    for group in groups where group.size != common {
+      result.add(group.module, .object(MLXQuantization.Form.ternary(group.size).json))
+    }
+    return result
   }
 
   /// A family whose layers multiply by their scale names the online mode of its layer; the other trains plain linears,

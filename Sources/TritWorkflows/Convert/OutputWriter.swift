@@ -96,9 +96,10 @@ final class OutputWriter: Sendable {
       (name: FileSystem.name(of: $0.path), bytes: $0.byteCount, digest: Digest?.none)
     }
     let recipe = JSONValue.object(Recipe.record(plan, sources: sources)).serialized()
-    // Older Hugging Face loaders insist on the format entry.
+    // Older Hugging Face loaders insist on the format entry; it names the program tensors are for.
     let metadata = [
-      (key: "format", value: "pt"), (key: Recipe.metadataKey, value: String(decoding: recipe, as: UTF8.self)),
+      (key: "format", value: request.target == .mlx ? "mlx" : "pt"),
+      (key: Recipe.metadataKey, value: String(decoding: recipe, as: UTF8.self)),
     ]
     let groups = plan.tensors.map(OutputWriter.safetensorsGroup)
     let limit = isSingleSafetensors ? UInt64.max : request.maximumShardBytes ?? UInt64.max
@@ -115,6 +116,20 @@ final class OutputWriter: Sendable {
     try sink.write(bytes, to: tensor, at: offset)
   }
 
+  /// Writes a scale that stands beside its codes.
+  func writeScale(_ scale: TernaryScale, of tensor: String) throws {
+    guard plan.request.target == .mlx else { return try writeScale(scale.storedBytes, of: tensor) }
+    let biases = TernaryScale(
+      stored: scale.stored.map { -$0 }, storage: scale.storage, convention: scale.convention,
+      granularity: scale.granularity)
+    for (name, numbers) in [(MLXPacking.scales(of: tensor), scale), (MLXPacking.biases(of: tensor), biases)] {
+      guard let name else { preconditionFailure("names that cannot be packed are refused by the planner") }
+      let bytes = numbers.storedBytes
+      try sink.write(bytes.span.bytes, to: name, at: 0)
+    }
+  }
+
+  /// The same with the bytes of a scale, for containers that store nothing else.
   func writeScale(_ bytes: [UInt8], of tensor: String) throws {
     let name =
       plan.request.target == .tritpack ? TritPackTensor.scaleName(of: tensor) : OutputWriter.scaleName(of: tensor)
@@ -184,6 +199,7 @@ final class OutputWriter: Sendable {
     switch tensor.encoding {
     case .dense(let dtype): return [OutputTensor(name: tensor.source.name, dtype: dtype, shape: shape)]
     case .opaque: preconditionFailure("opaque tensors are refused by the planner")
+    case .ternary(MLXTwoBit.id): return mlxGroup(tensor)
     case .ternary:
       // Of the dimension itself: rows without columns count as none.
       let quarter = (shape.dimensions.first ?? 0) / 4
@@ -196,6 +212,21 @@ final class OutputWriter: Sendable {
         OutputTensor(name: scaleName(of: tensor.source.name), dtype: storage, shape: one),
       ]
     }
+  }
+
+  /// Words of codes, and scales and biases of the same shape.
+  private static func mlxGroup(_ tensor: PlannedTensor) -> [OutputTensor] {
+    let dimensions = tensor.source.shape.dimensions
+    guard let size = tensor.mlxGroup, let storage = tensor.scaleStorage,
+      let scales = MLXPacking.scales(of: tensor.name), let biases = MLXPacking.biases(of: tensor.name),
+      let words = TensorShape(rows: dimensions[0], columns: dimensions[1] / 16),
+      let groups = TensorShape(rows: dimensions[0], columns: dimensions[1] / size)
+    else { preconditionFailure("the planner gives every packed tensor its groups and names") }
+    return [
+      OutputTensor(name: tensor.name, dtype: .u32, shape: words),
+      OutputTensor(name: scales, dtype: storage, shape: groups),
+      OutputTensor(name: biases, dtype: storage, shape: groups),
+    ]
   }
 
   private static func tritpackTensor(_ tensor: PlannedTensor) -> TritPackTensor {

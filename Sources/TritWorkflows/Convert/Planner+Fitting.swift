@@ -118,8 +118,8 @@ extension Planner {
           ? .fit(.calibrationMissing, quantizer: name) : .calibrationUnused(quantizer: name))
     }
     let target = request.target
-    guard target == .hfPacked || target == .gguf else { return }
-    if fitting.planes == 1, target == .gguf, holdsScales(of: fitting) { return }
+    guard target == .hfPacked || target == .gguf || target == .mlx else { return }
+    if fitting.planes == 1, target == .mlx || target == .gguf && holdsScales(of: fitting) { return }
     if fitting.planes > 1 || fitting.granularity != .tensor {
       let reason =
         fitting.planes > 1 ? "it makes two matrices of one" : "it has a scale for each \(fitting.granularity.noun)"
@@ -176,20 +176,26 @@ extension ConversionPlan {
       .map(\.element)
   }
 
-  /// Which programs load the result, and how that is known (`RuntimeTable`). What this package alone reads says so.
-  public var runtimes: String {
-    if request.target == .tritpack {
-      let fitting = quantizes ? quantizer as? any FittingQuantizer : nil
-      if let fitting, fitting.planes > 1 { return "tritsmith, which adds the planes up to float32 in memory" }
-      if case .group = fitting?.granularity { return "tritsmith, which expands scales of groups to bfloat16 in memory" }
-    }
-    let programs = survey.architecture.map { RuntimeTable.loading($0.className, OutputForm(request)) } ?? ""
-    return programs.isEmpty ? "tritsmith" : programs
+  /// What is known of programs that could load the result (`RuntimeTable`).
+  public var runtimes: [RuntimeRow] {
+    // The table knows forms; rotation is none of them.
+    if keepsRotation { return [] }
+    return survey.architecture.map { RuntimeTable.known($0.className, OutputForm(request)) } ?? []
   }
 
-  /// Which programs refuse the result or compute something else; nil when none is known to.
-  var runtimeWarnings: String? {
-    survey.architecture.flatMap { RuntimeTable.warnings($0.className, OutputForm(request)) }
+  /// The programs that load the result, by name: this one where there is no other.
+  public var loaders: [String] {
+    let names = runtimes.filter { $0.outcome == .loads }.map(\.runtime.name)
+    return names.isEmpty ? ["tritsmith"] : names
+  }
+
+  /// What this program does where it is the only one.
+  var loadingNote: String? {
+    if keepsRotation { return "of other programs, those that know prism.hadamard; all others compute nonsense" }
+    guard request.target == .tritpack, quantizes, let fitting = quantizer as? any FittingQuantizer else { return nil }
+    if fitting.planes > 1 { return "adds the planes up to float32 in memory" }
+    if case .group = fitting.granularity { return "expands scales of groups to bfloat16 in memory" }
+    return nil
   }
 }
 

@@ -2,6 +2,7 @@
 
 import TritCore
 import TritFormats
+import TritKernels
 import TritLayouts
 import TritModel
 import TritQuantizers
@@ -26,11 +27,14 @@ struct Planner {
       chosen = try ArchitectureRegistry.architecture(of: configuration, file: file)
     }
     survey = try ModelSurvey(of: source, architecture: chosen)
-    denseType = try request.denseType?.dtype ?? Planner.denseType(of: source)
+    // Of unfolded weights, which are ternary no more, bfloat16 would keep too few digits.
+    denseType = try request.denseType?.dtype ?? (request.unfolds ? .f16 : Planner.denseType(of: source))
   }
 
   func plan() throws -> ConversionPlan {
     try (source as? GGUFModelView)?.checkHasTensors()
+    if request.target == .mlx, request.isBareFile { throw WorkflowError(.needsFolder, file: request.output) }
+    let rotation = try checkRotation()
     try checkQuantizationMethod()
     try checkReadable()
     try checkGlobs()
@@ -52,9 +56,11 @@ struct Planner {
       if let view = source as? GGUFModelView {
         try GGUFUnpacking(view, request.target, convention, denseType).adapt(&tensors, &warnings)
       }
+      if request.target == .mlx { try fitGroups(&tensors, &warnings) }
     }
     try warnRounding(tensors, &warnings)
-    guard tensors.contains(where: { $0.becomesTernary || $0.step == .restore }) else {
+    try rotation?.checkKept(tensors, file: source.manifest.path)
+    guard request.unfolds || tensors.contains(where: { $0.becomesTernary || $0.step == .restore }) else {
       throw WorkflowError(
         request.target == .trainable ? .nothingToRestore(kind: survey.kind.phrase) : .nothingToQuantize,
         file: source.manifest.path)
@@ -65,7 +71,7 @@ struct Planner {
     try checkFitting(quantizer, tensors)
     var configuration = OutputConfiguration(
       source.manifest.configuration, target: request.target, convention: convention, tensors: tensors,
-      named: survey.className.flatMap(ArchitectureRegistry.architecture(named:))
+      named: survey.className.flatMap(ArchitectureRegistry.architecture(named:)), unfolds: request.unfolds
     ).object
     if let recipe = request.recipe { configuration = recipe.configured(configuration) }
     if request.nonFinite == .carry {
@@ -89,6 +95,7 @@ struct Planner {
       request: request, survey: survey, quantizer: quantizer, quantizerReason: reason, convention: convention,
       tensors: tensors, warnings: warnings, companions: companions, configuration: configuration,
       ggufEntries: entries, ggufTensors: gguf?.settingTensors ?? [])
+    plan.keepsRotation = rotation != nil
     plan.warnings += try checkSource()
     if !plan.usesQuantizer, let origin = Recipe.origin(of: source) { plan.remarks["made_from"] = .object(origin) }
     return plan
@@ -112,12 +119,19 @@ struct Planner {
       let keepsKeys = (request.target == .gguf) == (source is GGUFModelView)
       // Without a configuration, or with tensors named by hand, there is nothing to hold them against.
       guard keepsKeys else { throw error }
-      if error.kind != .noConfiguration, request.quantize.isEmpty {
+      if error.kind == .noConfiguration || !request.quantize.isEmpty { return [] }
+      // What comes along key for key must be sound; an entry that goes away or changes must be understood.
+      let changesEntry = survey.quantization?.mode == .online && request.target == .dense
+      guard error.isNotUnderstood, !changesEntry else { throw error }
+      guard let structure = survey.structure else {
+        try TensorInventory.checkNames(source.manifest)
         warnings.append(
           "the configuration is kept key for key and not understood, so whether the tensors are complete was not "
             + "looked at: \(error.placedSummary)")
+        return []
       }
-      return []
+      warnings.append("the configuration is kept key for key and not all understood: \(error.placedSummary)")
+      return try checkTensors(structure, &warnings)
     }
     if description.quantization.inputNormEpsilon != nil, request.target == .dense || request.target == .trainable {
       let location = ErrorLocation(
@@ -127,6 +141,13 @@ struct Planner {
         location: location)
     }
     try checkBiases(description, convention)
+    return try checkTensors(description, &warnings)
+  }
+
+  /// - Returns: names of tensors that no forward pass reads.
+  private func checkTensors(
+    _ description: ModelDescription, _ warnings: inout [String]
+  ) throws(ModelError) -> Set<ExactString> {
     let inventory = TensorInventory(source.manifest, description)
     try inventory.check(file: source.manifest.path)
     if !inventory.setAside.isEmpty {
@@ -161,6 +182,10 @@ struct Planner {
   /// - Returns: warnings, for people.
   /// - Throws: `WorkflowError` naming the first rule that is broken.
   private func checkSource() throws -> [String] {
+    if request.target != .gguf, let unread = (source as? GGUFModelView)?.unreadTokenizer {
+      throw WorkflowError(
+        .unsound(CheckFinding(.badTokenizer, "tokenizer.ggml.model", unread)), file: source.manifest.path)
+    }
     let findings = try CheckWorkflow.withoutValues(source, survey)
     // Tensors named by hand, of a model nobody knows: the rules have nothing to go by.
     let isKnown = request.quantize.isEmpty || (try? survey.description.get()) != nil
@@ -223,6 +248,8 @@ struct Planner {
   /// New scales mean what the family's packed checkpoints mean by them; scales that exist keep their meaning.
   private func chooseConvention(_ quantizer: any Quantizer) throws -> ScaleConvention {
     if let convention = try fittedConvention(quantizer) { return convention }
+    // Code × scale is all that MLX computes.
+    if request.target == .mlx { return .multiply }
     // GGUF always holds multipliers; a checkpoint made from it follows its family.
     if source is GGUFModelView {
       return request.outputConvention ?? (survey.architecture ?? Llama()).packedConvention
@@ -267,9 +294,12 @@ struct Planner {
       if request.target == .trainable, !kept { return try restored(tensor, role, file: file) }
       if kept || request.target == .dense { return dense(.dequantize, denseType) }
       return try packed(tensor, role, .repack, convention, file: file)
+    case .dense where isUnfolded(tensor): return dense(.recode, denseType)
     case .dense(let dtype):
-      let isMeant = role.isProjection && (request.recipe != nil || !Planner.staysDense(tensor, role, survey))
-      guard !kept, forced || isMeant else {
+      let isMeant =
+        !request.unfolds && role.isProjection && (request.recipe != nil || !Planner.staysDense(tensor, role, survey))
+      let isTable = try request.target == .mlx && !kept && Planner.isTernaryTable(tensor, role, source, survey)
+      guard !kept, forced || isMeant || isTable else {
         return request.recipe != nil && dtype != .bf16 ? dense(.recode) : copy()
       }
       guard tensor.shape.isMatrix, dtype.isFloatWeight else {
@@ -291,8 +321,13 @@ struct Planner {
   private func packed(
     _ tensor: TensorDescriptor, _ role: TensorRole, _ step: ConversionStep, _ convention: ScaleConvention, file: String
   ) throws -> PlannedTensor {
-    if request.target == .hfPacked { try checkName(tensor, file) }
-    let id = request.target == .hfPacked ? HFPacked.id : request.tritpackLayout
+    try checkName(tensor, file)
+    let id =
+      switch request.target {
+      case .hfPacked: HFPacked.id
+      case .mlx: MLXTwoBit.id
+      default: request.tritpackLayout
+      }
     guard let layout = LayoutRegistry.layout(id) else {
       throw WorkflowError(.doesNotFit(layout: id.rawValue, detail: "it is not known"), file: file, tensor: tensor.name)
     }
@@ -325,11 +360,17 @@ struct Planner {
 
   /// Readers of packed safetensors know a packed tensor, and find its scale, by its name.
   private func checkName(_ tensor: TensorDescriptor, _ file: String) throws(WorkflowError) {
-    guard let scale = PackedName.scale(of: tensor.name) else {
-      throw WorkflowError(.nameCannotBePacked, file: file, tensor: tensor.name)
+    let names: [String?]
+    switch request.target {
+    case .hfPacked: names = [PackedName.scale(of: tensor.name)]
+    case .mlx: names = [MLXPacking.scales(of: tensor.name), MLXPacking.biases(of: tensor.name)]
+    default: return
     }
-    if source.manifest.tensor(named: scale) != nil {
-      throw WorkflowError(.scaleNameTaken(scale), file: file, tensor: tensor.name)
+    for name in names {
+      guard let name else { throw WorkflowError(.nameCannotBePacked, file: file, tensor: tensor.name) }
+      if source.manifest.tensor(named: name) != nil {
+        throw WorkflowError(.scaleNameTaken(name), file: file, tensor: tensor.name)
+      }
     }
   }
 
@@ -345,6 +386,11 @@ struct Planner {
       if tensor.encoding == ForeignPacking.withoutScale {
         throw FormatError(
           .scaleMissing(name: PackedName.scale(of: tensor.name) ?? "weight_scale"), file: file, tensor: tensor.name)
+      }
+      if MLXPacking.isPlain(tensor.encoding) {
+        throw WorkflowError(
+          .roundedByMLX(tensor.encoding.name, isDamaged: MLXPacking.isDamaged(tensor.encoding)), file: file,
+          tensor: tensor.name)
       }
       let isBytes = role.isProjection && tensor.shape.isMatrix && tensor.encoding.dtype?.isFloatWeight == false
       guard isBytes || ForeignPacking.hasScales(tensor) else { continue }
@@ -370,6 +416,18 @@ struct Planner {
           .unpackedOffline, file: source.manifest.files[tensor.location.file].path, tensor: tensor.name)
       }
     }
+  }
+
+  /// Whether an embedding or head of a model that is ternary as it stands is so as well, all of it.
+  static func isTernaryTable(
+    _ tensor: TensorDescriptor, _ role: TensorRole, _ source: any TensorSource, _ survey: ModelSurvey
+  ) throws -> Bool {
+    guard survey.kind == .ternaryDense, role == .embedding || role == .outputHead, tensor.shape.isMatrix,
+      tensor.encoding.dtype?.isFloatWeight == true
+    else { return false }
+    let pass = try WeightPass(source, tensor, roundsToBFloat16: false, kernels: KernelChoice.best)
+    guard try pass.sampledGranularity() != nil else { return false }
+    return try pass.looksTernary() || pass.spreadScale(Parallelism(threads: 0)) != nil
   }
 
   private func checkNativeness(_ warnings: inout [String]) throws {

@@ -15,6 +15,7 @@ enum RequestRecord {
   static let covered: Set<String> = [
     "target", "open", "quantizer", "outputConvention", "architecture", "keep", "quantize", "maximumShardBytes",
     "tritpackLayout", "compression", "gguf", "forcesQuantizer", "recipe", "nonFinite", "scaleLoss", "denseType",
+    "unfolds",
   ]
   /// A calibration text decides bytes and is not part of a record: `checkRecordable` refuses it.
   static let leftOut: Set<String> = ["input", "output", "requiresNative", "replaces", "calibration", "modelName"]
@@ -56,6 +57,7 @@ enum RequestRecord {
     if request.nonFinite != plain.nonFinite { add("non_finite", request.nonFinite.rawValue) }
     if request.scaleLoss != plain.scaleLoss { add("scale_loss", request.scaleLoss.rawValue) }
     add("dense_type", request.denseType?.rawValue)
+    if request.unfolds { result.add("unfold", true) }
     guard request.target == .gguf else { return result }
     let (gguf, usual) = (request.gguf, GGUFOptions())
     if gguf.weights != usual.weights { add("gguf_weights", gguf.weights.rawValue) }
@@ -114,6 +116,9 @@ enum RequestRecord {
       case "force_quantizer":
         guard let forces = entry.value.bool else { throw fail(key) }
         request.forcesQuantizer = forces
+      case "unfold":
+        guard entry.value.bool == true else { throw fail(key) }
+        request.unfolds = true
       case "non_finite": request.nonFinite = try value(key, NonFinitePolicy.self)
       case "scale_loss": request.scaleLoss = try value(key, ScaleLossPolicy.self)
       case "dense_type": request.denseType = try value(key, DenseWeightType.self)

@@ -44,6 +44,7 @@ extension ApplyResult {
         ]))
     let converted = conversion == nil ? "" : ", then converted and audited"
     report.note(.pass, "read back: code streams, tensors and files have the hashes the patch states" + converted)
+    report.brief = ReportBrief(["output", "tensors", "ternary_tensors", "files", "code_stream", "written_bytes"])
     return report
   }
 }
@@ -55,6 +56,10 @@ extension PatchSummary {
       title: "Patch \(path)", schema: ReportSchema("tritsmith.patch", version: 1), primaryTable: "tensors")
     report.append(ReportFacts(key: "patch", [ReportFact("Path", .text(path))]))
     append(to: &report)
+    report.brief = ReportBrief(
+      Self.brief.keys.union([
+        "base_code_stream", "target_code_stream", "target_format", "target_tensors", "target_files", "generator",
+      ]))
     return report
   }
 

@@ -27,7 +27,8 @@ extension FamilyResult {
       passed
         ? "all \(members.count) are forms of one model: " + common
         : "the \(members.count) models are \(families) different ones")
-    report.brief = ReportBrief(["families", "models", "proofs"])
+    report.brief = ReportBrief(
+      ["families", "models"], rows: ["proofs": proofs.indices.filter { !proofs[$0].holds }])
     return report
   }
 

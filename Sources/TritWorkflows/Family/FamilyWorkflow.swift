@@ -84,8 +84,10 @@ public struct FamilyWorkflow: Sendable {
   public func run() throws -> FamilyResult {
     var notes: [String] = []
     var models: [Model] = []
-    for path in try paths(&notes) {
-      let source = try ModelOpener.open(path, request.open, hasCompanions: true)
+    let members = try paths(&notes)
+    let sources = try ModelOpener.alike(members.map { ($0, request.open) })
+    notes += ModelOpener.rotationNotes(sources)
+    for (path, source) in zip(members, sources) {
       try source.checkIntegrity(work.parallelism, SilentProgress())
       let survey = try ModelSurvey(of: source)
       let member = FamilyMember(

@@ -9,10 +9,25 @@ public struct GapRequest: Sendable {
   public enum Text: Sendable, Equatable {
     /// The Book of Ruth in the King James Version, which is in the public domain.
     case sample
+    case text(String)
     /// A file of UTF-8 text.
     case file(String)
     /// Token ids, taken as they are: see `TokenInput.idsFile`.
     case idsFile(String)
+    /// A text, or a file of UTF-8 text, as the one message of a user.
+    case chat(TextInput)
+    /// A conversation as JSON; the name is for errors.
+    case messages([UInt8], file: String?)
+
+    /// The text that is taken as it is; nil for ids and conversations.
+    var input: TextInput? {
+      switch self {
+      case .sample: .sample
+      case .text(let text): .text(text)
+      case .file(let path): .file(path)
+      case .idsFile, .chat, .messages: nil
+      }
+    }
   }
 
   /// P: what is taken as the measure, a bf16 model.
@@ -20,7 +35,7 @@ public struct GapRequest: Sendable {
   /// Q: the ternary model.
   public var candidate: String
   public var text = Text.sample
-  /// Tokens a window holds, BOS included.
+  /// Tokens a window holds; BOS included, when there is one.
   public var context = 256
   /// Scores only this many tokens from the beginning; nil means all.
   public var tokenLimit: Int?

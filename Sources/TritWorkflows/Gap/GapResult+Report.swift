@@ -39,7 +39,9 @@ extension GapResult {
     report.note(nonFinite: nonFinite)
     for line in gateLines { report.note(line.passed ? .pass : .fail, line.text) }
     report.glossary = Metric.glossary(Metric.allCases)
-    report.brief = ReportBrief(["quality", "perplexity_ratio", "mean_kld", "same_top_1", "fidelity", "parts"])
+    // The verdict says in words how parts compare; the table is for what each of them costs.
+    let measured = parts.contains { $0.cost != nil } ? ["parts"] : []
+    report.brief = ReportBrief(Set(["quality", "perplexity_ratio", "mean_kld", "same_top_1", "fidelity"] + measured))
     return report
   }
 

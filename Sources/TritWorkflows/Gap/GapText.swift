@@ -44,16 +44,7 @@ struct GapText {
     if tokenizers.count == 1, let only = tokenizers.first {
       notes.append("only \(printable(only.path)) has a tokenizer; it is used for both")
     }
-    let ids: [[Int]]
     switch request.text {
-    case .sample:
-      let bytes = Array(GapRequest.sampleText.utf8)
-      (name, sha256) = ("built-in sample (Book of Ruth, KJV)", SHA256.digest(of: bytes))
-      ids = try GapText.encode(bytes, name, tokenizers, candidate)
-    case .file(let path):
-      let bytes = try TokenInput.text(at: path)
-      (name, sha256) = (path, SHA256.digest(of: bytes))
-      ids = try GapText.encode(bytes, path, tokenizers, candidate)
     case .idsFile(let path):
       (name, sha256) = (path, SHA256.digest(of: try TokenInput.text(at: path)))
       windows = GapText.windows(of: try TokenIDs.read(path), context: request.context)
@@ -61,13 +52,47 @@ struct GapText {
         "ids as given, in windows of \(request.context); the first id of a window is context only"
       try limit(to: request.tokenLimit, path)
       return
+    case .chat, .messages:
+      let conversation = try GapText.conversation(request.text, tokenizers, reference, candidate)
+      (name, sha256) = (conversation.name, SHA256.digest(of: conversation.bytes))
+      windows = GapText.windows(of: [conversation.ids], context: request.context)
+      firstTokenRule =
+        "a conversation by the chat template, in windows of \(request.context); the first id of a window is context only"
+      try limit(to: request.tokenLimit, name)
+      return
+    case .sample, .text, .file: break
     }
-    guard let bos = tokenizer?.bosTokenID else { throw RunError(.noBeginToken, file: reference.manifest.path) }
+    let input = request.text.input ?? .sample
+    let bytes = try input.bytes()
+    (name, sha256) = (input.name, SHA256.digest(of: bytes))
+    let ids = try GapText.encode(bytes, name, tokenizers, candidate)
+    let bos = tokenizer?.bosTokenID
     windows = try PerplexityWindow.windows(
       of: ids.flatMap { $0 }, bos: bos, .chunked(window: request.context))
     firstTokenRule =
-      "BOS and \(request.context - 1) tokens a window; every token after BOS is scored (chunked \(request.context))"
+      (bos == nil
+        ? "\(request.context) tokens a window, there is no BOS; every token but a window's first is scored"
+        : "BOS and \(request.context - 1) tokens a window; every token after BOS is scored")
+      + " (chunked \(request.context))"
     try limit(to: request.tokenLimit, name)
+  }
+
+  /// A conversation as the reference's template writes it; the candidate's, where the reference has no tokenizer.
+  private static func conversation(
+    _ text: GapRequest.Text, _ tokenizers: [Found], _ reference: any TensorSource, _ candidate: any TensorSource
+  ) throws -> (name: String, bytes: [UInt8], ids: [Int]) {
+    guard let first = tokenizers.first else { throw RunError(.noTokenizer, file: candidate.manifest.path) }
+    let (name, bytes, messages): (String, [UInt8], [ChatMessage])
+    switch text {
+    case .chat(let input):
+      bytes = try input.bytes()
+      (name, messages) = (input.name, [ChatMessage(.user, try input.text(bytes))])
+    case .messages(let list, let file):
+      (name, bytes, messages) = (file ?? "standard input", list, try ChatMessage.list(list, file: file))
+    case .sample, .text, .file, .idsFile: return ("", [], [])
+    }
+    let source = reference.manifest.tokenizerFile == nil ? candidate : reference
+    return (name, bytes, try first.tokenizer.ids(of: messages, ChatTemplate(of: source)))
   }
 
   // MARK: - Windows
@@ -102,7 +127,7 @@ struct GapText {
   /// The tokenizers the models have: one or two that agree on every token, or none.
   private static func tokenizers(_ reference: any TensorSource, _ candidate: any TensorSource) throws -> [Found] {
     let found: [Found] = try [reference, candidate].compactMap { source in
-      guard source.manifest.companions.contains(where: { $0.name == "tokenizer.json" }) else { return nil }
+      guard source.manifest.tokenizerFile != nil else { return nil }
       return (source.manifest.path, try Tokenizer(of: source))
     }
     guard found.count == 2 else { return found }

@@ -21,6 +21,7 @@ public struct GapWorkflow: Sendable {
   /// - Throws: `RunError` when the two cannot be compared, `ModelError`, `TokenizerError`, and what opening throws.
   public func run() throws -> GapResult {
     let start = Platform.monotonicSeconds
+    // Both are run, so that both are unfolded.
     let referenceSource = try ModelOpener.open(
       request.reference, request.referenceOptions.open, hasCompanions: true)
     let candidateSource = try ModelOpener.open(
@@ -39,7 +40,7 @@ public struct GapWorkflow: Sendable {
       try reference.check(window.ids)
       try candidate.check(window.ids)
     }
-    var notes = text.notes
+    var notes = text.notes + ModelOpener.rotationNotes([referenceSource, candidateSource])
     let hasSameLayers = p.layers == q.layers && p.hiddenSize == q.hiddenSize
     if !hasSameLayers {
       notes.append(
@@ -150,9 +151,7 @@ public struct GapWorkflow: Sendable {
     let source = model.source
     let survey = try ModelSurvey(of: source)
     var tokenizer: Digest?
-    if source.manifest.companions.contains(where: { $0.name == "tokenizer.json" }) {
-      tokenizer = SHA256.digest(of: try source.companion(named: "tokenizer.json"))
-    }
+    if let name = source.manifest.tokenizerFile { tokenizer = SHA256.digest(of: try source.companion(named: name)) }
     return GapSide(
       run: model.description, kind: survey.kind, sha256: try GapWorkflow.digest(of: source, silent),
       codeStream: try CodeStream.model(of: source, silent), tokenizerSHA256: tokenizer,

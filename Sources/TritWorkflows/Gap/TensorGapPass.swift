@@ -124,6 +124,6 @@ struct TensorGapPass: Sendable {
   }
 
   static func encoding(_ tensor: TensorDescriptor, _ source: any TensorSource) -> String {
-    ((source as? GGUFModelView)?.stored(tensor) ?? tensor).encoding.name
+    (source as? GGUFModelView)?.typeName(of: tensor) ?? tensor.encoding.name
   }
 }

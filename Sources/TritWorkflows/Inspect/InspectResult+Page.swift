@@ -71,7 +71,8 @@ extension InspectResult {
     let points = (hasEvidence ? survey.evidence + [conventionPoint].compactMap { $0 } : []) + odd
     return ReportVerdict(
       odd.isEmpty ? .info : .warning,
-      "\(kind): \(parameters) parameters in \(NumberText.bytes(fileBytes)), \(bits) bits per weight.", points: points)
+      "\(kind)\(rotation == nil ? "" : " whose weights are rotated"): \(parameters) parameters in "
+        + "\(NumberText.bytes(fileBytes)), \(bits) bits per weight.", points: points)
   }
 
   private var conventionPoint: String? {

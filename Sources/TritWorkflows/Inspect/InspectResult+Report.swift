@@ -1,6 +1,7 @@
 // Tritsmith: an inspection as a report.
 
 import TritCore
+import TritModel
 import TritReport
 
 extension InspectResult {
@@ -12,6 +13,7 @@ extension InspectResult {
     report.append(modelFacts)
     report.append(scaleFacts)
     if !manifest.typeFindings.isEmpty { report.append(typeFacts) }
+    if let rotation { report.append(InspectResult.rotationFacts(rotation)) }
     report.append(sizeFacts)
     if let tokenizer = GGUFTokenizerSummary(manifest) { report.append(tokenizer.facts) }
     if let recipe { report.append(InspectResult.recipeFacts(recipe)) }
@@ -24,8 +26,11 @@ extension InspectResult {
     let alike = hasStatistics || tensors.count < manifest.tensors.count ? nil : alikeTable
     if let alike { report.append(alike) }
     report.append(tensorTable(withStatistics: hasStatistics))
-    report.brief = ReportBrief(
-      ["format", "class", "linear_class", "convention", "file_bytes", "bits_per_weight", alike?.key ?? "tensors"])
+    // The headline has the size. Of many kinds of tensors the largest say what the model is.
+    var brief: Set = ["format", "class", "linear_class", "convention", "block_size"]
+    if chatTemplate != nil { brief.insert("chat_template") }
+    if alike == nil { brief.insert("tensors") }
+    report.brief = ReportBrief(brief, rows: alike.map { [$0.key: InspectResult.largest($0)] } ?? [:])
     return report
   }
 
@@ -46,7 +51,18 @@ extension InspectResult {
       facts.append(
         ReportFact("Linear class", .text(quantization.linearClass.rawValue), note: quantization.mode.rawValue))
     }
+    facts.append(chatFact)
     return facts
+  }
+
+  private var chatFact: ReportFact {
+    let (value, note): (ReportValue, String?) =
+      switch chatTemplate {
+      case .shape(let shape): (.text(shape.rawValue), "followed by --chat")
+      case .unknown(let why): (.text("unknown"), why)
+      case nil: (.missing, "there is none")
+      }
+    return ReportFact("Chat template", value, key: "chat_template", note: note)
   }
 
   private var scaleFacts: ReportFacts {
@@ -68,6 +84,24 @@ extension InspectResult {
         ReportFact(
           "Type \(finding.id)", .text(finding.name), key: "type_\(finding.id)", note: finding.detail)
       })
+  }
+
+  private static func rotationFacts(_ rotation: WeightRotation) -> ReportFacts {
+    var facts = ReportFacts(
+      key: "rotation", title: "Rotated weights",
+      [
+        ReportFact("Version", .integer(rotation.version)),
+        ReportFact(
+          "Block size", .integer(rotation.blockSize), note: "columns that a Walsh–Hadamard matrix was multiplied with"),
+        ReportFact("Signs", .text(rotation.signs == nil ? "identity" : "explicit")),
+        ReportFact("Rotated", .integer(rotation.products.count), note: "products, by name"),
+        ReportFact("Embedding rotated", .bool(!rotation.embeddings.isEmpty)),
+      ])
+    if let heads = rotation.valueHeads {
+      facts.append(
+        ReportFact("Head groups", .integer(heads.groups), note: "the \(heads.heads) value heads are rotated by these"))
+    }
+    return facts
   }
 
   private var sizeFacts: ReportFacts {
@@ -141,6 +175,17 @@ extension InspectResult {
       ])
     }
     return table
+  }
+
+  /// The rows with the most bytes, in the table's order.
+  private static func largest(_ alike: ReportTable) -> [Int] {
+    func bytes(_ index: Int) -> UInt64 {
+      if case .bytes(let count) = alike.rows[index][4] { count } else { 0 }
+    }
+    let rows = alike.rows.indices
+    guard rows.count > ReportBrief.mostRows else { return Array(rows) }
+    let order = rows.sorted { (bytes($0), $1) > (bytes($1), $0) }
+    return order.prefix(ReportBrief.mostRows).sorted()
   }
 
   func tensorTable(withStatistics hasStatistics: Bool) -> ReportTable {

@@ -54,6 +54,10 @@ public struct InspectResult: Sendable {
   public var tensors: [InspectedTensor]
   public var recipe: JSONObject?
   public var hasStatistics: Bool
+  /// nil for a model without one.
+  public var chatTemplate: ChatTemplateFinding?
+  /// How the weights are rotated; nil where no key says that they are.
+  public var rotation: WeightRotation?
 
   /// False when evidence on the scale convention was asked for and does not decide it.
   public var hasProvenScale: Bool { manifest.scaleFinding.evidence.isEmpty || manifest.scaleFinding.convention != nil }
@@ -86,7 +90,8 @@ public struct InspectWorkflow: Sendable {
   public func run() throws -> InspectResult {
     let source = try FormatRegistry.open(request.path, request.open)
     // A GGUF file is listed as it is; what its tensors are for is told by the names they have elsewhere.
-    let view = source.manifest.format == GGUFFormat.id ? try? GGUFModelView(source, hasCompanions: false) : nil
+    let isGGUF = source.manifest.format == GGUFFormat.id
+    let view = isGGUF ? try? GGUFModelView(source, hasCompanions: false, keepsRotation: true) : nil
     // Over a network a look stays small, unless all weights are read anyway.
     let isBrief = RemoteFolders.contains(source.manifest.path) && !readsWeights
     let survey = try ModelSurvey(of: view ?? source, sample: isBrief ? .small : .usual)
@@ -99,7 +104,8 @@ public struct InspectWorkflow: Sendable {
     var tensors = try chosen.map { index in
       let tensor = source.manifest.tensors[index]
       // Scales spread over all blocks of a tensor are not read for a listing.
-      let isSpread = tensor.scale.map { $0.location.byteCount == 0 && $0.granularity != .tensor } ?? false
+      let isSpread =
+        tensor.scale.map { ($0.location.byteCount == 0 || $0.biases != nil) && $0.granularity != .tensor } ?? false
       let knowsScale = tensor.scale?.convention != nil && (!isSpread || readsWeights)
       return InspectedTensor(
         descriptor: tensor, role: survey.roles[index], scale: knowsScale ? try source.scale(of: tensor) : nil)
@@ -109,13 +115,22 @@ public struct InspectWorkflow: Sendable {
       try addStatistics(to: &tensors, source)
     }
     var manifest = source.manifest
+    var rotation: WeightRotation?
+    do throws(GGUFModelError) {
+      rotation = try WeightRotation(manifest)
+    } catch {
+      manifest.notes.append(error.placedSummary)
+    }
+    if case .failure(let error) = survey.description, case .rotatedModules = error.kind {
+      manifest.notes.append(error.placedSummary)
+    }
     if request.proof.isAsked {
       let evidence = try request.proof.evidence(for: request.path, request.open, work: work)
       manifest.scaleFinding = manifest.scaleFinding.adding(evidence)
     }
     return InspectResult(
       manifest: manifest, survey: survey, tensors: tensors, recipe: Recipe.recorded(in: source),
-      hasStatistics: request.statistics)
+      hasStatistics: request.statistics, chatTemplate: try ChatTemplateFinding(of: source), rotation: rotation)
   }
 
   private func addStatistics(to tensors: inout [InspectedTensor], _ source: any TensorSource) throws {

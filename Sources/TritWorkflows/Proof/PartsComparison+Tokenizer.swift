@@ -1,16 +1,25 @@
 // Tritsmith: comparing the tokenizers of two models.
 
 import TritCore
+import TritModel
 import TritTokenizer
 
 extension PartsComparison {
-  private static let file = "tokenizer.json"
-
   /// By content and by the ids of fixed texts; files that are the same byte for byte need no more.
   func tokenizer() throws -> PartFinding {
     if let storedEntries { return finding(.tokenizer, storedEntries) { $0.hasPrefix("tokenizer.") } }
-    let has = [first, second].map { source in
-      source.manifest.companions.contains { $0.name == PartsComparison.file }
+    let has = [first, second].map { $0.manifest.tokenizerFile != nil }
+    let unread = [first, second].map { ($0 as? GGUFModelView)?.unreadTokenizer }
+    if let reason = unread[0] ?? unread[1] {
+      if let left = first as? GGUFModelView, let right = second as? GGUFModelView {
+        return finding(.tokenizer, (left.base.manifest.entries, right.base.manifest.entries)) {
+          $0.hasPrefix("tokenizer.") && $0 != "tokenizer.chat_template"
+        }
+      }
+      let isOnBoth = (unread[0] != nil || has[0]) && (unread[1] != nil || has[1])
+      return isOnBoth
+        ? PartFinding(.tokenizer, .notCompared, "not understood: \(reason)")
+        : PartFinding(.tokenizer, .differs, "only the \(unread[0] != nil ? "first" : "second") has a tokenizer")
     }
     guard has[0] || has[1] else { return PartFinding(.tokenizer, .none, "neither has a tokenizer") }
     guard has[0], has[1] else {
@@ -46,7 +55,9 @@ extension PartsComparison {
   }
 
   /// Files a tokenizer is made of; another `config.json` can give its special tokens other ids.
-  private static let settings = [file, "tokenizer_config.json", "special_tokens_map.json"]
+  private static let settings = [
+    "tokenizer.json", ModelManifest.sentencePieceFile, "tokenizer_config.json", "special_tokens_map.json",
+  ]
 
   private func bytes(_ name: String, _ source: any TensorSource) throws -> [UInt8]? {
     guard source.manifest.companions.contains(where: { $0.name == name }) else { return nil }

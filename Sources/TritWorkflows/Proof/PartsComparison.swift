@@ -191,7 +191,7 @@ struct PartsComparison {
     if !isSameContainer, let ends = endTokens(), ends.first != ends.second {
       differences.append(DescriptionDifference(key: "eos_token_id", first: ends.first, second: ends.second))
     }
-    let templates = try [first, second].map { try ChatTemplate.text(of: $0) }
+    let templates: [String?] = try [first, second].map { try ChatTemplate.text(of: $0) }
     if templates[0] != nil || templates[1] != nil {
       compared.append("chat template")
       if templates[0] != templates[1] {
@@ -274,21 +274,4 @@ extension JSONValue: SettingValue {
 extension MetadataValue: SettingValue {
   fileprivate func means(_ other: MetadataValue) -> Bool { self == other }
   fileprivate var shown: String { text() }
-}
-
-/// The chat template that comes with a model, wherever its files keep it.
-enum ChatTemplate {
-  static func text(of source: any TensorSource) throws -> String? {
-    let names = source.manifest.companions.map(\.name)
-    if names.contains("chat_template.jinja") {
-      return String(decoding: try source.companion(named: "chat_template.jinja"), as: UTF8.self)
-    }
-    guard names.contains("tokenizer_config.json"),
-      let object = try? JSONValue.parse(try source.companion(named: "tokenizer_config.json"), dialect: .python).object
-    else { return nil }
-    if let text = object["chat_template"]?.string { return text.isEmpty ? nil : text }
-    // Several templates by name: the default one is what programs take.
-    return object["chat_template"]?.array?.compactMap(\.object)
-      .first { $0["name"]?.string == "default" }?["template"]?.string
-  }
 }

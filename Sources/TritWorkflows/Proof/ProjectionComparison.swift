@@ -35,8 +35,7 @@ struct ProjectionComparison {
         let architecture = try? ArchitectureRegistry.architecture(of: configuration, file: ""),
         let stated = try? QuantizationScheme.stated(by: configuration, file: "")
       else { return nil }
-      let silent = QuantizationScheme(projections: architecture.defaults.latentProjections)
-      self.init(source, architecture, stated ?? silent)
+      self.init(source, architecture, stated)
     }
   }
 

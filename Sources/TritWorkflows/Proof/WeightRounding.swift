@@ -43,6 +43,16 @@ public struct WeightRounding: Sendable, Hashable {
 
   public var isEmpty: Bool { scales == 0 && tensors == 0 }
 
+  /// A few words for a line that says much else: "28 scales within 282.2 ppm, 2 tensors rounded".
+  var words: String {
+    var texts: [String] = []
+    if scales > 0 {
+      texts.append("\(scales) \(scales == 1 ? "scale" : "scales") within \(ScaleRounding.parts(largestScaleChange))")
+    }
+    if tensors > 0 { texts.append("\(tensors) \(tensors == 1 ? "tensor" : "tensors") rounded") }
+    return texts.joined(separator: ", ")
+  }
+
   /// For people, without a verb: "scales of 28 tensors (at most 282 ppm), values of 2 (13537 are 0 now)".
   var phrase: String {
     var texts: [String] = []

@@ -15,7 +15,7 @@ extension GenerateResult {
           ReportFact("Ids", .list(ids.map { .integer($0) })),
           ReportFact("Generated", .text(text), key: "text"),
           ReportFact("Stop", .text(stop.rawValue)),
-          ReportFact("Chat template", .bool(false), note: "not interpreted"),
+          ReportFact("Chat template", .bool(isChat), note: isChat ? nil : "not used"),
           ReportFact("Prompt speed", optional(promptTokensPerSecond), key: "prompt_tokens_per_s", note: "tokens/s"),
           ReportFact("Decode speed", optional(decodedTokensPerSecond), key: "decode_tokens_per_s", note: "tokens/s"),
         ]))

@@ -8,8 +8,10 @@ import TritTokenizer
 /// What to continue, and how.
 public struct GenerateRequest: Sendable {
   public var path: String
-  /// Taken as it is, with BOS in front when the model has one; no chat template is applied.
+  /// Taken as it is, with BOS in front when the model has one.
   public var prompt: String
+  /// A conversation to go on with, in place of the prompt: `TokenInput.chat` or `.messages`.
+  public var conversation: TokenInput?
   public var maximumTokens = 128
   public var sampling = SamplingMethod.greedy
   public var seed: UInt64 = 0
@@ -34,6 +36,9 @@ public struct GenerateResult: Sendable {
   }
 
   public var run: RunDescription
+  /// Whether the model has a chat template, and whether the prompt was written by it.
+  public var hasChatTemplate: Bool
+  public var isChat: Bool
   public var promptIDs: [Int]
   /// Without the token that ended it.
   public var ids: [Int]
@@ -61,15 +66,61 @@ public struct GenerateWorkflow: Sendable {
 
   /// - Parameter emit: gets text as soon as its characters are complete; false ends the generation.
   /// - Throws: `ModelError` for an empty prompt, one longer than the context, sampling out of range, or logits
-  ///   that are not finite; `RunError`, `TokenizerError`, and what opening throws.
+  ///   that are not finite; `RunError`, `TokenizerError`, `ChatError`, and what opening throws.
   public func run(emit: (String) -> Bool) throws -> GenerateResult {
+    var generator = try TextGenerator(request)
+    let messages = try request.conversation?.conversation()
+    let prompt =
+      if let messages {
+        try generator.tokenizer.ids(of: messages, ChatTemplate(of: generator.runnable.source))
+      } else { try generator.tokenizer.prompt(request.prompt) }
+    return try generator.text(after: prompt, isChat: messages != nil, emit: emit)
+  }
+}
+
+/// A conversation that goes on: an answer to each message of a user, by a model that stays loaded.
+public struct ConversationWorkflow {
+  private var generator: TextGenerator
+  private let template: ChatTemplate
+  private var messages: [ChatMessage] = []
+
+  /// - Throws: `ChatError` for a model without a chat template or with one that is not known here; what
+  ///   `GenerateWorkflow` throws.
+  public init(_ request: GenerateRequest) throws {
+    generator = try TextGenerator(request)
+    template = try ChatTemplate(of: generator.runnable.source)
+  }
+
+  /// The answer to a message, which it follows in the conversation from then on.
+  public mutating func answer(_ message: String, emit: (String) -> Bool) throws -> GenerateResult {
+    messages.append(ChatMessage(.user, message))
+    let result = try generator.text(
+      after: generator.tokenizer.ids(of: messages, template), isChat: true, emit: emit)
+    messages.append(ChatMessage(.assistant, result.text))
+    return result
+  }
+}
+
+/// A model that is loaded to continue texts.
+private struct TextGenerator {
+  let request: GenerateRequest
+  let runnable: RunnableModel
+  let tokenizer: Tokenizer
+  private var sampler: Sampler
+  private let hasChatTemplate: Bool
+
+  init(_ request: GenerateRequest) throws {
     guard request.maximumTokens >= 1 else {
       throw ModelError(.outOfRange(expected: "1 token or more to generate", found: "\(request.maximumTokens)"))
     }
-    var sampler = try Sampler(request.sampling, seed: request.seed)
-    let runnable = try RunnableModel(request.path, request.options, engine: request.options.engine())
-    let tokenizer = try Tokenizer(of: runnable.source)
-    let prompt = try tokenizer.prompt(request.prompt)
+    self.request = request
+    sampler = try Sampler(request.sampling, seed: request.seed)
+    runnable = try RunnableModel(request.path, request.options, engine: request.options.engine())
+    tokenizer = try Tokenizer(of: runnable.source)
+    hasChatTemplate = try ChatTemplate.text(of: runnable.source) != nil
+  }
+
+  mutating func text(after prompt: [Int], isChat: Bool, emit: (String) -> Bool) throws -> GenerateResult {
     try runnable.check(prompt)
     let context = runnable.model.configuration.contextLength
     let session = try runnable.session(for: min(context, prompt.count + min(request.maximumTokens, context)))
@@ -109,7 +160,7 @@ public struct GenerateWorkflow: Sendable {
       _ = emit(rest)
     }
     return GenerateResult(
-      run: runnable.description, promptIDs: prompt, ids: ids, text: text, stop: stop,
-      promptSeconds: prefilled - start, decodeSeconds: decoded - prefilled)
+      run: runnable.description, hasChatTemplate: hasChatTemplate, isChat: isChat, promptIDs: prompt, ids: ids,
+      text: text, stop: stop, promptSeconds: prefilled - start, decodeSeconds: decoded - prefilled)
   }
 }

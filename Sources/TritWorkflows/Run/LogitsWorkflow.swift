@@ -7,6 +7,7 @@ import TritModel
 /// Which logits to write where.
 public struct LogitsRequest: Sendable {
   public var path: String
+  /// Nothing means a built-in text.
   public var inputs: [TokenInput]
   /// A `.safetensors` file.
   public var output: String
@@ -59,7 +60,8 @@ public struct LogitsWorkflow: Sendable {
   public func run() throws -> LogitsResult {
     let start = Platform.monotonicSeconds
     let runnable = try RunnableModel(request.path, request.options, engine: request.options.engine())
-    let prompts = try TokenInput.prompts(request.inputs, of: runnable.source)
+    let inputs = request.inputs.isEmpty ? [TokenInput.text(ValidateRequest.sampleText)] : request.inputs
+    let prompts = try TokenInput.prompts(inputs, of: runnable.source)
     for ids in prompts { try runnable.check(ids) }
     let vocabulary = runnable.model.configuration.vocabularySize
     let staging = try StagedOutput(.file, at: request.output, replacing: request.replaces)

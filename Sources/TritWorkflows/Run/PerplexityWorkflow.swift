@@ -8,14 +8,18 @@ import TritTokenizer
 /// Which text to score, and how.
 public struct PerplexityRequest: Sendable {
   public var path: String
-  /// A file of UTF-8 text.
-  public var text: String
+  public var text: TextInput
   public var scoring = PerplexityProtocol.chunked(window: 256)
   /// Scores only this many tokens from the beginning; nil means all.
   public var tokenLimit: Int?
   public var options = RunOptions(mode: .fast)
 
+  /// - Parameter text: a file of UTF-8 text.
   public init(path: String, text: String) {
+    self.init(path: path, .file(text))
+  }
+
+  public init(path: String, _ text: TextInput = .sample) {
     self.path = path
     self.text = text
   }
@@ -45,10 +49,10 @@ public struct PerplexityWorkflow: Sendable {
     let start = Platform.monotonicSeconds
     let runnable = try RunnableModel(request.path, request.options, engine: request.options.engine())
     let tokenizer = try Tokenizer(of: runnable.source)
-    let bytes = try TokenInput.text(at: request.text)
-    var ids = try tokenizer.encode(fileAt: request.text, bytes, addSpecialTokens: false)
+    let name = request.text.name
+    var ids = try tokenizer.encode(fileAt: name, try request.text.bytes(), addSpecialTokens: false)
     if let limit = request.tokenLimit { ids = Array(ids.prefix(max(0, limit))) }
-    guard !ids.isEmpty else { throw ModelError(.emptyPrompt, location: ErrorLocation(file: request.text)) }
+    guard !ids.isEmpty else { throw ModelError(.emptyPrompt, location: ErrorLocation(file: name)) }
     let context = runnable.model.configuration.contextLength
     guard window <= context else {
       throw ModelError(
@@ -67,7 +71,7 @@ public struct PerplexityWorkflow: Sendable {
       }
     }
     return PerplexityResult(
-      run: runnable.description, text: request.text, perplexity: result, seconds: Platform.monotonicSeconds - start)
+      run: runnable.description, text: name, perplexity: result, seconds: Platform.monotonicSeconds - start)
   }
 
   private var window: Int {

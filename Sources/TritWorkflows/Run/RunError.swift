@@ -6,14 +6,14 @@ import TritCore
 public struct RunError: DiagnosticError, Equatable {
   /// What went wrong.
   public enum Kind: Sendable, Equatable {
-    /// The model has no `tokenizer.json`, and text was given.
+    /// The model has neither `tokenizer.json` nor `tokenizer.model`, and text was given.
     case noTokenizer
     /// A GGUF file has a tokenizer, and this program cannot follow it.
     case tokenizerNotRebuilt(String)
-    /// The tokenizer names no token that begins a text, and one is needed.
-    case noBeginToken
     /// Neither text nor ids were given.
     case noInput
+    /// A file that should hold a text does not.
+    case notText
     /// Something that should be a list of token ids is not.
     case malformedIDs(found: String)
     /// A reference file has prompts of its own.
@@ -36,10 +36,11 @@ public struct RunError: DiagnosticError, Equatable {
 
   public var summary: String {
     switch kind {
-    case .noTokenizer: "the model has no tokenizer.json, which is needed to turn text into token ids"
+    case .noTokenizer:
+      "the model has no tokenizer.json or tokenizer.model, one of which is needed to turn text into token ids"
     case .tokenizerNotRebuilt(let why): why
-    case .noBeginToken: "the tokenizer names no token that begins a text (BOS), which is needed here"
     case .noInput: "expected a text or token ids, found neither"
+    case .notText: "expected UTF-8 text, found other bytes"
     case .malformedIDs(let found): "expected token ids, found \(printable(found, limit: 60))"
     case .promptsBesideReference: "a reference file holds the prompts it was made from; no other ones can be compared"
     case .vocabularyMismatch(let expected, let found): "expected a vocabulary of \(expected) tokens, found \(found)"
@@ -53,10 +54,10 @@ public struct RunError: DiagnosticError, Equatable {
     switch kind {
     case .noTokenizer: "put tokenizer.json beside the weights, or give token ids instead of text"
     case .tokenizerNotRebuilt: "give token ids instead of text"
-    case .noBeginToken: "name it as bos_token in tokenizer_config.json"
-    case .noInput: "give --text, --ids or --ids-file"
+    case .noInput: "give a text, token ids or a conversation"
+    case .notText: "save it as UTF-8"
     case .malformedIDs: "write ids as whole numbers with spaces or commas between, or as JSON lists"
-    case .promptsBesideReference: "leave --text, --ids and --ids-file out"
+    case .promptsBesideReference: "give no text, no ids and no conversation"
     case .vocabularyMismatch, .layerMismatch: "compare two forms of one model"
     case .tokenizerMismatch:
       "compare two forms of one model, or give token ids that mean the same to both (--ids-file)"
@@ -67,8 +68,9 @@ public struct RunError: DiagnosticError, Equatable {
   public var category: ErrorCategory {
     switch kind {
     case .noInput, .promptsBesideReference, .vocabularyMismatch, .layerMismatch, .tokenizerMismatch: .misuse
+    case .notText: .malformedInput
     case .malformedIDs: location.file == nil ? .misuse : .malformedInput
-    case .noTokenizer, .tokenizerNotRebuilt, .noBeginToken, .referenceTensor: .malformedInput
+    case .noTokenizer, .tokenizerNotRebuilt, .referenceTensor: .malformedInput
     }
   }
 }

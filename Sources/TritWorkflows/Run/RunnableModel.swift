@@ -9,6 +9,9 @@ import TritTokenizer
 /// Which model to run, and how.
 public struct RunOptions: Sendable {
   public var mode: ArithmeticMode
+  /// Whether fast arithmetic may round inputs that the model takes as they are. If not, such a model computes in
+  /// reference arithmetic, whatever `mode` is: what is measured then is the model.
+  public var roundsPlainInputs = true
   public var projections: ProjectionOverride
   public var kernels: KernelChoice
   /// 0 means one for each processor.
@@ -64,12 +67,12 @@ public struct RunnableModel: Sendable {
   init(_ source: any TensorSource, _ options: RunOptions, engine: InferenceEngine) throws {
     self.source = source
     self.engine = engine
-    mode = options.mode
     (model, remarks) = try RunnableModel.locating(source.manifest.path) {
       let remarks = try DenseRemarks(source)
       let load = LoadOptions(projections: options.projections, dense: remarks.kind.denseProjections)
       return (try LanguageModel(source, options: load, engine: engine), remarks)
     }
+    mode = options.roundsPlainInputs || model.roundedGroups == nil ? options.mode : .reference
   }
 
   public var path: String { source.manifest.path }
@@ -79,8 +82,17 @@ public struct RunnableModel: Sendable {
     RunDescription(
       path: path, format: source.manifest.format.rawValue, architecture: model.configuration.architecture.className,
       projections: model.projectionClasses.map(\.rawValue), mode: mode, kernels: engine.kernelName,
-      threads: engine.threads, notes: source.manifest.notes + model.notes + remarks.notes(model),
+      threads: engine.threads, notes: source.manifest.notes + model.notes + remarks.notes(model) + fastNotes,
       warnings: remarks.warnings(model))
+  }
+
+  /// What fast arithmetic does that the model does not.
+  private var fastNotes: [String] {
+    guard mode == .fast, let group = model.roundedGroups else { return [] }
+    return [
+      "fast arithmetic rounds inputs of packed weights to int8, one scale for each \(group) inputs, which the model does "
+        + "not; reference arithmetic does not either"
+    ]
   }
 
   /// A context for a text of that many tokens.
@@ -145,7 +157,7 @@ public struct RunDescription: Sendable, Hashable {
   /// The classes projections computed as.
   public var projections: [String]
   public var mode: ArithmeticMode
-  /// `scalar`, `avx2` or `avx512-vnni`.
+  /// `scalar`, `avx2`, `avx512-vnni`, `neon`, `neon-dotprod` or `neon-i8mm`.
   public var kernels: String
   public var threads: Int
   public var notes: [String]

@@ -7,6 +7,12 @@ import TritTokenizer
 public enum TokenInput: Sendable, Equatable {
   /// A text; the model's tokenizer makes ids of it, with BOS in front when the model has one.
   case text(String)
+  /// A file of such text; `-` is standard input.
+  case textFile(String)
+  /// A text that becomes the one message of a user, written as the model's chat template says.
+  case chat(TextInput)
+  /// A conversation as JSON: a list of objects with `role` and `content`; the name is for errors.
+  case messages([UInt8], file: String?)
   /// Ids as numbers with spaces or commas between, taken as they are.
   case ids(String)
   /// A file of ids: JSON (a list of ids, a list of such lists, or a list of objects with `ids`), or one prompt a line.
@@ -23,10 +29,14 @@ public enum TokenInput: Sendable, Equatable {
     var result: [[Int]] = []
     for input in inputs {
       switch input {
-      case .text(let text):
+      case .text, .textFile:
         let loaded = try tokenizer ?? Tokenizer(of: source)
         tokenizer = loaded
-        result.append(try loaded.prompt(text))
+        result.append(try loaded.prompt(try input.text()))
+      case .chat, .messages:
+        let loaded = try tokenizer ?? Tokenizer(of: source)
+        tokenizer = loaded
+        result.append(try loaded.ids(of: input.conversation() ?? [], ChatTemplate(of: source)))
       case .ids(let text): result.append(try TokenIDs.parse(text))
       case .idsFile(let path): result += try TokenIDs.read(path)
       }
@@ -35,9 +45,33 @@ public enum TokenInput: Sendable, Equatable {
     return result
   }
 
-  /// A file of text.
-  static func text(at path: String) throws -> [UInt8] {
-    try InputFile(path: path, mode: .buffered).contents(limit: fileLimit)
+  /// The text that is taken as it is; empty for anything else.
+  private func text() throws -> String {
+    switch self {
+    case .text(let text): text
+    case .textFile(let path): try TextInput.file(path).text()
+    case .chat, .messages, .ids, .idsFile: ""
+    }
+  }
+
+  /// The messages of a conversation; nil for what is none.
+  func conversation() throws -> [ChatMessage]? {
+    switch self {
+    case .chat(let input): [ChatMessage(.user, try input.text())]
+    case .messages(let bytes, let file): try ChatMessage.list(bytes, file: file)
+    case .text, .textFile, .ids, .idsFile: nil
+    }
+  }
+
+  /// A conversation in a file of JSON; `-` is standard input.
+  public static func messages(at path: String) throws -> TokenInput {
+    .messages(try text(at: path), file: path == "-" ? nil : path)
+  }
+
+  /// A file of text, or standard input.
+  static func text(at path: String) throws(TensorIOError) -> [UInt8] {
+    if path == "-" { return try Platform.standardInput(limit: fileLimit) }
+    return try InputFile(path: path, mode: .buffered).contents(limit: fileLimit)
   }
 }
 

@@ -11,6 +11,10 @@ public struct TokenizeRequest: Sendable {
     case text(String)
     /// A file of UTF-8 text.
     case file(String)
+    /// A text, or the text of a file, as the one message of a user.
+    case chat(TextInput)
+    /// A conversation as JSON; the name is for errors.
+    case messages([UInt8], file: String?)
     /// Ids to be decoded, with spaces or commas between.
     case ids(String)
   }
@@ -24,6 +28,16 @@ public struct TokenizeRequest: Sendable {
   public init(path: String, input: Input) {
     self.path = path
     self.input = input
+  }
+}
+
+extension TokenizeRequest.Input {
+  fileprivate func conversation() throws -> [ChatMessage] {
+    switch self {
+    case .chat(let input): [ChatMessage(.user, try input.text())]
+    case .messages(let bytes, let file): try ChatMessage.list(bytes, file: file)
+    case .text, .file, .ids: []
+    }
   }
 }
 
@@ -94,6 +108,11 @@ public struct TokenizeWorkflow: Sendable {
       let bytes = try TokenInput.text(at: path)
       inputBytes = bytes.count
       ids = try tokenizer.encode(fileAt: path, bytes, addSpecialTokens: request.includesSpecialTokens)
+    case .chat, .messages:
+      let messages = try request.input.conversation()
+      let text = try tokenizer.text(of: messages, ChatTemplate(of: source))
+      inputBytes = text.utf8.count
+      ids = try tokenizer.encode(text, addSpecialTokens: false)
     case .ids(let text):
       ids = try TokenIDs.parse(text)
       skipsSpecialTokens = !request.includesSpecialTokens

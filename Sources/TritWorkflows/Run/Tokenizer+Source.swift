@@ -16,14 +16,28 @@ extension Tokenizer {
       let place = source is GGUFModelView ? "\(manifest.path) as \(name)" : FileSystem.join(manifest.path, name)
       return TokenizerFiles.File(name: place, bytes: try source.companion(named: name))
     }
-    guard let tokenizer = try file("tokenizer.json") else {
-      let reason = manifest.notes.first { $0.contains("cannot be rebuilt") }
+    guard let name = manifest.tokenizerFile, let tokenizer = try file(name) else {
+      let reason = (source as? GGUFModelView)?.unreadTokenizer
       throw RunError(reason.map { .tokenizerNotRebuilt($0) } ?? .noTokenizer, file: manifest.path)
     }
+    let (settings, map) = (try file("tokenizer_config.json"), try file("special_tokens_map.json"))
+    let (generation, configuration) = (try file("generation_config.json"), try file("config.json"))
     try self.init(
-      TokenizerFiles(
-        tokenizer: tokenizer, tokenizerConfiguration: file("tokenizer_config.json"),
-        specialTokensMap: file("special_tokens_map.json"), generationConfiguration: file("generation_config.json"),
-        modelConfiguration: file("config.json")))
+      name == ModelManifest.sentencePieceFile
+        ? TokenizerFiles(
+          sentencePiece: tokenizer, tokenizerConfiguration: settings, specialTokensMap: map,
+          generationConfiguration: generation, modelConfiguration: configuration)
+        : TokenizerFiles(
+          tokenizer: tokenizer, tokenizerConfiguration: settings, specialTokensMap: map,
+          generationConfiguration: generation, modelConfiguration: configuration))
+  }
+}
+
+extension ModelManifest {
+  static let sentencePieceFile = "tokenizer.model"
+
+  /// The file among the companions that the tokenizer is made from; `tokenizer.json` where there are both.
+  var tokenizerFile: String? {
+    ["tokenizer.json", ModelManifest.sentencePieceFile].first { name in companions.contains { $0.name == name } }
   }
 }

@@ -11,6 +11,8 @@ public enum OutputForm: Sendable, Hashable {
   /// Latents that are made the same trits again.
   case trainable
   case tritpack
+  /// Packed trits for MLX.
+  case mlx
   /// GGUF, but for I2_S.
   case gguf(GGUFWeightType)
   /// GGUF with I2_S in one of its orders.
@@ -18,7 +20,7 @@ public enum OutputForm: Sendable, Hashable {
 
   /// Every form this package writes, in the order of `Docs/Runtimes.md`.
   public static let all: [OutputForm] =
-    [.hfPacked, .dense, .trainable, .tritpack]
+    [.hfPacked, .dense, .trainable, .tritpack, .mlx]
     + GGUFWeightType.allCases.flatMap { type in
       type == .i2s ? I2SOrder.allCases.map(OutputForm.i2s) : [OutputForm.gguf(type)]
     }
@@ -30,6 +32,7 @@ public enum OutputForm: Sendable, Hashable {
     case .dense: self = .dense
     case .trainable: self = .trainable
     case .tritpack: self = .tritpack
+    case .mlx: self = .mlx
     case .gguf: self = request.gguf.weights == .i2s ? .i2s(request.gguf.i2sOrder) : .gguf(request.gguf.weights)
     }
   }
@@ -37,7 +40,7 @@ public enum OutputForm: Sendable, Hashable {
   public var isGGUF: Bool {
     switch self {
     case .gguf, .i2s: true
-    case .hfPacked, .dense, .trainable, .tritpack: false
+    case .hfPacked, .dense, .trainable, .tritpack, .mlx: false
     }
   }
 
@@ -48,6 +51,7 @@ public enum OutputForm: Sendable, Hashable {
     case .dense: ConversionTarget.dense.rawValue
     case .trainable: ConversionTarget.trainable.rawValue
     case .tritpack: ConversionTarget.tritpack.rawValue
+    case .mlx: ConversionTarget.mlx.rawValue
     case .gguf(let type): type.rawValue
     case .i2s(let order): "\(GGUFWeightType.i2s.rawValue) \(order.rawValue)"
     }

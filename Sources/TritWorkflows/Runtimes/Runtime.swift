@@ -61,25 +61,31 @@ extension RuntimeTable {
     rows.first { $0.runtime == runtime && $0.family == family && $0.forms.contains(form) }
   }
 
-  /// The programs that load a family in a form: "llama.cpp, ik_llama.cpp (tried), bitnet.cpp (source)"; empty when none
-  /// is known to.
-  public static func loading(_ family: String, _ form: OutputForm) -> String {
-    let known = runtimes.compactMap { row($0, family, form) }.filter { $0.outcome == .loads }
-    return [RuntimeEvidence.tried, .source].compactMap { evidence in
-      let names = known.filter { $0.evidence == evidence }.map(\.runtime.name)
-      return names.isEmpty ? nil : names.joined(separator: ", ") + " (\(evidence.rawValue))"
-    }.joined(separator: ", ")
+  /// What is known of every program about a family in a form: those that load it first, tried ones before those only
+  /// read about.
+  public static func known(_ family: String, _ form: OutputForm) -> [RuntimeRow] {
+    let known = runtimes.compactMap { row($0, family, form) }
+    let loading = known.filter { $0.outcome == .loads }
+    return loading.filter { $0.evidence == .tried } + loading.filter { $0.evidence == .source }
+      + known.filter { $0.outcome != .loads }
+  }
+}
+
+extension RuntimeOutcome {
+  /// As reports name it.
+  public var name: String {
+    switch self {
+    case .loads: "loads"
+    case .refuses: "refuses"
+    case .misreads: "misreads"
+    }
   }
 
-  /// The programs that read the container and do not compute this model, with what they say; nil when there is none.
-  public static func warnings(_ family: String, _ form: OutputForm) -> String? {
-    let texts = runtimes.compactMap { row($0, family, form) }.compactMap { row -> String? in
-      switch row.outcome {
-      case .loads: nil
-      case .refuses(let message): "\(row.runtime.name) refuses it (\(message))"
-      case .misreads(let reason): "\(row.runtime.name) computes another model (\(reason))"
-      }
+  /// What the program says, or why it computes something else; nil where it loads the model.
+  public var reason: String? {
+    switch self {
+    case .loads: nil
+    case .refuses(let reason), .misreads(let reason): reason
     }
-    return texts.isEmpty ? nil : texts.joined(separator: "; ")
   }
 }

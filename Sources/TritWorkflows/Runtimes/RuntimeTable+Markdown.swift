@@ -34,12 +34,7 @@ extension RuntimeTable {
 
   private static func cell(_ runtime: Runtime, _ family: String, _ form: OutputForm) -> String {
     guard let row = row(runtime, family, form) else { return runtime.reads(form) ? "not tried" : "–" }
-    let text =
-      switch row.outcome {
-      case .loads: "loads"
-      case .refuses(let message): "refuses: \(message)"
-      case .misreads(let reason): "misreads: \(reason)"
-      }
+    let text = row.outcome.name + (row.outcome.reason.map { ": " + $0 } ?? "")
     return text + (row.evidence == .tried ? ", **tried**" : ", source")
   }
 }

@@ -7,7 +7,7 @@ import TritModel
 ///
 /// A program is a line of `runtimes`; what is known of it a line of `rows`. What no row names was not tried.
 public enum RuntimeTable {
-  static let transformers = Runtime(name: "transformers", version: "5.23.0") { $0 != .tritpack }
+  static let transformers = Runtime(name: "transformers", version: "5.23.0") { $0 != .tritpack && $0 != .mlx }
   static let onebitllms = Runtime(name: "onebitllms", version: "0.0.4") { $0 == .trainable }
   static let llamaCpp = Runtime(name: "llama.cpp", version: "ggml 0.25.3, in llama-cpp-python 0.3.36") { $0.isGGUF }
   /// As `setup_env.py` builds it on x86.
@@ -18,9 +18,11 @@ public enum RuntimeTable {
   static let bitnetCppARM = Runtime(name: "bitnet.cpp on ARM", version: "January 2026") { $0.isGGUF }
   static let ikLlamaCpp = Runtime(name: "ik_llama.cpp", version: "8337e4cd of August 2026, x86") { $0.isGGUF }
 
+  static let mlxLM = Runtime(name: "mlx-lm", version: "0.32.2, with mlx 0.32.4 on CPU") { $0 == .mlx }
+
   /// Every program, in the order of the page's columns.
   public static let runtimes = [
-    transformers, onebitllms, llamaCpp, bitnetCpp, bitnetCppRows, bitnetCppARM, ikLlamaCpp,
+    transformers, onebitllms, llamaCpp, bitnetCpp, bitnetCppRows, bitnetCppARM, ikLlamaCpp, mlxLM,
   ]
 
   private static let dense: [OutputForm] = [.gguf(.bf16), .gguf(.f16), .gguf(.f32)]
@@ -71,6 +73,8 @@ public enum RuntimeTable {
         RuntimeRow(ikLlamaCpp, family, ternary, .refuses("floating point exception"), .tried),
       ]
     } + [
+      RuntimeRow(mlxLM, Qwen3(), [.mlx], .loads, .tried),
+      RuntimeRow(mlxLM, Llama(), [.mlx], .loads, .tried),
       RuntimeRow(ikLlamaCpp, Llama(), orders, .refuses("ggml.c: fatal error"), .tried),
       RuntimeRow(ikLlamaCpp, BitNet(), orders, noProduct, .tried),
       RuntimeRow(ikLlamaCpp, Bitnet1bitLLM(), orders, noProduct, .tried),

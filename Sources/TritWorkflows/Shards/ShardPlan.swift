@@ -23,12 +23,14 @@ public struct ShardPlan: Sendable {
 
   /// Hashes a source and writes the plan of its conversion; nothing is converted.
   public static func make(_ request: ConversionRequest, at path: String, work: WorkOptions) throws -> ShardPlan {
+    if request.target == .mlx { throw WorkflowError(.notInParts(request.target.rawValue)) }
+    var request = request
+    request.input = try ModelPlace.resolved(request.input)
     try OutputPlace.check(request)
     try RequestRecord.checkRecordable(request)
-    var request = request
     request.input = FileSystem.resolved(request.input) ?? request.input
     request.output = FileSystem.resolvedTarget(request.output) ?? request.output
-    let source = try ModelOpener.open(request.input, request.open, hasCompanions: true)
+    let source = try ModelOpener.open(request.input, request.inputOptions, hasCompanions: true)
     let plan = try Planner(source, request).plan()
     try source.checkIntegrity(work.parallelism, work.progress)
     var content = try ShardPlan.description(of: plan, source)
@@ -110,7 +112,7 @@ public struct ShardPlan: Sendable {
   ///
   /// - Throws: `ShardError.sourceChanged`.
   func open() throws -> (source: any TensorSource, plan: ConversionPlan) {
-    let source = try ModelOpener.open(request.input, request.open, hasCompanions: true)
+    let source = try ModelOpener.open(request.input, request.inputOptions, hasCompanions: true)
     let plan = try Planner(source, request).plan()
     let found = try ShardPlan.description(of: plan, source)
     // By their text: parsed values also know where they stood.

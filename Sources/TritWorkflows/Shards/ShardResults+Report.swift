@@ -40,11 +40,13 @@ extension ShardWorkerResult {
 }
 
 extension ShardFinishResult {
-  /// The report of `tritsmith convert --finish`, schema `tritsmith.shard_finish` 1.
+  /// The report of `tritsmith convert --finish`, schema `tritsmith.shard_finish` 2.
   public var report: ReportDocument {
     var report = ReportDocument(
-      title: "Conversion in parts", schema: ReportSchema("tritsmith.shard_finish", version: 1))
+      title: "Conversion in parts", schema: ReportSchema("tritsmith.shard_finish", version: 2))
+    report.prefersFacts = true
     report.append(plan.facts)
+    if let programs = plan.runtimeTable { report.append(programs) }
     report.append(
       ReportFacts(
         key: "result", title: "Result",

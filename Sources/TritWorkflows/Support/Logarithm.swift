@@ -1,10 +1,6 @@
 // Tritsmith: logarithms of the C library.
 
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Darwin)
-  import Darwin
-#endif
+import LibC
 
 /// Logarithms, so that only this file names the C library.
 enum Logarithm {

@@ -5,6 +5,8 @@ import TritFormats
 import TritModel
 
 /// Opens a model under Hugging Face's names, whatever its format calls its tensors.
+///
+/// Rotated weights are those of the ordinary model, unless the options say otherwise.
 public enum ModelOpener {
   /// - Parameters:
   ///   - path: a file or a folder.
@@ -16,7 +18,28 @@ public enum ModelOpener {
   ) throws -> any TensorSource {
     let source = try FormatRegistry.open(path, options)
     guard source.manifest.format == GGUFFormat.id else { return source }
-    return try GGUFModelView(source, hasCompanions: hasCompanions, preTokenizer: options.preTokenizer)
+    return try GGUFModelView(
+      source, hasCompanions: hasCompanions, preTokenizer: options.preTokenizer, keepsRotation: options.keepsRotation)
+  }
+
+  /// Models to be held against each other. Where all are rotated in one way, what they store is compared; else rotated
+  /// ones are unfolded. Their notes say so.
+  public static func alike(
+    _ models: [(path: String, options: OpenOptions)], hasCompanions: Bool = true
+  ) throws -> [any TensorSource] {
+    let opened = try models.map { try open($0.path, $0.options.keepingRotation, hasCompanions: hasCompanions) }
+    let rotations = opened.map { ($0 as? GGUFModelView)?.rotation }
+    if rotations.allSatisfy({ $0 == rotations.first }) { return opened }
+    return try opened.map { try ($0 as? GGUFModelView)?.unfolded() ?? $0 }
+  }
+
+  /// What was done to rotated models that are held against each other, for people.
+  public static func rotationNotes(_ models: [any TensorSource]) -> [String] {
+    models.compactMap { source in
+      guard let view = source as? GGUFModelView, let rotation = view.rotation else { return nil }
+      return "the weights of \(printable(source.manifest.path)) are rotated (\(rotation.text)): "
+        + (view.keepsRotation ? "compared as they are stored, as all are rotated alike" : "unfolded first")
+    }
   }
 
   /// Two models to be compared. GGUF files of which no model can be made keep their own names and row order, both of
@@ -28,7 +51,8 @@ public enum ModelOpener {
     hints: inout [String]
   ) throws -> (any TensorSource, any TensorSource) {
     do {
-      return (try open(first.path, first.options), try open(second.path, second.options))
+      let models = try alike([first, second])
+      return (models[0], models[1])
     } catch let error as GGUFModelError where error.category == .malformedInput {
       let stored = try [first, second].map { try FormatRegistry.open($0.path, $0.options) }
       guard stored.allSatisfy({ $0.manifest.format == GGUFFormat.id }) else { throw error }
@@ -43,6 +67,13 @@ extension OpenOptions {
   func reading(like other: OpenOptions) -> OpenOptions {
     OpenOptions(
       access: other.access, scaleConvention: scaleConvention, i2sOrder: i2sOrder, preTokenizer: preTokenizer,
-      ggmlTypes: ggmlTypes, followsLinks: other.followsLinks)
+      ggmlTypes: ggmlTypes, followsLinks: other.followsLinks, keepsRotation: keepsRotation)
+  }
+
+  /// The same with rotated weights as they are stored.
+  package var keepingRotation: OpenOptions {
+    var result = self
+    result.keepsRotation = true
+    return result
   }
 }

@@ -1,6 +1,8 @@
 // Tritsmith: requests that cannot be carried out.
 
 import TritCore
+import TritFormats
+import TritModel
 
 /// A model is readable, but what was asked of it cannot be done.
 public struct WorkflowError: DiagnosticError, Equatable {
@@ -46,6 +48,18 @@ public struct WorkflowError: DiagnosticError, Equatable {
     case blocksDoNotFit(type: String, columns: Int, block: Int)
     case recipeNeedsDense(String, found: String)
     case recipeQuantizesAll(String)
+    /// A single file has no place for the configuration that readers need.
+    case needsFolder
+    /// Parts are single files.
+    case notInParts(String)
+    /// Weights MLX has quantized to other numbers than trits.
+    case roundedByMLX(String, isDamaged: Bool)
+    /// A form that cannot say that weights are rotated.
+    case rotatedWeights(WeightRotation, target: String)
+    /// Keys would name a tensor the output has not.
+    case rotatedTensorLeftOut
+    case notRotated
+    case unfoldsToDense(asked: String)
   }
 
   public var kind: Kind
@@ -86,8 +100,8 @@ public struct WorkflowError: DiagnosticError, Equatable {
       "holds trits as dense numbers beside a scale (unpacked autobitlinear), which is not supported"
     case .tensorsDoNotFit(let layout, let names, let detail):
       "\(names.count) tensors do not fit \(layout): "
-        + names.prefix(12).map { printable($0) }.joined(separator: ", ")
-        + (names.count > 12 ? " and \(names.count - 12) more" : "") + " (the first: \(detail))"
+        + names.prefix(3).map { printable($0) }.joined(separator: ", ")
+        + (names.count > 3 ? " and \(names.count - 3) more" : "") + " (the first: \(detail))"
     case .scaleDoesNotFit(let value, let storage):
       "the scale \(value) cannot be stored as \(storage) without losing most of its digits"
     case .roundingLoses(let detail): detail
@@ -101,6 +115,18 @@ public struct WorkflowError: DiagnosticError, Equatable {
     case .recipeNeedsDense(let recipe, let found):
       "is stored as \(found); \(recipe) of onebitllms reads dense safetensors only"
     case .recipeQuantizesAll(let recipe): "\(recipe) of onebitllms would quantize it as well, which ruins the model"
+    case .needsFolder: "readers of this target find groups and bits in config.json, and a single file has none"
+    case .notInParts(let target):
+      "--to \(target) is not made in parts: they are single files, which cannot be read back"
+    case .roundedByMLX(let name, let isDamaged):
+      isDamaged
+        ? "is \(name): \(MLXPacking.damageText)" : "is \(name), numbers MLX has rounded: there are no trits in it"
+    case .rotatedWeights(let rotation, let target):
+      "the weights are rotated (\(rotation.text)), and \(target) cannot say so: every program would load the output and "
+        + "compute nonsense"
+    case .rotatedTensorLeftOut: "is rotated by the keys of the file and would not be in the output"
+    case .notRotated: "there is nothing to unfold: no key of the model says that its weights are rotated"
+    case .unfoldsToDense(let asked): "unfolded weights are ordinary dense ones, \(asked) makes others of them"
     case .unknownMetadata(let pattern): "no metadata key matches '\(printable(pattern))'"
     case .unsound(let finding):
       "\(finding.rule.rawValue): \(finding.subject.isEmpty ? "" : printable(finding.subject) + ": ")\(finding.detail)"
@@ -138,7 +164,18 @@ public struct WorkflowError: DiagnosticError, Equatable {
     case .blocksDoNotFit: "choose another type with --embeddings, or leave the option out"
     case .recipeNeedsDense: "use --to hf-packed or --to dense, which take packed models as they are"
     case .recipeQuantizesAll: "use --to hf-packed or --to dense, which quantize projections only"
+    case .rotatedWeights:
+      "--unfold writes the ordinary weights, with --to dense or --to gguf --layout F16; --to gguf without it keeps the "
+        + "weights rotated, and their keys"
+    case .rotatedTensorLeftOut: "--unfold writes the ordinary weights"
+    case .notRotated:
+      "leave --unfold out; whether a file is rotated without saying so, 'tritsmith compare' tells beside another form of it"
+    case .unfoldsToDense:
+      "--unfold goes with --to dense, or --to gguf and --layout BF16, F16 or F32; what that writes can be converted on"
     case .unknownMetadata: "'tritsmith inspect' lists the keys"
+    case .needsFolder: "name a folder, without the ending .safetensors"
+    case .notInParts: "leave --plan out; a conversion reads and writes its tensors one at a time anyway"
+    case .roundedByMLX(_, let isDamaged): isDamaged ? nil : "take the checkpoint it was quantized from"
     case .unsound: "'tritsmith check' lists everything that is wrong with the model"
     case .unpackedOffline: "pack the model with the tool that wrote it"
     case .hasForeignQuantization: "take the checkpoint it was quantized from"
@@ -151,7 +188,7 @@ public struct WorkflowError: DiagnosticError, Equatable {
     case .auditFailed, .notNative: .checkFailed
     case .tensorsDoNotFit, .scaleDoesNotFit, .scalesDiffer, .valuesOverflow, .roundingLoses, .partlyTernary,
       .unknownMetadata, .blocksDoNotFit,
-      .recipeNeedsDense, .recipeQuantizesAll:
+      .recipeNeedsDense, .recipeQuantizesAll, .rotatedWeights, .rotatedTensorLeftOut, .notRotated, .unfoldsToDense:
       .misuse
     case .globWithoutMatch, .contradictoryGlobs, .keepsConvention, .unknownQuantizer, .oneScaleOnly,
       .nameCannotBePacked, .scaleNameTaken, .nothingToQuantize, .nothingToRestore:

@@ -43,6 +43,8 @@ public struct ModelSurvey: Sendable {
   public var quantization: HFQuantization?
   /// What the model is, or the first setting that is not understood.
   public var description: Result<ModelDescription, ModelError>
+  /// The description as far as it is understood: it says which tensors a model has. Nil where even that is not known.
+  package private(set) var structure: ModelDescription?
   /// One for each tensor of the manifest.
   public var roles: [TensorRole]
 
@@ -69,7 +71,13 @@ public struct ModelSurvey: Sendable {
     self.architecture = architecture
     // Without a configuration the tables of all families tell roles.
     roles = manifest.tensors.map { architecture?.role(of: $0.name) ?? ArchitectureRegistry.role(of: $0.name) }
-    description = Result { () throws(ModelError) in try ModelDescription.read(source, architecture: chosen) }
+    do throws(ModelError) {
+      let reading = try ModelDescription.reading(source, architecture: chosen)
+      structure = reading.description
+      description = reading.problem.map { .failure($0) } ?? .success(reading.description)
+    } catch {
+      description = .failure(error)
+    }
     quantization = try manifest.configuration.flatMap {
       try HFQuantization(configuration: $0, file: FileSystem.join(manifest.path, "config.json"))
     }
@@ -113,6 +121,14 @@ public struct ModelSurvey: Sendable {
         others.first.map { "\(others.count) projections are stored as \(tensors[$0].encoding.name), which is not read" }
           ?? "no projection matrix was found by name"
       ]
+      return
+    }
+    // Turned back they are no latents and hold no trits, whatever they look like.
+    let view = source as? GGUFModelView
+    let unfolded = dense.count { view?.isUnfolded(tensors[$0]) ?? false }
+    if unfolded > 0 {
+      kind = .ordinary
+      evidence = ["\(unfolded) projections are rotated in the file and were unfolded"]
       return
     }
     let sample = try NativenessProbe(size).sample(source, dense.map { tensors[$0] })

@@ -159,7 +159,7 @@ public struct ScaleProof: Sendable {
     let source = try ModelOpener.open(path, options.open, hasCompanions: true)
     let model = try RunnableModel(source, options, engine: options.engine())
     let vocabulary = model.model.configuration.vocabularySize
-    let hasTokenizer = source.manifest.companions.contains { $0.name == "tokenizer.json" }
+    let hasTokenizer = source.manifest.tokenizerFile != nil
     var ids: [Int]
     if hasTokenizer {
       ids = try Tokenizer(of: source).prompt(ValidateRequest.sampleText)

@@ -59,9 +59,12 @@ public struct ValidateWorkflow: Sendable {
     let work = WorkOptions(
       parallelism: Parallelism(threads: request.options.threads, cancellation: request.options.cancellation),
       kernels: try request.options.kernels.kernels(), progress: progress)
-    let referenceOptions = request.referenceOptions ?? request.options
+    // What is proved is the model: inputs that it takes as they are stay so in either arithmetic.
+    var (options, referenceOptions) = (request.options, request.referenceOptions ?? request.options)
+    options.roundsPlainInputs = false
+    referenceOptions.roundsPlainInputs = false
     let other = try ModelOpener.open(request.reference, referenceOptions.open, hasCompanions: true)
-    let model = try RunnableModel(request.path, request.options, engine: engine)
+    let model = try RunnableModel(request.path, options, engine: engine)
     var side = ValidatedSide(path: other.manifest.path)
     let scale = try scaleFinding(of: model.source, beside: other, work)
     var found: Findings

@@ -165,7 +165,7 @@ struct DenseComparison {
 
   /// What a tensor is stored as in its file: the view shows blocks as Float.
   private func form(_ tensor: TensorDescriptor, _ source: any TensorSource) -> TensorEncoding {
-    (source as? GGUFModelView)?.stored(tensor).encoding ?? tensor.encoding
+    (source as? GGUFModelView)?.form(of: tensor) ?? tensor.encoding
   }
 
   private func name(_ tensor: TensorDescriptor, _ source: any TensorSource) -> String { form(tensor, source).name }

@@ -189,14 +189,12 @@ private struct GGUFRowReader {
     }
   }
 
-  /// True when all bytes of a scale but its sign are 0: the block or row is zeros, whatever its codes.
-  private func isZero(_ bytes: RawSpan, _ place: Int, _ width: Int) -> Bool {
+  /// ik_llama.cpp stores a row of zeros as a scale of 0, but for its sign, over codes that all say +1.
+  private func clearZeros(_ bytes: RawSpan, _ place: Int, _ width: Int, _ output: inout MutableSpan<Int8>) {
     func byte(_ index: Int) -> UInt8 { bytes.unsafeLoad(fromByteOffset: place + index, as: UInt8.self) }
-    return (0..<width - 1).allSatisfy { byte($0) == 0 } && byte(width - 1) % 128 == 0
-  }
-
-  private func clear(_ target: Range<Int>, _ output: inout MutableSpan<Int8>) {
-    for index in target { output[start + index] = 0 }
+    guard (0..<width - 1).allSatisfy({ byte($0) == 0 }), byte(width - 1) % 128 == 0 else { return }
+    for column in 0..<columns where output[start + column] != 1 { return }
+    for column in 0..<columns { output[start + column] = 0 }
   }
 
   func tq2(_ bytes: RawSpan, _ output: inout MutableSpan<Int8>) {
@@ -206,7 +204,6 @@ private struct GGUFRowReader {
         blocks: columns / 256)
       spread(bytes, part, GGUFDigits.quads, &output)
     }
-    clearZeroBlocks(bytes, scale: 64, every: 66, of: 256, &output)
   }
 
   /// Blocks of `size` weights: the scale, then four consecutive weights a byte.
@@ -221,7 +218,6 @@ private struct GGUFRowReader {
         for place in 0..<4 { output[unchecked: first &+ place] = table[unchecked: 4 &* byte &+ place] }
       }
     }
-    clearZeroBlocks(bytes, scale: 0, every: length, of: size, &output)
   }
 
   func ptq1(_ bytes: RawSpan, _ output: inout MutableSpan<Int8>) {
@@ -233,7 +229,6 @@ private struct GGUFRowReader {
         blocks: columns / 128)
       spread(bytes, part, places, &output)
     }
-    clearZeroBlocks(bytes, scale: 26, every: 28, of: 128, &output)
   }
 
   func tq1(_ bytes: RawSpan, _ output: inout MutableSpan<Int8>) {
@@ -245,15 +240,6 @@ private struct GGUFRowReader {
         first: first, count: count, blockBytes: 54, column: column, step: count, blockColumns: 256,
         blocks: columns / 256)
       spread(bytes, part, places, &output)
-    }
-    clearZeroBlocks(bytes, scale: 52, every: 54, of: 256, &output)
-  }
-
-  private func clearZeroBlocks(
-    _ bytes: RawSpan, scale: Int, every length: Int, of size: Int, _ output: inout MutableSpan<Int8>
-  ) {
-    for block in 0..<columns / size where isZero(bytes, block * length + scale, 2) {
-      clear(size * block..<size * (block + 1), &output)
     }
   }
 
@@ -280,21 +266,20 @@ private struct GGUFRowReader {
   }
 
   func iq2(_ bytes: RawSpan, _ output: inout MutableSpan<Int8>) {
-    if isZero(bytes, 0, 4) { return clear(0..<columns, &output) }
     let part = Part(
       first: 4, count: 16, blockBytes: 16, column: 0, step: 16, blockColumns: 64, blocks: columns / 64)
     spread(bytes, part, GGUFDigits.quads, &output)
+    clearZeros(bytes, 0, 4, &output)
   }
 
   func iq2r4(_ bytes: RawSpan, _ k: Int, _ output: inout MutableSpan<Int8>) {
-    if isZero(bytes, 4 * k, 4) { return clear(0..<columns, &output) }
     let part = Part(
       first: 16 + 4 * k, count: 4, blockBytes: 16, column: 0, step: 4, blockColumns: 16, blocks: columns / 16)
     spread(bytes, part, GGUFDigits.quads, &output)
+    clearZeros(bytes, 4 * k, 4, &output)
   }
 
   func iq1(_ bytes: RawSpan, _ output: inout MutableSpan<Int8>) {
-    if isZero(bytes, 0, 2) { return clear(0..<columns, &output) }
     for column in 0..<columns {
       let (block, part, inside) = (column / 64, column % 64 / 16, column % 16)
       let first = 2 + 13 * block
@@ -302,5 +287,6 @@ private struct GGUFRowReader {
       let (place, digit) = inside == 15 ? (first + 12, 4 - part) : (first + 3 * part + inside / 5, 4 - inside % 5)
       output[start + column] = GGUFDigits.fives[digit][Int(bytes.unsafeLoad(fromByteOffset: place, as: UInt8.self))]
     }
+    clearZeros(bytes, 0, 2, &output)
   }
 }

@@ -22,6 +22,7 @@ enum IndependentDecoder {
     switch layout.rawValue {
     case "hf-packed": return try quarters(rows, tensor, source)
     case "two-bit": return try parts(rows, tensor, source, perByte: 4, radix: 4, validBytes: 256)
+    case "mlx-2bit": return try words(rows, tensor, source)
     case "base3": return try parts(rows, tensor, source, perByte: 5, radix: 3, validBytes: 243)
     default: return nil
     }
@@ -81,6 +82,30 @@ enum IndependentDecoder {
         }
       }
     }
+  }
+
+  /// MLX: column i of a row is digit i mod 16, in base 4 and lowest first, of its word i div 16; a word has four bytes.
+  private static func words(
+    _ rows: Range<Int>, _ tensor: TensorDescriptor, _ source: any TensorSource
+  ) throws -> [Int8] {
+    let columns = tensor.shape.columns
+    let wordsOfRow = columns / 16
+    var result: [Int8] = []
+    result.reserveCapacity(rows.count * columns)
+    try source.withBytes(rows.lowerBound * wordsOfRow * 4..<rows.upperBound * wordsOfRow * 4, of: tensor) { bytes in
+      for word in 0..<rows.count * wordsOfRow {
+        var value: UInt32 = 0
+        for byte in (0..<4).reversed() {
+          value = value * 256 + UInt32(bytes.unsafeLoad(fromByteOffset: 4 * word + byte, as: UInt8.self))
+        }
+        for _ in 0..<16 {
+          let (rest, digit) = value.quotientAndRemainder(dividingBy: 4)
+          result.append(digit == 3 ? invalid : Int8(digit) - 1)
+          value = rest
+        }
+      }
+    }
+    return result
   }
 
   /// TritPack: byte m of a row of C columns holds columns m, m+S, m+2S, …, S = ⌈C/n⌉, in base `radix`.

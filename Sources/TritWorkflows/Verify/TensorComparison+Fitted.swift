@@ -42,14 +42,14 @@ extension TensorComparison {
     var result = blank
     result.name = found.name
     let isPacked = found.encoding.isTernary
-    let convention = isPacked && !involvesGGUF ? found.scale?.convention ?? defaultConvention : .multiply
+    let convention = isPacked && !comparesMultipliers ? found.scale?.convention ?? defaultConvention : .multiply
     var expectedScale = matrix.scale(plane, convention)
     if isPacked {
       let foundScale = try converted.scale(of: found)
-      if involvesGGUF { expectedScale = matrix.scale(plane, .multiply) }
+      if comparesMultipliers { expectedScale = matrix.scale(plane, .multiply) }
       result.expectedScale = expectedScale
       result.foundScale = foundScale
-      if expectedScale.granularity != foundScale.granularity, !involvesGGUF {
+      if expectedScale.granularity != foundScale.granularity, !comparesMultipliers {
         return (
           differs(
             result,
@@ -67,7 +67,7 @@ extension TensorComparison {
     }
     if isPacked, let foundScale = result.foundScale {
       var difference: String?
-      if involvesGGUF {
+      if comparesMultipliers {
         // On its way to GGUF the model may have been a file that stores divisors, which rounds the inverse.
         let agreements = [expectedScale, matrix.scale(plane, .divide)].map {
           ScaleAgreement($0, foundScale, live, origin: .first)

@@ -2,6 +2,7 @@
 
 import TritCore
 import TritFormats
+import TritLayouts
 import TritModel
 import TritQuantizers
 
@@ -35,8 +36,30 @@ struct TensorComparison {
   }
 
   func run() throws -> (TensorVerification, ErrorSums?) {
+    if let unfolded = try unfolded() { return (unfolded, nil) }
     if depth == .audit, let witness, found.encoding.isTernary { return (try byWitness(witness), nil) }
     return try compare()
+  }
+
+  /// The verdict on a tensor that is rotated on one side; nil for the others.
+  ///
+  /// What a conversion has just unfolded must be the number itself, in the type it is stored in.
+  private func unfolded() throws -> TensorVerification? {
+    if isOwnOutput {
+      guard (source as? GGUFModelView)?.isUnfolded(expected) == true, found.encoding.dtype != nil else { return nil }
+      return try DenseComparison(source: source, converted: converted, work: work, isOwnOutput: true)
+        .run(expected, found, blank)
+    }
+    guard let comparison = try UnfoldedComparison(source, expected, converted, found, work) else { return nil }
+    var result = blank
+    switch try comparison.run() {
+    case .same(let report, let detail):
+      result.outcome = report.changed == 0 ? .equal : .rounded
+      result.rounding = report.changed == 0 ? nil : report
+      result.detail = detail
+    case .other(_, let detail): return differs(result, detail)
+    }
+    return result
   }
 
   /// Where trits or scale differ from the witness's, the source is read again to say which.
@@ -125,7 +148,11 @@ struct TensorComparison {
     [source, converted].contains { $0.manifest.format == GGUFFormat.id }
   }
 
-  /// Where they are not the witness's, the source is read again to say where.
+  /// Whether a side holds multipliers in a type or for groups of its own, so that stored numbers cannot be compared.
+  var comparesMultipliers: Bool {
+    involvesGGUF || [expected, found].contains { $0.encoding == .ternary(MLXTwoBit.id) }
+  }
+
   private func sameBytes() throws -> Bool {
     if let copy, expected.location.byteCount == found.location.byteCount,
       try copy.agrees(with: found, in: converted, cancellation: work.parallelism.cancellation)
@@ -195,7 +222,7 @@ struct TensorComparison {
     let convention = stated ?? expected.scale?.convention ?? defaultConvention
     // Dense numbers and GGUF hold multipliers: of weights that are ternary already, the magnitude itself.
     if let magnitude = fresh.magnitude {
-      if isDense || involvesGGUF { return [magnitude] }
+      if isDense || comparesMultipliers { return [magnitude] }
       // A checkpoint stores it as bfloat16; one that stores Float may hold it whole.
       return try [fresh.scale(convention)] + (convention == .multiply ? [magnitude] : [])
     }
@@ -206,7 +233,7 @@ struct TensorComparison {
   private func finding(
     _ expected: TernaryScale, _ found: TernaryScale, _ live: LiveUnits, isDense: Bool
   ) -> (difference: String?, rounding: ScaleRounding?) {
-    if isDense || involvesGGUF {
+    if isDense || comparesMultipliers {
       let agreement = ScaleAgreement(expected, found, live, origin: .first)
       return (agreement.difference, agreement.rounding)
     }

@@ -110,8 +110,17 @@ public struct VerifyWorkflow: Sendable {
       let differing = Set(result.tensors.filter { $0.mismatches > 0 }.map { ExactString($0.name) })
       let wrong = pairs.filter { differing.contains(ExactString(sources[$0.source].name)) }
       result.hints = try byteOrders(wrong, quantizer, calibration)
+      if !result.passed, let hint = try swapped(survey.kind) { result.hints.insert(hint, at: 0) }
     }
+    if !request.isAudit { result.hints += ModelOpener.rotationNotes([source, converted]) }
     return result
+  }
+
+  /// Asks whether the two were given in the wrong order: trits for the source, and latent weights for what came of it.
+  private func swapped(_ kind: ModelKind) throws -> String? {
+    guard kind == .packed || kind == .ternaryDense, try ModelSurvey(of: converted).kind == .latent else { return nil }
+    return "the first model is ternary and the second holds latent weights: the source goes first; try "
+      + "'tritsmith verify \(printable(converted.manifest.path)) \(printable(source.manifest.path))'"
   }
 
   /// Asks of I2_S tensors that differ whether another byte order explains it.

@@ -14,7 +14,7 @@ public struct CalibrationRequest: Sendable, Hashable {
   public var text: String
   /// Tokens used, from the beginning of the text.
   public var tokens: Int
-  /// Tokens of a piece, its BOS included; every piece is run on its own.
+  /// Tokens of a piece, its BOS included when there is one; every piece is run on its own.
   public var window: Int
 
   public init(text: String, tokens: Int = 8192, window: Int = 256) {
@@ -54,18 +54,17 @@ final class CalibrationStatistics: Sendable {
       ModelOpener.open(path, open, hasCompanions: true), RunOptions(mode: .reference, open: open), engine: engine)
     self.runnable = runnable
     let tokenizer = try Tokenizer(of: runnable.source)
-    guard let bos = tokenizer.bosTokenID else { throw RunError(.noBeginToken, file: path) }
+    let begin = tokenizer.bosTokenID.map { [$0] } ?? []
     let text = try TokenInput.text(at: request.text)
     let ids = Array(
       try tokenizer.encode(fileAt: request.text, text, addSpecialTokens: false).prefix(max(0, request.tokens)))
     guard ids.count >= 256 else { throw QuantizerError(.calibrationTooShort(tokens: ids.count), file: request.text) }
     let context = runnable.model.configuration.contextLength
     let window = min(request.window, context)
-    // BOS and one token that depends on it.
+    // One token and one that depends on it; BOS is the first, when there is one.
     guard window >= 2 else { throw QuantizerError(.calibrationContext(min(request.window, context)), file: path) }
-    pieces = stride(from: 0, to: ids.count, by: window - 1).map {
-      [bos] + ids[$0..<min(ids.count, $0 + window - 1)]
-    }
+    let step = window - begin.count
+    pieces = stride(from: 0, to: ids.count, by: step).map { begin + ids[$0..<min(ids.count, $0 + step)] }
     tokens = ids.count
     let hash = SHA256()
     hash.update(ids.flatMap { littleEndianBytes(UInt32(truncatingIfNeeded: $0)) })

@@ -4,6 +4,7 @@ import TritCore
 import TritKernels
 import TritLayouts
 import TritQuantizers
+import TritReport
 
 /// Trits and scales of a matrix in memory; a weight is trit × `scale.multiplier`.
 ///
@@ -92,6 +93,16 @@ public struct TritMatrix: Sendable, Hashable {
     return bytes
   }
 
+  /// How many trits are −1, 0 and 1.
+  public var counts: (negative: Int, zero: Int, positive: Int) {
+    let negative = trits.count { $0 < 0 }
+    let positive = trits.count { $0 > 0 }
+    return (negative, trits.count - negative - positive, positive)
+  }
+
+  /// The share of trits that are 0; 0 for a matrix without any.
+  public var zeroShare: Double { trits.isEmpty ? 0 : Double(counts.zero) / Double(trits.count) }
+
   /// trit × multiplier, row-major.
   public var values: [Float] {
     scale.grid(columns: columns).values(trits, firstRow: 0)
@@ -163,4 +174,11 @@ private struct MemorySource: TensorSource {
   }
 
   func checkUnchanged() throws {}
+}
+
+extension TritMatrix: CustomStringConvertible {
+  /// Such as `256 × 768 trits, 41.5 % zeros, ÷ 43.25 (BF16)`.
+  public var description: String {
+    "\(rows) × \(columns) trits, \(NumberText.fixed(100 * zeroShare, digits: 1)) % zeros, \(scale)"
+  }
 }

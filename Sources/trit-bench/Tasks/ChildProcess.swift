@@ -1,13 +1,8 @@
 // Tritsmith: running and measuring another program.
 
 import CommandLineKit
+import LibC
 import TritCore
-
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Darwin)
-  import Darwin
-#endif
 
 /// A program that was run to its end, its output thrown away.
 struct ChildProcess {
@@ -20,10 +15,10 @@ struct ChildProcess {
   static func run(_ program: String, _ arguments: [String]) throws -> ChildProcess {
     var words: [UnsafeMutablePointer<CChar>?] = ([program] + arguments).map { strdup($0) } + [nil]
     defer { for word in words { free(word) } }
-    #if canImport(Glibc)
-      var actions = posix_spawn_file_actions_t()
-    #else
+    #if canImport(Darwin) || canImport(Android)
       var actions: posix_spawn_file_actions_t?
+    #else
+      var actions = posix_spawn_file_actions_t()
     #endif
     posix_spawn_file_actions_init(&actions)
     defer { posix_spawn_file_actions_destroy(&actions) }
@@ -42,13 +37,8 @@ struct ChildProcess {
       throw ValidationError("\(program) \(arguments.joined(separator: " ")) ended with wait status \(status)")
     }
     func time(_ value: timeval) -> Double { Double(value.tv_sec) + Double(value.tv_usec) * 1e-6 }
-    #if canImport(Glibc)
-      let unit: UInt64 = 1024
-    #else
-      let unit: UInt64 = 1
-    #endif
     return ChildProcess(
       seconds: seconds, processorSeconds: time(usage.ru_utime) + time(usage.ru_stime),
-      peakResidentBytes: UInt64(usage.ru_maxrss) * unit)
+      peakResidentBytes: UInt64(usage.ru_maxrss) * Platform.residentUnit)
   }
 }

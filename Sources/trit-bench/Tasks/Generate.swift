@@ -19,12 +19,17 @@ struct Generate: ParsableCommand {
   var seed: UInt64 = 158
 
   func run() throws {
+    let bytes = try Generate.write(shape, to: folder, seed: seed)
+    StandardOutput.shared.write("\(folder): \(bytes) bytes\n")
+  }
+
+  /// Makes the folder; returns the bytes of its weights.
+  static func write(_ shape: ModelShape, to folder: String, seed: UInt64) throws -> Int {
     let staging = try StagedOutput(.folder, at: folder, replacing: false)
     let tensors = shape.tensors
     let shard = OutputShard(name: "model.safetensors", tensors: tensors.map(\.tensor))
     let sink = try SafetensorsSink(shards: [shard], metadata: [("format", "pt")], staging: staging)
     let normal = NormalTable()
-    let seed = seed
     for (index, item) in tensors.enumerated() {
       let count = item.tensor.shape.elementCount
       let band = 1 << 20
@@ -41,7 +46,7 @@ struct Generate: ParsableCommand {
     let configuration = try staging.createFile("config.json")
     try configuration.write(JSONValue.object(shape.configuration).serialized(.pretty), at: 0)
     try staging.commit()
-    StandardOutput.shared.write("\(folder): \(shard.byteCount(metadata: [("format", "pt")])) bytes\n")
+    return Int(shard.byteCount(metadata: [("format", "pt")]))
   }
 }
 

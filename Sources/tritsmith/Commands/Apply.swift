@@ -17,7 +17,7 @@ struct Apply: ParsableCommand {
       .init("tritsmith apply ./falcon-e-1b my-fine-tune.tritdiff -o ./my-fine-tune", "The fine-tune as it was."),
       .init(
         "tritsmith apply ./falcon-e-1b my-fine-tune.tritdiff -o my-fine-tune.gguf --to gguf", "For llama.cpp at once."),
-    ])
+    ], group: "Share")
 
   @Argument(help: "The model the patch was made for.", completion: .file())
   var base: String
@@ -31,7 +31,7 @@ struct Apply: ParsableCommand {
   var output: String
 
   @Option(help: "Convert the result, as 'tritsmith convert' does with its defaults.")
-  var to: ConversionTarget?
+  var to: TargetName?
 
   @Option(help: "What stored scales of the base mean, where its files do not say.")
   var baseScale: ScaleConvention?
@@ -48,7 +48,11 @@ struct Apply: ParsableCommand {
       var request = ApplyRequest(base: base, patch: patch, output: output)
       request.openBase = machine.open(baseScale, nil)
       request.replaces = force
-      if let to { request.conversion = ConversionRequest(input: base, output: output, target: to) }
+      if let to {
+        var conversion = ConversionRequest(input: base, output: output, target: to.target)
+        conversion.gguf.weights = to.layout?.gguf ?? conversion.gguf.weights
+        request.conversion = conversion
+      }
       printing.print(try ApplyWorkflow(request, work: machine.work()).run().report, quietly: machine.quiet)
     }
   }

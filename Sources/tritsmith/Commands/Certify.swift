@@ -6,7 +6,7 @@ import TritWorkflows
 
 struct Certify: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Prove a conversion by doing it again, or write its certificate afterwards.",
+    abstract: "Repeat a conversion and compare every byte.",
     discussion: """
       A certificate (from 'tritsmith convert --certificate' or from here) names hashes of inputs and outputs, the recipe, \
       the audit and the version of this program; no time, machine or folder. --check compares the files that are here, \
@@ -17,7 +17,7 @@ struct Certify: ParsableCommand {
       .init("tritsmith certify --check bitnet.json", "Source and output stand beside the certificate."),
       .init("tritsmith certify ./prequantized ./bitnet --check bitnet.json", "They stand elsewhere."),
       .init("tritsmith certify ./prequantized ./bitnet -o bitnet.json", "For a conversion done before."),
-    ])
+    ], group: "Prove")
 
   @Argument(help: "The model that was converted.", completion: .file())
   var source: String?

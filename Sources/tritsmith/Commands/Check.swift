@@ -8,7 +8,7 @@ import TritWorkflows
 
 struct Check: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Check that a model is sound: files, numbers, trits, configuration, tokenizer, logits.",
+    abstract: "Find what is wrong with one model: files, numbers, tokenizer.",
     discussion: """
       Reads everything once and runs a few tokens. Every finding has the id of a rule (Docs/Checks.md) and a severity. \
       Exit code 0 when there is no error, 1 when there is one; with --strict warnings count as well.
@@ -16,7 +16,7 @@ struct Check: ParsableCommand {
     examples: [
       .init("tritsmith check ./bitnet", "After a download or a conversion."),
       .init("tritsmith check model.gguf --strict --format json", "For a CI job."),
-    ])
+    ], group: "Look")
 
   @Argument(help: "A folder, a safetensors file, an index, a GGUF or a TritPack file.", completion: .file())
   var path: String

@@ -10,15 +10,18 @@ struct Compare: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Say whether two models are the same, in any formats.",
     discussion: """
-      Compares structure, codes, scales and dense tensors as they are stored; nothing is quantized. GGUF names and row \
-      order are put into Hugging Face's first. Where one side's type holds fewer digits, its rounding of the other \
-      counts as the same and is reported; with --exact it is a difference. Exit code 0 when the two are the same, 1 \
-      when not.
+      Compares four parts. Weights: codes, scales and dense tensors as they are stored; nothing is quantized. \
+      Description: every setting that logits depend on. Tokenizer: vocabulary, merges, special ids, ids of hard texts. \
+      Companions: generation settings and chat template.
+
+      PASS needs the first three equal, or on neither side. GGUF names and row order are put into Hugging Face's first. \
+      Rounding by a storage type counts as equal and is reported; with --exact it is a difference. --parts limits the \
+      verdict. Exit code 0 on PASS, 1 when something differs.
       """,
     examples: [
       .init("tritsmith compare ./bitnet model-TQ2_0.gguf", "A checkpoint and the file made from it."),
       .init("tritsmith compare a.gguf b.gguf --exact --format json", "To the last bit, for a script."),
-    ])
+    ], group: "Prove")
 
   @Argument(help: "A model.", completion: .file())
   var first: String

@@ -30,23 +30,67 @@ enum CodeLayout: String, CaseIterable, ExpressibleByArgument {
   case f16 = "F16"
   case f32 = "F32"
 
-  /// Names of other programs are written in both cases: `pq2_0` is `PQ2_0`.
-  init?(argument: String) {
-    guard let found = CodeLayout.allCases.first(where: { $0.rawValue.lowercased() == argument.lowercased() }) else {
-      return nil
-    }
-    self = found
-  }
-
   /// What GGUF calls it; nil for TritPack's own.
   var gguf: GGUFWeightType? { GGUFWeightType(rawValue: rawValue) }
+
+  /// What can be said in place of a target: `--to tq2_0`. A type of ordinary numbers may be that of other targets.
+  static let targets = allCases.filter { ![.bf16, .f16, .f32].contains($0) }
 }
 
-extension GGUFEmbeddingType: ExpressibleByArgument {}
-extension ConversionRecipe: ExpressibleByArgument {}
-extension GGUFMisfit: ExpressibleByArgument {}
-extension DenseWeightType: ExpressibleByArgument {}
-extension I2SOrder: ExpressibleByArgument {}
+/// What `--to` says: a target, or a layout that only one target has.
+struct TargetName: ExpressibleByArgument, Equatable {
+  var target: ConversionTarget
+  var layout: CodeLayout?
+
+  init(_ target: ConversionTarget, _ layout: CodeLayout? = nil) {
+    (self.target, self.layout) = (target, layout)
+  }
+
+  init?(argument: String) {
+    if let target = ConversionTarget(argument: argument) {
+      self.init(target)
+    } else if let layout = CodeLayout(argument: argument), CodeLayout.targets.contains(layout) {
+      self.init(layout.gguf == nil ? .tritpack : .gguf, layout)
+    } else {
+      return nil
+    }
+  }
+
+  /// The target whose files have such a name.
+  init?(output: String) {
+    let name = output.lowercased()
+    if name.hasSuffix(".gguf") {
+      self.init(.gguf)
+    } else if name.hasSuffix(".tritpack") {
+      self.init(.tritpack)
+    } else {
+      return nil
+    }
+  }
+
+  var argumentDescription: String { layout?.rawValue ?? target.rawValue }
+  static var valueName: String? { "format" }
+  static var allowedArguments: [String] {
+    ConversionTarget.allowedArguments + CodeLayout.targets.filter { $0.gguf != nil }.map(\.rawValue)
+  }
+  static var argumentExpectation: String { "one of " + allowedArguments.joined(separator: ", ") }
+}
+
+extension GGUFEmbeddingType: ExpressibleByArgument {
+  public static var valueName: String? { "type" }
+}
+extension ConversionRecipe: ExpressibleByArgument {
+  public static var valueName: String? { "function" }
+}
+extension GGUFMisfit: ExpressibleByArgument {
+  public static var valueName: String? { "action" }
+}
+extension DenseWeightType: ExpressibleByArgument {
+  public static var valueName: String? { "type" }
+}
+extension I2SOrder: ExpressibleByArgument {
+  public static var valueName: String? { "order" }
+}
 
 /// Options that go with `--to gguf`.
 struct GGUFArguments: ParsableArguments {
@@ -82,7 +126,7 @@ struct GGUFArguments: ParsableArguments {
 
 struct Convert: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Convert a model: to packed safetensors, TritPack, GGUF, or dense bfloat16.",
+    abstract: "Write a model in another form: packed, GGUF, MLX, TritPack, dense.",
     discussion: """
       The input may be latent (prequantized), already ternary, packed, or dense. The output is built under a temporary \
       name, reopened, compared with the source by an independent decoder, and only then put in place.
@@ -92,7 +136,10 @@ struct Convert: ParsableCommand {
       .init("tritsmith convert ./prequantized ./bitnet --recipe quantize_to_1bit", "The same, whatever the family."),
       .init("tritsmith convert ./bitnet model.tritpack --to tritpack", "One file that is a whole model."),
       .init("tritsmith convert ./bitnet ./latents --to trainable", "Latents to go on training from."),
-      .init("tritsmith convert ./prequantized model.gguf --to gguf --layout TQ2_0", "A file for llama.cpp."),
+      .init("tritsmith convert ./unpacked ./mlx --to mlx", "A folder for mlx-lm, every trit and scale as it is."),
+      .init("tritsmith convert ./prequantized model.gguf", "A file for llama.cpp, in TQ2_0."),
+      .init("tritsmith convert ./prequantized model.gguf --to I2_S", "A file for bitnet.cpp."),
+      .init("tritsmith convert rotated.gguf ./dense --to dense --unfold", "Rotated weights as ordinary ones."),
       .init("tritsmith convert old.gguf new.gguf --retag", "An old Q2_0 file of 128 weights as PQ2_0, data untouched."),
       .init("tritsmith convert ./prequantized ./out --to hf-packed --dry-run", "The plan with final sizes."),
       .init(
@@ -101,7 +148,7 @@ struct Convert: ParsableCommand {
       .init("tritsmith convert ./prequantized ./out --to hf-packed --plan plan.json", "Plan a conversion in parts."),
       .init("tritsmith convert --plan plan.json --worker 3/16", "Deliver one part, on any machine."),
       .init("tritsmith convert --plan plan.json --finish", "Join the parts."),
-    ])
+    ], group: "Make")
 
   @Argument(help: "The model to read; left out with --worker and --finish.", completion: .file())
   var input: String?
@@ -109,37 +156,46 @@ struct Convert: ParsableCommand {
   @Argument(help: "The folder or file to write; left out with --worker and --finish.", completion: .file())
   var output: String?
 
-  @Option(name: .customLong("to"), help: "What to write; needed unless --recipe or the plan of --plan says it.")
-  var requestedTarget: ConversionTarget?
+  @Option(
+    name: .customLong("to"),
+    help: "What to write: a form, or a layout of GGUF. An output called *.gguf or *.tritpack says it, too.")
+  var format: TargetName?
 
-  @Option(help: "Do what a function of onebitllms does: target, arithmetic and meaning of scales.")
+  @Option(
+    help: ArgumentHelp(
+      "Do what a function of onebitllms does: target, arithmetic and meaning of scales.", isDetail: true))
   var recipe: ConversionRecipe?
 
-  @Option(help: "Arithmetic of absmean; the default is that of the family's own tool.")
+  @Option(help: ArgumentHelp("Arithmetic of absmean; the default is that of the family's own tool.", isDetail: true))
   var arithmetic: Arithmetic?
 
-  @Flag(help: "Use a quantizer for ordinary weights on the latents of a BitNet model all the same.")
+  @Flag(
+    help: ArgumentHelp(
+      "Use a quantizer for ordinary weights on the latents of a BitNet model all the same.", isDetail: true))
   var forceQuantizer = false
 
-  @Option(help: "What new scales shall mean; the default is the family's.")
+  @Option(help: ArgumentHelp("What new scales shall mean; the default is the family's.", isDetail: true))
   var outputScale: ScaleConvention?
 
   @Option(help: "What stored scales of the input mean, where its files do not say.")
   var scaleConvention: ScaleConvention?
 
-  @Option(help: ArgumentHelp("Go by this model class instead of the configuration's.", valueName: "class"))
+  @Option(
+    help: ArgumentHelp("Go by this model class instead of the configuration's.", valueName: "class", isDetail: true))
   var architecture: String?
 
   @Option(help: ArgumentHelp("Leave matching tensors dense.", valueName: "glob"))
   var keep: [String] = []
 
-  @Option(help: ArgumentHelp("Make matching tensors ternary too.", valueName: "glob"))
+  @Option(help: ArgumentHelp("Make matching tensors ternary too.", valueName: "glob", isDetail: true))
   var quantize: [String] = []
 
-  @Flag(help: "Refuse weights that are not those of a BitNet model.")
+  @Flag(help: ArgumentHelp("Refuse weights that are not those of a BitNet model.", isDetail: true))
   var requireNative = false
 
-  @Flag(help: "Copy NaN and infinity in embeddings, norms and biases as they are; such a model computes NaN.")
+  @Flag(
+    help: ArgumentHelp(
+      "Copy NaN and infinity in embeddings, norms and biases as they are; such a model computes NaN.", isDetail: true))
   var allowNonfinite = false
 
   @Option(help: ArgumentHelp("Cut safetensors into shards of at most this size, such as 5GB.", valueName: "size"))
@@ -149,13 +205,25 @@ struct Convert: ParsableCommand {
     help: "How TritPack (base3, two-bit) or GGUF (the others, in either case) stores trits; base3 and TQ2_0 otherwise.")
   var layout: CodeLayout?
 
-  @Option(help: "What --to dense stores trit × scale in; the type that holds it otherwise.")
+  @Option(
+    help: ArgumentHelp("What --to dense stores trit × scale in; the type that holds it otherwise.", isDetail: true))
   var denseType: DenseWeightType?
 
-  @Option(help: ArgumentHelp("Compress TritPack sections with zstd at this level, 1 to 19.", valueName: "level"))
+  @Flag(
+    help: ArgumentHelp(
+      "Write rotated weights (Bonsai 2) as those of the ordinary model; with --to dense, or --to gguf as F16.",
+      isDetail: true))
+  var unfold = false
+
+  @Option(
+    help: ArgumentHelp(
+      "Compress TritPack sections with zstd at this level, 1 to 19.", valueName: "level", isDetail: true))
   var zstd: Int?
 
-  @Flag(help: "Only call a GGUF file's old Q2_0 of 128 weights PQ2_0, in its header; data are copied as they are.")
+  @Flag(
+    help: ArgumentHelp(
+      "Only call a GGUF file's old Q2_0 of 128 weights PQ2_0, in its header; data are copied as they are.",
+      isDetail: true))
   var retag = false
 
   @Flag(help: "Print the plan with final sizes and write nothing.")
@@ -183,13 +251,25 @@ struct Convert: ParsableCommand {
   @OptionGroup(title: "Output") var printing: OutputOptions
   @OptionGroup(title: "Machine") var machine: MachineOptions
 
+  /// As `--to`, `--layout` or the output's name say.
+  private var requested: TargetName? {
+    if let format { return format }
+    if let named = output.flatMap(TargetName.init(output:)) { return named }
+    return layout.flatMap { CodeLayout.targets.contains($0) ? TargetName(argument: $0.rawValue) : nil }
+  }
+
+  private var requestedTarget: ConversionTarget? { requested?.target }
+
   private var target: ConversionTarget? { recipe?.target ?? requestedTarget }
+
+  /// As `--layout` or `--to` say.
+  private var chosenLayout: CodeLayout? { layout ?? (recipe == nil ? requested?.layout : nil) }
 
   func validate() throws {
     if retag { return try validateRetag() }
     try validateShards()
     if let recipe {
-      if let requestedTarget, requestedTarget != recipe.target {
+      if let requestedTarget = format?.target, requestedTarget != recipe.target {
         throw ValidationError(
           "--recipe \(recipe.rawValue) writes \(recipe.target.rawValue), not \(requestedTarget.rawValue)")
       }
@@ -206,6 +286,9 @@ struct Convert: ParsableCommand {
     }
     if target == .trainable, recipe == nil, arithmetic != nil || quantizing.quantizer != nil {
       throw ValidationError("--to trainable makes latents that all arithmetics quantize alike; it takes none")
+    }
+    if unfold, let option = quantizing.quantizer != nil ? "--quantizer" : arithmetic != nil ? "--arithmetic" : nil {
+      throw ValidationError("--unfold makes nothing ternary; \(option) does not go with it")
     }
     if quantizing.quantizer != nil, arithmetic != nil {
       throw ValidationError("--quantizer and --arithmetic name the same thing; give one")
@@ -224,13 +307,14 @@ struct Convert: ParsableCommand {
   private func validateRetag() throws {
     if input == nil || output == nil { throw ValidationError("missing '\(input == nil ? "<input>" : "<output>")'") }
     let asked: [(Bool, String)] = [
-      (requestedTarget ?? .gguf != .gguf, "--to"), (layout ?? .pq2 != .pq2, "--layout"), (recipe != nil, "--recipe"),
+      (requestedTarget ?? .gguf != .gguf, "--to"), (chosenLayout ?? .pq2 != .pq2, "--layout"),
+      (recipe != nil, "--recipe"),
       (arithmetic != nil, "--arithmetic"), (quantizing.quantizer != nil, "--quantizer"), (!keep.isEmpty, "--keep"),
       (!quantize.isEmpty, "--quantize"), (dryRun, "--dry-run"), (certificate != nil, "--certificate"),
       (save != nil, "--save"),
       (shards.plan != nil, "--plan"), (outputScale != nil, "--output-scale"), (architecture != nil, "--architecture"),
       (zstd != nil, "--zstd"), (maxShardSize != nil, "--max-shard-size"), (denseType != nil, "--dense-type"),
-      (gguf.firstGiven != nil, gguf.firstGiven ?? ""), (gguf.ggufPre != nil, "--gguf-pre"),
+      (unfold, "--unfold"), (gguf.firstGiven != nil, gguf.firstGiven ?? ""), (gguf.ggufPre != nil, "--gguf-pre"),
     ]
     if let first = asked.first(where: \.0) { throw ValidationError("\(first.1) does not go with --retag") }
   }
@@ -245,16 +329,23 @@ struct Convert: ParsableCommand {
     }
     if certificate != nil, dryRun { throw ValidationError("--dry-run writes nothing, so no --certificate either") }
     guard shards.carriesOut else {
-      let missing = input == nil ? "<input>" : output == nil ? "<output>" : target == nil ? "--to or --recipe" : nil
+      let missing = input == nil ? "<input>" : output == nil ? "<output>" : nil
       if let missing { throw ValidationError("missing '\(missing)'") }
+      guard target != nil else {
+        let forms = ConversionTarget.allowedArguments.joined(separator: ", ")
+        throw ValidationError("say what to write: --to <format>, one of \(forms), or a name that ends in .gguf")
+      }
       return
     }
-    if input != nil || target != nil {
+    if input != nil || format != nil || recipe != nil {
       throw ValidationError("with --worker and --finish the plan says what and where")
     }
   }
 
   private func validateGGUF() throws {
+    if let layout, let named = format?.layout, named != layout {
+      throw ValidationError("--to \(named.rawValue) and --layout \(layout.rawValue) are two layouts")
+    }
     if let layout {
       switch target {
       case .tritpack where layout.gguf == nil, .gguf where layout.gguf != nil: break
@@ -286,13 +377,15 @@ struct Convert: ParsableCommand {
     request.requiresNative = requireNative
     request.nonFinite = allowNonfinite ? .carry : .refuse
     request.maximumShardBytes = maxShardSize.map { UInt64($0.bytes) }
-    if target == .tritpack, let layout { request.tritpackLayout = LayoutID(rawValue: layout.rawValue) }
+    if target == .tritpack, let layout = chosenLayout { request.tritpackLayout = LayoutID(rawValue: layout.rawValue) }
     request.gguf = GGUFOptions(
-      weights: layout?.gguf ?? .tq2, i2sOrder: gguf.i2sOrder ?? .group128, embeddings: gguf.embeddings,
+      weights: chosenLayout?.gguf ?? (unfold ? .f16 : .tq2), i2sOrder: gguf.i2sOrder ?? .group128,
+      embeddings: gguf.embeddings,
       misfits: gguf.misfits ?? .error, preTokenizer: gguf.ggufPre, hasTokenizer: !gguf.noTokenizer)
     request.compression = zstd.map { .zstd(level: $0) } ?? .none
     request.scaleLoss = gguf.allowScaleLoss ? .allow : .refuse
     request.denseType = denseType
+    request.unfolds = unfold
     request.replaces = force
     return request
   }
@@ -306,7 +399,7 @@ struct Convert: ParsableCommand {
         return printing.print(try workflow.run().report)
       }
       if let path = shards.plan, shards.carriesOut { return try carryOut(path) }
-      guard let target else { throw ValidationError("missing '--to or --recipe'") }
+      guard let target else { throw ValidationError("say what to write: --to <format>") }
       let work = try machine.work()
       if let path = shards.plan {
         printing.print(try ShardPlan.make(try request(target), at: path, work: work).report())
@@ -326,17 +419,21 @@ struct Convert: ParsableCommand {
           try workflow.run(announce: warn)
         }
       }
+      guard printing.format == .table else { return printing.print(result.report) }
+      guard !machine.quiet else { return }
+      for warning in result.warnings { StandardError.warn(warning) }
+      guard printing.all else { return StandardOutput.shared.write(result.line + "\n") }
       var report = result.report
-      // They were said before the work began.
-      if printing.format == .table, !machine.quiet { report.removeNotes(.warning) }
-      printing.print(report, quietly: machine.quiet)
+      // They were said before.
+      report.removeNotes(.warning)
+      printing.print(report)
     }
   }
 
   private func carryOut(_ path: String) throws {
     let plan = try ShardPlan(reading: path, open: machine.open())
     // The plan names the place it was made from, at its commit.
-    try ModelPlace.findAgain(plan.request.input, offline: machine.offline)
+    try NamedModel.findAgain(plan.request.input, offline: machine.offline)
     let workflow = ShardWorkflow(plan, work: try machine.work())
     if let number = shards.worker {
       printing.print(try workflow.run(worker: number.worker, of: number.count).report, quietly: machine.quiet)

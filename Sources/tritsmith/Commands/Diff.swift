@@ -6,7 +6,7 @@ import TritWorkflows
 
 struct Diff: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Store a fine-tune as the difference to its base.",
+    abstract: "Store a fine-tune as a small patch to its base.",
     discussion: """
       Writes a patch (TritDiff) that 'tritsmith apply' turns into the fine-tune again, given the base: changed trits, \
       scales, dense tensors, and the files beside them that are not the base's. A safetensors model comes back with the \
@@ -16,7 +16,7 @@ struct Diff: ParsableCommand {
     examples: [
       .init("tritsmith diff ./falcon-e-1b ./my-fine-tune -o my-fine-tune.tritdiff", "Two packed checkpoints."),
       .init("tritsmith inspect my-fine-tune.tritdiff", "What the patch changes, without the base."),
-    ])
+    ], group: "Share")
 
   @Argument(help: "The model the patch will be applied to.", completion: .file())
   var base: String

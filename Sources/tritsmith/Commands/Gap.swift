@@ -7,7 +7,7 @@ import TritWorkflows
 
 struct Gap: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Measure how far a ternary model is from its bf16 counterpart, and where the gap comes from.",
+    abstract: "Measure how far a ternary model is from its bf16 sibling.",
     discussion: """
       Runs both in lock-step on one text, without writing logits, and reports predictions (perplexity, KL divergence both \
       ways, agreement), layers (error of hidden states) and tensors (error of weights). Two verdicts are kept apart: \
@@ -17,10 +17,10 @@ struct Gap: ParsableCommand {
       """,
     examples: [
       .init("tritsmith gap ./bfloat16 ./bitnet", "On the built-in sample."),
-      .init("tritsmith gap ./bf16 ./bitnet --text ruth.txt --attribute", "And which layers cost most."),
+      .init("tritsmith gap ./bf16 ./bitnet --text-file ruth.txt --attribute", "And which layers cost most."),
       .init("tritsmith gap ./bf16 ./bitnet --html gap.html", "A page with plots."),
       .init("tritsmith gap ./bf16 ./bitnet --max-mean-kl 0.01 --min-top1 0.95 --format json", "For a CI job."),
-    ])
+    ], group: "Prove")
 
   @Argument(help: "What is taken as the measure: a bf16 model, or any other.", completion: .file())
   var reference: String
@@ -28,19 +28,19 @@ struct Gap: ParsableCommand {
   @Argument(help: "The ternary model.", completion: .file())
   var candidate: String
 
-  @Option(
-    help: ArgumentHelp("A file of UTF-8 text; by default the Book of Ruth.", valueName: "file"), completion: .file())
-  var text: String?
+  @OptionGroup var text: TextOptions
 
   @Option(
     help: ArgumentHelp("A file of token ids instead of text, taken as they are.", valueName: "file"),
     completion: .file())
   var idsFile: String?
 
+  @OptionGroup var chat: ChatOptions
+
   @Option(help: ArgumentHelp("Score only this many tokens.", valueName: "count"))
   var tokens: Int?
 
-  @Option(help: ArgumentHelp("Tokens of a window, BOS included.", valueName: "count"))
+  @Option(help: ArgumentHelp("Tokens of a window; BOS included, when there is one.", valueName: "count"))
   var context = 256
 
   @Flag(help: "Also measure what each layer and each kind of projection costs alone.")
@@ -55,7 +55,7 @@ struct Gap: ParsableCommand {
   @Flag(inversion: .prefixedNo, help: "Check that the candidate is exactly what converting the reference gives.")
   var fidelity = true
 
-  @Option(help: ArgumentHelp("Arithmetic of the quantization that fidelity redoes.", valueName: "bf16|float32|kernel"))
+  @Option(help: ArgumentHelp("Arithmetic of the quantization that fidelity redoes.", isDetail: true))
   var arithmetic: Arithmetic?
 
   @Option(help: ArgumentHelp("Relative error from which on a layer is reported as past the bound.", valueName: "ratio"))
@@ -75,15 +75,20 @@ struct Gap: ParsableCommand {
   @Option(help: "Run the projections of the reference in this way.")
   var referenceProjections: ProjectionOverride?
 
-  @Option(help: "Integer products, or float32 as transformers computes it.")
-  var mode = ArithmeticMode.fast
+  @Option(
+    help: "Integer products, or float32; by default integers where the model itself rounds its inputs.")
+  var mode: ArithmeticMode?
 
   @OptionGroup(title: "Output") var printing: OutputOptions
   @OptionGroup(title: "Page") var page: PageOptions
   @OptionGroup(title: "Running") var running: RunningOptions
 
   func validate() throws {
-    if text != nil, idsFile != nil { throw ValidationError("give --text or --ids-file, not both") }
+    let hasText = text.text ?? text.textFile != nil
+    guard [hasText, idsFile != nil, chat.messages != nil].count(where: { $0 }) < 2 else {
+      throw ValidationError("give one of a text, --ids-file and --messages")
+    }
+    try chat.check(hasText: hasText)
     if let tokens, tokens < 1 { throw ValidationError("--tokens must be 1 or more, not \(tokens)") }
     guard context >= 2 else { throw ValidationError("--context must be 2 or more, not \(context)") }
     guard attributeTokens >= 1 else { throw ValidationError("--attribute-tokens must be 1 or more") }
@@ -97,7 +102,15 @@ struct Gap: ParsableCommand {
 
   func run() throws {
     var request = GapRequest(reference: reference, candidate: candidate)
-    if let text { request.text = .file(text) }
+    if let input = text.input(quiet: running.quiet) {
+      request.text =
+        switch input {
+        case _ where chat.chat: .chat(input)
+        case .text(let text): .text(text)
+        case .file(let path): .file(path)
+        case .sample: .sample
+        }
+    }
     if let idsFile { request.text = .idsFile(idsFile) }
     request.tokenLimit = tokens
     request.context = context
@@ -109,7 +122,7 @@ struct Gap: ParsableCommand {
     request.layerBound = layerBound
     request.budgets = GapBudgets(
       maximumMeanKL: maxMeanKl, minimumTopOne: minTop1, maximumPerplexityRatio: maxPplRatio)
-    request.candidateOptions = running.options(mode)
+    request.candidateOptions = running.measuring(mode)
     request.referenceOptions = request.candidateOptions
     if let referenceProjections { request.referenceOptions.projections = referenceProjections }
     let work = WorkOptions(
@@ -117,11 +130,16 @@ struct Gap: ParsableCommand {
       kernels: try reporting { try running.kernels.kernels() },
       progress: running.progress)
     let passed = try reporting {
+      if case .messages(let bytes, let file) = try chat.conversations().first {
+        request.text = .messages(bytes, file: file)
+      }
       request.reference = try running.model(reference)
       request.candidate = try running.model(candidate)
-      let file = try page.prepare(reading: [request.reference, request.candidate, text, idsFile])
+      let file = try page.prepare(
+        reading: [request.reference, request.candidate, text.textFile, idsFile, chat.messagesFile])
       let result = try GapWorkflow(request, work: work).run()
-      try page.finish(file, page: result.page, printing: printing, result.report)
+      try page.finish(
+        file, page: result.page, printing: printing, result.report, quietly: running.quiet)
       return result.passed
     }
     if !passed { throw ExitRequest(.checkFailed) }

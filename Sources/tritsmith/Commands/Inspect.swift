@@ -18,7 +18,7 @@ struct Inspect: ParsableCommand {
       .init("tritsmith inspect model.gguf --metadata 'tokenizer.ggml.pre'", "One key, whole."),
       .init("tritsmith inspect ./falcon-e-1b --html report.html", "A page with plots of the weights; reads them all."),
       .init("tritsmith inspect model.tritpack --stats --tensor '*q_proj*' --format csv", "Statistics of some tensors."),
-    ])
+    ], group: "Look")
 
   @Argument(help: "A folder, a safetensors file, an index, a GGUF, TritPack or TritDiff file.", completion: .file())
   var path: String

@@ -6,7 +6,7 @@ import TritWorkflows
 
 struct Logits: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Write what a model computes: logits after every token, and hidden states.",
+    abstract: "Write logits and hidden states of a model to a file.",
     discussion: """
       The file holds prompt<i>.ids (I32) and prompt<i>.logits (F32, [tokens, vocabulary]) and can be given to \
       'tritsmith validate --against'.
@@ -14,12 +14,12 @@ struct Logits: ParsableCommand {
     examples: [
       .init("tritsmith logits ./bitnet --text 'In the beginning' -o logits.safetensors", "One prompt."),
       .init("tritsmith logits ./bitnet --ids-file prompts.json --hidden -o l.safetensors", "With hidden states."),
-    ])
+    ], group: "Run")
 
   @Argument(help: "The model to run.", completion: .file())
   var model: String
 
-  @OptionGroup(title: "Prompts") var prompts: PromptOptions
+  @OptionGroup(title: "Prompts (default: a built-in text)") var prompts: PromptOptions
 
   @Option(
     name: [.long, .customShort("o")], help: ArgumentHelp("The file to write.", valueName: "file"),
@@ -39,13 +39,13 @@ struct Logits: ParsableCommand {
   @OptionGroup(title: "Running") var running: RunningOptions
 
   func run() throws {
-    var request = LogitsRequest(path: model, inputs: prompts.inputs, output: output)
-    request.writesHiddenStates = hidden
-    request.replaces = force
-    request.options = running.options(mode)
     try reporting {
-      request.path = try running.model(model)
-      printing.print(try LogitsWorkflow(request, progress: running.progress).run().report)
+      var request = LogitsRequest(path: try running.model(model), inputs: try prompts.inputs(), output: output)
+      request.writesHiddenStates = hidden
+      request.replaces = force
+      request.options = running.options(mode)
+      let report = try LogitsWorkflow(request, progress: running.progress).run().report
+      printing.print(report, quietly: running.quiet)
     }
   }
 }

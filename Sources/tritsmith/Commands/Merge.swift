@@ -7,7 +7,7 @@ import TritWorkflows
 
 struct Merge: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Merge a LoRA adapter into a prequantized checkpoint.",
+    abstract: "Add a LoRA adapter to latent weights, before a conversion.",
     discussion: """
       Adds scaling · B·A to the weights in float32 and rounds once to their own type; the report counts the trits that a \
       conversion will give differently. Rank and alpha patterns and rank-stabilized scaling are understood; DoRA, trained \
@@ -15,7 +15,7 @@ struct Merge: ParsableCommand {
       """,
     examples: [
       .init("tritsmith merge ./prequantized ./adapter ./merged", "Then: convert ./merged ./bitnet --to hf-packed.")
-    ])
+    ], group: "Make")
 
   @Argument(help: "The prequantized checkpoint.", completion: .file())
   var base: String

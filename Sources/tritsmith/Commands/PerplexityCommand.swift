@@ -16,18 +16,18 @@ struct PerplexityCommand: ParsableCommand {
     abstract: "Measure how well a model predicts a text.",
     discussion: """
       chunked: pieces of context - 1 tokens, each run on its own after BOS, every token scored. sliding: one sequence \
-      after one BOS, windows that start every stride tokens, each scoring what no earlier one scored.
+      after one BOS, windows that start every stride tokens, each scoring what no earlier one scored. \
+      A model whose tokenizer has no BOS gets none: pieces are of context tokens, and the first of each is not scored.
       """,
     examples: [
-      .init("tritsmith perplexity ./bitnet --text ruth.txt", "Pieces of 255 tokens after BOS."),
-      .init("tritsmith perplexity ./bitnet --text ruth.txt --protocol sliding", "Windows of 512 every 256."),
-    ])
+      .init("tritsmith perplexity ./bitnet", "On the Book of Ruth, which is built in."),
+      .init("tritsmith perplexity ./bitnet --text-file ruth.txt --protocol sliding", "Windows of 512 every 256."),
+    ], group: "Run")
 
   @Argument(help: "The model to run.", completion: .file())
   var model: String
 
-  @Option(help: ArgumentHelp("A file of UTF-8 text.", valueName: "file"), completion: .file())
-  var text: String
+  @OptionGroup var text: TextOptions
 
   @Option(name: .customLong("protocol"), help: "How the text is cut.")
   var scoring = ScoringProtocol.chunked
@@ -38,8 +38,9 @@ struct PerplexityCommand: ParsableCommand {
   @Option(help: ArgumentHelp("Tokens from one sliding window to the next; the default is half.", valueName: "count"))
   var stride: Int?
 
-  @Option(help: "Integer products, or float32 as transformers computes it.")
-  var mode = ArithmeticMode.fast
+  @Option(
+    help: "Integer products, or float32; by default integers where the model itself rounds its inputs.")
+  var mode: ArithmeticMode?
 
   @OptionGroup(title: "Output") var printing: OutputOptions
   @OptionGroup(title: "Running") var running: RunningOptions
@@ -54,13 +55,13 @@ struct PerplexityCommand: ParsableCommand {
   }
 
   func run() throws {
-    var request = PerplexityRequest(path: model, text: text)
+    var request = PerplexityRequest(path: model, text.input(quiet: running.quiet) ?? .sample)
     request.scoring =
       switch scoring {
       case .chunked: .chunked(window: context ?? 256)
       case .sliding: .sliding(window: context ?? 512, stride: stride ?? max(1, (context ?? 512) / 2))
       }
-    request.options = running.options(mode)
+    request.options = running.measuring(mode)
     try reporting {
       request.path = try running.model(model)
       printing.print(try PerplexityWorkflow(request, progress: running.progress).run().report)

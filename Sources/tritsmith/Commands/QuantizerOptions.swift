@@ -9,12 +9,13 @@ struct QuantizerName: ExpressibleByArgument {
   let id: QuantizerID
 
   init?(argument: String) {
-    let id = QuantizerID(rawValue: argument)
+    let id = QuantizerID(rawValue: argument.lowercased())
     guard QuantizerRegistry.quantizer(id) != nil else { return nil }
     self.id = id
   }
 
   var argumentDescription: String { id.rawValue }
+  static var valueName: String? { "name" }
   static var allowedArguments: [String] { QuantizerRegistry.all.map(\.id.rawValue) }
   static var argumentExpectation: String { "one of " + allowedArguments.joined(separator: ", ") }
 }

@@ -9,20 +9,28 @@ struct Run: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Let a model continue a text.",
     discussion: """
-      The prompt is taken as it is, with BOS in front: the chat template of a model is not interpreted, and --raw, the \
-      only mode, says so. Text goes to standard output as it is generated, speed to standard error; in the formats for \
-      programs one report follows at the end instead.
+      The prompt is taken as it is, with BOS in front when the model has one. With --chat it is the one message of a \
+      user, and --messages gives a whole conversation: the model's chat template says what stands around messages. \
+      Templates of the shapes ChatML, Llama 3, Falcon-E, Zephyr and Mistral are known. --chat without a prompt converses: \
+      each line of standard input is a message, which is answered, until the input ends. Text goes to standard output as \
+      it is generated, speed to standard error; in the formats for programs one report follows at the end instead.
       """,
     examples: [
       .init("tritsmith run ./bitnet --prompt 'In the beginning'", "The likeliest continuation."),
+      .init("tritsmith run ./falcon-e --chat", "A conversation on the terminal; Ctrl-D ends it."),
       .init("tritsmith run ./bitnet --prompt 'Once' --temperature 0.8 --top-p 0.95 --seed 7", "Sampled, repeatable."),
-    ])
+    ], group: "Run")
 
   @Argument(help: "The model to run.", completion: .file())
   var model: String
 
-  @Option(help: ArgumentHelp("The text to continue.", valueName: "text"))
-  var prompt: String
+  @Argument(help: ArgumentHelp("The text to continue; '-' is standard input.", valueName: "text"))
+  var text: String?
+
+  @Option(help: ArgumentHelp("The text to continue, as an option.", valueName: "text"))
+  var prompt: String?
+
+  @OptionGroup var chat: ChatOptions
 
   @Option(help: ArgumentHelp("Most tokens to generate.", valueName: "count"))
   var maxTokens = 128
@@ -39,13 +47,21 @@ struct Run: ParsableCommand {
   @Option(help: "Integer products, or float32 as transformers computes it.")
   var mode = ArithmeticMode.fast
 
-  @Flag(help: "Take the prompt as it is. This is the only mode: chat templates are not interpreted.")
+  @Flag(help: "Take the prompt as it is, and say nothing of a chat template.")
   var raw = false
 
   @OptionGroup(title: "Output") var printing: OutputOptions
   @OptionGroup(title: "Running") var running: RunningOptions
 
   func validate() throws {
+    let given = [text, prompt, chat.messages].count { $0 != nil }
+    guard given == 1 || (given == 0 && chat.chat) else {
+      throw ValidationError("give a text, --prompt or --messages; --chat alone converses")
+    }
+    if given == 0, printing.format != .table {
+      throw ValidationError("a conversation is text: give a prompt with --format")
+    }
+    if raw, chat.chat || chat.messages != nil { throw ValidationError("--raw goes without --chat and --messages") }
     guard maxTokens >= 1 else { throw ValidationError("--max-tokens must be 1 or more, not \(maxTokens)") }
     guard temperature >= 0 else { throw ValidationError("--temperature must be 0 or more, not \(temperature)") }
     guard topP > 0, topP <= 1 else { throw ValidationError("--top-p is a share above 0 and at most 1, not \(topP)") }
@@ -53,36 +69,87 @@ struct Run: ParsableCommand {
   }
 
   func run() throws {
-    var request = GenerateRequest(path: model, prompt: prompt)
-    request.maximumTokens = maxTokens
-    request.sampling = temperature > 0 ? .nucleus(temperature: temperature, topP: topP) : .greedy
-    request.seed = seed
-    request.options = running.options(mode)
     try reporting {
-      request.path = try running.model(model)
-      let output = StandardOutput.shared
+      let prompt = try promptText()
+      var request = GenerateRequest(path: try running.model(model), prompt: prompt ?? "")
+      request.conversation = try chat.conversations().first ?? (chat.chat ? .chat(.text(request.prompt)) : nil)
+      request.maximumTokens = maxTokens
+      request.sampling = temperature > 0 ? .nucleus(temperature: temperature, topP: topP) : .greedy
+      request.seed = seed
+      request.options = running.options(mode)
+      if prompt == nil, chat.messages == nil { return try converse(request) }
       guard printing.format == .table else {
         printing.print(try GenerateWorkflow(request).run { _ in true }.report)
         return
       }
-      let result = try GenerateWorkflow(request).run { piece in
-        output.write(Terminal.shown(piece))
-        try? output.flush()
-        return !output.hasFailed
-      }
-      output.write("\n")
-      // On a terminal both streams share the screen: the text has to be there before the line about it.
-      try? output.flush()
+      let result = try GenerateWorkflow(request).run(emit: show)
+      endText()
       guard !running.quiet else { return }
       for warning in result.run.warnings { StandardError.warn(warning) }
-      StandardError.write(summary(result) + "\n")
+      if result.hasChatTemplate, !result.isChat, !raw {
+        StandardError.write(
+          "the model has a chat template, which was not used: --chat takes the prompt for a message\n")
+      }
+      StandardError.write(summary([result]) + "\n")
     }
   }
 
-  private func summary(_ result: GenerateResult) -> String {
-    func speed(_ value: Double?) -> String { value.map { NumberText.fixed($0, digits: 1) + " tokens/s" } ?? "-" }
-    return "prompt \(result.promptIDs.count) tokens, \(speed(result.promptTokensPerSecond)); "
-      + "generated \(result.ids.count), \(speed(result.decodedTokensPerSecond)); \(result.stop.rawValue); "
-      + "\(result.run.projections.joined(separator: ", ")), \(result.run.mode.rawValue) arithmetic; chat template not interpreted"
+  /// Answers every line of standard input.
+  private func converse(_ request: GenerateRequest) throws {
+    var conversation = try ConversationWorkflow(request)
+    var lines = StandardInputLines()
+    var results: [GenerateResult] = []
+    let asks = Terminal.isTerminal(0) && !running.quiet
+    while true {
+      if asks { StandardError.write("> ") }
+      guard let line = try lines.next() else { break }
+      guard line.contains(where: { !$0.isWhitespace }) else { continue }
+      let result = try conversation.answer(line, emit: show)
+      endText()
+      if !running.quiet, results.isEmpty { for warning in result.run.warnings { StandardError.warn(warning) } }
+      if !running.quiet, result.stop == .maximumTokens || result.stop == .context {
+        StandardError.write("the answer was cut: \(result.stop.rawValue)\n")
+      }
+      results.append(result)
+      if StandardOutput.shared.hasFailed { break }
+    }
+    if asks { StandardError.write("\n") }
+    if !running.quiet, !results.isEmpty { StandardError.write(summary(results) + "\n") }
+  }
+
+  private func show(_ piece: String) -> Bool {
+    let output = StandardOutput.shared
+    output.write(Terminal.shown(piece))
+    try? output.flush()
+    return !output.hasFailed
+  }
+
+  /// On a terminal both streams share the screen: the text has to be there before the line about it.
+  private func endText() {
+    StandardOutput.shared.write("\n")
+    try? StandardOutput.shared.flush()
+  }
+
+  private func summary(_ results: [GenerateResult]) -> String {
+    func speed(_ tokens: Int, _ seconds: Double) -> String {
+      tokens > 0 && seconds > 0 ? NumberText.fixed(Double(tokens) / seconds, digits: 1) + " tokens/s" : "-"
+    }
+    func seconds(_ part: KeyPath<GenerateResult, Double>) -> Double { results.reduce(0) { $0 + $1[keyPath: part] } }
+    guard let last = results.last else { return "" }
+    let prompt = results.reduce(0) { $0 + $1.promptIDs.count }
+    let generated = results.reduce(0) { $0 + $1.ids.count }
+    // The first new token comes with the prompt.
+    let steps = results.reduce(0) { $0 + max(0, $1.ids.count - 1) }
+    return (results.count == 1 ? "" : "\(results.count) answers; ")
+      + "prompt \(prompt) tokens, \(speed(prompt, seconds(\.promptSeconds))); "
+      + "generated \(generated), \(speed(steps, seconds(\.decodeSeconds))); "
+      + "\(last.stop.rawValue); \(last.run.projections.joined(separator: ", ")), \(last.run.mode.rawValue) arithmetic"
+      + (last.isChat ? "; written by the chat template" : "")
+  }
+
+  /// nil when none is given.
+  private func promptText() throws -> String? {
+    guard let given = text ?? prompt, given == "-" else { return text ?? prompt }
+    return try TextInput.file("-").text()
   }
 }

@@ -8,7 +8,9 @@ import TritModel
 import TritWorkflows
 
 extension ArithmeticMode: ExpressibleByArgument {}
-extension ProjectionOverride: ExpressibleByArgument {}
+extension ProjectionOverride: ExpressibleByArgument {
+  public static var valueName: String? { "way" }
+}
 
 /// How a model is run.
 struct RunningOptions: ParsableArguments {
@@ -45,17 +47,24 @@ struct RunningOptions: ParsableArguments {
   @Flag(help: .offline)
   var offline = false
 
-  @Flag(name: [.long, .short], help: "No progress and no remarks on standard error.")
+  @Flag(name: [.long, .short], help: "Print nothing on success but data that was asked for.")
   var quiet = false
 
   /// The path of a model that was given as a path or by its name on the Hub.
-  func model(_ given: String) throws -> String { try ModelPlace.path(of: given, offline: offline) }
+  func model(_ given: String) throws -> String { try NamedModel.path(of: given, offline: offline) }
 
   func validate() throws {
     guard (0...256).contains(threads) else { throw ValidationError("--threads must be from 0 to 256, not \(threads)") }
   }
 
   var progress: any ProgressObserver { quiet ? SilentProgress() : TerminalProgress() }
+
+  /// For verbs that measure: fast arithmetic where it computes the model's own numbers, unless another is asked for.
+  func measuring(_ mode: ArithmeticMode?) -> RunOptions {
+    var result = options(mode ?? .fast)
+    result.roundsPlainInputs = mode != nil
+    return result
+  }
 
   func options(_ mode: ArithmeticMode) -> RunOptions {
     InterruptMonitor.install()
@@ -71,8 +80,14 @@ struct RunningOptions: ParsableArguments {
 
 /// Prompts; each option may be given several times.
 struct PromptOptions: ParsableArguments {
-  @Option(help: ArgumentHelp("A text; BOS is put in front.", valueName: "text"))
+  @Option(help: ArgumentHelp("A text; BOS is put in front, when there is one.", valueName: "text"))
   var text: [String] = []
+
+  @Option(
+    help: ArgumentHelp(
+      "A file of such text; '-' is standard input.", valueName: "file", takesStream: true),
+    completion: .file())
+  var textFile: [String] = []
 
   @Option(help: ArgumentHelp("Token ids with spaces or commas between, taken as they are.", valueName: "ids"))
   var ids: [String] = []
@@ -83,5 +98,45 @@ struct PromptOptions: ParsableArguments {
     completion: .file())
   var idsFile: [String] = []
 
-  var inputs: [TokenInput] { text.map { .text($0) } + ids.map { .ids($0) } + idsFile.map { .idsFile($0) } }
+  @OptionGroup var chat: ChatOptions
+
+  func validate() throws {
+    try chat.check(hasText: !text.isEmpty || !textFile.isEmpty)
+  }
+
+  func inputs() throws -> [TokenInput] {
+    let texts: [TokenInput] =
+      chat.chat
+      ? text.map { .chat(.text($0)) } + textFile.map { .chat(.file($0)) }
+      : text.map { .text($0) } + textFile.map { .textFile($0) }
+    return texts + (try chat.conversations()) + ids.map { .ids($0) } + idsFile.map { .idsFile($0) }
+  }
+}
+
+/// Conversations, written as the model's chat template says.
+struct ChatOptions: ParsableArguments {
+  @Flag(help: "Take a text for the one message of a user, written as the model's chat template says.")
+  var chat = false
+
+  @Option(
+    help: ArgumentHelp(
+      "A conversation: a JSON list of objects with role and content; '-' is standard input.", valueName: "file",
+      takesStream: true),
+    completion: .file(extensions: ["json"]))
+  var messages: String?
+
+  /// Refuses `--chat` where there is nothing it could be about.
+  func check(hasText: Bool) throws(ValidationError) {
+    guard chat, !hasText, messages == nil else { return }
+    throw ValidationError("--chat goes with --text and --text-file")
+  }
+
+  /// The file with the conversation; nil for standard input too.
+  var messagesFile: String? { messages == "-" ? nil : messages }
+
+  /// The conversation that was given, if one was.
+  func conversations() throws -> [TokenInput] {
+    guard let messages else { return [] }
+    return [try .messages(at: messages)]
+  }
 }

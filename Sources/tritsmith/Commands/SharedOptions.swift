@@ -10,7 +10,9 @@ import TritReport
 import TritWorkflows
 
 extension ReportFormat: ExpressibleByArgument {}
-extension ScaleConvention: ExpressibleByArgument {}
+extension ScaleConvention: ExpressibleByArgument {
+  public static var valueName: String? { "meaning" }
+}
 extension KernelChoice: ExpressibleByArgument {}
 extension ConversionTarget: ExpressibleByArgument {}
 
@@ -28,14 +30,16 @@ struct OutputOptions: ParsableArguments {
   @Option(help: "How to print the result.")
   var format = ReportFormat.table
 
-  @Option(help: "When to use colour.")
+  @Option(help: ArgumentHelp("When to use colour.", valueName: "when"))
   var color = ColorPolicy.auto
 
-  @Flag(help: "Show every row and every fact; other formats always have them.")
+  @Flag(
+    name: [.long, .customShort("v")], help: "Show every row and every fact; other formats always have them.")
   var all = false
 
   @Flag(help: "Show every column, however wide the terminal is.")
   var wide = false
+
   @Flag(help: "Spell out what cannot be seen in CSV and Markdown for a file, too, as on a terminal.")
   var spellOut = false
 
@@ -63,9 +67,13 @@ struct PartList: ExpressibleByArgument {
 
   init?(argument: String) {
     let names = argument.split(separator: ",", omittingEmptySubsequences: false)
-    let found = names.compactMap { ModelPart(rawValue: String($0)) }
+    let found = names.compactMap { ModelPart(rawValue: $0.lowercased()) }
     guard !found.isEmpty, found.count == names.count else { return nil }
     parts = Set(found)
+  }
+
+  static var argumentExpectation: String {
+    "one or more of " + ModelPart.allCases.map(\.rawValue).joined(separator: ", ") + ", with commas between"
   }
 }
 
@@ -92,7 +100,7 @@ extension ArgumentHelp {
 }
 
 /// Where a model is that a user names.
-enum ModelPlace {
+enum NamedModel {
   /// A path that exists, or of a download cache, or of the Hub itself: `HubResolver` says in which order.
   static func path(of given: String, offline: Bool) throws -> String {
     // What the network has begun is to end at once.
@@ -108,10 +116,41 @@ enum ModelPlace {
   }
 }
 
+/// A text to be scored. The words mean the same in every command.
+struct TextOptions: ParsableArguments {
+  @Option(help: ArgumentHelp("A text; by default the Book of Ruth.", valueName: "text"))
+  var text: String?
+
+  @Option(
+    help: ArgumentHelp("A file of UTF-8 text; '-' is standard input.", valueName: "file", takesStream: true),
+    completion: .file())
+  var textFile: String?
+
+  func validate() throws {
+    if text != nil, textFile != nil { throw ValidationError("give --text or --text-file, not both") }
+    // A mistyped name must not be scored as if it were the text.
+    guard let text, FileSystem.kind(of: text) != .file, text.utf8.count < 4096,
+      !text.contains(where: \.isWhitespace), text.contains("/") || text.hasSuffix(".txt")
+    else { return }
+    throw ValidationError("--text is a text, and '\(printable(text))' looks like a file; name it with --text-file")
+  }
+
+  /// What was given; nil when nothing was.
+  func input(quiet: Bool) -> TextInput? {
+    if let textFile { return .file(textFile) }
+    guard let text else { return nil }
+    // Earlier versions took a file here.
+    guard FileSystem.kind(of: text) == .file else { return .text(text) }
+    if !quiet { StandardError.warn("'\(printable(text))' is read as a file; --text-file says so") }
+    return .file(text)
+  }
+}
+
 /// A page with plots beside the printed result.
 struct PageOptions: ParsableArguments {
   @Option(
-    help: ArgumentHelp("Also write a page with plots and definitions; '-' prints it instead.", valueName: "file"),
+    help: ArgumentHelp(
+      "Also write a page with plots and definitions; '-' prints it instead.", valueName: "file", takesStream: true),
     completion: .file(extensions: ["html"]))
   var html: String?
 
@@ -131,10 +170,12 @@ struct PageOptions: ParsableArguments {
   }
 
   /// Writes the page if one is wanted, and prints the report unless the page takes its place.
-  func finish(_ file: PageFile?, page: ReportDocument, printing output: OutputOptions, _ report: ReportDocument) throws
-  {
+  func finish(
+    _ file: PageFile?, page: ReportDocument, printing output: OutputOptions, _ report: ReportDocument,
+    quietly: Bool = false
+  ) throws {
     try file?.write(page)
-    guard html == "-" else { return output.print(report) }
+    guard html == "-" else { return output.print(report, quietly: quietly) }
     var standard = StandardOutput.shared
     HTMLRenderer().render(page, to: &standard)
   }
@@ -165,11 +206,11 @@ struct MachineOptions: ParsableArguments {
   @Flag(help: .offline)
   var offline = false
 
-  @Flag(name: [.long, .short], help: "No progress and no remarks on standard error.")
+  @Flag(name: [.long, .short], help: "Print nothing on success but data that was asked for.")
   var quiet = false
 
   /// The path of a model that was given as a path or by its name on the Hub.
-  func model(_ given: String) throws -> String { try ModelPlace.path(of: given, offline: offline) }
+  func model(_ given: String) throws -> String { try NamedModel.path(of: given, offline: offline) }
 
   func validate() throws {
     guard (0...256).contains(threads) else { throw ValidationError("--threads must be from 0 to 256, not \(threads)") }

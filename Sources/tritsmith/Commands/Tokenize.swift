@@ -14,7 +14,7 @@ struct Tokenize: ParsableCommand {
       .init("tritsmith tokenize ./falcon-e-1b --text 'In the beginning'", "Ids, spellings and the text decoded."),
       .init("tritsmith tokenize model.tritpack --ids '1 47 287'", "What ids stand for."),
       .init("tritsmith tokenize old.gguf --gguf-pre qwen2 --text 'one'", "By the pre-tokenizer the file should name."),
-    ])
+    ], group: "Look")
 
   @Argument(help: "The model whose tokenizer to use.", completion: .file())
   var model: String
@@ -22,11 +22,18 @@ struct Tokenize: ParsableCommand {
   @Option(help: ArgumentHelp("Text to encode.", valueName: "text"))
   var text: String?
 
-  @Option(help: ArgumentHelp("A file of UTF-8 text to encode.", valueName: "file"), completion: .file())
+  @Option(
+    help: ArgumentHelp("A file of UTF-8 text to encode; '-' is standard input.", valueName: "file", takesStream: true),
+    completion: .file())
+  var textFile: String?
+
+  @Option(help: ArgumentHelp("An earlier name of --text-file.", valueName: "file", visibility: .hidden))
   var file: String?
 
   @Option(help: ArgumentHelp("Token ids to decode, with spaces or commas between.", valueName: "ids"))
   var ids: String?
+
+  @OptionGroup var chat: ChatOptions
 
   @Flag(help: "Add no special tokens such as BOS; when decoding, leave special tokens out.")
   var noSpecial = false
@@ -40,18 +47,30 @@ struct Tokenize: ParsableCommand {
   @OptionGroup(title: "Output") var printing: OutputOptions
 
   func validate() throws {
-    let given = [text, file, ids].count { $0 != nil }
-    guard given == 1 else { throw ValidationError("give one of --text, --file and --ids") }
+    let given = [text, textFile, file, ids, chat.messages].count { $0 != nil }
+    guard given == 1 else { throw ValidationError("give one of --text, --text-file, --ids and --messages") }
+    try chat.check(hasText: ids == nil)
   }
 
   func run() throws {
-    let input: TokenizeRequest.Input =
-      if let file { .file(file) } else if let ids { .ids(ids) } else { .text(text ?? "") }
-    var request = TokenizeRequest(path: model, input: input)
-    request.includesSpecialTokens = !noSpecial
-    request.open.preTokenizer = ggufPre
+    if file != nil { StandardError.warn("--file is called --text-file now") }
     try reporting {
-      request.path = try ModelPlace.path(of: model, offline: offline)
+      let path = textFile ?? file
+      let input: TokenizeRequest.Input =
+        if case .messages(let bytes, let file) = try chat.conversations().first {
+          .messages(bytes, file: file)
+        } else if let ids {
+          .ids(ids)
+        } else if chat.chat {
+          .chat(path.map { .file($0) } ?? .text(text ?? ""))
+        } else if let path {
+          .file(path)
+        } else {
+          .text(text ?? "")
+        }
+      var request = TokenizeRequest(path: try NamedModel.path(of: model, offline: offline), input: input)
+      request.includesSpecialTokens = !noSpecial
+      request.open.preTokenizer = ggufPre
       printing.print(try TokenizeWorkflow(request).run().report)
     }
   }

@@ -6,7 +6,7 @@ import TritWorkflows
 
 struct Validate: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Check that a model computes what another model, or another engine, computes.",
+    abstract: "Compare what a model computes with a model or an engine.",
     discussion: """
       Runs both in lock-step on the same tokens, or one along a file of logits (prompt<i>.ids, prompt<i>.logits, and \
       prompt<i>.positions where they are of some tokens only) from transformers or any other engine. Reports differences of logits, KL divergence, agreement of the likeliest tokens \
@@ -17,7 +17,7 @@ struct Validate: ParsableCommand {
     examples: [
       .init("tritsmith validate model.tritpack --against ./bitnet", "Two forms of one model."),
       .init("tritsmith validate ./bitnet --against logits.safetensors", "Logits another engine wrote."),
-    ])
+    ], group: "Prove")
 
   @Argument(help: "The model to be validated.", completion: .file())
   var model: String
@@ -73,7 +73,7 @@ struct Validate: ParsableCommand {
 
   func run() throws {
     var request = ValidateRequest(path: model, against: against)
-    request.inputs = prompts.inputs
+    request.inputs = try reporting { try prompts.inputs() }
     request.gates = ValidationGates(maximumMeanKL: maxMeanKl, minimumTopOne: minTop1, maximumNMSE: maxLogitNmse)
     request.hiddenBound = hiddenBound
     request.options = running.options(mode)

@@ -10,11 +10,15 @@ struct Verify: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Prove that a converted model is what its source gives.",
     discussion: """
-      Compares structure, then every trit with a fresh quantization of the source, then scales, then the round-trip \
-      error of the weights, and prints a code-stream hash that is equal for the same trits and scales in any format. \
-      Exit code 0 when all is equal, 1 when not.
+      Compares four parts. Weights: every trit with a fresh quantization of the source, then scales and all other \
+      tensors. Description: every setting that logits depend on. Tokenizer: vocabulary, merges, special ids, ids of hard \
+      texts. Companions: generation settings and chat template.
+
+      PASS needs the first three equal, or on neither side. Rounding by a storage type is counted and reported. \
+      --parts limits the verdict. Exit code 0 on PASS, 1 when something differs.
       """,
-    examples: [.init("tritsmith verify ./prequantized ./bitnet", "Check a conversion, whoever made it.")])
+    examples: [.init("tritsmith verify ./prequantized ./bitnet", "Check a conversion, whoever made it.")],
+    group: "Prove")
 
   @Argument(help: "The model that was converted.", completion: .file())
   var source: String
@@ -49,12 +53,13 @@ struct Verify: ParsableCommand {
   func run() throws {
     let passed = try reporting {
       let work = try machine.work()
-      func open(_ path: String, _ convention: ScaleConvention?) throws -> any TensorSource {
-        let options = machine.open(convention, i2sOrder, preTokenizer: ggufPre)
-        return try ModelOpener.open(machine.model(path), options, hasCompanions: true)
+      func options(_ convention: ScaleConvention?) -> OpenOptions {
+        machine.open(convention, i2sOrder, preTokenizer: ggufPre)
       }
-      let left = try open(source, sourceScale)
-      let right = try open(converted, convertedScale)
+      let models = try ModelOpener.alike([
+        (machine.model(source), options(sourceScale)), (machine.model(converted), options(convertedScale)),
+      ])
+      let (left, right) = (models[0], models[1])
       try left.checkIntegrity(work.parallelism, work.progress)
       try right.checkIntegrity(work.parallelism, work.progress)
       var request = VerifyRequest(quantizer: quantizing.quantizer?.id.rawValue ?? arithmetic?.quantizer.rawValue)

@@ -33,6 +33,7 @@ extension GGUFArithmetic {
     case .autoBitLinearOffline, .autoBitLinearOnline, .linearQuantizedInput: return .autobitlinear
     case .linear: break
     }
+    if description.quantization.isWeightOnly { return .linear }
     // The configuration is silent: the weights tell.
     switch survey.kind {
     case .packed:

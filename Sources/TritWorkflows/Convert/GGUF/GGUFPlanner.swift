@@ -111,6 +111,9 @@ struct GGUFPlanner {
         return (asked.encoding, .dequantize)
       }
       return try ternaryForm(tensor, .repack, .dequantize, &misfits)
+    case .dense where request.unfolds && role.isProjection || (source as? GGUFModelView)?.isUnfolded(tensor) == true:
+      let asked = role.isProjection ? nil : request.gguf.embeddings?.encoding
+      return (asked ?? .dense(request.gguf.weights.dtype ?? .f16), .recode)
     case .dense(let dtype):
       if !isKept, isForced || role.isProjection && !Planner.staysDense(tensor, role, survey) {
         if tensor.shape.isMatrix, dtype.isFloatWeight {
@@ -156,16 +159,10 @@ struct GGUFPlanner {
     return (.ternary(id), pack)
   }
 
-  /// Whether an embedding or head of a model that is ternary as it stands is so as well, all of it. Where nothing else
-  /// was asked for, it is packed like any other matrix; in bitnet.cpp's own type it could not be looked up.
+  /// Whether an embedding or head is ternary as well, and stays so. Where nothing else was asked for, it is packed like any other matrix; in bitnet.cpp's own type it could not be looked up.
   private func isTernaryTable(_ tensor: TensorDescriptor, _ role: TensorRole) throws -> Bool {
-    guard survey.kind == .ternaryDense, role == .embedding || role == .outputHead, request.gguf.embeddings == nil,
-      request.gguf.layout != nil, request.gguf.weights != .i2s, tensor.shape.isMatrix,
-      tensor.encoding.dtype?.isFloatWeight == true
-    else { return false }
-    let pass = try WeightPass(source, tensor, roundsToBFloat16: false, kernels: KernelChoice.best)
-    guard try pass.sampledGranularity() != nil else { return false }
-    return try pass.looksTernary() || pass.spreadScale(Parallelism(threads: 0)) != nil
+    guard request.gguf.embeddings == nil, request.gguf.layout != nil, request.gguf.weights != .i2s else { return false }
+    return try Planner.isTernaryTable(tensor, role, source, survey)
   }
 
   private func stored(_ tensor: TensorDescriptor) -> TensorEncoding? {
@@ -258,6 +255,8 @@ struct GGUFPlanner {
         "split.no", "split.count", "split.tensors.count":
         continue
       case let key where description != nil && GGUFArithmetic.owns(key): continue
+      // What is unfolded is rotated no more.
+      case let key where request.unfolds && WeightRotation.owns(key): continue
       case let key where GGUFTokenizer.isKey(key) && !request.gguf.hasTokenizer:
         if !hasTokenizer { result += GGUFPlanner.noTokenizer }
         hasTokenizer = true
@@ -289,21 +288,28 @@ struct GGUFPlanner {
   private func tokenizer(_ vocabulary: Int, _ warnings: inout [String]) throws -> [MetadataEntry] {
     let none = GGUFPlanner.noTokenizer
     guard request.gguf.hasTokenizer else { return none }
-    guard let tokenizer = try companion("tokenizer.json") else {
+    guard let name = source.manifest.tokenizerFile else {
       warnings.append(
-        "there is no tokenizer.json: the file will have no tokenizer, and programs cannot run text with it")
+        "there is no tokenizer.json or tokenizer.model: the file will have no tokenizer, and programs cannot run text "
+          + "with it")
       return none
     }
+    let path = FileSystem.join(source.manifest.path, name)
+    let settings = try companion("tokenizer_config.json")
     let template = source.manifest.companions.contains { $0.name == "chat_template.jinja" }
-    let files = GGUFTokenizerFiles(
-      tokenizer: tokenizer, settings: try companion("tokenizer_config.json"),
+    var files = GGUFTokenizerFiles(
+      tokenizer: JSONObject(), settings: settings,
       specialTokensMap: try companion("special_tokens_map.json"),
       generationConfiguration: try companion("generation_config.json"), configuration: source.manifest.configuration,
       chatTemplate: template ? String(decoding: try source.companion(named: "chat_template.jinja"), as: UTF8.self) : nil
     )
+    if name == ModelManifest.sentencePieceFile {
+      try files.read(sentencePiece: source.companion(named: name), file: path)
+    } else if let tokenizer = try companion(name) {
+      files.tokenizer = tokenizer
+    }
     let result = try GGUFTokenizer(
-      files, vocabulary: vocabulary, pre: request.gguf.preTokenizer, engine: request.gguf.engine,
-      file: FileSystem.join(source.manifest.path, "tokenizer.json"))
+      files, vocabulary: vocabulary, pre: request.gguf.preTokenizer, engine: request.gguf.engine, file: path)
     warnings += result.warnings
     return result.entries + furtherEnds(result.entries, &warnings)
   }

@@ -36,6 +36,8 @@ struct GGUFUnpacking {
         tensors[index].encoding = .dense(denseType)
         tensors[index].byteCount = 2 * source.shape.elementCount
       case .repack:
+        // MLX holds multipliers, as GGUF does.
+        guard target != .mlx else { continue }
         let stored = try view.scale(of: source)
         let scale = stored.asCheckpointScale(convention)
         if scale.storage == .f32, stored.granularity == .tensor { inexact.append(source.name) }

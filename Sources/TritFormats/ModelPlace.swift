@@ -1,0 +1,105 @@
+// Tritsmith: what a person means by a path.
+
+import TritCore
+
+/// Finds the model that a path stands for where it is not the model's own: a folder around one file, a `config.json`.
+///
+/// What cannot be told is an error that names what was found.
+public enum ModelPlace {
+  /// Files that are a whole model each.
+  private static let wholeModels = [".gguf", ".tritpack"]
+  /// Weights in pickles, which run code when they are read.
+  private static let pickles = [".bin", ".pt", ".pth", ".ckpt"]
+  /// Files and folders named in an error; more are counted.
+  private static let most = 8
+
+  /// The path to open: `path` itself, the folder of a `config.json`, or the one GGUF or TritPack file of a folder.
+  ///
+  /// - Throws: `FormatError` for a folder of several models and for weights in another form.
+  public static func resolved(_ path: String) throws -> String {
+    switch FileSystem.kind(of: path) {
+    case .file:
+      let name = FileSystem.name(of: path)
+      return name == ModelFolder.configurationName ? FileSystem.parent(of: path) : path
+    case .folder: return try folder(path)
+    case nil:
+      // A path whose folder is not there either, in the shape of a name on the Hub.
+      if let name = hubName(path) { throw FormatError(.notOnDisk(hub: name), file: path) }
+      return path
+    default: return path
+    }
+  }
+
+  private static func folder(_ path: String) throws -> String {
+    let names = try FileSystem.names(in: path)
+    let files = GGUFSplit.models(in: names).filter { name in
+      wholeModels.contains(where: name.hasSuffix) && FileSystem.kind(of: FileSystem.join(path, name)) == .file
+    }
+    if holdsSafetensors(names) {
+      guard !files.isEmpty else { return path }
+      let weights = names.filter { $0.hasSuffix(".safetensors") }
+      let own = names.contains(ShardIndex.name) ? [ShardIndex.name] : weights
+      throw FormatError(.severalModels(listed(own + files)), file: path)
+    }
+    guard files.isEmpty else {
+      if files.count == 1 { return FileSystem.join(path, files[0]) }
+      throw FormatError(.severalModels(listed(files)), file: path)
+    }
+    let pickled = names.filter { name in pickles.contains(where: name.hasSuffix) && !name.hasPrefix("training_args") }
+    if !pickled.isEmpty, PartialModel(folder: path, names: names) == nil {
+      throw FormatError(.pytorchWeights(listed(pickled)), file: path)
+    }
+    let variants = try names.flatMap { name in try self.variants(name, in: path) }
+    guard variants.isEmpty else {
+      throw FormatError(.folderOfModels(listed(variants), first: FileSystem.join(path, variants[0])), file: path)
+    }
+    return path
+  }
+
+  private static func holdsSafetensors(_ names: [String]) -> Bool {
+    names.contains { $0 == ShardIndex.name || $0.hasSuffix(".safetensors") }
+  }
+
+  /// The subfolder of that name when it holds a model; of a download cache, the snapshots inside it.
+  private static func variants(_ name: String, in folder: String) throws -> [String] {
+    let path = FileSystem.join(folder, name)
+    guard !name.hasPrefix("."), FileSystem.kind(of: path) == .folder else { return [] }
+    guard let names = try? FileSystem.names(in: path) else { return [] }
+    if name == "snapshots" {
+      return try names.flatMap { try variants($0, in: path) }.map { FileSystem.join(name, $0) }
+    }
+    let isModel =
+      names.contains(ModelFolder.configurationName) && holdsSafetensors(names)
+      || names.contains { name in wholeModels.contains(where: name.hasSuffix) }
+    return isModel ? [name] : []
+  }
+
+  private static func listed(_ names: [String]) -> String {
+    let shown = names.prefix(most).map { printable($0) }.joined(separator: ", ")
+    return names.count > most ? shown + " and \(names.count - most) more" : shown
+  }
+
+  /// `OWNER/NAME` where nothing stands at either.
+  private static func hubName(_ path: String) -> String? {
+    let parts = path.split(separator: "/", omittingEmptySubsequences: false)
+    guard parts.count == 2, parts.allSatisfy({ isHubWord($0) }), FileSystem.kind(of: String(parts[0])) == nil,
+      !(wholeModels + pickles + [".safetensors", ".json"]).contains(where: path.hasSuffix)
+    else { return nil }
+    return path
+  }
+
+  private static func isHubWord(_ word: Substring) -> Bool {
+    guard let first = word.utf8.first, first != UInt8(ascii: "."), first != UInt8(ascii: "~") else { return false }
+    return word.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || "-_.".contains($0)) }
+  }
+
+  /// Whether a file is one PyTorch saved: a pickle or a ZIP archive by its name, or an archive that begins with
+  /// `NAME/data.pkl`. Other archives are not, and a name alone says nothing.
+  static func isPyTorch(_ path: String, _ firstBytes: [UInt8]) -> Bool {
+    let isArchive = firstBytes.starts(with: [0x50, 0x4B, 0x03, 0x04])
+    let isPickle = firstBytes.first == 0x80 && firstBytes.count > 1 && (2...5).contains(firstBytes[1])
+    if pickles.contains(where: path.hasSuffix) { return isArchive || isPickle }
+    // The first entry's name follows 30 bytes that say its length among others.
+    return isArchive && String(decoding: firstBytes.dropFirst(30), as: UTF8.self).contains("/data.pkl")
+  }
+}

@@ -1,0 +1,232 @@
+// Tritsmith: packed trits with a scale for each group of columns, as products take them.
+
+import TritCore
+
+/// How the rows of a `GroupedMatrix` are cut.
+///
+///     block b of a row    columns 128b … 128b + 127 in 32 bytes
+///     byte m of a block   Σ code(128b + 32k + m) · 4^k     k = 0…3   m = 0…31   code = trit + 1
+///
+/// Columns past the end have trit 0. Blocks hold 1, 2 or 4 groups of equal width, so that a group never crosses the
+/// places of a byte.
+public struct GroupedShape: Sendable, Hashable {
+  static let blockColumns = 128
+  static let blockBytes = 32
+
+  public var rows: Int
+  public var columns: Int
+  /// Groups of a block: 1, 2 or 4.
+  package var cuts: Int
+
+  /// Columns that share a scale in memory: 128, 64 or 32.
+  public var groupColumns: Int { GroupedShape.blockColumns / cuts }
+  /// Blocks of a row.
+  package var blocks: Int { (columns + GroupedShape.blockColumns - 1) / GroupedShape.blockColumns }
+  /// Groups of a row, those of its last block that hold no column too.
+  package var groups: Int { blocks * cuts }
+  var rowBytes: Int { blocks * GroupedShape.blockBytes }
+
+  /// The shape for scales of a granularity; nil where groups end inside a run of 32 columns.
+  ///
+  /// Larger groups are held as several of 128 with the same scale.
+  package init?(rows: Int, columns: Int, _ granularity: ScaleGranularity) {
+    (self.rows, self.columns) = (rows, columns)
+    switch granularity {
+    case .tensor, .row: cuts = 1
+    case .group(let size) where size >= columns: cuts = 1
+    case .group(let size):
+      guard let cuts = [1, 2, 4].first(where: { size % (GroupedShape.blockColumns / $0) == 0 }), size > 0 else {
+        return nil
+      }
+      self.cuts = cuts
+    }
+  }
+}
+
+/// Scales of a `GroupedMatrix`: float16 where that holds every one of them, else Float.
+package enum GroupedScales: Sendable {
+  case half([UInt16])
+  case single([Float])
+
+  /// The scales on raw memory.
+  package struct Pointer {
+    let base: UnsafeRawPointer
+    let isHalf: Bool
+
+    package init(base: UnsafeRawPointer, isHalf: Bool) {
+      self.base = base
+      self.isHalf = isHalf
+    }
+
+    @inline(__always)
+    subscript(_ index: Int) -> Float { (isHalf ? FloatElement.f16 : .f32).load(base, index) }
+
+    func advanced(by count: Int) -> Pointer { Pointer(base: base + count * (isHalf ? 2 : 4), isHalf: isHalf) }
+  }
+
+  func withPointer<Result>(_ body: (Pointer) -> Result?) -> Result? {
+    switch self {
+    case .half(let values):
+      values.withUnsafeBytes { $0.baseAddress.flatMap { body(Pointer(base: $0, isHalf: true)) } }
+    case .single(let values):
+      values.withUnsafeBytes { $0.baseAddress.flatMap { body(Pointer(base: $0, isHalf: false)) } }
+    }
+  }
+
+  var byteCount: Int {
+    switch self {
+    case .half(let values): 2 * values.count
+    case .single(let values): 4 * values.count
+    }
+  }
+}
+
+/// Where the trits of a matrix come from; read by several threads.
+public protocol TritRows: Sendable {
+  /// Trits of some rows, row by row from the first place on.
+  func read(_ rows: Range<Int>, into trits: inout MutableSpan<Int8>) throws
+}
+
+/// Packed trits with a scale for each group of columns, in memory: 2 bits a weight and 2 bytes a group.
+public struct GroupedMatrix: Sendable {
+  public let shape: GroupedShape
+  let codes: [UInt8]
+  let scales: GroupedScales
+  /// Types that hold every scale, of F16 and BF16; F32 holds any.
+  public let scaleTypes: Set<DType>
+
+  public var rows: Int { shape.rows }
+  public var columns: Int { shape.columns }
+  public var byteCount: Int { codes.count + scales.byteCount }
+
+  /// Whether scales of a granularity can be held.
+  public static func holds(_ granularity: ScaleGranularity, columns: Int) -> Bool {
+    GroupedShape(rows: 1, columns: columns, granularity) != nil
+  }
+
+  /// Packs a matrix, bands of rows in parallel.
+  ///
+  /// - Parameters:
+  ///   - grid: what each trit is multiplied by, of a granularity this type holds.
+  public init(
+    _ source: some TritRows, rows: Int, columns: Int, _ granularity: ScaleGranularity, _ grid: MultiplierGrid,
+    _ parallelism: Parallelism
+  ) throws {
+    guard let shape = GroupedShape(rows: rows, columns: columns, granularity) else {
+      preconditionFailure("groups of \(granularity) end inside a run of 32 columns")
+    }
+    self.shape = shape
+    let isHalf = grid.multipliers.allSatisfy { HalfFloat($0).float == $0 }
+    let isBFloat16 = grid.multipliers.allSatisfy { BFloat16.rounded($0) == $0 }
+    scaleTypes = Set((isHalf ? [DType.f16] : []) + (isBFloat16 ? [.bf16] : []))
+    func scale(_ index: Int) -> Float {
+      let (row, group) = index.quotientAndRemainder(dividingBy: shape.groups)
+      let column = group * shape.groupColumns
+      return column < columns ? grid.multiplier(row: row, column: column) : 0
+    }
+    let count = rows * shape.groups
+    scales =
+      isHalf ? .half((0..<count).map { HalfFloat(scale($0)).bits.littleEndian }) : .single((0..<count).map(scale))
+    let bandRows = max(1, (1 << 20) / max(1, columns))
+    let bands = stride(from: 0, to: rows, by: bandRows).map { $0..<min(rows, $0 + bandRows) }
+    let rowBytes = shape.rowBytes
+    codes = try parallelism.filled(bands.map { $0.lowerBound * rowBytes..<$0.upperBound * rowBytes }) { band, bytes in
+      let range = bands[band]
+      var trits = [Int8](repeating: 0, count: range.count * columns)
+      var span = trits.mutableSpan
+      try source.read(range, into: &span)
+      for row in 0..<range.count {
+        GroupedMatrix.pack(
+          trits.span.extracting(row * columns..<(row + 1) * columns), into: &bytes, at: row * rowBytes)
+      }
+    }
+  }
+
+  /// The bytes of a row, eight at a time: of each of a block's four places eight trits at once.
+  private static func pack(_ trits: Span<Int8>, into bytes: inout MutableSpan<UInt8>, at start: Int) {
+    let columns = trits.count
+    trits.withUnsafeBytes { trits in
+      func codes(_ column: Int) -> UInt64 {
+        if column + 8 <= columns {
+          // −1, 0 and 1 are 3, 0 and 1 in their lowest bits; one more is 0, 1 and 2 there.
+          let word = UInt64(littleEndian: trits.loadUnaligned(fromByteOffset: column, as: UInt64.self))
+          return ((word & 0x0303_0303_0303_0303) &+ 0x0101_0101_0101_0101) & 0x0303_0303_0303_0303
+        }
+        var word: UInt64 = 0
+        for index in 0..<8 {
+          let code = column + index < columns ? UInt64(trits[column + index] &+ 1) & 3 : 1
+          word |= code << UInt64(8 * index)
+        }
+        return word
+      }
+      var output = start
+      for block in stride(from: 0, to: columns, by: GroupedShape.blockColumns) {
+        for part in stride(from: 0, to: GroupedShape.blockBytes, by: 8) {
+          let first = block + part
+          var word = codes(first) | codes(first + 32) << 2 | codes(first + 64) << 4 | codes(first + 96) << 6
+          for _ in 0..<8 {
+            bytes[unchecked: output] = UInt8(truncatingIfNeeded: word)
+            word >>= 8
+            output &+= 1
+          }
+        }
+      }
+    }
+  }
+
+  /// A row as Floats, trit × scale.
+  public func row(_ index: Int, _ engine: InferenceEngine) -> [Float] {
+    precondition((0..<rows).contains(index), "a row of the matrix")
+    return [Float](unsafeUninitializedCapacity: columns) { output, count in
+      if let output = output.baseAddress { withPointers { $0.widen(index, engine.kernels, into: output) } }
+      count = columns
+    }
+  }
+
+  /// Gives `body` the matrix on raw memory; it is valid during the call only.
+  func withPointers(_ body: (GroupedPointers) -> Void) {
+    codes.withUnsafeBufferPointer { codes in
+      _ = scales.withPointer { scales in
+        if let codes = codes.baseAddress { body(GroupedPointers(shape: shape, codes: codes, scales: scales)) }
+        return ()
+      }
+    }
+  }
+}
+
+/// A `GroupedMatrix` on raw memory.
+struct GroupedPointers {
+  let shape: GroupedShape
+  let codes: UnsafePointer<UInt8>
+  let scales: GroupedScales.Pointer
+
+  /// A row as Floats, trit × scale.
+  func widen(_ row: Int, _ kernels: any InferenceKernels, into output: UnsafeMutablePointer<Float>) {
+    let bytes = codes + row * shape.rowBytes
+    for run in 0..<(shape.columns + 31) / 32 {
+      let scale = scales[row * shape.groups + run * shape.cuts / 4]
+      kernels.widenTrits(
+        bytes + run / 4 * GroupedShape.blockBytes, min(32, shape.columns - 32 * run), plane: run % 4, value: scale,
+        into: output + 32 * run)
+    }
+  }
+}
+
+extension Parallelism {
+  /// Bytes made in bands that follow each other: each is written where it stays, so that nothing is held twice.
+  ///
+  /// - Parameter body: fills a band; called from several threads.
+  public func filled(
+    _ bands: [Range<Int>], _ body: @Sendable (_ band: Int, _ bytes: inout MutableSpan<UInt8>) throws -> Void
+  ) throws -> [UInt8] {
+    try [UInt8](unsafeUninitializedCapacity: bands.last?.upperBound ?? 0) { buffer, count in
+      // Bands do not overlap: every thread writes its own bytes.
+      nonisolated(unsafe) let whole = buffer
+      try forEachBand(bands.count) { band in
+        var span = UnsafeMutableBufferPointer(rebasing: whole[bands[band]]).mutableSpan
+        try body(band, &span)
+      }
+      count = bands.last?.upperBound ?? 0
+    }
+  }
+}

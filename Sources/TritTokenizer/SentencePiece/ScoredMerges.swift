@@ -1,0 +1,74 @@
+// Tritsmith: merges of a vocabulary that has scores for them.
+
+import TritCore
+
+/// Every pair of pieces that together are a piece, ranked by that piece's score.
+///
+/// SentencePiece merges whatever two neighbours make a piece, the highest score first, the leftmost among equals.
+package struct ScoredMerges: Sendable {
+  private let pieces: [SentencePieceModel.Piece]
+  private let file: String
+  private var table = ByteStringTable()
+  /// Index of a piece by its place in the table.
+  private var indices: [Int] = []
+
+  package init(_ pieces: [SentencePieceModel.Piece], file: String) throws(TokenizerError) {
+    self.pieces = pieces
+    self.file = file
+    for (index, piece) in pieces.enumerated() {
+      guard table.insert(Array(piece.text.utf8)) != nil else {
+        throw TokenizerError(.duplicateKey(piece.text), file: file, field: "pieces[\(index)]")
+      }
+      indices.append(index)
+    }
+  }
+
+  /// Merges as pairs, and the rank of each; merges of one score have one rank.
+  ///
+  /// Within a rank longer left parts come first, the order in which transformers writes them.
+  package func list() throws(TokenizerError) -> (merges: [JSONValue], ranks: [Int]) {
+    var found: [(piece: Int, split: Int)] = []
+    for (index, piece) in pieces.enumerated() where piece.type == .normal {
+      let bytes = Array(piece.text.utf8)
+      for split in 1..<max(1, bytes.count) where bytes[split] & 0xC0 != 0x80 {
+        if isNormal(0..<split, of: bytes), isNormal(split..<bytes.count, of: bytes) { found.append((index, split)) }
+      }
+      guard found.count <= Vocabulary.idLimit else {
+        throw TokenizerError(
+          .tooLarge(what: "number of merges", found: found.count, limit: Vocabulary.idLimit), file: file)
+      }
+    }
+    found.sort {
+      let (one, two) = (pieces[$0.piece].score, pieces[$1.piece].score)
+      return one != two ? one > two : $0.split != $1.split ? $0.split > $1.split : $0.piece < $1.piece
+    }
+    var merges: [JSONValue] = []
+    var ranks: [Int] = []
+    merges.reserveCapacity(found.count)
+    for (index, merge) in found.enumerated() {
+      let bytes = pieces[merge.piece].text.utf8
+      let left = String(decoding: bytes.prefix(merge.split), as: UTF8.self)
+      let right = String(decoding: bytes.dropFirst(merge.split), as: UTF8.self)
+      merges.append(.array([.string(left), .string(right)]))
+      let isSame = index > 0 && pieces[found[index - 1].piece].score == pieces[merge.piece].score
+      ranks.append(isSame ? ranks[index - 1] : (ranks.last ?? -1) + 1)
+    }
+    return (merges, ranks)
+  }
+
+  /// Two pieces of one score that merges lead to: a list of merges cannot say that the leftmost is made first.
+  package func tie() throws(TokenizerError) -> (String, String)? {
+    let (merges, ranks) = try list()
+    func joined(_ merge: JSONValue) -> String { (merge.array ?? []).compactMap(\.string).joined() }
+    for index in merges.indices.dropFirst() where ranks[index] == ranks[index - 1] {
+      let (one, two) = (joined(merges[index - 1]), joined(merges[index]))
+      if ExactString(one) != ExactString(two) { return (one, two) }
+    }
+    return nil
+  }
+
+  private func isNormal(_ range: Range<Int>, of bytes: [UInt8]) -> Bool {
+    guard let place = table.index(of: range, in: bytes, hash: table.hash(range, in: bytes)) else { return false }
+    return pieces[indices[place]].type == .normal
+  }
+}

@@ -1,0 +1,206 @@
+// Tritsmith: tokenizer.model, as SentencePiece writes it.
+
+import TritCore
+
+/// A SentencePiece model of type BPE (`sentencepiece_model.proto`), read.
+package struct SentencePieceModel: Sendable {
+  package enum PieceType: UInt64, Sendable {
+    case normal = 1
+    case unknown, control, userDefined, unused, byte
+  }
+
+  package struct Piece: Sendable {
+    package var text: String
+    /// Pieces of higher scores are made first.
+    package var score: Float
+    package var type: PieceType
+
+    package init(text: String, score: Float, type: PieceType) {
+      self.text = text
+      self.score = score
+      self.type = type
+    }
+  }
+
+  package private(set) var pieces: [Piece] = []
+  /// Whether characters without a piece become the pieces of their bytes.
+  package private(set) var fallsBackToBytes = false
+  /// Whether a mark is put before a text.
+  package private(set) var addsPrefix = true
+  private var bos = 1
+  private var eos = 2
+  private var pad = -1
+  private let file: String
+
+  /// - Throws: when it is no such model, one of another type, or says of text what is not done here.
+  package init(_ bytes: [UInt8], file: String) throws(TokenizerError) {
+    self.file = file
+    if let standIn = StandIn(firstBytes: bytes) { throw TokenizerError(.standIn(standIn), file: file) }
+    var type: UInt64 = 1
+    var spec = NormalizerSpec()
+    var isSuffix = false
+    var reader = ProtobufReader(bytes, file: file)
+    while let field = try reader.next() {
+      switch (field.number, field.value) {
+      case (1, .message(let message)):
+        guard pieces.count < Vocabulary.idLimit else {
+          throw TokenizerError(
+            .tooLarge(what: "number of pieces", found: pieces.count + 1, limit: Vocabulary.idLimit), file: file)
+        }
+        pieces.append(try SentencePieceModel.piece(message, pieces.count, file))
+      case (2, .message(var trainer)):
+        while let field = try trainer.next() {
+          switch (field.number, field.value) {
+          case (3, .integer(let value)): type = value
+          case (24, .integer(let value)): isSuffix = value != 0
+          case (35, .integer(let value)): fallsBackToBytes = value != 0
+          case (41, .integer(let value)): bos = Int(truncatingIfNeeded: Int32(truncatingIfNeeded: value))
+          case (42, .integer(let value)): eos = Int(truncatingIfNeeded: Int32(truncatingIfNeeded: value))
+          case (43, .integer(let value)): pad = Int(truncatingIfNeeded: Int32(truncatingIfNeeded: value))
+          default: break
+          }
+        }
+      case (3, .message(var message)): spec = try NormalizerSpec(&message)
+      default: break
+      }
+    }
+    guard !pieces.isEmpty else { throw TokenizerError(.malformedModel("it holds no pieces"), file: file) }
+    let names: [UInt64: String] = [1: "Unigram", 3: "Word", 4: "Char"]
+    guard type == 2 else {
+      throw TokenizerError(
+        .unsupportedModelType(names[type] ?? "number \(type)"), file: file, field: "trainer_spec.model_type")
+    }
+    addsPrefix = spec.addsPrefix
+    func refuse(_ condition: Bool, _ what: String, _ field: String) throws(TokenizerError) {
+      if condition { throw TokenizerError(.unsupported(what), file: file, field: field) }
+    }
+    try refuse(isSuffix, "marks behind words", "trainer_spec.treat_whitespace_as_suffix")
+    try refuse(
+      spec.hasTable, "normalizer '\(printable(spec.name))'", "normalizer_spec.precompiled_charsmap")
+    try refuse(spec.dropsSpaces, "dropping of spaces that stand together", "normalizer_spec.remove_extra_whitespaces")
+    try refuse(!spec.marksSpaces, "spaces that do not become marks", "normalizer_spec.escape_whitespaces")
+    if let unused = pieces.first(where: { $0.type == .unused }) {
+      throw TokenizerError(.unsupported("the unused piece '\(printable(unused.text))'"), file: file, field: "pieces")
+    }
+  }
+
+  private static func piece(
+    _ message: ProtobufReader, _ index: Int, _ file: String
+  ) throws(TokenizerError) -> Piece {
+    var message = message
+    var text: String?
+    var score: Float = 0
+    var type = PieceType.normal
+    while let field = try message.next() {
+      switch (field.number, field.value) {
+      case (1, .message(let bytes)): text = String(validating: bytes.contents, as: UTF8.self)
+      case (2, .fixed32(let bits)): score = Float(bitPattern: bits)
+      case (3, .integer(let value)):
+        guard let known = PieceType(rawValue: value) else {
+          throw TokenizerError(.unsupported("piece type \(value)"), file: file, field: "pieces[\(index)]")
+        }
+        type = known
+      default: break
+      }
+    }
+    guard let text, !text.utf8.isEmpty, score.isFinite else {
+      throw TokenizerError(
+        .malformedModel("piece \(index) has no text in UTF-8, or no finite score"), file: file,
+        field: "pieces[\(index)]")
+    }
+    return Piece(text: text, score: score, type: type)
+  }
+
+  private struct NormalizerSpec {
+    var name = ""
+    var hasTable = false
+    var addsPrefix = true
+    var dropsSpaces = true
+    var marksSpaces = true
+
+    init() {}
+
+    init(_ reader: inout ProtobufReader) throws(TokenizerError) {
+      while let field = try reader.next() {
+        switch (field.number, field.value) {
+        case (1, .message(let bytes)): name = String(decoding: bytes.contents, as: UTF8.self)
+        case (2, .message(let bytes)): hasTable = !bytes.contents.isEmpty
+        case (3, .integer(let value)): addsPrefix = value != 0
+        case (4, .integer(let value)): dropsSpaces = value != 0
+        case (5, .integer(let value)): marksSpaces = value != 0
+        default: break
+        }
+      }
+    }
+  }
+
+  /// Whether bytes can be such a model: they begin with a piece.
+  package static func matches(_ firstBytes: [UInt8]) -> Bool { firstBytes.first == 0x0A }
+}
+
+// MARK: - As tokenizer.json
+
+extension SentencePieceModel {
+  /// The model in the words of `tokenizer.json`, with the rank of each merge.
+  ///
+  /// Merges of one score have one rank, which a list of merges cannot say: of those the leftmost is made first.
+  package func document() throws(TokenizerError) -> (tokenizer: JSONObject, ranks: [Int]) {
+    let (merges, ranks) = try ScoredMerges(pieces, file: file).list()
+    var vocab = JSONObject()
+    vocab.entries.reserveCapacity(pieces.count)
+    var added: [JSONValue] = []
+    for (id, piece) in pieces.enumerated() {
+      vocab.entries.append(.init(key: piece.text, value: .number(JSONNumber(id))))
+      guard piece.type == .control || piece.type == .userDefined || piece.type == .unknown else { continue }
+      added.append(
+        .object([
+          "id": .number(JSONNumber(id)), "content": .string(piece.text), "single_word": false, "lstrip": false,
+          "rstrip": false, "normalized": false, "special": .bool(piece.type != .userDefined),
+        ]))
+    }
+    let tokenizer = SentencePieceModel.document(
+      vocab: vocab, merges: merges, added: added, unknown: pieces.first { $0.type == .unknown }?.text,
+      fallsBackToBytes: fallsBackToBytes, addsPrefix: addsPrefix)
+    return (tokenizer, ranks)
+  }
+
+  /// `tokenizer.json` of a vocabulary whose words begin with marks.
+  package static func document(
+    vocab: JSONObject, merges: [JSONValue], added: [JSONValue], unknown: String?, fallsBackToBytes: Bool,
+    addsPrefix: Bool, postProcessor: JSONValue = .null
+  ) -> JSONObject {
+    func replace(_ pattern: String, _ content: String) -> JSONValue {
+      .object([
+        "type": "Replace", "pattern": .object(["String": .string(pattern)]), "content": .string(content),
+      ])
+    }
+    let mark = String(Metaspace.mark)
+    let prefix: [JSONValue] = addsPrefix ? [.object(["type": "Prepend", "prepend": .string(mark)])] : []
+    let strip: [JSONValue] =
+      addsPrefix
+      ? [.object(["type": "Strip", "content": " ", "start": .number(JSONNumber(1)), "stop": .number(JSONNumber(0))])]
+      : []
+    let decoders: [JSONValue] = [replace(mark, " "), .object(["type": "ByteFallback"]), .object(["type": "Fuse"])]
+    return [
+      "version": "1.0", "truncation": .null, "padding": .null, "added_tokens": .array(added),
+      "normalizer": .object(["type": "Sequence", "normalizers": .array(prefix + [replace(" ", mark)])]),
+      "pre_tokenizer": .null, "post_processor": postProcessor,
+      "decoder": .object(["type": "Sequence", "decoders": .array(decoders + strip)]),
+      "model": .object([
+        "type": "BPE", "dropout": .null, "unk_token": unknown.map { .string($0) } ?? .null,
+        "continuing_subword_prefix": .null, "end_of_word_suffix": .null, "fuse_unk": true,
+        "byte_fallback": .bool(fallsBackToBytes), "ignore_merges": false, "vocab": .object(vocab),
+        "merges": .array(merges),
+      ]),
+    ]
+  }
+
+  /// Names of tokens with a role, for where no other file says them.
+  package var settings: JSONObject {
+    var result = JSONObject()
+    for (key, id) in [("bos_token", bos), ("eos_token", eos), ("pad_token", pad)] {
+      if pieces.indices.contains(id), pieces[id].type == .control { result[key] = .string(pieces[id].text) }
+    }
+    return result
+  }
+}

@@ -1,0 +1,69 @@
+// Tritsmith: conversations for a model.
+
+import TritCore
+import TritFormats
+import TritTokenizer
+
+extension ChatTemplate {
+  /// The chat template that comes with a model, wherever its files keep it.
+  static func text(of source: any TensorSource) throws -> String? {
+    // A GGUF file has a key, whether or not its tokenizer can be rebuilt.
+    if let text = source.manifest.entry("tokenizer.chat_template")?.string { return text.isEmpty ? nil : text }
+    let names = source.manifest.companions.map(\.name)
+    if names.contains("chat_template.jinja") {
+      return String(decoding: try source.companion(named: "chat_template.jinja"), as: UTF8.self)
+    }
+    guard names.contains("tokenizer_config.json"),
+      let object = try? JSONValue.parse(try source.companion(named: "tokenizer_config.json"), dialect: .python).object
+    else { return nil }
+    if let text = object["chat_template"]?.string { return text.isEmpty ? nil : text }
+    // Several templates by name: the default one is what programs take.
+    return object["chat_template"]?.array?.compactMap(\.object)
+      .first { $0["name"]?.string == "default" }?["template"]?.string
+  }
+
+  /// The template of a model.
+  /// - Throws: `ChatError` when there is none, or it is of another shape.
+  public init(of source: any TensorSource) throws {
+    let path = source.manifest.path
+    guard let text = try ChatTemplate.text(of: source) else { throw ChatError(.noTemplate, file: path) }
+    do {
+      try self.init(text)
+    } catch {
+      var error = error
+      error.location.file = path
+      throw error
+    }
+  }
+}
+
+/// A model's chat template, by what `run --chat` makes of it.
+public enum ChatTemplateFinding: Sendable, Hashable {
+  case shape(ChatTemplate.Shape)
+  /// Why it is not used.
+  case unknown(String)
+
+  /// nil for a model without a template.
+  init?(of source: any TensorSource) throws {
+    guard let text = try ChatTemplate.text(of: source) else { return nil }
+    do {
+      self = .shape(try ChatTemplate(text).shape)
+    } catch {
+      self = .unknown(error.summary)
+    }
+  }
+}
+
+extension Tokenizer {
+  /// The ids of a conversation up to where the model's turn begins: the template says which tokens stand where, and no
+  /// BOS is put in front beside it.
+  public func ids(of messages: [ChatMessage], _ template: ChatTemplate) throws -> [Int] {
+    try encode(try text(of: messages, template), addSpecialTokens: false)
+  }
+
+  /// The text of a conversation.
+  public func text(of messages: [ChatMessage], _ template: ChatTemplate) throws(ChatError) -> String {
+    try template.render(
+      messages, bos: bosTokenID.flatMap { token(forID: $0) } ?? "", eos: eosTokenID.flatMap { token(forID: $0) } ?? "")
+  }
+}

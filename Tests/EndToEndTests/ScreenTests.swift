@@ -1,0 +1,208 @@
+// Tritsmith: a screen is enough for every answer.
+
+import Testing
+import TritCore
+import TritTestSupport
+
+@Suite("Screens")
+struct ScreenTests {
+  private static let falcon = Fixtures.checkpoint("falcon-e-tiny")
+  private static let bitnet = Fixtures.checkpoint("bitnet-b158-tiny")
+
+  /// Default output of a success on a model of 32 layers.
+  @Test("no answer is longer than a screen of 24 lines and 80 columns, whatever the model's depth")
+  func fitsAScreen() throws {
+    let scratch = ScratchFolder()
+    let latent = ModelFolderBuilder.deep(layers: 32, scratch["latent"])
+    let (packed, gguf) = (scratch["packed"], scratch["m.gguf"])
+    let calls = [
+      ["inspect", latent], ["convert", latent, packed, "--to", "hf-packed"], ["convert", latent, gguf, "--to", "q2_0"],
+      ["convert", latent, scratch["none"], "--to", "hf-packed", "--dry-run"],
+      ["inspect", packed], ["inspect", gguf], ["check", packed], ["check", gguf], ["verify", latent, packed],
+      ["verify", latent, gguf], ["compare", packed, gguf], ["family", latent, packed, gguf],
+      ["diff", packed, packed, "-o", scratch["d.tritdiff"]], ["inspect", scratch["d.tritdiff"]],
+      ["apply", packed, scratch["d.tritdiff"], "-o", scratch["again"]],
+      ["certify", latent, packed, "-o", scratch["c.json"]], ["certify", latent, packed, "--check", scratch["c.json"]],
+      ["validate", gguf, "--against", packed], ["gap", latent, packed, "--tokens", "40", "--context", "32"],
+      ["perplexity", packed, "--text", "In the beginning God created the heaven and the earth.", "--context", "16"],
+      ["tokenize", packed, "--text", "In the beginning"], ["logits", packed, "--ids", "1 2", "-o", scratch["l"]],
+      ["-h"], ["convert", "-h"], ["verify", "-h"], ["gap", "-h"],
+    ]
+    for call in calls {
+      let lines = try Screen.show(80, call).lines
+      #expect(!lines.isEmpty, "\(call)")
+      let limit = call.last == "-h" ? 48 : 24
+      #expect(lines.count <= limit, "\(call): \(lines.count) lines\n\(lines.joined(separator: "\n"))")
+      for line in lines { #expect(line.count <= 80, "\(call): \(line)") }
+    }
+  }
+
+  @Test("a conversion says one line, its table with -v, and nothing with -q")
+  func conversion() throws {
+    let scratch = ScratchFolder()
+    let call = ["convert", Model.falcon, "out", "--to", "hf-packed", "--force"].map {
+      $0 == "out" ? scratch["out"] : $0
+    }
+    let lines = try Screen.show(200, call).lines
+    #expect(lines.count == 1 && lines[0].hasPrefix("✓ \(scratch["out"])  3.0 MB  28 ternary + 11 dense  audited  "))
+    #expect(try Screen.show(80, call + ["-q"]).lines == [])
+    let long = try Screen.show(80, call + ["-v"]).lines
+    #expect(long.contains { $0.hasPrefix("Loads in") } && long.contains { $0.hasPrefix("transformers ") })
+    // What was asked for as data is printed.
+    #expect(Tool.expect(0, call + ["-q", "--format", "json"]).output.contains("tritsmith.convert"))
+    let rounded = try Screen.show(200, ["convert", Model.falcon, scratch["m.gguf"]]).lines
+    #expect(rounded.count == 1 && rounded[0].contains("  audited, 28 scales within 282.2 ppm  "))
+  }
+
+  @Test(
+    "-q prints nothing on success, but a failure and what was asked for",
+    arguments: [
+      (["check", Model.bitnet], 0), (["compare", Model.bitnet, Model.bitnet], 0),
+      (["verify", Model.falcon, Model.bitnet], 0),
+      (["compare", Model.bitnet, Model.falcon], 1),
+    ] as [([String], Int32)])
+  func quiet(_ call: [String], _ code: Int32) {
+    let result = Tool.expect(code, call + ["-q"])
+    #expect(result.output.isEmpty == (code == 0) && result.errors.isEmpty)
+  }
+
+  @Test("help groups the commands")
+  func groups() {
+    let lines = Tool.expect(0, ["-h"]).output.split(separator: "\n")
+    for (group, command) in [
+      ("Look", "inspect"), ("Make", "convert"), ("Prove", "verify"), ("Run", "run"), ("Share", "diff"),
+    ] {
+      #expect(lines.contains { $0.split(separator: " ").prefix(2) == [group[...], command[...]] }, "\(group)")
+    }
+    let short = Tool.expect(0, ["convert", "-h"]).output
+    let long = Tool.expect(0, ["convert", "--help"]).output
+    #expect(!short.contains("Examples:") && long.contains("Examples:") && short.count < long.count / 2)
+    #expect(long.contains("--to <format>") && long.contains("--output-scale <meaning>"))
+    for command in ["verify", "compare", "family"] {
+      let help = Tool.expect(0, ["help", command]).output
+      for part in ["Weights", "Description", "Tokenizer", "Companions", "PASS"] { #expect(help.contains(part)) }
+    }
+  }
+
+  // MARK: - What people type
+
+  @Test("the output's name and a layout say what to write")
+  func targets() throws {
+    let scratch = ScratchFolder()
+    func target(_ output: String, _ options: [String]) throws -> (String?, String?) {
+      let report = try Tool.report(
+        ["convert", Model.bitnet, scratch[output], "--dry-run", "-q"] + options, schema: "tritsmith.plan")
+      let rows = report["tensors"]?.array ?? []
+      let ternary = rows.first { $0.object?["name"]?.string?.contains("q") == true }
+      return (report["plan"]?.object?["target"]?.string, ternary?.object?["to"]?.string)
+    }
+    #expect(try target("m.gguf", []) == ("gguf", "TQ2_0"))
+    #expect(try target("m.GGUF", ["--layout", "i2_s"]) == ("gguf", "I2_S-group128"))
+    #expect(try target("m.tritpack", []) == ("tritpack", "base3"))
+    #expect(try target("m", ["--to", "tq1_0"]) == ("gguf", "TQ1_0"))
+    #expect(try target("m", ["--to", "GGUF"]) == ("gguf", "TQ2_0"))
+    #expect(try target("m", ["--layout", "TQ1_0"]) == ("gguf", "TQ1_0"))
+    let two = Tool.expect(64, ["convert", Model.bitnet, scratch["m"], "--to", "tq1_0", "--layout", "tq2_0"])
+    #expect(two.errors.contains("two layouts"))
+    #expect(Tool.expect(64, ["convert", Model.bitnet, scratch["m"]]).errors.contains("hf-packed"))
+  }
+
+  @Test("a folder around one file, a configuration, and folders of several models")
+  func places() throws {
+    let scratch = ScratchFolder()
+    Tool.expect(0, ["convert", Model.bitnet, scratch["a.gguf"], "-q"])
+    for folder in ["one", "two", "beside", "pickle", "variants"] { Disk.makeFolder(scratch[folder]) }
+    let gguf = Disk.bytes(scratch["a.gguf"])
+    for place in ["one/m.gguf", "two/m.gguf", "two/n.gguf", "beside/m.gguf"] { Disk.write(gguf, scratch[place]) }
+    #expect(Tool.expect(0, ["inspect", scratch["one"]]).output.contains("gguf"))
+    Tool.expect(0, ["compare", scratch["one"], scratch["a.gguf"], "-q"])
+    Tool.expect(0, ["convert", scratch["one"], scratch["back"], "--to", "hf-packed", "-q"])
+    let several = Tool.expect(65, ["inspect", scratch["two"]]).errors
+    #expect(several.contains("m.gguf, n.gguf") && several.contains("name one"))
+    for name in Disk.names(Model.bitnet) {
+      Disk.write(Disk.bytes(Model.bitnet + "/" + name), scratch["beside/" + name])
+    }
+    #expect(Tool.expect(65, ["inspect", scratch["beside"]]).errors.contains("model.safetensors, m.gguf"))
+    Tool.expect(0, ["inspect", scratch["beside/model.safetensors"]])
+    // The folder of a configuration is meant.
+    #expect(
+      Tool.expect(0, ["inspect", Model.bitnet + "/config.json", "--format", "json"]).output.contains("\"tensors\": 39"))
+    Tool.expect(0, ["compare", Model.bitnet + "/config.json", Model.bitnet, "-q"])
+    let variants = Tool.expect(65, ["inspect", Self.falcon]).errors
+    #expect(variants.contains("bfloat16, bitnet, prequantized") && variants.contains("tritsmith family"))
+    Disk.write("{}", scratch["pickle/config.json"])
+    Disk.write([0x50, 0x4B, 3, 4, 0], scratch["pickle/pytorch_model.bin"])
+    for path in ["pickle", "pickle/pytorch_model.bin"] {
+      let pickle = Tool.expect(65, ["inspect", scratch[path]]).errors
+      #expect(pickle.contains("pytorch_model.bin") && pickle.contains("save_pretrained"))
+    }
+    let hub = Tool.expect(66, ["inspect", "nobody/no-such-model"]).errors
+    #expect(hub.contains("hf download nobody/no-such-model") && !hub.contains("permission"))
+  }
+
+  @Test("a stream is no model, and where it can be a text it is read")
+  func streams() {
+    for call in [
+      ["inspect", "-"], ["convert", Model.bitnet, "-", "--to", "gguf"],
+      ["diff", Model.bitnet, Model.bitnet, "-o", "-"],
+      ["validate", Model.bitnet, "--against", "-"], ["logits", Model.bitnet, "--ids", "1", "-o", "-"],
+    ] {
+      let result = Tool.expect(64, call)
+      #expect(result.errors.contains("standard input or output"), "\(call)")
+    }
+    let scratch = ScratchFolder()
+    Disk.write("In the beginning", scratch["t"])
+    let result = ProcessRunner().run(
+      "/bin/sh",
+      [
+        "-c", "\"$0\" tokenize \"$1\" --text-file - --format json <\"$2\"", BuiltProducts.tritsmith, Model.bitnet,
+        scratch["t"],
+      ])
+    let named = Tool.run("tokenize", Model.bitnet, "--text-file", scratch["t"], "--format", "json")
+    #expect(result.exitCode == 0 && result.output == named.output, "\(result.summary)")
+  }
+
+  @Test("--text is a text and --text-file a file, in every command; earlier spellings are read with a note")
+  func texts() throws {
+    let scratch = ScratchFolder()
+    let text = "In the beginning God created the heaven and the earth."
+    Disk.write(text, scratch["t"])
+    for command in [
+      ["perplexity", Model.bitnet, "--context", "16"], ["gap", Model.bitnet, Model.bitnet, "--context", "16"],
+    ] {
+      func score(_ options: [String]) throws -> (JSONValue?, String) {
+        let result = Tool.expect(0, command + options + ["--format", "json"])
+        let object = try JSONValue.parse(Array(result.output.utf8)).object
+        return (object?["perplexity"] ?? object?["model"]?.object?["reference_perplexity"], result.errors)
+      }
+      let spoken = try score(["--text", text])
+      let file = try score(["--text-file", scratch["t"]])
+      let old = try score(["--text", scratch["t"]])
+      #expect(spoken.0 != nil && spoken.1.isEmpty && file.1.isEmpty && old.1.contains("--text-file"))
+      if command[0] == "gap" { #expect(spoken.0 == file.0 && file.0 == old.0) }
+      Tool.expect(64, command + ["--text", text, "--text-file", scratch["t"]])
+    }
+    let mistyped = Tool.expect(64, ["perplexity", Model.bitnet, "--text", scratch["none.txt"]])
+    #expect(mistyped.errors.contains("--text-file"))
+    Tool.expect(0, ["logits", Model.bitnet, "-o", scratch["default"]])
+    let old = Tool.expect(0, ["tokenize", Model.bitnet, "--file", scratch["t"]])
+    #expect(old.errors.contains("--text-file"))
+    for call in [["logits", Model.bitnet, "-o", scratch["l"]], ["validate", Model.bitnet, "--against", Model.bitnet]] {
+      Tool.expect(0, call + ["--text-file", scratch["t"]])
+    }
+  }
+
+  @Test("mistakes that people make are named")
+  func mistakes() {
+    let scratch = ScratchFolder()
+    let parts = Tool.expect(64, ["compare", Model.bitnet, Model.bitnet, "--parts", "weights,foo"]).errors
+    #expect(parts.contains("weights, description, tokenizer, companions"))
+    Disk.write("", scratch["file"])
+    for target in ["gguf", "hf-packed"] {
+      let result = Tool.expect(73, ["convert", Model.bitnet, scratch["file/x"], "--to", target])
+      #expect(result.errors.contains("is a file") && !result.errors.contains("mkdir"))
+    }
+    let swapped = Tool.expect(1, ["verify", Model.bitnet, Model.falcon]).output
+    #expect(swapped.contains("the source goes first") && swapped.contains("verify \(Model.falcon) \(Model.bitnet)"))
+  }
+}

@@ -1,0 +1,157 @@
+// Tritsmith: vocabularies of SentencePiece, and Qwen's, through GGUF.
+
+import Testing
+import TritCore
+import TritTestSupport
+import TritTokenizer
+
+@testable import TritModel
+
+@Suite("Pieces in GGUF")
+struct GGUFPieceTests {
+  private static func bytes(_ path: String) throws -> [UInt8] {
+    try #require(Fixtures.contents(path), "Fixtures/\(path)")
+  }
+
+  private static func json(_ path: String) throws -> JSONObject {
+    try #require(try JSONValue.parse(GGUFPieceTests.bytes(path)).object)
+  }
+
+  /// The tokenizer of pieces.json without the token that GGUF cannot say.
+  private static func base(_ change: (inout JSONObject) throws -> Void = { _ in }) throws -> JSONObject {
+    var file = try #require(try json("Tokenizers/pieces.json")["base"]?.object)
+    let added = try #require(file["added_tokens"]?.array)
+    file["added_tokens"] = .array(added.filter { $0.object?["lstrip"]?.bool != true })
+    try change(&file)
+    return file
+  }
+
+  private static let settings: JSONObject = ["bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>"]
+
+  private static func write(_ file: JSONObject, rows: Int = 700) throws -> GGUFTokenizer {
+    let files = GGUFTokenizerFiles(tokenizer: file, settings: settings, configuration: nil, chatTemplate: nil)
+    return try GGUFTokenizer(files, vocabulary: rows, pre: nil, file: "/model/tokenizer.json")
+  }
+
+  private static func read(_ entries: [MetadataEntry]) -> GGUFTokenizerFile {
+    var manifest = ModelManifest(format: FormatID(rawValue: "GGUF"), path: "/model.gguf", files: [], tensors: [])
+    manifest.entries = entries
+    return GGUFTokenizerFile(manifest, engine: .llamaCpp)
+  }
+
+  private static func tokenizer(_ file: JSONObject, _ settings: JSONObject?) throws -> Tokenizer {
+    try Tokenizer(
+      TokenizerFiles(
+        tokenizer: .init(name: "tokenizer.json", bytes: JSONValue.object(file).serialized()),
+        tokenizerConfiguration: settings.map {
+          .init(name: "tokenizer_config.json", bytes: JSONValue.object($0).serialized())
+        }))
+  }
+
+  private static func tokenizer(_ file: GGUFTokenizerFile) throws -> Tokenizer {
+    let files = Dictionary(uniqueKeysWithValues: file.files.map { ($0.name, $0.json) })
+    return try tokenizer(try #require(files["tokenizer.json"], "\(file.notes)"), files["tokenizer_config.json"])
+  }
+
+  /// Texts whose ids by sentencepiece do not depend on added tokens.
+  private static func texts() throws -> [(text: String, ids: [Int])] {
+    let golden = try json("Tokenizers/pieces.json")
+    let texts =
+      try #require(try json("Tokenizers/golden.json")["texts"]?.array).compactMap(\.string)
+      + #require(golden["texts"]?.array).compactMap(\.string)
+    let ids = try #require(golden["sentencepiece"]?.array)
+    return zip(texts, ids).compactMap { text, ids in
+      let isPlain = !["<tool>", "</tool>", "<mask>", "foo bar"].contains { text.contains($0) }
+      return isPlain ? (text, (ids.array ?? []).compactMap { $0.number?.integer }) : nil
+    }
+  }
+
+  /// Written and read back, with the merges, from the scores alone, and as other converters write them.
+  @Test func roundTrip() throws {
+    let source = try GGUFPieceTests.tokenizer(GGUFPieceTests.base(), GGUFPieceTests.settings)
+    let entries = try GGUFPieceTests.write(GGUFPieceTests.base()).entries
+    #expect(entries.contains(MetadataEntry("tokenizer.ggml.model", .string("llama"))))
+    #expect(!entries.contains { $0.key == "tritsmith.tokenizer.sections" })
+    let texts = try GGUFPieceTests.texts()
+    #expect(texts.count > 130)
+    for dropped in [[], ["tokenizer.ggml.merges"]] {
+      let file = GGUFPieceTests.read(entries.filter { !dropped.contains($0.key) })
+      let back = try GGUFPieceTests.tokenizer(file)
+      let comparison = TokenizerComparison(source, back)
+      #expect(comparison.isEqual, "\(dropped): \(comparison.differences)")
+      for (text, ids) in texts {
+        #expect(try back.encode(text, addSpecialTokens: false) == ids, "\(text.debugDescription)")
+      }
+    }
+    // Nothing said: a begin token and a space, as llama.cpp does.
+    let flags = ["tokenizer.ggml.add_bos_token", "tokenizer.ggml.add_space_prefix", "tokenizer.ggml.add_eos_token"]
+    let silent = try GGUFPieceTests.tokenizer(GGUFPieceTests.read(entries.filter { !flags.contains($0.key) }))
+    #expect(
+      try silent.encode("Hello").first == 1 && silent.encode("Hello").dropFirst().elementsEqual(source.encode("Hello")))
+  }
+
+  /// What engines do otherwise comes back from the file all the same, and is said.
+  @Test(arguments: ["first", "always, cut", "never, cut"])
+  func sections(_ name: String) throws {
+    let variants = try #require(try GGUFPieceTests.json("Tokenizers/pieces.json")["variants"]?.array)
+    let variant = try #require(variants.first { $0.object?["name"]?.string == name }?.object)
+    let file = try GGUFPieceTests.base { file in
+      for section in try #require(variant["sections"]?.object).entries
+      where section.key != "normalizer" || section.value.isNull {
+        file[section.key] = section.value
+      }
+    }
+    let written = try GGUFPieceTests.write(file)
+    #expect(written.warnings.contains { $0.contains("put a space before every text") } == !name.hasPrefix("never"))
+    #expect(written.warnings.contains { $0.contains("merge spaces") } == name.hasSuffix("cut"))
+    let comparison = TokenizerComparison(
+      try GGUFPieceTests.tokenizer(file, GGUFPieceTests.settings),
+      try GGUFPieceTests.tokenizer(GGUFPieceTests.read(written.entries)))
+    #expect(comparison.isEqual, "\(comparison.differences)")
+  }
+
+  /// A tokenizer.model has scores of its own.
+  @Test func model() throws {
+    let bytes = try GGUFPieceTests.bytes("Tokenizers/pieces.model")
+    var files = GGUFTokenizerFiles(tokenizer: JSONObject(), settings: nil, configuration: nil, chatTemplate: nil)
+    let error = try #require(throws: GGUFModelError.self) { try files.read(sentencePiece: bytes, file: "m") }
+    #expect(error.summary.contains("'foo bar'"))
+  }
+
+  /// Scores that are equal say that the leftmost is merged first, which no order of merges can.
+  @Test func equalScores() throws {
+    let entries = try GGUFPieceTests.write(GGUFPieceTests.base()).entries.map { entry in
+      guard entry.key == "tokenizer.ggml.scores", let count = entry.value.array?.count else { return entry }
+      return MetadataEntry(entry.key, .array(.float32([Float](repeating: -1000, count: count))))
+    }
+    let file = GGUFPieceTests.read(entries.filter { $0.key != "tokenizer.ggml.merges" })
+    #expect(file.files.isEmpty && file.problem.map { file.notes.contains($0) } == true)
+    #expect(file.problem?.contains("cannot be rebuilt") == true && file.problem?.contains("have one score") == true)
+  }
+
+  /// Qwen's tokenizer is named, keeps NFC and its tokens that are text, and has no begin token behind.
+  @Test func qwen() throws {
+    let folder = "Checkpoints/bonsai-tiny/unpacked/"
+    let files = GGUFTokenizerFiles(
+      tokenizer: try GGUFPieceTests.json(folder + "tokenizer.json"),
+      settings: try GGUFPieceTests.json(folder + "tokenizer_config.json"),
+      generationConfiguration: try GGUFPieceTests.json(folder + "generation_config.json"),
+      configuration: try GGUFPieceTests.json(folder + "config.json"), chatTemplate: nil)
+    let written = try GGUFTokenizer(files, vocabulary: 2048, pre: nil, file: "/model/tokenizer.json")
+    #expect(written.entries.contains(MetadataEntry("tokenizer.ggml.pre", .string("qwen2"))))
+    #expect(written.entries.contains(MetadataEntry("tokenizer.ggml.add_bos_token", .bool(false))))
+    // As llama.cpp's converter does, an id from config.json that is not added.
+    let converted = written.entries + [MetadataEntry("tokenizer.ggml.bos_token_id", .uint32(2021))]
+    let cases = try #require(
+      try JSONValue.parse(GGUFPieceTests.bytes("Checkpoints/bonsai-tiny/reference/tokenizer_cases.json")).array)
+    #expect(cases.count == 320)
+    for entries in [written.entries, converted] {
+      let back = try GGUFPieceTests.tokenizer(GGUFPieceTests.read(entries))
+      #expect(back.bosTokenID == nil && back.eosTokenID == 2021 && back.specialTokens.map(\.id) == [2021, 2022, 2023])
+      for entry in cases {
+        let text = try #require(entry.object?["text"]?.string)
+        #expect(try back.encode(text) == entry.object?["ids"]?.array?.compactMap { $0.number?.integer })
+      }
+    }
+  }
+}
