@@ -4,6 +4,14 @@ import TritCore
 import TritReport
 
 extension ConversionPlan {
+  /// A conversion in a line: `✓ bitnet  2.9 MB  28 ternary + 11 dense  audited  0.3 s`.
+  func line(writtenBytes: UInt64, proof: String, seconds: Double) -> String {
+    [
+      "✓ " + printable(request.output), NumberText.bytes(writtenBytes),
+      "\(ternaryCount) ternary + \(tensors.count - ternaryCount) dense", proof, NumberText.duration(seconds),
+    ].joined(separator: "  ")
+  }
+
   /// The report of `tritsmith convert --dry-run`, schema `tritsmith.plan` 2.
   public var report: ReportDocument {
     var report = ReportDocument(
@@ -128,17 +136,13 @@ extension ConversionResult {
     return report
   }
 
-  /// The conversion in a line: `✓ bitnet  2.9 MB  28 ternary + 11 dense  audited  0.3 s`.
+  /// The conversion in a line.
   public var line: String {
     let rounding = audit.rounding.isEmpty ? nil : audit.rounding
     var proof = "audited"
     if let loss = audit.scaleLossPercent { proof += ", \(ScaleLoss.phrase(loss))" }
     if let rounding { proof += ", " + rounding.words }
-    let dense = plan.tensors.count - plan.ternaryCount
-    return [
-      "✓ " + printable(plan.request.output), NumberText.bytes(writtenBytes),
-      "\(plan.ternaryCount) ternary + \(dense) dense", proof, NumberText.duration(seconds),
-    ].joined(separator: "  ")
+    return plan.line(writtenBytes: writtenBytes, proof: proof, seconds: seconds)
   }
 
   /// What a person should know of the output beside what the plan said.

@@ -245,6 +245,12 @@ struct Convert: ParsableCommand {
     completion: .directory)
   var save: String?
 
+  @Flag(
+    help: ArgumentHelp(
+      "Keep what is complete in OUTPUT.resume until all is: the same command goes on after an interruption.",
+      isDetail: true))
+  var resume = false
+
   @OptionGroup(title: "Quantizer") var quantizing: QuantizerArguments
   @OptionGroup(title: "GGUF") var gguf: GGUFArguments
   @OptionGroup(title: "Parts") var shards: ShardArguments
@@ -311,7 +317,7 @@ struct Convert: ParsableCommand {
       (recipe != nil, "--recipe"),
       (arithmetic != nil, "--arithmetic"), (quantizing.quantizer != nil, "--quantizer"), (!keep.isEmpty, "--keep"),
       (!quantize.isEmpty, "--quantize"), (dryRun, "--dry-run"), (certificate != nil, "--certificate"),
-      (save != nil, "--save"),
+      (save != nil, "--save"), (resume, "--resume"),
       (shards.plan != nil, "--plan"), (outputScale != nil, "--output-scale"), (architecture != nil, "--architecture"),
       (zstd != nil, "--zstd"), (maxShardSize != nil, "--max-shard-size"), (denseType != nil, "--dense-type"),
       (unfold, "--unfold"), (gguf.firstGiven != nil, gguf.firstGiven ?? ""), (gguf.ggufPre != nil, "--gguf-pre"),
@@ -326,6 +332,13 @@ struct Convert: ParsableCommand {
     if shards.plan != nil, certificate != nil || dryRun {
       throw ValidationError(
         "--plan goes with neither --certificate nor --dry-run; 'tritsmith certify' comes afterwards")
+    }
+    if resume {
+      let others = [
+        (shards.plan != nil, "--plan"), (certificate != nil, "--certificate"), (dryRun, "--dry-run"),
+        (save != nil, "--save"),
+      ]
+      if let other = others.first(where: \.0) { throw ValidationError("\(other.1) does not go with --resume") }
     }
     if certificate != nil, dryRun { throw ValidationError("--dry-run writes nothing, so no --certificate either") }
     guard shards.carriesOut else {
@@ -405,6 +418,10 @@ struct Convert: ParsableCommand {
         printing.print(try ShardPlan.make(try request(target), at: path, work: work).report())
         return
       }
+      if resume {
+        let result = try ResumableConversion(try request(target), work: work).run(announce: warn)
+        return show(result.line, result.report, later: [])
+      }
       let workflow = ConvertWorkflow(try request(target), work: work)
       if dryRun {
         // A plan that could not be carried out is no plan.
@@ -419,15 +436,22 @@ struct Convert: ParsableCommand {
           try workflow.run(announce: warn)
         }
       }
-      guard printing.format == .table else { return printing.print(result.report) }
-      guard !machine.quiet else { return }
-      for warning in result.warnings { StandardError.warn(warning) }
-      guard printing.all else { return StandardOutput.shared.write(result.line + "\n") }
-      var report = result.report
-      // They were said before.
-      report.removeNotes(.warning)
-      printing.print(report)
+      show(result.line, result.report, later: result.warnings)
     }
+  }
+
+  /// Prints what was made: in a line, unless more was asked for.
+  ///
+  /// - Parameter later: warnings that were not said before the work began.
+  private func show(_ line: String, _ report: ReportDocument, later: [String]) {
+    guard printing.format == .table else { return printing.print(report) }
+    guard !machine.quiet else { return }
+    for warning in later { StandardError.warn(warning) }
+    guard printing.all else { return StandardOutput.shared.write(line + "\n") }
+    var report = report
+    // They were said before.
+    report.removeNotes(.warning)
+    printing.print(report)
   }
 
   private func carryOut(_ path: String) throws {
