@@ -50,6 +50,12 @@ struct HubCache {
     return FileSystem.kind(of: path) == .folder ? path : nil
   }
 
+  /// Branches and tags without a slash that a cache knows of a model.
+  func revisions(of name: HubName) -> [String] {
+    let references = FileSystem.join(FileSystem.join(folder, name.cacheFolder), "refs")
+    return (try? FileSystem.names(in: references)) ?? []
+  }
+
   private static let index = "model.safetensors.index.json"
 
   /// What keeps a snapshot from being a whole model: other programs fetch a configuration alone; nil when nothing does.

@@ -13,6 +13,10 @@ import TritCore
       throw HubError(.offline(name, cache: environment.cache, reason: .build), file: given)
     }
 
+    static func revisions(
+      of name: HubName, given: String, _ environment: HubEnvironment, _ cancellation: CancellationFlag
+    ) throws -> [String] { [] }
+
     static func save(_ path: String, to folder: String) throws -> Bool { false }
     static func finishSaving(_ path: String) throws {}
     static func endSaving(_ path: String) {}
@@ -46,6 +50,17 @@ import TritCore
     static func finishSaving(_ path: String) throws { try repository(of: path)?.finishSaving() }
 
     static func endSaving(_ path: String) { repository(of: path)?.endSaving() }
+
+    /// Branches and tags that the Hub has of a model.
+    static func revisions(
+      of name: HubName, given: String, _ environment: HubEnvironment, _ cancellation: CancellationFlag
+    ) throws -> [String] {
+      let client = try HubClient(environment, cancellation)
+      let path = "/api/models/" + name.repository + "/refs"
+      return try HubReferences(
+        client.body(of: path, limit: HubReferences.limit, given: given, about: name), given: given
+      ).names
+    }
 
     /// Asks the Hub for a model, and puts its files under a path. Nothing of the weights is fetched.
     ///

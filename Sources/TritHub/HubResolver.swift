@@ -37,6 +37,25 @@ public struct HubResolver: Sendable {
     return try remotePath(name, given: given)
   }
 
+  /// Revisions that forms of one ternary model are published in.
+  private static let forms = [HubName.mainRevision, "bitnet", "bfloat16", "prequantized"]
+
+  /// The names of all forms of a model that was named without a revision: those of `forms` that it has.
+  ///
+  /// The Hub is asked, since a cache has only what was fetched; where it is not to be asked, the cache. What is a path,
+  /// or names a revision or a file, comes back alone.
+  public func forms(of given: String) throws -> [String] {
+    guard FileSystem.kind(of: given) == nil, let name = HubName(given), name.revision == nil, name.file == nil else {
+      return [given]
+    }
+    let published =
+      offlineReason == nil
+      ? try HubNetwork.revisions(of: name, given: given, environment, cancellation)
+      : HubCache(folder: environment.cache).revisions(of: name)
+    let found = HubResolver.forms.filter(published.contains)
+    return found.isEmpty ? [given] : found.map { name.repository + "@" + $0 }
+  }
+
   /// Puts the files of a model under the path that `path(of:)` gave for it in another process.
   ///
   /// Nothing for a path of this machine. The cache is not asked: what the path is bound to is the Hub's.

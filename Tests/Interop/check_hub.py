@@ -119,6 +119,8 @@ large = next(file for file in info.siblings if file.rfilename == "model.safetens
 assert large.lfs and len(large.lfs.sha256) == 64 and large.lfs.size == large.size, large
 tree = {entry.path: entry.size for entry in api.list_repo_tree("falcon/tiny", revision="prequantized", recursive=True)}
 assert tree == sizes, (tree, sizes)
+branches = {branch.name: branch.target_commit for branch in api.list_repo_refs("falcon/tiny").branches}
+assert set(branches) == {"main", "bitnet", "prequantized"} and branches["prequantized"] == info.sha, branches
 folder = snapshot_download("falcon/tiny", revision="prequantized")
 assert os.path.basename(folder) == info.sha, folder
 for name, size in sizes.items():
@@ -220,13 +222,59 @@ def convert_checks(run, root, scratch):
         if remote.returncode != 0:
             continue
         run.check("  the same bytes as from disk", same(here, there) or title == "gguf", "they differ")
-        print(f"      {hub.sent('.safetensors') + sum(e['sent'] for e in hub.log if e['host'] == 'storage')} of {weights} bytes")
+        # A survey looks at samples of the weights first: 16 blocks of 8 kB of 16 tensors at most.
+        fetched = hub.stored()
+        run.check(f"  {fetched} bytes of {weights} fetched, each once but for samples", fetched <= weights + 16 * 16 * 8192)
+    resume_checks(run, scratch, weights)
     run.check("nothing else was left behind", not [name for name in os.listdir(scratch) if name.startswith(".")])
     hub.reset()
     done = run("verify", "falcon/tiny@prequantized", os.path.join(scratch, "there-packed"))
     run.check("verify against the Hub passes", done.returncode == 0, done.stdout + done.stderr)
     done = run("family", "falcon/tiny@prequantized", "falcon/tiny@bitnet", "falcon/tiny@main")
     run.check("family of three revisions holds", done.returncode == 0, done.stdout + done.stderr)
+    done = run("family", "falcon/tiny", "--format", "json")
+    models = json.loads(done.stdout or "{}").get("models", [])
+    run.check(
+        "family of a name looks at all of its revisions",
+        done.returncode == 0 and len(models) == 3 and sorted(model["kind"] for model in models)
+        == ["latent", "packed-ternary", "ternary-dense"], done.stdout + done.stderr)
+
+
+def resume_checks(run, scratch, weights):
+    """kill -9 in the middle, and the same command again; the bytes of both runs together are those of one."""
+    hub, output = run.hub, os.path.join(scratch, "resumed")
+    folder = output + ".resume"
+    command = ["convert", "falcon/tiny@prequantized", output, "--to", "hf-packed", "--resume"]
+
+    def receipts():
+        names = os.listdir(folder) if os.path.isdir(folder) else []
+        return [name for name in names if ".part-" in name and name.endswith(".json")]
+
+    for _ in range(20):
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(output, ignore_errors=True)
+        hub.reset()
+        hub.latency = 0.02
+        done = subprocess.Popen([run.tool, *command], env=run.environment(), stdout=subprocess.DEVNULL)
+        while done.poll() is None and len(receipts()) < 3:
+            time.sleep(0.001)
+        done.kill()
+        done.wait()
+        if not os.path.exists(output) and len(receipts()) >= 3:
+            break
+    hub.latency = 0
+    run.check("a conversion killed in the middle leaves its complete parts", len(receipts()) >= 3, str(receipts()))
+    earlier, first = len(receipts()), hub.stored()
+    hub.reset()
+    done = run(*command, "--format", "json")
+    report = json.loads(done.stdout or "{}").get("result", {})
+    run.check(f"  goes on with {earlier} of them", report.get("earlier_parts") == earlier, done.stdout + done.stderr)
+    run.check("  the same bytes", same(os.path.join(scratch, "here-packed"), output))
+    run.check("  nothing left", not os.path.exists(folder))
+    # Headers and samples are read by both runs, and what the first was at when it was killed.
+    second, parts = hub.stored(), report.get("parts", 1)
+    largest = (weights - earlier * (1 << 20)) + 16 * 16 * 8192
+    run.check(f"  fetched {first} and then {second} bytes of {weights}, in {parts} parts", second <= largest)
 
 
 SAVED = """

@@ -119,6 +119,11 @@ class Hub:
         with self.lock:
             self.log.append(entry)
 
+    def stored(self):
+        """Bytes the storage host sent."""
+        with self.lock:
+            return sum(entry["sent"] for entry in self.log if entry["host"] == "storage")
+
     def sent(self, suffix=""):
         with self.lock:
             return sum(entry["sent"] for entry in self.log if urllib.parse.urlparse(entry["path"]).path.endswith(suffix))
@@ -268,6 +273,12 @@ class HubHandler(Handler):
         repository = self.find(name)
         if repository is None:
             return
+        if rest == ["refs"]:
+            branches = [
+                {"name": revision, "ref": "refs/heads/" + revision, "targetCommit": commit}
+                for revision, commit in repository.revisions.items()]
+            body = {"tags": [], "branches": branches, "converts": []}
+            return self.say(200, [("Content-Type", "application/json")], json.dumps(body).encode())
         revision = rest[1] if len(rest) > 1 else "main"
         commit = repository.commit(revision)
         if commit is None:

@@ -117,6 +117,16 @@ private struct Cache {
     #expect(cache.failure("a/broken@v9")?.summary.contains("no snapshot of revision 'v9'") == true)
   }
 
+  @Test func aNameStandsForTheFormsTheCacheHas() throws {
+    for branch in ["main", "prequantized", "bfloat16", "experiment"] { cache.add("a/b", branch: branch, files) }
+    let resolver = cache.resolver()
+    #expect(try resolver.forms(of: "a/b") == ["a/b@main", "a/b@bfloat16", "a/b@prequantized"])
+    #expect(try resolver.forms(of: "hf://a/b") == ["a/b@main", "a/b@bfloat16", "a/b@prequantized"])
+    for one in ["a/b@main", "a/b/model.safetensors", "c/d", cache.folder, "model.gguf"] {
+      #expect(try resolver.forms(of: one) == [one], "\(one)")
+    }
+  }
+
   /// A branch's file may hold anything: no name in it leads out of the folder of snapshots.
   @Test func aReferenceLeadsNowhereElse() {
     cache.add("a/b", files)

@@ -92,6 +92,18 @@
       #expect(throws: HubError.self) { try HubList(Array("<html>".utf8), given: "a/b") }
     }
 
+    /// The form of the Hub's API; `check_hub.py` holds the Hub's own client to it.
+    @Test func referencesAreRead() throws {
+      func names(_ text: String) throws -> [String] { try HubReferences(Array(text.utf8), given: "a/b").names }
+      let branch = #"{"name": "main", "ref": "refs/heads/main", "targetCommit": "x"}"#
+      #expect(try names(#"{"tags": [{"name": "v1"}], "branches": [\#(branch)], "converts": []}"#) == ["main", "v1"])
+      // What could not be asked for is left out.
+      #expect(try names(#"{"branches": [{"name": "../x"}, {"name": 1}, 2, {"name": "-x"}, \#(branch)]}"#) == ["main"])
+      for bad in ["", "[]", "{}", #"{"branches": {}}"#] {
+        #expect(throws: HubError.self, "\(bad)") { try names(bad) }
+      }
+    }
+
     @Test func digestsOfPiecesAreThoseOfTheWhole() {
       var generator = SeededGenerator(seed: 11)
       let bytes = (0..<5000).map { _ in UInt8.random(in: 0...255, using: &generator) }

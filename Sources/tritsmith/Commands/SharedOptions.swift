@@ -109,6 +109,17 @@ enum NamedModel {
     return try HubResolver(isOffline: offline, cancellation: cancellation).path(of: given)
   }
 
+  /// The same of every form that a family publishes under one name, with the names they go by.
+  static func forms(of given: String, offline: Bool) throws -> [(path: String, name: String?)] {
+    if FileSystem.kind(of: given) == nil, HubName(given) != nil { InterruptMonitor.install() }
+    let cancellation = CancellationFlag(alsoWhen: { InterruptMonitor.isInterrupted })
+    let resolver = HubResolver(isOffline: offline, cancellation: cancellation)
+    return try resolver.forms(of: given).map { name in
+      let path = try resolver.path(of: name)
+      return (path, path == name ? nil : name)
+    }
+  }
+
   /// Makes a path that `path(of:)` gave to an earlier run one that can be read; nothing for one of this machine.
   static func findAgain(_ path: String, offline: Bool) throws {
     let cancellation = CancellationFlag(alsoWhen: { InterruptMonitor.isInterrupted })
