@@ -23,6 +23,9 @@
     /// Where its bytes go as well.
     private let copy: HubCopy?
 
+    /// Headers and tensors are all that a safetensors file has; other files have bytes that nobody reads.
+    var namedDigest: Digest? { path.hasSuffix(".safetensors") ? digest : nil }
+
     private struct State {
       /// Where the last answer came from, when that is a storage host; such addresses are good for minutes.
       var place: String?
@@ -73,7 +76,7 @@
           UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "_"), UInt8(ascii: "."),
           UInt8(ascii: "~"), UInt8(ascii: "/"):
           result.append(byte)
-        default: result += [UInt8(ascii: "%"), digits[Int(byte >> 4)], digits[Int(byte & 15)]]
+        default: result += [UInt8(ascii: "%"), digits[Int(clamping: byte >> 4)], digits[Int(clamping: byte & 15)]]
         }
       }
       return String(decoding: result, as: UTF8.self)

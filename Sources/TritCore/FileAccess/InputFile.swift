@@ -57,6 +57,11 @@ public final class InputFile: Sendable {
     if case .network = place { true } else { false }
   }
 
+  /// SHA-256 of a file that comes over a network, which is proved once all of it was read; nil where it is not known.
+  package var namedDigest: Digest? {
+    if case .network(let file) = place { file.namedDigest } else { nil }
+  }
+
   deinit {
     if let mapping { munmap(mapping, Int(clamping: byteCount)) }
   }

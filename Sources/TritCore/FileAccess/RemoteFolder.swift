@@ -5,6 +5,8 @@ import Synchronization
 /// A file that is read over a network.
 package protocol RemoteFile: AnyObject, Sendable {
   var byteCount: UInt64 { get }
+  /// SHA-256 that is named for the file, when reading all of it from front to back proves it; nil otherwise.
+  var namedDigest: Digest? { get }
 
   /// Fills a buffer from a place in the file; the range lies inside it. Any number of threads may read.
   func read(into buffer: UnsafeMutableRawBufferPointer, at offset: UInt64) throws(TensorIOError)
