@@ -88,7 +88,7 @@ let package = Package(
     .target(
       name: "TritHostile",
       dependencies: [
-        "TritCore", "TritReport", "TritKernels", "TritTokenizer", "TritLayouts", "TritQuantizers", "TritFormats",
+        "TritCore", "TritHub", "TritReport", "TritKernels", "TritTokenizer", "TritLayouts", "TritQuantizers", "TritFormats",
         "TritModel", "TritWorkflows", "TritTestSupport",
       ], path: "Tests/TritHostile"),
     .executableTarget(

@@ -36,14 +36,13 @@
       return ["Authorization: Bearer " + token]
     }
 
-    /// True when a place that an answer names may be asked: never in the clear where the Hub is asked safely.
-    func isAllowed(_ address: String) -> Bool {
-      guard let target = Origin(address) else { return false }
-      return target.isSecure || !origin.isSecure
-    }
-
     /// Where an answer leads; nil when it may not lead there.
     func target(of answer: HubAnswer, from address: String) -> String? {
+      HubClient.target(of: answer, from: address, of: origin)
+    }
+
+    /// The same for a Hub at some place: never in the clear where the Hub is asked safely.
+    static func target(of answer: HubAnswer, from address: String, of hub: Origin) -> String? {
       guard let location = answer.headers["location"], !location.isEmpty else { return nil }
       var target = location
       if location.hasPrefix("//") {
@@ -52,7 +51,8 @@
         guard let end = address.utf8.dropFirst(8).firstIndex(of: UInt8(ascii: "/")) else { return nil }
         target = address[..<end] + location
       }
-      return isAllowed(target) && target.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F } ? target : nil
+      guard let place = Origin(target), place.isSecure || !hub.isSecure else { return nil }
+      return target.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F } ? target : nil
     }
 
     /// The whole body of an address of the Hub, redirects followed.

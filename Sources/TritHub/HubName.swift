@@ -18,9 +18,10 @@ public struct HubName: Sendable, Hashable, CustomStringConvertible {
   /// Endings of files that are a model, or list one.
   private static let modelEndings = [".safetensors", ".safetensors.index.json", ".gguf", ".tritpack"]
   /// Endings that tell a path from a repository.
-  private static let fileEndings = modelEndings + [
-    ".tritdiff", ".json", ".jsonl", ".txt", ".bin", ".pt", ".pth", ".ckpt",
-  ]
+  private static let fileEndings =
+    modelEndings + [
+      ".tritdiff", ".json", ".jsonl", ".txt", ".bin", ".pt", ".pth", ".ckpt",
+    ]
 
   init(owner: String, name: String, revision: String? = nil, file: String? = nil) {
     self.owner = owner

@@ -52,10 +52,14 @@
       guard list.entries.count <= HubRepository.fileLimit else {
         throw HubError(.badAnswer("it lists \(list.entries.count) files"), file: given)
       }
-      var entries: [String: Entry] = [:]
+      entries = Dictionary(uniqueKeysWithValues: list.entries.map { ($0.name, $0) })
+      folders = HubRepository.folders(of: list.entries)
+    }
+
+    /// Names directly inside of each folder that files are in.
+    static func folders(of entries: [Entry]) -> [String: [String]] {
       var folders: [String: Set<String>] = ["": []]
-      for entry in list.entries {
-        entries[entry.name] = entry
+      for entry in entries {
         var inner = entry.name
         while true {
           let parent = inner.utf8.lastIndex(of: UInt8(ascii: "/")).map { String(inner[..<$0]) } ?? ""
@@ -65,8 +69,7 @@
           inner = parent
         }
       }
-      self.entries = entries
-      self.folders = folders.mapValues { $0.sorted { ExactString($0) < ExactString($1) } }
+      return folders.mapValues { $0.sorted { ExactString($0) < ExactString($1) } }
     }
 
     var shownName: String { name.name }
@@ -141,6 +144,22 @@
     }
   }
 
+  /// Which revisions the Hub has of a model: `GET /api/models/OWNER/NAME/refs`.
+  struct HubReferences {
+    static let limit = 4 << 20
+
+    /// Of branches and tags; what could be no revision is left out, as nobody can have asked for it.
+    var names: [String]
+
+    init(_ json: [UInt8], given: String) throws(HubError) {
+      guard let object = try? JSONValue.parse(json).object, let branches = object["branches"]?.array else {
+        throw HubError(.badAnswer("it lists no branches"), file: given)
+      }
+      names = (branches + (object["tags"]?.array ?? [])).compactMap { $0.object?["name"]?.string }
+        .filter(HubName.isRevision)
+    }
+  }
+
   /// What the Hub says of a model: `GET /api/models/OWNER/NAME/revision/REVISION?blobs=true`.
   struct HubList {
     var commit: String
@@ -153,11 +172,12 @@
       guard let files = object["siblings"]?.array else { throw bad("it lists no files") }
       self.commit = commit
       entries = []
-      var known: Set<ExactString> = []
+      // Names that differ in how an accent is spelled are one name on some systems.
+      var known: Set<String> = []
       for value in files {
         guard let file = value.object, let name = file["rfilename"]?.string else { throw bad("a file has no name") }
         guard HubName.isInnerPath(name) else { throw bad("'\(printable(name))' is no name of a file") }
-        guard known.insert(ExactString(name)).inserted else { throw bad("'\(printable(name))' is listed twice") }
+        guard known.insert(name).inserted else { throw bad("'\(printable(name))' is listed twice") }
         guard let size = file["size"]?.number?.unsigned, size < 1 << 62 else {
           throw bad("'\(printable(name))' has no size")
         }

@@ -146,7 +146,7 @@
       return HubAnswer(
         status: transfer.status, headers: headers(Array(head)), bodyCount: transfer.body_count,
         bodyOverflows: transfer.body_overflows != 0,
-        failure: transfer.code == 0 ? nil : (Int(transfer.code), text))
+        failure: transfer.code == 0 ? nil : (Int(clamping: transfer.code), text))
     }
 
     static func headers(_ head: [UInt8]) -> [String: String] {
