@@ -122,7 +122,9 @@ public struct ProcessRunner: Sendable {
       let text = String(cString: entry)
       let name = String(text.prefix { $0 != "=" })
       // A narrow terminal or a colour wish of the developer must not change what a test sees.
-      if environment[name] == nil, !["COLUMNS", "NO_COLOR", "CLICOLOR_FORCE", "HF_HUB_OFFLINE"].contains(name) { result.append(text) }
+      if environment[name] == nil, !["COLUMNS", "NO_COLOR", "CLICOLOR_FORCE", "HF_HUB_OFFLINE"].contains(name) {
+        result.append(text)
+      }
       pointer += 1
     }
     return result + environment.map { "\($0.key)=\($0.value)" }

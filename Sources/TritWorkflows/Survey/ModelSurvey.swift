@@ -295,11 +295,11 @@ struct NativenessProbe {
   /// Weights with a scale for each row or group: one magnitude in each run of the smallest group there is.
   private func hasOneMagnitudeInEachRun(_ source: any TensorSource, _ tensor: TensorDescriptor) throws -> Bool {
     guard let dtype = tensor.encoding.dtype, let bytes = ranges(of: tensor).first else { return false }
-    let run = WeightPass.groupSizes[0]
+    let group = WeightPass.groupSizes[0]
     return try source.withBytes(bytes, of: tensor) { data in
       let values = DenseValues.floats(data, dtype)
-      return stride(from: 0, to: values.count, by: run).allSatisfy { start in
-        Set(values[start..<min(values.count, start + run)].map(\.magnitude).filter { $0 > 0 }).count <= 1
+      return stride(from: 0, to: values.count, by: group).allSatisfy { start in
+        Set(values[start..<min(values.count, start + group)].map(\.magnitude).filter { $0 > 0 }).count <= 1
       }
     }
   }
