@@ -88,8 +88,8 @@ let package = Package(
     .target(
       name: "TritHostile",
       dependencies: [
-        "TritCore", "TritHub", "TritReport", "TritKernels", "TritTokenizer", "TritLayouts", "TritQuantizers", "TritFormats",
-        "TritModel", "TritWorkflows", "TritTestSupport",
+        "TritCore", "TritHub", "TritReport", "TritKernels", "TritTokenizer", "TritLayouts", "TritQuantizers",
+        "TritFormats", "TritModel", "TritWorkflows", "TritTestSupport",
       ], path: "Tests/TritHostile"),
     .executableTarget(
       name: "trit-lab", dependencies: ["TritCore", "TritHostile", "TritTestSupport"], path: "Tests/TritLab"),

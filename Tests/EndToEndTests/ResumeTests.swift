@@ -145,7 +145,9 @@ struct ResumeTests {
   @Test("what it does not go with is said, and a failure before the first part leaves no folder")
   func misuse() {
     let scratch = ScratchFolder()
-    for words in [["--certificate", scratch["c"]], ["--dry-run"], ["--plan", scratch["p"]], ["--save", scratch["s"]]] {
+    for words in [
+      ["--certificate", scratch["c"]], ["--dry-run"], ["--plan", scratch["p"]], ["--save", scratch["s"]],
+    ] {
       let result = Tool.expect(
         64, ["convert", Model.falcon, scratch["out"], "--to", "hf-packed", "--resume"] + words)
       #expect(result.errors.contains("--resume"))

@@ -450,7 +450,7 @@ extension Parallelism {
       #expect { try FolderLock(path) } throws: { ($0 as? TensorIOError)?.kind == .inUse }
       first = nil
       // What is in the folder stays.
-      RawFile.write([1], path + "/part")
+      RawFile.write([1], to: path + "/part")
       try FolderLock(path).removeIfEmpty()
       #expect(RawFile.read(path + "/part") == [1])
       Disk.remove(path + "/part")
