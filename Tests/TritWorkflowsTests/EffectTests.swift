@@ -241,6 +241,49 @@ struct EffectTests {
     }
   }
 
+  /// llama.cpp reads the number of heads from either spelling.
+  @Test("heads given for every layer are those the rows of keys stand in")
+  func headsOfLayers() throws {
+    let scratch = ScratchFolder()
+    let start = scratch["start.gguf"]
+    try Workflow.convert(Checkpoint.prequantized, start, to: .gguf)
+    let other = try ChangedGGUF.write(start, scratch["other.gguf"]) { entries in
+      entries.removeAll { $0.key == "llama.attention.head_count_kv" }
+      entries.append(MetadataEntry("llama.attention.head_count_kv", .array(.uint32([2, 2, 2, 2]))))
+    }
+    #expect(try Self.compare(start, other).isSame)
+    for target in [ConversionTarget.gguf, .hfPacked] {
+      let output = scratch["out.\(target)"]
+      try Workflow.convert(other, output, to: target)
+      #expect(try Self.compare(other, output).isSame)
+    }
+  }
+
+  /// `GKV::get_kv` of llama.cpp throws "key … has wrong type" for each of them.
+  @Test(
+    "a key of another kind than its readers take is an error, and no absent one",
+    arguments: [
+      ("llama.rope.freq_base", .string("1000042")), ("llama.attention.head_count", .string("4")),
+      ("tokenizer.ggml.bos_token_id", .string("1")), ("tokenizer.ggml.add_bos_token", .string("true")),
+      ("tokenizer.ggml.pre", .uint32(1)), ("llama.rope.scaling.type", .uint32(1)),
+      ("llama.attention.layer_norm_rms_epsilon", .bool(true)),
+    ] as [(String, MetadataValue)])
+  func kindOfKey(_ key: String, _ value: MetadataValue) throws {
+    let scratch = ScratchFolder()
+    let start = scratch["start.gguf"]
+    try Workflow.convert(Checkpoint.prequantized, start, to: .gguf)
+    let bad = try ChangedGGUF.write(start, scratch["bad.gguf"]) { entries in
+      entries.removeAll { $0.key == key }
+      entries.append(MetadataEntry(key, value))
+    }
+    let findings = try CheckTests.check(bad).findings.filter { $0.severity == .error }
+    #expect(findings.contains { "\($0)".contains(key) || $0.detail.contains(key) }, "\(findings)")
+    #expect(try !Self.compare(start, bad).isSame)
+    for target in MeaningTests.targets {
+      #expect(throws: (any Error).self) { try Workflow.convert(bad, scratch["out.\(target)"], to: target) }
+    }
+  }
+
   @Test("norms in a type that holds no numbers of a model are refused", arguments: ["I32", "U8", "F8_E4M3"])
   func normTypes(_ type: String) throws {
     let scratch = ScratchFolder()

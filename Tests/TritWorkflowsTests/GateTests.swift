@@ -10,6 +10,14 @@ import TritTestSupport
 
 @Suite("Gates of validate")
 struct GateTests {
+  /// Quantiles of the binomial distribution for a rate of 0.021, by Python's `math.comb`.
+  @Test(
+    "among few positions chance is allowed for",
+    arguments: [(1, 0.0), (2, 0.5), (5, 0.6), (12, 0.75), (50, 0.9), (117, 1 - 8.0 / 117), (200, 0.937), (5000, 0.937)])
+  func chance(_ positions: Int, _ bound: Double) {
+    #expect(abs(ValidationGates.topOne(positions: positions) - bound) < 1e-12)
+  }
+
   // MARK: - Noise
 
   struct Size: Sendable, CustomTestStringConvertible {

@@ -145,6 +145,30 @@ struct NonFiniteTests {
     }
   }
 
+  @Test("a norm, embedding or head of nothing but zeros is refused", arguments: MeaningTests.targets)
+  func zeros(_ target: ConversionTarget) throws {
+    let scratch = ScratchFolder()
+    for tensor in ["model.layers.1.input_layernorm.weight", Self.table, "lm_head.weight"] {
+      var model = ChangedModel(Checkpoint.bitnet)
+      model.file[tensor].bytes = [UInt8](repeating: 0, count: model.file[tensor].bytes.count)
+      let input = model.write(scratch["in"])
+      let error = #expect(throws: WorkflowError.self) { try Workflow.convert(input, scratch["out"], to: target) }
+      #expect(error?.summary.contains("all-zero") == true || error?.summary.contains("values are zero") == true)
+      #expect(Disk.names(scratch.path) == ["in"])
+      Disk.remove(input)
+    }
+  }
+
+  @Test("a projection of zeros is a warning")
+  func zeroProjection() throws {
+    let scratch = ScratchFolder()
+    var model = ChangedModel(Checkpoint.prequantized)
+    let name = "model.layers.1.mlp.down_proj.weight"
+    model.file[name].bytes = [UInt8](repeating: 0, count: model.file[name].bytes.count)
+    let result = try Workflow.convert(model.write(scratch["in"]), scratch["out"], to: .hfPacked)
+    #expect(result.warnings == ["tensor.all-zero: \(name) all 196608 values are zero"])
+  }
+
   @Test("on request it is copied as it is", arguments: [ConversionTarget.hfPacked, .gguf, .tritpack, .dense])
   func carried(_ target: ConversionTarget) throws {
     let scratch = ScratchFolder()

@@ -69,7 +69,27 @@ struct SelectionTests {
     #expect(head.unpackedTrits == NaiveAbsMean.quantize(values, "absmean-bf16").trits)
     // A loader that left the head out would find packed bytes where it wants numbers.
     #expect(try modules(scratch["out"]) == [])
-    #expect(try Workflow.verify(input, scratch["out"]).passed)
+    // It is the user's word that makes this the same model, and the verdict repeats it.
+    let unasked = try Workflow.verify(input, scratch["out"])
+    #expect(!unasked.passed && unasked.firstProblem?.contains("--quantize") == true)
+    let asked = try Workflow.verify(input, scratch["out"]) { $0.quantize = [Glob("lm_head*")] }
+    #expect(asked.passed && asked.parts.verdict.contains("1 tensor beside the projections made ternary, as asked"))
+  }
+
+  @Test("an embedding is made ternary where something loads it, with a warning")
+  func embedding() throws {
+    let scratch = ScratchFolder()
+    let change: (inout ConversionRequest) -> Void = { $0.quantize = [Glob("*embed*")] }
+    let refused = #expect(throws: WorkflowError.self) {
+      try Workflow.convert(Checkpoint.prequantized, scratch["out"], to: .hfPacked, change)
+    }
+    #expect(refused?.location.tensor == "model.embed_tokens.weight" && Disk.names(scratch.path) == [])
+    let pack = scratch["m.tritpack"]
+    let result = try Workflow.convert(Checkpoint.prequantized, pack, to: .tritpack, change)
+    #expect(result.plan.warnings.contains { $0.contains("the output is another model: model.embed_tokens.weight") })
+    #expect(try !Workflow.verify(Checkpoint.prequantized, pack).passed)
+    #expect(try !FamilyWorkflow(FamilyRequest(paths: [Checkpoint.prequantized, pack])).run().proofs[0].holds)
+    #expect(try Workflow.verify(Checkpoint.prequantized, pack) { $0.quantize = [Glob("*embed*")] }.passed)
   }
 
   @Test("a tensor named by both is a contradiction")

@@ -27,12 +27,15 @@ enum Workflow {
   }
 
   static func verify(
-    _ source: String, _ converted: String, quantizer: String? = nil, convertedScale: ScaleConvention? = nil
+    _ source: String, _ converted: String, quantizer: String? = nil, convertedScale: ScaleConvention? = nil,
+    _ change: (inout VerifyRequest) -> Void = { _ in }
   ) throws -> VerifyResult {
-    try VerifyWorkflow(
+    var request = VerifyRequest(quantizer: quantizer)
+    change(&request)
+    return try VerifyWorkflow(
       source: ModelOpener.open(source, hasCompanions: true),
       converted: ModelOpener.open(converted, OpenOptions(scaleConvention: convertedScale), hasCompanions: true),
-      request: VerifyRequest(quantizer: quantizer)
+      request: request
     ).run()
   }
 

@@ -16,6 +16,7 @@ import TritTestSupport
     let result = try Workflow.convert(packed, latents, to: .trainable)
     let other = result.audit.tensors.filter { $0.detail.contains("scale:") }
     #expect(other.isEmpty, "\(other.map(\.detail))")
+    #expect(try Workflow.verify(packed, latents).passed)
     try Workflow.convert(latents, again, to: .hfPacked)
     #expect(differences(ofFolders: packed, again) == [])
     #expect(try meaning(packed + "/config.json") == meaning(again + "/config.json"))

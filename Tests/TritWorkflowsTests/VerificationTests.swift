@@ -3,6 +3,7 @@
 import Testing
 import TritCore
 import TritFormats
+import TritQuantizers
 import TritTestSupport
 import TritWorkflows
 
@@ -53,6 +54,35 @@ struct VerificationTests {
     }
     #expect(ternary == expected.entries.count { $0.value.object?["ternary_int8_sha256"] != nil })
     #expect(ternary > 0)
+  }
+
+  @Test("what a converted model says of its arithmetic does not make it its source", arguments: ["float32", "kernel"])
+  func recordedArithmetic(_ arithmetic: String) throws {
+    let scratch = ScratchFolder()
+    let id = QuantizerID(rawValue: "absmean-" + arithmetic)
+    let result = try Workflow.convert(Checkpoint.prequantized, scratch["out"], to: .hfPacked) { $0.quantizer = id }
+    #expect(result.plan.warnings.contains { $0.contains("other trits are another model") })
+    let unasked = try Workflow.verify(Checkpoint.prequantized, scratch["out"])
+    #expect(!unasked.passed && unasked.firstProblem?.contains(id.rawValue) == true)
+    #expect(try !FamilyWorkflow(FamilyRequest(paths: [Checkpoint.prequantized, scratch["out"]])).run().proofs[0].holds)
+    let asked = try Workflow.verify(Checkpoint.prequantized, scratch["out"], quantizer: id.rawValue)
+    #expect(asked.passed && asked.parts.verdict.contains("trits by \(id.rawValue), as asked"))
+  }
+
+  @Test("equal numbers in a wider type are the same model")
+  func widerType() throws {
+    let scratch = ScratchFolder()
+    var model = ChangedModel(Checkpoint.bitnet)
+    let name = "model.layers.1.input_layernorm.weight"
+    let values = FloatBytes.bf16Values(model.file[name].bytes)
+    (model.file[name].dtype, model.file[name].bytes) = ("F32", FloatBytes.f32(values))
+    let path = model.write(scratch["model"])
+    let result = try Workflow.verify(Checkpoint.prequantized, path)
+    #expect(result.passed, "\(result.firstProblem ?? "")")
+    var other = values
+    other[3] = other[3].nextUp
+    model.file[name].bytes = FloatBytes.f32(other)
+    #expect(try !Workflow.verify(Checkpoint.prequantized, model.write(scratch["other"])).passed)
   }
 
   @Test("another arithmetic does not give the packed checkpoint, and the first difference is named")

@@ -51,6 +51,7 @@ extension GGUFDescription {
   ) throws(GGUFModelError) -> ModelDescription.Reading {
     let prefix = (manifest.entry(architectureKey)?.string ?? "") + "."
     let keys = GGUFKeyReader(manifest: manifest, prefix: prefix)
+    if let error = GGUFKeyTypes.mismatch(manifest) { throw error }
     let heads = try keys.needed("attention.head_count")
     let keyValueHeads = try keys.integer("attention.head_count_kv") ?? heads
     guard heads % keyValueHeads == 0 else {
@@ -198,7 +199,8 @@ struct GGUFKeyReader {
   func integer(_ key: String) throws(GGUFModelError) -> Int? {
     guard let found = value(key) else { return nil }
     guard let number = found.integer ?? found.commonInteger, number > 0, number <= Int(Int32.max) else {
-      throw bad(key, "a positive integer", found.text())
+      throw bad(
+        key, "a positive integer" + (found.integers == nil ? "" : ", the same in every layer"), found.text())
     }
     return number
   }

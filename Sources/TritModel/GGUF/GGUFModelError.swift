@@ -9,6 +9,8 @@ public struct GGUFModelError: DiagnosticError, Equatable {
     case unknownFamily(String)
     case missingKey(String)
     case badValue(expected: String, found: String)
+    /// A key holds another kind of value than its readers take.
+    case badType(expected: String, found: String)
     case headsDoNotFit(rows: Int, heads: Int)
     case noName
     /// A dense tensor has a factor in a tensor of its own.
@@ -42,7 +44,8 @@ public struct GGUFModelError: DiagnosticError, Equatable {
       "model class '\(printable(name))' has no form in GGUF here; known are "
         + ArchitectureRegistry.all.filter { $0.gguf != nil }.map(\.className).joined(separator: ", ")
     case .missingKey(let key): "'\(printable(key))' is missing, and GGUF readers need it"
-    case .badValue(let expected, let found): "expected \(expected), found \(printable(found))"
+    case .badValue(let expected, let found), .badType(let expected, let found):
+      "expected \(expected), found \(printable(found))"
     case .headsDoNotFit(let rows, let heads): "\(rows) rows cannot be cut into \(heads) heads of even size"
     case .noName: "GGUF has no name for this tensor"
     case .factorOfDense: "its values are to be multiplied by a '.scale' tensor, which is read for ternary types only"
@@ -78,8 +81,9 @@ public struct GGUFModelError: DiagnosticError, Equatable {
       "fetch the file again from who published it: no program can tell what its weights stand for"
     case .cannotUnfold: "convert the tensor to a type that is read with the program the file is for"
     case .badFactor: "write the file again with a correct tool"
+    case .badType: "write the key again with its type: llama.cpp refuses the file as well"
     case .badValue, .headsDoNotFit, .tokenBeyondVocabulary:
-      "check config.json against the tensors' shapes"
+      "check the setting against the tensors' shapes, in config.json or the keys of the GGUF file"
     }
   }
 

@@ -49,6 +49,9 @@ extension GGUFTokenizer {
     if choice.impliesNormalizer != isNormalized {
       entries.append(MetadataEntry(GGUFTokenizer.normalizerKey, .string(isNormalized ? "NFC" : "none")))
     }
+    if PreTokenizerName.named(choice.name)?.lacksBOS == true, tokenizer.prefixIDs.isEmpty, tokenizer.bosTokenID != nil {
+      entries.append(MetadataEntry(GGUFTokenizer.namesBeginKey, .bool(true)))
+    }
     let late = isNormalized ? tokenizer.addedTokens.filter(\.isNormalized).map { Int32(clamping: $0.id) } : []
     if !late.isEmpty { entries.append(MetadataEntry(GGUFTokenizer.normalizedTokensKey, .array(.int32(late)))) }
     return special

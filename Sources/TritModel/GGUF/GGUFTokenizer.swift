@@ -51,6 +51,8 @@ public struct GGUFTokenizer: Sendable {
   public static let ignoreMergesKey = "tritsmith.ignore_merges"
   /// `NFC` or `none`, where it is not what models of the pre-tokenizer's name have.
   static let normalizerKey = "tritsmith.tokenizer.normalizer"
+  /// True where the tokenizer names a begin token it does not add, under a pre-tokenizer whose models name none.
+  static let namesBeginKey = "tritsmith.tokenizer.names_begin"
   /// The `pre_tokenizer` section, where the pre-tokenizer's name does not stand for it.
   static let preTokenizerKey = "tritsmith.tokenizer.pre_tokenizer"
   /// Ids of added tokens that are looked for in the text behind the normalizer.

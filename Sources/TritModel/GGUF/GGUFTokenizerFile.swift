@@ -45,6 +45,9 @@ struct GGUFTokenizerFile {
   }
 
   private mutating func rebuild() {
+    if let error = GGUFKeyTypes.mismatch(manifest) {
+      return lack("the tokenizer cannot be rebuilt: \(error.placedSummary)")
+    }
     let model = manifest.entry("tokenizer.ggml.model")?.string ?? "none"
     if model == "llama" { return rebuildPieces() }
     guard model == "gpt2", let merges = manifest.entry("tokenizer.ggml.merges")?.strings else {
@@ -74,7 +77,8 @@ struct GGUFTokenizerFile {
     let ignoresMerges = manifest.entry(GGUFTokenizer.ignoreMergesKey)?.bool ?? meaning?.ignoresMerges ?? false
     let before = special("bos", isAddedWhenUnsaid: meaning?.addsBOS ?? false)
     // Converters number one for these models all the same, and say that it is not added.
-    if before == nil, entry?.lacksBOS == true { unnamedRoles.insert("bos") }
+    let isNamed = manifest.entry(GGUFTokenizer.namesBeginKey)?.bool == true
+    if before == nil, entry?.lacksBOS == true, !isNamed { unnamedRoles.insert("bos") }
     let behind = special("eos", isAddedWhenUnsaid: false)
     let (vocab, added) = vocabulary()
     let tokenizer: JSONObject = [

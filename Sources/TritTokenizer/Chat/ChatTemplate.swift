@@ -192,7 +192,9 @@ public struct ChatTemplate: Sendable, Equatable {
     var turns = messages[...]
     var system: String?
     if turns.first?.role == .system { system = turns.removeFirst().content }
-    for (index, message) in turns.enumerated() where (message.role == .user) != (index % 2 == 0) {
+    // Version 7 takes any order.
+    let minds = has("raise_exception")
+    for (index, message) in turns.enumerated() where minds && (message.role == .user) != (index % 2 == 0) {
       throw ChatError(.order("after the system message, user and assistant take turns"))
     }
     let hasTools = has("[AVAILABLE_TOOLS]")
@@ -204,7 +206,7 @@ public struct ChatTemplate: Sendable, Equatable {
     // Which spaces there are around marks tells the versions apart.
     let before = isFirstVersion ? " [INST] " : has("\"[INST]\"") || has("'[INST]'") ? "[INST]" : "[INST] "
     let behind = has(" [/INST]") ? " [/INST]" : "[/INST]"
-    let answer = has("' ' + message") || has("\" \" + message") ? " " : ""
+    let answer = has("' ' + m") || has("\" \" + m") ? " " : ""
     var text = bos
     if let content = system, hasSystemTurn {
       text += (has("[SYSTEM_PROMPT] ") ? "[SYSTEM_PROMPT] " : "[SYSTEM_PROMPT]") + content + "[/SYSTEM_PROMPT]"

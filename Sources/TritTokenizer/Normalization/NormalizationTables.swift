@@ -84,6 +84,7 @@ struct NormalizationTables: Sendable {
     var reader = PackedNumbers(NormalizationData.mappings)
     var end: UInt32 = 0
     var mapping: [UInt32] = []
+    var wholeScalars: [UInt32] = []
     while let flags = reader.next(), let distance = reader.next() {
       let count = flags & 8 == 0 ? 1 : reader.next() ?? 0
       let length = Int(flags >> 4) + 1
@@ -110,12 +111,25 @@ struct NormalizationTables: Sendable {
         }
         set(bits, of: first + offset)
         if isWhole {
+          wholeScalars.append(first + offset)
           let pair = PairTable.key(Int32(bitPattern: mapping[0]), Int32(bitPattern: mapping[1]))
           wholes.set(pair, to: UInt64(first + offset))
           set(NormalizationTables.stirsComposed, of: mapping[1])
         }
       }
     }
+    // A whole may have a compatible part, and then is not what its parts make: U+0385 of U+00A8 is one.
+    for value in wholeScalars where holdsCompatible(value) {
+      set(NormalizationTables.stirs(.compatiblyComposed), of: value)
+    }
+  }
+
+  private func holdsCompatible(_ value: UInt32) -> Bool {
+    let traits = traits(of: value)
+    let mapping = Int(traits >> 16)
+    guard mapping > 0 else { return false }
+    return traits & NormalizationTables.isCompatible != 0
+      || scalars[Int(bounds[mapping - 1])..<Int(bounds[mapping])].contains(where: holdsCompatible)
   }
 
   // MARK: - Rewriting

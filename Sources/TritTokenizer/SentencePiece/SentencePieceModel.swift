@@ -152,6 +152,8 @@ extension SentencePieceModel {
     for (id, piece) in pieces.enumerated() {
       vocab.entries.append(.init(key: piece.text, value: .number(JSONNumber(id))))
       guard piece.type == .control || piece.type == .userDefined || piece.type == .unknown else { continue }
+      // SentencePiece looks for these behind the normalizer, where spaces have become marks.
+      if piece.type == .userDefined, piece.text.utf8.contains(0x20) { continue }
       added.append(
         .object([
           "id": .number(JSONNumber(id)), "content": .string(piece.text), "single_word": false, "lstrip": false,

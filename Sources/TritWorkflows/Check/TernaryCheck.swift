@@ -2,6 +2,7 @@
 
 import TritCore
 import TritFormats
+import TritLayouts
 import TritModel
 
 /// Checks that packed weights and scales belong together and mean something.
@@ -46,6 +47,9 @@ struct TernaryCheck {
         findings.append(
           CheckFinding(.scaleUnusable, tensor.name, "packed BitNet weights have one number for a scale; \(found)"))
         continue
+      }
+      if HFPacked.isUnloadable(tensor.encoding, role) {
+        findings.append(CheckFinding(.quantization, tensor.name, HFPacked.linearOnly))
       }
       guard role.isProjection, tensor.shape.isMatrix, !tensor.encoding.isTernary else { continue }
       if tensor.encoding.dtype.map({ !$0.isFloatWeight }) == true {

@@ -65,16 +65,8 @@ struct ValueCheck: Sendable {
     if counts.invalid > 0 {
       result.append(CheckFinding(.invalidCode, name, "\(counts.invalid) codes are no trit"))
     }
-    let isScale = name.hasSuffix("weight_scale")
     if counts.isZero, tensor.shape.elementCount > 0 {
-      // Biases are often all zero, and a scale has rules of its own.
-      if role != .bias, !isScale {
-        // A block that is added to a deeper model begins with projections of zeros.
-        result.append(
-          CheckFinding(
-            .allZero, name, "all \(tensor.shape.elementCount) values are zero",
-            severity: role.isProjection ? .warning : nil))
-      }
+      if let finding = ValueCheck.allZero(tensor, role) { result.append(finding) }
       return result
     }
     guard tensor.shape.isMatrix else { return result }
@@ -88,6 +80,16 @@ struct ValueCheck: Sendable {
         CheckFinding(.deadColumns, name, ValueCheck.list("column", counts.deadColumns, of: tensor.shape.columns)))
     }
     return result
+  }
+
+  /// What is said of a tensor of nothing but zeros; nil where that is nothing to speak of.
+  static func allZero(_ tensor: TensorDescriptor, _ role: TensorRole) -> CheckFinding? {
+    // Biases are often all zero, and a scale has rules of its own.
+    guard role != .bias, tensor.shape.elementCount > 0, !tensor.name.hasSuffix("weight_scale") else { return nil }
+    // A block that is added to a deeper model begins with projections of zeros.
+    return CheckFinding(
+      .allZero, tensor.name, "all \(tensor.shape.elementCount) values are zero",
+      severity: role.isProjection ? .warning : nil)
   }
 
   private static func list(_ word: String, _ places: [Int], of total: Int) -> String {

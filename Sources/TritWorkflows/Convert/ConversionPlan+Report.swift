@@ -120,14 +120,13 @@ extension ConversionResult {
       ReportFact("Peak memory", .bytes(Platform.peakResidentBytes)),
     ] { facts.append(fact) }
     report.append(facts)
-    for warning in plan.warnings { report.note(.warning, warning) }
+    for warning in plan.warnings + warnings { report.note(.warning, warning) }
     if !rounded.isEmpty { report.append(roundingTable) }
     report.brief = ReportBrief(["output", "loaded_by", "rounding"])
     guard plan.request.target == .trainable else {
       report.note(.pass, "\(made), reopened and compared with the source: \(audit.parts.verdict); put in place")
       return report
     }
-    for warning in warnings { report.note(.warning, warning) }
     let restored = audit.tensors.count(where: \.isTernary)
     report.note(
       .pass,
@@ -147,11 +146,12 @@ extension ConversionResult {
 
   /// What a person should know of the output beside what the plan said.
   public var warnings: [String] {
-    guard plan.request.target == .trainable else { return [] }
+    let found = findings.map { "\($0.rule.rawValue): \(printable($0.subject)) \($0.detail)" }
+    guard plan.request.target == .trainable else { return found }
     let restored = audit.tensors.filter(\.isTernary)
     let rescaled = restored.filter { $0.detail != LatentRestoration.sameAgain }
-    guard let first = rescaled.first else { return [] }
-    return [
+    guard let first = rescaled.first else { return found }
+    return found + [
       "\(rescaled.count) of \(restored.count) matrices get another scale when made ternary again; '\(first.name)': "
         + first.detail
     ]

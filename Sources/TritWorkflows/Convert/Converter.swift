@@ -15,6 +15,8 @@ public struct ConversionResult: Sendable {
   public var audit: VerifyResult
   /// What storing dense tensors in another type did to them, by their names in the output; only what changed.
   public var rounded: [(name: String, report: RoundingReport)]
+  /// What `check` warns of in weights, found while they passed.
+  var findings: [CheckFinding]
   /// Bytes of everything written.
   public var writtenBytes: UInt64
   public var seconds: Double
@@ -91,8 +93,7 @@ public struct ConvertWorkflow: Sendable {
     return try conclude(
       StagedConversion(
         plan: plan, source: source, writer: writer, audit: audit, recognised: streamed.recognised,
-        rounded: streamed.rounded,
-        start: start))
+        rounded: streamed.rounded, findings: streamed.findings, start: start))
   }
 
   // MARK: - Streaming
@@ -101,6 +102,8 @@ public struct ConvertWorkflow: Sendable {
   struct Streamed {
     var recognised: [String] = []
     var rounded: [(name: String, report: RoundingReport)] = []
+    /// What `check` says of numbers that have passed; warnings, as errors are thrown.
+    var findings: [CheckFinding] = []
     var witnesses = Witnesses()
   }
 
@@ -126,11 +129,15 @@ public struct ConvertWorkflow: Sendable {
     var last: TernaryWeight?
     for (index, tensor) in plan.streamingOrder.enumerated() {
       work.progress.reached(tensor.source.name, number: index + 1, of: plan.tensors.count)
+      let zeros = ZeroWatch(tensor.source, tensor.role)
+      func conclude() throws { try add(zeros.finding, source, to: &result) }
       if tensor.step == .recode {
         // In another order rows are read one by one.
         if isRemote, tensor.rowOrder != nil { try held.hold(tensor.source) }
-        let report = try DenseStream(source: held, work: work, nonFinite: request.nonFinite).recode(tensor, to: writer)
+        let report = try DenseStream(source: held, work: work, nonFinite: request.nonFinite, zeros: zeros).recode(
+          tensor, to: writer)
         if report.changed > 0 { result.rounded.append((tensor.name, report)) }
+        try conclude()
         continue
       }
       if tensor.step == .restore {
@@ -139,7 +146,8 @@ public struct ConvertWorkflow: Sendable {
         continue
       }
       guard tensor.becomesTernary else {
-        result.witnesses.copies[ExactString(tensor.source.name)] = try copy(tensor, source, to: writer)
+        result.witnesses.copies[ExactString(tensor.source.name)] = try copy(tensor, source, zeros, to: writer)
+        try conclude()
         continue
       }
       // Planes of one matrix follow each other and are fitted once.
@@ -156,7 +164,7 @@ public struct ConvertWorkflow: Sendable {
         result.recognised.append(tensor.source.name)
         if tensor.step == .snap, pass.dtype == .bf16, tensor.encoding == .dense(.bf16), tensor.rowOrder == nil {
           // It is what it is to become, down to the sign of its zeros.
-          result.witnesses.copies[ExactString(tensor.source.name)] = try copy(tensor, held, to: writer)
+          result.witnesses.copies[ExactString(tensor.source.name)] = try copy(tensor, held, zeros, to: writer)
           continue
         }
       }
@@ -167,7 +175,8 @@ public struct ConvertWorkflow: Sendable {
       }
       switch tensor.encoding {
       case .ternary(let id):
-        try pack(weight, tensor, id, scale, to: writer)
+        try pack(weight, tensor, id, scale, zeros, to: writer)
+        try conclude()
         // Absmean of bfloat16 latents only: fits are compared with a fresh fit.
         // GGUF has rows, names and scales of its own; its audit works from the source, where that is at hand.
         // MLX has a scale for each group, and the same number in all of them.
@@ -179,6 +188,13 @@ public struct ConvertWorkflow: Sendable {
       }
     }
     return result
+  }
+
+  /// - Throws: `WorkflowError.unsound` for an error, which leaves no output.
+  private func add(_ finding: CheckFinding?, _ source: any TensorSource, to result: inout Streamed) throws {
+    guard let finding else { return }
+    guard finding.severity != .error else { throw WorkflowError(.unsound(finding), file: source.manifest.path) }
+    result.findings.append(finding)
   }
 
   /// A dense file does not say which of its matrices are ordinary ones: the user must.
@@ -206,7 +222,7 @@ public struct ConvertWorkflow: Sendable {
 
   /// - Returns: what the audit will find, of a model that is read over a network.
   private func copy(
-    _ planned: PlannedTensor, _ source: any TensorSource, to writer: OutputWriter
+    _ planned: PlannedTensor, _ source: any TensorSource, _ zeros: ZeroWatch, to writer: OutputWriter
   ) throws -> CopyWitness? {
     var (source, tensor) = (source, planned.source)
     let isRemote = RemoteFolders.contains(source.manifest.path)
@@ -229,6 +245,7 @@ public struct ConvertWorkflow: Sendable {
       try input.withBytes(range, of: stored) { bytes in
         try check?.look(at: bytes, from: range.lowerBound)
         witness?.add(bytes, band: band)
+        zeros.look(at: bytes, as: stored.encoding)
         try writer.write(bytes, to: planned.name, at: range.lowerBound)
       }
       input.release(range, of: stored)
@@ -245,7 +262,8 @@ public struct ConvertWorkflow: Sendable {
   }
 
   private func pack(
-    _ weight: TernaryWeight, _ planned: PlannedTensor, _ id: LayoutID, _ scale: TernaryScale, to writer: OutputWriter
+    _ weight: TernaryWeight, _ planned: PlannedTensor, _ id: LayoutID, _ scale: TernaryScale, _ zeros: ZeroWatch,
+    to writer: OutputWriter
   ) throws {
     guard let layout = LayoutRegistry.layout(id) else { preconditionFailure("layout \(id) was planned") }
     let shape = weight.tensor.shape
@@ -262,6 +280,7 @@ public struct ConvertWorkflow: Sendable {
         weight.release(rows)
         position += rows.count * columns
       }
+      zeros.look(at: buffers.trits)
       pack(buffers.trits, band, shape, layout, embedded, into: &buffers.bytes)
       try writer.write(buffers.bytes.span.bytes, to: planned.name, at: band.bytes.lowerBound)
       work.progress.advanced(by: progressBytes(weight, rows: band.rowCount))

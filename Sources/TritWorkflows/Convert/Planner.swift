@@ -220,6 +220,18 @@ struct Planner {
         "\(kept.count) projections are latents that the source computes as trits; kept, they compute as ordinary numbers, "
           + "and the output is another model: " + CheckWorkflow.list(kept))
     }
+    if survey.kind == .latent, request.quantizer.map({ $0.rawValue != survey.defaultQuantizer.name }) == true {
+      warnings.append(
+        "the source computes as \(survey.defaultQuantizer.name) makes its trits; other trits are another model")
+    }
+    let beside = tensors.filter { tensor, role in
+      !role.isProjection && !tensor.encoding.isTernary && request.quantize.contains { $0.matches(tensor.name) }
+    }.map(\.0.name)
+    if !beside.isEmpty {
+      warnings.append(
+        "\(beside.count == 1 ? "1 tensor" : "\(beside.count) tensors") beside the projections become ternary; where they "
+          + "were not before, the output is another model: " + CheckWorkflow.list(beside))
+    }
     let dense = tensors.filter { tensor, role in
       Planner.staysDense(tensor, role, survey) && tensor.encoding.dtype?.isFloatWeight == true
         && !request.quantize.contains { $0.matches(tensor.name) } && !request.keep.contains { $0.matches(tensor.name) }
@@ -330,6 +342,10 @@ struct Planner {
       }
     guard let layout = LayoutRegistry.layout(id) else {
       throw WorkflowError(.doesNotFit(layout: id.rawValue, detail: "it is not known"), file: file, tensor: tensor.name)
+    }
+    if HFPacked.isUnloadable(.ternary(id), role) {
+      throw WorkflowError(
+        .doesNotFit(layout: id.rawValue, detail: HFPacked.linearOnly), file: file, tensor: tensor.name)
     }
     do throws(LayoutError) {
       try layout.check(tensor.shape)

@@ -11,12 +11,14 @@ struct StagedConversion {
   var audit: VerifyResult
   var recognised: [String]
   var rounded: [(name: String, report: RoundingReport)]
+  var findings: [CheckFinding]
   var start: Double
 
   /// Sizes are read where the output stands after it was put in place.
   var result: ConversionResult {
     ConversionResult(
-      plan: plan, recognised: recognised, audit: audit, rounded: rounded, writtenBytes: writer.writtenBytes,
+      plan: plan, recognised: recognised, audit: audit, rounded: rounded, findings: findings,
+      writtenBytes: writer.writtenBytes,
       seconds: Platform.monotonicSeconds - start)
   }
 }

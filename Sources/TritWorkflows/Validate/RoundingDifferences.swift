@@ -47,7 +47,7 @@ extension ValidateWorkflow {
         "mean_kl", total.meanKL, gates.maximumMeanKL, ValidationGates.meanKL,
         noise.map { min(factor * $0.meanKL, RoundingNoise.ceiling.meanKL) }, isUpperBound: true),
       gate(
-        "top1", total.topOne, gates.minimumTopOne, ValidationGates.topOne,
+        "top1", total.topOne, gates.minimumTopOne, ValidationGates.topOne(positions: total.positions),
         noise.map { max(1 - factor * (1 - $0.topOne), RoundingNoise.ceiling.topOne) }, isUpperBound: false),
       gate(
         "logit_nmse", total.nmse, gates.maximumNMSE, ValidationGates.nmse,

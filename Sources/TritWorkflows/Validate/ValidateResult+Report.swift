@@ -110,10 +110,11 @@ extension ValidateResult {
     guard same else { return "trits or scales differ: 'tritsmith verify' names the tensors" }
     if roundedForSteps != nil, let left = reference.run, let right = model.run {
       let (p, q) = (left.projections.joined(separator: ", "), right.projections.joined(separator: ", "))
-      return "both hold the same trits and scales, but projections compute as \(p) and as \(q), and Linear does not "
-        + "quantize activations"
+      return "both hold the same trits, and scales equal as bfloat16 numbers, but projections compute as \(p) and as "
+        + "\(q), and Linear does not quantize activations"
     }
-    return "both hold the same trits and scales: look at the other tensors, the configuration, or the engine"
+    return "both hold the same trits, and scales that are equal as bfloat16 numbers: look at the other tensors, the "
+      + "configuration, or the engine"
   }
 
   private static func facts(_ side: ValidatedSide, _ label: String, _ key: String) -> [ReportFact] {

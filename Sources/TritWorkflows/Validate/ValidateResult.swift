@@ -48,6 +48,26 @@ public struct ValidationGates: Sendable, Hashable {
   public static let nmse = 1.9e-4
   /// What a default gate must exceed the noise by.
   public static let factor = 3.0
+  /// Share of positions whose likeliest token correct implementations disagree on.
+  private static let flipRate = (1 - topOne) / factor
+
+  /// The default bound of `topOne` over a number of positions.
+  ///
+  /// Among few positions one flip is a large share: so many are allowed as a rate of 0.021 exceeds once in a thousand
+  /// texts of that length, by the binomial distribution; never fewer than `topOne` says.
+  public static func topOne(positions: Int) -> Double {
+    // Over many positions the share is close to the rate, and `topOne` is what bounds it.
+    guard (1..<1000).contains(positions) else { return topOne }
+    let count = Double(positions)
+    var chance = Logarithm.exponential(count * Logarithm.natural(1 - flipRate))
+    var (flips, total) = (0, chance)
+    while total < 0.999, flips < positions {
+      chance *= flipRate / (1 - flipRate) * (count - Double(flips)) / Double(flips + 1)
+      flips += 1
+      total += chance
+    }
+    return min(topOne, 1 - Double(flips) / count)
+  }
 }
 
 /// Where the bound of a gate comes from.

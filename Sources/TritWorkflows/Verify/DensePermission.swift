@@ -1,10 +1,10 @@
-// Tritsmith: projections that may be dense in a ternary model.
+// Tritsmith: what may be dense in a ternary model, and what may be ternary.
 
 import TritCore
 import TritFormats
 import TritModel
 
-/// Which projections of a converted model may hold other numbers than trits times a scale.
+/// Which tensors of a converted model may hold other numbers than trits times a scale, and which must.
 ///
 /// A projection that was to be made ternary and was not is a difference, however exact a copy it is: it computes as
 /// ordinary numbers what its source computes as trits. The source says which stay, by `modules_to_not_convert` or by
@@ -18,6 +18,7 @@ struct DensePermission: Sendable {
   }
 
   private var globs: [Glob]
+  private var quantized: [Glob]
   private var modules: [String]
   private var names: Set<ExactString>
   /// The source is packed: what is dense there was left so on purpose.
@@ -25,6 +26,7 @@ struct DensePermission: Sendable {
 
   init(_ source: any TensorSource, _ kind: ModelKind, _ request: VerifyRequest) {
     globs = request.keep
+    quantized = request.quantize
     modules = DensePermission.modules(source.manifest.configuration)
     names = request.plannedDense
     sourceIsPacked = kind == .packed
@@ -32,7 +34,7 @@ struct DensePermission: Sendable {
 
   /// Nothing is allowed but what a configuration names.
   init(configuration: JSONObject?) {
-    (globs, names, sourceIsPacked) = ([], [], false)
+    (globs, quantized, names, sourceIsPacked) = ([], [], [], false)
     modules = DensePermission.modules(configuration)
   }
 
@@ -51,4 +53,10 @@ struct DensePermission: Sendable {
   }
 
   func allows(_ tensor: String) -> Bool { reason(tensor) != nil }
+
+  /// Whether dense weights that are not ternary may become so: projections the source computes as trits, and what the
+  /// user names. An embedding or a head computes as the numbers it has, and so does what the source leaves dense.
+  func allowsTrits(_ tensor: String, _ role: TensorRole) -> Bool {
+    quantized.contains { $0.matches(tensor) } || role.isProjection && reason(tensor) != .source
+  }
 }

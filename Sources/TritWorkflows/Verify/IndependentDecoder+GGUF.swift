@@ -41,13 +41,16 @@ extension IndependentDecoder {
     guard let family = manifest.entry("general.architecture")?.string, ["llama", "minicpm"].contains(family) else {
       return nil
     }
+    // Files may give the number layer by layer.
+    func count(_ key: String) -> Int? {
+      let value = manifest.entry("\(family).attention.\(key)")
+      return value?.integer ?? value?.commonInteger
+    }
     let heads: Int?
     if stored.name.hasSuffix(".attn_q.weight") {
-      heads = manifest.entry("\(family).attention.head_count")?.integer
+      heads = count("head_count")
     } else if stored.name.hasSuffix(".attn_k.weight") {
-      heads =
-        manifest.entry("\(family).attention.head_count_kv")?.integer
-        ?? manifest.entry("\(family).attention.head_count")?.integer
+      heads = count("head_count_kv") ?? count("head_count")
     } else {
       return nil
     }

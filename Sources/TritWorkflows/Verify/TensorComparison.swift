@@ -23,8 +23,10 @@ struct TensorComparison {
   var witness: AuditWitness?
   /// The same of a tensor that was copied.
   var copy: CopyWitness?
-  /// Which projections may be dense; nil where none was to be made ternary.
+  /// Which tensors may be dense or ternary; nil where none was to be made ternary.
   var permission: DensePermission?
+  /// What makes the converted side's latents ternary again, where it was made to be trained; nil elsewhere.
+  var restoring: (any Quantizer)?
   /// What became of dense weights that were ternary before.
   var recognition = TernaryRecognition.takenAsTheyAre
   /// This program has just written the converted side: nothing but its own encoders' bytes will do.
@@ -120,8 +122,8 @@ struct TensorComparison {
         return (differs(blank, "the same bytes as the source: it was to be made ternary and was not"), nil)
       }
       if isMatrix, role.isProjection, try mustBeTernary || isTernary(converted, found) { return try ternary() }
-      // Checkpoints keep the types of what is copied, or come as bfloat16, as onebitllms loads every model.
-      if from != to, to != .bf16, !involvesGGUF {
+      // This program keeps the types of what it copies, or writes bfloat16, as onebitllms does.
+      if isOwnOutput, from != to, to != .bf16, !involvesGGUF {
         return (differs(blank, "stored as \(to.rawValue), expected \(from.rawValue)"), nil)
       }
       let result = try DenseComparison(
@@ -178,19 +180,38 @@ struct TensorComparison {
       let scale = try fresh.scale(expected.scale?.convention ?? defaultConvention)
       if scale.granularity != .tensor { return try expanded(fresh, scale, result) }
     }
+    if !isOwnOutput, recognition == .takenAsTheyAre, case .quantized = fresh.origin,
+      permission?.allowsTrits(expected.name, role) == false, try !isAllZero(fresh)
+    {
+      return (
+        differs(
+          result, "made ternary, and its source computes it as ordinary numbers; --quantize says that it was meant"),
+        nil
+      )
+    }
     // Dense results are read through the same view; packed ones by the independent decoder.
     let dense =
-      found.encoding.isTernary ? nil : try TernaryWeight(converted, found, quantizer: AbsMean.float32, work: work)
-    if let dense, case .quantized = dense.origin {
-      guard try isAllZero(dense) else { return (differs(result, "holds more than three values"), nil) }
+      found.encoding.isTernary
+      ? nil : try TernaryWeight(converted, found, quantizer: restoring ?? AbsMean.float32, work: work)
+    var isLatent = false
+    if let dense, case .quantized = dense.origin, try !isAllZero(dense) {
+      isLatent = restoring != nil
+      guard isLatent else { return (differs(result, "holds more than three values"), nil) }
     }
+    let isDense = dense != nil && !isLatent
+    let candidates = try expectedScales(fresh, isDense: isDense)
     let foundScale =
-      if let dense { dense.magnitude ?? .none(found.encoding.dtype ?? .f32) } else { try converted.scale(of: found) }
-    let candidates = try expectedScales(fresh, isDense: dense != nil)
+      if let dense, isLatent {
+        try dense.scale(candidates[0].convention)
+      } else if let dense {
+        dense.magnitude ?? .none(found.encoding.dtype ?? .f32)
+      } else {
+        try converted.scale(of: found)
+      }
     var live = LiveUnits(ScaleGrid(candidates[0].granularity, foundScale.granularity, expected.shape))
     let sums = try compareTrits(fresh, dense, foundScale, &live, &result)
     // Which of the two meanings a new scale was made for is not in every file: the multiplier of either is right.
-    let findings = candidates.map { finding($0, foundScale, live, isDense: dense != nil) }
+    let findings = candidates.map { finding($0, foundScale, live, isDense: isDense) }
     let choice = findings.firstIndex { $0.difference == nil } ?? 0
     result.expectedScale = candidates[choice]
     result.foundScale = foundScale
@@ -207,6 +228,7 @@ struct TensorComparison {
     result.outcome = .equal
     let how =
       switch fresh.origin {
+      case _ where isLatent: "latents that give the same trits and scale when made ternary again"
       case .packed: "trits and scale equal"
       case .recognised: "source is ternary already; trits and scale equal"
       case .quantized, .fitted: "trits and scale equal a fresh quantization"

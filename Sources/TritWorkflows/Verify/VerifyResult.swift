@@ -25,6 +25,8 @@ public struct VerifyRequest: Sendable {
   public var parts = ModelPart.needed
   /// Projections that were left dense on purpose, beside those a recipe or a configuration names.
   public var keep: [Glob] = []
+  /// Tensors that were made ternary on purpose, beside the projections.
+  public var quantize: [Glob] = []
   /// The recipe the conversion followed; nil takes the one recorded in the converted model, if any.
   public var recipe: ConversionRecipe?
   /// Compare only these tensors of the source; nil for all.

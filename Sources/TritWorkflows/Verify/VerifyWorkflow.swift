@@ -46,6 +46,14 @@ public struct VerifyWorkflow: Sendable {
     let survey = try ModelSurvey(of: source)
     let (quantizer, reason) = try chooseQuantizer(survey)
     var structure: [String] = []
+    // Latents for scales of groups are in files that state no arithmetic, under class names that have another by habit.
+    let isStated = survey.quantization != nil || !(quantizer is AbsMeanGroup)
+    let usesOther = survey.kind == .latent && isStated && quantizer.id.rawValue != survey.defaultQuantizer.name
+    if usesOther, request.quantizer == nil {
+      structure.append(
+        "its trits were made by \(quantizer.id.rawValue), and the source computes as \(survey.defaultQuantizer.name) "
+          + "makes them: another model; --quantizer or --arithmetic \(quantizer.id.rawValue) says that it was meant")
+    }
     // Places, not copies: a table of descriptors takes many times the memory of the file's own.
     let (sources, found) = (source.manifest.tensors, converted.manifest.tensors)
     let calibration = try self.calibration(quantizer)
@@ -85,7 +93,8 @@ public struct VerifyWorkflow: Sendable {
       structure.append("tensor '\(printable(name.string))' is not in the source")
     }
     let permission = DensePermission(source, survey.kind, request)
-    let (tensors, sums) = try compare(pairs, survey.roles, quantizer, calibration, permission)
+    let (tensors, sums) = try compare(
+      pairs, survey.roles, quantizer, calibration, permission, restoring: try restoring(survey.kind))
     var result = VerifyResult(
       source: source.manifest.path, converted: converted.manifest.path, quantizer: quantizer.id.rawValue,
       quantizerReason: reason, structure: structure, tensors: tensors)
@@ -101,6 +110,23 @@ public struct VerifyWorkflow: Sendable {
     if kept > 0, result.parts.needed.contains(.weights) {
       result.parts.remarks.append("\(kept) projections not made ternary, as asked: they compute as ordinary numbers")
     }
+    if !request.isAudit, result.parts.needed.contains(.weights) {
+      let beside = result.tensors.count { $0.isTernary && !$0.role.isProjection && isNamed($0.name) }
+      if beside > 0 {
+        result.parts.remarks.append(
+          "\(beside) \(beside == 1 ? "tensor" : "tensors") beside the projections made ternary, as asked")
+      }
+      if usesOther {
+        result.parts.remarks.append(
+          "trits by \(quantizer.id.rawValue), as asked: the source computes as \(survey.defaultQuantizer.name) makes them"
+        )
+      } else if survey.kind == .ordinary || survey.kind == .latent && !isStated,
+        result.tensors.contains(where: \.isTernary)
+      {
+        let what = survey.kind == .ordinary ? "an ordinary model" : "latents that state no arithmetic"
+        result.parts.remarks.append("trits of \(what), made by \(quantizer.id.rawValue)")
+      }
+    }
     if request.depth == .full {
       let streams = result.tensors.compactMap { tensor in tensor.stream.map { (tensor.name, $0) } }
       result.modelHash = streams.isEmpty ? nil : CodeStream.model(streams)
@@ -114,6 +140,19 @@ public struct VerifyWorkflow: Sendable {
     }
     if !request.isAudit { result.hints += ModelOpener.rotationNotes([source, converted]) }
     return result
+  }
+
+  /// Whether the user says that a tensor was made ternary on purpose.
+  private func isNamed(_ tensor: String) -> Bool { request.quantize.contains { $0.matches(tensor) } }
+
+  /// What latents that were made of the source's trits become ternary by; nil where the converted side was not made to
+  /// be trained on.
+  private func restoring(_ kind: ModelKind) throws -> (any Quantizer)? {
+    guard kind == .packed || kind == .ternaryDense,
+      Recipe.recorded(in: converted)?["target"]?.string == ConversionTarget.trainable.rawValue
+    else { return nil }
+    return QuantizerRegistry.quantizer(
+      QuantizerID(rawValue: try ModelSurvey(of: converted).defaultQuantizer.name))
   }
 
   /// Asks whether the two were given in the wrong order: trits for the source, and latent weights for what came of it.
@@ -175,7 +214,7 @@ public struct VerifyWorkflow: Sendable {
   /// - Returns: what was found, in the order of `pairs`, and the error sums of those that have any.
   private func compare(
     _ pairs: [TensorPair], _ roles: [TensorRole], _ quantizer: any Quantizer, _ calibration: CalibrationStatistics?,
-    _ permission: DensePermission
+    _ permission: DensePermission, restoring: (any Quantizer)?
   ) throws -> ([TensorVerification], [Int: ErrorSums]) {
     let (sources, others) = (source.manifest.tensors, converted.manifest.tensors)
     func byteCount(_ pair: TensorPair) -> Int { sources[pair.source].location.byteCount }
@@ -206,8 +245,8 @@ public struct VerifyWorkflow: Sendable {
         source: source, converted: converted, expected: tensor, found: others[pair.converted],
         role: roles[pair.source], quantizer: quantizer, depth: request.depth, work: single, plane: pair.plane,
         calibration: calibration, witness: witnesses.ternary[ExactString(tensor.name)],
-        copy: witnesses.copies[ExactString(tensor.name)], permission: permission, recognition: recognition,
-        isOwnOutput: request.isAudit)
+        copy: witnesses.copies[ExactString(tensor.name)], permission: permission, restoring: restoring,
+        recognition: recognition, isOwnOutput: request.isAudit)
       let (result, errors) = try comparison.run()
       results.withLock { $0[order[index]] = result }
       if let errors { sums.withLock { $0[order[index]] = errors } }

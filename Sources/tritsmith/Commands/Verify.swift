@@ -46,6 +46,9 @@ struct Verify: ParsableCommand {
   @Option(help: ArgumentHelp("Projections that were left dense on purpose.", valueName: "glob"))
   var keep: [String] = []
 
+  @Option(help: ArgumentHelp("Tensors beside the projections that were made ternary on purpose.", valueName: "glob"))
+  var quantize: [String] = []
+
   @OptionGroup(title: "Verdict") var parts: PartArguments
   @OptionGroup(title: "Output") var printing: OutputOptions
   @OptionGroup(title: "Machine") var machine: MachineOptions
@@ -66,6 +69,7 @@ struct Verify: ParsableCommand {
       request.calibration = quantizing.request
       request.parts = parts.needed
       request.keep = keep.map { Glob($0) }
+      request.quantize = quantize.map { Glob($0) }
       request.open = machine.open(sourceScale, i2sOrder)
       let result = try VerifyWorkflow(source: left, converted: right, request: request, work: work).run()
       printing.print(result.report, quietly: machine.quiet)

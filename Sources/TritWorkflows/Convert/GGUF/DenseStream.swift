@@ -9,6 +9,7 @@ struct DenseStream {
   let source: any TensorSource
   let work: WorkOptions
   let nonFinite: NonFinitePolicy
+  let zeros: ZeroWatch
 
   /// - Returns: what rounding did.
   func recode(_ planned: PlannedTensor, to writer: OutputWriter) throws -> RoundingReport {
@@ -26,6 +27,7 @@ struct DenseStream {
     try work.parallelism.forEachBand((rows + rowsPerBand - 1) / rowsPerBand) { band in
       let range = band * rowsPerBand..<min(rows, (band + 1) * rowsPerBand)
       let values = try values(range, planned, dtype, inputRow, check)
+      zeros.look(at: values)
       let (bytes, rounding) = DenseRecoder.encode(values, to: planned.encoding)
       guard rounding.largest.isFinite else {
         throw WorkflowError(

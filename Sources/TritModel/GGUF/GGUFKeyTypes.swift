@@ -1,0 +1,89 @@
+// Tritsmith: what kind of value a GGUF key has.
+
+import TritCore
+
+/// The kind of value of each key that is read here.
+///
+/// A value of another kind is no absent one: llama.cpp refuses such a file. Integers and numbers of any width are taken,
+/// of which llama.cpp takes one each. Source: llama.cpp `llama-model-loader.cpp`, `GKV::get_kv`.
+enum GGUFKeyTypes {
+  private enum Kind: String {
+    case integer = "an integer"
+    case perLayer = "an integer, or a list with one for each layer"
+    case number = "a number"
+    case text = "a string"
+    case flag = "true or false"
+    case texts = "a list of strings"
+    case integers = "a list of integers"
+    case numbers = "a list of numbers"
+
+    func holds(_ value: MetadataValue) -> Bool {
+      switch self {
+      case .integer: value.integer != nil
+      case .perLayer: value.integer != nil || value.integers != nil
+      case .number: value.double != nil
+      case .text: value.string != nil
+      case .flag: value.bool != nil
+      case .texts: value.strings != nil
+      case .integers: value.integers != nil
+      case .numbers:
+        switch value {
+        case .array(.float32), .array(.float64): true
+        default: false
+        }
+      }
+    }
+  }
+
+  /// Of the architecture's keys, by what follows its name.
+  private static func ofArchitecture(_ key: String) -> Kind? {
+    switch key {
+    case "block_count", "context_length", "embedding_length", "vocab_size", "attention.key_length",
+      "attention.value_length", "rope.dimension_count", "rope.scaling.original_context_length", "expert_count",
+      "expert_used_count":
+      .integer
+    case "feed_forward_length", "attention.head_count", "attention.head_count_kv": .perLayer
+    case "attention.layer_norm_rms_epsilon", "rope.freq_base", "rope.scaling.factor", "rope.scaling.attn_factor",
+      "rope.scaling.yarn_ext_factor", "rope.scaling.yarn_attn_factor", "rope.scaling.yarn_beta_fast",
+      "rope.scaling.yarn_beta_slow", "rope.scaling.yarn_log_multiplier", "embedding_scale", "residual_scale",
+      "logit_scale":
+      .number
+    case "rope.scaling.type": .text
+    case "rope.scaling.finetuned", "attention.causal": .flag
+    default: nil
+    }
+  }
+
+  private static func ofTokenizer(_ key: String) -> Kind? {
+    switch key {
+    case "model", "pre": return .text
+    case "tokens", "merges": return .texts
+    case "token_type": return .integers
+    case "scores": return .numbers
+    case "add_space_prefix", "remove_extra_whitespaces": return .flag
+    default:
+      if key.hasSuffix("_token_id") { return .integer }
+      return key.hasPrefix("add_") && key.hasSuffix("_token") ? .flag : nil
+    }
+  }
+
+  /// The first key of another kind than its readers take.
+  static func mismatch(_ manifest: ModelManifest) -> GGUFModelError? {
+    let prefix = manifest.entry(GGUFDescription.architectureKey)?.string.map { $0 + "." }
+    for entry in manifest.entries {
+      let kind: Kind?
+      if let prefix, entry.key.hasPrefix(prefix) {
+        kind = ofArchitecture(String(entry.key.dropFirst(prefix.count)))
+      } else if entry.key.hasPrefix("tokenizer.ggml.") {
+        kind = ofTokenizer(String(entry.key.dropFirst("tokenizer.ggml.".count)))
+      } else {
+        kind = entry.key == "tokenizer.chat_template" ? .text : nil
+      }
+      guard let kind, !kind.holds(entry.value) else { continue }
+      return GGUFModelError(
+        .badType(expected: kind.rawValue, found: "\(entry.value.typeName) \(printable(entry.value.text(), limit: 40))"),
+        file: manifest.path, field: entry.key)
+    }
+    return nil
+  }
+}
