@@ -14,10 +14,12 @@ let package = Package(
     .library(name: "TritLayers", targets: ["TritLayers"]),
   ],
   targets: [
-    // Layer 0: C, intrinsics and libraries of the system, the C library among them; the rule for text that is shown.
+    // Layer 0: C, intrinsics and libraries of the system (libcurl is loaded when it is needed, never linked), the C
+    // library among them; the rule for text that is shown.
     .target(name: "CTritKernels"),
     .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"]), .brew(["zstd"])]),
     .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"]), .brew(["openssl"])]),
+    .target(name: "CCurl"),
     .target(name: "VisibleText"),
     .target(name: "LibC"),
 
@@ -29,6 +31,7 @@ let package = Package(
     // Layer 2
     .target(name: "TritKernels", dependencies: ["LibC", "TritCore", "CTritKernels"]),
     .target(name: "TritTokenizer", dependencies: ["TritCore"]),
+    .target(name: "TritHub", dependencies: ["LibC", "TritCore", "CCurl"]),
 
     // Layer 3: how trits become bytes, how floats become trits.
     .target(name: "TritLayouts", dependencies: ["TritCore", "TritKernels"]),
@@ -59,13 +62,13 @@ let package = Package(
     .target(
       name: "Tritsmith",
       dependencies: [
-        "TritCore", "TritReport", "TritKernels", "TritTokenizer", "TritLayouts", "TritQuantizers", "TritFormats",
-        "TritModel", "TritWorkflows",
+        "TritCore", "TritHub", "TritReport", "TritKernels", "TritTokenizer", "TritLayouts", "TritQuantizers",
+        "TritFormats", "TritModel", "TritWorkflows",
       ], path: "Sources/TritsmithLibrary"),
     .executableTarget(
       name: "TritsmithCommand",
       dependencies: [
-        "TritCore", "TritReport", "TritKernels", "TritLayouts", "TritQuantizers", "TritFormats", "TritModel",
+        "TritCore", "TritHub", "TritReport", "TritKernels", "TritLayouts", "TritQuantizers", "TritFormats", "TritModel",
         "TritWorkflows", "CommandLineKit",
       ], path: "Sources/tritsmith"),
     .executableTarget(
@@ -85,8 +88,8 @@ let package = Package(
     .target(
       name: "TritHostile",
       dependencies: [
-        "TritCore", "TritReport", "TritKernels", "TritTokenizer", "TritLayouts", "TritQuantizers", "TritFormats",
-        "TritModel", "TritWorkflows", "TritTestSupport",
+        "TritCore", "TritHub", "TritReport", "TritKernels", "TritTokenizer", "TritLayouts", "TritQuantizers",
+        "TritFormats", "TritModel", "TritWorkflows", "TritTestSupport",
       ], path: "Tests/TritHostile"),
     .executableTarget(
       name: "trit-lab", dependencies: ["TritCore", "TritHostile", "TritTestSupport"], path: "Tests/TritLab"),
@@ -99,6 +102,7 @@ let package = Package(
     .testTarget(name: "CommandLineKitTests", dependencies: ["CommandLineKit"]),
     .testTarget(name: "TritKernelsTests", dependencies: ["TritCore", "TritKernels", "TritTestSupport"]),
     .testTarget(name: "TritTokenizerTests", dependencies: ["TritCore", "TritTokenizer", "TritTestSupport"]),
+    .testTarget(name: "TritHubTests", dependencies: ["TritCore", "TritHub", "TritTestSupport"]),
     .testTarget(
       name: "TritLayoutsTests",
       dependencies: ["TritCore", "TritKernels", "TritLayouts", "TritFormats", "TritTestSupport"]),
@@ -139,6 +143,15 @@ let package = Package(
   swiftLanguageModes: [.v6],
   cLanguageStandard: .c11
 )
+
+// Without the network: models are read from this machine only, and nothing of libcurl is built or loaded.
+if Context.environment["TRITSMITH_NO_NETWORK"] != nil {
+  package.targets.removeAll { $0.name == "CCurl" }
+  for target in package.targets where target.name == "TritHub" || target.name == "TritHubTests" {
+    target.dependencies.removeAll { if case .byNameItem("CCurl", _) = $0 { true } else { false } }
+    target.swiftSettings = [.define("TRITSMITH_NO_NETWORK")]
+  }
+}
 
 // The driver of libFuzzer has no main function of its own and links only with -sanitize=fuzzer (Tests/Fuzzing/run.sh).
 if Context.environment["TRITSMITH_FUZZING"] != nil {

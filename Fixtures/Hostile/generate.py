@@ -1301,7 +1301,46 @@ def record():
     s("receipt-names", receipt(already_ternary=["\u001b[2J", 1, None]), "Names that would clear a terminal, and values that are none.")
 
 
-for maker in (safetensors, mlx_files, shard_index, tritpack, gguf, tokenizer, config, adapter, tritdiff, record, structured):
+# --- hub: answers of a server that is asked for a model
+
+def hub():
+    def s(name, head, body, sentence):
+        if not isinstance(body, (str, bytes)):
+            body = json.dumps(body)
+        put("hub", name, "\r\n".join(head).encode() + b"\r\n\r\n" + (body if isinstance(body, bytes) else body.encode()), sentence)
+
+    ok = ["HTTP/1.1 200 OK", "Content-Type: application/json"]
+    large = {"rfilename": "model.safetensors", "size": 34, "lfs": {"sha256": "0" * 64, "size": 34, "pointerSize": 134}}
+    small = {"rfilename": "config.json", "size": 2, "blobId": "1" * 40}
+
+    def listed(*siblings, **change):
+        return {"id": "a/b", "sha": "0123456789" * 4, "siblings": list(siblings), **change}
+
+    s("valid-list", ok, listed(large, small), "The files of a model.")
+    s("valid-references", ok, {"branches": [{"name": "main", "ref": "refs/heads/main", "targetCommit": "0" * 40}], "tags": [], "converts": []}, "The revisions of a model.")
+    s("valid-range", ["HTTP/1.1 206 Partial Content", "Content-Range: bytes 8-15/34", 'ETag: W/"x"'], "12345678", "A part of a file.")
+    s("valid-redirect", ["HTTP/1.1 302 Found", "Location: https://storage.example/x?y=z", 'X-Linked-ETag: "%s"' % ("0" * 64), "X-Linked-Size: 34"], "", "The way to a storage host.")
+    s("redirect-clear", ["HTTP/1.1 302 Found", "Location: http://storage.example/x"], "", "A redirect out of TLS.")
+    s("redirect-file", ["HTTP/1.1 302 Found", "Location: file:///etc/passwd"], "", "A redirect to a file of this machine.")
+    s("redirect-lines", ["HTTP/1.1 302 Found", "Location: https://a\tb/\x1b[2J"], "", "A redirect that would clear a terminal.")
+    s("redirect-user", ["HTTP/1.1 302 Found", "Location: https://hub.example@evil.org/"], "", "A host that looks like another.")
+    s("range-most", ["HTTP/1.1 206 Partial Content", "Content-Range: bytes 0-%d/%d" % ((1 << 64) - 1, (1 << 64) - 1)], "", "A part of 2^64 bytes.")
+    s("range-back", ["HTTP/1.1 206 Partial Content", "Content-Range: bytes 9-3/34"], "", "A part that ends before it begins.")
+    s("retry-endless", ["HTTP/1.1 429 Too Many Requests", "Retry-After: 1e999"], "", "A pause that never ends.")
+    s("error-message", ["HTTP/1.1 403 Forbidden", "X-Error-Message: \x1b]0;title\x07" + "x" * 3000], "", "A message that would name a window, and is long.")
+    s("list-parent", ok, listed({**small, "rfilename": "../config.json"}), "A file in the folder above.")
+    s("list-folder-is-file", ok, listed(small, {**small, "rfilename": "config.json/x"}), "A file that is a folder, too.")
+    s("list-twice", ok, listed({**small, "rfilename": "\u00e9"}, {**small, "rfilename": "e\u0301"}), "Two spellings of one name.")
+    s("list-size-most", ok, listed({**small, "size": (1 << 63) - 1}), "A file of 2^63 − 1 bytes.")
+    s("list-two-sizes", ok, listed({**large, "size": 35}), "Two sizes of a file.")
+    s("list-digest", ok, listed({**large, "lfs": {"sha256": "0" * 63, "size": 34}}), "A digest of 63 digits.")
+    s("list-deep-names", ok, listed({**small, "rfilename": "/".join("a" * 500)}), "A name of 500 folders.")
+    s("list-commit", ok, listed(small, sha="main"), "A branch in the place of a commit.")
+    s("list-html", ["HTTP/1.1 200 OK"], "<!doctype html><title>Hub</title>", "A page in the place of a list.")
+    s("references-odd", ok, {"branches": [{"name": "../x"}, {"name": "-x"}, {"name": 1}, 2], "tags": {}}, "Revisions that cannot be asked for.")
+
+
+for maker in (safetensors, mlx_files, shard_index, tritpack, gguf, tokenizer, config, adapter, tritdiff, record, hub, structured):
     maker()
 
 found = json.load(open(os.path.join(HERE, "found.json")))

@@ -42,8 +42,6 @@ public struct FormatError: DiagnosticError, Equatable {
     /// A folder of folders that hold models.
     case folderOfModels(String, first: String)
     case pytorchWeights(String)
-    /// Nothing stands there, and the path looks like a repository's name on the Hugging Face Hub.
-    case notOnDisk(hub: String)
     // Packed tensors
     case packedShape(found: String)
     case scaleMissing(name: String)
@@ -81,9 +79,7 @@ public struct FormatError: DiagnosticError, Equatable {
     self.init(kind, ErrorLocation(file: file, tensor: tensor, byteOffset: byteOffset, field: field))
   }
 
-  public var category: ErrorCategory {
-    if case .notOnDisk = kind { .cannotOpen } else { .malformedInput }
-  }
+  public var category: ErrorCategory { .malformedInput }
 }
 
 // MARK: - Sentences
@@ -130,7 +126,6 @@ extension FormatError {
     case .severalModels(let names): "the folder holds several models: \(names)"
     case .folderOfModels(let names, _): "the folder holds no model itself, but folders that do: \(names)"
     case .pytorchWeights(let names): "these are weights saved by PyTorch (\(names)), and this program reads safetensors"
-    case .notOnDisk: "there is no such file or folder"
     case .packedShape(let found): "a packed weight has shape [rows / 4, columns], found \(found)"
     case .scaleMissing(let name): "these are packed trits, and their scale '\(printable(name))' is not there"
     case .badScale(let detail): "the scale is unusable: \(detail)"
@@ -157,9 +152,6 @@ extension FormatError {
     case .folderOfModels(_, let first):
       "name one, such as '\(printable(first))'; 'tritsmith family' compares all of a folder"
     case .pytorchWeights: FormatError.savingLine(of: location.file ?? "MODEL")
-    case .notOnDisk(let name):
-      "check the path; a model of the Hugging Face Hub is fetched first: hf download \(name) --local-dir "
-        + FileSystem.name(of: name)
     case .standIn(let found): found.remedy
     case .jsonFile(let error), .json(let error): error.remedy
     case .emptyFile, .headerTooSmall, .headerPastEnd, .notCovered, .checksum, .badPreamble:

@@ -4,7 +4,7 @@ import TritCore
 
 /// Finds the model that a path stands for where it is not the model's own: a folder around one file, a `config.json`.
 ///
-/// What cannot be told is an error that names what was found.
+/// What cannot be told is an error that names what was found. Names of the Hub become paths before, by `HubResolver`.
 public enum ModelPlace {
   /// Files that are a whole model each.
   private static let wholeModels = [".gguf", ".tritpack"]
@@ -22,10 +22,6 @@ public enum ModelPlace {
       let name = FileSystem.name(of: path)
       return name == ModelFolder.configurationName ? FileSystem.parent(of: path) : path
     case .folder: return try folder(path)
-    case nil:
-      // A path whose folder is not there either, in the shape of a name on the Hub.
-      if let name = hubName(path) { throw FormatError(.notOnDisk(hub: name), file: path) }
-      return path
     default: return path
     }
   }
@@ -77,20 +73,6 @@ public enum ModelPlace {
   private static func listed(_ names: [String]) -> String {
     let shown = names.prefix(most).map { printable($0) }.joined(separator: ", ")
     return names.count > most ? shown + " and \(names.count - most) more" : shown
-  }
-
-  /// `OWNER/NAME` where nothing stands at either.
-  private static func hubName(_ path: String) -> String? {
-    let parts = path.split(separator: "/", omittingEmptySubsequences: false)
-    guard parts.count == 2, parts.allSatisfy({ isHubWord($0) }), FileSystem.kind(of: String(parts[0])) == nil,
-      !(wholeModels + pickles + [".safetensors", ".json"]).contains(where: path.hasSuffix)
-    else { return nil }
-    return path
-  }
-
-  private static func isHubWord(_ word: Substring) -> Bool {
-    guard let first = word.utf8.first, first != UInt8(ascii: "."), first != UInt8(ascii: "~") else { return false }
-    return word.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || "-_.".contains($0)) }
   }
 
   /// Whether a file is one PyTorch saved: a pickle or a ZIP archive by its name, or an archive that begins with

@@ -2,6 +2,7 @@
 
 @_exported import TritCore
 @_exported import TritFormats
+@_exported import TritHub
 @_exported import TritKernels
 @_exported import TritLayouts
 @_exported import TritModel

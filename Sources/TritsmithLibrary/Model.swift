@@ -1,6 +1,6 @@
 // Tritsmith: a model as a value.
 
-/// A model on disk, of any format: safetensors file or folder, shards, TritPack, GGUF.
+/// A model on disk, of any format: safetensors file or folder, shards, TritPack, GGUF; or on the Hub, by its name.
 ///
 /// Opening reads and proves headers; weights are read when asked for. Every method is a workflow of the command line
 /// with its usual options; the workflows themselves (`ConvertWorkflow`, `InspectWorkflow`, …) take all of them.
@@ -9,7 +9,7 @@
 ///     let packed = try model.convert(to: .hfPacked, at: "falcon-e-packed")
 ///     print(try packed.verify(against: model).passed, try packed.logits(for: "In the beginning"))
 public struct Model: Sendable {
-  /// As given.
+  /// As given; of a model given by its name on the Hub, the path it was found under.
   public let path: String
   /// Threads, kernels, progress and cancellation of everything done with the model.
   public let options: OpenOptions
@@ -19,7 +19,8 @@ public struct Model: Sendable {
   /// Opens a model.
   ///
   /// - Parameters:
-  ///   - path: a file, or a folder of safetensors with their companions.
+  ///   - path: a file, or a folder of safetensors with their companions; or a name such as
+  ///     `tiiuae/Falcon-E-1B-Base@prequantized`, see `HubResolver`.
   ///   - scaleConvention: what stored scales mean, where its files do not say.
   /// - Throws: `TensorIOError` for a path that cannot be opened, `FormatError` for a malformed file; both are
   ///   `DiagnosticError`, with place and remedy.
@@ -29,6 +30,7 @@ public struct Model: Sendable {
 
   /// Opens a model with every option there is; throws as `open` does.
   public init(_ path: String, _ options: OpenOptions) throws {
+    let path = try HubResolver().path(of: path)
     self.path = path
     self.options = options
     source = try ModelOpener.open(path, options, hasCompanions: true)

@@ -138,6 +138,9 @@ struct ScreenTests {
     }
     let hub = Tool.expect(66, ["inspect", "nobody/no-such-model"]).errors
     #expect(hub.contains("hf download nobody/no-such-model") && !hub.contains("permission"))
+    // The end of a file's name tells a path mistyped from a repository.
+    let mistyped = Tool.expect(66, ["inspect", "nobody/no-such-model.gguf"]).errors
+    #expect(!mistyped.contains("hf download"))
   }
 
   @Test("a stream is no model, and where it can be a text it is read")

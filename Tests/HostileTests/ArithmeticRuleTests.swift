@@ -12,7 +12,7 @@ struct ArithmeticRuleTests {
   private static let readers = [
     "TritFormats", "TritTokenizer/Loading", "TritCore/JSON", "TritCore/FileAccess", "TritModel/GGUF",
     "TritModel/Description", "TritWorkflows/Diff", "TritWorkflows/Certify", "TritWorkflows/Shards",
-    "TritWorkflows/Merge", "TritWorkflows/Check", "TritWorkflows/Compare", "TritWorkflows/Family",
+    "TritWorkflows/Merge", "TritWorkflows/Check", "TritWorkflows/Compare", "TritWorkflows/Family", "TritHub",
   ]
   /// Folders of code that is handed sizes by those: products and sums of what was proved to be in the file do not
   /// overflow, but a size from a header, a configuration or a caller may be anything above 0, or 0.

@@ -41,7 +41,7 @@ struct CorpusTests {
     }
   }
 
-  /// 3,000 mutations for each of ten readers, the same in every run.
+  /// 3,000 mutations for each reader, the same in every run.
   @Test("seeded mutations get typed answers", .timeLimit(.minutes(10)), arguments: HostileTarget.allCases)
   func mutations(_ target: HostileTarget) throws {
     // Large files are slow to read over and over, and what they try lies in their size.

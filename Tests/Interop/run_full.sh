@@ -16,6 +16,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/steps.sh" "$1"
 
 light_steps
 gguf_steps
+hub_steps
 full_steps
 llama_steps
 finish

@@ -16,4 +16,5 @@ source "$(dirname "${BASH_SOURCE[0]}")/steps.sh" "$1"
 light_steps
 gguf_steps
 json_steps
+hub_steps
 finish

@@ -133,6 +133,11 @@ gguf_steps() {
   step "  same tensors as onebitllms wrote" check safetensors "$out/from-gguf" "$falcon/bitnet"
 }
 
+# Models by their names, over a network that is all on this machine.
+hub_steps() {
+  step "models of the Hub" check hub "$tritsmith" "$checkpoints"
+}
+
 # llama.cpp, where LLAMA_PYTHON names an interpreter with llama-cpp-python. Needs the files gguf_steps leaves behind.
 llama_steps() {
   if [ -z "${LLAMA_PYTHON:-}" ]; then

@@ -440,3 +440,33 @@ extension Parallelism {
     return failures.withLock { $0 }
   }
 }
+
+@Suite struct FolderLockTests {
+  @Test func oneHolderAtATime() throws {
+    try TemporaryFolder.with { folder in
+      let path = folder.path("out.resume")
+      var first: FolderLock? = try FolderLock(path)
+      #expect(first != nil && FileSystem.kind(of: path) == .folder)
+      #expect { try FolderLock(path) } throws: { ($0 as? TensorIOError)?.kind == .inUse }
+      first = nil
+      // What is in the folder stays.
+      RawFile.write([1], to: path + "/part")
+      try FolderLock(path).removeIfEmpty()
+      #expect(RawFile.read(path + "/part") == [1])
+      Disk.remove(path + "/part")
+      try FolderLock(path).removeIfEmpty()
+      #expect(folder.names.isEmpty)
+    }
+  }
+
+  @Test func aLinkOrAFileIsNoFolderToWorkIn() throws {
+    try TemporaryFolder.with { folder in
+      Disk.makeFolder(folder.path("elsewhere"))
+      Disk.link(folder.path("link"), to: folder.path("elsewhere"))
+      _ = folder.write([1], to: "file")
+      for name in ["link", "file", "missing/inner"] {
+        #expect(throws: TensorIOError.self, "\(name)") { try FolderLock(folder.path(name)) }
+      }
+    }
+  }
+}

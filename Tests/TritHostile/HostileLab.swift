@@ -2,6 +2,7 @@
 
 import TritCore
 import TritFormats
+import TritHub
 import TritKernels
 import TritModel
 import TritTestSupport
@@ -105,6 +106,7 @@ public final class HostileLab {
     case .record:
       probeRecord(bytes, &log)
       if let sealed = records.sealed(bytes), sealed != bytes { probeRecord(sealed, &log) }
+    case .hub: log.attempt("answer") { try HubProbe.read(bytes) }
     case .structured:
       guard let (file, edited) = EditProgram.apply(bytes, to: bases) else { return .refused("no edits") }
       switch file.kind {

@@ -24,6 +24,8 @@ public enum HostileTarget: String, CaseIterable, Sendable {
   case adapter
   /// A certificate, a plan of a conversion in parts or a receipt of one, as given and with its seal put right.
   case record
+  /// An answer of the Hub: status, headers and a body, as it stands on the wire.
+  case hub
   /// The bytes are a list of edits to a valid file; lengths and digests are put right afterwards.
   case structured
 

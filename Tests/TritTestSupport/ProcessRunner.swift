@@ -115,13 +115,16 @@ public struct ProcessRunner: Sendable {
   }
 
   private var mergedEnvironment: [String] {
-    var result: [String] = []
+    // Tests ask no network, whatever a path they give looks like.
+    var result = environment["HF_HUB_OFFLINE"] == nil ? ["HF_HUB_OFFLINE=1"] : []
     var pointer = environ
     while let entry = pointer.pointee {
       let text = String(cString: entry)
       let name = String(text.prefix { $0 != "=" })
       // A narrow terminal or a colour wish of the developer must not change what a test sees.
-      if environment[name] == nil, !["COLUMNS", "NO_COLOR", "CLICOLOR_FORCE"].contains(name) { result.append(text) }
+      if environment[name] == nil, !["COLUMNS", "NO_COLOR", "CLICOLOR_FORCE", "HF_HUB_OFFLINE"].contains(name) {
+        result.append(text)
+      }
       pointer += 1
     }
     return result + environment.map { "\($0.key)=\($0.value)" }

@@ -30,18 +30,21 @@ public enum FileKind: String, Sendable {
 public enum FileSystem {
   /// What stands at a path, links followed; nil when nothing does.
   public static func kind(of path: String) -> FileKind? {
+    if let (folder, inner) = RemoteFolders.find(path) { return folder.kind(of: inner) }
     var status = stat()
     return stat(path, &status) == 0 ? FileKind(mode: status.st_mode) : nil
   }
 
   /// What stands at a path itself, a link being a link.
   public static func kindWithoutFollowing(_ path: String) -> FileKind? {
+    if let (folder, inner) = RemoteFolders.find(path) { return folder.kind(of: inner) }
     var status = stat()
     return lstat(path, &status) == 0 ? FileKind(mode: status.st_mode) : nil
   }
 
   /// Bytes of a file, links followed; nil when it cannot be asked.
   public static func size(of path: String) -> UInt64? {
+    if let (folder, inner) = RemoteFolders.find(path) { return folder.size(of: inner) }
     var status = stat()
     return stat(path, &status) == 0 ? UInt64(status.st_size) : nil
   }
@@ -61,6 +64,7 @@ public enum FileSystem {
   }
 
   private static func entries(in folder: String) throws(TensorIOError) -> [[UInt8]] {
+    if let (remote, inner) = RemoteFolders.find(folder) { return remote.names(in: inner).map { Array($0.utf8) } }
     guard let stream = opendir(folder) else { throw TensorIOError(.cannotOpen(errno: errno), path: folder) }
     defer { closedir(stream) }
     var names: [[UInt8]] = []
@@ -82,7 +86,10 @@ public enum FileSystem {
   }
 
   /// `resolved` in the bytes of the system, for comparing: a folder above may have a name that is not UTF-8.
+  ///
+  /// A path read over a network is its own, and inside of no other.
   public static func realPath(_ path: String) -> [UInt8]? {
+    if RemoteFolders.contains(path) { return Array(trimmed(path)) }
     guard let buffer = realpath(path, nil) else { return nil }
     defer { free(buffer) }
     return UnsafeRawBufferPointer(start: buffer, count: strlen(buffer)).map { $0 }
@@ -147,9 +154,10 @@ public enum FileSystem {
     return Array(parts[..<index])
   }
 
-  /// The name of the repository whose snapshot in a download cache a model is, or is in: `Falcon-E-1B` of
-  /// `models--tiiuae--Falcon-E-1B/snapshots/REVISION`; nil elsewhere.
+  /// The name of the repository a model is read from, or whose snapshot in a download cache it is, or is in:
+  /// `Falcon-E-1B` of `models--tiiuae--Falcon-E-1B/snapshots/REVISION`; nil elsewhere.
   public static func hubRepository(of path: String) -> String? {
+    if let (folder, _) = RemoteFolders.find(path) { return folder.shownName }
     // A file of a snapshot is a link to its blob: the folder it is named in tells, not where it leads.
     let found = [realPath(path), realTarget(path)].lazy.compactMap { $0.flatMap(hubFolder) }.first
     guard let name = found?.last, let text = String(validating: name, as: UTF8.self), text.hasPrefix("models--") else {

@@ -11,11 +11,16 @@ public enum FileAccessMode: String, Sendable, CaseIterable {
   case mapped
 }
 
-/// A regular file opened for reading, read by range from any number of threads.
+/// A regular file opened for reading, read by range from any number of threads; of this machine, or over a network.
 public final class InputFile: Sendable {
+  private enum Place {
+    case disk(PooledDescriptor)
+    case network(any RemoteFile)
+  }
+
   public let path: String
   public let byteCount: UInt64
-  private let file: PooledDescriptor
+  private let place: Place
   nonisolated(unsafe) private let mapping: UnsafeMutableRawPointer?
 
   public convenience init(path: String, mode: FileAccessMode = .mapped) throws(TensorIOError) {
@@ -24,10 +29,17 @@ public final class InputFile: Sendable {
 
   /// - Parameter pool: what its descriptor is taken from.
   init(path: String, mode: FileAccessMode, pool: DescriptorPool) throws(TensorIOError) {
+    self.path = path
+    if let (folder, inner) = RemoteFolders.find(path) {
+      let file = try folder.open(inner)
+      place = .network(file)
+      byteCount = file.byteCount
+      mapping = nil
+      return
+    }
     let file = try pool.open(path)
     ReadFiles.note(file.first, path: path)
-    self.path = path
-    self.file = file
+    place = .disk(file)
     byteCount = UInt64(file.first.st_size)
     if mode == .mapped, file.first.st_size > 0 {
       let address = try file.use { mmap(nil, Int(clamping: file.first.st_size), PROT_READ, MAP_PRIVATE, $0, 0) }
@@ -39,6 +51,16 @@ public final class InputFile: Sendable {
 
   /// Whether `withBytes` gives the mapped file itself rather than a copy.
   public var isMapped: Bool { mapping != nil }
+
+  /// Whether its bytes come over a network.
+  package var isRemote: Bool {
+    if case .network = place { true } else { false }
+  }
+
+  /// SHA-256 of a file that comes over a network, which is proved once all of it was read; nil where it is not known.
+  package var namedDigest: Digest? {
+    if case .network(let file) = place { file.namedDigest } else { nil }
+  }
 
   deinit {
     if let mapping { munmap(mapping, Int(clamping: byteCount)) }
@@ -100,6 +122,17 @@ public final class InputFile: Sendable {
     return try bytes(0..<byteCount)
   }
 
+  /// Says which ranges will be read next; nothing for files of this machine.
+  package static func expect(_ ranges: [(file: InputFile, range: Range<UInt64>)]) throws(TensorIOError) {
+    var remote: [(file: any RemoteFile, range: Range<UInt64>)] = []
+    for (file, range) in ranges {
+      guard case .network(let other) = file.place, range.upperBound <= file.byteCount else { continue }
+      remote.append((other, range))
+    }
+    guard let first = remote.first else { return }
+    try type(of: first.file).expect(remote)
+  }
+
   /// Gives the memory of a mapped range back; its bytes come from the file again when next touched.
   public func release(_ range: Range<UInt64>) {
     guard let mapping, !range.isEmpty, range.upperBound <= byteCount else { return }
@@ -110,6 +143,11 @@ public final class InputFile: Sendable {
 
   /// Throws when the file's size or modification time is no longer what it was at opening.
   public func checkUnchanged() throws(TensorIOError) {
+    let file: PooledDescriptor
+    switch place {
+    case .network(let remote): return try remote.checkUnchanged()
+    case .disk(let found): file = found
+    }
     var status = stat()
     let code = try file.use { fstat($0, &status) == 0 ? 0 : errno }
     guard code == 0 else { throw TensorIOError(.readFailed(errno: code), path: path) }
@@ -128,6 +166,11 @@ public final class InputFile: Sendable {
   }
 
   private func read(into buffer: UnsafeMutableRawBufferPointer, at offset: UInt64) throws(TensorIOError) {
+    let file: PooledDescriptor
+    switch place {
+    case .network(let remote): return try remote.read(into: buffer, at: offset)
+    case .disk(let found): file = found
+    }
     var done = 0
     while done < buffer.count {
       let (count, code) = try file.use { descriptor in

@@ -101,7 +101,7 @@ public final class StagedOutput: Sendable {
   }
 
   /// True when a path leads to what is open.
-  private static func isNamed(_ path: String, _ descriptor: Int32) -> Bool {
+  static func isNamed(_ path: String, _ descriptor: Int32) -> Bool {
     var (named, opened) = (stat(), stat())
     return lstat(path, &named) == 0 && fstat(descriptor, &opened) == 0 && FileIdentity(named) == FileIdentity(opened)
   }

@@ -72,7 +72,9 @@ public enum StandIn: Sendable, Hashable {
 
 extension InputFile {
   /// What was saved in this file's place; nil for anything that may be the file itself.
+  ///
+  /// Nothing was saved of a file that is read over a network: its server has the file or an error.
   public func standIn() throws(TensorIOError) -> StandIn? {
-    StandIn(firstBytes: try bytes(0..<min(UInt64(StandIn.prefixLength), byteCount)))
+    isRemote ? nil : StandIn(firstBytes: try bytes(0..<min(UInt64(StandIn.prefixLength), byteCount)))
   }
 }

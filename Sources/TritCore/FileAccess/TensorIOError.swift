@@ -20,6 +20,8 @@ public struct TensorIOError: DiagnosticError, Equatable {
     case isOfAnotherKind(found: String, wanted: String)
     case cannotCreate(errno: Int32)
     case cannotLock(errno: Int32)
+    /// Another run works in a folder.
+    case inUse
     /// The process may open no more files.
     case tooFewDescriptors
     case noSpace(needed: UInt64, free: UInt64)
@@ -28,6 +30,8 @@ public struct TensorIOError: DiagnosticError, Equatable {
     case cannotReplace(errno: Int32)
     case incomplete(written: UInt64, expected: UInt64)
     case outOfRange(requested: Range<UInt64>, byteCount: UInt64)
+    /// Of a file that is read over a network.
+    case transfer(TransferFault)
   }
 
   public var kind: Kind
@@ -57,6 +61,7 @@ public struct TensorIOError: DiagnosticError, Equatable {
     case .cannotCreate(let code): "cannot be created: \(Platform.message(forErrno: code))"
     case .tooFewDescriptors: "the process may not open as many files at once as this needs"
     case .cannotLock(let code): "a file beside it cannot be locked: \(Platform.message(forErrno: code))"
+    case .inUse: "another run is at work in it"
     case .noSpace(let needed, let free): "needs \(needed) bytes, but the file system has \(free) free"
     case .writeFailed(let code): "writing failed: \(Platform.message(forErrno: code))"
     case .syncFailed(let code): "the data could not be brought to disk: \(Platform.message(forErrno: code))"
@@ -64,6 +69,7 @@ public struct TensorIOError: DiagnosticError, Equatable {
     case .incomplete(let written, let expected): "only \(written) of \(expected) bytes were written"
     case .outOfRange(let range, let count):
       "bytes \(range.lowerBound) to \(range.upperBound) were asked for, but the file has \(count)"
+    case .transfer(let fault): fault.summary
     }
   }
 
@@ -88,11 +94,13 @@ public struct TensorIOError: DiagnosticError, Equatable {
     case .tooFewDescriptors:
       "raise the limit: ulimit -n 256 is enough for one output, and one more for each shard written"
     case .cannotLock: "write to a file system that has locks (flock), then move the output"
+    case .inUse: "wait until it has ended, or end it"
     case .cannotCreate, .cannotReplace: "check that the folder exists and can be written to"
     case .noSpace, .writeFailed, .syncFailed: "free some space or write to another disk; nothing was left behind"
     case .readFailed: "check the disk, then run again"
     case .incomplete, .outOfRange: "please report this: it is a fault of this program"
     case .tooLarge: "check that this is the file you meant"
+    case .transfer(let fault): fault.remedy
     }
   }
 
@@ -104,10 +112,11 @@ public struct TensorIOError: DiagnosticError, Equatable {
     case .endsEarly, .readFailed, .changedWhileRead, .tooFewDescriptors, .noSpace, .writeFailed, .syncFailed:
       .inputOutput
     case .alreadyExists, .parentMissing, .holdsOtherThings, .isOfAnotherKind, .cannotCreate, .cannotLock,
-      .cannotReplace:
+      .inUse, .cannotReplace:
       .cannotCreate
     case .overlapsInput: .misuse
     case .incomplete, .outOfRange: .internalFault
+    case .transfer(let fault): fault.category
     }
   }
 }

@@ -19,6 +19,9 @@ public protocol TensorSource: Sendable {
   /// Reads the stored bytes of a range of a tensor into memory of the caller's, which has the size of the range.
   func read(_ range: Range<Int>, of tensor: TensorDescriptor, into bytes: inout MutableRawSpan) throws
 
+  /// Says which small ranges will be read next, so that a network is asked for them side by side.
+  func expect(_ ranges: [ExpectedRange]) throws
+
   /// Says that a range will not be needed soon, so that its memory can be given back.
   func release(_ range: Range<Int>, of tensor: TensorDescriptor)
 
@@ -38,7 +41,21 @@ public protocol TensorSource: Sendable {
   func checkIntegrity(_ parallelism: Parallelism, _ progress: any ProgressObserver) throws
 }
 
+/// Bytes of a tensor that will be read.
+public struct ExpectedRange: Sendable {
+  public var tensor: TensorDescriptor
+  /// From the tensor's first byte.
+  public var range: Range<Int>
+
+  public init(_ tensor: TensorDescriptor, _ range: Range<Int>) {
+    self.tensor = tensor
+    self.range = range
+  }
+}
+
 extension TensorSource {
+  public func expect(_ ranges: [ExpectedRange]) throws {}
+
   public func read(_ range: Range<Int>, of tensor: TensorDescriptor, into bytes: inout MutableRawSpan) throws {
     try withBytes(range, of: tensor) { found in
       bytes.withUnsafeMutableBytes { target in found.withUnsafeBytes { target.copyMemory(from: $0) } }

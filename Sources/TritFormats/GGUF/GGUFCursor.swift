@@ -9,10 +9,12 @@ struct GGUFCursor {
   private(set) var offset: UInt64 = 0
   private var window: [UInt8] = []
   private var windowStart: UInt64 = 0
-  private static let windowBytes: UInt64 = 1 << 18
+  private let windowBytes: UInt64
 
   init(_ file: InputFile) {
     self.file = file
+    // What is fetched past the header was fetched for nothing.
+    windowBytes = file.isRemote ? 1 << 16 : 1 << 18
   }
 
   var remaining: UInt64 { file.byteCount - offset }
@@ -27,7 +29,7 @@ struct GGUFCursor {
       throw error(.endsEarly(what: what, needed: UInt64(count), available: remaining))
     }
     if offset + UInt64(count) > windowStart + UInt64(window.count) {
-      let size = min(remaining, max(UInt64(count), GGUFCursor.windowBytes))
+      let size = min(remaining, max(UInt64(count), windowBytes))
       window = try file.bytes(offset..<offset + size)
       windowStart = offset
     }

@@ -64,6 +64,14 @@ public final class GGUFSource: TensorSource {
 
   public func readsInPlace(_ tensor: TensorDescriptor) -> Bool { files[tensor.location.file].isMapped }
 
+  public func read(_ range: Range<Int>, of tensor: TensorDescriptor, into bytes: inout MutableRawSpan) throws {
+    try files[tensor.location.file].read(absolute(range, tensor), into: &bytes)
+  }
+
+  public func expect(_ ranges: [ExpectedRange]) throws {
+    try InputFile.expect(ranges.map { (files[$0.tensor.location.file], absolute($0.range, $0.tensor)) })
+  }
+
   /// Scales are forgotten with the whole tensor: there may be one for each few dozen bytes of it.
   public func release(_ range: Range<Int>, of tensor: TensorDescriptor) {
     if range == 0..<tensor.location.byteCount {

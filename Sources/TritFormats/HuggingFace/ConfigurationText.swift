@@ -26,7 +26,7 @@ package enum ConfigurationText {
   }
 
   /// Files beside a model that Python tools write and read.
-  private static let names = ["generation_config.json", "tokenizer_config.json", "special_tokens_map.json"]
+  static let names = ["generation_config.json", "tokenizer_config.json", "special_tokens_map.json"]
   /// Larger ones are looked at by whoever reads them; `tokenizer_config.json` of a large vocabulary has some 100 kB.
   private static let lookedAtBytes = 4 << 20
 

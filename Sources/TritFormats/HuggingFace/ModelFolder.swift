@@ -41,6 +41,7 @@ struct ModelFolder {
     self.path = path
     companions = []
     notes = []
+    try RemoteFolders.expect([ModelFolder.configurationName] + ConfigurationText.names, in: path)
     for name in try CompanionPath.names(in: path) {
       let file = FileSystem.join(path, name)
       guard wholeFolder || CompanionName.isNeeded(name), !name.hasPrefix("."),

@@ -26,6 +26,7 @@ public final class SafetensorsSource: TensorSource {
     if !options.followsLinks, layout.single == nil {
       try ModelFolder.checkLinks(layout.files + (layout.index == nil ? [] : [ShardIndex.name]), in: layout.folder)
     }
+    try RemoteFolders.expect(layout.files, in: layout.folder)
     for name in layout.files {
       let shardPath = FileSystem.join(layout.folder, name)
       guard layout.index == nil || FileSystem.kind(of: shardPath) != nil else {
@@ -117,6 +118,10 @@ public final class SafetensorsSource: TensorSource {
 
   public func read(_ range: Range<Int>, of tensor: TensorDescriptor, into bytes: inout MutableRawSpan) throws {
     try files[tensor.location.file].read(absolute(range, tensor), into: &bytes)
+  }
+
+  public func expect(_ ranges: [ExpectedRange]) throws {
+    try InputFile.expect(ranges.map { (files[$0.tensor.location.file], absolute($0.range, $0.tensor)) })
   }
 
   public func release(_ range: Range<Int>, of tensor: TensorDescriptor) {

@@ -4,6 +4,28 @@ import TritCore
 import TritReport
 
 extension ConversionPlan {
+  /// A conversion in a line: `✓ bitnet  2.9 MB  28 ternary + 11 dense  audited  0.3 s`.
+  ///
+  /// - Parameter width: of the terminal: a path that is too long loses its folders, and what has no room goes on below.
+  func line(writtenBytes: UInt64, proof: String, seconds: Double, width: Int?) -> String {
+    let facts = [
+      NumberText.bytes(writtenBytes), "\(ternaryCount) ternary + \(tensors.count - ternaryCount) dense", proof,
+      NumberText.duration(seconds),
+    ]
+    var lines = ["✓ " + printable(request.output)]
+    if let width, (lines + facts).joined(separator: "  ").count > width {
+      lines = ["✓ " + printable(FileSystem.name(of: request.output))]
+    }
+    for fact in facts {
+      if let width, lines[lines.count - 1].count + 2 + fact.count > width {
+        lines.append("  " + fact)
+      } else {
+        lines[lines.count - 1] += "  " + fact
+      }
+    }
+    return lines.map { $0 + "\n" }.joined()
+  }
+
   /// The report of `tritsmith convert --dry-run`, schema `tritsmith.plan` 2.
   public var report: ReportDocument {
     var report = ReportDocument(
@@ -127,31 +149,13 @@ extension ConversionResult {
     return report
   }
 
-  /// The conversion in a line: `✓ bitnet  2.9 MB  28 ternary + 11 dense  audited  0.3 s`.
-  ///
-  /// - Parameter width: of the terminal: a path that is too long loses its folders, and what has no room goes on below.
+  /// The conversion in a line, as ``ConversionPlan`` says it.
   public func line(width: Int? = nil) -> String {
     let rounding = audit.rounding.isEmpty ? nil : audit.rounding
     var proof = "audited"
     if let loss = audit.scaleLossPercent { proof += ", \(ScaleLoss.phrase(loss))" }
     if let rounding { proof += ", " + rounding.words }
-    let dense = plan.tensors.count - plan.ternaryCount
-    let facts = [
-      NumberText.bytes(writtenBytes), "\(plan.ternaryCount) ternary + \(dense) dense", proof,
-      NumberText.duration(seconds),
-    ]
-    var lines = ["✓ " + printable(plan.request.output)]
-    if let width, (lines + facts).joined(separator: "  ").count > width {
-      lines = ["✓ " + printable(FileSystem.name(of: plan.request.output))]
-    }
-    for fact in facts {
-      if let width, lines[lines.count - 1].count + 2 + fact.count > width {
-        lines.append("  " + fact)
-      } else {
-        lines[lines.count - 1] += "  " + fact
-      }
-    }
-    return lines.map { $0 + "\n" }.joined()
+    return plan.line(writtenBytes: writtenBytes, proof: proof, seconds: seconds, width: width)
   }
 
   /// What a person should know of the output beside what the plan said.

@@ -104,15 +104,22 @@ public struct ConvertWorkflow: Sendable {
     var rounded: [(name: String, report: RoundingReport)] = []
     /// What `check` says of numbers that have passed; warnings, as errors are thrown.
     var findings: [CheckFinding] = []
-    /// By the names of the source.
-    var witnesses: [ExactString: AuditWitness] = [:]
+    var witnesses = Witnesses()
+  }
+
+  /// What the audit need not read the source for; by the source's names.
+  struct Witnesses {
+    var ternary: [ExactString: AuditWitness] = [:]
+    var copies: [ExactString: CopyWitness] = [:]
   }
 
   func stream(
     _ plan: ConversionPlan, _ source: any TensorSource, _ calibration: CalibrationStatistics?, to writer: OutputWriter
   ) throws -> Streamed {
     var result = Streamed()
-    let held = HeldSource(source, limit: work.heldBytes)
+    // Over a network each byte is fetched once: what is read twice is held, whatever its size.
+    let isRemote = RemoteFolders.contains(source.manifest.path)
+    let held = HeldSource(source, limit: isRemote ? .max : work.heldBytes, readsAhead: isRemote)
     // A ternary tensor is read twice: once for its mean, once for its trits.
     let total = plan.tensors.reduce(UInt64(0)) {
       $0 + UInt64($1.source.location.byteCount) * ($1.step == .quantize || $1.step == .snap ? 2 : 1)
@@ -126,24 +133,27 @@ public struct ConvertWorkflow: Sendable {
       let zeros = ZeroWatch(tensor.source, tensor.role)
       func conclude() throws { try add(zeros.finding, source, isKnown, to: &result) }
       if tensor.step == .recode {
-        let report = try DenseStream(source: source, work: work, nonFinite: request.nonFinite, zeros: zeros).recode(
+        // In another order rows are read one by one.
+        if isRemote, tensor.rowOrder != nil { try held.hold(tensor.source) }
+        let report = try DenseStream(source: held, work: work, nonFinite: request.nonFinite, zeros: zeros).recode(
           tensor, to: writer)
         if report.changed > 0 { result.rounded.append((tensor.name, report)) }
         try conclude()
         continue
       }
       if tensor.step == .restore {
-        try LatentRestoration(source: source, work: work).write(tensor, to: writer)
+        if isRemote { try held.hold(tensor.source) }
+        try LatentRestoration(source: held, work: work).write(tensor, to: writer)
         continue
       }
       guard tensor.becomesTernary else {
-        try copy(tensor, source, zeros, to: writer)
+        result.witnesses.copies[ExactString(tensor.source.name)] = try copy(tensor, source, zeros, to: writer)
         try conclude()
         continue
       }
       // Planes of one matrix follow each other and are fitted once.
       let known = tensor.plane > 0 && last?.tensor.name == tensor.source.name ? last : nil
-      let isHeld = known == nil && held.hold(tensor.source)
+      let isHeld = try known == nil && held.hold(tensor.source)
       var weight =
         try known
         ?? TernaryWeight(
@@ -155,7 +165,7 @@ public struct ConvertWorkflow: Sendable {
         result.recognised.append(tensor.source.name)
         if tensor.step == .snap, pass.dtype == .bf16, tensor.encoding == .dense(.bf16), tensor.rowOrder == nil {
           // It is what it is to become, down to the sign of its zeros.
-          try copy(tensor, held, zeros, to: writer)
+          result.witnesses.copies[ExactString(tensor.source.name)] = try copy(tensor, held, zeros, to: writer)
           continue
         }
       }
@@ -169,10 +179,11 @@ public struct ConvertWorkflow: Sendable {
         try pack(weight, tensor, id, scale, zeros, to: writer)
         try conclude()
         // Absmean of bfloat16 latents only: fits are compared with a fresh fit.
-        // GGUF has rows, names and scales of its own; its audit works from the source.
+        // GGUF has rows, names and scales of its own; its audit works from the source, where that is at hand.
         // MLX has a scale for each group, and the same number in all of them.
-        if isHeld, request.target != .gguf, request.target != .mlx, tensor.outputScale == nil {
-          result.witnesses[ExactString(tensor.source.name)] = try AuditWitness(weight, scale.convention, work: work)
+        if isHeld, request.target != .gguf || isRemote, request.target != .mlx, tensor.outputScale == nil {
+          result.witnesses.ternary[ExactString(tensor.source.name)] = try AuditWitness(
+            weight, scale.convention, work: work)
         }
       default: try densify(weight, tensor, scale, to: writer)
       }
@@ -212,14 +223,22 @@ public struct ConvertWorkflow: Sendable {
     return try weight.scale(plan.convention)
   }
 
+  /// - Returns: what the audit will find, of a model that is read over a network.
   private func copy(
     _ planned: PlannedTensor, _ source: any TensorSource, _ zeros: ZeroWatch, to writer: OutputWriter
-  ) throws {
+  ) throws -> CopyWitness? {
     var (source, tensor) = (source, planned.source)
+    let isRemote = RemoteFolders.contains(source.manifest.path)
+    var fingerprints: CopyFingerprints?
+    // Requests to a network are few and large.
+    let bandBytes = isRemote ? 8 * bandBytes : bandBytes
     // Blocks go on as they stand in their file, which the view shows as Float.
     if planned.encoding.blockCodec != nil, let view = source as? GGUFModelView {
       (source, tensor) = (view.base, view.stored(tensor))
+    } else if isRemote {
+      fingerprints = CopyFingerprints(byteCount: tensor.location.byteCount, bandBytes: bandBytes)
     }
+    let witness = fingerprints
     let (input, stored) = (source, tensor)
     let count = stored.location.byteCount
     // Bytes already in memory: looking at them costs a small part of reading them.
@@ -228,12 +247,14 @@ public struct ConvertWorkflow: Sendable {
       let range = band * bandBytes..<min(count, (band + 1) * bandBytes)
       try input.withBytes(range, of: stored) { bytes in
         try check?.look(at: bytes, from: range.lowerBound)
+        witness?.add(bytes, band: band)
         zeros.look(at: bytes, as: stored.encoding)
         try writer.write(bytes, to: planned.name, at: range.lowerBound)
       }
       input.release(range, of: stored)
       work.progress.advanced(by: range.count)
     }
+    return witness?.witness
   }
 
   /// Buffers of one worker.
@@ -365,7 +386,7 @@ public struct ConvertWorkflow: Sendable {
 
   func audit(
     _ plan: ConversionPlan, _ source: any TensorSource, _ calibration: CalibrationStatistics?, _ writer: OutputWriter,
-    _ witnesses: [ExactString: AuditWitness], isPart: Bool = false
+    _ witnesses: Witnesses, isPart: Bool = false
   ) throws -> VerifyResult {
     let output = try ModelOpener.open(
       writer.auditPath, request.reopening(writer.auditConvention), hasCompanions: !isPart)

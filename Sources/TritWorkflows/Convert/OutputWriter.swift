@@ -268,7 +268,7 @@ final class OutputWriter: Sendable {
       ProgressPhase(name: "hashing source", totalBytes: files.reduce(0) { $0 + $1.byteCount }))
     defer { work.progress.ended() }
     let hasher = FileHasher(work)
-    let digests = try hasher.digests(files.map(\.path))
+    let digests = try hasher.digests(files.map(\.path), areReadLater: true)
     return zip(files, digests).map { (FileSystem.name(of: $0.path), $0.byteCount, $1) }
   }
 }

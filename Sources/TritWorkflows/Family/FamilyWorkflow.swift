@@ -37,6 +37,8 @@ public struct FamilyError: DiagnosticError, Equatable {
 public struct FamilyRequest: Sendable {
   /// Models, or folders that hold models as subfolders.
   public var paths: [String]
+  /// What paths are called in equations, where that is not their last part.
+  public var names: [String: String] = [:]
   public var open: OpenOptions
   /// The quantizer latent weights are held against; nil takes the recorded one, then the family's.
   public var quantizer: String?
@@ -93,7 +95,8 @@ public struct FamilyWorkflow: Sendable {
       let member = FamilyMember(
         path: path, format: source.manifest.format.rawValue, kind: survey.kind,
         codeStream: try CodeStream.model(of: source, silent))
-      models.append(Model(member: member, source: source, name: printable(FileSystem.name(of: path))))
+      models.append(
+        Model(member: member, source: source, name: printable(request.names[path] ?? FileSystem.name(of: path))))
     }
     guard models.count > 1 else {
       throw FamilyError(kind: .tooFew(found: models.count), location: ErrorLocation(file: request.paths.first))

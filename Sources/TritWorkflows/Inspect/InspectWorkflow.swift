@@ -92,7 +92,9 @@ public struct InspectWorkflow: Sendable {
     // A GGUF file is listed as it is; what its tensors are for is told by the names they have elsewhere.
     let isGGUF = source.manifest.format == GGUFFormat.id
     let view = isGGUF ? try? GGUFModelView(source, hasCompanions: false, keepsRotation: true) : nil
-    let survey = try ModelSurvey(of: view ?? source)
+    // Over a network a look stays small, unless all weights are read anyway.
+    let isBrief = RemoteFolders.contains(source.manifest.path) && !readsWeights
+    let survey = try ModelSurvey(of: view ?? source, sample: isBrief ? .small : .usual)
     for glob in request.tensors where !source.manifest.tensors.contains(where: { glob.matches($0.name) }) {
       throw WorkflowError(.globWithoutMatch(glob.pattern), file: request.path)
     }

@@ -13,6 +13,10 @@ public struct ShardError: DiagnosticError, Equatable {
     case missing(workers: [String], tensors: Int)
     case otherPlan
     case damagedPart(expected: String, found: String)
+    /// What an interrupted run left is not of this conversion.
+    case otherConversion(String)
+    /// Parts stay for the next run.
+    case interrupted(done: Int, of: Int)
   }
 
   /// Workers a message names at most.
@@ -35,6 +39,8 @@ public struct ShardError: DiagnosticError, Equatable {
         + (workers.isEmpty ? "" : "; not delivered: worker " + workers.joined(separator: ", "))
         + (workers.count < ShardError.listed ? "" : " and perhaps more")
     case .otherPlan: "it belongs to another plan"
+    case .otherConversion(let what): "an interrupted conversion stands here, and not this one: \(what)"
+    case .interrupted(let done, let count): "interrupted; \(done) of \(count) parts are complete and stay here"
     case .damagedPart(let expected, let found): "the part is damaged: expected SHA-256 \(expected), found \(found)"
     }
   }
@@ -45,8 +51,16 @@ public struct ShardError: DiagnosticError, Equatable {
     case .noParts, .missing: "run the missing workers; each can be run again at any time"
     case .otherPlan: "remove it and run its worker again"
     case .damagedPart: "run this worker again"
+    case .otherConversion: "give its input and options to go on with it, or remove the folder to begin anew"
+    case .interrupted: "run the same command again; without --resume, remove the folder"
     }
   }
 
-  public var category: ErrorCategory { .checkFailed }
+  public var category: ErrorCategory {
+    switch kind {
+    case .interrupted: .interrupted
+    case .otherConversion: .cannotCreate
+    default: .checkFailed
+    }
+  }
 }

@@ -15,35 +15,46 @@ public struct ShardPlan: Sendable {
   public static let workerLimit = 100_000
 
   /// Options, with the absolute paths of input and output.
-  public let request: ConversionRequest
+  public internal(set) var request: ConversionRequest
   public let path: String
   /// Of the plan's bytes; parts carry it.
   let digest: Digest
   private let content: JSONObject
 
   /// Hashes a source and writes the plan of its conversion; nothing is converted.
+  ///
+  /// A model that is read over a network is not fetched for its hashes: its path names the commit.
   public static func make(_ request: ConversionRequest, at path: String, work: WorkOptions) throws -> ShardPlan {
     if request.target == .mlx { throw WorkflowError(.notInParts(request.target.rawValue)) }
     var request = request
     request.input = try ModelPlace.resolved(request.input)
     try OutputPlace.check(request)
     try RequestRecord.checkRecordable(request)
-    request.input = FileSystem.resolved(request.input) ?? request.input
-    request.output = FileSystem.resolvedTarget(request.output) ?? request.output
+    request = absolute(request)
     let source = try ModelOpener.open(request.input, request.inputOptions, hasCompanions: true)
     let plan = try Planner(source, request).plan()
     try source.checkIntegrity(work.parallelism, work.progress)
     var content = try ShardPlan.description(of: plan, source)
-    let digests = try TensorDigest.all(plan.tensors.map(\.source), in: source, work, phase: "hashing tensors")
-    content.add("tensor_sha256", .array(digests.map { .string($0.description) }))
+    if !RemoteFolders.contains(request.input) {
+      let digests = try TensorDigest.all(plan.tensors.map(\.source), in: source, work, phase: "hashing tensors")
+      content.add("tensor_sha256", .array(digests.map { .string($0.description) }))
+    }
     if request.target == .tritpack {
-      let files = try FileHasher(work).digests(source.manifest.files.map(\.path))
+      let files = try FileHasher(work).digests(source.manifest.files.map(\.path), areReadLater: true)
       content.add("file_sha256", .array(files.map { .string($0.description) }))
     }
     try source.checkUnchanged()
     try SealedRecord.write(
       SealedRecord.bytes(schema, version: version, content), to: path, replacing: request.replaces)
     return try ShardPlan(reading: path, open: request.open)
+  }
+
+  /// The same request whatever the current folder is.
+  static func absolute(_ request: ConversionRequest) -> ConversionRequest {
+    var request = request
+    request.input = FileSystem.resolved(request.input) ?? request.input
+    request.output = FileSystem.resolvedTarget(request.output) ?? request.output
+    return request
   }
 
   /// Reads a plan.
@@ -119,7 +130,7 @@ public struct ShardPlan: Sendable {
     for entry in found.entries where content[entry.key]?.serialized() != entry.value.serialized() {
       throw ShardError(.sourceChanged("'\(entry.key)' differs from the plan"), file: request.input)
     }
-    guard tensorDigests.count == plan.tensors.count else {
+    guard isOfCommit || tensorDigests.count == plan.tensors.count else {
       throw RecordError(.missing, file: path, field: "tensor_sha256")
     }
     return (source, plan)
@@ -127,6 +138,7 @@ public struct ShardPlan: Sendable {
 
   /// Proves that tensors hold what was planned.
   func checkWeights(_ indices: [Int], _ plan: ConversionPlan, _ source: any TensorSource, _ work: WorkOptions) throws {
+    if isOfCommit { return }
     let expected = tensorDigests
     let tensors = indices.map { plan.tensors[$0].source }
     let input = request.input
@@ -136,6 +148,9 @@ public struct ShardPlan: Sendable {
       }
     }
   }
+
+  /// True for a source whose path says which bytes it has.
+  private var isOfCommit: Bool { content["tensor_sha256"] == nil && RemoteFolders.contains(request.input) }
 
   private var tensorDigests: [Digest] { digests("tensor_sha256") }
 
@@ -166,6 +181,25 @@ public struct ShardPlan: Sendable {
       }
     }
     return mine.sorted()
+  }
+
+  /// Tensors in the order they are read, in runs of some size: what one worker does part by part. A run ends behind
+  /// the tensor with which it has a 64th of the source; it has a megabyte at least, and needs no more than 256.
+  static func runs(_ plan: ConversionPlan) -> [[Int]] {
+    let sizes = plan.tensors.map { $0.source.location.byteCount }
+    let enough = min(256 << 20, max(1 << 20, sizes.reduce(0, +) / 64))
+    var runs: [[Int]] = []
+    var size = enough
+    for index in sizes.indices {
+      // Planes of one matrix stay together.
+      if size >= enough, plan.tensors[index].plane == 0 {
+        runs.append([])
+        size = 0
+      }
+      runs[runs.count - 1].append(index)
+      size += sizes[index]
+    }
+    return runs
   }
 
   /// Where a worker's part stands: beside the plan.

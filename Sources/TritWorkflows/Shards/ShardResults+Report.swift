@@ -40,6 +40,12 @@ extension ShardWorkerResult {
 }
 
 extension ShardFinishResult {
+  /// The conversion in a line, as that of `ConversionResult`.
+  public func line(width: Int? = nil) -> String {
+    let proof = (earlier ?? 0) > 0 ? "audited, \(earlier ?? 0) of \(workers) parts earlier" : "audited"
+    return plan.line(writtenBytes: writtenBytes, proof: proof, seconds: seconds, width: width)
+  }
+
   /// The report of `tritsmith convert --finish`, schema `tritsmith.shard_finish` 2.
   public var report: ReportDocument {
     var report = ReportDocument(
@@ -52,6 +58,8 @@ extension ShardFinishResult {
         key: "result", title: "Result",
         [
           ReportFact("Parts", .integer(workers)),
+          ReportFact(
+            "Earlier parts", earlier.map { .integer($0) } ?? .missing, note: "made by runs that were interrupted"),
           ReportFact("Written", .bytes(writtenBytes)),
           ReportFact("Already ternary", .integer(recognised.count), note: "dense tensors taken as they are"),
           ReportFact("Proved tensors", .integer(plan.tensors.count)),

@@ -21,6 +21,8 @@ public struct ShardWorkerResult: Sendable {
 public struct ShardFinishResult: Sendable {
   public var plan: ConversionPlan
   public var workers: Int
+  /// Of these, parts that earlier runs had delivered; nil where parts have workers of their own.
+  public var earlier: Int?
   public var recognised: [String]
   public var writtenBytes: UInt64
   public var seconds: Double
@@ -43,9 +45,15 @@ public struct ShardWorkflow: Sendable {
   /// Delivers part `worker` of `count`, counted from 1. What an earlier run of the same worker left is replaced.
   public func run(worker: Int, of count: Int) throws -> ShardWorkerResult {
     precondition(worker >= 1 && worker <= count, "workers are counted from 1")
-    let start = Platform.monotonicSeconds
     let (source, plan) = try shards.open()
-    let share = ShardPlan.share(worker, of: count, plan)
+    return try deliver(ShardPlan.share(worker, of: count, plan), source, plan, worker: worker, of: count)
+  }
+
+  /// Delivers a part of certain tensors, by their places in the plan.
+  func deliver(
+    _ share: [Int], _ source: any TensorSource, _ plan: ConversionPlan, worker: Int, of count: Int
+  ) throws -> ShardWorkerResult {
+    let start = Platform.monotonicSeconds
     var result = ShardWorkerResult(
       plan: shards.path, worker: worker, count: count, part: nil, tensors: share.count, partBytes: 0, seconds: 0)
     var receipt = ShardReceipt(plan: shards.digest, worker: worker, count: count, tensors: [], recognised: [])
@@ -91,9 +99,10 @@ public struct ShardWorkflow: Sendable {
     let places = try places(of: plan, in: receipts)
     try OutputPlace.checkSpace(for: plan)
     let writer = try OutputWriter(plan, source: source, work: work, digests: shards.fileDigests)
-    let convention = plan.request.target == .hfPacked ? plan.convention : nil
     var parts: [String: any TensorSource] = [:]
-    for path in Set(places.map(\.path)).sorted() { parts[path] = try stored(at: path, convention: convention) }
+    for path in Set(places.map(\.path)).sorted() {
+      parts[path] = try stored(at: path, convention: convention(of: plan))
+    }
     try join(plan, places, parts, to: writer)
     try writer.finish()
     try prove(plan, places, parts, writer)
@@ -106,6 +115,25 @@ public struct ShardWorkflow: Sendable {
     return ShardFinishResult(
       plan: plan, workers: receipts.count, recognised: receipts.flatMap(\.recognised),
       writtenBytes: writer.writtenBytes, seconds: Platform.monotonicSeconds - start)
+  }
+
+  /// True when an earlier run has delivered this part, and it is still as its audit left it.
+  func isDelivered(_ share: [Int], _ plan: ConversionPlan, worker: Int, of count: Int) throws -> Bool {
+    do {
+      let receipt = try ShardReceipt(reading: shards.receiptPath(worker, of: count))
+      let names = share.map { ExactString(plan.tensors[$0].name) }
+      guard receipt.plan == shards.digest, receipt.worker == worker, receipt.count == count,
+        receipt.tensors.map({ ExactString($0.name) }) == names
+      else { return false }
+      let path = shards.partPath(worker, of: count)
+      let part = try stored(at: path, convention: convention(of: plan))
+      let tensors = try share.map { try descriptor(of: plan.tensors[$0], in: part, path) }
+      return try TensorDigest.all(tensors, in: part, work, phase: "checking part") == receipt.tensors.map(\.digest)
+    } catch {
+      // What cannot be read is made again.
+      try work.parallelism.cancellation.check()
+      return false
+    }
   }
 
   // MARK: - Parts
@@ -125,6 +153,11 @@ public struct ShardWorkflow: Sendable {
   /// A part records no sources; hashing all of them in every worker would be work for nothing.
   private func noDigests(_ source: any TensorSource) -> [Digest] {
     source.manifest.files.map { _ in SHA256.digest(of: []) }
+  }
+
+  /// Parts are single files, which do not say what their scales mean.
+  private func convention(of plan: ConversionPlan) -> ScaleConvention? {
+    plan.request.target == .hfPacked ? plan.convention : nil
   }
 
   /// A part or an output under the names and bytes it is stored in.

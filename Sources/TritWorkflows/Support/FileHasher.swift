@@ -11,17 +11,22 @@ struct FileHasher: Sendable {
     self.work = work
   }
 
-  func digests(_ paths: [String]) throws -> [Digest] {
+  /// - Parameter areReadLater: a conversion reads every byte of them anyway, which proves digests that the Hub names.
+  func digests(_ paths: [String], areReadLater: Bool = false) throws -> [Digest] {
     let results = Mutex<[Digest?]>(Array(repeating: nil, count: paths.count))
     try work.parallelism.forEachBand(paths.count) { index in
-      let digest = try digest(of: paths[index])
+      let digest = try digest(of: paths[index], isReadLater: areReadLater)
       results.withLock { $0[index] = digest }
     }
     return results.withLock { $0.compactMap { $0 } }
   }
 
-  private func digest(of path: String) throws -> Digest {
+  private func digest(of path: String, isReadLater: Bool) throws -> Digest {
     let file = try InputFile(path: path, mode: .buffered)
+    if isReadLater, let named = file.namedDigest {
+      work.progress.advanced(by: Int(clamping: file.byteCount))
+      return named
+    }
     let hash = SHA256()
     let window = UInt64(4 << 20)
     for start in stride(from: UInt64(0), to: file.byteCount, by: Int(window)) {

@@ -174,7 +174,7 @@ public struct WorkflowError: DiagnosticError, Equatable {
       "--unfold goes with --to dense, or --to gguf and --layout BF16, F16 or F32; what that writes can be converted on"
     case .unknownMetadata: "'tritsmith inspect' lists the keys"
     case .needsFolder: "name a folder, without the ending .safetensors"
-    case .notInParts: "leave --plan out; a conversion reads and writes its tensors one at a time anyway"
+    case .notInParts: "leave --plan or --resume out; a conversion reads and writes its tensors one at a time anyway"
     case .roundedByMLX(_, let isDamaged): isDamaged ? nil : "take the checkpoint it was quantized from"
     case .unsound: "'tritsmith check' lists everything that is wrong with the model"
     case .unpackedOffline: "pack the model with the tool that wrote it"

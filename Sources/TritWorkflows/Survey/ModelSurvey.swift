@@ -48,13 +48,22 @@ public struct ModelSurvey: Sendable {
   /// One for each tensor of the manifest.
   public var roles: [TensorRole]
 
-  /// Looks at a model. At most 16 tensors are sampled, 16 × 4096 values each.
+  /// How much of the weights is looked at.
+  public enum Sample: Sendable {
+    /// At most 16 tensors, 16 × 4096 values each.
+    case usual
+    /// At most 8 tensors, 2048 values each: 32 kB of bfloat16 for a look over a network.
+    case small
+  }
+
+  /// Looks at a model.
   ///
   /// - Parameters:
   ///   - source: the model, under Hugging Face's names.
   ///   - chosen: the family the user chose instead of the configuration's.
+  ///   - size: what is sampled of dense weights.
   public init(
-    of source: any TensorSource, architecture chosen: (any Architecture)? = nil
+    of source: any TensorSource, architecture chosen: (any Architecture)? = nil, sample size: Sample = .usual
   ) throws {
     let manifest = source.manifest
     className = ArchitectureRegistry.className(in: manifest.configuration)
@@ -73,7 +82,7 @@ public struct ModelSurvey: Sendable {
       try HFQuantization(configuration: $0, file: FileSystem.join(manifest.path, "config.json"))
     }
     (kind, evidence) = (.undetermined, [])
-    try classify(source)
+    try classify(source, size)
   }
 
   /// What makes dense weights ternary where nobody chooses, and why: as they run, or as the family's own tool does.
@@ -94,7 +103,7 @@ public struct ModelSurvey: Sendable {
     quantization?.linearClass.convention ?? (architecture ?? Llama()).packedConvention
   }
 
-  private mutating func classify(_ source: any TensorSource) throws {
+  private mutating func classify(_ source: any TensorSource, _ size: Sample) throws {
     let tensors = source.manifest.tensors
     let packed = tensors.count { $0.encoding.isTernary }
     let dense = tensors.indices.filter {
@@ -122,12 +131,12 @@ public struct ModelSurvey: Sendable {
       evidence = ["\(unfolded) projections are rotated in the file and were unfolded"]
       return
     }
-    let sample = try NativenessProbe.sample(source, dense.map { tensors[$0] })
+    let sample = try NativenessProbe(size).sample(source, dense.map { tensors[$0] })
     if sample.ternary == sample.tensors {
       kind = .ternaryDense
       let spread = sample.finest == .tensor ? "" : ", with one a for each \(sample.finest.noun)"
       evidence = ["all \(sample.tensors) sampled projections hold only −a, 0, +a" + spread]
-      try addEmbeddings(source)
+      if size == .usual { try addEmbeddings(source) }
       return
     }
     if sample.restored > 0, sample.restored + sample.ternary == sample.tensors {
@@ -175,7 +184,7 @@ extension ModelSurvey {
 }
 
 /// Tells latent BitNet weights from ordinary ones by where they gather.
-enum NativenessProbe {
+struct NativenessProbe {
   struct Sample {
     var tensors = 0
     /// Tensors of the sample that hold only −a, 0, +a.
@@ -190,28 +199,36 @@ enum NativenessProbe {
 
   /// Above this median the model counts as trained for BitNet. The shipped ones have 4.5 and 7.5, the ordinary 0.93.
   static let modelThreshold = 1.5
-  private static let tensorLimit = 16
-  private static let blocks = 16
-  private static let blockElements = 4096
+  private let size: ModelSurvey.Sample
+
+  init(_ size: ModelSurvey.Sample) { self.size = size }
+
+  private var tensorLimit: Int { size == .usual ? 16 : 8 }
+  private var blocks: Int { size == .usual ? 16 : 1 }
+  private var blockElements: Int { size == .usual ? 4096 : 2048 }
 
   /// Samples tensors spread over the model, and blocks spread over each tensor.
-  static func sample(_ source: any TensorSource, _ tensors: [TensorDescriptor]) throws -> Sample {
+  func sample(_ source: any TensorSource, _ tensors: [TensorDescriptor]) throws -> Sample {
     let step = max(1, (tensors.count + tensorLimit - 1) / tensorLimit)
+    let chosen = stride(from: 0, to: tensors.count, by: step).map { tensors[$0] }
+    try source.expect(chosen.flatMap { tensor in ranges(of: tensor).map { ExpectedRange(tensor, $0) } })
     var result = Sample()
     var densities: [Double] = []
-    for index in stride(from: 0, to: tensors.count, by: step) {
-      let histogram = try histogram(source, tensors[index])
+    for tensor in chosen {
+      let histogram = try histogram(source, tensor)
       result.tensors += 1
-      let magnitudes = magnitudes(histogram)
+      let magnitudes = NativenessProbe.magnitudes(histogram)
       if magnitudes.count <= 1 {
         result.ternary += 1
-      } else if isRestored(magnitudes, tensors[index]) {
+      } else if NativenessProbe.isRestored(magnitudes, tensor) {
         result.restored += 1
+      } else if size == .small {
+        if try hasOneMagnitudeInEachRun(source, tensor) { result.ternary += 1 }
       } else if let found = try WeightPass(
-        source, tensors[index], roundsToBFloat16: false, kernels: KernelChoice.best
+        source, tensor, roundsToBFloat16: false, kernels: KernelChoice.best
       ).sampledGranularity() {
         result.ternary += 1
-        result.finest = finer(result.finest, found)
+        result.finest = NativenessProbe.finer(result.finest, found)
       }
       if let density = histogram.edgeDensity { densities.append(density) }
     }
@@ -223,7 +240,7 @@ enum NativenessProbe {
   /// Whether a sample of a tensor holds trits times scales, in a dense type.
   static func isTernary(_ tensor: TensorDescriptor, _ source: any TensorSource) throws -> Bool {
     guard tensor.encoding.dtype?.isFloatWeight == true else { return false }
-    let magnitudes = magnitudes(try histogram(source, tensor))
+    let magnitudes = magnitudes(try NativenessProbe(.usual).histogram(source, tensor))
     if magnitudes.count <= 1 { return true }
     if isRestored(magnitudes, tensor) { return false }
     return try WeightPass(source, tensor, roundsToBFloat16: false, kernels: KernelChoice.best).sampledGranularity()
@@ -252,19 +269,38 @@ enum NativenessProbe {
     }
   }
 
-  private static func histogram(_ source: any TensorSource, _ tensor: TensorDescriptor) throws -> PatternHistogram {
-    var histogram = PatternHistogram(.bfloat16)
-    guard let dtype = tensor.encoding.dtype else { return histogram }
+  /// The bytes of a tensor that are looked at.
+  private func ranges(of tensor: TensorDescriptor) -> [Range<Int>] {
+    guard let dtype = tensor.encoding.dtype else { return [] }
     let count = tensor.shape.elementCount
     let width = dtype.bits / 8
     let spread = max(blockElements, count / blocks)
-    for start in stride(from: 0, to: count, by: spread) {
-      let bytes = start * width..<min(start + blockElements, count) * width
+    return stride(from: 0, to: count, by: spread).prefix(blocks + 1).map {
+      $0 * width..<min($0 + blockElements, count) * width
+    }
+  }
+
+  private func histogram(_ source: any TensorSource, _ tensor: TensorDescriptor) throws -> PatternHistogram {
+    var histogram = PatternHistogram(.bfloat16)
+    guard let dtype = tensor.encoding.dtype else { return histogram }
+    for bytes in ranges(of: tensor) {
       try source.withBytes(bytes, of: tensor) { data in
         histogram.add(patterns: DenseValues.floats(data, dtype).map { BFloat16($0).bits })
       }
       source.release(bytes, of: tensor)
     }
     return histogram
+  }
+
+  /// Weights with a scale for each row or group: one magnitude in each run of the smallest group there is.
+  private func hasOneMagnitudeInEachRun(_ source: any TensorSource, _ tensor: TensorDescriptor) throws -> Bool {
+    guard let dtype = tensor.encoding.dtype, let bytes = ranges(of: tensor).first else { return false }
+    let group = WeightPass.groupSizes[0]
+    return try source.withBytes(bytes, of: tensor) { data in
+      let values = DenseValues.floats(data, dtype)
+      return stride(from: 0, to: values.count, by: group).allSatisfy { start in
+        Set(values[start..<min(values.count, start + group)].map(\.magnitude).filter { $0 > 0 }).count <= 1
+      }
+    }
   }
 }

@@ -16,6 +16,8 @@ struct AuditWitness: Sendable {
   /// XXH64 of each band's trits as int8, row-major.
   let fingerprints: [UInt64]
   let scale: TernaryScale
+  /// The scale in each meaning that can be stored, for containers that do not say which it was made for.
+  let meanings: [TernaryScale]
 
   /// Nil for weights that are not bfloat16 latents; the audit then reads their source again.
   ///
@@ -30,9 +32,14 @@ struct AuditWitness: Sendable {
         .auditFailed("its mean or thresholds were computed wrong: \(decided), expected \(decision)"),
         tensor: pass.tensor.name)
     }
-    scale = TernaryScale(
-      stored: BFloat16.rounded(convention == .multiply ? decision.absmean : decision.inverse), storage: .bf16,
-      convention: convention)
+    func scale(_ convention: ScaleConvention) -> TernaryScale {
+      TernaryScale(
+        stored: BFloat16.rounded(convention == .multiply ? decision.absmean : decision.inverse), storage: .bf16,
+        convention: convention)
+    }
+    self.scale = scale(convention)
+    meanings = ([convention] + ScaleConvention.allCases.filter { $0 != convention }).map(scale)
+      .filter { $0.stored[0] > 0 && $0.stored[0].isFinite }
     let bands = WitnessBands(pass.tensor.shape)
     self.bands = bands
     let found = Mutex<[UInt64]>(Array(repeating: 0, count: bands.count))
@@ -46,6 +53,24 @@ struct AuditWitness: Sendable {
       found.withLock { $0[index] = hash }
     }
     fingerprints = found.withLock { $0 }
+  }
+
+  /// True when a written tensor has these trits; scales are the caller's to judge.
+  ///
+  /// - Parameter look: gets the trits of each run of rows.
+  func agrees(
+    withTritsOf tensor: TensorDescriptor, in source: any TensorSource, cancellation: CancellationFlag,
+    _ look: ([Int8], Range<Int>) -> Void
+  ) throws -> Bool {
+    for band in 0..<bands.count {
+      try cancellation.check()
+      guard let trits = try IndependentDecoder.trits(bands.rows(band), of: tensor, in: source),
+        XXH64.hash(trits.span.bytes) == fingerprints[band]
+      else { return false }
+      look(trits, bands.rows(band))
+    }
+    source.release(0..<tensor.location.byteCount, of: tensor)
+    return true
   }
 
   /// True when a written tensor has these trits and this scale.
@@ -69,14 +94,7 @@ struct AuditWitness: Sendable {
       source.release(0..<tensor.location.byteCount, of: tensor)
       return true
     }
-    for band in 0..<bands.count {
-      try cancellation.check()
-      guard let trits = try IndependentDecoder.trits(bands.rows(band), of: tensor, in: source),
-        XXH64.hash(trits.span.bytes) == fingerprints[band]
-      else { return false }
-    }
-    source.release(0..<tensor.location.byteCount, of: tensor)
-    return true
+    return try agrees(withTritsOf: tensor, in: source, cancellation: cancellation) { _, _ in }
   }
 }
 

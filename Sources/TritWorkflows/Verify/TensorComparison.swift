@@ -21,6 +21,8 @@ struct TensorComparison {
   var calibration: CalibrationStatistics?
   /// What to find, when a conversion has worked it out from the source already.
   var witness: AuditWitness?
+  /// The same of a tensor that was copied.
+  var copy: CopyWitness?
   /// Which tensors may be dense or ternary; nil where none was to be made ternary.
   var permission: DensePermission?
   /// What makes the converted side's latents ternary again, where it was made to be trained; nil elsewhere.
@@ -64,6 +66,7 @@ struct TensorComparison {
 
   /// Where trits or scale differ from the witness's, the source is read again to say which.
   private func byWitness(_ witness: AuditWitness) throws -> TensorVerification {
+    if involvesGGUF { return try byWitnessInGGUF(witness) }
     guard try witness.agrees(with: found, in: converted, cancellation: work.parallelism.cancellation) else {
       let (result, _) = try compare()
       return result.outcome == .differs
@@ -76,6 +79,29 @@ struct TensorComparison {
     result.expectedScale = witness.scale
     result.foundScale = witness.scale
     return result
+  }
+
+  /// GGUF has scales of its own types and does not say their meaning: they are judged by what they multiply by.
+  private func byWitnessInGGUF(_ witness: AuditWitness) throws -> TensorVerification {
+    let foundScale = try converted.scale(of: found)
+    var live = LiveUnits(ScaleGrid(witness.scale.granularity, foundScale.granularity, expected.shape))
+    let hasTrits = try witness.agrees(
+      withTritsOf: found, in: converted, cancellation: work.parallelism.cancellation
+    ) { live.add($0, firstRow: $1.lowerBound) }
+    for scale in witness.meanings where hasTrits {
+      let finding = finding(scale, foundScale, live, isDense: false)
+      guard finding.difference == nil else { continue }
+      var result = blank
+      result.isTernary = true
+      result.outcome = .equal
+      result.expectedScale = scale
+      result.foundScale = foundScale
+      result.scaleRounding = finding.rounding
+      result.detail =
+        "trits and scale equal a fresh quantization" + (finding.rounding.map { "; " + $0.phrase } ?? "")
+      return result
+    }
+    return try compare().0
   }
 
   private func compare() throws -> (TensorVerification, ErrorSums?) {
@@ -130,7 +156,12 @@ struct TensorComparison {
   }
 
   private func sameBytes() throws -> Bool {
-    try StoredBytes.areEqual(
+    if let copy, expected.location.byteCount == found.location.byteCount,
+      try copy.agrees(with: found, in: converted, cancellation: work.parallelism.cancellation)
+    {
+      return true
+    }
+    return try StoredBytes.areEqual(
       expected, in: source, found, in: converted, cancellation: work.parallelism.cancellation)
   }
 

@@ -18,18 +18,20 @@ public struct VerifyWorkflow: Sendable {
   /// Of a conversion whose audit this is; otherwise made anew from the request.
   let given: CalibrationStatistics?
   /// What the conversion's audit may go by instead of reading a tensor's source again; by the source's names.
-  private let witnesses: [ExactString: AuditWitness]
+  private let witnesses: ConvertWorkflow.Witnesses
 
   public init(
     source: any TensorSource, converted: any TensorSource, request: VerifyRequest, work: WorkOptions = WorkOptions()
   ) {
-    self.init(source: source, converted: converted, request: request, work: work, calibration: nil, witnesses: [:])
+    self.init(
+      source: source, converted: converted, request: request, work: work, calibration: nil,
+      witnesses: ConvertWorkflow.Witnesses())
   }
 
   /// The audit of a conversion.
   init(
     source: any TensorSource, converted: any TensorSource, request: VerifyRequest, work: WorkOptions,
-    calibration: CalibrationStatistics?, witnesses: [ExactString: AuditWitness]
+    calibration: CalibrationStatistics?, witnesses: ConvertWorkflow.Witnesses
   ) {
     given = calibration
     self.witnesses = witnesses
@@ -242,8 +244,9 @@ public struct VerifyWorkflow: Sendable {
       let comparison = TensorComparison(
         source: source, converted: converted, expected: tensor, found: others[pair.converted],
         role: roles[pair.source], quantizer: quantizer, depth: request.depth, work: single, plane: pair.plane,
-        calibration: calibration, witness: witnesses[ExactString(tensor.name)], permission: permission,
-        restoring: restoring, recognition: recognition, isOwnOutput: request.isAudit)
+        calibration: calibration, witness: witnesses.ternary[ExactString(tensor.name)],
+        copy: witnesses.copies[ExactString(tensor.name)], permission: permission, restoring: restoring,
+        recognition: recognition, isOwnOutput: request.isAudit)
       let (result, errors) = try comparison.run()
       results.withLock { $0[order[index]] = result }
       if let errors { sums.withLock { $0[order[index]] = errors } }

@@ -10,6 +10,8 @@ import TritCore
 final class HeldSource: TensorSource {
   let base: any TensorSource
   private let limit: Int
+  /// Read whole when it is held: a network gives many pieces at once sooner than one after the other.
+  private let readsAhead: Bool
   /// Pieces are read whole; the first pass asks for ranges of whole pieces.
   private static let pieceBytes = bandBytes
 
@@ -40,16 +42,17 @@ final class HeldSource: TensorSource {
   nonisolated(unsafe) private var held: Held?
 
   /// - Parameter limit: bytes of the largest tensor that is kept.
-  init(_ base: any TensorSource, limit: Int) {
+  init(_ base: any TensorSource, limit: Int, readsAhead: Bool = false) {
     self.base = base
     self.limit = limit
+    self.readsAhead = readsAhead
   }
 
   var manifest: ModelManifest { base.manifest }
 
   /// Forgets the tensor held before; true when the new one will be kept.
   @discardableResult
-  func hold(_ tensor: TensorDescriptor) -> Bool {
+  func hold(_ tensor: TensorDescriptor) throws -> Bool {
     let count = tensor.location.byteCount
     guard count <= limit, count > 0 else {
       held = nil
@@ -62,7 +65,21 @@ final class HeldSource: TensorSource {
       held = nil
       held = Held(tensor: ExactString(tensor.name), buffer: Buffer(byteCount: count))
     }
+    if readsAhead, let held { try readWhole(tensor, held.buffer) }
     return true
+  }
+
+  private func readWhole(_ tensor: TensorDescriptor, _ buffer: Buffer) throws {
+    let bytes = 0..<tensor.location.byteCount
+    var target = UnsafeMutableRawBufferPointer(rebasing: buffer.memory[bytes]).mutableBytes
+    do {
+      try base.read(bytes, of: tensor, into: &target)
+    } catch {
+      held = nil
+      throw error
+    }
+    let count = (bytes.count + Self.pieceBytes - 1) / Self.pieceBytes
+    for piece in buffer.pieces.prefix(count) { piece.state.store(Piece.loaded, ordering: .releasing) }
   }
 
   func readsInPlace(_ tensor: TensorDescriptor) -> Bool {
@@ -108,6 +125,7 @@ final class HeldSource: TensorSource {
     if held?.tensor != ExactString(tensor.name) { base.release(range, of: tensor) }
   }
 
+  func expect(_ ranges: [ExpectedRange]) throws { try base.expect(ranges) }
   func scale(of tensor: TensorDescriptor) throws -> TernaryScale { try base.scale(of: tensor) }
   func companion(named name: String) throws -> [UInt8] { try base.companion(named: name) }
   func checkUnchanged() throws { try base.checkUnchanged() }

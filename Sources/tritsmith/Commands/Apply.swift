@@ -44,6 +44,7 @@ struct Apply: ParsableCommand {
 
   func run() throws {
     try reporting {
+      let base = try machine.model(base)
       var request = ApplyRequest(base: base, patch: patch, output: output)
       request.openBase = machine.open(baseScale, nil)
       request.replaces = force

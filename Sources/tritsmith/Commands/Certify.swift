@@ -64,6 +64,8 @@ struct Certify: ParsableCommand {
   func run() throws {
     let passed = try reporting {
       var request = CertifyRequest()
+      let source = try source.map { try machine.model($0) }
+      let output = try output.map { try machine.model($0) }
       request.source = source
       request.output = output
       request.scratch = scratch

@@ -39,7 +39,7 @@ struct Check: ParsableCommand {
   func run() throws {
     let passed = try reporting {
       let options = machine.open(scaleConvention, i2sOrder, preTokenizer: ggufPre)
-      let request = CheckRequest(path: path, open: options, isStrict: strict)
+      let request = CheckRequest(path: try machine.model(path), open: options, isStrict: strict)
       let result = try CheckWorkflow(request, work: machine.work()).run()
       printing.print(result.report, quietly: machine.quiet)
       return result.passed

@@ -63,7 +63,7 @@ struct Compare: ParsableCommand {
       }
       var hints: [String] = []
       let models = try ModelOpener.openPair(
-        (first, options(firstScale)), (second, options(secondScale)), hints: &hints)
+        (machine.model(first), options(firstScale)), (machine.model(second), options(secondScale)), hints: &hints)
       for source in [models.0, models.1] { try source.checkIntegrity(work.parallelism, work.progress) }
       let workflow = CompareWorkflow(
         first: models.0, second: models.1, request: CompareRequest(isExact: exact, limit: limit, parts: parts.needed),

@@ -3,6 +3,7 @@
 import CommandLineKit
 import TritCore
 import TritFormats
+import TritHub
 import TritLayouts
 import TritQuantizers
 import TritReport
@@ -237,6 +238,19 @@ struct Convert: ParsableCommand {
     completion: .file(extensions: ["json"]))
   var certificate: String?
 
+  @Option(
+    help: ArgumentHelp(
+      "Also keep the files that are read over the network in this folder, as a download cache (HF_HUB_CACHE) has them.",
+      valueName: "folder"),
+    completion: .directory)
+  var save: String?
+
+  @Flag(
+    help: ArgumentHelp(
+      "Keep what is complete in OUTPUT.resume until all is: the same command goes on after an interruption.",
+      isDetail: true))
+  var resume = false
+
   @OptionGroup(title: "Quantizer") var quantizing: QuantizerArguments
   @OptionGroup(title: "GGUF") var gguf: GGUFArguments
   @OptionGroup(title: "Parts") var shards: ShardArguments
@@ -303,6 +317,7 @@ struct Convert: ParsableCommand {
       (recipe != nil, "--recipe"),
       (arithmetic != nil, "--arithmetic"), (quantizing.quantizer != nil, "--quantizer"), (!keep.isEmpty, "--keep"),
       (!quantize.isEmpty, "--quantize"), (dryRun, "--dry-run"), (certificate != nil, "--certificate"),
+      (save != nil, "--save"), (resume, "--resume"),
       (shards.plan != nil, "--plan"), (outputScale != nil, "--output-scale"), (architecture != nil, "--architecture"),
       (zstd != nil, "--zstd"), (maxShardSize != nil, "--max-shard-size"), (denseType != nil, "--dense-type"),
       (unfold, "--unfold"), (gguf.firstGiven != nil, gguf.firstGiven ?? ""), (gguf.ggufPre != nil, "--gguf-pre"),
@@ -311,9 +326,19 @@ struct Convert: ParsableCommand {
   }
 
   private func validateShards() throws {
+    if save != nil, shards.plan != nil || dryRun {
+      throw ValidationError("--save goes with neither --plan nor --dry-run; 'hf download' fetches a model by itself")
+    }
     if shards.plan != nil, certificate != nil || dryRun {
       throw ValidationError(
         "--plan goes with neither --certificate nor --dry-run; 'tritsmith certify' comes afterwards")
+    }
+    if resume {
+      let others = [
+        (shards.plan != nil, "--plan"), (certificate != nil, "--certificate"), (dryRun, "--dry-run"),
+        (save != nil, "--save"),
+      ]
+      if let other = others.first(where: \.0) { throw ValidationError("\(other.1) does not go with --resume") }
     }
     if certificate != nil, dryRun { throw ValidationError("--dry-run writes nothing, so no --certificate either") }
     guard shards.carriesOut else {
@@ -345,8 +370,14 @@ struct Convert: ParsableCommand {
     if target != .gguf, let option = gguf.firstGiven { throw ValidationError("\(option) goes with --to gguf") }
   }
 
-  private func request(_ target: ConversionTarget) -> ConversionRequest {
-    var request = ConversionRequest(input: input ?? "", output: output ?? "", target: target)
+  /// Does the work, and keeps what it reads over the network where that was asked for.
+  private func saving<Result>(_ path: String, _ work: () throws -> Result) throws -> Result {
+    guard let save else { return try work() }
+    return try HubResolver().saving(path, to: save, work)
+  }
+
+  private func request(_ target: ConversionTarget) throws -> ConversionRequest {
+    var request = ConversionRequest(input: try machine.model(input ?? ""), output: output ?? "", target: target)
     request.open = machine.open(scaleConvention, gguf.i2sOrder, preTokenizer: gguf.ggufPre)
     request.quantizer = quantizing.quantizer?.id ?? arithmetic?.quantizer
     request.calibration = quantizing.request
@@ -376,42 +407,58 @@ struct Convert: ParsableCommand {
     try reporting {
       if retag {
         let workflow = RetagWorkflow(
-          input: input ?? "", output: output ?? "", open: machine.open(), replaces: force, work: try machine.work())
+          input: try machine.model(input ?? ""), output: output ?? "", open: machine.open(), replaces: force,
+          work: try machine.work())
         return printing.print(try workflow.run().report)
       }
       if let path = shards.plan, shards.carriesOut { return try carryOut(path) }
       guard let target else { throw ValidationError("say what to write: --to <format>") }
       let work = try machine.work()
       if let path = shards.plan {
-        printing.print(try ShardPlan.make(request(target), at: path, work: work).report())
+        printing.print(try ShardPlan.make(try request(target), at: path, work: work).report())
         return
       }
-      let workflow = ConvertWorkflow(request(target), work: work)
+      if resume {
+        let result = try ResumableConversion(try request(target), work: work).run(announce: warn)
+        return show(result.line(width: printing.width), result.report, later: [])
+      }
+      let workflow = ConvertWorkflow(try request(target), work: work)
       if dryRun {
         // A plan that could not be carried out is no plan.
         try workflow.checkPlace()
         printing.print(try workflow.plan().report)
         return
       }
-      let result =
+      let result = try saving(workflow.request.input) {
         if let certificate {
           try workflow.run(certificate: certificate, announce: warn)
         } else {
           try workflow.run(announce: warn)
         }
-      guard printing.format == .table else { return printing.print(result.report) }
-      guard !machine.quiet else { return }
-      for warning in result.warnings { StandardError.warn(warning) }
-      guard printing.all else { return StandardOutput.shared.write(result.line(width: printing.width)) }
-      var report = result.report
-      // They were said before.
-      report.removeNotes(.warning)
-      printing.print(report)
+      }
+      show(result.line(width: printing.width), result.report, later: result.warnings)
     }
   }
 
+  /// Prints what was made: in a line, unless more was asked for.
+  ///
+  /// - Parameter later: warnings that were not said before the work began.
+  private func show(_ line: String, _ report: ReportDocument, later: [String]) {
+    guard printing.format == .table else { return printing.print(report) }
+    guard !machine.quiet else { return }
+    for warning in later { StandardError.warn(warning) }
+    guard printing.all else { return StandardOutput.shared.write(line) }
+    var report = report
+    // They were said before.
+    report.removeNotes(.warning)
+    printing.print(report)
+  }
+
   private func carryOut(_ path: String) throws {
-    let workflow = ShardWorkflow(try ShardPlan(reading: path, open: machine.open()), work: try machine.work())
+    let plan = try ShardPlan(reading: path, open: machine.open())
+    // The plan names the place it was made from, at its commit.
+    try NamedModel.findAgain(plan.request.input, offline: machine.offline)
+    let workflow = ShardWorkflow(plan, work: try machine.work())
     if let number = shards.worker {
       printing.print(try workflow.run(worker: number.worker, of: number.count).report, quietly: machine.quiet)
     } else {

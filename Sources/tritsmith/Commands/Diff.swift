@@ -50,7 +50,7 @@ struct Diff: ParsableCommand {
 
   func run() throws {
     try reporting {
-      var request = DiffRequest(base: base, target: target, output: output)
+      var request = DiffRequest(base: try machine.model(base), target: try machine.model(target), output: output)
       request.openBase = machine.open(baseScale, nil)
       request.openTarget = machine.open(targetScale, nil)
       request.level = level

@@ -10,10 +10,10 @@ struct Family: ParsableCommand {
     abstract: "Prove that several checkpoints are forms of one model.",
     discussion: """
       Takes any of the revisions a 1.58-bit model is published in (prequantized, bitnet, bfloat16), TritPack and GGUF \
-      files, or one folder that holds them as subfolders. Every pair is compared in four parts. Weights: trits, scales and \
-      all other tensors; latent weights are quantized anew, dense ternary ones taken by their signs. Description: every \
-      setting that logits depend on. Tokenizer: vocabulary, merges, special ids, ids of hard texts. Companions: \
-      generation settings and chat template.
+      files, one folder that holds them as subfolders, or a name on the Hub, which stands for all such revisions it has. \
+      Every pair is compared in four parts. Weights: trits, scales and all other tensors; latent weights are quantized \
+      anew, dense ternary ones taken by their signs. Description: every setting that logits depend on. Tokenizer: \
+      vocabulary, merges, special ids, ids of hard texts. Companions: generation settings and chat template.
 
       PASS needs the first three to hold in every pair; the first thing that does not is named. Exit code 0 on PASS, 1 \
       when something differs.
@@ -21,6 +21,7 @@ struct Family: ParsableCommand {
     examples: [
       .init("tritsmith family ./prequantized ./bitnet ./bfloat16", "The three revisions of Falcon-E."),
       .init("tritsmith family ./falcon-e-1b", "The same, as subfolders of one folder."),
+      .init("tritsmith family tiiuae/Falcon-E-1B-Base", "The same, as revisions on the Hub."),
     ], group: "Prove")
 
   @Argument(help: "Models, or a folder that holds them as subfolders.", completion: .file())
@@ -34,8 +35,12 @@ struct Family: ParsableCommand {
 
   func run() throws {
     let passed = try reporting {
-      let request = FamilyRequest(
-        paths: paths, open: machine.open(), quantizer: arithmetic?.quantizer.rawValue)
+      var request = FamilyRequest(paths: [], open: machine.open(), quantizer: arithmetic?.quantizer.rawValue)
+      for form in try paths.flatMap({ try NamedModel.forms(of: $0, offline: machine.offline) })
+      where !request.paths.contains(form.path) {
+        request.paths.append(form.path)
+        request.names[form.path] = form.name
+      }
       let result = try FamilyWorkflow(request, work: machine.work()).run()
       printing.print(result.report, quietly: machine.quiet)
       return result.passed

@@ -133,7 +133,10 @@ struct Gap: ParsableCommand {
       if case .messages(let bytes, let file) = try chat.conversations().first {
         request.text = .messages(bytes, file: file)
       }
-      let file = try page.prepare(reading: [reference, candidate, text.textFile, idsFile, chat.messagesFile])
+      request.reference = try running.model(reference)
+      request.candidate = try running.model(candidate)
+      let file = try page.prepare(
+        reading: [request.reference, request.candidate, text.textFile, idsFile, chat.messagesFile])
       let result = try GapWorkflow(request, work: work).run()
       try page.finish(
         file, page: result.page, printing: printing, result.report, quietly: running.quiet)

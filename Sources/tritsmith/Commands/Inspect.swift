@@ -58,14 +58,15 @@ struct Inspect: ParsableCommand {
   }
 
   func run() throws {
-    var request = InspectRequest(path: path)
-    request.statistics = stats
-    request.pictures = page.isWanted
-    request.tensors = tensors.map { Glob($0) }
-    request.open = machine.open(scaleConvention, i2sOrder)
-    request.proof = ScaleProof(
-      sibling: sibling, usesActivations: proveScale, threads: machine.threads, kernels: machine.kernels)
     let isProven = try reporting {
+      let path = try machine.model(path)
+      let sibling = try sibling.map { try machine.model($0) }
+      var request = InspectRequest(path: path)
+      request.statistics = stats
+      request.pictures = page.isWanted
+      request.tensors = tensors.map { Glob($0) }
+      request.open = machine.open(scaleConvention, i2sOrder)
+      request.proof = proof(sibling)
       if PatchSummary.matches(path) {
         output.print(try PatchSummary(path: path, work: machine.work()).report(path: path))
         return true
@@ -80,6 +81,10 @@ struct Inspect: ParsableCommand {
       try page.finish(file, page: result.page, printing: output, result.report)
       return result.hasProvenScale
     }
-    if request.proof.isAsked, !isProven { throw ExitRequest(.checkFailed) }
+    if proof(sibling).isAsked, !isProven { throw ExitRequest(.checkFailed) }
+  }
+
+  private func proof(_ sibling: String?) -> ScaleProof {
+    ScaleProof(sibling: sibling, usesActivations: proveScale, threads: machine.threads, kernels: machine.kernels)
   }
 }

@@ -40,7 +40,7 @@ struct Logits: ParsableCommand {
 
   func run() throws {
     try reporting {
-      var request = LogitsRequest(path: model, inputs: try prompts.inputs(), output: output)
+      var request = LogitsRequest(path: try running.model(model), inputs: try prompts.inputs(), output: output)
       request.writesHiddenStates = hidden
       request.replaces = force
       request.options = running.options(mode)

@@ -49,6 +49,8 @@ struct Merge: ParsableCommand {
     request.replaces = force
     request.open = machine.open()
     try reporting {
+      request.base = try machine.model(base)
+      request.adapter = try machine.model(adapter)
       printing.print(try MergeWorkflow(request, work: try machine.work()).run().report, quietly: machine.quiet)
     }
   }

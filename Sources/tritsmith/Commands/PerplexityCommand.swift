@@ -62,6 +62,9 @@ struct PerplexityCommand: ParsableCommand {
       case .sliding: .sliding(window: context ?? 512, stride: stride ?? max(1, (context ?? 512) / 2))
       }
     request.options = running.measuring(mode)
-    try reporting { printing.print(try PerplexityWorkflow(request, progress: running.progress).run().report) }
+    try reporting {
+      request.path = try running.model(model)
+      printing.print(try PerplexityWorkflow(request, progress: running.progress).run().report)
+    }
   }
 }

@@ -71,7 +71,7 @@ struct Run: ParsableCommand {
   func run() throws {
     try reporting {
       let prompt = try promptText()
-      var request = GenerateRequest(path: model, prompt: prompt ?? "")
+      var request = GenerateRequest(path: try running.model(model), prompt: prompt ?? "")
       request.conversation = try chat.conversations().first ?? (chat.chat ? .chat(.text(request.prompt)) : nil)
       request.maximumTokens = maxTokens
       request.sampling = temperature > 0 ? .nucleus(temperature: temperature, topP: topP) : .greedy

@@ -44,8 +44,14 @@ struct RunningOptions: ParsableArguments {
   @Option(help: GGMLTypeChoice.help)
   var ggufType: [GGMLTypeChoice] = []
 
+  @Flag(help: .offline)
+  var offline = false
+
   @Flag(name: [.long, .short], help: "Print nothing on success but data that was asked for.")
   var quiet = false
+
+  /// The path of a model that was given as a path or by its name on the Hub.
+  func model(_ given: String) throws -> String { try NamedModel.path(of: given, offline: offline) }
 
   func validate() throws {
     guard (0...256).contains(threads) else { throw ValidationError("--threads must be from 0 to 256, not \(threads)") }

@@ -3,6 +3,7 @@
 import CommandLineKit
 import TritCore
 import TritFormats
+import TritHub
 import TritKernels
 import TritLayouts
 import TritReport
@@ -95,6 +96,39 @@ extension ArgumentHelp {
     "Name of the pre-tokenizer of a GGUF file that says none, or a wrong one.", valueName: "name")
 }
 
+extension ArgumentHelp {
+  /// Of the option `--offline` of commands that read models.
+  static let offline = ArgumentHelp("Ask no network for a model that is not here: cached ones only.")
+}
+
+/// Where a model is that a user names.
+enum NamedModel {
+  /// A path that exists, or of a download cache, or of the Hub itself: `HubResolver` says in which order.
+  static func path(of given: String, offline: Bool) throws -> String {
+    // What the network has begun is to end at once.
+    if FileSystem.kind(of: given) == nil, HubName(given) != nil { InterruptMonitor.install() }
+    let cancellation = CancellationFlag(alsoWhen: { InterruptMonitor.isInterrupted })
+    return try HubResolver(isOffline: offline, cancellation: cancellation).path(of: given)
+  }
+
+  /// The same of every form that a family publishes under one name, with the names they go by.
+  static func forms(of given: String, offline: Bool) throws -> [(path: String, name: String?)] {
+    if FileSystem.kind(of: given) == nil, HubName(given) != nil { InterruptMonitor.install() }
+    let cancellation = CancellationFlag(alsoWhen: { InterruptMonitor.isInterrupted })
+    let resolver = HubResolver(isOffline: offline, cancellation: cancellation)
+    return try resolver.forms(of: given).map { name in
+      let path = try resolver.path(of: name)
+      return (path, path == name ? nil : name)
+    }
+  }
+
+  /// Makes a path that `path(of:)` gave to an earlier run one that can be read; nothing for one of this machine.
+  static func findAgain(_ path: String, offline: Bool) throws {
+    let cancellation = CancellationFlag(alsoWhen: { InterruptMonitor.isInterrupted })
+    try HubResolver(isOffline: offline, cancellation: cancellation).findAgain(path)
+  }
+}
+
 /// A text to be scored. The words mean the same in every command.
 struct TextOptions: ParsableArguments {
   @Option(help: ArgumentHelp("A text; by default the Book of Ruth.", valueName: "text"))
@@ -182,8 +216,14 @@ struct MachineOptions: ParsableArguments {
   @Option(help: GGMLTypeChoice.help)
   var ggufType: [GGMLTypeChoice] = []
 
+  @Flag(help: .offline)
+  var offline = false
+
   @Flag(name: [.long, .short], help: "Print nothing on success but data that was asked for.")
   var quiet = false
+
+  /// The path of a model that was given as a path or by its name on the Hub.
+  func model(_ given: String) throws -> String { try NamedModel.path(of: given, offline: offline) }
 
   func validate() throws {
     guard (0...256).contains(threads) else { throw ValidationError("--threads must be from 0 to 256, not \(threads)") }

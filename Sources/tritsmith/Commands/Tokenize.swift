@@ -41,6 +41,9 @@ struct Tokenize: ParsableCommand {
   @Option(help: .preTokenizer)
   var ggufPre: String?
 
+  @Flag(help: .offline)
+  var offline = false
+
   @OptionGroup(title: "Output") var printing: OutputOptions
 
   func validate() throws {
@@ -65,7 +68,7 @@ struct Tokenize: ParsableCommand {
         } else {
           .text(text ?? "")
         }
-      var request = TokenizeRequest(path: model, input: input)
+      var request = TokenizeRequest(path: try NamedModel.path(of: model, offline: offline), input: input)
       request.includesSpecialTokens = !noSpecial
       request.open.preTokenizer = ggufPre
       printing.print(try TokenizeWorkflow(request).run().report)

@@ -80,9 +80,12 @@ struct Validate: ParsableCommand {
     var other = running.options(againstMode ?? mode)
     if let againstProjections { other.projections = againstProjections }
     request.referenceOptions = other
-    request.proof = ScaleProof(
-      sibling: sibling, usesActivations: proveScale, threads: running.threads, kernels: running.kernels)
     let passed = try reporting {
+      request.path = try running.model(model)
+      request.reference = try running.model(against)
+      request.proof = ScaleProof(
+        sibling: try sibling.map { try running.model($0) }, usesActivations: proveScale, threads: running.threads,
+        kernels: running.kernels)
       let result = try ValidateWorkflow(request, progress: running.progress).run()
       printing.print(result.report, quietly: running.quiet)
       return result.passed

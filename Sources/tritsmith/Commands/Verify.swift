@@ -59,7 +59,9 @@ struct Verify: ParsableCommand {
       func options(_ convention: ScaleConvention?) -> OpenOptions {
         machine.open(convention, i2sOrder, preTokenizer: ggufPre)
       }
-      let models = try ModelOpener.alike([(source, options(sourceScale)), (converted, options(convertedScale))])
+      let models = try ModelOpener.alike([
+        (machine.model(source), options(sourceScale)), (machine.model(converted), options(convertedScale)),
+      ])
       let (left, right) = (models[0], models[1])
       try left.checkIntegrity(work.parallelism, work.progress)
       try right.checkIntegrity(work.parallelism, work.progress)

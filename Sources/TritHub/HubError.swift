@@ -1,0 +1,92 @@
+// Tritsmith: what can be wrong with a name of the Hub.
+
+import TritCore
+
+/// A model of the Hub that cannot be found or asked for.
+public struct HubError: DiagnosticError, Equatable {
+  /// What went wrong.
+  public enum Kind: Sendable, Equatable {
+    /// Neither a path nor in the cache, and the network is not to be asked.
+    case offline(HubName, cache: String, reason: OfflineReason)
+    /// A repository's folder in a cache without a main revision.
+    case severalSnapshots([String])
+    /// The network cannot be asked.
+    case noLibrary(String)
+    case badEndpoint(String)
+    /// The Hub has the repository, and not this in it.
+    case noFile(String, names: [String])
+    /// A model to be kept that is on this machine.
+    case notRemote
+    /// An answer that is none.
+    case badAnswer(String)
+  }
+
+  /// Why the network was not asked.
+  public enum OfflineReason: Sendable, Equatable {
+    case option
+    case variable
+    /// Built without it.
+    case build
+  }
+
+  public var kind: Kind
+  public var location: ErrorLocation
+  /// What a cache has of it, where it has something.
+  var cached: String?
+
+  init(_ kind: Kind, file: String? = nil, cached: String? = nil) {
+    self.kind = kind
+    self.cached = cached
+    location = ErrorLocation(file: file)
+  }
+
+  public var summary: String {
+    switch kind {
+    case .offline(let name, let cache, let reason):
+      let why =
+        switch reason {
+        case .option: "with --offline the Hub is not asked"
+        case .variable: "HF_HUB_OFFLINE is set, so the Hub is not asked"
+        case .build: "this program was built without the network"
+        }
+      let place = cached ?? "there is no '\(name.cacheFolder)' in the cache \(printable(cache))"
+      return "no file or folder has this name, \(place), and \(why)"
+    case .severalSnapshots(let names):
+      return names.isEmpty
+        ? "this folder of a download cache holds no snapshot"
+        : "this folder of a download cache holds \(names.count) snapshots, and none is its main revision"
+    case .noLibrary(let detail): return "the library that asks the network cannot be loaded: \(printable(detail))"
+    case .badEndpoint(let text): return "HF_ENDPOINT is no address: '\(printable(text))'"
+    case .noFile(let file, _): return "the repository has no '\(printable(file))'"
+    case .notRemote: return "it is on this machine, so there is nothing to save"
+    case .badAnswer(let detail): return "the Hub's answer is not understood: \(detail)"
+    }
+  }
+
+  public var remedy: String? {
+    switch kind {
+    case .offline(let name, _, let reason):
+      let other = reason == .build ? "" : ", or ask the Hub by leaving that out"
+      return "fetch it first: \(name.downloadCommand)\(other)"
+    case .severalSnapshots(let names):
+      return names.isEmpty
+        ? "download it again"
+        : "name one: \(names.prefix(4).map { "snapshots/" + printable($0) }.joined(separator: ", "))"
+    case .noLibrary: return "install it: sudo apt install libcurl4; or download the model with 'hf download' first"
+    case .badEndpoint: return "give one such as https://huggingface.co, or unset it"
+    case .noFile(_, let names):
+      return names.isEmpty
+        ? "check the name" : "name one of \(names.prefix(6).map { printable($0) }.joined(separator: ", "))"
+    case .notRemote: return "leave out --save, or copy the files"
+    case .badAnswer: return "check HF_ENDPOINT, and whether the Hub is in order; then run again"
+    }
+  }
+
+  public var category: ErrorCategory {
+    switch kind {
+    case .offline, .severalSnapshots, .noLibrary, .noFile: .cannotOpen
+    case .badEndpoint, .notRemote: .misuse
+    case .badAnswer: .inputOutput
+    }
+  }
+}

@@ -1,0 +1,136 @@
+// Tritsmith: ranges of files, fetched side by side.
+
+#if !TRITSMITH_NO_NETWORK
+  import TritCore
+
+  /// A range on its way into memory.
+  struct HubPiece {
+    let file: HubFile
+    let range: Range<UInt64>
+    let memory: UnsafeMutableRawBufferPointer
+
+    var done = 0
+    /// Attempts since bytes came last.
+    var attempts = 0
+    var redirects = 0
+    var address: String?
+    var retryAfter: Double?
+    /// What the Hub said of the file behind a redirect.
+    var linkedTag: String?
+
+    init(_ file: HubFile, _ range: Range<UInt64>, _ memory: UnsafeMutableRawBufferPointer) {
+      self.file = file
+      self.range = range
+      self.memory = memory
+    }
+
+    var isComplete: Bool { done == range.count }
+  }
+
+  extension HubClient {
+    /// Fetches ranges; what breaks off goes on where it stopped, after a pause.
+    func fetch(_ pieces: inout [HubPiece]) throws(TensorIOError) {
+      while true {
+        let open = pieces.indices.filter { !pieces[$0].isComplete }
+        guard !open.isEmpty else {
+          for piece in pieces {
+            try piece.file.keepCopy(of: UnsafeRawBufferPointer(piece.memory), at: piece.range.lowerBound)
+          }
+          return
+        }
+        let batch = Array(open.prefix(4 * HubClient.width))
+        let retries = batch.compactMap { pieces[$0].attempts > 0 ? pieces[$0].attempts : nil }.max()
+        if let retries { pause(before: retries, batch.compactMap { pieces[$0].retryAfter }.max()) }
+        let requests = batch.map { request(&pieces[$0]) }
+        let answers = HubRequest.run(requests, cancellation)
+        for (index, answer) in zip(batch, answers) { try take(answer, &pieces[index]) }
+      }
+    }
+
+    private func request(_ piece: inout HubPiece) -> HubRequest {
+      let address = piece.address ?? piece.file.place ?? piece.file.address
+      piece.address = address
+      return HubRequest(
+        address, lines: lines(for: address),
+        range: piece.range.lowerBound + UInt64(piece.done)..<piece.range.upperBound,
+        body: UnsafeMutableRawBufferPointer(rebasing: piece.memory[piece.done...]))
+    }
+
+    private func take(_ answer: HubAnswer, _ piece: inout HubPiece) throws(TensorIOError) {
+      let file = piece.file
+      let address = piece.address ?? file.address
+      if answer.failure == nil, answer.isRedirect {
+        piece.redirects += 1
+        guard piece.redirects <= HubClient.redirectLimit, let next = target(of: answer, from: address) else {
+          throw HubFault.redirect(answer, from: address, to: file.path)
+        }
+        try file.check(linkedTag: answer.linkedTag, linkedSize: answer.headers["x-linked-size"])
+        piece.linkedTag = answer.linkedTag
+        piece.address = next
+        return
+      }
+      piece.retryAfter = answer.retryAfter
+      let first = piece.range.lowerBound + UInt64(piece.done)
+      if answer.status == 206 || answer.status == 200 {
+        let isWhole = first == 0 && piece.range.upperBound == file.byteCount
+        guard answer.status == 206 || isWhole else {
+          throw HubFault.broken(
+            "\(Origin(address)?.text ?? "the server") gives whole files only, where a part was asked for",
+            path: file.path)
+        }
+        if answer.status == 206 {
+          guard let range = answer.range, range.first == first, range.last < piece.range.upperBound else {
+            let found = answer.headers["content-range"] ?? "nothing"
+            throw HubFault.broken(
+              "bytes \(first) to \(piece.range.upperBound - 1) were asked for, the answer is of "
+                + "'\(printable(found, limit: 60))'", path: file.path)
+          }
+          guard range.total == file.byteCount else {
+            throw HubFault.changed("\(file.byteCount) bytes at the start, \(range.total) now", path: file.path)
+          }
+        }
+        try file.check(answer, isStorage: Origin(address) != Origin(endpoint), from: address)
+        guard !answer.bodyOverflows else {
+          throw HubFault.broken("more bytes came than were asked for", path: file.path)
+        }
+        if answer.bodyCount > 0 { piece.attempts = 0 }
+        piece.done += answer.bodyCount
+        if piece.isComplete {
+          file.place = address == file.address ? nil : address
+          return
+        }
+        // What was there stays; the rest is asked for anew.
+        try again(answer, &piece)
+        return
+      }
+      if answer.failure == nil, file.place == address, [400, 401, 403, 404, 410].contains(answer.status) {
+        // An address of the storage host is good for some minutes.
+        file.place = nil
+        piece.address = nil
+        piece.redirects = 0
+        piece.attempts += 1
+        if piece.attempts < HubClient.attemptLimit { return }
+      }
+      if answer.failure == nil, answer.status == 416 {
+        throw HubFault.changed("it has no bytes \(first) to \(piece.range.upperBound - 1) any more", path: file.path)
+      }
+      try again(answer, &piece)
+    }
+
+    private func again(_ answer: HubAnswer, _ piece: inout HubPiece) throws(TensorIOError) {
+      piece.attempts += 1
+      let address = piece.address ?? piece.file.address
+      let isShort = answer.failure == nil && (answer.status == 200 || answer.status == 206)
+      guard !answer.bodyOverflows, isShort || HubFault.isPassing(answer), piece.attempts < HubClient.attemptLimit else {
+        if isShort {
+          throw HubFault.broken(
+            "the answer ends after \(piece.done) of \(piece.range.count) bytes, \(piece.attempts) times",
+            path: piece.file.path)
+        }
+        throw HubFault.error(
+          answer, address: address, piece.file.name, file: piece.file.path, hasToken: hasToken, attempts: piece.attempts
+        )
+      }
+    }
+  }
+#endif
