@@ -79,6 +79,22 @@ public final class TritPackSource: TensorSource {
     return file.isMapped && section.compression == .none
   }
 
+  public func hold(_ tensor: TensorDescriptor) throws {
+    for section in try held(tensor) { try file.hold(section) }
+  }
+
+  public func letGo(_ tensor: TensorDescriptor) {
+    for section in (try? held(tensor)) ?? [] { file.letGo(section) }
+  }
+
+  /// Where a tensor's codes and scales are.
+  private func held(_ tensor: TensorDescriptor) throws -> [Range<UInt64>] {
+    let sections = try sections(of: tensor)
+    return ([sections.codes] + (sections.scale.map { [$0.section] } ?? [])).map {
+      header.sections[$0].offset..<header.sections[$0].offset + header.sections[$0].storedBytes
+    }
+  }
+
   public func release(_ range: Range<Int>, of tensor: TensorDescriptor) {
     guard let section = try? header.sections[sections(of: tensor).codes] else { return }
     let whole = section.offset..<section.offset + section.storedBytes

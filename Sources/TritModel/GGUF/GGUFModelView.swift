@@ -275,6 +275,10 @@ public final class GGUFModelView: TensorSource {
     return base.readsInPlace(descriptor(place))
   }
 
+  public func hold(_ tensor: TensorDescriptor) throws { try base.hold(stored(tensor)) }
+
+  public func letGo(_ tensor: TensorDescriptor) { base.letGo(stored(tensor)) }
+
   public func release(_ range: Range<Int>, of tensor: TensorDescriptor) {
     guard let place = knownPlace(of: tensor) else { return }
     switch place.access {

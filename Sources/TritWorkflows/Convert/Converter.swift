@@ -119,7 +119,7 @@ public struct ConvertWorkflow: Sendable {
     var result = Streamed()
     // Over a network each byte is fetched once: what is read twice is held, whatever its size.
     let isRemote = RemoteFolders.contains(source.manifest.path)
-    let held = HeldSource(source, limit: isRemote ? .max : work.heldBytes, readsAhead: isRemote)
+    let held = HeldSource(source, limit: isRemote ? 0 : work.heldBytes)
     // A ternary tensor is read twice: once for its mean, once for its trits.
     let total = plan.tensors.reduce(UInt64(0)) {
       $0 + UInt64($1.source.location.byteCount) * ($1.step == .quantize || $1.step == .snap ? 2 : 1)
@@ -132,9 +132,11 @@ public struct ConvertWorkflow: Sendable {
       work.progress.reached(tensor.source.name, number: index + 1, of: plan.tensors.count)
       let zeros = ZeroWatch(tensor.source, tensor.role)
       func conclude() throws { try add(zeros.finding, source, isKnown, to: &result) }
+      // Rows in another order are read one by one; a dense tensor that stays one is read once.
+      let isReadOften = tensor.becomesTernary && tensor.plane == 0 || tensor.step == .restore || tensor.rowOrder != nil
+      if isReadOften { try source.hold(tensor.source) }
+      defer { if isReadOften { source.letGo(tensor.source) } }
       if tensor.step == .recode {
-        // In another order rows are read one by one.
-        if isRemote, tensor.rowOrder != nil { try held.hold(tensor.source) }
         let report = try DenseStream(source: held, work: work, nonFinite: request.nonFinite, zeros: zeros).recode(
           tensor, to: writer)
         if report.changed > 0 { result.rounded.append((tensor.name, report)) }
@@ -142,7 +144,6 @@ public struct ConvertWorkflow: Sendable {
         continue
       }
       if tensor.step == .restore {
-        if isRemote { try held.hold(tensor.source) }
         try LatentRestoration(source: held, work: work).write(tensor, to: writer)
         continue
       }
@@ -153,7 +154,7 @@ public struct ConvertWorkflow: Sendable {
       }
       // Planes of one matrix follow each other and are fitted once.
       let known = tensor.plane > 0 && last?.tensor.name == tensor.source.name ? last : nil
-      let isHeld = try known == nil && held.hold(tensor.source)
+      let isHeld = known == nil && (isRemote || held.keep(tensor.source))
       var weight =
         try known
         ?? TernaryWeight(
@@ -186,6 +187,10 @@ public struct ConvertWorkflow: Sendable {
             weight, scale.convention, work: work)
         }
       default: try densify(weight, tensor, scale, to: writer)
+      }
+      let name = ExactString(tensor.source.name)
+      if isRemote, result.witnesses.ternary[name] == nil, request.recipe == nil, tensor.outputScale == nil {
+        result.witnesses.ternary[name] = try AuditWitness(of: weight, work: work)
       }
     }
     return result
