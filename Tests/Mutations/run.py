@@ -147,13 +147,11 @@ def main():
 def report(rows):
     caught = sum(1 for _, by in rows if by)
     lines = ["# Mutation check of the tests", "",
-             "Written by `python3 Tests/Mutations/run.py`: each fault below was planted in a scratch copy, alone, and the tests named were run.",
-             "Without a fault the same tests pass.", "", "%d faults, %d caught, %d survived." % (len(rows), caught, len(rows) - caught), "",
-             "| | fault | file | tests | noticed first by |", "|--:|---|---|---|---|"]
+             "`python3 Tests/Mutations/run.py` plants each fault alone in a scratch copy, runs the tests that must notice, and writes this page.",
+             "", "%d faults, %d caught, %d survived." % (len(rows), caught, len(rows) - caught), ""]
     for fault, by in rows:
-        lines.append("| %d | %s | `%s` | %s | %s |" % (
-            fault["number"], fault["sentence"], fault["file"].removeprefix("Sources/"), fault["tests"].replace("|", ", "),
-            (by or "**nothing**").replace("|", "\\|")))
+        lines.append("%d. %s (`%s`)%s" % (
+            fault["number"], fault["sentence"], os.path.basename(fault["file"]), "" if by else " **survived**"))
     write(os.path.join(ROOT, "Docs", "Development", "Mutations.md"), "\n".join(lines) + "\n")
 
 
