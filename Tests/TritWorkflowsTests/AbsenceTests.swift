@@ -197,11 +197,42 @@ struct AbsenceTests {
     // What its configuration says as well is lost on nobody.
     let same = try Workflow.compare(scratch["source"], scratch["same.gguf"])
     #expect(same.parts[.companions]?.outcome != .differs, "\(same.parts.findings)")
-    Disk.write("{\"eos_token_id\": 2, \"temperature\": 0.7}", scratch["source"] + "/generation_config.json")
+    Disk.write("{\"eos_token_id\": 2, \"num_beams\": 4}", scratch["source"] + "/generation_config.json")
     try Workflow.convert(scratch["source"], scratch["a.gguf"], to: .gguf)
     let verified = try Workflow.verify(scratch["source"], scratch["a.gguf"])
     #expect(verified.passed && verified.parts[.companions]?.outcome == .differs)
-    #expect(verified.parts.verdict.contains("temperature: 0.7 and absent"), "\(verified.parts.verdict)")
+    #expect(verified.parts.verdict.contains("num_beams: 4 and absent"), "\(verified.parts.verdict)")
+  }
+
+  @Test("settings of sampling have keys in GGUF, both ways, and other numbers are a difference")
+  func sampling() throws {
+    let scratch = ScratchFolder()
+    // The keys that llama.cpp's converter made of the same file.
+    let file = Fixtures.checkpoint("bonsai-tiny/unpacked") + "/generation_config.json"
+    let settings = try #require(try JSONValue.parse(Disk.bytes(file)).object)
+    let golden = try GGUFSource(path: Fixtures.golden("gguf/bonsai_q2_0.gguf")).manifest.entries
+    let made = golden.filter { $0.key.hasPrefix("general.sampling.") }
+    func sorted(_ entries: [MetadataEntry]) -> [String] { entries.map { "\($0.key) \($0.value)" }.sorted() }
+    #expect(made.count == 3 && sorted(GGUFSampling.entries(of: settings)) == sorted(made))
+
+    Disk.copyFolder(Checkpoint.prequantized, to: scratch["source"])
+    let text = "{\"bos_token_id\": 1, \"eos_token_id\": 2, \"temperature\": 0.7, \"top_k\": 40}"
+    Disk.write(text, scratch["source"] + "/generation_config.json")
+    try Workflow.convert(scratch["source"], scratch["a.gguf"], to: .gguf)
+    try Workflow.convert(scratch["a.gguf"], scratch["back"], to: .dense)
+    for other in ["a.gguf", "back"] {
+      let same = try Workflow.compare(scratch["source"], scratch[other])
+      #expect(same.parts[.companions]?.outcome == .equal, "\(other): \(same.parts.findings)")
+    }
+    try ChangedGGUF.write(scratch["a.gguf"], scratch["b.gguf"]) { entries in
+      for index in entries.indices where entries[index].key == "general.sampling.temp" {
+        entries[index].value = .float32(5)
+      }
+    }
+    for source in ["source", "a.gguf"] {
+      let other = try Workflow.compare(scratch[source], scratch["b.gguf"])
+      #expect(other.parts[.companions]?.differences.map(\.key) == ["temperature"], "\(other.parts.findings)")
+    }
   }
 
   @Test("values of several words are told apart, and what was not compared is not called another model")

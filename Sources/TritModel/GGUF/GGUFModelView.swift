@@ -129,6 +129,9 @@ public final class GGUFModelView: TensorSource {
       if let object = manifest.configuration {
         content.append(("config.json", JSONValue.object(object).serialized(.pretty)))
       }
+      if let settings = GGUFSampling.file(manifest) {
+        content.append(("generation_config.json", JSONValue.object(settings).serialized(.pretty)))
+      }
       let tokenizer = GGUFTokenizerFile(manifest, engine: GGUFTokenizerFile.engine(of: storedTensors))
       content += tokenizer.files.map { ($0.name, JSONValue.object($0.json).serialized(.pretty)) }
       manifest.notes += tokenizer.notes

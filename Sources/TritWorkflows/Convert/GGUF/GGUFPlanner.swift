@@ -222,7 +222,8 @@ struct GGUFPlanner {
       MetadataEntry("general.architecture", .string(description.architecture.gguf?.architecture ?? "")),
       MetadataEntry("general.type", .string("model")),
       MetadataEntry("general.name", .string(modelName)), fileType,
-    ] + (isQuantized ? [version] : []) + keys + arithmetic + (try tokenizer(description.vocabularySize, &warnings))
+    ] + (try companion("generation_config.json").map(GGUFSampling.entries) ?? [])
+      + (isQuantized ? [version] : []) + keys + arithmetic + (try tokenizer(description.vocabularySize, &warnings))
       + order
   }
 
