@@ -44,6 +44,9 @@ public protocol TensorSource: Sendable {
 
   /// Checks the container's own checksums, where it has any.
   func checkIntegrity(_ parallelism: Parallelism, _ progress: any ProgressObserver) throws
+
+  /// The same of one tensor and its scales, for those who read no other.
+  func checkIntegrity(of tensor: TensorDescriptor, _ parallelism: Parallelism, _ progress: any ProgressObserver) throws
 }
 
 /// Bytes of a tensor that will be read.
@@ -77,6 +80,12 @@ extension TensorSource {
   }
 
   public func checkIntegrity(_ parallelism: Parallelism, _ progress: any ProgressObserver) throws {}
+
+  public func checkIntegrity(
+    of tensor: TensorDescriptor, _ parallelism: Parallelism, _ progress: any ProgressObserver
+  ) throws {
+    try checkIntegrity(parallelism, progress)
+  }
 
   public func scaleBytes(of tensor: TensorDescriptor) throws -> [UInt8] { [] }
 }

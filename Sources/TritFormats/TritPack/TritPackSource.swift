@@ -150,6 +150,20 @@ public final class TritPackSource: TensorSource {
     }
   }
 
+  /// Compares the sections of one tensor with their SHA-256.
+  public func checkIntegrity(
+    of tensor: TensorDescriptor, _ parallelism: Parallelism, _ progress: any ProgressObserver
+  ) throws {
+    let (codes, scale) = try sections(of: tensor)
+    let (indices, uses) = ([codes] + (scale.map { [$0.section] } ?? []), sectionUses)
+    progress.began(
+      ProgressPhase(name: "checking checksums", totalBytes: indices.reduce(0) { $0 + header.sections[$1].storedBytes }))
+    defer { progress.ended() }
+    for index in indices {
+      try header.sections[index].check(in: file, named: uses[index].name, parallelism.cancellation, progress)
+    }
+  }
+
   private var sectionUses: [TritPackUse] {
     var uses = [TritPackUse](repeating: .file(""), count: header.sections.count)
     for tensor in header.tensors {

@@ -273,6 +273,12 @@ public final class GGUFModelView: TensorSource {
     try base.checkIntegrity(parallelism, progress)
   }
 
+  public func checkIntegrity(
+    of tensor: TensorDescriptor, _ parallelism: Parallelism, _ progress: any ProgressObserver
+  ) throws {
+    try base.checkIntegrity(of: stored(tensor), parallelism, progress)
+  }
+
   public func readsInPlace(_ tensor: TensorDescriptor) -> Bool {
     guard let place = knownPlace(of: tensor), case .direct = place.access else { return false }
     return base.readsInPlace(descriptor(place))

@@ -116,4 +116,9 @@ final class HeldSource: TensorSource {
   func checkIntegrity(_ parallelism: Parallelism, _ progress: any ProgressObserver) throws {
     try base.checkIntegrity(parallelism, progress)
   }
+  func checkIntegrity(
+    of tensor: TensorDescriptor, _ parallelism: Parallelism, _ progress: any ProgressObserver
+  ) throws {
+    try base.checkIntegrity(of: tensor, parallelism, progress)
+  }
 }

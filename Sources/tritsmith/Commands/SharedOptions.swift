@@ -167,7 +167,7 @@ struct PageOptions: ParsableArguments {
     completion: .file(extensions: ["html"]))
   var html: String?
 
-  @Flag(help: "Replace the page that stands there.")
+  @Flag(help: "Replace the file that stands there.")
   var force = false
 
   var isWanted: Bool { html != nil }
