@@ -123,7 +123,13 @@ public struct ChatTemplate: Sendable, Equatable {
       "<|im_start|>\(role.rawValue)\n\(style.trims ? content.trimmed : content)<|im_end|>\n"
     }
     if messages[0].role != .system, let content = defaultSystemMessage { text += turn(.system, content) }
-    let question = messages.lastIndex { $0.role == .user } ?? messages.count - 1
+    // What a tool answered is no question.
+    let question =
+      messages.lastIndex {
+        $0.role == .user
+          && !($0.content.utf8.starts(with: "<tool_response>".utf8)
+            && $0.content.utf8.reversed().starts(with: "</tool_response>".utf8.reversed()))
+      } ?? messages.count - 1
     let lastAnswer = messages.lastIndex { $0.role == .assistant }
     for (index, message) in messages.enumerated() {
       if index == 0, message.role == .system, message.content.isEmpty, style.leavesEmptySystem { continue }
