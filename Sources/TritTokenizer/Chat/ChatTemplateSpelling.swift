@@ -46,7 +46,9 @@ struct ChatTemplateSpelling {
 
   /// A word of an expression.
   enum Word: Hashable {
-    case name(String), string(String), sign(String)
+    case name(String)
+    case string(String)
+    case sign(String)
   }
 
   enum Part {
@@ -280,6 +282,12 @@ extension ChatTemplateSpelling {
       if words.count == 1, case .string(let text) = words[0] { write(text) } else { parts.append(.output(words)) }
     }
 
+    /// The branch that a tag ends or goes on with.
+    private mutating func left() -> Branch? {
+      if branches.isEmpty { isBroken = true }
+      return branches.popLast()
+    }
+
     private mutating func block(_ words: [Word]) {
       switch words.first {
       case .name("if"):
@@ -288,7 +296,7 @@ extension ChatTemplateSpelling {
         if !isNever { parts.append(.block(words)) }
         branches.append(Branch(isKnown: true, isReached: !isNever, isWritten: !isNever))
       case .name("elif"):
-        guard var branch = branches.popLast() else { return isBroken = true }
+        guard var branch = left() else { return }
         if branch.isKnown {
           branch.isReached = !Writer.isNever(words.dropFirst())
           if branch.isReached {
@@ -298,20 +306,20 @@ extension ChatTemplateSpelling {
         }
         branches.append(branch)
       case .name("else"):
-        guard var branch = branches.popLast() else { return isBroken = true }
+        guard var branch = left() else { return }
         if branch.isKnown {
           branch.isReached = true
           if branch.isWritten { parts.append(.block(words)) }
         }
         branches.append(branch)
       case .name("endif"):
-        guard let branch = branches.popLast() else { return isBroken = true }
+        guard let branch = left() else { return }
         if branch.isWritten { parts.append(.block(words)) }
       case .name("for"):
         if isReached { parts.append(.block(words)) }
         branches.append(Branch(isKnown: isReached, isReached: isReached, isWritten: isReached))
       case .name("endfor"):
-        guard let branch = branches.popLast() else { return isBroken = true }
+        guard let branch = left() else { return }
         if branch.isWritten { parts.append(.block(words)) }
       default: if isReached { parts.append(.block(words)) }
       }
