@@ -86,8 +86,18 @@ public struct MarkdownRenderer: ReportRenderer {
     func row(_ cells: [String]) -> String { "| " + cells.joined(separator: " | ") + " |" }
     output.write(row(table.columns.map { escaped($0.heading) }) + "\n")
     output.write("|" + table.columns.map { $0.alignment == .right ? "---:" : "---" }.joined(separator: "|") + "|")
-    for values in table.rows {
-      output.write("\n" + row(zip(table.columns, values).map { escaped($0.kind.text(of: $1)) }))
+    if table.rows.kind != nil, let number = table.columns.first {
+      let columns = table.columns.dropFirst()
+      let others = table.rows.remembering { cells in
+        zip(columns, cells).map { " | " + escaped($0.kind.text(of: $1)) }.joined() + " |"
+      }
+      for index in table.rows.indices {
+        output.write("\n| " + number.kind.text(of: .integer(index)) + others(index))
+      }
+    } else {
+      for values in table.rows {
+        output.write("\n" + row(zip(table.columns, values).map { escaped($0.kind.text(of: $1)) }))
+      }
     }
     if let footer = table.footer {
       let cells = zip(table.columns, footer).map { escaped($0.kind.text(of: $1, missing: "")) }

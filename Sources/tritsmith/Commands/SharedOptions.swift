@@ -25,6 +25,15 @@ extension GGMLTypeChoice: ExpressibleByArgument {
     valueName: "number=name")
 }
 
+/// The name of the one option of these that was given; nil for none.
+/// - Throws: when several were, with their names.
+func atMostOne(_ options: KeyValuePairs<String, String?>) throws(ValidationError) -> String? {
+  let given = options.filter { $0.value != nil }.map(\.key)
+  guard given.count > 1 else { return given.first }
+  let names = given.dropLast().joined(separator: ", ") + " and " + (given.last ?? "")
+  throw ValidationError("\(names) were given: give one of them")
+}
+
 /// How results are printed.
 struct OutputOptions: ParsableArguments {
   @Option(help: "How to print the result.")
