@@ -186,6 +186,8 @@ public protocol Architecture: Sendable {
   var modules: [ModuleTemplate] { get }
   /// How GGUF says this family; nil when it does not.
   var gguf: GGUFForm? { get }
+  /// How mlx-lm takes this family.
+  var mlx: MLXSupport { get }
 }
 
 extension Architecture {

@@ -160,6 +160,14 @@ struct ConfigurationReader {
   /// Whether this is a model for MLX, whose entries say how tensors are stored and were read with them.
   mutating func takeMLXQuantization() throws(ModelError) -> Bool {
     guard let quantization = MLXQuantization(configuration: object, file: file) else { return false }
+    // mlx-lm goes by one of the entries, transformers by the other.
+    for key in [MLXQuantization.key, MLXQuantization.copyKey] {
+      guard let other = object[key], !other.isNull, !MLXQuantization.isEntry(other) else { continue }
+      throw error(
+        .contradiction(
+          expected: "one way to pack weights, as programs go by quantization or by quantization_config alone",
+          found: "settings of MLX and others"), key)
+    }
     if let key = quantization.unknownKey { throw error(.unknownKey, key) }
     ignore([MLXQuantization.key, MLXQuantization.copyKey])
     return true

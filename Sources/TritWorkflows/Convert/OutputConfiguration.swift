@@ -10,10 +10,11 @@ struct OutputConfiguration {
 
   /// - Parameters:
   ///   - named: the class the configuration names, if it is known.
+  ///   - description: what the configuration says, where it is understood: always for MLX.
   ///   - unfolds: whether weights were rotated and become those of the ordinary model.
   init(
     _ configuration: JSONObject?, target: ConversionTarget, convention: ScaleConvention, tensors: [PlannedTensor],
-    named: (any Architecture)?, unfolds: Bool = false
+    named: (any Architecture)?, description: ModelDescription?, unfolds: Bool = false
   ) {
     guard var result = configuration else {
       object = nil
@@ -31,6 +32,7 @@ struct OutputConfiguration {
       let entry = JSONValue.object(OutputConfiguration.mlx(tensors))
       for key in [MLXQuantization.key, MLXQuantization.copyKey] { result[key] = entry }
       result["is_bitnet_config"] = nil
+      if let description { result = MLXDescription.configuration(result, description) }
     case .dense:
       // Dense weights run as plain linears: a quantization entry would make loaders expect packed tensors.
       result["quantization_config"] = nil
