@@ -101,14 +101,16 @@ struct OutputConfiguration {
       // `bitlinear` is the default class and has no mode.
       if result["linear_class"] != nil { result["linear_class"] = "bitlinear" }
       result["quantization_mode"] = nil
-      if existing?["modules_to_not_convert"] == nil { result["modules_to_not_convert"] = .array(["lm_head"]) }
+      if existing?[HFQuantization.listKey] == nil {
+        result[HFQuantization.listKey] = .array(HFQuantization.leftAloneWithoutList.map { .string($0) })
+      }
     case .multiply:
       result["linear_class"] = "autobitlinear"
       result["quantization_mode"] = "offline"
     }
     // Without a list loaders leave out the head alone; a list replaces that default.
-    let listed = result["modules_to_not_convert"]?.array?.compactMap(\.string)
-    var modules = listed ?? ["lm_head"]
+    let listed = result[HFQuantization.listKey]?.array?.compactMap(\.string)
+    var modules = listed ?? HFQuantization.leftAloneWithoutList
     let before = modules
     // A loader that left a packed one out would meet bytes where it wants numbers.
     for tensor in tensors where tensor.encoding.isTernary {
@@ -119,7 +121,9 @@ struct OutputConfiguration {
       let module = HFQuantization.module(of: tensor.source.name)
       if !HFQuantization.names(modules, module) { modules.append(module) }
     }
-    if modules != before { result["modules_to_not_convert"] = .array(modules.map { .string($0) }) }
+    let isHeadPacked = tensors.contains { $0.role == .outputHead && $0.encoding.isTernary }
+    if !isHeadPacked, !HFQuantization.names(modules, HFQuantization.head) { modules.insert(HFQuantization.head, at: 0) }
+    if modules != before { result[HFQuantization.listKey] = .array(modules.map { .string($0) }) }
     return result
   }
 
