@@ -148,7 +148,9 @@ struct AbsenceTests {
       let found = try CheckTests.check(other)
       #expect(found.findings.map(\.rule) == [.quantization] && !found.passed, "\(found.findings)")
       for target in MeaningTests.targets {
-        #expect(throws: WorkflowError.self) { try Workflow.convert(other, scratch["out-\(number).\(target)"], to: target) }
+        #expect(throws: WorkflowError.self) {
+          try Workflow.convert(other, scratch["out-\(number).\(target)"], to: target)
+        }
       }
     }
     // Null and absent are the default, and a packed head needs a list without it.
@@ -157,7 +159,9 @@ struct AbsenceTests {
       try expect(Checkpoint.bitnet, same, isOne: true, latents: Checkpoint.prequantized)
       #expect(try CheckTests.check(same).passed)
     }
-    try Workflow.convert(Checkpoint.prequantized, scratch["head"], to: .hfPacked) { $0.quantize = [Glob("lm_head.weight")] }
+    try Workflow.convert(Checkpoint.prequantized, scratch["head"], to: .hfPacked) {
+      $0.quantize = [Glob("lm_head.weight")]
+    }
     #expect(try CheckTests.check(scratch["head"]).passed)
     let packed = try changed(scratch["head"], [(key, "{\"quant_method\": \"bitnet\"}")], scratch["head-named"])
     #expect(try !CheckTests.check(packed).passed)
