@@ -280,6 +280,10 @@ struct ConfigurationTests {
       ", \"use_rms_norm\": true, \"rms_norm_eps\": 1e-5, \"modules_to_not_convert\": [\"lm_head\"]")
     #expect(
       normed.inputNormEpsilon == 1e-5 && normed.excludes("lm_head") && !normed.excludes("model.layers.0.mlp.up_proj"))
+    // A list replaces the default, which is the head.
+    #expect(try scheme("").excludes("lm_head"))
+    #expect(try scheme(", \"modules_to_not_convert\": null").excludes("lm_head"))
+    #expect(try !scheme(", \"modules_to_not_convert\": []").excludes("lm_head"))
   }
 
   @Test("no class, or one nobody knows")

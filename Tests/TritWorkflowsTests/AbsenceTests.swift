@@ -129,6 +129,45 @@ struct AbsenceTests {
     #expect(try !Workflow.compare(Checkpoint.bitnet, leftover).isSame)
   }
 
+  /// transformers 5.23 cannot load the packed Llama ones, and computes another model from the others.
+  @Test("a list replaces the default, so one that leaves out the head is another model")
+  func headLeftOut() throws {
+    let scratch = ScratchFolder()
+    let key = "quantization_config"
+    func entry(_ list: String, _ more: String = "") -> String {
+      "{\"quant_method\": \"bitnet\", \"modules_to_not_convert\": \(list)\(more)}"
+    }
+    let multiplies = ", \"linear_class\": \"autobitlinear\", \"quantization_mode\": "
+    for (number, (base, text)) in [
+      (Checkpoint.bitnet, entry("[]")), (Checkpoint.bitnet, entry("[\"lm_head.weight\"]")),
+      (Checkpoint.bitnet, entry("[\"lm\", \"LM_HEAD\"]")), (Checkpoint.packed, entry("[]", multiplies + "\"offline\"")),
+      (Checkpoint.master, entry("[]", multiplies + "\"online\"")),
+    ].enumerated() {
+      let other = try changed(base, [(key, text)], scratch["\(number)"])
+      try expect(base, other, isOne: false, key)
+      let found = try CheckTests.check(other)
+      #expect(found.findings.map(\.rule) == [.quantization] && !found.passed, "\(found.findings)")
+      for target in MeaningTests.targets {
+        #expect(throws: WorkflowError.self) {
+          try Workflow.convert(other, scratch["out-\(number).\(target)"], to: target)
+        }
+      }
+    }
+    // Null and absent are the default, and a packed head needs a list without it.
+    for (number, text) in [entry("null"), "{\"quant_method\": \"bitnet\"}"].enumerated() {
+      let same = try changed(Checkpoint.bitnet, [(key, text)], scratch["same-\(number)"])
+      try expect(Checkpoint.bitnet, same, isOne: true, latents: Checkpoint.prequantized)
+      #expect(try CheckTests.check(same).passed)
+    }
+    try Workflow.convert(Checkpoint.prequantized, scratch["head"], to: .hfPacked) {
+      $0.quantize = [Glob("lm_head.weight")]
+    }
+    #expect(try CheckTests.check(scratch["head"]).passed)
+    let packed = try changed(scratch["head"], [(key, "{\"quant_method\": \"bitnet\"}")], scratch["head-named"])
+    #expect(try !CheckTests.check(packed).passed)
+    try expect(scratch["head"], packed, isOne: false, key)
+  }
+
   @Test("keys of the quantization that nobody knows stop every proof and conversion")
   func unknownQuantization() throws {
     let scratch = ScratchFolder()

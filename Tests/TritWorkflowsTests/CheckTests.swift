@@ -159,6 +159,15 @@ struct CheckTests {
     ) {
       $0.replace("\"lm_head\"", "\"lm_head\", \"q_proj\"")
     },
+    Fault(
+      rule: .quantization, name: "packed, and named with a dot at the end",
+      subject: "quantization_config.modules_to_not_convert"
+    ) {
+      $0.replace("\"lm_head\"", "\"lm_head\", \"model.layers.1.\"")
+    },
+    Fault(rule: .quantization, name: "a head that no list leaves alone", subject: "quantization_config") {
+      $0.replace("\"lm_head\"", "\"lm_head.weight\"")
+    },
     Fault(rule: .quantization, name: "latent, said to be packed", base: Checkpoint.prequantized) {
       $0.replace(
         "\"vocab_size\": 2048", "\"vocab_size\": 2048, \"quantization_config\": {\"quant_method\": \"bitnet\"}")
