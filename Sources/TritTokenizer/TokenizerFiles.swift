@@ -39,7 +39,7 @@ public struct TokenizerFiles: Sendable {
   /// What a model of SentencePiece does that `tokenizer.json` has no words for.
   package struct Pieces: Sendable {
     /// The user's pieces by id, which are looked for behind the normalizer as they are spelled.
-    package var users: [Int: String]
+    var users: [Int: String]
     /// What the unknown piece decodes to.
     var unknown: (id: Int, bytes: [UInt8])?
     /// What the files beside the model leave open.

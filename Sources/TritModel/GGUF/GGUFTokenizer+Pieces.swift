@@ -11,7 +11,7 @@ extension GGUFTokenizerFiles {
       model, name: file, tokenizerConfiguration: sibling("tokenizer_config.json", settings, of: file),
       specialTokensMap: sibling("special_tokens_map.json", specialTokensMap, of: file),
       addedTokens: sibling("added_tokens.json", addedTokens, of: file))
-    let users = (files.pieces?.users ?? [:]).sorted { $0.key < $1.key }.map(\.value)
+    let users = model.pieces.filter { $0.type == .userDefined }.map(\.text)
     if let piece = users.first(where: { model.addsPrefix || $0.unicodeScalars.contains("\u{2581}") }) {
       let reason =
         model.addsPrefix
