@@ -305,6 +305,7 @@ struct GGUFPlanner {
       chatTemplate: template ? String(decoding: try source.companion(named: "chat_template.jinja"), as: UTF8.self) : nil
     )
     if name == ModelManifest.sentencePieceFile {
+      files.addedTokens = try companion("added_tokens.json")
       try files.read(sentencePiece: source.companion(named: name), file: path)
     } else if let tokenizer = try companion(name) {
       files.tokenizer = tokenizer
