@@ -47,7 +47,13 @@ public struct MarkdownRenderer: ReportRenderer {
       return ["> **\(severity.rawValue):** " + escaped(text)]
     case .facts(let facts):
       let items = facts.facts.map { fact in
-        let value = escaped(fact.kind.text(of: fact.value, exactBytes: true))
+        let value: String
+        if case .integers(let numbers) = fact.value {
+          // A million ids: only the brackets are markup.
+          value = joined(numbers, between: "\\[", "\\]", separator: ", ") { fact.kind.text(of: .integer($0)) }
+        } else {
+          value = escaped(fact.kind.text(of: fact.value, exactBytes: true))
+        }
         return "- \(escaped(fact.label)): \(value)" + (fact.note.map { " (\(escaped($0)))" } ?? "")
       }
       return title(facts.title) + (items.isEmpty ? [] : [items.joined(separator: "\n")])

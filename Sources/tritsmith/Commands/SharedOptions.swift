@@ -28,7 +28,7 @@ extension GGMLTypeChoice: ExpressibleByArgument {
 /// The name of the one option of these that was given; nil for none.
 /// - Throws: when several were, with their names.
 func atMostOne(_ options: KeyValuePairs<String, String?>) throws(ValidationError) -> String? {
-  let given = options.filter { $0.value != nil }.map(\.key)
+  let given = options.compactMap { $0.value == nil ? nil : $0.key }
   guard given.count > 1 else { return given.first }
   let names = given.dropLast().joined(separator: ", ") + " and " + (given.last ?? "")
   throw ValidationError("\(names) were given: give one of them")
