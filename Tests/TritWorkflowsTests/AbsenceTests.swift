@@ -110,7 +110,8 @@ struct AbsenceTests {
     let scratch = ScratchFolder()
     for (number, (key, value)) in [
       ("num_hidden_layers", "4.0"), ("max_position_embeddings", "512.0"), ("use_cache", "null"),
-      ("initializer_range", "null"), ("bos_token_id", "[1]"),
+      ("initializer_range", "null"), ("bos_token_id", "[1]"), ("use_cache", "\"true\""), ("torch_dtype", "\"int8\""),
+      ("attention_dropout", "\"0\""), ("pretraining_tp", "1.5"), ("num_labels", "\"x\""),
     ].enumerated() {
       let other = try changed(Checkpoint.bitnet, [(key, value)], scratch["\(number)"])
       try expect(Checkpoint.bitnet, other, isOne: false, key, latents: Checkpoint.prequantized)

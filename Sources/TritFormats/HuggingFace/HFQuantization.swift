@@ -41,7 +41,8 @@ public struct HFQuantization: Sendable, Hashable {
   /// Reads the entry itself: what a loader must know to read packed tensors.
   package init(_ object: JSONObject, file: String) throws(FormatError) {
     func word(_ key: String, default value: String) throws(FormatError) -> String {
-      guard let entry = object[key], !entry.isNull else { return value }
+      // Null is a value no loader takes here.
+      guard let entry = object[key] else { return value }
       guard let text = entry.string else {
         throw FormatError(
           .wrongType(expected: "a string", found: entry.kindName), file: file, field: "quantization_config." + key)

@@ -68,7 +68,7 @@ struct ConfigurationReader {
     return value
   }
 
-  /// A finite number above zero.
+  /// A finite number above zero, as a Double and as a Float.
   mutating func positive(_ key: String) throws(ModelError) -> Double? {
     guard let value = value(key) else { return nil }
     guard let number = value.number, let double = number.double else {
@@ -76,6 +76,10 @@ struct ConfigurationReader {
     }
     guard double > 0, double.isFinite else {
       throw error(.unsupportedValue(expected: "a finite number above 0", found: number.text), key)
+    }
+    // A forward pass computes with Floats, and so do GGUF files: others would be infinite there, or 0.
+    guard Float(double) > 0, Float(double).isFinite else {
+      throw error(.unsupportedValue(expected: "a number above 0 that a Float can hold", found: number.text), key)
     }
     return double
   }

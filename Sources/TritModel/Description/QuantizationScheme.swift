@@ -91,7 +91,10 @@ public struct QuantizationScheme: Sendable, Equatable {
     nested.ignore(["linear_class", "quantization_mode"])
     var scheme = QuantizationScheme(projections: ProjectionClass(try nested.quantization()))
     let epsilon = try nested.positive("rms_norm_eps")
-    if try nested.flag("use_rms_norm") { scheme.inputNormEpsilon = Float(epsilon ?? 1e-6) }
+    if try nested.flag("use_rms_norm") {
+      try nested.refuseNull("rms_norm_eps", "a number")
+      scheme.inputNormEpsilon = Float(epsilon ?? 1e-6)
+    }
     scheme.excluded = try readExcluded(&nested) ?? HFQuantization.leftAloneWithoutList
     scheme.convertsHead = !scheme.excludes(HFQuantization.head)
     try nested.finish()
