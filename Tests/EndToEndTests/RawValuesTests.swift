@@ -167,6 +167,7 @@ struct RawValuesTests {
     }
     let full = Tool.run(words) { $0.outputPath = "/dev/full" }
     #expect(full.exitCode == 74 && full.errors.contains("standard output"), "\(full.summary)")
+    #expect(full.errors.split(separator: "\n").count == 1, "\(full.errors)")
   }
 
   @Test("a pattern may stand for one tensor, and for no more")

@@ -95,6 +95,15 @@ def _text(word: Word) -> str:
     return os.fspath(word) if isinstance(word, os.PathLike) else str(word)
 
 
+def _why(found: Report | None) -> str:
+    """What a report that did not pass comes down to."""
+    if found is None:
+        return ""
+    if "verdict" in found:
+        return str(found["verdict"]["headline"])
+    return "; ".join(note["text"] for note in found.get("notes", []) if note["severity"] == "fail")
+
+
 def report(command: str, *words: Word, **options: Option) -> Report:
     """Runs `tritsmith COMMAND --OPTIONS WORDS --format json` and gives the report as a dict.
 
@@ -119,8 +128,7 @@ def report(command: str, *words: Word, **options: Option) -> Report:
     code = process.returncode
     if code == 1:
         found: Report | None = json.loads(output) if output else None
-        headline = (found or {}).get("verdict", {}).get("headline")
-        raise CheckFailed(headline or said.removeprefix("error: ") or "the check did not pass", found)
+        raise CheckFailed(_why(found) or said.removeprefix("error: ") or "the check did not pass", found)
     if code < 0:
         raise TritsmithError(128 - code, said or f"the program was ended by signal {-code}")
     if code != 0:
