@@ -13,6 +13,7 @@ struct ConfigurationCheck {
 
   func run() -> [CheckFinding] {
     guard let object = manifest.configuration else {
+      if source is GGUFModelView { return ggufFindings() }
       return [CheckFinding(.noConfiguration, "config.json", "there is none; sizes and class cannot be checked")]
     }
     if let foreign = ForeignQuantization(configuration: object) {
@@ -46,6 +47,21 @@ struct ConfigurationCheck {
       let structural = survey.structure.map { tensorFindings($0) } ?? []
       return quantizationFindings(object) + [finding] + structural + modelTypeFindings(object)
     }
+  }
+
+  /// Of a GGUF file whose keys give no configuration.
+  private func ggufFindings() -> [CheckFinding] {
+    let key = "general.architecture"
+    guard let name = manifest.entry(key)?.string else {
+      // llama.cpp and all that read such files go by it.
+      return [CheckFinding(.badConfiguration, key, "is missing, and no program loads a GGUF file without it")]
+    }
+    let why = if case .failure(let error) = survey.description { error.placedSummary } else { "it is not understood" }
+    return [
+      CheckFinding(
+        .noConfiguration, key,
+        "says '\(printable(name, limit: 60))', so sizes and class cannot be checked: \(why)")
+    ]
   }
 
   /// One that is there and contradicts the class is an error of whoever reads the description.
