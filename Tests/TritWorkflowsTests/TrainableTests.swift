@@ -57,8 +57,11 @@ import TritTestSupport
       #expect(try CheckTests.check(scratch["from-\(name)"]).passed)
     }
     // Of the other family nothing is said, from any source.
-    try Workflow.convert(Checkpoint.bfloat16, scratch["llama"], to: .trainable)
-    #expect(try meaning(scratch["llama"] + "/config.json").object?["quantization_config"] == nil)
+    try Workflow.convert(Checkpoint.bitnet, scratch["llama.gguf"], to: .gguf)
+    for (number, source) in [Checkpoint.bfloat16, scratch["llama.gguf"]].enumerated() {
+      try Workflow.convert(source, scratch["llama-\(number)"], to: .trainable)
+      #expect(try meaning(scratch["llama-\(number)"] + "/config.json").object?["quantization_config"] == nil)
+    }
     // What stays dense is named.
     try Workflow.convert(Checkpoint.packed, scratch["kept"], to: .trainable) {
       $0.keep = [Glob("model.layers.0.mlp.up_proj.weight")]

@@ -45,7 +45,7 @@ struct OutputConfiguration {
         for key in ["dtype", "torch_dtype"] where result[key] != nil { result[key] = names[type] ?? result[key] }
       }
     case .trainable:
-      result = OutputConfiguration.trainable(result, convention, tensors)
+      result = OutputConfiguration.trainable(result, convention, tensors, named)
     case .gguf:
       // GGUF has metadata in its place.
       object = nil
@@ -82,15 +82,19 @@ struct OutputConfiguration {
   /// is a dense or GGUF file, which does not; the other trains plain linears, which onebitllms replaces by layers of its
   /// own, and says nothing of BitNet.
   private static func trainable(
-    _ configuration: JSONObject, _ convention: ScaleConvention, _ tensors: [PlannedTensor]
+    _ configuration: JSONObject, _ convention: ScaleConvention, _ tensors: [PlannedTensor],
+    _ named: (any Architecture)?
   ) -> JSONObject {
     var result = configuration
     result["is_bitnet_config"] = nil
-    guard convention == .multiply else {
+    let existing = configuration["quantization_config"]?.object
+    // Scales of a source that says nothing multiply in every family where its container has no other.
+    let multiplies = existing == nil ? named?.packedConvention == .multiply : convention == .multiply
+    guard multiplies else {
       result["quantization_config"] = nil
       return result
     }
-    var quantization = configuration["quantization_config"]?.object ?? JSONObject()
+    var quantization = existing ?? JSONObject()
     quantization["quant_method"] = "bitnet"
     quantization["linear_class"] = "autobitlinear"
     quantization["quantization_mode"] = "online"
