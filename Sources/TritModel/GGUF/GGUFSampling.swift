@@ -56,11 +56,11 @@ package enum GGUFSampling {
 
   /// `generation_config.json` of a GGUF file; nil for one that does not speak of sampling.
   ///
-  /// transformers takes the ids of special tokens from this file alone where there is one, so they are in it too.
+  /// transformers takes the ends of a text from this file alone where there is one, so they are in it too.
   static func file(_ manifest: ModelManifest) -> JSONObject? {
     var result = settings(of: manifest.entries)
     guard !result.entries.isEmpty else { return nil }
-    for key in ["bos_token_id", "eos_token_id", "pad_token_id"] {
+    for key in ["bos_token_id", "eos_token_id"] {
       if let value = manifest.configuration?[key], !value.isNull { result.add(key, value) }
     }
     return result
