@@ -147,12 +147,16 @@ struct RawValuesTests {
     let output = scratch[target == "mlx" ? "mlx" : "model." + target]
     // I2_S keeps a scale as F32, so nothing is rounded; rows of the value projection keep their order.
     let layout = target == "gguf" ? ["--layout", "I2_S"] : target == "tritpack" ? ["--zstd", "3"] : []
-    Tool.expect(0, ["convert", Self.b158, output, "--to", target, "-q"] + layout)
-    let file = RawModelFile(reading: Self.b158 + "/model.safetensors")
     let name = "model.layers.0.self_attn.v_proj.weight"
-    let scale = FloatBytes.bf16Values(file[name + "_scale"].bytes)[0]
+    // mlx-lm does not compute this family: the ternary numbers of another one, as they stand in its file.
+    let source = target == "mlx" ? Fixtures.checkpoint("falcon-e-tiny/bfloat16") : Self.b158
+    Tool.expect(0, ["convert", source, output, "--to", target, "-q"] + layout)
+    let file = RawModelFile(reading: source + "/model.safetensors").tensors
+    let tensor = try #require(file.first { $0.name == name })
+    let scale = file.first { $0.name == name + "_scale" }.map { FloatBytes.bf16Values($0.bytes)[0] }
+    let expected = scale.map { scale in trits(tensor).map { $0 * scale } } ?? FloatBytes.bf16Values(tensor.bytes)
     let (bytes, _) = try values(output, target == "gguf" ? "blk.0.attn_v.weight" : name)
-    #expect(floats(bytes) == trits(file[name]).map { $0 * scale })
+    #expect(floats(bytes) == expected)
   }
 
   @Test("standard output has the bytes of the file, and the number of threads changes nothing")
