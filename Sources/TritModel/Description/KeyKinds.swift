@@ -22,7 +22,7 @@ enum KeyKinds {
       try reader.check("pretraining_tp", "a whole number") { $0.number?.integer != nil }
     }
     try reader.check("id2label", "an object with whole numbers for keys") {
-      $0.object?.entries.allSatisfy { Int($0.key) != nil } ?? false
+      $0.object?.entries.allSatisfy { JSONNumber(text: $0.key).integer != nil } ?? false
     }
     if reader.value("id2label") == nil {
       try reader.refuseNull("num_labels", "a whole number")
