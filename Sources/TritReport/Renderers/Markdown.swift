@@ -47,13 +47,7 @@ public struct MarkdownRenderer: ReportRenderer {
       return ["> **\(severity.rawValue):** " + escaped(text)]
     case .facts(let facts):
       let items = facts.facts.map { fact in
-        let value: String
-        if case .integers(let numbers) = fact.value {
-          // A million ids: only the brackets are markup.
-          value = joined(numbers, between: "\\[", "\\]", separator: ", ") { fact.kind.text(of: .integer($0)) }
-        } else {
-          value = escaped(fact.kind.text(of: fact.value, exactBytes: true))
-        }
+        let value = escaped(fact.kind.text(of: fact.value, exactBytes: true))
         return "- \(escaped(fact.label)): \(value)" + (fact.note.map { " (\(escaped($0)))" } ?? "")
       }
       return title(facts.title) + (items.isEmpty ? [] : [items.joined(separator: "\n")])
@@ -119,26 +113,26 @@ public struct MarkdownRenderer: ReportRenderer {
 /// at, not Characters: a bar and a combining mark after it are a bar to GitHub. Underscores inside words are left alone:
 /// GitHub leaves them alone, too, and tensor names are full of them.
 func markdownText(_ text: String, _ spelling: TextSpelling = .driving) -> String {
-  var result = String.UnicodeScalarView()
+  var result = ""
   var word: [Unicode.Scalar] = []
   func endWord() {
     let isLink = isLink(word)
-    if isLink { result.append(contentsOf: "<code>".unicodeScalars) }
-    result.append(contentsOf: escapedWord(word, isLink: isLink))
-    if isLink { result.append(contentsOf: "</code>".unicodeScalars) }
+    if isLink { result += "<code>" }
+    for scalar in escapedWord(word, isLink: isLink) { result.append(Character(scalar)) }
+    if isLink { result += "</code>" }
     word.removeAll(keepingCapacity: true)
   }
   for scalar in spelling.applied(to: text).unicodeScalars {
     switch scalar {
     case " ", "|", "`":
       endWord()
-      if scalar != " " { result.append("\\") }
-      result.append(scalar)
+      if scalar != " " { result += "\\" }
+      result.append(Character(scalar))
     default: word.append(scalar)
     }
   }
   endWord()
-  return String(result)
+  return result
 }
 
 private func escapedWord(_ word: [Unicode.Scalar], isLink: Bool) -> [Unicode.Scalar] {

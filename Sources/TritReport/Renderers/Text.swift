@@ -201,9 +201,7 @@ public struct TextRenderer: ReportRenderer {
     let labels = facts.facts.map { safeText($0.label) }
     let column = (labels.map(displayWidth).max() ?? 0) + 2
     return zip(facts.facts, labels).map { fact, label in
-      var value = fact.kind.text(of: fact.value, exactBytes: true)
-      // A million ids have nothing to be spelled out.
-      if case .integers = fact.value {} else { value = safeText(value) }
+      var value = safeText(fact.kind.text(of: fact.value, exactBytes: true))
       if fact.kind == .hash, !showsDetails, let width, column + value.utf8.count > width {
         value = value.prefix(Self.hashDigits) + "…"
       }
