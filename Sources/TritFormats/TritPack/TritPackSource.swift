@@ -90,16 +90,13 @@ public final class TritPackSource: TensorSource {
   /// Where a tensor's codes and scales are.
   private func held(_ tensor: TensorDescriptor) throws -> [Range<UInt64>] {
     let sections = try sections(of: tensor)
-    return ([sections.codes] + (sections.scale.map { [$0.section] } ?? [])).map {
-      header.sections[$0].offset..<header.sections[$0].offset + header.sections[$0].storedBytes
-    }
+    return ([sections.codes] + (sections.scale.map { [$0.section] } ?? [])).map { header.sections[$0].range }
   }
 
   public func release(_ range: Range<Int>, of tensor: TensorDescriptor) {
     guard let section = try? header.sections[sections(of: tensor).codes] else { return }
-    let whole = section.offset..<section.offset + section.storedBytes
     let part = section.offset + UInt64(range.lowerBound)..<section.offset + UInt64(range.upperBound)
-    file.release(section.compression == .none ? part : whole)
+    file.release(section.compression == .none ? part : section.range)
   }
 
   public func scale(of tensor: TensorDescriptor) throws -> TernaryScale {
@@ -188,7 +185,7 @@ extension TritPackSource {
   /// A whole small section: scales or an embedded file.
   private static func content(_ section: TritPackSection, of file: InputFile) throws -> [UInt8] {
     switch section.compression {
-    case .none: try file.bytes(section.offset..<section.offset + section.storedBytes)
+    case .none: try file.bytes(section.range)
     case .zstd: try content(section, 0..<section.bytes, of: file)
     }
   }

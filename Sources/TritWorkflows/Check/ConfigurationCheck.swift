@@ -51,7 +51,7 @@ struct ConfigurationCheck {
 
   /// Of a GGUF file whose keys give no configuration.
   private func ggufFindings() -> [CheckFinding] {
-    let key = "general.architecture"
+    let key = GGUFDescription.architectureKey
     guard let name = manifest.entry(key)?.string else {
       // llama.cpp and all that read such files go by it.
       return [CheckFinding(.badConfiguration, key, "is missing, and no program loads a GGUF file without it")]

@@ -179,21 +179,29 @@ public struct ConvertWorkflow: Sendable {
       case .ternary(let id):
         try pack(weight, tensor, id, scale, zeros, to: writer)
         try conclude()
-        // Absmean of bfloat16 latents only: fits are compared with a fresh fit.
-        // GGUF has rows, names and scales of its own; its audit works from the source, where that is at hand.
-        // MLX has a scale for each group, and the same number in all of them.
-        if isHeld, request.target != .gguf || isRemote, request.target != .mlx, tensor.outputScale == nil {
-          result.witnesses.ternary[ExactString(tensor.source.name)] = try AuditWitness(
-            weight, scale.convention, work: work)
-        }
       default: try densify(weight, tensor, scale, to: writer)
       }
-      let name = ExactString(tensor.source.name)
-      if isRemote, result.witnesses.ternary[name] == nil, request.recipe == nil, tensor.outputScale == nil {
-        result.witnesses.ternary[name] = try AuditWitness(of: weight, work: work)
+      if tensor.outputScale == nil {
+        result.witnesses.ternary[ExactString(tensor.source.name)] = try witness(
+          of: weight, tensor, scale.convention, isHeld: isHeld, isRemote: isRemote)
       }
     }
     return result
+  }
+
+  /// What the audit need not read a weight again for; nil where it does.
+  private func witness(
+    of weight: TernaryWeight, _ planned: PlannedTensor, _ convention: ScaleConvention, isHeld: Bool, isRemote: Bool
+  ) throws -> AuditWitness? {
+    // Absmean of bfloat16 latents only: fits are compared with a fresh fit.
+    // GGUF has rows, names and scales of its own; its audit works from the source, where that is at hand.
+    // MLX has a scale for each group, and the same number in all of them.
+    if planned.encoding.isTernary, isHeld, request.target != .gguf || isRemote, request.target != .mlx,
+      let witness = try AuditWitness(weight, convention, work: work)
+    {
+      return witness
+    }
+    return isRemote && request.recipe == nil ? try AuditWitness(of: weight, work: work) : nil
   }
 
   /// - Throws: `WorkflowError.unsound` for an error, which leaves no output.

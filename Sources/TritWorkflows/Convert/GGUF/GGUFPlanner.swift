@@ -219,7 +219,7 @@ struct GGUFPlanner {
     guard let description else { throw WorkflowError(.noConfiguration("to make the keys from"), file: file) }
     let keys = try GGUFDescription.entries(description, name: file)
     return [
-      MetadataEntry("general.architecture", .string(description.architecture.gguf?.architecture ?? "")),
+      MetadataEntry(GGUFDescription.architectureKey, .string(description.architecture.gguf?.architecture ?? "")),
       MetadataEntry("general.type", .string("model")),
       MetadataEntry("general.name", .string(modelName)), fileType,
     ] + (try companion("generation_config.json").map(GGUFSampling.entries) ?? [])
