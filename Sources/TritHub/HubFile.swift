@@ -292,6 +292,28 @@
         try client.fetch(&first)
       }
       try client.fetch(&pieces)
+      try refuse(differingSample(in: range, UnsafeRawBufferPointer(memory)))
+    }
+
+    /// The sample that these bytes differ from.
+    ///
+    /// What a sample decides is no part of the digest: of bytes that came twice, the digest has one.
+    private func differingSample(in range: Range<UInt64>, _ bytes: UnsafeRawBufferPointer) -> Range<UInt64>? {
+      samples.withLock { samples in
+        samples.first { (place, sample) in
+          guard place.overlaps(range) else { return false }
+          let common = place.clamped(to: range)
+          let first = sample.dropFirst(Int(clamping: common.lowerBound - place.lowerBound))
+          let second = bytes.dropFirst(Int(clamping: common.lowerBound - range.lowerBound))
+          return !first.prefix(common.count).elementsEqual(second.prefix(common.count))
+        }?.key
+      }
+    }
+
+    private func refuse(_ sample: Range<UInt64>?) throws(TensorIOError) {
+      guard let sample else { return }
+      throw HubFault.changed(
+        "bytes \(sample.lowerBound) to \(sample.upperBound) came twice and were not the same", path: path)
     }
 
     /// Ranges of at least a megabyte, no more than can be under way at once.
@@ -334,6 +356,7 @@
       }
       guard let client = wanted.first?.file.client else { return }
       try fetch(wanted, client) { (file, range, bytes) throws(TensorIOError) in
+        try file.refuse(bytes.withUnsafeBytes { file.differingSample(in: range, $0) })
         file.samples.withLock { $0[range] = bytes }
       }
     }
