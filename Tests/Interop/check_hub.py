@@ -305,10 +305,10 @@ def save_checks(run, root, scratch):
         run.check("  the Hub's own client finds them in its cache", client.returncode == 0, client.stderr[-1000:])
     run.expect("  and so does inspect", 0, [], "inspect", "falcon/tiny@prequantized", "--offline", HF_HUB_CACHE=cache)
     hub.reset()
-    hub.plant("wrong-bytes", after=6, times=1)
+    hub.plant("wrong-embeddings", times=1)
     bad = os.path.join(scratch, "bad")
     run.expect("convert --save of bytes that are not what the Hub lists", 74, ["SHA-256"],
-               "convert", "falcon/tiny", os.path.join(scratch, "wrong"), "--to", "hf-packed", "--save", bad)
+               "convert", "falcon/tiny@prequantized", os.path.join(scratch, "wrong"), "--to", "hf-packed", "--save", bad)
     run.expect("--save of a model on this machine", 64, ["--save"],
                "convert", source, os.path.join(scratch, "local"), "--to", "hf-packed", "--save", cache)
 
@@ -364,8 +364,9 @@ def failure_checks(run, scratch):
     converted("connections that give nothing", 74, ["broke"], {"name": "dead", "after": 12})
     converted("short answers twice", 0, [], {"name": "short", "times": 2, "after": 8})
     converted("an ETag that changes", 74, ["ETag"], {"name": "changed-etag", "after": 12, "times": 1})
+    converted("bytes that are not what the Hub lists", 74, ["SHA-256"], {"name": "wrong-embeddings", "times": 1})
+    converted("weights that are not what their sample was", 74, ["twice"], {"name": "wrong-weights", "after": 9, "times": 1})
     converted("a sample that is not what the Hub lists", 74, ["twice"], {"name": "wrong-sample", "after": 20, "times": 1})
-    converted("bytes that are not what the Hub lists", 74, ["SHA-256"], {"name": "wrong-bytes", "after": 9, "times": 1})
     converted("slow answers", 0, [], {"name": "slow", "seconds": 0.002})
     hub.reset()
     hub.generation += 1
