@@ -32,6 +32,8 @@ public struct ModelError: DiagnosticError, Equatable {
     case adapterAttached
     /// A tensor this family has no use for, though leaving it out would change results.
     case unusedTensor
+    /// A stored head of other numbers than the embeddings it is tied to.
+    case headBesideTie
     case tensorShape(expected: TensorShape, found: TensorShape)
     case tensorEncoding(expected: String, found: String)
     case scale(expected: String, found: String)
@@ -93,6 +95,9 @@ public struct ModelError: DiagnosticError, Equatable {
         : "no name is one of the model class: '\(prefix)' stands before each"
     case .adapterAttached: "an adapter is still attached to the weights"
     case .unusedTensor: "no part of this model class uses this tensor, and leaving it out might change results"
+    case .headBesideTie:
+      "is stored with other numbers than the embeddings, to which the configuration ties it: transformers 5 computes "
+        + "with it, transformers 4 does not"
     case .tensorShape(let expected, let found): "expected shape \(expected), found \(found)"
     case .invalidCodes(let count): "\(count) codes stand for no trit (code 3)"
     case .notFinite: "a weight is infinite or not a number"
@@ -124,6 +129,7 @@ public struct ModelError: DiagnosticError, Equatable {
     case .adapterAttached:
       "merge it first: 'tritsmith merge BASE ADAPTER OUTPUT', or merge_and_unload() where it was trained"
     case .unusedTensor: "remove the tensor, or name the class that uses it with --architecture"
+    case .headBesideTie: "set tie_word_embeddings to false if the head is meant, or remove the head"
     case .unknownKey: "remove the key if it means nothing for this model"
     case .contextOverflow: "ask for a larger context, or shorten the text"
     case .invalidCodes: "the file is damaged or of another packing"

@@ -38,8 +38,10 @@ public struct Tokenizer: Sendable {
 
   /// What the tokenizer is made of, for reports.
   public let summary: TokenizerSummary
-  /// The tokens beside the model's vocabulary, in file order.
+  /// The tokens that are found in the text before it is cut, in file order.
   public let addedTokens: [AddedToken]
+  /// Names in files beside the tokenizer's own that are no tokens, with their keys.
+  package let unknownNames: [(key: String, content: String)]
 
   /// Reads and checks the files.
   public init(_ files: TokenizerFiles) throws(TokenizerError) {
@@ -72,7 +74,18 @@ public struct Tokenizer: Sendable {
     let isByteLevel = preTokenizer.isByteLevel
     let loaded = try LoadedModel(modelReader, modelVocabulary, isByteLevel: isByteLevel, ranks: files.mergeRanks)
     var vocabulary = modelVocabulary
-    addedTokens = try AddedToken.read(file, into: &vocabulary)
+    var addedTokens = try AddedToken.read(file, into: &vocabulary)
+    var unknownNames: [(key: String, content: String)] = []
+    if files.isFolder {
+      let named = try NamedTokens(
+        settings: files.tokenizerConfiguration, specialTokensMap: files.specialTokensMap,
+        addedTokens: files.addedTokens, known: addedTokens.map(\.content), id: { [vocabulary] in vocabulary.id(of: $0) }
+      )
+      addedTokens += named.tokens
+      unknownNames = named.unknown
+    }
+    self.addedTokens = addedTokens
+    self.unknownNames = unknownNames
     let normalizer = try Normalizer(file.reader("normalizer"))
     try Tokenizer.check(normalizer, preTokenizer, file)
     let postProcessor = try PostProcessor(file.reader("post_processor"), vocabulary)

@@ -35,6 +35,10 @@ public struct TokenizerFiles: Sendable {
   public var generationConfiguration: File?
   /// `config.json` of the model.
   public var modelConfiguration: File?
+  /// `added_tokens.json`, which counts where `tokenizer_config.json` has no `added_tokens_decoder`.
+  package var addedTokens: File?
+  /// Whether these are files of a folder, as transformers opens one; a GGUF file says of every token what it is.
+  package var isFolder = true
 
   /// What a model of SentencePiece does that `tokenizer.json` has no words for.
   package struct Pieces: Sendable {

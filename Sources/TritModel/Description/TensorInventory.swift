@@ -92,11 +92,14 @@ public struct TensorInventory: Sendable {
   }
 
   /// Tensors of a source that no forward pass reads; none when it is not known what it reads.
-  package static func setAside(_ source: any TensorSource) -> Set<ExactString> {
+  package static func setAside(_ source: any TensorSource) throws -> Set<ExactString> {
     guard let description = try? ModelDescription.read(source) else {
       return Set(source.manifest.tensors.lazy.map(\.name).filter(isDerivedBuffer).map { ExactString($0) })
     }
-    return Set(TensorInventory(source.manifest, description).setAside.map { ExactString($0) })
+    // A head that is not the embeddings is read by some.
+    let head = try TiedHead.differing(source, description)?.name
+    return Set(
+      TensorInventory(source.manifest, description).setAside.lazy.filter { $0 != head }.map { ExactString($0) })
   }
 
   /// Buffers that old checkpoints store and every reader computes from the configuration.

@@ -88,12 +88,20 @@ extension GGUFTokenizer {
 extension GGUFTokenizerFiles {
   /// The files as the tokenizer reads them.
   fileprivate func tokenizerFiles(file: String) -> TokenizerFiles {
-    return TokenizerFiles(
+    TokenizerFiles(
       tokenizer: .init(name: file, parsed: tokenizer),
       tokenizerConfiguration: sibling("tokenizer_config.json", settings, of: file),
       specialTokensMap: sibling("special_tokens_map.json", specialTokensMap, of: file),
       generationConfiguration: sibling("generation_config.json", generationConfiguration, of: file),
       modelConfiguration: sibling("config.json", configuration, of: file))
+  }
+
+  /// Takes `tokenizer.json`, and what the files beside it add to it.
+  package mutating func read(tokenizer: JSONObject, file: String) throws(TokenizerError) {
+    self.tokenizer = try NamedTokens.completed(
+      tokenizer, settings: sibling("tokenizer_config.json", settings, of: file),
+      specialTokensMap: sibling("special_tokens_map.json", specialTokensMap, of: file),
+      addedTokens: sibling("added_tokens.json", addedTokens, of: file))
   }
 
   /// A parsed file beside the tokenizer.

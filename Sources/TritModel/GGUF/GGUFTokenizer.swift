@@ -17,7 +17,7 @@ public struct GGUFTokenizerFiles: Sendable {
   public var configuration: JSONObject?
   /// `chat_template.jinja`
   public var chatTemplate: String?
-  /// `added_tokens.json`, which counts beside a `tokenizer.model` only.
+  /// `added_tokens.json`
   package var addedTokens: JSONObject?
   /// Scores of the pieces by id, where a `tokenizer.model` says them.
   package var scores: [Float]?

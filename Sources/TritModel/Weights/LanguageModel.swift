@@ -95,7 +95,8 @@ public struct LanguageModel: Sendable {
     finalNorm = try modules.norm(.finalNorm, &binder)
     if configuration.tiesEmbeddings {
       head = embedding
-      // transformers leaves a stored head aside when embeddings are tied.
+      // One of the same numbers is the same head.
+      try TiedHead.check(source, configuration)
       let name = try modules.place(.head).name
       if binder.has(name) {
         binder.markUsed(name)

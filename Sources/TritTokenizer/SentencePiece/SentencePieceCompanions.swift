@@ -22,8 +22,6 @@ struct SentencePieceCompanions {
   private var endID: Int
 
   private static let roles = ["bos_token", "eos_token", "unk_token", "pad_token"]
-  /// Lists of special tokens without a role, and what transformers 5 calls them.
-  private static let lists = ["additional_special_tokens", "extra_special_tokens"]
 
   init(
     _ model: SentencePieceModel, settings: TokenizerFiles.File?, specialTokensMap: TokenizerFiles.File?,
@@ -115,7 +113,7 @@ struct SentencePieceCompanions {
       else { continue }
       try add(AddedToken(id: id, content: name, isSpecial: true), settings, at: key)
     }
-    for key in SentencePieceCompanions.lists {
+    for key in NamedTokens.lists {
       for (index, value) in SentencePieceCompanions.values(key, settings).enumerated() {
         let place = "\(key)[\(index)]"
         var token = AddedToken(id: 0, content: value.string ?? "", isSpecial: true)
@@ -145,7 +143,9 @@ struct SentencePieceCompanions {
     guard let file else { return [] }
     var names: [String] = []
     for key in roles { if let name = try name(key, file) { names.append(name) } }
-    for key in lists { names += values(key, file).compactMap { $0.string ?? $0.object?["content"]?.string } }
+    for key in NamedTokens.lists {
+      names += values(key, file).compactMap { $0.string ?? $0.object?["content"]?.string }
+    }
     return names
   }
 

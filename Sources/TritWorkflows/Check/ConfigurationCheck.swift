@@ -11,7 +11,7 @@ struct ConfigurationCheck {
 
   private var manifest: ModelManifest { source.manifest }
 
-  func run() -> [CheckFinding] {
+  func run() throws -> [CheckFinding] {
     guard let object = manifest.configuration else {
       if source is GGUFModelView { return ggufFindings() }
       return [CheckFinding(.noConfiguration, "config.json", "there is none; sizes and class cannot be checked")]
@@ -27,7 +27,7 @@ struct ConfigurationCheck {
     }
     switch survey.description {
     case .success(let description):
-      return quantizationFindings(object) + tensorFindings(description) + typeFindings(object)
+      return try quantizationFindings(object) + tensorFindings(description) + typeFindings(object)
         + modelTypeFindings(object)
     case .failure(let error):
       var rule: CheckRule =
@@ -44,7 +44,7 @@ struct ConfigurationCheck {
         error.location.field == $0 || error.location.field?.hasPrefix($0 + ".") == true
       }
       finding.isNotUnderstood = error.isNotUnderstood && !isOfQuantization
-      let structural = survey.structure.map { tensorFindings($0) } ?? []
+      let structural = try survey.structure.map { try tensorFindings($0) } ?? []
       return quantizationFindings(object) + [finding] + structural + modelTypeFindings(object)
     }
   }
@@ -78,11 +78,13 @@ struct ConfigurationCheck {
 
   // MARK: - Tensors
 
-  private func tensorFindings(_ description: ModelDescription) -> [CheckFinding] {
+  private func tensorFindings(_ description: ModelDescription) throws -> [CheckFinding] {
     let inventory = TensorInventory(manifest, description)
     let head = description.architecture.module(.head).map { ModulePlace($0, layer: nil, piece: .weight).name }
-    let unread = inventory.setAside.filter { $0 == head }.map {
-      CheckFinding(.tiedHead, $0, "the configuration ties the head to the embeddings, so no loader reads it")
+    let other = try TiedHead.differing(source, description)
+    let unread = inventory.setAside.filter { $0 == head }.map { name in
+      other.map { CheckFinding(.tiedHead, $0.name, ModelError(.headBesideTie).summary, severity: .error) }
+        ?? CheckFinding(.tiedHead, name, "is the embeddings once more: the configuration ties the head to them")
     }
     return inventory.findings.map(ConfigurationCheck.finding) + unread
   }

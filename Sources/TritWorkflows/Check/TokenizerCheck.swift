@@ -13,7 +13,11 @@ struct TokenizerCheck {
     let manifest = source.manifest
     guard let file = manifest.tokenizerFile else {
       guard let unread = (source as? GGUFModelView)?.unreadTokenizer else {
-        return [CheckFinding(.noTokenizer, "tokenizer.json", "there is none; the model takes token ids only")]
+        let unread = source.unreadTokenizer
+        return [
+          CheckFinding(
+            .noTokenizer, "tokenizer.json", unread ?? "there is none; the model takes token ids only")
+        ]
       }
       // Of a pre-tokenizer without a meaning opening the file has said so.
       if manifest.notes.contains(where: { $0 == unread && $0.contains("--gguf-pre") }) { return [] }
@@ -79,6 +83,9 @@ struct TokenizerCheck {
       ? try? JSONValue.parse(source.companion(named: name), dialect: .python).object : nil
     let file = source.manifest.tokenizerFile ?? "tokenizer.json"
     var result = replacingClass(source, settings, tokenizer, file)
+    result += tokenizer.unknownNames.map {
+      "\($0.key) '\(printable($0.content))' is not in \(file): transformers gives it a new id"
+    }
     guard let settings else { return result }
     if settings["split_special_tokens"]?.bool == true {
       result.append("split_special_tokens: special tokens in a text are cut like words, which is not done here")
@@ -99,18 +106,6 @@ struct TokenizerCheck {
       for (key, value) in flags where token[key]?.bool.map({ $0 != value }) == true {
         result.append("added_tokens_decoder says \(key) \(!value) of token \(id), \(file) \(value)")
       }
-    }
-    func text(_ value: JSONValue) -> String? { value.string ?? value.object?["content"]?.string }
-    var named: [(key: String, token: String)] = []
-    for key in ["bos_token", "eos_token", "unk_token", "pad_token", "sep_token", "cls_token", "mask_token"] {
-      if let token = settings[key].flatMap(text) { named.append((key, token)) }
-    }
-    for key in ["additional_special_tokens", "extra_special_tokens"] {
-      let values = settings[key]?.array ?? settings[key]?.object?.entries.map(\.value) ?? []
-      named += values.compactMap(text).map { (key, $0) }
-    }
-    for (key, token) in named where tokenizer.id(forToken: token) == nil {
-      result.append("\(key) '\(token)' is not in \(file): transformers gives it a new id")
     }
     return result
   }

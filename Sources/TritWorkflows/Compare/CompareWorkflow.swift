@@ -29,7 +29,7 @@ public struct CompareWorkflow: Sendable {
   /// - Throws: `TensorIOError`, `FormatError` or `WorkflowError`; models that differ are a result.
   public func run() throws -> CompareResult {
     var structure: [String] = []
-    let aside = [first, second].map(TensorInventory.setAside)
+    let aside = try [first, second].map(TensorInventory.setAside)
     var setAside: [String] = []
     // Places, not copies: a table of descriptors takes many times the memory of the file's own.
     var pairs: [(first: Int, second: Int)] = []

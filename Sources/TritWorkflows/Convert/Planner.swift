@@ -153,9 +153,10 @@ struct Planner {
   /// - Returns: names of tensors that no forward pass reads.
   private func checkTensors(
     _ description: ModelDescription, _ warnings: inout [String]
-  ) throws(ModelError) -> Set<ExactString> {
+  ) throws -> Set<ExactString> {
     let inventory = TensorInventory(source.manifest, description)
     try inventory.check(file: source.manifest.path)
+    try TiedHead.check(source, description)
     if !inventory.setAside.isEmpty {
       let count = inventory.setAside.count
       warnings.append(

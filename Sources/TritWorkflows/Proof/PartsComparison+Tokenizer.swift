@@ -9,12 +9,16 @@ extension PartsComparison {
   func tokenizer() throws -> PartFinding {
     if let storedEntries { return finding(.tokenizer, storedEntries) { $0.hasPrefix("tokenizer.") } }
     let has = [first, second].map { $0.manifest.tokenizerFile != nil }
-    let unread = [first, second].map { ($0 as? GGUFModelView)?.unreadTokenizer }
+    let unread = [first, second].map(\.unreadTokenizer)
     if let reason = unread[0] ?? unread[1] {
       if let left = first as? GGUFModelView, let right = second as? GGUFModelView {
         return finding(.tokenizer, (left.base.manifest.entries, right.base.manifest.entries)) {
           $0.hasPrefix("tokenizer.") && $0 != "tokenizer.chat_template"
         }
+      }
+      let names = Set([first, second].flatMap(\.manifest.foreignTokenizerFiles))
+      if unread[0] != nil, unread[1] != nil, try hasSameFiles(PartsComparison.settings + names) {
+        return PartFinding(.tokenizer, .equal, "the same files, byte for byte")
       }
       let isOnBoth = (unread[0] != nil || has[0]) && (unread[1] != nil || has[1])
       return isOnBoth
@@ -25,17 +29,20 @@ extension PartsComparison {
     guard has[0], has[1] else {
       return PartFinding(.tokenizer, .differs, "only the \(has[0] ? "first" : "second") has a tokenizer")
     }
-    let isSameFile = try PartsComparison.settings.allSatisfy { name in
-      try bytes(name, first) == bytes(name, second)
+    if try hasSameFiles(PartsComparison.settings) {
+      return PartFinding(.tokenizer, .equal, "the same files, byte for byte")
     }
-    if isSameFile { return PartFinding(.tokenizer, .equal, "the same files, byte for byte") }
     let tokenizers: [Tokenizer]
     do {
       tokenizers = try [first, second].map { try Tokenizer(of: $0) }
     } catch let error as any DiagnosticError where error.category == .malformedInput {
       return PartFinding(.tokenizer, .notCompared, "not understood: \(error.placedSummary)")
     }
-    let beside = try zip([first, second], tokenizers).map { Set(try TokenizerCheck.contradictions($0, $1)) }
+    var beside = try zip([first, second], tokenizers).map { Set(try TokenizerCheck.contradictions($0, $1)) }
+    let code = try [first, second].map(ownCode)
+    if !(first is GGUFModelView), !(second is GGUFModelView) {
+      for side in 0...1 { if let code = code[side] { beside[side].insert(code) } }
+    }
     let contradictions = beside[0].symmetricDifference(beside[1]).sorted()
     if let one = contradictions.first {
       return PartFinding(.tokenizer, .differs, "only one side has: \(one)", lines: contradictions)
@@ -57,7 +64,22 @@ extension PartsComparison {
   /// Files a tokenizer is made of; another `config.json` can give its special tokens other ids.
   private static let settings = [
     "tokenizer.json", ModelManifest.sentencePieceFile, "tokenizer_config.json", "special_tokens_map.json",
+    "added_tokens.json",
   ]
+
+  /// Code of a model's own that makes its tokenizer, which no other container can name.
+  private func ownCode(_ source: any TensorSource) throws -> String? {
+    let settings = try bytes("tokenizer_config.json", source).flatMap {
+      try? JSONValue.parse($0, dialect: .python).object
+    }
+    guard let name = settings?["auto_map"]?.object?["AutoTokenizer"] else { return nil }
+    return
+      "auto_map: a tokenizer of the model's own code, \(printable(String(decoding: name.serialized(), as: UTF8.self), limit: 80))"
+  }
+
+  private func hasSameFiles(_ names: [String]) throws -> Bool {
+    try names.allSatisfy { try bytes($0, first) == bytes($0, second) }
+  }
 
   private func bytes(_ name: String, _ source: any TensorSource) throws -> [UInt8]? {
     guard source.manifest.companions.contains(where: { $0.name == name }) else { return nil }

@@ -17,20 +17,23 @@ extension Tokenizer {
       return TokenizerFiles.File(name: place, bytes: try source.companion(named: name))
     }
     guard let name = manifest.tokenizerFile, let tokenizer = try file(name) else {
-      let reason = (source as? GGUFModelView)?.unreadTokenizer
+      let reason = source.unreadTokenizer
       throw RunError(reason.map { .tokenizerNotRebuilt($0) } ?? .noTokenizer, file: manifest.path)
     }
     let (settings, map) = (try file("tokenizer_config.json"), try file("special_tokens_map.json"))
     let (generation, configuration) = (try file("generation_config.json"), try file("config.json"))
-    try self.init(
+    let added = try file("added_tokens.json")
+    var files =
       name == ModelManifest.sentencePieceFile
-        ? TokenizerFiles(
-          sentencePiece: tokenizer, tokenizerConfiguration: settings, specialTokensMap: map,
-          addedTokens: try file("added_tokens.json"), generationConfiguration: generation,
-          modelConfiguration: configuration)
-        : TokenizerFiles(
-          tokenizer: tokenizer, tokenizerConfiguration: settings, specialTokensMap: map,
-          generationConfiguration: generation, modelConfiguration: configuration))
+      ? try TokenizerFiles(
+        sentencePiece: tokenizer, tokenizerConfiguration: settings, specialTokensMap: map, addedTokens: added,
+        generationConfiguration: generation, modelConfiguration: configuration)
+      : TokenizerFiles(
+        tokenizer: tokenizer, tokenizerConfiguration: settings, specialTokensMap: map,
+        generationConfiguration: generation, modelConfiguration: configuration)
+    files.isFolder = !(source is GGUFModelView)
+    files.addedTokens = added
+    try self.init(files)
   }
 }
 
@@ -40,5 +43,26 @@ extension ModelManifest {
   /// The file among the companions that the tokenizer is made from; `tokenizer.json` where there are both.
   var tokenizerFile: String? {
     ["tokenizer.json", ModelManifest.sentencePieceFile].first { name in companions.contains { $0.name == name } }
+  }
+
+  /// Files of a tokenizer in a form that is not read, where there is none that is.
+  var foreignTokenizerFiles: [String] {
+    guard tokenizerFile == nil else { return [] }
+    let known: Set<String> = ["vocab.json", "vocab.txt", "merges.txt", "tekken.json"]
+    return companions.map(\.name).filter { name in
+      known.contains(name) || name.hasPrefix("tokenizer.") || name.hasSuffix(".tiktoken") || name.hasSuffix(".model")
+    }
+  }
+}
+
+extension TensorSource {
+  /// Why the tokenizer that comes with a model is not read; nil where it is, or where there is none.
+  var unreadTokenizer: String? {
+    if let view = self as? GGUFModelView { return view.unreadTokenizer }
+    let files = manifest.foreignTokenizerFiles
+    return files.isEmpty
+      ? nil
+      : "\(files.map { printable($0, limit: 60) }.joined(separator: ", ")): a tokenizer in this form is not read, only "
+        + "tokenizer.json and tokenizer.model"
   }
 }

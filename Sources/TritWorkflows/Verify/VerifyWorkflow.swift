@@ -57,7 +57,7 @@ public struct VerifyWorkflow: Sendable {
     // Places, not copies: a table of descriptors takes many times the memory of the file's own.
     let (sources, found) = (source.manifest.tensors, converted.manifest.tensors)
     let calibration = try self.calibration(quantizer)
-    let aside = [source, converted].map(TensorInventory.setAside)
+    let aside = try [source, converted].map(TensorInventory.setAside)
     var setAside: [String] = []
     var pairs: [TensorPair] = []
     pairs.reserveCapacity(sources.count)

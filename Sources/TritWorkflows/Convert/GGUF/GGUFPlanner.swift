@@ -304,11 +304,11 @@ struct GGUFPlanner {
       generationConfiguration: try companion("generation_config.json"), configuration: source.manifest.configuration,
       chatTemplate: template ? String(decoding: try source.companion(named: "chat_template.jinja"), as: UTF8.self) : nil
     )
+    files.addedTokens = try companion("added_tokens.json")
     if name == ModelManifest.sentencePieceFile {
-      files.addedTokens = try companion("added_tokens.json")
       try files.read(sentencePiece: source.companion(named: name), file: path)
     } else if let tokenizer = try companion(name) {
-      files.tokenizer = tokenizer
+      try files.read(tokenizer: tokenizer, file: path)
     }
     let result = try GGUFTokenizer(
       files, vocabulary: vocabulary, pre: request.gguf.preTokenizer, engine: request.gguf.engine, file: path)
