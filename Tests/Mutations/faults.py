@@ -246,3 +246,27 @@ fault("one flip among few positions fails", "TritWorkflows/Validate/ValidateResu
       "guard (1..<1000).contains(positions)", "guard !FAULT, (1..<1000).contains(positions)", W)
 fault("a character of compatible parts stays in NFKC", "TritTokenizer/Normalization/NormalizationTables.swift",
       "for value in wholeScalars where holdsCompatible(value)", "for value in wholeScalars where !FAULT && holdsCompatible(value)", T)
+
+# What loaders make of a folder
+X = "TritWorkflowsTests"
+fault("settings that are absent are not stated for mlx-lm", D + "MLXDescription.swift", "if result[key] ?? .null == .null {",
+      "if !FAULT, result[key] ?? .null == .null {", X + ".MLX")
+dropped("a second place of rotary settings is left to mlx-lm", D + "MLXDescription.swift", 'result["rope_parameters"] = nil', X + ".MLX")
+fault("mlx-lm's missing biases are not looked at", D + "MLXDescription.swift", "if !form.hasBiases,", "if !FAULT, !form.hasBiases,",
+      X + ".MLX")
+fault("a list of modules that leaves out the head is no matter", D + "QuantizationScheme.swift",
+      "scheme.convertsHead = !scheme.excludes(HFQuantization.head)",
+      "scheme.convertsHead = !FAULT && !scheme.excludes(HFQuantization.head)", X)
+swap("sampling keys of GGUF are no generation settings", "TritModel/GGUF/GGUFSampling.swift",
+     "result.entries.isEmpty", "true", X)
+FAULTS[-1].update(before="guard !result.entries.isEmpty else", after="guard !FAULT, !result.entries.isEmpty else")
+fault("kinds of values are not looked at", D + "KeyKinds.swift", "guard let value = value(key), !isRight(value) else",
+      "guard !FAULT, let value = value(key), !isRight(value) else", M)
+fault("a tied head is any head", D + "TiedHead.swift", "guard description.tiesEmbeddings,", "guard !FAULT, description.tiesEmbeddings,",
+      X + ".LoaderTests")
+fault("names in tokenizer_config.json add no tokens", "TritTokenizer/Loading/NamedTokens.swift", "if let id = id(content) {",
+      "if FAULT {} else if let id = id(content) {", T)
+fault("a tokenizer that is not read is none", "TritWorkflows/Run/Tokenizer+Source.swift", "return files.isEmpty",
+      "return FAULT || files.isEmpty", X + ".LoaderTests")
+fault("an audit's witness does not look at the scale", "TritWorkflows/Verify/AuditWitness.swift",
+      "guard try source.scale(of: tensor) == scale else", "guard try FAULT || source.scale(of: tensor) == scale else", X)

@@ -13,8 +13,10 @@ import os
 import re
 import resource
 import shutil
+import signal
 import subprocess
 import sys
+import threading
 import time
 
 from faults import FAULTS
@@ -33,6 +35,8 @@ public enum PlantedFault {
   public static let number: Int = getenv("TRITSMITH_FAULT").flatMap { Int(String(cString: $0)) } ?? 0
 }
 """
+# The sign too: names of tests speak of failing.
+FAILED = re.compile(r'✘ Test "?(.+?)"? (?:recorded an issue|failed)')
 FLAGS = ["-c", "release", "-Xswiftc", "-enable-testing"]
 
 
@@ -91,17 +95,24 @@ def copy_package(texts):
 
 
 def test(filters, number, limit):
-    """Exit code and output of the tests, with a fault or (0) without. The limit is one of processor seconds: a busy machine
-    must not pass for a test that hangs."""
+    """Exit code and output of the tests, with a fault or (0) without; one that fails ends a run with a fault. The limit
+    is one of processor seconds: a busy machine must not pass for a test that hangs."""
     environment = dict(os.environ, TRITSMITH_FAULT=str(number), SWIFT_BACKTRACE="enable=no")
     command = ["swift", "test", *FLAGS, "--skip-build", "--filter", filters]
-    try:
-        run = subprocess.run(command, cwd=SCRATCH, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                             timeout=6 * limit, text=True, errors="replace",
-                             preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CPU, (limit, limit)))
-        return run.returncode, run.stdout
-    except subprocess.TimeoutExpired:
-        return None, ""
+    run = subprocess.Popen(command, cwd=SCRATCH, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                           text=True, errors="replace", start_new_session=True,
+                           preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CPU, (limit, limit)))
+    watch = threading.Timer(6 * limit, lambda: os.killpg(run.pid, signal.SIGKILL))
+    watch.start()
+    lines = []
+    for line in run.stdout:
+        lines.append(line)
+        if number and FAILED.search(line):
+            os.killpg(run.pid, signal.SIGKILL)
+            break
+    code, isLate = run.wait(), not watch.is_alive()
+    watch.cancel()
+    return None if isLate else code, "".join(lines)
 
 
 def verdict(code, output):
@@ -110,7 +121,7 @@ def verdict(code, output):
         return None
     if code is None:
         return "ran into the time limit"
-    failed = re.search(r'Test "?(.+?)"? (?:recorded an issue|with \d+ argument|failed)', output)
+    failed = FAILED.search(output)
     return failed.group(1).strip('"() ')[:90] if failed else "the test process crashed"
 
 
