@@ -120,6 +120,34 @@ struct ScaleAgreementTests {
     #expect(try !agree(expected, found(rounded.nextUp, .bf16), .first))
   }
 
+  @Test("two numbers that neither type has rounded are two scales")
+  func unexplained() throws {
+    /// 0.05224609375 is bf16(0.0523), 0.1 % below it, and a number of every type.
+    let (exact, near): (Float, Float) = (0.05224609375, 0.0523)
+    #expect(BFloat16.rounded(near) == exact && HalfFloat(exact).float == exact)
+    func scale(_ value: Float, _ storage: DType, _ convention: ScaleConvention = .multiply) -> TernaryScale {
+      TernaryScale(stored: value, storage: storage, convention: convention)
+    }
+    func expect(_ agrees: Bool, _ a: TernaryScale, _ b: TernaryScale) throws {
+      #expect(try agree(a, b, .either) == agrees, "\(a), \(b)")
+      #expect(try agree(b, a, .either) == agrees, "\(b), \(a)")
+    }
+    let half = HalfFloat(near).float
+    try expect(false, scale(exact, .f32), scale(near, .f32))
+    try expect(false, scale(exact, .f16), scale(half, .f16))
+    try expect(false, scale(exact, .f32), scale(half, .f16))
+    try expect(false, scale(exact, .f16), scale(near, .f32))
+    try expect(false, scale(exact, .f32), scale(1 / near, .f32, .divide))
+    try expect(false, scale(1 / exact, .f32, .divide), scale(1 / near, .f32, .divide))
+    // What a type of either side does.
+    try expect(true, scale(exact, .bf16), scale(near, .f32))
+    try expect(true, scale(half, .f16), scale(near, .f32))
+    try expect(true, scale(0.25, .f32), scale(4, .f32, .divide))
+    try expect(true, scale(exact, .bf16), scale(half, .f16))
+    // Half a unit of bfloat16 at most.
+    try expect(false, scale(exact, .bf16), scale(exact * 1.004, .f32))
+  }
+
   @Test("an infinity, a 0 and lost digits are no rounding; F16 and BF16")
   func vanished() throws {
     func pair(_ value: Float, _ storage: DType) -> (TernaryScale, TernaryScale) {
