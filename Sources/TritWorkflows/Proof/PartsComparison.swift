@@ -234,8 +234,18 @@ struct PartsComparison {
       guard let left = a[key], let right = b[key] else { return false }
       return left.means(right)
     }
-    return Set(a.keys).union(b.keys).sorted().filter { !isSame($0) }.map {
-      DescriptionDifference(key: $0.string, first: a[$0]?.shown ?? "absent", second: b[$0]?.shown ?? "absent")
+    return Set(a.keys).union(b.keys).sorted().filter { !isSame($0) }.flatMap { key -> [DescriptionDifference] in
+      // The settings of a model inside another are named one by one.
+      if key.string.hasSuffix("_config"), key.string != quantizationKey, let left = a[key]?.entries,
+        let right = b[key]?.entries
+      {
+        return differences(left, right).map {
+          DescriptionDifference(key: "\(key.string).\($0.key)", first: $0.first, second: $0.second)
+        }
+      }
+      return [
+        DescriptionDifference(key: key.string, first: a[key]?.shown ?? "absent", second: b[key]?.shown ?? "absent")
+      ]
     }
   }
 
@@ -363,13 +373,17 @@ private protocol SettingValue {
   func means(_ other: Self) -> Bool
   /// For people.
   var shown: String { get }
+  /// Keys and values of an object; nil for what is none.
+  var entries: [(String, Self)]? { get }
 }
 
 extension JSONValue: SettingValue {
   fileprivate var shown: String { String(decoding: serialized(), as: UTF8.self) }
+  fileprivate var entries: [(String, JSONValue)]? { object?.entries.map { ($0.key, $0.value) } }
 }
 
 extension MetadataValue: SettingValue {
   fileprivate func means(_ other: MetadataValue) -> Bool { self == other }
   fileprivate var shown: String { text() }
+  fileprivate var entries: [(String, MetadataValue)]? { nil }
 }
