@@ -72,7 +72,7 @@ struct Planner {
     var configuration = OutputConfiguration(
       source.manifest.configuration, target: request.target, convention: convention, tensors: tensors,
       named: survey.className.flatMap(ArchitectureRegistry.architecture(named:)),
-      description: try? survey.description.get(), unfolds: request.unfolds
+      description: try? survey.description.get(), unfolds: request.unfolds, takesPlainInputs: takesPlainInputs(tensors)
     ).object
     if let recipe = request.recipe { configuration = recipe.configured(configuration) }
     if request.nonFinite == .carry {
@@ -366,6 +366,18 @@ struct Planner {
       source: tensor, role: role, step: step, encoding: .ternary(id),
       byteCount: layout.byteCount(tensor.shape) + scales * scaleBits / 8,
       scaleConvention: tensor.scale?.convention ?? convention)
+  }
+
+  /// Whether trits take inputs as they are in the source: an entry that says otherwise would make another model of it.
+  private func takesPlainInputs(_ tensors: [PlannedTensor]) -> Bool {
+    guard let scheme = try? survey.description.get().quantization, scheme.projections == .linear else { return false }
+    let ternary = tensors.filter { $0.role.isProjection && $0.encoding.isTernary }
+    switch survey.kind {
+    case .packed: return scheme.takesPlainInputs(ternary.map(\.source), in: source)
+    case .ternaryDense:
+      return ternary.allSatisfy { if case .group = $0.scaleGranularity { true } else { false } }
+    case .latent, .ordinary, .undetermined: return false
+    }
   }
 
   /// How many weights of a packed tensor share a scale; one for the tensor where it is none yet.

@@ -91,14 +91,19 @@ struct PartsComparison {
         first: .init(first, left), second: .init(second, right), isExcused: isExcused
       ).run()
       differences += projections.differences + contradictions()
-      return differences.isEmpty
+      var finding =
+        differences.isEmpty
         ? PartFinding(
           .description, .equal, "\(left.settingCount) settings; how \(projections.compared) projections compute")
         : PartFinding(
           .description, .differs, PartsComparison.count(differences, "setting"), differences: differences)
+      finding.remarks = projections.remarks
+      return finding
     case (.failure(let error), _), (_, .failure(let error)):
       // What is not understood can still be the same, key for key.
-      if var (differences, projections) = try keyDifferences() {
+      if let found = try keyDifferences() {
+        let projections = found.projections
+        var differences = found.differences
         differences += contradictions()
         // One that loaders take and one that they refuse are no one model, however small the difference.
         if differences.isEmpty {
