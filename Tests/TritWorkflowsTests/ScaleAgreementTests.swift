@@ -234,6 +234,32 @@ struct ScaleAgreementTests {
     }
   }
 
+  /// 10³⁸ times a sum of 256 inputs of about 1 is no Float.
+  @Test("a scale that makes logits infinite is refused by the rule of check, and no output is put in place")
+  func infiniteProducts() throws {
+    let scratch = ScratchFolder()
+    let bad = changed(scratch["bad"], of: Checkpoint.bitnet) {
+      $0["model.layers.1.mlp.up_proj.weight_scale"].bytes = FloatBytes.bf16([1e-38])
+    }
+    #expect(try CheckTests.check(bad).findings.contains { $0.rule == .computation && $0.severity == .error })
+    func convert(_ name: String, _ target: ConversionTarget, _ nonFinite: NonFinitePolicy = .refuse) throws {
+      try Workflow.convert(bad, scratch[name], to: target) {
+        $0.gguf.weights = .i2s
+        $0.gguf.hasTokenizer = false
+        $0.nonFinite = nonFinite
+      }
+    }
+    for (name, target) in [
+      ("dense", ConversionTarget.dense), ("packed", .hfPacked), ("a.tritpack", .tritpack), ("a.gguf", .gguf),
+    ] {
+      let error = #expect(throws: WorkflowError.self) { try convert(name, target) }
+      #expect(error?.description.contains("model.computes") == true, "\(name): \(error as Any)")
+      #expect(!Disk.exists(scratch[name]), "\(name)")
+    }
+    // Asked for, it passes.
+    try convert("carried", .hfPacked, .carry)
+  }
+
   @Test("a scale of 0 over zeros, and any other, converts to every form, in both conventions")
   func zeroOverZeros() throws {
     let scratch = ScratchFolder()
