@@ -310,8 +310,8 @@ struct PartsComparison {
         )
       }
     }
-    let more = try additionalTemplates()
-    if more.count > 0 { compared.append(CompanionPath.templates) }
+    let more = try namedTemplates()
+    if more.count > 0 { compared.append("\(more.count) named chat templates") }
     differences += more.differences
     if !differences.isEmpty {
       return PartFinding(.companions, .differs, "\(differences.count) entries differ", differences: differences)
@@ -337,21 +337,18 @@ struct PartsComparison {
 
   private static let bookkeepingOfGeneration: Set<String> = ["transformers_version", "_from_model_config"]
 
-  /// Named templates beside the default one, where both containers have a place for them.
-  private func additionalTemplates() throws -> (count: Int, differences: [DescriptionDifference]) {
-    guard !(first is GGUFModelView), !(second is GGUFModelView) else { return (0, []) }
-    let names = [first, second].flatMap(\.manifest.companions).map(\.name).filter(CompanionPath.isTemplate)
-    let unique = Set(names.map { ExactString($0) }).sorted().map(\.string)
-    let differences = try unique.compactMap { name -> DescriptionDifference? in
-      let texts = try [first, second].map { source in
-        source.manifest.companions.contains { ExactString($0.name) == ExactString(name) }
-          ? String(decoding: try source.companion(named: name), as: UTF8.self) : nil
+  /// Named templates beside the default one.
+  private func namedTemplates() throws -> (count: Int, differences: [DescriptionDifference]) {
+    let sides = try [first, second].map { try ChatTemplate.named(of: $0) }
+    let names = Set(sides[0].keys).union(sides[1].keys).sorted()
+    return (
+      names.count,
+      names.filter { sides[0][$0] != sides[1][$0] }.map {
+        DescriptionDifference(
+          key: "chat_template.\($0.string)", first: PartsComparison.size(sides[0][$0]),
+          second: PartsComparison.size(sides[1][$0]))
       }
-      guard texts[0] != texts[1] else { return nil }
-      return DescriptionDifference(
-        key: name, first: PartsComparison.size(texts[0]), second: PartsComparison.size(texts[1]))
-    }
-    return (unique.count, differences)
+    )
   }
 
   private static func size(_ text: String?) -> String { text.map { "\($0.utf8.count) bytes" } ?? "absent" }
