@@ -95,6 +95,17 @@ struct AbsenceTests {
     // A folder that says them, and GGUF made of it.
     let folder = try changed(Checkpoint.bitnet, [("eos_token_id", "[2, 5]")], scratch["folder"])
     try expect(folder, more, isOne: true)
+    // Ends are a set: the order of a list ends no text otherwise.
+    for (number, list) in ["[5, 2]", "[2, 5, 5]"].enumerated() {
+      let turned = try changed(Checkpoint.bitnet, [("eos_token_id", list)], scratch["turned-\(number)"])
+      try expect(Checkpoint.bitnet, turned, isOne: true)
+      try expect(folder, turned, isOne: true)
+      let companions = try #require(try Workflow.compare(Checkpoint.bitnet, turned).parts[.companions])
+      #expect(companions.differences.map(\.key) == ["eos_token_id"], "\(companions)")
+    }
+    let others = try changed(Checkpoint.bitnet, [("eos_token_id", "[5, 7]")], scratch["others"])
+    try expect(Checkpoint.bitnet, others, isOne: false, "eos_token_id")
+    try expect(folder, others, isOne: false, "eos_token_id")
     // One that its tokenizer does not name is kept beside that one, for engines stop at both.
     let strange = try changed(Checkpoint.bitnet, [("eos_token_id", "5")], scratch["strange"])
     try Workflow.convert(strange, scratch["strange.gguf"], to: .gguf)
