@@ -264,7 +264,10 @@ struct PartsComparison {
     do {
       generation = try [first, second].map { try object("generation_config.json", $0) }
     } catch let error as FormatError {
-      return PartFinding(.companions, .notCompared, "generation_config.json is not understood: \(error.placedSummary)")
+      var finding = PartFinding(
+        .companions, .notCompared, "generation_config.json is not understood: \(error.placedSummary)")
+      finding.remarks = ["companions not compared (\(finding.detail))"]
+      return finding
     }
     switch (generation[0], generation[1]) {
     case _ where !isSameContainer: break
