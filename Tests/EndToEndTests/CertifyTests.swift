@@ -113,6 +113,20 @@ struct CertifyTests {
     Disk.write(honest, certified.certificate)
     try lie(certified, Self.gates { $0["passed"] = false })
     Tool.expect(1, paths + ["--hashes-only"])
+    // Counts that do not fit each other, and those that fit no output.
+    for change in [{ count, index in index == 0 ? 1 : count }, { count, _ in count + count }] as [(Int, Int) -> Int] {
+      Disk.write(honest, certified.certificate)
+      try lie(certified) { object in
+        let gates = (object["gates"]?.array ?? []).enumerated().map { index, value -> JSONValue in
+          var gate = value.object ?? JSONObject()
+          gate["tensors"] = .number(JSONNumber(change(gate["tensors"]?.number?.integer ?? 0, index)))
+          return .object(gate)
+        }
+        object["gates"] = .array(gates)
+      }
+      let result = Tool.expect(1, paths + ["--hashes-only"])
+      #expect(result.output.contains("gates"), "\(result.output)")
+    }
   }
 
   @Test("it names hashes of the files as sha256sum gives them, and no time, machine or folder")

@@ -89,6 +89,14 @@ struct GGUFCommandTests {
     Tool.expect(0, ["compare", Self.packed, file])
     Tool.expect(1, ["compare", Self.packed, file, "--gguf-pre", "qwen2"])
     Tool.expect(1, ["verify", Self.packed, file, "--gguf-pre", "qwen2"])
+    for command in ["compare", "verify"] {
+      let told = Tool.expect(0, [command, Self.packed, file, "--gguf-pre", "llama-bpe"])
+      let line = told.output.split(separator: "\n").first ?? ""
+      #expect(line.contains("read as 'llama-bpe', as asked"), "\(told.output)")
+      Tool.expect(64, [command, Self.packed, file, "--gguf-pre", ""])
+    }
+    Tool.expect(64, ["convert", Self.packed, scratch["y.gguf"], "--to", "gguf", "--gguf-pre", ""])
+    Tool.expect(64, ["check", file, "--gguf-pre", ""])
   }
 
   @Test("layouts and options that do not go together")

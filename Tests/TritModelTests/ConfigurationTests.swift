@@ -119,6 +119,17 @@ struct ConfigurationTests {
       #expect(Self.fault("\"\(key)\": null", from: base)?.field == key)
       if key != "max_window_layers" { #expect(Self.fault("\"\(key)\": null") == nil) }
     }
+    // It has no such key, and neither has `BitNetConfig`; transformers 5.23 loads both with it.
+    #expect(Self.fault("\"mlp_bias\": null", from: base) == nil)
+    let bitNet = Self.small.replacing("LlamaForCausalLM", with: "BitNetForCausalLM")
+    #expect(Self.fault("\"mlp_bias\": null", from: bitNet) == nil)
+    #expect(Self.fault("\"head_dim\": null", from: bitNet)?.field == "head_dim")
+    // Every class may name its layers as what they are.
+    for base in [Self.small, bitNet] {
+      #expect(Self.fault("\"layer_types\": [\"full_attention\", \"full_attention\"]", from: base) == nil)
+      #expect(Self.fault("\"layer_types\": null", from: base) == nil)
+      #expect(Self.fault("\"layer_types\": [\"full_attention\"]", from: base)?.field == "layer_types")
+    }
     #expect(read.architecture.role(of: "model.layers.1.self_attn.q_norm.weight") == .norm)
     #expect(read.tensors(ofLayer: 0).first { $0.name.hasSuffix("k_norm.weight") }?.shape == [128])
   }

@@ -95,6 +95,17 @@ struct AbsenceTests {
     // A folder that says them, and GGUF made of it.
     let folder = try changed(Checkpoint.bitnet, [("eos_token_id", "[2, 5]")], scratch["folder"])
     try expect(folder, more, isOne: true)
+    // Ends are a set: the order of a list ends no text otherwise.
+    for (number, list) in ["[5, 2]", "[2, 5, 5]"].enumerated() {
+      let turned = try changed(Checkpoint.bitnet, [("eos_token_id", list)], scratch["turned-\(number)"])
+      try expect(Checkpoint.bitnet, turned, isOne: true)
+      try expect(folder, turned, isOne: true)
+      let companions = try #require(try Workflow.compare(Checkpoint.bitnet, turned).parts[.companions])
+      #expect(companions.differences.map(\.key) == ["eos_token_id"], "\(companions)")
+    }
+    let others = try changed(Checkpoint.bitnet, [("eos_token_id", "[5, 7]")], scratch["others"])
+    try expect(Checkpoint.bitnet, others, isOne: false, "eos_token_id")
+    try expect(folder, others, isOne: false, "eos_token_id")
     // One that its tokenizer does not name is kept beside that one, for engines stop at both.
     let strange = try changed(Checkpoint.bitnet, [("eos_token_id", "5")], scratch["strange"])
     try Workflow.convert(strange, scratch["strange.gguf"], to: .gguf)
@@ -242,6 +253,37 @@ struct AbsenceTests {
     let verified = try Workflow.verify(scratch["source"], scratch["a.gguf"])
     #expect(verified.passed && verified.parts[.companions]?.outcome == .differs)
     #expect(verified.parts.verdict.contains("num_beams: 4 and absent"), "\(verified.parts.verdict)")
+  }
+
+  /// The places of transformers 5.23 and of llama.cpp's converter.
+  @Test("named chat templates are compared in every container, and go to GGUF and back")
+  func namedTemplates() throws {
+    let scratch = ScratchFolder()
+    func model(_ name: String, _ text: String) throws -> String {
+      let folder = scratch[name]
+      Disk.copyFolder(Checkpoint.bitnet, to: folder)
+      if Disk.exists(folder + "/chat_template.jinja") { Disk.remove(folder + "/chat_template.jinja") }
+      let path = folder + "/tokenizer_config.json"
+      var object = try #require(try JSONValue.parse(Disk.bytes(path)).object)
+      object["chat_template"] = try JSONValue.parse(
+        Array("[{\"name\": \"default\", \"template\": \"A\"}, {\"name\": \"tool\", \"template\": \"\(text)\"}]".utf8))
+      Disk.write(JSONValue.object(object).serialized(.pretty), path)
+      return folder
+    }
+    func keys(_ first: String, _ second: String) throws -> [String]? {
+      try Workflow.compare(first, second).parts[.companions]?.differences.map(\.key)
+    }
+    let (one, other) = (try model("one", "B"), try model("other", "C"))
+    #expect(try keys(one, other) == ["chat_template.tool"])
+    for folder in [one, other] { try Workflow.convert(folder, folder + ".gguf", to: .gguf) }
+    let entries = try FormatRegistry.open(one + ".gguf").manifest
+    #expect(entries.entry("tokenizer.chat_template.tool")?.string == "B")
+    #expect(try keys(one + ".gguf", other + ".gguf") == ["chat_template.tool"])
+    #expect(try keys(one, other + ".gguf") == ["chat_template.tool"])
+    #expect(try keys(one, one + ".gguf") == [])
+    try Workflow.convert(one + ".gguf", scratch["back"], to: .dense)
+    #expect(try keys(one, scratch["back"]) == [])
+    #expect(try keys(other, scratch["back"]) == ["chat_template.tool"])
   }
 
   @Test("settings of sampling have keys in GGUF, both ways, and other numbers are a difference")

@@ -207,6 +207,26 @@ struct GGUFFactorTests {
     #expect(try source.scale(of: tensor).multipliers == [0.375])
   }
 
+  @Test("a factor of 1 is as none: the scale keeps what its type made of it, and dense weights are read")
+  func one() throws {
+    let scratch = ScratchFolder()
+    let ones = FloatBytes.f32([1])
+    try file(scratch["dense.gguf"], factor: ones, weightType: 0)
+    let dense = try ModelOpener.open(scratch["dense.gguf"])
+    let weights = try #require(dense.manifest.tensors.first)
+    #expect(dense.manifest.tensors.count == 1)
+    #expect(try dense.withBytes(0..<4, of: weights) { $0.copied } == ones)
+    try Workflow.gguf(Checkpoint.bitnet, scratch["plain.gguf"])
+    let shape = try #require(TensorShape([1]))
+    let factor = GGUFTensor(name: "blk.0.attn_q.scale", shape: shape, type: 0, byteCount: 4)
+    try ChangedGGUF.write(scratch["plain.gguf"], scratch["one.gguf"], adding: [(factor, ones)])
+    for first in [Checkpoint.bitnet, scratch["plain.gguf"]] {
+      #expect(try Workflow.compare(first, scratch["one.gguf"]).isSame, "\(first)")
+    }
+    try ChangedGGUF.write(scratch["plain.gguf"], scratch["two.gguf"], adding: [(factor, FloatBytes.f32([2]))])
+    #expect(try !Workflow.compare(scratch["plain.gguf"], scratch["two.gguf"]).isSame)
+  }
+
   @Test("a factor that is none, and one of dense weights, are errors")
   func refused() throws {
     let scratch = ScratchFolder()

@@ -77,6 +77,69 @@ struct EffectTests {
     #expect(try Self.compare(all, named("[\"down_proj\", \"head\", \"self_attn.q_proj\"]", "words")).isSame)
   }
 
+  /// By mathematics: an input of 8 bits is another number than the one it was rounded from.
+  @Test("whether inputs of trits are rounded is part of a model where both sides say it, and is said where one cannot")
+  func roundedInputs() throws {
+    let scratch = ScratchFolder()
+    let source = Bonsai.folder(scratch["source"])
+    try Workflow.bonsai(source, scratch["plain.gguf"], .q2)
+    try ChangedGGUF.write(scratch["plain.gguf"], scratch["rounded.gguf"]) { entries in
+      for index in entries.indices where entries[index].key == "tritsmith.linear_class" {
+        entries[index].value = .string("bitlinear")
+      }
+    }
+    let logits = try ["plain.gguf", "rounded.gguf"].map {
+      try RunnableModel(scratch[$0], RunOptions()).session(for: 4).logits([1, 7, 42, 200])
+    }
+    #expect(logits[0] != logits[1])
+    try expectDifference(
+      scratch["plain.gguf"], scratch["rounded.gguf"], "quantization_config, all projections",
+      ("packed trits, inputs as they are", "packed trits, int8 inputs"))
+    // MLX has no layer that rounds, and no key that could ask for one.
+    try Workflow.convert(Checkpoint.bitnet, scratch["mlx"], to: .mlx)
+    let words = "projections take inputs rounded to int8 in the"
+    for (first, second, side) in [
+      (Checkpoint.bitnet, scratch["mlx"], "first"), (scratch["mlx"], Checkpoint.bitnet, "second"),
+    ] {
+      let compared = try Self.compare(first, second)
+      #expect(compared.isSame && compared.parts.verdict.contains("\(words) \(side) alone"), "\(compared.parts.verdict)")
+      let verified = try Workflow.verify(first, second)
+      #expect(verified.passed && verified.parts.verdict.contains("\(words) \(side) alone"))
+    }
+    let latents = try Workflow.verify(Checkpoint.prequantized, scratch["mlx"])
+    #expect(latents.passed && latents.parts.verdict.contains("\(words) first alone"), "\(latents.parts.verdict)")
+    #expect(try !Self.compare(Checkpoint.bitnet, Checkpoint.bitnet).parts.verdict.contains("int8"))
+    #expect(try !Self.compare(Checkpoint.bitnet, Checkpoint.bfloat16).parts.verdict.contains("int8"))
+  }
+
+  @Test("TritPack of a model that rounds no inputs rounds none, and neither does what is made of it")
+  func plainInputs() throws {
+    let scratch = ScratchFolder()
+    let source = Bonsai.folder(scratch["source"])
+    try Workflow.bonsai(source, scratch["plain.gguf"], .q2)
+    for (number, input) in [source, scratch["plain.gguf"]].enumerated() {
+      let (pack, back) = (scratch["\(number).tritpack"], scratch["\(number).gguf"])
+      try Workflow.convert(input, pack, to: .tritpack)
+      try Workflow.bonsai(pack, back, .q2)
+      for path in [pack, back] {
+        #expect(try RunnableModel(path, RunOptions()).model.projectionClasses == [.linear], "\(path)")
+        let result = try Self.compare(input, path)
+        #expect(result.isSame && !result.parts.verdict.contains("int8"), "\(result.parts.verdict)")
+      }
+      #expect(try FormatRegistry.open(pack).manifest.configuration?["quantization_config"] == nil)
+    }
+  }
+
+  @Test("settings of a model inside another are named by their own keys")
+  func inside() throws {
+    let scratch = ScratchFolder()
+    let first = try Self.changed(
+      Checkpoint.bitnet, [("text_config", "{\"a\": 1, \"b\": {\"c\": 2}}")], scratch["first"])
+    let other = try Self.changed(Checkpoint.bitnet, [("text_config", "{\"a\": 1, \"d\": 3}")], scratch["other"])
+    let finding = try #require(try Self.compare(first, other).parts[.description])
+    #expect(finding.differences.map(\.key) == ["text_config.b", "text_config.d"], "\(finding)")
+  }
+
   @Test("trits, trit × scale and latents that run as trits are one model")
   func forms() throws {
     func outcome(_ first: String, _ second: String) throws -> PartFinding.Outcome? {

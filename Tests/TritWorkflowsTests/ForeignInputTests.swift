@@ -252,6 +252,9 @@ struct ForeignInputTests {
     #expect(try companions(1, 2)?.outcome == .equal)
     Disk.write("{", folders[0] + "/generation_config.json")
     #expect(try companions(0, 1)?.outcome == .notCompared)
+    // They are no part of the verdict, which says all the same that nobody looked.
+    let unseen = try Workflow.compare(folders[0], folders[1])
+    #expect(unseen.isSame && unseen.parts.verdict.contains("companions not compared"), "\(unseen.parts.verdict)")
   }
 }
 

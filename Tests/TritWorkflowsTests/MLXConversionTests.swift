@@ -174,6 +174,11 @@ struct MLXConversionTests {
       #expect(try Workflow.verify(source, scratch[name]).passed, "\(name)")
     }
     #expect(try Workflow.compare(scratch["packed"], Checkpoint.bitnet).isSame)
+    // Groups that all have one scale come back as that scale, to the byte.
+    try Workflow.convert(scratch["packed"], scratch["back"], to: .hfPacked)
+    #expect(differences(ofFolders: scratch["back"], Checkpoint.bitnet) == [])
+    #expect(try Workflow.verify(scratch["packed"], scratch["back"]).passed)
+    try Workflow.convert(scratch["packed"], scratch["latents"] + "-again", to: .trainable)
     try Workflow.convert(
       Checkpoint.prequantized, scratch["grouped"], to: .mlx
     ) { $0.quantizer = QuantizerID(rawValue: "absmean-group64") }

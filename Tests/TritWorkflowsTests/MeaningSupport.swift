@@ -198,24 +198,29 @@ enum Meaning: Equatable {
 /// A GGUF file with other keys, its tensors byte for byte.
 enum ChangedGGUF {
   @discardableResult
-  static func write(_ source: String, _ output: String, _ change: (inout [MetadataEntry]) -> Void) throws -> String {
+  static func write(
+    _ source: String, _ output: String, adding more: [(GGUFTensor, [UInt8])] = [],
+    _ change: (inout [MetadataEntry]) -> Void = { _ in }
+  ) throws -> String {
     let file = try FormatRegistry.open(source)
     var entries = file.manifest.entries
     change(&entries)
-    let tensors = try file.manifest.tensors.map { tensor -> (GGUFTensor, [UInt8]) in
-      let bytes = try file.withBytes(0..<tensor.location.byteCount, of: tensor) { span in
-        span.withUnsafeBytes { Array($0) }
-      }
-      let type: UInt32
-      switch tensor.encoding {
-      case .dense(.f32): type = 0
-      case .dense(.f16): type = 1
-      case .dense(.bf16): type = 30
-      case .ternary(TQ2_0.id): type = 35
-      default: preconditionFailure("\(tensor.encoding) is not written by these tests")
-      }
-      return (GGUFTensor(name: tensor.name, shape: tensor.shape, type: type, byteCount: bytes.count), bytes)
-    }
+    let tensors =
+      try file.manifest.tensors.map { tensor -> (GGUFTensor, [UInt8]) in
+        let bytes = try file.withBytes(0..<tensor.location.byteCount, of: tensor) { span in
+          span.withUnsafeBytes { Array($0) }
+        }
+        let type: UInt32
+        switch tensor.encoding {
+        case .dense(.f32): type = 0
+        case .dense(.f16): type = 1
+        case .dense(.bf16): type = 30
+        case .ternary(TQ2_0.id): type = 35
+        case .ternary(Q2_0.id): type = 42
+        default: preconditionFailure("\(tensor.encoding) is not written by these tests")
+        }
+        return (GGUFTensor(name: tensor.name, shape: tensor.shape, type: type, byteCount: bytes.count), bytes)
+      } + more
     let staging = try StagedOutput(.file, at: output, replacing: false)
     let sink = try GGUFSink(plan: GGUFPlan(entries: entries, tensors: tensors.map(\.0)), staging: staging)
     for (tensor, bytes) in tensors { try sink.write(bytes.span.bytes, to: tensor.name, at: 0) }

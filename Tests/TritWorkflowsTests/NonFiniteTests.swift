@@ -25,6 +25,20 @@ struct NonFiniteTests {
     #expect(wrong == 0)
   }
 
+  @Test("every 16-bit pattern of 2¹⁶ or more, against the standard library; Float16 has none")
+  func large() {
+    var wrong = 0
+    for pattern in UInt16.min...UInt16.max {
+      let value = Float(bitPattern: UInt32(pattern) << 16)
+      let isLarge = value.isNaN || value.magnitude >= 65536
+      let neighbours = littleEndianBytes(pattern) + littleEndianBytes(UInt16(0x477F))
+      if NonFinite.isLarge(neighbours.span.bytes, .bf16) != isLarge { wrong += 1 }
+      if NonFinite.isLarge(littleEndianBytes(value.bitPattern).span.bytes, .f32) != isLarge { wrong += 1 }
+    }
+    #expect(wrong == 0)
+    #expect(NonFinite.isLarge([0, 0x7C].span.bytes, .f16) == nil)
+  }
+
   @Test("patterns around every exponent, against the standard library")
   func wide() {
     var wrong = 0

@@ -120,6 +120,34 @@ struct ScaleAgreementTests {
     #expect(try !agree(expected, found(rounded.nextUp, .bf16), .first))
   }
 
+  @Test("two numbers that neither type has rounded are two scales")
+  func unexplained() throws {
+    /// 0.05224609375 is bf16(0.0523), 0.1 % below it, and a number of every type.
+    let (exact, near): (Float, Float) = (0.05224609375, 0.0523)
+    #expect(BFloat16.rounded(near) == exact && HalfFloat(exact).float == exact)
+    func scale(_ value: Float, _ storage: DType, _ convention: ScaleConvention = .multiply) -> TernaryScale {
+      TernaryScale(stored: value, storage: storage, convention: convention)
+    }
+    func expect(_ agrees: Bool, _ a: TernaryScale, _ b: TernaryScale) throws {
+      #expect(try agree(a, b, .either) == agrees, "\(a), \(b)")
+      #expect(try agree(b, a, .either) == agrees, "\(b), \(a)")
+    }
+    let half = HalfFloat(near).float
+    try expect(false, scale(exact, .f32), scale(near, .f32))
+    try expect(false, scale(exact, .f16), scale(half, .f16))
+    try expect(false, scale(exact, .f32), scale(half, .f16))
+    try expect(false, scale(exact, .f16), scale(near, .f32))
+    try expect(false, scale(exact, .f32), scale(1 / near, .f32, .divide))
+    try expect(false, scale(1 / exact, .f32, .divide), scale(1 / near, .f32, .divide))
+    // What a type of either side does.
+    try expect(true, scale(exact, .bf16), scale(near, .f32))
+    try expect(true, scale(half, .f16), scale(near, .f32))
+    try expect(true, scale(0.25, .f32), scale(4, .f32, .divide))
+    try expect(true, scale(exact, .bf16), scale(half, .f16))
+    // Half a unit of bfloat16 at most.
+    try expect(false, scale(exact, .bf16), scale(exact * 1.004, .f32))
+  }
+
   @Test("an infinity, a 0 and lost digits are no rounding; F16 and BF16")
   func vanished() throws {
     func pair(_ value: Float, _ storage: DType) -> (TernaryScale, TernaryScale) {
@@ -204,6 +232,32 @@ struct ScaleAgreementTests {
         if model == Checkpoint.bitnet { #expect(throws: ModelError.self) { try RunnableModel(bad, RunOptions()) } }
       }
     }
+  }
+
+  /// 10³⁸ times a sum of 256 inputs of about 1 is no Float.
+  @Test("a scale that makes logits infinite is refused by the rule of check, and no output is put in place")
+  func infiniteProducts() throws {
+    let scratch = ScratchFolder()
+    let bad = changed(scratch["bad"], of: Checkpoint.bitnet) {
+      $0["model.layers.1.mlp.up_proj.weight_scale"].bytes = FloatBytes.bf16([1e-38])
+    }
+    #expect(try CheckTests.check(bad).findings.contains { $0.rule == .computation && $0.severity == .error })
+    func convert(_ name: String, _ target: ConversionTarget, _ nonFinite: NonFinitePolicy = .refuse) throws {
+      try Workflow.convert(bad, scratch[name], to: target) {
+        $0.gguf.weights = .i2s
+        $0.gguf.hasTokenizer = false
+        $0.nonFinite = nonFinite
+      }
+    }
+    for (name, target) in [
+      ("dense", ConversionTarget.dense), ("packed", .hfPacked), ("a.tritpack", .tritpack), ("a.gguf", .gguf),
+    ] {
+      let error = #expect(throws: WorkflowError.self) { try convert(name, target) }
+      #expect(error?.description.contains("model.computes") == true, "\(name): \(error as Any)")
+      #expect(!Disk.exists(scratch[name]), "\(name)")
+    }
+    // Asked for, it passes.
+    try convert("carried", .hfPacked, .carry)
   }
 
   @Test("a scale of 0 over zeros, and any other, converts to every form, in both conventions")

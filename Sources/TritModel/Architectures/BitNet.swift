@@ -20,6 +20,8 @@ public struct BitNet: Architecture {
       activation: .squaredReLU, normEpsilon: 1e-5, rotaryTheta: 500_000, keyValueHeads: 5,
       onlineProjections: .autoBitLinearOnline, specialTokens: SpecialTokens(begin: 128_000, end: [128_001]))
   }
+  /// Source: `BitNetMLP`, which has no biases, and `BitNetAttention`, which takes a null `head_dim` as it is.
+  public var keys: ClassKeys { ClassKeys(feedForwardBias: .never, neverNull: [("head_dim", "a whole number")]) }
   public var modules: [ModuleTemplate] { BitNet.table }
   private static let table = ModuleTemplate.decoder(
     attentionSubNorm: "self_attn.attn_sub_norm", feedForwardSubNorm: "mlp.ffn_sub_norm")

@@ -41,6 +41,8 @@ public enum HuggingFaceDescription {
     let named = ArchitectureRegistry.className(in: object).flatMap(ArchitectureRegistry.architecture(named:))
     if named?.className == architecture.className { try checkModelType(&reader, architecture) }
     for (key, expected) in neverNull + keys.neverNull { try reader.refuseNull(key, expected) }
+    // A class without such biases has no key for them that could be null.
+    if keys.feedForwardBias == .stated { try reader.refuseNull("mlp_bias", "a boolean") }
     let hiddenSize = try reader.requiredInteger("hidden_size")
     let intermediateSize = try reader.requiredInteger("intermediate_size")
     let layers = try reader.requiredInteger("num_hidden_layers")
@@ -121,12 +123,12 @@ public enum HuggingFaceDescription {
     try reader.mustBeOff("weight_bits", [1])
     try reader.mustBeOff("input_bits", [8])
     try reader.mustBeOff("use_sliding_window")
+    try checkLayerTypes(&reader, layers: layers)
     switch keys.slidingWindow {
     case .unknown: try reader.mustBeOff("sliding_window", [])
     case .switched:
       // Without the switch the window counts for no layer.
       reader.ignore(["sliding_window", "max_window_layers"])
-      try checkLayerTypes(&reader, layers: layers)
     }
     try reader.mustBeOff("partial_rotary_factor", [1])
     try reader.mustBeOff("is_decoder", [false, true])
@@ -138,7 +140,7 @@ public enum HuggingFaceDescription {
   /// transformers 5.23.
   private static let neverNull: [(key: String, expected: String)] = [
     ("max_position_embeddings", "a whole number"), ("rms_norm_eps", "a number"), ("hidden_act", "a string"),
-    ("tie_word_embeddings", "a boolean"), ("attention_bias", "a boolean"), ("mlp_bias", "a boolean"),
+    ("tie_word_embeddings", "a boolean"), ("attention_bias", "a boolean"),
     ("use_cache", "a boolean"), ("initializer_range", "a number"),
   ]
 
@@ -153,7 +155,8 @@ public enum HuggingFaceDescription {
         found: "\"\(stated)\", which is what loaders go by"), "model_type")
   }
 
-  /// Layers may be named, all of them as what they are without the list.
+  /// Layers may be named in every class, all of them as what they are without the list. Source: `validate_layer_type`
+  /// of transformers 5.23.
   private static func checkLayerTypes(_ reader: inout ConfigurationReader, layers: Int) throws(ModelError) {
     let key = "layer_types"
     guard let value = reader.value(key) else { return }

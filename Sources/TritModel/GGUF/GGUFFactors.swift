@@ -33,7 +33,8 @@ struct GGUFFactors {
       guard factor.isFinite, factor > 0 else {
         throw GGUFModelError(.badFactor("\(factor)"), file: source.manifest.path, tensor: tensor.name)
       }
-      values[weight] = factor
+      // 1 changes no number, and leaves the scale what its own type made of it.
+      if factor != 1 { values[weight] = factor }
       names.insert(ExactString(tensor.name))
     }
   }

@@ -5,6 +5,8 @@ import TritTokenizer
 
 /// Tokenizer files of a Hugging Face model, parsed.
 public struct GGUFTokenizerFiles: Sendable {
+  /// What stands before the name of a chat template beside the default one.
+  package static let namedTemplate = "tokenizer.chat_template."
   /// `tokenizer.json`
   public var tokenizer: JSONObject
   /// `tokenizer_config.json`
@@ -297,7 +299,7 @@ public struct GGUFTokenizer: Sendable {
         entries.append(MetadataEntry("tokenizer.chat_template", .string(template)))
       } else {
         names.append(name)
-        entries.append(MetadataEntry("tokenizer.chat_template." + name, .string(template)))
+        entries.append(MetadataEntry(GGUFTokenizerFiles.namedTemplate + name, .string(template)))
       }
     }
     if !names.isEmpty { entries.append(MetadataEntry("tokenizer.chat_templates", .array(.string(names)))) }

@@ -233,6 +233,19 @@ struct GGUFTokenizerFile {
     ]
   }
 
+  /// The chat template, or a list of all where some have names; nil where there is none.
+  private var templates: JSONValue? {
+    let main = manifest.entry("tokenizer.chat_template")?.string
+    let prefix = GGUFTokenizerFiles.namedTemplate
+    let named = manifest.entries.compactMap { entry -> (name: String, text: String)? in
+      guard entry.key.utf8.starts(with: prefix.utf8), let text = entry.value.string else { return nil }
+      return (String(Substring(entry.key.utf8.dropFirst(prefix.utf8.count))), text)
+    }
+    guard !named.isEmpty else { return main.map { .string($0) } }
+    let all = (main.map { [(name: "default", text: $0)] } ?? []) + named
+    return .array(all.map { .object(["name": .string($0.name), "template": .string($0.text)]) })
+  }
+
   private func settings(addsBegin: Bool, addsEnd: Bool) -> JSONObject {
     var result: JSONObject = ["clean_up_tokenization_spaces": false]
     for (key, name) in [("bos_token", "bos"), ("eos_token", "eos"), ("pad_token", "padding"), ("unk_token", "unknown")]
@@ -241,7 +254,7 @@ struct GGUFTokenizerFile {
     }
     result["add_bos_token"] = .bool(addsBegin)
     if addsEnd { result["add_eos_token"] = true }
-    if let template = manifest.entry("tokenizer.chat_template")?.string { result["chat_template"] = .string(template) }
+    result["chat_template"] = templates
     result["tokenizer_class"] = "PreTrainedTokenizerFast"
     return result
   }

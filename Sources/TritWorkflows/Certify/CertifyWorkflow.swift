@@ -81,6 +81,7 @@ public struct CertifyWorkflow: Sendable {
     if let gate = certificate.gates.first(where: { !$0.passed || $0.differences != 0 }) {
       result.checks.append(field("gates", "passed, 0 differences", "'\(printable(gate.name))' did not pass"))
     }
+    if request.hashesOnly { result.checks += gateCounts(certificate, output: result.output) }
     if request.hashesOnly, request.source == nil, FileSystem.kind(of: source) == nil {
       guard result.output != nil else { throw TensorIOError(.cannotOpen(errno: 2), path: source) }
       return result
@@ -148,6 +149,32 @@ public struct CertifyWorkflow: Sendable {
     // What stands there is compared, never touched: the staged output is dropped.
     conversion.replaces = true
     return try ConvertWorkflow(conversion, work: work).rehearse { try Certificate($0, work: work) }
+  }
+
+  /// Whether the numbers of compared tensors fit each other, and the output where it is here: a conversion that is not
+  /// done again cannot tell more.
+  private func gateCounts(_ certificate: Certificate, output: String?) -> [CertifyResult.Check] {
+    func count(_ name: String) -> Int? { certificate.gates.first { $0.name == name }?.tensors }
+    var checks: [CertifyResult.Check] = []
+    if let all = count("structure"), let ternary = count("trits"), let scales = count("trits and scales"),
+      let dense = count("dense")
+    {
+      if ternary != scales { checks.append(field("gates", "\(scales) ternary tensors", "\(ternary)")) }
+      let (sum, overflow) = ternary.addingReportingOverflow(dense)
+      if overflow || all != sum {
+        checks.append(field("gates", "\(all) tensors", "\(ternary) ternary and \(dense) dense ones"))
+      }
+      guard let output, let opened = try? ModelOpener.open(output, OpenOptions().reading(like: request.open)) else {
+        return checks
+      }
+      let stored = opened.manifest.tensors.count
+      let unread = TensorInventory.setAside(opened)
+      let least = stored - opened.manifest.tensors.count { unread.contains(ExactString($0.name)) }
+      if !(least...stored).contains(all) { checks.append(field("gates", "\(all) tensors", "\(stored)")) }
+    } else {
+      checks.append(field("gates", "structure, trits, trits and scales, dense", "one is missing"))
+    }
+    return checks
   }
 
   private func field(_ name: String, _ expected: String, _ found: String) -> CertifyResult.Check {

@@ -89,6 +89,7 @@ public struct ConvertWorkflow: Sendable {
     guard audit.passed else {
       throw WorkflowError(.auditFailed(audit.firstProblem ?? "it differs from its source"), file: request.output)
     }
+    if streamed.large.areThere { try checkComputation(plan, source, writer) }
     try work.parallelism.cancellation.check()
     return try conclude(
       StagedConversion(
@@ -105,6 +106,7 @@ public struct ConvertWorkflow: Sendable {
     /// What `check` says of numbers that have passed; warnings, as errors are thrown.
     var findings: [CheckFinding] = []
     var witnesses = Witnesses()
+    let large = LargeNumbers()
   }
 
   /// What the audit need not read the source for; by the source's names.
@@ -137,18 +139,21 @@ public struct ConvertWorkflow: Sendable {
       if isReadOften { try source.hold(tensor.source) }
       defer { if isReadOften { source.letGo(tensor.source) } }
       if tensor.step == .recode {
-        let report = try DenseStream(source: held, work: work, nonFinite: request.nonFinite, zeros: zeros).recode(
-          tensor, to: writer)
+        let report = try DenseStream(
+          source: held, work: work, nonFinite: request.nonFinite, zeros: zeros, large: result.large
+        ).recode(tensor, to: writer)
         if report.changed > 0 { result.rounded.append((tensor.name, report)) }
         try conclude()
         continue
       }
       if tensor.step == .restore {
+        if tensor.source.encoding.isTernary { result.large.look(at: try held.scale(of: tensor.source)) }
         try LatentRestoration(source: held, work: work).write(tensor, to: writer)
         continue
       }
       guard tensor.becomesTernary else {
-        result.witnesses.copies[ExactString(tensor.source.name)] = try copy(tensor, source, zeros, to: writer)
+        result.witnesses.copies[ExactString(tensor.source.name)] = try copy(
+          tensor, source, zeros, result.large, to: writer)
         try conclude()
         continue
       }
@@ -166,7 +171,8 @@ public struct ConvertWorkflow: Sendable {
         result.recognised.append(tensor.source.name)
         if tensor.step == .snap, pass.dtype == .bf16, tensor.encoding == .dense(.bf16), tensor.rowOrder == nil {
           // It is what it is to become, down to the sign of its zeros.
-          result.witnesses.copies[ExactString(tensor.source.name)] = try copy(tensor, held, zeros, to: writer)
+          result.witnesses.copies[ExactString(tensor.source.name)] = try copy(
+            tensor, held, zeros, result.large, to: writer)
           continue
         }
       }
@@ -175,6 +181,7 @@ public struct ConvertWorkflow: Sendable {
       if request.target == .mlx, let storage = tensor.scaleStorage, tensor.encoding.isTernary {
         scale = try tensor.mlxScale(try fitting(scale, storage, weight))
       }
+      result.large.look(at: scale)
       switch tensor.encoding {
       case .ternary(let id):
         try pack(weight, tensor, id, scale, zeros, to: writer)
@@ -238,7 +245,8 @@ public struct ConvertWorkflow: Sendable {
 
   /// - Returns: what the audit will find, of a model that is read over a network.
   private func copy(
-    _ planned: PlannedTensor, _ source: any TensorSource, _ zeros: ZeroWatch, to writer: OutputWriter
+    _ planned: PlannedTensor, _ source: any TensorSource, _ zeros: ZeroWatch, _ large: LargeNumbers,
+    to writer: OutputWriter
   ) throws -> CopyWitness? {
     var (source, tensor) = (source, planned.source)
     let isRemote = RemoteFolders.contains(source.manifest.path)
@@ -255,7 +263,7 @@ public struct ConvertWorkflow: Sendable {
     let (input, stored) = (source, tensor)
     let count = stored.location.byteCount
     // Bytes already in memory: looking at them costs a small part of reading them.
-    let check = FiniteCheck(stored, of: input, request.nonFinite, role: planned.role)
+    let check = FiniteCheck(stored, of: input, request.nonFinite, role: planned.role, large: large)
     try work.parallelism.forEachBand((count + bandBytes - 1) / bandBytes) { band in
       let range = band * bandBytes..<min(count, (band + 1) * bandBytes)
       try input.withBytes(range, of: stored) { bytes in
@@ -396,6 +404,19 @@ public struct ConvertWorkflow: Sendable {
   }
 
   // MARK: - Audit
+
+  /// Runs a few tokens through the staged output, where numbers are so large that products of them may not be finite.
+  ///
+  /// - Throws: `WorkflowError.unsound` with what `check` would say of the output.
+  private func checkComputation(
+    _ plan: ConversionPlan, _ source: any TensorSource, _ writer: OutputWriter
+  ) throws {
+    guard request.nonFinite == .refuse, request.knowsRules(of: plan.survey) else { return }
+    let found = try ComputationCheck(
+      path: writer.auditPath, open: request.reopening(writer.auditConvention), work: work
+    ).run()
+    if let error = found.findings.first { throw WorkflowError(.unsound(error), file: source.manifest.path) }
+  }
 
   func audit(
     _ plan: ConversionPlan, _ source: any TensorSource, _ calibration: CalibrationStatistics?, _ writer: OutputWriter,

@@ -65,7 +65,8 @@ struct LatentRestoration {
   /// Trits of the source, whatever they are stored in, with their scale.
   private func weight(_ tensor: TensorDescriptor, _ work: WorkOptions) throws -> (TernaryWeight, TernaryScale) {
     let weight = try TernaryWeight(source, tensor, quantizer: AbsMean.float32, work: work)
-    let scale = try weight.scale(.multiply)
+    // Groups that all have the same scale are one.
+    let scale = try weight.scale(.multiply).coarsest(rows: tensor.shape.rows, columns: tensor.shape.columns)
     guard scale.granularity == .tensor else {
       throw WorkflowError(
         .oneScaleOnly(found: scale.granularity == .row ? "per-row" : "per-group"), tensor: tensor.name)
@@ -204,7 +205,7 @@ extension Planner {
     }
     if tensor.encoding.isTernary {
       let granularity = try granularity(of: tensor)
-      guard granularity == .tensor else {
+      guard try granularity == .tensor || oneScale(of: tensor, granularity) != nil else {
         throw WorkflowError(
           .oneScaleOnly(found: granularity == .row ? "per-row" : "per-group"), file: file, tensor: tensor.name)
       }

@@ -11,10 +11,11 @@ struct OutputConfiguration {
   /// - Parameters:
   ///   - named: the class the configuration names, if it is known.
   ///   - description: what the configuration says, where it is understood: always for MLX.
+  ///   - takesPlainInputs: whether trits take inputs as they are in the source.
   ///   - unfolds: whether weights were rotated and become those of the ordinary model.
   init(
     _ configuration: JSONObject?, target: ConversionTarget, convention: ScaleConvention, tensors: [PlannedTensor],
-    named: (any Architecture)?, description: ModelDescription?, unfolds: Bool = false
+    named: (any Architecture)?, description: ModelDescription?, unfolds: Bool = false, takesPlainInputs: Bool = false
   ) {
     guard var result = configuration else {
       object = nil
@@ -50,6 +51,9 @@ struct OutputConfiguration {
       // GGUF has metadata in its place.
       object = nil
       return
+    case .tritpack where takesPlainInputs:
+      // A container of its own needs no entry, and layers of BitNet round their inputs.
+      result["quantization_config"] = nil
     case .hfPacked, .tritpack:
       let existing = result["quantization_config"]?.object
       result["quantization_config"] = .object(

@@ -72,7 +72,7 @@ struct Planner {
     var configuration = OutputConfiguration(
       source.manifest.configuration, target: request.target, convention: convention, tensors: tensors,
       named: survey.className.flatMap(ArchitectureRegistry.architecture(named:)),
-      description: try? survey.description.get(), unfolds: request.unfolds
+      description: try? survey.description.get(), unfolds: request.unfolds, takesPlainInputs: takesPlainInputs(tensors)
     ).object
     if let recipe = request.recipe { configuration = recipe.configured(configuration) }
     if request.nonFinite == .carry {
@@ -268,7 +268,10 @@ struct Planner {
     // Code × scale is all that MLX computes.
     if request.target == .mlx { return .multiply }
     // GGUF always holds multipliers; a checkpoint made from it follows its family.
-    if source is GGUFModelView {
+    // MLX holds multipliers whatever the family's checkpoints hold, as GGUF does.
+    let isOfMLX =
+      request.target == .hfPacked && source.manifest.tensors.contains { $0.encoding == .ternary(MLXTwoBit.id) }
+    if source is GGUFModelView || isOfMLX {
       return request.outputConvention ?? (survey.architecture ?? Llama()).packedConvention
     }
     let existing = Set(source.manifest.tensors.compactMap { $0.scale?.convention })
@@ -354,12 +357,20 @@ struct Planner {
       throw LayoutError(error.kind, layout: id, location: ErrorLocation(file: file, tensor: tensor.name))
     }
     let granularity = try granularity(of: tensor)
-    if request.target == .hfPacked, granularity != .tensor {
+    let joined = request.target == .hfPacked ? try oneScale(of: tensor, granularity) : nil
+    if request.target == .hfPacked, granularity != .tensor, joined == nil {
       throw WorkflowError(.oneScaleOnly(found: granularity == .row ? "per-row" : "per-group"), tensor: tensor.name)
     }
     if HFPacked.isUnloadable(.ternary(id), role) {
       throw WorkflowError(
         .doesNotFit(layout: id.rawValue, detail: HFPacked.linearOnly), file: file, tensor: tensor.name)
+    }
+    if let scale = joined?.asCheckpointScale(convention) {
+      var planned = PlannedTensor(
+        source: tensor, role: role, step: step, encoding: .ternary(id),
+        byteCount: layout.byteCount(tensor.shape) + scale.storedBytes.count, scaleConvention: scale.convention)
+      planned.outputScale = scale
+      return planned
     }
     let scaleBits = tensor.scale?.storage.bits ?? DType.bf16.bits
     let scales = granularity.count(rows: tensor.shape.rows, columns: tensor.shape.columns)
@@ -369,12 +380,32 @@ struct Planner {
       scaleConvention: tensor.scale?.convention ?? convention)
   }
 
+  /// Whether trits take inputs as they are in the source: an entry that says otherwise would make another model of it.
+  private func takesPlainInputs(_ tensors: [PlannedTensor]) -> Bool {
+    guard let scheme = try? survey.description.get().quantization, scheme.projections == .linear else { return false }
+    let ternary = tensors.filter { $0.role.isProjection && $0.encoding.isTernary }
+    switch survey.kind {
+    case .packed: return scheme.takesPlainInputs(ternary.map(\.source), in: source)
+    case .ternaryDense:
+      return ternary.allSatisfy { if case .group = $0.scaleGranularity { true } else { false } }
+    case .latent, .ordinary, .undetermined: return false
+    }
+  }
+
   /// How many weights of a packed tensor share a scale; one for the tensor where it is none yet.
   ///
   /// What the headers of a GGUF file say is where scales stand; how many there are, the scales themselves.
   func granularity(of tensor: TensorDescriptor) throws -> ScaleGranularity {
     let isEmbedded = source is GGUFModelView && tensor.encoding.isTernary
     return isEmbedded ? try source.scale(of: tensor).granularity : tensor.scale?.granularity ?? .tensor
+  }
+
+  /// The scale of a packed tensor whose groups all have the same; nil where there are several, and where nothing has to
+  /// be joined.
+  func oneScale(of tensor: TensorDescriptor, _ granularity: ScaleGranularity) throws -> TernaryScale? {
+    guard granularity != .tensor, tensor.encoding.isTernary else { return nil }
+    let scale = try source.scale(of: tensor).coarsest(rows: tensor.shape.rows, columns: tensor.shape.columns)
+    return scale.granularity == .tensor ? scale : nil
   }
 
   // MARK: - Checks

@@ -44,6 +44,8 @@ public struct PartFinding: Sendable, Hashable {
   public var lines: [String]
   /// What types did to weights that are rounded.
   public var rounding: WeightRounding?
+  /// What a verdict says of this part beside its outcome.
+  public var remarks: [String] = []
   /// Equal key for key, where not every key is understood.
   public var isPartlyUnderstood = false
 
@@ -148,6 +150,7 @@ public struct PartFindings: Sendable {
     if !needed.contains(.companions), let companions = self[.companions], companions.outcome == .differs {
       parts.append("companions differ (\(companions.text))")
     }
+    parts += findings.filter { needed.contains($0.part) || $0.part == .companions }.flatMap(\.remarks)
     return (parts + remarks).joined(separator: "; ")
   }
 

@@ -13,7 +13,7 @@ extension PartsComparison {
     if let reason = unread[0] ?? unread[1] {
       if let left = first as? GGUFModelView, let right = second as? GGUFModelView {
         return finding(.tokenizer, (left.base.manifest.entries, right.base.manifest.entries)) {
-          $0.hasPrefix("tokenizer.") && $0 != "tokenizer.chat_template"
+          $0.hasPrefix("tokenizer.") && !$0.hasPrefix("tokenizer.chat_template")
         }
       }
       let names = Set([first, second].flatMap(\.manifest.foreignTokenizerFiles))

@@ -27,15 +27,14 @@ extension PartsComparison {
     }
   }
 
-  /// Whether both end a text with the same token and one has more that do: generation settings, in every container.
-  /// Converters write them or leave them out, and no logits depend on them.
+  /// Whether both end a text with the same tokens and one has more that do: generation settings, in every container.
+  /// Converters write them or leave them out, and no logits depend on them. They are a set: each of them ends a text.
   static func isOfFurtherEnds(
     _ difference: DescriptionDifference, _ left: ModelDescription, _ right: ModelDescription
   ) -> Bool {
     guard difference.key == SpecialTokens.Role.end.rawValue else { return false }
-    let (one, two) = (left.specialTokens.end, right.specialTokens.end)
-    guard let first = one.first, let second = two.first else { return false }
-    return two.contains(first) && one.contains(second)
+    let (one, two) = (Set(left.specialTokens.end), Set(right.specialTokens.end))
+    return !one.isEmpty && !two.isEmpty && (one.isSubset(of: two) || two.isSubset(of: one))
   }
 
   private static func saysTokens(_ view: GGUFModelView) -> Bool { GGUFDescription.hasVocabulary(view.manifest) }

@@ -91,14 +91,19 @@ struct PartsComparison {
         first: .init(first, left), second: .init(second, right), isExcused: isExcused
       ).run()
       differences += projections.differences + contradictions()
-      return differences.isEmpty
+      var finding =
+        differences.isEmpty
         ? PartFinding(
           .description, .equal, "\(left.settingCount) settings; how \(projections.compared) projections compute")
         : PartFinding(
           .description, .differs, PartsComparison.count(differences, "setting"), differences: differences)
+      finding.remarks = projections.remarks
+      return finding
     case (.failure(let error), _), (_, .failure(let error)):
       // What is not understood can still be the same, key for key.
-      if var (differences, projections) = try keyDifferences() {
+      if let found = try keyDifferences() {
+        let projections = found.projections
+        var differences = found.differences
         differences += contradictions()
         // One that loaders take and one that they refuse are no one model, however small the difference.
         if differences.isEmpty {
@@ -234,8 +239,18 @@ struct PartsComparison {
       guard let left = a[key], let right = b[key] else { return false }
       return left.means(right)
     }
-    return Set(a.keys).union(b.keys).sorted().filter { !isSame($0) }.map {
-      DescriptionDifference(key: $0.string, first: a[$0]?.shown ?? "absent", second: b[$0]?.shown ?? "absent")
+    return Set(a.keys).union(b.keys).sorted().filter { !isSame($0) }.flatMap { key -> [DescriptionDifference] in
+      // The settings of a model inside another are named one by one.
+      if key.string.hasSuffix("_config"), key.string != quantizationKey, let left = a[key]?.entries,
+        let right = b[key]?.entries
+      {
+        return differences(left, right).map {
+          DescriptionDifference(key: "\(key.string).\($0.key)", first: $0.first, second: $0.second)
+        }
+      }
+      return [
+        DescriptionDifference(key: key.string, first: a[key]?.shown ?? "absent", second: b[key]?.shown ?? "absent")
+      ]
     }
   }
 
@@ -249,7 +264,10 @@ struct PartsComparison {
     do {
       generation = try [first, second].map { try object("generation_config.json", $0) }
     } catch let error as FormatError {
-      return PartFinding(.companions, .notCompared, "generation_config.json is not understood: \(error.placedSummary)")
+      var finding = PartFinding(
+        .companions, .notCompared, "generation_config.json is not understood: \(error.placedSummary)")
+      finding.remarks = ["companions not compared (\(finding.detail))"]
+      return finding
     }
     switch (generation[0], generation[1]) {
     case _ where !isSameContainer: break
@@ -295,8 +313,8 @@ struct PartsComparison {
         )
       }
     }
-    let more = try additionalTemplates()
-    if more.count > 0 { compared.append(CompanionPath.templates) }
+    let more = try namedTemplates()
+    if more.count > 0 { compared.append("\(more.count) named chat templates") }
     differences += more.differences
     if !differences.isEmpty {
       return PartFinding(.companions, .differs, "\(differences.count) entries differ", differences: differences)
@@ -322,21 +340,18 @@ struct PartsComparison {
 
   private static let bookkeepingOfGeneration: Set<String> = ["transformers_version", "_from_model_config"]
 
-  /// Named templates beside the default one, where both containers have a place for them.
-  private func additionalTemplates() throws -> (count: Int, differences: [DescriptionDifference]) {
-    guard !(first is GGUFModelView), !(second is GGUFModelView) else { return (0, []) }
-    let names = [first, second].flatMap(\.manifest.companions).map(\.name).filter(CompanionPath.isTemplate)
-    let unique = Set(names.map { ExactString($0) }).sorted().map(\.string)
-    let differences = try unique.compactMap { name -> DescriptionDifference? in
-      let texts = try [first, second].map { source in
-        source.manifest.companions.contains { ExactString($0.name) == ExactString(name) }
-          ? String(decoding: try source.companion(named: name), as: UTF8.self) : nil
+  /// Named templates beside the default one.
+  private func namedTemplates() throws -> (count: Int, differences: [DescriptionDifference]) {
+    let sides = try [first, second].map { try ChatTemplate.named(of: $0) }
+    let names = Set(sides[0].keys).union(sides[1].keys).sorted()
+    return (
+      names.count,
+      names.filter { sides[0][$0] != sides[1][$0] }.map {
+        DescriptionDifference(
+          key: "chat_template.\($0.string)", first: PartsComparison.size(sides[0][$0]),
+          second: PartsComparison.size(sides[1][$0]))
       }
-      guard texts[0] != texts[1] else { return nil }
-      return DescriptionDifference(
-        key: name, first: PartsComparison.size(texts[0]), second: PartsComparison.size(texts[1]))
-    }
-    return (unique.count, differences)
+    )
   }
 
   private static func size(_ text: String?) -> String { text.map { "\($0.utf8.count) bytes" } ?? "absent" }
@@ -363,13 +378,17 @@ private protocol SettingValue {
   func means(_ other: Self) -> Bool
   /// For people.
   var shown: String { get }
+  /// Keys and values of an object; nil for what is none.
+  var entries: [(String, Self)]? { get }
 }
 
 extension JSONValue: SettingValue {
   fileprivate var shown: String { String(decoding: serialized(), as: UTF8.self) }
+  fileprivate var entries: [(String, JSONValue)]? { object?.entries.map { ($0.key, $0.value) } }
 }
 
 extension MetadataValue: SettingValue {
   fileprivate func means(_ other: MetadataValue) -> Bool { self == other }
   fileprivate var shown: String { text() }
+  fileprivate var entries: [(String, MetadataValue)]? { nil }
 }

@@ -2,13 +2,15 @@
 
 import TritCore
 import TritFormats
+import TritLayouts
 import TritModel
 
 /// Compares the class every projection runs as, by effect and not by the words of a configuration.
 ///
 /// Trits, trit × scale in a dense type and latents that run as trits are forms of one projection: where one side holds
 /// trits, comparing weights says whether they are the other's. Where both hold other numbers, an ordinary product of
-/// them and one that makes them ternary first are two models.
+/// them and one that makes them ternary first are two models. So are trits of which one side says that inputs are
+/// rounded to int8 and the other that they are not; a form that has no say in it is mentioned.
 struct ProjectionComparison {
   /// What of a model tells how its projections compute.
   struct Side {
@@ -47,11 +49,16 @@ struct ProjectionComparison {
   struct Outcome {
     var compared = 0
     var differences: [DescriptionDifference] = []
+    /// What a verdict mentions: forms that compute otherwise, where one of them has no say in it.
+    var remarks: [String] = []
   }
 
   /// How a projection is found on one side.
   private enum Form: Hashable {
     case packed
+    /// Packed, in a comparison that turns on what its inputs are.
+    case packedOnRoundedInputs
+    case packedOnPlainInputs
     /// Packed, and named among the modules that loaders leave alone.
     case packedAndLeftAlone
     case dense(ProjectionClass)
@@ -59,6 +66,8 @@ struct ProjectionComparison {
     var text: String {
       switch self {
       case .packed: "packed trits"
+      case .packedOnRoundedInputs: "packed trits, int8 inputs"
+      case .packedOnPlainInputs: "packed trits, inputs as they are"
       case .packedAndLeftAlone: "packed trits that modules_to_not_convert leaves alone"
       case .dense(let projectionClass): projectionClass.rawValue
       }
@@ -90,6 +99,7 @@ struct ProjectionComparison {
       return .dense(scheme.denseClass(of: module, try kind(side).denseProjections, architecture))
     }
     var groups: [Group: [Int]] = [:]
+    var forced: Set<[Bool]> = []
     for tensor in first.source.manifest.tensors where !isExcused(tensor.name) {
       guard let place = first.architecture.place(of: tensor.name), place.role.isProjection,
         let layer = place.layer, tensor.shape.isMatrix,
@@ -97,7 +107,23 @@ struct ProjectionComparison {
       else { continue }
       outcome.compared += 1
       let (left, right) = (try form(0, tensor, place.module), try form(1, other, place.module))
+      if left == .packed, right == .packed {
+        guard let inputs = try packedInputs(tensor, other) else { continue }
+        guard inputs.areStated else {
+          forced.insert(inputs.rounded)
+          continue
+        }
+        let forms = inputs.rounded.map { $0 ? Form.packedOnRoundedInputs : .packedOnPlainInputs }
+        groups[Group(path: place.template.path, first: forms[0], second: forms[1]), default: []].append(layer)
+        continue
+      }
       guard left != right else { continue }
+      if left == .packed, case .dense(let other) = right, let rounds = try first.rounds(tensor, beside: other) {
+        forced.insert([rounds, !rounds])
+      }
+      if right == .packed, case .dense(let one) = left, let rounds = try second.rounds(other, beside: one) {
+        forced.insert([!rounds, rounds])
+      }
       let group = Group(path: place.template.path, first: left, second: right)
       if left != .packedAndLeftAlone, right != .packedAndLeftAlone {
         if left == .packed || right == .packed { continue }
@@ -109,7 +135,23 @@ struct ProjectionComparison {
       groups[group, default: []].append(layer)
     }
     outcome.differences = ProjectionComparison.differences(groups, layers: layerCount)
+    outcome.remarks = forced.sorted { $0[0] && !$1[0] }.map {
+      "projections take inputs rounded to int8 in the \($0[0] ? "first" : "second") alone"
+    }
     return outcome
+  }
+
+  /// Whether inputs of trits are rounded to int8 on each side, and whether both sides say so; nil where they are alike.
+  private func packedInputs(
+    _ left: TensorDescriptor, _ right: TensorDescriptor
+  ) throws -> (rounded: [Bool], areStated: Bool)? {
+    let (a, b) = (first.packedInputs(left), second.packedInputs(right))
+    // Scales that are compared as weights decide alike on both sides.
+    if a == b { return nil }
+    let rounded = [try first.roundsInputs(left, a), try second.roundsInputs(right, b)]
+    guard rounded[0] != rounded[1] else { return nil }
+    let areBothGGUF = first.isGGUF && second.isGGUF
+    return (rounded, try first.hasSay(left, amongGGUF: areBothGGUF) && second.hasSay(right, amongGGUF: areBothGGUF))
   }
 
   private var layerCount: Int {
@@ -137,4 +179,71 @@ struct ProjectionComparison {
 extension ModelKind {
   /// What a loader is told of dense projections where the configuration does not say.
   var denseProjections: DenseProjections { self == .latent ? .latent : .ordinary }
+}
+
+extension ProjectionComparison.Side {
+  /// What decides whether inputs of packed trits are rounded.
+  enum PackedInputs: Hashable {
+    case rounded
+    case plain
+    /// Plain where there are several scales.
+    case byScales
+  }
+
+  var isGGUF: Bool { source is GGUFModelView }
+
+  private func layout(_ tensor: TensorDescriptor) -> LayoutID? {
+    if case .ternary(let id) = tensor.encoding { id } else { nil }
+  }
+
+  private func isGrouped(_ tensor: TensorDescriptor) throws -> Bool {
+    guard case .group = tensor.scale?.granularity, case .group = try source.scale(of: tensor).granularity else {
+      return false
+    }
+    return true
+  }
+
+  fileprivate func packedInputs(_ tensor: TensorDescriptor) -> PackedInputs {
+    guard let layout = layout(tensor), source.manifest.tensor(named: TritPlanes.second(of: tensor.name)) == nil else {
+      return .rounded
+    }
+    if scheme.takesPlainInputs(layout, isGrouped: false) { return .plain }
+    guard case .group = tensor.scale?.granularity, scheme.takesPlainInputs(layout, isGrouped: true) else {
+      return .rounded
+    }
+    return .byScales
+  }
+
+  fileprivate func roundsInputs(_ tensor: TensorDescriptor, _ inputs: PackedInputs) throws -> Bool {
+    switch inputs {
+    case .rounded: true
+    case .plain: false
+    case .byScales: try !isGrouped(tensor)
+    }
+  }
+
+  /// Whether what a side says decides how its trits compute: MLX rounds no inputs, whatever the model, ternary types of
+  /// GGUF round them; a configuration without an entry, and to other containers GGUF without a key of ours, say nothing.
+  fileprivate func hasSay(_ tensor: TensorDescriptor, amongGGUF: Bool) throws -> Bool {
+    guard let view = source as? GGUFModelView else {
+      return !scheme.isWeightOnly && source.manifest.configuration?["quantization_config"]?.object != nil
+    }
+    guard let stated = try GGUFArithmetic(view.manifest) else { return amongGGUF }
+    return try stated.linearClass != .linear || packedInputs(tensor) == .plain || isGrouped(tensor)
+  }
+
+  /// Whether trits take rounded inputs where dense weights of the same model do otherwise; nil where that is nothing to
+  /// speak of: a dense form of a BitNet is an ordinary product by habit.
+  fileprivate func rounds(_ tensor: TensorDescriptor, beside dense: ProjectionClass) throws -> Bool? {
+    if dense == .linear { return try roundsAgainstHabit(tensor) ? true : nil }
+    return dense.quantizesInputs && packedInputs(tensor) == .plain ? false : nil
+  }
+
+  /// Whether trits of a family whose packed forms take inputs as they are take rounded ones, because the file says so.
+  private func roundsAgainstHabit(_ tensor: TensorDescriptor) throws -> Bool {
+    guard architecture.defaults.packedProjections == .linear, packedInputs(tensor) == .rounded,
+      let layout = layout(tensor)
+    else { return false }
+    return try QuantizationScheme.isPlain(layout) || isGrouped(tensor)
+  }
 }

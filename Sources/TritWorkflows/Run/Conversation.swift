@@ -2,6 +2,7 @@
 
 import TritCore
 import TritFormats
+import TritModel
 import TritTokenizer
 
 extension ChatTemplate {
@@ -20,6 +21,34 @@ extension ChatTemplate {
     // Several templates by name: the default one is what programs take.
     return object["chat_template"]?.array?.compactMap(\.object)
       .first { $0["name"]?.string == "default" }?["template"]?.string
+  }
+
+  /// Templates beside the default one, by their names: keys of GGUF, a list in `tokenizer_config.json`, or files, which
+  /// stand in for that list as transformers 5.23 reads them.
+  static func named(of source: any TensorSource) throws -> [ExactString: String] {
+    var result: [ExactString: String] = [:]
+    guard !(source is GGUFModelView) else {
+      let prefix = GGUFTokenizerFiles.namedTemplate
+      for entry in source.manifest.entries where entry.key.utf8.starts(with: prefix.utf8) {
+        result[ExactString(String(Substring(entry.key.utf8.dropFirst(prefix.utf8.count))))] = entry.value.string
+      }
+      return result
+    }
+    let names = source.manifest.companions.map(\.name)
+    for file in names where CompanionPath.isTemplate(file) {
+      let name = FileSystem.name(of: file).utf8.dropLast(".jinja".utf8.count)
+      result[ExactString(String(Substring(name)))] = String(
+        decoding: try source.companion(named: file), as: UTF8.self)
+    }
+    guard result.isEmpty, !names.contains("chat_template.jinja"), names.contains("tokenizer_config.json"),
+      let object = try? JSONValue.parse(try source.companion(named: "tokenizer_config.json"), dialect: .python).object
+    else { return result }
+    for item in object["chat_template"]?.array?.compactMap(\.object) ?? [] {
+      guard let name = item["name"]?.string, name != "default", let text = item["template"]?.string, !text.isEmpty
+      else { continue }
+      result[ExactString(name)] = text
+    }
+    return result
   }
 
   /// The template of a model.

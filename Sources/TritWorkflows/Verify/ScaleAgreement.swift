@@ -5,7 +5,7 @@ import TritCore
 /// Compares scales that may be stored in different types, by what trits are multiplied by.
 ///
 /// A type with fewer digits than the other's is taken at its word: f16(1/s) in a file agrees with a divisor s of which
-/// it is the rounding. That it was rounded is said, and by how much. A scale that became 0 or infinite, or lost digits
+/// it is the rounding. Only the types of the two sides explain anything: two numbers in F32 are equal or are not. That it was rounded is said, and by how much. A scale that became 0 or infinite, or lost digits
 /// below the type's smallest normal number, was not rounded: it is another scale.
 struct ScaleAgreement {
   /// Which side was made from the other.
@@ -68,10 +68,12 @@ struct ScaleAgreement {
   private static func forms(
     _ multiplier: Float, stored: Float, of scale: TernaryScale, in target: TernaryScale, exactFloat: Bool
   ) -> [(value: Float, type: DType)] {
+    let isBFloat16 = scale.storage == .bf16 || target.storage == .bf16
     guard target.convention == .multiply else {
       guard scale.convention == .multiply else {
         return held(stored, target.storage).map { [(1 / $0, target.storage)] } ?? []
       }
+      guard isBFloat16 else { return divisors(multiplier, scale.storage, target.storage) }
       // The divisor a checkpoint stores for a multiplier, which may be the rounding of its inverse.
       let checkpoint = TernaryScale(stored: multiplier, storage: scale.storage, convention: .multiply)
         .asCheckpointScale(.divide)
@@ -86,9 +88,22 @@ struct ScaleAgreement {
     var result = numbers.compactMap { number in held(number, target.storage).map { ($0, target.storage) } }
     let isFloat = target.storage == .f32 || target.storage == .f64
     guard !(isFloat && exactFloat) else { return result }
-    // A dense bfloat16 checkpoint holds bf16(1/s), whatever it is stored as afterwards.
+    // A dense bfloat16 checkpoint holds bf16(1/s) of a bfloat16 s, whatever it is stored as afterwards.
+    guard isBFloat16 else { return result }
     result += numbers.compactMap { number in
       held(number, .bf16).flatMap { held($0, target.storage) }.map { ($0, .bf16) }
+    }
+    return result
+  }
+
+  /// What a multiplier may be on a side that divides, where neither side is bfloat16: its inverse as the type holds it,
+  /// and the inverse of the divisor of which it is the rounding.
+  private static func divisors(
+    _ multiplier: Float, _ storage: DType, _ target: DType
+  ) -> [(value: Float, type: DType)] {
+    var result = held(1 / multiplier, target).map { [(value: 1 / $0, type: target)] } ?? []
+    if let divisor = TernaryScale.divisor(ofMultiplier: multiplier, storage: storage) {
+      result.append((1 / divisor.float, storage))
     }
     return result
   }

@@ -1,5 +1,6 @@
 // Tritsmith: NaN and infinity in bytes that pass by.
 
+import Synchronization
 import TritCore
 import TritLayouts
 import TritModel
@@ -19,7 +20,20 @@ enum NonFinite {
   /// Adding one unit of the exponent's last place to an exponent of all ones carries into the sign's place, and to no
   /// other; four, two or one elements are looked at in one 64-bit word, and the compiler makes vectors of the words.
   static func isIn(_ bytes: RawSpan, _ dtype: DType) -> Bool {
-    guard let (mask, unit, sign) = masks(dtype) else { return firstByte(bytes, dtype) != nil }
+    guard let masks = masks(dtype) else { return firstByte(bytes, dtype) != nil }
+    return carries(bytes, masks.mask, masks.unit, masks.sign)
+  }
+
+  /// True when any element is 2¹⁶ or more, NaN and infinity too; nil for types without such numbers, and those that are
+  /// not looked at. It costs what `isIn` costs.
+  static func isLarge(_ bytes: RawSpan, _ dtype: DType) -> Bool? {
+    guard dtype == .bf16 || dtype == .f32, let masks = masks(dtype) else { return nil }
+    // Exponents from 127 + 16 on carry.
+    return carries(bytes, masks.mask, masks.unit * (256 - 127 - 16), masks.sign)
+  }
+
+  /// Whether adding a number to an exponent carries into the sign's place, anywhere.
+  private static func carries(_ bytes: RawSpan, _ mask: UInt64, _ unit: UInt64, _ sign: UInt64) -> Bool {
     let words = bytes.byteCount / 8
     var found: UInt64 = 0
     for index in 0..<words {
@@ -88,6 +102,21 @@ enum NonFinite {
   }
 }
 
+/// Whether numbers have passed of which a product may not be finite: those of trained models are far below.
+final class LargeNumbers: Sendable {
+  private let found = Mutex(false)
+  /// Trits are multiplied by less than 1 in nearly every model.
+  private static let limit: Float = 16
+
+  func note() { found.withLock { $0 = true } }
+
+  func look(at scale: TernaryScale) {
+    if scale.multipliers.contains(where: { $0 > LargeNumbers.limit }) { note() }
+  }
+
+  var areThere: Bool { found.withLock { $0 } }
+}
+
 /// Refuses NaN and infinity in the bytes of one tensor on their way into an output.
 struct FiniteCheck: Sendable {
   private enum Form: Sendable {
@@ -100,13 +129,18 @@ struct FiniteCheck: Sendable {
   private let file: String
   /// The largest magnitude a norm's weight may have; nil for other tensors.
   private let limit: Float?
+  private let large: LargeNumbers?
 
   /// Nil when nothing is to be refused.
   ///
   /// What a norm multiplies is up to √n, where one of n numbers is all there is: above the largest Float ÷ √n it computes
   /// infinities from numbers that are finite.
-  init?(_ tensor: TensorDescriptor, of source: any TensorSource, _ policy: NonFinitePolicy, role: TensorRole) {
+  init?(
+    _ tensor: TensorDescriptor, of source: any TensorSource, _ policy: NonFinitePolicy, role: TensorRole,
+    large: LargeNumbers? = nil
+  ) {
     guard policy == .refuse else { return nil }
+    self.large = large
     limit = role == .norm ? .greatestFiniteMagnitude / Float(max(1, tensor.shape.elementCount)).squareRoot() : nil
     if let dtype = tensor.encoding.dtype {
       form = .elements(dtype)
@@ -124,6 +158,11 @@ struct FiniteCheck: Sendable {
     let found: (index: Int, value: String)?
     switch form {
     case .elements(let dtype):
+      if let isLarge = NonFinite.isLarge(bytes, dtype) {
+        // What is not finite is large.
+        guard isLarge else { return }
+        large?.note()
+      }
       guard let first = NonFinite.first(in: bytes, dtype) ?? tooLarge(bytes, dtype) else { return }
       found = (start / (dtype.bits / 8) + first.index, first.value)
     case .blocks(let codec): found = NonFinite.firstScale(in: bytes, from: start, codec)

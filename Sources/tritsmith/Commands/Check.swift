@@ -31,14 +31,14 @@ struct Check: ParsableCommand {
   var i2sOrder: I2SOrder?
 
   @Option(help: .preTokenizer)
-  var ggufPre: String?
+  var ggufPre: PreTokenizerName?
 
   @OptionGroup(title: "Output") var printing: OutputOptions
   @OptionGroup(title: "Machine") var machine: MachineOptions
 
   func run() throws {
     let passed = try reporting {
-      let options = machine.open(scaleConvention, i2sOrder, preTokenizer: ggufPre)
+      let options = machine.open(scaleConvention, i2sOrder, preTokenizer: ggufPre?.name)
       let request = CheckRequest(path: try machine.model(path), open: options, isStrict: strict)
       let result = try CheckWorkflow(request, work: machine.work()).run()
       printing.print(result.report, quietly: machine.quiet)

@@ -45,7 +45,7 @@ struct Compare: ParsableCommand {
   var i2sOrder: I2SOrder?
 
   @Option(help: .preTokenizer)
-  var ggufPre: String?
+  var ggufPre: PreTokenizerName?
 
   @OptionGroup(title: "Verdict") var parts: PartArguments
   @OptionGroup(title: "Output") var printing: OutputOptions
@@ -59,7 +59,7 @@ struct Compare: ParsableCommand {
     let isSame = try reporting {
       let work = try machine.work()
       func options(_ convention: ScaleConvention?) -> OpenOptions {
-        machine.open(convention, i2sOrder, preTokenizer: ggufPre)
+        machine.open(convention, i2sOrder, preTokenizer: ggufPre?.name)
       }
       var hints: [String] = []
       let models = try ModelOpener.openPair(
@@ -70,7 +70,7 @@ struct Compare: ParsableCommand {
         work: work)
       var result = try workflow.run()
       result.hints += hints
-      if let ggufPre { result.parts.remarks.append("GGUF tokenizers read as '\(ggufPre)', as asked") }
+      if let ggufPre { result.parts.remarks.append(ggufPre.remark) }
       printing.print(result.report, quietly: machine.quiet)
       return result.isSame
     }

@@ -110,7 +110,7 @@ struct GGUFArguments: ParsableArguments {
     help: ArgumentHelp(
       "Name of the pre-tokenizer, of the GGUF file that is read or written; told by the file, or from tokenizer.json, "
         + "otherwise.", valueName: "name"))
-  var ggufPre: String?
+  var ggufPre: PreTokenizerName?
 
   @Flag(help: "Write no vocabulary.")
   var noTokenizer = false
@@ -378,7 +378,7 @@ struct Convert: ParsableCommand {
 
   private func request(_ target: ConversionTarget) throws -> ConversionRequest {
     var request = ConversionRequest(input: try machine.model(input ?? ""), output: output ?? "", target: target)
-    request.open = machine.open(scaleConvention, gguf.i2sOrder, preTokenizer: gguf.ggufPre)
+    request.open = machine.open(scaleConvention, gguf.i2sOrder, preTokenizer: gguf.ggufPre?.name)
     request.quantizer = quantizing.quantizer?.id ?? arithmetic?.quantizer
     request.calibration = quantizing.request
     request.forcesQuantizer = forceQuantizer
@@ -394,7 +394,7 @@ struct Convert: ParsableCommand {
     request.gguf = GGUFOptions(
       weights: chosenLayout?.gguf ?? (unfold ? .f16 : .tq2), i2sOrder: gguf.i2sOrder ?? .group128,
       embeddings: gguf.embeddings,
-      misfits: gguf.misfits ?? .error, preTokenizer: gguf.ggufPre, hasTokenizer: !gguf.noTokenizer)
+      misfits: gguf.misfits ?? .error, preTokenizer: gguf.ggufPre?.name, hasTokenizer: !gguf.noTokenizer)
     request.compression = zstd.map { .zstd(level: $0) } ?? .none
     request.scaleLoss = gguf.allowScaleLoss ? .allow : .refuse
     request.denseType = denseType

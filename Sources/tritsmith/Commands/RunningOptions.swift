@@ -25,7 +25,7 @@ struct RunningOptions: ParsableArguments {
   var scaleConvention: ScaleConvention?
 
   @Option(help: .preTokenizer)
-  var ggufPre: String?
+  var ggufPre: PreTokenizerName?
 
   @Option(help: ArgumentHelp("Threads; 0 means one for each processor.", valueName: "count"))
   var threads = 0
@@ -72,7 +72,7 @@ struct RunningOptions: ParsableArguments {
     return RunOptions(
       mode: mode, projections: projections, kernels: kernels, threads: threads,
       open: OpenOptions(
-        access: mmap ? .mapped : .buffered, scaleConvention: scaleConvention, preTokenizer: ggufPre,
+        access: mmap ? .mapped : .buffered, scaleConvention: scaleConvention, preTokenizer: ggufPre?.name,
         ggmlTypes: ggufType, followsLinks: followLinks),
       cancellation: CancellationFlag(alsoWhen: { InterruptMonitor.isInterrupted }))
   }

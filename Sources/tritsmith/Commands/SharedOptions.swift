@@ -99,6 +99,21 @@ struct PartArguments: ParsableArguments {
   var needed: Set<ModelPart> { parts?.parts ?? ModelPart.needed }
 }
 
+/// The name of a pre-tokenizer, as a user gives it.
+struct PreTokenizerName: ExpressibleByArgument, Equatable {
+  var name: String
+
+  init?(argument: String) {
+    guard !argument.isEmpty else { return nil }
+    name = argument
+  }
+
+  static var argumentExpectation: String { "the name of a pre-tokenizer" }
+
+  /// What a verdict says that rests on it.
+  var remark: String { "GGUF tokenizers read as '\(printable(name))', as asked" }
+}
+
 extension ArgumentHelp {
   /// Of the option `--gguf-pre` of commands that read.
   static let preTokenizer = ArgumentHelp(

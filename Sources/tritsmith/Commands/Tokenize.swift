@@ -39,7 +39,7 @@ struct Tokenize: ParsableCommand {
   var noSpecial = false
 
   @Option(help: .preTokenizer)
-  var ggufPre: String?
+  var ggufPre: PreTokenizerName?
 
   @Flag(help: .offline)
   var offline = false
@@ -72,7 +72,7 @@ struct Tokenize: ParsableCommand {
         }
       var request = TokenizeRequest(path: try NamedModel.path(of: model, offline: offline), input: input)
       request.includesSpecialTokens = !noSpecial
-      request.open.preTokenizer = ggufPre
+      request.open.preTokenizer = ggufPre?.name
       printing.print(try TokenizeWorkflow(request).run().report)
     }
   }

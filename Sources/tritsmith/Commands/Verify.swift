@@ -41,7 +41,7 @@ struct Verify: ParsableCommand {
   var i2sOrder: I2SOrder?
 
   @Option(help: .preTokenizer)
-  var ggufPre: String?
+  var ggufPre: PreTokenizerName?
 
   @Option(help: ArgumentHelp("Projections that were left dense on purpose.", valueName: "glob"))
   var keep: [String] = []
@@ -57,7 +57,7 @@ struct Verify: ParsableCommand {
     let passed = try reporting {
       let work = try machine.work()
       func options(_ convention: ScaleConvention?) -> OpenOptions {
-        machine.open(convention, i2sOrder, preTokenizer: ggufPre)
+        machine.open(convention, i2sOrder, preTokenizer: ggufPre?.name)
       }
       let models = try ModelOpener.alike([
         (machine.model(source), options(sourceScale)), (machine.model(converted), options(convertedScale)),
@@ -70,8 +70,9 @@ struct Verify: ParsableCommand {
       request.parts = parts.needed
       request.keep = keep.map { Glob($0) }
       request.quantize = quantize.map { Glob($0) }
-      request.open = machine.open(sourceScale, i2sOrder)
-      let result = try VerifyWorkflow(source: left, converted: right, request: request, work: work).run()
+      request.open = options(sourceScale)
+      var result = try VerifyWorkflow(source: left, converted: right, request: request, work: work).run()
+      if let ggufPre { result.parts.remarks.append(ggufPre.remark) }
       printing.print(result.report, quietly: machine.quiet)
       return result.passed
     }

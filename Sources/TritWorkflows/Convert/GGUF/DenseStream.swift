@@ -10,6 +10,7 @@ struct DenseStream {
   let work: WorkOptions
   let nonFinite: NonFinitePolicy
   let zeros: ZeroWatch
+  let large: LargeNumbers
 
   /// - Returns: what rounding did.
   func recode(_ planned: PlannedTensor, to writer: OutputWriter) throws -> RoundingReport {
@@ -23,7 +24,7 @@ struct DenseStream {
     let outputRow = rows == 0 ? 0 : planned.byteCount / rows
     let rowsPerBand = max(1, bandBytes / 4 / max(1, columns))
     let total = Mutex(RoundingReport())
-    let check = FiniteCheck(tensor, of: source, nonFinite, role: planned.role)
+    let check = FiniteCheck(tensor, of: source, nonFinite, role: planned.role, large: large)
     try work.parallelism.forEachBand((rows + rowsPerBand - 1) / rowsPerBand) { band in
       let range = band * rowsPerBand..<min(rows, (band + 1) * rowsPerBand)
       let values = try values(range, planned, dtype, inputRow, check)

@@ -21,12 +21,13 @@ extension GGUFArithmetic {
     // Dense projections that stay as they are, beside ternary ones.
     let kept = projections.filter { !$0.source.encoding.isTernary && ($0.step == .copy || $0.step == .recode) }
     self.init(
-      GGUFArithmetic.linearClass(description, survey, projections),
+      GGUFArithmetic.linearClass(description, survey, projections, source),
       linearModules: kept.map { HFQuantization.module(of: $0.source.name) })
   }
 
   private static func linearClass(
-    _ description: ModelDescription, _ survey: ModelSurvey, _ projections: [PlannedTensor]
+    _ description: ModelDescription, _ survey: ModelSurvey, _ projections: [PlannedTensor],
+    _ source: any TensorSource
   ) -> LinearClass {
     switch description.quantization.projections {
     case .bitLinear, .bitLinearOnline: return .bitlinear
@@ -37,6 +38,7 @@ extension GGUFArithmetic {
     // The configuration is silent: the weights tell.
     switch survey.kind {
     case .packed:
+      if description.quantization.takesPlainInputs(projections.map(\.source), in: source) { return .linear }
       let stored = projections.lazy.compactMap(\.source.scale?.convention).first
       return stored ?? description.architecture.packedConvention == .divide ? .bitlinear : .autobitlinear
     case .latent:
