@@ -39,7 +39,12 @@
     private let beginning = Mutex<[UInt8]>([])
     private let running = Mutex(RunningDigest())
     /// Small ranges that were said to be read: samples, which several steps of a command look at.
-    private let samples = Mutex<[Range<UInt64>: [UInt8]]>([:])
+    private let samples = Mutex(Samples())
+
+    private struct Samples {
+      var bytes: [Range<UInt64>: [UInt8]] = [:]
+      var byteCount = 0
+    }
 
     /// What was asked to be kept for a while.
     private final class Held: @unchecked Sendable {
@@ -61,8 +66,8 @@
     private static let wholeLimit: UInt64 = 64 << 20
     /// What is kept of a file of weights; headers have 100 MB at most.
     private static let beginningLimit = 128 << 20
-    /// A sample, and how many a file keeps.
-    private static let (sampleBytes, sampleLimit) = (1 << 16, 512)
+    /// The largest sample, and what a file keeps of them.
+    private static let (sampleBytes, sampleLimit) = (1 << 16, 16 << 20)
     /// A piece of a header; larger ones are weights.
     private static let headerPiece = 1 << 20
 
@@ -170,9 +175,10 @@
       if !isWeights, byteCount <= HubFile.wholeLimit {
         return try readFromBeginning(into: buffer, at: offset, upTo: byteCount)
       }
-      if isOfBeginning(offset..<end) { return try readFromBeginning(into: buffer, at: offset, upTo: end) }
+      // What is held may follow the header, which is not fetched on into it.
       if copyHeld(offset..<end, into: buffer) { return }
-      let sample = buffer.count <= HubFile.sampleBytes ? samples.withLock { $0[offset..<end] } : nil
+      if isOfBeginning(offset..<end) { return try readFromBeginning(into: buffer, at: offset, upTo: end) }
+      let sample = buffer.count <= HubFile.sampleBytes ? samples.withLock { $0.bytes[offset..<end] } : nil
       if let sample {
         buffer.copyBytes(from: sample)
       } else {
@@ -201,15 +207,24 @@
       }
     }
 
-    /// Copies what is in memory; false where nobody holds it.
-    private func copyHeld(_ range: Range<UInt64>, into buffer: UnsafeMutableRawBufferPointer) -> Bool {
+    func withHeld<Result>(_ range: Range<UInt64>, _ body: (RawSpan) throws -> Result) throws -> Result? {
       let found = held.withLock { held in
         held.first { $0.range.lowerBound <= range.lowerBound && range.upperBound <= $0.range.upperBound }
       }
-      guard let found else { return false }
-      let start = Int(clamping: range.lowerBound - found.range.lowerBound)
-      buffer.copyMemory(from: UnsafeRawBufferPointer(rebasing: found.memory[start..<start + buffer.count]))
-      return true
+      guard let found else { return nil }
+      return try withExtendedLifetime(found) {
+        let start = Int(clamping: range.lowerBound - found.range.lowerBound)
+        return try body(UnsafeRawBufferPointer(rebasing: found.memory[start..<start + range.count]).bytes)
+      }
+    }
+
+    /// Copies what is in memory; false where nobody holds it.
+    private func copyHeld(_ range: Range<UInt64>, into buffer: UnsafeMutableRawBufferPointer) -> Bool {
+      let copied = try? withHeld(range) { bytes in
+        bytes.withUnsafeBytes { buffer.copyMemory(from: $0) }
+        return true
+      }
+      return copied == true
     }
 
     /// What is kept, or goes on from there and may be of a header.
@@ -300,7 +315,7 @@
     /// What a sample decides is no part of the digest: of bytes that came twice, the digest has one.
     private func differingSample(in range: Range<UInt64>, _ bytes: UnsafeRawBufferPointer) -> Range<UInt64>? {
       samples.withLock { samples in
-        samples.first { (place, sample) in
+        samples.bytes.first { (place, sample) in
           guard place.overlaps(range) else { return false }
           let common = place.clamped(to: range)
           let first = sample.dropFirst(Int(clamping: common.lowerBound - place.lowerBound))
@@ -357,7 +372,10 @@
       guard let client = wanted.first?.file.client else { return }
       try fetch(wanted, client) { (file, range, bytes) throws(TensorIOError) in
         try file.refuse(bytes.withUnsafeBytes { file.differingSample(in: range, $0) })
-        file.samples.withLock { $0[range] = bytes }
+        file.samples.withLock { samples in
+          samples.byteCount += bytes.count - (samples.bytes[range]?.count ?? 0)
+          samples.bytes[range] = bytes
+        }
       }
     }
 
@@ -366,7 +384,7 @@
       else {
         return false
       }
-      return samples.withLock { $0[range] == nil && $0.count < HubFile.sampleLimit }
+      return samples.withLock { $0.bytes[range] == nil && $0.byteCount < HubFile.sampleLimit }
     }
 
     fileprivate func keep(_ bytes: [UInt8], at offset: UInt64) throws(TensorIOError) {

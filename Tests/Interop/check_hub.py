@@ -13,6 +13,7 @@ import argparse
 import filecmp
 import json
 import os
+import random
 import shutil
 import struct
 import subprocess
@@ -240,6 +241,122 @@ def convert_checks(run, root, scratch):
         == ["latent", "packed-ternary", "ternary-dense"], done.stdout + done.stderr)
 
 
+def weight_files(place):
+    """Files of weights of a model, or the model that is one file."""
+    if os.path.isfile(place):
+        return [place]
+    return [os.path.join(place, name) for name in sorted(os.listdir(place)) if name.endswith(".safetensors")]
+
+
+def same_weights(first, second):
+    """Whether two GGUF files end alike: their headers have names of the model, which are the source's."""
+    def end(path):
+        with open(path, "rb") as file:
+            data = file.read()
+        return data[len(data) // 8:]
+    return os.path.getsize(first) > 0 and end(first)[-len(end(second)) + 4096:] == end(second)[4096:]
+
+
+# Forms of a model with scales of groups of 128, and what each is converted to.
+GROUPED = {
+    "unpacked": ["tritpack", "mlx", "PQ2_0"], "mlx": ["tritpack", "mlx", "PQ2_0", "dense"],
+    "gguf": ["tritpack", "mlx", "PTQ1_0", "PQ2_0", "dense"], "tritpack": ["tritpack", "mlx", "PQ2_0", "dense"],
+}
+
+
+def grouped_model(settings, folder, group=128, seed=21):
+    """A model of random trits with an F16 scale for each group of columns, unpacked, beside these settings."""
+    shutil.copytree(settings, folder)
+    with open(os.path.join(folder, "config.json")) as file:
+        config = json.load(file)
+    numbers = random.Random(seed)
+    hidden, inner, head = config["hidden_size"], config["intermediate_size"], config["head_dim"]
+    queries, keys = config["num_attention_heads"] * head, config["num_key_value_heads"] * head
+    shapes = {"model.embed_tokens.weight": (config["vocab_size"], hidden), "model.norm.weight": (hidden,)}
+    for layer in range(config["num_hidden_layers"]):
+        for name, shape in {
+            "input_layernorm": (hidden,), "post_attention_layernorm": (hidden,), "self_attn.q_norm": (head,),
+            "self_attn.k_norm": (head,), "self_attn.q_proj": (queries, hidden), "self_attn.k_proj": (keys, hidden),
+            "self_attn.v_proj": (keys, hidden), "self_attn.o_proj": (hidden, queries), "mlp.gate_proj": (inner, hidden),
+            "mlp.up_proj": (inner, hidden), "mlp.down_proj": (hidden, inner),
+        }.items():
+            shapes[f"model.layers.{layer}.{name}.weight"] = shape
+    header, parts, position = {}, [], 0
+    for name, shape in shapes.items():
+        if len(shape) == 1:
+            data = struct.pack(f"<{shape[0]}e", *(numbers.uniform(0.5, 1.5) for _ in range(shape[0])))
+        else:
+            groups = []
+            for _ in range(shape[0] * shape[1] // group):
+                scale = numbers.uniform(0.01, 0.1)
+                trits = [struct.pack("<e", value) for value in (-scale, 0, 0, scale)]
+                groups.append(b"".join(numbers.choices(trits, k=group)))
+            data = b"".join(groups)
+        header[name] = {"dtype": "F16", "shape": shape, "data_offsets": [position, position + len(data)]}
+        parts.append(data)
+        position += len(data)
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    with open(os.path.join(folder, "model.safetensors"), "wb") as file:
+        file.write(struct.pack("<Q", len(text)) + text + b"".join(parts))
+
+
+def grouped_forms(tool, settings, root):
+    """Puts the forms of a model with scales of groups under the Hub's root."""
+    unpacked = os.path.join(root, "bonsai/unpacked/main")
+    grouped_model(settings, unpacked)
+    for form, inner, options in [
+        ("mlx", "", ["--to", "mlx"]), ("gguf", "model.gguf", ["--to", "gguf", "--layout", "PQ2_0"]),
+        ("tritpack", "model.tritpack", ["--to", "tritpack"]),
+    ]:
+        place = os.path.join(root, "bonsai", form, "main")
+        os.makedirs(os.path.dirname(place) if not inner else place)
+        subprocess.run([tool, "convert", unpacked, os.path.join(place, inner) if inner else place, *options, "--quiet"],
+                       check=True)
+
+
+def grouped_checks(run, root, scratch):
+    """Weights with scales of groups: each byte of the source comes once, but for samples."""
+    hub = run.hub
+    for form, targets in GROUPED.items():
+        place = os.path.join(root, "bonsai", form, "main")
+        inner = {"gguf": "model.gguf", "tritpack": "model.tritpack"}.get(form, "")
+        name = f"bonsai/{form}" + ("/" + inner if inner else "")
+        place = os.path.join(place, inner) if inner else place
+        weights = sum(os.path.getsize(path) for path in weight_files(place))
+        if form == "unpacked":
+            # The survey: 16 blocks of 8 kB and 16 rows of 16 tensors. The plan: 4 slices of 2 kB of each of 29.
+            samples = 16 * 16 * (8192 + 1536) + 29 * 4 * 2048
+        else:
+            # 4 rows of each of 29 tensors; of MLX 1024 scales and as many biases, which is all there are.
+            samples = 29 * (2 * 2048 + 4 * 1024)
+        if form == "tritpack":
+            # The files it has inside are looked at by several steps.
+            samples += 6 * os.path.getsize(os.path.join(root, "bonsai/unpacked/main/tokenizer.json"))
+        for target in targets:
+            # The record of a TritPack output has SHA-256 of its sources: of files with bytes nobody reads it takes a
+            # second time.
+            times = 2 if target == "tritpack" and inner else 1
+            options = ["--to", "gguf", "--layout", target] if target.isupper() else ["--to", target]
+            here, there = (os.path.join(scratch, f"{side}-{form}-{target}") for side in ("here", "there"))
+            local = run("convert", place, here, *options)
+            hub.reset()
+            remote = run("convert", name, there, *options)
+            fetched = hub.stored()
+            run.check(
+                f"convert {form} to {target}", local.returncode == 0 and remote.returncode == 0,
+                local.stderr + remote.stderr)
+            if remote.returncode != 0:
+                continue
+            is_same = same_weights(here, there) if target.isupper() else same(here, there)
+            run.check("  the same bytes as from disk", is_same, "they differ")
+            run.check(
+                f"  {fetched} bytes of {weights} fetched, each {times} times but for samples of {samples} at most",
+                fetched <= times * weights + samples + 1024)
+            for output in (here, there):
+                shutil.rmtree(output) if os.path.isdir(output) else os.remove(output)
+
+
 def resume_checks(run, scratch, weights):
     """kill -9 in the middle, and the same command again; the bytes of both runs together are those of one."""
     hub, output = run.hub, os.path.join(scratch, "resumed")
@@ -398,9 +515,9 @@ def main():
     parser.add_argument("tool")
     parser.add_argument("fixtures")
     parser.add_argument("--large")
-    parser.add_argument("--only", choices=["client", "inspect", "convert", "failures", "speed"], action="append")
+    parser.add_argument("--only", choices=["client", "inspect", "convert", "groups", "failures", "speed"], action="append")
     arguments = parser.parse_args()
-    wanted = arguments.only or ["client", "inspect", "convert", "failures"] + (["speed"] if arguments.large else [])
+    wanted = arguments.only or ["client", "inspect", "convert", "groups", "failures"] + (["speed"] if arguments.large else [])
     scratch = tempfile.mkdtemp(prefix="tritsmith-hub-")
     try:
         root = os.path.join(scratch, "root")
@@ -414,6 +531,8 @@ def main():
         subprocess.run(
             [tool, "convert", os.path.join(falcon, "prequantized"), os.path.join(root, "falcon/gguf/main/model.gguf"),
              "--to", "gguf", "--quiet"], check=True)
+        if "groups" in wanted:
+            grouped_forms(tool, os.path.join(os.path.abspath(arguments.fixtures), "bonsai-tiny/unpacked"), root)
         if arguments.large:
             os.makedirs(os.path.join(root, "large/model"))
             os.symlink(os.path.abspath(arguments.large), os.path.join(root, "large/model/main"))
@@ -430,6 +549,8 @@ def main():
             convert_checks(run, root, output)
         if "convert" in wanted:
             save_checks(run, root, output)
+        if "groups" in wanted:
+            grouped_checks(run, root, output)
         if "failures" in wanted:
             failure_checks(run, output)
         if "speed" in wanted:

@@ -75,6 +75,7 @@ public final class InputFile: Sendable {
       let start = mapping.advanced(by: Int(clamping: range.lowerBound))
       return try body(UnsafeRawBufferPointer(start: start, count: range.count).bytes)
     }
+    if case .network(let file) = place, let result = try file.withHeld(range, body) { return result }
     let buffer = ReadBuffers.take(range.count)
     defer { ReadBuffers.giveBack(buffer) }
     try read(into: UnsafeMutableRawBufferPointer(rebasing: buffer[..<range.count]), at: range.lowerBound)

@@ -17,9 +17,15 @@ package protocol RemoteFile: AnyObject, Sendable {
   /// Fetches a range and reads from memory what is asked of it until it is let go; held twice, it is let go twice.
   func hold(_ range: Range<UInt64>) throws(TensorIOError)
   func letGo(_ range: Range<UInt64>)
+  /// Gives `body` bytes that are held, where they are; nil where they are not.
+  func withHeld<Result>(_ range: Range<UInt64>, _ body: (RawSpan) throws -> Result) throws -> Result?
 
   /// Throws when the file is known to be another one by now.
   func checkUnchanged() throws(TensorIOError)
+}
+
+extension RemoteFile {
+  package func withHeld<Result>(_ range: Range<UInt64>, _ body: (RawSpan) throws -> Result) throws -> Result? { nil }
 }
 
 /// A folder of such files. Names of what is inside have slashes between their parts; the folder's own is empty.

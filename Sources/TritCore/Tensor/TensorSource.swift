@@ -47,6 +47,9 @@ public protocol TensorSource: Sendable {
 
   /// The same of one tensor and its scales, for those who read no other.
   func checkIntegrity(of tensor: TensorDescriptor, _ parallelism: Parallelism, _ progress: any ProgressObserver) throws
+
+  /// The same of all that is no tensor, for those who check each tensor when they read it.
+  func checkIntegrityBesideTensors(_ parallelism: Parallelism, _ progress: any ProgressObserver) throws
 }
 
 /// Bytes of a tensor that will be read.
@@ -62,6 +65,9 @@ public struct ExpectedRange: Sendable {
 }
 
 extension TensorSource {
+  /// Whether its bytes come over a network: each shall come once.
+  package var isRemote: Bool { RemoteFolders.contains(manifest.path) }
+
   public func expect(_ ranges: [ExpectedRange]) throws {}
   public func hold(_ tensor: TensorDescriptor) throws {}
   public func letGo(_ tensor: TensorDescriptor) {}
@@ -86,6 +92,8 @@ extension TensorSource {
   ) throws {
     try checkIntegrity(parallelism, progress)
   }
+
+  public func checkIntegrityBesideTensors(_ parallelism: Parallelism, _ progress: any ProgressObserver) throws {}
 
   public func scaleBytes(of tensor: TensorDescriptor) throws -> [UInt8] { [] }
 }

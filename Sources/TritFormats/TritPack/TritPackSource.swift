@@ -90,7 +90,11 @@ public final class TritPackSource: TensorSource {
   /// Where a tensor's codes and scales are.
   private func held(_ tensor: TensorDescriptor) throws -> [Range<UInt64>] {
     let sections = try sections(of: tensor)
-    return ([sections.codes] + (sections.scale.map { [$0.section] } ?? [])).map { header.sections[$0].range }
+    return ([sections.codes] + (sections.scale.map { [$0.section] } ?? [])).map { index in
+      // With the zeros after it, which belong to what is checked.
+      let range = header.sections[index].range
+      return range.lowerBound..<max(range.upperBound, min(file.byteCount, (range.upperBound + 63) / 64 * 64))
+    }
   }
 
   public func release(_ range: Range<Int>, of tensor: TensorDescriptor) {
@@ -152,7 +156,18 @@ public final class TritPackSource: TensorSource {
     of tensor: TensorDescriptor, _ parallelism: Parallelism, _ progress: any ProgressObserver
   ) throws {
     let (codes, scale) = try sections(of: tensor)
-    let (indices, uses) = ([codes] + (scale.map { [$0.section] } ?? []), sectionUses)
+    try check([codes] + (scale.map { [$0.section] } ?? []), parallelism, progress)
+  }
+
+  /// Compares the sections of embedded files with their SHA-256.
+  public func checkIntegrityBesideTensors(_ parallelism: Parallelism, _ progress: any ProgressObserver) throws {
+    try check(header.files.map(\.section), parallelism, progress)
+  }
+
+  private func check(
+    _ indices: [Int], _ parallelism: Parallelism, _ progress: any ProgressObserver
+  ) throws {
+    let uses = sectionUses
     progress.began(
       ProgressPhase(name: "checking checksums", totalBytes: indices.reduce(0) { $0 + header.sections[$1].storedBytes }))
     defer { progress.ended() }

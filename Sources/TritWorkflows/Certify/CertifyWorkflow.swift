@@ -164,11 +164,10 @@ public struct CertifyWorkflow: Sendable {
       if overflow || all != sum {
         checks.append(field("gates", "\(all) tensors", "\(ternary) ternary and \(dense) dense ones"))
       }
-      guard let output, let opened = try? ModelOpener.open(output, OpenOptions().reading(like: request.open)) else {
-        return checks
-      }
+      guard let output, let opened = try? ModelOpener.open(output, OpenOptions().reading(like: request.open)),
+        let unread = try? TensorInventory.setAside(opened)
+      else { return checks }
       let stored = opened.manifest.tensors.count
-      let unread = TensorInventory.setAside(opened)
       let least = stored - opened.manifest.tensors.count { unread.contains(ExactString($0.name)) }
       if !(least...stored).contains(all) { checks.append(field("gates", "\(all) tensors", "\(stored)")) }
     } else {

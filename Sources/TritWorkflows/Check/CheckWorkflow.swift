@@ -104,14 +104,19 @@ public struct CheckWorkflow: Sendable {
   }
 
   /// Trits and scales, configuration, tokenizer: all rules that read no weights.
-  private static func described(_ source: any TensorSource, _ survey: ModelSurvey) throws -> [CheckFinding] {
-    try TernaryCheck(source: source, survey: survey).run() + ConfigurationCheck(source: source, survey: survey).run()
+  private static func described(
+    _ source: any TensorSource, _ survey: ModelSurvey, leavesRemoteScales: Bool = false
+  ) throws -> [CheckFinding] {
+    try TernaryCheck(source: source, survey: survey, leavesRemoteScales: leavesRemoteScales).run()
+      + ConfigurationCheck(source: source, survey: survey).run()
       + TokenizerCheck(source: source).run()
   }
 
-  /// What a conversion looks at before it writes, and again in what it has written; numbers are looked at in its pass.
+  /// What a conversion looks at before it writes, and again in what it has written; numbers, and scales that come over a
+  /// network, are looked at in its pass.
   static func withoutValues(_ source: any TensorSource, _ survey: ModelSurvey) throws -> [CheckFinding] {
-    folderFindings(source.manifest.path) + noted(source.manifest).findings + (try described(source, survey))
+    folderFindings(source.manifest.path) + noted(source.manifest).findings
+      + (try described(source, survey, leavesRemoteScales: true))
   }
 
   /// An error of a library as a finding.

@@ -9,9 +9,8 @@ import TritModel
 struct TernaryCheck {
   let source: any TensorSource
   let survey: ModelSurvey
-
-  /// A scale this many times the median of its kind, or less than its inverse, is an outlier.
-  private static let outlier = 4.0
+  /// Leaves scales alone that have to be read over a network: whoever reads the tensors looks at them then.
+  var leavesRemoteScales = false
 
   func run() throws -> [CheckFinding] {
     var findings: [CheckFinding] = []
@@ -90,6 +89,13 @@ struct TernaryCheck {
     return findings + (try scaleFindings())
   }
 
+  /// Whether the scales of a tensor have to be read over a network.
+  static func isRemoteScale(of tensor: TensorDescriptor, in source: any TensorSource) -> Bool {
+    // Those of packed safetensors came with the headers.
+    guard tensor.encoding.isTernary, source.isRemote else { return false }
+    return source.manifest.format != SafetensorsFormat.id || tensor.scale?.biases != nil
+  }
+
   /// One finding for all weights that MLX has stored alike.
   private static func roundedFinding(_ encoding: TensorEncoding, _ names: [String]) -> CheckFinding {
     let text = "\(names.count) weights, \(CheckWorkflow.list(names)), are "
@@ -100,41 +106,36 @@ struct TernaryCheck {
 
   private func scaleFindings() throws -> [CheckFinding] {
     var findings: [CheckFinding] = []
-    var byKind: [ProjectionKind: [(name: String, value: Double)]] = [:]
+    var singles = SingleScales()
     for (tensor, role) in zip(source.manifest.tensors, survey.roles) where tensor.encoding.isTernary {
-      let scale: TernaryScale
-      do {
-        scale = try source.scale(of: tensor)
-      } catch let error as any DiagnosticError where error.category == .malformedInput {
-        findings.append(CheckWorkflow.finding(.scaleUnusable, error))
-        continue
-      }
-      let multipliers = scale.multipliers
-      if let bad = multipliers.first(where: { !$0.isFinite || $0 < 0 }) {
-        findings.append(CheckFinding(.scaleUnusable, tensor.name, "a trit is multiplied by \(bad)"))
-        continue
-      }
-      if multipliers.contains(0), let detail = try lostWeights(tensor, scale) {
-        findings.append(CheckFinding(.scaleUnusable, tensor.name, detail))
-        continue
-      }
-      guard case .projection(_, let kind) = role, scale.granularity == .tensor else { continue }
-      // Of a matrix of zeros the scale says nothing.
-      guard scale.multiplier() > 0 else { continue }
-      byKind[kind, default: []].append((tensor.name, Double(scale.multiplier())))
+      if leavesRemoteScales, TernaryCheck.isRemoteScale(of: tensor, in: source) { continue }
+      if let finding = try scaleFinding(tensor, role, &singles) { findings.append(finding) }
     }
-    for kind in ProjectionKind.allCases {
-      let values = byKind[kind, default: []]
-      // The median of fewer says little.
-      guard values.count >= 3 else { continue }
-      let median = values.map(\.value).sorted()[values.count / 2]
-      for (name, value) in values where value > median * TernaryCheck.outlier || value < median / TernaryCheck.outlier {
-        findings.append(
-          CheckFinding(
-            .scaleOutlier, name, "trits are multiplied by \(value), the median of \(kind.rawValue) is \(median)"))
-      }
+    return findings + singles.outliers
+  }
+
+  /// What is wrong with the scales of one tensor; one that is alone is kept to be held against the others.
+  func scaleFinding(
+    _ tensor: TensorDescriptor, _ role: TensorRole, _ singles: inout SingleScales
+  ) throws -> CheckFinding? {
+    let scale: TernaryScale
+    do {
+      scale = try source.scale(of: tensor)
+    } catch let error as any DiagnosticError where error.category == .malformedInput {
+      return CheckWorkflow.finding(.scaleUnusable, error)
     }
-    return findings
+    let multipliers = scale.multipliers
+    if let bad = multipliers.first(where: { !$0.isFinite || $0 < 0 }) {
+      return CheckFinding(.scaleUnusable, tensor.name, "a trit is multiplied by \(bad)")
+    }
+    if multipliers.contains(0), let detail = try lostWeights(tensor, scale) {
+      return CheckFinding(.scaleUnusable, tensor.name, detail)
+    }
+    // Of a matrix of zeros the scale says nothing.
+    if case .projection(_, let kind) = role, scale.granularity == .tensor, scale.multiplier() > 0 {
+      singles.byKind[kind, default: []].append((tensor.name, Double(scale.multiplier())))
+    }
+    return nil
   }
 
   /// Weights a scale of 0 makes 0 although their trits are not; nil when there are none.
@@ -150,5 +151,29 @@ struct TernaryCheck {
       ? "the scale is 0, and the trits are not"
       : "\(lost.count) of \(live.grid.count) scales are 0 over trits that are not, the first at row \(row), "
         + "column \(column)"
+  }
+}
+
+/// What trits of whole tensors are multiplied by, each held against those of its kind.
+struct SingleScales {
+  fileprivate(set) var byKind: [ProjectionKind: [(name: String, value: Double)]] = [:]
+
+  /// A scale this many times the median of its kind, or less than its inverse, is an outlier.
+  private static let outlier = 4.0
+
+  var outliers: [CheckFinding] {
+    var findings: [CheckFinding] = []
+    for kind in ProjectionKind.allCases {
+      let values = byKind[kind, default: []]
+      // The median of fewer says little.
+      guard values.count >= 3 else { continue }
+      let median = values.map(\.value).sorted()[values.count / 2]
+      for (name, value) in values where value > median * SingleScales.outlier || value < median / SingleScales.outlier {
+        findings.append(
+          CheckFinding(
+            .scaleOutlier, name, "trits are multiplied by \(value), the median of \(kind.rawValue) is \(median)"))
+      }
+    }
+    return findings
   }
 }

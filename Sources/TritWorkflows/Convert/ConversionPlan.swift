@@ -59,12 +59,21 @@ public struct PlannedTensor: Sendable {
   public var scaleStorage: DType?
   /// The output's scale where the plan knows it already: it comes from a format that stores another number.
   public var outputScale: TernaryScale?
+  /// What samples said of the source's scales, where the plan goes by that: it is proved when the tensor passes.
+  var sampled: SampledScale?
 
   /// Name in the output.
   public var name: String { outputName ?? source.name }
 
   /// True when the tensor holds only trits times a scale afterwards, in whatever encoding.
   public var becomesTernary: Bool { step != .copy && step != .recode && step != .restore }
+
+  /// True when dense numbers are looked at whether they are ternary as they stand.
+  var isRecognised: Bool { becomesTernary && !source.encoding.isTernary }
+
+  /// True when the conversion reads the source's bytes more than once. Rows in another order are read one by one; a
+  /// dense tensor that stays one is read once.
+  var isReadOften: Bool { becomesTernary && plane == 0 || step == .restore || rowOrder != nil || sampled != nil }
 }
 
 /// Everything a conversion will do; made from headers and a small sample alone.

@@ -71,7 +71,7 @@ public struct ConvertWorkflow: Sendable {
     var plan = try Planner(source, request).plan()
     announce(plan)
     try OutputPlace.checkSpace(for: plan)
-    try source.checkIntegrity(work.parallelism, work.progress)
+    try ConvertWorkflow.checkIntegrity(source, work)
     let calibration = try request.calibration.map {
       try CalibrationStatistics(request.input, request.open, $0, work: work)
     }
@@ -97,6 +97,15 @@ public struct ConvertWorkflow: Sendable {
         rounded: streamed.rounded, findings: streamed.findings, start: start))
   }
 
+  /// Checks a container's own checksums; over a network those of tensors when they pass.
+  static func checkIntegrity(_ source: any TensorSource, _ work: WorkOptions) throws {
+    if source.isRemote {
+      try source.checkIntegrityBesideTensors(work.parallelism, work.progress)
+    } else {
+      try source.checkIntegrity(work.parallelism, work.progress)
+    }
+  }
+
   // MARK: - Streaming
 
   /// What streaming found on the way.
@@ -120,7 +129,7 @@ public struct ConvertWorkflow: Sendable {
   ) throws -> Streamed {
     var result = Streamed()
     // Over a network each byte is fetched once: what is read twice is held, whatever its size.
-    let isRemote = RemoteFolders.contains(source.manifest.path)
+    let isRemote = source.isRemote
     let held = HeldSource(source, limit: isRemote ? 0 : work.heldBytes)
     // A ternary tensor is read twice: once for its mean, once for its trits.
     let total = plan.tensors.reduce(UInt64(0)) {
@@ -130,14 +139,28 @@ public struct ConvertWorkflow: Sendable {
     defer { work.progress.ended() }
     let isKnown = request.knowsRules(of: plan.survey)
     var last: TernaryWeight?
+    let heldBytes = plan.tensors.lazy.filter { $0.isReadOften }.map(\.source.location.byteCount).max() ?? 0
+    var singles = SingleScales()
     for (index, tensor) in plan.streamingOrder.enumerated() {
       work.progress.reached(tensor.source.name, number: index + 1, of: plan.tensors.count)
       let zeros = ZeroWatch(tensor.source, tensor.role)
       func conclude() throws { try add(zeros.finding, source, isKnown, to: &result) }
-      // Rows in another order are read one by one; a dense tensor that stays one is read once.
-      let isReadOften = tensor.becomesTernary && tensor.plane == 0 || tensor.step == .restore || tensor.rowOrder != nil
-      if isReadOften { try source.hold(tensor.source) }
-      defer { if isReadOften { source.letGo(tensor.source) } }
+      // Of what is read once, what takes no more memory than the others: a checksum reads it too.
+      let isHeldHere = tensor.isReadOften || isRemote && tensor.source.location.byteCount <= heldBytes
+      if isHeldHere { try source.hold(tensor.source) }
+      defer {
+        if isHeldHere { source.letGo(tensor.source) }
+        // A file may keep scales until they are forgotten.
+        if isRemote { source.release(0..<tensor.source.location.byteCount, of: tensor.source) }
+      }
+      if isRemote, tensor.plane == 0 {
+        try source.checkIntegrity(of: tensor.source, work.parallelism, SilentProgress())
+        if TernaryCheck.isRemoteScale(of: tensor.source, in: source) {
+          let check = TernaryCheck(source: source, survey: plan.survey)
+          try add(check.scaleFinding(tensor.source, tensor.role, &singles), source, isKnown, to: &result)
+        }
+        if !tensor.isRecognised { try prove(tensor, scaleOfWhole(tensor.source, source), source) }
+      }
       if tensor.step == .recode {
         let report = try DenseStream(
           source: held, work: work, nonFinite: request.nonFinite, zeros: zeros, large: result.large
@@ -148,7 +171,11 @@ public struct ConvertWorkflow: Sendable {
       }
       if tensor.step == .restore {
         if tensor.source.encoding.isTernary { result.large.look(at: try held.scale(of: tensor.source)) }
-        try LatentRestoration(source: held, work: work).write(tensor, to: writer)
+        let restoration = LatentRestoration(source: held, work: work)
+        try restoration.write(tensor, to: writer)
+        if isRemote {
+          result.witnesses.ternary[ExactString(tensor.source.name)] = try restoration.witness(of: tensor.source)
+        }
         continue
       }
       guard tensor.becomesTernary else {
@@ -166,6 +193,7 @@ public struct ConvertWorkflow: Sendable {
           held, tensor.source, quantizer: plan.quantizer, calibration: calibration,
           recognition: request.recipe?.recognition ?? .takenAsTheyAre, work: work)
       weight.plane = tensor.plane
+      if tensor.isRecognised { try prove(tensor, weight.magnitude, source) }
       last = plan.hasPlanes ? weight : nil
       if case .recognised(let pass, _) = weight.origin {
         result.recognised.append(tensor.source.name)
@@ -188,12 +216,35 @@ public struct ConvertWorkflow: Sendable {
         try conclude()
       default: try densify(weight, tensor, scale, to: writer)
       }
-      if tensor.outputScale == nil {
+      if tensor.outputScale == nil || isRemote {
         result.witnesses.ternary[ExactString(tensor.source.name)] = try witness(
           of: weight, tensor, scale.convention, isHeld: isHeld, isRemote: isRemote)
       }
     }
+    result.findings += isKnown ? singles.outliers : []
     return result
+  }
+
+  /// Holds what samples said of a tensor's scales, by which the output was planned, against all of it.
+  private func prove(
+    _ tensor: PlannedTensor, _ found: @autoclosure () throws -> TernaryScale?, _ source: any TensorSource
+  ) throws {
+    guard let sampled = tensor.sampled else { return }
+    guard let found = try found() else {
+      let file = source.manifest.files[tensor.source.location.file].path
+      throw WorkflowError(.partlyTernary, file: file, tensor: tensor.source.name)
+    }
+    let scale = SampledScale(found)
+    guard scale != sampled else { return }
+    throw WorkflowError(
+      .samplesMislead(sampled: sampled.noun, found: scale.noun), file: source.manifest.path, tensor: tensor.source.name)
+  }
+
+  /// The scales of trits, packed or in a dense type; nil for other numbers.
+  private func scaleOfWhole(_ tensor: TensorDescriptor, _ source: any TensorSource) throws -> TernaryScale? {
+    if tensor.encoding.isTernary { return try source.scale(of: tensor) }
+    let pass = try WeightPass(source, tensor, roundsToBFloat16: false, kernels: work.kernels)
+    return try pass.ternaryScale(pass.findings(work.parallelism, SilentProgress()), work.parallelism)
   }
 
   /// What the audit need not read a weight again for; nil where it does.
@@ -249,16 +300,15 @@ public struct ConvertWorkflow: Sendable {
     to writer: OutputWriter
   ) throws -> CopyWitness? {
     var (source, tensor) = (source, planned.source)
-    let isRemote = RemoteFolders.contains(source.manifest.path)
+    let isRemote = source.isRemote
     var fingerprints: CopyFingerprints?
     // Requests to a network are few and large.
     let bandBytes = isRemote ? 8 * bandBytes : bandBytes
     // Blocks go on as they stand in their file, which the view shows as Float.
     if planned.encoding.blockCodec != nil, let view = source as? GGUFModelView {
       (source, tensor) = (view.base, view.stored(tensor))
-    } else if isRemote {
-      fingerprints = CopyFingerprints(byteCount: tensor.location.byteCount, bandBytes: bandBytes)
     }
+    if isRemote { fingerprints = CopyFingerprints(tensor, bandBytes: bandBytes) }
     let witness = fingerprints
     let (input, stored) = (source, tensor)
     let count = stored.location.byteCount
@@ -436,7 +486,7 @@ public struct ConvertWorkflow: Sendable {
       }
     }
     if request.target == .trainable {
-      var result = try LatentRestoration(source: source, work: work).check(plan, output)
+      var result = try LatentRestoration(source: source, work: work).check(plan, output, witnesses)
       result.parts = PartFindings(
         [result.weightsFinding] + (try PartsComparison(first: source, second: output).run()), needed: plan.provedParts)
       return result

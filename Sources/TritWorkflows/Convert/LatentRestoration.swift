@@ -118,7 +118,11 @@ struct LatentRestoration {
   /// copied are compared byte for byte.
   ///
   /// A trit that comes out another fails. A scale that does is told: a divisor no bfloat16 mean gives cannot come back.
-  func check(_ plan: ConversionPlan, _ output: any TensorSource) throws -> VerifyResult {
+  ///
+  /// - Parameter witnesses: of what need not be read again.
+  func check(
+    _ plan: ConversionPlan, _ output: any TensorSource, _ witnesses: ConvertWorkflow.Witnesses
+  ) throws -> VerifyResult {
     let results = LockedArray<TensorVerification?>(count: plan.tensors.count, filler: nil)
     let single = WorkOptions(
       parallelism: Parallelism(threads: 1, cancellation: work.parallelism.cancellation), kernels: work.kernels)
@@ -129,14 +133,16 @@ struct LatentRestoration {
       guard let found = output.manifest.tensor(named: planned.name) else {
         throw WorkflowError(.auditFailed("'\(planned.name)' is missing"), file: plan.request.output)
       }
+      let name = ExactString(planned.source.name)
       if planned.step == .restore {
-        results.set(index, try requantized(planned, found, output, single))
+        let result = try witnesses.ternary[name].flatMap { try requantized(planned, found, output, $0, single) }
+        results.set(index, try result ?? requantized(planned, found, output, single))
       } else {
         results.set(
           index,
           try TensorComparison(
             source: source, converted: output, expected: planned.source, found: found, role: planned.role,
-            quantizer: AbsMean.float32, depth: .audit, work: single
+            quantizer: AbsMean.float32, depth: .audit, work: single, copy: witnesses.copies[name]
           ).run().0)
       }
       work.progress.advanced(by: planned.byteCount)
@@ -153,15 +159,7 @@ struct LatentRestoration {
     _ planned: PlannedTensor, _ found: TensorDescriptor, _ output: any TensorSource, _ work: WorkOptions
   ) throws -> TensorVerification {
     let (expected, expectedScale) = try weight(planned.source, work)
-    let convention = expectedScale.convention
-    var result = TensorVerification(
-      name: planned.name, role: planned.role, shape: planned.source.shape, outcome: .equal, detail: "")
-    result.isTernary = true
-    result.expectedScale = expectedScale
-    var same: [String] = []
-    var other: [String] = []
-    for quantizer in [AbsMean.bf16, .float32, .kernel] {
-      let again = try TernaryWeight(output, found, quantizer: quantizer, work: work)
+    return try requantized(planned, found, output, expectedScale, work) { again, result in
       var nonzero = 0
       for rows in bands(found.shape) {
         let (left, right) = (try trits(expected, rows), try trits(again, rows))
@@ -175,6 +173,50 @@ struct LatentRestoration {
           }
         }
       }
+      return nonzero
+    }
+  }
+
+  /// What the trits of a matrix and their scale must be, for a check that cannot read it again.
+  func witness(of tensor: TensorDescriptor) throws -> AuditWitness? {
+    try AuditWitness(of: weight(tensor, work).0, work: work)
+  }
+
+  /// The same by a witness; nil where that does not prove the trits equal.
+  private func requantized(
+    _ planned: PlannedTensor, _ found: TensorDescriptor, _ output: any TensorSource, _ witness: AuditWitness,
+    _ work: WorkOptions
+  ) throws -> TensorVerification? {
+    guard case .one(let scales) = witness.scales else { return nil }
+    var isProved = true
+    let result = try requantized(planned, found, output, scales.of(.multiply), work) { again, _ in
+      var nonzero = 0
+      isProved =
+        try witness.agrees(cancellation: work.parallelism.cancellation) {
+          try trits(again, $0)
+        } look: { trits, _, _ in
+          nonzero += trits.count { $0 != 0 }
+        } && isProved
+      return nonzero
+    }
+    return isProved ? result : nil
+  }
+
+  /// - Parameter compare: compares what a tensor is when it is made ternary again, and counts trits that are not 0.
+  private func requantized(
+    _ planned: PlannedTensor, _ found: TensorDescriptor, _ output: any TensorSource, _ expectedScale: TernaryScale,
+    _ work: WorkOptions, _ compare: (TernaryWeight, inout TensorVerification) throws -> Int
+  ) throws -> TensorVerification {
+    let convention = expectedScale.convention
+    var result = TensorVerification(
+      name: planned.name, role: planned.role, shape: planned.source.shape, outcome: .equal, detail: "")
+    result.isTernary = true
+    result.expectedScale = expectedScale
+    var same: [String] = []
+    var other: [String] = []
+    for quantizer in [AbsMean.bf16, .float32, .kernel] {
+      let again = try TernaryWeight(output, found, quantizer: quantizer, work: work)
+      let nonzero = try compare(again, &result)
       let scale = try again.scale(convention)
       result.foundScale = scale
       let name = quantizer.id.rawValue
@@ -210,6 +252,13 @@ extension Planner {
           .oneScaleOnly(found: granularity == .row ? "per-row" : "per-group"), file: file, tensor: tensor.name)
       }
       return plan(.restore, .dense(.bf16), 2 * tensor.shape.elementCount)
+    }
+    switch try sampler?.dense(tensor) {
+    case .otherNumbers: return plan(.copy, tensor.encoding, tensor.location.byteCount)
+    case .ternary(let found) where found.granularity == .tensor:
+      return plan(.restore, .dense(.bf16), 2 * tensor.shape.elementCount)
+    // What cannot be converted is refused by what is so of the whole tensor.
+    case .ternary, .unknown, nil: break
     }
     let pass = try WeightPass(source, tensor, roundsToBFloat16: false, kernels: KernelChoice.best)
     if let scale = try pass.spreadScale(Parallelism(threads: 0)) {

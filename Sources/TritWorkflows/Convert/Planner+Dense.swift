@@ -9,10 +9,11 @@ import TritModel
 extension Planner {
   /// What holds trit × scale of a packed model: F16 where groups have F16 scales, as such models are published; bfloat16
   /// for all others.
-  static func denseType(of source: any TensorSource) throws -> DType {
+  static func denseType(of source: any TensorSource, _ sampler: ScaleSampler?) throws -> DType {
     for tensor in source.manifest.tensors where tensor.encoding.isTernary {
       guard let scale = tensor.scale, scale.storage == .f16, scale.granularity != .tensor else { continue }
-      if try source.scale(of: tensor).granularity != .tensor { return .f16 }
+      let granularity = try sampler?.packed(tensor)?.granularity ?? source.scale(of: tensor).granularity
+      if granularity != .tensor { return .f16 }
     }
     return .bf16
   }

@@ -39,9 +39,8 @@ extension Planner {
       else { return [tensor] }
       // What is ternary already is taken as it is, with its own scales.
       guard tensor.scaleGranularity == nil else { return [tensor] }
-      let ternary = try WeightPass(
-        source, tensor.source, roundsToBFloat16: false, kernels: KernelChoice.best
-      ).looksTernary()
+      let pass = try WeightPass(source, tensor.source, roundsToBFloat16: false, kernels: KernelChoice.best)
+      let ternary = try sampler?.proofNeeded(of: tensor.source) != nil || pass.looksTernary()
       guard !ternary else { return [tensor] }
       let shape = tensor.source.shape
       let scales = fitting.granularity.count(rows: shape.rows, columns: shape.columns)
@@ -62,6 +61,7 @@ extension Planner {
   /// Gives dense tensors that hold −s, 0, +s with several s the places for their scales. Their values are read for it; of
   /// latent weights, the first rows. A layout with a scale in each block has room for what fits: a few rows tell.
   private func recognise(_ tensors: inout [PlannedTensor]) throws {
+    try sampler?.expect(tensors.filter { $0.step == .quantize || $0.step == .snap }.map(\.source))
     for index in tensors.indices {
       let tensor = tensors[index]
       guard tensor.step == .quantize || tensor.step == .snap, tensor.source.shape.isMatrix,
@@ -72,7 +72,7 @@ extension Planner {
         try checkRoom(pass, layout, tensor.source)
         continue
       }
-      guard let scale = try pass.spreadScale(Parallelism(threads: 0)) else { continue }
+      guard let scale = try spreadScale(pass) else { continue }
       guard case .ternary(let id) = tensor.encoding, let layout = LayoutRegistry.layout(id) else {
         // Dense in, dense out: it is what it is to become.
         guard request.target == .dense, request.denseType.map({ $0.dtype == dtype }) ?? true else { continue }
@@ -88,16 +88,41 @@ extension Planner {
       tensors[index].scaleGranularity = scale.granularity
       tensors[index].scaleStorage = scale.storage
       tensors[index].scaleConvention = .multiply
-      tensors[index].byteCount = layout.byteCount(tensor.source.shape) + scale.stored.count * scale.storage.bits / 8
+      let shape = tensor.source.shape
+      tensors[index].byteCount =
+        layout.byteCount(shape)
+        + scale.granularity.count(rows: shape.rows, columns: shape.columns) * scale.storage.bits / 8
+    }
+  }
+
+  /// The scales of rows or groups of weights that are ternary as they stand; over a network, as samples say.
+  private func spreadScale(_ pass: WeightPass) throws -> SampledScale? {
+    guard let sampler, request.recipe == nil else {
+      return try pass.spreadScale(Parallelism(threads: 0)).map { SampledScale($0) }
+    }
+    switch try sampler.dense(pass.tensor) {
+    case .otherNumbers: return nil
+    case .ternary(let found) where found.granularity == .tensor: return nil
+    // What cannot be converted is refused by what is so of the whole tensor.
+    case .ternary(let found) where request.target != .hfPacked: return found
+    case .ternary, .unknown: return try pass.spreadScale(Parallelism(threads: 0)).map { SampledScale($0) }
     }
   }
 
   /// Refuses a layout that has no room for the scales of weights that are ternary as they stand.
   private func checkRoom(_ pass: WeightPass, _ layout: any TernaryLayout, _ tensor: TensorDescriptor) throws {
-    guard let held = layout.embeddedScale?.granularity, let found = try pass.sampledGranularity(),
+    guard let held = layout.embeddedScale?.granularity, let found = try sampledGranularity(pass),
       !held.holds(found), let scale = try pass.spreadScale(Parallelism(threads: 0))
     else { return }
     _ = try TernaryWeight.scale(scale, asHeldBy: layout, tensor, request.scaleLoss)
+  }
+
+  private func sampledGranularity(_ pass: WeightPass) throws -> ScaleGranularity? {
+    switch try sampler?.dense(pass.tensor, isUsed: false) {
+    case .ternary(let found): found.granularity
+    case .otherNumbers: nil
+    case .unknown, nil: try pass.sampledGranularity()
+    }
   }
 
   /// Refuses what a fitting quantizer cannot do, or should not.

@@ -46,6 +46,11 @@ extension Planner {
       let size = sizes.first { ScaleGranularity.group(columns: $0).holds(granularity) } ?? smallest
       return (size, try planned.scaleStorage ?? storageOfOneScale(tensor))
     }
+    if let sampled = try sampler?.packed(tensor),
+      let size = sizes.first(where: { ScaleGranularity.group(columns: $0).holds(sampled.granularity) })
+    {
+      return (size, PlannedTensor.mlxStorage(of: sampled.storage))
+    }
     let scale = try source.scale(of: tensor)
     let storage = PlannedTensor.mlxStorage(scale)
     if let size = sizes.first(where: { ScaleGranularity.group(columns: $0).holds(scale.granularity) }) {
@@ -62,6 +67,7 @@ extension Planner {
   /// Of weights that are ternary as they stand, their own type; of those quantized on the way, that of new scales.
   private func storageOfOneScale(_ tensor: TensorDescriptor) throws -> DType {
     guard let dtype = tensor.encoding.dtype, dtype != .bf16 else { return .bf16 }
+    if sampler?.proofNeeded(of: tensor) != nil { return dtype == .f64 ? .f32 : dtype }
     let pass = try WeightPass(source, tensor, roundsToBFloat16: false, kernels: KernelChoice.best)
     guard try pass.looksTernary() else { return .bf16 }
     return dtype == .f64 ? .f32 : dtype
@@ -80,10 +86,12 @@ extension PlannedTensor {
 
   /// The type MLX stores a scale's multipliers in: the scale's own, or one that holds the inverses of divisors.
   static func mlxStorage(_ scale: TernaryScale) -> DType {
-    let types = [DType.f16, .bf16, .f32]
-    if scale.convention == .multiply { return types.contains(scale.storage) ? scale.storage : .f32 }
+    if scale.convention == .multiply { return mlxStorage(of: scale.storage) }
     return scale.multipliers.allSatisfy { BFloat16.rounded($0) == $0 } ? .bf16 : .f32
   }
+
+  /// The same of multipliers.
+  static func mlxStorage(of storage: DType) -> DType { [DType.f16, .bf16, .f32].contains(storage) ? storage : .f32 }
 
   /// A scale as the output packed for MLX holds it: multipliers, one for each group.
   ///

@@ -14,6 +14,8 @@ struct Planner {
   let survey: ModelSurvey
   /// What packed trits times their scale are stored in, where they become dense.
   let denseType: DType
+  /// Nil for a model of this machine.
+  let sampler: ScaleSampler?
 
   init(_ source: any TensorSource, _ request: ConversionRequest) throws {
     self.source = source
@@ -27,8 +29,9 @@ struct Planner {
       chosen = try ArchitectureRegistry.architecture(of: configuration, file: file)
     }
     survey = try ModelSurvey(of: source, architecture: chosen)
+    sampler = ScaleSampler(source)
     // Of unfolded weights, which are ternary no more, bfloat16 would keep too few digits.
-    denseType = try request.denseType?.dtype ?? (request.unfolds ? .f16 : Planner.denseType(of: source))
+    denseType = try request.denseType?.dtype ?? (request.unfolds ? .f16 : Planner.denseType(of: source, sampler))
   }
 
   func plan() throws -> ConversionPlan {
@@ -42,7 +45,7 @@ struct Planner {
     var warnings = source.manifest.notes + (request.recipe?.warnings(survey) ?? [])
     let (quantizer, reason) = try chooseQuantizer()
     let convention = try chooseConvention(quantizer)
-    let gguf = request.target == .gguf ? try GGUFPlanner(source, request, survey) : nil
+    let gguf = request.target == .gguf ? try GGUFPlanner(source, request, survey, sampler) : nil
     let setAside = try checkDescription(convention, &warnings)
     let used = zip(source.manifest.tensors, survey.roles).filter { !setAside.contains(ExactString($0.0.name)) }
     warnDenseProjections(used, &warnings)
@@ -54,11 +57,12 @@ struct Planner {
       tensors = try used.map { try planned($0, $1, convention) }
       try fit(&tensors, quantizer)
       if let view = source as? GGUFModelView {
-        try GGUFUnpacking(view, request.target, convention, denseType).adapt(&tensors, &warnings)
+        try GGUFUnpacking(view, request.target, convention, denseType, sampler).adapt(&tensors, &warnings)
       }
       if request.target == .mlx { try fitGroups(&tensors, &warnings) }
     }
     try warnRounding(tensors, &warnings)
+    for index in tensors.indices { tensors[index].sampled = sampler?.proofNeeded(of: tensors[index].source) }
     try rotation?.checkKept(tensors, file: source.manifest.path)
     guard request.unfolds || tensors.contains(where: { $0.becomesTernary || $0.step == .restore }) else {
       throw WorkflowError(
@@ -280,7 +284,10 @@ struct Planner {
     }
     if survey.kind == .packed {
       // Reading one scale says whether the convention is known, with the reader's own reasons when it is not.
-      for packed in source.manifest.tensors where packed.encoding.isTernary { _ = try source.scale(of: packed) }
+      for packed in source.manifest.tensors where packed.encoding.isTernary {
+        // Over a network scales are read when their tensor passes, where the headers say what they mean.
+        if sampler == nil || packed.scale?.convention == nil { _ = try source.scale(of: packed) }
+      }
       if let convention = existing.first {
         guard request.outputConvention ?? convention == convention else {
           throw WorkflowError(.keepsConvention(convention), file: source.manifest.path)
@@ -318,7 +325,10 @@ struct Planner {
     case .dense(let dtype):
       let isMeant =
         !request.unfolds && role.isProjection && (request.recipe != nil || !Planner.staysDense(tensor, role, survey))
-      let isTable = try request.target == .mlx && !kept && Planner.isTernaryTable(tensor, role, source, survey)
+      let isTable =
+        try request.target == .mlx && !kept
+        && Planner.isTernaryTable(
+          tensor, role, source, survey, sampler)
       guard !kept, forced || isMeant || isTable else {
         return request.recipe != nil && dtype != .bf16 ? dense(.recode) : copy()
       }
@@ -397,6 +407,7 @@ struct Planner {
   /// What the headers of a GGUF file say is where scales stand; how many there are, the scales themselves.
   func granularity(of tensor: TensorDescriptor) throws -> ScaleGranularity {
     let isEmbedded = source is GGUFModelView && tensor.encoding.isTernary
+    if isEmbedded, let sampled = try sampler?.packed(tensor) { return sampled.granularity }
     return isEmbedded ? try source.scale(of: tensor).granularity : tensor.scale?.granularity ?? .tensor
   }
 
@@ -472,13 +483,16 @@ struct Planner {
 
   /// Whether an embedding or head of a model that is ternary as it stands is so as well, all of it.
   static func isTernaryTable(
-    _ tensor: TensorDescriptor, _ role: TensorRole, _ source: any TensorSource, _ survey: ModelSurvey
+    _ tensor: TensorDescriptor, _ role: TensorRole, _ source: any TensorSource, _ survey: ModelSurvey,
+    _ sampler: ScaleSampler?
   ) throws -> Bool {
     guard survey.kind == .ternaryDense, role == .embedding || role == .outputHead, tensor.shape.isMatrix,
       tensor.encoding.dtype?.isFloatWeight == true
     else { return false }
     let pass = try WeightPass(source, tensor, roundsToBFloat16: false, kernels: KernelChoice.best)
     guard try pass.sampledGranularity() != nil else { return false }
+    // What is no table after all is refused when it passes.
+    if sampler != nil { return true }
     return try pass.looksTernary() || pass.spreadScale(Parallelism(threads: 0)) != nil
   }
 

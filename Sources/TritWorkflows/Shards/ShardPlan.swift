@@ -33,7 +33,7 @@ public struct ShardPlan: Sendable {
     request = absolute(request)
     let source = try ModelOpener.open(request.input, request.inputOptions, hasCompanions: true)
     let plan = try Planner(source, request).plan()
-    try source.checkIntegrity(work.parallelism, work.progress)
+    try ConvertWorkflow.checkIntegrity(source, work)
     var content = try ShardPlan.description(of: plan, source)
     if !RemoteFolders.contains(request.input) {
       let digests = try TensorDigest.all(plan.tensors.map(\.source), in: source, work, phase: "hashing tensors")

@@ -42,6 +42,8 @@ public struct WorkflowError: DiagnosticError, Equatable {
     case valuesOverflow(type: String)
     /// In a dense model that is ternary already, a projection that is not.
     case partlyTernary
+    /// A tensor that is read over a network is not what samples of it say.
+    case samplesMislead(sampled: String, found: String)
     /// Numbers too small for a type, so that what is stored is no rounding of them.
     case roundingLoses(detail: String)
     case unknownMetadata(String)
@@ -110,6 +112,8 @@ public struct WorkflowError: DiagnosticError, Equatable {
     case .scaleDoesNotFit(let value, let storage):
       "the scale \(value) cannot be stored as \(storage) without losing most of its digits"
     case .roundingLoses(let detail): detail
+    case .samplesMislead(let sampled, let found):
+      "the output was planned by samples of it, which have \(sampled); all of it has \(found)"
     case .partlyTernary: "holds more than three values, in a model whose projections are ternary otherwise"
     case .scalesDiffer(let misfit, let layout, let holds):
       "\(layout) holds one scale for each \(holds), but in row \(misfit.row), columns \(misfit.columns.lowerBound) to "
@@ -166,6 +170,7 @@ public struct WorkflowError: DiagnosticError, Equatable {
         + (layout.hasPrefix("I2_S") ? "" : "; --allow-scale-loss keeps the trits and the largest of the scales")
     case .scaleDoesNotFit: "choose --layout I2_S, which stores scales as F32"
     case .partlyTernary: "say what it is: --keep leaves it an ordinary matrix, --quantize makes it ternary"
+    case .samplesMislead: "fetch the model with 'hf download' and convert it from there, where it is read whole first"
     case .valuesOverflow, .roundingLoses: "choose --embeddings bf16 or f32"
     case .blocksDoNotFit: "choose another type with --embeddings, or leave the option out"
     case .recipeNeedsDense: "use --to hf-packed or --to dense, which take packed models as they are"
@@ -195,7 +200,7 @@ public struct WorkflowError: DiagnosticError, Equatable {
     switch kind {
     case .auditFailed, .notNative: .checkFailed
     case .tensorsDoNotFit, .scaleDoesNotFit, .scalesDiffer, .valuesOverflow, .roundingLoses, .partlyTernary,
-      .unknownMetadata, .blocksDoNotFit,
+      .samplesMislead, .unknownMetadata, .blocksDoNotFit,
       .recipeNeedsDense, .recipeQuantizesAll, .rotatedWeights, .rotatedTensorLeftOut, .notRotated, .unfoldsToDense:
       .misuse
     case .globWithoutMatch, .globOfSeveral, .contradictoryGlobs, .keepsConvention, .unknownQuantizer, .oneScaleOnly,

@@ -15,9 +15,16 @@ struct AuditWitness: Sendable {
   let bands: WitnessBands
   /// XXH64 of each band's trits as int8, row-major.
   let fingerprints: [UInt64]
-  let scales: WeightScales
+  let scales: Scales
   /// The scale that goes with the trits where it is stored as checkpoints store it; nil for weights that were ternary.
   let stored: TernaryScale?
+
+  enum Scales: Sendable {
+    /// One for the tensor.
+    case one(WeightScales)
+    /// Of rows or groups: there may be millions, so only fingerprints of them are kept.
+    case spread(SpreadScales)
+  }
 
   /// Nil for weights that are not bfloat16 latents; the audit then reads their source again.
   ///
@@ -38,9 +45,9 @@ struct AuditWitness: Sendable {
         convention: convention)
     }
     stored = scale(convention)
-    scales = WeightScales(isPacked: false, magnitude: nil, scale)
+    scales = .one(WeightScales(isPacked: false, magnitude: nil, scale))
     bands = WitnessBands(pass.tensor.shape)
-    fingerprints = try AuditWitness.fingerprints(bands, work) { rows, trits in
+    fingerprints = try AuditWitness.fingerprints(bands, work) { _, rows, trits in
       try pass.source.withBytes(pass.byteRange(rows), of: pass.tensor) { bytes in
         if trits.count != bytes.byteCount / 2 { trits = [Int8](repeating: 0, count: bytes.byteCount / 2) }
         IndependentQuantizer.trits(bytes, thresholds, into: &trits)
@@ -48,33 +55,48 @@ struct AuditWitness: Sendable {
     }
   }
 
-  /// The same of any weight with one scale, as it is read: for an audit that cannot read it again.
+  /// The same of any weight as it is read, for an audit that cannot read it again.
   ///
-  /// Nil for fits, which are compared with a fresh fit, and for scales of groups, which would take much memory.
+  /// Nil for fits, which are compared with a fresh fit, and for divisors of rows or groups, which nothing writes.
   init?(of weight: TernaryWeight, work: WorkOptions) throws {
     if case .fitted = weight.origin { return nil }
-    let scales = WeightScales(weight)
-    guard let multiplier = try? scales.of(.multiply), let divisor = try? scales.of(.divide),
-      multiplier.granularity == .tensor
-    else { return nil }
+    let own = WeightScales(weight)
+    guard let multiplier = try? own.of(.multiply), let divisor = try? own.of(.divide) else { return nil }
     stored = nil
-    self.scales = WeightScales(isPacked: scales.isPacked, magnitude: scales.magnitude) {
-      $0 == .multiply ? multiplier : divisor
-    }
+    let bands = WitnessBands(weight.tensor.shape)
+    self.bands = bands
     let columns = weight.tensor.shape.columns
-    bands = WitnessBands(weight.tensor.shape)
-    fingerprints = try AuditWitness.fingerprints(bands, work) { rows, trits in
+    @Sendable func read(_ rows: Range<Int>, _ trits: inout [Int8]) throws {
       if trits.count != rows.count * columns { trits = [Int8](repeating: 0, count: rows.count * columns) }
       try weight.read(rows, into: &trits, at: 0)
     }
+    guard multiplier.granularity != .tensor else {
+      scales = .one(
+        WeightScales(isPacked: own.isPacked, magnitude: own.magnitude) { $0 == .multiply ? multiplier : divisor })
+      fingerprints = try AuditWitness.fingerprints(bands, work) { _, rows, trits in try read(rows, &trits) }
+      return
+    }
+    guard multiplier.convention == .multiply else { return nil }
+    let units = ScaleUnits(multiplier.granularity, columns: columns)
+    let grid = multiplier.grid(columns: columns)
+    let spread = LockedArray<UInt64?>(count: bands.count, filler: nil)
+    fingerprints = try AuditWitness.fingerprints(bands, work) { band, rows, trits in
+      try read(rows, &trits)
+      spread.set(band, units.fingerprint(trits, grid, firstRow: rows.lowerBound))
+    }
+    let complete = spread.all.compactMap { $0 }
+    guard complete.count == bands.count else { return nil }
+    scales = .spread(
+      SpreadScales(
+        units: units, granularity: multiplier.granularity, isPacked: weight.isPacked, fingerprints: complete))
   }
 
   private static func fingerprints(
-    _ bands: WitnessBands, _ work: WorkOptions, _ read: @Sendable (Range<Int>, inout [Int8]) throws -> Void
+    _ bands: WitnessBands, _ work: WorkOptions, _ read: @Sendable (Int, Range<Int>, inout [Int8]) throws -> Void
   ) throws -> [UInt64] {
     let found = Mutex<[UInt64]>(Array(repeating: 0, count: bands.count))
     try work.parallelism.forEachBand(bands.count, workspace: [Int8]()) { index, trits in
-      try read(bands.rows(index), &trits)
+      try read(index, bands.rows(index), &trits)
       let hash = XXH64.hash(trits.span.bytes)
       found.withLock { $0[index] = hash }
     }
@@ -83,16 +105,16 @@ struct AuditWitness: Sendable {
 
   /// True when rows of a written tensor have these trits; scales are the caller's to judge.
   ///
-  /// - Parameter look: gets the trits of each run of rows.
+  /// - Parameter look: gets the trits of each band.
   func agrees(
     cancellation: CancellationFlag, _ read: (Range<Int>) throws -> [Int8],
-    look: ([Int8], Range<Int>) -> Void = { _, _ in }
+    look: (_ trits: [Int8], _ rows: Range<Int>, _ band: Int) -> Void = { _, _, _ in }
   ) throws -> Bool {
     for band in 0..<bands.count {
       try cancellation.check()
       let trits = try read(bands.rows(band))
       guard XXH64.hash(trits.span.bytes) == fingerprints[band] else { return false }
-      look(trits, bands.rows(band))
+      look(trits, bands.rows(band), band)
     }
     return true
   }
@@ -142,10 +164,12 @@ struct WeightScales: Sendable {
   }
 
   /// How trits and scale came about, for a verdict that they are equal.
-  var origin: String {
+  var origin: String { WeightScales.origin(isPacked: isPacked, isRecognised: magnitude != nil) }
+
+  static func origin(isPacked: Bool, isRecognised: Bool) -> String {
     if isPacked { return "trits and scale equal" }
-    return magnitude == nil
-      ? "trits and scale equal a fresh quantization" : "source is ternary already; trits and scale equal"
+    return isRecognised
+      ? "source is ternary already; trits and scale equal" : "trits and scale equal a fresh quantization"
   }
 
   init(_ weight: TernaryWeight) {

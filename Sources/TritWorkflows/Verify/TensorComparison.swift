@@ -66,8 +66,13 @@ struct TensorComparison {
 
   /// Where trits or scale differ from the witness's, the source is read again to say which.
   private func byWitness(_ witness: AuditWitness) throws -> TensorVerification {
+    let scales: WeightScales
+    switch witness.scales {
+    case .one(let one): scales = one
+    case .spread(let spread): return try bySpread(witness, spread) ?? compare().0
+    }
     guard !involvesGGUF, found.encoding.isTernary, let scale = witness.stored else {
-      return try byMultiplier(witness) ?? compare().0
+      return try byMultiplier(witness, scales) ?? compare().0
     }
     let agrees = try witness.agrees(
       with: found, scale, in: converted, cancellation: work.parallelism.cancellation
@@ -77,38 +82,38 @@ struct TensorComparison {
       return result.outcome == .differs
         ? result : differs(result, "its trits or scale are not those the audit's own arithmetic gives")
     }
-    return equal(witness, scale, scale, nil)
+    return equal(scales, scale, scale, nil)
   }
 
   /// Scales of other types, and those of containers that do not say their meaning, are judged by what they multiply by.
   ///
   /// - Returns: nil where the witness does not prove that they are equal.
-  private func byMultiplier(_ witness: AuditWitness) throws -> TensorVerification? {
+  private func byMultiplier(_ witness: AuditWitness, _ scales: WeightScales) throws -> TensorVerification? {
     let dense =
       found.encoding.isTernary ? nil : try TernaryWeight(converted, found, quantizer: AbsMean.float32, work: work)
     if case .quantized? = dense?.origin { return nil }
     let foundScale =
       try dense.map { $0.magnitude ?? .none(found.encoding.dtype ?? .f32) } ?? converted.scale(of: found)
-    let candidates = try expectedScales(witness.scales, isDense: dense != nil)
+    let candidates = try expectedScales(scales, isDense: dense != nil)
     var live = LiveUnits(ScaleGrid(candidates[0].granularity, foundScale.granularity, expected.shape))
     let hasTrits = try witness.agrees(cancellation: work.parallelism.cancellation) {
       try foundTrits($0, dense)
-    } look: {
-      live.add($0, firstRow: $1.lowerBound)
+    } look: { trits, rows, _ in
+      live.add(trits, firstRow: rows.lowerBound)
     }
     converted.release(0..<found.location.byteCount, of: found)
     guard hasTrits else { return nil }
     for scale in candidates {
       let finding = finding(scale, foundScale, live, isDense: dense != nil)
       guard finding.difference == nil else { continue }
-      let rounding = finding.rounding ?? roundedMagnitude(witness.scales.magnitude, foundScale)
-      return equal(witness, scale, foundScale, rounding)
+      let rounding = finding.rounding ?? roundedMagnitude(scales.magnitude, foundScale)
+      return equal(scales, scale, foundScale, rounding)
     }
     return nil
   }
 
   private func equal(
-    _ witness: AuditWitness, _ scale: TernaryScale, _ foundScale: TernaryScale, _ rounding: ScaleRounding?
+    _ scales: WeightScales, _ scale: TernaryScale, _ foundScale: TernaryScale, _ rounding: ScaleRounding?
   ) -> TensorVerification {
     var result = blank
     result.isTernary = true
@@ -116,7 +121,7 @@ struct TensorComparison {
     result.expectedScale = scale
     result.foundScale = foundScale
     result.scaleRounding = rounding
-    result.detail = witness.scales.origin + (rounding.map { "; " + $0.phrase } ?? "")
+    result.detail = scales.origin + (rounding.map { "; " + $0.phrase } ?? "")
     return result
   }
 

@@ -8,7 +8,7 @@ extension WeightPass {
   /// Group sizes that are looked for, the smallest first; each divides the next.
   static let groupSizes = [64, 128, 256]
   /// A row or group with fewer weights than this proves nothing: a single number always has one magnitude.
-  private static let leastWeights = 16
+  static let leastWeights = 16
 
   /// The scales of weights that are ternary as they stand: of the tensor, of rows, or of groups of 256, 128 or 64 columns,
   /// the largest that holds in every row; nil for other weights, and for zeros alone.
@@ -61,8 +61,9 @@ extension WeightPass {
     let smallest = ScaleGranularity.group(columns: WeightPass.groupSizes[0])
     var stored: [Float] = []
     let count = min(rows, 16)
-    for index in 0..<count {
-      let row = rows / count * index
+    let sampled = (0..<count).map { rows / count * $0 }
+    try source.expect(sampled.map { ExpectedRange(tensor, byteRange($0..<$0 + 1)) })
+    for row in sampled {
       guard let found = try magnitudes(of: row..<row + 1, smallest) else { return nil }
       stored += found
     }

@@ -16,9 +16,14 @@ struct GGUFPlanner {
   let architecture: (any Architecture)?
   /// As far as it is understood where the source is a GGUF file: its keys come along as they are.
   let description: ModelDescription?
+  /// Nil for a model of this machine.
+  private let sampler: ScaleSampler?
 
-  init(_ source: any TensorSource, _ request: ConversionRequest, _ survey: ModelSurvey) throws {
+  init(
+    _ source: any TensorSource, _ request: ConversionRequest, _ survey: ModelSurvey, _ sampler: ScaleSampler?
+  ) throws {
     self.source = source
+    self.sampler = sampler
     self.request = request
     self.survey = survey
     if let view = source as? GGUFModelView {
@@ -151,7 +156,7 @@ struct GGUFPlanner {
       misfits.append((tensor.name, error.summary))
       return (.dense(.f16), dense)
     }
-    if tensor.encoding.isTernary {
+    if tensor.encoding.isTernary, try !hasRoom(layout, tensor) {
       // A layout with one scale for the tensor, or one for 256 columns, cannot hold finer ones.
       let weight = try TernaryWeight(source, tensor, quantizer: AbsMean.float32, work: WorkOptions())
       _ = try weight.scale(try source.scale(of: tensor), asHeldBy: layout, request.scaleLoss)
@@ -159,10 +164,19 @@ struct GGUFPlanner {
     return (.ternary(id), pack)
   }
 
+  /// Whether headers and samples show that a layout has room for the scales of a tensor: over a network they are read
+  /// when it passes.
+  private func hasRoom(_ layout: any TernaryLayout, _ tensor: TensorDescriptor) throws -> Bool {
+    guard let sampler, let held = layout.embeddedScale?.granularity, let stated = tensor.scale?.granularity else {
+      return false
+    }
+    return try held.holds(stated) || sampler.packed(tensor).map { held.holds($0.granularity) } ?? false
+  }
+
   /// Whether an embedding or head is ternary as well, and stays so. Where nothing else was asked for, it is packed like any other matrix; in bitnet.cpp's own type it could not be looked up.
   private func isTernaryTable(_ tensor: TensorDescriptor, _ role: TensorRole) throws -> Bool {
     guard request.gguf.embeddings == nil, request.gguf.layout != nil, request.gguf.weights != .i2s else { return false }
-    return try Planner.isTernaryTable(tensor, role, source, survey)
+    return try Planner.isTernaryTable(tensor, role, source, survey, sampler)
   }
 
   private func stored(_ tensor: TensorDescriptor) -> TensorEncoding? {

@@ -16,8 +16,14 @@ struct GGUFUnpacking {
   let convention: ScaleConvention
   /// The type of dense weights.
   let denseType: DType
+  /// Nil for a file of this machine.
+  private let sampler: ScaleSampler?
 
-  init(_ view: GGUFModelView, _ target: ConversionTarget, _ convention: ScaleConvention, _ denseType: DType) {
+  init(
+    _ view: GGUFModelView, _ target: ConversionTarget, _ convention: ScaleConvention, _ denseType: DType,
+    _ sampler: ScaleSampler?
+  ) {
+    self.sampler = sampler
     self.denseType = denseType == .f16 ? .f16 : .bf16
     self.view = view
     self.target = target
@@ -38,7 +44,10 @@ struct GGUFUnpacking {
       case .repack:
         // MLX holds multipliers, as GGUF does.
         guard target != .mlx else { continue }
-        let stored = try view.scale(of: source)
+        guard let stored = try scale(of: source) else {
+          try spread(&tensors[index])
+          continue
+        }
         let scale = stored.asCheckpointScale(convention)
         if scale.storage == .f32, stored.granularity == .tensor { inexact.append(source.name) }
         tensors[index].byteCount +=
@@ -48,7 +57,8 @@ struct GGUFUnpacking {
       case .dequantize:
         // bf16(1/s) of the divisor s, where the multiplier is the inverse of one: not of what f16 left of it.
         guard tensors[index].encoding == .dense(.bf16) else { continue }
-        tensors[index].outputScale = try view.scale(of: source).asCheckpointScale(convention)
+        // Scales of rows and groups are what they are in the file.
+        tensors[index].outputScale = try scale(of: source)?.asCheckpointScale(convention)
       default: continue
       }
     }
@@ -57,6 +67,22 @@ struct GGUFUnpacking {
         "\(inexact.count) scales are no bfloat16 numbers as checkpoints have them, and are stored as F32: "
           + inexact.prefix(4).map { printable($0) }.joined(separator: ", ") + (inexact.count > 4 ? ", …" : ""))
     }
+  }
+
+  /// The scales of a tensor; nil where they are those of rows or groups and are read when it passes.
+  private func scale(of tensor: TensorDescriptor) throws -> TernaryScale? {
+    guard let sampled = try sampler?.packed(tensor) else { return try view.scale(of: tensor) }
+    return sampled.single.map { TernaryScale(stored: $0, storage: sampled.storage, convention: .multiply) }
+  }
+
+  /// Plans the scales of rows or groups, as they are in the file.
+  private func spread(_ planned: inout PlannedTensor) throws {
+    guard let sampled = try sampler?.packed(planned.source) else { return }
+    let shape = planned.source.shape
+    let count = sampled.granularity.count(rows: shape.rows, columns: shape.columns)
+    planned.byteCount += count * (sampled.storage.bits - (planned.source.scale?.storage.bits ?? 16)) / 8
+    (planned.scaleGranularity, planned.scaleStorage) = (sampled.granularity, sampled.storage)
+    planned.scaleConvention = .multiply
   }
 
   /// Whether the type of dense weights holds a tensor.
