@@ -51,6 +51,14 @@ public struct PlannedTensor: Sendable {
   public var outputName: String?
   /// Order of rows in the output, where it is not the source's.
   public var rowOrder: RowPermutation?
+  /// Order of columns in the output, where it is not the source's.
+  public var columnOrder: RowPermutation?
+  /// What numbers the output holds in the place of the source's.
+  public var storedValues = ModuleTemplate.StoredValues.same
+  /// Shape in the output, where it is not the source's.
+  public var outputShape: TensorShape?
+  /// Whether the bytes of a GGUF source go on as they stand in its file, which the view shows in another form.
+  public var copiesStored = false
   /// Which plane of a sum of ternary matrices this is.
   public var plane = 0
   /// How many weights share a scale in the output, where the quantizer says so.
@@ -59,6 +67,9 @@ public struct PlannedTensor: Sendable {
   public var scaleStorage: DType?
   /// The output's scale where the plan knows it already: it comes from a format that stores another number.
   public var outputScale: TernaryScale?
+
+  /// Whether its numbers stand in the output as they come from the source.
+  var isInOrder: Bool { rowOrder == nil && columnOrder == nil && storedValues == .same }
 
   /// Name in the output.
   public var name: String { outputName ?? source.name }

@@ -77,6 +77,8 @@ public enum RuntimeTable {
       RuntimeRow(transformers, Qwen3(), [.dense], .loads, .tried),
       RuntimeRow(llamaCpp, Qwen3(), ternary + [.gguf(.q2)] + dense, .loads, .source),
       RuntimeRow(llamaCpp, Qwen3(), forked, .refuses("invalid ggml type"), .source),
+      RuntimeRow(llamaCpp, Qwen35(), [.gguf(.q2)] + dense, .loads, .source),
+      RuntimeRow(llamaCpp, Qwen35(), forked, .refuses("invalid ggml type"), .source),
       RuntimeRow(mlxLM, Llama(), [.mlx], .loads, .tried),
       RuntimeRow(ikLlamaCpp, Llama(), orders, .refuses("ggml.c: fatal error"), .tried),
       RuntimeRow(ikLlamaCpp, BitNet(), orders, noProduct, .tried),
