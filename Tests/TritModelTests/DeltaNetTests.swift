@@ -175,7 +175,8 @@ struct DeltaNetTests {
     text["architectures"] = nil
     let whole: JSONObject = [
       "architectures": .array(["Qwen3_5ForConditionalGeneration"]), "model_type": "qwen3_5",
-      "text_config": .object(text), "vision_config": .object(["depth": 1]), "image_token_id": 7, "tie_word_embeddings": ties ?? false,
+      "text_config": .object(text), "vision_config": .object(["depth": 1]), "image_token_id": 7,
+      "tie_word_embeddings": ties ?? false,
     ]
     Disk.makeFolder(output)
     Disk.write(JSONValue.object(whole).serialized(), output + "/config.json")
@@ -206,9 +207,13 @@ struct DeltaNetTests {
     "settings that would be another model are errors",
     arguments: [
       ("full_attention_interval", "3", "full_attention_interval"), ("attn_output_gate", "false", "attn_output_gate"),
-      ("linear_num_value_heads", "5", "linear_num_value_heads"), ("linear_conv_kernel_dim", "1", "linear_conv_kernel_dim"),
+      ("linear_num_value_heads", "5", "linear_num_value_heads"),
+      ("linear_conv_kernel_dim", "1", "linear_conv_kernel_dim"),
       ("layer_types", "[\"full_attention\"]", "layer_types"), ("mamba_ssm_dtype", "\"bfloat16\"", "mamba_ssm_dtype"),
-      ("layer_types", "[\"linear_attention\", \"sliding_attention\", \"linear_attention\", \"full_attention\"]", "layer_types"),
+      (
+        "layer_types",
+        "[\"linear_attention\", \"sliding_attention\", \"linear_attention\", \"full_attention\"]", "layer_types"
+      ),
       ("partial_rotary_factor", "0.3", "partial_rotary_factor"), ("use_gates", "true", "use_gates"),
     ])
   func settings(_ key: String, _ value: String, _ field: String) throws {

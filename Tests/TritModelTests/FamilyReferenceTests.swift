@@ -73,7 +73,9 @@ struct FamilyReferenceTests {
   }
 
   /// The keys of earlier tokens are kept: one call or many.
-  @Test("logits do not depend on how a text is cut", arguments: ["qwen3-yarn", "minicpm", "llama-llama3", "qwen35", "qwen35-tied"])
+  @Test(
+    "logits do not depend on how a text is cut",
+    arguments: ["qwen3-yarn", "minicpm", "llama-llama3", "qwen35", "qwen35-tied"])
   func cut(_ name: String) throws {
     let scratch = ScratchFolder()
     let loaded = try FamilyReferenceTests.model(name, in: scratch)

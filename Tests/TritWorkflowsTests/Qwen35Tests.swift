@@ -289,14 +289,17 @@ struct Qwen35Tests {
     // Two key heads with two value heads each: 0, 2, 1, 3.
     let order = [0, 2, 1, 3]
     let (a, log) = try (stored("blk.0.ssm_a"), given(net + "A_log"))
-    for (place, head) in order.enumerated() { #expect(abs(a[place] + Float(exp(Double(log[head])))) <= abs(a[place]) * 1e-6) }
+    for (place, head) in order.enumerated() {
+      #expect(abs(a[place] + Float(exp(Double(log[head])))) <= abs(a[place]) * 1e-6)
+    }
     #expect(try stored("blk.0.ssm_dt.bias") == order.map { try given(net + "dt_bias")[$0] })
     let (z, ownZ) = try (stored("blk.0.attn_gate.weight"), given(net + "in_proj_z.weight"))
     let (out, ownOut) = try (stored("blk.0.ssm_out.weight"), given(net + "out_proj.weight"))
     for (place, head) in order.enumerated() {
       #expect(Array(z[place * 256..<(place + 1) * 256]) == Array(ownZ[head * 256..<(head + 1) * 256]))
       for row in 0..<32 {
-        #expect(Array(out[row * 32 + 8 * place..<row * 32 + 8 * place + 8]) == Array(ownOut[row * 32 + 8 * head..<row * 32 + 8 * head + 8]))
+        let (found, wanted) = (row * 32 + 8 * place, row * 32 + 8 * head)
+        #expect(Array(out[found..<found + 8]) == Array(ownOut[wanted..<wanted + 8]))
       }
     }
     let convolution = try #require(file.manifest.tensor(named: "blk.0.ssm_conv1d.weight"))
@@ -317,11 +320,13 @@ struct Qwen35Tests {
     }
   }
 
-  @Test("a key that is not known, or sizes that are none, are refused", arguments: [
-    ("qwen35.ssm.unknown", MetadataValue.uint32(1)), ("qwen35.ssm.inner_size", .uint32(16)),
-    ("qwen35.ssm.time_step_rank", .uint32(3)), ("qwen35.rope.dimension_sections", .array(.int32([1, 1, 1, 1]))),
-    ("qwen35.attention.recurrent_layers", .array(.bool([true]))),
-  ])
+  @Test(
+    "a key that is not known, or sizes that are none, are refused",
+    arguments: [
+      ("qwen35.ssm.unknown", MetadataValue.uint32(1)), ("qwen35.ssm.inner_size", .uint32(16)),
+      ("qwen35.ssm.time_step_rank", .uint32(3)), ("qwen35.rope.dimension_sections", .array(.int32([1, 1, 1, 1]))),
+      ("qwen35.attention.recurrent_layers", .array(.bool([true]))),
+    ])
   func keys(_ key: String, _ value: MetadataValue) throws {
     let scratch = ScratchFolder()
     try Workflow.convert(Self.random(scratch), scratch["model.gguf"], to: .gguf) {

@@ -530,7 +530,9 @@ public final class GGUFModelView: TensorSource, ModelView {
         result.reserveCapacity(rowBytes)
         for column in 0..<stored.shape.columns {
           let first = order.storedRow(of: column) * byteCount
-          for index in first..<first + byteCount { result.append(bytes.unsafeLoad(fromByteOffset: index, as: UInt8.self)) }
+          for index in first..<first + byteCount {
+            result.append(bytes.unsafeLoad(fromByteOffset: index, as: UInt8.self))
+          }
         }
         return result
       }

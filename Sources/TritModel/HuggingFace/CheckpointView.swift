@@ -47,7 +47,9 @@ public final class CheckpointView: ModelView {
     guard let whole = base.manifest.configuration else { return nil }
     let file = FileSystem.join(base.manifest.path, "config.json")
     let name = ArchitectureRegistry.className(in: whole)
-    guard let family = CompoundConfiguration.architecture(of: whole) ?? name.flatMap(ArchitectureRegistry.architecture(named:))
+    guard
+      let family = CompoundConfiguration.architecture(of: whole)
+        ?? name.flatMap(ArchitectureRegistry.architecture(named:))
     else { return nil }
     let names = family.otherNames
     guard !names.prefixes.isEmpty else { return nil }
@@ -101,7 +103,8 @@ public final class CheckpointView: ModelView {
     }
     if let missing = blocks.keys.sorted().first {
       throw ModelError(
-        .contradiction(expected: "weights of every module that is said to be rotated", found: "none of '\(missing.string)'"),
+        .contradiction(
+          expected: "weights of every module that is said to be rotated", found: "none of '\(missing.string)'"),
         location: ErrorLocation(file: file, field: "modules"))
     }
     var manifest = base.manifest

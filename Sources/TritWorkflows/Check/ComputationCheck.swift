@@ -71,8 +71,9 @@ struct ComputationCheck {
       + "tokens of the built-in text"
     guard result.perplexity > bound else { return ([], [text]) }
     let finding = CheckFinding(
-      .noise, "", "\(text), above a tenth of the vocabulary (\(NumberText.fixed(bound, digits: 1))): it computes noise; the "
-        + "numbers do not say why")
+      .noise, "",
+      "\(text), above a tenth of the vocabulary (\(NumberText.fixed(bound, digits: 1))): it computes noise; the numbers do "
+        + "not say why")
     return ([finding], [])
   }
 }

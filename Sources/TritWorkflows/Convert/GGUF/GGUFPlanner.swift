@@ -85,7 +85,9 @@ struct GGUFPlanner {
     }
     planned.columnOrder = columns
     planned.storedValues = place?.template.values ?? .same
-    if place?.template.form == .convolution { planned.outputShape = TensorShape([tensor.shape.rows, tensor.shape.columns]) }
+    if place?.template.form == .convolution {
+      planned.outputShape = TensorShape([tensor.shape.rows, tensor.shape.columns])
+    }
     if encoding.isTernary { planned.scaleConvention = .multiply }
     // Blocks are copied as they stand in a file of the same family, rows in the same order.
     guard step == .copy, encoding.blockCodec == nil else { return planned }
@@ -127,7 +129,8 @@ struct GGUFPlanner {
         return (asked.encoding, .dequantize)
       }
       return try ternaryForm(tensor, .repack, .dequantize, columns, &misfits)
-    case .dense where request.unfolds && role.isProjection || (source as? any ModelView)?.unfoldedBlock(of: tensor) != nil:
+    case .dense
+    where request.unfolds && role.isProjection || (source as? any ModelView)?.unfoldedBlock(of: tensor) != nil:
       let asked = role.isProjection ? nil : request.gguf.embeddings?.encoding
       return (asked ?? .dense(request.gguf.weights.dtype ?? .f16), .recode)
     case .dense(let dtype):
