@@ -41,6 +41,22 @@
     /// Small ranges that were said to be read: samples, which several steps of a command look at.
     private let samples = Mutex<[Range<UInt64>: [UInt8]]>([:])
 
+    /// What was asked to be kept for a while.
+    private final class Held: @unchecked Sendable {
+      let range: Range<UInt64>
+      let memory: UnsafeMutableRawBufferPointer
+
+      init(_ range: Range<UInt64>) {
+        self.range = range
+        memory = .allocate(byteCount: range.count, alignment: 64)
+      }
+
+      deinit { memory.deallocate() }
+    }
+
+    /// Filled before they are listed, and read only from then on.
+    private let held = Mutex<[Held]>([])
+
     /// A file beside the weights is fetched whole up to this size.
     private static let wholeLimit: UInt64 = 64 << 20
     /// What is kept of a file of weights; headers have 100 MB at most.
@@ -155,6 +171,7 @@
         return try readFromBeginning(into: buffer, at: offset, upTo: byteCount)
       }
       if isOfBeginning(offset..<end) { return try readFromBeginning(into: buffer, at: offset, upTo: end) }
+      if copyHeld(offset..<end, into: buffer) { return }
       let sample = buffer.count <= HubFile.sampleBytes ? samples.withLock { $0[offset..<end] } : nil
       if let sample {
         buffer.copyBytes(from: sample)
@@ -162,6 +179,37 @@
         try fetch(offset..<end, into: buffer)
       }
       try follow(UnsafeRawBufferPointer(buffer), at: offset)
+    }
+
+    func hold(_ range: Range<UInt64>) throws(TensorIOError) {
+      guard !range.isEmpty else { return }
+      let isKnown = held.withLock { held in
+        guard let known = held.first(where: { $0.range == range }) else { return false }
+        held.append(known)
+        return true
+      }
+      if isKnown { return }
+      let new = Held(range)
+      try fetch(range, into: new.memory)
+      try follow(UnsafeRawBufferPointer(new.memory), at: range.lowerBound)
+      held.withLock { $0.append(new) }
+    }
+
+    func letGo(_ range: Range<UInt64>) {
+      held.withLock { held in
+        if let index = held.firstIndex(where: { $0.range == range }) { held.remove(at: index) }
+      }
+    }
+
+    /// Copies what is in memory; false where nobody holds it.
+    private func copyHeld(_ range: Range<UInt64>, into buffer: UnsafeMutableRawBufferPointer) -> Bool {
+      let found = held.withLock { held in
+        held.first { $0.range.lowerBound <= range.lowerBound && range.upperBound <= $0.range.upperBound }
+      }
+      guard let found else { return false }
+      let start = Int(clamping: range.lowerBound - found.range.lowerBound)
+      buffer.copyMemory(from: UnsafeRawBufferPointer(rebasing: found.memory[start..<start + buffer.count]))
+      return true
     }
 
     /// What is kept, or goes on from there and may be of a header.
@@ -244,6 +292,28 @@
         try client.fetch(&first)
       }
       try client.fetch(&pieces)
+      try refuse(differingSample(in: range, UnsafeRawBufferPointer(memory)))
+    }
+
+    /// The sample that these bytes differ from.
+    ///
+    /// What a sample decides is no part of the digest: of bytes that came twice, the digest has one.
+    private func differingSample(in range: Range<UInt64>, _ bytes: UnsafeRawBufferPointer) -> Range<UInt64>? {
+      samples.withLock { samples in
+        samples.first { (place, sample) in
+          guard place.overlaps(range) else { return false }
+          let common = place.clamped(to: range)
+          let first = sample.dropFirst(Int(clamping: common.lowerBound - place.lowerBound))
+          let second = bytes.dropFirst(Int(clamping: common.lowerBound - range.lowerBound))
+          return !first.prefix(common.count).elementsEqual(second.prefix(common.count))
+        }?.key
+      }
+    }
+
+    private func refuse(_ sample: Range<UInt64>?) throws(TensorIOError) {
+      guard let sample else { return }
+      throw HubFault.changed(
+        "bytes \(sample.lowerBound) to \(sample.upperBound) came twice and were not the same", path: path)
     }
 
     /// Ranges of at least a megabyte, no more than can be under way at once.
@@ -286,6 +356,7 @@
       }
       guard let client = wanted.first?.file.client else { return }
       try fetch(wanted, client) { (file, range, bytes) throws(TensorIOError) in
+        try file.refuse(bytes.withUnsafeBytes { file.differingSample(in: range, $0) })
         file.samples.withLock { $0[range] = bytes }
       }
     }

@@ -247,6 +247,8 @@ public protocol Architecture: Sendable {
   var otherNames: OtherNames { get }
   /// What the weights of its norms are multiplied with as.
   var normWeights: NormMeaning { get }
+  /// How mlx-lm takes this family.
+  var mlx: MLXSupport { get }
 }
 
 /// What the stored weights of a family's norms mean. Norms of a delta net's output are factors in every family.

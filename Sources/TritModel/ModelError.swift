@@ -21,6 +21,8 @@ public struct ModelError: DiagnosticError, Equatable {
     case contradiction(expected: String, found: String)
     /// Rotated weights in a form that is not read.
     case rotatedModules(count: Int)
+    /// mlx-lm would compute another model.
+    case notComputed(found: String, reason: String)
 
     // Tensors
     case missingTensor(shape: TensorShape)
@@ -79,6 +81,7 @@ public struct ModelError: DiagnosticError, Equatable {
       "expected \(expected), found \(printable(found))"
     case .rotatedModules(let count):
       "the weights of \(count) modules are rotated in the form of MLX, for which this has no place"
+    case .notComputed(let found, let reason): "mlx-lm does not compute '\(printable(found))': \(reason)"
     case .missingTensor(let shape): "the model needs this tensor, of shape \(shape), and has none of the name"
     case .missingLayers(let layers):
       layers.count == 1
@@ -111,6 +114,7 @@ public struct ModelError: DiagnosticError, Equatable {
       "if its tensors are named as a known class names them, convert with --architecture and that class"
     case .vocabularyOnly: "give the file of the model; 'tritsmith tokenize' takes a vocabulary alone"
     case .rotatedModules: "unfold them with --unfold, or take the GGUF file of the same model, which keeps its keys"
+    case .notComputed: "write another form: --to hf-packed, dense, tritpack or gguf"
     case .noConfiguration: "put the config.json of the model beside its weights"
     case .missingTensor, .missingLayers: "the checkpoint is incomplete; fetch all of its files, or correct config.json"
     case .wrappedNames(let prefix):

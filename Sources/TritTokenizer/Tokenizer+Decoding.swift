@@ -21,6 +21,7 @@ extension Tokenizer {
   ) throws(TokenizerError) -> [UInt8] {
     guard vocabulary.contains(id) else { throw TokenizerError(.idOutsideVocabulary(id)) }
     if skipSpecialTokens, isSpecial[id] { return [] }
+    if let unknownSurface, unknownSurface.id == id { return joiner.appendWhole(unknownSurface.bytes) }
     if joiner.wantsFirstToken, !isByteToken[id] {
       return joiner.append(decoder.bytes(ofFirst: vocabulary.token(id) ?? "")[...], isByte: false)
     }

@@ -47,7 +47,8 @@ extension Tokenizer {
   ///
   /// Added tokens are recognised wherever they are written, special ones too, as the library does by default.
   /// `addSpecialTokens` puts those around the text that the post-processor says, such as a BOS.
-  /// - Throws: when the text holds a byte the vocabulary lacks, or a pattern takes absurdly long on it.
+  /// What has no token is dropped where the vocabulary has no unknown token, as by the library.
+  /// - Throws: when a pattern takes absurdly long on the text.
   public func encode(_ text: String, addSpecialTokens: Bool = true) throws(TokenizerError) -> [Int] {
     try encodeValid(Array(text.utf8), addSpecialTokens: addSpecialTokens)
   }
@@ -62,23 +63,12 @@ extension Tokenizer {
     var workspace = workspaces.take()
     var ids = addSpecialTokens ? postProcessor.prefix : []
     ids.reserveCapacity(bytes.count / 3 + 16)
-    /// Whether what follows continues a text that began before a token.
-    var isContinued = false
     for segment in rawTokens.segments(of: 0..<bytes.count, in: bytes) {
       if let id = segment.id {
-        if beginsBehindSpecialTokensOnly {
-          if !isContinued, !isSpecial[id] {
-            let prefix = normalizer.prefix
-            try encodeWords(Piece(start: 0, end: prefix.count), isAtStart: false, of: prefix, &workspace, into: &ids)
-          }
-          isContinued = !isSpecial[id]
-        }
         ids.append(id)
       } else {
         let piece = Piece(start: segment.start, end: segment.end)
-        try encode(
-          piece, isAtStart: segment.start == 0, isContinued: isContinued, of: bytes, &workspace, into: &ids)
-        isContinued = beginsBehindSpecialTokensOnly
+        try encode(piece, isAtStart: segment.start == 0, of: bytes, &workspace, into: &ids)
       }
     }
     if addSpecialTokens { ids += postProcessor.suffix }
@@ -88,13 +78,12 @@ extension Tokenizer {
 
   /// Encodes text between tokens that are looked for in the text as given.
   private func encode(
-    _ piece: Piece, isAtStart: Bool, isContinued: Bool, of bytes: [UInt8], _ workspace: inout EncodingWorkspace,
-    into ids: inout [Int]
+    _ piece: Piece, isAtStart: Bool, of bytes: [UInt8], _ workspace: inout EncodingWorkspace, into ids: inout [Int]
   ) throws(TokenizerError) {
     if normalizer.steps.isEmpty, normalizedTokens.isEmpty {
       return try encodeWords(piece, isAtStart: isAtStart, of: bytes, &workspace, into: &ids)
     }
-    let text = normalizer.normalize(Array(bytes[piece.start..<piece.end]), isContinued: isContinued)
+    let text = normalizer.normalize(Array(bytes[piece.start..<piece.end]))
     for segment in normalizedTokens.segments(of: 0..<text.count, in: text) {
       if let id = segment.id {
         ids.append(id)
@@ -117,9 +106,7 @@ extension Tokenizer {
       let isCached = WordCache.holds(wordOf: range.count)
       let hash = isCached ? workspace.cache.hash(range, in: text) : 0
       if isCached, workspace.cache.append(range, of: text, hash: hash, to: &ids) { continue }
-      if let byte = model.encode(range, of: text, workspace: &workspace.words) {
-        throw TokenizerError(.byteWithoutToken(byte))
-      }
+      model.encode(range, of: text, workspace: &workspace.words)
       for symbol in workspace.words.symbols { ids.append(Int(symbol)) }
       if isCached { workspace.cache.insert(range, of: text, hash: hash, workspace.words.symbols) }
     }

@@ -30,8 +30,8 @@ public struct Tokenizer: Sendable {
   let decodedBounds: [Int]
   let isSpecial: [Bool]
   let detokenizer: Detokenizer
-  /// Whether what the normalizer puts before text comes only where a text begins and behind special tokens.
-  let beginsBehindSpecialTokensOnly: Bool
+  /// What SentencePiece writes for its unknown piece.
+  let unknownSurface: (id: Int, bytes: [UInt8])?
   /// Whether an id stands for a byte of a character without token of its own.
   let isByteToken: [Bool]
   let workspaces = WorkspacePool()
@@ -82,7 +82,7 @@ public struct Tokenizer: Sendable {
       throw file.error(.unsupported("a ByteLevel \(one) without a ByteLevel \(other)"), at: "decoder")
     }
     self.detokenizer = detokenizer
-    beginsBehindSpecialTokensOnly = files.beginsBehindSpecialTokensOnly
+    unknownSurface = files.pieces?.unknown
     roles = try TokenRoles(files, vocabulary, addedTokens) { bos in
       postProcessor.prefix.first.map { $0 == bos ?? $0 } ?? false
     }
@@ -92,9 +92,13 @@ public struct Tokenizer: Sendable {
     self.postProcessor = postProcessor
     // Special tokens stand before others in the library's lists, which decides between two with one spelling.
     let ordered = addedTokens.filter { $0.isSpecial } + addedTokens.filter { !$0.isSpecial }
-    rawTokens = AddedTokenMatcher(ordered.filter { !$0.isNormalized }) { Array($0.content.utf8) }
-    normalizedTokens = AddedTokenMatcher(ordered.filter { $0.isNormalized }) {
-      normalizer.normalize(Array($0.content.utf8))
+    // SentencePiece looks for its user's pieces behind the normalizer, as they are spelled.
+    let users = files.pieces?.users ?? [:]
+    rawTokens = AddedTokenMatcher(ordered.filter { !$0.isNormalized && users[$0.id] == nil }) {
+      Array($0.content.utf8)
+    }
+    normalizedTokens = AddedTokenMatcher(ordered.filter { $0.isNormalized || users[$0.id] != nil }) {
+      users[$0.id] != nil ? Array($0.content.utf8) : normalizer.normalize(Array($0.content.utf8))
     }
     (decodedBytes, decodedBounds, isByteToken) = Tokenizer.decoded(vocabulary, addedTokens, normalizer, detokenizer)
     var isSpecial = [Bool](repeating: false, count: vocabulary.endID)

@@ -46,8 +46,6 @@ public struct TokenizerError: DiagnosticError, Equatable {
     case idOutsideVocabulary(Int)
     /// The text is not UTF-8.
     case invalidUTF8
-    /// The text holds a byte for which the vocabulary has no token, and there is no unknown token.
-    case byteWithoutToken(UInt8)
     /// A pattern needed far more steps than the text is long.
     case patternTooSlow(pattern: String)
   }
@@ -96,8 +94,6 @@ public struct TokenizerError: DiagnosticError, Equatable {
     case .tooLarge(let what, let found, let limit): "\(what) is \(found), more than the limit of \(limit)"
     case .roleOutsideVocabulary(let id), .idOutsideVocabulary(let id): "token id \(id) is not in the vocabulary"
     case .invalidUTF8: "the text is not UTF-8"
-    case .byteWithoutToken(let byte):
-      "the vocabulary has no token for byte 0x\(String(byte, radix: 16)) and there is no unknown token"
     case .patternTooSlow(let pattern):
       "splitting the text by the pattern '\(printable(pattern, limit: 80))' takes far more steps than its length"
     }

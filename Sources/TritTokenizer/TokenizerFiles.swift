@@ -36,29 +36,57 @@ public struct TokenizerFiles: Sendable {
   /// `config.json` of the model.
   public var modelConfiguration: File?
 
+  /// What a model of SentencePiece does that `tokenizer.json` has no words for.
+  package struct Pieces: Sendable {
+    /// The user's pieces by id, which are looked for behind the normalizer as they are spelled.
+    var users: [Int: String]
+    /// What the unknown piece decodes to.
+    var unknown: (id: Int, bytes: [UInt8])?
+    /// What the files beside the model leave open.
+    var notes: [String]
+  }
+
   /// For merges that were made from scores: the rank of each, since merges of one score have one rank.
   package var mergeRanks: [Int]?
-  /// Whether what the normalizer puts before text comes only where a text begins and behind special tokens, not behind
-  /// other added tokens: SentencePiece knows those itself.
-  package var beginsBehindSpecialTokensOnly = false
+  package private(set) var pieces: Pieces?
 
   /// A model of SentencePiece (`tokenizer.model`) in place of `tokenizer.json`.
   ///
   /// Text between special tokens gets the ids the `sentencepiece` library gives; special tokens are found in text, as in
-  /// `tokenizer.json`, which that library leaves to its callers.
+  /// `tokenizer.json`, which that library leaves to its callers. Further tokens come from `tokenizer_config.json` or
+  /// `added_tokens.json`, and the former says which are put around a text.
   /// - Throws: when it is no such model, or not of type BPE, or does to text what is not supported.
   public init(
-    sentencePiece: File, tokenizerConfiguration: File? = nil, specialTokensMap: File? = nil,
+    sentencePiece: File, tokenizerConfiguration: File? = nil, specialTokensMap: File? = nil, addedTokens: File? = nil,
     generationConfiguration: File? = nil, modelConfiguration: File? = nil
   ) throws(TokenizerError) {
-    let model = try SentencePieceModel(sentencePiece.bytes, file: sentencePiece.name)
-    let (document, ranks) = try model.document()
+    try self.init(
+      SentencePieceModel(sentencePiece.bytes, file: sentencePiece.name), name: sentencePiece.name,
+      tokenizerConfiguration: tokenizerConfiguration, specialTokensMap: specialTokensMap, addedTokens: addedTokens,
+      generationConfiguration: generationConfiguration, modelConfiguration: modelConfiguration)
+  }
+
+  /// The same for a model that was read, from the file of this name.
+  package init(
+    _ model: SentencePieceModel, name: String, tokenizerConfiguration: File?, specialTokensMap: File?,
+    addedTokens: File?, generationConfiguration: File? = nil, modelConfiguration: File? = nil
+  ) throws(TokenizerError) {
+    let companions = try SentencePieceCompanions(
+      model, settings: tokenizerConfiguration, specialTokensMap: specialTokensMap, addedTokens: addedTokens)
+    let tokens = companions.tokens.values.sorted { $0.id < $1.id }
+    let (document, ranks) = try model.document(tokens, postProcessor: companions.postProcessor)
     self.init(
-      tokenizer: File(name: sentencePiece.name, parsed: document), tokenizerConfiguration: tokenizerConfiguration,
-      specialTokensMap: specialTokensMap ?? File(name: sentencePiece.name, parsed: model.settings),
+      tokenizer: File(name: name, parsed: document), tokenizerConfiguration: tokenizerConfiguration,
+      specialTokensMap: File(name: specialTokensMap?.name ?? name, parsed: companions.specialTokensMap),
       generationConfiguration: generationConfiguration, modelConfiguration: modelConfiguration)
     mergeRanks = ranks
-    beginsBehindSpecialTokensOnly = true
+    let users = tokens.filter { token in
+      !token.isSpecial && model.pieces.indices.contains(token.id) && model.pieces[token.id].type == .userDefined
+    }
+    let unknown = model.pieces.firstIndex { $0.type == .unknown }
+    pieces = Pieces(
+      users: Dictionary(users.map { ($0.id, $0.content) }) { first, _ in first },
+      unknown: unknown.map { ($0, Array(model.unknownSurface.utf8)) }, notes: companions.notes)
   }
 
   public init(

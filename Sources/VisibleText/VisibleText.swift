@@ -36,15 +36,16 @@ extension Unicode.Scalar {
 package func spelledOut(_ text: String, drivingOnly: Bool = false, keeping kept: [Unicode.Scalar] = []) -> String {
   // Almost every name is ASCII.
   if text.utf8.allSatisfy({ 0x20...0x7E ~= $0 }) { return text }
-  var result = String.UnicodeScalarView()
+  // A view of scalars is copied whole by every `append(contentsOf:)`, which a long text makes quadratic.
+  var result = ""
   for scalar in text.unicodeScalars {
     guard drivingOnly ? scalar.isDriving : scalar.isUnseen, !kept.contains(scalar) else {
-      result.append(scalar)
+      result.append(Character(scalar))
       continue
     }
-    result.append(contentsOf: spelling(scalar).unicodeScalars)
+    result += spelling(scalar)
   }
-  return String(result)
+  return result
 }
 
 private func spelling(_ scalar: Unicode.Scalar) -> String {

@@ -152,6 +152,7 @@ struct HostileMemoryTests {
   /// Every command that reads a model and needs nothing else; `OUT` is a place to write to.
   private static let commands: [[String]] = [
     ["inspect", "IN"], ["inspect", "IN", "--stats", "--format", "json"], ["inspect", "IN", "--html", "OUT"],
+    ["inspect", "IN", "--tensor", "*", "--raw", "OUT"],
     ["check", "IN"], ["verify", "IN", "IN"], ["compare", "IN", "IN"], ["diff", "IN", "IN", "-o", "OUT"],
     ["convert", "IN", "OUT", "--to", "tritpack"],
   ]

@@ -128,7 +128,8 @@ struct ResumeTests {
     #expect(options.errors.contains("other options") && options.errors.contains("remove the folder"))
     let input = Tool.expect(73, ["convert", Model.falcon, conversion.output, "--to", "hf-packed", "--resume"])
     #expect(input.errors.contains("it reads"))
-    let descriptor = open(conversion.folder, O_RDONLY)
+    // Programs that other tests start meanwhile must not hold it too.
+    let descriptor = open(conversion.folder, O_RDONLY | O_CLOEXEC)
     #expect(flock(descriptor, LOCK_EX | LOCK_NB) == 0)
     #expect(Tool.expect(73, conversion.command).errors.contains("another run"))
     close(descriptor)

@@ -32,7 +32,8 @@ struct WritingTests {
     Writer("convert BASE OUT --to tritpack --zstd 3"), Writer("convert PACKED OUT --to trainable", isFolder: true),
     Writer("diff BASE OTHER -o OUT"), Writer("apply BASE PATCH -o OUT", isFolder: true),
     Writer("apply BASE PATCH -o OUT --to tritpack"), Writer("merge BASE ADAPTER OUT", isFolder: true),
-    Writer("inspect BASE --html OUT"), Writer("certify BASE PACKED -o OUT"), Writer("logits BASE -o OUT --ids IDS"),
+    Writer("inspect BASE --html OUT"), Writer("inspect BASE --tensor model.embed_tokens.weight --raw OUT"),
+    Writer("certify BASE PACKED -o OUT"), Writer("logits BASE -o OUT --ids IDS"),
   ]
 
   /// Models in a folder of their own, so that what a command leaves beside its output is seen.

@@ -364,7 +364,8 @@ def failure_checks(run, scratch):
     converted("connections that give nothing", 74, ["broke"], {"name": "dead", "after": 12})
     converted("short answers twice", 0, [], {"name": "short", "times": 2, "after": 8})
     converted("an ETag that changes", 74, ["ETag"], {"name": "changed-etag", "after": 12, "times": 1})
-    converted("bytes that are not what the Hub lists", 74, ["SHA-256"], {"name": "wrong-bytes", "after": 20, "times": 1})
+    converted("a sample that is not what the Hub lists", 74, ["twice"], {"name": "wrong-sample", "after": 20, "times": 1})
+    converted("bytes that are not what the Hub lists", 74, ["SHA-256"], {"name": "wrong-bytes", "after": 9, "times": 1})
     converted("slow answers", 0, [], {"name": "slow", "seconds": 0.002})
     hub.reset()
     hub.generation += 1

@@ -220,7 +220,7 @@ class Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             return self.connection.shutdown(socket.SHUT_RDWR)
         cut = self.owner.meets("cut") if count > 4096 else None
-        wrong = self.owner.meets("wrong-bytes")
+        wrong = self.owner.meets("wrong-bytes" if count > 8192 else "wrong-sample")
         left = announced // 2 if cut else announced
         slow = self.owner.faults.get("slow")
         with open(blob.path, "rb") as file:

@@ -17,4 +17,5 @@ light_steps
 gguf_steps
 json_steps
 hub_steps
+wheel_steps
 finish

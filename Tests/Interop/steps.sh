@@ -138,6 +138,12 @@ hub_steps() {
   step "models of the Hub" check hub "$tritsmith" "$checkpoints"
 }
 
+# The Python module, in an environment of its own with this very program.
+wheel_steps() {
+  step "make a wheel for this machine" "$here/../../.ci/wheel" "$out" --local "$tritsmith"
+  step "  it installs, and every function works" check wheel "$out"/tritsmith-*.whl "$checkpoints"
+}
+
 # llama.cpp, where LLAMA_PYTHON names an interpreter with llama-cpp-python. Needs the files gguf_steps leaves behind.
 llama_steps() {
   if [ -z "${LLAMA_PYTHON:-}" ]; then
@@ -184,6 +190,8 @@ json_steps() {
     report json/inspect-packed 0 inspect "$falcon/bitnet" --stats &&
     report json/inspect-tritpack 0 inspect "$out/report.tritpack" --stats &&
     report json/inspect-gguf 0 inspect "$out/report.gguf" --stats &&
+    report json/tensor 0 inspect "$falcon/bitnet" --tensor "*.0.*q_proj*" --raw "$out/q.f32" &&
+    report json/tensor-dense 0 inspect "$out/report.gguf" --tensor output_norm.weight --raw "$out/norm.bytes" &&
     report json/metadata 0 inspect "$out/report.gguf" --metadata "general.*"'
   step "reports of conversions" eval '
     report json/plan 0 convert "$falcon/prequantized" "$out/nothing" --to hf-packed --dry-run &&

@@ -286,4 +286,22 @@ import TritTestSupport
       #expect(none == nil, "\(other)")
     }
   }
+
+  /// By `should_convert_module` of transformers 5.23.
+  @Test(
+    "a list names modules by their beginning and their end",
+    arguments: [
+      ("lm_head", "lm_head", true), ("lm_head.weight", "lm_head", false), ("lm", "lm_head", false),
+      ("LM_HEAD", "lm_head", false), ("lm.head", "lm_head", true), ("head", "lm_head", true),
+      ("model.layers.1.", "model.layers.1.mlp.up_proj", true), ("model.layers.1", "model.layers.1.mlp.up_proj", true),
+      ("model.layers.1", "model.layers.11.mlp.up_proj", false),
+      ("model.layers.1.", "model.layers.11.mlp.up_proj", true), ("model.layers.1.", "model.layers.12", true),
+      ("mlp", "model.layers.1.mlp.up_proj", false), ("up_proj", "model.layers.1.mlp.up_proj", true),
+      ("mlp.up", "model.layers.1.mlp.up_proj", false),
+      ("model.layers.1.mlp.up_proj.weight", "model.layers.1.mlp.up_proj", false), (".", "lm_head", false),
+      ("model.", "model.layers.1.mlp.up_proj", true),
+    ])
+  func namedModules(_ pattern: String, _ module: String, _ isNamed: Bool) {
+    #expect(HFQuantization.names([pattern], module) == isNamed)
+  }
 }

@@ -30,7 +30,8 @@ private struct Cache {
     for (name, text) in files {
       let digest = SHA256.digest(of: Array(text.utf8)).description
       Disk.write(text, root + "/blobs/" + digest)
-      Disk.link(snapshot + "/" + name, to: "../../blobs/" + digest)
+      // Another branch may have been at the same commit.
+      if !Disk.exists(snapshot + "/" + name) { Disk.link(snapshot + "/" + name, to: "../../blobs/" + digest) }
     }
     return snapshot
   }

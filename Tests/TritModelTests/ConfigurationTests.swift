@@ -167,6 +167,9 @@ struct ConfigurationTests {
     ("rope_scaling", "\"linear\"", "rope_scaling"),
     ("rope_parameters", "{\"full_attention\": {\"rope_type\": \"default\"}}", "rope_parameters.full_attention"),
     ("rope_theta", "-1", "rope_theta"),
+    // Infinite or 0 as Floats.
+    ("rope_theta", "1e40", "rope_theta"), ("rms_norm_eps", "1e-50", "rms_norm_eps"),
+    ("rope_scaling", "{\"type\": \"linear\", \"factor\": 1e-50}", "rope_scaling.factor"),
     ("rope_theta", "\"10000\"", "rope_theta"),
     ("partial_rotary_factor", "0.5", "partial_rotary_factor"),
     ("sliding_window", "4096", "sliding_window"),
@@ -202,6 +205,16 @@ struct ConfigurationTests {
     ("model_type", "\"gemma\"", "model_type"),
     ("model_type", "\"bitnet\"", "model_type"),
     ("model_type", "7", "model_type"),
+    ("use_cache", "0", "use_cache"), ("use_cache", "\"true\"", "use_cache"),
+    ("initializer_range", "1", "initializer_range"), ("initializer_range", "1.5", "initializer_range"),
+    ("initializer_range", "\"0.02\"", "initializer_range"),
+    ("attention_dropout", "\"0\"", "attention_dropout"), ("attention_dropout", "true", "attention_dropout"),
+    ("pretraining_tp", "1.5", "pretraining_tp"), ("pretraining_tp", "2.0", "pretraining_tp"),
+    ("pretraining_tp", "true", "pretraining_tp"),
+    ("num_labels", "\"x\"", "num_labels"), ("num_labels", "2.0", "num_labels"), ("num_labels", "null", "num_labels"),
+    ("id2label", "{\"x\": \"a\"}", "id2label"), ("id2label", "[]", "id2label"),
+    ("torch_dtype", "\"int8\"", "torch_dtype"), ("torch_dtype", "\"bogus\"", "torch_dtype"),
+    ("torch_dtype", "\"torch.float16\"", "torch_dtype"), ("dtype", "\"bogus\"", "dtype"),
     ("weight_bits", "2", "weight_bits"),
     ("input_bits", "4", "input_bits"),
     ("quantization_config", "{\"quant_method\": \"gptq\"}", "quantization_config.quant_method"),
@@ -212,6 +225,18 @@ struct ConfigurationTests {
     (
       "quantization_config", "{\"quant_method\": \"bitnet\", \"quantization_mode\": \"x\"}",
       "quantization_config.quantization_mode"
+    ),
+    (
+      "quantization_config", "{\"quant_method\": \"bitnet\", \"linear_class\": null}",
+      "quantization_config.linear_class"
+    ),
+    (
+      "quantization_config", "{\"quant_method\": \"bitnet\", \"quantization_mode\": null}",
+      "quantization_config.quantization_mode"
+    ),
+    (
+      "quantization_config", "{\"quant_method\": \"bitnet\", \"use_rms_norm\": true, \"rms_norm_eps\": null}",
+      "quantization_config.rms_norm_eps"
     ),
     ("quantization_config", "{\"quant_method\": \"bitnet\", \"bits\": 1}", "quantization_config.bits"),
     (
@@ -232,6 +257,11 @@ struct ConfigurationTests {
       "sliding_window": null, "use_sliding_window": false, "partial_rotary_factor": 1.0, "attention_dropout": 0.1, \
       "pretraining_tp": 1, "use_cache": true, "torch_dtype": "bfloat16", "transformers_version": "5.0", \
       "bos_token_id": 1, "eos_token_id": [2, 3], "initializer_range": 0.02
+      """)
+    _ = try Self.read(
+      """
+      "attention_dropout": null, "pretraining_tp": null, "torch_dtype": "bogus", "dtype": "float32", \
+      "id2label": {"0": "a"}, "num_labels": "x", "initializer_range": 1e-2
       """)
     // Null means absent to the class; `swish` is its other name for silu.
     let null = try Self.read(
@@ -280,6 +310,10 @@ struct ConfigurationTests {
       ", \"use_rms_norm\": true, \"rms_norm_eps\": 1e-5, \"modules_to_not_convert\": [\"lm_head\"]")
     #expect(
       normed.inputNormEpsilon == 1e-5 && normed.excludes("lm_head") && !normed.excludes("model.layers.0.mlp.up_proj"))
+    // A list replaces the default, which is the head.
+    #expect(try scheme("").excludes("lm_head"))
+    #expect(try scheme(", \"modules_to_not_convert\": null").excludes("lm_head"))
+    #expect(try !scheme(", \"modules_to_not_convert\": []").excludes("lm_head"))
   }
 
   @Test("no class, or one nobody knows")

@@ -75,6 +75,53 @@ struct ChatTests {
     #expect(error.remedy?.contains("without --chat") == true && error.category == .malformedInput)
   }
 
+  private static let chatML =
+    "{% for m in messages %}{{ '<|im_start|>' + m['role'] + '\\n' + m['content'] + '<|im_end|>' + '\\n' }}{% endfor %}"
+    + "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"
+
+  /// What Jinja does not look at: quotes, spaces, comments, names, sums or pieces, and what only tools need.
+  @Test(arguments: [
+    chatML, chatML.replacing("'", with: "\""),
+    chatML.replacing("m[", with: "message[").replacing("for m", with: "for message"),
+    chatML.replacing("m['role']", with: "m.role"), chatML.replacing("{{ ", with: "{{-"),
+    chatML.replacing("'<|im_start|>' +", with: "'<|im_start|>' }}{{"),
+    chatML.replacing("{% endfor %}", with: "{% endfor %}\n"),
+    "{# a note #}\n" + chatML, chatML.replacing("{% if", with: "\n  {% if"), chatML + "\n",
+    "{% if tools %}{{ 'Tools: ' }}{{ tools }}{% else %}" + chatML + "{% endif %}",
+    chatML.replacing("{% endfor", with: "{% if m.tool_calls %}x{% elif m['role'] == 'tool' %}y{% endif %}{% endfor"),
+  ])
+  func spellings(_ text: String) throws {
+    let template = try ChatTemplate(text)
+    // By hand.
+    #expect(
+      try template.render([ChatMessage(.user, " a")]) == "<|im_start|>user\n a<|im_end|>\n<|im_start|>assistant\n")
+  }
+
+  /// A word more, a space, a condition: each is another template, and none is written in silence.
+  @Test(arguments: [
+    ("'assistant\\n'", "'assistant\\n<think>\\n'"), ("m['content']", "m['content'] | upper"),
+    ("<|im_end|>'", "<|im_end|> '"),
+    ("{% if add_generation_prompt %}", "{% if add_generation_prompt and messages[-1].role != 'assistant' %}"),
+    ("{% for m in messages %}", "{% for m in messages[1:] %}"), ("{% endfor %}", "{% endfor %}x"),
+    ("{% endfor %}", "{% endfor %}{% if not tools %}x{% endif %}"), ("{% endfor %}", "{% endfor %} {{- '' }} "),
+    ("{% for", "{% raw %}x{% endraw %}{% for"), ("{% endif %}", ""), ("{% endif %}", "{% endif %}{% endif %}"),
+    ("}}", "} }"),
+  ])
+  func otherWords(_ part: String, _ other: String) throws {
+    let text = ChatTests.chatML.replacing(part, with: other).replacing(
+      "<|im_start|>assistant\\n'",
+      with: part == "'assistant\\n'" ? "<|im_start|>assistant\\n<think>\\n'" : "<|im_start|>assistant\\n'")
+    let error = try #require(throws: ChatError.self) { try ChatTemplate(text) }
+    #expect(error.kind == .unknownTemplate(.chatML) && error.remedy?.contains("without --chat") == true, "\(error)")
+  }
+
+  @Test(arguments: ["tool", "developer", "a\u{1B}b"])
+  func otherRoles(_ role: String) throws {
+    let list = JSONValue.array([.object(["role": .string(role), "content": .string("x")])])
+    let error = try #require(throws: ChatError.self) { try ChatMessage.list(list.serialized()) }
+    #expect(error.kind == .role(role, index: 1) && error.remedy != nil && !error.summary.contains("\u{1B}"))
+  }
+
   @Test(arguments: [
     "", "{}", "[]", "[1]", #"[{"role":"user"}]"#, #"[{"role":"tool","content":"x"}]"#,
     #"[{"role":"user","content":["x"]}]"#,

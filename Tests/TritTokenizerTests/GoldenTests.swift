@@ -153,6 +153,35 @@ struct GoldenTests {
     }
   }
 
+  /// Words of `Whitespace`, over all of Unicode: a scalar between two letters that `tokenizers` 0.23.3 does not cut.
+  @Test func words() throws {
+    let program = try GoldenTests.program(ofPreTokenizer: "Whitespace")
+    let words = try #require(program.sets.first)
+    var digest = ClassDigest()
+    for value in UInt32(0)...0x10FFFF where words.contains(value) { digest.add(value) }
+    #expect(digest.count == 144_667 && digest.text == "156e6c7c1c2c0c26")
+    // Oniguruma, which runs `Split`, has no join controls among them, and has the numbers of Latin-1.
+    let split = try #require(try PatternProgram(#"\w"#).sets.first)
+    for value in [0x200C, 0x200D, 0xB2, 0xB3, 0xB9, 0xBC, 0xBD, 0xBE] as [UInt32] {
+      #expect(words.contains(value) != split.contains(value))
+    }
+  }
+
+  /// A pattern for Oniguruma is no pattern for Rust's crate, though it is spelled alike.
+  @Test func wordsOfTwoEngines() throws {
+    func preTokenizer(_ first: String) throws -> PreTokenizer {
+      let json = """
+        {"type":"Sequence","pretokenizers":[\(first),{"type":"ByteLevel","add_prefix_space":false,"use_regex":false}]}
+        """
+      return try PreTokenizer(FieldReader(file: .init(name: "test", bytes: Array(json.utf8))))
+    }
+    let whitespace = try preTokenizer(#"{"type":"Whitespace"}"#)
+    let split = try preTokenizer(
+      #"{"type":"Split","pattern":{"Regex":"\\w+|[^\\w\\s]+"},"behavior":"Removed","invert":true}"#)
+    #expect(whitespace.cuts(like: whitespace) && split.cuts(like: split))
+    #expect(!whitespace.cuts(like: split) && !split.cuts(like: whitespace))
+  }
+
   private static func program(ofPreTokenizer type: String) throws -> PatternProgram {
     let options = type == "Digits" ? #","individual_digits":true"# : ""
     let json = """

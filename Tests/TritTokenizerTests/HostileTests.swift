@@ -204,10 +204,33 @@ struct HostileTests {
     try expectError(HostileTests.file(post: template("[\(many)]")), "post_processor.single", "limit of 64")
   }
 
+  /// Without an unknown token what has no token is dropped, and its neighbours merge. Ids of `tokenizers` 0.23.3.
+  @Test func charactersWithoutToken() throws {
+    let bytes = try Tokenizer(json: HostileTests.file())
+    for (text, ids) in [("axb", [2]), ("x", []), ("xab bx", [2, 3, 1]), ("aéb ab", [2, 3, 2]), ("a\nb", [0, 1])] {
+      #expect(try bytes.encode(text) == ids, "\(text)")
+    }
+    let vocab = #"{"a":0,"b":1,"ab":2,"▁":3,"▁▁":4,"<0xC3>":5,"<0xA9>":6}"#
+    let merges = #"[["a","b"],["▁","▁"]]"#
+    func characters(_ model: String) throws -> Tokenizer {
+      try Tokenizer(
+        json: HostileTests.file(
+          vocab: vocab, merges: merges, model: model, pre: "null", decoder: #"{"type":"Fuse"}"#))
+    }
+    for model in [#","fuse_unk":false"#, #","fuse_unk":true"#] {
+      let tokenizer = try characters(model)
+      for (text, ids) in [("axb", [2]), ("x", []), ("xab bx", [2, 1]), ("aéb ab", [2, 2]), ("▁x▁", [4])] {
+        #expect(try tokenizer.encode(text) == ids, "\(text)")
+      }
+    }
+    let fallback = try characters(#","byte_fallback":true"#)
+    for (text, ids) in [("axb", [2]), ("aéb ab", [0, 5, 6, 1, 2]), ("▁ñ▁", [4])] {
+      #expect(try fallback.encode(text) == ids, "\(text)")
+    }
+  }
+
   @Test func texts() throws {
     let tokenizer = try Tokenizer(json: HostileTests.file())
-    let missing = try #require(throws: TokenizerError.self) { try tokenizer.encode("axb") }
-    #expect(missing.kind == .byteWithoutToken(0x78))
     let invalid = try #require(throws: TokenizerError.self) { try tokenizer.encode(utf8: [0x61, 0x62, 0xFF]) }
     #expect(invalid.kind == .invalidUTF8 && invalid.location.byteOffset == 2)
     // The next call is none the worse for it.

@@ -118,7 +118,7 @@ struct PieceTests {
   /// Cutting words apart before merging changes no id: the same merges over the whole text give the same.
   @Test func wordsApart() throws {
     let golden = try Golden()
-    let document = try SentencePieceModel(Files.fixture("Tokenizers/pieces.model"), file: "m").document()
+    let document = try SentencePieceModel(Files.fixture("Tokenizers/pieces.model"), file: "m").document([])
     let reader = try FieldReader(.object(document.tokenizer), file: "m", path: "")
     let section = try reader.requiredReader("model")
     let model = try LoadedModel(section, Vocabulary(model: section), isByteLevel: false, ranks: document.ranks).model
@@ -127,7 +127,7 @@ struct PieceTests {
     for text in golden.texts where !text.contains("<") && !text.contains("foo bar") {
       let marked = tokenizer.normalizer.normalize(Array(text.utf8))
       var workspace = BytePairModel.Workspace()
-      #expect(model.encode(marked.indices, of: marked, workspace: &workspace) == nil)
+      model.encode(marked.indices, of: marked, workspace: &workspace)
       #expect(try tokenizer.encode(text, addSpecialTokens: false) == workspace.symbols.map { Int($0) })
     }
   }
@@ -182,6 +182,56 @@ struct PieceTests {
     try expectError([0x0A, 0x7F, 1], "longer than what holds it")
     try expectError(a + [0x0F], "wire type 7")
     try expectError([UInt8](repeating: 0xFF, count: 30), "no end")
+  }
+
+  /// A small model with pieces of the user: `▁the▁`, `ma` and two spaces.
+  private func users(surface: String? = nil, addsPrefix: Bool = true) -> [UInt8] {
+    let pieces: [(String, Float, UInt8)] = [
+      ("<unk>", 0, 2), ("<s>", 0, 3), ("</s>", 0, 3), ("▁the▁", 0, 4), ("ma", 0, 4), ("  ", 0, 4), ("▁ab", -1, 1),
+      ("ab", -2, 1), ("▁a", -3, 1), ("▁", -9, 1), ("a", -9, 1), ("b", -9, 1), ("t", -9, 1), ("h", -9, 1), ("e", -9, 1),
+    ]
+    var trainer: [UInt8] = [0x18, 2]
+    if let surface { trainer += [0xE2, 2, UInt8(surface.utf8.count)] + Array(surface.utf8) }
+    let rules: [UInt8] = addsPrefix ? [0x20, 0] : [0x20, 0, 0x18, 0]
+    return pieces.flatMap { piece($0.0, score: $0.1, type: $0.2) } + field(2, trainer) + field(3, rules)
+  }
+
+  /// The user's pieces are found where spaces have become marks. Ids of `sentencepiece` 0.2.3 for the same bytes.
+  @Test func piecesOfTheUser() throws {
+    let prefixed: [(String, [Int])] = [
+      ("ab the ab", [6, 3, 7]), ("the the the ", [3, 12, 13, 14, 3]), ("▁the▁", [9, 3]),
+      ("the▁theab", [3, 12, 13, 14, 7]), ("ab  ab", [6, 9, 6]), ("mama ma", [9, 4, 4, 9, 4]), ("maab", [9, 4, 7]),
+      (" ma", [9, 9, 4]), ("abzzab z", [6, 0, 7, 9, 0]), ("ab\tthe b", [6, 0, 12, 13, 14, 9, 11]), ("", []),
+      ("thea the  the ", [9, 12, 13, 14, 10, 3, 3]), ("ab the▁▁the▁", [6, 3, 3]),
+    ]
+    let plain: [(String, [Int])] = [
+      ("ab the ab", [7, 3, 7]), ("the the the ", [12, 13, 14, 3, 12, 13, 14, 9]), ("▁the▁", [3]),
+      ("the▁theab", [12, 13, 14, 9, 12, 13, 14, 7]), ("ab  ab", [7, 9, 6]), ("mama ma", [4, 4, 9, 4]),
+      ("maab", [4, 7]), (" ma", [9, 4]), ("ab\tthe b", [7, 0, 12, 13, 14, 9, 11]), ("ab the▁▁the▁", [7, 3, 3]),
+    ]
+    for (addsPrefix, cases) in [(true, prefixed), (false, plain)] {
+      let tokenizer = try PieceTests.tokenizer(users(addsPrefix: addsPrefix))
+      for (text, ids) in cases { #expect(try tokenizer.encode(text) == ids, "\(text.debugDescription)") }
+    }
+  }
+
+  /// What an unknown piece decodes to keeps its spaces. Texts of `sentencepiece` 0.2.3 for the same bytes.
+  @Test func unknownSurface() throws {
+    let cases: [(surface: String?, addsPrefix: Bool, ids: [Int], text: String)] = [
+      (nil, true, [0], " ⁇ "), (nil, true, [0, 6], " ⁇  ab"), (nil, true, [6, 0], "ab ⁇ "),
+      (nil, true, [6, 0, 6], "ab ⁇  ab"), (nil, true, [0, 0], " ⁇  ⁇ "), (nil, true, [9, 0, 9, 6], " ⁇   ab"),
+      (" ?? ", true, [0, 6], " ??  ab"), (" ?? ", true, [6, 0], "ab ?? "), ("", true, [0], ""),
+      ("", true, [0, 6], "ab"), ("", true, [6, 0, 6], "ab ab"), ("", true, [9, 0, 9, 6], "  ab"),
+      (nil, false, [0, 6], " ⁇  ab"), (nil, false, [6, 0, 6], " ab ⁇  ab"), (nil, false, [9, 0, 9, 6], "  ⁇   ab"),
+    ]
+    for (surface, addsPrefix, ids, text) in cases {
+      let tokenizer = try PieceTests.tokenizer(users(surface: surface, addsPrefix: addsPrefix))
+      #expect(try tokenizer.decode(ids) == text, "\(ids)")
+      var stream = tokenizer.streamingDecoder(skipSpecialTokens: false)
+      var streamed = ""
+      for id in ids { streamed += try stream.append(id) }
+      #expect(streamed + stream.finish() == text, "one by one: \(ids)")
+    }
   }
 
   /// Merges of one score are made from left to right, whatever they make: "abc" has two of score 0.

@@ -54,7 +54,7 @@ struct PropertyTests {
       let word = (0..<Int(1 + generator.next() % 90)).map { _ in letters[Int(generator.next() % UInt64(letters.count))]
       }
       var work = BytePairModel.Workspace()
-      #expect(tokenizer.model.encode(0..<word.count, of: word, workspace: &work) == nil)
+      tokenizer.model.encode(0..<word.count, of: word, workspace: &work)
       #expect(work.symbols == PropertyTests.merge(word, tokenizer.model), "seed \(seed)")
     }
   }

@@ -110,7 +110,8 @@ struct AbsenceTests {
     let scratch = ScratchFolder()
     for (number, (key, value)) in [
       ("num_hidden_layers", "4.0"), ("max_position_embeddings", "512.0"), ("use_cache", "null"),
-      ("initializer_range", "null"), ("bos_token_id", "[1]"),
+      ("initializer_range", "null"), ("bos_token_id", "[1]"), ("use_cache", "\"true\""), ("torch_dtype", "\"int8\""),
+      ("attention_dropout", "\"0\""), ("pretraining_tp", "1.5"), ("num_labels", "\"x\""),
     ].enumerated() {
       let other = try changed(Checkpoint.bitnet, [(key, value)], scratch["\(number)"])
       try expect(Checkpoint.bitnet, other, isOne: false, key, latents: Checkpoint.prequantized)
@@ -127,6 +128,45 @@ struct AbsenceTests {
     let leftover = try changed(Checkpoint.bfloat16, [(key, "{\"quant_method\": \"bitnet\"}")], scratch["leftover"])
     #expect(try !Workflow.compare(Checkpoint.bfloat16, leftover).isSame)
     #expect(try !Workflow.compare(Checkpoint.bitnet, leftover).isSame)
+  }
+
+  /// transformers 5.23 cannot load the packed Llama ones, and computes another model from the others.
+  @Test("a list replaces the default, so one that leaves out the head is another model")
+  func headLeftOut() throws {
+    let scratch = ScratchFolder()
+    let key = "quantization_config"
+    func entry(_ list: String, _ more: String = "") -> String {
+      "{\"quant_method\": \"bitnet\", \"modules_to_not_convert\": \(list)\(more)}"
+    }
+    let multiplies = ", \"linear_class\": \"autobitlinear\", \"quantization_mode\": "
+    for (number, (base, text)) in [
+      (Checkpoint.bitnet, entry("[]")), (Checkpoint.bitnet, entry("[\"lm_head.weight\"]")),
+      (Checkpoint.bitnet, entry("[\"lm\", \"LM_HEAD\"]")), (Checkpoint.packed, entry("[]", multiplies + "\"offline\"")),
+      (Checkpoint.master, entry("[]", multiplies + "\"online\"")),
+    ].enumerated() {
+      let other = try changed(base, [(key, text)], scratch["\(number)"])
+      try expect(base, other, isOne: false, key)
+      let found = try CheckTests.check(other)
+      #expect(found.findings.map(\.rule) == [.quantization] && !found.passed, "\(found.findings)")
+      for target in MeaningTests.targets {
+        #expect(throws: WorkflowError.self) {
+          try Workflow.convert(other, scratch["out-\(number).\(target)"], to: target)
+        }
+      }
+    }
+    // Null and absent are the default, and a packed head needs a list without it.
+    for (number, text) in [entry("null"), "{\"quant_method\": \"bitnet\"}"].enumerated() {
+      let same = try changed(Checkpoint.bitnet, [(key, text)], scratch["same-\(number)"])
+      try expect(Checkpoint.bitnet, same, isOne: true, latents: Checkpoint.prequantized)
+      #expect(try CheckTests.check(same).passed)
+    }
+    try Workflow.convert(Checkpoint.prequantized, scratch["head"], to: .hfPacked) {
+      $0.quantize = [Glob("lm_head.weight")]
+    }
+    #expect(try CheckTests.check(scratch["head"]).passed)
+    let packed = try changed(scratch["head"], [(key, "{\"quant_method\": \"bitnet\"}")], scratch["head-named"])
+    #expect(try !CheckTests.check(packed).passed)
+    try expect(scratch["head"], packed, isOne: false, key)
   }
 
   @Test("keys of the quantization that nobody knows stop every proof and conversion")
@@ -197,11 +237,42 @@ struct AbsenceTests {
     // What its configuration says as well is lost on nobody.
     let same = try Workflow.compare(scratch["source"], scratch["same.gguf"])
     #expect(same.parts[.companions]?.outcome != .differs, "\(same.parts.findings)")
-    Disk.write("{\"eos_token_id\": 2, \"temperature\": 0.7}", scratch["source"] + "/generation_config.json")
+    Disk.write("{\"eos_token_id\": 2, \"num_beams\": 4}", scratch["source"] + "/generation_config.json")
     try Workflow.convert(scratch["source"], scratch["a.gguf"], to: .gguf)
     let verified = try Workflow.verify(scratch["source"], scratch["a.gguf"])
     #expect(verified.passed && verified.parts[.companions]?.outcome == .differs)
-    #expect(verified.parts.verdict.contains("temperature: 0.7 and absent"), "\(verified.parts.verdict)")
+    #expect(verified.parts.verdict.contains("num_beams: 4 and absent"), "\(verified.parts.verdict)")
+  }
+
+  @Test("settings of sampling have keys in GGUF, both ways, and other numbers are a difference")
+  func sampling() throws {
+    let scratch = ScratchFolder()
+    // The keys that llama.cpp's converter made of the same file.
+    let file = Fixtures.checkpoint("bonsai-tiny/unpacked") + "/generation_config.json"
+    let settings = try #require(try JSONValue.parse(Disk.bytes(file)).object)
+    let golden = try GGUFSource(path: Fixtures.golden("gguf/bonsai_q2_0.gguf")).manifest.entries
+    let made = golden.filter { $0.key.hasPrefix("general.sampling.") }
+    func sorted(_ entries: [MetadataEntry]) -> [String] { entries.map { "\($0.key) \($0.value)" }.sorted() }
+    #expect(made.count == 3 && sorted(GGUFSampling.entries(of: settings)) == sorted(made))
+
+    Disk.copyFolder(Checkpoint.prequantized, to: scratch["source"])
+    let text = "{\"bos_token_id\": 1, \"eos_token_id\": 2, \"temperature\": 0.7, \"top_k\": 40}"
+    Disk.write(text, scratch["source"] + "/generation_config.json")
+    try Workflow.convert(scratch["source"], scratch["a.gguf"], to: .gguf)
+    try Workflow.convert(scratch["a.gguf"], scratch["back"], to: .dense)
+    for other in ["a.gguf", "back"] {
+      let same = try Workflow.compare(scratch["source"], scratch[other])
+      #expect(same.parts[.companions]?.outcome == .equal, "\(other): \(same.parts.findings)")
+    }
+    try ChangedGGUF.write(scratch["a.gguf"], scratch["b.gguf"]) { entries in
+      for index in entries.indices where entries[index].key == "general.sampling.temp" {
+        entries[index].value = .float32(5)
+      }
+    }
+    for source in ["source", "a.gguf"] {
+      let other = try Workflow.compare(scratch[source], scratch["b.gguf"])
+      #expect(other.parts[.companions]?.differences.map(\.key) == ["temperature"], "\(other.parts.findings)")
+    }
   }
 
   @Test("values of several words are told apart, and what was not compared is not called another model")

@@ -159,6 +159,15 @@ struct CheckTests {
     ) {
       $0.replace("\"lm_head\"", "\"lm_head\", \"q_proj\"")
     },
+    Fault(
+      rule: .quantization, name: "packed, and named with a dot at the end",
+      subject: "quantization_config.modules_to_not_convert"
+    ) {
+      $0.replace("\"lm_head\"", "\"lm_head\", \"model.layers.1.\"")
+    },
+    Fault(rule: .quantization, name: "a head that no list leaves alone", subject: "quantization_config") {
+      $0.replace("\"lm_head\"", "\"lm_head.weight\"")
+    },
     Fault(rule: .quantization, name: "latent, said to be packed", base: Checkpoint.prequantized) {
       $0.replace(
         "\"vocab_size\": 2048", "\"vocab_size\": 2048, \"quantization_config\": {\"quant_method\": \"bitnet\"}")
@@ -213,6 +222,37 @@ struct CheckTests {
     case .badConfiguration, .quantization: fault.others.union([.conventionUnknown, .badConfiguration])
     default: fault.others
     }
+  }
+
+  /// llama.cpp refuses the first three.
+  @Test("a GGUF file without its architecture, or with a tokenizer nobody can read")
+  func ggufKeys() throws {
+    let scratch = ScratchFolder()
+    let start = scratch["start.gguf"]
+    try Workflow.convert(Checkpoint.prequantized, start, to: .gguf)
+    func findings(_ key: String, _ value: MetadataValue?, _ name: String) throws -> [CheckFinding] {
+      let path = try ChangedGGUF.write(start, scratch[name]) { entries in
+        entries.removeAll { $0.key == key }
+        if let value { entries.append(MetadataEntry(key, value)) }
+      }
+      return try CheckTests.check(path).findings
+    }
+    let (architecture, merges, model) = ("general.architecture", "tokenizer.ggml.merges", "tokenizer.ggml.model")
+    for (key, value, rule, severity) in [
+      (architecture, nil, .badConfiguration, .error), (merges, nil, .badTokenizer, .error),
+      (model, .string("gpt2x"), .badTokenizer, .error), (model, .string("rwkv"), .badTokenizer, .warning),
+    ] as [(String, MetadataValue?, CheckRule, CheckSeverity)] {
+      let found = try findings(key, value, "\(key)-\(value?.text() ?? "none").gguf")
+      #expect(
+        found.contains { $0.rule == rule && $0.subject == key && $0.severity == severity }, "\(found)")
+      #expect(!found.contains { $0.detail.contains("config.json") || $0.subject == "config.json" }, "\(found)")
+    }
+    // Without its merges it cannot be a tokenizer of another file either; without a tokenizer it can.
+    let broken = scratch[merges + "-none.gguf"]
+    #expect(throws: WorkflowError.self) {
+      try Workflow.convert(broken, scratch["out.gguf"], to: .gguf) { $0.gguf.weights = .tq1 }
+    }
+    try Workflow.convert(broken, scratch["out.gguf"], to: .gguf) { $0.gguf.hasTokenizer = false }
   }
 
   @Test("the index's size, and shards of another revision")

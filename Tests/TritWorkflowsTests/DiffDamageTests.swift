@@ -30,6 +30,15 @@ import TritWorkflows
     throw CancellationFailure()
   }
 
+  @Test func aBaseWhoseTensorsHaveOtherNamesIsSaidToBeOne() throws {
+    try DiffPair.diff(Checkpoint.bitnet, Checkpoint.bitnet, scratch["same.tritdiff"])
+    try Workflow.convert(Checkpoint.bitnet, scratch["base.gguf"], to: .gguf)
+    let error = #expect(throws: DiffError.self) {
+      try DiffPair.apply(scratch["base.gguf"], scratch["same.tritdiff"], scratch["out"])
+    }
+    #expect(error?.kind == .otherNames && error?.remedy?.contains("TritPack") == true)
+  }
+
   @Test func anotherBaseIsNamedByItsFirstDifference() throws {
     func wrong(_ change: (inout ModelFolderBuilder) -> Void) throws -> DiffError? {
       var model = DiffPair.model(2)

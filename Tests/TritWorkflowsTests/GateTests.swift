@@ -253,6 +253,39 @@ struct GateTests {
     }
   }
 
+  /// A bias that takes away what the product gives leaves units whose size says nothing of the product's rounding.
+  @Test("biases as large as products fail no sound model, and hide no wrong trit")
+  func biases() throws {
+    let scratch = ScratchFolder()
+    var file = RawModelFile(reading: Checkpoint.bitnet + "/model.safetensors")
+    for (index, tensor) in file.tensors.enumerated() where tensor.name.hasSuffix("_proj.weight") {
+      // Four rows stand in one of packed bytes.
+      let rows = 4 * tensor.shape[0]
+      let values = TinyModel.values(rows, seed: UInt32(truncatingIfNeeded: index))
+      let name = tensor.name.replacing(".weight", with: ".bias")
+      file.tensors.append(RawTensor(name, "BF16", [rows], FloatBytes.bf16(values)))
+    }
+    let configuration = Disk.text(Checkpoint.bitnet + "/config.json")
+      .replacing("\"attention_bias\": false", with: "\"attention_bias\": true")
+      .replacing("\"mlp_bias\": false", with: "\"mlp_bias\": true")
+    let source = ModelFolderBuilder(file.tensors, configuration: configuration).write(scratch["source"])
+    for name in Disk.names(Checkpoint.bitnet) where name.hasPrefix("tokenizer") {
+      Disk.write(Disk.bytes(Checkpoint.bitnet + "/" + name), source + "/" + name)
+    }
+    try Workflow.convert(source, scratch["dense"], to: .dense)
+    let sound = try ValidateWorkflow(ValidateRequest(path: scratch["dense"], against: source)).run()
+    #expect(sound.passed, "\(sound.gates), \(sound.firstWrongStep as Any)")
+    // One weight gets the other sign.
+    var changed = RawModelFile(reading: scratch["dense"] + "/model.safetensors")
+    let place = try #require(changed.tensors.firstIndex { $0.name == "model.layers.2.self_attn.q_proj.weight" })
+    let wrong = try #require(
+      changed.tensors[place].bytes.indices.first { $0 % 2 == 1 && changed.tensors[place].bytes[$0] & 0x7F != 0 })
+    changed.tensors[place].bytes[wrong] ^= 0x80
+    Disk.write(changed.serialized, scratch["dense"] + "/model.safetensors")
+    let damaged = try ValidateWorkflow(ValidateRequest(path: scratch["dense"], against: source)).run()
+    #expect(!damaged.passed && damaged.firstWrongStep?.name == "block2.self_attn.q_proj")
+  }
+
   @Test("an ordinary model made ternary is another model, and validates against its latents made ternary")
   func ordinary() throws {
     let scratch = ScratchFolder()

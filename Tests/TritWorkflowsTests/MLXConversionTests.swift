@@ -263,3 +263,196 @@ extension Packed {
     Disk.write(file.serialized, folder + "/model.safetensors")
   }
 }
+
+// MARK: - Settings
+
+extension MLXConversionTests {
+  /// A setting, and keys of the output with JSON text; nil where there must be none.
+  struct Stated: Sendable, CustomTestStringConvertible {
+    var family: MeaningModel.Family
+    var settings: [(key: String, value: String?)]
+    var expected: [(key: String, value: String?)]
+    var change: @Sendable (inout MeaningModel) -> Void = { _ in }
+
+    var testDescription: String { "\(family) \(settings.map { "\($0.key): \($0.value ?? "absent")" })" }
+  }
+
+  /// As the classes of transformers 5.23 read the source, in the keys that `ModelArgs` of mlx-lm 0.32.2 reads.
+  static let stated: [Stated] = [
+    // mlx-lm's Llama is tied where nothing is said, transformers' is not.
+    Stated(family: .llama, settings: [("tie_word_embeddings", nil)], expected: [("tie_word_embeddings", "false")]),
+    Stated(family: .llama, settings: [("rms_norm_eps", nil)], expected: [("rms_norm_eps", "1e-06")]),
+    Stated(family: .llama, settings: [("num_key_value_heads", nil)], expected: [("num_key_value_heads", "4")]) {
+      $0.keyValueHeads = 4
+    },
+    Stated(family: .llama, settings: [("head_dim", nil)], expected: [("head_dim", "64")]),
+    Stated(family: .llama, settings: [("hidden_act", "\"swish\"")], expected: [("hidden_act", "\"swish\"")]),
+    Stated(
+      family: .llama,
+      settings: [
+        ("rope_theta", nil),
+        ("rope_parameters", "{\"rope_type\": \"linear\", \"factor\": 3.0, \"rope_theta\": 5000.0}"),
+      ],
+      expected: [
+        ("rope_theta", "5000"), ("rope_parameters", nil), ("rope_scaling", "{\"type\": \"linear\", \"factor\": 3}"),
+      ]),
+    // transformers goes by rope_type, mlx-lm by type.
+    Stated(
+      family: .llama,
+      settings: [("rope_scaling", "{\"rope_type\": \"linear\", \"type\": \"yarn\", \"factor\": 2.0}")],
+      expected: [("rope_scaling", "{\"type\": \"linear\", \"factor\": 2}")]),
+    // mlx-lm takes 4096 where the context is missing, transformers max_position_embeddings.
+    Stated(
+      family: .qwen3, settings: [("rope_scaling", "{\"rope_type\": \"yarn\", \"factor\": 4.0}")],
+      expected: [
+        (
+          "rope_scaling",
+          "{\"rope_type\": \"yarn\", \"factor\": 4, \"original_max_position_embeddings\": 64}"
+        )
+      ]),
+    Stated(
+      family: .qwen3, settings: [("rope_theta", nil), ("max_position_embeddings", nil), ("head_dim", nil)],
+      expected: [("rope_theta", "10000"), ("max_position_embeddings", "32768"), ("head_dim", "128")]
+    ) { $0.headWidth = 128 },
+    Stated(
+      family: .miniCPM, settings: [("tie_word_embeddings", "false"), ("scale_emb", nil), ("scale_depth", nil)],
+      expected: [("scale_emb", "1"), ("scale_depth", "1"), ("dim_model_base", "64"), ("max_position_embeddings", "64")]),
+  ]
+
+  private static func same(_ left: JSONValue, _ right: JSONValue) -> Bool {
+    switch (left, right) {
+    case (.number(let a), .number(let b)): a.double == b.double
+    case (.object(let a), .object(let b)):
+      a.entries.count == b.entries.count
+        && a.entries.allSatisfy { entry in b[entry.key].map { same(entry.value, $0) } == true }
+    default: left == right
+    }
+  }
+
+  @Test("mlx-lm finds every setting where it looks, resolved as transformers resolves it", arguments: stated)
+  func settings(_ item: Stated) throws {
+    let scratch = ScratchFolder()
+    var model = MeaningModel(item.family)
+    model.settings = item.settings
+    item.change(&model)
+    let source = model.write(scratch["source"])
+    try Workflow.convert(source, scratch["mlx"], to: .mlx)
+    let written = try #require(try JSONValue.parse(Disk.bytes(scratch["mlx"] + "/config.json")).object)
+    for (key, text) in item.expected {
+      guard let text else {
+        #expect(written[key] == nil, "\(key)")
+        continue
+      }
+      let expected = try JSONValue.parse(Array(text.utf8))
+      let found = written[key] ?? .null
+      #expect(Self.same(found, expected), "\(key): \(found)")
+    }
+    #expect(try Workflow.verify(source, scratch["mlx"]).passed)
+    // The same model comes back.
+    try Workflow.convert(scratch["mlx"], scratch["dense"], to: .dense)
+    #expect(try Workflow.compare(scratch["mlx"], scratch["dense"]).isSame)
+  }
+
+  /// mlx-lm multiplies by `get_mscale(factor, mscale) / get_mscale(factor, mscale_all_dim)`, transformers by
+  /// `attention_factor`.
+  @Test("the attention factor of YaRN is said in the numbers mlx-lm reads", arguments: [0.9, 1.5, 2.25])
+  func attentionFactor(_ factor: Double) throws {
+    let scratch = ScratchFolder()
+    var model = MeaningModel(.llama)
+    model.settings = [
+      (
+        "rope_scaling",
+        "{\"rope_type\": \"yarn\", \"factor\": 4.0, \"original_max_position_embeddings\": 16, "
+          + "\"attention_factor\": \(factor)}"
+      )
+    ]
+    let source = model.write(scratch["source"])
+    try Workflow.convert(source, scratch["mlx"], to: .mlx)
+    let written = try #require(try JSONValue.parse(Disk.bytes(scratch["mlx"] + "/config.json")).object)
+    let scaling = try #require(written["rope_scaling"]?.object)
+    func scale(_ key: String) throws -> Double {
+      // 0.1 · ln 4
+      try #require(scaling[key]?.number?.double) * 0.138_629_436_111_989_06 + 1
+    }
+    #expect(abs(try scale("mscale") / scale("mscale_all_dim") - factor) < 1e-12)
+    #expect(scaling["attention_factor"]?.number?.double == factor)
+    #expect(try Workflow.verify(source, scratch["mlx"]).passed)
+  }
+
+  private static let long = "[" + Array(repeating: "1.5", count: 32).joined(separator: ", ") + "]"
+
+  /// What `llama.py`, `qwen3.py`, `minicpm.py` and `rope_utils.py` of mlx-lm 0.32.2 leave out or do otherwise.
+  static let refusals: [(family: MeaningModel.Family, key: String, value: String?, named: String)] = [
+    (.llama, "hidden_act", "\"relu2\"", "hidden_act"), (.llama, "sliding_window", "4", "sliding_window"),
+    (.llama, "rope_traditional", "true", "rope_traditional"), (.llama, "model_file", "\"a.py\"", "model_file"),
+    (
+      .llama, "quantization_config",
+      """
+      {"quant_method": "bitnet", "linear_class": "autobitlinear", "quantization_mode": "online", "use_rms_norm": true}
+      """, "quantization_config.use_rms_norm"
+    ),
+    (.llama, "rope_scaling", "{\"rope_type\": \"dynamic\", \"factor\": 2.0}", "rope_scaling.rope_type"),
+    (.llama, "rope_scaling", "{\"rope_type\": \"yarn\", \"factor\": 4.0, \"truncate\": false}", "rope_scaling"),
+    (
+      .llama, "rope_scaling", "{\"rope_type\": \"yarn\", \"factor\": 4.0, \"attention_factor\": 0.5}",
+      "rope_scaling"
+    ),
+    (
+      .qwen3, "rope_scaling",
+      "{\"rope_type\": \"longrope\", \"short_factor\": \(long), \"long_factor\": \(long.replacing("1.5", with: "2")), "
+        + "\"original_max_position_embeddings\": 16}", "rope_scaling"
+    ),
+    (
+      .qwen3, "rope_scaling",
+      "{\"rope_type\": \"longrope\", \"short_factor\": \(long), \"long_factor\": \(long), "
+        + "\"original_max_position_embeddings\": 16, \"attention_factor\": 1.3}", "rope_scaling"
+    ),
+    (.qwen3, "attention_bias", "true", "attention_bias"), (.miniCPM, "head_dim", "128", "head_dim"),
+    (.miniCPM, "tie_word_embeddings", "true", "tie_word_embeddings"),
+    (.bitnet, "use_cache", "true", "architectures"), (.oneBit, "use_cache", "true", "architectures"),
+  ]
+
+  @Test("what mlx-lm's class does not compute is refused by its key, and nothing is written", arguments: refusals)
+  func unread(_ family: MeaningModel.Family, _ key: String, _ value: String?, _ named: String) throws {
+    let scratch = ScratchFolder()
+    var model = MeaningModel(family)
+    model.settings = [(key, value)]
+    model.hasAttentionBias = key == "attention_bias"
+    if key == "head_dim" { model.headWidth = 128 }
+    let source = model.write(scratch["source"])
+    let error = #expect(throws: ModelError.self) { try Workflow.convert(source, scratch["mlx"], to: .mlx) }
+    #expect(error?.location.field == named, "\(error.map(String.init(describing:)) ?? "written")")
+    #expect(error?.location.file == source + "/config.json")
+    #expect(Disk.names(scratch.path) == ["source"])
+  }
+
+  @Test("one list of divisors for every text is computed as transformers computes it")
+  func oneList() throws {
+    let scratch = ScratchFolder()
+    var model = MeaningModel(.qwen3)
+    model.settings = [
+      (
+        "rope_scaling",
+        "{\"rope_type\": \"longrope\", \"short_factor\": \(Self.long), \"long_factor\": \(Self.long), "
+          + "\"original_max_position_embeddings\": 16}"
+      )
+    ]
+    let source = model.write(scratch["source"])
+    try Workflow.convert(source, scratch["mlx"], to: .mlx)
+    #expect(try Workflow.verify(source, scratch["mlx"]).passed)
+  }
+
+  /// transformers goes by one entry, mlx-lm by the other.
+  @Test("settings of MLX beside those of BitNet are a contradiction, and no form takes them")
+  func twoPackings() throws {
+    let scratch = ScratchFolder()
+    let stray = try EffectTests.changed(
+      Checkpoint.bitnet, [("quantization", "{\"bits\": 2, \"group_size\": 64}")], scratch["stray"])
+    #expect(try !CheckTests.check(stray).passed)
+    #expect(try !Workflow.compare(Checkpoint.bitnet, stray).isSame)
+    for target in ConversionTarget.allCases {
+      let error = #expect(throws: ModelError.self) { try Workflow.convert(stray, scratch["out"], to: target) }
+      #expect(error?.location.field == "quantization_config", "\(target)")
+    }
+  }
+}

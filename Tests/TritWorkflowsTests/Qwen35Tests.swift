@@ -337,7 +337,8 @@ struct Qwen35Tests {
       entries.removeAll { $0.key == key }
       entries.append(MetadataEntry(key, value))
     }
-    #expect(throws: (any DiagnosticError).self) { try Self.logits(path) }
+    let error = #expect(throws: (any Error).self) { try Self.logits(path) }
+    #expect(error is any DiagnosticError)
   }
 
   @Test("packed for GGUF and MLX, a ternary one stays the same model")
@@ -355,12 +356,35 @@ struct Qwen35Tests {
       #expect(try Workflow.verify(source, path).tensors.allSatisfy { $0.outcome != .differs }, "\(path)")
     }
     // Two value heads of 64 columns that come to stand together have scales of their own.
-    #expect(throws: (any DiagnosticError).self) {
+    #expect(throws: WorkflowError.self) {
       try Workflow.convert(source, scratch["pq2.gguf"], to: .gguf) {
         $0.gguf.weights = .pq2
         $0.gguf.hasTokenizer = false
       }
     }
+  }
+
+  @Test("mlx-lm finds its class, and every setting inside of text_config; layers at no regular distance are refused")
+  func settingsForMLX() throws {
+    let scratch = ScratchFolder()
+    let source = TernaryHybrid.small.write(scratch["source"])
+    let file = source + "/config.json"
+    let stated = try #require(try JSONValue.parse(Disk.bytes(file)).object)
+    var listed = stated
+    listed["full_attention_interval"] = nil
+    listed["layer_types"] = .array(["linear_attention", "full_attention"])
+    Disk.write(JSONValue.object(listed).serialized(), file)
+    try Workflow.convert(source, scratch["mlx"], to: .mlx)
+    let whole = try #require(try JSONValue.parse(Disk.bytes(scratch["mlx"] + "/config.json")).object)
+    #expect(whole["model_type"] == "qwen3_5" && whole["architectures"] == .array(["Qwen3_5ForConditionalGeneration"]))
+    #expect(whole["tie_word_embeddings"] == false && whole["quantization"]?.object?["bits"] == 2)
+    let text = try #require(whole["text_config"]?.object)
+    // Its own default is 100000, and it reads theta nowhere else.
+    #expect(text["rope_parameters"] == stated["rope_parameters"] && text["rope_theta"] == nil)
+    #expect(text["full_attention_interval"] == 2 && text["quantization"] == nil)
+    listed["layer_types"] = .array(["full_attention", "linear_attention"])
+    Disk.write(JSONValue.object(listed).serialized(), file)
+    #expect(throws: ModelError.self) { try Workflow.convert(source, scratch["other"], to: .mlx) }
   }
 
   @Test("rotated weights of MLX's form stay packed, and compute what the unfolded ones do")
@@ -373,7 +397,7 @@ struct Qwen35Tests {
     #expect(try Self.distance(expected, Self.logits(kept)) < 1e-4)
     #expect(try Self.distance(expected, Self.logits(ModelOpener.open(path))) < 1e-4)
     #expect(try Workflow.inspect(path).manifest.notes.contains { $0.contains("rotated") })
-    #expect(throws: (any DiagnosticError).self) { try Workflow.convert(path, scratch["a.gguf"], to: .gguf) }
+    #expect(throws: ModelError.self) { try Workflow.convert(path, scratch["a.gguf"], to: .gguf) }
     let dense = try Workflow.convert(path, scratch["dense"], to: .dense) {
       $0.unfolds = true
       $0.denseType = .f32

@@ -41,6 +41,36 @@ import TritTestSupport
     #expect(try meaning(scratch.path + "/b/config.json") == meaning(Checkpoint.master + "/config.json"))
   }
 
+  /// transformers would make ordinary layers of latents without it, which multiply them and inputs as they are.
+  @Test("a source that does not say how it computes becomes the same trainable model")
+  func silentSources() throws {
+    let scratch = ScratchFolder()
+    let expected = try meaning(Checkpoint.master + "/config.json").object?["quantization_config"]
+    try Workflow.convert(Checkpoint.packed, scratch["from-packed"], to: .trainable)
+    for (name, target) in [("dense", ConversionTarget.dense), ("a.gguf", .gguf)] {
+      try Workflow.convert(Checkpoint.packed, scratch[name], to: target)
+      try Workflow.convert(scratch[name], scratch["from-\(name)"], to: .trainable)
+      #expect(try meaning(scratch["from-\(name)"] + "/config.json").object?["quantization_config"] == expected)
+      #expect(try Workflow.verify(scratch[name], scratch["from-\(name)"]).passed)
+      #expect(
+        try Workflow.compare(scratch["from-packed"], scratch["from-\(name)"]).parts[.description]?.outcome == .equal)
+      #expect(try CheckTests.check(scratch["from-\(name)"]).passed)
+    }
+    // Of the other family nothing is said, from any source.
+    try Workflow.convert(Checkpoint.bitnet, scratch["llama.gguf"], to: .gguf)
+    for (number, source) in [Checkpoint.bfloat16, scratch["llama.gguf"]].enumerated() {
+      try Workflow.convert(source, scratch["llama-\(number)"], to: .trainable)
+      #expect(try meaning(scratch["llama-\(number)"] + "/config.json").object?["quantization_config"] == nil)
+    }
+    // What stays dense is named.
+    try Workflow.convert(Checkpoint.packed, scratch["kept"], to: .trainable) {
+      $0.keep = [Glob("model.layers.0.mlp.up_proj.weight")]
+    }
+    let kept = try meaning(scratch["kept"] + "/config.json").object?["quantization_config"]?.object
+    #expect(
+      kept?["modules_to_not_convert"]?.array?.compactMap(\.string) == ["lm_head", "model.layers.0.mlp.up_proj"])
+  }
+
   @Test("dense ternary weights become latents too")
   func ternaryDense() throws {
     let scratch = ScratchFolder()

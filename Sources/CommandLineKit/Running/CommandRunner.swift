@@ -29,18 +29,20 @@ public struct CommandRunner: Sendable {
   /// Parses, runs and flushes; never throws and never ends the process.
   public func run(_ words: [String]) -> ExitCode {
     let code: ExitCode
+    var isReported = false
     do {
       try execute(words)
       code = .success
     } catch {
       code = report(error)
+      isReported = error is OutputError
     }
     do {
       try output.flush()
       return code
     } catch {
       // The first failure decides: a failed check stays a failed check, whatever became of its text.
-      if !error.isClosedPipe { _ = report(error) }
+      if !error.isClosedPipe, !isReported { _ = report(error) }
       return code == .success ? error.exitCode : code
     }
   }

@@ -40,7 +40,7 @@ enum Platform {
   // MARK: - Streams
 
   /// Writes every byte; returns the error number of the first failure, or 0.
-  static func writeAll(_ bytes: [UInt8], to descriptor: Int32) -> Int32 {
+  static func writeAll(_ bytes: RawSpan, to descriptor: Int32) -> Int32 {
     bytes.withUnsafeBytes { buffer in
       var offset = 0
       while offset < buffer.count {

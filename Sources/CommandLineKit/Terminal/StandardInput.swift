@@ -11,7 +11,8 @@ public struct StandardInputLines {
   public init() {}
 
   /// The next line without its end; nil behind the last one.
-  /// - Throws: `ExitRequest` for a signal meanwhile, `StandardInputError`.
+  /// - Throws: `ExitRequest` for a signal meanwhile, `StandardInputError`; behind a line that is not UTF-8 the next one
+  ///   can be asked for.
   public mutating func next() throws -> String? {
     while true {
       if let end = rest.firstIndex(of: 0x0A) {
@@ -39,7 +40,7 @@ public struct StandardInputLines {
   private func text(_ line: ArraySlice<UInt8>) throws(StandardInputError) -> String {
     let line = line.last == 0x0D ? line.dropLast() : line
     guard let text = String(validating: line, as: UTF8.self) else {
-      throw StandardInputError("is not UTF-8", .malformedInput)
+      throw StandardInputError("holds a line that is not UTF-8", .malformedInput, endsInput: false)
     }
     return text
   }
@@ -49,9 +50,12 @@ public struct StandardInputLines {
 public struct StandardInputError: ExitCodeProviding {
   public let diagnosticMessage: String
   public let exitCode: ExitCode
+  /// Whether nothing more can be read.
+  public let endsInput: Bool
 
-  init(_ detail: String, _ exitCode: ExitCode) {
+  init(_ detail: String, _ exitCode: ExitCode, endsInput: Bool = true) {
     diagnosticMessage = "standard input " + detail
     self.exitCode = exitCode
+    self.endsInput = endsInput
   }
 }

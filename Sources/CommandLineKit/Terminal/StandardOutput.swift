@@ -37,6 +37,18 @@ public final class StandardOutput: TextOutputStream, Sendable {
     }
   }
 
+  /// Hands bytes that are no text to the system, after everything before them.
+  ///
+  /// - Throws: the first failure since the start, so that a command with much to write stops early.
+  public func write(bytes: RawSpan) throws(OutputError) {
+    let failure = state.withLock { state in
+      if state.failure == nil { drain(&state) }
+      if state.failure == nil { note(Platform.writeAll(bytes, to: descriptor), &state) }
+      return state.failure
+    }
+    if let failure { throw failure }
+  }
+
   /// Whether writing has failed, so that a long-running command can stop early.
   public var hasFailed: Bool {
     state.withLock { $0.failure != nil }
@@ -52,9 +64,13 @@ public final class StandardOutput: TextOutputStream, Sendable {
   }
 
   private func drain(_ state: inout State) {
-    let number = Platform.writeAll(state.buffer, to: descriptor)
+    note(Platform.writeAll(state.buffer.span.bytes, to: descriptor), &state)
+    state.buffer.removeAll(keepingCapacity: state.failure == nil)
+  }
+
+  /// Remembers what the system said to a write.
+  private func note(_ number: Int32, _ state: inout State) {
     if number != 0 { state.failure = OutputError(number: number, name: name) }
-    state.buffer.removeAll(keepingCapacity: number == 0)
   }
 }
 
@@ -79,7 +95,7 @@ public struct OutputError: ExitCodeProviding, Sendable, Equatable {
 public enum StandardError {
   /// Writes at once; there is nowhere to report a failure.
   @Sendable public static func write(_ text: String) {
-    _ = Platform.writeAll(Array(text.utf8), to: Terminal.standardError)
+    _ = Platform.writeAll(Array(text.utf8).span.bytes, to: Terminal.standardError)
   }
 
   /// Writes "warning: …" as a line, control characters spelled out.

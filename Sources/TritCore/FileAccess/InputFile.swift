@@ -133,6 +133,16 @@ public final class InputFile: Sendable {
     try type(of: first.file).expect(remote)
   }
 
+  /// Brings a range over a network into memory until it is let go; nothing for a file of this machine.
+  package func hold(_ range: Range<UInt64>) throws(TensorIOError) {
+    guard case .network(let file) = place, range.upperBound <= byteCount else { return }
+    try file.hold(range)
+  }
+
+  package func letGo(_ range: Range<UInt64>) {
+    if case .network(let file) = place { file.letGo(range) }
+  }
+
   /// Gives the memory of a mapped range back; its bytes come from the file again when next touched.
   public func release(_ range: Range<UInt64>) {
     guard let mapping, !range.isEmpty, range.upperBound <= byteCount else { return }

@@ -14,6 +14,10 @@ package protocol RemoteFile: AnyObject, Sendable {
   /// Fetches ranges that lie inside the file and will be read one by one, side by side with those of other files.
   static func expect(_ ranges: [(file: any RemoteFile, range: Range<UInt64>)]) throws(TensorIOError)
 
+  /// Fetches a range and reads from memory what is asked of it until it is let go; held twice, it is let go twice.
+  func hold(_ range: Range<UInt64>) throws(TensorIOError)
+  func letGo(_ range: Range<UInt64>)
+
   /// Throws when the file is known to be another one by now.
   func checkUnchanged() throws(TensorIOError)
 }

@@ -53,6 +53,9 @@ public struct TensorLocation: Sendable, Hashable {
     self.byteCount = byteCount
     self.storedByteCount = storedByteCount ?? byteCount
   }
+
+  /// What it takes in the file, which a reader has held against the file's size.
+  package var bytes: Range<UInt64> { offset..<offset + UInt64(storedByteCount) }
 }
 
 /// A tensor as a reader sees it: logical shape, encoding and place.

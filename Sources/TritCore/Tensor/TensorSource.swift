@@ -22,6 +22,11 @@ public protocol TensorSource: Sendable {
   /// Says which small ranges will be read next, so that a network is asked for them side by side.
   func expect(_ ranges: [ExpectedRange]) throws
 
+  /// Brings the stored bytes of a tensor and its scales over a network into memory, so that each comes once, however often
+  /// it is read; nothing for files of this machine. `letGo` ends it.
+  func hold(_ tensor: TensorDescriptor) throws
+  func letGo(_ tensor: TensorDescriptor)
+
   /// Says that a range will not be needed soon, so that its memory can be given back.
   func release(_ range: Range<Int>, of tensor: TensorDescriptor)
 
@@ -39,6 +44,9 @@ public protocol TensorSource: Sendable {
 
   /// Checks the container's own checksums, where it has any.
   func checkIntegrity(_ parallelism: Parallelism, _ progress: any ProgressObserver) throws
+
+  /// The same of one tensor and its scales, for those who read no other.
+  func checkIntegrity(of tensor: TensorDescriptor, _ parallelism: Parallelism, _ progress: any ProgressObserver) throws
 }
 
 /// Bytes of a tensor that will be read.
@@ -55,6 +63,15 @@ public struct ExpectedRange: Sendable {
 
 extension TensorSource {
   public func expect(_ ranges: [ExpectedRange]) throws {}
+  public func hold(_ tensor: TensorDescriptor) throws {}
+  public func letGo(_ tensor: TensorDescriptor) {}
+
+  /// Does what reads a tensor more than once.
+  package func holding<Result>(_ tensor: TensorDescriptor, _ body: () throws -> Result) throws -> Result {
+    try hold(tensor)
+    defer { letGo(tensor) }
+    return try body()
+  }
 
   public func read(_ range: Range<Int>, of tensor: TensorDescriptor, into bytes: inout MutableRawSpan) throws {
     try withBytes(range, of: tensor) { found in
@@ -63,6 +80,12 @@ extension TensorSource {
   }
 
   public func checkIntegrity(_ parallelism: Parallelism, _ progress: any ProgressObserver) throws {}
+
+  public func checkIntegrity(
+    of tensor: TensorDescriptor, _ parallelism: Parallelism, _ progress: any ProgressObserver
+  ) throws {
+    try checkIntegrity(parallelism, progress)
+  }
 
   public func scaleBytes(of tensor: TensorDescriptor) throws -> [UInt8] { [] }
 }

@@ -72,6 +72,12 @@ public final class GGUFSource: TensorSource {
     try InputFile.expect(ranges.map { (files[$0.tensor.location.file], absolute($0.range, $0.tensor)) })
   }
 
+  public func hold(_ tensor: TensorDescriptor) throws {
+    try files[tensor.location.file].hold(tensor.location.bytes)
+  }
+
+  public func letGo(_ tensor: TensorDescriptor) { files[tensor.location.file].letGo(tensor.location.bytes) }
+
   /// Scales are forgotten with the whole tensor: there may be one for each few dozen bytes of it.
   public func release(_ range: Range<Int>, of tensor: TensorDescriptor) {
     if range == 0..<tensor.location.byteCount {

@@ -41,7 +41,8 @@ public struct HFQuantization: Sendable, Hashable {
   /// Reads the entry itself: what a loader must know to read packed tensors.
   package init(_ object: JSONObject, file: String) throws(FormatError) {
     func word(_ key: String, default value: String) throws(FormatError) -> String {
-      guard let entry = object[key], !entry.isNull else { return value }
+      // Null is a value no loader takes here.
+      guard let entry = object[key] else { return value }
       guard let text = entry.string else {
         throw FormatError(
           .wrongType(expected: "a string", found: entry.kindName), file: file, field: "quantization_config." + key)
@@ -61,7 +62,7 @@ public struct HFQuantization: Sendable, Hashable {
     self.linearClass = linearClass
     // Only `autobitlinear` reads the mode.
     self.mode = linearClass == .autobitlinear ? mode : .offline
-    modulesToNotConvert = object["modules_to_not_convert"]?.array?.compactMap(\.string)
+    modulesToNotConvert = object[HFQuantization.listKey]?.array?.compactMap(\.string)
   }
 
   /// The module of a weight, as lists of modules name it: `model.layers.0.mlp.up_proj`.
@@ -69,10 +70,29 @@ public struct HFQuantization: Sendable, Hashable {
     tensor.hasSuffix(".weight") ? String(tensor.dropLast(".weight".count)) : tensor
   }
 
-  /// True when a list of modules names one: by a leading path up to a dot, or by the end of its name.
+  package static let listKey = "modules_to_not_convert"
+  /// The module of the head, in every family.
+  package static let head = "lm_head"
+  /// Modules that stay ordinary layers where no list says which do. A list replaces them, and must name the head too.
   ///
-  /// Source: transformers `should_convert_module`, whose patterns are regular expressions; only literal ones are read.
+  /// Source: transformers `get_keys_to_not_convert`; the other modules it finds are no linear layers.
+  package static let leftAloneWithoutList = [head]
+
+  /// Modules that stay ordinary layers.
+  package var leftAlone: [String] { modulesToNotConvert ?? HFQuantization.leftAloneWithoutList }
+
+  /// True when a list of modules names one: by a leading path up to the boundary of a module, or by the end of its name.
+  ///
+  /// Source: transformers `should_convert_module`, whose patterns are regular expressions. Literal ones are read, in
+  /// which a dot of a leading path stands for any character.
   package static func names(_ list: [String], _ module: String) -> Bool {
-    list.contains { module == $0 || module.hasPrefix($0 + ".") || module.hasSuffix($0) }
+    let name = Array(module.unicodeScalars)
+    return list.contains { pattern in
+      let pattern = Array(pattern.unicodeScalars)
+      guard pattern.count <= name.count else { return false }
+      if name.suffix(pattern.count).elementsEqual(pattern) { return true }
+      guard zip(pattern, name).allSatisfy({ $0 == "." || $0 == $1 }) else { return false }
+      return name.dropFirst(pattern.count).first.map { $0 == "." } ?? true || name.prefix(pattern.count).last == "."
+    }
   }
 }

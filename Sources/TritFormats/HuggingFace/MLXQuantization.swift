@@ -52,13 +52,17 @@ package struct MLXQuantization: Sendable {
   /// Nil when the configuration has no such entry.
   package init?(configuration: JSONObject?, file: String) {
     let found = [MLXQuantization.key, MLXQuantization.copyKey].lazy.compactMap { key -> (JSONObject, String)? in
-      guard let object = configuration?[key]?.object, object["quant_method"] == nil, object["bits"] != nil,
-        object[MLXQuantization.groupKey] != nil
-      else { return nil }
-      return (object, key)
+      guard let value = configuration?[key], MLXQuantization.isEntry(value) else { return nil }
+      return value.object.map { ($0, key) }
     }.first
     guard let (object, field) = found else { return nil }
     (self.object, self.field, self.file) = (object, field, file)
+  }
+
+  /// Whether a value says how MLX has quantized a model.
+  package static func isEntry(_ value: JSONValue) -> Bool {
+    guard let object = value.object else { return false }
+    return object["quant_method"] == nil && object["bits"] != nil && object[groupKey] != nil
   }
 
   /// How a module is quantized; nil for one that is left alone.

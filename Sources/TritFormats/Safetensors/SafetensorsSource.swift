@@ -124,6 +124,20 @@ public final class SafetensorsSource: TensorSource {
     try InputFile.expect(ranges.map { (files[$0.tensor.location.file], absolute($0.range, $0.tensor)) })
   }
 
+  public func hold(_ tensor: TensorDescriptor) throws {
+    for place in places(of: tensor) { try files[place.file].hold(place.bytes) }
+  }
+
+  public func letGo(_ tensor: TensorDescriptor) {
+    for place in places(of: tensor) { files[place.file].letGo(place.bytes) }
+  }
+
+  /// Where a tensor is, and its scales unless they are in memory since the file was opened.
+  private func places(of tensor: TensorDescriptor) -> [TensorLocation] {
+    guard let scale = tensor.scale, let biases = scale.biases else { return [tensor.location] }
+    return [tensor.location, scale.location, biases]
+  }
+
   public func release(_ range: Range<Int>, of tensor: TensorDescriptor) {
     files[tensor.location.file].release(absolute(range, tensor))
   }

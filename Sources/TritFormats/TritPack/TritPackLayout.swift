@@ -135,6 +135,9 @@ struct TritPackSection: Sendable, Equatable {
   /// Of the stored bytes.
   var digest: Digest
 
+  /// Where the stored bytes are.
+  var range: Range<UInt64> { offset..<offset + storedBytes }
+
   /// Compressed sections are cut in pieces of this many bytes, each a frame of its own, so that any row range can be
   /// read without unpacking the rest.
   static let chunk = 1 << 20

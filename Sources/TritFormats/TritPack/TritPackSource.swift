@@ -79,11 +79,24 @@ public final class TritPackSource: TensorSource {
     return file.isMapped && section.compression == .none
   }
 
+  public func hold(_ tensor: TensorDescriptor) throws {
+    for section in try held(tensor) { try file.hold(section) }
+  }
+
+  public func letGo(_ tensor: TensorDescriptor) {
+    for section in (try? held(tensor)) ?? [] { file.letGo(section) }
+  }
+
+  /// Where a tensor's codes and scales are.
+  private func held(_ tensor: TensorDescriptor) throws -> [Range<UInt64>] {
+    let sections = try sections(of: tensor)
+    return ([sections.codes] + (sections.scale.map { [$0.section] } ?? [])).map { header.sections[$0].range }
+  }
+
   public func release(_ range: Range<Int>, of tensor: TensorDescriptor) {
     guard let section = try? header.sections[sections(of: tensor).codes] else { return }
-    let whole = section.offset..<section.offset + section.storedBytes
     let part = section.offset + UInt64(range.lowerBound)..<section.offset + UInt64(range.upperBound)
-    file.release(section.compression == .none ? part : whole)
+    file.release(section.compression == .none ? part : section.range)
   }
 
   public func scale(of tensor: TensorDescriptor) throws -> TernaryScale {
@@ -134,6 +147,20 @@ public final class TritPackSource: TensorSource {
     }
   }
 
+  /// Compares the sections of one tensor with their SHA-256.
+  public func checkIntegrity(
+    of tensor: TensorDescriptor, _ parallelism: Parallelism, _ progress: any ProgressObserver
+  ) throws {
+    let (codes, scale) = try sections(of: tensor)
+    let (indices, uses) = ([codes] + (scale.map { [$0.section] } ?? []), sectionUses)
+    progress.began(
+      ProgressPhase(name: "checking checksums", totalBytes: indices.reduce(0) { $0 + header.sections[$1].storedBytes }))
+    defer { progress.ended() }
+    for index in indices {
+      try header.sections[index].check(in: file, named: uses[index].name, parallelism.cancellation, progress)
+    }
+  }
+
   private var sectionUses: [TritPackUse] {
     var uses = [TritPackUse](repeating: .file(""), count: header.sections.count)
     for tensor in header.tensors {
@@ -158,7 +185,7 @@ extension TritPackSource {
   /// A whole small section: scales or an embedded file.
   private static func content(_ section: TritPackSection, of file: InputFile) throws -> [UInt8] {
     switch section.compression {
-    case .none: try file.bytes(section.offset..<section.offset + section.storedBytes)
+    case .none: try file.bytes(section.range)
     case .zstd: try content(section, 0..<section.bytes, of: file)
     }
   }

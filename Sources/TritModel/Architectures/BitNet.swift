@@ -26,6 +26,10 @@ public struct BitNet: Architecture {
   public var gguf: GGUFForm? {
     GGUFForm(architecture: "bitnet-b1.58", aliases: ["bitnet-25"], activation: .squaredReLU, hasBiases: false)
   }
+  /// Source: `bitnet.py` of mlx-lm 0.32.2.
+  public var mlx: MLXSupport {
+    .refuses(reason: "mlx-lm's class 'bitnet' holds trits as transformers packs them, and no others")
+  }
 }
 
 /// 1bitLLM's reproductions (`BitnetForCausalLM`, lower-case n): sub-norms `inner_attn_ln` and `ffn_layernorm`, SiLU.
@@ -48,4 +52,5 @@ public struct Bitnet1bitLLM: Architecture {
   public var gguf: GGUFForm? {
     GGUFForm(architecture: "bitnet", activation: .silu, hasBiases: false, statesLinearRope: true)
   }
+  public var mlx: MLXSupport { .refuses(reason: "mlx-lm's class 'llama' has no sub-norms") }
 }

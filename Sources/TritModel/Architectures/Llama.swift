@@ -18,4 +18,5 @@ public struct Llama: Architecture {
   public var gguf: GGUFForm? {
     GGUFForm(architecture: "llama", activation: .silu, hasBiases: true, rotaryFactors: .tensors)
   }
+  public var mlx: MLXSupport { .loads(MLXForm(hasBiases: true)) }
 }

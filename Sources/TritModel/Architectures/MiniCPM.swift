@@ -26,4 +26,5 @@ public struct MiniCPM: Architecture {
   public var gguf: GGUFForm? {
     GGUFForm(architecture: "minicpm", activation: .silu, hasBiases: false, rotaryFactors: .tensors)
   }
+  public var mlx: MLXSupport { .loads(MLXForm(hasHeadWidth: false, tiesEmbeddings: false)) }
 }

@@ -32,4 +32,5 @@ public struct Qwen3: Architecture {
   public var modules: [ModuleTemplate] { Qwen3.table }
   private static let table = ModuleTemplate.decoder(queryNorm: "self_attn.q_norm", keyNorm: "self_attn.k_norm")
   public var gguf: GGUFForm? { GGUFForm(architecture: "qwen3", activation: .silu, hasBiases: false) }
+  public var mlx: MLXSupport { .loads(MLXForm()) }
 }

@@ -100,4 +100,5 @@ public struct Qwen35: Architecture {
     ]
   }()
   public var gguf: GGUFForm? { GGUFForm(architecture: "qwen35", activation: .silu, hasBiases: false) }
+  public var mlx: MLXSupport { .loads(MLXForm(hasBiases: true, textPrefix: "language_model.")) }
 }

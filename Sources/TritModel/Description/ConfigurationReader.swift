@@ -68,7 +68,7 @@ struct ConfigurationReader {
     return value
   }
 
-  /// A finite number above zero.
+  /// A finite number above zero, as a Double and as a Float.
   mutating func positive(_ key: String) throws(ModelError) -> Double? {
     guard let value = value(key) else { return nil }
     guard let number = value.number, let double = number.double else {
@@ -76,6 +76,10 @@ struct ConfigurationReader {
     }
     guard double > 0, double.isFinite else {
       throw error(.unsupportedValue(expected: "a finite number above 0", found: number.text), key)
+    }
+    // A forward pass computes with Floats, and so do GGUF files: others would be infinite there, or 0.
+    guard Float(double) > 0, Float(double).isFinite else {
+      throw error(.unsupportedValue(expected: "a number above 0 that a Float can hold", found: number.text), key)
     }
     return double
   }
@@ -160,6 +164,14 @@ struct ConfigurationReader {
   /// Whether this is a model for MLX, whose entries say how tensors are stored and were read with them.
   mutating func takeMLXQuantization() throws(ModelError) -> Bool {
     guard let quantization = MLXQuantization(configuration: object, file: file) else { return false }
+    // mlx-lm goes by one of the entries, transformers by the other.
+    for key in [MLXQuantization.key, MLXQuantization.copyKey] {
+      guard let other = object[key], !other.isNull, !MLXQuantization.isEntry(other) else { continue }
+      throw error(
+        .contradiction(
+          expected: "one way to pack weights, as programs go by quantization or by quantization_config alone",
+          found: "settings of MLX and others"), key)
+    }
     if let key = quantization.unknownKey { throw error(.unknownKey, key) }
     ignore([MLXQuantization.key, MLXQuantization.copyKey])
     return true

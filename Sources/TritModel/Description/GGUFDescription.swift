@@ -13,7 +13,7 @@ public enum GGUFDescription {
     }
   }
 
-  static let architectureKey = "general.architecture"
+  package static let architectureKey = "general.architecture"
 
   /// Whether a key says something of the model itself, not of the file, its tokenizer or where it comes from.
   package static func describes(_ key: String) -> Bool {

@@ -80,6 +80,7 @@ public enum HuggingFaceDescription {
       try readActivation(&reader, defaults)
     }
     let scheme = understood(else: nil) { () throws(ModelError) in try QuantizationScheme.read(&reader) }
+    understood(else: ()) { () throws(ModelError) in try KeyKinds.check(&reader, architecture) }
     understood(else: ()) { () throws(ModelError) in try checkNeighbours(&reader, keys, layers: layers) }
     let specialTokens = understood(else: SpecialTokens()) { () throws(ModelError) in
       try readSpecialTokens(&reader, vocabularySize: vocabularySize)

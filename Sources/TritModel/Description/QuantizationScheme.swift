@@ -39,6 +39,8 @@ public struct QuantizationScheme: Sendable, Equatable {
   public var projections: ProjectionClass
   /// Modules that stay as they are, `modules_to_not_convert`.
   public var excluded: [String]
+  /// Whether loaders make the head a layer of the projections' class, which only a packed one is.
+  package var convertsHead = false
   /// The epsilon of an RMS norm before the input quantization of every projection, or nil when there is no such norm.
   public var inputNormEpsilon: Float?
   /// Packed trits are products with inputs as they are: what stored them quantizes weights alone.
@@ -89,15 +91,19 @@ public struct QuantizationScheme: Sendable, Equatable {
     nested.ignore(["linear_class", "quantization_mode"])
     var scheme = QuantizationScheme(projections: ProjectionClass(try nested.quantization()))
     let epsilon = try nested.positive("rms_norm_eps")
-    if try nested.flag("use_rms_norm") { scheme.inputNormEpsilon = Float(epsilon ?? 1e-6) }
-    scheme.excluded = try readExcluded(&nested)
+    if try nested.flag("use_rms_norm") {
+      try nested.refuseNull("rms_norm_eps", "a number")
+      scheme.inputNormEpsilon = Float(epsilon ?? 1e-6)
+    }
+    scheme.excluded = try readExcluded(&nested) ?? HFQuantization.leftAloneWithoutList
+    scheme.convertsHead = !scheme.excludes(HFQuantization.head)
     try nested.finish()
     return scheme
   }
 
-  private static func readExcluded(_ reader: inout ConfigurationReader) throws(ModelError) -> [String] {
-    let key = "modules_to_not_convert"
-    guard let value = reader.value(key) else { return [] }
+  private static func readExcluded(_ reader: inout ConfigurationReader) throws(ModelError) -> [String]? {
+    let key = HFQuantization.listKey
+    guard let value = reader.value(key) else { return nil }
     guard let list = value.array else {
       throw reader.error(.wrongType(expected: "a list of strings", found: reader.describe(value)), key)
     }

@@ -153,6 +153,9 @@ public final class GGUFModelView: TensorSource, ModelView {
       if let object = manifest.configuration {
         content.append(("config.json", JSONValue.object(object).serialized(.pretty)))
       }
+      if let settings = GGUFSampling.file(manifest) {
+        content.append(("generation_config.json", JSONValue.object(settings).serialized(.pretty)))
+      }
       let tokenizer = GGUFTokenizerFile(manifest, engine: GGUFTokenizerFile.engine(of: storedTensors))
       content += tokenizer.files.map { ($0.name, JSONValue.object($0.json).serialized(.pretty)) }
       manifest.notes += tokenizer.notes
@@ -370,10 +373,20 @@ public final class GGUFModelView: TensorSource, ModelView {
     try base.checkIntegrity(parallelism, progress)
   }
 
+  public func checkIntegrity(
+    of tensor: TensorDescriptor, _ parallelism: Parallelism, _ progress: any ProgressObserver
+  ) throws {
+    try base.checkIntegrity(of: stored(tensor), parallelism, progress)
+  }
+
   public func readsInPlace(_ tensor: TensorDescriptor) -> Bool {
     guard let place = knownPlace(of: tensor), case .direct = place.access else { return false }
     return base.readsInPlace(descriptor(place))
   }
+
+  public func hold(_ tensor: TensorDescriptor) throws { try base.hold(stored(tensor)) }
+
+  public func letGo(_ tensor: TensorDescriptor) { base.letGo(stored(tensor)) }
 
   public func release(_ range: Range<Int>, of tensor: TensorDescriptor) {
     guard let place = knownPlace(of: tensor) else { return }

@@ -88,15 +88,17 @@ extension GGUFTokenizer {
 extension GGUFTokenizerFiles {
   /// The files as the tokenizer reads them.
   fileprivate func tokenizerFiles(file: String) -> TokenizerFiles {
-    func sibling(_ name: String, _ object: JSONObject?) -> TokenizerFiles.File? {
-      object.map { .init(name: FileSystem.sibling(name, of: file), parsed: $0) }
-    }
     return TokenizerFiles(
       tokenizer: .init(name: file, parsed: tokenizer),
-      tokenizerConfiguration: sibling("tokenizer_config.json", settings),
-      specialTokensMap: sibling("special_tokens_map.json", specialTokensMap),
-      generationConfiguration: sibling("generation_config.json", generationConfiguration),
-      modelConfiguration: sibling("config.json", configuration))
+      tokenizerConfiguration: sibling("tokenizer_config.json", settings, of: file),
+      specialTokensMap: sibling("special_tokens_map.json", specialTokensMap, of: file),
+      generationConfiguration: sibling("generation_config.json", generationConfiguration, of: file),
+      modelConfiguration: sibling("config.json", configuration, of: file))
+  }
+
+  /// A parsed file beside the tokenizer.
+  func sibling(_ name: String, _ object: JSONObject?, of file: String) -> TokenizerFiles.File? {
+    object.map { .init(name: FileSystem.sibling(name, of: file), parsed: $0) }
   }
 }
 

@@ -7,20 +7,21 @@ extension GGUFTokenizerFiles {
   /// Takes the place of `tokenizer.json`: a SentencePiece model of type BPE.
   package mutating func read(sentencePiece bytes: [UInt8], file: String) throws {
     let model = try SentencePieceModel(bytes, file: file)
-    if model.addsPrefix, let piece = model.pieces.first(where: { $0.type == .userDefined }) {
-      throw GGUFModelError(
-        .unsupportedTokenizer(
-          "behind the user's piece '\(printable(piece.text))' text goes on without a space, and engines put one there"),
-        file: file, field: "pieces")
+    let files = try TokenizerFiles(
+      model, name: file, tokenizerConfiguration: sibling("tokenizer_config.json", settings, of: file),
+      specialTokensMap: sibling("special_tokens_map.json", specialTokensMap, of: file),
+      addedTokens: sibling("added_tokens.json", addedTokens, of: file))
+    let users = model.pieces.filter { $0.type == .userDefined }.map(\.text)
+    if let piece = users.first(where: { model.addsPrefix || $0.unicodeScalars.contains("\u{2581}") }) {
+      let reason =
+        model.addsPrefix
+        ? "behind the user's piece '\(printable(piece))' text goes on without a space, and engines put one there"
+        : "engines do not find the user's piece '\(printable(piece))' where its marks are spaces"
+      throw GGUFModelError(.unsupportedTokenizer(reason), file: file, field: "pieces")
     }
-    tokenizer = try model.document().tokenizer
+    tokenizer = files.tokenizer.parsed?.object ?? JSONObject()
+    specialTokensMap = files.specialTokensMap?.parsed?.object
     scores = model.pieces.map(\.score)
-    // What names of special tokens no other file says.
-    for entry in model.settings.entries where settings?[entry.key] == nil && specialTokensMap?[entry.key] == nil {
-      var named = specialTokensMap ?? JSONObject()
-      named[entry.key] = entry.value
-      specialTokensMap = named
-    }
   }
 }
 

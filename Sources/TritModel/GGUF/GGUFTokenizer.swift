@@ -17,6 +17,8 @@ public struct GGUFTokenizerFiles: Sendable {
   public var configuration: JSONObject?
   /// `chat_template.jinja`
   public var chatTemplate: String?
+  /// `added_tokens.json`, which counts beside a `tokenizer.model` only.
+  package var addedTokens: JSONObject?
   /// Scores of the pieces by id, where a `tokenizer.model` says them.
   package var scores: [Float]?
 
@@ -225,14 +227,18 @@ public struct GGUFTokenizer: Sendable {
     return cutter["add_prefix_space"]?.bool ?? true
   }
 
-  /// The id of a special token: by name in the settings, else by number in the configuration, where -1 means none.
+  /// The id of a special token: by name in the settings or the map, else by number in the configuration, where -1 means none.
   private static func id(
     _ key: String, _ files: GGUFTokenizerFiles, _ list: GGUFTokenList, _ vocabulary: Int, file: String
   ) throws(GGUFModelError) -> Int? {
-    let setting = files.settings?[key + "_token"]
-    if let text = setting?.string ?? setting?.object?["content"]?.string, let id = list.idOfToken[ExactString(text)] {
-      return id
+    for named in [files.settings, files.specialTokensMap] {
+      let setting = named?[key + "_token"]
+      if let text = setting?.string ?? setting?.object?["content"]?.string, let id = list.idOfToken[ExactString(text)] {
+        return id
+      }
     }
+    // As `TokenRoles` has it: a tokenizer that names its tokens names this one too, or there is none.
+    if key == "bos", files.settings != nil || files.specialTokensMap != nil { return nil }
     let configured = files.configuration?[key + "_token_id"]
     guard let id = configured?.number?.integer ?? configured?.array?.first?.number?.integer, id != -1 else {
       return nil

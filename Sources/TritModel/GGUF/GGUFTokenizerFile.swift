@@ -141,7 +141,7 @@ struct GGUFTokenizerFile {
     var tokenizer = SentencePieceModel.document(
       vocab: vocab, merges: merges, added: added, unknown: unknown.map { tokens[$0] },
       fallsBackToBytes: tokens.indices.contains { tokenType($0) == .byte }, addsPrefix: addsPrefix,
-      postProcessor: before == nil && behind == nil ? .null : .object(template(before, behind)))
+      postProcessor: before == nil && behind == nil ? .null : .object(TemplateProcessing.section(before, behind)))
     if let text = manifest.entry(GGUFTokenizer.sectionsKey)?.string, !PieceSections.apply(text, to: &tokenizer) {
       return refuse("'\(GGUFTokenizer.sectionsKey)' is no JSON object")
     }
@@ -227,31 +227,9 @@ struct GGUFTokenizerFile {
     if before == nil, behind == nil { return GGUFTokenizerFile.byteLevel }
     return [
       "type": "Sequence",
-      "processors": .array([.object(GGUFTokenizerFile.byteLevel), .object(template(before, behind))]),
-    ]
-  }
-
-  private func template(_ before: (id: Int, text: String)?, _ behind: (id: Int, text: String)?) -> JSONObject {
-    func special(_ token: (id: Int, text: String)?, _ type: Int) -> [JSONValue] {
-      guard let token else { return [] }
-      let item: JSONObject = ["id": .string(token.text), "type_id": .number(JSONNumber(type))]
-      return [.object(["SpecialToken": .object(item)])]
-    }
-    func sequence(_ name: String, _ type: Int) -> [JSONValue] {
-      [.object(["Sequence": .object(["id": .string(name), "type_id": .number(JSONNumber(type))])])]
-    }
-    let single = special(before, 0) + sequence("A", 0) + special(behind, 0)
-    let second = special(before, 1) + sequence("B", 1) + special(behind, 1)
-    var objects = JSONObject()
-    for case .some(let token) in [before, behind] {
-      objects[token.text] = .object([
-        "id": .string(token.text), "ids": .array([.number(JSONNumber(token.id))]),
-        "tokens": .array([.string(token.text)]),
-      ])
-    }
-    return [
-      "type": "TemplateProcessing", "single": .array(single), "pair": .array(single + second),
-      "special_tokens": .object(objects),
+      "processors": .array([
+        .object(GGUFTokenizerFile.byteLevel), .object(TemplateProcessing.section(before, behind)),
+      ]),
     ]
   }
 

@@ -294,6 +294,12 @@ public final class CheckpointView: ModelView {
     })
   }
 
+  public func hold(_ tensor: TensorDescriptor) throws { try base.hold(knownPlace(of: tensor).stored) }
+
+  public func letGo(_ tensor: TensorDescriptor) {
+    if let place = place(of: tensor) { base.letGo(place.stored) }
+  }
+
   public func release(_ range: Range<Int>, of tensor: TensorDescriptor) {
     guard let place = place(of: tensor) else { return }
     guard case .direct = place.access else {
@@ -319,5 +325,11 @@ public final class CheckpointView: ModelView {
 
   public func checkIntegrity(_ parallelism: Parallelism, _ progress: any ProgressObserver) throws {
     try base.checkIntegrity(parallelism, progress)
+  }
+
+  public func checkIntegrity(
+    of tensor: TensorDescriptor, _ parallelism: Parallelism, _ progress: any ProgressObserver
+  ) throws {
+    try base.checkIntegrity(of: knownPlace(of: tensor).stored, parallelism, progress)
   }
 }

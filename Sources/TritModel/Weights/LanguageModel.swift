@@ -1,6 +1,7 @@
 // Tritsmith: a decoder with its weights.
 
 import TritCore
+import TritFormats
 import TritKernels
 
 /// Weights of attention.
@@ -187,6 +188,14 @@ public struct LanguageModel: Sendable {
     } else {
       head = try modules.tokens(.head, &binder)
       headBasis = try binder.basis(of: modules.place(.head).name)
+    }
+    if configuration.quantization.convertsHead, case .dense = head {
+      throw ModelError(
+        .contradiction(
+          expected: "\"\(HFQuantization.head)\" in the list, since the head is no ternary layer",
+          found: "a list that does not name it"),
+        location: ErrorLocation(
+          file: source.manifest.path, field: "\(MLXQuantization.copyKey).\(HFQuantization.listKey)"))
     }
     try binder.finish()
     self.configuration = configuration

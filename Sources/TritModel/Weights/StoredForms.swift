@@ -19,6 +19,11 @@ extension LanguageModel {
     return mine.weights.form(beside: theirs.weights)
   }
 
+  /// What a projection adds to its product, for each output; nil when it adds nothing, or there is no such layer.
+  package func addedBias(ofLayer layer: Int, _ kind: ProjectionKind) -> [Float]? {
+    layer < layers.count ? layers[layer][kind]?.weights.addedBias : nil
+  }
+
   package func embeddingForm(beside other: LanguageModel) -> StoredForm {
     embedding.form(beside: other.embedding)
   }
@@ -52,6 +57,20 @@ extension GroupedMatrix {
 }
 
 extension Projection.Weights {
+  /// The bias as it is in the outputs: some classes multiply it with the scale as well.
+  fileprivate var addedBias: [Float]? {
+    switch self {
+    case .dense(_, let scale, let bias): bias.map { $0.map { $0 * scale } }
+    case .ternary(_, let operand):
+      if case .multiply(let stored) = operand.epilogue {
+        operand.bias?.enumerated().map { $0.element * (stored.count == 1 ? stored[0] : stored[$0.offset]) }
+      } else {
+        operand.bias
+      }
+    case .grouped(_, let bias): bias
+    }
+  }
+
   fileprivate func form(beside other: Projection.Weights) -> StoredForm {
     switch (self, other) {
     case (.ternary(_, let left), .ternary(_, let right)): left.epilogue.form(beside: right.epilogue)

@@ -8,6 +8,8 @@ public struct ReportRows: Sendable, RandomAccessCollection, Hashable {
   private enum Storage: Sendable {
     case held([[ReportValue]])
     case made(count: Int, @Sendable (Int) -> [ReportValue])
+    /// The first cell is the row's place, the others are of a kind.
+    case numbered(count: Int, kind: @Sendable (Int) -> Int, @Sendable (Int) -> [ReportValue])
   }
 
   private var storage: Storage
@@ -22,6 +24,36 @@ public struct ReportRows: Sendable, RandomAccessCollection, Hashable {
     storage = .made(count: count, row)
   }
 
+  /// Numbered rows of few kinds: the first cell of each is its place, and rows of one kind have the same other cells.
+  ///
+  /// A text has some 10,000 kinds of tokens in a million places: renderers spell each kind once.
+  public init(
+    count: Int, kind: @escaping @Sendable (Int) -> Int, others: @escaping @Sendable (Int) -> [ReportValue]
+  ) {
+    storage = .numbered(count: count, kind: kind, others)
+  }
+
+  /// Where rows are numbered, the kind of each by its place.
+  var kind: (@Sendable (Int) -> Int)? {
+    if case .numbered(_, let kind, _) = storage { kind } else { nil }
+  }
+
+  /// Where rows are numbered, what `make` gives for the cells of a row but the first, made once for each kind.
+  func remembering(_ make: @escaping ([ReportValue]) -> String) -> (Int) -> String {
+    var known: [Int: String] = [:]
+    return { index in
+      let kind = kind?(index) ?? index
+      if let text = known[kind] { return text }
+      let text = make(Array(self[index].dropFirst()))
+      if known.count >= ReportRows.mostRemembered { known = [:] }
+      known[kind] = text
+      return text
+    }
+  }
+
+  /// Some 10 MB.
+  private static let mostRemembered = 1 << 16
+
   /// The first row's index, 0.
   public var startIndex: Int { 0 }
 
@@ -29,7 +61,7 @@ public struct ReportRows: Sendable, RandomAccessCollection, Hashable {
   public var endIndex: Int {
     switch storage {
     case .held(let rows): rows.count
-    case .made(let count, _): count
+    case .made(let count, _), .numbered(let count, _, _): count
     }
   }
 
@@ -40,6 +72,9 @@ public struct ReportRows: Sendable, RandomAccessCollection, Hashable {
     case .made(let count, let row):
       precondition(index >= 0 && index < count, "row \(index) of \(count)")
       return row(index)
+    case .numbered(let count, let kind, let others):
+      precondition(index >= 0 && index < count, "row \(index) of \(count)")
+      return [.integer(index)] + others(kind(index))
     }
   }
 

@@ -73,6 +73,20 @@ public struct ReportTable: Sendable, Hashable {
     }
   }
 
+  /// A table of numbered rows of few kinds, see `ReportRows`; `others` gives the cells of a kind behind the number.
+  public init(
+    key: String, title: String? = nil, columns: [ReportColumn], caption: String? = nil, rowCount: Int,
+    kind: @escaping @Sendable (Int) -> Int, others: @escaping @Sendable (Int) -> [ReportValue]
+  ) {
+    self.init(key: key, title: title, columns: columns, caption: caption)
+    let width = columns.count - 1
+    rows = ReportRows(count: rowCount, kind: kind) { kind in
+      let cells = others(kind)
+      precondition(cells.count == width, "Table '\(key)': \(cells.count) values behind the number, not \(width)")
+      return cells
+    }
+  }
+
   /// Adds a row with exactly one value per column.
   public mutating func append(_ row: [ReportValue]) {
     precondition(row.count == columns.count, "Table '\(key)': \(row.count) values for \(columns.count) columns")

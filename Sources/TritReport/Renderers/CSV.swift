@@ -27,7 +27,12 @@ public struct CSVRenderer: ReportRenderer {
   public func render(_ document: ReportDocument, to output: inout some TextOutputStream) {
     if let chosen = chosenTable(of: document) {
       write(chosen.columns.map(\.key), to: &output)
-      for row in chosen.rows { write(row.map(plain), to: &output) }
+      if chosen.rows.kind != nil, chosen.columns.count > 1 {
+        let others = chosen.rows.remembering { $0.map { quoted(plain($0)) }.joined(separator: ",") }
+        for index in chosen.rows.indices { output.write("\(index)," + others(index) + "\r\n") }
+      } else {
+        for row in chosen.rows { write(row.map(plain), to: &output) }
+      }
     } else if table == nil {
       write(["section", "key", "value"], to: &output)
       for case .facts(let facts) in document.blocks {

@@ -28,14 +28,24 @@ public struct JSONRenderer: ReportRenderer {
       case .note(let severity, let text):
         notes.append("{\"severity\": \"\(severity.rawValue)\", \"text\": \(jsonString(text))}")
       case .facts(let facts):
-        let members = zip(uniqueKeys(facts.facts.map(\.key)), facts.facts).map { key, fact in
-          "\(jsonString(key)): \(json(fact.value))"
+        output.write(",\n  \(jsonString(keys.next(facts.key))): {")
+        for (index, key) in uniqueKeys(facts.facts.map(\.key)).enumerated() {
+          output.write((index == 0 ? "\n    " : ",\n    ") + jsonString(key) + ": ")
+          write(facts.facts[index].value, to: &output)
         }
-        write(keys.next(facts.key), members, between: "{", "}", to: &output)
+        output.write(facts.facts.isEmpty ? "}" : "\n  }")
       case .table(let table):
         let columns = uniqueKeys(table.columns.map(\.key))
-        let rows = table.rows.lazy.map { object($0, columns: columns) }
-        write(keys.next(table.key), rows, between: "[", "]", to: &output)
+        if table.rows.kind != nil, let number = columns.first {
+          let rest = Array(columns.dropFirst())
+          let others = table.rows.remembering { object($0, columns: rest).dropFirst() + "" }
+          let head = "{\(jsonString(number)): "
+          let rows = table.rows.indices.lazy.map { "\(head)\($0), " + others($0) }
+          write(keys.next(table.key), rows, between: "[", "]", to: &output)
+        } else {
+          let rows = table.rows.lazy.map { object($0, columns: columns) }
+          write(keys.next(table.key), rows, between: "[", "]", to: &output)
+        }
         if let footer = table.footer {
           output.write(",\n  \(jsonString(keys.next(table.key + "_total"))): \(object(footer, columns: columns))")
         }
@@ -51,6 +61,20 @@ public struct JSONRenderer: ReportRenderer {
     if !plots.isEmpty { write("plots", plots, between: "[", "]", to: &output) }
     if !notes.isEmpty { write("notes", notes, between: "[", "]", to: &output) }
     output.write("\n}\n")
+  }
+
+  /// A long list of numbers is written piece by piece.
+  private func write(_ value: ReportValue, to output: inout some TextOutputStream) {
+    guard case .integers(let numbers) = value else { return output.write(json(value)) }
+    output.write("[")
+    var start = 0
+    while start < numbers.count {
+      let end = min(start + 4096, numbers.count)
+      let open = start == 0 ? "" : ", "
+      output.write(joined(Array(numbers[start..<end]), between: open, "", separator: ", ") { "\($0)" })
+      start = end
+    }
+    output.write("]")
   }
 
   /// One element per line, so that two reports can be compared with `diff`.

@@ -86,8 +86,18 @@ public struct MarkdownRenderer: ReportRenderer {
     func row(_ cells: [String]) -> String { "| " + cells.joined(separator: " | ") + " |" }
     output.write(row(table.columns.map { escaped($0.heading) }) + "\n")
     output.write("|" + table.columns.map { $0.alignment == .right ? "---:" : "---" }.joined(separator: "|") + "|")
-    for values in table.rows {
-      output.write("\n" + row(zip(table.columns, values).map { escaped($0.kind.text(of: $1)) }))
+    if table.rows.kind != nil, let number = table.columns.first {
+      let columns = table.columns.dropFirst()
+      let others = table.rows.remembering { cells in
+        zip(columns, cells).map { " | " + escaped($0.kind.text(of: $1)) }.joined() + " |"
+      }
+      for index in table.rows.indices {
+        output.write("\n| " + number.kind.text(of: .integer(index)) + others(index))
+      }
+    } else {
+      for values in table.rows {
+        output.write("\n" + row(zip(table.columns, values).map { escaped($0.kind.text(of: $1)) }))
+      }
     }
     if let footer = table.footer {
       let cells = zip(table.columns, footer).map { escaped($0.kind.text(of: $1, missing: "")) }
@@ -103,26 +113,26 @@ public struct MarkdownRenderer: ReportRenderer {
 /// at, not Characters: a bar and a combining mark after it are a bar to GitHub. Underscores inside words are left alone:
 /// GitHub leaves them alone, too, and tensor names are full of them.
 func markdownText(_ text: String, _ spelling: TextSpelling = .driving) -> String {
-  var result = String.UnicodeScalarView()
+  var result = ""
   var word: [Unicode.Scalar] = []
   func endWord() {
     let isLink = isLink(word)
-    if isLink { result.append(contentsOf: "<code>".unicodeScalars) }
-    result.append(contentsOf: escapedWord(word, isLink: isLink))
-    if isLink { result.append(contentsOf: "</code>".unicodeScalars) }
+    if isLink { result += "<code>" }
+    for scalar in escapedWord(word, isLink: isLink) { result.append(Character(scalar)) }
+    if isLink { result += "</code>" }
     word.removeAll(keepingCapacity: true)
   }
   for scalar in spelling.applied(to: text).unicodeScalars {
     switch scalar {
     case " ", "|", "`":
       endWord()
-      if scalar != " " { result.append("\\") }
-      result.append(scalar)
+      if scalar != " " { result += "\\" }
+      result.append(Character(scalar))
     default: word.append(scalar)
     }
   }
   endWord()
-  return String(result)
+  return result
 }
 
 private func escapedWord(_ word: [Unicode.Scalar], isLink: Bool) -> [Unicode.Scalar] {

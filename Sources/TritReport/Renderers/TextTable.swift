@@ -37,7 +37,15 @@ struct TextTable {
     shown = Array(table.columns.indices)
     shortens = width != nil
     widths = headings.map(displayWidth)
-    forEachRow { widen(texts($0, missing: "-")) }
+    if let kind = table.rows.kind, rows == nil {
+      // Of rows of one kind only the numbers differ, and the last is the widest.
+      var seen: Set<Int> = []
+      for index in table.rows.indices where seen.insert(kind(index)).inserted || index == table.rows.count - 1 {
+        widen(texts(table.rows[index], missing: "-"))
+      }
+    } else {
+      forEachRow { widen(texts($0, missing: "-")) }
+    }
     if let footer = table.footer { widen(texts(footer, missing: "")) }
     if let width { fit(into: width) } else { widths = widths.map { min($0, Self.widest) } }
   }
@@ -146,16 +154,29 @@ struct TextTable {
     let rule = shown.map { String(repeating: "─", count: widths[$0]) }.joined(separator: Self.gap)
     output.write(styledHeading(line(headings)) + "\n" + rule + "\n")
     if table.rows.isEmpty { output.write("(none)\n") }
-    for index in rows ?? Array(table.rows.indices) {
-      output.write(line(shortened(texts(table.rows[index], missing: "-"))) + "\n")
+    if table.rows.kind != nil, rows == nil, shown.first == 0 {
+      let others = table.rows.remembering { cells in
+        line(shortened(texts([.missing] + cells, missing: "-")), of: shown.dropFirst())
+      }
+      for index in table.rows.indices {
+        let rest = others(index)
+        let number = line([columns[0].kind.text(of: .integer(index), missing: "-")], of: [0])
+        output.write((rest.isEmpty ? number : number + Self.gap + rest) + "\n")
+      }
+    } else if let rows {
+      for index in rows { output.write(line(shortened(texts(table.rows[index], missing: "-"))) + "\n") }
+    } else {
+      for row in table.rows { output.write(line(shortened(texts(row, missing: "-"))) + "\n") }
     }
     if let footer = table.footer { output.write(rule + "\n" + line(shortened(texts(footer, missing: ""))) + "\n") }
   }
 
-  private func line(_ cells: [String]) -> String {
+  private func line(_ cells: [String]) -> String { line(cells, of: shown[...]) }
+
+  private func line(_ cells: [String], of places: ArraySlice<Int>) -> String {
     var result = ""
-    for index in shown {
-      if index != shown.first { result += Self.gap }
+    for index in places {
+      if index != places.first { result += Self.gap }
       let padding = spaces(max(0, widths[index] - displayWidth(cells[index])))
       switch columns[index].alignment {
       case .right: result += padding + cells[index]

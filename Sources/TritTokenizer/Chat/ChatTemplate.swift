@@ -18,11 +18,11 @@ public struct ChatMessage: Sendable, Equatable {
   }
 }
 
-/// The chat template of a model, recognised by the special tokens it writes; no template language is interpreted.
+/// The chat template of a model, recognised among those that are known; no template language is interpreted.
 ///
-/// A template is known by its shape, and by what else its text shows of the published templates of that shape. What
-/// shows that it writes something this type does not, such as the date of the day, is an error, never left out.
-/// What is rendered is what transformers' `apply_chat_template` gives for the published templates.
+/// A template is known by its spelling: `ChatTemplateSpelling` says what may differ. Any other is an error that names
+/// the shape it looks like, since what it writes beside the marks cannot be seen from them.
+/// What is rendered is what transformers' `apply_chat_template` gives.
 public struct ChatTemplate: Sendable, Equatable {
   /// What a template writes around messages.
   public enum Shape: String, Sendable, CaseIterable {
@@ -38,13 +38,24 @@ public struct ChatTemplate: Sendable, Equatable {
     case mistral = "Mistral"
   }
 
-  public let shape: Shape
-  private let template: String
+  public var shape: Shape { style.shape }
+  private let style: ChatStyle
+  /// What a template of ChatML writes where a conversation has no system message.
+  private let defaultSystemMessage: String?
 
-  /// - Throws: `ChatError` for a template of another shape, or one that writes more than its shape says.
+  /// - Throws: `ChatError` for a template of another shape, or one that is not among the known ones of its shape.
   public init(_ template: String) throws(ChatError) {
-    self.template = template
+    let shape = try ChatTemplate.shape(of: template)
+    let spelling = ChatTemplateSpelling(template)
+    guard let spelling, let style = ChatStyle.known[spelling.digest] else { throw ChatError(.unknownTemplate(shape)) }
+    self.style = style
+    defaultSystemMessage = spelling.defaultSystemMessage
+  }
+
+  /// The shape a template's marks are of.
+  private static func shape(of template: String) throws(ChatError) -> Shape {
     func has(_ part: String) -> Bool { template.utf8.count >= part.utf8.count && template.contains(part) }
+    let shape: Shape
     if has("<|im_start|>") {
       shape = .chatML
       if has("<|im_sep|>") { throw ChatError(.otherShape("<|im_sep|>")) }
@@ -54,18 +65,16 @@ public struct ChatTemplate: Sendable, Equatable {
     } else if has("<|start_header_id|>"), has("<|end_header_id|>") {
       shape = .llama3
     } else if has("<|user|>"), has("<|assistant|>"), !has("<|end|>"), !has("<|tool_declare|>"), !has("[gMASK]") {
-      shape = ChatTemplate.endsUserMessages(template) ? .zephyr : .falcon
+      shape = endsUserMessages(template) ? .zephyr : .falcon
       if shape == .falcon, !has("eos_token"), !has("</s>"), !has("<|system|>") {
         throw ChatError(.otherShape("<|user|>"))
       }
     } else {
-      throw ChatError(.otherShape(ChatTemplate.marks(of: template)))
+      throw ChatError(.otherShape(marks(of: template)))
     }
     if has("strftime_now") { throw ChatError(.writesMore("the date of the day (strftime_now)")) }
-    if has("raise_exception('System role not supported')") { throw ChatError(.writesMore("no system messages")) }
+    return shape
   }
-
-  private func has(_ part: String) -> Bool { template.contains(part) }
 
   /// Whether an end token stands right behind a user's content.
   private static func endsUserMessages(_ template: String) -> Bool {
@@ -99,7 +108,7 @@ public struct ChatTemplate: Sendable, Equatable {
   ) throws(ChatError) -> String {
     guard !messages.isEmpty else { throw ChatError(.noMessages) }
     switch shape {
-    case .chatML: return try chatML(messages, addsGenerationPrompt, thinks, bos)
+    case .chatML: return chatML(messages, addsGenerationPrompt, thinks, bos)
     case .llama3: return llama3(messages, addsGenerationPrompt, bos)
     case .falcon, .zephyr: return marked(messages, addsGenerationPrompt, eos)
     case .mistral: return try mistral(messages, bos, eos)
@@ -108,69 +117,57 @@ public struct ChatTemplate: Sendable, Equatable {
 
   private func chatML(
     _ messages: [ChatMessage], _ addsGenerationPrompt: Bool, _ thinks: Bool, _ bos: String
-  ) throws(ChatError) -> String {
-    var text = has("bos_token") ? bos : ""
+  ) -> String {
+    var text = style.writesBOS ? bos : ""
     func turn(_ role: ChatMessage.Role, _ content: String) -> String {
-      "<|im_start|>\(role.rawValue)\n\(content)<|im_end|>\n"
+      "<|im_start|>\(role.rawValue)\n\(style.trims ? content.trimmed : content)<|im_end|>\n"
     }
     if messages[0].role != .system, let content = defaultSystemMessage { text += turn(.system, content) }
-    // Qwen3 drops what the assistant thought before the last question.
-    let dropsThoughts = has("reasoning_content")
-    let question = messages.lastIndex { $0.role == .user } ?? messages.count - 1
+    // What a tool answered is no question.
+    let question =
+      messages.lastIndex {
+        $0.role == .user
+          && !($0.content.utf8.starts(with: "<tool_response>".utf8)
+            && $0.content.utf8.reversed().starts(with: "</tool_response>".utf8.reversed()))
+      } ?? messages.count - 1
+    let lastAnswer = messages.lastIndex { $0.role == .assistant }
     for (index, message) in messages.enumerated() {
-      guard dropsThoughts, message.role == .assistant else {
-        text += turn(message.role, message.content)
-        continue
+      if index == 0, message.role == .system, message.content.isEmpty, style.leavesEmptySystem { continue }
+      var content = message.content
+      if message.role == .assistant {
+        switch style.thoughts {
+        case .kept: break
+        case .ofLastAnswer:
+          if index != lastAnswer, let parts = Thoughts(content) { content = parts.rest.trimmed }
+        case .sinceQuestion:
+          let parts = Thoughts(content)
+          let (thought, answer) = (parts?.thought ?? "", parts?.rest.withoutFirst("\n") ?? content)
+          content = answer
+          if index > question, index == messages.count - 1 || !thought.isEmpty {
+            content = "<think>\n\(thought.withoutLast("\n"))\n</think>\n\n\(answer.withoutFirst("\n"))"
+          }
+        }
       }
-      var (thought, answer) = ("", message.content)
-      if let end = message.content.ranges(of: "</think>").last, let first = message.content.firstRange(of: "</think>") {
-        answer = String(message.content[end.upperBound...].drop { $0 == "\n" })
-        let before = message.content[..<first.lowerBound].trimmingEnd { $0 == "\n" }
-        let start = before.ranges(of: "<think>").last?.upperBound ?? before.startIndex
-        thought = String(before[start...].drop { $0 == "\n" })
-      }
-      if index > question, index == messages.count - 1 || !thought.isEmpty {
-        answer = "<think>\n\(thought.trimmingEnd { $0 == "\n" })\n</think>\n\n\(answer.drop { $0 == "\n" })"
-      }
-      text += turn(.assistant, answer)
+      text += turn(message.role, content)
     }
     guard addsGenerationPrompt else { return text }
     text += "<|im_start|>assistant\n"
-    if !thinks, has("enable_thinking") { text += "<think>\n\n</think>\n\n" }
+    if !thinks, style.closesThoughts { text += "<think>\n\n</think>\n\n" }
     return text
-  }
-
-  /// What a template of ChatML writes where a conversation has no system message.
-  private var defaultSystemMessage: String? {
-    for part in template.split(separator: "<|im_start|>system").dropFirst() {
-      var rest = Substring(part)
-      // A line end as the template spells it, or itself.
-      if rest.hasPrefix(#"\n"#) { rest = rest.dropFirst(2) } else if rest.hasPrefix("\n") { rest = rest.dropFirst() }
-      guard let end = rest.firstRange(of: "<|im_end|>")?.lowerBound else { continue }
-      let literal = rest[..<end]
-      if literal.isEmpty || literal.contains(where: { "'\"{}".contains($0) }) { continue }
-      return String(literal)
-    }
-    // Qwen2.5 writes it apart from its marks.
-    let qwen = "You are Qwen, created by Alibaba Cloud. You are a helpful assistant."
-    return has(qwen) ? qwen : nil
   }
 
   private func llama3(_ messages: [ChatMessage], _ addsGenerationPrompt: Bool, _ bos: String) -> String {
     var text = bos
     func header(_ role: String) -> String { "<|start_header_id|>\(role)<|end_header_id|>\n\n" }
+    func content(_ message: ChatMessage) -> String { style.trims ? message.content.trimmed : message.content }
     var turns = messages[...]
-    if has("Cutting Knowledge Date") {
-      // Llama 3.1 always has a system message.
-      var content = ""
-      if turns.first?.role == .system { content = turns.removeFirst().content.trimmed }
+    if style.writesDates {
+      let system = turns.first?.role == .system ? content(turns.removeFirst()) : ""
       text +=
-        header("system") + "Cutting Knowledge Date: December 2023\nToday Date: 26 Jul 2024\n\n\(content)<|eot_id|>"
+        header("system") + "Cutting Knowledge Date: December 2023\nToday Date: 26 Jul 2024\n\n\(system)<|eot_id|>"
     }
-    for message in turns { text += header(message.role.rawValue) + message.content.trimmed + "<|eot_id|>" }
-    // The first template of Llama 3 puts it behind whatever was asked.
-    let always = !has("add_generation_prompt")
-    return addsGenerationPrompt || always ? text + header("assistant") : text
+    for message in turns { text += header(message.role.rawValue) + content(message) + "<|eot_id|>" }
+    return addsGenerationPrompt || style.alwaysAsks ? text + header("assistant") : text
   }
 
   private func marked(_ messages: [ChatMessage], _ addsGenerationPrompt: Bool, _ eos: String) -> String {
@@ -179,7 +176,7 @@ public struct ChatTemplate: Sendable, Equatable {
       text += "<|\(message.role.rawValue)|>\n\(message.content)"
       if shape == .zephyr {
         text += eos + "\n"
-      } else if message.role == .assistant, has("eos_token") {
+      } else if message.role == .assistant {
         text += index == messages.count - 1 ? eos : eos + "\n"
       } else {
         text += "\n"
@@ -189,50 +186,74 @@ public struct ChatTemplate: Sendable, Equatable {
   }
 
   private func mistral(_ messages: [ChatMessage], _ bos: String, _ eos: String) throws(ChatError) -> String {
+    let marks = style.mistral
     var turns = messages[...]
     var system: String?
-    if turns.first?.role == .system { system = turns.removeFirst().content }
-    // Version 7 takes any order.
-    let minds = has("raise_exception")
-    for (index, message) in turns.enumerated() where minds && (message.role == .user) != (index % 2 == 0) {
-      throw ChatError(.order("after the system message, user and assistant take turns"))
-    }
-    let hasTools = has("[AVAILABLE_TOOLS]")
-    let isFirstVersion = has("' [INST] '")
-    let hasSystemTurn = has("[SYSTEM_PROMPT]")
-    guard system == nil || hasTools || isFirstVersion || hasSystemTurn else {
+    if turns.first?.role == .system, marks.system != .turn { system = turns.removeFirst().content }
+    guard system == nil || marks.system != .refused else {
       throw ChatError(.order("this template takes no system message"))
     }
-    // Which spaces there are around marks tells the versions apart.
-    let before = isFirstVersion ? " [INST] " : has("\"[INST]\"") || has("'[INST]'") ? "[INST]" : "[INST] "
-    let behind = has(" [/INST]") ? " [/INST]" : "[/INST]"
-    let answer = has("' ' + m") || has("\" \" + m") ? " " : ""
-    var text = bos
-    if let content = system, hasSystemTurn {
-      text += (has("[SYSTEM_PROMPT] ") ? "[SYSTEM_PROMPT] " : "[SYSTEM_PROMPT]") + content + "[/SYSTEM_PROMPT]"
-      system = nil
+    if marks.minds {
+      for (index, message) in turns.enumerated() where message.role != (index % 2 == 0 ? .user : .assistant) {
+        throw ChatError(.order("after the system message, user and assistant take turns"))
+      }
     }
-    // With tools the system message stands before the last question, else before the first.
-    let place = hasTools ? turns.lastIndex { $0.role == .user } : turns.firstIndex { $0.role == .user }
+    let place = marks.system == .inFirst ? turns.indices.first : turns.indices.last
+    var text = bos
     for index in turns.indices {
-      let message = turns[index]
-      if message.role == .assistant {
-        text += answer + (hasTools && has("|trim") ? message.content.trimmed : message.content) + eos
-      } else {
-        text += before + (index == place ? system.map { $0 + "\n\n" } ?? "" : "") + message.content + behind
+      let content = turns[index].content
+      switch turns[index].role {
+      case .system: if marks.system == .turn { text += "[SYSTEM_PROMPT] " + content + "[/SYSTEM_PROMPT]" }
+      case .assistant:
+        text += marks.answer + (marks.trimsAnswers ? content.trimmed : content)
+        text += marks.answerEnd.0 + eos + marks.answerEnd.1
+      case .user:
+        text += marks.question + (index == place ? system.map { $0 + "\n\n" } ?? "" : "") + content + marks.questionEnd
       }
     }
     return text
   }
 }
 
-extension StringProtocol {
-  fileprivate func trimmingEnd(_ drops: (Character) -> Bool) -> SubSequence {
-    var end = endIndex
-    while end > startIndex, drops(self[index(before: end)]) { end = index(before: end) }
-    return self[startIndex..<end]
+/// An answer in two: what stands before the first `</think>`, behind `<think>`, and what stands behind the last.
+private struct Thoughts {
+  var thought: String
+  var rest: String
+
+  /// nil for an answer without `</think>`.
+  init?(_ content: String) {
+    let scalars = content.unicodeScalars
+    let ends = scalars.ranges(of: "</think>".unicodeScalars)
+    guard let first = ends.first, let last = ends.last else { return nil }
+    rest = String(scalars[last.upperBound...])
+    let before = String(scalars[..<first.lowerBound]).withoutLast("\n").unicodeScalars
+    let start = before.ranges(of: "<think>".unicodeScalars).last?.upperBound ?? before.startIndex
+    thought = String(before[start...]).withoutFirst("\n")
+  }
+}
+
+/// By scalars, as Python counts: `\r\n` is one `Character`, and so is a space with an accent.
+extension String {
+  fileprivate func withoutFirst(_ scalar: Unicode.Scalar) -> String { String(unicodeScalars.drop { $0 == scalar }) }
+
+  fileprivate func withoutLast(_ scalar: Unicode.Scalar) -> String {
+    String(unicodeScalars.prefix(unicodeScalars.endWithout { $0 == scalar }))
   }
 
   /// Without white space at both ends, as Python's `strip`.
-  fileprivate var trimmed: String { String(drop { $0.isWhitespace }.trimmingEnd { $0.isWhitespace }) }
+  fileprivate var trimmed: String {
+    func isSpace(_ scalar: Unicode.Scalar) -> Bool {
+      scalar.properties.isWhitespace || (0x1C...0x1F).contains(scalar.value)
+    }
+    let rest = unicodeScalars.drop(while: isSpace)
+    return String(rest.prefix(rest.endWithout(isSpace)))
+  }
+}
+
+extension BidirectionalCollection<Unicode.Scalar> {
+  /// How many scalars remain without those at the end.
+  fileprivate func endWithout(_ drops: (Unicode.Scalar) -> Bool) -> Int {
+    guard let last = lastIndex(where: { !drops($0) }) else { return 0 }
+    return distance(from: startIndex, to: last) + 1
+  }
 }

@@ -21,6 +21,22 @@ extension AddedToken {
     }
   }
 
+  /// A token that is looked for in the text as given, touching what it may.
+  init(id: Int, content: String, isSpecial: Bool) {
+    self.init(
+      id: id, content: content, isSingleWord: false, stripsLeft: false, stripsRight: false, isNormalized: false,
+      isSpecial: isSpecial)
+  }
+
+  /// The token as an entry of `added_tokens`.
+  var entry: JSONObject {
+    [
+      "id": .number(JSONNumber(id)), "content": .string(content), "single_word": .bool(isSingleWord),
+      "lstrip": .bool(stripsLeft), "rstrip": .bool(stripsRight), "normalized": .bool(isNormalized),
+      "special": .bool(isSpecial),
+    ]
+  }
+
   /// Reads the section and adds its tokens to the vocabulary.
   ///
   /// The library renumbers an added token whose id is neither that of the same token in the model nor the next free

@@ -94,7 +94,9 @@ extension LoadedModel {
       rank += 1
     }
     if !crossesMarks, case .characters(let alphabet) = model.alphabet, alphabet.id(of: Metaspace.mark.value) >= 0 {
-      model.wordMark = mark
+      // Where a character is dropped, marks on both sides of it meet.
+      let dropsNothing = model.unknownID != nil || alphabet.byteTokens?.allSatisfy { $0 >= 0 } == true
+      if dropsNothing { model.wordMark = mark }
     }
   }
 

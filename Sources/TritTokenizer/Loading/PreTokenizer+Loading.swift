@@ -60,7 +60,7 @@ extension PreTokenizer {
       append(ScalarSet(items: [.whiteSpace(true)]), .removed, named: type)
     case "Whitespace":
       try reader.allow(["type"])
-      steps.append(.split(try Splitter(#"\w+|[^\w\s]+"#, .removed, isInverted: true, reader)))
+      steps.append(.split(try Splitter(#"\w+|[^\w\s]+"#, .removed, isInverted: true, reader, unicode: .regex)))
     default:
       throw reader.error(.unsupported("pre-tokenizer '\(printable(type))'"), at: "type")
     }
@@ -105,11 +105,12 @@ extension SplitBehavior {
 extension Splitter {
   /// A splitter by a regular expression.
   init(
-    _ regex: String, _ behavior: SplitBehavior, isInverted: Bool, _ reader: FieldReader, at key: String? = nil
+    _ regex: String, _ behavior: SplitBehavior, isInverted: Bool, _ reader: FieldReader, at key: String? = nil,
+    unicode: UnicodeVersion = .oniguruma
   ) throws(TokenizerError) {
     let program: PatternProgram
     do {
-      program = try PatternProgram(regex)
+      program = try PatternProgram(regex, unicode: unicode)
     } catch {
       throw reader.error(.unsupportedPattern(construct: error.construct, offset: error.offset), at: key)
     }

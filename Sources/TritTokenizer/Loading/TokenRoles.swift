@@ -21,6 +21,7 @@ extension TokenRoles {
   init(_ files: TokenizerFiles, _ vocabulary: Vocabulary, _ added: [AddedToken], addsBOS: (Int?) -> Bool)
     throws(TokenizerError)
   {
+    notes = files.pieces?.notes ?? []
     let named = [files.tokenizerConfiguration, files.specialTokensMap]
     let numbered = [files.generationConfiguration, files.modelConfiguration]
     var eosIDs: [Int] = []
@@ -30,7 +31,8 @@ extension TokenRoles {
       if bos == nil { bos = try TokenRoles.id(named: "bos_token", reader, vocabulary) }
       if eos == nil { eos = try TokenRoles.id(named: "eos_token", reader, vocabulary) }
       if pad == nil { pad = try TokenRoles.id(named: "pad_token", reader, vocabulary) }
-      try checkAddedTokens(reader, vocabulary, added)
+      // Those of a model of SentencePiece are taken from there.
+      if files.pieces == nil { try checkAddedTokens(reader, vocabulary, added) }
     }
     for file in numbered {
       guard let file else { continue }

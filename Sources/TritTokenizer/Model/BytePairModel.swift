@@ -12,7 +12,7 @@ struct BytePairModel: Sendable {
   var merges: PairTable
   /// Set when a whole word that is a token is taken as it is (`ignore_merges`): spelled bytes, and the ids in order.
   var wholeWords: (spellings: ByteStringTable, ids: [Int32])?
-  /// What a byte or character without token becomes.
+  /// What a byte or character without token becomes; nil when it is dropped.
   var unknownID: Int32?
   /// Whether neighbouring unknown symbols become one unknown token.
   var fusesUnknown: Bool
@@ -33,23 +33,21 @@ struct BytePairModel: Sendable {
   /// Up to this many symbols a scan for the best pair is faster than a heap.
   private static let scanLimit = 48
 
-  /// Leaves the ids of a word in `workspace.symbols`; nil when done, else the byte that has no token.
-  func encode(_ range: Range<Int>, of text: [UInt8], workspace: inout Workspace) -> UInt8? {
+  /// Leaves the ids of a word in `workspace.symbols`.
+  func encode(_ range: Range<Int>, of text: [UInt8], workspace: inout Workspace) {
     workspace.symbols.removeAll(keepingCapacity: true)
     if let wholeWords {
       let hash = wholeWords.spellings.hash(range, in: text)
       if let index = wholeWords.spellings.index(of: range, in: text, hash: hash) {
         workspace.symbols.append(wholeWords.ids[index])
-        return nil
+        return
       }
     }
-    let missing =
-      switch alphabet {
-      case .bytes(let ids): appendBytes(range, of: text, ids, to: &workspace.symbols)
-      case .characters(let alphabet): appendCharacters(range, of: text, alphabet, to: &workspace.symbols)
-      }
-    if let missing { return missing }
-    if workspace.symbols.count < 2 { return nil }
+    switch alphabet {
+    case .bytes(let ids): appendBytes(range, of: text, ids, to: &workspace.symbols)
+    case .characters(let alphabet): appendCharacters(range, of: text, alphabet, to: &workspace.symbols)
+    }
+    if workspace.symbols.count < 2 { return }
     workspace.candidates.removeAll(keepingCapacity: true)
     for index in 1..<workspace.symbols.count {
       workspace.candidates.append(merge(workspace.symbols[index - 1], workspace.symbols[index]))
@@ -59,11 +57,11 @@ struct BytePairModel: Sendable {
     } else {
       mergeByQueue(&workspace)
     }
-    return nil
   }
 
+  /// Without an unknown token the library drops what has no token.
   @inline(__always)
-  private func appendBytes(_ range: Range<Int>, of text: [UInt8], _ ids: [Int32], to symbols: inout [Int32]) -> UInt8? {
+  private func appendBytes(_ range: Range<Int>, of text: [UInt8], _ ids: [Int32], to symbols: inout [Int32]) {
     var afterUnknown = false
     for index in range {
       let id = ids[Int(text[index])]
@@ -72,18 +70,17 @@ struct BytePairModel: Sendable {
         afterUnknown = false
         continue
       }
-      guard let unknownID else { return text[index] }
+      guard let unknownID else { continue }
       if !(afterUnknown && fusesUnknown) { symbols.append(unknownID) }
       afterUnknown = true
     }
-    return nil
   }
 
   /// As the library does it: an unknown token is put down when the next known character comes, so the bytes of a
   /// character between them stand before it.
   private func appendCharacters(
     _ range: Range<Int>, of text: [UInt8], _ alphabet: CharacterAlphabet, to symbols: inout [Int32]
-  ) -> UInt8? {
+  ) {
     var pending: Int32?
     var position = range.lowerBound
     while position < range.upperBound {
@@ -93,15 +90,13 @@ struct BytePairModel: Sendable {
         if let unknown = pending { symbols.append(unknown) }
         pending = nil
         symbols.append(id)
-      } else if !alphabet.appendBytes(position..<next, of: text, to: &symbols) {
-        guard let unknownID else { return text[position] }
+      } else if !alphabet.appendBytes(position..<next, of: text, to: &symbols), let unknownID {
         if let unknown = pending, !fusesUnknown { symbols.append(unknown) }
         pending = unknownID
       }
       position = next
     }
     if let unknown = pending { symbols.append(unknown) }
-    return nil
   }
 
   /// Tokens of single bytes, -1 where there is none.

@@ -164,6 +164,13 @@ struct PieceJoiner: Sendable {
     return strip(flush() + bytes)
   }
 
+  /// Takes text that keeps its spaces wherever it stands; behind it nothing is a beginning.
+  mutating func appendWhole(_ bytes: [UInt8]) -> [UInt8] {
+    let before = strip(flush())
+    if !bytes.isEmpty { (wantsFirstToken, toStrip) = (false, 0) }
+    return before + bytes
+  }
+
   /// The rest.
   mutating func finish() -> [UInt8] { strip(flush()) }
 

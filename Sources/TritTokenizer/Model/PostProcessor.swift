@@ -100,3 +100,32 @@ extension PostProcessor {
     return ids
   }
 }
+
+/// The section that puts tokens around a text, written.
+package enum TemplateProcessing {
+  package static func section(
+    _ before: (id: Int, text: String)?, _ behind: (id: Int, text: String)?
+  ) -> JSONObject {
+    func special(_ token: (id: Int, text: String)?, _ type: Int) -> [JSONValue] {
+      guard let token else { return [] }
+      let item: JSONObject = ["id": .string(token.text), "type_id": .number(JSONNumber(type))]
+      return [.object(["SpecialToken": .object(item)])]
+    }
+    func sequence(_ name: String, _ type: Int) -> [JSONValue] {
+      [.object(["Sequence": .object(["id": .string(name), "type_id": .number(JSONNumber(type))])])]
+    }
+    let single = special(before, 0) + sequence("A", 0) + special(behind, 0)
+    let second = special(before, 1) + sequence("B", 1) + special(behind, 1)
+    var objects = JSONObject()
+    for case .some(let token) in [before, behind] {
+      objects[token.text] = .object([
+        "id": .string(token.text), "ids": .array([.number(JSONNumber(token.id))]),
+        "tokens": .array([.string(token.text)]),
+      ])
+    }
+    return [
+      "type": "TemplateProcessing", "single": .array(single), "pair": .array(single + second),
+      "special_tokens": .object(objects),
+    ]
+  }
+}

@@ -34,7 +34,8 @@ extension Tokenizer {
     let added = Set(addedTokens.map(\.id))
     for id in vocabulary.ids where !added.contains(id) {
       guard let token = vocabulary.token(id), let bytes = ByteAlphabet.decode(token), !bytes.isEmpty else { continue }
-      if merging.encode(bytes.indices, of: bytes, workspace: &workspace) != nil { return token }
+      // A byte without a token is dropped, and what is left is another one.
+      merging.encode(bytes.indices, of: bytes, workspace: &workspace)
       guard workspace.symbols.count == 1, Int(workspace.symbols[0]) == id else { return token }
     }
     return nil

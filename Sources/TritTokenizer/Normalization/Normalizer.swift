@@ -23,13 +23,12 @@ struct Normalizer: Sendable {
   /// What the steps are, in a line for people; empty when there are none.
   var summary = ""
 
-  /// - Parameter isContinued: whether the text continues one, so that nothing is put before it.
-  func normalize(_ text: [UInt8], isContinued: Bool = false) -> [UInt8] {
+  func normalize(_ text: [UInt8]) -> [UInt8] {
     var text = text
     for step in steps {
       switch step {
       case .prepend(let prefix):
-        if !text.isEmpty, !isContinued { text.insert(contentsOf: prefix, at: 0) }
+        if !text.isEmpty { text.insert(contentsOf: prefix, at: 0) }
       case .replace(let pattern, let content):
         text = Normalizer.replace(pattern, with: content, in: text)
       case .form(let form): text = form.apply(to: text)
@@ -39,14 +38,6 @@ struct Normalizer: Sendable {
       }
     }
     return text
-  }
-
-  /// What is put before a text.
-  var prefix: [UInt8] {
-    steps.reduce([]) {
-      if case .prepend(let bytes) = $1 { return bytes + $0 }
-      return $0
-    }
   }
 
   static func replace(_ pattern: [UInt8], with content: [UInt8], in text: [UInt8]) -> [UInt8] {

@@ -3,18 +3,18 @@
 extension PatternParser {
   /// One literal scalar, with its other cases inside `(?i:…)`.
   func literal(_ scalar: Unicode.Scalar, _ start: Int) throws(PatternError) -> ScalarSet {
-    try folded(ScalarSet(items: [.range(scalar.value, scalar.value)]), start)
+    try folded(ScalarSet(items: [.range(scalar.value, scalar.value)], unicode: unicode), start)
   }
 
   /// What follows a backslash outside of a class.
   mutating func escape(_ start: Int) throws(PatternError) -> ScalarSet {
-    let set = ScalarSet(items: [try escapedItem(start)])
+    let set = ScalarSet(items: [try escapedItem(start)], unicode: unicode)
     return try folded(set, start)
   }
 
   /// `[…]`, after the opening bracket.
   mutating func characterClass(_ start: Int) throws(PatternError) -> ScalarSet {
-    var set = ScalarSet(items: [])
+    var set = ScalarSet(items: [], unicode: unicode)
     let isInverted = accept("^")
     while true {
       let itemStart = position

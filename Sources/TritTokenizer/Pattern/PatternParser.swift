@@ -14,6 +14,8 @@ struct PatternError: Error, Equatable {
 struct PatternParser {
   var scalars: [Unicode.Scalar]
   var position = 0
+  /// The character data of its classes.
+  let unicode: UnicodeVersion
   /// Inside `(?i:…)`.
   var ignoresCase = false
   private var depth = 0
@@ -21,15 +23,18 @@ struct PatternParser {
   static let depthLimit = 32
   static let repetitionLimit = 1000
 
-  static func parse(_ pattern: String) throws(PatternError) -> PatternNode {
-    var parser = PatternParser(scalars: Array(pattern.unicodeScalars))
+  static func parse(
+    _ pattern: String, unicode: UnicodeVersion = .oniguruma
+  ) throws(PatternError) -> PatternNode {
+    var parser = PatternParser(scalars: Array(pattern.unicodeScalars), unicode: unicode)
     let node = try parser.alternation()
     if parser.position < parser.scalars.count { throw parser.fail("an unmatched ')'") }
     return node
   }
 
-  private init(scalars: [Unicode.Scalar]) {
+  private init(scalars: [Unicode.Scalar], unicode: UnicodeVersion) {
     self.scalars = scalars
+    self.unicode = unicode
   }
 
   // MARK: Structure
@@ -69,7 +74,7 @@ struct PatternParser {
       if accept("b") { return .place(.wordEdge) }
       if accept("B") { return .place(.noWordEdge) }
       return .set(try escape(start))
-    case ".": return .set(ScalarSet(items: [.range(0x0A, 0x0A)], isInverted: true))
+    case ".": return .set(ScalarSet(items: [.range(0x0A, 0x0A)], isInverted: true, unicode: unicode))
     case "$": return .place(.lineEnd)
     case "^": throw PatternError(construct: "the anchor '^'", offset: start)
     case "?", "*", "+": throw PatternError(construct: "a quantifier with nothing before it", offset: start)

@@ -39,6 +39,8 @@ struct PatternProgram: Sendable, Equatable {
 
   /// The text that was compiled.
   let pattern: String
+  /// The character data its classes go by.
+  let unicode: UnicodeVersion
   private(set) var instructions: [Instruction] = []
   private(set) var sets: [ScalarSet] = []
   /// Masks of the 128 ASCII scalars.
@@ -59,12 +61,15 @@ struct PatternProgram: Sendable, Equatable {
   private static let lengthLimit = 10_000
 
   /// Compiles a pattern; one that can match the empty string is refused, since it would split at every place.
-  init(_ pattern: String) throws(PatternError) {
+  ///
+  /// - Parameter unicode: whose classes are meant, of the engines that run patterns.
+  init(_ pattern: String, unicode: UnicodeVersion = .oniguruma) throws(PatternError) {
     self.pattern = pattern
+    self.unicode = unicode
     guard pattern.utf8.count <= PatternProgram.lengthLimit else {
       throw PatternError(construct: "more than \(PatternProgram.lengthLimit) bytes", offset: 0)
     }
-    let node = try PatternParser.parse(pattern)
+    let node = try PatternParser.parse(pattern, unicode: unicode)
     if node.matchesEmpty { throw PatternError(construct: "a form that can match nothing", offset: 0) }
     try emit(node)
     append(.accept)
@@ -75,6 +80,7 @@ struct PatternProgram: Sendable, Equatable {
   /// A pattern that matches one scalar of a set.
   init(oneOf set: ScalarSet, named pattern: String) {
     self.pattern = pattern
+    unicode = set.unicode
     sets = [set]
     instructions = [Instruction(operation: .set, mask: 1), Instruction(operation: .accept)]
     firstMask = 1
@@ -147,8 +153,8 @@ struct PatternProgram: Sendable, Equatable {
       append(.accept)
       land(index)
     case .place(.lineEnd): append(.endOrBefore, mask: try bit(of: ScalarSet(items: [.range(0x0A, 0x0A)])))
-    case .place(.wordEdge): append(.edge, mask: try bit(of: ScalarSet(items: [.word])))
-    case .place(.noWordEdge): append(.edge, mask: try bit(of: ScalarSet(items: [.word])), second: 1)
+    case .place(.wordEdge): append(.edge, mask: try bit(of: ScalarSet(items: [.word], unicode: unicode)))
+    case .place(.noWordEdge): append(.edge, mask: try bit(of: ScalarSet(items: [.word], unicode: unicode)), second: 1)
     }
   }
 

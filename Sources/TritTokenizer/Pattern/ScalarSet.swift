@@ -38,7 +38,7 @@ struct ScalarSet: Sendable, Equatable {
     if category & GeneralCategories.word != 0 { return true }
     if category & GeneralCategories.unassigned != 0 { return false }
     if scalar.properties.isAlphabetic { return true }
-    return unicode == .oniguruma
+    return unicode.isOniguruma
       ? scalar.value < 0x100 && scalar.properties.generalCategory == .otherNumber : scalar.properties.isJoinControl
   }
 }
@@ -50,9 +50,13 @@ struct ScalarSet: Sendable, Equatable {
 struct UnicodeVersion: Sendable, Equatable {
   var major: Int
   var minor: Int
+  /// Whether the character data is Oniguruma's, which has its own words.
+  var isOniguruma = false
 
   /// Oniguruma as `tokenizers` 0.23 carries it: `Split` and the pattern of `ByteLevel`.
-  static let oniguruma = UnicodeVersion(major: 16, minor: 0)
+  static let oniguruma = UnicodeVersion(major: 16, minor: 0, isOniguruma: true)
+  /// The crate `regex`: `Whitespace`.
+  static let regex = UnicodeVersion(major: 16, minor: 0)
   /// The crate `unicode_categories`: `Punctuation`.
   static let punctuation = UnicodeVersion(major: 8, minor: 0)
   /// The crate `unicode-normalization-alignments`: which characters are marks, for `StripAccents`.

@@ -41,9 +41,16 @@ extension PreTokenizer.Step {
 extension Splitter {
   fileprivate func cuts(like other: Splitter, isMapped: Bool) -> Bool {
     guard let one = node(isMapped: isMapped), let two = other.node(isMapped: isMapped) else { return false }
+    if let rule = wordRule, let otherRule = other.wordRule, rule != otherRule { return false }
     if one == two, behavior == other.behavior, isInverted == other.isInverted { return true }
     let groups = ScalarGroups([one, two])
     return plain(one, groups) == other.plain(two, groups)
+  }
+
+  /// Whose words the pattern speaks of; nil when it speaks of none.
+  private var wordRule: Bool? {
+    guard case .program(let program) = pattern else { return nil }
+    return program.sets.contains { $0.items.contains(.word) } ? program.unicode.isOniguruma : nil
   }
 
   private struct Plain: Equatable {
@@ -85,6 +92,6 @@ extension PatternProgram {
   /// The tree the program was made from.
   fileprivate var node: PatternNode? {
     if sets.count == 1, instructions.count == 2, instructions[0].operation == .set { return .set(sets[0]) }
-    return try? PatternParser.parse(pattern)
+    return try? PatternParser.parse(pattern, unicode: unicode)
   }
 }

@@ -27,6 +27,8 @@ package struct SentencePieceModel: Sendable {
   package private(set) var fallsBackToBytes = false
   /// Whether a mark is put before a text.
   package private(set) var addsPrefix = true
+  /// What an unknown piece decodes to.
+  package private(set) var unknownSurface = " \u{2047} "
   private var bos = 1
   private var eos = 2
   private var pad = -1
@@ -56,6 +58,7 @@ package struct SentencePieceModel: Sendable {
           case (35, .integer(let value)): fallsBackToBytes = value != 0
           case (41, .integer(let value)): bos = Int(truncatingIfNeeded: Int32(truncatingIfNeeded: value))
           case (42, .integer(let value)): eos = Int(truncatingIfNeeded: Int32(truncatingIfNeeded: value))
+          case (44, .message(let bytes)): unknownSurface = String(decoding: bytes.contents, as: UTF8.self)
           case (43, .integer(let value)): pad = Int(truncatingIfNeeded: Int32(truncatingIfNeeded: value))
           default: break
           }
@@ -141,28 +144,35 @@ package struct SentencePieceModel: Sendable {
 // MARK: - As tokenizer.json
 
 extension SentencePieceModel {
+  /// The pieces that are looked for in text: control, unknown and user-defined ones.
+  var addedTokens: [AddedToken] {
+    pieces.enumerated().compactMap { id, piece in
+      switch piece.type {
+      case .control, .unknown: return AddedToken(id: id, content: piece.text, isSpecial: true)
+      case .userDefined:
+        // SentencePiece looks for these behind the normalizer, where spaces have become marks.
+        return piece.text.utf8.contains(0x20) ? nil : AddedToken(id: id, content: piece.text, isSpecial: false)
+      case .normal, .unused, .byte: return nil
+      }
+    }
+  }
+
   /// The model in the words of `tokenizer.json`, with the rank of each merge.
   ///
   /// Merges of one score have one rank, which a list of merges cannot say: of those the leftmost is made first.
-  package func document() throws(TokenizerError) -> (tokenizer: JSONObject, ranks: [Int]) {
+  func document(
+    _ addedTokens: [AddedToken], postProcessor: JSONValue = .null
+  ) throws(TokenizerError) -> (tokenizer: JSONObject, ranks: [Int]) {
     let (merges, ranks) = try ScoredMerges(pieces, file: file).list()
     var vocab = JSONObject()
     vocab.entries.reserveCapacity(pieces.count)
-    var added: [JSONValue] = []
     for (id, piece) in pieces.enumerated() {
       vocab.entries.append(.init(key: piece.text, value: .number(JSONNumber(id))))
-      guard piece.type == .control || piece.type == .userDefined || piece.type == .unknown else { continue }
-      // SentencePiece looks for these behind the normalizer, where spaces have become marks.
-      if piece.type == .userDefined, piece.text.utf8.contains(0x20) { continue }
-      added.append(
-        .object([
-          "id": .number(JSONNumber(id)), "content": .string(piece.text), "single_word": false, "lstrip": false,
-          "rstrip": false, "normalized": false, "special": .bool(piece.type != .userDefined),
-        ]))
     }
     let tokenizer = SentencePieceModel.document(
-      vocab: vocab, merges: merges, added: added, unknown: pieces.first { $0.type == .unknown }?.text,
-      fallsBackToBytes: fallsBackToBytes, addsPrefix: addsPrefix)
+      vocab: vocab, merges: merges, added: addedTokens.map { .object($0.entry) },
+      unknown: pieces.first { $0.type == .unknown }?.text, fallsBackToBytes: fallsBackToBytes, addsPrefix: addsPrefix,
+      postProcessor: postProcessor)
     return (tokenizer, ranks)
   }
 
@@ -198,7 +208,7 @@ extension SentencePieceModel {
   }
 
   /// Names of tokens with a role, for where no other file says them.
-  package var settings: JSONObject {
+  var settings: JSONObject {
     var result = JSONObject()
     for (key, id) in [("bos_token", bos), ("eos_token", eos), ("pad_token", pad)] {
       if pieces.indices.contains(id), pieces[id].type == .control { result[key] = .string(pieces[id].text) }

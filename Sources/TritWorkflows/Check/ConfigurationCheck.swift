@@ -13,6 +13,7 @@ struct ConfigurationCheck {
 
   func run() -> [CheckFinding] {
     guard let object = manifest.configuration else {
+      if source is GGUFModelView { return ggufFindings() }
       return [CheckFinding(.noConfiguration, "config.json", "there is none; sizes and class cannot be checked")]
     }
     if let foreign = ForeignQuantization(configuration: object) {
@@ -46,6 +47,21 @@ struct ConfigurationCheck {
       let structural = survey.structure.map { tensorFindings($0) } ?? []
       return quantizationFindings(object) + [finding] + structural + modelTypeFindings(object)
     }
+  }
+
+  /// Of a GGUF file whose keys give no configuration.
+  private func ggufFindings() -> [CheckFinding] {
+    let key = GGUFDescription.architectureKey
+    guard let name = manifest.entry(key)?.string else {
+      // llama.cpp and all that read such files go by it.
+      return [CheckFinding(.badConfiguration, key, "is missing, and no program loads a GGUF file without it")]
+    }
+    let why = if case .failure(let error) = survey.description { error.placedSummary } else { "it is not understood" }
+    return [
+      CheckFinding(
+        .noConfiguration, key,
+        "says '\(printable(name, limit: 60))', so sizes and class cannot be checked: \(why)")
+    ]
   }
 
   /// One that is there and contradicts the class is an error of whoever reads the description.
@@ -106,14 +122,17 @@ struct ConfigurationCheck {
     }
     let named = manifest.tensors.filter {
       $0.encoding.isTernary
-        && HFQuantization.names(quantization.modulesToNotConvert ?? [], HFQuantization.module(of: $0.name))
+        && HFQuantization.names(quantization.leftAlone, HFQuantization.module(of: $0.name))
     }
     if !named.isEmpty {
+      let modules = CheckWorkflow.list(named.map { HFQuantization.module(of: $0.name) })
       return [
         CheckFinding(
-          .quantization, key + ".modules_to_not_convert",
-          "names modules that are packed, which loaders then take for ordinary ones: "
-            + "\(CheckWorkflow.list(named.map { HFQuantization.module(of: $0.name) })); take them off the list")
+          .quantization, "\(key).\(HFQuantization.listKey)",
+          quantization.modulesToNotConvert == nil
+            ? "is missing, so loaders take for ordinary what is packed: \(modules); write a list without it"
+            : "names modules that are packed, which loaders then take for ordinary ones: "
+              + "\(modules); take them off the list")
       ]
     }
     return contradiction.map { [CheckFinding(.quantization, key, $0)] } ?? []
@@ -137,7 +156,13 @@ struct ConfigurationCheck {
     {
       return "says \(quantization.linearClass.rawValue), and no projection is packed"
     }
-    return nil
+    // The head of a tied model is a layer like any other.
+    let isHeadPacked = manifest.tensor(named: HFQuantization.head + ".weight")?.encoding.isTernary == true
+    guard isHeadPacked == HFQuantization.names(quantization.leftAlone, HFQuantization.head) else { return nil }
+    return isHeadPacked
+      ? "leaves \(HFQuantization.head) alone, which is packed"
+      : "\(HFQuantization.listKey) does not name \(HFQuantization.head), so loaders make a ternary layer of the head, "
+        + "which is none; add \"\(HFQuantization.head)\" to the list"
   }
 
   private func typeFindings(_ object: JSONObject) -> [CheckFinding] {

@@ -65,10 +65,18 @@ struct TernaryCheck {
     let packed = tensors.filter { $0.encoding.isTernary }
     guard !packed.isEmpty else { return findings }
     if !dense.isEmpty {
+      // What the configuration calls ternary layers are bytes, or have a scale beside them.
+      let isListWrong =
+        survey.quantization?.mode == .offline
+        && dense.contains {
+          survey.quantization?.linearClass == .bitlinear || source.manifest.tensor(named: $0 + "_scale") == nil
+        }
       findings.append(
         CheckFinding(
           .mixedForms, "",
-          "\(packed.count) tensors are packed, \(dense.count) projections are not: \(CheckWorkflow.list(dense))"))
+          "\(packed.count) tensors are packed, \(dense.count) projections are not: \(CheckWorkflow.list(dense))"
+            + (isListWrong ? "; no loader takes them: add them to \(HFQuantization.listKey)" : ""),
+          severity: isListWrong ? .error : nil))
     }
     let finding = source.manifest.scaleFinding
     guard packed.allSatisfy({ $0.scale?.convention != nil }) else {

@@ -17,9 +17,7 @@ struct TokenizerCheck {
       }
       // Of a pre-tokenizer without a meaning opening the file has said so.
       if manifest.notes.contains(where: { $0 == unread && $0.contains("--gguf-pre") }) { return [] }
-      var finding = CheckFinding(.badTokenizer, "tokenizer.ggml.model", unread, severity: .warning)
-      finding.isNotUnderstood = true
-      return [finding]
+      return [TokenizerCheck.finding(unread: unread, manifest)]
     }
     let tokenizer: Tokenizer
     do {
@@ -51,6 +49,26 @@ struct TokenizerCheck {
       findings += specialTokens("generation_config.json", object, tokenizer, embedding?.shape.rows ?? stated)
     }
     return findings
+  }
+
+  /// Models of a GGUF vocabulary that llama.cpp reads. Source: `llama-vocab.cpp`.
+  private static let ggufModels: Set<String> = ["llama", "gpt2", "bert", "t5", "rwkv", "plamo2"]
+
+  /// A tokenizer of a GGUF file that could not be made here: an error, unless other programs read it.
+  private static func finding(unread: String, _ manifest: ModelManifest) -> CheckFinding {
+    let (modelKey, mergesKey) = ("tokenizer.ggml.model", "tokenizer.ggml.merges")
+    let model = manifest.entry(modelKey)?.string
+    if model == "gpt2", manifest.entry(mergesKey)?.strings == nil {
+      return CheckFinding(
+        .badTokenizer, mergesKey,
+        "\(manifest.entry(mergesKey) == nil ? "is missing" : "is no list of texts"); no program can cut text by a "
+          + "vocabulary of model 'gpt2' without its merges")
+    }
+    let isKnown = model.map(ggufModels.contains) == true
+    var finding = CheckFinding(.badTokenizer, modelKey, unread, severity: isKnown ? .warning : .error)
+    // A program newer than this one may know the model.
+    finding.isNotUnderstood = true
+    return finding
   }
 
   /// Settings beside the tokenizer's own file by which transformers gives a text other ids than that file says.

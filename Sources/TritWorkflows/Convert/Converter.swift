@@ -119,7 +119,7 @@ public struct ConvertWorkflow: Sendable {
     var result = Streamed()
     // Over a network each byte is fetched once: what is read twice is held, whatever its size.
     let isRemote = RemoteFolders.contains(source.manifest.path)
-    let held = HeldSource(source, limit: isRemote ? .max : work.heldBytes, readsAhead: isRemote)
+    let held = HeldSource(source, limit: isRemote ? 0 : work.heldBytes)
     // A ternary tensor is read twice: once for its mean, once for its trits.
     let total = plan.tensors.reduce(UInt64(0)) {
       $0 + UInt64($1.source.location.byteCount) * ($1.step == .quantize || $1.step == .snap ? 2 : 1)
@@ -132,9 +132,11 @@ public struct ConvertWorkflow: Sendable {
       work.progress.reached(tensor.source.name, number: index + 1, of: plan.tensors.count)
       let zeros = ZeroWatch(tensor.source, tensor.role)
       func conclude() throws { try add(zeros.finding, source, isKnown, to: &result) }
+      // Rows in another order are read one by one; a dense tensor that stays one is read once.
+      let isReadOften = tensor.becomesTernary && tensor.plane == 0 || tensor.step == .restore || !tensor.isInOrder
+      if isReadOften { try source.hold(tensor.source) }
+      defer { if isReadOften { source.letGo(tensor.source) } }
       if tensor.step == .recode {
-        // In another order rows are read one by one.
-        if isRemote, !tensor.isInOrder { try held.hold(tensor.source) }
         let report = try DenseStream(source: held, work: work, nonFinite: request.nonFinite, zeros: zeros).recode(
           tensor, to: writer)
         if report.changed > 0 { result.rounded.append((tensor.name, report)) }
@@ -142,7 +144,6 @@ public struct ConvertWorkflow: Sendable {
         continue
       }
       if tensor.step == .restore {
-        if isRemote { try held.hold(tensor.source) }
         try LatentRestoration(source: held, work: work).write(tensor, to: writer)
         continue
       }
@@ -153,7 +154,7 @@ public struct ConvertWorkflow: Sendable {
       }
       // Planes of one matrix follow each other and are fitted once.
       let known = tensor.plane > 0 && last?.tensor.name == tensor.source.name ? last : nil
-      let isHeld = try known == nil && held.hold(tensor.source)
+      let isHeld = known == nil && (isRemote || held.keep(tensor.source))
       var weight =
         try known
         ?? TernaryWeight(
@@ -178,17 +179,29 @@ public struct ConvertWorkflow: Sendable {
       case .ternary(let id):
         try pack(weight, tensor, id, scale, zeros, to: writer)
         try conclude()
-        // Absmean of bfloat16 latents only: fits are compared with a fresh fit.
-        // GGUF has rows, names and scales of its own; its audit works from the source, where that is at hand.
-        // MLX has a scale for each group, and the same number in all of them.
-        if isHeld, request.target != .gguf || isRemote, request.target != .mlx, tensor.outputScale == nil {
-          result.witnesses.ternary[ExactString(tensor.source.name)] = try AuditWitness(
-            weight, scale.convention, work: work)
-        }
       default: try densify(weight, tensor, scale, to: writer)
+      }
+      if tensor.outputScale == nil {
+        result.witnesses.ternary[ExactString(tensor.source.name)] = try witness(
+          of: weight, tensor, scale.convention, isHeld: isHeld, isRemote: isRemote)
       }
     }
     return result
+  }
+
+  /// What the audit need not read a weight again for; nil where it does.
+  private func witness(
+    of weight: TernaryWeight, _ planned: PlannedTensor, _ convention: ScaleConvention, isHeld: Bool, isRemote: Bool
+  ) throws -> AuditWitness? {
+    // Absmean of bfloat16 latents only: fits are compared with a fresh fit.
+    // GGUF has rows, names and scales of its own; its audit works from the source, where that is at hand.
+    // MLX has a scale for each group, and the same number in all of them.
+    if planned.encoding.isTernary, isHeld, request.target != .gguf || isRemote, request.target != .mlx,
+      let witness = try AuditWitness(weight, convention, work: work)
+    {
+      return witness
+    }
+    return isRemote && request.recipe == nil ? try AuditWitness(of: weight, work: work) : nil
   }
 
   /// - Throws: `WorkflowError.unsound` for an error, which leaves no output.

@@ -10,10 +10,11 @@ struct OutputConfiguration {
 
   /// - Parameters:
   ///   - named: the class the configuration names, if it is known.
+  ///   - description: what the configuration says, where it is understood: always for MLX.
   ///   - unfolds: whether weights were rotated and become those of the ordinary model.
   init(
     _ configuration: JSONObject?, target: ConversionTarget, convention: ScaleConvention, tensors: [PlannedTensor],
-    named: (any Architecture)?, unfolds: Bool = false
+    named: (any Architecture)?, description: ModelDescription?, unfolds: Bool = false
   ) {
     guard var result = configuration else {
       object = nil
@@ -31,6 +32,7 @@ struct OutputConfiguration {
       let entry = JSONValue.object(OutputConfiguration.mlx(tensors))
       for key in [MLXQuantization.key, MLXQuantization.copyKey] { result[key] = entry }
       result["is_bitnet_config"] = nil
+      if let description { result = MLXDescription.configuration(result, description) }
     case .dense:
       // Dense weights run as plain linears: a quantization entry would make loaders expect packed tensors.
       result["quantization_config"] = nil
@@ -43,7 +45,7 @@ struct OutputConfiguration {
         for key in ["dtype", "torch_dtype"] where result[key] != nil { result[key] = names[type] ?? result[key] }
       }
     case .trainable:
-      result = OutputConfiguration.trainable(result, convention)
+      result = OutputConfiguration.trainable(result, convention, tensors, named)
     case .gguf:
       // GGUF has metadata in its place.
       object = nil
@@ -76,18 +78,27 @@ struct OutputConfiguration {
     return result
   }
 
-  /// A family whose layers multiply by their scale names the online mode of its layer; the other trains plain linears,
-  /// which onebitllms replaces by layers of its own, and says nothing of BitNet.
-  private static func trainable(_ configuration: JSONObject, _ convention: ScaleConvention) -> JSONObject {
+  /// A family whose layers multiply by their scale names the online mode of its layer, whether the source says so or
+  /// is a dense or GGUF file, which does not; the other trains plain linears, which onebitllms replaces by layers of its
+  /// own, and says nothing of BitNet.
+  private static func trainable(
+    _ configuration: JSONObject, _ convention: ScaleConvention, _ tensors: [PlannedTensor],
+    _ named: (any Architecture)?
+  ) -> JSONObject {
     var result = configuration
     result["is_bitnet_config"] = nil
-    guard convention == .multiply, var quantization = configuration["quantization_config"]?.object else {
+    let existing = configuration["quantization_config"]?.object
+    // Scales of a source that says nothing multiply in every family where its container has no other.
+    let multiplies = existing == nil ? named?.packedConvention == .multiply : convention == .multiply
+    guard multiplies else {
       result["quantization_config"] = nil
       return result
     }
+    var quantization = existing ?? JSONObject()
+    quantization["quant_method"] = "bitnet"
     quantization["linear_class"] = "autobitlinear"
     quantization["quantization_mode"] = "online"
-    result["quantization_config"] = .object(quantization)
+    result["quantization_config"] = .object(naming(tensors, in: quantization) { $0.step == .restore })
     return result
   }
 
@@ -101,26 +112,39 @@ struct OutputConfiguration {
       // `bitlinear` is the default class and has no mode.
       if result["linear_class"] != nil { result["linear_class"] = "bitlinear" }
       result["quantization_mode"] = nil
-      if existing?["modules_to_not_convert"] == nil { result["modules_to_not_convert"] = .array(["lm_head"]) }
+      if existing?[HFQuantization.listKey] == nil {
+        result[HFQuantization.listKey] = .array(HFQuantization.leftAloneWithoutList.map { .string($0) })
+      }
     case .multiply:
       result["linear_class"] = "autobitlinear"
       result["quantization_mode"] = "offline"
     }
+    return naming(tensors, in: result) { $0.encoding.isTernary }
+  }
+
+  /// An entry whose list names every dense layer and no ternary one.
+  private static func naming(
+    _ tensors: [PlannedTensor], in quantization: JSONObject, _ isTernary: (PlannedTensor) -> Bool
+  ) -> JSONObject {
+    var result = quantization
     // Without a list loaders leave out the head alone; a list replaces that default.
-    let listed = result["modules_to_not_convert"]?.array?.compactMap(\.string)
-    var modules = listed ?? ["lm_head"]
+    let listed = result[HFQuantization.listKey]?.array?.compactMap(\.string)
+    var modules = listed ?? HFQuantization.leftAloneWithoutList
     let before = modules
     // A loader that left a packed one out would meet bytes where it wants numbers.
-    for tensor in tensors where tensor.encoding.isTernary {
+    for tensor in tensors where isTernary(tensor) {
       let module = HFQuantization.module(of: tensor.source.name)
       modules.removeAll { HFQuantization.names([$0], module) }
     }
-    for tensor in tensors where !tensor.encoding.isTernary && tensor.role.isProjection {
+    for tensor in tensors where !isTernary(tensor) && tensor.role.isProjection && tensor.source.shape.isMatrix {
       let module = HFQuantization.module(of: tensor.source.name)
       if !HFQuantization.names(modules, module) { modules.append(module) }
     }
-    if modules != before { result["modules_to_not_convert"] = .array(modules.map { .string($0) }) }
+    let isHeadTernary = tensors.contains { $0.role == .outputHead && isTernary($0) }
+    if !isHeadTernary, !HFQuantization.names(modules, HFQuantization.head) {
+      modules.insert(HFQuantization.head, at: 0)
+    }
+    if modules != before { result[HFQuantization.listKey] = .array(modules.map { .string($0) }) }
     return result
   }
-
 }

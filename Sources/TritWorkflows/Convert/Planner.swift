@@ -71,7 +71,8 @@ struct Planner {
     try checkFitting(quantizer, tensors)
     var configuration = OutputConfiguration(
       source.manifest.configuration, target: request.target, convention: convention, tensors: tensors,
-      named: survey.className.flatMap(ArchitectureRegistry.architecture(named:)), unfolds: request.unfolds
+      named: survey.className.flatMap(ArchitectureRegistry.architecture(named:)),
+      description: try? survey.description.get(), unfolds: request.unfolds
     ).object
     if let recipe = request.recipe { configuration = recipe.configured(configuration) }
     if request.nonFinite == .carry {
@@ -106,7 +107,7 @@ struct Planner {
   /// Holds the tensors against what the configuration describes, before anything is written.
   ///
   /// A folder or a TritPack file keeps its configuration key for key, so that one which is not understood can come
-  /// along; another container has to say all of it.
+  /// along; another container has to say all of it, and so has a folder for mlx-lm, whose classes read other keys.
   ///
   /// - Returns: names of tensors that no forward pass reads; an output leaves them out.
   private func checkDescription(
@@ -116,7 +117,7 @@ struct Planner {
     switch survey.description {
     case .success(let found): description = found
     case .failure(let error):
-      let keepsKeys = (request.target == .gguf) == (source is GGUFModelView)
+      let keepsKeys = (request.target == .gguf) == (source is GGUFModelView) && request.target != .mlx
       // Without a configuration, or with tensors named by hand, there is nothing to hold them against.
       guard keepsKeys else { throw error }
       if error.kind == .noConfiguration || !request.quantize.isEmpty { return [] }
@@ -139,6 +140,11 @@ struct Planner {
       throw ModelError(
         .unsupportedValue(expected: "false, as dense layers have no norm in front of them", found: "true"),
         location: location)
+    }
+    if request.target == .mlx {
+      let path = source.manifest.path
+      try MLXDescription.check(
+        description, file: source is GGUFModelView ? path : FileSystem.join(path, "config.json"))
     }
     try checkBiases(description, convention)
     return try checkTensors(description, &warnings)

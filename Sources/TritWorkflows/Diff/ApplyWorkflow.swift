@@ -4,6 +4,7 @@ import Synchronization
 import TritCore
 import TritFormats
 import TritLayouts
+import TritModel
 
 /// What a user asks of an application.
 public struct ApplyRequest: Sendable {
@@ -87,7 +88,9 @@ struct BaseCheck {
     // What headers say is compared before anything is read.
     for identity in expected {
       guard let position = base.manifest.position(ofTensor: identity.name) else {
-        throw DiffError(.missingTensor, file: path, tensor: identity.name)
+        let hasOtherNames =
+          base.manifest.format == GGUFFormat.id && ArchitectureRegistry.role(of: identity.name) != .other
+        throw DiffError(hasOtherNames ? .otherNames : .missingTensor, file: path, tensor: identity.name)
       }
       isExpected[position] = true
       let meaning = (expected: BaseCheck.text(identity), found: try BaseCheck.text(tensor(identity)))

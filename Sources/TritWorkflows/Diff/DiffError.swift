@@ -8,6 +8,8 @@ public struct DiffError: DiagnosticError, Equatable {
   public enum Kind: Sendable, Equatable {
     // Applying
     case missingTensor
+    /// A GGUF file, whose tensors have names of their own.
+    case otherNames
     case extraTensor
     case otherTensor(expected: String, found: String)
     case otherHash(expected: String, found: String)
@@ -32,6 +34,8 @@ public struct DiffError: DiagnosticError, Equatable {
   public var summary: String {
     switch kind {
     case .missingTensor: "the patch was made for a base that has this tensor; this model has none of this name"
+    case .otherNames:
+      "the patch was made for a base with Hugging Face's names of tensors; this is a GGUF file, which has others"
     case .extraTensor: "the patch was made for a base that does not have this tensor"
     case .otherTensor(let expected, let found):
       "the patch was made for another base: expected \(printable(expected)), found \(printable(found))"
@@ -55,6 +59,7 @@ public struct DiffError: DiagnosticError, Equatable {
     switch kind {
     case .missingTensor, .extraTensor, .otherTensor, .otherHash, .missingFile, .otherFile:
       "apply it to the model it was made for: 'tritsmith inspect PATCH' states its code stream, 'tritsmith compare' that of a model"
+    case .otherNames: "apply it to the safetensors or TritPack form of the base, and add --to gguf for a GGUF file"
     case .otherTarget, .otherCodeStream: "the patch is damaged or was made by a faulty program: have it made again"
     case .compressedTarget: "store it uncompressed: tritsmith convert MODEL PLAIN --to tritpack"
     case .filledPadding: "write it again: tritsmith convert MODEL NEW --to tritpack"

@@ -252,29 +252,36 @@ struct PartsComparison {
       return PartFinding(.companions, .notCompared, "generation_config.json is not understood: \(error.placedSummary)")
     }
     switch (generation[0], generation[1]) {
+    case _ where !isSameContainer: break
     case (let left?, let right?):
       compared.append("generation_config.json")
       differences += PartsComparison.differences(
         left, right, ignoring: PartsComparison.bookkeepingOfGeneration)
     case (nil, nil): break
     default:
-      if isSameContainer {
-        differences.append(
-          DescriptionDifference(
-            key: "generation_config.json", first: generation[0] == nil ? "absent" : "there",
-            second: generation[1] == nil ? "absent" : "there"))
-      } else {
-        // GGUF has no place for it: what config.json does not say as well is lost.
-        let description = generation[0] == nil ? descriptions.second : descriptions.first
-        let lost = PartsComparison.further(generation[0] ?? generation[1], than: try? description.get())
-        differences += lost.map { key, value in
-          DescriptionDifference(
-            key: "generation_config.json, \(key)", first: generation[0] == nil ? "absent" : value,
-            second: generation[1] == nil ? "absent" : value)
-        }
+      differences.append(
+        DescriptionDifference(
+          key: "generation_config.json", first: generation[0] == nil ? "absent" : "there",
+          second: generation[1] == nil ? "absent" : "there"))
+    }
+    if !isSameContainer, generation.contains(where: { $0 != nil }) {
+      let isFirst = !(first is GGUFModelView)
+      let (settings, keys) = (generation[isFirst ? 0 : 1], generation[isFirst ? 1 : 0])
+      let held = settings.map(GGUFSampling.carried) ?? JSONObject()
+      let stored = keys.map(GGUFSampling.carried) ?? JSONObject()
+      if !held.entries.isEmpty || !stored.entries.isEmpty { compared.append("settings of sampling") }
+      differences += PartsComparison.differences(isFirst ? held : stored, isFirst ? stored : held, ignoring: [])
+      // GGUF has no place for the others: what config.json does not say as well is lost.
+      let description = isFirst ? descriptions.first : descriptions.second
+      let lost = PartsComparison.further(settings, than: try? description.get()).filter { held[$0.key] == nil }
+      differences += lost.map { key, value in
+        DescriptionDifference(
+          key: "generation_config.json, \(key)", first: isFirst ? value : "absent", second: isFirst ? "absent" : value)
+      }
+      if settings != nil {
         left =
-          "generation_config.json is only in the \(generation[0] == nil ? "second" : "first"), and GGUF has no place "
-          + "for it"
+          "generation_config.json is only in the \(isFirst ? "first" : "second"), and GGUF has a place for settings of "
+          + "sampling alone"
       }
     }
     differences += tokens.furtherEnds

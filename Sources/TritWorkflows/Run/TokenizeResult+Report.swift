@@ -26,13 +26,11 @@ extension TokenizeResult {
         columns: [
           ReportColumn("position", "#", kind: .integer), ReportColumn("id", "Id", kind: .integer),
           ReportColumn("token", "Token"), ReportColumn("text", "Text"), ReportColumn("special", "Special", kind: .bool),
-        ], rowCount: tokens.count
-      ) { position in
-        let token = tokens[position]
-        return [
-          .integer(position), .integer(token.id), .text(token.spelling), .text(token.text), .bool(token.isSpecial),
-        ]
-      })
+        ], rowCount: tokens.count, kind: { tokens.ids[$0] },
+        others: { id in
+          let token = tokens.token(id)
+          return [.integer(token.id), .text(token.spelling), .text(token.text), .bool(token.isSpecial)]
+        }))
     for note in notes { report.note(.warning, note) }
     for note in summary.notes { report.note(.info, note) }
     return report

@@ -66,9 +66,11 @@ public struct TokenizeResult: Sendable {
     public var startIndex: Int { 0 }
     public var endIndex: Int { ids.count }
 
-    public subscript(index: Int) -> Token {
-      let id = ids[index]
-      return Token(
+    public subscript(index: Int) -> Token { token(ids[index]) }
+
+    /// The token an id stands for.
+    func token(_ id: Int) -> Token {
+      Token(
         id: id, spelling: tokenizer.token(forID: id) ?? "",
         text: String(decoding: tokenizer.bytes(forID: id) ?? [], as: UTF8.self), isSpecial: tokenizer.isSpecial(id))
     }

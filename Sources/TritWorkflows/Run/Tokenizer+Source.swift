@@ -26,7 +26,8 @@ extension Tokenizer {
       name == ModelManifest.sentencePieceFile
         ? TokenizerFiles(
           sentencePiece: tokenizer, tokenizerConfiguration: settings, specialTokensMap: map,
-          generationConfiguration: generation, modelConfiguration: configuration)
+          addedTokens: try file("added_tokens.json"), generationConfiguration: generation,
+          modelConfiguration: configuration)
         : TokenizerFiles(
           tokenizer: tokenizer, tokenizerConfiguration: settings, specialTokensMap: map,
           generationConfiguration: generation, modelConfiguration: configuration))

@@ -26,6 +26,8 @@ public struct WorkflowError: DiagnosticError, Equatable {
     case nothingToQuantize
     case nothingToRestore(kind: String)
     case globWithoutMatch(String)
+    /// Where one tensor is needed.
+    case globOfSeveral(String, count: Int, first: [String])
     case contradictoryGlobs
     case notNative(String)
     case invalidCodes(count: Int)
@@ -91,6 +93,9 @@ public struct WorkflowError: DiagnosticError, Equatable {
     case .nothingToQuantize: "no tensor would be ternary in the output"
     case .nothingToRestore(let kind): "there are no trits to make latents of: the weights are \(kind)"
     case .globWithoutMatch(let glob): "the pattern '\(printable(glob))' matches no tensor"
+    case .globOfSeveral(let glob, let count, let first):
+      "the pattern '\(printable(glob))' matches \(count) tensors where one is needed: "
+        + first.map { printable($0) }.joined(separator: ", ") + (count > first.count ? ", …" : "")
     case .contradictoryGlobs: "is named by both --keep and --quantize"
     case .notNative(let verdict): "the weights are not those of a BitNet model: \(verdict)"
     case .invalidCodes(let count): "holds \(count) invalid codes, which no packer writes"
@@ -150,6 +155,7 @@ public struct WorkflowError: DiagnosticError, Equatable {
     case .nothingToQuantize: "name tensors with --quantize; 'tritsmith inspect' lists them"
     case .nothingToRestore: "latents and ordinary weights can be trained as they are; give a packed or ternary model"
     case .globWithoutMatch: "'tritsmith inspect' lists the names; quote the pattern for the shell"
+    case .globOfSeveral: "give the whole name of one of them"
     case .contradictoryGlobs: "take it out of one of the two"
     case .notNative: "leave --require-native out to convert anyway, and measure the loss"
     case .invalidCodes: "the file is damaged or its packing is another one"
@@ -192,7 +198,7 @@ public struct WorkflowError: DiagnosticError, Equatable {
       .unknownMetadata, .blocksDoNotFit,
       .recipeNeedsDense, .recipeQuantizesAll, .rotatedWeights, .rotatedTensorLeftOut, .notRotated, .unfoldsToDense:
       .misuse
-    case .globWithoutMatch, .contradictoryGlobs, .keepsConvention, .unknownQuantizer, .oneScaleOnly,
+    case .globWithoutMatch, .globOfSeveral, .contradictoryGlobs, .keepsConvention, .unknownQuantizer, .oneScaleOnly,
       .nameCannotBePacked, .scaleNameTaken, .nothingToQuantize, .nothingToRestore:
       .misuse
     default: .malformedInput

@@ -90,6 +90,11 @@ struct StepBounds {
     }
   }
 
+  /// What the reference adds to the product of a step.
+  func bias(of name: String) -> [Float]? {
+    StepBounds.projection(name).flatMap { pair.0.addedBias(ofLayer: $0.0, $0.1) }
+  }
+
   private static func of(_ form: StoredForm) -> StoredRounding {
     switch form {
     case .same: .none

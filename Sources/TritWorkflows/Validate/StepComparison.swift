@@ -9,7 +9,8 @@ import TritModel
 /// Holds the states of one layer of one chunk of tokens, and a number for each unit of every state.
 final class StepComparison {
   private struct Sums {
-    /// Σ (p − q)² and Σ p² of each unit, over all tokens.
+    /// Σ (p − q)² and Σ (p − bias)² of each unit, over all tokens: a bias is stored whole, and where it takes away what
+    /// the product gives, the product's own rounding would look large beside what is left.
     var error: [Double]
     var size: [Double]
   }
@@ -21,8 +22,12 @@ final class StepComparison {
   private var waiting: [String: [Float]] = [:]
   private var order: [String] = []
   private var sums: [String: Sums] = [:]
+  private let bias: (String) -> [Float]?
   /// Steps that only one of the two has, or that are of another width in the other.
   private(set) var unmatched: [String] = []
+
+  /// - Parameter bias: what P adds to the product a state is made of, for each unit; nil when nothing.
+  init(bias: @escaping (String) -> [Float]? = { _ in nil }) { self.bias = bias }
 
   private final class Recorder: ForwardObserver {
     unowned let owner: StepComparison
@@ -70,11 +75,13 @@ final class StepComparison {
     let zeros = [Double](repeating: 0, count: width)
     // Taken out while it grows: a copy for each call would cost more than the sums.
     var total = sums.removeValue(forKey: name) ?? Sums(error: zeros, size: zeros)
+    let bias = bias(name)
     var unit = 0
     for (p, q) in zip(expected, found) {
       let difference = Double(p) - Double(q)
+      let product = Double(p) - Double(bias?[unit] ?? 0)
       total.error[unit] += difference * difference
-      total.size[unit] += Double(p) * Double(p)
+      total.size[unit] += product * product
       unit += 1
       if unit == width { unit = 0 }
     }
@@ -105,7 +112,7 @@ public struct StepAgreement: Sendable, Hashable {
   public var name: String
   /// The unit (row of a weight) that is furthest off.
   public var unit: Int
-  /// Of that unit, over all tokens: root of Σ (p − q)² / Σ p².
+  /// Of that unit, over all tokens: root of Σ (p − q)² / Σ (p − bias)².
   public var relativeError: Double
   /// The largest that passes; it follows the types that weights are stored in.
   public var bound: Double

@@ -82,8 +82,10 @@ extension ValidateResult {
 
   /// What was compared, in one sentence.
   private var conclusion: String {
-    var text =
-      "logits \(gatesOfLogits.allSatisfy(\.passed) ? "agree" : "do not agree") on \(agreement.positions) positions"
+    // A position without numbers is beside those that are counted, and agrees with none.
+    let lost = agreement.nonFinitePositions
+    let doAgree = lost == 0 && gatesOfLogits.allSatisfy(\.passed)
+    var text = "logits \(doAgree ? "agree" : "do not agree") on \(agreement.positions + lost) positions"
     text += " of \(self.text)"
     if !steps.isEmpty {
       text +=

@@ -196,7 +196,7 @@ public struct ValidateWorkflow: Sendable {
     let pair = (roundedReference ?? reference.model, roundedModel ?? model.model)
     let bounds = StepBounds(reference, model, running: pair)
     let hidden = HiddenStateComparison()
-    let steps = StepComparison()
+    let steps = StepComparison { bounds.bias(of: $0) }
     for ids in prompts {
       var comparison = LogitComparison()
       let left = try reference.session(for: ids.count)

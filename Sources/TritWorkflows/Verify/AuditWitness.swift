@@ -15,9 +15,9 @@ struct AuditWitness: Sendable {
   let bands: WitnessBands
   /// XXH64 of each band's trits as int8, row-major.
   let fingerprints: [UInt64]
-  let scale: TernaryScale
-  /// The scale in each meaning that can be stored, for containers that do not say which it was made for.
-  let meanings: [TernaryScale]
+  let scales: WeightScales
+  /// The scale that goes with the trits where it is stored as checkpoints store it; nil for weights that were ternary.
+  let stored: TernaryScale?
 
   /// Nil for weights that are not bfloat16 latents; the audit then reads their source again.
   ///
@@ -32,50 +32,76 @@ struct AuditWitness: Sendable {
         .auditFailed("its mean or thresholds were computed wrong: \(decided), expected \(decision)"),
         tensor: pass.tensor.name)
     }
-    func scale(_ convention: ScaleConvention) -> TernaryScale {
+    @Sendable func scale(_ convention: ScaleConvention) -> TernaryScale {
       TernaryScale(
         stored: BFloat16.rounded(convention == .multiply ? decision.absmean : decision.inverse), storage: .bf16,
         convention: convention)
     }
-    self.scale = scale(convention)
-    meanings = ([convention] + ScaleConvention.allCases.filter { $0 != convention }).map(scale)
-      .filter { $0.stored[0] > 0 && $0.stored[0].isFinite }
-    let bands = WitnessBands(pass.tensor.shape)
-    self.bands = bands
-    let found = Mutex<[UInt64]>(Array(repeating: 0, count: bands.count))
-    try work.parallelism.forEachBand(bands.count, workspace: [Int8]()) { index, trits in
-      let rows = bands.rows(index)
+    stored = scale(convention)
+    scales = WeightScales(isPacked: false, magnitude: nil, scale)
+    bands = WitnessBands(pass.tensor.shape)
+    fingerprints = try AuditWitness.fingerprints(bands, work) { rows, trits in
       try pass.source.withBytes(pass.byteRange(rows), of: pass.tensor) { bytes in
         if trits.count != bytes.byteCount / 2 { trits = [Int8](repeating: 0, count: bytes.byteCount / 2) }
         IndependentQuantizer.trits(bytes, thresholds, into: &trits)
       }
+    }
+  }
+
+  /// The same of any weight with one scale, as it is read: for an audit that cannot read it again.
+  ///
+  /// Nil for fits, which are compared with a fresh fit, and for scales of groups, which would take much memory.
+  init?(of weight: TernaryWeight, work: WorkOptions) throws {
+    if case .fitted = weight.origin { return nil }
+    let scales = WeightScales(weight)
+    guard let multiplier = try? scales.of(.multiply), let divisor = try? scales.of(.divide),
+      multiplier.granularity == .tensor
+    else { return nil }
+    stored = nil
+    self.scales = WeightScales(isPacked: scales.isPacked, magnitude: scales.magnitude) {
+      $0 == .multiply ? multiplier : divisor
+    }
+    let columns = weight.tensor.shape.columns
+    bands = WitnessBands(weight.tensor.shape)
+    fingerprints = try AuditWitness.fingerprints(bands, work) { rows, trits in
+      if trits.count != rows.count * columns { trits = [Int8](repeating: 0, count: rows.count * columns) }
+      try weight.read(rows, into: &trits, at: 0)
+    }
+  }
+
+  private static func fingerprints(
+    _ bands: WitnessBands, _ work: WorkOptions, _ read: @Sendable (Range<Int>, inout [Int8]) throws -> Void
+  ) throws -> [UInt64] {
+    let found = Mutex<[UInt64]>(Array(repeating: 0, count: bands.count))
+    try work.parallelism.forEachBand(bands.count, workspace: [Int8]()) { index, trits in
+      try read(bands.rows(index), &trits)
       let hash = XXH64.hash(trits.span.bytes)
       found.withLock { $0[index] = hash }
     }
-    fingerprints = found.withLock { $0 }
+    return found.withLock { $0 }
   }
 
-  /// True when a written tensor has these trits; scales are the caller's to judge.
+  /// True when rows of a written tensor have these trits; scales are the caller's to judge.
   ///
   /// - Parameter look: gets the trits of each run of rows.
   func agrees(
-    withTritsOf tensor: TensorDescriptor, in source: any TensorSource, cancellation: CancellationFlag,
-    _ look: ([Int8], Range<Int>) -> Void
+    cancellation: CancellationFlag, _ read: (Range<Int>) throws -> [Int8],
+    look: ([Int8], Range<Int>) -> Void = { _, _ in }
   ) throws -> Bool {
     for band in 0..<bands.count {
       try cancellation.check()
-      guard let trits = try IndependentDecoder.trits(bands.rows(band), of: tensor, in: source),
-        XXH64.hash(trits.span.bytes) == fingerprints[band]
-      else { return false }
+      let trits = try read(bands.rows(band))
+      guard XXH64.hash(trits.span.bytes) == fingerprints[band] else { return false }
       look(trits, bands.rows(band))
     }
-    source.release(0..<tensor.location.byteCount, of: tensor)
     return true
   }
 
   /// True when a written tensor has these trits and this scale.
-  func agrees(with tensor: TensorDescriptor, in source: any TensorSource, cancellation: CancellationFlag) throws -> Bool
-  {
+  func agrees(
+    with tensor: TensorDescriptor, _ scale: TernaryScale, in source: any TensorSource, cancellation: CancellationFlag,
+    _ read: (Range<Int>) throws -> [Int8]
+  ) throws -> Bool {
     guard try source.scale(of: tensor) == scale else { return false }
     var trits: [Int8] = []
     if tensor.encoding == .ternary(LayoutID(rawValue: "hf-packed")) {
@@ -94,7 +120,36 @@ struct AuditWitness: Sendable {
       source.release(0..<tensor.location.byteCount, of: tensor)
       return true
     }
-    return try agrees(withTritsOf: tensor, in: source, cancellation: cancellation) { _, _ in }
+    let agrees = try agrees(cancellation: cancellation, read)
+    source.release(0..<tensor.location.byteCount, of: tensor)
+    return agrees
+  }
+}
+
+/// The scales a weight has, in each meaning one can be stored in.
+struct WeightScales: Sendable {
+  let isPacked: Bool
+  /// Of weights that were ternary in a dense type.
+  let magnitude: TernaryScale?
+  let of: @Sendable (ScaleConvention) throws -> TernaryScale
+
+  init(
+    isPacked: Bool, magnitude: TernaryScale?, _ scale: @escaping @Sendable (ScaleConvention) throws -> TernaryScale
+  ) {
+    self.isPacked = isPacked
+    self.magnitude = magnitude
+    of = scale
+  }
+
+  /// How trits and scale came about, for a verdict that they are equal.
+  var origin: String {
+    if isPacked { return "trits and scale equal" }
+    return magnitude == nil
+      ? "trits and scale equal a fresh quantization" : "source is ternary already; trits and scale equal"
+  }
+
+  init(_ weight: TernaryWeight) {
+    self.init(isPacked: weight.isPacked, magnitude: weight.magnitude) { try weight.scale($0) }
   }
 }
 

@@ -39,7 +39,7 @@ struct TensorComparison {
 
   func run() throws -> (TensorVerification, ErrorSums?) {
     if let unfolded = try unfolded() { return (unfolded, nil) }
-    if depth == .audit, let witness, found.encoding.isTernary { return (try byWitness(witness), nil) }
+    if depth == .audit, let witness { return (try byWitness(witness), nil) }
     return try compare()
   }
 
@@ -68,42 +68,58 @@ struct TensorComparison {
 
   /// Where trits or scale differ from the witness's, the source is read again to say which.
   private func byWitness(_ witness: AuditWitness) throws -> TensorVerification {
-    if involvesGGUF { return try byWitnessInGGUF(witness) }
-    guard try witness.agrees(with: found, in: converted, cancellation: work.parallelism.cancellation) else {
+    guard !involvesGGUF, found.encoding.isTernary, let scale = witness.stored else {
+      return try byMultiplier(witness) ?? compare().0
+    }
+    let agrees = try witness.agrees(
+      with: found, scale, in: converted, cancellation: work.parallelism.cancellation
+    ) { try foundTrits($0, nil) }
+    guard agrees else {
       let (result, _) = try compare()
       return result.outcome == .differs
         ? result : differs(result, "its trits or scale are not those the audit's own arithmetic gives")
     }
+    return equal(witness, scale, scale, nil)
+  }
+
+  /// Scales of other types, and those of containers that do not say their meaning, are judged by what they multiply by.
+  ///
+  /// - Returns: nil where the witness does not prove that they are equal.
+  private func byMultiplier(_ witness: AuditWitness) throws -> TensorVerification? {
+    let dense =
+      found.encoding.isTernary ? nil : try TernaryWeight(converted, found, quantizer: AbsMean.float32, work: work)
+    if case .quantized? = dense?.origin { return nil }
+    let foundScale =
+      try dense.map { $0.magnitude ?? .none(found.encoding.dtype ?? .f32) } ?? converted.scale(of: found)
+    let candidates = try expectedScales(witness.scales, isDense: dense != nil)
+    var live = LiveUnits(ScaleGrid(candidates[0].granularity, foundScale.granularity, expected.shape))
+    let hasTrits = try witness.agrees(cancellation: work.parallelism.cancellation) {
+      try foundTrits($0, dense)
+    } look: {
+      live.add($0, firstRow: $1.lowerBound)
+    }
+    converted.release(0..<found.location.byteCount, of: found)
+    guard hasTrits else { return nil }
+    for scale in candidates {
+      let finding = finding(scale, foundScale, live, isDense: dense != nil)
+      guard finding.difference == nil else { continue }
+      let rounding = finding.rounding ?? roundedMagnitude(witness.scales.magnitude, foundScale)
+      return equal(witness, scale, foundScale, rounding)
+    }
+    return nil
+  }
+
+  private func equal(
+    _ witness: AuditWitness, _ scale: TernaryScale, _ foundScale: TernaryScale, _ rounding: ScaleRounding?
+  ) -> TensorVerification {
     var result = blank
     result.isTernary = true
     result.outcome = .equal
-    result.detail = "trits and scale equal a fresh quantization"
-    result.expectedScale = witness.scale
-    result.foundScale = witness.scale
+    result.expectedScale = scale
+    result.foundScale = foundScale
+    result.scaleRounding = rounding
+    result.detail = witness.scales.origin + (rounding.map { "; " + $0.phrase } ?? "")
     return result
-  }
-
-  /// GGUF has scales of its own types and does not say their meaning: they are judged by what they multiply by.
-  private func byWitnessInGGUF(_ witness: AuditWitness) throws -> TensorVerification {
-    let foundScale = try converted.scale(of: found)
-    var live = LiveUnits(ScaleGrid(witness.scale.granularity, foundScale.granularity, expected.shape))
-    let hasTrits = try witness.agrees(
-      withTritsOf: found, in: converted, cancellation: work.parallelism.cancellation
-    ) { live.add($0, firstRow: $1.lowerBound) }
-    for scale in witness.meanings where hasTrits {
-      let finding = finding(scale, foundScale, live, isDense: false)
-      guard finding.difference == nil else { continue }
-      var result = blank
-      result.isTernary = true
-      result.outcome = .equal
-      result.expectedScale = scale
-      result.foundScale = foundScale
-      result.scaleRounding = finding.rounding
-      result.detail =
-        "trits and scale equal a fresh quantization" + (finding.rounding.map { "; " + $0.phrase } ?? "")
-      return result
-    }
-    return try compare().0
   }
 
   private func compare() throws -> (TensorVerification, ErrorSums?) {
@@ -170,6 +186,10 @@ struct TensorComparison {
   // MARK: - Ternary tensors
 
   private func ternary() throws -> (TensorVerification, ErrorSums?) {
+    try source.holding(expected) { try converted.holding(found) { try ternaryAtHand() } }
+  }
+
+  private func ternaryAtHand() throws -> (TensorVerification, ErrorSums?) {
     var result = blank
     result.isTernary = true
     var fresh = try TernaryWeight(
@@ -201,7 +221,7 @@ struct TensorComparison {
       guard isLatent else { return (differs(result, "holds more than three values"), nil) }
     }
     let isDense = dense != nil && !isLatent
-    let candidates = try expectedScales(fresh, isDense: isDense)
+    let candidates = try expectedScales(WeightScales(fresh), isDense: isDense)
     let foundScale =
       if let dense, isLatent {
         try dense.scale(candidates[0].convention)
@@ -229,29 +249,25 @@ struct TensorComparison {
     }
     result.outcome = .equal
     let how =
-      switch fresh.origin {
-      case _ where isLatent: "latents that give the same trits and scale when made ternary again"
-      case .packed: "trits and scale equal"
-      case .recognised: "source is ternary already; trits and scale equal"
-      case .quantized, .fitted: "trits and scale equal a fresh quantization"
-      }
-    result.scaleRounding = findings[choice].rounding ?? roundedMagnitude(fresh, foundScale)
+      isLatent
+      ? "latents that give the same trits and scale when made ternary again" : WeightScales(fresh).origin
+    result.scaleRounding = findings[choice].rounding ?? roundedMagnitude(fresh.magnitude, foundScale)
     result.detail = how + (result.scaleRounding.map { "; " + $0.phrase } ?? "")
     return (result, sums)
   }
 
   /// What the scale may be: of weights quantized anew, in each meaning a GGUF file may have been made for.
-  private func expectedScales(_ fresh: TernaryWeight, isDense: Bool) throws -> [TernaryScale] {
+  private func expectedScales(_ fresh: WeightScales, isDense: Bool) throws -> [TernaryScale] {
     let stated = involvesGGUF ? nil : found.scale?.convention
     let convention = stated ?? expected.scale?.convention ?? defaultConvention
     // Dense numbers and GGUF hold multipliers: of weights that are ternary already, the magnitude itself.
     if let magnitude = fresh.magnitude {
       if isDense || comparesMultipliers { return [magnitude] }
       // A checkpoint stores it as bfloat16; one that stores Float may hold it whole.
-      return try [fresh.scale(convention)] + (convention == .multiply ? [magnitude] : [])
+      return try [fresh.of(convention)] + (convention == .multiply ? [magnitude] : [])
     }
-    guard involvesGGUF, !fresh.isPacked else { return [try fresh.scale(convention)] }
-    return try ([convention] + ScaleConvention.allCases.filter { $0 != convention }).map { try fresh.scale($0) }
+    guard involvesGGUF, !fresh.isPacked else { return [try fresh.of(convention)] }
+    return try ([convention] + ScaleConvention.allCases.filter { $0 != convention }).map { try fresh.of($0) }
   }
 
   private func finding(
@@ -265,8 +281,8 @@ struct TensorComparison {
   }
 
   /// What storing the magnitude of weights that were ternary already did to it; nil when nothing.
-  private func roundedMagnitude(_ fresh: TernaryWeight, _ found: TernaryScale) -> ScaleRounding? {
-    guard let scale = fresh.magnitude, scale.granularity == .tensor, found.granularity == .tensor,
+  private func roundedMagnitude(_ magnitude: TernaryScale?, _ found: TernaryScale) -> ScaleRounding? {
+    guard let scale = magnitude, scale.granularity == .tensor, found.granularity == .tensor,
       let magnitude = scale.stored.first, magnitude > 0
     else { return nil }
     let multiplier = found.multiplier()

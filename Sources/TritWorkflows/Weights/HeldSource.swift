@@ -6,12 +6,10 @@ import TritCore
 /// A view of a source that keeps one tensor in memory: its bytes come from the file once, however often they are read.
 ///
 /// A tensor larger than the limit is passed through, and read anew in every pass. The memory is used again for the next
-/// tensor. Any number of threads may read; only one may call `hold`, while nobody reads.
+/// tensor. Any number of threads may read; only one may call `keep`, while nobody reads.
 final class HeldSource: TensorSource {
   let base: any TensorSource
   private let limit: Int
-  /// Read whole when it is held: a network gives many pieces at once sooner than one after the other.
-  private let readsAhead: Bool
   /// Pieces are read whole; the first pass asks for ranges of whole pieces.
   private static let pieceBytes = bandBytes
 
@@ -42,17 +40,15 @@ final class HeldSource: TensorSource {
   nonisolated(unsafe) private var held: Held?
 
   /// - Parameter limit: bytes of the largest tensor that is kept.
-  init(_ base: any TensorSource, limit: Int, readsAhead: Bool = false) {
+  init(_ base: any TensorSource, limit: Int) {
     self.base = base
     self.limit = limit
-    self.readsAhead = readsAhead
   }
 
   var manifest: ModelManifest { base.manifest }
 
-  /// Forgets the tensor held before; true when the new one will be kept.
-  @discardableResult
-  func hold(_ tensor: TensorDescriptor) throws -> Bool {
+  /// Forgets the tensor kept before; true when the new one will be kept.
+  func keep(_ tensor: TensorDescriptor) -> Bool {
     let count = tensor.location.byteCount
     guard count <= limit, count > 0 else {
       held = nil
@@ -65,21 +61,7 @@ final class HeldSource: TensorSource {
       held = nil
       held = Held(tensor: ExactString(tensor.name), buffer: Buffer(byteCount: count))
     }
-    if readsAhead, let held { try readWhole(tensor, held.buffer) }
     return true
-  }
-
-  private func readWhole(_ tensor: TensorDescriptor, _ buffer: Buffer) throws {
-    let bytes = 0..<tensor.location.byteCount
-    var target = UnsafeMutableRawBufferPointer(rebasing: buffer.memory[bytes]).mutableBytes
-    do {
-      try base.read(bytes, of: tensor, into: &target)
-    } catch {
-      held = nil
-      throw error
-    }
-    let count = (bytes.count + Self.pieceBytes - 1) / Self.pieceBytes
-    for piece in buffer.pieces.prefix(count) { piece.state.store(Piece.loaded, ordering: .releasing) }
   }
 
   func readsInPlace(_ tensor: TensorDescriptor) -> Bool {
@@ -126,10 +108,17 @@ final class HeldSource: TensorSource {
   }
 
   func expect(_ ranges: [ExpectedRange]) throws { try base.expect(ranges) }
+  func hold(_ tensor: TensorDescriptor) throws { try base.hold(tensor) }
+  func letGo(_ tensor: TensorDescriptor) { base.letGo(tensor) }
   func scale(of tensor: TensorDescriptor) throws -> TernaryScale { try base.scale(of: tensor) }
   func companion(named name: String) throws -> [UInt8] { try base.companion(named: name) }
   func checkUnchanged() throws { try base.checkUnchanged() }
   func checkIntegrity(_ parallelism: Parallelism, _ progress: any ProgressObserver) throws {
     try base.checkIntegrity(parallelism, progress)
+  }
+  func checkIntegrity(
+    of tensor: TensorDescriptor, _ parallelism: Parallelism, _ progress: any ProgressObserver
+  ) throws {
+    try base.checkIntegrity(of: tensor, parallelism, progress)
   }
 }

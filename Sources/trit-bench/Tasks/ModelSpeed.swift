@@ -36,6 +36,8 @@ struct ModelSpeed: ParsableCommand {
     for target in ConversionTarget.allCases where target != .trainable {
       var request = ConversionRequest(input: model, output: output, target: target)
       request.replaces = true
+      // mlx-lm does not take every family.
+      if target == .mlx, (try? ConvertWorkflow(request).plan()) == nil { continue }
       timings.append(
         try Timing("convert --to \(target.rawValue)", bytes: bytes, runs: runs) {
           _ = try ConvertWorkflow(request).run()

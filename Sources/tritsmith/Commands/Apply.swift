@@ -8,7 +8,8 @@ struct Apply: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Make a fine-tune from its base and a patch.",
     discussion: """
-      The base may be in another format than the one the patch was made with: trits, scales and dense tensors count. \
+      The base may be in another format than the one the patch was made with: trits, scales and dense tensors count, \
+      under the same names. safetensors and TritPack share theirs; GGUF has its own. \
       One that differs is refused, and the first tensor that differs named. What was written is read back and every \
       hash compared before it is put in place. Without --to the output has the files the patch was made of, byte for \
       byte.

@@ -11,13 +11,17 @@ struct Inspect: ParsableCommand {
     abstract: "Show what a model is and what it holds.",
     discussion: """
       Reads headers and a small sample of the weights, so that a model of any size answers at once; with --stats the \
-      weights are read too.
+      weights are read too. --raw gives the numbers of one tensor to other programs: row by row, little-endian, trits \
+      times their scales as float32, dense numbers as they are stored.
       """,
     examples: [
       .init("tritsmith inspect ./falcon-e-1b", "Kind, family, scale convention, tensors, sizes."),
       .init("tritsmith inspect model.gguf --metadata 'tokenizer.ggml.pre'", "One key, whole."),
       .init("tritsmith inspect ./falcon-e-1b --html report.html", "A page with plots of the weights; reads them all."),
       .init("tritsmith inspect model.tritpack --stats --tensor '*q_proj*' --format csv", "Statistics of some tensors."),
+      .init(
+        "tritsmith inspect model.gguf --tensor blk.0.attn_q.weight --raw q.f32 --format json",
+        "The weights of one tensor in a file; their type and shape in JSON."),
     ], group: "Look")
 
   @Argument(help: "A folder, a safetensors file, an index, a GGUF, TritPack or TritDiff file.", completion: .file())
@@ -28,6 +32,12 @@ struct Inspect: ParsableCommand {
 
   @Option(name: .customLong("tensor"), help: ArgumentHelp("Only tensors this pattern matches.", valueName: "glob"))
   var tensors: [String] = []
+
+  @Option(
+    help: ArgumentHelp(
+      "Write the values of the one tensor that --tensor names; '-' prints them and no report.", valueName: "file",
+      takesStream: true), completion: .file())
+  var raw: String?
 
   @Option(help: "What stored scales mean, where the files do not say.")
   var scaleConvention: ScaleConvention?
@@ -55,11 +65,24 @@ struct Inspect: ParsableCommand {
 
   func validate() throws {
     if page.isWanted && !metadata.isEmpty { throw ValidationError("--metadata prints no page; leave out --html") }
+    guard let raw else { return }
+    if tensors.count != 1 { throw ValidationError("--raw gives the values of one tensor; name it with --tensor") }
+    if stats || proveScale || sibling != nil || page.isWanted || !metadata.isEmpty {
+      throw ValidationError(
+        "--raw gives values alone; leave out --stats, --metadata, --html, --sibling and --prove-scale")
+    }
+    if raw == "-", output.format != .table {
+      throw ValidationError("'--raw -' prints values and no report; name a file to have one in another format")
+    }
   }
 
   func run() throws {
     let isProven = try reporting {
       let path = try machine.model(path)
+      if let raw {
+        try give(path, to: raw)
+        return true
+      }
       let sibling = try sibling.map { try machine.model($0) }
       var request = InspectRequest(path: path)
       request.statistics = stats
@@ -82,6 +105,20 @@ struct Inspect: ParsableCommand {
       return result.hasProvenScale
     }
     if proof(sibling).isAsked, !isProven { throw ExitRequest(.checkFailed) }
+  }
+
+  private func give(_ path: String, to place: String) throws {
+    let isStream = place == "-"
+    if isStream, Terminal.isTerminal(Terminal.standardOutput) {
+      throw ValidationError("values are no text for a terminal; name a file, or send them to a program")
+    }
+    let workflow = TensorValuesWorkflow(
+      path: path, tensor: Glob(tensors[0]), open: machine.open(scaleConvention, i2sOrder), work: try machine.work())
+    if isStream {
+      _ = try workflow.stream { try StandardOutput.shared.write(bytes: $0) }
+    } else {
+      output.print(try workflow.write(to: place, replacing: page.force).report, quietly: machine.quiet)
+    }
   }
 
   private func proof(_ sibling: String?) -> ScaleProof {

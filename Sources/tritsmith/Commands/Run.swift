@@ -54,11 +54,11 @@ struct Run: ParsableCommand {
   @OptionGroup(title: "Running") var running: RunningOptions
 
   func validate() throws {
-    let given = [text, prompt, chat.messages].count { $0 != nil }
-    guard given == 1 || (given == 0 && chat.chat) else {
+    let given = try atMostOne(["a text": text, "--prompt": prompt, "--messages": chat.messages])
+    guard given != nil || chat.chat else {
       throw ValidationError("give a text, --prompt or --messages; --chat alone converses")
     }
-    if given == 0, printing.format != .table {
+    if given == nil, printing.format != .table {
       throw ValidationError("a conversation is text: give a prompt with --format")
     }
     if raw, chat.chat || chat.messages != nil { throw ValidationError("--raw goes without --chat and --messages") }
@@ -102,7 +102,15 @@ struct Run: ParsableCommand {
     let asks = Terminal.isTerminal(0) && !running.quiet
     while true {
       if asks { StandardError.write("> ") }
-      guard let line = try lines.next() else { break }
+      let line: String
+      do {
+        guard let next = try lines.next() else { break }
+        line = next
+      } catch let error as StandardInputError where !error.endsInput {
+        // A slip of the keyboard, or a terminal of another encoding: the conversation goes on.
+        StandardError.warn(error.diagnosticMessage + "; it is left out")
+        continue
+      }
       guard line.contains(where: { !$0.isWhitespace }) else { continue }
       let result = try conversation.answer(line, emit: show)
       endText()

@@ -25,6 +25,15 @@ extension GGMLTypeChoice: ExpressibleByArgument {
     valueName: "number=name")
 }
 
+/// The name of the one option of these that was given; nil for none.
+/// - Throws: when several were, with their names.
+func atMostOne(_ options: KeyValuePairs<String, String?>) throws(ValidationError) -> String? {
+  let given = options.compactMap { $0.value == nil ? nil : $0.key }
+  guard given.count > 1 else { return given.first }
+  let names = given.dropLast().joined(separator: ", ") + " and " + (given.last ?? "")
+  throw ValidationError("\(names) were given: give one of them")
+}
+
 /// How results are printed.
 struct OutputOptions: ParsableArguments {
   @Option(help: "How to print the result.")
@@ -167,7 +176,7 @@ struct PageOptions: ParsableArguments {
     completion: .file(extensions: ["html"]))
   var html: String?
 
-  @Flag(help: "Replace the page that stands there.")
+  @Flag(help: "Replace the file that stands there.")
   var force = false
 
   var isWanted: Bool { html != nil }

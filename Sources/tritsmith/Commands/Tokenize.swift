@@ -47,8 +47,10 @@ struct Tokenize: ParsableCommand {
   @OptionGroup(title: "Output") var printing: OutputOptions
 
   func validate() throws {
-    let given = [text, textFile, file, ids, chat.messages].count { $0 != nil }
-    guard given == 1 else { throw ValidationError("give one of --text, --text-file, --ids and --messages") }
+    let given = try atMostOne([
+      "--text": text, "--text-file": textFile, "--file": file, "--ids": ids, "--messages": chat.messages,
+    ])
+    guard given != nil else { throw ValidationError("give one of --text, --text-file, --ids and --messages") }
     try chat.check(hasText: ids == nil)
   }
 

@@ -241,10 +241,11 @@ struct GGUFPlanner {
     guard let description else { throw WorkflowError(.noConfiguration("to make the keys from"), file: file) }
     let keys = try GGUFDescription.entries(description, name: file)
     return [
-      MetadataEntry("general.architecture", .string(description.architecture.gguf?.architecture ?? "")),
+      MetadataEntry(GGUFDescription.architectureKey, .string(description.architecture.gguf?.architecture ?? "")),
       MetadataEntry("general.type", .string("model")),
       MetadataEntry("general.name", .string(modelName)), fileType,
-    ] + (isQuantized ? [version] : []) + keys + arithmetic + (try tokenizer(description.vocabularySize, &warnings))
+    ] + (try companion("generation_config.json").map(GGUFSampling.entries) ?? [])
+      + (isQuantized ? [version] : []) + keys + arithmetic + (try tokenizer(description.vocabularySize, &warnings))
       + order
   }
 
@@ -326,6 +327,7 @@ struct GGUFPlanner {
       chatTemplate: template ? String(decoding: try source.companion(named: "chat_template.jinja"), as: UTF8.self) : nil
     )
     if name == ModelManifest.sentencePieceFile {
+      files.addedTokens = try companion("added_tokens.json")
       try files.read(sentencePiece: source.companion(named: name), file: path)
     } else if let tokenizer = try companion(name) {
       files.tokenizer = tokenizer
