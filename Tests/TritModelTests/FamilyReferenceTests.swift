@@ -36,6 +36,8 @@ struct FamilyReferenceTests {
 
   /// The largest logits are 18, and float32 sums of another order differ by 2e-6 of them.
   static let bound: Float = 4e-5
+  /// Delta nets of random weights amplify: what transformers computes in float32 is 1.7e-4 from its own code in float64.
+  private static func bound(_ name: String) -> Float { name.hasPrefix("qwen35") ? 3e-4 : bound }
 
   @Test("logits and hidden states", arguments: names, ArithmeticMode.allCases)
   func logits(_ name: String, _ mode: ArithmeticMode) throws {
@@ -46,12 +48,13 @@ struct FamilyReferenceTests {
     let recorder = Recorder()
     let found = try loaded.session(mode).logits(ids, observer: recorder)
     let difference = Difference(found, try reference.floats(name + "/logits"))
-    #expect(difference.largest <= FamilyReferenceTests.bound, "\(name): \(difference.largest)")
+    let bound = FamilyReferenceTests.bound(name)
+    #expect(difference.largest <= bound, "\(name): \(difference.largest)")
     for state in reference.names where state.hasPrefix(name + "/") && !state.hasSuffix("/ids") {
       let step = String(state.dropFirst(name.count + 1))
       guard step != "logits" else { continue }
       let seen = try #require(recorder.states[step], "no state \(step)")
-      #expect(Difference(seen, try reference.floats(state)).largest <= FamilyReferenceTests.bound, "\(name) \(step)")
+      #expect(Difference(seen, try reference.floats(state)).largest <= bound, "\(name) \(step)")
     }
   }
 

@@ -121,7 +121,9 @@ private struct TernaryHybrid {
   }
 
   func write(_ folder: String) -> String {
-    let dense = matrices.map { RawTensor($0.name + ".weight", "F16", [$0.rows, $0.columns], FloatBytes.f16($0.values)) }
+    let dense = matrices.map {
+      RawTensor($0.name + ".weight", "F16", [$0.rows, $0.columns], FloatBytes.f16($0.values))
+    }
     return ModelFolderBuilder(dense + others, configuration: configuration).write(folder)
   }
 
@@ -234,17 +236,6 @@ private struct TernaryHybrid {
 
 @Suite("Qwen3.5")
 struct Qwen35Tests {
-  /// The tiny random model of the family's reference.
-  private static func random(_ scratch: ScratchFolder) throws -> String {
-    let folder = Fixtures.golden("families")
-    let cases = try #require(try JSONValue.parse(Disk.bytes(folder + "/cases.json")).object)
-    let configuration = try #require(cases["qwen35"]?.object?["config"])
-    Disk.makeFolder(scratch["random"])
-    Disk.write(configuration.serialized(), scratch["random"] + "/config.json")
-    Disk.write(Disk.bytes(folder + "/qwen35.safetensors"), scratch["random"] + "/model.safetensors")
-    return scratch["random"]
-  }
-
   private static func logits(_ source: any TensorSource) throws -> [Float] {
     let options = RunOptions(threads: 1)
     let model = try RunnableModel(source, options, engine: options.engine())
@@ -266,7 +257,7 @@ struct Qwen35Tests {
   @Test("to GGUF and back: the same model, every tensor where llama.cpp wants it")
   func gguf() throws {
     let scratch = ScratchFolder()
-    let source = try Self.random(scratch)
+    let source = TernaryHybrid.small.write(scratch["source"])
     let result = try Workflow.convert(source, scratch["model.gguf"], to: .gguf) {
       $0.gguf.weights = .f32
       $0.gguf.hasTokenizer = false
@@ -280,8 +271,7 @@ struct Qwen35Tests {
     }
     func given(_ name: String) throws -> [Float] {
       let tensor = try #require(tensors.first { $0.name == name })
-      return tensor.dtype == "F32"
-        ? LittleEndian.u32s(tensor.bytes).map { Float(bitPattern: $0) } : FloatBytes.bf16Values(tensor.bytes)
+      return DenseValues.floats(tensor.bytes.span.bytes, tensor.dtype == "F32" ? .f32 : .f16)
     }
     let net = "model.layers.0.linear_attn."
     #expect(try stored("blk.0.attn_norm.weight") == given("model.layers.0.input_layernorm.weight").map { 1 + $0 })
@@ -296,15 +286,18 @@ struct Qwen35Tests {
     let (z, ownZ) = try (stored("blk.0.attn_gate.weight"), given(net + "in_proj_z.weight"))
     let (out, ownOut) = try (stored("blk.0.ssm_out.weight"), given(net + "out_proj.weight"))
     for (place, head) in order.enumerated() {
-      #expect(Array(z[place * 256..<(place + 1) * 256]) == Array(ownZ[head * 256..<(head + 1) * 256]))
-      for row in 0..<32 {
-        let (found, wanted) = (row * 32 + 8 * place, row * 32 + 8 * head)
-        #expect(Array(out[found..<found + 8]) == Array(ownOut[wanted..<wanted + 8]))
+      // Heads have 64 rows of 128 columns here, and 64 columns in the 128 rows of the output.
+      let isHead = z[place * 8192..<(place + 1) * 8192].elementsEqual(ownZ[head * 8192..<(head + 1) * 8192])
+      #expect(isHead)
+      for row in 0..<128 {
+        let (found, wanted) = (row * 256 + 64 * place, row * 256 + 64 * head)
+        let isEqual = out[found..<found + 64].elementsEqual(ownOut[wanted..<wanted + 64])
+        #expect(isEqual)
       }
     }
     let convolution = try #require(file.manifest.tensor(named: "blk.0.ssm_conv1d.weight"))
-    #expect(convolution.shape.dimensions == [64, 4] && convolution.encoding == .dense(.f32))
-    #expect(file.manifest.entry("qwen35.attention.recurrent_layers") == .array(.bool([true, true, true, false])))
+    #expect(convolution.shape.dimensions == [512, 4] && convolution.encoding == .dense(.f32))
+    #expect(file.manifest.entry("qwen35.attention.recurrent_layers") == .array(.bool([true, false])))
     #expect(file.manifest.entry("qwen35.rope.dimension_count")?.integer == 8)
     #expect(try Self.distance(Self.logits(source), Self.logits(scratch["model.gguf"])) < 1e-5)
     #expect(try Workflow.verify(source, scratch["model.gguf"]).tensors.allSatisfy { $0.outcome != .differs })
@@ -329,7 +322,7 @@ struct Qwen35Tests {
     ])
   func keys(_ key: String, _ value: MetadataValue) throws {
     let scratch = ScratchFolder()
-    try Workflow.convert(Self.random(scratch), scratch["model.gguf"], to: .gguf) {
+    try Workflow.convert(TernaryHybrid.small.write(scratch["source"]), scratch["model.gguf"], to: .gguf) {
       $0.gguf.weights = .f32
       $0.gguf.hasTokenizer = false
     }
@@ -361,6 +354,43 @@ struct Qwen35Tests {
         $0.gguf.weights = .pq2
         $0.gguf.hasTokenizer = false
       }
+    }
+  }
+
+  @Test(
+    "every form of the trained model has the tensors and the logits of the reference",
+    .enabled(if: Fixtures.trainedQwen35 != nil))
+  func trained() throws {
+    let scratch = ScratchFolder()
+    let folder = try #require(Fixtures.trainedQwen35)
+    let source = folder + "/mlx-2bit"
+    for (name, target) in [("dense", ConversionTarget.dense), ("mlx", .mlx)] {
+      try Workflow.convert(source, scratch[name], to: target)
+    }
+    for (name, weights) in [("f16.gguf", GGUFWeightType.f16), ("q2.gguf", .q2)] {
+      try Workflow.convert(source, scratch[name], to: .gguf) { $0.gguf.weights = weights }
+    }
+    let reference = try JSONValue.parse(Disk.bytes(folder + "/reference/tensor_stats.json"))
+    let stated = try #require(reference.object?["unpacked"]?.object)
+    let tensors = RawModelFile.tensors(ofFolder: scratch["dense"])
+    #expect(tensors.count == stated.entries.count)
+    for tensor in tensors {
+      let entry = try #require(stated[tensor.name]?.object)
+      // Norms come out of 1 + w as F32.
+      let isWider = tensor.dtype == "F32" && entry["dtype"] == "float16"
+      let bytes = isWider ? FloatBytes.f16(DenseValues.floats(tensor.bytes.span.bytes, .f32)) : tensor.bytes
+      #expect(entry["sha256"]?.string == SHA256.digest(of: bytes).description, "\(tensor.name)")
+    }
+    let logits = RawModelFile(reading: folder + "/reference/unpacked/logits.safetensors").tensors
+    let ids = try #require(logits.first { $0.name == "prompt1.ids" })
+    let wanted = try #require(logits.first { $0.name == "prompt1.logits" })
+    let expected = DenseValues.floats(wanted.bytes.span.bytes, .f32)
+    for name in ["dense", "mlx", "f16.gguf", "q2.gguf"] {
+      let options = RunOptions(threads: 1)
+      let model = try RunnableModel(ModelOpener.toRun(scratch[name], OpenOptions()), options, engine: options.engine())
+      let list = LittleEndian.u32s(ids.bytes).map { Int($0) }
+      let found = try model.session(for: list.count).logits(list)
+      #expect(zip(found, expected).allSatisfy { abs($0 - $1) <= 5e-4 } && found.count == expected.count, "\(name)")
     }
   }
 

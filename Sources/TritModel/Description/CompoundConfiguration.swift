@@ -71,9 +71,11 @@ struct CompoundConfiguration {
   /// The entries of modules under the names of the text model.
   private static func renamed(_ value: JSONValue, _ names: OtherNames) -> JSONValue {
     guard let object = value.object else { return value }
-    return .object(JSONObject(entries: object.entries.map { entry in
-      JSONObject.Entry(key: names.ours(entry.key), value: entry.value, offset: entry.offset)
-    }))
+    return .object(
+      JSONObject(
+        entries: object.entries.map { entry in
+          JSONObject.Entry(key: names.ours(entry.key), value: entry.value, offset: entry.offset)
+        }))
   }
 }
 

@@ -104,13 +104,16 @@ package enum MLXDescription {
     }
     let scaling = rotaryScaling(description.rotary.scaling)
     // One place for each setting: a class may read either.
-    guard case .loads(let form) = architecture.mlx, !form.textPrefix.isEmpty, let compound = architecture.compound else {
+    guard case .loads(let form) = architecture.mlx, !form.textPrefix.isEmpty, let compound = architecture.compound
+    else {
       result["rope_scaling"] = scaling
       result["rope_parameters"] = nil
       return result
     }
     var parameters = complete["rope_parameters"]?.object ?? JSONObject()
-    for entry in scaling.object?.entries ?? [] { parameters[entry.key] = entry.value }
+    // What is written there stays as it is written.
+    for entry in (result["rope_parameters"]?.object?.entries ?? []) + (scaling.object?.entries ?? [])
+    where !entry.value.isNull { parameters[entry.key] = entry.value }
     result["rope_parameters"] = .object(parameters)
     for key in ["rope_scaling", "rope_theta"] { result[key] = nil }
     return wrapped(result, compound, prefix: form.textPrefix)

@@ -13,7 +13,8 @@ extension RotaryEmbedding {
   ///
   /// A reader that knows only the first would silently take the default theta for 5.x files.
   static func read(
-    _ reader: inout ConfigurationReader, defaultTheta: Double, _ whole: Sizes, _ rotated: ClassKeys.RotatedColumns = .all
+    _ reader: inout ConfigurationReader, defaultTheta: Double, _ whole: Sizes,
+    _ rotated: ClassKeys.RotatedColumns = .all
   ) throws(ModelError) -> RotaryEmbedding {
     let part = try readPart(&reader, rotated, whole)
     let sizes = Sizes(headDimension: part.columns ?? whole.headDimension, contextLength: whole.contextLength)

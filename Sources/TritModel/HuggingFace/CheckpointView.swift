@@ -287,11 +287,12 @@ public final class CheckpointView: ModelView {
   }
 
   public func expect(_ ranges: [ExpectedRange]) throws {
-    try base.expect(ranges.compactMap { range -> ExpectedRange? in
-      guard let place = place(of: range.tensor) else { return nil }
-      if case .direct = place.access { return ExpectedRange(place.stored, range.range) }
-      return ExpectedRange(place.stored, 0..<place.stored.location.byteCount)
-    })
+    try base.expect(
+      ranges.compactMap { range -> ExpectedRange? in
+        guard let place = place(of: range.tensor) else { return nil }
+        if case .direct = place.access { return ExpectedRange(place.stored, range.range) }
+        return ExpectedRange(place.stored, 0..<place.stored.location.byteCount)
+      })
   }
 
   public func hold(_ tensor: TensorDescriptor) throws { try base.hold(knownPlace(of: tensor).stored) }

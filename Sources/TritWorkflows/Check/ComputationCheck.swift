@@ -67,7 +67,8 @@ struct ComputationCheck {
         engine: model.engine, cancellation: work.parallelism.cancellation)
     }
     let bound = Double(configuration.vocabularySize) / 10
-    let text = "perplexity \(NumberText.fixed(result.perplexity, digits: 1)) on \(result.negativeLogLikelihoods.count) "
+    let text =
+      "perplexity \(NumberText.fixed(result.perplexity, digits: 1)) on \(result.negativeLogLikelihoods.count) "
       + "tokens of the built-in text"
     guard result.perplexity > bound else { return ([], [text]) }
     let finding = CheckFinding(
