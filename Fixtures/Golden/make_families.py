@@ -1,6 +1,6 @@
 """Tiny random models of whole families, with what other programs compute of them: make_families.py OUTDIR
 
-Qwen3 and Llama by transformers (float32, eager attention, no cache). MiniCPM's class is published as code beside its
+Qwen3, Qwen3.5 and Llama by transformers (float32, eager attention, no cache, torch's own code for delta nets). MiniCPM's class is published as code beside its
 models, so its logits come from a float64 numpy program below, written from the published formulas. Written for
 transformers 5.23, torch 2.13, safetensors 0.8, numpy 2.
 """
@@ -13,7 +13,8 @@ import sys
 import numpy as np
 import torch
 from safetensors.torch import save_file
-from transformers import LlamaConfig, LlamaForCausalLM, Qwen3Config, Qwen3ForCausalLM
+from transformers import (LlamaConfig, LlamaForCausalLM, Qwen3Config, Qwen3ForCausalLM, Qwen3_5ForCausalLM,
+                          Qwen3_5TextConfig)
 
 SIZES = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4,
          "num_key_value_heads": 2, "vocab_size": 40, "max_position_embeddings": 64, "hidden_act": "silu"}
@@ -57,12 +58,67 @@ def weights(head, seed, names_of_heads):
     return {name: tensor.to(torch.bfloat16) for name, tensor in tensors.items()}
 
 
+DELTA = {"linear_num_key_heads": 2, "linear_num_value_heads": 4, "linear_key_head_dim": 8,
+         "linear_value_head_dim": 8, "linear_conv_kernel_dim": 4}
+
+
+def delta_weights(seed):
+    """A Qwen3.5 of four layers, the last with attention; norms hold w for 1 + w."""
+    generator = torch.Generator().manual_seed(seed)
+    hidden, inner, vocab = SIZES["hidden_size"], QWEN35["intermediate_size"], SIZES["vocab_size"]
+    heads, kv, head = SIZES["num_attention_heads"], SIZES["num_key_value_heads"], 16
+    keys = DELTA["linear_num_key_heads"] * DELTA["linear_key_head_dim"]
+    values = DELTA["linear_num_value_heads"] * DELTA["linear_value_head_dim"]
+    channels = 2 * keys + values
+    tensors, single = {}, {}
+
+    def random(*shape):
+        return torch.randn(*shape, generator=generator)
+
+    def matrix(name, rows, columns, gain=1.5):
+        tensors[name + ".weight"] = random(rows, columns) * gain / math.sqrt(columns)
+
+    def norm(name, count):
+        tensors[name + ".weight"] = 0.25 * random(count)
+
+    tensors["model.embed_tokens.weight"] = random(vocab, hidden)
+    for layer in range(4):
+        prefix = f"model.layers.{layer}."
+        norm(prefix + "input_layernorm", hidden)
+        if layer == 3:
+            matrix(prefix + "self_attn.q_proj", 2 * heads * head, hidden)
+            matrix(prefix + "self_attn.k_proj", kv * head, hidden)
+            matrix(prefix + "self_attn.v_proj", kv * head, hidden)
+            norm(prefix + "self_attn.q_norm", head)
+            norm(prefix + "self_attn.k_norm", head)
+            matrix(prefix + "self_attn.o_proj", hidden, heads * head)
+        else:
+            delta = prefix + "linear_attn."
+            matrix(delta + "in_proj_qkv", channels, hidden)
+            matrix(delta + "in_proj_z", values, hidden)
+            matrix(delta + "in_proj_b", DELTA["linear_num_value_heads"], hidden)
+            matrix(delta + "in_proj_a", DELTA["linear_num_value_heads"], hidden)
+            tensors[delta + "conv1d.weight"] = random(channels, 1, DELTA["linear_conv_kernel_dim"]) * 0.7
+            tensors[delta + "norm.weight"] = 1 + 0.25 * random(DELTA["linear_value_head_dim"])
+            matrix(delta + "out_proj", hidden, values)
+            single[delta + "A_log"] = torch.log(torch.rand(DELTA["linear_num_value_heads"], generator=generator) * 2 + 0.05)
+            single[delta + "dt_bias"] = random(DELTA["linear_num_value_heads"]) - 1
+        norm(prefix + "post_attention_layernorm", hidden)
+        matrix(prefix + "mlp.gate_proj", inner, hidden)
+        matrix(prefix + "mlp.up_proj", inner, hidden)
+        matrix(prefix + "mlp.down_proj", hidden, inner)
+    norm("model.norm", hidden)
+    matrix("lm_head", vocab, hidden, 2.5)
+    return {**{name: tensor.to(torch.bfloat16) for name, tensor in tensors.items()}, **single}
+
+
 def ids(count, seed):
     return np.random.default_rng(seed).integers(0, SIZES["vocab_size"], count).astype(np.int32)
 
 
 def by_transformers(config, tensors, tokens):
-    kind, model = (Qwen3Config, Qwen3ForCausalLM) if config["model_type"] == "qwen3" else (LlamaConfig, LlamaForCausalLM)
+    kind, model = {"qwen3": (Qwen3Config, Qwen3ForCausalLM), "qwen3_5_text": (Qwen3_5TextConfig, Qwen3_5ForCausalLM),
+                   "llama": (LlamaConfig, LlamaForCausalLM)}[config["model_type"]]
     settings = {key: value for key, value in json.loads(json.dumps(config)).items() if key not in ("architectures", "model_type")}
     model = model._from_config(kind(**settings), attn_implementation="eager", dtype=torch.float32).eval()
     state = {name: tensor.float() for name, tensor in tensors.items()}
@@ -70,11 +126,15 @@ def by_transformers(config, tensors, tokens):
         state["lm_head.weight"] = state["model.embed_tokens.weight"]
     model.load_state_dict(state)
     states, hooks = {}, []
-    attention = model.model.layers[0].self_attn
-    for name in ("q_norm", "k_norm"):
-        if hasattr(attention, name):
-            hooks.append(getattr(attention, name).register_forward_hook(
-                lambda _, __, out, name=name: states.__setitem__(f"block0.self_attn.{name}", out.reshape(out.shape[1], -1))))
+    for layer, block in enumerate(model.model.layers):
+        for part, names in (("self_attn", ("q_norm", "k_norm")), ("linear_attn", ("in_proj_qkv", "in_proj_z", "out_proj"))):
+            if layer not in (0, 3):
+                continue
+            for name in names:
+                if hasattr(getattr(block, part, None), name):
+                    hooks.append(getattr(getattr(block, part), name).register_forward_hook(
+                        lambda _, __, out, name=f"block{layer}.{part}.{name}": states.__setitem__(
+                            name, out.reshape(len(tokens), -1))))
     for layer, block in enumerate(model.model.layers):
         hooks.append(block.register_forward_hook(
             lambda _, __, out, layer=layer: states.__setitem__(f"block{layer}", (out[0] if isinstance(out, tuple) else out)[0])))
@@ -139,7 +199,7 @@ def by_numpy(config, tensors, tokens):
 
 
 def config(family, head, **change):
-    names = {"qwen3": "Qwen3ForCausalLM", "llama": "LlamaForCausalLM", "minicpm": "MiniCPMForCausalLM"}
+    names = {"qwen3": "Qwen3ForCausalLM", "qwen3_5_text": "Qwen3_5ForCausalLM", "llama": "LlamaForCausalLM", "minicpm": "MiniCPMForCausalLM"}
     result = {"architectures": [names[family]], "model_type": family, **SIZES, "rms_norm_eps": 1e-6,
               "tie_word_embeddings": False, "torch_dtype": "bfloat16"}
     if family != "minicpm":
@@ -148,6 +208,9 @@ def config(family, head, **change):
 
 
 QWEN3 = {"rope_theta": 1000000.0, "use_sliding_window": False, "sliding_window": 4096, "max_window_layers": 1}
+QWEN35 = {"num_hidden_layers": 4, "intermediate_size": 16, "max_position_embeddings": 128, **DELTA, "rope_parameters": {
+    "rope_type": "default", "rope_theta": 10000.0, "partial_rotary_factor": 0.5, "mrope_section": [2, 1, 1],
+    "mrope_interleaved": True}}
 MINICPM = {"scale_emb": 12, "scale_depth": 1.4, "dim_model_base": 8, "rope_theta": 10000.0}
 CASES = {
     # name: (weights, tokens, configuration)
@@ -168,11 +231,16 @@ CASES = {
         **LONG, "short_factor": LONG["short_factor"][::2], "long_factor": LONG["long_factor"][::2]})),
     "minicpm-longrope-long": ("minicpm", 40, config("minicpm", 8, **MINICPM, rope_scaling={
         **LONG, "short_factor": LONG["short_factor"][::2], "long_factor": LONG["long_factor"][::2]})),
+    "qwen35": ("qwen35", 20, config("qwen3_5_text", 16, **{**QWEN35, "full_attention_interval": 4})),
+    # More tokens than transformers' code for delta nets takes in one go, and its defaults for what is not said.
+    "qwen35-tied": ("qwen35", 70, config("qwen3_5_text", 16, **{
+        **QWEN35, "tie_word_embeddings": True, "rope_parameters": {"rope_type": "default", "rope_theta": 100000.0}})),
 }
 
 
 def main(folder):
-    models = {"qwen3": weights(16, 3, ["q_norm", "k_norm"]), "llama": weights(16, 4, []), "minicpm": weights(8, 5, [])}
+    models = {"qwen3": weights(16, 3, ["q_norm", "k_norm"]), "llama": weights(16, 4, []), "minicpm": weights(8, 5, []),
+              "qwen35": delta_weights(6)}
     for name, tensors in models.items():
         save_file(tensors, os.path.join(folder, name + ".safetensors"), metadata={"format": "pt"})
     reference = {}
@@ -181,7 +249,7 @@ def main(folder):
         compute = by_numpy if family == "minicpm" else by_transformers
         reference[name + "/ids"] = torch.tensor(tokens)
         for state, values in compute(settings, models[family], tokens).items():
-            if state != "logits" and name not in ("qwen3-own-head", "minicpm"):
+            if state != "logits" and name not in ("qwen3-own-head", "minicpm", "qwen35"):
                 continue
             reference[f"{name}/{state}"] = values.float().contiguous()
     save_file(reference, os.path.join(folder, "reference.safetensors"))

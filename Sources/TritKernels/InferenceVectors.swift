@@ -73,14 +73,16 @@ extension InferenceEngine {
     }
   }
 
-  /// Rotary embedding of rows of heads, halves rotated: pairs (i, i + D/2) of a head of D values.
+  /// Rotary embedding of rows of heads, halves rotated: pairs (i, i + D/2) of the first D values of a head.
   ///
-  /// `cosines` and `sines` are `[rows, D/2]`. Source: transformers `apply_rotary_pos_emb`.
+  /// `cosines` and `sines` are `[rows, D/2]`; D is the whole head where `columns` does not say it. Source: transformers
+  /// `apply_rotary_pos_emb`.
   public func rotate(
-    _ x: inout [Float], rows: Int, heads: Int, headDimension: Int, cosines: [Float],
+    _ x: inout [Float], rows: Int, heads: Int, headDimension: Int, columns: Int? = nil, cosines: [Float],
     sines: [Float]
   ) {
-    let half = headDimension / 2
+    let half = (columns ?? headDimension) / 2
+    precondition(2 * half <= headDimension, "no more columns than a head has")
     precondition(x.count >= rows * heads * headDimension, "input has every row")
     precondition(cosines.count >= rows * half && sines.count >= rows * half, "angles for every row")
     cosines.withUnsafeBufferPointer { cosines in

@@ -3,7 +3,7 @@
 import TritCore
 import TritKernels
 
-/// The seven projections of a transformer block.
+/// The projections of a transformer block: seven with attention, six with a gated delta net in its place.
 public enum ProjectionKind: String, Sendable, Hashable, CaseIterable, Codable {
   case query = "q_proj"
   case key = "k_proj"
@@ -12,6 +12,11 @@ public enum ProjectionKind: String, Sendable, Hashable, CaseIterable, Codable {
   case gate = "gate_proj"
   case up = "up_proj"
   case down = "down_proj"
+  /// Query, key and value of a delta net in one.
+  case deltaInput = "in_proj_qkv"
+  /// What a delta net's output is gated by.
+  case deltaGate = "in_proj_z"
+  case deltaOutput = "out_proj"
 }
 
 /// What a tensor does in its model.
@@ -108,9 +113,26 @@ public struct ClassKeys: Sendable {
     case miniCPM
   }
 
+  /// What stands in the place of attention in some layers.
+  public enum LayerKinds: Sendable {
+    /// Nothing: `layer_types` may say so.
+    case attention
+    /// Gated delta nets: `layer_types`, or every layer but each `full_attention_interval`th, 4 where nothing is said.
+    case deltaNets
+  }
+
+  /// Which columns of a head are rotated.
+  public enum RotatedColumns: Sendable {
+    case all
+    /// `partial_rotary_factor` of them, the first ones; positions may have three parts, which a text has equal.
+    case part(standard: Double)
+  }
+
   public var slidingWindow: SlidingWindow
   public var feedForwardBias: FeedForwardBias
   public var multipliers: Multipliers
+  public var layerKinds: LayerKinds
+  public var rotatedColumns: RotatedColumns
   /// Keys that change no logits of this class.
   public var irrelevant: Set<String>
   /// Keys this class refuses to be null, and what belongs there, beside those that every class refuses.
@@ -118,13 +140,47 @@ public struct ClassKeys: Sendable {
 
   public init(
     slidingWindow: SlidingWindow = .unknown, feedForwardBias: FeedForwardBias = .stated,
-    multipliers: Multipliers = .none, irrelevant: Set<String> = [], neverNull: [(key: String, expected: String)] = []
+    multipliers: Multipliers = .none, layerKinds: LayerKinds = .attention, rotatedColumns: RotatedColumns = .all,
+    irrelevant: Set<String> = [], neverNull: [(key: String, expected: String)] = []
   ) {
     self.slidingWindow = slidingWindow
     self.feedForwardBias = feedForwardBias
     self.multipliers = multipliers
+    self.layerKinds = layerKinds
+    self.rotatedColumns = rotatedColumns
     self.irrelevant = irrelevant
     self.neverNull = neverNull
+  }
+}
+
+/// A class that holds the family's models as one part, beside others that a text does not need.
+public struct CompoundClass: Sendable {
+  /// As in `architectures` of its `config.json`.
+  public var className: String
+  public var modelType: String
+  /// The key of the part's configuration.
+  public var key: String
+  /// Keys beside it that speak of the other parts.
+  public var otherKeys: Set<String>
+
+  public init(className: String, modelType: String, key: String, otherKeys: Set<String>) {
+    self.className = className
+    self.modelType = modelType
+    self.key = key
+    self.otherKeys = otherKeys
+  }
+}
+
+/// Names of tensors that a family's files have beside Hugging Face's own.
+public struct OtherNames: Sendable {
+  /// What stands before the names of a part, and what does without the other parts.
+  public var prefixes: [(found: String, ours: String)]
+  /// What the names of tensors begin with that no text needs, and what they are for.
+  public var setAside: [(prefix: String, what: String)]
+
+  public init(prefixes: [(found: String, ours: String)] = [], setAside: [(prefix: String, what: String)] = []) {
+    self.prefixes = prefixes
+    self.setAside = setAside
   }
 }
 
@@ -186,13 +242,28 @@ public protocol Architecture: Sendable {
   var modules: [ModuleTemplate] { get }
   /// How GGUF says this family; nil when it does not.
   var gguf: GGUFForm? { get }
+  /// The class that holds such a model beside other parts; nil where there is none.
+  var compound: CompoundClass? { get }
+  var otherNames: OtherNames { get }
+  /// What the weights of its norms are multiplied with as.
+  var normWeights: NormMeaning { get }
   /// How mlx-lm takes this family.
   var mlx: MLXSupport { get }
+}
+
+/// What the stored weights of a family's norms mean. Norms of a delta net's output are factors in every family.
+public enum NormMeaning: Sendable, Hashable {
+  case factor
+  /// w stands for 1 + w.
+  case aboveOne
 }
 
 extension Architecture {
   public var aliases: [String] { [] }
   public var defaults: ClassDefaults { ClassDefaults() }
+  public var compound: CompoundClass? { nil }
+  public var otherNames: OtherNames { OtherNames() }
+  public var normWeights: NormMeaning { .factor }
 
   /// Whether a `model_type` is one this family's files have.
   package func isModelType(_ name: String) -> Bool { name == modelType || aliases.contains(name) }

@@ -11,11 +11,13 @@ public enum ArchitectureRegistry {
     Bitnet1bitLLM(),
     Qwen3(),
     MiniCPM(),
+    Qwen35(),
   ]
 
   /// The family of a class name, aliases included. Names are compared exactly: two families differ by one capital.
   public static func architecture(named name: String) -> (any Architecture)? {
     all.first { $0.className == name } ?? all.first { $0.aliases.contains(name) }
+      ?? all.first { $0.compound?.className == name }
   }
 
   /// The class name a configuration gives, known or not.

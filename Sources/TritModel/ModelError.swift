@@ -82,7 +82,7 @@ public struct ModelError: DiagnosticError, Equatable {
       .outOfRange(let expected, let found), .tensorEncoding(let expected, let found):
       "expected \(expected), found \(printable(found))"
     case .rotatedModules(let count):
-      "the weights of \(count) modules are rotated, in a form of MLX that is named here and not read"
+      "the weights of \(count) modules are rotated in the form of MLX, for which this has no place"
     case .notComputed(let found, let reason): "mlx-lm does not compute '\(printable(found))': \(reason)"
     case .missingTensor(let shape): "the model needs this tensor, of shape \(shape), and has none of the name"
     case .missingLayers(let layers):
@@ -118,7 +118,7 @@ public struct ModelError: DiagnosticError, Equatable {
     case .unknownArchitecture:
       "if its tensors are named as a known class names them, convert with --architecture and that class"
     case .vocabularyOnly: "give the file of the model; 'tritsmith tokenize' takes a vocabulary alone"
-    case .rotatedModules: "take the GGUF file of the same model, whose rotated weights are read"
+    case .rotatedModules: "unfold them with --unfold, or take the GGUF file of the same model, which keeps its keys"
     case .notComputed: "write another form: --to hf-packed, dense, tritpack or gguf"
     case .noConfiguration: "put the config.json of the model beside its weights"
     case .missingTensor, .missingLayers: "the checkpoint is incomplete; fetch all of its files, or correct config.json"

@@ -12,7 +12,7 @@ struct FamilyReferenceTests {
   static let names = [
     "qwen3-tied", "qwen3-own-head", "qwen3-yarn", "qwen3-yarn-5x", "llama-longrope-short", "llama-longrope-long",
     "llama-linear", "llama-llama3", "llama-yarn", "minicpm", "minicpm-tied", "minicpm-longrope-short",
-    "minicpm-longrope-long",
+    "minicpm-longrope-long", "qwen35", "qwen35-tied",
   ]
 
   private static let folder = Fixtures.golden("families")
@@ -21,17 +21,23 @@ struct FamilyReferenceTests {
 
   /// A model folder of a case.
   private static func model(_ name: String, in scratch: ScratchFolder) throws -> LoadedModel {
+    try LoadedModel(write(name, in: scratch))
+  }
+
+  static func write(_ name: String, in scratch: ScratchFolder) throws -> String {
     let entry = try #require(try cases()[name]?.object)
     let weights = try #require(entry["weights"]?.string)
     let configuration = try #require(entry["config"])
     Disk.makeFolder(scratch[name])
     Disk.write(configuration.serialized(), scratch[name] + "/config.json")
     Disk.write(Disk.bytes(folder + "/\(weights).safetensors"), scratch[name] + "/model.safetensors")
-    return try LoadedModel(scratch[name])
+    return scratch[name]
   }
 
   /// The largest logits are 18, and float32 sums of another order differ by 2e-6 of them.
   static let bound: Float = 4e-5
+  /// Delta nets of random weights amplify: what transformers computes in float32 is 1.7e-4 from its own code in float64.
+  private static func bound(_ name: String) -> Float { name.hasPrefix("qwen35") ? 3e-4 : bound }
 
   @Test("logits and hidden states", arguments: names, ArithmeticMode.allCases)
   func logits(_ name: String, _ mode: ArithmeticMode) throws {
@@ -42,12 +48,13 @@ struct FamilyReferenceTests {
     let recorder = Recorder()
     let found = try loaded.session(mode).logits(ids, observer: recorder)
     let difference = Difference(found, try reference.floats(name + "/logits"))
-    #expect(difference.largest <= FamilyReferenceTests.bound, "\(name): \(difference.largest)")
+    let bound = FamilyReferenceTests.bound(name)
+    #expect(difference.largest <= bound, "\(name): \(difference.largest)")
     for state in reference.names where state.hasPrefix(name + "/") && !state.hasSuffix("/ids") {
       let step = String(state.dropFirst(name.count + 1))
       guard step != "logits" else { continue }
       let seen = try #require(recorder.states[step], "no state \(step)")
-      #expect(Difference(seen, try reference.floats(state)).largest <= FamilyReferenceTests.bound, "\(name) \(step)")
+      #expect(Difference(seen, try reference.floats(state)).largest <= bound, "\(name) \(step)")
     }
   }
 
@@ -69,7 +76,9 @@ struct FamilyReferenceTests {
   }
 
   /// The keys of earlier tokens are kept: one call or many.
-  @Test("logits do not depend on how a text is cut", arguments: ["qwen3-yarn", "minicpm", "llama-llama3"])
+  @Test(
+    "logits do not depend on how a text is cut",
+    arguments: ["qwen3-yarn", "minicpm", "llama-llama3", "qwen35", "qwen35-tied"])
   func cut(_ name: String) throws {
     let scratch = ScratchFolder()
     let loaded = try FamilyReferenceTests.model(name, in: scratch)

@@ -123,7 +123,8 @@ struct LoadedModel {
     _ path: String, _ options: LoadOptions = LoadOptions(), threads: Int = 2, kernels: KernelChoice = .auto
   ) throws {
     engine = try InferenceEngine(threads: threads, kernels: kernels)
-    model = try LanguageModel(FormatRegistry.open(path), options: options, engine: engine)
+    let source = try FormatRegistry.open(path)
+    model = try LanguageModel(CheckpointView(source) ?? source, options: options, engine: engine)
   }
 
   func session(_ mode: ArithmeticMode) throws -> Session { try Session(model, mode: mode, engine: engine) }

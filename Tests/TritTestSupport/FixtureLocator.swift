@@ -2,6 +2,12 @@
 
 import CZstd
 
+#if canImport(Glibc)
+  import Glibc
+#elseif canImport(Darwin)
+  import Darwin
+#endif
+
 /// Where the files of the Fixtures folder are on this machine, for tests of any target.
 ///
 ///     let weights = Fixtures.checkpoint("falcon-e-tiny/prequantized/model.safetensors")
@@ -10,6 +16,10 @@ import CZstd
 /// The folder is found from the path of this source file as the compiler saw it, so tests run from any working
 /// directory and need no resource bundle. They do need the source tree they were built from.
 public enum Fixtures {
+  /// The trained Qwen3.5, which is too large to lie here: the folder that TRITSMITH_QWEN35 names, with `mlx-2bit`,
+  /// `gguf` and `reference` in it; nil where it names none.
+  public static let trainedQwen35 = getenv("TRITSMITH_QWEN35").map { String(cString: $0) }
+
   /// The absolute path of the Fixtures folder, without a slash at the end.
   public static let root = repositoryRoot(ofFile: #filePath) + "/Fixtures"
 

@@ -26,6 +26,24 @@ struct CheckTests {
     #expect(result.report.verdict?.outcome == .pass)
   }
 
+  @Test("a text is scored where it is asked for: trits in another order compute noise, and every header is sound")
+  func noise() throws {
+    let scratch = ScratchFolder()
+    var model = ChangedModel(Checkpoint.bitnet)
+    for index in model.file.tensors.indices where model.file.tensors[index].name.hasSuffix("_proj.weight") {
+      model.file.tensors[index].bytes.reverse()
+    }
+    let path = model.write(scratch["model"])
+    func check(_ path: String, _ scoresText: Bool) throws -> CheckResult {
+      try CheckWorkflow(CheckRequest(path: path, scoresText: scoresText)).run()
+    }
+    #expect(try check(path, false).passed)
+    let result = try check(path, true)
+    #expect(!result.passed && result.findings.map(\.rule) == [.noise], "\(result.findings)")
+    let sound = try check(Checkpoint.bitnet, true)
+    #expect(sound.passed && sound.notes.contains { $0.contains("perplexity") }, "\(sound.notes)")
+  }
+
   @Test("conversions to every format pass")
   func conversions() throws {
     let scratch = ScratchFolder()
@@ -298,8 +316,8 @@ struct CheckTests {
 
   @Test("every rule has a planted fault")
   func coverage() {
-    // Those of `shards` and `damage`, of TokenizerConversionTests, MLXConversionTests and RotatedWeightTests.
-    let elsewhere: Set<CheckRule> = [.indexSize, .checksum, .preTokenizer, .damaged, .rounded, .rotation]
+    // Those of `shards`, `damage` and `noise`, of TokenizerConversionTests, MLXConversionTests and RotatedWeightTests.
+    let elsewhere: Set<CheckRule> = [.indexSize, .checksum, .noise, .preTokenizer, .damaged, .rounded, .rotation]
     let planted = Set(CheckTests.faults.map(\.rule))
     #expect(planted.union(elsewhere) == Set(CheckRule.allCases))
     let page = Disk.text(Fixtures.root + "/../Docs/Checks.md")

@@ -63,7 +63,8 @@ struct RotatedModel {
   }
 
   private func folded(_ row: [Float]) -> [Float] {
-    row.indices.map { column in
+    let signs = signs
+    return row.indices.map { column in
       let first = column / block * block
       let sum = (first..<first + block).reduce(0.0) {
         let sign = (($1 - first) & (column - first)).nonzeroBitCount % 2 == 0 ? 1.0 : -1

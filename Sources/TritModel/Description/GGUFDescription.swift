@@ -30,6 +30,23 @@ public enum GGUFDescription {
     "expert_count", "expert_used_count",
   ]
 
+  /// Keys of architectures with delta nets. Source: llama.cpp `qwen35.cpp`.
+  private enum DeltaKeys {
+    static let convolution = "ssm.conv_kernel"
+    static let state = "ssm.state_size"
+    static let groups = "ssm.group_count"
+    static let heads = "ssm.time_step_rank"
+    static let inner = "ssm.inner_size"
+    static let recurrent = "attention.recurrent_layers"
+    static let interval = "full_attention_interval"
+    static let sections = "rope.dimension_sections"
+    /// Layers behind the model's that draft tokens.
+    static let drafting = "nextn_predict_layers"
+    static let all: Set<String> = [
+      convolution, state, groups, heads, inner, recurrent, interval, sections, drafting,
+    ]
+  }
+
   /// Multipliers, and what llama.cpp takes where a file of family `minicpm` lacks them.
   private enum MultiplierKeys {
     static let embedding = "embedding_scale"
@@ -80,8 +97,17 @@ extension GGUFDescription {
       vocabulary = try keys.needed("vocab_size")
     }
     let contextLength = try keys.needed("context_length")
-    let layers = try keys.needed("block_count")
-    let rotary = try GGUFRotary(keys, rotaryTensors, headDimension: headSize, contextLength: contextLength)
+    let drafting = try draftingLayers(keys, architecture)
+    let blocks = try keys.needed("block_count")
+    guard drafting < blocks else {
+      throw keys.bad(DeltaKeys.drafting, "fewer layers than block_count, \(blocks)", "\(drafting)")
+    }
+    let layers = blocks - drafting
+    let nets = try readDeltaNets(keys, architecture, layers: layers, blocks: blocks)
+    let part = try readPart(keys, architecture, headDimension: headSize)
+    var rotary = try GGUFRotary(
+      keys, rotaryTensors, headDimension: part.columns ?? headSize, contextLength: contextLength)
+    (rotary.rotary.columns, rotary.rotary.sections) = part
     let arithmetic = Result { () throws(ModelError) in try GGUFArithmetic(manifest) }
     var assumed = keys.value("rope.freq_base") == nil ? ["rope.freq_base = 10000.0"] : []
     let multipliers = Result { () throws(ModelError) in
@@ -91,7 +117,8 @@ extension GGUFDescription {
       architecture: architecture, hiddenSize: hiddenSize, intermediateSize: try keys.needed("feed_forward_length"),
       layers: layers,
       attention: AttentionShape(heads: heads, keyValueHeads: keyValueHeads, headDimension: headSize),
-      vocabularySize: vocabulary, contextLength: contextLength, normEpsilon: Float(epsilon),
+      layerPattern: nets?.pattern ?? .every(1), deltaNet: nets?.shape, vocabularySize: vocabulary,
+      contextLength: contextLength, normEpsilon: Float(epsilon),
       activation: architecture.gguf?.activation ?? architecture.defaults.activation,
       tiesEmbeddings: !names(.head, .weight), hasAttentionBias: names(.projection(.query), .bias),
       hasFeedForwardBias: names(.projection(.gate), .bias),
@@ -176,18 +203,33 @@ extension GGUFDescription {
     _ manifest: ModelManifest, _ prefix: String, _ description: ModelDescription
   ) -> ModelError? {
     let head = description.attention.headDimension
+    let hasNets = description.deltaNet != nil
+    if hasNets, description.normEpsilon != description.deltaNet?.epsilon {
+      // The graph takes the epsilon of norms for queries and keys as well.
+      return ModelError(
+        .unsupportedValue(expected: "1e-06, which queries and keys have", found: "\(description.normEpsilon)"),
+        location: ErrorLocation(file: manifest.path, field: prefix + "attention.layer_norm_rms_epsilon"))
+    }
     for entry in manifest.entries where entry.key.hasPrefix(prefix) {
       let location = ErrorLocation(file: manifest.path, field: entry.key)
       let key = String(entry.key.dropFirst(prefix.count))
       let isMultiplier =
         description.architecture.keys.multipliers != .none && MultiplierKeys.all.contains(key)
-      guard knownKeys.contains(key) || GGUFRotary.keys.contains(key) || isMultiplier else {
+      guard
+        knownKeys.contains(key) || GGUFRotary.keys.contains(key) || isMultiplier
+          || hasNets && DeltaKeys.all.contains(key)
+      else {
         return ModelError(.unknownKey, location: location)
       }
       let expected: String?
       switch key {
-      case "attention.value_length", "rope.dimension_count":
+      case "attention.value_length":
         expected = entry.value.integer == head ? nil : "\(head), the head's size"
+      case "rope.dimension_count":
+        let columns = description.rotaryDimension
+        expected = entry.value.integer == columns ? nil : "\(columns), the head's size"
+      case DeltaKeys.sections:
+        expected = coversText(entry.value, description) ? nil : "parts that cover every frequency of a text's tokens"
       case "vocab_size":
         expected =
           entry.value.integer == description.vocabularySize
@@ -201,6 +243,125 @@ extension GGUFDescription {
       }
     }
     return nil
+  }
+}
+
+// MARK: - Delta nets
+
+extension GGUFDescription {
+  private static func draftingLayers(
+    _ keys: GGUFKeyReader, _ architecture: any Architecture
+  ) throws(GGUFModelError) -> Int {
+    guard architecture.keys.layerKinds == .deltaNets, let value = keys.value(DeltaKeys.drafting) else { return 0 }
+    guard let count = value.integer, 0...64 ~= count else {
+      throw keys.bad(DeltaKeys.drafting, "a number of layers", value.text())
+    }
+    return count
+  }
+
+  /// Whether a block of a file drafts tokens, behind those of the model.
+  static func isDrafting(_ name: String, _ description: ModelDescription) -> Bool {
+    guard description.architecture.keys.layerKinds == .deltaNets, name.hasPrefix(ModulePlace.storedLayerPrefix)
+    else { return false }
+    let digits = name.dropFirst(ModulePlace.storedLayerPrefix.count).prefix { $0 != "." }
+    return UInt32(digits).flatMap { Int(exactly: $0) }.map { $0 >= description.layers } ?? false
+  }
+
+  private static func readDeltaNets(
+    _ keys: GGUFKeyReader, _ architecture: any Architecture, layers: Int, blocks: Int
+  ) throws(GGUFModelError) -> (pattern: LayerPattern, shape: DeltaNetShape)? {
+    guard architecture.keys.layerKinds == .deltaNets else { return nil }
+    func size(_ key: String, _ range: ClosedRange<Int>) throws(GGUFModelError) -> Int {
+      let value = try keys.needed(key)
+      guard range.contains(value) else {
+        throw keys.bad(key, "\(range.lowerBound)…\(range.upperBound)", "\(value)")
+      }
+      return value
+    }
+    // What llama.cpp takes without the key.
+    var pattern = LayerPattern.every(try keys.integer(DeltaKeys.interval) ?? 4)
+    if let value = keys.value(DeltaKeys.recurrent) {
+      guard case .array(.bool(let list)) = value, list.count == blocks else {
+        throw keys.bad(DeltaKeys.recurrent, "a flag for each of \(blocks) layers", value.text())
+      }
+      pattern = LayerPattern(list.prefix(layers).map { $0 ? .deltaNet : .attention })
+    }
+    let heads = try size(DeltaKeys.heads, 1...(1 << 16))
+    let groups = try size(DeltaKeys.groups, 1...(1 << 16))
+    guard heads % groups == 0 else {
+      throw keys.bad(DeltaKeys.heads, "a multiple of group_count, \(groups)", "\(heads)")
+    }
+    let state = try size(DeltaKeys.state, 1...(1 << 12))
+    let inner = try keys.needed(DeltaKeys.inner)
+    guard inner == heads * state else {
+      throw keys.bad(DeltaKeys.inner, "\(heads * state), as the state has \(state) columns a head", "\(inner)")
+    }
+    return (
+      pattern,
+      DeltaNetShape(
+        keyHeads: groups, valueHeads: heads, keyDimension: state, valueDimension: state,
+        convolution: try size(DeltaKeys.convolution, 2...64))
+    )
+  }
+
+  /// The columns of a head that are rotated, and the parts of a position.
+  private static func readPart(
+    _ keys: GGUFKeyReader, _ architecture: any Architecture, headDimension: Int
+  ) throws(GGUFModelError) -> (columns: Int?, sections: [Int]?) {
+    guard case .part = architecture.keys.rotatedColumns else { return (nil, nil) }
+    let columns = try keys.integer("rope.dimension_count") ?? headDimension
+    guard columns % 2 == 0, columns <= headDimension else {
+      throw keys.bad("rope.dimension_count", "an even number up to the head's size, \(headDimension)", "\(columns)")
+    }
+    return (columns, keys.value(DeltaKeys.sections)?.integers.map { Array($0.prefix(3)) })
+  }
+
+  /// Whether every frequency goes by a part of the position that a text's tokens have: the fourth is 0 in a text, and
+  /// frequencies that go by it would not be rotated. Source: ggml `ggml_mrope_cache_init`, interleaved.
+  private static func coversText(_ value: MetadataValue, _ description: ModelDescription) -> Bool {
+    guard let parts = value.integers, parts.count == 3 || parts.count == 4, parts.allSatisfy({ 0...4096 ~= $0 })
+    else { return false }
+    return covers(parts, pairs: description.rotaryDimension / 2)
+  }
+
+  private static func covers(_ parts: [Int], pairs: Int) -> Bool {
+    let all = parts.reduce(0, +)
+    guard all > 0, parts.count >= 3 else { return false }
+    return (0..<pairs).allSatisfy { $0 % all < 3 * parts[$0 % all % 3] }
+  }
+
+  /// Keys of delta nets, and of heads that are rotated in part.
+  ///
+  /// - Throws: `GGUFModelError` for sizes the graph does not have.
+  private static func deltaEntries(
+    _ description: ModelDescription, _ refuse: (String, String, String) -> GGUFModelError
+  ) throws(GGUFModelError) -> [(key: String, value: MetadataValue)] {
+    guard let net = description.deltaNet else { return [] }
+    guard net.keyDimension == net.valueDimension else {
+      throw refuse(
+        "linear_value_head_dim", "\(net.valueDimension)", "the graph has heads of one size, here \(net.keyDimension)")
+    }
+    guard net.epsilon == description.normEpsilon else {
+      throw refuse("rms_norm_eps", "\(description.normEpsilon)", "the graph takes it for queries and keys as well")
+    }
+    // As llama.cpp's converter does without them.
+    let sections = (description.rotary.sections ?? [11, 11, 10]) + [0]
+    guard covers(sections, pairs: description.rotaryDimension / 2) else {
+      throw refuse("mrope_section", "\(sections)", "the graph would not rotate every frequency of a text")
+    }
+    func number(_ value: Int) -> MetadataValue { .uint32(UInt32(clamping: value)) }
+    var result: [(key: String, value: MetadataValue)] = [
+      (DeltaKeys.sections, .array(.int32(sections.map { Int32(clamping: $0) }))),
+      (DeltaKeys.convolution, number(net.convolution)), (DeltaKeys.state, number(net.keyDimension)),
+      (DeltaKeys.groups, number(net.keyHeads)), (DeltaKeys.heads, number(net.valueHeads)),
+      (DeltaKeys.inner, number(net.valueWidth)),
+      (
+        DeltaKeys.recurrent,
+        .array(.bool((0..<description.layers).map { description.kind(ofLayer: $0) == .deltaNet }))
+      ),
+    ]
+    if case .every(let interval) = description.layerPattern { result.append((DeltaKeys.interval, number(interval))) }
+    return result
   }
 }
 
@@ -305,13 +466,14 @@ extension GGUFDescription {
     try add("attention.key_length", attention.headDimension)
     try add("attention.value_length", attention.headDimension)
     add("attention.layer_norm_rms_epsilon", .float32(description.normEpsilon))
-    try add("rope.dimension_count", attention.headDimension)
+    try add("rope.dimension_count", description.rotaryDimension)
     add("rope.freq_base", .float32(Float(description.rotary.theta)))
     do throws(GGUFModelError) {
       for (key, value) in try GGUFRotary.entries(description, form) { add(key, value) }
     } catch {
       throw GGUFModelError(error.kind, file: name, field: error.location.field)
     }
+    for (key, value) in try deltaEntries(description, refuse) { add(key, value) }
     switch architecture.keys.multipliers {
     case .none:
       guard description.multipliers == StreamMultipliers() else {

@@ -16,6 +16,7 @@ enum GGUFKeyTypes {
     case texts = "a list of strings"
     case integers = "a list of integers"
     case numbers = "a list of numbers"
+    case flags = "a list of true and false"
 
     func holds(_ value: MetadataValue) -> Bool {
       switch self {
@@ -31,6 +32,7 @@ enum GGUFKeyTypes {
         case .array(.float32), .array(.float64): true
         default: false
         }
+      case .flags: if case .array(.bool) = value { true } else { false }
       }
     }
 
@@ -50,8 +52,11 @@ enum GGUFKeyTypes {
     switch key {
     case "block_count", "context_length", "embedding_length", "vocab_size", "attention.key_length",
       "attention.value_length", "rope.dimension_count", "rope.scaling.original_context_length", "expert_count",
-      "expert_used_count":
+      "expert_used_count", "ssm.conv_kernel", "ssm.state_size", "ssm.group_count", "ssm.time_step_rank",
+      "ssm.inner_size", "full_attention_interval", "nextn_predict_layers":
       .integer
+    case "rope.dimension_sections": .integers
+    case "attention.recurrent_layers": .flags
     case "feed_forward_length", "attention.head_count", "attention.head_count_kv": .perLayer
     case "attention.layer_norm_rms_epsilon", "rope.freq_base", "rope.scaling.factor", "rope.scaling.attn_factor",
       "rope.scaling.yarn_ext_factor", "rope.scaling.yarn_attn_factor", "rope.scaling.yarn_beta_fast",

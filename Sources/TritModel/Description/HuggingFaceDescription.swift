@@ -25,8 +25,10 @@ public enum HuggingFaceDescription {
   ///
   /// - Throws: `ModelError` where the class is not known or its sizes cannot be read.
   static func reading(
-    _ object: JSONObject, file: String, architecture chosen: (any Architecture)? = nil
+    _ whole: JSONObject, file: String, architecture chosen: (any Architecture)? = nil
   ) throws(ModelError) -> ModelDescription.Reading {
+    let compound = try CompoundConfiguration(whole, file: file)
+    let object = compound?.object ?? whole
     let architecture: any Architecture
     if let chosen {
       architecture = chosen
@@ -34,7 +36,7 @@ public enum HuggingFaceDescription {
       architecture = try ArchitectureRegistry.architecture(of: object, file: file)
     }
     let defaults = architecture.defaults
-    var reader = ConfigurationReader(object, file: file)
+    var reader = ConfigurationReader(object, file: file, prefix: compound?.prefix ?? "")
     let keys = architecture.keys
     reader.ignore(irrelevantConfigurationKeys.union(keys.irrelevant))
     // A class chosen instead of the one that is named has a type of its own.
@@ -57,7 +59,8 @@ public enum HuggingFaceDescription {
     let hasAttentionBias = try reader.flag("attention_bias")
     if keys.feedForwardBias == .never { try reader.mustBeOff("mlp_bias") }
     let hasFeedForwardBias = try reader.flag("mlp_bias")
-    var problem: ModelError?
+    let nets = try readDeltaNets(&reader, keys, layers: layers)
+    var problem = compound?.problem
     func understood<Value>(else fallback: Value, _ read: () throws(ModelError) -> Value) -> Value {
       do throws(ModelError) {
         return try read()
@@ -69,7 +72,8 @@ public enum HuggingFaceDescription {
     let rotary = understood(else: RotaryEmbedding(theta: defaults.rotaryTheta)) { () throws(ModelError) in
       try RotaryEmbedding.read(
         &reader, defaultTheta: defaults.rotaryTheta,
-        RotaryEmbedding.Sizes(headDimension: attention.headDimension, contextLength: contextLength))
+        RotaryEmbedding.Sizes(headDimension: attention.headDimension, contextLength: contextLength),
+        keys.rotatedColumns)
     }
     let multipliers = understood(else: StreamMultipliers()) { () throws(ModelError) in
       try readMultipliers(&reader, keys, hiddenSize: hiddenSize, layers: layers)
@@ -86,7 +90,8 @@ public enum HuggingFaceDescription {
     if problem == nil { understood(else: ()) { () throws(ModelError) in try reader.finish() } }
     let description = ModelDescription(
       architecture: architecture, hiddenSize: hiddenSize, intermediateSize: intermediateSize, layers: layers,
-      attention: attention, vocabularySize: vocabularySize, contextLength: contextLength, normEpsilon: normEpsilon,
+      attention: attention, layerPattern: nets?.pattern ?? .every(1), deltaNet: nets?.shape,
+      vocabularySize: vocabularySize, contextLength: contextLength, normEpsilon: normEpsilon,
       activation: activation, tiesEmbeddings: tiesEmbeddings, hasAttentionBias: hasAttentionBias,
       hasFeedForwardBias: hasFeedForwardBias, rotary: rotary, multipliers: multipliers,
       quantization: scheme ?? QuantizationScheme(projections: defaults.latentProjections),
@@ -130,7 +135,8 @@ public enum HuggingFaceDescription {
       // Without the switch the window counts for no layer.
       reader.ignore(["sliding_window", "max_window_layers"])
     }
-    try reader.mustBeOff("partial_rotary_factor", [1])
+    try checkDeltaNeighbours(&reader, keys)
+    if case .all = keys.rotatedColumns { try reader.mustBeOff("partial_rotary_factor", [1]) }
     try reader.mustBeOff("is_decoder", [false, true])
     try reader.mustBeOff("is_encoder_decoder")
     try reader.mustBeOff("add_cross_attention")
@@ -280,7 +286,14 @@ extension HuggingFaceDescription {
       // Without the key loaders take the token of the class.
       if ids.isEmpty, !description.architecture.defaults.specialTokens[role].isEmpty { result[role.rawValue] = .null }
     }
-    result["rope_scaling"] = description.rotary.scaling.configuration
+    if description.rotary.columns == nil {
+      result["rope_scaling"] = description.rotary.scaling.configuration
+    } else {
+      // The class of such a model has all of it in one place.
+      result["rope_theta"] = nil
+      result["rope_parameters"] = .object(description.rotary.parameters(description.attention.headDimension))
+    }
+    for (key, value) in deltaEntries(description) { result[key] = value }
     if description.architecture.keys.multipliers == .miniCPM {
       let factors = description.multipliers
       result["scale_emb"] = .number(plain(shortest(factors.embedding)))

@@ -23,7 +23,8 @@ package enum MLXDescription {
     case .loads(let found): form = found
     case .refuses(let reason): throw refuse("architectures", architecture.className, reason)
     }
-    let name = "mlx-lm's class '\(architecture.modelType)'"
+    let type = form.textPrefix.isEmpty ? nil : architecture.compound?.modelType
+    let name = "mlx-lm's class '\(type ?? architecture.modelType)'"
     guard description.activation == form.activation else {
       throw refuse("hidden_act", description.activation.rawValue, "\(name) computes \(form.activation.rawValue)")
     }
@@ -40,7 +41,21 @@ package enum MLXDescription {
     if description.quantization.inputNormEpsilon != nil {
       throw refuse("quantization_config.use_rms_norm", "true", "\(name) has no norm in front of every projection")
     }
+    if description.deltaNet != nil, let (found, reason) = unreadLayers(description) {
+      throw refuse("layer_types", found, reason)
+    }
     if let (found, reason) = unreadRotary(description) { throw refuse("rope_scaling", found, reason) }
+  }
+
+  /// Which layers mlx-lm would give delta nets otherwise, and why.
+  private static func unreadLayers(_ description: ModelDescription) -> (found: String, reason: String)? {
+    guard case .every(let interval) = description.layerPattern else {
+      return (description.layerPattern.text, "mlx-lm goes by full_attention_interval")
+    }
+    guard interval <= description.layers else {
+      return (description.layerPattern.text, "mlx-lm looks for a layer of attention, and there is none")
+    }
+    return nil
   }
 
   /// What mlx-lm's rotary embedding computes otherwise, and why.
@@ -87,9 +102,38 @@ package enum MLXDescription {
     for key in keys(of: architecture) {
       if result[key] ?? .null == .null { result[key] = complete[key] }
     }
-    result["rope_scaling"] = rotaryScaling(description.rotary.scaling)
+    let scaling = rotaryScaling(description.rotary.scaling)
     // One place for each setting: a class may read either.
-    result["rope_parameters"] = nil
+    guard case .loads(let form) = architecture.mlx, !form.textPrefix.isEmpty, let compound = architecture.compound
+    else {
+      result["rope_scaling"] = scaling
+      result["rope_parameters"] = nil
+      return result
+    }
+    var parameters = complete["rope_parameters"]?.object ?? JSONObject()
+    // What is written there stays as it is written.
+    for entry in (result["rope_parameters"]?.object?.entries ?? []) + (scaling.object?.entries ?? [])
+    where !entry.value.isNull { parameters[entry.key] = entry.value }
+    result["rope_parameters"] = .object(parameters)
+    for key in ["rope_scaling", "rope_theta"] { result[key] = nil }
+    return wrapped(result, compound, prefix: form.textPrefix)
+  }
+
+  /// A text model's configuration as the part of its compound class that it is; what loaders look for outside is there.
+  private static func wrapped(_ text: JSONObject, _ compound: CompoundClass, prefix: String) -> JSONObject {
+    var (inner, result) = (text, JSONObject())
+    result["architectures"] = .array([.string(compound.className)])
+    result["model_type"] = .string(compound.modelType)
+    for key in ["tie_word_embeddings", SpecialTokens.Role.end.rawValue] { result[key] = text[key] }
+    for key in [MLXQuantization.key, MLXQuantization.copyKey] {
+      guard let entries = text[key]?.object?.entries else { continue }
+      inner[key] = nil
+      var quantization = JSONObject()
+      // Entries of modules are objects.
+      for entry in entries { quantization[(entry.value.object == nil ? "" : prefix) + entry.key] = entry.value }
+      result[key] = .object(quantization)
+    }
+    result[compound.key] = .object(inner)
     return result
   }
 
@@ -102,6 +146,12 @@ package enum MLXDescription {
     guard case .loads(let form) = architecture.mlx else { return result }
     if form.hasHeadWidth { result.append("head_dim") }
     if form.hasBiases { result += ["attention_bias", "mlp_bias"] }
+    if architecture.keys.layerKinds == .deltaNets {
+      result += [
+        "full_attention_interval", "linear_conv_kernel_dim", "linear_key_head_dim", "linear_num_key_heads",
+        "linear_num_value_heads", "linear_value_head_dim",
+      ]
+    }
     if architecture.keys.multipliers == .miniCPM { result += ["scale_emb", "scale_depth", "dim_model_base"] }
     return result
   }

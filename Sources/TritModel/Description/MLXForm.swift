@@ -11,7 +11,7 @@ public enum MLXSupport: Sendable {
 
 /// A model family as mlx-lm's class of its `model_type` computes it, whatever the configuration says.
 ///
-/// Source: `llama.py`, `qwen3.py`, `minicpm.py` of mlx-lm 0.32.2. Their `ModelArgs` drop keys they do not know.
+/// Source: `llama.py`, `qwen3.py`, `qwen3_5.py`, `minicpm.py` of mlx-lm 0.32.2. Their `ModelArgs` drop keys they do not know.
 public struct MLXForm: Sendable {
   /// The activation of the class, which reads no key for it.
   public var activation: GateActivation
@@ -21,13 +21,18 @@ public struct MLXForm: Sendable {
   public var hasHeadWidth: Bool
   /// Whether the class computes a head that is the embedding.
   public var tiesEmbeddings: Bool
+  /// What stands before the names of modules in a class that holds the text model beside other parts; empty for others.
+  /// The text's configuration is a part of that class's own then, and has its rotary settings in `rope_parameters`.
+  public var textPrefix: String
 
   public init(
-    activation: GateActivation = .silu, hasBiases: Bool = false, hasHeadWidth: Bool = true, tiesEmbeddings: Bool = true
+    activation: GateActivation = .silu, hasBiases: Bool = false, hasHeadWidth: Bool = true, tiesEmbeddings: Bool = true,
+    textPrefix: String = ""
   ) {
     self.activation = activation
     self.hasBiases = hasBiases
     self.hasHeadWidth = hasHeadWidth
     self.tiesEmbeddings = tiesEmbeddings
+    self.textPrefix = textPrefix
   }
 }

@@ -21,11 +21,19 @@ public struct MLXRotation: Sendable, Hashable {
   static let modelType = "prism_hadamard_qwen35"
   private static let blockSizes = [0, 512, 1024, 2048, 4096, 8192]
 
+  /// Keys that say how the weights are rotated.
+  static let keys: Set<String> = [
+    "schema_version", "tensor_namespace", "base_model_type", "gdn_activation_layout", "modules",
+  ]
+
+  /// Whether a configuration is of this type.
+  static func isStated(_ object: JSONObject) -> Bool { object["model_type"]?.string == modelType }
+
   /// Nil for a configuration of another type.
   ///
   /// - Throws: `ModelError` for a key that is missing, not known or of another value than the published reader takes.
   public init?(_ object: JSONObject, file: String) throws(ModelError) {
-    guard object["model_type"]?.string == MLXRotation.modelType else { return nil }
+    guard MLXRotation.isStated(object) else { return nil }
     var reader = ConfigurationReader(object, file: file)
     schemaVersion = try MLXRotation.required(try reader.integer("schema_version", in: 1...2), "schema_version", reader)
     try MLXRotation.expect("tensor_namespace", schemaVersion == 1 ? "mlx-lm-text" : "mlx-vlm-qwen3_5", &reader)

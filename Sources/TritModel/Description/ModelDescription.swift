@@ -63,6 +63,9 @@ public struct ModelDescription: Sendable {
   public var intermediateSize: Int
   public var layers: Int
   public var attention: AttentionShape
+  /// Which layers have a delta net in the place of attention, and its sizes; nil where none has.
+  public var layerPattern = LayerPattern.every(1)
+  public var deltaNet: DeltaNetShape?
   /// Rows of the embedding and of the head.
   public var vocabularySize: Int
   /// Tokens the model was made for.
@@ -111,6 +114,7 @@ public struct ModelDescription: Sendable {
     _ source: any TensorSource, architecture chosen: (any Architecture)? = nil
   ) throws(ModelError) -> Reading {
     if let view = source as? GGUFModelView { return try view.descriptionReading() }
+    if let view = source as? CheckpointView { return try view.descriptionReading(architecture: chosen) }
     let manifest = source.manifest
     guard let object = manifest.configuration else {
       throw ModelError(.noConfiguration, location: ErrorLocation(file: manifest.path))
@@ -156,11 +160,17 @@ extension ModelDescription {
       ("hidden_act", activation.rawValue), ("tie_word_embeddings", "\(tiesEmbeddings)"),
       ("attention_bias", "\(hasAttentionBias)"), ("mlp_bias", "\(hasFeedForwardBias)"),
       ("rope_theta", "\(Float(rotary.theta))"), ("rope_scaling", rotary.scaling.text),
+      ("partial_rotary_factor", "\(rotaryDimension) of \(attention.headDimension)"),
+      ("layer_types", deltaNet == nil ? "full_attention" : layerPattern.text),
+      ("linear_attn", deltaNet?.text ?? "none"),
       ("scale_emb", "\(multipliers.embedding)"), ("scale_depth ÷ √layers", "\(multipliers.residual)"),
       ("hidden_size ÷ dim_model_base", "\(multipliers.headDivisor)"),
       ("quantization_config.use_rms_norm", quantization.inputNormEpsilon.map { "epsilon \($0)" } ?? "false"),
     ]
   }
+
+  /// Columns of a head that are rotated, the first ones.
+  public var rotaryDimension: Int { rotary.columns ?? attention.headDimension }
 
   /// How many settings `differences(from:)` compares.
   public var settingCount: Int { settings.count + (rotation == nil ? 0 : 1) }

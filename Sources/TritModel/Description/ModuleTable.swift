@@ -24,12 +24,29 @@ extension ModelDescription {
     case .queries: attention.queryWidth
     case .keys: attention.keyValueWidth
     case .head: attention.headDimension
+    case .gatedQueries: 2 * attention.queryWidth
+    case .deltaChannels: deltaNet?.channels ?? 0
+    case .deltaValues: deltaNet?.valueWidth ?? 0
+    case .deltaHead: deltaNet?.valueDimension ?? 0
+    case .deltaHeads: deltaNet?.valueHeads ?? 0
+    case .convolution: deltaNet?.convolution ?? 0
+    }
+  }
+
+  /// What mixes the tokens of a layer.
+  public func kind(ofLayer layer: Int) -> LayerKind { deltaNet == nil ? .attention : layerPattern.kind(ofLayer: layer) }
+
+  /// The modules of a layer's table, or of what stands outside of the layers.
+  func modules(ofLayer layer: Int?) -> [ModuleTemplate] {
+    architecture.modules.filter { module in
+      guard let layer else { return !module.part.isInLayers }
+      return module.part.isInLayers && (module.layers.map { $0 == kind(ofLayer: layer) } ?? true)
     }
   }
 
   /// Rows and columns, or elements, of a module's weight.
   public func shape(_ module: ModuleTemplate) -> [Int] {
-    [count(module.rows)] + (module.columns.map { [count($0)] } ?? [])
+    [count(module.rows)] + (module.form == .convolution ? [1] : []) + (module.columns.map { [count($0)] } ?? [])
   }
 
   /// Whether a module's product has a bias.
@@ -38,6 +55,7 @@ extension ModelDescription {
     switch kind {
     case .query, .key, .value, .output: return hasAttentionBias
     case .gate, .up, .down: return hasFeedForwardBias
+    case .deltaInput, .deltaGate, .deltaOutput: return false
     }
   }
 
@@ -55,8 +73,8 @@ extension ModelDescription {
   public func tensors(ofLayer layer: Int) -> [ExpectedTensor] { tensors(ofLayer: layer as Int?) }
 
   private func tensors(ofLayer layer: Int?) -> [ExpectedTensor] {
-    architecture.modules.filter { $0.part.isInLayers == (layer != nil) }.flatMap { module in
-      let place = ModulePlace(module, layer: layer, piece: .weight)
+    modules(ofLayer: layer).flatMap { module in
+      let place = ModulePlace(module, layer: layer, piece: module.piece)
       // A tied head may be stored as well; nothing reads it.
       var result = [
         ExpectedTensor(place: place, shape: shape(module), isNeeded: module.part != .head || !tiesEmbeddings)

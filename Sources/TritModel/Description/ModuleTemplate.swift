@@ -9,14 +9,28 @@ public enum ModulePart: Sendable, Hashable {
   /// Norms of every query and every key head, before they are rotated.
   case queryNorm, keyNorm
   case projection(ProjectionKind)
+  /// Of a gated delta net: what its decay and its rate of change are made from, one number a value head.
+  case decay, rate
+  case decayLog, decayBias
+  /// The convolution of query, key and value over the last tokens.
+  case convolution
+  /// The norm of every value head of the output.
+  case deltaNorm
 
-  /// Whether every layer has one.
+  /// Whether it stands in layers.
   var isInLayers: Bool {
     switch self {
     case .embedding, .finalNorm, .head: false
     default: true
     }
   }
+}
+
+/// What mixes the tokens of a layer.
+public enum LayerKind: String, Sendable, Hashable, CaseIterable {
+  case attention = "full_attention"
+  /// A gated delta net, which keeps a state of one size.
+  case deltaNet = "linear_attention"
 }
 
 /// A module of a family: its names, its sizes in terms of the model's, the order of its rows in GGUF.
@@ -31,13 +45,37 @@ public struct ModuleTemplate: Sendable, Hashable {
     case queries, keys
     /// One head's width.
     case head
+    /// Heads × head width, each head's query followed by what its output is gated by.
+    case gatedQueries
+    /// Of a delta net: query, key and value side by side; all value heads; one; their number; tokens of the convolution.
+    case deltaChannels, deltaValues, deltaHead, deltaHeads, convolution
   }
 
-  /// How rows stand in GGUF files.
+  /// How rows, or columns, stand in GGUF files.
   public enum RowOrder: Sendable, Hashable {
     case asGiven
     /// Adjacent pairs of a head's rows are rotated together, where Hugging Face rotates halves.
     case rotatedPairs
+    /// Value heads take turns: the first of every key head, then the second of each, and so on.
+    case valueHeads
+    /// The same, behind the rows of queries and keys.
+    case valueHeadsBehindKeys
+  }
+
+  /// What numbers GGUF files, and those for MLX, hold in the place of Hugging Face's.
+  public enum StoredValues: Sendable, Hashable {
+    case same
+    /// 1 + w, in MLX's files too.
+    case onePlus
+    /// −exp(w), in GGUF alone.
+    case minusExponential
+  }
+
+  /// How many dimensions a weight has in Hugging Face's files.
+  public enum Form: Sendable, Hashable {
+    case vectorOrMatrix
+    /// A matrix with a dimension of 1 between, which GGUF leaves out.
+    case convolution
   }
 
   public var part: ModulePart
@@ -49,6 +87,13 @@ public struct ModuleTemplate: Sendable, Hashable {
   /// Nil for a vector.
   public var columns: Length?
   public var rowOrder: RowOrder
+  public var columnOrder: RowOrder = .asGiven
+  /// The layers that have it; nil for all of them.
+  public var layers: LayerKind?
+  /// `.weight`, or `.itself` where the paths are the tensor's whole names.
+  public var piece = ModulePlace.Piece.weight
+  public var values = StoredValues.same
+  public var form = Form.vectorOrMatrix
 
   public init(
     _ part: ModulePart, _ path: String, gguf storedPath: String, _ rows: Length, _ columns: Length? = nil,
@@ -109,6 +154,8 @@ public struct ModulePlace: Sendable, Hashable {
   /// What a tensor is of its module, by the end of its name.
   public enum Piece: String, Sendable, Hashable, CaseIterable {
     case weight, bias
+    /// A tensor that is a module's own, without a word behind the name.
+    case itself = ""
     /// A norm of its own in front of a projection's input quantization (`use_rms_norm`); GGUF has no name for it.
     case inputNorm = "rms_norm.weight"
   }
@@ -132,12 +179,13 @@ public struct ModulePlace: Sendable, Hashable {
   public var module: String { (layer.map { "\(ModulePlace.layerPrefix)\($0)." } ?? "") + template.path }
 
   /// Hugging Face's name of the tensor.
-  public var name: String { module + "." + piece.rawValue }
+  public var name: String { piece == .itself ? module : module + "." + piece.rawValue }
 
   /// GGUF's name of the tensor; nil when it has none.
   public var storedName: String? {
     guard piece != .inputNorm else { return nil }
-    return (layer.map { "\(ModulePlace.storedLayerPrefix)\($0)." } ?? "") + template.storedPath + "." + piece.rawValue
+    return (layer.map { "\(ModulePlace.storedLayerPrefix)\($0)." } ?? "") + template.storedPath
+      + (piece == .itself ? "" : "." + piece.rawValue)
   }
 
   public var role: TensorRole {
@@ -147,6 +195,8 @@ public struct ModulePlace: Sendable, Hashable {
     case (_, .embedding): .embedding
     case (_, .head): .outputHead
     case (_, .projection(let kind)): .projection(layer: layer ?? 0, kind: kind)
+    // Small, and no matrices that training makes ternary.
+    case (_, .decay), (_, .rate), (_, .decayLog), (_, .decayBias), (_, .convolution): .other
     default: .norm
     }
   }
@@ -174,7 +224,7 @@ extension Architecture {
   /// The order does not depend on the source's, so that the same model gives the same file whatever it came from.
   public func position(_ place: ModulePlace) -> [Int] {
     let index = modules.firstIndex(of: place.template) ?? Int.max
-    return [place.layer.map { $0 + 1 } ?? 0, index, place.piece == .weight ? 0 : 1]
+    return [place.layer.map { $0 + 1 } ?? 0, index, place.piece == place.template.piece ? 0 : 1]
   }
 
   private func place(
@@ -191,9 +241,13 @@ extension Architecture {
     }
     for template in modules where template.part.isInLayers == (layer != nil) {
       let path = path(template)
+      if template.piece == .itself {
+        guard rest == path else { continue }
+        return ModulePlace(template, layer: layer, piece: .itself)
+      }
       guard rest.hasPrefix(path), rest.dropFirst(path.count).first == "." else { continue }
       let end = rest.dropFirst(path.count + 1)
-      guard let piece = pieces.first(where: { $0.rawValue == end }) else { continue }
+      guard let piece = pieces.first(where: { $0 != .itself && $0.rawValue == end }) else { continue }
       if piece == .inputNorm { guard case .projection = template.part else { continue } }
       return ModulePlace(template, layer: layer, piece: piece)
     }

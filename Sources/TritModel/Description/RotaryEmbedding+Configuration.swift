@@ -13,15 +13,21 @@ extension RotaryEmbedding {
   ///
   /// A reader that knows only the first would silently take the default theta for 5.x files.
   static func read(
-    _ reader: inout ConfigurationReader, defaultTheta: Double, _ sizes: Sizes
+    _ reader: inout ConfigurationReader, defaultTheta: Double, _ whole: Sizes,
+    _ rotated: ClassKeys.RotatedColumns = .all
   ) throws(ModelError) -> RotaryEmbedding {
+    let part = try readPart(&reader, rotated, whole)
+    let sizes = Sizes(headDimension: part.columns ?? whole.headDimension, contextLength: whole.contextLength)
     // Beside the settings in some files; transformers gives it priority over one among them.
     let outer = try reader.integer("original_max_position_embeddings")
     var found: [(theta: Double?, scaling: RotaryScaling, key: String)] = []
     for key in ["rope_parameters", "rope_scaling"] {
       guard var nested = try reader.nested(key) else { continue }
       let theta = try nested.positive("rope_theta")
-      try nested.mustBeOff("partial_rotary_factor", [1])
+      switch rotated {
+      case .all: try nested.mustBeOff(factorKey, [1])
+      case .part: nested.ignore(partKeys)
+      }
       let scaling = try readScaling(&nested, sizes, outer)
       try nested.finish()
       for assumption in nested.assumed { reader.noteAssumption(assumption) }
@@ -35,12 +41,67 @@ extension RotaryEmbedding {
     guard let theta = thetas.first else {
       try reader.refuseNull("rope_theta", "a number")
       reader.noteAssumption("rope_theta = \(defaultTheta)")
-      return RotaryEmbedding(theta: defaultTheta, scaling: found.first?.scaling ?? .none)
+      return RotaryEmbedding(
+        theta: defaultTheta, scaling: found.first?.scaling ?? .none, columns: part.columns, sections: part.sections)
     }
     if let other = thetas.first(where: { $0 != theta }) {
       throw reader.error(.contradiction(expected: "one theta, \(theta)", found: "\(other)"), "rope_theta")
     }
-    return RotaryEmbedding(theta: theta, scaling: found.first?.scaling ?? .none)
+    return RotaryEmbedding(
+      theta: theta, scaling: found.first?.scaling ?? .none, columns: part.columns, sections: part.sections)
+  }
+
+  private static let factorKey = "partial_rotary_factor"
+  private static let sectionsKey = "mrope_section"
+  private static let partKeys: Set<String> = [factorKey, sectionsKey, "mrope_interleaved"]
+
+  /// Which columns are rotated, and how a position of three parts goes to frequencies. Of a text the three are equal,
+  /// so the parts change nothing; they are kept for files that hold them.
+  private static func readPart(
+    _ reader: inout ConfigurationReader, _ rotated: ClassKeys.RotatedColumns, _ sizes: Sizes
+  ) throws(ModelError) -> (columns: Int?, sections: [Int]?) {
+    guard case .part(let standard) = rotated else {
+      return (nil, nil)
+    }
+    var factors: [Double] = []
+    var sections: [Int]?
+    if let factor = try reader.positive(factorKey) { factors.append(factor) }
+    for key in ["rope_parameters", "rope_scaling"] {
+      guard var nested = try reader.nested(key) else { continue }
+      if let factor = try nested.positive(factorKey) { factors.append(factor) }
+      _ = try nested.flag("mrope_interleaved", default: true)
+      guard let value = nested.value(sectionsKey) else { continue }
+      let list = value.array?.compactMap { $0.number?.integer }
+      guard let list, list.count == value.array?.count, list.count == 3, list.allSatisfy({ 0...4096 ~= $0 }) else {
+        throw nested.error(.wrongType(expected: "three whole numbers", found: nested.describe(value)), sectionsKey)
+      }
+      sections = list
+    }
+    let factor = factors.first ?? standard
+    if factors.isEmpty { reader.noteAssumption("\(factorKey) = \(standard)") }
+    if let other = factors.first(where: { $0 != factor }) {
+      throw reader.error(.contradiction(expected: "one factor, \(factor)", found: "\(other)"), factorKey)
+    }
+    let columns = Int((Double(sizes.headDimension) * min(factor, 2)).rounded(.towardZero))
+    guard factor <= 1, columns >= 2, columns % 2 == 0 else {
+      throw reader.error(
+        .unsupportedValue(expected: "a share of \(sizes.headDimension) columns that is even", found: "\(factor)"),
+        factorKey)
+    }
+    return (columns, sections)
+  }
+
+  /// `rope_parameters` of a class that rotates a part of each head.
+  func parameters(_ headDimension: Int) -> JSONObject {
+    var result = scaling.configuration.object ?? ["rope_type": "default"]
+    result["rope_theta"] = .number(JSONNumber(theta))
+    result[RotaryEmbedding.factorKey] = .number(
+      JSONNumber(Double(columns ?? headDimension) / Double(max(1, headDimension))))
+    if let sections {
+      result[RotaryEmbedding.sectionsKey] = .array(sections.map { .number(JSONNumber($0)) })
+      result["mrope_interleaved"] = true
+    }
+    return result
   }
 
   private static func readScaling(

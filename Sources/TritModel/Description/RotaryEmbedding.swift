@@ -7,10 +7,16 @@ import TritCore
 public struct RotaryEmbedding: Sendable, Equatable {
   public var theta: Double
   public var scaling: RotaryScaling
+  /// The first columns of a head that are rotated; nil for all of them.
+  public var columns: Int?
+  /// How many frequencies go by each part of a position with three; a text has three equal ones.
+  public var sections: [Int]?
 
-  public init(theta: Double, scaling: RotaryScaling = .none) {
+  public init(theta: Double, scaling: RotaryScaling = .none, columns: Int? = nil, sections: [Int]? = nil) {
     self.theta = theta
     self.scaling = scaling
+    self.columns = columns
+    self.sections = sections
   }
 
   /// Angles a position, theta^(−2i/D) for i < D/2 before scaling, in Float as transformers computes them.
@@ -93,8 +99,8 @@ extension ModelDescription {
       }
     }
     guard isList(rotary.scaling), isList(other.rotary.scaling) else { return false }
-    let width = attention.headDimension
-    guard width == other.attention.headDimension else { return false }
+    let width = rotaryDimension
+    guard width == other.rotaryDimension else { return false }
     // Of one theta: another one is a difference of its own.
     let mine = RotaryEmbedding(theta: rotary.theta, scaling: rotary.scaling).frequencies(headDimension: width)
     let theirs = RotaryEmbedding(theta: rotary.theta, scaling: other.rotary.scaling).frequencies(headDimension: width)

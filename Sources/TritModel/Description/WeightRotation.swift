@@ -301,14 +301,17 @@ private struct RotationKeys {
 // MARK: - Unfolding
 
 extension WeightRotation {
-  /// How the rows of a rotated tensor become those of the ordinary matrix.
-  func unfolding(_ tensor: TensorDescriptor) -> RowUnfolding {
+  /// How the rows of a tensor are rotated, columns in the order in which programs multiply with them.
+  func asMultiplied(_ tensor: TensorDescriptor) -> RowRotation {
     let columns = tensor.shape.columns
-    var order: [Int]?
+    var result = RowRotation(columns: columns, blockSize: blockSize, signs: signs?[columns])
     if let valueHeads, WeightRotation.layerMatrix(tensor.name) == WeightRotation.valueOutput {
-      order = valueHeads.order(columns: columns)
+      let places = valueHeads.order(columns: columns)
+      var order = [Int](repeating: 0, count: columns)
+      for (column, stored) in places.enumerated() { order[stored] = column }
+      result.order = order
     }
-    return RowUnfolding(blockSize: blockSize, signs: signs?[columns], order: order)
+    return result
   }
 }
 

@@ -18,6 +18,16 @@ final class ForwardWorkspace {
   var added: [Float] = []
   /// Input of a projection with a norm of its own.
   var projectionInput: [Float] = []
+  /// What is still to be parted: queries with their gates, or channels of a delta net.
+  var mixed: [Float] = []
+  /// Numbers of value heads: what is left of their states, and how much of what is new goes in.
+  var decay: [Float] = []
+  var rate: [Float] = []
+  /// The last input in the basis of rotated weights, and which that is; nil when it is stale.
+  var rotated: [Float] = []
+  private(set) var rotatedInto: WeightBasis?
+  /// The basis of the input that the int8 forms below are of; nil for the ordinary one.
+  private(set) var quantizedBasis: WeightBasis?
   var logits: [Float] = []
   var quantized = QuantizedRows()
   /// Whether `quantized` is the int8 form of the input the next projection shares with the one before.
@@ -28,6 +38,21 @@ final class ForwardWorkspace {
 
   /// Forgets the int8 forms of the last input.
   func forgetQuantized() { (quantizedState, groupedState) = (.stale, nil) }
+
+  /// Forgets all forms of the last input.
+  func forgetInput() {
+    forgetQuantized()
+    (rotatedInto, quantizedBasis) = (nil, nil)
+  }
+
+  func hasRotated(into basis: WeightBasis) { rotatedInto = basis }
+
+  /// Says in which basis the next product takes its input.
+  func use(_ basis: WeightBasis?) {
+    guard quantizedBasis !== basis else { return }
+    forgetQuantized()
+    quantizedBasis = basis
+  }
 
   func hasQuantized() { quantizedState = .current }
 
@@ -67,21 +92,28 @@ struct ForwardPass {
     for (index, id) in ids.enumerated() {
       space.hidden.replaceSubrange(index * width..<(index + 1) * width, with: try model.embedding.row(id, engine))
     }
+    if let basis = model.embeddingBasis {
+      ForwardWorkspace.grow(&space.normed, to: count * width)
+      basis.change(space.hidden, rows: count, .outOf, engine, into: &space.normed)
+      swap(&space.hidden, &space.normed)
+    }
     multiply(&space.hidden, by: configuration.multipliers.embedding, width)
     try observe("embed", width, &space.hidden)
   }
 
   /// h += output(attention(…norm(h))) · multiplier
   func attend(
-    _ layer: DecoderLayer, _ index: Int, _ cache: inout KeyValueCache, _ cosines: [Float], _ sines: [Float]
+    _ layer: DecoderLayer, _ attention: AttentionWeights, _ index: Int, _ cache: inout KeyValueCache,
+    _ cosines: [Float], _ sines: [Float]
   ) throws {
     let hidden = configuration.hiddenSize
     let shape = configuration.attention
     norm(space.hidden, hidden, layer.inputNorm, into: &space.normed)
     try observe("input_layernorm", index, hidden, &space.normed)
 
-    try projectQueryKeyValue(layer, index)
-    try normHeads(layer, index)
+    try projectQueryKeyValue(attention, index)
+    if attention.isGated { partQueries(shape) }
+    try normHeads(attention, index)
     rotate(&space.query, heads: shape.heads, cosines, sines)
     rotate(&space.key, heads: shape.keyValueHeads, cosines, sines)
     cache.write(layer: index, keys: space.key, values: space.value, tokens: count)
@@ -91,14 +123,49 @@ struct ForwardPass {
       space.query, keys: cache.keys[index].values, values: cache.values[index].values, reserved: cache.reserved, shape,
       first: first, tokens: count, into: &space.attended)
     try observe("self_attn.attended", index, shape.queryWidth, &space.attended)
-    if let subNorm = layer.attentionSubNorm, let name = configuration.architecture.module(.attentionSubNorm)?.path {
+    if attention.isGated {
+      engine.sigmoidGate(&space.attended, by: space.gate, count: count * shape.queryWidth)
+      try observe("self_attn.gated", index, shape.queryWidth, &space.attended)
+    }
+    if let subNorm = attention.subNorm, let name = configuration.architecture.module(.attentionSubNorm)?.path {
       norm(space.attended, shape.queryWidth, subNorm, into: &space.query)
       try observe(name, index, shape.queryWidth, &space.query)
-      try project(layer.output, index, space.query, .new, into: &space.added)
+      try project(attention.output, index, space.query, .new, into: &space.added)
     } else {
-      try project(layer.output, index, space.attended, .new, into: &space.added)
+      try project(attention.output, index, space.attended, .new, into: &space.added)
     }
     try observe("self_attn", index, hidden, &space.added)
+    addToResidual()
+  }
+
+  /// h += output(gated norm(delta rule(convolution(…norm(h))))) · multiplier
+  func recur(
+    _ layer: DecoderLayer, _ net: DeltaNetWeights, _ index: Int, _ shape: DeltaNetShape, _ state: inout DeltaState
+  ) throws {
+    let hidden = configuration.hiddenSize
+    norm(space.hidden, hidden, layer.inputNorm, into: &space.normed)
+    try observe("input_layernorm", index, hidden, &space.normed)
+
+    try projectTwo(net.input, net.gate, index, into: &space.mixed, &space.gate)
+    try project(net.rate, index, space.normed, .sameAsBefore, into: &space.rate)
+    try project(net.decay, index, space.normed, .sameAsBefore, into: &space.decay)
+    ForwardWorkspace.grow(&space.up, to: count * shape.channels)
+    engine.deltaConvolution(space.mixed, weight: net.convolution, shape, &state, tokens: count, into: &space.up)
+    try observe("linear_attn.conv", index, shape.channels, &space.up)
+    engine.sigmoid(&space.rate, count: count * shape.valueHeads)
+    try observe("linear_attn.beta", index, shape.valueHeads, &space.rate)
+    engine.logDecay(&space.decay, decayLog: net.decayLog, bias: net.decayBias, tokens: count)
+    try observe("linear_attn.log_decay", index, shape.valueHeads, &space.decay)
+    ForwardWorkspace.grow(&space.attended, to: count * shape.valueWidth)
+    engine.deltaRule(
+      space.up, logDecay: space.decay, rate: space.rate, shape, &state, tokens: count, into: &space.attended)
+    try observe("linear_attn.delta_rule", index, shape.valueWidth, &space.attended)
+    engine.gatedNorm(
+      &space.attended, by: space.gate, rows: count * shape.valueHeads, columns: shape.valueDimension,
+      weight: net.norm.values, epsilon: net.norm.epsilon)
+    try observe("linear_attn.gated", index, shape.valueWidth, &space.attended)
+    try project(net.output, index, space.attended, .new, into: &space.added)
+    try observe("linear_attn", index, hidden, &space.added)
     addToResidual()
   }
 
@@ -129,8 +196,12 @@ struct ForwardPass {
     norm(space.hidden, configuration.hiddenSize, model.finalNorm, into: &space.normed)
     try observe("final_norm", configuration.hiddenSize, &space.normed)
     let divisor = configuration.multipliers.headDivisor
-    guard divisor != 1 else { return }
-    for place in 0..<count * configuration.hiddenSize { space.normed[place] /= divisor }
+    if divisor != 1 { for place in 0..<count * configuration.hiddenSize { space.normed[place] /= divisor } }
+    if let basis = model.headBasis {
+      ForwardWorkspace.grow(&space.added, to: count * configuration.hiddenSize)
+      basis.change(space.normed, rows: count, .into, engine, into: &space.added)
+      swap(&space.normed, &space.added)
+    }
   }
 
   /// Logits of some tokens of the chunk, `[rows.count, vocabulary]`.
@@ -147,7 +218,7 @@ struct ForwardPass {
     case (.grouped(let matrix), .reference):
       engine.widenedProduct(matrix, space.normed, tokens: rows, into: &space.logits)
     case (.grouped(let matrix), .fast):
-      space.forgetQuantized()
+      space.forgetInput()
       engine.quantize(space.normed, rows: rows, for: matrix.shape, .group, into: &space.grouped)
       engine.groupedProduct(matrix, space.grouped, into: &space.logits)
     }
@@ -165,18 +236,19 @@ struct ForwardPass {
     _ projection: Projection, _ index: Int, _ input: [Float], _ state: InputState, into output: inout [Float]
   ) throws {
     var input = input
-    if state == .new { space.forgetQuantized() }
+    if state == .new { space.forgetInput() }
     if let inputNorm = projection.inputNorm {
       norm(input, projection.columns, inputNorm, into: &space.projectionInput)
       input = space.projectionInput
-      space.forgetQuantized()
+      space.forgetInput()
     }
-    defer { if projection.inputNorm != nil { space.forgetQuantized() } }
+    defer { if projection.inputNorm != nil { space.forgetInput() } }
     if let observer {
       try observer.observeInput(
         "block\(index).\(projection.name)", tokens: tokens, width: projection.columns,
         input.span.extracting(0..<count * projection.columns))
     }
+    input = inBasis(of: projection, input)
     ForwardWorkspace.grow(&output, to: count * projection.rows)
     switch projection.weights {
     case .dense(let weights, let scale, let bias):
@@ -215,14 +287,35 @@ struct ForwardPass {
     try observe(projection.name, index, projection.rows, &output)
   }
 
+  /// The input in the basis of a projection's weights.
+  private func inBasis(of projection: Projection, _ input: [Float]) -> [Float] {
+    space.use(projection.basis)
+    guard let basis = projection.basis else { return input }
+    if space.rotatedInto !== basis {
+      ForwardWorkspace.grow(&space.rotated, to: count * projection.columns)
+      basis.change(input, rows: count, .into, engine, into: &space.rotated)
+      space.hasRotated(into: basis)
+    }
+    return space.rotated
+  }
+
+  /// Parts every head's query from what its output is gated by.
+  private func partQueries(_ shape: AttentionShape) {
+    swap(&space.query, &space.mixed)
+    ForwardWorkspace.grow(&space.query, to: count * shape.queryWidth)
+    ForwardWorkspace.grow(&space.gate, to: count * shape.queryWidth)
+    engine.partHeads(
+      space.mixed, rows: count, heads: shape.heads, dimension: shape.headDimension, into: &space.query, &space.gate)
+  }
+
   /// Projections of one input; packed ones in one go, in which threads meet once.
-  private func projectQueryKeyValue(_ layer: DecoderLayer, _ index: Int) throws {
+  private func projectQueryKeyValue(_ layer: AttentionWeights, _ index: Int) throws {
     if let (query, key, value) = groupedWeights(layer.query, layer.key, layer.value) {
       ForwardWorkspace.grow(&space.query, to: count * layer.query.rows)
       ForwardWorkspace.grow(&space.key, to: count * layer.key.rows)
       ForwardWorkspace.grow(&space.value, to: count * layer.value.rows)
-      space.forgetQuantized()
-      quantize(space.normed, for: query.matrix, layer.query.inputs)
+      space.forgetInput()
+      quantize(inBasis(of: layer.query, space.normed), for: query.matrix, layer.query.inputs)
       engine.groupedProducts(query, key, value, space.grouped, into: &space.query, &space.key, &space.value)
       try observe(layer.query.name, index, layer.query.rows, &space.query)
       try observe(layer.key.name, index, layer.key.rows, &space.key)
@@ -256,32 +349,40 @@ struct ForwardPass {
   }
 
   private func projectGateUp(_ layer: DecoderLayer, _ index: Int) throws {
-    if let (gate, up, _) = groupedWeights(layer.gate, layer.up, layer.up) {
-      ForwardWorkspace.grow(&space.gate, to: count * layer.gate.rows)
-      ForwardWorkspace.grow(&space.up, to: count * layer.up.rows)
-      space.forgetQuantized()
-      quantize(space.normed, for: gate.matrix, layer.gate.inputs)
-      engine.groupedProducts(gate, up, space.grouped, into: &space.gate, &space.up)
-      try observe(layer.gate.name, index, layer.gate.rows, &space.gate)
-      try observe(layer.up.name, index, layer.up.rows, &space.up)
+    try projectTwo(layer.gate, layer.up, index, into: &space.gate, &space.up)
+  }
+
+  /// Two projections of the normed state.
+  private func projectTwo(
+    _ first: Projection, _ second: Projection, _ index: Int, into firstOutput: inout [Float],
+    _ secondOutput: inout [Float]
+  ) throws {
+    if let (one, two, _) = groupedWeights(first, second, second) {
+      ForwardWorkspace.grow(&firstOutput, to: count * first.rows)
+      ForwardWorkspace.grow(&secondOutput, to: count * second.rows)
+      space.forgetInput()
+      quantize(inBasis(of: first, space.normed), for: one.matrix, first.inputs)
+      engine.groupedProducts(one, two, space.grouped, into: &firstOutput, &secondOutput)
+      try observe(first.name, index, first.rows, &firstOutput)
+      try observe(second.name, index, second.rows, &secondOutput)
       return
     }
-    guard let gate = integerWeights(layer.gate), let up = integerWeights(layer.up) else {
-      try project(layer.gate, index, space.normed, .new, into: &space.gate)
-      try project(layer.up, index, space.normed, .sameAsBefore, into: &space.up)
+    guard let one = integerWeights(first), let two = integerWeights(second) else {
+      try project(first, index, space.normed, .new, into: &firstOutput)
+      try project(second, index, space.normed, .sameAsBefore, into: &secondOutput)
       return
     }
-    ForwardWorkspace.grow(&space.gate, to: count * layer.gate.rows)
-    ForwardWorkspace.grow(&space.up, to: count * layer.up.rows)
-    quantizeNew(space.normed, layer.gate.columns)
-    try gate.withBytes { gateBytes in
-      try up.withBytes { upBytes in
+    ForwardWorkspace.grow(&firstOutput, to: count * first.rows)
+    ForwardWorkspace.grow(&secondOutput, to: count * second.rows)
+    quantizeNew(space.normed, first.columns)
+    try one.withBytes { oneBytes in
+      try two.withBytes { twoBytes in
         engine.integerProducts(
-          (gateBytes, gate.operand), (upBytes, up.operand), space.quantized, into: &space.gate, &space.up)
+          (oneBytes, one.operand), (twoBytes, two.operand), space.quantized, into: &firstOutput, &secondOutput)
       }
     }
-    try observe(layer.gate.name, index, layer.gate.rows, &space.gate)
-    try observe(layer.up.name, index, layer.up.rows, &space.up)
+    try observe(first.name, index, first.rows, &firstOutput)
+    try observe(second.name, index, second.rows, &secondOutput)
   }
 
   private struct IntegerWeights {
@@ -295,7 +396,7 @@ struct ForwardPass {
 
   /// The packed weights of a projection that is an integer product of its input as it comes; nil for others.
   private func integerWeights(_ projection: Projection) -> IntegerWeights? {
-    guard mode == .fast, projection.inputNorm == nil, projection.inputs == .int8,
+    guard mode == .fast, projection.inputNorm == nil, projection.basis == nil, projection.inputs == .int8,
       case .ternary(let bytes, let operand) = projection.weights
     else { return nil }
     return IntegerWeights(bytes: bytes, operand: operand)
@@ -309,6 +410,7 @@ struct ForwardPass {
   ) -> (GroupedOperand, GroupedOperand, GroupedOperand)? {
     func operand(_ projection: Projection) -> GroupedOperand? {
       guard mode == .fast, observer == nil, projection.inputNorm == nil, projection.inputs == first.inputs,
+        projection.basis === first.basis,
         case .grouped(let matrix, let bias) = projection.weights
       else { return nil }
       return (matrix, bias)
@@ -331,7 +433,7 @@ struct ForwardPass {
   }
 
   private func quantizeNew(_ input: [Float], _ columns: Int) {
-    space.forgetQuantized()
+    space.forgetInput()
     quantize(input, columns)
   }
 
@@ -358,12 +460,12 @@ struct ForwardPass {
 
   private func rotate(_ x: inout [Float], heads: Int, _ cosines: [Float], _ sines: [Float]) {
     engine.rotate(
-      &x, rows: count, heads: heads, headDimension: configuration.attention.headDimension, cosines: cosines,
-      sines: sines)
+      &x, rows: count, heads: heads, headDimension: configuration.attention.headDimension,
+      columns: configuration.rotaryDimension, cosines: cosines, sines: sines)
   }
 
   /// Norms of query and key heads, for a family that has them.
-  private func normHeads(_ layer: DecoderLayer, _ index: Int) throws {
+  private func normHeads(_ layer: AttentionWeights, _ index: Int) throws {
     let shape = configuration.attention
     let table = configuration.architecture
     if let weights = layer.queryNorm, let name = table.module(.queryNorm)?.path {

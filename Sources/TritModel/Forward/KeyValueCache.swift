@@ -2,7 +2,7 @@
 
 import TritKernels
 
-/// Keys and values of every layer in Float.
+/// Keys and values of every layer with attention in Float.
 ///
 /// A head's positions follow each other, as attention reads them. Memory grows with the tokens seen, not with the
 /// capacity.
@@ -45,9 +45,12 @@ struct KeyValueCache {
   private var used = 0
   private(set) var keys: [Rows]
   private(set) var values: [Rows]
+  private let layers: [Int]
 
-  init(layers: Int, capacity: Int, shape: AttentionShape) {
+  /// - Parameter attending: the layers that have attention, of all.
+  init(layers: Int, attending: [Int], capacity: Int, shape: AttentionShape) {
     self.capacity = capacity
+    self.layers = attending
     self.shape = shape
     keys = Array(repeating: Rows(), count: layers)
     values = Array(repeating: Rows(), count: layers)
@@ -59,7 +62,7 @@ struct KeyValueCache {
     let needed = position + tokens
     guard needed > reserved else { return }
     let new = min(max(needed, 2 * reserved, 64), max(needed, capacity))
-    for layer in keys.indices {
+    for layer in layers {
       keys[layer].reserve(new, from: reserved, used: used, shape)
       values[layer].reserve(new, from: reserved, used: used, shape)
     }

@@ -56,6 +56,8 @@ public struct LockStep {
           expected: "a vocabulary of \(vocabulary) in both models",
           found: "\(candidate.model.configuration.vocabularySize)"))
     }
+    try reference.restore()
+    try candidate.restore()
     let start = (reference.position, candidate.position)
     do {
       for first in stride(from: 0, to: ids.count, by: Session.chunk) {

@@ -18,6 +18,12 @@ public final class Session {
   public private(set) var position = 0
 
   private var cache: KeyValueCache
+  /// What each delta net keeps; nil for layers with attention.
+  private var states: [DeltaState?]
+  /// Tokens that went in, where states cannot be taken back: they are made again from these.
+  private var history: [Int] = []
+  /// Whether states are those after `position` tokens.
+  private var hasStates = true
   private let workspace: ForwardWorkspace
   private let frequencies: RotaryFrequencies
   private let textLength: Int
@@ -49,19 +55,51 @@ public final class Session {
     self.engine = engine
     self.capacity = capacity
     self.textLength = textLength
-    cache = KeyValueCache(layers: model.layers.count, capacity: capacity, shape: configuration.attention)
+    cache = KeyValueCache(
+      layers: model.layers.count, attending: model.layers.indices.filter { model.layers[$0].mixer.isAttention },
+      capacity: capacity, shape: configuration.attention)
+    states = Session.emptyStates(model)
     workspace = ForwardWorkspace()
-    frequencies = configuration.rotary.frequencies(headDimension: configuration.attention.headDimension)
+    frequencies = configuration.rotary.frequencies(headDimension: configuration.rotaryDimension)
   }
+
+  private static func emptyStates(_ model: LanguageModel) -> [DeltaState?] {
+    model.layers.map { $0.mixer.isAttention ? nil : model.configuration.deltaNet.map { DeltaState($0) } }
+  }
+
+  private var isRecurrent: Bool { states.contains { $0 != nil } }
 
   /// Forgets everything.
   public func reset() {
     truncate(to: 0)
   }
 
-  /// Forgets the tokens from `position` on.
+  /// Forgets the tokens from `position` on. States of delta nets are made anew when they are needed.
   public func truncate(to position: Int) {
-    self.position = min(self.position, max(0, position))
+    let new = min(self.position, max(0, position))
+    if new != self.position { hasStates = false }
+    self.position = new
+    if isRecurrent { history.removeLast(history.count - new) }
+  }
+
+  /// Brings the states of delta nets to where the context is.
+  func restore() throws {
+    guard isRecurrent, !hasStates else { return }
+    let tokens = history
+    states = Session.emptyStates(model)
+    (position, history) = (0, [])
+    do {
+      for first in stride(from: 0, to: tokens.count, by: Session.chunk) {
+        let ids = Array(tokens[first..<min(tokens.count, first + Session.chunk)])
+        let chunk = try begin(ids, of: tokens.count, nil)
+        for index in model.layers.indices { try run(layer: index, chunk) }
+        advance(chunk)
+      }
+    } catch {
+      (position, history) = (tokens.count, tokens)
+      throw error
+    }
+    hasStates = true
   }
 
   /// Adds tokens and gives `each` the logits after each of them, or after the last one only.
@@ -76,6 +114,7 @@ public final class Session {
     _ each: (Int, Span<Float>) throws -> Void
   ) throws {
     try check(ids)
+    try restore()
     let start = position
     let length = start + ids.count
     do {
@@ -155,6 +194,7 @@ extension Session {
   /// Tokens on their way through the layers.
   struct Chunk {
     let pass: ForwardPass
+    fileprivate let ids: [Int]
     fileprivate let cosines: [Float]
     fileprivate let sines: [Float]
   }
@@ -169,18 +209,32 @@ extension Session {
     cache.prepare(for: ids.count, after: position)
     try pass.embed(ids)
     let (cosines, sines) = frequencies.angles(first: position, count: ids.count, of: max(length, textLength))
-    return Chunk(pass: pass, cosines: cosines, sines: sines)
+    return Chunk(pass: pass, ids: ids, cosines: cosines, sines: sines)
   }
 
   func run(layer index: Int, _ chunk: Chunk) throws {
     let layer = model.layers[index]
-    try chunk.pass.attend(layer, index, &cache, chunk.cosines, chunk.sines)
+    switch layer.mixer {
+    case .attention(let weights):
+      try chunk.pass.attend(layer, weights, index, &cache, chunk.cosines, chunk.sines)
+    case .deltaNet(let weights, let shape):
+      // Until the chunk is done, states are neither those before nor those after it.
+      hasStates = false
+      var state = states[index] ?? DeltaState(shape)
+      // One owner at a time: a state is changed where it is.
+      states[index] = nil
+      defer { states[index] = state }
+      try chunk.pass.recur(layer, weights, index, shape, &state)
+    }
     try chunk.pass.feedForward(layer, index)
   }
 
   /// Counts the tokens of a finished chunk as held.
   func advance(_ chunk: Chunk) {
     position = chunk.pass.first + chunk.pass.count
+    guard isRecurrent else { return }
+    history += chunk.ids
+    hasStates = true
   }
 
   /// Logits of some tokens of a finished chunk, `[rows.count, vocabulary]`.

@@ -10,7 +10,7 @@ import TritTokenizer
 /// Everything that works on a model works on this view: conversion, verification, comparison and the forward pass
 /// need not know what a file calls its tensors. Rows are put in order while they are read; blocks read as Float, and
 /// rotated weights as those of the ordinary model, unless they are to be kept.
-public final class GGUFModelView: TensorSource {
+public final class GGUFModelView: TensorSource, ModelView {
   /// The file as it is.
   public let base: any TensorSource
   public let manifest: ModelManifest
@@ -37,6 +37,8 @@ public final class GGUFModelView: TensorSource {
   private struct Place {
     var index: Int
     var permutation: RowPermutation?
+    /// The order of columns in the file.
+    var columns: RowPermutation?
     var access: Access
     /// What the product with the tensor is multiplied by, from a tensor of its own.
     var factor: Float?
@@ -53,6 +55,12 @@ public final class GGUFModelView: TensorSource {
     case repacked(any TernaryLayout)
     /// Rotated rows, unfolded to Float.
     case unfolded(RowUnfolding)
+    /// Numbers of that many bytes each, the columns in another order.
+    case columns(byteCount: Int)
+    /// Numbers in blocks, decoded to Float, the columns in another order.
+    case ordered
+    /// A list of numbers that stand for others.
+    case numbers(ModuleTemplate.StoredValues)
     /// Numbers that nothing here makes weights of.
     case refused(GGUFModelError.Kind)
   }
@@ -73,7 +81,8 @@ public final class GGUFModelView: TensorSource {
     self.keepsRotation = keepsRotation
     let rotation = try WeightRotation(base.manifest)
     self.rotation = rotation
-    let unfolded = keepsRotation ? [] : Set((rotation?.names ?? []).map { ExactString($0) })
+    let rotated = Set((rotation?.names ?? []).map { ExactString($0) })
+    let unfolded = keepsRotation ? [] : rotated
     var manifest = base.manifest
     if let preTokenizer { GGUFTokenizer.setName(preTokenizer, in: &manifest.entries) }
     let architecture = GGUFDescription.architecture(manifest)
@@ -88,6 +97,7 @@ public final class GGUFModelView: TensorSource {
     var indexOfName: [ExactString: Int] = [:]
     var tensors: [TensorDescriptor] = []
     let factors = try GGUFFactors(base)
+    var setAside = 0
     storedTensors = base.manifest.tensors
     places.reserveCapacity(storedTensors.count)
     tensors.reserveCapacity(storedTensors.count)
@@ -95,20 +105,33 @@ public final class GGUFModelView: TensorSource {
     for (index, stored) in storedTensors.enumerated()
     where !factors.isFactor(stored.name) && !rotaryTensors.holds(stored.name) {
       let place = architecture?.place(ofStored: stored.name)
+      // Layers behind the model's have names of its table, and no text needs them.
+      if let description = reading?.description, GGUFDescription.isDrafting(stored.name, description) {
+        setAside += 1
+        continue
+      }
       let permutation = try place.flatMap {
         try reading?.description.permutation(
           $0, rows: stored.shape.rank == 1 ? stored.shape.elementCount : stored.shape.rows)
       }
       let isUnfolded = unfolded.contains(ExactString(stored.name))
-      var (shown, access) = GGUFModelView.shown(
-        stored, permutation, isUnfolded ? rotation?.unfolding(stored) : nil)
+      let isRotated = rotated.contains(ExactString(stored.name))
+      // Rotated columns stand in an order of their own, which belongs to the rotation.
+      let columns =
+        isRotated
+        ? nil
+        : try place.flatMap { try reading?.description.columnPermutation($0, columns: stored.shape.columns) }
+      let unfolding =
+        isUnfolded ? try GGUFModelView.rotation(rotation, of: stored, place, reading?.description)?.unfolding : nil
+      var (shown, access) = GGUFModelView.shown(stored, permutation, columns, unfolding, place?.template)
       shown.name = place?.name ?? stored.name
       let factor = factors.factor(of: stored.name)
       if factor != nil {
         if stored.encoding.isTernary { shown.scale?.storage = .f32 } else { access = .refused(.factorOfDense) }
       }
       indexOfName[ExactString(shown.name)] = places.count
-      places.append(Place(index: index, permutation: permutation, access: access, factor: factor))
+      places.append(
+        Place(index: index, permutation: permutation, columns: columns, access: access, factor: factor))
       tensors.append(shown)
     }
     manifest.tensors = tensors
@@ -123,6 +146,7 @@ public final class GGUFModelView: TensorSource {
     }
     settingTensors = rotaryTensors.values.sorted { $0.key < $1.key }.map { (name: $0.key, values: $0.value) }
     if let rotation { manifest.notes.append(rotation.note(keepsRotation: keepsRotation)) }
+    if setAside > 0 { manifest.notes.append(CheckpointView.note(setAside, for: "a head that drafts tokens")) }
     var content: [(name: String, bytes: [UInt8])] = []
     var unread: String?
     if hasCompanions {
@@ -148,23 +172,43 @@ public final class GGUFModelView: TensorSource {
 
   /// What a stored tensor looks like in the view, and how it is read.
   private static func shown(
-    _ stored: TensorDescriptor, _ permutation: RowPermutation?, _ unfolding: RowUnfolding?
+    _ stored: TensorDescriptor, _ permutation: RowPermutation?, _ columns: RowPermutation?,
+    _ unfolding: RowUnfolding?, _ module: ModuleTemplate?
   ) -> (TensorDescriptor, Access) {
     var shown = stored
-    if let unfolding {
-      let isRead =
-        switch stored.encoding {
-        case .dense(let dtype): dtype.isFloatWeight
-        case .ternary(let id): LayoutRegistry.layout(id) != nil
-        case .opaque: stored.encoding.blockCodec != nil
-        }
-      guard isRead, let byteCount = Checked.product(4, stored.shape.elementCount) else {
-        return (shown, .refused(.cannotUnfold(type: stored.encoding.name)))
+    func asFloats() -> Bool {
+      guard StoredRows.isRead(stored.encoding), let byteCount = Checked.product(4, stored.shape.elementCount) else {
+        return false
       }
       shown.encoding = .dense(.f32)
       shown.scale = nil
       shown.location.byteCount = byteCount
-      return (shown, .unfolded(unfolding))
+      return true
+    }
+    if let unfolding {
+      return asFloats() ? (shown, .unfolded(unfolding)) : (shown, .refused(.cannotUnfold(type: stored.encoding.name)))
+    }
+    if let values = module?.values, values != .same, stored.shape.rank == 1 {
+      guard stored.encoding.dtype?.isFloatWeight == true, asFloats() else { return (shown, .direct) }
+      return (shown, .numbers(values))
+    }
+    if module?.form == .convolution, stored.shape.rank == 2,
+      let shape = TensorShape([stored.shape.rows, 1, stored.shape.columns])
+    {
+      shown.shape = shape
+    }
+    if let columns {
+      if let bits = stored.encoding.dtype?.bits, bits % 8 == 0 { return (shown, .columns(byteCount: bits / 8)) }
+      guard case .ternary(let id) = stored.encoding, let layout = LayoutRegistry.layout(id) else {
+        return asFloats() ? (shown, .ordered) : (shown, .direct)
+      }
+      let packed = SplitRow(.twoBit)
+      shown.encoding = .ternary(packed.id)
+      shown.location.byteCount = packed.byteCount(stored.shape)
+      if case .group(let size) = shown.scale?.granularity {
+        shown.scale?.granularity = .group(columns: TernaryScale.commonDivisor(size, columns.headRows))
+      }
+      return (shown, .repacked(layout))
     }
     if let codec = stored.encoding.blockCodec, let byteCount = Checked.product(4, stored.shape.elementCount) {
       shown.encoding = .dense(.f32)
@@ -185,6 +229,34 @@ public final class GGUFModelView: TensorSource {
       return (shown, .repacked(layout))
     case .opaque: return (shown, .direct)
     }
+  }
+
+  /// How a tensor is rotated, as the view names its columns.
+  private static func rotation(
+    _ rotation: WeightRotation?, of stored: TensorDescriptor, _ place: ModulePlace?, _ description: ModelDescription?
+  ) throws(GGUFModelError) -> RowRotation? {
+    guard let rotation, rotation.names.contains(stored.name) else { return nil }
+    let columns = stored.shape.columns
+    guard let place, let description else {
+      // Of a family that is not known the file's own order is kept, in which columns are multiplied.
+      return rotation.asMultiplied(stored)
+    }
+    var result = RowRotation(
+      columns: columns, blockSize: rotation.blockSize, signs: rotation.signs?[columns])
+    // Value heads are rotated in Hugging Face's order, or in the file's.
+    if rotation.valueHeads == nil, let order = try description.columnPermutation(place, columns: columns) {
+      result.order = (0..<columns).map { order.row(ofStored: $0) }
+    }
+    return result
+  }
+
+  package func rotation(of tensor: TensorDescriptor) -> RowRotation? {
+    keepsRotation ? rowRotation(of: tensor) : nil
+  }
+
+  private func rowRotation(of tensor: TensorDescriptor) -> RowRotation? {
+    try? GGUFModelView.rotation(
+      rotation, of: stored(tensor), reading?.description.architecture.place(of: tensor.name), reading?.description)
   }
 
   /// The description as far as it is understood; nil for a family that is not known. Its tensors' names and row order
@@ -241,11 +313,35 @@ public final class GGUFModelView: TensorSource {
     stored(tensor).encoding.name + (isUnfolded(tensor) ? ", unfolded" : "")
   }
 
+  package func name(ofStored name: String) -> String? {
+    zip(places, manifest.tensors).first { storedTensors[$0.0.index].name == name }?.1.name
+  }
+
+  package func values(of tensor: TensorDescriptor) -> ModuleTemplate.StoredValues {
+    guard let place = knownPlace(of: tensor), case .numbers(let values) = place.access else { return .same }
+    return values
+  }
+
+  package func unfoldedBlock(of tensor: TensorDescriptor) -> Int? { isUnfolded(tensor) ? rotation?.blockSize : nil }
+
+  package var storedRotation: StoredRotation? {
+    guard let rotation else { return nil }
+    var rows: [ExactString: RowRotation] = [:]
+    for tensor in manifest.tensors {
+      let name = stored(tensor).name
+      guard rotation.names.contains(name) else { continue }
+      rows[ExactString(tensor.name)] = rowRotation(of: tensor)
+    }
+    return StoredRotation(text: rotation.text, rows: rows)
+  }
+
   /// The same file with rotated weights as those of the ordinary model.
   package func unfolded() throws -> GGUFModelView {
     guard rotation != nil, keepsRotation else { return self }
     return try GGUFModelView(base, hasCompanions: hasCompanions, preTokenizer: preTokenizer)
   }
+
+  package func asOrdinary() throws -> any TensorSource { try unfolded() }
 
   /// The tensor of the file behind one of the view.
   public func stored(_ tensor: TensorDescriptor) -> TensorDescriptor {
@@ -258,6 +354,10 @@ public final class GGUFModelView: TensorSource {
     let place = try place(of: tensor)
     var scale = try base.scale(of: descriptor(place))
     if let factor = place.factor { scale = scale.multiplied(by: factor) }
+    let shape = tensor.shape
+    if let order = place.columns, case .repacked = place.access {
+      scale = scale.reordered(rows: shape.rows, columns: shape.columns, order) { order.storedRow(of: $0) }
+    }
     guard let permutation = place.permutation else { return scale }
     return scale.reordered(rows: tensor.shape.rows, columns: tensor.shape.columns) { permutation.storedRow(of: $0) }
   }
@@ -292,13 +392,15 @@ public final class GGUFModelView: TensorSource {
     guard let place = knownPlace(of: tensor) else { return }
     switch place.access {
     case .direct: base.release(range, of: descriptor(place))
+    case .rows where place.permutation?.staysInHeads == false:
+      base.release(0..<descriptor(place).location.byteCount, of: descriptor(place))
     case .rows(let count):
       // Rows move inside their head only.
       let unit = max(1, count * (place.permutation?.headRows ?? 1))
       let end = min(descriptor(place).location.byteCount, (range.upperBound + unit - 1) / unit * unit)
       let start = range.lowerBound / unit * unit
       if start < end { base.release(start..<end, of: descriptor(place)) }
-    case .decoded, .repacked, .unfolded, .refused:
+    case .decoded, .repacked, .unfolded, .columns, .ordered, .numbers, .refused:
       base.release(0..<descriptor(place).location.byteCount, of: descriptor(place))
     }
   }
@@ -319,7 +421,10 @@ public final class GGUFModelView: TensorSource {
     case .rows(let count): try ordered(range, place, rowBytes: count)
     case .decoded(let codec): try decoded(range, place, codec)
     case .repacked(let layout): try repacked(range, place, layout)
-    case .unfolded(let unfolding): try unfolded(range, place, unfolding)
+    case .unfolded(let unfolding): try floats(range, place) { unfolding.row($0) }
+    case .columns(let count): try columnsOrdered(range, place, byteCount: count)
+    case .ordered: try floats(range, place) { place.columns?.ordered($0) ?? $0 }
+    case .numbers(let values): try numbers(range, place, values)
     case .refused(let kind): throw GGUFModelError(kind, file: manifest.path, tensor: descriptor(place).name)
     }
   }
@@ -391,6 +496,7 @@ public final class GGUFModelView: TensorSource {
   /// Bytes of `SplitRow.twoBit` made of rows that share bytes with others in the file.
   private func repacked(_ range: Range<Int>, _ place: Place, _ layout: any TernaryLayout) throws -> [UInt8] {
     let shape = descriptor(place).shape
+    let stored = StoredRows(source: base, tensor: descriptor(place))
     let packed = SplitRow(.twoBit)
     let kernels = ScalarKernels()
     let rowBytes = packed.byteCount(shape) / max(1, shape.rows)
@@ -400,7 +506,8 @@ public final class GGUFModelView: TensorSource {
     var trits = [Int8](repeating: 0, count: shape.columns)
     var bytes = [UInt8](repeating: 0, count: rowBytes)
     for row in rows {
-      try unpack(place.permutation?.storedRow(of: row) ?? row, place, layout, kernels, into: &trits)
+      try stored.unpack(place.permutation?.storedRow(of: row) ?? row, layout, kernels, into: &trits)
+      if let columns = place.columns { trits = columns.ordered(trits) }
       var output = bytes.mutableSpan
       packed.pack(
         trits.span, LayoutBand(bytes: 0..<rowBytes, rows: [0..<1]), shape, with: kernels, into: &output)
@@ -411,87 +518,50 @@ public final class GGUFModelView: TensorSource {
     return Array(result[first..<first + range.count])
   }
 
-  /// Trits of a row of the file.
-  private func unpack(
-    _ row: Int, _ place: Place, _ layout: any TernaryLayout, _ kernels: any Kernels, into trits: inout [Int8]
-  ) throws {
+  // MARK: - Rows made anew
+
+  /// Float bytes of rows that `change` makes of the file's; the range is one of Float bytes.
+  private func floats(
+    _ range: Range<Int>, _ place: Place, _ change: ([Float]) -> [Float]
+  ) throws -> [UInt8] {
     let stored = descriptor(place)
-    var invalid = 0
-    for run in layout.runs(row..<row + 1, stored.shape) {
-      invalid += try base.withBytes(run.bytes, of: stored) { data in
-        var output = trits.mutableSpan
-        return layout.unpack(data, run, stored.shape, with: kernels, into: &output)
-      }
-    }
-    guard invalid == 0 else {
-      throw GGUFModelError(
-        .badValue(expected: "codes 0, 1 and 2", found: "\(invalid) codes of 3 in row \(row)"),
-        file: manifest.path, tensor: stored.name)
+    let reader = try StoredRows(source: base, tensor: stored, factor: place.factor).reader()
+    return try StoredRows.floatBytes(range, columns: stored.shape.columns) { row in
+      change(try reader(place.permutation?.storedRow(of: row) ?? row))
     }
   }
 
-  // MARK: - Unfolding rotated rows
-
-  /// Float bytes of rotated weights as those of the ordinary model; the range is one of Float bytes.
-  private func unfolded(_ range: Range<Int>, _ place: Place, _ unfolding: RowUnfolding) throws -> [UInt8] {
-    let columns = descriptor(place).shape.columns
-    guard columns > 0, !range.isEmpty else { return [] }
-    let rowBytes = 4 * columns
-    let reader = try rows(of: place)
-    var result = [UInt8](repeating: 0, count: range.count)
-    // Rows are unfolded whole: a range may begin and end anywhere in them.
-    for row in range.lowerBound / rowBytes...(range.upperBound - 1) / rowBytes {
-      let values = unfolding.row(try reader(place.permutation?.storedRow(of: row) ?? row))
-      let patterns = values.map { $0.bitPattern.littleEndian }
-      let start = row * rowBytes
-      let wanted = range.clamped(to: start..<start + rowBytes)
-      patterns.withUnsafeBytes { source in
-        result.withUnsafeMutableBytes { target in
-          UnsafeMutableRawBufferPointer(
-            rebasing: target[wanted.lowerBound - range.lowerBound..<wanted.upperBound - range.lowerBound]
-          ).copyMemory(
-            from: UnsafeRawBufferPointer(rebasing: source[wanted.lowerBound - start..<wanted.upperBound - start]))
+  /// Bytes of rows whose numbers stand in another order.
+  private func columnsOrdered(_ range: Range<Int>, _ place: Place, byteCount: Int) throws -> [UInt8] {
+    let stored = descriptor(place)
+    guard let order = place.columns else { return [] }
+    let rowBytes = stored.shape.columns * byteCount
+    return try StoredRows.bytes(range, rowBytes: rowBytes) { row in
+      let start = (place.permutation?.storedRow(of: row) ?? row) * rowBytes
+      return try base.withBytes(start..<start + rowBytes, of: stored) { bytes in
+        var result: [UInt8] = []
+        result.reserveCapacity(rowBytes)
+        for column in 0..<stored.shape.columns {
+          let first = order.storedRow(of: column) * byteCount
+          for index in first..<first + byteCount {
+            result.append(bytes.unsafeLoad(fromByteOffset: index, as: UInt8.self))
+          }
         }
+        return result
       }
     }
-    return result
   }
 
-  /// Reads rows of the file as the numbers they stand for.
-  private func rows(of place: Place) throws -> (Int) throws -> [Float] {
+  /// Float bytes of a list of numbers that stand for others.
+  private func numbers(
+    _ range: Range<Int>, _ place: Place, _ values: ModuleTemplate.StoredValues
+  ) throws -> [UInt8] {
     let stored = descriptor(place)
-    let columns = stored.shape.columns
-    func contiguous(_ rowBytes: Int, _ decode: @escaping (RawSpan) -> [Float]) -> (Int) throws -> [Float] {
-      { row in try self.base.withBytes(row * rowBytes..<(row + 1) * rowBytes, of: stored, decode) }
+    guard let dtype = stored.encoding.dtype else { return [] }
+    let numbers = try base.withBytes(0..<stored.location.byteCount, of: stored) { DenseValues.floats($0, dtype) }
+    return try StoredRows.floatBytes(range, columns: numbers.count) { _ in
+      numbers.indices.map { values.model(numbers[place.permutation?.storedRow(of: $0) ?? $0]) }
     }
-    switch stored.encoding {
-    case .dense(let dtype):
-      return contiguous(columns * (dtype.bits / 8)) { DenseValues.floats($0, dtype) }
-    case .ternary(let id):
-      guard let layout = LayoutRegistry.layout(id) else { break }
-      var scale = try base.scale(of: stored)
-      if let factor = place.factor { scale = scale.multiplied(by: factor) }
-      let grid = scale.grid(columns: columns)
-      let kernels = ScalarKernels()
-      return { row in
-        var trits = [Int8](repeating: 0, count: columns)
-        try self.unpack(row, place, layout, kernels, into: &trits)
-        return grid.values(trits, firstRow: row)
-      }
-    case .opaque:
-      // A row is a whole number of blocks, the reader has checked it.
-      guard let codec = stored.encoding.blockCodec else { break }
-      return contiguous(columns / codec.blockElements * codec.blockBytes) { codec.decode($0) }
-    }
-    throw GGUFModelError(.cannotUnfold(type: stored.encoding.name), file: manifest.path, tensor: stored.name)
-  }
-}
-
-extension TernaryScale {
-  /// What trits are multiplied by, times a factor that stands beside them.
-  fileprivate func multiplied(by factor: Float) -> TernaryScale {
-    TernaryScale(
-      stored: multipliers.map { $0 * factor }, storage: .f32, convention: .multiply, granularity: granularity)
   }
 }
 

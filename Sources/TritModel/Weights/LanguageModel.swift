@@ -4,47 +4,126 @@ import TritCore
 import TritFormats
 import TritKernels
 
-/// A block of a decoder.
-struct DecoderLayer: Sendable {
-  var inputNorm: NormWeights
+/// Weights of attention.
+struct AttentionWeights: Sendable {
   var query: Projection
   var key: Projection
   var value: Projection
   var queryNorm: NormWeights?
   var keyNorm: NormWeights?
-  var attentionSubNorm: NormWeights?
+  var subNorm: NormWeights?
   var output: Projection
+  /// Whether the query projection holds what the output is gated by, too.
+  var isGated: Bool
+}
+
+/// Weights of a gated delta net.
+struct DeltaNetWeights: Sendable {
+  /// Query, key and value in one.
+  var input: Projection
+  var gate: Projection
+  var rate: Projection
+  var decay: Projection
+  var decayLog: [Float]
+  var decayBias: [Float]
+  /// `[channels, convolution]`.
+  var convolution: [Float]
+  var norm: NormWeights
+  var output: Projection
+}
+
+/// What mixes the tokens of a layer.
+enum TokenMixer: Sendable {
+  case attention(AttentionWeights)
+  case deltaNet(DeltaNetWeights, DeltaNetShape)
+
+  var isAttention: Bool {
+    if case .attention = self { true } else { false }
+  }
+}
+
+/// A block of a decoder.
+struct DecoderLayer: Sendable {
+  var inputNorm: NormWeights
+  var mixer: TokenMixer
   var feedForwardNorm: NormWeights
   var gate: Projection
   var up: Projection
   var feedForwardSubNorm: NormWeights?
   var down: Projection
 
-  var projections: [Projection] { [query, key, value, output, gate, up, down] }
+  /// Every projection, those without a kind too.
+  var projections: [Projection] {
+    switch mixer {
+    case .attention(let a): [a.query, a.key, a.value, a.output, gate, up, down]
+    case .deltaNet(let net, _): [net.input, net.gate, net.rate, net.decay, net.output, gate, up, down]
+    }
+  }
 
-  subscript(kind: ProjectionKind) -> Projection {
+  /// Nil for a kind the layer has not.
+  subscript(kind: ProjectionKind) -> Projection? {
     get {
-      switch kind {
-      case .query: query
-      case .key: key
-      case .value: value
-      case .output: output
-      case .gate: gate
-      case .up: up
-      case .down: down
+      switch (kind, mixer) {
+      case (.query, .attention(let weights)): weights.query
+      case (.key, .attention(let weights)): weights.key
+      case (.value, .attention(let weights)): weights.value
+      case (.output, .attention(let weights)): weights.output
+      case (.deltaInput, .deltaNet(let net, _)): net.input
+      case (.deltaGate, .deltaNet(let net, _)): net.gate
+      case (.deltaOutput, .deltaNet(let net, _)): net.output
+      case (.gate, _): gate
+      case (.up, _): up
+      case (.down, _): down
+      default: nil
       }
     }
     set {
+      guard let newValue else { return }
       switch kind {
-      case .query: query = newValue
-      case .key: key = newValue
-      case .value: value = newValue
-      case .output: output = newValue
       case .gate: gate = newValue
       case .up: up = newValue
       case .down: down = newValue
+      default:
+        switch mixer {
+        case .attention(var weights):
+          switch kind {
+          case .query: weights.query = newValue
+          case .key: weights.key = newValue
+          case .value: weights.value = newValue
+          case .output: weights.output = newValue
+          default: return
+          }
+          mixer = .attention(weights)
+        case .deltaNet(var net, let shape):
+          switch kind {
+          case .deltaInput: net.input = newValue
+          case .deltaGate: net.gate = newValue
+          case .deltaOutput: net.output = newValue
+          default: return
+          }
+          mixer = .deltaNet(net, shape)
+        }
       }
     }
+  }
+
+  /// The same with another epsilon in every norm.
+  func with(epsilon: Float) -> DecoderLayer {
+    var result = self
+    result.inputNorm.epsilon = epsilon
+    result.feedForwardNorm.epsilon = epsilon
+    result.feedForwardSubNorm?.epsilon = epsilon
+    switch mixer {
+    case .attention(var weights):
+      weights.queryNorm?.epsilon = epsilon
+      weights.keyNorm?.epsilon = epsilon
+      weights.subNorm?.epsilon = epsilon
+      result.mixer = .attention(weights)
+    case .deltaNet(var net, let shape):
+      net.norm.epsilon = epsilon
+      result.mixer = .deltaNet(net, shape)
+    }
+    return result
   }
 }
 
@@ -66,6 +145,9 @@ public struct LanguageModel: Sendable {
   private(set) var finalNorm: NormWeights
   /// The embedding itself when embeddings are tied.
   let head: TokenWeights
+  /// The bases of embedding and head where they are stored rotated.
+  let embeddingBasis: WeightBasis?
+  let headBasis: WeightBasis?
 
   /// Reads the configuration of a source and finds every tensor.
   ///
@@ -93,8 +175,10 @@ public struct LanguageModel: Sendable {
     modules.layer = nil
     self.layers = layers
     finalNorm = try modules.norm(.finalNorm, &binder)
+    embeddingBasis = try binder.basis(of: modules.place(.embedding).name)
     if configuration.tiesEmbeddings {
       head = embedding
+      headBasis = embeddingBasis
       // One of the same numbers is the same head.
       try TiedHead.check(source, configuration)
       let name = try modules.place(.head).name
@@ -104,6 +188,7 @@ public struct LanguageModel: Sendable {
       }
     } else {
       head = try modules.tokens(.head, &binder)
+      headBasis = try binder.basis(of: modules.place(.head).name)
     }
     if configuration.quantization.convertsHead, case .dense = head {
       throw ModelError(
@@ -121,15 +206,42 @@ public struct LanguageModel: Sendable {
   private static func layer(_ modules: ModuleBinder, _ binder: inout TensorBinder) throws -> DecoderLayer {
     func project(_ kind: ProjectionKind) throws -> Projection { try modules.projection(kind, &binder) }
     return DecoderLayer(
-      inputNorm: try modules.norm(.inputNorm, &binder),
-      query: try project(.query), key: try project(.key), value: try project(.value),
-      queryNorm: try modules.optionalNorm(.queryNorm, &binder), keyNorm: try modules.optionalNorm(.keyNorm, &binder),
-      attentionSubNorm: try modules.optionalNorm(.attentionSubNorm, &binder),
-      output: try project(.output),
+      inputNorm: try modules.norm(.inputNorm, &binder), mixer: try mixer(modules, &binder),
       feedForwardNorm: try modules.norm(.feedForwardNorm, &binder),
       gate: try project(.gate), up: try project(.up),
       feedForwardSubNorm: try modules.optionalNorm(.feedForwardSubNorm, &binder),
       down: try project(.down))
+  }
+
+  private static func mixer(_ modules: ModuleBinder, _ binder: inout TensorBinder) throws -> TokenMixer {
+    func project(_ kind: ProjectionKind) throws -> Projection { try modules.projection(kind, &binder) }
+    guard let shape = modules.deltaNet else {
+      return .attention(
+        AttentionWeights(
+          query: try project(.query), key: try project(.key), value: try project(.value),
+          queryNorm: try modules.optionalNorm(.queryNorm, &binder),
+          keyNorm: try modules.optionalNorm(.keyNorm, &binder),
+          subNorm: try modules.optionalNorm(.attentionSubNorm, &binder),
+          output: try project(.output), isGated: try modules.place(.projection(.query)).template.rows == .gatedQueries))
+    }
+    return .deltaNet(
+      DeltaNetWeights(
+        input: try project(.deltaInput), gate: try project(.deltaGate),
+        rate: try modules.product(.rate, &binder), decay: try modules.product(.decay, &binder),
+        decayLog: try modules.numbers(.decayLog, &binder), decayBias: try modules.numbers(.decayBias, &binder),
+        convolution: try modules.numbers(.convolution, &binder), norm: try modules.norm(.deltaNorm, &binder),
+        output: try project(.deltaOutput)),
+      shape)
+  }
+
+  /// The kinds of projections its layers have, in the order of the list.
+  package var projectionKinds: [ProjectionKind] {
+    ProjectionKind.allCases.filter { kind in layers.contains { $0[kind] != nil } }
+  }
+
+  /// Projections of all layers that have a kind.
+  package var projectionCount: Int {
+    layers.reduce(0) { count, layer in count + ProjectionKind.allCases.count { layer[$0] != nil } }
   }
 
   /// The classes its projections compute as, each once, in order of first use.
@@ -180,7 +292,12 @@ extension LanguageModel {
           throw ModelError(
             .contradiction(expected: "\(layers.count) layers in both models", found: "\(other.layers.count)"))
         }
-        let (old, new) = (layers[layer][kind], other.layers[layer][kind])
+        // Layers of another kind have other projections, and lack these.
+        guard let old = layers[layer][kind] else { continue }
+        guard let new = other.layers[layer][kind] else {
+          throw ModelError(
+            .contradiction(expected: "\(old.name) in layer \(layer) of both models", found: "none in the other"))
+        }
         guard old.rows == new.rows, old.columns == new.columns else {
           throw ModelError(
             .contradiction(
@@ -210,8 +327,8 @@ extension LanguageModel {
     var isChanged = false
     for layer in layers.indices where layer < other.layers.count {
       for kind in ProjectionKind.allCases
-      where layers[layer][kind].inputs != inputs && other.layers[layer][kind].inputs == inputs {
-        result.layers[layer][kind].inputs = inputs
+      where layers[layer][kind].map({ $0.inputs != inputs }) == true && other.layers[layer][kind]?.inputs == inputs {
+        result.layers[layer][kind]?.inputs = inputs
         isChanged = true
       }
     }
@@ -232,19 +349,15 @@ extension LanguageModel {
       mine.attention.keyValueWidth == theirs.attention.keyValueWidth, mine.tiesEmbeddings == theirs.tiesEmbeddings,
       mine.architecture.module(.queryNorm) == nil || mine.attention.headDimension == theirs.attention.headDimension,
       mine.hasAttentionBias == theirs.hasAttentionBias, mine.hasFeedForwardBias == theirs.hasFeedForwardBias,
-      mine.quantization.inputNormEpsilon == theirs.quantization.inputNormEpsilon
+      mine.quantization.inputNormEpsilon == theirs.quantization.inputNormEpsilon,
+      // Weights of a delta net say its sizes.
+      mine.deltaNet == nil && theirs.deltaNet == nil
+        || mine.deltaNet == theirs.deltaNet && mine.layerPattern == theirs.layerPattern
     else { return nil }
     var result = self
     result.configuration = theirs
     result.finalNorm.epsilon = theirs.normEpsilon
-    for layer in layers.indices {
-      result.layers[layer].inputNorm.epsilon = theirs.normEpsilon
-      result.layers[layer].queryNorm?.epsilon = theirs.normEpsilon
-      result.layers[layer].keyNorm?.epsilon = theirs.normEpsilon
-      result.layers[layer].attentionSubNorm?.epsilon = theirs.normEpsilon
-      result.layers[layer].feedForwardNorm.epsilon = theirs.normEpsilon
-      result.layers[layer].feedForwardSubNorm?.epsilon = theirs.normEpsilon
-    }
+    result.layers = layers.map { $0.with(epsilon: theirs.normEpsilon) }
     return result
   }
 }

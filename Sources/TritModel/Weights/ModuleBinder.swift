@@ -26,7 +26,7 @@ struct ModuleBinder {
       throw ModelError(
         .contradiction(expected: "a family with a module '\(part)'", found: description.architecture.family))
     }
-    return ModulePlace(module, layer: layer, piece: .weight)
+    return ModulePlace(module, layer: layer, piece: module.piece)
   }
 
   /// The embedding or the head; a table is one of which a token reads a single row.
@@ -43,8 +43,28 @@ struct ModuleBinder {
 
   func norm(_ part: ModulePart, _ binder: inout TensorBinder) throws -> NormWeights {
     let place = try place(part)
-    return try binder.norm(
+    var result = try binder.norm(
       place.name, count: description.count(place.template.rows), epsilon: description.normEpsilon)
+    if part != .deltaNorm, description.architecture.normWeights == .aboveOne {
+      result.values = result.values.map { 1 + $0 }
+    }
+    return result
+  }
+
+  /// The sizes of the delta net of this layer; nil for a layer with attention.
+  var deltaNet: DeltaNetShape? {
+    layer.map { description.kind(ofLayer: $0) } == .deltaNet ? description.deltaNet : nil
+  }
+
+  /// The numbers of a small tensor, widened.
+  func numbers(_ part: ModulePart, _ binder: inout TensorBinder) throws -> [Float] {
+    let place = try place(part)
+    return try binder.numbers(place.name, description.shape(place.template))
+  }
+
+  /// An ordinary product, whatever projections compute.
+  func product(_ part: ModulePart, _ binder: inout TensorBinder) throws -> Projection {
+    try binder.product(place(part), description)
   }
 
   /// Nil for a family that has no such norm.

@@ -89,6 +89,33 @@ extension TensorBinder {
     if result.projectionClass != .linear, !excluded, let epsilon = scheme.inputNormEpsilon {
       result.inputNorm = try norm(piece(.inputNorm), count: columns, epsilon: epsilon)
     }
+    result.basis = try basis(of: weight)
+    guard result.basis == nil || result.inputs == .none else {
+      throw ModelError(
+        .contradiction(expected: "inputs as they are, beside rotated weights", found: "inputs rounded to int8"),
+        location: location(weight))
+    }
+    return result
+  }
+
+  /// A product with inputs as they are, packed or not.
+  mutating func product(_ place: ModulePlace, _ description: ModelDescription) throws -> Projection {
+    let shape = description.shape(place.template)
+    let tensor = try tensor(place.name, shape)
+    let (rows, columns) = (tensor.shape.rows, tensor.shape.columns)
+    var weights: Projection.Weights
+    if tensor.encoding.isTernary {
+      switch try packedTokens(tensor) {
+      case .grouped(let matrix): weights = .grouped(matrix, bias: nil)
+      case .dense(let matrix): weights = .dense(matrix, bias: nil)
+      }
+    } else {
+      weights = .dense(try matrix(place.name, rows: rows, columns: columns), bias: nil)
+    }
+    var result = Projection(
+      name: place.template.path, rows: rows, columns: columns, inputNorm: nil, weights: weights, inputs: .none,
+      projectionClass: .linear)
+    result.basis = try basis(of: place.name)
     return result
   }
 

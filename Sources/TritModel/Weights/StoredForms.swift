@@ -12,15 +12,16 @@ package enum StoredForm: Sendable {
 }
 
 extension LanguageModel {
-  /// The form of a projection beside that of another model; nil when the other has no such layer.
+  /// The form of a projection beside that of another model; nil when one of them has none there.
   package func form(ofLayer layer: Int, _ kind: ProjectionKind, beside other: LanguageModel) -> StoredForm? {
     guard layer < layers.count, layer < other.layers.count else { return nil }
-    return layers[layer][kind].weights.form(beside: other.layers[layer][kind].weights)
+    guard let mine = layers[layer][kind], let theirs = other.layers[layer][kind] else { return nil }
+    return mine.weights.form(beside: theirs.weights)
   }
 
   /// What a projection adds to its product, for each output; nil when it adds nothing, or there is no such layer.
   package func addedBias(ofLayer layer: Int, _ kind: ProjectionKind) -> [Float]? {
-    layer < layers.count ? layers[layer][kind].weights.addedBias : nil
+    layer < layers.count ? layers[layer][kind]?.weights.addedBias : nil
   }
 
   package func embeddingForm(beside other: LanguageModel) -> StoredForm {

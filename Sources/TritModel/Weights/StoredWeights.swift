@@ -99,6 +99,8 @@ struct Projection: Sendable {
   var weights: Weights
   var inputs: InputRounding
   var projectionClass: ProjectionClass
+  /// The basis its weights are stored in; nil for the ordinary one.
+  var basis: WeightBasis?
 }
 
 /// What becomes of an input before it is multiplied.

@@ -13,6 +13,7 @@ struct TensorBinder {
   private var used: Set<ExactString> = []
   /// Things done to the weights that a user should know.
   private(set) var notes: [String] = []
+  private var bases: [RowRotation: WeightBasis] = [:]
 
   init(_ source: any TensorSource, _ engine: InferenceEngine, _ residency: WeightResidency) {
     self.source = source
@@ -59,10 +60,30 @@ struct TensorBinder {
   }
 
   /// A float vector, widened.
-  mutating func vector(_ name: String, count: Int) throws -> [Float] {
-    let tensor = try tensor(name, [count])
+  mutating func vector(_ name: String, count: Int) throws -> [Float] { try numbers(name, [count]) }
+
+  /// All numbers of a small float tensor, widened.
+  mutating func numbers(_ name: String, _ dimensions: [Int]) throws -> [Float] {
+    let tensor = try tensor(name, dimensions)
     let element = try element(of: tensor)
+    let count = tensor.shape.elementCount
     return try source.withBytes(0..<count * element.byteCount, of: tensor) { engine.widen($0, element, 0..<count) }
+  }
+
+  /// The basis a tensor is stored in; nil for the ordinary one. Equal ones are one object.
+  mutating func basis(of name: String) throws -> WeightBasis? {
+    guard let source = source as? any ModelView, let tensor = tensors[ExactString(name)],
+      let rotation = source.rotation(of: tensor)
+    else { return nil }
+    guard tensor.shape.columns == rotation.columns else {
+      throw ModelError(
+        .contradiction(expected: "rows of \(rotation.columns)", found: "\(tensor.shape)"), location: location(name))
+    }
+    if let known = bases[rotation] { return known }
+    let basis = WeightBasis(rotation)
+    bases[rotation] = basis
+    note("weights are stored rotated and stay so: what they multiply is rotated")
+    return basis
   }
 
   mutating func norm(_ name: String, count: Int, epsilon: Float) throws -> NormWeights {

@@ -35,6 +35,7 @@ public enum CheckRule: String, Sendable, Hashable, CaseIterable {
   case mixedForms = "ternary.mixed-forms"
   // What is computed
   case computation = "model.computes"
+  case noise = "model.noise"
   // Configuration
   case noConfiguration = "config.missing"
   case badConfiguration = "config.unusable"
@@ -85,6 +86,7 @@ public enum CheckRule: String, Sendable, Hashable, CaseIterable {
     case .conventionUnknown: "it is known what stored scales mean"
     case .mixedForms: "either all projections are packed, or the configuration names those that are not"
     case .computation: "a short text gives finite logits"
+    case .noise: "a short text is predicted better than by a tenth of the vocabulary at random (with --run)"
     case .noConfiguration: "there is a config.json"
     case .badConfiguration: "the configuration can be read and describes a known class"
     case .modelType: "model_type is that of the class architectures names"

@@ -9,11 +9,16 @@ public struct CheckRequest: Sendable {
   public var path: String
   public var open: OpenOptions
   public var isStrict: Bool
+  /// Whether a text is scored as well, which takes as long as running it.
+  public var scoresText: Bool
 
-  public init(path: String, open: OpenOptions = OpenOptions(), isStrict: Bool = false) {
+  public init(
+    path: String, open: OpenOptions = OpenOptions(), isStrict: Bool = false, scoresText: Bool = false
+  ) {
     self.path = path
     self.open = open
     self.isStrict = isStrict
+    self.scoresText = scoresText
   }
 }
 
@@ -63,9 +68,12 @@ public struct CheckWorkflow: Sendable {
     result.readTensors = values.read
     result.notes += values.notes
     result.findings += try CheckWorkflow.described(source, survey)
+    if let note = CheckWorkflow.rotationNote(source, scoresText: request.scoresText) { result.notes.append(note) }
     // What is wrong already needs no text to show it.
     if result.count(.error) == 0 {
-      let computed = try ComputationCheck(path: request.path, open: request.open, work: work).run()
+      let computed = try ComputationCheck(
+        path: request.path, open: request.open, work: work, scoresText: request.scoresText
+      ).run()
       result.findings += computed.findings
       result.notes += computed.notes
     }
@@ -101,6 +109,16 @@ public struct CheckWorkflow: Sendable {
       }
     }
     return (findings, notes)
+  }
+
+  /// What headers cannot tell of a file of a family whose published models are rotated; nil for others.
+  private static func rotationNote(_ source: any TensorSource, scoresText: Bool) -> String? {
+    guard let view = source as? GGUFModelView, view.rotation == nil, view.statedDescription?.deltaNet != nil,
+      view.manifest.tensors.contains(where: { $0.encoding.isTernary })
+    else { return nil }
+    return "headers cannot tell whether these weights are rotated and the keys that say so were lost: "
+      + (scoresText ? "the text that was run does" : "--run scores a short text") + "; 'tritsmith compare' with the "
+      + "ordinary weights names the cause"
   }
 
   /// Trits and scales, configuration, tokenizer: all rules that read no weights.

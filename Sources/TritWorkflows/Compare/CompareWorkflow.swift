@@ -292,8 +292,10 @@ public struct CompareWorkflow: Sendable {
   /// Matrices that differ, as they are stored in both.
   private func unexplained(_ tensors: [ComparedTensor]) -> [String] {
     func isUnfolded(_ name: String, _ source: any TensorSource) -> Bool {
-      guard let view = source as? GGUFModelView, let tensor = view.manifest.tensor(named: name) else { return false }
-      return view.isUnfolded(tensor)
+      guard let view = source as? any ModelView, let tensor = view.manifest.tensor(named: name) else {
+        return false
+      }
+      return view.unfoldedBlock(of: tensor) != nil
     }
     return tensors.filter {
       $0.outcome == .different && $0.shape.isMatrix && !isUnfolded($0.name, first) && !isUnfolded($0.name, second)

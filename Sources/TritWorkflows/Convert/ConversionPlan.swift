@@ -51,6 +51,14 @@ public struct PlannedTensor: Sendable {
   public var outputName: String?
   /// Order of rows in the output, where it is not the source's.
   public var rowOrder: RowPermutation?
+  /// Order of columns in the output, where it is not the source's.
+  public var columnOrder: RowPermutation?
+  /// What numbers the output holds in the place of the source's.
+  public var storedValues = ModuleTemplate.StoredValues.same
+  /// Shape in the output, where it is not the source's.
+  public var outputShape: TensorShape?
+  /// Whether the bytes of a GGUF source go on as they stand in its file, which the view shows in another form.
+  public var copiesStored = false
   /// Which plane of a sum of ternary matrices this is.
   public var plane = 0
   /// How many weights share a scale in the output, where the quantizer says so.
@@ -61,6 +69,9 @@ public struct PlannedTensor: Sendable {
   public var outputScale: TernaryScale?
   /// What samples said of the source's scales, where the plan goes by that: it is proved when the tensor passes.
   var sampled: SampledScale?
+
+  /// Whether its numbers stand in the output as they come from the source.
+  var isInOrder: Bool { rowOrder == nil && columnOrder == nil && storedValues == .same }
 
   /// Name in the output.
   public var name: String { outputName ?? source.name }
@@ -73,7 +84,7 @@ public struct PlannedTensor: Sendable {
 
   /// True when the conversion reads the source's bytes more than once. Rows in another order are read one by one; a
   /// dense tensor that stays one is read once.
-  var isReadOften: Bool { becomesTernary && plane == 0 || step == .restore || rowOrder != nil || sampled != nil }
+  var isReadOften: Bool { becomesTernary && plane == 0 || step == .restore || !isInOrder || sampled != nil }
 }
 
 /// Everything a conversion will do; made from headers and a small sample alone.

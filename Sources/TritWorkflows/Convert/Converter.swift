@@ -197,7 +197,7 @@ public struct ConvertWorkflow: Sendable {
       last = plan.hasPlanes ? weight : nil
       if case .recognised(let pass, _) = weight.origin {
         result.recognised.append(tensor.source.name)
-        if tensor.step == .snap, pass.dtype == .bf16, tensor.encoding == .dense(.bf16), tensor.rowOrder == nil {
+        if tensor.step == .snap, pass.dtype == .bf16, tensor.encoding == .dense(.bf16), tensor.isInOrder {
           // It is what it is to become, down to the sign of its zeros.
           result.witnesses.copies[ExactString(tensor.source.name)] = try copy(
             tensor, held, zeros, result.large, to: writer)
@@ -259,7 +259,8 @@ public struct ConvertWorkflow: Sendable {
     {
       return witness
     }
-    return isRemote && request.recipe == nil ? try AuditWitness(of: weight, work: work) : nil
+    return isRemote && request.recipe == nil && planned.columnOrder == nil
+      ? try AuditWitness(of: weight, work: work) : nil
   }
 
   /// - Throws: `WorkflowError.unsound` for an error, which leaves no output.
@@ -305,7 +306,7 @@ public struct ConvertWorkflow: Sendable {
     // Requests to a network are few and large.
     let bandBytes = isRemote ? 8 * bandBytes : bandBytes
     // Blocks go on as they stand in their file, which the view shows as Float.
-    if planned.encoding.blockCodec != nil, let view = source as? GGUFModelView {
+    if planned.encoding.blockCodec != nil || planned.copiesStored, let view = source as? GGUFModelView {
       (source, tensor) = (view.base, view.stored(tensor))
     }
     if isRemote { fingerprints = CopyFingerprints(tensor, bandBytes: bandBytes) }
@@ -354,6 +355,7 @@ public struct ConvertWorkflow: Sendable {
         weight.release(rows)
         position += rows.count * columns
       }
+      planned.columnOrder?.reorder(&buffers.trits, columns: columns)
       zeros.look(at: buffers.trits)
       pack(buffers.trits, band, shape, layout, embedded, into: &buffers.bytes)
       try writer.write(buffers.bytes.span.bytes, to: planned.name, at: band.bytes.lowerBound)
@@ -376,7 +378,8 @@ public struct ConvertWorkflow: Sendable {
     _ scale: TernaryScale, _ planned: PlannedTensor, _ layout: any TernaryLayout, _ weight: TernaryWeight
   ) throws -> TernaryScale? {
     guard let storage = layout.embeddedScale?.storage else { return nil }
-    let held = try weight.scale(try fitting(scale, storage, weight), asHeldBy: layout, request.scaleLoss)
+    let held = try weight.scale(
+      try fitting(scale, storage, weight), asHeldBy: layout, request.scaleLoss, planned.columnOrder)
     guard let order = planned.rowOrder else { return held }
     let shape = planned.source.shape
     return held.reordered(rows: shape.rows, columns: shape.columns) { order.row(ofStored: $0) }
@@ -423,7 +426,7 @@ public struct ConvertWorkflow: Sendable {
     try work.parallelism.forEachBand(bandCount, workspace: Buffers()) { band, buffers in
       let rows = band * rowsPerBand..<min(shape.rows, (band + 1) * rowsPerBand)
       let start = rows.lowerBound * rowBytes
-      if planned.encoding == .dense(.bf16), planned.rowOrder == nil {
+      if planned.encoding == .dense(.bf16), planned.isInOrder {
         resize(&buffers.values, to: rows.count * columns, filler: 0)
         if let fitted = fitted.flatMap({ weight.fittedValues(rows, $0) }) {
           buffers.values = fitted
@@ -436,7 +439,8 @@ public struct ConvertWorkflow: Sendable {
       } else {
         resize(&buffers.trits, to: rows.count * columns, filler: 0)
         try weight.read(rows, order: planned.rowOrder, into: &buffers.trits, at: 0)
-        let values = DenseTernary.values(buffers.trits, grid, rows, order: planned.rowOrder)
+        var values = DenseTernary.values(buffers.trits, grid, rows, order: planned.rowOrder)
+        planned.columnOrder?.reorder(&values, columns: columns)
         let (bytes, _) = DenseRecoder.encode(values, to: planned.encoding)
         try writer.write(bytes.span.bytes, to: planned.name, at: start)
       }

@@ -161,7 +161,8 @@ final class OutputWriter: Sendable {
           }
         guard let type else { preconditionFailure("the planner chooses types that GGUF has") }
         return GGUFTensor(
-          name: tensor.name, shape: tensor.source.shape, type: type, byteCount: tensor.byteCount)
+          name: tensor.name, shape: tensor.outputShape ?? tensor.source.shape, type: type,
+          byteCount: tensor.byteCount)
       }
         + plan.ggufTensors.map { name, values in
           guard let type = GGMLType.id(of: .f32), let shape = TensorShape([values.count]) else {

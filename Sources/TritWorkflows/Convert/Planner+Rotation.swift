@@ -12,14 +12,20 @@ extension Planner {
     // Kept key for key, the keys would stay and the weights become something else.
     if case .failure(let error) = survey.description, case .rotatedModules = error.kind { throw error }
     let rotation = (source as? GGUFModelView)?.rotation
+    let isRotated = (source as? any ModelView)?.storedRotation != nil
     guard request.unfolds else {
+      // Its signs are tensors, for which no output has a place.
+      if let view = source as? CheckpointView, let found = view.storedRotation {
+        throw ModelError(
+          .rotatedModules(count: found.count), location: ErrorLocation(file: path, field: "modules"))
+      }
       guard let rotation else { return nil }
       guard request.target == .gguf else {
         throw WorkflowError(.rotatedWeights(rotation, target: request.target.rawValue), file: path)
       }
       return rotation
     }
-    guard rotation != nil else { throw WorkflowError(.notRotated, file: path) }
+    guard isRotated else { throw WorkflowError(.notRotated, file: path) }
     let asked =
       switch request.target {
       case .dense: request.recipe.map { "--recipe \($0.rawValue)" }
@@ -33,7 +39,9 @@ extension Planner {
   }
 
   /// Whether a tensor was rotated and is read as the ordinary matrix.
-  func isUnfolded(_ tensor: TensorDescriptor) -> Bool { (source as? GGUFModelView)?.isUnfolded(tensor) ?? false }
+  func isUnfolded(_ tensor: TensorDescriptor) -> Bool {
+    (source as? any ModelView)?.unfoldedBlock(of: tensor) != nil
+  }
 }
 
 extension WeightRotation {

@@ -159,7 +159,7 @@ struct GapAttribution {
     for layer in 0..<p.configuration.layers {
       result.append((.layer(layer), try p.taking(from: q) { index, _ in index == layer }))
     }
-    for kind in ProjectionKind.allCases {
+    for kind in p.projectionKinds {
       result.append((.kind(kind), try p.taking(from: q) { $1 == kind }))
     }
     result.append((.allProjections, try p.taking(from: q) { _, _ in true }))

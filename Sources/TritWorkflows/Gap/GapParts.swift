@@ -106,7 +106,7 @@ struct GapParts {
       return GapPartFinding(.weights, fidelity.verdict == .differs ? .differs : .notCompared, fidelity.detail)
     }
     // Of other tensors the finding speaks as well: it decides only where projections were not all held against trits.
-    let count = ProjectionKind.allCases.count * reference.model.configuration.layers
+    let count = reference.model.projectionCount
     if fidelity.tensors != count { return GapPartFinding(.weights, found) }
     guard fidelity.wrongTensors == 0 else {
       return GapPartFinding(.weights, .differs, "trits or scales of \(fidelity.wrongTensors) of \(count) tensors")

@@ -92,9 +92,20 @@ public struct InspectWorkflow: Sendable {
     // A GGUF file is listed as it is; what its tensors are for is told by the names they have elsewhere.
     let isGGUF = source.manifest.format == GGUFFormat.id
     let view = isGGUF ? try? GGUFModelView(source, hasCompanions: false, keepsRotation: true) : nil
+    let checkpoint = isGGUF ? nil : try? CheckpointView(source, keepsRotation: true)
     // Over a network a look stays small, unless all weights are read anyway.
     let isBrief = RemoteFolders.contains(source.manifest.path) && !readsWeights
-    let survey = try ModelSurvey(of: view ?? source, sample: isBrief ? .small : .usual)
+    var survey = try ModelSurvey(of: view ?? checkpoint ?? source, sample: isBrief ? .small : .usual)
+    let shown = view as (any ModelView)? ?? checkpoint
+    if let shown, shown.manifest.tensors.count != source.manifest.tensors.count {
+      // The files are listed as they are, with what the model of the view leaves out.
+      let roles = Dictionary(
+        zip(shown.manifest.tensors, survey.roles).map { (ExactString($0.name), $1) },
+        uniquingKeysWith: { first, _ in first })
+      survey.roles = source.manifest.tensors.map { tensor in
+        shown.name(ofStored: tensor.name).flatMap { roles[ExactString($0)] } ?? .other
+      }
+    }
     for glob in request.tensors where !source.manifest.tensors.contains(where: { glob.matches($0.name) }) {
       throw WorkflowError(.globWithoutMatch(glob.pattern), file: request.path)
     }
@@ -115,6 +126,9 @@ public struct InspectWorkflow: Sendable {
       try addStatistics(to: &tensors, source)
     }
     var manifest = source.manifest
+    if let checkpoint {
+      manifest.notes += checkpoint.manifest.notes.filter { !source.manifest.notes.contains($0) }
+    }
     var rotation: WeightRotation?
     do throws(GGUFModelError) {
       rotation = try WeightRotation(manifest)

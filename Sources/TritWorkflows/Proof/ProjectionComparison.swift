@@ -100,12 +100,16 @@ struct ProjectionComparison {
     }
     var groups: [Group: [Int]] = [:]
     var forced: Set<[Bool]> = []
+    let modules = first.architecture.modules.filter { if case .projection = $0.part { true } else { false } }
+    // Layers of a module that not every layer has.
+    var places: [String: Int] = [:]
     for tensor in first.source.manifest.tensors where !isExcused(tensor.name) {
       guard let place = first.architecture.place(of: tensor.name), place.role.isProjection,
         let layer = place.layer, tensor.shape.isMatrix,
         let other = second.source.manifest.tensor(named: tensor.name)
       else { continue }
       outcome.compared += 1
+      if place.template.layers != nil { places[place.template.path, default: 0] += 1 }
       let (left, right) = (try form(0, tensor, place.module), try form(1, other, place.module))
       if left == .packed, right == .packed {
         guard let inputs = try packedInputs(tensor, other) else { continue }
@@ -134,7 +138,8 @@ struct ProjectionComparison {
       }
       groups[group, default: []].append(layer)
     }
-    outcome.differences = ProjectionComparison.differences(groups, layers: layerCount)
+    outcome.differences = ProjectionComparison.differences(
+      groups, layers: layerCount, places, modules: modules.count)
     outcome.remarks = forced.sorted { $0[0] && !$1[0] }.map {
       "projections take inputs rounded to int8 in the \($0[0] ? "first" : "second") alone"
     }
@@ -159,17 +164,21 @@ struct ProjectionComparison {
   }
 
   /// One for all projections that differ alike, or one for each module of a layer.
-  private static func differences(_ groups: [Group: [Int]], layers: Int) -> [DescriptionDifference] {
+  private static func differences(
+    _ groups: [Group: [Int]], layers: Int, _ places: [String: Int], modules: Int
+  ) -> [DescriptionDifference] {
     let key = "quantization_config"
     let ways = Set(groups.keys.map { [$0.first, $0.second] })
-    let isEverywhere = groups.values.allSatisfy { $0.count == layers }
-    if ways.count == 1, isEverywhere, groups.count == ProjectionKind.allCases.count, let group = groups.keys.first {
+    func isFull(_ path: String, _ found: [Int]) -> Bool { found.count == places[path] ?? layers }
+    let isEverywhere = groups.allSatisfy { isFull($0.key.path, $0.value) }
+    if ways.count == 1, isEverywhere, groups.count == modules, let group = groups.keys.first {
       return [
         DescriptionDifference(key: key + ", all projections", first: group.first.text, second: group.second.text)
       ]
     }
     return groups.map { group, found in
-      let place = found.count == layers ? "" : " of layers \(found.sorted().map(String.init).joined(separator: ", "))"
+      let numbers = found.sorted().map(String.init).joined(separator: ", ")
+      let place = isFull(group.path, found) ? "" : " of layers \(numbers)"
       return DescriptionDifference(
         key: "\(key), \(group.path)\(place)", first: group.first.text, second: group.second.text)
     }.sorted { ($0.key, $0.first) < ($1.key, $1.first) }

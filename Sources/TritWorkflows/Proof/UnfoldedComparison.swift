@@ -31,7 +31,7 @@ struct UnfoldedComparison {
   ) throws {
     let sides = [(first, left), (second, right)]
     let sizes = sides.compactMap { source, tensor in
-      (source as? GGUFModelView).flatMap { $0.isUnfolded(tensor) ? $0.rotation?.blockSize : nil }
+      (source as? any ModelView)?.unfoldedBlock(of: tensor)
     }
     guard let blockSize = sizes.max(), let a = try WeightRows(first, left, work),
       let b = try WeightRows(second, right, work)

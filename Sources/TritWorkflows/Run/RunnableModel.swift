@@ -61,7 +61,7 @@ public struct RunnableModel: Sendable {
   }
 
   init(_ path: String, _ options: RunOptions, engine: InferenceEngine) throws {
-    try self.init(ModelOpener.open(path, options.open, hasCompanions: true), options, engine: engine)
+    try self.init(ModelOpener.toRun(path, options.open), options, engine: engine)
   }
 
   init(_ source: any TensorSource, _ options: RunOptions, engine: InferenceEngine) throws {

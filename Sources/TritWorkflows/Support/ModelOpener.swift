@@ -17,9 +17,22 @@ public enum ModelOpener {
     _ path: String, _ options: OpenOptions = OpenOptions(), hasCompanions: Bool = true
   ) throws -> any TensorSource {
     let source = try FormatRegistry.open(path, options)
-    guard source.manifest.format == GGUFFormat.id else { return source }
+    guard source.manifest.format == GGUFFormat.id else {
+      return try CheckpointView(source, keepsRotation: options.keepsRotation) ?? source
+    }
     return try GGUFModelView(
       source, hasCompanions: hasCompanions, preTokenizer: options.preTokenizer, keepsRotation: options.keepsRotation)
+  }
+
+  /// A model to compute with. Rotated weights stay as they are stored where inputs can be rotated instead: where the
+  /// model takes them as they are.
+  public static func toRun(_ path: String, _ options: OpenOptions) throws -> any TensorSource {
+    let source = try open(path, options.keepingRotation)
+    guard let view = source as? any ModelView, view.storedRotation != nil else { return source }
+    let description = try ModelDescription.read(source)
+    let takesInputs =
+      description.architecture.defaults.packedProjections == .linear && description.quantization.projections == .linear
+    return takesInputs ? source : try view.asOrdinary()
   }
 
   /// Models to be held against each other. Where all are rotated in one way, what they store is compared; else rotated
@@ -28,15 +41,15 @@ public enum ModelOpener {
     _ models: [(path: String, options: OpenOptions)], hasCompanions: Bool = true
   ) throws -> [any TensorSource] {
     let opened = try models.map { try open($0.path, $0.options.keepingRotation, hasCompanions: hasCompanions) }
-    let rotations = opened.map { ($0 as? GGUFModelView)?.rotation }
+    let rotations = opened.map { ($0 as? any ModelView)?.storedRotation }
     if rotations.allSatisfy({ $0 == rotations.first }) { return opened }
-    return try opened.map { try ($0 as? GGUFModelView)?.unfolded() ?? $0 }
+    return try opened.map { try ($0 as? any ModelView)?.asOrdinary() ?? $0 }
   }
 
   /// What was done to rotated models that are held against each other, for people.
   public static func rotationNotes(_ models: [any TensorSource]) -> [String] {
     models.compactMap { source in
-      guard let view = source as? GGUFModelView, let rotation = view.rotation else { return nil }
+      guard let view = source as? any ModelView, let rotation = view.storedRotation else { return nil }
       return "the weights of \(printable(source.manifest.path)) are rotated (\(rotation.text)): "
         + (view.keepsRotation ? "compared as they are stored, as all are rotated alike" : "unfolded first")
     }

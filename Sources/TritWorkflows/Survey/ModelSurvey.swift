@@ -124,8 +124,14 @@ public struct ModelSurvey: Sendable {
       return
     }
     // Turned back they are no latents and hold no trits, whatever they look like.
-    let view = source as? GGUFModelView
-    let unfolded = dense.count { view?.isUnfolded(tensors[$0]) ?? false }
+    let view = source as? any ModelView
+    let rotated = dense.count { view?.rotation(of: tensors[$0]) != nil }
+    if rotated > 0 {
+      kind = .ordinary
+      evidence = ["\(rotated) projections are rotated in the file"]
+      return
+    }
+    let unfolded = dense.count { view?.unfoldedBlock(of: tensors[$0]) != nil }
     if unfolded > 0 {
       kind = .ordinary
       evidence = ["\(unfolded) projections are rotated in the file and were unfolded"]

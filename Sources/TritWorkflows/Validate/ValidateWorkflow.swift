@@ -117,9 +117,13 @@ public struct ValidateWorkflow: Sendable {
     if request.proof.isAsked {
       evidence += try request.proof.evidence(for: source.manifest.path, request.options.open, work: work)
     }
-    let isWitness = other.manifest.tensors.contains { tensor in
-      !tensor.encoding.isTernary && source.manifest.tensor(named: tensor.name)?.encoding.isTernary == true
-    }
+    // What is stored rotated are other trits than those of any ordinary weights.
+    let isRotated = (source as? any ModelView).map { $0.keepsRotation && $0.storedRotation != nil } ?? false
+    let isWitness =
+      !isRotated
+      && other.manifest.tensors.contains { tensor in
+        !tensor.encoding.isTernary && source.manifest.tensor(named: tensor.name)?.encoding.isTernary == true
+      }
     if isWitness, request.proof.sibling == nil {
       evidence.append(try ScaleProof.evidence(for: source, sibling: other, work))
     }

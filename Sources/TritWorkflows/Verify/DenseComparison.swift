@@ -78,7 +78,9 @@ struct DenseComparison {
       rightType.isDecodable
     else { return try compareBytes(left, right) }
     let (leftForm, rightForm) = (form(left, source), form(right, converted))
-    let isSameForm = leftForm == rightForm
+    // Numbers that stand for others may be rounded on their way, whatever their type.
+    let standIns = [self.standIns(left, source), self.standIns(right, converted)].first { $0 != .same }
+    let isSameForm = leftForm == rightForm && standIns == nil
     var report = RoundingReport()
     var differing = 0
     var places: [Place] = []
@@ -97,7 +99,9 @@ struct DenseComparison {
       // Of one type no rounding leads to another number.
       let roundings =
         isSameForm
-        ? [] : try self.roundings(elements, band, (left, leftForm), (right, rightForm))
+        ? []
+        : try self.roundings(elements, band, (left, leftForm), (right, rightForm))
+          + (standIns.map { [explanation(from: band.first, to: band.second, $0)] } ?? [])
       for index in band.first.indices where band.first[index] != band.second[index] {
         let (a, b) = (band.first[index], band.second[index])
         if a.isNaN, b.isNaN { continue }
@@ -170,6 +174,10 @@ struct DenseComparison {
 
   private func name(_ tensor: TensorDescriptor, _ source: any TensorSource) -> String { form(tensor, source).name }
 
+  private func standIns(_ tensor: TensorDescriptor, _ source: any TensorSource) -> ModuleTemplate.StoredValues {
+    (source as? any ModelView)?.values(of: tensor) ?? .same
+  }
+
   // MARK: - Rounding
 
   /// How a number came to be another one.
@@ -190,6 +198,13 @@ struct DenseComparison {
     var result = [try explanation(elements, from: band.first, to: band.second, right, converted)]
     if origin == .either { result.append(try explanation(elements, from: band.second, to: band.first, left, source)) }
     return result
+  }
+
+  /// Of numbers that stand for others in a file: what is one number there.
+  private func explanation(
+    from before: [Double], to after: [Double], _ values: ModuleTemplate.StoredValues
+  ) -> Explanation {
+    { values.areOne(Float(before[$0]), Float(after[$0])) ? .byType : nil }
   }
 
   private func explanation(

@@ -18,6 +18,7 @@ extension IndependentDecoder {
       return nil
     }
     let pairs = view.flatMap { rotatedHeadRows($0, stored) }
+    let heads = view.flatMap { ValueHeads($0, stored) }
     let columns = stored.shape.columns
     var result = [Int8](repeating: 0, count: rows.count * columns)
     for row in rows {
@@ -27,12 +28,60 @@ extension IndependentDecoder {
         let (head, inside) = (row / size, row % size)
         place = head * size + inside % (size / 2) * 2 + inside / (size / 2)
       }
+      if let heads, !heads.areColumns { place = heads.place(of: row) }
       try base.withBytes(layout.bytes(ofRow: place), of: stored) { bytes in
         var output = result.mutableSpan
         layout.decode(bytes, row: place, into: &output, at: (row - rows.lowerBound) * columns)
       }
+      if let heads, heads.areColumns {
+        let start = (row - rows.lowerBound) * columns
+        let stored = Array(result[start..<start + columns])
+        for column in 0..<columns { result[start + column] = stored[heads.place(of: column)] }
+      }
     }
     return result
+  }
+
+  /// Rows or columns of family `qwen35` that belong to value heads, which take turns in a file.
+  private struct ValueHeads {
+    var groups: Int
+    var turns: Int
+    /// Rows or columns of a head, and those in front of the heads.
+    var width: Int
+    var first: Int
+    var areColumns: Bool
+
+    /// Nil for tensors stored in order.
+    init?(_ view: GGUFModelView, _ stored: TensorDescriptor) {
+      let manifest = view.base.manifest
+      guard manifest.entry("general.architecture")?.string == "qwen35",
+        let groups = manifest.entry("qwen35.ssm.group_count")?.integer,
+        let heads = manifest.entry("qwen35.ssm.time_step_rank")?.integer,
+        let state = manifest.entry("qwen35.ssm.state_size")?.integer, groups > 0, heads > groups
+      else { return nil }
+      (self.groups, turns, first, areColumns) = (groups, heads / groups, 0, false)
+      switch stored.name.split(separator: ".").dropFirst(2).first {
+      case "attn_qkv":
+        first = 2 * groups * state
+        width = state
+      case "attn_gate": width = state
+      case "ssm_alpha", "ssm_beta": width = 1
+      case "ssm_out":
+        // Rotated columns stand as they are rotated.
+        let names = manifest.entry("prism.hadamard.weight_names")?.strings ?? []
+        guard !names.contains(stored.name) else { return nil }
+        width = state
+        areColumns = true
+      default: return nil
+      }
+    }
+
+    /// Head g·T + t of Hugging Face stands at t·G + g.
+    func place(of index: Int) -> Int {
+      guard index >= first else { return index }
+      let head = (index - first) / width
+      return first + (head % turns * groups + head / turns) * width + (index - first) % width
+    }
   }
 
   /// Rows of a head, for query and key weights of `llama` and `minicpm`; nil for tensors stored in order.

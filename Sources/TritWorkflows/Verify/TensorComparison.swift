@@ -48,7 +48,9 @@ struct TensorComparison {
   /// What a conversion has just unfolded must be the number itself, in the type it is stored in.
   private func unfolded() throws -> TensorVerification? {
     if isOwnOutput {
-      guard (source as? GGUFModelView)?.isUnfolded(expected) == true, found.encoding.dtype != nil else { return nil }
+      guard (source as? any ModelView)?.unfoldedBlock(of: expected) != nil, found.encoding.dtype != nil else {
+        return nil
+      }
       return try DenseComparison(source: source, converted: converted, work: work, isOwnOutput: true)
         .run(expected, found, blank)
     }

@@ -101,7 +101,7 @@ final class CalibrationStatistics: Sendable {
 
   /// The inputs of a projection by its tensor's name; nil for other tensors.
   func gram(for tensor: String) throws -> InputGram? {
-    guard case .projection(let layer, let kind) = Llama().role(of: tensor),
+    guard case .projection(let layer, let kind) = runnable.model.configuration.architecture.role(of: tensor),
       let group = groups.firstIndex(where: { $0.contains(layer) })
     else { return nil }
     let name = "block\(layer)." + CalibrationStatistics.input(of: kind)
@@ -122,6 +122,8 @@ final class CalibrationStatistics: Sendable {
     case .output: "self_attn.o_proj"
     case .gate, .up: "mlp.gate_proj"
     case .down: "mlp.down_proj"
+    case .deltaInput, .deltaGate: "linear_attn.in_proj_qkv"
+    case .deltaOutput: "linear_attn.out_proj"
     }
   }
 

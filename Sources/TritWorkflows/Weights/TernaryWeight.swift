@@ -194,13 +194,22 @@ extension TernaryWeight {
     }
   }
 
-  /// The same, of this weight and its trits.
+  /// The same, of this weight and its trits, columns in the output's order.
   func scale(
-    _ scale: TernaryScale, asHeldBy layout: any TernaryLayout, _ loss: ScaleLossPolicy
+    _ scale: TernaryScale, asHeldBy layout: any TernaryLayout, _ loss: ScaleLossPolicy,
+    _ columnOrder: RowPermutation? = nil
   ) throws -> TernaryScale {
-    try TernaryWeight.scale(scale, asHeldBy: layout, tensor, loss) { rows in
-      var trits = [Int8](repeating: 0, count: rows.count * tensor.shape.columns)
+    let shape = tensor.shape
+    var ordered = scale
+    if let columnOrder {
+      ordered = scale.reordered(rows: shape.rows, columns: shape.columns, columnOrder) {
+        columnOrder.row(ofStored: $0)
+      }
+    }
+    return try TernaryWeight.scale(ordered, asHeldBy: layout, tensor, loss) { rows in
+      var trits = [Int8](repeating: 0, count: rows.count * shape.columns)
       try read(rows, into: &trits, at: 0)
+      columnOrder?.reorder(&trits, columns: shape.columns)
       return trits
     }
   }

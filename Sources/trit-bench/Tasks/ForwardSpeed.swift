@@ -17,7 +17,7 @@ struct ForwardSpeed: ParsableCommand {
     discussion: """
       Every round reads a large buffer and the model's own mapped bytes (the faster of the two counts), runs a prompt and decodes, one after the other, so that a share of the \
       bandwidth compares figures of one moment. The roofline of decoding counts every byte a token reads: projections \
-      as they are stored, the head, and the keys and values of the context.
+      as they are stored, the head, the keys and values of the context, and the states of delta nets twice.
       """,
     examples: [.init("trit-bench forward ./packed --threads 2", "Prefill of 128 tokens and 64 decoded ones.")])
 
@@ -62,7 +62,7 @@ struct ForwardSpeed: ParsableCommand {
       throw ValidationError("this CPU has no kernels '\(name)'")
     }
     let begin = Platform.monotonicSeconds
-    let source = try ModelOpener.open(model, OpenOptions(access: .mapped))
+    let source = try ModelOpener.toRun(model, OpenOptions(access: .mapped))
     let loaded = try LanguageModel(source, engine: engine)
     let loadSeconds = Platform.monotonicSeconds - begin
     let session = try Session(loaded, mode: mode, contextCapacity: prompt + tokens, engine: engine)
@@ -112,7 +112,11 @@ struct ForwardSpeed: ParsableCommand {
     let weights = loaded.weightBytesPerToken
     // Keys and values are Floats; the context grows by one with every token.
     let context = Double(prompt) + Double(tokens + 1) / 2
-    let cache = context * Double(2 * 4 * shape.keyValueWidth * loaded.configuration.layers)
+    let configuration = loaded.configuration
+    let attention = (0..<configuration.layers).count { configuration.kind(ofLayer: $0) == .attention }
+    let state = configuration.deltaNet.map { 4 * $0.valueHeads * $0.keyDimension * $0.valueDimension } ?? 0
+    let states = Double(2 * state * (configuration.layers - attention))
+    let cache = context * Double(2 * 4 * shape.keyValueWidth * attention) + states
     let perToken = Double(weights) + cache
     let fileBytes = source.manifest.files.reduce(0) { $0 + Int($1.byteCount) }
     func limit(_ round: Round) -> Double { round.bandwidth * 1e9 / perToken }

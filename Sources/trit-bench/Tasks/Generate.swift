@@ -6,8 +6,11 @@ import TritFormats
 
 struct Generate: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Write a checkpoint of a given shape with Gaussian latent weights.",
-    examples: [.init("trit-bench generate /tmp/f1b", "A Falcon-E-1B-shaped model, 3.2 GB.")])
+    abstract: "Write a checkpoint of a given shape with Gaussian latent weights, or random trits.",
+    examples: [
+      .init("trit-bench generate /tmp/f1b", "A Falcon-E-1B-shaped model, 3.2 GB."),
+      .init("trit-bench generate /tmp/h9b --shape hybrid-9b", "Random trits in the shape of Qwen3.5 9B, 2.5 GB."),
+    ])
 
   @Argument(help: "The folder to make.", completion: .directory)
   var folder: String
@@ -31,14 +34,20 @@ struct Generate: ParsableCommand {
     let sink = try SafetensorsSink(shards: [shard], metadata: [("format", "pt")], staging: staging)
     let normal = NormalTable()
     for (index, item) in tensors.enumerated() {
-      let count = item.tensor.shape.elementCount
+      let bits = item.tensor.dtype.bits
+      // In units of 16 bits, whatever a number takes.
+      let count = item.tensor.shape.elementCount * bits / 16
       let band = 1 << 20
       try Parallelism().forEachBand((count + band - 1) / band) { part in
         let range = part * band..<min(count, (part + 1) * band)
         var random = SplitMix64(state: seed &+ UInt64(index) << 32 &+ UInt64(part))
         let values =
-          item.deviation.map { normal.values(range.count, deviation: $0, &random) }
-          ?? [UInt16](repeating: BFloat16(1).bits, count: range.count)
+          switch item.content {
+          case .normal(let deviation): normal.values(range.count, deviation: deviation, &random)
+          case .constant(let pattern): [UInt16](repeating: pattern, count: range.count)
+          case .trits: Generate.codes(range.count, &random)
+          case .zeros: [UInt16](repeating: 0, count: range.count)
+          }
         try sink.write(values.span.bytes, to: item.tensor.name, at: 2 * range.lowerBound)
       }
     }
@@ -47,6 +56,29 @@ struct Generate: ParsableCommand {
     try configuration.write(JSONValue.object(shape.configuration).serialized(.pretty), at: 0)
     try staging.commit()
     return Int(shard.byteCount(metadata: [("format", "pt")]))
+  }
+}
+
+extension Generate {
+  /// Words of eight codes below 3 each, equally likely but for one part in ten.
+  static func codes(_ count: Int, _ random: inout SplitMix64) -> [UInt16] {
+    // All 6561 words, of which 65536 are drawn from.
+    let words = (0..<6561).map { number -> UInt16 in
+      var (rest, word) = (number, UInt16(0))
+      for code in 0..<8 {
+        word |= UInt16(rest % 3) << UInt16(2 * code)
+        rest /= 3
+      }
+      return word
+    }
+    var result = [UInt16](repeating: 0, count: count)
+    for start in stride(from: 0, to: count, by: 4) {
+      let bits = random.next()
+      for lane in 0..<min(4, count - start) {
+        result[start + lane] = words[Int(bits >> UInt64(16 * lane) & 0xFFFF) % words.count]
+      }
+    }
+    return result
   }
 }
 

@@ -16,6 +16,7 @@ struct Check: ParsableCommand {
     examples: [
       .init("tritsmith check ./bitnet", "After a download or a conversion."),
       .init("tritsmith check model.gguf --strict --format json", "For a CI job."),
+      .init("tritsmith check model.gguf --run", "Whether it predicts a text at all."),
     ], group: "Look")
 
   @Argument(help: "A folder, a safetensors file, an index, a GGUF or a TritPack file.", completion: .file())
@@ -23,6 +24,9 @@ struct Check: ParsableCommand {
 
   @Flag(help: "Warnings fail as errors do.")
   var strict = false
+
+  @Flag(name: .customLong("run"), help: "Also score a short text: a model that computes noise is found so.")
+  var scoresText = false
 
   @Option(help: "What stored scales mean, where the files do not say.")
   var scaleConvention: ScaleConvention?
@@ -39,7 +43,7 @@ struct Check: ParsableCommand {
   func run() throws {
     let passed = try reporting {
       let options = machine.open(scaleConvention, i2sOrder, preTokenizer: ggufPre?.name)
-      let request = CheckRequest(path: try machine.model(path), open: options, isStrict: strict)
+      let request = CheckRequest(path: try machine.model(path), open: options, isStrict: strict, scoresText: scoresText)
       let result = try CheckWorkflow(request, work: machine.work()).run()
       printing.print(result.report, quietly: machine.quiet)
       return result.passed

@@ -27,7 +27,9 @@ struct DenseStream {
     let check = FiniteCheck(tensor, of: source, nonFinite, role: planned.role, large: large)
     try work.parallelism.forEachBand((rows + rowsPerBand - 1) / rowsPerBand) { band in
       let range = band * rowsPerBand..<min(rows, (band + 1) * rowsPerBand)
-      let values = try values(range, planned, dtype, inputRow, check)
+      var values = try values(range, planned, dtype, inputRow, check)
+      if !isVector { planned.columnOrder?.reorder(&values, columns: columns) }
+      if planned.storedValues != .same { values = values.map { planned.storedValues.stored($0) } }
       zeros.look(at: values)
       let (bytes, rounding) = DenseRecoder.encode(values, to: planned.encoding)
       guard rounding.largest.isFinite else {

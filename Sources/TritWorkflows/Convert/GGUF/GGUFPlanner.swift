@@ -79,7 +79,8 @@ struct GGUFPlanner {
     _ tensor: TensorDescriptor, _ role: TensorRole, _ place: ModulePlace?, _ stored: String, file: String,
     _ misfits: inout [(name: String, detail: String)]
   ) throws -> PlannedTensor {
-    let (encoding, step) = try form(tensor, role, file: file, &misfits)
+    let columns = try place.flatMap { try columnOrder($0, tensor) }
+    let (encoding, step) = try form(tensor, role, place, columns, file: file, &misfits)
     var planned = PlannedTensor(
       source: tensor, role: role, step: step, encoding: encoding,
       byteCount: try byteCount(tensor, encoding, file: file))
@@ -87,15 +88,32 @@ struct GGUFPlanner {
     planned.rowOrder = try place.flatMap {
       try description?.permutation($0, rows: tensor.shape.rank == 1 ? tensor.shape.elementCount : tensor.shape.rows)
     }
+    planned.columnOrder = columns
+    planned.storedValues = place?.template.values ?? .same
+    if place?.template.form == .convolution {
+      planned.outputShape = TensorShape([tensor.shape.rows, tensor.shape.columns])
+    }
     if encoding.isTernary { planned.scaleConvention = .multiply }
     // Blocks are copied as they stand in a file of the same family, rows in the same order.
-    if step == .copy, planned.rowOrder != nil, encoding.blockCodec == nil { planned.step = .recode }
+    guard step == .copy, encoding.blockCodec == nil else { return planned }
+    // So are numbers that stand for others: to Hugging Face's and back some would be rounded.
+    if planned.storedValues != .same, encoding == self.stored(tensor) {
+      planned.copiesStored = true
+    } else if !planned.isInOrder {
+      planned.step = .recode
+    }
     return planned
+  }
+
+  /// The order of columns in the file; rotated ones stand as they are rotated.
+  private func columnOrder(_ place: ModulePlace, _ tensor: TensorDescriptor) throws -> RowPermutation? {
+    if let rotated = source as? any ModelView, rotated.rotation(of: tensor) != nil { return nil }
+    return try description?.columnPermutation(place, columns: tensor.shape.columns)
   }
 
   /// What a tensor becomes, and by which step.
   private func form(
-    _ tensor: TensorDescriptor, _ role: TensorRole, file: String,
+    _ tensor: TensorDescriptor, _ role: TensorRole, _ place: ModulePlace?, _ columns: RowPermutation?, file: String,
     _ misfits: inout [(name: String, detail: String)]
   ) throws -> (TensorEncoding, ConversionStep) {
     let isKept = request.keep.contains { $0.matches(tensor.name) }
@@ -115,14 +133,15 @@ struct GGUFPlanner {
         }
         return (asked.encoding, .dequantize)
       }
-      return try ternaryForm(tensor, .repack, .dequantize, &misfits)
-    case .dense where request.unfolds && role.isProjection || (source as? GGUFModelView)?.isUnfolded(tensor) == true:
+      return try ternaryForm(tensor, .repack, .dequantize, columns, &misfits)
+    case .dense
+    where request.unfolds && role.isProjection || (source as? any ModelView)?.unfoldedBlock(of: tensor) != nil:
       let asked = role.isProjection ? nil : request.gguf.embeddings?.encoding
       return (asked ?? .dense(request.gguf.weights.dtype ?? .f16), .recode)
     case .dense(let dtype):
       if !isKept, isForced || role.isProjection && !Planner.staysDense(tensor, role, survey) {
         if tensor.shape.isMatrix, dtype.isFloatWeight {
-          return try ternaryForm(tensor, .quantize, .snap, &misfits)
+          return try ternaryForm(tensor, .quantize, .snap, columns, &misfits)
         }
         if isForced {
           let found = tensor.shape.isMatrix ? dtype.rawValue : "a tensor of shape \(tensor.shape)"
@@ -131,20 +150,23 @@ struct GGUFPlanner {
             tensor: tensor.name)
         }
       }
-      if !isKept, try isTernaryTable(tensor, role) { return try ternaryForm(tensor, .quantize, .snap, &misfits) }
+      if !isKept, try isTernaryTable(tensor, role) {
+        return try ternaryForm(tensor, .quantize, .snap, columns, &misfits)
+      }
       guard dtype.isFloatWeight else {
         throw WorkflowError(
           .unsupportedEncoding(found: dtype.rawValue, wanted: "BF16, F16, F32 or F64"), file: file,
           tensor: tensor.name)
       }
-      let encoding = denseForm(tensor, role, dtype)
+      // llama.cpp convolves in F32 alone.
+      let encoding = place?.template.form == .convolution ? .dense(.f32) : denseForm(tensor, role, dtype)
       let isSame = encoding == tensor.encoding || encoding.blockCodec != nil && encoding == stored(tensor)
       return (encoding, isSame ? .copy : .recode)
     }
   }
 
   private func ternaryForm(
-    _ tensor: TensorDescriptor, _ pack: ConversionStep, _ dense: ConversionStep,
+    _ tensor: TensorDescriptor, _ pack: ConversionStep, _ dense: ConversionStep, _ columns: RowPermutation?,
     _ misfits: inout [(name: String, detail: String)]
   ) throws -> (TensorEncoding, ConversionStep) {
     guard let id = request.gguf.layout, let layout = LayoutRegistry.layout(id) else {
@@ -159,7 +181,7 @@ struct GGUFPlanner {
     if tensor.encoding.isTernary, try !hasRoom(layout, tensor) {
       // A layout with one scale for the tensor, or one for 256 columns, cannot hold finer ones.
       let weight = try TernaryWeight(source, tensor, quantizer: AbsMean.float32, work: WorkOptions())
-      _ = try weight.scale(try source.scale(of: tensor), asHeldBy: layout, request.scaleLoss)
+      _ = try weight.scale(try source.scale(of: tensor), asHeldBy: layout, request.scaleLoss, columns)
     }
     return (.ternary(id), pack)
   }

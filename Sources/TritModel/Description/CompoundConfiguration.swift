@@ -1,0 +1,91 @@
+// Tritsmith: the part of a configuration that speaks of the text model.
+
+import TritCore
+import TritFormats
+
+/// A `config.json` of a class that holds a text model beside other parts, as that of the text model alone.
+struct CompoundConfiguration {
+  /// As the text model's own class writes it, with what is said outside of its part.
+  var object: JSONObject
+  /// What stands before its keys in the file.
+  var prefix: String
+  /// The first key outside that is not understood.
+  var problem: ModelError?
+
+  /// Nil for a configuration that is no compound one.
+  ///
+  /// - Throws: `ModelError` for a part that is no object.
+  init?(_ whole: JSONObject, file: String) throws(ModelError) {
+    guard let architecture = CompoundConfiguration.architecture(of: whole), let compound = architecture.compound
+    else { return nil }
+    var reader = ConfigurationReader(whole, file: file)
+    guard let part = reader.value(compound.key) else { return nil }
+    guard var text = part.object else {
+      throw reader.error(.wrongType(expected: "an object", found: reader.describe(part)), compound.key)
+    }
+    prefix = compound.key + "."
+    if let named = ArchitectureRegistry.className(in: text), named != architecture.className {
+      problem = reader.error(
+        .contradiction(expected: architecture.className, found: named), prefix + "architectures")
+    }
+    text["architectures"] = .array([.string(architecture.className)])
+    text["model_type"] = text["model_type"] ?? .string(architecture.modelType)
+    reader.ignore(irrelevantConfigurationKeys.union(compound.otherKeys))
+    if MLXRotation.isStated(whole) { reader.ignore(MLXRotation.keys) }
+    // What is said outside counts for the whole; where both say something, loaders go by one of them each.
+    let shared = ["tie_word_embeddings"] + SpecialTokens.Role.allCases.map(\.rawValue)
+    for key in shared {
+      guard let outer = reader.value(key) else { continue }
+      guard let inner = text[key], !inner.isNull else {
+        text[key] = outer
+        continue
+      }
+      if inner != outer, key == "tie_word_embeddings", problem == nil {
+        problem = reader.error(
+          .contradiction(expected: "as in \(compound.key), \(reader.describe(inner))", found: reader.describe(outer)),
+          key)
+      }
+    }
+    for key in QuantizationScheme.keys {
+      guard let value = reader.value(key) else { continue }
+      text[key] = CompoundConfiguration.renamed(value, architecture.otherNames)
+    }
+    do throws(ModelError) {
+      try reader.finish()
+    } catch {
+      problem = problem ?? error
+    }
+    object = text
+  }
+
+  /// The family whose compound class a configuration names, by its class or by what loaders go by.
+  static func architecture(of whole: JSONObject) -> (any Architecture)? {
+    let name = ArchitectureRegistry.className(in: whole)
+    let type = MLXRotation.isStated(whole) ? whole["base_model_type"]?.string : whole["model_type"]?.string
+    return ArchitectureRegistry.all.first { family in
+      guard let compound = family.compound else { return false }
+      return name == compound.className || compound.modelType == type
+    }
+  }
+
+  /// The entries of modules under the names of the text model.
+  private static func renamed(_ value: JSONValue, _ names: OtherNames) -> JSONValue {
+    guard let object = value.object else { return value }
+    return .object(
+      JSONObject(
+        entries: object.entries.map { entry in
+          JSONObject.Entry(key: names.ours(entry.key), value: entry.value, offset: entry.offset)
+        }))
+  }
+}
+
+extension OtherNames {
+  /// The name of a tensor or module in the text model alone.
+  func ours(_ name: String) -> String {
+    guard let prefix = prefixes.first(where: { name.hasPrefix($0.found) }) else { return name }
+    return prefix.ours + name.dropFirst(prefix.found.count)
+  }
+
+  /// What a tensor is for that no text needs; nil for others.
+  func purpose(ofSetAside name: String) -> String? { setAside.first { name.hasPrefix($0.prefix) }?.what }
+}
