@@ -106,8 +106,6 @@ struct EffectTests {
       let verified = try Workflow.verify(first, second)
       #expect(verified.passed && verified.parts.verdict.contains("\(words) \(side) alone"))
     }
-    let latents = try Workflow.verify(Checkpoint.prequantized, scratch["mlx"])
-    #expect(latents.passed && latents.parts.verdict.contains("\(words) first alone"), "\(latents.parts.verdict)")
     #expect(try !Self.compare(Checkpoint.bitnet, Checkpoint.bitnet).parts.verdict.contains("int8"))
     #expect(try !Self.compare(Checkpoint.bitnet, Checkpoint.bfloat16).parts.verdict.contains("int8"))
   }
@@ -370,13 +368,13 @@ struct EffectTests {
     let scratch = ScratchFolder()
     var model = ChangedModel(Checkpoint.bitnet)
     let name = "model.layers.1.input_layernorm.weight"
-    // 3.4e38, the largest bfloat16 number, and 2^120, which times the root of 256 is a Float.
+    // 3.4e38, the largest bfloat16 number, and 2^50, whose products and squares are Floats.
     model.file[name].bytes.replaceSubrange(4..<6, with: [0x7F, 0x7F])
     let path = model.write(scratch["large"])
     for target in MeaningTests.targets {
       #expect(throws: WorkflowError.self) { try Workflow.convert(path, scratch["out.\(target)"], to: target) }
     }
-    model.file[name].bytes.replaceSubrange(4..<6, with: [0x80, 0x7B])
+    model.file[name].bytes.replaceSubrange(4..<6, with: [0x80, 0x58])
     try Workflow.convert(model.write(scratch["less"]), scratch["written"], to: .hfPacked)
   }
 

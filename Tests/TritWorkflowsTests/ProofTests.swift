@@ -150,7 +150,7 @@ struct ProofTests {
     // Compared apart (special tokens), by the tensors (how projections compute, rotation), or a note.
     let others: Set<String> = ["specialTokens", "assumed", "rotation"]
     let stored = Mirror(reflecting: description).children.compactMap(\.label).filter { !others.contains($0) }
-    // Attention, rotary embedding and multipliers are three, two and three settings.
-    #expect(stored.count + 5 == description.settingCount, "\(stored)")
+    // Attention, rotary embedding and multipliers are three settings each.
+    #expect(stored.count + 6 == description.settingCount, "\(stored)")
   }
 }

@@ -239,7 +239,7 @@ struct ScaleAgreementTests {
   func infiniteProducts() throws {
     let scratch = ScratchFolder()
     let bad = changed(scratch["bad"], of: Checkpoint.bitnet) {
-      $0["model.layers.1.mlp.up_proj.weight_scale"].bytes = FloatBytes.bf16([1e-38])
+      $0["model.layers.1.mlp.up_proj.weight_scale"].bytes = FloatBytes.bf16([BFloat16.rounded(1e-38)])
     }
     #expect(try CheckTests.check(bad).findings.contains { $0.rule == .computation && $0.severity == .error })
     func convert(_ name: String, _ target: ConversionTarget, _ nonFinite: NonFinitePolicy = .refuse) throws {

@@ -13,7 +13,7 @@ extension HuggingFaceDescription {
     guard keys.layerKinds == .deltaNets else { return nil }
     let interval = try reader.integer("full_attention_interval", in: 1...(1 << 20))
     var pattern = LayerPattern.every(interval ?? 4)
-    if let listed = try readLayerTypes(&reader, layers: layers) {
+    if let listed = try readLayerTypes(&reader, of: LayerKind.allCases, layers: layers) {
       if interval != nil, listed.indices.contains(where: { listed[$0] != pattern.kind(ofLayer: $0) }) {
         throw reader.error(
           .contradiction(
@@ -52,8 +52,9 @@ extension HuggingFaceDescription {
     try reader.mustBeOff("mlp_only_layers", [.array([])])
   }
 
-  private static func readLayerTypes(
-    _ reader: inout ConfigurationReader, layers: Int
+  /// The kinds of layers a configuration lists, of those a class has.
+  static func readLayerTypes(
+    _ reader: inout ConfigurationReader, of kinds: [LayerKind], layers: Int
   ) throws(ModelError) -> [LayerKind]? {
     let key = "layer_types"
     guard let value = reader.value(key) else { return nil }
@@ -65,8 +66,8 @@ extension HuggingFaceDescription {
     var result: [LayerKind] = []
     result.reserveCapacity(layers)
     for item in list {
-      guard let kind = item.string.flatMap(LayerKind.init(rawValue:)) else {
-        let known = LayerKind.allCases.map(\.rawValue).joined(separator: " or ")
+      guard let kind = item.string.flatMap(LayerKind.init(rawValue:)), kinds.contains(kind) else {
+        let known = kinds.map(\.rawValue).joined(separator: " or ")
         throw reader.error(.unsupportedValue(expected: known, found: reader.describe(item)), key)
       }
       result.append(kind)

@@ -128,7 +128,7 @@ public enum HuggingFaceDescription {
     try reader.mustBeOff("weight_bits", [1])
     try reader.mustBeOff("input_bits", [8])
     try reader.mustBeOff("use_sliding_window")
-    try checkLayerTypes(&reader, layers: layers)
+    try checkLayerTypes(&reader, keys, layers: layers)
     switch keys.slidingWindow {
     case .unknown: try reader.mustBeOff("sliding_window", [])
     case .switched:
@@ -163,18 +163,11 @@ public enum HuggingFaceDescription {
 
   /// Layers may be named in every class, all of them as what they are without the list. Source: `validate_layer_type`
   /// of transformers 5.23.
-  private static func checkLayerTypes(_ reader: inout ConfigurationReader, layers: Int) throws(ModelError) {
-    let key = "layer_types"
-    guard let value = reader.value(key) else { return }
-    guard let list = value.array, list.count == layers else {
-      throw reader.error(
-        .contradiction(expected: "a list of \(layers) kinds", found: value.array.map { "\($0.count)" } ?? "no list"),
-        key)
-    }
-    if let other = list.first(where: { $0.string != "full_attention" }) {
-      throw reader.error(
-        .unsupportedValue(expected: "\"full_attention\" for every layer", found: reader.describe(other)), key)
-    }
+  private static func checkLayerTypes(
+    _ reader: inout ConfigurationReader, _ keys: ClassKeys, layers: Int
+  ) throws(ModelError) {
+    guard keys.layerKinds == .attention else { return }
+    _ = try readLayerTypes(&reader, of: [.attention], layers: layers)
   }
 
   private static func readMultipliers(

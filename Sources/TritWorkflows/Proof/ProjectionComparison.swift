@@ -155,8 +155,9 @@ struct ProjectionComparison {
     if a == b { return nil }
     let rounded = [try first.roundsInputs(left, a), try second.roundsInputs(right, b)]
     guard rounded[0] != rounded[1] else { return nil }
-    let areBothGGUF = first.isGGUF && second.isGGUF
-    return (rounded, try first.hasSay(left, amongGGUF: areBothGGUF) && second.hasSay(right, amongGGUF: areBothGGUF))
+    // A type of GGUF whose models take inputs as they are holds a BitNet's trits as well.
+    let isOneKind = first.isGGUF == second.isGGUF
+    return (rounded, try isOneKind && first.hasSay(left) && second.hasSay(right))
   }
 
   private var layerCount: Int {
@@ -231,13 +232,13 @@ extension ProjectionComparison.Side {
     }
   }
 
-  /// Whether what a side says decides how its trits compute: MLX rounds no inputs, whatever the model, ternary types of
-  /// GGUF round them; a configuration without an entry, and to other containers GGUF without a key of ours, say nothing.
-  fileprivate func hasSay(_ tensor: TensorDescriptor, amongGGUF: Bool) throws -> Bool {
+  /// Whether what a side says decides how its trits compute: MLX rounds no inputs, whatever the model; a configuration
+  /// without an entry says nothing.
+  fileprivate func hasSay(_ tensor: TensorDescriptor) throws -> Bool {
     guard let view = source as? GGUFModelView else {
       return !scheme.isWeightOnly && source.manifest.configuration?["quantization_config"]?.object != nil
     }
-    guard let stated = try GGUFArithmetic(view.manifest) else { return amongGGUF }
+    guard let stated = try GGUFArithmetic(view.manifest) else { return true }
     return try stated.linearClass != .linear || packedInputs(tensor) == .plain || isGrouped(tensor)
   }
 
