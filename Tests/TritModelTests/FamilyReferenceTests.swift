@@ -30,7 +30,12 @@ struct FamilyReferenceTests {
     let configuration = try #require(entry["config"])
     Disk.makeFolder(scratch[name])
     Disk.write(configuration.serialized(), scratch[name] + "/config.json")
-    Disk.write(Disk.bytes(folder + "/\(weights).safetensors"), scratch[name] + "/model.safetensors")
+    var file = RawModelFile(reading: folder + "/\(weights).safetensors")
+    // The reference ties its head, whatever the weights, which are several cases'.
+    if name.hasSuffix("-tied") {
+      file.tensors.removeAll { $0.name.hasSuffix("lm_head.weight") }
+    }
+    Disk.write(file.serialized, scratch[name] + "/model.safetensors")
     return scratch[name]
   }
 

@@ -347,14 +347,17 @@ struct PartsComparison {
     return (
       names.count,
       names.filter { sides[0][$0] != sides[1][$0] }.map {
-        DescriptionDifference(
+        let other = sides[0][$0] == nil ? "" : "other "
+        return DescriptionDifference(
           key: "chat_template.\($0.string)", first: PartsComparison.size(sides[0][$0]),
-          second: PartsComparison.size(sides[1][$0]))
+          second: PartsComparison.size(sides[1][$0], other))
       }
     )
   }
 
-  private static func size(_ text: String?) -> String { text.map { "\($0.utf8.count) bytes" } ?? "absent" }
+  private static func size(_ text: String?, _ other: String = "") -> String {
+    text.map { "\($0.utf8.count) \(other)bytes" } ?? "absent"
+  }
 
   private func object(_ name: String, _ source: any TensorSource) throws -> JSONObject? {
     guard source.manifest.companions.contains(where: { $0.name == name }) else { return nil }
