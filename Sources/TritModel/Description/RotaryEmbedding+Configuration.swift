@@ -82,7 +82,7 @@ extension RotaryEmbedding {
     if let other = factors.first(where: { $0 != factor }) {
       throw reader.error(.contradiction(expected: "one factor, \(factor)", found: "\(other)"), factorKey)
     }
-    let columns = Int((Double(sizes.headDimension) * min(factor, 2)).rounded(.towardZero))
+    let columns = Int(exactly: (Double(sizes.headDimension) * min(factor, 2)).rounded(.towardZero)) ?? 0
     guard factor <= 1, columns >= 2, columns % 2 == 0 else {
       throw reader.error(
         .unsupportedValue(expected: "a share of \(sizes.headDimension) columns that is even", found: "\(factor)"),

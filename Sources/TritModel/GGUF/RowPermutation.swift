@@ -77,7 +77,8 @@ extension RowPermutation {
   package func reorder<Element>(_ values: inout [Element], columns: Int) {
     guard columns > 0 else { return }
     let places = (0..<columns).map { row(ofStored: $0) }
-    for start in stride(from: 0, to: values.count / columns * columns, by: columns) {
+    for index in 0..<values.count / columns {
+      let start = index * columns
       let row = Array(values[start..<start + columns])
       for (stored, column) in places.enumerated() { values[start + stored] = row[column] }
     }

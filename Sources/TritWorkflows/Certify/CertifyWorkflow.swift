@@ -160,8 +160,7 @@ public struct CertifyWorkflow: Sendable {
       let dense = count("dense")
     {
       if ternary != scales { checks.append(field("gates", "\(scales) ternary tensors", "\(ternary)")) }
-      let (sum, overflow) = ternary.addingReportingOverflow(dense)
-      if overflow || all != sum {
+      if Checked.sum(ternary, dense) != all {
         checks.append(field("gates", "\(all) tensors", "\(ternary) ternary and \(dense) dense ones"))
       }
       guard let output, let opened = try? ModelOpener.open(output, OpenOptions().reading(like: request.open)),
