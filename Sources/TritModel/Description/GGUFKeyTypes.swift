@@ -76,11 +76,19 @@ enum GGUFKeyTypes {
     case "token_type": return .integers
     case "scores": return .numbers
     case "add_space_prefix", "remove_extra_whitespaces": return .flag
+    case "token_type_count": return .integer
     default:
       if key.hasSuffix("_token_id") { return .integer }
       return key.hasPrefix("add_") && key.hasSuffix("_token") ? .flag : nil
     }
   }
+
+  /// Whether a key of a tokenizer is one that no reader here knows.
+  static func isUnknownOfTokenizer(_ key: String) -> Bool {
+    key.hasPrefix(tokenizerPrefix) && ofTokenizer(String(key.dropFirst(tokenizerPrefix.count))) == nil
+  }
+
+  static let tokenizerPrefix = "tokenizer.ggml."
 
   /// The first key of another kind than its readers take.
   static func mismatch(_ manifest: ModelManifest) -> GGUFModelError? {
@@ -89,8 +97,8 @@ enum GGUFKeyTypes {
       let kind: Kind?
       if let prefix, entry.key.hasPrefix(prefix) {
         kind = ofArchitecture(String(entry.key.dropFirst(prefix.count)))
-      } else if entry.key.hasPrefix("tokenizer.ggml.") {
-        kind = ofTokenizer(String(entry.key.dropFirst("tokenizer.ggml.".count)))
+      } else if entry.key.hasPrefix(tokenizerPrefix) {
+        kind = ofTokenizer(String(entry.key.dropFirst(tokenizerPrefix.count)))
       } else {
         kind = entry.key == "tokenizer.chat_template" ? .text : nil
       }

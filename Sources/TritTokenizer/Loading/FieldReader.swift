@@ -27,6 +27,12 @@ struct FieldReader {
     try self.init(value, file: file.name, path: "")
   }
 
+  /// The top object of a file that may be missing.
+  init?(of file: TokenizerFiles.File?) throws(TokenizerError) {
+    guard let file else { return nil }
+    try self.init(file: file)
+  }
+
   init(_ value: JSONValue, file: String, path: String) throws(TokenizerError) {
     guard let object = value.object else {
       throw TokenizerError(

@@ -34,15 +34,15 @@ package struct NamedTokens {
   ) throws(TokenizerError) {
     self.id = id
     seen = Set(known.map { ExactString($0) })
-    let settings = try NamedTokens.reader(settings)
+    let settings = try FieldReader(of: settings)
     if let settings {
       for (key, value) in NamedTokens.named(in: settings.object) { try add(value, settings, key) }
     }
     guard settings?.object["added_tokens_decoder"]?.object == nil else { return }
-    if let map = try NamedTokens.reader(specialTokensMap) {
+    if let map = try FieldReader(of: specialTokensMap) {
       for key in NamedTokens.roles { if let value = map.value(key) { try add(value, map, key) } }
     }
-    for entry in try NamedTokens.reader(addedTokens)?.object.entries ?? [] {
+    for entry in try FieldReader(of: addedTokens)?.object.entries ?? [] {
       add(entry.key, key: "added_tokens.json") { id in
         var token = AddedToken(id: id, content: entry.key, isSpecial: false)
         token.isNormalized = true
@@ -55,11 +55,13 @@ package struct NamedTokens {
   static func named(in settings: JSONObject) -> [(key: String, value: JSONValue)] {
     var result: [(key: String, value: JSONValue)] = []
     for entry in settings.entries where entry.key.hasSuffix("_token") { result.append((entry.key, entry.value)) }
-    for key in lists {
-      let values = settings[key]?.array ?? settings[key]?.object?.entries.map(\.value) ?? []
-      result += values.enumerated().map { ("\(key)[\($0)]", $1) }
-    }
+    for key in lists { result += values(of: key, in: settings).enumerated().map { ("\(key)[\($0)]", $1) } }
     return result
+  }
+
+  /// The tokens of a list, which may be an object.
+  static func values(of list: String, in settings: JSONObject) -> [JSONValue] {
+    settings[list]?.array ?? settings[list]?.object?.entries.map(\.value) ?? []
   }
 
   /// A name, or a token with its options; other values name nothing.
@@ -79,11 +81,6 @@ package struct NamedTokens {
   private mutating func add(_ content: String, key: String, _ token: (Int) -> AddedToken) {
     guard !content.utf8.isEmpty, seen.insert(ExactString(content)).inserted else { return }
     if let id = id(content) { tokens.append(token(id)) } else { unknown.append((key, content)) }
-  }
-
-  private static func reader(_ file: TokenizerFiles.File?) throws(TokenizerError) -> FieldReader? {
-    guard let file else { return nil }
-    return try FieldReader(file: file)
   }
 
   /// `tokenizer.json` with the named tokens among its added tokens.

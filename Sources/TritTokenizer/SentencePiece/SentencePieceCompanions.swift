@@ -31,13 +31,13 @@ struct SentencePieceCompanions {
     endID = pieces.count
     for (id, piece) in pieces.enumerated() { ids[ExactString(piece.text)] = id }
     for token in model.addedTokens { tokens[token.id] = token }
-    let settings = try SentencePieceCompanions.reader(settings)
-    let map = try SentencePieceCompanions.reader(specialTokensMap)
+    let settings = try FieldReader(of: settings)
+    let map = try FieldReader(of: specialTokensMap)
     self.specialTokensMap = map?.object ?? JSONObject()
     for entry in model.settings.entries where settings?.object[entry.key] == nil && map?.object[entry.key] == nil {
       self.specialTokensMap[entry.key] = entry.value
     }
-    let added = try SentencePieceCompanions.reader(addedTokens)
+    let added = try FieldReader(of: addedTokens)
     if let settings, let decoder = try settings.reader("added_tokens_decoder") {
       try add(decoder)
     } else if let added {
@@ -46,11 +46,6 @@ struct SentencePieceCompanions {
     }
     if let settings { try addListed(settings) }
     try putAround(settings, model)
-  }
-
-  private static func reader(_ file: TokenizerFiles.File?) throws(TokenizerError) -> FieldReader? {
-    guard let file else { return nil }
-    return try FieldReader(file: file)
   }
 
   // MARK: - Tokens
@@ -114,7 +109,7 @@ struct SentencePieceCompanions {
       try add(AddedToken(id: id, content: name, isSpecial: true), settings, at: key)
     }
     for key in NamedTokens.lists {
-      for (index, value) in SentencePieceCompanions.values(key, settings).enumerated() {
+      for (index, value) in NamedTokens.values(of: key, in: settings.object).enumerated() {
         let place = "\(key)[\(index)]"
         var token = AddedToken(id: 0, content: value.string ?? "", isSpecial: true)
         if value.string == nil {
@@ -125,11 +120,6 @@ struct SentencePieceCompanions {
         if tokens[token.id] == nil { try add(token, settings, at: place) }
       }
     }
-  }
-
-  private static func values(_ key: String, _ reader: FieldReader) -> [JSONValue] {
-    let value = reader.value(key)
-    return value?.array ?? value?.object?.entries.map(\.value) ?? []
   }
 
   private static func name(_ key: String, _ reader: FieldReader) throws(TokenizerError) -> String? {
@@ -144,7 +134,7 @@ struct SentencePieceCompanions {
     var names: [String] = []
     for key in roles { if let name = try name(key, file) { names.append(name) } }
     for key in NamedTokens.lists {
-      names += values(key, file).compactMap { $0.string ?? $0.object?["content"]?.string }
+      names += NamedTokens.values(of: key, in: file.object).compactMap { $0.string ?? $0.object?["content"]?.string }
     }
     return names
   }

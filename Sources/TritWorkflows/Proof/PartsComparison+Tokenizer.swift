@@ -29,6 +29,36 @@ extension PartsComparison {
     guard has[0], has[1] else {
       return PartFinding(.tokenizer, .differs, "only the \(has[0] ? "first" : "second") has a tokenizer")
     }
+    let rest = unreadDifferences()
+    guard rest.isEmpty else {
+      return PartFinding(.tokenizer, .differs, PartsComparison.count(rest, "entry", "entries"), differences: rest)
+    }
+    var finding = try readTokenizers()
+    let unknown = Set(
+      [first, second].compactMap { $0 as? GGUFModelView }.flatMap {
+        GGUFTokenizerRest.unknownKeys($0.base.manifest)
+      })
+    if finding.outcome == .equal, let key = unknown.min() {
+      finding.isPartlyUnderstood = true
+      finding.detail += "; not understood: \(printable(key, limit: 60))" + (unknown.count > 1 ? " and others" : "")
+    }
+    return finding
+  }
+
+  /// What two GGUF files say of their tokenizers that is not read, entry for entry.
+  private func unreadDifferences() -> [DescriptionDifference] {
+    guard let left = (first as? GGUFModelView)?.base.manifest, let right = (second as? GGUFModelView)?.base.manifest
+    else { return [] }
+    let entries = [left, right].map { GGUFTokenizerRest.entries($0).map { ($0.key, $0.value) } }
+    return PartsComparison.differences(entries[0], entries[1])
+      + GGUFTokenizerRest.differingTypes(left, right).map {
+        DescriptionDifference(
+          key: "tokenizer.ggml.token_type[\($0.id)]", first: String($0.first), second: String($0.second))
+      }
+  }
+
+  /// Both are read here: by their files, or by what they are and do.
+  private func readTokenizers() throws -> PartFinding {
     if try hasSameFiles(PartsComparison.settings) {
       return PartFinding(.tokenizer, .equal, "the same files, byte for byte")
     }
@@ -39,8 +69,8 @@ extension PartsComparison {
       return PartFinding(.tokenizer, .notCompared, "not understood: \(error.placedSummary)")
     }
     var beside = try zip([first, second], tokenizers).map { Set(try TokenizerCheck.contradictions($0, $1)) }
-    let code = try [first, second].map(ownCode)
     if !(first is GGUFModelView), !(second is GGUFModelView) {
+      let code = try [first, second].map(ownCode)
       for side in 0...1 { if let code = code[side] { beside[side].insert(code) } }
     }
     let contradictions = beside[0].symmetricDifference(beside[1]).sorted()
@@ -69,12 +99,9 @@ extension PartsComparison {
 
   /// Code of a model's own that makes its tokenizer, which no other container can name.
   private func ownCode(_ source: any TensorSource) throws -> String? {
-    let settings = try bytes("tokenizer_config.json", source).flatMap {
-      try? JSONValue.parse($0, dialect: .python).object
-    }
+    let settings = try object("tokenizer_config.json", source)
     guard let name = settings?["auto_map"]?.object?["AutoTokenizer"] else { return nil }
-    return
-      "auto_map: a tokenizer of the model's own code, \(printable(String(decoding: name.serialized(), as: UTF8.self), limit: 80))"
+    return "auto_map: a tokenizer of the model's own code, \(printable(name.shown, limit: 80))"
   }
 
   private func hasSameFiles(_ names: [String]) throws -> Bool {

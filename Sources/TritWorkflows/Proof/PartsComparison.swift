@@ -68,8 +68,8 @@ struct PartsComparison {
     return finding
   }
 
-  private static func count(_ differences: [DescriptionDifference], _ word: String) -> String {
-    differences.count == 1 ? "1 \(word) differs" : "\(differences.count) \(word)s differ"
+  static func count(_ differences: [DescriptionDifference], _ word: String, _ words: String? = nil) -> String {
+    differences.count == 1 ? "1 \(word) differs" : "\(differences.count) \(words ?? word + "s") differ"
   }
 
   // MARK: - Description
@@ -150,12 +150,33 @@ struct PartsComparison {
       }
       return ConfigurationCheck.contradiction(source, quantization: quantization)
     }
-    guard texts[0] != texts[1] else { return [] }
+    guard texts[0] != texts[1] else { return ownCode() }
     let agrees = "agrees with the tensors"
     return [
       DescriptionDifference(
         key: PartsComparison.quantizationKey, first: texts[0] ?? agrees, second: texts[1] ?? agrees)
-    ]
+    ] + ownCode()
+  }
+
+  /// Code of a model's own that computes it, where two folders do not name the same: loaders that trust it run it.
+  private func ownCode() -> [DescriptionDifference] {
+    guard !(first is GGUFModelView), !(second is GGUFModelView) else { return [] }
+    func named(_ source: any TensorSource) -> [String: String] {
+      let entries = source.manifest.configuration?["auto_map"]?.object?.entries ?? []
+      let models = entries.filter { $0.key == "AutoModel" || $0.key.hasPrefix("AutoModelFor") }
+      return Dictionary(
+        models.map { entry in
+          // The same class by the name of its repository, and without.
+          let name = entry.value.string?.split(separator: "--").last.map(String.init)
+          return ("auto_map.\(entry.key)", name ?? entry.value.shown)
+        }
+      ) { _, last in last }
+    }
+    let (left, right) = (named(first), named(second))
+    let none = "no code of the model's own"
+    return Set(left.keys).union(right.keys).sorted().filter { left[$0] != right[$0] }.map {
+      DescriptionDifference(key: $0, first: left[$0] ?? none, second: right[$0] ?? none)
+    }
   }
 
   /// Keys of two configurations of one kind that are not the same; nil for two kinds, and where nothing tells how
@@ -228,7 +249,7 @@ struct PartsComparison {
   private static let sayWhat: Set<String> = ["architectures", "model_type"]
 
   /// Only what differs becomes text: a value may be a megabyte. The last of several entries of a key counts.
-  private static func differences<Value: SettingValue>(
+  static func differences<Value: SettingValue>(
     _ left: [(String, Value)], _ right: [(String, Value)]
   ) -> [DescriptionDifference] {
     func table(_ entries: [(String, Value)]) -> [ExactString: Value] {
@@ -359,7 +380,7 @@ struct PartsComparison {
     text.map { "\($0.utf8.count) \(other)bytes" } ?? "absent"
   }
 
-  private func object(_ name: String, _ source: any TensorSource) throws -> JSONObject? {
+  func object(_ name: String, _ source: any TensorSource) throws -> JSONObject? {
     guard source.manifest.companions.contains(where: { $0.name == name }) else { return nil }
     return try ConfigurationText.object(
       try source.companion(named: name), path: FileSystem.join(source.manifest.path, name))
@@ -376,7 +397,7 @@ struct PartsComparison {
 }
 
 /// A value under a key of a configuration, as comparisons see it.
-private protocol SettingValue {
+protocol SettingValue {
   /// Whether a reader gets the same from both.
   func means(_ other: Self) -> Bool
   /// For people.
@@ -386,12 +407,12 @@ private protocol SettingValue {
 }
 
 extension JSONValue: SettingValue {
-  fileprivate var shown: String { String(decoding: serialized(), as: UTF8.self) }
-  fileprivate var entries: [(String, JSONValue)]? { object?.entries.map { ($0.key, $0.value) } }
+  var shown: String { String(decoding: serialized(), as: UTF8.self) }
+  var entries: [(String, JSONValue)]? { object?.entries.map { ($0.key, $0.value) } }
 }
 
 extension MetadataValue: SettingValue {
-  fileprivate func means(_ other: MetadataValue) -> Bool { self == other }
-  fileprivate var shown: String { text() }
-  fileprivate var entries: [(String, MetadataValue)]? { nil }
+  func means(_ other: MetadataValue) -> Bool { self == other }
+  var shown: String { text() }
+  var entries: [(String, MetadataValue)]? { nil }
 }
