@@ -9,6 +9,7 @@ struct Generate: ParsableCommand {
     abstract: "Write a checkpoint of a given shape with Gaussian latent weights, or random trits.",
     examples: [
       .init("trit-bench generate /tmp/f1b", "A Falcon-E-1B-shaped model, 3.2 GB."),
+      .init("trit-bench generate /tmp/b17 --shape bonsai-1.7b", "Unpacked trits in the shape of Bonsai 1.7B, 3.4 GB."),
       .init("trit-bench generate /tmp/h9b --shape hybrid-9b", "Random trits in the shape of Qwen3.5 9B, 2.5 GB."),
     ])
 
@@ -46,6 +47,7 @@ struct Generate: ParsableCommand {
           case .normal(let deviation): normal.values(range.count, deviation: deviation, &random)
           case .constant(let pattern): [UInt16](repeating: pattern, count: range.count)
           case .trits: Generate.codes(range.count, &random)
+          case .unpackedTrits: Generate.unpacked(range.count, &random)
           case .zeros: [UInt16](repeating: 0, count: range.count)
           }
         try sink.write(values.span.bytes, to: item.tensor.name, at: 2 * range.lowerBound)
@@ -60,22 +62,38 @@ struct Generate: ParsableCommand {
 }
 
 extension Generate {
+  /// All 6561 words of eight codes below 3.
+  private static let words = (0..<6561).map { number -> UInt16 in
+    var (rest, word) = (number, UInt16(0))
+    for code in 0..<8 {
+      word |= UInt16(rest % 3) << UInt16(2 * code)
+      rest /= 3
+    }
+    return word
+  }
+
   /// Words of eight codes below 3 each, equally likely but for one part in ten.
   static func codes(_ count: Int, _ random: inout SplitMix64) -> [UInt16] {
-    // All 6561 words, of which 65536 are drawn from.
-    let words = (0..<6561).map { number -> UInt16 in
-      var (rest, word) = (number, UInt16(0))
-      for code in 0..<8 {
-        word |= UInt16(rest % 3) << UInt16(2 * code)
-        rest /= 3
-      }
-      return word
-    }
+    let words = Generate.words
     var result = [UInt16](repeating: 0, count: count)
     for start in stride(from: 0, to: count, by: 4) {
       let bits = random.next()
       for lane in 0..<min(4, count - start) {
         result[start + lane] = words[Int(bits >> UInt64(16 * lane) & 0xFFFF) % words.count]
+      }
+    }
+    return result
+  }
+
+  /// Half precision trit · scale, each trit equally likely but for one part in ten; scales from 1/64 to 1/32.
+  static func unpacked(_ count: Int, _ random: inout SplitMix64) -> [UInt16] {
+    var result = [UInt16](repeating: 0, count: count)
+    for start in stride(from: 0, to: count, by: ModelShape.group) {
+      let scale = 0x2400 | UInt16(random.next() & 0x3FF)
+      let values = [scale | 0x8000, 0, scale]
+      let group = codes((min(ModelShape.group, count - start) + 7) / 8, &random)
+      for index in start..<min(count, start + ModelShape.group) {
+        result[index] = values[Int(group[(index - start) / 8] >> UInt16(2 * (index % 8)) & 3)]
       }
     }
     return result

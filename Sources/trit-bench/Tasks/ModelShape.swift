@@ -4,7 +4,7 @@ import CommandLineKit
 import TritCore
 import TritFormats
 
-/// A model to generate: Llama-shaped latents, or trits of the hybrid under Bonsai 2.
+/// A model to generate: Llama-shaped latents, unpacked trits of a Qwen3, or packed trits of the hybrid under Bonsai 2.
 enum ModelShape: String, CaseIterable, ExpressibleByArgument {
   /// Falcon-E-1B-like: 1.594 billion parameters, 3.19 GB.
   case falcon1B = "falcon-1b"
@@ -12,6 +12,10 @@ enum ModelShape: String, CaseIterable, ExpressibleByArgument {
   case mid
   /// 8 million parameters, for trying things out.
   case tiny
+  /// Bonsai-1.7B-like: Qwen3 with a tied embedding, all of it F16 trit · scale, one scale for 128: 3.4 GB.
+  case bonsai17B = "bonsai-1.7b"
+  /// The same with 9 million parameters.
+  case bonsaiTiny = "bonsai-tiny"
   /// Qwen3.5-9B-like, packed for MLX with random trits: 2.5 GB.
   case hybrid9B = "hybrid-9b"
   /// A hybrid of 5 million parameters.
@@ -24,6 +28,8 @@ enum ModelShape: String, CaseIterable, ExpressibleByArgument {
     case constant(UInt16)
     /// Two-bit codes below 3, four to a byte.
     case trits
+    /// Half precision trit · scale, a scale for each group of 128.
+    case unpackedTrits
     /// Float zeros.
     case zeros
   }
@@ -43,6 +49,11 @@ enum ModelShape: String, CaseIterable, ExpressibleByArgument {
       Sizes(hidden: 1024, layers: 12, feedForward: 4096, heads: 8, keyValueHeads: 2, headWidth: 128, vocabulary: 32768)
     case .tiny:
       Sizes(hidden: 256, layers: 4, feedForward: 768, heads: 4, keyValueHeads: 2, headWidth: 64, vocabulary: 8192)
+    case .bonsai17B:
+      Sizes(
+        hidden: 2048, layers: 28, feedForward: 6144, heads: 16, keyValueHeads: 8, headWidth: 128, vocabulary: 151_936)
+    case .bonsaiTiny:
+      Sizes(hidden: 256, layers: 4, feedForward: 768, heads: 4, keyValueHeads: 2, headWidth: 128, vocabulary: 8192)
     case .hybrid9B:
       Sizes(
         hidden: 4096, layers: 32, feedForward: 12288, heads: 16, keyValueHeads: 4, headWidth: 256, vocabulary: 248_320,
@@ -57,23 +68,27 @@ enum ModelShape: String, CaseIterable, ExpressibleByArgument {
   var tensors: [(tensor: OutputTensor, content: Content)] { sizes.deltaNet == nil ? latents : hybrid }
 
   private static let oneAsBF16: UInt16 = 0x3F80
+  private static let oneAsF16: UInt16 = 0x3C00
+
+  /// Qwen3: norms of query and key heads, the embedding as head, weights that are ternary already.
+  private var isQwen3: Bool { self == .bonsai17B || self == .bonsaiTiny }
 
   private var latents: [(tensor: OutputTensor, content: Content)] {
     let s = sizes
+    let content = isQwen3 ? Content.unpackedTrits : .normal(deviation: 0.02)
+    let (dtype, one) = isQwen3 ? (DType.f16, ModelShape.oneAsF16) : (.bf16, ModelShape.oneAsBF16)
     func matrix(_ name: String, _ rows: Int, _ columns: Int) -> (OutputTensor, Content)? {
       TensorShape(rows: rows, columns: columns).map {
-        (OutputTensor(name: name + ".weight", dtype: .bf16, shape: $0), .normal(deviation: 0.02))
+        (OutputTensor(name: name + ".weight", dtype: dtype, shape: $0), content)
       }
     }
-    func norm(_ name: String) -> (OutputTensor, Content)? {
-      TensorShape([s.hidden]).map {
-        (OutputTensor(name: name + ".weight", dtype: .bf16, shape: $0), .constant(ModelShape.oneAsBF16))
+    func norm(_ name: String, _ count: Int? = nil) -> (OutputTensor, Content)? {
+      TensorShape([count ?? s.hidden]).map {
+        (OutputTensor(name: name + ".weight", dtype: dtype, shape: $0), .constant(one))
       }
     }
-    var list = [
-      matrix("model.embed_tokens", s.vocabulary, s.hidden), matrix("lm_head", s.vocabulary, s.hidden),
-      norm("model.norm"),
-    ]
+    var list = [matrix("model.embed_tokens", s.vocabulary, s.hidden), norm("model.norm")]
+    if !isQwen3 { list.append(matrix("lm_head", s.vocabulary, s.hidden)) }
     for layer in 0..<s.layers {
       let prefix = "model.layers.\(layer)."
       let (query, keyValue) = (s.heads * s.headWidth, s.keyValueHeads * s.headWidth)
@@ -85,6 +100,9 @@ enum ModelShape: String, CaseIterable, ExpressibleByArgument {
         matrix(prefix + "mlp.down_proj", s.hidden, s.feedForward),
         norm(prefix + "input_layernorm"), norm(prefix + "post_attention_layernorm"),
       ]
+      if isQwen3 {
+        list += ["q_norm", "k_norm"].map { norm(prefix + "self_attn." + $0, s.headWidth) }
+      }
     }
     return list.compactMap { $0 }
   }
@@ -141,7 +159,8 @@ enum ModelShape: String, CaseIterable, ExpressibleByArgument {
     return result
   }
 
-  private static let group = 128
+  /// Weights of one scale.
+  static let group = 128
   private static let interval = 4
 
   var configuration: JSONObject { sizes.deltaNet == nil ? latentConfiguration : hybridConfiguration }
@@ -170,7 +189,7 @@ enum ModelShape: String, CaseIterable, ExpressibleByArgument {
 
   private var latentConfiguration: JSONObject {
     let s = sizes
-    return [
+    var result: JSONObject = [
       "architectures": .array(["LlamaForCausalLM"]), "bos_token_id": 1, "eos_token_id": 2,
       "head_dim": .number(JSONNumber(s.headWidth)), "hidden_act": "silu",
       "hidden_size": .number(JSONNumber(s.hidden)), "intermediate_size": .number(JSONNumber(s.feedForward)),
@@ -180,5 +199,12 @@ enum ModelShape: String, CaseIterable, ExpressibleByArgument {
       "rope_theta": .number(JSONNumber(text: "1000042.0")), "tie_word_embeddings": false, "torch_dtype": "bfloat16",
       "vocab_size": .number(JSONNumber(s.vocabulary)),
     ]
+    if isQwen3 {
+      result["architectures"] = .array(["Qwen3ForCausalLM"])
+      result["model_type"] = "qwen3"
+      result["tie_word_embeddings"] = true
+      result["torch_dtype"] = "float16"
+    }
+    return result
   }
 }
