@@ -250,9 +250,9 @@ struct RunCommandTests {
     let model = try RunCommandTests.chatModel(scratch["chat"], template: "mistral before 1")
     #expect(Tool.expect(65, ["run", Model.bitnet, "a", "--chat"]).errors.contains("no chat template"))
     let other = try RunCommandTests.chatModel(scratch["other"]) + "/tokenizer_config.json"
-    var settings = try #require(try JSONValue.parse(Disk.bytes(other)).object)
-    settings["chat_template"] = "{{ '<<SYS>>[INST]' + messages[0]['content'] }}"
-    Disk.write(JSONValue.object(settings).serialized(), other)
+    var unknown = try #require(try JSONValue.parse(Disk.bytes(other)).object)
+    unknown["chat_template"] = "{{ '<<SYS>>[INST]' + messages[0]['content'] }}"
+    Disk.write(JSONValue.object(unknown).serialized(), other)
     let plain = Tool.expect(0, ["run", scratch["other"], "a", "--max-tokens", "1"])
     #expect(plain.errors.contains("which --chat does not know"))
     Disk.write("[{\"role\": \"assistant\", \"content\": \"a\"}]", scratch["m.json"])
