@@ -4,7 +4,8 @@
 #   PYTHON=/path/to/venv/bin/python Tests/Interop/run_full.sh .build/release/tritsmith
 #
 # PYTHON needs requirements-full.txt. LLAMA_PYTHON, when set, an interpreter with llama-cpp-python, numpy and safetensors:
-# llama.cpp then loads GGUF files too.
+# llama.cpp then loads GGUF files too. BONSAI, when set, a Qwen3 with scales of groups (steps.sh), which MLX_PYTHON, when
+# set, an interpreter with mlx-lm, loads as well.
 set -uo pipefail
 
 if [ $# -ne 1 ]; then
@@ -19,4 +20,5 @@ gguf_steps
 hub_steps
 full_steps
 llama_steps
+bonsai_steps
 finish
