@@ -241,6 +241,14 @@ bonsai_llama_steps() {
     step "  tritsmith as the referee" "$tritsmith" validate "$BONSAI/$source" --against "$out/bonsai-Q2_0.logits" \
       --max-mean-kl 4.6e-4 --max-logit-nmse 1.5e-4 --min-top1 0.96
   done
+  if [ -z "${LLAMA_QUANTIZE:-}" ]; then
+    echo "== llama-quantize is left out: LLAMA_QUANTIZE is not set"
+    return
+  fi
+  step "llama-quantize makes Q2_0 of F16" eval '
+    "$tritsmith" convert "$BONSAI/unpacked" "$out/bonsai-F16.gguf" --to gguf --layout F16 --quiet &&
+    "$LLAMA_QUANTIZE" --pure "$out/bonsai-F16.gguf" "$out/quantized.gguf" Q2_0 >"$out/quantize.log" 2>&1'
+  step "  the same bytes as tritsmith writes" check gguf "$out/bonsai-unpacked-Q2_0.gguf" --like "$out/quantized.gguf"
 }
 
 # report NAME EXPECTED_EXIT ARGUMENTS...: a JSON report of a command, whose exit code is part of the contract.
