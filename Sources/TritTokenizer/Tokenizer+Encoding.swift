@@ -8,6 +8,13 @@ struct EncodingWorkspace: Sendable {
   var pieces: [Piece] = []
   var matchers: [PatternMatcher] = []
   var cache = WordCache()
+
+  /// Lets go of what a long text needed: workspaces stay as long as the tokenizer.
+  mutating func shrink() {
+    let limit = 1 << 18
+    if pieces.capacity > limit { pieces = [] }
+    if words.symbols.capacity > limit { words = BytePairModel.Workspace() }
+  }
 }
 
 /// The ids of words met before.
@@ -72,6 +79,7 @@ extension Tokenizer {
       }
     }
     if addSpecialTokens { ids += postProcessor.suffix }
+    workspace.shrink()
     workspaces.give(workspace)
     return ids
   }

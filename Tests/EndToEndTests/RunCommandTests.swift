@@ -268,6 +268,8 @@ struct RunCommandTests {
     settings["chat_template"] = "{{ '<start_of_turn>user' }}"
     Disk.write(JSONValue.object(settings).serialized(), model + "/tokenizer_config.json")
     #expect(Tool.expect(65, ["run", model, "a", "--chat"]).errors.contains("pass the text without --chat"))
+    let plain = Tool.expect(0, ["run", model, "a", "--max-tokens", "1"])
+    #expect(plain.errors.contains("which --chat does not know"))
     let report = try Tool.report(["inspect", model], schema: "tritsmith.inspect")
     #expect(report["model"]?.object?["chat_template"]?.string == "unknown")
   }

@@ -1,7 +1,11 @@
 #!/usr/bin/env python3
 """Reads a GGUF file with gguf-py and compares every number with the packed checkpoint it was made of.
 
-FILE is what tritsmith wrote, PACKED the checkpoint (U8 projections with weight_scale, config.json, tokenizer.json).
+    python check_gguf.py FILE PACKED
+    python check_gguf.py FILE --like OTHER
+
+FILE is what tritsmith wrote, PACKED the checkpoint (U8 projections with weight_scale, config.json, tokenizer.json). OTHER is a
+GGUF file of another program: every tensor must be there with the same type, shape and bytes.
 
   TQ1_0, TQ2_0      gguf-py's dequantize gives trit × f16(multiplier), element by element
   F32, F16, BF16    trit × multiplier rounded to the type
@@ -34,20 +38,46 @@ NAMES = {
 OUTER = {"token_embd": "model.embed_tokens", "output_norm": "model.norm", "output": "lm_head"}
 
 
-class I2S(int):
-    name = "I2_S"
+class Taught(int):
+    """A type that gguf-py may not know: its number, with a name and how many numbers take how many bytes."""
+
+    def __new__(cls, value, name, group, size):
+        self = super().__new__(cls, value)
+        self.name, self.group, self.size = name, group, size
+        return self
+
+
+TAUGHT = {36: Taught(36, "I2_S", 4, 1), 42: Taught(42, "Q2_0", 64, 18)}
 
 
 class Types:
-    """gguf-py's enumeration with one name more; its reader calls it and takes members from it."""
+    """gguf-py's enumeration with more names; its reader calls it and takes members from it."""
 
-    known, i2s = gguf.GGMLQuantizationType, I2S(36)
+    known = gguf.GGMLQuantizationType
 
     def __call__(self, value):
-        return self.i2s if value == 36 else self.known(value)
+        try:
+            return self.known(value)
+        except ValueError:
+            return TAUGHT[int(value)]
 
     def __getattr__(self, name):
         return getattr(self.known, name)
+
+
+def opened(path):
+    """A reader, and whether a type had to be taught to it."""
+    try:
+        return gguf.GGUFReader(path), False
+    except ValueError as error:
+        if "is not a valid" not in str(error):
+            raise
+    gguf_reader.GGMLQuantizationType = Types()
+    gguf_reader.GGML_QUANT_SIZES |= {kind: (kind.group, kind.size) for kind in TAUGHT.values()}
+    gguf_reader.quant_shape_to_byte_shape = lambda shape, kind: (
+        (*shape[:-1], shape[-1] // kind.group * kind.size) if isinstance(kind, Taught)
+        else gguf.quants.quant_shape_to_byte_shape(shape, kind))
+    return gguf.GGUFReader(path), True
 
 
 def hf_name(stored):
@@ -90,25 +120,36 @@ def rounded(values, name):
     return values
 
 
+def check_like(path, other):
+    """Whether both files hold the same tensors, byte for byte."""
+    ours, theirs = ({t.name: t for t in opened(p)[0].tensors} for p in (path, other))
+    problems = [f"{name}: in one file only" for name in sorted(set(ours) ^ set(theirs))]
+    kinds = {}
+    for name in set(ours) & set(theirs):
+        one, two = ours[name], theirs[name]
+        kinds[one.tensor_type.name] = kinds.get(one.tensor_type.name, 0) + 1
+        if one.tensor_type != two.tensor_type or one.shape.tolist() != two.shape.tolist():
+            problems.append(f"{name}: {one.tensor_type.name} {one.shape}, {two.tensor_type.name} {two.shape}")
+        elif one.data.tobytes() != two.data.tobytes():
+            problems.append(f"{name} ({one.tensor_type.name}): bytes differ")
+    for problem in problems:
+        print(problem)
+    print(("differ: " if problems else "equal: ") + ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items())))
+    return 1 if problems else 0
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("file", metavar="FILE")
-    parser.add_argument("packed", metavar="PACKED")
+    parser.add_argument("packed", metavar="PACKED", nargs="?")
+    parser.add_argument("--like", metavar="OTHER")
     options = parser.parse_args()
+    if (options.packed is None) == (options.like is None):
+        parser.error("give either PACKED or --like")
+    if options.like:
+        return check_like(options.file, options.like)
 
-    refused = False
-    try:
-        reader = gguf.GGUFReader(options.file)
-    except ValueError as error:
-        if "(36) is not a valid" not in str(error) and "36 is not a valid" not in str(error):
-            raise
-        refused = True
-        gguf_reader.GGMLQuantizationType = Types()
-        gguf_reader.GGML_QUANT_SIZES[Types.i2s] = (4, 1)
-        gguf_reader.quant_shape_to_byte_shape = lambda shape, kind: (
-            (*shape[:-1], shape[-1] // 4) if kind == 36 else gguf.quants.quant_shape_to_byte_shape(shape, kind))
-        reader = gguf.GGUFReader(options.file)
-
+    reader, refused = opened(options.file)
     packed = read_model(options.packed)
     configuration = json.loads((Path(options.packed) / "config.json").read_text())
     multiplies = configuration["quantization_config"].get("linear_class") == "autobitlinear"
@@ -164,7 +205,7 @@ def main():
     for problem in problems:
         print(problem)
     listing = ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
-    print(f"{'differ' if problems else 'equal'}: {listing}" + (", gguf-py taught type 36" if refused else ""))
+    print(f"{'differ' if problems else 'equal'}: {listing}" + (", gguf-py taught a type" if refused else ""))
     return 1 if problems else 0
 
 

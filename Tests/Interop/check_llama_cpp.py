@@ -18,9 +18,15 @@ llama.cpp and transformers do not compute the same numbers, and the bounds of --
   q8k      TQ files with an F32 cache against make_q8k_logits.py, which rounds as llama.cpp does: what is left is
            values that fall on the other side of a rounding edge, and what that moves. It must be less than half of
            what rounding itself makes: mean |Δ| 0.0225, mean KL 3.8e-4.
+  q2_0     Q2_0 with weights that are exactly trit × scale: activations are rounded to int8 with an F16 scale for 32
+           columns (Q8_0), and the cache is F16. Rounding inputs of all products so in transformers moves bonsai-tiny's
+           logits by mean |Δ| 0.0243, max 0.19 and mean KL 2.3e-4; by the argument of `ternary` a file may be √2 times
+           as far, its KL twice: 0.0344 and 4.6e-4. One that lost half of its scales (TQ2_0) is at 0.28.
 
 Greedy tokens equal the reference's until a step whose two best logits are closer than twice the largest |Δ| measured;
-from there on texts may part. Token ids: every case of tokenizer_cases.json.
+from there on texts may part. Token ids: every case of tokenizer_cases.json, of which --normalize gives llama.cpp the
+normal form that the model's own tokenizer makes first: it has no normalizer. Where the reference has `promptN.positions`,
+its logits are of these tokens only.
 
 Exit status: 0 within the bounds, 1 beyond, or the file does not load.
 """
@@ -28,6 +34,7 @@ Exit status: 0 within the bounds, 1 beyond, or the file does not load.
 import argparse
 import json
 import sys
+import unicodedata
 from pathlib import Path
 
 import llama_cpp
@@ -40,6 +47,7 @@ BOUNDS = {
     "dense": (0.016, 0.17, 1e-4, 0.98),
     "ternary": (0.064, 0.6, 1.5e-3, 0.97),
     "q8k": (0.0225, 0.3, 3.8e-4, 0.97),
+    "q2_0": (0.0344, 0.4, 4.6e-4, 0.96),
 }
 
 
@@ -56,6 +64,7 @@ def main():
     parser.add_argument("--kind", choices=sorted(BOUNDS), required=True)
     parser.add_argument("--logits", metavar="FILE", help="logits that are right; those of VARIANT otherwise")
     parser.add_argument("--cache", choices=("f16", "f32"), default="f16")
+    parser.add_argument("--normalize", choices=("NFC", "NFD", "NFKC", "NFKD"), help="the normalizer of tokenizer.json")
     parser.add_argument("--save", metavar="FILE")
     options = parser.parse_args()
 
@@ -82,6 +91,9 @@ def main():
     for prompt in prompts:
         ids, expected = reference[prompt + ".ids"].reshape(-1), reference[prompt + ".logits"]
         logits = evaluate(ids)
+        if prompt + ".positions" in reference:
+            saved[prompt + ".positions"] = reference[prompt + ".positions"]
+            logits = logits[reference[prompt + ".positions"]]
         saved[prompt + ".ids"], saved[prompt + ".logits"] = ids.astype(np.int32), logits
         delta = np.abs(logits.astype(np.float64) - expected)
         p, q = log_softmax(expected), log_softmax(logits)
@@ -116,7 +128,8 @@ def main():
     cases = cases.get("cases", cases) if isinstance(cases, dict) else cases
     wrong = []
     for case in cases:
-        found = model.tokenize(case["text"].encode(), add_bos=False, special=True)
+        text = unicodedata.normalize(options.normalize, case["text"]) if options.normalize else case["text"]
+        found = model.tokenize(text.encode(), add_bos=False, special=True)
         if found != case["ids"]:
             wrong.append(f"{case['text']!r}: {found}, expected {case['ids']}")
     problems += wrong[:5]

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Token ids of the byte-level vocabularies that llama.cpp tests itself with.
+"""Token ids of the BPE vocabularies that llama.cpp tests itself with.
 
     pip download --no-binary :all: --no-deps llama-cpp-python && tar xf llama_cpp_python-*.tar.gz
     python check_vocabularies.py TRITSMITH llama_cpp_python-*/vendor/llama.cpp/models
@@ -11,11 +11,11 @@ import argparse, json, os, subprocess, sys, tempfile
 from concurrent.futures import ThreadPoolExecutor
 
 NAMES = ["gpt-2", "llama-bpe", "falcon", "qwen2", "qwen35", "deepseek-llm", "deepseek-coder", "starcoder", "refact", "mpt",
-         "command-r"]
+         "command-r", "llama-spm", "phi-3"]
 
 
 def ids(tool, vocabulary, path):
-    command = [tool, "tokenize", vocabulary, "--file", path, "--no-special", "--format", "json"]
+    command = [tool, "tokenize", vocabulary, "--text-file", path, "--no-special", "--format", "json"]
     run = subprocess.run(command, capture_output=True)
     if run.returncode:
         return run.stderr.decode().strip()

@@ -3,8 +3,11 @@
 #
 #   PYTHON=/path/to/venv/bin/python Tests/Interop/run_full.sh .build/release/tritsmith
 #
-# PYTHON needs requirements-full.txt. LLAMA_PYTHON, when set, an interpreter with llama-cpp-python, numpy and safetensors:
-# llama.cpp then loads GGUF files too.
+# PYTHON needs requirements-full.txt. More is tried where these are set:
+#   LLAMA_PYTHON    an interpreter with llama-cpp-python, numpy and safetensors: llama.cpp loads GGUF files too
+#   BONSAI          the folder of a Qwen3 with scales of groups (steps.sh)
+#   MLX_PYTHON      an interpreter with mlx-lm, which loads that model
+#   LLAMA_QUANTIZE  llama.cpp's llama-quantize, which makes Q2_0 of it
 set -uo pipefail
 
 if [ $# -ne 1 ]; then
@@ -19,4 +22,5 @@ gguf_steps
 hub_steps
 full_steps
 llama_steps
+bonsai_steps
 finish

@@ -172,6 +172,85 @@ llama_steps() {
   done
 }
 
+# A Qwen3 with a scale for each 128 weights and a tied ternary embedding, too large for Fixtures: BONSAI names its folder, with
+# unpacked, mlx-2bit, mlx-2bit-damaged, gguf and reference in it. Referees are transformers' logits, and the programs at hand.
+bonsai_steps() {
+  if [ -z "${BONSAI:-}" ]; then
+    echo "== Qwen3 with scales of groups is left out: BONSAI is not set"
+    return
+  fi
+  local form logits=$BONSAI/reference/unpacked/logits.safetensors gates
+  gates=(--max-mean-kl 1e-9 --max-logit-nmse 1e-9 --min-top1 1)
+  for form in unpacked mlx-2bit gguf/{q2_0-g64,q2_0-g128-legacy,pq2_0,ptq1_0}.gguf; do
+    step "$form computes what transformers does" "$tritsmith" validate "$BONSAI/$form" --against "$logits" "${gates[@]}"
+  done
+  mkdir "$out/yarn" && cp "$BONSAI/unpacked/"* "$out/yarn" && cp -f "$BONSAI/reference/unpacked-yarn/config.json" "$out/yarn"
+  step "YaRN computes what transformers does" "$tritsmith" validate "$out/yarn" \
+    --against "$BONSAI/reference/unpacked-yarn/logits.safetensors" "${gates[@]}"
+  step "TQ2_0, which lost scales, does not" exits 1 "$tritsmith" validate "$BONSAI/gguf/tq2_0.gguf" --against "$logits"
+  step "a damaged pack is named" exits 65 "$tritsmith" validate "$BONSAI/mlx-2bit-damaged" --against "$logits"
+  bonsai_mlx_steps
+  bonsai_llama_steps
+}
+
+# exits STATUS COMMAND...: what is to end with this status does.
+exits() {
+  local expected=$1 status
+  shift
+  "$@"
+  status=$?
+  [ "$status" -eq "$expected" ] || { echo "exit $status instead of $expected"; return 1; }
+}
+
+bonsai_mlx_steps() {
+  if [ -z "${MLX_PYTHON:-}" ]; then
+    echo "== MLX is left out: MLX_PYTHON is not set"
+    return
+  fi
+  local source
+  mlx() { "$MLX_PYTHON" "$here/check_mlx.py" "$@"; }
+  for source in unpacked gguf/ptq1_0.gguf; do
+    step "convert $source to MLX" converted "$BONSAI/$source" "mlx-${source##*/}" --to mlx
+    step "  mlx-lm reads the same model" mlx "$out/mlx-${source##*/}" "$BONSAI/reference/unpacked" \
+      --like "$BONSAI/mlx-2bit" --values "$BONSAI/unpacked"
+  done
+  step "convert YaRN to MLX" converted "$out/yarn" mlx-yarn --to mlx
+  step "  mlx-lm reads the same model" mlx "$out/mlx-yarn" "$BONSAI/reference/unpacked-yarn"
+}
+
+bonsai_llama_steps() {
+  if [ -z "${LLAMA_PYTHON:-}" ]; then
+    echo "== llama.cpp is left out: LLAMA_PYTHON is not set"
+    return
+  fi
+  local source reference=$BONSAI/reference
+  llama() { "$LLAMA_PYTHON" "$here/check_llama_cpp.py" "$@" --normalize NFC; }
+  step "convert Qwen3 to GGUF, all F32" \
+    converted "$BONSAI/unpacked" bonsai-F32.gguf --to gguf --layout F32 --embeddings f32
+  step "  llama.cpp computes what transformers does" \
+    llama "$out/bonsai-F32.gguf" "$reference/unpacked" --kind exact --cache f32
+  step "convert YaRN to GGUF, all F32" converted "$out/yarn" yarn-F32.gguf --to gguf --layout F32 --embeddings f32
+  step "  llama.cpp computes what transformers does" \
+    llama "$out/yarn-F32.gguf" "$reference/unpacked-yarn" --kind exact --cache f32
+  for source in unpacked mlx-2bit gguf/ptq1_0.gguf; do
+    step "convert $source to GGUF, Q2_0" \
+      converted "$BONSAI/$source" "bonsai-${source##*/}-Q2_0.gguf" --to gguf --layout Q2_0
+    step "  llama.cpp runs it" llama "$out/bonsai-${source##*/}-Q2_0.gguf" "$reference/unpacked" --kind q2_0 \
+      --save "$out/bonsai-Q2_0.logits"
+    # Bounds of check_llama_cpp.py; NMSE twice that of the model whose inputs are rounded so in transformers.
+    step "  tritsmith as the referee" "$tritsmith" validate "$BONSAI/$source" --against "$out/bonsai-Q2_0.logits" \
+      --max-mean-kl 4.6e-4 --max-logit-nmse 1.5e-4 --min-top1 0.96
+  done
+  if [ -z "${LLAMA_QUANTIZE:-}" ]; then
+    echo "== llama-quantize is left out: LLAMA_QUANTIZE is not set"
+    return
+  fi
+  step "llama-quantize makes Q2_0 of F16" eval '
+    "$tritsmith" convert "$BONSAI/unpacked" "$out/bonsai-F16.gguf" --to gguf --layout F16 --quiet &&
+    "$LLAMA_QUANTIZE" --pure "$out/bonsai-F16.gguf" "$out/quantized.gguf" Q2_0 >"$out/quantize.log" 2>&1'
+  step "  the same bytes as tritsmith writes" check gguf "$out/bonsai-unpacked-Q2_0.gguf" --like "$out/quantized.gguf"
+}
+
 # report NAME EXPECTED_EXIT ARGUMENTS...: a JSON report of a command, whose exit code is part of the contract.
 report() {
   local name=$1 expected=$2 status

@@ -247,6 +247,35 @@ struct PieceTests {
     let tie = try #require(try ScoredMerges(model.pieces, file: "m").tie())
     #expect(tie == ("bc", "ab"))
   }
+
+  /// Llama 2's runs of spaces have one score. A list of merges, longer left parts first, makes of them what scores make.
+  @Test func runsOfOneScore() throws {
+    func marks(_ lengths: [Int]) -> [UInt8] {
+      lengths.flatMap { piece(String(repeating: "\u{2581}", count: $0), score: -1e9) }
+    }
+    let letters = piece("a", score: -2) + piece("\u{2581}a", score: -1)
+    let settings = bytePair + [0x1A, 4, 0x18, 0, 0x20, 0]
+    let bytes = marks([1, 2, 3, 4]) + letters + settings
+    let model = try SentencePieceModel(bytes, file: "m")
+    let tie = try ScoredMerges(model.pieces, file: "m").tie()
+    #expect(tie == nil)
+    // As many runs of four as fit, from the left; the last space before a letter belongs to it.
+    func run(_ count: Int) -> [Int] { [Int](repeating: 3, count: count / 4) + (count % 4 > 0 ? [count % 4 - 1] : []) }
+    for tokenizer in [try PieceTests.tokenizer(bytes), try Tokenizer(try model.document([]).tokenizer)] {
+      for count in 0...13 {
+        let text = String(repeating: " ", count: count)
+        #expect(try tokenizer.encode(text) == run(count), "\(count)")
+        let word = count == 0 ? [4] : run(count - 1) + [5]
+        #expect(try tokenizer.encode(text + "a" + text) == word + run(count), "\(count)")
+      }
+    }
+    // Where a run is missing, or is part of another piece, it is not known.
+    for pieces in [marks([1, 2, 4]), marks([1, 2, 3]) + piece("\u{2581}\u{2581}a", score: -3)] {
+      let model = try SentencePieceModel(pieces + letters + settings, file: "m")
+      let tie = try ScoredMerges(model.pieces, file: "m").tie()
+      #expect(tie != nil)
+    }
+  }
 }
 
 extension Array {

@@ -2,7 +2,7 @@
 
 /// One text of many numbers, without a list of their texts.
 func joined(
-  _ numbers: [Int], between open: String, _ close: String, separator: String, _ text: (Int) -> String
+  _ numbers: some Collection<Int>, between open: String, _ close: String, separator: String, _ text: (Int) -> String
 ) -> String {
   var result = open
   for (index, number) in numbers.enumerated() {
@@ -10,6 +10,39 @@ func joined(
     result += text(number)
   }
   return result + close
+}
+
+/// A list of numbers in square brackets, some thousand at a time: the ids of a megabyte of text are several as text.
+func forEachPiece(of numbers: [Int], _ text: (Int) -> String, _ body: (String) -> Void) {
+  var start = 0
+  repeat {
+    let end = min(start + 4096, numbers.count)
+    let (open, close) = (start == 0 ? "[" : "", end < numbers.count ? ", " : "]")
+    body(joined(numbers[start..<end], between: open, close, separator: ", ", text))
+    start = end
+  } while start < numbers.count
+}
+
+/// A text some thousand scalars at a time.
+func forEachPiece(of text: String, _ body: (String) -> Void) {
+  let scalars = text.unicodeScalars
+  var start = scalars.startIndex
+  while start < scalars.endIndex {
+    let end = scalars.index(start, offsetBy: 4096, limitedBy: scalars.endIndex) ?? scalars.endIndex
+    body(String(scalars[start..<end]))
+    start = end
+  }
+}
+
+extension ReportValue {
+  /// Whether it is written in pieces: spelled out and escaped as a whole, a long value takes many times its memory.
+  var isLong: Bool {
+    switch self {
+    case .text(let text): text.utf8.count > 1 << 14
+    case .integers(let numbers): numbers.count > 4096
+    case .integer, .unsigned, .number, .bytes, .bool, .list, .missing: false
+    }
+  }
 }
 
 extension ReportKind {
@@ -40,6 +73,15 @@ extension ReportKind {
     case (.unsigned(let count), _): return text(of: Double(count))
     case (.integer(let count), _): return text(of: Double(count))
     case (.number(let number), _): return text(of: number)
+    }
+  }
+
+  /// The same text: a list of numbers in pieces that end with a space but for the last, anything else at once.
+  func forEachPiece(of value: ReportValue, exactBytes: Bool = false, _ body: (String) -> Void) {
+    if case .integers(let numbers) = value {
+      TritReport.forEachPiece(of: numbers, { text(of: .integer($0)) }, body)
+    } else {
+      body(text(of: value, exactBytes: exactBytes))
     }
   }
 

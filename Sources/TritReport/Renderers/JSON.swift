@@ -66,15 +66,7 @@ public struct JSONRenderer: ReportRenderer {
   /// A long list of numbers is written piece by piece.
   private func write(_ value: ReportValue, to output: inout some TextOutputStream) {
     guard case .integers(let numbers) = value else { return output.write(json(value)) }
-    output.write("[")
-    var start = 0
-    while start < numbers.count {
-      let end = min(start + 4096, numbers.count)
-      let open = start == 0 ? "" : ", "
-      output.write(joined(Array(numbers[start..<end]), between: open, "", separator: ", ") { "\($0)" })
-      start = end
-    }
-    output.write("]")
+    forEachPiece(of: numbers, { "\($0)" }, { output.write($0) })
   }
 
   /// One element per line, so that two reports can be compared with `diff`.

@@ -26,17 +26,20 @@ public struct MarkdownRenderer: ReportRenderer {
     if !document.title.isEmpty { write(["# " + escaped(document.title)], to: &output) }
     if let verdict = document.verdict { write(lines(of: verdict), to: &output) }
     for block in document.blocks {
-      if case .table(let table) = block {
+      switch block {
+      case .table(let table):
         write(title(table.title) + [""], to: &output)
         self.table(table, to: &output)
-      } else {
-        write(lines(of: block), to: &output)
+      case .facts(let facts):
+        write(title(facts.title) + (facts.facts.isEmpty ? [] : [""]), to: &output)
+        self.facts(facts, to: &output)
+      default: write(lines(of: block), to: &output)
       }
     }
     output.write("\n")
   }
 
-  /// All of a block, but of a table only what stands above it.
+  /// All of a block, but of a table and of facts only what stands above them.
   private func lines(of block: ReportBlock) -> [String] {
     switch block {
     case .heading(let text, let level):
@@ -46,11 +49,7 @@ public struct MarkdownRenderer: ReportRenderer {
     case .note(let severity, let text):
       return ["> **\(severity.rawValue):** " + escaped(text)]
     case .facts(let facts):
-      let items = facts.facts.map { fact in
-        let value = escaped(fact.kind.text(of: fact.value, exactBytes: true))
-        return "- \(escaped(fact.label)): \(value)" + (fact.note.map { " (\(escaped($0)))" } ?? "")
-      }
-      return title(facts.title) + (items.isEmpty ? [] : [items.joined(separator: "\n")])
+      return title(facts.title)
     case .table(let table):
       return title(table.title)
     case .plot(let plot):
@@ -79,6 +78,15 @@ public struct MarkdownRenderer: ReportRenderer {
 
   private func title(_ text: String?) -> [String] {
     text.map { ["### " + escaped($0)] } ?? []
+  }
+
+  /// Writes a list of facts without the line feed of its last line.
+  private func facts(_ facts: ReportFacts, to output: inout some TextOutputStream) {
+    for (index, fact) in facts.facts.enumerated() {
+      output.write((index == 0 ? "" : "\n") + "- \(escaped(fact.label)): ")
+      fact.kind.forEachPiece(of: fact.value, exactBytes: true) { writeMarkdown($0, spelling, to: &output) }
+      output.write(fact.note.map { " (\(escaped($0)))" } ?? "")
+    }
   }
 
   /// Writes a table without the line feed of its last line.
@@ -114,54 +122,63 @@ public struct MarkdownRenderer: ReportRenderer {
 /// GitHub leaves them alone, too, and tensor names are full of them.
 func markdownText(_ text: String, _ spelling: TextSpelling = .driving) -> String {
   var result = ""
-  var word: [Unicode.Scalar] = []
-  func endWord() {
-    let isLink = isLink(word)
-    if isLink { result += "<code>" }
-    for scalar in escapedWord(word, isLink: isLink) { result.append(Character(scalar)) }
-    if isLink { result += "</code>" }
-    word.removeAll(keepingCapacity: true)
-  }
-  for scalar in spelling.applied(to: text).unicodeScalars {
-    switch scalar {
-    case " ", "|", "`":
-      endWord()
-      if scalar != " " { result += "\\" }
-      result.append(Character(scalar))
-    default: word.append(scalar)
-    }
-  }
-  endWord()
+  writeMarkdown(text, spelling, to: &result)
   return result
 }
 
-private func escapedWord(_ word: [Unicode.Scalar], isLink: Bool) -> [Unicode.Scalar] {
-  var result: [Unicode.Scalar] = []
-  for (index, scalar) in word.enumerated() {
+/// Writes such text some kilobytes at a time.
+private func writeMarkdown(_ text: String, _ spelling: TextSpelling, to output: inout some TextOutputStream) {
+  let scalars = spelling.applied(to: text).unicodeScalars
+  var buffer = ""
+  var word = scalars.startIndex
+  for index in scalars.indices {
+    let scalar = scalars[index]
+    guard scalar == " " || scalar == "|" || scalar == "`" else { continue }
+    writeWord(scalars[word..<index], &buffer, to: &output)
+    buffer += scalar == " " ? " " : "\\" + String(scalar)
+    word = scalars.index(after: index)
+  }
+  writeWord(scalars[word...], &buffer, to: &output)
+  output.write(buffer)
+}
+
+/// Escapes a word into the buffer, which is written when it is full.
+private func writeWord(
+  _ word: Substring.UnicodeScalarView, _ buffer: inout String, to output: inout some TextOutputStream
+) {
+  let isLink = isLink(word)
+  if isLink { buffer += "<code>" }
+  var previous: Unicode.Scalar?
+  for index in word.indices {
+    let scalar = word[index]
     switch scalar {
     // An address of mail is found in what is left of the text: a comment ends it before the "@".
-    case "@" where isLink: result += ((index > 0 ? "<!-- -->" : "") + "&#64;").unicodeScalars
-    case ":" where isLink, "." where isLink, "#" where isLink, "$" where isLink:
-      result += "&#\(scalar.value);".unicodeScalars
-    case "*", "[", "]", "\\", "~", "#": result += ["\\", scalar]
-    case "<": result += "&lt;".unicodeScalars
-    case "&": result += "&amp;".unicodeScalars
+    case "@" where isLink: buffer += (previous == nil ? "" : "<!-- -->") + "&#64;"
+    case ":" where isLink, "." where isLink, "#" where isLink, "$" where isLink: buffer += "&#\(scalar.value);"
+    case "*", "[", "]", "\\", "~", "#": buffer += "\\" + String(scalar)
+    case "<": buffer += "&lt;"
+    case "&": buffer += "&amp;"
     case "_":
-      let isInside =
-        index > 0 && index + 1 < word.count && isWordPart(word[index - 1]) && isWordPart(word[index + 1])
-      result += isInside ? [scalar] : ["\\", scalar]
-    default: result.append(scalar)
+      let next = word.index(after: index)
+      let isInside = previous.map(isWordPart) == true && next < word.endIndex && isWordPart(word[next])
+      buffer += isInside ? "_" : "\\_"
+    default: buffer.append(Character(scalar))
+    }
+    previous = scalar
+    if buffer.utf8.count > 1 << 14 {
+      output.write(buffer)
+      buffer = ""
     }
   }
-  return result
+  if isLink { buffer += "</code>" }
 }
 
 /// True for a word in which GitHub finds an address, a name with "@", a number of an issue, an emoji or a formula.
-private func isLink(_ word: [Unicode.Scalar]) -> Bool {
+private func isLink(_ word: Substring.UnicodeScalarView) -> Bool {
   // Every one of them has a character that few names have.
   guard word.contains(where: { "@#:$.-".unicodeScalars.contains($0) }) else { return false }
   // By bytes of lower case: a pattern would be made anew for every word of a long table.
-  let text = word.flatMap { Array(String($0).utf8) }.map { (0x41...0x5A).contains($0) ? $0 | 0x20 : $0 }
+  let text = Substring(word).utf8.map { (0x41...0x5A).contains($0) ? $0 | 0x20 : $0 }
   func isDigit(_ byte: UInt8) -> Bool { (0x30...0x39).contains(byte) }
   func isWord(_ byte: UInt8) -> Bool { isDigit(byte) || (0x61...0x7A).contains(byte) || byte == 0x5F }
   func begins(_ start: Int, _ mark: StaticString) -> Bool {

@@ -49,7 +49,7 @@ public struct TextRenderer: ReportRenderer {
       guard let facts = together else { return }
       together = nil
       separate(false, &output)
-      for line in lines(of: .facts(facts)) { output.write(line + "\n") }
+      write(facts, &output)
     }
     for block in document.blocks where document.verdict != nil || !isResult(block) {
       if case .note(let severity, _) = block, !showsDetails, document.brief != nil {
@@ -65,8 +65,7 @@ public struct TextRenderer: ReportRenderer {
       }
       writeFacts(&output)
       if case .note = block { separate(true, &output) } else { separate(false, &output) }
-      for line in lines(of: block) { output.write(line + "\n") }
-      if case .table(let table) = block { write(table, document.brief, &output) }
+      write(block, document.brief, &output)
     }
     writeFacts(&output)
     for severity in [ReportSeverity.error, .warning, .info] {
@@ -98,6 +97,15 @@ public struct TextRenderer: ReportRenderer {
     case .info: !document.isGood && number <= ReportBrief.mostNotes
     // The verdict at the top has them.
     case .pass, .fail: document.verdict == nil
+    }
+  }
+
+  private func write(_ block: ReportBlock, _ brief: ReportBrief?, _ output: inout some TextOutputStream) {
+    for line in lines(of: block) { output.write(line + "\n") }
+    switch block {
+    case .facts(let facts): write(facts, &output)
+    case .table(let table): write(table, brief, &output)
+    case .heading, .paragraph, .note, .plot, .quotes: break
     }
   }
 
@@ -153,13 +161,13 @@ public struct TextRenderer: ReportRenderer {
 
   // MARK: - Blocks
 
-  /// All lines of a block, but of a table only those above it.
+  /// All lines of a block, but of a table and of facts only those above them.
   private func lines(of block: ReportBlock) -> [String] {
     switch block {
     case .heading(let text, let level): [styled(safeText(text), level == 1 ? .bold : .plain)]
     case .paragraph(let text): wrapped(safeText(text), hanging: 0)
     case .note(let severity, let text): note(severity, text)
-    case .facts(let facts): title(facts.title) + self.facts(facts)
+    case .facts(let facts): title(facts.title)
     case .table(let table): title(table.title)
     case .plot(let plot): title(plot.title) + TextPlot(plot).lines
     case .quotes(let quotes): title(quotes.title) + self.quotes(quotes)
@@ -197,22 +205,44 @@ public struct TextRenderer: ReportRenderer {
     text.map { [styled(safeText($0), .bold)] } ?? []
   }
 
-  private func facts(_ facts: ReportFacts) -> [String] {
+  private func write(_ facts: ReportFacts, _ output: inout some TextOutputStream) {
     let labels = facts.facts.map { safeText($0.label) }
     let column = (labels.map(displayWidth).max() ?? 0) + 2
-    return zip(facts.facts, labels).map { fact, label in
-      var value = safeText(fact.kind.text(of: fact.value, exactBytes: true))
-      if fact.kind == .hash, !showsDetails, let width, column + value.utf8.count > width {
-        value = value.prefix(Self.hashDigits) + "…"
+    for (fact, label) in zip(facts.facts, labels) {
+      output.write(label + spaces(column - displayWidth(label)))
+      if fact.value.isLong {
+        writeLong(fact, column, &output)
+      } else {
+        output.write(text(of: fact, column))
       }
-      let note = fact.note.map { "  (\(safeText($0)))" } ?? ""
-      // A line that runs over goes on below its value; a colour would count as letters.
-      let lines = wrapped(value + note, hanging: 0, width: self.width.map { max(20, $0 - column) })
-      let head = label + spaces(column - displayWidth(label))
-      guard lines.count == 1 else { return head + lines.joined(separator: "\n" + spaces(column)) }
-      return head + (fact.tone.map { styled(value, style(of: $0)) } ?? value) + note
+      output.write("\n")
     }
   }
+
+  /// What stands behind the label of a fact.
+  private func text(of fact: ReportFact, _ column: Int) -> String {
+    var value = safeText(fact.kind.text(of: fact.value, exactBytes: true))
+    if fact.kind == .hash, !showsDetails, let width, column + value.utf8.count > width {
+      value = value.prefix(Self.hashDigits) + "…"
+    }
+    let note = fact.note.map { "  (\(safeText($0)))" } ?? ""
+    // A line that runs over goes on below its value; a colour would count as letters.
+    let lines = wrapped(value + note, hanging: 0, width: room(behind: column))
+    guard lines.count == 1 else { return lines.joined(separator: "\n" + spaces(column)) }
+    return (fact.tone.map { styled(value, style(of: $0)) } ?? value) + note
+  }
+
+  /// The same of a long value, as it is made.
+  private func writeLong(_ fact: ReportFact, _ column: Int, _ output: inout some TextOutputStream) {
+    var wrapper = TextWrapper(width: room(behind: column), lineBreak: "\n" + spaces(column))
+    fact.kind.forEachPiece(of: fact.value) { value in
+      forEachPiece(of: value) { wrapper.append(safeText($0), to: &output) }
+    }
+    if let note = fact.note { wrapper.append("  (\(safeText(note)))", to: &output) }
+    wrapper.finish(to: &output)
+  }
+
+  private func room(behind column: Int) -> Int? { width.map { max(20, $0 - column) } }
 
   private func note(_ severity: ReportSeverity, _ text: String) -> [String] {
     let label = label(severity)
@@ -276,4 +306,40 @@ public struct TextRenderer: ReportRenderer {
 
 func spaces(_ count: Int) -> String {
   String(repeating: " ", count: max(0, count))
+}
+
+/// Breaks a text between words as it arrives.
+private struct TextWrapper {
+  /// The columns of a line; nil for one line.
+  let width: Int?
+  let lineBreak: String
+  /// The word that may go on, and how much of the line is full.
+  private var word = ""
+  private var used = 0
+
+  init(width: Int?, lineBreak: String) {
+    (self.width, self.lineBreak) = (width, lineBreak)
+  }
+
+  mutating func append(_ text: String, to output: inout some TextOutputStream) {
+    guard width != nil else { return output.write(text) }
+    for (index, part) in text.split(separator: " ", omittingEmptySubsequences: false).enumerated() {
+      if index > 0 { finish(to: &output) }
+      word += part
+    }
+  }
+
+  /// Writes the last word.
+  mutating func finish(to output: inout some TextOutputStream) {
+    guard let width, !word.isEmpty else { return }
+    let length = displayWidth(word)
+    if used > 0 {
+      let fits = used + 1 + length <= width
+      output.write(fits ? " " : lineBreak)
+      used = fits ? used + 1 : 0
+    }
+    output.write(word)
+    used += length
+    word = ""
+  }
 }

@@ -38,6 +38,7 @@ enum NormalizationForm: String, Sendable, CaseIterable {
     let tables = tables ?? .library
     let stirs = NormalizationTables.stirs(self)
     var result: [UInt8] = []
+    var marks: [NormalizationTables.Mark] = []
     /// What lies before is in `result`.
     var done = 0
     // `last` is where the last scalar that stands by itself begins: the next may belong to it.
@@ -60,8 +61,9 @@ enum NormalizationForm: String, Sendable, CaseIterable {
         end = next
       }
       // What follows stands by itself, so nothing beyond it can change.
+      if done == 0 { result.reserveCapacity(text.count) }
       result.append(contentsOf: text[done..<last])
-      tables.append(last..<end, of: text, in: self, to: &result)
+      tables.append(last..<end, of: text, in: self, to: &result, &marks)
       done = end
       last = end
       position = end

@@ -135,14 +135,16 @@ struct NormalizationTables: Sendable {
   // MARK: - Rewriting
 
   /// A scalar with its combining class.
-  private struct Mark {
+  struct Mark {
     var value: UInt32
     var order: UInt8
   }
 
-  /// Appends a part of a text in a form; what is around it must stand by itself.
-  func append(_ range: Range<Int>, of text: [UInt8], in form: NormalizationForm, to output: inout [UInt8]) {
-    var marks: [Mark] = []
+  /// Appends a part of a text in a form; what is around it must stand by itself. `marks` is memory to work in.
+  func append(
+    _ range: Range<Int>, of text: [UInt8], in form: NormalizationForm, to output: inout [UInt8], _ marks: inout [Mark]
+  ) {
+    marks.removeAll(keepingCapacity: true)
     var position = range.lowerBound
     while position < range.upperBound {
       let (value, next) = UTF8Coding.scalar(at: position, in: text)
@@ -151,10 +153,7 @@ struct NormalizationTables: Sendable {
     }
     sort(&marks)
     if form.isComposed { compose(&marks) }
-    for mark in marks {
-      guard let scalar = Unicode.Scalar(mark.value) else { continue }
-      output.append(contentsOf: UTF8.encode(scalar) ?? UTF8.encodedReplacementCharacter)
-    }
+    for mark in marks { UTF8Coding.append(mark.value, to: &output) }
   }
 
   private func decompose(_ value: UInt32, _ isCompatible: Bool, into marks: inout [Mark]) {
@@ -199,23 +198,26 @@ struct NormalizationTables: Sendable {
   }
 
   private func compose(_ marks: inout [Mark]) {
-    var result: [Mark] = []
+    // How many are kept, in the places before, and which of them is the last starter.
+    var count = 0
     var starter: Int?
     /// The class of what was kept last since the starter; 0 when nothing was.
     var kept: UInt8 = 0
-    for mark in marks {
+    for index in marks.indices {
+      let mark = marks[index]
       // A mark meets its starter over marks of lower classes only.
-      if let starter, kept == 0 ? result.count - 1 == starter : kept < mark.order,
-        let whole = whole(result[starter].value, mark.value)
+      if let starter, kept == 0 ? count - 1 == starter : kept < mark.order,
+        let whole = whole(marks[starter].value, mark.value)
       {
-        result[starter].value = whole
+        marks[starter].value = whole
         continue
       }
-      if mark.order == 0 { starter = result.count }
+      if mark.order == 0 { starter = count }
       kept = mark.order
-      result.append(mark)
+      marks[count] = mark
+      count += 1
     }
-    marks = result
+    marks.removeSubrange(count...)
   }
 
   private func whole(_ first: UInt32, _ second: UInt32) -> UInt32? {

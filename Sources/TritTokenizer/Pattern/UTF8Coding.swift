@@ -15,6 +15,27 @@ enum UTF8Coding {
     return ((lead & 0x07) << 18 | second << 12 | third << 6 | fourth, position + 4)
   }
 
+  /// Appends the bytes of a scalar.
+  @inline(__always)
+  static func append(_ value: UInt32, to bytes: inout [UInt8]) {
+    func tail(_ shift: UInt32) -> UInt8 { UInt8(truncatingIfNeeded: value >> shift & 0x3F | 0x80) }
+    switch value {
+    case 0..<0x80: bytes.append(UInt8(truncatingIfNeeded: value))
+    case 0x80..<0x800:
+      bytes.append(UInt8(truncatingIfNeeded: value >> 6 | 0xC0))
+      bytes.append(tail(0))
+    case 0x800..<0x10000:
+      bytes.append(UInt8(truncatingIfNeeded: value >> 12 | 0xE0))
+      bytes.append(tail(6))
+      bytes.append(tail(0))
+    default:
+      bytes.append(UInt8(truncatingIfNeeded: value >> 18 | 0xF0))
+      bytes.append(tail(12))
+      bytes.append(tail(6))
+      bytes.append(tail(0))
+    }
+  }
+
   /// The bytes that may follow a lead byte, and the length of its sequence; nil when it leads none (Unicode table 3-7).
   static func sequence(ledBy lead: UInt8) -> (length: Int, second: ClosedRange<UInt8>)? {
     switch lead {

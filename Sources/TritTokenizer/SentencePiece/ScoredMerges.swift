@@ -57,14 +57,36 @@ package struct ScoredMerges: Sendable {
   }
 
   /// Two pieces of one score that merges lead to: a list of merges cannot say that the leftmost is made first.
+  ///
+  /// Runs of marks may share a score, as Llama 2's do: from scores and from the list alike each grows from its left, by one
+  /// mark at a time.
   package func tie() throws(TokenizerError) -> (String, String)? {
     let (merges, ranks) = try list()
+    let growsByOne = runsGrowByOne
     func joined(_ merge: JSONValue) -> String { (merge.array ?? []).compactMap(\.string).joined() }
     for index in merges.indices.dropFirst() where ranks[index] == ranks[index - 1] {
       let (one, two) = (joined(merges[index - 1]), joined(merges[index]))
+      if growsByOne, ScoredMerges.isRun(one), ScoredMerges.isRun(two) { continue }
       if ExactString(one) != ExactString(two) { return (one, two) }
     }
     return nil
+  }
+
+  private static func isRun(_ text: String) -> Bool { text.unicodeScalars.allSatisfy { $0 == Metaspace.mark } }
+
+  /// Whether there is a run of marks of each length up to the longest, those of two and more have one score, and no other
+  /// piece holds a run, so that nothing else is made of one.
+  private var runsGrowByOne: Bool {
+    var scores: [Int: Float] = [:]
+    for piece in pieces where piece.type == .normal {
+      let scalars = piece.text.unicodeScalars
+      if ScoredMerges.isRun(piece.text) {
+        scores[scalars.count] = piece.score
+      } else if scalars.dropFirst().contains(Metaspace.mark) {
+        return false
+      }
+    }
+    return (1...max(1, scores.count)).allSatisfy { scores[$0] != nil && ($0 == 1 || scores[$0] == scores[2]) }
   }
 
   private func isNormal(_ range: Range<Int>, of bytes: [UInt8]) -> Bool {

@@ -36,8 +36,8 @@ public struct GenerateResult: Sendable {
   }
 
   public var run: RunDescription
-  /// Whether the model has a chat template, and whether the prompt was written by it.
-  public var hasChatTemplate: Bool
+  /// The model's chat template, and whether the prompt was written by it.
+  public var chatTemplate: ChatTemplateFinding?
   public var isChat: Bool
   public var promptIDs: [Int]
   /// Without the token that ended it.
@@ -107,7 +107,7 @@ private struct TextGenerator {
   let runnable: RunnableModel
   let tokenizer: Tokenizer
   private var sampler: Sampler
-  private let hasChatTemplate: Bool
+  private let chatTemplate: ChatTemplateFinding?
 
   init(_ request: GenerateRequest) throws {
     guard request.maximumTokens >= 1 else {
@@ -117,7 +117,7 @@ private struct TextGenerator {
     sampler = try Sampler(request.sampling, seed: request.seed)
     runnable = try RunnableModel(request.path, request.options, engine: request.options.engine())
     tokenizer = try Tokenizer(of: runnable.source)
-    hasChatTemplate = try ChatTemplate.text(of: runnable.source) != nil
+    chatTemplate = try ChatTemplateFinding(of: runnable.source)
   }
 
   mutating func text(after prompt: [Int], isChat: Bool, emit: (String) -> Bool) throws -> GenerateResult {
@@ -160,7 +160,7 @@ private struct TextGenerator {
       _ = emit(rest)
     }
     return GenerateResult(
-      run: runnable.description, hasChatTemplate: hasChatTemplate, isChat: isChat, promptIDs: prompt, ids: ids,
+      run: runnable.description, chatTemplate: chatTemplate, isChat: isChat, promptIDs: prompt, ids: ids,
       text: text, stop: stop, promptSeconds: prefilled - start, decodeSeconds: decoded - prefilled)
   }
 }

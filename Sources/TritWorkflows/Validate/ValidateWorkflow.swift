@@ -136,6 +136,8 @@ public struct ValidateWorkflow: Sendable {
 
   // MARK: - Against a file
 
+  private func counted(_ prompts: [[Int]]) -> String { "\(prompts.count) prompt\(prompts.count == 1 ? "" : "s")" }
+
   private func compare(_ model: RunnableModel, with reference: ReferenceLogits) throws -> Findings {
     let path = reference.source.manifest.path
     guard request.inputs.isEmpty else { throw RunError(.promptsBesideReference, file: path) }
@@ -147,7 +149,7 @@ public struct ValidateWorkflow: Sendable {
     let ids = reference.prompts.map(\.ids)
     began(ids)
     defer { progress.ended() }
-    var found = Findings(text: "the \(ids.count) prompts of the file", prompts: ids)
+    var found = Findings(text: "the \(counted(ids)) of the file", prompts: ids)
     for prompt in reference.prompts {
       var comparison = LogitComparison()
       var next = 0
@@ -189,7 +191,7 @@ public struct ValidateWorkflow: Sendable {
     began(prompts)
     defer { progress.ended() }
     var found = Findings(
-      text: request.inputs.isEmpty ? "the built-in text" : "\(prompts.count) prompts", prompts: prompts)
+      text: request.inputs.isEmpty ? "the built-in text" : counted(prompts), prompts: prompts)
     // Steps are compared with one arithmetic: where only one side rounds inputs to int8, the other does so too.
     let roundedReference = reference.model.roundingInputs(as: model.model)
     let roundedModel = model.model.roundingInputs(as: reference.model)

@@ -86,11 +86,18 @@ struct Run: ParsableCommand {
       endText()
       guard !running.quiet else { return }
       for warning in result.run.warnings { StandardError.warn(warning) }
-      if result.hasChatTemplate, !result.isChat, !raw {
-        StandardError.write(
-          "the model has a chat template, which was not used: --chat takes the prompt for a message\n")
-      }
+      if let template = result.chatTemplate, !result.isChat, !raw { StandardError.write(remark(on: template) + "\n") }
       StandardError.write(summary([result]) + "\n")
+    }
+  }
+
+  /// What a prompt missed that was not written by the model's chat template.
+  private func remark(on template: ChatTemplateFinding) -> String {
+    switch template {
+    case .shape: "the model has a chat template, which was not used: --chat takes the prompt for a message"
+    case .unknown:
+      "the model has a chat template, which was not used and which --chat does not know: render the conversation with "
+        + "the model's own library"
     }
   }
 
