@@ -17,6 +17,7 @@ enum {
   OPT_FOLLOWLOCATION = 52,
   OPT_SSL_VERIFYPEER = 64,
   OPT_SSL_VERIFYHOST = 81,
+  OPT_BUFFERSIZE = 98,
   OPT_NOSIGNAL = 99,
   OPT_CONNECTTIMEOUT_MS = 156,
   OPT_PROTOCOLS = 181,
@@ -141,6 +142,8 @@ static void begin(ccurl_transfer *transfer) {
   failure |= curl.easy_setopt(easy, OPT_LOW_SPEED_LIMIT, 16L);
   failure |= curl.easy_setopt(easy, OPT_LOW_SPEED_TIME, 30L);
   failure |= curl.easy_setopt(easy, OPT_TCP_KEEPALIVE, 1L);
+  // Sixteen times the usual: fewer calls of the system, and it still stays in the cache until it is copied.
+  failure |= curl.easy_setopt(easy, OPT_BUFFERSIZE, 256L << 10);
   failure |= curl.easy_setopt(easy, OPT_USERAGENT, "tritsmith");
   failure |= curl.easy_setopt(easy, OPT_HTTPHEADER, transfer->lines);
   failure |= curl.easy_setopt(easy, OPT_WRITEFUNCTION, write_body);

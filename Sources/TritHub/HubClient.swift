@@ -84,12 +84,12 @@
         guard HubFault.isPassing(answer), attempt < HubClient.attemptLimit else {
           throw HubFault.error(answer, address: address, name, file: given, hasToken: token != nil, attempts: attempt)
         }
-        pause(before: attempt, answer.retryAfter)
+        pause(before: attempt, answer.retryAfter, cancellation)
       }
     }
 
     /// Waits longer each time: a quarter of a second, a half, one, two; or as long as the server says.
-    func pause(before attempt: Int, _ wanted: Double?) {
+    func pause(before attempt: Int, _ wanted: Double?, _ cancellation: CancellationFlag) {
       let own = 0.25 * Double(1 << min(6, attempt - 1))
       var left = max(own, wanted ?? 0)
       while left > 0, !cancellation.isCancelled {

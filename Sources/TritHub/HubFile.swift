@@ -37,7 +37,8 @@
     private let state = Mutex(State())
     /// From the start of the file.
     private let beginning = Mutex<[UInt8]>([])
-    private let running = Mutex(RunningDigest())
+    /// Nil where no digest is listed.
+    private let follower: DigestFollower?
     /// Small ranges that were said to be read: samples, which several steps of a command look at.
     private let samples = Mutex(Samples())
 
@@ -46,21 +47,7 @@
       var byteCount = 0
     }
 
-    /// What was asked to be kept for a while.
-    private final class Held: @unchecked Sendable {
-      let range: Range<UInt64>
-      let memory: UnsafeMutableRawBufferPointer
-
-      init(_ range: Range<UInt64>) {
-        self.range = range
-        memory = .allocate(byteCount: range.count, alignment: 64)
-      }
-
-      deinit { memory.deallocate() }
-    }
-
-    /// Filled before they are listed, and read only from then on.
-    private let held = Mutex<[Held]>([])
+    private let holdings = HubHoldings()
 
     /// A file beside the weights is fetched whole up to this size.
     private static let wholeLimit: UInt64 = 64 << 20
@@ -79,6 +66,7 @@
       path = name.description
       byteCount = entry.byteCount
       digest = entry.digest
+      follower = entry.digest.map { DigestFollower($0, of: entry.byteCount) }
       blob = entry.blob
       self.client = client
       address =
@@ -164,8 +152,8 @@
         "its ETag was \(printable(known, limit: 80)) and is \(printable(tag, limit: 80)) now", path: path)
     }
 
-    /// Every answer was held against the first; a commit does not change.
-    func checkUnchanged() throws(TensorIOError) {}
+    /// Every answer was held against the first, and a commit does not change; what is left is the digest.
+    func checkUnchanged() throws(TensorIOError) { try refuse(follower?.outcome) }
 
     // MARK: - Reading
 
@@ -176,7 +164,7 @@
         return try readFromBeginning(into: buffer, at: offset, upTo: byteCount)
       }
       // What is held may follow the header, which is not fetched on into it.
-      if copyHeld(offset..<end, into: buffer) { return }
+      if holdings.copy(offset..<end, into: buffer) { return }
       if isOfBeginning(offset..<end) { return try readFromBeginning(into: buffer, at: offset, upTo: end) }
       let sample = buffer.count <= HubFile.sampleBytes ? samples.withLock { $0.bytes[offset..<end] } : nil
       if let sample {
@@ -184,47 +172,21 @@
       } else {
         try fetch(offset..<end, into: buffer)
       }
-      try follow(UnsafeRawBufferPointer(buffer), at: offset)
+      try refuse(follower?.add(UnsafeRawBufferPointer(buffer), at: offset))
     }
 
-    func hold(_ range: Range<UInt64>) throws(TensorIOError) {
-      guard !range.isEmpty else { return }
-      let isKnown = held.withLock { held in
-        guard let known = held.first(where: { $0.range == range }) else { return false }
-        held.append(known)
-        return true
-      }
-      if isKnown { return }
-      let new = Held(range)
-      try fetch(range, into: new.memory)
-      try follow(UnsafeRawBufferPointer(new.memory), at: range.lowerBound)
-      held.withLock { $0.append(new) }
+    func hold(_ range: Range<UInt64>, unless isUnwanted: CancellationFlag?) throws(TensorIOError) {
+      guard !range.isEmpty, !holdings.addAgain(range) else { return }
+      let new = HubHeld(range)
+      try fetch(range, into: new.memory, unless: isUnwanted)
+      try refuse(follower?.add(new))
+      holdings.add(new)
     }
 
-    func letGo(_ range: Range<UInt64>) {
-      held.withLock { held in
-        if let index = held.firstIndex(where: { $0.range == range }) { held.remove(at: index) }
-      }
-    }
+    func letGo(_ range: Range<UInt64>) { holdings.letGo(range) }
 
     func withHeld<Result>(_ range: Range<UInt64>, _ body: (RawSpan) throws -> Result) throws -> Result? {
-      let found = held.withLock { held in
-        held.first { $0.range.lowerBound <= range.lowerBound && range.upperBound <= $0.range.upperBound }
-      }
-      guard let found else { return nil }
-      return try withExtendedLifetime(found) {
-        let start = Int(clamping: range.lowerBound - found.range.lowerBound)
-        return try body(UnsafeRawBufferPointer(rebasing: found.memory[start..<start + range.count]).bytes)
-      }
-    }
-
-    /// Copies what is in memory; false where nobody holds it.
-    private func copyHeld(_ range: Range<UInt64>, into buffer: UnsafeMutableRawBufferPointer) -> Bool {
-      let copied = try? withHeld(range) { bytes in
-        bytes.withUnsafeBytes { buffer.copyMemory(from: $0) }
-        return true
-      }
-      return copied == true
+      try holdings.with(range, body)
     }
 
     /// What is kept, or goes on from there and may be of a header.
@@ -237,20 +199,10 @@
       }
     }
 
-    /// Holds a file that is read as a whole, from front to back, against the Hub's list.
-    private func follow(_ bytes: UnsafeRawBufferPointer, at offset: UInt64) throws(TensorIOError) {
-      try refuse(differingDigest(bytes, at: offset))
-    }
-
+    /// - Parameter found: the digest of the whole file, where it is not the Hub's.
     private func refuse(_ found: Digest?) throws(TensorIOError) {
       guard let digest, let found else { return }
       throw HubFault.changed("the Hub lists SHA-256 \(digest), what came has \(found)", path: path)
-    }
-
-    /// The digest of the whole file, when these bytes complete it and it is not the Hub's.
-    private func differingDigest(_ bytes: UnsafeRawBufferPointer, at offset: UInt64) -> Digest? {
-      guard let digest, let found = running.withLock({ $0.add(bytes, at: offset, of: byteCount) }) else { return nil }
-      return found == digest ? nil : found
     }
 
     /// Copies from what is kept, after fetching what is missing of it.
@@ -287,7 +239,7 @@
       if let failure { throw failure }
       kept += more
       do throws(TensorIOError) {
-        try refuse(more.withUnsafeBytes { differingDigest($0, at: range.lowerBound) })
+        try refuse(more.withUnsafeBytes { follower?.add($0, at: range.lowerBound) })
       } catch {
         kept = []
         throw error
@@ -295,7 +247,9 @@
     }
 
     /// Fetches a range, in parts side by side where it is large.
-    private func fetch(_ range: Range<UInt64>, into memory: UnsafeMutableRawBufferPointer) throws(TensorIOError) {
+    private func fetch(
+      _ range: Range<UInt64>, into memory: UnsafeMutableRawBufferPointer, unless isUnwanted: CancellationFlag? = nil
+    ) throws(TensorIOError) {
       var pieces = HubFile.parts(of: range.count).map { part in
         HubPiece(
           self, range.lowerBound + UInt64(part.lowerBound)..<range.lowerBound + UInt64(part.upperBound),
@@ -304,9 +258,9 @@
       // One request finds the storage host for all.
       if place == nil, pieces.count > 1 {
         var first = [pieces.removeFirst()]
-        try client.fetch(&first)
+        try client.fetch(&first, unless: isUnwanted)
       }
-      try client.fetch(&pieces)
+      try client.fetch(&pieces, unless: isUnwanted)
       try refuse(differingSample(in: range, UnsafeRawBufferPointer(memory)))
     }
 
@@ -331,9 +285,10 @@
         "bytes \(sample.lowerBound) to \(sample.upperBound) came twice and were not the same", path: path)
     }
 
-    /// Ranges of at least a megabyte, no more than can be under way at once.
+    /// Ranges of at least four megabytes, no more than can be under way at once: a request costs both sides as much as
+    /// some hundred kilobytes.
     static func parts(of count: Int) -> [Range<Int>] {
-      let number = max(1, min(HubClient.width, count >> 20))
+      let number = max(1, min(HubClient.width, count >> 22))
       let size = (count + number - 1) / number
       return stride(from: 0, to: count, by: max(1, size)).map { $0..<min(count, $0 + size) }
     }
@@ -394,7 +349,7 @@
         return true
       }
       guard isNew else { return }
-      try refuse(bytes.withUnsafeBytes { differingDigest($0, at: offset) })
+      try refuse(bytes.withUnsafeBytes { follower?.add($0, at: offset) })
     }
 
     /// Fetches what readers of these files will ask for first, of all files at once.

@@ -29,7 +29,13 @@
 
   extension HubClient {
     /// Fetches ranges; what breaks off goes on where it stopped, after a pause.
-    func fetch(_ pieces: inout [HubPiece]) throws(TensorIOError) {
+    ///
+    /// - Parameter isUnwanted: ends it as the user's interruption does.
+    func fetch(_ pieces: inout [HubPiece], unless isUnwanted: CancellationFlag? = nil) throws(TensorIOError) {
+      let isStopped =
+        isUnwanted.map { unwanted in
+          CancellationFlag { [cancellation] in unwanted.isCancelled || cancellation.isCancelled }
+        } ?? cancellation
       while true {
         let open = pieces.indices.filter { !pieces[$0].isComplete }
         guard !open.isEmpty else {
@@ -40,9 +46,9 @@
         }
         let batch = Array(open.prefix(4 * HubClient.width))
         let retries = batch.compactMap { pieces[$0].attempts > 0 ? pieces[$0].attempts : nil }.max()
-        if let retries { pause(before: retries, batch.compactMap { pieces[$0].retryAfter }.max()) }
+        if let retries { pause(before: retries, batch.compactMap { pieces[$0].retryAfter }.max(), isStopped) }
         let requests = batch.map { request(&pieces[$0]) }
-        let answers = HubRequest.run(requests, cancellation)
+        let answers = HubRequest.run(requests, isStopped)
         for (index, answer) in zip(batch, answers) { try take(answer, &pieces[index]) }
       }
     }

@@ -15,6 +15,7 @@ import json
 import os
 import random
 import shutil
+import signal
 import struct
 import subprocess
 import sys
@@ -61,6 +62,14 @@ class Run:
 def header_bytes(path):
     with open(path, "rb") as file:
         return 8 + struct.unpack("<Q", file.read(8))[0]
+
+
+def tensor_range(path, part):
+    """The bytes of the first tensor of a safetensors file whose name has a part, as a fault's range."""
+    with open(path, "rb") as file:
+        header = json.loads(file.read(header_bytes(path))[8:])
+    begin, end = next(header[name]["data_offsets"] for name in sorted(header) if part in name)
+    return {"begin": header_bytes(path) + begin, "end": header_bytes(path) + end}
 
 
 def same(first, second):
@@ -422,7 +431,7 @@ def save_checks(run, root, scratch):
         run.check("  the Hub's own client finds them in its cache", client.returncode == 0, client.stderr[-1000:])
     run.expect("  and so does inspect", 0, [], "inspect", "falcon/tiny@prequantized", "--offline", HF_HUB_CACHE=cache)
     hub.reset()
-    hub.plant("wrong-embeddings", times=1)
+    hub.plant("wrong", samples=False, **tensor_range(os.path.join(source, "model.safetensors"), "embed_tokens"))
     bad = os.path.join(scratch, "bad")
     run.expect("convert --save of bytes that are not what the Hub lists", 74, ["SHA-256"],
                "convert", "falcon/tiny@prequantized", os.path.join(scratch, "wrong"), "--to", "hf-packed", "--save", bad)
@@ -430,7 +439,26 @@ def save_checks(run, root, scratch):
                "convert", source, os.path.join(scratch, "local"), "--to", "hf-packed", "--save", cache)
 
 
-def failure_checks(run, scratch):
+def interrupt_check(run, scratch):
+    """An interruption ends what is under way, also what is fetched ahead, and leaves nothing."""
+    hub, output = run.hub, os.path.join(scratch, "fault")
+    hub.reset()
+    hub.plant("slow", seconds=0.1)
+    done = subprocess.Popen(
+        [run.tool, "convert", "falcon/tiny@prequantized", output, "--to", "hf-packed"], env=run.environment(),
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while done.poll() is None and not any(entry["sent"] > 1 << 18 for entry in list(hub.log)):
+        time.sleep(0.01)
+    start = time.monotonic()
+    done.send_signal(signal.SIGINT)
+    code, seconds = done.wait(), time.monotonic() - start
+    run.check("an interruption while weights come is exit 130", code == 130, f"exit {code}")
+    run.check("  at once", seconds < 2, f"{seconds:.1f} s")
+    left = [entry for entry in os.listdir(scratch) if "fault" in entry or entry.startswith(".")]
+    run.check("  nothing left", not left, str(left))
+
+
+def failure_checks(run, root, scratch):
     hub = run.hub
     name = "falcon/tiny@prequantized"
 
@@ -481,9 +509,18 @@ def failure_checks(run, scratch):
     converted("connections that give nothing", 74, ["broke"], {"name": "dead", "after": 12})
     converted("short answers twice", 0, [], {"name": "short", "times": 2, "after": 8})
     converted("an ETag that changes", 74, ["ETag"], {"name": "changed-etag", "after": 12, "times": 1})
-    converted("bytes that are not what the Hub lists", 74, ["SHA-256"], {"name": "wrong-embeddings", "times": 1})
-    converted("weights that are not what their sample was", 74, ["twice"], {"name": "wrong-weights", "after": 9, "times": 1})
-    converted("a sample that is not what the Hub lists", 74, ["twice"], {"name": "wrong-sample", "after": 20, "times": 1})
+    # What is fetched ahead of its use: all that is larger than a sample.
+    converted("weights cut twice", 0, [], {"name": "cut", "times": 2, "least": 1 << 18})
+    converted("weights of which nothing comes", 74, ["broke"], {"name": "dead", "least": 1 << 18})
+    weights = os.path.join(root, "falcon/tiny/prequantized/model.safetensors")
+    everywhere = {"begin": header_bytes(weights), "end": 1 << 62}
+    converted("bytes that are not what the Hub lists", 74, ["SHA-256"],
+              {"name": "wrong", "samples": False, **tensor_range(weights, "embed_tokens")})
+    converted("weights that are not what their sample was", 74, ["twice"],
+              {"name": "wrong", "samples": False, **everywhere})
+    converted("a sample that is not what the Hub lists", 74, ["twice"],
+              {"name": "wrong", "samples": True, "after": 20, "times": 1, **everywhere})
+    interrupt_check(run, scratch)
     converted("slow answers", 0, [], {"name": "slow", "seconds": 0.002})
     hub.reset()
     hub.generation += 1
@@ -552,7 +589,7 @@ def main():
         if "groups" in wanted:
             grouped_checks(run, root, output)
         if "failures" in wanted:
-            failure_checks(run, output)
+            failure_checks(run, root, output)
         if "speed" in wanted:
             speed_checks(run, root, output, arguments.large)
         print(f"{run.passed} passed, {len(run.failed)} wrong")

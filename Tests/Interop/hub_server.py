@@ -105,10 +105,11 @@ class Hub:
         with self.lock:
             self.faults[name] = {"left": times, "after": after, **values}
 
-    def meets(self, name):
+    def meets(self, name, count=0):
+        """The fault, where it is planted and met by an answer of `count` bytes."""
         with self.lock:
             fault = self.faults.get(name)
-            if not fault:
+            if not fault or count < fault.get("least", 0):
                 return None
             if fault["after"] > 0:
                 fault["after"] -= 1
@@ -222,14 +223,12 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if self.command == "HEAD":
             return self.wfile.flush()
-        if self.owner.meets("dead"):
+        if self.owner.meets("dead", count):
             self.wfile.flush()
             self.close_connection = True
             return self.connection.shutdown(socket.SHUT_RDWR)
-        cut = self.owner.meets("cut") if count > 4096 else None
-        # Of the models here only embeddings, which have no samples, come in pieces of a megabyte.
-        kind = "sample" if count <= 8192 else "weights" if count < 1 << 20 else "embeddings"
-        wrong = self.owner.meets("wrong-" + kind)
+        cut = self.owner.meets("cut", count) if count > 4096 else None
+        wrong = self.wrong_part(start, end)
         left = announced // 2 if cut else announced
         slow = self.owner.faults.get("slow")
         with open(blob.path, "rb") as file:
@@ -246,7 +245,11 @@ class Handler(BaseHTTPRequestHandler):
                 part = file.read(min(left, 1 << 18))
                 if not part:
                     break
-                self.wfile.write(part.translate(WRONG) if wrong else part)
+                if wrong:
+                    position = start + announced - left
+                    first, last = (min(len(part), max(0, place - position)) for place in wrong)
+                    part = part[:first] + part[first:last].translate(WRONG) + part[last:]
+                self.wfile.write(part)
                 self.entry["sent"] += len(part)
                 left -= len(part)
                 if slow:
@@ -256,6 +259,15 @@ class Handler(BaseHTTPRequestHandler):
         if cut:
             self.close_connection = True
             self.connection.shutdown(socket.SHUT_RDWR)
+
+
+    def wrong_part(self, start, end):
+        """The bytes of an answer that are to be wrong: of a planted range, in samples, which are small, or in all else."""
+        fault = self.owner.faults.get("wrong")
+        if not fault or fault["samples"] != (end - start <= 8192):
+            return None
+        first, last = max(start, fault["begin"]), min(end, fault["end"])
+        return (first, last) if first < last and self.owner.meets("wrong") else None
 
 
 class HubHandler(Handler):

@@ -120,6 +120,44 @@
       }
     }
 
+    @Test func digestsOfWhatIsHeldAreThoseOfTheWhole() {
+      var generator = SeededGenerator(seed: 12)
+      let bytes = (0..<5000).map { _ in UInt8.random(in: 0...255, using: &generator) }
+      for isWrong in [false, true] {
+        var came = bytes
+        if isWrong { came[2500] ^= 1 }
+        let follower = DigestFollower(SHA256.digest(of: bytes), of: 5000)
+        var pieces = stride(from: 0, to: 5000, by: 250).map { $0..<min(5000, $0 + 250) }
+        pieces.shuffle(using: &generator)
+        for (index, piece) in pieces.enumerated() {
+          let held = HubHeld(UInt64(piece.lowerBound)..<UInt64(piece.upperBound))
+          held.memory.copyBytes(from: came[piece])
+          let found = follower.add(held)
+          // The last to come says what is wrong, and so does whoever asks later.
+          #expect(found == (isWrong && index == 19 ? SHA256.digest(of: came) : nil))
+        }
+        #expect(follower.outcome == (isWrong ? SHA256.digest(of: came) : nil))
+      }
+    }
+
+    @Test func whatIsHeldIsReadWhereItIs() throws {
+      let holdings = HubHoldings()
+      let held = HubHeld(100..<200)
+      held.memory.copyBytes(from: (100..<200).map { UInt8($0) })
+      holdings.add(held)
+      #expect(holdings.addAgain(100..<200) && !holdings.addAgain(100..<199))
+      func read(_ range: Range<UInt64>) throws -> [UInt8]? {
+        try holdings.with(range) { bytes in bytes.withUnsafeBytes { Array($0) } }
+      }
+      #expect(try read(120..<123) == [120, 121, 122])
+      #expect(try read(99..<101) == nil && read(199..<201) == nil)
+      // Held twice, it is let go twice.
+      holdings.letGo(100..<200)
+      #expect(try read(100..<101) == [100])
+      holdings.letGo(100..<200)
+      #expect(try read(100..<101) == nil)
+    }
+
     @Test func whatIsMissingIsKnown() {
       var set = RangeSet()
       var bytes = [Bool](repeating: false, count: 200)
@@ -142,6 +180,32 @@
         #expect(parts.first?.lowerBound == 0 && parts.last?.upperBound == count && parts.count <= HubClient.width)
         #expect(zip(parts, parts.dropFirst()).allSatisfy { $0.upperBound == $1.lowerBound })
       }
+    }
+  }
+
+  @Suite struct HeldMemoryTests {
+    @Test func memoryIsUsedAgainAndNeverMoreThanWasInUse() {
+      let memory = HeldMemory()
+      func counts() -> [Int] { [memory.byteCounts.free, memory.byteCounts.used] }
+      let size = 1 << 20
+      let keeper = memory.take(size)
+      let second = memory.take(size)
+      let place = second.baseAddress
+      memory.giveBack(second)
+      #expect(counts() == [size, size])
+      // What fits is used again; what has more than twice the size does not fit.
+      let again = memory.take(size - 100)
+      #expect(again.baseAddress == place && again.count == size)
+      memory.giveBack(again)
+      let small = memory.take(size / 4)
+      #expect(small.baseAddress != place)
+      // Both would be more than two megabytes.
+      #expect(counts() == [0, size + size / 4])
+      memory.giveBack(keeper)
+      #expect(counts() == [size, size / 4])
+      // Nothing is kept for nobody.
+      memory.giveBack(small)
+      #expect(counts() == [0, 0])
     }
   }
 #endif

@@ -14,6 +14,7 @@ private final class CountingFolder: RemoteFolder {
   let shownName = "counted"
   private let root: String
   private let fetched = Mutex(0)
+  private let end = Mutex(UInt64.max)
 
   init(_ root: String) { self.root = root }
 
@@ -29,6 +30,11 @@ private final class CountingFolder: RemoteFolder {
   }
 
   func count(_ bytes: Int) { fetched.withLock { $0 += bytes } }
+
+  /// From now on nothing from this place on can be held.
+  func breakOff(at offset: UInt64) { end.withLock { $0 = offset } }
+
+  func breaks(at range: Range<UInt64>) -> Bool { end.withLock { range.upperBound > $0 } }
 
   /// Bytes since the last call.
   func take() -> Int {
@@ -70,7 +76,8 @@ private final class CountingFile: RemoteFile {
     }
   }
 
-  func hold(_ range: Range<UInt64>) throws(TensorIOError) {
+  func hold(_ range: Range<UInt64>, unless isUnwanted: CancellationFlag?) throws(TensorIOError) {
+    if folder.breaks(at: range) { throw TensorIOError(.readFailed(errno: 5), path: file.path) }
     let isNew = known.withLock { known in
       defer { known.held.append(range) }
       return !known.held.contains(range)
@@ -225,6 +232,20 @@ struct RemoteConversionTests {
       #expect(errors[0]?.kind == errors[1]?.kind && errors[0]?.location.tensor == errors[1]?.location.tensor)
       if target == .tritpack { #expect(errors[0]?.kind == .partlyTernary && errors[0]?.location.tensor == tensor) }
     }
+  }
+
+  @Test("what cannot be fetched is the error, and nothing is left")
+  func brokenTransfer() throws {
+    let scratch = ScratchFolder()
+    let (path, folder) = Self.mount(Bonsai.folder(scratch["unpacked"]))
+    // The last byte is of a matrix.
+    folder.breakOff(at: UInt64(Disk.bytes(scratch["unpacked"] + "/model.safetensors").count) - 1)
+    let before = FolderSnapshot(scratch.path)
+    let error = #expect(throws: TensorIOError.self) {
+      try Workflow.convert(path, scratch["out.tritpack"], to: .tritpack)
+    }
+    #expect(error?.kind == .readFailed(errno: 5))
+    #expect(FolderSnapshot(scratch.path) == before, "nothing may be left")
   }
 
   @Test(

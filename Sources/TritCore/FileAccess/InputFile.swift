@@ -135,9 +135,11 @@ public final class InputFile: Sendable {
   }
 
   /// Brings a range over a network into memory until it is let go; nothing for a file of this machine.
-  package func hold(_ range: Range<UInt64>) throws(TensorIOError) {
+  ///
+  /// - Parameter isUnwanted: ends the fetching with an error once it is set.
+  package func hold(_ range: Range<UInt64>, unless isUnwanted: CancellationFlag? = nil) throws(TensorIOError) {
     guard case .network(let file) = place, range.upperBound <= byteCount else { return }
-    try file.hold(range)
+    try file.hold(range, unless: isUnwanted)
   }
 
   package func letGo(_ range: Range<UInt64>) {

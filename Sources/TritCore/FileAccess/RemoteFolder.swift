@@ -15,7 +15,9 @@ package protocol RemoteFile: AnyObject, Sendable {
   static func expect(_ ranges: [(file: any RemoteFile, range: Range<UInt64>)]) throws(TensorIOError)
 
   /// Fetches a range and reads from memory what is asked of it until it is let go; held twice, it is let go twice.
-  func hold(_ range: Range<UInt64>) throws(TensorIOError)
+  ///
+  /// - Parameter isUnwanted: ends the fetching with an error once it is set.
+  func hold(_ range: Range<UInt64>, unless isUnwanted: CancellationFlag?) throws(TensorIOError)
   func letGo(_ range: Range<UInt64>)
   /// Gives `body` bytes that are held, where they are; nil where they are not.
   func withHeld<Result>(_ range: Range<UInt64>, _ body: (RawSpan) throws -> Result) throws -> Result?

@@ -22,10 +22,11 @@ public protocol TensorSource: Sendable {
   /// Says which small ranges will be read next, so that a network is asked for them side by side.
   func expect(_ ranges: [ExpectedRange]) throws
 
-  /// Brings the stored bytes of a tensor and its scales over a network into memory, so that each comes once, however often
-  /// it is read; nothing for files of this machine. `letGo` ends it.
-  func hold(_ tensor: TensorDescriptor) throws
-  func letGo(_ tensor: TensorDescriptor)
+  /// Where the stored bytes of a tensor and its scales are, in files that come over a network; none for other files.
+  func remotePlaces(of tensor: TensorDescriptor) throws -> [FileRange]
+
+  /// Where a range of a tensor is in such a file; nil for another file, and for bytes that are not the file's own.
+  func remotePlace(of range: Range<Int>, of tensor: TensorDescriptor) -> FileRange?
 
   /// Says that a range will not be needed soon, so that its memory can be given back.
   func release(_ range: Range<Int>, of tensor: TensorDescriptor)
@@ -64,18 +65,36 @@ public struct ExpectedRange: Sendable {
   }
 }
 
+/// Bytes of a file.
+public struct FileRange: Sendable {
+  public var file: InputFile
+  public var range: Range<UInt64>
+
+  public init(_ file: InputFile, _ range: Range<UInt64>) {
+    self.file = file
+    self.range = range
+  }
+
+  /// As a list of one, where the file comes over a network.
+  package var ifRemote: [FileRange] { file.isRemote ? [self] : [] }
+}
+
 extension TensorSource {
   /// Whether its bytes come over a network: each shall come once.
   package var isRemote: Bool { RemoteFolders.contains(manifest.path) }
 
   public func expect(_ ranges: [ExpectedRange]) throws {}
-  public func hold(_ tensor: TensorDescriptor) throws {}
-  public func letGo(_ tensor: TensorDescriptor) {}
+  public func remotePlaces(of tensor: TensorDescriptor) throws -> [FileRange] { [] }
+  public func remotePlace(of range: Range<Int>, of tensor: TensorDescriptor) -> FileRange? { nil }
 
-  /// Does what reads a tensor more than once.
+  /// Does what reads a tensor more than once: over a network its bytes come once meanwhile.
   package func holding<Result>(_ tensor: TensorDescriptor, _ body: () throws -> Result) throws -> Result {
-    try hold(tensor)
-    defer { letGo(tensor) }
+    var held: [FileRange] = []
+    defer { for place in held { place.file.letGo(place.range) } }
+    for place in try remotePlaces(of: tensor) {
+      try place.file.hold(place.range)
+      held.append(place)
+    }
     return try body()
   }
 

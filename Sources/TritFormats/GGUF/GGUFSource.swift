@@ -72,11 +72,13 @@ public final class GGUFSource: TensorSource {
     try InputFile.expect(ranges.map { (files[$0.tensor.location.file], absolute($0.range, $0.tensor)) })
   }
 
-  public func hold(_ tensor: TensorDescriptor) throws {
-    try files[tensor.location.file].hold(tensor.location.bytes)
+  public func remotePlaces(of tensor: TensorDescriptor) throws -> [FileRange] {
+    FileRange(files[tensor.location.file], tensor.location.bytes).ifRemote
   }
 
-  public func letGo(_ tensor: TensorDescriptor) { files[tensor.location.file].letGo(tensor.location.bytes) }
+  public func remotePlace(of range: Range<Int>, of tensor: TensorDescriptor) -> FileRange? {
+    FileRange(files[tensor.location.file], absolute(range, tensor)).ifRemote.first
+  }
 
   /// Scales are forgotten with the whole tensor: there may be one for each few dozen bytes of it.
   public func release(_ range: Range<Int>, of tensor: TensorDescriptor) {

@@ -124,12 +124,12 @@ public final class SafetensorsSource: TensorSource {
     try InputFile.expect(ranges.map { (files[$0.tensor.location.file], absolute($0.range, $0.tensor)) })
   }
 
-  public func hold(_ tensor: TensorDescriptor) throws {
-    for place in places(of: tensor) { try files[place.file].hold(place.bytes) }
+  public func remotePlaces(of tensor: TensorDescriptor) throws -> [FileRange] {
+    places(of: tensor).flatMap { FileRange(files[$0.file], $0.bytes).ifRemote }
   }
 
-  public func letGo(_ tensor: TensorDescriptor) {
-    for place in places(of: tensor) { files[place.file].letGo(place.bytes) }
+  public func remotePlace(of range: Range<Int>, of tensor: TensorDescriptor) -> FileRange? {
+    FileRange(files[tensor.location.file], absolute(range, tensor)).ifRemote.first
   }
 
   /// Where a tensor is, and its scales unless they are in memory since the file was opened.

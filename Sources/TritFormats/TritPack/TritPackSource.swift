@@ -79,21 +79,13 @@ public final class TritPackSource: TensorSource {
     return file.isMapped && section.compression == .none
   }
 
-  public func hold(_ tensor: TensorDescriptor) throws {
-    for section in try held(tensor) { try file.hold(section) }
-  }
-
-  public func letGo(_ tensor: TensorDescriptor) {
-    for section in (try? held(tensor)) ?? [] { file.letGo(section) }
-  }
-
-  /// Where a tensor's codes and scales are.
-  private func held(_ tensor: TensorDescriptor) throws -> [Range<UInt64>] {
+  public func remotePlaces(of tensor: TensorDescriptor) throws -> [FileRange] {
     let sections = try sections(of: tensor)
-    return ([sections.codes] + (sections.scale.map { [$0.section] } ?? [])).map { index in
+    return ([sections.codes] + (sections.scale.map { [$0.section] } ?? [])).flatMap { index in
       // With the zeros after it, which belong to what is checked.
       let range = header.sections[index].range
-      return range.lowerBound..<max(range.upperBound, min(file.byteCount, (range.upperBound + 63) / 64 * 64))
+      let end = max(range.upperBound, min(file.byteCount, (range.upperBound + 63) / 64 * 64))
+      return FileRange(file, range.lowerBound..<end).ifRemote
     }
   }
 

@@ -384,9 +384,14 @@ public final class GGUFModelView: TensorSource, ModelView {
     return base.readsInPlace(descriptor(place))
   }
 
-  public func hold(_ tensor: TensorDescriptor) throws { try base.hold(stored(tensor)) }
+  public func remotePlaces(of tensor: TensorDescriptor) throws -> [FileRange] {
+    try base.remotePlaces(of: stored(tensor))
+  }
 
-  public func letGo(_ tensor: TensorDescriptor) { base.letGo(stored(tensor)) }
+  public func remotePlace(of range: Range<Int>, of tensor: TensorDescriptor) -> FileRange? {
+    guard let place = knownPlace(of: tensor), case .direct = place.access else { return nil }
+    return base.remotePlace(of: range, of: descriptor(place))
+  }
 
   public func release(_ range: Range<Int>, of tensor: TensorDescriptor) {
     guard let place = knownPlace(of: tensor) else { return }

@@ -295,10 +295,13 @@ public final class CheckpointView: ModelView {
       })
   }
 
-  public func hold(_ tensor: TensorDescriptor) throws { try base.hold(knownPlace(of: tensor).stored) }
+  public func remotePlaces(of tensor: TensorDescriptor) throws -> [FileRange] {
+    try base.remotePlaces(of: knownPlace(of: tensor).stored)
+  }
 
-  public func letGo(_ tensor: TensorDescriptor) {
-    if let place = place(of: tensor) { base.letGo(place.stored) }
+  public func remotePlace(of range: Range<Int>, of tensor: TensorDescriptor) -> FileRange? {
+    guard let place = place(of: tensor), case .direct = place.access else { return nil }
+    return base.remotePlace(of: range, of: place.stored)
   }
 
   public func release(_ range: Range<Int>, of tensor: TensorDescriptor) {

@@ -139,17 +139,18 @@ public struct ConvertWorkflow: Sendable {
     defer { work.progress.ended() }
     let isKnown = request.knowsRules(of: plan.survey)
     var last: TernaryWeight?
-    let heldBytes = plan.tensors.lazy.filter { $0.isReadOften }.map(\.source.location.byteCount).max() ?? 0
     var singles = SingleScales()
-    for (index, tensor) in plan.streamingOrder.enumerated() {
+    let order = plan.streamingOrder
+    let remote = try RemoteTensors(order, source)
+    defer { remote?.ahead.stop() }
+    for (index, tensor) in order.enumerated() {
       work.progress.reached(tensor.source.name, number: index + 1, of: plan.tensors.count)
       let zeros = ZeroWatch(tensor.source, tensor.role)
       func conclude() throws { try add(zeros.finding, source, isKnown, to: &result) }
-      // Of what is read once, what takes no more memory than the others: a checksum reads it too.
-      let isHeldHere = tensor.isReadOften || isRemote && tensor.source.location.byteCount <= heldBytes
-      if isHeldHere { try source.hold(tensor.source) }
+      let copying = remote?.copying(index) ?? .atHand
+      try remote?.enter(index)
       defer {
-        if isHeldHere { source.letGo(tensor.source) }
+        remote?.leave(index)
         // A file may keep scales until they are forgotten.
         if isRemote { source.release(0..<tensor.source.location.byteCount, of: tensor.source) }
       }
@@ -180,7 +181,7 @@ public struct ConvertWorkflow: Sendable {
       }
       guard tensor.becomesTernary else {
         result.witnesses.copies[ExactString(tensor.source.name)] = try copy(
-          tensor, source, zeros, result.large, to: writer)
+          tensor, source, copying, zeros, result.large, to: writer)
         try conclude()
         continue
       }
@@ -200,7 +201,7 @@ public struct ConvertWorkflow: Sendable {
         if tensor.step == .snap, pass.dtype == .bf16, tensor.encoding == .dense(.bf16), tensor.isInOrder {
           // It is what it is to become, down to the sign of its zeros.
           result.witnesses.copies[ExactString(tensor.source.name)] = try copy(
-            tensor, held, zeros, result.large, to: writer)
+            tensor, held, .atHand, zeros, result.large, to: writer)
           continue
         }
       }
@@ -297,31 +298,31 @@ public struct ConvertWorkflow: Sendable {
 
   /// - Returns: what the audit will find, of a model that is read over a network.
   private func copy(
-    _ planned: PlannedTensor, _ source: any TensorSource, _ zeros: ZeroWatch, _ large: LargeNumbers,
-    to writer: OutputWriter
+    _ planned: PlannedTensor, _ source: any TensorSource, _ copying: RemoteTensors.Copying, _ zeros: ZeroWatch,
+    _ large: LargeNumbers, to writer: OutputWriter
   ) throws -> CopyWitness? {
-    var (source, tensor) = (source, planned.source)
-    let isRemote = source.isRemote
-    var fingerprints: CopyFingerprints?
+    let (input, stored) = planned.copied(from: source)
+    var bandBytes = bandBytes
     // Requests to a network are few and large.
-    let bandBytes = isRemote ? 8 * bandBytes : bandBytes
-    // Blocks go on as they stand in their file, which the view shows as Float.
-    if planned.encoding.blockCodec != nil || planned.copiesStored, let view = source as? GGUFModelView {
-      (source, tensor) = (view.base, view.stored(tensor))
-    }
-    if isRemote { fingerprints = CopyFingerprints(tensor, bandBytes: bandBytes) }
-    let witness = fingerprints
-    let (input, stored) = (source, tensor)
-    let count = stored.location.byteCount
+    if case .asked = copying { bandBytes *= 8 }
+    let witness = source.isRemote ? CopyFingerprints(stored, bandBytes: bandBytes) : nil
+    let bands = PlannedTensor.bands(of: stored, bandBytes)
     // Bytes already in memory: looking at them costs a small part of reading them.
     let check = FiniteCheck(stored, of: input, request.nonFinite, role: planned.role, large: large)
-    try work.parallelism.forEachBand((count + bandBytes - 1) / bandBytes) { band in
-      let range = band * bandBytes..<min(count, (band + 1) * bandBytes)
-      try input.withBytes(range, of: stored) { bytes in
-        try check?.look(at: bytes, from: range.lowerBound)
-        witness?.add(bytes, band: band)
-        zeros.look(at: bytes, as: stored.encoding)
-        try writer.write(bytes, to: planned.name, at: range.lowerBound)
+    try work.parallelism.forEachBand(bands.count) { band in
+      let range = bands[band]
+      func pass() throws {
+        try input.withBytes(range, of: stored) { bytes in
+          try check?.look(at: bytes, from: range.lowerBound)
+          witness?.add(bytes, band: band)
+          zeros.look(at: bytes, as: stored.encoding)
+          try writer.write(bytes, to: planned.name, at: range.lowerBound)
+        }
+      }
+      if case .ahead(let ahead, let first) = copying {
+        try ahead.during(first + band, pass)
+      } else {
+        try pass()
       }
       input.release(range, of: stored)
       work.progress.advanced(by: range.count)

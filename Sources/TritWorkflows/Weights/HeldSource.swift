@@ -108,8 +108,10 @@ final class HeldSource: TensorSource {
   }
 
   func expect(_ ranges: [ExpectedRange]) throws { try base.expect(ranges) }
-  func hold(_ tensor: TensorDescriptor) throws { try base.hold(tensor) }
-  func letGo(_ tensor: TensorDescriptor) { base.letGo(tensor) }
+  func remotePlaces(of tensor: TensorDescriptor) throws -> [FileRange] { try base.remotePlaces(of: tensor) }
+  func remotePlace(of range: Range<Int>, of tensor: TensorDescriptor) -> FileRange? {
+    base.remotePlace(of: range, of: tensor)
+  }
   func scale(of tensor: TensorDescriptor) throws -> TernaryScale { try base.scale(of: tensor) }
   func companion(named name: String) throws -> [UInt8] { try base.companion(named: name) }
   func checkUnchanged() throws { try base.checkUnchanged() }
