@@ -40,14 +40,14 @@ public struct DispatchQoS: Sendable {
 
 /// Pieces of work that are waited for together.
 public final class DispatchGroup: @unchecked Sendable {
-  fileprivate let group: dispatch_group_t
+  fileprivate let group: UnsafeMutableRawPointer
 
   public init() {
     group = dispatch_group_create()
   }
 
   deinit {
-    dispatch_release(dispatch_object_t(_dg: group))
+    dispatch_release(group)
   }
 
   /// Returns when all of them are done.
@@ -58,14 +58,14 @@ public final class DispatchGroup: @unchecked Sendable {
 
 /// A number that threads wait for.
 public final class DispatchSemaphore: @unchecked Sendable {
-  private let semaphore: dispatch_semaphore_t
+  private let semaphore: UnsafeMutableRawPointer
 
   public init(value: Int) {
     semaphore = dispatch_semaphore_create(value)
   }
 
   deinit {
-    dispatch_release(dispatch_object_t(_dsema: semaphore))
+    dispatch_release(semaphore)
   }
 
   /// Returns when the number is above 0, and takes 1 from it.
@@ -81,9 +81,9 @@ public final class DispatchSemaphore: @unchecked Sendable {
 
 /// Where work is carried out.
 public final class DispatchQueue: @unchecked Sendable {
-  private let queue: dispatch_queue_t
+  private let queue: UnsafeMutableRawPointer
 
-  private init(_ queue: dispatch_queue_t) {
+  private init(_ queue: UnsafeMutableRawPointer) {
     self.queue = queue
   }
 
@@ -93,7 +93,7 @@ public final class DispatchQueue: @unchecked Sendable {
   }
 
   deinit {
-    dispatch_release(dispatch_object_t(_dq: queue))
+    dispatch_release(queue)
   }
 
   /// The queue of all threads.

@@ -55,7 +55,8 @@ class Pair:
         """Both print the same bytes, and end with the code."""
         first, second = self.native.run(*words), self.emulated.run(*words, processor=processor)
         detail = f"{first[0]} and {second[0]}, {len(first[1])} and {len(second[1])} bytes, {second[2][-300:]!r}"
-        check(f"{title}: {len(first[1])} bytes", first[:2] == second[:2] and first[0] == code and first[1] != b"", detail)
+        held = first[:2] == second[:2] and first[0] == code and first[1] != b""
+        check(f"{title}: {len(first[1])} bytes", held, detail)
         return first[1]
 
     def report(self, title, *words, processor=None):
