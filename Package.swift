@@ -18,13 +18,18 @@ let package = Package(
     // library among them; the rule for text that is shown.
     .target(name: "CTritKernels"),
     .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"]), .brew(["zstd"])]),
-    .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"]), .brew(["openssl"])]),
+    .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
     .target(name: "CCurl"),
     .target(name: "VisibleText"),
     .target(name: "LibC"),
 
     // Layer 1: vocabulary, reports, command line. None knows the others.
-    .target(name: "TritCore", dependencies: ["CCrypto", "LibC", "VisibleText"]),
+    // Apple's platforms have CommonCrypto.
+    .target(
+      name: "TritCore",
+      dependencies: [
+        .target(name: "CCrypto", condition: .when(platforms: [.linux, .android])), "LibC", "VisibleText",
+      ]),
     .target(name: "TritReport", dependencies: ["LibC", "VisibleText"]),
     .target(name: "CommandLineKit", dependencies: ["LibC", "VisibleText"]),
 

@@ -1,26 +1,41 @@
-// Tritsmith: SHA-256, computed by libcrypto.
+// Tritsmith: SHA-256, computed by libcrypto, on Apple platforms by CommonCrypto.
 
-import CCrypto
+#if canImport(CommonCrypto)
+  import CommonCrypto
+#else
+  import CCrypto
+#endif
 
-/// A running SHA-256. libcrypto does the arithmetic (and uses the CPU's SHA instructions where it has them).
+/// A running SHA-256. The library does the arithmetic (and uses the CPU's SHA instructions where it has them).
 public final class SHA256 {
-  private let context: OpaquePointer
+  #if canImport(CommonCrypto)
+    private var state = CC_SHA256_CTX()
+  #else
+    private var state = SHA256_CTX()
+  #endif
 
   public init() {
-    // EVP_MD_CTX_new fails only when memory is exhausted, which ends a Swift program anyway.
-    guard let context = EVP_MD_CTX_new(), EVP_DigestInit_ex(context, EVP_sha256(), nil) == 1 else {
-      preconditionFailure("libcrypto could not start SHA-256")
-    }
-    self.context = context
-  }
-
-  deinit {
-    EVP_MD_CTX_free(context)
+    #if canImport(CommonCrypto)
+      CC_SHA256_Init(&state)
+    #else
+      SHA256_Init(&state)
+    #endif
   }
 
   /// Goes on with bytes.
   public func update(_ bytes: RawSpan) {
-    bytes.withUnsafeBytes { _ = EVP_DigestUpdate(context, $0.baseAddress, $0.count) }
+    bytes.withUnsafeBytes { buffer in
+      #if canImport(CommonCrypto)
+        // Its lengths have 32 bits.
+        let piece = 1 << 30
+        for start in stride(from: 0, to: buffer.count, by: piece) {
+          let part = UnsafeRawBufferPointer(rebasing: buffer.dropFirst(start).prefix(piece))
+          CC_SHA256_Update(&state, part.baseAddress, CC_LONG(part.count))
+        }
+      #else
+        _ = SHA256_Update(&state, buffer.baseAddress, buffer.count)
+      #endif
+    }
   }
 
   /// Goes on with bytes.
@@ -36,7 +51,11 @@ public final class SHA256 {
   /// The digest; the value must not be used afterwards.
   public func finalize() -> Digest {
     var bytes = [UInt8](repeating: 0, count: 32)
-    EVP_DigestFinal_ex(context, &bytes, nil)
+    #if canImport(CommonCrypto)
+      CC_SHA256_Final(&bytes, &state)
+    #else
+      SHA256_Final(&bytes, &state)
+    #endif
     return Digest(bytes: bytes)
   }
 
