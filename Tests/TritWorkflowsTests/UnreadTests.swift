@@ -83,7 +83,7 @@ struct UnreadTests {
     #expect(try Workflow.compare(one, same).isSame)
     // Conversions to folders keep what names it; other containers have no place for code.
     try Workflow.convert(one, scratch["packed"], to: .hfPacked)
-    try Workflow.convert(one, scratch["a.tritpack"], to: .tritPack)
+    try Workflow.convert(one, scratch["a.tritpack"], to: .tritpack)
     for other in ["packed", "a.tritpack"] {
       #expect(try Workflow.compare(one, scratch[other]).parts[.description]?.outcome == .equal, "\(other)")
     }
