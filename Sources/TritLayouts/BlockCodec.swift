@@ -58,6 +58,13 @@ extension TensorEncoding {
     if case .opaque(let name) = self { BlockCodecs.codec(named: name) } else { nil }
   }
 
+  /// Where an element's bytes begin, of an element that begins a block.
+  public func byteOffset(ofElement element: Int) -> Int {
+    if let codec = blockCodec { return element / codec.blockElements * codec.blockBytes }
+    guard let dtype else { preconditionFailure("elements of \(name) have no places of their own") }
+    return element * (dtype.bits / 8)
+  }
+
   /// How the tensor's numbers are written when they stand in blocks that are; nil for other encodings.
   public var writableBlockCodec: (any WritableBlockCodec.Type)? { blockCodec as? any WritableBlockCodec.Type }
 }

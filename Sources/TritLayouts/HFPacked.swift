@@ -26,6 +26,13 @@ public struct HFPacked: TernaryLayout {
 
   public func bands(_ shape: TensorShape, rowsPerBand: Int) -> [LayoutBand] {
     let quarter = shape.rows / 4
+    guard !shape.hasLongRows else {
+      return shape.bands(of: 0..<quarter, elements: longBandBytes).map { packed in
+        LayoutBand(
+          bytes: packed.elements, rows: (0..<4).map { shape.band(packed, movedBy: $0 * quarter).rows },
+          columns: [Range<Int>](repeating: packed.columns, count: 4))
+      }
+    }
     return splitRows(quarter, into: max(1, rowsPerBand / 4)).map { packed in
       LayoutBand(
         bytes: packed.lowerBound * shape.columns..<packed.upperBound * shape.columns,
@@ -51,6 +58,14 @@ public struct HFPacked: TernaryLayout {
     }
   }
 
+  public func runs(columns: Range<Int>, ofRow row: Int, _ shape: TensorShape) -> [RowRun] {
+    let (plane, packed) = row.quotientAndRemainder(dividingBy: max(1, shape.rows / 4))
+    return [
+      RowRun(
+        rows: row..<row + 1, bytes: shape.band(columns, ofRow: packed).elements, plane: plane, columns: columns)
+    ]
+  }
+
   public func unpack(
     _ bytes: RawSpan, _ run: RowRun, _ shape: TensorShape, with kernels: any Kernels,
     into trits: inout MutableSpan<Int8>, at start: Int
@@ -58,6 +73,9 @@ public struct HFPacked: TernaryLayout {
     kernels.unpackFour(bytes, plane: run.plane, into: &trits, at: start)
   }
 }
+
+/// Bytes of a band of long rows, each of four or five trits.
+let longBandBytes = 1 << 18
 
 /// Consecutive ranges of at most `size` that cover `count`.
 func splitRows(_ count: Int, into size: Int) -> [Range<Int>] {

@@ -54,6 +54,7 @@ public struct I2S: TernaryLayout {
   public func check(_ shape: TensorShape) throws(LayoutError) {
     guard shape.isMatrix else { throw LayoutError(.notAMatrix(rank: shape.rank), layout: id) }
     guard shape.elementCount > 0 else { throw LayoutError(.noElements, layout: id) }
+    try checkRowLength(shape)
     switch order {
     case .rows4:
       guard shape.rows % 4 == 0 else { throw LayoutError(.rowsNotMultiple(rows: shape.rows, of: 4), layout: id) }

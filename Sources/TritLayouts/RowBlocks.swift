@@ -19,6 +19,7 @@ extension RowBlockLayout {
     guard Checked.product(shape.rows, rowBytes(shape.columns)) != nil else {
       throw LayoutError(.tooLarge(rows: shape.rows, columns: shape.columns), layout: id)
     }
+    try checkRowLength(shape)
   }
 
   public func byteCount(_ shape: TensorShape) -> Int { shape.rows * rowBytes(shape.columns) }

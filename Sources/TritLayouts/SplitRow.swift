@@ -55,8 +55,45 @@ public struct SplitRow: TernaryLayout {
 
   public func bands(_ shape: TensorShape, rowsPerBand: Int) -> [LayoutBand] {
     let length = partLength(shape.columns)
+    guard !shape.hasLongRows else {
+      return (0..<shape.rows).flatMap { row in
+        stride(from: 0, to: length, by: longBandBytes).map { start in
+          longBand(start..<min(start + longBandBytes, length), ofRow: row, shape)
+        }
+      }
+    }
     return splitRows(shape.rows, into: max(1, rowsPerBand)).map {
       LayoutBand(bytes: $0.lowerBound * length..<$0.upperBound * length, rows: [$0])
+    }
+  }
+
+  /// Some bytes of a long row, and the columns of every part they join.
+  private func longBand(_ bytes: Range<Int>, ofRow row: Int, _ shape: TensorShape) -> LayoutBand {
+    let length = partLength(shape.columns)
+    let columns = (0..<radix.parts).map { part in
+      min(shape.columns, part * length + bytes.lowerBound)..<min(shape.columns, part * length + bytes.upperBound)
+    }
+    let first = row * length
+    return LayoutBand(
+      bytes: first + bytes.lowerBound..<first + bytes.upperBound,
+      rows: [Range<Int>](repeating: row..<row + 1, count: radix.parts), columns: columns)
+  }
+
+  /// Packs stacked parts of columns; what a part lacks is past the end of the row.
+  private func packParts(
+    _ trits: Span<Int8>, _ band: LayoutBand, with kernels: any Kernels, into bytes: inout MutableSpan<UInt8>
+  ) {
+    let length = band.bytes.count
+    var padded = [Int8](repeating: 0, count: radix.parts * length)
+    var position = 0
+    for (part, columns) in band.columns.enumerated() {
+      for index in 0..<columns.count { padded[part * length + index] = trits[position + index] }
+      position += columns.count
+    }
+    let planes = band.columns.indices.map { $0 * length }
+    switch radix {
+    case .twoBit: kernels.packFour(planes, from: padded.span, into: &bytes, 0..<length)
+    case .base3: kernels.packFive(planes, from: padded.span, into: &bytes, 0..<length)
     }
   }
 
@@ -64,6 +101,7 @@ public struct SplitRow: TernaryLayout {
     _ trits: Span<Int8>, _ band: LayoutBand, _ shape: TensorShape, with kernels: any Kernels,
     into bytes: inout MutableSpan<UInt8>
   ) {
+    guard band.columns.isEmpty else { return packParts(trits, band, with: kernels, into: &bytes) }
     let columns = shape.columns
     let length = partLength(columns)
     let planes = (0..<radix.parts).map { $0 * length }
@@ -84,10 +122,29 @@ public struct SplitRow: TernaryLayout {
       ? [] : [RowRun(rows: rows, bytes: rows.lowerBound * length..<rows.upperBound * length, plane: 0)]
   }
 
+  public func runs(columns: Range<Int>, ofRow row: Int, _ shape: TensorShape) -> [RowRun] {
+    let length = partLength(shape.columns)
+    return (0..<radix.parts).compactMap { part in
+      let found = columns.clamped(to: min(shape.columns, part * length)..<min(shape.columns, (part + 1) * length))
+      guard !found.isEmpty else { return nil }
+      let first = row * length + found.lowerBound - part * length
+      return RowRun(rows: row..<row + 1, bytes: first..<first + found.count, plane: part, columns: found)
+    }
+  }
+
   public func unpack(
     _ bytes: RawSpan, _ run: RowRun, _ shape: TensorShape, with kernels: any Kernels,
     into trits: inout MutableSpan<Int8>, at first: Int
   ) -> Int {
+    guard run.columns == nil else {
+      switch radix {
+      case .twoBit: return kernels.unpackFour(bytes, plane: run.plane, into: &trits, at: first)
+      case .base3:
+        let invalid = kernels.unpackFive(bytes, plane: run.plane, into: &trits, at: first)
+        // As below: the first part meets every byte.
+        return run.plane == 0 ? invalid : 0
+      }
+    }
     let columns = shape.columns
     let length = partLength(columns)
     var invalid = 0

@@ -9,13 +9,27 @@ public struct LayoutBand: Sendable, Equatable {
   public var bytes: Range<Int>
   /// Row ranges in the order their trits are stacked for `pack`.
   public var rows: [Range<Int>]
+  /// Columns of each of them where rows are long and cut into pieces (`TensorShape.hasLongRows`); else empty.
+  public var columns: [Range<Int>]
 
-  public init(bytes: Range<Int>, rows: [Range<Int>]) {
+  public init(bytes: Range<Int>, rows: [Range<Int>], columns: [Range<Int>] = []) {
     self.bytes = bytes
     self.rows = rows
+    self.columns = columns
   }
 
   public var rowCount: Int { rows.reduce(0) { $0 + $1.count } }
+
+  /// The parts of the matrix whose trits are stacked, in order.
+  public func parts(of shape: TensorShape) -> [MatrixBand] {
+    columns.isEmpty
+      ? rows.map { shape.band($0) } : zip(rows, columns).map { shape.band($1, ofRow: $0.lowerBound) }
+  }
+
+  /// Trits of all parts.
+  public func count(_ shape: TensorShape) -> Int {
+    columns.isEmpty ? rowCount * shape.columns : columns.reduce(0) { $0 + $1.count }
+  }
 }
 
 /// Consecutive rows and the bytes that hold them.
@@ -23,8 +37,23 @@ public struct RowRun: Sendable, Equatable {
   public var rows: Range<Int>
   /// Inside the tensor's storage.
   public var bytes: Range<Int>
-  /// Which place of each byte holds these rows, for layouts that join rows in a byte.
+  /// Which place of each byte holds these rows, for layouts that join rows in a byte; of columns that are a part of a
+  /// row, which place holds them.
   public var plane: Int
+  /// Columns of the one row where a row is read in pieces; nil for whole rows.
+  public var columns: Range<Int>?
+
+  public init(rows: Range<Int>, bytes: Range<Int>, plane: Int, columns: Range<Int>? = nil) {
+    (self.rows, self.bytes, self.plane, self.columns) = (rows, bytes, plane, columns)
+  }
+
+  /// How many trits it holds.
+  public func count(_ shape: TensorShape) -> Int { rows.count * (columns?.count ?? shape.columns) }
+
+  /// Where its trits begin among those of a band.
+  public func start(in band: MatrixBand, _ shape: TensorShape) -> Int {
+    rows.lowerBound * shape.columns + (columns?.lowerBound ?? 0) - band.elements.lowerBound
+  }
 }
 
 /// A way to store a ternary matrix of shape `[rows, columns]`.
@@ -53,7 +82,10 @@ public protocol TernaryLayout: Sendable {
   /// Where a range of rows is stored, in row order.
   func runs(_ rows: Range<Int>, _ shape: TensorShape) -> [RowRun]
 
-  /// Unpacks a run: `bytes` is what `run.bytes` names; `[run.rows.count, columns]` trits are put at `start`.
+  /// Where columns of a row are stored, in order. Only of long rows: layouts that hold none refuse them in `check`.
+  func runs(columns: Range<Int>, ofRow row: Int, _ shape: TensorShape) -> [RowRun]
+
+  /// Unpacks a run: `bytes` is what `run.bytes` names; its `run.count(shape)` trits are put at `start`.
   ///
   /// - Returns: how many codes were invalid; their trits have no meaning.
   func unpack(
@@ -85,6 +117,20 @@ public protocol TernaryLayout: Sendable {
 }
 
 extension TernaryLayout {
+  public func runs(columns: Range<Int>, ofRow row: Int, _ shape: TensorShape) -> [RowRun] {
+    preconditionFailure("layout \(id) refuses rows of \(shape.columns) weights")
+  }
+
+  /// Where a band is stored, in row order.
+  public func runs(_ band: MatrixBand, _ shape: TensorShape) -> [RowRun] {
+    band.isWhole ? runs(band.rows, shape) : runs(columns: band.columns, ofRow: band.rows.lowerBound, shape)
+  }
+
+  /// For `check`: throws where rows are too long to be read whole.
+  func checkRowLength(_ shape: TensorShape) throws(LayoutError) {
+    guard !shape.hasLongRows else { throw LayoutError(.rowTooLong(columns: shape.columns), layout: id) }
+  }
+
   /// Unpacks a run to the beginning of the output.
   public func unpack(
     _ bytes: RawSpan, _ run: RowRun, _ shape: TensorShape, with kernels: any Kernels,
@@ -104,6 +150,7 @@ public struct LayoutError: DiagnosticError, Equatable {
     case elementsNotMultiple(elements: Int, of: Int)
     case noElements
     case tooLarge(rows: Int, columns: Int)
+    case rowTooLong(columns: Int)
   }
 
   public var kind: Kind
@@ -127,6 +174,8 @@ public struct LayoutError: DiagnosticError, Equatable {
       "layout \(layout) needs a multiple of \(multiple) weights, this tensor has \(elements)"
     case .noElements: "layout \(layout) cannot hold a tensor without weights"
     case .tooLarge(let rows, let columns): "\(rows) × \(columns) is too large for layout \(layout)"
+    case .rowTooLong(let columns):
+      "layout \(layout) takes rows of at most \(TensorShape.longestRow) weights, this tensor has rows of \(columns)"
     }
   }
 

@@ -270,3 +270,42 @@ fault("a tokenizer that is not read is none", "TritWorkflows/Run/Tokenizer+Sourc
       "return FAULT || files.isEmpty", X + ".LoaderTests")
 fault("an audit's witness does not look at the scale", "TritWorkflows/Verify/AuditWitness.swift",
       "guard try source.scale(of: tensor) == scale else", "guard try FAULT || source.scale(of: tensor) == scale else", X)
+
+# Nothing grows with a row
+B = "TritCore/Tensor/MatrixBands.swift"
+swap("rows are never cut", B, "shape.hasLongRows ? Swift.max(1, elements) : columns", "columns", C)
+swap("pieces of a row begin at its first column", "TritLayouts/TernaryLayout.swift", "(columns?.lowerBound ?? 0)", "0", L)
+fault("pieces of TritPack's rows come from the first part", "TritLayouts/SplitRow.swift", "plane: part, columns: found",
+      "plane: FAULT ? 0 : part, columns: found", L)
+fault("a piece of a packed row has four times one quarter", "TritLayouts/HFPacked.swift", "movedBy: $0 * quarter",
+      "movedBy: FAULT ? 0 : $0 * quarter", L)
+fault("layouts of whole rows take any row", "TritLayouts/TernaryLayout.swift", "guard !shape.hasLongRows else { throw",
+      "guard FAULT || !shape.hasLongRows else { throw", L)
+fault("a piece of a row has the scale of its first group", "TritCore/Tensor/ScalePlaces.swift",
+      "row: row(band.rows.lowerBound), column: column", "row: row(band.rows.lowerBound), column: FAULT ? 0 : column", C)
+fault("the independent decoder reads one place of a byte", V + "IndependentDecoder.swift", "* perByte + place])",
+      "* perByte + (FAULT ? 0 : place)])", W + ".LongRowTests")
+dropped("codes of long rows are not looked at", "TritWorkflows/Check/ValueCheck.swift",
+        "counts.invalid += trits.count { $0 == IndependentDecoder.invalid }", W + ".LongRowTests")
+fault("groups of a long row have the scale of the last", "TritWorkflows/Weights/WeightPass+Ternary.swift",
+      "guard scale == 0 || scale == magnitude else", "guard FAULT || scale == 0 || scale == magnitude else", W + ".LongRowTests")
+
+# Nothing replaces an input, nothing lies
+fault("an output may be what was read", "TritCore/FileAccess/ReadFiles.swift", "if let input = name(of: target) {",
+      "if !FAULT, let input = name(of: target) {", E + ".InputsStayTests")
+swap("another file under a name that was open counts as the same", "TritCore/FileAccess/DescriptorPool.swift",
+     "FileIdentity(status) == FileIdentity(first)", "true", C)
+fault("the pool of open files has no limit", "TritCore/FileAccess/DescriptorPool.swift", "if isFull { _ = closeOldest() }",
+      "if isFull, !FAULT { _ = closeOldest() }", C)
+fault("the hidden name grows with the target's", "TritCore/FileAccess/StagedOutput.swift", "digest.prefix(nameDigits)",
+      "(FAULT ? FileSystem.name(of: target)[...] : digest.prefix(nameDigits))", C + "|" + E)
+dropped("keys of a certificate that nobody knows", "TritWorkflows/Certify/Certificate.swift",
+        "try Certificate.checkKeys(object, path)", E + ".CertifyTests")
+swap("a byte order mark is not told", "TritFormats/HuggingFace/ConfigurationText.swift", "JSONValue.hasByteOrderMark(bytes)",
+     "false", F + "|" + W)
+fault("a scale of 0 over trits is sound", "TritWorkflows/Check/TernaryCheck.swift",
+      "live.isLive[$0] && scale.multiplier(at: $0) == 0", "!FAULT && live.isLive[$0] && scale.multiplier(at: $0) == 0", W)
+fault("calibration with a context of one token", "TritWorkflows/Weights/CalibrationStatistics.swift", "guard window >= 2 else",
+      "guard FAULT || window >= 2 else", W)
+swap("group columns near 2^63 are rounded up by a sum", "TritCore/Tensor/TernaryScale.swift",
+     "columns / max(1, size) + (columns % max(1, size) == 0 ? 0 : 1)", "(columns + size - 1) / max(1, size)", C)

@@ -361,7 +361,8 @@ struct GroupedConversionTests {
     let latents = FloatBytes.bf16Values(RawModelFile.tensors(ofFolder: source)[name: name].bytes)
     let view = try ModelOpener.open(scratch["a.gguf"])
     let tensor = try #require(view.manifest.tensor(named: name))
-    let trits = try #require(try IndependentDecoder.trits(0..<tensor.shape.rows, of: tensor, in: view))
+    let trits = try #require(
+      try IndependentDecoder.trits(tensor.shape.band(0..<tensor.shape.rows), of: tensor, in: view))
     let scale = try view.scale(of: tensor)
     #expect(scale.granularity == .group(columns: 128))
     for start in stride(from: 0, to: latents.count, by: 128) {

@@ -41,9 +41,7 @@ struct GroupedWeightTests {
       source, source.manifest.tensors[0], quantizer: AbsMean.float32,
       work: WorkOptions(parallelism: Parallelism(threads: 2)))
     guard case .recognised(_, let scale) = weight.origin else { return (nil, []) }
-    var trits = [Int8](repeating: 7, count: tensor.shape[0] * tensor.shape[1])
-    try weight.read(0..<tensor.shape[0], into: &trits, at: 0)
-    return (scale, trits)
+    return (scale, try weight.trits(weight.tensor.shape.band(0..<tensor.shape[0])))
   }
 
   @Test(
@@ -95,7 +93,7 @@ struct GroupedWeightTests {
         bits & 0x7FFF == 0 ? 0 : bits >> 15 == 0 ? 1 : -1
       }
       for rows in [0..<tensor.shape.rows, 3..<4, 250..<256] {
-        let found = try #require(try IndependentDecoder.trits(rows, of: tensor, in: source))
+        let found = try #require(try IndependentDecoder.trits(tensor.shape.band(rows), of: tensor, in: source))
         #expect(found == Array(expected[rows.lowerBound * 256..<rows.upperBound * 256]), "\(stored) \(rows)")
       }
     }
@@ -114,7 +112,8 @@ struct GroupedWeightTests {
         entries: [], tensors: [GGUFTensor(name: "a", shape: shape, type: type, byteCount: data.count)])
       Disk.write(plan.header + data, scratch["a.gguf"])
       let source = try GGUFSource(path: scratch["a.gguf"])
-      return try #require(try IndependentDecoder.trits(0..<rows, of: source.manifest.tensors[0], in: source))
+      return try #require(
+        try IndependentDecoder.trits(shape.band(0..<rows), of: source.manifest.tensors[0], in: source))
     }
     for (item, field, type, columns) in [
       ("g64_code3", "q2_0_g64", UInt32(42), 192), ("g128_code3", "q2_0_g128", 142, 256),
@@ -157,7 +156,7 @@ struct GroupedWeightTests {
       of: try #require(packed.manifest.tensor(named: "model.layers.0.self_attn.k_proj.weight")))
     let shape = try #require(TensorShape(rows: 256, columns: 256))
     var live = LiveUnits(ScaleGrid(scale.granularity, other.granularity, shape))
-    live.add([Int8](repeating: 1, count: shape.elementCount), firstRow: 0)
+    live.add([Int8](repeating: 1, count: shape.elementCount), shape.band(0..<256))
     #expect(ScaleAgreement(scale, other, live, origin: .either).agrees)
     for path in [unpacked, scratch["a.tritpack"]] {
       let result = try Workflow.inspect(path, statistics: true)

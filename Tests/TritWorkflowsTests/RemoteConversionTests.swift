@@ -282,13 +282,14 @@ struct RemoteConversionTests {
   func fingerprints() throws {
     let (rows, columns) = (3, 512)
     let units = ScaleUnits(.group(columns: 128), columns: columns)
+    let band = try #require(TensorShape(rows: rows, columns: columns)).band(0..<rows)
     var trits = (0..<rows * columns).map { Int8($0 % 3 - 1) }
     for index in 512..<640 { trits[index] = 0 }
     func hash(_ numbers: [Float], _ granularity: ScaleGranularity) -> UInt64? {
       units.fingerprint(
         trits,
         TernaryScale(stored: numbers, storage: .f32, convention: .multiply, granularity: granularity)
-          .grid(columns: columns), firstRow: 0)
+          .grid(columns: columns), band)
     }
     let numbers = (0..<12).map { 0.5 + Float($0) / 8 }
     let base = try #require(hash(numbers, .group(columns: 128)))
@@ -310,10 +311,10 @@ struct RemoteConversionTests {
       stored: numbers, storage: .f32, convention: .multiply, granularity: .group(columns: 128)
     ).grid(columns: columns).values(trits, firstRow: 0)
     var found: [Int8] = []
-    #expect(units.fingerprint(of: values, trits: &found) == base && found == trits)
+    #expect(units.fingerprint(of: values, band, trits: &found) == base && found == trits)
     var odd = values
     odd[2] = -odd[2].nextUp
-    #expect(units.fingerprint(of: odd, trits: &found) != base)
+    #expect(units.fingerprint(of: odd, band, trits: &found) != base)
     // One number for all is the same number for each unit.
     #expect(hash([0.75], .tensor) == hash([Float](repeating: 0.75, count: 12), .group(columns: 128)))
   }

@@ -88,7 +88,9 @@ struct RotatedModel {
       if Self.rotated.contains(tensor.name) {
         let scale = try file.scale(of: tensor).multiplier()
         let rows = try (0..<tensor.shape.rows).map { row in
-          try #require(try IndependentDecoder.trits(row..<row + 1, of: tensor, in: file)).map { Float($0) * scale }
+          try #require(try IndependentDecoder.trits(tensor.shape.band(row..<row + 1), of: tensor, in: file)).map {
+            Float($0) * scale
+          }
         }
         let values = rows.flatMap(folded)
         bytes = storage == .f32 ? FloatBytes.f32(values) : values.flatMap(Self.rounded)

@@ -30,7 +30,7 @@ struct ScaleAgreementTests {
   /// Units of which only those in `rows` hold anything but 0.
   private func live(_ a: TernaryScale, _ b: TernaryScale, rows: Range<Int> = 0..<4) throws -> LiveUnits {
     var units = LiveUnits(ScaleGrid(a.granularity, b.granularity, try shape()))
-    units.add((0..<4 * 256).map { rows.contains($0 / 256) ? 1 : 0 }, firstRow: 0)
+    units.add((0..<4 * 256).map { rows.contains($0 / 256) ? 1 : 0 }, try shape().band(0..<4))
     return units
   }
 

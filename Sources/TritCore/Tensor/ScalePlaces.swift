@@ -68,6 +68,25 @@ public struct MultiplierGrid: Sendable {
       ? multipliers[0] : multiplier(row: element / places.columns, column: element % places.columns)
   }
 
+  /// trit × multiplier of a band, row-major; a trit of 0 gives +0.
+  ///
+  /// - Parameter row: which row of the matrix a row is, where rows are read in another order.
+  public func values(_ trits: [Int8], _ band: MatrixBand, row: (Int) -> Int = { $0 }) -> [Float] {
+    guard !band.isWhole else { return values(trits, firstRow: band.rows.lowerBound, row: row) }
+    precondition(trits.count == band.count, "the trits of the band")
+    var result = [Float](repeating: 0, count: trits.count)
+    var column = band.columns.lowerBound
+    while column < band.columns.upperBound {
+      let end = min(band.columns.upperBound, places.runEnd(after: column))
+      let multiplier = multiplier(row: row(band.rows.lowerBound), column: column)
+      for place in column - band.columns.lowerBound..<end - band.columns.lowerBound where trits[place] != 0 {
+        result[place] = Float(trits[place]) * multiplier
+      }
+      column = end
+    }
+    return result
+  }
+
   /// trit × multiplier of whole rows, row-major; a trit of 0 gives +0.
   ///
   /// - Parameters:

@@ -179,6 +179,12 @@ struct GGUFTensorTable {
         "'\(printable(tensor.name))' \(tensor.shape) does not fit I2_S in order \(i2sOrder.rawValue) and cannot be read"
       )
     }
+    for tensor in tensors where tensor.shape.hasLongRows && tensor.encoding.dtype == nil {
+      guard tensor.encoding.blockCodec == nil else { continue }
+      notes.append(
+        "'\(printable(tensor.name))' \(tensor.shape) is listed and not read: its rows are longer than "
+          + "\(TensorShape.longestRow) weights")
+    }
     return notes
   }
 }

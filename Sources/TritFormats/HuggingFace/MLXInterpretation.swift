@@ -96,6 +96,11 @@ struct MLXInterpretation {
         convention: .multiply, location: scales.location, biases: biases.location)
       switch try MLXInterpretation.verdict(tensor, scales, biases, form, read) {
       case .ternary:
+        do throws(LayoutError) {
+          try MLXTwoBit().check(weight.shape)
+        } catch {
+          throw LayoutError(error.kind, layout: MLXTwoBit.id, location: place)
+        }
         weight.encoding = .ternary(MLXTwoBit.id)
         ternary += 1
       case .damaged:
@@ -168,7 +173,8 @@ struct MLXInterpretation {
       return .plain(form.bits == 1 ? "1 bit has no zero: binary" : "\(form.bits) bits")
     }
     let perRow = scales.shape.columns
-    guard perRow > 0, scales.shape.rows > 0 else { return .ternary }
+    // Of rows that no layout takes nothing is read.
+    guard perRow > 0, scales.shape.rows > 0, perRow <= TensorShape.longestRow / form.groupSize else { return .ternary }
     let rows = min(scales.shape.rows, max(1, sampled / perRow))
     let bytes = 0..<rows * perRow * (type.bits / 8)
     let pairs = MLXScales.pairs(try read(scales, bytes), try read(biases, bytes), type)

@@ -181,6 +181,9 @@ struct TritPackHeaderReader: SectionedHeaderReader {
   ) throws -> TritPackHeader.Scale {
     let object = try self.object(value, field)
     let (convention, dtype, granularity) = try scaleMeaning(object, field)
+    if case .group = granularity, shape.hasLongRows {
+      throw bad("groups in rows of \(shape.columns) weights; \(TensorShape.longestRow) are allowed", field)
+    }
     let index = try sectionIndex(object, sections, field)
     try checkExpansion(sections[index], .whole, field)
     let count = granularity.count(rows: shape.rows, columns: shape.columns)

@@ -63,6 +63,14 @@ public final class GGUFModelView: TensorSource, ModelView {
     case numbers(ModuleTemplate.StoredValues)
     /// Numbers that nothing here makes weights of.
     case refused(GGUFModelError.Kind)
+
+    /// Whether any range is made of whole rows.
+    var takesWholeRows: Bool {
+      switch self {
+      case .repacked, .unfolded, .columns, .ordered, .numbers: true
+      case .direct, .rows, .decoded, .refused: false
+      }
+    }
   }
 
   /// - Parameters:
@@ -421,7 +429,12 @@ public final class GGUFModelView: TensorSource, ModelView {
 
   /// Bytes of the view that are not the file's own.
   private func gathered(_ range: Range<Int>, _ place: Place) throws -> [UInt8] {
-    switch place.access {
+    if place.access.takesWholeRows, descriptor(place).shape.hasLongRows {
+      throw GGUFModelError(
+        .badValue(expected: "rows of at most \(TensorShape.longestRow) numbers", found: "\(descriptor(place).shape)"),
+        file: manifest.path, tensor: descriptor(place).name)
+    }
+    return switch place.access {
     case .direct: try base.withBytes(range, of: descriptor(place)) { $0.array }
     case .rows(let count): try ordered(range, place, rowBytes: count)
     case .decoded(let codec): try decoded(range, place, codec)

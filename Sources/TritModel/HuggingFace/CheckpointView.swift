@@ -182,7 +182,7 @@ public final class CheckpointView: ModelView {
       throw ModelError(.missingTensor(shape: stored.shape), location: location)
     }
     guard tensor.shape.dimensions == [columns], let dtype = tensor.encoding.dtype, dtype.isFloatWeight,
-      columns % size == 0
+      columns % size == 0, !stored.shape.hasLongRows
     else {
       throw ModelError(
         .tensorEncoding(
@@ -267,6 +267,13 @@ public final class CheckpointView: ModelView {
 
   /// Bytes that are not the files' own; nil for those that are.
   private func made(_ range: Range<Int>, _ place: Place) throws -> [UInt8]? {
+    if case .direct = place.access { return nil }
+    guard !place.stored.shape.hasLongRows else {
+      throw ModelError(
+        .contradiction(
+          expected: "rows of at most \(TensorShape.longestRow) numbers", found: "\(place.stored.shape)"),
+        location: ErrorLocation(file: manifest.path, tensor: place.stored.name))
+    }
     switch place.access {
     case .direct: return nil
     case .numbers(let values):

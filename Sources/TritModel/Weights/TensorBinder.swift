@@ -36,6 +36,12 @@ struct TensorBinder {
       throw ModelError(
         .contradiction(expected: "a shape whose product fits", found: "\(dimensions)"), location: location(name))
     }
+    // What is computed takes memory for rows; no model has such ones.
+    guard !shape.hasLongRows else {
+      throw ModelError(
+        .contradiction(expected: "rows of at most \(TensorShape.longestRow) numbers", found: "\(shape)"),
+        location: location(name))
+    }
     guard let tensor = tensors[ExactString(name)] else {
       throw ModelError(.missingTensor(shape: shape), location: location(name))
     }

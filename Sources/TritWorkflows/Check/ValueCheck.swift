@@ -107,30 +107,15 @@ struct ValueCheck: Sendable {
     guard rows > 0, columns > 0 else { return counts }
     let dtype = tensor.encoding.dtype
     guard tensor.encoding.isTernary || dtype?.isDecodable == true else { return nil }
-    // Rows that are longer than any matrix has are read in pieces, and dead rows and columns not looked for.
-    if let dtype, columns > ValueCheck.longestRow {
-      for start in stride(from: 0, to: tensor.shape.elementCount, by: ValueCheck.longestRow) {
-        let piece = start..<min(start + ValueCheck.longestRow, tensor.shape.elementCount)
-        for (index, value) in try values(piece, of: tensor, dtype).enumerated() where value != 0 {
-          counts.isZero = false
-          guard !value.isFinite else { continue }
-          counts.nonFinite += 1
-          if counts.firstNonFinite == nil { counts.firstNonFinite = start + index }
-        }
-      }
-      return counts
-    }
+    if tensor.shape.hasLongRows { return try countsOfLongRows(tensor) }
     var isLive = [Bool](repeating: false, count: columns)
-    let step = max(1, ValueCheck.longestRow / columns)
-    for start in stride(from: 0, to: rows, by: step) {
+    for band in tensor.shape.bands(elements: ValueCheck.bandElements) {
       try work.parallelism.cancellation.check()
-      let range = start..<min(start + step, rows)
       if let dtype {
-        let elements = range.lowerBound * columns..<range.upperBound * columns
-        add(try values(elements, of: tensor, dtype), columns, first: start, &counts, &isLive)
+        add(try values(band, of: tensor, dtype), columns, first: band.rows.lowerBound, &counts, &isLive)
       } else {
-        guard let trits = try IndependentDecoder.trits(range, of: tensor, in: source) else { return nil }
-        add(trits, columns, first: start, &counts, &isLive)
+        guard let trits = try IndependentDecoder.trits(band, of: tensor, in: source) else { return nil }
+        add(trits, columns, first: band.rows.lowerBound, &counts, &isLive)
       }
     }
     counts.deadColumns = isLive.indices.filter { !isLive[$0] }
@@ -138,12 +123,33 @@ struct ValueCheck: Sendable {
     return counts
   }
 
-  private static let longestRow = 1 << 20
+  private static let bandElements = 1 << 20
 
-  private func values(_ elements: Range<Int>, of tensor: TensorDescriptor, _ dtype: DType) throws -> [Float] {
+  /// Rows that are longer than any matrix has are read in pieces, and dead rows and columns not looked for.
+  private func countsOfLongRows(_ tensor: TensorDescriptor) throws -> Counts? {
+    var counts = Counts()
+    for band in tensor.shape.bands(elements: ValueCheck.bandElements) {
+      try work.parallelism.cancellation.check()
+      guard let dtype = tensor.encoding.dtype else {
+        guard let trits = try IndependentDecoder.trits(band, of: tensor, in: source) else { return nil }
+        counts.invalid += trits.count { $0 == IndependentDecoder.invalid }
+        if trits.contains(where: { $0 != 0 }) { counts.isZero = false }
+        continue
+      }
+      for (index, value) in try values(band, of: tensor, dtype).enumerated() where value != 0 {
+        counts.isZero = false
+        guard !value.isFinite else { continue }
+        counts.nonFinite += 1
+        if counts.firstNonFinite == nil { counts.firstNonFinite = band.elements.lowerBound + index }
+      }
+    }
+    return counts
+  }
+
+  private func values(_ band: MatrixBand, of tensor: TensorDescriptor, _ dtype: DType) throws -> [Float] {
     try work.parallelism.cancellation.check()
     let width = dtype.bits / 8
-    let bytes = elements.lowerBound * width..<elements.upperBound * width
+    let bytes = band.elements.lowerBound * width..<band.elements.upperBound * width
     let values = try source.withBytes(bytes, of: tensor) { DenseValues.floats($0, dtype) }
     source.release(bytes, of: tensor)
     return values

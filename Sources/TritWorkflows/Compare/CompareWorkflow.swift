@@ -235,22 +235,21 @@ public struct CompareWorkflow: Sendable {
     _ result: inout ComparedTensor, _ work: WorkOptions
   ) throws -> Streams {
     let (leftHash, rightHash) = (SHA256(), SHA256())
-    let step = max(1, (1 << 18) / max(1, shape.columns))
-    for start in stride(from: 0, to: shape.rows, by: step) {
+    for band in shape.bands(elements: 1 << 18) {
       try work.parallelism.cancellation.check()
-      let rows = start..<min(start + step, shape.rows)
-      let left = try a.trits(rows)
-      let right = try b.trits(rows)
+      let left = try a.trits(band)
+      let right = try b.trits(band)
       leftHash.update(left.span.bytes)
       rightHash.update(right.span.bytes)
-      live.add(left, firstRow: start)
+      live.add(left, band)
       guard left != right else { continue }
       for index in left.indices where left[index] != right[index] {
         result.count += 1
         guard result.differences.count < request.limit else { continue }
+        let (row, column) = (band.elements.lowerBound + index).quotientAndRemainder(dividingBy: shape.columns)
         result.differences.append(
           ComparedTensor.Difference(
-            row: start + index / shape.columns, column: index % shape.columns, first: CompareWorkflow.text(left[index]),
+            row: row, column: column, first: CompareWorkflow.text(left[index]),
             second: CompareWorkflow.text(right[index])))
       }
     }
@@ -309,9 +308,9 @@ public struct CompareWorkflow: Sendable {
     let single = WorkOptions(
       parallelism: Parallelism(threads: 1, cancellation: work.parallelism.cancellation), kernels: work.kernels)
     return try [(first, second), (second, first)].compactMap { source, counterpart in
-      let probe = I2SOrderProbe(source: source) { tensor, rows in
+      let probe = I2SOrderProbe(source: source) { tensor, band in
         try counterpart.manifest.tensor(named: tensor.name)
-          .flatMap { try TernaryReader(counterpart, $0, single)?.trits(rows) }
+          .flatMap { try TernaryReader(counterpart, $0, single)?.trits(band) }
       }
       return try probe.finding(differing.compactMap { source.manifest.tensor(named: $0) })
     }
@@ -351,15 +350,13 @@ struct TernaryReader {
     grid = scale.grid(columns: tensor.shape.columns)
   }
 
-  /// Trits of rows; codes that are no trit read as `IndependentDecoder.invalid`.
-  func trits(_ rows: Range<Int>) throws -> [Int8] {
+  /// Trits of a band; codes that are no trit read as `IndependentDecoder.invalid`.
+  func trits(_ band: MatrixBand) throws -> [Int8] {
     if let dense {
-      var result = [Int8](repeating: 0, count: rows.count * tensor.shape.columns)
-      try dense.read(rows, into: &result, at: 0)
-      dense.release(rows)
-      return result
+      defer { dense.release(band) }
+      return try dense.trits(band)
     }
-    guard let trits = try IndependentDecoder.trits(rows, of: tensor, in: source) else {
+    guard let trits = try IndependentDecoder.trits(band, of: tensor, in: source) else {
       throw WorkflowError(
         .unsupportedEncoding(found: tensor.encoding.name, wanted: "a layout the decoder knows"),
         file: source.manifest.path, tensor: tensor.name)

@@ -99,8 +99,9 @@ struct RotationProbe {
     let step = max(1, rows / limit)
     var sample = Sample(columns: columns, first: [], second: [], distance: 0)
     for row in stride(from: 0, to: rows, by: step).prefix(limit) {
-      sample.first += try a.values(row..<row + 1)
-      sample.second += try b.values(row..<row + 1)
+      let band = left.shape.band(row..<row + 1)
+      sample.first += try a.values(band)
+      sample.second += try b.values(band)
     }
     var (difference, size) = (0.0, 0.0)
     for (x, y) in zip(sample.first, sample.second) {

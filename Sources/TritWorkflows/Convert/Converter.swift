@@ -344,23 +344,24 @@ public struct ConvertWorkflow: Sendable {
     guard let layout = LayoutRegistry.layout(id) else { preconditionFailure("layout \(id) was planned") }
     let shape = weight.tensor.shape
     let columns = shape.columns
+    try refuseReordered(planned)
     let embedded = try embedded(scale, planned, layout, weight)?.grid(columns: columns)
     let bands = layout.bands(shape, rowsPerBand: max(1, bandBytes / 2 / max(1, columns)))
     try work.parallelism.forEachBand(bands.count, workspace: Buffers()) { index, buffers in
       let band = bands[index]
-      resize(&buffers.trits, to: band.rowCount * columns, filler: 0)
+      resize(&buffers.trits, to: band.count(shape), filler: 0)
       resize(&buffers.bytes, to: band.bytes.count, filler: 0)
       var position = 0
-      for rows in band.rows {
-        try weight.read(rows, order: planned.rowOrder, into: &buffers.trits, at: position)
-        weight.release(rows)
-        position += rows.count * columns
+      for part in band.parts(of: shape) {
+        try weight.read(part, order: planned.rowOrder, into: &buffers.trits, at: position)
+        weight.release(part)
+        position += part.count
       }
       planned.columnOrder?.reorder(&buffers.trits, columns: columns)
       zeros.look(at: buffers.trits)
       pack(buffers.trits, band, shape, layout, embedded, into: &buffers.bytes)
       try writer.write(buffers.bytes.span.bytes, to: planned.name, at: band.bytes.lowerBound)
-      work.progress.advanced(by: progressBytes(weight, rows: band.rowCount))
+      work.progress.advanced(by: band.parts(of: shape).reduce(0) { $0 + progressBytes(weight, $1) })
     }
     if embedded == nil { try writer.writeScale(scale, of: planned.name) }
   }
@@ -372,6 +373,12 @@ public struct ConvertWorkflow: Sendable {
     var output = bytes.mutableSpan
     layout.pack(trits.span, band, shape, with: work.kernels, into: &output)
     if let scale { layout.embed(scale, band, shape, into: &output) }
+  }
+
+  /// Columns in another order are put there row by row.
+  private func refuseReordered(_ planned: PlannedTensor) throws {
+    guard planned.columnOrder != nil, planned.source.shape.hasLongRows else { return }
+    throw WorkflowError(.rowTooLong(columns: planned.source.shape.columns), tensor: planned.source.name)
   }
 
   /// The scale as a layout puts it among its codes, rows in the output's order; nil when it stands beside them.
@@ -396,12 +403,7 @@ public struct ConvertWorkflow: Sendable {
       multipliers[$0] != 0 && ScaleAgreement.held(multipliers[$0], storage) == nil
     }
     guard !unfit.isEmpty else { return scale }
-    let shape = weight.tensor.shape
-    let live = try LiveUnits(scale.granularity, shape) { rows in
-      var trits = [Int8](repeating: 0, count: rows.count * shape.columns)
-      try weight.read(rows, into: &trits, at: 0)
-      return trits
-    }
+    let live = try LiveUnits(scale.granularity, weight.tensor.shape) { try weight.trits($0) }
     for index in unfit {
       guard live?.isLive[index] == false else {
         throw WorkflowError(
@@ -421,37 +423,36 @@ public struct ConvertWorkflow: Sendable {
     let columns = shape.columns
     let grid = scale.grid(columns: columns)
     let fitted = weight.fittedGrids(scale)
-    let rowBytes = planned.byteCount / max(1, shape.rows)
-    let rowsPerBand = max(1, bandBytes / 2 / max(1, columns))
-    let bandCount = (shape.rows + rowsPerBand - 1) / rowsPerBand
-    try work.parallelism.forEachBand(bandCount, workspace: Buffers()) { band, buffers in
-      let rows = band * rowsPerBand..<min(shape.rows, (band + 1) * rowsPerBand)
-      let start = rows.lowerBound * rowBytes
+    try refuseReordered(planned)
+    let bands = shape.bands(elements: bandBytes / 2)
+    try work.parallelism.forEachBand(bands.count, workspace: Buffers()) { index, buffers in
+      let band = bands[index]
+      let start = planned.encoding.byteOffset(ofElement: band.elements.lowerBound)
       if planned.encoding == .dense(.bf16), planned.isInOrder {
-        resize(&buffers.values, to: rows.count * columns, filler: 0)
-        if let fitted = fitted.flatMap({ weight.fittedValues(rows, $0) }) {
+        resize(&buffers.values, to: band.count, filler: 0)
+        if let fitted = fitted.flatMap({ weight.fittedValues(band, $0) }) {
           buffers.values = fitted
-        } else if try !weight.snap(rows, to: scale, into: &buffers.values) {
-          resize(&buffers.trits, to: rows.count * columns, filler: 0)
-          try weight.read(rows, into: &buffers.trits, at: 0)
-          DenseTernary.fill(&buffers.values, from: buffers.trits, grid, firstRow: rows.lowerBound)
+        } else if try !weight.snap(band, to: scale, into: &buffers.values) {
+          resize(&buffers.trits, to: band.count, filler: 0)
+          try weight.read(band, into: &buffers.trits, at: 0)
+          DenseTernary.fill(&buffers.values, from: buffers.trits, grid, band)
         }
         try writer.write(buffers.values.span.bytes, to: planned.name, at: start)
       } else {
-        resize(&buffers.trits, to: rows.count * columns, filler: 0)
-        try weight.read(rows, order: planned.rowOrder, into: &buffers.trits, at: 0)
-        var values = DenseTernary.values(buffers.trits, grid, rows, order: planned.rowOrder)
+        resize(&buffers.trits, to: band.count, filler: 0)
+        try weight.read(band, order: planned.rowOrder, into: &buffers.trits, at: 0)
+        var values = DenseTernary.values(buffers.trits, grid, band, order: planned.rowOrder)
         planned.columnOrder?.reorder(&values, columns: columns)
         let (bytes, _) = DenseRecoder.encode(values, to: planned.encoding)
         try writer.write(bytes.span.bytes, to: planned.name, at: start)
       }
-      weight.release(rows)
-      work.progress.advanced(by: progressBytes(weight, rows: rows.count))
+      weight.release(band)
+      work.progress.advanced(by: progressBytes(weight, band))
     }
   }
 
-  private func progressBytes(_ weight: TernaryWeight, rows: Int) -> Int {
-    weight.tensor.location.byteCount / max(1, weight.tensor.shape.rows) * rows
+  private func progressBytes(_ weight: TernaryWeight, _ band: MatrixBand) -> Int {
+    weight.tensor.shape.byteShare(band, of: weight.tensor.location.byteCount)
   }
 
   private func resize<Element>(_ buffer: inout [Element], to count: Int, filler: Element) {

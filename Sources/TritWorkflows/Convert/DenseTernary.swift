@@ -5,18 +5,18 @@ import TritModel
 import TritQuantizers
 
 extension TernaryWeight {
-  /// Rows of bfloat16 weights as ±bf16(multiplier) or ±0, zeros keeping the weight's sign.
+  /// A band of bfloat16 weights as ±bf16(multiplier) or ±0, zeros keeping the weight's sign.
   ///
   /// torch's `round` keeps −0, and onebitllms' `convert_to_bf16` divides it by the scale, so small negative latents
   /// become −0 there; with trits alone that sign is lost.
   ///
   /// - Returns: false when the weight is not quantized as bfloat16 or has more than one scale; nothing is written then.
-  func snap(_ rows: Range<Int>, to scale: TernaryScale, into values: inout [UInt16]) throws -> Bool {
+  func snap(_ band: MatrixBand, to scale: TernaryScale, into values: inout [UInt16]) throws -> Bool {
     guard scale.granularity == .tensor, case .quantized(let pass, _, let decision) = origin, pass.isBFloat16 else {
       return false
     }
     let level = BFloat16(scale.multiplier())
-    try source.withBytes(pass.byteRange(rows), of: tensor) { data in
+    try source.withBytes(pass.byteRange(band), of: tensor) { data in
       var output = values.mutableSpan
       if pass.dtype == .bf16 {
         kernels.snap(bf16: data, decision.thresholds, to: level, into: &output)
@@ -30,16 +30,16 @@ extension TernaryWeight {
 }
 
 enum DenseTernary {
-  /// trit × multiplier in Float, for rows of the output; `order` says which of the source's rows they are.
+  /// trit × multiplier in Float, for a band of the output; `order` says which of the source's rows its rows are.
   static func values(
-    _ trits: [Int8], _ grid: MultiplierGrid, _ rows: Range<Int>, order: RowPermutation?
+    _ trits: [Int8], _ grid: MultiplierGrid, _ band: MatrixBand, order: RowPermutation?
   ) -> [Float] {
-    grid.values(trits, firstRow: rows.lowerBound) { order?.row(ofStored: $0) ?? $0 }
+    grid.values(trits, band) { order?.row(ofStored: $0) ?? $0 }
   }
 
-  /// trit × multiplier, rounded to bfloat16, for rows from `firstRow`.
-  static func fill(_ values: inout [UInt16], from trits: [Int8], _ grid: MultiplierGrid, firstRow: Int) {
-    let products = grid.values(trits, firstRow: firstRow)
+  /// trit × multiplier, rounded to bfloat16.
+  static func fill(_ values: inout [UInt16], from trits: [Int8], _ grid: MultiplierGrid, _ band: MatrixBand) {
+    let products = grid.values(trits, band)
     for index in trits.indices { values[index] = BFloat16(products[index]).bits.littleEndian }
   }
 }

@@ -74,16 +74,11 @@ struct LatentRestoration {
     return (weight, scale)
   }
 
-  private func bands(_ shape: TensorShape) -> [Range<Int>] {
-    let step = max(1, bandBytes / 2 / max(1, shape.columns))
-    return stride(from: 0, to: shape.rows, by: step).map { $0..<min(shape.rows, $0 + step) }
-  }
+  private func bands(_ shape: TensorShape) -> MatrixBands { shape.bands(elements: bandBytes / 2) }
 
-  private func trits(_ weight: TernaryWeight, _ rows: Range<Int>) throws -> [Int8] {
-    var trits = [Int8](repeating: 0, count: rows.count * weight.tensor.shape.columns)
-    try weight.read(rows, into: &trits, at: 0)
-    weight.release(rows)
-    return trits
+  private func trits(_ weight: TernaryWeight, _ band: MatrixBand) throws -> [Int8] {
+    defer { weight.release(band) }
+    return try weight.trits(band)
   }
 
   func write(_ planned: PlannedTensor, to writer: OutputWriter) throws {
@@ -107,8 +102,8 @@ struct LatentRestoration {
         defer { position += 1 }
         return (magnitudes.value(position).bits | (trit < 0 ? 0x8000 : 0)).littleEndian
       }
-      try writer.write(values.span.bytes, to: planned.name, at: bands[index].lowerBound * shape.columns * 2)
-      work.progress.advanced(by: bands[index].count * shape.columns / 4)
+      try writer.write(values.span.bytes, to: planned.name, at: bands[index].elements.lowerBound * 2)
+      work.progress.advanced(by: bands[index].count / 4)
     }
   }
 
@@ -161,15 +156,14 @@ struct LatentRestoration {
     let (expected, expectedScale) = try weight(planned.source, work)
     return try requantized(planned, found, output, expectedScale, work) { again, result in
       var nonzero = 0
-      for rows in bands(found.shape) {
-        let (left, right) = (try trits(expected, rows), try trits(again, rows))
+      for band in bands(found.shape) {
+        let (left, right) = (try trits(expected, band), try trits(again, band))
         nonzero += left.count { $0 != 0 }
         for index in left.indices where left[index] != right[index] {
           result.mismatches += 1
           if result.firstMismatch == nil {
-            let row = rows.lowerBound + index / found.shape.columns
-            result.firstMismatch = .init(
-              row: row, column: index % found.shape.columns, expected: left[index], found: right[index])
+            let (row, column) = (band.elements.lowerBound + index).quotientAndRemainder(dividingBy: found.shape.columns)
+            result.firstMismatch = .init(row: row, column: column, expected: left[index], found: right[index])
           }
         }
       }

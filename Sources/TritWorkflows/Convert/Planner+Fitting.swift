@@ -165,12 +165,10 @@ extension Planner {
 extension WeightPass {
   /// Whether all of a tensor is −a, 0, +a; stops at the first value that is not.
   func looksTernary() throws -> Bool {
-    let (rows, columns) = (tensor.shape.rows, tensor.shape.columns)
-    let step = max(1, bandBytes / 8 / max(1, columns))
     var magnitude: Float = 0
-    for start in stride(from: 0, to: rows, by: step) {
-      let range = byteRange(start..<min(rows, start + step))
-      let values = try source.withBytes(range, of: tensor) { DenseValues.floats($0, dtype) }
+    for band in tensor.shape.bands(elements: bandBytes / 8) {
+      let values = try source.withBytes(byteRange(band), of: tensor) { DenseValues.floats($0, dtype) }
+      release(band)
       for value in values where value != 0 {
         if magnitude == 0 { magnitude = value.magnitude }
         if value.magnitude != magnitude { return false }
@@ -248,8 +246,8 @@ extension TernaryWeight {
   }
 
   /// Rows of fitted weights as bfloat16, all planes added up; nil for other weights.
-  func fittedValues(_ rows: Range<Int>, _ grids: [MultiplierGrid]) -> [UInt16]? {
+  func fittedValues(_ band: MatrixBand, _ grids: [MultiplierGrid]) -> [UInt16]? {
     guard case .fitted(_, let matrix) = origin else { return nil }
-    return DenseValues.bfloat16(matrix.values(rows, grids))
+    return DenseValues.bfloat16(matrix.values(band.rows, grids))
   }
 }

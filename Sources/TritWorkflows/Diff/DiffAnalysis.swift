@@ -63,8 +63,8 @@ struct DiffAnalysis: Sendable {
     let bands = DiffedTensor.bands(shape)
     let every = max(1, bands.count / samples)
     var sampled = (trits: 0, delta: 0, whole: 0)
-    for (index, rows) in bands.enumerated() {
-      let (a, b) = (try base.trits(rows), try target.trits(rows))
+    for (index, band) in bands.enumerated() {
+      let (a, b) = (try base.trits(band), try target.trits(band))
       left.update(a.span.bytes)
       right.update(b.span.bytes)
       counter.add(a, b)
@@ -74,7 +74,7 @@ struct DiffAnalysis: Sendable {
         sampled.delta += try Sample.size(TritSymbol.pack(symbols.span), level)
         sampled.whole += try Sample.size(TritSymbol.pack(codes.span), level)
       }
-      target.work.progress.advanced(by: target.byteCount / max(1, shape.rows) * rows.count)
+      target.work.progress.advanced(by: shape.byteShare(band, of: target.byteCount))
     }
     let (shift, runBits) = counter.gaps.best
     let ratio = Double(shape.elementCount) / Double(max(1, sampled.trits))

@@ -26,20 +26,14 @@ struct DiffedTensor: Sendable {
   var isTernary: Bool { weight != nil }
   var byteCount: Int { tensor.location.byteCount }
 
-  /// Rows read at a time: about 2^18 trits.
-  static func bands(_ shape: TensorShape) -> [Range<Int>] {
-    guard shape.elementCount > 0 else { return [] }
-    let step = max(1, (1 << 18) / shape.columns)
-    return stride(from: 0, to: shape.rows, by: step).map { $0..<min($0 + step, shape.rows) }
-  }
+  /// What is read at a time: about 2^18 trits.
+  static func bands(_ shape: TensorShape) -> MatrixBands { shape.bands(elements: 1 << 18) }
 
-  func trits(_ rows: Range<Int>) throws -> [Int8] {
+  func trits(_ band: MatrixBand) throws -> [Int8] {
     try work.parallelism.cancellation.check()
     guard let weight else { preconditionFailure("'\(tensor.name)' holds no trits") }
-    var trits = [Int8](repeating: 0, count: rows.count * tensor.shape.columns)
-    try weight.read(rows, into: &trits, at: 0)
-    weight.release(rows)
-    return trits
+    defer { weight.release(band) }
+    return try weight.trits(band)
   }
 
   /// Pieces as `ByteDifference` takes them.
@@ -72,10 +66,10 @@ struct DiffedTensor: Sendable {
   func identity() throws -> TritDiffIdentity {
     let hash = SHA256()
     if isTernary {
-      for rows in DiffedTensor.bands(tensor.shape) {
-        let trits = try trits(rows)
+      for band in DiffedTensor.bands(tensor.shape) {
+        let trits = try trits(band)
         hash.update(trits.span.bytes)
-        work.progress.advanced(by: byteCount / max(1, tensor.shape.rows) * rows.count)
+        work.progress.advanced(by: tensor.shape.byteShare(band, of: byteCount))
       }
     } else {
       for range in DiffedTensor.pieces(byteCount) {

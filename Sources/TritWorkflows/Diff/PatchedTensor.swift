@@ -24,28 +24,28 @@ struct PatchedTensor {
     base = try DiffedTensor(found, in: source, work)
   }
 
-  /// Rows of trits, from the first to the last.
-  func forEachBand(_ body: (Range<Int>, [Int8]) throws -> Void) throws {
+  /// Bands of trits, from the first to the last.
+  func forEachBand(_ body: (MatrixBand, [Int8]) throws -> Void) throws {
     let shape = tensor.identity.shape
     guard let section = tensor.section else {
-      for rows in DiffedTensor.bands(shape) { try body(rows, try baseTrits(rows)) }
+      for band in DiffedTensor.bands(shape) { try body(band, try baseTrits(band)) }
       return
     }
     if tensor.coding == .gaps {
       let code = try patch.content(section)
       var decoder = try checked { () throws(TritDiffFault) in try TritGapDecoder(code, count: shape.elementCount) }
-      for rows in DiffedTensor.bands(shape) {
-        var trits = try baseTrits(rows)
+      for band in DiffedTensor.bands(shape) {
+        var trits = try baseTrits(band)
         try checked { () throws(TritDiffFault) in try decoder.apply(to: &trits) }
-        try body(rows, trits)
+        try body(band, trits)
       }
       return
     }
     var stream = try patch.stream(section)
     var rest: [UInt8] = []
     var left = shape.elementCount
-    for rows in DiffedTensor.bands(shape) {
-      let count = rows.count * shape.columns
+    for band in DiffedTensor.bands(shape) {
+      let count = band.count
       // Five trits of a byte may belong to two bands.
       let wanted = min(left, (count - rest.count + 4) / 5 * 5)
       let bytes = try stream.read((wanted + 4) / 5)
@@ -56,14 +56,14 @@ struct PatchedTensor {
       let symbols = rest + unpacked
       rest = Array(symbols[count...])
       if tensor.coding == .whole {
-        try body(rows, symbols[..<count].map { Int8($0) - 1 })
+        try body(band, symbols[..<count].map { Int8($0) - 1 })
       } else {
-        var trits = try baseTrits(rows)
+        var trits = try baseTrits(band)
         var output = trits.mutableSpan
         for index in 0..<count {
           output[unchecked: index] = TritSymbol.apply(symbols[index], to: output[unchecked: index])
         }
-        try body(rows, trits)
+        try body(band, trits)
       }
     }
   }
@@ -102,9 +102,9 @@ struct PatchedTensor {
     let hash = SHA256()
     let total = tensor.storedByteCount
     if tensor.identity.isTernary {
-      try forEachBand { rows, trits in
+      try forEachBand { band, trits in
         hash.update(trits.span.bytes)
-        progress.advanced(by: total / max(1, tensor.identity.shape.rows) * rows.count)
+        progress.advanced(by: tensor.identity.shape.byteShare(band, of: total))
       }
     } else {
       try forEachPiece { range, bytes in
@@ -115,11 +115,11 @@ struct PatchedTensor {
     return hash.finalize()
   }
 
-  private func baseTrits(_ rows: Range<Int>) throws -> [Int8] {
+  private func baseTrits(_ band: MatrixBand) throws -> [Int8] {
     guard let base, base.isTernary, base.tensor.shape == tensor.identity.shape else {
       throw DiffError(.missingTensor, file: patch.path, tensor: tensor.identity.name)
     }
-    return try base.trits(rows)
+    return try base.trits(band)
   }
 
   private func baseBytes(_ range: Range<Int>) throws -> [UInt8] {

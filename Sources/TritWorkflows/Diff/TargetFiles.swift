@@ -55,7 +55,7 @@ struct TargetFiles {
       guard case .ternary(let id) = padded[index].encoding, let layout = LayoutRegistry.layout(id) else { return }
       let shape = padded[index].shape
       for band in layout.bands(shape, rowsPerBand: max(1, (1 << 18) / max(1, shape.columns))) {
-        let trits = try band.rows.flatMap { try tensor.trits($0) }
+        let trits = try band.parts(of: shape).flatMap { try tensor.trits($0) }
         var bytes = [UInt8](repeating: 0, count: band.bytes.count)
         var output = bytes.mutableSpan
         layout.pack(trits.span, band, shape, with: work.kernels, into: &output)

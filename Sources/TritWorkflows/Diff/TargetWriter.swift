@@ -63,14 +63,14 @@ struct TargetWriter {
     }
     let shape = tensor.identity.shape
     // A layout may join rows from all over the matrix in a byte, and trits come row after row.
-    var trits = try RowStore(shape, limit: work.heldBytes, beside: staging.stagingPath)
-    try made.forEachBand { _, rows in try trits.append(rows) }
+    var trits = try TritStore(shape, limit: work.heldBytes, beside: staging.stagingPath)
+    try made.forEachBand { _, part in try trits.append(part) }
     let columns = shape.columns
     for band in layout.bands(shape, rowsPerBand: max(1, bandBytes / 2 / max(1, columns))) {
       try work.parallelism.cancellation.check()
       var stacked: [Int8] = []
-      stacked.reserveCapacity(band.rowCount * columns)
-      for rows in band.rows { stacked += try trits[rows] }
+      stacked.reserveCapacity(band.count(shape))
+      for part in band.parts(of: shape) { stacked += try trits[part.elements] }
       var bytes = [UInt8](repeating: 0, count: band.bytes.count)
       var output = bytes.mutableSpan
       layout.pack(stacked.span, band, shape, with: work.kernels, into: &output)
@@ -157,13 +157,13 @@ struct TargetWriter {
       return nil
     }
     let hash = SHA256()
-    for rows in DiffedTensor.bands(tensor.shape) {
+    for band in DiffedTensor.bands(tensor.shape) {
       try work.parallelism.cancellation.check()
-      guard let trits = try IndependentDecoder.trits(rows, of: tensor, in: written) else {
+      guard let trits = try IndependentDecoder.trits(band, of: tensor, in: written) else {
         throw differs("a layout nothing else reads")
       }
       hash.update(trits.span.bytes)
-      work.progress.advanced(by: found.byteCount / max(1, tensor.shape.rows) * rows.count)
+      work.progress.advanced(by: tensor.shape.byteShare(band, of: found.byteCount))
     }
     let scale = try found.scale()
     let content = TritDiffIdentity.Content.trits(hash.finalize(), TritDiffScale(scale))
@@ -173,16 +173,14 @@ struct TargetWriter {
   }
 }
 
-/// Rows of trits that come in order and are wanted in another: in memory, or in a file without a name for large matrices.
-private struct RowStore {
-  private let columns: Int
+/// Trits that come in order and are wanted in another: in memory, or in a file without a name for large matrices.
+private struct TritStore {
   private var held: [Int8] = []
   private let file: OutputFile?
   private var written: UInt64 = 0
 
   /// - Parameter limit: trits that may be held.
   init(_ shape: TensorShape, limit: Int, beside path: String) throws {
-    columns = shape.columns
     guard shape.elementCount > limit else {
       held.reserveCapacity(shape.elementCount)
       file = nil
@@ -200,9 +198,8 @@ private struct RowStore {
     written += UInt64(trits.count)
   }
 
-  subscript(rows: Range<Int>) -> [Int8] {
+  subscript(range: Range<Int>) -> [Int8] {
     get throws {
-      let range = rows.lowerBound * columns..<rows.upperBound * columns
       guard let file else { return Array(held[range]) }
       return try file.bytes(UInt64(range.lowerBound)..<UInt64(range.upperBound)).map { Int8(bitPattern: $0) }
     }

@@ -56,28 +56,28 @@ struct TensorEncoder: Sendable {
 
   private func gaps(_ old: DiffedTensor?, _ new: DiffedTensor, shift: Int, to content: TritDiffContent) throws {
     var encoder = TritGapEncoder(shift: shift)
-    for rows in DiffedTensor.bands(new.tensor.shape) {
-      guard let before = try old?.trits(rows) else { preconditionFailure("gaps have a base") }
-      let after = try new.trits(rows)
+    for band in DiffedTensor.bands(new.tensor.shape) {
+      guard let before = try old?.trits(band) else { preconditionFailure("gaps have a base") }
+      let after = try new.trits(band)
       encoder.append(before.span, after.span)
-      advance(new, rows)
+      advance(new, band)
     }
     try content.append(encoder.finish())
   }
 
   private func fives(_ old: DiffedTensor?, _ new: DiffedTensor, to content: TritDiffContent) throws {
     var rest: [UInt8] = []
-    for rows in DiffedTensor.bands(new.tensor.shape) {
-      let after = try new.trits(rows)
+    for band in DiffedTensor.bands(new.tensor.shape) {
+      let after = try new.trits(band)
       if let old {
-        rest += DiffAnalysis.symbols(try old.trits(rows), after)
+        rest += DiffAnalysis.symbols(try old.trits(band), after)
       } else {
         rest += DiffAnalysis.codes(after)
       }
       let whole = rest.count / 5 * 5
       try content.append(TritSymbol.pack(rest.span.extracting(0..<whole)))
       rest.removeFirst(whole)
-      advance(new, rows)
+      advance(new, band)
     }
     try content.append(TritSymbol.pack(rest.span))
   }
@@ -94,7 +94,7 @@ struct TensorEncoder: Sendable {
     }
   }
 
-  private func advance(_ tensor: DiffedTensor, _ rows: Range<Int>) {
-    work.progress.advanced(by: tensor.byteCount / max(1, tensor.tensor.shape.rows) * rows.count)
+  private func advance(_ tensor: DiffedTensor, _ band: MatrixBand) {
+    work.progress.advanced(by: tensor.tensor.shape.byteShare(band, of: tensor.byteCount))
   }
 }

@@ -6,7 +6,7 @@ import TritFormats
 import TritModel
 import TritQuantizers
 
-/// Compares every tensor both models have, in bands of rows, tensors in parallel.
+/// Compares every tensor both models have, in bands, tensors in parallel.
 struct TensorGapPass: Sendable {
   let reference: any TensorSource
   let candidate: any TensorSource
@@ -72,22 +72,21 @@ struct TensorGapPass: Sendable {
     let codes = try ternary(candidate, right, role, work)
     let source = try ternary(reference, left, role, work)
     var sums = WeightGapSums()
-    let (rows, columns) = (left.shape.rows, left.shape.columns)
-    let step = max(1, (1 << 18) / max(1, columns))
-    for start in stride(from: 0, to: rows, by: step) {
+    for band in left.shape.bands(elements: 1 << 18) {
       try work.parallelism.cancellation.check()
-      let range = start..<min(start + step, rows)
-      let weights = try values(range, source, left, reference)
+      let weights = try values(band, source, left, reference)
       if let codes {
-        let trits = try codes.trits(range)
+        let trits = try codes.trits(band)
         let isLatent = source == nil
         if let multiplier = codes.grid.uniform {
           sums.add(weights, trits: trits, isLatent: isLatent) { _ in multiplier }
         } else {
-          sums.add(weights, trits: trits, isLatent: isLatent) { codes.grid.multiplier(at: start * columns + $0) }
+          sums.add(weights, trits: trits, isLatent: isLatent) {
+            codes.grid.multiplier(at: band.elements.lowerBound + $0)
+          }
         }
       } else {
-        sums.add(weights, dense: try values(range, nil, right, candidate))
+        sums.add(weights, dense: try values(band, nil, right, candidate))
       }
     }
     sums.finish(&gap, scale: codes?.scale, isLatent: source == nil)
@@ -109,15 +108,12 @@ struct TensorGapPass: Sendable {
   }
 
   private func values(
-    _ rows: Range<Int>, _ reader: TernaryReader?, _ tensor: TensorDescriptor, _ source: any TensorSource
+    _ band: MatrixBand, _ reader: TernaryReader?, _ tensor: TensorDescriptor, _ source: any TensorSource
   ) throws -> [Float] {
-    let columns = tensor.shape.columns
-    if let reader {
-      return reader.grid.values(try reader.trits(rows), firstRow: rows.lowerBound)
-    }
+    if let reader { return reader.grid.values(try reader.trits(band), band) }
     guard let dtype = tensor.encoding.dtype else { return [] }
     let width = dtype.bits / 8
-    let range = rows.lowerBound * columns * width..<rows.upperBound * columns * width
+    let range = band.elements.lowerBound * width..<band.elements.upperBound * width
     let values = try source.withBytes(range, of: tensor) { DenseValues.floats($0, dtype) }
     source.release(range, of: tensor)
     return values

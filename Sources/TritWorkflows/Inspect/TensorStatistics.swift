@@ -83,15 +83,13 @@ struct StatisticsPass: Sendable {
     else { return statistics }
     let pass = try WeightPass(source, tensor, roundsToBFloat16: false, kernels: work.kernels)
     guard let scale = try pass.spreadScale(work.parallelism) else { return statistics }
-    var trits = [Int8](repeating: 0, count: 0)
+    var trits: [Int8] = []
     var counts = TernaryStatistics(negative: 0, zero: 0, positive: 0, invalid: 0)
-    let step = max(1, (1 << 20) / tensor.shape.columns)
-    for start in stride(from: 0, to: tensor.shape.rows, by: step) {
+    for band in tensor.shape.bands(elements: 1 << 20) {
       try work.parallelism.cancellation.check()
-      let rows = start..<min(tensor.shape.rows, start + step)
-      trits = [Int8](repeating: 0, count: rows.count * tensor.shape.columns)
-      try pass.signs(of: rows, into: &trits, at: 0)
-      pass.release(rows)
+      trits = [Int8](repeating: 0, count: band.count)
+      try pass.signs(of: band, into: &trits, at: 0)
+      pass.release(band)
       let part = TritCounts(trits.span.bytes)
       counts.negative += part.negative
       counts.zero += part.zero
@@ -232,20 +230,18 @@ struct StatisticsPass: Sendable {
   // MARK: Packed
 
   private func packed(_ tensor: TensorDescriptor, _ layout: any TernaryLayout) throws -> TensorStatistics {
-    let (rows, columns) = (tensor.shape.rows, tensor.shape.columns)
-    let step = max(1, (1 << 20) / max(1, columns))
-    let bands = (rows + step - 1) / step
+    let bands = tensor.shape.bands(elements: 1 << 20)
     let counts = Mutex(TernaryStatistics(negative: 0, zero: 0, positive: 0, invalid: 0))
-    let bytesPerRow = tensor.location.byteCount / max(1, rows)
-    try work.parallelism.forEachBand(bands, workspace: [Int8]()) { band, trits in
-      let range = band * step..<min(rows, (band + 1) * step)
-      for run in layout.runs(range, tensor.shape) {
-        let size = run.rows.count * columns
+    try work.parallelism.forEachBand(bands.count, workspace: [Int8]()) { index, trits in
+      let band = bands[index]
+      for run in layout.runs(band, tensor.shape) {
+        let size = run.count(tensor.shape)
         if trits.count != size { trits = [Int8](repeating: 0, count: size) }
         let invalid = try source.withBytes(run.bytes, of: tensor) { data in
           var span = trits.mutableSpan
           return layout.unpack(data, run, tensor.shape, with: work.kernels, into: &span)
         }
+        if !band.isWhole { source.release(run.bytes, of: tensor) }
         let part = TritCounts(trits.span.bytes)
         counts.withLock {
           $0.negative += part.negative
@@ -254,7 +250,7 @@ struct StatisticsPass: Sendable {
           $0.invalid += invalid
         }
       }
-      work.progress.advanced(by: bytesPerRow * range.count)
+      work.progress.advanced(by: tensor.shape.byteShare(band, of: tensor.location.byteCount))
     }
     source.release(0..<tensor.location.byteCount, of: tensor)
     var ternary = counts.withLock { $0 }

@@ -144,11 +144,11 @@ private struct ValueReader {
     work.progress.began(ProgressPhase(name: "reading weights", totalBytes: UInt64(result.byteCount)))
     defer { work.progress.ended() }
     if let ternary {
-      try forEachRows { rows in
-        var trits = [Int8](repeating: 0, count: rows.count * tensor.shape.columns)
-        try ternary.weight.read(rows, into: &trits, at: 0)
-        ternary.weight.release(rows)
-        try give(ternary.grid.values(trits, firstRow: rows.lowerBound), body)
+      for band in tensor.shape.bands(elements: bandBytes / 4) {
+        try work.parallelism.cancellation.check()
+        let trits = try ternary.weight.trits(band)
+        ternary.weight.release(band)
+        try give(ternary.grid.values(trits, band), body)
       }
     } else if let codec {
       let step = max(1, bandBytes / 4 / codec.blockElements) * codec.blockBytes
@@ -167,16 +167,6 @@ private struct ValueReader {
   private func give(_ values: [Float], _ body: (RawSpan) throws -> Void) throws {
     try body(values.span.bytes)
     work.progress.advanced(by: 4 * values.count)
-  }
-
-  /// Rows that are a band as F32, one row at least.
-  private func forEachRows(_ body: (Range<Int>) throws -> Void) throws {
-    let shape = result.tensor.shape
-    let step = max(1, bandBytes / 4 / max(1, shape.columns))
-    for start in stride(from: 0, to: shape.rows, by: step) {
-      try work.parallelism.cancellation.check()
-      try body(start..<min(shape.rows, start + step))
-    }
   }
 
   private func forEachBytes(step: Int, _ body: (Range<Int>) throws -> Void) throws {

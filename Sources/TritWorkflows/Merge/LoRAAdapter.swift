@@ -108,6 +108,10 @@ struct LoRAAdapter: Sendable {
     guard let dtype = tensor.encoding.dtype, dtype.isFloatWeight else {
       throw MergeError(.base(found: tensor.encoding.name), file: file, tensor: tensor.name)
     }
+    // Products of rows are made of whole rows.
+    guard !tensor.shape.hasLongRows else {
+      throw WorkflowError(.rowTooLong(columns: tensor.shape.columns), file: file, tensor: tensor.name)
+    }
     let values = try source.withBytes(0..<tensor.location.byteCount, of: tensor) { DenseValues.floats($0, dtype) }
     if let index = values.firstIndex(where: { !$0.isFinite }) {
       throw MergeError(.adapterNotFinite(index: index, value: "\(values[index])"), file: file, tensor: tensor.name)

@@ -298,8 +298,8 @@ public struct MergeWorkflow: Sendable {
     for rows in bands(tensor.shape) {
       var left = [Int8](repeating: 0, count: rows.count * tensor.shape.columns)
       var right = left
-      try before.read(rows, into: &left, at: 0)
-      try after.read(rows, into: &right, at: 0)
+      try before.read(tensor.shape.band(rows), into: &left, at: 0)
+      try after.read(tensor.shape.band(rows), into: &right, at: 0)
       for index in left.indices where left[index] != right[index] { flips += 1 }
     }
     return (flips, (try before.scale(.multiply).multiplier(), try after.scale(.multiply).multiplier()))

@@ -56,15 +56,13 @@ struct UnfoldedComparison {
 
   /// - Throws: what reading throws, and `CancellationFailure`.
   func run() throws -> Outcome {
-    let (rows, columns) = (first.tensor.shape.rows, first.tensor.shape.columns)
+    let columns = first.tensor.shape.columns
     var report = RoundingReport()
     var worst = (share: 0.0, row: 0, column: 0)
     var blocks = 0
-    let rowsPerBand = max(1, bandBytes / 8 / max(1, columns))
-    for start in stride(from: 0, to: rows, by: rowsPerBand) {
+    for band in first.tensor.shape.bands(elements: bandBytes / 8) {
       try work.parallelism.cancellation.check()
-      let range = start..<min(rows, start + rowsPerBand)
-      let (left, right) = (try first.values(range), try second.values(range))
+      let (left, right) = (try first.values(band), try second.values(band))
       report.count += left.count
       var place = 0
       while place < left.count {
@@ -75,7 +73,8 @@ struct UnfoldedComparison {
         let isRounding = error <= share * size + floor
         if !isRounding { blocks += 1 }
         if own > worst.share || !own.isFinite || !isRounding && blocks == 1 {
-          worst = (own, start + place / columns, place % columns)
+          let (row, column) = (band.elements.lowerBound + place).quotientAndRemainder(dividingBy: columns)
+          worst = (own, row, column)
         }
         place = block.upperBound
       }

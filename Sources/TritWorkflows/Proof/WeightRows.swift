@@ -1,9 +1,9 @@
-// Tritsmith: rows of any matrix as numbers.
+// Tritsmith: any matrix as numbers.
 
 import TritCore
 import TritModel
 
-/// Reads rows of a tensor as the numbers they stand for: dense ones, or trits times their scales.
+/// Reads bands of a tensor as the numbers they stand for: dense ones, or trits times their scales.
 struct WeightRows {
   let source: any TensorSource
   let tensor: TensorDescriptor
@@ -22,16 +22,16 @@ struct WeightRows {
   }
 
   /// Weights, row by row; an invalid code is no number.
-  func values(_ rows: Range<Int>) throws -> [Float] {
+  func values(_ band: MatrixBand) throws -> [Float] {
     if let trits {
-      let codes = try trits.trits(rows)
-      var values = trits.grid.values(codes, firstRow: rows.lowerBound)
+      let codes = try trits.trits(band)
+      var values = trits.grid.values(codes, band)
       for index in codes.indices where codes[index] == IndependentDecoder.invalid { values[index] = .nan }
       return values
     }
     guard let dtype = tensor.encoding.dtype else { return [] }
-    let width = tensor.shape.columns * (dtype.bits / 8)
-    let range = rows.lowerBound * width..<rows.upperBound * width
+    let width = dtype.bits / 8
+    let range = band.elements.lowerBound * width..<band.elements.upperBound * width
     defer { source.release(range, of: tensor) }
     return try source.withBytes(range, of: tensor) { DenseValues.floats($0, dtype) }
   }

@@ -13,7 +13,7 @@ struct I2SOrderProbe {
   /// The model whose order is in question.
   let source: any TensorSource
   /// What a tensor ought to hold, by its name in `source`; nil when there is nothing to compare with.
-  let expected: (_ tensor: TensorDescriptor, _ rows: Range<Int>) throws -> [Int8]?
+  let expected: (_ tensor: TensorDescriptor, _ band: MatrixBand) throws -> [Int8]?
 
   /// Two unrelated ternary matrices agree in about two fifths of their trits; the right order in nearly all of them.
   private static let certainty = 0.9
@@ -44,10 +44,10 @@ struct I2SOrderProbe {
   private func agreement(_ tensors: ArraySlice<TensorDescriptor>, in source: any TensorSource) throws -> Double {
     var (equal, total) = (0, 0)
     for tensor in tensors {
-      let rows = 0..<min(tensor.shape.rows, I2SOrderProbe.rowLimit)
+      let band = tensor.shape.band(0..<min(tensor.shape.rows, I2SOrderProbe.rowLimit))
       guard let tensor = source.manifest.tensor(named: tensor.name), tensor.encoding.isTernary,
-        let wanted = try expected(tensor, rows),
-        let found = try IndependentDecoder.trits(rows, of: tensor, in: source), found.count == wanted.count
+        let wanted = try expected(tensor, band),
+        let found = try IndependentDecoder.trits(band, of: tensor, in: source), found.count == wanted.count
       else { continue }
       total += found.count
       for (a, b) in zip(found, wanted) where a == b { equal += 1 }

@@ -64,6 +64,8 @@ public struct WorkflowError: DiagnosticError, Equatable {
     case rotatedTensorLeftOut
     case notRotated
     case unfoldsToDense(asked: String)
+    /// Of what works on whole rows.
+    case rowTooLong(columns: Int)
   }
 
   public var kind: Kind
@@ -136,6 +138,8 @@ public struct WorkflowError: DiagnosticError, Equatable {
     case .rotatedTensorLeftOut: "is rotated by the keys of the file and would not be in the output"
     case .notRotated: "there is nothing to unfold: no key of the model says that its weights are rotated"
     case .unfoldsToDense(let asked): "unfolded weights are ordinary dense ones, \(asked) makes others of them"
+    case .rowTooLong(let columns):
+      "has rows of \(columns) weights; what was asked works on whole rows, of at most \(TensorShape.longestRow)"
     case .unknownMetadata(let pattern): "no metadata key matches '\(printable(pattern))'"
     case .unsound(let finding):
       "\(finding.rule.rawValue): \(finding.subject.isEmpty ? "" : printable(finding.subject) + ": ")\(finding.detail)"
@@ -183,6 +187,7 @@ public struct WorkflowError: DiagnosticError, Equatable {
       "leave --unfold out; whether a file is rotated without saying so, 'tritsmith compare' tells beside another form of it"
     case .unfoldsToDense:
       "--unfold goes with --to dense, or --to gguf and --layout BF16, F16 or F32; what that writes can be converted on"
+    case .rowTooLong: "leave the tensor dense with --keep where it is converted; no program computes with such rows"
     case .unknownMetadata: "'tritsmith inspect' lists the keys"
     case .needsFolder: "name a folder, without the ending .safetensors"
     case .notInParts: "leave --plan or --resume out; a conversion reads and writes its tensors one at a time anyway"

@@ -46,15 +46,12 @@ extension CodeStream {
     case .quantized, .fitted: return nil
     }
     let (rows, columns) = (tensor.shape.rows, tensor.shape.columns)
-    let step = max(1, (1 << 18) / max(1, columns))
     let hash = SHA256()
-    for start in stride(from: 0, to: rows, by: step) {
+    for band in tensor.shape.bands(elements: 1 << 18) {
       try work.parallelism.cancellation.check()
-      let range = start..<min(start + step, rows)
-      var trits = [Int8](repeating: 0, count: range.count * columns)
-      try weight.read(range, into: &trits, at: 0)
+      let trits = try weight.trits(band)
       hash.update(trits.span.bytes)
-      weight.release(range)
+      weight.release(band)
     }
     self.init(trits: hash.finalize(), rows: rows, columns: columns, scale: scale)
   }

@@ -87,7 +87,9 @@ struct ReferenceLogits {
   }
 
   private static func integers(_ tensor: TensorDescriptor, _ source: any TensorSource) throws -> [Int] {
-    guard tensor.shape.rank == 1, tensor.encoding == .dense(.i32) || tensor.encoding == .dense(.i64) else {
+    guard tensor.shape.rank == 1, !tensor.shape.hasLongRows,
+      tensor.encoding == .dense(.i32) || tensor.encoding == .dense(.i64)
+    else {
       throw RunError(
         .referenceTensor(
           expected: "a list of I32 or I64", found: "\(tensor.encoding.name) of shape \(tensor.shape)"),

@@ -47,8 +47,8 @@ struct AuditWitness: Sendable {
     stored = scale(convention)
     scales = .one(WeightScales(isPacked: false, magnitude: nil, scale))
     bands = WitnessBands(pass.tensor.shape)
-    fingerprints = try AuditWitness.fingerprints(bands, work) { _, rows, trits in
-      try pass.source.withBytes(pass.byteRange(rows), of: pass.tensor) { bytes in
+    fingerprints = try AuditWitness.fingerprints(bands, work) { _, band, trits in
+      try pass.source.withBytes(pass.byteRange(band), of: pass.tensor) { bytes in
         if trits.count != bytes.byteCount / 2 { trits = [Int8](repeating: 0, count: bytes.byteCount / 2) }
         IndependentQuantizer.trits(bytes, thresholds, into: &trits)
       }
@@ -66,23 +66,23 @@ struct AuditWitness: Sendable {
     let bands = WitnessBands(weight.tensor.shape)
     self.bands = bands
     let columns = weight.tensor.shape.columns
-    @Sendable func read(_ rows: Range<Int>, _ trits: inout [Int8]) throws {
-      if trits.count != rows.count * columns { trits = [Int8](repeating: 0, count: rows.count * columns) }
-      try weight.read(rows, into: &trits, at: 0)
+    @Sendable func read(_ band: MatrixBand, _ trits: inout [Int8]) throws {
+      if trits.count != band.count { trits = [Int8](repeating: 0, count: band.count) }
+      try weight.read(band, into: &trits, at: 0)
     }
     guard multiplier.granularity != .tensor else {
       scales = .one(
         WeightScales(isPacked: own.isPacked, magnitude: own.magnitude) { $0 == .multiply ? multiplier : divisor })
-      fingerprints = try AuditWitness.fingerprints(bands, work) { _, rows, trits in try read(rows, &trits) }
+      fingerprints = try AuditWitness.fingerprints(bands, work) { _, band, trits in try read(band, &trits) }
       return
     }
     guard multiplier.convention == .multiply else { return nil }
     let units = ScaleUnits(multiplier.granularity, columns: columns)
     let grid = multiplier.grid(columns: columns)
     let spread = LockedArray<UInt64?>(count: bands.count, filler: nil)
-    fingerprints = try AuditWitness.fingerprints(bands, work) { band, rows, trits in
-      try read(rows, &trits)
-      spread.set(band, units.fingerprint(trits, grid, firstRow: rows.lowerBound))
+    fingerprints = try AuditWitness.fingerprints(bands, work) { index, band, trits in
+      try read(band, &trits)
+      spread.set(index, units.fingerprint(trits, grid, band))
     }
     let complete = spread.all.compactMap { $0 }
     guard complete.count == bands.count else { return nil }
@@ -92,29 +92,30 @@ struct AuditWitness: Sendable {
   }
 
   private static func fingerprints(
-    _ bands: WitnessBands, _ work: WorkOptions, _ read: @Sendable (Int, Range<Int>, inout [Int8]) throws -> Void
+    _ bands: WitnessBands, _ work: WorkOptions, _ read: @Sendable (Int, MatrixBand, inout [Int8]) throws -> Void
   ) throws -> [UInt64] {
     let found = Mutex<[UInt64]>(Array(repeating: 0, count: bands.count))
     try work.parallelism.forEachBand(bands.count, workspace: [Int8]()) { index, trits in
-      try read(index, bands.rows(index), &trits)
+      try read(index, bands[index], &trits)
       let hash = XXH64.hash(trits.span.bytes)
       found.withLock { $0[index] = hash }
     }
     return found.withLock { $0 }
   }
 
-  /// True when rows of a written tensor have these trits; scales are the caller's to judge.
+  /// True when bands of a written tensor have these trits; scales are the caller's to judge.
   ///
   /// - Parameter look: gets the trits of each band.
   func agrees(
-    cancellation: CancellationFlag, _ read: (Range<Int>) throws -> [Int8],
-    look: (_ trits: [Int8], _ rows: Range<Int>, _ band: Int) -> Void = { _, _, _ in }
+    cancellation: CancellationFlag, _ read: (MatrixBand) throws -> [Int8],
+    look: (_ trits: [Int8], _ band: MatrixBand, _ index: Int) -> Void = { _, _, _ in }
   ) throws -> Bool {
-    for band in 0..<bands.count {
+    for index in 0..<bands.count {
       try cancellation.check()
-      let trits = try read(bands.rows(band))
-      guard XXH64.hash(trits.span.bytes) == fingerprints[band] else { return false }
-      look(trits, bands.rows(band), band)
+      let band = bands[index]
+      let trits = try read(band)
+      guard XXH64.hash(trits.span.bytes) == fingerprints[index] else { return false }
+      look(trits, band, index)
     }
     return true
   }
@@ -122,7 +123,7 @@ struct AuditWitness: Sendable {
   /// True when a written tensor has these trits and this scale.
   func agrees(
     with tensor: TensorDescriptor, _ scale: TernaryScale, in source: any TensorSource, cancellation: CancellationFlag,
-    _ read: (Range<Int>) throws -> [Int8]
+    _ read: (MatrixBand) throws -> [Int8]
   ) throws -> Bool {
     guard try source.scale(of: tensor) == scale else { return false }
     var trits: [Int8] = []
@@ -132,7 +133,7 @@ struct AuditWitness: Sendable {
         try cancellation.check()
         var agrees = true
         try IndependentDecoder.allQuarters(
-          packedRows: bands.rows(band), of: tensor, in: source, trits: &trits
+          packed: bands[band], of: tensor, in: source, trits: &trits
         ) { quarter, trits in
           let expected = fingerprints[quarter * (bands.count / 4) + band]
           agrees = agrees && XXH64.hash(trits.span.bytes) == expected
@@ -177,24 +178,22 @@ struct WeightScales: Sendable {
   }
 }
 
-/// Runs of rows with a fingerprint each; in a matrix that can be cut into four quarters no run crosses one.
+/// Bands with a fingerprint each; in a matrix that can be cut into four quarters none crosses one.
 struct WitnessBands: Sendable, Hashable {
-  private let partRows: Int
-  private let step: Int
+  private let shape: TensorShape
   private let parts: Int
-  private let inPart: Int
+  private let first: MatrixBands
 
   init(_ shape: TensorShape) {
+    self.shape = shape
     parts = shape.rows % 4 == 0 ? 4 : 1
-    partRows = shape.rows / parts
-    step = max(1, (1 << 18) / max(1, shape.columns))
-    inPart = (partRows + step - 1) / step
+    first = shape.bands(of: 0..<shape.rows / parts, elements: 1 << 18)
   }
 
-  var count: Int { parts * inPart }
+  var count: Int { parts * first.count }
 
-  func rows(_ index: Int) -> Range<Int> {
-    let (part, band) = (index / inPart, index % inPart)
-    return part * partRows + band * step..<part * partRows + min(partRows, (band + 1) * step)
+  subscript(index: Int) -> MatrixBand {
+    let (part, band) = index.quotientAndRemainder(dividingBy: first.count)
+    return shape.band(first[band], movedBy: part * (shape.rows / parts))
   }
 }

@@ -11,38 +11,41 @@ enum IndependentDecoder {
   /// A code that is no trit; larger than any trit so that it never compares equal.
   static let invalid: Int8 = 99
 
-  /// Trits of rows, row-major; codes that are no trit read as `invalid`.
+  /// Trits of a band, row-major; codes that are no trit read as `invalid`.
   ///
   /// - Returns: nil for a layout this decoder does not know.
   static func trits(
-    _ rows: Range<Int>, of tensor: TensorDescriptor, in source: any TensorSource
+    _ band: MatrixBand, of tensor: TensorDescriptor, in source: any TensorSource
   ) throws -> [Int8]? {
     guard case .ternary(let layout) = tensor.encoding else { return nil }
-    if let trits = try ggufTrits(rows, of: tensor, in: source) { return trits }
+    // Of the other layouts rows are never cut.
+    if band.isWhole, let trits = try ggufTrits(band.rows, of: tensor, in: source) { return trits }
     switch layout.rawValue {
-    case "hf-packed": return try quarters(rows, tensor, source)
-    case "two-bit": return try parts(rows, tensor, source, perByte: 4, radix: 4, validBytes: 256)
-    case "mlx-2bit": return try words(rows, tensor, source)
-    case "base3": return try parts(rows, tensor, source, perByte: 5, radix: 3, validBytes: 243)
+    case "hf-packed": return try quarters(band, tensor, source)
+    case "two-bit": return try parts(band, tensor, source, perByte: 4, radix: 4, validBytes: 256)
+    case "mlx-2bit" where band.isWhole: return try words(band.rows, tensor, source)
+    case "base3": return try parts(band, tensor, source, perByte: 5, radix: 3, validBytes: 243)
     default: return nil
     }
   }
 
   /// Hugging Face: row r is place r div (R/4) of the bytes in packed row r mod (R/4).
   private static func quarters(
-    _ rows: Range<Int>, _ tensor: TensorDescriptor, _ source: any TensorSource
+    _ band: MatrixBand, _ tensor: TensorDescriptor, _ source: any TensorSource
   ) throws -> [Int8] {
-    let columns = tensor.shape.columns
+    // Of one row, when it is a part of one.
+    let (rows, columns) = (band.rows, band.columns.count)
     let quarter = tensor.shape.rows / 4
     var result = [Int8](repeating: 0, count: rows.count * columns)
     var row = rows.lowerBound
     while row < rows.upperBound {
       let end = min(rows.upperBound, (row / quarter + 1) * quarter)
-      let start = row % quarter * columns
+      let start = row % quarter * tensor.shape.columns + band.columns.lowerBound
       try source.withBytes(start..<start + (end - row) * columns, of: tensor) { bytes in
         var output = result.mutableSpan
         place(row / quarter, of: bytes, into: &output, at: (row - rows.lowerBound) * columns)
       }
+      if !band.isWhole { source.release(start..<start + columns, of: tensor) }
       row = end
     }
     return result
@@ -50,21 +53,22 @@ enum IndependentDecoder {
 
   /// All four rows of each packed row at once: `body` gets the quarter of the matrix, and trits as rows of packed rows.
   ///
-  /// - Parameter trits: memory that is used again.
+  /// - Parameters:
+  ///   - packed: a band of the first quarter, whose elements are those of the bytes.
+  ///   - trits: memory that is used again.
   static func allQuarters(
-    packedRows: Range<Int>, of tensor: TensorDescriptor, in source: any TensorSource, trits: inout [Int8],
+    packed: MatrixBand, of tensor: TensorDescriptor, in source: any TensorSource, trits: inout [Int8],
     _ body: (Int, [Int8]) -> Void
   ) throws {
-    let columns = tensor.shape.columns
-    let count = packedRows.count * columns
-    if trits.count != count { trits = [Int8](repeating: 0, count: count) }
-    try source.withBytes(packedRows.lowerBound * columns..<packedRows.upperBound * columns, of: tensor) { bytes in
+    if trits.count != packed.count { trits = [Int8](repeating: 0, count: packed.count) }
+    try source.withBytes(packed.elements, of: tensor) { bytes in
       for quarter in 0..<4 {
         var output = trits.mutableSpan
         place(quarter, of: bytes, into: &output, at: 0)
         body(quarter, trits)
       }
     }
+    if !packed.isWhole { source.release(packed.elements, of: tensor) }
   }
 
   /// Bits 2k and 2k + 1 of every byte as trits; 3 is no trit.
@@ -110,10 +114,10 @@ enum IndependentDecoder {
 
   /// TritPack: byte m of a row of C columns holds columns m, m+S, m+2S, …, S = ⌈C/n⌉, in base `radix`.
   private static func parts(
-    _ rows: Range<Int>, _ tensor: TensorDescriptor, _ source: any TensorSource, perByte: Int, radix: Int,
+    _ band: MatrixBand, _ tensor: TensorDescriptor, _ source: any TensorSource, perByte: Int, radix: Int,
     validBytes: Int
   ) throws -> [Int8] {
-    let columns = tensor.shape.columns
+    let (rows, columns) = (band.rows, tensor.shape.columns)
     let stride = (columns + perByte - 1) / perByte
     // digits[byte · perByte + place], by long division.
     var digits: [Int8] = []
@@ -125,6 +129,7 @@ enum IndependentDecoder {
         rest /= radix
       }
     }
+    guard band.isWhole else { return try columnParts(band, stride, digits, perByte, tensor, source) }
     var result = [Int8](repeating: 0, count: rows.count * columns)
     let range = rows.lowerBound * stride..<rows.upperBound * stride
     try source.withBytes(range, of: tensor) { bytes in
@@ -140,6 +145,29 @@ enum IndependentDecoder {
           }
         }
       }
+    }
+    return result
+  }
+
+  /// Columns of one row: column c is place c div S of byte c mod S.
+  private static func columnParts(
+    _ band: MatrixBand, _ stride: Int, _ digits: [Int8], _ perByte: Int, _ tensor: TensorDescriptor,
+    _ source: any TensorSource
+  ) throws -> [Int8] {
+    var result: [Int8] = []
+    result.reserveCapacity(band.count)
+    var column = band.columns.lowerBound
+    while column < band.columns.upperBound {
+      let (place, byte) = column.quotientAndRemainder(dividingBy: stride)
+      let count = min(band.columns.upperBound - column, stride - byte)
+      let first = band.rows.lowerBound * stride + byte
+      try source.withBytes(first..<first + count, of: tensor) { bytes in
+        for index in 0..<count {
+          result.append(digits[Int(bytes.unsafeLoad(fromByteOffset: index, as: UInt8.self)) * perByte + place])
+        }
+      }
+      source.release(first..<first + count, of: tensor)
+      column += count
     }
     return result
   }

@@ -66,32 +66,35 @@ struct LiveUnits: Sendable {
     isLive = [Bool](repeating: true, count: grid.count)
   }
 
-  /// Looks at all rows, band by band; nil where `trits` gives none.
+  /// Looks at all trits, band by band; nil where `trits` gives none.
   init?(
-    _ granularity: ScaleGranularity, _ shape: TensorShape, trits: (Range<Int>) throws -> [Int8]?
+    _ granularity: ScaleGranularity, _ shape: TensorShape, trits: (MatrixBand) throws -> [Int8]?
   ) rethrows {
     self.init(ScaleGrid(granularity, granularity, shape))
-    let step = max(1, (1 << 18) / max(1, shape.columns))
-    for start in stride(from: 0, to: shape.rows, by: step) {
-      guard let band = try trits(start..<min(start + step, shape.rows)) else { return nil }
-      add(band, firstRow: start)
+    for band in shape.bands(elements: 1 << 18) {
+      guard let found = try trits(band) else { return nil }
+      add(found, band)
     }
   }
 
-  /// Looks at whole rows.
-  mutating func add(_ trits: [Int8], firstRow: Int) {
+  /// Looks at the trits of a band.
+  mutating func add(_ trits: [Int8], _ band: MatrixBand) {
     guard let size = grid.size else {
       if !isLive[0] { isLive[0] = trits.contains { $0 != 0 } }
       return
     }
-    let perRow = grid.perRow
+    let (perRow, columns) = (grid.perRow, band.columns)
     var start = 0
-    for row in firstRow..<firstRow + trits.count / grid.columns {
-      for part in 0..<perRow {
-        let range = start + part * size..<min(start + (part + 1) * size, start + grid.columns)
+    for row in band.rows {
+      var column = columns.lowerBound
+      while column < columns.upperBound {
+        let part = column / size
+        let end = min(columns.upperBound, (part + 1) * size)
+        let range = start + column - columns.lowerBound..<start + end - columns.lowerBound
         if trits[range].contains(where: { $0 != 0 }) { isLive[row * perRow + part] = true }
+        column = end
       }
-      start += grid.columns
+      start += columns.count
     }
   }
 }

@@ -17,7 +17,7 @@ struct SpreadScales: Sendable {
 
 /// The runs of columns that have one scale in the source.
 ///
-/// A fingerprint is XXH64 of one number for each unit of whole rows: what its trits are multiplied by, in Float. It is 0
+/// A fingerprint is XXH64 of one number for each unit of a band: what its trits are multiplied by, in Float. It is 0
 /// where all of them are 0, over which any scale is as good as any other.
 struct ScaleUnits: Sendable, Hashable {
   private let places: ScalePlaces
@@ -28,19 +28,20 @@ struct ScaleUnits: Sendable, Hashable {
   ///
   /// Nil where the trits of a unit have several multipliers, and where there is one that is no finite number, which
   /// matters over zeros too.
-  func fingerprint(_ trits: [Int8], _ grid: MultiplierGrid, firstRow: Int) -> UInt64? {
-    let columns = places.columns
+  func fingerprint(_ trits: [Int8], _ grid: MultiplierGrid, _ band: MatrixBand) -> UInt64? {
     var numbers: [UInt32] = []
-    for row in 0..<trits.count / max(1, columns) {
+    for row in 0..<band.rows.count {
       var isSound = true
-      places.forEachRun(ofRow: 0) { unit, _ in
+      // Where the first column of the matrix would be.
+      let first = row * band.columns.count - band.columns.lowerBound
+      forEachUnit(band) { unit in
         var number: UInt32?
         var column = unit.lowerBound
         while column < unit.upperBound {
           let end = min(unit.upperBound, grid.places.runEnd(after: column))
-          let multiplier = grid.multiplier(row: firstRow + row, column: column)
+          let multiplier = grid.multiplier(row: band.rows.lowerBound + row, column: column)
           isSound = isSound && multiplier.isFinite
-          if trits[row * columns + column..<row * columns + end].contains(where: { $0 != 0 }) {
+          if trits[first + column..<first + end].contains(where: { $0 != 0 }) {
             isSound = isSound && number ?? multiplier.bitPattern == multiplier.bitPattern
             number = multiplier.bitPattern
           }
@@ -53,18 +54,27 @@ struct ScaleUnits: Sendable, Hashable {
     return XXH64.hash(numbers.span.bytes)
   }
 
-  /// Takes dense numbers of whole rows apart into trits and the fingerprint of their magnitudes.
+  /// The units of a row, as far as a band has columns of them.
+  @inline(__always)
+  private func forEachUnit(_ band: MatrixBand, _ body: (Range<Int>) -> Void) {
+    places.forEachRun(ofRow: 0) { unit, _ in
+      let part = unit.clamped(to: band.columns)
+      if !part.isEmpty { body(part) }
+    }
+  }
+
+  /// Takes dense numbers of a band apart into trits and the fingerprint of their magnitudes.
   ///
   /// Nil where those of a unit have several magnitudes, or one that is no finite number.
-  func fingerprint(of values: [Float], trits: inout [Int8]) -> UInt64? {
-    let columns = places.columns
+  func fingerprint(of values: [Float], _ band: MatrixBand, trits: inout [Int8]) -> UInt64? {
     if trits.count != values.count { trits = [Int8](repeating: 0, count: values.count) }
     var numbers: [UInt32] = []
-    for row in 0..<values.count / max(1, columns) {
+    for row in 0..<band.rows.count {
       var isSound = true
-      places.forEachRun(ofRow: 0) { unit, _ in
+      let first = row * band.columns.count - band.columns.lowerBound
+      forEachUnit(band) { unit in
         var number: UInt32?
-        for index in row * columns + unit.lowerBound..<row * columns + unit.upperBound {
+        for index in first + unit.lowerBound..<first + unit.upperBound {
           let value = values[index]
           trits[index] = value > 0 ? 1 : value < 0 ? -1 : 0
           guard value != 0 else { continue }
@@ -91,16 +101,16 @@ extension TensorComparison {
     if case .dense(let dtype) = found.encoding {
       // Of wider numbers Float would not hold all.
       guard dtype.isFloatWeight, dtype.bits <= 32 else { return nil }
-      let width = expected.shape.columns * (dtype.bits / 8)
+      let width = dtype.bits / 8
       var trits: [Int8] = []
-      for band in 0..<witness.bands.count {
+      for index in 0..<witness.bands.count {
         try work.parallelism.cancellation.check()
-        let rows = witness.bands.rows(band)
-        let bytes = rows.lowerBound * width..<rows.upperBound * width
+        let band = witness.bands[index]
+        let bytes = band.elements.lowerBound * width..<band.elements.upperBound * width
         let values = try converted.withBytes(bytes, of: found) { DenseValues.floats($0, dtype) }
         converted.release(bytes, of: found)
-        guard spread.units.fingerprint(of: values, trits: &trits) == spread.fingerprints[band],
-          XXH64.hash(trits.span.bytes) == witness.fingerprints[band]
+        guard spread.units.fingerprint(of: values, band, trits: &trits) == spread.fingerprints[index],
+          XXH64.hash(trits.span.bytes) == witness.fingerprints[index]
         else { return nil }
         result.zeros += trits.count { $0 == 0 }
       }
@@ -117,10 +127,8 @@ extension TensorComparison {
     var hasScales = true
     let hasTrits = try witness.agrees(cancellation: work.parallelism.cancellation) {
       try foundTrits($0, nil)
-    } look: { trits, rows, band in
-      hasScales =
-        hasScales
-        && spread.units.fingerprint(trits, grid, firstRow: rows.lowerBound) == spread.fingerprints[band]
+    } look: { trits, band, index in
+      hasScales = hasScales && spread.units.fingerprint(trits, grid, band) == spread.fingerprints[index]
     }
     guard hasTrits, hasScales else { return nil }
     result.detail = WeightScales.origin(isPacked: spread.isPacked, isRecognised: true)

@@ -97,21 +97,16 @@ extension TensorComparison {
   ) throws -> (TensorVerification, ErrorSums?) {
     guard case .dense(let dtype) = found.encoding else { return (differs(blank, "is not dense"), nil) }
     var result = blank
-    let (rows, columns) = (expected.shape.rows, expected.shape.columns)
     // What is dense holds the multiplier rounded to its type. A scale the type has no number for is no rounding: nothing
     // equals NaN.
     let rounded = TernaryScale(
       stored: scale.multipliers.map { $0 == 0 ? 0 : ScaleAgreement.held($0, dtype) ?? .nan }, storage: .f32,
       convention: .multiply, granularity: scale.granularity
-    ).grid(columns: columns)
-    let step = max(1, (1 << 18) / max(1, columns))
-    for start in stride(from: 0, to: rows, by: step) {
+    ).grid(columns: expected.shape.columns)
+    for band in expected.shape.bands(elements: 1 << 18) {
       try work.parallelism.cancellation.check()
-      let range = start..<min(start + step, rows)
-      var trits = [Int8](repeating: 0, count: range.count * columns)
-      try fresh.read(range, into: &trits, at: 0)
-      try compare(rounded.values(trits, firstRow: start), range, columns, &result)
-      fresh.release(range)
+      try compare(rounded.values(try fresh.trits(band), band), band, &result)
+      fresh.release(band)
     }
     if result.mismatches > 0, let first = result.firstMismatch {
       let place = "row \(first.row), column \(first.column)"
@@ -132,38 +127,35 @@ extension TensorComparison {
     _ live: inout LiveUnits, _ result: inout TensorVerification
   ) throws -> ErrorSums? {
     let (rows, columns) = (expected.shape.rows, expected.shape.columns)
-    let step = max(1, (1 << 18) / max(1, columns))
     let hash = SHA256()
     // Errors are those of the sum of planes, told once.
     let measuresError = depth == .full && plane == 0
     let scales = matrix.planes.indices.map { matrix.scale($0, convention).grid(columns: columns) }
     var sums = ErrorSums()
-    for start in stride(from: 0, to: rows, by: step) {
+    // A fit is of whole rows.
+    for band in expected.shape.bands(elements: 1 << 18) {
       try work.parallelism.cancellation.check()
-      let range = start..<min(start + step, rows)
-      let values = matrix.values(range, scales)
+      let values = matrix.values(band.rows, scales)
       if isPacked {
-        var left = [Int8](repeating: 0, count: range.count * columns)
-        try fresh.read(range, into: &left, at: 0)
-        let right = try foundTrits(range, nil)
-        if left != right { count(left, right, firstRow: start, columns, &result) }
-        live.add(right, firstRow: start)
+        let left = try fresh.trits(band)
+        let right = try foundTrits(band, nil)
+        if left != right { count(left, right, band, &result) }
+        live.add(right, band)
         if depth == .full {
           hash.update(right.span.bytes)
           result.zeros += right.count { $0 == 0 }
         }
       } else {
         let dtype = found.encoding.dtype ?? .bf16
-        try compare(values.map { TernaryScale.rounded($0, to: dtype) }, range, columns, &result)
+        try compare(values.map { TernaryScale.rounded($0, to: dtype) }, band, &result)
       }
       if measuresError, case .dense(let dtype) = expected.encoding {
-        let width = columns * (dtype.bits / 8)
-        let original = try source.withBytes(range.lowerBound * width..<range.upperBound * width, of: expected) {
-          DenseValues.floats($0, dtype)
-        }
+        let width = dtype.bits / 8
+        let bytes = band.elements.lowerBound * width..<band.elements.upperBound * width
+        let original = try source.withBytes(bytes, of: expected) { DenseValues.floats($0, dtype) }
         sums.add(original) { values[$0] }
       }
-      fresh.release(range)
+      fresh.release(band)
     }
     if isPacked { converted.release(0..<found.location.byteCount, of: found) }
     if depth == .full, isPacked, let scale = result.foundScale {
@@ -174,22 +166,22 @@ extension TensorComparison {
     return sums
   }
 
-  /// Dense values of rows against those expected, as their type holds them; −0 counts as 0.
+  /// Dense values of a band against those expected, as their type holds them; −0 counts as 0.
   private func compare(
-    _ wanted: [Float], _ rows: Range<Int>, _ columns: Int, _ result: inout TensorVerification
+    _ wanted: [Float], _ band: MatrixBand, _ result: inout TensorVerification
   ) throws {
     guard case .dense(let dtype) = found.encoding, dtype.isFloatWeight else {
       throw WorkflowError(.unsupportedEncoding(found: found.encoding.name, wanted: "BF16"), tensor: found.name)
     }
-    let width = columns * (dtype.bits / 8)
-    let values = try converted.withBytes(rows.lowerBound * width..<rows.upperBound * width, of: found) {
-      DenseValues.floats($0, dtype)
-    }
+    let width = dtype.bits / 8
+    let bytes = band.elements.lowerBound * width..<band.elements.upperBound * width
+    let values = try converted.withBytes(bytes, of: found) { DenseValues.floats($0, dtype) }
+    let columns = max(1, expected.shape.columns)
     for index in wanted.indices where wanted[index] != values[index] {
       result.mismatches += 1
       if result.firstMismatch == nil {
-        let place = (rows.lowerBound + index / columns, index % columns)
-        result.firstMismatch = .init(row: place.0, column: place.1, expected: 0, found: 0)
+        let (row, column) = (band.elements.lowerBound + index).quotientAndRemainder(dividingBy: columns)
+        result.firstMismatch = .init(row: row, column: column, expected: 0, found: 0)
       }
     }
     result.zeros += values.count { $0 == 0 }

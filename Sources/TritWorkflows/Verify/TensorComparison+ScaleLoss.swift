@@ -26,7 +26,7 @@ extension TensorComparison {
   ///
   /// - Parameter live: the weights that depend on a scale, on the grid of both granularities.
   func scaleLoss(
-    _ expected: TernaryScale, _ found: TernaryScale, _ live: LiveUnits, trits: (Range<Int>) throws -> [Int8]
+    _ expected: TernaryScale, _ found: TernaryScale, _ live: LiveUnits, trits: (MatrixBand) throws -> [Int8]
   ) throws -> ScaleLoss? {
     let (left, right) = (expected.multipliers, found.multipliers)
     var ranges = [ClosedRange<Float>?](repeating: nil, count: right.count)
@@ -47,19 +47,22 @@ extension TensorComparison {
 
   private func measured(
     _ blank: ScaleLoss, _ grid: ScaleGrid, _ left: [Float], _ from: ScaleGranularity, _ right: [Float],
-    _ to: ScaleGranularity, trits: (Range<Int>) throws -> [Int8]
+    _ to: ScaleGranularity, trits: (MatrixBand) throws -> [Int8]
   ) throws -> ScaleLoss {
     var result = blank
     let size = grid.size ?? grid.columns
-    let step = max(1, (1 << 18) / grid.columns)
-    for start in stride(from: 0, to: grid.rows, by: step) {
+    for band in expected.shape.bands(elements: 1 << 18) {
       try work.parallelism.cancellation.check()
-      let band = try trits(start..<min(start + step, grid.rows))
-      for row in 0..<band.count / grid.columns {
-        for part in 0..<grid.perRow {
-          let first = row * grid.columns + part * size
-          let count = Double(band[first..<min(first + size, (row + 1) * grid.columns)].count { $0 != 0 })
-          let unit = grid.size == nil ? 0 : (start + row) * grid.perRow + part
+      let found = try trits(band)
+      for row in 0..<band.rows.count {
+        var column = band.columns.lowerBound
+        while column < band.columns.upperBound {
+          let part = column / size
+          let end = min(band.columns.upperBound, (part + 1) * size)
+          let first = row * band.columns.count + column - band.columns.lowerBound
+          let count = Double(found[first..<first + end - column].count { $0 != 0 })
+          column = end
+          let unit = grid.size == nil ? 0 : (band.rows.lowerBound + row) * grid.perRow + part
           let (a, b) = (Double(left[grid.index(unit, from)]), Double(right[grid.index(unit, to)]))
           result.error += count * abs(b - a)
           result.magnitude += count * abs(a)
@@ -72,7 +75,7 @@ extension TensorComparison {
   /// The result for a tensor whose codes are right and whose scales are not.
   func differing(
     _ result: TensorVerification, _ detail: String, _ expected: TernaryScale, _ found: TernaryScale, _ live: LiveUnits,
-    trits: (Range<Int>) throws -> [Int8]
+    trits: (MatrixBand) throws -> [Int8]
   ) throws -> TensorVerification {
     guard let loss = try scaleLoss(expected, found, live, trits: trits) else { return differs(result, detail) }
     var result = result

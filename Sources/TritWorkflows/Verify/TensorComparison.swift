@@ -100,8 +100,8 @@ struct TensorComparison {
     var live = LiveUnits(ScaleGrid(candidates[0].granularity, foundScale.granularity, expected.shape))
     let hasTrits = try witness.agrees(cancellation: work.parallelism.cancellation) {
       try foundTrits($0, dense)
-    } look: { trits, rows, _ in
-      live.add(trits, firstRow: rows.lowerBound)
+    } look: { trits, band, _ in
+      live.add(trits, band)
     }
     converted.release(0..<found.location.byteCount, of: found)
     guard hasTrits else { return nil }
@@ -325,41 +325,38 @@ struct TensorComparison {
     return "scale \(index) is \(found.stored[index]), expected \(expected.stored[index])"
   }
 
-  /// Row by row: trits, hash, errors.
+  /// Band by band: trits, hash, errors.
   private func compareTrits(
     _ fresh: TernaryWeight, _ dense: TernaryWeight?, _ scale: TernaryScale, _ live: inout LiveUnits,
     _ result: inout TensorVerification
   ) throws -> ErrorSums? {
     let (rows, columns) = (expected.shape.rows, expected.shape.columns)
-    let step = max(1, (1 << 18) / max(1, columns))
     let hash = SHA256()
     // A divisor whose inverse is infinite leaves no weights to measure.
     let measuresError =
       depth == .full && expected.encoding.dtype != nil && scale.multipliers.allSatisfy(\.isFinite)
     let grid = scale.grid(columns: columns)
     var sums = ErrorSums()
-    var left = [Int8](repeating: 0, count: min(step, rows) * columns)
-    for start in stride(from: 0, to: rows, by: step) {
+    var left: [Int8] = []
+    for band in expected.shape.bands(elements: 1 << 18) {
       try work.parallelism.cancellation.check()
-      let range = start..<min(start + step, rows)
-      if range.count * columns != left.count { left = [Int8](repeating: 0, count: range.count * columns) }
-      try fresh.read(range, into: &left, at: 0)
-      let right = try foundTrits(range, dense)
-      if !left.span.bytes.isByteEqual(to: right.span.bytes) { count(left, right, firstRow: start, columns, &result) }
-      live.add(right, firstRow: start)
+      if band.count != left.count { left = [Int8](repeating: 0, count: band.count) }
+      try fresh.read(band, into: &left, at: 0)
+      let right = try foundTrits(band, dense)
+      if !left.span.bytes.isByteEqual(to: right.span.bytes) { count(left, right, band, &result) }
+      live.add(right, band)
       if depth == .full {
         hash.update(right.span.bytes)
         result.zeros += right.count { $0 == 0 }
       }
       if measuresError, case .dense(let dtype) = expected.encoding {
-        let width = columns * (dtype.bits / 8)
-        let values = try source.withBytes(range.lowerBound * width..<range.upperBound * width, of: expected) {
-          DenseValues.floats($0, dtype)
-        }
-        addErrors(values, right, grid, firstElement: start * columns, &sums)
+        let width = dtype.bits / 8
+        let bytes = band.elements.lowerBound * width..<band.elements.upperBound * width
+        let values = try source.withBytes(bytes, of: expected) { DenseValues.floats($0, dtype) }
+        addErrors(values, right, grid, firstElement: band.elements.lowerBound, &sums)
       }
-      fresh.release(range)
-      dense?.release(range)
+      fresh.release(band)
+      dense?.release(band)
     }
     if found.encoding.isTernary { converted.release(0..<found.location.byteCount, of: found) }
     if depth == .full {
@@ -370,13 +367,9 @@ struct TensorComparison {
     return sums
   }
 
-  func foundTrits(_ rows: Range<Int>, _ dense: TernaryWeight?) throws -> [Int8] {
-    if let dense {
-      var trits = [Int8](repeating: 0, count: rows.count * found.shape.columns)
-      try dense.read(rows, into: &trits, at: 0)
-      return trits
-    }
-    guard let decoded = try IndependentDecoder.trits(rows, of: found, in: converted) else {
+  func foundTrits(_ band: MatrixBand, _ dense: TernaryWeight?) throws -> [Int8] {
+    if let dense { return try dense.trits(band) }
+    guard let decoded = try IndependentDecoder.trits(band, of: found, in: converted) else {
       throw WorkflowError(
         .unsupportedEncoding(found: found.encoding.name, wanted: "a layout with an independent decoder"),
         tensor: found.name)
@@ -395,13 +388,15 @@ struct TensorComparison {
   }
 
   func count(
-    _ left: [Int8], _ right: [Int8], firstRow: Int, _ columns: Int, _ result: inout TensorVerification
+    _ left: [Int8], _ right: [Int8], _ band: MatrixBand, _ result: inout TensorVerification
   ) {
+    let columns = max(1, expected.shape.columns)
     for index in left.indices where left[index] != right[index] {
       result.mismatches += 1
       if result.firstMismatch == nil {
         result.firstMismatch = TensorVerification.Mismatch(
-          row: firstRow + index / columns, column: index % columns, expected: left[index], found: right[index])
+          row: (band.elements.lowerBound + index) / columns, column: (band.elements.lowerBound + index) % columns,
+          expected: left[index], found: right[index])
       }
     }
   }

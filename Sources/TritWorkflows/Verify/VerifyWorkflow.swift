@@ -169,17 +169,15 @@ public struct VerifyWorkflow: Sendable {
     guard !pairs.isEmpty else { return [] }
     let single = WorkOptions(
       parallelism: Parallelism(threads: 1, cancellation: work.parallelism.cancellation), kernels: work.kernels)
-    let ofConverted = I2SOrderProbe(source: converted) { tensor, rows in
+    let ofConverted = I2SOrderProbe(source: converted) { tensor, band in
       guard let original = source.manifest.tensor(named: tensor.name) else { return nil }
-      let weight = try TernaryWeight(
-        source, original, quantizer: quantizer, calibration: calibration, work: single)
-      var trits = [Int8](repeating: 0, count: rows.count * original.shape.columns)
-      try weight.read(rows, into: &trits, at: 0)
-      return trits
+      return try TernaryWeight(
+        source, original, quantizer: quantizer, calibration: calibration, work: single
+      ).trits(band)
     }
-    let ofSource = I2SOrderProbe(source: source) { tensor, rows in
+    let ofSource = I2SOrderProbe(source: source) { tensor, band in
       try converted.manifest.tensor(named: tensor.name).flatMap {
-        try TernaryReader(converted, $0, single)?.trits(rows)
+        try TernaryReader(converted, $0, single)?.trits(band)
       }
     }
     return try [

@@ -16,6 +16,11 @@ struct FittedMatrix: Sendable {
     _ pass: WeightPass, _ quantizer: any FittingQuantizer, _ summary: WeightSummary,
     calibration: CalibrationStatistics?, work: WorkOptions
   ) throws {
+    guard !pass.tensor.shape.hasLongRows else {
+      throw WorkflowError(
+        .rowTooLong(columns: pass.tensor.shape.columns),
+        file: pass.source.manifest.files[pass.tensor.location.file].path, tensor: pass.tensor.name)
+    }
     self.quantizer = quantizer
     (rows, columns) = (pass.tensor.shape.rows, pass.tensor.shape.columns)
     var evidence = MatrixEvidence(rows: rows, columns: columns, summary: summary)
@@ -31,10 +36,10 @@ struct FittedMatrix: Sendable {
     let step = max(16, bandBytes / 4 / max(1, columns) / 16 * 16)
     let count = (rows + step - 1) / step
     let parts = Mutex<[[FittedPlane]]>(Array(repeating: [], count: count))
-    let rowCount = rows
+    let (rowCount, shape) = (rows, pass.tensor.shape)
     try work.parallelism.forEachBand(count) { band in
-      let range = band * step..<min(rowCount, (band + 1) * step)
-      let fitted = fit.fit(try pass.values(of: range), rows: range.count)
+      let range = shape.band(band * step..<min(rowCount, (band + 1) * step))
+      let fitted = fit.fit(try pass.values(of: range), rows: range.rows.count)
       pass.release(range)
       parts.withLock { $0[band] = fitted }
     }
@@ -57,11 +62,10 @@ struct FittedMatrix: Sendable {
 
   private static func histogram(_ pass: WeightPass, _ work: WorkOptions) throws -> MagnitudeHistogram {
     let total = Mutex(MagnitudeHistogram())
-    let (rows, columns) = (pass.tensor.shape.rows, pass.tensor.shape.columns)
-    let step = max(1, bandBytes / 2 / max(1, columns))
-    try work.parallelism.forEachBand((rows + step - 1) / step) { band in
+    let bands = pass.tensor.shape.bands(elements: bandBytes / 2)
+    try work.parallelism.forEachBand(bands.count) { band in
       var part = MagnitudeHistogram()
-      part.add(try pass.values(of: band * step..<min(rows, (band + 1) * step)))
+      part.add(try pass.values(of: bands[band]))
       total.withLock { $0.merge(part) }
     }
     return total.withLock { $0 }
@@ -94,9 +98,9 @@ struct FittedMatrix: Sendable {
 }
 
 extension WeightPass {
-  /// Rows as the quantizer sees them: rounded to bfloat16 where that is its rule.
-  func values(of rows: Range<Int>) throws -> [Float] {
-    try source.withBytes(byteRange(rows), of: tensor) { data in
+  /// A band as the quantizer sees it: rounded to bfloat16 where that is its rule.
+  func values(of band: MatrixBand) throws -> [Float] {
+    try source.withBytes(byteRange(band), of: tensor) { data in
       let values = DenseValues.floats(data, dtype)
       return roundsToBFloat16 && dtype != .bf16 ? values.map { BFloat16.rounded($0) } : values
     }

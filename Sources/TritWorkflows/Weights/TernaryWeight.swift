@@ -112,15 +112,21 @@ struct TernaryWeight: Sendable {
     }
   }
 
-  /// Reads rows as trits, row-major, to `trits[start…]`.
+  /// Trits of a band.
   ///
-  /// - Throws: `WorkflowError.invalidCodes` when a packed row holds a code no packer writes.
-  func read(_ rows: Range<Int>, into trits: inout [Int8], at start: Int) throws {
-    let columns = tensor.shape.columns
+  /// - Throws: `WorkflowError.invalidCodes` when packed bytes hold a code no packer writes.
+  func trits(_ band: MatrixBand) throws -> [Int8] {
+    var trits = [Int8](repeating: 0, count: band.count)
+    try read(band, into: &trits, at: 0)
+    return trits
+  }
+
+  /// Reads a band as trits, row-major, to `trits[start…]`.
+  func read(_ band: MatrixBand, into trits: inout [Int8], at start: Int) throws {
     switch origin {
     case .packed(let layout):
-      for run in layout.runs(rows, tensor.shape) {
-        let first = start + (run.rows.lowerBound - rows.lowerBound) * columns
+      for run in layout.runs(band, tensor.shape) {
+        let first = start + run.start(in: band, tensor.shape)
         let invalid = try source.withBytes(run.bytes, of: tensor) { bytes in
           var output = trits.mutableSpan
           return layout.unpack(bytes, run, tensor.shape, with: kernels, into: &output, at: first)
@@ -131,30 +137,29 @@ struct TernaryWeight: Sendable {
         }
       }
     case .recognised(let pass, _):
-      try pass.signs(of: rows, into: &trits, at: start)
+      try pass.signs(of: band, into: &trits, at: start)
     case .quantized(let pass, _, let decision):
-      try pass.trits(of: rows, decision.thresholds, decision.floatThresholds, into: &trits, at: start)
+      try pass.trits(of: band, decision.thresholds, decision.floatThresholds, into: &trits, at: start)
     case .fitted(_, let matrix):
-      let range = rows.lowerBound * columns..<rows.upperBound * columns
-      trits.replaceSubrange(start..<start + range.count, with: matrix.planes[plane].trits[range])
+      trits.replaceSubrange(start..<start + band.count, with: matrix.planes[plane].trits[band.elements])
     }
   }
 
-  /// Reads rows of the output, which may be other rows of the source.
-  func read(_ rows: Range<Int>, order: RowPermutation?, into trits: inout [Int8], at start: Int) throws {
-    guard let order else { return try read(rows, into: &trits, at: start) }
-    for (index, stored) in rows.enumerated() {
-      let row = order.row(ofStored: stored)
-      try read(row..<row + 1, into: &trits, at: start + index * tensor.shape.columns)
+  /// Reads a band of the output, whose rows may be other rows of the source.
+  func read(_ band: MatrixBand, order: RowPermutation?, into trits: inout [Int8], at start: Int) throws {
+    guard let order else { return try read(band, into: &trits, at: start) }
+    for (index, stored) in band.rows.enumerated() {
+      let row = tensor.shape.band(band.columns, ofRow: order.row(ofStored: stored))
+      try read(row, into: &trits, at: start + index * band.columns.count)
     }
   }
 
-  /// Gives back the memory of the rows' stored bytes.
-  func release(_ rows: Range<Int>) {
+  /// Gives back the memory of a band's stored bytes.
+  func release(_ band: MatrixBand) {
     switch origin {
     case .packed(let layout):
-      for run in layout.runs(rows, tensor.shape) { source.release(run.bytes, of: tensor) }
-    case .recognised(let pass, _), .quantized(let pass, _, _), .fitted(let pass, _): pass.release(rows)
+      for run in layout.runs(band, tensor.shape) { source.release(run.bytes, of: tensor) }
+    case .recognised(let pass, _), .quantized(let pass, _, _), .fitted(let pass, _): pass.release(band)
     }
   }
 }
@@ -172,11 +177,11 @@ extension TernaryWeight {
   ///
   /// Over zeros any scale is as good as any other: where the stored ones do not fit, those are left out of account.
   ///
-  /// - Parameter trits: whole rows, where they are known.
+  /// - Parameter trits: those of a band, where they are known.
   /// - Throws: `WorkflowError.scalesDiffer` for the first weights that would have to share a scale.
   static func scale(
     _ scale: TernaryScale, asHeldBy layout: any TernaryLayout, _ tensor: TensorDescriptor,
-    _ loss: ScaleLossPolicy = .refuse, trits: ((Range<Int>) throws -> [Int8])? = nil
+    _ loss: ScaleLossPolicy = .refuse, trits: ((MatrixBand) throws -> [Int8])? = nil
   ) throws -> TernaryScale {
     guard let held = layout.embeddedScale?.granularity else { return scale }
     let (rows, columns) = (tensor.shape.rows, tensor.shape.columns)
@@ -206,9 +211,8 @@ extension TernaryWeight {
         columnOrder.row(ofStored: $0)
       }
     }
-    return try TernaryWeight.scale(ordered, asHeldBy: layout, tensor, loss) { rows in
-      var trits = [Int8](repeating: 0, count: rows.count * shape.columns)
-      try read(rows, into: &trits, at: 0)
+    return try TernaryWeight.scale(ordered, asHeldBy: layout, tensor, loss) { band in
+      var trits = try trits(band)
       columnOrder?.reorder(&trits, columns: shape.columns)
       return trits
     }
@@ -226,29 +230,31 @@ extension TernaryScale {
 }
 
 extension WeightPass {
-  func byteRange(_ rows: Range<Int>) -> Range<Int> {
-    let rowBytes = tensor.shape.columns * (dtype.bits / 8)
-    return rows.lowerBound * rowBytes..<rows.upperBound * rowBytes
+  func byteRange(_ band: MatrixBand) -> Range<Int> { byteRange(elements: band.elements) }
+
+  func byteRange(elements: Range<Int>) -> Range<Int> {
+    let width = dtype.bits / 8
+    return elements.lowerBound * width..<elements.upperBound * width
   }
 
-  func release(_ rows: Range<Int>) {
-    source.release(byteRange(rows), of: tensor)
+  func release(_ band: MatrixBand) {
+    source.release(byteRange(band), of: tensor)
   }
 
-  /// Signs of rows as trits: everything but zero is ±1, down to the smallest number there is.
-  func signs(of rows: Range<Int>, into trits: inout [Int8], at start: Int) throws {
+  /// Signs of a band as trits: everything but zero is ±1, down to the smallest number there is.
+  func signs(of band: MatrixBand, into trits: inout [Int8], at start: Int) throws {
     try self.trits(
-      of: rows, TritThresholds(positive: 1, negative: 1), FloatTritThresholds(positive: 1, negative: 1), into: &trits,
+      of: band, TritThresholds(positive: 1, negative: 1), FloatTritThresholds(positive: 1, negative: 1), into: &trits,
       at: start)
   }
 
-  /// Trits of rows by threshold.
+  /// Trits of a band by threshold.
   func trits(
-    of rows: Range<Int>, _ thresholds: TritThresholds, _ floatThresholds: FloatTritThresholds,
+    of band: MatrixBand, _ thresholds: TritThresholds, _ floatThresholds: FloatTritThresholds,
     into trits: inout [Int8], at start: Int
   ) throws {
-    let range = start..<start + rows.count * tensor.shape.columns
-    try source.withBytes(byteRange(rows), of: tensor) { data in
+    let range = start..<start + band.count
+    try source.withBytes(byteRange(band), of: tensor) { data in
       var output = trits.mutableSpan
       if dtype == .bf16 {
         kernels.quantize(bf16: data, thresholds, into: &output, range)

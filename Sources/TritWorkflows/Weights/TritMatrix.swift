@@ -83,7 +83,7 @@ public struct TritMatrix: Sendable, Hashable {
     try layout.checkForWriting(shape)
     var bytes = [UInt8](repeating: 0, count: layout.byteCount(shape))
     for band in layout.bands(shape, rowsPerBand: rows) {
-      let part = band.rows.flatMap { trits[$0.lowerBound * columns..<$0.upperBound * columns] }
+      let part = band.parts(of: shape).flatMap { trits[$0.elements] }
       var output = [UInt8](repeating: 0, count: band.bytes.count)
       var span = output.mutableSpan
       layout.pack(part.span, band, shape, with: KernelChoice.best, into: &span)
@@ -110,8 +110,9 @@ public struct TritMatrix: Sendable, Hashable {
 
   init(_ weight: TernaryWeight, _ convention: ScaleConvention) throws {
     let shape = weight.tensor.shape
+    // Whoever wants a matrix in memory gets it, however long its rows are.
     var trits = [Int8](repeating: 0, count: shape.elementCount)
-    try weight.read(0..<shape.rows, into: &trits, at: 0)
+    for band in shape.bands(elements: bandBytes) { try weight.read(band, into: &trits, at: band.elements.lowerBound) }
     self.init(trits: trits, rows: shape.rows, columns: shape.columns, scale: try weight.scale(convention))
   }
 

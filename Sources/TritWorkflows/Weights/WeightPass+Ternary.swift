@@ -29,10 +29,12 @@ extension WeightPass {
   func spreadScale(_ parallelism: Parallelism) throws -> TernaryScale? {
     let (rows, columns) = (tensor.shape.rows, tensor.shape.columns)
     guard tensor.shape.isMatrix, rows > 0, columns >= WeightPass.leastWeights, dtype.bits <= 32 else { return nil }
+    guard !tensor.shape.hasLongRows else { return try scaleOfLongRows(parallelism) }
     let smallest = ScaleGranularity.group(columns: WeightPass.groupSizes[0])
     let perRow = smallest.groups(columns: columns)
     // The first rows on one thread: they tell latent weights from ternary ones.
-    guard let head = try magnitudes(of: 0..<min(rows, 4), smallest) else { return nil }
+    let first = min(rows, 4, max(1, TensorShape.longestRow / columns))
+    guard let head = try magnitudes(of: tensor.shape.band(0..<first)) else { return nil }
     let step = max(1, bandBytes / 4 / columns)
     let rest = head.count / perRow..<rows
     let bandCount = (rest.count + step - 1) / step
@@ -41,8 +43,8 @@ extension WeightPass {
     try parallelism.forEachBand(bandCount) { band in
       guard !isOther.load(ordering: .relaxed) else { return }
       let first = rest.lowerBound + band * step
-      let range = first..<min(rows, first + step)
-      let found = try magnitudes(of: range, smallest)
+      let range = tensor.shape.band(first..<min(rows, first + step))
+      let found = try magnitudes(of: range)
       release(range)
       if found == nil { isOther.store(true, ordering: .relaxed) }
       parts.withLock { $0[band] = found }
@@ -54,6 +56,33 @@ extension WeightPass {
     return scale.granularity == .tensor ? nil : scale
   }
 
+  /// The scales of rows that are read in pieces; nil for other weights than ternary ones.
+  ///
+  /// - Throws: `WorkflowError.rowTooLong` where a row has several: of its groups there may be more than memory is for.
+  private func scaleOfLongRows(_ parallelism: Parallelism) throws -> TernaryScale? {
+    var stored: [Float] = []
+    for row in 0..<tensor.shape.rows {
+      var scale: Float = 0
+      for band in tensor.shape.bands(of: row..<row + 1, elements: 1 << 20) {
+        try parallelism.cancellation.check()
+        guard let found = try magnitudes(of: band) else { return nil }
+        release(band)
+        for magnitude in found where magnitude > 0 {
+          guard scale == 0 || scale == magnitude else {
+            throw WorkflowError(
+              .rowTooLong(columns: tensor.shape.columns), file: source.manifest.files[tensor.location.file].path,
+              tensor: tensor.name)
+          }
+          scale = magnitude
+        }
+      }
+      stored.append(scale)
+    }
+    let scale = TernaryScale(stored: stored, storage: dtype, convention: .multiply, granularity: .row)
+      .coarsest(rows: tensor.shape.rows, columns: tensor.shape.columns)
+    return scale.granularity == .tensor ? nil : scale
+  }
+
   /// How many weights share a scale, by at most 16 rows spread over the matrix; nil when they are not ternary.
   func sampledGranularity() throws -> ScaleGranularity? {
     let (rows, columns) = (tensor.shape.rows, tensor.shape.columns)
@@ -61,23 +90,25 @@ extension WeightPass {
     let smallest = ScaleGranularity.group(columns: WeightPass.groupSizes[0])
     var stored: [Float] = []
     let count = min(rows, 16)
-    let sampled = (0..<count).map { rows / count * $0 }
-    try source.expect(sampled.map { ExpectedRange(tensor, byteRange($0..<$0 + 1)) })
+    // Of a long row the beginning: what is told here is told of the whole when it is read.
+    let looked = tensor.shape.hasLongRows ? 1 << 18 : columns
+    let sampled = (0..<count).map { tensor.shape.band(0..<looked, ofRow: rows / count * $0) }
+    try source.expect(sampled.map { ExpectedRange(tensor, byteRange($0)) })
     for row in sampled {
-      guard let found = try magnitudes(of: row..<row + 1, smallest) else { return nil }
+      guard let found = try magnitudes(of: row) else { return nil }
       stored += found
     }
     guard stored.contains(where: { $0 > 0 }) else { return nil }
     return TernaryScale(stored: stored, storage: dtype, convention: .multiply, granularity: smallest)
-      .coarsest(rows: count, columns: columns, upTo: WeightPass.groupSizes[WeightPass.groupSizes.count - 1]).granularity
+      .coarsest(rows: count, columns: looked, upTo: WeightPass.groupSizes[WeightPass.groupSizes.count - 1]).granularity
   }
 
-  /// The one magnitude of each group of some rows, 0 for a group of zeros; nil when a group has several.
-  private func magnitudes(of rows: Range<Int>, _ granularity: ScaleGranularity) throws -> [Float]? {
-    let places = ScalePlaces(granularity, columns: tensor.shape.columns)
-    return try source.withBytes(byteRange(rows), of: tensor) { data in
+  /// The one magnitude of each of the smallest groups of a band, 0 for a group of zeros; nil when a group has several.
+  private func magnitudes(of band: MatrixBand) throws -> [Float]? {
+    let places = ScalePlaces(.group(columns: WeightPass.groupSizes[0]), columns: band.columns.count)
+    return try source.withBytes(byteRange(band), of: tensor) { data in
       var result: [Float] = []
-      for row in 0..<rows.count {
+      for row in 0..<band.rows.count {
         var isTernary = true
         places.forEachRun(ofRow: row) { columns, _ in
           guard isTernary else { return }

@@ -20,14 +20,20 @@ struct DenseStream {
     let isVector = tensor.shape.rank < 2
     let columns = isVector ? 1 : tensor.shape.columns
     let rows = isVector ? tensor.shape.elementCount : tensor.shape.rows
-    let inputRow = columns * (dtype.bits / 8)
-    let outputRow = rows == 0 ? 0 : planned.byteCount / rows
-    let rowsPerBand = max(1, bandBytes / 4 / max(1, columns))
+    let width = dtype.bits / 8
+    guard let shape = isVector ? TensorShape(rows: rows, columns: columns) : tensor.shape else {
+      preconditionFailure("a vector is a matrix of one column")
+    }
+    if shape.hasLongRows, planned.columnOrder != nil {
+      throw WorkflowError(
+        .rowTooLong(columns: columns), file: source.manifest.files[tensor.location.file].path, tensor: tensor.name)
+    }
+    let bands = shape.bands(elements: bandBytes / 4)
     let total = Mutex(RoundingReport())
     let check = FiniteCheck(tensor, of: source, nonFinite, role: planned.role, large: large)
-    try work.parallelism.forEachBand((rows + rowsPerBand - 1) / rowsPerBand) { band in
-      let range = band * rowsPerBand..<min(rows, (band + 1) * rowsPerBand)
-      var values = try values(range, planned, dtype, inputRow, check)
+    try work.parallelism.forEachBand(bands.count) { index in
+      let band = bands[index]
+      var values = try values(band, shape, planned, dtype, check)
       if !isVector { planned.columnOrder?.reorder(&values, columns: columns) }
       if planned.storedValues != .same { values = values.map { planned.storedValues.stored($0) } }
       zeros.look(at: values)
@@ -41,14 +47,15 @@ struct DenseStream {
         let bound = StoredRounding(of: planned.encoding)?.stepBound,
         let loss = RowLoss(
           values.lazy.map { Double($0) }, DenseRecoder.decode(bytes, planned.encoding).lazy.map { Double($0) },
-          columns: isVector ? values.count : columns, firstRow: range.lowerBound, bound: bound)
+          columns: isVector ? values.count : band.columns.count, firstRow: band.rows.lowerBound, bound: bound)
       {
         throw WorkflowError(
           .roundingLoses(detail: loss.text(planned.encoding.name)),
           file: source.manifest.files[tensor.location.file].path, tensor: tensor.name)
       }
-      try writer.write(bytes.span.bytes, to: planned.name, at: range.lowerBound * outputRow)
-      let input = range.lowerBound * inputRow..<range.upperBound * inputRow
+      let start = planned.encoding.byteOffset(ofElement: band.elements.lowerBound)
+      try writer.write(bytes.span.bytes, to: planned.name, at: start)
+      let input = band.elements.lowerBound * width..<band.elements.upperBound * width
       source.release(input, of: tensor)
       work.progress.advanced(by: input.count)
       total.withLock { $0.add(rounding) }
@@ -57,19 +64,17 @@ struct DenseStream {
   }
 
   private func values(
-    _ rows: Range<Int>, _ planned: PlannedTensor, _ dtype: DType, _ rowBytes: Int, _ check: FiniteCheck?
+    _ band: MatrixBand, _ shape: TensorShape, _ planned: PlannedTensor, _ dtype: DType, _ check: FiniteCheck?
   ) throws -> [Float] {
-    func read(_ range: Range<Int>) throws -> [Float] {
-      let start = range.lowerBound * rowBytes
-      return try source.withBytes(start..<range.upperBound * rowBytes, of: planned.source) { bytes in
+    func read(_ band: MatrixBand) throws -> [Float] {
+      let width = dtype.bits / 8
+      let start = band.elements.lowerBound * width
+      return try source.withBytes(start..<band.elements.upperBound * width, of: planned.source) { bytes in
         try check?.look(at: bytes, from: start)
         return DenseValues.floats(bytes, dtype)
       }
     }
-    guard let order = planned.rowOrder else { return try read(rows) }
-    return try rows.flatMap { stored in
-      let row = order.row(ofStored: stored)
-      return try read(row..<row + 1)
-    }
+    guard let order = planned.rowOrder else { return try read(band) }
+    return try band.rows.flatMap { try read(shape.band(band.columns, ofRow: order.row(ofStored: $0))) }
   }
 }
