@@ -132,7 +132,7 @@ extension GapResult {
     if measured.isEmpty, model.meanKL > 0 {
       points.append(
         attribution == nil
-          ? "What the gap comes from was not measured (--attribute does)" : "What the gap comes from was not measured")
+          ? "The causes of the gap were not measured (--attribute does)" : "The causes of the gap were not measured")
     }
     for part in parts where part.outcome == .differs && part.cost == nil && part.part.isOfProof {
       points.append("\(part.part.title) differ: \(part.detail)")
@@ -146,12 +146,12 @@ extension GapResult {
     var points: [String] = []
     if let first = firstPastBound {
       points.append(
-        "Hidden states part at \(first.name): relative error \(GapResult.number(first.relativeError, 3)), bound "
+        "Hidden states diverge at \(first.name): relative error \(GapResult.number(first.relativeError, 3)), bound "
           + GapResult.number(layerBound, 3))
     }
     if let part = attribution?.first(where: { $0.part != .allProjections }), part.meanKL > 0 {
       points.append(
-        "Of single layers and kinds of projection \(part.part.name) costs most, with what it does to its inputs: mean KL "
+        "Of single layers and kinds of projection \(part.part.name) costs most, its effect on inputs included: mean KL "
           + GapResult.number(part.meanKL))
     }
     return points

@@ -26,8 +26,8 @@ extension RuntimeTable {
         let forms = (group.forms[0].isGGUF ? "GGUF " : "") + group.forms.map(\.name).joined(separator: ", ")
         return "| " + ([forms] + group.cells).joined(separator: " | ") + " |"
       }
-      let head = ["### \(family.className)\(architecture)", "", "| form | loads | misreads | refuses |", "|---|---|---|---|"]
-      return (head + lines).joined(separator: "\n")
+      let head = "### \(family.className)\(architecture)\n\n| form | loads | misreads | refuses |\n|---|---|---|---|"
+      return ([head] + lines).joined(separator: "\n")
     }.joined(separator: "\n\n")
   }
 

@@ -25,13 +25,13 @@ struct Check: ParsableCommand {
   @Flag(help: "Warnings fail as errors do.")
   var strict = false
 
-  @Flag(name: .customLong("run"), help: "Also score a short text: a model that computes noise is found so.")
+  @Flag(name: .customLong("run"), help: "Also score a short text, to find models that compute noise.")
   var scoresText = false
 
-  @Option(help: "What stored scales mean, where the files do not say.")
+  @Option(help: "Meaning of stored scales, where the files do not state it.")
   var scaleConvention: ScaleConvention?
 
-  @Option(help: "Byte order of I2_S in a GGUF file, which does not tell.")
+  @Option(help: "Byte order of I2_S; a GGUF file does not state it.")
   var i2sOrder: I2SOrder?
 
   @Option(help: .preTokenizer)

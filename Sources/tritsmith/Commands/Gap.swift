@@ -12,8 +12,8 @@ struct Gap: ParsableCommand {
       Runs both in lock-step on one text, without writing logits, and reports predictions (perplexity, KL divergence both \
       ways, agreement), layers (error of hidden states) and tensors (error of weights). Two verdicts are kept apart: \
       fidelity, which must be exact, and loss of quality (none, slight, visible, severe), which fails only past a bound \
-      given with --max-mean-kl, --min-top1 or --max-ppl-ratio. Which part the gap comes from is said only where \
-      --attribute measured it. Exit code 0 when every gate holds, 1 when not. Docs/Gap.md explains every number.
+      given with --max-mean-kl, --min-top1 or --max-ppl-ratio. Causes of the gap are named only where \
+      --attribute measured them. Exit code 0 when every gate holds, 1 when not. Docs/Gap.md explains every number.
       """,
     examples: [
       .init("tritsmith gap ./bfloat16 ./bitnet", "On the built-in sample."),
@@ -22,7 +22,7 @@ struct Gap: ParsableCommand {
       .init("tritsmith gap ./bf16 ./bitnet --max-mean-kl 0.01 --min-top1 0.95 --format json", "For a CI job."),
     ], group: "Prove")
 
-  @Argument(help: "What is taken as the measure: a bf16 model, or any other.", completion: .file())
+  @Argument(help: "The reference: a bf16 model, or any other.", completion: .file())
   var reference: String
 
   @Argument(help: "The ternary model.", completion: .file())
@@ -52,16 +52,16 @@ struct Gap: ParsableCommand {
   @Flag(inversion: .prefixedNo, help: "Compare weights tensor by tensor.")
   var tensors = true
 
-  @Flag(inversion: .prefixedNo, help: "Check that the candidate is exactly what converting the reference gives.")
+  @Flag(inversion: .prefixedNo, help: "Check that the candidate is the result of converting the reference.")
   var fidelity = true
 
   @Option(help: ArgumentHelp("Arithmetic of the quantization that fidelity redoes.", isDetail: true))
   var arithmetic: Arithmetic?
 
-  @Option(help: ArgumentHelp("Relative error from which on a layer is reported as past the bound.", valueName: "ratio"))
+  @Option(help: ArgumentHelp("Relative error above which a layer is reported as past the bound.", valueName: "ratio"))
   var layerBound = GapRequest.defaultLayerBound
 
-  @Option(help: ArgumentHelp("Most KL(P‖Q) on average that passes, in nats.", valueName: "nats"))
+  @Option(help: ArgumentHelp("Largest mean KL(P‖Q) that passes, in nats per token.", valueName: "nats"))
   var maxMeanKl: Double?
 
   @Option(
@@ -69,7 +69,7 @@ struct Gap: ParsableCommand {
     help: ArgumentHelp("Smallest share of equal likeliest tokens that passes.", valueName: "share"))
   var minTop1: Double?
 
-  @Option(help: ArgumentHelp("Most PPL(Q) / PPL(P) that passes.", valueName: "ratio"))
+  @Option(help: ArgumentHelp("Largest PPL(Q) / PPL(P) that passes.", valueName: "ratio"))
   var maxPplRatio: Double?
 
   @Option(help: "Run the projections of the reference in this way.")
