@@ -81,6 +81,10 @@ struct Gap: ParsableCommand {
 
   @OptionGroup(title: "Output") var printing: OutputOptions
   @OptionGroup(title: "Page") var page: PageOptions
+
+  @Flag(help: ArgumentHelp("State time and memory in the page, which then differs between runs.", isDetail: true))
+  var timings = false
+
   @OptionGroup(title: "Running") var running: RunningOptions
 
   func validate() throws {
@@ -139,7 +143,7 @@ struct Gap: ParsableCommand {
         reading: [request.reference, request.candidate, text.textFile, idsFile, chat.messagesFile])
       let result = try GapWorkflow(request, work: work).run()
       try page.finish(
-        file, page: result.page, printing: printing, result.report, quietly: running.quiet)
+        file, page: result.page(timings: timings), printing: printing, result.report, quietly: running.quiet)
       return result.passed
     }
     if !passed { throw ExitRequest(.checkFailed) }
