@@ -91,7 +91,7 @@ extension GapResult {
     guard model.tokens > 0, let quality else {
       return "No token could be compared: logits are infinite or no numbers"
     }
-    let size = "\(quality.phrase) of quality, mean KL \(GapResult.number(model.meanKL)) nats a token"
+    let size = "\(quality.phrase) of quality, mean KL \(GapResult.number(model.meanKL)) nats per token"
     switch fidelity?.verdict {
     case .exact: return "The candidate is exactly what converting the reference gives; \(size)"
     case .rounded:
@@ -173,7 +173,7 @@ extension GapResult {
         ReportFact(
           "Perplexity ratio", .number(model.ratio.value), .perplexityRatio,
           note: "± \(GapResult.number(model.ratio.error, 2))"),
-        ReportFact("Mean KL", .number(model.meanKL), .kld, key: "mean_kld", note: "nats a token"),
+        ReportFact("Mean KL", .number(model.meanKL), .kld, key: "mean_kld", note: "nats per token"),
         ReportFact(
           "Same top-1", .number(model.sameTopOne.value), .sameTopOne, key: "same_top_1", kind: .fraction(digits: 2)),
       ])
@@ -271,7 +271,7 @@ extension GapResult {
         ReportFact("Text SHA-256", .text(textSHA256.description), key: "text_sha256", kind: .hash),
         ReportFact(
           "Ids SHA-256", .text(idsSHA256.description), key: "ids_sha256", kind: .hash, note: "scored ids, int32"),
-        ReportFact("Context", .integer(context), note: "tokens a window"),
+        ReportFact("Context", .integer(context), note: "tokens per window"),
         ReportFact("First-token rule", .text(firstTokenRule), .firstTokenRule),
         ReportFact("Seed", .missing, note: "nothing is random"),
         ReportFact("Threads", .integer(candidate.run.threads)),
@@ -285,7 +285,7 @@ extension GapResult {
     let projections = side.run.projections
     // All but Linear quantize their inputs per token by their largest magnitude.
     let activations =
-      projections.allSatisfy { $0 == ProjectionClass.linear.rawValue } ? "none" : "int8, absmax a token"
+      projections.allSatisfy { $0 == ProjectionClass.linear.rawValue } ? "none" : "int8, absmax per token"
     var facts = ReportFacts(
       key: key, title: title,
       [

@@ -8,7 +8,7 @@ import TritWorkflows
 
 struct Check: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Find what is wrong with one model: files, numbers, tokenizer.",
+    abstract: "Find faults of one model: files, numbers, tokenizer.",
     discussion: """
       Reads everything once and runs a few tokens. Every finding has the id of a rule (Docs/Checks.md) and a severity. \
       Exit code 0 when there is no error, 1 when there is one; with --strict warnings count as well.

@@ -126,7 +126,7 @@ struct GGUFArguments: ParsableArguments {
 
 struct Convert: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Write a model in another form: packed, GGUF, MLX, TritPack, dense.",
+    abstract: "Write a model in another form: packed, GGUF, MLX, dense.",
     discussion: """
       The input may be latent (prequantized), already ternary, packed, or dense. The output is built under a temporary \
       name, reopened, compared with the source by an independent decoder, and only then put in place.

@@ -6,7 +6,7 @@ import TritWorkflows
 
 struct Validate: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Compare what a model computes with a model or an engine.",
+    abstract: "Compare logits with those of a model or an engine.",
     discussion: """
       Runs both in lock-step on the same tokens, or one along a file of logits (prompt<i>.ids, prompt<i>.logits, and \
       prompt<i>.positions where they are of some tokens only) from transformers or any other engine. Reports differences of logits, KL divergence, agreement of the likeliest tokens \
