@@ -31,7 +31,7 @@ struct Gap: ParsableCommand {
   @OptionGroup var text: TextOptions
 
   @Option(
-    help: ArgumentHelp("A file of token ids instead of text, taken as they are.", valueName: "file"),
+    help: ArgumentHelp("A file of token ids instead of text, taken as they are.", valueName: "file", isDetail: true),
     completion: .file())
   var idsFile: String?
 
@@ -46,19 +46,23 @@ struct Gap: ParsableCommand {
   @Flag(help: "Also measure what each layer and each kind of projection costs alone.")
   var attribute = false
 
-  @Option(help: ArgumentHelp("Tokens the attribution uses at most.", valueName: "count"))
+  @Option(help: ArgumentHelp("Tokens the attribution uses at most.", valueName: "count", isDetail: true))
   var attributeTokens = 1024
 
-  @Flag(inversion: .prefixedNo, help: "Compare weights tensor by tensor.")
+  @Flag(inversion: .prefixedNo, help: ArgumentHelp("Compare weights tensor by tensor.", isDetail: true))
   var tensors = true
 
-  @Flag(inversion: .prefixedNo, help: "Check that the candidate is the result of converting the reference.")
+  @Flag(
+    inversion: .prefixedNo,
+    help: ArgumentHelp("Check that the candidate is the result of converting the reference.", isDetail: true))
   var fidelity = true
 
   @Option(help: ArgumentHelp("Arithmetic of the quantization that fidelity redoes.", isDetail: true))
   var arithmetic: Arithmetic?
 
-  @Option(help: ArgumentHelp("Relative error above which a layer is reported as past the bound.", valueName: "ratio"))
+  @Option(
+    help: ArgumentHelp(
+      "Relative error above which a layer is reported as past the bound.", valueName: "ratio", isDetail: true))
   var layerBound = GapRequest.defaultLayerBound
 
   @Option(help: ArgumentHelp("Largest mean KL(P‖Q) that passes, in nats per token.", valueName: "nats"))
@@ -72,7 +76,7 @@ struct Gap: ParsableCommand {
   @Option(help: ArgumentHelp("Largest PPL(Q) / PPL(P) that passes.", valueName: "ratio"))
   var maxPplRatio: Double?
 
-  @Option(help: "Run the projections of the reference in this way.")
+  @Option(help: ArgumentHelp("Run the projections of the reference in this way.", isDetail: true))
   var referenceProjections: ProjectionOverride?
 
   @Option(

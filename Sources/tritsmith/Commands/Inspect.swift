@@ -51,7 +51,7 @@ struct Inspect: ParsableCommand {
   @Flag(help: "Prove the meaning of scales by running the model in both. Exit code 1 when undecided.")
   var proveScale = false
 
-  @Option(help: "Byte order of I2_S; a GGUF file does not state it.")
+  @Option(help: ArgumentHelp("Byte order of I2_S; a GGUF file does not state it.", isDetail: true))
   var i2sOrder: I2SOrder?
 
   @Option(

@@ -26,7 +26,9 @@ struct Verify: ParsableCommand {
   @Argument(help: "The converted model.", completion: .file())
   var converted: String
 
-  @Option(help: "Arithmetic to redo; the default is that recorded in the converted model, then the family's.")
+  @Option(
+    help: ArgumentHelp(
+      "Arithmetic to redo; the default is that recorded in the converted model, then the family's.", isDetail: true))
   var arithmetic: Arithmetic?
 
   @OptionGroup(title: "Quantizer") var quantizing: QuantizerArguments
@@ -37,7 +39,7 @@ struct Verify: ParsableCommand {
   @Option(help: "Meaning of the converted model's scales, where its files do not state it.")
   var convertedScale: ScaleConvention?
 
-  @Option(help: "Byte order of I2_S; GGUF files do not state it.")
+  @Option(help: ArgumentHelp("Byte order of I2_S; GGUF files do not state it.", isDetail: true))
   var i2sOrder: I2SOrder?
 
   @Option(help: .preTokenizer)
