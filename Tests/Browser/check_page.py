@@ -173,6 +173,7 @@ READING = """(() => {
   }
   const link = document.querySelector('a.why[href^="#def-"]');
   if (link) {
+    document.getElementById('definitions').open = false;
     link.click();
     if (!document.querySelector(link.getAttribute('href')).closest('details').open) found.push('a link leads into a folded section');
   }
@@ -202,6 +203,10 @@ class Check:
         label = f"{width} px, {theme}"
         self.expect(self.tab.evaluate("'ready' in document.documentElement.dataset"), f"{label}: the script did not run")
         return label
+
+    def unfold(self):
+        """Opens all sections, so that everything is looked at."""
+        self.tab.evaluate("document.querySelectorAll('.fold').forEach(section => { section.open = true; })")
 
     def close(self, label):
         for complaint in self.tab.complaints():
@@ -287,6 +292,7 @@ def run(tab, page, exact, least, screens):
     grounds = []
     for theme in ["light", "dark"]:
         label = check.open(1280, theme)
+        check.unfold()
         check.all(label, STRUCTURE)
         check.all(label, LAYOUT)
         check.all(label, CONTRAST)
@@ -296,6 +302,7 @@ def run(tab, page, exact, least, screens):
     label = check.open(1280)
     height = tab.evaluate("document.documentElement.scrollHeight") / SCREEN
     check.expect(not screens or height <= screens, f"{height:.1f} screens of {SCREEN} px, more than {screens}")
+    check.unfold()
     check.marks(exact, least)
     check.remarks()
     check.nearest()
@@ -306,6 +313,7 @@ def run(tab, page, exact, least, screens):
     check.close(label)
     for width in [360, 768]:
         label = check.open(width, phone=True)
+        check.unfold()
         check.all(label, LAYOUT)
         check.tap()
         check.close(label)

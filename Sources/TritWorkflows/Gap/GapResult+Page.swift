@@ -34,21 +34,24 @@ extension GapResult {
       // What gates say stands in the verdict and in their table.
       if case .note(let severity, let text) = block, severity != .pass, severity != .fail { page.note(severity, text) }
     }
-    section("Gates and parts", ["gates", "parts"])
-    section("Predictions", ["kld_distribution", "kld_by_position", "distributions"])
-    section("Layers", ["layer_sqnr", "layer_relative_error", "layers"])
+    section("Predictions", ["kld_distribution", "kld_by_position"])
+    section("Layers", ["layer_sqnr", "layer_relative_error"])
+    // The plot of the attribution; its table is among the numbers.
+    let attribution = take { if case .table(let table) = $0 { table.key == "attribution" } else { false } }
     section("Causes of the gap", ["layer_kld", "attribution"])
     section(
       "Weights",
       ["zeros_by_layer", "scale_by_layer", "weight_sqnr_by_layer", "trit_shares", "latent_weights", "tensors"])
+    section("Gates and parts", ["gates", "parts"])
     section("Worst tokens", ["worst_tokens"])
-    section("All numbers of the predictions", ["model"])
+    left += attribution
+    section("All numbers", ["distributions", "layers", "attribution", "model"])
     page.heading("How it was measured")
     for block in left {
       page.append((timings ? block : block.withoutFact("seconds").withoutFact("peak_memory")).forPage)
     }
-    // Read by few, and long.
-    page.folded = ["Worst tokens", "All numbers of the predictions", "How it was measured"]
+    // Long, and the verdict has what most readers look for there.
+    page.folded = ["Gates and parts", "Worst tokens", "All numbers", "How it was measured"]
     page.glossary = report.glossary
     return page
   }

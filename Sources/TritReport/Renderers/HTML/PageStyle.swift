@@ -102,7 +102,7 @@ enum PageStyle {
     .tools input[type=search]{font:inherit;width:15em;max-width:60vw;color:var(--ink);background:var(--card);\
     border:1px solid var(--rule);border-radius:5px;padding:4px 8px;margin-left:6px}
     .tools output{font-size:13px;color:var(--soft);min-width:7.5em;text-align:right}
-    .scroll{overflow:auto;max-height:min(78vh,900px);margin-top:10px;border-top:1.5px solid var(--ink);\
+    .scroll{overflow:auto;max-height:min(56vh,500px);margin-top:10px;border-top:1.5px solid var(--ink);\
     border-bottom:1px solid var(--rule);position:relative;background:\
     linear-gradient(to right,var(--paper) 40%,transparent) 0 0/44px 100% no-repeat local,\
     linear-gradient(to left,var(--paper) 40%,transparent) 100% 0/44px 100% no-repeat local,\
