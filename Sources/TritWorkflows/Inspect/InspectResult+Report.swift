@@ -5,10 +5,10 @@ import TritModel
 import TritReport
 
 extension InspectResult {
-  /// The report of `tritsmith inspect`, schema `tritsmith.inspect` 1.
+  /// The report of `tritsmith inspect`, schema `tritsmith.inspect` 2.
   public var report: ReportDocument {
     var report = ReportDocument(
-      title: "Model \(manifest.path)", schema: ReportSchema("tritsmith.inspect", version: 1),
+      title: "Model \(manifest.path)", schema: ReportSchema("tritsmith.inspect", version: 2),
       verdict: verdict(withEvidence: false), primaryTable: "tensors")
     report.append(modelFacts)
     report.append(scaleFacts)
