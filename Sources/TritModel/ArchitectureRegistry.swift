@@ -45,11 +45,12 @@ public enum ArchitectureRegistry {
     all.lazy.map { $0.role(of: name) }.first { $0 != .other } ?? .other
   }
 
-  /// The known class name with the smallest edit distance, case ignored.
+  /// The known class name with the smallest edit distance, case ignored; empty where none is alike: BertModel is no
+  /// misspelled BitNet.
   static func nearest(to name: String) -> String {
-    let names = all.map(\.className)
-    return names.min { distance($0.lowercased(), name.lowercased()) < distance($1.lowercased(), name.lowercased()) }
-      ?? ""
+    let distances = all.map { ($0.className, distance($0.className.lowercased(), name.lowercased())) }
+    guard let (nearest, least) = distances.min(by: { $0.1 < $1.1 }), least <= nearest.count / 4 else { return "" }
+    return nearest
   }
 
   private static func distance(_ left: String, _ right: String) -> Int {

@@ -71,7 +71,8 @@ public struct ModelError: DiagnosticError, Equatable {
     switch kind {
     case .noArchitecture: "the configuration names no model class"
     case .unknownArchitecture(let name, let nearest):
-      "model class '\(printable(name))' is not known; the nearest known one is '\(nearest)'"
+      "model class '\(printable(name))' is not known"
+        + (nearest.isEmpty ? "" : "; the nearest known one is '\(nearest)'")
     case .vocabularyOnly: "the file holds no tensors: a vocabulary at most, and no model"
     case .noConfiguration: "the model has no configuration"
     case .missingKey: "this key is needed and missing"

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Opens a page of tritsmith in a headless Chromium and uses it as a reader would.
 
-    check_page.py PAGE [--marks PLOT=COUNT ...] [--least-marks PLOT=COUNT ...]
+    check_page.py PAGE [--marks PLOT=COUNT ...] [--least-marks PLOT=COUNT ...] [--most-screens COUNT]
 
 Exit 0 when all holds, 1 with a line for each thing that does not, 77 when there is no browser.
 """
@@ -60,7 +60,7 @@ LAYOUT = """(() => {
 })()"""
 
 # WCAG 2.2: contrast of text and its ground, at least 4.5, large text 3; marks of plots at least 3 against the page,
-# but for the grey of zero, which stands between two others.
+# but for the grey of zero, which stands between two others, and cells of heat maps: their least is near the ground.
 CONTRAST = """(() => {
   const context = document.createElement('canvas').getContext('2d', { willReadFrequently: true });
   const pixel = colors => {
@@ -89,7 +89,7 @@ CONTRAST = """(() => {
     if (value < (large ? 3 : 4.5)) found.add(element.tagName + '.' + element.getAttribute('class') + ' has contrast ' + value.toFixed(2));
   }
   for (const mark of document.querySelectorAll('figure .m')) {
-    if (mark.closest('.tz') || !mark.getClientRects().length) continue;
+    if (mark.closest('.tz') || mark.matches('.h') || !mark.getClientRects().length) continue;
     const ground = grounds(mark.closest('figure'));
     const value = ratio(pixel([getComputedStyle(mark).fill]), pixel(ground));
     if (value < 3) found.add('mark of ' + mark.closest('g').getAttribute('class') + ' has contrast ' + value.toFixed(2));
@@ -135,7 +135,7 @@ SORTING = """(() => {
 FILTERING = """(() => {
   const found = [];
   for (const box of document.querySelectorAll('.table')) {
-    const input = box.querySelector('input');
+    const input = box.querySelector('input[type=search]');
     if (!input) continue;
     const rows = [...box.querySelector('tbody').rows], word = rows[0].cells[0].textContent;
     const visible = text => {
@@ -149,6 +149,43 @@ FILTERING = """(() => {
   }
   return found;
 })()"""
+
+# Ten columns at most until more are chosen; legends hide and show; links open what is folded; contents stick.
+READING = """(() => {
+  const found = [];
+  for (const table of document.querySelectorAll('.table table')) {
+    const shown = () => [...table.tHead.rows[0].cells].filter(cell => getComputedStyle(cell).display !== 'none').length;
+    const before = shown(), all = table.tHead.rows[0].cells.length;
+    if (before > 10) found.push(before + ' columns at once');
+    const boxes = [...table.closest('.table').querySelectorAll('.columns input')];
+    if ((all > 10) !== (boxes.length > 0)) found.push('no choice among ' + all + ' columns');
+    boxes.filter(box => !box.checked).forEach(box => box.click());
+    if (boxes.length && shown() !== all) found.push('chosen columns do not appear');
+  }
+  for (const button of document.querySelectorAll('.legend button')) {
+    const figure = button.closest('figure'), slot = button.querySelector('svg').classList[1];
+    const marks = () => [...figure.querySelectorAll('.panel .' + slot)].filter(mark => getComputedStyle(mark).display !== 'none').length;
+    const before = marks();
+    button.click();
+    if (!before || marks() !== 0 || button.getAttribute('aria-pressed') !== 'false') found.push('legend hides nothing: ' + button.textContent);
+    button.click();
+    if (marks() !== before) found.push('legend does not show again: ' + button.textContent);
+  }
+  const link = document.querySelector('a.why[href^="#def-"]');
+  if (link) {
+    document.getElementById('definitions').open = false;
+    link.click();
+    if (!document.querySelector(link.getAttribute('href')).closest('details').open) found.push('a link leads into a folded section');
+  }
+  const nav = document.querySelector('nav');
+  if (nav) {
+    scrollTo(0, 1500);
+    if (scrollY > 1000 && Math.abs(nav.getBoundingClientRect().top) > 1) found.push('contents do not stick');
+  }
+  return found;
+})()"""
+
+SCREEN = 800  # Pixels of a laptop's window.
 
 TIP = "document.getElementById('tip').hidden ? '' : document.getElementById('tip').textContent"
 
@@ -166,6 +203,10 @@ class Check:
         label = f"{width} px, {theme}"
         self.expect(self.tab.evaluate("'ready' in document.documentElement.dataset"), f"{label}: the script did not run")
         return label
+
+    def unfold(self):
+        """Opens all sections, so that everything is looked at."""
+        self.tab.evaluate("document.querySelectorAll('.fold').forEach(section => { section.open = true; })")
 
     def close(self, label):
         for complaint in self.tab.complaints():
@@ -196,6 +237,13 @@ class Check:
     def tip_of(self, action, what):
         action()
         self.expect(self.tab.evaluate(f"new Promise(r => requestAnimationFrame(() => r({TIP})))"), f"{what}: no remark")
+
+    def nearest(self):
+        """Beside a mark of a line, the mark answers."""
+        place = self.center("figure .panel svg:has(path.line) path.m")
+        if place:
+            self.tab.move(1, 1)
+            self.tip_of(lambda: self.tab.move(place[0] + 9, place[1] + 9), "pointing beside a mark")
 
     def remarks(self):
         for selector in ["figure svg .m", ".facts .why, .figures .why", "tbody td.n", "thead button.why"]:
@@ -239,11 +287,12 @@ class Check:
         return before
 
 
-def run(tab, page, exact, least):
+def run(tab, page, exact, least, screens):
     check = Check(tab, page)
     grounds = []
     for theme in ["light", "dark"]:
         label = check.open(1280, theme)
+        check.unfold()
         check.all(label, STRUCTURE)
         check.all(label, LAYOUT)
         check.all(label, CONTRAST)
@@ -251,19 +300,25 @@ def run(tab, page, exact, least):
         check.close(label)
     check.expect(grounds[0] != grounds[1], "dark looks like light")
     label = check.open(1280)
+    height = tab.evaluate("document.documentElement.scrollHeight") / SCREEN
+    check.expect(not screens or height <= screens, f"{height:.1f} screens of {SCREEN} px, more than {screens}")
+    check.unfold()
     check.marks(exact, least)
     check.remarks()
+    check.nearest()
     faults, sorted_columns = tab.evaluate(SORTING)
     check.faults += faults
     check.all("filter", FILTERING)
+    check.all("reading", READING)
     check.close(label)
     for width in [360, 768]:
         label = check.open(width, phone=True)
+        check.unfold()
         check.all(label, LAYOUT)
         check.tap()
         check.close(label)
     figures = tab.evaluate("document.querySelectorAll('figure').length")
-    return check.faults, f"{figures} plots, {sorted_columns} sorts"
+    return check.faults, f"{figures} plots, {sorted_columns} sorts, {height:.1f} screens"
 
 
 def main():
@@ -271,13 +326,14 @@ def main():
     parser.add_argument("page")
     parser.add_argument("--marks", action="append", default=[], metavar="PLOT=COUNT")
     parser.add_argument("--least-marks", action="append", default=[], metavar="PLOT=COUNT")
+    parser.add_argument("--most-screens", type=float, metavar="COUNT")
     options = parser.parse_args()
     program = browser.find()
     if not program:
         print("no browser")
         return 77
     with browser.Browser(program) as tab:
-        faults, summary = run(tab, options.page, options.marks, options.least_marks)
+        faults, summary = run(tab, options.page, options.marks, options.least_marks, options.most_screens)
     for fault in faults:
         print(f"FAILED {fault}")
     print(f"{summary}, {len(faults)} faults")

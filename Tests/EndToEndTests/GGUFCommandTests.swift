@@ -24,7 +24,7 @@ struct GGUFCommandTests {
     #expect(inspection["tensors"]?.array?.first?.object?["name"]?.string == "token_embd.weight")
     let lookup = try Tool.report(["inspect", file, "--metadata", "llama.block_count"], schema: "tritsmith.metadata")
     let entry = lookup["metadata"]?.array?.first?.object
-    #expect(entry?["type"]?.string == "u32" && entry?["value"]?.string == "4")
+    #expect(entry?["type"]?.string == "u32" && entry?["value"]?.number?.integer == 4)
     Tool.expect(64, ["inspect", file, "--metadata", "no.such.key"])
     let comparison = try Tool.report(["compare", Model.bitnet, file], schema: "tritsmith.compare")
     #expect(comparison["comparison"]?.object?["same"]?.bool == true)

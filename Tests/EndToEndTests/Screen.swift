@@ -18,6 +18,42 @@ enum Screen {
   ) throws -> (lines: [String], errors: String) {
     let (terminal, name) = try #require(open(), "no terminal can be made", sourceLocation: sourceLocation)
     defer { close(terminal) }
+    let (text, result) = run(
+      terminal, name, BuiltProducts.tritsmith, arguments, ["COLUMNS": "\(columns)", "NO_COLOR": "1"])
+    #expect(
+      result.exitCode == code, "\(arguments.joined(separator: " ")): \(result.summary)", sourceLocation: sourceLocation)
+    return (text, result.errors)
+  }
+
+  /// What a person sees of a call in a folder: output and messages, on a terminal of that size, without colour.
+  static func look(
+    _ columns: UInt16, _ rows: UInt16, in folder: String, _ arguments: [String],
+    sourceLocation: SourceLocation = #_sourceLocation
+  ) throws -> [String] {
+    let (terminal, name) = try #require(open(), "no terminal can be made", sourceLocation: sourceLocation)
+    defer { close(terminal) }
+    var size = winsize(ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0)
+    #if canImport(Glibc)
+      let request = UInt(TIOCSWINSZ)
+    #else
+      let request: UInt = 0x8008_7467
+    #endif
+    try #require(ioctl(terminal, request, &size) == 0, sourceLocation: sourceLocation)
+    let script = "cd \"$0\" && exec \"$@\" 2>&1"
+    let (lines, _) = run(
+      terminal, name, "/bin/sh", ["-c", script, folder, BuiltProducts.tritsmith] + arguments,
+      ["COLUMNS": "", "NO_COLOR": "1", "TERM": "xterm"])
+    // A progress line writes over itself, and is cleared in the end.
+    return lines.map { line in
+      let plain = line.replacing(/\u{1B}\[[0-9;?]*[A-Za-z]/, with: "")
+      return plain.split(separator: "\r", omittingEmptySubsequences: false).last.map(String.init) ?? ""
+    }
+  }
+
+  /// Runs a program with a terminal as its output.
+  private static func run(
+    _ terminal: Int32, _ name: String, _ program: String, _ arguments: [String], _ environment: [String: String]
+  ) -> (lines: [String], result: ProcessResult) {
     // Held open, so that what was written waits for the last reading.
     let holder = Screen.open(path: name)
     defer { close(holder) }
@@ -33,16 +69,14 @@ enum Screen {
     }
     var runner = ProcessRunner()
     runner.outputPath = name
-    runner.environment = ["COLUMNS": "\(columns)", "NO_COLOR": "1"]
-    let result = runner.run(BuiltProducts.tritsmith, arguments) { _ in
+    runner.environment = environment
+    let result = runner.run(program, arguments) { _ in
       drain()
       return false
     }
     drain()
-    #expect(
-      result.exitCode == code, "\(arguments.joined(separator: " ")): \(result.summary)", sourceLocation: sourceLocation)
     let text = String(decoding: bytes, as: UTF8.self).split(separator: "\r\n", omittingEmptySubsequences: false)
-    return (text.dropLast().map(String.init), result.errors)
+    return (text.dropLast().map(String.init), result)
   }
 
   private static func open(path: String) -> Int32 {

@@ -51,7 +51,7 @@ struct ScreenTests {
     // What was asked for as data is printed.
     #expect(Tool.expect(0, call + ["-q", "--format", "json"]).output.contains("tritsmith.convert"))
     let rounded = try Screen.show(200, ["convert", Model.falcon, scratch["m.gguf"]]).lines
-    #expect(rounded.count == 1 && rounded[0].contains("  audited, 28 scales within 282.2 ppm  "))
+    #expect(rounded.count == 1 && rounded[0].contains("  audited, 28 scales ±282.2 ppm  "))
   }
 
   @Test(

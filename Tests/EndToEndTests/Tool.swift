@@ -51,7 +51,9 @@ enum Tool {
       try JSONValue.parse(Array(result.output.utf8)).object, sourceLocation: sourceLocation)
     #expect(object["schema"]?.string == schema, sourceLocation: sourceLocation)
     // The second version of these tells more than one verdict apart, or programs in a table.
-    let changed = ["verify", "compare", "family", "gap", "validate", "convert", "plan", "shard_finish"]
+    let changed = [
+      "inspect", "metadata", "verify", "compare", "family", "gap", "validate", "convert", "plan", "shard_finish",
+    ]
     let second = changed.contains { "tritsmith." + $0 == schema }
     #expect(object["schema_version"]?.number?.integer == (second ? 2 : 1), sourceLocation: sourceLocation)
     expectSnakeCase(.object(object), sourceLocation)

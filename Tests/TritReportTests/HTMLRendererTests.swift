@@ -74,7 +74,7 @@ import TritCore
     "lang", "charset", "http-equiv", "content", "name", "class", "href", "id", "type", "hidden", "data-why", "data-def",
     "data-v", "tabindex", "role", "style", "scope", "aria-label", "aria-hidden", "autocomplete", "spellcheck",
     "viewBox",
-    "d", "x", "y", "width", "height",
+    "d", "x", "y", "width", "height", "open",
   ]
 
   @Test(arguments: hostile)
@@ -86,7 +86,7 @@ import TritCore
     #expect(Set(tokens.tags.map(\.name)).subtracting(Self.elements).isEmpty)
     #expect(Set(tokens.tags.flatMap { $0.attributes.map(\.name) }).subtracting(Self.attributes).isEmpty)
     #expect(tokens.values("href").allSatisfy { $0.hasPrefix("#") })
-    #expect(tokens.values("style").allSatisfy { $0.hasPrefix("--p:") })
+    #expect(tokens.values("style").allSatisfy { $0.hasPrefix("--p:") || $0.hasPrefix("--h:") })
     let controls = text.unicodeScalars.filter { scalar in
       (scalar.value < 32 && scalar != "\n") || (0x7F...0x9F).contains(scalar.value)
         || [0x202A...0x202E, 0x2066...0x2069].contains { $0.contains(scalar.value) }

@@ -98,8 +98,13 @@ public enum StandardError {
     _ = Platform.writeAll(Array(text.utf8).span.bytes, to: Terminal.standardError)
   }
 
-  /// Writes "warning: …" as a line, control characters spelled out.
+  /// Writes "warning: …" as a line, control characters spelled out; a terminal does not cut its words.
   @Sendable public static func warn(_ message: String) {
-    write("warning: " + Terminal.neutralized(message, keepingLines: true) + "\n")
+    let text = "warning: " + Terminal.neutralized(message, keepingLines: true)
+    guard let width = Platform.columns(of: Terminal.standardError) else { return write(text + "\n") }
+    let lines = text.split(separator: "\n", omittingEmptySubsequences: false).flatMap { line in
+      wrapped(String(line), width: width)
+    }
+    write(lines.joined(separator: "\n") + "\n")
   }
 }

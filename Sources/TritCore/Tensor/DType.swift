@@ -39,6 +39,15 @@ public enum DType: String, Sendable, Hashable, CaseIterable, Codable {
     }
   }
 
+  /// Whether its numbers are whole: positions, ids, codes.
+  public var isInteger: Bool {
+    switch self {
+    case .bool, .u8, .i8, .i16, .u16, .i32, .u32, .i64, .u64: true
+    case .f4, .f6E2M3, .f6E3M2, .f8E5M2, .f8E4M3, .f8E8M0, .f8E4M3FNUZ, .f8E5M2FNUZ, .f16, .bf16, .f32, .c64, .f64:
+      false
+    }
+  }
+
   /// Position in the reference writer's order: data is written highest rank first.
   public var rank: Int { DType.allCases.firstIndex(of: self) ?? 0 }
 

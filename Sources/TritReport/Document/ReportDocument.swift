@@ -129,6 +129,8 @@ public struct ReportDocument: Sendable, Hashable {
   public var prefersFacts = false
   /// What text shows first; everything when nil. Other formats have everything.
   public var brief: ReportBrief?
+  /// Titles of sections that pages show folded.
+  public var folded: Set<String> = []
   /// What the words mean, in reading order; shown at the end of pages only.
   public var glossary: [ReportDefinition] = []
 

@@ -155,6 +155,8 @@ public struct ReportPlot: Sendable, Hashable {
   public var panels: [ReportPanel]
   /// Whether panels have the same ends of their axes, so that they compare; otherwise each fits its data.
   public var sharesAxes: Bool
+  /// Whether pages show lines over whole x as rows of cells: a layer × projection heat map.
+  public var isHeatMap = false
   /// What the plot says, in a sentence or two below it.
   public var caption: String?
   /// What is plotted, for those who ask.

@@ -16,6 +16,8 @@ public struct ReportColumn: Sendable, Hashable {
   public var explanation: String?
   /// The id of a definition in the glossary.
   public var definition: String?
+  /// Whether a terminal without room for all columns leaves this one out before others.
+  public var isAside = false
 
   /// Describes a column; the alignment follows from the kind unless given.
   public init(

@@ -91,7 +91,9 @@ extension ReportKind {
     case .significant(let digits): NumberText.significant(number, digits: digits)
     case .fraction(let digits): NumberText.percent(number, digits: digits)
     case .duration: NumberText.duration(number)
-    case .text, .integer, .bytes, .hash, .bool, .severity: NumberText.significant(number, digits: 6)
+    // Among texts a number stands as its own file spells it: with all digits.
+    case .text: "\(number)"
+    case .integer, .bytes, .hash, .bool, .severity: NumberText.significant(number, digits: 6)
     }
   }
 }

@@ -9,10 +9,12 @@ struct PlotSize: Sendable, Hashable {
 
   /// Beside text on a desk, 1:1.
   static let wide = PlotSize(width: 960, height: 340, name: "wide")
+  /// One of two plots side by side on a desk, 1:1.
+  static let half = PlotSize(width: 484, height: 250, name: "wide")
   /// The same panel on a phone.
   static let narrow = PlotSize(width: 350, height: 280, name: "narrow")
   /// One of several panels, on both.
-  static let multiple = PlotSize(width: 320, height: 210, name: "multiple")
+  static let multiple = PlotSize(width: 236, height: 180, name: "multiple")
 
   var isNarrow: Bool { width < 600 }
 }

@@ -7,13 +7,15 @@
 /// properties (`PlotPalette.css`), so a drawing follows the theme of its page.
 struct PlotFigure {
   let plot: ReportPlot
+  /// Of the wide drawing.
+  var size = PlotSize.wide
 
   /// - Parameter heading: HTML of the heading, which the page makes because it knows glossary links.
   func html(heading: String) -> String {
     var html = "<figure class=\"plot\" id=\"plot-\(htmlText(plot.key))\">\(heading)"
     html += legend
     if plot.panels.count == 1, let panel = plot.panels.first {
-      html += "<div class=\"panel\">" + panelHead(panel) + drawing(panel, .wide) + drawing(panel, .narrow) + "</div>"
+      html += "<div class=\"panel\">" + panelHead(panel) + drawing(panel, size) + drawing(panel, .narrow) + "</div>"
     } else {
       let panels = plot.panels.map { "<div class=\"panel\">\(panelHead($0))\(drawing($0, .multiple))</div>" }
       html += "<div class=\"panels\">\(panels.joined())</div>"
@@ -25,12 +27,16 @@ struct PlotFigure {
     return html + "</figure>"
   }
 
+  /// Whether the plot is drawn as a heat map: its rows have names, and its cells numbers.
+  private var isHeat: Bool { plot.isHeatMap && plot.panels.allSatisfy(HeatDrawing.fits) }
+
   private func panelHead(_ panel: ReportPanel) -> String {
     (panel.title.map { "<h4>\(htmlText($0))</h4>" } ?? "")
       + (panel.note.map { "<p class=\"panel-note\">\(htmlText($0))</p>" } ?? "")
   }
 
   private func drawing(_ panel: ReportPanel, _ size: PlotSize) -> String {
+    if isHeat { return HeatDrawing(plot: plot, panel: panel, size: size).drawn() }
     let isBars = panel.series.contains { if case .bars = $0.marks { true } else { false } }
     if isBars { return BarDrawing(plot: plot, panel: panel, size: size).drawn() }
     return PanelDrawing(panel, of: plot, size: size, sharing: plot.sharesAxes ? plot.panels : [panel]).drawn()
@@ -39,7 +45,7 @@ struct PlotFigure {
   /// Names with the colour and shape of their series; nothing to tell apart, nothing shown.
   private var legend: String {
     let names = PlotPalette.seriesNames(plot)
-    guard names.count > 1 else { return "" }
+    guard names.count > 1, !isHeat else { return "" }
     let all = plot.panels.flatMap(\.series)
     let items = names.compactMap { name -> String? in
       guard let series = all.first(where: { $0.name == name }) else { return nil }
@@ -54,13 +60,17 @@ struct PlotFigure {
       case .bins, .columns, .bars: svg.element("path", ["class": "k", "d": "M2 0H14V12H2Z"])
       }
       svg.close("svg")
-      return "<li>\(svg.text)\(htmlText(name))</li>"
+      return "<li><button type=\"button\">\(svg.text)\(htmlText(name))</button></li>"
     }
     return "<ul class=\"legend\">\(items.joined())</ul>"
   }
 
-  /// References too far from the data to be drawn are told in words.
+  /// References that are not drawn are told in words: those too far from the data, and all of a heat map.
   private var beyond: String? {
+    if isHeat {
+      let told = plot.panels.flatMap(\.references).map { "\($0.label): \(plot.y.text(of: $0.from))." }
+      return told.isEmpty ? nil : told.joined(separator: " ")
+    }
     let data = PlotData(plot.panels, plot)
     let x = PlotScale(over: data.x, plot.x, includesZero: false, isTight: true)
     let y = PlotScale(over: data.y, plot.y, includesZero: data.startsAtZero, isTight: false)

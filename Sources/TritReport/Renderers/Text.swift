@@ -42,6 +42,7 @@ public struct TextRenderer: ReportRenderer {
       output.write(heading(document.title, rule: "="))
     }
     var notes: [ReportSeverity: Int] = [:]
+    var saidNotes: Set<String> = []
     // The few facts a brief form has stand together, without the titles of where they come from.
     var together: ReportFacts?
     var told: Set<String> = []
@@ -51,10 +52,17 @@ public struct TextRenderer: ReportRenderer {
       separate(false, &output)
       write(facts, &output)
     }
+    let isBrief = !showsDetails && document.brief != nil
+    let alike = isBrief ? Dictionary(grouping: document.blocks.compactMap(noted)) { $0.key } : [:]
     for block in document.blocks where document.verdict != nil || !isResult(block) {
-      if case .note(let severity, _) = block, !showsDetails, document.brief != nil {
-        notes[severity, default: 0] += 1
-        guard shows(severity, notes[severity] ?? 0, document) else { continue }
+      var block = block
+      if isBrief, let note = noted(block) {
+        // What is said of every layer is said once.
+        guard saidNotes.insert(note.key).inserted else { continue }
+        notes[note.severity, default: 0] += 1
+        guard shows(note.severity, notes[note.severity] ?? 0, document) else { continue }
+        let texts = alike[note.key]?.map(\.text) ?? []
+        if texts.count > 1 { block = .note(note.severity, "\(starred(texts)) (\(texts.count) times)") }
       }
       guard let block = folded(block, document.brief, &leftOut) else { continue }
       if case .facts(let facts) = block, !showsDetails, document.brief != nil {
@@ -75,6 +83,12 @@ public struct TextRenderer: ReportRenderer {
     guard !leftOut.isEmpty else { return }
     separate(false, &output)
     for line in closing(leftOut) { output.write(line + "\n") }
+  }
+
+  /// A remark, and what remarks have in common that differ in numbers only.
+  private func noted(_ block: ReportBlock) -> (severity: ReportSeverity, text: String, key: String)? {
+    guard case .note(let severity, let text) = block else { return nil }
+    return (severity, text, severity.rawValue + withoutNumbers(text))
   }
 
   /// What is left out, by as many names as two lines hold.
@@ -110,7 +124,8 @@ public struct TextRenderer: ReportRenderer {
   }
 
   private func write(_ table: ReportTable, _ brief: ReportBrief?, _ output: inout some TextOutputStream) {
-    let rows = showsDetails ? nil : brief?.rows[table.key].map { Array($0.prefix(ReportBrief.mostRows)) }
+    let chosen = showsDetails ? nil : brief?.rows[table.key]
+    let rows = chosen.map { table.alike($0).prefix(ReportBrief.mostRows).map(\.cells) }
     let text = TextTable(table, width: width, rows: rows)
     text.write(to: &output) { styled($0, .bold) }
     guard !text.leftOut.isEmpty else { return }
@@ -147,7 +162,7 @@ public struct TextRenderer: ReportRenderer {
     case .table(let table):
       if table.rows.isEmpty { return nil }
       guard let rows = brief.rows[table.key] else { return whole(table.key, table.title) }
-      let count = min(rows.count, ReportBrief.mostRows)
+      let count = table.alike(rows).prefix(ReportBrief.mostRows).reduce(0) { $0 + $1.count }
       guard count < table.rows.count else { return block }
       let name = table.title ?? table.key
       let hidden = table.rows.count - count

@@ -13,13 +13,17 @@ struct TextTable {
   private static let shortest = 20
 
   private let table: ReportTable
-  /// Of the table's rows those that are shown.
-  private let rows: [Int]?
+  /// The cells that are shown in place of the table's rows.
+  private let rows: [[ReportValue]]?
   private var headings: [String]
   private var widths: [Int]
   /// Columns that are shown, by their places.
   private var shown: [Int]
-  /// What all names of the first column begin and end with, and is left out of them.
+  /// Columns that nobody has a value for.
+  private var empty: Set<Int> = []
+  /// The column whose texts tell rows apart: the first or the second.
+  private let name: Int
+  /// What all names begin and end with, and is left out of them.
   private var affix: (prefix: String, suffix: String) = ("", "")
   /// Whether cells are cut to the widths.
   private let shortens: Bool
@@ -27,12 +31,13 @@ struct TextTable {
   private var columns: [ReportColumn] { table.columns }
 
   /// Headings of columns that have no place in the width.
-  var leftOut: [String] { headings.indices.filter { !shown.contains($0) }.map { headings[$0] } }
+  var leftOut: [String] { headings.indices.filter { !shown.contains($0) && !empty.contains($0) }.map { headings[$0] } }
 
-  /// - Parameter rows: places of the rows that are shown; nil for all.
-  init(_ table: ReportTable, width: Int?, rows: [Int]? = nil) {
+  /// - Parameter rows: what is shown in place of the table's rows; nil for these.
+  init(_ table: ReportTable, width: Int?, rows: [[ReportValue]]? = nil) {
     self.table = table
     self.rows = rows
+    name = table.columns.prefix(2).firstIndex { $0.kind == .text } ?? 0
     headings = table.columns.map { safeText($0.heading) }
     shown = Array(table.columns.indices)
     shortens = width != nil
@@ -44,7 +49,16 @@ struct TextTable {
         widen(texts(table.rows[index], missing: "-"))
       }
     } else {
-      forEachRow { widen(texts($0, missing: "-")) }
+      var filled: Set<Int> = [0]
+      var count = 0
+      forEachRow { row in
+        widen(texts(row, missing: "-"))
+        count += 1
+        if filled.count < row.count { filled.formUnion(row.indices.filter { row[$0] != .missing }) }
+      }
+      // A column without a value says nothing on a terminal.
+      if width != nil, count > 0 { empty = Set(table.columns.indices).subtracting(filled) }
+      shown.removeAll { empty.contains($0) }
     }
     if let footer = table.footer { widen(texts(footer, missing: "")) }
     if let width { fit(into: width) } else { widths = widths.map { min($0, Self.widest) } }
@@ -52,7 +66,7 @@ struct TextTable {
 
   private func forEachRow(_ body: ([ReportValue]) -> Void) {
     if let rows {
-      for index in rows { body(table.rows[index]) }
+      for row in rows { body(row) }
     } else {
       for row in table.rows { body(row) }
     }
@@ -73,9 +87,9 @@ struct TextTable {
       widths[index] = min(widths[index], max(displayWidth(headings[index]), Self.narrowest))
     }
     if total > width { takeOffAffix() }
-    while least > width, shown.count > 1 {
-      let others = shown.dropFirst()
-      let dropped = others.last { columns[$0].kind == .hash } ?? others.last
+    while least > width, shown.count > name + 1 {
+      let others = shown.dropFirst(name + 1)
+      let dropped = others.last { columns[$0].kind == .hash } ?? others.last { columns[$0].isAside } ?? others.last
       guard let dropped else { break }
       shown.removeAll { $0 == dropped }
     }
@@ -84,16 +98,21 @@ struct TextTable {
       guard let widest = candidates.max(by: { widths[$0] < widths[$1] }) else { break }
       widths[widest] = max(floor(widest), widths[widest] - (total - width))
     }
-    if let name = shown.first, total > width { widths[name] = max(Self.narrowest, widths[name] - (total - width)) }
+    if total > width { widths[name] = max(Self.narrowest, widths[name] - (total - width)) }
   }
 
-  /// Names lose the parts between dots that all of them have in common.
+  /// Names lose the parts between dots that all of them have in common, paths those between slashes.
   private mutating func takeOffAffix() {
-    guard columns.first?.kind == .text, table.footer == nil else { return }
+    guard columns.indices.contains(name), columns[name].kind == .text, table.footer == nil else { return }
+    var separator: Character = "/"
+    forEachRow { row in
+      if !columns[name].kind.text(of: row[name], missing: "-").contains("/") { separator = "." }
+    }
     var common: (prefix: [Substring], suffix: [Substring])?
     var count = 0
     forEachRow { row in
-      let parts = safeText(columns[0].kind.text(of: row[0], missing: "-")).split(separator: ".")
+      let parts = safeText(columns[name].kind.text(of: row[name], missing: "-"))
+        .split(separator: separator, omittingEmptySubsequences: false)
       count += 1
       // A name keeps a part of its own.
       let inner = max(0, parts.count - 1)
@@ -109,13 +128,14 @@ struct TextTable {
       )
     }
     guard count > 1, let common, !common.prefix.isEmpty || !common.suffix.isEmpty else { return }
-    affix.prefix = common.prefix.isEmpty ? "" : common.prefix.joined(separator: ".") + "."
-    affix.suffix = common.suffix.isEmpty ? "" : "." + common.suffix.joined(separator: ".")
-    headings[0] += " (\(affix.prefix)…\(affix.suffix))"
-    widths[0] = displayWidth(headings[0])
+    let mark = String(separator)
+    affix.prefix = common.prefix.isEmpty ? "" : common.prefix.joined(separator: mark) + mark
+    affix.suffix = common.suffix.isEmpty ? "" : mark + common.suffix.joined(separator: mark)
+    headings[name] += " (\(affix.prefix)…\(affix.suffix))"
+    widths[name] = displayWidth(headings[name])
     forEachRow { row in
-      let cell = withoutAffix(safeText(columns[0].kind.text(of: row[0], missing: "-")))
-      widths[0] = max(widths[0], displayWidth(cell))
+      let cell = withoutAffix(safeText(columns[name].kind.text(of: row[name], missing: "-")))
+      widths[name] = max(widths[name], displayWidth(cell))
     }
   }
 
@@ -128,7 +148,7 @@ struct TextTable {
     guard shortens else { return row }
     return row.enumerated().map { index, cell in
       switch (index, columns[index].kind) {
-      case (0, .text): truncatedInMiddle(withoutAffix(cell), to: widths[index])
+      case (name, .text): truncatedInMiddle(withoutAffix(cell), to: widths[index])
       case (_, .hash): truncatedAtEnd(cell, to: widths[index])
       case (_, .text): truncatedAtEnd(cell, to: widths[index])
       default: cell
@@ -136,9 +156,8 @@ struct TextTable {
     }
   }
 
-  /// The first column holds what tells rows apart.
   private func floor(_ index: Int) -> Int {
-    index == 0 ? widths[0] : min(widths[index], max(displayWidth(headings[index]), Self.shortest))
+    index == name ? widths[name] : min(widths[index], max(displayWidth(headings[index]), Self.shortest))
   }
 
   private var least: Int {
@@ -164,7 +183,7 @@ struct TextTable {
         output.write((rest.isEmpty ? number : number + Self.gap + rest) + "\n")
       }
     } else if let rows {
-      for index in rows { output.write(line(shortened(texts(table.rows[index], missing: "-"))) + "\n") }
+      for row in rows { output.write(line(shortened(texts(row, missing: "-"))) + "\n") }
     } else {
       for row in table.rows { output.write(line(shortened(texts(row, missing: "-"))) + "\n") }
     }

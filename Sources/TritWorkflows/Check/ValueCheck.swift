@@ -71,7 +71,8 @@ struct ValueCheck: Sendable {
       if let finding = ValueCheck.allZero(tensor, role) { result.append(finding) }
       return result
     }
-    guard tensor.shape.isMatrix else { return result }
+    // Integers are positions or ids, of which 0 is one.
+    guard tensor.shape.isMatrix, tensor.encoding.dtype?.isInteger != true else { return result }
     // Rows of tokens that never occur in training may be zero.
     let isTable = role == .embedding || role == .outputHead
     if !counts.deadRows.isEmpty, !isTable {
@@ -87,7 +88,9 @@ struct ValueCheck: Sendable {
   /// What is said of a tensor of nothing but zeros; nil where that is nothing to speak of.
   static func allZero(_ tensor: TensorDescriptor, _ role: TensorRole) -> CheckFinding? {
     // Biases are often all zero, and a scale has rules of its own.
-    guard role != .bias, tensor.shape.elementCount > 0, !tensor.name.hasSuffix("weight_scale") else { return nil }
+    guard role != .bias, !tensor.name.hasSuffix(".bias"), tensor.shape.elementCount > 0,
+      !tensor.name.hasSuffix("weight_scale")
+    else { return nil }
     // A block that is added to a deeper model begins with projections of zeros.
     return CheckFinding(
       .allZero, tensor.name, "all \(tensor.shape.elementCount) values are zero",

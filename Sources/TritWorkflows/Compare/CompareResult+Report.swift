@@ -37,11 +37,12 @@ extension CompareResult {
           parts.problem, difference: "the two are not the same model" + (isExact ? " to the last bit" : ""),
           doubt: "the two cannot be called the same model"))
     report.brief = ReportBrief(
-      ["first", "second", "tensors", "equal", "rounded", "different", "parts", "part_differences", "differences"],
+      ["first", "second", "tensors", "equal", "rounded", "different", "part_differences"],
       rows: [
+        "parts": parts.notableRows,
         "tensors": tensors.indices.filter {
           tensors[$0].outcome == .different || isExact && tensors[$0].outcome == .rounded
-        }
+        },
       ])
     return report
   }

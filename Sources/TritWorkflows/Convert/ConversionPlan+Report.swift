@@ -28,8 +28,12 @@ extension ConversionPlan {
 
   /// The report of `tritsmith convert --dry-run`, schema `tritsmith.plan` 2.
   public var report: ReportDocument {
+    let headline =
+      "Nothing is written: \(NumberText.bytes(UInt64(outputBytes))) are planned, \(ternaryCount) ternary + "
+      + "\(tensors.count - ternaryCount) dense tensors"
     var report = ReportDocument(
-      title: "Conversion plan", schema: ReportSchema("tritsmith.plan", version: 2), primaryTable: "tensors")
+      title: "Conversion plan", schema: ReportSchema("tritsmith.plan", version: 2),
+      verdict: ReportVerdict(.info, headline), primaryTable: "tensors")
     report.append(facts)
     if let runtimeTable { report.append(runtimeTable) }
     for warning in warnings { report.note(.warning, warning) }

@@ -126,7 +126,7 @@ extension Metric {
     case .entropy:
       (
         "Entropy",
-        "−Σ s log₂ s over the shares of −1, 0 and +1, in bits a weight; at most log₂ 3 = 1.585.", nil
+        "−Σ s log₂ s over the shares of −1, 0 and +1, in bits per weight; at most log₂ 3 = 1.585.", nil
       )
     case .signBalance: ("Sign balance", "(n₊ − n₋) / (n₊ + n₋) of the codes; 0 when signs are even.", nil)
     case .storedScale:

@@ -109,8 +109,8 @@ extension PatchSummary {
     return ReportFacts(
       key: "size", title: "Size",
       [
-        ReportFact("Patch", .bytes(byteCount), key: "patch_bytes"),
-        ReportFact("Target", .bytes(targetBytes), key: "target_bytes"),
+        ReportFact("Patch size", .bytes(byteCount), key: "patch_bytes"),
+        ReportFact("Target size", .bytes(targetBytes), key: "target_bytes"),
         ReportFact(
           "Ratio", .optional(targetBytes > 0 ? Double(byteCount) / Double(targetBytes) : nil), key: "ratio",
           kind: .fraction(digits: 2)),
@@ -125,7 +125,8 @@ extension PatchSummary {
     let changed = Checked.clampedSum(flips)
     let compared = comparedTrits
     var facts = [
-      ReportFact("Compared", .integer(compared)), ReportFact("Changed", .integer(changed)),
+      ReportFact("Trits compared", .integer(compared), key: "compared"),
+      ReportFact("Trits changed", .integer(changed), key: "changed"),
       ReportFact(
         "Share", .optional(compared > 0 ? Double(changed) / Double(compared) : nil), key: "changed_share",
         kind: .fraction(digits: 3)),

@@ -4,7 +4,12 @@ import TritReport
 
 extension GapResult {
   /// The page of `tritsmith gap --html`: the report in sections, plots before tables, errors beside their values.
-  public var page: ReportDocument {
+  ///
+  /// Two runs give the same page: it holds no time and no memory.
+  public var page: ReportDocument { page(timings: false) }
+
+  /// The same, with time and memory when they are wanted.
+  public func page(timings: Bool) -> ReportDocument {
     let report = report
     var page = ReportDocument(
       title: "\(GapResult.name(candidate.run.path)) against \(GapResult.name(reference.run.path))",
@@ -29,16 +34,24 @@ extension GapResult {
       // What gates say stands in the verdict and in their table.
       if case .note(let severity, let text) = block, severity != .pass, severity != .fail { page.note(severity, text) }
     }
-    section("Gates", ["gates"])
-    section("Parts", ["parts"])
+    section("Predictions", ["kld_distribution", "kld_by_position"])
+    section("Layers", ["layer_sqnr", "layer_relative_error"])
+    // The plot of the attribution; its table is among the numbers.
+    let attribution = take { if case .table(let table) = $0 { table.key == "attribution" } else { false } }
+    section("Causes of the gap", ["layer_kld", "attribution"])
     section(
-      "Predictions", ["kld_distribution", "kld_by_position", "worst_tokens", "distributions", "model"])
-    section("Layers", ["layer_sqnr", "layer_relative_error", "layers"])
-    section("Where the gap comes from", ["layer_kld", "attribution"])
-    section(
-      "Weights", ["latent_weights", "trit_shares", "scale_by_layer", "weight_sqnr_by_layer", "tensors"])
+      "Weights",
+      ["zeros_by_layer", "scale_by_layer", "weight_sqnr_by_layer", "trit_shares", "latent_weights", "tensors"])
+    section("Gates and parts", ["gates", "parts"])
+    section("Worst tokens", ["worst_tokens"])
+    left += attribution
+    section("All numbers", ["distributions", "layers", "attribution", "model"])
     page.heading("How it was measured")
-    for block in left { page.append(block.forPage) }
+    for block in left {
+      page.append((timings ? block : block.withoutFact("seconds").withoutFact("peak_memory")).forPage)
+    }
+    // Long, and the verdict has what most readers look for there.
+    page.folded = ["Gates and parts", "Worst tokens", "All numbers", "How it was measured"]
     page.glossary = report.glossary
     return page
   }

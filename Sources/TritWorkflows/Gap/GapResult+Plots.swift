@@ -126,16 +126,24 @@ extension GapResult {
         return points.isEmpty ? nil : ReportSeries(kind.rawValue, .line(points))
       }
     }
-    report.append(
-      ReportPlot(
-        key: "scale_by_layer", title: "Scale by layer", x: ReportAxis("Layer", kind: .integer),
-        y: ReportAxis("What trits are multiplied by"), series: byKind { $0.ternary?.multiplier },
-        explanation: Metric.storedScale.text, definition: Metric.storedScale.rawValue))
-    report.append(
-      ReportPlot(
-        key: "weight_sqnr_by_layer", title: "Weight SQNR by layer", x: ReportAxis("Layer", kind: .integer),
-        y: ReportAxis("SQNR", unit: "dB"), series: byKind(\.sqnr), explanation: Metric.sqnr.text,
-        definition: Metric.sqnr.rawValue))
+    func heatMap(_ key: String, _ title: String, _ y: ReportAxis, _ metric: Metric, _ value: (TensorGap) -> Double?) {
+      let series = byKind(value)
+      guard !series.isEmpty else { return }
+      var plot = ReportPlot(
+        key: key, title: title, x: ReportAxis("Layer", kind: .integer), y: y, series: series,
+        explanation: metric.text, definition: metric.rawValue)
+      plot.isHeatMap = true
+      report.append(plot)
+    }
+    heatMap("zeros_by_layer", "Zeros by layer", ReportAxis("Share of zeros", kind: .fraction(digits: 1)), .tritShares) {
+      $0.ternary?.zeroShare
+    }
+    heatMap(
+      "scale_by_layer", "Scale by layer", ReportAxis("Multiplier", kind: .significant(digits: 3)), .storedScale
+    ) { $0.ternary?.multiplier }
+    heatMap(
+      "weight_sqnr_by_layer", "Weight SQNR by layer", ReportAxis("SQNR", unit: "dB", kind: .decimal(digits: 2)), .sqnr,
+      \.sqnr)
     report.append(GapResult.shares(projections.map { ($0.1, $0.2) }))
     if let plot = GapResult.histograms(projections.map { ($0.1, $0.2) }) { report.append(plot) }
   }

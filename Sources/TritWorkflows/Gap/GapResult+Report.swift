@@ -91,7 +91,7 @@ extension GapResult {
     guard model.tokens > 0, let quality else {
       return "No token could be compared: logits are infinite or no numbers"
     }
-    let size = "\(quality.phrase) of quality, mean KL \(GapResult.number(model.meanKL)) nats a token"
+    let size = "\(quality.phrase) of quality, mean KL \(GapResult.number(model.meanKL)) nats per token"
     switch fidelity?.verdict {
     case .exact: return "The candidate is exactly what converting the reference gives; \(size)"
     case .rounded:
@@ -132,7 +132,7 @@ extension GapResult {
     if measured.isEmpty, model.meanKL > 0 {
       points.append(
         attribution == nil
-          ? "What the gap comes from was not measured (--attribute does)" : "What the gap comes from was not measured")
+          ? "The causes of the gap were not measured (--attribute does)" : "The causes of the gap were not measured")
     }
     for part in parts where part.outcome == .differs && part.cost == nil && part.part.isOfProof {
       points.append("\(part.part.title) differ: \(part.detail)")
@@ -146,12 +146,12 @@ extension GapResult {
     var points: [String] = []
     if let first = firstPastBound {
       points.append(
-        "Hidden states part at \(first.name): relative error \(GapResult.number(first.relativeError, 3)), bound "
+        "Hidden states diverge at \(first.name): relative error \(GapResult.number(first.relativeError, 3)), bound "
           + GapResult.number(layerBound, 3))
     }
     if let part = attribution?.first(where: { $0.part != .allProjections }), part.meanKL > 0 {
       points.append(
-        "Of single layers and kinds of projection \(part.part.name) costs most, with what it does to its inputs: mean KL "
+        "Of single layers and kinds of projection \(part.part.name) costs most, its effect on inputs included: mean KL "
           + GapResult.number(part.meanKL))
     }
     return points
@@ -173,7 +173,7 @@ extension GapResult {
         ReportFact(
           "Perplexity ratio", .number(model.ratio.value), .perplexityRatio,
           note: "± \(GapResult.number(model.ratio.error, 2))"),
-        ReportFact("Mean KL", .number(model.meanKL), .kld, key: "mean_kld", note: "nats a token"),
+        ReportFact("Mean KL", .number(model.meanKL), .kld, key: "mean_kld", note: "nats per token"),
         ReportFact(
           "Same top-1", .number(model.sameTopOne.value), .sameTopOne, key: "same_top_1", kind: .fraction(digits: 2)),
       ])
@@ -271,7 +271,7 @@ extension GapResult {
         ReportFact("Text SHA-256", .text(textSHA256.description), key: "text_sha256", kind: .hash),
         ReportFact(
           "Ids SHA-256", .text(idsSHA256.description), key: "ids_sha256", kind: .hash, note: "scored ids, int32"),
-        ReportFact("Context", .integer(context), note: "tokens a window"),
+        ReportFact("Context", .integer(context), note: "tokens per window"),
         ReportFact("First-token rule", .text(firstTokenRule), .firstTokenRule),
         ReportFact("Seed", .missing, note: "nothing is random"),
         ReportFact("Threads", .integer(candidate.run.threads)),
@@ -285,7 +285,7 @@ extension GapResult {
     let projections = side.run.projections
     // All but Linear quantize their inputs per token by their largest magnitude.
     let activations =
-      projections.allSatisfy { $0 == ProjectionClass.linear.rawValue } ? "none" : "int8, absmax a token"
+      projections.allSatisfy { $0 == ProjectionClass.linear.rawValue } ? "none" : "int8, absmax per token"
     var facts = ReportFacts(
       key: key, title: title,
       [

@@ -32,6 +32,7 @@ extension InspectResult {
       default: break
       }
     }
+    page.folded = ["The file"]
     page.glossary = InspectResult.glossary
     return page
   }

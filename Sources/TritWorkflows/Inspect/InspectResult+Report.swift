@@ -5,13 +5,14 @@ import TritModel
 import TritReport
 
 extension InspectResult {
-  /// The report of `tritsmith inspect`, schema `tritsmith.inspect` 1.
+  /// The report of `tritsmith inspect`, schema `tritsmith.inspect` 2.
   public var report: ReportDocument {
     var report = ReportDocument(
-      title: "Model \(manifest.path)", schema: ReportSchema("tritsmith.inspect", version: 1),
+      title: "Model \(manifest.path)", schema: ReportSchema("tritsmith.inspect", version: 2),
       verdict: verdict(withEvidence: false), primaryTable: "tensors")
     report.append(modelFacts)
     report.append(scaleFacts)
+    report.append(overview)
     if !manifest.typeFindings.isEmpty { report.append(typeFacts) }
     if let rotation { report.append(InspectResult.rotationFacts(rotation)) }
     report.append(sizeFacts)
@@ -26,11 +27,8 @@ extension InspectResult {
     let alike = hasStatistics || tensors.count < manifest.tensors.count ? nil : alikeTable
     if let alike { report.append(alike) }
     report.append(tensorTable(withStatistics: hasStatistics))
-    // The headline has the size. Of many kinds of tensors the largest say what the model is.
-    var brief: Set = ["format", "class", "linear_class", "convention", "block_size"]
-    if chatTemplate != nil { brief.insert("chat_template") }
-    if alike == nil { brief.insert("tensors") }
-    report.brief = ReportBrief(brief, rows: alike.map { [$0.key: InspectResult.largest($0)] } ?? [:])
+    // The headline has the size. Tensors are shown to those who ask for some or for statistics.
+    report.brief = ReportBrief(overviewKeys.union(alike == nil ? ["tensors"] : []))
     return report
   }
 
@@ -177,27 +175,20 @@ extension InspectResult {
     return table
   }
 
-  /// The rows with the most bytes, in the table's order.
-  private static func largest(_ alike: ReportTable) -> [Int] {
-    func bytes(_ index: Int) -> UInt64 {
-      if case .bytes(let count) = alike.rows[index][4] { count } else { 0 }
-    }
-    let rows = alike.rows.indices
-    guard rows.count > ReportBrief.mostRows else { return Array(rows) }
-    let order = rows.sorted { (bytes($0), $1) > (bytes($1), $0) }
-    return order.prefix(ReportBrief.mostRows).sorted()
-  }
-
   func tensorTable(withStatistics hasStatistics: Bool) -> ReportTable {
     var columns = [
       ReportColumn("name", "Tensor"),
-      ReportColumn("role", "Role", explanation: "What the tensor does in its model, by its name."),
+      ReportColumn("role", "Role", explanation: "The tensor's part in its model, by its name."),
       ReportColumn("shape", "Shape", explanation: "Rows and columns; a packed tensor's are those of its trits."),
       ReportColumn("encoding", "Encoding", explanation: "A number type, or how trits are packed."),
       ReportColumn("bytes", "Bytes", kind: .bytes, explanation: "Stored bytes, scales included."),
       ReportColumn("scale", "Scale", .storedScale, kind: .significant(digits: 6)),
     ]
-    if hasStatistics { columns += InspectResult.statisticsColumns }
+    if hasStatistics {
+      // On a narrow terminal the numbers that were asked for stay.
+      for index in columns.indices.dropFirst() { columns[index].isAside = true }
+      columns += InspectResult.statisticsColumns
+    }
     let tensors = tensors
     return ReportTable(key: "tensors", title: "Tensors", columns: columns, rowCount: tensors.count) { index in
       let tensor = tensors[index]

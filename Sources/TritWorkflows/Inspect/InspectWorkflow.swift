@@ -58,6 +58,8 @@ public struct InspectResult: Sendable {
   public var chatTemplate: ChatTemplateFinding?
   /// How the weights are rotated; nil where no key says that they are.
   public var rotation: WeightRotation?
+  /// Name and licence, where they are stated.
+  public var identity: StatedIdentity
 
   /// False when evidence on the scale convention was asked for and does not decide it.
   public var hasProvenScale: Bool { manifest.scaleFinding.evidence.isEmpty || manifest.scaleFinding.convention != nil }
@@ -144,7 +146,8 @@ public struct InspectWorkflow: Sendable {
     }
     return InspectResult(
       manifest: manifest, survey: survey, tensors: tensors, recipe: Recipe.recorded(in: source),
-      hasStatistics: request.statistics, chatTemplate: try ChatTemplateFinding(of: source), rotation: rotation)
+      hasStatistics: request.statistics, chatTemplate: try ChatTemplateFinding(of: source), rotation: rotation,
+      identity: StatedIdentity(of: source))
   }
 
   private func addStatistics(to tensors: inout [InspectedTensor], _ source: any TensorSource) throws {

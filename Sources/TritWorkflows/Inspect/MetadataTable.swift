@@ -14,11 +14,24 @@ enum MetadataTable {
       key: "metadata", title: "Metadata",
       columns: [ReportColumn("key", "Key"), ReportColumn("type", "Type"), ReportColumn("value", "Value")])
     for entry in entries {
-      let text = entry.value.text(limit: limit)
-      let shown = width.map { text.unicodeScalars.count > $0 ? String(text.unicodeScalars.prefix($0)) + "…" : text }
-      table.append([.text(entry.key), .text(entry.value.typeName), .text(shown ?? text)])
+      table.append([.text(entry.key), .text(entry.value.typeName), cell(entry.value, limit: limit, width: width)])
     }
     return table
+  }
+
+  /// Numbers and truth values as they are; texts and arrays as text.
+  private static func cell(_ value: MetadataValue, limit: Int, width: Int?) -> ReportValue {
+    let text = value.text(limit: limit)
+    switch value {
+    case .uint8, .int8, .uint16, .int16, .uint32, .int32, .int64: return Int(text).map { .integer($0) } ?? .text(text)
+    case .uint64(let number): return .unsigned(number)
+    // The shortest digits of the type: 1e-05 in place of 9.999999747378752e-06.
+    case .float32, .float64: return Double(text).map { .number($0) } ?? .text(text)
+    case .bool(let value): return .bool(value)
+    case .string, .array: break
+    }
+    guard let width, text.unicodeScalars.count > width else { return .text(text) }
+    return .text(String(text.unicodeScalars.prefix(width)) + "…")
   }
 }
 
@@ -39,10 +52,10 @@ public struct MetadataLookup: Sendable {
     public var path: String
     public var entries: [MetadataEntry]
 
-    /// The report of `tritsmith inspect --metadata`, schema `tritsmith.metadata` 1.
+    /// The report of `tritsmith inspect --metadata`, schema `tritsmith.metadata` 2.
     public var report: ReportDocument {
       var report = ReportDocument(
-        title: "Metadata of \(path)", schema: ReportSchema("tritsmith.metadata", version: 1), primaryTable: "metadata")
+        title: "Metadata of \(path)", schema: ReportSchema("tritsmith.metadata", version: 2), primaryTable: "metadata")
       report.append(MetadataTable.table(entries, limit: .max, width: nil))
       return report
     }

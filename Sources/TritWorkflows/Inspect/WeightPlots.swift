@@ -26,7 +26,7 @@ struct WeightPlots {
       return total > 0 ? (Double(counts.0) / total, Double(counts.1) / total, Double(counts.2) / total) : nil
     }
 
-    /// What trits are multiplied by, or would be.
+    /// The multiplier of trits, or that of absmean.
     var scale: Double? {
       statistics.ternary.map { $0.multiplier } ?? (statistics.absmean > 0 ? statistics.absmean : nil)
     }
@@ -68,9 +68,7 @@ struct WeightPlots {
     } else if !isTernary {
       page.paragraph("Trits and scales below are what absmean quantization makes of these latent weights.")
     }
-    if let plot = latents { page.append(plot) }
-    if let plot = shares { page.append(plot) }
-    for plot in [scales, zeros, entropies, densities] {
+    for plot in [scales, zeros, entropies, densities, shares, latents] {
       if let plot { page.append(plot) }
     }
   }
@@ -139,25 +137,28 @@ struct WeightPlots {
   private var layers: ReportAxis { ReportAxis("Layer", kind: .integer) }
 
   private var shares: ReportPlot? {
-    let panels = kinds.compactMap { kind -> ReportPanel? in
-      let rows = projections.filter { $0.kind == kind }.compactMap { projection in
-        projection.shares.map { (projection, [$0.negative, $0.zero, $0.positive]) }
-      }
-      guard !rows.isEmpty else { return nil }
-      return ReportPanel(
+    // Tensors of a kind are about equally large, so the mean of their shares is that of their weights.
+    let rows = kinds.compactMap { kind -> (name: String, shares: [Double])? in
+      let all = projections.filter { $0.kind == kind }.compactMap(\.shares)
+      guard !all.isEmpty else { return nil }
+      let count = Double(all.count)
+      return (
         kind.rawValue,
-        series: WeightPlots.tones.enumerated().map { index, tone in
-          ReportSeries(
-            tone.name, key: tone.key,
-            .columns(rows.map { ReportPoint(Double($0.0.layer), $0.1[index], label: $0.0.name) }), tone: tone.tone)
-        })
+        [
+          all.reduce(0) { $0 + $1.negative } / count, all.reduce(0) { $0 + $1.zero } / count,
+          all.reduce(0) { $0 + $1.positive } / count,
+        ]
+      )
     }
-    guard !panels.isEmpty else { return nil }
+    guard !rows.isEmpty else { return nil }
     return ReportPlot(
-      key: "trit_shares", title: "Trit shares, tensor by tensor", x: layers,
-      y: ReportAxis("Share", kind: .fraction(digits: 1), lower: 0, upper: 1), panels: panels,
-      explanation: "One column is one tensor: the shares of its weights that are −1, 0 and +1.",
-      definition: "trit-shares")
+      key: "trit_shares", title: "Trits by kind of projection",
+      x: ReportAxis("Share", kind: .fraction(digits: 1), lower: 0, upper: 1), y: ReportAxis("Projection"),
+      series: WeightPlots.tones.enumerated().map { index, tone in
+        ReportSeries(
+          tone.name, key: tone.key, .bars(rows.map { ReportBar($0.name, $0.shares[index]) }), tone: tone.tone)
+      },
+      explanation: "The shares of −1, 0 and +1, the mean over the layers.", definition: "trit-shares")
   }
 
   private func lines(_ value: (Projection) -> Double?) -> [ReportSeries] {
@@ -175,16 +176,18 @@ struct WeightPlots {
   ) -> ReportPlot? {
     let series = lines(value)
     guard !series.isEmpty else { return nil }
-    return ReportPlot(
+    var plot = ReportPlot(
       key: key, title: title, x: layers, y: y, series: series, references: references, caption: caption,
       explanation: explanation, definition: definition)
+    plot.isHeatMap = true
+    return plot
   }
 
   private var scales: ReportPlot? {
     plot(
-      "scale_by_layer", "Scale by layer", ReportAxis("What trits are multiplied by"),
+      "scale_by_layer", "Scale by layer", ReportAxis("Multiplier", kind: .significant(digits: 3)),
       caption: isTernary ? nil : "The mean magnitude of the latent weights.",
-      explanation: "The number a trit is multiplied by to give a weight; large jumps between layers are worth a look.",
+      explanation: "A weight is trit × multiplier; large jumps between layers are worth a look.",
       definition: "stored-scale", \.scale)
   }
 
@@ -197,19 +200,19 @@ struct WeightPlots {
 
   private var entropies: ReportPlot? {
     plot(
-      "entropy_by_layer", "Entropy by layer", ReportAxis("Entropy", unit: "bits a weight"),
-      references: [.line(.y, at: TernaryStatistics.mostEntropy, "log₂ 3, the most there is")],
-      explanation: "How much a trit tells: 1.585 bits when −1, 0 and +1 are equally frequent.", definition: "entropy",
+      "entropy_by_layer", "Entropy by layer", ReportAxis("Entropy", unit: "bits per weight", kind: .decimal(digits: 3)),
+      references: [.line(.y, at: TernaryStatistics.mostEntropy, "The most there is, log₂ 3")],
+      explanation: "Information per trit: 1.585 bits when −1, 0 and +1 are equally frequent.", definition: "entropy",
       \.entropy)
   }
 
   private var densities: ReportPlot? {
     plot(
-      "edge_density_by_layer", "Edge density by layer", ReportAxis("Edge density"),
-      references: [.line(.y, at: NativenessProbe.modelThreshold, "BitNet above, ordinary below")],
+      "edge_density_by_layer", "Edge density by layer", ReportAxis("Edge density", kind: .decimal(digits: 2)),
+      references: [.line(.y, at: NativenessProbe.modelThreshold, "BitNet models are above, ordinary ones below")],
       caption:
         "Ternary training gathers latent weights at the edge between 0 and ±1; ordinary weights fall away there.",
-      explanation: "How densely weights lie at ½ γ, against the middle of 0.", definition: "edge-density",
+      explanation: "Density of the weights at ½ γ, over that near 0.", definition: "edge-density",
       \.statistics.edgeDensity)
   }
 }

@@ -171,6 +171,11 @@ public struct PartFindings: Sendable {
     return table
   }
 
+  /// Rows of `table` that say more than that a part is equal.
+  var notableRows: [Int] {
+    findings.indices.filter { findings[$0].outcome != .equal && findings[$0].outcome != PartFinding.Outcome.none }
+  }
+
   /// Everything that differs, beside the weights.
   var differences: ReportTable? {
     guard findings.contains(where: { !$0.differences.isEmpty || !$0.lines.isEmpty }) else { return nil }

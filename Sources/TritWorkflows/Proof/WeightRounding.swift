@@ -43,11 +43,11 @@ public struct WeightRounding: Sendable, Hashable {
 
   public var isEmpty: Bool { scales == 0 && tensors == 0 }
 
-  /// A few words for a line that says much else: "28 scales within 282.2 ppm, 2 tensors rounded".
+  /// A few words for a line that says much else: "28 scales ±282.2 ppm, 2 tensors rounded".
   var words: String {
     var texts: [String] = []
     if scales > 0 {
-      texts.append("\(scales) \(scales == 1 ? "scale" : "scales") within \(ScaleRounding.parts(largestScaleChange))")
+      texts.append("\(scales) \(scales == 1 ? "scale" : "scales") ±\(ScaleRounding.parts(largestScaleChange))")
     }
     if tensors > 0 { texts.append("\(tensors) \(tensors == 1 ? "tensor" : "tensors") rounded") }
     return texts.joined(separator: ", ")

@@ -26,8 +26,11 @@ extension RunDescription {
 extension LogitsResult {
   /// The report of `tritsmith logits`, schema `tritsmith.logits` 1.
   public var report: ReportDocument {
+    let tokens = prompts.reduce(0) { $0 + $1.tokens }
+    let headline = "Logits of \(tokens) \(tokens == 1 ? "token" : "tokens") are written"
     var report = ReportDocument(
-      title: "Logits", schema: ReportSchema("tritsmith.logits", version: 1), primaryTable: "prompts")
+      title: "Logits", schema: ReportSchema("tritsmith.logits", version: 1), verdict: ReportVerdict(.info, headline),
+      primaryTable: "prompts")
     report.append(
       ReportFacts(
         key: "logits",

@@ -5,7 +5,14 @@ import TritReport
 extension PerplexityResult {
   /// The report of `tritsmith perplexity`, schema `tritsmith.perplexity` 1.
   public var report: ReportDocument {
-    var report = ReportDocument(title: "Perplexity", schema: ReportSchema("tritsmith.perplexity", version: 1))
+    let count = perplexity.negativeLogLikelihoods.count
+    let headline =
+      "Perplexity \(NumberText.significant(perplexity.perplexity, digits: 5)) ± "
+      + "\(NumberText.significant(perplexity.perplexityStandardError, digits: 2)) over \(NumberText.grouped(count)) "
+      + (count == 1 ? "token" : "tokens")
+    var report = ReportDocument(
+      title: "Perplexity", schema: ReportSchema("tritsmith.perplexity", version: 1),
+      verdict: ReportVerdict(.info, headline))
     report.append(
       ReportFacts(
         key: "perplexity",
@@ -15,7 +22,7 @@ extension PerplexityResult {
           ReportFact("Tokens scored", .integer(perplexity.negativeLogLikelihoods.count), key: "tokens"),
           ReportFact("Perplexity", .number(perplexity.perplexity)),
           ReportFact("Standard error", .number(perplexity.perplexityStandardError)),
-          ReportFact("Mean NLL", .number(perplexity.mean), note: "nats a token"),
+          ReportFact("Mean NLL", .number(perplexity.mean), note: "nats per token"),
           ReportFact("Standard error of the mean", .number(perplexity.standardError), key: "mean_nll_standard_error"),
           ReportFact("Time", .number(seconds), key: "seconds", kind: .duration),
         ]))

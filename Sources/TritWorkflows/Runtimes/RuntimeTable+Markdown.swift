@@ -6,35 +6,42 @@ extension RuntimeTable {
   /// Before and after the table in `Docs/Runtimes.md`; a test holds what stands between against `markdown`.
   package static let markers = ("<!-- from RuntimeTable.swift -->", "<!-- end of table -->")
 
-  /// The table in Markdown. Forms that every program treats alike share a row.
+  /// A table in Markdown for each family. Forms that every program treats alike share a row; a form of which nothing is
+  /// known has none.
   package static var markdown: String {
-    let titles = ["family", "form"] + runtimes.map(\.name)
-    var lines = ["| " + titles.joined(separator: " | ") + " |"]
-    lines.append("|" + String(repeating: "---|", count: titles.count))
-    for family in ArchitectureRegistry.all {
+    ArchitectureRegistry.all.map { family in
       var groups: [(forms: [OutputForm], cells: [String])] = []
       for form in OutputForm.all {
-        let cells = runtimes.map { cell($0, family.className, form) }
-        let last = groups.indices.last
-        if let last, groups[last].cells == cells, groups[last].forms[0].isGGUF == form.isGGUF {
-          groups[last].forms.append(form)
+        let rows = known(family.className, form)
+        guard !rows.isEmpty else { continue }
+        let cells = ["loads", "misreads", "refuses"].map { outcome in cell(rows.filter { $0.outcome.name == outcome }) }
+        if let last = groups.last, last.cells == cells, last.forms[0].isGGUF == form.isGGUF {
+          groups[groups.count - 1].forms.append(form)
         } else {
           groups.append(([form], cells))
         }
       }
-      for group in groups {
-        let names = group.forms.map(\.name).joined(separator: ", ")
-        let architecture = family.gguf.map { " `\($0.architecture)`" } ?? ""
-        let form = group.forms[0].isGGUF ? "GGUF\(architecture): \(names)" : names
-        lines.append("| " + ([family.className, form] + group.cells).joined(separator: " | ") + " |")
+      let architecture = family.gguf.map { " (`\($0.architecture)`)" } ?? ""
+      let lines = groups.map { group in
+        let forms = (group.forms[0].isGGUF ? "GGUF " : "") + group.forms.map(\.name).joined(separator: ", ")
+        return "| " + ([forms] + group.cells).joined(separator: " | ") + " |"
       }
-    }
-    return lines.joined(separator: "\n")
+      let head = "### \(family.className)\(architecture)\n\n| form | loads | misreads | refuses |\n|---|---|---|---|"
+      return ([head] + lines).joined(separator: "\n")
+    }.joined(separator: "\n\n")
   }
 
-  private static func cell(_ runtime: Runtime, _ family: String, _ form: OutputForm) -> String {
-    guard let row = row(runtime, family, form) else { return runtime.reads(form) ? "not tried" : "–" }
-    let text = row.outcome.name + (row.outcome.reason.map { ": " + $0 } ?? "")
-    return text + (row.evidence == .tried ? ", **tried**" : ", source")
+  /// Programs with their reasons; the name of one whose source alone was read is in italics.
+  private static func cell(_ rows: [RuntimeRow]) -> String {
+    var parts: [(names: [String], reason: String?)] = []
+    for row in rows {
+      let name = row.evidence == .tried ? row.runtime.name : "*\(row.runtime.name)*"
+      if let last = parts.last, last.reason == row.outcome.reason {
+        parts[parts.count - 1].names.append(name)
+      } else {
+        parts.append(([name], row.outcome.reason))
+      }
+    }
+    return parts.map { $0.names.joined(separator: ", ") + ($0.reason.map { ": " + $0 } ?? "") }.joined(separator: "; ")
   }
 }

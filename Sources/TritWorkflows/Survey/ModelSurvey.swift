@@ -91,7 +91,8 @@ public struct ModelSurvey: Sendable {
       return (AbsMean.float32.id.rawValue, "what quantization_config says the latents run as")
     }
     let family = architecture ?? Llama()
-    return (family.defaultQuantizer, "default of \(family.className)")
+    let reason = architecture == nil ? "default where the class is not known" : "default of \(family.className)"
+    return (family.defaultQuantizer, reason)
   }
 
   /// What new scales mean where nobody chooses.

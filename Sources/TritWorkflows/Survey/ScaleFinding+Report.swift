@@ -30,7 +30,7 @@ extension ScaleFinding {
       facts.append(
         ReportFact(
           "Evidence", .text(evidence.detail), key: "evidence_\(index + 1)",
-          note: evidence.convention.map { "speaks for \($0.rawValue)" } ?? "does not tell"))
+          note: evidence.convention.map { "points to \($0.rawValue)" } ?? "inconclusive"))
     }
     return facts
   }

@@ -129,7 +129,7 @@ public struct ScaleProof: Sendable {
 
     var phrase: String {
       let size = growth.isFinite ? "\(ScaleProof.digits(growth))-fold" : "past all bounds"
-      return size + (loss.map { " (\(ScaleProof.digits($0)) nats a token)" } ?? "")
+      return size + (loss.map { " (\(ScaleProof.digits($0)) nats per token)" } ?? "")
     }
   }
 

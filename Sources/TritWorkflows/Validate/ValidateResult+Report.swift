@@ -50,7 +50,7 @@ extension ValidateResult {
       // Where every step is right, rounding alone took the states apart.
       report.note(
         passed ? .info : .warning,
-        "hidden states part at \(first.name): relative error "
+        "hidden states diverge at \(first.name): relative error "
           + NumberText.significant(first.relativeError, digits: 3) + ", bound "
           + NumberText.significant(hiddenBound, digits: 3))
     }

@@ -75,11 +75,12 @@ extension VerifyResult {
     report.brief = ReportBrief(
       [
         "source", "converted", "quantizer", "tensors", "trits_that_differ", "rounded_scales", "largest_scale_change",
-        "values_rounded", "values_that_became_0", "scale_loss_percent", "relative_error", "sqnr_db", "parts",
+        "values_rounded", "values_that_became_0", "scale_loss_percent", "relative_error", "sqnr_db",
         "part_differences",
       ],
       rows: [
-        "tensors": tensors.indices.filter { tensors[$0].outcome == .differs || tensors[$0].outcome == .scalesLost }
+        "parts": parts.notableRows,
+        "tensors": tensors.indices.filter { tensors[$0].outcome == .differs || tensors[$0].outcome == .scalesLost },
       ])
     return report
   }

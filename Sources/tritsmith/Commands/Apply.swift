@@ -34,10 +34,10 @@ struct Apply: ParsableCommand {
   @Option(help: "Convert the result, as 'tritsmith convert' does with its defaults.")
   var to: TargetName?
 
-  @Option(help: "What stored scales of the base mean, where its files do not say.")
+  @Option(help: "Meaning of the base's stored scales, where its files do not state it.")
   var baseScale: ScaleConvention?
 
-  @Flag(help: "Replace what stands at the output.")
+  @Flag(help: "Replace an existing output.")
   var force = false
 
   @OptionGroup(title: "Output") var printing: OutputOptions

@@ -19,10 +19,10 @@ struct Certify: ParsableCommand {
       .init("tritsmith certify ./prequantized ./bitnet -o bitnet.json", "For a conversion done before."),
     ], group: "Prove")
 
-  @Argument(help: "The model that was converted.", completion: .file())
+  @Argument(help: "The source model.", completion: .file())
   var source: String?
 
-  @Argument(help: "The model that came out.", completion: .file())
+  @Argument(help: "The converted model.", completion: .file())
   var output: String?
 
   @Option(
@@ -41,10 +41,10 @@ struct Certify: ParsableCommand {
         + "that of the output.", valueName: "folder"), completion: .directory)
   var scratch: String?
 
-  @Flag(help: "Compare hashes of what is here and do not convert.")
+  @Flag(help: "Compare hashes of the files that are here; do not convert.")
   var hashesOnly = false
 
-  @Flag(help: "Replace what stands at --output.")
+  @Flag(help: "Replace an existing output.")
   var force = false
 
   @OptionGroup(title: "Output") var printing: OutputOptions

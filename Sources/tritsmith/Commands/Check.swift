@@ -8,7 +8,7 @@ import TritWorkflows
 
 struct Check: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Find what is wrong with one model: files, numbers, tokenizer.",
+    abstract: "Find faults of one model: files, numbers, tokenizer.",
     discussion: """
       Reads everything once and runs a few tokens. Every finding has the id of a rule (Docs/Checks.md) and a severity. \
       Exit code 0 when there is no error, 1 when there is one; with --strict warnings count as well.
@@ -25,13 +25,13 @@ struct Check: ParsableCommand {
   @Flag(help: "Warnings fail as errors do.")
   var strict = false
 
-  @Flag(name: .customLong("run"), help: "Also score a short text: a model that computes noise is found so.")
+  @Flag(name: .customLong("run"), help: "Also score a short text, to find models that compute noise.")
   var scoresText = false
 
-  @Option(help: "What stored scales mean, where the files do not say.")
+  @Option(help: "Meaning of stored scales, where the files do not state it.")
   var scaleConvention: ScaleConvention?
 
-  @Option(help: "Byte order of I2_S in a GGUF file, which does not tell.")
+  @Option(help: ArgumentHelp("Byte order of I2_S; a GGUF file does not state it.", isDetail: true))
   var i2sOrder: I2SOrder?
 
   @Option(help: .preTokenizer)

@@ -35,13 +35,13 @@ struct Compare: ParsableCommand {
   @Option(help: ArgumentHelp("Differences listed for each tensor.", valueName: "count"))
   var limit = 3
 
-  @Option(help: "What stored scales of the first mean, where its files do not say.")
+  @Option(help: "Meaning of the first model's scales, where its files do not state it.")
   var firstScale: ScaleConvention?
 
-  @Option(help: "What stored scales of the second mean, where its files do not say.")
+  @Option(help: "Meaning of the second model's scales, where its files do not state it.")
   var secondScale: ScaleConvention?
 
-  @Option(help: "Byte order of I2_S in GGUF files, which do not tell.")
+  @Option(help: "Byte order of I2_S; GGUF files do not state it.")
   var i2sOrder: I2SOrder?
 
   @Option(help: .preTokenizer)

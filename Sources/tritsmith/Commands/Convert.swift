@@ -94,16 +94,16 @@ extension I2SOrder: ExpressibleByArgument {
 
 /// Options that go with `--to gguf`.
 struct GGUFArguments: ParsableArguments {
-  @Option(help: "What embeddings and head are stored in; the type they have otherwise, which loses nothing.")
+  @Option(help: "Type of embeddings and head; by default the type they have, which loses nothing.")
   var embeddings: GGUFEmbeddingType?
 
-  @Option(help: "Byte order of I2_S, of the input or the output; files do not tell, group128 is the usual one.")
+  @Option(help: "Byte order of I2_S, of input or output; files do not state it, group128 is usual.")
   var i2sOrder: I2SOrder?
 
-  @Flag(help: "Keep the trits where a layout has no room for all scales, and the largest scale of each block.")
+  @Flag(help: "Where a layout has no room for all scales, keep the trits and each block's largest scale.")
   var allowScaleLoss = false
 
-  @Option(help: "What to do with tensors whose rows do not fit the layout.")
+  @Option(help: "Treatment of tensors whose rows do not fit the layout.")
   var misfits: GGUFMisfit?
 
   @Option(
@@ -126,7 +126,7 @@ struct GGUFArguments: ParsableArguments {
 
 struct Convert: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Write a model in another form: packed, GGUF, MLX, TritPack, dense.",
+    abstract: "Write a model in another form: packed, GGUF, MLX, dense.",
     discussion: """
       The input may be latent (prequantized), already ternary, packed, or dense. The output is built under a temporary \
       name, reopened, compared with the source by an independent decoder, and only then put in place.
@@ -158,12 +158,12 @@ struct Convert: ParsableCommand {
 
   @Option(
     name: .customLong("to"),
-    help: "What to write: a form, or a layout of GGUF. An output called *.gguf or *.tritpack says it, too.")
+    help: "Format to write, or a layout of GGUF. An output called *.gguf or *.tritpack implies it.")
   var format: TargetName?
 
   @Option(
     help: ArgumentHelp(
-      "Do what a function of onebitllms does: target, arithmetic and meaning of scales.", isDetail: true))
+      "Repeat a function of onebitllms: target, arithmetic and meaning of scales.", isDetail: true))
   var recipe: ConversionRecipe?
 
   @Option(help: ArgumentHelp("Arithmetic of absmean; the default is that of the family's own tool.", isDetail: true))
@@ -171,17 +171,17 @@ struct Convert: ParsableCommand {
 
   @Flag(
     help: ArgumentHelp(
-      "Use a quantizer for ordinary weights on the latents of a BitNet model all the same.", isDetail: true))
+      "Apply a quantizer for ordinary weights to the latents of a BitNet model.", isDetail: true))
   var forceQuantizer = false
 
-  @Option(help: ArgumentHelp("What new scales shall mean; the default is the family's.", isDetail: true))
+  @Option(help: ArgumentHelp("Meaning of new scales; the default is the family's.", isDetail: true))
   var outputScale: ScaleConvention?
 
-  @Option(help: "What stored scales of the input mean, where its files do not say.")
+  @Option(help: "Meaning of the input's scales, where its files do not state it.")
   var scaleConvention: ScaleConvention?
 
   @Option(
-    help: ArgumentHelp("Go by this model class instead of the configuration's.", valueName: "class", isDetail: true))
+    help: ArgumentHelp("Use this model class instead of the configuration's.", valueName: "class", isDetail: true))
   var architecture: String?
 
   @Option(help: ArgumentHelp("Leave matching tensors dense.", valueName: "glob"))
@@ -202,11 +202,11 @@ struct Convert: ParsableCommand {
   var maxShardSize: ByteSize?
 
   @Option(
-    help: "How TritPack (base3, two-bit) or GGUF (the others, in either case) stores trits; base3 and TQ2_0 otherwise.")
+    help: "Layout of trits in TritPack (base3, two-bit) or GGUF (the others); by default base3 and TQ2_0.")
   var layout: CodeLayout?
 
   @Option(
-    help: ArgumentHelp("What --to dense stores trit × scale in; the type that holds it otherwise.", isDetail: true))
+    help: ArgumentHelp("Type of the numbers of --to dense; by default one that holds trit × scale.", isDetail: true))
   var denseType: DenseWeightType?
 
   @Flag(
@@ -222,14 +222,14 @@ struct Convert: ParsableCommand {
 
   @Flag(
     help: ArgumentHelp(
-      "Only call a GGUF file's old Q2_0 of 128 weights PQ2_0, in its header; data are copied as they are.",
+      "Rename the old Q2_0 of 128 weights to PQ2_0 in a GGUF file's header; data are copied.",
       isDetail: true))
   var retag = false
 
   @Flag(help: "Print the plan with final sizes and write nothing.")
   var dryRun = false
 
-  @Flag(help: "Replace what stands at the output.")
+  @Flag(help: "Replace an existing output.")
   var force = false
 
   @Option(
@@ -240,14 +240,14 @@ struct Convert: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "Also keep the files that are read over the network in this folder, as a download cache (HF_HUB_CACHE) has them.",
+      "Also keep files read over the network in this folder, as a download cache (HF_HUB_CACHE).",
       valueName: "folder"),
     completion: .directory)
   var save: String?
 
   @Flag(
     help: ArgumentHelp(
-      "Keep what is complete in OUTPUT.resume until all is: the same command goes on after an interruption.",
+      "Keep complete parts in OUTPUT.resume; after an interruption the same command goes on.",
       isDetail: true))
   var resume = false
 

@@ -32,13 +32,13 @@ struct Diff: ParsableCommand {
   @Option(help: ArgumentHelp("Level of zstd, from 1 to 19: time against size.", valueName: "level"))
   var level = DiffRequest.defaultLevel
 
-  @Option(help: "What stored scales of the base mean, where its files do not say.")
+  @Option(help: "Meaning of the base's stored scales, where its files do not state it.")
   var baseScale: ScaleConvention?
 
-  @Option(help: "What stored scales of the target mean, where its files do not say.")
+  @Option(help: "Meaning of the target's scales, where its files do not state it.")
   var targetScale: ScaleConvention?
 
-  @Flag(help: "Replace what stands at the output.")
+  @Flag(help: "Replace an existing output.")
   var force = false
 
   @OptionGroup(title: "Output") var printing: OutputOptions

@@ -27,7 +27,7 @@ struct Family: ParsableCommand {
   @Argument(help: "Models, or a folder that holds them as subfolders.", completion: .file())
   var paths: [String]
 
-  @Option(help: "Arithmetic latent weights are quantized with; the default is what outputs record, then the family's.")
+  @Option(help: "Arithmetic that quantizes latents; the default is that recorded in outputs, then the family's.")
   var arithmetic: Arithmetic?
 
   @OptionGroup(title: "Output") var printing: OutputOptions

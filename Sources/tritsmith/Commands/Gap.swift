@@ -12,8 +12,8 @@ struct Gap: ParsableCommand {
       Runs both in lock-step on one text, without writing logits, and reports predictions (perplexity, KL divergence both \
       ways, agreement), layers (error of hidden states) and tensors (error of weights). Two verdicts are kept apart: \
       fidelity, which must be exact, and loss of quality (none, slight, visible, severe), which fails only past a bound \
-      given with --max-mean-kl, --min-top1 or --max-ppl-ratio. Which part the gap comes from is said only where \
-      --attribute measured it. Exit code 0 when every gate holds, 1 when not. Docs/Gap.md explains every number.
+      given with --max-mean-kl, --min-top1 or --max-ppl-ratio. Causes of the gap are named only where \
+      --attribute measured them. Exit code 0 when every gate holds, 1 when not. Docs/Gap.md explains every number.
       """,
     examples: [
       .init("tritsmith gap ./bfloat16 ./bitnet", "On the built-in sample."),
@@ -22,7 +22,7 @@ struct Gap: ParsableCommand {
       .init("tritsmith gap ./bf16 ./bitnet --max-mean-kl 0.01 --min-top1 0.95 --format json", "For a CI job."),
     ], group: "Prove")
 
-  @Argument(help: "What is taken as the measure: a bf16 model, or any other.", completion: .file())
+  @Argument(help: "The reference: a bf16 model, or any other.", completion: .file())
   var reference: String
 
   @Argument(help: "The ternary model.", completion: .file())
@@ -31,7 +31,7 @@ struct Gap: ParsableCommand {
   @OptionGroup var text: TextOptions
 
   @Option(
-    help: ArgumentHelp("A file of token ids instead of text, taken as they are.", valueName: "file"),
+    help: ArgumentHelp("A file of token ids instead of text, taken as they are.", valueName: "file", isDetail: true),
     completion: .file())
   var idsFile: String?
 
@@ -46,22 +46,26 @@ struct Gap: ParsableCommand {
   @Flag(help: "Also measure what each layer and each kind of projection costs alone.")
   var attribute = false
 
-  @Option(help: ArgumentHelp("Tokens the attribution uses at most.", valueName: "count"))
+  @Option(help: ArgumentHelp("Tokens the attribution uses at most.", valueName: "count", isDetail: true))
   var attributeTokens = 1024
 
-  @Flag(inversion: .prefixedNo, help: "Compare weights tensor by tensor.")
+  @Flag(inversion: .prefixedNo, help: ArgumentHelp("Compare weights tensor by tensor.", isDetail: true))
   var tensors = true
 
-  @Flag(inversion: .prefixedNo, help: "Check that the candidate is exactly what converting the reference gives.")
+  @Flag(
+    inversion: .prefixedNo,
+    help: ArgumentHelp("Check that the candidate is the result of converting the reference.", isDetail: true))
   var fidelity = true
 
   @Option(help: ArgumentHelp("Arithmetic of the quantization that fidelity redoes.", isDetail: true))
   var arithmetic: Arithmetic?
 
-  @Option(help: ArgumentHelp("Relative error from which on a layer is reported as past the bound.", valueName: "ratio"))
+  @Option(
+    help: ArgumentHelp(
+      "Relative error above which a layer is reported as past the bound.", valueName: "ratio", isDetail: true))
   var layerBound = GapRequest.defaultLayerBound
 
-  @Option(help: ArgumentHelp("Most KL(P‖Q) on average that passes, in nats.", valueName: "nats"))
+  @Option(help: ArgumentHelp("Largest mean KL(P‖Q) that passes, in nats per token.", valueName: "nats"))
   var maxMeanKl: Double?
 
   @Option(
@@ -69,10 +73,10 @@ struct Gap: ParsableCommand {
     help: ArgumentHelp("Smallest share of equal likeliest tokens that passes.", valueName: "share"))
   var minTop1: Double?
 
-  @Option(help: ArgumentHelp("Most PPL(Q) / PPL(P) that passes.", valueName: "ratio"))
+  @Option(help: ArgumentHelp("Largest PPL(Q) / PPL(P) that passes.", valueName: "ratio"))
   var maxPplRatio: Double?
 
-  @Option(help: "Run the projections of the reference in this way.")
+  @Option(help: ArgumentHelp("Run the projections of the reference in this way.", isDetail: true))
   var referenceProjections: ProjectionOverride?
 
   @Option(
@@ -81,6 +85,10 @@ struct Gap: ParsableCommand {
 
   @OptionGroup(title: "Output") var printing: OutputOptions
   @OptionGroup(title: "Page") var page: PageOptions
+
+  @Flag(help: ArgumentHelp("State time and memory in the page, which then differs between runs.", isDetail: true))
+  var timings = false
+
   @OptionGroup(title: "Running") var running: RunningOptions
 
   func validate() throws {
@@ -139,7 +147,7 @@ struct Gap: ParsableCommand {
         reading: [request.reference, request.candidate, text.textFile, idsFile, chat.messagesFile])
       let result = try GapWorkflow(request, work: work).run()
       try page.finish(
-        file, page: result.page, printing: printing, result.report, quietly: running.quiet)
+        file, page: result.page(timings: timings), printing: printing, result.report, quietly: running.quiet)
       return result.passed
     }
     if !passed { throw ExitRequest(.checkFailed) }

@@ -39,19 +39,19 @@ struct Inspect: ParsableCommand {
       takesStream: true), completion: .file())
   var raw: String?
 
-  @Option(help: "What stored scales mean, where the files do not say.")
+  @Option(help: "Meaning of stored scales, where the files do not state it.")
   var scaleConvention: ScaleConvention?
 
   @Option(
     help: ArgumentHelp(
-      "Dense weights of the same model: prove what stored scales mean by them. Exit code 1 when evidence conflicts.",
+      "Dense weights of the same model, to prove the meaning of scales. Exit code 1 when evidence conflicts.",
       valueName: "path"), completion: .file())
   var sibling: String?
 
-  @Flag(help: "Run the model with scales taken in both meanings, and see which one can be. Exit code 1 when undecided.")
+  @Flag(help: "Prove the meaning of scales by running the model in both. Exit code 1 when undecided.")
   var proveScale = false
 
-  @Option(help: "Byte order of I2_S in a GGUF file, which does not tell.")
+  @Option(help: ArgumentHelp("Byte order of I2_S; a GGUF file does not state it.", isDetail: true))
   var i2sOrder: I2SOrder?
 
   @Option(

@@ -32,7 +32,7 @@ struct Logits: ParsableCommand {
   @Option(help: "Float32 as transformers computes it, or integer products.")
   var mode = ArithmeticMode.reference
 
-  @Flag(help: "Replace what stands at the output.")
+  @Flag(help: "Replace an existing output.")
   var force = false
 
   @OptionGroup(title: "Output") var printing: OutputOptions

@@ -32,7 +32,7 @@ struct Merge: ParsableCommand {
   @Option(help: ArgumentHelp("Cut safetensors into shards of at most this size, such as 5GB.", valueName: "size"))
   var maxShardSize: ByteSize?
 
-  @Flag(help: "Replace what stands at the output.")
+  @Flag(help: "Replace an existing output.")
   var force = false
 
   @OptionGroup(title: "Output") var printing: OutputOptions

@@ -22,7 +22,7 @@ struct QuantizerName: ExpressibleByArgument {
 
 /// The quantizer and the text it looks at.
 struct QuantizerArguments: ParsableArguments {
-  @Option(help: "How weights become ternary; the default is the family's own arithmetic.")
+  @Option(help: "Quantizer; the default is the family's own arithmetic.")
   var quantizer: QuantizerName?
 
   @Option(help: ArgumentHelp("A text for quantizers that look at activations.", valueName: "file"), completion: .file())

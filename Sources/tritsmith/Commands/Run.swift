@@ -32,7 +32,7 @@ struct Run: ParsableCommand {
 
   @OptionGroup var chat: ChatOptions
 
-  @Option(help: ArgumentHelp("Most tokens to generate.", valueName: "count"))
+  @Option(help: ArgumentHelp("Number of tokens to generate at most.", valueName: "count"))
   var maxTokens = 128
 
   @Option(help: ArgumentHelp("Sample at this temperature; 0 takes the likeliest token.", valueName: "number"))
@@ -47,7 +47,7 @@ struct Run: ParsableCommand {
   @Option(help: "Integer products, or float32 as transformers computes it.")
   var mode = ArithmeticMode.fast
 
-  @Flag(help: "Take the prompt as it is, and say nothing of a chat template.")
+  @Flag(help: "Take the prompt as it is; print no note about a chat template.")
   var raw = false
 
   @OptionGroup(title: "Output") var printing: OutputOptions

@@ -21,7 +21,7 @@ struct RunningOptions: ParsableArguments {
       """)
   var projections = ProjectionOverride.automatic
 
-  @Option(help: "What stored scales mean, where the files do not say.")
+  @Option(help: "Meaning of stored scales, where the files do not state it.")
   var scaleConvention: ScaleConvention?
 
   @Option(help: .preTokenizer)
@@ -115,7 +115,7 @@ struct PromptOptions: ParsableArguments {
 
 /// Conversations, written as the model's chat template says.
 struct ChatOptions: ParsableArguments {
-  @Flag(help: "Take a text for the one message of a user, written as the model's chat template says.")
+  @Flag(help: "Take the text as a user's message, in the model's chat template.")
   var chat = false
 
   @Option(

@@ -21,7 +21,7 @@ extension GGMLTypeChoice: ExpressibleByArgument {
   public static var allowedArguments: [String] { known }
   public static var argumentExpectation: String { "one of " + known.joined(separator: ", ") }
   static let help = ArgumentHelp(
-    "What a type number of a GGUF file stands for, where the places of its tensors do not tell.",
+    "Meaning of a type number of a GGUF file, where offsets do not tell.",
     valueName: "number=name")
 }
 
@@ -36,7 +36,7 @@ func atMostOne(_ options: KeyValuePairs<String, String?>) throws(ValidationError
 
 /// How results are printed.
 struct OutputOptions: ParsableArguments {
-  @Option(help: "How to print the result.")
+  @Option(help: "Format of the printed result.")
   var format = ReportFormat.table
 
   @Option(help: ArgumentHelp("When to use colour.", valueName: "when"))
@@ -49,10 +49,10 @@ struct OutputOptions: ParsableArguments {
   @Flag(help: "Show every column, however wide the terminal is.")
   var wide = false
 
-  @Flag(help: "Spell out what cannot be seen in CSV and Markdown for a file, too, as on a terminal.")
+  @Flag(help: "Spell out invisible characters in CSV and Markdown for a file too, as on a terminal.")
   var spellOut = false
 
-  @Flag(help: "Leave text in CSV that a spreadsheet takes for a formula as it is, without an apostrophe in front.")
+  @Flag(help: "Put no apostrophe before text in CSV that a spreadsheet takes for a formula.")
   var keepFormulas = false
 
   /// The columns of the terminal; nil where everything is shown, as a pipe wants.
@@ -117,12 +117,12 @@ struct PreTokenizerName: ExpressibleByArgument, Equatable {
 extension ArgumentHelp {
   /// Of the option `--gguf-pre` of commands that read.
   static let preTokenizer = ArgumentHelp(
-    "Name of the pre-tokenizer of a GGUF file that says none, or a wrong one.", valueName: "name")
+    "Name of the pre-tokenizer of a GGUF file that names none, or a wrong one.", valueName: "name")
 }
 
 extension ArgumentHelp {
   /// Of the option `--offline` of commands that read models.
-  static let offline = ArgumentHelp("Ask no network for a model that is not here: cached ones only.")
+  static let offline = ArgumentHelp("Never use the network: take local and cached models only.")
 }
 
 /// Where a model is that a user names.
@@ -191,7 +191,7 @@ struct PageOptions: ParsableArguments {
     completion: .file(extensions: ["html"]))
   var html: String?
 
-  @Flag(help: "Replace the file that stands there.")
+  @Flag(help: "Replace an existing file.")
   var force = false
 
   var isWanted: Bool { html != nil }

@@ -8,7 +8,7 @@ struct Tokenize: ParsableCommand {
     abstract: "Turn text into a model's token ids, or ids into text.",
     discussion: """
       Ids are those of the tokenizers library; a tokenizer.json that cannot be followed exactly is refused. A GGUF file \
-      may hold a vocabulary alone. Where it leaves something open, what llama.cpp does then is done, and said.
+      may hold a vocabulary alone. Where it leaves something open, the rule of llama.cpp holds, with a note.
       """,
     examples: [
       .init("tritsmith tokenize ./falcon-e-1b --text 'In the beginning'", "Ids, spellings and the text decoded."),
@@ -16,7 +16,7 @@ struct Tokenize: ParsableCommand {
       .init("tritsmith tokenize old.gguf --gguf-pre qwen2 --text 'one'", "By the pre-tokenizer the file should name."),
     ], group: "Look")
 
-  @Argument(help: "The model whose tokenizer to use.", completion: .file())
+  @Argument(help: "The model with the tokenizer.", completion: .file())
   var model: String
 
   @Option(help: ArgumentHelp("Text to encode.", valueName: "text"))

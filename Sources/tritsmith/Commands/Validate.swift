@@ -6,11 +6,11 @@ import TritWorkflows
 
 struct Validate: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Compare what a model computes with a model or an engine.",
+    abstract: "Compare logits with those of a model or an engine.",
     discussion: """
       Runs both in lock-step on the same tokens, or one along a file of logits (prompt<i>.ids, prompt<i>.logits, and \
       prompt<i>.positions where they are of some tokens only) from transformers or any other engine. Reports differences of logits, KL divergence, agreement of the likeliest tokens \
-      and the first layer where hidden states part; of two models every step is compared as well, each from the other \
+      and the first layer where hidden states diverge; of two models every step is compared as well, each from the other \
       model's input. Exit code 0 when every gate holds, 1 when not. Bounds that are not given leave a factor of three \
       above rounding noise.
       """,
@@ -23,12 +23,12 @@ struct Validate: ParsableCommand {
   var model: String
 
   @Option(
-    help: ArgumentHelp("What is taken as right: a model, or a file of logits.", valueName: "path"), completion: .file())
+    help: ArgumentHelp("The reference: a model, or a file of logits.", valueName: "path"), completion: .file())
   var against: String
 
   @OptionGroup(title: "Prompts (default: a built-in text)") var prompts: PromptOptions
 
-  @Option(help: ArgumentHelp("Most KL divergence on average that passes, in nats.", valueName: "nats"))
+  @Option(help: ArgumentHelp("Largest mean KL divergence that passes, in nats per token.", valueName: "nats"))
   var maxMeanKl: Double?
 
   @Option(
@@ -36,10 +36,10 @@ struct Validate: ParsableCommand {
     help: ArgumentHelp("Smallest share of equal likeliest tokens that passes.", valueName: "share"))
   var minTop1: Double?
 
-  @Option(help: ArgumentHelp("Most logit NMSE that passes.", valueName: "ratio"))
+  @Option(help: ArgumentHelp("Largest logit NMSE that passes.", valueName: "ratio"))
   var maxLogitNmse: Double?
 
-  @Option(help: ArgumentHelp("Relative error from which on a hidden state is reported as parting.", valueName: "ratio"))
+  @Option(help: ArgumentHelp("Relative error above which a hidden state is reported as diverging.", valueName: "ratio"))
   var hiddenBound = ValidateRequest.defaultHiddenBound
 
   @Option(help: "Float32 as transformers computes it, or integer products.")
@@ -52,11 +52,11 @@ struct Validate: ParsableCommand {
   var againstMode: ArithmeticMode?
 
   @Option(
-    help: ArgumentHelp("Dense weights of the same model: prove what stored scales mean by them.", valueName: "path"),
+    help: ArgumentHelp("Dense weights of the same model, to prove the meaning of stored scales.", valueName: "path"),
     completion: .file())
   var sibling: String?
 
-  @Flag(help: "Run the model with scales taken in both meanings, and see which one can be.")
+  @Flag(help: "Prove the meaning of scales by running the model in both.")
   var proveScale = false
 
   @OptionGroup(title: "Output") var printing: OutputOptions

@@ -8,7 +8,7 @@ import TritWorkflows
 
 struct Verify: ParsableCommand {
   static let configuration = CommandConfiguration(
-    abstract: "Prove that a converted model is what its source gives.",
+    abstract: "Prove that a converted model follows from its source.",
     discussion: """
       Compares four parts. Weights: every trit with a fresh quantization of the source, then scales and all other \
       tensors. Description: every setting that logits depend on. Tokenizer: vocabulary, merges, special ids, ids of hard \
@@ -20,24 +20,26 @@ struct Verify: ParsableCommand {
     examples: [.init("tritsmith verify ./prequantized ./bitnet", "Check a conversion, whoever made it.")],
     group: "Prove")
 
-  @Argument(help: "The model that was converted.", completion: .file())
+  @Argument(help: "The source model.", completion: .file())
   var source: String
 
-  @Argument(help: "The model that came out.", completion: .file())
+  @Argument(help: "The converted model.", completion: .file())
   var converted: String
 
-  @Option(help: "Arithmetic to redo; the default is what the converted model records, then the family's.")
+  @Option(
+    help: ArgumentHelp(
+      "Arithmetic to redo; the default is that recorded in the converted model, then the family's.", isDetail: true))
   var arithmetic: Arithmetic?
 
   @OptionGroup(title: "Quantizer") var quantizing: QuantizerArguments
 
-  @Option(help: "What stored scales of the source mean, where its files do not say.")
+  @Option(help: "Meaning of the source's scales, where its files do not state it.")
   var sourceScale: ScaleConvention?
 
-  @Option(help: "What stored scales of the converted model mean, where its files do not say.")
+  @Option(help: "Meaning of the converted model's scales, where its files do not state it.")
   var convertedScale: ScaleConvention?
 
-  @Option(help: "Byte order of I2_S in GGUF files, which do not tell.")
+  @Option(help: ArgumentHelp("Byte order of I2_S; GGUF files do not state it.", isDetail: true))
   var i2sOrder: I2SOrder?
 
   @Option(help: .preTokenizer)

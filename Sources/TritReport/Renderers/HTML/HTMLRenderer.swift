@@ -23,9 +23,9 @@ public struct HTMLRenderer: ReportRenderer {
     if let verdict = document.verdict { output.write(html(verdict)) }
     var page = PageBlocks(document)
     let lead = page.takeLead()
-    for block in lead { page.write(block, to: &output) }
+    page.write(lead[...], to: &output)
     output.write(page.navigation)
-    for block in document.blocks.dropFirst(lead.count) { page.write(block, to: &output) }
+    page.write(document.blocks.dropFirst(lead.count), to: &output)
     output.write(page.closing)
     output.write("</main>\n<footer><p>Schema \(htmlText(document.schema.id)) \(document.schema.version). ")
     output.write("The same numbers, with all digits: <code>--format json</code>.</p></footer>\n</div>\n")

@@ -38,17 +38,47 @@ struct PageBlocks {
     return "<nav aria-label=\"Sections\"><ul>\(links.joined())</ul></nav>\n"
   }
 
-  /// The glossary.
-  var closing: String {
+  /// The end of the last section, and the glossary.
+  var closing: String { (nextSection > 0 ? "</details>\n" : "") + glossaryText }
+
+  private var glossaryText: String {
     guard !document.glossary.isEmpty else { return "" }
     let entries = document.glossary.map { entry in
       let lines = entry.text.split(separator: "\n").map { "<p>\(htmlText(String($0)))</p>" }.joined()
       return "<div id=\"def-\(htmlText(entry.id))\"><dt>\(htmlText(entry.term))</dt><dd>\(lines)</dd></div>"
     }
-    return "<h2 id=\"definitions\">Definitions</h2>\n<dl class=\"glossary\">\(entries.joined(separator: "\n"))</dl>\n"
+    return fold("definitions", "Definitions", isOpen: false)
+      + "<dl class=\"glossary\">\(entries.joined(separator: "\n"))</dl>\n</details>\n"
   }
 
-  mutating func write(_ block: ReportBlock, to output: inout some TextOutputStream) {
+  /// Writes blocks in order; plots of one panel that follow each other stand side by side on a desk.
+  mutating func write(_ blocks: ArraySlice<ReportBlock>, to output: inout some TextOutputStream) {
+    var plots: [ReportPlot] = []
+    for block in blocks {
+      if case .plot(let plot) = block, plot.panels.count == 1 {
+        plots.append(plot)
+        continue
+      }
+      write(plots, to: &output)
+      plots = []
+      write(block, to: &output)
+    }
+    write(plots, to: &output)
+  }
+
+  private func write(_ plots: [ReportPlot], to output: inout some TextOutputStream) {
+    let isPair = plots.count > 1
+    if isPair { output.write("<div class=\"pair\">") }
+    for plot in plots { output.write(figure(plot, isPair ? .half : .wide)) }
+    if isPair { output.write("</div>\n") }
+  }
+
+  private func figure(_ plot: ReportPlot, _ size: PlotSize) -> String {
+    let heading = "<h3>\(explained(plot.title, plot.explanation, plot.definition))</h3>"
+    return PlotFigure(plot: plot, size: size).html(heading: heading) + "\n"
+  }
+
+  private mutating func write(_ block: ReportBlock, to output: inout some TextOutputStream) {
     switch block {
     case .heading(let text, let level): output.write(heading(text, level))
     case .paragraph(let text): output.write("<p>\(htmlText(text))</p>\n")
@@ -58,9 +88,7 @@ struct PageBlocks {
           + "<span>\(htmlText(text))</span></p>\n")
     case .facts(let facts): output.write(html(facts))
     case .table(let table): PageTable(table, page: self).write(to: &output)
-    case .plot(let plot):
-      let heading = "<h3>\(explained(plot.title, plot.explanation, plot.definition))</h3>"
-      output.write(PlotFigure(plot: plot).html(heading: heading) + "\n")
+    case .plot(let plot): output.write(figure(plot, .wide))
     case .quotes(let quotes): output.write(html(quotes))
     }
   }
@@ -68,7 +96,13 @@ struct PageBlocks {
   private mutating func heading(_ text: String, _ level: Int) -> String {
     guard level <= 1, nextSection < sections.count else { return "<h3>\(htmlText(text))</h3>\n" }
     nextSection += 1
-    return "<h2 id=\"\(sections[nextSection - 1].id)\">\(htmlText(text))</h2>\n"
+    return (nextSection > 1 ? "</details>\n" : "")
+      + fold(sections[nextSection - 1].id, text, isOpen: !document.folded.contains(text))
+  }
+
+  /// The beginning of a section that folds.
+  private func fold(_ id: String, _ title: String, isOpen: Bool) -> String {
+    "<details class=\"fold\" id=\"\(id)\"\(isOpen ? " open" : "")><summary><h2>\(htmlText(title))</h2></summary>\n"
   }
 
   // MARK: - Explanations
@@ -106,7 +140,9 @@ struct PageBlocks {
       return "<div class=\"fact\"><dt>\(label)</dt>\(parts)</div>"
     }
     let title = facts.title.map { "<h3>\(htmlText($0))</h3>" } ?? ""
-    return "<div class=\"\(isList ? "facts" : "figures-box")\">\(title)<dl\(isList ? "" : " class=\"figures\"")>"
+    // Many short facts stand in two columns on a desk.
+    let kind = !isList ? "figures-box" : facts.facts.count > 20 ? "facts many" : "facts"
+    return "<div class=\"\(kind)\">\(title)<dl\(isList ? "" : " class=\"figures\"")>"
       + items.joined() + "</dl></div>\n"
   }
 

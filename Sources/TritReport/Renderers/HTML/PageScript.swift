@@ -4,7 +4,7 @@
 /// no data, so nothing a file says is ever part of a script.
 enum PageScript {
   /// SHA-256 of `source` in Base64. The page's policy lets only this script run; `HTMLPolicyTests` recomputes it.
-  static let hash = "OaqzrKtrAjLBw2ngYu836FH3qvhnNbYdtHgbdcDlDC8="
+  static let hash = "T0/S3IoAkXQYn3LUkPgwIt9vda4K+S0FrzzdmtEgIsE="
 
   static let source = #"""
     (() => {
@@ -117,6 +117,41 @@ enum PageScript {
       });
     });
 
+    // The nearest mark answers, so that nobody has to hit it. Along x counts most: a layer is meant.
+    all('figure .panel svg').forEach(svg => {
+      svg.addEventListener('pointermove', event => {
+        if (event.pointerType === 'touch' || event.target.closest('.m, .ref, text')) return;
+        const at = new DOMPoint(event.clientX, event.clientY).matrixTransform(svg.getScreenCTM().inverse());
+        let best = null, least = 48;
+        all('.m', svg).forEach(mark => {
+          const box = mark.getBBox();
+          const across = Math.max(0, box.x - at.x, at.x - box.x - box.width), along = Math.max(0, box.y - at.y, at.y - box.y - box.height);
+          const away = across + along / 6;
+          if (away < least && mark.getClientRects().length) { best = mark; least = away; }
+        });
+        if (best && best !== owner) explain(best); else if (!best) hide();
+      });
+    });
+
+    // A name in a legend hides its series.
+    all('.legend button').forEach(button => {
+      const slot = button.querySelector('svg').classList[1], figure = button.closest('figure');
+      button.setAttribute('aria-pressed', 'true');
+      button.addEventListener('click', () => {
+        button.setAttribute('aria-pressed', String(!figure.classList.toggle('no-' + slot)));
+      });
+    });
+
+    // A link into a folded section opens it; paper shows all.
+    document.addEventListener('click', event => {
+      const link = event.target.closest('a[href^="#"]');
+      let at = link && document.getElementById(link.getAttribute('href').slice(1));
+      for (; at; at = at.parentElement) if (at.tagName === 'DETAILS') at.open = true;
+    });
+    let folded = [];
+    addEventListener('beforeprint', () => { folded = all('.fold:not([open])'); folded.forEach(section => { section.open = true; }); });
+    addEventListener('afterprint', () => folded.forEach(section => { section.open = false; }));
+
     // Tables.
     all('.table').forEach(box => {
       const table = box.querySelector('table'), body = table.tBodies[0], rows = [...body.rows];
@@ -141,7 +176,31 @@ enum PageScript {
         });
         body.append(...rows);
       }));
-      const filter = box.querySelector('input'), count = box.querySelector('output');
+      // Columns beyond the tenth wait until they are chosen.
+      const heads = [...table.tHead.rows[0].cells], most = 10;
+      if (heads.length > most) {
+        const chooser = document.createElement('details'), summary = document.createElement('summary');
+        const list = document.createElement('div');
+        const tell = () => {
+          const shown = heads.filter((_, index) => !table.classList.contains('o' + (index + 1))).length;
+          summary.textContent = shown + ' of ' + heads.length + ' columns';
+        };
+        chooser.className = 'columns';
+        heads.forEach((head, index) => {
+          if (index === 0) return;
+          const label = document.createElement('label'), input = document.createElement('input');
+          input.type = 'checkbox';
+          input.checked = index < most;
+          const turn = () => { table.classList.toggle('o' + (index + 1), !input.checked); tell(); };
+          input.addEventListener('change', turn);
+          turn();
+          label.append(input, head.querySelector('button').textContent);
+          list.append(label);
+        });
+        chooser.append(summary, list);
+        box.querySelector('.tools').append(chooser);
+      }
+      const filter = box.querySelector('input[type=search]'), count = box.querySelector('output');
       if (filter) {
         filter.closest('label').hidden = false;
         filter.addEventListener('input', () => {
@@ -164,8 +223,9 @@ enum PageScript {
         event.preventDefault();
         const row = cell && cell.isConnected ? visible.indexOf(cell.parentElement) : -1, start = row < 0;
         const y = start ? 0 : Math.max(0, Math.min(visible.length - 1, row + step[0]));
-        const x = start ? 1 : Math.max(1, Math.min(visible[y].cells.length - 1, cell.cellIndex + step[1]));
-        cell = visible[y].cells[Math.min(x, visible[y].cells.length - 1)];
+        const shown = [...visible[y].cells].filter(other => other.getClientRects().length);
+        const now = start ? 0 : shown.findIndex(other => other.cellIndex === cell.cellIndex);
+        cell = shown[Math.min(Math.max(1, now + step[1]), shown.length - 1)];
         cell.scrollIntoView({ block: 'nearest', inline: 'nearest' });
         requestAnimationFrame(() => { if (cell.tagName === 'TD') showCell(cell); });
       });

@@ -1,10 +1,14 @@
 // Tritsmith: tables that sort and filter.
 
+import LibC
+
 /// A table of a page: headings are buttons, cells carry the full number, a box of its own scrolls.
 struct PageTable {
   private let table: ReportTable
   /// Indices of the columns that are shown.
   private let kept: [Int]
+  /// How the values of every column are shown: of numbers of one order with a fixed count of digits.
+  private let kinds: [ReportKind]
   private let page: PageBlocks
   /// Fewer rows than this need no filter.
   private static let filterFrom = 9
@@ -13,6 +17,7 @@ struct PageTable {
   init(_ table: ReportTable, page: PageBlocks) {
     (self.table, self.page) = (table, page)
     kept = table.columnsWithValues
+    kinds = table.kindsForReading
   }
 
   private var columns: [ReportColumn] { kept.map { table.columns[$0] } }
@@ -58,7 +63,7 @@ struct PageTable {
       } else if isTotal && value == .missing {
         result += "<td></td>"
       } else {
-        result += "<td\(attributes(value, column))>\(page.value(value, column.kind, exact: false))</td>"
+        result += "<td\(attributes(value, column))>\(page.value(value, kinds[index], exact: false))</td>"
       }
     }
     return result
@@ -103,11 +108,30 @@ struct PageTable {
       return "<div><dt>\(term)</dt><dd>\(htmlText(text))</dd></div>"
     }
     guard !entries.isEmpty else { return "" }
-    return "<details><summary>What the columns mean</summary><dl>\(entries.joined())</dl></details>"
+    return "<details class=\"meaning\"><summary>Meaning of the columns</summary><dl>\(entries.joined())</dl></details>"
   }
 }
 
 extension ReportTable {
+  /// The kinds of the columns; numbers within two orders of magnitude get the same digits behind the point.
+  fileprivate var kindsForReading: [ReportKind] {
+    var ranges = [(least: Double, most: Double)](repeating: (.infinity, 0), count: columns.count)
+    let chosen = columns.indices.filter { if case .significant = columns[$0].kind { true } else { false } }
+    guard !chosen.isEmpty else { return columns.map(\.kind) }
+    for row in rows {
+      for index in chosen {
+        guard case .number(let value) = row[index], value.isFinite, value != 0 else { continue }
+        ranges[index] = (min(ranges[index].least, abs(value)), max(ranges[index].most, abs(value)))
+      }
+    }
+    return zip(columns, ranges).map { column, range in
+      guard case .significant(let digits) = column.kind, range.most > 0, range.most < 1e6,
+        range.least >= range.most / 100
+      else { return column.kind }
+      return .decimal(digits: max(0, min(9, digits - 1 - Int(log10(range.most).rounded(.down)))))
+    }
+  }
+
   /// The first column and all others that have a value in some row.
   fileprivate var columnsWithValues: [Int] {
     guard !rows.isEmpty else { return Array(columns.indices) }

@@ -1,0 +1,150 @@
+// Tritsmith: an inspection in a few lines: sizes, tokenizer, bits, programs, and the next command.
+
+import TritCore
+import TritFormats
+import TritKernels
+import TritLayouts
+import TritModel
+import TritReport
+
+/// What the files state about a model for people: its name and its licence.
+public struct StatedIdentity: Sendable, Hashable {
+  public var name: String?
+  public var licence: String?
+  private static let readme = "README.md"
+  /// A longer page is no model card.
+  private static let mostBytes = 1 << 20
+
+  /// GGUF has keys; beside safetensors the page of the model begins with them.
+  init(of source: any TensorSource) {
+    let manifest = source.manifest
+    name = manifest.entry("general.name")?.string
+    licence = manifest.entry("general.license")?.string
+    // A look over a network stays small.
+    guard licence == nil, !RemoteFolders.contains(manifest.path),
+      manifest.companions.contains(where: { $0.name == Self.readme && $0.byteCount <= Self.mostBytes }),
+      let bytes = try? source.companion(named: Self.readme)
+    else { return }
+    let lines = String(decoding: bytes, as: UTF8.self).split(whereSeparator: \.isNewline)
+    guard lines.first == "---" else { return }
+    let head = lines.dropFirst().prefix { $0 != "---" }
+    licence = head.first { $0.hasPrefix("license:") }.map { line in
+      String(line.dropFirst("license:".count).filter { $0 != "\"" && $0 != "'" }.drop { $0 == " " })
+    }
+  }
+}
+
+extension InspectResult {
+  /// What a reader asks first, each in a line.
+  var overview: ReportFacts {
+    var facts = ReportFacts(key: "overview")
+    if let name = identity.name { facts.append(ReportFact("Name", .text(name))) }
+    if let licence = identity.licence { facts.append(ReportFact("Licence", .text(licence))) }
+    if let shape { facts.append(ReportFact("Shape", .text(shape))) }
+    if let tokenizer { facts.append(ReportFact("Tokenizer", .text(tokenizer))) }
+    facts.append(ReportFact("Bits", .text(bitsByRole), key: "bits_by_role"))
+    if let form, let architecture = survey.architecture {
+      facts.append(InspectResult.loading(RuntimeTable.known(architecture.className, form)))
+    }
+    facts.append(ReportFact("Next", .text(nextCommand), key: "next"))
+    return facts
+  }
+
+  /// Keys of facts that are shown by default.
+  var overviewKeys: Set<String> {
+    var keys: Set = ["format", "class", "kind_evidence_1", "linear_class", "block_size"]
+    keys.formUnion(overview.facts.map(\.key))
+    if chatTemplate != nil { keys.insert("chat_template") }
+    if !manifest.scaleFinding.evidence.isEmpty { keys.insert("convention") }
+    return keys
+  }
+
+  private var shape: String? {
+    guard let model = (try? survey.description.get()) ?? survey.structure else { return nil }
+    let shared = model.attention.keyValueHeads
+    let heads = "\(model.attention.heads) heads" + (shared == model.attention.heads ? "" : " on \(shared) of keys")
+    return "\(model.layers) layers × \(model.hiddenSize) wide, feed-forward \(model.intermediateSize), \(heads), "
+      + "context \(NumberText.grouped(model.contextLength)), vocabulary \(NumberText.grouped(model.vocabularySize))"
+  }
+
+  private var tokenizer: String? {
+    if let kind = manifest.entry("tokenizer.ggml.model")?.string {
+      let rule = manifest.entry("tokenizer.ggml.pre")?.string.map { ", \($0)" } ?? ""
+      let count = manifest.entry("tokenizer.ggml.tokens")?.array?.count
+      return kind + rule + (count.map { ", \(NumberText.grouped($0)) tokens" } ?? "")
+    }
+    let names = manifest.companions.map(\.name)
+    return ["tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt"].first(where: names.contains)
+  }
+
+  /// Stored bits per weight of what takes room, and of all.
+  private var bitsByRole: String {
+    let roles: [(name: String, matches: (TensorRole) -> Bool)] = [
+      ("in projections", \.isProjection), ("in embeddings", { $0 == .embedding }),
+      ("in the head", { $0 == .outputHead }),
+    ]
+    let parts = roles.compactMap { role -> String? in
+      let tensors = zip(manifest.tensors, survey.roles).filter { role.matches($1) }.map(\.0)
+      let count = tensors.reduce(0.0) { $0 + Double($1.shape.elementCount) }
+      guard count > 0 else { return nil }
+      let bytes = tensors.reduce(0.0) { $0 + Double($1.storedBytes) }
+      return "\(NumberText.fixed(8 * bytes / count, digits: 2)) \(role.name)"
+    }
+    return (parts + ["\(NumberText.fixed(bitsPerWeight, digits: 2)) in all"]).joined(separator: ", ")
+  }
+
+  // MARK: - Programs
+
+  /// The form that programs tell files apart by; nil where the table has none for it.
+  private var form: OutputForm? {
+    let encodings = Set(zip(manifest.tensors, survey.roles).filter { $1.isProjection }.map { $0.0.encoding })
+    guard rotation == nil, survey.kind != .latent, survey.kind != .undetermined, let encoding = encodings.first,
+      encodings.count == 1
+    else { return nil }
+    switch manifest.format {
+    case TritPackFormat.id: return .tritpack
+    case GGUFFormat.id:
+      if let order = I2SOrder.allCases.first(where: { $0.layout.rawValue == encoding.name }) { return .i2s(order) }
+      return GGUFWeightType(rawValue: encoding.name).map(OutputForm.gguf)
+    default:
+      switch encoding {
+      case .dense: return .dense
+      case .ternary(HFPacked.id): return .hfPacked
+      case .ternary(MLXTwoBit.id): return .mlx
+      case .ternary, .opaque: return nil
+      }
+    }
+  }
+
+  private static func loading(_ rows: [RuntimeRow]) -> ReportFact {
+    func names(_ outcome: String) -> String? {
+      let names = rows.filter { $0.outcome.name == outcome }.map(\.runtime.name)
+      return names.isEmpty ? nil : names.joined(separator: ", ")
+    }
+    return ReportFact(
+      "Loads in", .text(names("loads") ?? "tritsmith"), key: "loaded_by",
+      note: names("misreads").map { "misread by \($0)" })
+  }
+
+  // MARK: - What to do
+
+  private var nextCommand: String {
+    let path = InspectResult.shellWord(manifest.path)
+    let isUnderstood = (try? survey.description.get()) != nil
+    switch survey.kind {
+    case .latent, .ternaryDense: return "tritsmith convert \(path) OUTPUT --to hf-packed"
+    case .packed where manifest.format != GGUFFormat.id: return "tritsmith convert \(path) model.gguf"
+    case .packed, .ordinary:
+      return isUnderstood ? "tritsmith run \(path) --prompt \"In the beginning\"" : "tritsmith check \(path)"
+    case .undetermined: return "tritsmith check \(path)"
+    }
+  }
+
+  /// A path as a shell takes it for one word.
+  private static func shellWord(_ path: String) -> String {
+    let isPlain = path.unicodeScalars.allSatisfy { scalar in
+      scalar.properties.isAlphabetic || ("0"..."9").contains(scalar) || "._-/@:+=".unicodeScalars.contains(scalar)
+    }
+    return isPlain && !path.isEmpty ? path : "'" + path.replacing("'", with: "'\\''") + "'"
+  }
+}
