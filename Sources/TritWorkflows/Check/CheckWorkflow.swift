@@ -153,6 +153,13 @@ public struct CheckWorkflow: Sendable {
       findings.append(CheckFinding(.leftover, name, "an unfinished file of a conversion or a download"))
     }
     let weights = names.filter { $0.hasSuffix(".safetensors") && !$0.hasPrefix(".") }
+    if names.contains(OutputCompanions.adapter) {
+      findings.append(
+        CheckFinding(
+          .badConfiguration, OutputCompanions.adapter,
+          "\(OutputCompanions.adapterMeaning); move it away, or 'tritsmith merge' what belongs to it",
+          severity: .warning))
+    }
     guard names.contains(ShardIndex.name) else {
       if weights.contains("model.safetensors"), weights.count > 1 {
         findings.append(

@@ -64,12 +64,7 @@ struct TernaryCheck {
     let packed = tensors.filter { $0.encoding.isTernary }
     guard !packed.isEmpty else { return findings }
     if !dense.isEmpty {
-      // What the configuration calls ternary layers are bytes, or have a scale beside them.
-      let isListWrong =
-        survey.quantization?.mode == .offline
-        && dense.contains {
-          survey.quantization?.linearClass == .bitlinear || source.manifest.tensor(named: $0 + "_scale") == nil
-        }
+      let isListWrong = TernaryCheck.isUnloadable(dense, survey.quantization, source.manifest)
       findings.append(
         CheckFinding(
           .mixedForms, "",
@@ -87,6 +82,30 @@ struct TernaryCheck {
       return findings
     }
     return findings + (try scaleFindings())
+  }
+
+  /// Whether no loader takes dense projections that a list leaves unnamed: what a configuration calls ternary layers are
+  /// bytes, or have a scale beside them.
+  private static func isUnloadable(
+    _ dense: [String], _ quantization: HFQuantization?, _ manifest: ModelManifest
+  ) -> Bool {
+    guard let quantization, quantization.mode == .offline else { return false }
+    return dense.contains {
+      quantization.linearClass == .bitlinear || manifest.tensor(named: $0 + "_scale") == nil
+    }
+  }
+
+  /// What a configuration leaves unsaid of dense projections among packed ones; nil where it agrees with the tensors.
+  static func unlisted(_ source: any TensorSource, _ quantization: HFQuantization?) -> String? {
+    let manifest = source.manifest
+    guard quantization?.mode == .offline, manifest.tensors.contains(where: \.encoding.isTernary) else { return nil }
+    let permission = DensePermission(configuration: manifest.configuration)
+    let dense = manifest.tensors.filter {
+      $0.shape.isMatrix && $0.encoding.dtype?.isFloatWeight == true && !permission.allows($0.name)
+        && ArchitectureRegistry.role(of: $0.name).isProjection
+    }.map(\.name)
+    guard isUnloadable(dense, quantization, manifest) else { return nil }
+    return "\(HFQuantization.listKey) does not name \(CheckWorkflow.list(dense)), which no loader takes as they are"
   }
 
   /// Whether the scales of a tensor have to be read over a network.

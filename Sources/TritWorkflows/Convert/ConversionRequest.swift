@@ -107,8 +107,8 @@ public struct ConversionRequest: Sendable {
   /// understood here.
   func refuses(_ finding: CheckFinding, from source: any TensorSource) -> Bool {
     guard finding.severity == .error else { return false }
-    // Projections that stay dense are named in what is written.
-    if finding.rule == .mixedForms { return false }
+    // Projections that no loader takes as they are may become ternary here.
+    if finding.rule == .mixedForms { return quantize.isEmpty }
     // What is left out stops nothing.
     if target == .gguf, !gguf.hasTokenizer, finding.rule == .badTokenizer { return false }
     let keepsKeys = (target == .gguf) == (source.manifest.format == GGUFFormat.id)

@@ -10,11 +10,13 @@ enum OutputCompanions {
   /// Sources: transformers 5.23 `find_adapter_config_file` (a folder with one is an adapter), vLLM's and AutoGPTQ's
   /// `get_config_filenames` (they name a quantization that the weights then have to be in).
   private static let misleading: [(name: String, why: String)] = [
-    ("adapter_config.json", "with it loaders take the folder for an adapter of another model"),
+    (adapter, adapterMeaning),
     ("hf_quant_config.json", "it says how other weights were quantized"),
     ("quantize_config.json", "it says how other weights were quantized"),
     ("quant_config.json", "it says how other weights were quantized"),
   ]
+  static let adapter = "adapter_config.json"
+  static let adapterMeaning = "with it loaders take the folder for an adapter of another model"
   /// Larger files in a container were read by whoever wrote it.
   private static let lookedAtBytes = 1 << 16
 

@@ -37,7 +37,18 @@ struct PartsComparison {
   /// All parts but the weights.
   ///
   /// - Throws: what reading companions throws.
-  func run() throws -> [PartFinding] { [try description(), try tokenizer(), try companions()] }
+  func run() throws -> [PartFinding] {
+    var described = try description()
+    let adapters = [first, second].map { source in
+      source.manifest.companions.contains { $0.name == OutputCompanions.adapter }
+    }
+    if adapters[0] || adapters[1] {
+      let side = adapters[0] && adapters[1] ? "both" : adapters[0] ? "the first" : "the second"
+      described.remarks.append(
+        "\(OutputCompanions.adapter) in \(side) not looked at: \(OutputCompanions.adapterMeaning)")
+    }
+    return [described, try tokenizer(), try companions()]
+  }
 
   private var isSameContainer: Bool { (first is GGUFModelView) == (second is GGUFModelView) }
 
@@ -149,6 +160,7 @@ struct PartsComparison {
           ? ConfigurationCheck.contradiction(source, quantization: nil) : nil
       }
       return ConfigurationCheck.contradiction(source, quantization: quantization)
+        ?? TernaryCheck.unlisted(source, quantization)
     }
     guard texts[0] != texts[1] else { return ownCode() }
     let agrees = "agrees with the tensors"
@@ -213,7 +225,7 @@ struct PartsComparison {
         (source.manifest.configuration?.entries ?? []).filter {
           PartsComparison.sayWhat.contains($0.key)
             || !HuggingFaceDescription.isBookkeeping($0.key)
-              && (comparesText || $0.key != PartsComparison.quantizationKey)
+              && (comparesText || !PartsComparison.quantizationKeys.contains($0.key))
         }.map { ($0.key, $0.value) }
       }
       let isSame = first.manifest.configuration == second.manifest.configuration
@@ -245,6 +257,8 @@ struct PartsComparison {
   }
 
   private static let quantizationKey = "quantization_config"
+  /// With that of mlx-lm, which writes both.
+  private static let quantizationKeys: Set<String> = [quantizationKey, "quantization"]
   /// Keys that are names, and by which loaders choose what to compute.
   private static let sayWhat: Set<String> = ["architectures", "model_type"]
 
