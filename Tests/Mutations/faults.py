@@ -99,7 +99,7 @@ dropped("GGUF's rope base is not written", D + "GGUFDescription.swift",
 fault("GGUF's rope scaling is written without its factor", D + "GGUFRotary.swift",
       '("rope.scaling.factor", .float32(Float(factor)))', '("rope.scaling.factor", .float32(FAULT ? 1 : Float(factor)))', W)
 fault("a rope base absent from GGUF is the class's", D + "GGUFRotary.swift", 'try keys.positive("rope.freq_base") ?? 10000',
-      'try keys.number("rope.freq_base") ?? (FAULT ? 500_000 : 10000)', W)
+      'try keys.positive("rope.freq_base") ?? (FAULT ? 500_000 : 10000)', W)
 swap("a GGUF key nobody knows is ignored", D + "GGUFDescription.swift", "knownKeys.contains(key)", "true", W)
 fault("biases of a GGUF file are not told", D + "GGUFDescription.swift", "hasAttentionBias: names(.projection(.query), .bias)",
       "hasAttentionBias: !FAULT && names(.projection(.query), .bias)", W)

@@ -35,7 +35,7 @@ struct MatrixBandsTests {
     #expect(shape.bands(elements: 12_000).map(\.rows) == [0..<4, 4..<8, 8..<10])
     #expect(shape.bands(elements: 2).map(\.rows) == (0..<10).map { $0..<$0 + 1 })
     #expect(shape.bands(of: 3..<9, elements: 12_000).map(\.rows) == [3..<7, 7..<9])
-    #expect(shape.bands(elements: 12_000).allSatisfy(\.isWhole))
+    #expect(shape.bands(elements: 12_000).allSatisfy { $0.isWhole })
   }
 
   @Test("long rows are cut, each from its beginning")
