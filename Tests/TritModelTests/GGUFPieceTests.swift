@@ -142,6 +142,10 @@ struct GGUFPieceTests {
     #expect(written.entries.contains(MetadataEntry("tokenizer.ggml.add_bos_token", .bool(false))))
     // As llama.cpp's converter does, an id from config.json that is not added.
     let converted = written.entries + [MetadataEntry("tokenizer.ggml.bos_token_id", .uint32(2021))]
+    var numbered = written
+    // A number beyond the vocabulary is left out there, and a token that is there stays.
+    for id in [2048, -1, 2021, 5] { numbered.add(configuredBegin: id, vocabulary: 2048) }
+    #expect(numbered.entries == converted)
     let cases = try #require(
       try JSONValue.parse(GGUFPieceTests.bytes("Checkpoints/bonsai-tiny/reference/tokenizer_cases.json")).array)
     #expect(cases.count == 320)

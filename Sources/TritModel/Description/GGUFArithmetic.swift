@@ -5,17 +5,28 @@ import TritCore
 /// How the projections of a file's source compute.
 ///
 /// GGUF's own keys say nothing of it, and logits depend on it: dense weights of a BitNet model take inputs rounded to
-/// int8 in their source, those of an ordinary model do not. Ternary types are computed with int8 inputs by every
-/// runtime, whatever the source does.
+/// int8 in their source, those of an ordinary model do not. Ternary types with one scale for a matrix are those of
+/// BitNets, and a dense form of a BitNet is an ordinary product by habit: they round inputs unless the family takes them
+/// as they are, or the file says that packed matrices do.
 public struct GGUFArithmetic: Sendable, Equatable {
   /// The layers of the source.
   public enum LinearClass: String, Sendable, CaseIterable {
-    /// Ordinary products.
+    /// Ordinary products of dense weights; packed ones compute as the family's own.
     case linear
+    /// Ordinary products, of packed trits as well, in a family whose packed matrices round inputs elsewhere.
+    case weightsOnly = "weights_only"
     /// int8 inputs; the source divides by its stored scales.
     case bitlinear
     /// int8 inputs; the source multiplies by its stored scales.
     case autobitlinear
+
+    /// Whether inputs are rounded to int8.
+    var roundsInputs: Bool {
+      switch self {
+      case .linear, .weightsOnly: false
+      case .bitlinear, .autobitlinear: true
+      }
+    }
   }
 
   public var linearClass: LinearClass
@@ -54,17 +65,20 @@ public struct GGUFArithmetic: Sendable, Equatable {
   /// Keys to write.
   public var entries: [MetadataEntry] {
     var result = [MetadataEntry(GGUFArithmetic.classKey, .string(linearClass.rawValue))]
-    if linearClass != .linear, !linearModules.isEmpty {
+    if linearClass.roundsInputs, !linearModules.isEmpty {
       result.append(MetadataEntry(GGUFArithmetic.modulesKey, .array(.string(linearModules))))
     }
     return result
   }
 
-  /// What this says of dense projections; ternary ones take inputs rounded to int8 whatever it is.
-  var scheme: QuantizationScheme {
-    linearClass == .linear
-      ? QuantizationScheme(projections: .linear)
-      : QuantizationScheme(projections: .linearQuantizedInput, excluded: linearModules)
+  /// What this says of the projections of a family.
+  func scheme(_ architecture: any Architecture) -> QuantizationScheme {
+    guard !linearClass.roundsInputs else {
+      return QuantizationScheme(projections: .linearQuantizedInput, excluded: linearModules)
+    }
+    var result = QuantizationScheme(projections: .linear)
+    result.isWeightOnly = linearClass == .weightsOnly || architecture.defaults.packedProjections == .linear
+    return result
   }
 
   /// Whether a key is one of these two.

@@ -123,7 +123,7 @@ extension GGUFDescription {
       tiesEmbeddings: !names(.head, .weight), hasAttentionBias: names(.projection(.query), .bias),
       hasFeedForwardBias: names(.projection(.gate), .bias),
       rotary: rotary.rotary, multipliers: (try? multipliers.get()) ?? StreamMultipliers(),
-      quantization: (try? arithmetic.get())?.scheme ?? unstatedScheme(manifest, architecture),
+      quantization: (try? arithmetic.get())?.scheme(architecture) ?? unstatedScheme(manifest, architecture),
       specialTokens: specialTokens(manifest),
       assumed: assumed)
     var problem = problem(manifest, prefix, description) ?? rotary.problem

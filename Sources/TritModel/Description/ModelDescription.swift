@@ -114,6 +114,21 @@ public struct ModelDescription: Sendable {
     _ source: any TensorSource, architecture chosen: (any Architecture)? = nil
   ) throws(ModelError) -> Reading {
     if let view = source as? GGUFModelView { return try view.descriptionReading() }
+    var result = try configured(source, architecture: chosen)
+    // A configuration without an entry says nothing of packed trits, as a GGUF file without our keys does not.
+    let description = result.description
+    if description.architecture.defaults.packedProjections == .linear, description.quantization.projections == .linear,
+      source.manifest.tensors.contains(where: { $0.encoding.isTernary })
+    {
+      result.description.quantization.isWeightOnly = true
+    }
+    return result
+  }
+
+  /// What `config.json` says.
+  private static func configured(
+    _ source: any TensorSource, architecture chosen: (any Architecture)?
+  ) throws(ModelError) -> Reading {
     if let view = source as? CheckpointView { return try view.descriptionReading(architecture: chosen) }
     let manifest = source.manifest
     guard let object = manifest.configuration else {

@@ -49,7 +49,7 @@ extension GGUFTokenizer {
     if choice.impliesNormalizer != isNormalized {
       entries.append(MetadataEntry(GGUFTokenizer.normalizerKey, .string(isNormalized ? "NFC" : "none")))
     }
-    if PreTokenizerName.named(choice.name)?.lacksBOS == true, tokenizer.prefixIDs.isEmpty, tokenizer.bosTokenID != nil {
+    if GGUFTokenizer.lacksBegin(choice.name), tokenizer.prefixIDs.isEmpty, tokenizer.bosTokenID != nil {
       entries.append(MetadataEntry(GGUFTokenizer.namesBeginKey, .bool(true)))
     }
     let late = isNormalized ? tokenizer.addedTokens.filter(\.isNormalized).map { Int32(clamping: $0.id) } : []

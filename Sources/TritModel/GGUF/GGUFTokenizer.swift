@@ -55,7 +55,8 @@ public struct GGUFTokenizer: Sendable {
   public static let ignoreMergesKey = "tritsmith.ignore_merges"
   /// `NFC` or `none`, where it is not what models of the pre-tokenizer's name have.
   static let normalizerKey = "tritsmith.tokenizer.normalizer"
-  /// True where the tokenizer names a begin token it does not add, under a pre-tokenizer whose models name none.
+  /// Whether the tokenizer names the begin token it does not add, where that is not what models of the pre-tokenizer's
+  /// name do.
   static let namesBeginKey = "tritsmith.tokenizer.names_begin"
   /// The `pre_tokenizer` section, where the pre-tokenizer's name does not stand for it.
   static let preTokenizerKey = "tritsmith.tokenizer.pre_tokenizer"
@@ -79,6 +80,24 @@ public struct GGUFTokenizer: Sendable {
     } else if entries.contains(where: { $0.key == "tokenizer.ggml.tokens" }) {
       entries.append(entry)
     }
+  }
+
+  /// Writes the begin token that a configuration alone numbers: the tokenizer neither names nor adds it.
+  ///
+  /// Source: gguf-py `SpecialVocab`, which takes ids from `config.json` where the tokenizer names no token, and leaves
+  /// out those beyond the vocabulary.
+  package mutating func add(configuredBegin id: Int, vocabulary: Int) {
+    let key = "tokenizer.ggml.bos_token_id"
+    guard id >= 0, id < vocabulary, !entries.contains(where: { $0.key == key }) else { return }
+    entries.append(MetadataEntry(key, .uint32(UInt32(clamping: id))))
+    if !GGUFTokenizer.lacksBegin(entries.first { $0.key == "tokenizer.ggml.pre" }?.value.string) {
+      entries.append(MetadataEntry(GGUFTokenizer.namesBeginKey, .bool(false)))
+    }
+  }
+
+  /// Whether tokenizers of models with a pre-tokenizer's name have no begin token.
+  static func lacksBegin(_ preTokenizer: String?) -> Bool {
+    preTokenizer.flatMap { PreTokenizerName.named($0) }?.lacksBOS == true
   }
 
   /// What a row without a token is called; readers take such tokens for fillers.

@@ -76,9 +76,7 @@ struct GGUFTokenizerFile {
       manifest.entry(GGUFTokenizer.normalizerKey)?.string ?? (meaning?.normalization == .usually ? "NFC" : "none")
     let ignoresMerges = manifest.entry(GGUFTokenizer.ignoreMergesKey)?.bool ?? meaning?.ignoresMerges ?? false
     let before = special("bos", isAddedWhenUnsaid: meaning?.addsBOS ?? false)
-    // Converters number one for these models all the same, and say that it is not added.
-    let isNamed = manifest.entry(GGUFTokenizer.namesBeginKey)?.bool == true
-    if before == nil, entry?.lacksBOS == true, !isNamed { unnamedRoles.insert("bos") }
+    leaveUnnamed(before)
     let behind = special("eos", isAddedWhenUnsaid: false)
     let (vocab, added) = vocabulary()
     let tokenizer: JSONObject = [
@@ -97,6 +95,16 @@ struct GGUFTokenizerFile {
       ("tokenizer.json", tokenizer),
       ("tokenizer_config.json", settings(addsBegin: before != nil, addsEnd: behind != nil)),
     ]
+  }
+
+  /// Names no begin token that the tokenizer does not have: converters number one of `config.json` all the same, and say
+  /// that it is not added.
+  private mutating func leaveUnnamed(_ begin: (id: Int, text: String)?) {
+    guard begin == nil else { return }
+    let isNamed =
+      manifest.entry(GGUFTokenizer.namesBeginKey)?.bool
+      ?? !GGUFTokenizer.lacksBegin(manifest.entry("tokenizer.ggml.pre")?.string)
+    if !isNamed { unnamedRoles.insert("bos") }
   }
 
   /// A vocabulary of SentencePiece, with its scores or the merges they were made from.
@@ -135,6 +143,7 @@ struct GGUFTokenizerFile {
       }
     }
     let before = special("bos", isAddedWhenUnsaid: true, assumed: 1)
+    leaveUnnamed(before)
     let behind = special("eos", isAddedWhenUnsaid: false, assumed: 2)
     let unknown = tokens.indices.first { tokenType($0) == .unknown }
     let addsPrefix = manifest.entry("tokenizer.ggml.add_space_prefix")?.bool ?? true

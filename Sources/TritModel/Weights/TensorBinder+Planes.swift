@@ -49,7 +49,7 @@ extension TensorBinder {
     _ tensor: TensorDescriptor, _ layout: LayoutID, _ scheme: QuantizationScheme, _ bias: [Float]?
   ) throws -> (Projection.Weights, ProjectionClass) {
     if has(TritPlanes.second(of: tensor.name)) {
-      return (.dense(try expanded(tensor), bias: bias), .autoBitLinearOffline)
+      return (.dense(try expanded(tensor), bias: bias), scheme.isWeightOnly ? .linear : .autoBitLinearOffline)
     }
     var isGrouped = false
     // Headers say where scales stand; where they stand among codes, the scales themselves say how many there are.

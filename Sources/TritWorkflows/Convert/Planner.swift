@@ -69,6 +69,7 @@ struct Planner {
         request.target == .trainable ? .nothingToRestore(kind: survey.kind.phrase) : .nothingToQuantize,
         file: source.manifest.path)
     }
+    try checkInputs(tensors, &warnings)
     if tensors.contains(where: { $0.step == .quantize || $0.step == .snap }) {
       try checkNativeness(&warnings)
     }
@@ -388,18 +389,6 @@ struct Planner {
       source: tensor, role: role, step: step, encoding: .ternary(id),
       byteCount: layout.byteCount(tensor.shape) + scales * scaleBits / 8,
       scaleConvention: tensor.scale?.convention ?? convention)
-  }
-
-  /// Whether trits take inputs as they are in the source: an entry that says otherwise would make another model of it.
-  private func takesPlainInputs(_ tensors: [PlannedTensor]) -> Bool {
-    guard let scheme = try? survey.description.get().quantization, scheme.projections == .linear else { return false }
-    let ternary = tensors.filter { $0.role.isProjection && $0.encoding.isTernary }
-    switch survey.kind {
-    case .packed: return scheme.takesPlainInputs(ternary.map(\.source), in: source)
-    case .ternaryDense:
-      return ternary.allSatisfy { if case .group = $0.scaleGranularity { true } else { false } }
-    case .latent, .ordinary, .undetermined: return false
-    }
   }
 
   /// How many weights of a packed tensor share a scale; one for the tensor where it is none yet.

@@ -215,7 +215,7 @@ extension ProjectionComparison.Side {
 
   fileprivate func packedInputs(_ tensor: TensorDescriptor) -> PackedInputs {
     guard let layout = layout(tensor), source.manifest.tensor(named: TritPlanes.second(of: tensor.name)) == nil else {
-      return .rounded
+      return scheme.isWeightOnly ? .plain : .rounded
     }
     if scheme.takesPlainInputs(layout, isGrouped: false) { return .plain }
     guard case .group = tensor.scale?.granularity, scheme.takesPlainInputs(layout, isGrouped: true) else {
@@ -239,7 +239,12 @@ extension ProjectionComparison.Side {
       return !scheme.isWeightOnly && source.manifest.configuration?["quantization_config"]?.object != nil
     }
     guard let stated = try GGUFArithmetic(view.manifest) else { return true }
-    return try stated.linearClass != .linear || packedInputs(tensor) == .plain || isGrouped(tensor)
+    switch stated.linearClass {
+    case .bitlinear, .autobitlinear: return true
+    case .linear: return try packedInputs(tensor) == .plain || isGrouped(tensor)
+    // Such a file is made of MLX's, which has no say.
+    case .weightsOnly: return try layout(tensor).map(QuantizationScheme.isPlain) ?? false || isGrouped(tensor)
+    }
   }
 
   /// Whether trits take rounded inputs where dense weights of the same model do otherwise; nil where that is nothing to

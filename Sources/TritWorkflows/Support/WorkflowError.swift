@@ -14,6 +14,8 @@ public struct WorkflowError: DiagnosticError, Equatable {
     case unsupportedEncoding(found: String, wanted: String)
     case doesNotFit(layout: String, detail: String)
     case oneScaleOnly(found: String)
+    /// A form whose layers round inputs, of a model whose projections do not.
+    case roundsInputs(target: String)
     /// A packed safetensors file could not say that the tensor is packed.
     case nameCannotBePacked
     /// Another tensor has the name a scale must have.
@@ -84,6 +86,9 @@ public struct WorkflowError: DiagnosticError, Equatable {
     case .unsupportedEncoding(let found, let wanted): "is stored as \(found); \(wanted) is needed here"
     case .doesNotFit(let layout, let detail): "does not fit layout \(layout): \(detail)"
     case .oneScaleOnly(let found): "has \(found) scales; this output format holds one for a tensor"
+    case .roundsInputs(let target):
+      "its projections take inputs as they are, and every packed layer of \(target) rounds them to int8: the output would "
+        + "be another model"
     case .nameCannotBePacked:
       "a packed tensor of this output format has a name that ends in '.weight', and its scale is found by it"
     case .scaleNameTaken(let name): "its scale would be '\(printable(name))', which is another tensor"
@@ -155,6 +160,7 @@ public struct WorkflowError: DiagnosticError, Equatable {
     case .doesNotFit: "leave it dense with --keep, or write TritPack, which takes any size"
     case .oneScaleOnly:
       "write --to tritpack, --to dense, or --to gguf --layout Q2_0, PQ2_0 or PTQ1_0, which hold scales per row and group"
+    case .roundsInputs: "write --to tritpack, --to gguf, --to mlx or --to dense, which take inputs as the model does"
     case .nameCannotBePacked, .scaleNameTaken: "leave it dense, or write TritPack, which takes any name"
     case .keepsConvention: "leave --output-scale out, or convert from the latent weights"
     case .unusableScale: "the magnitudes are too large for this arithmetic; leave the tensor dense with --keep"
@@ -209,7 +215,7 @@ public struct WorkflowError: DiagnosticError, Equatable {
       .recipeNeedsDense, .recipeQuantizesAll, .rotatedWeights, .rotatedTensorLeftOut, .notRotated, .unfoldsToDense:
       .misuse
     case .globWithoutMatch, .globOfSeveral, .contradictoryGlobs, .keepsConvention, .unknownQuantizer, .oneScaleOnly,
-      .nameCannotBePacked, .scaleNameTaken, .nothingToQuantize, .nothingToRestore:
+      .roundsInputs, .nameCannotBePacked, .scaleNameTaken, .nothingToQuantize, .nothingToRestore:
       .misuse
     default: .malformedInput
     }

@@ -34,11 +34,14 @@ extension GGUFArithmetic {
     case .autoBitLinearOffline, .autoBitLinearOnline, .linearQuantizedInput: return .autobitlinear
     case .linear: break
     }
-    if description.quantization.isWeightOnly { return .linear }
     // The configuration is silent: the weights tell.
     switch survey.kind {
     case .packed:
-      if description.quantization.takesPlainInputs(projections.map(\.source), in: source) { return .linear }
+      if description.quantization.takesPlainInputs(projections.map(\.source), in: source) {
+        // Where the family's packed matrices round inputs, a layout of one scale has to say that these do not.
+        let isOwn = description.architecture.defaults.packedProjections == .linear
+        return isOwn || !projections.contains(where: \.encoding.isTernary) ? .linear : .weightsOnly
+      }
       let stored = projections.lazy.compactMap(\.source.scale?.convention).first
       return stored ?? description.architecture.packedConvention == .divide ? .bitlinear : .autobitlinear
     case .latent:

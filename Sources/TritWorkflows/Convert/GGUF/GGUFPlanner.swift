@@ -346,9 +346,13 @@ struct GGUFPlanner {
     } else if let tokenizer = try companion(name) {
       try files.read(tokenizer: tokenizer, file: path)
     }
-    let result = try GGUFTokenizer(
+    var result = try GGUFTokenizer(
       files, vocabulary: vocabulary, pre: request.gguf.preTokenizer, engine: request.gguf.engine, file: path)
     warnings += result.warnings
+    // One of the class, which the configuration does not say, is no token of this model's files.
+    if let tokens = description?.specialTokens, !tokens.unstated.contains(.begin), let begin = tokens.begin {
+      result.add(configuredBegin: begin, vocabulary: vocabulary)
+    }
     return result.entries + furtherEnds(result.entries, &warnings)
   }
 
