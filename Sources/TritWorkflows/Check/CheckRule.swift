@@ -116,6 +116,8 @@ public struct CheckFinding: Sendable, Hashable {
   public var detail: String
   /// Whether what was found may be sound and is only not understood here: a conversion may carry it along unchanged.
   package var isNotUnderstood = false
+  /// Whether a conversion writes something sound in the place of what was found.
+  package var isMendedByConversion = false
 
   public init(_ rule: CheckRule, _ subject: String, _ detail: String, severity: CheckSeverity? = nil) {
     self.rule = rule
