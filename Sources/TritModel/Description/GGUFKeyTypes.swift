@@ -103,7 +103,8 @@ enum GGUFKeyTypes {
   static func mismatch(_ manifest: ModelManifest) -> GGUFModelError? {
     let prefix = manifest.entry(GGUFDescription.architectureKey)?.string.map { $0 + "." }
     for entry in manifest.entries {
-      guard let kind = kind(entry.key, prefix: prefix), !kind.holds(entry.value) else { continue }
+      let kind = kind(entry.key, prefix: prefix)
+      guard let kind, !kind.holds(entry.value) else { continue }
       return GGUFModelError(
         .badType(expected: kind.rawValue, found: "\(entry.value.typeName) \(printable(entry.value.text(), limit: 40))"),
         file: manifest.path, field: entry.key)
