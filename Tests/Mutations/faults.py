@@ -309,3 +309,12 @@ fault("calibration with a context of one token", "TritWorkflows/Weights/Calibrat
       "guard FAULT || window >= 2 else", W)
 swap("group columns near 2^63 are rounded up by a sum", "TritCore/Tensor/TernaryScale.swift",
      "columns / max(1, size) + (columns % max(1, size) == 0 ? 0 : 1)", "(columns + size - 1) / max(1, size)", C)
+
+# Numbers that loaders refuse or make NaN of
+fault("a divisor of 0 over zeros is as good as any", V + "ScaleAgreement.swift", "guard first == second ||",
+      "guard FAULT || first == second ||", W)
+fault("a divisor of 0 is copied", "TritWorkflows/Convert/Converter.swift", "holdsMultipliers ? scale : scale.withSoundDivisors",
+      "FAULT || holdsMultipliers ? scale : scale.withSoundDivisors", W)
+fault("biases of MLX are not compared", "TritFormats/Safetensors/SafetensorsSource.swift",
+      "(scale.biases.map { try bytes(at: $0) } ?? [])", "((FAULT ? nil : scale.biases).map { try bytes(at: $0) } ?? [])", W)
+dropped("types of GGUF keys that llama.cpp refuses are copied", D + "GGUFKeyMisfit.swift", "result[index].value = value", W)

@@ -9,7 +9,7 @@ import TritTestSupport
 struct LongRowTests {
   /// TQ2_0 has 66 bytes for 256 weights; what is not written is zero.
   private func source(columns: Int) throws -> GGUFSource {
-    let scratch = ScratchFolder()
+    let scratch = TritTestSupport.ScratchFolder()
     let shape = try #require(TensorShape(rows: 1, columns: columns))
     let size = columns / 256 * 66
     let plan = GGUFPlan(entries: [], tensors: [GGUFTensor(name: "a", shape: shape, type: 35, byteCount: size)])

@@ -130,6 +130,10 @@ struct CheckTests {
     Fault(rule: .scaleUnusable, name: "a scale of 0 that is divided by", subject: up) {
       $0.file[up + "_scale"].bytes = [0, 0]
     },
+    Fault(rule: .scaleUnusable, name: "a divisor of 0 over zeros: 0/0", subject: up, others: [.allZero]) {
+      $0.file[up].bytes = $0.file[up].bytes.map { _ in 0x55 }
+      $0.file[up + "_scale"].bytes = [0, 0]
+    },
     Fault(rule: .unreadable, name: "a NaN scale") { $0.file[up + "_scale"].bytes = [0xC0, 0x7F] },
     Fault(rule: .scaleOutlier, name: "one scale 8 times the others", subject: up) {
       // Three more in the exponent: the stored divisor is 8 times as large.
@@ -316,8 +320,11 @@ struct CheckTests {
 
   @Test("every rule has a planted fault")
   func coverage() {
-    // Those of `shards`, `damage` and `noise`, of TokenizerConversionTests, MLXConversionTests and RotatedWeightTests.
-    let elsewhere: Set<CheckRule> = [.indexSize, .checksum, .noise, .preTokenizer, .damaged, .rounded, .rotation]
+    // Those of `shards`, `damage` and `noise`, of TokenizerConversionTests, MLXConversionTests,
+    // RotatedWeightTests and UnsoundNumberTests.
+    let elsewhere: Set<CheckRule> = [
+      .indexSize, .checksum, .noise, .preTokenizer, .damaged, .rounded, .rotation, .keyType,
+    ]
     let planted = Set(CheckTests.faults.map(\.rule))
     #expect(planted.union(elsewhere) == Set(CheckRule.allCases))
     let page = Disk.text(Fixtures.root + "/../Docs/Checks.md")

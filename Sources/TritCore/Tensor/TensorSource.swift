@@ -34,7 +34,8 @@ public protocol TensorSource: Sendable {
   /// The scales of a ternary tensor; throws when their convention is not known.
   func scale(of tensor: TensorDescriptor) throws -> TernaryScale
 
-  /// The stored bytes of scales that stand beside a tensor's codes; none for scales among them.
+  /// The stored bytes of scales that stand beside a tensor's codes, and of MLX's biases after them; none for scales among
+  /// the codes.
   func scaleBytes(of tensor: TensorDescriptor) throws -> [UInt8]
 
   /// The whole content of a companion file.

@@ -67,12 +67,26 @@ public struct TernaryScale: Sendable, Hashable {
 
   /// What a trit is multiplied by, in Float: the stored number, or its correctly rounded inverse.
   ///
-  /// A divisor of 0 stands for a matrix of zeros, like a factor of 0: over other trits `check` and `convert` refuse both.
+  /// A divisor of 0 stands for a matrix of zeros here, like a factor of 0; loaders compute 0/0 of it: `dividesByZero`.
   public func multiplier(at index: Int = 0) -> Float {
     switch convention {
     case .multiply: stored[index]
     case .divide: stored[index] == 0 ? 0 : 1 / stored[index]
     }
+  }
+
+  /// Whether a stored number is a divisor of 0, of which loaders make NaN even where all trits are 0.
+  ///
+  /// Source: transformers `BitLinear.post_quant_process`, input / (input_scale · weight_scale).
+  public func dividesByZero(at index: Int = 0) -> Bool { convention == .divide && stored[index] == 0 }
+
+  /// The same with divisors of 0 replaced by what quantizers store for a matrix of zeros: the inverse of their smallest
+  /// mean, 1/100000, as bfloat16; in F16 the largest number.
+  package var withSoundDivisors: TernaryScale {
+    let divisor = storage == .f16 ? Float(65504) : BFloat16.rounded(100_000)
+    return TernaryScale(
+      stored: stored.indices.map { dividesByZero(at: $0) ? divisor : stored[$0] }, storage: storage,
+      convention: convention, granularity: granularity)
   }
 
   public var multipliers: [Float] { stored.indices.map { multiplier(at: $0) } }

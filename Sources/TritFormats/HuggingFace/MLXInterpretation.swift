@@ -82,6 +82,10 @@ struct MLXInterpretation {
       guard form.mode == MLXQuantization.Form.affine, tensor.shape.isMatrix else {
         if let biases { parts.insert(ExactString(biases.name)) }
         weight.encoding = MLXPacking.encoding(form)
+        // Not read, and compared byte for byte with the codes.
+        weight.scale = ScaleDescriptor(
+          name: scaleName, storage: scales.encoding.dtype ?? .u8, granularity: .group(columns: form.groupSize),
+          convention: nil, location: scales.location, biases: biases?.location)
         weights[ExactString(tensor.name)] = weight
         plain.append((tensor.name, tensor.shape.isMatrix ? "mode \(form.shownMode)" : "it is no matrix"))
         continue

@@ -162,7 +162,8 @@ public final class SafetensorsSource: TensorSource {
   }
 
   public func scaleBytes(of tensor: TensorDescriptor) throws -> [UInt8] {
-    try tensor.scale.map { try bytes(at: $0.location) } ?? []
+    guard let scale = tensor.scale else { return [] }
+    return try bytes(at: scale.location) + (scale.biases.map { try bytes(at: $0) } ?? [])
   }
 
   private func bytes(at place: TensorLocation) throws -> [UInt8] {

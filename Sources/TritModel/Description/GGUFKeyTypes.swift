@@ -7,7 +7,7 @@ import TritCore
 /// A value of another kind is no absent one: llama.cpp refuses such a file. Integers and numbers of any width are taken,
 /// of which llama.cpp takes one each. Source: llama.cpp `llama-model-loader.cpp`, `GKV::get_kv`.
 enum GGUFKeyTypes {
-  private enum Kind: String {
+  enum Kind: String {
     case integer = "an integer"
     case perLayer = "an integer, or a list with one for each layer"
     case number = "a number"
@@ -90,18 +90,20 @@ enum GGUFKeyTypes {
 
   static let tokenizerPrefix = "tokenizer.ggml."
 
+  /// The kind of a key of the file's architecture or of its tokenizer; nil for one that is not read here.
+  ///
+  /// - Parameter prefix: of the architecture's keys, with its dot.
+  static func kind(_ key: String, prefix: String?) -> Kind? {
+    if let prefix, key.hasPrefix(prefix) { return ofArchitecture(String(key.dropFirst(prefix.count))) }
+    if key.hasPrefix(tokenizerPrefix) { return ofTokenizer(String(key.dropFirst(tokenizerPrefix.count))) }
+    return key == "tokenizer.chat_template" ? .text : nil
+  }
+
   /// The first key of another kind than its readers take.
   static func mismatch(_ manifest: ModelManifest) -> GGUFModelError? {
     let prefix = manifest.entry(GGUFDescription.architectureKey)?.string.map { $0 + "." }
     for entry in manifest.entries {
-      let kind: Kind?
-      if let prefix, entry.key.hasPrefix(prefix) {
-        kind = ofArchitecture(String(entry.key.dropFirst(prefix.count)))
-      } else if entry.key.hasPrefix(tokenizerPrefix) {
-        kind = ofTokenizer(String(entry.key.dropFirst(tokenizerPrefix.count)))
-      } else {
-        kind = entry.key == "tokenizer.chat_template" ? .text : nil
-      }
+      let kind = kind(entry.key, prefix: prefix)
       guard let kind, !kind.holds(entry.value) else { continue }
       return GGUFModelError(
         .badType(expected: kind.rawValue, found: "\(entry.value.typeName) \(printable(entry.value.text(), limit: 40))"),

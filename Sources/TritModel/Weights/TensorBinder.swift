@@ -185,32 +185,9 @@ struct TensorBinder {
         location: location(tensor.name))
     }
     guard scale.convention == .divide, scale.stored.contains(0) else { return scale }
-    // Zeros divided by anything else are zeros; by 0 they would be NaN.
-    guard try isAllZero(tensor) else {
-      throw ModelError(
-        .scale(expected: "a number to divide by that is not 0", found: "0 over trits that are not"),
-        location: location(tensor.name))
-    }
-    return TernaryScale(
-      stored: scale.stored.map { $0 == 0 ? 1 : $0 }, storage: scale.storage, convention: .divide,
-      granularity: scale.granularity)
-  }
-
-  /// True when a packed tensor holds nothing but zeros.
-  private func isAllZero(_ tensor: TensorDescriptor) throws -> Bool {
-    guard case .ternary(let id) = tensor.encoding, let layout = LayoutRegistry.layout(id) else { return false }
-    let shape = tensor.shape
-    for band in layout.bands(shape, rowsPerBand: max(1, (1 << 20) / max(1, shape.columns))) {
-      for run in band.rows.flatMap({ layout.runs($0, shape) }) {
-        var part = [Int8](repeating: 0, count: run.rows.count * shape.columns)
-        let invalid = try source.withBytes(run.bytes, of: tensor) { bytes in
-          var span = part.mutableSpan
-          return layout.unpack(bytes, run, shape, with: KernelChoice.best, into: &span)
-        }
-        guard invalid == 0, !part.contains(where: { $0 != 0 }) else { return false }
-      }
-    }
-    return true
+    // Even zeros divided by 0 are no numbers.
+    throw ModelError(
+      .scale(expected: "a number to divide by that is not 0", found: "0"), location: location(tensor.name))
   }
 
   /// Packed bytes used as they are, after a look at every code.

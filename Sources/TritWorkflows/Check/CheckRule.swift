@@ -48,6 +48,7 @@ public enum CheckRule: String, Sendable, Hashable, CaseIterable {
   case quantization = "config.quantization"
   case dtype = "config.dtype"
   case rotation = "config.rotation"
+  case keyType = "config.key-type"
   // Tokenizer
   case noTokenizer = "tokenizer.missing"
   case badTokenizer = "tokenizer.unusable"
@@ -58,7 +59,7 @@ public enum CheckRule: String, Sendable, Hashable, CaseIterable {
   public var severity: CheckSeverity {
     switch self {
     case .leftover, .mixedShards, .indexSize, .deadRows, .deadColumns, .scaleOutlier, .mixedForms, .noConfiguration,
-      .duplicateKey, .dtype, .noTokenizer, .tiedHead, .preTokenizer:
+      .duplicateKey, .dtype, .noTokenizer, .tiedHead, .preTokenizer, .keyType:
       .warning
     default: .error
     }
@@ -98,6 +99,7 @@ public enum CheckRule: String, Sendable, Hashable, CaseIterable {
     case .quantization: "quantization_config and the tensors agree"
     case .dtype: "dense tensors have the type the configuration names"
     case .rotation: "the keys of rotated weights are complete, and agree with each other and the tensors"
+    case .keyType: "keys of a GGUF file have the types llama.cpp takes"
     case .noTokenizer: "there is a tokenizer"
     case .badTokenizer: "the tokenizer can be used"
     case .preTokenizer: "a GGUF file says by a known name how its tokenizer cuts text"
@@ -116,6 +118,8 @@ public struct CheckFinding: Sendable, Hashable {
   public var detail: String
   /// Whether what was found may be sound and is only not understood here: a conversion may carry it along unchanged.
   package var isNotUnderstood = false
+  /// Whether a conversion writes something sound in the place of what was found.
+  package var isMendedByConversion = false
 
   public init(_ rule: CheckRule, _ subject: String, _ detail: String, severity: CheckSeverity? = nil) {
     self.rule = rule

@@ -11,7 +11,9 @@ struct ConfigurationCheck {
 
   private var manifest: ModelManifest { source.manifest }
 
-  func run() throws -> [CheckFinding] {
+  func run() throws -> [CheckFinding] { try described() + typesOfKeys() }
+
+  private func described() throws -> [CheckFinding] {
     guard let object = manifest.configuration else {
       if source is GGUFModelView { return ggufFindings() }
       return [CheckFinding(.noConfiguration, "config.json", "there is none; sizes and class cannot be checked")]
@@ -74,6 +76,17 @@ struct ConfigurationCheck {
         "there is none, and transformers refuses such a file; add \"model_type\": \(type ?? "the type of its class")",
         severity: .warning)
     ]
+  }
+
+  /// Keys of a GGUF file that are read here and not by llama.cpp.
+  private func typesOfKeys() -> [CheckFinding] {
+    guard let entries = (source as? GGUFModelView)?.base.manifest.entries else { return [] }
+    return GGUFKeyMisfit.all(entries).map { misfit in
+      CheckFinding(
+        .keyType, misfit.key,
+        "is \(misfit.found), expected \(misfit.expected): llama.cpp refuses the file; 'tritsmith convert' to GGUF "
+          + "writes the type it takes")
+    }
   }
 
   // MARK: - Tensors

@@ -150,12 +150,21 @@ struct TernaryCheck {
     if multipliers.contains(0), let detail = try lostWeights(tensor, scale) {
       return CheckFinding(.scaleUnusable, tensor.name, detail)
     }
+    if scale.stored.indices.contains(where: { scale.dividesByZero(at: $0) }) {
+      var finding = CheckFinding(.scaleUnusable, tensor.name, TernaryCheck.zeroDivisor)
+      finding.isMendedByConversion = true
+      return finding
+    }
     // Of a matrix of zeros the scale says nothing.
     if case .projection(_, let kind) = role, scale.granularity == .tensor, scale.multiplier() > 0 {
       singles.byKind[kind, default: []].append((tensor.name, Double(scale.multiplier())))
     }
     return nil
   }
+
+  private static let zeroDivisor =
+    "the divisor is 0, and so are the trits: programs that divide by it compute NaN (0/0) in every logit; "
+    + "'tritsmith convert' writes a sound scale in its place"
 
   /// Weights a scale of 0 makes 0 although their trits are not; nil when there are none.
   private func lostWeights(_ tensor: TensorDescriptor, _ scale: TernaryScale) throws -> String? {

@@ -206,18 +206,11 @@ public struct CompareWorkflow: Sendable {
     var result = blank(left, right)
     guard left.encoding == right.encoding, result.firstEncoding == result.secondEncoding,
       try StoredBytes.areEqual(left, in: first, right, in: second, cancellation: work.parallelism.cancellation),
-      try storedScale(left, first) == storedScale(right, second)
+      try StoredBytes.ofScale(left, first) == StoredBytes.ofScale(right, second)
     else { return nil }
     result.isTernary = left.encoding.isTernary
     result.detail = "same bytes, not decoded: \(reason)"
     return result
-  }
-
-  /// The bytes of a scale that stands beside its codes, with how they are stored.
-  private func storedScale(_ tensor: TensorDescriptor, _ source: any TensorSource) throws -> [UInt8] {
-    guard let scale = tensor.scale, scale.location.byteCount > 0 else { return [] }
-    let meaning = Array("\(scale.storage.rawValue) \(scale.granularity) \(scale.convention?.rawValue ?? "") ".utf8)
-    return try meaning + source.scaleBytes(of: tensor)
   }
 
   private func blank(_ left: TensorDescriptor, _ right: TensorDescriptor) -> ComparedTensor {

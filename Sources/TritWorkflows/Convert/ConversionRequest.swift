@@ -103,10 +103,10 @@ public struct ConversionRequest: Sendable {
     quantize.isEmpty || (try? survey.description.get()) != nil
   }
 
-  /// Whether a finding of `check` stops this conversion: every error, but what comes along key for key and is only not
-  /// understood here.
+  /// Whether a finding of `check` stops this conversion: every error, but what it mends, and what comes along key for key and
+  /// is only not understood here.
   func refuses(_ finding: CheckFinding, from source: any TensorSource) -> Bool {
-    guard finding.severity == .error else { return false }
+    guard finding.severity == .error, !finding.isMendedByConversion else { return false }
     // Projections that no loader takes as they are may become ternary here.
     if finding.rule == .mixedForms { return quantize.isEmpty }
     // What is left out stops nothing.

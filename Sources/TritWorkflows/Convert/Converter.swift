@@ -269,7 +269,9 @@ public struct ConvertWorkflow: Sendable {
     _ finding: CheckFinding?, _ source: any TensorSource, _ isKnown: Bool, to result: inout Streamed
   ) throws {
     guard let finding, isKnown else { return }
-    guard finding.severity != .error else { throw WorkflowError(.unsound(finding), file: source.manifest.path) }
+    guard finding.severity != .error || finding.isMendedByConversion else {
+      throw WorkflowError(.unsound(finding), file: source.manifest.path)
+    }
     result.findings.append(finding)
   }
 
@@ -293,7 +295,9 @@ public struct ConvertWorkflow: Sendable {
     if holdsMultipliers, weight.hasMultiplier {
       return try weight.magnitude ?? weight.scale(.multiply)
     }
-    return try weight.scale(plan.convention)
+    let scale = try weight.scale(plan.convention)
+    // What loaders divide by: of a divisor of 0 they would make NaN. The audit proves that no weight depends on it.
+    return holdsMultipliers ? scale : scale.withSoundDivisors
   }
 
   /// - Returns: what the audit will find, of a model that is read over a network.

@@ -426,7 +426,15 @@ extension JSONValue: SettingValue {
 }
 
 extension MetadataValue: SettingValue {
-  func means(_ other: MetadataValue) -> Bool { self == other }
+  /// Integers and numbers are read whatever their width; where llama.cpp takes one type alone, `check` says so.
+  func means(_ other: MetadataValue) -> Bool {
+    guard self != other else { return true }
+    guard typeName != other.typeName else { return false }
+    if let left = integer, let right = other.integer { return left == right }
+    if let left = integers, let right = other.integers { return left == right }
+    guard let left = double, let right = other.double else { return false }
+    return Float(left) == Float(right)
+  }
   var shown: String { text() }
   var entries: [(String, MetadataValue)]? { nil }
 }

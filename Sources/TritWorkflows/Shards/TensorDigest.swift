@@ -15,7 +15,10 @@ enum TensorDigest {
       source.release(range, of: tensor)
       work.progress.advanced(by: range.count)
     }
-    if hasScaleBeside(tensor) { hash.update(try source.scale(of: tensor).storedBytes) }
+    if hasScaleBeside(tensor) {
+      hash.update(
+        try tensor.encoding.isTernary ? source.scale(of: tensor).storedBytes : source.scaleBytes(of: tensor))
+    }
     return hash.finalize()
   }
 

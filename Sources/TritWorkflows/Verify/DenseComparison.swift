@@ -135,7 +135,11 @@ struct DenseComparison {
     }
     let isSame = try StoredBytes.areEqual(
       left, in: source, right, in: converted, cancellation: work.parallelism.cancellation)
-    return isSame ? .sameBytes(type: a) : .unreadable("bytes differ, stored as \(a), which is not decoded")
+    guard isSame else { return .unreadable("bytes differ, stored as \(a), which is not decoded") }
+    guard try StoredBytes.ofScale(left, source) == StoredBytes.ofScale(right, converted) else {
+      return .unreadable("codes equal, scales or biases differ, stored as \(a), which is not decoded")
+    }
+    return .sameBytes(type: a)
   }
 
   private func areSameBytes(

@@ -22,15 +22,26 @@ struct ScaleAgreement {
 
   var agrees: Bool { difference == nil }
 
-  /// - Parameter live: the weights that depend on a scale, on the grid of both granularities.
-  init(_ expected: TernaryScale, _ found: TernaryScale, _ live: LiveUnits, origin: Origin) {
+  /// - Parameters:
+  ///   - live: the weights that depend on a scale, on the grid of both granularities.
+  ///   - mendsDivisors: a conversion has written the second side, sound numbers in the place of divisors of 0.
+  init(
+    _ expected: TernaryScale, _ found: TernaryScale, _ live: LiveUnits, origin: Origin, mendsDivisors: Bool = false
+  ) {
     let left = expected.multipliers
     let right = found.multipliers
     var worst = 0.0
     var rounded = DType.f32
     for unit in 0..<live.grid.count {
       let index = live.grid.index(unit, expected.granularity)
-      let (a, b) = (left[index], right[live.grid.index(unit, found.granularity)])
+      let other = live.grid.index(unit, found.granularity)
+      let (a, b) = (left[index], right[other])
+      let (first, second) = (expected.dividesByZero(at: index), found.dividesByZero(at: other))
+      guard first == second || mendsDivisors && first else {
+        difference = ScaleAgreement.zeroDivisor(isFirst: first)
+        rounding = nil
+        return
+      }
       if a == b { continue }
       // An infinity times 0 is no number: it matters even there.
       if !live.isLive[unit], a.isFinite, b.isFinite { continue }
@@ -113,6 +124,10 @@ struct ScaleAgreement {
     let stored = TernaryScale.rounded(value, to: storage)
     let smallest: Float = storage == .f16 ? 0x1p-14 : .leastNormalMagnitude
     return stored.isFinite && stored > 0 && (stored == value || stored >= smallest) ? stored : nil
+  }
+
+  static func zeroDivisor(isFirst: Bool) -> String {
+    "the \(isFirst ? "first" : "second") divides by 0, of which loaders make NaN, and the other does not"
   }
 
   /// Why two numbers that look alike are not the same.

@@ -22,6 +22,13 @@ enum StoredBytes {
     }
     return true
   }
+
+  /// The bytes of scales and biases that stand beside their codes, with how they are stored.
+  static func ofScale(_ tensor: TensorDescriptor, _ source: any TensorSource) throws -> [UInt8] {
+    guard let scale = tensor.scale, scale.location.byteCount > 0 else { return [] }
+    let meaning = Array("\(scale.storage.rawValue) \(scale.granularity) \(scale.convention?.rawValue ?? "") ".utf8)
+    return try meaning + source.scaleBytes(of: tensor)
+  }
 }
 
 extension RawSpan {

@@ -279,7 +279,7 @@ struct TensorComparison {
     _ expected: TernaryScale, _ found: TernaryScale, _ live: LiveUnits, isDense: Bool
   ) -> (difference: String?, rounding: ScaleRounding?) {
     if isDense || comparesMultipliers {
-      let agreement = ScaleAgreement(expected, found, live, origin: .first)
+      let agreement = ScaleAgreement(expected, found, live, origin: .first, mendsDivisors: isOwnOutput)
       return (agreement.difference, agreement.rounding)
     }
     return (storedDifference(expected, found, live), nil)
@@ -315,6 +315,12 @@ struct TensorComparison {
     }
     guard expected.stored.count == found.stored.count, expected.granularity == found.granularity else {
       return "\(found.stored.count) scales, expected \(expected.stored.count)"
+    }
+    if let index = expected.stored.indices.first(where: {
+      expected.dividesByZero(at: $0) != found.dividesByZero(at: $0)
+        && !(isOwnOutput && expected.dividesByZero(at: $0))
+    }) {
+      return ScaleAgreement.zeroDivisor(isFirst: expected.dividesByZero(at: index))
     }
     let differing = expected.stored.indices.first {
       // An infinity times 0 is no number: it matters even over zeros.

@@ -268,7 +268,8 @@ struct GGUFPlanner {
     (source as? GGUFModelView)?.settingTensors ?? description?.rotaryTensors ?? []
   }
 
-  /// The keys of a GGUF source, known or not: only what speaks of the bytes changes.
+  /// The keys of a GGUF source, known or not: only what speaks of the bytes changes, and types
+  /// that llama.cpp refuses.
   private func kept(
     _ view: GGUFModelView, _ fileType: MetadataEntry, _ version: MetadataEntry?, _ warnings: inout [String]
   ) throws -> [MetadataEntry] {
@@ -301,7 +302,7 @@ struct GGUFPlanner {
       }
     }
     if !result.contains(where: { $0.key == fileType.key }) { result.append(fileType) }
-    return result
+    return try GGUFKeyMisfit.mended(result, file: source.manifest.path)
   }
 
   /// Readers that want a tokenizer refuse this name with a clear message; without any they say less.
