@@ -6,6 +6,7 @@ import PackageDescription
 // Imports point to a lower layer only; targets of one layer never import each other (Docs/Architecture.md).
 let package = Package(
   name: "tritsmith",
+  // The first with Array.span.
   platforms: [.macOS(.v26)],
   products: [
     .library(name: "Tritsmith", targets: ["Tritsmith"]),

@@ -13,6 +13,7 @@ Exit status: 0 when every check passes.
 import filecmp
 import json
 import math
+import re
 import shlex
 import struct
 import subprocess
@@ -83,8 +84,11 @@ class Pair:
 
 
 def without(value):
+    """A report without what is of the run, in the words of its line too."""
     if isinstance(value, dict):
         return {key: without(each) for key, each in value.items() if key not in OF_THE_RUN}
+    if isinstance(value, str):
+        return re.sub(r"(?<=tensors\)) in [^,]*,", ",", value)
     return [without(each) for each in value] if isinstance(value, list) else value
 
 
@@ -146,7 +150,7 @@ def readings(pair, models):
     ]:
         found = [program.run("inspect", *words) for program in (pair.native, pair.emulated)]
         check(f"the error of {title}", found[0] == found[1] and found[0][0] >= 64, str(found))
-    for model in falcon / "bitnet", b158 / "packed", models / "bonsai-tiny/unpacked":
+    for model in falcon / "bitnet", b158 / "packed":
         text = models / "bitnet-b158-tiny/reference/perplexity_text.txt"
         pair.same(f"tokenize a file by {model.parent.name}", "tokenize", model, "--text-file", text, "--format", "json")
         pair.same("  and a prompt", "tokenize", model, "--text", "Größe, 中文 🙂 don't")

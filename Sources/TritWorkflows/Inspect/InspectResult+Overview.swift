@@ -42,7 +42,7 @@ extension InspectResult {
     if let licence = identity.licence { facts.append(ReportFact("Licence", .text(licence))) }
     if let shape { facts.append(ReportFact("Shape", .text(shape))) }
     if let tokenizer { facts.append(ReportFact("Tokenizer", .text(tokenizer))) }
-    facts.append(ReportFact("Bits", .text(bitsByRole), key: "bits_by_role"))
+    if !manifest.tensors.isEmpty { facts.append(ReportFact("Bits", .text(bitsByRole), key: "bits_by_role")) }
     if let form, let architecture = survey.architecture {
       facts.append(InspectResult.loading(RuntimeTable.known(architecture.className, form)))
     }
@@ -57,6 +57,11 @@ extension InspectResult {
     if chatTemplate != nil { keys.insert("chat_template") }
     if !manifest.scaleFinding.evidence.isEmpty { keys.insert("convention") }
     return keys
+  }
+
+  /// Tokens of a file that holds a vocabulary and no tensor; nil for all others.
+  var vocabularyAlone: Int? {
+    manifest.tensors.isEmpty ? manifest.entry("tokenizer.ggml.tokens")?.array?.count : nil
   }
 
   private var shape: String? {
@@ -130,6 +135,7 @@ extension InspectResult {
 
   private var nextCommand: String {
     let path = InspectResult.shellWord(manifest.path)
+    if vocabularyAlone != nil { return "tritsmith tokenize \(path) --text \"In the beginning\"" }
     let isUnderstood = (try? survey.description.get()) != nil
     switch survey.kind {
     case .latent, .ternaryDense: return "tritsmith convert \(path) OUTPUT --to hf-packed"

@@ -58,6 +58,10 @@ extension InspectResult {
 
   /// What the model is and how large, and what is odd about it; with the evidence where no table of facts has it.
   func verdict(withEvidence hasEvidence: Bool) -> ReportVerdict {
+    if let count = vocabularyAlone {
+      return ReportVerdict(
+        .info, "A vocabulary without a model: \(NumberText.grouped(count)) tokens in \(NumberText.bytes(fileBytes)).")
+    }
     let kind =
       switch survey.kind {
       case .packed: "A packed ternary model"
