@@ -419,6 +419,19 @@ struct Qwen35Tests {
     listed["layer_types"] = .array(["full_attention", "linear_attention"])
     Disk.write(JSONValue.object(listed).serialized(), file)
     #expect(throws: ModelError.self) { try Workflow.convert(source, scratch["other"], to: .mlx) }
+    // What stands outside of the text model's part has no place in a folder of the text model.
+    for (key, value) in [("tie_word_embeddings", JSONValue.bool(true)), ("rope_theta", 5)] {
+      var other = whole
+      other[key] = value
+      Disk.write(JSONValue.object(other).serialized(), scratch["mlx"] + "/config.json")
+      for target in [ConversionTarget.dense, .tritpack] {
+        #expect("\(key)") {
+          try Workflow.convert(scratch["mlx"], scratch["no"], to: target)
+        } throws: {
+          ($0 as? ModelError)?.location.field?.contains(key) == true
+        }
+      }
+    }
   }
 
   @Test("rotated weights of MLX's form stay packed, and compute what the unfolded ones do")

@@ -17,6 +17,8 @@ public final class CheckpointView: ModelView {
   public let keepsRotation: Bool
   /// Whether the files say that weights are rotated.
   public let isRotated: Bool
+  /// Whether `config.json` is shown as its text model's part alone: what stands outside does not come along.
+  package let isPartOfConfiguration: Bool
   private let reading: ModelDescription.Reading
   private let places: [Place]
   private let indexOfName: [ExactString: Int]
@@ -109,6 +111,7 @@ public final class CheckpointView: ModelView {
     }
     var manifest = base.manifest
     manifest.tensors = tensors
+    isPartOfConfiguration = compound != nil
     let object = compound?.object ?? whole
     manifest.configuration = object
     configuration = JSONValue.object(object).serialized(.pretty)

@@ -122,7 +122,9 @@ struct Planner {
     switch survey.description {
     case .success(let found): description = found
     case .failure(let error):
-      let keepsKeys = (request.target == .gguf) == (source is GGUFModelView) && request.target != .mlx
+      let keepsKeys =
+        (request.target == .gguf) == (source is GGUFModelView) && request.target != .mlx
+        && (source as? CheckpointView)?.isPartOfConfiguration != true
       // Without a configuration, or with tensors named by hand, there is nothing to hold them against.
       guard keepsKeys else { throw error }
       if error.kind == .noConfiguration || !request.quantize.isEmpty { return [] }
