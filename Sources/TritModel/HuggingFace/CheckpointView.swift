@@ -202,7 +202,10 @@ public final class CheckpointView: ModelView {
   func descriptionReading(
     architecture chosen: (any Architecture)?
   ) throws(ModelError) -> ModelDescription.Reading {
-    guard let chosen, let object = manifest.configuration else { return reading }
+    // Of the class that is named anyway: with what the whole file says, outside of a part that is shown alone too.
+    guard let chosen, chosen.className != reading.description.architecture.className,
+      let object = manifest.configuration
+    else { return reading }
     return try HuggingFaceDescription.reading(
       object, file: FileSystem.join(manifest.path, "config.json"), architecture: chosen)
   }
