@@ -146,4 +146,23 @@ import TritCore
     let one = try result(1)
     for threads in 2...8 { #expect(try result(threads) == one) }
   }
+
+  @Test("work beside the caller's is done once, and says how it ended as often as it is asked")
+  func background() throws {
+    for index in 0..<200 {
+      let count = Mutex(0)
+      let work = BackgroundWork {
+        count.withLock { $0 += 1 }
+        if index % 2 == 1 { throw Failure(band: index) }
+      }
+      for _ in 0..<2 {
+        if index % 2 == 1 {
+          #expect(throws: Failure(band: index)) { try work.wait() }
+        } else {
+          try work.wait()
+        }
+      }
+      #expect(count.withLock { $0 } == 1)
+    }
+  }
 }

@@ -4,19 +4,35 @@ import Dispatch
 import Synchronization
 
 /// Work that goes on beside the caller's, such as waiting for a disk.
+///
+/// Where the system gives no thread, libdispatch goes on asking for one: work that nobody has begun when it is waited for
+/// is done by who waits.
 public final class BackgroundWork: Sendable {
   private let group = DispatchGroup()
   private let failure = Mutex<(any Error)?>(nil)
+  /// Nil once it has begun, so that nothing it uses is kept by a queue that never runs.
+  private let body: Mutex<(@Sendable () throws -> Void)?>
 
   /// Starts `body`.
   public init(_ body: @escaping @Sendable () throws -> Void) {
-    DispatchQueue.global().async(group: group) { [self] in
-      do { try body() } catch { failure.withLock { $0 = error } }
+    self.body = Mutex(body)
+    group.enter()
+    DispatchQueue.global().async { [self] in begin() }
+  }
+
+  private func begin() {
+    let taken = body.withLock { body in
+      defer { body = nil }
+      return body
     }
+    guard let taken else { return }
+    do { try taken() } catch { failure.withLock { $0 = error } }
+    group.leave()
   }
 
   /// Returns when the work is done, and throws what it threw.
   public func wait() throws {
+    begin()
     group.wait()
     if let error = failure.withLock({ $0 }) { throw error }
   }
