@@ -84,8 +84,9 @@ struct ConfigurationCheck {
     return GGUFKeyMisfit.all(entries).map { misfit in
       CheckFinding(
         .keyType, misfit.key,
-        "is \(misfit.found), expected \(misfit.expected): llama.cpp refuses the file; 'tritsmith convert' to GGUF "
-          + "writes the type it takes")
+        "is \(misfit.found), expected \(misfit.expected): llama.cpp refuses the file; "
+          + (misfit.value == nil
+            ? "no type it takes holds the value" : "'tritsmith convert' to GGUF writes the type it takes"))
     }
   }
 
