@@ -29,7 +29,9 @@ extension GapResult {
       page.heading(title)
       for block in blocks { page.append(block.forPage) }
     }
-    for block in take({ GapResult.key($0) == "summary" }) { page.append(block.withoutFact("passed").forPage) }
+    for block in take({ GapResult.key($0) == "summary" }) {
+      page.append(block.withoutFact("passed").withoutFidelityNote.forPage)
+    }
     for block in take({ if case .note = $0 { true } else { false } }) {
       // What gates say stands in the verdict and in their table.
       if case .note(let severity, let text) = block, severity != .pass, severity != .fail { page.note(severity, text) }
@@ -41,7 +43,8 @@ extension GapResult {
     section("Causes of the gap", ["layer_kld", "attribution"])
     section(
       "Weights",
-      ["zeros_by_layer", "scale_by_layer", "weight_sqnr_by_layer", "trit_shares", "latent_weights", "tensors"])
+      ["zeros_by_layer", "scale_by_layer", "weight_sqnr_by_layer", "trit_shares", "latent_weights"])
+    section("Tensors", ["tensors"])
     section("Gates and parts", ["gates", "parts"])
     section("Worst tokens", ["worst_tokens"])
     left += attribution
@@ -51,7 +54,7 @@ extension GapResult {
       page.append((timings ? block : block.withoutFact("seconds").withoutFact("peak_memory")).forPage)
     }
     // Long, and the verdict has what most readers look for there.
-    page.folded = ["Gates and parts", "Worst tokens", "All numbers", "How it was measured"]
+    page.folded = ["Tensors", "Gates and parts", "Worst tokens", "All numbers", "How it was measured"]
     page.glossary = report.glossary
     return page
   }
@@ -77,6 +80,15 @@ extension ReportBlock {
   fileprivate func withoutFact(_ key: String) -> ReportBlock {
     guard case .facts(var facts) = self else { return self }
     facts.facts.removeAll { $0.key == key }
+    return .facts(facts)
+  }
+
+  /// The verdict says in full what fidelity rests on.
+  fileprivate var withoutFidelityNote: ReportBlock {
+    guard case .facts(var facts) = self else { return self }
+    for index in facts.facts.indices where facts.facts[index].key == "conversion_fidelity" {
+      facts.facts[index].note = nil
+    }
     return .facts(facts)
   }
 

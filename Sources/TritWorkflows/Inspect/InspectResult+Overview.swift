@@ -67,7 +67,7 @@ extension InspectResult {
   private var shape: String? {
     guard let model = (try? survey.description.get()) ?? survey.structure else { return nil }
     let shared = model.attention.keyValueHeads
-    let heads = "\(model.attention.heads) heads" + (shared == model.attention.heads ? "" : " on \(shared) of keys")
+    let heads = "\(model.attention.heads) heads" + (shared == model.attention.heads ? "" : ", \(shared) key heads")
     return "\(model.layers) layers × \(model.hiddenSize) wide, feed-forward \(model.intermediateSize), \(heads), "
       + "context \(NumberText.grouped(model.contextLength)), vocabulary \(NumberText.grouped(model.vocabularySize))"
   }
