@@ -269,13 +269,20 @@ struct ScaleAgreementTests {
           $0[name].bytes = $0[name].bytes.map { _ in 0x55 }
           $0[name + "_scale"].bytes = FloatBytes.bf16([value])
         }
+        // transformers divides 0 by 0; a conversion writes a divisor that computes, which is another model.
+        let isNaN = model == Checkpoint.bitnet && value == 0
         for target in Self.targets(of: model) {
           var request = ConversionRequest(input: zeros, output: scratch["out-\(target)"], target: target)
           request.replaces = true
           request.gguf.hasTokenizer = false
           _ = try ConvertWorkflow(request).run()
           // Latents are no form of the same weights.
-          if target != .trainable { #expect(try Workflow.verify(zeros, request.output).passed, "\(target), \(value)") }
+          guard target != .trainable else { continue }
+          #expect(try Workflow.verify(zeros, request.output).passed == !isNaN, "\(target), \(value)")
+        }
+        if isNaN {
+          #expect(throws: ModelError.self) { try RunnableModel(zeros, RunOptions()) }
+          continue
         }
         let session = try RunnableModel(zeros, RunOptions()).session(for: 3)
         #expect(try session.logits([1, 2, 3]).allSatisfy(\.isFinite))

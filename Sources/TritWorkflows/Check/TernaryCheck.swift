@@ -95,17 +95,16 @@ struct TernaryCheck {
     }
   }
 
-  /// What a configuration leaves unsaid of dense projections among packed ones; nil where it agrees with the tensors.
-  static func unlisted(_ source: any TensorSource, _ quantization: HFQuantization?) -> String? {
+  /// Dense projections among packed ones that the configuration does not name, though no loader takes them as they are.
+  static func unlisted(_ source: any TensorSource, _ quantization: HFQuantization?) -> [String] {
     let manifest = source.manifest
-    guard quantization?.mode == .offline, manifest.tensors.contains(where: \.encoding.isTernary) else { return nil }
+    guard quantization?.mode == .offline, manifest.tensors.contains(where: \.encoding.isTernary) else { return [] }
     let permission = DensePermission(configuration: manifest.configuration)
     let dense = manifest.tensors.filter {
       $0.shape.isMatrix && $0.encoding.dtype?.isFloatWeight == true && !permission.allows($0.name)
         && ArchitectureRegistry.role(of: $0.name).isProjection
     }.map(\.name)
-    guard isUnloadable(dense, quantization, manifest) else { return nil }
-    return "\(HFQuantization.listKey) does not name \(CheckWorkflow.list(dense)), which no loader takes as they are"
+    return isUnloadable(dense, quantization, manifest) ? dense : []
   }
 
   /// Whether the scales of a tensor have to be read over a network.

@@ -47,6 +47,7 @@ struct PartsComparison {
       described.remarks.append(
         "\(OutputCompanions.adapter) in \(side) not looked at: \(OutputCompanions.adapterMeaning)")
     }
+    described.remarks += remarksOnExcused()
     return [described, try tokenizer(), try companions()]
   }
 
@@ -160,7 +161,7 @@ struct PartsComparison {
           ? ConfigurationCheck.contradiction(source, quantization: nil) : nil
       }
       return ConfigurationCheck.contradiction(source, quantization: quantization)
-        ?? TernaryCheck.unlisted(source, quantization)
+        ?? PartsComparison.unlistedText(TernaryCheck.unlisted(source, quantization).filter { !isExcused($0) })
     }
     guard texts[0] != texts[1] else { return ownCode() }
     let agrees = "agrees with the tensors"
@@ -168,6 +169,22 @@ struct PartsComparison {
       DescriptionDifference(
         key: PartsComparison.quantizationKey, first: texts[0] ?? agrees, second: texts[1] ?? agrees)
     ] + ownCode()
+  }
+
+  private static func unlistedText(_ names: [String]) -> String? {
+    names.isEmpty
+      ? nil : "\(HFQuantization.listKey) does not name \(CheckWorkflow.list(names)), which no loader takes as they are"
+  }
+
+  /// Of projections that stay dense because somebody asked for it.
+  private func remarksOnExcused() -> [String] {
+    zip(["first", "second"], [first, second]).compactMap { side, source in
+      guard !(source is GGUFModelView), let configuration = source.manifest.configuration,
+        let quantization = try? HFQuantization(configuration: configuration, file: "")
+      else { return nil }
+      return PartsComparison.unlistedText(TernaryCheck.unlisted(source, quantization).filter(isExcused))
+        .map { "in the \(side), \($0)" }
+    }
   }
 
   /// Code of a model's own that computes it, where two folders do not name the same: loaders that trust it run it.
