@@ -83,7 +83,7 @@ struct CommandTests {
     for (row, line) in zip(rows, lines.dropFirst()) {
       #expect(line.hasPrefix((row.object?["name"]?.string ?? "?") + ","))
     }
-    let table = Tool.expect(0, ["inspect", Model.goldenPacked])
+    let table = Tool.expect(0, ["inspect", Model.goldenPacked, "--all"])
     #expect(table.output.contains("hf-packed") && table.output.contains("weight = trit ÷ stored scale"))
     #expect(!table.output.contains("\u{1B}"), "no colour outside a terminal")
     let chosen = try Tool.report(
