@@ -52,8 +52,10 @@ struct LongRowTests {
     let scratch = ScratchFolder()
     let path = scratch["long.safetensors"]
     let data = Self.sparse(path, dtype, 1, 1 << 28, width: width)
-    // One number that is not zero, near the end.
+    // Numbers of three magnitudes, so that they are no trits: two where samples are taken, one near the end.
     Disk.patch(path, at: data + ((1 << 28) - 5) * width, Array([0, 0, 0x80, 0x3F].suffix(width)))
+    Disk.patch(path, at: data, Array([0, 0, 0x00, 0x3F].suffix(width)))
+    Disk.patch(path, at: data + width, Array([0, 0, 0x40, 0x3F].suffix(width)))
     Self.measure([0, 1], ["check", path])
     Self.measure([0], ["inspect", path, "--stats"])
     Self.measure([0], ["compare", path, path])

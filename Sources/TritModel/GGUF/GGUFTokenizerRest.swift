@@ -39,7 +39,7 @@ package enum GGUFTokenizerRest {
     func type(_ side: Int, _ id: Int) -> Int? {
       let (tokens, types) = sides[side]
       guard id < tokens.count else { return nil }
-      let type = id < types.count ? types[id] : Int(GGUFTokenizer.TokenType.normal.rawValue)
+      let type = id < types.count ? types[id] : Int(clamping: GGUFTokenizer.TokenType.normal.rawValue)
       let canFill = type == GGUFTokenizer.TokenType.unused.rawValue || isTold(type)
       return canFill && tokens[id] == GGUFTokenizer.filler(id) ? nil : type
     }
