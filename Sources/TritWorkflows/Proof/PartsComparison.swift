@@ -153,7 +153,7 @@ struct PartsComparison {
 
   /// A configuration that says of its tensors what is not so, where only one does.
   private func contradictions() -> [DescriptionDifference] {
-    let texts = [first, second].map { source -> String? in
+    let texts = zip([first, second], [second, first]).map { source, other -> String? in
       guard !(source is GGUFModelView), let configuration = source.manifest.configuration else { return nil }
       // One that is not understood differs for that reason.
       guard let quantization = try? HFQuantization(configuration: configuration, file: "") else {
@@ -161,7 +161,11 @@ struct PartsComparison {
           ? ConfigurationCheck.contradiction(source, quantization: nil) : nil
       }
       return ConfigurationCheck.contradiction(source, quantization: quantization)
-        ?? PartsComparison.unlistedText(TernaryCheck.unlisted(source, quantization).filter { !isExcused($0) })
+        ?? PartsComparison.unlistedText(
+          TernaryCheck.unlisted(source, quantization).filter { name in
+            // Of what the other holds as trits the weights speak.
+            !isExcused(name) && other.manifest.tensor(named: name)?.encoding.isTernary != true
+          })
     }
     guard texts[0] != texts[1] else { return ownCode() }
     let agrees = "agrees with the tensors"
