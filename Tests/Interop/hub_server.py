@@ -228,7 +228,7 @@ class Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             return self.connection.shutdown(socket.SHUT_RDWR)
         cut = self.owner.meets("cut", count) if count > 4096 else None
-        wrong = self.wrong_part(start, end)
+        wrong = self.wrong_part(blob.path, start, end)
         left = announced // 2 if cut else announced
         slow = self.owner.faults.get("slow")
         with open(blob.path, "rb") as file:
@@ -261,10 +261,10 @@ class Handler(BaseHTTPRequestHandler):
             self.connection.shutdown(socket.SHUT_RDWR)
 
 
-    def wrong_part(self, start, end):
-        """The bytes of an answer that are to be wrong: of a planted range, in samples, which are small, or in all else."""
+    def wrong_part(self, path, start, end):
+        """The bytes of weights that are to be wrong: of a planted range, in samples, which are small, or in all else."""
         fault = self.owner.faults.get("wrong")
-        if not fault or fault["samples"] != (end - start <= 8192):
+        if not fault or not path.endswith(".safetensors") or fault["samples"] != (end - start <= 8192):
             return None
         first, last = max(start, fault["begin"]), min(end, fault["end"])
         return (first, last) if first < last and self.owner.meets("wrong") else None
