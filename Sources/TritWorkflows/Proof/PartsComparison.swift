@@ -102,7 +102,7 @@ struct PartsComparison {
       let projections = try ProjectionComparison(
         first: .init(first, left), second: .init(second, right), isExcused: isExcused
       ).run()
-      differences += projections.differences + contradictions()
+      differences += projections.differences + contradictions() + ownCode()
       var finding =
         differences.isEmpty
         ? PartFinding(
@@ -116,7 +116,7 @@ struct PartsComparison {
       if let found = try keyDifferences() {
         let projections = found.projections
         var differences = found.differences
-        differences += contradictions()
+        differences += contradictions() + ownCode()
         // One that loaders take and one that they refuse are no one model, however small the difference.
         if differences.isEmpty {
           differences = PartsComparison.problemDifferences(descriptions.first, descriptions.second)
@@ -156,7 +156,7 @@ struct PartsComparison {
     let texts = zip([first, second], [second, first]).map { source, other -> String? in
       guard !(source is GGUFModelView), let configuration = source.manifest.configuration else { return nil }
       // One that is not understood differs for that reason.
-      guard let quantization = try? HFQuantization(configuration: configuration, file: "") else {
+      guard let quantization = PartsComparison.quantization(of: source) else {
         return configuration[PartsComparison.quantizationKey] ?? .null == .null
           ? ConfigurationCheck.contradiction(source, quantization: nil) : nil
       }
@@ -167,12 +167,18 @@ struct PartsComparison {
             !isExcused(name) && other.manifest.tensor(named: name)?.encoding.isTernary != true
           })
     }
-    guard texts[0] != texts[1] else { return ownCode() }
+    guard texts[0] != texts[1] else { return [] }
     let agrees = "agrees with the tensors"
     return [
       DescriptionDifference(
         key: PartsComparison.quantizationKey, first: texts[0] ?? agrees, second: texts[1] ?? agrees)
-    ] + ownCode()
+    ]
+  }
+
+  /// What a configuration says of quantization; nil where it says nothing, or is not understood, and for GGUF.
+  private static func quantization(of source: any TensorSource) -> HFQuantization? {
+    guard !(source is GGUFModelView), let configuration = source.manifest.configuration else { return nil }
+    return try? HFQuantization(configuration: configuration, file: "")
   }
 
   private static func unlistedText(_ names: [String]) -> String? {
@@ -183,11 +189,8 @@ struct PartsComparison {
   /// Of projections that stay dense because somebody asked for it.
   private func remarksOnExcused() -> [String] {
     zip(["first", "second"], [first, second]).compactMap { side, source in
-      guard !(source is GGUFModelView), let configuration = source.manifest.configuration,
-        let quantization = try? HFQuantization(configuration: configuration, file: "")
-      else { return nil }
-      return PartsComparison.unlistedText(TernaryCheck.unlisted(source, quantization).filter(isExcused))
-        .map { "in the \(side), \($0)" }
+      let names = TernaryCheck.unlisted(source, PartsComparison.quantization(of: source)).filter(isExcused)
+      return PartsComparison.unlistedText(names).map { "in the \(side), \($0)" }
     }
   }
 
@@ -429,33 +432,4 @@ struct PartsComparison {
     }
     return differences(entries(left), entries(right))
   }
-}
-
-/// A value under a key of a configuration, as comparisons see it.
-protocol SettingValue {
-  /// Whether a reader gets the same from both.
-  func means(_ other: Self) -> Bool
-  /// For people.
-  var shown: String { get }
-  /// Keys and values of an object; nil for what is none.
-  var entries: [(String, Self)]? { get }
-}
-
-extension JSONValue: SettingValue {
-  var shown: String { String(decoding: serialized(), as: UTF8.self) }
-  var entries: [(String, JSONValue)]? { object?.entries.map { ($0.key, $0.value) } }
-}
-
-extension MetadataValue: SettingValue {
-  /// Integers and numbers are read whatever their width; where llama.cpp takes one type alone, `check` says so.
-  func means(_ other: MetadataValue) -> Bool {
-    guard self != other else { return true }
-    guard typeName != other.typeName else { return false }
-    if let left = integer, let right = other.integer { return left == right }
-    if let left = integers, let right = other.integers { return left == right }
-    guard let left = double, let right = other.double else { return false }
-    return Float(left) == Float(right)
-  }
-  var shown: String { text() }
-  var entries: [(String, MetadataValue)]? { nil }
 }
