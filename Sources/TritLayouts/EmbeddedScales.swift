@@ -61,17 +61,21 @@ extension TernaryLayout {
     }
     guard granularity != .tensor else { return put(0, grid.multiplier(row: 0, column: 0), &bytes) }
     let places = ScalePlaces(granularity, columns: shape.columns)
+    let (zeroCodes, geometry) = (zeroCodes, blockGeometry)
     for row in band.rows.joined() {
       places.forEachRun(ofRow: row) { columns, index in
-        let isZero = holdsZeros(index, band, bytes)
+        var isZero = false
+        if let zeroCodes, let geometry { isZero = holdsZeros(index, band, zeroCodes, geometry, bytes) }
         put(index, isZero ? 0 : grid.multiplier(row: row, column: columns.lowerBound), &bytes)
       }
     }
   }
 
   /// Whether a block of a packed band is one of zeros whose scale is not kept.
-  private func holdsZeros(_ index: Int, _ band: LayoutBand, _ bytes: borrowing MutableSpan<UInt8>) -> Bool {
-    guard let zeroCodes, let geometry = blockGeometry else { return false }
+  private func holdsZeros(
+    _ index: Int, _ band: LayoutBand, _ zeroCodes: [UInt8], _ geometry: BlockGeometry,
+    _ bytes: borrowing MutableSpan<UInt8>
+  ) -> Bool {
     let start = index * geometry.bytes + geometry.codes.lowerBound - band.bytes.lowerBound
     guard start >= 0, start + zeroCodes.count <= bytes.count else { return false }
     for place in zeroCodes.indices where bytes[start + place] != zeroCodes[place] { return false }

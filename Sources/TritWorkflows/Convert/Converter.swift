@@ -245,7 +245,7 @@ public struct ConvertWorkflow: Sendable {
   private func scaleOfWhole(_ tensor: TensorDescriptor, _ source: any TensorSource) throws -> TernaryScale? {
     if tensor.encoding.isTernary { return try source.scale(of: tensor) }
     let pass = try WeightPass(source, tensor, roundsToBFloat16: false, kernels: work.kernels)
-    return try pass.ternaryScale(pass.findings(work.parallelism, SilentProgress()), work.parallelism)
+    return try pass.ternaryScale(work.parallelism, SilentProgress())
   }
 
   /// What the audit need not read a weight again for; nil where it does.

@@ -183,8 +183,10 @@ private enum GGUFDigits {
   static let fives: [[Int8]] = [81, 27, 9, 3, 1].map { place in (0..<256).map { Int8($0 * 243 / 256 / place % 3) - 1 } }
   /// Without the least significant one.
   static let fours = Array(fives[..<4])
-  /// The four places of byte b at 4·b, least significant first.
-  static let joinedQuads: [Int8] = (0..<256).flatMap { byte in quads.map { $0[byte] } }
+  /// The four places of a byte as the bytes of a number, least significant first, as they lie in memory.
+  static let joinedQuads: [UInt32] = (0..<256).map { byte in
+    quads.reversed().reduce(UInt32(0)) { $0 << 8 | UInt32(UInt8(bitPattern: $1[byte])) }.littleEndian
+  }
   /// As `fives`, but only for bytes that are ⌈256·v / 243⌉ for some v of 0 to 242.
   static let strictFives = fives.map { place in
     (0..<256).map { isImage($0, of: $0 * 243 / 256) ? place[$0] : IndependentDecoder.invalid }
@@ -262,12 +264,15 @@ private struct GGUFRowReader {
   func quads(_ bytes: RawSpan, of size: Int, _ output: inout MutableSpan<Int8>) {
     let length = 2 + size / 4
     let table = GGUFDigits.joinedQuads.span
-    precondition(columns % size == 0 && columns / size * length <= bytes.byteCount && table.count == 1024)
-    for block in 0..<columns / size {
-      for index in 0..<size / 4 {
-        let byte = Int(bytes.unsafeLoad(fromUncheckedByteOffset: block &* length &+ 2 &+ index, as: UInt8.self))
-        let first = start &+ block &* size &+ 4 &* index
-        for place in 0..<4 { output[unchecked: first &+ place] = table[unchecked: 4 &* byte &+ place] }
+    precondition(columns % size == 0 && columns / size * length <= bytes.byteCount && table.count == 256)
+    precondition(start >= 0 && start + columns <= output.count)
+    output.withUnsafeMutableBytes { output in
+      for block in 0..<columns / size {
+        for index in 0..<size / 4 {
+          let byte = bytes.unsafeLoad(fromUncheckedByteOffset: block &* length &+ 2 &+ index, as: UInt8.self)
+          let first = start &+ block &* size &+ 4 &* index
+          output.storeBytes(of: table[unchecked: Int(byte)], toByteOffset: first, as: UInt32.self)
+        }
       }
     }
   }

@@ -11,21 +11,22 @@ struct ScaleGrid: Sendable {
 
   init(_ first: ScaleGranularity, _ second: ScaleGranularity, _ shape: TensorShape) {
     (rows, columns) = (shape.rows, max(1, shape.columns))
-    let width = columns
-    func size(_ granularity: ScaleGranularity) -> Int? {
-      switch granularity {
-      case .tensor: nil
-      case .row: width
-      case .group(let columns): max(1, min(columns, width))
-      }
-    }
-    self.size =
-      switch (size(first), size(second)) {
+    size =
+      switch (ScaleGrid.columns(of: first, columns), ScaleGrid.columns(of: second, columns)) {
       case (nil, nil): nil
       case (let one?, nil), (nil, let one?): one
       // Units must end where a group of either size ends.
       case (let one?, let other?): ScaleGrid.greatestDivisor(one, other)
       }
+  }
+
+  /// Columns that share a scale in a row of `width`; nil where all rows share one.
+  private static func columns(of granularity: ScaleGranularity, _ width: Int) -> Int? {
+    switch granularity {
+    case .tensor: nil
+    case .row: width
+    case .group(let columns): max(1, min(columns, width))
+    }
   }
 
   private static func greatestDivisor(_ one: Int, _ other: Int) -> Int {
@@ -45,6 +46,7 @@ struct ScaleGrid: Sendable {
 
   /// Which scale of a granularity a unit has.
   func index(_ unit: Int, _ granularity: ScaleGranularity) -> Int {
+    if size == ScaleGrid.columns(of: granularity, columns) { return unit }
     let (row, column) = place(unit)
     return ScalePlaces(granularity, columns: columns).index(row: row, column: column)
   }

@@ -164,8 +164,8 @@ struct TensorComparison {
   private func isTernary(_ source: any TensorSource, _ tensor: TensorDescriptor) throws -> Bool {
     guard tensor.shape.isMatrix, tensor.encoding.dtype?.isFloatWeight == true else { return false }
     let pass = try WeightPass(source, tensor, roundsToBFloat16: false, kernels: work.kernels)
-    let findings = try pass.findings(work.parallelism, SilentProgress())
-    return try findings.largest == 0 || pass.ternaryScale(findings, work.parallelism) != nil
+    return try pass.ternaryScale(work.parallelism, SilentProgress()) != nil
+      || pass.findings(work.parallelism, SilentProgress()).largest == 0
   }
 
   /// GGUF stores scales and dense numbers in other types than checkpoints, so bytes cannot be compared.

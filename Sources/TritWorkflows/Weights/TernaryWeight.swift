@@ -67,11 +67,11 @@ struct TernaryWeight: Sendable {
     }
     // Already-ternary weights are recognised in their own type: rounding first could merge two magnitudes.
     let exact = try WeightPass(source, tensor, roundsToBFloat16: false, kernels: work.kernels)
-    let findings = try exact.findings(work.parallelism, work.progress)
-    if recognition == .takenAsTheyAre, let scale = try exact.ternaryScale(findings, work.parallelism) {
+    if recognition == .takenAsTheyAre, let scale = try exact.ternaryScale(work.parallelism, work.progress) {
       origin = .recognised(exact, scale)
       return
     }
+    let findings = try exact.findings(work.parallelism, work.progress)
     let pass = try WeightPass(
       source, tensor, roundsToBFloat16: quantizer.roundsWeightsToBFloat16, kernels: work.kernels)
     let summary =
@@ -243,6 +243,14 @@ extension WeightPass {
 
   /// Signs of a band as trits: everything but zero is ±1, down to the smallest number there is.
   func signs(of band: MatrixBand, into trits: inout [Int8], at start: Int) throws {
+    if dtype == .f16 {
+      // A sign above a magnitude, as in bfloat16.
+      let range = start..<start + band.count
+      return try source.withBytes(byteRange(band), of: tensor) { data in
+        var output = trits.mutableSpan
+        kernels.quantize(bf16: data, TritThresholds(positive: 1, negative: 1), into: &output, range)
+      }
+    }
     try self.trits(
       of: band, TritThresholds(positive: 1, negative: 1), FloatTritThresholds(positive: 1, negative: 1), into: &trits,
       at: start)

@@ -14,59 +14,87 @@ extension WeightPass {
   /// the largest that holds in every row; nil for other weights, and for zeros alone.
   ///
   /// A group of zeros has scale 0: it fits any. Latent weights fail in the first group, so this costs them nothing.
-  ///
-  /// - Parameter findings: of the first pass, which knows the extremes of the tensor.
-  func ternaryScale(_ findings: WeightFindings, _ parallelism: Parallelism) throws -> TernaryScale? {
-    guard findings.largest > 0 else { return nil }
-    if let magnitude = findings.ternaryMagnitude {
-      return TernaryScale(stored: magnitude, storage: dtype, convention: .multiply)
+  func ternaryScale(_ parallelism: Parallelism, _ progress: any ProgressObserver) throws -> TernaryScale? {
+    if mayHaveGroups {
+      let scale = try scaleOfGroups(parallelism, progress)
+      return scale?.granularity == .tensor && scale?.stored == [0] ? nil : scale
     }
-    return try spreadScale(parallelism)
+    return try findings(parallelism, progress).ternaryMagnitude.map {
+      TernaryScale(stored: $0, storage: dtype, convention: .multiply)
+    }
   }
 
   /// The scales of rows or groups of weights that are ternary as they stand; nil for one scale, for zeros alone, and for
   /// all other weights.
   func spreadScale(_ parallelism: Parallelism) throws -> TernaryScale? {
+    guard mayHaveGroups, let scale = try scaleOfGroups(parallelism, SilentProgress()) else { return nil }
+    return scale.granularity == .tensor ? nil : scale
+  }
+
+  /// Whether rows are long enough to prove anything, and of a type that files of ternary weights have.
+  private var mayHaveGroups: Bool {
+    tensor.shape.isMatrix && tensor.shape.rows > 0 && tensor.shape.columns >= WeightPass.leastWeights
+      && dtype.bits <= 32
+  }
+
+  /// The scales of a matrix on the coarsest grid that holds them; a 0 for zeros alone; nil for other weights.
+  private func scaleOfGroups(_ parallelism: Parallelism, _ progress: any ProgressObserver) throws -> TernaryScale? {
+    guard !tensor.shape.hasLongRows else { return try scaleOfLongRows(parallelism, progress) }
+    // A few rows tell latent weights from ternary ones, and how small the groups are at least.
+    guard case .some(let sampled) = try sampledScale() else { return nil }
+    let coarsest = WeightPass.groupSizes.lastIndex { size in
+      if case .group(let columns) = sampled.granularity { size <= columns } else { true }
+    }
+    for size in WeightPass.groupSizes[...(coarsest ?? 0)].reversed() {
+      if let scale = try scale(groupsOf: size, parallelism, progress) { return scale }
+    }
+    return nil
+  }
+
+  /// The scales where each group of `size` columns has one; nil where one has several.
+  private func scale(
+    groupsOf size: Int, _ parallelism: Parallelism, _ progress: any ProgressObserver
+  ) throws -> TernaryScale? {
     let (rows, columns) = (tensor.shape.rows, tensor.shape.columns)
-    guard tensor.shape.isMatrix, rows > 0, columns >= WeightPass.leastWeights, dtype.bits <= 32 else { return nil }
-    guard !tensor.shape.hasLongRows else { return try scaleOfLongRows(parallelism) }
-    let smallest = ScaleGranularity.group(columns: WeightPass.groupSizes[0])
-    let perRow = smallest.groups(columns: columns)
-    // The first rows on one thread: they tell latent weights from ternary ones.
-    let first = min(rows, 4, max(1, TensorShape.longestRow / columns))
-    guard let head = try magnitudes(of: tensor.shape.band(0..<first)) else { return nil }
+    let granularity = ScaleGranularity.group(columns: size)
     let step = max(1, bandBytes / 4 / columns)
-    let rest = head.count / perRow..<rows
-    let bandCount = (rest.count + step - 1) / step
+    let bandCount = (rows + step - 1) / step
     let parts = Mutex<[[Float]?]>(Array(repeating: [], count: bandCount))
     let isOther = Atomic<Bool>(false)
     try parallelism.forEachBand(bandCount) { band in
       guard !isOther.load(ordering: .relaxed) else { return }
-      let first = rest.lowerBound + band * step
-      let range = tensor.shape.band(first..<min(rows, first + step))
-      let found = try magnitudes(of: range)
+      let range = tensor.shape.band(band * step..<min(rows, (band + 1) * step))
+      let found = try magnitudes(of: range, size)
       release(range)
+      progress.advanced(by: byteRange(range).count)
       if found == nil { isOther.store(true, ordering: .relaxed) }
       parts.withLock { $0[band] = found }
     }
     guard !isOther.load(ordering: .relaxed) else { return nil }
-    let stored = head + parts.withLock { $0.flatMap { $0 ?? [] } }
-    let scale = TernaryScale(stored: stored, storage: dtype, convention: .multiply, granularity: smallest)
+    var stored: [Float] = []
+    stored.reserveCapacity(granularity.count(rows: rows, columns: columns))
+    parts.withLock { parts in
+      for band in parts.indices {
+        stored += parts[band] ?? []
+        parts[band] = nil
+      }
+    }
+    return TernaryScale(stored: stored, storage: dtype, convention: .multiply, granularity: granularity)
       .coarsest(rows: rows, columns: columns, upTo: WeightPass.groupSizes[WeightPass.groupSizes.count - 1])
-    return scale.granularity == .tensor ? nil : scale
   }
 
   /// The scales of rows that are read in pieces; nil for other weights than ternary ones.
   ///
   /// - Throws: `WorkflowError.rowTooLong` where a row has several: of its groups there may be more than memory is for.
-  private func scaleOfLongRows(_ parallelism: Parallelism) throws -> TernaryScale? {
+  private func scaleOfLongRows(_ parallelism: Parallelism, _ progress: any ProgressObserver) throws -> TernaryScale? {
     var stored: [Float] = []
     for row in 0..<tensor.shape.rows {
       var scale: Float = 0
       for band in tensor.shape.bands(of: row..<row + 1, elements: 1 << 20) {
         try parallelism.cancellation.check()
-        guard let found = try magnitudes(of: band) else { return nil }
+        guard let found = try magnitudes(of: band, WeightPass.groupSizes[0]) else { return nil }
         release(band)
+        progress.advanced(by: byteRange(band).count)
         for magnitude in found where magnitude > 0 {
           guard scale == 0 || scale == magnitude else {
             throw WorkflowError(
@@ -78,15 +106,19 @@ extension WeightPass {
       }
       stored.append(scale)
     }
-    let scale = TernaryScale(stored: stored, storage: dtype, convention: .multiply, granularity: .row)
+    return TernaryScale(stored: stored, storage: dtype, convention: .multiply, granularity: .row)
       .coarsest(rows: tensor.shape.rows, columns: tensor.shape.columns)
-    return scale.granularity == .tensor ? nil : scale
   }
 
   /// How many weights share a scale, by at most 16 rows spread over the matrix; nil when they are not ternary.
   func sampledGranularity() throws -> ScaleGranularity? {
+    guard mayHaveGroups, let sampled = try sampledScale() else { return nil }
+    return sampled.stored.contains { $0 > 0 } ? sampled.granularity : nil
+  }
+
+  /// The scales of at most 16 rows spread over the matrix; nil when they are not ternary.
+  private func sampledScale() throws -> TernaryScale? {
     let (rows, columns) = (tensor.shape.rows, tensor.shape.columns)
-    guard tensor.shape.isMatrix, rows > 0, columns >= WeightPass.leastWeights, dtype.bits <= 32 else { return nil }
     let smallest = ScaleGranularity.group(columns: WeightPass.groupSizes[0])
     var stored: [Float] = []
     let count = min(rows, 16)
@@ -95,19 +127,20 @@ extension WeightPass {
     let sampled = (0..<count).map { tensor.shape.band(0..<looked, ofRow: rows / count * $0) }
     try source.expect(sampled.map { ExpectedRange(tensor, byteRange($0)) })
     for row in sampled {
-      guard let found = try magnitudes(of: row) else { return nil }
+      guard let found = try magnitudes(of: row, WeightPass.groupSizes[0]) else { return nil }
       stored += found
     }
-    guard stored.contains(where: { $0 > 0 }) else { return nil }
     return TernaryScale(stored: stored, storage: dtype, convention: .multiply, granularity: smallest)
-      .coarsest(rows: count, columns: looked, upTo: WeightPass.groupSizes[WeightPass.groupSizes.count - 1]).granularity
+      .coarsest(rows: count, columns: looked, upTo: WeightPass.groupSizes[WeightPass.groupSizes.count - 1])
   }
 
-  /// The one magnitude of each of the smallest groups of a band, 0 for a group of zeros; nil when a group has several.
-  private func magnitudes(of band: MatrixBand) throws -> [Float]? {
-    let places = ScalePlaces(.group(columns: WeightPass.groupSizes[0]), columns: band.columns.count)
+  /// The one magnitude of each group of a band, 0 for a group of zeros; nil when a group has several.
+  private func magnitudes(of band: MatrixBand, _ size: Int) throws -> [Float]? {
+    let granularity = ScaleGranularity.group(columns: size)
+    let places = ScalePlaces(granularity, columns: band.columns.count)
     return try source.withBytes(byteRange(band), of: tensor) { data in
       var result: [Float] = []
+      result.reserveCapacity(granularity.count(rows: band.rows.count, columns: band.columns.count))
       for row in 0..<band.rows.count {
         var isTernary = true
         places.forEachRun(ofRow: row) { columns, _ in
@@ -123,24 +156,14 @@ extension WeightPass {
     }
   }
 
-  /// The one magnitude beside zero of some elements, 0 when all are zero; nil when there are several.
+  /// The one finite magnitude beside zero of some elements, 0 when all are zero; nil when there are several.
   private func magnitude(_ data: RawSpan, _ elements: Range<Int>) -> Float? {
-    func pattern<Bits: FixedWidthInteger & UnsignedInteger & BitwiseCopyable>(_: Bits.Type) -> Bits? {
-      let width = MemoryLayout<Bits>.size
-      let mask = Bits.max >> 1
-      // Less 1, zero is the largest number of all: the smallest of those belongs to the smallest other magnitude.
-      var (largest, smallest) = (Bits(0), Bits.max)
-      for index in elements {
-        let bits = Bits(littleEndian: data.unsafeLoadUnaligned(fromByteOffset: index * width, as: Bits.self)) & mask
-        largest = max(largest, bits)
-        smallest = min(smallest, bits &- 1)
-      }
-      return largest == 0 || smallest &+ 1 == largest ? largest : nil
-    }
+    let found: Float?
     switch dtype {
-    case .bf16: return pattern(UInt16.self).map { BFloat16(bits: $0).float }
-    case .f16: return pattern(UInt16.self).map { HalfFloat(bits: $0).float }
-    default: return pattern(UInt32.self).map { Float(bitPattern: $0) }
+    case .bf16: found = OneMagnitude.find(UInt16.self, in: data, elements).map { BFloat16(bits: $0).float }
+    case .f16: found = OneMagnitude.find(UInt16.self, in: data, elements).map { HalfFloat(bits: $0).float }
+    default: found = OneMagnitude.find(UInt32.self, in: data, elements).map { Float(bitPattern: $0) }
     }
+    return found.flatMap { $0.isFinite ? $0 : nil }
   }
 }
