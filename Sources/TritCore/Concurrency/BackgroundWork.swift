@@ -20,14 +20,22 @@ public final class BackgroundWork: Sendable {
     DispatchQueue.global().async { [self] in begin() }
   }
 
+  /// What the work uses is let go before anybody hears that it is done: an output that is dropped then is removed by who
+  /// drops it, and not by this thread some time later.
   private func begin() {
+    if perform() { group.leave() }
+  }
+
+  /// Does the work, when nobody has begun it.
+  @inline(never)
+  private func perform() -> Bool {
     let taken = body.withLock { body in
       defer { body = nil }
       return body
     }
-    guard let taken else { return }
+    guard let taken else { return false }
     do { try taken() } catch { failure.withLock { $0 = error } }
-    group.leave()
+    return true
   }
 
   /// Returns when the work is done, and throws what it threw.
