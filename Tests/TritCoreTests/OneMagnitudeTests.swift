@@ -16,7 +16,8 @@ struct OneMagnitudeTests {
   private func find<Bits: FixedWidthInteger & UnsignedInteger & BitwiseCopyable>(
     _ patterns: [Bits], _ range: Range<Int>
   ) -> Bits? {
-    OneMagnitude.find(Bits.self, in: patterns.map(\.littleEndian).span.bytes, range)
+    let stored = patterns.map(\.littleEndian)
+    return OneMagnitude.find(in: stored.span.bytes, Bits.bitWidth == 16 ? .bits16 : .bits32, range).map { Bits($0) }
   }
 
   @Test("Every length and start, both widths, one number changed at every place")

@@ -158,12 +158,14 @@ extension WeightPass {
 
   /// The one finite magnitude beside zero of some elements, 0 when all are zero; nil when there are several.
   private func magnitude(_ data: RawSpan, _ elements: Range<Int>) -> Float? {
-    let found: Float?
+    let width = dtype.bits == 16 ? OneMagnitude.Width.bits16 : .bits32
+    guard let bits = OneMagnitude.find(in: data, width, elements) else { return nil }
+    let found: Float
     switch dtype {
-    case .bf16: found = OneMagnitude.find(UInt16.self, in: data, elements).map { BFloat16(bits: $0).float }
-    case .f16: found = OneMagnitude.find(UInt16.self, in: data, elements).map { HalfFloat(bits: $0).float }
-    default: found = OneMagnitude.find(UInt32.self, in: data, elements).map { Float(bitPattern: $0) }
+    case .bf16: found = BFloat16(bits: UInt16(truncatingIfNeeded: bits)).float
+    case .f16: found = HalfFloat(bits: UInt16(truncatingIfNeeded: bits)).float
+    default: found = Float(bitPattern: bits)
     }
-    return found.flatMap { $0.isFinite ? $0 : nil }
+    return found.isFinite ? found : nil
   }
 }
