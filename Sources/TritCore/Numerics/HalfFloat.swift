@@ -12,6 +12,7 @@ public struct HalfFloat: Sendable, Hashable {
   }
 
   /// Rounds half to even; values above 65504 by at least half a step become infinity, tiny ones subnormal or zero.
+  @inlinable
   public init(_ value: Float) {
     let pattern = value.bitPattern
     let sign = UInt16(truncatingIfNeeded: pattern >> 16) & 0x8000
@@ -37,6 +38,7 @@ public struct HalfFloat: Sendable, Hashable {
     }
   }
 
+  @inlinable
   public var float: Float {
     let sign = UInt32(bits & 0x8000) << 16
     let exponent = UInt32(bits >> 10 & 0x1F)

@@ -89,7 +89,7 @@ public struct TernaryScale: Sendable, Hashable {
       convention: convention, granularity: granularity)
   }
 
-  public var multipliers: [Float] { stored.indices.map { multiplier(at: $0) } }
+  public var multipliers: [Float] { convention == .multiply ? stored : stored.indices.map { multiplier(at: $0) } }
 
   /// The bfloat16 number s whose bf16(1/s) is the magnitude, when there is one near 1/magnitude; else bf16(1/magnitude).
   ///

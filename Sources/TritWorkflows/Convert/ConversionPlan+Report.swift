@@ -187,13 +187,7 @@ extension ConversionResult {
     var largest = 0.0
     var count = 0
     for tensor in audit.tensors {
-      guard let wanted = tensor.expectedScale?.multipliers, let found = tensor.foundScale?.multipliers,
-        wanted.count == found.count
-      else { continue }
-      var change = 0.0
-      for (a, b) in zip(wanted, found) where a > 0 && b > 0 {
-        change = max(change, abs(Double(b) - Double(a)) / Double(a))
-      }
+      guard let change = tensor.scaleChange else { continue }
       if change > 0 { count += 1 }
       largest = max(largest, change)
     }

@@ -402,6 +402,8 @@ public struct ConvertWorkflow: Sendable {
   /// - Throws: `WorkflowError.scaleDoesNotFit` for one that weights depend on. Below the smallest normal number a type
   ///   loses digits, and in the end everything.
   private func fitting(_ scale: TernaryScale, _ storage: DType, _ weight: TernaryWeight) throws -> TernaryScale {
+    // As they are stored already.
+    if scale.storage == storage, scale.multipliers.allSatisfy({ $0 >= 0 && $0.isFinite }) { return scale }
     var multipliers = scale.multipliers
     let unfit = multipliers.indices.filter {
       multipliers[$0] != 0 && ScaleAgreement.held(multipliers[$0], storage) == nil

@@ -195,6 +195,7 @@ struct TensorComparison {
   }
 
   private func ternaryAtHand() throws -> (TensorVerification, ErrorSums?) {
+    if let proved = try byNumbers() { return (proved, nil) }
     var result = blank
     result.isTernary = true
     var fresh = try TernaryWeight(
@@ -259,6 +260,20 @@ struct TensorComparison {
     result.scaleRounding = findings[choice].rounding ?? roundedMagnitude(fresh.magnitude, foundScale)
     result.detail = how + (result.scaleRounding.map { "; " + $0.phrase } ?? "")
     return (result, sums)
+  }
+
+  /// Weights that were ternary as they stood, and are what the output just written says, number by number.
+  ///
+  /// - Returns: nil where that is not so or not asked: the comparison of trits and scales says what is.
+  private func byNumbers() throws -> TensorVerification? {
+    guard depth == .audit, isOwnOutput, recognition == .takenAsTheyAre, plane == 0, comparesMultipliers,
+      found.encoding.isTernary, expected.encoding.dtype != nil,
+      let comparison = NumberComparison(source, expected, packed: try converted.scale(of: found)),
+      try comparison.agrees(work.parallelism.cancellation, { try foundTrits($0, nil) })
+    else { return nil }
+    converted.release(0..<found.location.byteCount, of: found)
+    let scales = WeightScales(isPacked: false, magnitude: comparison.scale) { _ in comparison.scale }
+    return equal(scales, comparison.scale, comparison.scale, nil)
   }
 
   /// What the scale may be: of weights quantized anew, in each meaning a GGUF file may have been made for.

@@ -98,6 +98,7 @@ public struct TensorVerification: Sendable {
     var firstMismatch: Mismatch?
     var expectedScale: TernaryScale?
     var foundScale: TernaryScale?
+    var scaleChange: Double?
     var error: RoundTripError?
     var stream: CodeStream?
     var rounding: RoundingReport?
@@ -115,6 +116,7 @@ public struct TensorVerification: Sendable {
     get { findings.firstMismatch }
     set { findings.firstMismatch = newValue }
   }
+  /// The scale the source gives; nil where there was none to find, and in a result for tensors with several.
   public var expectedScale: TernaryScale? {
     get { findings.expectedScale }
     set { findings.expectedScale = newValue }
@@ -122,6 +124,11 @@ public struct TensorVerification: Sendable {
   public var foundScale: TernaryScale? {
     get { findings.foundScale }
     set { findings.foundScale = newValue }
+  }
+  /// The largest change of what trits are multiplied by, relative to it; nil where no scales were compared one by one.
+  public var scaleChange: Double? {
+    get { findings.scaleChange }
+    set { findings.scaleChange = newValue }
   }
   public var error: RoundTripError? {
     get { findings.error }
@@ -145,6 +152,22 @@ public struct TensorVerification: Sendable {
   public var scaleLoss: ScaleLoss? {
     get { findings.scaleLoss }
     set { findings.scaleLoss = newValue }
+  }
+
+  /// Keeps of scales how much they changed: a model may have one for each few dozen weights.
+  mutating func forgetSpreadScales() {
+    guard let expected = expectedScale, let found = foundScale else { return }
+    let (wanted, others) = (expected.multipliers, found.multipliers)
+    if wanted == others {
+      scaleChange = 0
+    } else if wanted.count == others.count {
+      scaleChange = zip(wanted, others).reduce(0) { largest, pair in
+        pair.0 > 0 && pair.1 > 0
+          ? max(largest, abs(Double(pair.1) - Double(pair.0)) / Double(pair.0)) : largest
+      }
+    }
+    if expected.granularity != .tensor { expectedScale = nil }
+    if found.granularity != .tensor { foundScale = nil }
   }
 
   init(name: String, role: TensorRole, shape: TensorShape, outcome: Outcome, detail: String) {

@@ -245,7 +245,8 @@ public struct VerifyWorkflow: Sendable {
         calibration: calibration, witness: witnesses.ternary[ExactString(tensor.name)],
         copy: witnesses.copies[ExactString(tensor.name)], permission: permission, restoring: restoring,
         recognition: recognition, isOwnOutput: request.isAudit)
-      let (result, errors) = try comparison.run()
+      var (result, errors) = try comparison.run()
+      result.forgetSpreadScales()
       results.withLock { $0[order[index]] = result }
       if let errors { sums.withLock { $0[order[index]] = errors } }
       work.progress.advanced(by: tensor.location.byteCount)
