@@ -60,6 +60,82 @@ struct GroupedWeightTests {
     }
   }
 
+  @Test("rows that samples do not see decide as well", arguments: [DType.f16, .f32])
+  func unsampledRows(_ dtype: DType) throws {
+    // Of 32 rows each second one is sampled.
+    func found(_ even: Int, _ odd: Int) throws -> ScaleGranularity? {
+      let (one, other) = (Self.values(32, 512, size: even), Self.values(32, 512, size: odd))
+      let values = (0..<32).flatMap { row in (row % 2 == 0 ? one : other)[row * 512..<(row + 1) * 512] }
+      return try recognised(Self.tensor(values, 32, 512, dtype)).0?.granularity
+    }
+    #expect(try found(128, 64) == .group(columns: 64))
+    #expect(try found(256, 128) == .group(columns: 128))
+    #expect(try found(1024, 128) == .group(columns: 128))
+    #expect(try found(64, 256) == .group(columns: 64))
+    #expect(try found(128, 32) == nil)
+  }
+
+  @Test("an infinity among ternary weights is named", arguments: [DType.f16, .bf16, .f32])
+  func infinity(_ dtype: DType) throws {
+    var values = Self.values(40, 256, size: 128)
+    // All of the last group, which then has one magnitude.
+    for index in 39 * 256 + 128..<40 * 256 { values[index] = index % 3 == 0 ? 0 : .infinity }
+    #expect {
+      try recognised(Self.tensor(values, 40, 256, dtype))
+    } throws: { error in
+      if case .notFinite(let index, _)? = (error as? WorkflowError)?.kind { index == 39 * 256 + 129 } else { false }
+    }
+  }
+
+  @Test("a dense source is held against trits and multipliers number by number", arguments: [DType.f16, .bf16])
+  func numbers(_ dtype: DType) throws {
+    let (rows, columns, size) = (1100, 256, 128)
+    var values = Self.values(rows, columns, size: size)
+    // A zero of either sign, and a group of zeros.
+    values[3] = -0.0
+    for column in 0..<size { values[columns + column] = 0 }
+    let trits = values.map { $0 > 0 ? Int8(1) : $0 < 0 ? -1 : 0 }
+    let multipliers = (0..<rows * columns / size).map { group in
+      values[group * size..<(group + 1) * size].map { abs($0) }.max() ?? 0
+    }
+    let scratch = ScratchFolder()
+    Disk.write(RawModelFile([Self.tensor(values, rows, columns, dtype)]).serialized, scratch["model.safetensors"])
+    let source = try SafetensorsSource(path: scratch["model.safetensors"])
+    let tensor = source.manifest.tensors[0]
+    func agrees(_ trits: [Int8], _ multipliers: [Float]) throws -> Bool? {
+      let scale = TernaryScale(
+        stored: multipliers, storage: .f16, convention: .multiply, granularity: .group(columns: size))
+      return try NumberComparison(source, tensor, packed: scale)?
+        .agrees(CancellationFlag()) { Array(trits[$0.elements]) }
+    }
+    #expect(try agrees(trits, multipliers) == true)
+    // Any scale is as good over zeros.
+    var other = multipliers
+    other[2] = 0.75
+    #expect(try agrees(trits, other) == true)
+    for index in [0, 3, size - 1, columns, rows * columns / 2, rows * columns - 1] {
+      for trit: Int8 in [-1, 0, 1, 2, IndependentDecoder.invalid] where trit != trits[index] {
+        var changed = trits
+        changed[index] = trit
+        #expect(try agrees(changed, multipliers) == false, "\(index): \(trit)")
+      }
+    }
+    for index in [0, 3, multipliers.count - 1] {
+      for multiplier in [multipliers[index].nextUp, multipliers[index] * 2, 0, -multipliers[index], .infinity] {
+        var changed = multipliers
+        changed[index] = multiplier
+        #expect(try agrees(trits, changed) != true, "\(index): \(multiplier)")
+      }
+    }
+    // Zeros alone prove nothing of a scale.
+    let zeros = [Float](repeating: 0, count: 512)
+    Disk.write(RawModelFile([Self.tensor(zeros, 2, 256, dtype)]).serialized, scratch["zeros.safetensors"])
+    let empty = try SafetensorsSource(path: scratch["zeros.safetensors"])
+    let one = TernaryScale(stored: 1, storage: .f16, convention: .multiply)
+    let comparison = try #require(NumberComparison(empty, empty.manifest.tensors[0], packed: one))
+    #expect(try !comparison.agrees(CancellationFlag()) { [Int8](repeating: 0, count: $0.count) })
+  }
+
   @Test("one odd weight in the last row, narrow rows and ordinary weights are no ternary ones")
   func others() throws {
     var values = Self.values(40, 256, size: 64)

@@ -82,8 +82,11 @@ struct NumberComparison {
       // All bits where the trit is −1 or +1.
       let mask = 0 &- (trit & 1)
       let wanted = mask & magnitude | trit & 0x8000
-      // A zero may have either sign; what is no trit differs from every weight.
-      difference |= (weight ^ wanted) & (mask | 0x7FFF) | (trit &+ 1) & 0xFFFC
+      // A zero may have either sign.
+      difference |= (weight ^ wanted) & (mask | 0x7FFF)
+      // What is no trit differs from every weight: codes are 0, 1 and 2.
+      let code = trit &+ 1
+      difference |= code & 0xFFFC | code & code >> 1
       live |= mask
     }
     if live != 0 { holdsTrits = true }
