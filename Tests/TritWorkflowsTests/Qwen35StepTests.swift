@@ -2,8 +2,11 @@
 
 import Testing
 import TritCore
+import TritFormats
+import TritModel
 import TritTestSupport
-import TritWorkflows
+
+@testable import TritWorkflows
 
 @Suite("The first step of a Qwen3.5 that computes something else")
 struct Qwen35StepTests {
@@ -70,5 +73,46 @@ struct Qwen35StepTests {
     #expect(result.firstWrongStep?.name == fault.step, "\(result.firstWrongStep as Any)")
     request.path = sound
     #expect(try ValidateWorkflow(request).run().passed)
+  }
+
+  /// llama.cpp's converter adds 1 in the type of a checkpoint of F16 and stores F32.
+  @Test("norms that were added up in F16 are rounded and no fault; a step further off they are one")
+  func sums() throws {
+    let scratch = ScratchFolder()
+    let plain = TernaryHybrid.small.write(scratch["plain"])
+    func write(_ name: String, offBy change: Float) throws -> String {
+      var model = ChangedModel(plain)
+      for index in model.file.tensors.indices {
+        let tensor = model.file.tensors[index]
+        guard tensor.name.hasSuffix("norm.weight"), !tensor.name.contains("linear_attn") else { continue }
+        var values = LittleEndian.u32s(tensor.bytes).map { HalfFloat(1 + Float(bitPattern: $0)).float - 1 }
+        if tensor.name.hasSuffix("layers.1.input_layernorm.weight") { values[3] += change }
+        model.file.tensors[index].bytes = FloatBytes.f32(values)
+      }
+      try Workflow.convert(model.write(scratch[name]), scratch[name + ".gguf"], to: .gguf) {
+        $0.gguf.weights = .f32
+        $0.gguf.hasTokenizer = false
+      }
+      return scratch[name + ".gguf"]
+    }
+    func compare(_ path: String) throws -> CompareResult {
+      var hints: [String] = []
+      let pair = try ModelOpener.openPair((path, OpenOptions()), (plain, OpenOptions()), hints: &hints)
+      return try CompareWorkflow(first: pair.0, second: pair.1, request: CompareRequest()).run()
+    }
+    func validate(_ path: String) throws -> ValidateResult {
+      var request = ValidateRequest(path: path, against: plain)
+      request.inputs = [.ids((0..<40).map { String($0 * 7 % 48) }.joined(separator: " "))]
+      return try ValidateWorkflow(request).run()
+    }
+    let summed = try write("summed", offBy: 0)
+    let same = try compare(summed)
+    let norms = same.tensors.filter { $0.name.hasSuffix("norm.weight") && $0.outcome == .rounded }
+    #expect(same.weightsAreSame && norms.count == 7, "\(same.tensors.filter { $0.outcome != .equal }.map(\.detail))")
+    let validated = try validate(summed)
+    #expect(validated.firstWrongStep == nil, "\(validated.firstWrongStep as Any)")
+    let other = try write("other", offBy: 0x1p-9)
+    #expect(try compare(other).tensors.filter { $0.outcome == .different }.count == 1)
+    #expect(try validate(other).firstWrongStep?.name == "block1.input_layernorm")
   }
 }

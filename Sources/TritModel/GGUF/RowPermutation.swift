@@ -128,10 +128,21 @@ extension ModuleTemplate.StoredValues {
 }
 
 extension ModuleTemplate.StoredValues {
-  /// Whether two numbers are one as far as a file holds them: a step or two apart there, as programs round e^x.
+  /// Whether two numbers are one as far as a file holds them: a step or two apart there, as programs round e^x, or a sum
+  /// 1 + w that was added up in F16.
   package func areOne(_ left: Float, _ right: Float) -> Bool {
     let (a, b) = (stored(left), stored(right))
-    return abs(a - b) <= (self == .minusExponential ? 2 : 0) * max(abs(a), abs(b)).ulp
+    return switch self {
+    case .same: a == b
+    case .onePlus: Self.areOneSum(a, b)
+    case .minusExponential: abs(a - b) <= 2 * max(abs(a), abs(b)).ulp
+    }
+  }
+
+  /// Whether two sums 1 + w are one, or one of them is the other as F16: llama.cpp's converter adds in that type where
+  /// the checkpoint has it, and stores F32. Source: llama.cpp `conversion/qwen.py`.
+  static func areOneSum(_ left: Float, _ right: Float) -> Bool {
+    left == right || HalfFloat(left).float == right || HalfFloat(right).float == left
   }
 }
 
