@@ -1,6 +1,5 @@
 // Tritsmith tests: a rotated ternary copy of the trained Qwen3.5 in the commands that run it.
 
-import LibC
 import Testing
 import TritCore
 import TritFormats
