@@ -204,6 +204,25 @@ struct DeltaNetTests {
   }
 
   @Test(
+    "what stands around a text model must be its own class, with its part",
+    arguments: [
+      ("architectures", "[\"Qwen3_5MoeForConditionalGeneration\"]", "architectures"),
+      ("model_type", "\"qwen3_5_text\"", "model_type"), ("text_config", "null", "text_config"),
+      ("text_config", "[]", "text_config"), ("tie_word_embeddings", "true", "tie_word_embeddings"),
+      ("hidden_size", "64", "hidden_size"),
+    ])
+  func around(_ key: String, _ value: String, _ field: String) throws {
+    let scratch = ScratchFolder()
+    let plain = try FamilyReferenceTests.write("qwen35", in: scratch)
+    let path = try Self.compound(plain, scratch["compound"], isForMLX: false)
+    var object = try #require(try json(path + "/config.json").object)
+    #expect(throws: Never.self) { try HuggingFaceDescription.read(object, file: "config.json") }
+    object[key] = try JSONValue.parse(Array(value.utf8))
+    let error = #expect(throws: ModelError.self) { try HuggingFaceDescription.read(object, file: "config.json") }
+    #expect(error?.location.field == field && error?.remedy != nil, "\(error as Any)")
+  }
+
+  @Test(
     "settings that would be another model are errors",
     arguments: [
       ("full_attention_interval", "3", "full_attention_interval"), ("attn_output_gate", "false", "attn_output_gate"),

@@ -10,230 +10,6 @@ import TritTestSupport
 
 @testable import TritWorkflows
 
-/// A small ternary Qwen3.5: a delta net, then attention; one scale for each 128 inputs, in F16 as trit × scale.
-private struct TernaryHybrid {
-  let hidden: Int
-  let inner: Int
-  let head: Int
-  let width: Int
-  let vocabulary = 48
-  let keyHeads = 2
-  let valueHeads = 4
-  var channels: Int { 2 * keyHeads * width + valueHeads * width }
-
-  static let small = TernaryHybrid(hidden: 128, inner: 256, head: 32, width: 64)
-  /// Rows of 512 everywhere, the smallest blocks that MLX's form of rotated weights has.
-  static let wide = TernaryHybrid(hidden: 512, inner: 512, head: 128, width: 128)
-
-  /// A matrix of trits and the scale of each group; `seed` alone says which.
-  struct Matrix {
-    var name: String
-    var rows: Int
-    var columns: Int
-    var trits: [Int]
-    var scales: [Float]
-
-    init(_ name: String, _ rows: Int, _ columns: Int, _ seed: Int) {
-      (self.name, self.rows, self.columns) = (name, rows, columns)
-      var generator = SeededGenerator(seed: UInt64(seed))
-      trits = (0..<rows * columns).map { _ in Int.random(in: -1...1, using: &generator) }
-      scales = (0..<rows * columns / 128).map { _ in
-        Float(Int.random(in: 1024...2047, using: &generator)) / 1024 * (columns < 200 ? 0.125 : 0.0625)
-      }
-    }
-
-    var values: [Float] { trits.indices.map { Float(trits[$0]) * scales[$0 / 128] } }
-
-    /// Words, scales and biases as MLX packs them, under a name.
-    func packed(_ stem: String) -> [RawTensor] {
-      var words: [UInt8] = []
-      for start in stride(from: 0, to: trits.count, by: 4) {
-        words.append((0..<4).reduce(UInt8(0)) { $0 | UInt8(trits[start + $1] + 1) << UInt8(2 * $1) })
-      }
-      let shape = [rows, columns / 128]
-      return [
-        RawTensor(stem + ".weight", "U32", [rows, columns / 16], words),
-        RawTensor(stem + ".scales", "F16", shape, FloatBytes.f16(scales)),
-        RawTensor(stem + ".biases", "F16", shape, FloatBytes.f16(scales.map { -$0 })),
-      ]
-    }
-  }
-
-  let matrices: [Matrix]
-
-  init(hidden: Int, inner: Int, head: Int, width: Int) {
-    (self.hidden, self.inner, self.head, self.width) = (hidden, inner, head, width)
-    let channels = 2 * keyHeads * width + valueHeads * width
-    let attention = 4 * head
-    let shapes =
-      [
-        ("model.embed_tokens", vocabulary, hidden), ("lm_head", vocabulary, hidden),
-        ("model.layers.0.linear_attn.in_proj_qkv", channels, hidden),
-        ("model.layers.0.linear_attn.in_proj_z", valueHeads * width, hidden),
-        ("model.layers.0.linear_attn.out_proj", hidden, valueHeads * width),
-        ("model.layers.1.self_attn.q_proj", 2 * attention, hidden),
-        ("model.layers.1.self_attn.k_proj", 2 * head, hidden), ("model.layers.1.self_attn.v_proj", 2 * head, hidden),
-        ("model.layers.1.self_attn.o_proj", hidden, attention),
-      ]
-      + (0..<2).flatMap { layer in
-        [("gate_proj", inner, hidden), ("up_proj", inner, hidden), ("down_proj", hidden, inner)].map {
-          ("model.layers.\(layer).mlp.\($0.0)", $0.1, $0.2)
-        }
-      }
-    matrices = shapes.enumerated().map { Matrix($1.0, $1.1, $1.2, $0 + 1) }
-  }
-
-  /// Everything that is no such matrix, as transformers stores it.
-  var others: [RawTensor] {
-    var generator = SeededGenerator(seed: 99)
-    func f32(_ name: String, _ shape: [Int], _ scale: Float, _ offset: Float = 0) -> RawTensor {
-      let values = (0..<shape.reduce(1, *)).map { _ in
-        Float(Int.random(in: -1000...1000, using: &generator)) / 1024 * scale + offset
-      }
-      return RawTensor(name, "F32", shape, FloatBytes.f32(values))
-    }
-    let net = "model.layers.0.linear_attn."
-    return [
-      f32("model.norm.weight", [hidden], 0.25), f32("model.layers.0.input_layernorm.weight", [hidden], 0.25),
-      f32("model.layers.0.post_attention_layernorm.weight", [hidden], 0.25),
-      f32("model.layers.1.input_layernorm.weight", [hidden], 0.25),
-      f32("model.layers.1.post_attention_layernorm.weight", [hidden], 0.25),
-      f32("model.layers.1.self_attn.q_norm.weight", [head], 0.25),
-      f32("model.layers.1.self_attn.k_norm.weight", [head], 0.25),
-      f32(net + "in_proj_a.weight", [valueHeads, hidden], 0.125),
-      f32(net + "in_proj_b.weight", [valueHeads, hidden], 0.125), f32(net + "A_log", [valueHeads], 1),
-      f32(net + "dt_bias", [valueHeads], 0.5), f32(net + "norm.weight", [width], 0.25, 1),
-      f32(net + "conv1d.weight", [channels, 1, 4], 0.5),
-    ]
-  }
-
-  var configuration: String {
-    """
-    {"architectures": ["Qwen3_5ForCausalLM"], "model_type": "qwen3_5_text", "hidden_size": \(hidden),
-     "intermediate_size": \(inner), "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2,
-     "head_dim": \(head), "vocab_size": \(vocabulary), "max_position_embeddings": 64, "rms_norm_eps": 1e-06,
-     "hidden_act": "silu", "tie_word_embeddings": false, "attention_bias": false, "full_attention_interval": 2,
-     "linear_num_key_heads": 2, "linear_num_value_heads": 4, "linear_key_head_dim": \(width),
-     "linear_value_head_dim": \(width), "linear_conv_kernel_dim": 4, "dtype": "float16",
-     "rope_parameters": {"rope_type": "default", "rope_theta": 10000.0, "partial_rotary_factor": 0.25,
-                         "mrope_section": [\(head / 16), \(head / 32), \(head / 32)], "mrope_interleaved": true}}
-    """
-  }
-
-  func write(_ folder: String) -> String {
-    let dense = matrices.map {
-      RawTensor($0.name + ".weight", "F16", [$0.rows, $0.columns], FloatBytes.f16($0.values))
-    }
-    return ModelFolderBuilder(dense + others, configuration: configuration).write(folder)
-  }
-
-  /// The same with the columns of a delta net's output where a conversion to GGUF puts them back from.
-  func writeGrouped(_ folder: String) -> String {
-    let dense = matrices.map { matrix -> RawTensor in
-      let own = matrix.values
-      var values = own
-      if matrix.name.hasSuffix("out_proj") {
-        for index in values.indices {
-          let (row, column) = index.quotientAndRemainder(dividingBy: matrix.columns)
-          values[index] = own[row * matrix.columns + turned(column)]
-        }
-      }
-      return RawTensor(matrix.name + ".weight", "F16", [matrix.rows, matrix.columns], FloatBytes.f16(values))
-    }
-    return ModelFolderBuilder(dense + others, configuration: configuration).write(folder)
-  }
-
-  // MARK: - Rotated
-
-  static func sign(_ column: Int) -> Float { column * column % 7 > 2 ? -1 : 1 }
-
-  /// The column at which one of a delta net's output is rotated in files whose value heads take turns.
-  private func turned(_ column: Int) -> Int {
-    let (number, inside) = (column / width, column % width)
-    return (number % 2 * 2 + number / 2) * width + inside
-  }
-
-  /// The ordinary model whose rotated weights are the trits: W = (W′·H) ∘ s, dense.
-  ///
-  /// - Parameter takesTurns: whether value heads are rotated in the order that GGUF has them in.
-  func writeUnfolded(_ folder: String, block: Int, takesTurns: Bool = false) -> String {
-    let dense = matrices.map { matrix in
-      let isOutput = takesTurns && matrix.name.hasSuffix("out_proj")
-      var result: [Float] = []
-      let own = matrix.values
-      for row in 0..<matrix.rows {
-        let values = Array(own[row * matrix.columns..<(row + 1) * matrix.columns])
-        var stored = values.map { Double($0) }
-        if isOutput { for column in values.indices { stored[turned(column)] = Double(values[column]) } }
-        Hadamard.transform(&stored, size: block)
-        for column in values.indices {
-          let place = isOutput ? turned(column) : column
-          result.append(Float(stored[place]) * Self.sign(place))
-        }
-      }
-      return RawTensor(matrix.name + ".weight", "F32", [matrix.rows, matrix.columns], FloatBytes.f32(result))
-    }
-    return ModelFolderBuilder(dense + others, configuration: configuration).write(folder)
-  }
-
-  /// The trits as weights that are rotated, in the form of MLX.
-  func writeForMLX(_ folder: String) throws -> String {
-    var text = try #require(try JSONValue.parse(Array(configuration.utf8)).object)
-    text["architectures"] = nil
-    let modules = matrices.map { matrix -> JSONValue in
-      .object([
-        "path": .string(matrix.name), "embedding": .bool(matrix.name.contains("embed")), "dtype": "float16",
-        "block": 512,
-      ])
-    }
-    let whole: JSONObject = [
-      "model_type": "prism_hadamard_qwen35", "schema_version": 2, "tensor_namespace": "mlx-vlm-qwen3_5",
-      "base_model_type": "qwen3_5", "gdn_activation_layout": "grouped",
-      "quantization": .object(["bits": 2, "group_size": 128, "mode": "affine"]), "modules": .array(modules),
-      "text_config": .object(text), "tie_word_embeddings": false,
-    ]
-    var tensors: [RawTensor] = []
-    for matrix in matrices {
-      tensors += matrix.packed("language_model." + matrix.name)
-      let signs = (0..<matrix.columns).map { Self.sign($0) }
-      tensors.append(
-        RawTensor("language_model.\(matrix.name).signs", "F32", [matrix.columns], FloatBytes.f32(signs)))
-    }
-    for var tensor in others {
-      if tensor.name.hasSuffix("norm.weight"), !tensor.name.contains("linear_attn") {
-        tensor.bytes = FloatBytes.f32(LittleEndian.u32s(tensor.bytes).map { 1 + Float(bitPattern: $0) })
-      }
-      if tensor.name.hasSuffix("conv1d.weight") { tensor.shape = [channels, 4, 1] }
-      tensor.name = "language_model." + tensor.name
-      tensors.append(tensor)
-    }
-    let json = String(decoding: JSONValue.object(whole).serialized(), as: UTF8.self)
-    return ModelFolderBuilder(tensors, configuration: json).write(folder)
-  }
-
-  /// The keys that say so in a GGUF file.
-  func keys(block: Int, isGrouped: Bool) -> [MetadataEntry] {
-    func entry(_ key: String, _ value: MetadataValue) -> MetadataEntry { MetadataEntry("prism.hadamard." + key, value) }
-    let widths = Set(matrices.map(\.columns)).sorted()
-    let names = matrices.compactMap { matrix -> String? in
-      let module = Qwen35().modules.first { matrix.name.hasSuffix($0.path) }
-      guard let module, module.part != .embedding else { return nil }
-      let layer = matrix.name.split(separator: ".").dropFirst(2).first.flatMap { Int($0) }
-      return ModulePlace(module, layer: layer, piece: .weight).storedName
-    }
-    return [
-      entry("version", .uint32(1)), entry("block_size", .uint32(UInt32(block))),
-      entry("transform", .string("normalized-sylvester-walsh-hadamard")),
-      entry("axis", .string("input-last-dimension")), entry("sign_mode", .string("explicit")),
-      entry("sign_widths", .array(.int32(widths.map { Int32($0) }))),
-      entry("sign_values", .array(.int32(widths.flatMap { (0..<$0).map { Int32(Self.sign($0)) } }))),
-      entry("weight_names", .array(.string(names))),
-      entry("inverse_weight_names", .array(.string(["token_embd.weight"]))),
-      entry("gdn_v_grouped", .bool(isGrouped)), entry("tied_output", .bool(false)),
-    ]
-  }
-}
-
 @Suite("Qwen3.5")
 struct Qwen35Tests {
   private static func logits(_ source: any TensorSource) throws -> [Float] {
@@ -319,6 +95,9 @@ struct Qwen35Tests {
       ("qwen35.ssm.unknown", MetadataValue.uint32(1)), ("qwen35.ssm.inner_size", .uint32(16)),
       ("qwen35.ssm.time_step_rank", .uint32(3)), ("qwen35.rope.dimension_sections", .array(.int32([1, 1, 1, 1]))),
       ("qwen35.attention.recurrent_layers", .array(.bool([true]))),
+      // The list says delta net, attention.
+      ("qwen35.full_attention_interval", .uint32(1)), ("qwen35.nextn_predict_layers", .uint32(1)),
+      ("prism.Hadamard.version", .uint32(1)), ("prism.hadamard", .uint32(1)),
     ])
   func keys(_ key: String, _ value: MetadataValue) throws {
     let scratch = ScratchFolder()
@@ -330,8 +109,113 @@ struct Qwen35Tests {
       entries.removeAll { $0.key == key }
       entries.append(MetadataEntry(key, value))
     }
-    let error = #expect(throws: (any Error).self) { try Self.logits(path) }
-    #expect(error is any DiagnosticError)
+    let error = #expect(throws: (any Error).self) { try Self.logits(path) } as? any DiagnosticError
+    #expect(error?.location.file == path && error?.remedy != nil, "\(error as Any)")
+    #expect(error?.location.field == key || error?.location.tensor?.contains("layers.1") == true, "\(error as Any)")
+  }
+
+  @Test(
+    "a text in pieces has the logits of one call, past a chunk of the forward pass", arguments: [1, 7, 127, 128, 149])
+  func pieces(_ size: Int) throws {
+    let scratch = ScratchFolder()
+    var model = ChangedModel(TernaryHybrid.small.write(scratch["short"]))
+    model.replace("\"max_position_embeddings\": 64", "\"max_position_embeddings\": 256")
+    let source = model.write(scratch["source"])
+    try Workflow.convert(source, scratch["q2.gguf"], to: .gguf) {
+      $0.gguf.weights = .q2
+      $0.gguf.hasTokenizer = false
+    }
+    let ids = (0..<150).map { $0 * 37 % 48 }
+    for (path, mode) in [
+      (source, ArithmeticMode.reference), (scratch["q2.gguf"], .reference), (scratch["q2.gguf"], .fast),
+    ] {
+      let options = RunOptions(mode: mode, threads: 2)
+      let loaded = try RunnableModel(ModelOpener.toRun(path, OpenOptions()), options, engine: options.engine())
+      let whole = try loaded.session(for: ids.count).logits(ids)
+      let session = try loaded.session(for: ids.count)
+      var parts: [Float] = []
+      for start in stride(from: 0, to: ids.count, by: size) {
+        parts += try session.logits(Array(ids[start..<min(ids.count, start + size)]))
+      }
+      // Float's last bits of sums in another order.
+      #expect(Self.distance(whole, parts) < 1e-5, "\(path) \(mode)")
+    }
+  }
+
+  @Test("layers behind the model's are left out where they draft tokens, and are no surplus of a wrong count")
+  func drafting() throws {
+    let scratch = ScratchFolder()
+    try Workflow.convert(TernaryHybrid.small.write(scratch["source"]), scratch["model.gguf"], to: .gguf) {
+      $0.gguf.weights = .f32
+      $0.gguf.hasTokenizer = false
+    }
+    func set(_ entries: inout [MetadataEntry], _ values: [(String, MetadataValue)]) {
+      for (key, value) in values {
+        entries.removeAll { $0.key == "qwen35." + key }
+        entries.append(MetadataEntry("qwen35." + key, value))
+      }
+    }
+    // Names of a drafting block of llama.cpp.
+    let more = try ["blk.2.nextn.eh_proj.weight", "blk.2.attn_q.weight"].map { name in
+      (
+        GGUFTensor(name: name, shape: try #require(TensorShape([2, 4])), type: 0, byteCount: 32),
+        [UInt8](repeating: 0, count: 32)
+      )
+    }
+    let drafts = try ChangedGGUF.write(scratch["model.gguf"], scratch["drafts.gguf"], adding: more) {
+      set(
+        &$0,
+        [
+          ("block_count", .uint32(3)), ("nextn_predict_layers", .uint32(1)),
+          ("attention.recurrent_layers", .array(.bool([true, false, false]))),
+        ])
+    }
+    #expect(try ModelOpener.open(drafts).manifest.notes.contains { $0.contains("2 tensors of a head that drafts") })
+    #expect(try Self.logits(drafts) == Self.logits(scratch["model.gguf"]))
+    // Without its last layer the file would be a sound one of another model.
+    let short = try ChangedGGUF.write(scratch["model.gguf"], scratch["short.gguf"]) {
+      set(&$0, [("block_count", .uint32(1)), ("attention.recurrent_layers", .array(.bool([true])))])
+      $0.removeAll { $0.key == "qwen35.full_attention_interval" }
+    }
+    #expect(throws: ModelError.self) { try Self.logits(short) }
+    let found = try CheckTests.check(short)
+    let errors = found.findings.filter { $0.severity == .error }
+    #expect(!errors.isEmpty && errors.allSatisfy { $0.rule == .unusedTensor }, "\(found.findings)")
+  }
+
+  @Test("a vision tower is listed, and left out of conversions to a text model with a note")
+  func vision() throws {
+    let scratch = ScratchFolder()
+    let plain = TernaryHybrid.small.write(scratch["source"])
+    var model = ChangedModel(plain)
+    for index in model.file.tensors.indices where !model.file.tensors[index].name.hasPrefix("lm_head") {
+      let name = model.file.tensors[index].name
+      model.file.tensors[index].name = "model.language_model." + name.dropFirst("model.".count)
+    }
+    let tower = ["model.visual.patch_embed.proj.weight", "model.visual.blocks.0.norm1.weight"]
+    model.file.tensors += tower.map { RawTensor($0, "F32", [2], FloatBytes.f32([1, 2])) }
+    model.configuration = """
+      {"architectures": ["Qwen3_5ForConditionalGeneration"], "model_type": "qwen3_5", "image_token_id": 7,
+       "vision_config": {"depth": 1}, "tie_word_embeddings": false, "text_config": \(model.configuration)}
+      """
+    let path = model.write(scratch["compound"])
+    func speaks(_ text: String) -> Bool { text.contains("2 tensors of its vision tower") }
+    let seen = try Workflow.inspect(path)
+    #expect(seen.manifest.notes.contains(where: speaks))
+    #expect(tower.allSatisfy { seen.manifest.tensor(named: $0) != nil })
+    let targets: [(name: String, target: ConversionTarget)] = [
+      ("a.gguf", .gguf), ("mlx", .mlx), ("a.tritpack", .tritpack),
+    ]
+    for (name, target) in targets {
+      let result = try Workflow.convert(path, scratch[name], to: target) {
+        $0.gguf.weights = .f32
+        $0.gguf.hasTokenizer = false
+      }
+      #expect(result.plan.warnings.contains(where: speaks), "\(name): \(result.plan.warnings)")
+      let output = try FormatRegistry.open(scratch[name])
+      #expect(!output.manifest.tensors.contains { $0.name.contains("visual") })
+      #expect(try Self.distance(Self.logits(plain), Self.logits(scratch[name])) < 1e-5, "\(name)")
+    }
   }
 
   @Test("packed for GGUF and MLX, a ternary one stays the same model")
@@ -478,5 +362,58 @@ struct Qwen35Tests {
       (scratch["plain.gguf"], OpenOptions()), (ordinary, OpenOptions()), hints: &hints)
     let result = try CompareWorkflow(first: pair.0, second: pair.1, request: CompareRequest()).run()
     #expect(result.hints.contains { $0.contains("unfolding explains") })
+    // So does the twin that has its keys.
+    hints = []
+    let twins = try ModelOpener.openPair(
+      (scratch["plain.gguf"], OpenOptions()), (path, OpenOptions()), hints: &hints)
+    let beside = try CompareWorkflow(first: twins.0, second: twins.1, request: CompareRequest()).run()
+    #expect(beside.hints.contains { $0.contains("unfolding explains") && $0.contains("plain.gguf holds") })
+  }
+
+  @Test("check says what headers cannot tell of a file without its keys, and what a sibling does")
+  func stripped() throws {
+    let scratch = ScratchFolder()
+    let model = TernaryHybrid.small
+    try Workflow.convert(model.write(scratch["source"]), scratch["stripped.gguf"], to: .gguf) {
+      $0.gguf.weights = .q2
+      $0.gguf.hasTokenizer = false
+    }
+    let keyed = try ChangedGGUF.write(scratch["stripped.gguf"], scratch["keyed.gguf"]) {
+      $0 += model.keys(block: 64, isGrouped: false)
+    }
+    let ordinary = model.writeUnfolded(scratch["ordinary"], block: 64, takesTurns: true)
+    func check(_ path: String, _ sibling: String?) throws -> CheckResult {
+      try CheckWorkflow(CheckRequest(path: path, sibling: sibling)).run()
+    }
+    func isHeaderNote(_ note: String) -> Bool { note.contains("headers cannot tell") }
+    let alone = try check(scratch["stripped.gguf"], nil)
+    #expect(alone.count(.error) == 0 && alone.cautions.contains(where: isHeaderNote), "\(alone.cautions)")
+    // Dense weights may have lost keys as well; a folder of them is an ordinary model.
+    try Workflow.convert(scratch["source"], scratch["f16.gguf"], to: .gguf) {
+      $0.gguf.weights = .f16
+      $0.gguf.hasTokenizer = false
+    }
+    #expect(try check(scratch["f16.gguf"], nil).cautions.contains(where: isHeaderNote))
+    try Workflow.convert(scratch["source"], scratch["mlx"], to: .mlx)
+    #expect(try check(scratch["mlx"], nil).cautions.contains(where: isHeaderNote))
+    #expect(try !check(ordinary, nil).cautions.contains(where: isHeaderNote))
+    #expect(try !check(keyed, nil).cautions.contains(where: isHeaderNote))
+    for sibling in [ordinary, keyed] {
+      let found = try check(scratch["stripped.gguf"], sibling)
+      let errors = found.findings.filter { $0.severity == .error }
+      #expect(errors.map(\.rule) == [.rotation], "\(found.findings)")
+      #expect(errors.first?.detail.contains("stripped.gguf holds the weights of") == true)
+      #expect(errors.first?.detail.contains("blocks of 64 with signs") == true)
+      #expect(!found.cautions.contains(where: isHeaderNote))
+    }
+    // The other way about it is the sibling that has lost them, and a model beside itself has lost nothing.
+    #expect(try check(ordinary, scratch["stripped.gguf"]).findings.allSatisfy { $0.rule != .rotation })
+    for (path, sibling) in [(keyed, ordinary), (scratch["stripped.gguf"], scratch["source"])] {
+      let found = try check(path, sibling)
+      #expect(found.findings.allSatisfy { $0.rule != .rotation }, "\(found.findings)")
+      let said = found.notes + found.cautions
+      #expect(said.contains { $0.contains("not looked at") || $0.contains("nothing speaks for") }, "\(said)")
+    }
+    #expect(throws: (any Error).self) { try check(scratch["stripped.gguf"], scratch["nowhere"]) }
   }
 }

@@ -14,17 +14,22 @@ struct CompoundConfiguration {
 
   /// Nil for a configuration that is no compound one.
   ///
-  /// - Throws: `ModelError` for a part that is no object.
+  /// - Throws: `ModelError` for a part that is missing or no object.
   init?(_ whole: JSONObject, file: String) throws(ModelError) {
     guard let architecture = CompoundConfiguration.architecture(of: whole), let compound = architecture.compound
     else { return nil }
     var reader = ConfigurationReader(whole, file: file)
-    guard let part = reader.value(compound.key) else { return nil }
+    guard let part = reader.value(compound.key) else {
+      // Without it loaders take their defaults. Older folders of rotated weights are those of the text model alone.
+      if MLXRotation.isStated(whole) { return nil }
+      throw reader.error(.missingKey, compound.key)
+    }
     guard var text = part.object else {
       throw reader.error(.wrongType(expected: "an object", found: reader.describe(part)), compound.key)
     }
     prefix = compound.key + "."
-    if let named = ArchitectureRegistry.className(in: text), named != architecture.className {
+    problem = CompoundConfiguration.misnamed(whole, architecture, compound, reader)
+    if problem == nil, let named = ArchitectureRegistry.className(in: text), named != architecture.className {
       problem = reader.error(
         .contradiction(expected: architecture.className, found: named), prefix + "architectures")
     }
@@ -66,6 +71,24 @@ struct CompoundConfiguration {
       guard let compound = family.compound else { return false }
       return name == compound.className || compound.modelType == type
     }
+  }
+
+  /// A class or type of other models than the one whose part is there.
+  private static func misnamed(
+    _ whole: JSONObject, _ architecture: any Architecture, _ compound: CompoundClass, _ reader: ConfigurationReader
+  ) -> ModelError? {
+    func other(_ key: String, _ expected: String, _ found: String) -> ModelError {
+      reader.error(.contradiction(expected: "\(expected) around \(compound.key)", found: found), key)
+    }
+    if let name = ArchitectureRegistry.className(in: whole), name != compound.className,
+      name != architecture.className
+    {
+      return other("architectures", compound.className, name)
+    }
+    if let type = whole["model_type"]?.string, type != compound.modelType, !MLXRotation.isStated(whole) {
+      return other("model_type", compound.modelType, type)
+    }
+    return nil
   }
 
   /// The entries of modules under the names of the text model.

@@ -259,14 +259,6 @@ extension GGUFDescription {
     return count
   }
 
-  /// Whether a block of a file drafts tokens, behind those of the model.
-  static func isDrafting(_ name: String, _ description: ModelDescription) -> Bool {
-    guard description.architecture.keys.layerKinds == .deltaNets, name.hasPrefix(ModulePlace.storedLayerPrefix)
-    else { return false }
-    let digits = name.dropFirst(ModulePlace.storedLayerPrefix.count).prefix { $0 != "." }
-    return UInt32(digits).flatMap { Int(exactly: $0) }.map { $0 >= description.layers } ?? false
-  }
-
   private static func readDeltaNets(
     _ keys: GGUFKeyReader, _ architecture: any Architecture, layers: Int, blocks: Int
   ) throws(GGUFModelError) -> (pattern: LayerPattern, shape: DeltaNetShape)? {
@@ -279,12 +271,19 @@ extension GGUFDescription {
       return value
     }
     // What llama.cpp takes without the key.
-    var pattern = LayerPattern.every(try keys.integer(DeltaKeys.interval) ?? 4)
+    let interval = try keys.integer(DeltaKeys.interval)
+    var pattern = LayerPattern.every(interval ?? 4)
     if let value = keys.value(DeltaKeys.recurrent) {
       guard case .array(.bool(let list)) = value, list.count == blocks else {
         throw keys.bad(DeltaKeys.recurrent, "a flag for each of \(blocks) layers", value.text())
       }
-      pattern = LayerPattern(list.prefix(layers).map { $0 ? .deltaNet : .attention })
+      let listed: [LayerKind] = list.prefix(layers).map { $0 ? .deltaNet : .attention }
+      // Programs go by one of the two, older ones by the interval.
+      if let interval, listed.indices.contains(where: { listed[$0] != pattern.kind(ofLayer: $0) }) {
+        throw keys.bad(
+          DeltaKeys.interval, "the layers \(keys.prefix)\(DeltaKeys.recurrent) names", "another one in \(interval)")
+      }
+      pattern = LayerPattern(listed)
     }
     let heads = try size(DeltaKeys.heads, 1...(1 << 16))
     let groups = try size(DeltaKeys.groups, 1...(1 << 16))

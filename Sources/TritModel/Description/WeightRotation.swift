@@ -47,7 +47,7 @@ public struct WeightRotation: Sendable, Hashable {
 // MARK: - Reading
 
 extension WeightRotation {
-  static let prefix = "prism.hadamard."
+  static let prefix = stem + "."
   static let transform = "normalized-sylvester-walsh-hadamard"
   static let axis = "input-last-dimension"
   /// The one tensor that is looked up, and may be rotated.
@@ -64,8 +64,11 @@ extension WeightRotation {
   }()
   private static let valueOutput = "ssm_out"
 
-  /// Whether a key of a GGUF file speaks of rotation.
-  package static func owns(_ key: String) -> Bool { key.hasPrefix(prefix) }
+  /// The same without what may follow it.
+  private static let stem = "prism.hadamard"
+
+  /// Whether a key of a GGUF file speaks of rotation, be it misspelt: passed over, it would leave another model.
+  package static func owns(_ key: String) -> Bool { key.lowercased().hasPrefix(stem) }
 
   /// What the keys of a GGUF file say; nil without any of them.
   ///
@@ -239,8 +242,11 @@ private struct RotationKeys {
     self.manifest = manifest
     for entry in manifest.entries where WeightRotation.owns(entry.key) {
       let key = String(entry.key.dropFirst(WeightRotation.prefix.count))
-      guard RotationKeys.known.contains(key) else {
-        throw bad(key, "one of " + RotationKeys.known.sorted().joined(separator: ", "), "another key")
+      guard entry.key.hasPrefix(WeightRotation.prefix), RotationKeys.known.contains(key) else {
+        let names = RotationKeys.known.sorted().joined(separator: ", ")
+        throw GGUFModelError(
+          .badRotation(expected: "\(WeightRotation.prefix) and one of \(names)", found: "another key"),
+          file: manifest.path, field: entry.key)
       }
       guard values.updateValue(entry.value, forKey: key) == nil else { throw bad(key, "every key once", "it twice") }
     }

@@ -11,7 +11,8 @@ public struct GGUFModelError: DiagnosticError, Equatable {
     case badValue(expected: String, found: String)
     /// A key holds another kind of value than its readers take.
     case badType(expected: String, found: String)
-    case headsDoNotFit(rows: Int, heads: Int)
+    /// Rows or columns that cannot be cut into heads.
+    case headsDoNotFit(expected: String, found: Int)
     case noName
     /// A dense tensor has a factor in a tensor of its own.
     case factorOfDense
@@ -46,7 +47,7 @@ public struct GGUFModelError: DiagnosticError, Equatable {
     case .missingKey(let key): "'\(printable(key))' is missing, and GGUF readers need it"
     case .badValue(let expected, let found), .badType(let expected, let found):
       "expected \(expected), found \(printable(found))"
-    case .headsDoNotFit(let rows, let heads): "\(rows) rows cannot be cut into \(heads) heads of even size"
+    case .headsDoNotFit(let expected, let found): "expected \(expected), found \(found) rows or columns"
     case .noName: "GGUF has no name for this tensor"
     case .factorOfDense: "its values are to be multiplied by a '.scale' tensor, which is read for ternary types only"
     case .badFactor(let found): "a '.scale' tensor holds one F32 number above 0, found \(printable(found))"

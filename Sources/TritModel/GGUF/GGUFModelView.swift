@@ -105,6 +105,7 @@ public final class GGUFModelView: TensorSource, ModelView {
     var indexOfName: [ExactString: Int] = [:]
     var tensors: [TensorDescriptor] = []
     let factors = try GGUFFactors(base)
+    let drafting = reading.map { DraftingBlocks(base.manifest, $0.description) }
     var setAside = 0
     storedTensors = base.manifest.tensors
     places.reserveCapacity(storedTensors.count)
@@ -114,13 +115,13 @@ public final class GGUFModelView: TensorSource, ModelView {
     where !factors.isFactor(stored.name) && !rotaryTensors.holds(stored.name) {
       let place = architecture?.place(ofStored: stored.name)
       // Layers behind the model's have names of its table, and no text needs them.
-      if let description = reading?.description, GGUFDescription.isDrafting(stored.name, description) {
+      if drafting?.hold(stored.name) == true {
         setAside += 1
         continue
       }
       let permutation = try place.flatMap {
         try reading?.description.permutation(
-          $0, rows: stored.shape.rank == 1 ? stored.shape.elementCount : stored.shape.rows)
+          $0, rows: stored.shape.rank == 1 ? stored.shape.elementCount : stored.shape.rows, in: base.manifest.path)
       }
       let isUnfolded = unfolded.contains(ExactString(stored.name))
       let isRotated = rotated.contains(ExactString(stored.name))
@@ -128,9 +129,13 @@ public final class GGUFModelView: TensorSource, ModelView {
       let columns =
         isRotated
         ? nil
-        : try place.flatMap { try reading?.description.columnPermutation($0, columns: stored.shape.columns) }
+        : try place.flatMap {
+          try reading?.description.columnPermutation($0, columns: stored.shape.columns, in: base.manifest.path)
+        }
       let unfolding =
-        isUnfolded ? try GGUFModelView.rotation(rotation, of: stored, place, reading?.description)?.unfolding : nil
+        isUnfolded
+        ? try GGUFModelView.rotation(rotation, of: stored, place, reading?.description, base.manifest.path)?.unfolding
+        : nil
       var (shown, access) = GGUFModelView.shown(stored, permutation, columns, unfolding, place?.template)
       shown.name = place?.name ?? stored.name
       let factor = factors.factor(of: stored.name)
@@ -241,7 +246,8 @@ public final class GGUFModelView: TensorSource, ModelView {
 
   /// How a tensor is rotated, as the view names its columns.
   private static func rotation(
-    _ rotation: WeightRotation?, of stored: TensorDescriptor, _ place: ModulePlace?, _ description: ModelDescription?
+    _ rotation: WeightRotation?, of stored: TensorDescriptor, _ place: ModulePlace?, _ description: ModelDescription?,
+    _ file: String
   ) throws(GGUFModelError) -> RowRotation? {
     guard let rotation, rotation.names.contains(stored.name) else { return nil }
     let columns = stored.shape.columns
@@ -252,7 +258,7 @@ public final class GGUFModelView: TensorSource, ModelView {
     var result = RowRotation(
       columns: columns, blockSize: rotation.blockSize, signs: rotation.signs?[columns])
     // Value heads are rotated in Hugging Face's order, or in the file's.
-    if rotation.valueHeads == nil, let order = try description.columnPermutation(place, columns: columns) {
+    if rotation.valueHeads == nil, let order = try description.columnPermutation(place, columns: columns, in: file) {
       result.order = (0..<columns).map { order.row(ofStored: $0) }
     }
     return result
@@ -264,7 +270,8 @@ public final class GGUFModelView: TensorSource, ModelView {
 
   private func rowRotation(of tensor: TensorDescriptor) -> RowRotation? {
     try? GGUFModelView.rotation(
-      rotation, of: stored(tensor), reading?.description.architecture.place(of: tensor.name), reading?.description)
+      rotation, of: stored(tensor), reading?.description.architecture.place(of: tensor.name), reading?.description,
+      base.manifest.path)
   }
 
   /// The description as far as it is understood; nil for a family that is not known. Its tensors' names and row order

@@ -128,46 +128,65 @@ extension ModuleTemplate.StoredValues {
 }
 
 extension ModuleTemplate.StoredValues {
-  /// Whether two numbers are one as far as a file holds them: a step or two apart there, as programs round e^x.
+  /// Whether two numbers are one as far as a file holds them: a step or two apart there, as programs round e^x, or a sum
+  /// 1 + w that was added up in F16.
   package func areOne(_ left: Float, _ right: Float) -> Bool {
     let (a, b) = (stored(left), stored(right))
-    return abs(a - b) <= (self == .minusExponential ? 2 : 0) * max(abs(a), abs(b)).ulp
+    return switch self {
+    case .same: a == b
+    case .onePlus: Self.areOneSum(a, b)
+    case .minusExponential: abs(a - b) <= 2 * max(abs(a), abs(b)).ulp
+    }
+  }
+
+  /// Whether two sums 1 + w are one, or one of them is the other as F16: llama.cpp's converter adds in that type where
+  /// the checkpoint has it, and stores F32. Source: llama.cpp `conversion/qwen.py`.
+  static func areOneSum(_ left: Float, _ right: Float) -> Bool {
+    left == right || HalfFloat(left).float == right || HalfFloat(right).float == left
   }
 }
 
 extension ModelDescription {
   /// The row order of a tensor in GGUF; nil when it is Hugging Face's.
   ///
-  /// - Parameter rows: of the tensor, or its elements when it is a vector.
+  /// - Parameters:
+  ///   - rows: of the tensor, or its elements when it is a vector.
+  ///   - file: for errors.
   /// - Throws: `GGUFModelError` when rows and heads do not fit.
-  package func permutation(_ place: ModulePlace, rows: Int) throws(GGUFModelError) -> RowPermutation? {
-    try permutation(place.template.rowOrder, count: rows, place)
+  package func permutation(
+    _ place: ModulePlace, rows: Int, in file: String
+  ) throws(GGUFModelError) -> RowPermutation? {
+    try permutation(place.template.rowOrder, count: rows, place, file)
   }
 
   /// The same of columns.
-  package func columnPermutation(_ place: ModulePlace, columns: Int) throws(GGUFModelError) -> RowPermutation? {
-    try permutation(place.template.columnOrder, count: columns, place)
+  package func columnPermutation(
+    _ place: ModulePlace, columns: Int, in file: String
+  ) throws(GGUFModelError) -> RowPermutation? {
+    try permutation(place.template.columnOrder, count: columns, place, file)
   }
 
   private func permutation(
-    _ order: ModuleTemplate.RowOrder, count: Int, _ place: ModulePlace
+    _ order: ModuleTemplate.RowOrder, count: Int, _ place: ModulePlace, _ file: String
   ) throws(GGUFModelError) -> RowPermutation? {
-    let heads: Int
+    let expected: String
     let found: RowPermutation?
     switch order {
     case .asGiven: return nil
     case .rotatedPairs:
-      heads = place.template.rows == .keys ? attention.keyValueHeads : attention.heads
+      let heads = place.template.rows == .keys ? attention.keyValueHeads : attention.heads
+      expected = "\(heads) heads of an even size"
       found = RowPermutation(rows: count, heads: heads)
     case .valueHeads, .valueHeadsBehindKeys:
       // One value head for each key head is either order.
       guard let net = deltaNet, net.valueHeads != net.keyHeads else { return nil }
-      heads = net.valueHeads
-      found = RowPermutation(
-        rows: count, behind: order == .valueHeads ? 0 : 2 * net.keyWidth, groups: net.keyHeads, heads: heads)
+      let keys = order == .valueHeads ? 0 : 2 * net.keyWidth
+      expected = (keys == 0 ? "" : "\(keys) rows of keys and ") + "\(net.valueHeads) value heads of one size"
+      found = RowPermutation(rows: count, behind: keys, groups: net.keyHeads, heads: net.valueHeads)
     }
     guard let found else {
-      throw GGUFModelError(.headsDoNotFit(rows: count, heads: heads), tensor: place.storedName ?? place.name)
+      throw GGUFModelError(
+        .headsDoNotFit(expected: expected, found: count), file: file, tensor: place.storedName ?? place.name)
     }
     return found
   }

@@ -28,6 +28,34 @@ extension LanguageModel {
     embedding.form(beside: other.embedding)
   }
 
+  /// The form of the norm that a state comes out of; nil for another state, and for norms that hold other numbers.
+  package func normForm(ofState name: String, beside other: LanguageModel) -> StoredForm? {
+    guard configuration.architecture.normWeights == .aboveOne, let mine = norm(ofState: name),
+      let theirs = other.norm(ofState: name), mine.count == theirs.count
+    else { return nil }
+    if mine == theirs { return .same }
+    let areSums = zip(mine, theirs).allSatisfy { ModuleTemplate.StoredValues.areOneSum($0, $1) }
+    return areSums ? .rounded : nil
+  }
+
+  /// The weights 1 + w of a norm, by the state that comes out of it.
+  private func norm(ofState name: String) -> [Float]? {
+    if name == "final_norm" { return finalNorm.values }
+    let parts = name.split(separator: ".", maxSplits: 1)
+    guard parts.count == 2, parts[0].hasPrefix("block"), let index = Int(parts[0].dropFirst(5)),
+      layers.indices.contains(index)
+    else { return nil }
+    let layer = layers[index]
+    let table = configuration.architecture
+    var norms: [(part: ModulePart, weights: NormWeights?)] = [
+      (.inputNorm, layer.inputNorm), (.feedForwardNorm, layer.feedForwardNorm),
+    ]
+    if case .attention(let attention) = layer.mixer {
+      norms += [(.queryNorm, attention.queryNorm), (.keyNorm, attention.keyNorm)]
+    }
+    return norms.first { table.module($0.part)?.path == String(parts[1]) }?.weights?.values
+  }
+
   package func headForm(beside other: LanguageModel) -> StoredForm { head.form(beside: other.head) }
 }
 

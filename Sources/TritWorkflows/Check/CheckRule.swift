@@ -143,6 +143,8 @@ public struct CheckResult: Sendable {
   public var isStrict: Bool
   /// What could not be looked at.
   public var notes: [String]
+  /// What no rule decides and everyone should know.
+  public var cautions: [String] = []
 
   /// Findings of that severity.
   public func count(_ severity: CheckSeverity) -> Int { findings.count { $0.severity == severity } }
@@ -180,6 +182,7 @@ public struct CheckResult: Sendable {
       ])
     }
     report.append(table)
+    for caution in cautions { report.note(.warning, caution) }
     for note in notes { report.note(.info, note) }
     report.brief = ReportBrief(
       ["path", "kind", "errors", "warnings", "tensors_read", "rules"], rows: ["findings": Array(findings.indices)])

@@ -11,14 +11,18 @@ public struct CheckRequest: Sendable {
   public var isStrict: Bool
   /// Whether a text is scored as well, which takes as long as running it.
   public var scoresText: Bool
+  /// Another form of the model, to find rotated weights whose keys were lost.
+  public var sibling: String?
 
   public init(
-    path: String, open: OpenOptions = OpenOptions(), isStrict: Bool = false, scoresText: Bool = false
+    path: String, open: OpenOptions = OpenOptions(), isStrict: Bool = false, scoresText: Bool = false,
+    sibling: String? = nil
   ) {
     self.path = path
     self.open = open
     self.isStrict = isStrict
     self.scoresText = scoresText
+    self.sibling = sibling
   }
 }
 
@@ -68,7 +72,12 @@ public struct CheckWorkflow: Sendable {
     result.readTensors = values.read
     result.notes += values.notes
     result.findings += try CheckWorkflow.described(source, survey)
-    if let note = CheckWorkflow.rotationNote(source, scoresText: request.scoresText) { result.notes.append(note) }
+    let rotation = RotationCheck(source: source, sibling: request.sibling, open: request.open, work: work)
+    let rotated = try rotation.run()
+    result.findings += rotated.findings
+    result.notes += rotated.notes
+    result.cautions += rotated.cautions
+    var predictsText: Bool?
     // What is wrong already needs no text to show it.
     if result.count(.error) == 0 {
       let computed = try ComputationCheck(
@@ -76,7 +85,9 @@ public struct CheckWorkflow: Sendable {
       ).run()
       result.findings += computed.findings
       result.notes += computed.notes
+      predictsText = computed.predictsText
     }
+    if let note = rotation.headerNote(predictsText: predictsText) { result.cautions.append(note) }
     // Errors first, otherwise in the order of the rules.
     let order = Dictionary(uniqueKeysWithValues: CheckRule.allCases.enumerated().map { ($0.element, $0.offset) })
     result.findings = result.findings.enumerated().sorted { left, right in
@@ -109,16 +120,6 @@ public struct CheckWorkflow: Sendable {
       }
     }
     return (findings, notes)
-  }
-
-  /// What headers cannot tell of a file of a family whose published models are rotated; nil for others.
-  private static func rotationNote(_ source: any TensorSource, scoresText: Bool) -> String? {
-    guard let view = source as? GGUFModelView, view.rotation == nil, view.statedDescription?.deltaNet != nil,
-      view.manifest.tensors.contains(where: { $0.encoding.isTernary })
-    else { return nil }
-    return "headers cannot tell whether these weights are rotated and the keys that say so were lost: "
-      + (scoresText ? "the text that was run does" : "--run scores a short text") + "; 'tritsmith compare' with the "
-      + "ordinary weights names the cause"
   }
 
   /// Trits and scales, configuration, tokenizer: all rules that read no weights.

@@ -18,8 +18,15 @@ struct ComputationCheck {
   /// Tokens that are run: enough for a token to look back at others.
   private static let tokens = 8
 
+  struct Outcome {
+    var findings: [CheckFinding] = []
+    var notes: [String] = []
+    /// Whether a text was predicted better than noise is; nil where none was scored.
+    var predictsText: Bool?
+  }
+
   /// - Throws: what reading throws, and `CancellationFailure`.
-  func run() throws -> (findings: [CheckFinding], notes: [String]) {
+  func run() throws -> Outcome {
     // Mapped, dense weights are used where they lie.
     var options = RunOptions(mode: .fast, open: open, cancellation: work.parallelism.cancellation)
     options.open.access = .mapped
@@ -28,7 +35,7 @@ struct ComputationCheck {
     do {
       model = try RunnableModel(path, options)
     } catch let error as any DiagnosticError where error.category == .malformedInput {
-      return ([], ["what it computes was not looked at: \(error.placedSummary)"])
+      return Outcome(notes: ["what it computes was not looked at: \(error.placedSummary)"])
     }
     try work.parallelism.cancellation.check()
     let configuration = model.model.configuration
@@ -36,10 +43,10 @@ struct ComputationCheck {
     // Spread over the vocabulary: its beginning holds marks and single bytes only.
     let step = configuration.vocabularySize / count
     guard let state = try model.firstNonFinite(in: [(0..<count).map { $0 * step }]) else {
-      return scoresText ? try scored(model) : ([], [])
+      return scoresText ? try scored(model) : Outcome()
     }
     let detail = "\(state.value) at token \(state.token) of \(count), from numbers that are finite"
-    return ([CheckFinding(.computation, state.name, detail)], [])
+    return Outcome(findings: [CheckFinding(.computation, state.name, detail)])
   }
 
   /// Tokens of the text that is scored: a model that computes noise is as bad on the first as on any other.
@@ -47,19 +54,19 @@ struct ComputationCheck {
 
   /// How well the model predicts a short text. What is worse than a guess among a tenth of the vocabulary is noise; why
   /// it is no number tells.
-  private func scored(_ model: RunnableModel) throws -> (findings: [CheckFinding], notes: [String]) {
+  private func scored(_ model: RunnableModel) throws -> Outcome {
     let (ids, begin): ([Int], Int?)
     do {
       let tokenizer = try Tokenizer(of: model.source)
       ids = try tokenizer.encode(String(GapRequest.sampleText.prefix(1000)), addSpecialTokens: false)
       begin = tokenizer.bosTokenID
     } catch let error as any DiagnosticError where error.category == .malformedInput {
-      return ([], ["no text was scored: \(error.placedSummary)"])
+      return Outcome(notes: ["no text was scored: \(error.placedSummary)"])
     }
     let configuration = model.model.configuration
     let window = min(ComputationCheck.scoredTokens, configuration.contextLength)
     guard window >= 2, ids.count >= 2, ids.allSatisfy({ $0 < configuration.vocabularySize }) else {
-      return ([], ["no text was scored: it has tokens without an embedding, or the context is too short"])
+      return Outcome(notes: ["no text was scored: it has tokens without an embedding, or the context is too short"])
     }
     let result = try RunnableModel.locating(path) {
       try model.model.perplexity(
@@ -70,11 +77,12 @@ struct ComputationCheck {
     let text =
       "perplexity \(NumberText.fixed(result.perplexity, digits: 1)) on \(result.negativeLogLikelihoods.count) "
       + "tokens of the built-in text"
-    guard result.perplexity > bound else { return ([], [text]) }
+    // What is no number is no prediction either.
+    if result.perplexity <= bound { return Outcome(notes: [text], predictsText: true) }
     let finding = CheckFinding(
       .noise, "",
       "\(text), above a tenth of the vocabulary (\(NumberText.fixed(bound, digits: 1))): it computes noise; the numbers do "
         + "not say why")
-    return ([finding], [])
+    return Outcome(findings: [finding], predictsText: false)
   }
 }

@@ -79,7 +79,7 @@ public struct CompareWorkflow: Sendable {
     if orders.isEmpty,
       let rotation = try RotationProbe(first: first, second: second, work: single).finding(unexplained(tensors))
     {
-      result.hints.append(rotation)
+      result.hints.append(rotation.text)
     }
     result.parts = PartFindings(
       [result.weightsFinding] + (try PartsComparison(first: first, second: second).run()),
@@ -281,7 +281,7 @@ public struct CompareWorkflow: Sendable {
     return result
   }
 
-  /// Matrices that differ, as they are stored in both.
+  /// Matrices that differ and that not both say to be rotated: a file may have lost the keys that its twin has.
   private func unexplained(_ tensors: [ComparedTensor]) -> [String] {
     func isUnfolded(_ name: String, _ source: any TensorSource) -> Bool {
       guard let view = source as? any ModelView, let tensor = view.manifest.tensor(named: name) else {
@@ -290,7 +290,7 @@ public struct CompareWorkflow: Sendable {
       return view.unfoldedBlock(of: tensor) != nil
     }
     return tensors.filter {
-      $0.outcome == .different && $0.shape.isMatrix && !isUnfolded($0.name, first) && !isUnfolded($0.name, second)
+      $0.outcome == .different && $0.shape.isMatrix && !(isUnfolded($0.name, first) && isUnfolded($0.name, second))
     }.map(\.name)
   }
 

@@ -63,7 +63,8 @@ enum StoredRounding: Sendable, Comparable {
 /// otherwise is the rounding of stored numbers. One wrong trit moves its unit by 1/√(columns · share of codes that are
 /// not 0): by 0.011 where rows have 12,288 columns.
 struct StepBounds {
-  /// Norms, attention, the gated product, sums: nothing is stored in two types that the two sides read otherwise.
+  /// Norms, attention, the gated product, sums: nothing is stored in two types that the two sides read otherwise, but for
+  /// norms that hold 1 + w, a sum of F16 in some files.
   static let exact = 1e-6
 
   private let reference: RunnableModel
@@ -83,7 +84,10 @@ struct StepBounds {
     case "embed": return blocks(.embedding, nil) ?? StepBounds.of(pair.0.embeddingForm(beside: pair.1))
     case "logits": return blocks(.head, nil) ?? StepBounds.of(pair.0.headForm(beside: pair.1))
     default:
-      guard let (layer, kind) = StepBounds.projection(name) else { return nil }
+      guard let (layer, kind) = StepBounds.projection(name) else {
+        // Equal norms give equal bits.
+        return pair.0.normForm(ofState: name, beside: pair.1) == .rounded ? .types : nil
+      }
       // Two stored scales that no rounding takes to each other excuse nothing.
       if scalesAgree(.projection(kind), layer) == false { return StoredRounding.none }
       return blocks(.projection(kind), layer) ?? pair.0.form(ofLayer: layer, kind, beside: pair.1).map(StepBounds.of)

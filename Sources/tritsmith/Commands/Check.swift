@@ -17,6 +17,7 @@ struct Check: ParsableCommand {
       .init("tritsmith check ./bitnet", "After a download or a conversion."),
       .init("tritsmith check model.gguf --strict --format json", "For a CI job."),
       .init("tritsmith check model.gguf --run", "Whether it predicts a text at all."),
+      .init("tritsmith check model.gguf --sibling ./unpacked", "Whether keys of rotated weights were lost."),
     ], group: "Look")
 
   @Argument(help: "A folder, a safetensors file, an index, a GGUF or a TritPack file.", completion: .file())
@@ -27,6 +28,12 @@ struct Check: ParsableCommand {
 
   @Flag(name: .customLong("run"), help: "Also score a short text, to find models that compute noise.")
   var scoresText = false
+
+  @Option(
+    help: ArgumentHelp(
+      "Another form of the same model, to find rotated weights whose keys were lost.", valueName: "path"),
+    completion: .file())
+  var sibling: String?
 
   @Option(help: "Meaning of stored scales, where the files do not state it.")
   var scaleConvention: ScaleConvention?
@@ -43,7 +50,9 @@ struct Check: ParsableCommand {
   func run() throws {
     let passed = try reporting {
       let options = machine.open(scaleConvention, i2sOrder, preTokenizer: ggufPre?.name)
-      let request = CheckRequest(path: try machine.model(path), open: options, isStrict: strict, scoresText: scoresText)
+      let request = CheckRequest(
+        path: try machine.model(path), open: options, isStrict: strict, scoresText: scoresText,
+        sibling: try sibling.map { try machine.model($0) })
       let result = try CheckWorkflow(request, work: machine.work()).run()
       printing.print(result.report, quietly: machine.quiet)
       return result.passed

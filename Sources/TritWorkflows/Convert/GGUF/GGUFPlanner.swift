@@ -86,7 +86,8 @@ struct GGUFPlanner {
       byteCount: try byteCount(tensor, encoding, file: file))
     planned.outputName = stored
     planned.rowOrder = try place.flatMap {
-      try description?.permutation($0, rows: tensor.shape.rank == 1 ? tensor.shape.elementCount : tensor.shape.rows)
+      try description?.permutation(
+        $0, rows: tensor.shape.rank == 1 ? tensor.shape.elementCount : tensor.shape.rows, in: source.manifest.path)
     }
     planned.columnOrder = columns
     planned.storedValues = place?.template.values ?? .same
@@ -108,7 +109,7 @@ struct GGUFPlanner {
   /// The order of columns in the file; rotated ones stand as they are rotated.
   private func columnOrder(_ place: ModulePlace, _ tensor: TensorDescriptor) throws -> RowPermutation? {
     if let rotated = source as? any ModelView, rotated.rotation(of: tensor) != nil { return nil }
-    return try description?.columnPermutation(place, columns: tensor.shape.columns)
+    return try description?.columnPermutation(place, columns: tensor.shape.columns, in: source.manifest.path)
   }
 
   /// What a tensor becomes, and by which step.
