@@ -84,6 +84,18 @@ struct ScreenTests {
     }
   }
 
+  @Test("options and commands that errors of the library put in other words are the program's")
+  func wordsOfErrors() {
+    let help = ["convert", "run", "gap"].map { Tool.expect(0, [$0, "--help"]).output }
+    func isOption(_ word: String) -> Bool {
+      help.contains { $0.split { " ,=\n".contains($0) }.contains(word[...]) }
+    }
+    for option in LibraryWords.members.keys.sorted() + LibraryWords.calls.keys.sorted() {
+      #expect(isOption(option), "\(option)")
+    }
+    for command in LibraryWords.verbs.keys.sorted() { Tool.expect(0, ["help", command]) }
+  }
+
   // MARK: - What people type
 
   @Test("the output's name and a layout say what to write")
