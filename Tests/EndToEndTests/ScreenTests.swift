@@ -86,7 +86,7 @@ struct ScreenTests {
 
   @Test("options and commands that errors of the library put in other words are the program's")
   func wordsOfErrors() {
-    let help = ["convert", "run", "gap"].map { Tool.expect(0, [$0, "--help"]).output }
+    let help = ["convert", "run", "gap", "validate"].map { Tool.expect(0, [$0, "--help"]).output }
     func isOption(_ word: String) -> Bool {
       help.contains { $0.split { " ,=\n".contains($0) }.contains(word[...]) }
     }
@@ -116,6 +116,15 @@ struct ScreenTests {
     #expect(try target("m", ["--layout", "TQ1_0"]) == ("gguf", "TQ1_0"))
     let two = Tool.expect(64, ["convert", Model.bitnet, scratch["m"], "--to", "tq1_0", "--layout", "tq2_0"])
     #expect(two.errors.contains("two layouts"))
+    for (output, options) in [
+      ("m.gguf", ["--recipe", "convert_to_bf16"]), ("m.gguf", ["--to", "dense"]), ("m.gguf", ["--to", "tritpack"]),
+      ("m.GGUF", ["--to", "mlx"]), ("m.tritpack", ["--to", "tq2_0"]), ("m.tritpack", ["--to", "trainable"]),
+      ("m.safetensors", ["--to", "gguf"]), ("m.safetensors", ["--to", "tritpack"]),
+    ] {
+      let refused = Tool.expect(64, ["convert", Model.bitnet, scratch[output]] + options)
+      #expect(refused.errors.contains("is the name of something else") && !Disk.exists(scratch[output]))
+    }
+    #expect(try target("m.safetensors", ["--to", "dense"]).0 == "dense")
     #expect(Tool.expect(64, ["convert", Model.bitnet, scratch["m"]]).errors.contains("hf-packed"))
   }
 
