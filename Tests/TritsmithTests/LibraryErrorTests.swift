@@ -22,9 +22,14 @@ struct LibraryErrorTests {
   private static var known: [String] {
     var conversion = ConversionRequest(input: "", output: "", target: .gguf)
     conversion.calibration = CalibrationRequest(text: "")
-    return members(of: conversion) + members(of: GenerateRequest(path: "", prompt: ""))
-      + members(of: OpenOptions(), depth: 1).map { "OpenOptions." + $0 }
-      + members(of: RunOptions(), depth: 1).map { "RunOptions." + $0 }
+    var validation = ValidateRequest(path: "", against: "")
+    validation.referenceOptions = RunOptions()
+    var result = members(of: conversion)
+    result += members(of: validation)
+    result += members(of: GenerateRequest(path: "", prompt: ""))
+    for name in members(of: OpenOptions(), depth: 1) { result.append("OpenOptions." + name) }
+    for name in members(of: RunOptions(), depth: 1) { result.append("RunOptions." + name) }
+    return result
   }
 
   @Test("what errors advise to set is there to be set", arguments: LibraryWords.members.sorted { $0.key < $1.key })

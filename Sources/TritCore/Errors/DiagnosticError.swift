@@ -59,7 +59,7 @@ extension DiagnosticError {
   /// The whole message: place, summary, what to do.
   public func message(_ wording: ErrorWording) -> String {
     var place: [String] = []
-    if let file = location.file { place.append(printable(file)) }
+    if let file = location.file { place.append(file.isEmpty ? "''" : printable(file)) }
     if let tensor = location.tensor { place.append("tensor '\(printable(tensor))'") }
     if let field = location.field { place.append("field '\(printable(field))'") }
     if let offset = location.byteOffset { place.append("byte \(offset)") }

@@ -14,6 +14,7 @@ public enum ErrorWording: Sendable, Hashable {
 package enum LibraryWords {
   /// The member of a request that does what an option does. Tests hold both sides against the program and the types.
   package static let members = [
+    "--against-mode": "referenceOptions.mode", "--against-projections": "referenceOptions.projections",
     "--allow-nonfinite": "nonFinite", "--allow-scale-loss": "scaleLoss", "--architecture": "architecture",
     "--calibration": "calibration", "--calibration-tokens": "calibration.tokens", "--chat": "conversation",
     "--embeddings": "gguf.embeddings", "--follow-links": "OpenOptions.followsLinks", "--force": "replaces",
@@ -26,6 +27,7 @@ package enum LibraryWords {
 
   /// What is a call or a type of its own in the library.
   package static let calls = [
+    "--against": "against",
     "--certificate": "certificate", "--ids-file": "GapRequest.Text.idsFile",
     "--offline": "HubResolver(isOffline: true)", "--plan": "ShardWorkflow",
     "--resume": "ResumableConversion", "--save": "HubResolver.saving",
