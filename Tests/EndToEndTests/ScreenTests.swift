@@ -66,6 +66,17 @@ struct ScreenTests {
     #expect(result.output.isEmpty == (code == 0) && result.errors.isEmpty)
   }
 
+  @Test("a quiet tokenize prints ids, or text, and nothing else")
+  func quietTokenize() throws {
+    let text = "And Ruth said, Intreat me not to leave thee: 1 2 3"
+    let report = try Tool.report(["tokenize", Model.bitnet, "--text", text], schema: "tritsmith.tokenize")
+    let ids = report["tokenization"]?.object?["ids"]?.array?.compactMap { $0.number?.integer.map(String.init) } ?? []
+    let quiet = Tool.expect(0, ["tokenize", Model.bitnet, "--text", text, "-q"])
+    #expect(!ids.isEmpty && quiet.output == ids.joined(separator: " ") + "\n" && quiet.errors.isEmpty)
+    let back = Tool.expect(0, ["tokenize", Model.bitnet, "--ids", quiet.output, "--no-special", "-q"])
+    #expect(back.output == text + "\n")
+  }
+
   @Test("help groups the commands")
   func groups() {
     let lines = Tool.expect(0, ["-h"]).output.split(separator: "\n")
