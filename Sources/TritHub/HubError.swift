@@ -45,7 +45,7 @@ public struct HubError: DiagnosticError, Equatable {
     case .offline(let name, let cache, let reason):
       let why =
         switch reason {
-        case .option: "with --offline the Hub is not asked"
+        case .option: "the Hub is not to be asked"
         case .variable: "HF_HUB_OFFLINE is set, so the Hub is not asked"
         case .build: "this program was built without the network"
         }
@@ -66,7 +66,12 @@ public struct HubError: DiagnosticError, Equatable {
   public var remedy: String? {
     switch kind {
     case .offline(let name, _, let reason):
-      let other = reason == .build ? "" : ", or ask the Hub by leaving that out"
+      let other =
+        switch reason {
+        case .option: ", or ask the Hub: leave --offline out"
+        case .variable: ", or ask the Hub: unset HF_HUB_OFFLINE"
+        case .build: ""
+        }
       return "fetch it first: \(name.downloadCommand)\(other)"
     case .severalSnapshots(let names):
       return names.isEmpty

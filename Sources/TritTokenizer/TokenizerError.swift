@@ -103,9 +103,7 @@ public struct TokenizerError: DiagnosticError, Equatable {
     switch kind {
     case .json(let error): error.remedy
     case .standIn(let found): found.remedy
-    case .unsupportedModelType:
-      "use the id options instead of text, with ids made by the tokenizer's own library"
-    case .unsupported, .unsupportedPattern, .unknownKey:
+    case .unsupportedModelType, .unsupported, .unsupportedPattern, .unknownKey:
       "give token ids made by the tokenizer's own library instead of text"
     case .contradictoryID: "make the files agree; the model was trained with one of the two ids"
     case .idOutsideVocabulary: "check that the ids were made with this model's tokenizer"

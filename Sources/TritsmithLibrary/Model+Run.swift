@@ -1,7 +1,7 @@
 // Tritsmith: computing with models.
 
 extension Model {
-  /// A model that keeps its weights loaded, for more than one text.
+  /// A model that keeps its weights loaded, for more than one text; they are loaded here, once.
   public func runnable(_ options: RunOptions = RunOptions()) throws -> RunnableModel {
     try RunnableModel(path, running(options))
   }
@@ -27,7 +27,8 @@ extension Model {
 
   /// Continues a text greedily, or as `configure` says.
   ///
-  /// The weights are loaded anew at every call, before the first piece of text; `runnable()` keeps them.
+  /// The weights are loaded anew at every call, before the prompt is computed and `emit` is called; `runnable()` keeps
+  /// them.
   ///
   /// - Parameters:
   ///   - prompt: the text to continue.
@@ -40,18 +41,18 @@ extension Model {
   ) throws -> GenerateResult {
     var request = GenerateRequest(path: path, prompt: prompt)
     request.maximumTokens = maximumTokens
-    request.options = running(request.options)
     configure(&request)
+    request.options = running(request.options)
     return try GenerateWorkflow(request).run(emit: emit)
   }
 
-  /// How well the model predicts a text; by default the Book of Ruth, which is built in.
+  /// How well the model predicts a text; by default the Book of Ruth, which is built in. Loads the weights at every call.
   public func perplexity(
     of text: TextInput = .sample, configure: (inout PerplexityRequest) -> Void = { _ in }
   ) throws -> PerplexityResult {
     var request = PerplexityRequest(path: path, text)
-    request.options = running(request.options)
     configure(&request)
+    request.options = running(request.options)
     return try PerplexityWorkflow(request).run()
   }
 
@@ -62,10 +63,13 @@ extension Model {
     try perplexity(of: .file(text), configure: configure)
   }
 
+  /// Options of a run, which opens the files once more: what the model was opened with holds where they say nothing.
   private func running(_ run: RunOptions) -> RunOptions {
     var run = run
     run.open.scaleConvention = run.open.scaleConvention ?? options.scaleConvention
     run.open.i2sOrder = run.open.i2sOrder ?? options.i2sOrder
+    run.open.preTokenizer = run.open.preTokenizer ?? options.preTokenizer
+    if run.open.ggmlTypes.isEmpty { run.open.ggmlTypes = options.ggmlTypes }
     run.open.followsLinks = run.open.followsLinks || options.followsLinks
     return run
   }

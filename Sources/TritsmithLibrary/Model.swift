@@ -11,7 +11,7 @@
 public struct Model: Sendable {
   /// As given; of a model given by its name on the Hub, the path it was found under.
   public let path: String
-  /// Threads, kernels, progress and cancellation of everything done with the model.
+  /// How its files are opened and read: what they do not say, the user says here.
   public let options: OpenOptions
   /// Tensors under Hugging Face's names, whatever the format calls them.
   public let source: any TensorSource

@@ -152,7 +152,8 @@ import Testing
   @Test(arguments: [
     (["--help"], "forge"), (["-h"], "forge"), (["help"], "forge"), (["help", "convert"], "forge convert"),
     (["convert", "--nonsense", "--help"], "forge convert"), (["convert", "-h"], "forge convert"),
-    (["help", "--help"], "forge"), (["help", "convert", "-h"], "forge convert"),
+    (["help", "--help"], "forge"), (["help", "help"], "forge"), (["help", "help", "convert"], "forge convert"),
+    (["help", "convert", "-h"], "forge convert"),
   ])
   func helpIsFound(words: [String], command: String) throws {
     guard case .help(let schema, _) = try CommandParser(CommandSchema(Forge.self)).parse(words) else {

@@ -39,7 +39,7 @@ struct InputsStayTests {
     "gap D/bfloat16 D/bitnet --ids-file D/ids --html D/ids", "gap D/bfloat16 D/bitnet --text D/text --html D/text",
     "logits D/bitnet --ids-file D/ids -o D/ids", "logits D/bitnet --ids 5 -o D/bitnet/tokenizer.json",
     "logits D/hub/snapshots/r --ids 5 -o D/hub/blobs/config.json",
-    "convert D/hub/snapshots/r D/hub/blobs/model.safetensors --to tritpack",
+    "convert D/hub/snapshots/r D/hub/blobs/model.safetensors --to hf-packed",
     "convert D/hub/snapshots/r D/hub/blobs --to dense", "convert D/bitnet/model.safetensors D/bitnet --to dense",
     "convert D/bitnet/model.safetensors D/bitnet/tokenizer.json --to tritpack",
     "convert D/bitnet D/q --to tritpack --certificate D/bitnet/config.json",

@@ -95,7 +95,7 @@ struct ResumeTests {
     let conversion = Conversion(Model.falcon, "out", ["--to", "hf-packed"])
     let result = try #require(conversion.interrupt(SIGINT))
     #expect(result.exitCode == 130 && result.errors.contains("complete and stay"), "\(result.summary)")
-    #expect(result.errors.contains("out.resume") && result.errors.contains("run the same command again"))
+    #expect(result.errors.contains("out.resume") && result.errors.contains("run the same again"))
     #expect(conversion.receipts.count >= 2 && !Disk.names(conversion.folder).contains { $0.hasSuffix(".partial") })
     try conversion.complete(earlier: conversion.receipts.count)
   }

@@ -66,6 +66,17 @@ struct ScreenTests {
     #expect(result.output.isEmpty == (code == 0) && result.errors.isEmpty)
   }
 
+  @Test("a quiet tokenize prints ids, or text, and nothing else")
+  func quietTokenize() throws {
+    let text = "And Ruth said, Intreat me not to leave thee: 1 2 3"
+    let report = try Tool.report(["tokenize", Model.bitnet, "--text", text], schema: "tritsmith.tokenize")
+    let ids = report["tokenization"]?.object?["ids"]?.array?.compactMap { $0.number?.integer.map(String.init) } ?? []
+    let quiet = Tool.expect(0, ["tokenize", Model.bitnet, "--text", text, "-q"])
+    #expect(!ids.isEmpty && quiet.output == ids.joined(separator: " ") + "\n" && quiet.errors.isEmpty)
+    let back = Tool.expect(0, ["tokenize", Model.bitnet, "--ids", quiet.output, "--no-special", "-q"])
+    #expect(back.output == text + "\n")
+  }
+
   @Test("help groups the commands")
   func groups() {
     let lines = Tool.expect(0, ["-h"]).output.split(separator: "\n")
@@ -82,6 +93,18 @@ struct ScreenTests {
       let help = Tool.expect(0, ["help", command]).output
       for part in ["Weights", "Description", "Tokenizer", "Companions", "PASS"] { #expect(help.contains(part)) }
     }
+  }
+
+  @Test("options and commands that errors of the library put in other words are the program's")
+  func wordsOfErrors() {
+    let help = ["convert", "run", "gap", "validate"].map { Tool.expect(0, [$0, "--help"]).output }
+    func isOption(_ word: String) -> Bool {
+      help.contains { $0.split { " ,=\n".contains($0) }.contains(word[...]) }
+    }
+    for option in LibraryWords.members.keys.sorted() + LibraryWords.calls.keys.sorted() {
+      #expect(isOption(option), "\(option)")
+    }
+    for command in LibraryWords.verbs.keys.sorted() { Tool.expect(0, ["help", command]) }
   }
 
   // MARK: - What people type
@@ -104,6 +127,15 @@ struct ScreenTests {
     #expect(try target("m", ["--layout", "TQ1_0"]) == ("gguf", "TQ1_0"))
     let two = Tool.expect(64, ["convert", Model.bitnet, scratch["m"], "--to", "tq1_0", "--layout", "tq2_0"])
     #expect(two.errors.contains("two layouts"))
+    for (output, options) in [
+      ("m.gguf", ["--recipe", "convert_to_bf16"]), ("m.gguf", ["--to", "dense"]), ("m.gguf", ["--to", "tritpack"]),
+      ("m.GGUF", ["--to", "mlx"]), ("m.tritpack", ["--to", "tq2_0"]), ("m.tritpack", ["--to", "trainable"]),
+      ("m.safetensors", ["--to", "gguf"]), ("m.safetensors", ["--to", "tritpack"]),
+    ] {
+      let refused = Tool.expect(64, ["convert", Model.bitnet, scratch[output]] + options)
+      #expect(refused.errors.contains("is the name of something else") && !Disk.exists(scratch[output]))
+    }
+    #expect(try target("m.safetensors", ["--to", "dense"]).0 == "dense")
     #expect(Tool.expect(64, ["convert", Model.bitnet, scratch["m"]]).errors.contains("hf-packed"))
   }
 

@@ -45,6 +45,7 @@ import TritCore
       full.description
         == "m.safetensors, tensor 'a\\x1bb', field 'shape', byte 12: expected 1, found 2\n"
         + "  what to do: fetch it again")
+    #expect(Sample(location: ErrorLocation(file: ""), remedy: nil).description == "'': expected 1, found 2")
     #expect(Sample(location: ErrorLocation(), remedy: nil).description == "expected 1, found 2")
   }
 

@@ -32,6 +32,37 @@ import Testing
         """)
   }
 
+  @Test func sentencesWithoutRoomStandBelowTheirRows() {
+    var table = ReportTable(
+      key: "t", columns: [ReportColumn("rule", "Rule"), ReportColumn("at", "Where"), ReportColumn("what", "What")])
+    table.append(["config", "config.json", "a class that is not known here: give another"])
+    table.append(["size", "", "short"])
+    table.append(["long", "x", .text(Array(repeating: "word", count: 40).joined(separator: " "))])
+    #expect(TextRenderer(width: 30).text(of: document(table)).contains("--wide also shows: What"))
+    table.columns[2].isProse = true
+    #expect(
+      TextRenderer(width: 30).text(of: document(table)) == """
+        Rule    Where
+        ──────  ───────────
+        config  config.json
+          a class that is not known
+          here: give another
+        size
+          short
+        long    x
+          word word word word word
+          word word word word word
+          word word word word word
+          word word word word word
+          word word word word word
+          …
+
+        """)
+    // With room it is a column like others, and a pipe has room.
+    #expect(TextRenderer(width: 300).text(of: document(table)).hasPrefix("Rule    Where        What"))
+    #expect(TextRenderer().text(of: document(table)).hasPrefix("Rule    Where        What"))
+  }
+
   @Test func aTerminalGetsHashesCutFirstAndNamesInTheMiddle() {
     #expect(
       TextRenderer(width: 58).text(of: document(names)) == """

@@ -4,6 +4,7 @@ import Testing
 import TritCore
 import TritFormats
 import TritQuantizers
+import TritReport
 import TritTestSupport
 
 @testable import TritWorkflows
@@ -20,6 +21,20 @@ import TritTestSupport
     try Workflow.convert(latents, again, to: .hfPacked)
     #expect(differences(ofFolders: packed, again) == [])
     #expect(try meaning(packed + "/config.json") == meaning(again + "/config.json"))
+  }
+
+  @Test("beside latents with the same trits it is told as other latents, and how to compare the trits")
+  func family() throws {
+    let scratch = ScratchFolder()
+    let latents = scratch["latents"]
+    try Workflow.convert(Checkpoint.bitnet, latents, to: .trainable)
+    let result = try FamilyTests.check(Checkpoint.prequantized, Checkpoint.bitnet, latents)
+    #expect(result.proofs.map(\.holds) == [true, false, true] && result.families == 1)
+    #expect(result.proofs.map { $0.detail.contains("convert both") } == [false, true, false])
+    let text = TextRenderer().text(of: result.report)
+    #expect(text.contains("1 of 3 pairs does not hold: other pairs alone join the 3 models"))
+    let two = try FamilyTests.check(Checkpoint.bitnet, latents)
+    #expect(TextRenderer().text(of: two.report).contains("both are forms of one model"))
   }
 
   @Test("and by the other arithmetics", arguments: [AbsMean.bf16, .float32, .kernel].map(\.id))

@@ -188,6 +188,17 @@ struct ValidateTests {
     var request = ValidateRequest(path: bitnet, against: file)
     request.inputs = [.ids("1 2")]
     #expect(throws: RunError(.promptsBesideReference, file: file)) { try ValidateWorkflow(request).run() }
+    // Sides that are the wrong way round, a file of something else, and options for what is not run.
+    #expect(throws: RunError(.logitsAsModel, file: file)) {
+      try ValidateWorkflow(ValidateRequest(path: file, against: falcon)).run()
+    }
+    let states = Fixtures.checkpoint("falcon-e-tiny/reference/bitnet/hidden_prompt0.safetensors")
+    #expect(throws: RunError(.neitherModelNorLogits, file: states)) {
+      try ValidateWorkflow(ValidateRequest(path: falcon, against: states)).run()
+    }
+    var other = ValidateRequest(path: falcon, against: file)
+    other.referenceOptions = RunOptions(projections: .plain)
+    #expect(throws: RunError(.referenceIsNotRun, file: file)) { try ValidateWorkflow(other).run() }
   }
 
   @Test("numbers of one row, by hand")

@@ -31,7 +31,7 @@ public struct CommandParser: Sendable {
         rest = rest.dropFirst()
       } else if word == "help" {
         // Who asks for the help of help wants help.
-        let words = rest.dropFirst().filter { !CommandParser.asksForHelp($0) }
+        let words = rest.dropFirst().filter { !CommandParser.asksForHelp($0) && $0 != "help" }
         return .help(try command(named: words[...], below: schema), isShort: false)
       } else if CommandParser.asksForHelp(word) {
         return .help(schema, isShort: word == "-h")
@@ -72,9 +72,9 @@ public struct CommandParser: Sendable {
 
   private func notACommand(_ word: String, in schema: CommandSchema) -> UsageError {
     guard word.hasPrefix("-") else {
-      let names = schema.visibleSubcommands.map(\.name)
-      return UsageError(
-        .unknownCommand(word), suggestion: nearestMatch(to: word, among: names + ["help", "version"]), in: schema)
+      // `help version` asks for a command that has no help of its own: it is not meant to be itself.
+      let names = schema.visibleSubcommands.map(\.name) + ["help", "version"].filter { $0 != word }
+      return UsageError(.unknownCommand(word), suggestion: nearestMatch(to: word, among: names), in: schema)
     }
     let name = word.prefix { $0 != "=" }
     let belongsBelow = schema.allCommands.dropFirst().contains { command in

@@ -44,21 +44,27 @@ public protocol DiagnosticError: Error, CustomStringConvertible, Sendable {
   /// One sentence: what was expected and what was found.
   var summary: String { get }
   var location: ErrorLocation { get }
-  /// The next step for the user, if there is one to name.
+  /// The next step for the user, if there is one to name, in words of the command line; `advice` has the library's.
   var remedy: String? { get }
   var category: ErrorCategory { get }
 }
 
 extension DiagnosticError {
-  /// The whole message: place, summary, remedy.
-  public var description: String {
+  /// The next step in words of the library: members of requests and workflows in place of options and subcommands.
+  public var advice: String? { remedy.map(LibraryWords.spoken) }
+
+  /// The whole message in words of the library: place, summary, advice.
+  public var description: String { message(.library) }
+
+  /// The whole message: place, summary, what to do.
+  public func message(_ wording: ErrorWording) -> String {
     var place: [String] = []
-    if let file = location.file { place.append(printable(file)) }
+    if let file = location.file { place.append(file.isEmpty ? "''" : printable(file)) }
     if let tensor = location.tensor { place.append("tensor '\(printable(tensor))'") }
     if let field = location.field { place.append("field '\(printable(field))'") }
     if let offset = location.byteOffset { place.append("byte \(offset)") }
     var text = place.isEmpty ? summary : place.joined(separator: ", ") + ": " + summary
-    if let remedy { text += "\n  what to do: " + remedy }
+    if let step = wording == .library ? advice : remedy { text += "\n  what to do: " + step }
     return text
   }
 }

@@ -18,6 +18,8 @@ public struct ReportColumn: Sendable, Hashable {
   public var definition: String?
   /// Whether a terminal without room for all columns leaves this one out before others.
   public var isAside = false
+  /// Whether its texts are sentences, which a terminal without room writes below their rows in whole.
+  public var isProse = false
 
   /// Describes a column; the alignment follows from the kind unless given.
   public init(

@@ -242,7 +242,7 @@ public struct TextRenderer: ReportRenderer {
     }
     let note = fact.note.map { "  (\(safeText($0)))" } ?? ""
     // A line that runs over goes on below its value; a colour would count as letters.
-    let lines = wrapped(value + note, hanging: 0, width: room(behind: column))
+    let lines = wrappedLines(value + note, hanging: 0, width: room(behind: column))
     guard lines.count == 1 else { return lines.joined(separator: "\n" + spaces(column)) }
     return (fact.tone.map { styled(value, style(of: $0)) } ?? value) + note
   }
@@ -300,23 +300,24 @@ public struct TextRenderer: ReportRenderer {
   }
 
   private func wrapped(_ text: String, hanging indent: Int) -> [String] {
-    wrapped(text, hanging: indent, width: width)
+    wrappedLines(text, hanging: indent, width: width)
   }
+}
 
-  private func wrapped(_ text: String, hanging indent: Int, width: Int?) -> [String] {
-    guard let width, displayWidth(text) > width else { return [text] }
-    var lines: [String] = []
-    var current = ""
-    for word in text.split(separator: " ") {
-      if !current.isEmpty && displayWidth(current) + 1 + displayWidth(String(word)) > width {
-        lines.append(current)
-        current = spaces(indent) + word
-      } else {
-        current += (current.isEmpty ? "" : " ") + word
-      }
+/// A text in lines of a width, broken between words.
+func wrappedLines(_ text: String, hanging indent: Int, width: Int?) -> [String] {
+  guard let width, displayWidth(text) > width else { return [text] }
+  var lines: [String] = []
+  var current = ""
+  for word in text.split(separator: " ") {
+    if !current.isEmpty && displayWidth(current) + 1 + displayWidth(String(word)) > width {
+      lines.append(current)
+      current = spaces(indent) + word
+    } else {
+      current += (current.isEmpty ? "" : " ") + word
     }
-    return lines + [current]
   }
+  return lines + [current]
 }
 
 func spaces(_ count: Int) -> String {

@@ -9,6 +9,9 @@ struct TextTable {
   /// make every line of a long table as long. A longer cell stands as it is.
   private static let widest = 160
 
+  /// Lines of a sentence below its row.
+  private static let mostBelow = 6
+
   /// What remains of other texts beside a name; they are left out before they get shorter.
   private static let shortest = 20
 
@@ -19,19 +22,24 @@ struct TextTable {
   private var widths: [Int]
   /// Columns that are shown, by their places.
   private var shown: [Int]
+  /// The column of sentences that have no room beside the others and stand below their rows.
+  private var below: Int?
   /// Columns that nobody has a value for.
   private var empty: Set<Int> = []
   /// The column whose texts tell rows apart: the first or the second.
   private let name: Int
   /// What all names begin and end with, and is left out of them.
   private var affix: (prefix: String, suffix: String) = ("", "")
-  /// Whether cells are cut to the widths.
-  private let shortens: Bool
+  /// The terminal's columns; cells are cut to the widths where it is known.
+  private let width: Int?
+  private var shortens: Bool { width != nil }
 
   private var columns: [ReportColumn] { table.columns }
 
   /// Headings of columns that have no place in the width.
-  var leftOut: [String] { headings.indices.filter { !shown.contains($0) && !empty.contains($0) }.map { headings[$0] } }
+  var leftOut: [String] {
+    headings.indices.filter { !shown.contains($0) && !empty.contains($0) && $0 != below }.map { headings[$0] }
+  }
 
   /// - Parameter rows: what is shown in place of the table's rows; nil for these.
   init(_ table: ReportTable, width: Int?, rows: [[ReportValue]]? = nil) {
@@ -40,7 +48,7 @@ struct TextTable {
     name = table.columns.prefix(2).firstIndex { $0.kind == .text } ?? 0
     headings = table.columns.map { safeText($0.heading) }
     shown = Array(table.columns.indices)
-    shortens = width != nil
+    self.width = width
     widths = headings.map(displayWidth)
     if let kind = table.rows.kind, rows == nil {
       // Of rows of one kind only the numbers differ, and the last is the widest.
@@ -85,6 +93,10 @@ struct TextTable {
   private mutating func fit(into width: Int) {
     for index in columns.indices where columns[index].kind == .hash && total > width {
       widths[index] = min(widths[index], max(displayWidth(headings[index]), Self.narrowest))
+    }
+    if total > width, let last = shown.last, last > name, columns[last].isProse {
+      below = last
+      shown.removeLast()
     }
     if total > width { takeOffAffix() }
     while least > width, shown.count > name + 1 {
@@ -182,12 +194,22 @@ struct TextTable {
         let number = line([columns[0].kind.text(of: .integer(index), missing: "-")], of: [0])
         output.write((rest.isEmpty ? number : number + Self.gap + rest) + "\n")
       }
-    } else if let rows {
-      for row in rows { output.write(line(shortened(texts(row, missing: "-"))) + "\n") }
     } else {
-      for row in table.rows { output.write(line(shortened(texts(row, missing: "-"))) + "\n") }
+      forEachRow { row in
+        let cells = texts(row, missing: "-")
+        output.write(line(shortened(cells)) + "\n")
+        if let below { for line in sentence(cells[below]) { output.write("  " + line + "\n") } }
+      }
     }
     if let footer = table.footer { output.write(rule + "\n" + line(shortened(texts(footer, missing: ""))) + "\n") }
+  }
+
+  /// A text below its row; its indentation comes before each line.
+  private func sentence(_ text: String) -> [String] {
+    guard let width, !text.isEmpty else { return [] }
+    let lines = wrappedLines(text, hanging: 0, width: width - 2)
+    let rest = lines.count > Self.mostBelow ? ["…"] : []
+    return lines.prefix(Self.mostBelow - rest.count).map { truncatedAtEnd($0, to: width - 2) } + rest
   }
 
   private func line(_ cells: [String]) -> String { line(cells, of: shown[...]) }

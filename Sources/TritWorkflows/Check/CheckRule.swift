@@ -176,6 +176,7 @@ public struct CheckResult: Sendable {
         ReportColumn("severity", "Severity", kind: .severity), ReportColumn("rule", "Rule"),
         ReportColumn("subject", "Where"), ReportColumn("detail", "What"),
       ])
+    table.columns[3].isProse = true
     for finding in findings {
       table.append([
         .text(finding.severity.rawValue), .text(finding.rule.rawValue), .text(finding.subject), .text(finding.detail),

@@ -190,9 +190,9 @@ public struct RecordError: DiagnosticError, Equatable {
     switch kind {
     case .otherVersion: "use that version: another one may write other bytes"
     case .damaged: "fetch it again, or make a new one"
-    case .noRecipe: "convert with 'tritsmith convert --certificate', which writes both"
+    case .noRecipe: "convert with --certificate, which writes both"
     case .calibrated:
-      "convert without --certificate, --plan and --resume; 'tritsmith verify --calibration' repeats the fit"
+      "convert without --certificate, --plan and --resume; 'tritsmith verify' with --calibration repeats the fit"
     case .inside: "write it beside the model: what is in a model's folder is part of it"
     case .unknown, .notJSON, .wrongSchema, .missing: nil
     }

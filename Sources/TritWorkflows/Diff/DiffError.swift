@@ -61,8 +61,8 @@ public struct DiffError: DiagnosticError, Equatable {
       "apply it to the model it was made for: 'tritsmith inspect PATCH' states its code stream, 'tritsmith compare' that of a model"
     case .otherNames: "apply it to the safetensors or TritPack form of the base, and add --to gguf for a GGUF file"
     case .otherTarget, .otherCodeStream: "the patch is damaged or was made by a faulty program: have it made again"
-    case .compressedTarget: "store it uncompressed: tritsmith convert MODEL PLAIN --to tritpack"
-    case .filledPadding: "write it again: tritsmith convert MODEL NEW --to tritpack"
+    case .compressedTarget: "store it uncompressed: 'tritsmith convert MODEL PLAIN --to tritpack'"
+    case .filledPadding: "write it again: 'tritsmith convert MODEL NEW --to tritpack'"
     case .fileBesideModel: nil
     }
   }

@@ -22,17 +22,19 @@ extension FamilyResult {
       let tensor = proof.firstTensor.map { "tensor '\(printable($0))': " } ?? ""
       report.note(.error, "\(proof.equation) does not hold: \(tensor)\(proof.detail)")
     }
-    report.note(
-      passed ? .pass : .fail,
-      passed
-        ? "all \(members.count) are forms of one model: " + common
-        : families > 1
-          ? "the \(members.count) models are \(families) different ones"
-          : "\(proofs.count { !$0.holds }) of \(proofs.count) pairs of the \(members.count) models do not hold: "
-            + "other pairs alone join them")
+    report.note(passed ? .pass : .fail, passed ? "\(all) forms of one model: " + common : failure)
     report.brief = ReportBrief(
       ["families", "models"], rows: ["proofs": proofs.indices.filter { !proofs[$0].holds }])
     return report
+  }
+
+  private var all: String { members.count == 2 ? "both are" : "all \(members.count) are" }
+
+  private var failure: String {
+    guard families == 1 else { return "the \(members.count) models are \(families) different ones" }
+    let wrong = proofs.count { !$0.holds }
+    return "\(wrong) of \(proofs.count) pairs \(wrong == 1 ? "does" : "do") not hold: other pairs alone join the "
+      + "\(members.count) models"
   }
 
   /// What every pair has equal.

@@ -198,12 +198,19 @@ public struct FamilyWorkflow: Sendable {
     proof.scalesAgree = ternary.isEmpty ? nil : ternary.allSatisfy { $0.count > 0 || $0.outcome != .different }
     proof.firstTensor = wrong?.name
     proof.parts = result.parts
+    let areLatents = left.member.kind == .latent && right.member.kind == .latent
     proof.detail =
-      result.structure.first ?? wrong.map(FamilyWorkflow.detail)
+      result.structure.first ?? wrong.map {
+        FamilyWorkflow.detail($0) + (areLatents ? FamilyWorkflow.otherLatents : "")
+      }
       ?? result.parts.problem
       ?? result.parts.verdict
     return proof
   }
+
+  /// Trainable revisions and checkpoints of one training may have the same trits in other latents.
+  private static let otherLatents =
+    "; both are latents, of which every number is compared: convert both to compare the trits they give"
 
   private static func detail(_ tensor: ComparedTensor) -> String {
     guard let place = tensor.differences.first else { return tensor.detail }

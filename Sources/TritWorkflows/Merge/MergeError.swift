@@ -63,7 +63,7 @@ public struct MergeError: DiagnosticError, Equatable {
     case .notAnAdapter:
       "name the folder PEFT's save_pretrained wrote; adapter_model.bin must be saved as safetensors first"
     case .unsupported: "merge it with PEFT's merge_and_unload and convert the result"
-    case .base: "merge into the prequantized checkpoint; 'convert --to trainable' makes one of a packed model"
+    case .base: "merge into the prequantized checkpoint; 'tritsmith convert PACKED OUTPUT --to trainable' makes one"
     case .missing, .halfPair: "fetch the adapter again: it is not complete"
     case .unknownTensor, .pattern: "merge it with PEFT's merge_and_unload and convert the result"
     case .adapterNotFinite, .notFinite:

@@ -44,7 +44,8 @@ extension LogitsResult {
       key: "prompts", title: "Prompts",
       columns: [
         ReportColumn("prompt", "Prompt", kind: .integer), ReportColumn("tokens", "Tokens", kind: .integer),
-        ReportColumn("next_id", "Likeliest next", kind: .integer), ReportColumn("hidden_states", "Hidden states"),
+        ReportColumn("next_id", "Likeliest next", kind: .decimal(digits: 0)),
+        ReportColumn("hidden_states", "Hidden states"),
       ])
     for (index, prompt) in prompts.enumerated() {
       table.append([

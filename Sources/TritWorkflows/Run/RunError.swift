@@ -18,6 +18,12 @@ public struct RunError: DiagnosticError, Equatable {
     case malformedIDs(found: String)
     /// A reference file has prompts of its own.
     case promptsBesideReference
+    /// A file of logits where a model is needed.
+    case logitsAsModel
+    /// A safetensors file that is neither.
+    case neitherModelNorLogits
+    /// Logits of a file, for which another way of running was asked.
+    case referenceIsNotRun
     case vocabularyMismatch(expected: Int, found: Int)
     case layerMismatch(expected: Int, found: Int)
     /// Two models do not cut text into the same tokens.
@@ -43,6 +49,9 @@ public struct RunError: DiagnosticError, Equatable {
     case .notText: "expected UTF-8 text, found other bytes"
     case .malformedIDs(let found): "expected token ids, found \(printable(found, limit: 60))"
     case .promptsBesideReference: "a reference file holds the prompts it was made from; no other ones can be compared"
+    case .logitsAsModel: "it holds logits and is no model"
+    case .neitherModelNorLogits: "it is neither a model, which has a config.json, nor a file of logits"
+    case .referenceIsNotRun: "it holds logits that were computed elsewhere: no way of running changes them"
     case .vocabularyMismatch(let expected, let found): "expected a vocabulary of \(expected) tokens, found \(found)"
     case .layerMismatch(let expected, let found): "expected \(expected) layers, found \(found)"
     case .tokenizerMismatch(let detail): "the two models have different tokenizers: \(printable(detail))"
@@ -58,6 +67,9 @@ public struct RunError: DiagnosticError, Equatable {
     case .notText: "save it as UTF-8"
     case .malformedIDs: "write ids as whole numbers with spaces or commas between, or as JSON lists"
     case .promptsBesideReference: "give no text, no ids and no conversation"
+    case .logitsAsModel: "give the model first, and the file of logits with --against"
+    case .neitherModelNorLogits: "give a model, or a file of prompt<i>.ids (I32) and prompt<i>.logits (F32)"
+    case .referenceIsNotRun: "leave --against-mode and --against-projections out"
     case .vocabularyMismatch, .layerMismatch: "compare two forms of one model"
     case .tokenizerMismatch:
       "compare two forms of one model, or give token ids that mean the same to both (--ids-file)"
@@ -67,8 +79,10 @@ public struct RunError: DiagnosticError, Equatable {
 
   public var category: ErrorCategory {
     switch kind {
-    case .noInput, .promptsBesideReference, .vocabularyMismatch, .layerMismatch, .tokenizerMismatch: .misuse
-    case .notText: .malformedInput
+    case .noInput, .promptsBesideReference, .logitsAsModel, .referenceIsNotRun, .vocabularyMismatch, .layerMismatch,
+      .tokenizerMismatch:
+      .misuse
+    case .notText, .neitherModelNorLogits: .malformedInput
     case .malformedIDs: location.file == nil ? .misuse : .malformedInput
     case .noTokenizer, .tokenizerNotRebuilt, .referenceTensor: .malformedInput
     }

@@ -14,7 +14,7 @@ public enum TextInput: Sendable, Equatable {
   public var name: String {
     switch self {
     case .sample: "built-in sample (Book of Ruth, KJV)"
-    case .text: "text of the command line"
+    case .text: "the text given"
     case .file("-"): "standard input"
     case .file(let path): path
     }

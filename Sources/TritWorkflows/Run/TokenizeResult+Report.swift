@@ -26,7 +26,8 @@ extension TokenizeResult {
       ReportTable(
         key: "tokens", title: "Tokens",
         columns: [
-          ReportColumn("position", "#", kind: .integer), ReportColumn("id", "Id", kind: .integer),
+          // An id is a name: digits are not grouped.
+          ReportColumn("position", "#", kind: .integer), ReportColumn("id", "Id", kind: .decimal(digits: 0)),
           ReportColumn("token", "Token"), ReportColumn("text", "Text"), ReportColumn("special", "Special", kind: .bool),
         ], rowCount: tokens.count, kind: { tokens.ids[$0] },
         others: { id in

@@ -52,7 +52,7 @@ public struct ShardError: DiagnosticError, Equatable {
     case .otherPlan: "remove it and run its worker again"
     case .damagedPart: "run this worker again"
     case .otherConversion: "give its input and options to go on with it, or remove the folder to begin anew"
-    case .interrupted: "run the same command again; without --resume, remove the folder"
+    case .interrupted: "run the same again with --resume, or remove the folder"
     }
   }
 

@@ -105,7 +105,7 @@ public struct WorkflowError: DiagnosticError, Equatable {
     case .globOfSeveral(let glob, let count, let first):
       "the pattern '\(printable(glob))' matches \(count) tensors where one is needed: "
         + first.map { printable($0) }.joined(separator: ", ") + (count > first.count ? ", …" : "")
-    case .contradictoryGlobs: "is named by both --keep and --quantize"
+    case .contradictoryGlobs: "one pattern leaves it dense, another makes it ternary"
     case .notNative(let verdict): "the weights are not those of a BitNet model: \(verdict)"
     case .invalidCodes(let count): "holds \(count) invalid codes, which no packer writes"
     case .auditFailed(let detail): "the finished output did not pass its audit and was not put in place: \(detail)"
@@ -133,7 +133,7 @@ public struct WorkflowError: DiagnosticError, Equatable {
     case .recipeQuantizesAll(let recipe): "\(recipe) of onebitllms would quantize it as well, which ruins the model"
     case .needsFolder: "readers of this target find groups and bits in config.json, and a single file has none"
     case .notInParts(let target):
-      "--to \(target) is not made in parts: they are single files, which cannot be read back"
+      "\(target) is not made in parts: they are single files, which cannot be read back"
     case .roundedByMLX(let name, let isDamaged):
       isDamaged
         ? "is \(name): \(MLXPacking.damageText)" : "is \(name), numbers MLX has rounded: there are no trits in it"
@@ -170,7 +170,7 @@ public struct WorkflowError: DiagnosticError, Equatable {
     case .nothingToRestore: "latents and ordinary weights can be trained as they are; give a packed or ternary model"
     case .globWithoutMatch: "'tritsmith inspect' lists the names; quote the pattern for the shell"
     case .globOfSeveral: "give the whole name of one of them"
-    case .contradictoryGlobs: "take it out of one of the two"
+    case .contradictoryGlobs: "take it out of --keep or of --quantize"
     case .notNative: "leave --require-native out to convert anyway, and measure the loss"
     case .invalidCodes: "the file is damaged or its packing is another one"
     case .auditFailed: "please report this: it is a fault of this program or of the disk"
@@ -182,7 +182,7 @@ public struct WorkflowError: DiagnosticError, Equatable {
     case .partlyTernary: "say what it is: --keep leaves it an ordinary matrix, --quantize makes it ternary"
     case .samplesMislead: "fetch the model with 'hf download' and convert it from there, where it is read whole first"
     case .valuesOverflow, .roundingLoses: "choose --embeddings bf16 or f32"
-    case .blocksDoNotFit: "choose another type with --embeddings, or leave the option out"
+    case .blocksDoNotFit: "choose another type with --embeddings, or leave it out"
     case .recipeNeedsDense: "use --to hf-packed or --to dense, which take packed models as they are"
     case .recipeQuantizesAll: "use --to hf-packed or --to dense, which quantize projections only"
     case .rotatedWeights:

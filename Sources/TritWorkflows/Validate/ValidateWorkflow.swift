@@ -2,6 +2,7 @@
 
 import TritCore
 import TritFormats
+import TritKernels
 import TritModel
 
 /// Which model to hold against what.
@@ -64,14 +65,17 @@ public struct ValidateWorkflow: Sendable {
     options.roundsPlainInputs = false
     referenceOptions.roundsPlainInputs = false
     let other = try ModelOpener.open(request.reference, referenceOptions.open, hasCompanions: true)
-    let model = try RunnableModel(request.path, options, engine: engine)
+    let model = try self.model(options, engine)
     var side = ValidatedSide(path: other.manifest.path)
     let scale = try scaleFinding(of: model.source, beside: other, work)
     var found: Findings
     if ReferenceLogits.matches(other) {
+      guard referenceOptions.mode == options.mode, referenceOptions.projections == options.projections else {
+        throw RunError(.referenceIsNotRun, file: other.manifest.path)
+      }
       found = try compare(model, with: try ReferenceLogits(other))
     } else {
-      let reference = try RunnableModel(other, referenceOptions, engine: engine)
+      let reference = try self.reference(other, referenceOptions, engine)
       side.run = reference.description
       side.codeStream = try CodeStream.model(of: other, work)
       found = try compare(model, with: reference)
@@ -86,6 +90,29 @@ public struct ValidateWorkflow: Sendable {
       hiddenStates: found.hidden, hiddenBound: request.hiddenBound, steps: found.steps,
       unmatchedSteps: found.unmatched, roundedForSteps: found.roundedForSteps, noise: gates.noise,
       gates: gates.results, nonFinite: found.nonFinite)
+  }
+
+  /// Opens the model that is validated; a file of logits in its place is called so.
+  private func model(_ options: RunOptions, _ engine: InferenceEngine) throws -> RunnableModel {
+    do {
+      return try RunnableModel(request.path, options, engine: engine)
+    } catch let error as ModelError where error.kind == .noConfiguration {
+      guard let source = try? ModelOpener.open(request.path, options.open), ReferenceLogits.matches(source) else {
+        throw error
+      }
+      throw RunError(.logitsAsModel, file: request.path)
+    }
+  }
+
+  /// Opens the other model, which has no logits; what has no configuration either is none.
+  private func reference(
+    _ source: any TensorSource, _ options: RunOptions, _ engine: InferenceEngine
+  ) throws -> RunnableModel {
+    do {
+      return try RunnableModel(source, options, engine: engine)
+    } catch let error as ModelError where error.kind == .noConfiguration {
+      throw RunError(.neitherModelNorLogits, file: source.manifest.path)
+    }
   }
 
   /// What two sides were found to have in common.

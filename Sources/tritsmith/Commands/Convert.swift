@@ -286,6 +286,7 @@ struct Convert: ParsableCommand {
         throw ValidationError("--recipe \(recipe.rawValue) decides which tensors are quantized; use --to instead")
       }
     }
+    try validateName()
     try validateGGUF()
     if denseType != nil, target != .dense || recipe != nil {
       throw ValidationError("--dense-type goes with --to dense")
@@ -346,13 +347,25 @@ struct Convert: ParsableCommand {
       if let missing { throw ValidationError("missing '\(missing)'") }
       guard target != nil else {
         let forms = ConversionTarget.allowedArguments.joined(separator: ", ")
-        throw ValidationError("say what to write: --to <format>, one of \(forms), or a name that ends in .gguf")
+        throw ValidationError(
+          "say what to write: --to <format>, one of \(forms), or a name that ends in .gguf or .tritpack")
       }
       return
     }
     if input != nil || format != nil || recipe != nil {
       throw ValidationError("with --worker and --finish the plan says what and where")
     }
+  }
+
+  /// A folder called m.gguf, or a TritPack file called so, would be taken for what its name says.
+  private func validateName() throws {
+    guard let target, let output else { return }
+    let isOneFile = target == .gguf || target == .tritpack
+    let isSafetensors = output.lowercased().hasSuffix(".safetensors")
+    guard TargetName(output: output).map({ $0.target != target }) ?? (isSafetensors && isOneFile) else { return }
+    let asked = recipe.map { "--recipe \($0.rawValue)" } ?? "--to \(format?.argumentDescription ?? target.rawValue)"
+    let form = isOneFile ? "a \(target == .gguf ? "GGUF" : "TritPack") file" : "a folder or a .safetensors file"
+    throw ValidationError("\(asked) writes \(form), and '\(output)' is the name of something else; choose another name")
   }
 
   private func validateGGUF() throws {

@@ -7,7 +7,7 @@ import TritCore
 struct ReportedError: ExitCodeProviding {
   let error: any DiagnosticError
 
-  var diagnosticMessage: String { error.description }
+  var diagnosticMessage: String { error.message(.commandLine) }
 
   var exitCode: ExitCode {
     switch error.category {

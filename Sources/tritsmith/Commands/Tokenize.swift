@@ -13,6 +13,7 @@ struct Tokenize: ParsableCommand {
     examples: [
       .init("tritsmith tokenize ./falcon-e-1b --text 'In the beginning'", "Ids, spellings and the text decoded."),
       .init("tritsmith tokenize model.tritpack --ids '1 47 287'", "What ids stand for."),
+      .init("tritsmith tokenize ./falcon-e-1b --text 'one' -q", "Ids for another program."),
       .init("tritsmith tokenize old.gguf --gguf-pre qwen2 --text 'one'", "By the pre-tokenizer the file should name."),
     ], group: "Look")
 
@@ -44,6 +45,9 @@ struct Tokenize: ParsableCommand {
   @Flag(help: .offline)
   var offline = false
 
+  @Flag(name: [.long, .short], help: "Print the ids alone, or of ids the text alone.")
+  var quiet = false
+
   @OptionGroup(title: "Output") var printing: OutputOptions
 
   func validate() throws {
@@ -73,7 +77,10 @@ struct Tokenize: ParsableCommand {
       var request = TokenizeRequest(path: try NamedModel.path(of: model, offline: offline), input: input)
       request.includesSpecialTokens = !noSpecial
       request.open.preTokenizer = ggufPre?.name
-      printing.print(try TokenizeWorkflow(request).run().report)
+      let result = try TokenizeWorkflow(request).run()
+      guard quiet, printing.format == .table else { return printing.print(result.report) }
+      let answer = ids == nil ? result.tokens.ids.map(String.init).joined(separator: " ") : result.decoded
+      StandardOutput.shared.write(Terminal.shown(answer) + "\n")
     }
   }
 }
