@@ -350,7 +350,8 @@ public struct ConvertWorkflow: Sendable {
     let columns = shape.columns
     try refuseReordered(planned)
     let embedded = try embedded(scale, planned, layout, weight)?.grid(columns: columns)
-    let bands = layout.bands(shape, rowsPerBand: max(1, bandBytes / 2 / max(1, columns)))
+    // A quarter of a band's trits stays in a core's cache between reading and packing.
+    let bands = layout.bands(shape, rowsPerBand: max(1, bandBytes / 8 / max(1, columns)))
     try work.parallelism.forEachBand(bands.count, workspace: Buffers()) { index, buffers in
       let band = bands[index]
       resize(&buffers.trits, to: band.count(shape), filler: 0)
