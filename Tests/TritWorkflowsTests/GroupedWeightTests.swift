@@ -65,7 +65,11 @@ struct GroupedWeightTests {
     // Of 32 rows each second one is sampled.
     func found(_ even: Int, _ odd: Int) throws -> ScaleGranularity? {
       let (one, other) = (Self.values(32, 512, size: even), Self.values(32, 512, size: odd))
-      let values = (0..<32).flatMap { row in (row % 2 == 0 ? one : other)[row * 512..<(row + 1) * 512] }
+      var values: [Float] = []
+      for row in 0..<32 {
+        let rows = row % 2 == 0 ? one : other
+        values += rows[row * 512..<(row + 1) * 512]
+      }
       return try recognised(Self.tensor(values, 32, 512, dtype)).0?.granularity
     }
     #expect(try found(128, 64) == .group(columns: 64))
