@@ -7,7 +7,7 @@ import TritLayouts
 ///
 /// A type number has four bytes wherever it stands, so that nothing moves. Source: PrismML-Eng/llama.cpp, `gguf.cpp`;
 /// Docs/Formats/GGUF.md.
-package struct GGUFRetagging {
+package struct GGUFRetagging: Sendable {
   /// Four bytes of the header that change.
   package struct Patch: Sendable, Hashable {
     package var offset: UInt64

@@ -56,8 +56,11 @@ public struct RetagWorkflow: Sendable {
     }
     work.progress.ended()
     try file.checkUnchanged()
-    try target.sync()
-    try audit(staging.stagingPath, retagging)
+    // The disk writes while the audit reads.
+    let syncing = BackgroundWork { try target.sync() }
+    let audited = Result { try audit(staging.stagingPath, retagging) }
+    try syncing.wait()
+    try audited.get()
     try work.parallelism.cancellation.check()
     try staging.commit()
     let changed = retagging.patches.reduce(0) { $0 + $1.bytes.count }
@@ -96,10 +99,11 @@ public struct RetagWorkflow: Sendable {
     else { throw WorkflowError(.auditFailed("it does not open as the same tensors"), file: output) }
   }
 
-  private func forEachBand(_ byteCount: UInt64, _ body: (Range<UInt64>) throws -> Void) throws {
+  private func forEachBand(_ byteCount: UInt64, _ body: @Sendable (Range<UInt64>) throws -> Void) throws {
     let step = UInt64(bandBytes)
-    for start in stride(from: 0, to: byteCount, by: bandBytes) {
-      try work.parallelism.cancellation.check()
+    let count = byteCount / step + (byteCount % step == 0 ? 0 : 1)
+    try work.parallelism.forEachBand(Int(clamping: count)) { band in
+      let start = UInt64(band) * step
       let range = start..<min(start + step, byteCount)
       try body(range)
       work.progress.advanced(by: range.count)
