@@ -81,6 +81,6 @@ struct LibraryErrorTests {
       try model.generate("2026", maximumTokens: 1) { $0.options = RunOptions(mode: .reference) }.promptIDs
     }
     #expect(try Array(ids(asked).suffix(4)) == digits)
-    #expect(try ids(usual).count < ids(asked).count)
+    #expect(try Array(ids(usual).suffix(4)) != digits)
   }
 }
