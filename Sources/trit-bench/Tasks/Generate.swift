@@ -48,7 +48,8 @@ struct Generate: ParsableCommand {
           case .constant(let pattern): [UInt16](repeating: pattern, count: range.count)
           case .trits: Generate.codes(range.count, &random)
           case .unpackedTrits: Generate.unpacked(range.count, &random)
-          case .zeros: [UInt16](repeating: 0, count: range.count)
+          // 0x3C003C00 is 0.0078.
+          case .small: [UInt16](repeating: 0x3C00, count: range.count)
           }
         try sink.write(values.span.bytes, to: item.tensor.name, at: 2 * range.lowerBound)
       }

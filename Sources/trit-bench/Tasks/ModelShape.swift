@@ -30,8 +30,8 @@ enum ModelShape: String, CaseIterable, ExpressibleByArgument {
     case trits
     /// Half precision trit · scale, a scale for each group of 128.
     case unpackedTrits
-    /// Float zeros.
-    case zeros
+    /// Small Floats, all the same: a tensor of zeros is what a damaged file holds.
+    case small
   }
 
   struct Sizes {
@@ -122,7 +122,7 @@ enum ModelShape: String, CaseIterable, ExpressibleByArgument {
       add(name + ".scales", .f16, groups, .constant(0x2400))
       add(name + ".biases", .f16, groups, .constant(0xA400))
     }
-    func norm(_ name: String, _ count: Int) { add(name + ".weight", .f32, [count], .zeros) }
+    func norm(_ name: String, _ count: Int) { add(name + ".weight", .f32, [count], .small) }
     packed("model.embed_tokens", s.vocabulary, s.hidden)
     packed("lm_head", s.vocabulary, s.hidden)
     norm("model.norm", s.hidden)
@@ -146,7 +146,7 @@ enum ModelShape: String, CaseIterable, ExpressibleByArgument {
           add(
             prefix + "linear_attn.\(name).weight", .bf16, [net.valueHeads, s.hidden], .normal(deviation: 0.02))
         }
-        for name in ["A_log", "dt_bias"] { add(prefix + "linear_attn." + name, .f32, [net.valueHeads], .zeros) }
+        for name in ["A_log", "dt_bias"] { add(prefix + "linear_attn." + name, .f32, [net.valueHeads], .small) }
         add(prefix + "linear_attn.conv1d.weight", .bf16, [channels, 1, 4], .normal(deviation: 0.5))
         add(prefix + "linear_attn.norm.weight", .bf16, [net.width], .constant(ModelShape.oneAsBF16))
       }
