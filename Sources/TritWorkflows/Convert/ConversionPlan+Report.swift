@@ -187,7 +187,8 @@ extension ConversionResult {
     var largest = 0.0
     var count = 0
     for tensor in audit.tensors {
-      guard let change = tensor.scaleChange else { continue }
+      // Of what became dense there are no scales left to hold beside those of the source.
+      let change = max(tensor.scaleChange ?? 0, tensor.scaleRounding?.relative ?? 0)
       if change > 0 { count += 1 }
       largest = max(largest, change)
     }

@@ -208,7 +208,7 @@ public struct ConvertWorkflow: Sendable {
       try refusePartlyTernary(weight, tensor, plan)
       var scale = try tensor.outputScale ?? outputScale(weight, plan)
       if request.target == .mlx, let storage = tensor.scaleStorage, tensor.encoding.isTernary {
-        scale = try tensor.mlxScale(try fitting(scale, storage, weight))
+        scale = try tensor.mlxScale(try fitting(scale, storage, weight, .beside))
       }
       result.large.look(at: scale)
       switch tensor.encoding {
@@ -391,41 +391,19 @@ public struct ConvertWorkflow: Sendable {
     _ scale: TernaryScale, _ planned: PlannedTensor, _ layout: any TernaryLayout, _ weight: TernaryWeight
   ) throws -> TernaryScale? {
     guard let storage = layout.embeddedScale?.storage else { return nil }
+    try refuseRounding(of: scale, to: storage, weight)
     let held = try weight.scale(
-      try fitting(scale, storage, weight), asHeldBy: layout, request.scaleLoss, planned.columnOrder)
+      try fitting(scale, storage, weight, .blocks), asHeldBy: layout, request.scaleLoss, planned.columnOrder)
     guard let order = planned.rowOrder else { return held }
     let shape = planned.source.shape
     return held.reordered(rows: shape.rows, columns: shape.columns) { order.row(ofStored: $0) }
-  }
-
-  /// A scale a type can hold: over zeros, where any number is as good, 0 stands for one it cannot.
-  ///
-  /// - Throws: `WorkflowError.scaleDoesNotFit` for one that weights depend on. Below the smallest normal number a type
-  ///   loses digits, and in the end everything.
-  private func fitting(_ scale: TernaryScale, _ storage: DType, _ weight: TernaryWeight) throws -> TernaryScale {
-    // As they are stored already.
-    if scale.storage == storage, scale.multipliers.allSatisfy({ $0 >= 0 && $0.isFinite }) { return scale }
-    var multipliers = scale.multipliers
-    let unfit = multipliers.indices.filter {
-      multipliers[$0] != 0 && ScaleAgreement.held(multipliers[$0], storage) == nil
-    }
-    guard !unfit.isEmpty else { return scale }
-    let live = try LiveUnits(scale.granularity, weight.tensor.shape) { try weight.trits($0) }
-    for index in unfit {
-      guard live?.isLive[index] == false else {
-        throw WorkflowError(
-          .scaleDoesNotFit(value: multipliers[index], storage: storage.rawValue), tensor: weight.tensor.name)
-      }
-      multipliers[index] = 0
-    }
-    return TernaryScale(stored: multipliers, storage: .f32, convention: .multiply, granularity: scale.granularity)
   }
 
   /// trit × scale as dense numbers.
   private func densify(
     _ weight: TernaryWeight, _ planned: PlannedTensor, _ scale: TernaryScale, to writer: OutputWriter
   ) throws {
-    let scale = try planned.encoding.dtype.map { try fitting(scale, $0, weight) } ?? scale
+    let scale = try planned.encoding.dtype.map { try fitting(scale, $0, weight, .dense(request.target)) } ?? scale
     let shape = weight.tensor.shape
     let columns = shape.columns
     let grid = scale.grid(columns: columns)

@@ -41,6 +41,9 @@ struct OutputConfiguration {
       if tensors.contains(where: { $0.becomesTernary && $0.encoding == .dense(.f16) }) {
         for key in ["dtype", "torch_dtype"] where result[key] != nil { result[key] = "float16" }
       }
+      if tensors.contains(where: { $0.becomesTernary && $0.encoding == .dense(.f32) }) {
+        for key in ["dtype", "torch_dtype"] where result[key] != nil { result[key] = "float32" }
+      }
       if unfolds, let type = tensors.first(where: { $0.role == .embedding })?.encoding.dtype {
         let names: [DType: JSONValue] = [.bf16: "bfloat16", .f16: "float16", .f32: "float32"]
         for key in ["dtype", "torch_dtype"] where result[key] != nil { result[key] = names[type] ?? result[key] }

@@ -24,7 +24,7 @@ extension Planner {
       tensors[index].scaleConvention = .multiply
       tensors[index].byteCount = MLXTwoBit().byteCount(shape) + numbers
     }
-    if survey.kind == .latent || survey.quantization != nil {
+    if survey.kind == .latent && !followsGroups || survey.quantization != nil {
       warnings.append(
         "MLX rounds no inputs: projections of this model compute with inputs rounded to int8 in its source, so logits "
           + "will not be quite the same")

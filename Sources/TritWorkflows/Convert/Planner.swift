@@ -232,7 +232,9 @@ struct Planner {
         "\(kept.count) projections are latents that the source computes as trits; kept, they compute as ordinary numbers, "
           + "and the output is another model: " + CheckWorkflow.list(kept))
     }
-    if survey.kind == .latent, request.quantizer.map({ $0.rawValue != survey.defaultQuantizer.name }) == true {
+    if survey.kind == .latent, !followsGroups,
+      request.quantizer.map({ $0.rawValue != survey.defaultQuantizer.name }) == true
+    {
       warnings.append(
         "the source computes as \(survey.defaultQuantizer.name) makes its trits; other trits are another model")
     }
@@ -256,6 +258,13 @@ struct Planner {
   }
 
   // MARK: - Choices
+
+  /// Whether trits are made by groups, of latents that name no rule, in a family whose packed forms take inputs as they
+  /// are: its models with scales of groups were trained so.
+  var followsGroups: Bool {
+    survey.quantization == nil && survey.architecture?.defaults.packedProjections == .linear
+      && request.quantizer.flatMap { QuantizerRegistry.quantizer($0) } is AbsMeanGroup
+  }
 
   private func chooseQuantizer() throws -> (any Quantizer, String) {
     if let id = request.quantizer {

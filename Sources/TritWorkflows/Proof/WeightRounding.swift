@@ -9,6 +9,8 @@ public struct ScaleRounding: Sendable, Hashable {
   public var storage: DType
   /// |after − before| ÷ before: the largest among the tensor's scales.
   public var relative: Double
+  /// Whether the tensor has a scale for each row or group, not one.
+  public var isSpread = false
 
   /// For people, with the change in millionths.
   var phrase: String { "scale rounded to \(storage.rawValue), by \(ScaleRounding.parts(relative))" }
@@ -24,6 +26,8 @@ public struct ScaleRounding: Sendable, Hashable {
 public struct WeightRounding: Sendable, Hashable {
   /// Tensors whose scale was rounded.
   public var scales = 0
+  /// Of those, tensors with a scale for each row or group.
+  public var spread = 0
   /// The largest relative change of a scale.
   public var largestScaleChange = 0.0
   /// Dense tensors with rounded values.
@@ -33,6 +37,7 @@ public struct WeightRounding: Sendable, Hashable {
   mutating func add(_ scale: ScaleRounding?, _ dense: RoundingReport?) {
     if let scale {
       scales += 1
+      if scale.isSpread { spread += 1 }
       largestScaleChange = max(largestScaleChange, scale.relative)
     }
     if let dense, dense.changed > 0 {
@@ -43,11 +48,14 @@ public struct WeightRounding: Sendable, Hashable {
 
   public var isEmpty: Bool { scales == 0 && tensors == 0 }
 
-  /// A few words for a line that says much else: "28 scales ±282.2 ppm, 2 tensors rounded".
+  /// A few words for a line that says much else: "28 scales ±282.2 ppm, 2 tensors rounded". Of tensors with
+  /// many scales the tensors are counted: "scales of 28 tensors ±282.2 ppm".
   var words: String {
     var texts: [String] = []
     if scales > 0 {
-      texts.append("\(scales) \(scales == 1 ? "scale" : "scales") ±\(ScaleRounding.parts(largestScaleChange))")
+      let noun = spread > 0 ? "tensor" : "scale"
+      let count = (spread > 0 ? "scales of " : "") + "\(scales) \(scales == 1 ? noun : noun + "s")"
+      texts.append("\(count) ±\(ScaleRounding.parts(largestScaleChange))")
     }
     if tensors > 0 { texts.append("\(tensors) \(tensors == 1 ? "tensor" : "tensors") rounded") }
     return texts.joined(separator: ", ")

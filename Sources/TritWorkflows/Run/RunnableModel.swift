@@ -86,9 +86,12 @@ public struct RunnableModel: Sendable {
       warnings: remarks.warnings(model))
   }
 
+  /// Inputs that share a scale where this arithmetic rounds what the model takes as it is; nil where it does not.
+  var groupsRoundedByMode: Int? { mode == .fast ? model.roundedGroups : nil }
+
   /// What fast arithmetic does that the model does not.
   private var fastNotes: [String] {
-    guard mode == .fast, let group = model.roundedGroups else { return [] }
+    guard let group = groupsRoundedByMode else { return [] }
     return [
       "fast arithmetic rounds inputs of packed weights to int8, one scale for each \(group) inputs, which the model does "
         + "not; reference arithmetic does not either"
@@ -101,13 +104,16 @@ public struct RunnableModel: Sendable {
   public func session(for tokens: Int) throws -> Session { try session(for: tokens, running: model) }
 
   /// The same for another form of its model.
-  func session(for tokens: Int, running model: LanguageModel) throws -> Session {
+  ///
+  /// - Parameter mode: another arithmetic than its own.
+  func session(for tokens: Int, running model: LanguageModel, _ mode: ArithmeticMode? = nil) throws -> Session {
     let context = model.configuration.contextLength
     guard tokens <= context else {
       throw ModelError(
         .contextOverflow(capacity: context, needed: tokens), location: ErrorLocation(file: path))
     }
-    return try Session(model, mode: mode, contextCapacity: max(1, tokens), textLength: tokens, engine: engine)
+    return try Session(
+      model, mode: mode ?? self.mode, contextCapacity: max(1, tokens), textLength: tokens, engine: engine)
   }
 
   /// Checks ids before any work is done: some, all in the vocabulary, not more than the context holds.

@@ -38,7 +38,7 @@ public struct WorkflowError: DiagnosticError, Equatable {
     case unpackedOffline
     case hasForeignQuantization(String)
     case tensorsDoNotFit(layout: String, names: [String], detail: String)
-    case scaleDoesNotFit(value: Float, storage: String)
+    case scaleDoesNotFit(UnheldScale)
     /// Weights that share a scale in the output have different ones.
     case scalesDiffer(ScaleMisfit, layout: String, holds: String)
     case valuesOverflow(type: String)
@@ -116,8 +116,7 @@ public struct WorkflowError: DiagnosticError, Equatable {
       "\(names.count) tensors do not fit \(layout): "
         + names.prefix(3).map { printable($0) }.joined(separator: ", ")
         + (names.count > 3 ? " and \(names.count - 3) more" : "") + " (the first: \(detail))"
-    case .scaleDoesNotFit(let value, let storage):
-      "the scale \(value) cannot be stored as \(storage) without losing most of its digits"
+    case .scaleDoesNotFit(let scale): scale.summary
     case .roundingLoses(let detail): detail
     case .samplesMislead(let sampled, let found):
       "the output was planned by samples of it, which have \(sampled); all of it has \(found)"
@@ -178,7 +177,7 @@ public struct WorkflowError: DiagnosticError, Equatable {
     case .scalesDiffer(_, let layout, _):
       "write --layout Q2_0, PQ2_0 or PTQ1_0 where their groups are those of the model, TritPack or dense weights"
         + (layout.hasPrefix("I2_S") ? "" : "; --allow-scale-loss keeps the trits and the largest of the scales")
-    case .scaleDoesNotFit: "choose --layout I2_S, which stores scales as F32"
+    case .scaleDoesNotFit(let scale): scale.remedy
     case .partlyTernary: "say what it is: --keep leaves it an ordinary matrix, --quantize makes it ternary"
     case .samplesMislead: "fetch the model with 'hf download' and convert it from there, where it is read whole first"
     case .valuesOverflow, .roundingLoses: "choose --embeddings bf16 or f32"

@@ -81,13 +81,15 @@ struct StepBounds {
   /// How the weights of a step were rounded apart; nil for one without a matrix.
   func rounding(_ name: String) -> StoredRounding? {
     switch name {
-    case "embed": return blocks(.embedding, nil) ?? StepBounds.of(pair.0.embeddingForm(beside: pair.1))
-    case "logits": return blocks(.head, nil) ?? StepBounds.of(pair.0.headForm(beside: pair.1))
+    case "embed":
+      return unfolded(.embedding, nil) ?? blocks(.embedding, nil) ?? StepBounds.of(pair.0.embeddingForm(beside: pair.1))
+    case "logits": return unfolded(.head, nil) ?? blocks(.head, nil) ?? StepBounds.of(pair.0.headForm(beside: pair.1))
     default:
       guard let (layer, kind) = StepBounds.projection(name) else {
         // Equal norms give equal bits.
         return pair.0.normForm(ofState: name, beside: pair.1) == .rounded ? .types : nil
       }
+      if let unfolded = unfolded(.projection(kind), layer) { return unfolded }
       // Two stored scales that no rounding takes to each other excuse nothing.
       if scalesAgree(.projection(kind), layer) == false { return StoredRounding.none }
       return blocks(.projection(kind), layer) ?? pair.0.form(ofLayer: layer, kind, beside: pair.1).map(StepBounds.of)
@@ -127,11 +129,26 @@ struct StepBounds {
     return names.compactMap { $0.flatMap(StoredRounding.init(blocks:)) }.max()
   }
 
-  private func blockType(_ part: ModulePart, _ layer: Int?, _ side: RunnableModel) -> String? {
+  /// How a matrix that one side alone stores rotated is rounded: on the other it was unfolded and stored in another type
+  /// than the sums it is made of. Nil where both sides or none are rotated.
+  private func unfolded(_ part: ModulePart, _ layer: Int?) -> StoredRounding? {
+    let isRotated = [reference, model].map { side in
+      guard let view = side.source as? any ModelView, let tensor = matrix(part, layer, side) else { return false }
+      return view.rotation(of: tensor) != nil || view.unfoldedBlock(of: tensor) != nil
+    }
+    return isRotated[0] == isRotated[1] ? nil : max(.types, blocks(part, layer) ?? .types)
+  }
+
+  private func matrix(_ part: ModulePart, _ layer: Int?, _ side: RunnableModel) -> TensorDescriptor? {
     let description = side.model.configuration
     let used: ModulePart = part == .head && description.tiesEmbeddings ? .embedding : part
-    guard let view = side.source as? GGUFModelView, let module = description.architecture.module(used),
-      let tensor = view.manifest.tensor(named: ModulePlace(module, layer: layer, piece: .weight).name),
+    return description.architecture.module(used).flatMap {
+      side.source.manifest.tensor(named: ModulePlace($0, layer: layer, piece: .weight).name)
+    }
+  }
+
+  private func blockType(_ part: ModulePart, _ layer: Int?, _ side: RunnableModel) -> String? {
+    guard let view = side.source as? GGUFModelView, let tensor = matrix(part, layer, side),
       case .opaque(let name) = view.stored(tensor).encoding
     else { return nil }
     return name

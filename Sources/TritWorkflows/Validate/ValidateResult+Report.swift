@@ -88,10 +88,11 @@ extension ValidateResult {
     var text = "logits \(doAgree ? "agree" : "do not agree") on \(agreement.positions + lost) positions"
     text += " of \(self.text)"
     if !steps.isEmpty {
+      let origin = "from the reference's input" + (stepsInReference ? ", in reference arithmetic" : "")
       text +=
         wrongSteps == 0
-        ? "; each of \(steps.count) steps gives the same from the reference's input"
-        : "; \(wrongSteps) of \(steps.count + unmatchedSteps.count) steps give something else from the reference's input"
+        ? "; each of \(steps.count) steps gives the same \(origin)"
+        : "; \(wrongSteps) of \(steps.count + unmatchedSteps.count) steps give something else \(origin)"
     }
     let how = Set([reference.run, model.run].compactMap { $0?.mode.rawValue }).sorted()
     return text

@@ -145,6 +145,9 @@ public struct ValidateResult: Sendable {
   public var unmatchedSteps: [String] = []
   /// Which side takes inputs rounded to int8 in the steps only, because the other side's projections do; nil for none.
   public var roundedForSteps: String?
+  /// Whether steps were compared in reference arithmetic, because fast arithmetic rounds inputs of one side alone that
+  /// the model takes as they are.
+  public var stepsInReference = false
   /// Measured when a default gate would not hold without.
   public var noise: [RoundingNoise] = []
   public var gates: [GateResult]

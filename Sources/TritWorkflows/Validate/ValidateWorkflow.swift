@@ -60,10 +60,7 @@ public struct ValidateWorkflow: Sendable {
     let work = WorkOptions(
       parallelism: Parallelism(threads: request.options.threads, cancellation: request.options.cancellation),
       kernels: try request.options.kernels.kernels(), progress: progress)
-    // What is proved is the model: inputs that it takes as they are stay so in either arithmetic.
-    var (options, referenceOptions) = (request.options, request.referenceOptions ?? request.options)
-    options.roundsPlainInputs = false
-    referenceOptions.roundsPlainInputs = false
+    let (options, referenceOptions) = (request.options, request.referenceOptions ?? request.options)
     let other = try ModelOpener.open(request.reference, referenceOptions.open, hasCompanions: true)
     let model = try self.model(options, engine)
     var side = ValidatedSide(path: other.manifest.path)
@@ -88,7 +85,8 @@ public struct ValidateWorkflow: Sendable {
         scale: scale),
       text: found.text, agreement: found.total.result, prompts: found.results.map(\.result),
       hiddenStates: found.hidden, hiddenBound: request.hiddenBound, steps: found.steps,
-      unmatchedSteps: found.unmatched, roundedForSteps: found.roundedForSteps, noise: gates.noise,
+      unmatchedSteps: found.unmatched, roundedForSteps: found.roundedForSteps,
+      stepsInReference: found.stepsInReference, noise: gates.noise,
       gates: gates.results, nonFinite: found.nonFinite)
   }
 
@@ -127,6 +125,7 @@ public struct ValidateWorkflow: Sendable {
     var steps: [StepAgreement] = []
     var unmatched: [String] = []
     var roundedForSteps: String?
+    var stepsInReference = false
     var nonFinite: [String: NonFiniteState] = [:]
     /// The roundings that separate the two sides and are no fault of either.
     var differences = RoundingDifferences()
@@ -225,6 +224,9 @@ public struct ValidateWorkflow: Sendable {
     if roundedReference != nil { found.roundedForSteps = "reference" }
     if roundedModel != nil { found.roundedForSteps = roundedReference == nil ? "model" : "reference and model" }
     let pair = (roundedReference ?? reference.model, roundedModel ?? model.model)
+    // Where fast arithmetic rounds what one side alone multiplies by, it would take every step for another one.
+    found.stepsInReference = reference.groupsRoundedByMode != model.groupsRoundedByMode
+    let stepMode = found.stepsInReference ? ArithmeticMode.reference : nil
     let bounds = StepBounds(reference, model, running: pair)
     let hidden = HiddenStateComparison()
     let steps = StepComparison { bounds.bias(of: $0) }
@@ -233,8 +235,8 @@ public struct ValidateWorkflow: Sendable {
       let left = try reference.session(for: ids.count)
       let right = try model.session(for: ids.count)
       let lockStep = LockStep(
-        reference: try reference.session(for: ids.count, running: pair.0),
-        candidate: try model.session(for: ids.count, running: pair.1))
+        reference: try reference.session(for: ids.count, running: pair.0, stepMode),
+        candidate: try model.session(for: ids.count, running: pair.1, stepMode))
       for start in stride(from: 0, to: ids.count, by: ValidateWorkflow.chunk) {
         try request.options.cancellation.check()
         let piece = Array(ids[start..<min(ids.count, start + ValidateWorkflow.chunk)])

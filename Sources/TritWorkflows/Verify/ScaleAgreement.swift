@@ -57,7 +57,8 @@ struct ScaleAgreement {
       worst = max(worst, abs(Double(a) - Double(b)) / Double(max(a, b)))
     }
     difference = nil
-    rounding = worst == 0 ? nil : ScaleRounding(storage: rounded, relative: worst)
+    let isSpread = expected.granularity != .tensor && found.granularity != .tensor
+    rounding = worst == 0 ? nil : ScaleRounding(storage: rounded, relative: worst, isSpread: isSpread)
   }
 
   /// The type whose rounding made one number of the other; nil when none did.

@@ -103,9 +103,12 @@ extension TensorComparison {
       stored: scale.multipliers.map { $0 == 0 ? 0 : ScaleAgreement.held($0, dtype) ?? .nan }, storage: .f32,
       convention: .multiply, granularity: scale.granularity
     ).grid(columns: expected.shape.columns)
+    var live = LiveUnits(ScaleGrid(scale.granularity, scale.granularity, expected.shape))
     for band in expected.shape.bands(elements: 1 << 18) {
       try work.parallelism.cancellation.check()
-      try compare(rounded.values(try fresh.trits(band), band), band, &result)
+      let trits = try fresh.trits(band)
+      live.add(trits, band)
+      try compare(rounded.values(trits, band), band, &result)
       fresh.release(band)
     }
     if result.mismatches > 0, let first = result.firstMismatch {
@@ -113,12 +116,16 @@ extension TensorComparison {
       return (differs(result, "\(result.mismatches) values are not trit times scale, first at \(place)"), nil)
     }
     result.outcome = .equal
-    let off = zip(scale.multipliers, rounded.multipliers).map {
-      $0 == $1 ? 0 : abs(Double($0) - Double($1)) / Double(abs($0))
+    var worst = 0.0
+    for (index, pair) in zip(scale.multipliers, rounded.multipliers).enumerated()
+    where pair.0 != pair.1 && live.isLive[index] {
+      worst = max(worst, abs(Double(pair.0) - Double(pair.1)) / Double(abs(pair.0)))
     }
-    let worst = off.max() ?? 0
     result.detail = "every value is trit times scale"
-    if worst > 0 { result.detail += "; scales rounded to \(dtype.rawValue), by at most \(ScaleRounding.parts(worst))" }
+    if worst > 0 {
+      result.detail += "; scales rounded to \(dtype.rawValue), by at most \(ScaleRounding.parts(worst))"
+      result.scaleRounding = ScaleRounding(storage: dtype, relative: worst, isSpread: true)
+    }
     return (result, nil)
   }
 

@@ -144,6 +144,7 @@ struct TensorComparison {
         guard mustBeTernary, try !isTernary(converted, found) else { return (blank, nil) }
         return (differs(blank, "the same bytes as the source: it was to be made ternary and was not"), nil)
       }
+      if isMatrix, let rounded = try roundedToBlocks(blank) { return (rounded, nil) }
       if isMatrix, role.isProjection, try mustBeTernary || isTernary(converted, found) { return try ternary() }
       // This program keeps the types of what it copies, or writes bfloat16, as onebitllms does.
       if isOwnOutput, from != to, to != .bf16, !involvesGGUF {
@@ -156,6 +157,17 @@ struct TensorComparison {
     default:
       return (try DenseComparison(source: source, converted: converted, work: work).run(expected, found, blank), nil)
     }
+  }
+
+  /// The verdict on weights that are ternary in the source and stood in blocks of another program's afterwards, such as
+  /// Q8_0, which round trit × scale; nil where rounding does not explain what is there. Blocks of 32 such numbers hold
+  /// trits with scales of their own, which are no scales of the source.
+  private func roundedToBlocks(_ blank: TensorVerification) throws -> TensorVerification? {
+    guard !isOwnOutput, let view = converted as? GGUFModelView, view.stored(found).encoding.blockCodec != nil,
+      try isTernary(source, expected)
+    else { return nil }
+    let result = try DenseComparison(source: source, converted: converted, work: work).run(expected, found, blank)
+    return result.outcome == .differs ? nil : result
   }
 
   /// A dense tensor that differs from its source may have been made ternary on request.

@@ -39,6 +39,14 @@ struct TernaryWeight: Sendable {
     if case .packed = origin { true } else { false }
   }
 
+  /// Whether its scales are those of the source, not made on the way.
+  var hasOwnScales: Bool {
+    switch origin {
+    case .packed, .recognised: true
+    case .quantized, .fitted: false
+    }
+  }
+
   let source: any TensorSource
   let tensor: TensorDescriptor
   let origin: Origin
