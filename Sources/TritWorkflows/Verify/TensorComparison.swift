@@ -144,7 +144,10 @@ struct TensorComparison {
         guard mustBeTernary, try !isTernary(converted, found) else { return (blank, nil) }
         return (differs(blank, "the same bytes as the source: it was to be made ternary and was not"), nil)
       }
-      if isMatrix, role.isProjection, try mustBeTernary || isTernary(converted, found) { return try ternary() }
+      let isBinary = ModelSurvey.binaryType(of: expected, source) != nil
+      if isMatrix, role.isProjection, !isBinary, try mustBeTernary || isTernary(converted, found) {
+        return try ternary()
+      }
       // This program keeps the types of what it copies, or writes bfloat16, as onebitllms does.
       if isOwnOutput, from != to, to != .bf16, !involvesGGUF {
         return (differs(blank, "stored as \(to.rawValue), expected \(from.rawValue)"), nil)
@@ -152,7 +155,7 @@ struct TensorComparison {
       let result = try DenseComparison(
         source: source, converted: converted, work: work, isOwnOutput: isOwnOutput
       ).run(expected, found, blank)
-      return result.outcome == .differs && isMatrix && isNowTernary ? try ternary() : (result, nil)
+      return result.outcome == .differs && isMatrix && !isBinary && isNowTernary ? try ternary() : (result, nil)
     default:
       return (try DenseComparison(source: source, converted: converted, work: work).run(expected, found, blank), nil)
     }
