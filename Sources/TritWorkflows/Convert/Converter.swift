@@ -515,7 +515,8 @@ public struct ConvertWorkflow: Sendable {
     request.isAudit = true
     request.scaleLoss = plan.request.scaleLoss
     request.recipe = plan.request.recipe
-    request.plannedDense = Set(plan.tensors.filter { !$0.becomesTernary }.map { ExactString($0.source.name) })
+    request.plannedDense = Set(
+      plan.tensors.filter { !$0.becomesTernary && !$0.isTernaryCopy }.map { ExactString($0.source.name) })
     request.parts = plan.provedParts
     // The values are compared with the source's below, which were looked at on the way.
     let isKnown = self.request.quantize.isEmpty || (try? plan.survey.description.get()) != nil
