@@ -168,6 +168,11 @@ public struct WorkflowError: DiagnosticError, Equatable {
     case .roundsInputs: "write --to tritpack, --to gguf, --to mlx or --to dense, which take inputs as the model does"
     case .nameCannotBePacked, .scaleNameTaken: "leave it dense, or write TritPack, which takes any name"
     case .keepsConvention: "leave --output-scale out, or convert from the latent weights"
+    case .partlyTernary(.some):
+      "where that is damage, fetch the model again; else say what it is: --keep leaves it an ordinary matrix, --quantize "
+        + "makes it ternary with one new scale"
+    case .binaryWeights:
+      "write --to dense, or --to gguf --layout F16, which hold its numbers; 'tritsmith run' takes it as it is"
     case .unusableScale: "the magnitudes are too large for this arithmetic; leave the tensor dense with --keep"
     case .latentsOverflow: "nothing can be trained from such a scale; 'tritsmith check' says what else is wrong"
     case .noConfiguration: "name the tensors with --quantize, or put config.json beside the file"
@@ -184,12 +189,7 @@ public struct WorkflowError: DiagnosticError, Equatable {
       "write --layout Q2_0, PQ2_0 or PTQ1_0 where their groups are those of the model, TritPack or dense weights"
         + (layout.hasPrefix("I2_S") ? "" : "; --allow-scale-loss keeps the trits and the largest of the scales")
     case .scaleDoesNotFit: "choose --layout I2_S, which stores scales as F32"
-    case .partlyTernary(nil): "say what it is: --keep leaves it an ordinary matrix, --quantize makes it ternary"
-    case .partlyTernary:
-      "where that is damage, fetch the model again; else say what it is: --keep leaves it an ordinary matrix, --quantize "
-        + "makes it ternary with one new scale"
-    case .binaryWeights:
-      "write --to dense, or --to gguf --layout F16, which hold its numbers; 'tritsmith run' takes it as it is"
+    case .partlyTernary: "say what it is: --keep leaves it an ordinary matrix, --quantize makes it ternary"
     case .samplesMislead: "fetch the model with 'hf download' and convert it from there, where it is read whole first"
     case .valuesOverflow, .roundingLoses: "choose --embeddings bf16 or f32"
     case .blocksDoNotFit: "choose another type with --embeddings, or leave it out"

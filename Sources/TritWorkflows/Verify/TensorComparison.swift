@@ -135,7 +135,9 @@ struct TensorComparison {
     switch (expected.encoding, found.encoding) {
     case (_, .ternary), (.ternary, .dense): return try ternary()
     case (.dense(let from), .dense(let to)):
-      let isMatrix = expected.shape.isMatrix && from.isFloatWeight && to.isFloatWeight
+      // Binary weights are numbers like others: they have no zeros.
+      let isBinary = ModelSurvey.binaryType(of: expected, source) != nil
+      let isMatrix = expected.shape.isMatrix && from.isFloatWeight && to.isFloatWeight && !isBinary
       let permitted = isMatrix && role.isProjection ? permission?.reason(expected.name) : .source
       let mustBeTernary = permission != nil && permitted == nil
       var blank = blank
@@ -144,10 +146,7 @@ struct TensorComparison {
         guard mustBeTernary, try !isTernary(converted, found) else { return (blank, nil) }
         return (differs(blank, "the same bytes as the source: it was to be made ternary and was not"), nil)
       }
-      let isBinary = ModelSurvey.binaryType(of: expected, source) != nil
-      if isMatrix, role.isProjection, !isBinary, try mustBeTernary || isTernary(converted, found) {
-        return try ternary()
-      }
+      if isMatrix, role.isProjection, try mustBeTernary || isTernary(converted, found) { return try ternary() }
       // This program keeps the types of what it copies, or writes bfloat16, as onebitllms does.
       if isOwnOutput, from != to, to != .bf16, !involvesGGUF {
         return (differs(blank, "stored as \(to.rawValue), expected \(from.rawValue)"), nil)
@@ -155,7 +154,7 @@ struct TensorComparison {
       let result = try DenseComparison(
         source: source, converted: converted, work: work, isOwnOutput: isOwnOutput
       ).run(expected, found, blank)
-      return result.outcome == .differs && isMatrix && !isBinary && isNowTernary ? try ternary() : (result, nil)
+      return result.outcome == .differs && isMatrix && isNowTernary ? try ternary() : (result, nil)
     default:
       return (try DenseComparison(source: source, converted: converted, work: work).run(expected, found, blank), nil)
     }
