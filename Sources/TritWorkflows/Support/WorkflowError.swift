@@ -171,8 +171,7 @@ public struct WorkflowError: DiagnosticError, Equatable {
     case .partlyTernary(.some):
       "where that is damage, fetch the model again; else say what it is: --keep leaves it an ordinary matrix, --quantize "
         + "makes it ternary with one new scale"
-    case .binaryWeights:
-      "write --to dense, or --to gguf --layout F16, which hold its numbers; 'tritsmith run' takes it as it is"
+    case .binaryWeights: "write --to dense, or --to gguf --layout F16, which hold its numbers"
     case .unusableScale: "the magnitudes are too large for this arithmetic; leave the tensor dense with --keep"
     case .latentsOverflow: "nothing can be trained from such a scale; 'tritsmith check' says what else is wrong"
     case .noConfiguration: "name the tensors with --quantize, or put config.json beside the file"
