@@ -48,7 +48,7 @@ struct GroupedWeightTests {
     "groups are found in every type, the largest that holds in all rows",
     arguments: [(DType.bf16, 512), (.f16, 512), (.f32, 512), (.f16, 320), (.bf16, 64)])
   func granularity(_ dtype: DType, _ columns: Int) throws {
-    for size in [64, 128, 256, 1024] {
+    for size in [32, 64, 128, 256, 1024] {
       let rows = 9
       let values = Self.values(rows, columns, size: size)
       let (scale, trits) = try recognised(Self.tensor(values, rows, columns, dtype))
@@ -76,7 +76,9 @@ struct GroupedWeightTests {
     #expect(try found(256, 128) == .group(columns: 128))
     #expect(try found(1024, 128) == .group(columns: 128))
     #expect(try found(64, 256) == .group(columns: 64))
-    #expect(try found(128, 32) == nil)
+    #expect(try found(128, 32) == .group(columns: 32))
+    #expect(try found(32, 64) == .group(columns: 32))
+    #expect(try found(128, 16) == nil)
   }
 
   @Test("an infinity among ternary weights is named", arguments: [DType.f16, .bf16, .f32])

@@ -85,7 +85,9 @@ public enum CheckRule: String, Sendable, Hashable, CaseIterable {
     case .rounded: "no weights are rounded to few bits by MLX, which leaves no trits"
     case .scaleOutlier: "scales of one kind of projection are within a factor of 4 of their median"
     case .conventionUnknown: "it is known what stored scales mean"
-    case .mixedForms: "either all projections are packed, or the configuration names those that are not"
+    case .mixedForms:
+      "either all projections are packed, or the configuration names those that are not; none is ternary but for some "
+        + "weights"
     case .computation: "a short text gives finite logits"
     case .noise: "a short text is predicted better than by a tenth of the vocabulary at random (with --run)"
     case .noConfiguration: "there is a config.json"

@@ -72,6 +72,7 @@ public struct CheckWorkflow: Sendable {
     result.readTensors = values.read
     result.notes += values.notes
     result.findings += try CheckWorkflow.described(source, survey)
+    result.findings += try CheckWorkflow.partlyTernary(source, survey, work)
     let rotation = RotationCheck(source: source, sibling: request.sibling, open: request.open, work: work)
     let rotated = try rotation.run()
     result.findings += rotated.findings
@@ -129,6 +130,22 @@ public struct CheckWorkflow: Sendable {
     try TernaryCheck(source: source, survey: survey, leavesRemoteScales: leavesRemoteScales).run()
       + ConfigurationCheck(source: source, survey: survey).run()
       + TokenizerCheck(source: source).run()
+  }
+
+  /// Matrices of a dense ternary model that are ternary but for some weights.
+  private static func partlyTernary(
+    _ source: any TensorSource, _ survey: ModelSurvey, _ work: WorkOptions
+  ) throws -> [CheckFinding] {
+    guard survey.kind == .ternaryDense else { return [] }
+    return try zip(source.manifest.tensors, survey.roles).compactMap { tensor, role in
+      guard role.isProjection || role == .embedding || role == .outputHead,
+        tensor.encoding.dtype?.isFloatWeight == true, !Planner.staysDense(tensor, role, survey)
+      else { return nil }
+      let pass = try WeightPass(source, tensor, roundsToBFloat16: false, kernels: work.kernels)
+      return try pass.firstBreak(work.parallelism).map {
+        CheckFinding(.mixedForms, tensor.name, "ternary but for some weights: \($0.text)")
+      }
+    }
   }
 
   /// What a conversion looks at before it writes, and again in what it has written; numbers, and scales that come over a

@@ -59,6 +59,8 @@ public struct PlannedTensor: Sendable {
   public var outputShape: TensorShape?
   /// Whether the bytes of a GGUF source go on as they stand in its file, which the view shows in another form.
   public var copiesStored = false
+  /// Whether dense numbers are trits times scales as they stand, and are copied.
+  public var isTernaryCopy = false
   /// Which plane of a sum of ternary matrices this is.
   public var plane = 0
   /// How many weights share a scale in the output, where the quantizer says so.
@@ -126,7 +128,7 @@ public struct ConversionPlan: Sendable {
   /// Tensors that are packed trits in the output; of an output that packs none, those that hold trits times scales.
   public var ternaryCount: Int {
     let packed = tensors.count { $0.encoding.isTernary }
-    return packed > 0 ? packed : tensors.count { $0.becomesTernary }
+    return packed > 0 ? packed : tensors.count { $0.becomesTernary || $0.isTernaryCopy }
   }
   /// True when weights are made ternary, not only packed another way.
   public var quantizes: Bool { tensors.contains { $0.step == .quantize || $0.step == .snap } }

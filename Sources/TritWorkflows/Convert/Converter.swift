@@ -233,7 +233,7 @@ public struct ConvertWorkflow: Sendable {
     guard let sampled = tensor.sampled else { return }
     guard let found = try found() else {
       let file = source.manifest.files[tensor.source.location.file].path
-      throw WorkflowError(.partlyTernary, file: file, tensor: tensor.source.name)
+      throw WorkflowError(.partlyTernary(try firstBreak(tensor.source, source)), file: file, tensor: tensor.source.name)
     }
     let scale = SampledScale(found)
     guard scale != sampled else { return }
@@ -284,7 +284,14 @@ public struct ConvertWorkflow: Sendable {
       try pass.findings(work.parallelism, SilentProgress()).largest != 0
     else { return }
     throw WorkflowError(
-      .partlyTernary, file: weight.source.manifest.files[tensor.source.location.file].path, tensor: tensor.source.name)
+      .partlyTernary(try firstBreak(tensor.source, weight.source)),
+      file: weight.source.manifest.files[tensor.source.location.file].path, tensor: tensor.source.name)
+  }
+
+  /// Where a matrix that is ternary otherwise is not; nil for other tensors.
+  private func firstBreak(_ tensor: TensorDescriptor, _ source: any TensorSource) throws -> TernaryBreak? {
+    guard tensor.encoding.dtype?.isFloatWeight == true else { return nil }
+    return try WeightPass(source, tensor, roundsToBFloat16: false, kernels: work.kernels).firstBreak(work.parallelism)
   }
 
   /// The scale a tensor gets in the output.
@@ -486,7 +493,8 @@ public struct ConvertWorkflow: Sendable {
     request.isAudit = true
     request.scaleLoss = plan.request.scaleLoss
     request.recipe = plan.request.recipe
-    request.plannedDense = Set(plan.tensors.filter { !$0.becomesTernary }.map { ExactString($0.source.name) })
+    request.plannedDense = Set(
+      plan.tensors.filter { !$0.becomesTernary && !$0.isTernaryCopy }.map { ExactString($0.source.name) })
     request.parts = plan.provedParts
     // The values are compared with the source's below, which were looked at on the way.
     let isKnown = self.request.quantize.isEmpty || (try? plan.survey.description.get()) != nil

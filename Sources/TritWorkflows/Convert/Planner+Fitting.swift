@@ -77,6 +77,7 @@ extension Planner {
         // Dense in, dense out: it is what it is to become.
         guard request.target == .dense, request.denseType.map({ $0.dtype == dtype }) ?? true else { continue }
         tensors[index].step = .copy
+        tensors[index].isTernaryCopy = true
         tensors[index].encoding = tensor.source.encoding
         tensors[index].byteCount = tensor.source.location.byteCount
         continue

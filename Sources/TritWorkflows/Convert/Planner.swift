@@ -31,7 +31,10 @@ struct Planner {
     survey = try ModelSurvey(of: source, architecture: chosen)
     sampler = ScaleSampler(source)
     // Of unfolded weights, which are ternary no more, bfloat16 would keep too few digits.
-    denseType = try request.denseType?.dtype ?? (request.unfolds ? .f16 : Planner.denseType(of: source, sampler))
+    // Scales of binary blocks are F16.
+    denseType =
+      try request.denseType?.dtype
+      ?? (request.unfolds || survey.binaryType != nil ? .f16 : Planner.denseType(of: source, sampler))
   }
 
   func plan() throws -> ConversionPlan {
@@ -40,6 +43,7 @@ struct Planner {
     let rotation = try checkRotation()
     try checkQuantizationMethod()
     try checkReadable()
+    try checkBinary()
     try checkGlobs()
     try request.recipe?.check(source, survey)
     var warnings = source.manifest.notes + (request.recipe?.warnings(survey) ?? [])
@@ -64,7 +68,10 @@ struct Planner {
     try warnRounding(tensors, &warnings)
     for index in tensors.indices { tensors[index].sampled = sampler?.proofNeeded(of: tensors[index].source) }
     try rotation?.checkKept(tensors, file: source.manifest.path)
-    guard request.unfolds || tensors.contains(where: { $0.becomesTernary || $0.step == .restore }) else {
+    warnCopies(tensors, &warnings)
+    try warnTables(tensors, &warnings)
+    let hasTrits = tensors.contains { $0.becomesTernary || $0.isTernaryCopy || $0.step == .restore }
+    guard request.unfolds || survey.binaryType != nil || hasTrits else {
       throw WorkflowError(
         request.target == .trainable ? .nothingToRestore(kind: survey.kind.phrase) : .nothingToQuantize,
         file: source.manifest.path)
@@ -214,7 +221,7 @@ struct Planner {
   /// says so.
   static func staysDense(_ tensor: TensorDescriptor, _ role: TensorRole, _ survey: ModelSurvey) -> Bool {
     guard role.isProjection, !tensor.encoding.isTernary else { return false }
-    if survey.kind == .packed { return true }
+    if survey.kind == .packed || survey.binaryType != nil { return true }
     guard case .success(let description) = survey.description else { return false }
     return description.architecture.place(of: tensor.name).map { description.quantization.excludes($0.module) } ?? false
   }
@@ -250,7 +257,7 @@ struct Planner {
       Planner.staysDense(tensor, role, survey) && tensor.encoding.dtype?.isFloatWeight == true
         && !request.quantize.contains { $0.matches(tensor.name) } && !request.keep.contains { $0.matches(tensor.name) }
     }.map(\.0.name)
-    guard !dense.isEmpty else { return }
+    guard !dense.isEmpty, survey.binaryType == nil else { return }
     let why = survey.kind == .packed ? "dense in a packed model" : "named by modules_to_not_convert"
     warnings.append(
       "\(dense.count) projections are \(why) and stay as they are; --quantize makes them ternary: "
@@ -337,10 +344,7 @@ struct Planner {
     case .dense(let dtype):
       let isMeant =
         !request.unfolds && role.isProjection && (request.recipe != nil || !Planner.staysDense(tensor, role, survey))
-      let isTable =
-        try request.target == .mlx && !kept
-        && Planner.isTernaryTable(
-          tensor, role, source, survey, sampler)
+      let isTable = try !kept && packsTable(tensor, role)
       guard !kept, forced || isMeant || isTable else {
         return request.recipe != nil && dtype != .bf16 ? dense(.recode) : copy()
       }
@@ -479,21 +483,6 @@ struct Planner {
           .unpackedOffline, file: source.manifest.files[tensor.location.file].path, tensor: tensor.name)
       }
     }
-  }
-
-  /// Whether an embedding or head of a model that is ternary as it stands is so as well, all of it.
-  static func isTernaryTable(
-    _ tensor: TensorDescriptor, _ role: TensorRole, _ source: any TensorSource, _ survey: ModelSurvey,
-    _ sampler: ScaleSampler?
-  ) throws -> Bool {
-    guard survey.kind == .ternaryDense, role == .embedding || role == .outputHead, tensor.shape.isMatrix,
-      tensor.encoding.dtype?.isFloatWeight == true
-    else { return false }
-    let pass = try WeightPass(source, tensor, roundsToBFloat16: false, kernels: KernelChoice.best)
-    guard try pass.sampledGranularity() != nil else { return false }
-    // What is no table after all is refused when it passes.
-    if sampler != nil { return true }
-    return try pass.looksTernary() || pass.spreadScale(Parallelism(threads: 0)) != nil
   }
 
   private func checkNativeness(_ warnings: inout [String]) throws {

@@ -138,12 +138,47 @@ extension InspectResult {
     if vocabularyAlone != nil { return "tritsmith tokenize \(path) --text \"In the beginning\"" }
     let isUnderstood = (try? survey.description.get()) != nil
     switch survey.kind {
-    case .latent, .ternaryDense: return "tritsmith convert \(path) OUTPUT --to hf-packed"
-    case .packed where manifest.format != GGUFFormat.id: return "tritsmith convert \(path) model.gguf"
+    case .latent: return "tritsmith convert \(path) OUTPUT --to hf-packed"
+    case .ternaryDense where survey.finest == .tensor: return "tritsmith convert \(path) OUTPUT --to hf-packed"
+    case .ternaryDense: return "tritsmith convert \(path) \(groupedOutput(survey.finest))"
+    case .packed where manifest.format != GGUFFormat.id:
+      return "tritsmith convert \(path) \(groupedOutput(finestPacked))"
     case .packed, .ordinary:
       return isUnderstood ? "tritsmith run \(path) --prompt \"In the beginning\"" : "tritsmith check \(path)"
     case .undetermined: return "tritsmith check \(path)"
     }
+  }
+
+  /// How many weights share a scale where the fewest do, as headers say; nil where they do not.
+  private var finestPacked: ScaleGranularity? {
+    var finest = ScaleGranularity.tensor
+    for tensor in manifest.tensors where tensor.encoding.isTernary {
+      guard let scale = tensor.scale else { return nil }
+      switch (finest, scale.granularity) {
+      case (_, .tensor), (.group, .row): continue
+      case (.tensor, let found), (.row, let found): finest = found
+      case (.group(let one), .group(let other)): finest = .group(columns: TernaryScale.commonDivisor(one, other))
+      }
+      // Scales of F32 may have more digits than blocks of GGUF hold.
+      if scale.storage == .f32 { return nil }
+    }
+    return finest
+  }
+
+  /// An output with room for the scales: the first GGUF layout that has it and whose blocks the rows fill, or TritPack,
+  /// which takes all.
+  private func groupedOutput(_ finest: ScaleGranularity?) -> String {
+    let projections = zip(manifest.tensors, survey.roles).filter { $1.isProjection && $0.shape.isMatrix }.map(\.0)
+    guard let finest, !projections.contains(where: { $0.encoding == .dense(.f32) }) else { return "OUTPUT.tritpack" }
+    if finest == .tensor { return "model.gguf" }
+    let types: [GGUFWeightType] = [.pq2, .q2]
+    let fitting = types.first { type in
+      guard let layout = GGUFOptions(weights: type).layout.flatMap(LayoutRegistry.layout),
+        layout.embeddedScale?.granularity.holds(finest) == true
+      else { return false }
+      return projections.allSatisfy { (try? layout.checkForWriting($0.shape)) != nil }
+    }
+    return fitting.map { "model.gguf --layout \($0.rawValue)" } ?? "OUTPUT.tritpack"
   }
 
   /// A path as a shell takes it for one word.

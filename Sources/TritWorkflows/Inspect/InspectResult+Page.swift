@@ -67,7 +67,8 @@ extension InspectResult {
       case .packed: "A packed ternary model"
       case .latent: "Latent weights of a BitNet model, to be quantized or fine-tuned"
       case .ternaryDense: "A ternary model stored as dense numbers"
-      case .ordinary: "An ordinary dense model"
+      case .ordinary:
+        survey.binaryType.map { "A model of binary weights (\($0)), not a ternary one" } ?? "An ordinary dense model"
       case .undetermined: "A model of undetermined kind"
       }
     let parameters = NumberText.grouped(logicalParameters)

@@ -43,7 +43,9 @@ public struct WorkflowError: DiagnosticError, Equatable {
     case scalesDiffer(ScaleMisfit, layout: String, holds: String)
     case valuesOverflow(type: String)
     /// In a dense model that is ternary already, a projection that is not.
-    case partlyTernary
+    case partlyTernary(TernaryBreak?)
+    /// Weights of plus and minus a scale, without zeros.
+    case binaryWeights(String)
     /// A tensor that is read over a network is not what samples of it say.
     case samplesMislead(sampled: String, found: String)
     /// Numbers too small for a type, so that what is stored is no rounding of them.
@@ -120,7 +122,10 @@ public struct WorkflowError: DiagnosticError, Equatable {
     case .roundingLoses(let detail): detail
     case .samplesMislead(let sampled, let found):
       "the output was planned by samples of it, which have \(sampled); all of it has \(found)"
-    case .partlyTernary: "holds more than three values, in a model whose projections are ternary otherwise"
+    case .partlyTernary(let found):
+      (found.map(\.text) ?? "holds more than three values") + ", in a model whose projections are ternary otherwise"
+    case .binaryWeights(let type):
+      "is stored as \(type), a binary type: its weights are +s or −s and never 0, so the model is no ternary one"
     case .scalesDiffer(let misfit, let layout, let holds):
       "\(layout) holds one scale for each \(holds), but in row \(misfit.row), columns \(misfit.columns.lowerBound) to "
         + "\(misfit.columns.upperBound - 1), trits are multiplied by \(misfit.first) and by \(misfit.second)"
@@ -162,6 +167,10 @@ public struct WorkflowError: DiagnosticError, Equatable {
     case .roundsInputs: "write --to tritpack, --to gguf, --to mlx or --to dense, which take inputs as the model does"
     case .nameCannotBePacked, .scaleNameTaken: "leave it dense, or write TritPack, which takes any name"
     case .keepsConvention: "leave --output-scale out, or convert from the latent weights"
+    case .partlyTernary(.some):
+      "where that is damage, fetch the model again; else say what it is: --keep leaves it an ordinary matrix, --quantize "
+        + "makes it ternary with one new scale"
+    case .binaryWeights: "write --to dense, or --to gguf --layout F16, which hold its numbers"
     case .unusableScale: "the magnitudes are too large for this arithmetic; leave the tensor dense with --keep"
     case .latentsOverflow: "nothing can be trained from such a scale; 'tritsmith check' says what else is wrong"
     case .noConfiguration: "name the tensors with --quantize, or put config.json beside the file"
@@ -210,7 +219,7 @@ public struct WorkflowError: DiagnosticError, Equatable {
     switch kind {
     case .auditFailed, .notNative: .checkFailed
     case .tensorsDoNotFit, .scaleDoesNotFit, .scalesDiffer, .valuesOverflow, .roundingLoses, .partlyTernary,
-      .samplesMislead, .unknownMetadata, .blocksDoNotFit,
+      .binaryWeights, .samplesMislead, .unknownMetadata, .blocksDoNotFit,
       .recipeNeedsDense, .recipeQuantizesAll, .rotatedWeights, .rotatedTensorLeftOut, .notRotated, .unfoldsToDense:
       .misuse
     case .globWithoutMatch, .globOfSeveral, .contradictoryGlobs, .keepsConvention, .unknownQuantizer, .oneScaleOnly,

@@ -3,6 +3,7 @@
 import TritCore
 import TritFormats
 import TritKernels
+import TritLayouts
 import TritModel
 import TritQuantizers
 import TritReport
@@ -47,6 +48,11 @@ public struct ModelSurvey: Sendable {
   package private(set) var structure: ModelDescription?
   /// One for each tensor of the manifest.
   public var roles: [TensorRole]
+  /// How many weights share an a in dense numbers that are ternary, where the fewest do; nil for other models, and where
+  /// a small sample only says that it is fewer than a tensor has.
+  package private(set) var finest: ScaleGranularity?
+  /// The binary type projections are stored in, which has no zeros; nil for other models.
+  package private(set) var binaryType: String?
 
   /// How much of the weights is looked at.
   public enum Sample: Sendable {
@@ -138,9 +144,19 @@ public struct ModelSurvey: Sendable {
       evidence = ["\(unfolded) projections are rotated in the file and were unfolded"]
       return
     }
+    let binary = dense.compactMap { ModelSurvey.binaryType(of: tensors[$0], source) }
+    if let type = binary.first {
+      // Of plus and minus a scale and no zero: a model with such weights is none of trits, however its numbers look.
+      (kind, binaryType) = (.ordinary, type)
+      evidence = [
+        "\(binary.count) of \(dense.count) projections are stored as \(type), a binary type: +s and −s, no zeros"
+      ]
+      return
+    }
     let sample = try NativenessProbe(size).sample(source, dense.map { tensors[$0] })
     if sample.ternary == sample.tensors {
       kind = .ternaryDense
+      finest = sample.hasUnknownGroups ? nil : sample.finest
       let spread = sample.finest == .tensor ? "" : ", with one a for each \(sample.finest.noun)"
       evidence = ["all \(sample.tensors) sampled projections hold only −a, 0, +a" + spread]
       if size == .usual { try addEmbeddings(source) }
@@ -158,6 +174,7 @@ public struct ModelSurvey: Sendable {
       evidence.append("config.json has quantization_mode online: the file holds latent weights")
     } else if 2 * sample.ternary >= sample.tensors {
       kind = .ternaryDense
+      finest = sample.hasUnknownGroups ? nil : sample.finest
       evidence = [
         "\(sample.ternary) of \(sample.tensors) sampled projections hold only −a, 0, +a, the others ordinary numbers"
       ]
@@ -178,6 +195,12 @@ public struct ModelSurvey: Sendable {
 }
 
 extension ModelSurvey {
+  /// The binary type a tensor is stored in, whatever a view shows; nil for others.
+  static func binaryType(of tensor: TensorDescriptor, _ source: any TensorSource) -> String? {
+    let stored = (source as? GGUFModelView)?.stored(tensor) ?? tensor
+    return stored.encoding.blockCodec?.name == Q1_0.name ? stored.encoding.name : nil
+  }
+
   /// Names embeddings and output matrices that are ternary as well: any matrix may be.
   fileprivate mutating func addEmbeddings(_ source: any TensorSource) throws {
     for (tensor, role) in zip(source.manifest.tensors, roles) where role == .embedding || role == .outputHead {
@@ -200,6 +223,8 @@ struct NativenessProbe {
     var restored = 0
     /// How many weights share an a in the tensor where the fewest do.
     var finest = ScaleGranularity.tensor
+    /// Whether some share it with fewer than all of a tensor, and it was not looked how many.
+    var hasUnknownGroups = false
     /// Median over tensors; nil when none could tell.
     var edgeDensity: Double?
   }
@@ -230,7 +255,10 @@ struct NativenessProbe {
       } else if NativenessProbe.isRestored(magnitudes, tensor) {
         result.restored += 1
       } else if size == .small {
-        if try hasOneMagnitudeInEachRun(source, tensor) { result.ternary += 1 }
+        if try hasOneMagnitudeInEachRun(source, tensor) {
+          result.ternary += 1
+          result.hasUnknownGroups = true
+        }
       } else if let found = try WeightPass(
         source, tensor, roundsToBFloat16: false, kernels: KernelChoice.best
       ).sampledGranularity() {

@@ -21,6 +21,7 @@ struct DensePermission: Sendable {
   private var quantized: [Glob]
   private var modules: [String]
   private var names: Set<ExactString>
+  private var binary: Set<ExactString> = []
   /// The source is packed: what is dense there was left so on purpose.
   private var sourceIsPacked: Bool
 
@@ -28,7 +29,10 @@ struct DensePermission: Sendable {
     globs = request.keep
     quantized = request.quantize
     modules = DensePermission.modules(source.manifest.configuration)
+    // Binary weights have no zeros: nobody makes trits of them.
     names = request.plannedDense
+    binary = Set(
+      source.manifest.tensors.filter { ModelSurvey.binaryType(of: $0, source) != nil }.map { ExactString($0.name) })
     sourceIsPacked = kind == .packed
   }
 
@@ -48,7 +52,11 @@ struct DensePermission: Sendable {
 
   /// Nil where nobody allows it.
   func reason(_ tensor: String) -> Reason? {
-    if sourceIsPacked || HFQuantization.names(modules, HFQuantization.module(of: tensor)) { return .source }
+    if sourceIsPacked || binary.contains(ExactString(tensor))
+      || HFQuantization.names(modules, HFQuantization.module(of: tensor))
+    {
+      return .source
+    }
     return names.contains(ExactString(tensor)) || globs.contains { $0.matches(tensor) } ? .user : nil
   }
 

@@ -135,7 +135,9 @@ struct TensorComparison {
     switch (expected.encoding, found.encoding) {
     case (_, .ternary), (.ternary, .dense): return try ternary()
     case (.dense(let from), .dense(let to)):
-      let isMatrix = expected.shape.isMatrix && from.isFloatWeight && to.isFloatWeight
+      // Binary weights are numbers like others: they have no zeros.
+      let isBinary = ModelSurvey.binaryType(of: expected, source) != nil
+      let isMatrix = expected.shape.isMatrix && from.isFloatWeight && to.isFloatWeight && !isBinary
       let permitted = isMatrix && role.isProjection ? permission?.reason(expected.name) : .source
       let mustBeTernary = permission != nil && permitted == nil
       var blank = blank

@@ -6,12 +6,12 @@ import TritKernels
 
 extension WeightPass {
   /// Group sizes that are looked for, the smallest first; each divides the next.
-  static let groupSizes = [64, 128, 256]
+  static let groupSizes = [32, 64, 128, 256]
   /// A row or group with fewer weights than this proves nothing: a single number always has one magnitude.
   static let leastWeights = 16
 
-  /// The scales of weights that are ternary as they stand: of the tensor, of rows, or of groups of 256, 128 or 64 columns,
-  /// the largest that holds in every row; nil for other weights, and for zeros alone.
+  /// The scales of weights that are ternary as they stand: of the tensor, of rows, or of groups of 256, 128, 64 or 32
+  /// columns, the largest that holds in every row; nil for other weights, and for zeros alone.
   ///
   /// A group of zeros has scale 0: it fits any. Latent weights fail in the first group, so this costs them nothing.
   func ternaryScale(_ parallelism: Parallelism, _ progress: any ProgressObserver) throws -> TernaryScale? {
@@ -32,7 +32,7 @@ extension WeightPass {
   }
 
   /// Whether rows are long enough to prove anything, and of a type that files of ternary weights have.
-  private var mayHaveGroups: Bool {
+  var mayHaveGroups: Bool {
     tensor.shape.isMatrix && tensor.shape.rows > 0 && tensor.shape.columns >= WeightPass.leastWeights
       && dtype.bits <= 32
   }
@@ -157,7 +157,7 @@ extension WeightPass {
   }
 
   /// The one finite magnitude beside zero of some elements, 0 when all are zero; nil when there are several.
-  private func magnitude(_ data: RawSpan, _ elements: Range<Int>) -> Float? {
+  func magnitude(_ data: RawSpan, _ elements: Range<Int>) -> Float? {
     let width = dtype.bits == 16 ? OneMagnitude.Width.bits16 : .bits32
     guard let bits = OneMagnitude.find(in: data, width, elements) else { return nil }
     let found: Float

@@ -159,6 +159,7 @@ struct GGUFPlanner {
           .unsupportedEncoding(found: dtype.rawValue, wanted: "BF16, F16, F32 or F64"), file: file,
           tensor: tensor.name)
       }
+      if survey.binaryType != nil, role.isProjection { return (.dense(request.gguf.weights.dtype ?? .f16), .recode) }
       // llama.cpp convolves in F32 alone.
       let encoding = place?.template.form == .convolution ? .dense(.f32) : denseForm(tensor, role, dtype)
       let isSame = encoding == tensor.encoding || encoding.blockCodec != nil && encoding == stored(tensor)
