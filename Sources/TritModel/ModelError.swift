@@ -154,6 +154,8 @@ public struct ModelError: DiagnosticError, Equatable {
   public var category: ErrorCategory {
     switch kind {
     case .tokenOutOfRange, .emptyPrompt, .contextOverflow, .outOfRange: .misuse
+    // The folder is sound; what was asked has no place for it.
+    case .rotatedModules: .misuse
     // The file is well formed; what it computes is not.
     case .noFiniteLogit, .notFiniteState: .checkFailed
     default: .malformedInput

@@ -44,6 +44,10 @@ package struct MLXQuantization: Sendable {
   package static let key = "quantization"
   package static let copyKey = "quantization_config"
   private static let groupKey = "group_size"
+  /// What mlx-lm puts before the names of a text model's weights that lack it, in classes with other parts.
+  ///
+  /// Source: mlx-lm 0.32.2, `sanitize` of `qwen3_5.py`.
+  private static let textPrefix = "language_model."
 
   private let object: JSONObject
   private let field: String
@@ -69,7 +73,10 @@ package struct MLXQuantization: Sendable {
   ///
   /// - Throws: `FormatError` for a size MLX does not have.
   package func form(of module: String) throws(FormatError) -> Form? {
-    guard let own = object[module] else { return try form(object, field, standard: nil) }
+    // mlx-lm goes by the names of its own modules, where a file may leave out the words before.
+    guard let own = object[module] ?? object[MLXQuantization.textPrefix + module] else {
+      return try form(object, field, standard: nil)
+    }
     if let flag = own.bool, !flag { return nil }
     if own.bool != nil { return try form(object, field, standard: nil) }
     guard let entry = own.object else {

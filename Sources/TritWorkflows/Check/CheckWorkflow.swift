@@ -51,6 +51,9 @@ public struct CheckWorkflow: Sendable {
     } catch let error as GGUFModelError where error.speaksOfRotation {
       result.findings.append(CheckWorkflow.finding(.rotation, error))
       return result
+    } catch let error as ModelError where error.location.field == MLXRotation.modulesKey {
+      result.findings.append(CheckWorkflow.finding(.rotation, error))
+      return result
     } catch let error as any DiagnosticError where error.category == .malformedInput {
       result.findings.append(CheckWorkflow.finding(.unreadable, error))
       return result
