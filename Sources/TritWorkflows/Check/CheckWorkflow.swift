@@ -110,6 +110,8 @@ public struct CheckWorkflow: Sendable {
         findings.append(CheckFinding(.indexSize, ShardIndex.name, note))
       } else if note.contains("twice") {
         findings.append(CheckFinding(.duplicateKey, "config.json", note))
+      } else if note.contains(GGUFFormat.surplus) {
+        findings.append(CheckFinding(.unreadable, FileSystem.name(of: manifest.path), note, severity: .warning))
       } else if note.contains("byte order mark") {
         findings.append(CheckFinding(.badConfiguration, "config.json", note, severity: .warning))
       } else if note.contains("--gguf-pre") {

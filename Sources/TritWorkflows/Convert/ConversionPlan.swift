@@ -123,7 +123,11 @@ public struct ConversionPlan: Sendable {
     let leavesTokenizer = request.target == .gguf && !request.gguf.hasTokenizer
     return leavesTokenizer ? ModelPart.needed.subtracting([.tokenizer]) : ModelPart.needed
   }
-  public var ternaryCount: Int { tensors.count { $0.becomesTernary } }
+  public var ternaryCount: Int {
+    // Among packed ones a tensor that was kept is dense; an output that packs none holds trits as numbers.
+    let packed = tensors.count { $0.becomesTernary && $0.encoding.isTernary }
+    return packed > 0 ? packed : tensors.count { $0.becomesTernary }
+  }
   /// True when weights are made ternary, not only packed another way.
   public var quantizes: Bool { tensors.contains { $0.step == .quantize || $0.step == .snap } }
 }

@@ -34,7 +34,9 @@ struct Planner {
     denseType = try request.denseType?.dtype ?? (request.unfolds ? .f16 : Planner.denseType(of: source, sampler))
   }
 
-  func plan() throws -> ConversionPlan {
+  func plan() throws -> ConversionPlan { try WorkflowError.locating(source) { try made() } }
+
+  private func made() throws -> ConversionPlan {
     try (source as? GGUFModelView)?.checkHasTensors()
     if request.target == .mlx, request.isBareFile { throw WorkflowError(.needsFolder, file: request.output) }
     let rotation = try checkRotation()
@@ -345,9 +347,7 @@ struct Planner {
       if request.target == .dense { return dense(.snap, request.denseType?.dtype ?? .bf16) }
       if request.target == .trainable { return try restored(tensor, role, file: file) }
       return try packed(tensor, role, .quantize, convention, file: file)
-    case .opaque(let name):
-      throw WorkflowError(
-        .unsupportedEncoding(found: name, wanted: "a type that can be read"), file: file, tensor: tensor.name)
+    case .opaque: throw WorkflowError(.unread(tensor), file: file, tensor: tensor.name)
     }
   }
 
@@ -445,6 +445,9 @@ struct Planner {
         throw WorkflowError(
           .roundedByMLX(tensor.encoding.name, isDamaged: MLXPacking.isDamaged(tensor.encoding)), file: file,
           tensor: tensor.name)
+      }
+      if MLXPacking.isUnsaid(tensor, source.manifest) {
+        throw FormatError(.mlx(.noEntry), file: file, tensor: tensor.name)
       }
       let isBytes = role.isProjection && tensor.shape.isMatrix && tensor.encoding.dtype?.isFloatWeight == false
       guard isBytes || ForeignPacking.hasScales(tensor) else { continue }
