@@ -121,7 +121,11 @@ struct TernaryCheck {
 
   /// One finding for all such weights that are stored alike: what they hold was not looked at.
   private func listedFindings(_ tensors: [TensorDescriptor]) -> [CheckFinding] {
-    let alike = Dictionary(grouping: tensors, by: \.encoding).sorted { $0.key.name < $1.key.name }
+    let unsaid = TensorEncoding.opaque("packed without an entry")
+    let alike = Dictionary(grouping: tensors) { tensor in
+      // Whatever their scales make of it, they lack the same thing.
+      MLXPacking.isUnsaid(tensor, source.manifest) ? unsaid : tensor.encoding
+    }.sorted { $0.key.name < $1.key.name }
     return alike.map { encoding, tensors in
       let names = tensors.map(\.name)
       let one = names.count == 1
@@ -130,9 +134,8 @@ struct TernaryCheck {
         return CheckFinding(
           .dtype, names[0], text + "\(encoding.name), which is not read: \(reason)", severity: .error)
       }
-      guard MLXPacking.isPlain(encoding) else {
-        return CheckFinding(
-          .quantization, MLXQuantization.key, text + "\(encoding.name): \(MLXFault.noEntry.summary)")
+      guard encoding != unsaid else {
+        return CheckFinding(.quantization, MLXQuantization.key, text + "U32: \(MLXFault.noEntry.summary)")
       }
       if MLXPacking.isDamaged(encoding) { return CheckFinding(.damaged, names[0], text + MLXPacking.damageText) }
       let why = names.lazy.compactMap { MLXPacking.reason(of: $0, in: source.manifest.notes) }.first
