@@ -340,7 +340,8 @@ struct Qwen35Tests {
   }
 
   /// mlx-lm refuses each: an extra tensor of signs, or a module of another kind.
-  @Test("a list of rotated modules that the tensors contradict is refused", arguments: ["left out", "block", "embedding"])
+  @Test(
+    "a list of rotated modules that the tensors contradict is refused", arguments: ["left out", "block", "embedding"])
   func lyingModules(_ lie: String) throws {
     let scratch = ScratchFolder()
     let path = try TernaryHybrid.wide.writeForMLX(scratch["mlx"])
