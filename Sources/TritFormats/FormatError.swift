@@ -79,7 +79,10 @@ public struct FormatError: DiagnosticError, Equatable {
     self.init(kind, ErrorLocation(file: file, tensor: tensor, byteOffset: byteOffset, field: field))
   }
 
-  public var category: ErrorCategory { .malformedInput }
+  public var category: ErrorCategory {
+    // What was said of the file is wrong, not the file.
+    if case .gguf(.choiceFitsNone) = kind { .misuse } else { .malformedInput }
+  }
 }
 
 // MARK: - Sentences

@@ -36,8 +36,11 @@ public struct ModelError: DiagnosticError, Equatable {
     case headBesideTie
     case tensorShape(expected: TensorShape, found: TensorShape)
     case tensorEncoding(expected: String, found: String)
+    /// Of a type that is listed and not read.
+    case unreadType(String, reason: String)
     case scale(expected: String, found: String)
-    case invalidCodes(count: Int)
+    /// The first in that row and column, as far as they are known.
+    case invalidCodes(count: Int, row: Int?, column: Int?)
     case notFinite
 
     // Requests
@@ -100,7 +103,10 @@ public struct ModelError: DiagnosticError, Equatable {
       "is stored with other numbers than the embeddings, to which the configuration ties it: transformers 5 computes "
         + "with it, transformers 4 does not"
     case .tensorShape(let expected, let found): "expected shape \(expected), found \(found)"
-    case .invalidCodes(let count): "\(count) codes stand for no trit (code 3)"
+    case .unreadType(let name, let reason): "is stored as \(name), which is not read: \(reason)"
+    case .invalidCodes(let count, let row, let column):
+      "\(count == 1 ? "1 code stands" : "\(count) codes stand") for no trit"
+        + (row.map { ", the first in row \($0)" } ?? "") + (column.map { ", column \($0)" } ?? "")
     case .notFinite: "a weight is infinite or not a number"
     case .tokenOutOfRange(let id, let vocabulary):
       "token id \(id) is outside the vocabulary of \(vocabulary) (0…\(vocabulary - 1))"
@@ -142,7 +148,7 @@ public struct ModelError: DiagnosticError, Equatable {
     case .wrongType: "write the value as what is expected, and not as text or null"
     case .contradiction, .tensorShape:
       "correct the setting, or fetch the files again: settings and tensors are of different models"
-    case .tensorEncoding: "take the checkpoint this was made from, or convert it again"
+    case .tensorEncoding, .unreadType: "take the checkpoint this was made from, or convert it again"
     case .scale: "convert the model again from what it was made from"
     case .notFinite: "'tritsmith check' lists every such tensor; repair the checkpoint, or fetch it again"
     case .tokenOutOfRange: "take ids from this model's tokenizer: 'tritsmith tokenize' gives them"
@@ -154,6 +160,8 @@ public struct ModelError: DiagnosticError, Equatable {
   public var category: ErrorCategory {
     switch kind {
     case .tokenOutOfRange, .emptyPrompt, .contextOverflow, .outOfRange: .misuse
+    // The folder is sound; what was asked has no place for it.
+    case .rotatedModules: .misuse
     // The file is well formed; what it computes is not.
     case .noFiniteLogit, .notFiniteState: .checkFailed
     default: .malformedInput

@@ -67,6 +67,9 @@ struct MLXTests {
       let source = try open("g64_normal", #"{"group_size": 128, "bits": 4, "\#(Self.module)": \#(entry)}"#)
       #expect(source.manifest.tensors.map(\.encoding) == [.ternary(MLXTwoBit.id)])
     }
+    // mlx-lm names modules with the words its class puts before them, and files may leave these out.
+    let text = #"{"group_size": 128, "bits": 2, "language_model.\#(Self.module)": {"bits": 2, "group_size": 64}}"#
+    #expect(try open("g64_normal", text).manifest.tensors.map(\.encoding) == [.ternary(MLXTwoBit.id)])
     #expect(try fault("g64_normal", #"{"group_size": 64, "bits": 2, "\#(Self.module)": false}"#) == .excluded)
   }
 

@@ -153,6 +153,14 @@ struct RotationTests {
     }
   }
 
+  @Test("a size in words is called a text, not a size that is wrong")
+  func sizeInWords() {
+    var file = RotatedFile()
+    file["block_size"] = .string("4")
+    let error = #expect(throws: GGUFModelError.self) { try WeightRotation(file.manifest) }
+    #expect(error?.summary.contains("the text '4'") == true, "\(error?.description ?? "")")
+  }
+
   @Test("families whose graphs do not rotate are refused")
   func families() {
     var file = RotatedFile()

@@ -234,11 +234,60 @@ extension MLXConversionTests {
     file[name + ".biases"].bytes[0] ^= 1
     Disk.write(file.serialized, scratch["mlx"] + "/model.safetensors")
     let findings = try CheckTests.check(scratch["mlx"]).findings
-    #expect(findings.contains { $0.rule == .rounded && $0.subject == name + ".weight" })
+    // The first bias of the file.
+    let finding = try #require(findings.first { $0.rule == .rounded })
+    #expect(finding.subject == name + ".weight" && finding.detail.contains("row 0, group 0"), "\(finding)")
     let error = #expect(throws: WorkflowError.self) {
       try Workflow.convert(scratch["mlx"], scratch["out"], to: .tritpack)
     }
     #expect(error?.kind == .roundedByMLX("MLX 2-bit by 128", isDamaged: false))
+  }
+}
+
+extension MLXConversionTests {
+  /// A folder of MLX whose configuration was changed.
+  private static func changed(_ scratch: ScratchFolder, _ change: (inout JSONObject) -> Void) throws -> String {
+    try Workflow.convert(Bonsai.folder(scratch["source"]), scratch["mlx"], to: .mlx)
+    let file = scratch["mlx"] + "/config.json"
+    var object = try #require(try JSONValue.parse(Disk.bytes(file)).object)
+    change(&object)
+    Disk.write(JSONValue.object(object).serialized(), file)
+    return scratch["mlx"]
+  }
+
+  @Test("a ternary tensor that is kept is counted as dense")
+  func kept() throws {
+    let scratch = ScratchFolder()
+    try Workflow.convert(Bonsai.folder(scratch["source"]), scratch["mlx"], to: .mlx)
+    let all = try Workflow.plan(scratch["mlx"], to: .mlx)
+    let kept = try Workflow.plan(scratch["mlx"], to: .mlx) { $0.keep = [Glob("*embed*")] }
+    #expect(kept.tensors.count == all.tensors.count && kept.ternaryCount == all.ternaryCount - 1)
+  }
+
+  @Test("two entries that do not say the same are a contradiction, which names the key")
+  func contradiction() throws {
+    let scratch = ScratchFolder()
+    let path = try Self.changed(scratch) { object in
+      var copy = object["quantization"]?.object ?? JSONObject()
+      copy["bits"] = 4
+      object["quantization_config"] = .object(copy)
+    }
+    let checked = try CheckTests.check(path)
+    #expect(!checked.passed && checked.findings.contains { $0.subject.contains("quantization_config.bits") })
+    let error = #expect(throws: ModelError.self) { _ = try RunnableModel(path) }
+    #expect(error?.location.field == "quantization_config.bits", "\(error?.description ?? "")")
+  }
+
+  @Test("packed weights without an entry are one finding, and no conversion takes them")
+  func noEntry() throws {
+    let scratch = ScratchFolder()
+    let path = try Self.changed(scratch) { object in
+      for key in ["quantization", "quantization_config"] { object[key] = nil }
+    }
+    let errors = try CheckTests.check(path).findings.filter { $0.severity == .error }
+    #expect(errors.map(\.rule) == [.quantization] && errors.first?.detail.contains("group_size") == true, "\(errors)")
+    let error = #expect(throws: FormatError.self) { try Workflow.convert(path, scratch["out"], to: .tritpack) }
+    #expect(error?.kind == .mlx(.noEntry) && error?.location.tensor != nil)
   }
 }
 

@@ -228,7 +228,9 @@ struct Qwen35Tests {
       $0.gguf.hasTokenizer = false
     }
     try Workflow.convert(source, scratch["mlx"], to: .mlx)
-    for path in [scratch["q2.gguf"], scratch["mlx"]] {
+    // Groups of two sizes: the columns of a delta net's output are in turns of 64.
+    try Workflow.convert(scratch["q2.gguf"], scratch["groups"], to: .mlx)
+    for path in [scratch["q2.gguf"], scratch["mlx"], scratch["groups"]] {
       #expect(try Self.distance(expected, Self.logits(path)) < 1e-5, "\(path)")
       #expect(try Workflow.verify(source, path).tensors.allSatisfy { $0.outcome != .differs }, "\(path)")
     }
@@ -335,6 +337,29 @@ struct Qwen35Tests {
     }
     #expect(dense.audit.passed)
     #expect(try Self.distance(expected, Self.logits(scratch["dense"])) < 1e-4)
+  }
+
+  /// mlx-lm refuses each: an extra tensor of signs, or a module of another kind.
+  @Test(
+    "a list of rotated modules that the tensors contradict is refused", arguments: ["left out", "block", "embedding"])
+  func lyingModules(_ lie: String) throws {
+    let scratch = ScratchFolder()
+    let path = try TernaryHybrid.wide.writeForMLX(scratch["mlx"])
+    var whole = try #require(try JSONValue.parse(Disk.bytes(path + "/config.json")).object)
+    var modules = try #require(whole["modules"]?.array)
+    var module = try #require(modules[4].object)
+    switch lie {
+    case "block": module["block"] = 0
+    case "embedding": module["embedding"] = true
+    default: break
+    }
+    if lie == "left out" { modules.remove(at: 4) } else { modules[4] = .object(module) }
+    whole["modules"] = .array(modules)
+    Disk.write(JSONValue.object(whole).serialized(), path + "/config.json")
+    let error = #expect(throws: ModelError.self) { _ = try ModelOpener.open(path) }
+    #expect(error?.location.field == "modules" && error?.category == .malformedInput, "\(error?.description ?? "")")
+    let checked = try CheckTests.check(path)
+    #expect(checked.findings.map(\.rule) == [.rotation] && !checked.passed)
   }
 
   @Test("rotated weights of a GGUF file, value heads in either order", arguments: [false, true])

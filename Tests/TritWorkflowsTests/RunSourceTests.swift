@@ -165,7 +165,8 @@ struct RunSourceTests {
     }
     #expect(extra.kind == .unusedTensor && extra.tensor == "model.layers.0.self_attn.q_norm.weight")
     let codes = try fault { $0[projection].bytes[3] = 0xFF }
-    #expect(codes.kind == .invalidCodes(count: 4) && codes.tensor == projection)
+    // Byte 3 holds column 3 of four rows, of which row 0 is the first.
+    #expect(codes.kind == .invalidCodes(count: 4, row: 0, column: 3) && codes.tensor == projection)
     let scale = try fault { $0[projection + "_scale"].bytes = [0xC0, 0x7F] }
     #expect(scale.tensor?.hasPrefix(projection) == true)
     let type = try fault {

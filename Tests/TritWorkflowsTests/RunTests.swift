@@ -143,6 +143,28 @@ struct RunTests {
     }
   }
 
+  /// Rows of ±1000 behind the vocabulary: whatever the state is, the sum of its numbers makes one of them the likeliest.
+  @Test("an id that the tokenizer has no token for is no fault of the caller, and the text before it keeps its line")
+  func unknownID() throws {
+    let scratch = TritTestSupport.ScratchFolder()
+    var model = ChangedModel(RunTests.falcon)
+    model.replace("\"vocab_size\": 2048", "\"vocab_size\": 2050")
+    for name in ["model.embed_tokens.weight", "lm_head.weight"] {
+      model.file[name].shape = [2050, 256]
+      for byte in [UInt8(0x44), 0xC4] {
+        model.file[name].bytes += (0..<256).flatMap { _ in [0x7A, byte] as [UInt8] }
+      }
+    }
+    var request = GenerateRequest(path: model.write(scratch["model"]), prompt: "And")
+    request.maximumTokens = 2
+    let error = #expect(throws: RunError.self) { try GenerateWorkflow(request).run { _ in true } }
+    guard case .generatedUnknown(let id)? = error?.kind else {
+      Issue.record("\(String(describing: error))")
+      return
+    }
+    #expect(id >= 2048 && error?.category == .malformedInput && error?.location.file == request.path)
+  }
+
   @Test("sampling with one seed gives one text")
   func sampling() throws {
     var request = GenerateRequest(path: RunTests.falcon, prompt: "And")

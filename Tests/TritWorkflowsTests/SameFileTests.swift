@@ -56,6 +56,15 @@ struct SameFileTests {
     #expect(head.encoding == .opaque("IQ4_NL"))
     let found = try #require(try Workflow.compare(path, path).tensors.first { $0.name == "lm_head.weight" })
     #expect(found.outcome == .equal && found.detail.contains("not decoded"))
+    let checked = try CheckTests.check(path)
+    let finding = try #require(checked.findings.first { $0.rule == .dtype })
+    #expect(!checked.passed && finding.subject == "lm_head.weight")
+    #expect(finding.detail.contains("IQ4_NL, which is not read"))
+    let refused = #expect(throws: WorkflowError.self) { try Workflow.convert(path, scratch["no"], to: .tritpack) }
+    guard case .unreadType("IQ4_NL", _)? = refused?.kind else {
+      Issue.record("\(String(describing: refused))")
+      return
+    }
     bytes[Int(head.location.offset) + head.location.byteCount - 1] ^= 1
     Disk.write(bytes, scratch["other.gguf"])
     for (first, second) in [(path, scratch["other.gguf"]), (scratch["other.gguf"], path)] {

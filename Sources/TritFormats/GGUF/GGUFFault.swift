@@ -29,6 +29,8 @@ public enum GGUFFault: Sendable, Equatable {
   case ambiguousType(id: UInt32, names: [String], tensors: Int)
   /// Programs use the number for different things, and the offsets fit none of them.
   case unexplainedType(id: UInt32, bytes: UInt64, wanted: [String], dimensions: [Int])
+  /// A meaning was chosen that no tensor of the number can have.
+  case choiceFitsNone(choice: String, tensors: Int)
   case retagsOneFile
   /// There are no tensors of the older type.
   case nothingToRetag(found: String)
@@ -61,6 +63,8 @@ public enum GGUFFault: Sendable, Equatable {
     case .missingPart(let name): "part '\(printable(name))' of the split model is not there"
     case .ambiguousType(let id, let names, let tensors):
       "type \(id) may be \(names.joined(separator: " or ")), and the offsets of \(tensors) tensors fit each of them"
+    case .choiceFitsNone(let choice, let tensors):
+      "--gguf-type \(choice) was asked for, and the offsets of none of \(tensors) tensors agree with it"
     case .retagsOneFile: "this is one part of several; type numbers are changed in whole files"
     case .nothingToRetag(let found):
       "no tensor is Q2_0 in blocks of 128, which could be called PQ2_0: type 42 is \(printable(found)) here"
@@ -81,6 +85,7 @@ public enum GGUFFault: Sendable, Equatable {
       "say which it is: --gguf-type \(names.map { "\(id)=\($0)" }.joined(separator: " or "))"
     case .unexplainedType(let id, _, _, _):
       "the file is damaged or incomplete, or from a program not known here; --gguf-type \(id)=NAME reads it as you say"
+    case .choiceFitsNone: "leave --gguf-type out: the offsets tell most types"
     case .retagsOneFile, .nothingToRetag: "convert it: 'tritsmith convert IN OUT --to gguf --layout PQ2_0'"
     case .missingPart, .badSplit: "fetch all parts again, from one revision, and keep their names"
     case .duplicateKey, .nestedArray, .badAlignment, .blockMisfit, .misaligned, .overlap:

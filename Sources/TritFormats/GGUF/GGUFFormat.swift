@@ -7,6 +7,9 @@ public enum GGUFFormat: ModelFormat {
   public static let id = FormatID(rawValue: "gguf")
   public static let summary = "GGUF of llama.cpp, bitnet.cpp and ik_llama.cpp: one file, or numbered parts"
 
+  /// How a note says that a file goes on behind its tensors.
+  package static let surplus = "follow the last tensor"
+
   public static func matches(_ path: String, kind: FileKind, firstBytes: [UInt8]) -> Bool {
     guard kind == .file else { return false }
     return firstBytes.starts(with: GGUFHeader.magic) || path.hasSuffix(".gguf")

@@ -174,6 +174,11 @@ struct GGUFTensorTable {
       position =
         header.dataOffset + (end - header.dataOffset + header.alignment - 1) / header.alignment * header.alignment
     }
+    let end = tensors.map { $0.location.offset + UInt64($0.location.byteCount) }.max() ?? header.dataOffset
+    // Writers pad the last tensor as they do the others.
+    if file.byteCount > end, file.byteCount - end >= header.alignment {
+      notes.append("\(file.byteCount - end) bytes \(GGUFFormat.surplus), and no program reads them")
+    }
     for tensor in tensors where tensor.encoding == .opaque("I2_S") {
       notes.append(
         "'\(printable(tensor.name))' \(tensor.shape) does not fit I2_S in order \(i2sOrder.rawValue) and cannot be read"

@@ -55,6 +55,11 @@ struct GGUFTypeMeanings {
       if let choice = choices.last(where: { $0.meaning.id == id }) {
         meaning = choice.meaning
         let explained = spans.count { $0.fits(meaning) }
+        guard explained > 0 else {
+          throw FormatError(
+            .gguf(.choiceFitsNone(choice: choice.description, tensors: spans.count)), file: spans[0].path,
+            tensor: spans[0].tensor.name)
+        }
         findings.append(
           TypeFinding(
             id: id, name: meaning.name, tensors: spans.count, origin: .option,

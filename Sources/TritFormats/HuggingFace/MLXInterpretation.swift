@@ -21,7 +21,7 @@ package enum MLXPacking {
   /// Numbers of MLX that are no trits, by what they are.
   static func encoding(_ form: MLXQuantization.Form, isDamaged: Bool = false) -> TensorEncoding {
     let kind = form.mode == MLXQuantization.Form.affine ? "\(form.bits)-bit" : form.shownMode
-    let binary = form.mode == MLXQuantization.Form.affine && form.bits == 1 ? " (binary)" : ""
+    let binary = form.mode == MLXQuantization.Form.affine && form.bits == 1 ? MLXPacking.binary : ""
     return .opaque("\(prefix)\(kind) by \(form.groupSize)\(binary)\(isDamaged ? damage : "")")
   }
 
@@ -34,6 +34,41 @@ package enum MLXPacking {
   package static func isDamaged(_ encoding: TensorEncoding) -> Bool {
     if case .opaque(let name) = encoding { name.hasPrefix(prefix) && name.hasSuffix(damage) } else { false }
   }
+
+  /// True for weights that look like MLX's, of which no configuration says what they are.
+  package static func isUnsaid(_ tensor: TensorDescriptor, _ manifest: ModelManifest) -> Bool {
+    guard ForeignPacking.hasScales(tensor), let scales = scales(of: tensor.name), let biases = biases(of: tensor.name),
+      let scale = manifest.tensor(named: scales), let bias = manifest.tensor(named: biases)
+    else { return false }
+    return scale.encoding.dtype?.isFloatWeight == true && scale.encoding == bias.encoding
+      && scale.shape == bias.shape && tensor.encoding.name.hasPrefix(DType.u32.rawValue)
+  }
+
+  /// True for the scales or biases of such weights.
+  package static func isPartOfUnsaid(_ name: String, _ manifest: ModelManifest) -> Bool {
+    guard let end = [".scales", ".biases"].first(where: name.hasSuffix) else { return false }
+    return manifest.tensor(named: String(name.dropLast(end.count)) + ".weight").map { isUnsaid($0, manifest) } ?? false
+  }
+
+  /// The beginning of the note on weights of 2 bits that are no trits, which goes on with the first of them.
+  static let plainNote = " numbers of MLX and no trits, listed and not read: "
+
+  /// Why weights are no trits, where a note of opening the model says it of these.
+  package static func reason(of name: String, in notes: [String]) -> String? {
+    let start = plainNote + "'\(printable(name))': "
+    for note in notes { if let range = note.firstRange(of: start) { return String(note[range.upperBound...]) } }
+    return nil
+  }
+
+  /// What numbers of MLX that are no trits are, for people: "MLX 4-bit by 64: numbers rounded to few bits".
+  package static func meaning(_ encoding: TensorEncoding) -> String {
+    encoding.name + (isBinary(encoding) ? ": two values and no zero" : ": numbers rounded to few bits")
+  }
+
+  /// True for affine weights of 1 bit, which hold binary ones exactly.
+  private static func isBinary(_ encoding: TensorEncoding) -> Bool { encoding.name.hasSuffix(binary) }
+
+  private static let binary = " (binary)"
 
   /// What happened to damaged weights, and the way to right ones.
   package static let damageText =
@@ -121,8 +156,7 @@ struct MLXInterpretation {
     }
     if let first = plain.first {
       notes.append(
-        "\(plain.count) weights are numbers MLX has rounded and no trits, listed and not read: "
-          + "'\(printable(first.name))': \(first.why)")
+        "\(plain.count) weights are\(MLXPacking.plainNote)'\(printable(first.name))': \(first.why)")
     }
     if ternary > 0 {
       finding = ScaleFinding(

@@ -44,6 +44,10 @@ package struct MLXQuantization: Sendable {
   package static let key = "quantization"
   package static let copyKey = "quantization_config"
   private static let groupKey = "group_size"
+  /// What mlx-lm puts before the names of a text model's weights that lack it, in classes with other parts.
+  ///
+  /// Source: mlx-lm 0.32.2, `sanitize` of `qwen3_5.py`.
+  private static let textPrefix = "language_model."
 
   private let object: JSONObject
   private let field: String
@@ -65,11 +69,27 @@ package struct MLXQuantization: Sendable {
     return object["quant_method"] == nil && object["bits"] != nil && object[groupKey] != nil
   }
 
+  /// The first key that the entry and its copy do not say alike, with its place; nil where they do, or one is missing.
+  package static func difference(_ configuration: JSONObject) -> String? {
+    guard let first = configuration[key], let copy = configuration[copyKey], isEntry(first), isEntry(copy),
+      let own = first.object, let other = copy.object
+    else { return nil }
+    func value(_ key: String, _ object: JSONObject) -> JSONValue {
+      let value = object[key] ?? .null
+      return key == "mode" && value.isNull ? .string(Form.affine) : value
+    }
+    let names = own.entries.map(\.key) + other.entries.map(\.key)
+    return names.first { value($0, own) != value($0, other) }.map { "\(copyKey).\($0)" }
+  }
+
   /// How a module is quantized; nil for one that is left alone.
   ///
   /// - Throws: `FormatError` for a size MLX does not have.
   package func form(of module: String) throws(FormatError) -> Form? {
-    guard let own = object[module] else { return try form(object, field, standard: nil) }
+    // mlx-lm goes by the names of its own modules, where a file may leave out the words before.
+    guard let own = object[module] ?? object[MLXQuantization.textPrefix + module] else {
+      return try form(object, field, standard: nil)
+    }
     if let flag = own.bool, !flag { return nil }
     if own.bool != nil { return try form(object, field, standard: nil) }
     guard let entry = own.object else {
@@ -124,6 +144,8 @@ package struct MLXQuantization: Sendable {
 /// A way tensors and configuration of a model for MLX do not go together.
 public enum MLXFault: Sendable, Equatable {
   case size(known: [Int], found: String)
+  /// Words, scales and biases, and no entry that says what they are.
+  case noEntry
   /// Packed weights need scales and biases.
   case missing(String)
   /// The configuration says that the module is not quantized.
@@ -135,10 +157,13 @@ public enum MLXFault: Sendable, Equatable {
   /// A weight would be neither trit × scale nor finite.
   case scale(row: Int, group: Int, scale: Float, bias: Float)
 
-  var summary: String {
+  package var summary: String {
     switch self {
     case .size(let known, let found):
       "MLX has \(known.map(String.init).joined(separator: ", ")) here, found \(printable(found, limit: 40))"
+    case .noEntry:
+      "the weights are packed as MLX packs them, and config.json has no quantization entry, which gives bits and "
+        + "group_size"
     case .missing(let name): "MLX needs '\(printable(name))' beside packed weights, and it is not there"
     case .excluded: "the tensor is packed, and the quantization entry of config.json says that its module is not"
     case .shape(let name, let expected, let found):
@@ -153,6 +178,7 @@ public enum MLXFault: Sendable, Equatable {
 
   var remedy: String? {
     switch self {
+    case .noEntry: "fetch config.json again"
     case .size, .excluded, .columns: "config.json and weights must be of one revision: fetch both again"
     case .missing, .shape, .type: "fetch the model again; shards and config.json must be of one revision"
     case .scale: "'tritsmith convert UNPACKED OUTPUT --to mlx' makes it anew from the unpacked model"

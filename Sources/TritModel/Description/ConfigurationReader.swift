@@ -172,6 +172,10 @@ struct ConfigurationReader {
           expected: "one way to pack weights, as programs go by quantization or by quantization_config alone",
           found: "settings of MLX and others"), key)
     }
+    if let key = MLXQuantization.difference(object) {
+      throw error(
+        .contradiction(expected: "what quantization says, of which this is a copy", found: "something else"), key)
+    }
     if let key = quantization.unknownKey { throw error(.unknownKey, key) }
     ignore([MLXQuantization.key, MLXQuantization.copyKey])
     return true

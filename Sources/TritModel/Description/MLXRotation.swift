@@ -18,6 +18,8 @@ public struct MLXRotation: Sendable, Hashable {
   public var schemaVersion: Int
   public var modules: [Module]
 
+  /// The key of the list of modules.
+  package static let modulesKey = "modules"
   static let modelType = "prism_hadamard_qwen35"
   private static let blockSizes = [0, 512, 1024, 2048, 4096, 8192]
 
@@ -50,6 +52,9 @@ public struct MLXRotation: Sendable, Hashable {
     try MLXRotation.expect("mode", "affine", &quantization)
     try quantization.finish()
     let list = try MLXRotation.required(reader.value("modules")?.array, "modules", reader)
+    guard !list.isEmpty else {
+      throw reader.error(.unsupportedValue(expected: "the rotated modules", found: "none"), "modules")
+    }
     var modules: [Module] = []
     modules.reserveCapacity(list.count)
     var seen: Set<ExactString> = []

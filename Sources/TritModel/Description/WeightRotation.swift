@@ -266,7 +266,10 @@ private struct RotationKeys {
 
   func integer(_ key: String, _ range: ClosedRange<Int>, _ expected: String) throws(GGUFModelError) -> Int {
     let value = try value(key)
-    guard let number = value.integer, range.contains(number) else { throw bad(key, expected, value.text()) }
+    guard let number = value.integer else {
+      throw bad(key, expected + " as a whole number", value.string.map { "the text '\($0)'" } ?? value.text())
+    }
+    guard range.contains(number) else { throw bad(key, expected, value.text()) }
     return number
   }
 

@@ -65,12 +65,14 @@ public final class CheckpointView: ModelView {
 
     self.base = base
     self.keepsRotation = keepsRotation
-    isRotated = rotation != nil
+    isRotated = rotation?.modules.contains { $0.blockSize > 0 } == true
     reading = try HuggingFaceDescription.reading(whole, file: file, architecture: nil)
     var blocks: [ExactString: Int] = [:]
     for module in rotation?.modules ?? [] where module.blockSize > 0 {
       blocks[ExactString(names.ours(module.path))] = module.blockSize
     }
+    let rotated = Set(blocks.keys)
+    try CheckpointView.check(rotation, rotated, names, family, base, file: file)
     let count = blocks.count
     var setAside: [(what: String, count: Int)] = []
     var places: [Place] = []
@@ -107,7 +109,7 @@ public final class CheckpointView: ModelView {
       throw ModelError(
         .contradiction(
           expected: "weights of every module that is said to be rotated", found: "none of '\(missing.string)'"),
-        location: ErrorLocation(file: file, field: "modules"))
+        location: ErrorLocation(file: file, field: MLXRotation.modulesKey))
     }
     var manifest = base.manifest
     manifest.tensors = tensors
@@ -132,6 +134,34 @@ public final class CheckpointView: ModelView {
   }
 
   private static let signs = ".signs"
+
+  /// Throws where the list of modules is not that of the tensors beside it: what it leaves out would be taken for
+  /// ordinary weights. mlx-lm refuses the same.
+  private static func check(
+    _ rotation: MLXRotation?, _ rotated: Set<ExactString>, _ names: OtherNames, _ family: any Architecture,
+    _ base: any TensorSource, file: String
+  ) throws(ModelError) {
+    guard let rotation else { return }
+    func refuse(_ expected: String, _ found: String, tensor: String? = nil) -> ModelError {
+      ModelError(
+        .contradiction(expected: expected, found: found),
+        location: ErrorLocation(file: file, tensor: tensor, field: MLXRotation.modulesKey))
+    }
+    for tensor in base.manifest.tensors where tensor.name.hasSuffix(signs) {
+      let module = String(names.ours(tensor.name).dropLast(signs.count))
+      guard !rotated.contains(ExactString(module)) else { continue }
+      let isListed = rotation.modules.contains { names.ours($0.path) == module }
+      throw refuse(
+        "a block of 512 or more for '\(printable(module))', whose signs are there",
+        isListed ? "block 0" : "no such module", tensor: tensor.name)
+    }
+    for module in rotation.modules {
+      let isEmbedding = family.place(of: names.ours(module.path) + ".weight")?.template.part == .embedding
+      guard module.isEmbedding != isEmbedding else { continue }
+      throw refuse(
+        "embedding \(isEmbedding) for '\(printable(module.path))'", "\(module.isEmbedding)")
+    }
+  }
 
   /// What is said of tensors that no text needs.
   static func note(_ count: Int, for what: String) -> String {

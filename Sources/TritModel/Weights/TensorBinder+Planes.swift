@@ -32,9 +32,7 @@ struct PackedTrits: TritRows {
       }
       // Codes that stand for no trit must not reach the packer.
       guard invalid == 0 else {
-        throw ModelError(
-          .invalidCodes(count: invalid),
-          location: ErrorLocation(file: source.manifest.path, tensor: tensor.name))
+        throw try ModelError.invalidCodes(invalid, of: tensor, run.rows, in: source)
       }
       source.release(run.bytes, of: tensor)
     }

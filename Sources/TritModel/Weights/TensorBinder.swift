@@ -1,6 +1,7 @@
 // Tritsmith: finding a model's tensors and holding them to the configuration.
 
 import TritCore
+import TritFormats
 import TritKernels
 import TritLayouts
 
@@ -102,8 +103,11 @@ struct TensorBinder {
     case .dense(.f16): .f16
     case .dense(.f32): .f32
     default:
+      let name = tensor.encoding.name
+      let unsaid = MLXPacking.isUnsaid(tensor, source.manifest) ? MLXFault.noEntry.summary : nil
       throw ModelError(
-        .tensorEncoding(expected: "BF16, F16 or F32", found: tensor.encoding.name), location: location(tensor.name))
+        (unsaid ?? tensor.unreadReason).map { .unreadType(name, reason: $0) }
+          ?? .tensorEncoding(expected: "BF16, F16 or F32", found: name), location: location(tensor.name))
     }
   }
 
@@ -201,7 +205,9 @@ struct TensorBinder {
     }
     let bytes = try bytes(of: tensor)
     let invalid = try bytes.withBytes(0..<expected) { engine.invalidCodes($0) }
-    guard invalid == 0 else { throw ModelError(.invalidCodes(count: invalid), location: location(tensor.name)) }
+    guard invalid == 0 else {
+      throw try ModelError.invalidCodes(invalid, of: tensor, 0..<tensor.shape.rows, in: source)
+    }
     return bytes
   }
 

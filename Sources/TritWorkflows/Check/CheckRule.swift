@@ -99,7 +99,7 @@ public enum CheckRule: String, Sendable, Hashable, CaseIterable {
     case .shape: "shapes are those the configuration gives"
     case .tiedHead: "no head is stored where the configuration ties it to the embeddings"
     case .quantization: "quantization_config and the tensors agree"
-    case .dtype: "dense tensors have the type the configuration names"
+    case .dtype: "dense tensors have the type the configuration names, and every type is read"
     case .rotation: "the keys of rotated weights are complete, and agree with each other and the tensors"
     case .keyType: "keys of a GGUF file have the types llama.cpp takes"
     case .noTokenizer: "there is a tokenizer"

@@ -51,6 +51,9 @@ public struct CheckWorkflow: Sendable {
     } catch let error as GGUFModelError where error.speaksOfRotation {
       result.findings.append(CheckWorkflow.finding(.rotation, error))
       return result
+    } catch let error as ModelError where error.location.field == MLXRotation.modulesKey {
+      result.findings.append(CheckWorkflow.finding(.rotation, error))
+      return result
     } catch let error as any DiagnosticError where error.category == .malformedInput {
       result.findings.append(CheckWorkflow.finding(.unreadable, error))
       return result
@@ -108,6 +111,8 @@ public struct CheckWorkflow: Sendable {
         findings.append(CheckFinding(.indexSize, ShardIndex.name, note))
       } else if note.contains("twice") {
         findings.append(CheckFinding(.duplicateKey, "config.json", note))
+      } else if note.contains(GGUFFormat.surplus) {
+        findings.append(CheckFinding(.unreadable, FileSystem.name(of: manifest.path), note, severity: .warning))
       } else if note.contains("byte order mark") {
         findings.append(CheckFinding(.badConfiguration, "config.json", note, severity: .warning))
       } else if note.contains("--gguf-pre") {

@@ -100,7 +100,11 @@ struct ConfigurationCheck {
       other.map { CheckFinding(.tiedHead, $0.name, ModelError(.headBesideTie).summary, severity: .error) }
         ?? CheckFinding(.tiedHead, name, "is the embeddings once more: the configuration ties the head to them")
     }
-    return inventory.findings.map(ConfigurationCheck.finding) + unread
+    // What nothing says of the weights is said once.
+    let findings = inventory.findings.filter {
+      if case .unused(let name) = $0 { !MLXPacking.isPartOfUnsaid(name, manifest) } else { true }
+    }
+    return findings.map(ConfigurationCheck.finding) + unread
   }
 
   private static func finding(_ finding: TensorInventory.Finding) -> CheckFinding {

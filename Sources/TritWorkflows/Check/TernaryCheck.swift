@@ -17,7 +17,7 @@ struct TernaryCheck {
     let tensors = source.manifest.tensors
     let permission = DensePermission(configuration: source.manifest.configuration)
     var dense: [String] = []
-    var rounded: [TensorEncoding: [String]] = [:]
+    var listed: [TensorDescriptor] = []
     // Another method's files are no half conversion; `ConfigurationCheck` names the method.
     guard ForeignQuantization(configuration: source.manifest.configuration) == nil else { return [] }
     let known = Set(
@@ -36,8 +36,8 @@ struct TernaryCheck {
             .scaleMissing, tensor.name, "packed as the others are, and '\(tensor.name)_scale' is not there"))
         continue
       }
-      if MLXPacking.isPlain(tensor.encoding) {
-        rounded[tensor.encoding, default: []].append(tensor.name)
+      if isListed(tensor) {
+        listed.append(tensor)
         continue
       }
       if ForeignPacking.hasScales(tensor) {
@@ -60,7 +60,7 @@ struct TernaryCheck {
       }
       if !permission.allows(tensor.name) { dense.append(tensor.name) }
     }
-    findings += rounded.sorted { $0.key.name < $1.key.name }.map(TernaryCheck.roundedFinding)
+    findings += listedFindings(listed)
     let packed = tensors.filter { $0.encoding.isTernary }
     guard !packed.isEmpty else { return findings }
     if !dense.isEmpty {
@@ -114,12 +114,34 @@ struct TernaryCheck {
     return source.manifest.format != SafetensorsFormat.id || tensor.scale?.biases != nil
   }
 
-  /// One finding for all weights that MLX has stored alike.
-  private static func roundedFinding(_ encoding: TensorEncoding, _ names: [String]) -> CheckFinding {
-    let text = "\(names.count) weights, \(CheckWorkflow.list(names)), are "
-    return MLXPacking.isDamaged(encoding)
-      ? CheckFinding(.damaged, names[0], text + MLXPacking.damageText)
-      : CheckFinding(.rounded, names[0], text + "\(encoding.name): numbers MLX has rounded, and no trits")
+  /// Whether weights are of a type that is listed and not read.
+  private func isListed(_ tensor: TensorDescriptor) -> Bool {
+    MLXPacking.isPlain(tensor.encoding) || tensor.unreadReason != nil || MLXPacking.isUnsaid(tensor, source.manifest)
+  }
+
+  /// One finding for all such weights that are stored alike: what they hold was not looked at.
+  private func listedFindings(_ tensors: [TensorDescriptor]) -> [CheckFinding] {
+    let unsaid = TensorEncoding.opaque("packed without an entry")
+    let alike = Dictionary(grouping: tensors) { tensor in
+      // Whatever their scales make of it, they lack the same thing.
+      MLXPacking.isUnsaid(tensor, source.manifest) ? unsaid : tensor.encoding
+    }.sorted { $0.key.name < $1.key.name }
+    return alike.map { encoding, tensors in
+      let names = tensors.map(\.name)
+      let one = names.count == 1
+      let text = "\(names.count) \(one ? "tensor" : "tensors"), \(CheckWorkflow.list(names)), \(one ? "is" : "are") "
+      if let reason = tensors[0].unreadReason {
+        return CheckFinding(
+          .dtype, names[0], text + "\(encoding.name), which is not read: \(reason)", severity: .error)
+      }
+      guard encoding != unsaid else {
+        return CheckFinding(.quantization, MLXQuantization.key, text + "U32: \(MLXFault.noEntry.summary)")
+      }
+      if MLXPacking.isDamaged(encoding) { return CheckFinding(.damaged, names[0], text + MLXPacking.damageText) }
+      let why = names.lazy.compactMap { MLXPacking.reason(of: $0, in: source.manifest.notes) }.first
+      return CheckFinding(
+        .rounded, names[0], text + MLXPacking.meaning(encoding) + ", and no trits" + (why.map { ": \($0)" } ?? ""))
+    }
   }
 
   private func scaleFindings() throws -> [CheckFinding] {

@@ -22,6 +22,7 @@ struct ValueCheck: Sendable {
     var nonFinite = 0
     var firstNonFinite: Int?
     var invalid = 0
+    var firstInvalid: Int?
     var deadRows: [Int] = []
     var deadColumns: [Int] = []
     var isZero = true
@@ -65,7 +66,10 @@ struct ValueCheck: Sendable {
         CheckFinding(.nonFinite, name, "\(counts.nonFinite) values are infinite or NaN, the first at element \(first)"))
     }
     if counts.invalid > 0 {
-      result.append(CheckFinding(.invalidCode, name, "\(counts.invalid) codes are no trit"))
+      let columns = max(1, tensor.shape.columns)
+      let place = counts.firstInvalid.map { ", the first in row \($0 / columns), column \($0 % columns)" } ?? ""
+      let text = counts.invalid == 1 ? "1 code is no trit" : "\(counts.invalid) codes are no trit"
+      result.append(CheckFinding(.invalidCode, name, text + place))
     }
     if counts.isZero, tensor.shape.elementCount > 0 {
       if let finding = ValueCheck.allZero(tensor, role) { result.append(finding) }
@@ -135,7 +139,10 @@ struct ValueCheck: Sendable {
       try work.parallelism.cancellation.check()
       guard let dtype = tensor.encoding.dtype else {
         guard let trits = try IndependentDecoder.trits(band, of: tensor, in: source) else { return nil }
-        counts.invalid += trits.count { $0 == IndependentDecoder.invalid }
+        if let place = trits.firstIndex(of: IndependentDecoder.invalid) {
+          counts.invalid += trits.count { $0 == IndependentDecoder.invalid }
+          if counts.firstInvalid == nil { counts.firstInvalid = band.elements.lowerBound + place }
+        }
         if trits.contains(where: { $0 != 0 }) { counts.isZero = false }
         continue
       }
@@ -164,7 +171,10 @@ struct ValueCheck: Sendable {
       for column in 0..<columns {
         let trit = trits[row * columns + column]
         guard trit != 0 else { continue }
-        if trit == IndependentDecoder.invalid { counts.invalid += 1 }
+        if trit == IndependentDecoder.invalid {
+          counts.invalid += 1
+          if counts.firstInvalid == nil { counts.firstInvalid = (first + row) * columns + column }
+        }
         lives = true
         isLive[column] = true
       }

@@ -157,6 +157,10 @@ public struct CompareWorkflow: Sendable {
     result.isTernary = true
     guard let a = try TernaryReader(first, left, work), let b = try TernaryReader(second, right, work) else {
       result.outcome = .different
+      if let unread = [left, right].first(where: { $0.unreadReason != nil }), let reason = unread.unreadReason {
+        result.detail = "one is stored as \(unread.encoding.name), which is not read: \(reason)"
+        return PairResult(tensor: result)
+      }
       result.detail =
         "one holds trits, the other numbers that are not ternary (latent weights?): 'tritsmith verify' redoes the "
         + "quantization"

@@ -127,7 +127,7 @@ public struct ConversionPlan: Sendable {
   }
   /// Tensors that are packed trits in the output; of an output that packs none, those that hold trits times scales.
   public var ternaryCount: Int {
-    let packed = tensors.count { $0.encoding.isTernary }
+    let packed = tensors.count { $0.becomesTernary && $0.encoding.isTernary }
     return packed > 0 ? packed : tensors.count { $0.becomesTernary || $0.isTernaryCopy }
   }
   /// True when weights are made ternary, not only packed another way.

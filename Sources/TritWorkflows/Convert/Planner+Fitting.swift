@@ -149,12 +149,24 @@ extension Planner {
     if fitting.planes > 1 || fitting.granularity != .tensor {
       let reason =
         fitting.planes > 1 ? "it makes two matrices of one" : "it has a scale for each \(fitting.granularity.noun)"
-      throw QuantizerError(.target(quantizer: name, target: target.rawValue, reason: reason))
+      let asked = target == .gguf ? request.gguf.layout?.rawValue : nil
+      throw QuantizerError(
+        .target(
+          quantizer: name, target: asked ?? target.rawValue, reason: reason, holders: Planner.holders(of: fitting)))
     }
   }
 }
 
 extension Planner {
+  /// Forms that hold every scale a quantizer makes, as they are asked for.
+  private static func holders(of fitting: any FittingQuantizer) -> [String] {
+    guard fitting.planes == 1 else { return [] }
+    let layouts: [any TernaryLayout] = [Q2_0(.of64), Q2_0(.of128), PTQ1_0()]
+    let names = layouts.filter { $0.embeddedScale?.granularity.holds(fitting.granularity) == true }.map(\.id.rawValue)
+    let smallest = ScaleGranularity.group(columns: MLXQuantization.groupSizes.min() ?? 32)
+    return names.map { "--to gguf --layout \($0)" } + (smallest.holds(fitting.granularity) ? ["--to mlx"] : [])
+  }
+
   /// Whether the layout of a GGUF output has a place for every scale a quantizer makes; dense types do.
   private func holdsScales(of fitting: any FittingQuantizer) -> Bool {
     guard let layout = request.gguf.layout.flatMap(LayoutRegistry.layout) else { return true }

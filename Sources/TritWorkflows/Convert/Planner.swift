@@ -37,7 +37,9 @@ struct Planner {
       ?? (request.unfolds || survey.binaryType != nil ? .f16 : Planner.denseType(of: source, sampler))
   }
 
-  func plan() throws -> ConversionPlan {
+  func plan() throws -> ConversionPlan { try WorkflowError.locating(source) { try made() } }
+
+  private func made() throws -> ConversionPlan {
     try (source as? GGUFModelView)?.checkHasTensors()
     if request.target == .mlx, request.isBareFile { throw WorkflowError(.needsFolder, file: request.output) }
     let rotation = try checkRotation()
@@ -358,9 +360,7 @@ struct Planner {
       if request.target == .dense { return dense(.snap, request.denseType?.dtype ?? .bf16) }
       if request.target == .trainable { return try restored(tensor, role, file: file) }
       return try packed(tensor, role, .quantize, convention, file: file)
-    case .opaque(let name):
-      throw WorkflowError(
-        .unsupportedEncoding(found: name, wanted: "a type that can be read"), file: file, tensor: tensor.name)
+    case .opaque: throw WorkflowError(.unread(tensor), file: file, tensor: tensor.name)
     }
   }
 
@@ -458,6 +458,9 @@ struct Planner {
         throw WorkflowError(
           .roundedByMLX(tensor.encoding.name, isDamaged: MLXPacking.isDamaged(tensor.encoding)), file: file,
           tensor: tensor.name)
+      }
+      if MLXPacking.isUnsaid(tensor, source.manifest) {
+        throw FormatError(.mlx(.noEntry), file: file, tensor: tensor.name)
       }
       let isBytes = role.isProjection && tensor.shape.isMatrix && tensor.encoding.dtype?.isFloatWeight == false
       guard isBytes || ForeignPacking.hasScales(tensor) else { continue }

@@ -119,7 +119,8 @@ public struct InspectWorkflow: Sendable {
       // Scales spread over all blocks of a tensor are not read for a listing.
       let isSpread =
         tensor.scale.map { ($0.location.byteCount == 0 || $0.biases != nil) && $0.granularity != .tensor } ?? false
-      let knowsScale = tensor.scale?.convention != nil && (!isSpread || readsWeights)
+      // Numbers that are no trits have scales of another meaning.
+      let knowsScale = tensor.encoding.isTernary && tensor.scale?.convention != nil && (!isSpread || readsWeights)
       return InspectedTensor(
         descriptor: tensor, role: survey.roles[index], scale: knowsScale ? try source.scale(of: tensor) : nil)
     }

@@ -140,7 +140,14 @@ private struct TextGenerator {
         break
       }
       ids.append(id)
-      let piece = try decoder.append(id)
+      let piece: String
+      do throws(TokenizerError) {
+        piece = try decoder.append(id)
+      } catch {
+        // What stands on the line already is not run into by the error.
+        if !text.isEmpty { _ = emit("\n") }
+        throw RunError(.generatedUnknown(id: id), file: runnable.path)
+      }
       text += piece
       if !piece.isEmpty, !emit(piece) {
         stop = .caller

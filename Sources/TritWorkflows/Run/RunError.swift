@@ -24,6 +24,8 @@ public struct RunError: DiagnosticError, Equatable {
     case neitherModelNorLogits
     /// Logits of a file, for which another way of running was asked.
     case referenceIsNotRun
+    /// The model went on with an id its tokenizer has no token for.
+    case generatedUnknown(id: Int)
     case vocabularyMismatch(expected: Int, found: Int)
     case layerMismatch(expected: Int, found: Int)
     /// Two models do not cut text into the same tokens.
@@ -52,6 +54,7 @@ public struct RunError: DiagnosticError, Equatable {
     case .logitsAsModel: "it holds logits and is no model"
     case .neitherModelNorLogits: "it is neither a model, which has a config.json, nor a file of logits"
     case .referenceIsNotRun: "it holds logits that were computed elsewhere: no way of running changes them"
+    case .generatedUnknown(let id): "the model goes on with token id \(id), for which its tokenizer has no token"
     case .vocabularyMismatch(let expected, let found): "expected a vocabulary of \(expected) tokens, found \(found)"
     case .layerMismatch(let expected, let found): "expected \(expected) layers, found \(found)"
     case .tokenizerMismatch(let detail): "the two models have different tokenizers: \(printable(detail))"
@@ -70,6 +73,7 @@ public struct RunError: DiagnosticError, Equatable {
     case .logitsAsModel: "give the model first, and the file of logits with --against"
     case .neitherModelNorLogits: "give a model, or a file of prompt<i>.ids (I32) and prompt<i>.logits (F32)"
     case .referenceIsNotRun: "leave --against-mode and --against-projections out"
+    case .generatedUnknown: "weights and tokenizer may be of two models: 'tritsmith check --run' scores a text by both"
     case .vocabularyMismatch, .layerMismatch: "compare two forms of one model"
     case .tokenizerMismatch:
       "compare two forms of one model, or give token ids that mean the same to both (--ids-file)"
@@ -84,7 +88,7 @@ public struct RunError: DiagnosticError, Equatable {
       .misuse
     case .notText, .neitherModelNorLogits: .malformedInput
     case .malformedIDs: location.file == nil ? .misuse : .malformedInput
-    case .noTokenizer, .tokenizerNotRebuilt, .referenceTensor: .malformedInput
+    case .noTokenizer, .tokenizerNotRebuilt, .referenceTensor, .generatedUnknown: .malformedInput
     }
   }
 }

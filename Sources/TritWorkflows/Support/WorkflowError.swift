@@ -2,6 +2,7 @@
 
 import TritCore
 import TritFormats
+import TritLayouts
 import TritModel
 
 /// A model is readable, but what was asked of it cannot be done.
@@ -12,6 +13,8 @@ public struct WorkflowError: DiagnosticError, Equatable {
     /// In a tensor that is only copied.
     case copiesNotFinite(index: Int, value: String)
     case unsupportedEncoding(found: String, wanted: String)
+    /// Of a type that is listed and not read.
+    case unreadType(String, reason: String)
     case doesNotFit(layout: String, detail: String)
     case oneScaleOnly(found: String)
     /// A form whose layers round inputs, of a model whose projections do not.
@@ -32,7 +35,8 @@ public struct WorkflowError: DiagnosticError, Equatable {
     case globOfSeveral(String, count: Int, first: [String])
     case contradictoryGlobs
     case notNative(String)
-    case invalidCodes(count: Int)
+    /// The first in that row and column, as far as they are known.
+    case invalidCodes(count: Int, row: Int? = nil, column: Int? = nil)
     case auditFailed(String)
     case unknownQuantizer(String, known: String)
     case unpackedOffline
@@ -86,6 +90,7 @@ public struct WorkflowError: DiagnosticError, Equatable {
     case .copiesNotFinite(let index, let value):
       "element \(index) is \(value); a model with it computes NaN or infinities"
     case .unsupportedEncoding(let found, let wanted): "is stored as \(found); \(wanted) is needed here"
+    case .unreadType(let name, let reason): "is stored as \(name), which is not read: \(reason)"
     case .doesNotFit(let layout, let detail): "does not fit layout \(layout): \(detail)"
     case .oneScaleOnly(let found): "has \(found) scales; this output format holds one for a tensor"
     case .roundsInputs(let target):
@@ -109,7 +114,9 @@ public struct WorkflowError: DiagnosticError, Equatable {
         + first.map { printable($0) }.joined(separator: ", ") + (count > first.count ? ", …" : "")
     case .contradictoryGlobs: "one pattern leaves it dense, another makes it ternary"
     case .notNative(let verdict): "the weights are not those of a BitNet model: \(verdict)"
-    case .invalidCodes(let count): "holds \(count) invalid codes, which no packer writes"
+    case .invalidCodes(let count, let row, let column):
+      "holds \(count == 1 ? "a code" : "\(count) codes") that no packer writes"
+        + (row.map { ", the first in row \($0)" } ?? "") + (column.map { ", column \($0)" } ?? "")
     case .auditFailed(let detail): "the finished output did not pass its audit and was not put in place: \(detail)"
     case .unknownQuantizer(let name, let known): "quantizer '\(printable(name))' is not known; there are \(known)"
     case .unpackedOffline:
@@ -140,7 +147,8 @@ public struct WorkflowError: DiagnosticError, Equatable {
       "\(target) is not made in parts: they are single files, which cannot be read back"
     case .roundedByMLX(let name, let isDamaged):
       isDamaged
-        ? "is \(name): \(MLXPacking.damageText)" : "is \(name), numbers MLX has rounded: there are no trits in it"
+        ? "is \(name): \(MLXPacking.damageText)"
+        : "is \(MLXPacking.meaning(.opaque(name))), and there are no trits in it"
     case .rotatedWeights(let rotation, let target):
       "the weights are rotated (\(rotation.text)), and \(target) cannot say so: every program would load the output and "
         + "compute nonsense"
@@ -163,7 +171,8 @@ public struct WorkflowError: DiagnosticError, Equatable {
       "repair the checkpoint ('tritsmith check' lists every such tensor), or copy it as it is with --allow-nonfinite"
     case .doesNotFit: "leave it dense with --keep, or write TritPack, which takes any size"
     case .oneScaleOnly:
-      "write --to tritpack, --to dense, or --to gguf --layout Q2_0, PQ2_0 or PTQ1_0, which hold scales per row and group"
+      "write --to tritpack, --to dense, --to mlx, or --to gguf --layout Q2_0, PQ2_0 or PTQ1_0, which hold scales per row "
+        + "and group"
     case .roundsInputs: "write --to tritpack, --to gguf, --to mlx or --to dense, which take inputs as the model does"
     case .nameCannotBePacked, .scaleNameTaken: "leave it dense, or write TritPack, which takes any name"
     case .keepsConvention: "leave --output-scale out, or convert from the latent weights"
@@ -184,7 +193,7 @@ public struct WorkflowError: DiagnosticError, Equatable {
     case .auditFailed: "please report this: it is a fault of this program or of the disk"
     case .tensorsDoNotFit: "store these as F16 with --misfits dense, or choose another --layout"
     case .scalesDiffer(_, let layout, _):
-      "write --layout Q2_0, PQ2_0 or PTQ1_0 where their groups are those of the model, TritPack or dense weights"
+      "write \(WorkflowError.holders(besides: layout))TritPack or dense weights"
         + (layout.hasPrefix("I2_S") ? "" : "; --allow-scale-loss keeps the trits and the largest of the scales")
     case .scaleDoesNotFit(let scale): scale.remedy
     case .partlyTernary: "say what it is: --keep leaves it an ordinary matrix, --quantize makes it ternary"
@@ -209,7 +218,7 @@ public struct WorkflowError: DiagnosticError, Equatable {
     case .unsound: "'tritsmith check' lists everything that is wrong with the model"
     case .unpackedOffline: "pack the model with the tool that wrote it"
     case .hasForeignQuantization: "take the checkpoint it was quantized from"
-    case .unsupportedEncoding: "take the checkpoint it was made from, in BF16, F16 or F32"
+    case .unsupportedEncoding, .unreadType: "take the checkpoint it was made from, in BF16, F16 or F32"
     case .mixedConventions: "write --to dense or --to gguf, which hold what the scales multiply to"
     case .unknownQuantizer: "choose one of these; 'tritsmith help convert' says what each does"
     }
@@ -226,6 +235,42 @@ public struct WorkflowError: DiagnosticError, Equatable {
       .roundsInputs, .nameCannotBePacked, .scaleNameTaken, .nothingToQuantize, .nothingToRestore:
       .misuse
     default: .malformedInput
+    }
+  }
+}
+
+extension WorkflowError.Kind {
+  /// Of a tensor whose type is listed and not read.
+  static func unread(_ tensor: TensorDescriptor) -> WorkflowError.Kind {
+    let name = tensor.encoding.name
+    return tensor.unreadReason.map { .unreadType(name, reason: $0) }
+      ?? .unsupportedEncoding(found: name, wanted: "a type that can be read")
+  }
+}
+
+extension WorkflowError {
+  /// What may hold scales that a layout does not, for a remedy: forms with smaller groups.
+  fileprivate static func holders(besides layout: String) -> String {
+    switch layout {
+    case MLXTwoBit.id.rawValue: ""
+    case Q2_0.id.rawValue: "--to mlx where its groups are those of the model, "
+    case Q2_0.prismID.rawValue, PTQ1_0.id.rawValue:
+      "--layout Q2_0 or --to mlx where their groups are those of the model, "
+    default: "--layout Q2_0, PQ2_0 or PTQ1_0, or --to mlx, where their groups are those of the model, "
+    }
+  }
+
+  /// Does something with a source; an error that names a tensor and no file says in which it is.
+  static func locating<Result>(_ source: any TensorSource, _ body: () throws -> Result) throws -> Result {
+    do {
+      return try body()
+    } catch let error as WorkflowError {
+      guard error.location.file == nil, let name = error.location.tensor else { throw error }
+      var located = error
+      let manifest = source.manifest
+      let tensor = manifest.tensor(named: name)
+      located.location.file = tensor.map { manifest.files[$0.location.file].path } ?? manifest.path
+      throw located
     }
   }
 }

@@ -114,7 +114,8 @@ public struct QuantizerError: DiagnosticError, Equatable {
     case fit(FitError, quantizer: String)
     /// For a model that was trained to be ternary.
     case native(quantizer: String, verdict: String)
-    case target(quantizer: String, target: String, reason: String)
+    /// The output has no place for its scales; `holders` have, as they are asked for.
+    case target(quantizer: String, target: String, reason: String, holders: [String])
     case multipliesOnly(quantizer: String)
     case planesNeedTritPack
     case calibrationUnused(quantizer: String)
@@ -141,7 +142,7 @@ public struct QuantizerError: DiagnosticError, Equatable {
     case .native(let quantizer, let verdict):
       "\(quantizer) is for ordinary weights; these are the latents of a BitNet model (\(verdict)), whose own arithmetic "
         + "gives the trits it was trained with"
-    case .target(let quantizer, let target, let reason): "\(quantizer) cannot be written as \(target): \(reason)"
+    case .target(let quantizer, let target, let reason, _): "\(quantizer) cannot be written as \(target): \(reason)"
     case .multipliesOnly(let quantizer): "the scales of \(quantizer) multiply"
     case .planesNeedTritPack: "the model holds sums of two ternary matrices, which only TritPack can hold"
     case .calibrationUnused(let quantizer): "\(quantizer) takes no calibration text"
@@ -160,7 +161,8 @@ public struct QuantizerError: DiagnosticError, Equatable {
     case .fit(.calibrationMissing, _): "give a text with --calibration; it must not be one the model is judged by"
     case .fit: "calibrate with more text"
     case .native: "leave --quantizer out; --force-quantizer does it all the same"
-    case .target: "write TritPack (--to tritpack) or dense bfloat16 (--to dense)"
+    case .target(_, _, _, let holders):
+      "write " + (holders + ["TritPack (--to tritpack)"]).joined(separator: ", ") + " or dense bfloat16 (--to dense)"
     case .multipliesOnly: "leave --output-scale out"
     case .planesNeedTritPack: "convert from the original model with --quantizer two-plane-group128"
     case .calibrationUnused: "leave --calibration out"

@@ -129,6 +129,17 @@ struct TernaryWeight: Sendable {
     return trits
   }
 
+  /// Codes of a band that are no trit, the first of them by the decoder that trusts no packer.
+  private func invalidCodes(_ count: Int, in band: MatrixBand) throws -> WorkflowError {
+    let trits = try IndependentDecoder.trits(band, of: tensor, in: source) ?? []
+    let place = trits.firstIndex(of: IndependentDecoder.invalid).map { band.elements.lowerBound + $0 }
+    let found = trits.count { $0 == IndependentDecoder.invalid }
+    let columns = max(1, tensor.shape.columns)
+    return WorkflowError(
+      .invalidCodes(count: max(count, found), row: place.map { $0 / columns }, column: place.map { $0 % columns }),
+      file: source.manifest.files[tensor.location.file].path, tensor: tensor.name)
+  }
+
   /// Reads a band as trits, row-major, to `trits[start…]`.
   func read(_ band: MatrixBand, into trits: inout [Int8], at start: Int) throws {
     switch origin {
@@ -140,8 +151,7 @@ struct TernaryWeight: Sendable {
           return layout.unpack(bytes, run, tensor.shape, with: kernels, into: &output, at: first)
         }
         guard invalid == 0 else {
-          throw WorkflowError(
-            .invalidCodes(count: invalid), file: source.manifest.files[tensor.location.file].path, tensor: tensor.name)
+          throw try invalidCodes(invalid, in: band)
         }
       }
     case .recognised(let pass, _):

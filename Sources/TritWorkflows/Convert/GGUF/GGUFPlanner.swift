@@ -121,9 +121,7 @@ struct GGUFPlanner {
     let isForced = request.quantize.contains { $0.matches(tensor.name) }
     if isKept, isForced { throw WorkflowError(.contradictoryGlobs, file: file, tensor: tensor.name) }
     switch tensor.encoding {
-    case .opaque(let name):
-      throw WorkflowError(
-        .unsupportedEncoding(found: name, wanted: "a type that can be read"), file: file, tensor: tensor.name)
+    case .opaque: throw WorkflowError(.unread(tensor), file: file, tensor: tensor.name)
     case .ternary:
       if isKept { return (.dense(.f16), .dequantize) }
       if role == .embedding || role == .outputHead, let asked = request.gguf.embeddings {
