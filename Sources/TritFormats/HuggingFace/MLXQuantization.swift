@@ -79,7 +79,7 @@ package struct MLXQuantization: Sendable {
       return key == "mode" && value.isNull ? .string(Form.affine) : value
     }
     let names = own.entries.map(\.key) + other.entries.map(\.key)
-    return names.first { value($0, own) != value($0, other) }.map { "\(copyKey).\($0)" }
+    return names.first { !value($0, own).means(value($0, other)) }.map { "\(copyKey).\($0)" }
   }
 
   /// How a module is quantized; nil for one that is left alone.
