@@ -64,10 +64,11 @@ public struct WeightRounding: Sendable, Hashable {
   /// For people, without a verb: "scales of 28 tensors (at most 282 ppm), values of 2 (13537 are 0 now)".
   var phrase: String {
     var texts: [String] = []
-    if scales > 0 { texts.append("scales of \(scales) tensors (at most \(ScaleRounding.parts(largestScaleChange)))") }
+    func counted(_ count: Int) -> String { "\(count) \(count == 1 ? "tensor" : "tensors")" }
+    if scales > 0 { texts.append("scales of \(counted(scales)) (at most \(ScaleRounding.parts(largestScaleChange)))") }
     if tensors > 0 {
       let zeros = values.vanished > 0 ? ", \(values.vanished) are 0 now" : ""
-      texts.append("values of \(tensors) tensors (at most \(RoundingReport.text(values.largest))\(zeros))")
+      texts.append("values of \(counted(tensors)) (at most \(RoundingReport.text(values.largest))\(zeros))")
     }
     return texts.joined(separator: ", ")
   }
