@@ -26,7 +26,7 @@ struct LibraryErrorTests {
     validation.referenceOptions = RunOptions()
     var result = members(of: conversion)
     result += members(of: validation)
-    result += members(of: GenerateRequest(path: "", prompt: ""))
+    result += members(of: GenerateRequest(path: "", prompt: "")) + members(of: CheckRequest(path: ""))
     for name in members(of: OpenOptions(), depth: 1) { result.append("OpenOptions." + name) }
     for name in members(of: RunOptions(), depth: 1) { result.append("RunOptions." + name) }
     return result

@@ -17,12 +17,14 @@ package enum LibraryWords {
     "--against-mode": "referenceOptions.mode", "--against-projections": "referenceOptions.projections",
     "--allow-nonfinite": "nonFinite", "--allow-scale-loss": "scaleLoss", "--architecture": "architecture",
     "--calibration": "calibration", "--calibration-tokens": "calibration.tokens", "--chat": "conversation",
-    "--embeddings": "gguf.embeddings", "--follow-links": "OpenOptions.followsLinks", "--force": "replaces",
+    "--dense-type": "denseType", "--embeddings": "gguf.embeddings", "--follow-links": "OpenOptions.followsLinks",
+    "--force": "replaces",
     "--force-quantizer": "forcesQuantizer", "--gguf-pre": "gguf.preTokenizer", "--gguf-type": "OpenOptions.ggmlTypes",
     "--keep": "keep", "--kernels": "RunOptions.kernels", "--layout": "gguf.weights",
     "--messages": "conversation", "--misfits": "gguf.misfits", "--no-tokenizer": "gguf.hasTokenizer = false",
     "--output-scale": "outputConvention", "--quantize": "quantize", "--quantizer": "quantizer",
-    "--require-native": "requiresNative", "--scale-convention": "OpenOptions.scaleConvention", "--unfold": "unfolds",
+    "--require-native": "requiresNative", "--run": "scoresText", "--scale-convention": "OpenOptions.scaleConvention",
+    "--unfold": "unfolds",
   ]
 
   /// What is a call or a type of its own in the library.

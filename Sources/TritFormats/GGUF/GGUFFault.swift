@@ -64,7 +64,7 @@ public enum GGUFFault: Sendable, Equatable {
     case .ambiguousType(let id, let names, let tensors):
       "type \(id) may be \(names.joined(separator: " or ")), and the offsets of \(tensors) tensors fit each of them"
     case .choiceFitsNone(let choice, let tensors):
-      "--gguf-type \(choice) was asked for, and the offsets of none of \(tensors) tensors agree with it"
+      "\(choice) was asked for as the meaning of a type, and the offsets of none of \(tensors) tensors agree with it"
     case .retagsOneFile: "this is one part of several; type numbers are changed in whole files"
     case .nothingToRetag(let found):
       "no tensor is Q2_0 in blocks of 128, which could be called PQ2_0: type 42 is \(printable(found)) here"

@@ -97,9 +97,12 @@ extension ConvertWorkflow {
     return TernaryScale(stored: multipliers, storage: .f32, convention: .multiply, granularity: scale.granularity)
   }
 
-  /// Refuses to round scales of rows and groups that are Float numbers in the source: repacking is exact.
+  /// Refuses to round scales of rows and groups that are Float numbers in the source: repacking is exact. The one scale of
+  /// a matrix, in as many places as its form has, is that of a BitNet: it is rounded and said, as everywhere.
   func refuseRounding(of scale: TernaryScale, to storage: DType, _ weight: TernaryWeight) throws {
-    guard scale.granularity != .tensor, scale.storage == .f32, request.scaleLoss == .refuse, weight.hasOwnScales,
+    let shape = weight.tensor.shape
+    guard scale.coarsest(rows: shape.rows, columns: shape.columns).granularity != .tensor, scale.storage == .f32,
+      request.scaleLoss == .refuse, weight.hasOwnScales,
       let index = try UnheldScale.first(of: scale, storage, in: weight)
     else { return }
     throw unheld(scale, index, storage, weight, .blocks)
