@@ -12,28 +12,31 @@ extension Planner {
     _ tensor: TensorDescriptor, _ role: TensorRole, _ source: any TensorSource, _ survey: ModelSurvey,
     _ sampler: ScaleSampler?
   ) throws -> Bool {
-    guard survey.kind == .ternaryDense, role == .embedding || role == .outputHead, tensor.shape.isMatrix,
-      tensor.encoding.dtype?.isFloatWeight == true
-    else { return false }
-    let pass = try WeightPass(source, tensor, roundsToBFloat16: false, kernels: KernelChoice.best)
-    guard try pass.sampledGranularity() != nil else { return false }
+    guard let pass = try tablePass(tensor, role, source, survey) else { return false }
     // What is no table after all is refused when it passes.
     if sampler != nil { return true }
     return try pass.looksTernary() || pass.spreadScale(Parallelism(threads: 0)) != nil
   }
 
+  /// An embedding or head that is ternary in the rows looked at; nil for others.
+  private static func tablePass(
+    _ tensor: TensorDescriptor, _ role: TensorRole, _ source: any TensorSource, _ survey: ModelSurvey
+  ) throws -> WeightPass? {
+    guard survey.kind == .ternaryDense, role == .embedding || role == .outputHead, tensor.shape.isMatrix,
+      tensor.encoding.dtype?.isFloatWeight == true
+    else { return nil }
+    let pass = try WeightPass(source, tensor, roundsToBFloat16: false, kernels: KernelChoice.best)
+    return try pass.sampledGranularity() == nil ? nil : pass
+  }
+
   /// Whether such a table is packed like any other matrix in an output that holds it so.
   func packsTable(_ tensor: TensorDescriptor, _ role: TensorRole) throws -> Bool {
-    guard request.target == .mlx || request.target == .tritpack,
-      try Planner.isTernaryTable(tensor, role, source, survey, sampler)
+    if request.target == .mlx { return try Planner.isTernaryTable(tensor, role, source, survey, sampler) }
+    guard request.target == .tritpack, let layout = LayoutRegistry.layout(request.tritpackLayout),
+      (try? layout.check(tensor.shape)) != nil, let pass = try Planner.tablePass(tensor, role, source, survey)
     else { return false }
-    if request.target == .mlx { return true }
-    guard let layout = LayoutRegistry.layout(request.tritpackLayout), (try? layout.check(tensor.shape)) != nil else {
-      return false
-    }
     // One scale of a tensor is stored as bfloat16, and may be a divisor: a table would be rounded. Several are exact.
     if case .ternary(let found)? = try sampler?.dense(tensor, isUsed: false) { return found.granularity != .tensor }
-    let pass = try WeightPass(source, tensor, roundsToBFloat16: false, kernels: KernelChoice.best)
     return try pass.spreadScale(Parallelism(threads: 0)) != nil
   }
 

@@ -101,8 +101,8 @@ extension ConvertWorkflow {
   /// a matrix, in as many places as its form has, is that of a BitNet: it is rounded and said, as everywhere.
   func refuseRounding(of scale: TernaryScale, to storage: DType, _ weight: TernaryWeight) throws {
     let shape = weight.tensor.shape
-    guard scale.coarsest(rows: shape.rows, columns: shape.columns).granularity != .tensor, scale.storage == .f32,
-      request.scaleLoss == .refuse, weight.hasOwnScales,
+    guard scale.storage == .f32, request.scaleLoss == .refuse, weight.hasOwnScales,
+      scale.coarsest(rows: shape.rows, columns: shape.columns).granularity != .tensor,
       let index = try UnheldScale.first(of: scale, storage, in: weight)
     else { return }
     throw unheld(scale, index, storage, weight, .blocks)

@@ -23,10 +23,10 @@ struct NumberComparison {
     magnitudes.reserveCapacity(scale.stored.count)
     for index in scale.stored.indices {
       let multiplier = scale.multiplier(at: index)
-      let half = dtype == .f16 ? HalfFloat(multiplier).bits : BFloat16(multiplier).bits
-      let held = dtype == .f16 ? HalfFloat(bits: half).float : BFloat16(bits: half).float
-      guard multiplier >= 0, multiplier.isFinite, held == multiplier else { return nil }
-      magnitudes.append(half & 0x7FFF)
+      guard multiplier >= 0, multiplier.isFinite, TernaryScale.rounded(multiplier, to: dtype) == multiplier else {
+        return nil
+      }
+      magnitudes.append((dtype == .f16 ? HalfFloat(multiplier).bits : BFloat16(multiplier).bits) & 0x7FFF)
     }
     self.source = source
     self.tensor = tensor

@@ -41,7 +41,7 @@ extension WeightPass {
   private func scaleOfGroups(_ parallelism: Parallelism, _ progress: any ProgressObserver) throws -> TernaryScale? {
     guard !tensor.shape.hasLongRows else { return try scaleOfLongRows(parallelism, progress) }
     // A few rows tell latent weights from ternary ones, and how small the groups are at least.
-    guard case .some(let sampled) = try sampledScale() else { return nil }
+    guard let sampled = try sampledScale() else { return nil }
     let coarsest = WeightPass.groupSizes.lastIndex { size in
       if case .group(let columns) = sampled.granularity { size <= columns } else { true }
     }
