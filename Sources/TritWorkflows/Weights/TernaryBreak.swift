@@ -50,7 +50,8 @@ extension WeightPass {
     var stored: [Float] = []
     var (sound, broken) = (0, 0)
     for index in 0..<count {
-      guard let found = try magnitudes(of: tensor.shape.band(0..<columns, ofRow: rows / count * index)) else {
+      let row = tensor.shape.band(0..<columns, ofRow: rows / count * index)
+      guard let found = try magnitudes(of: row, WeightPass.groupSizes[0]) else {
         broken += 1
         continue
       }
@@ -62,20 +63,9 @@ extension WeightPass {
     let scale = TernaryScale(
       stored: stored, storage: dtype, convention: .multiply,
       granularity: .group(columns: WeightPass.groupSizes[0])
-    ).coarsest(rows: sound, columns: columns, upTo: WeightPass.groupSizes[WeightPass.groupSizes.count - 1])
+    ).coarsest(rows: sound, columns: columns, upTo: WeightPass.largestGroup)
     if case .group(let size) = scale.granularity { return size }
     return columns
-  }
-
-  private func magnitudes(of band: MatrixBand) throws -> [Float]? {
-    try source.withBytes(byteRange(band), of: tensor) { data in
-      var result: [Float] = []
-      for run in runs {
-        guard let found = magnitude(data, run) else { return nil }
-        result.append(found)
-      }
-      return result
-    }
   }
 
   /// The columns of the smallest groups there are.

@@ -6,7 +6,8 @@ import TritKernels
 
 extension WeightPass {
   /// Group sizes that are looked for, the smallest first; each divides the next.
-  static let groupSizes = [32, 64, 128, 256]
+  static let groupSizes = [32, 64, 128, largestGroup]
+  static let largestGroup = 256
   /// A row or group with fewer weights than this proves nothing: a single number always has one magnitude.
   static let leastWeights = 16
 
@@ -80,7 +81,7 @@ extension WeightPass {
       }
     }
     return TernaryScale(stored: stored, storage: dtype, convention: .multiply, granularity: granularity)
-      .coarsest(rows: rows, columns: columns, upTo: WeightPass.groupSizes[WeightPass.groupSizes.count - 1])
+      .coarsest(rows: rows, columns: columns, upTo: WeightPass.largestGroup)
   }
 
   /// The scales of rows that are read in pieces; nil for other weights than ternary ones.
@@ -131,11 +132,11 @@ extension WeightPass {
       stored += found
     }
     return TernaryScale(stored: stored, storage: dtype, convention: .multiply, granularity: smallest)
-      .coarsest(rows: count, columns: looked, upTo: WeightPass.groupSizes[WeightPass.groupSizes.count - 1])
+      .coarsest(rows: count, columns: looked, upTo: WeightPass.largestGroup)
   }
 
   /// The one magnitude of each group of a band, 0 for a group of zeros; nil when a group has several.
-  private func magnitudes(of band: MatrixBand, _ size: Int) throws -> [Float]? {
+  func magnitudes(of band: MatrixBand, _ size: Int) throws -> [Float]? {
     let granularity = ScaleGranularity.group(columns: size)
     let places = ScalePlaces(granularity, columns: band.columns.count)
     return try source.withBytes(byteRange(band), of: tensor) { data in
