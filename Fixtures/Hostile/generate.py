@@ -470,6 +470,14 @@ def gguf():
     bf, bfdata = llama_tensors(30, 2)
     s("valid-llama-bf16", gguf_file(LLAMA, bf, bfdata), "The same in bfloat16.")
     s("valid-tokenizer", gguf_file(LLAMA + vocabulary, entries[:1], data[:512]), "A model with a byte-level tokenizer.")
+    scored = [string("tokenizer.ggml.model", "llama"), array("tokenizer.ggml.tokens", 8, [text(piece) for piece, _, _ in PIECES]),
+              array("tokenizer.ggml.scores", 6, [struct.pack("<f", score) for _, score, _ in PIECES]),
+              array("tokenizer.ggml.token_type", 5, [struct.pack("<i", kind) for _, _, kind in PIECES]), u32("tokenizer.ggml.bos_token_id", 1), u32("tokenizer.ggml.eos_token_id", 2)]
+    s("valid-pieces", gguf_file(LLAMA + scored, entries[:1], data[:512]), "A model with a vocabulary of SentencePiece.")
+    s("pieces-score-nan", gguf_file(LLAMA + scored[:2] + [array("tokenizer.ggml.scores", 6, [struct.pack("<f", float("nan"))] * len(PIECES))] + scored[3:], entries[:1], data[:512]),
+      "Scores that are no numbers.")
+    s("pieces-scores-fewer", gguf_file(LLAMA + scored[:2] + [array("tokenizer.ggml.scores", 6, [struct.pack("<f", 1)])] + scored[3:], entries[:1], data[:512]),
+      "One score for all pieces.")
     i2s = bytes([0x19, 0x26] * 64) + struct.pack("<f", 0.5) + bytes(28)
     s("valid-i2s", gguf_file([], [tensor("blk.0.ffn_up.weight", [128, 4], 36, 0)], i2s),
       "A matrix in bitnet.cpp's I2_S.")
@@ -676,6 +684,19 @@ def tokenizer():
     everything["post_processor"] = {"type": "TemplateProcessing", "single": [{"SpecialToken": {"id": "<|bos|>", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}],
                                     "pair": [], "special_tokens": {"<|bos|>": {"id": "<|bos|>", "ids": [259], "tokens": ["<|bos|>"]}}}
     s("steps", everything, "Normalizers, several ways to split, a template.")
+    pieces = base_tokenizer(
+        normalizer={"type": "Sequence", "normalizers": [{"type": "Prepend", "prepend": MARK}, {"type": "Replace", "pattern": {"String": " "}, "content": MARK}]}, pre_tokenizer=None,
+        decoder={"type": "Sequence", "decoders": [{"type": "Replace", "pattern": {"String": MARK}, "content": " "}, {"type": "ByteFallback"}, {"type": "Fuse"},
+                                                  {"type": "Strip", "content": " ", "start": 1, "stop": 0}]},
+        added_tokens=[{"id": 1, "content": "<s>", "single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": True}],
+        model={"type": "BPE", "unk_token": "<unk>", "fuse_unk": True, "byte_fallback": True, "ignore_merges": True,
+               "vocab": {text: id for id, (text, _, _) in enumerate(PIECES)}, "merges": [["a", "b"], ["a", "a"], [MARK, "a"], ["ab", "ab"]]})
+    s("valid-pieces", pieces, "The tokenizer of a SentencePiece model, with bytes for what has no piece.")
+    s("valid-metaspace", {**pieces, "normalizer": None, "pre_tokenizer": {"type": "Metaspace", "replacement": MARK, "prepend_scheme": "first", "split": True},
+                          "decoder": {"type": "Metaspace", "replacement": MARK, "prepend_scheme": "first", "split": True}}, "Words that begin with marks, split at them.")
+    s("valid-normalizers", base_tokenizer(normalizer={"type": "Sequence", "normalizers": [
+        {"type": "NFKD"}, {"type": "StripAccents"}, {"type": "Lowercase"}, {"type": "NFKC"}, {"type": "Strip", "strip_left": True, "strip_right": True}, {"type": "NFD"}, {"type": "NFC"}]}),
+      "Every normalizer of Unicode, one after the other.")
     s("empty", "", "Nothing at all.")
     s("object", "{}", "An empty object.")
     s("deep", '{"model":' * 3000, "Objects 3,000 deep.")
@@ -741,6 +762,114 @@ def tokenizer():
     s("settings", {"bos_token": {"content": ["<|bos|>"]}, "bos_token_id": [1 << 62], "eos_token_id": [-1, 1e99], "chat_template": [{"name": 1}],
                    "added_tokens_decoder": {"-1": {"content": "x"}, "99999999999999999999": {"content": "y"}}},
       "Settings beside a good tokenizer, each of the wrong kind.")
+
+
+# --- tokenizer.model and the files beside it
+
+def varint(number):
+    data = b""
+    while number > 127:
+        data += bytes([number & 127 | 128])
+        number >>= 7
+    return data + bytes([number])
+
+
+def message(*fields):
+    """Fields of a protobuf message as (number, value): an integer, a float or bytes."""
+    data = b""
+    for number, value in fields:
+        if isinstance(value, float):
+            data += varint(number << 3 | 5) + struct.pack("<f", value)
+        elif isinstance(value, int):
+            data += varint(number << 3) + varint(value & (1 << 64) - 1)
+        else:
+            value = value.encode() if isinstance(value, str) else value
+            data += varint(number << 3 | 2) + varint(len(value)) + value
+    return data
+
+
+MARK = "\u2581"
+PIECES = ([("<unk>", 0.0, 2), ("<s>", 0.0, 3), ("</s>", 0.0, 3)] + [("<0x%02X>" % byte, 0.0, 6) for byte in range(256)]
+          + [(MARK, -10.0, 1), ("a", -9.0, 1), ("b", -8.0, 1), ("ab", -1.0, 1), ("aa", -2.0, 1), (MARK + "a", -2.0, 1), ("abab", -1.5, 1)])
+SMALL = PIECES[:3] + PIECES[259:]
+TRAINER = {3: 2, 35: 0, 40: 0, 41: 1, 42: 2, 43: -1}
+NORMALIZER = {1: "identity", 3: 1, 4: 0, 5: 1}
+
+
+def pieces_model(pieces=SMALL, trainer=(), normalizer=(), more=b""):
+    return (b"".join(message((1, message((1, text), (2, score), (3, kind)))) for text, score, kind in pieces)
+            + message((2, message(*{**TRAINER, **dict(trainer)}.items())), (3, message(*{**NORMALIZER, **dict(normalizer)}.items()))) + more)
+
+
+def sentencepiece():
+    def s(name, data, sentence):
+        put("sentencepiece", name, data if isinstance(data, bytes) else json.dumps(data, ensure_ascii=False, separators=(",", ":")), sentence)
+
+    s("valid", pieces_model(PIECES, {35: 1}), "A model of type BPE with pieces for all bytes.")
+    s("valid-no-prefix", pieces_model(normalizer={3: 0}), "One without a mark before the text.")
+    s("valid-no-bytes", pieces_model(), "A model in which most characters are unknown.")
+    s("valid-unknown-field", pieces_model(more=message((5, message((1, b"\xff"))), (2000, 7))), "Fields that nobody knows.")
+    s("valid-settings", {"add_bos_token": True, "add_eos_token": True, "bos_token": {"content": "<s>"}, "eos_token": "</s>", "legacy": False,
+                         "added_tokens_decoder": {"266": {"content": "<|x|>", "lstrip": True, "rstrip": True, "single_word": False, "normalized": False, "special": False}}},
+      "Settings that add a token and put two around a text.")
+    s("settings-wrong", {"add_bos_token": "yes", "bos_token": 7, "added_tokens_decoder": {"-1": {"content": "x"}, "9" * 20: {"content": ""}}, "<|y|>": 1 << 62, "z": -1},
+      "Settings of the wrong kind, and tokens with ids past all.")
+    s("empty", b"", "Nothing at all.")
+    s("cut", pieces_model()[:-9], "A model whose end is missing.")
+    s("length-most", b"\x0a" + varint((1 << 64) - 1), "A piece of 2^64 bytes.")
+    s("length-long", b"\x0a" + b"\xff" * 11, "A length of eleven bytes.")
+    s("field-zero", pieces_model(more=b"\0\0"), "A field without a number.")
+    s("groups", pieces_model(more=b"\x0b" * 400), "Groups 400 deep.")
+    s("no-pieces", pieces_model([]), "A model without a piece.")
+    s("unigram", pieces_model(trainer={3: 1}), "A model of type Unigram.")
+    s("table", pieces_model(normalizer={2: struct.pack("<I", (1 << 32) - 1)}), "A table of a normalizer that is longer than the file.")
+    s("spaces", pieces_model(normalizer={4: 1}), "Spaces that are dropped.")
+    s("score-nan", pieces_model(SMALL[:-1] + [("abab", float("nan"), 1)]), "A score that is no number.")
+    s("score-most", pieces_model(SMALL[:-1] + [("abab", 3.4e38, 1)]), "The largest score.")
+    s("piece-empty", pieces_model(SMALL + [("", 0.0, 1)]), "A piece of no characters.")
+    s("piece-twice", pieces_model(SMALL + [("ab", 0.0, 1)] * 3), "One piece four times.")
+    s("piece-text", pieces_model(SMALL + [(b"\xff\xfe", 0.0, 1)]), "A piece that is not UTF-8.")
+    s("piece-type", pieces_model(SMALL + [("q", 0.0, 9)]), "A piece of a type that does not exist.")
+    s("byte-odd", pieces_model(SMALL + [("<0xGG>", 0.0, 6), ("<0x1>", 0.0, 6)], {35: 1}), "Pieces of bytes that are none.")
+    s("users", pieces_model(SMALL + [("a" * n, 0.0, 4) for n in range(3, 60)]), "Pieces of the user that begin alike.")
+    s("chain", pieces_model(SMALL + [("a" * n, float(-n), 1) for n in range(3, 120)]), "Pieces that join one letter after the other.")
+    s("roles", pieces_model(trainer={41: 1 << 31, 42: -5, 43: 1 << 40}), "Ids of roles past all pieces.")
+
+
+# --- chat templates and lists of messages
+
+CHATS = {
+    "chatml": "{% for m in messages %}{{ '<|im_start|>' + m['role'] + '\n' + m['content'] + '<|im_end|>\n' }}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}",
+    "llama3": "{% for m in messages %}{% set text = '<|start_header_id|>' + m['role'] + '<|end_header_id|>\n\n' + m['content'] | trim + '<|eot_id|>' %}"
+              "{% if loop.first %}{% set text = bos_token + text %}{% endif %}{{ text }}{% endfor %}{% if add_generation_prompt %}{{ '<|start_header_id|>assistant<|end_header_id|>\n\n' }}{% endif %}",
+    "mistral": "{{ bos_token }}{% for m in messages %}{% if m['role'] == 'user' %}{{ '[INST] ' + m['content'] + '[/INST]' }}{% elif m['role'] == 'system' %}"
+               "{{ '[SYSTEM_PROMPT] ' + m['content'] + '[/SYSTEM_PROMPT]' }}{% elif m['role'] == 'assistant' %}{{ ' ' + m['content'] + eos_token }}{% endif %}{% endfor %}",
+    "zephyr": "{% for m in messages %}\n{% if m['role'] == 'user' %}\n{{ '<|user|>\n' + m['content'] + eos_token }}\n{% elif m['role'] == 'system' %}\n{{ '<|system|>\n' + m['content'] + eos_token }}\n"
+              "{% elif m['role'] == 'assistant' %}\n{{ '<|assistant|>\n' + m['content'] + eos_token }}\n{% endif %}\n{% if loop.last and add_generation_prompt %}\n{{ '<|assistant|>' }}\n{% endif %}\n{% endfor %}",
+    "falcon-e": "{% for m in messages %}{% if m['role'] == 'system' %}{{ '<|system|>\n' + m['content'] + '\n' }}{% elif m['role'] == 'user' %}{{ '<|user|>\n' + m['content'] + '\n' }}"
+                "{% elif m['role'] == 'assistant' %}{% if not loop.last %}{{ '<|assistant|>\n' + m['content'] + eos_token + '\n' }}{% else %}{{ '<|assistant|>\n' + m['content'] + eos_token }}{% endif %}{% endif %}"
+                "{% if loop.last and add_generation_prompt %}{{ '<|assistant|>\n' }}{% endif %}{% endfor %}",
+}
+
+
+def chat():
+    def s(name, data, sentence):
+        put("chat", name, data if isinstance(data, (str, bytes)) else json.dumps(data, ensure_ascii=False, separators=(",", ":")), sentence)
+
+    for name, template in CHATS.items():
+        s("valid-" + name, template, "A template of the shape %s." % name)
+    s("valid-messages", [{"role": "system", "content": "S"}, {"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}, {"role": "user", "content": "\u0301"}],
+      "Messages of every role.")
+    s("messages-role", [{"role": "tool", "content": "x"}], "A role that is not rendered.")
+    s("messages-kinds", [{"role": "user", "content": [{"type": "text", "text": "x"}]}, 7, None], "Messages of other kinds.")
+    s("messages-deep", "[" * 3000, "Lists 3,000 deep.")
+    s("messages-none", [], "No message.")
+    s("empty", "", "A template of nothing.")
+    s("open", CHATS["chatml"][:60], "A template that ends in the middle.")
+    s("nested", "{% if x %}" * 3000 + "<|im_start|>", "Conditions 3,000 deep.")
+    s("two-shapes", CHATS["chatml"] + CHATS["llama3"], "Two shapes in one template.")
+    s("not-utf8", b"<|im_start|>\xff\xfe{{ m }}", "A template that is not UTF-8.")
+    s("strings", "{{ '<|im_start|>' + '" + "\\'" * 2000, "A string with 2,000 escapes and no end.")
 
 
 # --- config.json
@@ -1340,7 +1469,7 @@ def hub():
     s("references-odd", ok, {"branches": [{"name": "../x"}, {"name": "-x"}, {"name": 1}, 2], "tags": {}}, "Revisions that cannot be asked for.")
 
 
-for maker in (safetensors, mlx_files, shard_index, tritpack, gguf, tokenizer, config, adapter, tritdiff, record, hub, structured):
+for maker in (safetensors, mlx_files, shard_index, tritpack, gguf, tokenizer, sentencepiece, chat, config, adapter, tritdiff, record, hub, structured):
     maker()
 
 found = json.load(open(os.path.join(HERE, "found.json")))

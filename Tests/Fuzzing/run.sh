@@ -2,7 +2,7 @@
 # Fuzzes one reader with libFuzzer and AddressSanitizer.
 #
 #   Tests/Fuzzing/run.sh TARGET SECONDS     TARGET: safetensors shard-index tritpack gguf tritdiff tokenizer config
-#                                           adapter record structured mlx hub
+#                                           adapter record structured mlx hub sentencepiece chat
 #   Tests/Fuzzing/run.sh build              builds the driver only
 #
 # The grown corpus is kept in .build/fuzzing/corpus/TARGET and used again. An input that ends the process is left in

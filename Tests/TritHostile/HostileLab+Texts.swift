@@ -37,6 +37,49 @@ extension HostileLab {
     }
   }
 
+  /// A model of SentencePiece, as it is opened in a folder and as it goes into a GGUF file.
+  func probePieces(_ bytes: [UInt8], _ log: inout HostileLog) {
+    func named(_ name: String, _ bytes: [UInt8]) -> TokenizerFiles.File { .init(name: name, bytes: bytes) }
+    let isSetting = bytes.first == UInt8(ascii: "{")
+    let model = isSetting ? Disk.bytes(HostileTarget.sentencepiece.folder + "/valid") : bytes
+    let settings = isSetting ? bytes : Array(#"{"add_bos_token": true, "bos_token": "<s>"}"#.utf8)
+    let tokenizer = log.attempt("pieces") {
+      try Tokenizer(
+        TokenizerFiles(
+          sentencePiece: named("tokenizer.model", model),
+          tokenizerConfiguration: named("tokenizer_config.json", settings),
+          specialTokensMap: isSetting ? named("special_tokens_map.json", bytes) : nil,
+          addedTokens: isSetting ? named("added_tokens.json", bytes) : nil))
+    }
+    if let tokenizer { use(tokenizer, &log) }
+    log.attempt("gguf pieces") {
+      var files = GGUFTokenizerFiles(
+        tokenizer: JSONObject(), settings: (try? JSONValue.parse(settings))?.object, configuration: nil,
+        chatTemplate: nil)
+      try files.read(sentencePiece: model, file: "tokenizer.model")
+      return try GGUFTokenizer(files, vocabulary: 300, pre: nil, file: "tokenizer.model")
+    }
+  }
+
+  func probeChat(_ bytes: [UInt8], _ log: inout HostileLog) {
+    let isList = bytes.first == UInt8(ascii: "[")
+    let names = ["chatml", "llama3", "mistral", "zephyr", "falcon-e"]
+    let templates =
+      isList
+      ? names.map { Disk.text(HostileTarget.chat.folder + "/valid-" + $0) } : [String(decoding: bytes, as: UTF8.self)]
+    let talk = [
+      ChatMessage(.system, "Be brief."), ChatMessage(.user, "a\u{301} <|im_end|>"), ChatMessage(.assistant, ""),
+      ChatMessage(.user, " x "),
+    ]
+    guard let messages = isList ? log.attempt("messages", { try ChatMessage.list(bytes) }) : talk else { return }
+    for template in templates {
+      guard let chat = log.attempt("template", { try ChatTemplate(template) }) else { continue }
+      for opens in [true, false] {
+        log.attempt("render") { try chat.render(messages, addsGenerationPrompt: opens, bos: "<s>", eos: "</s>") }
+      }
+    }
+  }
+
   /// Encodes and decodes; text that a tokenizer of bytes takes must come back when nothing normalizes it.
   func use(_ tokenizer: Tokenizer, _ log: inout HostileLog) {
     for text in HostileLab.texts {

@@ -101,6 +101,8 @@ public final class HostileLab {
       Disk.write(bytes, shardFolder + "/" + ShardIndex.name)
       probeModel(shardFolder, seed: HostileLab.hash(bytes), &log)
     case .tokenizer: probeTokenizer(bytes, &log)
+    case .sentencepiece: probePieces(bytes, &log)
+    case .chat: probeChat(bytes, &log)
     case .config: probeConfiguration(bytes, &log)
     case .adapter: probeAdapter(bytes, &log)
     case .record:

@@ -18,6 +18,10 @@ public enum HostileTarget: String, CaseIterable, Sendable {
   case tritdiff
   /// `tokenizer.json`: loading, encoding, decoding.
   case tokenizer
+  /// `tokenizer.model`, or (bytes that begin with a brace) the files beside a good one.
+  case sentencepiece
+  /// A chat template, or (bytes that begin with a bracket) a list of messages.
+  case chat
   /// `config.json` beside good weights: roles, settings, a step of the forward pass.
   case config
   /// A LoRA adapter: `adapter_config.json` when the bytes begin with a brace, its weights else.
