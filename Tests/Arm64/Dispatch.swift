@@ -36,6 +36,7 @@ private func runIteration(_ context: UnsafeMutableRawPointer?, _ index: Int) {
 /// What work is for; nothing depends on it here.
 public struct DispatchQoS: Sendable {
   public static let userInitiated = DispatchQoS()
+  public static let unspecified = DispatchQoS()
 }
 
 /// Pieces of work that are waited for together.
@@ -48,6 +49,15 @@ public final class DispatchGroup: @unchecked Sendable {
 
   deinit {
     dispatch_release(group)
+  }
+
+  /// Counts one more, until `leave` is called for it.
+  public func enter() {
+    dispatch_group_enter(group)
+  }
+
+  public func leave() {
+    dispatch_group_leave(group)
   }
 
   /// Returns when all of them are done.
@@ -88,7 +98,7 @@ public final class DispatchQueue: @unchecked Sendable {
   }
 
   /// A queue whose work is done in order.
-  public init(label: String, qos: DispatchQoS) {
+  public init(label: String, qos: DispatchQoS = .unspecified) {
     queue = dispatch_queue_create(label, nil)
   }
 

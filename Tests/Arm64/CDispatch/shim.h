@@ -14,6 +14,8 @@ void dispatch_apply_f(
     size_t iterations, void *_Nullable queue, void *_Nullable context,
     void (*_Nonnull work)(void *_Nullable, size_t));
 void *_Nonnull dispatch_group_create(void);
+void dispatch_group_enter(void *_Nonnull group);
+void dispatch_group_leave(void *_Nonnull group);
 void dispatch_group_async_f(
     void *_Nonnull group, void *_Nonnull queue, void *_Nullable context, void (*_Nonnull work)(void *_Nullable));
 intptr_t dispatch_group_wait(void *_Nonnull group, uint64_t timeout);
