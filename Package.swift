@@ -63,7 +63,21 @@ let package = Package(
         "TritFormats", "TritModel",
       ]),
 
-    // Layer 7: the library as programs import it, and executables. A module cannot be called `tritsmith` beside
+    // Layer 7: what few users need; none knows the others, and the verbs know none of them.
+    .target(
+      name: "TritMerge",
+      dependencies: ["TritCore", "TritReport", "TritQuantizers", "TritFormats", "TritModel", "TritWorkflows"]),
+    .target(
+      name: "TritCertificates",
+      dependencies: ["TritCore", "TritReport", "TritQuantizers", "TritFormats", "TritModel", "TritWorkflows"]),
+    .target(
+      name: "TritDiff",
+      dependencies: [
+        "TritCore", "TritReport", "TritKernels", "TritLayouts", "TritQuantizers", "TritFormats", "TritModel",
+        "TritWorkflows",
+      ]),
+
+    // Layer 8: the library as programs import it, and executables. A module cannot be called `tritsmith` beside
     // `Tritsmith`: file systems of macOS take them for one.
     .target(
       name: "Tritsmith",
@@ -75,7 +89,7 @@ let package = Package(
       name: "TritsmithCommand",
       dependencies: [
         "TritCore", "TritHub", "TritReport", "TritKernels", "TritLayouts", "TritQuantizers", "TritFormats", "TritModel",
-        "TritWorkflows", "CommandLineKit",
+        "TritWorkflows", "TritMerge", "TritCertificates", "TritDiff", "CommandLineKit",
       ], path: "Sources/tritsmith"),
     .executableTarget(
       name: "trit-bench",
@@ -95,7 +109,7 @@ let package = Package(
       name: "TritHostile",
       dependencies: [
         "TritCore", "TritHub", "TritReport", "TritKernels", "TritTokenizer", "TritLayouts", "TritQuantizers",
-        "TritFormats", "TritModel", "TritWorkflows", "TritTestSupport",
+        "TritFormats", "TritModel", "TritWorkflows", "TritMerge", "TritCertificates", "TritDiff", "TritTestSupport",
       ], path: "Tests/TritHostile"),
     .executableTarget(
       name: "trit-lab", dependencies: ["TritCore", "TritHostile", "TritTestSupport"], path: "Tests/TritLab"),
@@ -130,7 +144,7 @@ let package = Package(
       name: "TritWorkflowsTests",
       dependencies: [
         "TritCore", "TritReport", "TritKernels", "TritTokenizer", "TritLayouts", "TritQuantizers", "TritFormats",
-        "TritModel", "TritWorkflows", "TritTestSupport",
+        "TritModel", "TritWorkflows", "TritMerge", "TritCertificates", "TritDiff", "TritTestSupport",
       ]),
     .testTarget(
       name: "EndToEndTests",
@@ -143,7 +157,7 @@ let package = Package(
       name: "TritsmithTests",
       dependencies: [
         "Tritsmith", "TritCore", "TritReport", "TritKernels", "TritTokenizer", "TritLayouts", "TritQuantizers",
-        "TritFormats", "TritModel", "TritWorkflows", "TritTestSupport",
+        "TritFormats", "TritModel", "TritWorkflows", "TritMerge", "TritCertificates", "TritDiff", "TritTestSupport",
       ]),
   ],
   swiftLanguageModes: [.v6],

@@ -1,10 +1,13 @@
 // Tritsmith: one import for everything a program needs.
 
+@_exported import TritCertificates
 @_exported import TritCore
+@_exported import TritDiff
 @_exported import TritFormats
 @_exported import TritHub
 @_exported import TritKernels
 @_exported import TritLayouts
+@_exported import TritMerge
 @_exported import TritModel
 @_exported import TritQuantizers
 @_exported import TritReport

@@ -176,7 +176,7 @@ fault("a file that changed while it was read", "TritCore/FileAccess/InputFile.sw
 dropped("a stop that is not heeded between bands", "TritCore/Concurrency/Parallel.swift", "try cancellation.check()", C)
 fault("what was moved aside not put back", "TritCore/FileAccess/StagedOutput.swift", "if role == asideSuffix, FileSystem.",
       "if !FAULT, role == asideSuffix, FileSystem.", C)
-fault("the seal of a certificate not compared", "TritWorkflows/Certify/SealedRecord.swift", "guard found == stated else",
+fault("the seal of a certificate not compared", "TritCertificates/SealedRecord.swift", "guard found == stated else",
       "guard FAULT || found == stated else", E + ".CertifyTests")
 
 # Scales, rounding and what a certificate says
@@ -198,7 +198,7 @@ fault("Q6_K's scale fitted once", "TritLayouts/Q6_K.swift", "for trial in -9...9
 swap("embeddings of a GGUF become F16", "TritWorkflows/Convert/GGUF/GGUFOptions.swift", "dtype == .f64 ? .f32 : dtype", "DType.f16", W)
 fault("a recipe takes ternary weights as they are", "TritWorkflows/Weights/TernaryWeight.swift",
       "recognition == .takenAsTheyAre, let scale", "FAULT || recognition == .takenAsTheyAre, let scale", W)
-swap("gates and recipe of a certificate not compared", "TritWorkflows/Certify/CertifyWorkflow.swift",
+swap("gates and recipe of a certificate not compared", "TritCertificates/CertifyWorkflow.swift",
      "zip(certificate.statements, again.statements)", "zip(again.statements, again.statements)", E + ".CertifyTests")
 
 # What a model is, again: keys that newer families and proofs need
@@ -299,7 +299,7 @@ fault("the pool of open files has no limit", "TritCore/FileAccess/DescriptorPool
       "if isFull, !FAULT { _ = closeOldest() }", C)
 fault("the hidden name grows with the target's", "TritCore/FileAccess/StagedOutput.swift", "digest.prefix(nameDigits)",
       "(FAULT ? FileSystem.name(of: target)[...] : digest.prefix(nameDigits))", C + "|" + E)
-dropped("keys of a certificate that nobody knows", "TritWorkflows/Certify/Certificate.swift",
+dropped("keys of a certificate that nobody knows", "TritCertificates/Certificate.swift",
         "try Certificate.checkKeys(object, path)", E + ".CertifyTests")
 swap("a byte order mark is not told", "TritFormats/HuggingFace/ConfigurationText.swift", "JSONValue.hasByteOrderMark(bytes)",
      "false", F + "|" + W)

@@ -1,7 +1,9 @@
 // Tritsmith: hostile patches and adapters: what is applied to a model one has.
 
 import TritCore
+import TritDiff
 import TritFormats
+import TritMerge
 import TritReport
 import TritTestSupport
 import TritWorkflows

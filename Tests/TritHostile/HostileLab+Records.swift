@@ -1,5 +1,6 @@
 // Tritsmith: hostile certificates, plans of conversions in parts, and receipts of workers.
 
+import TritCertificates
 import TritCore
 import TritFormats
 import TritModel

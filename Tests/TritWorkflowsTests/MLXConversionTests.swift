@@ -9,6 +9,7 @@ import TritModel
 import TritQuantizers
 import TritTestSupport
 
+@testable import TritCertificates
 @testable import TritWorkflows
 
 /// The model of `Bonsai` as MLX packs it, worked out here from its F16 numbers.

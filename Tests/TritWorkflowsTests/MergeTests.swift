@@ -5,6 +5,7 @@ import TritCore
 import TritFormats
 import TritTestSupport
 
+@testable import TritMerge
 @testable import TritWorkflows
 
 /// An adapter for the tiny model, written by hand.

@@ -6,6 +6,7 @@ import TritFormats
 import TritQuantizers
 import TritTestSupport
 
+@testable import TritCertificates
 @testable import TritWorkflows
 
 @Suite("Recorded options")

@@ -89,6 +89,9 @@ public struct TensorDescriptor: Sendable, Hashable {
     held = scale.map { .scale($0) } ?? .nothing
   }
 
+  /// False for dense tensors, and for layouts that hold scales among their codes.
+  package var hasScaleBeside: Bool { scale.map { $0.location.byteCount > 0 } ?? false }
+
   /// Bytes in the file, those of the scale included.
   public var storedBytes: Int {
     location.storedByteCount + (scale?.location.storedByteCount ?? 0) + (scale?.biases?.storedByteCount ?? 0)

@@ -7,7 +7,7 @@ extension ConversionPlan {
   /// A conversion in a line: `✓ bitnet  2.9 MB  28 ternary + 11 dense  audited  0.3 s`.
   ///
   /// - Parameter width: of the terminal: a path that is too long loses its folders, and what has no room goes on below.
-  func line(writtenBytes: UInt64, proof: String, seconds: Double, width: Int?) -> String {
+  package func line(writtenBytes: UInt64, proof: String, seconds: Double, width: Int?) -> String {
     let facts = [
       NumberText.bytes(writtenBytes), "\(ternaryCount) ternary + \(tensors.count - ternaryCount) dense", proof,
       NumberText.duration(seconds),
@@ -77,7 +77,7 @@ extension ConversionPlan {
   }
 
   /// Which programs load the result, which do not, and how that is known; nil where nothing is.
-  var runtimeTable: ReportTable? {
+  package var runtimeTable: ReportTable? {
     let rows = runtimes
     guard !rows.isEmpty else { return nil }
     var table = ReportTable(

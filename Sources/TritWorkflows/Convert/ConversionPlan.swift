@@ -118,7 +118,7 @@ public struct ConversionPlan: Sendable {
     tensors.reduce(0) { $0 + $1.byteCount } + ggufTensors.reduce(0) { $0 + 4 * $1.values.count }
   }
   /// False when all trits come from the source.
-  var usesQuantizer: Bool { tensors.contains { $0.step == .quantize || $0.step == .snap } }
+  package var usesQuantizer: Bool { tensors.contains { $0.step == .quantize || $0.step == .snap } }
   /// What the audit must find equal: a single safetensors file holds weights alone, and a tokenizer can be left out.
   var provedParts: Set<ModelPart> {
     if request.isBareFile { return [.weights] }
@@ -132,4 +132,20 @@ public struct ConversionPlan: Sendable {
   }
   /// True when weights are made ternary, not only packed another way.
   public var quantizes: Bool { tensors.contains { $0.step == .quantize || $0.step == .snap } }
+}
+
+extension ConversionPlan {
+  /// A plan in which each tensor keeps its name, its shape and its type: what changes is in its numbers.
+  package init(
+    keepingTensorsOf source: any TensorSource, _ request: ConversionRequest, _ survey: ModelSurvey,
+    quantizer: any Quantizer, quantizerReason: String, companions: [CompanionFile], warnings: [String]
+  ) {
+    self.init(
+      request: request, survey: survey, quantizer: quantizer, quantizerReason: quantizerReason,
+      convention: survey.newScaleConvention,
+      tensors: zip(source.manifest.tensors, survey.roles).map {
+        PlannedTensor(source: $0, role: $1, step: .copy, encoding: $0.encoding, byteCount: $0.location.byteCount)
+      },
+      warnings: warnings, companions: companions.map { ($0.name, $0.byteCount) }, configuration: nil)
+  }
 }

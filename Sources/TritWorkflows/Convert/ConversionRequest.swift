@@ -61,7 +61,7 @@ public struct ConversionRequest: Sendable {
   /// Replace what stands at the output.
   public var replaces: Bool
   /// Name of the model in metadata, where the input's path is not its name.
-  var modelName: String?
+  package var modelName: String?
   /// The text of quantizers that look at activations.
   public var calibration: CalibrationRequest?
   /// The function of onebitllms this does; set by `follow`.
@@ -93,7 +93,7 @@ public struct ConversionRequest: Sendable {
   }
 
   /// How the input is opened: rotated weights stay so, unless they are to be unfolded.
-  var inputOptions: OpenOptions { unfolds ? open : open.keepingRotation }
+  package var inputOptions: OpenOptions { unfolds ? open : open.keepingRotation }
 
   /// Whether the output is one safetensors file, which has no place for a configuration or a tokenizer.
   var isBareFile: Bool { target != .tritpack && target != .gguf && output.hasSuffix(".safetensors") }

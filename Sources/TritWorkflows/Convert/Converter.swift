@@ -29,7 +29,7 @@ public struct ConversionResult: Sendable {
 /// only when everything is equal.
 public struct ConvertWorkflow: Sendable {
   public let request: ConversionRequest
-  let work: WorkOptions
+  package let work: WorkOptions
 
   public init(_ request: ConversionRequest, work: WorkOptions = WorkOptions()) {
     var request = request
@@ -62,7 +62,7 @@ public struct ConvertWorkflow: Sendable {
   /// Builds and audits the output under its temporary name; what `conclude` does not commit is removed.
   ///
   /// - Parameter rehearsal: true when `conclude` commits nothing.
-  func build<Result>(
+  package func build<Result>(
     rehearsal: Bool = false, announce: (ConversionPlan) -> Void = { _ in },
     conclude: (StagedConversion) throws -> Result
   ) throws -> Result {
@@ -98,7 +98,7 @@ public struct ConvertWorkflow: Sendable {
   }
 
   /// Checks a container's own checksums; over a network those of tensors when they pass.
-  static func checkIntegrity(_ source: any TensorSource, _ work: WorkOptions) throws {
+  package static func checkIntegrity(_ source: any TensorSource, _ work: WorkOptions) throws {
     if source.isRemote {
       try source.checkIntegrityBesideTensors(work.parallelism, work.progress)
     } else {
@@ -109,22 +109,22 @@ public struct ConvertWorkflow: Sendable {
   // MARK: - Streaming
 
   /// What streaming found on the way.
-  struct Streamed {
-    var recognised: [String] = []
+  package struct Streamed {
+    package var recognised: [String] = []
     var rounded: [(name: String, report: RoundingReport)] = []
     /// What `check` says of numbers that have passed; warnings, as errors are thrown.
     var findings: [CheckFinding] = []
-    var witnesses = Witnesses()
+    package var witnesses = Witnesses()
     let large = LargeNumbers()
   }
 
   /// What the audit need not read the source for; by the source's names.
-  struct Witnesses {
+  package struct Witnesses {
     var ternary: [ExactString: AuditWitness] = [:]
     var copies: [ExactString: CopyWitness] = [:]
   }
 
-  func stream(
+  package func stream(
     _ plan: ConversionPlan, _ source: any TensorSource, _ calibration: CalibrationStatistics?, to writer: OutputWriter
   ) throws -> Streamed {
     var result = Streamed()
@@ -466,7 +466,7 @@ public struct ConvertWorkflow: Sendable {
     if let error = found.findings.first { throw WorkflowError(.unsound(error), file: source.manifest.path) }
   }
 
-  func audit(
+  package func audit(
     _ plan: ConversionPlan, _ source: any TensorSource, _ calibration: CalibrationStatistics?, _ writer: OutputWriter,
     _ witnesses: Witnesses, isPart: Bool = false
   ) throws -> VerifyResult {

@@ -4,7 +4,7 @@ import TritCore
 import TritFormats
 
 /// The companions of a source that an output carries.
-enum OutputCompanions {
+package enum OutputCompanions {
   /// Files by which loaders take a folder for something else than the model that is written.
   ///
   /// Sources: transformers 5.23 `find_adapter_config_file` (a folder with one is an adapter), vLLM's and AutoGPTQ's
@@ -21,7 +21,7 @@ enum OutputCompanions {
   private static let lookedAtBytes = 1 << 16
 
   /// - Throws: `FormatError.standIn` for a file the model needs and that was never fetched.
-  static func kept(of source: any TensorSource, _ warnings: inout [String]) throws -> [CompanionFile] {
+  package static func kept(of source: any TensorSource, _ warnings: inout [String]) throws -> [CompanionFile] {
     var result: [CompanionFile] = []
     for companion in source.manifest.companions {
       if let known = misleading.first(where: { $0.name == companion.name }) {

@@ -5,13 +5,13 @@ import TritFormats
 import TritLayouts
 
 /// Checks on the place an output is to appear at.
-enum OutputPlace {
+package enum OutputPlace {
   /// Refuses an output that is the input, lies in it, or would replace a folder the input lies in.
-  static func check(_ request: ConversionRequest) throws(TensorIOError) {
+  package static func check(_ request: ConversionRequest) throws(TensorIOError) {
     try check(request.output, input: request.input, replaces: request.replaces)
   }
 
-  static func check(_ place: String, input source: String, replaces: Bool) throws(TensorIOError) {
+  package static func check(_ place: String, input source: String, replaces: Bool) throws(TensorIOError) {
     guard let input = FileSystem.realPath(source) else {
       throw TensorIOError(.cannotOpen(errno: 2), path: source)
     }
@@ -38,12 +38,12 @@ enum OutputPlace {
   }
 
   /// Refuses early when the file system says that the output will not fit.
-  static func checkSpace(for plan: ConversionPlan) throws(TensorIOError) {
+  package static func checkSpace(for plan: ConversionPlan) throws(TensorIOError) {
     try checkSpace(
       UInt64(plan.outputBytes + plan.companions.reduce(0) { $0 + $1.bytes }), for: plan.request.output)
   }
 
-  static func checkSpace(_ needed: UInt64, for output: String) throws(TensorIOError) {
+  package static func checkSpace(_ needed: UInt64, for output: String) throws(TensorIOError) {
     if let free = FileSystem.freeBytes(at: FileSystem.parent(of: output)), free < needed {
       throw TensorIOError(.noSpace(needed: needed, free: free), path: output)
     }
@@ -51,8 +51,8 @@ enum OutputPlace {
 }
 
 /// Writes the tensors and companions of a plan into a staged output.
-final class OutputWriter: Sendable {
-  let staging: StagedOutput
+package final class OutputWriter: Sendable {
+  package let staging: StagedOutput
   private let sink: any TensorSink
   private let plan: ConversionPlan
   private let isSingleSafetensors: Bool
@@ -60,7 +60,7 @@ final class OutputWriter: Sendable {
   /// - Parameters:
   ///   - digests: hashes of the source's files, where they are known already.
   ///   - rehearsal: true for an output that is never put in place.
-  init(
+  package init(
     _ plan: ConversionPlan, source: any TensorSource, work: WorkOptions, digests: [Digest]? = nil,
     rehearsal: Bool = false
   ) throws {
@@ -112,7 +112,7 @@ final class OutputWriter: Sendable {
     }
   }
 
-  func write(_ bytes: RawSpan, to tensor: String, at offset: Int) throws {
+  package func write(_ bytes: RawSpan, to tensor: String, at offset: Int) throws {
     try sink.write(bytes, to: tensor, at: offset)
   }
 
@@ -130,7 +130,7 @@ final class OutputWriter: Sendable {
   }
 
   /// The same with the bytes of a scale, for containers that store nothing else.
-  func writeScale(_ bytes: [UInt8], of tensor: String) throws {
+  package func writeScale(_ bytes: [UInt8], of tensor: String) throws {
     let name =
       plan.request.target == .tritpack ? TritPackTensor.scaleName(of: tensor) : OutputWriter.scaleName(of: tensor)
     try sink.write(bytes.span.bytes, to: name, at: 0)
@@ -140,7 +140,7 @@ final class OutputWriter: Sendable {
   func sync() throws { try sink.sync() }
 
   /// For callers with nothing to do while the disk writes.
-  func finish() throws {
+  package func finish() throws {
     try complete()
     try sync()
   }
@@ -173,14 +173,14 @@ final class OutputWriter: Sendable {
   }
 
   /// What the audit opens.
-  var auditPath: String { staging.stagingPath }
+  package var auditPath: String { staging.stagingPath }
 
   /// A single file has no configuration of its own to say what its scales mean.
-  var auditConvention: ScaleConvention? {
+  package var auditConvention: ScaleConvention? {
     isSingleSafetensors || plan.configuration == nil ? plan.convention : nil
   }
 
-  var writtenBytes: UInt64 {
+  package var writtenBytes: UInt64 {
     if staging.kind == .file { return FileSystem.size(of: plan.request.output) ?? 0 }
     let names = (try? CompanionPath.names(in: plan.request.output)) ?? []
     return names.reduce(0) { $0 + (FileSystem.size(of: FileSystem.join(plan.request.output, $1)) ?? 0) }

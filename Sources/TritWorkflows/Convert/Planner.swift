@@ -8,7 +8,7 @@ import TritModel
 import TritQuantizers
 
 /// Decides what happens to every tensor, from headers and a small sample alone.
-struct Planner {
+package struct Planner {
   let source: any TensorSource
   let request: ConversionRequest
   let survey: ModelSurvey
@@ -17,7 +17,7 @@ struct Planner {
   /// Nil for a model of this machine.
   let sampler: ScaleSampler?
 
-  init(_ source: any TensorSource, _ request: ConversionRequest) throws {
+  package init(_ source: any TensorSource, _ request: ConversionRequest) throws {
     self.source = source
     self.request = request
     var chosen: (any Architecture)?
@@ -37,7 +37,7 @@ struct Planner {
       ?? (request.unfolds || survey.binaryType != nil ? .f16 : Planner.denseType(of: source, sampler))
   }
 
-  func plan() throws -> ConversionPlan { try WorkflowError.locating(source) { try made() } }
+  package func plan() throws -> ConversionPlan { try WorkflowError.locating(source) { try made() } }
 
   private func made() throws -> ConversionPlan {
     try (source as? GGUFModelView)?.checkHasTensors()

@@ -5,13 +5,15 @@ import TritFormats
 import TritModel
 
 /// The choices behind a converted model, as recorded in it: in TritPack's header, or in safetensors metadata.
-enum Recipe {
+package enum Recipe {
   static let metadataKey = "tritsmith_recipe"
   /// The same in GGUF metadata, where keys have dots.
   static let ggufKey = "tritsmith.recipe"
 
   /// The record of a plan. It holds no time and no machine, so that the same conversion gives the same bytes.
-  static func record(_ plan: ConversionPlan, sources: [(name: String, bytes: UInt64, digest: Digest?)]) -> JSONObject {
+  package static func record(_ plan: ConversionPlan, sources: [(name: String, bytes: UInt64, digest: Digest?)])
+    -> JSONObject
+  {
     var record: JSONObject = [
       "generator": .string(Product.generator),
       "target": .string(plan.request.target.rawValue),
@@ -38,7 +40,7 @@ enum Recipe {
   }
 
   /// The record in a model; nil when there is none.
-  static func recorded(in source: any TensorSource) -> JSONObject? {
+  package static func recorded(in source: any TensorSource) -> JSONObject? {
     if let pack = source as? TritPackSource { return pack.recipe }
     let text =
       source.manifest.entry(ggufKey)?.string
@@ -48,7 +50,7 @@ enum Recipe {
   }
 
   /// The request that gives a model with this record again.
-  static func request(
+  package static func request(
     _ record: JSONObject, input: String, output: String, file: String
   ) throws(RecordError) -> ConversionRequest {
     guard let made = record["generator"]?.string, let target = record["target"]?.string else {

@@ -9,7 +9,7 @@ import TritQuantizers
 ///
 /// Only what differs from the default is named, so that a new option changes no existing record. Paths, threads and
 /// whether something may be replaced are left out: they change no byte.
-enum RequestRecord {
+package enum RequestRecord {
   /// The fields of `ConversionRequest` a record covers, and those it leaves out on purpose; a test holds the type
   /// against both.
   static let covered: Set<String> = [
@@ -21,12 +21,12 @@ enum RequestRecord {
   static let leftOut: Set<String> = ["input", "output", "requiresNative", "replaces", "calibration", "modelName"]
 
   /// - Throws: `RecordError.calibrated` for a conversion nobody could repeat from its record.
-  static func checkRecordable(_ request: ConversionRequest) throws(RecordError) {
+  package static func checkRecordable(_ request: ConversionRequest) throws(RecordError) {
     guard let text = request.calibration?.text else { return }
     throw RecordError(.calibrated, file: text)
   }
 
-  static func json(_ request: ConversionRequest) -> JSONObject {
+  package static func json(_ request: ConversionRequest) -> JSONObject {
     var result = options(request)
     result.entries.insert(.init(key: "target", value: .string(request.target.rawValue)), at: 0)
     if let quantizer = request.quantizer { result.add("quantizer", .string(quantizer.rawValue)) }
@@ -73,7 +73,7 @@ enum RequestRecord {
   ///
   /// - Throws: `RecordError` for a key or value this version does not know: an option that is not understood would give
   ///   other bytes.
-  static func request(
+  package static func request(
     _ record: JSONObject, input: String, output: String, file: String
   ) throws(RecordError) -> ConversionRequest {
     func fail(_ key: String) -> RecordError { RecordError(.unknown(record[key]), file: file, field: key) }

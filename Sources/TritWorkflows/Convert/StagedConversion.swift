@@ -4,18 +4,18 @@ import TritCore
 import TritFormats
 
 /// An output that is complete and audited under its temporary name.
-struct StagedConversion {
-  var plan: ConversionPlan
-  var source: any TensorSource
-  var writer: OutputWriter
-  var audit: VerifyResult
+package struct StagedConversion {
+  package var plan: ConversionPlan
+  package var source: any TensorSource
+  package var writer: OutputWriter
+  package var audit: VerifyResult
   var recognised: [String]
   var rounded: [(name: String, report: RoundingReport)]
   var findings: [CheckFinding]
   var start: Double
 
   /// Sizes are read where the output stands after it was put in place.
-  var result: ConversionResult {
+  package var result: ConversionResult {
     ConversionResult(
       plan: plan, recognised: recognised, audit: audit, rounded: rounded, findings: findings,
       writtenBytes: writer.writtenBytes,
@@ -24,44 +24,9 @@ struct StagedConversion {
 }
 
 extension ConvertWorkflow {
-  /// Converts and writes a certificate beside: both appear, or neither is begun.
-  public func run(
-    certificate path: String, announce: (ConversionPlan) -> Void = { _ in }
-  ) throws -> ConversionResult {
-    try OutputPlace.check(request)
-    try RequestRecord.checkRecordable(request)
-    try CertificatePlace.check(path, request)
-    let place = try StagedOutput(.file, at: path, replacing: request.replaces)
-    return try build(announce: announce) { staged in
-      try SealedRecord.stage(Certificate(staged, work: work).bytes, in: place)
-      try staged.writer.staging.commit()
-      try place.commit()
-      return staged.result
-    }
-  }
-
   /// Does everything but put the output in place.
-  func rehearse<Result>(_ body: (StagedConversion) throws -> Result) throws -> Result {
+  package func rehearse<Result>(_ body: (StagedConversion) throws -> Result) throws -> Result {
     try OutputPlace.check(request)
     return try build(rehearsal: true, conclude: body)
-  }
-}
-
-/// Where a certificate may stand.
-enum CertificatePlace {
-  /// Refuses a certificate in the input, in the output, or in the output's place.
-  static func check(_ path: String, _ request: ConversionRequest, output: String? = nil) throws {
-    let output = output ?? request.output
-    guard let place = FileSystem.realTarget(path) else {
-      throw TensorIOError(.parentMissing(FileSystem.parent(of: path)), path: path)
-    }
-    let input = FileSystem.realPath(request.input)
-    for (name, folder) in [
-      (request.input, input), (output, FileSystem.realTarget(output)),
-      (output, FileSystem.realPath(output)),
-    ] {
-      guard let folder, FileSystem.isInside(place, of: folder) else { continue }
-      throw RecordError(.inside(name), file: path)
-    }
   }
 }

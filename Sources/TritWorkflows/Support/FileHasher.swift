@@ -4,15 +4,15 @@ import Synchronization
 import TritCore
 
 /// Hashes files in bounded memory, several at a time.
-struct FileHasher: Sendable {
+package struct FileHasher: Sendable {
   let work: WorkOptions
 
-  init(_ work: WorkOptions) {
+  package init(_ work: WorkOptions) {
     self.work = work
   }
 
   /// - Parameter areReadLater: a conversion reads every byte of them anyway, which proves digests that the Hub names.
-  func digests(_ paths: [String], areReadLater: Bool = false) throws -> [Digest] {
+  package func digests(_ paths: [String], areReadLater: Bool = false) throws -> [Digest] {
     let results = Mutex<[Digest?]>(Array(repeating: nil, count: paths.count))
     try work.parallelism.forEachBand(paths.count) { index in
       let digest = try digest(of: paths[index], isReadLater: areReadLater)

@@ -3,16 +3,16 @@
 import Synchronization
 
 /// Results set from any thread, one a band, and read in order.
-final class LockedArray<Element: Sendable>: Sendable {
+package final class LockedArray<Element: Sendable>: Sendable {
   private let elements: Mutex<[Element]>
 
-  init(count: Int, filler: Element) {
+  package init(count: Int, filler: Element) {
     elements = Mutex(Array(repeating: filler, count: count))
   }
 
-  func set(_ index: Int, _ element: Element) {
+  package func set(_ index: Int, _ element: Element) {
     elements.withLock { $0[index] = element }
   }
 
-  var all: [Element] { elements.withLock { $0 } }
+  package var all: [Element] { elements.withLock { $0 } }
 }

@@ -77,7 +77,7 @@ public enum ModelOpener {
 
 extension OpenOptions {
   /// The same meaning of numbers, files got at as `other` says.
-  func reading(like other: OpenOptions) -> OpenOptions {
+  package func reading(like other: OpenOptions) -> OpenOptions {
     OpenOptions(
       access: other.access, scaleConvention: scaleConvention, i2sOrder: i2sOrder, preTokenizer: preTokenizer,
       ggmlTypes: ggmlTypes, followsLinks: other.followsLinks, keepsRotation: keepsRotation)

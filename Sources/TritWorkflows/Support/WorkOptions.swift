@@ -29,7 +29,7 @@ extension WorkOptions {
 }
 
 /// Bytes of a tensor one thread works on at a time; also bounds what is resident.
-let bandBytes = 2 << 20
+package let bandBytes = 2 << 20
 
 /// The program's name and version as written into outputs.
 public enum Product {

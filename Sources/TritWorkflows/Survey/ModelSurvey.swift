@@ -92,7 +92,7 @@ public struct ModelSurvey: Sendable {
   }
 
   /// What makes dense weights ternary where nobody chooses, and why: as they run, or as the family's own tool does.
-  var defaultQuantizer: (name: String, reason: String) {
+  package var defaultQuantizer: (name: String, reason: String) {
     if quantization?.mode == .online {
       return (AbsMean.float32.id.rawValue, "what quantization_config says the latents run as")
     }

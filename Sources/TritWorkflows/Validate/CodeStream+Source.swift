@@ -9,7 +9,7 @@ extension CodeStream {
   /// The hash of a model's ternary projections, as `verify` computes it; nil when it has none, or latent ones.
   ///
   /// Packed weights are unpacked, dense ones recognised by their three values: two forms of one model get one hash.
-  static func model(of source: any TensorSource, _ work: WorkOptions) throws -> Digest? {
+  package static func model(of source: any TensorSource, _ work: WorkOptions) throws -> Digest? {
     let survey = try ModelSurvey(of: source)
     guard survey.kind == .packed || survey.kind == .ternaryDense else { return nil }
     let architecture = survey.architecture ?? Llama()

@@ -21,7 +21,7 @@ public struct CodeStream: Sendable, Hashable {
   /// Of trits and scales.
   public let digest: Digest
 
-  init(trits: Digest, rows: Int, columns: Int, scale: TernaryScale) {
+  package init(trits: Digest, rows: Int, columns: Int, scale: TernaryScale) {
     self.trits = trits
     let hash = SHA256()
     hash.update("tritsmith code stream 1\n\(rows)x\(columns)\n\(trits)\n")
@@ -40,7 +40,7 @@ public struct CodeStream: Sendable, Hashable {
   }
 
   /// The hash of a model's ternary tensors.
-  static func model(_ tensors: [(name: String, stream: CodeStream)]) -> Digest {
+  package static func model(_ tensors: [(name: String, stream: CodeStream)]) -> Digest {
     let hash = SHA256()
     for tensor in tensors.sorted(by: { ExactString($0.name) < ExactString($1.name) }) {
       hash.update(tensor.name + "\0" + tensor.stream.digest.description + "\n")

@@ -7,14 +7,14 @@ import TritLayouts
 ///
 /// A packer and an unpacker that make the same mistake pass every round trip. This decoder was written from the
 /// formats' descriptions and only knows a tensor's stored bytes.
-enum IndependentDecoder {
+package enum IndependentDecoder {
   /// A code that is no trit; larger than any trit so that it never compares equal.
   static let invalid: Int8 = 99
 
   /// Trits of a band, row-major; codes that are no trit read as `invalid`.
   ///
   /// - Returns: nil for a layout this decoder does not know.
-  static func trits(
+  package static func trits(
     _ band: MatrixBand, of tensor: TensorDescriptor, in source: any TensorSource
   ) throws -> [Int8]? {
     guard case .ternary(let layout) = tensor.encoding else { return nil }

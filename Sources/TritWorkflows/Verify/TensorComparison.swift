@@ -7,7 +7,7 @@ import TritModel
 import TritQuantizers
 
 /// Compares one converted tensor with its source, on one thread and in bounded memory.
-struct TensorComparison {
+package struct TensorComparison {
   let source: any TensorSource
   let converted: any TensorSource
   let expected: TensorDescriptor
@@ -31,6 +31,17 @@ struct TensorComparison {
   var recognition = TernaryRecognition.takenAsTheyAre
   /// This program has just written the converted side: nothing but its own encoders' bytes will do.
   var isOwnOutput = false
+
+  /// Whether a copied tensor is its source, byte by byte.
+  package static func findsSameBytes(
+    _ tensor: TensorDescriptor, _ source: any TensorSource, _ found: TensorDescriptor, _ output: any TensorSource,
+    _ work: WorkOptions
+  ) throws -> Bool {
+    let comparison = TensorComparison(
+      source: source, converted: output, expected: tensor, found: found, role: .other, quantizer: AbsMean.float32,
+      depth: .audit, work: work)
+    return try comparison.run().0.outcome == .identical
+  }
 
   private var blank: TensorVerification {
     TensorVerification(

@@ -28,7 +28,7 @@ public struct CalibrationRequest: Sendable, Hashable {
 ///
 /// The matrices of as many layers as fit in `budget` bytes (one at least) are gathered in one run of the whole model over
 /// the text; asking for another layer drops them and runs the model again. Ask in order of layers.
-final class CalibrationStatistics: Sendable {
+package final class CalibrationStatistics: Sendable {
   static let budget = 1 << 30
   /// The matrices of one layer may take this much: those of the widest models take 10 GB.
   static let limit = 1 << 36

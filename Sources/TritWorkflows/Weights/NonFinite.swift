@@ -14,7 +14,7 @@ public enum NonFinitePolicy: String, Sendable, Hashable, CaseIterable {
 }
 
 /// Finds NaN and infinity by their bits.
-enum NonFinite {
+package enum NonFinite {
   /// True when any element is NaN or infinite.
   ///
   /// Adding one unit of the exponent's last place to an exponent of all ones carries into the sign's place, and to no
@@ -49,7 +49,7 @@ enum NonFinite {
   }
 
   /// The first element that is NaN or infinite, and its value.
-  static func first(in bytes: RawSpan, _ dtype: DType) -> (index: Int, value: String)? {
+  package static func first(in bytes: RawSpan, _ dtype: DType) -> (index: Int, value: String)? {
     guard isIn(bytes, dtype) else { return nil }
     if let index = firstByte(bytes, dtype) { return (index, "NaN or infinity of \(dtype.rawValue)") }
     let numbers = dtype == .c64 ? DType.f32 : dtype

@@ -7,7 +7,7 @@ import TritModel
 import TritQuantizers
 
 /// What becomes of dense weights that hold only −a, 0, +a.
-enum TernaryRecognition: Sendable {
+package enum TernaryRecognition: Sendable {
   /// They are taken as they are: absmean would shrink a by the share of zeros.
   case takenAsTheyAre
   /// They are quantized like any others, as onebitllms does.
@@ -22,7 +22,7 @@ extension TernaryScale {
 }
 
 /// A tensor seen as trits and scales: packed, already ternary in a dense type, or latent and quantized on the way.
-struct TernaryWeight: Sendable {
+package struct TernaryWeight: Sendable {
   /// How the trits come about.
   enum Origin: Sendable {
     case packed(any TernaryLayout)
@@ -57,7 +57,7 @@ struct TernaryWeight: Sendable {
   /// Looks at a tensor: for a dense one this is the first pass over its values.
   ///
   /// - Parameter quantizer: for latent weights.
-  init(
+  package init(
     _ source: any TensorSource, _ tensor: TensorDescriptor, quantizer: any Quantizer,
     calibration: CalibrationStatistics? = nil, recognition: TernaryRecognition = .takenAsTheyAre, work: WorkOptions
   ) throws {
@@ -101,7 +101,7 @@ struct TernaryWeight: Sendable {
   /// The scales in their stored form. For dense weights the stored number is made for the convention asked for.
   ///
   /// - Parameter convention: what a new scale shall mean; a packed tensor keeps its own.
-  func scale(_ convention: ScaleConvention) throws -> TernaryScale {
+  package func scale(_ convention: ScaleConvention) throws -> TernaryScale {
     switch origin {
     case .packed: return try source.scale(of: tensor)
     case .recognised(_, let scale):
@@ -123,7 +123,7 @@ struct TernaryWeight: Sendable {
   /// Trits of a band.
   ///
   /// - Throws: `WorkflowError.invalidCodes` when packed bytes hold a code no packer writes.
-  func trits(_ band: MatrixBand) throws -> [Int8] {
+  package func trits(_ band: MatrixBand) throws -> [Int8] {
     var trits = [Int8](repeating: 0, count: band.count)
     try read(band, into: &trits, at: 0)
     return trits
@@ -141,7 +141,7 @@ struct TernaryWeight: Sendable {
   }
 
   /// Reads a band as trits, row-major, to `trits[start…]`.
-  func read(_ band: MatrixBand, into trits: inout [Int8], at start: Int) throws {
+  package func read(_ band: MatrixBand, into trits: inout [Int8], at start: Int) throws {
     switch origin {
     case .packed(let layout):
       for run in layout.runs(band, tensor.shape) {
@@ -173,7 +173,7 @@ struct TernaryWeight: Sendable {
   }
 
   /// Gives back the memory of a band's stored bytes.
-  func release(_ band: MatrixBand) {
+  package func release(_ band: MatrixBand) {
     switch origin {
     case .packed(let layout):
       for run in layout.runs(band, tensor.shape) { source.release(run.bytes, of: tensor) }

@@ -1,6 +1,7 @@
 // Tritsmith: `tritsmith certify`.
 
 import CommandLineKit
+import TritCertificates
 import TritCore
 import TritWorkflows
 

@@ -1,6 +1,7 @@
 // Tritsmith: `tritsmith convert`.
 
 import CommandLineKit
+import TritCertificates
 import TritCore
 import TritFormats
 import TritHub

@@ -2,6 +2,7 @@
 
 import CommandLineKit
 import TritCore
+import TritDiff
 import TritWorkflows
 
 struct Diff: ParsableCommand {

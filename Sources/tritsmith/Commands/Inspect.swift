@@ -2,6 +2,7 @@
 
 import CommandLineKit
 import TritCore
+import TritDiff
 import TritFormats
 import TritLayouts
 import TritWorkflows

@@ -3,6 +3,7 @@
 import CommandLineKit
 import TritCore
 import TritFormats
+import TritMerge
 import TritWorkflows
 
 struct Merge: ParsableCommand {

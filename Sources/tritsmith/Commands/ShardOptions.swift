@@ -1,6 +1,7 @@
 // Tritsmith: options of conversions in parts.
 
 import CommandLineKit
+import TritCertificates
 import TritWorkflows
 
 /// A worker's place among all: `3/16`.

@@ -44,9 +44,11 @@ public struct RoundingReport: Sendable, Hashable {
 }
 
 /// Stores values in dense types and in blocks.
-enum DenseRecoder {
+package enum DenseRecoder {
   /// Bytes of the values; the second result says what rounding did to them.
-  static func encode(_ values: [Float], to encoding: TensorEncoding) -> (bytes: [UInt8], rounding: RoundingReport) {
+  package static func encode(_ values: [Float], to encoding: TensorEncoding) -> (
+    bytes: [UInt8], rounding: RoundingReport
+  ) {
     var rounding = RoundingReport()
     rounding.count = values.count
     switch encoding {

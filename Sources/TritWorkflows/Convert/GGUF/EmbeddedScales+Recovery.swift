@@ -16,7 +16,7 @@ extension TernaryScale {
   }
 
   /// A number in a storage type, widened again.
-  static func rounded(_ value: Float, to storage: DType) -> Float {
+  package static func rounded(_ value: Float, to storage: DType) -> Float {
     switch storage {
     case .bf16: BFloat16.rounded(value)
     case .f16: HalfFloat(value).float

@@ -5,6 +5,7 @@ import TritCore
 import TritFormats
 import TritLayouts
 import TritModel
+import TritWorkflows
 
 /// What a user asks of an application.
 public struct ApplyRequest: Sendable {

@@ -2,6 +2,7 @@
 
 import TritCore
 import TritFormats
+import TritWorkflows
 
 /// Encodes tensors as their analyses say.
 struct TensorEncoder: Sendable {

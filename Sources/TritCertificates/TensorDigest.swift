@@ -2,6 +2,7 @@
 
 import Synchronization
 import TritCore
+import TritWorkflows
 
 /// Hashes of tensors: the bytes of the tensor, then those of its scales where they stand beside it.
 enum TensorDigest {
@@ -15,16 +16,11 @@ enum TensorDigest {
       source.release(range, of: tensor)
       work.progress.advanced(by: range.count)
     }
-    if hasScaleBeside(tensor) {
+    if tensor.hasScaleBeside {
       hash.update(
         try tensor.encoding.isTernary ? source.scale(of: tensor).storedBytes : source.scaleBytes(of: tensor))
     }
     return hash.finalize()
-  }
-
-  /// False for dense tensors, and for layouts that hold scales among their codes.
-  static func hasScaleBeside(_ tensor: TensorDescriptor) -> Bool {
-    tensor.scale.map { $0.location.byteCount > 0 } ?? false
   }
 
   /// Several tensors at a time; `body` gets the place and the digest of each, in no particular order.

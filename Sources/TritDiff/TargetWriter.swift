@@ -5,6 +5,7 @@ import TritCore
 import TritFormats
 import TritKernels
 import TritLayouts
+import TritWorkflows
 
 /// Writes a target's files under a staged output and reads them back.
 struct TargetWriter {

@@ -2,6 +2,7 @@
 
 import TritCore
 import TritFormats
+import TritWorkflows
 
 /// Converts as `ConvertWorkflow` does, and keeps what is complete and proved until everything is.
 ///

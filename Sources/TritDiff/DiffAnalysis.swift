@@ -2,6 +2,7 @@
 
 import TritCore
 import TritFormats
+import TritWorkflows
 
 /// What comparing a tensor with its base found.
 struct DiffAnalysis: Sendable {

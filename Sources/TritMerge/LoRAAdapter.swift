@@ -2,6 +2,7 @@
 
 import TritCore
 import TritFormats
+import TritWorkflows
 
 /// The update of one matrix: scaling · B·A.
 struct LoRAUpdate: Sendable {

@@ -3,6 +3,7 @@
 import TritCore
 import TritFormats
 import TritModel
+import TritWorkflows
 
 /// The record of a conversion that anyone can repeat: schema `tritsmith.certificate` 1 (`Docs/Certificate.md`).
 ///

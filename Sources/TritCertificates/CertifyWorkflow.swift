@@ -4,6 +4,7 @@ import TritCore
 import TritFormats
 import TritModel
 import TritQuantizers
+import TritWorkflows
 
 /// What is to be certified or checked.
 public struct CertifyRequest: Sendable {

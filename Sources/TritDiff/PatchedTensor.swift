@@ -2,6 +2,7 @@
 
 import TritCore
 import TritFormats
+import TritWorkflows
 
 /// A tensor of a patch's target, made piece by piece in order.
 struct PatchedTensor {

@@ -2,6 +2,7 @@
 
 import TritCore
 import TritReport
+import TritWorkflows
 
 extension MergeResult {
   /// The report of `tritsmith merge`, schema `tritsmith.merge` 1.

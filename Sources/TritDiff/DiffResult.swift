@@ -2,6 +2,7 @@
 
 import TritCore
 import TritFormats
+import TritWorkflows
 
 /// What a patch holds, told without its base.
 public struct PatchSummary: Sendable {

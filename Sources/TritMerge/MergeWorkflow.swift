@@ -4,6 +4,7 @@ import TritCore
 import TritFormats
 import TritModel
 import TritQuantizers
+import TritWorkflows
 
 /// What a user asks of a merge.
 public struct MergeRequest: Sendable {
@@ -131,12 +132,8 @@ public struct MergeWorkflow: Sendable {
     }
     let companions = try OutputCompanions.kept(of: source, &warnings)
     var plan = ConversionPlan(
-      request: conversion, survey: survey, quantizer: quantizer, quantizerReason: "to count trits",
-      convention: survey.newScaleConvention,
-      tensors: zip(source.manifest.tensors, survey.roles).map {
-        PlannedTensor(source: $0, role: $1, step: .copy, encoding: $0.encoding, byteCount: $0.location.byteCount)
-      },
-      warnings: warnings, companions: companions.map { ($0.name, $0.byteCount) }, configuration: nil)
+      keepingTensorsOf: source, conversion, survey, quantizer: quantizer, quantizerReason: "to count trits",
+      companions: companions, warnings: warnings)
     plan.remarks["merged_adapter"] = .object([
       "sha256": .string(adapter.digest.description), "matrices": .number(JSONNumber(adapter.updates.count)),
     ])
@@ -229,10 +226,7 @@ public struct MergeWorkflow: Sendable {
       if let update = adapter.updates[ExactString(tensor.name)] {
         results.set(index, try check(tensor, found, update, source, output, plan, single))
       } else {
-        let comparison = TensorComparison(
-          source: source, converted: output, expected: tensor, found: found, role: .other,
-          quantizer: AbsMean.float32, depth: .audit, work: single)
-        guard try comparison.run().0.outcome == .identical else {
+        guard try TensorComparison.findsSameBytes(tensor, source, found, output, single) else {
           throw MergeError(.auditFailed("bytes of '\(tensor.name)' differ"), file: request.output)
         }
       }

@@ -2,6 +2,7 @@
 
 import TritCore
 import TritReport
+import TritWorkflows
 
 extension ShardPlan {
   /// The report of `tritsmith convert --plan`, schema `tritsmith.shard_plan` 1.

@@ -4,6 +4,7 @@ import TritCore
 import TritFormats
 import TritLayouts
 import TritModel
+import TritWorkflows
 
 /// What a worker delivered.
 public struct ShardWorkerResult: Sendable {
@@ -253,7 +254,7 @@ public struct ShardWorkflow: Sendable {
         part.release(range, of: tensor)
         work.progress.advanced(by: range.count)
       }
-      if TensorDigest.hasScaleBeside(tensor) {
+      if tensor.hasScaleBeside {
         let scale = try part.scale(of: tensor).storedBytes
         hash.update(scale)
         try writer.writeScale(scale, of: planned.name)
@@ -277,7 +278,7 @@ public struct ShardWorkflow: Sendable {
         .auditFailed("it holds \(output.manifest.tensors.count) tensors"), file: shards.request.output)
     }
     let descriptors = try plan.tensors.map { try descriptor(of: $0, in: output, shards.request.output) }
-    for (index, tensor) in descriptors.enumerated() where TensorDigest.hasScaleBeside(tensor) {
+    for (index, tensor) in descriptors.enumerated() where tensor.hasScaleBeside {
       guard let part = parts[places[index].path] else { preconditionFailure("every part was opened") }
       let audited = try part.scale(of: descriptor(of: plan.tensors[index], in: part, places[index].path))
       guard try output.scale(of: tensor) == audited else {

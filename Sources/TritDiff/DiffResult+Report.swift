@@ -3,6 +3,7 @@
 import TritCore
 import TritFormats
 import TritReport
+import TritWorkflows
 
 extension DiffResult {
   /// The report of `tritsmith diff`, schema `tritsmith.diff` 1.

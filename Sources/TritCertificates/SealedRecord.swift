@@ -1,6 +1,7 @@
 // Tritsmith: JSON files that notice when they are changed.
 
 import TritCore
+import TritWorkflows
 
 /// JSON files with a schema, written in one spelling only and closed by the SHA-256 of all that stands before.
 ///

@@ -3,6 +3,7 @@
 import Synchronization
 import TritCore
 import TritFormats
+import TritWorkflows
 
 /// A conversion cut into independent work: schema `tritsmith.shards` 1 (`Docs/Cluster.md`).
 ///

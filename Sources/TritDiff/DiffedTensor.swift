@@ -4,6 +4,7 @@ import TritCore
 import TritFormats
 import TritLayouts
 import TritQuantizers
+import TritWorkflows
 
 /// A tensor as patches see it: trits with scales beside them, or bytes.
 struct DiffedTensor: Sendable {
@@ -19,7 +20,7 @@ struct DiffedTensor: Sendable {
     self.work = work
     // Layouts that hold scales among their codes are taken byte by byte: what is between the codes counts too.
     weight =
-      tensor.encoding.isTernary && TensorDigest.hasScaleBeside(tensor)
+      tensor.encoding.isTernary && tensor.hasScaleBeside
       ? try TernaryWeight(source, tensor, quantizer: AbsMean.float32, work: work) : nil
   }
 

@@ -2,6 +2,7 @@
 
 import TritCore
 import TritReport
+import TritWorkflows
 
 extension CertifyResult {
   /// The report of `tritsmith certify`, schema `tritsmith.certify` 1.

@@ -3,6 +3,7 @@
 import Synchronization
 import TritCore
 import TritFormats
+import TritWorkflows
 
 /// What a user asks of a patch.
 public struct DiffRequest: Sendable {
