@@ -88,7 +88,7 @@ extension WeightRotation {
     try keys.fixed("axis", WeightRotation.axis)
     signs = try WeightRotation.signs(keys, blockSize: blockSize)
     products = try keys.names("weight_names")
-    embeddings = try keys.names("inverse_weight_names")
+    embeddings = try keys.optionalNames("inverse_weight_names")
     guard !names.isEmpty else { throw keys.bad("weight_names", "the names of rotated tensors", "none") }
     let isTied = try keys.flag("tied_output")
     guard isTied == (version == 2) else {
@@ -297,6 +297,11 @@ private struct RotationKeys {
     if value.array?.count == 0 { return [] }
     guard let numbers = value.integers else { throw bad(key, "a list of whole numbers", value.text()) }
     return numbers
+  }
+
+  /// None where the key is missing: gguf-py cannot write an empty list, and the loader takes no list for one.
+  func optionalNames(_ key: String) throws(GGUFModelError) -> [String] {
+    values[key] == nil ? [] : try names(key)
   }
 
   func names(_ key: String) throws(GGUFModelError) -> [String] {
