@@ -69,6 +69,20 @@ struct RotationTests {
     identity["sign_widths"] = .array(.string([]))
     identity["sign_values"] = nil
     #expect(try #require(try WeightRotation(identity.manifest)).signs == nil)
+    // So it does for the order of value heads, which two of them to a group have two of.
+    #expect(rotation.assumption == nil)
+    var unordered = RotatedFile()
+    unordered["gdn_v_grouped"] = nil
+    let unsaid = try #require(try WeightRotation(unordered.manifest))
+    #expect(unsaid.valueHeads == nil && unsaid.assumption?.hasPrefix("prism.hadamard.gdn_v_grouped is missing") == true)
+    unordered["gdn_v_grouped"] = .bool(false)
+    #expect(try WeightRotation(unordered.manifest)?.assumption == nil)
+    unordered["gdn_v_grouped"] = nil
+    unordered.others[1].value = .uint32(4)
+    #expect(try WeightRotation(unordered.manifest)?.assumption == nil, "a group for each value head has one order")
+    unordered.others[1].value = .uint32(2)
+    unordered["weight_names"] = .array(.string(["blk.0.ffn_down.weight"]))
+    #expect(try WeightRotation(unordered.manifest)?.assumption == nil, "nothing that has value heads is rotated")
     // The loader asks for the list of embeddings only if it is there, and gguf-py cannot write an empty one.
     var unlisted = RotatedFile()
     unlisted["inverse_weight_names"] = nil

@@ -121,6 +121,8 @@ public struct CheckWorkflow: Sendable {
         // A program newer than this one may know the name.
         finding.isNotUnderstood = !isKnown
         findings.append(finding)
+      } else if note.hasPrefix(WeightRotation.orderKey) {
+        findings.append(CheckFinding(.rotation, WeightRotation.orderKey, note, severity: .warning))
       } else if !note.contains("both exist") {
         notes.append(note)
       }
