@@ -180,6 +180,11 @@ struct GapCommandTests {
     Tool.expect(66, ["family", Model.plain, scratch["nowhere"], "--quiet"])
     let check = try Tool.report(["check", Model.bitnet, "--strict", "--quiet"], schema: "tritsmith.check")
     #expect(check["check"]?.object?["errors"]?.number?.integer == 0 && check["findings"]?.array?.isEmpty == true)
+    let beside = try Tool.report(
+      ["check", Model.bitnet, "--sibling", Model.bitnet, "--quiet"], schema: "tritsmith.check")["check"]?.object
+    #expect(beside?["sibling_equal"] == beside?["tensors"] && beside?["sibling_different"]?.number?.integer == 0)
+    _ = try Tool.report(
+      ["check", Model.plain, "--sibling", Model.bitnet, "--quiet"], schema: "tritsmith.check", exitCode: 1)
     Disk.copyFolder(Model.bitnet, to: scratch["model"])
     Disk.remove(scratch["model"] + "/tokenizer.json")
     Tool.expect(0, ["check", scratch["model"], "--quiet"])

@@ -69,6 +69,25 @@ struct RotationTests {
     identity["sign_widths"] = .array(.string([]))
     identity["sign_values"] = nil
     #expect(try #require(try WeightRotation(identity.manifest)).signs == nil)
+    // So it does for the order of value heads, which two of them to a group have two of.
+    #expect(rotation.assumption == nil)
+    var unordered = RotatedFile()
+    unordered["gdn_v_grouped"] = nil
+    let unsaid = try #require(try WeightRotation(unordered.manifest))
+    #expect(unsaid.valueHeads == nil && unsaid.assumption?.hasPrefix("prism.hadamard.gdn_v_grouped is missing") == true)
+    unordered["gdn_v_grouped"] = .bool(false)
+    #expect(try WeightRotation(unordered.manifest)?.assumption == nil)
+    unordered["gdn_v_grouped"] = nil
+    unordered.others[1].value = .uint32(4)
+    #expect(try WeightRotation(unordered.manifest)?.assumption == nil, "a group for each value head has one order")
+    unordered.others[1].value = .uint32(2)
+    unordered["weight_names"] = .array(.string(["blk.0.ffn_down.weight"]))
+    #expect(try WeightRotation(unordered.manifest)?.assumption == nil, "nothing that has value heads is rotated")
+    // The loader asks for the list of embeddings only if it is there, and gguf-py cannot write an empty one.
+    var unlisted = RotatedFile()
+    unlisted["inverse_weight_names"] = nil
+    let plainEmbedding = try #require(try WeightRotation(unlisted.manifest))
+    #expect(plainEmbedding.embeddings.isEmpty && plainEmbedding.products == rotation.products)
     var tied = RotatedFile()
     tied["version"] = .uint32(2)
     tied["tied_output"] = .bool(true)
@@ -125,7 +144,15 @@ struct RotationTests {
     lie("weight_names", .array(.string(["output.weight", "output.weight"])), "a name twice"),
     lie("weight_names", .array(.string(["token_embd.weight"])), "the embedding among products"),
     lie("inverse_weight_names", .array(.string(["output.weight"])), "a product among embeddings"),
-    lie("inverse_weight_names", nil, "no list of embeddings"), lie("gdn_v_grouped", .uint8(1), "a number for a flag"),
+    lie("inverse_weight_names", .string("token_embd.weight"), "an embedding that is no list"),
+    Lie(name: "version 2 without a rotated embedding", field: "tied_output") {
+      $0["version"] = .uint32(2)
+      $0["tied_output"] = .bool(true)
+      $0["inverse_weight_names"] = nil
+      $0.tensors.removeAll { $0.name == "output.weight" }
+      $0["weight_names"] = .array(.string(["blk.0.ffn_down.weight"]))
+    },
+    lie("gdn_v_grouped", .uint8(1), "a number for a flag"),
     lie("tied_output", .bool(true), "a tied head in version 1"), lie("seed", .uint32(1), "a key nobody knows"),
     Lie(name: "a head that is missing and not said to be tied", field: "tied_output") {
       $0.tensors.removeAll { $0.name == "output.weight" }

@@ -321,9 +321,9 @@ struct CheckTests {
   @Test("every rule has a planted fault")
   func coverage() {
     // Those of `shards`, `damage` and `noise`, of TokenizerConversionTests, MLXConversionTests,
-    // RotatedWeightTests and UnsoundNumberTests.
+    // RotatedWeightTests, SiblingTests and UnsoundNumberTests.
     let elsewhere: Set<CheckRule> = [
-      .indexSize, .checksum, .noise, .preTokenizer, .damaged, .rounded, .rotation, .keyType,
+      .indexSize, .checksum, .noise, .preTokenizer, .damaged, .rounded, .rotation, .keyType, .sibling,
     ]
     let planted = Set(CheckTests.faults.map(\.rule))
     #expect(planted.union(elsewhere) == Set(CheckRule.allCases))

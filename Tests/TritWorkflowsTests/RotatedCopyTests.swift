@@ -141,8 +141,16 @@ struct RotatedCopyTests {
       let errors = found.findings.filter { $0.severity == .error }
       #expect(errors.map(\.rule) == [.rotation], "\(found.findings), \(found.notes)")
       #expect(errors.first?.detail.contains("blocks of 256 with signs") == true)
+      #expect(found.sibling?.different == 26)
       // Of the trained model it holds what rounding left.
       #expect(errors.first?.detail.contains("rounded then") == sibling.hasSuffix("mlx-2bit"))
     }
+    // Value heads group by group: columns stand as in no file of the ordinary model.
+    let other = ScratchFolder()
+    let grouped = try Self.copy(other, isGrouped: true)
+    let found = try check(grouped.stripped, sibling: grouped.unfolded)
+    #expect(found.findings.filter { $0.severity == .error }.map(\.rule) == [.rotation], "\(found.findings)")
+    let beside = try check(grouped.keyed, sibling: grouped.unfolded)
+    #expect(beside.passed && beside.sibling?.isSame == true)
   }
 }

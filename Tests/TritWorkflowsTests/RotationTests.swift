@@ -24,6 +24,7 @@ struct RotatedModel {
   var hasSigns = true
   /// Names in the file.
   static let rotated = ["blk.0.attn_q.weight", "blk.0.attn_output.weight", "blk.0.ffn_down.weight"]
+  var names = RotatedModel.rotated
   static let width = 256
 
   /// The ordinary model as TQ2_0, one scale of 1/16 for every matrix; products with ordinary inputs. The same as numbers
@@ -50,7 +51,7 @@ struct RotatedModel {
       entry("transform", .string("normalized-sylvester-walsh-hadamard")),
       entry("axis", .string("input-last-dimension")),
       entry("sign_mode", .string(hasSigns ? "explicit" : "identity")), entry("sign_widths", .array(.int32(widths))),
-      entry("sign_values", .array(.int32(values))), entry("weight_names", .array(.string(Self.rotated))),
+      entry("sign_values", .array(.int32(values))), entry("weight_names", .array(.string(names))),
       entry("inverse_weight_names", .array(.string([]))), entry("gdn_v_grouped", .bool(false)),
       entry("tied_output", .bool(false)),
     ]
@@ -85,7 +86,7 @@ struct RotatedModel {
         span.withUnsafeBytes { Array($0) }
       }
       var type: UInt32 = tensor.encoding == .dense(.f32) ? 0 : 35
-      if Self.rotated.contains(tensor.name) {
+      if names.contains(tensor.name) {
         let scale = try file.scale(of: tensor).multiplier()
         let rows = try (0..<tensor.shape.rows).map { row in
           try #require(try IndependentDecoder.trits(tensor.shape.band(row..<row + 1), of: tensor, in: file)).map {

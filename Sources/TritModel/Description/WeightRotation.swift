@@ -19,6 +19,8 @@ public struct WeightRotation: Sendable, Hashable {
   public var embeddings: [String]
   /// How the columns of `ssm_out` are ordered before they are rotated; nil where they stand as they are multiplied.
   public var valueHeads: ValueHeads?
+  /// Whether no key says how the columns of a rotated `ssm_out` are ordered, and either order is possible.
+  public private(set) var leavesOrderOpen = false
 
   /// Value heads of gated delta nets: they stand in turns of `groups`, and are rotated group by group.
   public struct ValueHeads: Sendable, Hashable {
@@ -35,12 +37,24 @@ public struct WeightRotation: Sendable, Hashable {
       + (names.count == 1 ? "tensor" : "tensors")
   }
 
+  /// What of the keys was assumed; nil where nothing was.
+  package var assumption: String? {
+    guard leavesOrderOpen else { return nil }
+    return "\(WeightRotation.orderKey) is missing: the columns of ssm_out are taken as they are multiplied, as the "
+      + "loader that defines the keys takes them; if they were rotated group by group, nonsense is computed"
+  }
+
+  /// The key that tells how value heads are ordered.
+  package static let orderKey = prefix + "gdn_v_grouped"
+
   /// What everybody who opens the file should know.
-  func note(keepsRotation: Bool) -> String {
-    "the weights are rotated (\(text)), "
+  func notes(keepsRotation: Bool) -> [String] {
+    let note =
+      "the weights are rotated (\(text)), "
       + (keepsRotation
         ? "and only programs that know the keys compute with them; others load the file and compute nonsense"
         : "and unfolded while they are read")
+    return [note] + (assumption.map { [$0] } ?? [])
   }
 }
 
@@ -88,7 +102,7 @@ extension WeightRotation {
     try keys.fixed("axis", WeightRotation.axis)
     signs = try WeightRotation.signs(keys, blockSize: blockSize)
     products = try keys.names("weight_names")
-    embeddings = try keys.names("inverse_weight_names")
+    embeddings = try keys.optionalNames("inverse_weight_names")
     guard !names.isEmpty else { throw keys.bad("weight_names", "the names of rotated tensors", "none") }
     let isTied = try keys.flag("tied_output")
     guard isTied == (version == 2) else {
@@ -107,7 +121,18 @@ extension WeightRotation {
       valueHeads = try WeightRotation.valueHeads(keys, family, products)
     } else {
       valueHeads = nil
+      leavesOrderOpen =
+        !keys.has("gdn_v_grouped") && WeightRotation.hasTwoOrders(manifest, family)
+        && products.contains { WeightRotation.layerMatrix($0) == WeightRotation.valueOutput }
     }
+  }
+
+  /// Whether value heads in turns and value heads group by group are two orders.
+  private static func hasTwoOrders(_ manifest: ModelManifest, _ family: String) -> Bool {
+    let (groups, heads) = (
+      manifest.entry("\(family).ssm.group_count")?.integer, manifest.entry("\(family).ssm.time_step_rank")?.integer
+    )
+    return groups != heads && groups != 1
   }
 
   private static func signs(_ keys: RotationKeys, blockSize: Int) throws(GGUFModelError) -> [Int: [Int8]]? {
@@ -259,6 +284,8 @@ private struct RotationKeys {
 
   func missing(_ key: String) -> GGUFModelError { bad(key, "this key beside the others", "nothing") }
 
+  func has(_ key: String) -> Bool { values[key] != nil }
+
   private func value(_ key: String) throws(GGUFModelError) -> MetadataValue {
     guard let value = values[key] else { throw missing(key) }
     return value
@@ -297,6 +324,11 @@ private struct RotationKeys {
     if value.array?.count == 0 { return [] }
     guard let numbers = value.integers else { throw bad(key, "a list of whole numbers", value.text()) }
     return numbers
+  }
+
+  /// None where the key is missing: gguf-py cannot write an empty list, and the loader takes no list for one.
+  func optionalNames(_ key: String) throws(GGUFModelError) -> [String] {
+    values[key] == nil ? [] : try names(key)
   }
 
   func names(_ key: String) throws(GGUFModelError) -> [String] {

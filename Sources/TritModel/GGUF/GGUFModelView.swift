@@ -158,7 +158,7 @@ public final class GGUFModelView: TensorSource, ModelView {
       manifest.configuration = HuggingFaceDescription.write(description, weightType: type)
     }
     settingTensors = rotaryTensors.values.sorted { $0.key < $1.key }.map { (name: $0.key, values: $0.value) }
-    if let rotation { manifest.notes.append(rotation.note(keepsRotation: keepsRotation)) }
+    if let rotation { manifest.notes += rotation.notes(keepsRotation: keepsRotation) }
     if setAside > 0 { manifest.notes.append(CheckpointView.note(setAside, for: "a head that drafts tokens")) }
     var content: [(name: String, bytes: [UInt8])] = []
     var unread: String?

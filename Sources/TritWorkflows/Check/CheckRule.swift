@@ -1,5 +1,6 @@
 // Tritsmith: what a health check looks for.
 
+import TritCore
 import TritReport
 
 /// How bad a finding is.
@@ -36,6 +37,7 @@ public enum CheckRule: String, Sendable, Hashable, CaseIterable {
   // What is computed
   case computation = "model.computes"
   case noise = "model.noise"
+  case sibling = "model.sibling"
   // Configuration
   case noConfiguration = "config.missing"
   case badConfiguration = "config.unusable"
@@ -90,6 +92,7 @@ public enum CheckRule: String, Sendable, Hashable, CaseIterable {
         + "weights"
     case .computation: "a short text gives finite logits"
     case .noise: "a short text is predicted better than by a tenth of the vocabulary at random (with --run)"
+    case .sibling: "the weights are those of another form of the model (with --sibling)"
     case .noConfiguration: "there is a config.json"
     case .badConfiguration: "the configuration can be read and describes a known class"
     case .modelType: "model_type is that of the class architectures names"
@@ -147,6 +150,8 @@ public struct CheckResult: Sendable {
   public var notes: [String]
   /// What no rule decides and everyone should know.
   public var cautions: [String] = []
+  /// What holding the weights against a sibling's gave; nil where none was named, or the model was not read.
+  public var sibling: SiblingComparison?
 
   /// Findings of that severity.
   public func count(_ severity: CheckSeverity) -> Int { findings.count { $0.severity == severity } }
@@ -154,24 +159,11 @@ public struct CheckResult: Sendable {
 
   /// The report of `tritsmith check`, schema `tritsmith.check` 1.
   public var report: ReportDocument {
-    func plural(_ count: Int, _ noun: String) -> String { "\(count) \(noun)\(count == 1 ? "" : "s")" }
-    let numbers = plural(count(.error), "error") + ", " + plural(count(.warning), "warning")
     var report = ReportDocument(
       title: "Check", schema: ReportSchema("tritsmith.check", version: 1),
-      verdict: ReportVerdict(
-        !passed ? .fail : findings.isEmpty ? .pass : .warning,
-        passed ? findings.isEmpty ? "nothing is wrong" : "passed with \(numbers)" : numbers),
+      verdict: ReportVerdict(!passed ? .fail : findings.isEmpty ? .pass : .warning, headline),
       primaryTable: "findings")
-    report.append(
-      ReportFacts(
-        key: "check",
-        [
-          ReportFact("Path", .text(path)), ReportFact("Format", .optional(format)),
-          ReportFact("Kind", .optional(kind?.rawValue)), ReportFact("Passed", .bool(passed)),
-          ReportFact("Strict", .bool(isStrict)), ReportFact("Errors", .integer(count(.error))),
-          ReportFact("Warnings", .integer(count(.warning))), ReportFact("Tensors", .integer(tensors)),
-          ReportFact("Tensors read", .integer(readTensors)), ReportFact("Rules", .integer(CheckRule.allCases.count)),
-        ]))
+    report.append(ReportFacts(key: "check", facts))
     var table = ReportTable(
       key: "findings", title: "Findings",
       columns: [
@@ -188,7 +180,30 @@ public struct CheckResult: Sendable {
     for caution in cautions { report.note(.warning, caution) }
     for note in notes { report.note(.info, note) }
     report.brief = ReportBrief(
-      ["path", "kind", "errors", "warnings", "tensors_read", "rules"], rows: ["findings": Array(findings.indices)])
+      Set(["path", "kind", "errors", "warnings", "tensors_read", "rules"] + SiblingComparison.keys),
+      rows: ["findings": Array(findings.indices)])
     return report
+  }
+
+  /// What it comes down to: what was compared with a sibling is part of it.
+  private var headline: String {
+    func plural(_ count: Int, _ noun: String) -> String { "\(count) \(noun)\(count == 1 ? "" : "s")" }
+    let numbers = plural(count(.error), "error") + ", " + plural(count(.warning), "warning")
+    guard passed else { return numbers }
+    let text = findings.isEmpty ? "nothing is wrong" : "passed with \(numbers)"
+    guard let sibling, sibling.isSame else { return text }
+    return text + "; all \(sibling.tensors) tensors hold the weights of \(printable(sibling.path))"
+      + (sibling.rounded > 0 ? ", \(sibling.rounded) of them rounded by their types" : "")
+  }
+
+  private var facts: [ReportFact] {
+    let facts = [
+      ReportFact("Path", .text(path)), ReportFact("Format", .optional(format)),
+      ReportFact("Kind", .optional(kind?.rawValue)), ReportFact("Passed", .bool(passed)),
+      ReportFact("Strict", .bool(isStrict)), ReportFact("Errors", .integer(count(.error))),
+      ReportFact("Warnings", .integer(count(.warning))), ReportFact("Tensors", .integer(tensors)),
+      ReportFact("Tensors read", .integer(readTensors)), ReportFact("Rules", .integer(CheckRule.allCases.count)),
+    ]
+    return facts + (sibling?.facts ?? [])
   }
 }

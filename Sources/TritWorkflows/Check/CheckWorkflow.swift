@@ -11,7 +11,7 @@ public struct CheckRequest: Sendable {
   public var isStrict: Bool
   /// Whether a text is scored as well, which takes as long as running it.
   public var scoresText: Bool
-  /// Another form of the model, to find rotated weights whose keys were lost.
+  /// Another form of the model, whose weights it must hold; rotated weights whose keys were lost are found by it.
   public var sibling: String?
 
   public init(
@@ -76,11 +76,15 @@ public struct CheckWorkflow: Sendable {
     result.notes += values.notes
     result.findings += try CheckWorkflow.described(source, survey)
     result.findings += try CheckWorkflow.partlyTernary(source, survey, work)
-    let rotation = RotationCheck(source: source, sibling: request.sibling, open: request.open, work: work)
-    let rotated = try rotation.run()
-    result.findings += rotated.findings
-    result.notes += rotated.notes
-    result.cautions += rotated.cautions
+    let sibling = try request.sibling.map {
+      try SiblingCheck(source: source, sibling: $0, open: request.open, work: work).run()
+    }
+    if let sibling {
+      result.sibling = sibling.comparison
+      result.findings += sibling.findings
+      result.notes += sibling.notes
+      result.cautions += sibling.cautions
+    }
     var predictsText: Bool?
     // What is wrong already needs no text to show it.
     if result.count(.error) == 0 {
@@ -91,7 +95,7 @@ public struct CheckWorkflow: Sendable {
       result.notes += computed.notes
       predictsText = computed.predictsText
     }
-    if let note = rotation.headerNote(predictsText: predictsText) { result.cautions.append(note) }
+    if let note = RotationCheck.headerNote(source, sibling, predictsText: predictsText) { result.cautions.append(note) }
     // Errors first, otherwise in the order of the rules.
     let order = Dictionary(uniqueKeysWithValues: CheckRule.allCases.enumerated().map { ($0.element, $0.offset) })
     result.findings = result.findings.enumerated().sorted { left, right in
@@ -121,6 +125,8 @@ public struct CheckWorkflow: Sendable {
         // A program newer than this one may know the name.
         finding.isNotUnderstood = !isKnown
         findings.append(finding)
+      } else if note.hasPrefix(WeightRotation.orderKey) {
+        findings.append(CheckFinding(.rotation, WeightRotation.orderKey, note, severity: .warning))
       } else if !note.contains("both exist") {
         notes.append(note)
       }

@@ -53,6 +53,8 @@ public struct ComparedTensor: Sendable {
   /// What storing the scale, or the values, in another type did; nil when it did nothing.
   public var scaleRounding: ScaleRounding?
   public var rounding: RoundingReport?
+  /// Where the codes are equal and one side has a scale for several of the other's: the mean error in percent.
+  public var scaleLossPercent: Double?
 }
 
 /// What was found for two models.

@@ -28,6 +28,27 @@ public struct CompareWorkflow: Sendable {
 
   /// - Throws: `TensorIOError`, `FormatError` or `WorkflowError`; models that differ are a result.
   public func run() throws -> CompareResult {
+    let (compared, orders) = try weights()
+    var result = compared
+    result.hints += orders
+    let single = WorkOptions(
+      parallelism: Parallelism(threads: 1, cancellation: work.parallelism.cancellation), kernels: work.kernels)
+    // Codes read in a wrong order need no other explanation.
+    if orders.isEmpty,
+      let rotation = try RotationProbe(first: first, second: second, work: single).finding(unexplained(result.tensors))
+    {
+      result.hints.append(rotation.text)
+    }
+    result.parts = PartFindings(
+      [result.weightsFinding] + (try PartsComparison(first: first, second: second).run()),
+      needed: request.parts)
+    return result
+  }
+
+  /// The tensors alone, without what may be behind differences but a wrong order of bytes, which is told apart.
+  ///
+  /// - Throws: as `run()`.
+  func weights() throws -> (result: CompareResult, orders: [String]) {
     var structure: [String] = []
     let aside = try [first, second].map(TensorInventory.setAside)
     var setAside: [String] = []
@@ -68,23 +89,12 @@ public struct CompareWorkflow: Sendable {
       source.manifest.tensors.enumerated().allSatisfy { looked.contains($0.offset) || !$0.element.shape.isMatrix }
     }
     let orders = try byteOrders(tensors.filter { $0.isTernary && $0.count > 0 }.map(\.name))
-    var result = CompareResult(
+    let result = CompareResult(
       first: first.manifest.path, second: second.manifest.path, structure: structure, tensors: tensors,
       isExact: request.isExact, firstHash: isWhole[0] ? CompareWorkflow.hash(hashed.map { ($0.0, $0.1.first) }) : nil,
       secondHash: isWhole[1] ? CompareWorkflow.hash(hashed.map { ($0.0, $0.1.second) }) : nil,
-      hints: ModelOpener.rotationNotes([first, second]) + orders, setAside: setAside)
-    let single = WorkOptions(
-      parallelism: Parallelism(threads: 1, cancellation: work.parallelism.cancellation), kernels: work.kernels)
-    // Codes read in a wrong order need no other explanation.
-    if orders.isEmpty,
-      let rotation = try RotationProbe(first: first, second: second, work: single).finding(unexplained(tensors))
-    {
-      result.hints.append(rotation.text)
-    }
-    result.parts = PartFindings(
-      [result.weightsFinding] + (try PartsComparison(first: first, second: second).run()),
-      needed: request.parts)
-    return result
+      hints: ModelOpener.rotationNotes([first, second]), setAside: setAside)
+    return (result, orders)
   }
 
   private static func hash(_ streams: [(String, CodeStream)]) -> Digest? {
@@ -179,6 +189,11 @@ public struct CompareWorkflow: Sendable {
     if let difference = agreement.difference {
       result.outcome = .different
       result.detail = "codes equal, scales differ: " + difference
+      let (shape, flag) = (left.shape, work.parallelism.cancellation)
+      let loss =
+        try ScaleLoss.between(a.scale, b.scale, live, shape, flag) { try a.trits($0) }
+        ?? ScaleLoss.between(b.scale, a.scale, live, shape, flag) { try a.trits($0) }
+      result.scaleLossPercent = loss?.percent
     } else {
       result.outcome = agreement.rounding == nil ? .equal : .rounded
       result.scaleRounding = agreement.rounding

@@ -12,7 +12,18 @@ struct RotationProbe {
   let first: any TensorSource
   let second: any TensorSource
   let work: WorkOptions
+  /// What tells in which order GGUF files have columns; nil where no family is known.
+  private let description: ModelDescription?
 
+  init(first: any TensorSource, second: any TensorSource, work: WorkOptions) {
+    (self.first, self.second, self.work) = (first, second, work)
+    description =
+      [first, second].lazy.compactMap { source in
+        (source as? GGUFModelView)?.statedDescription ?? (try? ModelDescription.read(source))
+      }.first
+  }
+
+  static var sizesText: String { "\(sizes[0]) to \(sizes.last ?? 0)" }
   private static let tensorLimit = 6
   private static let rowLimit = 32
   /// Numbers of a matrix that are looked at; rows of more are left alone.
@@ -29,17 +40,36 @@ struct RotationProbe {
   private static let rowsForRounded = 16
 
   /// A way one model may be the other's, rotated.
-  private struct Guess: Hashable {
+  struct Guess: Hashable {
     var firstIsRotated: Bool
     var size: Int
   }
 
-  private struct Vote {
+  /// How well a guess explains a matrix.
+  struct Match {
+    /// What is left of the ordinary weights' length.
+    var share: Double
+    var hasSigns: Bool
+  }
+
+  /// What rows of one matrix show.
+  struct Look {
+    /// ‖first − second‖ ÷ ‖second‖.
+    var distance: Double
+    /// Guesses that leave what storing takes.
+    var exact: [Guess: Match] = [:]
+    /// Guesses that leave what rounding to trits does.
+    var rough: [Guess: Match] = [:]
+
+    var isUnlike: Bool { distance > RotationProbe.unrelated }
+  }
+
+  struct Vote {
     var tensors = 0
     var hasSigns = false
     var left = 0.0
 
-    mutating func add(_ found: (share: Double, hasSigns: Bool)) {
+    mutating func add(_ found: Match) {
       tensors += 1
       hasSigns = hasSigns || found.hasSigns
       left = max(left, found.share)
@@ -65,44 +95,45 @@ struct RotationProbe {
   /// - Parameter names: of matrices that differ and that not both models say to be rotated.
   func finding(_ names: [String]) throws -> Finding? {
     let step = max(1, Checked.parts(names.count, of: RotationProbe.tensorLimit))
-    var (looked, unlike) = (0, 0)
-    var (exact, rough): ([Guess: Vote], [Guess: Vote]) = ([:], [:])
+    var looks: [Look] = []
     for index in stride(from: 0, to: names.count, by: step) {
-      guard let sample = try sample(names[index]) else { continue }
-      looked += 1
-      let isUnlike = sample.distance > RotationProbe.unrelated
-      if isUnlike { unlike += 1 }
-      for guess in RotationProbe.guesses(sample.columns) {
-        let (ordinary, rotated) =
-          guess.firstIsRotated ? (sample.second, sample.first) : (sample.first, sample.second)
-        let left = RotationProbe.left(rotated, ordinary, columns: sample.columns, size: guess.size)
-        if left.share < RotationProbe.explained {
-          exact[guess, default: Vote()].add(left)
-        } else if isUnlike, left.share < RotationProbe.rounded,
-          sample.first.count / sample.columns >= RotationProbe.rowsForRounded
-        {
-          rough[guess, default: Vote()].add(left)
-        }
-      }
+      if let look = try look(names[index]) { looks.append(look) }
     }
-    guard looked > 0 else { return nil }
-    if let found = explanation(exact, looked) ?? explanation(rough, looked) { return found }
-    guard unlike == looked else { return nil }
+    guard !looks.isEmpty else { return nil }
+    for isRounded in [false, true] {
+      let votes = RotationProbe.votes(looks, isRounded)
+      guard let guess = RotationProbe.best(votes), let vote = votes[guess] else { continue }
+      return finding(guess, vote, votes, isRounded, of: "\(looks.count) tensors looked at")
+    }
+    guard looks.allSatisfy(\.isUnlike) else { return nil }
     return Finding(
-      text: "the weights of \(looked) tensors looked at have nothing in common, and unfolding, in blocks of "
-        + "\(RotationProbe.sizes[0]) to \(RotationProbe.sizes.last ?? 0), does not explain that")
+      text: "the weights of \(looks.count) tensors looked at have nothing in common, and unfolding, in blocks of "
+        + "\(RotationProbe.sizesText), does not explain that")
+  }
+
+  static func votes(_ looks: [Look], _ isRounded: Bool) -> [Guess: Vote] {
+    var result: [Guess: Vote] = [:]
+    for look in looks {
+      for (guess, match) in isRounded ? look.rough : look.exact { result[guess, default: Vote()].add(match) }
+    }
+    return result
   }
 
   /// The guess that most tensors speak for.
-  private func explanation(_ votes: [Guess: Vote], _ looked: Int) -> Finding? {
+  static func best(_ votes: [Guess: Vote]) -> Guess? {
     // Blocks of one matrix are told exactly; of several sizes that fit, which only zeros have, the smallest.
     let sorted = votes.sorted {
       ($0.key.size, $0.key.firstIsRotated ? 0 : 1) < ($1.key.size, $1.key.firstIsRotated ? 0 : 1)
     }
-    guard let (guess, vote) = sorted.max(by: { $0.value.tensors < $1.value.tensors }) else { return nil }
-    let isRounded = vote.left >= RotationProbe.explained
+    return sorted.max { $0.value.tensors < $1.value.tensors }?.key
+  }
+
+  /// What a guess explains, in words.
+  ///
+  /// - Parameter whole: how many tensors it was asked of.
+  func finding(_ guess: Guess, _ vote: Vote, _ votes: [Guess: Vote], _ isRounded: Bool, of whole: String) -> Finding {
     let start =
-      "unfolding explains the difference of \(vote.tensors) of \(looked) tensors looked at"
+      "unfolding explains the difference of \(vote.tensors) of \(whole)"
       + (isRounded ? " but for \(NumberText.percent(vote.left)) of their length, as rounding does: " : ": ")
     let end = " and does not say so; programs load it and compute nonsense"
     // H is its own inverse: without signs each is the other's, rotated.
@@ -120,16 +151,77 @@ struct RotationProbe {
         + (isRounded ? " and rounded then," : "") + end)
   }
 
-  private static func guesses(_ columns: Int) -> [Guess] {
-    sizes.filter { columns % $0 == 0 }.flatMap { size in
-      [true, false].map { Guess(firstIsRotated: $0, size: size) }
+  /// Matrices that one guess explains.
+  struct Group {
+    var guess: Guess
+    var vote: Vote
+    var votes: [Guess: Vote]
+    var isRounded: Bool
+    /// Their places in the list that was looked at.
+    var places: [Int]
+  }
+
+  /// The guesses that explain anything, each with its matrices; the one that explains most comes first.
+  static func groups(_ looks: [Look?]) -> [Group] {
+    var rest = Array(looks.indices)
+    var groups: [Group] = []
+    for isRounded in [false, true] {
+      func matches(_ place: Int) -> [Guess: Match]? { isRounded ? looks[place]?.rough : looks[place]?.exact }
+      while true {
+        let votes = votes(rest.compactMap { looks[$0] }, isRounded)
+        guard let guess = best(votes), let vote = votes[guess] else { break }
+        let places = rest.filter { matches($0)?[guess] != nil }
+        rest.removeAll { matches($0)?[guess] != nil }
+        groups.append(Group(guess: guess, vote: vote, votes: votes, isRounded: isRounded, places: places))
+      }
     }
+    return groups
+  }
+
+  /// The cosine between rows of a matrix in the two, whatever their scales; nil where there are no numbers to compare.
+  func cosine(_ name: String) throws -> Double? {
+    guard let sample = try sample(name) else { return nil }
+    var (product, a, b) = (0.0, 0.0, 0.0)
+    for (x, y) in zip(sample.first[0], sample.second[0]) {
+      product += Double(x) * Double(y)
+      a += Double(x) * Double(x)
+      b += Double(y) * Double(y)
+    }
+    return a > 0 ? product / (a * b).squareRoot() : nil
+  }
+
+  /// What rows of a matrix show; nil where there is nothing to learn.
+  ///
+  /// - Parameter takesPlain: guess as well that nothing but signs of columns stands between the two.
+  func look(_ name: String, takesPlain: Bool = false) throws -> Look? {
+    guard let sample = try sample(name) else { return nil }
+    var look = Look(distance: sample.distance)
+    for guess in RotationProbe.guesses(sample.columns, takesPlain: takesPlain) {
+      let (ordinary, rotated) = guess.firstIsRotated ? (sample.second, sample.first) : (sample.first, sample.second)
+      let match = RotationProbe.match(rotated, ordinary, columns: sample.columns, size: guess.size)
+      if match.share < RotationProbe.explained {
+        look.exact[guess] = match
+      } else if look.isUnlike, match.share < RotationProbe.rounded,
+        sample.first[0].count / sample.columns >= RotationProbe.rowsForRounded
+      {
+        look.rough[guess] = match
+      }
+    }
+    return look
+  }
+
+  private static func guesses(_ columns: Int, takesPlain: Bool) -> [Guess] {
+    (takesPlain ? [1] : []).map { Guess(firstIsRotated: true, size: $0) }
+      + sizes.filter { columns % $0 == 0 }.flatMap { size in
+        [true, false].map { Guess(firstIsRotated: $0, size: size) }
+      }
   }
 
   private struct Sample {
     var columns: Int
-    var first: [Float]
-    var second: [Float]
+    /// Rows, as they are read and in every other order of columns that they may have been rotated in.
+    var first: [[Float]]
+    var second: [[Float]]
     /// ‖first − second‖ ÷ ‖second‖.
     var distance: Double
   }
@@ -144,14 +236,19 @@ struct RotationProbe {
     let (rows, columns) = (left.shape.rows, left.shape.columns)
     let limit = min(RotationProbe.rowLimit, RotationProbe.numberLimit / columns)
     let step = max(1, rows / limit)
-    var sample = Sample(columns: columns, first: [], second: [], distance: 0)
+    var (ours, theirs): ([Float], [Float]) = ([], [])
     for row in stride(from: 0, to: rows, by: step).prefix(limit) {
       let band = left.shape.band(row..<row + 1)
-      sample.first += try a.values(band)
-      sample.second += try b.values(band)
+      ours += try a.values(band)
+      theirs += try b.values(band)
+    }
+    var sample = Sample(columns: columns, first: [ours], second: [theirs], distance: 0)
+    if let order = storedOrder(name, columns) {
+      sample.first.append(RotationProbe.ordered(ours, order))
+      sample.second.append(RotationProbe.ordered(theirs, order))
     }
     var (difference, size) = (0.0, 0.0)
-    for (x, y) in zip(sample.first, sample.second) {
+    for (x, y) in zip(ours, theirs) {
       difference += (Double(x) - Double(y)) * (Double(x) - Double(y))
       size += Double(y) * Double(y)
     }
@@ -160,21 +257,52 @@ struct RotationProbe {
     return sample
   }
 
-  /// What is left of the ordinary weights' length once the rotated ones are unfolded with the signs that fit best.
-  private static func left(
-    _ rotated: [Float], _ ordinary: [Float], columns: Int, size: Int
-  ) -> (share: Double, hasSigns: Bool) {
-    var values = rotated.map { Double($0) }
-    Hadamard.transform(&values, size: size)
-    var agreement = [Double](repeating: 0, count: columns)
-    for index in values.indices { agreement[index % columns] += values[index] * Double(ordinary[index]) }
-    var (left, length) = (0.0, 0.0)
-    for index in values.indices {
-      let weight = Double(ordinary[index])
-      let difference = (agreement[index % columns] < 0 ? -values[index] : values[index]) - weight
-      left += difference * difference
-      length += weight * weight
+  /// For each column of a GGUF file the one of Hugging Face, where the two orders differ; rows may have been rotated in
+  /// either.
+  private func storedOrder(_ name: String, _ columns: Int) -> [Int]? {
+    guard let description, let place = description.architecture.place(of: name),
+      let order = try? description.columnPermutation(place, columns: columns, in: first.manifest.path)
+    else { return nil }
+    return (0..<columns).map { order.row(ofStored: $0) }
+  }
+
+  private static func ordered(_ rows: [Float], _ order: [Int]) -> [Float] {
+    let width = order.count
+    return stride(from: 0, to: rows.count, by: width).flatMap { start in order.map { rows[start + $0] } }
+  }
+
+  /// What is left of the ordinary weights' length once the rotated ones are unfolded, columns in the order that fits
+  /// best.
+  private static func match(_ rotated: [[Float]], _ ordinary: [[Float]], columns: Int, size: Int) -> Match {
+    var best = Match(share: .infinity, hasSigns: false)
+    for rows in rotated {
+      var values = rows.map { Double($0) }
+      Hadamard.transform(&values, size: size)
+      for other in ordinary {
+        let match = match(unfolded: values, other, columns: columns)
+        if match.share < best.share { best = match }
+      }
     }
-    return ((left / length).squareRoot(), agreement.contains { $0 < 0 })
+    return best
+  }
+
+  /// The same with the signs that fit best.
+  private static func match(unfolded values: [Double], _ ordinary: [Float], columns width: Int) -> Match {
+    var agreement = [Double](repeating: 0, count: width)
+    for start in stride(from: 0, to: values.count, by: width) {
+      for column in 0..<width {
+        agreement[column] += values[start + column] * Double(ordinary[start + column])
+      }
+    }
+    var (left, length) = (0.0, 0.0)
+    for start in stride(from: 0, to: values.count, by: width) {
+      for column in 0..<width {
+        let (value, weight) = (values[start + column], Double(ordinary[start + column]))
+        let difference = (agreement[column] < 0 ? -value : value) - weight
+        left += difference * difference
+        length += weight * weight
+      }
+    }
+    return Match(share: (left / length).squareRoot(), hasSigns: agreement.contains { $0 < 0 })
   }
 }

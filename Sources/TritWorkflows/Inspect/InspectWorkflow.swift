@@ -135,6 +135,7 @@ public struct InspectWorkflow: Sendable {
     var rotation: WeightRotation?
     do throws(GGUFModelError) {
       rotation = try WeightRotation(manifest)
+      if let assumption = rotation?.assumption { manifest.notes.append(assumption) }
     } catch {
       manifest.notes.append(error.placedSummary)
     }

@@ -40,7 +40,11 @@ public enum ModelOpener {
   public static func alike(
     _ models: [(path: String, options: OpenOptions)], hasCompanions: Bool = true
   ) throws -> [any TensorSource] {
-    let opened = try models.map { try open($0.path, $0.options.keepingRotation, hasCompanions: hasCompanions) }
+    try alike(models.map { try open($0.path, $0.options.keepingRotation, hasCompanions: hasCompanions) })
+  }
+
+  /// The same of models that are open, rotated weights as they are stored.
+  static func alike(_ opened: [any TensorSource]) throws -> [any TensorSource] {
     let rotations = opened.map { ($0 as? any ModelView)?.storedRotation }
     if rotations.allSatisfy({ $0 == rotations.first }) { return opened }
     return try opened.map { try ($0 as? any ModelView)?.asOrdinary() ?? $0 }

@@ -20,13 +20,14 @@ public struct ScaleLoss: Sendable, Hashable {
   }
 }
 
-extension TensorComparison {
+extension ScaleLoss {
   /// The loss, where every scale that is found stands for several of the source's and lies among them; nil where scales
   /// differ in any other way.
   ///
   /// - Parameter live: the weights that depend on a scale, on the grid of both granularities.
-  func scaleLoss(
-    _ expected: TernaryScale, _ found: TernaryScale, _ live: LiveUnits, trits: (MatrixBand) throws -> [Int8]
+  static func between(
+    _ expected: TernaryScale, _ found: TernaryScale, _ live: LiveUnits, _ shape: TensorShape,
+    _ cancellation: CancellationFlag, trits: (MatrixBand) throws -> [Int8]
   ) throws -> ScaleLoss? {
     let (left, right) = (expected.multipliers, found.multipliers)
     var ranges = [ClosedRange<Float>?](repeating: nil, count: right.count)
@@ -40,19 +41,18 @@ extension TensorComparison {
     for (place, range) in ranges.enumerated() {
       if let range, !range.contains(right[place]) { return nil }
     }
-    return try measured(
-      ScaleLoss(from: expected.granularity, to: found.granularity), live.grid, left, expected.granularity, right,
-      found.granularity, trits: trits)
+    var result = ScaleLoss(from: expected.granularity, to: found.granularity)
+    try result.measure(live.grid, left, right, shape, cancellation, trits: trits)
+    return result
   }
 
-  private func measured(
-    _ blank: ScaleLoss, _ grid: ScaleGrid, _ left: [Float], _ from: ScaleGranularity, _ right: [Float],
-    _ to: ScaleGranularity, trits: (MatrixBand) throws -> [Int8]
-  ) throws -> ScaleLoss {
-    var result = blank
+  private mutating func measure(
+    _ grid: ScaleGrid, _ left: [Float], _ right: [Float], _ shape: TensorShape, _ cancellation: CancellationFlag,
+    trits: (MatrixBand) throws -> [Int8]
+  ) throws {
     let size = grid.size ?? grid.columns
-    for band in expected.shape.bands(elements: 1 << 18) {
-      try work.parallelism.cancellation.check()
+    for band in shape.bands(elements: 1 << 18) {
+      try cancellation.check()
       let found = try trits(band)
       for row in 0..<band.rows.count {
         var column = band.columns.lowerBound
@@ -64,20 +64,24 @@ extension TensorComparison {
           column = end
           let unit = grid.size == nil ? 0 : (band.rows.lowerBound + row) * grid.perRow + part
           let (a, b) = (Double(left[grid.index(unit, from)]), Double(right[grid.index(unit, to)]))
-          result.error += count * abs(b - a)
-          result.magnitude += count * abs(a)
+          error += count * abs(b - a)
+          magnitude += count * abs(a)
         }
       }
     }
-    return result
   }
+}
 
+extension TensorComparison {
   /// The result for a tensor whose codes are right and whose scales are not.
   func differing(
     _ result: TensorVerification, _ detail: String, _ expected: TernaryScale, _ found: TernaryScale, _ live: LiveUnits,
     trits: (MatrixBand) throws -> [Int8]
   ) throws -> TensorVerification {
-    guard let loss = try scaleLoss(expected, found, live, trits: trits) else { return differs(result, detail) }
+    let shape = self.expected.shape
+    guard
+      let loss = try ScaleLoss.between(expected, found, live, shape, work.parallelism.cancellation, trits: trits)
+    else { return differs(result, detail) }
     var result = result
     result.outcome = .scalesLost
     result.scaleLoss = loss

@@ -17,7 +17,7 @@ struct Check: ParsableCommand {
       .init("tritsmith check ./bitnet", "After a download or a conversion."),
       .init("tritsmith check model.gguf --strict --format json", "For a CI job."),
       .init("tritsmith check model.gguf --run", "Whether it predicts a text at all."),
-      .init("tritsmith check model.gguf --sibling ./unpacked", "Whether keys of rotated weights were lost."),
+      .init("tritsmith check model.gguf --sibling ./unpacked", "Whether the weights are the same."),
     ], group: "Look")
 
   @Argument(help: "A folder, a safetensors file, an index, a GGUF or a TritPack file.", completion: .file())
@@ -31,7 +31,8 @@ struct Check: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "Another form of the same model, to find rotated weights whose keys were lost.", valueName: "path"),
+      "Another form of the model: its weights must be the same. Finds lost keys of rotated weights.",
+      valueName: "path"),
     completion: .file())
   var sibling: String?
 
