@@ -103,6 +103,10 @@ extension GGUFDescription {
       throw keys.bad(DeltaKeys.drafting, "fewer layers than block_count, \(blocks)", "\(drafting)")
     }
     let layers = blocks - drafting
+    if let block = DraftingBlocks.first(withoutPartIn: layers..<blocks, of: manifest) {
+      throw keys.bad(
+        DeltaKeys.drafting, "blocks with tensors 'nextn', from block \(layers) on", "a block \(block) without one")
+    }
     let nets = try readDeltaNets(keys, architecture, layers: layers, blocks: blocks)
     let part = try readPart(keys, architecture, headDimension: headSize)
     var rotary = try GGUFRotary(
