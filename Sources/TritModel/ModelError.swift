@@ -14,6 +14,8 @@ public struct ModelError: DiagnosticError, Equatable {
     // Configuration
     case noConfiguration
     case missingKey
+    /// A key without which the file's own readers stop.
+    case neededKey(by: String)
     case wrongType(expected: String, found: String)
     case unsupportedValue(expected: String, found: String)
     /// A key nobody here knows: it may change results, so it is not ignored.
@@ -79,6 +81,7 @@ public struct ModelError: DiagnosticError, Equatable {
     case .vocabularyOnly: "the file holds no tensors: a vocabulary at most, and no model"
     case .noConfiguration: "the model has no configuration"
     case .missingKey: "this key is needed and missing"
+    case .neededKey(let reader): "this key is missing, and \(reader) refuses the file without it"
     case .wrongType(let expected, let found): "expected \(expected), found \(printable(found))"
     case .unsupportedValue(let expected, let found): "supported: \(expected); found \(printable(found))"
     case .unknownKey: "this key is not known and might change results"
@@ -144,7 +147,7 @@ public struct ModelError: DiagnosticError, Equatable {
       "look for a weight that is no number or a scale that is too large: 'tritsmith check' names them"
     case .unsupportedValue:
       "correct the setting if it is a mistake; a model that means it needs a program that computes it"
-    case .missingKey: "add the key with the value the model was trained with"
+    case .missingKey, .neededKey: "add the key with the value the model was trained with"
     case .wrongType: "write the value as what is expected, and not as text or null"
     case .contradiction, .tensorShape:
       "correct the setting, or fetch the files again: settings and tensors are of different models"
