@@ -43,9 +43,10 @@ extension InspectResult {
     if let shape { facts.append(ReportFact("Shape", .text(shape))) }
     if let tokenizer { facts.append(ReportFact("Tokenizer", .text(tokenizer))) }
     if !manifest.tensors.isEmpty { facts.append(ReportFact("Bits", .text(bitsByRole), key: "bits_by_role")) }
-    if let form, let architecture = survey.architecture {
-      facts.append(InspectResult.loading(RuntimeTable.known(architecture.className, form)))
+    if let assumed = survey.structure?.assumed, !assumed.isEmpty {
+      facts.append(ReportFact("Assumed", .text(assumed.joined(separator: ", ")), note: "the files do not say it"))
     }
+    if let loading { facts.append(loading) }
     facts.append(ReportFact("Next", .text(nextCommand), key: "next"))
     return facts
   }
@@ -121,14 +122,24 @@ extension InspectResult {
     }
   }
 
-  private static func loading(_ rows: [RuntimeRow]) -> ReportFact {
+  /// Programs that load the file; nil where nothing is known. The table speaks of models whose settings are understood.
+  private var loading: ReportFact? {
+    guard let form, let family = survey.architecture else { return nil }
+    let isUnderstood = (try? survey.description.get()) != nil
+    let lacking = form.isGGUF ? LoaderKeys.missing(family) { manifest.entry($0) } : nil
+    guard isUnderstood || lacking != nil else { return nil }
+    let rows = RuntimeTable.known(family.className, form, lacking: lacking)
     func names(_ outcome: String) -> String? {
       let names = rows.filter { $0.outcome.name == outcome }.map(\.runtime.name)
       return names.isEmpty ? nil : names.joined(separator: ", ")
     }
+    let notes = [
+      names("misreads").map { "misread by \($0)" },
+      lacking.map { "llama.cpp refuses it: '\($0)' is missing" },
+    ].compactMap { $0 }
     return ReportFact(
-      "Loads in", .text(names("loads") ?? "tritsmith"), key: "loaded_by",
-      note: names("misreads").map { "misread by \($0)" })
+      "Loads in", .text(isUnderstood ? names("loads") ?? "tritsmith" : "no program that is known"), key: "loaded_by",
+      note: notes.isEmpty ? nil : notes.joined(separator: "; "))
   }
 
   // MARK: - What to do
