@@ -73,7 +73,7 @@ struct Planner {
     warnCopies(tensors, &warnings)
     try warnTables(tensors, &warnings)
     let hasTrits = tensors.contains { $0.becomesTernary || $0.isTernaryCopy || $0.step == .restore }
-    guard request.unfolds || survey.binaryType != nil || hasTrits else {
+    guard request.unfolds || rotation != nil || survey.binaryType != nil || hasTrits else {
       throw WorkflowError(
         request.target == .trainable ? .nothingToRestore(kind: survey.kind.phrase) : .nothingToQuantize,
         file: source.manifest.path)
@@ -489,6 +489,7 @@ struct Planner {
   }
 
   private func checkNativeness(_ warnings: inout [String]) throws {
+    if try holdsRotatedTrits() { return }
     switch survey.kind {
     case .latent, .ternaryDense, .packed: return
     case .ordinary, .undetermined:
