@@ -128,7 +128,8 @@ public struct ModelError: DiagnosticError, Equatable {
     case .unknownArchitecture:
       "if its tensors are named as a known class names them, convert with --architecture and that class"
     case .vocabularyOnly: "give the file of the model; 'tritsmith tokenize' takes a vocabulary alone"
-    case .rotatedModules: "unfold them with --unfold, or take the GGUF file of the same model, which keeps its keys"
+    case .rotatedModules:
+      "unfold them with --unfold --to dense, or take the GGUF file of the same model, which keeps its keys"
     case .notComputed: "write another form: --to hf-packed, dense, tritpack or gguf"
     case .noConfiguration: "put the config.json of the model beside its weights"
     case .missingTensor, .missingLayers: "the checkpoint is incomplete; fetch all of its files, or correct config.json"

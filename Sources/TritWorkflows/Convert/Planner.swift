@@ -37,7 +37,7 @@ struct Planner {
       ?? (request.unfolds || survey.binaryType != nil ? .f16 : Planner.denseType(of: source, sampler))
   }
 
-  func plan() throws -> ConversionPlan { try WorkflowError.locating(source) { try made() } }
+  func plan() throws -> ConversionPlan { try ScaleRoom.naming(source, survey, request) { try made() } }
 
   private func made() throws -> ConversionPlan {
     try (source as? GGUFModelView)?.checkHasTensors()
