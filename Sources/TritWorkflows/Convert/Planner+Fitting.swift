@@ -218,7 +218,8 @@ extension ConversionPlan {
     if keepsRotation { return [] }
     guard let family = survey.architecture else { return [] }
     let form = OutputForm(request)
-    let lacking = form.isGGUF ? LoaderKeys.missing(family) { key in ggufEntries.first { $0.key == key }?.value } : nil
+    let lacking =
+      form.isGGUF ? GGUFLoaderKeys.missing(family) { key in ggufEntries.first { $0.key == key }?.value } : nil
     return RuntimeTable.known(family.className, form, lacking: lacking)
   }
 

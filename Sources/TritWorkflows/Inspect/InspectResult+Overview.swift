@@ -126,7 +126,7 @@ extension InspectResult {
   private var loading: ReportFact? {
     guard let form, let family = survey.architecture else { return nil }
     let isUnderstood = (try? survey.description.get()) != nil
-    let lacking = form.isGGUF ? LoaderKeys.missing(family) { manifest.entry($0) } : nil
+    let lacking = form.isGGUF ? GGUFLoaderKeys.missing(family) { manifest.entry($0) } : nil
     guard isUnderstood || lacking != nil else { return nil }
     let rows = RuntimeTable.known(family.className, form, lacking: lacking)
     func names(_ outcome: String) -> String? {

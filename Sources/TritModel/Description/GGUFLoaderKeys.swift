@@ -1,12 +1,11 @@
 // Tritsmith: keys without which llama.cpp loads no GGUF file.
 
 import TritCore
-import TritModel
 
 /// Keys of a GGUF file that llama.cpp, and programs made of it, stop without, whatever the tensors are.
 ///
 /// Source: llama.cpp `llama-model.cpp` (`load_hparams`), `models/*.cpp` (`load_arch_hparams`), `llama-vocab.cpp` (`load`).
-enum LoaderKeys {
+package enum GGUFLoaderKeys {
   private static let model = [
     "context_length", "embedding_length", "block_count", "feed_forward_length", "attention.head_count",
     "attention.layer_norm_rms_epsilon",
@@ -20,7 +19,7 @@ enum LoaderKeys {
   /// The first key that is missing; nil where all are there.
   ///
   /// - Parameter value: of a key of the file.
-  static func missing(_ family: any Architecture, _ value: (String) -> MetadataValue?) -> String? {
+  package static func missing(_ family: any Architecture, _ value: (String) -> MetadataValue?) -> String? {
     let prefix = (value(GGUFDescription.architectureKey)?.string ?? family.gguf?.architecture ?? "") + "."
     var needed = model
     if family.keys.layerKinds == .deltaNets { needed += deltaNets }
