@@ -56,10 +56,12 @@ public struct RuntimeRow: Sendable {
 }
 
 extension RuntimeRow {
-  /// The same of a file without a key that llama.cpp needs.
-  fileprivate func refusing(_ key: String) -> RuntimeRow {
+  /// What is known of a file without a key that llama.cpp needs: of programs made of it nothing is, but what they refuse
+  /// anyway.
+  fileprivate func lacking(_ key: String) -> RuntimeRow? {
     guard RuntimeTable.madeOfLlamaCpp.contains(runtime) else { return self }
     if case .refuses = outcome { return self }
+    guard runtime == RuntimeTable.llamaCpp else { return nil }
     var result = self
     (result.outcome, result.evidence) = (.refuses("'\(key)' is missing"), .source)
     return result
@@ -77,7 +79,8 @@ extension RuntimeTable {
   ///
   /// - Parameter key: that the file lacks and llama.cpp needs; nil where all are there.
   public static func known(_ family: String, _ form: OutputForm, lacking key: String? = nil) -> [RuntimeRow] {
-    let known = runtimes.compactMap { row($0, family, form).map { key.map($0.refusing) ?? $0 } }
+    let rows = runtimes.compactMap { row($0, family, form) }
+    let known = key.map { key in rows.compactMap { $0.lacking(key) } } ?? rows
     let loading = known.filter { $0.outcome == .loads }
     return loading.filter { $0.evidence == .tried } + loading.filter { $0.evidence == .source }
       + known.filter { $0.outcome != .loads }
