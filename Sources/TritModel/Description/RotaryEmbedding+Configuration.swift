@@ -85,8 +85,8 @@ extension RotaryEmbedding {
     let factor = factors.first ?? (value: standard, location: reader.location(factorKey))
     if factors.isEmpty { reader.noteAssumption("\(factorKey) = \(standard)") }
     if let other = factors.first(where: { $0.value != factor.value }) {
-      throw ModelError(
-        .contradiction(expected: "one factor, \(factor.value)", found: "\(other.value)"), location: other.location)
+      throw reader.error(
+        .contradiction(expected: "one factor, \(factor.value)", found: "\(other.value)"), factorKey)
     }
     let columns = Int(exactly: (Double(sizes.headDimension) * min(factor.value, 2)).rounded(.towardZero)) ?? 0
     guard factor.value <= 1, columns >= 2, columns % 2 == 0 else {
