@@ -14,6 +14,8 @@ public struct ModelError: DiagnosticError, Equatable {
     // Configuration
     case noConfiguration
     case missingKey
+    /// A key without which the file's own readers stop.
+    case neededKey(by: String)
     case wrongType(expected: String, found: String)
     case unsupportedValue(expected: String, found: String)
     /// A key nobody here knows: it may change results, so it is not ignored.
@@ -79,6 +81,7 @@ public struct ModelError: DiagnosticError, Equatable {
     case .vocabularyOnly: "the file holds no tensors: a vocabulary at most, and no model"
     case .noConfiguration: "the model has no configuration"
     case .missingKey: "this key is needed and missing"
+    case .neededKey(let reader): "this key is missing, and \(reader) refuses the file without it"
     case .wrongType(let expected, let found): "expected \(expected), found \(printable(found))"
     case .unsupportedValue(let expected, let found): "supported: \(expected); found \(printable(found))"
     case .unknownKey: "this key is not known and might change results"
@@ -125,7 +128,8 @@ public struct ModelError: DiagnosticError, Equatable {
     case .unknownArchitecture:
       "if its tensors are named as a known class names them, convert with --architecture and that class"
     case .vocabularyOnly: "give the file of the model; 'tritsmith tokenize' takes a vocabulary alone"
-    case .rotatedModules: "unfold them with --unfold, or take the GGUF file of the same model, which keeps its keys"
+    case .rotatedModules:
+      "unfold them with --unfold --to dense, or take the GGUF file of the same model, which keeps its keys"
     case .notComputed: "write another form: --to hf-packed, dense, tritpack or gguf"
     case .noConfiguration: "put the config.json of the model beside its weights"
     case .missingTensor, .missingLayers: "the checkpoint is incomplete; fetch all of its files, or correct config.json"
@@ -144,7 +148,7 @@ public struct ModelError: DiagnosticError, Equatable {
       "look for a weight that is no number or a scale that is too large: 'tritsmith check' names them"
     case .unsupportedValue:
       "correct the setting if it is a mistake; a model that means it needs a program that computes it"
-    case .missingKey: "add the key with the value the model was trained with"
+    case .missingKey, .neededKey: "add the key with the value the model was trained with"
     case .wrongType: "write the value as what is expected, and not as text or null"
     case .contradiction, .tensorShape:
       "correct the setting, or fetch the files again: settings and tensors are of different models"

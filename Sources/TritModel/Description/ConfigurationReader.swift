@@ -161,6 +161,9 @@ struct ConfigurationReader {
     }
   }
 
+  /// Whether an entry says how MLX packs the weights: mlx-lm is the program for such a model.
+  var isForMLX: Bool { MLXQuantization(configuration: object, file: file) != nil }
+
   /// Whether this is a model for MLX, whose entries say how tensors are stored and were read with them.
   mutating func takeMLXQuantization() throws(ModelError) -> Bool {
     guard let quantization = MLXQuantization(configuration: object, file: file) else { return false }

@@ -30,23 +30,6 @@ public enum GGUFDescription {
     "expert_count", "expert_used_count",
   ]
 
-  /// Keys of architectures with delta nets. Source: llama.cpp `qwen35.cpp`.
-  private enum DeltaKeys {
-    static let convolution = "ssm.conv_kernel"
-    static let state = "ssm.state_size"
-    static let groups = "ssm.group_count"
-    static let heads = "ssm.time_step_rank"
-    static let inner = "ssm.inner_size"
-    static let recurrent = "attention.recurrent_layers"
-    static let interval = "full_attention_interval"
-    static let sections = "rope.dimension_sections"
-    /// Layers behind the model's that draft tokens.
-    static let drafting = "nextn_predict_layers"
-    static let all: Set<String> = [
-      convolution, state, groups, heads, inner, recurrent, interval, sections, drafting,
-    ]
-  }
-
   /// Multipliers, and what llama.cpp takes where a file of family `minicpm` lacks them.
   private enum MultiplierKeys {
     static let embedding = "embedding_scale"
@@ -103,13 +86,17 @@ extension GGUFDescription {
       throw keys.bad(DeltaKeys.drafting, "fewer layers than block_count, \(blocks)", "\(drafting)")
     }
     let layers = blocks - drafting
-    let nets = try readDeltaNets(keys, architecture, layers: layers, blocks: blocks)
-    let part = try readPart(keys, architecture, headDimension: headSize)
+    if let block = DraftingBlocks.first(withoutPartIn: layers..<blocks, of: manifest) {
+      throw keys.bad(
+        DeltaKeys.drafting, "blocks with tensors 'nextn', from block \(layers) on", "a block \(block) without one")
+    }
+    var assumed = keys.value("rope.freq_base") == nil ? ["rope.freq_base = 10000.0"] : []
+    let nets = try readDeltaNets(keys, architecture, layers: layers, blocks: blocks, &assumed)
+    let part = try readPart(keys, architecture, headDimension: headSize, &assumed)
     var rotary = try GGUFRotary(
       keys, rotaryTensors, headDimension: part.columns ?? headSize, contextLength: contextLength)
     (rotary.rotary.columns, rotary.rotary.sections) = part
     let arithmetic = Result { () throws(ModelError) in try GGUFArithmetic(manifest) }
-    var assumed = keys.value("rope.freq_base") == nil ? ["rope.freq_base = 10000.0"] : []
     let multipliers = Result { () throws(ModelError) in
       try readMultipliers(keys, architecture, layers: layers, &assumed)
     }
@@ -204,6 +191,7 @@ extension GGUFDescription {
   ) -> ModelError? {
     let head = description.attention.headDimension
     let hasNets = description.deltaNet != nil
+    if let problem = sectionsProblem(manifest, prefix, description) { return problem }
     if hasNets, description.normEpsilon != description.deltaNet?.epsilon {
       // The graph takes the epsilon of norms for queries and keys as well.
       return ModelError(
@@ -228,8 +216,6 @@ extension GGUFDescription {
       case "rope.dimension_count":
         let columns = description.rotaryDimension
         expected = entry.value.integer == columns ? nil : "\(columns), the head's size"
-      case DeltaKeys.sections:
-        expected = coversText(entry.value, description) ? nil : "parts that cover every frequency of a text's tokens"
       case "vocab_size":
         expected =
           entry.value.integer == description.vocabularySize
@@ -246,123 +232,7 @@ extension GGUFDescription {
   }
 }
 
-// MARK: - Delta nets
-
-extension GGUFDescription {
-  private static func draftingLayers(
-    _ keys: GGUFKeyReader, _ architecture: any Architecture
-  ) throws(GGUFModelError) -> Int {
-    guard architecture.keys.layerKinds == .deltaNets, let value = keys.value(DeltaKeys.drafting) else { return 0 }
-    guard let count = value.integer, 0...64 ~= count else {
-      throw keys.bad(DeltaKeys.drafting, "a number of layers", value.text())
-    }
-    return count
-  }
-
-  private static func readDeltaNets(
-    _ keys: GGUFKeyReader, _ architecture: any Architecture, layers: Int, blocks: Int
-  ) throws(GGUFModelError) -> (pattern: LayerPattern, shape: DeltaNetShape)? {
-    guard architecture.keys.layerKinds == .deltaNets else { return nil }
-    func size(_ key: String, _ range: ClosedRange<Int>) throws(GGUFModelError) -> Int {
-      let value = try keys.needed(key)
-      guard range.contains(value) else {
-        throw keys.bad(key, "\(range.lowerBound)…\(range.upperBound)", "\(value)")
-      }
-      return value
-    }
-    // What llama.cpp takes without the key.
-    let interval = try keys.integer(DeltaKeys.interval)
-    var pattern = LayerPattern.every(interval ?? 4)
-    if let value = keys.value(DeltaKeys.recurrent) {
-      guard case .array(.bool(let list)) = value, list.count == blocks else {
-        throw keys.bad(DeltaKeys.recurrent, "a flag for each of \(blocks) layers", value.text())
-      }
-      let listed: [LayerKind] = list.prefix(layers).map { $0 ? .deltaNet : .attention }
-      // Programs go by one of the two, older ones by the interval.
-      if let interval, listed.indices.contains(where: { listed[$0] != pattern.kind(ofLayer: $0) }) {
-        throw keys.bad(
-          DeltaKeys.interval, "the layers \(keys.prefix)\(DeltaKeys.recurrent) names", "another one in \(interval)")
-      }
-      pattern = LayerPattern(listed)
-    }
-    let heads = try size(DeltaKeys.heads, 1...(1 << 16))
-    let groups = try size(DeltaKeys.groups, 1...(1 << 16))
-    guard heads % groups == 0 else {
-      throw keys.bad(DeltaKeys.heads, "a multiple of group_count, \(groups)", "\(heads)")
-    }
-    let state = try size(DeltaKeys.state, 1...(1 << 12))
-    let inner = try keys.needed(DeltaKeys.inner)
-    guard inner == heads * state else {
-      throw keys.bad(DeltaKeys.inner, "\(heads * state), as the state has \(state) columns a head", "\(inner)")
-    }
-    return (
-      pattern,
-      DeltaNetShape(
-        keyHeads: groups, valueHeads: heads, keyDimension: state, valueDimension: state,
-        convolution: try size(DeltaKeys.convolution, 2...64))
-    )
-  }
-
-  /// The columns of a head that are rotated, and the parts of a position.
-  private static func readPart(
-    _ keys: GGUFKeyReader, _ architecture: any Architecture, headDimension: Int
-  ) throws(GGUFModelError) -> (columns: Int?, sections: [Int]?) {
-    guard case .part = architecture.keys.rotatedColumns else { return (nil, nil) }
-    let columns = try keys.integer("rope.dimension_count") ?? headDimension
-    guard columns % 2 == 0, columns <= headDimension else {
-      throw keys.bad("rope.dimension_count", "an even number up to the head's size, \(headDimension)", "\(columns)")
-    }
-    return (columns, keys.value(DeltaKeys.sections)?.integers.map { Array($0.prefix(3)) })
-  }
-
-  /// Whether every frequency goes by a part of the position that a text's tokens have: the fourth is 0 in a text, and
-  /// frequencies that go by it would not be rotated. Source: ggml `ggml_mrope_cache_init`, interleaved.
-  private static func coversText(_ value: MetadataValue, _ description: ModelDescription) -> Bool {
-    guard let parts = value.integers, parts.count == 3 || parts.count == 4, parts.allSatisfy({ 0...4096 ~= $0 })
-    else { return false }
-    return covers(parts, pairs: description.rotaryDimension / 2)
-  }
-
-  private static func covers(_ parts: [Int], pairs: Int) -> Bool {
-    let all = parts.reduce(0, +)
-    guard all > 0, parts.count >= 3 else { return false }
-    return (0..<pairs).allSatisfy { $0 % all < 3 * parts[$0 % all % 3] }
-  }
-
-  /// Keys of delta nets, and of heads that are rotated in part.
-  ///
-  /// - Throws: `GGUFModelError` for sizes the graph does not have.
-  private static func deltaEntries(
-    _ description: ModelDescription, _ refuse: (String, String, String) -> GGUFModelError
-  ) throws(GGUFModelError) -> [(key: String, value: MetadataValue)] {
-    guard let net = description.deltaNet else { return [] }
-    guard net.keyDimension == net.valueDimension else {
-      throw refuse(
-        "linear_value_head_dim", "\(net.valueDimension)", "the graph has heads of one size, here \(net.keyDimension)")
-    }
-    guard net.epsilon == description.normEpsilon else {
-      throw refuse("rms_norm_eps", "\(description.normEpsilon)", "the graph takes it for queries and keys as well")
-    }
-    // As llama.cpp's converter does without them.
-    let sections = (description.rotary.sections ?? [11, 11, 10]) + [0]
-    guard covers(sections, pairs: description.rotaryDimension / 2) else {
-      throw refuse("mrope_section", "\(sections)", "the graph would not rotate every frequency of a text")
-    }
-    func number(_ value: Int) -> MetadataValue { .uint32(UInt32(clamping: value)) }
-    var result: [(key: String, value: MetadataValue)] = [
-      (DeltaKeys.sections, .array(.int32(sections.map { Int32(clamping: $0) }))),
-      (DeltaKeys.convolution, number(net.convolution)), (DeltaKeys.state, number(net.keyDimension)),
-      (DeltaKeys.groups, number(net.keyHeads)), (DeltaKeys.heads, number(net.valueHeads)),
-      (DeltaKeys.inner, number(net.valueWidth)),
-      (
-        DeltaKeys.recurrent,
-        .array(.bool((0..<description.layers).map { description.kind(ofLayer: $0) == .deltaNet }))
-      ),
-    ]
-    if case .every(let interval) = description.layerPattern { result.append((DeltaKeys.interval, number(interval))) }
-    return result
-  }
-}
+// MARK: - Reading keys
 
 /// Reads keys of an architecture.
 struct GGUFKeyReader {

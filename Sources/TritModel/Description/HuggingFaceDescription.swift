@@ -201,8 +201,9 @@ public enum HuggingFaceDescription {
     }
     // transformers' other name for it.
     guard let activation = name == "swish" ? .silu : GateActivation(rawValue: name) else {
-      let supported = GateActivation.allCases.map(\.rawValue).joined(separator: " or ")
-      throw reader.error(.unsupportedValue(expected: supported, found: name), "hidden_act")
+      // Another that is computed here would be no less wrong for a model of this class.
+      throw reader.error(
+        .unsupportedValue(expected: "\(defaults.activation.rawValue), which its class has", found: name), "hidden_act")
     }
     return activation
   }

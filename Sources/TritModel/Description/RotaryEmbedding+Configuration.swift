@@ -21,7 +21,7 @@ extension RotaryEmbedding {
     // Beside the settings in some files; transformers gives it priority over one among them.
     let outer = try reader.integer("original_max_position_embeddings")
     var found: [(theta: Double?, scaling: RotaryScaling, key: String)] = []
-    for key in ["rope_parameters", "rope_scaling"] {
+    for key in settingsKeys {
       guard var nested = try reader.nested(key) else { continue }
       let theta = try nested.positive("rope_theta")
       switch rotated {
@@ -36,6 +36,9 @@ extension RotaryEmbedding {
     if found.count == 2, found[0].scaling != found[1].scaling {
       throw reader.error(
         .contradiction(expected: "the scaling of rope_parameters", found: found[1].scaling.name), "rope_scaling")
+    }
+    if case .part = rotated, !found.contains(where: { $0.key == settingsKeys[0] && $0.theta != nil }) {
+      try refuseDefaultsOfMLX(reader, defaultTheta)
     }
     let thetas = try found.compactMap(\.theta) + ([reader.positive("rope_theta")].compactMap { $0 })
     guard let theta = thetas.first else {
@@ -53,6 +56,8 @@ extension RotaryEmbedding {
 
   private static let factorKey = "partial_rotary_factor"
   private static let sectionsKey = "mrope_section"
+  /// Where the settings of either version of transformers stand.
+  private static let settingsKeys = ["rope_parameters", "rope_scaling"]
   private static let partKeys: Set<String> = [factorKey, sectionsKey, "mrope_interleaved"]
 
   /// Which columns are rotated, and how a position of three parts goes to frequencies. Of a text the three are equal,
@@ -63,32 +68,50 @@ extension RotaryEmbedding {
     guard case .part(let standard) = rotated else {
       return (nil, nil)
     }
-    var factors: [Double] = []
-    var sections: [Int]?
-    if let factor = try reader.positive(factorKey) { factors.append(factor) }
-    for key in ["rope_parameters", "rope_scaling"] {
+    var factors: [(value: Double, location: ErrorLocation)] = []
+    var sections: (parts: [Int], location: ErrorLocation)?
+    if let factor = try reader.positive(factorKey) { factors.append((factor, reader.location(factorKey))) }
+    for key in settingsKeys {
       guard var nested = try reader.nested(key) else { continue }
-      if let factor = try nested.positive(factorKey) { factors.append(factor) }
+      if let factor = try nested.positive(factorKey) { factors.append((factor, nested.location(factorKey))) }
       _ = try nested.flag("mrope_interleaved", default: true)
       guard let value = nested.value(sectionsKey) else { continue }
       let list = value.array?.compactMap { $0.number?.integer }
       guard let list, list.count == value.array?.count, list.count == 3, list.allSatisfy({ 0...4096 ~= $0 }) else {
         throw nested.error(.wrongType(expected: "three whole numbers", found: nested.describe(value)), sectionsKey)
       }
-      sections = list
+      sections = (list, nested.location(sectionsKey))
     }
-    let factor = factors.first ?? standard
+    let factor = factors.first ?? (value: standard, location: reader.location(factorKey))
     if factors.isEmpty { reader.noteAssumption("\(factorKey) = \(standard)") }
-    if let other = factors.first(where: { $0 != factor }) {
-      throw reader.error(.contradiction(expected: "one factor, \(factor)", found: "\(other)"), factorKey)
-    }
-    let columns = Int(exactly: (Double(sizes.headDimension) * min(factor, 2)).rounded(.towardZero)) ?? 0
-    guard factor <= 1, columns >= 2, columns % 2 == 0 else {
+    if let other = factors.first(where: { $0.value != factor.value }) {
       throw reader.error(
-        .unsupportedValue(expected: "a share of \(sizes.headDimension) columns that is even", found: "\(factor)"),
-        factorKey)
+        .contradiction(expected: "one factor, \(factor.value)", found: "\(other.value)"), factorKey)
     }
-    return (columns, sections)
+    let columns = Int(exactly: (Double(sizes.headDimension) * min(factor.value, 2)).rounded(.towardZero)) ?? 0
+    guard factor.value <= 1, columns >= 2, columns % 2 == 0 else {
+      throw ModelError(
+        .unsupportedValue(
+          expected: "a share of \(sizes.headDimension) columns that is even", found: "\(factor.value)"),
+        location: factor.location)
+    }
+    if let sections, let expected = RotarySections.fault(sections.parts, columns: columns) {
+      throw ModelError(
+        .contradiction(expected: expected, found: "\(sections.parts)"), location: sections.location)
+    }
+    return (columns, sections?.parts)
+  }
+
+  /// Throws for a model of MLX without theta among its settings: mlx-lm looks nowhere else, and takes another number than
+  /// transformers does. Source: mlx-lm 0.32.2 `qwen3_5.py`, `TextModelArgs`.
+  private static func refuseDefaultsOfMLX(
+    _ reader: ConfigurationReader, _ defaultTheta: Double
+  ) throws(ModelError) {
+    guard reader.isForMLX else { return }
+    throw reader.error(
+      .contradiction(
+        expected: "a number here, as without it mlx-lm takes 100000.0 and transformers rope_theta or \(defaultTheta)",
+        found: "nothing"), settingsKeys[0] + ".rope_theta")
   }
 
   /// `rope_parameters` of a class that rotates a part of each head.

@@ -25,6 +25,18 @@ struct DraftingBlocks {
       })
   }
 
+  /// The first of blocks that are said to draft of which there are tensors, and none is a part that drafts.
+  static func first(withoutPartIn blocks: Range<Int>, of manifest: ModelManifest) -> Int? {
+    var found: Set<Int> = []
+    var drafting: Set<Int> = []
+    for tensor in manifest.tensors {
+      guard let place = place(tensor.name), blocks.contains(place.block) else { continue }
+      found.insert(place.block)
+      if place.rest.hasPrefix(part) { drafting.insert(place.block) }
+    }
+    return found.subtracting(drafting).min()
+  }
+
   /// Whether a tensor of the file belongs to one of them.
   func hold(_ name: String) -> Bool {
     guard !numbers.isEmpty, let place = DraftingBlocks.place(name) else { return false }

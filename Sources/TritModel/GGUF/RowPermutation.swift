@@ -166,6 +166,14 @@ extension ModelDescription {
     try permutation(place.template.columnOrder, count: columns, place, file)
   }
 
+  /// How many columns stay together where a GGUF file has columns in another order; nil where it has none so.
+  package var columnsMovedTogether: Int? {
+    guard let net = deltaNet, net.valueHeads != net.keyHeads,
+      architecture.modules.contains(where: { $0.columnOrder == .valueHeads })
+    else { return nil }
+    return net.valueDimension
+  }
+
   private func permutation(
     _ order: ModuleTemplate.RowOrder, count: Int, _ place: ModulePlace, _ file: String
   ) throws(GGUFModelError) -> RowPermutation? {

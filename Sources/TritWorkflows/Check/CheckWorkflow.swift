@@ -85,6 +85,10 @@ public struct CheckWorkflow: Sendable {
       result.notes += sibling.notes
       result.cautions += sibling.cautions
     }
+    if let assumed = survey.structure?.assumed, !assumed.isEmpty {
+      let list = assumed.joined(separator: ", ")
+      result.cautions.append("settings the files leave out, with the loaders' defaults that were taken: \(list)")
+    }
     var predictsText: Bool?
     // What is wrong already needs no text to show it.
     if result.count(.error) == 0 {

@@ -61,10 +61,7 @@ struct ValueCheck: Sendable {
     // What every reader computes for itself, and no conversion carries over.
     if TensorInventory.isDerivedBuffer(name) { return [] }
     var result: [CheckFinding] = []
-    if let first = counts.firstNonFinite {
-      result.append(
-        CheckFinding(.nonFinite, name, "\(counts.nonFinite) values are infinite or NaN, the first at element \(first)"))
-    }
+    if let first = counts.firstNonFinite { result.append(nonFinite(counts.nonFinite, first, tensor)) }
     if counts.invalid > 0 {
       let columns = max(1, tensor.shape.columns)
       let place = counts.firstInvalid.map { ", the first in row \($0 / columns), column \($0 % columns)" } ?? ""
@@ -87,6 +84,16 @@ struct ValueCheck: Sendable {
         CheckFinding(.deadColumns, name, ValueCheck.list("column", counts.deadColumns, of: tensor.shape.columns)))
     }
     return result
+  }
+
+  /// What is said of numbers that are not finite: of the file's own, where it holds others in their place.
+  private func nonFinite(_ count: Int, _ first: Int, _ tensor: TensorDescriptor) -> CheckFinding {
+    guard let held = (source as? GGUFModelView)?.storedNumber(first, of: tensor) else {
+      return CheckFinding(
+        .nonFinite, tensor.name, "\(count) values are infinite or NaN, the first at element \(first)")
+    }
+    let what = held.lacks ?? "infinite or NaN"
+    return CheckFinding(.nonFinite, held.tensor, "\(count) values: \(what), one of them at element \(held.index)")
   }
 
   /// What is said of a tensor of nothing but zeros; nil where that is nothing to speak of.

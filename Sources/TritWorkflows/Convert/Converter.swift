@@ -77,7 +77,9 @@ public struct ConvertWorkflow: Sendable {
     }
     if let calibration { plan.remarks["calibration"] = .object(calibration.record) }
     let writer = try OutputWriter(plan, source: source, work: work, rehearsal: rehearsal)
-    let streamed = try WorkflowError.locating(source) { try stream(plan, source, calibration, to: writer) }
+    let streamed = try ScaleRoom.naming(source, plan.survey, request) {
+      try stream(plan, source, calibration, to: writer)
+    }
     try writer.complete()
     try source.checkUnchanged()
     // The disk writes while the audit reads; both must be done before anything is put in place.

@@ -216,7 +216,11 @@ extension ConversionPlan {
   public var runtimes: [RuntimeRow] {
     // The table knows forms; rotation is none of them.
     if keepsRotation { return [] }
-    return survey.architecture.map { RuntimeTable.known($0.className, OutputForm(request)) } ?? []
+    guard let family = survey.architecture else { return [] }
+    let form = OutputForm(request)
+    let lacking =
+      form.isGGUF ? GGUFLoaderKeys.missing(family) { key in ggufEntries.first { $0.key == key }?.value } : nil
+    return RuntimeTable.known(family.className, form, lacking: lacking)
   }
 
   /// The programs that load the result, by name: this one where there is no other.

@@ -38,6 +38,17 @@ extension Planner {
     return nil
   }
 
+  /// Whether dense weights that stay rotated are trits as they are stored, which they stay in other forms.
+  func holdsRotatedTrits() throws -> Bool {
+    guard let view = source as? any ModelView else { return false }
+    let rotated = zip(source.manifest.tensors, survey.roles).filter { tensor, role in
+      role.isProjection && tensor.encoding.dtype?.isFloatWeight == true && view.rotation(of: tensor) != nil
+    }.map(\.0)
+    guard !rotated.isEmpty else { return false }
+    let sample = try NativenessProbe(.usual).sample(source, rotated)
+    return sample.ternary == sample.tensors
+  }
+
   /// Whether a tensor was rotated and is read as the ordinary matrix.
   func isUnfolded(_ tensor: TensorDescriptor) -> Bool {
     (source as? any ModelView)?.unfoldedBlock(of: tensor) != nil

@@ -37,7 +37,7 @@ package struct Planner {
       ?? (request.unfolds || survey.binaryType != nil ? .f16 : Planner.denseType(of: source, sampler))
   }
 
-  package func plan() throws -> ConversionPlan { try WorkflowError.locating(source) { try made() } }
+  package func plan() throws -> ConversionPlan { try ScaleRoom.naming(source, survey, request) { try made() } }
 
   private func made() throws -> ConversionPlan {
     try (source as? GGUFModelView)?.checkHasTensors()
@@ -73,7 +73,7 @@ package struct Planner {
     warnCopies(tensors, &warnings)
     try warnTables(tensors, &warnings)
     let hasTrits = tensors.contains { $0.becomesTernary || $0.isTernaryCopy || $0.step == .restore }
-    guard request.unfolds || survey.binaryType != nil || hasTrits else {
+    guard request.unfolds || rotation != nil || survey.binaryType != nil || hasTrits else {
       throw WorkflowError(
         request.target == .trainable ? .nothingToRestore(kind: survey.kind.phrase) : .nothingToQuantize,
         file: source.manifest.path)
@@ -489,6 +489,7 @@ package struct Planner {
   }
 
   private func checkNativeness(_ warnings: inout [String]) throws {
+    if try holdsRotatedTrits() { return }
     switch survey.kind {
     case .latent, .ternaryDense, .packed: return
     case .ordinary, .undetermined:

@@ -43,9 +43,10 @@ extension InspectResult {
     if let shape { facts.append(ReportFact("Shape", .text(shape))) }
     if let tokenizer { facts.append(ReportFact("Tokenizer", .text(tokenizer))) }
     if !manifest.tensors.isEmpty { facts.append(ReportFact("Bits", .text(bitsByRole), key: "bits_by_role")) }
-    if let form, let architecture = survey.architecture {
-      facts.append(InspectResult.loading(RuntimeTable.known(architecture.className, form)))
+    if let assumed = survey.structure?.assumed, !assumed.isEmpty {
+      facts.append(ReportFact("Assumed", .text(assumed.joined(separator: ", ")), note: "the files do not say it"))
     }
+    if let loading { facts.append(loading) }
     facts.append(ReportFact("Next", .text(nextCommand), key: "next"))
     return facts
   }
@@ -121,14 +122,24 @@ extension InspectResult {
     }
   }
 
-  private static func loading(_ rows: [RuntimeRow]) -> ReportFact {
+  /// Programs that load the file; nil where nothing is known. The table speaks of models whose settings are understood.
+  private var loading: ReportFact? {
+    guard let form, let family = survey.architecture else { return nil }
+    let isUnderstood = (try? survey.description.get()) != nil
+    let lacking = form.isGGUF ? GGUFLoaderKeys.missing(family) { manifest.entry($0) } : nil
+    guard isUnderstood || lacking != nil else { return nil }
+    let rows = RuntimeTable.known(family.className, form, lacking: lacking)
     func names(_ outcome: String) -> String? {
       let names = rows.filter { $0.outcome.name == outcome }.map(\.runtime.name)
       return names.isEmpty ? nil : names.joined(separator: ", ")
     }
+    let notes = [
+      names("misreads").map { "misread by \($0)" },
+      lacking.map { "llama.cpp refuses it: '\($0)' is missing" },
+    ].compactMap { $0 }
     return ReportFact(
-      "Loads in", .text(names("loads") ?? "tritsmith"), key: "loaded_by",
-      note: names("misreads").map { "misread by \($0)" })
+      "Loads in", .text(isUnderstood ? names("loads") ?? "tritsmith" : "no program that is known"), key: "loaded_by",
+      note: notes.isEmpty ? nil : notes.joined(separator: "; "))
   }
 
   // MARK: - What to do
@@ -136,49 +147,30 @@ extension InspectResult {
   private var nextCommand: String {
     let path = InspectResult.shellWord(manifest.path)
     if vocabularyAlone != nil { return "tritsmith tokenize \(path) --text \"In the beginning\"" }
+    let (check, run) = ("tritsmith check \(path)", "tritsmith run \(path) --prompt \"In the beginning\"")
+    if case .failure(let error) = survey.description, error.kind != .noConfiguration, !error.isNotUnderstood {
+      return check
+    }
     let isUnderstood = (try? survey.description.get()) != nil
+    if isRotated, isUnderstood { return run }
+    // Layers of hf-packed round inputs, which models of some families take as they are.
+    let takesPlainInputs = survey.architecture?.defaults.packedProjections == .linear
     switch survey.kind {
     case .latent: return "tritsmith convert \(path) OUTPUT --to hf-packed"
-    case .ternaryDense where survey.finest == .tensor: return "tritsmith convert \(path) OUTPUT --to hf-packed"
-    case .ternaryDense: return "tritsmith convert \(path) \(groupedOutput(survey.finest))"
-    case .packed where manifest.format != GGUFFormat.id:
-      return "tritsmith convert \(path) \(groupedOutput(finestPacked))"
-    case .packed, .ordinary:
-      return isUnderstood ? "tritsmith run \(path) --prompt \"In the beginning\"" : "tritsmith check \(path)"
-    case .undetermined: return "tritsmith check \(path)"
+    case .ternaryDense where survey.finest == .tensor && !takesPlainInputs:
+      return "tritsmith convert \(path) OUTPUT --to hf-packed"
+    case .ternaryDense: return "tritsmith convert \(path) \(groupedOutput)"
+    case .packed where manifest.format != GGUFFormat.id: return "tritsmith convert \(path) \(groupedOutput)"
+    case .packed, .ordinary: return isUnderstood ? run : check
+    case .undetermined: return check
     }
-  }
-
-  /// How many weights share a scale where the fewest do, as headers say; nil where they do not.
-  private var finestPacked: ScaleGranularity? {
-    var finest = ScaleGranularity.tensor
-    for tensor in manifest.tensors where tensor.encoding.isTernary {
-      guard let scale = tensor.scale else { return nil }
-      switch (finest, scale.granularity) {
-      case (_, .tensor), (.group, .row): continue
-      case (.tensor, let found), (.row, let found): finest = found
-      case (.group(let one), .group(let other)): finest = .group(columns: TernaryScale.commonDivisor(one, other))
-      }
-      // Scales of F32 may have more digits than blocks of GGUF hold.
-      if scale.storage == .f32 { return nil }
-    }
-    return finest
   }
 
   /// An output with room for the scales: the first GGUF layout that has it and whose blocks the rows fill, or TritPack,
   /// which takes all.
-  private func groupedOutput(_ finest: ScaleGranularity?) -> String {
-    let projections = zip(manifest.tensors, survey.roles).filter { $1.isProjection && $0.shape.isMatrix }.map(\.0)
-    guard let finest, !projections.contains(where: { $0.encoding == .dense(.f32) }) else { return "OUTPUT.tritpack" }
-    if finest == .tensor { return "model.gguf" }
-    let types: [GGUFWeightType] = [.pq2, .q2]
-    let fitting = types.first { type in
-      guard let layout = GGUFOptions(weights: type).layout.flatMap(LayoutRegistry.layout),
-        layout.embeddedScale?.granularity.holds(finest) == true
-      else { return false }
-      return projections.allSatisfy { (try? layout.checkForWriting($0.shape)) != nil }
-    }
-    return fitting.map { "model.gguf --layout \($0.rawValue)" } ?? "OUTPUT.tritpack"
+  private var groupedOutput: String {
+    guard let type = ScaleRoom(manifest, survey, isRotated: isRotated).types.first else { return "OUTPUT.tritpack" }
+    return "model.gguf" + (type == GGUFOptions().weights ? "" : " --layout \(type.rawValue)")
   }
 
   /// A path as a shell takes it for one word.

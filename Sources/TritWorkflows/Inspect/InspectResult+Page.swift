@@ -108,7 +108,11 @@ extension InspectResult {
       odd.append(
         "What the stored scales mean is \(finding.isConflicting ? "contradicted by the evidence" : "not known")")
     }
-    if survey.className == nil { odd.append("No model class is named") }
+    if survey.className == nil {
+      let named = manifest.entry(GGUFDescription.architectureKey)?.string
+      odd.append(
+        named.map { "No model class is read of '\(printable($0, limit: 60))'" } ?? "No model class is named")
+    }
     return odd
   }
 

@@ -60,6 +60,8 @@ public struct InspectResult: Sendable {
   public var rotation: WeightRotation?
   /// Name and licence, where they are stated.
   public var identity: StatedIdentity
+  /// Whether the files say, in whatever form, that weights are rotated.
+  var isRotated = false
 
   /// False when evidence on the scale convention was asked for and does not decide it.
   public var hasProvenScale: Bool { manifest.scaleFinding.evidence.isEmpty || manifest.scaleFinding.convention != nil }
@@ -93,7 +95,8 @@ public struct InspectWorkflow: Sendable {
     let source = try FormatRegistry.open(request.path, request.open)
     // A GGUF file is listed as it is; what its tensors are for is told by the names they have elsewhere.
     let isGGUF = source.manifest.format == GGUFFormat.id
-    let view = isGGUF ? try? GGUFModelView(source, hasCompanions: false, keepsRotation: true) : nil
+    var unread: (any DiagnosticError)?
+    let view = isGGUF ? InspectWorkflow.view(of: source, &unread) : nil
     let checkpoint = isGGUF ? nil : try? CheckpointView(source, keepsRotation: true)
     // Over a network a look stays small, unless all weights are read anyway.
     let isBrief = RemoteFolders.contains(source.manifest.path) && !readsWeights
@@ -142,6 +145,7 @@ public struct InspectWorkflow: Sendable {
     if case .failure(let error) = survey.description, case .rotatedModules = error.kind {
       manifest.notes.append(error.placedSummary)
     }
+    if let note = unread?.placedSummary, !manifest.notes.contains(note) { manifest.notes.append(note) }
     if request.proof.isAsked {
       let evidence = try request.proof.evidence(for: request.path, request.open, work: work)
       manifest.scaleFinding = manifest.scaleFinding.adding(evidence)
@@ -149,7 +153,17 @@ public struct InspectWorkflow: Sendable {
     return InspectResult(
       manifest: manifest, survey: survey, tensors: tensors, recipe: Recipe.recorded(in: source),
       hasStatistics: request.statistics, chatTemplate: try ChatTemplateFinding(of: source), rotation: rotation,
-      identity: StatedIdentity(of: source))
+      identity: StatedIdentity(of: source), isRotated: shown?.storedRotation != nil)
+  }
+
+  /// A GGUF file as a model; nil where its keys describe none, and why.
+  private static func view(of source: any TensorSource, _ problem: inout (any DiagnosticError)?) -> GGUFModelView? {
+    do {
+      return try GGUFModelView(source, hasCompanions: false, keepsRotation: true)
+    } catch {
+      problem = error as? any DiagnosticError
+      return nil
+    }
   }
 
   private func addStatistics(to tensors: inout [InspectedTensor], _ source: any TensorSource) throws {

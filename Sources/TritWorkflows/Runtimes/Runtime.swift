@@ -55,6 +55,19 @@ public struct RuntimeRow: Sendable {
   }
 }
 
+extension RuntimeRow {
+  /// What is known of a file without a key that llama.cpp needs: of programs made of it nothing is, but what they refuse
+  /// anyway.
+  fileprivate func lacking(_ key: String) -> RuntimeRow? {
+    guard RuntimeTable.madeOfLlamaCpp.contains(runtime) else { return self }
+    if case .refuses = outcome { return self }
+    guard runtime == RuntimeTable.llamaCpp else { return nil }
+    var result = self
+    (result.outcome, result.evidence) = (.refuses("'\(key)' is missing"), .source)
+    return result
+  }
+}
+
 extension RuntimeTable {
   /// What is known of a program, a family and a form; nil when nothing is.
   public static func row(_ runtime: Runtime, _ family: String, _ form: OutputForm) -> RuntimeRow? {
@@ -63,8 +76,11 @@ extension RuntimeTable {
 
   /// What is known of every program about a family in a form: those that load it first, tried ones before those only
   /// read about.
-  public static func known(_ family: String, _ form: OutputForm) -> [RuntimeRow] {
-    let known = runtimes.compactMap { row($0, family, form) }
+  ///
+  /// - Parameter key: that the file lacks and llama.cpp needs; nil where all are there.
+  public static func known(_ family: String, _ form: OutputForm, lacking key: String? = nil) -> [RuntimeRow] {
+    let rows = runtimes.compactMap { row($0, family, form) }
+    let known = key.map { key in rows.compactMap { $0.lacking(key) } } ?? rows
     let loading = known.filter { $0.outcome == .loads }
     return loading.filter { $0.evidence == .tried } + loading.filter { $0.evidence == .source }
       + known.filter { $0.outcome != .loads }

@@ -25,6 +25,9 @@ public enum RuntimeTable {
     transformers, onebitllms, llamaCpp, bitnetCpp, bitnetCppRows, bitnetCppARM, ikLlamaCpp, mlxLM,
   ]
 
+  /// Programs that read the keys of a GGUF file as llama.cpp does.
+  static let madeOfLlamaCpp: Set<Runtime> = [llamaCpp, bitnetCpp, bitnetCppRows, bitnetCppARM, ikLlamaCpp]
+
   private static let dense: [OutputForm] = [.gguf(.bf16), .gguf(.f16), .gguf(.f32)]
   private static let ternary: [OutputForm] = [.gguf(.tq1), .gguf(.tq2)]
   private static let forked: [OutputForm] = [.gguf(.pq2), .gguf(.ptq1)]

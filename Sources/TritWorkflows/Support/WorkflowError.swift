@@ -78,6 +78,8 @@ public struct WorkflowError: DiagnosticError, Equatable {
 
   public var kind: Kind
   public var location: ErrorLocation
+  /// Options that write the same model with all of its scales; nil where it was not looked for them.
+  var holders: [String]?
 
   public init(_ kind: Kind, file: String? = nil, tensor: String? = nil, field: String? = nil) {
     self.kind = kind
@@ -170,6 +172,8 @@ public struct WorkflowError: DiagnosticError, Equatable {
     case .copiesNotFinite:
       "repair the checkpoint ('tritsmith check' lists every such tensor), or copy it as it is with --allow-nonfinite"
     case .doesNotFit: "leave it dense with --keep, or write TritPack, which takes any size"
+    case .oneScaleOnly where holders != nil:
+      "write \(WorkflowError.alternatives(holders ?? [])), which have room for its scales"
     case .oneScaleOnly:
       "write --to tritpack, --to dense, --to mlx, or --to gguf --layout Q2_0, PQ2_0 or PTQ1_0, which hold scales per row "
         + "and group"
@@ -191,9 +195,13 @@ public struct WorkflowError: DiagnosticError, Equatable {
     case .notNative: "leave --require-native out to convert anyway, and measure the loss"
     case .invalidCodes: "the file is damaged or its packing is another one"
     case .auditFailed: "please report this: it is a fault of this program or of the disk"
-    case .tensorsDoNotFit: "store these as F16 with --misfits dense, or choose another --layout"
+    case .tensorsDoNotFit:
+      "store these as F16 with --misfits dense, or "
+        + (holders.map { "write " + WorkflowError.alternatives($0) } ?? "choose another --layout")
     case .scalesDiffer(_, let layout, _):
-      "write \(WorkflowError.holders(besides: layout))TritPack or dense weights"
+      "write "
+        + (holders.map { WorkflowError.alternatives($0) + ", which have room for its scales" }
+          ?? WorkflowError.holders(besides: layout) + "TritPack or dense weights")
         + (layout.hasPrefix("I2_S") ? "" : "; --allow-scale-loss keeps the trits and the largest of the scales")
     case .scaleDoesNotFit(let scale): scale.remedy
     case .partlyTernary: "say what it is: --keep leaves it an ordinary matrix, --quantize makes it ternary"
@@ -203,8 +211,8 @@ public struct WorkflowError: DiagnosticError, Equatable {
     case .recipeNeedsDense: "use --to hf-packed or --to dense, which take packed models as they are"
     case .recipeQuantizesAll: "use --to hf-packed or --to dense, which quantize projections only"
     case .rotatedWeights:
-      "--unfold writes the ordinary weights, with --to dense or --to gguf --layout F16; --to gguf without it keeps the "
-        + "weights rotated, and their keys"
+      "--unfold writes the ordinary weights, with --to dense or --to gguf --layout F16; --to gguf with the file's own "
+        + "--layout keeps them rotated, and their keys"
     case .rotatedTensorLeftOut: "--unfold writes the ordinary weights"
     case .notRotated:
       "leave --unfold out; whether a file is rotated without saying so, 'tritsmith compare' tells beside another form of it"
@@ -249,6 +257,12 @@ extension WorkflowError.Kind {
 }
 
 extension WorkflowError {
+  /// "a, b or c".
+  static func alternatives(_ names: [String]) -> String {
+    guard names.count > 1, let last = names.last else { return names.first ?? "" }
+    return names.dropLast().joined(separator: ", ") + " or " + last
+  }
+
   /// What may hold scales that a layout does not, for a remedy: forms with smaller groups.
   fileprivate static func holders(besides layout: String) -> String {
     switch layout {

@@ -15,6 +15,8 @@ struct DensePermission: Sendable {
   enum Reason: Sendable {
     case source
     case user
+    /// Neither: rotated weights stored as dense numbers are an ordinary model's, or trits of that basis. Both may stay.
+    case rotation
   }
 
   private var globs: [Glob]
@@ -22,6 +24,7 @@ struct DensePermission: Sendable {
   private var modules: [String]
   private var names: Set<ExactString>
   private var binary: Set<ExactString> = []
+  private var rotated: Set<ExactString> = []
   /// The source is packed: what is dense there was left so on purpose.
   private var sourceIsPacked: Bool
 
@@ -33,6 +36,10 @@ struct DensePermission: Sendable {
     names = request.plannedDense
     binary = Set(
       source.manifest.tensors.filter { ModelSurvey.binaryType(of: $0, source) != nil }.map { ExactString($0.name) })
+    if let view = source as? any ModelView {
+      let dense = source.manifest.tensors.filter { !$0.encoding.isTernary && view.rotation(of: $0) != nil }
+      rotated = Set(dense.map { ExactString($0.name) })
+    }
     sourceIsPacked = kind == .packed
   }
 
@@ -57,6 +64,7 @@ struct DensePermission: Sendable {
     {
       return .source
     }
+    if rotated.contains(ExactString(tensor)) { return .rotation }
     return names.contains(ExactString(tensor)) || globs.contains { $0.matches(tensor) } ? .user : nil
   }
 

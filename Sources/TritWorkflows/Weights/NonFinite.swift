@@ -125,8 +125,8 @@ struct FiniteCheck: Sendable {
   }
 
   private let form: Form
-  private let tensor: String
-  private let file: String
+  private let tensor: TensorDescriptor
+  private let source: any TensorSource
   /// The largest magnitude a norm's weight may have; nil for other tensors.
   private let limit: Float?
   private let large: LargeNumbers?
@@ -149,8 +149,8 @@ struct FiniteCheck: Sendable {
     } else {
       return nil
     }
-    self.tensor = tensor.name
-    file = source.manifest.files[tensor.location.file].path
+    self.tensor = tensor
+    self.source = source
   }
 
   /// - Parameter start: of the bytes in the tensor, at the beginning of an element; in blocks at any even number.
@@ -168,7 +168,11 @@ struct FiniteCheck: Sendable {
     case .blocks(let codec): found = NonFinite.firstScale(in: bytes, from: start, codec)
     }
     guard let found else { return }
-    throw WorkflowError(.copiesNotFinite(index: found.index, value: found.value), file: file, tensor: tensor)
+    // Of numbers that stand for others the file's own are spoken of.
+    let held = (source as? GGUFModelView)?.storedNumber(found.index, of: tensor)
+    throw WorkflowError(
+      .copiesNotFinite(index: held?.index ?? found.index, value: held?.lacks ?? found.value),
+      file: source.manifest.files[tensor.location.file].path, tensor: held?.tensor ?? tensor.name)
   }
 
   private func tooLarge(_ bytes: RawSpan, _ dtype: DType) -> (index: Int, value: String)? {

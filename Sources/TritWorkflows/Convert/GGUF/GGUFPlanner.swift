@@ -137,6 +137,9 @@ struct GGUFPlanner {
     where request.unfolds && role.isProjection || (source as? any ModelView)?.unfoldedBlock(of: tensor) != nil:
       let asked = role.isProjection ? nil : request.gguf.embeddings?.encoding
       return (asked ?? .dense(request.gguf.weights.dtype ?? .f16), .recode)
+    case .dense where staysRotated(tensor, role) && !isKept && !isForced:
+      let encoding = TensorEncoding.dense(request.gguf.weights.dtype ?? .f16)
+      return (encoding, encoding == tensor.encoding ? .copy : .recode)
     case .dense(let dtype):
       if !isKept, isForced || role.isProjection && !Planner.staysDense(tensor, role, survey) {
         if tensor.shape.isMatrix, dtype.isFloatWeight {
@@ -163,6 +166,12 @@ struct GGUFPlanner {
       let isSame = encoding == tensor.encoding || encoding.blockCodec != nil && encoding == stored(tensor)
       return (encoding, isSame ? .copy : .recode)
     }
+  }
+
+  /// Whether a projection is dense in the output as in the source, in the basis it is rotated into: what its weights are
+  /// turned back says nothing of the numbers that stand there, so none of them is made a trit.
+  private func staysRotated(_ tensor: TensorDescriptor, _ role: TensorRole) -> Bool {
+    role.isProjection && request.gguf.layout == nil && (source as? any ModelView)?.rotation(of: tensor) != nil
   }
 
   private func ternaryForm(
