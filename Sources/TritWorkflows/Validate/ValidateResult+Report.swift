@@ -82,10 +82,9 @@ extension ValidateResult {
 
   /// What was compared, in one sentence.
   private var conclusion: String {
-    // A position without numbers is beside those that are counted, and agrees with none.
-    let lost = agreement.nonFinitePositions
-    let doAgree = lost == 0 && gatesOfLogits.allSatisfy(\.passed)
-    var text = "logits \(doAgree ? "agree" : "do not agree") on \(agreement.positions + lost) positions"
+    // Positions without numbers are among those that are counted, and agree with none.
+    let doAgree = agreement.nonFinitePositions == 0 && gatesOfLogits.allSatisfy(\.passed)
+    var text = "logits \(doAgree ? "agree" : "do not agree") on \(agreement.positions) positions"
     text += " of \(self.text)"
     if !steps.isEmpty {
       let origin = "from the reference's input" + (stepsInReference ? ", in reference arithmetic" : "")

@@ -5,7 +5,7 @@ import TritModel
 
 /// How far a model Q is from a model P over all positions of all prompts; everything in Double.
 public struct LogitAgreement: Sendable, Hashable {
-  /// Tokens that got logits.
+  /// Tokens that got logits, finite or not.
   public var positions: Int
   /// Positions where a logit of either side is infinite or not a number; they are in none of the other numbers.
   public var nonFinitePositions: Int
