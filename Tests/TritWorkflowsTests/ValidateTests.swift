@@ -200,8 +200,12 @@ struct ValidateTests {
       try ValidateWorkflow(ValidateRequest(path: file, against: falcon)).run()
     }
     let states = Fixtures.checkpoint("falcon-e-tiny/reference/bitnet/hidden_prompt0.safetensors")
-    #expect(throws: RunError(.neitherModelNorLogits, file: states)) {
+    #expect(throws: RunError(.statesAsReference, file: states)) {
       try ValidateWorkflow(ValidateRequest(path: falcon, against: states)).run()
+    }
+    let numbers = Fixtures.golden("rounding.safetensors")
+    #expect(throws: RunError(.neitherModelNorLogits, file: numbers)) {
+      try ValidateWorkflow(ValidateRequest(path: falcon, against: numbers)).run()
     }
     var other = ValidateRequest(path: falcon, against: file)
     other.referenceOptions = RunOptions(projections: .plain)
