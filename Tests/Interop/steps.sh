@@ -182,7 +182,8 @@ bonsai_steps() {
   local form logits=$BONSAI/reference/unpacked/logits.safetensors gates
   gates=(--max-mean-kl 1e-9 --max-logit-nmse 1e-9 --min-top1 1)
   for form in unpacked mlx-2bit gguf/{q2_0-g64,q2_0-g128-legacy,pq2_0,ptq1_0}.gguf; do
-    step "$form computes what transformers does" "$tritsmith" validate "$BONSAI/$form" --against "$logits" "${gates[@]}"
+    step "$form computes what transformers does" "$tritsmith" validate "$BONSAI/$form" --against "$logits" \
+      --against-hidden "$BONSAI/reference/unpacked/hidden_prompt0.safetensors" "${gates[@]}"
   done
   mkdir "$out/yarn" && cp "$BONSAI/unpacked/"* "$out/yarn" && cp -f "$BONSAI/reference/unpacked-yarn/config.json" "$out/yarn"
   step "YaRN computes what transformers does" "$tritsmith" validate "$out/yarn" \

@@ -187,7 +187,7 @@ struct DeltaNetTests {
   @Test("a compound checkpoint, for transformers or MLX, is the text model", arguments: [false, true])
   func compound(_ isForMLX: Bool) throws {
     let scratch = ScratchFolder()
-    let plain = try FamilyReferenceTests.write("qwen35", in: scratch)
+    let plain = FamilyReferenceTests.write("qwen35", in: scratch)
     let path = try Self.compound(plain, scratch["compound"], isForMLX: isForMLX)
     let view = try #require(try CheckpointView(FormatRegistry.open(path)))
     #expect(view.manifest.notes.count { $0.contains("no part of the text model") } == 2)
@@ -213,7 +213,7 @@ struct DeltaNetTests {
     ])
   func around(_ key: String, _ value: String, _ field: String) throws {
     let scratch = ScratchFolder()
-    let plain = try FamilyReferenceTests.write("qwen35", in: scratch)
+    let plain = FamilyReferenceTests.write("qwen35", in: scratch)
     let path = try Self.compound(plain, scratch["compound"], isForMLX: false)
     var object = try #require(try json(path + "/config.json").object)
     #expect(throws: Never.self) { try HuggingFaceDescription.read(object, file: "config.json") }
@@ -237,7 +237,7 @@ struct DeltaNetTests {
     ])
   func settings(_ key: String, _ value: String, _ field: String) throws {
     let scratch = ScratchFolder()
-    let folder = try FamilyReferenceTests.write("qwen35", in: scratch)
+    let folder = FamilyReferenceTests.write("qwen35", in: scratch)
     var object = try #require(try json(folder + "/config.json").object)
     object[key] = try JSONValue.parse(Array(value.utf8))
     do {

@@ -15,7 +15,7 @@ struct FamilyReferenceTests {
     "minicpm-longrope-long", "qwen35", "qwen35-tied",
   ]
 
-  private static let folder = Fixtures.golden("families")
+  private static let folder = FamilyFixture.folder
 
   private static func cases() throws -> JSONObject { try #require(try json(folder + "/cases.json").object) }
 
@@ -24,19 +24,8 @@ struct FamilyReferenceTests {
     try LoadedModel(write(name, in: scratch))
   }
 
-  static func write(_ name: String, in scratch: ScratchFolder) throws -> String {
-    let entry = try #require(try cases()[name]?.object)
-    let weights = try #require(entry["weights"]?.string)
-    let configuration = try #require(entry["config"])
-    Disk.makeFolder(scratch[name])
-    Disk.write(configuration.serialized(), scratch[name] + "/config.json")
-    var file = RawModelFile(reading: folder + "/\(weights).safetensors")
-    // The reference ties its head, whatever the weights, which are several cases'.
-    if name.hasSuffix("-tied") {
-      file.tensors.removeAll { $0.name.hasSuffix("lm_head.weight") }
-    }
-    Disk.write(file.serialized, scratch[name] + "/model.safetensors")
-    return scratch[name]
+  static func write(_ name: String, in scratch: ScratchFolder) -> String {
+    FamilyFixture.write(name, to: scratch[name])
   }
 
   /// The largest logits are 18, and float32 sums of another order differ by 2e-6 of them.

@@ -20,7 +20,7 @@ struct RoundedScaleTests {
   }
 
   /// The model with its projections as F32 numbers: times `factor`, and then with a scale for one group of one matrix.
-  private static func wide(
+  static func wide(
     _ path: String, factor: Float = 1, last: (tensor: String, scale: Float)? = nil
   ) -> String {
     let folder = Bonsai.folder(path)

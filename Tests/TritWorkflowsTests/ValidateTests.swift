@@ -168,6 +168,13 @@ struct ValidateTests {
     #expect(same.passed && same.agreement.positions == 2 && same.agreement.maximumDifference == 0)
     let other = try validate(file("other.safetensors", [0, 5], 4))
     #expect(!other.passed && abs(other.agreement.maximumDifference - 4) < 1e-3)
+    // A position without numbers is one of those that were looked at, and counted once.
+    let lost = try validate(file("lost.safetensors", [0, 5], .nan))
+    #expect(!lost.passed && lost.agreement.positions == 2 && lost.agreement.nonFinitePositions == 1)
+    #expect(
+      lost.report.blocks.contains {
+        if case .note(.fail, let text) = $0 { text.contains("on 2 positions of") } else { false }
+      })
     for (name, positions) in [("order", [4, 1]), ("beyond", [5, 6]), ("negative", [-1, 2])] {
       let error = #expect(throws: RunError.self) { try validate(file(name + ".safetensors", positions)) }
       #expect(error?.location.tensor == "prompt0.positions")
@@ -193,8 +200,12 @@ struct ValidateTests {
       try ValidateWorkflow(ValidateRequest(path: file, against: falcon)).run()
     }
     let states = Fixtures.checkpoint("falcon-e-tiny/reference/bitnet/hidden_prompt0.safetensors")
-    #expect(throws: RunError(.neitherModelNorLogits, file: states)) {
+    #expect(throws: RunError(.statesAsReference, file: states)) {
       try ValidateWorkflow(ValidateRequest(path: falcon, against: states)).run()
+    }
+    let numbers = Fixtures.golden("rounding.safetensors")
+    #expect(throws: RunError(.neitherModelNorLogits, file: numbers)) {
+      try ValidateWorkflow(ValidateRequest(path: falcon, against: numbers)).run()
     }
     var other = ValidateRequest(path: falcon, against: file)
     other.referenceOptions = RunOptions(projections: .plain)

@@ -14,7 +14,8 @@ public enum ErrorWording: Sendable, Hashable {
 package enum LibraryWords {
   /// The member of a request that does what an option does. Tests hold both sides against the program and the types.
   package static let members = [
-    "--against-mode": "referenceOptions.mode", "--against-projections": "referenceOptions.projections",
+    "--against-hidden": "hiddenStates", "--against-mode": "referenceOptions.mode",
+    "--against-projections": "referenceOptions.projections",
     "--allow-nonfinite": "nonFinite", "--allow-scale-loss": "scaleLoss", "--architecture": "architecture",
     "--calibration": "calibration", "--calibration-tokens": "calibration.tokens", "--chat": "conversation",
     "--dense-type": "denseType", "--embeddings": "gguf.embeddings", "--follow-links": "OpenOptions.followsLinks",

@@ -244,6 +244,14 @@ public struct LanguageModel: Sendable {
     layers.reduce(0) { count, layer in count + ProjectionKind.allCases.count { layer[$0] != nil } }
   }
 
+  /// The first layer of each kind: one, or of a hybrid the first delta net and the first attention, ascending.
+  package var firstLayersOfKinds: [Int] {
+    [true, false].compactMap { kind in layers.firstIndex { $0.mixer.isAttention == kind } }.sorted()
+  }
+
+  /// Whether no projection rounds its inputs to int8.
+  package var roundsNoInputs: Bool { layers.allSatisfy { $0.projections.allSatisfy { $0.inputs == .none } } }
+
   /// The classes its projections compute as, each once, in order of first use.
   public var projectionClasses: [ProjectionClass] {
     var result: [ProjectionClass] = []

@@ -38,6 +38,17 @@ extension LanguageModel {
     return areSums ? .rounded : nil
   }
 
+  /// Whether its norms hold 1 + w, each sum a number of F16: what llama.cpp's converter leaves, which adds up in the type
+  /// of a checkpoint of F16.
+  package var hasSumsOfHalves: Bool {
+    guard configuration.architecture.normWeights == .aboveOne else { return false }
+    let norms = layers.flatMap { layer -> [NormWeights] in
+      guard case .attention(let attention) = layer.mixer else { return [layer.inputNorm, layer.feedForwardNorm] }
+      return [layer.inputNorm, layer.feedForwardNorm] + [attention.queryNorm, attention.keyNorm].compactMap(\.self)
+    }
+    return (norms + [finalNorm]).allSatisfy { $0.values.allSatisfy { HalfFloat($0).float == $0 } }
+  }
+
   /// The weights 1 + w of a norm, by the state that comes out of it.
   private func norm(ofState name: String) -> [Float]? {
     if name == "final_norm" { return finalNorm.values }

@@ -38,8 +38,8 @@ final class HiddenStateRecorder: ForwardObserver {
     name == "embed" || name == "final_norm" || !name.contains(".")
   }
 
-  /// What reference files hold: the residual stream, and every state inside block 0.
-  static func isInReferences(_ name: String) -> Bool {
-    isResidual(name) || name.hasPrefix("block0.")
+  /// What reference files hold: the residual stream, and every state inside some of the blocks.
+  static func isInReferences(_ name: String, insideOf blocks: [Int]) -> Bool {
+    isResidual(name) || blocks.contains { name.hasPrefix("block\($0).") }
   }
 }

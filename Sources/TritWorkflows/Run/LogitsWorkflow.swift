@@ -78,8 +78,10 @@ public struct LogitsWorkflow: Sendable {
     for (index, ids) in prompts.enumerated() {
       let idBytes = ids.flatMap { littleEndianBytes(UInt32($0)) }
       try sink.write(idBytes.span.bytes, to: "prompt\(index).ids", at: 0)
+      let blocks = runnable.model.firstLayersOfKinds
       let recorder =
-        request.writesHiddenStates ? HiddenStateRecorder(where: HiddenStateRecorder.isInReferences) : nil
+        request.writesHiddenStates
+        ? HiddenStateRecorder { HiddenStateRecorder.isInReferences($0, insideOf: blocks) } : nil
       let name = "prompt\(index).logits"
       var next: Int?
       try runnable.session(for: ids.count).prefill(ids, logits: .all, observer: recorder) { position, row in

@@ -22,6 +22,12 @@ public struct RunError: DiagnosticError, Equatable {
     case logitsAsModel
     /// A safetensors file that is neither.
     case neitherModelNorLogits
+    /// A file of hidden states where logits are needed.
+    case statesAsReference
+    /// A file of hidden states beside a model, which has its own.
+    case statesBesideModel
+    /// A file of hidden states whose name tells none of the prompts.
+    case statesOfNoPrompt(prompts: [Int])
     /// Logits of a file, for which another way of running was asked.
     case referenceIsNotRun
     /// The model went on with an id its tokenizer has no token for.
@@ -53,6 +59,11 @@ public struct RunError: DiagnosticError, Equatable {
     case .promptsBesideReference: "a reference file holds the prompts it was made from; no other ones can be compared"
     case .logitsAsModel: "it holds logits and is no model"
     case .neitherModelNorLogits: "it is neither a model, which has a config.json, nor a file of logits"
+    case .statesAsReference: "it holds hidden states without token ids or logits"
+    case .statesBesideModel: "hidden states of a file go with logits of a file; a model computes its own"
+    case .statesOfNoPrompt(let prompts):
+      "expected a name that tells the prompt, hidden_prompt<i>.safetensors, where the file of logits has "
+        + "prompt \(prompts.map(String.init).joined(separator: ", "))"
     case .referenceIsNotRun: "it holds logits that were computed elsewhere: no way of running changes them"
     case .generatedUnknown(let id): "the model goes on with token id \(id), for which its tokenizer has no token"
     case .vocabularyMismatch(let expected, let found): "expected a vocabulary of \(expected) tokens, found \(found)"
@@ -72,6 +83,9 @@ public struct RunError: DiagnosticError, Equatable {
     case .promptsBesideReference: "give no text, no ids and no conversation"
     case .logitsAsModel: "give the model first, and the file of logits with --against"
     case .neitherModelNorLogits: "give a model, or a file of prompt<i>.ids (I32) and prompt<i>.logits (F32)"
+    case .statesAsReference: "give the file of logits with --against, and this one with --against-hidden"
+    case .statesBesideModel: "leave --against-hidden out, or give a file of logits with --against"
+    case .statesOfNoPrompt: "name the file after its prompt"
     case .referenceIsNotRun: "leave --against-mode and --against-projections out"
     case .generatedUnknown: "weights and tokenizer may be of two models: 'tritsmith check --run' scores a text by both"
     case .vocabularyMismatch, .layerMismatch: "compare two forms of one model"
@@ -83,8 +97,8 @@ public struct RunError: DiagnosticError, Equatable {
 
   public var category: ErrorCategory {
     switch kind {
-    case .noInput, .promptsBesideReference, .logitsAsModel, .referenceIsNotRun, .vocabularyMismatch, .layerMismatch,
-      .tokenizerMismatch:
+    case .noInput, .promptsBesideReference, .logitsAsModel, .statesAsReference, .statesBesideModel, .statesOfNoPrompt,
+      .referenceIsNotRun, .vocabularyMismatch, .layerMismatch, .tokenizerMismatch:
       .misuse
     case .notText, .neitherModelNorLogits: .malformedInput
     case .malformedIDs: location.file == nil ? .misuse : .malformedInput

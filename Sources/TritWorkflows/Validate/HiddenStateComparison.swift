@@ -2,18 +2,35 @@
 
 import TritModel
 
-/// Compares the residual stream of one forward pass with that of another, chunk by chunk.
-final class HiddenStateComparison: ForwardObserver {
-  private struct Sums {
-    var name: String
-    var largest = 0.0
-    var error = 0.0
-    var size = 0.0
+/// How far a hidden state of Q is from that of P, number by number.
+struct HiddenStateSums {
+  let name: String
+  private var largest = 0.0
+  private var error = 0.0
+  private var size = 0.0
+
+  init(name: String) { self.name = name }
+
+  mutating func add(_ expected: Float, _ found: Float) {
+    let p = Double(expected)
+    let difference = p - Double(found)
+    // A state that is not a number must not look like a small difference.
+    if !(abs(difference) <= largest) { largest = abs(difference) }
+    error += difference * difference
+    size += p * p
   }
 
+  var agreement: HiddenStateAgreement {
+    HiddenStateAgreement(
+      name: name, maximumDifference: largest, relativeError: error == 0 ? 0 : (error / size).squareRoot())
+  }
+}
+
+/// Compares the residual stream of one forward pass with that of another, chunk by chunk.
+final class HiddenStateComparison: ForwardObserver {
   /// Sees P; holds one chunk.
   let reference = HiddenStateRecorder(where: HiddenStateRecorder.isResidual)
-  private var sums: [Sums] = []
+  private var sums: [HiddenStateSums] = []
   private var next = 0
 
   /// Starts the next chunk: after this P goes through the layers, then Q.
@@ -25,23 +42,10 @@ final class HiddenStateComparison: ForwardObserver {
   func observe(_ name: String, tokens: Range<Int>, width: Int, _ values: Span<Float>) throws {
     guard HiddenStateRecorder.isResidual(name), next < reference.states.count else { return }
     let expected = reference.states[next].values
-    if next == sums.count { sums.append(Sums(name: name)) }
-    for index in 0..<min(values.count, expected.count) {
-      let p = Double(expected[index])
-      let difference = p - Double(values[index])
-      // A state that is not a number must not look like a small difference.
-      if !(abs(difference) <= sums[next].largest) { sums[next].largest = abs(difference) }
-      sums[next].error += difference * difference
-      sums[next].size += p * p
-    }
+    if next == sums.count { sums.append(HiddenStateSums(name: name)) }
+    for index in 0..<min(values.count, expected.count) { sums[next].add(expected[index], values[index]) }
     next += 1
   }
 
-  var result: [HiddenStateAgreement] {
-    sums.map { sums in
-      HiddenStateAgreement(
-        name: sums.name, maximumDifference: sums.largest,
-        relativeError: sums.error == 0 ? 0 : (sums.error / sums.size).squareRoot())
-    }
-  }
+  var result: [HiddenStateAgreement] { sums.map(\.agreement) }
 }

@@ -2,9 +2,11 @@
 
 import TritCore
 
-/// A safetensors file with `prompt<i>.ids` and `prompt<i>.logits`, of every token or of those at `prompt<i>.positions`.
+/// A safetensors file with `prompt<i>.ids` and `prompt<i>.logits`, of every token or of those at `prompt<i>.positions`,
+/// and perhaps hidden states as `prompt<i>.<state>`.
 struct ReferenceLogits {
   struct Prompt {
+    var index: Int
     var ids: [Int]
     var logits: TensorDescriptor
     /// Places of the tokens that have logits, ascending.
@@ -14,50 +16,70 @@ struct ReferenceLogits {
   let source: any TensorSource
   let prompts: [Prompt]
   let vocabulary: Int
+  /// By prompt and name.
+  let states: [Int: [String: TensorDescriptor]]
+  /// Tensors that are of no prompt.
+  let unread: [String]
 
   /// Whether a file is one of logits rather than a model.
   static func matches(_ source: any TensorSource) -> Bool {
-    source.manifest.tensors.contains { number($0.name, ".logits") != nil || number($0.name, ".ids") != nil }
+    source.manifest.tensors.contains { ["logits", "ids"].contains(part($0.name)?.name) }
   }
 
   /// - Throws: `RunError` for a tensor that is missing or has another type or shape.
   init(_ source: any TensorSource) throws {
     self.source = source
-    let path = source.manifest.path
     var ids: [Int: TensorDescriptor] = [:]
     var logits: [Int: TensorDescriptor] = [:]
+    var others: [(prompt: Int?, name: String, tensor: TensorDescriptor)] = []
     for tensor in source.manifest.tensors {
-      if let index = ReferenceLogits.number(tensor.name, ".ids") { ids[index] = tensor }
-      if let index = ReferenceLogits.number(tensor.name, ".logits") { logits[index] = tensor }
+      switch ReferenceLogits.part(tensor.name) {
+      case (let index, "ids")?: ids[index] = tensor
+      case (let index, "logits")?: logits[index] = tensor
+      case (let index, let name)?: others.append((index, name, tensor))
+      case nil: others.append((nil, tensor.name, tensor))
+      }
     }
-    var prompts: [Prompt] = []
-    var vocabulary: Int?
+    var (prompts, vocabulary) = ([Prompt](), Int?.none)
     for index in Set(ids.keys).union(logits.keys).sorted() {
-      guard let idTensor = ids[index] else {
-        throw RunError(
-          .referenceTensor(expected: "this tensor", found: "none"), file: path, tensor: "prompt\(index).ids")
-      }
-      guard let logitTensor = logits[index] else {
-        throw RunError(
-          .referenceTensor(expected: "this tensor", found: "none"), file: path, tensor: "prompt\(index).logits")
-      }
-      let values = try ReferenceLogits.integers(idTensor, source)
-      let places = try ReferenceLogits.positions(of: index, values.count, source)
-      let width = logitTensor.shape.dimensions.last ?? 0
-      guard logitTensor.encoding == .dense(.f32), logitTensor.shape.dimensions == [places.count, width],
-        vocabulary ?? width == width
-      else {
-        let wanted = vocabulary.map(String.init) ?? "vocabulary"
-        throw RunError(
-          .referenceTensor(
-            expected: "F32 of shape [\(places.count), \(wanted)]",
-            found: "\(logitTensor.encoding.name) of shape \(logitTensor.shape)"), file: path, tensor: logitTensor.name)
-      }
-      vocabulary = width
-      prompts.append(Prompt(ids: values, logits: logitTensor, positions: places))
+      let prompt = try ReferenceLogits.prompt(index, ids[index], logits[index], vocabulary, source)
+      vocabulary = prompt.logits.shape.dimensions.last
+      prompts.append(prompt)
     }
     self.prompts = prompts
     self.vocabulary = vocabulary ?? 0
+    var (states, unread) = ([Int: [String: TensorDescriptor]](), [String]())
+    for (prompt, name, tensor) in others {
+      guard let prompt, ids[prompt] != nil else {
+        unread.append(tensor.name)
+        continue
+      }
+      if name != "positions" { states[prompt, default: [:]][name] = tensor }
+    }
+    (self.states, self.unread) = (states, unread)
+  }
+
+  private static func prompt(
+    _ index: Int, _ ids: TensorDescriptor?, _ logits: TensorDescriptor?, _ vocabulary: Int?, _ source: any TensorSource
+  ) throws -> Prompt {
+    func error(_ expected: String, _ found: String, _ name: String) -> RunError {
+      RunError(
+        .referenceTensor(expected: expected, found: found), file: source.manifest.path, tensor: "prompt\(index).\(name)"
+      )
+    }
+    guard let ids else { throw error("this tensor", "none", "ids") }
+    guard let logits else { throw error("this tensor", "none", "logits") }
+    let values = try integers(ids, source)
+    let places = try positions(of: index, values.count, source)
+    let width = logits.shape.dimensions.last ?? 0
+    guard logits.encoding == .dense(.f32), logits.shape.dimensions == [places.count, width],
+      vocabulary ?? width == width
+    else {
+      let wanted = vocabulary.map(String.init) ?? "vocabulary"
+      throw error(
+        "F32 of shape [\(places.count), \(wanted)]", "\(logits.encoding.name) of shape \(logits.shape)", "logits")
+    }
+    return Prompt(index: index, ids: values, logits: logits, positions: places)
   }
 
   /// Positions that have logits: all, where the file does not name them.
@@ -76,14 +98,7 @@ struct ReferenceLogits {
 
   /// One row of a prompt's logits: those after the token at `positions[index]`.
   func row(_ index: Int, of prompt: Prompt) throws -> [Float] {
-    let width = vocabulary * 4
-    return try source.withBytes(index * width..<(index + 1) * width, of: prompt.logits) { bytes in
-      (0..<vocabulary).map {
-        Float(
-          bitPattern: UInt32(
-            littleEndian: bytes.unsafeLoadUnaligned(fromUncheckedByteOffset: 4 * $0, as: UInt32.self)))
-      }
-    }
+    try source.floats(index * vocabulary..<(index + 1) * vocabulary, of: prompt.logits)
   }
 
   private static func integers(_ tensor: TensorDescriptor, _ source: any TensorSource) throws -> [Int] {
@@ -105,11 +120,12 @@ struct ReferenceLogits {
     }
   }
 
-  /// The number in `prompt12.ids`.
-  private static func number(_ name: String, _ ending: String) -> Int? {
-    guard name.hasPrefix("prompt"), name.hasSuffix(ending) else { return nil }
-    let digits = name.dropFirst(6).dropLast(ending.count)
-    guard !digits.isEmpty, digits.allSatisfy({ $0.isASCII && $0.isNumber }) else { return nil }
-    return Int(digits)
+  /// `prompt12.ids` is `ids` of prompt 12; nil for other names.
+  private static func part(_ name: String) -> (prompt: Int, name: String)? {
+    guard name.hasPrefix("prompt"), let dot = name.firstIndex(of: ".") else { return nil }
+    let digits = name[..<dot].dropFirst(6)
+    // One spelling of each number, so that no two names mean the same.
+    guard let prompt = Int(digits), String(prompt) == digits, prompt >= 0 else { return nil }
+    return (prompt, String(name[dot...].dropFirst()))
   }
 }

@@ -10,38 +10,34 @@ struct RoundingDifferences {
   var roundedInputs: [(model: RunnableModel, rounded: LanguageModel)] = []
 }
 
+/// Gates, and what was measured for their bounds.
+struct GateFindings {
+  var results: [GateResult]
+  var noise: [RoundingNoise] = []
+  var explanation: RoundingExplanation?
+}
+
 extension ValidateWorkflow {
   /// Gates and how they came out.
   ///
   /// Bounds that were asked for stand. A default that does not hold is held against what rounding alone does to this
   /// model on this text, which is measured then: a deeper or wider model is noisier than those the defaults come from.
-  func gates(_ found: Findings, _ model: RunnableModel) throws -> (results: [GateResult], noise: [RoundingNoise]) {
-    var results = gates(found, noise: [])
+  func gates(_ found: Findings, _ model: RunnableModel) throws -> GateFindings {
+    let results = gates(found, noise: [])
     // Logits can be excused by noise only where every step was looked at and nothing else is wrong: against a file of
     // logits one wrong scale among many looks like noise.
     let isExcusable =
       found.total.nonFinite == 0 && !found.steps.isEmpty
       && results.filter { $0.basis == .asked || !$0.isOfLogits }.allSatisfy(\.passed)
-    guard isExcusable, !results.allSatisfy(\.passed) else { return (results, []) }
+    guard isExcusable, !results.allSatisfy(\.passed) else { return try gatesOfFloats(found, model, results) }
     let noise = try noise(found, model)
-    results = gates(found, noise: noise)
-    return (results, noise)
+    return GateFindings(results: gates(found, noise: noise, ofDifference: noise), noise: noise)
   }
 
-  private func gates(_ found: Findings, noise: [RoundingNoise]) -> [GateResult] {
+  /// - Parameter ofDifference: noise that excuses the largest difference of logits.
+  func gates(_ found: Findings, noise: [RoundingNoise], ofDifference: [RoundingNoise] = []) -> [GateResult] {
     let total = found.total.result
-    func gate(
-      _ name: String, _ value: Double, _ asked: Double?, _ standard: Double, _ noisy: [Double], isUpperBound: Bool
-    ) -> GateResult {
-      if let asked { return GateResult(name: name, found: value, bound: asked, isUpperBound: isUpperBound) }
-      let measured = (isUpperBound ? noisy.max() : noisy.min()) ?? standard
-      let isNoisier = isUpperBound ? measured > standard : measured < standard
-      return GateResult(
-        name: name, found: value, bound: isNoisier ? measured : standard, isUpperBound: isUpperBound,
-        basis: isNoisier ? .noise : .standard)
-    }
-    let factor = ValidationGates.factor
-    let gates = request.gates
+    let (factor, gates) = (ValidationGates.factor, request.gates)
     var results = [
       gate(
         "mean_kl", total.meanKL, gates.maximumMeanKL, ValidationGates.meanKL,
@@ -53,12 +49,49 @@ extension ValidateWorkflow {
         "logit_nmse", total.nmse, gates.maximumNMSE, ValidationGates.nmse,
         noise.map { min(factor * $0.nmse, RoundingNoise.ceiling.nmse) }, isUpperBound: true),
     ]
-    if !found.steps.isEmpty {
-      let wrong = found.steps.count { !$0.passed } + found.unmatched.count
+    let floats = floats(found)
+    if floats != nil || gates.maximumLogitDifference != nil {
+      let bounds = ofDifference.map { min(factor * $0.maximumDifference, RoundingNoise.ceiling.difference) }
       results.append(
-        GateResult(name: GateResult.wrongSteps, found: Double(wrong), bound: 0, isUpperBound: true, basis: .standard))
+        gate(
+          GateResult.largestDifference, total.maximumDifference, gates.maximumLogitDifference,
+          ValidationGates.logitDifference, bounds, isUpperBound: true))
+    }
+    if !found.steps.isEmpty {
+      results.append(none(GateResult.wrongSteps, found.steps.count { !$0.passed } + found.unmatched.count))
+    } else if floats != nil, !found.hidden.isEmpty {
+      let bound = hiddenBound(found)
+      results.append(none(GateResult.divergedStates, found.hidden.count { !($0.relativeError <= bound) }))
     }
     return results
+  }
+
+  private func gate(
+    _ name: String, _ value: Double, _ asked: Double?, _ standard: Double, _ noisy: [Double], isUpperBound: Bool
+  ) -> GateResult {
+    if let asked { return GateResult(name: name, found: value, bound: asked, isUpperBound: isUpperBound) }
+    let measured = (isUpperBound ? noisy.max() : noisy.min()) ?? standard
+    let isNoisier = isUpperBound ? measured > standard : measured < standard
+    return GateResult(
+      name: name, found: value, bound: isNoisier ? measured : standard, isUpperBound: isUpperBound,
+      basis: isNoisier ? .noise : .standard)
+  }
+
+  /// A gate of what there must be none of.
+  private func none(_ name: String, _ count: Int) -> GateResult {
+    GateResult(name: name, found: Double(count), bound: 0, isUpperBound: true, basis: .standard)
+  }
+
+  /// Relative error from which on a hidden state counts as another one.
+  func hiddenBound(_ found: Findings) -> Double {
+    let standard = found.steps.isEmpty ? floats(found)?.hiddenBound : nil
+    return request.hiddenBound ?? standard ?? ValidateRequest.defaultHiddenBound
+  }
+
+  /// What separates the two sides where no inputs are rounded; nil as well where a bound of logits that was asked for is
+  /// wider than its default, which says that more does.
+  private func floats(_ found: Findings) -> FloatAgreement? {
+    request.gates.isWider(positions: found.total.positions) ? nil : found.floats
   }
 
   // MARK: - Measuring
@@ -102,10 +135,12 @@ extension ValidateWorkflow {
 
 extension RoundingNoise {
   /// However noisy a model is, no default gate goes past these: logits that far apart are another model's.
-  static let ceiling = (meanKL: 0.02, nmse: 0.01, topOne: 0.8)
+  static let ceiling = (meanKL: 0.02, nmse: 0.01, topOne: 0.8, difference: 0.5)
 
-  fileprivate init(source: String, _ agreement: LogitAgreement) {
-    self.init(source: source, meanKL: agreement.meanKL, nmse: agreement.nmse, topOne: agreement.topOne)
+  init(source: String, _ agreement: LogitAgreement) {
+    self.init(
+      source: source, meanKL: agreement.meanKL, nmse: agreement.nmse, topOne: agreement.topOne,
+      maximumDifference: agreement.maximumDifference)
   }
 }
 

@@ -148,9 +148,12 @@ struct StepBounds {
   }
 
   private func blockType(_ part: ModulePart, _ layer: Int?, _ side: RunnableModel) -> String? {
-    guard let view = side.source as? GGUFModelView, let tensor = matrix(part, layer, side),
-      case .opaque(let name) = view.stored(tensor).encoding
-    else { return nil }
+    matrix(part, layer, side).flatMap { StepBounds.blockType(of: $0, in: side.source) }
+  }
+
+  /// The block type a GGUF file stores a matrix of numbers in; nil for plain numbers and for trits.
+  static func blockType(of tensor: TensorDescriptor, in source: any TensorSource) -> String? {
+    guard let view = source as? GGUFModelView, case .opaque(let name) = view.stored(tensor).encoding else { return nil }
     return name
   }
 

@@ -46,10 +46,12 @@ extension ValidateResult {
 
   /// What is wrong, most telling first, and where to look.
   private func appendFindings(to report: inout ReportDocument) {
+    appendRemarks(to: &report)
     if let first = firstDivergence {
-      // Where every step is right, rounding alone took the states apart.
+      // Where every step is right, rounding alone took the states apart; those of a file that should be the same were not.
+      let isWrong = gates.contains { $0.name == GateResult.divergedStates && !$0.passed }
       report.note(
-        passed ? .info : .warning,
+        isWrong ? .error : passed ? .info : .warning,
         "hidden states diverge at \(first.name): relative error "
           + NumberText.significant(first.relativeError, digits: 3) + ", bound "
           + NumberText.significant(hiddenBound, digits: 3))
@@ -77,15 +79,33 @@ extension ValidateResult {
         "the bound of \(gate.name) follows this model: \(NumberText.significant(ValidationGates.factor, digits: 2)) times "
           + "what rounding alone does to it on this text")
     }
+    if let explanation { report.note(explanation.reason == .types ? .warning : .info, explanation.sentence) }
     if !passed, let advice { report.note(.info, advice) }
+  }
+
+  /// What of the reference's files was not compared, or not closely.
+  private func appendRemarks(to report: inout ReportDocument) {
+    if !unreadTensors.isEmpty {
+      let shown = unreadTensors.prefix(5).joined(separator: ", ")
+      let rest = unreadTensors.count > 5 ? ", and \(unreadTensors.count - 5) more" : ""
+      report.note(
+        .warning,
+        "\(unreadTensors.count) tensors of the reference were compared with nothing, as the model computes none of these "
+          + "names: \(shown)\(rest)")
+    }
+    if let logitType {
+      report.note(
+        .info,
+        "all logits of the file are \(logitType) numbers, so its engine rounded more than sums; the largest difference has "
+          + "no default bound")
+    }
   }
 
   /// What was compared, in one sentence.
   private var conclusion: String {
-    // A position without numbers is beside those that are counted, and agrees with none.
-    let lost = agreement.nonFinitePositions
-    let doAgree = lost == 0 && gatesOfLogits.allSatisfy(\.passed)
-    var text = "logits \(doAgree ? "agree" : "do not agree") on \(agreement.positions + lost) positions"
+    // Positions without numbers are among those that are counted, and agree with none.
+    let doAgree = agreement.nonFinitePositions == 0 && gatesOfLogits.allSatisfy(\.passed)
+    var text = "logits \(doAgree ? "agree" : "do not agree") on \(agreement.positions) positions"
     text += " of \(self.text)"
     if !steps.isEmpty {
       let origin = "from the reference's input" + (stepsInReference ? ", in reference arithmetic" : "")
@@ -93,6 +113,13 @@ extension ValidateResult {
         wrongSteps == 0
         ? "; each of \(steps.count) steps gives the same \(origin)"
         : "; \(wrongSteps) of \(steps.count + unmatchedSteps.count) steps give something else \(origin)"
+    } else if !hiddenStates.isEmpty {
+      let diverged = hiddenStates.count { !($0.relativeError <= hiddenBound) }
+      let bound = NumberText.significant(hiddenBound, digits: 3)
+      text +=
+        diverged == 0
+        ? "; each of \(hiddenStates.count) hidden states is within \(bound) of the file's"
+        : "; \(diverged) of \(hiddenStates.count) hidden states are further than \(bound) from the file's"
     }
     let how = Set([reference.run, model.run].compactMap { $0?.mode.rawValue }).sorted()
     return text
@@ -174,9 +201,13 @@ extension ValidateResult {
         ReportColumn("source", "Rounding"), ReportColumn("mean_kl", "Mean KL", kind: .significant(digits: 3)),
         ReportColumn("logit_nmse", "NMSE", kind: .significant(digits: 3)),
         ReportColumn("top1", "Top-1", kind: .fraction(digits: 1)),
+        ReportColumn("max_abs_difference", "Max |Δ|", kind: .significant(digits: 3)),
       ])
     for noise in noise {
-      table.append([.text(noise.source), .number(noise.meanKL), .number(noise.nmse), .number(noise.topOne)])
+      table.append([
+        .text(noise.source), .number(noise.meanKL), .number(noise.nmse), .number(noise.topOne),
+        .number(noise.maximumDifference),
+      ])
     }
     return table
   }
@@ -251,6 +282,20 @@ extension ValidateResult {
       table.append([.text(state.name), .number(state.maximumDifference), .number(state.relativeError)])
     }
     return table
+  }
+}
+
+extension RoundingExplanation {
+  fileprivate var sentence: String {
+    let size = NumberText.significant(maximumDifference, digits: 2)
+    let effect =
+      "logits differ by more than sums of Floats do; rounding numbers to \(type) moves them by up to \(size) here"
+    return switch reason {
+    case .sums: effect + ", and the norms hold sums 1 + w of that type, as llama.cpp's converter makes them"
+    case .types: effect + ", and a GGUF file may hold such: 'tritsmith verify' against its source tells"
+    case nil:
+      effect + ", but nothing says that this was done: hold the model against its source, or give --max-logit-delta"
+    }
   }
 }
 

@@ -5,7 +5,7 @@ import TritModel
 
 /// How far a model Q is from a model P over all positions of all prompts; everything in Double.
 public struct LogitAgreement: Sendable, Hashable {
-  /// Tokens that got logits.
+  /// Tokens that got logits, finite or not.
   public var positions: Int
   /// Positions where a logit of either side is infinite or not a number; they are in none of the other numbers.
   public var nonFinitePositions: Int
@@ -33,11 +33,25 @@ public struct ValidationGates: Sendable, Hashable {
   public var minimumTopOne: Double?
   /// Most logit NMSE.
   public var maximumNMSE: Double?
+  /// Largest |Δlogit|. Its default holds where both sides do the same in Float32: no inputs are rounded, logits of a file
+  /// are no 16-bit numbers, weights of two models are in the same types, and no other bound is wider than its default.
+  public var maximumLogitDifference: Double?
 
-  public init(maximumMeanKL: Double? = nil, minimumTopOne: Double? = nil, maximumNMSE: Double? = nil) {
+  public init(
+    maximumMeanKL: Double? = nil, minimumTopOne: Double? = nil, maximumNMSE: Double? = nil,
+    maximumLogitDifference: Double? = nil
+  ) {
     self.maximumMeanKL = maximumMeanKL
     self.minimumTopOne = minimumTopOne
     self.maximumNMSE = maximumNMSE
+    self.maximumLogitDifference = maximumLogitDifference
+  }
+
+  /// Whether a bound was asked for that is wider than its default.
+  func isWider(positions: Int) -> Bool {
+    maximumMeanKL ?? 0 > ValidationGates.meanKL || maximumNMSE ?? 0 > ValidationGates.nmse
+      || minimumTopOne ?? 1 < ValidationGates.topOne(positions: positions)
+      || maximumLogitDifference ?? 0 > ValidationGates.logitDifference
   }
 
   /// Three times what correct implementations of one trained model differ by, since rounding inputs to int8 turns a
@@ -46,6 +60,9 @@ public struct ValidationGates: Sendable, Hashable {
   public static let meanKL = 4.5e-4
   public static let topOne = 0.937
   public static let nmse = 1.9e-4
+  /// Sums of Floats in another order move logits of trained models of 4 layers by up to 2e-4 (1e-5 to 1.9e-4 against
+  /// transformers, `Docs/ForwardPass.md`), a delta net whose heads stand in another order by 0.1.
+  public static let logitDifference = 5e-4
   /// What a default gate must exceed the noise by.
   public static let factor = 3.0
   /// Share of positions whose likeliest token correct implementations disagree on.
@@ -87,10 +104,14 @@ public struct GateResult: Sendable, Hashable {
   public var isUpperBound: Bool
   public var basis = GateBasis.asked
 
-  /// The gate of `ValidateResult.wrongSteps`; the others are of logits.
+  /// The gate of `ValidateResult.wrongSteps`.
   static let wrongSteps = "wrong_steps"
+  /// The gate of hidden states of files that are past their bound; all others are of logits.
+  static let divergedStates = "diverged_states"
+  /// The gate of `LogitAgreement.maximumDifference`.
+  static let largestDifference = "max_abs_difference"
 
-  var isOfLogits: Bool { name != GateResult.wrongSteps }
+  var isOfLogits: Bool { name != GateResult.wrongSteps && name != GateResult.divergedStates }
 
   /// A value that is not a number never passes.
   public var passed: Bool { isUpperBound ? found <= bound : found >= bound }
@@ -103,11 +124,23 @@ public struct RoundingNoise: Sendable, Hashable {
   public var meanKL: Double
   public var nmse: Double
   public var topOne: Double
+  /// Largest |Δlogit|.
+  public var maximumDifference: Double
+}
+
+/// A rounding that would explain how far logits are apart.
+public struct RoundingExplanation: Sendable, Hashable {
+  /// `F16` or `BF16`.
+  public var type: String
+  /// Largest |Δlogit| it makes on this text.
+  public var maximumDifference: Double
+  /// What makes it likely, so that it counts; nil when nothing does, and the gate fails.
+  public var reason: RoundingReason?
 }
 
 /// How far a hidden state of Q is from that of P, over all tokens.
 public struct HiddenStateAgreement: Sendable, Hashable {
-  /// `embed`, `block<i>`, `final_norm`.
+  /// `embed`, `block<i>`, `final_norm`; of files any state, as `ForwardObserver` names it.
   public var name: String
   public var maximumDifference: Double
   /// Root of Σ (p − q)² / Σ p².
@@ -136,7 +169,7 @@ public struct ValidateResult: Sendable {
   public var agreement: LogitAgreement
   /// For each prompt.
   public var prompts: [LogitAgreement]
-  /// In order of the forward pass; empty when P is a file of logits.
+  /// In order of the forward pass; empty when P is a file of logits without hidden states.
   public var hiddenStates: [HiddenStateAgreement]
   public var hiddenBound: Double
   /// Every step of Q from P's input, in order of the forward pass; empty when P is a file of logits.
@@ -153,6 +186,12 @@ public struct ValidateResult: Sendable {
   public var gates: [GateResult]
   /// Where numbers stop being finite, by the path of the model.
   public var nonFinite: [String: NonFiniteState] = [:]
+  /// Tensors of files of P that were not compared with anything.
+  public var unreadTensors: [String] = []
+  /// `F16` or `BF16` where all logits of the file are numbers of that type; nil for Floats.
+  public var logitType: String?
+  /// Why the largest |Δlogit| may be as large as it is.
+  public var explanation: RoundingExplanation?
 
   /// The first hidden state whose relative error is above the bound.
   public var firstDivergence: HiddenStateAgreement? { hiddenStates.first { !($0.relativeError <= hiddenBound) } }

@@ -14,8 +14,11 @@ public struct ValidateRequest: Sendable {
   /// Nothing means the prompts of the reference file, or a built-in text.
   public var inputs: [TokenInput] = []
   public var gates = ValidationGates()
-  /// Relative error from which on a hidden state counts as another one.
-  public var hiddenBound = ValidateRequest.defaultHiddenBound
+  /// Files of hidden states beside a file of logits, `hidden_prompt<i>.safetensors` each.
+  public var hiddenStates: [String] = []
+  /// Relative error from which on a hidden state counts as another one; nil takes the default, which is 1e-4 for states
+  /// of files where nothing but sums is rounded.
+  public var hiddenBound: Double?
   public var options = RunOptions()
   /// How P is run, when it is a model and not run as Q is.
   public var referenceOptions: RunOptions?
@@ -70,7 +73,9 @@ public struct ValidateWorkflow: Sendable {
       guard referenceOptions.mode == options.mode, referenceOptions.projections == options.projections else {
         throw RunError(.referenceIsNotRun, file: other.manifest.path)
       }
-      found = try compare(model, with: try ReferenceLogits(other))
+      let logits = try ReferenceLogits(other)
+      let states = try ReferenceStates(logits, files: request.hiddenStates, referenceOptions.open)
+      found = try compare(model, with: logits, states)
     } else {
       let reference = try self.reference(other, referenceOptions, engine)
       side.run = reference.description
@@ -78,16 +83,18 @@ public struct ValidateWorkflow: Sendable {
       found = try compare(model, with: reference)
     }
     let gates = try gates(found, model)
-    return ValidateResult(
+    var result = ValidateResult(
       reference: side,
       model: ValidatedSide(
         path: model.path, run: model.description, codeStream: try CodeStream.model(of: model.source, work),
         scale: scale),
       text: found.text, agreement: found.total.result, prompts: found.results.map(\.result),
-      hiddenStates: found.hidden, hiddenBound: request.hiddenBound, steps: found.steps,
+      hiddenStates: found.hidden, hiddenBound: hiddenBound(found), steps: found.steps,
       unmatchedSteps: found.unmatched, roundedForSteps: found.roundedForSteps,
       stepsInReference: found.stepsInReference, noise: gates.noise,
       gates: gates.results, nonFinite: found.nonFinite)
+    (result.unreadTensors, result.logitType, result.explanation) = (found.unread, found.logitType, gates.explanation)
+    return result
   }
 
   /// Opens the model that is validated; a file of logits in its place is called so.
@@ -106,10 +113,13 @@ public struct ValidateWorkflow: Sendable {
   private func reference(
     _ source: any TensorSource, _ options: RunOptions, _ engine: InferenceEngine
   ) throws -> RunnableModel {
+    let path = source.manifest.path
+    if ReferenceStates.matches(source) { throw RunError(.statesAsReference, file: path) }
+    if let file = request.hiddenStates.first { throw RunError(.statesBesideModel, file: file) }
     do {
       return try RunnableModel(source, options, engine: engine)
     } catch let error as ModelError where error.kind == .noConfiguration {
-      throw RunError(.neitherModelNorLogits, file: source.manifest.path)
+      throw RunError(.neitherModelNorLogits, file: path)
     }
   }
 
@@ -129,6 +139,10 @@ public struct ValidateWorkflow: Sendable {
     var nonFinite: [String: NonFiniteState] = [:]
     /// The roundings that separate the two sides and are no fault of either.
     var differences = RoundingDifferences()
+    /// What separates them where no inputs are rounded; nil where some are.
+    var floats: FloatAgreement?
+    var unread: [String] = []
+    var logitType: String?
   }
 
   /// What the model's stored scales mean, with the evidence of the model it is validated against.
@@ -164,7 +178,7 @@ public struct ValidateWorkflow: Sendable {
 
   private func counted(_ prompts: [[Int]]) -> String { "\(prompts.count) prompt\(prompts.count == 1 ? "" : "s")" }
 
-  private func compare(_ model: RunnableModel, with reference: ReferenceLogits) throws -> Findings {
+  private func check(_ reference: ReferenceLogits, beside model: RunnableModel) throws {
     let path = reference.source.manifest.path
     guard request.inputs.isEmpty else { throw RunError(.promptsBesideReference, file: path) }
     let vocabulary = model.model.configuration.vocabularySize
@@ -172,14 +186,25 @@ public struct ValidateWorkflow: Sendable {
       throw RunError(.vocabularyMismatch(expected: vocabulary, found: reference.vocabulary), file: path)
     }
     for prompt in reference.prompts { try model.check(prompt.ids) }
+  }
+
+  private func compare(
+    _ model: RunnableModel, with reference: ReferenceLogits, _ states: ReferenceStates
+  ) throws -> Findings {
+    try check(reference, beside: model)
     let ids = reference.prompts.map(\.ids)
     began(ids)
     defer { progress.ended() }
     var found = Findings(text: "the \(counted(ids)) of the file", prompts: ids)
+    let hidden = StoredStateComparison()
+    var types = LogitTypes()
     for prompt in reference.prompts {
       var comparison = LogitComparison()
       var next = 0
-      try model.session(for: prompt.ids.count).prefill(prompt.ids, logits: .all) { position, row in
+      hidden.begin(prompt.index, states[prompt.index], tokens: prompt.ids.count)
+      // Without states to look at, packed projections of one input are multiplied in one go.
+      let observer = states[prompt.index].isEmpty ? nil : hidden
+      try model.session(for: prompt.ids.count).prefill(prompt.ids, logits: .all, observer: observer) { position, row in
         try request.options.cancellation.check()
         guard next < prompt.positions.count, position == prompt.positions[next] else {
           return progress.advanced(by: 1)
@@ -187,12 +212,17 @@ public struct ValidateWorkflow: Sendable {
         let logits = row.withUnsafeBufferPointer { Array($0) }
         let expected = try reference.row(next, of: prompt)
         next += 1
+        types.add(expected)
         comparison.add(expected, logits)
         found.total.add(expected, logits)
         progress.advanced(by: 1)
       }
+      hidden.finish()
       found.results.append(comparison)
     }
+    (found.hidden, found.unread) = (hidden.result, reference.unread + hidden.unread)
+    found.logitType = types.rounded?.rawValue
+    found.floats = types.rounded == nil ? model.agreementWithFile : nil
     if found.total.nonFinite > 0 { found.nonFinite[model.path] = try model.firstNonFinite(in: ids) }
     return found
   }
@@ -267,6 +297,8 @@ public struct ValidateWorkflow: Sendable {
       roundedInputs: [(reference, roundedReference), (model, roundedModel)].compactMap { side, rounded in
         rounded.map { (side, $0) }
       })
+    let isFloat = reference.takesInputsAsTheyAre && model.takesInputsAsTheyAre
+    found.floats = isFloat && found.differences.stored == .none ? .exact(stored: nil) : nil
     return found
   }
 }

@@ -9,7 +9,7 @@ struct Logits: ParsableCommand {
     abstract: "Write logits and hidden states of a model to a file.",
     discussion: """
       The file holds prompt<i>.ids (I32) and prompt<i>.logits (F32, [tokens, vocabulary]) and can be given to \
-      'tritsmith validate --against'.
+      'tritsmith validate --against', a file of hidden states with --against-hidden beside it.
       """,
     examples: [
       .init("tritsmith logits ./bitnet --text 'In the beginning' -o logits.safetensors", "One prompt."),
@@ -26,7 +26,11 @@ struct Logits: ParsableCommand {
     completion: .file(extensions: ["safetensors"]))
   var output: String
 
-  @Flag(help: "Also write hidden_prompt<i>.safetensors beside the output: the residual stream and all of block 0.")
+  @Flag(
+    help: """
+      Also write hidden_prompt<i>.safetensors beside the output: the residual stream, and every state inside the first \
+      block of each kind.
+      """)
   var hidden = false
 
   @Option(help: "Float32 as transformers computes it, or integer products.")

@@ -12,7 +12,7 @@ struct Validate: ParsableCommand {
       prompt<i>.positions where they are of some tokens only) from transformers or any other engine. Reports differences of logits, KL divergence, agreement of the likeliest tokens \
       and the first layer where hidden states diverge; of two models every step is compared as well, each from the other \
       model's input. Exit code 0 when every gate holds, 1 when not. Bounds that are not given leave a factor of three \
-      above rounding noise.
+      above rounding noise; where nothing is rounded but sums, logits must be within 5e-4.
       """,
     examples: [
       .init("tritsmith validate model.tritpack --against ./bitnet", "Two forms of one model."),
@@ -25,6 +25,12 @@ struct Validate: ParsableCommand {
   @Option(
     help: ArgumentHelp("The reference: a model, or a file of logits.", valueName: "path"), completion: .file())
   var against: String
+
+  @Option(
+    help: ArgumentHelp(
+      "Hidden states of a prompt of the file of logits, hidden_prompt<i>.safetensors.", valueName: "file"),
+    completion: .file(extensions: ["safetensors"]))
+  var againstHidden: [String] = []
 
   @OptionGroup(title: "Prompts (default: a built-in text)") var prompts: PromptOptions
 
@@ -39,8 +45,17 @@ struct Validate: ParsableCommand {
   @Option(help: ArgumentHelp("Largest logit NMSE that passes.", valueName: "ratio"))
   var maxLogitNmse: Double?
 
-  @Option(help: ArgumentHelp("Relative error above which a hidden state is reported as diverging.", valueName: "ratio"))
-  var hiddenBound = ValidateRequest.defaultHiddenBound
+  @Option(
+    help: ArgumentHelp(
+      "Largest difference of a logit that passes (default: 5e-4 where nothing but sums is rounded, else none).",
+      valueName: "delta"))
+  var maxLogitDelta: Double?
+
+  @Option(
+    help: ArgumentHelp(
+      "Relative error above which a hidden state is reported as diverging (default: 0.01; 1e-4 against files where "
+        + "nothing but sums is rounded).", valueName: "ratio"))
+  var hiddenBound: Double?
 
   @Option(help: "Float32 as transformers computes it, or integer products.")
   var mode = ArithmeticMode.reference
@@ -65,7 +80,8 @@ struct Validate: ParsableCommand {
   func validate() throws {
     if let maxMeanKl, !(maxMeanKl >= 0) { throw ValidationError("--max-mean-kl must be 0 or more") }
     if let maxLogitNmse, !(maxLogitNmse >= 0) { throw ValidationError("--max-logit-nmse must be 0 or more") }
-    guard hiddenBound >= 0 else { throw ValidationError("--hidden-bound must be 0 or more") }
+    if let maxLogitDelta, !(maxLogitDelta >= 0) { throw ValidationError("--max-logit-delta must be 0 or more") }
+    if let hiddenBound, !(hiddenBound >= 0) { throw ValidationError("--hidden-bound must be 0 or more") }
     if let minTop1, !(0...1).contains(minTop1) {
       throw ValidationError("--min-top1 is a share from 0 to 1, not \(minTop1)")
     }
@@ -74,8 +90,10 @@ struct Validate: ParsableCommand {
   func run() throws {
     var request = ValidateRequest(path: model, against: against)
     request.inputs = try reporting { try prompts.inputs() }
-    request.gates = ValidationGates(maximumMeanKL: maxMeanKl, minimumTopOne: minTop1, maximumNMSE: maxLogitNmse)
-    request.hiddenBound = hiddenBound
+    request.gates = ValidationGates(
+      maximumMeanKL: maxMeanKl, minimumTopOne: minTop1, maximumNMSE: maxLogitNmse,
+      maximumLogitDifference: maxLogitDelta)
+    (request.hiddenStates, request.hiddenBound) = (againstHidden, hiddenBound)
     request.options = running.options(mode)
     var other = running.options(againstMode ?? mode)
     if let againstProjections { other.projections = againstProjections }
