@@ -87,10 +87,17 @@ struct ByteStringTable: Sendable {
     var end: Int
   }
 
-  private var slots = [Int32](repeating: -1, count: 64)
+  private var slots: [Int32]
   private var entries: [Entry] = []
   private var bytes: [UInt8] = []
   private let multipliers = (Mixer.first, Mixer.second)
+
+  init(minimumCapacity: Int = 0) {
+    var size = 64
+    while size < 2 * minimumCapacity { size *= 2 }
+    slots = Array(repeating: -1, count: size)
+    entries.reserveCapacity(minimumCapacity)
+  }
 
   var count: Int { entries.count }
 
