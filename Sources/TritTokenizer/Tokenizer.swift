@@ -195,6 +195,8 @@ extension Tokenizer {
       spellings[token.id] = String(decoding: normalizer.normalize(Array(token.content.utf8)), as: UTF8.self)
     }
     var bytes: [UInt8] = []
+    // Few decoders make tokens longer.
+    bytes.reserveCapacity(vocabulary.byteCount)
     var bounds = [0]
     bounds.reserveCapacity(vocabulary.endID + 1)
     var isByte = [Bool](repeating: false, count: vocabulary.endID)

@@ -12,7 +12,8 @@ extension Vocabulary {
   /// The model's own tokens.
   init(model reader: FieldReader) throws(TokenizerError) {
     let (place, count, members) = try reader.members("vocab")
-    self.init(minimumCapacity: count)
+    // Added tokens come behind; an array that is full would double for them.
+    self.init(minimumCapacity: count + 1024)
     let limit = Vocabulary.idLimit(tokens: count)
     for entry in members {
       guard let number = entry.value.number else { throw place.wrongType(entry.value, "a token id", entry.key) }

@@ -26,6 +26,8 @@ struct Vocabulary: Sendable {
   }
 
   var count: Int { spellings.count }
+  /// Bytes of all spellings.
+  var byteCount: Int { spellings.byteCount }
   /// One more than the highest id.
   var endID: Int { spellingOfID.count }
 
