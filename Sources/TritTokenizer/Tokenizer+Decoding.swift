@@ -6,13 +6,35 @@ extension Tokenizer {
   /// The text of ids; ill-formed UTF-8 becomes U+FFFD, as the library and Unicode recommend.
   /// - Throws: when an id has no token.
   public func decode(_ ids: [Int], skipSpecialTokens: Bool = false) throws(TokenizerError) -> String {
-    guard case .pieces(let decoder) = detokenizer else {
-      return String(decoding: try decodedBytes(of: ids, skipSpecialTokens: skipSpecialTokens), as: UTF8.self)
-    }
+    guard case .pieces(let decoder) = detokenizer else { return try joined(ids, skipSpecialTokens: skipSpecialTokens) }
     var joiner = PieceJoiner(decoder)
+    var text = ""
     var bytes: [UInt8] = []
-    for id in ids { bytes += try join(id, skipSpecialTokens: skipSpecialTokens, to: &joiner, decoder) }
-    return String(decoding: bytes + joiner.finish(), as: UTF8.self)
+    for id in ids {
+      bytes += try join(id, skipSpecialTokens: skipSpecialTokens, to: &joiner, decoder)
+      // What is certain ends with a character.
+      guard bytes.count >= 1 << 16 else { continue }
+      text += String(decoding: bytes, as: UTF8.self)
+      bytes.removeAll(keepingCapacity: true)
+    }
+    return text + String(decoding: bytes + joiner.finish(), as: UTF8.self)
+  }
+
+  /// The text of ids that are spelled in bytes, some thousands at a time: a long text is not held twice.
+  private func joined(_ ids: [Int], skipSpecialTokens: Bool) throws(TokenizerError) -> String {
+    let part = 4096
+    guard ids.count > part else {
+      return String(decoding: try decodedBytes(of: ids[...], skipSpecialTokens: skipSpecialTokens), as: UTF8.self)
+    }
+    var text = ""
+    let lengths = ids.lazy.map { vocabulary.contains($0) ? decodedBounds[$0 + 1] - decodedBounds[$0] : 0 }
+    text.reserveCapacity(lengths.reduce(0, +))
+    var decoder = streamingDecoder(skipSpecialTokens: skipSpecialTokens)
+    for start in stride(from: 0, to: ids.count, by: part) {
+      text += try decoder.append(ids[start..<min(start + part, ids.count)])
+    }
+    text += decoder.finish()
+    return text
   }
 
   /// What is certain of a text with its next token.
@@ -30,6 +52,10 @@ extension Tokenizer {
 
   /// The bytes of ids one after the other, without what a decoder does where they meet or begin. They need not be UTF-8 where ids were cut out of a text.
   public func decodedBytes(of ids: [Int], skipSpecialTokens: Bool = false) throws(TokenizerError) -> [UInt8] {
+    try decodedBytes(of: ids[...], skipSpecialTokens: skipSpecialTokens)
+  }
+
+  func decodedBytes(of ids: ArraySlice<Int>, skipSpecialTokens: Bool) throws(TokenizerError) -> [UInt8] {
     var bytes: [UInt8] = []
     for id in ids {
       guard vocabulary.contains(id) else { throw TokenizerError(.idOutsideVocabulary(id)) }
@@ -69,7 +95,12 @@ public struct StreamingDecoder: Sendable {
       pieces = (joiner, decoder)
       return String(decoding: bytes, as: UTF8.self)
     }
-    pending += try tokenizer.decodedBytes(of: [id], skipSpecialTokens: skipSpecialTokens)
+    return try append([id])
+  }
+
+  /// Takes ids that are spelled in bytes.
+  fileprivate mutating func append(_ ids: ArraySlice<Int>) throws(TokenizerError) -> String {
+    pending += try tokenizer.decodedBytes(of: ids, skipSpecialTokens: skipSpecialTokens)
     let complete = pending.count - UTF8Coding.unfinishedTail(of: pending)
     defer { pending.removeFirst(complete) }
     return String(decoding: pending[..<complete], as: UTF8.self)

@@ -5,14 +5,12 @@ import TritCore
 /// Memory an encoding call works in.
 struct EncodingWorkspace: Sendable {
   var words = BytePairModel.Workspace()
-  var pieces: [Piece] = []
   var matchers: [PatternMatcher] = []
   var cache = WordCache()
 
   /// Lets go of what a long text needed: workspaces stay as long as the tokenizer.
   mutating func shrink() {
     let limit = 1 << 18
-    if pieces.capacity > limit { pieces = [] }
     if words.symbols.capacity > limit { words = BytePairModel.Workspace() }
   }
 }
@@ -20,11 +18,14 @@ struct EncodingWorkspace: Sendable {
 /// The ids of words met before.
 struct WordCache: Sendable {
   private var table = ByteStringTable()
-  private var bounds: [Int] = [0]
+  private var bounds: [UInt32] = [0]
   private var ids: [Int32] = []
   /// Longer words are rare, and repeat rarely.
   private static let wordLimit = 128
+  /// Bytes it may take, about: a word costs some 40 beside its own and those of its ids.
   private static let byteLimit = 4 << 20
+
+  private var size: Int { table.byteCount + 4 * ids.count + 40 * table.count }
 
   static func holds(wordOf length: Int) -> Bool { length <= wordLimit }
 
@@ -35,17 +36,17 @@ struct WordCache: Sendable {
   @inline(__always)
   func append(_ range: Range<Int>, of text: [UInt8], hash: UInt64, to output: inout [Int]) -> Bool {
     guard let index = table.index(of: range, in: text, hash: hash) else { return false }
-    for position in bounds[index]..<bounds[index + 1] { output.append(Int(ids[position])) }
+    for position in Int(bounds[index])..<Int(bounds[index + 1]) { output.append(Int(ids[position])) }
     return true
   }
 
   /// Remembers a word; starts over when the memory allowed is full.
   mutating func insert(_ range: Range<Int>, of text: [UInt8], hash: UInt64, _ symbols: [Int32]) {
-    if table.byteCount + range.count > WordCache.byteLimit { self = WordCache() }
+    if size > WordCache.byteLimit { self = WordCache() }
     // The multipliers of a table are those of the process, so the hash stays good for a new one.
     guard table.insert(range, of: text, hash: hash) != nil else { return }
     ids.append(contentsOf: symbols)
-    bounds.append(ids.count)
+    bounds.append(UInt32(ids.count))
   }
 }
 
@@ -69,7 +70,8 @@ extension Tokenizer {
   private func encodeValid(_ bytes: [UInt8], addSpecialTokens: Bool) throws(TokenizerError) -> [Int] {
     var workspace = workspaces.take()
     var ids = addSpecialTokens ? postProcessor.prefix : []
-    ids.reserveCapacity(bytes.count / 3 + 16)
+    // An array that grows by doubling takes three times its size on the way; room that is not written to takes none.
+    ids.reserveCapacity(min(bytes.count, bytes.count / 2 + (8 << 20)) + 16)
     for segment in rawTokens.segments(of: 0..<bytes.count, in: bytes) {
       if let id = segment.id {
         ids.append(id)
@@ -86,12 +88,14 @@ extension Tokenizer {
 
   /// Encodes text between tokens that are looked for in the text as given.
   private func encode(
-    _ piece: Piece, isAtStart: Bool, of bytes: [UInt8], _ workspace: inout EncodingWorkspace, into ids: inout [Int]
+    _ piece: Piece, isAtStart: Bool, of bytes: [UInt8], _ workspace: inout EncodingWorkspace,
+    into ids: inout [Int]
   ) throws(TokenizerError) {
     if normalizer.steps.isEmpty, normalizedTokens.isEmpty {
       return try encodeWords(piece, isAtStart: isAtStart, of: bytes, &workspace, into: &ids)
     }
-    let text = normalizer.normalize(Array(bytes[piece.start..<piece.end]))
+    let isWhole = piece == Piece(start: 0, end: bytes.count)
+    let text = normalizer.normalize(isWhole ? bytes : Array(bytes[piece.start..<piece.end]))
     for segment in normalizedTokens.segments(of: 0..<text.count, in: text) {
       if let id = segment.id {
         ids.append(id)
@@ -103,44 +107,69 @@ extension Tokenizer {
   }
 
   private func encodeWords(
-    _ piece: Piece, isAtStart: Bool, of bytes: [UInt8], _ workspace: inout EncodingWorkspace, into ids: inout [Int]
+    _ piece: Piece, isAtStart: Bool, of bytes: [UInt8], _ workspace: inout EncodingWorkspace,
+    into ids: inout [Int]
   ) throws(TokenizerError) {
     var text = bytes
-    try preTokenizer.split(
-      piece, isAtStart: isAtStart, of: &text, into: &workspace.pieces, matchers: &workspace.matchers)
-    if let mark = model.wordMark { workspace.pieces = Tokenizer.cut(workspace.pieces, of: text, before: mark) }
-    for word in workspace.pieces {
-      let range = word.start..<word.end
-      let isCached = WordCache.holds(wordOf: range.count)
-      let hash = isCached ? workspace.cache.hash(range, in: text) : 0
-      if isCached, workspace.cache.append(range, of: text, hash: hash, to: &ids) { continue }
-      model.encode(range, of: text, workspace: &workspace.words)
-      for symbol in workspace.words.symbols { ids.append(Int(symbol)) }
-      if isCached { workspace.cache.insert(range, of: text, hash: hash, workspace.words.symbols) }
+    let (pieces, step) = try preTokenizer.rewrite(
+      piece, isAtStart: isAtStart, of: &text, matchers: &workspace.matchers)
+    try encode(pieces, from: step, of: text, &workspace, into: &ids)
+  }
+
+  /// Encodes what the steps from one on cut pieces into. The words of a long text never lie in memory together.
+  private func encode(
+    _ pieces: [Piece], from step: Int, of text: [UInt8], _ workspace: inout EncodingWorkspace,
+    into ids: inout [Int]
+  ) throws(TokenizerError) {
+    guard let step = preTokenizer.cuttingStep(from: step) else {
+      for piece in pieces { encodeWords(of: piece, of: text, &workspace, into: &ids) }
+      return
+    }
+    var cursor = Splitter.Cursor()
+    var words: [Piece] = []
+    while cursor.index < pieces.count {
+      words.removeAll(keepingCapacity: true)
+      try preTokenizer.cut(pieces, from: &cursor, step: step, of: text, into: &words, &workspace.matchers[step])
+      try encode(words, from: step + 1, of: text, &workspace, into: &ids)
     }
   }
 
-  /// Cuts pieces before marks that follow another character.
-  private static func cut(_ pieces: [Piece], of text: [UInt8], before mark: [UInt8]) -> [Piece] {
-    var result: [Piece] = []
-    for piece in pieces {
-      var start = piece.start
-      var markEnd = piece.start
-      var position = piece.start
-      while position < piece.end {
-        guard text[position] == mark[0], text[position..<piece.end].starts(with: mark) else {
-          position += 1
-          continue
-        }
-        if position > markEnd {
-          result.append(Piece(start: start, end: position))
-          start = position
-        }
-        position += mark.count
-        markEnd = position
-      }
-      if start < piece.end { result.append(Piece(start: start, end: piece.end)) }
+  /// Encodes a piece, cut before marks where it may be.
+  private func encodeWords(
+    of piece: Piece, of text: [UInt8], _ workspace: inout EncodingWorkspace, into ids: inout [Int]
+  ) {
+    var start = piece.start
+    while start < piece.end {
+      let end = model.wordMark.map { Tokenizer.wordEnd(from: start, to: piece.end, of: text, before: $0) } ?? piece.end
+      encode(start..<end, of: text, &workspace, into: &ids)
+      start = end
     }
-    return result
+  }
+
+  private func encode(
+    _ word: Range<Int>, of text: [UInt8], _ workspace: inout EncodingWorkspace, into ids: inout [Int]
+  ) {
+    let isCached = WordCache.holds(wordOf: word.count)
+    let hash = isCached ? workspace.cache.hash(word, in: text) : 0
+    if isCached, workspace.cache.append(word, of: text, hash: hash, to: &ids) { return }
+    model.encode(word, of: text, workspace: &workspace.words)
+    for symbol in workspace.words.symbols { ids.append(Int(symbol)) }
+    if isCached { workspace.cache.insert(word, of: text, hash: hash, workspace.words.symbols) }
+  }
+
+  /// Where a word ends: at the first mark that follows another character.
+  private static func wordEnd(from start: Int, to end: Int, of text: [UInt8], before mark: [UInt8]) -> Int {
+    var markEnd = start
+    var position = start
+    while position < end {
+      guard text[position] == mark[0], text[position..<end].starts(with: mark) else {
+        position += 1
+        continue
+      }
+      if position > markEnd { return position }
+      position += mark.count
+      markEnd = position
+    }
+    return end
   }
 }

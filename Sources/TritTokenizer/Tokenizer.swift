@@ -56,7 +56,9 @@ public struct Tokenizer: Sendable {
   }
 
   private init(checking files: TokenizerFiles) throws(TokenizerError) {
-    let file = try FieldReader(file: files.tokenizer, dialect: .strict)
+    // As values the two would take several times the room of their text.
+    let file = try FieldReader(
+      file: files.tokenizer, dialect: .strict, leaving: [["model", "vocab"], ["model", "merges"]])
     let modelReader = try file.requiredReader("model")
     try LoadedModel.checkType(modelReader)
     try file.allow([
@@ -69,11 +71,11 @@ public struct Tokenizer: Sendable {
     for key in ["truncation", "padding"] where file.value(key) != nil {
       throw file.error(.unsupported("\(key) in the file (set it to null)"), at: key)
     }
-    let modelVocabulary = try Vocabulary(model: modelReader)
+    var vocabulary = try Vocabulary(model: modelReader)
+    let modelCount = vocabulary.count
     preTokenizer = try PreTokenizer(file.reader("pre_tokenizer"))
     let isByteLevel = preTokenizer.isByteLevel
-    let loaded = try LoadedModel(modelReader, modelVocabulary, isByteLevel: isByteLevel, ranks: files.mergeRanks)
-    var vocabulary = modelVocabulary
+    let loaded = try LoadedModel(modelReader, vocabulary, isByteLevel: isByteLevel, ranks: files.mergeRanks)
     var addedTokens = try AddedToken.read(file, into: &vocabulary)
     var unknownNames: [(key: String, content: String)] = []
     if files.isFolder {
@@ -118,7 +120,7 @@ public struct Tokenizer: Sendable {
     for token in addedTokens where token.isSpecial { isSpecial[token.id] = true }
     self.isSpecial = isSpecial
     summary = TokenizerSummary(
-      vocabulary: vocabulary, modelCount: modelVocabulary.count, mergeCount: loaded.mergeCount, model: loaded.model,
+      vocabulary: vocabulary, modelCount: modelCount, mergeCount: loaded.mergeCount, model: loaded.model,
       addedTokens: addedTokens, normalizer: normalizer.summary, preTokenizer: preTokenizer.summary,
       postProcessor: postProcessor, roles: roles)
   }
@@ -193,7 +195,10 @@ extension Tokenizer {
       spellings[token.id] = String(decoding: normalizer.normalize(Array(token.content.utf8)), as: UTF8.self)
     }
     var bytes: [UInt8] = []
+    // Few decoders make tokens longer.
+    bytes.reserveCapacity(vocabulary.byteCount)
     var bounds = [0]
+    bounds.reserveCapacity(vocabulary.endID + 1)
     var isByte = [Bool](repeating: false, count: vocabulary.endID)
     for id in 0..<vocabulary.endID {
       if let token = spellings[id] ?? vocabulary.token(id) {

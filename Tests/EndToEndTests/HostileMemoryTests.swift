@@ -203,6 +203,43 @@ struct HostileMemoryTests {
     #expect(result.peakResidentBytes < 64_000_000 + 8 * UInt64(tokens), "\(result.peakResidentBytes)")
   }
 
+  /// As many tokens as Qwen has, of the letters a to z. A token's merge is of its beginning and its last letter.
+  private static func tokenizer(pairs: Bool) -> [UInt8] {
+    let letters = (UInt8(ascii: "a")...UInt8(ascii: "z")).map { String(UnicodeScalar($0)) }
+    var tokens = letters
+    var (vocab, merges) = ([String](), [String]())
+    var beginning = 0
+    while tokens.count < 151_643 {
+      let start = tokens[beginning]
+      for letter in letters {
+        tokens.append(start + letter)
+        let pair = "      [\n        \"\(start)\",\n        \"\(letter)\"\n      ]"
+        merges.append(pairs ? pair : "\"\(start) \(letter)\"")
+      }
+      beginning += 1
+    }
+    for (id, token) in tokens.enumerated() { vocab.append("      \"\(token)\": \(id)") }
+    let byteLevel = #"{"type":"ByteLevel","add_prefix_space":false,"use_regex":true}"#
+    let text = """
+      {"version":"1.0","added_tokens":[],"pre_tokenizer":\(byteLevel),"decoder":\(byteLevel),"model":{"type":"BPE",
+      "vocab":{\(vocab.joined(separator: ",\n"))},"merges":[\(merges.joined(separator: ",\n"))]}}
+      """
+    return Array(text.utf8)
+  }
+
+  @Test("a tokenizer of Qwen's size in 64 MB, merges written in both ways", arguments: [false, true])
+  func largeTokenizer(pairs: Bool) {
+    let scratch = ScratchFolder()
+    let folder = ModelFolderBuilder([RawTensor("a", "F32", [1], FloatBytes.f32([1]))]).write(scratch["model"])
+    Disk.write(Self.tokenizer(pairs: pairs), folder + "/tokenizer.json")
+    var runner = ProcessRunner()
+    runner.watchesMemory = true
+    let result = runner.run(BuiltProducts.tritsmith, ["tokenize", folder, "--text", "ab z", "--quiet"])
+    // `ab` is the second of the pairs; a space has no token.
+    #expect(result.exitCode == 0 && result.output == "27 25\n", "\(result.summary)")
+    #expect(result.peakResidentBytes < Self.limit, "\(result.peakResidentBytes)")
+  }
+
   @Test("a patch between two models without a common tensor, and what it gives")
   func patch() {
     let scratch = ScratchFolder()

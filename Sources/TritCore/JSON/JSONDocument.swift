@@ -64,7 +64,7 @@ public struct JSONDocument: Sendable {
   }
 
   /// Reads what has been checked.
-  fileprivate static func proved<Value>(_ body: () throws(JSONError) -> Value) -> Value {
+  static func proved<Value>(_ body: () throws(JSONError) -> Value) -> Value {
     do { return try body() } catch { preconditionFailure("the text was checked: \(error)") }
   }
 }
@@ -74,12 +74,11 @@ public struct JSONElements: Sequence, IteratorProtocol {
   private var parser: JSONParser
   private var hasNext: Bool
 
-  fileprivate init(text: [UInt8], limits: JSONLimits, at position: Int) {
-    var parser = JSONParser(text: text, limits: limits)
-    parser.position = position + 1
-    parser.skipSpace()
-    hasNext = text[parser.position] != UInt8(ascii: "]")
-    self.parser = parser
+  /// - Parameter position: of the opening bracket.
+  init(text: [UInt8], dialect: JSONDialect = .strict, limits: JSONLimits, at position: Int) {
+    parser = JSONParser(text: text, limits: limits)
+    parser.dialect = dialect
+    hasNext = parser.begins(at: position, closing: UInt8(ascii: "]"))
   }
 
   /// How many elements are to come, and no more than the rest of the text has room for.
@@ -98,5 +97,40 @@ public struct JSONElements: Sequence, IteratorProtocol {
       hasNext = try parser.continues(to: UInt8(ascii: "]"), named: "',' or ']'")
       return value
     }
+  }
+}
+
+/// The members of a JSON object, each made when it is reached.
+public struct JSONMembers: Sequence, IteratorProtocol {
+  private var parser: JSONParser
+  private var hasNext: Bool
+
+  /// - Parameter position: of the opening bracket.
+  init(text: [UInt8], dialect: JSONDialect, limits: JSONLimits, at position: Int) {
+    parser = JSONParser(text: text, limits: limits)
+    parser.dialect = dialect
+    hasNext = parser.begins(at: position, closing: UInt8(ascii: "}"))
+  }
+
+  /// The next member.
+  public mutating func next() -> JSONObject.Entry? {
+    guard hasNext else { return nil }
+    return JSONDocument.proved { () throws(JSONError) in
+      parser.valueCount = 0
+      let offset = parser.position
+      let key = try parser.key()
+      let value = try parser.value(depth: 0)
+      hasNext = try parser.continues(to: UInt8(ascii: "}"), named: "',' or '}'")
+      return .init(key: key, value: value, offset: offset)
+    }
+  }
+}
+
+extension JSONParser {
+  /// Goes behind an opening bracket; false when the closing one follows.
+  fileprivate mutating func begins(at bracket: Int, closing: UInt8) -> Bool {
+    position = bracket + 1
+    skipSpace()
+    return text[position] != closing
   }
 }

@@ -1,56 +1,5 @@
 // Tritsmith: a strict JSON reader.
 
-/// Why a text is not JSON.
-public struct JSONError: Error, Sendable, Equatable, CustomStringConvertible {
-  /// What is wrong with the text.
-  public enum Kind: Sendable, Equatable {
-    case unexpectedEnd
-    case unexpected(byte: UInt8, expected: String)
-    case trailingComma
-    case trailingContent
-    case invalidNumber
-    case controlCharacter(UInt8)
-    case invalidEscape
-    case loneSurrogate
-    case invalidUTF8
-    /// The text begins with the mark of an encoding.
-    case byteOrderMark(encoding: String)
-    case tooDeep(limit: Int)
-    case tooManyValues(limit: Int)
-  }
-
-  public var kind: Kind
-  /// Offset from the start of the text, in bytes.
-  public var offset: Int
-
-  public var description: String {
-    let what =
-      switch kind {
-      case .unexpectedEnd: "the text ends in the middle of a value"
-      case .unexpected(let byte, let expected):
-        "expected \(expected), found byte 0x\(String(byte, radix: 16))"
-          + (byte > 0x20 && byte < 0x7F ? " ('\(Character(UnicodeScalar(byte)))')" : "")
-      case .trailingComma: "a comma stands before the closing bracket"
-      case .trailingContent: "something follows the end of the value"
-      case .invalidNumber: "a number is not written as JSON allows"
-      case .controlCharacter(let byte): "control character 0x\(String(byte, radix: 16)) inside a string"
-      case .invalidEscape: "an escape in a string is not one JSON knows"
-      case .loneSurrogate: "half of a surrogate pair stands alone in a string"
-      case .invalidUTF8: "the text is not UTF-8"
-      case .byteOrderMark(let encoding): "the text begins with a byte order mark of \(encoding)"
-      case .tooDeep(let limit): "nested deeper than \(limit) levels"
-      case .tooManyValues(let limit): "more than \(limit) values"
-      }
-    return "\(what) at offset \(offset)"
-  }
-
-  /// What the text's owner can do; nil where the error says it all.
-  public var remedy: String? {
-    guard case .byteOrderMark = kind else { return "correct the text at that place, or fetch the file again" }
-    return "save the file as UTF-8 without a byte order mark"
-  }
-}
-
 /// Which texts count as JSON.
 public enum JSONDialect: Sendable {
   /// RFC 8259.
@@ -138,6 +87,14 @@ struct JSONParser {
   var isChecking = false
   /// Where the values of the outermost object stand, while checking.
   private(set) var members: [(key: String, value: Range<Int>)] = []
+  /// Paths of keys, from the top, whose arrays and objects are checked and left as text.
+  var leaving: [[ExactString]] = []
+  /// What was left, by the place of its key.
+  private(set) var left: [Int: JSONLeftText] = [:]
+  /// Keys that lead to the value being read, while every value around it is an object and some are to be left.
+  private var path: [ExactString] = []
+  /// Members of the array or object checked last.
+  private var checkedCount = 0
   /// Bytes read to count members.
   private var lookedAhead = 0
 
@@ -170,6 +127,9 @@ struct JSONParser {
     case UInt8(ascii: "["):
       let array = try array(depth: depth + 1)
       return isChecking ? .null : .array(array)
+    case UInt8(ascii: "\"") where isChecking:
+      _ = try stringBounds()
+      return .null
     case UInt8(ascii: "\""): return .string(try string())
     case UInt8(ascii: "t"):
       try literal("true")
@@ -185,7 +145,9 @@ struct JSONParser {
     case UInt8(ascii: "-")
     where dialect == .python && position + 1 < text.count && text[position + 1] == UInt8(ascii: "I"):
       return try nonFinite("-Infinity")
-    case UInt8(ascii: "-"), UInt8(ascii: "0")...UInt8(ascii: "9"): return .number(try number())
+    case UInt8(ascii: "-"), UInt8(ascii: "0")...UInt8(ascii: "9"):
+      let bounds = try numberBounds()
+      return isChecking ? .null : .number(JSONNumber(text: String(decoding: text[bounds], as: UTF8.self)))
     case let byte: throw fail(.unexpected(byte: byte, expected: "a value"))
     }
   }
@@ -199,6 +161,8 @@ struct JSONParser {
     guard depth <= limits.depth else { throw fail(.tooDeep(limit: limits.depth)) }
     position += 1
     var entries: [JSONObject.Entry] = []
+    var count = 0
+    defer { checkedCount = count }
     skipSpace()
     if try peek() == UInt8(ascii: "}") {
       position += 1
@@ -206,18 +170,10 @@ struct JSONParser {
     }
     while true {
       let offset = position
-      guard try peek() == UInt8(ascii: "\"") else {
-        throw fail(.unexpected(byte: text[position], expected: "a key in double quotes"))
-      }
-      let key = try string()
-      skipSpace()
-      guard try peek() == UInt8(ascii: ":") else {
-        throw fail(.unexpected(byte: text[position], expected: "':' after a key"))
-      }
-      position += 1
-      skipSpace()
+      let key = try key(isKept: !isChecking || depth == 1)
       let start = position
-      let value = try value(depth: depth)
+      let value = try member(of: key, at: offset, depth: depth)
+      count += 1
       if !isChecking {
         entries.append(.init(key: key, value: value, offset: offset))
       } else if depth == 1 {
@@ -228,10 +184,48 @@ struct JSONParser {
     }
   }
 
+  /// A key and the colon behind it; empty where it is only checked.
+  mutating func key(isKept: Bool = true) throws(JSONError) -> String {
+    guard try peek() == UInt8(ascii: "\"") else {
+      throw fail(.unexpected(byte: text[position], expected: "a key in double quotes"))
+    }
+    var key = ""
+    if isKept { key = try string() } else { _ = try stringBounds() }
+    skipSpace()
+    guard try peek() == UInt8(ascii: ":") else {
+      throw fail(.unexpected(byte: text[position], expected: "':' after a key"))
+    }
+    position += 1
+    skipSpace()
+    return key
+  }
+
+  /// A member's value. One that is to be left as text is checked alone, and is empty.
+  private mutating func member(of key: String, at offset: Int, depth: Int) throws(JSONError) -> JSONValue {
+    guard !leaving.isEmpty, !isChecking, path.count == depth - 1 else { return try value(depth: depth) }
+    path.append(ExactString(key))
+    defer { path.removeLast() }
+    guard leaving.contains(path), position < text.count else { return try value(depth: depth) }
+    let start = position
+    let empty: JSONValue
+    switch text[start] {
+    case UInt8(ascii: "{"): empty = .object(JSONObject())
+    case UInt8(ascii: "["): empty = .array([])
+    default: return try value(depth: depth)
+    }
+    isChecking = true
+    defer { isChecking = false }
+    _ = try value(depth: depth)
+    left[offset] = JSONLeftText(start: start, count: checkedCount)
+    return empty
+  }
+
   private mutating func array(depth: Int) throws(JSONError) -> [JSONValue] {
     guard depth <= limits.depth else { throw fail(.tooDeep(limit: limits.depth)) }
     position += 1
     var elements: [JSONValue] = []
+    var count = 0
+    defer { checkedCount = count }
     skipSpace()
     if try peek() == UInt8(ascii: "]") {
       position += 1
@@ -239,6 +233,7 @@ struct JSONParser {
     }
     while true {
       let value = try value(depth: depth)
+      count += 1
       if !isChecking { elements.append(value) }
       if elements.count == JSONParser.countedFrom {
         elements.reserveCapacity(elements.count + membersToCome(smallest: 2))
@@ -292,7 +287,7 @@ struct JSONParser {
     return true
   }
 
-  private mutating func number() throws(JSONError) -> JSONNumber {
+  private mutating func numberBounds() throws(JSONError) -> Range<Int> {
     let start = position
     if text[position] == UInt8(ascii: "-") { position += 1 }
     let integerStart = position
@@ -311,7 +306,7 @@ struct JSONParser {
       }
       guard digits() > 0 else { throw fail(.invalidNumber) }
     }
-    return JSONNumber(text: String(decoding: text[start..<position], as: UTF8.self))
+    return start..<position
   }
 
   private mutating func digits() -> Int {
@@ -323,36 +318,39 @@ struct JSONParser {
   // MARK: Strings
 
   private mutating func string() throws(JSONError) -> String {
-    position += 1
-    let start = position
-    while position < text.count {
+    let (contents, isEscaped) = try stringBounds()
+    guard isEscaped else { return String(decoding: text[contents], as: UTF8.self) }
+    defer { position = contents.upperBound + 1 }
+    var bytes: [UInt8] = []
+    bytes.reserveCapacity(contents.count)
+    position = contents.lowerBound
+    while position < contents.upperBound {
       let byte = text[position]
-      if byte == UInt8(ascii: "\"") {
-        defer { position += 1 }
-        return String(decoding: text[start..<position], as: UTF8.self)
-      }
-      if byte == UInt8(ascii: "\\") { return try escapedString(from: start) }
-      if byte < 0x20 { throw fail(.controlCharacter(byte)) }
-      position += 1
-    }
-    throw fail(.unexpectedEnd)
-  }
-
-  private mutating func escapedString(from start: Int) throws(JSONError) -> String {
-    var bytes = Array(text[start..<position])
-    while position < text.count {
-      let byte = text[position]
-      switch byte {
-      case UInt8(ascii: "\""):
-        position += 1
-        return String(decoding: bytes, as: UTF8.self)
-      case UInt8(ascii: "\\"):
-        bytes.append(contentsOf: Array(String(try escape()).utf8))
-      case 0..<0x20:
-        throw fail(.controlCharacter(byte))
-      default:
+      if byte == UInt8(ascii: "\\") {
+        bytes.append(contentsOf: String(try escape()).utf8)
+      } else {
         bytes.append(byte)
         position += 1
+      }
+    }
+    return String(decoding: bytes, as: UTF8.self)
+  }
+
+  /// Checks a string: where its contents stand, and whether escapes are among them.
+  private mutating func stringBounds() throws(JSONError) -> (contents: Range<Int>, isEscaped: Bool) {
+    position += 1
+    let start = position
+    var isEscaped = false
+    while position < text.count {
+      switch text[position] {
+      case UInt8(ascii: "\""):
+        defer { position += 1 }
+        return (start..<position, isEscaped)
+      case UInt8(ascii: "\\"):
+        isEscaped = true
+        _ = try escape()
+      case let byte where byte < 0x20: throw fail(.controlCharacter(byte))
+      default: position += 1
       }
     }
     throw fail(.unexpectedEnd)

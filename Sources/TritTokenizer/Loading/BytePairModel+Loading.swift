@@ -11,15 +11,14 @@ struct LoadedModel {
 extension Vocabulary {
   /// The model's own tokens.
   init(model reader: FieldReader) throws(TokenizerError) {
-    self.init()
-    let entries = try reader.requiredReader("vocab")
-    let limit = Vocabulary.idLimit(tokens: entries.object.entries.count)
-    for entry in entries.object.entries {
-      guard let number = entry.value.number else {
-        throw entries.wrongType(entry.value, "a token id", entry.key)
-      }
+    let (place, count, members) = try reader.members("vocab")
+    // Added tokens come behind; an array that is full would double for them.
+    self.init(minimumCapacity: count + 1024)
+    let limit = Vocabulary.idLimit(tokens: count)
+    for entry in members {
+      guard let number = entry.value.number else { throw place.wrongType(entry.value, "a token id", entry.key) }
       guard let id = number.unsigned, id < limit else {
-        throw entries.error(.invalidID(found: number.text, limit: limit), at: entry.key)
+        throw place.error(.invalidID(found: number.text, limit: limit), at: entry.key)
       }
       if let problem = add(entry.key, id: Int(clamping: id)) { throw reader.error(problem, at: "vocab") }
     }
@@ -67,13 +66,12 @@ extension LoadedModel {
     if try reader.bool("ignore_merges") ?? false {
       model.wholeWords = LoadedModel.wholeWords(vocabulary, isByteLevel: isByteLevel)
     }
-    let merges = try reader.array("merges") ?? []
-    mergeCount = merges.count
-    guard merges.count <= Vocabulary.idLimit else {
-      throw reader.error(
-        .tooLarge(what: "number of merges", found: merges.count, limit: Vocabulary.idLimit), at: "merges")
+    let (count, merges) = try reader.elements("merges") ?? (0, AnyIterator { nil })
+    mergeCount = count
+    guard count <= Vocabulary.idLimit else {
+      throw reader.error(.tooLarge(what: "number of merges", found: count, limit: Vocabulary.idLimit), at: "merges")
     }
-    model.merges = PairTable(minimumCapacity: merges.count)
+    model.merges = PairTable(minimumCapacity: count)
     var buffer: [UInt8] = []
     var rank = 0
     let mark = Array(String(Metaspace.mark).utf8)

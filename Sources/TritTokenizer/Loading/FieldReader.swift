@@ -8,23 +8,29 @@ struct FieldReader {
   let file: String
   /// Dotted path of the object from the top of the file; empty at the top.
   let path: String
+  /// Where values are found that the object has as text.
+  private let outline: JSONOutline?
 
   /// The top object of a file.
   ///
-  /// - Parameter dialect: that of the program that writes the file; `tokenizers` reads JSON alone, Python its own.
-  init(file: TokenizerFiles.File, dialect: JSONDialect = .python) throws(TokenizerError) {
+  /// - Parameters:
+  ///   - dialect: that of the program that writes the file; `tokenizers` reads JSON alone, Python its own.
+  ///   - paths: keys of long arrays and objects, which are read by `elements` and `members` alone.
+  init(
+    file: TokenizerFiles.File, dialect: JSONDialect = .python, leaving paths: [[String]] = []
+  ) throws(TokenizerError) {
     if let parsed = file.parsed {
       try self.init(parsed, file: file.name, path: "")
       return
     }
     if let standIn = StandIn(firstBytes: file.bytes) { throw TokenizerError(.standIn(standIn), file: file.name) }
-    let value: JSONValue
+    let outline: JSONOutline
     do {
-      value = try JSONValue.parse(file.bytes, dialect: dialect)
+      outline = try JSONOutline(parsing: file.bytes, dialect: dialect, leaving: paths)
     } catch {
       throw TokenizerError(.json(error), file: file.name, byteOffset: error.offset)
     }
-    try self.init(value, file: file.name, path: "")
+    try self.init(outline.value, file: file.name, path: "", outline: paths.isEmpty ? nil : outline)
   }
 
   /// The top object of a file that may be missing.
@@ -33,7 +39,7 @@ struct FieldReader {
     try self.init(file: file)
   }
 
-  init(_ value: JSONValue, file: String, path: String) throws(TokenizerError) {
+  init(_ value: JSONValue, file: String, path: String, outline: JSONOutline? = nil) throws(TokenizerError) {
     guard let object = value.object else {
       throw TokenizerError(
         .wrongType(expected: "an object", found: value.kindName), file: file, field: path.isEmpty ? nil : path)
@@ -41,6 +47,7 @@ struct FieldReader {
     self.object = object
     self.file = file
     self.path = path
+    self.outline = outline
   }
 
   func path(of key: String) -> String {
@@ -106,12 +113,37 @@ struct FieldReader {
   /// The object under a key, or nil when missing or null.
   func reader(_ key: String) throws(TokenizerError) -> FieldReader? {
     guard let value = value(key) else { return nil }
-    return try FieldReader(value, file: file, path: path(of: key))
+    return try FieldReader(value, file: file, path: path(of: key), outline: outline)
   }
 
   func requiredReader(_ key: String) throws(TokenizerError) -> FieldReader {
     guard let reader = try reader(key) else { throw error(.missingField, at: key) }
     return reader
+  }
+
+  /// The elements of an array, one after the other, and how many there are; nil when missing or null.
+  func elements(_ key: String) throws(TokenizerError) -> (count: Int, elements: AnyIterator<JSONValue>)? {
+    guard let array = try array(key) else { return nil }
+    if let (count, elements) = entry(key).flatMap({ outline?.elements(of: $0) }) {
+      return (count, AnyIterator(elements))
+    }
+    return (array.count, AnyIterator(array.makeIterator()))
+  }
+
+  /// The members of an object, one after the other, and how many there are, with the object's place.
+  func members(
+    _ key: String
+  ) throws(TokenizerError) -> (place: FieldReader, count: Int, members: AnyIterator<JSONObject.Entry>) {
+    let place = try requiredReader(key)
+    if let (count, members) = entry(key).flatMap({ outline?.members(of: $0) }) {
+      return (place, count, AnyIterator(members))
+    }
+    return (place, place.object.entries.count, AnyIterator(place.object.entries.makeIterator()))
+  }
+
+  /// The entry that `object[key]` has its value from.
+  private func entry(_ key: String) -> JSONObject.Entry? {
+    object.entries.last { ExactString($0.key) == ExactString(key) }
   }
 
   /// The elements of an array of objects.

@@ -24,10 +24,15 @@ struct PairTable: Sendable {
 
   init(minimumCapacity: Int = 0) {
     var size = 16
-    while size < 2 * minimumCapacity { size *= 2 }
+    while PairTable.isCrowded(minimumCapacity, in: size) { size *= 2 }
     keys = Array(repeating: PairTable.vacant, count: size)
     values = Array(repeating: 0, count: size)
   }
+
+  /// Whether more slots are needed. Keys stand in one row, so that a search that goes on stays in one or two cache
+  /// lines.
+  @inline(__always)
+  private static func isCrowded(_ count: Int, in size: Int) -> Bool { count > size / 8 * 5 }
 
   @inline(__always)
   static func key(_ left: Int32, _ right: Int32) -> UInt64 {
@@ -54,7 +59,7 @@ struct PairTable: Sendable {
   mutating func set(_ key: UInt64, to value: UInt64) {
     var slot = slot(of: key)
     if keys[slot] == PairTable.vacant {
-      if 2 * (count + 1) > keys.count {
+      if PairTable.isCrowded(count + 1, in: keys.count) {
         grow()
         slot = self.slot(of: key)
       }
@@ -87,10 +92,17 @@ struct ByteStringTable: Sendable {
     var end: Int
   }
 
-  private var slots = [Int32](repeating: -1, count: 64)
+  private var slots: [Int32]
   private var entries: [Entry] = []
   private var bytes: [UInt8] = []
   private let multipliers = (Mixer.first, Mixer.second)
+
+  init(minimumCapacity: Int = 0) {
+    var size = 64
+    while size < 2 * minimumCapacity { size *= 2 }
+    slots = Array(repeating: -1, count: size)
+    entries.reserveCapacity(minimumCapacity)
+  }
 
   var count: Int { entries.count }
 

@@ -12,12 +12,22 @@ struct Vocabulary: Sendable {
   static func idLimit(tokens: Int) -> Int { min(idLimit, 65536 + 8 * min(tokens, idLimit)) }
 
   /// UTF-8 spelling of each token, as the file has it.
-  private var spellings = ByteStringTable()
+  private var spellings: ByteStringTable
   private var idOfSpelling: [Int32] = []
   /// Index of the spelling of each id, or -1.
   private var spellingOfID: [Int32] = []
 
+  /// - Parameter minimumCapacity: tokens there will be, as far as is known.
+  init(minimumCapacity: Int = 0) {
+    let capacity = min(minimumCapacity, Vocabulary.idLimit)
+    spellings = ByteStringTable(minimumCapacity: capacity)
+    idOfSpelling.reserveCapacity(capacity)
+    spellingOfID.reserveCapacity(capacity)
+  }
+
   var count: Int { spellings.count }
+  /// Bytes of all spellings.
+  var byteCount: Int { spellings.byteCount }
   /// One more than the highest id.
   var endID: Int { spellingOfID.count }
 

@@ -16,6 +16,18 @@ struct PreTokenizer: Sendable {
     case metaspace(Metaspace)
     /// From here on text is seen as byte stand-ins: a later pattern meets `Ġ`, not a space.
     case mapBytes
+
+    var mapsBytes: Bool {
+      if case .mapBytes = self { true } else { false }
+    }
+
+    /// Whether positions in the text are others afterwards.
+    var rewritesText: Bool {
+      switch self {
+      case .prefixSpace, .metaspace: true
+      case .split, .mapBytes: false
+      }
+    }
   }
 
   static let stepLimit = 64
@@ -29,44 +41,57 @@ struct PreTokenizer: Sendable {
     #"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"#
 
   /// Whether words are spelled in stand-ins for bytes.
-  var isByteLevel: Bool {
-    steps.contains {
-      if case .mapBytes = $0 { return true }
+  var isByteLevel: Bool { steps.contains { $0.mapsBytes } }
+
+  /// Runs the steps up to the last that rewrites text, which see it whole; the pieces refer to the new text.
+  ///
+  /// `isAtStart` says whether the piece begins the whole text that is encoded.
+  /// - Returns: the pieces, and the step to go on with.
+  func rewrite(
+    _ whole: Piece, isAtStart: Bool, of text: inout [UInt8], matchers: inout [PatternMatcher]
+  ) throws(TokenizerError) -> (pieces: [Piece], step: Int) {
+    while matchers.count < steps.count { matchers.append(PatternMatcher()) }
+    for index in steps.indices { matchers[index].budget = PreTokenizer.budget(forBytes: whole.end - whole.start) }
+    var pieces = whole.end > whole.start ? [whole] : []
+    let first = steps.lastIndex { $0.rewritesText }.map { $0 + 1 } ?? 0
+    for (index, step) in steps[..<first].enumerated() {
+      switch step {
+      case .mapBytes: break
+      case .metaspace(let space): space.apply(to: &text, &pieces, from: whole.start, isAtStart: isAtStart)
+      case .prefixSpace: PreTokenizer.addPrefixSpaces(to: &text, &pieces)
+      case .split:
+        var (cursor, output) = (Splitter.Cursor(), [Piece]())
+        while cursor.index < pieces.count {
+          try cut(pieces, from: &cursor, step: index, of: text, into: &output, &matchers[index])
+        }
+        pieces = output
+      }
+    }
+    return (pieces, first)
+  }
+
+  /// The first step that cuts, from a step on; nil when there is none.
+  func cuttingStep(from step: Int) -> Int? {
+    steps[min(step, steps.count)...].firstIndex {
+      if case .split = $0 { return true }
       return false
     }
   }
 
-  /// Cuts a piece of `text`; a step that inserts spaces replaces the text, and the pieces refer to the new one.
-  ///
-  /// `isAtStart` says whether the piece begins the whole text that is encoded.
-  func split(
-    _ whole: Piece, isAtStart: Bool, of text: inout [UInt8], into pieces: inout [Piece],
-    matchers: inout [PatternMatcher]
+  /// Cuts pieces by one step, and adds what comes of a few thousand of them.
+  func cut(
+    _ pieces: [Piece], from cursor: inout Splitter.Cursor, step index: Int, of text: [UInt8],
+    into output: inout [Piece], _ matcher: inout PatternMatcher
   ) throws(TokenizerError) {
-    pieces.removeAll(keepingCapacity: true)
-    if whole.end > whole.start { pieces.append(whole) }
-    var isMapped = false
-    while matchers.count < steps.count { matchers.append(PatternMatcher()) }
-    var output: [Piece] = []
-    for (index, step) in steps.enumerated() {
-      switch step {
-      case .mapBytes: isMapped = true
-      case .metaspace(let space): space.apply(to: &text, &pieces, from: whole.start, isAtStart: isAtStart)
-      case .prefixSpace: PreTokenizer.addPrefixSpaces(to: &text, &pieces)
-      case .split(let splitter):
-        output.removeAll(keepingCapacity: true)
-        matchers[index].budget = PreTokenizer.budget(forBytes: whole.end - whole.start)
-        do {
-          if isMapped {
-            try splitter.split(pieces, of: ByteLevelText(bytes: text), into: &output, &matchers[index])
-          } else {
-            try splitter.split(pieces, of: UTF8Text(bytes: text), into: &output, &matchers[index])
-          }
-        } catch {
-          throw TokenizerError(.patternTooSlow(pattern: splitter.name))
-        }
-        swap(&pieces, &output)
+    guard case .split(let splitter) = steps[index] else { return }
+    do {
+      if steps[..<index].contains(where: { $0.mapsBytes }) {
+        try splitter.split(pieces, from: &cursor, of: ByteLevelText(bytes: text), into: &output, &matcher)
+      } else {
+        try splitter.split(pieces, from: &cursor, of: UTF8Text(bytes: text), into: &output, &matcher)
       }
+    } catch {
+      throw TokenizerError(.patternTooSlow(pattern: splitter.name))
     }
   }
 

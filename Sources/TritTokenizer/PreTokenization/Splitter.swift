@@ -37,13 +37,28 @@ struct Splitter: Sendable {
     var isMatch: Bool
   }
 
+  /// How far pieces have been split.
+  struct Cursor {
+    /// Index of the piece that comes next.
+    var index = 0
+    /// What lies before is done.
+    fileprivate var position = 0
+  }
+
+  /// So many pieces are made at a time, about: those of a long text take several times its room.
+  private static let batch = 4096
+
+  /// Splits pieces, which stand in order, from the cursor on, until a batch is added or all is done.
   func split<Text: PatternText>(
-    _ pieces: [Piece], of text: Text, into output: inout [Piece], _ matcher: inout PatternMatcher
+    _ pieces: [Piece], from cursor: inout Cursor, of text: Text, into output: inout [Piece],
+    _ matcher: inout PatternMatcher
   ) throws(PatternBudgetExceeded) {
     var segments: [Segment] = []
-    for piece in pieces {
+    let full = output.count + Splitter.batch
+    while cursor.index < pieces.count, output.count < full {
+      let piece = pieces[cursor.index]
       if behavior == .isolated {
-        try isolate(piece, of: text, into: &output, &matcher)
+        try isolate(piece, from: &cursor, until: full, of: text, into: &output, &matcher)
         continue
       }
       segments.removeAll(keepingCapacity: true)
@@ -57,20 +72,27 @@ struct Splitter: Sendable {
       }
       if position < piece.end { segments.append(Segment(start: position, end: piece.end, isMatch: isInverted)) }
       join(segments, into: &output)
+      cursor.index += 1
     }
   }
 
   /// The common case, without the detour over segments: matches and what lies between are pieces alike.
   private func isolate<Text: PatternText>(
-    _ piece: Piece, of text: Text, into output: inout [Piece], _ matcher: inout PatternMatcher
+    _ piece: Piece, from cursor: inout Cursor, until full: Int, of text: Text, into output: inout [Piece],
+    _ matcher: inout PatternMatcher
   ) throws(PatternBudgetExceeded) {
-    var position = piece.start
+    var position = max(piece.start, cursor.position)
     while let match = try firstMatch(in: text, position..<piece.end, from: piece.start, &matcher) {
       if match.lowerBound > position { output.append(Piece(start: position, end: match.lowerBound)) }
       output.append(Piece(start: match.lowerBound, end: match.upperBound))
       position = match.upperBound
+      if output.count >= full {
+        cursor.position = position
+        return
+      }
     }
     if position < piece.end { output.append(Piece(start: position, end: piece.end)) }
+    cursor.index += 1
   }
 
   @inline(__always)

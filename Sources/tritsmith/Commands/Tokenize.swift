@@ -79,8 +79,9 @@ struct Tokenize: ParsableCommand {
       request.open.preTokenizer = ggufPre?.name
       let result = try TokenizeWorkflow(request).run()
       guard quiet, printing.format == .table else { return printing.print(result.report) }
-      let answer = ids == nil ? result.tokens.ids.map(String.init).joined(separator: " ") : result.decoded
-      StandardOutput.shared.write(Terminal.shown(answer) + "\n")
+      guard ids == nil else { return StandardOutput.shared.write(Terminal.shown(result.decoded) + "\n") }
+      for (index, id) in result.tokens.ids.enumerated() { StandardOutput.shared.write(index == 0 ? "\(id)" : " \(id)") }
+      StandardOutput.shared.write("\n")
     }
   }
 }
