@@ -37,9 +37,9 @@ struct DiffedTensor: Sendable {
     return try weight.trits(band)
   }
 
-  /// Pieces as `ByteDifference` takes them.
+  /// Pieces as `BytePlanes` takes them.
   static func pieces(_ byteCount: Int) -> [Range<Int>] {
-    stride(from: 0, to: byteCount, by: ByteDifference.piece).map { $0..<min($0 + ByteDifference.piece, byteCount) }
+    stride(from: 0, to: byteCount, by: BytePlanes.piece).map { $0..<min($0 + BytePlanes.piece, byteCount) }
   }
 
   func bytes(_ range: Range<Int>) throws -> [UInt8] {

@@ -155,7 +155,7 @@ public final class TritPackSink: TensorSink {
       files: headerFiles(), sections: finished)
     let json = header.json.serialized()
     let end = finished.last.map { TritPackSink.aligned($0.offset + $0.storedBytes) } ?? TritPackPreamble.byteCount
-    let preamble = TritPackPreamble(headerOffset: end, headerLength: UInt64(json.count))
+    let preamble = TritPackPreamble(.tritpack, headerOffset: end, headerLength: UInt64(json.count))
     try output.resize(to: end)
     try output.write(json, at: end)
     try output.write(preamble.bytes(headerIn: output), at: 0)
