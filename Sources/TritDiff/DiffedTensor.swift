@@ -89,12 +89,3 @@ extension TritDiffIdentity {
     return CodeStream(trits: digest, rows: shape.rows, columns: shape.columns, scale: scale)
   }
 }
-
-extension WorkOptions {
-  /// The same for work that runs beside others of its kind.
-  var single: WorkOptions {
-    WorkOptions(
-      parallelism: Parallelism(threads: 1, cancellation: parallelism.cancellation), kernels: kernels,
-      progress: progress, heldBytes: heldBytes)
-  }
-}

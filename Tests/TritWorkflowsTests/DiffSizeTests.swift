@@ -2,6 +2,7 @@
 
 import Testing
 import TritCore
+import TritDiff
 import TritFormats
 import TritTestSupport
 import TritWorkflows
