@@ -70,7 +70,7 @@ public struct StreamingDecoder: Sendable {
       return String(decoding: bytes, as: UTF8.self)
     }
     pending += try tokenizer.decodedBytes(of: [id], skipSpecialTokens: skipSpecialTokens)
-    let complete = pending.count - WellFormedUTF8.unfinishedTail(of: pending)
+    let complete = pending.count - UTF8Coding.unfinishedTail(of: pending)
     defer { pending.removeFirst(complete) }
     return String(decoding: pending[..<complete], as: UTF8.self)
   }

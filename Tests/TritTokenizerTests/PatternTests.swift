@@ -149,6 +149,6 @@ struct UTF8CodingTests {
       ([0xE0, 0x80], 0), ([0x80], 0), ([0xC3, 0xA9], 0), ([0xFF], 0), ([0x80, 0x80, 0x80], 0), ([0xF0, 0x80], 0),
     ] as [([UInt8], Int)])
   func unfinishedTails(_ bytes: [UInt8], _ expected: Int) {
-    #expect(WellFormedUTF8.unfinishedTail(of: bytes) == expected)
+    #expect(UTF8Coding.unfinishedTail(of: bytes) == expected)
   }
 }

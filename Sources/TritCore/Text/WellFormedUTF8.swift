@@ -38,15 +38,4 @@ package enum WellFormedUTF8 {
     }
     return nil
   }
-
-  /// How many bytes at the end begin a sequence that later bytes could still complete: 0 to 3.
-  package static func unfinishedTail(of bytes: [UInt8]) -> Int {
-    for length in 1...3 where length <= bytes.count {
-      let start = bytes.count - length
-      if bytes[start] & 0xC0 == 0x80 { continue }
-      guard let (whole, second) = sequence(ledBy: bytes[start]), whole > length else { return 0 }
-      return length == 1 || second.contains(bytes[start + 1]) ? length : 0
-    }
-    return 0
-  }
 }

@@ -1,5 +1,7 @@
 // Tritsmith: UTF-8, byte by byte.
 
+import TritCore
+
 /// What the encoder and decoders need to know of UTF-8.
 enum UTF8Coding {
   /// The scalar that begins at a position of valid UTF-8, and the position after it.
@@ -34,5 +36,16 @@ enum UTF8Coding {
       bytes.append(tail(6))
       bytes.append(tail(0))
     }
+  }
+
+  /// How many bytes at the end begin a sequence that later bytes could still complete: 0 to 3.
+  static func unfinishedTail(of bytes: [UInt8]) -> Int {
+    for length in 1...3 where length <= bytes.count {
+      let start = bytes.count - length
+      if bytes[start] & 0xC0 == 0x80 { continue }
+      guard let (whole, second) = WellFormedUTF8.sequence(ledBy: bytes[start]), whole > length else { return 0 }
+      return length == 1 || second.contains(bytes[start + 1]) ? length : 0
+    }
+    return 0
   }
 }
