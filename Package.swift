@@ -16,7 +16,7 @@ let package = Package(
   ],
   targets: [
     // Layer 0: C, intrinsics and libraries of the system (libcurl is loaded when it is needed, never linked), the C
-    // library among them; the rule for text that is shown.
+    // library among them; the rule for text that is shown, and the distance of words.
     .target(name: "CTritKernels"),
     .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"]), .brew(["zstd"])]),
     .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
@@ -52,7 +52,8 @@ let package = Package(
     .target(
       name: "TritModel",
       dependencies: [
-        "LibC", "TritCore", "TritKernels", "TritTokenizer", "TritLayouts", "TritQuantizers", "TritFormats",
+        "LibC", "VisibleText", "TritCore", "TritKernels", "TritTokenizer", "TritLayouts", "TritQuantizers",
+        "TritFormats",
       ]),
 
     // Layer 6: the verbs as library calls.
@@ -119,7 +120,7 @@ let package = Package(
     .testTarget(name: "HostileTests", dependencies: ["TritCore", "TritHostile", "trit-lab", "TritTestSupport"]),
     .testTarget(name: "TritCoreTests", dependencies: ["TritCore", "TritTestSupport"]),
     .testTarget(name: "TritReportTests", dependencies: ["TritCore", "TritReport", "TritTestSupport"]),
-    .testTarget(name: "CommandLineKitTests", dependencies: ["CommandLineKit"]),
+    .testTarget(name: "CommandLineKitTests", dependencies: ["CommandLineKit", "VisibleText"]),
     .testTarget(name: "TritKernelsTests", dependencies: ["TritCore", "TritKernels", "TritTestSupport"]),
     .testTarget(name: "TritTokenizerTests", dependencies: ["TritCore", "TritTokenizer", "TritTestSupport"]),
     .testTarget(name: "TritHubTests", dependencies: ["TritCore", "TritHub", "TritTestSupport"]),

@@ -1045,6 +1045,9 @@ def gaps(before, after, k, changes=None, run_bytes=None, zeros=None, tail=b""):
     return head + coded + bits(ofzero) + bits(others) + tail
 
 
+PATCH_VERSION = (2, 0)
+
+
 def planes(numbers):
     """Numbers of two bytes, the lower bytes first."""
     return bytes(n & 255 for n in numbers) + bytes(n >> 8 for n in numbers)
@@ -1109,13 +1112,20 @@ class Patch(Pack):
         self.companions.append(entry)
 
     def meta(self, **change):
-        return {"format": "tritdiff", "version": "1.0", "generator": "generate.py",
+        return {"format": "tritdiff", "version": "2.0", "generator": "generate.py",
                 "base": {"code_stream": self.stream, "tensors": self.base},
                 "target": {"name": "fine-tune", "format": "safetensors", "kind": self.kind, "code_stream": self.target_stream},
                 "tensors": self.tensors, "files": self.files, "companions": self.companions, "sections": self.sections, **change}
 
-    def bytes(self, version=(1, 0), flags=0, **change):
+    def bytes(self, flags=0, version=PATCH_VERSION, **change):
         return sealed(self.data, self.meta(**change), version=version, flags=flags, magic=b"TRITDIFF")
+
+    def zipped(self, frames=None, size=None, cut=None):
+        """With a compressed header, or with such frames and such a size."""
+        text = json.dumps(self.meta(), separators=(",", ":")).encode()
+        frames = [frame(len(text), [text])] if frames is None else frames
+        header = struct.pack("<Q", len(text) if size is None else size) + chunked(frames)
+        return sealed(self.data, header[:cut], version=PATCH_VERSION, flags=1, magic=b"TRITDIFF")
 
 
 def unchanged_patch():
@@ -1133,17 +1143,13 @@ def changed_patch(coding="gaps", k=2):
     after = list(patch.trits)
     for place in (0, 5, 17, 40, 63):
         after[place] = (after[place] + 2) % 3 - 1
-    symbols = [SYMBOLS[pair] for pair in zip(patch.trits, after)]
-    content = {"gaps": gaps(patch.trits, after, k), "delta": fives(symbols), "whole": fives([t + 1 for t in after])}[coding]
+    content = {"gaps": gaps(patch.trits, after, k), "whole": fives([t + 1 for t in after])}[coding]
     flips = {"minus_to_zero": 5, "minus_to_plus": 0, "zero_to_minus": 0, "zero_to_plus": 0, "plus_to_minus": 0, "plus_to_zero": 0}
     scale = struct.pack("<H", 0x3F30)
     patch.put_query(after, coding, content, scale=scale, flips=flips)
     old = struct.unpack("<8H", patch.norm)
     new = [(n + (i - 3) * 40) & 0xFFFF for i, n in enumerate(old)]
-    signed = [((b - a + 0x8000) & 0xFFFF) - 0x8000 for a, b in zip(old, new)]
-    bytes_coding, numbers = {
-        "gaps": ("xor", [a ^ b for a, b in zip(old, new)]),
-        "delta": ("difference", [2 * d if d >= 0 else -2 * d - 1 for d in signed]), "whole": ("planes", new)}[coding]
+    bytes_coding, numbers = {"gaps": ("xor", [a ^ b for a, b in zip(old, new)]), "whole": ("whole", new)}[coding]
     norm = struct.pack("<8H", *new)
     patch.put_norm(norm, bytes_coding, planes(numbers), changed=7, largest_change=0.25)
     patch.weights(patch.head + packed_hf(after, 8) + scale + norm, patch.head)
@@ -1157,7 +1163,6 @@ def tritdiff():
 
     s("valid-unchanged", unchanged_patch().bytes(), "The base itself, every tensor and its configuration taken from it.")
     s("valid-gaps", changed_patch("gaps").bytes(), "Changes as runs, a norm as XOR, scales in hexadecimal.")
-    s("valid-delta", changed_patch("delta").bytes(), "Changes five in a byte, a norm as difference.")
     s("valid-whole", changed_patch("whole").bytes(), "Trits and a norm that do without the base.")
     patch = Patch()
     pack = Pack()
@@ -1174,7 +1179,7 @@ def tritdiff():
               fives([t + 1 for t in trits]), layout="base3", scale_place={"file": 0, "offset": place[1]}, scale_section=1)
     assert patch.section(scales) == 1
     doubles = pack.data[128:144]
-    patch.put(patch.dense_identity("doubles", "F64", [2], doubles), place[2], "planes", bytes(doubles[8 * i + k] for k in range(8) for i in range(2)))
+    patch.put(patch.dense_identity("doubles", "F64", [2], doubles), place[2], "whole", bytes(doubles[8 * i + k] for k in range(8) for i in range(2)))
     skeleton = target[:64] + target[72:128] + target[144:192] + target[208:]
     patch.weights(target, skeleton, "model.tritpack")
     patch.target_stream = patch.code_stream("new", trits, struct.pack("<4H", 0x3F00, 0x3F80, 0x4000, 0x4080), (4, 10))
@@ -1186,16 +1191,26 @@ def tritdiff():
     patch.put_norm(coding="xor", content=chunked([frame(16, [(0, 16)])]), size=16, **zipped)
     patch.weights(patch.head + patch.codes + patch.scale + patch.norm, chunked([frame(len(patch.head), [patch.head])]), size=len(patch.head), **zipped)
     s("valid-zstd", patch.bytes(), "Compressed sections, one of them a run of zeros.")
+    s("valid-header", changed_patch().zipped(), "A compressed header.")
 
     good = changed_patch().bytes()
     s("magic-only", b"TRITDIFF", "Only the magic.")
     s("cut-header", good[:-1], "One byte is missing at the end.")
     s("digest-wrong", good[:40] + b"\0" + good[41:], "A digest that does not fit.")
-    s("version-2", changed_patch().bytes(version=(2, 0)), "A version to come.")
-    s("flags", changed_patch().bytes(flags=1), "A flag nobody has defined.")
-    s("header-empty", sealed(b"", {}, magic=b"TRITDIFF"), "A header without anything.")
-    s("header-deep", sealed(b"", b'{"generator":' + b"[" * 5000, magic=b"TRITDIFF"), "A generator 5,000 levels deep.")
-    s("a-tritpack", sealed(b"", small_pack().meta(), magic=b"TRITDIFF"), "TritPack's header behind TritDiff's magic.")
+    s("version-1", changed_patch().bytes(version=(1, 0)), "The version before.")
+    s("version-3", changed_patch().bytes(version=(3, 0)), "A version to come.")
+    s("flags", changed_patch().bytes(flags=2), "A flag nobody has defined.")
+    kind = {"version": PATCH_VERSION, "magic": b"TRITDIFF"}
+    s("header-empty", sealed(b"", {}, **kind), "A header without anything.")
+    s("header-deep", sealed(b"", b'{"generator":' + b"[" * 5000, **kind), "A generator 5,000 levels deep.")
+    s("a-tritpack", sealed(b"", small_pack().meta(), **kind), "TritPack's header behind TritDiff's magic.")
+    s("header-plain", changed_patch().bytes(flags=1), "A header that is said to be compressed and is not.")
+    s("header-cut", changed_patch().zipped(cut=7), "A compressed header of seven bytes.")
+    s("header-size", changed_patch().zipped(size=100), "A compressed header of another size.")
+    s("header-huge", changed_patch().zipped(size=(1 << 64) - 1), "A header of 2^64 − 1 bytes.")
+    s("header-spaces", changed_patch().zipped([frame(1 << 20, [(0x20, 131072)] * 8)] * 90, 90 << 20), "A header of 90 MB in 5 kB.")
+    commas = b'{"a":[' + b"0," * 25000
+    s("header-values", changed_patch().zipped([frame(60000, [commas[:50000], (0x2C, 10000)])], 60000), "A header of more values than its bytes are good for.")
 
     for name, change, sentence in [
         ("base-hash", lambda p: p.base[0].update(trits="0" * 64), "A base with other trits."),
@@ -1275,9 +1290,9 @@ def tritdiff():
         patch.weights(patch.head + packed_hf(after, 8) + patch.scale + patch.norm, patch.head)
         s(name, patch.bytes(), sentence)
     for name, coding, content, sentence in [
-        ("fives-243", "delta", bytes([243] * 13), "Bytes that are no five symbols."),
-        ("fives-tail", "whole", bytes([121] * 13), "Symbols past the last trit."),
-        ("fives-short", "delta", bytes(12), "Symbols for 60 of 64 trits."),
+        ("fives-243", "whole", bytes([243] * 13), "Bytes that are no five trits."),
+        ("fives-tail", "whole", bytes([121] * 13), "Codes past the last trit."),
+        ("fives-short", "whole", bytes(12), "Codes of 60 of 64 trits."),
     ]:
         patch = Patch()
         patch.put_query(after, coding, content)
@@ -1285,14 +1300,14 @@ def tritdiff():
         patch.weights(patch.head + packed_hf(after, 8) + patch.scale + patch.norm, patch.head)
         s(name, patch.bytes(), sentence)
     zeros = frame(1 << 20, [(0, 131072)] * 8)
-    for name, coding, identity, sentence in [
-        ("bomb-planes", "planes", lambda size: Patch.dense_identity("bomb", "U8", [size], b""), "A new tensor of 1 GB in 50 kB."),
-        ("bomb-whole", "whole", lambda size: {**Patch.ternary_identity("bomb", [], b"\x20\x3f"), "shape": [8, size * 5 // 8]}, "New trits of 5 GB in 50 kB."),
+    for name, identity, sentence in [
+        ("bomb-dense", lambda size: Patch.dense_identity("bomb", "U8", [size], b""), "A new tensor of 1 GB in 50 kB."),
+        ("bomb-trits", lambda size: {**Patch.ternary_identity("bomb", [], b"\x20\x3f"), "shape": [8, size * 5 // 8]}, "New trits of 5 GB in 50 kB."),
     ]:
         patch = Patch()
         size = 1000 << 20
-        more = {"layout": "base3", "scale_place": {"file": 0, "offset": 0}, "scale_bytes": "203f"} if coding == "whole" else {}
-        patch.put(identity(size), 2, coding, chunked([zeros] * 1000), size=size, compression="zstd", **more)
+        more = {"layout": "base3", "scale_place": {"file": 0, "offset": 0}, "scale_bytes": "203f"} if name == "bomb-trits" else {}
+        patch.put(identity(size), 2, "whole", chunked([zeros] * 1000), size=size, compression="zstd", **more)
         patch.weights(b"ab", b"ab")
         patch.files[0]["bytes"] = 2 + size
         s(name, patch.bytes(), sentence)

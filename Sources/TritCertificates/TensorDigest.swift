@@ -1,6 +1,5 @@
 // Tritsmith: SHA-256 of one tensor as a source gives it.
 
-import Synchronization
 import TritCore
 import TritWorkflows
 
@@ -41,8 +40,8 @@ enum TensorDigest {
   static func all(
     _ tensors: [TensorDescriptor], in source: any TensorSource, _ work: WorkOptions, phase: String
   ) throws -> [Digest] {
-    let results = Mutex<[Digest?]>(Array(repeating: nil, count: tensors.count))
-    try each(tensors, in: source, work, phase: phase) { index, digest in results.withLock { $0[index] = digest } }
-    return results.withLock { $0.compactMap { $0 } }
+    let results = LockedArray<Digest?>(count: tensors.count, filler: nil)
+    try each(tensors, in: source, work, phase: phase) { results.set($0, $1) }
+    return results.all.compactMap { $0 }
   }
 }

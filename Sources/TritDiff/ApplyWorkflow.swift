@@ -1,6 +1,5 @@
 // Tritsmith: a fine-tune made from its base and a patch.
 
-import Synchronization
 import TritCore
 import TritFormats
 import TritLayouts

@@ -20,7 +20,7 @@ struct DiffAnalysis: Sendable {
 
   /// A tensor without a base.
   static func alone(_ target: DiffedTensor) throws -> DiffAnalysis {
-    DiffAnalysis(target: try target.identity(), coding: target.isTernary ? .whole : .planes)
+    DiffAnalysis(target: try target.identity(), coding: .whole)
   }
 
   /// What changed from a tensor of the base; both of trits and one shape, or of bytes of one encoding and count.
@@ -63,7 +63,7 @@ struct DiffAnalysis: Sendable {
     let shape = target.tensor.shape
     let bands = DiffedTensor.bands(shape)
     let every = max(1, bands.count / samples)
-    var sampled = (trits: 0, delta: 0, whole: 0)
+    var sampled = (trits: 0, bytes: 0)
     for (index, band) in bands.enumerated() {
       let (a, b) = (try base.trits(band), try target.trits(band))
       left.update(a.span.bytes)
@@ -71,35 +71,16 @@ struct DiffAnalysis: Sendable {
       counter.add(a, b)
       if index % every == 0 {
         sampled.trits += a.count
-        let (symbols, codes) = (symbols(a, b), codes(b))
-        sampled.delta += try Sample.size(TritSymbol.pack(symbols.span), level)
-        sampled.whole += try Sample.size(TritSymbol.pack(codes.span), level)
+        sampled.bytes += try Sample.size(TritCode.pack(codes(b).span), level)
       }
       target.work.progress.advanced(by: shape.byteShare(band, of: target.byteCount))
     }
     let (shift, runBits) = counter.gaps.best
     let ratio = Double(shape.elementCount) / Double(max(1, sampled.trits))
-    let sizes: [(TritDiffCoding, Double)] = [
-      (.gaps, (runBits + counter.valueBits) / 8 + 32), (.delta, Double(sampled.delta) * ratio),
-      (.whole, Double(sampled.whole) * ratio),
-    ]
+    let isShort = (runBits + counter.valueBits) / 8 + 32 <= Double(sampled.bytes) * ratio
     return Found(
-      before: left.finalize(), after: right.finalize(), coding: smallest(sizes, or: .delta), shift: shift,
+      before: left.finalize(), after: right.finalize(), coding: isShort ? .gaps : .whole, shift: shift,
       change: .flips(counter.flips))
-  }
-
-  private static func smallest(_ sizes: [(TritDiffCoding, Double)], or coding: TritDiffCoding) -> TritDiffCoding {
-    sizes.min { $0.1 < $1.1 }?.0 ?? coding
-  }
-
-  static func symbols(_ a: [Int8], _ b: [Int8]) -> [UInt8] {
-    var result = [UInt8](repeating: 0, count: a.count)
-    var output = result.mutableSpan
-    let (left, right) = (a.span, b.span)
-    for index in 0..<left.count {
-      output[unchecked: index] = TritSymbol.of(left[unchecked: index], right[unchecked: index])
-    }
-    return result
   }
 
   static func codes(_ trits: [Int8]) -> [UInt8] { trits.map { UInt8(truncatingIfNeeded: $0 &+ 1) } }
@@ -111,8 +92,7 @@ struct DiffAnalysis: Sendable {
     let pieces = DiffedTensor.pieces(target.byteCount)
     let every = max(1, pieces.count / samples)
     let width = TritDiffIdentity.width(target.encoding)
-    let codings: [TritDiffCoding] = [.xor, .difference, .planes]
-    var sizes = codings.map { ($0, 0.0) }
+    var sizes = (xor: 0, whole: 0)
     var (changed, largest) = (0, 0.0)
     for (index, range) in pieces.enumerated() {
       let (a, b) = (try base.bytes(range), try target.bytes(range))
@@ -129,17 +109,15 @@ struct DiffAnalysis: Sendable {
       if index % every == 0 {
         // A piece tells by its first 64 KiB.
         let part = min(b.count, 1 << 16)
-        for place in codings.indices {
-          let content = ByteDifference.encode(
-            b.span.extracting(0..<part), a.span.extracting(0..<part), codings[place], width: width)
-          sizes[place].1 += Double(try Sample.size(content, level))
-        }
+        let (before, after) = (a.span.extracting(0..<part), b.span.extracting(0..<part))
+        sizes.xor += try Sample.size(BytePlanes.split(after, xor: before, width: width), level)
+        sizes.whole += try Sample.size(BytePlanes.split(after, width: width), level)
       }
       target.work.progress.advanced(by: range.count)
     }
     let isNumber = target.encoding.dtype?.isFloatWeight == true && largest.isFinite
     return Found(
-      before: left.finalize(), after: right.finalize(), coding: smallest(sizes, or: .xor),
+      before: left.finalize(), after: right.finalize(), coding: sizes.xor <= sizes.whole ? .xor : .whole,
       change: .elements(changed, largest: isNumber ? largest : nil))
   }
 

@@ -1,6 +1,5 @@
 // Tritsmith: a fine-tune as the difference to its base.
 
-import Synchronization
 import TritCore
 import TritFormats
 import TritWorkflows
@@ -100,8 +99,8 @@ public struct DiffWorkflow: Sendable {
   ) throws -> (base: [TritDiffIdentity], target: [DiffAnalysis?]) {
     let (tensors, old) = (target.manifest.tensors, base.manifest.tensors)
     let removed = old.indices.filter { target.manifest.position(ofTensor: old[$0].name) == nil }
-    let found = Mutex<[DiffAnalysis?]>(Array(repeating: nil, count: tensors.count))
-    let bases = Mutex<[TritDiffIdentity?]>(Array(repeating: nil, count: old.count))
+    let found = LockedArray<DiffAnalysis?>(count: tensors.count, filler: nil)
+    let bases = LockedArray<TritDiffIdentity?>(count: old.count, filler: nil)
     let single = work.single
     func byteCount(_ index: Int) -> Int {
       (index < tensors.count ? tensors[index] : old[removed[index - tensors.count]]).location.byteCount
@@ -115,14 +114,12 @@ public struct DiffWorkflow: Sendable {
       let index = order[place]
       guard index < tensors.count else {
         let position = removed[index - tensors.count]
-        let identity = try DiffedTensor(old[position], in: base, single).identity()
-        bases.withLock { $0[position] = identity }
+        bases.set(position, try DiffedTensor(old[position], in: base, single).identity())
         return
       }
       let new = try DiffedTensor(tensors[index], in: target, single)
       guard let position = base.manifest.position(ofTensor: new.tensor.name) else {
-        let analysis = try DiffAnalysis.alone(new)
-        found.withLock { $0[index] = analysis }
+        found.set(index, try DiffAnalysis.alone(new))
         return
       }
       let before = try DiffedTensor(old[position], in: base, single)
@@ -130,18 +127,14 @@ public struct DiffWorkflow: Sendable {
         DiffAnalysis.fit(before, new)
         ? try DiffAnalysis.compare(before, new, level: request.level)
         : (try DiffAnalysis.alone(new), try before.identity())
-      bases.withLock { $0[position] = identity }
-      found.withLock { $0[index] = analysis }
+      bases.set(position, identity)
+      found.set(index, analysis)
     }
     // One list at a time, each of its own size: of many tensors, copies would be the largest thing there is.
     var listed: [TritDiffIdentity] = []
     listed.reserveCapacity(old.count)
-    bases.withLock { list in
-      for case let identity? in list { listed.append(identity) }
-      list = []
-    }
-    var analyses: [DiffAnalysis?] = []
-    found.withLock { swap(&$0, &analyses) }
+    for case let identity? in bases.take() { listed.append(identity) }
+    var analyses = found.take()
     DiffWorkflow.rename(&analyses, listed)
     return (listed, analyses)
   }
@@ -196,12 +189,10 @@ public struct DiffWorkflow: Sendable {
     let encoder = TensorEncoder(base: base, target: target, spill: sink.spill, work: work.single)
     for start in stride(from: 0, to: analyses.count, by: wave) {
       let part = analyses[start..<min(analyses.count, start + wave)].compactMap { $0 }
-      let contents = Mutex<[FinishedContent?]>(Array(repeating: nil, count: part.count))
-      try work.parallelism.forEachBand(part.count) { index in
-        let content = try encoder.content(part[index], target.manifest.tensors[start + index])
-        contents.withLock { $0[index] = content }
+      let contents = try work.parallelism.mapBands(part.count) {
+        try encoder.content(part[$0], target.manifest.tensors[start + $0])
       }
-      for (index, content) in contents.withLock({ $0 }).enumerated() {
+      for (index, content) in contents.enumerated() {
         var tensor = try encoder.tensor(part[index], target.manifest.tensors[start + index])
         tensor.section = try content.map { try sink.append($0) }
         if case .section = tensor.scale {

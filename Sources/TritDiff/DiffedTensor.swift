@@ -37,9 +37,9 @@ struct DiffedTensor: Sendable {
     return try weight.trits(band)
   }
 
-  /// Pieces as `ByteDifference` takes them.
+  /// Pieces as `BytePlanes` takes them.
   static func pieces(_ byteCount: Int) -> [Range<Int>] {
-    stride(from: 0, to: byteCount, by: ByteDifference.piece).map { $0..<min($0 + ByteDifference.piece, byteCount) }
+    stride(from: 0, to: byteCount, by: BytePlanes.piece).map { $0..<min($0 + BytePlanes.piece, byteCount) }
   }
 
   func bytes(_ range: Range<Int>) throws -> [UInt8] {
@@ -87,14 +87,5 @@ extension TritDiffIdentity {
   func codeStream(_ scale: TernaryScale) -> CodeStream? {
     guard case .trits(let digest, _) = content else { return nil }
     return CodeStream(trits: digest, rows: shape.rows, columns: shape.columns, scale: scale)
-  }
-}
-
-extension WorkOptions {
-  /// The same for work that runs beside others of its kind.
-  var single: WorkOptions {
-    WorkOptions(
-      parallelism: Parallelism(threads: 1, cancellation: parallelism.cancellation), kernels: kernels,
-      progress: progress, heldBytes: heldBytes)
   }
 }

@@ -50,22 +50,13 @@ struct PatchedTensor {
       // Five trits of a byte may belong to two bands.
       let wanted = min(left, (count - rest.count + 4) / 5 * 5)
       let bytes = try stream.read((wanted + 4) / 5)
-      guard let unpacked = TritSymbol.unpack(bytes.span, count: wanted) else {
+      guard let unpacked = TritCode.unpack(bytes.span, count: wanted) else {
         throw fault("a byte of it stands for no five trits")
       }
       left -= wanted
-      let symbols = rest + unpacked
-      rest = Array(symbols[count...])
-      if tensor.coding == .whole {
-        try body(band, symbols[..<count].map { Int8($0) - 1 })
-      } else {
-        var trits = try baseTrits(band)
-        var output = trits.mutableSpan
-        for index in 0..<count {
-          output[unchecked: index] = TritSymbol.apply(symbols[index], to: output[unchecked: index])
-        }
-        try body(band, trits)
-      }
+      let codes = rest + unpacked
+      rest = Array(codes[count...])
+      try body(band, codes[..<count].map { Int8($0) - 1 })
     }
   }
 
@@ -79,7 +70,10 @@ struct PatchedTensor {
         try body(range, before)
         continue
       }
-      try body(range, ByteDifference.decode(content.span, before.span, tensor.coding, width: width))
+      let bytes =
+        tensor.coding.needsBase
+        ? BytePlanes.join(content.span, xor: before.span, width: width) : BytePlanes.join(content.span, width: width)
+      try body(range, bytes)
     }
   }
 

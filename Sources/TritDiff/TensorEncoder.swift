@@ -19,12 +19,13 @@ struct TensorEncoder: Sendable {
     }
     let new = try DiffedTensor(tensor, in: target, work)
     let old = try analysis.coding.needsBase ? baseTensor(analysis) : nil
-    return try spill.content(TritDiffLimits.expansion(of: analysis.coding)) { content in
+    let expansion = TritDiffLimits.expansion(of: analysis.coding, isTernary: new.isTernary)
+    return try spill.content(expansion) { content in
       switch analysis.coding {
       case .same: break
       case .gaps: try gaps(old, new, shift: analysis.shift, to: content)
-      case .delta, .whole: try fives(analysis.coding == .delta ? old : nil, new, to: content)
-      case .planes, .xor, .difference: try pieces(old, new, analysis.coding, to: content)
+      case .whole where new.isTernary: try fives(new, to: content)
+      case .xor, .whole: try pieces(old, new, to: content)
       }
     }
   }
@@ -66,31 +67,27 @@ struct TensorEncoder: Sendable {
     try content.append(encoder.finish())
   }
 
-  private func fives(_ old: DiffedTensor?, _ new: DiffedTensor, to content: TritDiffContent) throws {
+  private func fives(_ new: DiffedTensor, to content: TritDiffContent) throws {
     var rest: [UInt8] = []
     for band in DiffedTensor.bands(new.tensor.shape) {
-      let after = try new.trits(band)
-      if let old {
-        rest += DiffAnalysis.symbols(try old.trits(band), after)
-      } else {
-        rest += DiffAnalysis.codes(after)
-      }
+      rest += DiffAnalysis.codes(try new.trits(band))
       let whole = rest.count / 5 * 5
-      try content.append(TritSymbol.pack(rest.span.extracting(0..<whole)))
+      try content.append(TritCode.pack(rest.span.extracting(0..<whole)))
       rest.removeFirst(whole)
       advance(new, band)
     }
-    try content.append(TritSymbol.pack(rest.span))
+    try content.append(TritCode.pack(rest.span))
   }
 
-  private func pieces(
-    _ old: DiffedTensor?, _ new: DiffedTensor, _ coding: TritDiffCoding, to content: TritDiffContent
-  ) throws {
+  private func pieces(_ old: DiffedTensor?, _ new: DiffedTensor, to content: TritDiffContent) throws {
     let width = TritDiffIdentity.width(new.encoding)
     for range in DiffedTensor.pieces(new.byteCount) {
-      let before = try old?.bytes(range) ?? []
       let after = try new.bytes(range)
-      try content.append(ByteDifference.encode(after.span, before.span, coding, width: width))
+      if let before = try old?.bytes(range) {
+        try content.append(BytePlanes.split(after.span, xor: before.span, width: width))
+      } else {
+        try content.append(BytePlanes.split(after.span, width: width))
+      }
       work.progress.advanced(by: range.count)
     }
   }

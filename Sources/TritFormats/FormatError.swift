@@ -48,8 +48,10 @@ public struct FormatError: DiagnosticError, Equatable {
     case badScale(String)
     case unknownScaleConvention(hint: String)
     case conflictingScaleConvention(detail: String)
-    // TritPack
+    // TritPack, TritDiff
     case unsupportedVersion(found: String, supported: String)
+    /// Of a patch that an earlier program wrote.
+    case outdatedVersion(found: String, supported: String)
     case badPreamble(String)
     case checksum(section: String)
     case badSection(String)
@@ -136,6 +138,8 @@ extension FormatError {
       "nothing says whether weight = trit × scale or trit ÷ scale\(hint.isEmpty ? "" : " (\(hint))")"
     case .conflictingScaleConvention(let detail): "the evidence on the scale's meaning conflicts: \(detail)"
     case .unsupportedVersion(let found, let supported): "version \(found); this program reads \(supported)"
+    case .outdatedVersion(let found, let supported):
+      "version \(found), which this program no longer reads; it reads \(supported)"
     case .badPreamble(let detail): "the preamble is damaged: \(detail)"
     case .checksum(let section): "the checksum of \(section) does not match its bytes"
     case .badSection(let detail): detail
@@ -167,6 +171,8 @@ extension FormatError {
     case .unknownScaleConvention, .conflictingScaleConvention:
       "say which it is: --scale-convention divide (Falcon-E) or multiply (BitNet b1.58)"
     case .unsupportedVersion: "use a newer tritsmith"
+    case .outdatedVersion:
+      "make the patch again: 'tritsmith diff BASE TARGET -o PATCH'; tritsmith 0.1.0 applies this one"
     case .isPatch: "'tritsmith apply BASE PATCH -o MODEL' gives the model; 'tritsmith inspect' shows the patch"
     case .partialModel(let found): found.remedy
     case .scaleMissing: "fetch the model again; without the scale no weight of this tensor is known"

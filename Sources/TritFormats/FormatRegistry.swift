@@ -73,7 +73,9 @@ public enum FormatRegistry {
       guard file.byteCount > 0 else { throw FormatError(.emptyFile, file: path) }
       if let standIn = try file.standIn() { throw FormatError(.standIn(standIn), file: path, byteOffset: 0) }
       first = try file.bytes(0..<min(64, file.byteCount))
-      guard !first.starts(with: TritDiffPatch.magic) else { throw FormatError(.isPatch, file: path, byteOffset: 0) }
+      guard !first.starts(with: TritPackPreamble.Kind.tritdiff.magic) else {
+        throw FormatError(.isPatch, file: path, byteOffset: 0)
+      }
     } else if kind != .folder {
       throw TensorIOError(.notAFile(found: "a device, pipe or socket"), path: path)
     }
@@ -81,7 +83,7 @@ public enum FormatRegistry {
       guard !ModelPlace.isPyTorch(path, first) else {
         throw FormatError(.pytorchWeights(FileSystem.name(of: path)), file: path)
       }
-      let shown = first.prefix(8).map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined(separator: " ")
+      let shown = Hexadecimal.text(first.prefix(8), separator: " ")
       throw FormatError(.notRecognised(found: "it begins with bytes \(shown)"), file: path, byteOffset: 0)
     }
     return try format.open(path, options)

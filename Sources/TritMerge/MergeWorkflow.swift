@@ -121,10 +121,7 @@ public struct MergeWorkflow: Sendable {
       throw MergeError(.base(found: packed.encoding.name), file: path, tensor: packed.name)
     }
     let name = request.quantizer?.rawValue ?? survey.defaultQuantizer.name
-    guard let quantizer = QuantizerRegistry.quantizer(QuantizerID(rawValue: name)) else {
-      let known = QuantizerRegistry.all.map(\.id.rawValue).joined(separator: ", ")
-      throw WorkflowError(.unknownQuantizer(name, known: known))
-    }
+    let quantizer = try QuantizerRegistry.known(QuantizerID(rawValue: name))
     var warnings = source.manifest.notes + adapter.notes
     if survey.kind == .ternaryDense {
       warnings.append(
@@ -213,8 +210,7 @@ public struct MergeWorkflow: Sendable {
     _ plan: ConversionPlan, _ source: any TensorSource, _ adapter: LoRAAdapter, _ output: any TensorSource
   ) throws -> [MergedTensor] {
     let results = LockedArray<MergedTensor?>(count: plan.tensors.count, filler: nil)
-    let single = WorkOptions(
-      parallelism: Parallelism(threads: 1, cancellation: work.parallelism.cancellation), kernels: work.kernels)
+    let single = work.silentSingle
     work.progress.began(ProgressPhase(name: "auditing", totalBytes: UInt64(plan.inputBytes)))
     defer { work.progress.ended() }
     try work.parallelism.forEachBand(plan.tensors.count) { index in

@@ -1,6 +1,7 @@
 // Tritsmith: every model family.
 
 import TritCore
+import VisibleText
 
 /// Every model family this package knows; one line each.
 public enum ArchitectureRegistry {
@@ -48,23 +49,8 @@ public enum ArchitectureRegistry {
   /// The known class name with the smallest edit distance, case ignored; empty where none is alike: BertModel is no
   /// misspelled BitNet.
   static func nearest(to name: String) -> String {
-    let distances = all.map { ($0.className, distance($0.className.lowercased(), name.lowercased())) }
+    let distances = all.map { ($0.className, editDistance($0.className.lowercased(), name.lowercased())) }
     guard let (nearest, least) = distances.min(by: { $0.1 < $1.1 }), least <= nearest.count / 4 else { return "" }
     return nearest
-  }
-
-  private static func distance(_ left: String, _ right: String) -> Int {
-    let right = Array(right.unicodeScalars)
-    var row = Array(0...right.count)
-    for (i, a) in left.unicodeScalars.enumerated() {
-      var diagonal = row[0]
-      row[0] = i + 1
-      for (j, b) in right.enumerated() {
-        let substitution = diagonal + (a == b ? 0 : 1)
-        diagonal = row[j + 1]
-        row[j + 1] = min(substitution, diagonal + 1, row[j] + 1)
-      }
-    }
-    return row[right.count]
   }
 }

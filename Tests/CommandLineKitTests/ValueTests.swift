@@ -1,6 +1,7 @@
 // Tritsmith: tests of argument types, names and edit distance.
 
 import Testing
+import VisibleText
 
 @testable import CommandLineKit
 

@@ -23,7 +23,7 @@ struct ArithmeticRuleTests {
   /// byte made from constants. Everything else goes through `Checked.parts`, or says why here.
   private static let provedSteps = [
     "sumBlock", "step", "bandBytes", "bandElements", "blockBytes", "blockElements", "unit", "rowBytes", "pieceBytes",
-    "rowsPerBand", "perByte", "size", "tensorLimit", "spread", "wave", "width", "ByteDifference.piece", "chunk",
+    "rowsPerBand", "perByte", "size", "tensorLimit", "spread", "wave", "width", "BytePlanes.piece", "chunk",
     "logitsBlock", "block", "scalarCount", "longestRow", "Int(window)", "Int(clamping: window)",
     // `PerplexityWindow.windows` refuses a window below 2, `CalibrationStatistics` as well, and `--context` too.
     "window - 1", "context", "window",
@@ -31,7 +31,7 @@ struct ArithmeticRuleTests {
     "group",
   ]
   /// Codings that are arithmetic modulo 2ⁿ by their definition; what they calculate with are numbers, no sizes or places.
-  private static let modular = ["TritDiff/ByteDifference.swift", "Diff/DiffAnalysis.swift", "Diff/PatchedTensor.swift"]
+  private static let modular = ["Diff/DiffAnalysis.swift", "Diff/PatchedTensor.swift"]
   private static let sources = Fixtures.path("../Sources")
   /// Text to a number: nil for what does not fit.
   private static let parsing = ["Int(text)", "Int(String(", "Int(entry.key)", "Int(rest[", "Int(parts["]

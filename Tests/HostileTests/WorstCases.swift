@@ -82,8 +82,8 @@ struct WorstCase: Sendable, CustomTestStringConvertible {
 
   private static let emptyDigest = SHA256.digest(of: []).description
 
-  private static func patch(sections: [UInt8] = [], _ header: [UInt8]) -> [UInt8] {
-    tritpack(sections: sections, header, magic: "TRITDIFF")
+  private static func patch(sections: [UInt8] = [], _ header: [UInt8], flags: UInt8 = 0) -> [UInt8] {
+    tritpack(sections: sections, header, magic: "TRITDIFF", version: 2, flags: flags)
   }
 
   private static func patch(before: String, after: String, _ unit: (Int) -> String) -> [UInt8] {
@@ -114,6 +114,34 @@ struct WorstCase: Sendable, CustomTestStringConvertible {
       "tensors":[\(tensors.joined(separator: ","))],"files":[\(file)],"companions":[]}
       """
     return patch(Array(text.utf8))
+  }
+
+  /// As many tensors as a compressed header of 950 kB may have, all of one base; the program's name fills the rest.
+  private static var patchOfCompressedTensors: [UInt8] {
+    let name = String(repeating: "n", count: 60)
+    let tensors = list(29_000) {
+      #"{"name":"\#(name)\#($0)","from":"a","place":{"file":0,"offset":0},"coding":"same"}"#
+    }
+    let text = """
+      ,"sections":[\(section(64, []))],"base":{"tensors":[{"name":"a","shape":[0],"dense":"U8","sha256":"\(emptyDigest)"}]},\
+      "target":{"name":"a","format":"safetensors","kind":"folder"},"tensors":\(tensors),\
+      "files":[{"name":"a","bytes":0,"sha256":"\(emptyDigest)","section":0}],"companions":[]}
+      """
+    func chunks(_ text: [UInt8]) -> [[UInt8]] {
+      stride(from: 0, to: text.count, by: 1 << 20).map {
+        ZstandardFrame.holding(Array(text[$0..<min(text.count, $0 + 1 << 20)]))
+      }
+    }
+    var generator = SeededGenerator(seed: 6)
+    // Of 64 letters each takes six bits; none of them is one that values are counted by, or a backslash.
+    let letters = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_".utf8)
+    let missing = (950_000 - chunks(Array(text.utf8)).reduce(0) { $0 + $1.count }) * 4 / 3
+    let filler = generator.bytes(missing).map { letters[Int($0 % 64)] }
+    let json = Array("{\"generator\":\"".utf8) + filler + Array("\"".utf8) + Array(text.utf8)
+    let frames = chunks(json)
+    let sizes = frames.flatMap { LittleEndian.bytes(UInt32($0.count)) }
+    let header = LittleEndian.bytes(UInt64(json.count)) + LittleEndian.bytes(UInt32(frames.count)) + sizes
+    return patch(header + frames.flatMap { $0 }, flags: 1)
   }
 
   /// 950 kB of runs, each byte eight changes.
@@ -203,6 +231,7 @@ struct WorstCase: Sendable, CustomTestStringConvertible {
       },
       // As many tensors of the target as fit, each with a short entry because it is its base's, and all of it valid.
       WorstCase(target: .tritdiff, name: "tensors") { patchOfTensors(6_000) },
+      WorstCase(target: .tritdiff, name: "tensors of a compressed header") { patchOfCompressedTensors },
       WorstCase(target: .tritdiff, name: "numbers") { patch(before: "{\"a\":[", after: "0]}") { _ in "0," } },
       WorstCase(target: .tritdiff, name: "changes") { patchOfChanges },
       // Records are spelled with a line for each value: these are files of nearly 1 MB as the program reads them.
@@ -257,9 +286,11 @@ struct WorstCase: Sendable, CustomTestStringConvertible {
     return file + [UInt8](repeating: 0, count: count * width)
   }
 
-  private static func tritpack(sections: [UInt8], _ header: [UInt8], magic: String = "TRITPACK") -> [UInt8] {
+  private static func tritpack(
+    sections: [UInt8], _ header: [UInt8], magic: String = "TRITPACK", version: UInt8 = 1, flags: UInt8 = 0
+  ) -> [UInt8] {
     let prefix =
-      Array(magic.utf8) + [1, 0, 0, 0, 0, 0, 0, 0] + LittleEndian.bytes(UInt64(64 + sections.count))
+      Array(magic.utf8) + [version, 0, 0, 0, flags, 0, 0, 0] + LittleEndian.bytes(UInt64(64 + sections.count))
       + LittleEndian.bytes(UInt64(header.count))
     return prefix + SHA256.digest(of: prefix + header).bytes + sections + header
   }

@@ -35,10 +35,15 @@ class Patch:
         require(len(data) >= 64, "shorter than a preamble")
         magic, major, _, flags, offset, length = struct.unpack_from("<8sHHIQQ", data)
         require(magic == b"TRITDIFF", "does not begin with TRITDIFF")
-        require(major == 1 and flags == 0, f"major version {major}, flags {flags:#x}")
+        require(major == 2 and flags in (0, 1), f"major version {major}, flags {flags:#x}")
         require(offset % 64 == 0 and offset + length == len(data), "the header is misplaced")
         require(hashlib.sha256(data[:32] + data[offset:]).digest() == data[32:64], "checksum of preamble and header")
-        self.header = json.loads(data[offset:].decode("utf-8"), object_pairs_hook=unique_keys)
+        text = data[offset:]
+        if flags == 1:
+            (size,) = struct.unpack_from("<Q", text)
+            require(size <= 6 * length + 65536, f"{length} bytes of the header unpack to {size}")
+            text = decompressed(text[8:], size)
+        self.header = json.loads(text.decode("utf-8"), object_pairs_hook=unique_keys)
         position = 64
         for index, section in enumerate(self.header["sections"]):
             require(section["offset"] == position, f"section {index} is misplaced")
@@ -93,12 +98,12 @@ class Base:
 
 
 def fives(content, count):
-    """Symbols, five in a byte."""
+    """Trits, five in a byte."""
     data = np.frombuffer(content, np.uint8)
-    require(data.size == -(-count // 5) and (data.size == 0 or data.max() < 243), "bytes of five symbols")
-    symbols = (data[:, None] // np.array([1, 3, 9, 27, 81], np.uint8) % 3).reshape(-1)
-    require(not symbols[count:].any(), "symbols past the last one")
-    return symbols[:count]
+    require(data.size == -(-count // 5) and (data.size == 0 or data.max() < 243), "bytes of five trits")
+    codes = (data[:, None] // np.array([1, 3, 9, 27, 81], np.uint8) % 3).reshape(-1)
+    require(not codes[count:].any(), "codes past the last trit")
+    return codes[:count].astype(np.int8) - 1
 
 
 def changed(before, symbols):
@@ -144,11 +149,7 @@ def trits(tensor, patch, base):
     if tensor["coding"] == "same":
         return before.reshape(shape)
     content = patch.content(tensor["section"])
-    if tensor["coding"] == "gaps":
-        after = gaps(content, before)
-    else:
-        symbols = fives(content, product(shape))
-        after = changed(before, symbols) if tensor["coding"] == "delta" else symbols.astype(np.int8) - 1
+    after = gaps(content, before) if tensor["coding"] == "gaps" else fives(content, product(shape))
     return after.reshape(shape)
 
 
@@ -163,13 +164,8 @@ def dense(tensor, patch, base):
     for start in range(0, len(content), PIECE):
         piece = np.frombuffer(content[start : start + PIECE], np.uint8)
         numbers = np.ascontiguousarray(piece.reshape(width, -1).T).reshape(-1).view(kind)
-        if coding != "planes":
-            before = np.frombuffer(base.raw[tensor["from"]][start : start + PIECE], kind)
-            if coding == "xor":
-                numbers = numbers ^ before
-            else:
-                difference = (numbers >> kind.type(1)) ^ (-(numbers & kind.type(1))).astype(kind)
-                numbers = before + difference
+        if coding == "xor":
+            numbers = numbers ^ np.frombuffer(base.raw[tensor["from"]][start : start + PIECE], kind)
         parts.append(numbers.astype(kind).tobytes())
     return b"".join(parts)
 

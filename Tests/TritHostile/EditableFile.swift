@@ -45,7 +45,10 @@ struct EditableFile {
     case .safetensors:
       let end = 8 + EditableFile.integer(bytes, 0)
       return ([], try? JSONValue.parse(Array(bytes[8..<end])), Array(bytes[end...]))
-    case .tritpack, .tritdiff:
+    case .tritdiff:
+      let (before, header) = PatchBytes.parts(bytes)
+      return (before, try? JSONValue.parse(header), [])
+    case .tritpack:
       let start = EditableFile.integer(bytes, 16)
       return (Array(bytes[..<start]), try? JSONValue.parse(Array(bytes[start...])), [])
     }

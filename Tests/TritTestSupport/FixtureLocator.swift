@@ -39,11 +39,7 @@ public enum Fixtures {
   public static func contents(_ relative: String) -> [UInt8]? {
     if let bytes = RawFile.read(path(relative)) { return bytes }
     guard let frame = RawFile.read(path(relative) + ".zst") else { return nil }
-    let size = ZSTD_getFrameContentSize(frame, frame.count)
-    // Frames that name no size are none of ours; the two words for that are the largest numbers.
-    guard size < 1 << 26 else { return nil }
-    var result = [UInt8](repeating: 0, count: Int(size))
-    return ZSTD_decompress(&result, result.count, frame, frame.count) == result.count ? result : nil
+    return ZstandardFrame.content(frame)
   }
 
   /// Drops `Tests/TritTestSupport/FixtureLocator.swift`, three components, from the path of this file.

@@ -139,7 +139,7 @@ struct UTF8CodingTests {
       ([0x61, 0xF0, 0x9F, 0x98], 1), ([0xFF], 0),
     ] as [([UInt8], Int?)])
   func invalidOffsets(_ bytes: [UInt8], _ expected: Int?) {
-    #expect(UTF8Coding.firstInvalid(in: bytes) == expected)
+    #expect(WellFormedUTF8.firstInvalid(in: bytes) == expected)
   }
 
   @Test(

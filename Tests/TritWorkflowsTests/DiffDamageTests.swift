@@ -88,10 +88,9 @@ import TritWorkflows
 
   /// A patch with other content and right checksums: what stands behind them is checked too.
   private func resealed(_ change: (inout JSONObject, inout [UInt8]) -> Void) throws {
-    let good = Disk.bytes(scratch["good"])
-    let offset = Int(LittleEndian.u64(good, at: 16))
-    var sections = Array(good[64..<offset])
-    var header = try #require(try JSONValue.parse(Array(good[offset...])).object)
+    let (before, text) = PatchBytes.parts(Disk.bytes(scratch["good"]))
+    var sections = Array(before[64...])
+    var header = try #require(try JSONValue.parse(text).object)
     change(&header, &sections)
     // Checksums of sections, corrected.
     let list = (header["sections"]?.array ?? []).map { value -> JSONValue in
@@ -103,11 +102,8 @@ import TritWorkflows
       return .object(object)
     }
     header["sections"] = .array(list)
-    let json = JSONValue.object(header).serialized()
-    var prefix = Array(good[..<16])
-    prefix += LittleEndian.bytes(UInt64(64 + sections.count)) + LittleEndian.bytes(UInt64(json.count))
     Disk.remove(patch)
-    Disk.write(prefix + SHA256.digest(of: prefix + json).bytes + sections + json, patch)
+    Disk.write(PatchBytes.assembled(Array(before[..<64]) + sections, JSONValue.object(header).serialized()), patch)
   }
 
   @Test func everyByteOfASectionIsCheckedBehindItsChecksum() throws {
@@ -133,9 +129,7 @@ import TritWorkflows
   /// Every value of the header replaced by others of its kind and of other kinds.
   @Test func noHeaderCrashes() throws {
     Disk.write(Disk.bytes(patch), scratch["good"])
-    let good = Disk.bytes(scratch["good"])
-    let header = try #require(
-      try JSONValue.parse(Array(good[Int(LittleEndian.u64(good, at: 16))...])).object)
+    let header = try #require(try JSONValue.parse(PatchBytes.parts(Disk.bytes(scratch["good"])).header).object)
     var paths: [[Step]] = []
     Self.collect(.object(header), [], &paths)
     let values: [JSONValue] = [

@@ -83,10 +83,8 @@ public struct Digest: Sendable, Hashable, CustomStringConvertible {
 
   /// Nil unless the text is 64 lower-case hexadecimal digits.
   public init?(hex: String) {
-    let digits = Array(hex.utf8)
-    guard digits.count == 64, digits.allSatisfy({ 0x30...0x39 ~= $0 || 0x61...0x66 ~= $0 }) else { return nil }
-    func value(_ digit: UInt8) -> UInt8 { digit < 0x40 ? digit - 0x30 : digit - 0x57 }
-    self.init(bytes: stride(from: 0, to: 64, by: 2).map { value(digits[$0]) << 4 | value(digits[$0 + 1]) })
+    guard hex.utf8.count == 64, let bytes = Hexadecimal.bytes(hex) else { return nil }
+    self.init(bytes: bytes)
   }
 
   /// The 32 bytes in order.
@@ -98,6 +96,6 @@ public struct Digest: Sendable, Hashable, CustomStringConvertible {
 
   /// 64 lower-case hexadecimal digits.
   public var description: String {
-    bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+    Hexadecimal.text(bytes)
   }
 }

@@ -41,39 +41,10 @@ extension JSONValue {
 
   /// Refuses what is no UTF-8. Whether a mark of UTF-8 itself may stand in front is the dialect's question.
   static func checkEncoding(of text: [UInt8]) throws(JSONError) {
-    guard let offset = firstInvalidUTF8(in: text) else { return }
+    guard let offset = WellFormedUTF8.firstInvalid(in: text) else { return }
     let marks: [[UInt8]] = [[0xFF, 0xFE], [0xFE, 0xFF]]
     guard marks.contains(where: { text.starts(with: $0) }) else { throw JSONError(kind: .invalidUTF8, offset: offset) }
     throw JSONError(kind: .byteOrderMark(encoding: "UTF-16"), offset: 0)
-  }
-
-  /// Offset of the first byte that does not belong to well-formed UTF-8.
-  static func firstInvalidUTF8(in text: [UInt8]) -> Int? {
-    var index = 0
-    while index < text.count {
-      let lead = text[index]
-      if lead < 0x80 {
-        index += 1
-        continue
-      }
-      // Ranges of the second byte from Unicode table 3-7: no overlong forms, surrogates or values past U+10FFFF.
-      let length: Int
-      var second: ClosedRange<UInt8> = 0x80...0xBF
-      switch lead {
-      case 0xC2...0xDF: length = 2
-      case 0xE0: (length, second) = (3, 0xA0...0xBF)
-      case 0xE1...0xEC, 0xEE...0xEF: length = 3
-      case 0xED: (length, second) = (3, 0x80...0x9F)
-      case 0xF0: (length, second) = (4, 0x90...0xBF)
-      case 0xF1...0xF3: length = 4
-      case 0xF4: (length, second) = (4, 0x80...0x8F)
-      default: return index
-      }
-      guard index + length <= text.count, second.contains(text[index + 1]) else { return index }
-      for next in (index + 2)..<max(index + 2, index + length) where text[next] & 0xC0 != 0x80 { return index }
-      index += length
-    }
-    return nil
   }
 }
 

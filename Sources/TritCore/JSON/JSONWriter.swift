@@ -99,13 +99,13 @@ public struct JSONObjectText {
 
   /// Adds an array whose elements are made one after the other.
   public mutating func add<Elements: Sequence>(
-    _ key: String, listing elements: Elements, _ value: (Elements.Element) -> JSONValue
+    _ key: String, listing elements: Elements, _ value: (Elements.Element) throws -> JSONValue
   ) throws {
     begin(key)
     let receive = receive
     try JSONValue.writeList(elements, brackets: ("[", "]"), to: &output, style: .compact, level: 0) {
       element, output in
-      value(element).write(to: &output, style: .compact, level: 0)
+      try value(element).write(to: &output, style: .compact, level: 0)
       try JSONObjectText.give(&output, from: JSONObjectText.piece, to: receive)
     }
   }

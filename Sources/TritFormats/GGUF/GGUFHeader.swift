@@ -49,7 +49,7 @@ public struct GGUFHeader: Sendable {
     let magicBytes = littleEndianBytes(magic)
     guard magicBytes == GGUFHeader.magic else {
       if let standIn = try file.standIn() { throw FormatError(.standIn(standIn), file: file.path, byteOffset: 0) }
-      let shown = magicBytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined(separator: " ")
+      let shown = Hexadecimal.text(magicBytes, separator: " ")
       throw cursor.error(.badMagic(found: "bytes " + shown), at: 0)
     }
     version = try cursor.integer(UInt32.self, "the version")

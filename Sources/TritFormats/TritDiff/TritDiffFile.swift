@@ -9,8 +9,8 @@ public enum TritDiffLimits {
   static let skeleton = 512 << 20
 
   /// With a base, the result is as large as something the user has, and anything goes.
-  public static func expansion(of coding: TritDiffCoding) -> TritDiffExpansion? {
-    coding.needsBase ? nil : coding == .whole ? .held : .streamed
+  public static func expansion(of coding: TritDiffCoding, isTernary: Bool) -> TritDiffExpansion? {
+    coding.needsBase ? nil : isTernary ? .held : .streamed
   }
 }
 
@@ -98,14 +98,13 @@ public final class TritDiffPatch: Sendable {
   public let header: TritDiffHeader
   public let byteCount: UInt64
   let file: InputFile
-  static let magic = Array("TRITDIFF".utf8)
 
   /// - Throws: `TensorIOError` when it cannot be opened, `FormatError` when it is no patch or breaks the format's rules.
   public init(path: String, access: FileAccessMode = .buffered) throws {
     let file = try InputFile(path: path, mode: access)
-    let (preamble, json) = try TritPackPreamble.header(of: file, magic: TritDiffPatch.magic)
+    let (preamble, stored) = try TritPackPreamble.header(of: file, .tritdiff)
     let reader = TritDiffHeaderReader(path: path, headerOffset: preamble.headerOffset)
-    header = try reader.read(json)
+    header = try reader.read(try TritDiffHeaderText.text(stored, preamble, of: file))
     try reader.check(header)
     self.path = path
     self.file = file
@@ -117,7 +116,7 @@ public final class TritDiffPatch: Sendable {
     guard FileSystem.kind(of: path) == .file, let file = try? InputFile(path: path, mode: .buffered),
       file.byteCount >= 8
     else { return false }
-    return (try? file.bytes(0..<8)) == magic
+    return (try? file.bytes(0..<8)) == TritPackPreamble.Kind.tritdiff.magic
   }
 
   /// Compares every section with its SHA-256, and checks that the bytes between sections are zero.

@@ -135,23 +135,17 @@ public struct TritDiffScale: Sendable, Hashable {
 public enum TritDiffCoding: String, Sendable, CaseIterable {
   /// The base's, unchanged.
   case same
-  // Of trits
-  /// Where trits change, as lengths of the runs between, and what they become.
+  /// Of trits: where they change, as lengths of the runs between, and what they become.
   case gaps
-  /// The change of every trit, five in a byte.
-  case delta
-  /// Every trit, five in a byte; needs no base.
-  case whole
-  // Of bytes
-  /// The bytes themselves, split by their place in the number; needs no base.
-  case planes
-  /// Exclusive-or with the base's bytes, split.
+  /// Of bytes: exclusive-or with the base's, split by their place in the number.
   case xor
-  /// Difference to the base's numbers taken as integers, split.
-  case difference
+  /// Every trit, five in a byte; or every byte, split by its place in the number. Needs no base.
+  case whole
 
-  public var isOfTrits: Bool { [.gaps, .delta, .whole].contains(self) }
-  public var needsBase: Bool { self != .whole && self != .planes }
+  public var needsBase: Bool { self != .whole }
+
+  /// Whether it is a coding of trits, or of bytes.
+  func fits(isTernary: Bool) -> Bool { self != (isTernary ? .xor : .gaps) }
 }
 
 /// A place in the target's files.
@@ -250,140 +244,5 @@ public struct TritDiffCompanion: Sendable {
     self.byteCount = byteCount
     self.digest = digest
     self.section = section
-  }
-}
-
-// MARK: - Writing
-
-extension TritDiffHeader {
-  /// Writes the header's text, a piece at a time.
-  func write(to receive: @escaping ([UInt8]) throws -> Void) throws {
-    let known = base.places
-    var text = JSONObjectText(to: receive)
-    try text.add("format", "tritdiff")
-    try text.add("version", .string("\(TritPackPreamble.major).\(TritPackPreamble.minor)"))
-    try text.add("generator", .string(generator))
-    try text.add("base") {
-      try $0.add("code_stream", .digest(base.codeStream))
-      try $0.add("tensors", listing: base.tensors) { .object($0.json) }
-    }
-    try text.add(
-      "target",
-      .object([
-        "name": .string(target.name), "format": .string(target.format),
-        "kind": .string(target.isFolder ? "folder" : "file"),
-        "code_stream": .digest(target.codeStream),
-      ]))
-    try text.add("tensors", listing: tensors) {
-      $0.json($0.from.flatMap { known[ExactString($0)] }.map { base.tensors[$0] })
-    }
-    try text.add("files", listing: files) {
-      .object([
-        "name": .string($0.name), "bytes": .number(JSONNumber($0.byteCount)),
-        "sha256": .string($0.digest.description), "section": .number(JSONNumber($0.section)),
-      ])
-    }
-    try text.add("companions", listing: companions) {
-      var object: JSONObject = [
-        "name": .string($0.name), "bytes": .number(JSONNumber($0.byteCount)),
-        "sha256": .string($0.digest.description),
-      ]
-      if let section = $0.section { object.add("section", .number(JSONNumber(section))) }
-      return .object(object)
-    }
-    try text.add("sections", listing: sections, \.json)
-    try text.finish()
-  }
-}
-
-extension JSONValue {
-  fileprivate static func digest(_ digest: Digest?) -> JSONValue { digest.map { .string($0.description) } ?? .null }
-}
-
-extension TritDiffIdentity {
-  /// Name, shape and content.
-  var json: JSONObject {
-    var object: JSONObject = [
-      "name": .string(name), "shape": .array(shape.dimensions.map { .number(JSONNumber($0)) }),
-    ]
-    switch content {
-    case .trits(let digest, let scale):
-      object.add("trits", .string(digest.description))
-      object.add("scale", .object(scale.json))
-    case .bytes(let encoding, let count, let digest):
-      if let dtype = encoding.dtype {
-        object.add("dense", .string(dtype.rawValue))
-      } else {
-        object.add("stored", .string(encoding.name))
-        object.add("bytes", .number(JSONNumber(count)))
-      }
-      object.add("sha256", .string(digest.description))
-    }
-    return object
-  }
-}
-
-extension TritDiffScale {
-  var json: JSONObject {
-    var object: JSONObject = [
-      "convention": .string(convention.rawValue), "dtype": .string(storage.rawValue),
-      "granularity": .string(granularity.name),
-    ]
-    if case .group(let columns) = granularity { object.add("group_columns", .number(JSONNumber(columns))) }
-    object.add("sha256", .string(digest.description))
-    return object
-  }
-}
-
-extension TritDiffPlace {
-  var json: JSONValue {
-    .object(["file": .number(JSONNumber(file)), "offset": .number(JSONNumber(offset))])
-  }
-}
-
-extension TritDiffTensor {
-  /// True when the base says all there is to say about its content.
-  func isUnchanged(from base: TritDiffIdentity?) -> Bool {
-    guard let base, coding == .same, scale ?? .same == .same else { return false }
-    return base.shape == identity.shape && base.content == identity.content
-  }
-
-  func json(_ base: TritDiffIdentity?) -> JSONValue {
-    var object: JSONObject =
-      isUnchanged(from: base) ? ["name": .string(identity.name)] : identity.json
-    if let from { object.add("from", .string(from)) }
-    if let layout { object.add("layout", .string(layout.rawValue)) }
-    object.add("place", place.json)
-    object.add("coding", .string(coding.rawValue))
-    if let section { object.add("section", .number(JSONNumber(section))) }
-    if let scalePlace { object.add("scale_place", scalePlace.json) }
-    switch scale {
-    case nil: break
-    case .same: object.add("scale_coding", "same")
-    case .inline(let bytes): object.add("scale_bytes", .string(TritDiffTensor.hex(bytes)))
-    case .section(let index): object.add("scale_section", .number(JSONNumber(index)))
-    }
-    switch change {
-    case nil: break
-    case .flips(let counts):
-      // Nothing is the rule, and known from the coding.
-      if coding != .same {
-        object.add(
-          "flips",
-          .object(
-            JSONObject(
-              entries: zip(TritDiffChange.flipKeys, counts).map { .init(key: $0, value: .number(JSONNumber($1))) })))
-      }
-    case .elements(let count, let largest):
-      if coding != .same {
-        object.add("changed", .number(JSONNumber(count)))
-        if let largest { object.add("largest_change", .number(JSONNumber(largest))) }
-      }
-    }
-    return .object(object)
-  }
-
-  static func hex(_ bytes: [UInt8]) -> String {
-    bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
   }
 }

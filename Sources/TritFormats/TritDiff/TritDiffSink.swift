@@ -111,12 +111,18 @@ public struct TritDiffSpill: Sendable {
   public func content(
     _ expansion: TritDiffExpansion?, _ fill: (TritDiffContent) throws -> Void
   ) throws -> FinishedContent {
+    try content({ expansion?.isBelieved(stored: $0.storedBytes, bytes: $0.byteCount) ?? true }, fill)
+  }
+
+  /// The same with another rule of what is believed.
+  func content(
+    _ isBelieved: (FinishedContent) -> Bool, _ fill: (TritDiffContent) throws -> Void
+  ) throws -> FinishedContent {
     for level in [level, nil] {
       let content = try TritDiffContent(beside: path, level: level)
       try fill(content)
       let finished = try content.finish()
-      let isBelieved = expansion?.isBelieved(stored: finished.storedBytes, bytes: finished.byteCount) ?? true
-      if finished.compression == .none || isBelieved { return finished }
+      if finished.compression == .none || isBelieved(finished) { return finished }
     }
     preconditionFailure("content that is stored as it is, is believed")
   }
@@ -163,13 +169,14 @@ public final class TritDiffSink {
     let header = TritDiffHeader(
       generator: generator, base: base, target: target, tensors: tensors, files: files, companions: companions,
       sections: sections)
-    let (output, start) = (output, position)
-    var end = start
-    try header.write { piece in
-      try output.write(piece, at: end)
-      end += UInt64(piece.count)
-    }
-    let preamble = TritPackPreamble(magic: TritDiffPatch.magic, headerOffset: start, headerLength: end - start)
+    let text = try TritDiffHeaderText.content(of: header, beside: spill.path)
+    let isCompressed = text.compression == .zstd
+    let size = isCompressed ? littleEndianBytes(UInt64(text.byteCount)) : []
+    try output.write(size, at: position)
+    _ = try text.copy(to: output, at: position + UInt64(size.count))
+    let preamble = TritPackPreamble(
+      .tritdiff, flags: isCompressed ? TritPackPreamble.compressedHeader : 0, headerOffset: position,
+      headerLength: UInt64(size.count) + text.storedBytes)
     try output.write(preamble.bytes(headerIn: output), at: 0)
   }
 

@@ -22,41 +22,6 @@ public enum TritSymbol {
     if before == 0 { return symbol == 1 ? 1 : -1 }
     return symbol == 1 ? 0 : -before
   }
-
-  /// Symbols or codes below 3, five in a byte, the first one lowest.
-  public static func pack(_ symbols: Span<UInt8>) -> [UInt8] {
-    let whole = symbols.count / 5
-    var result = [UInt8](repeating: 0, count: (symbols.count + 4) / 5)
-    for index in 0..<whole {
-      let at = 5 * index
-      let (a, b, c) = (symbols[unchecked: at], symbols[unchecked: at + 1], symbols[unchecked: at + 2])
-      let (d, e) = (symbols[unchecked: at + 3], symbols[unchecked: at + 4])
-      result[index] = a + 3 * b + 9 * c + 27 * d + 81 * e
-    }
-    var factor: UInt8 = 1
-    for index in 5 * whole..<symbols.count {
-      result[whole] += factor * symbols[index]
-      factor *= 3
-    }
-    return result
-  }
-
-  /// The places of five symbols in a byte; nil for 243 to 255.
-  static let unpacked: [[UInt8]] = (0..<243).map { byte in [1, 3, 9, 27, 81].map { UInt8(byte / $0 % 3) } }
-
-  /// The first `count` symbols of packed bytes; nil when a byte is above 242, or names symbols past the last one.
-  public static func unpack(_ bytes: Span<UInt8>, count: Int) -> [UInt8]? {
-    var result = [UInt8](repeating: 0, count: 5 * bytes.count)
-    for index in 0..<bytes.count {
-      let byte = bytes[unchecked: index]
-      guard byte < 243 else { return nil }
-      let symbols = unpacked[Int(truncatingIfNeeded: byte)]
-      for place in 0..<5 { result[5 * index + place] = symbols[place] }
-    }
-    guard result[count...].allSatisfy({ $0 == 0 }) else { return nil }
-    result.removeLast(result.count - count)
-    return result
-  }
 }
 
 /// Changed trits as the lengths of the runs between them, in a Rice code, and what they become.

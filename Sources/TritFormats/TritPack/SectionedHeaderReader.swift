@@ -31,9 +31,7 @@ extension SectionedHeaderReader {
     guard let compression = TritPackSection.Compression(rawValue: name) else {
       throw wrong("'none' or 'zstd'", "'\(name)'", field + ".compression")
     }
-    guard let digest = Digest(hex: try string(object["sha256"] ?? .null, field + ".sha256")) else {
-      throw wrong("64 hexadecimal digits", "something else", field + ".sha256")
-    }
+    let digest = try self.digest(object["sha256"] ?? .null, field + ".sha256")
     if compression == .none, UInt64(bytes) != stored {
       throw bad("an uncompressed section of \(bytes) bytes stores \(stored)", field)
     }
@@ -63,14 +61,30 @@ extension SectionedHeaderReader {
     }
   }
 
-  func sectionIndex(
-    _ object: JSONObject, _ sections: [TritPackSection], _ field: String, key: String = "section"
-  ) throws -> Int {
-    let index = try integer(object, key, field)
-    guard index < sections.count else {
-      throw bad("section \(index) of \(sections.count) is named", field + "." + key)
-    }
+  func sectionIndex(_ object: JSONObject, _ sections: [TritPackSection], _ field: String) throws -> Int {
+    try sectionIndex(object["section"], sections, field + ".section")
+  }
+
+  func sectionIndex(_ value: JSONValue?, _ sections: [TritPackSection], _ field: String) throws(FormatError) -> Int {
+    let index = try integer(value, field)
+    guard index < sections.count else { throw bad("section \(index) of \(sections.count) is named", field) }
     return index
+  }
+
+  /// The shape of a tensor, whose size fits 63 bits.
+  func shape(_ value: JSONValue?, _ field: String, of tensor: String) throws(FormatError) -> TensorShape {
+    guard let list = value?.array else { throw wrong("an array", value?.kindName ?? "nothing", field) }
+    var dimensions: [Int] = []
+    for element in list {
+      guard let unsigned = element.number?.unsigned, let dimension = Int(exactly: unsigned) else {
+        throw wrong("non-negative integers", element.kindName, field)
+      }
+      dimensions.append(dimension)
+    }
+    guard let shape = TensorShape(dimensions) else {
+      throw FormatError(.overflow(shape: "\(dimensions)"), file: path, tensor: tensor, field: field)
+    }
+    return shape
   }
 
   func object(_ value: JSONValue, _ field: String) throws(FormatError) -> JSONObject {
@@ -89,13 +103,6 @@ extension SectionedHeaderReader {
   private func checkKeys(_ duplicates: [String], _ field: String) throws(FormatError) {
     guard let key = duplicates.first else { return }
     throw FormatError(.duplicateField, file: path, field: field + "." + key)
-  }
-
-  func list(_ object: JSONObject, _ key: String, _ field: String) throws(FormatError) -> [JSONValue] {
-    guard let list = object[key]?.array else {
-      throw wrong("an array", object[key]?.kindName ?? "nothing", "\(field).\(key)")
-    }
-    return list
   }
 
   /// Reads the entries of a list, one after the other.
@@ -124,17 +131,33 @@ extension SectionedHeaderReader {
   }
 
   func unsigned(_ object: JSONObject, _ key: String, _ field: String) throws(FormatError) -> UInt64 {
-    guard let value = object[key]?.number?.unsigned else {
-      throw wrong("a non-negative integer", object[key]?.kindName ?? "nothing", "\(field).\(key)")
+    try unsigned(object[key], "\(field).\(key)")
+  }
+
+  func unsigned(_ value: JSONValue?, _ field: String) throws(FormatError) -> UInt64 {
+    guard let number = value?.number?.unsigned else {
+      throw wrong("a non-negative integer", value?.kindName ?? "nothing", field)
     }
-    return value
+    return number
   }
 
   func integer(_ object: JSONObject, _ key: String, _ field: String) throws(FormatError) -> Int {
-    guard let value = Int(exactly: try unsigned(object, key, field)) else {
-      throw wrong("an integer below 2^63", "a larger one", "\(field).\(key)")
+    try integer(object[key], "\(field).\(key)")
+  }
+
+  func integer(_ value: JSONValue?, _ field: String) throws(FormatError) -> Int {
+    guard let integer = Int(exactly: try unsigned(value, field)) else {
+      throw wrong("an integer below 2^63", "a larger one", field)
     }
-    return value
+    return integer
+  }
+
+  /// 64 digits.
+  func digest(_ value: JSONValue, _ field: String) throws(FormatError) -> Digest {
+    guard let digest = Digest(hex: try string(value, field)) else {
+      throw wrong("64 hexadecimal digits", "something else", field)
+    }
+    return digest
   }
 
   func wrong(_ expected: String, _ found: String, _ field: String) -> FormatError {
@@ -153,20 +176,31 @@ extension SectionedHeaderReader {
     guard let convention = ScaleConvention(rawValue: conventionName) else {
       throw wrong("'multiply' or 'divide'", "'\(conventionName)'", field + ".convention")
     }
-    let dtypeName = try string(object["dtype"] ?? .null, field + ".dtype")
-    guard let dtype = DType(rawValue: dtypeName), [.bf16, .f16, .f32].contains(dtype) else {
-      throw wrong("BF16, F16 or F32", "'\(dtypeName)'", field + ".dtype")
+    let dtype = try scaleType(object["dtype"] ?? .null, field + ".dtype")
+    let kind = try string(object["granularity"] ?? .null, field + ".granularity")
+    let columns = kind == "group" ? try integer(object, "group_columns", field) : nil
+    return (convention, dtype, try granularity(kind, columns: columns, field))
+  }
+
+  /// The type of stored scales.
+  func scaleType(_ value: JSONValue, _ field: String) throws(FormatError) -> DType {
+    let name = try string(value, field)
+    guard let dtype = DType(rawValue: name), [.bf16, .f16, .f32].contains(dtype) else {
+      throw wrong("BF16, F16 or F32", "'\(name)'", field)
     }
-    let granularity: ScaleGranularity
-    switch try string(object["granularity"] ?? .null, field + ".granularity") {
-    case "tensor": granularity = .tensor
-    case "row": granularity = .row
+    return dtype
+  }
+
+  /// Granularity by its name; `field` is that of the scales.
+  func granularity(_ kind: String, columns: Int?, _ field: String) throws(FormatError) -> ScaleGranularity {
+    switch kind {
+    case "tensor": return .tensor
+    case "row": return .row
     case "group":
-      let columns = try integer(object, "group_columns", field)
+      let columns = columns ?? 0
       guard columns > 0 else { throw wrong("at least 1", "\(columns)", field + ".group_columns") }
-      granularity = .group(columns: columns)
-    case let other: throw wrong("'tensor', 'row' or 'group'", "'\(other)'", field + ".granularity")
+      return .group(columns: columns)
+    default: throw wrong("'tensor', 'row' or 'group'", "'\(kind)'", field + ".granularity")
     }
-    return (convention, dtype, granularity)
   }
 }

@@ -41,7 +41,7 @@ extension TritPackHeader {
     .object(
       [
         "format": "tritpack",
-        "version": .string("\(TritPackPreamble.major).\(TritPackPreamble.minor)"),
+        "version": .string(TritPackPreamble.Kind.tritpack.version),
         "generator": .string(generator),
         "recipe": .object(recipe),
         "metadata": .object(
@@ -124,16 +124,7 @@ struct TritPackHeaderReader: SectionedHeaderReader {
   ) throws -> TritPackHeader.Tensor {
     let object = try self.object(value, field)
     let name = try string(object["name"] ?? .null, field + ".name")
-    var dimensions: [Int] = []
-    for element in try list(object, "shape", field) {
-      guard let unsigned = element.number?.unsigned, let dimension = Int(exactly: unsigned) else {
-        throw wrong("non-negative integers", element.kindName, field + ".shape")
-      }
-      dimensions.append(dimension)
-    }
-    guard let shape = TensorShape(dimensions) else {
-      throw FormatError(.overflow(shape: "\(dimensions)"), file: path, tensor: name, field: field + ".shape")
-    }
+    let shape = try self.shape(object["shape"], field + ".shape", of: name)
     let index = try sectionIndex(object, sections, field)
     var scale: TritPackHeader.Scale?
     let encoding: TensorEncoding

@@ -11,7 +11,7 @@ public enum TritPackFormat: ModelFormat {
   public static let summary = "TritPack: one checksummed file with trits, scales, configuration and tokenizer"
 
   public static func matches(_ path: String, kind: FileKind, firstBytes: [UInt8]) -> Bool {
-    kind == .file && (firstBytes.starts(with: TritPackPreamble.magic) || path.hasSuffix(".tritpack"))
+    kind == .file && (firstBytes.starts(with: TritPackPreamble.Kind.tritpack.magic) || path.hasSuffix(".tritpack"))
   }
 
   public static func open(_ path: String, _ options: OpenOptions) throws -> any TensorSource {
@@ -21,30 +21,45 @@ public enum TritPackFormat: ModelFormat {
 
 /// The first 64 bytes.
 ///
-///      0  "TRITPACK"
+///      0  "TRITPACK" or "TRITDIFF"
 ///      8  u16 major, u16 minor
-///     12  u32 flags, zero
+///     12  u32 flags
 ///     16  u64 header offset
 ///     24  u64 header length
 ///     32  SHA-256 of bytes 0…31 and the header
 struct TritPackPreamble {
-  static let magic = Array("TRITPACK".utf8)
+  /// What tells files of this structure apart.
+  struct Kind: Sendable {
+    let magic: [UInt8]
+    let major: UInt16
+    let minor: UInt16
+    /// Those that may be set.
+    let flags: UInt32
+
+    var version: String { "\(major).\(minor)" }
+    var name: String { String(decoding: magic, as: UTF8.self) }
+
+    static let tritpack = Kind(magic: Array("TRITPACK".utf8), major: 1, minor: 0, flags: 0)
+    static let tritdiff = Kind(
+      magic: Array("TRITDIFF".utf8), major: 2, minor: 0, flags: TritPackPreamble.compressedHeader)
+  }
+
+  /// The flag of a header that is not its JSON but that JSON compressed (`TritDiffHeaderText`).
+  static let compressedHeader: UInt32 = 1
   static let byteCount: UInt64 = 64
-  static let major: UInt16 = 1
-  static let minor: UInt16 = 0
   static let alignment: UInt64 = 64
   /// A header names every tensor and file; 100 MB is the limit of safetensors, whose headers hold as much.
   static let headerLimit: UInt64 = 100_000_000
 
-  /// What the file begins with; TritDiff has another.
-  var magic = TritPackPreamble.magic
+  let kind: Kind
+  let flags: UInt32
   var headerOffset: UInt64
   var headerLength: UInt64
 
   /// The bytes before the digest.
   var prefix: [UInt8] {
-    magic + littleEndianBytes(TritPackPreamble.major) + littleEndianBytes(TritPackPreamble.minor)
-      + littleEndianBytes(UInt32(0)) + littleEndianBytes(headerOffset) + littleEndianBytes(headerLength)
+    kind.magic + littleEndianBytes(kind.major) + littleEndianBytes(kind.minor) + littleEndianBytes(flags)
+      + littleEndianBytes(headerOffset) + littleEndianBytes(headerLength)
   }
 
   /// The preamble of a file whose header has been written to its place.
@@ -66,29 +81,31 @@ struct TritPackPreamble {
   }
 
   /// Reads and checks the preamble of a file, all but its digest.
-  init(of file: InputFile, magic: [UInt8] = TritPackPreamble.magic) throws {
+  init(of file: InputFile, _ kind: Kind) throws {
     let path = file.path
-    self.magic = magic
+    self.kind = kind
     guard file.byteCount >= TritPackPreamble.byteCount else {
       throw FormatError(.badPreamble("64 bytes are needed, the file has \(file.byteCount)"), file: path)
     }
     let bytes = try file.bytes(0..<TritPackPreamble.byteCount)
-    guard bytes.starts(with: magic) else {
-      let name = String(decoding: magic, as: UTF8.self)
-      throw FormatError(.badPreamble("it does not begin with \(name)"), file: path, byteOffset: 0)
+    guard bytes.starts(with: kind.magic) else {
+      throw FormatError(.badPreamble("it does not begin with \(kind.name)"), file: path, byteOffset: 0)
     }
     func integer(_ range: Range<Int>) -> UInt64 { bytes[range].reversed().reduce(0) { $0 << 8 | UInt64($1) } }
     let (major, minor) = (integer(8..<10), integer(10..<12))
     // A higher minor version only adds what an older reader may ignore.
-    guard major == UInt64(TritPackPreamble.major) else {
+    guard major == UInt64(kind.major) else {
+      let versions = (found: "\(major).\(minor)", supported: "\(kind.major).x")
       throw FormatError(
-        .unsupportedVersion(found: "\(major).\(minor)", supported: "\(TritPackPreamble.major).x"), file: path,
-        byteOffset: 8)
+        1..<UInt64(kind.major) ~= major
+          ? .outdatedVersion(found: versions.found, supported: versions.supported)
+          : .unsupportedVersion(found: versions.found, supported: versions.supported), file: path, byteOffset: 8)
     }
-    guard integer(12..<16) == 0 else {
+    guard let flags = UInt32(exactly: integer(12..<16)), flags & ~kind.flags == 0 else {
       let flags = String(integer(12..<16), radix: 16)
       throw FormatError(.badPreamble("flags 0x\(flags) are set"), file: path, byteOffset: 12)
     }
+    self.flags = flags
     headerOffset = integer(16..<24)
     headerLength = integer(24..<32)
     guard headerLength <= TritPackPreamble.headerLimit else {
@@ -104,8 +121,8 @@ struct TritPackPreamble {
   }
 
   /// Reads preamble and header, and compares them with their digest.
-  static func header(of file: InputFile, magic: [UInt8]) throws -> (preamble: TritPackPreamble, header: [UInt8]) {
-    let preamble = try TritPackPreamble(of: file, magic: magic)
+  static func header(of file: InputFile, _ kind: Kind) throws -> (preamble: TritPackPreamble, header: [UInt8]) {
+    let preamble = try TritPackPreamble(of: file, kind)
     let header = try file.bytes(preamble.headerOffset..<preamble.headerOffset + preamble.headerLength)
     let start = try file.bytes(0..<TritPackPreamble.byteCount)
     guard TritPackPreamble.digest(prefix: Array(start[..<32]), header: header).bytes == Array(start[32...]) else {
@@ -114,8 +131,9 @@ struct TritPackPreamble {
     return (preamble, header)
   }
 
-  init(magic: [UInt8] = TritPackPreamble.magic, headerOffset: UInt64, headerLength: UInt64) {
-    self.magic = magic
+  init(_ kind: Kind, flags: UInt32 = 0, headerOffset: UInt64, headerLength: UInt64) {
+    self.kind = kind
+    self.flags = flags
     self.headerOffset = headerOffset
     self.headerLength = headerLength
   }

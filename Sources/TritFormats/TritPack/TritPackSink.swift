@@ -155,7 +155,7 @@ public final class TritPackSink: TensorSink {
       files: headerFiles(), sections: finished)
     let json = header.json.serialized()
     let end = finished.last.map { TritPackSink.aligned($0.offset + $0.storedBytes) } ?? TritPackPreamble.byteCount
-    let preamble = TritPackPreamble(headerOffset: end, headerLength: UInt64(json.count))
+    let preamble = TritPackPreamble(.tritpack, headerOffset: end, headerLength: UInt64(json.count))
     try output.resize(to: end)
     try output.write(json, at: end)
     try output.write(preamble.bytes(headerIn: output), at: 0)
@@ -167,18 +167,11 @@ public final class TritPackSink: TensorSink {
 
   /// Sections that are in place already: only their checksums are missing.
   private func hashedSections() throws -> [TritPackSection] {
-    let results = Mutex<[Digest?]>(Array(repeating: nil, count: sections.count))
-    try parallelism.forEachBand(sections.count) { index in
+    try parallelism.mapBands(sections.count) { index in
       let section = sections[index]
-      let digest = try TritPackSink.digest(of: output, section.offset, UInt64(section.byteCount))
-      results.withLock { $0[index] = digest }
-    }
-    return zip(sections, results.withLock { $0 }).compactMap { section, digest in
-      digest.map {
-        TritPackSection(
-          offset: section.offset, storedBytes: UInt64(section.byteCount), bytes: section.byteCount,
-          compression: .none, digest: $0)
-      }
+      return TritPackSection(
+        offset: section.offset, storedBytes: UInt64(section.byteCount), bytes: section.byteCount,
+        compression: .none, digest: try TritPackSink.digest(of: output, section.offset, UInt64(section.byteCount)))
     }
   }
 
@@ -196,16 +189,14 @@ public final class TritPackSink: TensorSink {
       var end = start + UInt64(tableBytes)
       for wave in stride(from: 0, to: count, by: 2 * parallelism.threads) {
         let chunks = wave..<min(count, wave + 2 * parallelism.threads)
-        let frames = Mutex<[[UInt8]]>(Array(repeating: [], count: chunks.count))
-        try parallelism.forEachBand(chunks.count) { index in
+        let frames = try parallelism.mapBands(chunks.count) { index in
           let first = (chunks.lowerBound + index) * TritPackSection.chunk
           let size = min(TritPackSection.chunk, section.byteCount - first)
           let from = section.offset + UInt64(first)
           let raw = try input.bytes(from..<from + UInt64(size))
-          let frame = try Zstd.compress(raw.span.bytes, level: level)
-          frames.withLock { $0[index] = frame }
+          return try Zstd.compress(raw.span.bytes, level: level)
         }
-        for frame in frames.withLock({ $0 }) {
+        for frame in frames {
           try output.write(frame, at: end)
           sizes.append(UInt32(frame.count))
           end += UInt64(frame.count)

@@ -15,7 +15,7 @@ public final class TritPackSource: TensorSource {
 
   public init(path: String, options: OpenOptions = OpenOptions()) throws {
     let file = try InputFile(path: path, mode: options.access)
-    let (preamble, headerBytes) = try TritPackPreamble.header(of: file, magic: TritPackPreamble.magic)
+    let (preamble, headerBytes) = try TritPackPreamble.header(of: file, .tritpack)
     let header = try TritPackHeaderReader(path: path, headerOffset: preamble.headerOffset).read(headerBytes)
     self.file = file
     self.header = header

@@ -69,7 +69,7 @@ public struct TokenizerComparison: Sendable, Equatable {
       isSame = false
       add(.token(id: id, first: first.token(forID: id), second: second.token(forID: id)))
     }
-    for byte in UInt8.min...UInt8.max where UTF8Coding.occurs(byte) {
+    for byte in UInt8.min...UInt8.max where WellFormedUTF8.occurs(byte) {
       let left = first.model.byteIDs[Int(byte)]
       let right = second.model.byteIDs[Int(byte)]
       if left != right {
@@ -290,7 +290,7 @@ extension BytePairModel {
 
   /// What becomes of bytes without a token, in words; empty when every byte of UTF-8 has one.
   fileprivate func unknownRule(_ vocabulary: Vocabulary) -> String {
-    let isComplete = (0..<256).allSatisfy { byteIDs[$0] >= 0 || !UTF8Coding.occurs(UInt8($0)) }
+    let isComplete = (0..<256).allSatisfy { byteIDs[$0] >= 0 || !WellFormedUTF8.occurs(UInt8($0)) }
     guard !isComplete, let unknownID else { return "" }
     return "'\(vocabulary.token(Int(unknownID)) ?? "")'\(fusesUnknown ? ", one for neighbours" : "")"
   }

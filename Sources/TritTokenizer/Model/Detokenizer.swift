@@ -176,7 +176,7 @@ struct PieceJoiner: Sendable {
 
   private mutating func flush() -> [UInt8] {
     defer { run.removeAll(keepingCapacity: true) }
-    if UTF8Coding.firstInvalid(in: run) == nil { return run }
+    if WellFormedUTF8.firstInvalid(in: run) == nil { return run }
     return run.flatMap { _ in Array("\u{FFFD}".utf8) }
   }
 

@@ -52,7 +52,7 @@ extension Tokenizer {
   /// A byte of UTF-8 that becomes an unknown token, which readers of GGUF leave out; nil when there is none.
   package var unknownByte: UInt8? {
     guard model.unknownID != nil else { return nil }
-    return (UInt8.min...UInt8.max).first { UTF8Coding.occurs($0) && model.byteIDs[Int($0)] < 0 }
+    return (UInt8.min...UInt8.max).first { WellFormedUTF8.occurs($0) && model.byteIDs[Int($0)] < 0 }
   }
 }
 

@@ -1,5 +1,7 @@
 // Tritsmith: UTF-8, byte by byte.
 
+import TritCore
+
 /// What the encoder and decoders need to know of UTF-8.
 enum UTF8Coding {
   /// The scalar that begins at a position of valid UTF-8, and the position after it.
@@ -36,49 +38,12 @@ enum UTF8Coding {
     }
   }
 
-  /// The bytes that may follow a lead byte, and the length of its sequence; nil when it leads none (Unicode table 3-7).
-  static func sequence(ledBy lead: UInt8) -> (length: Int, second: ClosedRange<UInt8>)? {
-    switch lead {
-    case 0x00...0x7F: (1, 0x80...0xBF)
-    case 0xC2...0xDF: (2, 0x80...0xBF)
-    case 0xE0: (3, 0xA0...0xBF)
-    case 0xE1...0xEC, 0xEE...0xEF: (3, 0x80...0xBF)
-    case 0xED: (3, 0x80...0x9F)
-    case 0xF0: (4, 0x90...0xBF)
-    case 0xF1...0xF3: (4, 0x80...0xBF)
-    case 0xF4: (4, 0x80...0x8F)
-    default: nil
-    }
-  }
-
-  /// Whether a byte can stand in UTF-8 at all.
-  static func occurs(_ byte: UInt8) -> Bool {
-    byte < 0xC0 || sequence(ledBy: byte) != nil
-  }
-
-  /// Offset of the first byte that belongs to no well-formed sequence.
-  static func firstInvalid(in bytes: [UInt8]) -> Int? {
-    var index = 0
-    while index < bytes.count {
-      if bytes[index] < 0x80 {
-        index += 1
-        continue
-      }
-      guard let (length, second) = sequence(ledBy: bytes[index]), index + length <= bytes.count,
-        second.contains(bytes[index + 1])
-      else { return index }
-      for next in (index + 2)..<max(index + 2, index + length) where bytes[next] & 0xC0 != 0x80 { return index }
-      index += length
-    }
-    return nil
-  }
-
   /// How many bytes at the end begin a sequence that later bytes could still complete: 0 to 3.
   static func unfinishedTail(of bytes: [UInt8]) -> Int {
     for length in 1...3 where length <= bytes.count {
       let start = bytes.count - length
       if bytes[start] & 0xC0 == 0x80 { continue }
-      guard let (whole, second) = sequence(ledBy: bytes[start]), whole > length else { return 0 }
+      guard let (whole, second) = WellFormedUTF8.sequence(ledBy: bytes[start]), whole > length else { return 0 }
       return length == 1 || second.contains(bytes[start + 1]) ? length : 0
     }
     return 0

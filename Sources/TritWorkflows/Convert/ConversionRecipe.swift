@@ -41,7 +41,7 @@ public enum ConversionRecipe: String, Sendable, Hashable, CaseIterable {
       if role.isProjection, tensor.shape.isMatrix { continue }
       // A buffer no loader of today takes from the file.
       if TensorInventory.isDerivedBuffer(tensor.name) { continue }
-      let place = (survey.architecture ?? Llama()).place(of: tensor.name)
+      let place = survey.family.place(of: tensor.name)
       guard let place, place.piece == .weight, ConversionRecipe.untouched.contains(place.template.part) else {
         throw WorkflowError(.recipeQuantizesAll(rawValue), file: file, tensor: tensor.name)
       }

@@ -119,8 +119,7 @@ struct LatentRestoration {
     _ plan: ConversionPlan, _ output: any TensorSource, _ witnesses: ConvertWorkflow.Witnesses
   ) throws -> VerifyResult {
     let results = LockedArray<TensorVerification?>(count: plan.tensors.count, filler: nil)
-    let single = WorkOptions(
-      parallelism: Parallelism(threads: 1, cancellation: work.parallelism.cancellation), kernels: work.kernels)
+    let single = work.silentSingle
     work.progress.began(ProgressPhase(name: "auditing", totalBytes: UInt64(plan.outputBytes)))
     defer { work.progress.ended() }
     try work.parallelism.forEachBand(plan.tensors.count) { index in

@@ -277,11 +277,7 @@ package struct Planner {
 
   private func chooseQuantizer() throws -> (any Quantizer, String) {
     if let id = request.quantizer {
-      guard let quantizer = QuantizerRegistry.quantizer(id) else {
-        let known = QuantizerRegistry.all.map(\.id.rawValue).joined(separator: ", ")
-        throw WorkflowError(.unknownQuantizer(id.rawValue, known: known))
-      }
-      return (quantizer, "chosen on the command line")
+      return (try QuantizerRegistry.known(id), "chosen on the command line")
     }
     let (name, reason) = survey.defaultQuantizer
     return (QuantizerRegistry.quantizer(QuantizerID(rawValue: name)) ?? AbsMean.bf16, reason)
@@ -297,7 +293,7 @@ package struct Planner {
     let isOfMLX =
       request.target == .hfPacked && source.manifest.tensors.contains { $0.encoding == .ternary(MLXTwoBit.id) }
     if source is GGUFModelView || isOfMLX {
-      return request.outputConvention ?? (survey.architecture ?? Llama()).packedConvention
+      return request.outputConvention ?? survey.family.packedConvention
     }
     let existing = Set(source.manifest.tensors.compactMap { $0.scale?.convention })
     if request.target == .hfPacked, existing.count > 1 {

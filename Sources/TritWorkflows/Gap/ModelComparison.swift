@@ -1,6 +1,5 @@
 // Tritsmith: two models run over a text, token by token.
 
-import Synchronization
 import TritCore
 import TritModel
 import TritTokenizer
@@ -68,13 +67,10 @@ struct ModelComparison {
 
   /// Rows compared, several at a time; nil where a logit is no number.
   static func agreements(_ rows: LockStep.LogitRows, _ work: WorkOptions) throws -> [PositionAgreement?] {
-    let results = Mutex<[PositionAgreement?]>(Array(repeating: nil, count: rows.count))
-    try work.parallelism.forEachBand(rows.count) { row in
+    try work.parallelism.mapBands(rows.count) { row in
       let range = row * rows.vocabulary..<(row + 1) * rows.vocabulary
-      let agreement = PositionAgreement(rows.reference[range], rows.candidate[range])
-      results.withLock { $0[row] = agreement }
+      return PositionAgreement(rows.reference[range], rows.candidate[range])
     }
-    return results.withLock { $0 }
   }
 
   // MARK: - Worst tokens

@@ -45,8 +45,7 @@ struct TensorGapPass: Sendable {
       ProgressPhase(
         name: "comparing weights", totalBytes: pairs.reduce(UInt64(0)) { $0 + UInt64($1.0.location.byteCount) }))
     defer { work.progress.ended() }
-    let single = WorkOptions(
-      parallelism: Parallelism(threads: 1, cancellation: work.parallelism.cancellation), kernels: work.kernels)
+    let single = work.silentSingle
     try work.parallelism.forEachBand(order.count) { index in
       let (left, right, role) = pairs[order[index]]
       let gap = try compare(left, right, role, single)

@@ -1,6 +1,5 @@
 // Tritsmith: SHA-256 of whole files.
 
-import Synchronization
 import TritCore
 
 /// Hashes files in bounded memory, several at a time.
@@ -13,12 +12,7 @@ package struct FileHasher: Sendable {
 
   /// - Parameter areReadLater: a conversion reads every byte of them anyway, which proves digests that the Hub names.
   package func digests(_ paths: [String], areReadLater: Bool = false) throws -> [Digest] {
-    let results = Mutex<[Digest?]>(Array(repeating: nil, count: paths.count))
-    try work.parallelism.forEachBand(paths.count) { index in
-      let digest = try digest(of: paths[index], isReadLater: areReadLater)
-      results.withLock { $0[index] = digest }
-    }
-    return results.withLock { $0.compactMap { $0 } }
+    try work.parallelism.mapBands(paths.count) { try digest(of: paths[$0], isReadLater: areReadLater) }
   }
 
   private func digest(of path: String, isReadLater: Bool) throws -> Digest {

@@ -26,6 +26,18 @@ public struct WorkOptions: Sendable {
 extension WorkOptions {
   /// The largest matrices of models up to 10 billion parameters have 128 MiB in bfloat16.
   public static let defaultHeldBytes = 128 << 20
+
+  /// The same on one thread, for work that runs beside others of its kind.
+  package var single: WorkOptions {
+    WorkOptions(
+      parallelism: Parallelism(threads: 1, cancellation: parallelism.cancellation), kernels: kernels,
+      progress: progress, heldBytes: heldBytes)
+  }
+
+  /// The same without a word, where the pass around it says how far it is.
+  package var silentSingle: WorkOptions {
+    WorkOptions(parallelism: single.parallelism, kernels: kernels, heldBytes: heldBytes)
+  }
 }
 
 /// Bytes of a tensor one thread works on at a time; also bounds what is resident.

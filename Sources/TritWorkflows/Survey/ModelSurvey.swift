@@ -91,12 +91,16 @@ public struct ModelSurvey: Sendable {
     try classify(source, size)
   }
 
+  /// The family whose rules hold: of a class that is not known, Llama's.
+  var family: any Architecture { ModelSurvey.family(architecture) }
+
+  private static func family(_ architecture: (any Architecture)?) -> any Architecture { architecture ?? Llama() }
+
   /// What makes dense weights ternary where nobody chooses, and why: as they run, or as the family's own tool does.
   package var defaultQuantizer: (name: String, reason: String) {
     if quantization?.mode == .online {
       return (AbsMean.float32.id.rawValue, "what quantization_config says the latents run as")
     }
-    let family = architecture ?? Llama()
     let reason = architecture == nil ? "default where the class is not known" : "default of \(family.className)"
     return (family.defaultQuantizer, reason)
   }
@@ -107,7 +111,7 @@ public struct ModelSurvey: Sendable {
   static func newScaleConvention(
     _ quantization: HFQuantization?, _ architecture: (any Architecture)?
   ) -> ScaleConvention {
-    quantization?.linearClass.convention ?? (architecture ?? Llama()).packedConvention
+    quantization?.linearClass.convention ?? family(architecture).packedConvention
   }
 
   private mutating func classify(_ source: any TensorSource, _ size: Sample) throws {

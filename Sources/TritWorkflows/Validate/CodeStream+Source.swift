@@ -12,16 +12,14 @@ extension CodeStream {
   package static func model(of source: any TensorSource, _ work: WorkOptions) throws -> Digest? {
     let survey = try ModelSurvey(of: source)
     guard survey.kind == .packed || survey.kind == .ternaryDense else { return nil }
-    let architecture = survey.architecture ?? Llama()
-    let id = QuantizerID(rawValue: architecture.defaultQuantizer)
+    let id = QuantizerID(rawValue: survey.family.defaultQuantizer)
     guard let quantizer = QuantizerRegistry.quantizer(id) else { return nil }
     let tensors = zip(source.manifest.tensors, survey.roles).filter { tensor, role in
       tensor.encoding.isTernary
         || role.isProjection && tensor.shape.isMatrix && tensor.encoding.dtype?.isFloatWeight == true
     }.map(\.0)
     let streams = Mutex<[(name: String, stream: CodeStream)]>([])
-    let single = WorkOptions(
-      parallelism: Parallelism(threads: 1, cancellation: work.parallelism.cancellation), kernels: work.kernels)
+    let single = work.silentSingle
     try work.parallelism.forEachBand(tensors.count) { index in
       let tensor = tensors[index]
       guard let stream = try CodeStream(of: tensor, in: source, quantizer, single) else { return }

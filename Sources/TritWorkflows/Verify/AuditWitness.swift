@@ -1,6 +1,5 @@
 // Tritsmith: what an output must hold, worked out while the source is in memory.
 
-import Synchronization
 import TritCore
 import TritFormats
 import TritQuantizers
@@ -94,13 +93,12 @@ struct AuditWitness: Sendable {
   private static func fingerprints(
     _ bands: WitnessBands, _ work: WorkOptions, _ read: @Sendable (Int, MatrixBand, inout [Int8]) throws -> Void
   ) throws -> [UInt64] {
-    let found = Mutex<[UInt64]>(Array(repeating: 0, count: bands.count))
+    let found = LockedArray<UInt64>(count: bands.count, filler: 0)
     try work.parallelism.forEachBand(bands.count, workspace: [Int8]()) { index, trits in
       try read(index, bands[index], &trits)
-      let hash = XXH64.hash(trits.span.bytes)
-      found.withLock { $0[index] = hash }
+      found.set(index, XXH64.hash(trits.span.bytes))
     }
-    return found.withLock { $0 }
+    return found.all
   }
 
   /// True when bands of a written tensor have these trits; scales are the caller's to judge.

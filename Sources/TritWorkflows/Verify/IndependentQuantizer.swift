@@ -1,6 +1,5 @@
 // Tritsmith: quantizing a second time, with nothing the conversion uses.
 
-import Synchronization
 import TritCore
 import TritKernels
 import TritQuantizers
@@ -12,18 +11,16 @@ enum IndependentQuantizer {
     let blockBytes = 2 * sumBlock
     let count = pass.tensor.location.byteCount
     let bands = (count + bandBytes - 1) / bandBytes
-    let sums = Mutex<[[Double]]>(Array(repeating: [], count: bands))
-    try parallelism.forEachBand(bands) { band in
+    let sums = try parallelism.mapBands(bands) { band in
       let range = band * bandBytes..<min(count, (band + 1) * bandBytes)
-      let blocks = try pass.source.withBytes(range, of: pass.tensor) { bytes in
+      defer { pass.source.release(range, of: pass.tensor) }
+      return try pass.source.withBytes(range, of: pass.tensor) { bytes in
         stride(from: 0, to: bytes.byteCount, by: blockBytes).map { start in
           blockSum(bytes.extracting(start..<min(start + blockBytes, bytes.byteCount)))
         }
       }
-      pass.source.release(range, of: pass.tensor)
-      sums.withLock { $0[band] = blocks }
     }
-    return sums.withLock { $0.reduce(0) { $1.reduce($0, +) } }
+    return sums.reduce(0) { $1.reduce($0, +) }
   }
 
   private static func blockSum(_ bytes: RawSpan) -> Double {

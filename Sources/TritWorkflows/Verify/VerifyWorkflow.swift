@@ -167,8 +167,7 @@ public struct VerifyWorkflow: Sendable {
     _ pairs: [TensorPair], _ quantizer: any Quantizer, _ calibration: CalibrationStatistics?
   ) throws -> [String] {
     guard !pairs.isEmpty else { return [] }
-    let single = WorkOptions(
-      parallelism: Parallelism(threads: 1, cancellation: work.parallelism.cancellation), kernels: work.kernels)
+    let single = work.silentSingle
     let ofConverted = I2SOrderProbe(source: converted) { tensor, band in
       guard let original = source.manifest.tensor(named: tensor.name) else { return nil }
       return try TernaryWeight(
@@ -193,11 +192,7 @@ public struct VerifyWorkflow: Sendable {
 
   private func chooseQuantizer(_ survey: ModelSurvey) throws -> (any Quantizer, String) {
     func named(_ name: String) throws -> any Quantizer {
-      guard let quantizer = QuantizerRegistry.quantizer(QuantizerID(rawValue: name)) else {
-        let known = QuantizerRegistry.all.map(\.id.rawValue).joined(separator: ", ")
-        throw WorkflowError(.unknownQuantizer(name, known: known))
-      }
-      return quantizer
+      try QuantizerRegistry.known(QuantizerID(rawValue: name))
     }
     if let name = request.quantizer { return (try named(name), "chosen") }
     if let name = Recipe.quantizer(of: converted) { return (try named(name), "recorded in the converted model") }
@@ -234,8 +229,7 @@ public struct VerifyWorkflow: Sendable {
     work.progress.began(
       ProgressPhase(name: request.depth == .audit ? "auditing" : "verifying", totalBytes: total))
     defer { work.progress.ended() }
-    let single = WorkOptions(
-      parallelism: Parallelism(threads: 1, cancellation: work.parallelism.cancellation), kernels: work.kernels)
+    let single = work.silentSingle
     try work.parallelism.forEachBand(order.count) { index in
       let pair = pairs[order[index]]
       let tensor = sources[pair.source]

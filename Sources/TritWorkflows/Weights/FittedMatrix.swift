@@ -35,15 +35,12 @@ struct FittedMatrix: Sendable {
     // Multiples of 16 rows: a fit may take rows in such lots.
     let step = max(16, bandBytes / 4 / max(1, columns) / 16 * 16)
     let count = (rows + step - 1) / step
-    let parts = Mutex<[[FittedPlane]]>(Array(repeating: [], count: count))
     let (rowCount, shape) = (rows, pass.tensor.shape)
-    try work.parallelism.forEachBand(count) { band in
+    let fitted = try work.parallelism.mapBands(count) { band in
       let range = shape.band(band * step..<min(rowCount, (band + 1) * step))
-      let fitted = fit.fit(try pass.values(of: range), rows: range.rows.count)
-      pass.release(range)
-      parts.withLock { $0[band] = fitted }
+      defer { pass.release(range) }
+      return fit.fit(try pass.values(of: range), rows: range.rows.count)
     }
-    let fitted = parts.withLock { $0 }
     for value in fitted.flatMap({ $0.flatMap(\.multipliers) }) where !value.isFinite {
       throw WorkflowError(
         .unusableScale(value), file: pass.source.manifest.files[pass.tensor.location.file].path,

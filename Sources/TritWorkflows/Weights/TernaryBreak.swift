@@ -1,6 +1,5 @@
 // Tritsmith: the first weight that keeps a matrix from being ternary.
 
-import Synchronization
 import TritCore
 
 /// A weight of another magnitude than those it would share a scale with, in a matrix that is ternary otherwise.
@@ -30,14 +29,12 @@ extension WeightPass {
     let (rows, columns) = (tensor.shape.rows, tensor.shape.columns)
     let step = max(1, bandBytes / 4 / columns)
     let bandCount = (rows + step - 1) / step
-    let parts = Mutex<[(first: Int?, count: Int)]>(Array(repeating: (nil, 0), count: bandCount))
-    try parallelism.forEachBand(bandCount) { band in
+    let found = try parallelism.mapBands(bandCount) { band -> (first: Int?, count: Int) in
       let range = band * step..<min(rows, (band + 1) * step)
       let broken = try brokenRows(range)
       release(tensor.shape.band(range))
-      parts.withLock { $0[band] = (broken.first, broken.count) }
+      return (broken.first, broken.count)
     }
-    let found = parts.withLock { $0 }
     let count = found.reduce(0) { $0 + $1.count }
     guard count > 0, count <= rows / 2 || rows == 1, let row = found.lazy.compactMap(\.first).first else { return nil }
     return try firstBreak(inRow: row, size, count)

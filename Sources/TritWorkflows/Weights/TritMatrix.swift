@@ -46,7 +46,7 @@ public struct TritMatrix: Sendable, Hashable {
     }
     let source = MemorySource(weights, shape)
     let weight = try TernaryWeight(
-      source, source.manifest.tensors[0], quantizer: TritMatrix.quantizer(quantizer ?? AbsMean.bf16.id),
+      source, source.manifest.tensors[0], quantizer: QuantizerRegistry.known(quantizer ?? AbsMean.bf16.id),
       work: WorkOptions())
     try self.init(weight, convention)
   }
@@ -114,14 +114,6 @@ public struct TritMatrix: Sendable, Hashable {
     var trits = [Int8](repeating: 0, count: shape.elementCount)
     for band in shape.bands(elements: bandBytes) { try weight.read(band, into: &trits, at: band.elements.lowerBound) }
     self.init(trits: trits, rows: shape.rows, columns: shape.columns, scale: try weight.scale(convention))
-  }
-
-  static func quantizer(_ id: QuantizerID) throws(WorkflowError) -> any Quantizer {
-    guard let quantizer = QuantizerRegistry.quantizer(id) else {
-      let known = QuantizerRegistry.all.map(\.id.rawValue).joined(separator: ", ")
-      throw WorkflowError(.unknownQuantizer(id.rawValue, known: known))
-    }
-    return quantizer
   }
 
   private static func layout(

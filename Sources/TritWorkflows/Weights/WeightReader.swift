@@ -42,7 +42,8 @@ public struct WeightReader: Sendable {
     }
     let survey = try ModelSurvey(of: source)
     let weight = try TernaryWeight(
-      source, tensor, quantizer: TritMatrix.quantizer(quantizer ?? QuantizerID(rawValue: survey.defaultQuantizer.name)),
+      source, tensor,
+      quantizer: QuantizerRegistry.known(quantizer ?? QuantizerID(rawValue: survey.defaultQuantizer.name)),
       work: work)
     return try TritMatrix(weight, survey.newScaleConvention)
   }
