@@ -84,7 +84,7 @@ let package = Package(
       name: "Tritsmith",
       dependencies: [
         "TritCore", "TritHub", "TritReport", "TritKernels", "TritTokenizer", "TritLayouts", "TritQuantizers",
-        "TritFormats", "TritModel", "TritWorkflows",
+        "TritFormats", "TritModel", "TritWorkflows", "TritMerge", "TritCertificates", "TritDiff",
       ], path: "Sources/TritsmithLibrary"),
     .executableTarget(
       name: "TritsmithCommand",
