@@ -192,6 +192,7 @@ def differences(first, second):
 def main():
     native, emulator, program = sys.argv[1:4]
     models = Path(sys.argv[4] if sys.argv[4:] else ROOT / "Fixtures/Checkpoints").resolve()
+    subprocess.run([sys.executable, models.parent / "make-variants.py"], check=True)
     with tempfile.TemporaryDirectory(prefix="tritsmith-arm64-") as folder:
         pair = Pair(
             Program([str(Path(native).resolve())], Path(folder) / "native"),

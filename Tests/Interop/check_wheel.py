@@ -278,6 +278,7 @@ def main():
     parser.add_argument("--inside", choices=["alone", "whole"], help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.inside is None:
+        subprocess.run([sys.executable, Path(options.checkpoints).parent / "make-variants.py"], check=True)
         return outside(options)
     if options.inside == "alone":
         alone(Path(options.wheel), Path(options.checkpoints))

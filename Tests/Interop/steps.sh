@@ -13,6 +13,7 @@ case "$tritsmith" in /*) ;; *) tritsmith=$PWD/$tritsmith ;; esac
 out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT
 export PYTHONDONTWRITEBYTECODE=1
+"$python" "$checkpoints/../make-variants.py" || exit 66
 
 passed=0
 failed=()

@@ -26,6 +26,7 @@ public enum Fixtures {
   /// The path of a file or folder given relative to the Fixtures folder.
   public static func path(_ relative: String) -> String {
     precondition(!relative.hasPrefix("/"), "fixture paths are relative to \(root), got \(relative)")
+    if relative.hasPrefix("Checkpoints") { precondition(FixtureVariants.areThere) }
     return root + "/" + relative
   }
 
