@@ -48,6 +48,9 @@ extension TernaryLayout {
     _ grid: MultiplierGrid, _ band: LayoutBand, _ shape: TensorShape, into bytes: inout MutableSpan<UInt8>
   ) {
     guard let (storage, granularity) = embeddedScale else { return }
+    if storage == .f16, band.columns.isEmpty, let geometry = blockGeometry {
+      return embedBlocks(grid, band, shape, geometry, into: &bytes)
+    }
     func put(_ index: Int, _ value: Float, _ bytes: inout MutableSpan<UInt8>) {
       let place = scaleOffset(index, shape)
       guard band.bytes.contains(place) else { return }
@@ -61,25 +64,34 @@ extension TernaryLayout {
     }
     guard granularity != .tensor else { return put(0, grid.multiplier(row: 0, column: 0), &bytes) }
     let places = ScalePlaces(granularity, columns: shape.columns)
-    let (zeroCodes, geometry) = (zeroCodes, blockGeometry)
     for row in band.rows.joined() {
       places.forEachRun(ofRow: row) { columns, index in
-        var isZero = false
-        if let zeroCodes, let geometry { isZero = holdsZeros(index, band, zeroCodes, geometry, bytes) }
-        put(index, isZero ? 0 : grid.multiplier(row: row, column: columns.lowerBound), &bytes)
+        put(index, grid.multiplier(row: row, column: columns.lowerBound), &bytes)
       }
     }
   }
 
-  /// Whether a block of a packed band is one of zeros whose scale is not kept.
-  private func holdsZeros(
-    _ index: Int, _ band: LayoutBand, _ zeroCodes: [UInt8], _ geometry: BlockGeometry,
-    _ bytes: borrowing MutableSpan<UInt8>
-  ) -> Bool {
-    let start = index * geometry.bytes + geometry.codes.lowerBound - band.bytes.lowerBound
-    guard start >= 0, start + zeroCodes.count <= bytes.count else { return false }
-    for place in zeroCodes.indices where bytes[start + place] != zeroCodes[place] { return false }
-    return true
+  /// The same for rows that are nothing but blocks: there may be millions, at equal distances.
+  private func embedBlocks(
+    _ grid: MultiplierGrid, _ band: LayoutBand, _ shape: TensorShape, _ geometry: BlockGeometry,
+    into bytes: inout MutableSpan<UInt8>
+  ) {
+    let perRow = shape.columns / geometry.columns
+    let isOneEach = grid.places.hasRuns(of: geometry.columns)
+    let (multipliers, zeroCodes) = (grid.multipliers, zeroCodes ?? [])
+    let (scales, zeros) = (multipliers.span, zeroCodes.span)
+    for row in band.rows.joined() {
+      var start = row * perRow * geometry.bytes - band.bytes.lowerBound
+      for block in 0..<perRow {
+        let index = isOneEach ? row * perRow + block : grid.places.index(row: row, column: block * geometry.columns)
+        // A block of zeros whose scale is not kept.
+        let isZero = !zeros.isEmpty && bytes.holds(zeros, at: start + geometry.codes.lowerBound)
+        let bits = isZero ? 0 : HalfFloat(scales[index]).bits
+        bytes[start + geometry.scale] = UInt8(truncatingIfNeeded: bits)
+        bytes[start + geometry.scale + 1] = UInt8(truncatingIfNeeded: bits >> 8)
+        start += geometry.bytes
+      }
+    }
   }
 
   /// Reads an embedded scale.
@@ -100,5 +112,13 @@ extension TernaryLayout {
       return Float(
         bitPattern: UInt32(littleEndian: bytes.unsafeLoadUnaligned(fromByteOffset: place, as: UInt32.self)))
     }
+  }
+}
+
+extension MutableSpan<UInt8> {
+  /// Whether some bytes stand at a place.
+  fileprivate func holds(_ wanted: Span<UInt8>, at start: Int) -> Bool {
+    for index in wanted.indices where self[start + index] != wanted[index] { return false }
+    return true
   }
 }

@@ -46,6 +46,22 @@ struct OneMagnitudeTests {
     check(UInt32.self)
   }
 
+  @Test("Runs have the magnitudes each of them has alone; the first with several ends it")
+  func runs() {
+    let numbers: [UInt16] = [0, 7, 0x8007, 0, 0, 0x8000, 0, 0, 9, 9, 0, 0x8009, 5, 0x8005, 6, 0]
+    func find(_ range: Range<Int>, _ size: Int) -> (Bool, [UInt32]) {
+      var found: [UInt32] = []
+      let stored = numbers.map(\.littleEndian)
+      let isOne = OneMagnitude.find(in: stored.span.bytes, .bits16, range, runsOf: size) { found.append($0) }
+      return (isOne, found)
+    }
+    #expect(find(0..<14, 4) == (true, [7, 0, 9, 5]))
+    #expect(find(0..<16, 4) == (false, [7, 0, 9]))
+    #expect(find(1..<13, 5) == (false, [7]))
+    #expect(find(0..<8, .max) == (true, [7]))
+    #expect(find(3..<3, 1) == (true, []))
+  }
+
   @Test("All zeros of either sign have magnitude 0")
   func zeros() {
     #expect(find([UInt16](repeating: 0x8000, count: 64), 0..<64) == 0)

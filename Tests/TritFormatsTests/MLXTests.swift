@@ -73,13 +73,67 @@ struct MLXTests {
     #expect(try fault("g64_normal", #"{"group_size": 64, "bits": 2, "\#(Self.module)": false}"#) == .excluded)
   }
 
-  @Test("numbers of other forms are listed with their reason", arguments: [("q1_0", 1), ("q1_0_one_block", 1)])
-  func binary(_ item: String, _ bits: Int) throws {
-    let source = try open(item, #"{"group_size": 128, "bits": \#(bits)}"#)
+  private static let one = #"{"group_size": 128, "bits": 1}"#
+
+  /// Words, scales and biases of mlx, of the signs and scales in the golden file.
+  @Test("1 bit is −s and +s, listed as binary and read as numbers", arguments: ["q1_0", "q1_0_one_block"])
+  func binary(_ item: String) throws {
+    let source = try open(item, Self.one)
     let tensor = try #require(source.manifest.tensors.first)
-    #expect(tensor.encoding == .opaque("MLX 1-bit by 128 (binary)"))
-    #expect(tensor.shape.columns == 32 * Self.golden[item + ".mlx_words"].shape[1])
-    #expect(source.manifest.notes.contains { $0.contains("binary") })
+    #expect(tensor.encoding == .opaque("MLX 1-bit by 128 (binary)") && !MLXPacking.isPlain(tensor.encoding))
+    #expect(source.manifest.notes.isEmpty && tensor.unreadReason == nil)
+    let view = try #require(MLXBinaryView(source))
+    let shown = try #require(view.manifest.tensors.first)
+    #expect(shown.encoding == .dense(.f16) && shown.scale == nil && view.stored(shown) == tensor)
+    let signs = Self.golden[item + ".signs"]
+    #expect(shown.shape.dimensions == signs.shape)
+    let scales = Self.golden[item + ".stored_scales"].u16
+    let wanted = signs.i8.indices.map { scales[$0 / 128] ^ (signs.i8[$0] < 0 ? 0x8000 : 0) }
+    func numbers(_ range: Range<Int>) throws -> [UInt16] {
+      try view.withBytes(2 * range.lowerBound..<2 * range.upperBound, of: shown) { bytes in
+        LittleEndian.u16s(bytes.withUnsafeBytes { Array($0) })
+      }
+    }
+    #expect(try numbers(0..<wanted.count) == wanted)
+    // Ranges that begin and end inside groups.
+    for range in [0..<1, 3..<5, 100..<128, 127..<128, wanted.count - 1..<wanted.count]
+    where range.upperBound <= wanted.count {
+      #expect(try numbers(range) == Array(wanted[range]), "\(range)")
+    }
+    if wanted.count > 300 { #expect(try numbers(120..<300) == Array(wanted[120..<300])) }
+  }
+
+  @Test("1 bit with another bias is no binary weight, and the group is named")
+  func otherBias() throws {
+    let source = try open("q1_0", Self.one) { file in file[Self.module + ".biases"].bytes[2 * 4] ^= 1 }
+    let tensor = try #require(source.manifest.tensors.first)
+    #expect(tensor.encoding == .opaque("MLX 1-bit by 128") && MLXPacking.isPlain(tensor.encoding))
+    #expect(source.manifest.notes.contains { $0.contains("row 1, group 1") && $0.contains("−scale ÷ 2") })
+    #expect(MLXBinaryView(source) == nil)
+  }
+
+  @Test("a wrong bias of binary weights behind the groups that are looked at is an error when they are read")
+  func lateBinary() throws {
+    let rows = 1200
+    let scales = (0..<rows).flatMap { _ in [0x00, 0x3C] as [UInt8] }
+    var biases = (0..<rows).flatMap { _ in [0x00, 0xB8] as [UInt8] }
+    biases[2 * 1150 + 1] = 0x38
+    let folder = ModelFolderBuilder(
+      [
+        RawTensor(Self.module + ".weight", "U32", [rows, 1], [UInt8](repeating: 0x55, count: 4 * rows)),
+        RawTensor(Self.module + ".scales", "F16", [rows, 1], scales),
+        RawTensor(Self.module + ".biases", "F16", [rows, 1], biases),
+      ], configuration: Self.configuration(#"{"group_size": 32, "bits": 1}"#))
+    let scratch = TritTestSupport.ScratchFolder()
+    let view = try #require(MLXBinaryView(FormatRegistry.open(folder.write(scratch["model"]))))
+    let shown = try #require(view.manifest.tensors.first)
+    // 0x55 is 1, 0, 1, 0, … from the lowest bit on; 1 is 1 − 0.5.
+    let first = try view.withBytes(0..<8, of: shown) { LittleEndian.u16s($0.withUnsafeBytes { Array($0) }) }
+    #expect(first == [0x3800, 0xB800, 0x3800, 0xB800])
+    let error = #expect(throws: FormatError.self) {
+      try view.withBytes(0..<shown.location.byteCount, of: shown) { _ in }
+    }
+    #expect(error?.kind == .mlx(.binary(row: 1150, group: 0, scale: 1, bias: 0.5)))
   }
 
   /// What `mx.quantize` itself makes of ternary weights, in the golden file.

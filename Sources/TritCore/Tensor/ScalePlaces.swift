@@ -5,9 +5,9 @@ public struct ScalePlaces: Sendable, Hashable {
   /// Columns of a row.
   public let columns: Int
   /// Scales from one row to the next; 0 where all rows share one.
-  private let step: Int
+  @usableFromInline let step: Int
   /// Columns that share a scale, from 1 to the columns of a row.
-  private let run: Int
+  @usableFromInline let run: Int
 
   public init(_ granularity: ScaleGranularity, columns: Int) {
     self.columns = columns
@@ -21,6 +21,9 @@ public struct ScalePlaces: Sendable, Hashable {
   /// True when the whole matrix has one scale.
   public var isUniform: Bool { step == 0 }
 
+  /// Whether it has one scale for each run of so many columns.
+  public func hasRuns(of columns: Int) -> Bool { step > 0 && run == columns }
+
   /// Which of the stored scales a weight has.
   public func index(row: Int, column: Int) -> Int { row * step + column / run }
 
@@ -31,13 +34,16 @@ public struct ScalePlaces: Sendable, Hashable {
   }
 
   /// Gives `body` the runs of columns of a row that share a scale, and which one; first column first.
+  ///
+  /// Matrices have millions of them: it is compiled into its callers, and divides nothing.
+  @inlinable
   @inline(__always)
   public func forEachRun(ofRow row: Int, _ body: (_ columns: Range<Int>, _ index: Int) throws -> Void) rethrows {
-    var start = 0
+    var (start, index) = (0, row * step)
     while start < columns {
-      let end = runEnd(after: start)
-      try body(start..<end, index(row: row, column: start))
-      start = end
+      let end = columns - start > run ? start + run : columns
+      try body(start..<end, index)
+      (start, index) = (end, index + 1)
     }
   }
 }

@@ -7,7 +7,7 @@ extension TensorDescriptor {
   /// Why its numbers are listed and not read; nil where they are, and for packings with words of their own (`MLXPacking`,
   /// `ForeignPacking`).
   package var unreadReason: String? {
-    guard case .opaque(let name) = encoding, encoding.blockCodec == nil, !MLXPacking.isPlain(encoding),
+    guard case .opaque(let name) = encoding, encoding.blockCodec == nil, !MLXPacking.isNumbers(encoding),
       !ForeignPacking.hasScales(self), encoding != ForeignPacking.withoutScale
     else { return nil }
     if let reason = GGMLMeaning.all.lazy.filter({ $0.name == name }).compactMap(\.refusal).first { return reason }

@@ -16,23 +16,33 @@ package enum MLXPacking {
   }
 
   private static let prefix = "MLX "
-  private static let damage = ", damaged ternary"
+  static let damage = ", damaged ternary"
+  static let binary = " (binary)"
 
   /// Numbers of MLX that are no trits, by what they are.
-  static func encoding(_ form: MLXQuantization.Form, isDamaged: Bool = false) -> TensorEncoding {
+  ///
+  /// - Parameter end: what is said of them beside their form.
+  static func encoding(_ form: MLXQuantization.Form, _ end: String = "") -> TensorEncoding {
     let kind = form.mode == MLXQuantization.Form.affine ? "\(form.bits)-bit" : form.shownMode
-    let binary = form.mode == MLXQuantization.Form.affine && form.bits == 1 ? MLXPacking.binary : ""
-    return .opaque("\(prefix)\(kind) by \(form.groupSize)\(binary)\(isDamaged ? damage : "")")
+    return .opaque("\(prefix)\(kind) by \(form.groupSize)\(end)")
   }
 
-  /// True for weights MLX has quantized to something else than trits.
-  package static func isPlain(_ encoding: TensorEncoding) -> Bool {
+  /// True for weights MLX has quantized to something else than trits, whether they are read or not.
+  static func isNumbers(_ encoding: TensorEncoding) -> Bool {
     if case .opaque(let name) = encoding { name.hasPrefix(prefix) } else { false }
   }
 
+  /// True for weights MLX has rounded: they are listed and not read.
+  package static func isPlain(_ encoding: TensorEncoding) -> Bool { isNumbers(encoding) && !isBinary(encoding) }
+
   /// True for weights that were ternary before `mx.quantize` rounded them to 2 bits.
   package static func isDamaged(_ encoding: TensorEncoding) -> Bool {
-    if case .opaque(let name) = encoding { name.hasPrefix(prefix) && name.hasSuffix(damage) } else { false }
+    isNumbers(encoding) && encoding.name.hasSuffix(damage)
+  }
+
+  /// True for weights of 1 bit that are +s and −s, which `MLXBinaryView` reads.
+  package static func isBinary(_ encoding: TensorEncoding) -> Bool {
+    isNumbers(encoding) && encoding.name.hasSuffix(binary)
   }
 
   /// True for weights that look like MLX's, of which no configuration says what they are.
@@ -50,7 +60,7 @@ package enum MLXPacking {
     return manifest.tensor(named: String(name.dropLast(end.count)) + ".weight").map { isUnsaid($0, manifest) } ?? false
   }
 
-  /// The beginning of the note on weights of 2 bits that are no trits, which goes on with the first of them.
+  /// The beginning of the note on weights of few bits that are no trits, which goes on with the first of them.
   static let plainNote = " numbers of MLX and no trits, listed and not read: "
 
   /// Why weights are no trits, where a note of opening the model says it of these.
@@ -62,13 +72,8 @@ package enum MLXPacking {
 
   /// What numbers of MLX that are no trits are, for people: "MLX 4-bit by 64: numbers rounded to few bits".
   package static func meaning(_ encoding: TensorEncoding) -> String {
-    encoding.name + (isBinary(encoding) ? ": two values and no zero" : ": numbers rounded to few bits")
+    encoding.name + ": numbers rounded to few bits"
   }
-
-  /// True for affine weights of 1 bit, which hold binary ones exactly.
-  private static func isBinary(_ encoding: TensorEncoding) -> Bool { encoding.name.hasSuffix(binary) }
-
-  private static let binary = " (binary)"
 
   /// What happened to damaged weights, and the way to right ones.
   package static let damageText =
@@ -143,8 +148,9 @@ struct MLXInterpretation {
         weight.encoding = .ternary(MLXTwoBit.id)
         ternary += 1
       case .damaged:
-        weight.encoding = MLXPacking.encoding(form, isDamaged: true)
+        weight.encoding = MLXPacking.encoding(form, MLXPacking.damage)
         damaged.append(tensor.name)
+      case .binary: weight.encoding = MLXPacking.encoding(form, MLXPacking.binary)
       case .plain(let why):
         weight.encoding = MLXPacking.encoding(form)
         plain.append((tensor.name, why))
@@ -200,6 +206,8 @@ struct MLXInterpretation {
   private enum Verdict {
     case ternary
     case damaged
+    /// Bits that stand for −s and +s.
+    case binary
     case plain(String)
   }
 
@@ -207,22 +215,26 @@ struct MLXInterpretation {
     _ words: TensorDescriptor, _ scales: TensorDescriptor, _ biases: TensorDescriptor, _ form: MLXQuantization.Form,
     _ read: (TensorDescriptor, Range<Int>) throws -> [UInt8]
   ) throws -> Verdict {
-    guard form.bits == 2, let type = scales.encoding.dtype else {
-      return .plain(form.bits == 1 ? "1 bit has no zero: binary" : "\(form.bits) bits")
-    }
+    guard form.bits <= 2, let type = scales.encoding.dtype else { return .plain("\(form.bits) bits") }
     let perRow = scales.shape.columns
     // Of rows that no layout takes nothing is read.
-    guard perRow > 0, scales.shape.rows > 0, perRow <= TensorShape.longestRow / form.groupSize else { return .ternary }
+    guard perRow > 0, scales.shape.rows > 0, perRow <= TensorShape.longestRow / form.groupSize else {
+      return form.bits == 1 ? .binary : .ternary
+    }
     let rows = min(scales.shape.rows, max(1, sampled / perRow))
     let bytes = 0..<rows * perRow * (type.bits / 8)
     let pairs = MLXScales.pairs(try read(scales, bytes), try read(biases, bytes), type)
+    func place(_ index: Int) -> String {
+      "row \(index / perRow), group \(index % perRow) has scale \(pairs[index].scale) and bias \(pairs[index].bias), and "
+    }
+    if form.bits == 1 {
+      let other = pairs.firstIndex { $0.isFinite && !$0.isBinary }
+      return other.map { .plain(place($0) + "binary weights need bias = −scale ÷ 2") } ?? .binary
+    }
     guard let other = pairs.firstIndex(where: { $0.isFinite && !$0.isTernary }) else { return .ternary }
     let codes = try read(words, 0..<rows * perRow * form.groupSize / 4)
     if isDamaged(pairs, codes, groupBytes: form.groupSize / 4) { return .damaged }
-    let pair = pairs[other]
-    return .plain(
-      "row \(other / perRow), group \(other % perRow) has scale \(pair.scale) and bias \(pair.bias), and trits need "
-        + "bias = −scale")
+    return .plain(place(other) + "trits need bias = −scale")
   }
 
   /// Whether groups are what `mx.quantize(bits=2)` makes of −s, 0, +s.
@@ -259,6 +271,8 @@ enum MLXScales {
     var isFinite: Bool { scale.isFinite && bias.isFinite }
     /// Bitwise −scale; over a scale of 0 either zero will do.
     var isTernary: Bool { scale >= 0 && bias == -scale }
+    /// Whether a bit stands for a number and its opposite.
+    var isBinary: Bool { scale == -2 * bias }
   }
 
   static func pairs(_ scales: [UInt8], _ biases: [UInt8], _ type: DType) -> [Pair] {

@@ -156,6 +156,8 @@ public enum MLXFault: Sendable, Equatable {
   case columns(Int, groupSize: Int)
   /// A weight would be neither trit × scale nor finite.
   case scale(row: Int, group: Int, scale: Float, bias: Float)
+  /// The two values of a bit would not be −s and +s.
+  case binary(row: Int, group: Int, scale: Float, bias: Float)
 
   package var summary: String {
     switch self {
@@ -173,6 +175,9 @@ public enum MLXFault: Sendable, Equatable {
       "rows of \(columns) weights are no whole groups of \(groupSize), which config.json gives"
     case .scale(let row, let group, let scale, let bias):
       "row \(row), group \(group): scale \(scale) and bias \(bias); trits have a finite scale from 0 up and bias = −scale"
+    case .binary(let row, let group, let scale, let bias):
+      "row \(row), group \(group): scale \(scale) and bias \(bias); binary weights, as the groups before, have bias = "
+        + "−scale ÷ 2"
     }
   }
 
@@ -182,6 +187,7 @@ public enum MLXFault: Sendable, Equatable {
     case .size, .excluded, .columns: "config.json and weights must be of one revision: fetch both again"
     case .missing, .shape, .type: "fetch the model again; shards and config.json must be of one revision"
     case .scale: "'tritsmith convert UNPACKED OUTPUT --to mlx' makes it anew from the unpacked model"
+    case .binary: "take the checkpoint it was quantized from"
     }
   }
 }

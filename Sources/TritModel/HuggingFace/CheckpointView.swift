@@ -279,6 +279,9 @@ public final class CheckpointView: ModelView {
 
   package func asOrdinary() throws -> any TensorSource { try unfolded() }
 
+  /// The tensor of the files behind one of the view.
+  package func stored(_ tensor: TensorDescriptor) -> TensorDescriptor { place(of: tensor)?.stored ?? tensor }
+
   private func place(of tensor: TensorDescriptor) -> Place? {
     indexOfName[ExactString(tensor.name)].map { places[$0] }
   }

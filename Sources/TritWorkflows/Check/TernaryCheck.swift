@@ -1,5 +1,6 @@
 // Tritsmith: trits, scales, and leftovers of a half conversion.
 
+import Synchronization
 import TritCore
 import TritFormats
 import TritLayouts
@@ -11,6 +12,7 @@ struct TernaryCheck {
   let survey: ModelSurvey
   /// Leaves scales alone that have to be read over a network: whoever reads the tensors looks at them then.
   var leavesRemoteScales = false
+  var parallelism = Parallelism(threads: 0)
 
   func run() throws -> [CheckFinding] {
     var findings: [CheckFinding] = []
@@ -145,13 +147,18 @@ struct TernaryCheck {
   }
 
   private func scaleFindings() throws -> [CheckFinding] {
-    var findings: [CheckFinding] = []
-    var singles = SingleScales()
-    for (tensor, role) in zip(source.manifest.tensors, survey.roles) where tensor.encoding.isTernary {
-      if leavesRemoteScales, TernaryCheck.isRemoteScale(of: tensor, in: source) { continue }
-      if let finding = try scaleFinding(tensor, role, &singles) { findings.append(finding) }
+    let tensors = zip(source.manifest.tensors, survey.roles).filter { tensor, _ in
+      tensor.encoding.isTernary && !(leavesRemoteScales && TernaryCheck.isRemoteScale(of: tensor, in: source))
     }
-    return findings + singles.outliers
+    // There may be millions of scales.
+    let found = Mutex(Array(repeating: (finding: CheckFinding?.none, singles: SingleScales()), count: tensors.count))
+    try parallelism.forEachBand(tensors.count) { index in
+      var singles = SingleScales()
+      let finding = try scaleFinding(tensors[index].0, tensors[index].1, &singles)
+      found.withLock { $0[index] = (finding, singles) }
+    }
+    let all = found.withLock { $0 }
+    return all.compactMap(\.finding) + SingleScales(all.map(\.singles)).outliers
   }
 
   /// What is wrong with the scales of one tensor; one that is alone is kept to be held against the others.
@@ -171,7 +178,7 @@ struct TernaryCheck {
     if multipliers.contains(0), let detail = try lostWeights(tensor, scale) {
       return CheckFinding(.scaleUnusable, tensor.name, detail)
     }
-    if scale.stored.indices.contains(where: { scale.dividesByZero(at: $0) }) {
+    if scale.convention == .divide, scale.stored.contains(0) {
       var finding = CheckFinding(.scaleUnusable, tensor.name, TernaryCheck.zeroDivisor)
       finding.isMendedByConversion = true
       return finding
@@ -206,6 +213,13 @@ struct TernaryCheck {
 /// What trits of whole tensors are multiplied by, each held against those of its kind.
 struct SingleScales {
   fileprivate(set) var byKind: [ProjectionKind: [(name: String, value: Double)]] = [:]
+
+  init() {}
+
+  /// Those of several, in order.
+  fileprivate init(_ parts: [SingleScales]) {
+    for part in parts { byKind.merge(part.byKind) { $0 + $1 } }
+  }
 
   /// A scale this many times the median of its kind, or less than its inverse, is an outlier.
   private static let outlier = 4.0

@@ -239,7 +239,8 @@ public struct CompareWorkflow: Sendable {
   }
 
   private static func encoding(_ tensor: TensorDescriptor, _ source: any TensorSource) -> String {
-    (source as? GGUFModelView)?.typeName(of: tensor) ?? tensor.encoding.name
+    (source as? GGUFModelView)?.typeName(of: tensor) ?? ModelSurvey.binaryType(of: tensor, source)
+      ?? tensor.encoding.name
   }
 
   private func codes(

@@ -109,6 +109,8 @@ public struct ConversionPlan: Sendable {
 
   /// Whether the output's weights stay rotated, with the keys that say so.
   public var keepsRotation = false
+  /// What need not be found out again.
+  var found = FoundScales()
 
   /// What else the record of the conversion tells: calibration, adapter.
   public var remarks = JSONObject()

@@ -194,7 +194,8 @@ public struct ConvertWorkflow: Sendable {
         try known
         ?? TernaryWeight(
           held, tensor.source, quantizer: plan.quantizer, calibration: calibration,
-          recognition: request.recipe?.recognition ?? .takenAsTheyAre, work: work)
+          recognition: request.recipe?.recognition ?? .takenAsTheyAre, known: plan.found.take(tensor.source), work: work
+        )
       weight.plane = tensor.plane
       if tensor.isRecognised { try prove(tensor, weight.magnitude, source) }
       last = plan.hasPlanes ? weight : nil

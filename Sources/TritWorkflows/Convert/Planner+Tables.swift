@@ -10,12 +10,14 @@ extension Planner {
   /// Whether an embedding or head of a model that is ternary as it stands is so as well, all of it.
   static func isTernaryTable(
     _ tensor: TensorDescriptor, _ role: TensorRole, _ source: any TensorSource, _ survey: ModelSurvey,
-    _ sampler: ScaleSampler?
+    _ sampler: ScaleSampler?, _ found: FoundScales
   ) throws -> Bool {
     guard let pass = try tablePass(tensor, role, source, survey) else { return false }
     // What is no table after all is refused when it passes.
     if sampler != nil { return true }
-    return try pass.looksTernary() || pass.spreadScale(Parallelism(threads: 0)) != nil
+    guard let scale = try pass.ternaryScale(Parallelism(threads: 0), SilentProgress()) else { return false }
+    found.keep(scale, of: tensor)
+    return true
   }
 
   /// An embedding or head that is ternary in the rows looked at; nil for others.
@@ -31,13 +33,15 @@ extension Planner {
 
   /// Whether such a table is packed like any other matrix in an output that holds it so.
   func packsTable(_ tensor: TensorDescriptor, _ role: TensorRole) throws -> Bool {
-    if request.target == .mlx { return try Planner.isTernaryTable(tensor, role, source, survey, sampler) }
+    if request.target == .mlx { return try Planner.isTernaryTable(tensor, role, source, survey, sampler, found) }
     guard request.target == .tritpack, let layout = LayoutRegistry.layout(request.tritpackLayout),
       (try? layout.check(tensor.shape)) != nil, let pass = try Planner.tablePass(tensor, role, source, survey)
     else { return false }
     // One scale of a tensor is stored as bfloat16, and may be a divisor: a table would be rounded. Several are exact.
     if case .ternary(let found)? = try sampler?.dense(tensor, isUsed: false) { return found.granularity != .tensor }
-    return try pass.spreadScale(Parallelism(threads: 0)) != nil
+    guard let scale = try pass.spreadScale(Parallelism(threads: 0)) else { return false }
+    found.keep(scale, of: tensor)
+    return true
   }
 
   /// Names embeddings and heads that stay dense for a few rows that are not ternary.

@@ -16,6 +16,7 @@ package struct Planner {
   let denseType: DType
   /// Nil for a model of this machine.
   let sampler: ScaleSampler?
+  let found = FoundScales()
 
   package init(_ source: any TensorSource, _ request: ConversionRequest) throws {
     self.source = source
@@ -51,7 +52,7 @@ package struct Planner {
     var warnings = source.manifest.notes + (request.recipe?.warnings(survey) ?? [])
     let (quantizer, reason) = try chooseQuantizer()
     let convention = try chooseConvention(quantizer)
-    let gguf = request.target == .gguf ? try GGUFPlanner(source, request, survey, sampler) : nil
+    let gguf = request.target == .gguf ? try GGUFPlanner(source, request, survey, sampler, found) : nil
     let setAside = try checkDescription(convention, &warnings)
     let used = zip(source.manifest.tensors, survey.roles).filter { !setAside.contains(ExactString($0.0.name)) }
     warnDenseProjections(used, &warnings)
@@ -111,6 +112,7 @@ package struct Planner {
       tensors: tensors, warnings: warnings, companions: companions, configuration: configuration,
       ggufEntries: entries, ggufTensors: gguf?.settingTensors ?? [])
     plan.keepsRotation = rotation != nil
+    plan.found = found
     plan.warnings += try checkSource()
     if !plan.usesQuantizer, let origin = Recipe.origin(of: source) { plan.remarks["made_from"] = .object(origin) }
     return plan

@@ -97,10 +97,11 @@ public struct InspectWorkflow: Sendable {
     let isGGUF = source.manifest.format == GGUFFormat.id
     var unread: (any DiagnosticError)?
     let view = isGGUF ? InspectWorkflow.view(of: source, &unread) : nil
-    let checkpoint = isGGUF ? nil : try? CheckpointView(source, keepsRotation: true)
+    let binary = isGGUF ? nil : MLXBinaryView(source)
+    let checkpoint = isGGUF ? nil : try? CheckpointView(binary ?? source, keepsRotation: true)
     // Over a network a look stays small, unless all weights are read anyway.
     let isBrief = RemoteFolders.contains(source.manifest.path) && !readsWeights
-    var survey = try ModelSurvey(of: view ?? checkpoint ?? source, sample: isBrief ? .small : .usual)
+    var survey = try ModelSurvey(of: view ?? checkpoint ?? binary ?? source, sample: isBrief ? .small : .usual)
     let shown = view as (any ModelView)? ?? checkpoint
     if let shown, shown.manifest.tensors.count != source.manifest.tensors.count {
       // The files are listed as they are, with what the model of the view leaves out.
@@ -129,7 +130,7 @@ public struct InspectWorkflow: Sendable {
     }
     if readsWeights {
       try source.checkIntegrity(work.parallelism, work.progress)
-      try addStatistics(to: &tensors, source)
+      try addStatistics(to: &tensors, source, binary)
     }
     var manifest = source.manifest
     if let checkpoint {
@@ -166,8 +167,10 @@ public struct InspectWorkflow: Sendable {
     }
   }
 
-  private func addStatistics(to tensors: inout [InspectedTensor], _ source: any TensorSource) throws {
-    let pass = StatisticsPass(source: source, work: work, keepsLatents: request.pictures)
+  private func addStatistics(
+    to tensors: inout [InspectedTensor], _ source: any TensorSource, _ binary: MLXBinaryView?
+  ) throws {
+    let pass = StatisticsPass(source: source, binary: binary, work: work, keepsLatents: request.pictures)
     work.progress.began(
       ProgressPhase(
         name: "reading weights", totalBytes: tensors.reduce(0) { $0 + UInt64($1.descriptor.location.byteCount) }))

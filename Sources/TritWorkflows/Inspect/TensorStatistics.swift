@@ -2,6 +2,7 @@
 
 import Synchronization
 import TritCore
+import TritFormats
 import TritKernels
 import TritLayouts
 
@@ -57,6 +58,8 @@ public struct TernaryStatistics: Sendable, Hashable {
 /// Computes statistics of one tensor at a time, bands in parallel.
 struct StatisticsPass: Sendable {
   let source: any TensorSource
+  /// The same with binary weights of MLX as numbers.
+  var binary: MLXBinaryView?
   let work: WorkOptions
   /// Whether to keep histograms of matrices.
   var keepsLatents = false
@@ -68,12 +71,20 @@ struct StatisticsPass: Sendable {
     case .dense(.f16): return try recognised(tensor, fromHistogram(tensor, .half))
     case .dense(let dtype) where dtype.isDecodable:
       return try recognised(tensor, direct(tensor, step: dtype.bits / 8) { DenseValues.doubles($0, dtype) })
+    case .opaque where MLXPacking.isBinary(tensor.encoding): return try binary.flatMap { try numbers(of: tensor, $0) }
     case .opaque:
       return try tensor.encoding.blockCodec.map { type in
         try direct(tensor, step: type.blockBytes) { type.decode($0).map { Double($0) } }
       }
     default: return nil
     }
+  }
+
+  /// Of binary weights: no zeros are among them, so they are not looked at for trits.
+  private func numbers(of tensor: TensorDescriptor, _ view: MLXBinaryView) throws -> TensorStatistics? {
+    guard let shown = view.manifest.tensor(named: tensor.name), let dtype = shown.encoding.dtype else { return nil }
+    let pass = StatisticsPass(source: view, work: work, keepsLatents: keepsLatents)
+    return try pass.direct(shown, step: dtype.bits / 8) { DenseValues.doubles($0, dtype) }
   }
 
   /// The statistics with counts of trits where the weights hold −s, 0, +s with an s for each row or group.

@@ -3,6 +3,7 @@
 import TritCore
 import TritFormats
 import TritLayouts
+import TritModel
 import TritQuantizers
 import TritReport
 
@@ -84,6 +85,8 @@ public struct TensorValuesWorkflow: Sendable {
 public struct TensorValues: Sendable, Hashable {
   public var path: String
   public var tensor: TensorDescriptor
+  /// What the file stores it in.
+  public var encoding: TensorEncoding
   /// Of the numbers as they were given.
   public var dtype: DType
   /// What the stored scales of a ternary tensor mean; nil for other tensors.
@@ -103,7 +106,8 @@ private struct ValueReader {
 
   init(_ workflow: TensorValuesWorkflow) throws {
     work = workflow.work
-    source = try FormatRegistry.open(workflow.path, workflow.open)
+    let stored = try FormatRegistry.open(workflow.path, workflow.open)
+    source = MLXBinaryView(stored) ?? stored
     let tensor = try workflow.tensor(of: source.manifest)
     let file = source.manifest.files[tensor.location.file].path
     codec = tensor.encoding.blockCodec
@@ -134,7 +138,8 @@ private struct ValueReader {
         file: file, tensor: tensor.name)
     }
     result = TensorValues(
-      path: workflow.path, tensor: tensor, dtype: dtype, convention: convention, byteCount: counted)
+      path: workflow.path, tensor: tensor, encoding: source.fileEncoding(of: tensor), dtype: dtype,
+      convention: convention, byteCount: counted)
   }
 
   /// Gives `body` all values in order.
@@ -191,7 +196,7 @@ extension TensorValues {
           ReportFact("Model", .text(path)),
           ReportFact("Name", .text(tensor.name)),
           ReportFact("Shape", .integers(tensor.shape.dimensions)),
-          ReportFact("Encoding", .text(tensor.encoding.name), note: "as it is stored"),
+          ReportFact("Encoding", .text(encoding.name), note: "as it is stored"),
           ReportFact("Type", .text(dtype.rawValue), key: "dtype", note: "as it was given, little-endian, row by row"),
           ReportFact("Scale convention", .optional(convention?.rawValue)),
           ReportFact("Bytes", .bytes(UInt64(byteCount))),

@@ -18,7 +18,8 @@ public enum ModelOpener {
   ) throws -> any TensorSource {
     let source = try FormatRegistry.open(path, options)
     guard source.manifest.format == GGUFFormat.id else {
-      return try CheckpointView(source, keepsRotation: options.keepsRotation) ?? source
+      let numbers = MLXBinaryView(source) ?? source
+      return try CheckpointView(numbers, keepsRotation: options.keepsRotation) ?? numbers
     }
     return try GGUFModelView(
       source, hasCompanions: hasCompanions, preTokenizer: options.preTokenizer, keepsRotation: options.keepsRotation)

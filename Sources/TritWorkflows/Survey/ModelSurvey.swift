@@ -201,8 +201,8 @@ public struct ModelSurvey: Sendable {
 extension ModelSurvey {
   /// The binary type a tensor is stored in, whatever a view shows; nil for others.
   static func binaryType(of tensor: TensorDescriptor, _ source: any TensorSource) -> String? {
-    let stored = (source as? GGUFModelView)?.stored(tensor) ?? tensor
-    return stored.encoding.blockCodec?.name == Q1_0.name ? stored.encoding.name : nil
+    let stored = source.fileEncoding(of: tensor)
+    return stored.blockCodec?.name == Q1_0.name || MLXPacking.isBinary(stored) ? stored.name : nil
   }
 
   /// Names embeddings and output matrices that are ternary as well: any matrix may be.

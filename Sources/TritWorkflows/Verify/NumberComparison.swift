@@ -21,19 +21,28 @@ struct NumberComparison {
     else { return nil }
     var magnitudes: [UInt16] = []
     magnitudes.reserveCapacity(scale.stored.count)
-    for index in scale.stored.indices {
-      let multiplier = scale.multiplier(at: index)
-      guard multiplier >= 0, multiplier.isFinite, TernaryScale.rounded(multiplier, to: dtype) == multiplier else {
-        return nil
-      }
-      magnitudes.append((dtype == .f16 ? HalfFloat(multiplier).bits : BFloat16(multiplier).bits) & 0x7FFF)
+    let multipliers = scale.multipliers
+    for multiplier in multipliers {
+      let (bits, held) = NumberComparison.held(multiplier, dtype)
+      guard multiplier >= 0, multiplier.isFinite, held == multiplier else { return nil }
+      magnitudes.append(bits & 0x7FFF)
     }
     self.source = source
     self.tensor = tensor
     self.scale = TernaryScale(
-      stored: scale.multipliers, storage: dtype, convention: .multiply, granularity: scale.granularity)
+      stored: multipliers, storage: dtype, convention: .multiply, granularity: scale.granularity)
     self.magnitudes = magnitudes
     places = ScalePlaces(scale.granularity, columns: tensor.shape.columns)
+  }
+
+  /// A number in a type of 16 bits, and what it is there.
+  private static func held(_ number: Float, _ dtype: DType) -> (bits: UInt16, value: Float) {
+    if dtype == .f16 {
+      let half = HalfFloat(number)
+      return (half.bits, half.float)
+    }
+    let short = BFloat16(number)
+    return (short.bits, short.float)
   }
 
   /// Whether every weight is its trit × multiplier; false also where all are zero, and where a trit is multiplied by 0.
@@ -41,7 +50,7 @@ struct NumberComparison {
   /// - Parameter trits: those of the packed file, in the source's order.
   func agrees(_ cancellation: CancellationFlag, _ trits: (MatrixBand) throws -> [Int8]) throws -> Bool {
     var holdsTrits = false
-    for band in tensor.shape.bands(elements: 1 << 18) {
+    for band in tensor.shape.bands(elements: 1 << 17) {
       try cancellation.check()
       let found = try trits(band)
       let bytes = band.elements.lowerBound * 2..<band.elements.upperBound * 2
@@ -74,22 +83,21 @@ struct NumberComparison {
     _ weights: RawSpan, _ trits: Span<Int8>, _ run: Range<Int>, _ index: Int, _ holdsTrits: inout Bool
   ) -> Bool {
     let magnitude = magnitudes[index]
+    // What is no trit differs from every weight: codes are 0, 1 and 2.
+    var largest: UInt8 = 0
+    for place in run { largest = max(largest, UInt8(bitPattern: trits[unchecked: place]) &+ 1) }
     var (difference, live): (UInt16, UInt16) = (0, 0)
     for place in run {
       let weight = UInt16(
         littleEndian: weights.unsafeLoadUnaligned(fromUncheckedByteOffset: 2 &* place, as: UInt16.self))
       let trit = UInt16(bitPattern: Int16(trits[unchecked: place]))
-      // All bits where the trit is −1 or +1.
-      let mask = 0 &- (trit & 1)
-      let wanted = mask & magnitude | trit & 0x8000
+      let isZero: UInt16 = trit == 0 ? 0xFFFF : 0
+      let wanted = magnitude & ~isZero | trit & 0x8000
       // A zero may have either sign.
-      difference |= (weight ^ wanted) & (mask | 0x7FFF)
-      // What is no trit differs from every weight: codes are 0, 1 and 2.
-      let code = trit &+ 1
-      difference |= code & 0xFFFC | code & code >> 1
-      live |= mask
+      difference |= (weight ^ wanted) & ~(isZero & 0x8000)
+      live |= trit
     }
     if live != 0 { holdsTrits = true }
-    return difference == 0 && (live == 0 || magnitude != 0)
+    return largest <= 2 && difference == 0 && (live == 0 || magnitude != 0)
   }
 }

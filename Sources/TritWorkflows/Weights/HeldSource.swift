@@ -10,8 +10,9 @@ import TritCore
 final class HeldSource: TensorSource {
   let base: any TensorSource
   private let limit: Int
-  /// Pieces are read whole; the first pass asks for ranges of whole pieces.
-  private static let pieceBytes = bandBytes
+  /// Pieces are read whole, so they are no larger than what the first pass asks for: two threads that want the same piece
+  /// read it twice.
+  private static let pieceBytes = bandBytes / 8
 
   /// Owned by one value; freed with it.
   private final class Buffer: @unchecked Sendable {

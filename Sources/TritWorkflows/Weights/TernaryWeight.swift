@@ -56,10 +56,13 @@ package struct TernaryWeight: Sendable {
 
   /// Looks at a tensor: for a dense one this is the first pass over its values.
   ///
-  /// - Parameter quantizer: for latent weights.
+  /// - Parameters:
+  ///   - quantizer: for latent weights.
+  ///   - known: the scales, where all of the tensor was read for them before.
   package init(
     _ source: any TensorSource, _ tensor: TensorDescriptor, quantizer: any Quantizer,
-    calibration: CalibrationStatistics? = nil, recognition: TernaryRecognition = .takenAsTheyAre, work: WorkOptions
+    calibration: CalibrationStatistics? = nil, recognition: TernaryRecognition = .takenAsTheyAre,
+    known: TernaryScale? = nil, work: WorkOptions
   ) throws {
     self.source = source
     self.tensor = tensor
@@ -75,6 +78,11 @@ package struct TernaryWeight: Sendable {
     }
     // Already-ternary weights are recognised in their own type: rounding first could merge two magnitudes.
     let exact = try WeightPass(source, tensor, roundsToBFloat16: false, kernels: work.kernels)
+    if recognition == .takenAsTheyAre, let known {
+      origin = .recognised(exact, known)
+      work.progress.advanced(by: tensor.location.byteCount)
+      return
+    }
     if recognition == .takenAsTheyAre, let scale = try exact.ternaryScale(work.parallelism, work.progress) {
       origin = .recognised(exact, scale)
       return

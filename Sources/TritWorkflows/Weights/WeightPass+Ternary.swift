@@ -58,7 +58,8 @@ extension WeightPass {
   ) throws -> TernaryScale? {
     let (rows, columns) = (tensor.shape.rows, tensor.shape.columns)
     let granularity = ScaleGranularity.group(columns: size)
-    let step = max(1, bandBytes / 4 / columns)
+    // Small bands, so that what a read has put into a core's cache is looked at there.
+    let step = max(1, bandBytes / 16 / columns)
     let bandCount = (rows + step - 1) / step
     let parts = Mutex<[[Float]?]>(Array(repeating: [], count: bandCount))
     let isOther = Atomic<Bool>(false)
@@ -137,21 +138,20 @@ extension WeightPass {
 
   /// The one magnitude of each group of a band, 0 for a group of zeros; nil when a group has several.
   func magnitudes(of band: MatrixBand, _ size: Int) throws -> [Float]? {
-    let granularity = ScaleGranularity.group(columns: size)
-    let places = ScalePlaces(granularity, columns: band.columns.count)
+    let (rows, columns) = (band.rows.count, band.columns.count)
+    let width = dtype.bits == 16 ? OneMagnitude.Width.bits16 : .bits32
     return try source.withBytes(byteRange(band), of: tensor) { data in
       var result: [Float] = []
-      result.reserveCapacity(granularity.count(rows: band.rows.count, columns: band.columns.count))
-      for row in 0..<band.rows.count {
-        var isTernary = true
-        places.forEachRun(ofRow: row) { columns, _ in
-          guard isTernary else { return }
-          let first = row * places.columns
-          let found = magnitude(data, first + columns.lowerBound..<first + columns.upperBound)
-          isTernary = found != nil
-          result.append(found ?? 0)
+      result.reserveCapacity(ScaleGranularity.group(columns: size).count(rows: rows, columns: columns))
+      var isFinite = true
+      for row in 0..<rows {
+        let elements = row * columns..<(row + 1) * columns
+        let isTernary = OneMagnitude.find(in: data, width, elements, runsOf: size) { bits in
+          let magnitude = float(bits)
+          isFinite = isFinite && magnitude.isFinite
+          result.append(magnitude)
         }
-        guard isTernary else { return nil }
+        guard isTernary, isFinite else { return nil }
       }
       return result
     }
@@ -160,13 +160,15 @@ extension WeightPass {
   /// The one finite magnitude beside zero of some elements, 0 when all are zero; nil when there are several.
   func magnitude(_ data: RawSpan, _ elements: Range<Int>) -> Float? {
     let width = dtype.bits == 16 ? OneMagnitude.Width.bits16 : .bits32
-    guard let bits = OneMagnitude.find(in: data, width, elements) else { return nil }
-    let found: Float
+    guard let found = OneMagnitude.find(in: data, width, elements).map(float), found.isFinite else { return nil }
+    return found
+  }
+
+  private func float(_ bits: UInt32) -> Float {
     switch dtype {
-    case .bf16: found = BFloat16(bits: UInt16(truncatingIfNeeded: bits)).float
-    case .f16: found = HalfFloat(bits: UInt16(truncatingIfNeeded: bits)).float
-    default: found = Float(bitPattern: bits)
+    case .bf16: BFloat16(bits: UInt16(truncatingIfNeeded: bits)).float
+    case .f16: HalfFloat(bits: UInt16(truncatingIfNeeded: bits)).float
+    default: Float(bitPattern: bits)
     }
-    return found.isFinite ? found : nil
   }
 }

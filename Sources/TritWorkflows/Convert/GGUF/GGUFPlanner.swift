@@ -18,12 +18,14 @@ struct GGUFPlanner {
   let description: ModelDescription?
   /// Nil for a model of this machine.
   private let sampler: ScaleSampler?
+  private let found: FoundScales
 
   init(
-    _ source: any TensorSource, _ request: ConversionRequest, _ survey: ModelSurvey, _ sampler: ScaleSampler?
+    _ source: any TensorSource, _ request: ConversionRequest, _ survey: ModelSurvey, _ sampler: ScaleSampler?,
+    _ found: FoundScales
   ) throws {
     self.source = source
-    self.sampler = sampler
+    (self.sampler, self.found) = (sampler, found)
     self.request = request
     self.survey = survey
     if let view = source as? GGUFModelView {
@@ -207,7 +209,7 @@ struct GGUFPlanner {
   /// Whether an embedding or head is ternary as well, and stays so. Where nothing else was asked for, it is packed like any other matrix; in bitnet.cpp's own type it could not be looked up.
   private func isTernaryTable(_ tensor: TensorDescriptor, _ role: TensorRole) throws -> Bool {
     guard request.gguf.embeddings == nil, request.gguf.layout != nil, request.gguf.weights != .i2s else { return false }
-    return try Planner.isTernaryTable(tensor, role, source, survey, sampler)
+    return try Planner.isTernaryTable(tensor, role, source, survey, sampler, found)
   }
 
   private func stored(_ tensor: TensorDescriptor) -> TensorEncoding? {
