@@ -57,6 +57,7 @@ struct Qwen35StepTests {
     Fault(step: "block1.self_attn.attended") { $0.replace("\"rope_theta\": 10000.0", "\"rope_theta\": 1000.0") },
     Fault(step: "block1.self_attn.attended") {
       $0.replace("\"partial_rotary_factor\": 0.25", "\"partial_rotary_factor\": 0.5")
+      $0.replace("\"mrope_section\": [2, 1, 1]", "\"mrope_section\": [4, 2, 2]")
     },
   ]
 

@@ -335,7 +335,7 @@ struct ReferenceFileTests {
         let values = change(DenseValues.floats(tensor.bytes.span.bytes, dtype))
         (model.file.tensors[index].dtype, model.file.tensors[index].bytes) = ("F32", FloatBytes.f32(values))
       }
-      let path = model.write(scratch["wrong"])
+      let path = model.write(scratch["wrong-" + name])
       for (form, target) in [(path, nil), (scratch["wrong.gguf"], GGUFWeightType.f32), (scratch["q2.gguf"], .q2)] {
         if let target {
           try Workflow.convert(path, form, to: .gguf) {

@@ -36,8 +36,7 @@ struct ReferenceStates {
 
   /// Whether a file holds hidden states, and nothing a model could be made of.
   static func matches(_ source: any TensorSource) -> Bool {
-    let names = source.manifest.tensors.map(\.name)
-    return names.contains("embed") && names.contains("block0")
+    source.manifest.tensors.contains { $0.name == "block0" }
   }
 
   /// States of a prompt by their names.
