@@ -35,10 +35,9 @@ extension ValidateResult {
     for note in Set((reference.run?.notes ?? []) + (model.run?.notes ?? [])).sorted() { report.note(.info, note) }
     appendFindings(to: &report)
     report.conclude(passed, conclusion)
-    // The verdict has the text and its positions, and gates have what they bound.
+    // The verdict has the text and its positions, and gates have what they bound and whether noise sets the bound.
     var keys: Set = ["reference", "model", "max_abs_difference"]
     if roundedForSteps != nil { keys.insert("rounded_for_steps") }
-    if passed { keys.insert("noise") }
     // Of steps that are wrong, an error names the first.
     let failing = gates.indices.filter { !gates[$0].passed }
     report.brief = ReportBrief(
