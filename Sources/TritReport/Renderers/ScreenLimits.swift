@@ -5,7 +5,7 @@ struct ScreenLimits {
   /// Rows of a table that has them named, and of one that is shown whole.
   var rows: Int
   var whole: Int
-  /// Remarks of a severity.
+  /// Errors, and warnings; of other remarks one less.
   var notes: Int
   /// Lines of a sentence in a table, and of a fact.
   var prose: Int
@@ -27,7 +27,7 @@ struct ScreenLimits {
     ScreenLimits(rows: 5, whole: 5, notes: 2, prose: 2, lines: 3),
     ScreenLimits(rows: 4, whole: 4, notes: 1, prose: 2, lines: 3),
     ScreenLimits(rows: 3, whole: 3, notes: 1, prose: 2, lines: 2),
-    ScreenLimits(rows: 3, whole: 3, notes: 0, prose: 2, lines: 2),
+    ScreenLimits(rows: 2, whole: 2, notes: 1, prose: 2, lines: 2),
     ScreenLimits(rows: 2, whole: 2, notes: 0, prose: 2, lines: 2),
     ScreenLimits(rows: 1, whole: 2, notes: 0, prose: 1, lines: 2),
     ScreenLimits(rows: 1, whole: 1, notes: 0, prose: 1, lines: 1),

@@ -144,7 +144,7 @@ public struct TextRenderer: ReportRenderer {
     switch severity {
     case .error, .warning: number <= limits.notes || !foldsRows
     // Where all is well remarks tell nothing new; where not, they help.
-    case .info: !document.isGood && (number <= limits.notes || !foldsRows)
+    case .info: !document.isGood && (number < limits.notes || !foldsRows)
     // The verdict at the top has them.
     case .pass, .fail: document.verdict == nil
     }

@@ -36,7 +36,8 @@ extension ValidateResult {
     appendFindings(to: &report)
     report.conclude(passed, conclusion)
     // The verdict has the text and its positions, and gates have what they bound and whether noise sets the bound.
-    var keys: Set = ["reference", "model", "max_abs_difference"]
+    // Beside what is wrong there is no room for what was typed.
+    var keys: Set<String> = passed ? ["reference", "model", "max_abs_difference"] : ["max_abs_difference"]
     if roundedForSteps != nil { keys.insert("rounded_for_steps") }
     // Of steps that are wrong, an error names the first.
     let failing = gates.indices.filter { !gates[$0].passed }
