@@ -173,14 +173,15 @@ private struct AlikeRow {
 }
 
 extension ReportTable {
-  /// Kinds of rows that are told apart; a screen shows far fewer.
+  /// Kinds of rows that are told apart, and rows that are looked at; others count as left out.
   private static let mostKinds = 1000
+  private static let mostFolded = 10_000
 
   /// Rows whose texts differ in numbers only become one with their count; `first` is the place of the first.
   func alike(_ indices: [Int]) -> [(cells: [ReportValue], count: Int, first: Int)] {
     var groups: [AlikeRow] = []
     var places: [[String]: Int] = [:]
-    for index in indices {
+    for index in indices.prefix(Self.mostFolded) {
       let row = rows[index]
       let key: [String] = zip(row, columns).map { value, column in
         switch value {
