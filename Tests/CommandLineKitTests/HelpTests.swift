@@ -116,11 +116,8 @@ import Testing
               help   Show the help of
                      a command.
 
-        Options:
-          -h, --help  Show this help.
-
-        See 'mill help <command>' for
-        the options of a command.
+        Options: -h, --help. More:
+        'mill help <command>'.
 
         """)
   }

@@ -58,9 +58,7 @@ struct GoldenScreenTests {
     for call in calls {
       let lines = try Screen.look(size.columns, size.rows, in: folder, call.split(separator: " ").map(String.init))
       text += "$ tritsmith \(call)\n" + lines.map { Self.masked($0) + "\n" }.joined() + "\n"
-      // A failure shows what differs, too.
-      let limit = lines.first?.hasPrefix("FAIL") == true ? 2 * most : most
-      #expect(lines.count <= limit, "\(call): \(lines.count) lines")
+      #expect(lines.count <= most, "\(call): \(lines.count) lines")
       for line in lines { #expect(line.count <= Int(size.columns), "\(call): \(line)") }
     }
     let path = Fixtures.path("Screens/\(name).txt")

@@ -26,14 +26,33 @@ struct ScreenTests {
       ["validate", gguf, "--against", packed], ["gap", latent, packed, "--tokens", "40", "--context", "32"],
       ["perplexity", packed, "--text", "In the beginning God created the heaven and the earth.", "--context", "16"],
       ["tokenize", packed, "--text", "In the beginning"], ["logits", packed, "--ids", "1 2", "-o", scratch["l"]],
-      ["-h"], ["convert", "-h"], ["verify", "-h"], ["gap", "-h"],
+      ["inspect", packed, "--stats"], ["tokenize", packed, "--text-file", packed + "/config.json"],
+      ["gap", latent, packed, "--tokens", "40", "--context", "32", "--attribute"], ["-h"], ["--help"],
+      ["convert", "-h"], ["verify", "-h"], ["gap", "-h"],
     ]
     for call in calls {
       let lines = try Screen.show(80, call).lines
       #expect(!lines.isEmpty, "\(call)")
-      let limit = call.last == "-h" ? 48 : 24
+      let limit = call.last == "-h" && call.count > 1 ? 48 : 24
       #expect(lines.count <= limit, "\(call): \(lines.count) lines\n\(lines.joined(separator: "\n"))")
       for line in lines { #expect(line.count <= 80, "\(call): \(line)") }
+    }
+  }
+
+  @Test("a failure names the worst and counts the rest, within a screen")
+  func failures() throws {
+    let scratch = ScratchFolder()
+    let latent = ModelFolderBuilder.deep(layers: 32, scratch["latent"])
+    for call in [
+      ["compare", latent, Model.falcon], ["compare", Model.falcon, Model.bitnet],
+      ["compare", Model.plain, Model.falcon], ["compare", Model.bitnet, Self.bitnet + "/packed"],
+      ["verify", Model.plain, Model.bitnet], ["family", Model.plain, Model.falcon, Model.bitnet],
+      ["validate", Model.plain, "--against", Model.falcon],
+    ] {
+      let lines = try Screen.show(80, call, code: 1).lines
+      #expect(lines.first?.hasPrefix("FAIL") == true, "\(call)")
+      #expect(lines.count <= 24, "\(call): \(lines.count) lines\n\(lines.joined(separator: "\n"))")
+      for line in lines { #expect(line.count <= 80 && !line.contains("* "), "\(call): \(line)") }
     }
   }
 

@@ -62,6 +62,8 @@ extension CommandSchema {
   /// - Parameter isShort: only what is used most: neither examples, options shared with other commands, nor details.
   public func helpText(width: Int, isShort: Bool = false) -> String {
     var blocks: [[String]] = []
+    // A program with many commands keeps to a screen: their options are a call away.
+    let isLong = visibleSubcommands.contains { $0.group != nil }
     if !abstract.isEmpty { blocks.append(wrapped(abstract, width: width)) }
     blocks.append(wrapped("usage: " + usageLine, width: width))
     if !discussion.isEmpty, !isShort { blocks.append(wrapped(discussion, width: width)) }
@@ -77,7 +79,7 @@ extension CommandSchema {
           ? ["Commands:"] + twoColumns(entries, width: width)
           : threeColumns(zip(groups, entries).map { ($0, $1.0, $1.1) }, width: width))
     }
-    let sections = isShort ? Array(optionSections.prefix(1)) : optionSections
+    let sections = isLong ? [] : isShort ? Array(optionSections.prefix(1)) : optionSections
     for section in sections {
       let options = section.options.filter { !isShort || !$0.isDetail }
       blocks.append(
@@ -94,7 +96,10 @@ extension CommandSchema {
       }
       blocks.append(["Examples:"] + lines)
     }
-    if !subcommands.isEmpty {
+    if isLong {
+      let options = optionSections.flatMap(\.options).map { $0.helpLabel.drop { $0 == " " } }.joined(separator: "; ")
+      blocks.append(wrapped("Options: \(options). More: '\(fullName) help <command>'.", width: width))
+    } else if !subcommands.isEmpty {
       blocks.append(wrapped("See '\(fullName) help <command>' for the options of a command.", width: width))
     }
     return blocks.map { $0.joined(separator: "\n") }.joined(separator: "\n\n") + "\n"

@@ -98,16 +98,14 @@ public enum ReportBlock: Sendable, Hashable {
 public struct ReportBrief: Sendable, Hashable {
   /// Keys of facts, tables, plots and quotes that are shown.
   public var keys: Set<String>
-  /// Of a table, the rows that are shown; its place in `keys` is not needed.
+  /// Of a table, the rows that are shown, the most telling first; its place in `keys` is not needed.
   public var rows: [String: [Int]]
-
-  /// Rows of a table that has them named, and notes of a severity, at most.
-  package static let mostRows = 8
-  static let mostNotes = 4
+  /// Texts of notes that tables or the verdict have as well, and that are not told again.
+  public var told: Set<String>
 
   /// Names what is shown.
-  public init(_ keys: Set<String>, rows: [String: [Int]] = [:]) {
-    (self.keys, self.rows) = (keys, rows)
+  public init(_ keys: Set<String>, rows: [String: [Int]] = [:], told: Set<String> = []) {
+    (self.keys, self.rows, self.told) = (keys, rows, told)
   }
 }
 
@@ -162,6 +160,20 @@ public struct ReportDocument: Sendable, Hashable {
   public mutating func append(_ block: ReportBlock) { blocks.append(block) }
   /// Adds quotes.
   public mutating func append(_ quotes: ReportQuotes) { blocks.append(.quotes(quotes)) }
+
+  /// Says whether a check passed: as the verdict, and as a remark for readers of `notes`.
+  public mutating func conclude(_ passed: Bool, _ text: String) {
+    verdict = ReportVerdict(passed ? .pass : .fail, text)
+    note(passed ? .pass : .fail, text)
+  }
+
+  /// Whether a block is a remark that says what the verdict says.
+  func isVerdict(_ block: ReportBlock) -> Bool {
+    switch block {
+    case .note(.pass, let text), .note(.fail, let text): text == verdict?.headline
+    default: false
+    }
+  }
 
   /// Takes notes out that a person has seen already.
   public mutating func removeNotes(_ severity: ReportSeverity) {

@@ -16,10 +16,17 @@ public struct ReportColumn: Sendable, Hashable {
   public var explanation: String?
   /// The id of a definition in the glossary.
   public var definition: String?
-  /// Whether a terminal without room for all columns leaves this one out before others.
-  public var isAside = false
-  /// Whether its texts are sentences, which a terminal without room writes below their rows in whole.
+  /// How soon a terminal without room for all columns leaves this one out: those of the highest rank first, of 0 last.
+  public var asideRank = 0
+  /// Whether it goes before others.
+  public var isAside: Bool {
+    get { asideRank > 0 }
+    set { asideRank = newValue ? 1 : 0 }
+  }
+  /// Whether its texts are sentences, which a terminal without room writes in several lines, or below their rows.
   public var isProse = false
+  /// Whether its texts run over columns to their right that a row has no values for.
+  public var runsOver = false
 
   /// Describes a column; the alignment follows from the kind unless given.
   public init(
@@ -54,6 +61,8 @@ public struct ReportTable: Sendable, Hashable {
   public private(set) var footer: [ReportValue]?
   /// What the table shows, in a sentence or two; shown in pages only.
   public var caption: String?
+  /// How bad each row is, where that is known: of rows that are told together, the worst speaks for the others.
+  public var badness: [Double] = []
 
   /// An empty table.
   public init(key: String, title: String? = nil, columns: [ReportColumn], caption: String? = nil) {
@@ -95,6 +104,13 @@ public struct ReportTable: Sendable, Hashable {
   public mutating func append(_ row: [ReportValue]) {
     precondition(row.count == columns.count, "Table '\(key)': \(row.count) values for \(columns.count) columns")
     rows.append(row)
+  }
+
+  /// The same table with other rows.
+  func showing(_ rows: some Sequence<[ReportValue]>) -> ReportTable {
+    var table = self
+    (table.rows, table.badness) = (ReportRows(Array(rows)), [])
+    return table
   }
 
   /// Sets the totals with exactly one value per column.

@@ -45,6 +45,19 @@ extension ReportValue {
   }
 }
 
+extension ReportFact {
+  /// The same fact, of a long value no more than a screen may hold.
+  var beginning: ReportFact {
+    var fact = self
+    switch value {
+    case .text(let text) where value.isLong: fact.value = .text(String(text.unicodeScalars.prefix(4096)))
+    case .integers(let numbers) where value.isLong: fact.value = .integers(Array(numbers.prefix(2048)))
+    default: break
+    }
+    return fact
+  }
+}
+
 extension ReportKind {
   /// A value in a table or a fact; not yet made safe for a medium.
   ///

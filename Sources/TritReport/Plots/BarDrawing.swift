@@ -43,7 +43,9 @@ struct BarDrawing {
     var scale = scale(groups)
     let values = groups.count == 1 ? groups[0].bars.map { text($0) } : []
     let left = room + (scale.lower < 0 ? 60 : 2)
-    (scale.start, scale.end) = (left, size.width - 10 - (values.map { textWidth($0, size: 12.5) }.max() ?? 0))
+    // Room for values behind bars, or for half of the last tick's number.
+    let right = max(20, 10 + (values.map { textWidth($0, size: 12.5) }.max() ?? 0))
+    (scale.start, scale.end) = (left, size.width - right)
     drawAxis(&svg, scale, top: top, bottom: top + pitch * Double(rows))
     for row in 0..<rows {
       let middle = top + pitch * (Double(row) + 0.5)

@@ -10,6 +10,19 @@ struct HeatDrawing {
   let plot: ReportPlot
   let panel: ReportPanel
   let size: PlotSize
+  private let rows: [(name: String, cells: [ReportPoint])]
+  /// How numbers are written.
+  private let kind: ReportKind
+
+  init(plot: ReportPlot, panel: ReportPanel, size: PlotSize) {
+    (self.plot, self.panel, self.size) = (plot, panel, size)
+    rows = panel.series.map { series in
+      guard case .line(let points) = series.marks else { return (series.name, []) }
+      return (series.name, points.filter { $0.x.isFinite && $0.y.isFinite })
+    }
+    let sizes = rows.flatMap(\.cells).map { abs($0.y) }
+    kind = plot.y.kind.forReading(least: sizes.filter { $0 > 0 }.min() ?? 0, most: sizes.max() ?? 0)
+  }
 
   /// Whether there is something to draw, and no more than a page may hold.
   static func fits(_ panel: ReportPanel) -> Bool {
@@ -19,15 +32,13 @@ struct HeatDrawing {
     }
   }
 
-  private var rows: [(name: String, cells: [ReportPoint])] {
-    panel.series.map { series in
-      guard case .line(let points) = series.marks else { return (series.name, []) }
-      return (series.name, points.filter { $0.x.isFinite && $0.y.isFinite })
-    }
+  /// All cells have the same digits behind the point.
+  private func number(_ value: Double) -> String {
+    guard kind != plot.y.kind else { return minusSign(plot.y.number(value)) }
+    return minusSign(kind.text(of: .number(value)))
   }
 
   func drawn() -> String {
-    let rows = rows
     let cells = rows.flatMap(\.cells)
     let (first, last) = (cells.map(\.x).min() ?? 0, cells.map(\.x).max() ?? 0)
     let (low, high) = (cells.map(\.y).min() ?? 0, cells.map(\.y).max() ?? 0)
@@ -63,13 +74,13 @@ struct HeatDrawing {
     _ svg: inout SVGBuilder, _ point: ReportPoint, _ row: String, _ share: Double, x: Double, y: Double, width: Double
   ) {
     let place = point.label ?? "\(row), \(plot.x.label) \(plot.x.text(of: point.x))"
+    let number = number(point.y)
     svg.element(
       "rect",
       [
         "class": "m h", "style": HeatDrawing.heat(share), "x": pixels(x + 0.5), "y": pixels(y),
         "width": pixels(max(0.8, width - 1)), "height": pixels(HeatDrawing.pitch - 2),
-      ], title: "\(place): \(plot.y.text(of: point.y))")
-    let number = minusSign(plot.y.number(point.y))
+      ], title: "\(place): \(number)" + (plot.y.unit.map { " " + $0 } ?? ""))
     guard textWidth(number) + 6 <= width else { return }
     svg.label(number, x: x + width / 2, y: y + 14, kind: "cell mid")
   }
@@ -79,7 +90,7 @@ struct HeatDrawing {
 
   /// The colours of the least and the most, and three between them.
   private func drawKey(_ svg: inout SVGBuilder, _ low: Double, _ high: Double) {
-    let (least, most) = (minusSign(plot.y.number(low)), minusSign(plot.y.number(high)))
+    let (least, most) = (number(low), number(high))
     guard least != most else { return }
     let end = size.width - 2 - textWidth(most) - 4
     for step in 0..<5 {

@@ -10,61 +10,47 @@ public struct TextRenderer: ReportRenderer {
   private static let hashDigits = 12
   /// Whether what few readers ask for is shown: details, and rows beside the notable ones.
   public var showsDetails: Bool
+  /// Whether rows and remarks that differ in numbers only are told together, and only as many as a screen holds.
+  public var foldsRows: Bool
 
   /// A renderer for a pipe unless told of a terminal.
-  public init(width: Int? = nil, usesColor: Bool = false, showsDetails: Bool = true) {
+  public init(width: Int? = nil, usesColor: Bool = false, showsDetails: Bool = true, foldsRows: Bool = true) {
     self.width = width
     self.usesColor = usesColor
     self.showsDetails = showsDetails
+    self.foldsRows = foldsRows
   }
 
-  /// Appends the document.
+  /// Appends the document: of a brief form as much as a screen holds.
   public func render(_ document: ReportDocument, to output: inout some TextOutputStream) {
-    var isFirst = true
-    var previousIsNote = false
-    func separate(_ isNote: Bool, _ output: inout some TextOutputStream) {
-      // Notes in a row belong together; everything else gets air.
-      if !isFirst && !(isNote && previousIsNote) { output.write("\n") }
-      (isFirst, previousIsNote) = (false, isNote)
+    guard width != nil, !showsDetails, foldsRows, document.brief != nil else {
+      return write(document, .unbounded, &output)
     }
+    var text = ""
+    for limits in ScreenLimits.steps {
+      text = ""
+      write(document, limits, &text)
+      if text.utf8.count(where: { $0 == UInt8(ascii: "\n") }) <= ScreenLimits.screen { break }
+    }
+    output.write(text)
+  }
+
+  private func write(_ document: ReportDocument, _ limits: ScreenLimits, _ output: inout some TextOutputStream) {
+    var gaps = BlockGaps()
     var leftOut: [String] = []
-    let results = document.verdict == nil ? document.blocks.filter(isResult) : []
-    if let verdict = document.verdict {
-      separate(false, &output)
-      for line in lines(of: verdict) { output.write(line + "\n") }
-    }
-    for block in results {
-      separate(true, &output)
-      for line in lines(of: block) { output.write(line + "\n") }
-    }
-    if !document.title.isEmpty, document.verdict == nil, results.isEmpty {
-      separate(false, &output)
-      output.write(heading(document.title, rule: "="))
-    }
-    var notes: [ReportSeverity: Int] = [:]
-    var saidNotes: Set<String> = []
+    writeAnswer(document, &gaps, &output)
     // The few facts a brief form has stand together, without the titles of where they come from.
     var together: ReportFacts?
     var told: Set<String> = []
     func writeFacts(_ output: inout some TextOutputStream) {
       guard let facts = together else { return }
       together = nil
-      separate(false, &output)
-      write(facts, &output)
+      gaps.open(&output)
+      write(facts, limits, &leftOut, &output)
     }
-    let isBrief = !showsDetails && document.brief != nil
-    let alike = isBrief ? Dictionary(grouping: document.blocks.compactMap(noted)) { $0.key } : [:]
-    for block in document.blocks where document.verdict != nil || !isResult(block) {
-      var block = block
-      if isBrief, let note = noted(block) {
-        // What is said of every layer is said once.
-        guard saidNotes.insert(note.key).inserted else { continue }
-        notes[note.severity, default: 0] += 1
-        guard shows(note.severity, notes[note.severity] ?? 0, document) else { continue }
-        let texts = alike[note.key]?.map(\.text) ?? []
-        if texts.count > 1 { block = .note(note.severity, "\(starred(texts)) (\(texts.count) times)") }
-      }
-      guard let block = folded(block, document.brief, &leftOut) else { continue }
+    let (blocks, hiddenNotes) = blocksBelow(document, limits)
+    for block in blocks {
+      guard let block = folded(block, document.brief, limits, &leftOut) else { continue }
       if case .facts(let facts) = block, !showsDetails, document.brief != nil {
         // Key figures come again among all figures; once is enough.
         let new = facts.facts.filter { told.insert($0.key).inserted }
@@ -72,65 +58,110 @@ public struct TextRenderer: ReportRenderer {
         continue
       }
       writeFacts(&output)
-      if case .note = block { separate(true, &output) } else { separate(false, &output) }
-      write(block, document.brief, &output)
+      if case .note = block { gaps.open(isNote: true, &output) } else { gaps.open(&output) }
+      write(block, limits, &leftOut, &output)
     }
     writeFacts(&output)
-    for severity in [ReportSeverity.error, .warning, .info] {
-      let hidden = (0..<notes[severity, default: 0]).count { !shows(severity, $0 + 1, document) }
-      if hidden > 0 { leftOut.append("\(hidden) \(label(severity).dropLast())\(hidden == 1 ? "" : "s")") }
-    }
+    leftOut += hiddenNotes
     guard !leftOut.isEmpty else { return }
-    separate(false, &output)
-    for line in closing(leftOut) { output.write(line + "\n") }
+    gaps.open(&output)
+    for line in closing("--all also shows: ", leftOut, mostLines: 2) { output.write(line + "\n") }
   }
 
-  /// A remark, and what remarks have in common that differ in numbers only.
-  private func noted(_ block: ReportBlock) -> (severity: ReportSeverity, text: String, key: String)? {
-    guard case .note(let severity, let text) = block else { return nil }
-    return (severity, text, severity.rawValue + withoutNumbers(text))
+  /// What a reader came for, or the title where a report has no such line.
+  private func writeAnswer(
+    _ document: ReportDocument, _ gaps: inout BlockGaps, _ output: inout some TextOutputStream
+  ) {
+    let results = document.verdict == nil ? document.blocks.filter(isResult) : []
+    if let verdict = document.verdict {
+      gaps.open(&output)
+      for line in lines(of: verdict) { output.write(line + "\n") }
+    }
+    for block in results {
+      gaps.open(isNote: true, &output)
+      for line in lines(of: block) { output.write(line + "\n") }
+    }
+    if !document.title.isEmpty, document.verdict == nil, results.isEmpty {
+      gaps.open(&output)
+      output.write(heading(document.title, rule: "="))
+    }
   }
 
-  /// What is left out, by as many names as two lines hold.
-  private func closing(_ leftOut: [String]) -> [String] {
+  /// The blocks below the answer, of remarks those that are shown, and the names of the others.
+  private func blocksBelow(
+    _ document: ReportDocument, _ limits: ScreenLimits
+  ) -> (shown: [ReportBlock], hidden: [String]) {
+    let blocks = document.blocks.filter { document.verdict == nil ? !isResult($0) : !document.isVerdict($0) }
+    guard !showsDetails, let brief = document.brief else { return (blocks, []) }
+    // What is said of every layer is said once.
+    func key(_ severity: ReportSeverity, _ text: String) -> String {
+      severity.rawValue + (foldsRows ? withoutNumbers(text) : text)
+    }
+    var alike: [String: AlikeTexts] = [:]
+    for case .note(let severity, let text) in blocks where !brief.told.contains(text) {
+      let name = key(severity, text)
+      var texts = alike[name]
+      texts?.add(text)
+      alike[name] = texts ?? AlikeTexts(text)
+    }
+    var shown: [ReportBlock] = []
+    var (counts, hidden): ([ReportSeverity: Int], [ReportSeverity: Int]) = ([:], [:])
+    for block in blocks {
+      guard case .note(let severity, let text) = block else {
+        shown.append(block)
+        continue
+      }
+      guard !brief.told.contains(text), let texts = alike.removeValue(forKey: key(severity, text)) else { continue }
+      counts[severity, default: 0] += 1
+      if shows(severity, counts[severity] ?? 0, limits, document) {
+        shown.append(.note(severity, texts.remark))
+      } else {
+        hidden[severity, default: 0] += texts.count
+      }
+    }
+    let names = [ReportSeverity.error, .warning, .info].compactMap { severity in
+      hidden[severity].map { "\($0) \(label(severity).dropLast())\($0 == 1 ? "" : "s")" }
+    }
+    return (shown, names)
+  }
+
+  /// What is left out, by as many names as some lines hold.
+  private func closing(_ intro: String, _ leftOut: [String], mostLines: Int) -> [String] {
     var count = leftOut.count
     while true {
       let rest = leftOut.count - count
       let names = leftOut.prefix(count).joined(separator: ", ") + (rest > 0 ? " and \(rest) more" : "")
-      let lines = wrapped("--all also shows: " + names, hanging: 2)
-      if lines.count <= 2 || count <= 1 { return lines }
+      let lines = wrapped(intro + names, hanging: 2)
+      if lines.count <= mostLines || count <= 1 { return lines }
       count -= 1
     }
   }
 
   /// Whether the brief form has a note, by its number among those of its severity.
-  private func shows(_ severity: ReportSeverity, _ number: Int, _ document: ReportDocument) -> Bool {
+  private func shows(
+    _ severity: ReportSeverity, _ number: Int, _ limits: ScreenLimits, _ document: ReportDocument
+  ) -> Bool {
     switch severity {
-    case .error, .warning: number <= ReportBrief.mostNotes
+    case .error, .warning: number <= limits.notes || !foldsRows
     // Where all is well remarks tell nothing new; where not, they help.
-    case .info: !document.isGood && number <= ReportBrief.mostNotes
+    case .info: !document.isGood && (number < limits.notes || !foldsRows)
     // The verdict at the top has them.
     case .pass, .fail: document.verdict == nil
     }
   }
 
-  private func write(_ block: ReportBlock, _ brief: ReportBrief?, _ output: inout some TextOutputStream) {
+  private func write(
+    _ block: ReportBlock, _ limits: ScreenLimits, _ leftOut: inout [String], _ output: inout some TextOutputStream
+  ) {
     for line in lines(of: block) { output.write(line + "\n") }
     switch block {
-    case .facts(let facts): write(facts, &output)
-    case .table(let table): write(table, brief, &output)
+    case .facts(let facts): write(facts, limits, &leftOut, &output)
+    case .table(let table):
+      let text = TextTable(table, width: width, mostLines: limits.prose)
+      text.write(to: &output) { styled($0, .bold) }
+      guard !text.leftOut.isEmpty else { return }
+      for line in closing("--wide also shows: ", text.leftOut, mostLines: 1) { output.write(line + "\n") }
     case .heading, .paragraph, .note, .plot, .quotes: break
-    }
-  }
-
-  private func write(_ table: ReportTable, _ brief: ReportBrief?, _ output: inout some TextOutputStream) {
-    let chosen = showsDetails ? nil : brief?.rows[table.key]
-    let rows = chosen.map { table.alike($0).prefix(ReportBrief.mostRows).map(\.cells) }
-    let text = TextTable(table, width: width, rows: rows)
-    text.write(to: &output) { styled($0, .bold) }
-    guard !text.leftOut.isEmpty else { return }
-    for line in wrapped("--wide also shows: " + text.leftOut.joined(separator: ", "), hanging: 2) {
-      output.write(line + "\n")
     }
   }
 
@@ -143,7 +174,9 @@ public struct TextRenderer: ReportRenderer {
   }
 
   /// A block without what the report's brief leaves out; nil when nothing remains. `leftOut` gets what that is.
-  private func folded(_ block: ReportBlock, _ brief: ReportBrief?, _ leftOut: inout [String]) -> ReportBlock? {
+  private func folded(
+    _ block: ReportBlock, _ brief: ReportBrief?, _ limits: ScreenLimits, _ leftOut: inout [String]
+  ) -> ReportBlock? {
     guard !showsDetails, let brief else { return block }
     func whole(_ key: String, _ title: String?) -> ReportBlock? {
       if brief.keys.contains(key) { return block }
@@ -160,18 +193,29 @@ public struct TextRenderer: ReportRenderer {
       }
       return facts.facts.isEmpty ? nil : .facts(facts)
     case .table(let table):
-      if table.rows.isEmpty { return nil }
-      guard let rows = brief.rows[table.key] else { return whole(table.key, table.title) }
-      let count = table.alike(rows).prefix(ReportBrief.mostRows).reduce(0) { $0 + $1.count }
-      guard count < table.rows.count else { return block }
-      let name = table.title ?? table.key
+      if table.rows.isEmpty || brief.rows[table.key] == nil && whole(table.key, table.title) == nil { return nil }
+      let (rows, count) = chosenRows(of: table, brief.rows[table.key], limits)
       let hidden = table.rows.count - count
-      leftOut.append("\(hidden) \(hidden == 1 ? "row" : "rows") of \(name)")
-      return rows.isEmpty ? nil : block
+      if hidden > 0 { leftOut.append("\(hidden) \(hidden == 1 ? "row" : "rows") of \(table.title ?? table.key)") }
+      guard let rows else { return block }
+      return rows.isEmpty ? nil : .table(table.showing(rows))
     case .plot(let plot): return whole(plot.key, plot.title)
     case .quotes(let quotes): return whole(quotes.key, quotes.title)
     default: return block
     }
+  }
+
+  /// The rows that a screen shows in place of a table's own, and for how many of those they stand; nil for all.
+  private func chosenRows(
+    of table: ReportTable, _ notable: [Int]?, _ limits: ScreenLimits
+  ) -> (rows: [[ReportValue]]?, count: Int) {
+    guard let notable else {
+      let count = foldsRows ? min(limits.whole, table.rows.count) : table.rows.count
+      return (count < table.rows.count ? Array(table.rows.prefix(count)) : nil, count)
+    }
+    guard foldsRows else { return (notable.sorted().map { table.rows[$0] }, notable.count) }
+    let alike = table.alike(notable).prefix(limits.rows)
+    return (alike.sorted { $0.first < $1.first }.map(\.cells), alike.reduce(0) { $0 + $1.count })
   }
 
   // MARK: - Blocks
@@ -220,22 +264,27 @@ public struct TextRenderer: ReportRenderer {
     text.map { [styled(safeText($0), .bold)] } ?? []
   }
 
-  private func write(_ facts: ReportFacts, _ output: inout some TextOutputStream) {
+  private func write(
+    _ facts: ReportFacts, _ limits: ScreenLimits, _ leftOut: inout [String], _ output: inout some TextOutputStream
+  ) {
     let labels = facts.facts.map { safeText($0.label) }
     let column = (labels.map(displayWidth).max() ?? 0) + 2
     for (fact, label) in zip(facts.facts, labels) {
       output.write(label + spaces(column - displayWidth(label)))
-      if fact.value.isLong {
+      let isCut = limits.lines < .max
+      if fact.value.isLong, !isCut {
         writeLong(fact, column, &output)
       } else {
-        output.write(text(of: fact, column))
+        let text = text(of: isCut ? fact.beginning : fact, column, mostLines: limits.lines)
+        output.write(text.value)
+        if text.isCut || isCut && fact.value.isLong { leftOut.append("the rest of \(label)") }
       }
       output.write("\n")
     }
   }
 
-  /// What stands behind the label of a fact.
-  private func text(of fact: ReportFact, _ column: Int) -> String {
+  /// What stands behind the label of a fact, and whether a screen has no more of it.
+  private func text(of fact: ReportFact, _ column: Int, mostLines: Int) -> (value: String, isCut: Bool) {
     var value = safeText(fact.kind.text(of: fact.value, exactBytes: true))
     if fact.kind == .hash, !showsDetails, let width, column + value.utf8.count > width {
       value = value.prefix(Self.hashDigits) + "…"
@@ -243,11 +292,15 @@ public struct TextRenderer: ReportRenderer {
     let note = fact.note.map { "  (\(safeText($0)))" } ?? ""
     // A line that runs over goes on below its value; a colour would count as letters.
     let lines = wrappedLines(value + note, hanging: 0, width: room(behind: column))
-    guard lines.count == 1 else { return lines.joined(separator: "\n" + spaces(column)) }
-    return (fact.tone.map { styled(value, style(of: $0)) } ?? value) + note
+    guard lines.count == 1 else {
+      let isCut = lines.count > mostLines
+      let shown = isCut ? lines.prefix(max(1, mostLines - 1)) + ["…"] : lines[...]
+      return (shown.joined(separator: "\n" + spaces(column)), isCut)
+    }
+    return ((fact.tone.map { styled(value, style(of: $0)) } ?? value) + note, false)
   }
 
-  /// The same of a long value, as it is made.
+  /// A long value, as it is made.
   private func writeLong(_ fact: ReportFact, _ column: Int, _ output: inout some TextOutputStream) {
     var wrapper = TextWrapper(width: room(behind: column), lineBreak: "\n" + spaces(column))
     fact.kind.forEachPiece(of: fact.value) { value in
@@ -301,61 +354,5 @@ public struct TextRenderer: ReportRenderer {
 
   private func wrapped(_ text: String, hanging indent: Int) -> [String] {
     wrappedLines(text, hanging: indent, width: width)
-  }
-}
-
-/// A text in lines of a width, broken between words.
-func wrappedLines(_ text: String, hanging indent: Int, width: Int?) -> [String] {
-  guard let width, displayWidth(text) > width else { return [text] }
-  var lines: [String] = []
-  var current = ""
-  for word in text.split(separator: " ") {
-    if !current.isEmpty && displayWidth(current) + 1 + displayWidth(String(word)) > width {
-      lines.append(current)
-      current = spaces(indent) + word
-    } else {
-      current += (current.isEmpty ? "" : " ") + word
-    }
-  }
-  return lines + [current]
-}
-
-func spaces(_ count: Int) -> String {
-  String(repeating: " ", count: max(0, count))
-}
-
-/// Breaks a text between words as it arrives.
-private struct TextWrapper {
-  /// The columns of a line; nil for one line.
-  let width: Int?
-  let lineBreak: String
-  /// The word that may go on, and how much of the line is full.
-  private var word = ""
-  private var used = 0
-
-  init(width: Int?, lineBreak: String) {
-    (self.width, self.lineBreak) = (width, lineBreak)
-  }
-
-  mutating func append(_ text: String, to output: inout some TextOutputStream) {
-    guard width != nil else { return output.write(text) }
-    for (index, part) in text.split(separator: " ", omittingEmptySubsequences: false).enumerated() {
-      if index > 0 { finish(to: &output) }
-      word += part
-    }
-  }
-
-  /// Writes the last word.
-  mutating func finish(to output: inout some TextOutputStream) {
-    guard let width, !word.isEmpty else { return }
-    let length = displayWidth(word)
-    if used > 0 {
-      let fits = used + 1 + length <= width
-      output.write(fits ? " " : lineBreak)
-      used = fits ? used + 1 : 0
-    }
-    output.write(word)
-    used += length
-    word = ""
   }
 }

@@ -9,21 +9,20 @@ struct TextTable {
   /// make every line of a long table as long. A longer cell stands as it is.
   private static let widest = 160
 
-  /// Lines of a sentence below its row.
-  private static let mostBelow = 6
+  /// A sentence stands in its column where that has this room, and where that many lines are enough.
+  private static let proseRoom = 24
+  private static let proseLines = 3
 
-  /// What remains of other texts beside a name; they are left out before they get shorter.
+  /// The only column beside the names is cut where it has this room, and else left out.
   private static let shortest = 20
 
   private let table: ReportTable
-  /// The cells that are shown in place of the table's rows.
-  private let rows: [[ReportValue]]?
   private var headings: [String]
   private var widths: [Int]
   /// Columns that are shown, by their places.
   private var shown: [Int]
-  /// The column of sentences that have no room beside the others and stand below their rows.
-  private var below: Int?
+  /// Columns of sentences that have no room beside the others and stand below their rows.
+  private var below: [Int] = []
   /// Columns that nobody has a value for.
   private var empty: Set<Int> = []
   /// The column whose texts tell rows apart: the first or the second.
@@ -32,25 +31,25 @@ struct TextTable {
   private var affix: (prefix: String, suffix: String) = ("", "")
   /// The terminal's columns; cells are cut to the widths where it is known.
   private let width: Int?
+  /// Lines of a sentence, at most.
+  private let mostLines: Int
   private var shortens: Bool { width != nil }
 
   private var columns: [ReportColumn] { table.columns }
 
   /// Headings of columns that have no place in the width.
   var leftOut: [String] {
-    headings.indices.filter { !shown.contains($0) && !empty.contains($0) && $0 != below }.map { headings[$0] }
+    headings.indices.filter { !shown.contains($0) && !empty.contains($0) && !below.contains($0) }.map { headings[$0] }
   }
 
-  /// - Parameter rows: what is shown in place of the table's rows; nil for these.
-  init(_ table: ReportTable, width: Int?, rows: [[ReportValue]]? = nil) {
+  init(_ table: ReportTable, width: Int?, mostLines: Int = 6) {
     self.table = table
-    self.rows = rows
     name = table.columns.prefix(2).firstIndex { $0.kind == .text } ?? 0
     headings = table.columns.map { safeText($0.heading) }
     shown = Array(table.columns.indices)
-    self.width = width
+    (self.width, self.mostLines) = (width, mostLines)
     widths = headings.map(displayWidth)
-    if let kind = table.rows.kind, rows == nil {
+    if let kind = table.rows.kind {
       // Of rows of one kind only the numbers differ, and the last is the widest.
       var seen: Set<Int> = []
       for index in table.rows.indices where seen.insert(kind(index)).inserted || index == table.rows.count - 1 {
@@ -58,71 +57,108 @@ struct TextTable {
       }
     } else {
       var filled: Set<Int> = [0]
-      var count = 0
-      forEachRow { row in
-        widen(texts(row, missing: "-"))
-        count += 1
+      for row in table.rows {
+        widen(texts(row, missing: "-"), but: width == nil ? nil : runningOver(row))
         if filled.count < row.count { filled.formUnion(row.indices.filter { row[$0] != .missing }) }
       }
       // A column without a value says nothing on a terminal.
-      if width != nil, count > 0 { empty = Set(table.columns.indices).subtracting(filled) }
+      if width != nil, !table.rows.isEmpty { empty = Set(table.columns.indices).subtracting(filled) }
       shown.removeAll { empty.contains($0) }
     }
     if let footer = table.footer { widen(texts(footer, missing: "")) }
     if let width { fit(into: width) } else { widths = widths.map { min($0, Self.widest) } }
   }
 
-  private func forEachRow(_ body: ([ReportValue]) -> Void) {
-    if let rows {
-      for row in rows { body(row) }
-    } else {
-      for row in table.rows { body(row) }
-    }
-  }
-
   private func texts(_ row: [ReportValue], missing: String) -> [String] {
     zip(row, table.columns).map { safeText($1.kind.text(of: $0, missing: missing)) }
   }
 
-  private mutating func widen(_ cells: [String]) {
-    for (index, cell) in cells.enumerated() { widths[index] = max(widths[index], displayWidth(cell)) }
+  /// The cell of a row that goes on over the columns to its right, which are empty.
+  private func runningOver(_ row: [ReportValue]) -> Int? {
+    guard let last = row.lastIndex(where: { $0 != .missing }), columns[last].runsOver, last < row.count - 1 else {
+      return nil
+    }
+    return last
   }
 
-  /// Shortens hashes and long texts, then leaves out columns, hashes first and then from the right. Names, which tell
-  /// rows apart, keep what they do not share, and are cut only where they have no room alone.
+  private mutating func widen(_ cells: [String], but free: Int? = nil) {
+    for (index, cell) in cells.enumerated() where index != free {
+      widths[index] = max(widths[index], displayWidth(cell))
+    }
+  }
+
+  /// Shortens hashes, gives sentences several lines, and leaves out columns: hashes first, then those that are aside,
+  /// then one that is enough, from the right. Names, which tell rows apart, keep what they do not share, and are cut
+  /// only where they have no room alone.
   private mutating func fit(into width: Int) {
     for index in columns.indices where columns[index].kind == .hash && total > width {
       widths[index] = min(widths[index], max(displayWidth(headings[index]), Self.narrowest))
     }
-    if total > width, let last = shown.last, last > name, columns[last].isProse {
-      below = last
-      shown.removeLast()
-    }
     if total > width { takeOffAffix() }
-    while least > width, shown.count > name + 1 {
-      let others = shown.dropFirst(name + 1)
-      let dropped = others.last { columns[$0].kind == .hash } ?? others.last { columns[$0].isAside } ?? others.last
-      guard let dropped else { break }
-      shown.removeAll { $0 == dropped }
-    }
+    if total > width { placeProse(width) }
     while total > width {
-      let candidates = shown.filter { columns[$0].kind == .text && widths[$0] > floor($0) }
-      guard let widest = candidates.max(by: { widths[$0] < widths[$1] }) else { break }
-      widths[widest] = max(floor(widest), widths[widest] - (total - width))
+      let others = shown.filter { $0 > name }
+      if others.count == 1, let last = others.last, columns[last].kind == .text {
+        let room = width - (total - widths[last])
+        if room >= Self.shortest {
+          widths[last] = room
+          break
+        }
+      }
+      let enough = others.last { total - widths[$0] - Self.gap.count <= width }
+      guard let dropped = firstToGo(others) ?? enough ?? others.last else { break }
+      shown.removeAll { $0 == dropped }
     }
     if total > width { widths[name] = max(Self.narrowest, widths[name] - (total - width)) }
   }
 
+  /// The column that readers miss least.
+  private func firstToGo(_ others: [Int]) -> Int? {
+    if let hash = others.last(where: { columns[$0].kind == .hash }) { return hash }
+    let rank = others.map { columns[$0].asideRank }.max() ?? 0
+    return rank > 0 ? others.last { columns[$0].asideRank == rank } : nil
+  }
+
+  /// Makes room for sentences: in their column, in as many lines as it takes, or below the rows.
+  private mutating func placeProse(_ width: Int) {
+    let prose = shown.filter { $0 > name && columns[$0].isProse }
+    if prose.count == 1, let place = prose.first, !saysOneThing(place) {
+      // Columns that may go make room for it.
+      var kept = shown
+      while true {
+        let others = kept.reduce(0) { $0 + ($1 == place ? 0 : widths[$1]) }
+        let room = width - others - (kept.count - 1) * Self.gap.count
+        if room >= max(Self.proseRoom, displayWidth(headings[place])), widths[place] <= Self.proseLines * room {
+          (shown, widths[place]) = (kept, min(widths[place], room))
+          return
+        }
+        guard let dropped = firstToGo(kept.filter { $0 > name && $0 != place }) else { break }
+        kept.removeAll { $0 == dropped }
+      }
+    }
+    below = prose
+    shown.removeAll { prose.contains($0) }
+  }
+
+  /// Whether several rows have one text, which below them is said once.
+  private func saysOneThing(_ place: Int) -> Bool {
+    guard table.rows.count > 1, let first = table.rows.first?[place] else { return false }
+    return table.rows.allSatisfy { $0[place] == first }
+  }
+
   /// Names lose the parts between dots that all of them have in common, paths those between slashes.
   private mutating func takeOffAffix() {
-    guard columns.indices.contains(name), columns[name].kind == .text, table.footer == nil else { return }
+    guard columns.indices.contains(name), columns[name].kind == .text else { return }
     var separator: Character = "/"
-    forEachRow { row in
-      if !columns[name].kind.text(of: row[name], missing: "-").contains("/") { separator = "." }
+    for row in table.rows {
+      let text = columns[name].kind.text(of: row[name], missing: "-")
+      // An equation is no path.
+      if text.contains(" = ") { return }
+      if !text.contains("/") { separator = "." }
     }
     var common: (prefix: [Substring], suffix: [Substring])?
     var count = 0
-    forEachRow { row in
+    for row in table.rows {
       let parts = safeText(columns[name].kind.text(of: row[name], missing: "-"))
         .split(separator: separator, omittingEmptySubsequences: false)
       count += 1
@@ -130,7 +166,7 @@ struct TextTable {
       let inner = max(0, parts.count - 1)
       guard let known = common else {
         common = (Array(parts.prefix(inner)), Array(parts.suffix(inner)))
-        return
+        continue
       }
       let prefix = zip(known.prefix, parts).prefix { $0 == $1 }.count
       let suffix = zip(known.suffix.reversed(), parts.reversed()).prefix { $0 == $1 }.count
@@ -145,14 +181,16 @@ struct TextTable {
     affix.suffix = common.suffix.isEmpty ? "" : mark + common.suffix.joined(separator: mark)
     headings[name] += " (\(affix.prefix)…\(affix.suffix))"
     widths[name] = displayWidth(headings[name])
-    forEachRow { row in
+    for row in table.rows {
       let cell = withoutAffix(safeText(columns[name].kind.text(of: row[name], missing: "-")))
       widths[name] = max(widths[name], displayWidth(cell))
     }
   }
 
   private func withoutAffix(_ cell: String) -> String {
-    guard cell.utf8.count > affix.prefix.utf8.count + affix.suffix.utf8.count else { return cell }
+    guard cell.utf8.count > affix.prefix.utf8.count + affix.suffix.utf8.count, cell.hasPrefix(affix.prefix),
+      cell.hasSuffix(affix.suffix)
+    else { return cell }
     return String(cell.dropFirst(affix.prefix.count).dropLast(affix.suffix.count))
   }
 
@@ -162,30 +200,20 @@ struct TextTable {
       switch (index, columns[index].kind) {
       case (name, .text): truncatedInMiddle(withoutAffix(cell), to: widths[index])
       case (_, .hash): truncatedAtEnd(cell, to: widths[index])
-      case (_, .text): truncatedAtEnd(cell, to: widths[index])
+      case (_, .text): columns[index].isProse ? cell : truncatedAtEnd(cell, to: widths[index])
       default: cell
       }
     }
   }
 
-  private func floor(_ index: Int) -> Int {
-    index == name ? widths[name] : min(widths[index], max(displayWidth(headings[index]), Self.shortest))
-  }
-
-  private var least: Int {
-    shown.reduce(0) { $0 + (columns[$1].kind == .text ? floor($1) : widths[$1]) } + gaps
-  }
-
-  private var total: Int { shown.reduce(0) { $0 + widths[$1] } + gaps }
-
-  private var gaps: Int { max(0, shown.count - 1) * Self.gap.count }
+  private var total: Int { shown.reduce(0) { $0 + widths[$1] } + max(0, shown.count - 1) * Self.gap.count }
 
   /// Writes heading, rule, rows, and a second rule above the totals.
   func write(to output: inout some TextOutputStream, styledHeading: (String) -> String) {
     let rule = shown.map { String(repeating: "─", count: widths[$0]) }.joined(separator: Self.gap)
     output.write(styledHeading(line(headings)) + "\n" + rule + "\n")
     if table.rows.isEmpty { output.write("(none)\n") }
-    if table.rows.kind != nil, rows == nil, shown.first == 0 {
+    if table.rows.kind != nil, shown.first == 0, !shown.contains(where: { columns[$0].isProse }), below.isEmpty {
       let others = table.rows.remembering { cells in
         line(shortened(texts([.missing] + cells, missing: "-")), of: shown.dropFirst())
       }
@@ -195,21 +223,57 @@ struct TextTable {
         output.write((rest.isEmpty ? number : number + Self.gap + rest) + "\n")
       }
     } else {
-      forEachRow { row in
-        let cells = texts(row, missing: "-")
-        output.write(line(shortened(cells)) + "\n")
-        if let below { for line in sentence(cells[below]) { output.write("  " + line + "\n") } }
-      }
+      writeRows(to: &output)
     }
     if let footer = table.footer { output.write(rule + "\n" + line(shortened(texts(footer, missing: ""))) + "\n") }
   }
 
-  /// A text below its row; its indentation comes before each line.
-  private func sentence(_ text: String) -> [String] {
-    guard let width, !text.isEmpty else { return [] }
-    let lines = wrappedLines(text, hanging: 0, width: width - 2)
-    let rest = lines.count > Self.mostBelow ? ["…"] : []
-    return lines.prefix(Self.mostBelow - rest.count).map { truncatedAtEnd($0, to: width - 2) } + rest
+  private func writeRows(to output: inout some TextOutputStream) {
+    // Rows that say the same below them say it once.
+    var waiting: (texts: [String], count: Int) = ([], 0)
+    for row in table.rows {
+      if !below.isEmpty {
+        let said = below.map { row[$0] == .missing ? "" : texts(row, missing: "")[$0] }
+        if waiting.count > 0, said != waiting.texts {
+          write(waiting.texts, of: waiting.count, to: &output)
+          waiting.count = 0
+        }
+        waiting = (said, waiting.count + 1)
+      }
+      for line in lines(of: row) { output.write(line + "\n") }
+    }
+    if waiting.count > 0 { write(waiting.texts, of: waiting.count, to: &output) }
+  }
+
+  /// What stands below one row, or below several that say the same.
+  private func write(_ texts: [String], of count: Int, to output: inout some TextOutputStream) {
+    guard let width else { return }
+    for (text, place) in zip(texts, below) where !text.isEmpty {
+      let intro = (count > 1 ? "all \(count): " : "") + (below.count > 1 ? headings[place] + ": " : "")
+      for line in cut(wrappedLines(intro + text, hanging: 0, width: width - 2)) {
+        output.write("  " + truncatedAtEnd(line, to: width - 2) + "\n")
+      }
+    }
+  }
+
+  private func cut(_ lines: [String]) -> [String] {
+    lines.count > mostLines ? Array(lines.prefix(mostLines - 1)) + ["…"] : lines
+  }
+
+  /// A row, with further lines where a sentence has several.
+  private func lines(of row: [ReportValue]) -> [String] {
+    var cells = shortened(texts(row, missing: "-"))
+    if let width, let free = runningOver(row), let place = shown.firstIndex(of: free) {
+      let room = width - shown[..<place].reduce(0) { $0 + widths[$1] + Self.gap.count }
+      cells[free] = truncatedAtEnd(texts(row, missing: "")[free], to: room)
+      return [line(cells, of: shown[...place])]
+    }
+    guard shortens, let prose = shown.first(where: { $0 > name && columns[$0].isProse }) else { return [line(cells)] }
+    let parts = cut(wrappedLines(cells[prose], hanging: 0, width: widths[prose]))
+      .map { truncatedAtEnd($0, to: widths[prose]) }
+    cells[prose] = parts.first ?? ""
+    let indent = shown.prefix { $0 != prose }.reduce(0) { $0 + widths[$1] + Self.gap.count }
+    return [line(cells)] + parts.dropFirst().map { spaces(indent) + $0 }
   }
 
   private func line(_ cells: [String]) -> String { line(cells, of: shown[...]) }
@@ -221,7 +285,7 @@ struct TextTable {
       let padding = spaces(max(0, widths[index] - displayWidth(cells[index])))
       switch columns[index].alignment {
       case .right: result += padding + cells[index]
-      case .left: result += index == shown.last ? cells[index] : cells[index] + padding
+      case .left: result += index == places.last ? cells[index] : cells[index] + padding
       }
     }
     while result.last == " " { result.removeLast() }

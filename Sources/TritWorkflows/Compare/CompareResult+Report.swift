@@ -29,17 +29,19 @@ extension CompareResult {
     }
     for problem in structure { report.note(.error, problem) }
     for hint in hints { report.note(.info, hint) }
-    report.note(
-      isSame ? .pass : .fail,
+    let conclusion =
       isSame
-        ? (parts.needed.isSuperset(of: ModelPart.needed) ? "the two are the same model: " : "") + parts.verdict
-        : parts.failure(
-          parts.problem, difference: "the two are not the same model" + (isExact ? " to the last bit" : ""),
-          doubt: "the two cannot be called the same model"))
+      ? (parts.needed.isSuperset(of: ModelPart.needed) ? "the two are the same model: " : "") + parts.verdict
+      : parts.failure(
+        parts.problem, difference: "the two are not the same model" + (isExact ? " to the last bit" : ""),
+        doubt: "the two cannot be called the same model")
+    report.conclude(isSame, conclusion)
+    // Beside what differs there is no room for what was typed, and for what is not there.
+    let facts: Set<String> = isSame ? ["first", "second", "rounded"] : count(.rounded) > 0 ? ["rounded"] : []
     report.brief = ReportBrief(
-      ["first", "second", "tensors", "equal", "rounded", "different", "part_differences"],
+      facts.union(["tensors", "equal", "different"]),
       rows: [
-        "parts": parts.notableRows,
+        "parts": parts.notableRows(beside: conclusion), "part_differences": parts.tellingDifferences,
         "tensors": tensors.indices.filter {
           tensors[$0].outcome == .different || isExact && tensors[$0].outcome == .rounded
         },
@@ -49,16 +51,17 @@ extension CompareResult {
 
   private var table: ReportTable {
     let tensors = tensors
-    return ReportTable(
-      key: "tensors", title: "Tensors",
-      columns: [
-        ReportColumn("name", "Tensor"), ReportColumn("outcome", "Outcome"), ReportColumn("detail", "Detail"),
-        ReportColumn("first_encoding", "First"),
-        ReportColumn("second_encoding", "Second"), ReportColumn("differing", "Differ", kind: .integer),
-        ReportColumn("first_scale", "First scale", kind: .significant(digits: 6)),
-        ReportColumn("second_scale", "Second scale", kind: .significant(digits: 6)),
-      ], rowCount: tensors.count
-    ) { index in
+    var columns = [
+      ReportColumn("name", "Tensor"), ReportColumn("outcome", "Outcome"), ReportColumn("detail", "Detail"),
+      ReportColumn("first_encoding", "First"),
+      ReportColumn("second_encoding", "Second"), ReportColumn("differing", "Differ", kind: .integer),
+      ReportColumn("first_scale", "First scale", kind: .significant(digits: 6)),
+      ReportColumn("second_scale", "Second scale", kind: .significant(digits: 6)),
+    ]
+    // The details are what a reader came for: the others make room for them.
+    columns[2].isProse = true
+    for index in columns.indices.dropFirst(3) { columns[index].isAside = true }
+    var table = ReportTable(key: "tensors", title: "Tensors", columns: columns, rowCount: tensors.count) { index in
       let tensor = tensors[index]
       func multiplier(_ scale: TernaryScale?) -> Double? {
         scale.flatMap { $0.granularity == .tensor ? Double($0.multiplier()) : nil }
@@ -69,6 +72,8 @@ extension CompareResult {
         .integer(tensor.count), .optional(multiplier(tensor.firstScale)), .optional(multiplier(tensor.secondScale)),
       ]
     }
+    table.badness = tensors.map { max(Double($0.count), $0.scaleRounding?.relative ?? 0, $0.rounding?.largest ?? 0) }
+    return table
   }
 
   private var differenceTable: ReportTable {

@@ -44,6 +44,8 @@ extension ConversionPlan {
         ReportColumn("step", "Step"), ReportColumn("from", "From"), ReportColumn("to", "To"),
         ReportColumn("input_bytes", "In", kind: .bytes), ReportColumn("output_bytes", "Out", kind: .bytes),
       ])
+    // What becomes of a tensor matters more than what its name says already.
+    for (index, rank) in [(1, 2), (2, 2), (4, 1)] { table.columns[index].asideRank = rank }
     for tensor in tensors {
       table.append([
         .text(tensor.name), .text(tensor.role.name),
@@ -86,6 +88,7 @@ extension ConversionPlan {
         ReportColumn("program", "Program"), ReportColumn("outcome", "Outcome"), ReportColumn("evidence", "Evidence"),
         ReportColumn("reason", "Reason"), ReportColumn("version", "Version"),
       ])
+    table.columns[3].isProse = true
     for row in rows {
       table.append([
         .text(row.runtime.name), .text(row.outcome.name), .text(row.evidence.rawValue), .optional(row.outcome.reason),
@@ -142,12 +145,12 @@ extension ConversionResult {
     if !rounded.isEmpty { report.append(roundingTable) }
     report.brief = ReportBrief(["output", "loaded_by", "rounding"])
     guard plan.request.target == .trainable else {
-      report.note(.pass, "\(made), reopened and compared with the source: \(audit.parts.verdict); put in place")
+      report.conclude(true, "\(made), reopened and compared with the source: \(audit.parts.verdict); put in place")
       return report
     }
     let restored = audit.tensors.count(where: \.isTernary)
-    report.note(
-      .pass,
+    report.conclude(
+      true,
       "\(made), reopened, made ternary again by all absmean arithmetics (every trit of \(restored) matrices equal), "
         + "compared with the source: \(audit.parts.verdict); put in place")
     return report

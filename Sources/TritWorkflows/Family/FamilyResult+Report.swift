@@ -22,9 +22,9 @@ extension FamilyResult {
       let tensor = proof.firstTensor.map { "tensor '\(printable($0))': " } ?? ""
       report.note(.error, "\(proof.equation) does not hold: \(tensor)\(proof.detail)")
     }
-    report.note(passed ? .pass : .fail, passed ? "\(all) forms of one model: " + common : failure)
-    report.brief = ReportBrief(
-      ["families", "models"], rows: ["proofs": proofs.indices.filter { !proofs[$0].holds }])
+    report.conclude(passed, passed ? "\(all) forms of one model: " + common : failure)
+    // Errors say which proofs do not hold, and why.
+    report.brief = ReportBrief(["families", "models"])
     return report
   }
 
@@ -72,6 +72,9 @@ extension FamilyResult {
         ReportColumn("first_tensor", "First that does not"),
         ReportColumn("detail", "Detail"),
       ])
+    // The equation tells pairs apart; beside it there is room for the reason alone.
+    table.columns[10].isProse = true
+    for index in 2..<10 { table.columns[index].isAside = true }
     for proof in proofs {
       table.append([
         .text(proof.equation), .bool(proof.holds), .integer(proof.tensors), .integer(proof.trits),

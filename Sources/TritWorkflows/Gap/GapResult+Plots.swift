@@ -16,16 +16,21 @@ extension GapResult {
       let place = value > 0 ? (Logarithm.base10(value) * 4).rounded(.down) - Double(4 * floor) : 0
       amounts[Int(min(Double(amounts.count - 1), max(0, place)))] += 1
     }
+    // The axis has the bins between the first and the last that are not empty.
+    let first = amounts.firstIndex { $0 > 0 } ?? 0
+    let end = (amounts.lastIndex { $0 > 0 } ?? amounts.count - 1) + 1
     report.append(
       ReportPlot(
         key: "kld_distribution", title: "KL(P‖Q) over tokens",
         x: ReportAxis("KL(P‖Q) of a token", unit: "nats", scale: .log), y: ReportAxis("Tokens", kind: .integer),
-        series: [ReportSeries("Tokens", .bins(edges: edges, amounts: amounts))],
+        series: [
+          ReportSeries("Tokens", .bins(edges: Array(edges[first...end]), amounts: Array(amounts[first..<end])))
+        ],
         references: [
           .line(.x, at: model.meanKL, "mean"),
           .line(.x, at: model.distribution("kld")?.quantile(0.99) ?? .nan, "p99"),
         ].filter { $0.from > 0 },
-        caption: "Tokens below the first bin are counted in it.", explanation: Metric.kld.text,
+        caption: first == 0 ? "Tokens below the first bin are counted in it." : nil, explanation: Metric.kld.text,
         definition: Metric.kld.rawValue))
     report.append(
       ReportPlot(
@@ -54,7 +59,7 @@ extension GapResult {
         .line(
           layers.compactMap { state in
             guard state.part == part, let layer = state.layer, let y = value(state), y.isFinite else { return nil }
-            return ReportPoint(Double(layer), y, label: state.name)
+            return ReportPoint(Double(layer), y, label: "layer \(layer)")
           }))
     }
     report.append(

@@ -39,9 +39,8 @@ extension GapResult {
     report.note(nonFinite: nonFinite)
     for line in gateLines { report.note(line.passed ? .pass : .fail, line.text) }
     report.glossary = Metric.glossary(Metric.allCases)
-    // The verdict says in words how parts compare; the table is for what each of them costs.
-    let measured = parts.contains { $0.cost != nil } ? ["parts"] : []
-    report.brief = ReportBrief(Set(["quality", "perplexity_ratio", "mean_kld", "same_top_1", "fidelity"] + measured))
+    // The verdict says in words how parts compare and what each costs.
+    report.brief = ReportBrief(["quality", "perplexity_ratio", "mean_kld", "same_top_1", "fidelity"])
     return report
   }
 
@@ -126,8 +125,7 @@ extension GapResult {
     for part in measured {
       guard let cost = part.cost else { continue }
       points.append(
-        "\(part.part.title) cost \(GapResult.number(cost.meanKL)) nats, measured over \(attributionTokens) tokens "
-          + "between \(cost.between)")
+        "\(part.part.title) cost \(GapResult.number(cost.meanKL)) nats alone, over \(attributionTokens) tokens")
     }
     if measured.isEmpty, model.meanKL > 0 {
       points.append(

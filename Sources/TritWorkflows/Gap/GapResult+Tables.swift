@@ -35,6 +35,7 @@ extension GapResult {
         ReportColumn("measured_between", "Measured between"),
       ],
       caption: "A cost is there only where it was measured: between two models that differ in this part alone.")
+    for index in [2, 4] { table.columns[index].isProse = true }
     for part in parts {
       table.append([
         .text(part.part.rawValue), .text(part.outcome.rawValue), .text(part.detail),

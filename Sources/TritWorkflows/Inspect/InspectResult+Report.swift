@@ -27,8 +27,15 @@ extension InspectResult {
     let alike = hasStatistics || tensors.count < manifest.tensors.count ? nil : alikeTable
     if let alike { report.append(alike) }
     report.append(tensorTable(withStatistics: hasStatistics))
-    // The headline has the size. Tensors are shown to those who ask for some or for statistics.
-    report.brief = ReportBrief(overviewKeys.union(alike == nil ? ["tensors"] : []))
+    // The headline has the size. Those who ask for some tensors or for statistics want to see these.
+    report.brief =
+      if hasStatistics {
+        ReportBrief([], rows: ["tensors": Array(tensors.indices)])
+      } else if tensors.count < manifest.tensors.count {
+        ReportBrief(["tensors"])
+      } else {
+        ReportBrief(overviewKeys.union(alike == nil ? ["tensors"] : []))
+      }
     return report
   }
 
@@ -185,9 +192,10 @@ extension InspectResult {
       ReportColumn("scale", "Scale", .storedScale, kind: .significant(digits: 6)),
     ]
     if hasStatistics {
-      // On a narrow terminal the numbers that were asked for stay.
-      for index in columns.indices.dropFirst() { columns[index].isAside = true }
       columns += InspectResult.statisticsColumns
+      // What stays of the numbers that were asked for on a narrow terminal, longest first.
+      let ranks = ["scale": 0, "entropy": 0, "zero_share": 0, "min": 1, "max": 1, "mean": 1]
+      for index in columns.indices.dropFirst() { columns[index].asideRank = ranks[columns[index].key] ?? 2 }
     }
     let tensors = tensors
     return ReportTable(key: "tensors", title: "Tensors", columns: columns, rowCount: tensors.count) { index in
@@ -222,8 +230,10 @@ extension InspectResult {
     ReportColumn("invalid_codes", "Invalid", kind: .integer, explanation: "Codes that are no trit; 0 in a sound file."),
     ReportColumn(
       "scale_for", "Scale for", explanation: "What has a scale of its own: the tensor, each row, or a group of a row."),
-    ReportColumn("entropy", "Entropy", .entropy, kind: .decimal(digits: 4), unit: "bits"),
+    ReportColumn("entropy", "Entropy", .entropy, kind: .decimal(digits: 4)),
     ReportColumn("edge_density", "Edge density", .edgeDensity, kind: .decimal(digits: 2)),
+    ReportColumn(
+      "zero_share", "Zero share", kind: .fraction(digits: 1), explanation: "Values equal to zero, of all finite ones."),
   ]
 
   private static func cells(_ statistics: TensorStatistics?) -> [ReportValue] {
@@ -236,6 +246,7 @@ extension InspectResult {
       .integer(statistics.nonfinite), count(ternary?.negative), count(ternary?.zero), count(ternary?.positive),
       count(ternary?.invalid), .optional(ternary?.granularity?.noun), .optional(ternary?.entropy),
       .optional(statistics.edgeDensity),
+      statistics.count > 0 ? .number(Double(statistics.zeros) / Double(statistics.count)) : .missing,
     ]
   }
 }

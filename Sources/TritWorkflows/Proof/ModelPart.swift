@@ -162,6 +162,7 @@ public struct PartFindings: Sendable {
         ReportColumn("part", "Part"), ReportColumn("outcome", "Outcome"), ReportColumn("needed", "Needed", kind: .bool),
         ReportColumn("detail", "Detail"),
       ])
+    table.columns[3].isProse = true
     for finding in findings {
       table.append([
         .text(finding.part.rawValue), .text(finding.outcome.rawValue), .bool(needed.contains(finding.part)),
@@ -171,9 +172,28 @@ public struct PartFindings: Sendable {
     return table
   }
 
-  /// Rows of `table` that say more than that a part is equal.
-  var notableRows: [Int] {
-    findings.indices.filter { findings[$0].outcome != .equal && findings[$0].outcome != PartFinding.Outcome.none }
+  /// Rows of `table` that say more than that a part is equal, and more than a verdict and `differences` say of it.
+  func notableRows(beside verdict: String) -> [Int] {
+    findings.indices.filter { index in
+      let finding = findings[index]
+      guard finding.outcome != .equal, finding.outcome != PartFinding.Outcome.none, finding.differences.isEmpty,
+        finding.lines.isEmpty, !verdict.contains(finding.rounding?.phrase ?? finding.text)
+      else { return false }
+      // Where a verdict fails for something else, what it does not rest on is no news.
+      return holds || needed.contains(finding.part)
+    }
+  }
+
+  /// Rows of `differences`, the first of each part before the second of any.
+  var tellingDifferences: [Int] {
+    var start = 0
+    var places: [(rank: Int, row: Int)] = []
+    for finding in findings {
+      let count = finding.differences.count + finding.lines.count
+      places += (0..<count).map { (rank: $0, row: start + $0) }
+      start += count
+    }
+    return places.sorted { ($0.rank, $0.row) < ($1.rank, $1.row) }.map(\.row)
   }
 
   /// Everything that differs, beside the weights.
@@ -185,6 +205,9 @@ public struct PartFindings: Sendable {
         ReportColumn("part", "Part"), ReportColumn("key", "Key"), ReportColumn("first", "First"),
         ReportColumn("second", "Second"),
       ])
+    // A line of its own has no values beside it, and no value is cut.
+    table.columns[1].runsOver = true
+    for index in [2, 3] { table.columns[index].isProse = true }
     for finding in findings {
       let part = ReportValue.text(finding.part.rawValue)
       for difference in finding.differences {

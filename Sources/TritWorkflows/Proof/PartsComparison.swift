@@ -357,8 +357,8 @@ struct PartsComparison {
       }
       if settings != nil {
         left =
-          "generation_config.json is only in the \(isFirst ? "first" : "second"), and GGUF has a place for settings of "
-          + "sampling alone"
+          "generation_config.json is only in the \(isFirst ? "first" : "second"), and GGUF holds settings of sampling "
+          + "alone"
       }
     }
     differences += tokens.furtherEnds

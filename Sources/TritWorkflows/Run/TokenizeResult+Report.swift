@@ -34,6 +34,7 @@ extension TokenizeResult {
           let token = tokens.token(id)
           return [.integer(token.id), .text(token.spelling), .text(token.text), .bool(token.isSpecial)]
         }))
+    report.brief = ReportBrief(["ids", "decoded"])
     for note in notes { report.note(.warning, note) }
     for note in summary.notes { report.note(.info, note) }
     return report

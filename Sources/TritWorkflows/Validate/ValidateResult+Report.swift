@@ -34,14 +34,25 @@ extension ValidateResult {
     }
     for note in Set((reference.run?.notes ?? []) + (model.run?.notes ?? [])).sorted() { report.note(.info, note) }
     appendFindings(to: &report)
-    report.note(passed ? .pass : .fail, conclusion)
+    report.conclude(passed, conclusion)
+    // The verdict has the text and its positions, and gates have what they bound and whether noise sets the bound.
+    // Beside what is wrong there is no room for what was typed.
+    var keys: Set<String> = passed ? ["reference", "model", "max_abs_difference"] : ["max_abs_difference"]
+    if roundedForSteps != nil { keys.insert("rounded_for_steps") }
+    // Of steps that are wrong, an error names the first.
+    let failing = gates.indices.filter { !gates[$0].passed }
     report.brief = ReportBrief(
-      [
-        "reference", "model", "text", "rounded_for_steps", "positions", "max_abs_difference", "mean_kl", "top1",
-        "gates",
-        "noise",
-      ], rows: ["steps": wrongKinds])
+      keys, rows: ["gates": failing + gates.indices.filter { gates[$0].passed }], told: Set(gateRemarks))
     return report
+  }
+
+  /// What gates of logits are not met, as the table of gates shows it.
+  private var gateRemarks: [String] {
+    gatesOfLogits.filter { !$0.passed }.map { gate in
+      let found = NumberText.significant(gate.found, digits: 4)
+      let bound = NumberText.significant(gate.bound, digits: 4)
+      return "\(gate.name) is \(found), \(gate.isUpperBound ? "at most" : "at least") \(bound) is wanted"
+    }
   }
 
   /// What is wrong, most telling first, and where to look.
@@ -68,11 +79,7 @@ extension ValidateResult {
           + NumberText.significant(step.bound, digits: 3) + " is rounding")
     }
     for name in unmatchedSteps { report.note(.error, "only one of the two has the step \(name)") }
-    for gate in gatesOfLogits where !gate.passed {
-      let found = NumberText.significant(gate.found, digits: 4)
-      let bound = NumberText.significant(gate.bound, digits: 4)
-      report.note(.error, "\(gate.name) is \(found), \(gate.isUpperBound ? "at most" : "at least") \(bound) is wanted")
-    }
+    for remark in gateRemarks { report.note(.error, remark) }
     for gate in gates where gate.basis == .noise {
       report.note(
         .info,
@@ -217,11 +224,6 @@ extension ValidateResult {
     var kinds: [String] = []
     for step in steps where !kinds.contains(step.step) { kinds.append(step.step) }
     return kinds
-  }
-
-  /// Rows of the table of steps in which one is wrong.
-  private var wrongKinds: [Int] {
-    stepKinds.enumerated().filter { kind in steps.contains { $0.step == kind.element && !$0.passed } }.map(\.offset)
   }
 
   /// The worst of every kind of step.

@@ -63,25 +63,24 @@ extension VerifyResult {
     // Of a part that was not asked for, it is a remark.
     let severity = parts.needed.contains(.weights) ? ReportSeverity.error : .info
     for problem in structure { report.note(severity, problem) }
-    for tensor in tensors where tensor.outcome == .differs || tensor.outcome == .scalesLost {
-      report.note(severity, "\(tensor.name): \(tensor.detail)")
-    }
+    let wrong = tensors.indices.filter { tensors[$0].outcome == .differs || tensors[$0].outcome == .scalesLost }
+    let remarks = wrong.map { "\(tensors[$0].name): \(tensors[$0].detail)" }
+    for remark in remarks { report.note(severity, remark) }
     for hint in hints { report.note(.info, hint) }
-    report.note(
-      passed ? .pass : .fail,
-      passed
-        ? parts.verdict
-        : failure)
+    let conclusion = passed ? parts.verdict : failure
+    report.conclude(passed, conclusion)
+    var keys: Set = [
+      "quantizer", "tensors", "trits_that_differ", "rounded_scales", "largest_scale_change", "values_rounded",
+      "values_that_became_0", "scale_loss_percent", "relative_error", "sqnr_db",
+    ]
+    // Beside what differs there is no room for what was typed.
+    if passed { keys.formUnion(["source", "converted"]) }
     report.brief = ReportBrief(
-      [
-        "source", "converted", "quantizer", "tensors", "trits_that_differ", "rounded_scales", "largest_scale_change",
-        "values_rounded", "values_that_became_0", "scale_loss_percent", "relative_error", "sqnr_db",
-        "part_differences",
-      ],
+      keys,
       rows: [
-        "parts": parts.notableRows,
-        "tensors": tensors.indices.filter { tensors[$0].outcome == .differs || tensors[$0].outcome == .scalesLost },
-      ])
+        "parts": parts.notableRows(beside: conclusion), "part_differences": parts.tellingDifferences,
+        "tensors": wrong,
+      ], told: Set(remarks))
     return report
   }
 
@@ -110,21 +109,8 @@ extension VerifyResult {
 
   private var table: ReportTable {
     let tensors = tensors
-    return ReportTable(
-      key: "tensors", title: "Tensors",
-      columns: [
-        ReportColumn("name", "Tensor"), ReportColumn("outcome", "Outcome"), ReportColumn("detail", "Detail"),
-        ReportColumn("mismatches", "Differ", kind: .integer),
-        ReportColumn("scale", "Scale", kind: .significant(digits: 6)),
-        ReportColumn("zero_share", "Zeros", kind: .fraction(digits: 1)),
-        ReportColumn("max_error", "Max error", kind: .significant(digits: 4)),
-        ReportColumn("rmse", "RMSE", kind: .significant(digits: 4)),
-        ReportColumn("relative_error", "Relative", kind: .decimal(digits: 4)),
-        ReportColumn("cosine", "Cosine", kind: .decimal(digits: 4)),
-        ReportColumn("sqnr_db", "SQNR", kind: .decimal(digits: 2), unit: "dB"),
-        ReportColumn("code_stream", "Code stream", kind: .hash),
-        ReportColumn("trits_sha256", "Trits SHA-256", kind: .hash),
-      ], rowCount: tensors.count
+    var table = ReportTable(
+      key: "tensors", title: "Tensors", columns: VerifyResult.columns, rowCount: tensors.count
     ) { index in
       let tensor = tensors[index]
       let scale = tensor.foundScale.flatMap { $0.granularity == .tensor ? Double($0.stored[0]) : nil }
@@ -137,5 +123,27 @@ extension VerifyResult {
         .optional(tensor.stream?.digest.description), .optional(tensor.stream?.trits.description),
       ]
     }
+    table.badness = tensors.map { max(Double($0.mismatches), $0.scaleChange ?? 0, $0.error?.maximum ?? 0) }
+    return table
+  }
+
+  /// The details are what a reader came for: numbers make room for them.
+  private static var columns: [ReportColumn] {
+    var columns = [
+      ReportColumn("name", "Tensor"), ReportColumn("outcome", "Outcome"), ReportColumn("detail", "Detail"),
+      ReportColumn("mismatches", "Differ", kind: .integer),
+      ReportColumn("scale", "Scale", kind: .significant(digits: 6)),
+      ReportColumn("zero_share", "Zeros", kind: .fraction(digits: 1)),
+      ReportColumn("max_error", "Max error", kind: .significant(digits: 4)),
+      ReportColumn("rmse", "RMSE", kind: .significant(digits: 4)),
+      ReportColumn("relative_error", "Relative", kind: .decimal(digits: 4)),
+      ReportColumn("cosine", "Cosine", kind: .decimal(digits: 4)),
+      ReportColumn("sqnr_db", "SQNR", kind: .decimal(digits: 2), unit: "dB"),
+      ReportColumn("code_stream", "Code stream", kind: .hash),
+      ReportColumn("trits_sha256", "Trits SHA-256", kind: .hash),
+    ]
+    columns[2].isProse = true
+    for index in columns.indices.dropFirst(3) { columns[index].isAside = true }
+    return columns
   }
 }

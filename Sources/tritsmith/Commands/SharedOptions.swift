@@ -46,7 +46,7 @@ struct OutputOptions: ParsableArguments {
     name: [.long, .customShort("v")], help: "Show every row and every fact; other formats always have them.")
   var all = false
 
-  @Flag(help: "Show every column, however wide the terminal is.")
+  @Flag(help: "Show every column, however wide the terminal is, and rows that are alike one by one.")
   var wide = false
 
   @Flag(help: "Spell out invisible characters in CSV and Markdown for a file too, as on a terminal.")
@@ -66,7 +66,7 @@ struct OutputOptions: ParsableArguments {
     guard !(quietly && format == .table && report.isGood) else { return }
     var output = StandardOutput.shared
     format.renderer(
-      width: width, usesColor: color.isEnabled(on: 1), showsDetails: all,
+      width: width, usesColor: color.isEnabled(on: 1), showsDetails: all, foldsRows: !wide,
       spellsOut: spellOut || Terminal.isTerminal(1), keepsFormulas: keepFormulas
     ).render(report, to: &output)
   }

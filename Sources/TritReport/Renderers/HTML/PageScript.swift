@@ -4,7 +4,7 @@
 /// no data, so nothing a file says is ever part of a script.
 enum PageScript {
   /// SHA-256 of `source` in Base64. The page's policy lets only this script run; `HTMLPolicyTests` recomputes it.
-  static let hash = "T0/S3IoAkXQYn3LUkPgwIt9vda4K+S0FrzzdmtEgIsE="
+  static let hash = "nUcfx3l/V2mE1jcdkJBv90D86VrAlYV0ZpDovqLes/8="
 
   static let source = #"""
     (() => {
@@ -20,6 +20,15 @@ enum PageScript {
     button.addEventListener('click', () => { root.dataset.theme = isDark() ? 'light' : 'dark'; label(); });
     dark.addEventListener('change', label);
     label();
+
+    // What is jumped to stands below the contents, in as many rows as these take.
+    const contents = document.querySelector('nav');
+    const measure = () => {
+      const sticks = contents && getComputedStyle(contents).position === 'sticky';
+      root.style.setProperty('--contents', (sticks ? contents.offsetHeight : 0) + 'px');
+    };
+    addEventListener('resize', measure);
+    measure();
 
     // Remarks: on hover, on focus and on a tap.
     let owner = null;

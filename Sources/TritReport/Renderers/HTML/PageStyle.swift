@@ -34,7 +34,7 @@ enum PageStyle {
     h1,h2,h3,h4{font-family:var(--serif);line-height:1.2;font-weight:600;margin:0;text-wrap:balance}
     h1{font-size:clamp(25px,4.6vw,40px);letter-spacing:-.012em;margin:14px 0 22px;max-width:24em}
     h2{font-size:25px;letter-spacing:-.008em;display:inline}
-    .fold{margin:34px 0 0;border-top:2px solid var(--ink);scroll-margin-top:44px}
+    .fold{margin:34px 0 0;border-top:2px solid var(--ink);scroll-margin-top:calc(var(--contents,67px) + 8px)}
     .fold>summary{cursor:pointer;padding:12px 0 2px;list-style:none;display:flex;align-items:baseline;gap:12px}
     .fold>summary::-webkit-details-marker{display:none}
     .fold>summary::after{content:"show";font-size:13px;color:var(--soft);margin-left:auto}
@@ -90,7 +90,7 @@ enum PageStyle {
     .quotes dd.t{white-space:pre-wrap;background:var(--faint);border-radius:2px;box-shadow:0 0 0 2px var(--faint)}
     .many dl{columns:2;column-gap:40px}.many .fact{break-inside:avoid}
     .glossary>div{padding:12px 0;border-bottom:1px solid var(--rule);display:grid;\
-    grid-template-columns:minmax(150px,240px) 1fr;gap:2px 24px;scroll-margin-top:52px}
+    grid-template-columns:minmax(150px,240px) 1fr;gap:2px 24px;scroll-margin-top:calc(var(--contents,67px) + 14px)}
     .glossary dt{font-weight:600}.glossary p{margin:0 0 4px}
     .glossary>div:target{background:var(--faint);box-shadow:0 0 0 10px var(--faint);border-radius:2px}
 
@@ -174,6 +174,7 @@ enum PageStyle {
     .figures dd:not(.below){font-size:24px}.figures{gap:16px 20px}.meaning dl,.columns>div{columns:1}.scroll{max-height:70vh}
     .tools h3{width:100%}.tools output{text-align:left}.verdict{padding:14px 16px}tbody th{white-space:normal;\
     min-width:13em}}
+    @media screen and (min-width:1240px){.broad{margin-left:-100px;margin-right:-100px}}
     @media (min-width:761px){wbr{display:none}tbody th,thead th:first-child,tfoot th{position:sticky;left:0;background:var(--paper)}
     thead th:first-child{z-index:2}}
     @media print{wbr{display:inline}:root{color-scheme:light!important;--paper:#fff}@page{margin:14mm}@page broad{size:A4 landscape;margin:10mm}body{font-size:10pt}.page{max-width:none;padding:0}

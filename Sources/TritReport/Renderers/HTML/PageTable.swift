@@ -113,7 +113,7 @@ struct PageTable {
 }
 
 extension ReportTable {
-  /// The kinds of the columns; numbers within two orders of magnitude get the same digits behind the point.
+  /// The kinds of the columns, so that the numbers of each are written alike.
   fileprivate var kindsForReading: [ReportKind] {
     var ranges = [(least: Double, most: Double)](repeating: (.infinity, 0), count: columns.count)
     let chosen = columns.indices.filter { if case .significant = columns[$0].kind { true } else { false } }
@@ -124,12 +124,7 @@ extension ReportTable {
         ranges[index] = (min(ranges[index].least, abs(value)), max(ranges[index].most, abs(value)))
       }
     }
-    return zip(columns, ranges).map { column, range in
-      guard case .significant(let digits) = column.kind, range.most > 0, range.most < 1e6,
-        range.least >= range.most / 100
-      else { return column.kind }
-      return .decimal(digits: max(0, min(9, digits - 1 - Int(log10(range.most).rounded(.down)))))
-    }
+    return zip(columns, ranges).map { $0.kind.forReading(least: $1.least, most: $1.most) }
   }
 
   /// The first column and all others that have a value in some row.
@@ -138,6 +133,21 @@ extension ReportTable {
     var empty = Set(columns.indices.dropFirst())
     for row in rows where !empty.isEmpty { empty = empty.filter { row[$0] == .missing } }
     return columns.indices.filter { !empty.contains($0) }
+  }
+}
+
+extension ReportKind {
+  /// The kind for numbers that stand together: the same digits behind the point, as far as the smallest needs them.
+  ///
+  /// - Parameters:
+  ///   - least: the smallest magnitude but 0.
+  ///   - most: the largest.
+  func forReading(least: Double, most: Double) -> ReportKind {
+    guard case .significant(let digits) = self, most > 0, most < 1e6, least > 0, least <= most else { return self }
+    let ofMost = digits - 1 - Int(log10(most).rounded(.down))
+    if least >= most / 100 { return .decimal(digits: max(0, min(9, ofMost))) }
+    let ofLeast = 1 - Int(log10(least).rounded(.down))
+    return ofLeast <= 8 ? .decimal(digits: max(0, ofMost, ofLeast)) : self
   }
 }
 

@@ -1,0 +1,161 @@
+// Tritsmith: rows that are told together, and what a screen holds.
+
+import Testing
+
+@testable import TritReport
+
+@Suite struct AlikeRowsTests {
+  private static let counts = [1, 31, 11, 21]
+
+  private var faults: ReportTable {
+    var table = ReportTable(
+      key: "t",
+      columns: [
+        ReportColumn("name", "Tensor"), ReportColumn("detail", "Detail"),
+        ReportColumn("differ", "Differ", kind: .integer),
+        ReportColumn("scale", "Scale", kind: .significant(digits: 6)),
+        ReportColumn("zeros", "Zeros", kind: .fraction(digits: 1)),
+      ])
+    for (layer, count) in Self.counts.enumerated() {
+      table.append([
+        .text("model.layers.\(layer).mlp.weight"), .text("\(count) trits differ, first at row \(layer): found -1"),
+        .integer(count), .number(0.021 + 0.001 * Double(layer)), .number(0.25 + 0.125 * Double(layer)),
+      ])
+    }
+    return table
+  }
+
+  @Test func theWorstOfAllLayersSpeaksForThemAndNumbersBecomeRanges() throws {
+    var table = faults
+    table.badness = Self.counts.map(Double.init)
+    let all = try #require(table.alike(Array(0..<4)).first)
+    #expect(
+      all.cells == [
+        "model.layers.0–3.mlp.weight", "worst in layer 1: 31 trits differ, first at row 1: found -1", "1–31",
+        "0.021–0.024", "25.0–62.5 %",
+      ])
+    #expect(all.count == 4 && all.first == 0)
+    // Layers between are missing: a range would say too much.
+    let two = try #require(table.alike([0, 2]).first)
+    #expect(
+      two.cells.prefix(2) == [
+        "model.layers.*.mlp.weight (2)", "worst in layer 2: 11 trits differ, first at row 2: found -1",
+      ])
+    let unranked = try #require(faults.alike([0, 1]).first)
+    #expect(unranked.cells[1] == "in layer 0: 1 trits differ, first at row 0: found -1")
+    #expect(table.alike([3]).first?.cells == table.rows[3])
+  }
+
+  @Test func numbersOfASentenceAreNeverReplaced() {
+    func remark(_ texts: [String]) -> String {
+      var all = AlikeTexts(texts[0])
+      for text in texts.dropFirst() { all.add(text) }
+      return all.remark
+    }
+    #expect(
+      remark(["'a.0.b' is only in the first", "'a.1.b' is only in the first"])
+        == "'a.0–1.b' is only in the first (2 times)")
+    #expect(
+      remark(["x: row 0: 0.5 (BF16)", "x: row 0: 0.25 (BF16)", "x: row 1: 2 (BF16)"])
+        == "x: row 0: 0.5 (BF16), and 2 more alike")
+    #expect(remark(["once"]) == "once")
+  }
+
+  @Test(arguments: [
+    ("found -1", ["found ", "-1"]), ("model-00001", ["model-", "00001"]), ("1e-05 and 2.5", ["1e-05", " and ", "2.5"]),
+    ("layers.0.mlp", ["layers.", "0", ".mlp"]), ("", []), ("7.", ["7", "."]), ("2end", ["2", "end"]),
+  ])
+  func numbersAreFound(text: String, parts: [String]) {
+    #expect(numberedParts(text).map(String.init) == parts)
+  }
+
+  @Test func aFailureOfManyKindsFitsAScreenAndIsWholeWhereItMayBe() {
+    var table = ReportTable(key: "t", title: "Tensors", columns: [ReportColumn("name", "Tensor")])
+    for index in 1...50 { table.append([.text(String(repeating: "a", count: index))]) }
+    var report = ReportDocument(title: "", schema: ReportSchema("test", version: 1), blocks: [.table(table)])
+    for index in 1...40 { report.note(.error, String(repeating: "b", count: index)) }
+    report.append(ReportFacts(key: "f", [ReportFact("Ids", .integers(Array(0..<9000)))]))
+    report.conclude(false, "bad")
+    report.brief = ReportBrief(["ids"], rows: ["t": Array(0..<50)], told: ["bb"])
+    let screen = TextRenderer(width: 80, showsDetails: false).text(of: report)
+    let lines = screen.split(separator: "\n", omittingEmptySubsequences: false).dropLast()
+    #expect(lines.count <= 24 && lines.first == "FAIL bad" && lines.allSatisfy { $0.count <= 80 }, "\(screen)")
+    #expect(screen.contains("--all also shows: ") && screen.contains("rows of Tensors") && screen.contains("errors"))
+    let wide = TextRenderer(showsDetails: false, foldsRows: false).text(of: report)
+    #expect(wide.contains(String(repeating: "a", count: 50) + "\n") && wide.contains("8999]"))
+    #expect(wide.contains("error: " + String(repeating: "b", count: 40)) && !wide.contains("error: bb\n"))
+    // A verdict is told once to people, and stays among the remarks of machine formats.
+    #expect(TextRenderer().text(of: report).split(separator: "\n").count { $0 == "FAIL bad" } == 1)
+    #expect(!MarkdownRenderer().text(of: report).contains("> **fail:**"))
+    #expect(JSONRenderer().text(of: report).contains(#"{"severity": "fail", "text": "bad"}"#))
+  }
+
+  private func text(_ table: ReportTable, width: Int) -> String {
+    TextRenderer(width: width).text(
+      of: ReportDocument(title: "", schema: ReportSchema("test", version: 1), blocks: [.table(table)]))
+  }
+
+  @Test func sentencesTakeSeveralLinesOfTheirColumnOrOneBelowAllRows() {
+    var table = ReportTable(key: "t", columns: [ReportColumn("part", "Part"), ReportColumn("detail", "Detail")])
+    table.columns[1].isProse = true
+    table.append(["companions", "one two three four five six seven eight nine ten"])
+    #expect(
+      text(table, width: 40) == """
+        Part        Detail
+        ──────────  ────────────────────────────
+        companions  one two three four five six
+                    seven eight nine ten
+
+        """)
+    table.append(["weights", "one two three four five six seven eight nine ten"])
+    #expect(
+      text(table, width: 40) == """
+        Part
+        ──────────
+        companions
+        weights
+          all 2: one two three four five six
+          seven eight nine ten
+
+        """)
+  }
+
+  @Test func aLineWithoutValuesRunsOverTheirColumns() {
+    var table = ReportTable(
+      key: "t",
+      columns: [
+        ReportColumn("part", "Part"), ReportColumn("key", "Key"), ReportColumn("first", "First"),
+        ReportColumn("second", "Second"),
+      ])
+    table.columns[1].runsOver = true
+    table.append(["tokenizer", "token of byte 0x0: 194 and 188", nil, nil])
+    table.append(["description", "vocab_size", "2048", "1536"])
+    #expect(
+      text(table, width: 60) == """
+        Part         Key         First  Second
+        ───────────  ──────────  ─────  ──────
+        tokenizer    token of byte 0x0: 194 and 188
+        description  vocab_size  2048   1536
+
+        """)
+  }
+
+  @Test func aColumnThatIsEnoughGoesAloneAndNoTextIsCut() {
+    var table = ReportTable(
+      key: "t",
+      columns: [
+        ReportColumn("name", "Name"), ReportColumn("long", "Long"), ReportColumn("n", "N", kind: .integer),
+      ])
+    table.append(["first", .text(String(repeating: "x", count: 60)), 1])
+    table.append(["second", "y", 2])
+    #expect(
+      text(table, width: 40) == """
+        Name    N
+        ──────  ─
+        first   1
+        second  2
+        --wide also shows: Long
+
+        """)
+  }
+}
