@@ -211,19 +211,30 @@ struct ScreenTests {
         return (object?["perplexity"] ?? object?["model"]?.object?["reference_perplexity"], result.errors)
       }
       let spoken = try score(["--text", text])
+      let prompt = try score(["--prompt", text])
       let file = try score(["--text-file", scratch["t"]])
-      let old = try score(["--text", scratch["t"]])
-      #expect(spoken.0 != nil && spoken.1.isEmpty && file.1.isEmpty && old.1.contains("--text-file"))
-      if command[0] == "gap" { #expect(spoken.0 == file.0 && file.0 == old.0) }
+      let named = try score(["--text", scratch["t"]])
+      #expect(spoken.0 != nil && spoken.1.isEmpty && file.1.isEmpty && named.1.contains("--text-file"))
+      #expect(prompt.0 == spoken.0 && named.0 != spoken.0)
+      if command[0] == "gap" { #expect(spoken.0 == file.0) }
       Tool.expect(64, command + ["--text", text, "--text-file", scratch["t"]])
     }
-    let mistyped = Tool.expect(64, ["perplexity", Model.bitnet, "--text", scratch["none.txt"]])
-    #expect(mistyped.errors.contains("--text-file"))
+    func ids(_ options: String...) throws -> JSONValue? {
+      let result = Tool.expect(0, ["tokenize", Model.bitnet, "--format", "json"] + options)
+      return try JSONValue.parse(Array(result.output.utf8)).object?["ids"]
+    }
+    #expect(try ids("--text", scratch["t"]) != ids("--text-file", scratch["t"]))
+    #expect(try ids("--prompt", text) == ids("--text-file", scratch["t"]))
     Tool.expect(0, ["logits", Model.bitnet, "-o", scratch["default"]])
     let old = Tool.expect(0, ["tokenize", Model.bitnet, "--file", scratch["t"]])
     #expect(old.errors.contains("--text-file"))
-    for call in [["logits", Model.bitnet, "-o", scratch["l"]], ["validate", Model.bitnet, "--against", Model.bitnet]] {
-      Tool.expect(0, call + ["--text-file", scratch["t"]])
+    for call in [
+      ["logits", Model.bitnet, "-o", scratch["l"]], ["validate", Model.bitnet, "--against", Model.bitnet],
+      ["run", Model.bitnet, "--max-tokens", "1"],
+    ] {
+      for options in [["--text-file", scratch["t"]], ["--text", text], ["--prompt", text]] {
+        Tool.expect(0, call + options + (call[0] == "logits" ? ["--force"] : []))
+      }
     }
   }
 

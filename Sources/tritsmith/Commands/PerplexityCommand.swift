@@ -55,7 +55,7 @@ struct PerplexityCommand: ParsableCommand {
   }
 
   func run() throws {
-    var request = PerplexityRequest(path: model, text.input(quiet: running.quiet) ?? .sample)
+    var request = PerplexityRequest(path: model, text.input ?? .sample)
     request.scoring =
       switch scoring {
       case .chunked: .chunked(window: context ?? 256)

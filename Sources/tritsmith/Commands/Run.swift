@@ -27,8 +27,7 @@ struct Run: ParsableCommand {
   @Argument(help: ArgumentHelp("The text to continue; '-' is standard input.", valueName: "text"))
   var text: String?
 
-  @Option(help: ArgumentHelp("The text to continue, as an option.", valueName: "text"))
-  var prompt: String?
+  @OptionGroup var prompt: TextOptions
 
   @OptionGroup var chat: ChatOptions
 
@@ -54,9 +53,11 @@ struct Run: ParsableCommand {
   @OptionGroup(title: "Running") var running: RunningOptions
 
   func validate() throws {
-    let given = try atMostOne(["a text": text, "--prompt": prompt, "--messages": chat.messages])
+    let given = try atMostOne([
+      "a text": text, "--text": prompt.text, "--text-file": prompt.path, "--messages": chat.messages,
+    ])
     guard given != nil || chat.chat else {
-      throw ValidationError("give a text, --prompt or --messages; --chat alone converses")
+      throw ValidationError("give a text, --text-file or --messages; --chat alone converses")
     }
     if given == nil, printing.format != .table {
       throw ValidationError("a conversation is text: give a prompt with --format")
@@ -164,7 +165,6 @@ struct Run: ParsableCommand {
 
   /// nil when none is given.
   private func promptText() throws -> String? {
-    guard let given = text ?? prompt, given == "-" else { return text ?? prompt }
-    return try TextInput.file("-").text()
+    try (text.map(TextInput.given) ?? prompt.input)?.text()
   }
 }
