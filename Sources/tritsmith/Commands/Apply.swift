@@ -44,6 +44,10 @@ struct Apply: ParsableCommand {
   @OptionGroup(title: "Output") var printing: OutputOptions
   @OptionGroup(title: "Machine") var machine: MachineOptions
 
+  func validate() throws {
+    if let to { try to.target.checkName(output, asked: "--to \(to.argumentDescription)") }
+  }
+
   func run() throws {
     try reporting {
       let base = try machine.model(base)
