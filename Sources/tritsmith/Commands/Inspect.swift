@@ -57,7 +57,7 @@ struct Inspect: ParsableCommand {
 
   @Option(
     name: .customLong("metadata"),
-    help: ArgumentHelp("Print these metadata keys whole, and nothing else.", valueName: "key"))
+    help: ArgumentHelp("Print the value of this metadata key, and nothing else.", valueName: "key"))
   var metadata: [String] = []
 
   @OptionGroup(title: "Output") var output: OutputOptions
@@ -97,7 +97,12 @@ struct Inspect: ParsableCommand {
       }
       if !metadata.isEmpty {
         let lookup = MetadataLookup(path: path, keys: metadata.map { Glob($0) }, open: request.open)
-        output.print(try lookup.run().report)
+        let found = try lookup.run()
+        if output.format == .table {
+          StandardOutput.shared.write(Terminal.shown(found.text))
+        } else {
+          output.print(found.report)
+        }
         return true
       }
       let file = try page.prepare(reading: [path, sibling])
