@@ -47,7 +47,7 @@ extension InspectResult {
       facts.append(ReportFact("Assumed", .text(assumed.joined(separator: ", ")), note: "the files do not say it"))
     }
     if let loading { facts.append(loading) }
-    facts.append(ReportFact("Next", .text(nextCommand), key: "next"))
+    facts.append(ReportFact("Next", .text(next), key: "next"))
     return facts
   }
 
@@ -68,9 +68,11 @@ extension InspectResult {
   private var shape: String? {
     guard let model = (try? survey.description.get()) ?? survey.structure else { return nil }
     let shared = model.attention.keyValueHeads
-    let heads = "\(model.attention.heads) heads" + (shared == model.attention.heads ? "" : ", \(shared) key heads")
-    return "\(model.layers) layers × \(model.hiddenSize) wide, feed-forward \(model.intermediateSize), \(heads), "
-      + "context \(NumberText.grouped(model.contextLength)), vocabulary \(NumberText.grouped(model.vocabularySize))"
+    let heads =
+      "\(plural(model.attention.heads, "head"))"
+      + (shared == model.attention.heads ? "" : ", \(plural(shared, "key head"))")
+    return "\(plural(model.layers, "layer")) × \(model.hiddenSize) wide, feed-forward \(model.intermediateSize), "
+      + "\(heads), context \(NumberText.grouped(model.contextLength)), vocabulary \(NumberText.grouped(model.vocabularySize))"
   }
 
   private var tokenizer: String? {
@@ -144,8 +146,50 @@ extension InspectResult {
 
   // MARK: - What to do
 
-  private var nextCommand: String {
-    let path = InspectResult.shellWord(manifest.path)
+  /// What to do next: a command that works.
+  private var next: String {
+    if part != nil, manifest.path.hasSuffix(InspectResult.shardEnding) {
+      return "tritsmith inspect \(InspectResult.shellWord(FileSystem.parent(of: manifest.path)))"
+    }
+    let path = InspectResult.shellWord(place)
+    if case .failure(let error) = survey.description {
+      switch error.kind {
+      // No verb converts or runs it; check says why, and what would help.
+      case .noArchitecture, .unknownArchitecture: return "tritsmith check \(path)"
+      default: break
+      }
+    }
+    if survey.kind == .latent, let size = likelyGroup {
+      return "tritsmith convert \(path) model.gguf --layout Q2_0 --quantizer absmean-group\(size)"
+    }
+    return nextCommand(path)
+  }
+
+  private static let shardEnding = ".safetensors"
+
+  /// Which part of a model a lone file is; nil for a whole one.
+  var part: NumberedPart? {
+    guard manifest.format == SafetensorsFormat.id, manifest.files.count == 1, let file = manifest.files.first else {
+      return nil
+    }
+    let part = NumberedPart(FileSystem.name(of: file.path), ending: InspectResult.shardEnding)
+    return part.flatMap { $0.count > 1 ? $0 : nil }
+  }
+
+  /// The path that opens the model again: a folder with other models beside is told by its configuration.
+  private var place: String {
+    guard (try? ModelPlace.resolved(manifest.path)) == nil else { return manifest.path }
+    return FileSystem.join(manifest.path, "config.json")
+  }
+
+  /// Weights with one scale, where latents of the class are usually trained so; nil where rows do not hold them.
+  private var likelyGroup: Int? {
+    guard survey.architecture?.defaults.packedProjections == .linear, survey.quantization == nil else { return nil }
+    let projections = zip(manifest.tensors, survey.roles).filter { $1.isProjection && $0.shape.isMatrix }
+    return [128, 64].first { size in projections.allSatisfy { $0.0.shape.columns % size == 0 } }
+  }
+
+  private func nextCommand(_ path: String) -> String {
     if vocabularyAlone != nil { return "tritsmith tokenize \(path) --text \"In the beginning\"" }
     let (check, run) = ("tritsmith check \(path)", "tritsmith run \(path) --prompt \"In the beginning\"")
     if case .failure(let error) = survey.description, error.kind != .noConfiguration, !error.isNotUnderstood {
@@ -169,7 +213,11 @@ extension InspectResult {
   /// An output with room for the scales: the first GGUF layout that has it and whose blocks the rows fill, or TritPack,
   /// which takes all.
   private var groupedOutput: String {
-    guard let type = ScaleRoom(manifest, survey, isRotated: isRotated).types.first else { return "OUTPUT.tritpack" }
+    let types = ScaleRoom(manifest, survey, isRotated: isRotated).types
+    // A form that some program loads goes before a smaller one that none does.
+    let family = survey.architecture?.className ?? ""
+    let loaded = types.first { RuntimeTable.known(family, .gguf($0)).contains { $0.outcome == .loads } }
+    guard let type = loaded ?? types.first else { return "OUTPUT.tritpack" }
     return "model.gguf" + (type == GGUFOptions().weights ? "" : " --layout \(type.rawValue)")
   }
 

@@ -165,7 +165,7 @@ public struct ValidateWorkflow: Sendable {
 
   // MARK: - Against a file
 
-  private func counted(_ prompts: [[Int]]) -> String { "\(prompts.count) prompt\(prompts.count == 1 ? "" : "s")" }
+  private func counted(_ prompts: [[Int]]) -> String { plural(prompts.count, "prompt") }
 
   private func check(_ reference: ReferenceLogits, beside model: RunnableModel) throws {
     let path = reference.source.manifest.path
