@@ -53,11 +53,19 @@ extension InspectResult {
 
   /// Keys of facts that are shown by default.
   var overviewKeys: Set<String> {
-    var keys: Set = ["format", "class", "kind_evidence_1", "linear_class", "block_size"]
+    var keys: Set = ["format", "class", "block_size"]
     keys.formUnion(overview.facts.map(\.key))
+    if !isObvious { keys.insert("kind_evidence_1") }
     if chatTemplate != nil { keys.insert("chat_template") }
     if !manifest.scaleFinding.evidence.isEmpty { keys.insert("convention") }
     return keys
+  }
+
+  /// Whether the headline alone says what kind of model this is.
+  private var isObvious: Bool {
+    if vocabularyAlone != nil { return true }
+    let projections = zip(manifest.tensors, survey.roles).filter { $1.isProjection && $0.shape.isMatrix }
+    return survey.kind == .packed && projections.allSatisfy { $0.0.encoding.isTernary }
   }
 
   /// Tokens of a file that holds a vocabulary and no tensor; nil for all others.
@@ -85,20 +93,50 @@ extension InspectResult {
     return ["tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt"].first(where: names.contains)
   }
 
+  /// What takes room, by what it is for.
+  private static let largeRoles: [(name: String, matches: @Sendable (TensorRole) -> Bool)] = [
+    ("projections", { $0.isProjection }), ("embeddings", { $0 == .embedding }), ("head", { $0 == .outputHead }),
+  ]
+
+  /// What each large role gives; roles that follow each other and give the same are named together.
+  private func byRole(_ told: ([TensorDescriptor]) -> String?) -> [(roles: String, text: String)] {
+    var groups: [(roles: [String], text: String)] = []
+    for role in InspectResult.largeRoles {
+      let tensors = zip(manifest.tensors, survey.roles).filter { role.matches($1) && $0.shape.isMatrix }.map(\.0)
+      guard !tensors.isEmpty, let text = told(tensors) else { continue }
+      if groups.last?.text == text {
+        groups[groups.count - 1].roles.append(role.name)
+      } else {
+        groups.append(([role.name], text))
+      }
+    }
+    return groups.map { group in
+      let first = group.roles.dropLast().joined(separator: ", ")
+      return (first + (first.isEmpty ? "" : " and ") + (group.roles.last ?? ""), group.text)
+    }
+  }
+
   /// Stored bits per weight of what takes room, and of all.
   private var bitsByRole: String {
-    let roles: [(name: String, matches: (TensorRole) -> Bool)] = [
-      ("in projections", \.isProjection), ("in embeddings", { $0 == .embedding }),
-      ("in the head", { $0 == .outputHead }),
-    ]
-    let parts = roles.compactMap { role -> String? in
-      let tensors = zip(manifest.tensors, survey.roles).filter { role.matches($1) }.map(\.0)
+    let parts = byRole { tensors in
       let count = tensors.reduce(0.0) { $0 + Double($1.shape.elementCount) }
       guard count > 0 else { return nil }
-      let bytes = tensors.reduce(0.0) { $0 + Double($1.storedBytes) }
-      return "\(NumberText.fixed(8 * bytes / count, digits: 2)) \(role.name)"
+      return NumberText.fixed(8 * tensors.reduce(0.0) { $0 + Double($1.storedBytes) } / count, digits: 2)
     }
-    return (parts + ["\(NumberText.fixed(bitsPerWeight, digits: 2)) in all"]).joined(separator: ", ")
+    let all = NumberText.fixed(bitsPerWeight, digits: 2)
+    let told = parts.count == 1 && parts[0].text == all ? [] : parts.map { "\($0.text) in \($0.roles)" }
+    return (told + [all + " in all"]).joined(separator: ", ")
+  }
+
+  /// Types and layouts of what takes room: "TQ2_0; embeddings and head BF16".
+  var typesByRole: String? {
+    let parts = byRole { tensors in
+      var names: [String] = []
+      for tensor in tensors where !names.contains(tensor.encoding.name) { names.append(tensor.encoding.name) }
+      return names.joined(separator: ", ")
+    }
+    guard parts.count > 1 else { return parts.first?.text }
+    return parts.map { $0.roles.hasPrefix("projections") ? $0.text : "\($0.roles) \($0.text)" }.joined(separator: "; ")
   }
 
   // MARK: - Programs
