@@ -66,6 +66,22 @@ struct ScreenTests {
     #expect(result.output.isEmpty == (code == 0) && result.errors.isEmpty)
   }
 
+  @Test("-q leaves the number of a perplexity, and of a plan and a page nothing")
+  func quietData() throws {
+    let scratch = ScratchFolder()
+    let text = ["perplexity", Model.bitnet, "--text", "In the beginning God created the heaven and the earth."]
+    let report = try Tool.report(text, schema: "tritsmith.perplexity")
+    let expected = report["perplexity"]?.object?["perplexity"]?.number?.double
+    let number = Tool.expect(0, text + ["-q"])
+    #expect(expected != nil && Double(number.output.dropLast()) == expected && number.errors.isEmpty)
+    for call in [
+      ["convert", Model.bitnet, scratch["m.gguf"], "--dry-run"], ["inspect", Model.bitnet, "--html", scratch["page"]],
+    ] {
+      let result = Tool.expect(0, call + ["-q"])
+      #expect(result.output.isEmpty && result.errors.isEmpty, "\(result.summary)")
+    }
+  }
+
   @Test("a quiet tokenize prints ids, or text, and nothing else")
   func quietTokenize() throws {
     let text = "And Ruth said, Intreat me not to leave thee: 1 2 3"

@@ -16,9 +16,9 @@ struct Apply: ParsableCommand {
       byte.
       """,
     examples: [
-      .init("tritsmith apply ./falcon-e-1b my-fine-tune.tritdiff -o ./my-fine-tune", "The fine-tune as it was."),
+      .init("tritsmith apply ./falcon-e-1b tune.tritdiff -o ./tune", "The fine-tune as it was."),
       .init(
-        "tritsmith apply ./falcon-e-1b my-fine-tune.tritdiff -o my-fine-tune.gguf --to gguf", "For llama.cpp at once."),
+        "tritsmith apply ./falcon-e-1b tune.tritdiff -o tune.gguf --to gguf", "For llama.cpp at once."),
     ], group: "Share")
 
   @Argument(help: "The model the patch was made for.", completion: .file())

@@ -355,13 +355,14 @@ struct Convert: ParsableCommand {
         let workflow = RetagWorkflow(
           input: try machine.model(input ?? ""), output: output ?? "", open: machine.open(), replaces: force,
           work: try machine.work())
-        return printing.print(try workflow.run().report)
+        return printing.print(try workflow.run().report, quietly: machine.quiet)
       }
       if let path = shards.plan, shards.carriesOut { return try carryOut(path) }
       guard let target else { throw ValidationError("say what to write: --to <format>") }
       let work = try machine.work()
       if let path = shards.plan {
-        printing.print(try ShardPlan.make(try request(target), at: path, work: work).report())
+        printing.print(
+          try ShardPlan.make(try request(target), at: path, work: work).report(), quietly: machine.quiet)
         return
       }
       if resume {
@@ -372,8 +373,9 @@ struct Convert: ParsableCommand {
       if dryRun {
         // A plan that could not be carried out is no plan.
         try workflow.checkPlace()
-        printing.print(try workflow.plan().report)
-        return
+        let plan = try workflow.plan()
+        if machine.quiet, printing.format == .table { return warn(plan) }
+        return printing.print(plan.report)
       }
       let result = try saving(workflow.request.input) {
         if let certificate {
@@ -391,8 +393,8 @@ struct Convert: ParsableCommand {
   /// - Parameter later: warnings that were not said before the work began.
   private func show(_ line: String, _ report: ReportDocument, later: [String]) {
     guard printing.format == .table else { return printing.print(report) }
-    guard !machine.quiet else { return }
     for warning in later { StandardError.warn(warning) }
+    guard !machine.quiet else { return }
     guard printing.all else { return StandardOutput.shared.write(line) }
     var report = report
     // They were said before.
@@ -413,7 +415,6 @@ struct Convert: ParsableCommand {
   }
 
   private func warn(_ plan: ConversionPlan) {
-    guard !machine.quiet else { return }
     for warning in plan.warnings { StandardError.warn(warning) }
   }
 }

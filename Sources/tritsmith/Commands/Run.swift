@@ -85,10 +85,10 @@ struct Run: ParsableCommand {
       }
       let result = try GenerateWorkflow(request).run(emit: show)
       endText()
-      guard !running.quiet else { return }
       for warning in result.run.warnings { StandardError.warn(warning) }
-      if let template = result.chatTemplate, !result.isChat, !raw { StandardError.write(remark(on: template) + "\n") }
-      StandardError.write(summary([result]) + "\n")
+      guard !running.quiet else { return }
+      if let template = result.chatTemplate, !result.isChat, !raw { StandardError.explain(remark(on: template) + "\n") }
+      StandardError.explain(summary([result]) + "\n")
     }
   }
 
@@ -122,7 +122,7 @@ struct Run: ParsableCommand {
       guard line.contains(where: { !$0.isWhitespace }) else { continue }
       let result = try conversation.answer(line, emit: show)
       endText()
-      if !running.quiet, results.isEmpty { for warning in result.run.warnings { StandardError.warn(warning) } }
+      if results.isEmpty { for warning in result.run.warnings { StandardError.warn(warning) } }
       if !running.quiet, result.stop == .maximumTokens || result.stop == .context {
         StandardError.write("the answer was cut: \(result.stop.rawValue)\n")
       }
@@ -130,7 +130,7 @@ struct Run: ParsableCommand {
       if StandardOutput.shared.hasFailed { break }
     }
     if asks { StandardError.write("\n") }
-    if !running.quiet, !results.isEmpty { StandardError.write(summary(results) + "\n") }
+    if !running.quiet, !results.isEmpty { StandardError.explain(summary(results) + "\n") }
   }
 
   private func show(_ piece: String) -> Bool {
