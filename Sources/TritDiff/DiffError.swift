@@ -62,7 +62,7 @@ public struct DiffError: DiagnosticError, Equatable {
   public var remedy: String? {
     switch kind {
     case .missingTensor, .extraTensor, .otherTensor, .otherHash, .missingFile, .otherFile:
-      "apply it to the model it was made for: 'tritsmith inspect PATCH' states its code stream, 'tritsmith compare' that of a model"
+      "apply it to the model it was made for: 'tritsmith inspect PATCH -v' states its code stream, 'tritsmith compare A B -v' that of two models"
     case .otherNames: "apply it to the safetensors or TritPack form of the base, and add --to gguf for a GGUF file"
     case .otherTarget, .otherCodeStream: "the patch is damaged or was made by a faulty program: have it made again"
     case .otherName(_, "safetensors"): "choose another name"
