@@ -173,6 +173,7 @@ public struct FamilyWorkflow: Sendable {
     } catch let error as any DiagnosticError where error.category == .malformedInput {
       // One model that cannot be read leaves what the others are to each other.
       var proof = unproved
+      proof.isCompared = false
       proof.firstTensor = error.location.tensor
       proof.detail = "not compared: \(error.placedSummary)"
       return proof
