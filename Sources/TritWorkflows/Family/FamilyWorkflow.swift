@@ -169,7 +169,7 @@ public struct FamilyWorkflow: Sendable {
         ? "\(source.trits) = \(other.trits)" : "\(left.name) = \(right.name)",
       holds: false, tensors: 0, trits: 0, mismatches: 0, detail: "")
     do {
-      return isVerified ? try verified(source, other, unproved) : try compared(left, right, unproved)
+      return try isVerified ? verified(source, other, unproved) : compared(left, right, unproved)
     } catch let error as any DiagnosticError where error.category == .malformedInput {
       // One model that cannot be read leaves what the others are to each other.
       var proof = unproved
