@@ -130,12 +130,14 @@ extension InspectResult {
 
   /// Types and layouts of what takes room: "TQ2_0; embeddings and head BF16".
   var typesByRole: String? {
-    let parts = byRole { tensors in
+    func types(_ tensors: [TensorDescriptor]) -> String? {
       var names: [String] = []
       for tensor in tensors where !names.contains(tensor.encoding.name) { names.append(tensor.encoding.name) }
-      return names.joined(separator: ", ")
+      return names.isEmpty ? nil : names.joined(separator: ", ")
     }
-    guard parts.count > 1 else { return parts.first?.text }
+    let parts = byRole(types)
+    // Where no role is known by name, all matrices tell.
+    guard parts.count > 1 else { return parts.first?.text ?? types(manifest.tensors.filter(\.shape.isMatrix)) }
     return parts.map { $0.roles.hasPrefix("projections") ? $0.text : "\($0.roles) \($0.text)" }.joined(separator: "; ")
   }
 
