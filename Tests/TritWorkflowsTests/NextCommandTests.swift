@@ -102,6 +102,17 @@ struct NextCommandTests {
     #expect(try Self.next(model.write(scratch["changed"])) == "tritsmith check \(scratch["changed"])")
   }
 
+  @Test("types stand beside the format, those of roles that differ apart")
+  func types() throws {
+    let scratch = ScratchFolder()
+    try Workflow.convert(Checkpoint.bitnet, scratch["m.gguf"], to: .gguf) { $0.gguf.embeddings = .q8 }
+    let expected = [
+      (Checkpoint.prequantized, "BF16"), (Checkpoint.bitnet, "hf-packed; embeddings and head BF16"),
+      (Checkpoint.packed, "hf-packed; embeddings BF16"), (scratch["m.gguf"], "TQ2_0; embeddings and head Q8_0"),
+    ]
+    for (path, types) in expected { #expect(try Workflow.inspect(path).typesByRole == types, "\(path)") }
+  }
+
   @Test("a shard, a class nobody knows, and a folder of several models")
   func places() throws {
     let scratch = ScratchFolder()
