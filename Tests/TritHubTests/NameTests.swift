@@ -2,8 +2,9 @@
 
 import Testing
 import TritCore
-import TritHub
 import TritTestSupport
+
+@testable import TritHub
 
 @Suite struct NameTests {
   @Test func namesAreTakenApart() throws {
@@ -39,6 +40,19 @@ import TritTestSupport
       "models/falcon.gguf", "models/model.safetensors", "out/report.json",
       "a/b\u{301}", "a/" + String(repeating: "b", count: 97), "a\\b/c", "hf://a/b/c\\d", "a/b@\u{301}",
     ] { #expect(HubName(text) == nil, "\(text)") }
+  }
+}
+
+@Suite struct AdviceTests {
+  @Test func aFolderCalledAsTheOwnerIsNamed() {
+    let scratch = ScratchFolder()
+    for name in ["falcon", "falcon/bitnet", "falcon/bfloat16", "falcon/.cache", "empty"] {
+      Disk.makeFolder(scratch[name])
+    }
+    let advice = HubName.advice(on: scratch["falcon/bitnt"])
+    #expect(advice == "the folder '\(scratch["falcon"])' holds bfloat16, bitnet: name one; or ")
+    for name in ["empty/bitnt", "nowhere/bitnt"] { #expect(HubName.advice(on: scratch[name]).isEmpty) }
+    #expect(HubName.advice(on: "bitnt").isEmpty)
   }
 }
 
