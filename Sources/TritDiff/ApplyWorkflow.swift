@@ -40,6 +40,7 @@ public struct ApplyWorkflow: Sendable {
       try OutputPlace.check(request.output, input: input, replaces: request.replaces)
     }
     let patch = try TritDiffPatch(path: request.patch, access: request.openBase.access)
+    try checkName(patch.header)
     let base = try FormatRegistry.open(request.base, request.openBase)
     try patch.checkIntegrity(work.parallelism, work.progress)
     try base.checkIntegrity(work.parallelism, work.progress)
@@ -71,6 +72,17 @@ public struct ApplyWorkflow: Sendable {
     }
     result.seconds = Platform.monotonicSeconds - start
     return result
+  }
+}
+
+extension ApplyWorkflow {
+  /// Refuses a name that promises another form: a folder called m.gguf would be taken for what its name says.
+  private func checkName(_ header: TritDiffHeader) throws(DiffError) {
+    guard request.conversion == nil, let named = OutputPlace.form(named: request.output) else { return }
+    let own = header.target.isFolder ? nil : header.files.first.flatMap { OutputPlace.form(named: $0.name) }
+    guard named != own, own != nil || header.target.isFolder else { return }
+    let form = own.map { "a .\($0) file" } ?? "a folder"
+    throw DiffError(.otherName(gives: form, named: named), file: request.output)
   }
 }
 

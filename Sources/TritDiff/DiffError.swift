@@ -18,6 +18,8 @@ public struct DiffError: DiagnosticError, Equatable {
     case otherFile(String, expected: String, found: String)
     case otherTarget(expected: String, found: String)
     case otherCodeStream(expected: String, found: String)
+    /// The output has the name of another form.
+    case otherName(gives: String, named: String)
     // Making
     case compressedTarget
     case fileBesideModel(String)
@@ -49,6 +51,7 @@ public struct DiffError: DiagnosticError, Equatable {
       "what the patch gives is not what it states: expected SHA-256 \(expected), found \(found)"
     case .otherCodeStream(let expected, let found):
       "what the patch gives is not what it states: expected the code stream \(expected), found \(found)"
+    case .otherName(let gives, let named): "the patch gives \(gives), and this is the name of a .\(named) file"
     case .compressedTarget: "its tensors are compressed, and a patch could not give the same bytes again"
     case .filledPadding:
       "its rows end with codes that stand for no column and are not those of trit 0; a patch could not give them again"
@@ -59,9 +62,11 @@ public struct DiffError: DiagnosticError, Equatable {
   public var remedy: String? {
     switch kind {
     case .missingTensor, .extraTensor, .otherTensor, .otherHash, .missingFile, .otherFile:
-      "apply it to the model it was made for: 'tritsmith inspect PATCH' states its code stream, 'tritsmith compare' that of a model"
+      "apply it to the model it was made for: 'tritsmith inspect PATCH -v' states its code stream, 'tritsmith compare A B -v' that of two models"
     case .otherNames: "apply it to the safetensors or TritPack form of the base, and add --to gguf for a GGUF file"
     case .otherTarget, .otherCodeStream: "the patch is damaged or was made by a faulty program: have it made again"
+    case .otherName(_, "safetensors"): "choose another name"
+    case .otherName(_, let named): "choose another name, or convert the result with --to \(named)"
     case .compressedTarget: "store it uncompressed: 'tritsmith convert MODEL PLAIN --to tritpack'"
     case .filledPadding: "write it again: 'tritsmith convert MODEL NEW --to tritpack'"
     case .fileBesideModel: nil
@@ -70,7 +75,7 @@ public struct DiffError: DiagnosticError, Equatable {
 
   public var category: ErrorCategory {
     switch kind {
-    case .compressedTarget, .filledPadding: .misuse
+    case .compressedTarget, .filledPadding, .otherName: .misuse
     case .otherTarget, .otherCodeStream: .checkFailed
     default: .malformedInput
     }

@@ -47,7 +47,10 @@ public enum ModelPlace {
     }
     let variants = try names.flatMap { name in try self.variants(name, in: path) }
     guard variants.isEmpty else {
-      throw FormatError(.folderOfModels(listed(variants), first: FileSystem.join(path, variants[0])), file: path)
+      // One that is a single model answers; another folder of several would ask again.
+      let places = variants.map { FileSystem.join(path, $0) }
+      let first = places.first { (try? resolved($0)) != nil } ?? places[0]
+      throw FormatError(.folderOfModels(listed(variants), first: first), file: path)
     }
     return path
   }

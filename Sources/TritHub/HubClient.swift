@@ -130,7 +130,8 @@
         case 5, 6, 7:
           return fault(
             "no file or folder has this name, and \(host) cannot be reached: \(detail)",
-            "check the name and the network; without one, fetch it first: \(name.downloadCommand)", .cannotOpen)
+            HubName.advice(on: file) + "check the name and the network; without one, fetch it first: "
+              + name.downloadCommand, .cannotOpen)
         case let code where certificate.contains(code):
           return fault(
             "\(host) could not prove who it is: \(detail)", "check the network's proxy and this machine's certificates",
@@ -175,7 +176,8 @@
       let remedy =
         code == "RevisionNotFound"
         ? "name another revision: \(name.repository)@main"
-        : "check the name" + (hasToken ? "" : "; a private model needs HF_TOKEN, or 'hf auth login'")
+        : HubName.advice(on: file) + "check the name"
+          + (hasToken ? "" : "; a private model needs HF_TOKEN, or 'hf auth login'")
       return TensorIOError(
         .transfer(TransferFault("\(what) (status \(status))" + said, remedy: remedy, category: .cannotOpen)), path: file
       )

@@ -72,7 +72,7 @@ public struct HubError: DiagnosticError, Equatable {
         case .variable: ", or ask the Hub: unset HF_HUB_OFFLINE"
         case .build: ""
         }
-      return "fetch it first: \(name.downloadCommand)\(other)"
+      return HubName.advice(on: location.file ?? "") + "fetch it first: \(name.downloadCommand)\(other)"
     case .severalSnapshots(let names):
       return names.isEmpty
         ? "download it again"

@@ -2,7 +2,7 @@
 
 import TritCore
 
-/// `OWNER/NAME`, `OWNER/NAME@REVISION`, or `hf://OWNER/NAME[@REVISION][/FILE]`.
+/// `OWNER/NAME`, `OWNER/NAME@REVISION`, or `hf://OWNER/NAME[@REVISION][/FILE]`; an address of a browser stands for these.
 ///
 /// Without `hf://` a file may be named too, by the endings of files that hold a model: `OWNER/NAME/model.gguf`.
 public struct HubName: Sendable, Hashable, CustomStringConvertible {
@@ -32,6 +32,7 @@ public struct HubName: Sendable, Hashable, CustomStringConvertible {
 
   /// Nil for a text that can only be a path.
   public init?(_ text: String) {
+    let text = HubName.fromBrowser(text) ?? text
     let isAddress = text.utf8.starts(with: RemoteFolders.scheme.utf8)
     let rest = isAddress ? Substring(text.utf8.dropFirst(RemoteFolders.scheme.utf8.count)) : text[...]
     let parts = rest.utf8.split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false)
@@ -57,6 +58,35 @@ public struct HubName: Sendable, Hashable, CustomStringConvertible {
       return nil
     }
     self.init(owner: parts[0], name: named[0], revision: revision, file: file)
+  }
+
+  /// What an address of a page or file of the Hub names; nil for any other text.
+  private static func fromBrowser(_ text: String) -> String? {
+    let hosts = ["https://huggingface.co/", "http://huggingface.co/", "huggingface.co/", "https://hf.co/"]
+    guard let host = hosts.first(where: { text.utf8.starts(with: $0.utf8) }) else { return nil }
+    let path = text.utf8.dropFirst(host.utf8.count).prefix { $0 != UInt8(ascii: "?") && $0 != UInt8(ascii: "#") }
+    var parts = path.split(separator: UInt8(ascii: "/")).map { String(Substring($0)) }
+    // Pages of other things have one word more in front.
+    guard parts.count >= 2, !["datasets", "spaces", "collections", "docs", "papers"].contains(parts[0]) else {
+      return nil
+    }
+    if parts.count >= 4, ["tree", "blob", "resolve", "raw"].contains(parts[2]) {
+      parts.replaceSubrange(1...3, with: [parts[1] + "@" + parts[3]])
+    }
+    return RemoteFolders.scheme + parts.joined(separator: "/")
+  }
+
+  /// What to look at first where a name is nowhere: a folder of this machine that is called as its owner. Empty where
+  /// there is none.
+  static func advice(on given: String) -> String {
+    let parent = FileSystem.parent(of: given)
+    guard parent != ".", FileSystem.kind(of: parent) == .folder, let found = try? FileSystem.names(in: parent) else {
+      return ""
+    }
+    let names = found.filter { !$0.hasPrefix(".") }.sorted()
+    guard !names.isEmpty else { return "" }
+    let shown = names.prefix(8).map { printable($0) }.joined(separator: ", ") + (names.count > 8 ? ", …" : "")
+    return "the folder '\(printable(parent))' holds \(shown): name one; or "
   }
 
   /// The rules of the Hub for both parts: letters, digits, `-`, `_`, `.`; none of the signs first, last or doubled.

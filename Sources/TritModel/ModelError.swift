@@ -124,7 +124,8 @@ public struct ModelError: DiagnosticError, Equatable {
 
   public var remedy: String? {
     switch kind {
-    case .noArchitecture: "add \"architectures\": [\"LlamaForCausalLM\"], or name the tensors with --quantize"
+    case .noArchitecture:
+      "add \"architectures\": [\"LlamaForCausalLM\"]; a conversion takes names of tensors instead, with --quantize"
     case .unknownArchitecture:
       "if its tensors are named as a known class names them, convert with --architecture and that class"
     case .vocabularyOnly: "give the file of the model; 'tritsmith tokenize' takes a vocabulary alone"

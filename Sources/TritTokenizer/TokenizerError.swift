@@ -107,7 +107,11 @@ public struct TokenizerError: DiagnosticError, Equatable {
       "give token ids made by the tokenizer's own library instead of text"
     case .contradictoryID: "make the files agree; the model was trained with one of the two ids"
     case .idOutsideVocabulary: "check that the ids were made with this model's tokenizer"
-    default: nil
+    case .invalidUTF8: "save the text as UTF-8"
+    case .tooLarge, .patternTooSlow: "give token ids made by the tokenizer's own library instead of text"
+    case .wrongType, .missingField, .duplicateKey, .malformedModel, .invalidID, .duplicateID, .malformedMerge,
+      .mergeOfUnknownToken, .unknownToken, .roleOutsideVocabulary:
+      "fetch the file again, whole and from one revision; token ids can be given without it"
     }
   }
 

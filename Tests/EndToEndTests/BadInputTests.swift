@@ -137,7 +137,7 @@ struct BadInputTests {
   func noModel() {
     let scratch = ScratchFolder()
     Disk.makeFolder(scratch["empty"])
-    #expect(Tool.expect(65, ["inspect", scratch["empty"]]).errors.contains("no safetensors file"))
+    #expect(Tool.expect(65, ["inspect", scratch["empty"]]).errors.contains("no safetensors, GGUF or TritPack file"))
   }
 
   @Test("a file without read permission exits with 66")

@@ -52,6 +52,12 @@ struct DiffCommandTests {
     Tool.expect(0, ["convert", Model.bitnet, packed, "--to", "tritpack", "--zstd", "3", "--quiet"])
     #expect(
       Tool.expect(64, ["diff", Model.bitnet, packed, "-o", scratch["z"]]).errors.contains("store it uncompressed"))
+    // A name of another form: a folder would be called a GGUF file.
+    for name in ["out.gguf", "out.TritPack", "out.safetensors"] {
+      let refused = Tool.expect(64, ["apply", Model.bitnet, patch, "-o", scratch[name]])
+      #expect(refused.errors.contains("choose another name"))
+    }
+    Tool.expect(64, ["apply", Model.bitnet, patch, "-o", scratch["out.gguf"], "--to", "tritpack"])
     // 65: another base, no patch, a patch where a model belongs
     let wrong = Tool.expect(65, ["apply", Model.plain, patch, "-o", scratch["out"]])
     #expect(wrong.errors.contains("tensor '"))

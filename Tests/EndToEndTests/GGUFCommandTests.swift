@@ -69,7 +69,9 @@ struct GGUFCommandTests {
     let file = scratch["m.gguf"]
     // The names bitnet.cpp and llama.cpp know for Llama 3's rule.
     Tool.expect(0, ["convert", Self.packed, file, "--to", "gguf", "--layout", "I2_S", "-q"])
-    #expect(Tool.expect(0, ["inspect", file, "--metadata", "tokenizer.ggml.pre"]).output.contains("llama-bpe"))
+    #expect(Tool.expect(0, ["inspect", file, "--metadata", "tokenizer.ggml.pre"]).output == "llama-bpe\n")
+    let several = Tool.expect(0, ["inspect", file, "--metadata", "tokenizer.ggml.pre", "--metadata", "general.type"])
+    #expect(several.output == "general.type: model\ntokenizer.ggml.pre: llama-bpe\n")
     let other = Tool.expect(65, ["convert", Self.packed, scratch["x.gguf"], "--to", "gguf", "--gguf-pre", "qwen2"])
     #expect(other.errors.contains("'qwen2'") && other.errors.contains("'llama-bpe'"), "\(other.errors)")
     #expect(!Disk.exists(scratch["x.gguf"]))

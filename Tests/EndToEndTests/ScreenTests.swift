@@ -85,6 +85,22 @@ struct ScreenTests {
     #expect(result.output.isEmpty == (code == 0) && result.errors.isEmpty)
   }
 
+  @Test("-q leaves the number of a perplexity, and of a plan and a page nothing")
+  func quietData() throws {
+    let scratch = ScratchFolder()
+    let text = ["perplexity", Model.bitnet, "--text", "In the beginning God created the heaven and the earth."]
+    let report = try Tool.report(text, schema: "tritsmith.perplexity")
+    let expected = report["perplexity"]?.object?["perplexity"]?.number?.double
+    let number = Tool.expect(0, text + ["-q"])
+    #expect(expected != nil && Double(number.output.dropLast()) == expected && number.errors.isEmpty)
+    for call in [
+      ["convert", Model.bitnet, scratch["m.gguf"], "--dry-run"], ["inspect", Model.bitnet, "--html", scratch["page"]],
+    ] {
+      let result = Tool.expect(0, call + ["-q"])
+      #expect(result.output.isEmpty && result.errors.isEmpty, "\(result.summary)")
+    }
+  }
+
   @Test("a quiet tokenize prints ids, or text, and nothing else")
   func quietTokenize() throws {
     let text = "And Ruth said, Intreat me not to leave thee: 1 2 3"
@@ -227,22 +243,33 @@ struct ScreenTests {
       func score(_ options: [String]) throws -> (JSONValue?, String) {
         let result = Tool.expect(0, command + options + ["--format", "json"])
         let object = try JSONValue.parse(Array(result.output.utf8)).object
-        return (object?["perplexity"] ?? object?["model"]?.object?["reference_perplexity"], result.errors)
+        let number = object?["perplexity"]?.object?["perplexity"] ?? object?["model"]?.object?["reference_perplexity"]
+        return (number, result.errors)
       }
       let spoken = try score(["--text", text])
+      let prompt = try score(["--prompt", text])
       let file = try score(["--text-file", scratch["t"]])
-      let old = try score(["--text", scratch["t"]])
-      #expect(spoken.0 != nil && spoken.1.isEmpty && file.1.isEmpty && old.1.contains("--text-file"))
-      if command[0] == "gap" { #expect(spoken.0 == file.0 && file.0 == old.0) }
+      let named = try score(["--text", scratch["t"]])
+      #expect(spoken.0 != nil && spoken.1.isEmpty && file.1.isEmpty && named.1.contains("--text-file"))
+      #expect(prompt.0 == spoken.0 && spoken.0 == file.0 && named.0 != spoken.0)
       Tool.expect(64, command + ["--text", text, "--text-file", scratch["t"]])
     }
-    let mistyped = Tool.expect(64, ["perplexity", Model.bitnet, "--text", scratch["none.txt"]])
-    #expect(mistyped.errors.contains("--text-file"))
+    func ids(_ options: String...) throws -> JSONValue? {
+      let result = Tool.expect(0, ["tokenize", Model.bitnet, "--format", "json"] + options)
+      return try JSONValue.parse(Array(result.output.utf8)).object?["tokenization"]?.object?["ids"]
+    }
+    #expect(try ids("--text", scratch["t"]) != ids("--text-file", scratch["t"]))
+    #expect(try ids("--prompt", text) == ids("--text-file", scratch["t"]))
     Tool.expect(0, ["logits", Model.bitnet, "-o", scratch["default"]])
     let old = Tool.expect(0, ["tokenize", Model.bitnet, "--file", scratch["t"]])
     #expect(old.errors.contains("--text-file"))
-    for call in [["logits", Model.bitnet, "-o", scratch["l"]], ["validate", Model.bitnet, "--against", Model.bitnet]] {
-      Tool.expect(0, call + ["--text-file", scratch["t"]])
+    for call in [
+      ["logits", Model.bitnet, "-o", scratch["l"]], ["validate", Model.bitnet, "--against", Model.bitnet],
+      ["run", Model.bitnet, "--max-tokens", "1"],
+    ] {
+      for options in [["--text-file", scratch["t"]], ["--text", text], ["--prompt", text]] {
+        Tool.expect(0, call + options + (call[0] == "logits" ? ["--force"] : []))
+      }
     }
   }
 

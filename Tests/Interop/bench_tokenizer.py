@@ -65,7 +65,7 @@ def compare(options, tritsmith, model, tokenizer, text):
                 times.append(time.perf_counter() - start)
             theirs = size / statistics.median(times) / 1e6
             report = json.loads(subprocess.run(
-                [options.bench, "tokenizer", model, "--text", file.name, "--runs", "5", "--format", "json"], check=True,
+                [options.bench, "tokenizer", model, "--text-file", file.name, "--runs", "5", "--format", "json"], check=True,
                 capture_output=True).stdout)
             ours = next(task["gb_per_s"] for task in report["tasks"] if task["task"] == "encode") * 1e3
             ratios.append(ours / theirs)

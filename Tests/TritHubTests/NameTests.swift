@@ -2,8 +2,9 @@
 
 import Testing
 import TritCore
-import TritHub
 import TritTestSupport
+
+@testable import TritHub
 
 @Suite struct NameTests {
   @Test func namesAreTakenApart() throws {
@@ -18,6 +19,10 @@ import TritTestSupport
       ("a/b/model-Q2_0.gguf", "a/b", nil, "model-Q2_0.gguf"),
       ("a/b@main/gguf/model.gguf", "a/b", "main", "gguf/model.gguf"),
       ("a/b/model.safetensors.index.json", "a/b", nil, "model.safetensors.index.json"),
+      ("https://huggingface.co/a/b", "a/b", nil, nil), ("https://huggingface.co/a/b/", "a/b", nil, nil),
+      ("https://huggingface.co/a/b/tree/v1.0?x=1#files", "a/b", "v1.0", nil),
+      ("huggingface.co/a/b/blob/main/gguf/model.gguf", "a/b", "main", "gguf/model.gguf"),
+      ("https://hf.co/a/b/resolve/refs%2Fpr%2F1/config.json", "a/b", "refs/pr/1", "config.json"),
     ]
     for (text, repository, revision, file) in cases {
       let name = try #require(HubName(text), "\(text)")
@@ -31,9 +36,23 @@ import TritTestSupport
     for text in [
       "", "model", "/a/b", "./a/b", "../a", "a/", "/b", "a//b", "a/b/", "a/b/c", "a/b c", "-a/b", "a/b.", "a/b--c",
       "a/b..c", "é/b", "a/b@", "a/b@-x", "a/b@x..y", "hf://", "hf://a", "hf://a/b/", "hf://a/b//c", "hf://a/b/../c",
-      "hf:///a/b", "https://huggingface.co/a/b", "models/falcon.gguf", "models/model.safetensors", "out/report.json",
+      "hf:///a/b", "https://huggingface.co/a", "https://huggingface.co/datasets/a/b", "https://other.co/a/b",
+      "models/falcon.gguf", "models/model.safetensors", "out/report.json",
       "a/b\u{301}", "a/" + String(repeating: "b", count: 97), "a\\b/c", "hf://a/b/c\\d", "a/b@\u{301}",
     ] { #expect(HubName(text) == nil, "\(text)") }
+  }
+}
+
+@Suite struct AdviceTests {
+  @Test func aFolderCalledAsTheOwnerIsNamed() {
+    let scratch = ScratchFolder()
+    for name in ["falcon", "falcon/bitnet", "falcon/bfloat16", "falcon/.cache", "empty"] {
+      Disk.makeFolder(scratch[name])
+    }
+    let advice = HubName.advice(on: scratch["falcon/bitnt"])
+    #expect(advice == "the folder '\(scratch["falcon"])' holds bfloat16, bitnet: name one; or ")
+    for name in ["empty/bitnt", "nowhere/bitnt"] { #expect(HubName.advice(on: scratch[name]).isEmpty) }
+    #expect(HubName.advice(on: "bitnt").isEmpty)
   }
 }
 

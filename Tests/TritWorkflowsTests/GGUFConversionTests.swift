@@ -263,6 +263,20 @@ struct GGUFPlanTests {
     #expect(result.isSame && result.firstHash == result.secondHash)
   }
 
+  @Test("many tensors that do not fit are told once, with a layout that takes their rows")
+  func manyMisfits() throws {
+    let scratch = ScratchFolder()
+    // Rows of 192: no multiple of 256, and a multiple of 64. Those of 512 fit.
+    let model = RandomModel(family: .llama, width: 192, inner: 512, layers: 4)
+    model.builder.write(scratch["in"])
+    let error = #expect(throws: WorkflowError.self) { try Workflow.plan(scratch["in"], to: .gguf) }
+    #expect(error?.summary.contains("rows of all fit Q2_0)") == true)
+    let plan = try Workflow.plan(scratch["in"], to: .gguf) { $0.gguf.misfits = .dense }
+    let warning = try #require(plan.warnings.first { $0.contains("F16") })
+    let start = "24 tensors do not fit TQ2_0 and are stored as F16: 6 kinds in each of 4 layers, such as model.layers."
+    #expect(warning.hasPrefix(start) && warning.contains("rows of 192)") && warning.count < 250, "\(warning)")
+  }
+
   @Test("rows4 holds rows of any length")
   func rows4() throws {
     let scratch = ScratchFolder()

@@ -141,7 +141,7 @@ struct GroupedPlanTests {
     let scratch = ScratchFolder()
     let source = Bonsai.folder(scratch["source"])
     try Workflow.convert(source, scratch["mlx"], to: .mlx)
-    for path in [source, scratch["mlx"]] { #expect(try next(path).hasSuffix(" model.gguf --layout PQ2_0"), "\(path)") }
+    for path in [source, scratch["mlx"]] { #expect(try next(path).hasSuffix(" model.gguf --layout Q2_0"), "\(path)") }
     #expect(try next(Self.smallGroups(scratch["small"])).hasSuffix(" OUTPUT.tritpack"))
     // One scale for each tensor.
     #expect(try next(Checkpoint.bfloat16).hasSuffix(" OUTPUT --to hf-packed"))

@@ -102,6 +102,38 @@ struct NextCommandTests {
     #expect(try Self.next(model.write(scratch["changed"])) == "tritsmith check \(scratch["changed"])")
   }
 
+  @Test("types stand beside the format, those of roles that differ apart")
+  func types() throws {
+    let scratch = ScratchFolder()
+    try Workflow.convert(Checkpoint.bitnet, scratch["m.gguf"], to: .gguf) { $0.gguf.embeddings = .q8 }
+    let expected = [
+      (Checkpoint.prequantized, "BF16"), (Checkpoint.bitnet, "hf-packed; embeddings and head BF16"),
+      (Checkpoint.packed, "hf-packed; embeddings BF16"), (scratch["m.gguf"], "TQ2_0; embeddings and head Q8_0"),
+    ]
+    for (path, types) in expected { #expect(try Workflow.inspect(path).typesByRole == types, "\(path)") }
+  }
+
+  @Test("a shard, a class nobody knows, and a folder of several models")
+  func places() throws {
+    let scratch = ScratchFolder()
+    let shard = Checkpoint.sharded + "/model-00001-of-00003.safetensors"
+    #expect(try Self.next(shard) == "tritsmith inspect \(Checkpoint.sharded)")
+    let verdict = try Workflow.inspect(shard).verdict(withEvidence: false)
+    #expect(verdict.headline.hasPrefix("Shard 1 of 3, without the others. "))
+    for (name, other) in [("other", "\"OtherForCausalLM\""), ("none", "")] {
+      Disk.copyFolder(Checkpoint.bitnet, to: scratch[name])
+      let configuration = Disk.text(scratch[name] + "/config.json").replacing("\"LlamaForCausalLM\"", with: other)
+      Disk.write(configuration, scratch[name] + "/config.json")
+      #expect(try Self.next(scratch[name]) == "tritsmith check \(scratch[name])")
+    }
+    Disk.copyFolder(Checkpoint.bitnet, to: scratch["both"])
+    try Workflow.convert(Checkpoint.bitnet, scratch["m.gguf"], to: .gguf)
+    Disk.write(Disk.bytes(scratch["m.gguf"]), scratch["both"] + "/m.gguf")
+    let place = scratch["both"] + "/config.json"
+    #expect(try Self.next(place) == "tritsmith convert \(place) model.gguf")
+    #expect(throws: Never.self) { try Self.carryOut(Self.next(place), scratch[""]) }
+  }
+
   @Test("what an error names in the place of a form without room for the scales works")
   func remedies() throws {
     let scratch = ScratchFolder()

@@ -16,7 +16,7 @@ public struct CommandRunner: Sendable {
   /// A runner on the process's own streams unless told otherwise.
   public init(
     schema: CommandSchema, output: StandardOutput = .shared,
-    writeError: @escaping @Sendable (String) -> Void = StandardError.write, helpWidth: Int = Terminal.helpWidth,
+    writeError: @escaping @Sendable (String) -> Void = StandardError.explain, helpWidth: Int = Terminal.helpWidth,
     usesColor: Bool = ColorPolicy.auto.isEnabled(on: Terminal.standardError)
   ) {
     self.schema = schema

@@ -100,11 +100,17 @@ public enum StandardError {
 
   /// Writes "warning: …" as a line, control characters spelled out; a terminal does not cut its words.
   @Sendable public static func warn(_ message: String) {
-    let text = "warning: " + Terminal.neutralized(message, keepingLines: true)
-    guard let width = Platform.columns(of: Terminal.standardError) else { return write(text + "\n") }
+    explain("warning: " + Terminal.neutralized(message, keepingLines: true) + "\n")
+  }
+
+  /// Writes lines for a person: a terminal does not cut their words, and an indented line goes on below itself.
+  @Sendable public static func explain(_ text: String) {
+    guard let width = Platform.columns(of: Terminal.standardError) else { return write(text) }
     let lines = text.split(separator: "\n", omittingEmptySubsequences: false).flatMap { line in
-      wrapped(String(line), width: width)
+      guard line.count > width else { return [String(line)] }
+      let indent = line.prefix { $0 == " " }.count
+      return wrapped(String(line.dropFirst(indent)), width: width, indent: indent)
     }
-    write(lines.joined(separator: "\n") + "\n")
+    write(lines.joined(separator: "\n"))
   }
 }

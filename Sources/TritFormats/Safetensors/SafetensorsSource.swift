@@ -239,7 +239,7 @@ extension SafetensorsSource {
     if candidates.count == 1 { return FileLayout(folder: path, files: candidates) }
     let detail =
       candidates.isEmpty
-      ? "the folder holds no safetensors file"
+      ? "the folder holds no model: no safetensors, GGUF or TritPack file"
       : "the folder holds \(candidates.count) safetensors files, but no \(ShardIndex.name)"
     throw FormatError(.noModel(detail), file: path)
   }

@@ -189,10 +189,11 @@ public struct CheckResult: Sendable {
 
   /// What it comes down to: what was compared with a sibling is part of it.
   private var headline: String {
-    func plural(_ count: Int, _ noun: String) -> String { "\(count) \(noun)\(count == 1 ? "" : "s")" }
     let numbers = plural(count(.error), "error") + ", " + plural(count(.warning), "warning")
     guard passed else { return numbers }
-    let text = findings.isEmpty ? "nothing is wrong" : "passed with \(numbers)"
+    // What no rule decides is no warning, and no PASS passes over it.
+    let open = cautions.isEmpty ? "" : "; \(plural(cautions.count, "point")) left open, below"
+    let text = (findings.isEmpty ? "nothing is wrong" : "passed with \(numbers)") + open
     guard let sibling, sibling.isSame else { return text }
     return text + "; all \(sibling.tensors) tensors hold the weights of \(printable(sibling.path))"
       + (sibling.rounded > 0 ? ", \(sibling.rounded) of them rounded by their types" : "")

@@ -13,11 +13,9 @@ struct TokenizerCheck {
     let manifest = source.manifest
     guard let file = manifest.tokenizerFile else {
       guard let unread = (source as? GGUFModelView)?.unreadTokenizer else {
-        let unread = source.unreadTokenizer
-        return [
-          CheckFinding(
-            .noTokenizer, "tokenizer.json", unread ?? "there is none; the model takes token ids only")
-        ]
+        let place = manifest.format == GGUFFormat.id ? "tokenizer.ggml.model" : "tokenizer.json"
+        let detail = source.unreadTokenizer ?? "is missing; the model takes token ids only"
+        return [CheckFinding(.noTokenizer, place, detail)]
       }
       // Of a pre-tokenizer without a meaning opening the file has said so.
       if manifest.notes.contains(where: { $0 == unread && $0.contains("--gguf-pre") }) { return [] }

@@ -14,7 +14,7 @@ extension CompareResult {
         key: "comparison",
         [
           ReportFact("First", .text(first)), ReportFact("Second", .text(second)), ReportFact("Same", .bool(isSame)),
-          ReportFact("Tensors", .integer(tensors.count)), ReportFact("Equal", .integer(count(.equal))),
+          ReportFact("Tensors", .integer(tensors.count), note: unpaired), ReportFact("Equal", .integer(count(.equal))),
           ReportFact("Rounded", .integer(count(.rounded)), note: "the same but for the type they are stored in"),
           ReportFact("Different", .integer(count(.different))),
           ReportFact("First code stream", .optional(firstHash?.description), kind: .hash),
@@ -47,6 +47,11 @@ extension CompareResult {
         },
       ])
     return report
+  }
+
+  /// Those that were not compared.
+  private var unpaired: String? {
+    structure.isEmpty ? nil : "compared; \(structure.count) more on one side only, or of another shape"
   }
 
   private var table: ReportTable {

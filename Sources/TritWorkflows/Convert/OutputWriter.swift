@@ -6,6 +6,12 @@ import TritLayouts
 
 /// Checks on the place an output is to appear at.
 package enum OutputPlace {
+  /// The form that the end of a name promises: gguf, tritpack or safetensors; nil for any other name.
+  package static func form(named path: String) -> String? {
+    let name = path.lowercased()
+    return ["gguf", "tritpack", "safetensors"].first { name.hasSuffix("." + $0) }
+  }
+
   /// Refuses an output that is the input, lies in it, or would replace a folder the input lies in.
   package static func check(_ request: ConversionRequest) throws(TensorIOError) {
     try check(request.output, input: request.input, replaces: request.replaces)

@@ -249,6 +249,13 @@ package struct Planner {
       warnings.append(
         "the source computes as \(survey.defaultQuantizer.name) makes its trits; other trits are another model")
     }
+    if survey.kind == .latent, request.quantizer == nil, survey.quantization == nil,
+      survey.architecture?.defaults.packedProjections == .linear
+    {
+      warnings.append(
+        "each projection gets one scale; ternary models of this class are usually trained with one for 128 weights, "
+          + "which latents do not tell: --quantizer absmean-group128")
+    }
     let beside = tensors.filter { tensor, role in
       !role.isProjection && !tensor.encoding.isTernary && request.quantize.contains { $0.matches(tensor.name) }
     }.map(\.0.name)

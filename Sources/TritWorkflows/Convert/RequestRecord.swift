@@ -194,7 +194,8 @@ public struct RecordError: DiagnosticError, Equatable {
     case .calibrated:
       "convert without --certificate, --plan and --resume; 'tritsmith verify' with --calibration repeats the fit"
     case .inside: "write it beside the model: what is in a model's folder is part of it"
-    case .unknown, .notJSON, .wrongSchema, .missing: nil
+    case .unknown, .notJSON, .wrongSchema, .missing:
+      "name a file that this program wrote, such as that of --certificate or --plan"
     }
   }
 

@@ -31,6 +31,8 @@ extension FamilyResult {
   private var all: String { members.count == 2 ? "both are" : "all \(members.count) are" }
 
   private var failure: String {
+    let open = proofs.count { !$0.isCompared }
+    guard open == 0 else { return "\(open) of \(proofs.count) pairs could not be compared: a model cannot be read" }
     guard families == 1 else { return "the \(members.count) models are \(families) different ones" }
     let wrong = proofs.count { !$0.holds }
     return "\(wrong) of \(proofs.count) pairs \(wrong == 1 ? "does" : "do") not hold: other pairs alone join the "

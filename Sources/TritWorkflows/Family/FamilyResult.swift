@@ -20,6 +20,8 @@ public struct FamilyProof: Sendable {
   /// The equation that was checked: `trits(quantize(prequantized)) = trits(bitnet)`.
   public var equation: String
   public var holds: Bool
+  /// False where one of the two cannot be read.
+  public var isCompared = true
   /// Ternary tensors that were compared.
   public var tensors: Int
   public var trits: Int

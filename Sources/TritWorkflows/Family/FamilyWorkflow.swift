@@ -163,31 +163,47 @@ public struct FamilyWorkflow: Sendable {
     let isVerified = left.isTernary != right.isTernary
     // Latent weights are the source, whichever was named first.
     let (source, other) = right.isTernary || !isVerified ? (left, right) : (right, left)
-    var proof = FamilyProof(
+    let unproved = FamilyProof(
       first: first, second: second,
       equation: left.isTernary || right.isTernary
         ? "\(source.trits) = \(other.trits)" : "\(left.name) = \(right.name)",
       holds: false, tensors: 0, trits: 0, mismatches: 0, detail: "")
-    if isVerified {
-      let request = VerifyRequest(quantizer: request.quantizer, depth: .audit)
-      let result = try VerifyWorkflow(
-        source: source.source, converted: other.source, request: request, work: work
-      ).run()
-      let ternary = result.tensors.filter(\.isTernary)
-      let wrong = result.tensors.first { $0.outcome == .differs }
-      proof.holds = result.passed
-      proof.tensors = ternary.count
-      proof.trits = ternary.reduce(0) { $0 + $1.shape.elementCount }
-      proof.mismatches = ternary.reduce(0) { $0 + $1.mismatches }
-      // A tensor whose trits are equal and that differs all the same has another scale.
-      proof.scalesAgree = ternary.allSatisfy { $0.mismatches > 0 || $0.outcome != .differs }
-      proof.firstTensor = wrong?.name
-      proof.parts = result.parts
-      proof.detail =
-        result.structure.first ?? wrong?.detail ?? result.firstProblem
-        ?? "equal under \(result.quantizer); \(result.parts.verdict)"
+    do {
+      return try isVerified ? verified(source, other, unproved) : compared(left, right, unproved)
+    } catch let error as any DiagnosticError where error.category == .malformedInput {
+      // One model that cannot be read leaves what the others are to each other.
+      var proof = unproved
+      proof.isCompared = false
+      proof.firstTensor = error.location.tensor
+      proof.detail = "not compared: \(error.placedSummary)"
       return proof
     }
+  }
+
+  private func verified(_ source: Model, _ other: Model, _ unproved: FamilyProof) throws -> FamilyProof {
+    var proof = unproved
+    let request = VerifyRequest(quantizer: request.quantizer, depth: .audit)
+    let result = try VerifyWorkflow(
+      source: source.source, converted: other.source, request: request, work: work
+    ).run()
+    let ternary = result.tensors.filter(\.isTernary)
+    let wrong = result.tensors.first { $0.outcome == .differs }
+    proof.holds = result.passed
+    proof.tensors = ternary.count
+    proof.trits = ternary.reduce(0) { $0 + $1.shape.elementCount }
+    proof.mismatches = ternary.reduce(0) { $0 + $1.mismatches }
+    // A tensor whose trits are equal and that differs all the same has another scale.
+    proof.scalesAgree = ternary.allSatisfy { $0.mismatches > 0 || $0.outcome != .differs }
+    proof.firstTensor = wrong?.name
+    proof.parts = result.parts
+    proof.detail =
+      result.structure.first ?? wrong?.detail ?? result.firstProblem
+      ?? "equal under \(result.quantizer); \(result.parts.verdict)"
+    return proof
+  }
+
+  private func compared(_ left: Model, _ right: Model, _ unproved: FamilyProof) throws -> FamilyProof {
+    var proof = unproved
     let result = try CompareWorkflow(first: left.source, second: right.source, work: work).run()
     let ternary = result.tensors.filter(\.isTernary)
     let wrong = result.tensors.first { $0.outcome == .different }

@@ -1,6 +1,10 @@
-// Tritsmith: the text gap reports use when none is given.
+// Tritsmith: the text that models are run on when none is given.
 
 extension GapRequest {
+  /// Its first two verses, for what keeps every logit: a small context holds them.
+  public static let sampleOpening = sampleText.split(separator: "\n", omittingEmptySubsequences: false).prefix(4)
+    .joined(separator: "\n")
+
   /// The Book of Ruth, King James Version: the text is in the public domain.
   ///
   /// It is the text the shipped checkpoints were held out from, so that their reports compare with

@@ -47,17 +47,25 @@ extension InspectResult {
       facts.append(ReportFact("Assumed", .text(assumed.joined(separator: ", ")), note: "the files do not say it"))
     }
     if let loading { facts.append(loading) }
-    facts.append(ReportFact("Next", .text(nextCommand), key: "next"))
+    facts.append(ReportFact("Next", .text(next), key: "next"))
     return facts
   }
 
   /// Keys of facts that are shown by default.
   var overviewKeys: Set<String> {
-    var keys: Set = ["format", "class", "kind_evidence_1", "linear_class", "block_size"]
+    var keys: Set = ["format", "class", "block_size"]
     keys.formUnion(overview.facts.map(\.key))
+    if !isObvious { keys.insert("kind_evidence_1") }
     if chatTemplate != nil { keys.insert("chat_template") }
     if !manifest.scaleFinding.evidence.isEmpty { keys.insert("convention") }
     return keys
+  }
+
+  /// Whether the headline alone says what kind of model this is.
+  private var isObvious: Bool {
+    if vocabularyAlone != nil { return true }
+    let projections = zip(manifest.tensors, survey.roles).filter { $1.isProjection && $0.shape.isMatrix }
+    return survey.kind == .packed && projections.allSatisfy { $0.0.encoding.isTernary }
   }
 
   /// Tokens of a file that holds a vocabulary and no tensor; nil for all others.
@@ -68,9 +76,11 @@ extension InspectResult {
   private var shape: String? {
     guard let model = (try? survey.description.get()) ?? survey.structure else { return nil }
     let shared = model.attention.keyValueHeads
-    let heads = "\(model.attention.heads) heads" + (shared == model.attention.heads ? "" : ", \(shared) key heads")
-    return "\(model.layers) layers × \(model.hiddenSize) wide, feed-forward \(model.intermediateSize), \(heads), "
-      + "context \(NumberText.grouped(model.contextLength)), vocabulary \(NumberText.grouped(model.vocabularySize))"
+    let heads =
+      "\(plural(model.attention.heads, "head"))"
+      + (shared == model.attention.heads ? "" : ", \(plural(shared, "key head"))")
+    return "\(plural(model.layers, "layer")) × \(model.hiddenSize) wide, feed-forward \(model.intermediateSize), "
+      + "\(heads), context \(NumberText.grouped(model.contextLength)), vocabulary \(NumberText.grouped(model.vocabularySize))"
   }
 
   private var tokenizer: String? {
@@ -83,20 +93,52 @@ extension InspectResult {
     return ["tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt"].first(where: names.contains)
   }
 
+  /// What takes room, by what it is for.
+  private static let largeRoles: [(name: String, matches: @Sendable (TensorRole) -> Bool)] = [
+    ("projections", { $0.isProjection }), ("embeddings", { $0 == .embedding }), ("head", { $0 == .outputHead }),
+  ]
+
+  /// What each large role gives; roles that follow each other and give the same are named together.
+  private func byRole(_ told: ([TensorDescriptor]) -> String?) -> [(roles: String, text: String)] {
+    var groups: [(roles: [String], text: String)] = []
+    for role in InspectResult.largeRoles {
+      let tensors = zip(manifest.tensors, survey.roles).filter { role.matches($1) && $0.shape.isMatrix }.map(\.0)
+      guard !tensors.isEmpty, let text = told(tensors) else { continue }
+      if groups.last?.text == text {
+        groups[groups.count - 1].roles.append(role.name)
+      } else {
+        groups.append(([role.name], text))
+      }
+    }
+    return groups.map { group in
+      let first = group.roles.dropLast().joined(separator: ", ")
+      return (first + (first.isEmpty ? "" : " and ") + (group.roles.last ?? ""), group.text)
+    }
+  }
+
   /// Stored bits per weight of what takes room, and of all.
   private var bitsByRole: String {
-    let roles: [(name: String, matches: (TensorRole) -> Bool)] = [
-      ("in projections", \.isProjection), ("in embeddings", { $0 == .embedding }),
-      ("in the head", { $0 == .outputHead }),
-    ]
-    let parts = roles.compactMap { role -> String? in
-      let tensors = zip(manifest.tensors, survey.roles).filter { role.matches($1) }.map(\.0)
+    let parts = byRole { tensors in
       let count = tensors.reduce(0.0) { $0 + Double($1.shape.elementCount) }
       guard count > 0 else { return nil }
-      let bytes = tensors.reduce(0.0) { $0 + Double($1.storedBytes) }
-      return "\(NumberText.fixed(8 * bytes / count, digits: 2)) \(role.name)"
+      return NumberText.fixed(8 * tensors.reduce(0.0) { $0 + Double($1.storedBytes) } / count, digits: 2)
     }
-    return (parts + ["\(NumberText.fixed(bitsPerWeight, digits: 2)) in all"]).joined(separator: ", ")
+    let all = NumberText.fixed(bitsPerWeight, digits: 2)
+    let told = parts.count == 1 && parts[0].text == all ? [] : parts.map { "\($0.text) in \($0.roles)" }
+    return (told + [all + " in all"]).joined(separator: ", ")
+  }
+
+  /// Types and layouts of what takes room: "TQ2_0; embeddings and head BF16".
+  var typesByRole: String? {
+    func types(_ tensors: [TensorDescriptor]) -> String? {
+      var names: [String] = []
+      for tensor in tensors where !names.contains(tensor.encoding.name) { names.append(tensor.encoding.name) }
+      return names.isEmpty ? nil : names.joined(separator: ", ")
+    }
+    let parts = byRole(types)
+    // Where no role is known by name, all matrices tell.
+    guard parts.count > 1 else { return parts.first?.text ?? types(manifest.tensors.filter(\.shape.isMatrix)) }
+    return parts.map { $0.roles.hasPrefix("projections") ? $0.text : "\($0.roles) \($0.text)" }.joined(separator: "; ")
   }
 
   // MARK: - Programs
@@ -144,8 +186,50 @@ extension InspectResult {
 
   // MARK: - What to do
 
-  private var nextCommand: String {
-    let path = InspectResult.shellWord(manifest.path)
+  /// What to do next: a command that works.
+  private var next: String {
+    if part != nil, manifest.path.hasSuffix(InspectResult.shardEnding) {
+      return "tritsmith inspect \(InspectResult.shellWord(FileSystem.parent(of: manifest.path)))"
+    }
+    let path = InspectResult.shellWord(place)
+    if case .failure(let error) = survey.description {
+      switch error.kind {
+      // No verb converts or runs it; check says why, and what would help.
+      case .noArchitecture, .unknownArchitecture: return "tritsmith check \(path)"
+      default: break
+      }
+    }
+    if survey.kind == .latent, let size = likelyGroup {
+      return "tritsmith convert \(path) model.gguf --layout Q2_0 --quantizer absmean-group\(size)"
+    }
+    return nextCommand(path)
+  }
+
+  private static let shardEnding = ".safetensors"
+
+  /// Which part of a model a lone file is; nil for a whole one.
+  var part: NumberedPart? {
+    guard manifest.format == SafetensorsFormat.id, manifest.files.count == 1, let file = manifest.files.first else {
+      return nil
+    }
+    let part = NumberedPart(FileSystem.name(of: file.path), ending: InspectResult.shardEnding)
+    return part.flatMap { $0.count > 1 ? $0 : nil }
+  }
+
+  /// The path that opens the model again: a folder with other models beside is told by its configuration.
+  private var place: String {
+    guard (try? ModelPlace.resolved(manifest.path)) == nil else { return manifest.path }
+    return FileSystem.join(manifest.path, "config.json")
+  }
+
+  /// Weights with one scale, where latents of the class are usually trained so; nil where rows do not hold them.
+  private var likelyGroup: Int? {
+    guard survey.architecture?.defaults.packedProjections == .linear, survey.quantization == nil else { return nil }
+    let projections = zip(manifest.tensors, survey.roles).filter { $1.isProjection && $0.shape.isMatrix }
+    return [128, 64].first { size in projections.allSatisfy { $0.0.shape.columns % size == 0 } }
+  }
+
+  private func nextCommand(_ path: String) -> String {
     if vocabularyAlone != nil { return "tritsmith tokenize \(path) --text \"In the beginning\"" }
     let (check, run) = ("tritsmith check \(path)", "tritsmith run \(path) --prompt \"In the beginning\"")
     if case .failure(let error) = survey.description, error.kind != .noConfiguration, !error.isNotUnderstood {
@@ -169,7 +253,11 @@ extension InspectResult {
   /// An output with room for the scales: the first GGUF layout that has it and whose blocks the rows fill, or TritPack,
   /// which takes all.
   private var groupedOutput: String {
-    guard let type = ScaleRoom(manifest, survey, isRotated: isRotated).types.first else { return "OUTPUT.tritpack" }
+    let types = ScaleRoom(manifest, survey, isRotated: isRotated).types
+    // A form that some program loads goes before a smaller one that none does.
+    let family = survey.architecture?.className ?? ""
+    let loaded = types.first { RuntimeTable.known(family, .gguf($0)).contains { $0.outcome == .loads } }
+    guard let type = loaded ?? types.first else { return "OUTPUT.tritpack" }
     return "model.gguf" + (type == GGUFOptions().weights ? "" : " --layout \(type.rawValue)")
   }
 

@@ -77,7 +77,8 @@ extension InspectResult {
     let points = (hasEvidence ? survey.evidence + [conventionPoint].compactMap { $0 } : []) + odd
     return ReportVerdict(
       odd.isEmpty ? .info : .warning,
-      "\(kind)\(rotation == nil ? "" : " whose weights are rotated"): \(parameters) parameters in "
+      (part.map { "Shard \($0.number) of \($0.count), without the others. " } ?? "")
+        + "\(kind)\(rotation == nil ? "" : " whose weights are rotated"): \(parameters) parameters in "
         + "\(NumberText.bytes(fileBytes)), \(bits) bits per weight.", points: points)
   }
 

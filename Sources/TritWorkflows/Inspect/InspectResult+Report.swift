@@ -44,7 +44,7 @@ extension InspectResult {
       key: "model",
       [
         ReportFact("Path", .text(manifest.path)),
-        ReportFact("Format", .text(manifest.format.rawValue)),
+        ReportFact("Format", .text(manifest.format.rawValue), note: typesByRole),
         ReportFact("Kind", .text(survey.kind.rawValue), note: survey.kind.phrase),
       ])
     for (index, evidence) in survey.evidence.enumerated() {
@@ -165,7 +165,7 @@ extension InspectResult {
       if let scale = tensor.scale, scale.granularity == .tensor { members[key]?.scales.append(Double(scale.stored[0])) }
     }
     var table = ReportTable(
-      key: "alike", title: "Tensors, those of all layers together",
+      key: "alike", title: "Kinds of tensors",
       columns: [
         ReportColumn("name", "Tensor"), ReportColumn("count", "Count", kind: .integer), ReportColumn("shape", "Shape"),
         ReportColumn("encoding", "Encoding"), ReportColumn("bytes", "Bytes", kind: .bytes),

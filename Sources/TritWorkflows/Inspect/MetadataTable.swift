@@ -52,6 +52,12 @@ public struct MetadataLookup: Sendable {
     public var path: String
     public var entries: [MetadataEntry]
 
+    /// The value of one key alone, for another program; of several keys a line each.
+    public var text: String {
+      guard entries.count != 1 else { return entries[0].value.text(limit: .max) + "\n" }
+      return entries.map { $0.key + ": " + $0.value.text(limit: .max) + "\n" }.joined()
+    }
+
     /// The report of `tritsmith inspect --metadata`, schema `tritsmith.metadata` 2.
     public var report: ReportDocument {
       var report = ReportDocument(

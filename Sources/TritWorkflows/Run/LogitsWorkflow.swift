@@ -7,7 +7,7 @@ import TritModel
 /// Which logits to write where.
 public struct LogitsRequest: Sendable {
   public var path: String
-  /// Nothing means a built-in text.
+  /// Nothing means `GapRequest.sampleOpening`.
   public var inputs: [TokenInput]
   /// A `.safetensors` file.
   public var output: String
@@ -60,7 +60,7 @@ public struct LogitsWorkflow: Sendable {
   public func run() throws -> LogitsResult {
     let start = Platform.monotonicSeconds
     let runnable = try RunnableModel(request.path, request.options, engine: request.options.engine())
-    let inputs = request.inputs.isEmpty ? [TokenInput.text(ValidateRequest.sampleText)] : request.inputs
+    let inputs = request.inputs.isEmpty ? [TokenInput.text(GapRequest.sampleOpening)] : request.inputs
     let prompts = try TokenInput.prompts(inputs, of: runnable.source)
     for ids in prompts { try runnable.check(ids) }
     let vocabulary = runnable.model.configuration.vocabularySize

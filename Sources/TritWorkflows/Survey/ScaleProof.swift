@@ -162,7 +162,7 @@ public struct ScaleProof: Sendable {
     let hasTokenizer = source.manifest.tokenizerFile != nil
     var ids: [Int]
     if hasTokenizer {
-      ids = try Tokenizer(of: source).prompt(ValidateRequest.sampleText)
+      ids = try Tokenizer(of: source).prompt(GapRequest.sampleOpening)
     } else {
       ids = Array(0..<vocabulary)
     }

@@ -11,7 +11,7 @@ public struct ValidateRequest: Sendable {
   public var path: String
   /// A model, or a file of reference logits: P.
   public var reference: String
-  /// Nothing means the prompts of the reference file, or a built-in text.
+  /// Nothing means the prompts of the reference file, or `GapRequest.sampleOpening`.
   public var inputs: [TokenInput] = []
   public var gates = ValidationGates()
   /// Files of hidden states beside a file of logits, `hidden_prompt<i>.safetensors` each.
@@ -32,17 +32,6 @@ public struct ValidateRequest: Sendable {
     self.path = path
     self.reference = reference
   }
-
-  /// What models are run on when nothing is given: ordinary prose, a list and some code.
-  public static let sampleText = """
-    In the beginning was the Word. The children of the city came down to the river in the morning, and they said one \
-    to another: let us build a bridge, that we may go over to the other side.
-
-    1. Measure twice; cut once.
-    2. Numbers: 3.14159, 2026, -7.
-
-    for (i = 0; i < n; i++) { sum += a[i]; }
-    """
 }
 
 /// Runs a model in lock-step with another one, or along a file of reference logits.
@@ -176,7 +165,7 @@ public struct ValidateWorkflow: Sendable {
 
   // MARK: - Against a file
 
-  private func counted(_ prompts: [[Int]]) -> String { "\(prompts.count) prompt\(prompts.count == 1 ? "" : "s")" }
+  private func counted(_ prompts: [[Int]]) -> String { plural(prompts.count, "prompt") }
 
   private func check(_ reference: ReferenceLogits, beside model: RunnableModel) throws {
     let path = reference.source.manifest.path
@@ -238,7 +227,7 @@ public struct ValidateWorkflow: Sendable {
     guard p.layers == q.layers else {
       throw RunError(.layerMismatch(expected: p.layers, found: q.layers), file: model.path)
     }
-    let inputs = request.inputs.isEmpty ? [TokenInput.text(ValidateRequest.sampleText)] : request.inputs
+    let inputs = request.inputs.isEmpty ? [TokenInput.text(GapRequest.sampleOpening)] : request.inputs
     let prompts = try TokenInput.prompts(inputs, of: model.source)
     for ids in prompts {
       try model.check(ids)

@@ -19,7 +19,7 @@ extension VerifyResult {
         ReportFact("Tensors", .integer(tensors.count)),
         ReportFact("Ternary tensors", .integer(ternary.count)),
         ReportFact("Trits", .integer(ternary.reduce(0) { $0 + $1.shape.elementCount })),
-        ReportFact("Trits that differ", .integer(tensors.reduce(0) { $0 + $1.mismatches })),
+        tritsThatDiffer(ternary),
         ReportFact("Code stream", .optional(modelHash?.description), kind: .hash),
       ])
     let rounding = self.rounding
@@ -105,6 +105,14 @@ extension VerifyResult {
       ReportFact("Cosine", .optional(error.cosine)),
       ReportFact("SQNR", .optional(error.sqnr), key: "sqnr_db", kind: .decimal(digits: 2), note: "dB"),
     ]
+  }
+
+  /// No count where no trit was compared: 0 would say that all are right.
+  private func tritsThatDiffer(_ ternary: [TensorVerification]) -> ReportFact {
+    let count = tensors.reduce(0) { $0 + $1.mismatches }
+    let isCompared = count > 0 || ternary.isEmpty || ternary.contains { $0.outcome != .differs || $0.foundScale != nil }
+    return ReportFact(
+      "Trits that differ", isCompared ? .integer(count) : .missing, note: isCompared ? nil : "none could be compared")
   }
 
   private var table: ReportTable {

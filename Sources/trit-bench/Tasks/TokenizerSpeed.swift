@@ -12,13 +12,13 @@ struct TokenizerSpeed: ParsableCommand {
     commandName: "tokenizer",
     abstract: "Time encoding and decoding of a text on one thread.",
     discussion: "Tests/Interop/bench_tokenizer.py runs this beside the tokenizers package on the same text.",
-    examples: [.init("trit-bench tokenizer ./bitnet --text 1mb.txt", "MB/s of text and back.")])
+    examples: [.init("trit-bench tokenizer ./bitnet --text-file 1mb.txt", "MB/s of text and back.")])
 
   @Argument(help: "The model whose tokenizer to use.", completion: .file())
   var model: String
 
   @Option(help: ArgumentHelp("A file of UTF-8 text.", valueName: "file"), completion: .file())
-  var text: String
+  var textFile: String
 
   @Option(help: ArgumentHelp("Measured runs of each.", valueName: "count"))
   var runs = 7
@@ -28,7 +28,7 @@ struct TokenizerSpeed: ParsableCommand {
 
   func run() throws {
     let source = try ModelOpener.open(model, hasCompanions: true)
-    let bytes = try InputFile(path: text, mode: .buffered).contents(limit: 1 << 30)
+    let bytes = try InputFile(path: textFile, mode: .buffered).contents(limit: 1 << 30)
     var timings: [Timing] = []
     timings.append(try Timing("load", bytes: 0, runs: runs) { _ = try Tokenizer(of: source) })
     let tokenizer = try Tokenizer(of: source)

@@ -16,9 +16,9 @@ struct Apply: ParsableCommand {
       byte.
       """,
     examples: [
-      .init("tritsmith apply ./falcon-e-1b my-fine-tune.tritdiff -o ./my-fine-tune", "The fine-tune as it was."),
+      .init("tritsmith apply ./falcon-e-1b tune.tritdiff -o ./tune", "The fine-tune as it was."),
       .init(
-        "tritsmith apply ./falcon-e-1b my-fine-tune.tritdiff -o my-fine-tune.gguf --to gguf", "For llama.cpp at once."),
+        "tritsmith apply ./falcon-e-1b tune.tritdiff -o tune.gguf --to gguf", "For llama.cpp at once."),
     ], group: "Share")
 
   @Argument(help: "The model the patch was made for.", completion: .file())
@@ -43,6 +43,10 @@ struct Apply: ParsableCommand {
 
   @OptionGroup(title: "Output") var printing: OutputOptions
   @OptionGroup(title: "Machine") var machine: MachineOptions
+
+  func validate() throws {
+    if let to { try to.target.checkName(output, asked: "--to \(to.argumentDescription)") }
+  }
 
   func run() throws {
     try reporting {

@@ -17,66 +17,6 @@ enum Arithmetic: String, CaseIterable, ExpressibleByArgument {
   var quantizer: QuantizerID { QuantizerID(rawValue: "absmean-" + rawValue) }
 }
 
-/// How TritPack and GGUF store trits.
-enum CodeLayout: String, CaseIterable, ExpressibleByArgument {
-  case base3
-  case twoBit = "two-bit"
-  case tq1 = "TQ1_0"
-  case tq2 = "TQ2_0"
-  case q2 = "Q2_0"
-  case pq2 = "PQ2_0"
-  case ptq1 = "PTQ1_0"
-  case i2s = "I2_S"
-  case bf16 = "BF16"
-  case f16 = "F16"
-  case f32 = "F32"
-
-  /// What GGUF calls it; nil for TritPack's own.
-  var gguf: GGUFWeightType? { GGUFWeightType(rawValue: rawValue) }
-
-  /// What can be said in place of a target: `--to tq2_0`. A type of ordinary numbers may be that of other targets.
-  static let targets = allCases.filter { ![.bf16, .f16, .f32].contains($0) }
-}
-
-/// What `--to` says: a target, or a layout that only one target has.
-struct TargetName: ExpressibleByArgument, Equatable {
-  var target: ConversionTarget
-  var layout: CodeLayout?
-
-  init(_ target: ConversionTarget, _ layout: CodeLayout? = nil) {
-    (self.target, self.layout) = (target, layout)
-  }
-
-  init?(argument: String) {
-    if let target = ConversionTarget(argument: argument) {
-      self.init(target)
-    } else if let layout = CodeLayout(argument: argument), CodeLayout.targets.contains(layout) {
-      self.init(layout.gguf == nil ? .tritpack : .gguf, layout)
-    } else {
-      return nil
-    }
-  }
-
-  /// The target whose files have such a name.
-  init?(output: String) {
-    let name = output.lowercased()
-    if name.hasSuffix(".gguf") {
-      self.init(.gguf)
-    } else if name.hasSuffix(".tritpack") {
-      self.init(.tritpack)
-    } else {
-      return nil
-    }
-  }
-
-  var argumentDescription: String { layout?.rawValue ?? target.rawValue }
-  static var valueName: String? { "format" }
-  static var allowedArguments: [String] {
-    ConversionTarget.allowedArguments + CodeLayout.targets.filter { $0.gguf != nil }.map(\.rawValue)
-  }
-  static var argumentExpectation: String { "one of " + allowedArguments.joined(separator: ", ") }
-}
-
 extension GGUFEmbeddingType: ExpressibleByArgument {
   public static var valueName: String? { "type" }
 }
@@ -287,7 +227,10 @@ struct Convert: ParsableCommand {
         throw ValidationError("--recipe \(recipe.rawValue) decides which tensors are quantized; use --to instead")
       }
     }
-    try validateName()
+    if let target, let output {
+      let asked = recipe.map { "--recipe \($0.rawValue)" } ?? "--to \(format?.argumentDescription ?? target.rawValue)"
+      try target.checkName(output, asked: asked)
+    }
     try validateGGUF()
     if denseType != nil, target != .dense || recipe != nil {
       throw ValidationError("--dense-type goes with --to dense")
@@ -358,17 +301,6 @@ struct Convert: ParsableCommand {
     }
   }
 
-  /// A folder called m.gguf, or a TritPack file called so, would be taken for what its name says.
-  private func validateName() throws {
-    guard let target, let output else { return }
-    let isOneFile = target == .gguf || target == .tritpack
-    let isSafetensors = output.lowercased().hasSuffix(".safetensors")
-    guard TargetName(output: output).map({ $0.target != target }) ?? (isSafetensors && isOneFile) else { return }
-    let asked = recipe.map { "--recipe \($0.rawValue)" } ?? "--to \(format?.argumentDescription ?? target.rawValue)"
-    let form = isOneFile ? "a \(target == .gguf ? "GGUF" : "TritPack") file" : "a folder or a .safetensors file"
-    throw ValidationError("\(asked) writes \(form), and '\(output)' is the name of something else; choose another name")
-  }
-
   private func validateGGUF() throws {
     if let layout, let named = format?.layout, named != layout {
       throw ValidationError("--to \(named.rawValue) and --layout \(layout.rawValue) are two layouts")
@@ -423,13 +355,14 @@ struct Convert: ParsableCommand {
         let workflow = RetagWorkflow(
           input: try machine.model(input ?? ""), output: output ?? "", open: machine.open(), replaces: force,
           work: try machine.work())
-        return printing.print(try workflow.run().report)
+        return printing.print(try workflow.run().report, quietly: machine.quiet)
       }
       if let path = shards.plan, shards.carriesOut { return try carryOut(path) }
       guard let target else { throw ValidationError("say what to write: --to <format>") }
       let work = try machine.work()
       if let path = shards.plan {
-        printing.print(try ShardPlan.make(try request(target), at: path, work: work).report())
+        printing.print(
+          try ShardPlan.make(try request(target), at: path, work: work).report(), quietly: machine.quiet)
         return
       }
       if resume {
@@ -440,8 +373,9 @@ struct Convert: ParsableCommand {
       if dryRun {
         // A plan that could not be carried out is no plan.
         try workflow.checkPlace()
-        printing.print(try workflow.plan().report)
-        return
+        let plan = try workflow.plan()
+        if machine.quiet, printing.format == .table { return warn(plan) }
+        return printing.print(plan.report)
       }
       let result = try saving(workflow.request.input) {
         if let certificate {
@@ -459,8 +393,8 @@ struct Convert: ParsableCommand {
   /// - Parameter later: warnings that were not said before the work began.
   private func show(_ line: String, _ report: ReportDocument, later: [String]) {
     guard printing.format == .table else { return printing.print(report) }
-    guard !machine.quiet else { return }
     for warning in later { StandardError.warn(warning) }
+    guard !machine.quiet else { return }
     guard printing.all else { return StandardOutput.shared.write(line) }
     var report = report
     // They were said before.
@@ -481,7 +415,6 @@ struct Convert: ParsableCommand {
   }
 
   private func warn(_ plan: ConversionPlan) {
-    guard !machine.quiet else { return }
     for warning in plan.warnings { StandardError.warn(warning) }
   }
 }

@@ -92,7 +92,7 @@ struct Gap: ParsableCommand {
   @OptionGroup(title: "Running") var running: RunningOptions
 
   func validate() throws {
-    let hasText = text.text ?? text.textFile != nil
+    let hasText = text.isGiven
     guard [hasText, idsFile != nil, chat.messages != nil].count(where: { $0 }) < 2 else {
       throw ValidationError("give one of a text, --ids-file and --messages")
     }
@@ -110,7 +110,7 @@ struct Gap: ParsableCommand {
 
   func run() throws {
     var request = GapRequest(reference: reference, candidate: candidate)
-    if let input = text.input(quiet: running.quiet) {
+    if let input = text.input {
       request.text =
         switch input {
         case _ where chat.chat: .chat(input)
@@ -144,7 +144,7 @@ struct Gap: ParsableCommand {
       request.reference = try running.model(reference)
       request.candidate = try running.model(candidate)
       let file = try page.prepare(
-        reading: [request.reference, request.candidate, text.textFile, idsFile, chat.messagesFile])
+        reading: [request.reference, request.candidate, text.path, idsFile, chat.messagesFile])
       let result = try GapWorkflow(request, work: work).run()
       try page.finish(
         file, page: result.page(timings: timings), printing: printing, result.report, quietly: running.quiet)

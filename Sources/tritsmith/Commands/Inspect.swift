@@ -21,7 +21,7 @@ struct Inspect: ParsableCommand {
       .init("tritsmith inspect ./falcon-e-1b --html report.html", "A page with plots of the weights; reads them all."),
       .init("tritsmith inspect model.tritpack --stats --tensor '*q_proj*' --format csv", "Statistics of some tensors."),
       .init(
-        "tritsmith inspect model.gguf --tensor blk.0.attn_q.weight --raw q.f32 --format json",
+        "tritsmith inspect m.gguf --tensor blk.0.attn_q.weight --raw q --format json",
         "The weights of one tensor in a file; their type and shape in JSON."),
     ], group: "Look")
 
@@ -57,7 +57,7 @@ struct Inspect: ParsableCommand {
 
   @Option(
     name: .customLong("metadata"),
-    help: ArgumentHelp("Print these metadata keys whole, and nothing else.", valueName: "key"))
+    help: ArgumentHelp("Print the value of this metadata key, and nothing else.", valueName: "key"))
   var metadata: [String] = []
 
   @OptionGroup(title: "Output") var output: OutputOptions
@@ -97,12 +97,19 @@ struct Inspect: ParsableCommand {
       }
       if !metadata.isEmpty {
         let lookup = MetadataLookup(path: path, keys: metadata.map { Glob($0) }, open: request.open)
-        output.print(try lookup.run().report)
+        let found = try lookup.run()
+        if output.format == .table {
+          StandardOutput.shared.write(Terminal.shown(found.text))
+        } else {
+          output.print(found.report)
+        }
         return true
       }
       let file = try page.prepare(reading: [path, sibling])
       let result = try InspectWorkflow(request, work: machine.work()).run()
-      try page.finish(file, page: result.page, printing: output, result.report)
+      // Who asks for a page and for quiet has what was asked for.
+      try page.finish(
+        file, page: result.page, printing: output, result.report, quietly: machine.quiet && page.isWanted)
       return result.hasProvenScale
     }
     if proof(sibling).isAsked, !isProven { throw ExitRequest(.checkFailed) }

@@ -19,7 +19,7 @@ struct Logits: ParsableCommand {
   @Argument(help: "The model to run.", completion: .file())
   var model: String
 
-  @OptionGroup(title: "Prompts (default: a built-in text)") var prompts: PromptOptions
+  @OptionGroup(title: "Prompts (default: the beginning of the Book of Ruth)") var prompts: PromptOptions
 
   @Option(
     name: [.long, .customShort("o")], help: ArgumentHelp("The file to write.", valueName: "file"),

@@ -55,7 +55,7 @@ struct PerplexityCommand: ParsableCommand {
   }
 
   func run() throws {
-    var request = PerplexityRequest(path: model, text.input(quiet: running.quiet) ?? .sample)
+    var request = PerplexityRequest(path: model, text.input ?? .sample)
     request.scoring =
       switch scoring {
       case .chunked: .chunked(window: context ?? 256)
@@ -64,7 +64,10 @@ struct PerplexityCommand: ParsableCommand {
     request.options = running.measuring(mode)
     try reporting {
       request.path = try running.model(model)
-      printing.print(try PerplexityWorkflow(request, progress: running.progress).run().report)
+      let result = try PerplexityWorkflow(request, progress: running.progress).run()
+      guard running.quiet, printing.format == .table else { return printing.print(result.report) }
+      for warning in result.run.warnings { StandardError.warn(warning) }
+      StandardOutput.shared.write("\(result.perplexity.perplexity)\n")
     }
   }
 }

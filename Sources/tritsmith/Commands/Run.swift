@@ -27,8 +27,7 @@ struct Run: ParsableCommand {
   @Argument(help: ArgumentHelp("The text to continue; '-' is standard input.", valueName: "text"))
   var text: String?
 
-  @Option(help: ArgumentHelp("The text to continue, as an option.", valueName: "text"))
-  var prompt: String?
+  @OptionGroup var prompt: TextOptions
 
   @OptionGroup var chat: ChatOptions
 
@@ -54,9 +53,11 @@ struct Run: ParsableCommand {
   @OptionGroup(title: "Running") var running: RunningOptions
 
   func validate() throws {
-    let given = try atMostOne(["a text": text, "--prompt": prompt, "--messages": chat.messages])
+    let given = try atMostOne([
+      "a text": text, "--text": prompt.text, "--text-file": prompt.path, "--messages": chat.messages,
+    ])
     guard given != nil || chat.chat else {
-      throw ValidationError("give a text, --prompt or --messages; --chat alone converses")
+      throw ValidationError("give a text, --text-file or --messages; --chat alone converses")
     }
     if given == nil, printing.format != .table {
       throw ValidationError("a conversation is text: give a prompt with --format")
@@ -84,10 +85,10 @@ struct Run: ParsableCommand {
       }
       let result = try GenerateWorkflow(request).run(emit: show)
       endText()
-      guard !running.quiet else { return }
       for warning in result.run.warnings { StandardError.warn(warning) }
-      if let template = result.chatTemplate, !result.isChat, !raw { StandardError.write(remark(on: template) + "\n") }
-      StandardError.write(summary([result]) + "\n")
+      guard !running.quiet else { return }
+      if let template = result.chatTemplate, !result.isChat, !raw { StandardError.explain(remark(on: template) + "\n") }
+      StandardError.explain(summary([result]) + "\n")
     }
   }
 
@@ -121,7 +122,7 @@ struct Run: ParsableCommand {
       guard line.contains(where: { !$0.isWhitespace }) else { continue }
       let result = try conversation.answer(line, emit: show)
       endText()
-      if !running.quiet, results.isEmpty { for warning in result.run.warnings { StandardError.warn(warning) } }
+      if results.isEmpty { for warning in result.run.warnings { StandardError.warn(warning) } }
       if !running.quiet, result.stop == .maximumTokens || result.stop == .context {
         StandardError.write("the answer was cut: \(result.stop.rawValue)\n")
       }
@@ -129,7 +130,7 @@ struct Run: ParsableCommand {
       if StandardOutput.shared.hasFailed { break }
     }
     if asks { StandardError.write("\n") }
-    if !running.quiet, !results.isEmpty { StandardError.write(summary(results) + "\n") }
+    if !running.quiet, !results.isEmpty { StandardError.explain(summary(results) + "\n") }
   }
 
   private func show(_ piece: String) -> Bool {
@@ -164,7 +165,6 @@ struct Run: ParsableCommand {
 
   /// nil when none is given.
   private func promptText() throws -> String? {
-    guard let given = text ?? prompt, given == "-" else { return text ?? prompt }
-    return try TextInput.file("-").text()
+    try (text.map(TextInput.given) ?? prompt.input)?.text()
   }
 }

@@ -153,36 +153,6 @@ enum NamedModel {
   }
 }
 
-/// A text to be scored. The words mean the same in every command.
-struct TextOptions: ParsableArguments {
-  @Option(help: ArgumentHelp("A text; by default the Book of Ruth.", valueName: "text"))
-  var text: String?
-
-  @Option(
-    help: ArgumentHelp("A file of UTF-8 text; '-' is standard input.", valueName: "file", takesStream: true),
-    completion: .file())
-  var textFile: String?
-
-  func validate() throws {
-    if text != nil, textFile != nil { throw ValidationError("give --text or --text-file, not both") }
-    // A mistyped name must not be scored as if it were the text.
-    guard let text, FileSystem.kind(of: text) != .file, text.utf8.count < 4096,
-      !text.contains(where: \.isWhitespace), text.contains("/") || text.hasSuffix(".txt")
-    else { return }
-    throw ValidationError("--text is a text, and '\(printable(text))' looks like a file; name it with --text-file")
-  }
-
-  /// What was given; nil when nothing was.
-  func input(quiet: Bool) -> TextInput? {
-    if let textFile { return .file(textFile) }
-    guard let text else { return nil }
-    // Earlier versions took a file here.
-    guard FileSystem.kind(of: text) == .file else { return .text(text) }
-    if !quiet { StandardError.warn("'\(printable(text))' is read as a file; --text-file says so") }
-    return .file(text)
-  }
-}
-
 /// A page with plots beside the printed result.
 struct PageOptions: ParsableArguments {
   @Option(

@@ -20,16 +20,7 @@ struct Tokenize: ParsableCommand {
   @Argument(help: "The model with the tokenizer.", completion: .file())
   var model: String
 
-  @Option(help: ArgumentHelp("Text to encode.", valueName: "text"))
-  var text: String?
-
-  @Option(
-    help: ArgumentHelp("A file of UTF-8 text to encode; '-' is standard input.", valueName: "file", takesStream: true),
-    completion: .file())
-  var textFile: String?
-
-  @Option(help: ArgumentHelp("An earlier name of --text-file.", valueName: "file", visibility: .hidden))
-  var file: String?
+  @OptionGroup var text: TextOptions
 
   @Option(help: ArgumentHelp("Token ids to decode, with spaces or commas between.", valueName: "ids"))
   var ids: String?
@@ -52,27 +43,21 @@ struct Tokenize: ParsableCommand {
 
   func validate() throws {
     let given = try atMostOne([
-      "--text": text, "--text-file": textFile, "--file": file, "--ids": ids, "--messages": chat.messages,
+      "--text": text.text, "--text-file": text.path, "--ids": ids, "--messages": chat.messages,
     ])
     guard given != nil else { throw ValidationError("give one of --text, --text-file, --ids and --messages") }
     try chat.check(hasText: ids == nil)
   }
 
   func run() throws {
-    if file != nil { StandardError.warn("--file is called --text-file now") }
     try reporting {
-      let path = textFile ?? file
       let input: TokenizeRequest.Input =
         if case .messages(let bytes, let file) = try chat.conversations().first {
           .messages(bytes, file: file)
         } else if let ids {
           .ids(ids)
-        } else if chat.chat {
-          .chat(path.map { .file($0) } ?? .text(text ?? ""))
-        } else if let path {
-          .file(path)
         } else {
-          .text(text ?? "")
+          .init(text.input ?? .text(""), isMessage: chat.chat)
         }
       var request = TokenizeRequest(path: try NamedModel.path(of: model, offline: offline), input: input)
       request.includesSpecialTokens = !noSpecial
@@ -83,5 +68,17 @@ struct Tokenize: ParsableCommand {
       for (index, id) in result.tokens.ids.enumerated() { StandardOutput.shared.write(index == 0 ? "\(id)" : " \(id)") }
       StandardOutput.shared.write("\n")
     }
+  }
+}
+
+extension TokenizeRequest.Input {
+  fileprivate init(_ text: TextInput, isMessage: Bool) {
+    self =
+      switch text {
+      case _ where isMessage: .chat(text)
+      case .text(let text): .text(text)
+      case .file(let path): .file(path)
+      case .sample: .text(GapRequest.sampleText)
+      }
   }
 }

@@ -32,7 +32,7 @@ struct Validate: ParsableCommand {
     completion: .file(extensions: ["safetensors"]))
   var againstHidden: [String] = []
 
-  @OptionGroup(title: "Prompts (default: a built-in text)") var prompts: PromptOptions
+  @OptionGroup(title: "Prompts (default: the beginning of the Book of Ruth)") var prompts: PromptOptions
 
   @Option(help: ArgumentHelp("Largest mean KL divergence that passes, in nats per token.", valueName: "nats"))
   var maxMeanKl: Double?

@@ -50,7 +50,7 @@ struct GGUFPlanner {
     _ used: [(TensorDescriptor, TensorRole)], _ warnings: inout [String]
   ) throws -> [PlannedTensor] {
     var result: [(position: [Int], tensor: PlannedTensor)] = []
-    var misfits: [(name: String, detail: String)] = []
+    var misfits = GGUFMisfits()
     for (index, (tensor, role)) in used.enumerated() {
       let file = source.manifest.files[tensor.location.file].path
       guard let architecture else {
@@ -63,23 +63,16 @@ struct GGUFPlanner {
       let planned = try planned(tensor, role, place, stored, file: file, &misfits)
       result.append((architecture.position(place), planned))
     }
-    let layout = request.gguf.weights.rawValue
-    if !misfits.isEmpty {
-      guard request.gguf.misfits == .dense else {
-        throw WorkflowError(
-          .tensorsDoNotFit(layout: layout, names: misfits.map(\.name), detail: misfits[0].detail),
-          file: source.manifest.path)
-      }
-      warnings.append(
-        "\(misfits.count) tensors do not fit \(layout) and are stored as F16: "
-          + misfits.map { "\(printable($0.name)) (\($0.detail))" }.joined(separator: ", "))
+    if request.gguf.misfits != .dense, let error = misfits.error(request.gguf.weights) {
+      throw WorkflowError(error, file: source.manifest.path)
     }
+    if let warning = misfits.warning(request.gguf.weights) { warnings.append(warning) }
     return result.sorted { $0.position.lexicographicallyPrecedes($1.position) }.map(\.tensor)
   }
 
   private func planned(
     _ tensor: TensorDescriptor, _ role: TensorRole, _ place: ModulePlace?, _ stored: String, file: String,
-    _ misfits: inout [(name: String, detail: String)]
+    _ misfits: inout GGUFMisfits
   ) throws -> PlannedTensor {
     let columns = try place.flatMap { try columnOrder($0, tensor) }
     let (encoding, step) = try form(tensor, role, place, columns, file: file, &misfits)
@@ -117,7 +110,7 @@ struct GGUFPlanner {
   /// What a tensor becomes, and by which step.
   private func form(
     _ tensor: TensorDescriptor, _ role: TensorRole, _ place: ModulePlace?, _ columns: RowPermutation?, file: String,
-    _ misfits: inout [(name: String, detail: String)]
+    _ misfits: inout GGUFMisfits
   ) throws -> (TensorEncoding, ConversionStep) {
     let isKept = request.keep.contains { $0.matches(tensor.name) }
     let isForced = request.quantize.contains { $0.matches(tensor.name) }
@@ -178,7 +171,7 @@ struct GGUFPlanner {
 
   private func ternaryForm(
     _ tensor: TensorDescriptor, _ pack: ConversionStep, _ dense: ConversionStep, _ columns: RowPermutation?,
-    _ misfits: inout [(name: String, detail: String)]
+    _ misfits: inout GGUFMisfits
   ) throws -> (TensorEncoding, ConversionStep) {
     guard let id = request.gguf.layout, let layout = LayoutRegistry.layout(id) else {
       return (.dense(request.gguf.weights.dtype ?? .f16), dense)
@@ -186,7 +179,7 @@ struct GGUFPlanner {
     do throws(LayoutError) {
       try layout.checkForWriting(tensor.shape)
     } catch {
-      misfits.append((tensor.name, error.summary))
+      misfits.append(tensor, error.summary)
       return (.dense(.f16), dense)
     }
     if tensor.encoding.isTernary, try !hasRoom(layout, tensor) {
