@@ -31,7 +31,8 @@ package enum LibraryWords {
   /// What is a call or a type of its own in the library.
   package static let calls = [
     "--against": "against",
-    "--certificate": "certificate", "--ids-file": "GapRequest.Text.idsFile",
+    "--certificate": "certificate", "--context": "GapRequest.context",
+    "--ids-file": "GapRequest.Text.idsFile",
     "--offline": "HubResolver(isOffline: true)", "--plan": "ShardWorkflow",
     "--resume": "ResumableConversion", "--save": "HubResolver.saving",
   ]

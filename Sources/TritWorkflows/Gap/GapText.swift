@@ -81,7 +81,7 @@ struct GapText {
   private static func conversation(
     _ text: GapRequest.Text, _ tokenizers: [Found], _ reference: any TensorSource, _ candidate: any TensorSource
   ) throws -> (name: String, bytes: [UInt8], ids: [Int]) {
-    guard let first = tokenizers.first else { throw RunError(.noTokenizer, file: candidate.manifest.path) }
+    guard let first = tokenizers.first else { throw RunError.noTokenizer(of: candidate) }
     let (name, bytes, messages): (String, [UInt8], [ChatMessage])
     switch text {
     case .chat(let input):
@@ -152,7 +152,7 @@ struct GapText {
   private static func encode(
     _ bytes: [UInt8], _ name: String, _ tokenizers: [Found], _ candidate: any TensorSource
   ) throws -> [[Int]] {
-    guard let first = tokenizers.first else { throw RunError(.noTokenizer, file: candidate.manifest.path) }
+    guard let first = tokenizers.first else { throw RunError.noTokenizer(of: candidate) }
     let ids = try first.tokenizer.encode(fileAt: name, bytes, addSpecialTokens: false)
     for other in tokenizers.dropFirst() {
       let others = try other.tokenizer.encode(fileAt: name, bytes, addSpecialTokens: false)

@@ -59,9 +59,11 @@ public struct LogitsWorkflow: Sendable {
   ///   `TokenizerError`, `TensorIOError`. Nothing is written then.
   public func run() throws -> LogitsResult {
     let start = Platform.monotonicSeconds
-    let runnable = try RunnableModel(request.path, request.options, engine: request.options.engine())
+    let source = try ModelOpener.toRun(request.path, request.options.open)
     let inputs = request.inputs.isEmpty ? [TokenInput.text(ValidateRequest.sampleText)] : request.inputs
-    let prompts = try TokenInput.prompts(inputs, of: runnable.source)
+    // Before weights are loaded, which takes its time.
+    let prompts = try TokenInput.prompts(inputs, of: source)
+    let runnable = try RunnableModel(source, request.options, engine: request.options.engine())
     for ids in prompts { try runnable.check(ids) }
     let vocabulary = runnable.model.configuration.vocabularySize
     let staging = try StagedOutput(.file, at: request.output, replacing: request.replaces)

@@ -106,6 +106,8 @@ struct Run: ParsableCommand {
     var conversation = try ConversationWorkflow(request)
     var lines = StandardInputLines()
     var results: [GenerateResult] = []
+    // Of the answers that were given, also where an error ends the conversation.
+    defer { if !running.quiet, !results.isEmpty { StandardError.write(summary(results) + "\n") } }
     let asks = Terminal.isTerminal(0) && !running.quiet
     while true {
       if asks { StandardError.write("> ") }
@@ -129,7 +131,6 @@ struct Run: ParsableCommand {
       if StandardOutput.shared.hasFailed { break }
     }
     if asks { StandardError.write("\n") }
-    if !running.quiet, !results.isEmpty { StandardError.write(summary(results) + "\n") }
   }
 
   private func show(_ piece: String) -> Bool {
