@@ -251,7 +251,7 @@ struct RunCommandTests {
     #expect(Tool.expect(65, ["run", Model.bitnet, "a", "--chat"]).errors.contains("no chat template"))
     Disk.write("[{\"role\": \"assistant\", \"content\": \"a\"}]", scratch["m.json"])
     #expect(Tool.expect(64, ["run", model, "--messages", scratch["m.json"]]).errors.contains("take turns"))
-    for text in ["", "{}", "[1]", "[{\"role\": \"user\"}]"] {
+    for text in ["", "{}", "[]", "[1]", "[{\"role\": \"user\"}]"] {
       Disk.write(text, scratch["m.json"])
       Tool.expect(65, ["run", model, "--messages", scratch["m.json"]])
     }

@@ -12,6 +12,8 @@ public struct GenerateRequest: Sendable {
   public var prompt: String
   /// A conversation to go on with, in place of the prompt: `TokenInput.chat` or `.messages`.
   public var conversation: TokenInput?
+  /// What stands behind the last message of a conversation.
+  public var ending = ChatEnding.answer
   public var maximumTokens = 128
   public var sampling = SamplingMethod.greedy
   public var seed: UInt64 = 0
@@ -69,10 +71,11 @@ public struct GenerateWorkflow: Sendable {
   ///   that are not finite; `RunError`, `TokenizerError`, `ChatError`, and what opening throws.
   public func run(emit: (String) -> Bool) throws -> GenerateResult {
     let messages = try request.conversation?.conversation()
+    let file = request.conversation?.messagesFile
     let opened = try OpenedModel(request)
     let prompt =
       if let messages {
-        try opened.tokenizer.ids(of: messages, ChatTemplate(of: opened.source))
+        try opened.tokenizer.ids(of: messages, ChatTemplate(of: opened.source), request.ending, file: file)
       } else { try opened.tokenizer.prompt(request.prompt) }
     var generator = try TextGenerator(request, opened)
     return try generator.text(after: prompt, isChat: messages != nil, emit: emit)
@@ -98,7 +101,7 @@ public struct ConversationWorkflow {
   /// - Throws: `RunError.conversationFull` when the message does not fit behind earlier ones.
   public mutating func answer(_ message: String, emit: (String) -> Bool) throws -> GenerateResult {
     messages.append(ChatMessage(.user, message))
-    let ids = try generator.tokenizer.ids(of: messages, template)
+    let ids = try generator.tokenizer.ids(of: messages, template, generator.request.ending)
     let capacity = generator.runnable.model.configuration.contextLength
     if ids.count > capacity, messages.count > 1 {
       throw RunError(.conversationFull(capacity: capacity, needed: ids.count), file: generator.runnable.path)

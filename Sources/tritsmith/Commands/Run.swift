@@ -73,6 +73,7 @@ struct Run: ParsableCommand {
       let prompt = try promptText()
       var request = GenerateRequest(path: try running.model(model), prompt: prompt ?? "")
       request.conversation = try chat.conversations().first ?? (chat.chat ? .chat(.text(request.prompt)) : nil)
+      request.ending = chat.turn.ending
       request.maximumTokens = maxTokens
       request.sampling = temperature > 0 ? .nucleus(temperature: temperature, topP: topP) : .greedy
       request.seed = seed
