@@ -89,8 +89,8 @@ let package = Package(
     .executableTarget(
       name: "TritsmithCommand",
       dependencies: [
-        "TritCore", "TritHub", "TritReport", "TritKernels", "TritLayouts", "TritQuantizers", "TritFormats", "TritModel",
-        "TritWorkflows", "TritMerge", "TritCertificates", "TritDiff", "CommandLineKit",
+        "TritCore", "TritHub", "TritReport", "TritKernels", "TritTokenizer", "TritLayouts", "TritQuantizers",
+        "TritFormats", "TritModel", "TritWorkflows", "TritMerge", "TritCertificates", "TritDiff", "CommandLineKit",
       ], path: "Sources/tritsmith"),
     .executableTarget(
       name: "trit-bench",

@@ -180,7 +180,7 @@ struct RunCommandTests {
   }
 
   /// A copy of a checkpoint with the template of chat.json that has this name.
-  private static func chatModel(_ folder: String, template name: String = "falcon") throws -> String {
+  static func chatModel(_ folder: String, template name: String = "falcon") throws -> String {
     Disk.copyFolder(Model.bitnet, to: folder)
     let file = try JSONValue.parse(try #require(Fixtures.contents("Chat/chat.json"))).object
     let templates = (file?["templates"]?.array ?? []).compactMap(\.object)
@@ -192,7 +192,7 @@ struct RunCommandTests {
   }
 
   /// Runs with a text as standard input.
-  private static func run(_ arguments: [String], input: String) -> ProcessResult {
+  static func run(_ arguments: [String], input: String) -> ProcessResult {
     let scratch = ScratchFolder()
     Disk.write(input, scratch["input"])
     let words = [BuiltProducts.tritsmith] + arguments
@@ -251,7 +251,7 @@ struct RunCommandTests {
     #expect(Tool.expect(65, ["run", Model.bitnet, "a", "--chat"]).errors.contains("no chat template"))
     Disk.write("[{\"role\": \"assistant\", \"content\": \"a\"}]", scratch["m.json"])
     #expect(Tool.expect(64, ["run", model, "--messages", scratch["m.json"]]).errors.contains("take turns"))
-    for text in ["", "{}", "[1]", "[{\"role\": \"user\"}]"] {
+    for text in ["", "{}", "[]", "[1]", "[{\"role\": \"user\"}]"] {
       Disk.write(text, scratch["m.json"])
       Tool.expect(65, ["run", model, "--messages", scratch["m.json"]])
     }

@@ -74,8 +74,8 @@ extension HostileLab {
     guard let messages = isList ? log.attempt("messages", { try ChatMessage.list(bytes) }) : talk else { return }
     for template in templates {
       guard let chat = log.attempt("template", { try ChatTemplate(template) }) else { continue }
-      for opens in [true, false] {
-        log.attempt("render") { try chat.render(messages, addsGenerationPrompt: opens, bos: "<s>", eos: "</s>") }
+      for ending in [ChatEnding.answer, .answerWithoutThinking, .lastMessage] {
+        log.attempt("render") { try chat.render(messages, ending: ending, bos: "<s>", eos: "</s>") }
       }
     }
   }

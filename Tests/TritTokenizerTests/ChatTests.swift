@@ -11,6 +11,12 @@ struct ChatTests {
     try ChatMessage.list(try #require(value).serialized())
   }
 
+  /// What the options of a case ask for.
+  private func ending(_ options: JSONObject) -> ChatEnding {
+    guard options["add_generation_prompt"]?.bool == true else { return .lastMessage }
+    return options["enable_thinking"]?.bool == false ? .answerWithoutThinking : .answer
+  }
+
   /// Every template of the fixture over every conversation, system messages and several turns among them.
   @Test func rendering() throws {
     let golden = try Files.json("Chat/chat.json")
@@ -33,9 +39,7 @@ struct ChatTests {
       let turns = try messages(entry["messages"])
       let comment: Comment = "\(name): \(turns.map { "\($0.role.rawValue): \($0.content)" }) \(options)"
       func render() throws(ChatError) -> String {
-        try template.render(
-          turns, addsGenerationPrompt: options["add_generation_prompt"]?.bool == true,
-          thinks: options["enable_thinking"]?.bool ?? true, bos: "<s>", eos: "</s>")
+        try template.render(turns, ending: ending(options), bos: "<s>", eos: "</s>")
       }
       if let expected = entry["text"]?.string {
         #expect(Array(try render().utf8) == Array(expected.utf8), comment)
@@ -55,9 +59,7 @@ struct ChatTests {
     #expect(cases.count == 6)
     for entry in cases {
       let options = try #require(entry.object?["options"]?.object)
-      let text = try template.render(
-        messages(entry.object?["messages"]), addsGenerationPrompt: options["add_generation_prompt"]?.bool == true,
-        thinks: options["enable_thinking"]?.bool ?? true)
+      let text = try template.render(messages(entry.object?["messages"]), ending: ending(options))
       #expect(Array(text.utf8) == entry.object?["text"]?.string.map { Array($0.utf8) })
       #expect(try tokenizer.encode(text, addSpecialTokens: false) == entry.object?["ids"]?.integers)
     }
@@ -125,9 +127,73 @@ struct ChatTests {
   @Test(arguments: [
     "", "{}", "[]", "[1]", #"[{"role":"user"}]"#, #"[{"role":"tool","content":"x"}]"#,
     #"[{"role":"user","content":["x"]}]"#,
-    #"[{"role":"user","content":"x","tool_calls":[]}]"#,
   ])
-  func messagesThatAreNone(_ text: String) {
-    #expect(throws: ChatError.self) { try ChatMessage.list(Array(text.utf8)) }
+  func messagesThatAreNone(_ text: String) throws {
+    let error = try #require(throws: ChatError.self) { try ChatMessage.list(Array(text.utf8)) }
+    #expect(error.category == .malformedInput)
+  }
+
+  /// What was found, and in which message, counted from 1.
+  @Test(arguments: [
+    ("{", "no JSON: the text ends"), ("{}", "found an object"), ("[1]", "a number as message 1"),
+    (#"[{"content":"x"}]"#, "no 'role' in message 1"),
+    (#"[{"role":1,"content":"x"}]"#, "a number as 'role' of message 1"),
+    (#"[{"role":"user","content":"a"},{"role":"user"}]"#, "no 'content' in message 2"),
+    (#"[{"role":"user","content":"a"},{"role":"user","content":["x"]}]"#, "an array as 'content' of message 2"),
+    (#"[{"role":"assistant","content":null,"tool_calls":[]}]"#, "null as 'content' of message 1"),
+  ])
+  func wordsOfMessages(_ text: String, _ words: String) throws {
+    let error = try #require(throws: ChatError.self) { try ChatMessage.list(Array(text.utf8), file: "m.json") }
+    #expect(error.summary.contains(words) && error.location.file == "m.json", "\(error)")
+  }
+
+  @Test("a byte order mark is skipped, and keys beside role and content are kept by name")
+  func list() throws {
+    let text = #"[{"role":"user","content":"x","name":"Ruth"}]"#
+    var message = ChatMessage(.user, "x")
+    message.otherKeys = ["name"]
+    #expect(try ChatMessage.list([0xEF, 0xBB, 0xBF] + Array(text.utf8)) == [message])
+  }
+
+  /// Whether transformers' text depends on a key of a message, for templates of the fixture.
+  static let keys: [(template: String, key: String, isRead: Bool)] = [
+    ("qwen3", "tool_calls", true), ("qwen3", "reasoning_content", true), ("qwen3", "name", false),
+    ("qwen3", "tool_call_id", false), ("qwen2.5", "tool_calls", true), ("qwen2.5", "reasoning_content", false),
+    ("qwen2.5", "name", false), ("qwen2.5", "arguments", false), ("chatml", "tool_calls", false),
+    ("llama3", "reasoning_content", false), ("falcon", "tool_calls", false), ("zephyr", "weight", false),
+    ("mistral nemo", "tool_calls", true), ("mistral nemo", "name", false), ("mistral 7", "tool_calls", false),
+  ]
+
+  @Test("a key that the template reads is refused by name, one that it does not read changes nothing", arguments: keys)
+  func otherKeys(_ name: String, _ key: String, _ isRead: Bool) throws {
+    let golden = try Files.json("Chat/chat.json")
+    let entry = try #require(golden["templates"]?.array?.first { $0.object?["name"]?.string == name }?.object)
+    let template = try ChatTemplate(try #require(entry["text"]?.string))
+    let plain = [ChatMessage(.user, "a"), ChatMessage(.assistant, "b")]
+    var turns = plain
+    turns[1].otherKeys = ["weight", key]
+    if isRead {
+      let error = try #require(throws: ChatError.self) { try template.render(turns) }
+      #expect(error.kind == .key(key, index: 2) && error.category == .malformedInput)
+      #expect(error.summary.contains("message 2") && error.remedy?.contains("without --messages") == true)
+    } else {
+      #expect(try template.render(turns) == template.render(plain))
+    }
+  }
+
+  @Test("a template that knows no thinking is not told to leave it out")
+  func noThinking() throws {
+    let golden = try Files.json("Chat/chat.json")
+    var refused = 0
+    for entry in try #require(golden["templates"]?.array).compactMap(\.object) {
+      let text = try #require(entry["text"]?.string)
+      guard !text.contains("enable_thinking") else { continue }
+      let error = try #require(throws: ChatError.self) {
+        try ChatTemplate(text).render([ChatMessage(.user, "a")], ending: .answerWithoutThinking)
+      }
+      #expect(error.kind == .noThinking && error.category == .misuse && error.remedy?.contains("--no-think") == true)
+      refused += 1
+    }
+    #expect(refused == 10)
   }
 }

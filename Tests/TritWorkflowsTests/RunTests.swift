@@ -195,4 +195,21 @@ struct RunTests {
     request.tokenLimit = 0
     #expect(throws: (any Error).self) { try PerplexityWorkflow(request).run() }
   }
+
+  @Test("where no projection rounds its inputs, a measurement names the arithmetic that both modes are")
+  func plainArithmetic() throws {
+    func score(_ path: String, rounds: Bool) throws -> PerplexityResult {
+      var request = PerplexityRequest(
+        path: path, text: Fixtures.checkpoint("falcon-e-tiny/reference/perplexity_text.txt"))
+      request.tokenLimit = 20
+      request.options = RunOptions(mode: .fast, threads: 1)
+      request.options.roundsPlainInputs = rounds
+      return try PerplexityWorkflow(request).run()
+    }
+    let plain = Fixtures.checkpoint("plain-tiny")
+    let (asked, measured) = (try score(plain, rounds: true), try score(plain, rounds: false))
+    #expect(asked.run.mode == .fast && measured.run.mode == .reference)
+    #expect(measured.perplexity.mean == asked.perplexity.mean)
+    #expect(try score(RunTests.falcon, rounds: false).run.mode == .fast)
+  }
 }

@@ -22,7 +22,8 @@ package enum LibraryWords {
     "--force": "replaces",
     "--force-quantizer": "forcesQuantizer", "--gguf-pre": "gguf.preTokenizer", "--gguf-type": "OpenOptions.ggmlTypes",
     "--keep": "keep", "--kernels": "RunOptions.kernels", "--layout": "gguf.weights",
-    "--messages": "conversation", "--misfits": "gguf.misfits", "--no-tokenizer": "gguf.hasTokenizer = false",
+    "--messages": "conversation", "--misfits": "gguf.misfits", "--no-think": "ending",
+    "--no-tokenizer": "gguf.hasTokenizer = false",
     "--output-scale": "outputConvention", "--quantize": "quantize", "--quantizer": "quantizer",
     "--require-native": "requiresNative", "--run": "scoresText", "--scale-convention": "OpenOptions.scaleConvention",
     "--unfold": "unfolds",
@@ -31,7 +32,8 @@ package enum LibraryWords {
   /// What is a call or a type of its own in the library.
   package static let calls = [
     "--against": "against",
-    "--certificate": "certificate", "--ids-file": "GapRequest.Text.idsFile",
+    "--certificate": "certificate", "--context": "GapRequest.context",
+    "--ids-file": "GapRequest.Text.idsFile",
     "--offline": "HubResolver(isOffline: true)", "--plan": "ShardWorkflow",
     "--resume": "ResumableConversion", "--save": "HubResolver.saving",
   ]

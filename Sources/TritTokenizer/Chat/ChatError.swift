@@ -18,8 +18,12 @@ public struct ChatError: DiagnosticError, Equatable {
     case noMessages
     /// The template refuses this order of roles.
     case order(String)
-    /// A message of a role that is not written here.
+    /// A message of a role that is not written here; messages are counted from 1.
     case role(String, index: Int)
+    /// The template reads more of a message than its role and content.
+    case key(String, index: Int)
+    /// The template knows no thinking that could be left out.
+    case noThinking
     /// The messages are no JSON list of roles and contents.
     case malformedMessages(String)
   }
@@ -45,6 +49,9 @@ public struct ChatError: DiagnosticError, Equatable {
     case .order(let rule): "the chat template refuses these messages: \(rule)"
     case .role(let name, let index):
       "message \(index) has the role '\(printable(name, limit: 40))'; written are system, user and assistant"
+    case .key(let name, let index):
+      "message \(index) has '\(printable(name, limit: 40))', which the chat template reads and which is not written here"
+    case .noThinking: "the chat template knows no turn without thinking"
     case .malformedMessages(let found):
       "expected a JSON list of objects with 'role' (system, user or assistant) and 'content' (text), found \(found)"
     }
@@ -55,6 +62,9 @@ public struct ChatError: DiagnosticError, Equatable {
     case .noTemplate, .otherShape, .unknownTemplate, .writesMore:
       "render the conversation with the model's own library and pass the text without --chat"
     case .role("developer", _): "give it the role system, if the model takes it for that"
+    case .key:
+      "leave the key out, or render the conversation with the model's own library and pass the text without --messages"
+    case .noThinking: "leave --no-think out"
     case .role:
       "render the conversation with the model's own library and pass the text without --messages"
     default: nil
@@ -63,31 +73,40 @@ public struct ChatError: DiagnosticError, Equatable {
 
   public var category: ErrorCategory {
     switch kind {
-    case .noTemplate, .otherShape, .unknownTemplate, .writesMore, .role, .malformedMessages: .malformedInput
-    case .noMessages, .order: .misuse
+    case .noTemplate, .otherShape, .unknownTemplate, .writesMore, .noMessages, .role, .key, .malformedMessages:
+      .malformedInput
+    case .order, .noThinking: .misuse
     }
   }
 }
 
 extension ChatMessage {
-  /// Messages of a JSON list.
+  /// Messages of a JSON list. A byte order mark is skipped, as in other files of people.
   public static func list(_ bytes: [UInt8], file: String? = nil) throws(ChatError) -> [ChatMessage] {
-    guard let value = try? JSONValue.parse(bytes) else {
-      throw ChatError(.malformedMessages("what is no JSON"), file: file)
+    func malformed(_ found: String) -> ChatError { ChatError(.malformedMessages(found), file: file) }
+    let value: JSONValue
+    do throws(JSONError) {
+      value = try JSONValue.parse(bytes, dialect: .python)
+    } catch {
+      throw malformed("what is no JSON: \(error)")
     }
-    guard let list = value.array else { throw ChatError(.malformedMessages(value.kindName), file: file) }
+    guard let list = value.array else { throw malformed(value.kindName) }
+    guard !list.isEmpty else { throw ChatError(.noMessages, file: file) }
     var messages: [ChatMessage] = []
     for (index, element) in list.enumerated() {
-      let object = element.object
-      if let name = object?["role"]?.string, Role(rawValue: name) == nil {
-        throw ChatError(.role(name, index: index + 1), file: file)
+      let place = index + 1
+      guard let object = element.object else { throw malformed("\(element.kindName) as message \(place)") }
+      func text(_ key: String) throws(ChatError) -> String {
+        guard let value = object[key] else { throw malformed("no '\(key)' in message \(place)") }
+        guard let text = value.string else { throw malformed("\(value.kindName) as '\(key)' of message \(place)") }
+        return text
       }
-      guard let object, let role = object["role"]?.string.flatMap(Role.init(rawValue:)),
-        let content = object["content"]?.string, object.entries.count == 2
-      else { throw ChatError(.malformedMessages("something else at place \(index)"), file: file) }
-      messages.append(ChatMessage(role, content))
+      let name = try text("role")
+      guard let role = Role(rawValue: name) else { throw ChatError(.role(name, index: place), file: file) }
+      var message = ChatMessage(role, try text("content"))
+      message.otherKeys = object.entries.map(\.key).filter { $0 != "role" && $0 != "content" }
+      messages.append(message)
     }
-    guard !messages.isEmpty else { throw ChatError(.noMessages, file: file) }
     return messages
   }
 }

@@ -11,11 +11,23 @@ public struct ChatMessage: Sendable, Equatable {
 
   public var role: Role
   public var content: String
+  /// Keys beside these, such as `name` or `tool_calls`: a template that reads one of them is an error.
+  public var otherKeys: [String] = []
 
   public init(_ role: Role, _ content: String) {
     self.role = role
     self.content = content
   }
+}
+
+/// What stands behind the last message of a conversation.
+public enum ChatEnding: Sendable, Hashable {
+  /// The beginning of the assistant's turn, where the template has one: its generation prompt.
+  case answer
+  /// The same with empty thoughts, so that the model answers without thinking.
+  case answerWithoutThinking
+  /// Nothing.
+  case lastMessage
 }
 
 /// The chat template of a model, recognised among those that are known; no template language is interpreted.
@@ -42,6 +54,8 @@ public struct ChatTemplate: Sendable, Equatable {
   private let style: ChatStyle
   /// What a template of ChatML writes where a conversation has no system message.
   private let defaultSystemMessage: String?
+  /// What it may read of a message.
+  private let keys: Set<String>
 
   /// - Throws: `ChatError` for a template of another shape, or one that is not among the known ones of its shape.
   public init(_ template: String) throws(ChatError) {
@@ -50,6 +64,7 @@ public struct ChatTemplate: Sendable, Equatable {
     guard let spelling, let style = ChatStyle.known[spelling.digest] else { throw ChatError(.unknownTemplate(shape)) }
     self.style = style
     defaultSystemMessage = spelling.defaultSystemMessage
+    keys = spelling.keys
   }
 
   /// The shape a template's marks are of.
@@ -98,26 +113,27 @@ public struct ChatTemplate: Sendable, Equatable {
   /// The text of a conversation.
   ///
   /// - Parameters:
-  ///   - addsGenerationPrompt: whether the beginning of the assistant's turn is put behind.
-  ///   - thinks: false for a turn without thinking, where a template knows that.
+  ///   - ending: what is put behind the last message.
   ///   - bos, eos: the spelling of the model's tokens, for templates that write them.
-  /// - Throws: `ChatError` for no messages, or an order of roles that the template refuses.
+  /// - Throws: `ChatError` for no messages, an order of roles that the template refuses, a key of a message that it
+  ///   reads beside role and content, or a turn without thinking that it does not know.
   public func render(
-    _ messages: [ChatMessage], addsGenerationPrompt: Bool = true, thinks: Bool = true, bos: String = "",
-    eos: String = ""
+    _ messages: [ChatMessage], ending: ChatEnding = .answer, bos: String = "", eos: String = ""
   ) throws(ChatError) -> String {
     guard !messages.isEmpty else { throw ChatError(.noMessages) }
+    guard ending != .answerWithoutThinking || style.closesThoughts else { throw ChatError(.noThinking) }
+    for (index, message) in messages.enumerated() {
+      if let key = message.otherKeys.first(where: keys.contains) { throw ChatError(.key(key, index: index + 1)) }
+    }
     switch shape {
-    case .chatML: return chatML(messages, addsGenerationPrompt, thinks, bos)
-    case .llama3: return llama3(messages, addsGenerationPrompt, bos)
-    case .falcon, .zephyr: return marked(messages, addsGenerationPrompt, eos)
+    case .chatML: return chatML(messages, ending, bos)
+    case .llama3: return llama3(messages, ending, bos)
+    case .falcon, .zephyr: return marked(messages, ending, eos)
     case .mistral: return try mistral(messages, bos, eos)
     }
   }
 
-  private func chatML(
-    _ messages: [ChatMessage], _ addsGenerationPrompt: Bool, _ thinks: Bool, _ bos: String
-  ) -> String {
+  private func chatML(_ messages: [ChatMessage], _ ending: ChatEnding, _ bos: String) -> String {
     var text = style.writesBOS ? bos : ""
     func turn(_ role: ChatMessage.Role, _ content: String) -> String {
       "<|im_start|>\(role.rawValue)\n\(style.trims ? content.trimmed : content)<|im_end|>\n"
@@ -150,13 +166,12 @@ public struct ChatTemplate: Sendable, Equatable {
       }
       text += turn(message.role, content)
     }
-    guard addsGenerationPrompt else { return text }
+    guard ending != .lastMessage else { return text }
     text += "<|im_start|>assistant\n"
-    if !thinks, style.closesThoughts { text += "<think>\n\n</think>\n\n" }
-    return text
+    return ending == .answerWithoutThinking ? text + "<think>\n\n</think>\n\n" : text
   }
 
-  private func llama3(_ messages: [ChatMessage], _ addsGenerationPrompt: Bool, _ bos: String) -> String {
+  private func llama3(_ messages: [ChatMessage], _ ending: ChatEnding, _ bos: String) -> String {
     var text = bos
     func header(_ role: String) -> String { "<|start_header_id|>\(role)<|end_header_id|>\n\n" }
     func content(_ message: ChatMessage) -> String { style.trims ? message.content.trimmed : message.content }
@@ -167,10 +182,10 @@ public struct ChatTemplate: Sendable, Equatable {
         header("system") + "Cutting Knowledge Date: December 2023\nToday Date: 26 Jul 2024\n\n\(system)<|eot_id|>"
     }
     for message in turns { text += header(message.role.rawValue) + content(message) + "<|eot_id|>" }
-    return addsGenerationPrompt || style.alwaysAsks ? text + header("assistant") : text
+    return ending != .lastMessage || style.alwaysAsks ? text + header("assistant") : text
   }
 
-  private func marked(_ messages: [ChatMessage], _ addsGenerationPrompt: Bool, _ eos: String) -> String {
+  private func marked(_ messages: [ChatMessage], _ ending: ChatEnding, _ eos: String) -> String {
     var text = ""
     for (index, message) in messages.enumerated() {
       text += "<|\(message.role.rawValue)|>\n\(message.content)"
@@ -182,7 +197,7 @@ public struct ChatTemplate: Sendable, Equatable {
         text += "\n"
       }
     }
-    return addsGenerationPrompt ? text + "<|assistant|>\n" : text
+    return ending == .lastMessage ? text : text + "<|assistant|>\n"
   }
 
   private func mistral(_ messages: [ChatMessage], _ bos: String, _ eos: String) throws(ChatError) -> String {

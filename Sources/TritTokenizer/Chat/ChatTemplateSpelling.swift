@@ -13,6 +13,8 @@ struct ChatTemplateSpelling {
   private(set) var text = ""
   /// What is written where a conversation has no system message; in `text` it is U+0004.
   private(set) var defaultSystemMessage: String?
+  /// What the template may read of a message, in branches too that are left out.
+  private(set) var keys: Set<String> = []
 
   /// Real templates have a few thousand bytes.
   private static let limit = 1 << 18
@@ -20,8 +22,10 @@ struct ChatTemplateSpelling {
   /// nil for what is no template, or of more than 256 KiB.
   init?(_ template: String) {
     guard template.utf8.count <= Self.limit, let parts = Self.parts(of: Array(template.utf8)) else { return nil }
+    let named = Self.named(parts)
+    keys = Self.keys(named)
     var writer = Writer()
-    for part in Self.named(parts) { writer.append(part) }
+    for part in named { writer.append(part) }
     guard let parts = writer.finish() else { return nil }
     let defaults = Set(parts.compactMap { $0.literal.flatMap(Self.systemMessage)?.content })
     if defaults.count == 1 { defaultSystemMessage = defaults.first }
@@ -57,6 +61,14 @@ struct ChatTemplateSpelling {
     case block([Word])
 
     var literal: String? { if case .text(let text) = self { text } else { nil } }
+
+    /// Of a tag.
+    var words: [Word] {
+      switch self {
+      case .text: []
+      case .output(let words), .block(let words): words
+      }
+    }
   }
 
   private static func parts(of bytes: [UInt8]) -> [Part]? {
@@ -218,6 +230,26 @@ struct ChatTemplateSpelling {
     }
     guard !isTaken, let name else { return parts }
     return each { $0.map { $0 == name ? .name("message") : $0 } }
+  }
+
+  /// Every string of the tags, as any may name a part of a message, but for those that name a part of a tool's call.
+  private static func keys(_ parts: [Part]) -> Set<String> {
+    let calls: Set<Word> = [.name("tool_call"), .name("tool"), .name("function")]
+    var keys: Set<String> = []
+    for part in parts {
+      let words = part.words
+      for (index, word) in words.enumerated() {
+        guard case .string(let key) = word else { continue }
+        // `tool_call['function']['name']` is of the call too.
+        var first = index
+        while first > 2, words[first - 1] == .sign("["), words[first - 2] == .sign("]"),
+          case .string = words[first - 3]
+        { first -= 3 }
+        let isOfCall = first > 1 && words[first - 1] == .sign("[") && calls.contains(words[first - 2])
+        if !isOfCall { keys.insert(key) }
+      }
+    }
+    return keys
   }
 
   static func spelled(_ words: [Word]) -> String {

@@ -2,6 +2,7 @@
 
 import TritCore
 import TritModel
+import TritTokenizer
 
 /// Two models, a text, and what to measure.
 public struct GapRequest: Sendable {
@@ -35,6 +36,8 @@ public struct GapRequest: Sendable {
   /// Q: the ternary model.
   public var candidate: String
   public var text = Text.sample
+  /// What stands behind the last message of a conversation.
+  public var ending = ChatEnding.answer
   /// Tokens a window holds; BOS included, when there is one.
   public var context = 256
   /// Scores only this many tokens from the beginning; nil means all.

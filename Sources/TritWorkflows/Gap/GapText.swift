@@ -53,7 +53,7 @@ struct GapText {
       try limit(to: request.tokenLimit, path)
       return
     case .chat, .messages:
-      let conversation = try GapText.conversation(request.text, tokenizers, reference, candidate)
+      let conversation = try GapText.conversation(request, tokenizers, reference, candidate)
       (name, sha256) = (conversation.name, SHA256.digest(of: conversation.bytes))
       windows = GapText.windows(of: [conversation.ids], context: request.context)
       firstTokenRule =
@@ -79,20 +79,23 @@ struct GapText {
 
   /// A conversation as the reference's template writes it; the candidate's, where the reference has no tokenizer.
   private static func conversation(
-    _ text: GapRequest.Text, _ tokenizers: [Found], _ reference: any TensorSource, _ candidate: any TensorSource
+    _ request: GapRequest, _ tokenizers: [Found], _ reference: any TensorSource, _ candidate: any TensorSource
   ) throws -> (name: String, bytes: [UInt8], ids: [Int]) {
-    guard let first = tokenizers.first else { throw RunError(.noTokenizer, file: candidate.manifest.path) }
+    guard let first = tokenizers.first else { throw RunError.noTokenizer(of: candidate) }
     let (name, bytes, messages): (String, [UInt8], [ChatMessage])
-    switch text {
+    var path: String?
+    switch request.text {
     case .chat(let input):
       bytes = try input.bytes()
       (name, messages) = (input.name, [ChatMessage(.user, try input.text(bytes))])
     case .messages(let list, let file):
       (name, bytes, messages) = (file ?? "standard input", list, try ChatMessage.list(list, file: file))
+      path = file
     case .sample, .text, .file, .idsFile: return ("", [], [])
     }
     let source = reference.manifest.tokenizerFile == nil ? candidate : reference
-    return (name, bytes, try first.tokenizer.ids(of: messages, ChatTemplate(of: source)))
+    let ids = try first.tokenizer.ids(of: messages, ChatTemplate(of: source), request.ending, file: path)
+    return (name, bytes, ids)
   }
 
   // MARK: - Windows
@@ -152,7 +155,7 @@ struct GapText {
   private static func encode(
     _ bytes: [UInt8], _ name: String, _ tokenizers: [Found], _ candidate: any TensorSource
   ) throws -> [[Int]] {
-    guard let first = tokenizers.first else { throw RunError(.noTokenizer, file: candidate.manifest.path) }
+    guard let first = tokenizers.first else { throw RunError.noTokenizer(of: candidate) }
     let ids = try first.tokenizer.encode(fileAt: name, bytes, addSpecialTokens: false)
     for other in tokenizers.dropFirst() {
       let others = try other.tokenizer.encode(fileAt: name, bytes, addSpecialTokens: false)

@@ -84,15 +84,28 @@ public enum ChatTemplateFinding: Sendable, Hashable {
 }
 
 extension Tokenizer {
-  /// The ids of a conversation up to where the model's turn begins: the template says which tokens stand where, and no
-  /// BOS is put in front beside it.
-  public func ids(of messages: [ChatMessage], _ template: ChatTemplate) throws -> [Int] {
-    try encode(try text(of: messages, template), addSpecialTokens: false)
+  /// The ids of a conversation: the template says which tokens stand where, and no BOS is put in front beside it.
+  ///
+  /// - Parameters:
+  ///   - ending: what stands behind the last message.
+  ///   - file: where the messages are from, for errors.
+  public func ids(
+    of messages: [ChatMessage], _ template: ChatTemplate, _ ending: ChatEnding = .answer, file: String? = nil
+  ) throws -> [Int] {
+    try encode(try text(of: messages, template, ending, file: file), addSpecialTokens: false)
   }
 
   /// The text of a conversation.
-  public func text(of messages: [ChatMessage], _ template: ChatTemplate) throws(ChatError) -> String {
-    try template.render(
-      messages, bos: bosTokenID.flatMap { token(forID: $0) } ?? "", eos: eosTokenID.flatMap { token(forID: $0) } ?? "")
+  public func text(
+    of messages: [ChatMessage], _ template: ChatTemplate, _ ending: ChatEnding = .answer, file: String? = nil
+  ) throws(ChatError) -> String {
+    func spelling(_ id: Int?) -> String { id.flatMap { token(forID: $0) } ?? "" }
+    do {
+      return try template.render(messages, ending: ending, bos: spelling(bosTokenID), eos: spelling(eosTokenID))
+    } catch {
+      var error = error
+      error.location.file = error.location.file ?? file
+      throw error
+    }
   }
 }

@@ -12,6 +12,8 @@ public struct GenerateRequest: Sendable {
   public var prompt: String
   /// A conversation to go on with, in place of the prompt: `TokenInput.chat` or `.messages`.
   public var conversation: TokenInput?
+  /// What stands behind the last message of a conversation.
+  public var ending = ChatEnding.answer
   public var maximumTokens = 128
   public var sampling = SamplingMethod.greedy
   public var seed: UInt64 = 0
@@ -68,12 +70,14 @@ public struct GenerateWorkflow: Sendable {
   /// - Throws: `ModelError` for an empty prompt, one longer than the context, sampling out of range, or logits
   ///   that are not finite; `RunError`, `TokenizerError`, `ChatError`, and what opening throws.
   public func run(emit: (String) -> Bool) throws -> GenerateResult {
-    var generator = try TextGenerator(request)
     let messages = try request.conversation?.conversation()
+    let file = request.conversation?.messagesFile
+    let opened = try OpenedModel(request)
     let prompt =
       if let messages {
-        try generator.tokenizer.ids(of: messages, ChatTemplate(of: generator.runnable.source))
-      } else { try generator.tokenizer.prompt(request.prompt) }
+        try opened.tokenizer.ids(of: messages, ChatTemplate(of: opened.source), request.ending, file: file)
+      } else { try opened.tokenizer.prompt(request.prompt) }
+    var generator = try TextGenerator(request, opened)
     return try generator.text(after: prompt, isChat: messages != nil, emit: emit)
   }
 }
@@ -87,17 +91,37 @@ public struct ConversationWorkflow {
   /// - Throws: `ChatError` for a model without a chat template or with one that is not known here; what
   ///   `GenerateWorkflow` throws.
   public init(_ request: GenerateRequest) throws {
-    generator = try TextGenerator(request)
-    template = try ChatTemplate(of: generator.runnable.source)
+    let opened = try OpenedModel(request)
+    template = try ChatTemplate(of: opened.source)
+    generator = try TextGenerator(request, opened)
   }
 
   /// The answer to a message, which it follows in the conversation from then on.
+  ///
+  /// - Throws: `RunError.conversationFull` when the message does not fit behind earlier ones.
   public mutating func answer(_ message: String, emit: (String) -> Bool) throws -> GenerateResult {
     messages.append(ChatMessage(.user, message))
-    let result = try generator.text(
-      after: generator.tokenizer.ids(of: messages, template), isChat: true, emit: emit)
+    let ids = try generator.tokenizer.ids(of: messages, template, generator.request.ending)
+    let capacity = generator.runnable.model.configuration.contextLength
+    if ids.count > capacity, messages.count > 1 {
+      throw RunError(.conversationFull(capacity: capacity, needed: ids.count), file: generator.runnable.path)
+    }
+    let result = try generator.text(after: ids, isChat: true, emit: emit)
     messages.append(ChatMessage(.assistant, result.text))
     return result
+  }
+}
+
+/// A model with its tokenizer before weights are loaded: what is wrong with a prompt is said in time.
+private struct OpenedModel {
+  let source: any TensorSource
+  let tokenizer: Tokenizer
+  let chatTemplate: ChatTemplateFinding?
+
+  init(_ request: GenerateRequest) throws {
+    source = try ModelOpener.toRun(request.path, request.options.open)
+    tokenizer = try Tokenizer(of: source)
+    chatTemplate = try ChatTemplateFinding(of: source)
   }
 }
 
@@ -109,15 +133,14 @@ private struct TextGenerator {
   private var sampler: Sampler
   private let chatTemplate: ChatTemplateFinding?
 
-  init(_ request: GenerateRequest) throws {
+  init(_ request: GenerateRequest, _ opened: OpenedModel) throws {
     guard request.maximumTokens >= 1 else {
       throw ModelError(.outOfRange(expected: "1 token or more to generate", found: "\(request.maximumTokens)"))
     }
     self.request = request
     sampler = try Sampler(request.sampling, seed: request.seed)
-    runnable = try RunnableModel(request.path, request.options, engine: request.options.engine())
-    tokenizer = try Tokenizer(of: runnable.source)
-    chatTemplate = try ChatTemplateFinding(of: runnable.source)
+    runnable = try RunnableModel(opened.source, request.options, engine: request.options.engine())
+    (tokenizer, chatTemplate) = (opened.tokenizer, opened.chatTemplate)
   }
 
   mutating func text(after prompt: [Int], isChat: Bool, emit: (String) -> Bool) throws -> GenerateResult {

@@ -3,12 +3,15 @@
 import TritCore
 import TritFormats
 import TritModel
+import TritTokenizer
 
 /// Which logits to write where.
 public struct LogitsRequest: Sendable {
   public var path: String
   /// Nothing means `GapRequest.sampleOpening`.
   public var inputs: [TokenInput]
+  /// What stands behind the last message of a conversation.
+  public var ending = ChatEnding.answer
   /// A `.safetensors` file.
   public var output: String
   /// Also writes `hidden_prompt<i>.safetensors` beside the output.
@@ -59,9 +62,11 @@ public struct LogitsWorkflow: Sendable {
   ///   `TokenizerError`, `TensorIOError`. Nothing is written then.
   public func run() throws -> LogitsResult {
     let start = Platform.monotonicSeconds
-    let runnable = try RunnableModel(request.path, request.options, engine: request.options.engine())
+    let source = try ModelOpener.toRun(request.path, request.options.open)
     let inputs = request.inputs.isEmpty ? [TokenInput.text(GapRequest.sampleOpening)] : request.inputs
-    let prompts = try TokenInput.prompts(inputs, of: runnable.source)
+    // Before weights are loaded, which takes its time.
+    let prompts = try TokenInput.prompts(inputs, of: source, ending: request.ending)
+    let runnable = try RunnableModel(source, request.options, engine: request.options.engine())
     for ids in prompts { try runnable.check(ids) }
     let vocabulary = runnable.model.configuration.vocabularySize
     let staging = try StagedOutput(.file, at: request.output, replacing: request.replaces)

@@ -47,8 +47,10 @@ public struct PerplexityWorkflow: Sendable {
   ///   `TokenizerError`, and what opening throws.
   public func run() throws -> PerplexityResult {
     let start = Platform.monotonicSeconds
-    let runnable = try RunnableModel(request.path, request.options, engine: request.options.engine())
-    let tokenizer = try Tokenizer(of: runnable.source)
+    let source = try ModelOpener.toRun(request.path, request.options.open)
+    // Before weights are loaded, which takes its time.
+    let tokenizer = try Tokenizer(of: source)
+    let runnable = try RunnableModel(source, request.options, engine: request.options.engine())
     let name = request.text.name
     var ids = try tokenizer.encode(fileAt: name, try request.text.bytes(), addSpecialTokens: false)
     if let limit = request.tokenLimit { ids = Array(ids.prefix(max(0, limit))) }

@@ -1,6 +1,7 @@
 // Tritsmith: what can be wrong with what a model is asked to compute.
 
 import TritCore
+import TritFormats
 
 /// A model can be run, but not on this input or against this other model.
 public struct RunError: DiagnosticError, Equatable {
@@ -8,7 +9,9 @@ public struct RunError: DiagnosticError, Equatable {
   public enum Kind: Sendable, Equatable {
     /// The model has neither `tokenizer.json` nor `tokenizer.model`, and text was given.
     case noTokenizer
-    /// A GGUF file has a tokenizer, and this program cannot follow it.
+    /// A file that would hold its tokenizer holds none, and text was given.
+    case noTokenizerInside
+    /// There is a tokenizer, and this program cannot follow it.
     case tokenizerNotRebuilt(String)
     /// Neither text nor ids were given.
     case noInput
@@ -30,6 +33,8 @@ public struct RunError: DiagnosticError, Equatable {
     case statesOfNoPrompt(prompts: [Int])
     /// Logits of a file, for which another way of running was asked.
     case referenceIsNotRun
+    /// A conversation is longer than the context by now.
+    case conversationFull(capacity: Int, needed: Int)
     /// The model went on with an id its tokenizer has no token for.
     case generatedUnknown(id: Int)
     case vocabularyMismatch(expected: Int, found: Int)
@@ -52,6 +57,7 @@ public struct RunError: DiagnosticError, Equatable {
     switch kind {
     case .noTokenizer:
       "the model has no tokenizer.json or tokenizer.model, one of which is needed to turn text into token ids"
+    case .noTokenizerInside: "the file holds no tokenizer, which is needed to turn text into token ids"
     case .tokenizerNotRebuilt(let why): why
     case .noInput: "expected a text or token ids, found neither"
     case .notText: "expected UTF-8 text, found other bytes"
@@ -65,6 +71,8 @@ public struct RunError: DiagnosticError, Equatable {
       "expected a name that tells the prompt, hidden_prompt<i>.safetensors, where the file of logits has "
         + "prompt \(prompts.map(String.init).joined(separator: ", "))"
     case .referenceIsNotRun: "it holds logits that were computed elsewhere: no way of running changes them"
+    case .conversationFull(let capacity, let needed):
+      "the conversation has \(needed) tokens by now, the model's context holds \(capacity)"
     case .generatedUnknown(let id): "the model goes on with token id \(id), for which its tokenizer has no token"
     case .vocabularyMismatch(let expected, let found): "expected a vocabulary of \(expected) tokens, found \(found)"
     case .layerMismatch(let expected, let found): "expected \(expected) layers, found \(found)"
@@ -75,8 +83,10 @@ public struct RunError: DiagnosticError, Equatable {
 
   public var remedy: String? {
     switch kind {
-    case .noTokenizer: "put tokenizer.json beside the weights, or give token ids instead of text"
-    case .tokenizerNotRebuilt: "give token ids instead of text"
+    case .noTokenizer: "put tokenizer.json beside the weights; \(RunError.ids)"
+    case .noTokenizerInside:
+      "convert the model's folder again, with tokenizer.json in it; \(RunError.ids)"
+    case .tokenizerNotRebuilt: RunError.ids
     case .noInput: "give a text, token ids or a conversation"
     case .notText: "save it as UTF-8"
     case .malformedIDs: "write ids as whole numbers with spaces or commas between, or as JSON lists"
@@ -87,6 +97,7 @@ public struct RunError: DiagnosticError, Equatable {
     case .statesBesideModel: "leave --against-hidden out, or give a file of logits with --against"
     case .statesOfNoPrompt: "name the file after its prompt"
     case .referenceIsNotRun: "leave --against-mode and --against-projections out"
+    case .conversationFull: "begin a new conversation"
     case .generatedUnknown: "weights and tokenizer may be of two models: 'tritsmith check --run' scores a text by both"
     case .vocabularyMismatch, .layerMismatch: "compare two forms of one model"
     case .tokenizerMismatch:
@@ -95,14 +106,26 @@ public struct RunError: DiagnosticError, Equatable {
     }
   }
 
+  /// Commands whose input need not be text; 'run' takes no other.
+  private static let ids = "validate, logits and gap take token ids instead of text"
+
   public var category: ErrorCategory {
     switch kind {
     case .noInput, .promptsBesideReference, .logitsAsModel, .statesAsReference, .statesBesideModel, .statesOfNoPrompt,
-      .referenceIsNotRun, .vocabularyMismatch, .layerMismatch, .tokenizerMismatch:
+      .referenceIsNotRun, .conversationFull, .vocabularyMismatch, .layerMismatch, .tokenizerMismatch:
       .misuse
     case .notText, .neitherModelNorLogits: .malformedInput
     case .malformedIDs: location.file == nil ? .misuse : .malformedInput
-    case .noTokenizer, .tokenizerNotRebuilt, .referenceTensor, .generatedUnknown: .malformedInput
+    case .noTokenizer, .noTokenizerInside, .tokenizerNotRebuilt, .referenceTensor, .generatedUnknown: .malformedInput
     }
+  }
+}
+
+extension RunError {
+  /// No tokenizer can be read with a model, in words of its form.
+  static func noTokenizer(of source: any TensorSource) -> RunError {
+    let manifest = source.manifest
+    let none: Kind = manifest.format == SafetensorsFormat.id ? .noTokenizer : .noTokenizerInside
+    return RunError(source.unreadTokenizer.map { .tokenizerNotRebuilt($0) } ?? none, file: manifest.path)
   }
 }

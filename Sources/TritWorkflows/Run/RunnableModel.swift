@@ -72,7 +72,9 @@ public struct RunnableModel: Sendable {
       let load = LoadOptions(projections: options.projections, dense: remarks.kind.denseProjections)
       return (try LanguageModel(source, options: load, engine: engine), remarks)
     }
-    mode = options.roundsPlainInputs || model.roundedGroups == nil ? options.mode : .reference
+    // Where no projection rounds, both are one arithmetic, which is then called by its name.
+    let isPlain = model.roundedGroups != nil || model.roundsNoInputs
+    mode = options.roundsPlainInputs || !isPlain ? options.mode : .reference
   }
 
   public var path: String { source.manifest.path }

@@ -23,8 +23,11 @@ public enum TokenInput: Sendable, Equatable {
 
   /// The prompts in order; ids are not yet held against a vocabulary.
   ///
+  /// - Parameter ending: what stands behind the last message of a conversation.
   /// - Throws: `RunError` when there are none, or ids cannot be read; `TokenizerError`.
-  static func prompts(_ inputs: [TokenInput], of source: any TensorSource) throws -> [[Int]] {
+  static func prompts(
+    _ inputs: [TokenInput], of source: any TensorSource, ending: ChatEnding = .answer
+  ) throws -> [[Int]] {
     var tokenizer: Tokenizer?
     var result: [[Int]] = []
     for input in inputs {
@@ -36,7 +39,8 @@ public enum TokenInput: Sendable, Equatable {
       case .chat, .messages:
         let loaded = try tokenizer ?? Tokenizer(of: source)
         tokenizer = loaded
-        result.append(try loaded.ids(of: input.conversation() ?? [], ChatTemplate(of: source)))
+        let messages = try input.conversation() ?? []
+        result.append(try loaded.ids(of: messages, ChatTemplate(of: source), ending, file: input.messagesFile))
       case .ids(let text): result.append(try TokenIDs.parse(text))
       case .idsFile(let path): result += try TokenIDs.read(path)
       }
@@ -62,6 +66,9 @@ public enum TokenInput: Sendable, Equatable {
     case .text, .textFile, .ids, .idsFile: nil
     }
   }
+
+  /// The file of a conversation; nil for what is in none.
+  var messagesFile: String? { if case .messages(_, let file) = self { file } else { nil } }
 
   /// A conversation in a file of JSON; `-` is standard input.
   public static func messages(at path: String) throws -> TokenInput {

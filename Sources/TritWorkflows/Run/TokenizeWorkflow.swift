@@ -24,6 +24,8 @@ public struct TokenizeRequest: Sendable {
   public var input: Input
   /// Puts the special tokens around a text that the tokenizer adds by default; when decoding, keeps special tokens.
   public var includesSpecialTokens = true
+  /// What stands behind the last message of a conversation.
+  public var ending = ChatEnding.answer
 
   public init(path: String, input: Input) {
     self.path = path
@@ -39,6 +41,8 @@ extension TokenizeRequest.Input {
     case .text, .file, .ids: []
     }
   }
+
+  fileprivate var messagesFile: String? { if case .messages(_, let file) = self { file } else { nil } }
 }
 
 /// Ids and the text they stand for.
@@ -112,7 +116,8 @@ public struct TokenizeWorkflow: Sendable {
       ids = try tokenizer.encode(fileAt: path, bytes, addSpecialTokens: request.includesSpecialTokens)
     case .chat, .messages:
       let messages = try request.input.conversation()
-      let text = try tokenizer.text(of: messages, ChatTemplate(of: source))
+      let text = try tokenizer.text(
+        of: messages, ChatTemplate(of: source), request.ending, file: request.input.messagesFile)
       inputBytes = text.utf8.count
       ids = try tokenizer.encode(text, addSpecialTokens: false)
     case .ids(let text):

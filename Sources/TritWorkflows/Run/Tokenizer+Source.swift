@@ -17,8 +17,7 @@ extension Tokenizer {
       return TokenizerFiles.File(name: place, bytes: try source.companion(named: name))
     }
     guard let name = manifest.tokenizerFile, let tokenizer = try file(name) else {
-      let reason = source.unreadTokenizer
-      throw RunError(reason.map { .tokenizerNotRebuilt($0) } ?? .noTokenizer, file: manifest.path)
+      throw RunError.noTokenizer(of: source)
     }
     let (settings, map) = (try file("tokenizer_config.json"), try file("special_tokens_map.json"))
     let (generation, configuration) = (try file("generation_config.json"), try file("config.json"))

@@ -4,6 +4,7 @@ import TritCore
 import TritFormats
 import TritKernels
 import TritModel
+import TritTokenizer
 
 /// Which model to hold against what.
 public struct ValidateRequest: Sendable {
@@ -13,6 +14,8 @@ public struct ValidateRequest: Sendable {
   public var reference: String
   /// Nothing means the prompts of the reference file, or `GapRequest.sampleOpening`.
   public var inputs: [TokenInput] = []
+  /// What stands behind the last message of a conversation.
+  public var ending = ChatEnding.answer
   public var gates = ValidationGates()
   /// Files of hidden states beside a file of logits, `hidden_prompt<i>.safetensors` each.
   public var hiddenStates: [String] = []
@@ -228,7 +231,7 @@ public struct ValidateWorkflow: Sendable {
       throw RunError(.layerMismatch(expected: p.layers, found: q.layers), file: model.path)
     }
     let inputs = request.inputs.isEmpty ? [TokenInput.text(GapRequest.sampleOpening)] : request.inputs
-    let prompts = try TokenInput.prompts(inputs, of: model.source)
+    let prompts = try TokenInput.prompts(inputs, of: model.source, ending: request.ending)
     for ids in prompts {
       try model.check(ids)
       try reference.check(ids)

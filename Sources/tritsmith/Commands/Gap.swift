@@ -120,6 +120,7 @@ struct Gap: ParsableCommand {
         }
     }
     if let idsFile { request.text = .idsFile(idsFile) }
+    request.ending = chat.turn.ending
     request.tokenLimit = tokens
     request.context = context
     request.attributes = attribute

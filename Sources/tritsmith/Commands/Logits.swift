@@ -45,6 +45,7 @@ struct Logits: ParsableCommand {
   func run() throws {
     try reporting {
       var request = LogitsRequest(path: try running.model(model), inputs: try prompts.inputs(), output: output)
+      request.ending = prompts.chat.turn.ending
       request.writesHiddenStates = hidden
       request.replaces = force
       request.options = running.options(mode)

@@ -74,6 +74,7 @@ struct Run: ParsableCommand {
       let prompt = try promptText()
       var request = GenerateRequest(path: try running.model(model), prompt: prompt ?? "")
       request.conversation = try chat.conversations().first ?? (chat.chat ? .chat(.text(request.prompt)) : nil)
+      request.ending = chat.turn.ending
       request.maximumTokens = maxTokens
       request.sampling = temperature > 0 ? .nucleus(temperature: temperature, topP: topP) : .greedy
       request.seed = seed
@@ -107,6 +108,8 @@ struct Run: ParsableCommand {
     var conversation = try ConversationWorkflow(request)
     var lines = StandardInputLines()
     var results: [GenerateResult] = []
+    // Of the answers that were given, also where an error ends the conversation.
+    defer { if !running.quiet, !results.isEmpty { StandardError.explain(summary(results) + "\n") } }
     let asks = Terminal.isTerminal(0) && !running.quiet
     while true {
       if asks { StandardError.write("> ") }
@@ -130,7 +133,6 @@ struct Run: ParsableCommand {
       if StandardOutput.shared.hasFailed { break }
     }
     if asks { StandardError.write("\n") }
-    if !running.quiet, !results.isEmpty { StandardError.explain(summary(results) + "\n") }
   }
 
   private func show(_ piece: String) -> Bool {

@@ -77,6 +77,10 @@ struct ChatOptions: ParsableArguments {
     completion: .file(extensions: ["json"]))
   var messages: String?
 
+  @OptionGroup var turn: TurnOptions
+
+  func validate() throws { try turn.check(isChat: chat || messages != nil) }
+
   /// Refuses `--chat` where there is nothing it could be about.
   func check(hasText: Bool) throws(ValidationError) {
     guard chat, !hasText, messages == nil else { return }

@@ -61,6 +61,7 @@ struct Tokenize: ParsableCommand {
         }
       var request = TokenizeRequest(path: try NamedModel.path(of: model, offline: offline), input: input)
       request.includesSpecialTokens = !noSpecial
+      request.ending = chat.turn.ending
       request.open.preTokenizer = ggufPre?.name
       let result = try TokenizeWorkflow(request).run()
       guard quiet, printing.format == .table else { return printing.print(result.report) }

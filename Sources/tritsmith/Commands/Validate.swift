@@ -90,6 +90,7 @@ struct Validate: ParsableCommand {
   func run() throws {
     var request = ValidateRequest(path: model, against: against)
     request.inputs = try reporting { try prompts.inputs() }
+    request.ending = prompts.chat.turn.ending
     request.gates = ValidationGates(
       maximumMeanKL: maxMeanKl, minimumTopOne: minTop1, maximumNMSE: maxLogitNmse,
       maximumLogitDifference: maxLogitDelta)

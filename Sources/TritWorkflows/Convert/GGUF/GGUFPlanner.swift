@@ -258,6 +258,7 @@ struct GGUFPlanner {
     let file = FileSystem.join(source.manifest.path, "config.json")
     guard let description else { throw WorkflowError(.noConfiguration("to make the keys from"), file: file) }
     let keys = try GGUFDescription.entries(description, name: file)
+    warnRotary(description, &warnings)
     return [
       MetadataEntry(GGUFDescription.architectureKey, .string(description.architecture.gguf?.architecture ?? "")),
       MetadataEntry("general.type", .string("model")),
@@ -265,6 +266,16 @@ struct GGUFPlanner {
     ] + (try companion("generation_config.json").map(GGUFSampling.entries) ?? [])
       + (isQuantized ? [version] : []) + keys + arithmetic + (try tokenizer(description.vocabularySize, &warnings))
       + order
+  }
+
+  /// Tells where llama.cpp takes other factors than transformers: by the size of its context, not of the text.
+  private func warnRotary(_ description: ModelDescription, _ warnings: inout [String]) {
+    guard case .longrope(let long) = description.rotary.scaling, long.short != long.long,
+      description.contextLength > long.originalContext
+    else { return }
+    warnings.append(
+      "with a context above \(long.originalContext) tokens, llama.cpp takes the long factors of longrope for short "
+        + "texts too; transformers goes by the length of the text")
   }
 
   /// Settings that are tensors in GGUF; those of a GGUF source as they are.
