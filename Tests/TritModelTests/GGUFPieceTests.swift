@@ -129,6 +129,54 @@ struct GGUFPieceTests {
     #expect(file.problem?.contains("cannot be rebuilt") == true && file.problem?.contains("have one score") == true)
   }
 
+  /// Engines go by scores: they count beside merges of another order, and nothing is guessed for what is missing.
+  @Test func scoresCount() throws {
+    let entries = try GGUFPieceTests.write(GGUFPieceTests.base()).entries
+    let key = "tokenizer.ggml.scores"
+    guard case .array(.float32(let scores)) = entries.first(where: { $0.key == key })?.value else {
+      Issue.record("no scores")
+      return
+    }
+    func problem(_ change: (MetadataEntry) -> MetadataEntry?) -> String? {
+      GGUFPieceTests.read(entries.compactMap(change)).problem
+    }
+    func with(_ other: [Float]) -> String? {
+      problem { $0.key == key ? MetadataEntry(key, .array(.float32(other))) : $0 }
+    }
+    #expect(with(scores) == nil)
+    // Merges that the scores were not made from: ids are those of the scores, here of the same order.
+    let halved = scores.map { $0 / 2 }
+    let back = try GGUFPieceTests.tokenizer(
+      GGUFPieceTests.read(entries.map { $0.key == key ? MetadataEntry(key, .array(.float32(halved))) : $0 }))
+    for (text, ids) in try GGUFPieceTests.texts() { #expect(try back.encode(text, addSpecialTokens: false) == ids) }
+    let tied = scores.indices.map { (300..<600).contains($0) ? 0 : scores[$0] }
+    #expect(with(tied)?.contains("have one score") == true)
+    #expect(with([Float](scores.dropLast()))?.contains("no score for each token") == true)
+    #expect(problem { $0.key == key ? nil : $0 }?.contains("no score for each token") == true)
+    var broken = scores
+    broken[300] = .nan
+    #expect(with(broken)?.contains("score of token 300 is nan") == true)
+  }
+
+  /// By their types tokens of bytes are known, without which text would be lost.
+  @Test func types() throws {
+    let entries = try GGUFPieceTests.write(GGUFPieceTests.base()).entries
+    let key = "tokenizer.ggml.token_type"
+    let types = try #require(entries.first { $0.key == key }?.value.integers).map { Int32(clamping: $0) }
+    func problem(_ types: [Int32]?) -> String? {
+      GGUFPieceTests.read(
+        entries.compactMap { entry in
+          guard entry.key == key else { return entry }
+          return types.map { MetadataEntry(key, .array(.int32($0))) }
+        }
+      ).problem
+    }
+    #expect(problem(types) == nil)
+    #expect(problem(nil)?.contains("has 0 types (token_type) for 700 tokens") == true)
+    #expect(problem([Int32](types.dropLast()))?.contains("699 types") == true)
+    #expect(problem(types.map { $0 == 6 ? 1 : $0 })?.contains("not '<0x00>'") == true)
+  }
+
   /// Qwen's tokenizer is named, keeps NFC and its tokens that are text, and has no begin token behind.
   @Test func qwen() throws {
     let folder = "Checkpoints/bonsai-tiny/unpacked/"
