@@ -177,6 +177,38 @@ struct GGUFPieceTests {
     #expect(problem(types.map { $0 == 6 ? 1 : $0 })?.contains("not '<0x00>'") == true)
   }
 
+  /// Settings beside a tokenizer.model go to GGUF: no space before text as a flag, one before its beginning alone as
+  /// sections, with a warning.
+  @Test(arguments: [(#""add_prefix_space":false"#, false), (#""legacy":false"#, true), (#""legacy":true"#, true)])
+  func settingsOfModels(_ more: String, _ addsSpace: Bool) throws {
+    // The user's piece, which GGUF cannot say, becomes a control piece.
+    var bytes = try GGUFPieceTests.bytes("Tokenizers/pieces.model")
+    let name = Array("foo bar".utf8)
+    let place = try #require(bytes.indices.first { bytes[$0...].starts(with: name) }) + name.count
+    let type = try #require((place..<place + 8).first { bytes[$0] == 0x18 && bytes[$0 + 1] == 4 }) + 1
+    bytes[type] = 3
+    let text =
+      #"{"tokenizer_class":"LlamaTokenizer","bos_token":"<s>","eos_token":"</s>","add_bos_token":false,\#(more)}"#
+    let settings = try #require(try JSONValue.parse(Array(text.utf8)).object)
+    var files = GGUFTokenizerFiles(tokenizer: JSONObject(), settings: settings, configuration: nil, chatTemplate: nil)
+    try files.read(sentencePiece: bytes, file: "/model/tokenizer.model")
+    let written = try GGUFTokenizer(files, vocabulary: 640, pre: nil, file: "/model/tokenizer.model")
+    #expect(written.entries.contains(MetadataEntry("tokenizer.ggml.add_space_prefix", .bool(addsSpace))))
+    let isFirst = more.contains("legacy\":false")
+    #expect(written.entries.contains { $0.key == "tritsmith.tokenizer.sections" } == isFirst)
+    #expect(written.warnings.contains { $0.contains("put a space before every text") } == isFirst)
+    let source = try Tokenizer(
+      TokenizerFiles(
+        sentencePiece: .init(name: "tokenizer.model", bytes: bytes),
+        tokenizerConfiguration: .init(name: "tokenizer_config.json", bytes: Array(text.utf8))))
+    let back = try GGUFPieceTests.tokenizer(GGUFPieceTests.read(written.entries))
+    let comparison = TokenizerComparison(source, back)
+    #expect(comparison.isEqual, "\(comparison.differences)")
+    for text in ["Hello b", " Hello b", "a<s>b", "<s> a"] {
+      #expect(try back.encode(text) == source.encode(text), "\(text)")
+    }
+  }
+
   /// Qwen's tokenizer is named, keeps NFC and its tokens that are text, and has no begin token behind.
   @Test func qwen() throws {
     let folder = "Checkpoints/bonsai-tiny/unpacked/"

@@ -185,8 +185,9 @@ extension SentencePieceModel {
   /// The model in the words of `tokenizer.json`, with the rank of each merge.
   ///
   /// Merges of one score have one rank, which a list of merges cannot say: of those the leftmost is made first.
+  /// - Parameter scheme: before which text a mark is put; as the model says where it is nil.
   func document(
-    _ addedTokens: [AddedToken], postProcessor: JSONValue = .null
+    _ addedTokens: [AddedToken], scheme: Metaspace.Scheme? = nil, postProcessor: JSONValue = .null
   ) throws(TokenizerError) -> (tokenizer: JSONObject, ranks: [Int]) {
     let (merges, ranks) = try ScoredMerges(pieces, file: file).list()
     var vocab = JSONObject()
@@ -194,10 +195,18 @@ extension SentencePieceModel {
     for (id, piece) in pieces.enumerated() {
       vocab.entries.append(.init(key: piece.text, value: .number(JSONNumber(id))))
     }
-    let tokenizer = SentencePieceModel.document(
+    let scheme = scheme ?? (addsPrefix ? .always : .never)
+    var tokenizer = SentencePieceModel.document(
       vocab: vocab, merges: merges, added: addedTokens.map { .object($0.entry) },
-      unknown: pieces.first { $0.type == .unknown }?.text, fallsBackToBytes: fallsBackToBytes, addsPrefix: addsPrefix,
-      postProcessor: postProcessor)
+      unknown: pieces.first { $0.type == .unknown }?.text, fallsBackToBytes: fallsBackToBytes,
+      addsPrefix: scheme != .never, postProcessor: postProcessor)
+    if scheme == .first {
+      tokenizer["normalizer"] = .null
+      tokenizer["pre_tokenizer"] = .object([
+        "type": "Metaspace", "replacement": .string(String(Metaspace.mark)), "prepend_scheme": .string(scheme.rawValue),
+        "split": false,
+      ])
+    }
     return (tokenizer, ranks)
   }
 
