@@ -46,6 +46,8 @@ public struct TokenizerFiles: Sendable {
     var users: [Int: String]
     /// What the unknown piece decodes to.
     var unknown: (id: Int, bytes: [UInt8])?
+    /// Whether a mark is put before text, or before its beginning alone.
+    package var addsPrefix: Bool
     /// What the files beside the model leave open.
     var notes: [String]
   }
@@ -58,7 +60,7 @@ public struct TokenizerFiles: Sendable {
   ///
   /// Text between special tokens gets the ids the `sentencepiece` library gives; special tokens are found in text, as in
   /// `tokenizer.json`, which that library leaves to its callers. Further tokens come from `tokenizer_config.json` or
-  /// `added_tokens.json`, and the former says which are put around a text.
+  /// `added_tokens.json`. The former says which are put around a text, and whether a space goes before it.
   /// - Throws: when it is no such model, or not of type BPE, or does to text what is not supported.
   public init(
     sentencePiece: File, tokenizerConfiguration: File? = nil, specialTokensMap: File? = nil, addedTokens: File? = nil,
@@ -77,8 +79,9 @@ public struct TokenizerFiles: Sendable {
   ) throws(TokenizerError) {
     let companions = try SentencePieceCompanions(
       model, settings: tokenizerConfiguration, specialTokensMap: specialTokensMap, addedTokens: addedTokens)
+    let scheme = try SentencePieceSettings(FieldReader(of: tokenizerConfiguration), model).scheme
     let tokens = companions.tokens.values.sorted { $0.id < $1.id }
-    let (document, ranks) = try model.document(tokens, postProcessor: companions.postProcessor)
+    let (document, ranks) = try model.document(tokens, scheme: scheme, postProcessor: companions.postProcessor)
     self.init(
       tokenizer: File(name: name, parsed: document), tokenizerConfiguration: tokenizerConfiguration,
       specialTokensMap: File(name: specialTokensMap?.name ?? name, parsed: companions.specialTokensMap),
@@ -90,7 +93,8 @@ public struct TokenizerFiles: Sendable {
     let unknown = model.pieces.firstIndex { $0.type == .unknown }
     pieces = Pieces(
       users: Dictionary(users.map { ($0.id, $0.content) }) { first, _ in first },
-      unknown: unknown.map { ($0, Array(model.unknownSurface.utf8)) }, notes: companions.notes)
+      unknown: unknown.map { ($0, Array(model.unknownSurface.utf8)) }, addsPrefix: scheme != .never,
+      notes: companions.notes)
   }
 
   public init(

@@ -129,6 +129,86 @@ struct GGUFPieceTests {
     #expect(file.problem?.contains("cannot be rebuilt") == true && file.problem?.contains("have one score") == true)
   }
 
+  /// Engines go by scores: they count beside merges of another order, and nothing is guessed for what is missing.
+  @Test func scoresCount() throws {
+    let entries = try GGUFPieceTests.write(GGUFPieceTests.base()).entries
+    let key = "tokenizer.ggml.scores"
+    guard case .array(.float32(let scores)) = entries.first(where: { $0.key == key })?.value else {
+      Issue.record("no scores")
+      return
+    }
+    func problem(_ change: (MetadataEntry) -> MetadataEntry?) -> String? {
+      GGUFPieceTests.read(entries.compactMap(change)).problem
+    }
+    func with(_ other: [Float]) -> String? {
+      problem { $0.key == key ? MetadataEntry(key, .array(.float32(other))) : $0 }
+    }
+    #expect(with(scores) == nil)
+    // Merges that the scores were not made from: ids are those of the scores, here of the same order.
+    let halved = scores.map { $0 / 2 }
+    let back = try GGUFPieceTests.tokenizer(
+      GGUFPieceTests.read(entries.map { $0.key == key ? MetadataEntry(key, .array(.float32(halved))) : $0 }))
+    for (text, ids) in try GGUFPieceTests.texts() { #expect(try back.encode(text, addSpecialTokens: false) == ids) }
+    let tied = scores.indices.map { (300..<600).contains($0) ? 0 : scores[$0] }
+    #expect(with(tied)?.contains("have one score") == true)
+    #expect(with([Float](scores.dropLast()))?.contains("no score for each token") == true)
+    #expect(problem { $0.key == key ? nil : $0 }?.contains("no score for each token") == true)
+    var broken = scores
+    broken[300] = .nan
+    #expect(with(broken)?.contains("score of token 300 is nan") == true)
+  }
+
+  /// By their types tokens of bytes are known, without which text would be lost.
+  @Test func types() throws {
+    let entries = try GGUFPieceTests.write(GGUFPieceTests.base()).entries
+    let key = "tokenizer.ggml.token_type"
+    let types = try #require(entries.first { $0.key == key }?.value.integers).map { Int32(clamping: $0) }
+    func problem(_ types: [Int32]?) -> String? {
+      GGUFPieceTests.read(
+        entries.compactMap { entry in
+          guard entry.key == key else { return entry }
+          return types.map { MetadataEntry(key, .array(.int32($0))) }
+        }
+      ).problem
+    }
+    #expect(problem(types) == nil)
+    #expect(problem(nil)?.contains("has 0 types (token_type) for 700 tokens") == true)
+    #expect(problem([Int32](types.dropLast()))?.contains("699 types") == true)
+    #expect(problem(types.map { $0 == 6 ? 1 : $0 })?.contains("not '<0x00>'") == true)
+  }
+
+  /// Settings beside a tokenizer.model go to GGUF: no space before text as a flag, one before its beginning alone as
+  /// sections, with a warning.
+  @Test(arguments: [(#""add_prefix_space":false"#, false), (#""legacy":false"#, true), (#""legacy":true"#, true)])
+  func settingsOfModels(_ more: String, _ addsSpace: Bool) throws {
+    // The user's piece, which GGUF cannot say, becomes a control piece.
+    var bytes = try GGUFPieceTests.bytes("Tokenizers/pieces.model")
+    let name = Array("foo bar".utf8)
+    let place = try #require(bytes.indices.first { bytes[$0...].starts(with: name) }) + name.count
+    let type = try #require((place..<place + 8).first { bytes[$0] == 0x18 && bytes[$0 + 1] == 4 }) + 1
+    bytes[type] = 3
+    let text =
+      #"{"tokenizer_class":"LlamaTokenizer","bos_token":"<s>","eos_token":"</s>","add_bos_token":false,\#(more)}"#
+    let settings = try #require(try JSONValue.parse(Array(text.utf8)).object)
+    var files = GGUFTokenizerFiles(tokenizer: JSONObject(), settings: settings, configuration: nil, chatTemplate: nil)
+    try files.read(sentencePiece: bytes, file: "/model/tokenizer.model")
+    let written = try GGUFTokenizer(files, vocabulary: 640, pre: nil, file: "/model/tokenizer.model")
+    #expect(written.entries.contains(MetadataEntry("tokenizer.ggml.add_space_prefix", .bool(addsSpace))))
+    let isFirst = more.contains("legacy\":false")
+    #expect(written.entries.contains { $0.key == "tritsmith.tokenizer.sections" } == isFirst)
+    #expect(written.warnings.contains { $0.contains("put a space before every text") } == isFirst)
+    let source = try Tokenizer(
+      TokenizerFiles(
+        sentencePiece: .init(name: "tokenizer.model", bytes: bytes),
+        tokenizerConfiguration: .init(name: "tokenizer_config.json", bytes: Array(text.utf8))))
+    let back = try GGUFPieceTests.tokenizer(GGUFPieceTests.read(written.entries))
+    let comparison = TokenizerComparison(source, back)
+    #expect(comparison.isEqual, "\(comparison.differences)")
+    for text in ["Hello b", " Hello b", "a<s>b", "<s> a"] {
+      #expect(try back.encode(text) == source.encode(text), "\(text)")
+    }
+  }
+
   /// Qwen's tokenizer is named, keeps NFC and its tokens that are text, and has no begin token behind.
   @Test func qwen() throws {
     let folder = "Checkpoints/bonsai-tiny/unpacked/"

@@ -115,4 +115,84 @@ struct CompanionTests {
       #expect(error.location.file == (added == nil ? "tokenizer_config.json" : "added_tokens.json"))
     }
   }
+
+  // MARK: - Text
+
+  private static let marked = [
+    "Hello b", " Hello b", "  Hello  b", "a<s>b", "<s> a", "a </s> b", "Hello\n<s>\u{2581}x", "\u{2581}a", "é日本", "",
+    "a\u{2581}b ", "</s>  the<s>the",
+  ]
+
+  /// `legacy` false: a mark before the beginning of the text alone, and none before a space. transformers 5.24.0.
+  private static let first = [
+    [538, 602, 331, 550, 546, 538, 575], [538, 602, 331, 550, 546, 538, 575], [260, 602, 331, 550, 546, 260, 575],
+    [269, 1, 575], [1, 269], [269, 538, 2, 538, 575], [538, 602, 331, 550, 546, 14, 1, 279], [269],
+    [538, 610, 234, 155, 169, 234, 160, 176], [], [269, 538, 575, 538], [2, 260, 263, 1, 263],
+  ]
+
+  /// `add_prefix_space` false. transformers 5.24.0.
+  private static let never = [
+    [602, 331, 550, 546, 538, 575], [538, 602, 331, 550, 546, 538, 575], [260, 602, 331, 550, 546, 260, 575],
+    [541, 1, 575], [1, 269], [541, 538, 2, 538, 575], [602, 331, 550, 546, 14, 1, 279], [269],
+    [610, 234, 155, 169, 234, 160, 176], [], [541, 538, 575, 538], [2, 260, 263, 1, 263],
+  ]
+
+  @Test(
+    arguments: [
+      (#","legacy":false"#, false), (#","legacy":false,"add_prefix_space":true"#, false),
+      (#","legacy":false,"add_prefix_space":null"#, false), (#","add_prefix_space":false"#, true),
+      (#","add_prefix_space":false,"legacy":true"#, true), (#","add_prefix_space":false,"legacy":false"#, true),
+    ])
+  func marks(_ more: String, _ isNever: Bool) throws {
+    let tokenizer = try Self.tokenizer(Self.settings(#","add_bos_token":false"# + more))
+    let expected = isNever ? Self.never : Self.first
+    for (text, ids) in zip(Self.marked, expected) { #expect(try tokenizer.encode(text) == ids, "\(text)") }
+    let decoded = isNever ? ["Hello b", " Hello b", "  Hello  b"] : ["Hello b", "Hello b", " Hello  b"]
+    #expect(try expected.prefix(3).map { try tokenizer.decode($0) } == decoded)
+  }
+
+  /// What Llama's folders state beside it changes nothing.
+  @Test func usualSettings() throws {
+    let usual = [
+      "", #","legacy":true,"sp_model_kwargs":{}"#, #","legacy":null,"add_prefix_space":null,"sp_model_kwargs":null"#,
+      #","add_prefix_space":true,"clean_up_tokenization_spaces":false,"use_default_system_prompt":false"#,
+      #","do_lower_case":false,"split_special_tokens":false,"spaces_between_special_tokens":false"#,
+      #","sp_model_kwargs":{"enable_sampling":false,"nbest_size":-1,"alpha":0.1},"padding_side":"left""#,
+    ]
+    let golden = try Self.tokenizer(nil)
+    for more in usual {
+      let tokenizer = try Self.tokenizer(Self.settings(#","add_bos_token":false"# + more))
+      for text in Self.marked { #expect(try tokenizer.encode(text) == golden.encode(text), "\(more)") }
+    }
+    for name in ["LlamaTokenizerFast", "PreTrainedTokenizerFast", "TokenizersBackend", "BitnetTokenizer"] {
+      let tokenizer = try Self.tokenizer(#"{"tokenizer_class":"\#(name)","add_bos_token":false}"#)
+      // Ids of `TokenizersBackend` of transformers 5.24.0.
+      for (text, ids) in [
+        ("Hello b", Self.hello), (" Hello b", [260, 602, 331, 550, 546, 538, 575]), ("a<s>b", [269, 1, 538, 575]),
+        ("<s> a", [1, 260, 541]),
+      ] { #expect(try tokenizer.encode(text) == ids, "\(name) \(text)") }
+    }
+  }
+
+  @Test(
+    arguments: [
+      (#"{"tokenizer_class":"T5Tokenizer"}"#, "tokenizer_class", "T5Tokenizer"),
+      (#"{"tokenizer_class":"XLNetTokenizerFast"}"#, "tokenizer_class", "XLNetTokenizerFast"),
+      (#"{"tokenizer_class":7}"#, "tokenizer_class", "a number"),
+      // The general class of transformers 5 goes by the model.
+      (#"{"tokenizer_class":"PreTrainedTokenizerFast","add_prefix_space":false}"#, "add_prefix_space", "opposite"),
+      (#"{"add_prefix_space":false}"#, "add_prefix_space", "opposite"),
+      (settings(#","add_prefix_space":"yes""#), "add_prefix_space", "a boolean"),
+      (settings(#","legacy":0"#), "legacy", "a boolean"),
+      (settings(#","add_bos_token":"yes""#), "add_bos_token", "a boolean"),
+      (settings(#","do_lower_case":true"#), "do_lower_case", "true"),
+      (settings(#","split_special_tokens":true"#), "split_special_tokens", "true"),
+      (settings(#","sp_model_kwargs":{"enable_sampling":true}"#), "sp_model_kwargs.enable_sampling", "not supported"),
+      (settings(#","sp_model_kwargs":{"reverse":true}"#), "sp_model_kwargs.reverse", "not supported"),
+    ])
+  func settingsThatAreRefused(_ settings: String, _ field: String, _ words: String) throws {
+    let error = try #require(throws: TokenizerError.self) { try Self.tokenizer(settings) }
+    #expect(error.location.file == "tokenizer_config.json" && error.location.field == field, "\(error)")
+    #expect(error.summary.contains(words), "\(error)")
+  }
 }

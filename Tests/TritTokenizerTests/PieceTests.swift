@@ -178,6 +178,17 @@ struct PieceTests {
     try expectError(a + bytePair + plain + piece("b", type: 9), "piece type 9")
     try expectError(a + bytePair + plain + piece("b", score: .nan), "piece 1", "no finite score")
     try expectError(a + bytePair + plain + a, "'a' stands twice")
+    // The library refuses these too.
+    let (byte, fallback): ([UInt8], [UInt8]) = (piece("<0x41>", type: 6), [0x12, 5, 0x18, 2, 0x98, 2, 1])
+    try expectError(a + byte + bytePair + plain, "piece 1 is of a byte", "byte_fallback is false")
+    try expectError(a + byte + fallback + plain, "256 bytes", "there are 1")
+    for name in ["<0xZZ>", "<0x4a>", "<0x+1>", "A"] {
+      try expectError(a + piece(name, type: 6) + fallback + plain, "piece 1", "'\(name)'", "no byte")
+    }
+    try expectError(a + piece("b", type: 2) + piece("c", type: 2) + bytePair + plain, "pieces 1 and 2", "unknown")
+    // It rewrites decoded text by a table, and refuses a damaged one.
+    try expectError(a + bytePair + plain + [0x2A, 6, 0x0A, 1, 0x78, 0x12, 1, 0x31], "decoded text", "'x'")
+    #expect(try PieceTests.tokenizer(a + bytePair + [0x1A, 4, 0x18, 0, 0x20, 0, 0x2A, 2, 0x12, 0]).encode("a") == [0])
     try expectError(Array("a quick brown fox".utf8), "no SentencePiece model")
     try expectError([0x0A, 0x7F, 1], "longer than what holds it")
     try expectError(a + [0x0F], "wire type 7")

@@ -17,7 +17,8 @@ struct GGUFTokenList {
     types = Array(repeating: .unused, count: size)
     idOfToken.reserveCapacity(vocab.entries.count)
     // A byte-level vocabulary has no use for one, and engines would look for its spelling in texts.
-    let unknown = model["byte_fallback"]?.bool == true ? model["unk_token"]?.string : nil
+    let fallsBack = model["byte_fallback"]?.bool == true
+    let unknown = fallsBack ? model["unk_token"]?.string : nil
     for entry in vocab.entries {
       guard let id = entry.value.number?.integer, id >= 0 else {
         let kind = GGUFModelError.Kind.unsupportedTokenizer("token '\(printable(entry.key))' has no id")
@@ -25,7 +26,7 @@ struct GGUFTokenList {
       }
       guard id < size else { throw GGUFModelError(.tokenBeyondVocabulary(id: id, size: size), file: file) }
       tokens[id] = entry.key
-      types[id] = entry.key == unknown ? .unknown : GGUFTokenList.isByte(entry.key, model) ? .byte : .normal
+      types[id] = entry.key == unknown ? .unknown : fallsBack && GGUFTokenList.isByte(entry.key) ? .byte : .normal
       idOfToken[ExactString(entry.key)] = id
     }
     for token in tokenizer["added_tokens"]?.array?.compactMap(\.object) ?? [] {
@@ -43,22 +44,26 @@ struct GGUFTokenList {
     }
   }
 
-  /// `<0x0A>` of a vocabulary with byte fallback.
-  private static func isByte(_ token: String, _ model: JSONObject) -> Bool {
-    guard model["byte_fallback"]?.bool == true, token.utf8.count == 6, token.hasPrefix("<0x"), token.hasSuffix(">")
-    else { return false }
+  /// Whether a token is called as that of a byte is, such as `<0x0A>`.
+  static func isByte(_ token: String) -> Bool {
+    guard token.utf8.count == 6, token.hasPrefix("<0x"), token.hasSuffix(">") else { return false }
     return UInt8(token.dropFirst(3).dropLast(), radix: 16) != nil
   }
 
-  /// Scores by which a SentencePiece reader merges in the order of the merges: the earlier, the higher.
+  /// Scores by which a SentencePiece reader merges in the order of the merges.
   func scores(_ merges: [String]) -> [Float] {
+    GGUFTokenList.scores(of: tokens, merges) { types[$0] == .normal }
+  }
+
+  /// The same for tokens that stand elsewhere: the earlier the merge, the higher the score.
+  static func scores(of tokens: [String], _ merges: [String], isNormal: (Int) -> Bool) -> [Float] {
     var rank: [ExactString: Int] = [:]
     for (index, merge) in merges.enumerated() {
       let joined = ExactString(merge.split(separator: " ", maxSplits: 1).joined())
       if rank[joined] == nil { rank[joined] = index }
     }
     return tokens.indices.map { id in
-      types[id] == .normal ? -Float(rank[ExactString(tokens[id])] ?? merges.count + id) : 0
+      isNormal(id) ? -Float(rank[ExactString(tokens[id])] ?? merges.count + id) : 0
     }
   }
 }

@@ -12,9 +12,10 @@ extension GGUFTokenizerFiles {
       specialTokensMap: sibling("special_tokens_map.json", specialTokensMap, of: file),
       addedTokens: sibling("added_tokens.json", addedTokens, of: file))
     let users = model.pieces.filter { $0.type == .userDefined }.map(\.text)
-    if let piece = users.first(where: { model.addsPrefix || $0.unicodeScalars.contains("\u{2581}") }) {
+    let addsPrefix = files.pieces?.addsPrefix ?? model.addsPrefix
+    if let piece = users.first(where: { addsPrefix || $0.unicodeScalars.contains("\u{2581}") }) {
       let reason =
-        model.addsPrefix
+        addsPrefix
         ? "behind the user's piece '\(printable(piece))' text goes on without a space, and engines put one there"
         : "engines do not find the user's piece '\(printable(piece))' where its marks are spaces"
       throw GGUFModelError(.unsupportedTokenizer(reason), file: file, field: "pieces")

@@ -107,40 +107,18 @@ struct GGUFTokenizerFile {
     if !isNamed { unnamedRoles.insert("bos") }
   }
 
-  /// A vocabulary of SentencePiece, with its scores or the merges they were made from.
+  /// A vocabulary of SentencePiece, by its scores.
   private mutating func rebuildPieces() {
     func refuse(_ reason: String) {
       lack("a tokenizer of model 'llama' cannot be rebuilt as tokenizer.json: " + reason)
     }
-    if manifest.entry("tokenizer.ggml.precompiled_charsmap") != nil {
-      return refuse("it rewrites text by a table (precompiled_charsmap)")
-    }
     let (vocab, added) = vocabulary()
-    var merges = (manifest.entry("tokenizer.ggml.merges")?.strings ?? []).map { JSONValue.string($0) }
-    if merges.isEmpty {
-      guard case .array(.float32(let scores)) = manifest.entry("tokenizer.ggml.scores"), scores.count == tokens.count
-      else {
-        return refuse("it has no score for each token")
-      }
-      var pieces: [SentencePieceModel.Piece] = []
-      for entry in vocab.entries {
-        guard let id = entry.value.number?.integer else { continue }
-        let type = id < types.count ? SentencePieceModel.PieceType(rawValue: UInt64(max(0, types[id]))) : nil
-        // Engines merge to tokens of any type; those that are never in a text but by name are left out.
-        pieces.append(
-          .init(text: entry.key, score: scores[id], type: type == .unused ? .normal : type ?? .normal))
-      }
-      do {
-        let scored = try ScoredMerges(pieces, file: manifest.path)
-        if let (one, two) = try scored.tie() {
-          return refuse(
-            "'\(printable(one, limit: 40))' and '\(printable(two, limit: 40))' have one score, and no order of merges "
-              + "says that the leftmost is made first")
-        }
-        merges = try scored.list().merges
-      } catch {
-        return refuse(error.summary)
-      }
+    let merges: [JSONValue]
+    do {
+      try checkPieces()
+      merges = try pieceMerges(vocab)
+    } catch {
+      return refuse(error.reason)
     }
     let before = special("bos", isAddedWhenUnsaid: true, assumed: 1)
     leaveUnnamed(before)
@@ -158,6 +136,66 @@ struct GGUFTokenizerFile {
       ("tokenizer.json", tokenizer),
       ("tokenizer_config.json", settings(addsBegin: before != nil, addsEnd: behind != nil)),
     ]
+  }
+
+  /// Why a vocabulary of pieces is not rebuilt.
+  private struct Unreadable: Error { var reason: String }
+
+  /// Refuses pieces by which text would be lost, or get other ids than in engines.
+  private func checkPieces() throws(Unreadable) {
+    if manifest.entry("tokenizer.ggml.precompiled_charsmap") != nil {
+      throw Unreadable(reason: "it rewrites text by a table (precompiled_charsmap)")
+    }
+    guard types.count == tokens.count else {
+      throw Unreadable(reason: "it has \(types.count) types (token_type) for \(tokens.count) tokens")
+    }
+    guard !tokens.indices.contains(where: { tokenType($0) == .byte }) else { return }
+    // Engines find tokens of bytes by their names.
+    if let token = tokens.first(where: { GGUFTokenList.isByte($0) }) {
+      throw Unreadable(reason: "token_type calls no token one of a byte, also not '\(token)'")
+    }
+    if !tokens.indices.contains(where: { tokenType($0) == .unknown }) {
+      throw Unreadable(reason: "it has neither tokens of bytes nor an unknown token for characters without their own")
+    }
+  }
+
+  /// Merges of pieces, in the order in which engines make them.
+  ///
+  /// Engines look at scores alone: a list of merges counts where the scores were made from it.
+  private func pieceMerges(_ vocab: JSONObject) throws(Unreadable) -> [JSONValue] {
+    guard case .array(.float32(let scores)) = manifest.entry("tokenizer.ggml.scores"), scores.count == tokens.count
+    else {
+      throw Unreadable(reason: "it has no score for each token")
+    }
+    if let id = scores.firstIndex(where: { !$0.isFinite }) {
+      throw Unreadable(reason: "the score of token \(id) is \(scores[id])")
+    }
+    let listed = manifest.entry("tokenizer.ggml.merges")?.strings ?? []
+    if !listed.isEmpty, scores == GGUFTokenList.scores(of: tokens, listed, isNormal: { tokenType($0) == .normal }) {
+      return listed.map { .string($0) }
+    }
+    var pieces: [SentencePieceModel.Piece] = []
+    for entry in vocab.entries {
+      guard let id = entry.value.number?.integer else { continue }
+      let type = SentencePieceModel.PieceType(rawValue: UInt64(max(0, types[id])))
+      // Engines merge to tokens of any type; those that are never in a text but by name are left out.
+      pieces.append(.init(text: entry.key, score: scores[id], type: type == .unused ? .normal : type ?? .normal))
+    }
+    let merges: [JSONValue]
+    let tie: (String, String)?
+    do {
+      let scored = try ScoredMerges(pieces, file: manifest.path)
+      merges = try scored.list().merges
+      tie = try scored.tie()
+    } catch {
+      throw Unreadable(reason: error.summary)
+    }
+    if let (one, two) = tie {
+      throw Unreadable(
+        reason: "'\(printable(one, limit: 40))' and '\(printable(two, limit: 40))' have one score, and no order of "
+          + "merges says that the leftmost is made first")
+    }
+    return merges
   }
 
   /// The program a file was made for: some types of tensors, as they are stored, are known to one only.

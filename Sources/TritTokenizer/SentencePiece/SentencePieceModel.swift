@@ -40,6 +40,7 @@ package struct SentencePieceModel: Sendable {
     if let standIn = StandIn(firstBytes: bytes) { throw TokenizerError(.standIn(standIn), file: file) }
     var type: UInt64 = 1
     var spec = NormalizerSpec()
+    var outputSpec = NormalizerSpec()
     var isSuffix = false
     var reader = ProtobufReader(bytes, file: file)
     while let field = try reader.next() {
@@ -64,16 +65,12 @@ package struct SentencePieceModel: Sendable {
           }
         }
       case (3, .message(var message)): spec = try NormalizerSpec(&message)
+      case (5, .message(var message)): outputSpec = try NormalizerSpec(&message)
       default: break
       }
     }
-    guard !pieces.isEmpty else { throw TokenizerError(.malformedModel("it holds no pieces"), file: file) }
-    let names: [UInt64: String] = [1: "Unigram", 3: "Word", 4: "Char"]
-    guard type == 2 else {
-      throw TokenizerError(
-        .unsupportedModelType(names[type] ?? "number \(type)"), file: file, field: "trainer_spec.model_type")
-    }
     addsPrefix = spec.addsPrefix
+    try checkPieces(of: type)
     func refuse(_ condition: Bool, _ what: String, _ field: String) throws(TokenizerError) {
       if condition { throw TokenizerError(.unsupported(what), file: file, field: field) }
     }
@@ -82,8 +79,36 @@ package struct SentencePieceModel: Sendable {
       spec.hasTable, "normalizer '\(printable(spec.name))'", "normalizer_spec.precompiled_charsmap")
     try refuse(spec.dropsSpaces, "dropping of spaces that stand together", "normalizer_spec.remove_extra_whitespaces")
     try refuse(!spec.marksSpaces, "spaces that do not become marks", "normalizer_spec.escape_whitespaces")
+    try refuse(
+      outputSpec.hasTable, "a table by which decoded text is rewritten ('\(printable(outputSpec.name))')",
+      "denormalizer_spec.precompiled_charsmap")
+  }
+
+  /// Refuses another type of model, and pieces that the sentencepiece library refuses or that are not followed.
+  private func checkPieces(of type: UInt64) throws(TokenizerError) {
+    func damage(_ what: String) -> TokenizerError { TokenizerError(.malformedModel(what), file: file, field: "pieces") }
+    guard !pieces.isEmpty else { throw TokenizerError(.malformedModel("it holds no pieces"), file: file) }
+    let names: [UInt64: String] = [1: "Unigram", 3: "Word", 4: "Char"]
+    guard type == 2 else {
+      throw TokenizerError(
+        .unsupportedModelType(names[type] ?? "number \(type)"), file: file, field: "trainer_spec.model_type")
+    }
     if let unused = pieces.first(where: { $0.type == .unused }) {
       throw TokenizerError(.unsupported("the unused piece '\(printable(unused.text))'"), file: file, field: "pieces")
+    }
+    let unknown = pieces.indices.filter { pieces[$0].type == .unknown }
+    if unknown.count > 1 { throw damage("pieces \(unknown[0]) and \(unknown[1]) are both the unknown one") }
+    var bytes: Set<UInt8> = []
+    for (index, piece) in pieces.enumerated() where piece.type == .byte {
+      guard fallsBackToBytes else { throw damage("piece \(index) is of a byte, and byte_fallback is false") }
+      guard let byte = CharacterAlphabet.byte(named: piece.text), CharacterAlphabet.name(of: byte) == piece.text else {
+        throw damage(
+          "piece \(index), '\(printable(piece.text, limit: 40))', is of no byte; those are '<0x00>' to '<0xFF>'")
+      }
+      bytes.insert(byte)
+    }
+    if fallsBackToBytes, bytes.count < 256 {
+      throw damage("byte_fallback needs a piece for each of 256 bytes, and there are \(bytes.count)")
     }
   }
 
@@ -160,8 +185,9 @@ extension SentencePieceModel {
   /// The model in the words of `tokenizer.json`, with the rank of each merge.
   ///
   /// Merges of one score have one rank, which a list of merges cannot say: of those the leftmost is made first.
+  /// - Parameter scheme: before which text a mark is put; as the model says where it is nil.
   func document(
-    _ addedTokens: [AddedToken], postProcessor: JSONValue = .null
+    _ addedTokens: [AddedToken], scheme: Metaspace.Scheme? = nil, postProcessor: JSONValue = .null
   ) throws(TokenizerError) -> (tokenizer: JSONObject, ranks: [Int]) {
     let (merges, ranks) = try ScoredMerges(pieces, file: file).list()
     var vocab = JSONObject()
@@ -169,10 +195,18 @@ extension SentencePieceModel {
     for (id, piece) in pieces.enumerated() {
       vocab.entries.append(.init(key: piece.text, value: .number(JSONNumber(id))))
     }
-    let tokenizer = SentencePieceModel.document(
+    let scheme = scheme ?? (addsPrefix ? .always : .never)
+    var tokenizer = SentencePieceModel.document(
       vocab: vocab, merges: merges, added: addedTokens.map { .object($0.entry) },
-      unknown: pieces.first { $0.type == .unknown }?.text, fallsBackToBytes: fallsBackToBytes, addsPrefix: addsPrefix,
-      postProcessor: postProcessor)
+      unknown: pieces.first { $0.type == .unknown }?.text, fallsBackToBytes: fallsBackToBytes,
+      addsPrefix: scheme != .never, postProcessor: postProcessor)
+    if scheme == .first {
+      tokenizer["normalizer"] = .null
+      tokenizer["pre_tokenizer"] = .object([
+        "type": "Metaspace", "replacement": .string(String(Metaspace.mark)), "prepend_scheme": .string(scheme.rawValue),
+        "split": false,
+      ])
+    }
     return (tokenizer, ranks)
   }
 
