@@ -28,7 +28,7 @@ public struct ShardPlan: Sendable {
   public static func make(_ request: ConversionRequest, at path: String, work: WorkOptions) throws -> ShardPlan {
     if request.target == .mlx { throw WorkflowError(.notInParts(request.target.rawValue)) }
     var request = request
-    request.input = try ModelPlace.resolved(request.input)
+    request.input = try ModelPlace.lasting(request.input)
     try OutputPlace.check(request)
     try RequestRecord.checkRecordable(request)
     request = absolute(request)

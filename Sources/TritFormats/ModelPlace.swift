@@ -26,6 +26,12 @@ public enum ModelPlace {
     }
   }
 
+  /// The path that opens the same model once more: the model's own, but `config.json` where its folder holds several.
+  package static func lasting(_ path: String) throws -> String {
+    let place = try resolved(path)
+    return (try? resolved(place)) == place ? place : path
+  }
+
   private static func folder(_ path: String) throws -> String {
     let names = try FileSystem.names(in: path)
     let files = GGUFSplit.models(in: names).filter { name in

@@ -57,7 +57,7 @@ struct OneMagnitudeTests {
     }
     #expect(find(0..<14, 4) == (true, [7, 0, 9, 5]))
     #expect(find(0..<16, 4) == (false, [7, 0, 9]))
-    #expect(find(1..<13, 5) == (false, [7]))
+    #expect(find(1..<13, 5) == (false, [7, 9]))
     #expect(find(0..<8, .max) == (true, [7]))
     #expect(find(3..<3, 1) == (true, []))
   }

@@ -89,7 +89,7 @@ import Testing
         model.lay…oj.weight
         norm
         --wide also shows:
-          SHA-256, N
+          SHA-256 and 1 more
 
         """.replacing("model.lay…oj.weight", with: truncatedInMiddle("model.layers.10.self_attn.q_proj.weight", to: 20))
     )

@@ -41,7 +41,8 @@ package enum LibraryWords {
   /// What a subcommand is in the library.
   package static let verbs = [
     "apply": "ApplyWorkflow", "check": "CheckWorkflow", "compare": "CompareWorkflow",
-    "convert": "Model.convert(to:at:)", "family": "FamilyWorkflow", "help": "QuantizerRegistry.all",
+    "convert": "Model.convert(to:at:)", "diff": "DiffWorkflow", "family": "FamilyWorkflow",
+    "help": "QuantizerRegistry.all",
     "inspect": "Model.inspect()", "merge": "MergeWorkflow", "tokenize": "TokenizeWorkflow",
     "verify": "Model.verify(against:)",
   ]

@@ -34,7 +34,7 @@ public struct ConvertWorkflow: Sendable {
   public init(_ request: ConversionRequest, work: WorkOptions = WorkOptions()) {
     var request = request
     // A path that means no model is an error when it is opened.
-    request.input = (try? ModelPlace.resolved(request.input)) ?? request.input
+    request.input = (try? ModelPlace.lasting(request.input)) ?? request.input
     self.request = request
     self.work = work
   }
