@@ -47,14 +47,56 @@ public struct ComparedTensor: Sendable {
   /// Codes, or dense values, that are not the same.
   public var count = 0
   public var differences: [Difference] = []
-  public var firstScale: TernaryScale?
-  public var secondScale: TernaryScale?
   public var isTernary = false
+
+  /// What few tensors have beside; held apart, because it is larger than all the rest.
+  private struct Findings: Sendable {
+    var firstScale: TernaryScale?
+    var secondScale: TernaryScale?
+    var scaleRounding: ScaleRounding?
+    var rounding: RoundingReport?
+    var scaleLossPercent: Double?
+  }
+
+  private var box: Box<Findings>?
+  private var findings: Findings {
+    get { box?.value ?? Findings() }
+    set { box = Box(newValue) }
+  }
+
+  init(
+    name: String, shape: TensorShape, firstEncoding: String, secondEncoding: String, outcome: Outcome, detail: String
+  ) {
+    self.name = name
+    self.shape = shape
+    self.firstEncoding = firstEncoding
+    self.secondEncoding = secondEncoding
+    self.outcome = outcome
+    self.detail = detail
+  }
+
+  public var firstScale: TernaryScale? {
+    get { findings.firstScale }
+    set { findings.firstScale = newValue }
+  }
+  public var secondScale: TernaryScale? {
+    get { findings.secondScale }
+    set { findings.secondScale = newValue }
+  }
   /// What storing the scale, or the values, in another type did; nil when it did nothing.
-  public var scaleRounding: ScaleRounding?
-  public var rounding: RoundingReport?
+  public var scaleRounding: ScaleRounding? {
+    get { findings.scaleRounding }
+    set { if newValue != nil || box != nil { findings.scaleRounding = newValue } }
+  }
+  public var rounding: RoundingReport? {
+    get { findings.rounding }
+    set { if newValue != nil || box != nil { findings.rounding = newValue } }
+  }
   /// Where the codes are equal and one side has a scale for several of the other's: the mean error in percent.
-  public var scaleLossPercent: Double?
+  public var scaleLossPercent: Double? {
+    get { findings.scaleLossPercent }
+    set { if newValue != nil || box != nil { findings.scaleLossPercent = newValue } }
+  }
 }
 
 /// What was found for two models.
