@@ -143,7 +143,7 @@ public struct ModelError: DiagnosticError, Equatable {
     case .unusedTensor: "remove the tensor, or name the class that uses it with --architecture"
     case .headBesideTie: "set tie_word_embeddings to false if the head is meant, or remove the head"
     case .unknownKey: "remove the key if it means nothing for this model"
-    case .contextOverflow: "give fewer tokens, or shorter windows (--context)"
+    case .contextOverflow: "give fewer tokens; perplexity and gap take shorter windows with --context"
     case .invalidCodes: "the file is damaged or of another packing"
     case .noFiniteLogit, .notFiniteState:
       "look for a weight that is no number or a scale that is too large: 'tritsmith check' names them"

@@ -318,6 +318,25 @@ struct ReferenceFileTests {
     #expect(result.explanation?.reason == (isExact ? nil : .sums))
   }
 
+  @Test("scales of groups are no reason for a GGUF file to be off")
+  func groups() throws {
+    let scratch = ScratchFolder()
+    let sound = Bonsai.folder(scratch["sound"])
+    let ids = TokenInput.ids((1..<24).map { String($0 * 37 % 256) }.joined(separator: " "))
+    let logits = scratch["logits.safetensors"]
+    _ = try LogitsWorkflow(LogitsRequest(path: sound, inputs: [ids], output: logits)).run()
+    var changed = ChangedModel(sound)
+    changed.replace("\"rms_norm_eps\": 1e-06", "\"rms_norm_eps\": 1e-05")
+    for (path, passes) in [(sound, true), (changed.write(scratch["changed"]), false)] {
+      for weights in Bonsai.layouts {
+        let file = scratch["\(passes)-\(weights.rawValue).gguf"]
+        try Workflow.bonsai(path, file, weights)
+        let result = try ValidateWorkflow(ValidateRequest(path: file, against: logits)).run()
+        #expect(result.passed == passes && result.explanation == nil, "\(weights): \(result.gates)")
+      }
+    }
+  }
+
   @Test(
     "a trained delta net with heads out of order or a norm 2 % off fails", .enabled(if: Fixtures.trainedQwen35 != nil))
   func trainedFaults() throws {

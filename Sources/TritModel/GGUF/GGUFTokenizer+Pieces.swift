@@ -20,6 +20,13 @@ extension GGUFTokenizerFiles {
         : "engines do not find the user's piece '\(printable(piece))' where its marks are spaces"
       throw GGUFModelError(.unsupportedTokenizer(reason), file: file, field: "pieces")
     }
+    if let (one, two) = try ScoredMerges(model.pieces, file: file).tie() {
+      let pair = "'\(printable(one, limit: 40))' and '\(printable(two, limit: 40))'"
+      throw GGUFModelError(
+        .unsupportedTokenizer(
+          "\(pair) have one score, and a vocabulary that is read back from GGUF has an order of merges"),
+        file: file, field: "pieces")
+    }
     tokenizer = files.tokenizer.parsed?.object ?? JSONObject()
     specialTokensMap = files.specialTokensMap?.parsed?.object
     scores = model.pieces.map(\.score)

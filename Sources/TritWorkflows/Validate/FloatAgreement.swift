@@ -59,11 +59,25 @@ extension RunnableModel {
   /// How closely it should agree with logits of a file; nil where inputs, or weights in blocks, are rounded.
   var agreementWithFile: FloatAgreement? {
     guard takesInputsAsTheyAre, !hasRoundedBlocks else { return nil }
-    let halves = source.manifest.tensors.filter(\.shape.isMatrix).compactMap(HalfType.init)
+    let hasGroups = hasScalesOfGroups
+    let halves = source.manifest.tensors
+      .filter { $0.shape.isMatrix && !(hasGroups && $0.encoding.isTernary) }.compactMap(HalfType.init)
     let coarsest = halves.contains(.bf16) ? HalfType.bf16 : halves.first
     guard source is GGUFModelView else { return .exact(stored: coarsest) }
     if let coarsest { return .rounded(coarsest, model.hasSumsOfHalves ? .sums : .types) }
     return model.hasSumsOfHalves ? .rounded(.f16, .sums) : .exact(stored: nil)
+  }
+
+  /// Whether groups have scales of their own: checkpoints have those in F16 as well, so none was rounded. One scale for a
+  /// matrix is F32 or BF16 there.
+  private var hasScalesOfGroups: Bool {
+    let grouped = source.manifest.tensors.filter { tensor in
+      if case .group? = tensor.scale?.granularity { tensor.encoding.isTernary } else { false }
+    }
+    guard let smallest = grouped.min(by: { $0.shape.elementCount < $1.shape.elementCount }),
+      let scale = try? source.scale(of: smallest)
+    else { return false }
+    return scale.stored.contains { $0 != scale.stored.first }
   }
 
   /// Whether all that is rounded is sums.
