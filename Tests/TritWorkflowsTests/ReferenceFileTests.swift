@@ -173,6 +173,10 @@ struct ReferenceFileTests {
     Disk.write(reference.states.serialized, scratch["hidden_prompt3.safetensors"])
     let other = error { $0.hiddenStates = [scratch["hidden_prompt3.safetensors"]] }
     #expect(other?.kind == .statesOfNoPrompt(prompts: [0]) && other?.remedy != nil)
+    // A file of other names holds nothing to compare with.
+    Disk.write(
+      RawModelFile([RawTensor("foo", "F32", [1], FloatBytes.f32([1]))]).serialized, scratch["other.safetensors"])
+    #expect(error { $0.hiddenStates = [scratch["other.safetensors"]] }?.kind == .noStateOfModel)
     // Of one prompt only, any other name will do.
     Disk.write(reference.states.serialized, scratch["states.safetensors"])
     #expect(try reference.validate(reference.model) { $0.hiddenStates = [scratch["states.safetensors"]] }.passed)

@@ -98,8 +98,11 @@ public struct CheckWorkflow: Sendable {
       result.findings += computed.findings
       result.notes += computed.notes
       predictsText = computed.predictsText
+      if request.scoresText, let reason = computed.unscored { result.cautions.append(reason) }
     }
-    if let note = RotationCheck.headerNote(source, sibling, predictsText: predictsText) { result.cautions.append(note) }
+    if let note = RotationCheck.headerNote(source, sibling, predictsText: predictsText, wasAsked: request.scoresText) {
+      result.cautions.append(note)
+    }
     // Errors first, otherwise in the order of the rules.
     let order = Dictionary(uniqueKeysWithValues: CheckRule.allCases.enumerated().map { ($0.element, $0.offset) })
     result.findings = result.findings.enumerated().sorted { left, right in

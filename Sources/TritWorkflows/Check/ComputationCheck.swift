@@ -23,6 +23,8 @@ struct ComputationCheck {
     var notes: [String] = []
     /// Whether a text was predicted better than noise is; nil where none was scored.
     var predictsText: Bool?
+    /// Why no text was scored that was to be.
+    var unscored: String?
   }
 
   /// - Throws: what reading throws, and `CancellationFailure`.
@@ -35,7 +37,8 @@ struct ComputationCheck {
     do {
       model = try RunnableModel(path, options)
     } catch let error as any DiagnosticError where error.category == .malformedInput {
-      return Outcome(notes: ["what it computes was not looked at: \(error.placedSummary)"])
+      let reason = "what it computes was not looked at: \(error.placedSummary)"
+      return Outcome(notes: [reason], unscored: reason)
     }
     try work.parallelism.cancellation.check()
     let configuration = model.model.configuration
@@ -61,12 +64,12 @@ struct ComputationCheck {
       ids = try tokenizer.encode(String(GapRequest.sampleText.prefix(1000)), addSpecialTokens: false)
       begin = tokenizer.bosTokenID
     } catch let error as any DiagnosticError where error.category == .malformedInput {
-      return Outcome(notes: ["no text was scored: \(error.placedSummary)"])
+      return Outcome(unscored: "no text was scored: \(error.placedSummary)")
     }
     let configuration = model.model.configuration
     let window = min(ComputationCheck.scoredTokens, configuration.contextLength)
     guard window >= 2, ids.count >= 2, ids.allSatisfy({ $0 < configuration.vocabularySize }) else {
-      return Outcome(notes: ["no text was scored: it has tokens without an embedding, or the context is too short"])
+      return Outcome(unscored: "no text was scored: it has tokens without an embedding, or the context is too short")
     }
     let result = try RunnableModel.locating(path) {
       try model.model.perplexity(

@@ -12,12 +12,13 @@ enum RotationCheck {
   /// - Parameters:
   ///   - sibling: what the model was held against; nil for nothing.
   ///   - predictsText: whether a text was predicted better than noise is; nil where none was scored.
+  ///   - wasAsked: whether one was to be scored.
   static func headerNote(
-    _ source: any TensorSource, _ sibling: SiblingCheck.Outcome?, predictsText: Bool?
+    _ source: any TensorSource, _ sibling: SiblingCheck.Outcome?, predictsText: Bool?, wasAsked: Bool
   ) -> String? {
     guard predictsText != true, sibling?.settlesRotation != true, leavesOpen(source) else { return nil }
     let text = "headers cannot tell whether these weights are rotated and the keys that say so were lost"
-    let score = "--run scores a short text"
+    let score = wasAsked ? "no text could be scored" : "--run scores a short text"
     guard let sibling else {
       let compared = "--sibling looks at the ordinary weights"
       return text

@@ -239,6 +239,11 @@ struct SiblingCheck {
   /// trained checkpoint among the fixtures. Of unrelated weights it is 0, give or take 0.02.
   private static let related = 0.5
 
+  /// The same of one row, of so many columns: unrelated rows are near 0, and a short one has few trits.
+  private static func related(row columns: Int) -> Double {
+    min(related, max(0.25, 4 / Double(max(1, columns)).squareRoot()))
+  }
+
   /// Trits beside the numbers that they may be the rounding of.
   private func takeRounded(_ rest: inout [ComparedTensor], _ pair: Pair, _ outcome: inout Outcome) throws {
     let probe = RotationProbe(first: pair.first, second: pair.second, work: single)
@@ -246,10 +251,12 @@ struct SiblingCheck {
     let cosines = Mutex([Double?](repeating: nil, count: asked.count))
     try work.parallelism.forEachBand(asked.count) { index in
       let name = asked[index].name
-      guard let cosine = try probe.cosine(name), cosine >= SiblingCheck.related,
-        try holdsTrits(name, source, pair.first) != holdsTrits(name, pair.second, pair.second)
+      let hasTrits = try (holdsTrits(name, source, pair.first), holdsTrits(name, pair.second, pair.second))
+      guard hasTrits.0 != hasTrits.1, let found = try probe.likeness(name, numbersAreFirst: hasTrits.1),
+        found.cosine >= SiblingCheck.related,
+        found.least >= SiblingCheck.related(row: asked[index].shape.columns)
       else { return }
-      cosines.withLock { $0[index] = cosine }
+      cosines.withLock { $0[index] = found.cosine }
     }
     let found = cosines.withLock { $0 }
     let rounded = asked.indices.filter { found[$0] != nil }.map { asked[$0] }
@@ -261,7 +268,7 @@ struct SiblingCheck {
       CheckFinding(
         .sibling, SiblingCheck.subject(rounded),
         "\(counted(rounded.count)) of trits in one of the two and of other numbers in the other, "
-          + "\(CheckWorkflow.list(rounded.map(\.name))): the cosine of rows looked at is \(NumberText.fixed(least, digits: 2)) "
+          + "\(CheckWorkflow.list(rounded.map(\.name))): the cosine of their numbers is \(NumberText.fixed(least, digits: 2)) "
           + "or more, as rounding leaves it; 'tritsmith verify' redoes the quantization",
         severity: .warning))
   }

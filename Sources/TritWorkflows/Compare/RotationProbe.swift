@@ -178,16 +178,49 @@ struct RotationProbe {
     return groups
   }
 
-  /// The cosine between rows of a matrix in the two, whatever their scales; nil where there are no numbers to compare.
-  func cosine(_ name: String) throws -> Double? {
-    guard let sample = try sample(name) else { return nil }
-    var (product, a, b) = (0.0, 0.0, 0.0)
-    for (x, y) in zip(sample.first[0], sample.second[0]) {
-      product += Double(x) * Double(y)
-      a += Double(x) * Double(x)
-      b += Double(y) * Double(y)
+  /// How alike the rows of a matrix are in the two, whatever their scales.
+  struct Likeness {
+    /// The cosine between all rows, one behind the other.
+    var cosine: Double
+    /// The least of a row's own. Rows shorter than half of what is usual are left out: quantized with a scale for several
+    /// rows they have few trits, if any.
+    var least: Double
+  }
+
+  /// Nil where there are no numbers to compare.
+  ///
+  /// - Parameter numbersAreFirst: which of the two trits were made of; its rows tell how long is usual.
+  func likeness(_ name: String, numbersAreFirst: Bool) throws -> Likeness? {
+    guard let left = first.manifest.tensor(named: name), let right = second.manifest.tensor(named: name),
+      left.shape == right.shape, let a = try WeightRows(first, left, work), let b = try WeightRows(second, right, work)
+    else { return nil }
+    let (rows, columns) = (left.shape.rows, left.shape.columns)
+    guard columns > 0, columns <= RotationProbe.numberLimit else { return nil }
+    var sums: [(product: Double, numbers: Double, trits: Double)] = []
+    sums.reserveCapacity(rows)
+    let step = max(1, RotationProbe.numberLimit / columns)
+    for start in stride(from: 0, to: rows, by: step) {
+      let band = left.shape.band(start..<min(rows, start + step))
+      let (ours, theirs) = (try a.values(band), try b.values(band))
+      for row in 0..<band.rows.count {
+        var sum = (product: 0.0, numbers: 0.0, trits: 0.0)
+        for place in row * columns..<(row + 1) * columns {
+          let (x, y) = (Double(ours[place]), Double(theirs[place]))
+          sum.product += x * y
+          sum.numbers += numbersAreFirst ? x * x : y * y
+          sum.trits += numbersAreFirst ? y * y : x * x
+        }
+        sums.append(sum)
+      }
     }
-    return a > 0 ? product / (a * b).squareRoot() : nil
+    let all = sums.reduce((product: 0.0, numbers: 0.0, trits: 0.0)) {
+      ($0.product + $1.product, $0.numbers + $1.numbers, $0.trits + $1.trits)
+    }
+    guard all.numbers > 0, all.trits > 0 else { return nil }
+    let usual = all.numbers / Double(rows)
+    let least = sums.filter { $0.numbers * 4 >= usual }
+      .map { $0.trits > 0 ? $0.product / ($0.numbers * $0.trits).squareRoot() : 0 }.min()
+    return Likeness(cosine: all.product / (all.numbers * all.trits).squareRoot(), least: least ?? 0)
   }
 
   /// What rows of a matrix show; nil where there is nothing to learn.

@@ -31,6 +31,8 @@ public struct RunError: DiagnosticError, Equatable {
     case statesBesideModel
     /// A file of hidden states whose name tells none of the prompts.
     case statesOfNoPrompt(prompts: [Int])
+    /// A file of hidden states none of which the model computes.
+    case noStateOfModel
     /// Logits of a file, for which another way of running was asked.
     case referenceIsNotRun
     /// A conversation is longer than the context by now.
@@ -70,6 +72,7 @@ public struct RunError: DiagnosticError, Equatable {
     case .statesOfNoPrompt(let prompts):
       "expected a name that tells the prompt, hidden_prompt<i>.safetensors, where the file of logits has "
         + "prompt \(prompts.map(String.init).joined(separator: ", "))"
+    case .noStateOfModel: "expected hidden states of this model, such as block0, found none: nothing was compared"
     case .referenceIsNotRun: "it holds logits that were computed elsewhere: no way of running changes them"
     case .conversationFull(let capacity, let needed):
       "the conversation has \(needed) tokens by now, the model's context holds \(capacity)"
@@ -96,6 +99,7 @@ public struct RunError: DiagnosticError, Equatable {
     case .statesAsReference: "give the file of logits with --against, and this one with --against-hidden"
     case .statesBesideModel: "leave --against-hidden out, or give a file of logits with --against"
     case .statesOfNoPrompt: "name the file after its prompt"
+    case .noStateOfModel: "give hidden_prompt<i>.safetensors as 'tritsmith logits' writes it, or leave it out"
     case .referenceIsNotRun: "leave --against-mode and --against-projections out"
     case .conversationFull: "begin a new conversation"
     case .generatedUnknown: "weights and tokenizer may be of two models: 'tritsmith check --run' scores a text by both"

@@ -114,6 +114,9 @@ extension ValidateResult {
     let doAgree = agreement.nonFinitePositions == 0 && gatesOfLogits.allSatisfy(\.passed)
     var text = "logits \(doAgree ? "agree" : "do not agree") on \(agreement.positions) positions"
     text += " of \(self.text)"
+    if doAgree, let explanation, explanation.reason != nil {
+      text += ", as closely as numbers rounded to \(explanation.type) allow"
+    }
     if !steps.isEmpty {
       let origin = "from the reference's input" + (stepsInReference ? ", in reference arithmetic" : "")
       text +=

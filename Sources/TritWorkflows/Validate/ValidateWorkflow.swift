@@ -213,6 +213,7 @@ public struct ValidateWorkflow: Sendable {
       found.results.append(comparison)
     }
     (found.hidden, found.unread) = (hidden.result, reference.unread + hidden.unread)
+    if let file = request.hiddenStates.first, found.hidden.isEmpty { throw RunError(.noStateOfModel, file: file) }
     found.logitType = types.rounded?.rawValue
     found.floats = types.rounded == nil ? model.agreementWithFile : nil
     if found.total.nonFinite > 0 { found.nonFinite[model.path] = try model.firstNonFinite(in: ids) }
