@@ -43,7 +43,7 @@ package enum LibraryWords {
     "apply": "ApplyWorkflow", "check": "CheckWorkflow", "compare": "CompareWorkflow",
     "convert": "Model.convert(to:at:)", "diff": "DiffWorkflow", "family": "FamilyWorkflow",
     "help": "QuantizerRegistry.all",
-    "inspect": "Model.inspect()", "logits": "LogitsWorkflow", "merge": "MergeWorkflow", "tokenize": "TokenizeWorkflow",
+    "inspect": "Model.inspect()", "merge": "MergeWorkflow", "tokenize": "TokenizeWorkflow",
     "verify": "Model.verify(against:)",
   ]
 

@@ -99,7 +99,7 @@ public struct RunError: DiagnosticError, Equatable {
     case .statesAsReference: "give the file of logits with --against, and this one with --against-hidden"
     case .statesBesideModel: "leave --against-hidden out, or give a file of logits with --against"
     case .statesOfNoPrompt: "name the file after its prompt"
-    case .noStateOfModel: "give hidden_prompt<i>.safetensors as 'tritsmith logits' writes it, or leave it out"
+    case .noStateOfModel: "give hidden_prompt<i>.safetensors of this model, or leave --against-hidden out"
     case .referenceIsNotRun: "leave --against-mode and --against-projections out"
     case .conversationFull: "begin a new conversation"
     case .generatedUnknown: "weights and tokenizer may be of two models: 'tritsmith check --run' scores a text by both"
