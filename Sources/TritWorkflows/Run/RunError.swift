@@ -116,6 +116,7 @@ public struct RunError: DiagnosticError, Equatable {
   public var category: ErrorCategory {
     switch kind {
     case .noInput, .promptsBesideReference, .logitsAsModel, .statesAsReference, .statesBesideModel, .statesOfNoPrompt,
+      .noStateOfModel,
       .referenceIsNotRun, .conversationFull, .vocabularyMismatch, .layerMismatch, .tokenizerMismatch:
       .misuse
     case .notText, .neitherModelNorLogits: .malformedInput
