@@ -136,8 +136,10 @@ public struct ProcessRunner: Sendable {
     return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
   }
 
-  /// The peak resident size of a process so far, of its current program alone.
+  /// The peak resident size of a process so far, of its current program alone; nil while that is still this one, in whose
+  /// memory a child begins.
   public static func peakResidentBytes(of id: pid_t) -> UInt64? {
+    guard program(of: "\(id)") != program(of: "self") || id == getpid() else { return nil }
     let descriptor = open("/proc/\(id)/status", O_RDONLY | O_CLOEXEC)
     guard descriptor >= 0 else { return nil }
     defer { close(descriptor) }
@@ -171,4 +173,12 @@ public enum BuiltProducts {
 
   /// The path of the program that points readers at hostile files (`TritLab`).
   public static let lab = folder + "/trit-lab"
+
+  private static func program(of process: String) -> String? {
+    var buffer = [UInt8](repeating: 0, count: 4096)
+    let count = buffer.withUnsafeMutableBytes { bytes in
+      readlink("/proc/\(process)/exe", bytes.baseAddress?.assumingMemoryBound(to: CChar.self), bytes.count)
+    }
+    return count > 0 ? String(decoding: buffer[..<count], as: UTF8.self) : nil
+  }
 }

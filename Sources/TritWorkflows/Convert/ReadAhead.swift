@@ -191,8 +191,9 @@ final class ReadAhead: Sendable {
         state.heldBytes -= unit.byteCount
       }
       unit.failure.withLock { $0 = error }
-      unit.arrival.signal()
+      // First: whom the error wakes would make room for the next one.
       abandon(error)
+      unit.arrival.signal()
     }
   }
 

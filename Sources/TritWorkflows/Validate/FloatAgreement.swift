@@ -65,7 +65,7 @@ extension RunnableModel {
     let coarsest = halves.contains(.bf16) ? HalfType.bf16 : halves.first
     guard source is GGUFModelView else { return .exact(stored: coarsest) }
     if let coarsest { return .rounded(coarsest, model.hasSumsOfHalves ? .sums : .types) }
-    return model.hasSumsOfHalves ? .rounded(.f16, .sums) : .exact(stored: nil)
+    return model.hasSumsOfHalves ? .rounded(.f16, .sums) : .exact(stored: hasGroups ? .f16 : nil)
   }
 
   /// Whether groups have scales of their own: checkpoints have those in F16 as well, so none was rounded. One scale for a
