@@ -150,6 +150,12 @@ public struct ProcessRunner: Sendable {
     return line.split(whereSeparator: { $0 == " " || $0 == "\t" }).dropFirst().first.flatMap { UInt64($0) }
       .map { $0 * 1024 }
   }
+
+  private static func program(of process: String) -> String? {
+    var buffer = [CChar](repeating: 0, count: 4096)
+    let count = readlink("/proc/\(process)/exe", &buffer, buffer.count)
+    return count > 0 ? String(decoding: buffer[..<count].map { UInt8(bitPattern: $0) }, as: UTF8.self) : nil
+  }
 }
 
 /// The executables that were built together with the tests.
@@ -173,12 +179,4 @@ public enum BuiltProducts {
 
   /// The path of the program that points readers at hostile files (`TritLab`).
   public static let lab = folder + "/trit-lab"
-
-  private static func program(of process: String) -> String? {
-    var buffer = [UInt8](repeating: 0, count: 4096)
-    let count = buffer.withUnsafeMutableBytes { bytes in
-      readlink("/proc/\(process)/exe", bytes.baseAddress?.assumingMemoryBound(to: CChar.self), bytes.count)
-    }
-    return count > 0 ? String(decoding: buffer[..<count], as: UTF8.self) : nil
-  }
 }
