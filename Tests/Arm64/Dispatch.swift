@@ -121,6 +121,18 @@ public final class DispatchQueue: @unchecked Sendable {
     }
   }
 
+  /// Does work in its turn, while the caller waits.
+  public func sync<Result>(execute body: () -> Result) -> Result {
+    withoutActuallyEscaping(body) { body in
+      var results: [Result] = []
+      let once = Loop { _ in results.append(body()) }
+      withExtendedLifetime(once) {
+        dispatch_sync_f(queue, Unmanaged.passUnretained(once).toOpaque()) { runIteration($0, 0) }
+      }
+      return results[0]
+    }
+  }
+
   /// Calls `body` with 0, 1, … on several threads, and returns when all calls have.
   public static func concurrentPerform(iterations: Int, execute body: (Int) -> Void) {
     withoutActuallyEscaping(body) { body in

@@ -10,6 +10,7 @@ void dispatch_release(void *_Nonnull object);
 void *_Nonnull dispatch_get_global_queue(intptr_t identifier, uintptr_t flags);
 void *_Nonnull dispatch_queue_create(const char *_Nullable label, void *_Nullable attributes);
 void dispatch_async_f(void *_Nonnull queue, void *_Nullable context, void (*_Nonnull work)(void *_Nullable));
+void dispatch_sync_f(void *_Nonnull queue, void *_Nullable context, void (*_Nonnull work)(void *_Nullable));
 void dispatch_apply_f(
     size_t iterations, void *_Nullable queue, void *_Nullable context,
     void (*_Nonnull work)(void *_Nullable, size_t));
