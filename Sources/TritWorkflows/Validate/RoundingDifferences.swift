@@ -128,6 +128,15 @@ extension ValidateWorkflow {
     try agreement(prompts, model, (model.model, nil), (model.model, nil), noise)
   }
 
+  /// What fast arithmetic alone does to a model that takes inputs as they are, where gates do not hold against logits of a
+  /// file; nil elsewhere.
+  func fastNoise(_ found: Findings, _ model: RunnableModel, _ gates: [GateResult]) throws -> RoundingNoise? {
+    guard model.groupsRoundedByMode != nil, found.total.nonFinite == 0, !gates.allSatisfy(\.passed) else { return nil }
+    return RoundingNoise(
+      source: "fast arithmetic",
+      try agreement(found.prompts, model, (model.model, .reference), (model.model, .fast), nil))
+  }
+
   /// How far a form of a model, in an arithmetic or its own, is from another one.
   private func agreement(
     _ prompts: [[Int]], _ side: RunnableModel, _ left: (model: LanguageModel, mode: ArithmeticMode?),

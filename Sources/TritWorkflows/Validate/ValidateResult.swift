@@ -193,6 +193,8 @@ public struct ValidateResult: Sendable {
   public var logitType: String?
   /// Why the largest |Δlogit| may be as large as it is.
   public var explanation: RoundingExplanation?
+  /// What fast arithmetic does to a model that takes inputs as they are, where gates do not hold against a file of logits.
+  public var fastNoise: RoundingNoise?
 
   /// The first hidden state whose relative error is above the bound.
   public var firstDivergence: HiddenStateAgreement? { hiddenStates.first { !($0.relativeError <= hiddenBound) } }

@@ -73,6 +73,7 @@ public struct ValidateWorkflow: Sendable {
       found = try compare(model, with: reference)
     }
     let gates = try gates(found, model)
+    let fast = try ReferenceLogits.matches(other) ? fastNoise(found, model, gates.results) : nil
     var result = ValidateResult(
       reference: side,
       model: ValidatedSide(
@@ -84,6 +85,7 @@ public struct ValidateWorkflow: Sendable {
       stepsInReference: found.stepsInReference, noise: gates.noise,
       gates: gates.results, nonFinite: found.nonFinite)
     (result.unreadTensors, result.logitType, result.explanation) = (found.unread, found.logitType, gates.explanation)
+    result.fastNoise = fast
     return result
   }
 
