@@ -53,9 +53,9 @@ struct GateTests {
     }
     let prompt = try TokenIDs.parse(ids)
     let model = try RunnableModel(path, RunOptions(mode: .fast))
-    for (name, noise) in [("2^-20", StoredRounding.none.noise), ("2^-9", StoredRounding.types.noise)] {
+    for (name, noise) in [("2^-20", StoredRounding.none.noise), ("2^-9", StoredRounding.bf16.noise)] {
       let workflow = ValidateWorkflow(ValidateRequest(path: path, against: path))
-      let found = try workflow.agreement([prompt], model, model.model, model.model, EmbeddingNoise(noise))
+      let found = try workflow.agreement([prompt], model, StateNoise(embeddings: noise))
       print("noise", size, name, found.meanKL, found.nmse, found.topOne)
       #expect(found.meanKL < RoundingNoise.ceiling.meanKL / ValidationGates.factor)
       #expect(found.nmse < RoundingNoise.ceiling.nmse / ValidationGates.factor)

@@ -253,6 +253,37 @@ struct ValidatedArithmeticTests {
     #expect(packed.passed && !packed.stepsInReference && packed.agreement.maximumDifference == 0)
   }
 
+  @Test("where fast arithmetic does not meet a file, it is said what that alone does, and what to do")
+  func fastBesideFile() throws {
+    let scratch = ScratchFolder()
+    try Workflow.bonsai(Bonsai.folder(scratch["source"]), scratch["a.gguf"], .pq2)
+    var written = LogitsRequest(path: scratch["a.gguf"], inputs: [.ids(Self.ids)], output: scratch["own.safetensors"])
+    written.options = RunOptions(mode: .reference, threads: 2)
+    _ = try LogitsWorkflow(written).run()
+    func validate(_ mode: ArithmeticMode, _ gates: ValidationGates) throws -> ValidateResult {
+      var request = ValidateRequest(path: scratch["a.gguf"], against: written.output)
+      request.options = RunOptions(mode: mode, threads: 2)
+      request.gates = gates
+      return try ValidateWorkflow(request).run()
+    }
+    func says(_ result: ValidateResult) -> Bool {
+      result.report.blocks.contains {
+        if case .note(.warning, let text) = $0 { text.contains("--mode reference") } else { false }
+      }
+    }
+    // No rounding to int8 meets this.
+    let strict = ValidationGates(maximumNMSE: 1e-12)
+    let failed = try validate(.fast, strict)
+    #expect(!failed.passed && says(failed))
+    // The file is the model's own, so that all that is off is the arithmetic.
+    let alone = try #require(failed.fastNoise)
+    #expect(alone.maximumDifference > 1e-3)
+    #expect(abs(alone.maximumDifference - failed.agreement.maximumDifference) < 1e-4)
+    let exact = try validate(.reference, strict)
+    #expect(exact.passed && !says(exact) && exact.fastNoise == nil)
+    #expect(try validate(.fast, ValidationGates(maximumMeanKL: 9, minimumTopOne: 0, maximumNMSE: 9)).fastNoise == nil)
+  }
+
   @Test("what unfolding rounded is rounding, and wrong signs are none")
   func unfolded() throws {
     let scratch = ScratchFolder()

@@ -19,6 +19,17 @@ extension LanguageModel {
     return mine.weights.form(beside: theirs.weights)
   }
 
+  /// Whether a projection multiplies by the numbers its tensor holds: latents were made trits when they were loaded, and
+  /// unpacked trits have a scale beside them.
+  package func multipliesAsStored(ofLayer layer: Int, _ kind: ProjectionKind) -> Bool {
+    guard layers.indices.contains(layer), let projection = layers[layer][kind] else { return false }
+    return switch projection.weights {
+    case .dense(_, let scale, _): scale == 1
+    case .ternary: false
+    case .grouped: true
+    }
+  }
+
   /// What a projection adds to its product, for each output; nil when it adds nothing, or there is no such layer.
   package func addedBias(ofLayer layer: Int, _ kind: ProjectionKind) -> [Float]? {
     layer < layers.count ? layers[layer][kind]?.weights.addedBias : nil

@@ -49,8 +49,8 @@ public struct ComparedTensor: Sendable {
   public var differences: [Difference] = []
   public var isTernary = false
 
-  /// What few tensors have beside; held apart, because it is larger than all the rest.
-  private struct Findings: Sendable {
+  /// What few tensors have beside.
+  private struct Findings: RareFindings {
     var firstScale: TernaryScale?
     var secondScale: TernaryScale?
     var scaleRounding: ScaleRounding?
@@ -58,11 +58,7 @@ public struct ComparedTensor: Sendable {
     var scaleLossPercent: Double?
   }
 
-  private var box: Box<Findings>?
-  private var findings: Findings {
-    get { box?.value ?? Findings() }
-    set { box = Box(newValue) }
-  }
+  @HeldApart private var findings: Findings
 
   init(
     name: String, shape: TensorShape, firstEncoding: String, secondEncoding: String, outcome: Outcome, detail: String
@@ -86,16 +82,16 @@ public struct ComparedTensor: Sendable {
   /// What storing the scale, or the values, in another type did; nil when it did nothing.
   public var scaleRounding: ScaleRounding? {
     get { findings.scaleRounding }
-    set { if newValue != nil || box != nil { findings.scaleRounding = newValue } }
+    set { findings.scaleRounding = newValue }
   }
   public var rounding: RoundingReport? {
     get { findings.rounding }
-    set { if newValue != nil || box != nil { findings.rounding = newValue } }
+    set { findings.rounding = newValue }
   }
   /// Where the codes are equal and one side has a scale for several of the other's: the mean error in percent.
   public var scaleLossPercent: Double? {
     get { findings.scaleLossPercent }
-    set { if newValue != nil || box != nil { findings.scaleLossPercent = newValue } }
+    set { findings.scaleLossPercent = newValue }
   }
 }
 

@@ -39,19 +39,9 @@ struct UnfoldedComparison {
     (self.first, self.second, self.blockSize, self.work) = (a, b, blockSize, work)
     let stored = sides.map { source, tensor in (source as? GGUFModelView)?.stored(tensor) ?? tensor }
     // Beside the stored types, the Float an unfolded number is rounded to.
-    share = stored.reduce(0x1p-22) { $0 + UnfoldedComparison.share($1.encoding) }
+    share = stored.reduce(0x1p-22) { $0 + (StoredRounding(of: $1.encoding)?.share ?? 0) }
     floor = stored.contains { $0.encoding == .dense(.f16) } ? 0x1p-24 * Double(blockSize).squareRoot() : 0
     types = stored.map(\.encoding.name).joined(separator: " and ")
-  }
-
-  /// How much of a number its type may have taken.
-  private static func share(_ encoding: TensorEncoding) -> Double {
-    switch encoding {
-    case .dense(.f16): 0x1p-11
-    case .dense(.bf16): 0x1p-8
-    case .dense, .ternary: 0
-    case .opaque: StoredRounding(of: encoding)?.stepBound ?? 0
-    }
   }
 
   /// - Throws: what reading throws, and `CancellationFailure`.

@@ -8,14 +8,11 @@ enum HalfType: String, Sendable {
   case f16 = "F16"
   case bf16 = "BF16"
 
-  /// What rounding to it changes a number by at most, as a share of the number.
-  var noise: Float { self == .f16 ? 0x1p-11 : 0x1p-9 }
+  var rounding: StoredRounding { self == .f16 ? .f16 : .bf16 }
 
-  /// `noise`, for people.
-  var phrase: String {
-    self == .f16
-      ? "embeddings off by 2⁻¹¹, as a number rounded to F16 is" : StoredRounding.types.phrase
-  }
+  /// What rounding to it takes of many numbers in the mean: half a step is evenly spread, and beside numbers evenly spread
+  /// over a power of two ∫x² is 7/3, so √(1/3 ÷ 7/3) of the largest share.
+  var meanShare: Float { Float(rounding.share) * (1 / 7 as Float).squareRoot() }
 
   func holds(_ value: Float) -> Bool {
     self == .f16 ? HalfFloat(value).float == value : BFloat16.rounded(value) == value
@@ -28,14 +25,6 @@ enum FloatAgreement: Sendable {
   case exact(stored: HalfType?)
   /// Numbers of the model may have been rounded to this type after the reference was computed.
   case rounded(HalfType, RoundingReason)
-
-  /// What a default bound may grow to three times of.
-  var noise: (size: Float, phrase: String) {
-    switch self {
-    case .exact: (StoredRounding.none.noise, StoredRounding.none.phrase)
-    case .rounded(let type, _): (type.noise, type.phrase)
-    }
-  }
 
   /// Largest relative error of a hidden state that is the same.
   var hiddenBound: Double {
@@ -66,6 +55,39 @@ extension RunnableModel {
     guard source is GGUFModelView else { return .exact(stored: coarsest) }
     if let coarsest { return .rounded(coarsest, model.hasSumsOfHalves ? .sums : .types) }
     return model.hasSumsOfHalves ? .rounded(.f16, .sums) : .exact(stored: hasGroups ? .f16 : nil)
+  }
+
+  /// What storing may have taken of the numbers behind every state, in the mean, as a share of each: by the types of a
+  /// GGUF file's tensors. One scale for many trits may have lost all that its type can take.
+  var roundedShares: [String: Float] {
+    let hasGroups = hasScalesOfGroups
+    var result: [String: Float] = [:]
+    for tensor in source.manifest.tensors {
+      let isTernary = tensor.encoding.isTernary
+      let isSum = !tensor.shape.isMatrix && tensor.name.hasSuffix("norm.weight") && model.hasSumsOfHalves
+      guard tensor.shape.isMatrix && !(hasGroups && isTernary) || isSum,
+        let type = isSum ? .f16 : HalfType(tensor)
+      else { continue }
+      let share = isTernary ? Float(type.rounding.share) : type.meanShare
+      for state in states(behind: tensor.name) {
+        // A norm and the head behind it are rounded apart.
+        result[state] = (share * share + (result[state] ?? 0) * (result[state] ?? 0)).squareRoot()
+      }
+    }
+    return result
+  }
+
+  /// The states that a tensor is a factor of, as `ForwardObserver` names them, and `logits`.
+  private func states(behind tensor: String) -> [String] {
+    let description = model.configuration
+    func name(_ part: ModulePart) -> String? {
+      description.architecture.module(part).map { ModulePlace($0, layer: nil, piece: .weight).name }
+    }
+    if tensor == name(.embedding) { return ["embed"] + (description.tiesEmbeddings ? ["logits"] : []) }
+    if tensor == name(.head) { return ["logits"] }
+    if tensor == name(.finalNorm) { return ["final_norm"] }
+    guard tensor.hasPrefix(ModulePlace.layerPrefix), tensor.hasSuffix(".weight") else { return [] }
+    return ["block" + tensor.dropFirst(ModulePlace.layerPrefix.count).dropLast(".weight".count)]
   }
 
   /// Whether groups have scales of their own: checkpoints have those in F16 as well, so none was rounded. One scale for a
@@ -110,11 +132,18 @@ extension ValidateWorkflow {
       results.allSatisfy({ $0.passed || $0.name == GateResult.largestDifference && $0.basis == .standard }),
       !results.allSatisfy(\.passed)
     else { return plain }
-    func noise(_ size: Float, _ phrase: String) throws -> RoundingNoise {
-      let measured = try agreement(found.prompts, model, model.model, model.model, EmbeddingNoise(size))
-      return RoundingNoise(source: phrase, measured)
+    func noise(_ rounding: StoredRounding) throws -> RoundingNoise {
+      let noise = StateNoise(embeddings: rounding.noise)
+      return RoundingNoise(source: rounding.phrase, try agreement(found.prompts, model, noise))
     }
-    let measured = try noise(floats.noise.size, floats.noise.phrase)
+    // What the file can have been rounded in, tensor by tensor; nothing else is excused.
+    let shares = if case .rounded = floats { model.roundedShares } else { [String: Float]() }
+    let measured =
+      shares.isEmpty
+      ? try noise(.none)
+      : RoundingNoise(
+        source: "numbers rounded to F16 or BF16 where the file stores such",
+        try agreement(found.prompts, model, StateNoise(steps: shares)))
     let again = gates(found, noise: [], ofDifference: [measured])
     var result = GateFindings(results: again, noise: [measured])
     if case .rounded(let type, let reason) = floats, again.allSatisfy(\.passed) {
@@ -123,7 +152,7 @@ extension ValidateWorkflow {
     }
     guard !again.allSatisfy(\.passed), case .exact(let stored?) = floats else { return result }
     // A failure all the same: nothing says that numbers were rounded.
-    let rounded = try noise(stored.noise, stored.phrase)
+    let rounded = try noise(stored.rounding)
     if found.total.result.maximumDifference <= ValidationGates.factor * rounded.maximumDifference {
       result.explanation = RoundingExplanation(
         type: stored.rawValue, maximumDifference: rounded.maximumDifference, reason: nil)

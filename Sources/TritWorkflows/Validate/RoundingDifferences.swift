@@ -6,6 +6,8 @@ import TritModel
 struct RoundingDifferences {
   /// How stored numbers were rounded apart, at worst.
   var stored = StoredRounding.none
+  /// What a number of a step is off by in the mean, as a share of it, where numbers were rounded one by one.
+  var shares: [String: Float] = [:]
   /// Models whose inputs are not rounded to int8, in a form in which they are, beside a side that rounds them.
   var roundedInputs: [(model: RunnableModel, rounded: LanguageModel)] = []
 }
@@ -31,7 +33,15 @@ extension ValidateWorkflow {
       && results.filter { $0.basis == .asked || !$0.isOfLogits }.allSatisfy(\.passed)
     guard isExcusable, !results.allSatisfy(\.passed) else { return try gatesOfFloats(found, model, results) }
     let noise = try noise(found, model)
-    return GateFindings(results: gates(found, noise: noise, ofDifference: noise), noise: noise)
+    guard !found.differences.shares.isEmpty else {
+      return GateFindings(results: gates(found, noise: noise, ofDifference: noise), noise: noise)
+    }
+    // The largest difference follows what was rounded in these two models, step by step.
+    let measured = RoundingNoise(
+      source: "stored numbers rounded, each step as its own are",
+      try agreement(found.prompts, model, StateNoise(steps: found.differences.shares)))
+    let all = noise + [measured]
+    return GateFindings(results: gates(found, noise: all, ofDifference: [measured]), noise: all)
   }
 
   /// - Parameter ofDifference: noise that excuses the largest difference of logits.
@@ -51,7 +61,9 @@ extension ValidateWorkflow {
     ]
     let floats = floats(found)
     if floats != nil || gates.maximumLogitDifference != nil {
-      let bounds = ofDifference.map { min(factor * $0.maximumDifference, RoundingNoise.ceiling.difference) }
+      // Of two models every step was looked at; their logits may be as noisy as what is stored.
+      let ceiling = found.steps.isEmpty ? RoundingNoise.ceiling.difference : .infinity
+      let bounds = ofDifference.map { min(factor * $0.maximumDifference, ceiling) }
       results.append(
         gate(
           GateResult.largestDifference, total.maximumDifference, gates.maximumLogitDifference,
@@ -100,28 +112,43 @@ extension ValidateWorkflow {
   private func noise(_ found: Findings, _ model: RunnableModel) throws -> [RoundingNoise] {
     var result: [RoundingNoise] = []
     let stored = found.differences.stored
-    let trembling = try agreement(found.prompts, model, model.model, model.model, EmbeddingNoise(stored.noise))
+    let trembling = try agreement(found.prompts, model, StateNoise(embeddings: stored.noise))
     result.append(RoundingNoise(source: stored.phrase, trembling))
     for (side, rounded) in found.differences.roundedInputs {
       result.append(
         RoundingNoise(
           source: "inputs rounded to int8 or not",
-          try agreement(found.prompts, side, side.model, rounded, nil)))
+          try agreement(found.prompts, side, (side.model, nil), (rounded, nil), nil)))
     }
     return result
   }
 
-  /// How far a form of a model is from another one.
-  func agreement(
-    _ prompts: [[Int]], _ side: RunnableModel, _ left: LanguageModel, _ right: LanguageModel, _ noise: EmbeddingNoise?
+  /// How far a model is from itself where its states are moved.
+  func agreement(_ prompts: [[Int]], _ model: RunnableModel, _ noise: StateNoise) throws -> LogitAgreement {
+    try agreement(prompts, model, (model.model, nil), (model.model, nil), noise)
+  }
+
+  /// What fast arithmetic alone does to a model that takes inputs as they are, where gates do not hold against logits of a
+  /// file; nil elsewhere.
+  func fastNoise(_ found: Findings, _ model: RunnableModel, _ gates: [GateResult]) throws -> RoundingNoise? {
+    guard model.groupsRoundedByMode != nil, found.total.nonFinite == 0, !gates.allSatisfy(\.passed) else { return nil }
+    return RoundingNoise(
+      source: "fast arithmetic",
+      try agreement(found.prompts, model, (model.model, .reference), (model.model, .fast), nil))
+  }
+
+  /// How far a form of a model, in an arithmetic or its own, is from another one.
+  private func agreement(
+    _ prompts: [[Int]], _ side: RunnableModel, _ left: (model: LanguageModel, mode: ArithmeticMode?),
+    _ right: (model: LanguageModel, mode: ArithmeticMode?), _ noise: StateNoise?
   ) throws -> LogitAgreement {
     var comparison = LogitComparison()
     for ids in prompts {
       try request.options.cancellation.check()
       let pair = LockStep(
-        reference: try side.session(for: ids.count, running: left),
-        candidate: try side.session(for: ids.count, running: right))
-      let observers = noise.map { (reference: EmbeddingNoise(0) as any ForwardObserver, candidate: $0) }
+        reference: try side.session(for: ids.count, running: left.model, left.mode),
+        candidate: try side.session(for: ids.count, running: right.model, right.mode))
+      let observers = noise.map { (reference: StateNoise(embeddings: 0) as any ForwardObserver, candidate: $0) }
       try pair.prefill(ids, observers: observers.map { ($0.reference, $0.candidate) }) { rows in
         for row in 0..<rows.count {
           let range = row * rows.vocabulary..<(row + 1) * rows.vocabulary
@@ -144,21 +171,32 @@ extension RoundingNoise {
   }
 }
 
-/// Moves every number of the embeddings by a share of itself, up or down, the same in every run.
-final class EmbeddingNoise: ForwardCorrector {
-  private let size: Float
+/// Moves every number of some states by a share of itself, up or down, the same in every run.
+final class StateNoise: ForwardCorrector {
+  private let shares: [String: Float]
   private var state: UInt64 = 1
 
-  init(_ size: Float) { self.size = size }
+  init(embeddings share: Float) { shares = share > 0 ? ["embed": share] : [:] }
+
+  /// - Parameter steps: shares by the step. No observer may change logits: what they multiply is moved in their place,
+  ///   which spreads them as rounded weights do.
+  init(steps: [String: Float]) {
+    var shares = steps
+    if let head = shares.removeValue(forKey: "logits") {
+      let norm = shares["final_norm"] ?? 0
+      shares["final_norm"] = (head * head + norm * norm).squareRoot()
+    }
+    self.shares = shares
+  }
 
   func observe(_ name: String, tokens: Range<Int>, width: Int, _ values: Span<Float>) throws {}
 
   func correct(_ name: String, tokens: Range<Int>, width: Int, _ values: inout [Float]) throws {
-    guard name == "embed", size > 0 else { return }
+    guard let share = shares[name] else { return }
     for index in 0..<tokens.count * width {
       // Numerical Recipes' generator; the highest bit is the sign.
       state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
-      values[index] *= state >> 63 == 0 ? 1 + size : 1 - size
+      values[index] *= state >> 63 == 0 ? 1 + share : 1 - share
     }
   }
 }

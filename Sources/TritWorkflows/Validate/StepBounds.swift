@@ -8,30 +8,55 @@ import TritModel
 enum StoredRounding: Sendable, Comparable {
   /// One form on both sides: equal numbers are equal bits.
   case none
-  /// Values or scales of two types: by 2⁻⁹ at most, which is bfloat16's, on either side.
-  case types
+  /// Values or scales in F16 on one side, and not on the other.
+  case f16
+  /// The same of bfloat16, or of types that are not known.
+  case bf16
   /// Blocks of 8 bits on one side, as Q8_0: by 0.005 of a Gaussian's spread.
   case eightBits
   /// Blocks of 6 bits on one side, as Q6_K: by 0.019 of it.
   case sixBits
 
-  /// Largest relative error of the worst unit of a step that multiplies with such numbers.
+  /// What a number may have lost at most, as a share of itself: half a step of 11 and of 8 digits; of a row in blocks.
+  var share: Double {
+    switch self {
+    case .none: 0
+    case .f16: 0x1p-11
+    case .bf16: 0x1p-8
+    case .eightBits, .sixBits: stepBound
+    }
+  }
+
+  /// Largest relative error of the worst unit of a step that multiplies with such numbers, where they were not looked at
+  /// one by one.
   var stepBound: Double {
     switch self {
     // Sums may be added in another order: the two arithmetic modes differ by 2e-7.
     case .none: 3e-5
-    case .types: 5e-3
+    // One scale may be off by the whole share, many numbers by share ÷ √7 in the mean: 1.3 and 3.4 times.
+    case .f16, .bf16: 1.28 * share
     case .eightBits: 3e-2
     case .sixBits: 1e-1
     }
   }
 
-  /// The same as a share of every number of the embeddings.
+  /// What a row may lose to a type for rounding to explain it. The small numbers of F16 lose more than its share.
+  var rowBound: Double {
+    switch self {
+    case .none: 0
+    case .f16, .bf16: 1.28 * StoredRounding.bf16.share
+    case .eightBits, .sixBits: stepBound
+    }
+  }
+
+  /// What such numbers are off by in the mean, as a share of every number of the embeddings.
   var noise: Float {
     switch self {
     // What another order of additions does.
     case .none: 0x1p-20
-    case .types: 0x1p-9
+    case .f16: 0x1p-11
+    // Between the largest share and its mean, which is 2⁻⁹·⁴.
+    case .bf16: 0x1p-9
     case .eightBits: 0x1p-7
     case .sixBits: 0x1.8p-6
     }
@@ -41,11 +66,15 @@ enum StoredRounding: Sendable, Comparable {
   var phrase: String {
     switch self {
     case .none: "embeddings off by 2⁻²⁰, as Float sums are"
-    case .types: "embeddings off by 2⁻⁹, as a number rounded to bfloat16 is"
+    case .f16: "embeddings off by 2⁻¹¹, as a number rounded to F16 is"
+    case .bf16: "embeddings off by 2⁻⁹, as a number rounded to bfloat16 is"
     case .eightBits: "embeddings off by 0.008, as numbers in blocks of 8 bits are"
     case .sixBits: "embeddings off by 0.023, as numbers in blocks of 6 bits are"
     }
   }
+
+  /// Whether numbers were rounded one by one, so that each can be held against its other form.
+  var isOfNumbers: Bool { self == .f16 || self == .bf16 }
 
   /// By the name of a block type; nil for one that is not known, and for plain numbers.
   init?(blocks name: String) {
@@ -67,8 +96,8 @@ struct StepBounds {
   /// norms that hold 1 + w, a sum of F16 in some files.
   static let exact = 1e-6
 
-  private let reference: RunnableModel
-  private let model: RunnableModel
+  let reference: RunnableModel
+  let model: RunnableModel
   /// Those that run, which may take inputs rounded to int8 where the models' own projections do not.
   private let pair: (LanguageModel, LanguageModel)
 
@@ -76,24 +105,35 @@ struct StepBounds {
     (self.reference, self.model, self.pair) = (reference, model, pair)
   }
 
-  func bound(_ name: String) -> Double { rounding(name)?.stepBound ?? StepBounds.exact }
+  /// The largest relative error of each unit of a step.
+  ///
+  /// - Parameters:
+  ///   - sizes: Σ p² of each unit of the step.
+  ///   - rounding: how its weights were rounded apart: `rounding(_:)`.
+  ///   - measured: of its matrix; nil where its numbers were not, or cannot be, held against each other.
+  func bounds(
+    _ name: String, _ sizes: [Double], _ rounding: StoredRounding?, _ measured: MatrixRounding?
+  ) -> UnitBounds {
+    guard let rounding else { return UnitBounds(StepBounds.exact) }
+    guard rounding.isOfNumbers, place(name) != nil else { return UnitBounds(rounding.stepBound) }
+    // Numbers that were not looked at may have been of another type before.
+    guard let measured else { return UnitBounds(StoredRounding.bf16.stepBound) }
+    // Two numbers that no rounding takes to each other excuse nothing.
+    guard measured.isExplained else { return UnitBounds(UnitBounds.sums) }
+    return name == "embed" ? measured.boundsOfColumns(sizes) : measured.boundsOfRows(sizes)
+  }
 
-  /// How the weights of a step were rounded apart; nil for one without a matrix.
+  /// How the weights of a step were rounded apart; nil for one without a matrix. Reads scales: ask once.
   func rounding(_ name: String) -> StoredRounding? {
-    switch name {
-    case "embed":
-      return unfolded(.embedding, nil) ?? blocks(.embedding, nil) ?? StepBounds.of(pair.0.embeddingForm(beside: pair.1))
-    case "logits": return unfolded(.head, nil) ?? blocks(.head, nil) ?? StepBounds.of(pair.0.headForm(beside: pair.1))
-    default:
-      guard let (layer, kind) = StepBounds.projection(name) else {
-        // Equal norms give equal bits.
-        return pair.0.normForm(ofState: name, beside: pair.1) == .rounded ? .types : nil
-      }
-      if let unfolded = unfolded(.projection(kind), layer) { return unfolded }
-      // Two stored scales that no rounding takes to each other excuse nothing.
-      if scalesAgree(.projection(kind), layer) == false { return StoredRounding.none }
-      return blocks(.projection(kind), layer) ?? pair.0.form(ofLayer: layer, kind, beside: pair.1).map(StepBounds.of)
+    guard let (part, layer) = place(name) else {
+      // Equal norms give equal bits.
+      return pair.0.normForm(ofState: name, beside: pair.1) == .rounded ? .f16 : nil
     }
+    if let unfolded = unfolded(part, layer) { return unfolded }
+    // Two stored scales that no rounding takes to each other excuse nothing.
+    if layer != nil, scalesAgree(part, layer, in: sources) == false { return StoredRounding.none }
+    if let blocks = blocks(part, layer) { return blocks }
+    return form(part, layer).map { $0 == .same ? .none : types(part, layer) }
   }
 
   /// What the reference adds to the product of a step.
@@ -101,19 +141,36 @@ struct StepBounds {
     StepBounds.projection(name).flatMap { pair.0.addedBias(ofLayer: $0.0, $0.1) }
   }
 
-  private static func of(_ form: StoredForm) -> StoredRounding {
-    switch form {
-    case .same: .none
-    case .rounded: .types
+  var sources: [any TensorSource] { [reference.source, model.source] }
+
+  /// Nil where one side lacks the matrix, or a delta net's small matrices are stored in one type: those give equal bits.
+  private func form(_ part: ModulePart, _ layer: Int?) -> StoredForm? {
+    switch part {
+    case .embedding: return pair.0.embeddingForm(beside: pair.1)
+    case .head: return pair.0.headForm(beside: pair.1)
+    case .projection(let kind): return pair.0.form(ofLayer: layer ?? 0, kind, beside: pair.1)
+    default:
+      let types = sources.map { matrix(part, layer, $0)?.encoding.dtype }
+      return types[0] == types[1] ? nil : .rounded
     }
   }
 
+  /// The coarsest type of 16 bits that a matrix is stored in.
+  private func types(_ part: ModulePart, _ layer: Int?) -> StoredRounding {
+    let types = sources.compactMap { source in
+      matrix(part, layer, source).map { tensor in
+        let stored = (source as? GGUFModelView)?.stored(tensor) ?? tensor
+        return stored.encoding.dtype ?? stored.scale?.storage
+      }
+    }
+    return types.contains(.f16) && !types.contains(.bf16) ? .f16 : .bf16
+  }
+
   /// Whether rounding by types explains the scales of a matrix that both sides store as trits; nil where one does not.
-  private func scalesAgree(_ part: ModulePart, _ layer: Int?) -> Bool? {
-    let scales = [reference, model].compactMap { side -> (scale: TernaryScale, shape: TensorShape)? in
-      guard let module = side.model.configuration.architecture.module(part),
-        let tensor = side.source.manifest.tensor(named: ModulePlace(module, layer: layer, piece: .weight).name),
-        tensor.encoding.isTernary, let scale = try? side.source.scale(of: tensor)
+  func scalesAgree(_ part: ModulePart, _ layer: Int?, in sources: [any TensorSource]) -> Bool? {
+    let scales = sources.compactMap { source -> (scale: TernaryScale, shape: TensorShape)? in
+      guard let tensor = matrix(part, layer, source), tensor.encoding.isTernary,
+        let scale = try? source.scale(of: tensor)
       else { return nil }
       return (scale, tensor.shape)
     }
@@ -124,7 +181,9 @@ struct StepBounds {
 
   /// The coarser of the block types in which the two sides store a matrix; nil for one type, or plain numbers.
   private func blocks(_ part: ModulePart, _ layer: Int?) -> StoredRounding? {
-    let names = [reference, model].map { side in blockType(part, layer, side) }
+    let names = sources.map { source in
+      matrix(part, layer, source).flatMap { StepBounds.blockType(of: $0, in: source) }
+    }
     guard names[0] != names[1] else { return nil }
     return names.compactMap { $0.flatMap(StoredRounding.init(blocks:)) }.max()
   }
@@ -132,23 +191,19 @@ struct StepBounds {
   /// How a matrix that one side alone stores rotated is rounded: on the other it was unfolded and stored in another type
   /// than the sums it is made of. Nil where both sides or none are rotated.
   private func unfolded(_ part: ModulePart, _ layer: Int?) -> StoredRounding? {
-    let isRotated = [reference, model].map { side in
-      guard let view = side.source as? any ModelView, let tensor = matrix(part, layer, side) else { return false }
+    let isRotated = sources.map { source in
+      guard let view = source as? any ModelView, let tensor = matrix(part, layer, source) else { return false }
       return view.rotation(of: tensor) != nil || view.unfoldedBlock(of: tensor) != nil
     }
-    return isRotated[0] == isRotated[1] ? nil : max(.types, blocks(part, layer) ?? .types)
+    return isRotated[0] == isRotated[1] ? nil : blocks(part, layer) ?? types(part, layer)
   }
 
-  private func matrix(_ part: ModulePart, _ layer: Int?, _ side: RunnableModel) -> TensorDescriptor? {
-    let description = side.model.configuration
+  func matrix(_ part: ModulePart, _ layer: Int?, _ source: any TensorSource) -> TensorDescriptor? {
+    let description = reference.model.configuration
     let used: ModulePart = part == .head && description.tiesEmbeddings ? .embedding : part
     return description.architecture.module(used).flatMap {
-      side.source.manifest.tensor(named: ModulePlace($0, layer: layer, piece: .weight).name)
+      source.manifest.tensor(named: ModulePlace($0, layer: layer, piece: .weight).name)
     }
-  }
-
-  private func blockType(_ part: ModulePart, _ layer: Int?, _ side: RunnableModel) -> String? {
-    matrix(part, layer, side).flatMap { StepBounds.blockType(of: $0, in: side.source) }
   }
 
   /// The block type a GGUF file stores a matrix of numbers in; nil for plain numbers and for trits.
@@ -157,7 +212,18 @@ struct StepBounds {
     return name
   }
 
-  /// `block3.mlp.up_proj` is layer 3, `up_proj`; `block3.self_attn` no projection.
+  /// The matrix of a step: `block3.mlp.up_proj` is `up_proj` of layer 3; `block3.self_attn` has none.
+  func place(_ name: String) -> (ModulePart, layer: Int?)? {
+    if name == "embed" { return (.embedding, nil) }
+    if name == "logits" { return (.head, nil) }
+    if let (layer, kind) = StepBounds.projection(name) { return (.projection(kind), layer) }
+    let parts = name.split(separator: ".", maxSplits: 1)
+    guard parts.count == 2, parts[0].hasPrefix("block"), let layer = Int(parts[0].dropFirst(5)) else { return nil }
+    let table = reference.model.configuration.architecture
+    let small: [ModulePart] = [.decay, .rate]
+    return small.first { table.module($0)?.path == String(parts[1]) }.map { ($0, layer) }
+  }
+
   private static func projection(_ name: String) -> (Int, ProjectionKind)? {
     let parts = name.split(separator: ".")
     guard parts.count == 3, parts[0].hasPrefix("block"), let layer = Int(parts[0].dropFirst(5)),

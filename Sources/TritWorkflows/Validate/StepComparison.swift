@@ -13,6 +13,26 @@ final class StepComparison {
     /// the product gives, the product's own rounding would look large beside what is left.
     var error: [Double]
     var size: [Double]
+
+    /// A unit that is nearly nothing beside the others is not divided by its own size.
+    var divisors: [Double] {
+      let least = 1e-6 * size.reduce(0, +) / Double(max(1, size.count))
+      return size.map { max($0, least) }
+    }
+
+    /// The unit that is most of its bound off.
+    func worst(_ bounds: UnitBounds) -> (unit: Int, error: Double) {
+      let divisors = divisors
+      var worst = (unit: 0, error: 0.0, share: 0.0)
+      for unit in error.indices where error[unit] != 0 {
+        let found = (error[unit] / divisors[unit]).squareRoot()
+        let share = found / bounds[unit]
+        // A unit that is not a number must not look like one that agrees.
+        if !(share <= worst.share) { worst = (unit, found, share) }
+        if share.isNaN { break }
+      }
+      return (worst.unit, worst.error)
+    }
   }
 
   /// Sees P.
@@ -88,20 +108,21 @@ final class StepComparison {
     sums[name] = total
   }
 
-  /// Steps in the order of the forward pass, each with the bound `bound` has for it.
-  func result(_ bound: (String) -> Double) -> [StepAgreement] {
+  /// In the order of the forward pass.
+  var names: [String] { order }
+
+  /// Steps whose worst unit is off by more than a bound.
+  func steps(above bound: Double) -> [String] {
+    order.filter { name in sums[name].map { $0.worst(UnitBounds(bound)).error > bound } ?? false }
+  }
+
+  /// Steps in the order of the forward pass, each with the bounds `bounds` has for its name and Σ p² of its units.
+  func result(_ bounds: (String, [Double]) -> UnitBounds) -> [StepAgreement] {
     order.compactMap { name in
       guard let sums = sums[name] else { return nil }
-      // A unit that is nearly nothing beside the others is not divided by its own size.
-      let mean = sums.size.reduce(0, +) / Double(max(1, sums.size.count))
-      var worst = (unit: 0, error: 0.0)
-      for unit in sums.error.indices where sums.error[unit] != 0 {
-        let error = (sums.error[unit] / max(sums.size[unit], 1e-6 * mean)).squareRoot()
-        // A unit that is not a number must not look like one that agrees.
-        if !(error <= worst.error) { worst = (unit, error) }
-        if error.isNaN { break }
-      }
-      return StepAgreement(name: name, unit: worst.unit, relativeError: worst.error, bound: bound(name))
+      let bounds = bounds(name, sums.divisors)
+      let worst = sums.worst(bounds)
+      return StepAgreement(name: name, unit: worst.unit, relativeError: worst.error, bound: bounds[worst.unit])
     }
   }
 }

@@ -87,6 +87,7 @@ extension ValidateResult {
           + "what rounding alone does to it on this text")
     }
     if let explanation { report.note(explanation.reason == .types ? .warning : .info, explanation.sentence) }
+    if let fastNoise { report.note(.warning, fastNoise.fastSentence) }
     if !passed, let advice { report.note(.info, advice) }
   }
 
@@ -287,6 +288,15 @@ extension ValidateResult {
       table.append([.text(state.name), .number(state.maximumDifference), .number(state.relativeError)])
     }
     return table
+  }
+}
+
+extension RoundingNoise {
+  /// Of fast arithmetic beside logits of a file.
+  fileprivate var fastSentence: String {
+    "fast arithmetic alone moves this model's logits by up to \(NumberText.significant(maximumDifference, digits: 2)) on this "
+      + "text (mean KL \(NumberText.significant(meanKL, digits: 2))), and gates against a file have no room for it: "
+      + "--mode reference compares what the model computes"
   }
 }
 

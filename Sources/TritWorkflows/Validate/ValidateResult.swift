@@ -34,7 +34,8 @@ public struct ValidationGates: Sendable, Hashable {
   /// Most logit NMSE.
   public var maximumNMSE: Double?
   /// Largest |Δlogit|. Its default holds where both sides do the same in Float32: no inputs are rounded, logits of a file
-  /// are no 16-bit numbers, weights of two models are in the same types, and no other bound is wider than its default.
+  /// are no 16-bit numbers, weights of two models are the same or rounded number by number, and no other bound is wider
+  /// than its default.
   public var maximumLogitDifference: Double?
 
   public init(
@@ -192,6 +193,8 @@ public struct ValidateResult: Sendable {
   public var logitType: String?
   /// Why the largest |Δlogit| may be as large as it is.
   public var explanation: RoundingExplanation?
+  /// What fast arithmetic does to a model that takes inputs as they are, where gates do not hold against a file of logits.
+  public var fastNoise: RoundingNoise?
 
   /// The first hidden state whose relative error is above the bound.
   public var firstDivergence: HiddenStateAgreement? { hiddenStates.first { !($0.relativeError <= hiddenBound) } }

@@ -52,9 +52,7 @@ public struct ValidateWorkflow: Sendable {
   /// - Throws: `RunError` when the two cannot be compared, `ModelError`, `TokenizerError`, and what opening throws.
   public func run() throws -> ValidateResult {
     let engine = try request.options.engine()
-    let work = WorkOptions(
-      parallelism: Parallelism(threads: request.options.threads, cancellation: request.options.cancellation),
-      kernels: try request.options.kernels.kernels(), progress: progress)
+    let work = try work()
     let (options, referenceOptions) = (request.options, request.referenceOptions ?? request.options)
     let other = try ModelOpener.open(request.reference, referenceOptions.open, hasCompanions: true)
     let model = try self.model(options, engine)
@@ -75,6 +73,7 @@ public struct ValidateWorkflow: Sendable {
       found = try compare(model, with: reference)
     }
     let gates = try gates(found, model)
+    let fast = try ReferenceLogits.matches(other) ? fastNoise(found, model, gates.results) : nil
     var result = ValidateResult(
       reference: side,
       model: ValidatedSide(
@@ -86,7 +85,14 @@ public struct ValidateWorkflow: Sendable {
       stepsInReference: found.stepsInReference, noise: gates.noise,
       gates: gates.results, nonFinite: found.nonFinite)
     (result.unreadTensors, result.logitType, result.explanation) = (found.unread, found.logitType, gates.explanation)
+    result.fastNoise = fast
     return result
+  }
+
+  private func work() throws -> WorkOptions {
+    WorkOptions(
+      parallelism: Parallelism(threads: request.options.threads, cancellation: request.options.cancellation),
+      kernels: try request.options.kernels.kernels(), progress: progress)
   }
 
   /// Opens the model that is validated; a file of logits in its place is called so.
@@ -280,18 +286,32 @@ public struct ValidateWorkflow: Sendable {
       found.results.append(comparison)
     }
     found.hidden = hidden.result
-    found.steps = steps.result(bounds.bound)
     found.unmatched = steps.unmatched
     if found.total.nonFinite > 0 {
       for side in [reference, model] { found.nonFinite[side.path] = try side.firstNonFinite(in: prompts) }
     }
-    found.differences = RoundingDifferences(
-      stored: found.steps.compactMap { bounds.rounding($0.name) }.max() ?? .none,
-      roundedInputs: [(reference, roundedReference), (model, roundedModel)].compactMap { side, rounded in
-        rounded.map { (side, $0) }
-      })
-    let isFloat = reference.takesInputsAsTheyAre && model.takesInputsAsTheyAre
-    found.floats = isFloat && found.differences.stored == .none ? .exact(stored: nil) : nil
+    found.differences.roundedInputs =
+      [(reference, roundedReference), (model, roundedModel)].compactMap { side, rounded in rounded.map { (side, $0) } }
+    try judge(steps, bounds, &found)
     return found
+  }
+
+  /// Gives every step its bound, and notes what the two sides' stored numbers do to the logits.
+  private func judge(_ steps: StepComparison, _ bounds: StepBounds, _ found: inout Findings) throws {
+    let roundings = steps.names.reduce(into: [String: StoredRounding]()) { $0[$1] = bounds.rounding($1) }
+    // What sums alone explain needs no reading of weights.
+    let suspects = steps.steps(above: UnitBounds.sums).filter { roundings[$0]?.isOfNumbers == true }
+    let measured = try bounds.measured(
+      suspects, [(request.referenceOptions ?? request.options).open, request.options.open], try work())
+    found.steps = steps.result { bounds.bounds($0, $1, roundings[$0], measured[$0]) }
+    found.differences.stored = roundings.values.max() ?? .none
+    for step in found.steps where roundings[step.name]?.isOfNumbers == true {
+      let share = measured[step.name].map(\.share) ?? step.relativeError
+      if share > 0, share.isFinite { found.differences.shares[step.name] = Float(share) }
+    }
+    let isFloat = bounds.reference.takesInputsAsTheyAre && bounds.model.takesInputsAsTheyAre
+    let isKnown =
+      found.differences.stored <= .bf16 && suspects.allSatisfy { measured[$0] != nil || bounds.place($0) == nil }
+    found.floats = isFloat && isKnown ? .exact(stored: nil) : nil
   }
 }

@@ -116,7 +116,7 @@ struct DenseComparison {
         if b == 0 { report.vanished += 1 }
         report.largest = max(report.largest, abs(a - b))
       }
-      if differing == 0, !isSameForm, let bound = coarsest?.stepBound,
+      if differing == 0, !isSameForm, let bound = coarsest?.rowBound,
         let loss = RowLoss(
           band.first, band.second, columns: min(columns, band.first.count), firstRow: start / columns, bound: bound)
       {

@@ -93,8 +93,8 @@ public struct TensorVerification: Sendable {
   public var mismatches = 0
   public var zeros = 0
 
-  /// What ternary tensors have beside; held apart, because it is larger than all the rest.
-  private struct Findings: Sendable {
+  /// What ternary tensors have beside.
+  private struct Findings: RareFindings {
     var firstMismatch: Mismatch?
     var expectedScale: TernaryScale?
     var foundScale: TernaryScale?
@@ -106,11 +106,7 @@ public struct TensorVerification: Sendable {
     var scaleLoss: ScaleLoss?
   }
 
-  private var box: Box<Findings>?
-  private var findings: Findings {
-    get { box?.value ?? Findings() }
-    set { box = Box(newValue) }
-  }
+  @HeldApart private var findings: Findings
 
   public var firstMismatch: Mismatch? {
     get { findings.firstMismatch }

@@ -40,7 +40,8 @@ extension StoredRounding {
   /// What a type numbers are stored in does to them; nil where it keeps Float, or is not known.
   init?(of encoding: TensorEncoding) {
     switch encoding {
-    case .dense(.f16), .dense(.bf16): self = .types
+    case .dense(.f16): self = .f16
+    case .dense(.bf16): self = .bf16
     case .opaque(let name): self.init(blocks: name)
     default: return nil
     }
