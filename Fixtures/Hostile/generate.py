@@ -812,6 +812,8 @@ def sentencepiece():
     s("valid-settings", {"add_bos_token": True, "add_eos_token": True, "bos_token": {"content": "<s>"}, "eos_token": "</s>", "legacy": False,
                          "added_tokens_decoder": {"266": {"content": "<|x|>", "lstrip": True, "rstrip": True, "single_word": False, "normalized": False, "special": False}}},
       "Settings that add a token and put two around a text.")
+    s("settings-few", {"add_bos_token": True, "eos_token": "</s>", "added_tokens_decoder": {"10": {"content": "<|x|>", "rstrip": True, "normalized": False, "special": True}}},
+      "Settings for a model of ten pieces.")
     s("settings-wrong", {"add_bos_token": "yes", "bos_token": 7, "added_tokens_decoder": {"-1": {"content": "x"}, "9" * 20: {"content": ""}}, "<|y|>": 1 << 62, "z": -1},
       "Settings of the wrong kind, and tokens with ids past all.")
     s("empty", b"", "Nothing at all.")
@@ -833,6 +835,7 @@ def sentencepiece():
     s("byte-odd", pieces_model(SMALL + [("<0xGG>", 0.0, 6), ("<0x1>", 0.0, 6)], {35: 1}), "Pieces of bytes that are none.")
     s("users", pieces_model(SMALL + [("a" * n, 0.0, 4) for n in range(3, 60)]), "Pieces of the user that begin alike.")
     s("chain", pieces_model(SMALL + [("a" * n, float(-n), 1) for n in range(3, 120)]), "Pieces that join one letter after the other.")
+    s("chain-short", pieces_model(SMALL + [("a" * n, float(-n), 1) for n in range(3, 30)]), "The same, short enough for a fuzzer to change it often.")
     s("roles", pieces_model(trainer={41: 1 << 31, 42: -5, 43: 1 << 40}), "Ids of roles past all pieces.")
 
 

@@ -17,19 +17,21 @@ extension HostileLab {
   func probeModel(_ path: String, seed: UInt64, _ log: inout HostileLog) {
     var options = OpenOptions()
     if seed & 1 == 0 { options.access = .mapped }
-    inspect(path, options, &log)
-    guard read(path, options, &log) else { return }
-    log.attempt("check") {
-      show(try CheckWorkflow(CheckRequest(path: path, open: options), work: work).run().report, .json)
+    if takes(.inspect, seed) { inspect(path, options, &log) }
+    guard read(path, options, seed, &log) else { return }
+    if takes(.check, seed) {
+      log.attempt("check") {
+        show(try CheckWorkflow(CheckRequest(path: path, open: options), work: work).run().report, .json)
+      }
     }
-    if seed >> 20 & 3 == 0 { diff(path, &log) }
-    if seed >> 22 & 3 == 0 {
+    if seed >> 20 & 3 == 0, takes(.diff, seed) { diff(path, &log) }
+    if seed >> 22 & 3 == 0, takes(.family, seed) {
       log.attempt("family") {
         show(
           try FamilyWorkflow(FamilyRequest(paths: [path, patchBase], open: options), work: work).run().report, .json)
       }
     }
-    convert(path, options, seed, &log)
+    if takes(.convert, seed) { convert(path, options, seed, &log) }
   }
 
   private func inspect(_ path: String, _ options: OpenOptions, _ log: inout HostileLog) {
@@ -53,7 +55,7 @@ extension HostileLab {
   }
 
   /// Everything that reads an open model; false when it does not open.
-  private func read(_ path: String, _ options: OpenOptions, _ log: inout HostileLog) -> Bool {
+  private func read(_ path: String, _ options: OpenOptions, _ seed: UInt64, _ log: inout HostileLog) -> Bool {
     guard let source = log.attempt("open", { try ModelOpener.open(path, options, hasCompanions: true) }) else {
       return false
     }
@@ -63,19 +65,23 @@ extension HostileLab {
     for tensor in source.manifest.tensors.prefix(64) where tensor.encoding.isTernary {
       log.attempt("scale") { try source.scale(of: tensor) }
     }
-    // As two commands would: both sides opened for themselves, the result printed.
-    log.attempt("verify") {
-      let other = try ModelOpener.open(path, options, hasCompanions: true)
-      show(
-        try VerifyWorkflow(source: source, converted: other, request: VerifyRequest(), work: work).run().report, .table)
+    if takes(.verify, seed) {
+      // As two commands would: both sides opened for themselves, the result printed.
+      log.attempt("verify") {
+        let other = try ModelOpener.open(path, options, hasCompanions: true)
+        let workflow = VerifyWorkflow(source: source, converted: other, request: VerifyRequest(), work: work)
+        show(try workflow.run().report, .table)
+      }
     }
-    log.attempt("compare") {
-      show(try CompareWorkflow(first: source, second: source, work: work).run().report, .json)
+    if takes(.compare, seed) {
+      log.attempt("compare") {
+        show(try CompareWorkflow(first: source, second: source, work: work).run().report, .json)
+      }
     }
     if source.manifest.companions.contains(where: { $0.name == "tokenizer.json" }) {
-      if let tokenizer = log.attempt("tokenizer", { try Tokenizer(of: source) }) { use(tokenizer, &log) }
+      if let tokenizer = log.attempt("tokenizer", { try Tokenizer(of: source) }) { use(tokenizer, seed, &log) }
     }
-    run(source, &log)
+    if takes(.run, seed) { run(source, &log) }
     return true
   }
 

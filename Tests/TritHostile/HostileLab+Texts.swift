@@ -22,7 +22,9 @@ extension HostileLab {
     let files = TokenizerFiles(
       tokenizer: .init(name: "tokenizer.json", bytes: bytes),
       tokenizerConfiguration: .init(name: "tokenizer_config.json", bytes: Array(#"{"bos_token": "<|bos|>"}"#.utf8)))
-    if let tokenizer = log.attempt("tokenizer", { try Tokenizer(files) }) { use(tokenizer, &log) }
+    if let tokenizer = log.attempt("tokenizer", { try Tokenizer(files) }) {
+      use(tokenizer, HostileLab.hash(bytes), &log)
+    }
     // The same bytes as a part of the other files a tokenizer is made from.
     let other = TokenizerFiles(
       tokenizer: .init(name: "tokenizer.json", bytes: TinyModel.tokenizer),
@@ -41,7 +43,8 @@ extension HostileLab {
   func probePieces(_ bytes: [UInt8], _ log: inout HostileLog) {
     func named(_ name: String, _ bytes: [UInt8]) -> TokenizerFiles.File { .init(name: name, bytes: bytes) }
     let isSetting = bytes.first == UInt8(ascii: "{")
-    let model = isSetting ? Disk.bytes(HostileTarget.sentencepiece.folder + "/valid") : bytes
+    let seed = HostileLab.hash(bytes)
+    let model = !isSetting ? bytes : takes(.allBytes, seed) ? pieces.all : pieces.few
     let settings = isSetting ? bytes : Array(#"{"add_bos_token": true, "bos_token": "<s>"}"#.utf8)
     let tokenizer = log.attempt("pieces") {
       try Tokenizer(
@@ -51,7 +54,8 @@ extension HostileLab {
           specialTokensMap: isSetting ? named("special_tokens_map.json", bytes) : nil,
           addedTokens: isSetting ? named("added_tokens.json", bytes) : nil))
     }
-    if let tokenizer { use(tokenizer, &log) }
+    if let tokenizer { use(tokenizer, seed, &log) }
+    guard takes(.gguf, seed) else { return }
     log.attempt("gguf pieces") {
       var files = GGUFTokenizerFiles(
         tokenizer: JSONObject(), settings: (try? JSONValue.parse(settings))?.object, configuration: nil,
@@ -63,17 +67,13 @@ extension HostileLab {
 
   func probeChat(_ bytes: [UInt8], _ log: inout HostileLog) {
     let isList = bytes.first == UInt8(ascii: "[")
-    let names = ["chatml", "llama3", "mistral", "zephyr", "falcon-e"]
-    let templates =
-      isList
-      ? names.map { Disk.text(HostileTarget.chat.folder + "/valid-" + $0) } : [String(decoding: bytes, as: UTF8.self)]
     let talk = [
       ChatMessage(.system, "Be brief."), ChatMessage(.user, "a\u{301} <|im_end|>"), ChatMessage(.assistant, ""),
       ChatMessage(.user, " x "),
     ]
     guard let messages = isList ? log.attempt("messages", { try ChatMessage.list(bytes) }) : talk else { return }
-    for template in templates {
-      guard let chat = log.attempt("template", { try ChatTemplate(template) }) else { continue }
+    let template = isList ? nil : log.attempt("template") { try ChatTemplate(String(decoding: bytes, as: UTF8.self)) }
+    for chat in isList ? templates : template.map({ [$0] }) ?? [] {
       for ending in [ChatEnding.answer, .answerWithoutThinking, .lastMessage] {
         log.attempt("render") { try chat.render(messages, ending: ending, bos: "<s>", eos: "</s>") }
       }
@@ -81,8 +81,8 @@ extension HostileLab {
   }
 
   /// Encodes and decodes; text that a tokenizer of bytes takes must come back when nothing normalizes it.
-  func use(_ tokenizer: Tokenizer, _ log: inout HostileLog) {
-    for text in HostileLab.texts {
+  func use(_ tokenizer: Tokenizer, _ seed: UInt64, _ log: inout HostileLog) {
+    for text in HostileLab.texts.prefix(takes(.longTexts, seed) ? HostileLab.texts.count : 1) {
       guard let ids = log.attempt("encode", { try tokenizer.encode(utf8: text) }) else { continue }
       if let id = ids.first(where: { tokenizer.token(forID: $0) == nil }) { log.blame("id \(id) has no token") }
       _ = try? tokenizer.decode(ids)

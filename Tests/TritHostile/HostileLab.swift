@@ -17,7 +17,20 @@ import TritWorkflows
 
 /// A scratch folder with the good files that stand beside a hostile one. One thread at a time.
 public final class HostileLab {
+  /// How much is done with an input.
+  public enum Depth: Sendable {
+    case everything
+    /// What is dear is done for one input in eight, chosen by the input's bytes: an input is seen less, many more are.
+    case sampled
+  }
+
+  /// What a lab of samples leaves out of seven inputs in eight.
+  enum Step: UInt64 {
+    case wordsOfErrors, inspect, verify, compare, run, check, diff, family, convert, longTexts, gguf, allBytes
+  }
+
   let folder: String
+  let depth: Depth
   let engine: InferenceEngine
   let parallelism = Parallelism(threads: 1)
   /// Folders of tiny models whose `config.json` is replaced.
@@ -35,10 +48,15 @@ public final class HostileLab {
   /// Made when it is needed: a conversion leaves memory behind that would count for every other reader.
   private(set) lazy var records = RecordLab(folder: folder + "/records", base: recordBase, work: work)
   let bases: [EditableFile]
+  /// Templates of each shape, which lists of messages are rendered by.
+  let templates: [ChatTemplate]
+  /// A model of SentencePiece with pieces for all bytes, and one of ten pieces.
+  let pieces: (all: [UInt8], few: [UInt8])
 
   /// - Parameter folder: an empty folder, in memory if possible: files are written in it many times a second.
-  public init(folder: String) throws {
+  public init(folder: String, depth: Depth = .everything) throws {
     self.folder = folder
+    self.depth = depth
     engine = try InferenceEngine(threads: 1)
     modelFolders = [folder + "/plain", folder + "/ternary", folder + "/packed"]
     TinyModel.plain.write(modelFolders[0])
@@ -63,6 +81,13 @@ public final class HostileLab {
     adapterFolder = folder + "/adapter"
     Disk.makeFolder(adapterFolder)
     bases = try EditableFile.all()
+    templates = try ["chatml", "llama3", "mistral", "zephyr", "falcon-e"].map {
+      try ChatTemplate(Disk.text(HostileTarget.chat.folder + "/valid-" + $0))
+    }
+    pieces = (
+      Disk.bytes(HostileTarget.sentencepiece.folder + "/valid"),
+      Disk.bytes(HostileTarget.sentencepiece.folder + "/valid-no-bytes")
+    )
   }
 
   /// A folder for a lab: in memory where the system has such a place.
@@ -83,6 +108,7 @@ public final class HostileLab {
   /// Points a reader at the bytes, as deep as the program would go.
   public func probe(_ target: HostileTarget, _ bytes: [UInt8]) -> HostileVerdict {
     var log = HostileLog()
+    log.spellsErrors = takes(.wordsOfErrors, HostileLab.hash(bytes))
     switch target {
     case .safetensors: probeFile(bytes, named: "model.safetensors", &log)
     case .gguf: probeFile(bytes, named: "model.gguf", &log)
@@ -127,6 +153,12 @@ public final class HostileLab {
     Disk.write(bytes, path)
     probeModel(path, seed: HostileLab.hash(bytes), &log)
     Disk.remove(path)
+  }
+
+  /// Whether a step is taken for bytes of this hash.
+  func takes(_ step: Step, _ seed: UInt64) -> Bool {
+    depth == .everything
+      || ((seed ^ step.rawValue &* 0x9E37_79B9_7F4A_7C15) &* 0xD6E8_FEB8_6659_FD93) >> 61 == 0
   }
 
   /// FNV-1a; chooses between ways to go on, the same for the same bytes.

@@ -52,6 +52,8 @@ struct HostileLog {
   private(set) var accepted = 0
   private(set) var refusal: String?
   private(set) var fault: String?
+  /// Whether errors are put into words.
+  var spellsErrors = true
 
   /// Runs a step; an error of the project is an answer, any other error and a fault of the program are not.
   @discardableResult
@@ -61,8 +63,10 @@ struct HostileLog {
       accepted += 1
       return result
     } catch let error as any DiagnosticError {
-      if error.category == .internalFault || error.description.utf8.isEmpty { blame("\(step): \(error)") }
-      if refusal == nil { refusal = "\(step): \(error)" }
+      if error.category == .internalFault { blame("\(step): \(error)") }
+      let text = spellsErrors ? error.description : "not put into words"
+      if text.utf8.isEmpty { blame("\(step): an error of no words") }
+      if refusal == nil { refusal = "\(step): \(text)" }
     } catch {
       blame("\(step): \(type(of: error)) is not a DiagnosticError: \(error)")
     }

@@ -117,6 +117,13 @@ struct ChatTests {
     #expect(error.kind == .unknownTemplate(.chatML) && error.remedy?.contains("without --chat") == true, "\(error)")
   }
 
+  @Test("a mark with an accent behind it is that mark, and the template no known one")
+  func accents() throws {
+    let text = ChatTests.chatML.replacing("<|im_start|>", with: "<|im_start|>\u{301}")
+    let error = try #require(throws: ChatError.self) { try ChatTemplate(text) }
+    #expect(error.kind == .unknownTemplate(.chatML), "\(error)")
+  }
+
   @Test(arguments: ["tool", "developer", "a\u{1B}b"])
   func otherRoles(_ role: String) throws {
     let list = JSONValue.array([.object(["role": .string(role), "content": .string("x")])])

@@ -110,7 +110,9 @@ public enum FileSystem {
 
   /// The last component, trailing slashes ignored.
   public static func name(of path: String) -> String {
-    trimmed(path).split(separator: slash).last.map { String(Substring($0)) } ?? "/"
+    let path = trimmed(path)
+    guard let last = path.last, last != slash else { return "/" }
+    return String(Substring(path[(path.lastIndex(of: slash).map { path.index(after: $0) } ?? path.startIndex)...]))
   }
 
   /// The folder a path stands in; `.` for a bare name.

@@ -69,7 +69,9 @@ public struct ChatTemplate: Sendable, Equatable {
 
   /// The shape a template's marks are of.
   private static func shape(of template: String) throws(ChatError) -> Shape {
-    func has(_ part: String) -> Bool { template.utf8.count >= part.utf8.count && template.contains(part) }
+    // Marks are bytes: an accent behind one makes another character of it, and no other mark.
+    let bytes = Array(template.utf8)
+    func has(_ part: String) -> Bool { range(of: part, in: bytes[...]) != nil }
     let shape: Shape
     if has("<|im_start|>") {
       shape = .chatML
@@ -80,32 +82,41 @@ public struct ChatTemplate: Sendable, Equatable {
     } else if has("<|start_header_id|>"), has("<|end_header_id|>") {
       shape = .llama3
     } else if has("<|user|>"), has("<|assistant|>"), !has("<|end|>"), !has("<|tool_declare|>"), !has("[gMASK]") {
-      shape = endsUserMessages(template) ? .zephyr : .falcon
+      shape = endsUserMessages(bytes) ? .zephyr : .falcon
       if shape == .falcon, !has("eos_token"), !has("</s>"), !has("<|system|>") {
         throw ChatError(.otherShape("<|user|>"))
       }
     } else {
-      throw ChatError(.otherShape(marks(of: template)))
+      throw ChatError(.otherShape(marks(of: bytes)))
     }
     if has("strftime_now") { throw ChatError(.writesMore("the date of the day (strftime_now)")) }
     return shape
   }
 
   /// Whether an end token stands right behind a user's content.
-  private static func endsUserMessages(_ template: String) -> Bool {
-    guard let start = template.firstRange(of: "<|user|>") else { return false }
+  private static func endsUserMessages(_ template: [UInt8]) -> Bool {
+    guard let start = range(of: "<|user|>", in: template[...]) else { return false }
     let rest = template[start.upperBound...]
-    let end = rest.firstRange(of: "%}")?.lowerBound ?? rest.endIndex
-    return rest[..<end].contains("eos_token") || rest[..<end].contains("<|endoftext|>") || rest[..<end].contains("</s>")
+    let content = rest[..<(range(of: "%}", in: rest)?.lowerBound ?? rest.endIndex)]
+    return ["eos_token", "<|endoftext|>", "</s>"].contains { range(of: $0, in: content) != nil }
   }
 
   /// The first special token a template writes, for people.
-  private static func marks(of template: String) -> String {
-    guard let start = template.firstRange(of: "<|")?.lowerBound, let end = template[start...].firstRange(of: "|>")
+  private static func marks(of template: [UInt8]) -> String {
+    guard let start = range(of: "<|", in: template[...])?.lowerBound, let end = range(of: "|>", in: template[start...])
     else {
       return template.isEmpty ? "nothing" : "no special tokens known here"
     }
-    return String(template[start..<end.upperBound])
+    return String(decoding: template[start..<end.upperBound], as: UTF8.self)
+  }
+
+  /// Where a part of a template stands first.
+  private static func range(of part: String, in bytes: ArraySlice<UInt8>) -> Range<Int>? {
+    let part = Array(part.utf8)
+    let start = bytes.indices.dropLast(part.count - 1).first {
+      bytes[$0] == part[0] && bytes[$0..<$0 + part.count].elementsEqual(part)
+    }
+    return start.map { $0..<$0 + part.count }
   }
 
   // MARK: - Rendering

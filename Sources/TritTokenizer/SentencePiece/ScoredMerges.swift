@@ -11,11 +11,15 @@ package struct ScoredMerges: Sendable {
   private var table = ByteStringTable()
   /// Index of a piece by its place in the table.
   private var indices: [Int] = []
+  /// Whether a normal piece has so many bytes: without a look at them, most places a long piece is cut at lead to none.
+  private var isLength: [Bool]
 
   package init(_ pieces: [SentencePieceModel.Piece], file: String) throws(TokenizerError) {
     self.pieces = pieces
     self.file = file
+    isLength = Array(repeating: false, count: 1 + (pieces.map(\.text.utf8.count).max() ?? 0))
     for (index, piece) in pieces.enumerated() {
+      if piece.type == .normal { isLength[piece.text.utf8.count] = true }
       guard table.insert(Array(piece.text.utf8)) != nil else {
         throw TokenizerError(.duplicateKey(piece.text), file: file, field: "pieces[\(index)]")
       }
@@ -31,6 +35,7 @@ package struct ScoredMerges: Sendable {
     for (index, piece) in pieces.enumerated() where piece.type == .normal {
       let bytes = Array(piece.text.utf8)
       for split in 1..<max(1, bytes.count) where bytes[split] & 0xC0 != 0x80 {
+        guard isLength[split], isLength[bytes.count - split] else { continue }
         if isNormal(0..<split, of: bytes), isNormal(split..<bytes.count, of: bytes) { found.append((index, split)) }
       }
       guard found.count <= Vocabulary.idLimit else {

@@ -25,8 +25,9 @@ enum Fuzz {
       HostileLab.complain("TRITSMITH_FUZZ_TARGET is '\(name)', expected one of \(HostileTarget.allCases)")
       exit(64)
     }
+    let depth: HostileLab.Depth = getenv("TRITSMITH_FUZZ_DEEP") == nil ? .sampled : .everything
     do {
-      return (target, try HostileLab(folder: HostileLab.makeFolder()))
+      return (target, try HostileLab(folder: HostileLab.makeFolder(), depth: depth))
     } catch {
       HostileLab.complain("no lab: \(error)")
       exit(70)
