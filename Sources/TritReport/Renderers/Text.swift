@@ -23,6 +23,7 @@ public struct TextRenderer: ReportRenderer {
 
   /// Appends the document: of a brief form as much as a screen holds.
   public func render(_ document: ReportDocument, to output: inout some TextOutputStream) {
+    let document = document.withoutEmptyBlocks
     guard width != nil, !showsDetails, foldsRows, document.brief != nil else {
       return write(document, .unbounded, &output)
     }
@@ -243,8 +244,7 @@ public struct TextRenderer: ReportRenderer {
 
   /// Each quote on a line, its facts on the next.
   private func quotes(_ quotes: ReportQuotes) -> [String] {
-    if quotes.quotes.isEmpty { return ["(none)"] }
-    return quotes.quotes.enumerated().flatMap { index, quote in
+    quotes.quotes.enumerated().flatMap { index, quote in
       let mark = "\(index + 1)  "
       let token = styled("⟦\(safeText(quote.token))⟧", .bold)
       let facts = zip(quotes.columns, quote.values).map { column, value in
