@@ -121,7 +121,7 @@ public struct TextRenderer: ReportRenderer {
       }
     }
     let names = [ReportSeverity.error, .warning, .info].compactMap { severity in
-      hidden[severity].map { "\($0) \(label(severity).dropLast())\($0 == 1 ? "" : "s")" }
+      hidden[severity].map { "\(NumberText.grouped($0)) \(label(severity).dropLast())\($0 == 1 ? "" : "s")" }
     }
     return (shown, names)
   }
@@ -197,7 +197,10 @@ public struct TextRenderer: ReportRenderer {
       if table.rows.isEmpty || brief.rows[table.key] == nil && whole(table.key, table.title) == nil { return nil }
       let (rows, count) = chosenRows(of: table, brief.rows[table.key], limits)
       let hidden = table.rows.count - count
-      if hidden > 0 { leftOut.append("\(hidden) \(hidden == 1 ? "row" : "rows") of \(table.title ?? table.key)") }
+      if hidden > 0 {
+        let rows = "\(NumberText.grouped(hidden)) \(hidden == 1 ? "row" : "rows")"
+        leftOut.append("\(rows) of \(table.title ?? table.key)")
+      }
       guard let rows else { return block }
       return rows.isEmpty ? nil : .table(table.showing(rows))
     case .plot(let plot): return whole(plot.key, plot.title)

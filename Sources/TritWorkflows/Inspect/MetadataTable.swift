@@ -140,7 +140,7 @@ struct GGUFTokenizerSummary {
     ]
     let counts = names.compactMap { type, name in
       let count = types.count { $0 == type }
-      return count == 0 ? nil : "\(count) \(name)"
+      return count == 0 ? nil : "\(grouped(count)) \(name)"
     }
     return counts.joined(separator: ", ")
   }

@@ -31,7 +31,7 @@ struct PageTable {
     output.write(table.title.map { "<h3>\(htmlText($0))</h3>" } ?? "")
     if table.rows.count >= PageTable.filterFrom {
       output.write("<label hidden>Filter<input type=\"search\" autocomplete=\"off\" spellcheck=\"false\"></label>")
-      output.write("<output>\(table.rows.count) rows</output>")
+      output.write("<output>\(NumberText.grouped(table.rows.count)) rows</output>")
     }
     output.write("</div>" + (table.caption.map { "<p class=\"aside\">\(htmlText($0))</p>" } ?? ""))
     output.write(
