@@ -88,13 +88,53 @@ extension BlockCodec {
   /// Half of the distance between neighbours of a number in f16: what storing a scale as f16 moved it by at most.
   static func halfStep(ofHalf value: Float) -> Double { max(0x1p-25, abs(Double(value)) * 0x1p-11) }
 
-  /// Decodes block by block: `body` gets the first byte of a block and the place of its first value.
+  /// Decodes block by block: `body` gets the first byte of a block and the place of its first value, and stays in both.
+  @inline(__always)
   static func blocks(
-    of bytes: RawSpan, _ body: (_ byte: Int, _ values: inout [Float], _ first: Int) -> Void
+    of bytes: RawSpan, _ body: (_ byte: Int, _ values: inout MutableSpan<Float>, _ first: Int) -> Void
   ) -> [Float] {
     let count = bytes.byteCount / blockBytes
     var values = [Float](repeating: 0, count: count * blockElements)
-    for block in 0..<count { body(block * blockBytes, &values, block * blockElements) }
+    var output = values.mutableSpan
+    for block in 0..<count { body(block * blockBytes, &output, block * blockElements) }
     return values
+  }
+}
+
+/// Sixteen codes of a block: a loop over them becomes a few instructions, and models have billions.
+typealias BlockCodes = SIMD16<UInt8>
+
+extension RawSpan {
+  /// Sixteen bytes of a block, which the caller knows to be there.
+  @inline(__always)
+  func codes(at offset: Int) -> BlockCodes {
+    unsafeLoadUnaligned(fromUncheckedByteOffset: offset, as: BlockCodes.self)
+  }
+
+  /// Sixteen bits, lowest first: each is multiplied into the highest place and taken back from there.
+  @inline(__always)
+  func bits(at offset: Int) -> BlockCodes {
+    let bits = unsafeLoadUnaligned(fromByteOffset: offset, as: UInt16.self).littleEndian
+    let places = SIMD16<UInt16>(
+      1 << 15, 1 << 14, 1 << 13, 1 << 12, 1 << 11, 1 << 10, 1 << 9, 1 << 8, 128, 64, 32, 16, 8, 4, 2, 1)
+    return BlockCodes(truncatingIfNeeded: (SIMD16(repeating: bits) &* places) &>> 15)
+  }
+}
+
+extension MutableSpan<Float> {
+  /// Sixteen values of a block, whose place the caller has made room for: scale × (code − zero).
+  @inline(__always)
+  mutating func put<Code: FixedWidthInteger & SIMDScalar>(
+    _ codes: SIMD16<Code>, at first: Int, scale: Float, zero: Int32 = 0
+  ) {
+    let whole = SIMD16<Int32>(truncatingIfNeeded: codes) &- zero
+    for lane in 0..<16 { self[unchecked: first &+ lane] = scale * Float(whole[lane]) }
+  }
+
+  /// Sixteen values of a block: scale × code + offset. Not for types without an offset, for −0 + 0 is 0.
+  @inline(__always)
+  mutating func put(_ codes: BlockCodes, at first: Int, scale: Float, offset: Float) {
+    let whole = SIMD16<Int32>(truncatingIfNeeded: codes)
+    for lane in 0..<16 { self[unchecked: first &+ lane] = scale * Float(whole[lane]) + offset }
   }
 }

@@ -10,6 +10,7 @@ import TritCore
 /// Bytes 32·c … 32·c + 31 hold run 2c in their low halves and run 2c + 1 in their high ones; bit r of fifth-bit byte l is
 /// that of value l of run r. Source: llama.cpp, `ggml-quants.c`.
 private enum KBlock {
+  @inline(__always)
   static func decode<Block: BlockCodec>(_ bytes: RawSpan, hasFifthBit: Bool, as _: Block.Type) -> [Float] {
     Block.blocks(of: bytes) { start, values, first in
       let (scale, minimum) = (Block.half(bytes, at: start), Block.half(bytes, at: start + 2))
@@ -18,10 +19,10 @@ private enum KBlock {
       for run in 0..<8 {
         let (s, m) = parameters(bytes, start + 4, run, as: Block.self)
         let (step, offset) = (scale * Float(s), minimum * Float(m))
-        for index in 0..<32 {
-          var code = Block.byte(bytes, at: codes + run / 2 * 32 + index) >> (run % 2 * 4) & 15
-          if hasFifthBit { code |= (Block.byte(bytes, at: fifth + index) >> run & 1) << 4 }
-          values[first + 32 * run + index] = step * Float(code) - offset
+        for half in [0, 16] {
+          var code = bytes.codes(at: codes + run / 2 * 32 + half) &>> UInt8(run % 2 * 4) & 15
+          if hasFifthBit { code |= (bytes.codes(at: fifth + half) &>> UInt8(run) & 1) &<< 4 }
+          values.put(code, at: first + 32 * run + half, scale: step, offset: -offset)
         }
       }
     }

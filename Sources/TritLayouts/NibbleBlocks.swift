@@ -12,18 +12,31 @@ private struct NibbleBlock {
   var hasOffset: Bool
   var hasFifthBit: Bool
 
+  @inline(__always)
   func decode<Block: BlockCodec>(_ bytes: RawSpan, as _: Block.Type) -> [Float] {
     Block.blocks(of: bytes) { start, values, first in
       let scale = Block.half(bytes, at: start)
       let offset = hasOffset ? Block.half(bytes, at: start + 2) : 0
       let high = start + (hasOffset ? 4 : 2)
-      let low = high + (hasFifthBit ? 4 : 0)
-      for index in 0..<32 {
-        var code = Block.byte(bytes, at: low + index % 16) >> (index < 16 ? 0 : 4) & 15
-        if hasFifthBit { code |= (Block.byte(bytes, at: high + index / 8) >> (index % 8) & 1) << 4 }
-        values[first + index] =
-          hasOffset ? scale * Float(code) + offset : scale * Float(code - (hasFifthBit ? 16 : 8))
+      let packed = bytes.codes(at: high + (hasFifthBit ? 4 : 0))
+      var (low, upper) = (packed & 15, packed &>> 4)
+      if hasFifthBit {
+        low |= bytes.bits(at: high) &<< 4
+        upper |= bytes.bits(at: high + 2) &<< 4
       }
+      put(low, at: first, scale: scale, offset: offset, &values)
+      put(upper, at: first + 16, scale: scale, offset: offset, &values)
+    }
+  }
+
+  @inline(__always)
+  private func put(
+    _ codes: BlockCodes, at first: Int, scale: Float, offset: Float, _ values: inout MutableSpan<Float>
+  ) {
+    if hasOffset {
+      values.put(codes, at: first, scale: scale, offset: offset)
+    } else {
+      values.put(codes, at: first, scale: scale, zero: hasFifthBit ? 16 : 8)
     }
   }
 }

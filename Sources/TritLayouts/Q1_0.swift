@@ -15,8 +15,8 @@ public enum Q1_0: BlockCodec {
   public static func decode(_ bytes: RawSpan) -> [Float] {
     blocks(of: bytes) { start, values, first in
       let scale = half(bytes, at: start)
-      for index in 0..<blockElements {
-        values[first + index] = byte(bytes, at: start + 2 + index / 8) >> (index % 8) & 1 == 1 ? scale : -scale
+      for part in 0..<blockElements / 16 {
+        values.put(bytes.bits(at: start + 2 + 2 * part) &<< 1, at: first + 16 * part, scale: scale, zero: 1)
       }
     }
   }

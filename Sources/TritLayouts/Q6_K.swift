@@ -130,22 +130,16 @@ public enum Q6_K: WritableBlockCodec {
 
   /// Values of whole blocks.
   public static func decode(_ bytes: RawSpan) -> [Float] {
-    let blocks = bytes.byteCount / blockBytes
-    var result = [Float](repeating: 0, count: blocks * blockElements)
-    func byte(_ place: Int) -> Int32 { Int32(bytes.unsafeLoad(fromByteOffset: place, as: UInt8.self)) }
-    for block in 0..<blocks {
-      let place = block * blockBytes
+    blocks(of: bytes) { place, values, first in
       let scale = half(bytes, at: place + scaleOffset)
-      for index in 0..<blockElements {
-        let (part, column) = (index / 128, index % 128)
-        let low = byte(place + 64 * part + column % 64) >> (column < 64 ? 0 : 4) & 15
-        let high = byte(place + 128 + 32 * part + column % 32) >> Int32(2 * (column / 32)) & 3
-        let code = Float(low | high << 4) - 32
-        result[block * blockElements + index] =
-          scale * groupScale(index, bytes.extracting(place..<place + blockBytes)) * code
+      for group in 0..<groups {
+        let (part, column) = (group / 8, group % 8 * groupElements)
+        let low = bytes.codes(at: place + 64 * part + column % 64) &>> (column < 64 ? 0 : 4) & 15
+        let high = bytes.codes(at: place + 128 + 32 * part + column % 32) &>> UInt8(2 * (column / 32)) & 3
+        let own = Float(bytes.unsafeLoad(fromByteOffset: place + 192 + group, as: Int8.self))
+        values.put(low | high &<< 4, at: first + group * groupElements, scale: scale * own, zero: 32)
       }
     }
-    return result
   }
 
   private static func groupScale(_ index: Int, _ block: RawSpan) -> Float {

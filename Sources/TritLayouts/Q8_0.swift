@@ -44,8 +44,9 @@ public enum Q8_0: WritableBlockCodec {
   public static func decode(_ bytes: RawSpan) -> [Float] {
     blocks(of: bytes) { start, values, first in
       let scale = half(bytes, at: start)
-      for index in 0..<blockElements {
-        values[first + index] = scale * Float(bytes.unsafeLoad(fromByteOffset: start + 2 + index, as: Int8.self))
+      for half in [0, 16] {
+        let numbers = SIMD16<Int8>(truncatingIfNeeded: bytes.codes(at: start + 2 + half))
+        values.put(numbers, at: first + half, scale: scale)
       }
     }
   }

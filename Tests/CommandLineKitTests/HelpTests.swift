@@ -82,9 +82,8 @@ import Testing
           -t, --threads <threads>  Worker threads.
           -n, --dry-run            Print the plan and stop.
           -v, --verbose            Say more.
-          -h, --help               Show this help.
 
-        'forge convert --help' explains everything, with examples (Memory).
+        'forge convert --help' shows 3 more options, with examples.
 
         """)
   }

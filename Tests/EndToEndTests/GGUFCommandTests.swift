@@ -33,6 +33,37 @@ struct GGUFCommandTests {
     Tool.expect(0, ["compare", scratch["back"], Model.bitnet, "--exact"])
   }
 
+  /// What gguf-py wrote, see all_types_align32.json.
+  @Test("arrays of metadata are arrays in JSON, whole when asked for, else their beginning")
+  func arrays() throws {
+    let file = Fixtures.golden("gguf/all_types_align32.gguf")
+    func values(_ report: JSONObject) throws -> [String: JSONObject] {
+      let rows = try #require(report["metadata"]?.array).compactMap(\.object)
+      return Dictionary(uniqueKeysWithValues: rows.compactMap { row in (row["key"]?.string).map { ($0, row) } })
+    }
+    let expected: [String: String] = [
+      "t.arr_str": #"["","x","é"]"#, "t.arr_i32": "[1,-2,3]", "t.arr_f32": "[0.5,-1.5]",
+      "t.arr_bool": "[true,false,true]", "t.u16": "60000", "t.bool": "true", "t.str": "\"café 😀\"",
+    ]
+    for arguments in [["inspect", file], ["inspect", file, "--metadata", "t.*"]] {
+      let found = try values(
+        Tool.report(arguments, schema: arguments.count > 2 ? "tritsmith.metadata" : "tritsmith.inspect"))
+      for (key, text) in expected {
+        #expect(found[key]?["value"] == (try JSONValue.parse(Array(text.utf8))), "\(key)")
+      }
+      #expect(found["t.arr_i32"]?["elements"]?.number?.integer == 3 && found["t.u16"]?["elements"] == .null)
+    }
+    let scratch = ScratchFolder()
+    Tool.expect(0, ["convert", Self.packed, scratch["m.gguf"], "-q"])
+    let key = "tokenizer.ggml.token_type"
+    let whole = try values(
+      Tool.report(["inspect", scratch["m.gguf"], "--metadata", key], schema: "tritsmith.metadata"))
+    let count = try #require(whole[key]?["elements"]?.number?.integer)
+    #expect(count > 1000 && whole[key]?["value"]?.array?.count == count)
+    let first = try values(Tool.report(["inspect", scratch["m.gguf"]], schema: "tritsmith.inspect"))
+    #expect(first[key]?["elements"]?.number?.integer == count && first[key]?["value"]?.array?.count == 6)
+  }
+
   @Test("compare exits with 1 when models differ, or are rounded and should not be")
   func different() throws {
     let scratch = ScratchFolder()

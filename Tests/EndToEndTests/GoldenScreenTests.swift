@@ -49,7 +49,7 @@ struct GoldenScreenTests {
   @Test("help looks as it was approved", arguments: sizes)
   func help(_ size: Size) throws {
     let calls = ["help", "inspect -h", "convert -h", "verify -h", "gap -h"]
-    try expect("help-\(size)", calls, size, in: "/", most: 48)
+    try expect("help-\(size)", calls, size, in: "/", most: 24)
   }
 
   /// Holds the screens of calls, one after the other in a folder, against a file.

@@ -28,13 +28,11 @@ struct ScreenTests {
       ["tokenize", packed, "--text", "In the beginning"], ["logits", packed, "--ids", "1 2", "-o", scratch["l"]],
       ["inspect", packed, "--stats"], ["tokenize", packed, "--text-file", packed + "/config.json"],
       ["gap", latent, packed, "--tokens", "40", "--context", "32", "--attribute"], ["-h"], ["--help"],
-      ["convert", "-h"], ["verify", "-h"], ["gap", "-h"],
     ]
     for call in calls {
       let lines = try Screen.show(80, call).lines
       #expect(!lines.isEmpty, "\(call)")
-      let limit = call.last == "-h" && call.count > 1 ? 48 : 24
-      #expect(lines.count <= limit, "\(call): \(lines.count) lines\n\(lines.joined(separator: "\n"))")
+      #expect(lines.count <= 24, "\(call): \(lines.count) lines\n\(lines.joined(separator: "\n"))")
       for line in lines { #expect(line.count <= 80, "\(call): \(line)") }
     }
   }
@@ -112,6 +110,35 @@ struct ScreenTests {
     #expect(back.output == text + "\n")
   }
 
+  /// As the program lists them: a word behind two spaces, and what it does.
+  private static var commands: [String] {
+    Tool.expect(0, ["-h"]).output.split(separator: "\n").compactMap { line in
+      line.firstMatch(of: /^(?:[A-Z][a-z]+|    ) +([a-z]+) +[A-Z]/).map { String($0.1) }
+    }
+  }
+
+  @Test("short help of every command is a screen, names what long help has, and long help has examples")
+  func shortHelp() throws {
+    let commands = Self.commands
+    #expect(commands.count == 18 && commands.contains("completions"), "\(commands)")
+    for command in commands where command != "help" {
+      for columns in [80, 100, 200] {
+        let lines = try Screen.show(columns, [command, "-h"]).lines
+        #expect(lines.count <= 24, "\(command): \(lines.count) lines at \(columns) columns")
+        for line in lines { #expect(line.count <= columns, "\(command): \(line)") }
+        #expect(lines.contains { $0.hasPrefix("usage: tritsmith \(command) ") })
+        #expect(lines.last?.hasPrefix("'tritsmith \(command) --help' shows ") == true, "\(lines.last ?? "")")
+      }
+      let (short, long) = (Tool.expect(0, [command, "-h"]).output, Tool.expect(0, [command, "--help"]).output)
+      #expect(long.contains("Examples:"), "\(command)")
+      // An option starts in column 3 or 7; what stands in neither is a text about one.
+      func options(_ text: String) -> Int { text.matches(of: /(?m)^ {2}(?:-[a-zA-Z], | {4})--/).count }
+      let more = short.firstMatch(of: /shows ([0-9]+) more options?/).flatMap { Int($0.1) } ?? 0
+      // Help itself is in long help alone, and no more to be found there.
+      #expect(options(short) + more + 1 == options(long), "\(command)")
+    }
+  }
+
   @Test("help groups the commands")
   func groups() {
     let lines = Tool.expect(0, ["-h"]).output.split(separator: "\n")
@@ -124,6 +151,8 @@ struct ScreenTests {
     let long = Tool.expect(0, ["convert", "--help"]).output
     #expect(!short.contains("Examples:") && long.contains("Examples:") && short.count < long.count / 2)
     #expect(long.contains("--to <format>") && long.contains("--output-scale <meaning>"))
+    let options = Self.commands.map { Tool.expect(0, [$0, "--help"]).output }
+    #expect(options.allSatisfy { $0.contains("  -h, --help") })
     for command in ["verify", "compare", "family"] {
       let help = Tool.expect(0, ["help", command]).output
       for part in ["Weights", "Description", "Tokenizer", "Companions", "PASS"] { #expect(help.contains(part)) }

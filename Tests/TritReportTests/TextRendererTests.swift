@@ -157,14 +157,27 @@ import Testing
         """)
   }
 
-  @Test func anEmptyTableSaysSo() {
-    #expect(
-      TextRenderer().text(of: document(ReportTable(key: "t", columns: [ReportColumn("name", "Name")]))) == """
-        Name
-        ────
-        (none)
-
-        """)
+  /// Neither are the headings above nothing else; programs get the table.
+  @Test func emptyTablesAreNotShown() {
+    var report = ReportDocument(title: "", schema: ReportSchema("test", version: 1))
+    let empty = ReportTable(key: "t", title: "Faults", columns: [ReportColumn("name", "Name")])
+    report.conclude(true, "all is well")
+    report.heading("Findings")
+    report.heading("Of layers", level: 2)
+    report.append(empty)
+    report.heading("Figures")
+    report.append(ReportFacts(key: "none", title: "Nothing"))
+    report.append(ReportFacts(key: "f", [ReportFact("A", .integer(1))]))
+    let text = TextRenderer(showsDetails: true).text(of: report)
+    #expect(text.split(separator: "\n") == ["PASS all is well", "Figures", "A  1"], "\(text)")
+    let markdown = MarkdownRenderer().text(of: report)
+    let page = HTMLRenderer().text(of: report)
+    for text in [markdown, page] {
+      #expect(!text.contains("Faults") && !text.contains("Findings") && !text.contains("Of layers"))
+      #expect(!text.contains("Nothing") && text.contains("Figures") && !text.contains("(none)"))
+    }
+    #expect(JSONRenderer().text(of: report).contains("\"t\": []"))
+    #expect(CSVRenderer(table: "t").text(of: report) == "name\r\n")
   }
 
   @Test func hostileNamesCannotDriveTheTerminal() {

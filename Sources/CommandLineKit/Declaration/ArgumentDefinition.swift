@@ -17,18 +17,21 @@ public struct ArgumentHelp: Sendable, ExpressibleByStringInterpolation {
   public var visibility: Visibility
   /// Whether `-h` leaves it to `--help`.
   public var isDetail: Bool
+  /// Whether `-h` shows it although it is shared with other commands.
+  public var isUsual: Bool
   /// Whether the word `-` stands for standard input or output; it is refused in place of other files.
   public var takesStream: Bool
 
   /// Describes an argument beyond its text.
   public init(
     _ text: String, valueName: String? = nil, visibility: Visibility = .default, isDetail: Bool = false,
-    takesStream: Bool = false
+    isUsual: Bool = false, takesStream: Bool = false
   ) {
     self.text = text
     self.valueName = valueName
     self.visibility = visibility
     self.isDetail = isDetail
+    self.isUsual = isUsual
     self.takesStream = takesStream
   }
 
@@ -84,6 +87,8 @@ public struct ArgumentDefinition: Sendable {
   public var visibility: ArgumentHelp.Visibility
   /// Whether short help leaves it out.
   public var isDetail = false
+  /// Whether short help shows it although it stands in a section of its own.
+  public var isUsual = false
   /// Whether `-` may be given for a file.
   public var takesStream = false
   /// The title of the option group it came from.

@@ -70,7 +70,7 @@ struct ArgumentTemplate {
       valueName: help.valueName ?? valueName ?? kebabCase(property), help: help.text, isRequired: isRequired,
       isRepeating: isRepeating, defaultDescription: defaultDescription, allowedValues: allowedValues,
       expectation: expectation, completion: completion, visibility: help.visibility, isDetail: help.isDetail,
-      takesStream: help.takesStream, section: nil)
+      isUsual: help.isUsual, takesStream: help.takesStream, section: nil)
   }
 }
 

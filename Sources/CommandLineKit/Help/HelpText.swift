@@ -20,7 +20,14 @@ extension ArgumentDefinition {
   }
 
   /// Help with what the declaration adds: values, default, whether required.
-  var helpDescription: String {
+  var helpDescription: String { described(help) }
+
+  /// The same of the first sentence.
+  var shortDescription: String {
+    described(help.firstRange(of: ". ").map { help[..<$0.lowerBound] + "." } ?? help)
+  }
+
+  private func described(_ help: String) -> String {
     var additions: [String] = []
     if !allowedValues.isEmpty { additions.append("values: " + allowedValues.joined(separator: ", ")) }
     if let defaultDescription { additions.append("default: \(defaultDescription)") }
@@ -59,7 +66,9 @@ extension CommandSchema {
 
   /// The help screen, wrapped to a width, with a final line feed.
   ///
-  /// - Parameter isShort: only what is used most: neither examples, options shared with other commands, nor details.
+  /// - Parameter isShort: only what is used most, on one screen of 24 lines: neither examples nor details, of options
+  ///   shared with other commands the usual ones, and of sentences the first. Options are declared in the order of
+  ///   their use: the last ones give way.
   public func helpText(width: Int, isShort: Bool = false) -> String {
     var blocks: [[String]] = []
     // A program with many commands keeps to a screen: their options are a call away.
@@ -79,16 +88,13 @@ extension CommandSchema {
           ? ["Commands:"] + twoColumns(entries, width: width)
           : threeColumns(zip(groups, entries).map { ($0, $1.0, $1.1) }, width: width))
     }
-    let sections = isLong ? [] : isShort ? Array(optionSections.prefix(1)) : optionSections
-    for section in sections {
-      let options = section.options.filter { !isShort || !$0.isDetail }
-      blocks.append(
-        [section.title + ":"] + twoColumns(options.map { ($0.helpLabel, $0.helpDescription) }, width: width))
-    }
     if isShort, subcommands.isEmpty {
-      let others = optionSections.dropFirst().map(\.title)
-      let more = others.isEmpty ? "" : " (" + others.joined(separator: ", ") + ")"
-      blocks.append(wrapped("'\(fullName) --help' explains everything, with examples\(more).", width: width))
+      blocks += shortOptions(width: width, lines: CommandSchema.screen - blocks.reduce(0) { $0 + $1.count + 1 })
+    } else if !isLong {
+      for section in optionSections {
+        let entries = section.options.map { ($0.helpLabel, $0.helpDescription) }
+        blocks.append([section.title + ":"] + twoColumns(entries, width: width))
+      }
     }
     if !examples.isEmpty, !isShort {
       let lines = examples.flatMap { example in
@@ -103,5 +109,29 @@ extension CommandSchema {
       blocks.append(wrapped("See '\(fullName) help <command>' for the options of a command.", width: width))
     }
     return blocks.map { $0.joined(separator: "\n") }.joined(separator: "\n\n") + "\n"
+  }
+
+  /// Lines of a small terminal.
+  private static let screen = 24
+
+  /// Options that fit in a number of lines, and one line about the others.
+  private func shortOptions(width: Int, lines: Int) -> [[String]] {
+    let all = optionSections.flatMap(\.options)
+    var own = all.filter { $0.section == nil && !$0.isDetail && $0.property != "help" }
+    var shared = all.filter { $0.section != nil && $0.isUsual }
+    while true {
+      let shown = own + shared
+      let rest = all.count - shown.count - 1
+      let more = rest > 0 ? "shows \(rest) more \(rest == 1 ? "option" : "options")" : ""
+      let what = [more, examples.isEmpty ? "" : rest > 0 ? "with examples" : "shows examples"].filter { !$0.isEmpty }
+      let last = wrapped(
+        "'\(fullName) --help' \(what.isEmpty ? "says the same" : what.joined(separator: ", ")).", width: width)
+      let entries = shown.map { ($0.helpLabel, $0.shortDescription) }
+      let options = shown.isEmpty ? [] : ["Options:"] + twoColumns(entries, width: width)
+      if shown.isEmpty { return [last] }
+      if options.count + 1 + last.count <= lines { return [options, last] }
+      // What cannot be left out is declared first.
+      if own.count > 1 { own.removeLast() } else if shared.isEmpty { own = [] } else { shared.removeLast() }
+    }
   }
 }

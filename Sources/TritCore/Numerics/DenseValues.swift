@@ -41,8 +41,13 @@ package enum DenseValues {
     _ bytes: RawSpan, _: Pattern.Type, _ value: (Pattern) -> Value
   ) -> [Value] {
     let width = MemoryLayout<Pattern>.size
-    return (0..<bytes.byteCount / width).map {
-      value(Pattern(littleEndian: bytes.unsafeLoadUnaligned(fromByteOffset: $0 * width, as: Pattern.self)))
+    let count = bytes.byteCount / width
+    return [Value](unsafeUninitializedCapacity: count) { values, initialized in
+      for index in 0..<count {
+        let pattern = bytes.unsafeLoadUnaligned(fromUncheckedByteOffset: index &* width, as: Pattern.self)
+        values.initializeElement(at: index, to: value(Pattern(littleEndian: pattern)))
+      }
+      initialized = count
     }
   }
 

@@ -482,41 +482,46 @@ public final class GGUFModelView: TensorSource, ModelView {
   }
 
   private func copy(_ range: Range<Int>, of stored: TensorDescriptor, to result: inout [UInt8], at start: Int) throws {
-    try base.withBytes(range, of: stored) { bytes in
-      precondition(start >= 0 && start + bytes.byteCount <= result.count, "output inside the buffer")
-      bytes.withUnsafeBytes { source in
-        result.withUnsafeMutableBytes { target in
-          UnsafeMutableRawBufferPointer(rebasing: target[start..<start + source.count]).copyMemory(from: source)
-        }
+    try base.withBytes(range, of: stored) { copy($0, to: &result, at: start) }
+  }
+
+  private func copy(_ bytes: RawSpan, to result: inout [UInt8], at start: Int) {
+    precondition(start >= 0 && start + bytes.byteCount <= result.count, "output inside the buffer")
+    bytes.withUnsafeBytes { source in
+      result.withUnsafeMutableBytes { target in
+        UnsafeMutableRawBufferPointer(rebasing: target[start..<start + source.count]).copyMemory(from: source)
       }
     }
   }
 
   /// Float bytes of values in blocks; the range is one of Float bytes.
   private func decoded(_ range: Range<Int>, _ place: Place, _ codec: any BlockCodec.Type) throws -> [UInt8] {
-    let columns = max(1, descriptor(place).shape.columns)
-    var result: [UInt8] = []
-    result.reserveCapacity(range.count)
-    var element = range.lowerBound / 4
-    let end = (range.upperBound + 3) / 4
-    while element < end {
-      let (row, column) = element.quotientAndRemainder(dividingBy: columns)
-      let last = min(columns, column + end - element)
-      let storedRow = place.permutation?.storedRow(of: row) ?? row
-      // A row is a whole number of blocks, the reader has checked it.
-      let firstBlock = column / codec.blockElements
-      let endBlock = (last + codec.blockElements - 1) / codec.blockElements
-      let rowStart = storedRow * (columns / codec.blockElements)
-      let bytes = (rowStart + firstBlock) * codec.blockBytes..<(rowStart + endBlock) * codec.blockBytes
-      let values = try base.withBytes(bytes, of: descriptor(place)) { codec.decode($0) }
-      for index in column..<last {
-        result += littleEndianBytes(values[index - firstBlock * codec.blockElements].bitPattern)
-      }
-      element += last - column
+    let stored = descriptor(place)
+    let columns = max(1, stored.shape.columns)
+    let size = codec.blockElements
+    var result = [UInt8](repeating: 0, count: range.count)
+    var position = range.lowerBound
+    while position < range.upperBound {
+      // Rows that stand as they are asked for are decoded together. A row is a whole number of blocks, the reader has
+      // checked it.
+      let (row, column) = (position / 4).quotientAndRemainder(dividingBy: columns)
+      let first = (place.permutation?.storedRow(of: row) ?? row) * columns + column
+      let most = place.permutation == nil ? GGUFModelView.decodedAtOnce : columns - column
+      let count = min(most, (range.upperBound + 3) / 4 - position / 4)
+      let blocks = first / size..<(first + count + size - 1) / size
+      let bytes = blocks.lowerBound * codec.blockBytes..<blocks.upperBound * codec.blockBytes
+      let values = try base.withBytes(bytes, of: stored) { codec.decode($0) }
+      let start = (first % size) * 4 + position % 4
+      let end = min(position + count * 4 - position % 4, range.upperBound)
+      copy(
+        values.span.bytes.extracting(start..<start + end - position), to: &result, at: position - range.lowerBound)
+      position = end
     }
-    let skipped = range.lowerBound % 4
-    return Array(result[skipped..<skipped + range.count])
+    return result
   }
+
+  /// Numbers that are decoded before they are copied: little beside a band.
+  private static let decodedAtOnce = 1 << 16
 
   /// Bytes of `SplitRow.twoBit` made of rows that share bytes with others in the file.
   private func repacked(_ range: Range<Int>, _ place: Place, _ layout: any TernaryLayout) throws -> [UInt8] {

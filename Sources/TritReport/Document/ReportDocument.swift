@@ -92,6 +92,16 @@ public enum ReportBlock: Sendable, Hashable {
   indirect case table(ReportTable)
   indirect case plot(ReportPlot)
   indirect case quotes(ReportQuotes)
+
+  /// Whether it holds nothing to read, whatever its title.
+  var isEmpty: Bool {
+    switch self {
+    case .facts(let facts): facts.facts.isEmpty
+    case .table(let table): table.rows.isEmpty
+    case .quotes(let quotes): quotes.quotes.isEmpty
+    case .heading, .paragraph, .note, .plot: false
+    }
+  }
 }
 
 /// What of a report fits a screen; the rest of its text is shown to those who ask for all.
@@ -192,6 +202,34 @@ public struct ReportDocument: Sendable, Hashable {
         }
       }
   }
+
+  /// As people read it: without tables, facts and quotes that hold nothing, and the headings above nothing else.
+  var withoutEmptyBlocks: ReportDocument {
+    guard blocks.contains(where: \.isEmpty) else { return self }
+    var kept: [ReportBlock] = []
+    // From the end: levels of headings whose part has something to show, and of those that lost something.
+    var (full, bare): (Set<Int>, Set<Int>) = ([], [])
+    for block in blocks.reversed() {
+      if case .heading(_, let level) = block {
+        if !bare.contains(level) || full.contains(level) {
+          kept.append(block)
+          full.formUnion(ReportDocument.levels.prefix { $0 < level })
+        }
+        (full, bare) = (full.filter { $0 < level }, bare.filter { $0 < level })
+      } else if block.isEmpty {
+        bare.formUnion(ReportDocument.levels)
+      } else {
+        kept.append(block)
+        full.formUnion(ReportDocument.levels)
+      }
+    }
+    var document = self
+    document.blocks = kept.reversed()
+    return document
+  }
+
+  /// Of headings, as pages have them.
+  private static let levels = 0...6
 
   /// The tables in reading order.
   public var tables: [ReportTable] {

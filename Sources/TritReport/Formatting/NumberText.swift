@@ -41,6 +41,9 @@ public enum NumberText {
   }
 
   /// A whole number with commas between thousands: `2,912,345`.
+  ///
+  /// So stands every count that a person reads, in cells, facts and sentences. Machine formats have plain digits, and so
+  /// have places (rows, elements, bytes, ids), shapes, and what a file spells itself.
   public static func grouped(_ value: some BinaryInteger) -> String {
     let digits = String(value.magnitude)
     var result = value < 0 ? "-" : ""

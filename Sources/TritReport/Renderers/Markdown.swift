@@ -25,7 +25,7 @@ public struct MarkdownRenderer: ReportRenderer {
     }
     if !document.title.isEmpty { write(["# " + escaped(document.title)], to: &output) }
     if let verdict = document.verdict { write(lines(of: verdict), to: &output) }
-    for block in document.blocks where !document.isVerdict(block) {
+    for block in document.withoutEmptyBlocks.blocks where !document.isVerdict(block) {
       switch block {
       case .table(let table):
         write(title(table.title) + [""], to: &output)

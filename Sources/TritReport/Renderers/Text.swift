@@ -23,6 +23,7 @@ public struct TextRenderer: ReportRenderer {
 
   /// Appends the document: of a brief form as much as a screen holds.
   public func render(_ document: ReportDocument, to output: inout some TextOutputStream) {
+    let document = document.withoutEmptyBlocks
     guard width != nil, !showsDetails, foldsRows, document.brief != nil else {
       return write(document, .unbounded, &output)
     }
@@ -120,7 +121,7 @@ public struct TextRenderer: ReportRenderer {
       }
     }
     let names = [ReportSeverity.error, .warning, .info].compactMap { severity in
-      hidden[severity].map { "\($0) \(label(severity).dropLast())\($0 == 1 ? "" : "s")" }
+      hidden[severity].map { "\(NumberText.grouped($0)) \(label(severity).dropLast())\($0 == 1 ? "" : "s")" }
     }
     return (shown, names)
   }
@@ -196,7 +197,10 @@ public struct TextRenderer: ReportRenderer {
       if table.rows.isEmpty || brief.rows[table.key] == nil && whole(table.key, table.title) == nil { return nil }
       let (rows, count) = chosenRows(of: table, brief.rows[table.key], limits)
       let hidden = table.rows.count - count
-      if hidden > 0 { leftOut.append("\(hidden) \(hidden == 1 ? "row" : "rows") of \(table.title ?? table.key)") }
+      if hidden > 0 {
+        let rows = "\(NumberText.grouped(hidden)) \(hidden == 1 ? "row" : "rows")"
+        leftOut.append("\(rows) of \(table.title ?? table.key)")
+      }
       guard let rows else { return block }
       return rows.isEmpty ? nil : .table(table.showing(rows))
     case .plot(let plot): return whole(plot.key, plot.title)
@@ -243,8 +247,7 @@ public struct TextRenderer: ReportRenderer {
 
   /// Each quote on a line, its facts on the next.
   private func quotes(_ quotes: ReportQuotes) -> [String] {
-    if quotes.quotes.isEmpty { return ["(none)"] }
-    return quotes.quotes.enumerated().flatMap { index, quote in
+    quotes.quotes.enumerated().flatMap { index, quote in
       let mark = "\(index + 1)  "
       let token = styled("⟦\(safeText(quote.token))⟧", .bold)
       let facts = zip(quotes.columns, quote.values).map { column, value in

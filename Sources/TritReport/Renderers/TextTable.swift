@@ -212,7 +212,6 @@ struct TextTable {
   func write(to output: inout some TextOutputStream, styledHeading: (String) -> String) {
     let rule = shown.map { String(repeating: "─", count: widths[$0]) }.joined(separator: Self.gap)
     output.write(styledHeading(line(headings)) + "\n" + rule + "\n")
-    if table.rows.isEmpty { output.write("(none)\n") }
     if table.rows.kind != nil, shown.first == 0, !shown.contains(where: { columns[$0].isProse }), below.isEmpty {
       let others = table.rows.remembering { cells in
         line(shortened(texts([.missing] + cells, missing: "-")), of: shown.dropFirst())

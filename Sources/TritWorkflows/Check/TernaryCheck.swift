@@ -205,7 +205,7 @@ struct TernaryCheck {
     let (row, column) = live.grid.place(first)
     return scale.granularity == .tensor
       ? "the scale is 0, and the trits are not"
-      : "\(lost.count) of \(live.grid.count) scales are 0 over trits that are not, the first at row \(row), "
+      : "\(grouped(lost.count)) of \(grouped(live.grid.count)) scales are 0 over trits that are not, the first at row \(row), "
         + "column \(column)"
   }
 }

@@ -65,7 +65,7 @@ struct ValueCheck: Sendable {
     if counts.invalid > 0 {
       let columns = max(1, tensor.shape.columns)
       let place = counts.firstInvalid.map { ", the first in row \($0 / columns), column \($0 % columns)" } ?? ""
-      let text = counts.invalid == 1 ? "1 code is no trit" : "\(counts.invalid) codes are no trit"
+      let text = counts.invalid == 1 ? "1 code is no trit" : "\(grouped(counts.invalid)) codes are no trit"
       result.append(CheckFinding(.invalidCode, name, text + place))
     }
     if counts.isZero, tensor.shape.elementCount > 0 {
@@ -90,10 +90,11 @@ struct ValueCheck: Sendable {
   private func nonFinite(_ count: Int, _ first: Int, _ tensor: TensorDescriptor) -> CheckFinding {
     guard let held = (source as? GGUFModelView)?.storedNumber(first, of: tensor) else {
       return CheckFinding(
-        .nonFinite, tensor.name, "\(count) values are infinite or NaN, the first at element \(first)")
+        .nonFinite, tensor.name, "\(grouped(count)) values are infinite or NaN, the first at element \(first)")
     }
     let what = held.lacks ?? "infinite or NaN"
-    return CheckFinding(.nonFinite, held.tensor, "\(count) values: \(what), one of them at element \(held.index)")
+    return CheckFinding(
+      .nonFinite, held.tensor, "\(grouped(count)) values: \(what), one of them at element \(held.index)")
   }
 
   /// What is said of a tensor of nothing but zeros; nil where that is nothing to speak of.
@@ -104,13 +105,14 @@ struct ValueCheck: Sendable {
     else { return nil }
     // A block that is added to a deeper model begins with projections of zeros.
     return CheckFinding(
-      .allZero, tensor.name, "all \(tensor.shape.elementCount) values are zero",
+      .allZero, tensor.name, "all \(grouped(tensor.shape.elementCount)) values are zero",
       severity: role.isProjection ? .warning : nil)
   }
 
   private static func list(_ word: String, _ places: [Int], of total: Int) -> String {
     let shown = places.prefix(8).map(String.init).joined(separator: ", ")
-    return "\(places.count) of \(total) \(word)s are all zero: \(shown)" + (places.count > 8 ? ", …" : "")
+    return "\(grouped(places.count)) of \(grouped(total)) \(word)s are all zero: \(shown)"
+      + (places.count > 8 ? ", …" : "")
   }
 
   // MARK: - One tensor

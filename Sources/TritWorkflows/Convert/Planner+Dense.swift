@@ -46,7 +46,8 @@ extension Planner {
       request.target == .dense
       ? "without --dense-type they are stored exactly" : "\(isHeldByHalf ? "F16" : "F32") holds them exactly"
     warnings.append(
-      "\(type.rawValue) rounds \(changed) of \(scales) scales, by at most \(ScaleRounding.parts(worst)); \(advice)")
+      "\(type.rawValue) rounds \(grouped(changed)) of \(grouped(scales)) scales, by at most \(ScaleRounding.parts(worst)); \(advice)"
+    )
   }
 
   /// The dense type a request names for a tensor that holds trit × scale; nil where it names none. Of GGUF only bfloat16

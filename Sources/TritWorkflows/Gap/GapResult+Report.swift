@@ -64,7 +64,7 @@ extension GapResult {
       lines.append(
         (
           gate.passed,
-          "quality: \(gate.name) is \(GapResult.number(gate.found)) over \(model.tokens) tokens, "
+          "quality: \(gate.name) is \(GapResult.number(gate.found)) over \(plural(model.tokens, "token")), "
             + "\(relation) \(GapResult.number(gate.bound)) is asked for"
         ))
     }
@@ -112,7 +112,7 @@ extension GapResult {
   }
 
   private var qualityPoint: String {
-    "Quality, \(quality?.rawValue ?? "not measured"): over \(model.tokens) tokens perplexity goes from "
+    "Quality, \(quality?.rawValue ?? "not measured"): over \(plural(model.tokens, "token")) perplexity goes from "
       + "\(GapResult.number(model.referencePerplexity.value)) to \(GapResult.number(model.candidatePerplexity.value)) "
       + "(ratio \(GapResult.number(model.ratio.value)) ± \(GapResult.number(model.ratio.error, 2))), and "
       + "\(GapResult.percent(model.sameTopOne.value)) have the same likeliest token"

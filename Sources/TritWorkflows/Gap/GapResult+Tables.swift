@@ -119,7 +119,7 @@ extension GapResult {
 
   static func table(_ attribution: [AttributedGap], tokens: Int) -> ReportTable {
     var table = ReportTable(
-      key: "attribution", title: "Attribution over \(tokens) tokens: only this part is the candidate's",
+      key: "attribution", title: "Attribution over \(plural(tokens, "token")): only this part is the candidate's",
       columns: [
         ReportColumn("part", "Part"), ReportColumn("scope", "Scope"),
         ReportColumn("mean_kld", "Mean KL", .attribution, kind: .significant(digits: 4), unit: "nats"),

@@ -54,7 +54,7 @@ public struct GapWorkflow: Sendable {
     }
     if model.nonFinite > 0 {
       notes.append(
-        "\(model.nonFinite) of \(text.count) tokens have logits that are infinite or no numbers; every other number "
+        "\(grouped(model.nonFinite)) of \(grouped(text.count)) tokens have logits that are infinite or no numbers; every other number "
           + "leaves them out")
     }
     let attribution = try attribute(reference, candidate, text, hasSameLayers, &notes)

@@ -79,15 +79,16 @@ extension InspectResult {
     let heads =
       "\(plural(model.attention.heads, "head"))"
       + (shared == model.attention.heads ? "" : ", \(plural(shared, "key head"))")
-    return "\(plural(model.layers, "layer")) × \(model.hiddenSize) wide, feed-forward \(model.intermediateSize), "
-      + "\(heads), context \(NumberText.grouped(model.contextLength)), vocabulary \(NumberText.grouped(model.vocabularySize))"
+    return "\(plural(model.layers, "layer")) × \(grouped(model.hiddenSize)) wide, feed-forward "
+      + "\(grouped(model.intermediateSize)), "
+      + "\(heads), context \(grouped(model.contextLength)), vocabulary \(grouped(model.vocabularySize))"
   }
 
   private var tokenizer: String? {
     if let kind = manifest.entry("tokenizer.ggml.model")?.string {
       let rule = manifest.entry("tokenizer.ggml.pre")?.string.map { ", \($0)" } ?? ""
       let count = manifest.entry("tokenizer.ggml.tokens")?.array?.count
-      return kind + rule + (count.map { ", \(NumberText.grouped($0)) tokens" } ?? "")
+      return kind + rule + (count.map { ", \(grouped($0)) tokens" } ?? "")
     }
     let names = manifest.companions.map(\.name)
     return ["tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt"].first(where: names.contains)

@@ -8,30 +8,58 @@ import TritReport
 enum MetadataTable {
   /// - Parameters:
   ///   - limit: elements of an array that are shown.
-  ///   - width: characters of a value that are shown; nil for all.
+  ///   - width: characters of a text that are shown; nil for all.
   static func table(_ entries: [MetadataEntry], limit: Int, width: Int?) -> ReportTable {
     var table = ReportTable(
       key: "metadata", title: "Metadata",
-      columns: [ReportColumn("key", "Key"), ReportColumn("type", "Type"), ReportColumn("value", "Value")])
+      columns: [
+        ReportColumn("key", "Key"), ReportColumn("type", "Type"),
+        // Says of an array whether all of it is shown.
+        ReportColumn("elements", "Elements", kind: .integer), ReportColumn("value", "Value"),
+      ])
     for entry in entries {
-      table.append([.text(entry.key), .text(entry.value.typeName), cell(entry.value, limit: limit, width: width)])
+      let count = (entry.value.array?.count).map { ReportValue.integer($0) } ?? .missing
+      table.append([
+        .text(entry.key), .text(entry.value.typeName), count, cell(entry.value, limit: limit, width: width),
+      ])
     }
     return table
   }
 
-  /// Numbers and truth values as they are; texts and arrays as text.
+  /// Numbers, truth values and lists as they are.
   private static func cell(_ value: MetadataValue, limit: Int, width: Int?) -> ReportValue {
-    let text = value.text(limit: limit)
     switch value {
-    case .uint8, .int8, .uint16, .int16, .uint32, .int32, .int64: return Int(text).map { .integer($0) } ?? .text(text)
+    case .array(let array): return array.cells(limit: limit) { text($0, width: width) }
+    case .string(let value): return text(value, width: width)
     case .uint64(let number): return .unsigned(number)
-    // The shortest digits of the type: 1e-05 in place of 9.999999747378752e-06.
-    case .float32, .float64: return Double(text).map { .number($0) } ?? .text(text)
+    case .float32(let number): return shortest(number)
+    case .float64(let number): return .number(number)
     case .bool(let value): return .bool(value)
-    case .string, .array: break
+    case .uint8, .int8, .uint16, .int16, .uint32, .int32, .int64: return value.integer.map { .integer($0) } ?? .missing
     }
+  }
+
+  private static func text(_ text: String, width: Int?) -> ReportValue {
     guard let width, text.unicodeScalars.count > width else { return .text(text) }
     return .text(String(text.unicodeScalars.prefix(width)) + "…")
+  }
+
+  /// The shortest digits of the type: 1e-05 in place of 9.999999747378752e-06.
+  fileprivate static func shortest(_ number: Float) -> ReportValue { .optional(Double("\(number)")) }
+}
+
+extension MetadataArray {
+  /// The first elements as a list.
+  fileprivate func cells(limit: Int, _ text: (String) -> ReportValue) -> ReportValue {
+    switch self {
+    case .string(let values): .list(values.prefix(limit).map(text))
+    case .bool(let values): .list(values.prefix(limit).map { .bool($0) })
+    case .float32(let values): .list(values.prefix(limit).map { MetadataTable.shortest($0) })
+    case .float64(let values): .list(values.prefix(limit).map { .number($0) })
+    case .uint64(let values): .list(values.prefix(limit).map { .unsigned($0) })
+    case .uint8, .int8, .uint16, .int16, .uint32, .int32, .int64:
+      .integers((MetadataValue.array(self).integers ?? []).prefix(limit).map { $0 })
+    }
   }
 }
 
@@ -112,7 +140,7 @@ struct GGUFTokenizerSummary {
     ]
     let counts = names.compactMap { type, name in
       let count = types.count { $0 == type }
-      return count == 0 ? nil : "\(count) \(name)"
+      return count == 0 ? nil : "\(grouped(count)) \(name)"
     }
     return counts.joined(separator: ", ")
   }

@@ -80,7 +80,7 @@ struct UnfoldedComparison {
       report,
       detail: report.changed == 0
         ? "every value equal once unfolded"
-        : "equal once unfolded but for the rounding of \(types): \(report.changed) of \(report.count) values, by at most "
+        : "equal once unfolded but for the rounding of \(types): \(grouped(report.changed)) of \(grouped(report.count)) values, by at most "
           + "\(RoundingReport.text(report.largest)), \(percent(worst.share)) of their block")
   }
 

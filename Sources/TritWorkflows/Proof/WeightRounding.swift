@@ -67,7 +67,7 @@ public struct WeightRounding: Sendable, Hashable {
     func counted(_ count: Int) -> String { "\(count) \(count == 1 ? "tensor" : "tensors")" }
     if scales > 0 { texts.append("scales of \(counted(scales)) (at most \(ScaleRounding.parts(largestScaleChange)))") }
     if tensors > 0 {
-      let zeros = values.vanished > 0 ? ", \(values.vanished) are 0 now" : ""
+      let zeros = values.vanished > 0 ? ", \(grouped(values.vanished)) are 0 now" : ""
       texts.append("values of \(counted(tensors)) (at most \(RoundingReport.text(values.largest))\(zeros))")
     }
     return texts.joined(separator: ", ")

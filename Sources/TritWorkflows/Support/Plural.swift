@@ -1,4 +1,9 @@
 // Tritsmith: counted things.
 
-/// "1 layer", "4 layers".
-func plural(_ count: Int, _ noun: String) -> String { "\(count) \(noun)\(count == 1 ? "" : "s")" }
+import TritReport
+
+/// "1 layer", "4 layers", "1,000 tokens".
+func plural(_ count: Int, _ noun: String) -> String { "\(NumberText.grouped(count)) \(noun)\(count == 1 ? "" : "s")" }
+
+/// A count as people read it: "1,000".
+func grouped(_ count: Int) -> String { NumberText.grouped(count) }

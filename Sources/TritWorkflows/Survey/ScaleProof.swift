@@ -98,7 +98,8 @@ public struct ScaleProof: Sendable {
       return finding(nil, "stored scales fit \(path) in both meanings, or some in one and some in the other")
     }
     let meaning = convention == .multiply ? "absmean" : "1/absmean"
-    return finding(convention, "\(count) of \(compared) stored scales are \(meaning) of the weights in \(path)")
+    return finding(
+      convention, "\(grouped(count)) of \(grouped(compared)) stored scales are \(meaning) of the weights in \(path)")
   }
 
   /// The absmean of latent weights, or the one magnitude of ternary ones; nil where there is none to be had.

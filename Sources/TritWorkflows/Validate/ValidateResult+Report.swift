@@ -113,7 +113,7 @@ extension ValidateResult {
   private var conclusion: String {
     // Positions without numbers are among those that are counted, and agree with none.
     let doAgree = agreement.nonFinitePositions == 0 && gatesOfLogits.allSatisfy(\.passed)
-    var text = "logits \(doAgree ? "agree" : "do not agree") on \(agreement.positions) positions"
+    var text = "logits \(doAgree ? "agree" : "do not agree") on \(plural(agreement.positions, "position"))"
     text += " of \(self.text)"
     if doAgree, let explanation, explanation.reason != nil {
       text += ", as closely as numbers rounded to \(explanation.type) allow"
@@ -122,7 +122,7 @@ extension ValidateResult {
       let origin = "from the reference's input" + (stepsInReference ? ", in reference arithmetic" : "")
       text +=
         wrongSteps == 0
-        ? "; each of \(steps.count) steps gives the same \(origin)"
+        ? "; each of \(plural(steps.count, "step")) gives the same \(origin)"
         : "; \(wrongSteps) of \(steps.count + unmatchedSteps.count) steps give something else \(origin)"
     } else if !hiddenStates.isEmpty {
       let diverged = hiddenStates.count { !($0.relativeError <= hiddenBound) }

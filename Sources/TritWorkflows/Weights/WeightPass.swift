@@ -103,20 +103,51 @@ struct WeightPass: Sendable {
       }
       let values = DenseValues.floats(data, dtype)
       for block in result.blockSums.indices {
-        var lanes = SIMD8<Double>.zero
         let start = block * sumBlock
-        for index in start..<min(start + sumBlock, values.count) {
-          let magnitude = abs(values[index])
-          guard magnitude.isFinite else { throw notFinite(data, from: elements.lowerBound) }
-          lanes[(index - start) & 7] += Double(magnitude)
-          result.largest = max(result.largest, magnitude)
-          if magnitude > 0 { result.smallest = result.smallest == 0 ? magnitude : min(result.smallest, magnitude) }
+        let found = BlockOfMagnitudes(values.span, start..<min(start + sumBlock, values.count))
+        // The sum of a block of Floats is far from the largest Double.
+        guard found.sum.isFinite else { throw notFinite(data, from: elements.lowerBound) }
+        result.blockSums[block] = found.sum
+        result.largest = max(result.largest, found.largest)
+        if found.smallest > 0 {
+          result.smallest = result.smallest == 0 ? found.smallest : min(result.smallest, found.smallest)
         }
-        result.blockSums[block] =
-          ((lanes[0] + lanes[1]) + (lanes[2] + lanes[3])) + ((lanes[4] + lanes[5]) + (lanes[6] + lanes[7]))
       }
     }
     return result
+  }
+
+  /// What `Kernels.summarize` finds, of Floats, eight at a time.
+  private struct BlockOfMagnitudes {
+    private var lanes = SIMD8<Double>.zero
+    /// As bits, which are ordered as magnitudes are.
+    private var largestBits = SIMD8<UInt32>.zero
+    /// One less than the bits: zero is above everything then.
+    private var smallestBits = SIMD8<UInt32>(repeating: .max)
+
+    init(_ values: Span<Float>, _ places: Range<Int>) {
+      let whole = places.lowerBound + places.count / 8 * 8
+      for first in stride(from: places.lowerBound, to: whole, by: 8) { add(values, first, count: 8) }
+      add(values, whole, count: places.upperBound - whole)
+    }
+
+    /// Zeros in lanes without a value change nothing.
+    @inline(__always)
+    private mutating func add(_ values: Span<Float>, _ first: Int, count: Int) {
+      var bits = SIMD8<UInt32>.zero
+      for lane in 0..<count { bits[lane] = values[first + lane].magnitude.bitPattern }
+      for lane in 0..<8 { lanes[lane] += Double(Float(bitPattern: bits[lane])) }
+      largestBits = pointwiseMax(largestBits, bits)
+      smallestBits = pointwiseMin(smallestBits, bits &- 1)
+    }
+
+    /// Added in the order that `Kernels.summarize` defines.
+    var sum: Double {
+      ((lanes[0] + lanes[1]) + (lanes[2] + lanes[3])) + ((lanes[4] + lanes[5]) + (lanes[6] + lanes[7]))
+    }
+    var largest: Float { Float(bitPattern: largestBits.max()) }
+    /// But for zeros; 0 where there is nothing else.
+    var smallest: Float { Float(bitPattern: smallestBits.min() &+ 1) }
   }
 
   private func notFinite(_ data: RawSpan, from first: Int) -> WorkflowError {

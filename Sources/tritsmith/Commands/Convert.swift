@@ -118,7 +118,7 @@ struct Convert: ParsableCommand {
   @Option(help: ArgumentHelp("Meaning of new scales; the default is the family's.", isDetail: true))
   var outputScale: ScaleConvention?
 
-  @Option(help: "Meaning of the input's scales, where its files do not state it.")
+  @Option(help: ArgumentHelp("Meaning of the input's scales, where its files do not state it.", isDetail: true))
   var scaleConvention: ScaleConvention?
 
   @Option(
@@ -139,11 +139,15 @@ struct Convert: ParsableCommand {
       "Copy NaN and infinity in embeddings, norms and biases as they are; such a model computes NaN.", isDetail: true))
   var allowNonfinite = false
 
-  @Option(help: ArgumentHelp("Cut safetensors into shards of at most this size, such as 5GB.", valueName: "size"))
+  @Option(
+    help: ArgumentHelp(
+      "Cut safetensors into shards of at most this size, such as 5GB.", valueName: "size", isDetail: true))
   var maxShardSize: ByteSize?
 
   @Option(
-    help: "Layout of trits in TritPack (base3, two-bit) or GGUF (the others); by default base3 and TQ2_0.")
+    help: ArgumentHelp(
+      "Layout of trits in TritPack (base3, two-bit) or GGUF (the others); by default base3 and TQ2_0.",
+      isDetail: true))
   var layout: CodeLayout?
 
   @Option(

@@ -40,7 +40,7 @@ struct Inspect: ParsableCommand {
       takesStream: true), completion: .file())
   var raw: String?
 
-  @Option(help: "Meaning of stored scales, where the files do not state it.")
+  @Option(help: ArgumentHelp("Meaning of stored scales, where the files do not state it.", isDetail: true))
   var scaleConvention: ScaleConvention?
 
   @Option(
@@ -49,7 +49,9 @@ struct Inspect: ParsableCommand {
       valueName: "path"), completion: .file())
   var sibling: String?
 
-  @Flag(help: "Prove the meaning of scales by running the model in both. Exit code 1 when undecided.")
+  @Flag(
+    help: ArgumentHelp(
+      "Prove the meaning of scales by running the model in both. Exit code 1 when undecided.", isDetail: true))
   var proveScale = false
 
   @Option(help: ArgumentHelp("Byte order of I2_S; a GGUF file does not state it.", isDetail: true))

@@ -36,14 +36,15 @@ func atMostOne(_ options: KeyValuePairs<String, String?>) throws(ValidationError
 
 /// How results are printed.
 struct OutputOptions: ParsableArguments {
-  @Option(help: "Format of the printed result.")
+  @Option(help: ArgumentHelp("Format of the printed result.", isUsual: true))
   var format = ReportFormat.table
 
   @Option(help: ArgumentHelp("When to use colour.", valueName: "when"))
   var color = ColorPolicy.auto
 
   @Flag(
-    name: [.long, .customShort("v")], help: "Show every row and every fact; other formats always have them.")
+    name: [.long, .customShort("v")],
+    help: ArgumentHelp("Show every row and every fact; other formats always have them.", isUsual: true))
   var all = false
 
   @Flag(help: "Show every column, however wide the terminal is, and rows that are alike one by one.")
@@ -92,7 +93,8 @@ struct PartList: ExpressibleByArgument {
 struct PartArguments: ParsableArguments {
   @Option(
     help: ArgumentHelp(
-      "Limit the verdict to some of weights, description, tokenizer, companions.", valueName: "part,part"))
+      "Limit the verdict to some of weights, description, tokenizer, companions.", valueName: "part,part",
+      isUsual: true))
   var parts: PartList?
 
   /// The first three, unless something else was asked for.
@@ -117,7 +119,7 @@ struct PreTokenizerName: ExpressibleByArgument, Equatable {
 extension ArgumentHelp {
   /// Of the option `--gguf-pre` of commands that read.
   static let preTokenizer = ArgumentHelp(
-    "Name of the pre-tokenizer of a GGUF file that names none, or a wrong one.", valueName: "name")
+    "Name of the pre-tokenizer of a GGUF file that names none, or a wrong one.", valueName: "name", isDetail: true)
 }
 
 extension ArgumentHelp {
@@ -157,7 +159,8 @@ enum NamedModel {
 struct PageOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
-      "Also write a page with plots and definitions; '-' prints it instead.", valueName: "file", takesStream: true),
+      "Also write a page with plots and definitions; '-' prints it instead.", valueName: "file", isUsual: true,
+      takesStream: true),
     completion: .file(extensions: ["html"]))
   var html: String?
 

@@ -73,7 +73,7 @@ struct ChatOptions: ParsableArguments {
   @Option(
     help: ArgumentHelp(
       "A conversation: a JSON list of objects with role and content; '-' is standard input.", valueName: "file",
-      takesStream: true),
+      isDetail: true, takesStream: true),
     completion: .file(extensions: ["json"]))
   var messages: String?
 

@@ -28,7 +28,8 @@ struct Validate: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "Hidden states of a prompt of the file of logits, hidden_prompt<i>.safetensors.", valueName: "file"),
+      "Hidden states of a prompt of the file of logits, hidden_prompt<i>.safetensors.", valueName: "file",
+      isDetail: true),
     completion: .file(extensions: ["safetensors"]))
   var againstHidden: [String] = []
 
@@ -54,16 +55,16 @@ struct Validate: ParsableCommand {
   @Option(
     help: ArgumentHelp(
       "Relative error above which a hidden state is reported as diverging (default: 0.01; 1e-4 against files where "
-        + "nothing but sums is rounded).", valueName: "ratio"))
+        + "nothing but sums is rounded).", valueName: "ratio", isDetail: true))
   var hiddenBound: Double?
 
   @Option(help: "Float32 as transformers computes it, or integer products.")
   var mode = ArithmeticMode.reference
 
-  @Option(help: "Run the projections of the other model in this way.")
+  @Option(help: ArgumentHelp("Run the projections of the other model in this way.", isDetail: true))
   var againstProjections: ProjectionOverride?
 
-  @Option(help: "Run the other model in this mode.")
+  @Option(help: ArgumentHelp("Run the other model in this mode.", isDetail: true))
   var againstMode: ArithmeticMode?
 
   @Option(
@@ -71,7 +72,7 @@ struct Validate: ParsableCommand {
     completion: .file())
   var sibling: String?
 
-  @Flag(help: "Prove the meaning of scales by running the model in both.")
+  @Flag(help: ArgumentHelp("Prove the meaning of scales by running the model in both.", isDetail: true))
   var proveScale = false
 
   @OptionGroup(title: "Output") var printing: OutputOptions

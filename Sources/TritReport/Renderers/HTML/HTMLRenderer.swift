@@ -10,6 +10,7 @@ public struct HTMLRenderer: ReportRenderer {
 
   /// Appends the page.
   public func render(_ document: ReportDocument, to output: inout some TextOutputStream) {
+    let document = document.withoutEmptyBlocks
     let title = document.title.isEmpty ? document.schema.id : document.title
     output.write("<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n")
     output.write("<meta http-equiv=\"Content-Security-Policy\" content=\"\(HTMLRenderer.policy)\">\n")

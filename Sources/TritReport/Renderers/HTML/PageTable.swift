@@ -31,18 +31,16 @@ struct PageTable {
     output.write(table.title.map { "<h3>\(htmlText($0))</h3>" } ?? "")
     if table.rows.count >= PageTable.filterFrom {
       output.write("<label hidden>Filter<input type=\"search\" autocomplete=\"off\" spellcheck=\"false\"></label>")
-      output.write("<output>\(table.rows.count) rows</output>")
+      output.write("<output>\(NumberText.grouped(table.rows.count)) rows</output>")
     }
     output.write("</div>" + (table.caption.map { "<p class=\"aside\">\(htmlText($0))</p>" } ?? ""))
     output.write(
       "<div class=\"scroll\" role=\"region\" tabindex=\"0\" aria-label=\"\(htmlText(name))\"><table>\n<thead><tr>")
     output.write(columns.map(head).joined() + "</tr></thead>\n<tbody>\n")
     for row in table.rows { output.write("<tr>\(cells(row, isTotal: false))</tr>\n") }
-    if table.rows.isEmpty { output.write("<tr hidden>\(columns.map { _ in "<td></td>" }.joined())</tr>") }
     output.write("</tbody>")
     if let footer = table.footer { output.write("\n<tfoot><tr>\(cells(footer, isTotal: true))</tr></tfoot>") }
     output.write("</table></div>")
-    if table.rows.isEmpty { output.write("<p class=\"aside\">(none)</p>") }
     output.write(legend + "</div>\n")
   }
 

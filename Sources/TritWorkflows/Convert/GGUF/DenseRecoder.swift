@@ -36,8 +36,9 @@ public struct RoundingReport: Sendable, Hashable {
 
   /// For people; `how` names the types.
   func phrase(_ how: String) -> String {
-    var text = "\(changed) of \(count) values rounded \(how), by at most \(RoundingReport.text(largest))"
-    if vanished > 0 { text += "; \(vanished) of them are 0 now" }
+    var text =
+      "\(grouped(changed)) of \(grouped(count)) values rounded \(how), by at most \(RoundingReport.text(largest))"
+    if vanished > 0 { text += "; \(grouped(vanished)) of them are 0 now" }
     if otherEncoder > 0 { text += "; \(otherEncoder) as another encoder than ggml's reference rounds them" }
     return text
   }
