@@ -77,7 +77,7 @@ struct SiblingTests {
     let result = try Self.check(rotated, plain)
     #expect(!result.passed && Self.told(result).map(\.rule) == [.rotation], "\(result.findings)")
     let finding = try #require(Self.told(result).first)
-    #expect(finding.subject == Self.down && finding.detail.contains("of 1 of 1 tensors that differ"))
+    #expect(finding.subject == Self.down && finding.detail.contains("of 1 of 1 tensor that differs"))
     #expect(finding.detail.contains("rotated.gguf holds the weights of"))
     #expect(finding.detail.contains("in blocks of 64 with signs"))
     var other = ChangedModel(scratch["ordinary"])
