@@ -28,6 +28,7 @@ struct RotatedModulesTests {
     let report = try JSONValue.parse(Array(JSONRenderer().text(of: result.report).utf8)).object
     let rotation = report?["rotation"]?.object
     #expect(rotation?["block_size"]?.number?.integer == 512 && rotation?["rotated"]?.number?.integer == 15)
+    #expect(result.report.verdict?.headline.contains("whose weights are rotated") == true)
     // The ordinary model for MLX is loaded.
     try Workflow.convert(TernaryHybrid.wide.write(scratch["source"]), scratch["ordinary"], to: .mlx)
     let ordinary = try Workflow.inspect(scratch["ordinary"])

@@ -47,6 +47,7 @@ struct RoundTripTests {
     #expect(verified.tensors.allSatisfy { $0.outcome != .differs })
     let checked = try CheckWorkflow(CheckRequest(path: source, sibling: trip)).run()
     #expect(checked.sibling?.isSame == true && checked.sibling?.rounded == 1, "\(checked.findings)")
+    #expect(checked.notes.contains { $0.contains("equal after the GGUF round trip of A_log") })
 
     // Ten steps of the exponential, which is about one there.
     let far = Self.write(source, Self.decay, [0.3, -0.18288165, 0.001 + 10 * Float(1).ulp, -0.7], scratch["far"])

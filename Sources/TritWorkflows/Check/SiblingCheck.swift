@@ -97,7 +97,9 @@ struct SiblingCheck {
     outcome.comparison = SiblingComparison(
       path: sibling, tensors: result.tensors.count, equal: count(.equal), rounded: count(.rounded),
       different: count(.different))
-    outcome.notes = result.hints
+    let trips = result.tensors.filter { ($0.rounding?.roundTripped ?? 0) > 0 }
+    outcome.notes =
+      result.hints + trips.map { "'\(printable($0.name))' beside \(name): \($0.detail)" }
     outcome.cautions = orders
     guard !result.tensors.isEmpty else {
       outcome.findings.append(
