@@ -29,23 +29,23 @@ extension RotationProbe {
   /// - Parameter numbersAreFirst: which of the two trits were made of; its rows tell how long is usual.
   func likeness(_ name: String, numbersAreFirst: Bool) throws -> Likeness? {
     guard let pair = try self.rows(name) else { return nil }
-    let (rows, columns) = (pair.shape.rows, pair.shape.columns)
+    let (rows, width) = (pair.shape.rows, pair.shape.columns)
     var sums: [(product: Double, numbers: Double, trits: Double)] = []
     sums.reserveCapacity(rows)
     var surplus = 0
-    let step = max(1, RotationProbe.numberLimit / columns)
+    let step = max(1, RotationProbe.numberLimit / width)
     for start in stride(from: 0, to: rows, by: step) {
       let values = try pair.values(start..<min(rows, start + step))
       let (numbers, trits) = numbersAreFirst ? (values.first, values.second) : (values.second, values.first)
-      for row in stride(from: 0, to: numbers.count, by: columns) {
+      for row in stride(from: 0, to: numbers.count, by: width) {
         var sum = (product: 0.0, numbers: 0.0, trits: 0.0)
-        for place in row..<row + columns {
+        for place in row..<row + width {
           let (x, y) = (Double(numbers[place]), Double(trits[place]))
           sum.product += x * y
           sum.numbers += x * x
           sum.trits += y * y
         }
-        surplus += RotationProbe.surplus(numbers[row..<row + columns], trits[row..<row + columns])
+        surplus += RotationProbe.surplus(numbers[row..<row + width], trits[row..<row + width])
         sums.append(sum)
       }
     }

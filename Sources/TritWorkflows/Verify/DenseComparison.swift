@@ -113,14 +113,7 @@ struct DenseComparison {
           if !countsAll { return .other(count: 1, first: places) }
           continue
         }
-        report.changed += 1
-        if kind == .otherEncoder { report.otherEncoder += 1 }
-        if kind == .roundTrip {
-          report.roundTripped += 1
-          report.roundTripName = roundTrip == .minusExponential ? "A_log" : "1 + w"
-        }
-        if b == 0 { report.vanished += 1 }
-        report.largest = max(report.largest, abs(a - b))
+        DenseComparison.count(kind, a, b, roundTrip, &report)
       }
       if differing == 0, !isSameForm, let bound = coarsest?.stepBound,
         let loss = RowLoss(
@@ -130,6 +123,23 @@ struct DenseComparison {
       }
     }
     return differing > 0 ? .other(count: differing, first: places) : .same(report)
+  }
+
+  /// Takes note of a number that rounding explains.
+  private static func count(
+    _ kind: Rounding, _ before: Double, _ after: Double, _ roundTrip: ModuleTemplate.StoredValues?,
+    _ report: inout RoundingReport
+  ) {
+    report.changed += 1
+    if after == 0 { report.vanished += 1 }
+    report.largest = max(report.largest, abs(before - after))
+    switch kind {
+    case .byType: break
+    case .otherEncoder: report.otherEncoder += 1
+    case .roundTrip:
+      report.roundTripped += 1
+      report.roundTripName = roundTrip == .minusExponential ? "A_log" : "1 + w"
+    }
   }
 
   // MARK: - Bytes
