@@ -89,7 +89,8 @@ public struct ModelError: DiagnosticError, Equatable {
       .outOfRange(let expected, let found), .tensorEncoding(let expected, let found):
       "expected \(expected), found \(printable(found))"
     case .rotatedModules(let count):
-      "the weights of \(count) modules are rotated in the form of MLX, for which this has no place"
+      (count == 1 ? "the weights of 1 module are" : "the weights of \(count) modules are")
+        + " rotated in the form of MLX, for which this has no place"
     case .notComputed(let found, let reason): "mlx-lm does not compute '\(printable(found))': \(reason)"
     case .missingTensor(let shape): "the model needs this tensor, of shape \(shape), and has none of the name"
     case .missingLayers(let layers):

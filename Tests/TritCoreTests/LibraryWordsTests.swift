@@ -27,6 +27,7 @@ struct LibraryWordsTests {
         "'tritsmith convert IN OUT --to gguf --layout PQ2_0'",
         "`Model.convert(to: .gguf, at:)` with `gguf.weights` PQ2_0"
       ),
+      ("'tritsmith check A --run' scores a text", "`CheckWorkflow` with `scoresText` scores a text"),
       ("'tritsmith merge BASE ADAPTER OUTPUT' adds it", "`MergeWorkflow` adds it"),
       ("'tritsmith inspect' lists the names; quote the pattern for the shell", "`Model.inspect()` lists the names"),
       ("fetch it: hf download a/b --revision v1", "fetch it: hf download a/b --revision v1"),

@@ -195,6 +195,19 @@ struct RotationTests {
     #expect(throws: GGUFModelError.self) { try WeightRotation(file.manifest) }
   }
 
+  @Test("a number of groups of another type, or 0, is not missing")
+  func groups() {
+    func refusal(_ value: MetadataValue?) -> GGUFModelError.Kind? {
+      var file = RotatedFile()
+      file.others.removeAll { $0.key == "qwen35.ssm.group_count" }
+      if let value { file.others.append(("qwen35.ssm.group_count", value)) }
+      return #expect(throws: GGUFModelError.self) { try WeightRotation(file.manifest) }?.kind
+    }
+    #expect(refusal(nil) == .missingKey("qwen35.ssm.group_count"))
+    #expect(refusal(.string("2")) == .badValue(expected: "a whole number above 0", found: "the text '2'"))
+    #expect(refusal(.uint32(0)) == .badValue(expected: "a whole number above 0", found: "0"))
+  }
+
   @Test("heads of a delta net come back in turns")
   func order() {
     // Heads 0…3 of two columns in two groups: in turns they stand as group 0, group 1, group 0, group 1.

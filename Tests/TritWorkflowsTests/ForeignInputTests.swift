@@ -174,7 +174,9 @@ struct ForeignInputTests {
   @Test("files by which loaders would take the output for something else are left out")
   func misleading() throws {
     let scratch = ScratchFolder()
-    let names = ["adapter_config.json", "hf_quant_config.json", "quantize_config.json", "quant_config.json"]
+    let names = [
+      "adapter_config.json", "hf_quant_config.json", "quantize_config.json", "quant_config.json", "hadamard.json",
+    ]
     var model = ChangedModel(Checkpoint.prequantized)
     for name in names { model.files[name] = Array("{}".utf8) }
     model.files["adapter_model.safetensors"] = [0]

@@ -163,6 +163,7 @@ struct RunTests {
       return
     }
     #expect(id >= 2048 && error?.category == .malformedInput && error?.location.file == request.path)
+    #expect(error?.remedy?.contains("'tritsmith check \(request.path) --run'") == true)
   }
 
   @Test("sampling with one seed gives one text")

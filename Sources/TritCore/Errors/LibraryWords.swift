@@ -82,7 +82,8 @@ package enum LibraryWords {
       if word.core == "--to", let target = words.first?.core {
         name = "Model.convert(to: .\(targets[target] ?? target), at:)"
       } else if let member = members[word.core] {
-        settings += " with " + quoted(member) + (words.first.map { " " + $0.core } ?? "")
+        let value = word.closing.first == "'" ? nil : words.first
+        settings += " with " + quoted(member) + (value.map { " " + $0.core } ?? "")
       }
       guard word.closing.first != "'" else { return quoted(name ?? "") + settings + word.closing.dropFirst() }
     }

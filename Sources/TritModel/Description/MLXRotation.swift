@@ -29,7 +29,7 @@ public struct MLXRotation: Sendable, Hashable {
   ]
 
   /// Whether a configuration is of this type.
-  static func isStated(_ object: JSONObject) -> Bool { object["model_type"]?.string == modelType }
+  package static func isStated(_ object: JSONObject) -> Bool { object["model_type"]?.string == modelType }
 
   /// Nil for a configuration of another type.
   ///

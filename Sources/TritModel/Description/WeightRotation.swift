@@ -236,10 +236,16 @@ extension WeightRotation {
     let outputs = products.filter { layerMatrix($0) == valueOutput }
     guard let first = outputs.first else { return nil }
     func number(_ key: String) throws(GGUFModelError) -> Int {
-      guard let value = keys.manifest.entry("\(family).\(key)")?.integer, value > 0 else {
-        throw GGUFModelError(.missingKey("\(family).\(key)"), file: keys.manifest.path)
+      let name = "\(family).\(key)"
+      guard let value = keys.manifest.entry(name) else {
+        throw GGUFModelError(.missingKey(name), file: keys.manifest.path)
       }
-      return value
+      guard let number = value.integer, number > 0 else {
+        let found = value.string.map { "the text '\($0)'" } ?? value.text()
+        throw GGUFModelError(
+          .badValue(expected: "a whole number above 0", found: found), file: keys.manifest.path, field: name)
+      }
+      return number
     }
     let result = ValueHeads(groups: try number("ssm.group_count"), heads: try number("ssm.time_step_rank"))
     guard result.heads % result.groups == 0 else {

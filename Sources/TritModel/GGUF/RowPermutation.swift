@@ -139,6 +139,12 @@ extension ModuleTemplate.StoredValues {
     }
   }
 
+  /// Whether two numbers may be one that went through a GGUF file and back, which holds Float: of sums that were added
+  /// up in F16 nothing is said here.
+  package func areOneStored(_ left: Float, _ right: Float) -> Bool {
+    self == .onePlus ? stored(left) == stored(right) : areOne(left, right)
+  }
+
   /// Whether two sums 1 + w are one, or one of them is the other as F16: llama.cpp's converter adds in that type where
   /// the checkpoint has it, and stores F32. Source: llama.cpp `conversion/qwen.py`.
   static func areOneSum(_ left: Float, _ right: Float) -> Bool {

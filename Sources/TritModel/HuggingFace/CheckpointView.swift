@@ -56,6 +56,7 @@ public final class CheckpointView: ModelView {
     let names = family.otherNames
     guard !names.prefixes.isEmpty else { return nil }
     let rotation = try MLXRotation(whole, file: file)
+    try MLXRotation.checkRepetition(in: base, of: whole, rotation)
     let compound = try CompoundConfiguration(whole, file: file)
     let isForMLX = CheckpointView.isForMLX(base.manifest, family)
     let hasOthers = base.manifest.tensors.contains {
@@ -73,7 +74,7 @@ public final class CheckpointView: ModelView {
     }
     let rotated = Set(blocks.keys)
     try CheckpointView.check(rotation, rotated, names, family, base, file: file)
-    let count = blocks.count
+    let (count, sizes) = (blocks.count, Array(blocks.values))
     var setAside: [(what: String, count: Int)] = []
     var places: [Place] = []
     var tensors: [TensorDescriptor] = []
@@ -123,7 +124,7 @@ public final class CheckpointView: ModelView {
     manifest.notes += setAside.map { CheckpointView.note($0.count, for: $0.what) }
     if count > 0 {
       manifest.notes.append(
-        "the weights of \(count) modules are rotated, "
+        "the weights of \(count) modules are rotated in \(StoredRotation.text(blocks: sizes)), "
           + (keepsRotation ? "and stay so: what they multiply is rotated" : "and unfolded while they are read"))
     }
     storedNames = Dictionary(
@@ -214,12 +215,18 @@ public final class CheckpointView: ModelView {
     guard let tensor = base.manifest.tensor(named: name) else {
       throw ModelError(.missingTensor(shape: stored.shape), location: location)
     }
-    guard tensor.shape.dimensions == [columns], let dtype = tensor.encoding.dtype, dtype.isFloatWeight,
-      columns % size == 0, !stored.shape.hasLongRows
-    else {
+    guard columns % size == 0, !stored.shape.hasLongRows else {
       throw ModelError(
         .tensorEncoding(
-          expected: "\(columns) signs in whole blocks of \(size)", found: "\(tensor.encoding.name) \(tensor.shape)"),
+          expected: "rows of whole blocks of \(size), \(TensorShape.longestRow) numbers at most",
+          found: "shape \(stored.shape)"),
+        location: ErrorLocation(file: base.manifest.path, tensor: stored.name))
+    }
+    guard tensor.shape.dimensions == [columns], let dtype = tensor.encoding.dtype, dtype.isFloatWeight else {
+      throw ModelError(
+        .tensorEncoding(
+          expected: "numbers of shape [\(columns)], a sign for each column of the weights",
+          found: "\(tensor.encoding.name) of shape \(tensor.shape)"),
         location: location)
     }
     let values = try base.withBytes(0..<tensor.location.byteCount, of: tensor) { DenseValues.floats($0, dtype) }
@@ -268,7 +275,9 @@ public final class CheckpointView: ModelView {
     guard isRotated else { return nil }
     var rows: [ExactString: RowRotation] = [:]
     for (tensor, place) in zip(manifest.tensors, places) { rows[ExactString(tensor.name)] = place.rotation }
-    return StoredRotation(text: "explicit signs, \(rows.count) \(rows.count == 1 ? "tensor" : "tensors")", rows: rows)
+    let blocks = StoredRotation.text(blocks: rows.values.map(\.blockSize))
+    return StoredRotation(
+      text: "\(blocks), explicit signs, \(rows.count) \(rows.count == 1 ? "tensor" : "tensors")", rows: rows)
   }
 
   /// The same files with rotated weights as those of the ordinary model.

@@ -81,6 +81,13 @@ package struct StoredRotation: Sendable, Equatable {
   var rows: [ExactString: RowRotation]
   /// Rotated tensors.
   package var count: Int { rows.count }
+  /// How many columns are rotated together, each size once.
+  package var blockSizes: [Int] { Set(rows.values.map(\.blockSize)).sorted() }
+
+  /// For people: "blocks of 512 and 1024".
+  static func text(blocks sizes: some Collection<Int>) -> String {
+    "blocks of " + Set(sizes).sorted().map(String.init).joined(separator: " and ")
+  }
 
   package static func == (left: StoredRotation, right: StoredRotation) -> Bool { left.rows == right.rows }
 }

@@ -29,12 +29,11 @@ enum RotationCheck {
       + (predictsText == nil ? ": \(score)" : "; noise comes of other faults as well")
   }
 
-  /// Whether a model says nothing of rotation and is of a family whose published models are rotated.
+  /// Whether a model says nothing of rotation and is of a family whose published models are rotated, whatever its form.
   static func leavesOpen(_ source: any TensorSource) -> Bool {
     guard (source as? any ModelView)?.storedRotation == nil else { return false }
     if let view = source as? GGUFModelView { return view.statedDescription?.deltaNet != nil }
-    // Dense folders are those of everyone's ordinary models.
-    guard source.manifest.tensors.contains(where: { $0.encoding.isTernary }) else { return false }
+    // Dense folders too: they are made of files without their keys as of others.
     return (try? ModelDescription.read(source))?.deltaNet != nil
   }
 }

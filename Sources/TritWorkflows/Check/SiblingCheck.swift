@@ -1,6 +1,5 @@
 // Tritsmith: a model held against another form of it.
 
-import Synchronization
 import TritCore
 import TritFormats
 import TritModel
@@ -51,9 +50,11 @@ struct SiblingCheck {
   }
 
   /// Both models, as they are compared.
-  private struct Pair {
+  struct Pair {
     var first: any TensorSource
     var second: any TensorSource
+    /// The sibling with rotated weights as they are stored.
+    var storedSecond: any TensorSource
 
     /// Whether a tensor is shown as the ordinary matrix in one of the two.
     static func isUnfolded(_ name: String, _ source: any TensorSource) -> Bool {
@@ -68,11 +69,7 @@ struct SiblingCheck {
     }
   }
 
-  private var name: String { printable(sibling) }
-  private var single: WorkOptions {
-    WorkOptions(
-      parallelism: Parallelism(threads: 1, cancellation: work.parallelism.cancellation), kernels: work.kernels)
-  }
+  var name: String { printable(sibling) }
 
   /// - Throws: what opening and reading the sibling throws, and `CancellationFailure`.
   func run() throws -> Outcome {
@@ -81,7 +78,8 @@ struct SiblingCheck {
     var outcome = Outcome(comparison: SiblingComparison(path: sibling))
     do {
       let shown = try ModelOpener.alike([source, other])
-      try compare(Pair(first: shown[0], second: shown[1]), tells: !RotationCheck.leavesOpen(other), &outcome)
+      let pair = Pair(first: shown[0], second: shown[1], storedSecond: other)
+      try compare(pair, tells: !RotationCheck.leavesOpen(other), &outcome)
     } catch let error as any DiagnosticError where [.malformedInput, .misuse].contains(error.category) {
       var finding = CheckWorkflow.finding(.sibling, error)
       finding.detail = "the comparison with \(name) stopped: " + finding.detail
@@ -99,7 +97,9 @@ struct SiblingCheck {
     outcome.comparison = SiblingComparison(
       path: sibling, tensors: result.tensors.count, equal: count(.equal), rounded: count(.rounded),
       different: count(.different))
-    outcome.notes = result.hints
+    let trips = result.tensors.filter { ($0.rounding?.roundTripped ?? 0) > 0 }
+    outcome.notes =
+      result.hints + trips.map { "'\(printable($0.name))' beside \(name): \($0.detail)" }
     outcome.cautions = orders
     guard !result.tensors.isEmpty else {
       outcome.findings.append(
@@ -118,12 +118,14 @@ struct SiblingCheck {
     takeLostScales(&rest, &outcome)
     var knowsBasis = tells
     // Codes read in a wrong order need no other explanation.
-    if orders.isEmpty {
-      if try takeRotated(&rest, pair, &outcome) { knowsBasis = true }
+    let strangers = orders.isEmpty ? try strangers(result.tensors, rest, pair) : 0
+    let looksFurther = orders.isEmpty && strangers == 0
+    if looksFurther {
+      if try takeRotated(&rest, pair, result.tensors, &outcome) { knowsBasis = true }
       try takeRounded(&rest, pair, &outcome)
     }
-    let asked = orders.isEmpty && rest.contains { $0.shape.isMatrix && !pair.isStored($0.name) }
-    addUnexplained(rest, of: result.tensors.count, asked: asked, &outcome)
+    let asked = looksFurther && rest.contains { $0.shape.isMatrix }
+    addUnexplained(rest, of: result.tensors.count, asked: asked, strangers: strangers, &outcome)
     outcome.settlesRotation =
       knowsBasis && result.tensors.contains { $0.shape.isMatrix } && !rest.contains { $0.shape.isMatrix }
   }
@@ -131,7 +133,7 @@ struct SiblingCheck {
   private func counted(_ count: Int) -> String { count == 1 ? "1 tensor is" : "\(count) tensors are" }
 
   /// One tensor's name for a finding of its own, else nothing.
-  private static func subject(_ tensors: [ComparedTensor]) -> String { tensors.count == 1 ? tensors[0].name : "" }
+  static func subject(_ tensors: [ComparedTensor]) -> String { tensors.count == 1 ? tensors[0].name : "" }
 
   // MARK: - What differs and why
 
@@ -158,81 +160,9 @@ struct SiblingCheck {
     outcome.findings.append(
       CheckFinding(
         .sibling, SiblingCheck.subject(lost),
-        "the trits of \(lost.count) tensors are those of \(name), with fewer scales in one of the two, "
+        "the trits of \(plural(lost.count, "tensor")) are those of \(name), with fewer scales in one of the two, "
           + "\(CheckWorkflow.list(lost.map(\.name))): the mean error is \((worst * 100).rounded() / 100) % at most",
         severity: .warning))
-  }
-
-  /// Weights that a rotation explains. Says whether it is known then which of the two is rotated.
-  private func takeRotated(_ rest: inout [ComparedTensor], _ pair: Pair, _ outcome: inout Outcome) throws -> Bool {
-    let matrices = rest.filter { $0.shape.isMatrix && !pair.isStored($0.name) }
-    guard !matrices.isEmpty else { return false }
-    // The keys of this model may lie: then its weights are asked as they are stored.
-    let keyed = matrices.filter { Pair.isUnfolded($0.name, pair.first) }
-    let others = matrices.filter { !Pair.isUnfolded($0.name, pair.first) }
-    let stored = RotationProbe(first: source, second: pair.second, work: single)
-    let shown = RotationProbe(first: pair.first, second: pair.second, work: single)
-    var explained: Set<ExactString> = []
-    for group in RotationProbe.groups(try looks(keyed.map(\.name), stored, takesPlain: true))
-    where !group.isRounded && group.guess.firstIsRotated {
-      let tensors = group.places.map { keyed[$0] }
-      explained.formUnion(tensors.map { ExactString($0.name) })
-      let isOrdinary = tensors.allSatisfy { Pair.isUnfolded($0.name, pair.second) }
-      outcome.findings.append(
-        CheckFinding(
-          .rotation, SiblingCheck.subject(tensors), text(group, tensors, of: rest.count, isOrdinary: isOrdinary)))
-    }
-    var tells = false
-    for group in RotationProbe.groups(try looks(others.map(\.name), shown, takesPlain: false)) {
-      let tensors = group.places.map { others[$0] }
-      explained.formUnion(tensors.map { ExactString($0.name) })
-      let found = shown.finding(
-        group.guess, group.vote, group.votes, group.isRounded,
-        of: "\(rest.count) tensors that differ, \(CheckWorkflow.list(tensors.map(\.name)))")
-      let subject = SiblingCheck.subject(tensors)
-      switch found.rotated {
-      case .first:
-        outcome.findings.append(CheckFinding(.rotation, subject, found.text))
-        tells = true
-      case .second:
-        // This model is the ordinary one.
-        outcome.findings.append(CheckFinding(.sibling, subject, found.text, severity: .warning))
-        tells = true
-      case .either, nil:
-        outcome.findings.append(
-          CheckFinding(.rotation, subject, found.text + "; 'tritsmith check --run' of each tells which it is"))
-      }
-    }
-    rest.removeAll { explained.contains(ExactString($0.name)) }
-    return tells
-  }
-
-  /// What is wrong with the keys of tensors whose stored weights a guess explains.
-  private func text(
-    _ group: RotationProbe.Group, _ tensors: [ComparedTensor], of total: Int, isOrdinary: Bool
-  ) -> String {
-    let signs = "\(group.vote.hasSigns ? "with" : "without") signs"
-    let start =
-      "the keys do not give the weights of \(name) in \(tensors.count) of \(total) tensors that differ, "
-      + "\(CheckWorkflow.list(tensors.map(\.name))): "
-    guard group.guess.size == 1 else {
-      return start + "stored is that model's matrix rotated in blocks of \(group.guess.size) \(signs), and they say "
-        + "otherwise"
-    }
-    if group.vote.hasSigns { return start + "stored is that model's matrix but for signs of columns" }
-    return start + "stored is that model's matrix"
-      + (isOrdinary ? ", which is not rotated" : ": it is not rotated, or \(name) has lost its own keys")
-  }
-
-  private func looks(
-    _ names: [String], _ probe: RotationProbe, takesPlain: Bool
-  ) throws -> [RotationProbe.Look?] {
-    let looks = Mutex([RotationProbe.Look?](repeating: nil, count: names.count))
-    try work.parallelism.forEachBand(names.count) { index in
-      let look = try probe.look(names[index], takesPlain: takesPlain)
-      looks.withLock { $0[index] = look }
-    }
-    return looks.withLock { $0 }
   }
 
   /// The least cosine of trits with the numbers they were made of: 0.83 for a Laplace distribution, 0.79 to 0.87 in the
@@ -246,48 +176,70 @@ struct SiblingCheck {
 
   /// Trits beside the numbers that they may be the rounding of.
   private func takeRounded(_ rest: inout [ComparedTensor], _ pair: Pair, _ outcome: inout Outcome) throws {
-    let probe = RotationProbe(first: pair.first, second: pair.second, work: single)
+    let probe = RotationProbe(first: pair.first, second: pair.second, work: work.silentSingle)
     let asked = rest.filter { $0.shape.isMatrix }
-    let cosines = Mutex([Double?](repeating: nil, count: asked.count))
-    try work.parallelism.forEachBand(asked.count) { index in
+    let found = try work.parallelism.mapBands(asked.count) { index -> RotationProbe.Likeness? in
       let name = asked[index].name
       let hasTrits = try (holdsTrits(name, source, pair.first), holdsTrits(name, pair.second, pair.second))
       guard hasTrits.0 != hasTrits.1, let found = try probe.likeness(name, numbersAreFirst: hasTrits.1),
         found.cosine >= SiblingCheck.related,
         found.least >= SiblingCheck.related(row: asked[index].shape.columns)
-      else { return }
-      cosines.withLock { $0[index] = found.cosine }
+      else { return nil }
+      return found
     }
-    let found = cosines.withLock { $0 }
-    let rounded = asked.indices.filter { found[$0] != nil }.map { asked[$0] }
-    let least = found.compactMap { $0 }.min() ?? 0
-    guard !rounded.isEmpty else { return }
-    let names = Set(rounded.map { ExactString($0.name) })
-    rest.removeAll { names.contains(ExactString($0.name)) }
-    outcome.findings.append(
-      CheckFinding(
-        .sibling, SiblingCheck.subject(rounded),
-        "\(counted(rounded.count)) of trits in one of the two and of other numbers in the other, "
-          + "\(CheckWorkflow.list(rounded.map(\.name))): the cosine of their numbers is \(NumberText.fixed(least, digits: 2)) "
-          + "or more, as rounding leaves it; 'tritsmith verify' redoes the quantization",
-        severity: .warning))
+    for fit in RotationProbe.Likeness.Fit.allCases {
+      let places = asked.indices.filter { found[$0]?.fit == fit }
+      guard !places.isEmpty else { continue }
+      let tensors = places.map { asked[$0] }
+      let names = Set(tensors.map { ExactString($0.name) })
+      rest.removeAll { names.contains(ExactString($0.name)) }
+      outcome.findings.append(
+        CheckFinding(
+          .sibling, SiblingCheck.subject(tensors),
+          "\(counted(tensors.count)) of trits in one of the two and of other numbers in the other, "
+            + "\(CheckWorkflow.list(tensors.map(\.name))): " + text(places.compactMap { found[$0] }, fit),
+          severity: fit == .fitting ? .warning : .error))
+    }
+  }
+
+  private func text(_ found: [RotationProbe.Likeness], _ fit: RotationProbe.Likeness.Fit) -> String {
+    let least = NumberText.fixed(found.map(\.cosine).min() ?? 0, digits: 2)
+    let cosine = "the cosine of their numbers is \(least) or more, as rounding leaves it"
+    let share = NumberText.percent(found.map { abs($0.surplus) }.min() ?? 0)
+    return switch fit {
+    case .fitting: cosine + "; 'tritsmith verify' redoes the quantization"
+    case .tooLarge:
+      cosine + ", and the scales are too large for the trits: numbers below 0.4 of them are not 0 in \(share) of all "
+        + "places or more"
+    case .tooSmall:
+      cosine
+        + ", and the scales are too small for the trits: numbers above 0.6 of them are 0 in \(share) of all places "
+        + "or more"
+    }
   }
 
   /// - Parameter shown: the same model as it is compared, rotated weights unfolded.
   private func holdsTrits(_ name: String, _ stored: any TensorSource, _ shown: any TensorSource) throws -> Bool {
     if stored.manifest.tensor(named: name)?.encoding.isTernary == true { return true }
     guard let tensor = shown.manifest.tensor(named: name) else { return false }
-    return try TernaryReader(shown, tensor, single) != nil
+    return try TernaryReader(shown, tensor, work.silentSingle) != nil
   }
 
-  /// - Parameter asked: whether a rotation was looked for.
+  /// - Parameters:
+  ///   - asked: whether a rotation was looked for.
+  ///   - strangers: matrices that have nothing in common, where all that were looked at have not.
   private func addUnexplained(
-    _ rest: [ComparedTensor], of total: Int, asked: Bool, _ outcome: inout Outcome
+    _ rest: [ComparedTensor], of total: Int, asked: Bool, strangers: Int, _ outcome: inout Outcome
   ) {
     guard let first = rest.first else { return }
     let isOne = rest.count == 1
     let start = "\(rest.count) of \(total) tensors \(isOne ? "does" : "do") not hold the weights of \(name)"
-    let explanation = asked ? ", and no rotation in blocks of \(RotationProbe.sizesText) explains it" : ""
+    let rotation = "no rotation in blocks of \(RotationProbe.sizesText) explains"
+    let explanation =
+      strangers > 0
+      ? ", \(strangers == 1 ? "1 matrix looked at has" : "\(strangers) matrices looked at have") nothing in common, and "
+        + "\(rotation) that"
+      : asked ? ", and \(rotation) it" : ""
     let names = isOne ? "" : ", \(CheckWorkflow.list(rest.map(\.name))); the first"
     outcome.findings.append(
       CheckFinding(.sibling, SiblingCheck.subject(rest), start + explanation + names + ": " + first.detail))

@@ -31,11 +31,10 @@ public struct CompareWorkflow: Sendable {
     let (compared, orders) = try weights()
     var result = compared
     result.hints += orders
-    let single = WorkOptions(
-      parallelism: Parallelism(threads: 1, cancellation: work.parallelism.cancellation), kernels: work.kernels)
     // Codes read in a wrong order need no other explanation.
     if orders.isEmpty,
-      let rotation = try RotationProbe(first: first, second: second, work: single).finding(unexplained(result.tensors))
+      let rotation = try RotationProbe(first: first, second: second, work: work.silentSingle)
+        .finding(unexplained(result.tensors))
     {
       result.hints.append(rotation.text)
     }
@@ -122,8 +121,7 @@ public struct CompareWorkflow: Sendable {
     let total = pairs.reduce(UInt64(0)) { $0 + UInt64(byteCount($1)) }
     work.progress.began(ProgressPhase(name: "comparing", totalBytes: total))
     defer { work.progress.ended() }
-    let single = WorkOptions(
-      parallelism: Parallelism(threads: 1, cancellation: work.parallelism.cancellation), kernels: work.kernels)
+    let single = work.silentSingle
     try work.parallelism.forEachBand(order.count) { index in
       let pair = pairs[order[index]]
       let (left, right) = (lefts[pair.first], rights[pair.second])
@@ -318,8 +316,7 @@ public struct CompareWorkflow: Sendable {
 
   /// Asks of I2_S tensors that differ whether another byte order explains it.
   private func byteOrders(_ differing: [String]) throws -> [String] {
-    let single = WorkOptions(
-      parallelism: Parallelism(threads: 1, cancellation: work.parallelism.cancellation), kernels: work.kernels)
+    let single = work.silentSingle
     return try [(first, second), (second, first)].compactMap { source, counterpart in
       let probe = I2SOrderProbe(source: source) { tensor, band in
         try counterpart.manifest.tensor(named: tensor.name)

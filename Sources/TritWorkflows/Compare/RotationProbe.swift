@@ -27,17 +27,20 @@ struct RotationProbe {
   private static let tensorLimit = 6
   private static let rowLimit = 32
   /// Numbers of a matrix that are looked at; rows of more are left alone.
-  private static let numberLimit = 1 << 20
+  static let numberLimit = 1 << 20
   /// Sizes of blocks that are tried; published ones are 512 to 4096.
   private static let sizes = [16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192]
   /// What may be left of the weights' length: storage types take up to 2⁻⁸ on each side. Of unrelated weights more than
   /// all of it is left.
-  private static let explained = 0x1p-7
+  static let explained = 0x1p-7
   private static let unrelated = 0.9
   /// What rounding to trits leaves at most: 0.43 to 0.51 of Gaussian numbers. A size half or twice the right one leaves
   /// 0.77, and signs that fit a few rows by chance as much.
-  private static let rounded = 0.6
+  static let rounded = 0.6
   private static let rowsForRounded = 16
+  /// How far the nearest multiple of rounded numbers may be from once: below it what rounding to many bits leaves, above
+  /// it in parts of the sine², of which trits whose scale is the mean leave 1.3 to 1.6.
+  private static let multiples = (slack: 0x1p-5, perSine: 2.0)
 
   /// A way one model may be the other's, rotated.
   struct Guess: Hashable {
@@ -50,16 +53,41 @@ struct RotationProbe {
     /// What is left of the ordinary weights' length.
     var share: Double
     var hasSigns: Bool
+    /// By what the unfolded weights are to be multiplied to come nearest to the ordinary ones.
+    var multiple = 1.0
+    /// What is left of the ordinary weights' length then.
+    var shareOfMultiple = Double.infinity
+
+    /// How the guess explains the ordinary weights; nil where it does not.
+    ///
+    /// - Parameter isUnlike: whether the weights have nothing in common as they stand, in rows enough.
+    func kind(isUnlike: Bool) -> Kind? {
+      if share < RotationProbe.explained { return .exact }
+      guard isUnlike else { return nil }
+      if shareOfMultiple < RotationProbe.explained { return .scaled }
+      let (slack, perSine) = RotationProbe.multiples
+      let highest = 1 + slack + perSine * shareOfMultiple * shareOfMultiple
+      return share < RotationProbe.rounded && (1 - slack...highest).contains(multiple) ? .rounded : nil
+    }
+  }
+
+  /// What a guess leaves of a difference.
+  enum Kind: CaseIterable {
+    /// What storing takes.
+    case exact
+    /// One factor for the whole matrix.
+    case scaled
+    /// What rounding to trits does.
+    case rounded
   }
 
   /// What rows of one matrix show.
   struct Look {
     /// ‖first − second‖ ÷ ‖second‖.
     var distance: Double
-    /// Guesses that leave what storing takes.
-    var exact: [Guess: Match] = [:]
-    /// Guesses that leave what rounding to trits does.
-    var rough: [Guess: Match] = [:]
+    /// Whether all rows were looked at.
+    var isWhole: Bool
+    var matches: [Kind: [Guess: Match]] = [:]
 
     var isUnlike: Bool { distance > RotationProbe.unrelated }
   }
@@ -68,11 +96,28 @@ struct RotationProbe {
     var tensors = 0
     var hasSigns = false
     var left = 0.0
+    /// Whether all rows of all of them were looked at.
+    var isWhole = true
+    /// What the rotated weights are the ordinary ones' times.
+    var factors: ClosedRange<Double>?
 
-    mutating func add(_ found: Match) {
+    mutating func add(_ found: Match, _ look: Look) {
       tensors += 1
       hasSigns = hasSigns || found.hasSigns
       left = max(left, found.share)
+      isWhole = isWhole && look.isWhole
+      let factor = 1 / found.multiple
+      factors = min(factors?.lowerBound ?? factor, factor)...max(factors?.upperBound ?? factor, factor)
+    }
+
+    /// How much was looked at, behind "of 3 of 4 tensors"; nothing for all of it.
+    var extent: String { isWhole ? "" : ", as far as \(RotationProbe.rowLimit) rows of each show" }
+
+    /// "times 1.5".
+    var factorText: String {
+      let bounds = factors.map { [$0.lowerBound, $0.upperBound] } ?? []
+      let texts = bounds.map { NumberText.significant($0, digits: 3) }
+      return "times " + (texts.first == texts.last ? texts.prefix(1).joined() : texts.joined(separator: " to "))
     }
   }
 
@@ -94,27 +139,30 @@ struct RotationProbe {
   ///
   /// - Parameter names: of matrices that differ and that not both models say to be rotated.
   func finding(_ names: [String]) throws -> Finding? {
-    let step = max(1, Checked.parts(names.count, of: RotationProbe.tensorLimit))
-    var looks: [Look] = []
-    for index in stride(from: 0, to: names.count, by: step) {
-      if let look = try look(names[index]) { looks.append(look) }
-    }
+    let looks = try RotationProbe.spread(names).compactMap { try look($0) }
     guard !looks.isEmpty else { return nil }
-    for isRounded in [false, true] {
-      let votes = RotationProbe.votes(looks, isRounded)
+    for kind in Kind.allCases {
+      let votes = RotationProbe.votes(looks, kind)
       guard let guess = RotationProbe.best(votes), let vote = votes[guess] else { continue }
-      return finding(guess, vote, votes, isRounded, of: "\(looks.count) tensors looked at")
+      return finding(guess, vote, votes, kind, of: "\(plural(looks.count, "tensor")) looked at")
     }
     guard looks.allSatisfy(\.isUnlike) else { return nil }
     return Finding(
-      text: "the weights of \(looks.count) tensors looked at have nothing in common, and unfolding, in blocks of "
-        + "\(RotationProbe.sizesText), does not explain that")
+      text:
+        "the weights of \(plural(looks.count, "tensor")) looked at have nothing in common, and unfolding, in blocks "
+        + "of \(RotationProbe.sizesText), does not explain that")
   }
 
-  static func votes(_ looks: [Look], _ isRounded: Bool) -> [Guess: Vote] {
+  /// A few of many, from the first on.
+  static func spread<Element>(_ all: [Element]) -> [Element] {
+    let step = max(1, Checked.parts(all.count, of: tensorLimit))
+    return stride(from: 0, to: all.count, by: step).map { all[$0] }
+  }
+
+  static func votes(_ looks: [Look], _ kind: Kind) -> [Guess: Vote] {
     var result: [Guess: Vote] = [:]
     for look in looks {
-      for (guess, match) in isRounded ? look.rough : look.exact { result[guess, default: Vote()].add(match) }
+      for (guess, match) in look.matches[kind] ?? [:] { result[guess, default: Vote()].add(match, look) }
     }
     return result
   }
@@ -131,24 +179,34 @@ struct RotationProbe {
   /// What a guess explains, in words.
   ///
   /// - Parameter whole: how many tensors it was asked of.
-  func finding(_ guess: Guess, _ vote: Vote, _ votes: [Guess: Vote], _ isRounded: Bool, of whole: String) -> Finding {
-    let start =
-      "unfolding explains the difference of \(vote.tensors) of \(whole)"
-      + (isRounded ? " but for \(NumberText.percent(vote.left)) of their length, as rounding does: " : ": ")
+  func finding(_ guess: Guess, _ vote: Vote, _ votes: [Guess: Vote], _ kind: Kind, of whole: String) -> Finding {
+    let left =
+      switch kind {
+      case .exact: ""
+      case .scaled: " but for a factor"
+      case .rounded: " but for \(NumberText.percent(vote.left)) of their length, as rounding does"
+      }
+    let start = "unfolding explains the difference of \(vote.tensors) of \(whole)\(vote.extent)\(left): "
     let end = " and does not say so; programs load it and compute nonsense"
     // H is its own inverse: without signs each is the other's, rotated.
-    if !isRounded, votes[Guess(firstIsRotated: !guess.firstIsRotated, size: guess.size)]?.tensors == vote.tensors {
+    if kind != .rounded, votes[Guess(firstIsRotated: !guess.firstIsRotated, size: guess.size)]?.tensors == vote.tensors
+    {
       return Finding(
         rotated: .either,
         text: start + "one of the two holds the other's weights rotated, in blocks of \(guess.size) without signs,"
           + end)
     }
     let (rotated, ordinary) = guess.firstIsRotated ? (first, second) : (second, first)
+    let rest =
+      switch kind {
+      case .exact: ""
+      case .scaled: " \(vote.factorText),"
+      case .rounded: " and rounded then,"
+      }
     return Finding(
       rotated: guess.firstIsRotated ? .first : .second,
       text: start + "\(printable(rotated.manifest.path)) holds the weights of \(printable(ordinary.manifest.path)) "
-        + "rotated, in blocks of \(guess.size) \(vote.hasSigns ? "with" : "without") signs,"
-        + (isRounded ? " and rounded then," : "") + end)
+        + "rotated, in blocks of \(guess.size) \(vote.hasSigns ? "with" : "without") signs,\(rest)\(end)")
   }
 
   /// Matrices that one guess explains.
@@ -156,7 +214,7 @@ struct RotationProbe {
     var guess: Guess
     var vote: Vote
     var votes: [Guess: Vote]
-    var isRounded: Bool
+    var kind: Kind
     /// Their places in the list that was looked at.
     var places: [Int]
   }
@@ -165,62 +223,17 @@ struct RotationProbe {
   static func groups(_ looks: [Look?]) -> [Group] {
     var rest = Array(looks.indices)
     var groups: [Group] = []
-    for isRounded in [false, true] {
-      func matches(_ place: Int) -> [Guess: Match]? { isRounded ? looks[place]?.rough : looks[place]?.exact }
+    for kind in Kind.allCases {
+      func matches(_ place: Int) -> [Guess: Match]? { looks[place]?.matches[kind] }
       while true {
-        let votes = votes(rest.compactMap { looks[$0] }, isRounded)
+        let votes = votes(rest.compactMap { looks[$0] }, kind)
         guard let guess = best(votes), let vote = votes[guess] else { break }
         let places = rest.filter { matches($0)?[guess] != nil }
         rest.removeAll { matches($0)?[guess] != nil }
-        groups.append(Group(guess: guess, vote: vote, votes: votes, isRounded: isRounded, places: places))
+        groups.append(Group(guess: guess, vote: vote, votes: votes, kind: kind, places: places))
       }
     }
     return groups
-  }
-
-  /// How alike the rows of a matrix are in the two, whatever their scales.
-  struct Likeness {
-    /// The cosine between all rows, one behind the other.
-    var cosine: Double
-    /// The least of a row's own. Rows shorter than half of what is usual are left out: quantized with a scale for several
-    /// rows they have few trits, if any.
-    var least: Double
-  }
-
-  /// Nil where there are no numbers to compare.
-  ///
-  /// - Parameter numbersAreFirst: which of the two trits were made of; its rows tell how long is usual.
-  func likeness(_ name: String, numbersAreFirst: Bool) throws -> Likeness? {
-    guard let left = first.manifest.tensor(named: name), let right = second.manifest.tensor(named: name),
-      left.shape == right.shape, let a = try WeightRows(first, left, work), let b = try WeightRows(second, right, work)
-    else { return nil }
-    let (rows, columns) = (left.shape.rows, left.shape.columns)
-    guard columns > 0, columns <= RotationProbe.numberLimit else { return nil }
-    var sums: [(product: Double, numbers: Double, trits: Double)] = []
-    sums.reserveCapacity(rows)
-    let step = max(1, RotationProbe.numberLimit / columns)
-    for start in stride(from: 0, to: rows, by: step) {
-      let band = left.shape.band(start..<min(rows, start + step))
-      let (ours, theirs) = (try a.values(band), try b.values(band))
-      for row in 0..<band.rows.count {
-        var sum = (product: 0.0, numbers: 0.0, trits: 0.0)
-        for place in row * columns..<(row + 1) * columns {
-          let (x, y) = (Double(ours[place]), Double(theirs[place]))
-          sum.product += x * y
-          sum.numbers += numbersAreFirst ? x * x : y * y
-          sum.trits += numbersAreFirst ? y * y : x * x
-        }
-        sums.append(sum)
-      }
-    }
-    let all = sums.reduce((product: 0.0, numbers: 0.0, trits: 0.0)) {
-      ($0.product + $1.product, $0.numbers + $1.numbers, $0.trits + $1.trits)
-    }
-    guard all.numbers > 0, all.trits > 0 else { return nil }
-    let usual = all.numbers / Double(rows)
-    let least = sums.filter { $0.numbers * 4 >= usual }
-      .map { $0.trits > 0 ? $0.product / ($0.numbers * $0.trits).squareRoot() : 0 }.min()
-    return Likeness(cosine: all.product / (all.numbers * all.trits).squareRoot(), least: least ?? 0)
   }
 
   /// What rows of a matrix show; nil where there is nothing to learn.
@@ -228,19 +241,31 @@ struct RotationProbe {
   /// - Parameter takesPlain: guess as well that nothing but signs of columns stands between the two.
   func look(_ name: String, takesPlain: Bool = false) throws -> Look? {
     guard let sample = try sample(name) else { return nil }
-    var look = Look(distance: sample.distance)
+    var look = Look(distance: sample.distance, isWhole: sample.isWhole)
+    let isUnlike = look.isUnlike && sample.first[0].count / sample.columns >= RotationProbe.rowsForRounded
     for guess in RotationProbe.guesses(sample.columns, takesPlain: takesPlain) {
       let (ordinary, rotated) = guess.firstIsRotated ? (sample.second, sample.first) : (sample.first, sample.second)
       let match = RotationProbe.match(rotated, ordinary, columns: sample.columns, size: guess.size)
-      if match.share < RotationProbe.explained {
-        look.exact[guess] = match
-      } else if look.isUnlike, match.share < RotationProbe.rounded,
-        sample.first[0].count / sample.columns >= RotationProbe.rowsForRounded
-      {
-        look.rough[guess] = match
-      }
+      if let kind = match.kind(isUnlike: isUnlike) { look.matches[kind, default: [:]][guess] = match }
     }
     return look
+  }
+
+  /// How far a matrix of the first is from the second's, neither unfolded, columns in the order that fits best:
+  /// ‖first − second‖ ÷ ‖second‖.
+  func distance(_ name: String) throws -> Double? {
+    guard let sample = try sample(name) else { return nil }
+    return sample.first.flatMap { ours in sample.second.compactMap { RotationProbe.distance(ours, $0) } }.min()
+  }
+
+  private static func distance(_ ours: [Float], _ theirs: [Float]) -> Double? {
+    var (difference, size) = (0.0, 0.0)
+    for (x, y) in zip(ours, theirs) {
+      difference += (Double(x) - Double(y)) * (Double(x) - Double(y))
+      size += Double(y) * Double(y)
+    }
+    guard size > 0, size.isFinite, difference.isFinite else { return nil }
+    return (difference / size).squareRoot()
   }
 
   private static func guesses(_ columns: Int, takesPlain: Bool) -> [Guess] {
@@ -252,6 +277,7 @@ struct RotationProbe {
 
   private struct Sample {
     var columns: Int
+    var isWhole: Bool
     /// Rows, as they are read and in every other order of columns that they may have been rotated in.
     var first: [[Float]]
     var second: [[Float]]
@@ -259,34 +285,46 @@ struct RotationProbe {
     var distance: Double
   }
 
-  /// Rows spread over a matrix, of both models; nil where there is nothing to learn.
-  private func sample(_ name: String) throws -> Sample? {
+  /// A matrix of both models.
+  struct RowPair {
+    let shape: TensorShape
+    fileprivate let readers: (first: WeightRows, second: WeightRows)
+
+    func values(_ rows: Range<Int>) throws -> (first: [Float], second: [Float]) {
+      let band = shape.band(rows)
+      return try (readers.first.values(band), readers.second.values(band))
+    }
+  }
+
+  /// Nil where one of the two has no such numbers, none at all, or rows that are too long.
+  func rows(_ name: String) throws -> RowPair? {
     guard let left = first.manifest.tensor(named: name), let right = second.manifest.tensor(named: name),
       left.shape == right.shape, left.shape.rows > 0,
-      (RotationProbe.sizes[0]...RotationProbe.numberLimit).contains(left.shape.columns),
+      (1...RotationProbe.numberLimit).contains(left.shape.columns),
       let a = try WeightRows(first, left, work), let b = try WeightRows(second, right, work)
     else { return nil }
-    let (rows, columns) = (left.shape.rows, left.shape.columns)
+    return RowPair(shape: left.shape, readers: (a, b))
+  }
+
+  /// Rows spread over a matrix, of both models; nil where there is nothing to learn.
+  private func sample(_ name: String) throws -> Sample? {
+    guard let pair = try self.rows(name), pair.shape.columns >= RotationProbe.sizes[0] else { return nil }
+    let (rows, columns) = (pair.shape.rows, pair.shape.columns)
     let limit = min(RotationProbe.rowLimit, RotationProbe.numberLimit / columns)
     let step = max(1, rows / limit)
     var (ours, theirs): ([Float], [Float]) = ([], [])
     for row in stride(from: 0, to: rows, by: step).prefix(limit) {
-      let band = left.shape.band(row..<row + 1)
-      ours += try a.values(band)
-      theirs += try b.values(band)
+      let values = try pair.values(row..<row + 1)
+      ours += values.first
+      theirs += values.second
     }
-    var sample = Sample(columns: columns, first: [ours], second: [theirs], distance: 0)
+    guard let distance = RotationProbe.distance(ours, theirs) else { return nil }
+    var sample = Sample(
+      columns: columns, isWhole: rows <= limit, first: [ours], second: [theirs], distance: distance)
     if let order = storedOrder(name, columns) {
       sample.first.append(RotationProbe.ordered(ours, order))
       sample.second.append(RotationProbe.ordered(theirs, order))
     }
-    var (difference, size) = (0.0, 0.0)
-    for (x, y) in zip(ours, theirs) {
-      difference += (Double(x) - Double(y)) * (Double(x) - Double(y))
-      size += Double(y) * Double(y)
-    }
-    guard size > 0, size.isFinite, difference.isFinite else { return nil }
-    sample.distance = (difference / size).squareRoot()
     return sample
   }
 
@@ -327,15 +365,21 @@ struct RotationProbe {
         agreement[column] += values[start + column] * Double(ordinary[start + column])
       }
     }
-    var (left, length) = (0.0, 0.0)
+    var (left, length, product, square) = (0.0, 0.0, 0.0, 0.0)
     for start in stride(from: 0, to: values.count, by: width) {
       for column in 0..<width {
         let (value, weight) = (values[start + column], Double(ordinary[start + column]))
-        let difference = (agreement[column] < 0 ? -value : value) - weight
-        left += difference * difference
+        let signed = agreement[column] < 0 ? -value : value
+        left += (signed - weight) * (signed - weight)
         length += weight * weight
+        product += signed * weight
+        square += value * value
       }
     }
-    return Match(share: (left / length).squareRoot(), hasSigns: agreement.contains { $0 < 0 })
+    var match = Match(share: (left / length).squareRoot(), hasSigns: agreement.contains { $0 < 0 })
+    guard square > 0, product > 0 else { return match }
+    match.multiple = product / square
+    match.shareOfMultiple = max(0, 1 - product / square * (product / length)).squareRoot()
+    return match
   }
 }

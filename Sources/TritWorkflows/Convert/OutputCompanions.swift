@@ -2,6 +2,7 @@
 
 import TritCore
 import TritFormats
+import TritModel
 
 /// The companions of a source that an output carries.
 package enum OutputCompanions {
@@ -14,6 +15,7 @@ package enum OutputCompanions {
     ("hf_quant_config.json", "it says how other weights were quantized"),
     ("quantize_config.json", "it says how other weights were quantized"),
     ("quant_config.json", "it says how other weights were quantized"),
+    (MLXRotation.repetitionName, "it says how other weights were rotated"),
   ]
   static let adapter = "adapter_config.json"
   static let adapterMeaning = "with it loaders take the folder for an adapter of another model"

@@ -147,8 +147,10 @@ extension InspectResult {
   /// The form that programs tell files apart by; nil where the table has none for it.
   private var form: OutputForm? {
     let encodings = Set(zip(manifest.tensors, survey.roles).filter { $1.isProjection }.map { $0.0.encoding })
-    guard rotation == nil, survey.kind != .latent, survey.kind != .undetermined, let encoding = encodings.first,
-      encodings.count == 1
+    // Programs that do not know rotated weights compute nonsense with them, or refuse the type of model.
+    let isForMLX = manifest.configuration.map { MLXRotation.isStated($0) } ?? false
+    guard rotation == nil, !isRotated, !isForMLX, survey.kind != .latent, survey.kind != .undetermined,
+      let encoding = encodings.first, encodings.count == 1
     else { return nil }
     switch manifest.format {
     case TritPackFormat.id: return .tritpack

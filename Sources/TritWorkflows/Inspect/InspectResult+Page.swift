@@ -78,7 +78,7 @@ extension InspectResult {
     return ReportVerdict(
       odd.isEmpty ? .info : .warning,
       (part.map { "Shard \($0.number) of \($0.count), without the others. " } ?? "")
-        + "\(kind)\(rotation == nil ? "" : " whose weights are rotated"): \(parameters) parameters in "
+        + "\(kind)\(rotation == nil && !isRotated ? "" : " whose weights are rotated"): \(parameters) parameters in "
         + "\(NumberText.bytes(fileBytes)), \(bits) bits per weight.", points: points)
   }
 

@@ -14,7 +14,11 @@ extension InspectResult {
     report.append(scaleFacts)
     report.append(overview)
     if !manifest.typeFindings.isEmpty { report.append(typeFacts) }
-    if let rotation { report.append(InspectResult.rotationFacts(rotation)) }
+    if let rotation {
+      report.append(InspectResult.rotationFacts(rotation))
+    } else if let storedRotation {
+      report.append(InspectResult.rotationFacts(storedRotation))
+    }
     report.append(sizeFacts)
     if let tokenizer = GGUFTokenizerSummary(manifest) { report.append(tokenizer.facts) }
     if let recipe { report.append(InspectResult.recipeFacts(recipe)) }
@@ -107,6 +111,21 @@ extension InspectResult {
         ReportFact("Head groups", .integer(heads.groups), note: "the \(heads.heads) value heads are rotated by these"))
     }
     return facts
+  }
+
+  /// The same of signs beside the weights.
+  private static func rotationFacts(_ rotation: StoredRotation) -> ReportFacts {
+    let sizes = rotation.blockSizes
+    let others = sizes.dropLast().map(String.init).joined(separator: ", ")
+    return ReportFacts(
+      key: "rotation", title: "Rotated weights",
+      [
+        ReportFact(
+          "Block size", .integer(sizes.last ?? 0),
+          note: "columns that a Walsh–Hadamard matrix was multiplied with"
+            + (others.isEmpty ? "" : "; of some modules \(others)")),
+        ReportFact("Signs", .text("explicit")), ReportFact("Rotated", .integer(rotation.count), note: "modules"),
+      ])
   }
 
   private var sizeFacts: ReportFacts {

@@ -61,7 +61,9 @@ public struct InspectResult: Sendable {
   /// Name and licence, where they are stated.
   public var identity: StatedIdentity
   /// Whether the files say, in whatever form, that weights are rotated.
-  var isRotated = false
+  var isRotated: Bool { storedRotation != nil }
+  /// What they say of it, under the names of the model.
+  var storedRotation: StoredRotation?
 
   /// False when evidence on the scale convention was asked for and does not decide it.
   public var hasProvenScale: Bool { manifest.scaleFinding.evidence.isEmpty || manifest.scaleFinding.convention != nil }
@@ -98,7 +100,7 @@ public struct InspectWorkflow: Sendable {
     var unread: (any DiagnosticError)?
     let view = isGGUF ? InspectWorkflow.view(of: source, &unread) : nil
     let binary = isGGUF ? nil : MLXBinaryView(source)
-    let checkpoint = isGGUF ? nil : try? CheckpointView(binary ?? source, keepsRotation: true)
+    let checkpoint = isGGUF ? nil : InspectWorkflow.checkpoint(of: binary ?? source, &unread)
     // Over a network a look stays small, unless all weights are read anyway.
     let isBrief = RemoteFolders.contains(source.manifest.path) && !readsWeights
     var survey = try ModelSurvey(of: view ?? checkpoint ?? binary ?? source, sample: isBrief ? .small : .usual)
@@ -143,7 +145,7 @@ public struct InspectWorkflow: Sendable {
     } catch {
       manifest.notes.append(error.placedSummary)
     }
-    if case .failure(let error) = survey.description, case .rotatedModules = error.kind {
+    if case .failure(let error) = survey.description, case .rotatedModules = error.kind, unread == nil {
       manifest.notes.append(error.placedSummary)
     }
     if let note = unread?.placedSummary, !manifest.notes.contains(note) { manifest.notes.append(note) }
@@ -154,7 +156,23 @@ public struct InspectWorkflow: Sendable {
     return InspectResult(
       manifest: manifest, survey: survey, tensors: tensors, recipe: Recipe.recorded(in: source),
       hasStatistics: request.statistics, chatTemplate: try ChatTemplateFinding(of: source), rotation: rotation,
-      identity: StatedIdentity(of: source), isRotated: shown?.storedRotation != nil)
+      identity: StatedIdentity(of: source), storedRotation: shown?.storedRotation)
+  }
+
+  /// A folder under the names of its class; nil where it cannot be shown so, and why, where it is about rotated weights:
+  /// of all else the description of the model tells.
+  private static func checkpoint(
+    of source: any TensorSource, _ problem: inout (any DiagnosticError)?
+  ) -> CheckpointView? {
+    do {
+      return try CheckpointView(source, keepsRotation: true)
+    } catch {
+      let isRotated =
+        source.manifest.configuration.map { MLXRotation.isStated($0) } == true
+        || source.manifest.companions.contains { $0.name == MLXRotation.repetitionName }
+      problem = isRotated ? error as? any DiagnosticError : nil
+      return nil
+    }
   }
 
   /// A GGUF file as a model; nil where its keys describe none, and why.

@@ -68,7 +68,8 @@ public struct WeightRounding: Sendable, Hashable {
     if scales > 0 { texts.append("scales of \(counted(scales)) (at most \(ScaleRounding.parts(largestScaleChange)))") }
     if tensors > 0 {
       let zeros = values.vanished > 0 ? ", \(grouped(values.vanished)) are 0 now" : ""
-      texts.append("values of \(counted(tensors)) (at most \(RoundingReport.text(values.largest))\(zeros))")
+      let trips = values.roundTripName.map { ", \(grouped(values.roundTripped)) by the GGUF round trip of \($0)" } ?? ""
+      texts.append("values of \(counted(tensors)) (at most \(RoundingReport.text(values.largest))\(zeros)\(trips))")
     }
     return texts.joined(separator: ", ")
   }

@@ -102,7 +102,9 @@ public struct RunError: DiagnosticError, Equatable {
     case .noStateOfModel: "give hidden_prompt<i>.safetensors of this model, or leave --against-hidden out"
     case .referenceIsNotRun: "leave --against-mode and --against-projections out"
     case .conversationFull: "begin a new conversation"
-    case .generatedUnknown: "weights and tokenizer may be of two models: 'tritsmith check --run' scores a text by both"
+    case .generatedUnknown:
+      "weights and tokenizer may be of two models: 'tritsmith check \(printable(location.file ?? "PATH")) --run' scores a "
+        + "text by both"
     case .vocabularyMismatch, .layerMismatch: "compare two forms of one model"
     case .tokenizerMismatch:
       "compare two forms of one model, or give token ids that mean the same to both (--ids-file)"

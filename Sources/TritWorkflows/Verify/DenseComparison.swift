@@ -80,7 +80,8 @@ struct DenseComparison {
     let (leftForm, rightForm) = (form(left, source), form(right, converted))
     // Numbers that stand for others may be rounded on their way, whatever their type.
     let standIns = [self.standIns(left, source), self.standIns(right, converted)].first { $0 != .same }
-    let isSameForm = leftForm == rightForm && standIns == nil
+    let roundTrip = standIns == nil ? self.roundTrip(left) : nil
+    let isSameForm = leftForm == rightForm && standIns == nil && roundTrip == nil
     var report = RoundingReport()
     var differing = 0
     var places: [Place] = []
@@ -102,6 +103,7 @@ struct DenseComparison {
         ? []
         : try self.roundings(elements, band, (left, leftForm), (right, rightForm))
           + (standIns.map { [explanation(from: band.first, to: band.second, $0)] } ?? [])
+          + (roundTrip.map { [explanation(from: band.first, to: band.second, roundTrip: $0)] } ?? [])
       for index in band.first.indices where band.first[index] != band.second[index] {
         let (a, b) = (band.first[index], band.second[index])
         if a.isNaN, b.isNaN { continue }
@@ -111,10 +113,7 @@ struct DenseComparison {
           if !countsAll { return .other(count: 1, first: places) }
           continue
         }
-        report.changed += 1
-        if kind == .otherEncoder { report.otherEncoder += 1 }
-        if b == 0 { report.vanished += 1 }
-        report.largest = max(report.largest, abs(a - b))
+        DenseComparison.count(kind, a, b, roundTrip, &report)
       }
       if differing == 0, !isSameForm, let bound = coarsest?.rowBound,
         let loss = RowLoss(
@@ -124,6 +123,23 @@ struct DenseComparison {
       }
     }
     return differing > 0 ? .other(count: differing, first: places) : .same(report)
+  }
+
+  /// Takes note of a number that rounding explains.
+  private static func count(
+    _ kind: Rounding, _ before: Double, _ after: Double, _ roundTrip: ModuleTemplate.StoredValues?,
+    _ report: inout RoundingReport
+  ) {
+    report.changed += 1
+    if after == 0 { report.vanished += 1 }
+    report.largest = max(report.largest, abs(before - after))
+    switch kind {
+    case .byType: break
+    case .otherEncoder: report.otherEncoder += 1
+    case .roundTrip:
+      report.roundTripped += 1
+      report.roundTripName = roundTrip == .minusExponential ? "A_log" : "1 + w"
+    }
   }
 
   // MARK: - Bytes
@@ -182,6 +198,18 @@ struct DenseComparison {
     (source as? any ModelView)?.values(of: tensor) ?? .same
   }
 
+  /// What GGUF files hold in the place of a tensor's numbers, where neither side shows it from one: each may have been
+  /// through such a file, and does not say so. Nil where that leaves numbers alone.
+  private func roundTrip(_ tensor: TensorDescriptor) -> ModuleTemplate.StoredValues? {
+    // What this program has just copied is the number itself.
+    guard !isOwnOutput, tensor.shape.rank == 1 else { return nil }
+    let family = [source, converted].lazy.compactMap {
+      ArchitectureRegistry.className(in: $0.manifest.configuration).flatMap(ArchitectureRegistry.architecture(named:))
+    }.first
+    let values = family?.place(of: tensor.name)?.template.values ?? .same
+    return values == .same ? nil : values
+  }
+
   // MARK: - Rounding
 
   /// How a number came to be another one.
@@ -190,6 +218,8 @@ struct DenseComparison {
     case byType
     /// Not what ggml's own encoder gives, and no further off than the block's scales allow.
     case otherEncoder
+    /// By a GGUF file that holds another number for it.
+    case roundTrip
   }
 
   /// Asks of an element of a band whether rounding explains it; nil when not.
@@ -209,6 +239,13 @@ struct DenseComparison {
     from before: [Double], to after: [Double], _ values: ModuleTemplate.StoredValues
   ) -> Explanation {
     { values.areOne(Float(before[$0]), Float(after[$0])) ? .byType : nil }
+  }
+
+  /// Of numbers that may have been made again from what a GGUF file held for them.
+  private func explanation(
+    from before: [Double], to after: [Double], roundTrip values: ModuleTemplate.StoredValues
+  ) -> Explanation {
+    { values.areOneStored(Float(before[$0]), Float(after[$0])) ? .roundTrip : nil }
   }
 
   private func explanation(

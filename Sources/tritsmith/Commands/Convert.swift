@@ -262,7 +262,7 @@ struct Convert: ParsableCommand {
   private func validateRetag() throws {
     if input == nil || output == nil { throw ValidationError("missing '\(input == nil ? "<input>" : "<output>")'") }
     let asked: [(Bool, String)] = [
-      (requestedTarget ?? .gguf != .gguf, "--to"), (chosenLayout ?? .pq2 != .pq2, "--layout"),
+      (requestedTarget ?? .gguf != .gguf, "--to"), (chosenLayout ?? .gguf(.pq2) != .gguf(.pq2), "--layout"),
       (recipe != nil, "--recipe"),
       (arithmetic != nil, "--arithmetic"), (quantizing.quantizer != nil, "--quantizer"), (!keep.isEmpty, "--keep"),
       (!quantize.isEmpty, "--quantize"), (dryRun, "--dry-run"), (certificate != nil, "--certificate"),
@@ -340,7 +340,7 @@ struct Convert: ParsableCommand {
     request.requiresNative = requireNative
     request.nonFinite = allowNonfinite ? .carry : .refuse
     request.maximumShardBytes = maxShardSize.map { UInt64($0.bytes) }
-    if target == .tritpack, let layout = chosenLayout { request.tritpackLayout = LayoutID(rawValue: layout.rawValue) }
+    if target == .tritpack, case .tritpack(let layout)? = chosenLayout { request.tritpackLayout = layout }
     request.gguf = GGUFOptions(
       weights: chosenLayout?.gguf ?? (unfold ? .f16 : .tq2), i2sOrder: gguf.i2sOrder ?? .group128,
       embeddings: gguf.embeddings,

@@ -1,28 +1,35 @@
 // Tritsmith: what `--to` and the name of an output say.
 
 import CommandLineKit
+import TritCore
 import TritLayouts
 import TritWorkflows
 
 /// How TritPack and GGUF store trits.
-enum CodeLayout: String, CaseIterable, ExpressibleByArgument {
-  case base3
-  case twoBit = "two-bit"
-  case tq1 = "TQ1_0"
-  case tq2 = "TQ2_0"
-  case q2 = "Q2_0"
-  case pq2 = "PQ2_0"
-  case ptq1 = "PTQ1_0"
-  case i2s = "I2_S"
-  case bf16 = "BF16"
-  case f16 = "F16"
-  case f32 = "F32"
+enum CodeLayout: Hashable, RawRepresentable, CaseIterable, ExpressibleByArgument {
+  case tritpack(LayoutID)
+  case gguf(GGUFWeightType)
+
+  static let allCases =
+    [SplitRow.base3ID, SplitRow.twoBitID].map(CodeLayout.tritpack) + GGUFWeightType.allCases.map(CodeLayout.gguf)
+
+  init?(rawValue: String) {
+    guard let layout = CodeLayout.allCases.first(where: { $0.rawValue == rawValue }) else { return nil }
+    self = layout
+  }
+
+  var rawValue: String {
+    switch self {
+    case .tritpack(let layout): layout.rawValue
+    case .gguf(let type): type.rawValue
+    }
+  }
 
   /// What GGUF calls it; nil for TritPack's own.
-  var gguf: GGUFWeightType? { GGUFWeightType(rawValue: rawValue) }
+  var gguf: GGUFWeightType? { if case .gguf(let type) = self { type } else { nil } }
 
   /// What can be said in place of a target: `--to tq2_0`. A type of ordinary numbers may be that of other targets.
-  static let targets = allCases.filter { ![.bf16, .f16, .f32].contains($0) }
+  static let targets = allCases.filter { $0.gguf?.dtype == nil }
 }
 
 /// What `--to` says: a target, or a layout that only one target has.

@@ -15,6 +15,10 @@ public struct RoundingReport: Sendable, Hashable {
   public var vanished = 0
   /// Of those that changed, how many ggml's own encoder would have stored as another number.
   public var otherEncoder = 0
+  /// Of those that changed, how many are one number in a GGUF file, which holds another in their place.
+  public var roundTripped = 0
+  /// The numbers that GGUF files hold others for, where any were round-tripped.
+  var roundTripName: String?
 
   mutating func add(_ other: RoundingReport) {
     count += other.count
@@ -22,6 +26,8 @@ public struct RoundingReport: Sendable, Hashable {
     largest = max(largest, other.largest)
     vanished += other.vanished
     otherEncoder += other.otherEncoder
+    roundTripped += other.roundTripped
+    roundTripName = roundTripName ?? other.roundTripName
   }
 
   mutating func add(_ before: Float, _ after: Float) {
@@ -36,9 +42,15 @@ public struct RoundingReport: Sendable, Hashable {
 
   /// For people; `how` names the types.
   func phrase(_ how: String) -> String {
+    let roundTrip = "equal after the GGUF round trip of \(roundTripName ?? "the tensor")"
+    if roundTripped == changed, changed > 0 {
+      return
+        "\(grouped(changed)) of \(grouped(count)) values \(roundTrip), by at most \(RoundingReport.text(largest))"
+    }
     var text =
       "\(grouped(changed)) of \(grouped(count)) values rounded \(how), by at most \(RoundingReport.text(largest))"
     if vanished > 0 { text += "; \(grouped(vanished)) of them are 0 now" }
+    if roundTripped > 0 { text += "; \(grouped(roundTripped)) of them \(roundTrip)" }
     if otherEncoder > 0 { text += "; \(otherEncoder) as another encoder than ggml's reference rounds them" }
     return text
   }
