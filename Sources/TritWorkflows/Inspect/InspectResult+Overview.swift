@@ -86,6 +86,8 @@ extension InspectResult {
 
   private var tokenizer: String? {
     if let kind = manifest.entry("tokenizer.ggml.model")?.string {
+      // Names of having none.
+      if ["no_vocab", "none"].contains(kind) { return nil }
       let rule = manifest.entry("tokenizer.ggml.pre")?.string.map { ", \($0)" } ?? ""
       let count = manifest.entry("tokenizer.ggml.tokens")?.array?.count
       return kind + rule + (count.map { ", \(grouped($0)) tokens" } ?? "")
