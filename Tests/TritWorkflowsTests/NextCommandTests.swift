@@ -41,7 +41,7 @@ struct NextCommandTests {
         $0.replaces = true
       }
       #expect(result.audit.passed, "\(command)")
-    case "run":
+    case "run", "logits":
       let options = RunOptions(threads: 1)
       let source = try ModelOpener.toRun(path, OpenOptions())
       let logits = try RunnableModel(source, options, engine: options.engine()).session(for: 3).logits([1, 5, 17])
@@ -70,8 +70,10 @@ struct NextCommandTests {
     let rotated = try TernaryHybrid.wide.writeForMLX(scratch["rotated"])
     let expected = [
       ("source", " model.gguf --layout Q2_0"), ("mlx", " model.gguf --layout Q2_0"), ("a.tritpack", ""),
-      ("q2.gguf", " --prompt \"In the beginning\""), ("f16.gguf", " --layout Q2_0"),
-      ("rotated.gguf", " --prompt \"In the beginning\""), ("rotated", " --prompt \"In the beginning\""),
+      // Without a tokenizer there is no text to go on with.
+      ("q2.gguf", " --ids 1,2,3 --output logits.safetensors"), ("f16.gguf", " --layout Q2_0"),
+      ("rotated.gguf", " --ids 1,2,3 --output logits.safetensors"),
+      ("rotated", " --ids 1,2,3 --output logits.safetensors"),
     ]
     #expect(rotated == scratch["rotated"])
     for (name, ending) in expected {

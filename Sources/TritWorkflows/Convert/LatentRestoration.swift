@@ -226,7 +226,7 @@ struct LatentRestoration {
       : "requantized: trits equal by all arithmetics; scale: " + other.joined(separator: ", ")
     if result.mismatches > 0 {
       result.outcome = .differs
-      result.detail = "\(result.mismatches) trits differ when made ternary again"
+      result.detail = "\(grouped(result.mismatches)) trits differ when made ternary again"
     }
     return result
   }

@@ -502,10 +502,10 @@ package struct Planner {
       if request.requiresNative { throw WorkflowError(.notNative(verdict), file: source.manifest.path) }
       warnings.append(
         survey.kind == .ordinary
-          ? "these look like weights of an ordinary model, not of one trained for BitNet (\(verdict)). Made ternary it "
-            + "will be far worse: expect several times the perplexity (28 becomes 105 for the shipped plain-tiny). "
-            + "Measure it before use, on the gap report; --require-native refuses such models."
-          : "whether these weights were trained for BitNet could not be told (\(verdict))")
+          ? "these look like weights of an ordinary model, not of one trained for BitNet. Evidence: \(verdict). Made "
+            + "ternary, it will be far worse: expect several times the perplexity (28 becomes 105 for the shipped "
+            + "plain-tiny). Measure it with 'tritsmith gap' before use; --require-native refuses such models."
+          : "nothing tells whether these weights were trained for BitNet: \(verdict)")
     }
   }
 }

@@ -19,8 +19,12 @@ extension FamilyResult {
     report.append(proofTable)
     for note in notes { report.note(.info, note) }
     for proof in proofs where !proof.holds {
-      let tensor = proof.firstTensor.map { "tensor '\(printable($0))': " } ?? ""
-      report.note(.error, "\(proof.equation) does not hold: \(tensor)\(proof.detail)")
+      // A detail about a tensor that one side lacks begins with its name.
+      let isNamed = proof.detail.hasPrefix("tensor '") || proof.detail.hasPrefix("'")
+      let tensor = isNamed ? "" : proof.firstTensor.map { "tensor '\(printable($0))': " } ?? ""
+      // Of what was not compared the detail says so.
+      let outcome = proof.isCompared ? " does not hold" : ""
+      report.note(.error, "\(proof.equation)\(outcome): \(tensor)\(proof.detail)")
     }
     report.conclude(passed, passed ? "\(all) forms of one model: " + common : failure)
     // Errors say which proofs do not hold, and why.
@@ -32,7 +36,11 @@ extension FamilyResult {
 
   private var failure: String {
     let open = proofs.count { !$0.isCompared }
-    guard open == 0 else { return "\(open) of \(proofs.count) pairs could not be compared: a model cannot be read" }
+    guard open == 0 else {
+      let wrong = proofs.count { $0.isCompared && !$0.holds }
+      let others = wrong == 0 ? "" : "; \(wrong) \(wrong == 1 ? "does" : "do") not hold"
+      return "\(open) of \(proofs.count) pairs could not be compared: a model cannot be read\(others)"
+    }
     guard families == 1 else { return "the \(members.count) models are \(families) different ones" }
     let wrong = proofs.count { !$0.holds }
     return "\(wrong) of \(proofs.count) pairs \(wrong == 1 ? "does" : "do") not hold: other pairs alone join the "

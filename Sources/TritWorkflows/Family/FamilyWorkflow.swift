@@ -139,7 +139,7 @@ public struct FamilyWorkflow: Sendable {
       if models.isEmpty { result.append(path) }
       result += models
       for other in found where !models.contains(other) && FileSystem.kind(of: other) == .folder {
-        notes.append("\(printable(other)) holds no model and is left out")
+        notes.append("\(printable(other)) is left out: it is not one model")
       }
     }
     return result

@@ -86,6 +86,8 @@ extension InspectResult {
 
   private var tokenizer: String? {
     if let kind = manifest.entry("tokenizer.ggml.model")?.string {
+      // Names of having none.
+      if ["no_vocab", "none"].contains(kind) { return nil }
       let rule = manifest.entry("tokenizer.ggml.pre")?.string.map { ", \($0)" } ?? ""
       let count = manifest.entry("tokenizer.ggml.tokens")?.array?.count
       return kind + rule + (count.map { ", \(grouped($0)) tokens" } ?? "")
@@ -234,7 +236,12 @@ extension InspectResult {
 
   private func nextCommand(_ path: String) -> String {
     if vocabularyAlone != nil { return "tritsmith tokenize \(path) --text \"In the beginning\"" }
-    let (check, run) = ("tritsmith check \(path)", "tritsmith run \(path) --prompt \"In the beginning\"")
+    let check = "tritsmith check \(path)"
+    // Without a tokenizer the model takes ids alone.
+    let run =
+      tokenizer == nil
+      ? "tritsmith logits \(path) --ids 1,2,3 --output logits.safetensors"
+      : "tritsmith run \(path) --prompt \"In the beginning\""
     if case .failure(let error) = survey.description, error.kind != .noConfiguration, !error.isNotUnderstood {
       return check
     }

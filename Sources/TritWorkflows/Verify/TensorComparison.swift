@@ -272,7 +272,7 @@ package struct TensorComparison {
       let text =
         first.found == IndependentDecoder.invalid ? "an invalid code" : "\(first.found)"
       let place = "row \(first.row), column \(first.column): expected \(first.expected), found \(text)"
-      return (differs(result, "\(result.mismatches) trits differ, first at \(place)"), sums)
+      return (differs(result, "\(grouped(result.mismatches)) trits differ, first at \(place)"), sums)
     }
     if let detail = findings[choice].difference {
       let lost = try differing(result, detail, candidates[choice], foundScale, live) { try foundTrits($0, dense) }

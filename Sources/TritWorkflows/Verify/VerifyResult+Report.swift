@@ -103,7 +103,9 @@ extension VerifyResult {
       ReportFact("RMSE", .number(error.rmse)),
       ReportFact("Relative error", .optional(error.relative)),
       ReportFact("Cosine", .optional(error.cosine)),
-      ReportFact("SQNR", .optional(error.sqnr), key: "sqnr_db", kind: .decimal(digits: 2), note: "dB"),
+      ReportFact(
+        "SQNR", .optional(error.sqnr), key: "sqnr_db", kind: .decimal(digits: 2),
+        note: error.sqnr.map { _ in "dB" }),
     ]
   }
 
