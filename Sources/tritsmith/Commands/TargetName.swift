@@ -1,8 +1,9 @@
 // Tritsmith: what `--to` and the name of an output say.
 
 import CommandLineKit
+import TritConversion
 import TritLayouts
-import TritWorkflows
+import TritSurvey
 
 /// How TritPack and GGUF store trits.
 enum CodeLayout: String, CaseIterable, ExpressibleByArgument {
