@@ -56,47 +56,80 @@ let package = Package(
         "TritFormats",
       ]),
 
-    // Layer 6: the verbs as library calls.
+    // Layers 6 to 9: the verbs as library calls. What a model is, what its weights hold, and running it; then holding one
+    // model against the rules and against another; then converting, and measuring; then looking into models.
     .target(
-      name: "TritWorkflows",
+      name: "TritSurvey",
       dependencies: [
         "LibC", "TritCore", "TritReport", "TritKernels", "TritTokenizer", "TritLayouts", "TritQuantizers",
         "TritFormats", "TritModel",
       ]),
+    .target(
+      name: "TritVerification",
+      dependencies: [
+        "TritCore", "TritReport", "TritKernels", "TritTokenizer", "TritLayouts", "TritQuantizers", "TritFormats",
+        "TritModel", "TritSurvey",
+      ]),
+    .target(
+      name: "TritConversion",
+      dependencies: [
+        "TritCore", "TritReport", "TritKernels", "TritTokenizer", "TritLayouts", "TritQuantizers", "TritFormats",
+        "TritModel", "TritSurvey", "TritVerification",
+      ]),
+    .target(
+      name: "TritEvaluation",
+      dependencies: [
+        "TritCore", "TritReport", "TritKernels", "TritTokenizer", "TritQuantizers", "TritFormats", "TritModel",
+        "TritSurvey", "TritVerification",
+      ]),
+    .target(
+      name: "TritInspection",
+      dependencies: [
+        "TritCore", "TritReport", "TritKernels", "TritLayouts", "TritQuantizers", "TritFormats", "TritModel",
+        "TritSurvey", "TritVerification", "TritConversion",
+      ]),
 
-    // Layer 7: what few users need; none knows the others, and the verbs know none of them.
+    // Layer 10: what few users need; none knows the others, and the verbs know none of them.
     .target(
       name: "TritMerge",
-      dependencies: ["TritCore", "TritReport", "TritQuantizers", "TritFormats", "TritModel", "TritWorkflows"]),
+      dependencies: [
+        "TritCore", "TritReport", "TritQuantizers", "TritFormats", "TritModel", "TritSurvey", "TritVerification",
+        "TritConversion",
+      ]),
     .target(
       name: "TritCertificates",
-      dependencies: ["TritCore", "TritReport", "TritQuantizers", "TritFormats", "TritModel", "TritWorkflows"]),
+      dependencies: [
+        "TritCore", "TritReport", "TritLayouts", "TritQuantizers", "TritFormats", "TritModel", "TritSurvey",
+        "TritVerification", "TritConversion",
+      ]),
     .target(
       name: "TritDiff",
       dependencies: [
         "TritCore", "TritReport", "TritKernels", "TritLayouts", "TritQuantizers", "TritFormats", "TritModel",
-        "TritWorkflows",
+        "TritSurvey", "TritVerification", "TritConversion",
       ]),
 
-    // Layer 8: the library as programs import it, and executables. A module cannot be called `tritsmith` beside
+    // Layer 11: the library as programs import it, and executables. A module cannot be called `tritsmith` beside
     // `Tritsmith`: file systems of macOS take them for one.
     .target(
       name: "Tritsmith",
       dependencies: [
         "TritCore", "TritHub", "TritReport", "TritKernels", "TritTokenizer", "TritLayouts", "TritQuantizers",
-        "TritFormats", "TritModel", "TritWorkflows", "TritMerge", "TritCertificates", "TritDiff",
+        "TritFormats", "TritModel", "TritSurvey", "TritVerification", "TritConversion", "TritEvaluation",
+        "TritInspection", "TritMerge", "TritCertificates", "TritDiff",
       ], path: "Sources/TritsmithLibrary"),
     .executableTarget(
       name: "TritsmithCommand",
       dependencies: [
         "TritCore", "TritHub", "TritReport", "TritKernels", "TritTokenizer", "TritLayouts", "TritQuantizers",
-        "TritFormats", "TritModel", "TritWorkflows", "TritMerge", "TritCertificates", "TritDiff", "CommandLineKit",
+        "TritFormats", "TritModel", "TritSurvey", "TritVerification", "TritConversion", "TritEvaluation",
+        "TritInspection", "TritMerge", "TritCertificates", "TritDiff", "CommandLineKit",
       ], path: "Sources/tritsmith"),
     .executableTarget(
       name: "trit-bench",
       dependencies: [
-        "LibC", "TritCore", "TritReport", "TritKernels", "TritTokenizer", "TritFormats", "TritModel", "TritWorkflows",
-        "CommandLineKit",
+        "LibC", "TritCore", "TritReport", "TritKernels", "TritTokenizer", "TritQuantizers", "TritFormats", "TritModel",
+        "TritSurvey", "TritVerification", "TritConversion", "TritInspection", "CommandLineKit",
       ]),
 
     // Programs of the documentation, run by the tests.
@@ -110,7 +143,8 @@ let package = Package(
       name: "TritHostile",
       dependencies: [
         "TritCore", "TritHub", "TritReport", "TritKernels", "TritTokenizer", "TritLayouts", "TritQuantizers",
-        "TritFormats", "TritModel", "TritWorkflows", "TritMerge", "TritCertificates", "TritDiff", "TritTestSupport",
+        "TritFormats", "TritModel", "TritSurvey", "TritVerification", "TritConversion", "TritInspection", "TritMerge",
+        "TritCertificates", "TritDiff", "TritTestSupport",
       ], path: "Tests/TritHostile"),
     .executableTarget(
       name: "trit-lab", dependencies: ["TritCore", "TritHostile", "TritTestSupport"], path: "Tests/TritLab"),
@@ -134,23 +168,26 @@ let package = Package(
       name: "TritLayersTests",
       dependencies: ["TritCore", "TritKernels", "TritLayouts", "TritLayers", "TritTestSupport"]),
     .testTarget(
-      name: "TritFormatsTests", dependencies: ["TritCore", "TritLayouts", "TritFormats", "TritTestSupport"]),
+      name: "TritFormatsTests",
+      dependencies: ["TritCore", "TritKernels", "TritLayouts", "TritFormats", "TritTestSupport"]),
     .testTarget(
       name: "TritModelTests",
       dependencies: [
-        "TritCore", "TritKernels", "TritTokenizer", "TritLayouts", "TritQuantizers", "TritFormats", "TritModel",
+        "LibC", "TritCore", "TritKernels", "TritTokenizer", "TritLayouts", "TritQuantizers", "TritFormats", "TritModel",
         "TritTestSupport",
       ]),
     .testTarget(
       name: "TritWorkflowsTests",
       dependencies: [
-        "TritCore", "TritReport", "TritKernels", "TritTokenizer", "TritLayouts", "TritQuantizers", "TritFormats",
-        "TritModel", "TritWorkflows", "TritMerge", "TritCertificates", "TritDiff", "TritTestSupport",
+        "LibC", "TritCore", "TritReport", "TritKernels", "TritTokenizer", "TritLayouts", "TritQuantizers",
+        "TritFormats",
+        "TritModel", "TritSurvey", "TritVerification", "TritConversion", "TritEvaluation", "TritInspection",
+        "TritMerge", "TritCertificates", "TritDiff", "TritTestSupport",
       ]),
     .testTarget(
       name: "EndToEndTests",
       dependencies: [
-        "TritCore", "TritWorkflows", "TritsmithCommand", "CommandLineKit", "TenLines", "PackByHand", "TritTestSupport",
+        "TritCore", "TritsmithCommand", "CommandLineKit", "TenLines", "PackByHand", "TritTestSupport",
       ]),
     // What the library exports is named as well: SwiftPM does not see that its module holds theirs, and would keep what
     // was compiled against their old shapes.
@@ -158,7 +195,8 @@ let package = Package(
       name: "TritsmithTests",
       dependencies: [
         "Tritsmith", "TritCore", "TritReport", "TritKernels", "TritTokenizer", "TritLayouts", "TritQuantizers",
-        "TritFormats", "TritModel", "TritWorkflows", "TritMerge", "TritCertificates", "TritDiff", "TritTestSupport",
+        "TritFormats", "TritModel", "TritSurvey", "TritVerification", "TritConversion", "TritEvaluation",
+        "TritInspection", "TritMerge", "TritCertificates", "TritDiff", "TritTestSupport",
       ]),
   ],
   swiftLanguageModes: [.v6],

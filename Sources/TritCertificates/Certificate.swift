@@ -1,9 +1,11 @@
 // Tritsmith: what a conversion was made from, how, and what came out.
 
+import TritConversion
 import TritCore
 import TritFormats
 import TritModel
-import TritWorkflows
+import TritSurvey
+import TritVerification
 
 /// The record of a conversion that anyone can repeat: schema `tritsmith.certificate` 1 (`Docs/Certificate.md`).
 ///

@@ -1,8 +1,8 @@
 // Tritsmith: a conversion that leaves a certificate beside its output.
 
+import TritConversion
 import TritCore
 import TritFormats
-import TritWorkflows
 
 extension ConvertWorkflow {
   /// Converts and writes a certificate beside: both appear, or neither is begun.

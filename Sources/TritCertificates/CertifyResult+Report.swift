@@ -2,7 +2,6 @@
 
 import TritCore
 import TritReport
-import TritWorkflows
 
 extension CertifyResult {
   /// The report of `tritsmith certify`, schema `tritsmith.certify` 1.

@@ -1,10 +1,12 @@
 // Tritsmith: making certificates, and doing what they say again.
 
+import TritConversion
 import TritCore
 import TritFormats
 import TritModel
 import TritQuantizers
-import TritWorkflows
+import TritSurvey
+import TritVerification
 
 /// What is to be certified or checked.
 public struct CertifyRequest: Sendable {

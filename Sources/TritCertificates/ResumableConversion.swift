@@ -1,8 +1,9 @@
 // Tritsmith: conversions that go on where they were interrupted.
 
+import TritConversion
 import TritCore
 import TritFormats
-import TritWorkflows
+import TritSurvey
 
 /// Converts as `ConvertWorkflow` does, and keeps what is complete and proved until everything is.
 ///

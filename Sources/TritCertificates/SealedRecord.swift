@@ -1,7 +1,8 @@
 // Tritsmith: JSON files that notice when they are changed.
 
+import TritConversion
 import TritCore
-import TritWorkflows
+import TritSurvey
 
 /// JSON files with a schema, written in one spelling only and closed by the SHA-256 of all that stands before.
 ///

@@ -1,7 +1,6 @@
 // Tritsmith: what can be wrong with a conversion in parts.
 
 import TritCore
-import TritWorkflows
 
 /// A worker cannot do its part, or the parts do not make a whole.
 public struct ShardError: DiagnosticError, Equatable {

@@ -1,9 +1,11 @@
 // Tritsmith: the plan of a conversion in parts.
 
 import Synchronization
+import TritConversion
 import TritCore
 import TritFormats
-import TritWorkflows
+import TritSurvey
+import TritVerification
 
 /// A conversion cut into independent work: schema `tritsmith.shards` 1 (`Docs/Cluster.md`).
 ///

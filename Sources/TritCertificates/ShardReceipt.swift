@@ -1,7 +1,7 @@
 // Tritsmith: what a worker says about its part.
 
+import TritConversion
 import TritCore
-import TritWorkflows
 
 /// The record beside a part: written last, so that a part without it is not there yet.
 struct ShardReceipt: Sendable {

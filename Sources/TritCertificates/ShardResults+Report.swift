@@ -1,8 +1,8 @@
 // Tritsmith: conversions in parts as reports.
 
+import TritConversion
 import TritCore
 import TritReport
-import TritWorkflows
 
 extension ShardPlan {
   /// The report of `tritsmith convert --plan`, schema `tritsmith.shard_plan` 1.

@@ -1,10 +1,12 @@
 // Tritsmith: the workers of a conversion in parts, and its end.
 
+import TritConversion
 import TritCore
 import TritFormats
 import TritLayouts
 import TritModel
-import TritWorkflows
+import TritSurvey
+import TritVerification
 
 /// What a worker delivered.
 public struct ShardWorkerResult: Sendable {

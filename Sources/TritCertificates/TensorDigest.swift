@@ -1,7 +1,7 @@
 // Tritsmith: SHA-256 of one tensor as a source gives it.
 
 import TritCore
-import TritWorkflows
+import TritSurvey
 
 /// Hashes of tensors: the bytes of the tensor, then those of its scales where they stand beside it.
 enum TensorDigest {

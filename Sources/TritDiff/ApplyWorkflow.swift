@@ -1,10 +1,12 @@
 // Tritsmith: a fine-tune made from its base and a patch.
 
+import TritConversion
 import TritCore
 import TritFormats
 import TritLayouts
 import TritModel
-import TritWorkflows
+import TritSurvey
+import TritVerification
 
 /// What a user asks of an application.
 public struct ApplyRequest: Sendable {

@@ -2,7 +2,7 @@
 
 import TritCore
 import TritFormats
-import TritWorkflows
+import TritSurvey
 
 /// What comparing a tensor with its base found.
 struct DiffAnalysis: Sendable {

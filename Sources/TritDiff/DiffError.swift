@@ -1,7 +1,6 @@
 // Tritsmith: patches that cannot be made or applied.
 
 import TritCore
-import TritWorkflows
 
 /// Two models a patch cannot be made of, or a model it does not belong to.
 public struct DiffError: DiagnosticError, Equatable {

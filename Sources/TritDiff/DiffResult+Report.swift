@@ -1,9 +1,9 @@
 // Tritsmith: patches as reports.
 
+import TritConversion
 import TritCore
 import TritFormats
 import TritReport
-import TritWorkflows
 
 extension DiffResult {
   /// The report of `tritsmith diff`, schema `tritsmith.diff` 1.

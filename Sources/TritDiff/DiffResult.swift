@@ -1,8 +1,9 @@
 // Tritsmith: what a patch is, and what making or applying one did.
 
+import TritConversion
 import TritCore
 import TritFormats
-import TritWorkflows
+import TritSurvey
 
 /// What a patch holds, told without its base.
 public struct PatchSummary: Sendable {

@@ -1,8 +1,10 @@
 // Tritsmith: a fine-tune as the difference to its base.
 
+import TritConversion
 import TritCore
 import TritFormats
-import TritWorkflows
+import TritSurvey
+import TritVerification
 
 /// What a user asks of a patch.
 public struct DiffRequest: Sendable {

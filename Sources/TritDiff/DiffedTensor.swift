@@ -4,7 +4,8 @@ import TritCore
 import TritFormats
 import TritLayouts
 import TritQuantizers
-import TritWorkflows
+import TritSurvey
+import TritVerification
 
 /// A tensor as patches see it: trits with scales beside them, or bytes.
 struct DiffedTensor: Sendable {

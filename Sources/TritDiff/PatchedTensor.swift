@@ -2,7 +2,7 @@
 
 import TritCore
 import TritFormats
-import TritWorkflows
+import TritSurvey
 
 /// A tensor of a patch's target, made piece by piece in order.
 struct PatchedTensor {

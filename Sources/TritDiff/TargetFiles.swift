@@ -3,7 +3,7 @@
 import TritCore
 import TritFormats
 import TritLayouts
-import TritWorkflows
+import TritSurvey
 
 /// The files of a model that a patch must give again, byte for byte.
 struct TargetFiles {

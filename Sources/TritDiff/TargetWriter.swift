@@ -5,7 +5,8 @@ import TritCore
 import TritFormats
 import TritKernels
 import TritLayouts
-import TritWorkflows
+import TritSurvey
+import TritVerification
 
 /// Writes a target's files under a staged output and reads them back.
 struct TargetWriter {

@@ -2,7 +2,7 @@
 
 import TritCore
 import TritFormats
-import TritWorkflows
+import TritSurvey
 
 /// Encodes tensors as their analyses say.
 struct TensorEncoder: Sendable {

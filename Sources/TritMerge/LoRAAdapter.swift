@@ -2,7 +2,7 @@
 
 import TritCore
 import TritFormats
-import TritWorkflows
+import TritSurvey
 
 /// The update of one matrix: scaling · B·A.
 struct LoRAUpdate: Sendable {

@@ -2,7 +2,6 @@
 
 import TritCore
 import TritFormats
-import TritWorkflows
 
 /// What a PEFT LoRA adapter says about itself. Source: peft 0.21, `LoraConfig` and `LoraLayer`.
 struct LoRAConfiguration: Sendable {

@@ -1,7 +1,6 @@
 // Tritsmith: adapters that cannot be merged.
 
 import TritCore
-import TritWorkflows
 
 /// An adapter, or a base, that cannot be merged.
 public struct MergeError: DiagnosticError, Equatable {

@@ -2,7 +2,6 @@
 
 import TritCore
 import TritReport
-import TritWorkflows
 
 extension MergeResult {
   /// The report of `tritsmith merge`, schema `tritsmith.merge` 1.

@@ -1,10 +1,12 @@
 // Tritsmith: merging an adapter into latent weights.
 
+import TritConversion
 import TritCore
 import TritFormats
 import TritModel
 import TritQuantizers
-import TritWorkflows
+import TritSurvey
+import TritVerification
 
 /// What a user asks of a merge.
 public struct MergeRequest: Sendable {

@@ -1,15 +1,19 @@
 // Tritsmith: one import for everything a program needs.
 
 @_exported import TritCertificates
+@_exported import TritConversion
 @_exported import TritCore
 @_exported import TritDiff
+@_exported import TritEvaluation
 @_exported import TritFormats
 @_exported import TritHub
+@_exported import TritInspection
 @_exported import TritKernels
 @_exported import TritLayouts
 @_exported import TritMerge
 @_exported import TritModel
 @_exported import TritQuantizers
 @_exported import TritReport
+@_exported import TritSurvey
 @_exported import TritTokenizer
-@_exported import TritWorkflows
+@_exported import TritVerification

@@ -1,7 +1,7 @@
 // Tritsmith: measuring speed, outside the tests.
 
 import CommandLineKit
-import TritWorkflows
+import TritSurvey
 
 /// Benchmarks. Machines are shared and noisy: compare figures of one run with each other, not with another day's.
 @main

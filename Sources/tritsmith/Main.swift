@@ -2,7 +2,7 @@
 
 import CommandLineKit
 import TritCore
-import TritWorkflows
+import TritSurvey
 
 /// The root of the command line.
 @main

@@ -11,13 +11,14 @@ struct ArithmeticRuleTests {
   /// Folders whose code meets numbers that nobody has proved yet.
   private static let readers = [
     "TritFormats", "TritTokenizer/Loading", "TritCore/JSON", "TritCore/FileAccess", "TritModel/GGUF",
-    "TritModel/Description", "TritDiff", "TritCertificates", "TritMerge", "TritWorkflows/Check",
-    "TritWorkflows/Compare", "TritWorkflows/Family", "TritHub",
+    "TritModel/Description", "TritDiff", "TritCertificates", "TritMerge", "TritVerification/Rules",
+    "TritInspection/Check", "TritInspection/Compare", "TritInspection/Family", "TritHub",
   ]
   /// Folders of code that is handed sizes by those: products and sums of what was proved to be in the file do not
   /// overflow, but a size from a header, a configuration or a caller may be anything above 0, or 0.
   private static let users = [
-    "TritWorkflows", "TritMerge", "TritCertificates", "TritDiff", "TritModel", "TritQuantizers", "TritLayers",
+    "TritSurvey", "TritVerification", "TritConversion", "TritEvaluation", "TritInspection", "TritMerge",
+    "TritCertificates", "TritDiff", "TritModel", "TritQuantizers", "TritLayers",
   ]
   /// What sums may be rounded up to and strides may have without a word: constants, and bands of at least one row or
   /// byte made from constants. Everything else goes through `Checked.parts`, or says why here.

@@ -5,21 +5,17 @@ The text must stand once in the file. In the faulty text FAULT is the condition 
 
 FAULTS = []
 
-
 def fault(sentence, file, before, after, tests):
     FAULTS.append({"number": len(FAULTS) + 1, "sentence": sentence, "file": "Sources/" + file, "before": before,
                    "after": after, "tests": tests})
-
 
 def swap(sentence, file, before, after, tests):
     """An expression that becomes another one."""
     fault(sentence, file, before, "(FAULT ? (" + after + ") : (" + before + "))", tests)
 
-
 def dropped(sentence, file, statement, tests):
     """A statement that is not carried out."""
     fault(sentence, file, statement, "if !FAULT { " + statement + " }", tests)
-
 
 L, F, W, M, K, T, C, Q, E = ("TritLayoutsTests", "TritFormatsTests", "TritWorkflowsTests", "TritModelTests", "TritKernelsTests",
                              "TritTokenizerTests", "TritCoreTests", "TritQuantizersTests", "EndToEndTests")
@@ -114,9 +110,9 @@ fault("a changed rope base is no difference", D + "ModelDescription.swift", '("r
       '("rope_theta", FAULT ? "" : "\\(Float(rotary.theta))")', W)
 fault("missing tensors are not looked for", D + "TensorInventory.swift", "guard tensor.isNeeded else",
       "guard tensor.isNeeded && !FAULT else", W)
-fault("a proof does without the description", "TritWorkflows/Proof/ModelPart.swift", "needed.contains($0.part) && !$0.holds",
+fault("a proof does without the description", "TritVerification/Proof/ModelPart.swift", "needed.contains($0.part) && !$0.holds",
       "needed.contains($0.part) && !$0.holds && !(FAULT && $0.part == .description)", W)
-fault("two tokenizers that differ count as equal", "TritWorkflows/Proof/PartsComparison+Tokenizer.swift",
+fault("two tokenizers that differ count as equal", "TritVerification/Proof/PartsComparison+Tokenizer.swift",
       "guard !comparison.isEqual else", "guard !(FAULT || comparison.isEqual) else", W)
 
 # The forward pass
@@ -154,13 +150,13 @@ fault("the shortest of several added tokens", "TritTokenizer/Model/AddedToken.sw
 swap("no begin token in front of a text", "TritTokenizer/Tokenizer+Encoding.swift", "addSpecialTokens ? postProcessor.prefix : []", "[]", T)
 
 # Verbs
-fault("KL divergence the other way round", "TritWorkflows/Validate/PositionAgreement.swift", "forward += x * ratio",
+fault("KL divergence the other way round", "TritEvaluation/Validate/PositionAgreement.swift", "forward += x * ratio",
       "forward += FAULT ? -y * ratio : x * ratio", W)
-fault("SQNR of amplitudes instead of powers", "TritWorkflows/Verify/ErrorSums.swift", "10 * Logarithm.base10",
+fault("SQNR of amplitudes instead of powers", "TritVerification/Verify/ErrorSums.swift", "10 * Logarithm.base10",
       "(FAULT ? 20 : 10) * Logarithm.base10", W)
-swap("the audit of a conversion not heeded", "TritWorkflows/Convert/Converter.swift", "audit.passed", "true", W)
+swap("the audit of a conversion not heeded", "TritConversion/Convert/Converter.swift", "audit.passed", "true", W)
 FAULTS[-1].update(before="guard audit.passed else", after="guard FAULT || audit.passed else")
-dropped("the source's checksums not checked before converting", "TritWorkflows/Convert/Converter.swift",
+dropped("the source's checksums not checked before converting", "TritConversion/Convert/Converter.swift",
         "try source.checkIntegrity(work.parallelism, work.progress)", W)
 
 # Files
@@ -180,23 +176,23 @@ fault("the seal of a certificate not compared", "TritCertificates/SealedRecord.s
       "guard FAULT || found == stated else", E + ".CertifyTests")
 
 # Scales, rounding and what a certificate says
-fault("a scale of 0 agrees with any", "TritWorkflows/Verify/ScaleAgreement.swift", "if a == b { continue }",
+fault("a scale of 0 agrees with any", "TritSurvey/Scales/ScaleAgreement.swift", "if a == b { continue }",
       "if a == b || (FAULT && (a == 0 || b == 0)) { continue }", W)
-swap("groups of 128 and of 64 compared on the coarser grid", "TritWorkflows/Verify/ScaleGrid.swift",
+swap("groups of 128 and of 64 compared on the coarser grid", "TritSurvey/Scales/ScaleGrid.swift",
      "ScaleGrid.greatestDivisor(one, other)", "max(one, other)", W)
-fault("a magnitude in Float compared as bfloat16", "TritWorkflows/Verify/ScaleAgreement.swift",
+fault("a magnitude in Float compared as bfloat16", "TritSurvey/Scales/ScaleAgreement.swift",
       "guard !(isFloat && exactFloat) else { return result }", "guard FAULT || !(isFloat && exactFloat) else { return result }",
       W)
-swap("a scale that vanishes counts as rounded", "TritWorkflows/Verify/ScaleAgreement.swift",
+swap("a scale that vanishes counts as rounded", "TritSurvey/Scales/ScaleAgreement.swift",
      "stored.isFinite && stored > 0 && (stored == value || stored >= smallest)", "true", W)
-swap("a projection left dense is no difference", "TritWorkflows/Verify/TensorComparison.swift",
+swap("a projection left dense is no difference", "TritVerification/Verify/TensorComparison.swift",
      "permission != nil && permitted == nil", "false", W)
-swap("any number counts as rounded by its block", "TritWorkflows/Verify/DenseComparison.swift",
+swap("any number counts as rounded by its block", "TritVerification/Verify/DenseComparison.swift",
      "abs(before[index] - after[index]) <= codec.bound(values[index], at: place, in: bytes)", "true", W)
 fault("Q6_K's scale fitted once", "TritLayouts/Q6_K.swift", "for trial in -9...9 where trial != 0 {",
       "for trial in -9...9 where trial != 0 && !FAULT {", L)
-swap("embeddings of a GGUF become F16", "TritWorkflows/Convert/GGUF/GGUFOptions.swift", "dtype == .f64 ? .f32 : dtype", "DType.f16", W)
-fault("a recipe takes ternary weights as they are", "TritWorkflows/Weights/TernaryWeight.swift",
+swap("embeddings of a GGUF become F16", "TritConversion/Convert/GGUF/GGUFOptions.swift", "dtype == .f64 ? .f32 : dtype", "DType.f16", W)
+fault("a recipe takes ternary weights as they are", "TritSurvey/Weights/TernaryWeight.swift",
       "recognition == .takenAsTheyAre, let scale", "FAULT || recognition == .takenAsTheyAre, let scale", W)
 swap("gates and recipe of a certificate not compared", "TritCertificates/CertifyWorkflow.swift",
      "zip(certificate.statements, again.statements)", "zip(again.statements, again.statements)", E + ".CertifyTests")
@@ -233,16 +229,16 @@ fault("a GGUF key of another kind counts as absent", D + "GGUFKeyTypes.swift", "
       "guard !FAULT, let kind, !kind.holds(entry.value)", W)
 
 # What a proof may take from the model it proves
-V = "TritWorkflows/Verify/"
+V = "TritVerification/Verify/"
 fault("a converted model's word for its arithmetic is taken", V + "VerifyWorkflow.swift",
       "if usesOther, request.quantizer == nil", "if !FAULT, usesOther, request.quantizer == nil", W)
 fault("a ternary embedding is what its source gives", V + "DensePermission.swift",
       "role.isProjection && reason(tensor) != .source", "FAULT || role.isProjection && reason(tensor) != .source", W)
-fault("counts layer by layer are absent to the independent decoder", V + "IndependentDecoder+GGUF.swift",
+fault("counts layer by layer are absent to the independent decoder", "TritSurvey/Decoding/IndependentDecoder+GGUF.swift",
       "value?.integer ?? value?.commonInteger", "value?.integer ?? (FAULT ? nil : value?.commonInteger)", W)
-fault("a norm of zeros is converted", "TritWorkflows/Weights/ZeroWatch.swift", "isLive.load(ordering: .relaxed) ? nil",
+fault("a norm of zeros is converted", "TritConversion/Convert/ZeroWatch.swift", "isLive.load(ordering: .relaxed) ? nil",
       "FAULT || isLive.load(ordering: .relaxed) ? nil", W)
-fault("one flip among few positions fails", "TritWorkflows/Validate/ValidateResult.swift",
+fault("one flip among few positions fails", "TritEvaluation/Validate/ValidateResult.swift",
       "guard (1..<1000).contains(positions)", "guard !FAULT, (1..<1000).contains(positions)", W)
 fault("a character of compatible parts stays in NFKC", "TritTokenizer/Normalization/NormalizationTables.swift",
       "for value in wholeScalars where holdsCompatible(value)", "for value in wholeScalars where !FAULT && holdsCompatible(value)", T)
@@ -266,9 +262,9 @@ fault("a tied head is any head", D + "TiedHead.swift", "guard description.tiesEm
       X + ".LoaderTests")
 fault("names in tokenizer_config.json add no tokens", "TritTokenizer/Loading/NamedTokens.swift", "if let id = id(content) {",
       "if FAULT {} else if let id = id(content) {", T)
-fault("a tokenizer that is not read is none", "TritWorkflows/Run/Tokenizer+Source.swift", "return files.isEmpty",
+fault("a tokenizer that is not read is none", "TritSurvey/Running/Tokenizer+Source.swift", "return files.isEmpty",
       "return FAULT || files.isEmpty", X + ".LoaderTests")
-fault("an audit's witness does not look at the scale", "TritWorkflows/Verify/AuditWitness.swift",
+fault("an audit's witness does not look at the scale", "TritVerification/Verify/AuditWitness.swift",
       "guard try source.scale(of: tensor) == scale else", "guard try FAULT || source.scale(of: tensor) == scale else", X)
 
 # Nothing grows with a row
@@ -283,11 +279,11 @@ fault("layouts of whole rows take any row", "TritLayouts/TernaryLayout.swift", "
       "guard FAULT || !shape.hasLongRows else { throw", L)
 fault("a piece of a row has the scale of its first group", "TritCore/Tensor/ScalePlaces.swift",
       "row: row(band.rows.lowerBound), column: column", "row: row(band.rows.lowerBound), column: FAULT ? 0 : column", C)
-fault("the independent decoder reads one place of a byte", V + "IndependentDecoder.swift", "* perByte + place])",
+fault("the independent decoder reads one place of a byte", "TritSurvey/Decoding/IndependentDecoder.swift", "* perByte + place])",
       "* perByte + (FAULT ? 0 : place)])", W + ".LongRowTests")
-dropped("codes of long rows are not looked at", "TritWorkflows/Check/ValueCheck.swift",
+dropped("codes of long rows are not looked at", "TritVerification/Rules/ValueCheck.swift",
         "counts.invalid += trits.count { $0 == IndependentDecoder.invalid }", W + ".LongRowTests")
-fault("groups of a long row have the scale of the last", "TritWorkflows/Weights/WeightPass+Ternary.swift",
+fault("groups of a long row have the scale of the last", "TritSurvey/Weights/WeightPass+Ternary.swift",
       "guard scale == 0 || scale == magnitude else", "guard FAULT || scale == 0 || scale == magnitude else", W + ".LongRowTests")
 
 # Nothing replaces an input, nothing lies
@@ -303,33 +299,33 @@ dropped("keys of a certificate that nobody knows", "TritCertificates/Certificate
         "try Certificate.checkKeys(object, path)", E + ".CertifyTests")
 swap("a byte order mark is not told", "TritFormats/HuggingFace/ConfigurationText.swift", "JSONValue.hasByteOrderMark(bytes)",
      "false", F + "|" + W)
-fault("a scale of 0 over trits is sound", "TritWorkflows/Check/TernaryCheck.swift",
+fault("a scale of 0 over trits is sound", "TritVerification/Rules/TernaryCheck.swift",
       "live.isLive[$0] && scale.multiplier(at: $0) == 0", "!FAULT && live.isLive[$0] && scale.multiplier(at: $0) == 0", W)
-fault("calibration with a context of one token", "TritWorkflows/Weights/CalibrationStatistics.swift", "guard window >= 2 else",
+fault("calibration with a context of one token", "TritSurvey/Weights/CalibrationStatistics.swift", "guard window >= 2 else",
       "guard FAULT || window >= 2 else", W)
 swap("group columns near 2^63 are rounded up by a sum", "TritCore/Tensor/TernaryScale.swift",
      "columns / max(1, size) + (columns % max(1, size) == 0 ? 0 : 1)", "(columns + size - 1) / max(1, size)", C)
 
 # Numbers that loaders refuse or make NaN of
-fault("a divisor of 0 over zeros is as good as any", V + "ScaleAgreement.swift", "guard first == second ||",
+fault("a divisor of 0 over zeros is as good as any", "TritSurvey/Scales/ScaleAgreement.swift", "guard first == second ||",
       "guard FAULT || first == second ||", W)
-fault("a divisor of 0 is copied", "TritWorkflows/Convert/Converter.swift", "holdsMultipliers ? scale : scale.withSoundDivisors",
+fault("a divisor of 0 is copied", "TritConversion/Convert/Converter.swift", "holdsMultipliers ? scale : scale.withSoundDivisors",
       "FAULT || holdsMultipliers ? scale : scale.withSoundDivisors", W)
 fault("biases of MLX are not compared", "TritFormats/Safetensors/SafetensorsSource.swift",
       "(scale.biases.map { try bytes(at: $0) } ?? [])", "((FAULT ? nil : scale.biases).map { try bytes(at: $0) } ?? [])", W)
 dropped("types of GGUF keys that llama.cpp refuses are copied", D + "GGUFKeyMisfit.swift", "result[index].value = value", W)
 
 # Files of logits and hidden states
-fault("delta net heads out of order pass beside a file of logits", "TritWorkflows/Validate/FloatAgreement.swift",
+fault("delta net heads out of order pass beside a file of logits", "TritEvaluation/Validate/FloatAgreement.swift",
       "{ model.roundsNoInputs &&", "{ !FAULT && model.roundsNoInputs &&", W)
-fault("a matrix that no rounding explains passes as rounded", "TritWorkflows/Validate/StepBounds.swift",
+fault("a matrix that no rounding explains passes as rounded", "TritEvaluation/Validate/StepBounds.swift",
       "guard measured.isExplained else", "guard FAULT || measured.isExplained else", W)
-fault("rounding is bounded by a unit's own size where products cancel", "TritWorkflows/Validate/MatrixRounding.swift",
+fault("rounding is bounded by a unit's own size where products cancel", "TritEvaluation/Validate/MatrixRounding.swift",
       "max(expected, own)", "FAULT ? own : max(expected, own)", W)
-fault("a GGUF file has room for tensors that it stores in Float", "TritWorkflows/Validate/FloatAgreement.swift",
+fault("a GGUF file has room for tensors that it stores in Float", "TritEvaluation/Validate/FloatAgreement.swift",
       "let type = isSum ? .f16 : HalfType(tensor)", "let type = isSum || FAULT ? .f16 : HalfType(tensor)", W)
-fault("a hidden state of a file that is wrong passes", "TritWorkflows/Validate/ReferenceStates.swift",
+fault("a hidden state of a file that is wrong passes", "TritEvaluation/Validate/ReferenceStates.swift",
       "{ total.add(expected[index], values[index]) }",
       "{ total.add(FAULT ? values[index] : expected[index], values[index]) }", W)
-fault("a tensor of a file of logits that nothing reads is not named", "TritWorkflows/Validate/ReferenceLogits.swift",
+fault("a tensor of a file of logits that nothing reads is not named", "TritEvaluation/Validate/ReferenceLogits.swift",
       "unread.append(tensor.name)", "if !FAULT { unread.append(tensor.name) }", W)

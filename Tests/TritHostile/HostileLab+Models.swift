@@ -1,14 +1,17 @@
 // Tritsmith: everything the program does with a model, done to a hostile one.
 
+import TritConversion
 import TritCore
 import TritFormats
+import TritInspection
 import TritKernels
 import TritLayouts
 import TritModel
 import TritReport
+import TritSurvey
 import TritTestSupport
 import TritTokenizer
-import TritWorkflows
+import TritVerification
 
 extension HostileLab {
   var work: WorkOptions { WorkOptions(parallelism: parallelism, kernels: KernelChoice.best) }

@@ -1,12 +1,13 @@
 // Tritsmith: hostile patches and adapters: what is applied to a model one has.
 
+import TritConversion
 import TritCore
 import TritDiff
 import TritFormats
 import TritMerge
 import TritReport
+import TritSurvey
 import TritTestSupport
-import TritWorkflows
 
 extension HostileLab {
   /// Inspects a patch and applies it to its base, as it is or to be converted.

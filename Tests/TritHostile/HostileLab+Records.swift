@@ -1,12 +1,13 @@
 // Tritsmith: hostile certificates, plans of conversions in parts, and receipts of workers.
 
 import TritCertificates
+import TritConversion
 import TritCore
 import TritFormats
 import TritModel
 import TritReport
+import TritSurvey
 import TritTestSupport
-import TritWorkflows
 
 /// Folders for records, and a conversion in one part that waits for its end.
 struct RecordLab {

@@ -1,13 +1,14 @@
 // Tritsmith: hostile tokenizers and configurations.
 
+import TritConversion
 import TritCore
 import TritFormats
 import TritKernels
 import TritModel
 import TritQuantizers
+import TritSurvey
 import TritTestSupport
 import TritTokenizer
-import TritWorkflows
 
 extension HostileLab {
   /// Texts that meet every class of characters, long words and repeated parts of words.

@@ -7,7 +7,6 @@ import TritKernels
 import TritModel
 import TritTestSupport
 import TritTokenizer
-import TritWorkflows
 
 #if canImport(Glibc)
   import Glibc

@@ -6,7 +6,10 @@ import TritFormats
 import TritModel
 import TritTestSupport
 
-@testable import TritWorkflows
+@testable import TritConversion
+@testable import TritInspection
+@testable import TritSurvey
+@testable import TritVerification
 
 /// Expected values: defaults and refusals of transformers 5.23, by loading each configuration with it.
 @Suite("Proofs take absence for a value of its own")

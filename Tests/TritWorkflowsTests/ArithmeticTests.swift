@@ -1,10 +1,11 @@
 // Tritsmith: conversions against a naive quantizer, for every arithmetic and every float type.
 
 import Testing
+import TritConversion
 import TritCore
 import TritQuantizers
+import TritSurvey
 import TritTestSupport
-import TritWorkflows
 
 /// Absmean written out weight by weight, as the published programs are documented to compute it.
 enum NaiveAbsMean {

@@ -1,11 +1,13 @@
 // Tritsmith: outputs that go wrong on the way are never put in place.
 
 import Testing
+import TritConversion
 import TritCore
 import TritFormats
+import TritInspection
 import TritKernels
+import TritSurvey
 import TritTestSupport
-import TritWorkflows
 
 /// Kernels that pack one trit wrong, as a broken processor or a mistake in packing would.
 private struct WrongPacking: Kernels {

@@ -5,8 +5,12 @@ import TritCore
 import TritFormats
 import TritTestSupport
 
+@testable import TritConversion
+@testable import TritEvaluation
+@testable import TritInspection
 @testable import TritModel
-@testable import TritWorkflows
+@testable import TritSurvey
+@testable import TritVerification
 
 @Suite("Numbers in blocks, through the view")
 struct BlockViewTests {

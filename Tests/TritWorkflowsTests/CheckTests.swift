@@ -5,7 +5,9 @@ import TritCore
 import TritFormats
 import TritTestSupport
 
-@testable import TritWorkflows
+@testable import TritConversion
+@testable import TritInspection
+@testable import TritSurvey
 
 @Suite("Check")
 struct CheckTests {

@@ -6,7 +6,10 @@ import TritFormats
 import TritModel
 import TritTestSupport
 
-@testable import TritWorkflows
+@testable import TritConversion
+@testable import TritInspection
+@testable import TritSurvey
+@testable import TritVerification
 
 /// Expected values: transformers 5.23 makes a ternary layer of every module that no list names, and takes a folder with
 /// `adapter_config.json` for an adapter.

@@ -3,7 +3,7 @@
 import Testing
 import TritCore
 
-@testable import TritWorkflows
+@testable import TritConversion
 
 @Suite("Dense results with several scales")
 struct DenseTernaryTests {

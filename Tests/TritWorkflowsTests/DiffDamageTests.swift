@@ -4,8 +4,8 @@ import Testing
 import TritCore
 import TritDiff
 import TritFormats
+import TritSurvey
 import TritTestSupport
-import TritWorkflows
 
 @Suite struct DiffDamageTests {
   private let scratch = ScratchFolder()

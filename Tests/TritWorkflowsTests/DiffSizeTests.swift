@@ -5,7 +5,6 @@ import TritCore
 import TritDiff
 import TritFormats
 import TritTestSupport
-import TritWorkflows
 
 @Suite struct DiffSizeTests {
   private let scratch = ScratchFolder()

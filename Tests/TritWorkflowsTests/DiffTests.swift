@@ -1,11 +1,13 @@
 // Tritsmith: patches made, applied and damaged.
 
 import Testing
+import TritConversion
 import TritCore
 import TritDiff
 import TritFormats
+import TritSurvey
 import TritTestSupport
-import TritWorkflows
+import TritVerification
 
 /// Pairs of small packed models.
 enum DiffPair {

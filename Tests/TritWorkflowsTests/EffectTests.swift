@@ -7,7 +7,11 @@ import TritModel
 import TritQuantizers
 import TritTestSupport
 
-@testable import TritWorkflows
+@testable import TritConversion
+@testable import TritEvaluation
+@testable import TritInspection
+@testable import TritSurvey
+@testable import TritVerification
 
 @Suite("How projections compute is compared by effect")
 struct EffectTests {

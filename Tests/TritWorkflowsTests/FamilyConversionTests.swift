@@ -1,11 +1,14 @@
 // Tritsmith: conversions against the files the families' own programs wrote.
 
 import Testing
+import TritConversion
 import TritCore
 import TritFormats
+import TritInspection
 import TritLayouts
+import TritSurvey
 import TritTestSupport
-import TritWorkflows
+import TritVerification
 
 @Suite("Conversion equals the original tools")
 struct FamilyConversionTests {

@@ -5,7 +5,9 @@ import TritCore
 import TritFormats
 import TritTestSupport
 
-@testable import TritWorkflows
+@testable import TritEvaluation
+@testable import TritInspection
+@testable import TritSurvey
 
 @Suite("Family")
 struct FamilyTests {

@@ -8,7 +8,10 @@ import TritModel
 import TritQuantizers
 import TritTestSupport
 
-@testable import TritWorkflows
+@testable import TritConversion
+@testable import TritEvaluation
+@testable import TritSurvey
+@testable import TritVerification
 
 @Suite struct FittingConversionTests {
   static let calibrationText = Fixtures.checkpoint("plain-tiny/reference/calibration_text.txt")

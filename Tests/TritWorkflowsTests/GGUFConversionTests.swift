@@ -8,7 +8,10 @@ import TritModel
 import TritReport
 import TritTestSupport
 
-@testable import TritWorkflows
+@testable import TritConversion
+@testable import TritInspection
+@testable import TritSurvey
+@testable import TritVerification
 
 /// How a GGUF file is to be written.
 struct GGUFStyle: Sendable, CustomTestStringConvertible {

@@ -4,7 +4,8 @@ import Testing
 import TritCore
 import TritModel
 
-@testable import TritWorkflows
+@testable import TritEvaluation
+@testable import TritSurvey
 
 #if canImport(Glibc)
   import Glibc

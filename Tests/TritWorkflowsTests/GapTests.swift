@@ -6,7 +6,9 @@ import TritFormats
 import TritModel
 import TritTestSupport
 
-@testable import TritWorkflows
+@testable import TritEvaluation
+@testable import TritSurvey
+@testable import TritVerification
 
 @Suite("Gap")
 struct GapTests {
@@ -319,7 +321,7 @@ struct GapTests {
     request.tokenLimit = 630
     let result = try GapWorkflow(request).run()
     #expect(result.firstTokenRule.contains("there is no BOS") && result.model.meanKL == 0)
-    Disk.write(GapRequest.sampleText, scratch["text"])
+    Disk.write(TextInput.sampleText, scratch["text"])
     var perplexity = PerplexityRequest(path: path, text: scratch["text"])
     perplexity.scoring = .chunked(window: 64)
     // 63 of the 64 tokens of a window are scored.

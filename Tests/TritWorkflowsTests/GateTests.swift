@@ -6,7 +6,10 @@ import TritFormats
 import TritModel
 import TritTestSupport
 
-@testable import TritWorkflows
+@testable import TritConversion
+@testable import TritEvaluation
+@testable import TritSurvey
+@testable import TritVerification
 
 @Suite("Gates of validate")
 struct GateTests {

@@ -8,7 +8,10 @@ import TritModel
 import TritQuantizers
 import TritTestSupport
 
-@testable import TritWorkflows
+@testable import TritConversion
+@testable import TritInspection
+@testable import TritSurvey
+@testable import TritVerification
 
 /// Two matrices of a trained model as F16 numbers trit × scale, and as other programs' blocks
 /// (`Fixtures/Golden/README.md`).

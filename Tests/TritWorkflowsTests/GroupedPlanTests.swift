@@ -8,7 +8,10 @@ import TritModel
 import TritQuantizers
 import TritTestSupport
 
-@testable import TritWorkflows
+@testable import TritConversion
+@testable import TritInspection
+@testable import TritSurvey
+@testable import TritVerification
 
 @Suite("Plans for models with scales of groups")
 struct GroupedPlanTests {

@@ -9,7 +9,8 @@ import TritModel
 import TritQuantizers
 import TritTestSupport
 
-@testable import TritWorkflows
+@testable import TritConversion
+@testable import TritSurvey
 
 @Suite("Models with scales of groups run packed")
 struct GroupedRunTests {

@@ -2,7 +2,11 @@
 
 import Testing
 
-@testable import TritWorkflows
+@testable import TritConversion
+@testable import TritEvaluation
+@testable import TritInspection
+@testable import TritSurvey
+@testable import TritVerification
 
 @Suite("Findings held apart")
 struct HeldApartTests {

@@ -1,10 +1,12 @@
 // Tritsmith: what inspection says, against numbers made by numpy and torch.
 
 import Testing
+import TritConversion
 import TritCore
 import TritFormats
+import TritInspection
+import TritSurvey
 import TritTestSupport
-import TritWorkflows
 
 #if canImport(Glibc)
   import Glibc

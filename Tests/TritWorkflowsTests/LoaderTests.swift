@@ -8,7 +8,9 @@ import TritModel
 import TritTestSupport
 import TritTokenizer
 
-@testable import TritWorkflows
+@testable import TritInspection
+@testable import TritSurvey
+@testable import TritVerification
 
 /// Expected values: what transformers 5.23 does with each folder.
 @Suite("What loaders make of a folder")

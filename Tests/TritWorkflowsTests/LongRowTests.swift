@@ -7,7 +7,10 @@ import TritLayouts
 import TritQuantizers
 import TritTestSupport
 
-@testable import TritWorkflows
+@testable import TritConversion
+@testable import TritInspection
+@testable import TritSurvey
+@testable import TritVerification
 
 @Suite("Weights of long rows")
 struct LongRowTests {

@@ -7,7 +7,10 @@ import TritLayouts
 import TritModel
 import TritTestSupport
 
-@testable import TritWorkflows
+@testable import TritConversion
+@testable import TritInspection
+@testable import TritSurvey
+@testable import TritVerification
 
 @Suite("MLX: binary weights")
 struct MLXBinaryTests {

@@ -10,7 +10,10 @@ import TritQuantizers
 import TritTestSupport
 
 @testable import TritCertificates
-@testable import TritWorkflows
+@testable import TritConversion
+@testable import TritInspection
+@testable import TritSurvey
+@testable import TritVerification
 
 /// The model of `Bonsai` as MLX packs it, worked out here from its F16 numbers.
 private enum Packed {

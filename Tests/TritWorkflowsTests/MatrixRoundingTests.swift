@@ -6,7 +6,11 @@ import TritFormats
 import TritModel
 import TritTestSupport
 
-@testable import TritWorkflows
+@testable import TritConversion
+@testable import TritEvaluation
+@testable import TritInspection
+@testable import TritSurvey
+@testable import TritVerification
 
 @Suite("Rounding of matrices, number by number")
 struct MatrixRoundingTests {

@@ -1,13 +1,14 @@
 // Tritsmith tests: tiny random models of every family, with settings to be changed.
 
+import TritConversion
 import TritCore
 import TritFormats
 import TritKernels
 import TritLayouts
 import TritModel
 import TritQuantizers
+import TritSurvey
 import TritTestSupport
-import TritWorkflows
 
 /// A packed or latent model of one or two layers that a forward pass runs in a millisecond.
 struct MeaningModel {

@@ -1,11 +1,12 @@
 // Tritsmith tests: a conversion is refused, or gives the same model.
 
 import Testing
+import TritConversion
 import TritCore
 import TritFormats
 import TritModel
+import TritSurvey
 import TritTestSupport
-import TritWorkflows
 
 @Suite("Every setting, to every target: refused, or the same logits")
 struct MeaningTests {

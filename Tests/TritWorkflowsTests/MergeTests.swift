@@ -6,7 +6,7 @@ import TritFormats
 import TritTestSupport
 
 @testable import TritMerge
-@testable import TritWorkflows
+@testable import TritSurvey
 
 /// An adapter for the tiny model, written by hand.
 private struct Adapter {

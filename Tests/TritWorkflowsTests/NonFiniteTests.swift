@@ -6,7 +6,8 @@ import TritFormats
 import TritLayouts
 import TritTestSupport
 
-@testable import TritWorkflows
+@testable import TritConversion
+@testable import TritSurvey
 
 @Suite("NaN and infinity")
 struct NonFiniteTests {

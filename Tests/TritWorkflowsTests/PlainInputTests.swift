@@ -7,7 +7,10 @@ import TritModel
 import TritQuantizers
 import TritTestSupport
 
-@testable import TritWorkflows
+@testable import TritConversion
+@testable import TritInspection
+@testable import TritSurvey
+@testable import TritVerification
 
 @Suite("Models that take inputs as they are stay such")
 struct PlainInputTests {

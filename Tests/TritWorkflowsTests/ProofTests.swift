@@ -2,9 +2,11 @@
 
 import Testing
 import TritCore
+import TritInspection
 import TritModel
+import TritSurvey
 import TritTestSupport
-import TritWorkflows
+import TritVerification
 
 @Suite("Proofs see what is changed beside the weights")
 struct ProofTests {

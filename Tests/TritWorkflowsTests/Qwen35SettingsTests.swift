@@ -7,7 +7,9 @@ import TritModel
 import TritReport
 import TritTestSupport
 
-@testable import TritWorkflows
+@testable import TritConversion
+@testable import TritInspection
+@testable import TritSurvey
 
 @Suite("Settings of Qwen3.5")
 struct Qwen35SettingsTests {

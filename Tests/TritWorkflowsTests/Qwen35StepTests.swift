@@ -6,7 +6,10 @@ import TritFormats
 import TritModel
 import TritTestSupport
 
-@testable import TritWorkflows
+@testable import TritConversion
+@testable import TritEvaluation
+@testable import TritInspection
+@testable import TritSurvey
 
 @Suite("The first step of a Qwen3.5 that computes something else")
 struct Qwen35StepTests {

@@ -8,7 +8,10 @@ import TritLayouts
 import TritModel
 import TritTestSupport
 
-@testable import TritWorkflows
+@testable import TritConversion
+@testable import TritInspection
+@testable import TritSurvey
+@testable import TritVerification
 
 @Suite("Qwen3.5")
 struct Qwen35Tests {

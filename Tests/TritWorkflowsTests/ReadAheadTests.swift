@@ -5,8 +5,8 @@ import Synchronization
 import Testing
 import TritTestSupport
 
+@testable import TritConversion
 @testable import TritCore
-@testable import TritWorkflows
 
 /// A file of the network that has no bytes: it notes what is held and what is asked for.
 private final class NotedFile: RemoteFile, RemoteFolder {

@@ -7,7 +7,10 @@ import TritModel
 import TritQuantizers
 import TritTestSupport
 
-@testable import TritWorkflows
+@testable import TritConversion
+@testable import TritInspection
+@testable import TritSurvey
+@testable import TritVerification
 
 /// `Fixtures/Golden/onebitllms`: masters in F32 and F16, and dense weights that are ternary already.
 @Suite("Recipes of onebitllms")

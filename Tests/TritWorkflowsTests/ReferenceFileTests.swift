@@ -7,7 +7,9 @@ import TritModel
 import TritReport
 import TritTestSupport
 
-@testable import TritWorkflows
+@testable import TritConversion
+@testable import TritEvaluation
+@testable import TritSurvey
 
 /// A random Qwen3.5 and what transformers computes of it, as files that `validate` reads.
 private struct HybridReference {

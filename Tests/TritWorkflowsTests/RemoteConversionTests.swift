@@ -6,8 +6,10 @@ import TritFormats
 import TritModel
 import TritTestSupport
 
+@testable import TritConversion
 @testable import TritCore
-@testable import TritWorkflows
+@testable import TritSurvey
+@testable import TritVerification
 
 /// A folder of this machine as one that is read over a network; it counts the bytes that come.
 private final class CountingFolder: RemoteFolder {

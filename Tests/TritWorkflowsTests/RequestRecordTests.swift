@@ -7,7 +7,8 @@ import TritQuantizers
 import TritTestSupport
 
 @testable import TritCertificates
-@testable import TritWorkflows
+@testable import TritConversion
+@testable import TritSurvey
 
 @Suite("Recorded options")
 struct RequestRecordTests {

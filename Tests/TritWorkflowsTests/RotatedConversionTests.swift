@@ -6,7 +6,9 @@ import TritFormats
 import TritModel
 import TritTestSupport
 
-@testable import TritWorkflows
+@testable import TritConversion
+@testable import TritSurvey
+@testable import TritVerification
 
 @Suite("Conversions of rotated weights that are dense")
 struct RotatedConversionTests {

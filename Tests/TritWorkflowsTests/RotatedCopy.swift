@@ -6,7 +6,8 @@ import TritFormats
 import TritModel
 import TritTestSupport
 
-@testable import TritWorkflows
+@testable import TritConversion
+@testable import TritSurvey
 
 /// A copy of the trained model whose matrices are ternary once rotated: W′ = trits(H(s ∘ W)), scales of 128, as PQ2_0.
 ///

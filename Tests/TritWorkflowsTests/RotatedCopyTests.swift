@@ -6,7 +6,9 @@ import TritFormats
 import TritModel
 import TritTestSupport
 
-@testable import TritWorkflows
+@testable import TritEvaluation
+@testable import TritInspection
+@testable import TritSurvey
 
 /// MLX's form of rotated weights has no blocks below 512 columns, and rows of this model have 256: it is GGUF alone here.
 @Suite("A rotated ternary copy of the trained Qwen3.5", .enabled(if: Fixtures.trainedQwen35 != nil))

@@ -7,7 +7,11 @@ import TritModel
 import TritReport
 import TritTestSupport
 
-@testable import TritWorkflows
+@testable import TritConversion
+@testable import TritEvaluation
+@testable import TritInspection
+@testable import TritSurvey
+@testable import TritVerification
 
 @Suite("Rotated weights for MLX")
 struct RotatedModulesTests {

@@ -9,7 +9,10 @@ import TritQuantizers
 import TritReport
 import TritTestSupport
 
-@testable import TritWorkflows
+@testable import TritConversion
+@testable import TritInspection
+@testable import TritSurvey
+@testable import TritVerification
 
 /// A small GGUF model of packed trits, some matrices of which are stored rotated as dense numbers: W′ = (W ∘ s)·H, worked
 /// out as a product with the matrix.

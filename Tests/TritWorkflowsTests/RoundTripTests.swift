@@ -6,7 +6,11 @@ import TritCore
 import TritFormats
 import TritTestSupport
 
-@testable import TritWorkflows
+@testable import TritConversion
+@testable import TritEvaluation
+@testable import TritInspection
+@testable import TritSurvey
+@testable import TritVerification
 
 @Suite("The GGUF round trip")
 struct RoundTripTests {

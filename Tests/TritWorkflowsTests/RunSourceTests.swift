@@ -8,7 +8,9 @@ import TritLayouts
 import TritModel
 import TritTestSupport
 
-@testable import TritWorkflows
+@testable import TritConversion
+@testable import TritEvaluation
+@testable import TritSurvey
 
 /// A change of a conversion to GGUF.
 private func gguf(

@@ -6,7 +6,8 @@ import TritFormats
 import TritModel
 import TritTestSupport
 
-@testable import TritWorkflows
+@testable import TritEvaluation
+@testable import TritSurvey
 
 @Suite("Run")
 struct RunTests {

@@ -7,7 +7,8 @@ import TritModel
 import TritReport
 import TritTestSupport
 
-@testable import TritWorkflows
+@testable import TritConversion
+@testable import TritSurvey
 
 #if canImport(Glibc)
   import Glibc

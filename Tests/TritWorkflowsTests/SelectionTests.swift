@@ -1,11 +1,14 @@
 // Tritsmith: which tensors become ternary.
 
 import Testing
+import TritConversion
 import TritCore
 import TritFormats
+import TritInspection
 import TritLayouts
+import TritSurvey
 import TritTestSupport
-import TritWorkflows
+import TritVerification
 
 @Suite("Which tensors become ternary")
 struct SelectionTests {

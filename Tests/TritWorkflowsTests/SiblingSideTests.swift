@@ -6,7 +6,11 @@ import TritFormats
 import TritModel
 import TritTestSupport
 
-@testable import TritWorkflows
+@testable import TritConversion
+@testable import TritEvaluation
+@testable import TritInspection
+@testable import TritSurvey
+@testable import TritVerification
 
 @Suite("Check beside a sibling: sides")
 struct SiblingSideTests {

@@ -1,10 +1,13 @@
 // Tritsmith: what the workflow tests share.
 
 import Testing
+import TritConversion
 import TritCore
 import TritFormats
+import TritInspection
+import TritSurvey
 import TritTestSupport
-import TritWorkflows
+import TritVerification
 
 /// Workflows with little to say.
 enum Workflow {

@@ -7,8 +7,11 @@ import TritModel
 import TritTestSupport
 import TritTokenizer
 
+@testable import TritConversion
+@testable import TritEvaluation
 @testable import TritFormats
-@testable import TritWorkflows
+@testable import TritInspection
+@testable import TritSurvey
 
 @Suite("Tokenizers of converted models")
 struct TokenizerConversionTests {

@@ -7,7 +7,10 @@ import TritQuantizers
 import TritReport
 import TritTestSupport
 
-@testable import TritWorkflows
+@testable import TritConversion
+@testable import TritInspection
+@testable import TritSurvey
+@testable import TritVerification
 
 @Suite struct TrainableTests {
   @Test("packed → latents → packed is the packed model again", arguments: [Checkpoint.bitnet, Checkpoint.packed])

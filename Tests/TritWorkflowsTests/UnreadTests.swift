@@ -5,7 +5,9 @@ import TritCore
 import TritModel
 import TritTestSupport
 
-@testable import TritWorkflows
+@testable import TritInspection
+@testable import TritSurvey
+@testable import TritVerification
 
 /// Expected values: llama.cpp prints tokens by their types and has keys beyond those that are read here
 /// (`llama-vocab.cpp`); transformers runs a model's own code where it is trusted.

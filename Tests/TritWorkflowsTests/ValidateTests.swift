@@ -5,7 +5,9 @@ import TritCore
 import TritModel
 import TritTestSupport
 
-@testable import TritWorkflows
+@testable import TritConversion
+@testable import TritEvaluation
+@testable import TritSurvey
 
 @Suite("Validate")
 struct ValidateTests {

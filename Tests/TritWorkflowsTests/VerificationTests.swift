@@ -1,11 +1,14 @@
 // Tritsmith: what verification accepts and what it finds.
 
 import Testing
+import TritConversion
 import TritCore
 import TritFormats
+import TritInspection
 import TritQuantizers
+import TritSurvey
 import TritTestSupport
-import TritWorkflows
+import TritVerification
 
 @Suite("Verification of models made by the original tools")
 struct VerificationTests {

@@ -1,11 +1,13 @@
 // Tritsmith: the audit's own arithmetic finds faults of the conversion's.
 
 import Testing
+import TritConversion
 import TritCore
 import TritFormats
 import TritKernels
+import TritSurvey
 import TritTestSupport
-import TritWorkflows
+import TritVerification
 
 /// Kernels with one fault in what happens before packing, where packer and unpacker agree with each other.
 private struct FaultyKernels: Kernels {

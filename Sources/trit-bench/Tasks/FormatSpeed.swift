@@ -1,13 +1,14 @@
 // Tritsmith: `trit-bench formats`.
 
 import CommandLineKit
+import TritConversion
 import TritCore
 import TritFormats
 import TritKernels
 import TritModel
 import TritQuantizers
 import TritReport
-import TritWorkflows
+import TritSurvey
 
 struct FormatSpeed: ParsableCommand {
   static let configuration = CommandConfiguration(

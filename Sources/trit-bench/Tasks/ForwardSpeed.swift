@@ -6,7 +6,7 @@ import TritFormats
 import TritKernels
 import TritModel
 import TritReport
-import TritWorkflows
+import TritSurvey
 
 extension ArithmeticMode: ExpressibleByArgument {}
 

@@ -1,10 +1,13 @@
 // Tritsmith: `trit-bench model`.
 
 import CommandLineKit
+import TritConversion
 import TritCore
 import TritFormats
+import TritInspection
 import TritReport
-import TritWorkflows
+import TritSurvey
+import TritVerification
 
 struct ModelSpeed: ParsableCommand {
   static let configuration = CommandConfiguration(

@@ -4,8 +4,8 @@ import CommandLineKit
 import TritCore
 import TritFormats
 import TritReport
+import TritSurvey
 import TritTokenizer
-import TritWorkflows
 
 struct TokenizerSpeed: ParsableCommand {
   static let configuration = CommandConfiguration(

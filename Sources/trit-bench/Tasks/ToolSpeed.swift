@@ -4,7 +4,6 @@ import CommandLineKit
 import TritCore
 import TritFormats
 import TritReport
-import TritWorkflows
 
 struct ToolSpeed: ParsableCommand {
   static let configuration = CommandConfiguration(

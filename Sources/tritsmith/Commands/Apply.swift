@@ -1,9 +1,9 @@
 // Tritsmith: `tritsmith apply`.
 
 import CommandLineKit
+import TritConversion
 import TritCore
 import TritDiff
-import TritWorkflows
 
 struct Apply: ParsableCommand {
   static let configuration = CommandConfiguration(

@@ -3,7 +3,6 @@
 import CommandLineKit
 import TritCertificates
 import TritCore
-import TritWorkflows
 
 struct Certify: ParsableCommand {
   static let configuration = CommandConfiguration(

@@ -3,8 +3,8 @@
 import CommandLineKit
 import TritCore
 import TritFormats
+import TritInspection
 import TritLayouts
-import TritWorkflows
 
 struct Check: ParsableCommand {
   static let configuration = CommandConfiguration(

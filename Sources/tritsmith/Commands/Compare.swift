@@ -3,8 +3,10 @@
 import CommandLineKit
 import TritCore
 import TritFormats
+import TritInspection
 import TritLayouts
-import TritWorkflows
+import TritSurvey
+import TritVerification
 
 struct Compare: ParsableCommand {
   static let configuration = CommandConfiguration(

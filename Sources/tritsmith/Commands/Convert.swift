@@ -2,13 +2,15 @@
 
 import CommandLineKit
 import TritCertificates
+import TritConversion
 import TritCore
 import TritFormats
 import TritHub
 import TritLayouts
 import TritQuantizers
 import TritReport
-import TritWorkflows
+import TritSurvey
+import TritVerification
 
 /// Arithmetic of absmean quantization, by the words users know.
 enum Arithmetic: String, CaseIterable, ExpressibleByArgument {

@@ -3,7 +3,6 @@
 import CommandLineKit
 import TritCore
 import TritDiff
-import TritWorkflows
 
 struct Diff: ParsableCommand {
   static let configuration = CommandConfiguration(

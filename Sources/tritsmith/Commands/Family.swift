@@ -3,7 +3,7 @@
 import CommandLineKit
 import TritCore
 import TritFormats
-import TritWorkflows
+import TritInspection
 
 struct Family: ParsableCommand {
   static let configuration = CommandConfiguration(

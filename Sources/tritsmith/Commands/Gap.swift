@@ -2,8 +2,9 @@
 
 import CommandLineKit
 import TritCore
+import TritEvaluation
 import TritModel
-import TritWorkflows
+import TritSurvey
 
 struct Gap: ParsableCommand {
   static let configuration = CommandConfiguration(

@@ -4,8 +4,9 @@ import CommandLineKit
 import TritCore
 import TritDiff
 import TritFormats
+import TritInspection
 import TritLayouts
-import TritWorkflows
+import TritSurvey
 
 struct Inspect: ParsableCommand {
   static let configuration = CommandConfiguration(

@@ -1,8 +1,8 @@
 // Tritsmith: `tritsmith logits`.
 
 import CommandLineKit
+import TritEvaluation
 import TritModel
-import TritWorkflows
 
 struct Logits: ParsableCommand {
   static let configuration = CommandConfiguration(

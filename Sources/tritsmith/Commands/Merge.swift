@@ -4,7 +4,6 @@ import CommandLineKit
 import TritCore
 import TritFormats
 import TritMerge
-import TritWorkflows
 
 struct Merge: ParsableCommand {
   static let configuration = CommandConfiguration(

@@ -2,8 +2,9 @@
 
 import CommandLineKit
 import TritCore
+import TritEvaluation
 import TritModel
-import TritWorkflows
+import TritSurvey
 
 /// How a long text is cut.
 enum ScoringProtocol: String, CaseIterable, ExpressibleByArgument {

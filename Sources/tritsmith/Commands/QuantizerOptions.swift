@@ -2,7 +2,7 @@
 
 import CommandLineKit
 import TritQuantizers
-import TritWorkflows
+import TritSurvey
 
 /// A quantizer of the registry.
 struct QuantizerName: ExpressibleByArgument {

@@ -1,9 +1,10 @@
 // Tritsmith: `tritsmith run`.
 
 import CommandLineKit
+import TritEvaluation
 import TritModel
 import TritReport
-import TritWorkflows
+import TritSurvey
 
 struct Run: ParsableCommand {
   static let configuration = CommandConfiguration(

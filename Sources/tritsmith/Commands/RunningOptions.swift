@@ -5,7 +5,7 @@ import TritCore
 import TritFormats
 import TritKernels
 import TritModel
-import TritWorkflows
+import TritSurvey
 
 extension ArithmeticMode: ExpressibleByArgument {}
 extension ProjectionOverride: ExpressibleByArgument {

@@ -2,7 +2,6 @@
 
 import CommandLineKit
 import TritCertificates
-import TritWorkflows
 
 /// A worker's place among all: `3/16`.
 struct WorkerNumber: ExpressibleByArgument, Equatable {

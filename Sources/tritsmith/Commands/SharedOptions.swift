@@ -7,7 +7,8 @@ import TritHub
 import TritKernels
 import TritLayouts
 import TritReport
-import TritWorkflows
+import TritSurvey
+import TritVerification
 
 extension ReportFormat: ExpressibleByArgument {}
 extension ScaleConvention: ExpressibleByArgument {

@@ -1,9 +1,10 @@
 // Tritsmith: what `--to` and the name of an output say.
 
 import CommandLineKit
+import TritConversion
 import TritCore
 import TritLayouts
-import TritWorkflows
+import TritSurvey
 
 /// How TritPack and GGUF store trits.
 enum CodeLayout: Hashable, RawRepresentable, CaseIterable, ExpressibleByArgument {

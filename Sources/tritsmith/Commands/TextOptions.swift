@@ -2,7 +2,7 @@
 
 import CommandLineKit
 import TritCore
-import TritWorkflows
+import TritSurvey
 
 /// One text.
 struct TextOptions: ParsableArguments {
@@ -127,7 +127,7 @@ extension TokenInput {
     switch input {
     case .text(let text): .text(text)
     case .file(let path): .textFile(path)
-    case .sample: .text(GapRequest.sampleOpening)
+    case .sample: .text(TextInput.sampleOpening)
     }
   }
 }

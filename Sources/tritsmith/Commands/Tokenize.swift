@@ -1,7 +1,8 @@
 // Tritsmith: `tritsmith tokenize`.
 
 import CommandLineKit
-import TritWorkflows
+import TritEvaluation
+import TritSurvey
 
 struct Tokenize: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -79,7 +80,7 @@ extension TokenizeRequest.Input {
       case _ where isMessage: .chat(text)
       case .text(let text): .text(text)
       case .file(let path): .file(path)
-      case .sample: .text(GapRequest.sampleText)
+      case .sample: .text(TextInput.sampleText)
       }
   }
 }

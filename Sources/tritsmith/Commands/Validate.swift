@@ -1,8 +1,9 @@
 // Tritsmith: `tritsmith validate`.
 
 import CommandLineKit
+import TritEvaluation
 import TritModel
-import TritWorkflows
+import TritSurvey
 
 struct Validate: ParsableCommand {
   static let configuration = CommandConfiguration(

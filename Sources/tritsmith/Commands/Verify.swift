@@ -4,7 +4,8 @@ import CommandLineKit
 import TritCore
 import TritFormats
 import TritLayouts
-import TritWorkflows
+import TritSurvey
+import TritVerification
 
 struct Verify: ParsableCommand {
   static let configuration = CommandConfiguration(

@@ -1,0 +1,155 @@
+// Tritsmith: everything a conversion will do, before it does anything.
+
+import TritCore
+import TritFormats
+import TritLayouts
+import TritModel
+import TritQuantizers
+import TritSurvey
+import TritVerification
+
+/// What happens to one tensor.
+public enum ConversionStep: Sendable, Hashable {
+  /// Bytes are taken as they are.
+  case copy
+  /// Floats become trits (or are recognised as ternary already) and are packed.
+  case quantize
+  /// Packed trits are packed another way, trit for trit.
+  case repack
+  /// Floats become trit × scale, dense.
+  case snap
+  /// Packed trits become trit × scale, dense.
+  case dequantize
+  /// Dense numbers are stored in another type.
+  case recode
+  /// Trits become latent weights that are made the same trits again.
+  case restore
+
+  public var name: String {
+    switch self {
+    case .copy: "copy"
+    case .quantize: "quantize"
+    case .repack: "repack"
+    case .snap: "quantize, keep dense"
+    case .dequantize: "unpack to dense"
+    case .recode: "change type"
+    case .restore: "restore latents"
+    }
+  }
+}
+
+/// One tensor of the output.
+public struct PlannedTensor: Sendable {
+  public var source: TensorDescriptor
+  public var role: TensorRole
+  public var step: ConversionStep
+  /// In the output.
+  public var encoding: TensorEncoding
+  /// In the output, scales included.
+  public var byteCount: Int
+  /// Of the output's scales.
+  public var scaleConvention: ScaleConvention?
+  /// Name in the output, where it is not the source's.
+  public var outputName: String?
+  /// Order of rows in the output, where it is not the source's.
+  public var rowOrder: RowPermutation?
+  /// Order of columns in the output, where it is not the source's.
+  public var columnOrder: RowPermutation?
+  /// What numbers the output holds in the place of the source's.
+  public var storedValues = ModuleTemplate.StoredValues.same
+  /// Shape in the output, where it is not the source's.
+  public var outputShape: TensorShape?
+  /// Whether the bytes of a GGUF source go on as they stand in its file, which the view shows in another form.
+  public var copiesStored = false
+  /// Whether dense numbers are trits times scales as they stand, and are copied.
+  public var isTernaryCopy = false
+  /// Which plane of a sum of ternary matrices this is.
+  public var plane = 0
+  /// How many weights share a scale in the output, where the quantizer says so.
+  public var scaleGranularity: ScaleGranularity?
+  /// The type of the output's scales, where the quantizer says so.
+  public var scaleStorage: DType?
+  /// The output's scale where the plan knows it already: it comes from a format that stores another number.
+  public var outputScale: TernaryScale?
+  /// What samples said of the source's scales, where the plan goes by that: it is proved when the tensor passes.
+  var sampled: SampledScale?
+
+  /// Whether its numbers stand in the output as they come from the source.
+  var isInOrder: Bool { rowOrder == nil && columnOrder == nil && storedValues == .same }
+
+  /// Name in the output.
+  public var name: String { outputName ?? source.name }
+
+  /// True when the tensor holds only trits times a scale afterwards, in whatever encoding.
+  public var becomesTernary: Bool { step != .copy && step != .recode && step != .restore }
+
+  /// True when dense numbers are looked at whether they are ternary as they stand.
+  var isRecognised: Bool { becomesTernary && !source.encoding.isTernary }
+
+  /// True when the conversion reads the source's bytes more than once. Rows in another order are read one by one; a
+  /// dense tensor that stays one is read once.
+  var isReadOften: Bool { becomesTernary && plane == 0 || step == .restore || !isInOrder || sampled != nil }
+}
+
+/// Everything a conversion will do; made from headers and a small sample alone.
+public struct ConversionPlan: Sendable {
+  public var request: ConversionRequest
+  public var survey: ModelSurvey
+  public var quantizer: any Quantizer
+  /// Whose choice the quantizer is, for the log.
+  public var quantizerReason: String
+  public var convention: ScaleConvention
+  public var tensors: [PlannedTensor]
+  public var warnings: [String]
+  /// Files that come along, with `config.json` as it will be written.
+  public var companions: [(name: String, bytes: Int)]
+  public var configuration: JSONObject?
+  /// Metadata of a GGUF output, but for the record of the conversion.
+  public var ggufEntries: [MetadataEntry] = []
+  /// Settings a GGUF output holds as F32 tensors: rotary factors.
+  public var ggufTensors: [(name: String, values: [Float])] = []
+
+  /// Whether the output's weights stay rotated, with the keys that say so.
+  public var keepsRotation = false
+  /// What need not be found out again.
+  var found = FoundScales()
+
+  /// What else the record of the conversion tells: calibration, adapter.
+  public var remarks = JSONObject()
+
+  public var inputBytes: Int { tensors.reduce(0) { $0 + $1.source.storedBytes } }
+  public var outputBytes: Int {
+    tensors.reduce(0) { $0 + $1.byteCount } + ggufTensors.reduce(0) { $0 + 4 * $1.values.count }
+  }
+  /// False when all trits come from the source.
+  package var usesQuantizer: Bool { tensors.contains { $0.step == .quantize || $0.step == .snap } }
+  /// What the audit must find equal: a single safetensors file holds weights alone, and a tokenizer can be left out.
+  var provedParts: Set<ModelPart> {
+    if request.isBareFile { return [.weights] }
+    let leavesTokenizer = request.target == .gguf && !request.gguf.hasTokenizer
+    return leavesTokenizer ? ModelPart.needed.subtracting([.tokenizer]) : ModelPart.needed
+  }
+  /// Tensors that are packed trits in the output; of an output that packs none, those that hold trits times scales.
+  public var ternaryCount: Int {
+    let packed = tensors.count { $0.becomesTernary && $0.encoding.isTernary }
+    return packed > 0 ? packed : tensors.count { $0.becomesTernary || $0.isTernaryCopy }
+  }
+  /// True when weights are made ternary, not only packed another way.
+  public var quantizes: Bool { tensors.contains { $0.step == .quantize || $0.step == .snap } }
+}
+
+extension ConversionPlan {
+  /// A plan in which each tensor keeps its name, its shape and its type: what changes is in its numbers.
+  package init(
+    keepingTensorsOf source: any TensorSource, _ request: ConversionRequest, _ survey: ModelSurvey,
+    quantizer: any Quantizer, quantizerReason: String, companions: [CompanionFile], warnings: [String]
+  ) {
+    self.init(
+      request: request, survey: survey, quantizer: quantizer, quantizerReason: quantizerReason,
+      convention: survey.newScaleConvention,
+      tensors: zip(source.manifest.tensors, survey.roles).map {
+        PlannedTensor(source: $0, role: $1, step: .copy, encoding: $0.encoding, byteCount: $0.location.byteCount)
+      },
+      warnings: warnings, companions: companions.map { ($0.name, $0.byteCount) }, configuration: nil)
+  }
+}

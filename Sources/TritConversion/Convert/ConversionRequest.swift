@@ -1,0 +1,122 @@
+// Tritsmith: what a user asks of a conversion.
+
+import TritCore
+import TritFormats
+import TritLayouts
+import TritQuantizers
+import TritSurvey
+import TritVerification
+
+/// What `--to dense` stores trit × scale in.
+public enum DenseWeightType: String, Sendable, Hashable, CaseIterable {
+  case bf16, f16, f32
+
+  /// The element type.
+  public var dtype: DType {
+    switch self {
+    case .bf16: .bf16
+    case .f16: .f16
+    case .f32: .f32
+    }
+  }
+}
+
+/// What a user asks of a conversion; everything left nil follows the model's family.
+public struct ConversionRequest: Sendable {
+  public var input: String
+  public var output: String
+  public var target: ConversionTarget
+  public var open: OpenOptions
+  public var quantizer: QuantizerID?
+  /// What new scales shall mean.
+  public var outputConvention: ScaleConvention?
+  /// The class name to go by instead of the configuration's.
+  public var architecture: String?
+  /// Tensors to leave dense.
+  public var keep: [Glob]
+  /// Tensors to make ternary beside those the architecture names.
+  public var quantize: [Glob]
+  /// Refuse weights that are not a BitNet model's.
+  public var requiresNative: Bool
+  public var maximumShardBytes: UInt64?
+  /// How TritPack stores codes.
+  public var tritpackLayout: LayoutID
+  public var compression: TritPackCompression
+  /// How GGUF is written.
+  public var gguf: GGUFOptions
+  /// Replace what stands at the output.
+  public var replaces: Bool
+  /// Name of the model in metadata, where the input's path is not its name.
+  package var modelName: String?
+  /// The text of quantizers that look at activations.
+  public var calibration: CalibrationRequest?
+  /// The function of onebitllms this does; set by `follow`.
+  public internal(set) var recipe: ConversionRecipe?
+  /// What happens to NaN and infinity in tensors that are copied or stored in another type.
+  public var nonFinite = NonFinitePolicy.refuse
+  /// What happens to scales a layout has no room for.
+  public var scaleLoss = ScaleLossPolicy.refuse
+  /// What trit × scale is stored in by `--to dense`; nil takes the type that holds it: F16 for groups with F16 scales,
+  /// bfloat16 else.
+  public var denseType: DenseWeightType?
+  /// Write rotated weights as those of the ordinary model.
+  public var unfolds = false
+  /// Let a quantizer for ordinary weights loose on the latents of a BitNet model.
+  public var forcesQuantizer = false
+
+  public init(input: String, output: String, target: ConversionTarget) {
+    self.input = input
+    self.output = output
+    self.target = target
+    open = OpenOptions()
+    keep = []
+    quantize = []
+    requiresNative = false
+    tritpackLayout = SplitRow.base3ID
+    compression = .none
+    gguf = GGUFOptions()
+    replaces = false
+  }
+
+  /// How the input is opened: rotated weights stay so, unless they are to be unfolded.
+  package var inputOptions: OpenOptions { unfolds ? open : open.keepingRotation }
+
+  /// Whether the output is one safetensors file, which has no place for a configuration or a tokenizer.
+  var isBareFile: Bool { target != .tritpack && target != .gguf && output.hasSuffix(".safetensors") }
+
+  /// Whether `check`'s rules have something to go by: not for tensors named by hand, of a model nobody knows.
+  func knowsRules(of survey: ModelSurvey) -> Bool {
+    quantize.isEmpty || (try? survey.description.get()) != nil
+  }
+
+  /// Whether a finding of `check` stops this conversion: every error, but what it mends, and what comes along key for key and
+  /// is only not understood here.
+  func refuses(_ finding: CheckFinding, from source: any TensorSource) -> Bool {
+    guard finding.severity == .error, !finding.isMendedByConversion else { return false }
+    // Projections that no loader takes as they are may become ternary here.
+    if finding.rule == .mixedForms { return quantize.isEmpty }
+    // What is left out stops nothing.
+    if target == .gguf, !gguf.hasTokenizer, finding.rule == .badTokenizer { return false }
+    let keepsKeys = (target == .gguf) == (source.manifest.format == GGUFFormat.id)
+    return !keepsKeys || !finding.isNotUnderstood
+  }
+
+  /// How what this request writes is opened again.
+  ///
+  /// - Parameter convention: what its scales mean, where its files do not say.
+  public func reopening(_ convention: ScaleConvention?) -> OpenOptions {
+    OpenOptions(
+      access: open.access, scaleConvention: convention, i2sOrder: target == .gguf ? gguf.i2sOrder : nil,
+      keepsRotation: !unfolds)
+  }
+}
+
+extension ConversionRequest {
+  /// Does what a function of onebitllms does; only input and output are left to choose.
+  public mutating func follow(_ recipe: ConversionRecipe) {
+    self.recipe = recipe
+    target = recipe.target
+    quantizer = AbsMean.bf16.id
+    outputConvention = recipe.convention
+  }
+}

@@ -1,0 +1,60 @@
+// Tritsmith: how a model is stored, as other programs tell files apart.
+
+import TritLayouts
+import TritSurvey
+
+/// What a file or folder looks like to a program that loads it: its container, and the layout of its projections.
+public enum OutputForm: Sendable, Hashable {
+  /// Packed trits in safetensors, in either scale convention.
+  case hfPacked
+  /// trit × scale as dense bfloat16.
+  case dense
+  /// Latents that are made the same trits again.
+  case trainable
+  case tritpack
+  /// Packed trits for MLX.
+  case mlx
+  /// GGUF, but for I2_S.
+  case gguf(GGUFWeightType)
+  /// GGUF with I2_S in one of its orders.
+  case i2s(I2SOrder)
+
+  /// Every form this package writes, in the order of `Docs/Runtimes.md`.
+  public static let all: [OutputForm] =
+    [.hfPacked, .dense, .trainable, .tritpack, .mlx]
+    + GGUFWeightType.allCases.flatMap { type in
+      type == .i2s ? I2SOrder.allCases.map(OutputForm.i2s) : [OutputForm.gguf(type)]
+    }
+
+  /// What a conversion writes.
+  public init(_ request: ConversionRequest) {
+    switch request.target {
+    case .hfPacked: self = .hfPacked
+    case .dense: self = .dense
+    case .trainable: self = .trainable
+    case .tritpack: self = .tritpack
+    case .mlx: self = .mlx
+    case .gguf: self = request.gguf.weights == .i2s ? .i2s(request.gguf.i2sOrder) : .gguf(request.gguf.weights)
+    }
+  }
+
+  public var isGGUF: Bool {
+    switch self {
+    case .gguf, .i2s: true
+    case .hfPacked, .dense, .trainable, .tritpack, .mlx: false
+    }
+  }
+
+  /// As options and documents name it.
+  public var name: String {
+    switch self {
+    case .hfPacked: ConversionTarget.hfPacked.rawValue
+    case .dense: ConversionTarget.dense.rawValue
+    case .trainable: ConversionTarget.trainable.rawValue
+    case .tritpack: ConversionTarget.tritpack.rawValue
+    case .mlx: ConversionTarget.mlx.rawValue
+    case .gguf(let type): type.rawValue
+    case .i2s(let order): "\(GGUFWeightType.i2s.rawValue) \(order.rawValue)"
+    }
+  }
+}

@@ -1,0 +1,85 @@
+// Tritsmith: how well a model predicts a file of text.
+
+import TritCore
+import TritFormats
+import TritModel
+import TritSurvey
+import TritTokenizer
+
+/// Which text to score, and how.
+public struct PerplexityRequest: Sendable {
+  public var path: String
+  public var text: TextInput
+  public var scoring = PerplexityProtocol.chunked(window: 256)
+  /// Scores only this many tokens from the beginning; nil means all.
+  public var tokenLimit: Int?
+  public var options = RunOptions(mode: .fast)
+
+  /// - Parameter text: a file of UTF-8 text.
+  public init(path: String, text: String) {
+    self.init(path: path, .file(text))
+  }
+
+  public init(path: String, _ text: TextInput = .sample) {
+    self.path = path
+    self.text = text
+  }
+}
+
+/// The perplexity of a text.
+public struct PerplexityResult: Sendable {
+  public var run: RunDescription
+  public var text: String
+  public var perplexity: Perplexity
+  public var seconds: Double
+}
+
+/// Scores a text.
+public struct PerplexityWorkflow: Sendable {
+  let request: PerplexityRequest
+  let progress: any ProgressObserver
+
+  public init(_ request: PerplexityRequest, progress: any ProgressObserver = SilentProgress()) {
+    self.request = request
+    self.progress = progress
+  }
+
+  /// - Throws: `ModelError` for an empty text, a window that does not fit or is longer than the context; `RunError`,
+  ///   `TokenizerError`, and what opening throws.
+  public func run() throws -> PerplexityResult {
+    let start = Platform.monotonicSeconds
+    let source = try ModelOpener.toRun(request.path, request.options.open)
+    // Before weights are loaded, which takes its time.
+    let tokenizer = try Tokenizer(of: source)
+    let runnable = try RunnableModel(source, request.options, engine: request.options.engine())
+    let name = request.text.name
+    var ids = try tokenizer.encode(fileAt: name, try request.text.bytes(), addSpecialTokens: false)
+    if let limit = request.tokenLimit { ids = Array(ids.prefix(max(0, limit))) }
+    guard !ids.isEmpty else { throw ModelError(.emptyPrompt, location: ErrorLocation(file: name)) }
+    let context = runnable.model.configuration.contextLength
+    guard window <= context else {
+      throw ModelError(
+        .contextOverflow(capacity: context, needed: window), location: ErrorLocation(file: runnable.path))
+    }
+    progress.began(ProgressPhase(name: "scoring", totalTokens: ids.count))
+    defer { progress.ended() }
+    var done = 0
+    let result = try RunnableModel.locating(runnable.path) {
+      try runnable.model.perplexity(
+        of: ids, bos: tokenizer.bosTokenID, request.scoring, mode: runnable.mode, engine: runnable.engine,
+        cancellation: request.options.cancellation
+      ) { scored in
+        progress.advanced(by: scored - done)
+        done = scored
+      }
+    }
+    return PerplexityResult(
+      run: runnable.description, text: name, perplexity: result, seconds: Platform.monotonicSeconds - start)
+  }
+
+  private var window: Int {
+    switch request.scoring {
+    case .chunked(let window), .sliding(let window, _): window
+    }
+  }
+}

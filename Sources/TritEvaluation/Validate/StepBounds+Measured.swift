@@ -1,0 +1,89 @@
+// Tritsmith: the matrices of steps, held against each other number by number.
+
+import Synchronization
+import TritCore
+import TritFormats
+import TritModel
+import TritSurvey
+import TritVerification
+
+extension StepBounds {
+  /// How far the matrices of steps are apart, where both sides multiply by the numbers they store.
+  ///
+  /// - Parameter options: how the two sides were opened.
+  /// - Throws: `CancellationFailure`, and what opening rotated models in one basis throws.
+  func measured(
+    _ names: [String], _ options: [OpenOptions], _ work: WorkOptions
+  ) throws -> [String: MatrixRounding] {
+    guard !names.isEmpty else { return [:] }
+    let sources = try inOneBasis(options)
+    let result = Mutex<[String: MatrixRounding]>([:])
+    try work.parallelism.forEachBand(names.count) { index in
+      guard let (part, layer) = place(names[index]), multiplyAsStored(part, layer),
+        let found = try measured(part, layer, sources, work.single)
+      else { return }
+      result.withLock { $0[names[index]] = found }
+    }
+    return result.withLock { $0 }
+  }
+
+  /// Both rotated alike, or both ordinary.
+  private func inOneBasis(_ options: [OpenOptions]) throws -> [any TensorSource] {
+    let isRotated = sources.contains { ($0 as? any ModelView)?.storedRotation != nil }
+    guard isRotated else { return sources }
+    return try ModelOpener.alike(zip(sources, options).map { ($0.manifest.path, $1) })
+  }
+
+  /// Latents are made ternary when they are loaded: their own numbers say nothing about the product.
+  private func multiplyAsStored(_ part: ModulePart, _ layer: Int?) -> Bool {
+    guard case .projection(let kind) = part, let layer else { return true }
+    return [reference, model].allSatisfy { side in
+      matrix(part, layer, side.source)?.encoding.isTernary == true
+        || side.model.multipliesAsStored(ofLayer: layer, kind)
+    }
+  }
+
+  private func measured(
+    _ part: ModulePart, _ layer: Int?, _ sources: [any TensorSource], _ work: WorkOptions
+  ) throws -> MatrixRounding? {
+    guard let left = matrix(part, layer, sources[0]), let right = matrix(part, layer, sources[1]),
+      left.shape == right.shape, left.shape.isMatrix, !left.shape.hasLongRows
+    else { return nil }
+    do {
+      guard let rule = try rule((sources[0], left), (sources[1], right), scalesAgree(part, layer, in: sources)),
+        let first = try WeightRows(sources[0], left, work), let second = try WeightRows(sources[1], right, work)
+      else { return nil }
+      var result = MatrixRounding([], [], columns: left.shape.columns, rule)
+      for band in left.shape.bands(elements: bandBytes / 8) {
+        try work.parallelism.cancellation.check()
+        result.append(
+          MatrixRounding(try first.values(band), try second.values(band), columns: left.shape.columns, rule))
+      }
+      return result
+    } catch let error as any DiagnosticError where error.category == .malformedInput || error.category == .misuse {
+      // What this reader cannot decode is bounded by its type, as before the numbers were looked at.
+      return nil
+    }
+  }
+
+  /// Nil where nothing tells rounding from another number.
+  private func rule(
+    _ left: (source: any TensorSource, tensor: TensorDescriptor),
+    _ right: (source: any TensorSource, tensor: TensorDescriptor), _ scalesAgree: Bool?
+  ) throws -> RoundingRule? {
+    let sides = [left, right]
+    let numbers = try sides.compactMap { side -> StoredNumbers? in
+      let stored = (side.source as? GGUFModelView)?.stored(side.tensor) ?? side.tensor
+      if side.tensor.encoding.isTernary { return StoredNumbers(try side.source.scale(of: side.tensor)) }
+      return stored.encoding.dtype.flatMap { $0.isFloatWeight ? StoredNumbers($0) : nil }
+    }
+    guard numbers.count == 2 else { return nil }
+    let blocks = sides.compactMap { ($0.source as? any ModelView)?.unfoldedBlock(of: $0.tensor) }
+    if let size = blocks.max() {
+      // Beside the stored types, the Float an unfolded number is rounded to.
+      return .blocks(size: size, share: numbers.reduce(0x1p-22) { $0 + StoredNumbers.share($1.type) })
+    }
+    if let scalesAgree { return scalesAgree ? .trits : .equal }
+    return RoundingRule(numbers[0], numbers[1])
+  }
+}

@@ -1,0 +1,319 @@
+// Tritsmith: does a model compute what another one computes?
+
+import TritCore
+import TritFormats
+import TritKernels
+import TritModel
+import TritSurvey
+import TritTokenizer
+import TritVerification
+
+/// Which model to hold against what.
+public struct ValidateRequest: Sendable {
+  /// The model to be validated: Q.
+  public var path: String
+  /// A model, or a file of reference logits: P.
+  public var reference: String
+  /// Nothing means the prompts of the reference file, or `TextInput.sampleOpening`.
+  public var inputs: [TokenInput] = []
+  /// What stands behind the last message of a conversation.
+  public var ending = ChatEnding.answer
+  public var gates = ValidationGates()
+  /// Files of hidden states beside a file of logits, `hidden_prompt<i>.safetensors` each.
+  public var hiddenStates: [String] = []
+  /// Relative error from which on a hidden state counts as another one; nil takes the default, which is 1e-4 for states
+  /// of files where nothing but sums is rounded.
+  public var hiddenBound: Double?
+  public var options = RunOptions()
+  /// How P is run, when it is a model and not run as Q is.
+  public var referenceOptions: RunOptions?
+  /// More evidence on what stored scales mean; a dense model that is validated against is always a witness.
+  public var proof = ScaleProof()
+
+  /// Above what exchanged roundings of activations do, below what a wrong weight does.
+  public static let defaultHiddenBound = 0.01
+
+  public init(path: String, against reference: String) {
+    self.path = path
+    self.reference = reference
+  }
+}
+
+/// Runs a model in lock-step with another one, or along a file of reference logits.
+public struct ValidateWorkflow: Sendable {
+  let request: ValidateRequest
+  let progress: any ProgressObserver
+  /// Tokens that go through one model before the other follows.
+  private static let chunk = 64
+
+  public init(_ request: ValidateRequest, progress: any ProgressObserver = SilentProgress()) {
+    self.request = request
+    self.progress = progress
+  }
+
+  /// - Throws: `RunError` when the two cannot be compared, `ModelError`, `TokenizerError`, and what opening throws.
+  public func run() throws -> ValidateResult {
+    let engine = try request.options.engine()
+    let work = try work()
+    let (options, referenceOptions) = (request.options, request.referenceOptions ?? request.options)
+    let other = try ModelOpener.open(request.reference, referenceOptions.open, hasCompanions: true)
+    let model = try self.model(options, engine)
+    var side = ValidatedSide(path: other.manifest.path)
+    let scale = try scaleFinding(of: model.source, beside: other, work)
+    var found: Findings
+    if ReferenceLogits.matches(other) {
+      guard referenceOptions.mode == options.mode, referenceOptions.projections == options.projections else {
+        throw RunError(.referenceIsNotRun, file: other.manifest.path)
+      }
+      let logits = try ReferenceLogits(other)
+      let states = try ReferenceStates(logits, files: request.hiddenStates, referenceOptions.open)
+      found = try compare(model, with: logits, states)
+    } else {
+      let reference = try self.reference(other, referenceOptions, engine)
+      side.run = reference.description
+      side.codeStream = try CodeStream.model(of: other, work)
+      found = try compare(model, with: reference)
+    }
+    let gates = try gates(found, model)
+    let fast = try ReferenceLogits.matches(other) ? fastNoise(found, model, gates.results) : nil
+    var result = ValidateResult(
+      reference: side,
+      model: ValidatedSide(
+        path: model.path, run: model.description, codeStream: try CodeStream.model(of: model.source, work),
+        scale: scale),
+      text: found.text, agreement: found.total.result, prompts: found.results.map(\.result),
+      hiddenStates: found.hidden, hiddenBound: hiddenBound(found), steps: found.steps,
+      unmatchedSteps: found.unmatched, roundedForSteps: found.roundedForSteps,
+      stepsInReference: found.stepsInReference, noise: gates.noise,
+      gates: gates.results, nonFinite: found.nonFinite)
+    (result.unreadTensors, result.logitType, result.explanation) = (found.unread, found.logitType, gates.explanation)
+    result.fastNoise = fast
+    return result
+  }
+
+  private func work() throws -> WorkOptions {
+    WorkOptions(
+      parallelism: Parallelism(threads: request.options.threads, cancellation: request.options.cancellation),
+      kernels: try request.options.kernels.kernels(), progress: progress)
+  }
+
+  /// Opens the model that is validated; a file of logits in its place is called so.
+  private func model(_ options: RunOptions, _ engine: InferenceEngine) throws -> RunnableModel {
+    do {
+      return try RunnableModel(request.path, options, engine: engine)
+    } catch let error as ModelError where error.kind == .noConfiguration {
+      guard let source = try? ModelOpener.open(request.path, options.open), ReferenceLogits.matches(source) else {
+        throw error
+      }
+      throw RunError(.logitsAsModel, file: request.path)
+    }
+  }
+
+  /// Opens the other model, which has no logits; what has no configuration either is none.
+  private func reference(
+    _ source: any TensorSource, _ options: RunOptions, _ engine: InferenceEngine
+  ) throws -> RunnableModel {
+    let path = source.manifest.path
+    if ReferenceStates.matches(source) { throw RunError(.statesAsReference, file: path) }
+    if let file = request.hiddenStates.first { throw RunError(.statesBesideModel, file: file) }
+    do {
+      return try RunnableModel(source, options, engine: engine)
+    } catch let error as ModelError where error.kind == .noConfiguration {
+      throw RunError(.neitherModelNorLogits, file: path)
+    }
+  }
+
+  /// What two sides were found to have in common.
+  struct Findings {
+    /// What both were run on, for people.
+    var text: String
+    /// Ids of every prompt.
+    var prompts: [[Int]]
+    var total = LogitComparison()
+    var results: [LogitComparison] = []
+    var hidden: [HiddenStateAgreement] = []
+    var steps: [StepAgreement] = []
+    var unmatched: [String] = []
+    var roundedForSteps: String?
+    var stepsInReference = false
+    var nonFinite: [String: NonFiniteState] = [:]
+    /// The roundings that separate the two sides and are no fault of either.
+    var differences = RoundingDifferences()
+    /// What separates them where no inputs are rounded; nil where some are.
+    var floats: FloatAgreement?
+    var unread: [String] = []
+    var logitType: String?
+  }
+
+  /// What the model's stored scales mean, with the evidence of the model it is validated against.
+  ///
+  /// - Throws: `FormatError` when evidence conflicts.
+  private func scaleFinding(
+    of source: any TensorSource, beside other: any TensorSource, _ work: WorkOptions
+  ) throws -> ScaleFinding {
+    let finding = source.manifest.scaleFinding
+    guard !finding.evidence.isEmpty else { return finding }
+    var evidence: [ScaleEvidence] = []
+    if request.proof.isAsked {
+      evidence += try request.proof.evidence(for: source.manifest.path, request.options.open, work: work)
+    }
+    // What is stored rotated are other trits than those of any ordinary weights.
+    let isRotated = (source as? any ModelView).map { $0.keepsRotation && $0.storedRotation != nil } ?? false
+    let isWitness =
+      !isRotated
+      && other.manifest.tensors.contains { tensor in
+        !tensor.encoding.isTernary && source.manifest.tensor(named: tensor.name)?.encoding.isTernary == true
+      }
+    if isWitness, request.proof.sibling == nil {
+      evidence.append(try ScaleProof.evidence(for: source, sibling: other, work))
+    }
+    return try finding.adding(evidence).checked(source.manifest.path)
+  }
+
+  private func began(_ prompts: [[Int]]) {
+    progress.began(ProgressPhase(name: "comparing predictions", totalTokens: prompts.reduce(0) { $0 + $1.count }))
+  }
+
+  // MARK: - Against a file
+
+  private func counted(_ prompts: [[Int]]) -> String { plural(prompts.count, "prompt") }
+
+  private func check(_ reference: ReferenceLogits, beside model: RunnableModel) throws {
+    let path = reference.source.manifest.path
+    guard request.inputs.isEmpty else { throw RunError(.promptsBesideReference, file: path) }
+    let vocabulary = model.model.configuration.vocabularySize
+    guard reference.vocabulary == vocabulary else {
+      throw RunError(.vocabularyMismatch(expected: vocabulary, found: reference.vocabulary), file: path)
+    }
+    for prompt in reference.prompts { try model.check(prompt.ids) }
+  }
+
+  private func compare(
+    _ model: RunnableModel, with reference: ReferenceLogits, _ states: ReferenceStates
+  ) throws -> Findings {
+    try check(reference, beside: model)
+    let ids = reference.prompts.map(\.ids)
+    began(ids)
+    defer { progress.ended() }
+    var found = Findings(text: "the \(counted(ids)) of the file", prompts: ids)
+    let hidden = StoredStateComparison()
+    var types = LogitTypes()
+    for prompt in reference.prompts {
+      var comparison = LogitComparison()
+      var next = 0
+      hidden.begin(prompt.index, states[prompt.index], tokens: prompt.ids.count)
+      // Without states to look at, packed projections of one input are multiplied in one go.
+      let observer = states[prompt.index].isEmpty ? nil : hidden
+      try model.session(for: prompt.ids.count).prefill(prompt.ids, logits: .all, observer: observer) { position, row in
+        try request.options.cancellation.check()
+        guard next < prompt.positions.count, position == prompt.positions[next] else {
+          return progress.advanced(by: 1)
+        }
+        let logits = row.withUnsafeBufferPointer { Array($0) }
+        let expected = try reference.row(next, of: prompt)
+        next += 1
+        types.add(expected)
+        comparison.add(expected, logits)
+        found.total.add(expected, logits)
+        progress.advanced(by: 1)
+      }
+      hidden.finish()
+      found.results.append(comparison)
+    }
+    (found.hidden, found.unread) = (hidden.result, reference.unread + hidden.unread)
+    if let file = request.hiddenStates.first, found.hidden.isEmpty { throw RunError(.noStateOfModel, file: file) }
+    found.logitType = types.rounded?.rawValue
+    found.floats = types.rounded == nil ? model.agreementWithFile : nil
+    if found.total.nonFinite > 0 { found.nonFinite[model.path] = try model.firstNonFinite(in: ids) }
+    return found
+  }
+
+  // MARK: - Against a model
+
+  private func compare(_ model: RunnableModel, with reference: RunnableModel) throws -> Findings {
+    let (p, q) = (reference.model.configuration, model.model.configuration)
+    guard p.vocabularySize == q.vocabularySize else {
+      throw RunError(
+        .vocabularyMismatch(expected: p.vocabularySize, found: q.vocabularySize), file: model.path)
+    }
+    guard p.layers == q.layers else {
+      throw RunError(.layerMismatch(expected: p.layers, found: q.layers), file: model.path)
+    }
+    let inputs = request.inputs.isEmpty ? [TokenInput.text(TextInput.sampleOpening)] : request.inputs
+    let prompts = try TokenInput.prompts(inputs, of: model.source, ending: request.ending)
+    for ids in prompts {
+      try model.check(ids)
+      try reference.check(ids)
+    }
+    began(prompts)
+    defer { progress.ended() }
+    var found = Findings(
+      text: request.inputs.isEmpty ? "the built-in text" : counted(prompts), prompts: prompts)
+    // Steps are compared with one arithmetic: where only one side rounds inputs to int8, the other does so too.
+    let roundedReference = reference.model.roundingInputs(as: model.model)
+    let roundedModel = model.model.roundingInputs(as: reference.model)
+    if roundedReference != nil { found.roundedForSteps = "reference" }
+    if roundedModel != nil { found.roundedForSteps = roundedReference == nil ? "model" : "reference and model" }
+    let pair = (roundedReference ?? reference.model, roundedModel ?? model.model)
+    // Where fast arithmetic rounds what one side alone multiplies by, it would take every step for another one.
+    found.stepsInReference = reference.groupsRoundedByMode != model.groupsRoundedByMode
+    let stepMode = found.stepsInReference ? ArithmeticMode.reference : nil
+    let bounds = StepBounds(reference, model, running: pair)
+    let hidden = HiddenStateComparison()
+    let steps = StepComparison { bounds.bias(of: $0) }
+    for ids in prompts {
+      var comparison = LogitComparison()
+      let left = try reference.session(for: ids.count)
+      let right = try model.session(for: ids.count)
+      let lockStep = LockStep(
+        reference: try reference.session(for: ids.count, running: pair.0, stepMode),
+        candidate: try model.session(for: ids.count, running: pair.1, stepMode))
+      for start in stride(from: 0, to: ids.count, by: ValidateWorkflow.chunk) {
+        try request.options.cancellation.check()
+        let piece = Array(ids[start..<min(ids.count, start + ValidateWorkflow.chunk)])
+        hidden.beginChunk()
+        var expected: [[Float]] = []
+        try left.prefill(piece, logits: .all, observer: hidden.reference) { _, row in
+          expected.append(row.withUnsafeBufferPointer { Array($0) })
+        }
+        try right.prefill(piece, logits: .all, observer: hidden) { position, row in
+          let logits = row.withUnsafeBufferPointer { Array($0) }
+          comparison.add(expected[position - start], logits)
+          found.total.add(expected[position - start], logits)
+        }
+        try lockStep.prefill(piece, observers: (steps.reference, steps.model)) { steps.add($0) }
+        steps.finishChunk()
+        progress.advanced(by: piece.count)
+      }
+      found.results.append(comparison)
+    }
+    found.hidden = hidden.result
+    found.unmatched = steps.unmatched
+    if found.total.nonFinite > 0 {
+      for side in [reference, model] { found.nonFinite[side.path] = try side.firstNonFinite(in: prompts) }
+    }
+    found.differences.roundedInputs =
+      [(reference, roundedReference), (model, roundedModel)].compactMap { side, rounded in rounded.map { (side, $0) } }
+    try judge(steps, bounds, &found)
+    return found
+  }
+
+  /// Gives every step its bound, and notes what the two sides' stored numbers do to the logits.
+  private func judge(_ steps: StepComparison, _ bounds: StepBounds, _ found: inout Findings) throws {
+    let roundings = steps.names.reduce(into: [String: StoredRounding]()) { $0[$1] = bounds.rounding($1) }
+    // What sums alone explain needs no reading of weights.
+    let suspects = steps.steps(above: UnitBounds.sums).filter { roundings[$0]?.isOfNumbers == true }
+    let measured = try bounds.measured(
+      suspects, [(request.referenceOptions ?? request.options).open, request.options.open], try work())
+    found.steps = steps.result { bounds.bounds($0, $1, roundings[$0], measured[$0]) }
+    found.differences.stored = roundings.values.max() ?? .none
+    for step in found.steps where roundings[step.name]?.isOfNumbers == true {
+      let share = measured[step.name].map(\.share) ?? step.relativeError
+      if share > 0, share.isFinite { found.differences.shares[step.name] = Float(share) }
+    }
+    let isFloat = bounds.reference.takesInputsAsTheyAre && bounds.model.takesInputsAsTheyAre
+    let isKnown =
+      found.differences.stored <= .bf16 && suspects.allSatisfy { measured[$0] != nil || bounds.place($0) == nil }
+    found.floats = isFloat && isKnown ? .exact(stored: nil) : nil
+  }
+}

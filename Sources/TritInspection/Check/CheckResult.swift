@@ -1,0 +1,82 @@
+// Tritsmith: what a health check found.
+
+import TritCore
+import TritReport
+import TritSurvey
+
+/// What a health check found.
+public struct CheckResult: Sendable {
+  public var path: String
+  /// Nil when the model cannot be opened.
+  public var format: String?
+  public var kind: ModelKind?
+  public var tensors: Int
+  /// Tensors whose values were read.
+  public var readTensors: Int
+  public var findings: [CheckFinding]
+  /// Whether warnings fail as well.
+  public var isStrict: Bool
+  /// What could not be looked at.
+  public var notes: [String]
+  /// What no rule decides and everyone should know.
+  public var cautions: [String] = []
+  /// What holding the weights against a sibling's gave; nil where none was named, or the model was not read.
+  public var sibling: SiblingComparison?
+
+  /// Findings of that severity.
+  public func count(_ severity: CheckSeverity) -> Int { findings.count { $0.severity == severity } }
+  public var passed: Bool { count(.error) == 0 && (!isStrict || findings.isEmpty) }
+
+  /// The report of `tritsmith check`, schema `tritsmith.check` 1.
+  public var report: ReportDocument {
+    var report = ReportDocument(
+      title: "Check", schema: ReportSchema("tritsmith.check", version: 1),
+      verdict: ReportVerdict(!passed ? .fail : findings.isEmpty ? .pass : .warning, headline),
+      primaryTable: "findings")
+    report.append(ReportFacts(key: "check", facts))
+    var table = ReportTable(
+      key: "findings", title: "Findings",
+      columns: [
+        ReportColumn("severity", "Severity", kind: .severity), ReportColumn("rule", "Rule"),
+        ReportColumn("subject", "Where"), ReportColumn("detail", "What"),
+      ])
+    table.columns[3].isProse = true
+    for finding in findings {
+      table.append([
+        .text(finding.severity.rawValue), .text(finding.rule.rawValue), .text(finding.subject), .text(finding.detail),
+      ])
+    }
+    report.append(table)
+    for caution in cautions { report.note(.warning, caution) }
+    for note in notes { report.note(.info, note) }
+    // What the findings say of tensors, the notes of opening them say again.
+    let told = findings.contains { $0.rule == .damaged } ? notes.filter { $0.contains("damaged") } : []
+    report.brief = ReportBrief(
+      Set(["path", "kind", "errors", "warnings", "tensors_read", "rules"] + SiblingComparison.keys),
+      rows: ["findings": Array(findings.indices)], told: Set(told))
+    return report
+  }
+
+  /// What it comes down to: what was compared with a sibling is part of it.
+  private var headline: String {
+    let numbers = plural(count(.error), "error") + ", " + plural(count(.warning), "warning")
+    guard passed else { return numbers }
+    // What no rule decides is no warning, and no PASS passes over it.
+    let open = cautions.isEmpty ? "" : "; \(plural(cautions.count, "point")) left open, below"
+    let text = (findings.isEmpty ? "nothing is wrong" : "passed with \(numbers)") + open
+    guard let sibling, sibling.isSame else { return text }
+    return text + "; all \(sibling.tensors) tensors hold the weights of \(printable(sibling.path))"
+      + (sibling.rounded > 0 ? ", \(sibling.rounded) of them rounded by their types" : "")
+  }
+
+  private var facts: [ReportFact] {
+    let facts = [
+      ReportFact("Path", .text(path)), ReportFact("Format", .optional(format)),
+      ReportFact("Kind", .optional(kind?.rawValue)), ReportFact("Passed", .bool(passed)),
+      ReportFact("Strict", .bool(isStrict)), ReportFact("Errors", .integer(count(.error))),
+      ReportFact("Warnings", .integer(count(.warning))), ReportFact("Tensors", .integer(tensors)),
+      ReportFact("Tensors read", .integer(readTensors)), ReportFact("Rules", .integer(CheckRule.allCases.count)),
+    ]
+    return facts + (sibling?.facts ?? [])
+  }
+}

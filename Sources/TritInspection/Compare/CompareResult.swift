@@ -1,0 +1,137 @@
+// Tritsmith: what a comparison of two models found.
+
+import TritCore
+import TritSurvey
+import TritVerification
+
+/// How strictly two models are compared.
+public struct CompareRequest: Sendable {
+  /// Rounding by a storage type counts as a difference.
+  public var isExact: Bool
+  /// Differences listed for each tensor.
+  public var limit: Int
+  /// Parts the verdict is limited to.
+  public var parts: Set<ModelPart>
+
+  public init(isExact: Bool = false, limit: Int = 3, parts: Set<ModelPart> = ModelPart.needed) {
+    self.isExact = isExact
+    self.limit = limit
+    self.parts = parts
+  }
+}
+
+/// What was found for one tensor of both models.
+public struct ComparedTensor: Sendable {
+  /// How two tensors of one name stand to each other.
+  public enum Outcome: String, Sendable, Hashable {
+    /// The same numbers.
+    case equal
+    /// The same but for what storing them in another type did.
+    case rounded
+    case different
+  }
+
+  /// One place where the two differ.
+  public struct Difference: Sendable, Hashable {
+    public var row: Int
+    public var column: Int
+    public var first: String
+    public var second: String
+  }
+
+  public var name: String
+  public var shape: TensorShape
+  public var firstEncoding: String
+  public var secondEncoding: String
+  public var outcome: Outcome
+  /// For people.
+  public var detail: String
+  /// Codes, or dense values, that are not the same.
+  public var count = 0
+  public var differences: [Difference] = []
+  public var isTernary = false
+
+  /// What few tensors have beside.
+  private struct Findings: RareFindings {
+    var firstScale: TernaryScale?
+    var secondScale: TernaryScale?
+    var scaleRounding: ScaleRounding?
+    var rounding: RoundingReport?
+    var scaleLossPercent: Double?
+  }
+
+  @HeldApart private var findings: Findings
+
+  init(
+    name: String, shape: TensorShape, firstEncoding: String, secondEncoding: String, outcome: Outcome, detail: String
+  ) {
+    self.name = name
+    self.shape = shape
+    self.firstEncoding = firstEncoding
+    self.secondEncoding = secondEncoding
+    self.outcome = outcome
+    self.detail = detail
+  }
+
+  public var firstScale: TernaryScale? {
+    get { findings.firstScale }
+    set { findings.firstScale = newValue }
+  }
+  public var secondScale: TernaryScale? {
+    get { findings.secondScale }
+    set { findings.secondScale = newValue }
+  }
+  /// What storing the scale, or the values, in another type did; nil when it did nothing.
+  public var scaleRounding: ScaleRounding? {
+    get { findings.scaleRounding }
+    set { findings.scaleRounding = newValue }
+  }
+  public var rounding: RoundingReport? {
+    get { findings.rounding }
+    set { findings.rounding = newValue }
+  }
+  /// Where the codes are equal and one side has a scale for several of the other's: the mean error in percent.
+  public var scaleLossPercent: Double? {
+    get { findings.scaleLossPercent }
+    set { findings.scaleLossPercent = newValue }
+  }
+}
+
+/// What was found for two models.
+public struct CompareResult: Sendable {
+  public var first: String
+  public var second: String
+  /// Tensors that only one has, or that have another shape.
+  public var structure: [String]
+  /// In the first model's order.
+  public var tensors: [ComparedTensor]
+  public var isExact: Bool
+  /// Hashes of trits and scales, the same for the same model in any format; nil without ternary tensors.
+  public var firstHash: Digest?
+  public var secondHash: Digest?
+  /// What may be behind the differences, for people.
+  public var hints: [String] = []
+
+  /// Tensors that only one has and no forward pass reads, by their names.
+  public var setAside: [String] = []
+  public var parts = PartFindings([], needed: [.weights])
+
+  var weightsAreSame: Bool {
+    structure.isEmpty && tensors.allSatisfy { $0.outcome == .equal || $0.outcome == .rounded && !isExact }
+  }
+
+  public var isSame: Bool { (weightsAreSame || !parts.needed.contains(.weights)) && parts.holds }
+
+  /// The weights as a part beside the others.
+  var weightsFinding: PartFinding {
+    if tensors.isEmpty, structure.isEmpty { return PartFinding(.weights, .none, "neither has tensors") }
+    guard !weightsAreSame else {
+      return PartFinding(
+        weights: "\(tensors.count) tensors",
+        tensors.reduce(into: WeightRounding()) { $0.add($1.scaleRounding, $1.rounding) })
+    }
+    let wrong = tensors.first { $0.outcome == .different || isExact && $0.outcome == .rounded }
+    return PartFinding(
+      .weights, .differs, structure.first ?? wrong.map { "tensor '\(printable($0.name))': \($0.detail)" } ?? "")
+  }
+}

@@ -1,0 +1,330 @@
+// Tritsmith: comparing two models in any formats.
+
+import Synchronization
+import TritCore
+import TritFormats
+import TritLayouts
+import TritModel
+import TritQuantizers
+import TritSurvey
+import TritVerification
+
+/// Compares two models as they are: structure, codes, scales, dense tensors. Nothing is quantized.
+///
+/// Names and row order of GGUF are put into Hugging Face's first. Packed codes are decoded by `IndependentDecoder`.
+public struct CompareWorkflow: Sendable {
+  let first: any TensorSource
+  let second: any TensorSource
+  let request: CompareRequest
+  let work: WorkOptions
+
+  public init(
+    first: any TensorSource, second: any TensorSource, request: CompareRequest = CompareRequest(),
+    work: WorkOptions = WorkOptions()
+  ) {
+    self.first = first
+    self.second = second
+    self.request = request
+    self.work = work
+  }
+
+  /// - Throws: `TensorIOError`, `FormatError` or `WorkflowError`; models that differ are a result.
+  public func run() throws -> CompareResult {
+    let (compared, orders) = try weights()
+    var result = compared
+    result.hints += orders
+    // Codes read in a wrong order need no other explanation.
+    if orders.isEmpty,
+      let rotation = try RotationProbe(first: first, second: second, work: work.silentSingle)
+        .finding(unexplained(result.tensors))
+    {
+      result.hints.append(rotation.text)
+    }
+    result.parts = PartFindings(
+      [result.weightsFinding] + (try PartsComparison(first: first, second: second).run()),
+      needed: request.parts)
+    return result
+  }
+
+  /// The tensors alone, without what may be behind differences but a wrong order of bytes, which is told apart.
+  ///
+  /// - Throws: as `run()`.
+  func weights() throws -> (result: CompareResult, orders: [String]) {
+    var structure: [String] = []
+    let aside = try [first, second].map(TensorInventory.setAside)
+    var setAside: [String] = []
+    // Places, not copies: a table of descriptors takes many times the memory of the file's own.
+    var pairs: [(first: Int, second: Int)] = []
+    let others = second.manifest.tensors
+    pairs.reserveCapacity(first.manifest.tensors.count)
+    var rest = Dictionary(
+      others.indices.lazy.map { (ExactString(others[$0].name), $0) }, uniquingKeysWith: { first, _ in first })
+    for (index, tensor) in first.manifest.tensors.enumerated() {
+      guard let place = rest.removeValue(forKey: ExactString(tensor.name)) else {
+        if aside[0].contains(ExactString(tensor.name)) {
+          setAside.append(tensor.name)
+        } else {
+          structure.append("'\(printable(tensor.name))' is only in the first")
+        }
+        continue
+      }
+      let other = others[place]
+      guard other.shape == tensor.shape else {
+        structure.append("'\(printable(tensor.name))' is \(tensor.shape) in the first, \(other.shape) in the second")
+        continue
+      }
+      pairs.append((index, place))
+    }
+    for tensor in others where rest[ExactString(tensor.name)] != nil {
+      guard !aside[1].contains(ExactString(tensor.name)) else {
+        setAside.append(tensor.name)
+        continue
+      }
+      structure.append("'\(printable(tensor.name))' is only in the second")
+    }
+    let (tensors, streams) = try compare(pairs)
+    let hashed = streams.keys.sorted().compactMap { index in streams[index].map { (tensors[index].name, $0) } }
+    // A hash stands for a whole model: matrices that only one has, or in another shape, were not looked at.
+    let compared = pairs.map { ($0.first, $0.second) }
+    let isWhole = [(first, Set(compared.map(\.0))), (second, Set(compared.map(\.1)))].map { source, looked in
+      source.manifest.tensors.enumerated().allSatisfy { looked.contains($0.offset) || !$0.element.shape.isMatrix }
+    }
+    let orders = try byteOrders(tensors.filter { $0.isTernary && $0.count > 0 }.map(\.name))
+    let result = CompareResult(
+      first: first.manifest.path, second: second.manifest.path, structure: structure, tensors: tensors,
+      isExact: request.isExact, firstHash: isWhole[0] ? CompareWorkflow.hash(hashed.map { ($0.0, $0.1.first) }) : nil,
+      secondHash: isWhole[1] ? CompareWorkflow.hash(hashed.map { ($0.0, $0.1.second) }) : nil,
+      hints: ModelOpener.rotationNotes([first, second]), setAside: setAside)
+    return (result, orders)
+  }
+
+  private static func hash(_ streams: [(String, CodeStream)]) -> Digest? {
+    streams.isEmpty ? nil : CodeStream.model(streams.map { (name: $0.0, stream: $0.1) })
+  }
+
+  private struct PairResult: Sendable {
+    var tensor: ComparedTensor
+    var streams: Streams?
+  }
+
+  private struct Streams: Sendable {
+    var first: CodeStream
+    var second: CodeStream
+  }
+
+  /// What was found, in the order of `pairs`, and the code streams of those that have them.
+  private func compare(_ pairs: [(first: Int, second: Int)]) throws -> ([ComparedTensor], [Int: Streams]) {
+    let (lefts, rights) = (first.manifest.tensors, second.manifest.tensors)
+    // Filled in place: results of many tensors are large, and are moved to the caller rather than copied.
+    let results = Mutex<[ComparedTensor]>(pairs.map { blank(lefts[$0.first], rights[$0.second]) })
+    let streams = Mutex<[Int: Streams]>([:])
+    func byteCount(_ pair: (first: Int, second: Int)) -> Int { lefts[pair.first].location.byteCount }
+    let order = pairs.indices.sorted { byteCount(pairs[$0]) > byteCount(pairs[$1]) }
+    let total = pairs.reduce(UInt64(0)) { $0 + UInt64(byteCount($1)) }
+    work.progress.began(ProgressPhase(name: "comparing", totalBytes: total))
+    defer { work.progress.ended() }
+    let single = work.silentSingle
+    try work.parallelism.forEachBand(order.count) { index in
+      let pair = pairs[order[index]]
+      let (left, right) = (lefts[pair.first], rights[pair.second])
+      let result = try compare(left, right, single)
+      results.withLock { $0[order[index]] = result.tensor }
+      if let found = result.streams { streams.withLock { $0[order[index]] = found } }
+      work.progress.advanced(by: left.location.byteCount)
+    }
+    let compared = results.withLock { all in
+      let taken = all
+      all = []
+      return taken
+    }
+    return (compared, streams.withLock { $0 })
+  }
+
+  // MARK: - One tensor
+
+  private func compare(
+    _ left: TensorDescriptor, _ right: TensorDescriptor, _ work: WorkOptions
+  ) throws -> PairResult {
+    do {
+      return try decoded(left, right, work)
+    } catch let error as any DiagnosticError where error.category == .malformedInput || error.category == .misuse {
+      // What cannot be read as trits or numbers is the same all the same when every byte is.
+      guard let result = try bytes(left, right, work, error.summary) else { throw error }
+      return PairResult(tensor: result)
+    }
+  }
+
+  private func decoded(
+    _ left: TensorDescriptor, _ right: TensorDescriptor, _ work: WorkOptions
+  ) throws -> PairResult {
+    var result = blank(left, right)
+    if let unfolded = try UnfoldedComparison(first, left, second, right, work) {
+      return PairResult(tensor: try compare(unfolded, result))
+    }
+    guard left.encoding.isTernary || right.encoding.isTernary else {
+      return PairResult(tensor: try dense(left, right, result, work))
+    }
+    result.isTernary = true
+    guard let a = try TernaryReader(first, left, work), let b = try TernaryReader(second, right, work) else {
+      result.outcome = .different
+      if let unread = [left, right].first(where: { $0.unreadReason != nil }), let reason = unread.unreadReason {
+        result.detail = "one is stored as \(unread.encoding.name), which is not read: \(reason)"
+        return PairResult(tensor: result)
+      }
+      result.detail =
+        "one holds trits, the other numbers that are not ternary (latent weights?): 'tritsmith verify' redoes the "
+        + "quantization"
+      return PairResult(tensor: result)
+    }
+    result.firstScale = a.scale
+    result.secondScale = b.scale
+    var live = LiveUnits(ScaleGrid(a.scale.granularity, b.scale.granularity, left.shape))
+    let streams = try codes(a, b, left.shape, &live, &result, work)
+    guard result.count == 0 else {
+      result.outcome = .different
+      result.detail = "\(grouped(result.count)) codes differ"
+      return PairResult(tensor: result, streams: streams)
+    }
+    let agreement = ScaleAgreement(a.scale, b.scale, live, origin: .either)
+    if let difference = agreement.difference {
+      result.outcome = .different
+      result.detail = "codes equal, scales differ: " + difference
+      let (shape, flag) = (left.shape, work.parallelism.cancellation)
+      let loss =
+        try ScaleLoss.between(a.scale, b.scale, live, shape, flag) { try a.trits($0) }
+        ?? ScaleLoss.between(b.scale, a.scale, live, shape, flag) { try a.trits($0) }
+      result.scaleLossPercent = loss?.percent
+    } else {
+      result.outcome = agreement.rounding == nil ? .equal : .rounded
+      result.scaleRounding = agreement.rounding
+      result.detail = "codes equal, " + (agreement.rounding?.phrase ?? "scales equal")
+    }
+    return PairResult(tensor: result, streams: streams)
+  }
+
+  /// The verdict on a tensor that is rotated in one model.
+  private func compare(_ unfolded: UnfoldedComparison, _ blank: ComparedTensor) throws -> ComparedTensor {
+    var result = blank
+    switch try unfolded.run() {
+    case .same(let report, let detail):
+      result.outcome = report.changed == 0 ? .equal : .rounded
+      result.rounding = report.changed == 0 ? nil : report
+      result.detail = detail
+    case .other(let blocks, let detail):
+      result.outcome = .different
+      result.count = blocks
+      result.detail = detail
+    }
+    return result
+  }
+
+  /// The verdict on two tensors that are stored alike and have equal bytes, scales included; nil for others.
+  private func bytes(
+    _ left: TensorDescriptor, _ right: TensorDescriptor, _ work: WorkOptions, _ reason: String
+  ) throws -> ComparedTensor? {
+    var result = blank(left, right)
+    guard left.encoding == right.encoding, result.firstEncoding == result.secondEncoding,
+      try StoredBytes.areEqual(left, in: first, right, in: second, cancellation: work.parallelism.cancellation),
+      try StoredBytes.ofScale(left, first) == StoredBytes.ofScale(right, second)
+    else { return nil }
+    result.isTernary = left.encoding.isTernary
+    result.detail = "same bytes, not decoded: \(reason)"
+    return result
+  }
+
+  private func blank(_ left: TensorDescriptor, _ right: TensorDescriptor) -> ComparedTensor {
+    ComparedTensor(
+      name: left.name, shape: left.shape, firstEncoding: CompareWorkflow.encoding(left, first),
+      secondEncoding: CompareWorkflow.encoding(right, second), outcome: .equal, detail: "")
+  }
+
+  private static func encoding(_ tensor: TensorDescriptor, _ source: any TensorSource) -> String {
+    (source as? GGUFModelView)?.typeName(of: tensor) ?? ModelSurvey.binaryType(of: tensor, source)
+      ?? tensor.encoding.name
+  }
+
+  private func codes(
+    _ a: TernaryReader, _ b: TernaryReader, _ shape: TensorShape, _ live: inout LiveUnits,
+    _ result: inout ComparedTensor, _ work: WorkOptions
+  ) throws -> Streams {
+    let (leftHash, rightHash) = (SHA256(), SHA256())
+    for band in shape.bands(elements: 1 << 18) {
+      try work.parallelism.cancellation.check()
+      let left = try a.trits(band)
+      let right = try b.trits(band)
+      leftHash.update(left.span.bytes)
+      rightHash.update(right.span.bytes)
+      live.add(left, band)
+      guard left != right else { continue }
+      for index in left.indices where left[index] != right[index] {
+        result.count += 1
+        guard result.differences.count < request.limit else { continue }
+        let (row, column) = (band.elements.lowerBound + index).quotientAndRemainder(dividingBy: shape.columns)
+        result.differences.append(
+          ComparedTensor.Difference(
+            row: row, column: column, first: CompareWorkflow.text(left[index]),
+            second: CompareWorkflow.text(right[index])))
+      }
+    }
+    return Streams(
+      first: CodeStream(trits: leftHash.finalize(), rows: shape.rows, columns: shape.columns, scale: a.scale),
+      second: CodeStream(trits: rightHash.finalize(), rows: shape.rows, columns: shape.columns, scale: b.scale))
+  }
+
+  private static func text(_ trit: Int8) -> String { trit == IndependentDecoder.invalid ? "invalid" : "\(trit)" }
+
+  private func dense(
+    _ left: TensorDescriptor, _ right: TensorDescriptor, _ blank: ComparedTensor, _ work: WorkOptions
+  ) throws -> ComparedTensor {
+    var result = blank
+    let comparison = DenseComparison(source: first, converted: second, work: work, origin: .either)
+    switch try comparison.compare(left, right, limit: request.limit, countsAll: true) {
+    case .same(let report):
+      result.outcome = report.changed == 0 ? .equal : .rounded
+      result.rounding = report.changed == 0 ? nil : report
+      result.detail = report.changed == 0 ? "every value equal" : report.phrase("by the type")
+    case .other(let count, let places):
+      result.outcome = .different
+      result.count = count
+      let columns = max(1, left.shape.columns)
+      result.differences = places.map {
+        ComparedTensor.Difference(
+          row: $0.index / columns, column: $0.index % columns, first: DenseComparison.Place.text($0.left),
+          second: DenseComparison.Place.text($0.right))
+      }
+      result.detail = "\(grouped(count)) values differ"
+    case .sameBytes(let type): result.detail = "same bytes, stored as \(type), which is not decoded"
+    case .lost(let detail), .unreadable(let detail):
+      result.outcome = .different
+      result.detail = detail
+    }
+    return result
+  }
+
+  /// Matrices that differ and that not both say to be rotated: a file may have lost the keys that its twin has.
+  private func unexplained(_ tensors: [ComparedTensor]) -> [String] {
+    func isUnfolded(_ name: String, _ source: any TensorSource) -> Bool {
+      guard let view = source as? any ModelView, let tensor = view.manifest.tensor(named: name) else {
+        return false
+      }
+      return view.unfoldedBlock(of: tensor) != nil
+    }
+    return tensors.filter {
+      $0.outcome == .different && $0.shape.isMatrix && !(isUnfolded($0.name, first) && isUnfolded($0.name, second))
+    }.map(\.name)
+  }
+
+  // MARK: - Byte orders of I2_S
+
+  /// Asks of I2_S tensors that differ whether another byte order explains it.
+  private func byteOrders(_ differing: [String]) throws -> [String] {
+    let single = work.silentSingle
+    return try [(first, second), (second, first)].compactMap { source, counterpart in
+      let probe = I2SOrderProbe(source: source) { tensor, band in
+        try counterpart.manifest.tensor(named: tensor.name)
+          .flatMap { try TernaryReader(counterpart, $0, single)?.trits(band) }
+      }
+      return try probe.finding(differing.compactMap { source.manifest.tensor(named: $0) })
+    }
+  }
+}

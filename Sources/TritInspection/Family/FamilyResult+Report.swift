@@ -1,0 +1,101 @@
+// Tritsmith: a family check as a report.
+
+import TritCore
+import TritReport
+import TritSurvey
+import TritVerification
+
+extension FamilyResult {
+  /// The report of `tritsmith family`, schema `tritsmith.family` 2.
+  public var report: ReportDocument {
+    var report = ReportDocument(
+      title: "Family", schema: ReportSchema("tritsmith.family", version: 2), primaryTable: "proofs")
+    report.append(
+      ReportFacts(
+        key: "family",
+        [
+          ReportFact("Passed", .bool(passed)), ReportFact("Models", .integer(members.count)),
+          ReportFact("Families", .integer(families), note: "models that belong together are one"),
+        ]))
+    report.append(memberTable)
+    report.append(proofTable)
+    for note in notes { report.note(.info, note) }
+    for proof in proofs where !proof.holds {
+      // A detail about a tensor that one side lacks begins with its name.
+      let isNamed = proof.detail.hasPrefix("tensor '") || proof.detail.hasPrefix("'")
+      let tensor = isNamed ? "" : proof.firstTensor.map { "tensor '\(printable($0))': " } ?? ""
+      // Of what was not compared the detail says so.
+      let outcome = proof.isCompared ? " does not hold" : ""
+      report.note(.error, "\(proof.equation)\(outcome): \(tensor)\(proof.detail)")
+    }
+    report.conclude(passed, passed ? "\(all) forms of one model: " + common : failure)
+    // Errors say which proofs do not hold, and why.
+    report.brief = ReportBrief(["families", "models"])
+    return report
+  }
+
+  private var all: String { members.count == 2 ? "both are" : "all \(members.count) are" }
+
+  private var failure: String {
+    let open = proofs.count { !$0.isCompared }
+    guard open == 0 else {
+      let wrong = proofs.count { $0.isCompared && !$0.holds }
+      let others = wrong == 0 ? "" : "; \(wrong) \(wrong == 1 ? "does" : "do") not hold"
+      return "\(open) of \(proofs.count) pairs could not be compared: a model cannot be read\(others)"
+    }
+    guard families == 1 else { return "the \(members.count) models are \(families) different ones" }
+    let wrong = proofs.count { !$0.holds }
+    return "\(wrong) of \(proofs.count) pairs \(wrong == 1 ? "does" : "do") not hold: other pairs alone join the "
+      + "\(members.count) models"
+  }
+
+  /// What every pair has equal.
+  private var common: String {
+    let verdicts = Set(proofs.map(\.parts.verdict))
+    return verdicts.count == 1 ? proofs[0].parts.verdict : "weights, description and tokenizer hold in every pair"
+  }
+
+  private var memberTable: ReportTable {
+    var table = ReportTable(
+      key: "models", title: "Models",
+      columns: [
+        ReportColumn("family", "Family", kind: .integer), ReportColumn("path", "Path"),
+        ReportColumn("format", "Format"), ReportColumn("kind", "Kind"),
+        ReportColumn("code_stream", "Code stream", .codeStream, kind: .hash),
+      ])
+    for member in members {
+      table.append([
+        .integer(member.family), .text(member.path), .text(member.format), .text(member.kind.rawValue),
+        .optional(member.codeStream?.description),
+      ])
+    }
+    return table
+  }
+
+  private var proofTable: ReportTable {
+    var table = ReportTable(
+      key: "proofs", title: "Proofs",
+      columns: [
+        ReportColumn("equation", "Equation"), ReportColumn("holds", "Holds", kind: .bool),
+        ReportColumn("tensors", "Tensors", kind: .integer), ReportColumn("trits", "Trits", kind: .integer),
+        ReportColumn("trits_that_differ", "Differ", kind: .integer),
+        ReportColumn("scales_agree", "Scales agree", kind: .bool), ReportColumn("description", "Description"),
+        ReportColumn("tokenizer", "Tokenizer"), ReportColumn("companions", "Companions"),
+        ReportColumn("first_tensor", "First that does not"),
+        ReportColumn("detail", "Detail"),
+      ])
+    // The equation tells pairs apart; beside it there is room for the reason alone.
+    table.columns[10].isProse = true
+    for index in 2..<10 { table.columns[index].isAside = true }
+    for proof in proofs {
+      table.append([
+        .text(proof.equation), .bool(proof.holds), .integer(proof.tensors), .integer(proof.trits),
+        .integer(proof.mismatches), proof.scalesAgree.map { .bool($0) } ?? .missing,
+        .optional(proof.parts[.description]?.outcome.rawValue), .optional(proof.parts[.tokenizer]?.outcome.rawValue),
+        .optional(proof.parts[.companions]?.outcome.rawValue), .optional(proof.firstTensor),
+        .text(proof.detail),
+      ])
+    }
+    return table
+  }
+}

@@ -1,0 +1,283 @@
+// Tritsmith: an inspection in a few lines: sizes, tokenizer, bits, programs, and the next command.
+
+import TritConversion
+import TritCore
+import TritFormats
+import TritKernels
+import TritLayouts
+import TritModel
+import TritReport
+import TritSurvey
+
+/// What the files state about a model for people: its name and its licence.
+public struct StatedIdentity: Sendable, Hashable {
+  public var name: String?
+  public var licence: String?
+  private static let readme = "README.md"
+  /// A longer page is no model card.
+  private static let mostBytes = 1 << 20
+
+  /// GGUF has keys; beside safetensors the page of the model begins with them.
+  init(of source: any TensorSource) {
+    let manifest = source.manifest
+    name = manifest.entry("general.name")?.string
+    licence = manifest.entry("general.license")?.string
+    // A look over a network stays small.
+    guard licence == nil, !RemoteFolders.contains(manifest.path),
+      manifest.companions.contains(where: { $0.name == Self.readme && $0.byteCount <= Self.mostBytes }),
+      let bytes = try? source.companion(named: Self.readme)
+    else { return }
+    let lines = String(decoding: bytes, as: UTF8.self).split(whereSeparator: \.isNewline)
+    guard lines.first == "---" else { return }
+    let head = lines.dropFirst().prefix { $0 != "---" }
+    licence = head.first { $0.hasPrefix("license:") }.map { line in
+      String(line.dropFirst("license:".count).filter { $0 != "\"" && $0 != "'" }.drop { $0 == " " })
+    }
+  }
+}
+
+extension InspectResult {
+  /// What a reader asks first, each in a line.
+  var overview: ReportFacts {
+    var facts = ReportFacts(key: "overview")
+    if let name = identity.name { facts.append(ReportFact("Name", .text(name))) }
+    if let licence = identity.licence { facts.append(ReportFact("Licence", .text(licence))) }
+    if let shape { facts.append(ReportFact("Shape", .text(shape))) }
+    if let tokenizer { facts.append(ReportFact("Tokenizer", .text(tokenizer))) }
+    if !manifest.tensors.isEmpty { facts.append(ReportFact("Bits", .text(bitsByRole), key: "bits_by_role")) }
+    if let assumed = survey.structure?.assumed, !assumed.isEmpty {
+      facts.append(ReportFact("Assumed", .text(assumed.joined(separator: ", ")), note: "the files do not say it"))
+    }
+    if let loading { facts.append(loading) }
+    facts.append(ReportFact("Next", .text(next), key: "next"))
+    return facts
+  }
+
+  /// Keys of facts that are shown by default.
+  var overviewKeys: Set<String> {
+    var keys: Set = ["format", "class", "block_size"]
+    keys.formUnion(overview.facts.map(\.key))
+    if !isObvious { keys.insert("kind_evidence_1") }
+    if chatTemplate != nil { keys.insert("chat_template") }
+    if !manifest.scaleFinding.evidence.isEmpty { keys.insert("convention") }
+    return keys
+  }
+
+  /// Whether the headline alone says what kind of model this is.
+  private var isObvious: Bool {
+    if vocabularyAlone != nil { return true }
+    let projections = zip(manifest.tensors, survey.roles).filter { $1.isProjection && $0.shape.isMatrix }
+    return survey.kind == .packed && projections.allSatisfy { $0.0.encoding.isTernary }
+  }
+
+  /// Tokens of a file that holds a vocabulary and no tensor; nil for all others.
+  var vocabularyAlone: Int? {
+    manifest.tensors.isEmpty ? manifest.entry("tokenizer.ggml.tokens")?.array?.count : nil
+  }
+
+  private var shape: String? {
+    guard let model = (try? survey.description.get()) ?? survey.structure else { return nil }
+    let shared = model.attention.keyValueHeads
+    let heads =
+      "\(plural(model.attention.heads, "head"))"
+      + (shared == model.attention.heads ? "" : ", \(plural(shared, "key head"))")
+    return "\(plural(model.layers, "layer")) × \(grouped(model.hiddenSize)) wide, feed-forward "
+      + "\(grouped(model.intermediateSize)), "
+      + "\(heads), context \(grouped(model.contextLength)), vocabulary \(grouped(model.vocabularySize))"
+  }
+
+  private var tokenizer: String? {
+    if let kind = manifest.entry("tokenizer.ggml.model")?.string {
+      // Names of having none.
+      if ["no_vocab", "none"].contains(kind) { return nil }
+      let rule = manifest.entry("tokenizer.ggml.pre")?.string.map { ", \($0)" } ?? ""
+      let count = manifest.entry("tokenizer.ggml.tokens")?.array?.count
+      return kind + rule + (count.map { ", \(grouped($0)) tokens" } ?? "")
+    }
+    let names = manifest.companions.map(\.name)
+    return ["tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt"].first(where: names.contains)
+  }
+
+  /// What takes room, by what it is for.
+  private static let largeRoles: [(name: String, matches: @Sendable (TensorRole) -> Bool)] = [
+    ("projections", { $0.isProjection }), ("embeddings", { $0 == .embedding }), ("head", { $0 == .outputHead }),
+  ]
+
+  /// What each large role gives; roles that follow each other and give the same are named together.
+  private func byRole(_ told: ([TensorDescriptor]) -> String?) -> [(roles: String, text: String)] {
+    var groups: [(roles: [String], text: String)] = []
+    for role in InspectResult.largeRoles {
+      let tensors = zip(manifest.tensors, survey.roles).filter { role.matches($1) && $0.shape.isMatrix }.map(\.0)
+      guard !tensors.isEmpty, let text = told(tensors) else { continue }
+      if groups.last?.text == text {
+        groups[groups.count - 1].roles.append(role.name)
+      } else {
+        groups.append(([role.name], text))
+      }
+    }
+    return groups.map { group in
+      let first = group.roles.dropLast().joined(separator: ", ")
+      return (first + (first.isEmpty ? "" : " and ") + (group.roles.last ?? ""), group.text)
+    }
+  }
+
+  /// Stored bits per weight of what takes room, and of all.
+  private var bitsByRole: String {
+    let parts = byRole { tensors in
+      let count = tensors.reduce(0.0) { $0 + Double($1.shape.elementCount) }
+      guard count > 0 else { return nil }
+      return NumberText.fixed(8 * tensors.reduce(0.0) { $0 + Double($1.storedBytes) } / count, digits: 2)
+    }
+    let all = NumberText.fixed(bitsPerWeight, digits: 2)
+    let told = parts.count == 1 && parts[0].text == all ? [] : parts.map { "\($0.text) in \($0.roles)" }
+    return (told + [all + " in all"]).joined(separator: ", ")
+  }
+
+  /// Types and layouts of what takes room: "TQ2_0; embeddings and head BF16".
+  var typesByRole: String? {
+    func types(_ tensors: [TensorDescriptor]) -> String? {
+      var names: [String] = []
+      for tensor in tensors where !names.contains(tensor.encoding.name) { names.append(tensor.encoding.name) }
+      return names.isEmpty ? nil : names.joined(separator: ", ")
+    }
+    let parts = byRole(types)
+    // Where no role is known by name, all matrices tell.
+    guard parts.count > 1 else { return parts.first?.text ?? types(manifest.tensors.filter(\.shape.isMatrix)) }
+    return parts.map { $0.roles.hasPrefix("projections") ? $0.text : "\($0.roles) \($0.text)" }.joined(separator: "; ")
+  }
+
+  // MARK: - Programs
+
+  /// The form that programs tell files apart by; nil where the table has none for it.
+  private var form: OutputForm? {
+    let encodings = Set(zip(manifest.tensors, survey.roles).filter { $1.isProjection }.map { $0.0.encoding })
+    // Programs that do not know rotated weights compute nonsense with them, or refuse the type of model.
+    let isForMLX = manifest.configuration.map { MLXRotation.isStated($0) } ?? false
+    guard rotation == nil, !isRotated, !isForMLX, survey.kind != .latent, survey.kind != .undetermined,
+      let encoding = encodings.first, encodings.count == 1
+    else { return nil }
+    switch manifest.format {
+    case TritPackFormat.id: return .tritpack
+    case GGUFFormat.id:
+      if let order = I2SOrder.allCases.first(where: { $0.layout.rawValue == encoding.name }) { return .i2s(order) }
+      return GGUFWeightType(rawValue: encoding.name).map(OutputForm.gguf)
+    default:
+      switch encoding {
+      case .dense: return .dense
+      case .ternary(HFPacked.id): return .hfPacked
+      case .ternary(MLXTwoBit.id): return .mlx
+      case .ternary, .opaque: return nil
+      }
+    }
+  }
+
+  /// Programs that load the file; nil where nothing is known. The table speaks of models whose settings are understood.
+  private var loading: ReportFact? {
+    guard let form, let family = survey.architecture else { return nil }
+    let isUnderstood = (try? survey.description.get()) != nil
+    let lacking = form.isGGUF ? GGUFLoaderKeys.missing(family) { manifest.entry($0) } : nil
+    guard isUnderstood || lacking != nil else { return nil }
+    let rows = RuntimeTable.known(family.className, form, lacking: lacking)
+    func names(_ outcome: String) -> String? {
+      let names = rows.filter { $0.outcome.name == outcome }.map(\.runtime.name)
+      return names.isEmpty ? nil : names.joined(separator: ", ")
+    }
+    let notes = [
+      names("misreads").map { "misread by \($0)" },
+      lacking.map { "llama.cpp refuses it: '\($0)' is missing" },
+    ].compactMap { $0 }
+    return ReportFact(
+      "Loads in", .text(isUnderstood ? names("loads") ?? "tritsmith" : "no program that is known"), key: "loaded_by",
+      note: notes.isEmpty ? nil : notes.joined(separator: "; "))
+  }
+
+  // MARK: - What to do
+
+  /// What to do next: a command that works.
+  private var next: String {
+    if part != nil, manifest.path.hasSuffix(InspectResult.shardEnding) {
+      return "tritsmith inspect \(InspectResult.shellWord(FileSystem.parent(of: manifest.path)))"
+    }
+    let path = InspectResult.shellWord(place)
+    if case .failure(let error) = survey.description {
+      switch error.kind {
+      // No verb converts or runs it; check says why, and what would help.
+      case .noArchitecture, .unknownArchitecture: return "tritsmith check \(path)"
+      default: break
+      }
+    }
+    if survey.kind == .latent, let size = likelyGroup {
+      return "tritsmith convert \(path) model.gguf --layout Q2_0 --quantizer absmean-group\(size)"
+    }
+    return nextCommand(path)
+  }
+
+  private static let shardEnding = ".safetensors"
+
+  /// Which part of a model a lone file is; nil for a whole one.
+  var part: NumberedPart? {
+    guard manifest.format == SafetensorsFormat.id, manifest.files.count == 1, let file = manifest.files.first else {
+      return nil
+    }
+    let part = NumberedPart(FileSystem.name(of: file.path), ending: InspectResult.shardEnding)
+    return part.flatMap { $0.count > 1 ? $0 : nil }
+  }
+
+  /// The path that opens the model again: a folder with other models beside is told by its configuration.
+  private var place: String {
+    guard (try? ModelPlace.resolved(manifest.path)) == nil else { return manifest.path }
+    return FileSystem.join(manifest.path, "config.json")
+  }
+
+  /// Weights with one scale, where latents of the class are usually trained so; nil where rows do not hold them.
+  private var likelyGroup: Int? {
+    guard survey.architecture?.defaults.packedProjections == .linear, survey.quantization == nil else { return nil }
+    let projections = zip(manifest.tensors, survey.roles).filter { $1.isProjection && $0.shape.isMatrix }
+    return [128, 64].first { size in projections.allSatisfy { $0.0.shape.columns % size == 0 } }
+  }
+
+  private func nextCommand(_ path: String) -> String {
+    if vocabularyAlone != nil { return "tritsmith tokenize \(path) --text \"In the beginning\"" }
+    let check = "tritsmith check \(path)"
+    // Without a tokenizer the model takes ids alone.
+    let run =
+      tokenizer == nil
+      ? "tritsmith logits \(path) --ids 1,2,3 --output logits.safetensors"
+      : "tritsmith run \(path) --prompt \"In the beginning\""
+    if case .failure(let error) = survey.description, error.kind != .noConfiguration, !error.isNotUnderstood {
+      return check
+    }
+    let isUnderstood = (try? survey.description.get()) != nil
+    if isRotated, isUnderstood { return run }
+    // Layers of hf-packed round inputs, which models of some families take as they are.
+    let takesPlainInputs = survey.architecture?.defaults.packedProjections == .linear
+    switch survey.kind {
+    case .latent: return "tritsmith convert \(path) OUTPUT --to hf-packed"
+    case .ternaryDense where survey.finest == .tensor && !takesPlainInputs:
+      return "tritsmith convert \(path) OUTPUT --to hf-packed"
+    case .ternaryDense: return "tritsmith convert \(path) \(groupedOutput)"
+    case .packed where manifest.format != GGUFFormat.id: return "tritsmith convert \(path) \(groupedOutput)"
+    case .packed, .ordinary: return isUnderstood ? run : check
+    case .undetermined: return check
+    }
+  }
+
+  /// An output with room for the scales: the first GGUF layout that has it and whose blocks the rows fill, or TritPack,
+  /// which takes all.
+  private var groupedOutput: String {
+    let types = ScaleRoom(manifest, survey, isRotated: isRotated).types
+    // A form that some program loads goes before a smaller one that none does.
+    let family = survey.architecture?.className ?? ""
+    let loaded = types.first { RuntimeTable.known(family, .gguf($0)).contains { $0.outcome == .loads } }
+    guard let type = loaded ?? types.first else { return "OUTPUT.tritpack" }
+    return "model.gguf" + (type == GGUFOptions().weights ? "" : " --layout \(type.rawValue)")
+  }
+
+  /// A path as a shell takes it for one word.
+  private static func shellWord(_ path: String) -> String {
+    let isPlain = path.unicodeScalars.allSatisfy { scalar in
+      scalar.properties.isAlphabetic || ("0"..."9").contains(scalar) || "._-/@:+=".unicodeScalars.contains(scalar)
+    }
+    return isPlain && !path.isEmpty ? path : "'" + path.replacing("'", with: "'\\''") + "'"
+  }
+}

@@ -1,0 +1,203 @@
+// Tritsmith: looking at a model.
+
+import TritCore
+import TritFormats
+import TritModel
+import TritSurvey
+import TritVerification
+
+/// What a user wants to see of a model.
+public struct InspectRequest: Sendable {
+  public var path: String
+  public var open: OpenOptions
+  /// Only tensors that match one of these; all when empty.
+  public var tensors: [Glob]
+  /// Also read the weights.
+  public var statistics: Bool
+  /// Also read the weights and keep what a page draws.
+  public var pictures: Bool
+  /// More evidence on what stored scales mean than headers hold.
+  public var proof = ScaleProof()
+
+  public init(path: String) {
+    self.path = path
+    open = OpenOptions()
+    tensors = []
+    statistics = false
+    pictures = false
+  }
+}
+
+/// A tensor as inspected.
+public struct InspectedTensor: Sendable {
+  public var descriptor: TensorDescriptor
+  public var role: TensorRole
+  public var scale: TernaryScale?
+  /// Held apart: most listings have none, and they are larger than all the rest.
+  private var box: Box<TensorStatistics>?
+
+  public var statistics: TensorStatistics? {
+    get { box?.value }
+    set { box = newValue.map { Box($0) } }
+  }
+
+  init(descriptor: TensorDescriptor, role: TensorRole, scale: TernaryScale?) {
+    self.descriptor = descriptor
+    self.role = role
+    self.scale = scale
+  }
+}
+
+/// What a model holds.
+public struct InspectResult: Sendable {
+  public var manifest: ModelManifest
+  public var survey: ModelSurvey
+  /// Those asked for, in file order.
+  public var tensors: [InspectedTensor]
+  public var recipe: JSONObject?
+  public var hasStatistics: Bool
+  /// nil for a model without one.
+  public var chatTemplate: ChatTemplateFinding?
+  /// How the weights are rotated; nil where no key says that they are.
+  public var rotation: WeightRotation?
+  /// Name and licence, where they are stated.
+  public var identity: StatedIdentity
+  /// Whether the files say, in whatever form, that weights are rotated.
+  var isRotated: Bool { storedRotation != nil }
+  /// What they say of it, under the names of the model.
+  var storedRotation: StoredRotation?
+
+  /// False when evidence on the scale convention was asked for and does not decide it.
+  public var hasProvenScale: Bool { manifest.scaleFinding.evidence.isEmpty || manifest.scaleFinding.convention != nil }
+
+  /// Bytes of all tensors, scales included.
+  public var tensorBytes: Int { manifest.tensors.reduce(0) { $0 + $1.storedBytes } }
+  /// Bytes of the files.
+  public var fileBytes: UInt64 { manifest.files.reduce(0) { $0 + $1.byteCount } }
+  /// Numbers the model has; a packed tensor counts its trits, and scales are not counted.
+  public var logicalParameters: Int { manifest.tensors.reduce(0) { $0 + $1.shape.elementCount } }
+  /// Stored tensor bits for each logical parameter, embeddings included.
+  public var bitsPerWeight: Double {
+    logicalParameters == 0 ? 0 : 8 * Double(tensorBytes) / Double(logicalParameters)
+  }
+}
+
+/// Looks at a model: headers and a bounded sample, or with statistics the weights too.
+public struct InspectWorkflow: Sendable {
+  let request: InspectRequest
+  let work: WorkOptions
+
+  public init(_ request: InspectRequest, work: WorkOptions = WorkOptions()) {
+    self.request = request
+    self.work = work
+  }
+
+  private var readsWeights: Bool { request.statistics || request.pictures }
+
+  /// - Throws: `TensorIOError` or `FormatError` when the model cannot be opened or read.
+  public func run() throws -> InspectResult {
+    let source = try FormatRegistry.open(request.path, request.open)
+    // A GGUF file is listed as it is; what its tensors are for is told by the names they have elsewhere.
+    let isGGUF = source.manifest.format == GGUFFormat.id
+    var unread: (any DiagnosticError)?
+    let view = isGGUF ? InspectWorkflow.view(of: source, &unread) : nil
+    let binary = isGGUF ? nil : MLXBinaryView(source)
+    let checkpoint = isGGUF ? nil : InspectWorkflow.checkpoint(of: binary ?? source, &unread)
+    // Over a network a look stays small, unless all weights are read anyway.
+    let isBrief = RemoteFolders.contains(source.manifest.path) && !readsWeights
+    var survey = try ModelSurvey(of: view ?? checkpoint ?? binary ?? source, sample: isBrief ? .small : .usual)
+    let shown = view as (any ModelView)? ?? checkpoint
+    if let shown, shown.manifest.tensors.count != source.manifest.tensors.count {
+      // The files are listed as they are, with what the model of the view leaves out.
+      let roles = Dictionary(
+        zip(shown.manifest.tensors, survey.roles).map { (ExactString($0.name), $1) },
+        uniquingKeysWith: { first, _ in first })
+      survey.roles = source.manifest.tensors.map { tensor in
+        shown.name(ofStored: tensor.name).flatMap { roles[ExactString($0)] } ?? .other
+      }
+    }
+    for glob in request.tensors where !source.manifest.tensors.contains(where: { glob.matches($0.name) }) {
+      throw WorkflowError(.globWithoutMatch(glob.pattern), file: request.path)
+    }
+    let chosen = source.manifest.tensors.indices.filter { index in
+      request.tensors.isEmpty || request.tensors.contains { $0.matches(source.manifest.tensors[index].name) }
+    }
+    var tensors = try chosen.map { index in
+      let tensor = source.manifest.tensors[index]
+      // Scales spread over all blocks of a tensor are not read for a listing.
+      let isSpread =
+        tensor.scale.map { ($0.location.byteCount == 0 || $0.biases != nil) && $0.granularity != .tensor } ?? false
+      // Numbers that are no trits have scales of another meaning.
+      let knowsScale = tensor.encoding.isTernary && tensor.scale?.convention != nil && (!isSpread || readsWeights)
+      return InspectedTensor(
+        descriptor: tensor, role: survey.roles[index], scale: knowsScale ? try source.scale(of: tensor) : nil)
+    }
+    if readsWeights {
+      try source.checkIntegrity(work.parallelism, work.progress)
+      try addStatistics(to: &tensors, source, binary)
+    }
+    var manifest = source.manifest
+    if let checkpoint {
+      manifest.notes += checkpoint.manifest.notes.filter { !source.manifest.notes.contains($0) }
+    }
+    var rotation: WeightRotation?
+    do throws(GGUFModelError) {
+      rotation = try WeightRotation(manifest)
+      if let assumption = rotation?.assumption { manifest.notes.append(assumption) }
+    } catch {
+      manifest.notes.append(error.placedSummary)
+    }
+    if case .failure(let error) = survey.description, case .rotatedModules = error.kind, unread == nil {
+      manifest.notes.append(error.placedSummary)
+    }
+    if let note = unread?.placedSummary, !manifest.notes.contains(note) { manifest.notes.append(note) }
+    if request.proof.isAsked {
+      let evidence = try request.proof.evidence(for: request.path, request.open, work: work)
+      manifest.scaleFinding = manifest.scaleFinding.adding(evidence)
+    }
+    return InspectResult(
+      manifest: manifest, survey: survey, tensors: tensors, recipe: Recipe.recorded(in: source),
+      hasStatistics: request.statistics, chatTemplate: try ChatTemplateFinding(of: source), rotation: rotation,
+      identity: StatedIdentity(of: source), storedRotation: shown?.storedRotation)
+  }
+
+  /// A folder under the names of its class; nil where it cannot be shown so, and why, where it is about rotated weights:
+  /// of all else the description of the model tells.
+  private static func checkpoint(
+    of source: any TensorSource, _ problem: inout (any DiagnosticError)?
+  ) -> CheckpointView? {
+    do {
+      return try CheckpointView(source, keepsRotation: true)
+    } catch {
+      let isRotated =
+        source.manifest.configuration.map { MLXRotation.isStated($0) } == true
+        || source.manifest.companions.contains { $0.name == MLXRotation.repetitionName }
+      problem = isRotated ? error as? any DiagnosticError : nil
+      return nil
+    }
+  }
+
+  /// A GGUF file as a model; nil where its keys describe none, and why.
+  private static func view(of source: any TensorSource, _ problem: inout (any DiagnosticError)?) -> GGUFModelView? {
+    do {
+      return try GGUFModelView(source, hasCompanions: false, keepsRotation: true)
+    } catch {
+      problem = error as? any DiagnosticError
+      return nil
+    }
+  }
+
+  private func addStatistics(
+    to tensors: inout [InspectedTensor], _ source: any TensorSource, _ binary: MLXBinaryView?
+  ) throws {
+    let pass = StatisticsPass(source: source, binary: binary, work: work, keepsLatents: request.pictures)
+    work.progress.began(
+      ProgressPhase(
+        name: "reading weights", totalBytes: tensors.reduce(0) { $0 + UInt64($1.descriptor.location.byteCount) }))
+    defer { work.progress.ended() }
+    for index in tensors.indices {
+      work.progress.reached(tensors[index].descriptor.name, number: index + 1, of: tensors.count)
+      tensors[index].statistics = try pass.statistics(of: tensors[index].descriptor)
+    }
+  }
+}

@@ -1,0 +1,213 @@
+// Tritsmith: a model opened to compute with.
+
+import TritCore
+import TritFormats
+import TritKernels
+import TritModel
+import TritTokenizer
+
+/// Which model to run, and how.
+public struct RunOptions: Sendable {
+  public var mode: ArithmeticMode
+  /// Whether fast arithmetic may round inputs that the model takes as they are. If not, such a model computes in
+  /// reference arithmetic, whatever `mode` is: what is measured then is the model.
+  public var roundsPlainInputs = true
+  public var projections: ProjectionOverride
+  public var kernels: KernelChoice
+  /// 0 means one for each processor.
+  public var threads: Int
+  /// How its files are opened. Mapped, weights are used in place; buffered, they are read into memory once.
+  public var open: OpenOptions
+  public var cancellation: CancellationFlag
+
+  public init(
+    mode: ArithmeticMode = .reference, projections: ProjectionOverride = .automatic, kernels: KernelChoice = .auto,
+    threads: Int = 0, open: OpenOptions = OpenOptions(access: .mapped),
+    cancellation: CancellationFlag = CancellationFlag()
+  ) {
+    self.mode = mode
+    self.projections = projections
+    self.kernels = kernels
+    self.threads = threads
+    self.open = open
+    self.cancellation = cancellation
+  }
+
+  package func engine() throws -> InferenceEngine { try InferenceEngine(threads: threads, kernels: kernels) }
+}
+
+/// A model opened to compute with: weights loaded once, any number of texts.
+///
+///     let model = try RunnableModel("falcon-e/bitnet")
+///     let session = try model.session(for: ids.count)
+///     let logits = try session.prefill(ids)
+public struct RunnableModel: Sendable {
+  /// Under Hugging Face's names, whatever the format calls its tensors.
+  public let source: any TensorSource
+  public let model: LanguageModel
+  public let engine: InferenceEngine
+  public let mode: ArithmeticMode
+  /// What its numbers say about how it computes, for reports.
+  private let remarks: DenseRemarks
+
+  /// Opens a model of any format.
+  ///
+  /// Latents of a BitNet model compute as trits unless `options` say otherwise, whatever the configuration says: run as
+  /// ordinary numbers they are another model.
+  ///
+  /// - Throws: what opening throws; `ModelError` for a model whose forward pass is not known, or `KernelError`.
+  public init(_ path: String, _ options: RunOptions = RunOptions()) throws {
+    try self.init(path, options, engine: options.engine())
+  }
+
+  package init(_ path: String, _ options: RunOptions, engine: InferenceEngine) throws {
+    try self.init(ModelOpener.toRun(path, options.open), options, engine: engine)
+  }
+
+  package init(_ source: any TensorSource, _ options: RunOptions, engine: InferenceEngine) throws {
+    self.source = source
+    self.engine = engine
+    (model, remarks) = try RunnableModel.locating(source.manifest.path) {
+      let remarks = try DenseRemarks(source)
+      let load = LoadOptions(projections: options.projections, dense: remarks.kind.denseProjections)
+      return (try LanguageModel(source, options: load, engine: engine), remarks)
+    }
+    // Where no projection rounds, both are one arithmetic, which is then called by its name.
+    let isPlain = model.roundedGroups != nil || model.roundsNoInputs
+    mode = options.roundsPlainInputs || !isPlain ? options.mode : .reference
+  }
+
+  public var path: String { source.manifest.path }
+
+  /// How it runs, for reports.
+  public var description: RunDescription {
+    RunDescription(
+      path: path, format: source.manifest.format.rawValue, architecture: model.configuration.architecture.className,
+      projections: model.projectionClasses.map(\.rawValue), mode: mode, kernels: engine.kernelName,
+      threads: engine.threads, notes: source.manifest.notes + model.notes + remarks.notes(model) + fastNotes,
+      warnings: remarks.warnings(model))
+  }
+
+  /// Inputs that share a scale where this arithmetic rounds what the model takes as it is; nil where it does not.
+  package var groupsRoundedByMode: Int? { mode == .fast ? model.roundedGroups : nil }
+
+  /// What fast arithmetic does that the model does not.
+  private var fastNotes: [String] {
+    guard let group = groupsRoundedByMode else { return [] }
+    return [
+      "fast arithmetic rounds inputs of packed weights to int8, one scale for each \(group) inputs, which the model does "
+        + "not; reference arithmetic does not either"
+    ]
+  }
+
+  /// A context for a text of that many tokens.
+  ///
+  /// - Throws: `ModelError` when the model was made for fewer.
+  public func session(for tokens: Int) throws -> Session { try session(for: tokens, running: model) }
+
+  /// The same for another form of its model.
+  ///
+  /// - Parameter mode: another arithmetic than its own.
+  package func session(for tokens: Int, running model: LanguageModel, _ mode: ArithmeticMode? = nil) throws -> Session {
+    let context = model.configuration.contextLength
+    guard tokens <= context else {
+      throw ModelError(
+        .contextOverflow(capacity: context, needed: tokens), location: ErrorLocation(file: path))
+    }
+    return try Session(
+      model, mode: mode ?? self.mode, contextCapacity: max(1, tokens), textLength: tokens, engine: engine)
+  }
+
+  /// Checks ids before any work is done: some, all in the vocabulary, not more than the context holds.
+  public func check(_ ids: [Int]) throws(ModelError) {
+    let location = ErrorLocation(file: path)
+    guard !ids.isEmpty else { throw ModelError(.emptyPrompt, location: location) }
+    let vocabulary = model.configuration.vocabularySize
+    for id in ids where id < 0 || id >= vocabulary {
+      throw ModelError(.tokenOutOfRange(id: id, vocabulary: vocabulary), location: location)
+    }
+    let context = model.configuration.contextLength
+    guard ids.count <= context else {
+      throw ModelError(.contextOverflow(capacity: context, needed: ids.count), location: location)
+    }
+  }
+
+  /// Throws `ModelError.notFiniteState` for a row of logits with an infinity or what is no number, naming where it comes
+  /// from.
+  package func checkFinite(_ logits: Span<Float>, of ids: [Int]) throws {
+    try RunnableModel.locating(path) { try model.checkFinite(logits, of: ids, mode: mode, engine: engine) }
+  }
+
+  /// Where numbers stop being finite on the first of some texts on which they do.
+  package func firstNonFinite(in texts: [[Int]]) throws -> NonFiniteState? {
+    for ids in texts {
+      if let state = try model.firstNonFinite(in: ids, mode: mode, engine: engine) { return state }
+    }
+    return nil
+  }
+
+  /// Adds the model's path to errors of the forward pass, which knows none.
+  package static func locating<Result>(_ path: String, _ body: () throws -> Result) throws -> Result {
+    do {
+      return try body()
+    } catch var error as ModelError {
+      if error.location.file == nil { error.location.file = path }
+      throw error
+    }
+  }
+}
+
+/// How a model was run, for reports.
+public struct RunDescription: Sendable, Hashable {
+  public var path: String
+  public var format: String
+  public var architecture: String
+  /// The classes projections computed as.
+  public var projections: [String]
+  public var mode: ArithmeticMode
+  /// `scalar`, `avx2`, `avx512-vnni`, `neon`, `neon-dotprod` or `neon-i8mm`.
+  public var kernels: String
+  public var threads: Int
+  public var notes: [String]
+  /// What makes the numbers something else than the model's.
+  public var warnings: [String] = []
+}
+
+/// What the numbers of dense projections say about how they should compute.
+private struct DenseRemarks {
+  let kind: ModelKind
+  private let evidence: String
+
+  /// Samples the dense projections of a model that has some.
+  ///
+  /// - Throws: `ModelError` for a description that is not understood, before any weight is read.
+  init(_ source: any TensorSource) throws {
+    _ = try ModelDescription.read(source)
+    let survey = try ModelSurvey(of: source)
+    kind = survey.kind
+    evidence = survey.evidence.joined(separator: "; ")
+  }
+
+  func notes(_ model: LanguageModel) -> [String] {
+    let isLinear = model.projectionClasses.contains(.linear)
+    switch kind {
+    case .latent where !isLinear:
+      return ["the weights are latents of a BitNet model and compute as trits with int8 inputs (\(evidence))"]
+    case .ternaryDense where isLinear:
+      return ["the weights are already ternary and compute as ordinary matrices: inputs are not rounded to int8"]
+    default: return []
+    }
+  }
+
+  func warnings(_ model: LanguageModel) -> [String] {
+    guard kind == .latent, model.projectionClasses == [.linear] else { return [] }
+    return [
+      "latent weights are run as ordinary numbers, which is another model than the one that was trained (\(evidence))"
+    ]
+  }
+}
+
+extension ModelKind {
+  /// What a loader is told of dense projections where the configuration does not say.
+  package var denseProjections: DenseProjections { self == .latent ? .latent : .ordinary }
+}

@@ -1,0 +1,82 @@
+// Tritsmith: what storage types did to weights that are otherwise the same.
+
+import TritCore
+import TritReport
+
+/// What storing a scale in another type did to it.
+public struct ScaleRounding: Sendable, Hashable {
+  /// The type it was rounded to.
+  public var storage: DType
+  /// |after − before| ÷ before: the largest among the tensor's scales.
+  public var relative: Double
+  /// Whether the tensor has a scale for each row or group, not one.
+  public var isSpread = false
+
+  package init(storage: DType, relative: Double, isSpread: Bool = false) {
+    (self.storage, self.relative, self.isSpread) = (storage, relative, isSpread)
+  }
+
+  /// For people, with the change in millionths.
+  package var phrase: String { "scale rounded to \(storage.rawValue), by \(ScaleRounding.parts(relative))" }
+
+  /// A relative change in millionths.
+  package static func parts(_ change: Double) -> String {
+    let millionths = change * 1e6
+    return millionths < 0.1 ? "less than 0.1 ppm" : "\((millionths * 10).rounded() / 10) ppm"
+  }
+}
+
+/// The rounding of all tensors together: a proof that lets it pass says so in its verdict.
+public struct WeightRounding: Sendable, Hashable {
+  /// Tensors whose scale was rounded.
+  public var scales = 0
+  /// Of those, tensors with a scale for each row or group.
+  public var spread = 0
+  /// The largest relative change of a scale.
+  public var largestScaleChange = 0.0
+  /// Dense tensors with rounded values.
+  public var tensors = 0
+  public var values = RoundingReport()
+
+  package init() {}
+
+  package mutating func add(_ scale: ScaleRounding?, _ dense: RoundingReport?) {
+    if let scale {
+      scales += 1
+      if scale.isSpread { spread += 1 }
+      largestScaleChange = max(largestScaleChange, scale.relative)
+    }
+    if let dense, dense.changed > 0 {
+      tensors += 1
+      values.add(dense)
+    }
+  }
+
+  public var isEmpty: Bool { scales == 0 && tensors == 0 }
+
+  /// A few words for a line that says much else: "28 scales ±282.2 ppm, 2 tensors rounded". Of tensors with
+  /// many scales the tensors are counted: "scales of 28 tensors ±282.2 ppm".
+  package var words: String {
+    var texts: [String] = []
+    if scales > 0 {
+      let noun = spread > 0 ? "tensor" : "scale"
+      let count = (spread > 0 ? "scales of " : "") + "\(scales) \(scales == 1 ? noun : noun + "s")"
+      texts.append("\(count) ±\(ScaleRounding.parts(largestScaleChange))")
+    }
+    if tensors > 0 { texts.append("\(tensors) \(tensors == 1 ? "tensor" : "tensors") rounded") }
+    return texts.joined(separator: ", ")
+  }
+
+  /// For people, without a verb: "scales of 28 tensors (at most 282 ppm), values of 2 (13537 are 0 now)".
+  package var phrase: String {
+    var texts: [String] = []
+    func counted(_ count: Int) -> String { "\(count) \(count == 1 ? "tensor" : "tensors")" }
+    if scales > 0 { texts.append("scales of \(counted(scales)) (at most \(ScaleRounding.parts(largestScaleChange)))") }
+    if tensors > 0 {
+      let zeros = values.vanished > 0 ? ", \(grouped(values.vanished)) are 0 now" : ""
+      let trips = values.roundTripName.map { ", \(grouped(values.roundTripped)) by the GGUF round trip of \($0)" } ?? ""
+      texts.append("values of \(counted(tensors)) (at most \(RoundingReport.text(values.largest))\(zeros)\(trips))")
+    }
+    return texts.joined(separator: ", ")
+  }
+}

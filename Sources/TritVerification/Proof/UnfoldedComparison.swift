@@ -1,0 +1,102 @@
+// Tritsmith: rotated weights held against ordinary ones.
+
+import TritCore
+import TritModel
+import TritReport
+import TritSurvey
+
+/// Compares a tensor that is rotated in one model with the ordinary one of another.
+///
+/// A rotation keeps lengths, so that of a block the rounding of the stored numbers is as large after unfolding as before:
+/// at most 2⁻¹¹ of the block's length in F16. Larger differences are no rounding.
+package struct UnfoldedComparison {
+  private let first: WeightRows
+  private let second: WeightRows
+  private let blockSize: Int
+  /// The share of a block's length that rounding may take.
+  private let share: Double
+  /// Beyond that, what F16 loses of numbers below its smallest normal one.
+  private let floor: Double
+  private let types: String
+  private let work: WorkOptions
+
+  package enum Outcome {
+    case same(RoundingReport, detail: String)
+    case other(blocks: Int, detail: String)
+  }
+
+  /// Nil where neither tensor was unfolded, or one is of a type that holds no numbers.
+  package init?(
+    _ first: any TensorSource, _ left: TensorDescriptor, _ second: any TensorSource, _ right: TensorDescriptor,
+    _ work: WorkOptions
+  ) throws {
+    let sides = [(first, left), (second, right)]
+    let sizes = sides.compactMap { source, tensor in
+      (source as? any ModelView)?.unfoldedBlock(of: tensor)
+    }
+    guard let blockSize = sizes.max(), let a = try WeightRows(first, left, work),
+      let b = try WeightRows(second, right, work)
+    else { return nil }
+    (self.first, self.second, self.blockSize, self.work) = (a, b, blockSize, work)
+    let stored = sides.map { source, tensor in (source as? GGUFModelView)?.stored(tensor) ?? tensor }
+    // Beside the stored types, the Float an unfolded number is rounded to.
+    share = stored.reduce(0x1p-22) { $0 + (StoredRounding(of: $1.encoding)?.share ?? 0) }
+    floor = stored.contains { $0.encoding == .dense(.f16) } ? 0x1p-24 * Double(blockSize).squareRoot() : 0
+    types = stored.map(\.encoding.name).joined(separator: " and ")
+  }
+
+  /// - Throws: what reading throws, and `CancellationFailure`.
+  package func run() throws -> Outcome {
+    let columns = first.tensor.shape.columns
+    var report = RoundingReport()
+    var worst = (share: 0.0, row: 0, column: 0)
+    var blocks = 0
+    for band in first.tensor.shape.bands(elements: bandBytes / 8) {
+      try work.parallelism.cancellation.check()
+      let (left, right) = (try first.values(band), try second.values(band))
+      report.count += left.count
+      var place = 0
+      while place < left.count {
+        let block = place..<min(left.count, place + blockSize)
+        let (error, size) = compare(left, right, block, &report)
+        let own = size > 0 ? error / size : error > 0 ? .infinity : 0
+        // What is no number is no rounding either.
+        let isRounding = error <= share * size + floor
+        if !isRounding { blocks += 1 }
+        if own > worst.share || !own.isFinite || !isRounding && blocks == 1 {
+          let (row, column) = (band.elements.lowerBound + place).quotientAndRemainder(dividingBy: columns)
+          worst = (own, row, column)
+        }
+        place = block.upperBound
+      }
+    }
+    func percent(_ share: Double) -> String { RoundingReport.text(share * 100) + " %" }
+    guard blocks == 0 else {
+      return .other(
+        blocks: blocks,
+        detail: "differs once unfolded: \(blocks) blocks of \(blockSize), that of row \(worst.row), column "
+          + "\(worst.column) by \(percent(worst.share)) of its size; rounding of \(types) explains \(percent(share))")
+    }
+    return .same(
+      report,
+      detail: report.changed == 0
+        ? "every value equal once unfolded"
+        : "equal once unfolded but for the rounding of \(types): \(grouped(report.changed)) of \(grouped(report.count)) values, by at most "
+          + "\(RoundingReport.text(report.largest)), \(percent(worst.share)) of their block")
+  }
+
+  private func compare(
+    _ left: [Float], _ right: [Float], _ block: Range<Int>, _ report: inout RoundingReport
+  ) -> (error: Double, size: Double) {
+    var (error, a, b) = (0.0, 0.0, 0.0)
+    for index in block {
+      let (x, y) = (Double(left[index]), Double(right[index]))
+      a += x * x
+      b += y * y
+      guard x != y else { continue }
+      report.add(left[index], right[index])
+      error += (x - y) * (x - y)
+    }
+    return (error.squareRoot(), max(a, b).squareRoot())
+  }
+}

@@ -1,0 +1,105 @@
+// Tritsmith: what a model's folder, headers and settings say, held against the rules.
+
+import TritCore
+import TritFormats
+import TritModel
+import TritSurvey
+
+/// The rules that need no weights, together, and how findings are worded.
+package enum ModelChecks {
+  /// Findings that opening a model has noted already, and the other notes.
+  package static func noted(_ manifest: ModelManifest) -> (findings: [CheckFinding], notes: [String]) {
+    var (findings, notes): ([CheckFinding], [String]) = ([], [])
+    for note in manifest.notes {
+      if note.contains("total_size") {
+        findings.append(CheckFinding(.indexSize, ShardIndex.name, note))
+      } else if note.contains("twice") {
+        findings.append(CheckFinding(.duplicateKey, "config.json", note))
+      } else if note.contains(GGUFFormat.surplus) {
+        findings.append(CheckFinding(.unreadable, FileSystem.name(of: manifest.path), note, severity: .warning))
+      } else if note.contains("byte order mark") {
+        findings.append(CheckFinding(.badConfiguration, "config.json", note, severity: .warning))
+      } else if note.contains("--gguf-pre") {
+        let isKnown = !note.contains("no program known here")
+        var finding = CheckFinding(.preTokenizer, "tokenizer.ggml.pre", note, severity: isKnown ? .warning : .error)
+        // A program newer than this one may know the name.
+        finding.isNotUnderstood = !isKnown
+        findings.append(finding)
+      } else if note.hasPrefix(WeightRotation.orderKey) {
+        findings.append(CheckFinding(.rotation, WeightRotation.orderKey, note, severity: .warning))
+      } else if !note.contains("both exist") {
+        notes.append(note)
+      }
+    }
+    return (findings, notes)
+  }
+
+  /// Trits and scales, configuration, tokenizer: all rules that read no weights.
+  package static func described(
+    _ source: any TensorSource, _ survey: ModelSurvey, leavesRemoteScales: Bool = false
+  ) throws -> [CheckFinding] {
+    try TernaryCheck(source: source, survey: survey, leavesRemoteScales: leavesRemoteScales).run()
+      + ConfigurationCheck(source: source, survey: survey).run()
+      + TokenizerCheck(source: source).run()
+  }
+
+  /// What a conversion looks at before it writes, and again in what it has written; numbers, and scales that come over a
+  /// network, are looked at in its pass.
+  package static func withoutValues(_ source: any TensorSource, _ survey: ModelSurvey) throws -> [CheckFinding] {
+    folderFindings(source.manifest.path) + noted(source.manifest).findings
+      + (try described(source, survey, leavesRemoteScales: true))
+  }
+
+  /// An error of a library as a finding.
+  package static func finding(_ rule: CheckRule, _ error: any DiagnosticError) -> CheckFinding {
+    let place = [error.location.file.map { FileSystem.name(of: $0) }, error.location.field].compactMap { $0 }
+    let text = [error.summary, error.remedy].compactMap { $0 }.joined(separator: "; ")
+    return CheckFinding(rule, error.location.tensor ?? place.joined(separator: ", "), text)
+  }
+
+  /// What lies in a model's folder and should not.
+  package static func folderFindings(_ path: String) -> [CheckFinding] {
+    guard FileSystem.kind(of: path) == .folder, let names = try? FileSystem.names(in: path) else { return [] }
+    var findings: [CheckFinding] = []
+    for name in names where [".partial", ".part", ".incomplete", ".tmp", ".crdownload"].contains(where: name.hasSuffix)
+    {
+      findings.append(CheckFinding(.leftover, name, "an unfinished file of a conversion or a download"))
+    }
+    let weights = names.filter { $0.hasSuffix(".safetensors") && !$0.hasPrefix(".") }
+    if names.contains(OutputCompanions.adapter) {
+      findings.append(
+        CheckFinding(
+          .badConfiguration, OutputCompanions.adapter,
+          "\(OutputCompanions.adapterMeaning); move it away, or 'tritsmith merge' what belongs to it",
+          severity: .warning))
+    }
+    guard names.contains(ShardIndex.name) else {
+      if weights.contains("model.safetensors"), weights.count > 1 {
+        findings.append(
+          CheckFinding(
+            .mixedShards, "model.safetensors",
+            "other weight files lie beside it and are not used: \(list(weights.filter { $0 != "model.safetensors" }))"))
+      }
+      return findings
+    }
+    if names.contains("model.safetensors") {
+      if ShardIndex.namesSingleFile(in: path) { return findings }
+      findings.append(
+        CheckFinding(.mixedShards, ShardIndex.name, "model.safetensors and an index both exist; the file is used"))
+    } else if let bytes = try? InputFile(path: FileSystem.join(path, ShardIndex.name), mode: .buffered)
+      .contents(limit: 100 << 20), let index = try? ShardIndex(json: bytes, path: path)
+    {
+      let strays = weights.filter { !index.shards.contains($0) }
+      if !strays.isEmpty {
+        findings.append(
+          CheckFinding(.mixedShards, ShardIndex.name, "the index does not name \(list(strays)); mixed revisions?"))
+      }
+    }
+    return findings
+  }
+
+  package static func list(_ names: [String]) -> String {
+    let shown = names.prefix(4).map { "'\(printable($0))'" }.joined(separator: ", ")
+    return shown + (names.count > 4 ? " and \(names.count - 4) more" : "")
+  }
+}

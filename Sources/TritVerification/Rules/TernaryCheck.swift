@@ -1,0 +1,247 @@
+// Tritsmith: trits, scales, and leftovers of a half conversion.
+
+import Synchronization
+import TritCore
+import TritFormats
+import TritLayouts
+import TritModel
+import TritSurvey
+
+/// Checks that packed weights and scales belong together and mean something.
+package struct TernaryCheck {
+  let source: any TensorSource
+  let survey: ModelSurvey
+  /// Leaves scales alone that have to be read over a network: whoever reads the tensors looks at them then.
+  let leavesRemoteScales: Bool
+  let parallelism = Parallelism(threads: 0)
+
+  package init(source: any TensorSource, survey: ModelSurvey, leavesRemoteScales: Bool = false) {
+    (self.source, self.survey, self.leavesRemoteScales) = (source, survey, leavesRemoteScales)
+  }
+
+  func run() throws -> [CheckFinding] {
+    var findings: [CheckFinding] = []
+    let tensors = source.manifest.tensors
+    let permission = DensePermission(configuration: source.manifest.configuration)
+    var dense: [String] = []
+    var listed: [TensorDescriptor] = []
+    // Another method's files are no half conversion; `ConfigurationCheck` names the method.
+    guard ForeignQuantization(configuration: source.manifest.configuration) == nil else { return [] }
+    let known = Set(
+      tensors.filter(ForeignPacking.hasScales).flatMap { ForeignPacking.scaleNames(of: $0.name) }.map {
+        ExactString($0)
+      })
+    for (tensor, role) in zip(tensors, survey.roles) {
+      if tensor.name.hasSuffix("weight_scale"), !known.contains(ExactString(tensor.name)) {
+        findings.append(
+          CheckFinding(
+            .scaleOrphan, tensor.name, "a scale without packed weights: half of a conversion is missing or undone"))
+      }
+      if tensor.encoding == ForeignPacking.withoutScale {
+        findings.append(
+          CheckFinding(
+            .scaleMissing, tensor.name, "packed as the others are, and '\(tensor.name)_scale' is not there"))
+        continue
+      }
+      if isListed(tensor) {
+        listed.append(tensor)
+        continue
+      }
+      if ForeignPacking.hasScales(tensor) {
+        let scale = ForeignPacking.scaleNames(of: tensor.name).lazy.compactMap(source.manifest.tensor(named:)).first
+        let found = scale.map { "'\($0.name)' is \($0.encoding.name) \($0.shape)" } ?? "it has others"
+        findings.append(
+          CheckFinding(.scaleUnusable, tensor.name, "packed BitNet weights have one number for a scale; \(found)"))
+        continue
+      }
+      if HFPacked.isUnloadable(tensor.encoding, role) {
+        findings.append(CheckFinding(.quantization, tensor.name, HFPacked.linearOnly))
+      }
+      guard role.isProjection, tensor.shape.isMatrix, !tensor.encoding.isTernary else { continue }
+      if tensor.encoding.dtype.map({ !$0.isFloatWeight }) == true {
+        findings.append(
+          CheckFinding(
+            .scaleMissing, tensor.name,
+            "stored as \(tensor.encoding.name), as packed weights are, without '\(tensor.name)_scale'"))
+        continue
+      }
+      if !permission.allows(tensor.name) { dense.append(tensor.name) }
+    }
+    findings += listedFindings(listed)
+    let packed = tensors.filter { $0.encoding.isTernary }
+    guard !packed.isEmpty else { return findings }
+    if !dense.isEmpty {
+      let isListWrong = TernaryCheck.isUnloadable(dense, survey.quantization, source.manifest)
+      findings.append(
+        CheckFinding(
+          .mixedForms, "",
+          "\(packed.count) tensors are packed, \(dense.count) projections are not: \(ModelChecks.list(dense))"
+            + (isListWrong ? "; no loader takes them: add them to \(HFQuantization.listKey)" : ""),
+          severity: isListWrong ? .error : nil))
+    }
+    let finding = source.manifest.scaleFinding
+    guard packed.allSatisfy({ $0.scale?.convention != nil }) else {
+      let evidence = finding.evidence.map(\.detail).joined(separator: "; ")
+      findings.append(
+        CheckFinding(
+          .conventionUnknown, "",
+          (finding.isConflicting ? "the evidence conflicts: " : "nothing tells: ") + evidence))
+      return findings
+    }
+    return findings + (try scaleFindings())
+  }
+
+  /// Whether no loader takes dense projections that a list leaves unnamed: what a configuration calls ternary layers are
+  /// bytes, or have a scale beside them.
+  private static func isUnloadable(
+    _ dense: [String], _ quantization: HFQuantization?, _ manifest: ModelManifest
+  ) -> Bool {
+    guard let quantization, quantization.mode == .offline else { return false }
+    return dense.contains {
+      quantization.linearClass == .bitlinear || manifest.tensor(named: $0 + "_scale") == nil
+    }
+  }
+
+  /// Dense projections among packed ones that the configuration does not name, though no loader takes them as they are.
+  static func unlisted(_ source: any TensorSource, _ quantization: HFQuantization?) -> [String] {
+    let manifest = source.manifest
+    guard quantization?.mode == .offline, manifest.tensors.contains(where: \.encoding.isTernary) else { return [] }
+    let permission = DensePermission(configuration: manifest.configuration)
+    let dense = manifest.tensors.filter {
+      $0.shape.isMatrix && $0.encoding.dtype?.isFloatWeight == true && !permission.allows($0.name)
+        && ArchitectureRegistry.role(of: $0.name).isProjection
+    }.map(\.name)
+    return isUnloadable(dense, quantization, manifest) ? dense : []
+  }
+
+  /// Whether the scales of a tensor have to be read over a network.
+  package static func isRemoteScale(of tensor: TensorDescriptor, in source: any TensorSource) -> Bool {
+    // Those of packed safetensors came with the headers.
+    guard tensor.encoding.isTernary, source.isRemote else { return false }
+    return source.manifest.format != SafetensorsFormat.id || tensor.scale?.biases != nil
+  }
+
+  /// Whether weights are of a type that is listed and not read.
+  private func isListed(_ tensor: TensorDescriptor) -> Bool {
+    MLXPacking.isPlain(tensor.encoding) || tensor.unreadReason != nil || MLXPacking.isUnsaid(tensor, source.manifest)
+  }
+
+  /// One finding for all such weights that are stored alike: what they hold was not looked at.
+  private func listedFindings(_ tensors: [TensorDescriptor]) -> [CheckFinding] {
+    let unsaid = TensorEncoding.opaque("packed without an entry")
+    let alike = Dictionary(grouping: tensors) { tensor in
+      // Whatever their scales make of it, they lack the same thing.
+      MLXPacking.isUnsaid(tensor, source.manifest) ? unsaid : tensor.encoding
+    }.sorted { $0.key.name < $1.key.name }
+    return alike.map { encoding, tensors in
+      let names = tensors.map(\.name)
+      let one = names.count == 1
+      let text = "\(names.count) \(one ? "tensor" : "tensors"), \(ModelChecks.list(names)), \(one ? "is" : "are") "
+      if let reason = tensors[0].unreadReason {
+        return CheckFinding(
+          .dtype, names[0], text + "\(encoding.name), which is not read: \(reason)", severity: .error)
+      }
+      guard encoding != unsaid else {
+        return CheckFinding(.quantization, MLXQuantization.key, text + "U32: \(MLXFault.noEntry.summary)")
+      }
+      if MLXPacking.isDamaged(encoding) { return CheckFinding(.damaged, names[0], text + MLXPacking.damageText) }
+      let why = names.lazy.compactMap { MLXPacking.reason(of: $0, in: source.manifest.notes) }.first
+      return CheckFinding(
+        .rounded, names[0], text + MLXPacking.meaning(encoding) + ", and no trits" + (why.map { ": \($0)" } ?? ""))
+    }
+  }
+
+  private func scaleFindings() throws -> [CheckFinding] {
+    let tensors = zip(source.manifest.tensors, survey.roles).filter { tensor, _ in
+      tensor.encoding.isTernary && !(leavesRemoteScales && TernaryCheck.isRemoteScale(of: tensor, in: source))
+    }
+    // There may be millions of scales.
+    let found = Mutex(Array(repeating: (finding: CheckFinding?.none, singles: SingleScales()), count: tensors.count))
+    try parallelism.forEachBand(tensors.count) { index in
+      var singles = SingleScales()
+      let finding = try scaleFinding(tensors[index].0, tensors[index].1, &singles)
+      found.withLock { $0[index] = (finding, singles) }
+    }
+    let all = found.withLock { $0 }
+    return all.compactMap(\.finding) + SingleScales(all.map(\.singles)).outliers
+  }
+
+  /// What is wrong with the scales of one tensor; one that is alone is kept to be held against the others.
+  package func scaleFinding(
+    _ tensor: TensorDescriptor, _ role: TensorRole, _ singles: inout SingleScales
+  ) throws -> CheckFinding? {
+    let scale: TernaryScale
+    do {
+      scale = try source.scale(of: tensor)
+    } catch let error as any DiagnosticError where error.category == .malformedInput {
+      return ModelChecks.finding(.scaleUnusable, error)
+    }
+    let multipliers = scale.multipliers
+    if let bad = multipliers.first(where: { !$0.isFinite || $0 < 0 }) {
+      return CheckFinding(.scaleUnusable, tensor.name, "a trit is multiplied by \(bad)")
+    }
+    if multipliers.contains(0), let detail = try lostWeights(tensor, scale) {
+      return CheckFinding(.scaleUnusable, tensor.name, detail)
+    }
+    if scale.convention == .divide, scale.stored.contains(0) {
+      var finding = CheckFinding(.scaleUnusable, tensor.name, TernaryCheck.zeroDivisor)
+      finding.isMendedByConversion = true
+      return finding
+    }
+    // Of a matrix of zeros the scale says nothing.
+    if case .projection(_, let kind) = role, scale.granularity == .tensor, scale.multiplier() > 0 {
+      singles.byKind[kind, default: []].append((tensor.name, Double(scale.multiplier())))
+    }
+    return nil
+  }
+
+  private static let zeroDivisor =
+    "the divisor is 0, and so are the trits: programs that divide by it compute NaN (0/0) in every logit; "
+    + "'tritsmith convert' writes a sound scale in its place"
+
+  /// Weights a scale of 0 makes 0 although their trits are not; nil when there are none.
+  private func lostWeights(_ tensor: TensorDescriptor, _ scale: TernaryScale) throws -> String? {
+    let units = try LiveUnits(scale.granularity, tensor.shape) {
+      try IndependentDecoder.trits($0, of: tensor, in: source)
+    }
+    guard let live = units else { return nil }
+    let lost = live.isLive.indices.filter { live.isLive[$0] && scale.multiplier(at: $0) == 0 }
+    guard let first = lost.first else { return nil }
+    let (row, column) = live.grid.place(first)
+    return scale.granularity == .tensor
+      ? "the scale is 0, and the trits are not"
+      : "\(grouped(lost.count)) of \(grouped(live.grid.count)) scales are 0 over trits that are not, the first at row \(row), "
+        + "column \(column)"
+  }
+}
+
+/// What trits of whole tensors are multiplied by, each held against those of its kind.
+package struct SingleScales {
+  fileprivate(set) var byKind: [ProjectionKind: [(name: String, value: Double)]] = [:]
+
+  package init() {}
+
+  /// Those of several, in order.
+  fileprivate init(_ parts: [SingleScales]) {
+    for part in parts { byKind.merge(part.byKind) { $0 + $1 } }
+  }
+
+  /// A scale this many times the median of its kind, or less than its inverse, is an outlier.
+  private static let outlier = 4.0
+
+  package var outliers: [CheckFinding] {
+    var findings: [CheckFinding] = []
+    for kind in ProjectionKind.allCases {
+      let values = byKind[kind, default: []]
+      // The median of fewer says little.
+      guard values.count >= 3 else { continue }
+      let median = values.map(\.value).sorted()[values.count / 2]
+      for (name, value) in values where value > median * SingleScales.outlier || value < median / SingleScales.outlier {
+        findings.append(
+          CheckFinding(
+            .scaleOutlier, name, "trits are multiplied by \(value), the median of \(kind.rawValue) is \(median)"))
+      }
+    }
+    return findings
+  }
+}
