@@ -254,7 +254,8 @@ struct MatrixRoundingTests {
       var model = ChangedModel(scratch["dense"])
       let place = try #require(model.file.tensors.firstIndex { $0.name == "model.norm.weight" })
       let dtype = try #require(DType(rawValue: model.file.tensors[place].dtype))
-      let values = DenseValues.floats(model.file.tensors[place].bytes.span.bytes, dtype).map { (1 + $0) * factor - 1 }
+      let stored = model.file.tensors[place].bytes
+      let values = DenseValues.floats(stored.span.bytes, dtype).map { (1 + $0) * factor - 1 }
       (model.file.tensors[place].dtype, model.file.tensors[place].bytes) = ("F32", FloatBytes.f32(values))
       let path = model.write(scratch["m\(passes)"])
       try Workflow.convert(path, scratch["\(passes).gguf"], to: .gguf) {
