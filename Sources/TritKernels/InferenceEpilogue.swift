@@ -72,7 +72,7 @@ struct IntegerEpilogue {
   /// Steps that each go over all rows: simple loops, which the compiler makes vectors of.
   @inline(__always)
   func finish(
-    _ sums: UnsafePointer<Int32>, step: Int, rows: Range<Int>, _ activation: ActivationScale,
+    _ sums: UnsafePointer<Int32>, rows: Range<Int>, _ activation: ActivationScale,
     into output: UnsafeMutablePointer<Float>
   ) {
     let count = rows.count
@@ -80,12 +80,12 @@ struct IntegerEpilogue {
     if case .divide = kind, !isOne {
       for index in 0..<count {
         let divisor = activation.scale * stored[rows.lowerBound + index]
-        output[index] = Float(sums[index * step] &- activation.sum) / divisor
+        output[index] = Float(sums[index] &- activation.sum) / divisor
       }
     } else {
       var divisor = activation.scale
       if case .divide = kind { divisor *= stored[0] }
-      for index in 0..<count { output[index] = Float(sums[index * step] &- activation.sum) / divisor }
+      for index in 0..<count { output[index] = Float(sums[index] &- activation.sum) / divisor }
     }
     switch kind {
     case .divide: add(rows, to: output)

@@ -186,8 +186,9 @@ extension InferenceEngine {
   }
 
   private func grain(_ pass: GroupedPass) -> Int {
-    // Rows of a part stay in the first cache while tokens go by.
-    max(1, grain(rowBytes: pass.matrix.shape.rowBytes) / (pass.tokens > 1 ? 2 : 1))
+    let rows = grain(rowBytes: pass.matrix.shape.rowBytes)
+    // Rows of a part stay in the first cache while tokens go by; kernels take many tokens with so many rows at once.
+    return pass.tokens == 1 ? rows : max(1, rows / 2 / tileRows) * tileRows
   }
 
   /// The same product in Float: trits times scales become Floats, then a Float product, which is what dense weights of
@@ -242,13 +243,10 @@ private struct GroupedPass {
 
   func run(_ range: Range<Int>) {
     let shape = matrix.shape
-    for first in stride(from: 0, to: tokens, by: tokenBlock) {
-      kernels.groupedDot(
-        matrix.codes + range.lowerBound * shape.rowBytes, rows: range.count, shape,
-        matrix.scales.advanced(by: range.lowerBound * shape.groups), input,
-        tokens: first..<min(tokens, first + tokenBlock), into: y + first * shape.rows + range.lowerBound,
-        yStride: shape.rows)
-    }
+    kernels.groupedDot(
+      matrix.codes + range.lowerBound * shape.rowBytes, rows: range.count, shape,
+      matrix.scales.advanced(by: range.lowerBound * shape.groups), input, tokens: 0..<tokens,
+      into: y + range.lowerBound, yStride: shape.rows)
     for token in 0..<tokens {
       let (output, scale) = (y + token * shape.rows, scales[token])
       if scale != 1 { for row in range { output[row] /= scale } }

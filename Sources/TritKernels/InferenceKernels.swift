@@ -6,8 +6,8 @@ import TritCore
 /// Bytes of an int8 activation row: a multiple of 64, with 64 more that vector code may read.
 func paddedActivationWidth(_ columns: Int) -> Int { (columns + 63) / 64 * 64 + 64 }
 
-/// Columns of a row of expanded codes: `codeProduct` takes multiples of 64.
-func paddedCodeWidth(_ columns: Int) -> Int { (columns + 63) / 64 * 64 }
+/// Rows of bytes that `packedProduct` takes at most; it has room for the sums of as many.
+package let tileRows = 16
 
 /// One row's activations in int8 terms: x ≈ q / scale.
 package struct ActivationScale: Sendable, Equatable {
@@ -37,13 +37,13 @@ package protocol InferenceKernels: Sendable {
   func splitDot(
     _ w: UnsafePointer<UInt8>, rows: Int, part: Int, _ q: UnsafePointer<Int8>, into sums: UnsafeMutablePointer<Int32>)
 
-  /// The codes of one place, a byte each.
-  func expandCodes(_ w: UnsafePointer<UInt8>, _ count: Int, plane: Int, into codes: UnsafeMutablePointer<UInt8>)
-
-  /// Σ code·q of four rows of expanded codes and any number of tokens: `sums[t * sumStride + r]`.
-  func codeProduct(
-    _ codes: UnsafePointer<UInt8>, stride: Int, _ q: UnsafePointer<Int8>, qStride: Int, tokens: Int, count: Int,
-    into sums: UnsafeMutablePointer<Int32>, sumStride: Int)
+  /// The same of at most `tileRows` rows of `width` bytes and any number of tokens.
+  ///
+  /// Joined rows have `sums[(k * tokens + t) * tileRows + r]` from place k of byte row r, split rows
+  /// `sums[t * tileRows + r]`. Sums of rows from `rows` to `tileRows` are 0.
+  func packedProduct(
+    _ w: UnsafePointer<UInt8>, rows: Int, width: Int, _ order: PackedTritOrder, _ q: UnsafePointer<Int8>, qStride: Int,
+    tokens: Int, into sums: UnsafeMutablePointer<Int32>)
 
   /// Products of rows of `GroupedMatrix` with tokens: `y[t * yStride + r]`, r < rows, t < tokens.
   ///

@@ -35,15 +35,11 @@ struct NativeInference: InferenceKernels {
     table.pointee.split_dot(w, rows, part, q, sums)
   }
 
-  func expandCodes(_ w: UnsafePointer<UInt8>, _ count: Int, plane: Int, into codes: UnsafeMutablePointer<UInt8>) {
-    table.pointee.expand_codes(w, count, UInt32(plane), codes)
-  }
-
-  func codeProduct(
-    _ codes: UnsafePointer<UInt8>, stride: Int, _ q: UnsafePointer<Int8>, qStride: Int, tokens: Int, count: Int,
-    into sums: UnsafeMutablePointer<Int32>, sumStride: Int
+  func packedProduct(
+    _ w: UnsafePointer<UInt8>, rows: Int, width: Int, _ order: PackedTritOrder, _ q: UnsafePointer<Int8>, qStride: Int,
+    tokens: Int, into sums: UnsafeMutablePointer<Int32>
   ) {
-    table.pointee.code_product(codes, stride, q, qStride, tokens, count, sums, sumStride)
+    table.pointee.packed_product(w, rows, width, order == .splitRows ? 1 : 0, q, qStride, tokens, sums)
   }
 
   func groupedDot(

@@ -17,11 +17,11 @@ struct TernaryPass {
   var tokens: Int
   var y: UnsafeMutablePointer<Float>
 
-  /// Few tokens are multiplied with bytes as they are, many with codes expanded once.
-  var isInPlace: Bool { tokens < 4 }
+  /// Few tokens are multiplied with bytes as they are, many with codes decoded once.
+  var isInPlace: Bool { tokens < 6 }
 
   func sum(_ range: Range<Int>) {
-    if isInPlace { sumInPlace(range) } else { sumExpanded(range) }
+    if isInPlace { sumInPlace(range) } else { sumTiles(range) }
   }
 
   /// For few tokens: the packed bytes are decoded in registers, once a token.
@@ -40,55 +40,35 @@ struct TernaryPass {
         }
         for plane in 0..<planes {
           finish(
-            sums + plane * range.count, step: 1, count: range.count, row: plane * byteRows + range.lowerBound, token)
+            sums + plane * range.count, count: range.count, row: plane * byteRows + range.lowerBound, token)
         }
       }
     }
   }
 
-  /// For many tokens: four rows of codes are expanded once and used for every token.
-  private func sumExpanded(_ range: Range<Int>) {
-    let width = paddedCodeWidth(max(columns, 4 * self.width))
-    let count = paddedCodeWidth(columns)
-    withUnsafeTemporaryAllocation(of: UInt8.self, capacity: 4 * width) { codes in
-      withUnsafeTemporaryAllocation(of: Int32.self, capacity: 4 * tokens) { sums in
-        guard let codes = codes.baseAddress, let sums = sums.baseAddress else { return }
-        // Codes past the last column meet zeros in the input; they only have to be codes.
-        codes.initialize(repeating: 0, count: 4 * width)
-        let step = order == .joinedRows ? 1 : 4
-        for first in stride(from: range.lowerBound, to: range.upperBound, by: step) {
-          let rows = min(step, range.upperBound - first)
-          expand(first, rows, into: codes, width)
-          kernels.codeProduct(
-            codes, stride: width, q, qStride: qStride, tokens: tokens, count: count, into: sums, sumStride: 4)
+  /// For many tokens: the bytes of some rows are decoded once and used for every token. A token's outputs of these rows
+  /// lie side by side and fill a cache line.
+  private func sumTiles(_ range: Range<Int>) {
+    let planes = order == .joinedRows ? 4 : 1
+    withUnsafeTemporaryAllocation(of: Int32.self, capacity: planes * tokens * tileRows) { sums in
+      guard let sums = sums.baseAddress else { return }
+      for first in stride(from: range.lowerBound, to: range.upperBound, by: tileRows) {
+        let rows = min(tileRows, range.upperBound - first)
+        kernels.packedProduct(
+          bytes + first * width, rows: rows, width: width, order, q, qStride: qStride, tokens: tokens, into: sums)
+        for plane in 0..<planes {
           for token in 0..<tokens {
-            switch order {
-            case .joinedRows:
-              for plane in 0..<4 {
-                finish(sums + 4 * token + plane, step: 4, count: 1, row: plane * byteRows + first, token)
-              }
-            case .splitRows: finish(sums + 4 * token, step: 1, count: rows, row: first, token)
-            }
+            finish(
+              sums + (plane * tokens + token) * tileRows, count: rows, row: plane * byteRows + first, token)
           }
         }
       }
     }
   }
 
-  private func expand(_ first: Int, _ rows: Int, into codes: UnsafeMutablePointer<UInt8>, _ width: Int) {
-    for row in 0..<rows {
-      let start = bytes + (first + row) * self.width
-      for plane in 0..<4 {
-        let place = order == .joinedRows ? plane * width : row * width + plane * self.width
-        kernels.expandCodes(start, self.width, plane: plane, into: codes + place)
-      }
-    }
-  }
-
   @inline(__always)
-  private func finish(_ sums: UnsafePointer<Int32>, step: Int, count: Int, row: Int, _ token: Int) {
-    epilogue.finish(
-      sums, step: step, rows: row..<row + count, scales[token], into: y + token * rows + row)
+  private func finish(_ sums: UnsafePointer<Int32>, count: Int, row: Int, _ token: Int) {
+    epilogue.finish(sums, rows: row..<row + count, scales[token], into: y + token * rows + row)
   }
 }
 

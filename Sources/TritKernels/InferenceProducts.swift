@@ -118,7 +118,7 @@ extension InferenceEngine {
 
   /// Byte rows of a part.
   private func grain(_ pass: TernaryPass) -> Int {
-    pass.isInPlace ? grain(rowBytes: pass.width) : pass.order == .joinedRows ? 4 : 16
+    pass.isInPlace ? grain(rowBytes: pass.width) : tileRows
   }
 
   /// The same product in Float, as transformers computes it: activations and trits become Floats, then a Float product.

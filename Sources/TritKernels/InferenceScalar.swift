@@ -63,22 +63,18 @@ struct ScalarInference: InferenceKernels {
     }
   }
 
-  func expandCodes(_ w: UnsafePointer<UInt8>, _ count: Int, plane: Int, into codes: UnsafeMutablePointer<UInt8>) {
-    let shift = UInt8(2 * plane)
-    for index in 0..<count { codes[index] = w[index] >> shift & 3 }
-  }
-
-  func codeProduct(
-    _ codes: UnsafePointer<UInt8>, stride: Int, _ q: UnsafePointer<Int8>, qStride: Int, tokens: Int, count: Int,
-    into sums: UnsafeMutablePointer<Int32>, sumStride: Int
+  func packedProduct(
+    _ w: UnsafePointer<UInt8>, rows: Int, width: Int, _ order: PackedTritOrder, _ q: UnsafePointer<Int8>, qStride: Int,
+    tokens: Int, into sums: UnsafeMutablePointer<Int32>
   ) {
+    let planes = order == .joinedRows ? 4 : 1
+    sums.update(repeating: 0, count: planes * tokens * tileRows)
     for token in 0..<tokens {
-      for row in 0..<4 {
-        var total: Int32 = 0
-        for column in 0..<count {
-          total &+= Int32(codes[row * stride + column]) &* Int32(q[token * qStride + column])
-        }
-        sums[token * sumStride + row] = total
+      let (input, sums) = (q + token * qStride, sums + token * tileRows)
+      switch order {
+      case .joinedRows:
+        joinedDot(w, rows: rows, columns: width, input, into: sums, planeStride: tokens * tileRows)
+      case .splitRows: splitDot(w, rows: rows, part: width, input, into: sums)
       }
     }
   }

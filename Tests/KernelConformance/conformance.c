@@ -198,10 +198,8 @@ static int run_inference(const trit_inference_table *t, vector *v) {
     t->joined_dot(w, p[0], p[1], second, out, p[2]);
   } else if (is(v, "split_dot")) {
     t->split_dot(w, p[0], p[1], second, out);
-  } else if (is(v, "expand_codes")) {
-    t->expand_codes(w, p[0], (unsigned)p[1], out);
-  } else if (is(v, "code_product")) {
-    t->code_product(w, p[0], second, p[1], p[2], p[3], out, p[4]);
+  } else if (is(v, "packed_product")) {
+    t->packed_product(w, p[0], p[1], (int)p[2], second, p[3], p[4], out);
   } else if (is(v, "grouped_dot")) {
     t->grouped_dot(w, p[0], p[1], (unsigned)p[2], second, (int)p[3], (const int8_t *)v->in[2].bytes, p[4],
                    (const int32_t *)(const void *)v->in[3].bytes, (const float *)(const void *)v->in[4].bytes, p[5],

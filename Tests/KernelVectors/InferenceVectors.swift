@@ -21,22 +21,27 @@ extension VectorFile {
     }
     addLongRows(definition)
     for length in Self.lengths + [1000] { addPlanes(definition, generator.bytes(length)) }
-    for count in [64, 128, 192, 512, 576, 1024, 2048] {
-      for tokens in 1...9 {
-        addCodeProduct(definition, count, tokens, isWorst: false, &generator)
-        addCodeProduct(definition, count, tokens, isWorst: true, &generator)
+    for width in [1, 3, 31, 32, 33, 64, 127, 128, 129, 255, 256, 257, 600, 1025] {
+      // Tiles have 16 rows, and six or fewer tokens.
+      for (rows, tokens) in [(1, 1), (3, 2), (4, 5), (7, 6), (8, 7), (9, 8), (15, 3), (16, 6), (16, 13)] {
+        for worst in [nil, -128, 127] as [Int8?] {
+          addPackedProduct(definition, rows, width, tokens, worst, &generator)
+        }
       }
-      addCodeProduct(definition, count, 19, isWorst: false, &generator)
     }
+    addPackedProduct(definition, 16, 4097, 7, -128, &generator)
+    addPackedProduct(definition, 5, 257, 65, nil, &generator)
     for blocks in [1, 2, 3, 4, 7, 8, 9, 16, 17] {
       for cuts in [1, 2, 4] {
         for isHalf in [true, false] {
           for worst in [nil, -128, 127] as [Int8?] {
-            addGroupedDot(definition, blocks, cuts, isHalf, worst, tokens: 1 + (blocks + cuts) % 5, &generator)
+            addGroupedDot(definition, 3, blocks, cuts, isHalf, worst, tokens: 1 + (blocks + cuts) % 5, &generator)
+            addGroupedDot(definition, 16, blocks, cuts, isHalf, worst, tokens: 6 + (blocks + cuts) % 8, &generator)
           }
         }
       }
     }
+    addGroupedDot(definition, 35, 9, 1, true, nil, tokens: 98, &generator)
     for element in [FloatElement.bf16, .f16, .f32] {
       for count in Self.lengths + [1000] {
         for (rows, tokens) in [(1, 1), (3, 2), (4, 1), (4, 2), (5, 3), (9, 5)] {
@@ -106,9 +111,6 @@ extension VectorFile {
 
   private mutating func addPlanes(_ definition: any InferenceKernels, _ bytes: [UInt8]) {
     for plane in 0..<4 {
-      var codes = [UInt8](repeating: Self.untouched, count: bytes.count)
-      definition.expandCodes(bytes, bytes.count, plane: plane, into: &codes)
-      add("expand_codes", [bytes.count, plane], [.raw(bytes)], [.bytes(codes)])
       for value in [0.0537, -3, .infinity, .nan] as [Float] {
         var out = [Float](repeating: Self.untouchedFloat, count: bytes.count)
         definition.widenTrits(bytes, bytes.count, plane: plane, value: value, into: &out)
@@ -117,24 +119,30 @@ extension VectorFile {
     }
   }
 
-  private mutating func addCodeProduct(
-    _ definition: any InferenceKernels, _ count: Int, _ tokens: Int, isWorst: Bool, _ generator: inout SeededGenerator
+  private mutating func addPackedProduct(
+    _ definition: any InferenceKernels, _ rows: Int, _ width: Int, _ tokens: Int, _ worst: Int8?,
+    _ generator: inout SeededGenerator
   ) {
-    let codeStride = count + 64
-    let codes = generator.bytes(3 * codeStride + count).map { isWorst ? 3 : $0 & 3 }
-    let qStride = count + 64
-    let q = (0..<tokens * qStride).map { _ in isWorst ? -128 : Int8(truncatingIfNeeded: generator.next() >> 9) }
-    var sums = [Int32](repeating: Self.untouchedSum, count: 5 * tokens)
-    definition.codeProduct(
-      codes, stride: codeStride, q, qStride: qStride, tokens: tokens, count: count, into: &sums, sumStride: 5)
-    add("code_product", [codeStride, qStride, tokens, count, 5], [.raw(codes), .trits(q)], [.sums(sums)])
+    let bytes = worst == nil ? generator.bytes(rows * width) : [UInt8](repeating: 0xFF, count: rows * width)
+    for order in [PackedTritOrder.joinedRows, .splitRows] {
+      // A row of 4 * width - 3 columns has the least padding.
+      let columns = order == .joinedRows ? width : 4 * width - 3
+      let q = (0..<tokens).flatMap { _ in activations(columns, worst, &generator) }
+      let planes = order == .joinedRows ? 4 : 1
+      var sums = [Int32](repeating: Self.untouchedSum, count: planes * tokens * tileRows)
+      definition.packedProduct(
+        bytes, rows: rows, width: width, order, q, qStride: q.count / tokens, tokens: tokens, into: &sums)
+      add(
+        "packed_product", [rows, width, order == .splitRows ? 1 : 0, q.count / tokens, tokens],
+        [.raw(bytes), .trits(q)], [.sums(sums)])
+    }
   }
 
   private mutating func addGroupedDot(
-    _ definition: any InferenceKernels, _ blocks: Int, _ cuts: Int, _ isHalf: Bool, _ worst: Int8?, tokens: Int,
-    _ generator: inout SeededGenerator
+    _ definition: any InferenceKernels, _ rows: Int, _ blocks: Int, _ cuts: Int, _ isHalf: Bool, _ worst: Int8?,
+    tokens: Int, _ generator: inout SeededGenerator
   ) {
-    let (rows, columns) = (3, 128 * blocks)
+    let columns = 128 * blocks
     guard let shape = GroupedShape(rows: rows, columns: columns, .group(columns: 128 / cuts)) else {
       preconditionFailure("128, 64 and 32 columns are groups")
     }

@@ -93,10 +93,12 @@ struct GroupedProductTests {
     var generator = SeededGenerator(seed: 22)
     for granularity in Self.granularities {
       for columns in Self.widths {
+        // Many tokens are taken with sixteen rows at once, in tiles of six tokens and blocks of more.
+        let wide = [128, 129, 1024, 1025, 2304].contains(columns) ? [(16, 6), (35, 13), (17, 98)] : []
         for isHalf in [true, false] {
-          let sample = try Sample(3, columns, granularity, isHalf: isHalf, &generator)
-          let shape = sample.matrix.shape
-          for tokens in [1, 2, 3] {
+          for (rows, tokens) in [(3, 1), (3, 2), (3, 3)] + wide {
+            let sample = try Sample(rows, columns, granularity, isHalf: isHalf, &generator)
+            let shape = sample.matrix.shape
             let stride = shape.blocks * GroupedShape.blockColumns
             var q = [Int8](repeating: 0, count: tokens * stride)
             for token in 0..<tokens {
@@ -110,15 +112,16 @@ struct GroupedProductTests {
             }
             let units = generator.floats(tokens * shape.groups)
             func run(_ kernels: any InferenceKernels) -> [UInt32] {
-              var y = [Float](repeating: 9, count: 3 * tokens + 1)
+              var y = [Float](repeating: 9, count: rows * tokens + 1)
               sample.matrix.withPointers { matrix in
                 let input = GroupedInput(values: q, stride: stride, sums: sums, units: units, groups: shape.groups)
                 kernels.groupedDot(
-                  matrix.codes, rows: 3, shape, matrix.scales, input, tokens: 0..<tokens, into: &y, yStride: 3)
+                  matrix.codes, rows: rows, shape, matrix.scales, input, tokens: 0..<tokens, into: &y, yStride: rows)
               }
               return y.map(\.bitPattern)
             }
-            #expect(run(native) == run(ScalarInference()), "\(granularity), \(columns) columns, \(tokens) tokens")
+            #expect(
+              run(native) == run(ScalarInference()), "\(granularity), \(rows) × \(columns), \(tokens) tokens")
           }
         }
       }
@@ -128,11 +131,11 @@ struct GroupedProductTests {
   @Test("products are those of mathematics, whatever kernels, threads and number of tokens")
   func mathematics() throws {
     var generator = SeededGenerator(seed: 23)
-    for (rows, columns) in [(1, 5), (5, 130), (9, 512), (12, 1100)] {
+    for (rows, columns) in [(1, 5), (5, 130), (9, 512), (12, 1100), (35, 200)] {
       for granularity in Self.granularities {
         let sample = try Sample(rows, columns, granularity, isHalf: true, &generator)
         let bias = generator.floats(rows)
-        for tokens in rows == 9 ? [17] : [1, 2, 5] {
+        for tokens in rows == 9 ? [17] : rows == 35 ? [7] : [1, 2, 5] {
           let x = (0..<tokens * columns).map { _ in Float.random(in: -2...2, using: &generator) }
           var results: Set<[UInt32]> = []
           for name in InferenceEngine.kernelNames {

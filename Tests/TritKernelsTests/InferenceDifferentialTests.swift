@@ -123,19 +123,13 @@ struct InferenceDifferentialTests {
     #expect(split(kernels) == split(scalar))
   }
 
-  @Test("codes expanded and multiplied by many tokens", arguments: native)
-  func products(_ name: String) throws {
+  @Test("trits as Floats", arguments: native)
+  func widened(_ name: String) throws {
     let kernels = try kernels(name)
     var generator = SeededGenerator(seed: 3)
     for length in Self.lengths {
       let bytes = generator.bytes(length)
       for plane in 0..<4 {
-        func expand(_ kernels: any InferenceKernels) -> [UInt8] {
-          var codes = [UInt8](repeating: 9, count: length + 70)
-          kernels.expandCodes(bytes, length, plane: plane, into: &codes)
-          return codes
-        }
-        #expect(expand(kernels) == expand(scalar), "\(length), plane \(plane)")
         func widen(_ kernels: any InferenceKernels) -> [UInt32] {
           var out = [Float](repeating: 9, count: length + 70)
           kernels.widenTrits(bytes, length, plane: plane, value: 0.0537, into: &out)
@@ -144,17 +138,30 @@ struct InferenceDifferentialTests {
         #expect(widen(kernels) == widen(scalar), "\(length), plane \(plane)")
       }
     }
-    for count in [64, 128, 2048, 8192] {
-      let codes = generator.bytes(4 * count).map { $0 & 3 }
-      for tokens in [1, 2, 3, 4, 5, 7, 8, 9] {
-        let (q, stride) = activations(tokens, count, &generator)
-        func multiply(_ kernels: any InferenceKernels) -> [Int32] {
-          var sums = [Int32](repeating: 5, count: 4 * tokens + 1)
-          kernels.codeProduct(
-            codes, stride: count, q, qStride: stride, tokens: tokens, count: count, into: &sums, sumStride: 4)
-          return sums
+  }
+
+  @Test("packed rows with many tokens", arguments: native)
+  func products(_ name: String) throws {
+    let kernels = try kernels(name)
+    var generator = SeededGenerator(seed: 7)
+    for width in [1, 2, 3, 5, 31, 32, 33, 64, 127, 128, 129, 255, 256, 257, 513, 1025, 4097] {
+      for rows in [1, 3, 4, 7, 8, 9, 15, 16] {
+        let bytes = rows % 2 == 0 ? generator.bytes(rows * width) : [UInt8](repeating: 0xFF, count: rows * width)
+        for tokens in [1, 2, 4, 5, 6, 7, 8, 11, 12, 13] where width < 600 || tokens % 6 == 1 {
+          for order in [PackedTritOrder.joinedRows, .splitRows] {
+            // A row of 4 · width − 3 columns has the least padding.
+            let columns = order == .joinedRows ? width : 4 * width - 3
+            let (q, stride) = activations(tokens, columns, &generator)
+            func multiply(_ kernels: any InferenceKernels) -> [Int32] {
+              var sums = [Int32](repeating: 5, count: 4 * tokens * tileRows + 1)
+              kernels.packedProduct(
+                bytes, rows: rows, width: width, order, q, qStride: stride, tokens: tokens, into: &sums)
+              return sums
+            }
+            #expect(
+              multiply(kernels) == multiply(scalar), "\(order), \(rows) rows of \(width) bytes, \(tokens) tokens")
+          }
         }
-        #expect(multiply(kernels) == multiply(scalar), "\(count) columns, \(tokens) tokens")
       }
     }
   }
@@ -195,11 +202,11 @@ struct InferenceDifferentialTests {
   @Test("products are those of mathematics, whatever kernels, threads and number of tokens")
   func engines() throws {
     var generator = SeededGenerator(seed: 5)
-    for (rows, columns) in [(4, 5), (8, 64), (12, 130), (64, 257)] {
+    for (rows, columns) in [(4, 5), (8, 64), (12, 130), (64, 257), (132, 70)] {
       let trits = (0..<rows * columns).map { _ in Int(generator.next() % 3) - 1 }
       for order in [PackedTritOrder.joinedRows, .splitRows] {
         let bytes = pack(trits, rows, columns, order)
-        for tokens in [1, 3, 4, 6] {
+        for tokens in [1, 3, 5, 6, 13] {
           let x = generator.floats(tokens * columns)
           let operand = TernaryOperand(rows: rows, columns: columns, order: order, epilogue: .divide(by: [19.5]))
           var results: Set<[UInt32]> = []
@@ -226,7 +233,7 @@ struct InferenceDifferentialTests {
     }
   }
 
-  @Test("products run together are those run one by one", arguments: [1, 4])
+  @Test("products run together are those run one by one", arguments: [1, 4, 7])
   func together(_ tokens: Int) throws {
     var generator = SeededGenerator(seed: 6)
     let columns = 4096

@@ -114,13 +114,17 @@ MM static void code_product(const uint8_t *codes, size_t code_stride, const int8
     trit_dotprod_code_product(codes, code_stride, q + t * q_stride, q_stride, 1, count, sums + t * sum_stride, sum_stride);
 }
 
+MM static void packed_product(const uint8_t *w, size_t rows, size_t width, int is_split, const int8_t *q,
+                              size_t q_stride, size_t tokens, int32_t *sums) {
+  trit_expanded_product(w, rows, width, is_split, q, q_stride, tokens, sums, trit_neon_expand_codes, code_product);
+}
+
 const trit_inference_table trit_inference_i8mm = {
     .name = "neon-i8mm",
     .quantize_row = trit_neon_quantize_row,
     .joined_dot = joined_dot,
     .split_dot = split_dot,
-    .expand_codes = trit_neon_expand_codes,
-    .code_product = code_product,
+    .packed_product = packed_product,
     .grouped_dot = trit_dotprod_grouped_dot,
     .widen_trits = trit_neon_widen_trits,
     .dot_bf16 = trit_neon_dot_bf16,

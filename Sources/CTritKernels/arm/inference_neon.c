@@ -79,6 +79,11 @@ static void code_product(const uint8_t *codes, size_t code_stride, const int8_t 
   if (t < tokens) code_tile(codes, code_stride, q + t * q_stride, q_stride, 1, count, sums + t * sum_stride, sum_stride);
 }
 
+static void packed_product(const uint8_t *w, size_t rows, size_t width, int is_split, const int8_t *q,
+                           size_t q_stride, size_t tokens, int32_t *sums) {
+  trit_expanded_product(w, rows, width, is_split, q, q_stride, tokens, sums, trit_neon_expand_codes, code_product);
+}
+
 #define TARGET
 #include "inference_grouped.h"
 
@@ -107,8 +112,7 @@ const trit_inference_table trit_inference_neon = {
     .quantize_row = trit_neon_quantize_row,
     .joined_dot = joined_dot,
     .split_dot = split_dot,
-    .expand_codes = trit_neon_expand_codes,
-    .code_product = code_product,
+    .packed_product = packed_product,
     .grouped_dot = grouped_dot,
     .widen_trits = trit_neon_widen_trits,
     .dot_bf16 = trit_neon_dot_bf16,

@@ -6,6 +6,7 @@
 #if defined(__aarch64__) && defined(__ARM_NEON) && !defined(__AARCH64EB__)
 #define TRIT_ARM64 1
 
+#include "../expanded.h"
 #include "../include/trit_inference.h"
 #include "../include/trit_kernels.h"
 #include "../portable.h"

@@ -14,6 +14,9 @@
 // Bytes of a padded activation row: the next multiple of 64, and 64 more.
 #define TRIT_PADDED(columns) (((columns) + 63) / 64 * 64 + 64)
 
+// Rows of bytes that `packed_product` takes at most.
+#define TRIT_TILE_ROWS 16
+
 typedef struct {
   const char *name;
 
@@ -29,13 +32,12 @@ typedef struct {
   // sums[r] = sum over k, m of code_k(w[r * part + m]) * q[k * part + m], k = 0..3, r < rows, m < part.
   void (*split_dot)(const uint8_t *w, size_t rows, size_t part, const int8_t *q, int32_t *sums);
 
-  // codes[i] = bits 2 plane and 2 plane + 1 of w[i].
-  void (*expand_codes)(const uint8_t *w, size_t count, unsigned plane, uint8_t *codes);
-
-  // sums[t * sum_stride + r] = sum over c < count of codes[r * code_stride + c] * q[t * q_stride + c], r < 4.
-  // count is a multiple of 64; codes are at most 3.
-  void (*code_product)(const uint8_t *codes, size_t code_stride, const int8_t *q, size_t q_stride, size_t tokens,
-                       size_t count, int32_t *sums, size_t sum_stride);
+  // The same of many tokens and few rows; r < rows <= TRIT_TILE_ROWS, t < tokens. Where is_split is 0,
+  // sums[(k * tokens + t) * TRIT_TILE_ROWS + r] = sum over m < width of code_k(w[r * width + m]) * q[t * q_stride + m].
+  // Else sums[t * TRIT_TILE_ROWS + r] = sum over k, m of code_k(w[r * width + m]) * q[t * q_stride + k * width + m].
+  // Sums of rows from `rows` to TRIT_TILE_ROWS are 0.
+  void (*packed_product)(const uint8_t *w, size_t rows, size_t width, int is_split, const int8_t *q, size_t q_stride,
+                         size_t tokens, int32_t *sums);
 
   // Products with scales for groups of columns. A row of w is `blocks` blocks of 32 bytes, of 128 columns each: byte m of
   // a block holds columns m, m + 32, m + 64, m + 96. A block is cut in `cuts` groups, 1, 2 or 4; group g of a row has

@@ -5,31 +5,15 @@
 // are multiplied as they stand, four times as large, widened after 8 steps, and divided at the end. Nothing is
 // prefetched: rows follow each other, and the hardware asks for the next lines itself.
 #if defined(__x86_64__)
-#include "inference_float.h"
+#include "avx2.h"
 
-#include <immintrin.h>
-#include <string.h>
-
-#define AVX2 __attribute__((target("avx2")))
-#define INLINE AVX2 static inline __attribute__((always_inline))
-
-enum { vector_bytes = 32, narrow_steps = 32, large_steps = 8 };
+enum { narrow_steps = 32, large_steps = 8 };
 
 // Sums of four accumulators, in order.
 INLINE __m128i sum_four(__m256i a, __m256i b, __m256i c, __m256i d) {
   __m256i s = _mm256_hadd_epi32(_mm256_hadd_epi32(a, b), _mm256_hadd_epi32(c, d));
   return _mm_add_epi32(_mm256_castsi256_si128(s), _mm256_extracti128_si256(s, 1));
 }
-
-// 32 bytes from `n` of them, zeros after: codes 0, which add nothing.
-INLINE __m256i load_bytes(const uint8_t *w, size_t n) {
-  if (n >= vector_bytes) return _mm256_loadu_si256((const __m256i *)w);
-  uint8_t buffer[vector_bytes] = {0};
-  memcpy(buffer, w, n);
-  return _mm256_loadu_si256((const __m256i *)buffer);
-}
-
-INLINE __m256i load_q(const int8_t *q) { return _mm256_loadu_si256((const __m256i *)q); }
 
 // Adds the products of `count` bytes, four codes each, to 32-bit accumulators; those of places 1 and 3 four times as
 // large. Place k meets q[k * part + m].
@@ -89,75 +73,13 @@ AVX2 static void split_dot(const uint8_t *w, size_t rows, size_t part, const int
   }
 }
 
-// Four rows of codes with N tokens: 4 N accumulators of 16 bits.
-INLINE void code_tile(const uint8_t *codes, size_t code_stride, const int8_t *q, size_t q_stride, int N, size_t count,
-                      int32_t *sums, size_t sum_stride) {
-  const __m256i ones = _mm256_set1_epi16(1);
-  __m256i total[8];
-  for (int k = 0; k < 4 * N; k++) total[k] = _mm256_setzero_si256();
-  for (size_t c = 0; c < count;) {
-    size_t left = (count - c) / vector_bytes;
-    size_t steps = left < narrow_steps ? left : narrow_steps;
-    __m256i s[8];
-    for (int k = 0; k < 4 * N; k++) s[k] = _mm256_setzero_si256();
-    for (size_t i = 0; i < steps; i++, c += vector_bytes) {
-      __m256i x[2];
-      for (int t = 0; t < N; t++) x[t] = load_q(q + t * q_stride + c);
-      for (int r = 0; r < 4; r++) {
-        __m256i code = _mm256_loadu_si256((const __m256i *)(codes + r * code_stride + c));
-        for (int t = 0; t < N; t++)
-          s[t * 4 + r] = _mm256_add_epi16(s[t * 4 + r], _mm256_maddubs_epi16(code, x[t]));
-      }
-    }
-    for (int k = 0; k < 4 * N; k++) total[k] = _mm256_add_epi32(total[k], _mm256_madd_epi16(s[k], ones));
-  }
-  for (int t = 0; t < N; t++) {
-    _mm_storeu_si128((__m128i *)(sums + t * sum_stride),
-                     sum_four(total[4 * t], total[4 * t + 1], total[4 * t + 2], total[4 * t + 3]));
-  }
-}
-
-AVX2 static void code_product(const uint8_t *codes, size_t code_stride, const int8_t *q, size_t q_stride,
-                              size_t tokens, size_t count, int32_t *sums, size_t sum_stride) {
-  size_t t = 0;
-  for (; t + 2 <= tokens; t += 2)
-    code_tile(codes, code_stride, q + t * q_stride, q_stride, 2, count, sums + t * sum_stride, sum_stride);
-  if (t < tokens) code_tile(codes, code_stride, q + t * q_stride, q_stride, 1, count, sums + t * sum_stride, sum_stride);
-}
-
-#define TARGET __attribute__((target("avx2,f16c")))
-#include "inference_grouped.h"
-
-// Places 1 and 3 are four times as large and divided in 16 bits: two of them stay below 2^13.
-GROUPED void block_sums(__m256i v, const int8_t *q, int cuts, __m256i *parts) {
-  const __m256i low = _mm256_set1_epi8(3), high = _mm256_set1_epi8(12), ones = _mm256_set1_epi16(1);
-  __m256i h = _mm256_srli_epi16(v, 4);
-  __m256i s0 = _mm256_maddubs_epi16(_mm256_and_si256(v, low), load_q(q));
-  __m256i s1 = _mm256_maddubs_epi16(_mm256_and_si256(v, high), load_q(q + 32));
-  __m256i s2 = _mm256_maddubs_epi16(_mm256_and_si256(h, low), load_q(q + 64));
-  __m256i s3 = _mm256_maddubs_epi16(_mm256_and_si256(h, high), load_q(q + 96));
-  if (cuts == 1) {
-    __m256i s = _mm256_add_epi16(_mm256_add_epi16(s0, s2), _mm256_srai_epi16(_mm256_add_epi16(s1, s3), 2));
-    parts[0] = _mm256_madd_epi16(s, ones);
-  } else if (cuts == 2) {
-    parts[0] = _mm256_madd_epi16(_mm256_add_epi16(s0, _mm256_srai_epi16(s1, 2)), ones);
-    parts[1] = _mm256_madd_epi16(_mm256_add_epi16(s2, _mm256_srai_epi16(s3, 2)), ones);
-  } else {
-    parts[0] = _mm256_madd_epi16(s0, ones);
-    parts[1] = _mm256_madd_epi16(_mm256_srai_epi16(s1, 2), ones);
-    parts[2] = _mm256_madd_epi16(s2, ones);
-    parts[3] = _mm256_madd_epi16(_mm256_srai_epi16(s3, 2), ones);
-  }
-}
-
 const trit_inference_table trit_inference_avx2 = {
     .name = "avx2",
     .quantize_row = trit_avx2_quantize_row,
     .joined_dot = joined_dot,
     .split_dot = split_dot,
-    .expand_codes = trit_avx2_expand_codes,
-    .code_product = code_product,
-    .grouped_dot = grouped_dot,
+    .packed_product = trit_avx2_packed_product,
+    .grouped_dot = trit_avx2_grouped_dot,
     .widen_trits = trit_avx2_widen_trits,
     .dot_bf16 = trit_avx2_dot_bf16,
     .dot_f16 = trit_avx2_dot_f16,

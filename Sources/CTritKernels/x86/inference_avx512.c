@@ -5,6 +5,7 @@
 // large, and the sums are divided: shifts would share their ports with the products. Nothing is prefetched here: rows
 // follow each other, and the hardware then asks for the next lines itself, better than with hints in between.
 #if defined(__x86_64__)
+#include "../expanded.h"
 #include "inference_float.h"
 
 #include <immintrin.h>
@@ -109,6 +110,11 @@ AVX512 static void code_product(const uint8_t *codes, size_t code_stride, const 
     code_tile(codes, code_stride, q + t * q_stride, q_stride, 1, count, sums + t * sum_stride, sum_stride);
 }
 
+AVX512 static void packed_product(const uint8_t *w, size_t rows, size_t width, int is_split, const int8_t *q,
+                                  size_t q_stride, size_t tokens, int32_t *sums) {
+  trit_expanded_product(w, rows, width, is_split, q, q_stride, tokens, sums, trit_avx2_expand_codes, code_product);
+}
+
 AVX512 static void weighted_sum(const float *weight, const float *v, size_t v_stride, size_t rows, size_t count,
                                 float *out) {
   enum { N = 8, columns = 16 * N };
@@ -163,8 +169,7 @@ const trit_inference_table trit_inference_avx512 = {
     .quantize_row = trit_avx2_quantize_row,
     .joined_dot = joined_dot,
     .split_dot = split_dot,
-    .expand_codes = trit_avx2_expand_codes,
-    .code_product = code_product,
+    .packed_product = packed_product,
     .grouped_dot = grouped_dot,
     .widen_trits = trit_avx2_widen_trits,
     .dot_bf16 = trit_avx2_dot_bf16,

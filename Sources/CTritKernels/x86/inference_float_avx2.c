@@ -111,7 +111,10 @@ INLINE __m256 load_weights(const char *w, size_t index, size_t n, weight_kind ki
     v = _mm_loadu_si128((const __m128i *)buffer);
   }
   if (kind == KIND_F16) return _mm256_cvtph_ps(v);
-  return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(v), 16));
+  // Both halves get all eight patterns from their load; each then puts its four above zeros, in one instruction.
+  const __m256i places = _mm256_setr_epi8(-1, -1, 0, 1, -1, -1, 2, 3, -1, -1, 4, 5, -1, -1, 6, 7,  //
+                                          -1, -1, 8, 9, -1, -1, 10, 11, -1, -1, 12, 13, -1, -1, 14, 15);
+  return _mm256_castsi256_ps(_mm256_shuffle_epi8(_mm256_broadcastsi128_si256(v), places));
 }
 
 // Dots of R rows with N tokens; the accumulators stay in registers for R * N <= 8.

@@ -12,7 +12,7 @@
 
 #define GROUPED TARGET static inline __attribute__((always_inline))
 
-enum { group_block_bytes = 32, block_columns = 128, most_tokens = 2 };
+enum { group_block_bytes = 32, block_columns = 128, most_tokens = 2, block_tokens = 16 };
 
 GROUPED void block_sums(__m256i v, const int8_t *q, int cuts, __m256i *parts);
 
@@ -102,12 +102,17 @@ GROUPED void grouped_rows(const uint8_t *w, size_t rows, size_t blocks, int cuts
                           size_t group_stride, size_t tokens, float *y, size_t y_stride) {
   const size_t scale_bytes = blocks * (size_t)cuts * (is_half ? 2 : 4);
 #define WITH(N)                                                                                                \
-  grouped_row(w, blocks, cuts, scales, is_half, q + t * q_stride, q_stride, sums + t * group_stride,           \
-              units + t * group_stride, group_stride, N, y + t * y_stride + r, y_stride)
-  for (size_t r = 0; r < rows; r++, w += blocks * group_block_bytes, scales += scale_bytes) {
-    size_t t = 0;
-    for (; t + most_tokens <= tokens; t += most_tokens) WITH(most_tokens);
-    for (; t < tokens; t++) WITH(1);
+  grouped_row(w + r * blocks * group_block_bytes, blocks, cuts, scales + r * scale_bytes, is_half, q + t * q_stride, \
+              q_stride, sums + t * group_stride, units + t * group_stride, group_stride, N, y + t * y_stride + r,    \
+              y_stride)
+  // Inputs of a block of tokens stay in cache while the rows go by.
+  for (size_t first = 0; first < tokens; first += block_tokens) {
+    const size_t end = tokens - first < block_tokens ? tokens : first + block_tokens;
+    for (size_t r = 0; r < rows; r++) {
+      size_t t = first;
+      for (; t + most_tokens <= end; t += most_tokens) WITH(most_tokens);
+      for (; t < end; t++) WITH(1);
+    }
   }
 #undef WITH
 }
