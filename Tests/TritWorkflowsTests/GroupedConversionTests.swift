@@ -304,7 +304,7 @@ struct GroupedConversionTests {
     let source = Bonsai.folder(scratch["source"])
     try Workflow.bonsai(source, scratch["pq2.gguf"], .pq2)
     // Embedding and head of the folder are F16 numbers that are copied.
-    for (input, scales) in [(source, 7 * 512), (scratch["pq2.gguf"], 9 * 512)] {
+    for (input, scales) in [(source, "3,584"), (scratch["pq2.gguf"], "4,608")] {
       let result = try Workflow.convert(input, scratch["bf16"], to: .dense) {
         $0.denseType = .bf16
         $0.replaces = true

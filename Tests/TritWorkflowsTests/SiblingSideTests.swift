@@ -87,7 +87,8 @@ struct SiblingSideTests {
     for factor in [Float(0.6875), 1.5] {
       var packed = ChangedModel(Checkpoint.packed)
       let name = Self.query + "_scale"
-      packed.file[name].bytes = FloatBytes.bf16(FloatBytes.bf16Values(packed.file[name].bytes).map { $0 * factor })
+      let scales = FloatBytes.bf16Values(packed.file[name].bytes)
+      packed.file[name].bytes = FloatBytes.bf16(scales.map { BFloat16.rounded($0 * factor) })
       let told = try Self.told(packed.write(scratch["packed-\(factor)"]), Checkpoint.master)
       let errors = told.filter { $0.severity == .error }
       #expect(errors.map(\.subject) == [Self.query], "\(Self.texts(told))")
