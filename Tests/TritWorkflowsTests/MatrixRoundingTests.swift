@@ -61,11 +61,50 @@ struct MatrixRoundingTests {
     ] {
       #expect(MatrixRounding(left, right, columns: 64, rule).isExplained)
     }
+    // Rounded twice on the way, as a bfloat16 checkpoint that becomes F16.
+    let twice = coarse.map { HalfFloat($0).float }
+    #expect(MatrixRounding(Self.numbers, twice, columns: 64, RoundingRule(f32, f16)).isExplained)
+  }
+
+  /// A number of a type is not rounded by it: the next one is another number, in one place as in all.
+  @Test("a step of a type is no rounding of a number that the type holds", arguments: [DType.f16, .bf16])
+  func nextNumber(_ type: DType) {
+    let stored = Self.numbers.map { TernaryScale.rounded($0, to: type) }
+    let rule = RoundingRule(StoredNumbers(.f32), StoredNumbers(type))
+    for moved in [Array(stored.indices), [200]] {
+      var next = stored
+      for index in moved {
+        let step = Float(2 * StoredNumbers(type).half(stored[index]))
+        next[index] += step
+      }
+      let found = MatrixRounding(stored, next, columns: 64, rule)
+      #expect(!found.isExplained && found.strangeRow == moved[0] / 64)
+    }
+    #expect(MatrixRounding(stored, stored, columns: 64, rule).isExplained)
+    // Different chains for different rows are none.
+    let (exact, mixed) = (Self.numbers, Array(stored[..<2048] + Self.numbers[2048...]))
+    let both = RoundingRule(StoredNumbers(.f32), StoredNumbers(.f32))
+    #expect(MatrixRounding(exact, stored, columns: 64, both).isExplained)
+    #expect(!MatrixRounding(exact, mixed, columns: 64, both).isExplained)
+  }
+
+  /// By the definition: each number half a step, and an eight-millionth of its block, from what unfolding gives.
+  @Test("beside an unfolded matrix each number is that, rounded once")
+  func unfolded() {
+    let halves = Self.numbers.map { HalfFloat($0).float }
+    let rule = RoundingRule.unfolded(size: 64, left: nil, right: StoredNumbers(.f16))
+    #expect(MatrixRounding(Self.numbers, halves, columns: 64, rule).isExplained)
+    let wrong = Self.numbers.map { HalfFloat($0 * 1.001).float }
+    #expect(!MatrixRounding(Self.numbers, wrong, columns: 64, rule).isExplained)
+    let coarse = Self.numbers.map { BFloat16.rounded($0 * 1.001) }
+    let other = RoundingRule.unfolded(size: 64, left: StoredNumbers(.bf16), right: nil)
+    #expect(!MatrixRounding(coarse, Self.numbers, columns: 64, other).isExplained)
+    #expect(MatrixRounding(Self.numbers.map { BFloat16.rounded($0) }, Self.numbers, columns: 64, other).isExplained)
   }
 
   @Test(
-    "a matrix of F16 beside one that is a thousandth off is explained by nothing, one of bfloat16 from a hundredth on",
-    arguments: [(DType.f16, Float(1.001)), (.f16, 1.005), (.bf16, 1.01)])
+    "a matrix that is a thousandth off is explained by nothing, in either type",
+    arguments: [(DType.f16, Float(1.001)), (.f16, 1.005), (.bf16, 1.001), (.bf16, 1.01)])
   func scaled(_ type: DType, _ factor: Float) {
     let wrong = Self.numbers.map { $0 * factor }
     let stored = Self.numbers.map { TernaryScale.rounded($0, to: type) }
@@ -99,25 +138,27 @@ struct MatrixRoundingTests {
   func bounds() {
     // Rows of size 2 and 8, off by 2⁻¹² and by nothing.
     let matrix = MatrixRounding(
-      [1, 1, 2, 2], [1 + 0x1p-12, 1 + 0x1p-12, 2, 2], columns: 2, RoundingRule(StoredNumbers(.f32), StoredNumbers(.f16))
+      [1, 1, 2, 2], [1 + 0x1p-12, 1 + 0x1p-12, 2, 2], columns: 2, RoundingRule(StoredNumbers(.f16), StoredNumbers(.f32))
     )
     #expect(matrix.isExplained && matrix.errors == [0x1p-23, 0] && matrix.sizes == [2, 8])
     #expect(abs(matrix.share - (0x1p-23 / 10.0).squareRoot()) < 1e-12)
     func close(_ found: Double, _ expected: Double) -> Bool { abs(found - expected) < 1e-9 }
+    // Sums are off by a share of the middling unit, here the larger of two.
+    func sums(_ share: Double) -> Double { 3e-5 + 2e-6 * share.squareRoot() }
     let even = matrix.boundsOfRows([20, 80])
-    #expect(close(even[0], 3e-5 + 6 * 0x1p-12) && even[1] == 3e-5)
+    #expect(close(even[0], sums(4) + 6 * 0x1p-12) && close(even[1], sums(1)))
     // Products that cancel leave a hundredth; rounding is what it was: of 99.8 in all, row 0 has 2 parts in 10.
     let small = matrix.boundsOfRows([0.2, 99.6])
-    #expect(close(small[0], 3e-5 + 6 * 0x1p-12 * 99.8.squareRoot()))
+    #expect(close(small[0], sums(498) + 6 * 0x1p-12 * 99.8.squareRoot()))
     // A unit larger than its weights say is rounded as its own size.
-    #expect(close(matrix.boundsOfRows([90, 10])[0], 3e-5 + 6 * 0x1p-12))
+    #expect(close(matrix.boundsOfRows([90, 10])[0], sums(1) + 6 * 0x1p-12))
     // Columns of embeddings: by the row that lost most.
     let columns = matrix.boundsOfColumns([30, 10])
     #expect(close(columns[0], 3e-5 + 6 * 0x1p-12) && close(columns[1], 3e-5 + 6 * 0x1p-12 * 2.0.squareRoot()))
     var longer = MatrixRounding([], [], columns: 2, .equal)
     longer.append(matrix)
     longer.append(MatrixRounding([1, 1], [1, 2], columns: 2, .equal))
-    #expect(longer.errors == [0x1p-23, 0, 1] && !longer.isExplained)
+    #expect(longer.errors == [0x1p-23, 0, 1] && !longer.isExplained && longer.strangeRow == 2)
   }
 
   @Test("the worst unit is the one that is most of its bound off")
@@ -130,6 +171,9 @@ struct MatrixRoundingTests {
     let step = try #require(steps.result { _, _ in UnitBounds(units: [0.005, 0.1]) }.first)
     #expect(step.unit == 0 && abs(step.relativeError - 0.01) < 1e-6 && step.bound == 0.005 && !step.passed)
     var sizes: [Double] = []
+    // A unit with numbers that nothing explains is named, not one that is further off by rounding.
+    let named = steps.result { _, _ in UnitBounds(units: [0.005, 0.001], suspect: 0) }
+    #expect(named.first?.unit == 0)
     let even = steps.result {
       sizes = $1
       return UnitBounds(0.1)
@@ -177,7 +221,7 @@ struct MatrixRoundingTests {
       let result = try Self.validate(path, reference, Self.ids)
       #expect(result.passed == (factor == 1), "\(result.gates)")
       #expect(result.firstWrongStep?.name == (factor == 1 ? nil : "block0.linear_attn.in_proj_qkv"))
-      #expect(result.firstWrongStep?.bound ?? 3e-5 == 3e-5)
+      #expect(result.firstWrongStep?.bound ?? 3e-5 < 1e-3)
       #expect(result.gates.contains { $0.name == GateResult.largestDifference })
     }
   }

@@ -6,110 +6,63 @@ import TritModel
 import TritSurvey
 import TritVerification
 
-/// What storing did to numbers of one side, as far as their type tells.
-struct StoredNumbers: Sendable, Equatable {
-  /// The type, or that of the scales of trits.
-  let type: DType
-  let isTernary: Bool
-
-  init(_ type: DType, isTernary: Bool = false) { (self.type, self.isTernary) = (type, isTernary) }
-
-  /// Trits with a scale: of the coarsest type that all stored numbers are of.
-  init(_ scale: TernaryScale) {
-    let isBFloat16 = scale.stored.allSatisfy { BFloat16.rounded($0) == $0 }
-    let isHalf = !isBFloat16 && scale.stored.allSatisfy { HalfFloat($0).float == $0 }
-    self.init(isBFloat16 ? .bf16 : isHalf ? .f16 : scale.storage, isTernary: true)
-  }
-
-  /// Half a step at a number: what rounding to it can have moved it by.
-  ///
-  /// A Float may hold what another type had rounded before; a scale may be the inverse of a divisor, which loses the same
-  /// share.
-  func half(_ value: Float) -> Double {
-    let size = Double(value.magnitude)
-    if isTernary { return size * StoredNumbers.share(type) }
-    let held = type == .f32 ? StoredNumbers.holder(value) : type
-    switch held {
-    // Below 2⁻¹⁴ steps of F16 stay as they are.
-    case .f16: return max(StoredNumbers.power(of: value) * 0x1p-11, 0x1p-25)
-    case .bf16: return StoredNumbers.power(of: value) * 0x1p-8
-    default: return Double(value.ulp) / 2
-    }
-  }
-
-  /// What a type can take of a number at most: half its last place.
-  static func share(_ type: DType) -> Double {
-    switch type {
-    case .f16: StoredRounding.f16.share
-    case .bf16: StoredRounding.bf16.share
-    default: 0x1p-24
-    }
-  }
-
-  /// The coarsest type a Float is a number of.
-  private static func holder(_ value: Float) -> DType {
-    if value == 0 { return .f32 }
-    return BFloat16.rounded(value) == value ? .bf16 : HalfFloat(value).float == value ? .f16 : .f32
-  }
-
-  private static func power(of value: Float) -> Double { value == 0 ? 0 : Double(value.binade.magnitude) }
-}
-
-/// What tells rounding from another number.
-enum RoundingRule: Sendable, Equatable {
-  /// Each number is one that some number is rounded to on the other side.
-  case numbers(StoredNumbers, StoredNumbers)
-  /// Of one type no rounding leads to another number.
-  case equal
-  /// Trits are equal; their scales were held against each other.
-  case trits
-  /// Rotated on one side: a rotation keeps lengths, so rounding takes a share of a block's length, and of numbers too
-  /// small for F16 half its smallest step each.
-  case blocks(size: Int, share: Double)
-
-  /// Of dense numbers, or trits beside such.
-  init(_ left: StoredNumbers, _ right: StoredNumbers) {
-    let isOneType = left == right && !left.isTernary && left.type != .f32
-    self = isOneType ? .equal : .numbers(left, right)
-  }
-
-  func explains(_ a: Float, _ b: Float) -> Bool {
-    switch self {
-    case .equal: a == b
-    case .trits: a.sign == b.sign && (a == 0) == (b == 0) && a.isFinite && b.isFinite
-    case .numbers(let left, let right):
-      // A product of a trit and a scale is rounded to Float once more.
-      abs(Double(a) - Double(b)) <= left.half(a) + right.half(b) + 0x1p-23 * Double(max(a.magnitude, b.magnitude))
-    case .blocks: true
-    }
-  }
-}
-
 /// How far the numbers of a matrix are apart, row by row, and whether rounding explains it.
 struct MatrixRounding: Sendable, Equatable {
   /// Σ (a − b)² and Σ a² of each row.
   private(set) var errors: [Double]
   private(set) var sizes: [Double]
   private(set) var isExplained = true
+  /// The first row with a number that nothing explains.
+  private(set) var strangeRow: Int?
+  /// Those that hold so far, where the rule is chains.
+  private var chains: [RoundingChain]?
 
   /// - Parameter columns: of a row; the values are whole rows.
   init(_ left: [Float], _ right: [Float], columns: Int, _ rule: RoundingRule) {
     let rows = left.count / max(1, columns)
     errors = [Double](repeating: 0, count: rows)
     sizes = errors
+    if case .chains(let all) = rule { chains = all }
     for row in 0..<rows {
-      let start = row * columns
-      var (error, size) = (0.0, 0.0)
-      for index in start..<start + columns {
+      let range = row * columns..<(row + 1) * columns
+      for index in range {
         let (a, b) = (left[index], right[index])
-        size += Double(a) * Double(a)
-        guard a != b else { continue }
-        error += (Double(a) - Double(b)) * (Double(a) - Double(b))
-        if isExplained { isExplained = rule.explains(a, b) }
+        sizes[row] += Double(a) * Double(a)
+        if a != b { errors[row] += (Double(a) - Double(b)) * (Double(a) - Double(b)) }
       }
-      (errors[row], sizes[row]) = (error, size)
-      if case .blocks(let block, let share) = rule, isExplained {
-        isExplained = MatrixRounding.areBlocks(left, right, start..<start + columns, block, share)
+      guard isExplained, !explains(left, right, range, rule) else { continue }
+      (isExplained, strangeRow) = (false, row)
+    }
+  }
+
+  private mutating func explains(
+    _ left: [Float], _ right: [Float], _ row: Range<Int>, _ rule: RoundingRule
+  ) -> Bool {
+    switch rule {
+    case .chains:
+      // Also of numbers that are equal: a chain that would have moved one is not what was done.
+      chains?.removeAll { chain in !row.allSatisfy { chain.explains(left[$0], right[$0]) } }
+      return chains?.isEmpty == false
+    case .blocks(let size, let share): return MatrixRounding.areBlocks(left, right, row, size, share)
+    case .unfolded(let size, let stored, let other):
+      return MatrixRounding.areUnfolded(left, right, row, size, stored, other)
+    case .equal, .trits, .numbers: return row.allSatisfy { left[$0] == right[$0] || rule.explains(left[$0], right[$0]) }
+    }
+  }
+
+  /// Whether every number of a row is another, rounded once to the type of the side that is not unfolded.
+  private static func areUnfolded(
+    _ left: [Float], _ right: [Float], _ row: Range<Int>, _ size: Int, _ stored: StoredNumbers?, _ other: StoredNumbers?
+  ) -> Bool {
+    let step = max(1, size)
+    return stride(from: row.lowerBound, to: row.upperBound, by: step).allSatisfy { start in
+      let block = start..<min(row.upperBound, start + step)
+      let square = block.reduce(0.0) { $0 + Double(left[$1]) * Double(left[$1]) }
+      // Eight sums in Float, one after another, in the order of any program.
+      let sums = 0x1p-20 * (square / Double(block.count)).squareRoot()
+      return block.allSatisfy { index in
+        let halves = (stored?.half(left[index]) ?? 0) + (other?.half(right[index]) ?? 0)
+        return abs(Double(left[index]) - Double(right[index])) <= halves + sums
       }
     }
   }
@@ -135,9 +88,13 @@ struct MatrixRounding: Sendable, Equatable {
 
   /// Another band of rows behind these.
   mutating func append(_ other: MatrixRounding) {
+    if isExplained {
+      chains = chains.map { all in all.filter { other.chains?.contains($0) == true } }
+      isExplained = other.isExplained && chains?.isEmpty != true
+      if !isExplained { strangeRow = sizes.count + (other.strangeRow ?? 0) }
+    }
     errors += other.errors
     sizes += other.sizes
-    isExplained = isExplained && other.isExplained
   }
 
   /// √(Σ (a − b)² / Σ a²) over all rows.
@@ -160,11 +117,12 @@ struct MatrixRounding: Sendable, Equatable {
   func boundsOfRows(_ found: [Double]) -> UnitBounds {
     guard found.count == sizes.count else { return UnitBounds(boundOfColumns(1)) }
     let gain = found.reduce(0, +) / max(sizes.reduce(0, +), .leastNormalMagnitude)
+    let sums = UnitBounds.sums(found)
     return UnitBounds(
       units: found.indices.map { unit in
         let expected = gain * errors[unit]
         let own = found[unit] * (sizes[unit] > 0 ? errors[unit] / sizes[unit] : 0)
-        return UnitBounds.sums + MatrixRounding.relative(max(expected, own), found[unit])
+        return sums[unit] + MatrixRounding.relative(max(expected, own), found[unit])
       })
   }
 
@@ -189,13 +147,29 @@ struct UnitBounds: Sendable, Equatable {
   /// Sums may be added in another order: the two arithmetic modes differ by 2e-7.
   static let sums = StoredRounding.none.stepBound
 
+  /// What another order of sums is off by, as a share of a unit of middling size. Measured: 2e-7.
+  private static let middling = 2e-6
+
   private let all: Double
   private let units: [Double]
+  /// The unit to name where it is past its bound: one whose numbers nothing explains.
+  let suspect: Int?
 
   /// One for all units.
-  init(_ bound: Double) { (all, units) = (bound, []) }
+  init(_ bound: Double) { (all, units, suspect) = (bound, [], nil) }
 
-  init(units: [Double]) { (all, self.units) = (UnitBounds.sums, units) }
+  init(units: [Double], suspect: Int? = nil) { (all, self.units, self.suspect) = (UnitBounds.sums, units, suspect) }
+
+  /// Sums alone, of a step with a matrix. The products of a unit may cancel, over few tokens above all: then little is
+  /// left, and the sums' own error is that of its terms, which are as large as those of others.
+  ///
+  /// - Parameter found: Σ p² of each unit.
+  static func sums(_ found: [Double], suspect: Int? = nil) -> UnitBounds {
+    let middle = found.isEmpty ? 0 : found.sorted()[found.count / 2]
+    return UnitBounds(
+      units: found.map { $0 > 0 && $0 < middle ? sums + middling * (middle / $0).squareRoot() : sums + middling },
+      suspect: suspect)
+  }
 
   subscript(unit: Int) -> Double { units.indices.contains(unit) ? units[unit] : all }
 }

@@ -72,14 +72,20 @@ extension StepBounds {
     _ right: (source: any TensorSource, tensor: TensorDescriptor), _ scalesAgree: Bool?
   ) throws -> RoundingRule? {
     let sides = [left, right]
-    let numbers = try sides.compactMap { side -> StoredNumbers? in
+    let blocks = sides.map { ($0.source as? any ModelView)?.unfoldedBlock(of: $0.tensor) }
+    let numbers = try zip(sides, blocks).compactMap { side, block -> StoredNumbers? in
       let stored = (side.source as? GGUFModelView)?.stored(side.tensor) ?? side.tensor
+      // Unfolded from trits: exact but for the sums.
+      if block != nil, stored.encoding.isTernary { return StoredNumbers(.f32) }
       if side.tensor.encoding.isTernary { return StoredNumbers(try side.source.scale(of: side.tensor)) }
       return stored.encoding.dtype.flatMap { $0.isFloatWeight ? StoredNumbers($0) : nil }
     }
     guard numbers.count == 2 else { return nil }
-    let blocks = sides.compactMap { ($0.source as? any ModelView)?.unfoldedBlock(of: $0.tensor) }
-    if let size = blocks.max() {
+    if let size = blocks.compactMap({ $0 }).max() {
+      let isLeft = blocks[0] != nil
+      if blocks[0] == nil || blocks[1] == nil, numbers[isLeft ? 0 : 1] == StoredNumbers(.f32) {
+        return .unfolded(size: size, left: isLeft ? nil : numbers[0], right: isLeft ? numbers[1] : nil)
+      }
       // Beside the stored types, the Float an unfolded number is rounded to.
       return .blocks(size: size, share: numbers.reduce(0x1p-22) { $0 + StoredNumbers.share($1.type) })
     }

@@ -35,11 +35,14 @@ struct StepBounds {
     _ name: String, _ sizes: [Double], _ rounding: StoredRounding?, _ measured: MatrixRounding?
   ) -> UnitBounds {
     guard let rounding else { return UnitBounds(StepBounds.exact) }
+    if rounding == .none { return .sums(sizes) }
     guard rounding.isOfNumbers, place(name) != nil else { return UnitBounds(rounding.stepBound) }
     // Numbers that were not looked at may have been of another type before.
     guard let measured else { return UnitBounds(StoredRounding.bf16.stepBound) }
     // Two numbers that no rounding takes to each other excuse nothing.
-    guard measured.isExplained else { return UnitBounds(UnitBounds.sums) }
+    guard measured.isExplained else {
+      return .sums(sizes, suspect: name == "embed" ? nil : measured.strangeRow)
+    }
     return name == "embed" ? measured.boundsOfColumns(sizes) : measured.boundsOfRows(sizes)
   }
 

@@ -31,6 +31,10 @@ final class StepComparison {
         if !(share <= worst.share) { worst = (unit, found, share) }
         if share.isNaN { break }
       }
+      if worst.share > 1, let suspect = bounds.suspect, error.indices.contains(suspect) {
+        let found = (error[suspect] / divisors[suspect]).squareRoot()
+        if found > bounds[suspect] { return (suspect, found) }
+      }
       return (worst.unit, worst.error)
     }
   }

@@ -192,6 +192,9 @@ public struct ValidateResult: Sendable {
   public var unreadTensors: [String] = []
   /// `F16` or `BF16` where all logits of the file are numbers of that type; nil for Floats.
   public var logitType: String?
+  /// The first step with a matrix in two types whose numbers cannot be held against each other, where no inputs are
+  /// rounded.
+  public var unmeasuredStep: String?
   /// Why the largest |Δlogit| may be as large as it is.
   public var explanation: RoundingExplanation?
   /// What fast arithmetic does to a model that takes inputs as they are, where gates do not hold against a file of logits.

@@ -87,6 +87,7 @@ public struct ValidateWorkflow: Sendable {
       stepsInReference: found.stepsInReference, noise: gates.noise,
       gates: gates.results, nonFinite: found.nonFinite)
     (result.unreadTensors, result.logitType, result.explanation) = (found.unread, found.logitType, gates.explanation)
+    result.unmeasuredStep = found.unmeasuredStep
     result.fastNoise = fast
     return result
   }
@@ -143,6 +144,7 @@ public struct ValidateWorkflow: Sendable {
     var floats: FloatAgreement?
     var unread: [String] = []
     var logitType: String?
+    var unmeasuredStep: String?
   }
 
   /// What the model's stored scales mean, with the evidence of the model it is validated against.
@@ -312,8 +314,9 @@ public struct ValidateWorkflow: Sendable {
       if share > 0, share.isFinite { found.differences.shares[step.name] = Float(share) }
     }
     let isFloat = bounds.reference.takesInputsAsTheyAre && bounds.model.takesInputsAsTheyAre
-    let isKnown =
-      found.differences.stored <= .bf16 && suspects.allSatisfy { measured[$0] != nil || bounds.place($0) == nil }
+    let unmeasured = suspects.first { measured[$0] == nil && bounds.place($0) != nil }
+    let isKnown = found.differences.stored <= .bf16 && unmeasured == nil
     found.floats = isFloat && isKnown ? .exact(stored: nil) : nil
+    found.unmeasuredStep = isFloat ? unmeasured : nil
   }
 }
