@@ -238,6 +238,8 @@ struct WorstCase: Sendable, CustomTestStringConvertible {
       WorstCase(target: .record, name: "files of a certificate") { record { certificate(files: $0) } },
       WorstCase(target: .record, name: "tensors of a receipt") { record { receipt($0) } },
       WorstCase(target: .record, name: "numbers of a recipe") { record { certificate(numbers: $0) } },
+      WorstCase(target: .sentencepiece, name: "merges") { pieces(Array(1...1390)) },
+      WorstCase(target: .sentencepiece, name: "one long piece") { pieces([size]) },
       WorstCase(target: .gguf, name: "empty texts") { gguf(type: 8, width: 8) },
       WorstCase(target: .gguf, name: "bytes") { gguf(type: 0, width: 1) },
       WorstCase(target: .gguf, name: "booleans") { gguf(type: 7, width: 1) },
@@ -272,6 +274,22 @@ struct WorstCase: Sendable, CustomTestStringConvertible {
         tritpack(sections: [], repeated("0,", before: "{\"recipe\":[", after: "0]}"))
       },
     ]
+
+  /// A SentencePiece model of type BPE, of pieces of so many letters each.
+  private static func pieces(_ lengths: [Int]) -> [UInt8] {
+    func varint(_ number: Int) -> [UInt8] {
+      number < 128 ? [UInt8(number)] : [UInt8(number & 127 | 128)] + varint(number >> 7)
+    }
+    var model: [UInt8] = []
+    for length in lengths {
+      var content: [UInt8] = [0x0A] + varint(length)
+      content += [UInt8](repeating: UInt8(ascii: "a"), count: length)
+      content += [0x15] + LittleEndian.bytes(Float(-length).bitPattern)
+      model += [0x0A] + varint(content.count) + content
+    }
+    // No mark before a text, no spaces dropped.
+    return model + [0x12, 2, 0x18, 2, 0x1A, 4, 0x18, 0, 0x20, 0]
+  }
 
   private static func gguf(tensors: UInt64, keys: UInt64) -> [UInt8] {
     Array("GGUF".utf8) + LittleEndian.bytes(UInt32(3)) + LittleEndian.bytes(tensors) + LittleEndian.bytes(keys)

@@ -289,6 +289,44 @@ struct PieceTests {
   }
 }
 
+extension PieceTests {
+  private func merges(of texts: [String]) throws -> (merges: [JSONValue], ranks: [Int]) {
+    let pieces = texts.enumerated().map {
+      SentencePieceModel.Piece(text: $0.element, score: -Float($0.offset), type: .normal)
+    }
+    return try ScoredMerges(pieces, file: "m").list()
+  }
+
+  /// Pieces of 1, 2, 3, … n letters: each is cut everywhere, so that they have n(n - 1)/2 merges of (n^3 - n)/3 bytes.
+  private func chain(_ count: Int) -> [String] { (1...count).map { String(repeating: "a", count: $0) } }
+
+  /// All texts of up to n letters "a" and "b": they have (n - 2) 2^(n + 1) + 4 merges.
+  private func texts(upTo count: Int) -> [String] {
+    var last = [""]
+    return (1...count).flatMap { _ -> [String] in
+      last = last.flatMap { [$0 + "a", $0 + "b"] }
+      return last
+    }
+  }
+
+  @Test("few pieces with merges that would fill the memory are refused")
+  func manyMerges() throws {
+    #expect(try merges(of: chain(230)).merges.count == 26_335)
+    #expect(try merges(of: texts(upTo: 12)).merges.count == 81_924)
+    let long = try #require(throws: TokenizerError.self) { try merges(of: chain(362)) }
+    #expect(long.summary.contains("bytes of merges"), "\(long)")
+    let many = try #require(throws: TokenizerError.self) { try merges(of: texts(upTo: 13)) }
+    #expect(many.summary.contains("number of merges"), "\(many)")
+  }
+
+  @Test("the parts of a long piece are found where they are pieces, and only there")
+  func longPiece() throws {
+    let (start, end) = (String(repeating: "a", count: 20_000), String(repeating: "b", count: 30_000))
+    let found = try merges(of: [start, end, start + end, "a", "b"])
+    #expect(found.merges == [.array([.string(start), .string(end)])] && found.ranks == [0])
+  }
+}
+
 extension Array {
   fileprivate func cycled(_ count: Int) -> [Element] { (0..<count).flatMap { _ in self } }
 }

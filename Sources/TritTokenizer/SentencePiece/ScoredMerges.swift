@@ -32,15 +32,22 @@ package struct ScoredMerges: Sendable {
   /// Within a rank longer left parts come first, the order in which transformers writes them.
   package func list() throws(TokenizerError) -> (merges: [JSONValue], ranks: [Int]) {
     var found: [(piece: Int, split: Int)] = []
+    var byteCount = 0
+    let limits = mergeLimits
     for (index, piece) in pieces.enumerated() where piece.type == .normal {
       let bytes = Array(piece.text.utf8)
       for split in 1..<max(1, bytes.count) where bytes[split] & 0xC0 != 0x80 {
         guard isLength[split], isLength[bytes.count - split] else { continue }
-        if isNormal(0..<split, of: bytes), isNormal(split..<bytes.count, of: bytes) { found.append((index, split)) }
+        if isNormal(0..<split, of: bytes), isNormal(split..<bytes.count, of: bytes) {
+          found.append((index, split))
+          byteCount += bytes.count
+        }
       }
-      guard found.count <= Vocabulary.idLimit else {
-        throw TokenizerError(
-          .tooLarge(what: "number of merges", found: found.count, limit: Vocabulary.idLimit), file: file)
+      guard found.count <= limits.count else {
+        throw TokenizerError(.tooLarge(what: "number of merges", found: found.count, limit: limits.count), file: file)
+      }
+      guard byteCount <= limits.bytes else {
+        throw TokenizerError(.tooLarge(what: "bytes of merges", found: byteCount, limit: limits.bytes), file: file)
       }
     }
     found.sort {
@@ -59,6 +66,12 @@ package struct ScoredMerges: Sendable {
       ranks.append(isSame ? ranks[index - 1] : (ranks.last ?? -1) + 1)
     }
     return (merges, ranks)
+  }
+
+  /// Merges that pieces may have, and their bytes. Llama 2's 32,000 pieces have 61,000, Gemma's 262,000 have 580,000; of
+  /// pieces made for it 1 MB has a million, of hundreds of bytes each.
+  private var mergeLimits: (count: Int, bytes: Int) {
+    (min(Vocabulary.idLimit, 1 << 16 + 4 * pieces.count), 1 << 22 + 8 * table.byteCount)
   }
 
   /// Two pieces of one score that merges lead to: a list of merges cannot say that the leftmost is made first.
