@@ -297,17 +297,17 @@ extension Packed {
       var tensor = file.tensors[index]
       if tensor.name.hasSuffix(".scales") {
         // −s/2: one less in the exponent.
-        tensor.bytes = stride(from: 0, to: tensor.bytes.count, by: 2).flatMap {
-          [tensor.bytes[$0], tensor.bytes[$0 + 1] - 4 | 0x80]
+        tensor.bytes = stride(from: 0, to: tensor.bytes.count, by: 2).flatMap { place -> [UInt8] in
+          [tensor.bytes[place], tensor.bytes[place + 1] - 4 | 0x80]
         }
       } else if tensor.name.hasSuffix(".biases") {
-        tensor.bytes = stride(from: 0, to: tensor.bytes.count, by: 2).flatMap {
-          [tensor.bytes[$0], tensor.bytes[$0 + 1] & 0x7F]
+        tensor.bytes = stride(from: 0, to: tensor.bytes.count, by: 2).flatMap { place -> [UInt8] in
+          [tensor.bytes[place], tensor.bytes[place + 1] & 0x7F]
         }
       } else if tensor.dtype == "U32" {
         let codes: [UInt8] = [3, 2, 0]
-        tensor.bytes = tensor.bytes.map { byte in
-          (0..<4).reduce(UInt8(0)) { $0 | codes[Int(byte >> UInt8(2 * $1) & 3)] << UInt8(2 * $1) }
+        tensor.bytes = tensor.bytes.map { byte -> UInt8 in
+          [0, 2, 4, 6].reduce(0) { (word: UInt8, bit: UInt8) in word | codes[Int(byte >> bit & 3)] << bit }
         }
       }
       file.tensors[index] = tensor

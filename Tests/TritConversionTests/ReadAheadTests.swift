@@ -89,7 +89,7 @@ struct ReadAheadTests {
     for read in 0..<20 { try ahead.during(read) {} }
     ahead.stop()
     // Five of 3 MB are what 16 MB hold.
-    #expect(noted.asked.map(\.count) == [15 << 20, 15 << 20, 15 << 20, 15 << 20])
+    #expect(noted.asked.map(\.count) == [Int](repeating: 15 << 20, count: 4))
     #expect(noted.asked.first?.lowerBound == 4096)
     #expect(zip(noted.asked, noted.asked.dropFirst()).allSatisfy { $0.upperBound == $1.lowerBound })
     #expect(noted.held == 0)
