@@ -3,6 +3,14 @@
 
 import PackageDescription
 
+// What the support of the verbs' tests imports, and what it holds: its functions return values of all these modules, so
+// that tests which call it are built again when one of them changes.
+let supportOfVerbs: [Target.Dependency] = [
+  "TritCore", "TritReport", "TritKernels", "TritLayouts", "TritQuantizers", "TritFormats", "TritModel", "TritSurvey",
+  "TritVerification", "TritConversion", "TritInspection", "TritTestSupport",
+]
+let testsOfVerbs = supportOfVerbs + ["WorkflowTestSupport"]
+
 // Imports point to a lower layer only; targets of one layer never import each other (Docs/Architecture.md).
 let package = Package(
   name: "tritsmith",
@@ -176,14 +184,16 @@ let package = Package(
         "LibC", "TritCore", "TritKernels", "TritTokenizer", "TritLayouts", "TritQuantizers", "TritFormats", "TritModel",
         "TritTestSupport",
       ]),
-    .testTarget(
-      name: "TritWorkflowsTests",
-      dependencies: [
-        "LibC", "TritCore", "TritReport", "TritKernels", "TritTokenizer", "TritLayouts", "TritQuantizers",
-        "TritFormats",
-        "TritModel", "TritSurvey", "TritVerification", "TritConversion", "TritEvaluation", "TritInspection",
-        "TritMerge", "TritCertificates", "TritDiff", "TritTestSupport",
-      ]),
+    // Of the verbs: a file of tests lies with the module it speaks of, whatever makes its models.
+    .target(name: "WorkflowTestSupport", dependencies: supportOfVerbs, path: "Tests/WorkflowTestSupport"),
+    .testTarget(name: "TritSurveyTests", dependencies: testsOfVerbs),
+    .testTarget(name: "TritVerificationTests", dependencies: testsOfVerbs + ["TritTokenizer"]),
+    .testTarget(name: "TritConversionTests", dependencies: testsOfVerbs + ["LibC"]),
+    .testTarget(name: "TritEvaluationTests", dependencies: testsOfVerbs + ["TritTokenizer", "TritEvaluation"]),
+    .testTarget(name: "TritInspectionTests", dependencies: testsOfVerbs + ["LibC", "TritEvaluation"]),
+    .testTarget(name: "TritMergeTests", dependencies: testsOfVerbs + ["TritMerge"]),
+    .testTarget(name: "TritCertificatesTests", dependencies: testsOfVerbs + ["TritCertificates"]),
+    .testTarget(name: "TritDiffTests", dependencies: testsOfVerbs + ["TritDiff"]),
     .testTarget(
       name: "EndToEndTests",
       dependencies: [

@@ -17,8 +17,10 @@ def dropped(sentence, file, statement, tests):
     """A statement that is not carried out."""
     fault(sentence, file, statement, "if !FAULT { " + statement + " }", tests)
 
-L, F, W, M, K, T, C, Q, E = ("TritLayoutsTests", "TritFormatsTests", "TritWorkflowsTests", "TritModelTests", "TritKernelsTests",
-                             "TritTokenizerTests", "TritCoreTests", "TritQuantizersTests", "EndToEndTests")
+L, F, M, K, T, C, Q, E = ("TritLayoutsTests", "TritFormatsTests", "TritModelTests", "TritKernelsTests", "TritTokenizerTests",
+                          "TritCoreTests", "TritQuantizersTests", "EndToEndTests")
+# Those of the verbs: a pattern, for any of them may notice what another's module does wrong.
+W = "Trit(Survey|Verification|Conversion|Evaluation|Inspection|Merge|Certificates|Diff)Tests"
 
 # Packing
 swap("TritPack's parts of a row in reverse order", "TritLayouts/SplitRow.swift", "(0..<radix.parts).map { $0 * length }",
@@ -70,7 +72,7 @@ swap("a GGUF offset off the alignment", "TritFormats/GGUF/GGUFTensorTable.swift"
 swap("linear_class the other way round", "TritFormats/HuggingFace/HFQuantization.swift", "self == .bitlinear ? .divide : .multiply",
      "self == .bitlinear ? .multiply : .divide", F)
 swap("quantization_mode ignored", "TritFormats/HuggingFace/HFQuantization.swift", "linearClass == .autobitlinear ? mode : .offline", ".offline",
-     "TritWorkflowsTests|TritModelTests|TritFormatsTests")
+     W + "|" + M + "|" + F)
 fault("no limit on the depth of JSON arrays", "TritCore/JSON/JSONParser.swift",
       "private mutating func array(depth: Int) throws(JSONError) -> [JSONValue] {\n    guard depth <= limits.depth else",
       "private mutating func array(depth: Int) throws(JSONError) -> [JSONValue] {\n    guard FAULT || depth <= limits.depth else", C)
@@ -244,28 +246,27 @@ fault("a character of compatible parts stays in NFKC", "TritTokenizer/Normalizat
       "for value in wholeScalars where holdsCompatible(value)", "for value in wholeScalars where !FAULT && holdsCompatible(value)", T)
 
 # What loaders make of a folder
-X = "TritWorkflowsTests"
 fault("settings that are absent are not stated for mlx-lm", D + "MLXDescription.swift", "if result[key] ?? .null == .null {",
-      "if !FAULT, result[key] ?? .null == .null {", X + ".MLX")
-dropped("a second place of rotary settings is left to mlx-lm", D + "MLXDescription.swift", 'result["rope_parameters"] = nil', X + ".MLX")
+      "if !FAULT, result[key] ?? .null == .null {", "TritConversionTests.MLX")
+dropped("a second place of rotary settings is left to mlx-lm", D + "MLXDescription.swift", 'result["rope_parameters"] = nil', "TritConversionTests.MLX")
 fault("mlx-lm's missing biases are not looked at", D + "MLXDescription.swift", "if !form.hasBiases,", "if !FAULT, !form.hasBiases,",
-      X + ".MLX")
+      "TritConversionTests.MLX")
 fault("a list of modules that leaves out the head is no matter", D + "QuantizationScheme.swift",
       "scheme.convertsHead = !scheme.excludes(HFQuantization.head)",
-      "scheme.convertsHead = !FAULT && !scheme.excludes(HFQuantization.head)", X)
+      "scheme.convertsHead = !FAULT && !scheme.excludes(HFQuantization.head)", W)
 swap("sampling keys of GGUF are no generation settings", "TritModel/GGUF/GGUFSampling.swift",
-     "result.entries.isEmpty", "true", X)
+     "result.entries.isEmpty", "true", W)
 FAULTS[-1].update(before="guard !result.entries.isEmpty else", after="guard !FAULT, !result.entries.isEmpty else")
 fault("kinds of values are not looked at", D + "KeyKinds.swift", "guard let value = value(key), !isRight(value) else",
       "guard !FAULT, let value = value(key), !isRight(value) else", M)
 fault("a tied head is any head", D + "TiedHead.swift", "guard description.tiesEmbeddings,", "guard !FAULT, description.tiesEmbeddings,",
-      X + ".LoaderTests")
+      "TritVerificationTests.LoaderTests")
 fault("names in tokenizer_config.json add no tokens", "TritTokenizer/Loading/NamedTokens.swift", "if let id = id(content) {",
       "if FAULT {} else if let id = id(content) {", T)
 fault("a tokenizer that is not read is none", "TritSurvey/Running/Tokenizer+Source.swift", "return files.isEmpty",
-      "return FAULT || files.isEmpty", X + ".LoaderTests")
+      "return FAULT || files.isEmpty", "TritVerificationTests.LoaderTests")
 fault("an audit's witness does not look at the scale", "TritVerification/Verify/AuditWitness.swift",
-      "guard try source.scale(of: tensor) == scale else", "guard try FAULT || source.scale(of: tensor) == scale else", X)
+      "guard try source.scale(of: tensor) == scale else", "guard try FAULT || source.scale(of: tensor) == scale else", W)
 
 # Nothing grows with a row
 B = "TritCore/Tensor/MatrixBands.swift"
@@ -280,11 +281,11 @@ fault("layouts of whole rows take any row", "TritLayouts/TernaryLayout.swift", "
 fault("a piece of a row has the scale of its first group", "TritCore/Tensor/ScalePlaces.swift",
       "row: row(band.rows.lowerBound), column: column", "row: row(band.rows.lowerBound), column: FAULT ? 0 : column", C)
 fault("the independent decoder reads one place of a byte", "TritSurvey/Decoding/IndependentDecoder.swift", "* perByte + place])",
-      "* perByte + (FAULT ? 0 : place)])", W + ".LongRowTests")
+      "* perByte + (FAULT ? 0 : place)])", "TritSurveyTests.LongRowTests")
 dropped("codes of long rows are not looked at", "TritVerification/Rules/ValueCheck.swift",
-        "counts.invalid += trits.count { $0 == IndependentDecoder.invalid }", W + ".LongRowTests")
+        "counts.invalid += trits.count { $0 == IndependentDecoder.invalid }", "TritSurveyTests.LongRowTests")
 fault("groups of a long row have the scale of the last", "TritSurvey/Weights/WeightPass+Ternary.swift",
-      "guard scale == 0 || scale == magnitude else", "guard FAULT || scale == 0 || scale == magnitude else", W + ".LongRowTests")
+      "guard scale == 0 || scale == magnitude else", "guard FAULT || scale == 0 || scale == magnitude else", "TritSurveyTests.LongRowTests")
 
 # Nothing replaces an input, nothing lies
 fault("an output may be what was read", "TritCore/FileAccess/ReadFiles.swift", "if let input = name(of: target) {",

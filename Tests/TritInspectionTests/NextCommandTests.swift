@@ -1,0 +1,174 @@
+// Tritsmith tests: commands that reports and errors name work on the model they speak of.
+
+import Testing
+import TritCore
+import TritFormats
+import TritLayouts
+import TritModel
+import TritTestSupport
+import WorkflowTestSupport
+
+@testable import TritConversion
+@testable import TritInspection
+@testable import TritSurvey
+@testable import TritVerification
+
+@Suite("Commands that are named")
+struct NextCommandTests {
+  private static func next(_ path: String) throws -> String {
+    let fact = try #require(try Workflow.inspect(path).overview.facts.first { $0.key == "next" })
+    guard case .text(let text) = fact.value else { return "" }
+    return text
+  }
+
+  /// Does what a command says, with the library.
+  private static func carryOut(_ command: String, _ folder: String) throws {
+    let words = command.split(separator: " ").map(String.init)
+    #expect(words.count > 2 && words[0] == "tritsmith", "\(command)")
+    let path = words[2]
+    switch words[1] {
+    case "convert":
+      let options = Dictionary(
+        uniqueKeysWithValues: stride(from: 4, to: words.count - 1, by: 2).map { (words[$0], words[$0 + 1]) })
+      let target: ConversionTarget
+      if words[3].hasSuffix(".gguf") {
+        target = .gguf
+      } else if words[3].hasSuffix(".tritpack") {
+        target = .tritpack
+      } else {
+        target = try #require(options["--to"].flatMap { ConversionTarget(rawValue: $0) }, "\(command)")
+      }
+      let weights = try options["--layout"].map { try #require(GGUFWeightType(rawValue: $0)) }
+      let result = try Workflow.convert(path, FileSystem.join(folder, words[3]), to: target) {
+        if let weights { $0.gguf.weights = weights }
+        $0.gguf.hasTokenizer = false
+        $0.replaces = true
+      }
+      #expect(result.audit.passed, "\(command)")
+    case "run", "logits":
+      let options = RunOptions(threads: 1)
+      let source = try ModelOpener.toRun(path, OpenOptions())
+      let logits = try RunnableModel(source, options, engine: options.engine()).session(for: 3).logits([1, 5, 17])
+      #expect(logits.allSatisfy { $0.isFinite }, "\(command)")
+    default: #expect(words[1] == "check", "\(command)")
+    }
+  }
+
+  /// Heads of 64 columns come to stand in another order in GGUF, so that groups of 128 fall apart there.
+  @Test("inspect names a command that works, whatever form a hybrid is in")
+  func hybrids() throws {
+    let scratch = ScratchFolder()
+    let model = TernaryHybrid.small
+    let source = model.write(scratch["source"])
+    try Workflow.convert(source, scratch["mlx"], to: .mlx)
+    try Workflow.convert(source, scratch["a.tritpack"], to: .tritpack)
+    try Workflow.convert(source, scratch["q2.gguf"], to: .gguf) {
+      $0.gguf.weights = .q2
+      $0.gguf.hasTokenizer = false
+    }
+    try Workflow.convert(source, scratch["f16.gguf"], to: .gguf) {
+      $0.gguf.weights = .f16
+      $0.gguf.hasTokenizer = false
+    }
+    try ChangedGGUF.write(scratch["q2.gguf"], scratch["rotated.gguf"]) { $0 += model.keys(block: 64, isGrouped: false) }
+    let rotated = try TernaryHybrid.wide.writeForMLX(scratch["rotated"])
+    let expected = [
+      ("source", " model.gguf --layout Q2_0"), ("mlx", " model.gguf --layout Q2_0"), ("a.tritpack", ""),
+      // Without a tokenizer there is no text to go on with.
+      ("q2.gguf", " --ids 1,2,3 --output logits.safetensors"), ("f16.gguf", " --layout Q2_0"),
+      ("rotated.gguf", " --ids 1,2,3 --output logits.safetensors"),
+      ("rotated", " --ids 1,2,3 --output logits.safetensors"),
+    ]
+    #expect(rotated == scratch["rotated"])
+    for (name, ending) in expected {
+      let command = try Self.next(scratch[name])
+      #expect(command.hasSuffix(ending), "\(name): \(command)")
+      #expect(throws: Never.self, "\(command)") { try Self.carryOut(command, scratch[""]) }
+    }
+  }
+
+  @Test("so it does for the shipped models")
+  func shipped() throws {
+    let scratch = ScratchFolder()
+    let models = [
+      Checkpoint.prequantized, Checkpoint.bitnet, Checkpoint.bfloat16, Checkpoint.plain, Checkpoint.master,
+      Checkpoint.packed, Bonsai.folder(scratch["bonsai"]),
+    ]
+    for path in models {
+      let command = try Self.next(path)
+      #expect(throws: Never.self, "\(command)") { try Self.carryOut(command, scratch[""]) }
+    }
+  }
+
+  @Test("a model that is not sound is to be checked")
+  func unsound() throws {
+    let scratch = ScratchFolder()
+    var model = ChangedModel(TernaryHybrid.small.write(scratch["source"]))
+    model.replace("[2, 1, 1]", "[3, 3, 2]")
+    #expect(try Self.next(model.write(scratch["changed"])) == "tritsmith check \(scratch["changed"])")
+  }
+
+  @Test("types stand beside the format, those of roles that differ apart")
+  func types() throws {
+    let scratch = ScratchFolder()
+    try Workflow.convert(Checkpoint.bitnet, scratch["m.gguf"], to: .gguf) { $0.gguf.embeddings = .q8 }
+    let expected = [
+      (Checkpoint.prequantized, "BF16"), (Checkpoint.bitnet, "hf-packed; embeddings and head BF16"),
+      (Checkpoint.packed, "hf-packed; embeddings BF16"), (scratch["m.gguf"], "TQ2_0; embeddings and head Q8_0"),
+    ]
+    for (path, types) in expected { #expect(try Workflow.inspect(path).typesByRole == types, "\(path)") }
+  }
+
+  @Test("a shard, a class nobody knows, and a folder of several models")
+  func places() throws {
+    let scratch = ScratchFolder()
+    let shard = Checkpoint.sharded + "/model-00001-of-00003.safetensors"
+    #expect(try Self.next(shard) == "tritsmith inspect \(Checkpoint.sharded)")
+    let verdict = try Workflow.inspect(shard).verdict(withEvidence: false)
+    #expect(verdict.headline.hasPrefix("Shard 1 of 3, without the others. "))
+    for (name, other) in [("other", "\"OtherForCausalLM\""), ("none", "")] {
+      Disk.copyFolder(Checkpoint.bitnet, to: scratch[name])
+      let configuration = Disk.text(scratch[name] + "/config.json").replacing("\"LlamaForCausalLM\"", with: other)
+      Disk.write(configuration, scratch[name] + "/config.json")
+      #expect(try Self.next(scratch[name]) == "tritsmith check \(scratch[name])")
+    }
+    Disk.copyFolder(Checkpoint.bitnet, to: scratch["both"])
+    try Workflow.convert(Checkpoint.bitnet, scratch["m.gguf"], to: .gguf)
+    Disk.write(Disk.bytes(scratch["m.gguf"]), scratch["both"] + "/m.gguf")
+    let place = scratch["both"] + "/config.json"
+    #expect(try Self.next(place) == "tritsmith convert \(place) model.gguf")
+    #expect(throws: Never.self) { try Self.carryOut(Self.next(place), scratch[""]) }
+  }
+
+  @Test("what an error names in the place of a form without room for the scales works")
+  func remedies() throws {
+    let scratch = ScratchFolder()
+    let source = TernaryHybrid.small.write(scratch["source"])
+    try Workflow.convert(source, scratch["mlx"], to: .mlx)
+    let asked: [(input: String, target: ConversionTarget, weights: GGUFWeightType)] = [
+      (scratch["mlx"], .gguf, .pq2), (source, .gguf, .pq2), (scratch["mlx"], .gguf, .tq2),
+      (scratch["mlx"], .hfPacked, .tq2),
+    ]
+    for (number, (input, target, weights)) in asked.enumerated() {
+      let error = #expect(throws: WorkflowError.self) {
+        try Workflow.convert(input, scratch["no"], to: target) {
+          $0.gguf.weights = weights
+          $0.gguf.hasTokenizer = false
+        }
+      }
+      let words = (error?.remedy ?? "").split { " ,;.".contains($0) }.map(String.init)
+      let layouts = words.compactMap(GGUFWeightType.init(rawValue:)).filter { $0.dtype == nil }
+      #expect(layouts == [.q2], "\(error?.remedy ?? "")")
+      let targets = zip(words, words.dropFirst()).filter { $0.0 == "--to" }
+        .compactMap { ConversionTarget(rawValue: $0.1) }
+      #expect(Set(targets) == [.gguf, .mlx, .tritpack, .dense], "\(error?.remedy ?? "")")
+      for form in targets {
+        let result = try Workflow.convert(input, scratch["\(number) \(form)"], to: form) {
+          $0.gguf.weights = .q2
+          $0.gguf.hasTokenizer = false
+        }
+        #expect(result.audit.passed, "\(input) to \(form)")
+      }
+    }
+  }
+}
