@@ -76,7 +76,7 @@ struct RoundingChain: Sendable, Hashable {
     func targets(_ type: DType) -> [DType] { type == .f32 ? [.f32, .f16, .bf16] : [type] }
     func chains(_ type: DType, _ make: (DType?, DType) -> Way) -> [RoundingChain] {
       targets(type).flatMap { to in
-        [nil, .f16, .bf16].filter { $0 != to }.map { RoundingChain(way: make($0, to)) }
+        ([nil, .f16, .bf16] as [DType?]).filter { $0 != to }.map { RoundingChain(way: make($0, to)) }
       }
     }
     let common = targets(left).flatMap { a in
