@@ -231,6 +231,9 @@ struct ScreenTests {
     for path in ["pickle", "pickle/pytorch_model.bin"] {
       let pickle = Tool.expect(65, ["inspect", scratch[path]]).errors
       #expect(pickle.contains("pytorch_model.bin") && pickle.contains("save_pretrained"))
+      // Pasted as a line, it is a program.
+      let line = pickle.split(separator: "\n").first { $0.hasPrefix("python -c \"") }
+      #expect(line?.hasSuffix("-safetensors')\"") == true, "\(pickle)")
     }
     let hub = Tool.expect(66, ["inspect", "nobody/no-such-model"]).errors
     #expect(hub.contains("hf download nobody/no-such-model") && !hub.contains("permission"))

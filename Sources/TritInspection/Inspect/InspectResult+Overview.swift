@@ -49,7 +49,7 @@ extension InspectResult {
       facts.append(ReportFact("Assumed", .text(assumed.joined(separator: ", ")), note: "the files do not say it"))
     }
     if let loading { facts.append(loading) }
-    facts.append(ReportFact("Next", .text(next), key: "next"))
+    facts.append(ReportFact("Next", .text(next), key: "next", kind: .command))
     return facts
   }
 
