@@ -20,6 +20,14 @@ struct NextCommandTests {
     return text
   }
 
+  @Test("of latents no program is named, and the reason is")
+  func latents() throws {
+    for path in [Checkpoint.prequantized, Checkpoint.master] {
+      let fact = try #require(try Workflow.inspect(path).overview.facts.first { $0.key == "loaded_by" })
+      #expect(fact.value == "no program that is known, as it is" && fact.note == "latent weights: convert first")
+    }
+  }
+
   /// Does what a command says, with the library.
   private static func carryOut(_ command: String, _ folder: String) throws {
     let words = command.split(separator: " ").map(String.init)

@@ -154,8 +154,13 @@ extension InspectResult {
     // Programs that do not know rotated weights compute nonsense with them, or refuse the type of model.
     let isForMLX = manifest.configuration.map { MLXRotation.isStated($0) } ?? false
     guard rotation == nil, !isRotated, !isForMLX, survey.kind != .latent, survey.kind != .undetermined,
-      let encoding = encodings.first, encodings.count == 1
+      let encoding = encodings.first
     else { return nil }
+    // Programs that know one of these types know them all, and files mix them.
+    if manifest.format == GGUFFormat.id, encodings.allSatisfy({ OutputForm.numberTypes.contains($0.name) }) {
+      return .numbers
+    }
+    guard encodings.count == 1 else { return nil }
     switch manifest.format {
     case TritPackFormat.id: return .tritpack
     case GGUFFormat.id:
@@ -173,6 +178,9 @@ extension InspectResult {
 
   /// Programs that load the file; nil where nothing is known. The table speaks of models whose settings are understood.
   private var loading: ReportFact? {
+    if let why = whyNothingLoads {
+      return ReportFact("Loads in", .text("no program that is known, as it is"), key: "loaded_by", note: why)
+    }
     guard let form, let family = survey.architecture else { return nil }
     let isUnderstood = (try? survey.description.get()) != nil
     let lacking = form.isGGUF ? GGUFLoaderKeys.missing(family) { manifest.entry($0) } : nil
@@ -189,6 +197,17 @@ extension InspectResult {
     return ReportFact(
       "Loads in", .text(isUnderstood ? names("loads") ?? "tritsmith" : "no program that is known"), key: "loaded_by",
       note: notes.isEmpty ? nil : notes.joined(separator: "; "))
+  }
+
+  /// Why the table speaks of what the model becomes, and not of it; nil where it may speak of it.
+  private var whyNothingLoads: String? {
+    let isForMLX = manifest.configuration.map { MLXRotation.isStated($0) } ?? false
+    guard !manifest.tensors.isEmpty, rotation == nil, !isRotated, !isForMLX else { return nil }
+    switch survey.kind {
+    case .latent: return "latent weights: convert first"
+    case .undetermined: return "what its weights are is not certain"
+    case .packed, .ternaryDense, .ordinary: return nil
+    }
   }
 
   // MARK: - What to do
