@@ -237,6 +237,14 @@ struct ScreenTests {
     }
     let hub = Tool.expect(66, ["inspect", "nobody/no-such-model"]).errors
     #expect(hub.contains("hf download nobody/no-such-model") && !hub.contains("permission"))
+    // A name that begins with a folder that is here is a path mistyped.
+    Disk.makeFolder(scratch["variants/bitnet"])
+    let near = ProcessRunner().run(
+      "/bin/sh", ["-c", "cd '\(scratch.path)' && \(BuiltProducts.tritsmith) inspect variants/bitnt"])
+    #expect(near.exitCode == 66 && near.errors.contains("did you mean 'variants/bitnet'?"), "\(near.summary)")
+    #expect(near.errors.contains("the Hub was not asked") && near.errors.contains("hf://variants/bitnt"))
+    let file = Tool.expect(66, ["inspect", Model.bitnet + "/model.safetensor"]).errors
+    #expect(file.contains("did you mean '\(Model.bitnet)/model.safetensors'?"), "\(file)")
     // The end of a file's name tells a path mistyped from a repository.
     let mistyped = Tool.expect(66, ["inspect", "nobody/no-such-model.gguf"]).errors
     #expect(!mistyped.contains("hf download"))

@@ -1,5 +1,7 @@
 // Tritsmith: options, flags and positional words of one command.
 
+import VisibleText
+
 /// Stores the words of one command line in the arguments of one instance.
 struct ArgumentReader {
   let schema: CommandSchema

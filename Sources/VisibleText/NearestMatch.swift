@@ -1,12 +1,10 @@
 // Tritsmith: finding what a mistyped word was meant to be.
 
-import VisibleText
-
 /// The candidate nearest to a mistyped word, if one is near enough to be worth naming.
 ///
 /// The distance must be below 4 and at most half the longer word, so that short words do not match everything. A word
 /// that begins exactly one candidate matches it. Case is ignored; ties go to the earlier candidate.
-func nearestMatch(to word: String, among candidates: [String]) -> String? {
+package func nearestMatch(to word: String, among candidates: [String]) -> String? {
   let wanted = word.lowercased()
   // A long word is no typo, and the distance takes quadratic time.
   guard !wanted.isEmpty, wanted.unicodeScalars.count <= 64 else { return nil }
