@@ -69,6 +69,12 @@ struct ScreenTests {
     #expect(Tool.expect(0, call + ["-q", "--format", "json"]).output.contains("tritsmith.convert"))
     let rounded = try Screen.show(200, ["convert", Model.falcon, scratch["m.gguf"]]).lines
     #expect(rounded.count == 1 && rounded[0].contains("  audited, 28 scales ±282.2 ppm  "))
+    // With all its words it takes 82 columns, times of six letters counted.
+    let short = try Screen.show(80, ["convert", Model.falcon, scratch["model.gguf"]]).lines
+    let beginning = "✓ model.gguf  3.0 MB  28 ternary + 11 dense  audited, "
+    #expect(short.count == 1 && short[0].hasPrefix(beginning), "\(short)")
+    let narrow = try Screen.show(72, ["convert", Model.falcon, scratch["narrow.gguf"]]).lines
+    #expect(narrow.count == 1 && narrow[0].contains("  audited, rounded  "), "\(narrow)")
   }
 
   @Test(
