@@ -55,7 +55,8 @@ extension InspectResult {
 
   /// Keys of facts that are shown by default.
   var overviewKeys: Set<String> {
-    var keys: Set = ["format", "class", "block_size"]
+    var keys: Set = ["format", "block_size"]
+    if survey.className != nil { keys.insert("class") }
     keys.formUnion(overview.facts.map(\.key))
     if !isObvious { keys.insert("kind_evidence_1") }
     if chatTemplate != nil { keys.insert("chat_template") }

@@ -75,8 +75,9 @@ extension ReportKind {
     case (.unsigned(let count), .bytes): return exactBytes ? NumberText.exactBytes(count) : NumberText.bytes(count)
     case (.integer(let count), .bytes) where count >= 0:
       return exactBytes ? NumberText.exactBytes(UInt64(count)) : NumberText.bytes(UInt64(count))
-    case (.unsigned(let count), .integer): return NumberText.grouped(count)
-    case (.integer(let count), .integer): return NumberText.grouped(count)
+    // A count among measured numbers has no digits after a point.
+    case (.unsigned(let count), .integer), (.unsigned(let count), .significant): return NumberText.grouped(count)
+    case (.integer(let count), .integer), (.integer(let count), .significant): return NumberText.grouped(count)
     case (.unsigned(let count), .text), (.unsigned(let count), .hash), (.unsigned(let count), .bool),
       (.unsigned(let count), .severity), (.unsigned(let count), .command):
       return "\(count)"
