@@ -324,6 +324,14 @@ struct ScreenTests {
     let scratch = ScratchFolder()
     let parts = Tool.expect(64, ["compare", Model.bitnet, Model.bitnet, "--parts", "weights,foo"]).errors
     #expect(parts.contains("weights, description, tokenizer, companions"))
+    // What is known and not written is not taken for another type.
+    for option in ["--to", "--layout"] {
+      let known = Tool.expect(64, ["convert", Model.bitnet, scratch["m.gguf"], option, "q4_1"]).errors
+      #expect(known.contains("Q4_1 is read, and trits are not written so") && !known.contains("did you mean"))
+      let unread = Tool.expect(64, ["convert", Model.bitnet, scratch["m.gguf"], option, "q3_k"]).errors
+      #expect(unread.contains("Q3_K is a type of GGUF that is not written"))
+    }
+    #expect(Tool.expect(64, ["completions", "fsh"]).errors.contains("did you mean 'fish'?"))
     Disk.write("", scratch["file"])
     for target in ["gguf", "hf-packed"] {
       let result = Tool.expect(73, ["convert", Model.bitnet, scratch["file/x"], "--to", target])

@@ -17,6 +17,9 @@ public protocol ExpressibleByArgument {
   /// What a word must be, completing "expected …".
   static var argumentExpectation: String { get }
 
+  /// Why a word that people know from elsewhere is no value; nil for a word that is mistyped.
+  static func refusal(of argument: String) -> String?
+
   /// What the shell offers unless the declaration says otherwise.
   static var defaultCompletion: CompletionKind { get }
 
@@ -31,6 +34,8 @@ extension ExpressibleByArgument {
   public static var allowedArguments: [String] { [] }
   /// The type's name, for want of better words.
   public static var argumentExpectation: String { "a value of type \(Self.self)" }
+  /// Every word that is no value is mistyped.
+  public static func refusal(of argument: String) -> String? { nil }
   /// The allowed words, or nothing.
   public static var defaultCompletion: CompletionKind {
     allowedArguments.isEmpty ? .none : .list(allowedArguments)

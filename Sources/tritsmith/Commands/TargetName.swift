@@ -3,6 +3,7 @@
 import CommandLineKit
 import TritConversion
 import TritCore
+import TritFormats
 import TritLayouts
 import TritSurvey
 
@@ -28,6 +29,18 @@ enum CodeLayout: Hashable, RawRepresentable, CaseIterable, ExpressibleByArgument
 
   /// What GGUF calls it; nil for TritPack's own.
   var gguf: GGUFWeightType? { if case .gguf(let type) = self { type } else { nil } }
+
+  static func refusal(of argument: String) -> String? { knownType(argument) }
+
+  /// What is said of a type of GGUF that is not written; nil for a word that is no such type.
+  static func knownType(_ argument: String) -> String? {
+    let name = argument.uppercased()
+    guard CodeLayout(argument: argument) == nil, GGMLType.all.contains(where: { $0.name.uppercased() == name }) else {
+      return nil
+    }
+    let isRead = BlockCodecs.codec(named: name) != nil || LayoutRegistry.all.contains { $0.id.rawValue == name }
+    return isRead ? "\(name) is read, and trits are not written so" : "\(name) is a type of GGUF that is not written"
+  }
 
   /// What can be said in place of a target: `--to tq2_0`. A type of ordinary numbers may be that of other targets.
   static let targets = allCases.filter { $0.gguf?.dtype == nil }
@@ -57,6 +70,8 @@ struct TargetName: ExpressibleByArgument, Equatable {
     guard let form = OutputPlace.form(named: output), let target = ConversionTarget(rawValue: form) else { return nil }
     self.init(target)
   }
+
+  static func refusal(of argument: String) -> String? { CodeLayout.knownType(argument) }
 
   var argumentDescription: String { layout?.rawValue ?? target.rawValue }
   static var valueName: String? { "format" }
