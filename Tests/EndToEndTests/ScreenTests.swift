@@ -89,6 +89,26 @@ struct ScreenTests {
     #expect(result.output.isEmpty == (code == 0) && result.errors.isEmpty)
   }
 
+  @Test("a quiet inspect prints data that was asked for alone, and --tensors lists them all")
+  func quietInspect() throws {
+    let scratch = ScratchFolder()
+    let call = ["inspect", Model.bitnet]
+    #expect(Tool.expect(0, call + ["-q"]).output.isEmpty)
+    for options in [["--format", "csv"], ["--tensor", "model.norm.weight"], ["--tensors"]] {
+      #expect(!Tool.expect(0, call + ["-q"] + options).output.isEmpty, "\(options)")
+    }
+    // 28 projections, two norms in each of four layers, the last norm, embeddings and head.
+    let list = try Screen.show(80, call + ["--tensors"]).lines
+    #expect(list.count { $0.contains("norm") } == 9 && list.count { $0.contains("_proj") } == 28, "\(list)")
+    #expect(!list.contains { $0.hasPrefix("Next") || $0.hasPrefix("--all") })
+    let patch = scratch["p.tritdiff"]
+    Tool.expect(0, ["diff", Model.bitnet, Model.bitnet, "-o", patch, "-q"])
+    let first = try #require(try Screen.show(200, ["inspect", patch]).lines.first)
+    #expect(first.hasPrefix("A patch of ") && first.contains(" that makes a model of 3.0 MB: "), "\(first)")
+    #expect(first.hasSuffix(": 0 of 3,145,728 trits change, and no scale"), "\(first)")
+    #expect(Tool.expect(0, ["inspect", patch, "-q"]).output.isEmpty)
+  }
+
   @Test("-q leaves the number of a perplexity, and of a plan and a page nothing")
   func quietData() throws {
     let scratch = ScratchFolder()
