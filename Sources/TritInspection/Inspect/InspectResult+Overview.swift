@@ -95,8 +95,35 @@ extension InspectResult {
       let count = manifest.entry("tokenizer.ggml.tokens")?.array?.count
       return kind + rule + (count.map { ", \(grouped($0)) tokens" } ?? "")
     }
+    return tokenizerStandIn == nil ? tokenizerFile : "none usable"
+  }
+
+  private var tokenizerFile: String? {
     let names = manifest.companions.map(\.name)
     return ["tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt"].first(where: names.contains)
+  }
+
+  private var folder: String {
+    FileSystem.kind(of: manifest.path) == .folder ? manifest.path : FileSystem.parent(of: manifest.path)
+  }
+
+  /// What was saved in place of the tokenizer; nil where it may be one.
+  private var tokenizerStandIn: StandIn? {
+    guard manifest.format != GGUFFormat.id, let name = tokenizerFile, !RemoteFolders.contains(manifest.path) else {
+      return nil
+    }
+    return try? InputFile(path: FileSystem.join(folder, name), mode: .buffered).standIn()
+  }
+
+  /// What gets the tokenizer that a download left out; nil where none is missing.
+  private var fetching: String? {
+    guard let standIn = tokenizerStandIn, let name = tokenizerFile else { return nil }
+    let folder = InspectResult.shellWord(folder)
+    return switch standIn {
+    case .gitLFSPointer: "git -C \(folder) lfs pull"
+    case .gitAnnexPointer: "git -C \(folder) annex get \(InspectResult.shellWord(name))"
+    case .webPage, .serverMessage: "download \(name) again, by a link with /resolve/ or by 'hf download'"
+    }
   }
 
   /// What takes room, by what it is for.
@@ -215,6 +242,8 @@ extension InspectResult {
 
   /// What to do next: a command that works.
   private var next: String {
+    // Text of a model without its tokenizer goes nowhere.
+    if let fetching { return fetching }
     if part != nil, manifest.path.hasSuffix(InspectResult.shardEnding) {
       return "tritsmith inspect \(InspectResult.shellWord(FileSystem.parent(of: manifest.path)))"
     }
