@@ -93,8 +93,8 @@ public struct ArgumentDefinition: Sendable {
   public var takesStream = false
   /// The title of the option group it came from.
   public var section: String?
-  /// Why a word is no value, where its type knows more than that.
-  var refusal: @Sendable (String) -> String? = { _ in nil }
+  /// Why words are no values, by those in lower case, where their type knows more than that.
+  var refusals: [String: String] = [:]
 
   /// The name errors use: `--output` or `<input>`.
   public var displayName: String {

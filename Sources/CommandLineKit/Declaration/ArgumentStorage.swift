@@ -59,8 +59,8 @@ struct ArgumentTemplate {
   var defaultDescription: String?
   var allowedValues: [String] = []
   var expectation = ""
-  /// Why a word is no value, where its type knows more than that.
-  var refusal: @Sendable (String) -> String? = { _ in nil }
+  /// Why words are no values, by those in lower case, where their type knows more than that.
+  var refusals: [String: String] = [:]
   var completion: CompletionKind = .none
   /// What values of the type are called.
   var valueName: String?
@@ -73,7 +73,7 @@ struct ArgumentTemplate {
       isRepeating: isRepeating, defaultDescription: defaultDescription, allowedValues: allowedValues,
       expectation: expectation, completion: completion, visibility: help.visibility, isDetail: help.isDetail,
       isUsual: help.isUsual, takesStream: help.takesStream, section: nil)
-    definition.refusal = refusal
+    definition.refusals = refusals
     return definition
   }
 }
@@ -86,7 +86,7 @@ extension ArgumentTemplate {
   ) {
     self.init(
       kind: kind, name: name, help: help, allowedValues: T.allowedArguments, expectation: T.argumentExpectation,
-      refusal: { T.refusal(of: $0) }, completion: completion ?? T.defaultCompletion,
+      refusals: T.refusals, completion: completion ?? T.defaultCompletion,
       valueName: kind == .option ? T.valueName : nil)
   }
 

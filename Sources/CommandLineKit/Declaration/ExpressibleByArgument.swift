@@ -17,8 +17,8 @@ public protocol ExpressibleByArgument {
   /// What a word must be, completing "expected …".
   static var argumentExpectation: String { get }
 
-  /// Why a word that people know from elsewhere is no value; nil for a word that is mistyped.
-  static func refusal(of argument: String) -> String?
+  /// Why words that people know from elsewhere are no values, by those words in lower case.
+  static var refusals: [String: String] { get }
 
   /// What the shell offers unless the declaration says otherwise.
   static var defaultCompletion: CompletionKind { get }
@@ -35,7 +35,7 @@ extension ExpressibleByArgument {
   /// The type's name, for want of better words.
   public static var argumentExpectation: String { "a value of type \(Self.self)" }
   /// Every word that is no value is mistyped.
-  public static func refusal(of argument: String) -> String? { nil }
+  public static var refusals: [String: String] { [:] }
   /// The allowed words, or nothing.
   public static var defaultCompletion: CompletionKind {
     allowedArguments.isEmpty ? .none : .list(allowedArguments)

@@ -109,7 +109,7 @@ struct ArgumentReader {
       throw UsageError(.noStream(argument: definition.displayName), in: schema)
     }
     guard binding.storage.store(word) else {
-      if let why = definition.refusal(word) {
+      if let why = definition.refusals[word.lowercased()] {
         let sentence = "'\(word)' is not a value for '\(definition.displayName)': \(why)"
         throw UsageError(.validation("\(sentence); expected \(definition.expectation)"), in: schema)
       }

@@ -30,16 +30,17 @@ enum CodeLayout: Hashable, RawRepresentable, CaseIterable, ExpressibleByArgument
   /// What GGUF calls it; nil for TritPack's own.
   var gguf: GGUFWeightType? { if case .gguf(let type) = self { type } else { nil } }
 
-  static func refusal(of argument: String) -> String? { knownType(argument) }
-
-  /// What is said of a type of GGUF that is not written; nil for a word that is no such type.
-  static func knownType(_ argument: String) -> String? {
-    let name = argument.uppercased()
-    guard CodeLayout(argument: argument) == nil, GGMLType.all.contains(where: { $0.name.uppercased() == name }) else {
-      return nil
-    }
-    let isRead = BlockCodecs.codec(named: name) != nil || LayoutRegistry.all.contains { $0.id.rawValue == name }
-    return isRead ? "\(name) is read, and trits are not written so" : "\(name) is a type of GGUF that is not written"
+  /// Types of GGUF that are not written.
+  static var refusals: [String: String] {
+    let own = Set(allCases.map { $0.rawValue.uppercased() })
+    let read = Set(BlockCodecs.all.map { $0.name } + LayoutRegistry.all.map(\.id.rawValue))
+    let others = GGMLType.all.map(\.name).filter { !own.contains($0.uppercased()) }
+    return Dictionary(
+      others.map { name in
+        let why =
+          read.contains(name) ? "is read, and trits are not written so" : "is a type of GGUF that is not written"
+        return (name.lowercased(), "\(name) \(why)")
+      }, uniquingKeysWith: { first, _ in first })
   }
 
   /// What can be said in place of a target: `--to tq2_0`. A type of ordinary numbers may be that of other targets.
@@ -71,7 +72,7 @@ struct TargetName: ExpressibleByArgument, Equatable {
     self.init(target)
   }
 
-  static func refusal(of argument: String) -> String? { CodeLayout.knownType(argument) }
+  static var refusals: [String: String] { CodeLayout.refusals }
 
   var argumentDescription: String { layout?.rawValue ?? target.rawValue }
   static var valueName: String? { "format" }
