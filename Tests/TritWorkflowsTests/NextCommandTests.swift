@@ -39,7 +39,7 @@ struct NextCommandTests {
     let scratch = ScratchFolder()
     var model = ChangedModel(Checkpoint.plain)
     model.files["tokenizer.json"] = Array(text.utf8)
-    let path = try model.write(scratch["model"])
+    let path = model.write(scratch["model"])
     #expect(try Self.next(path) == command.replacing("PATH", with: path))
     let fact = try #require(try Workflow.inspect(path).overview.facts.first { $0.key == "tokenizer" })
     #expect(fact.value == "none usable")
