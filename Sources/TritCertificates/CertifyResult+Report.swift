@@ -16,7 +16,10 @@ extension CertifyResult {
           ReportFact("Source", .optional(source)),
           ReportFact("Output", .optional(output)),
           ReportFact("Passed", .bool(passed)),
-          ReportFact("Reproduced", .bool(reproduced), note: "converted again and compared byte for byte"),
+          // Of what was not tried there is no yes and no no.
+          ReportFact(
+            "Reproduced", reproduced ? .bool(true) : .missing,
+            note: reproduced ? "converted again and compared byte for byte" : "not tried: \(whyNotTried)"),
           ReportFact("Code stream", .optional(certificate.codeStream?.description), kind: .hash),
         ]))
     var table = ReportTable(
@@ -33,7 +36,7 @@ extension CertifyResult {
     }
     report.append(table)
     if !reproduced {
-      report.note(.info, "the conversion was not done again: only hashes of what is here were compared")
+      report.note(.info, "the conversion was not done again (\(whyNotTried)): hashes of what is here were compared")
     }
     report.note(
       passed ? .pass : .fail,
@@ -46,6 +49,11 @@ extension CertifyResult {
       ["path", "source", "output", "reproduced"],
       rows: ["checks": checks.indices.filter { checks[$0].verdict != .equal }])
     return report
+  }
+
+  private var whyNotTried: String {
+    checks.contains { $0.of == "input" && $0.verdict != .equal }
+      ? "the source is not the one that was converted" : "hashes alone were asked for"
   }
 
   /// What does not hold, by name.

@@ -4,6 +4,7 @@ import TritConversion
 import TritCore
 import TritFormats
 import TritReport
+import TritSurvey
 
 extension DiffResult {
   /// The report of `tritsmith diff`, schema `tritsmith.diff` 1.
@@ -54,7 +55,8 @@ extension PatchSummary {
   /// The report of `tritsmith inspect PATCH`, schema `tritsmith.patch` 1.
   public func report(path: String) -> ReportDocument {
     var report = ReportDocument(
-      title: "Patch \(path)", schema: ReportSchema("tritsmith.patch", version: 1), primaryTable: "tensors")
+      title: "Patch \(path)", schema: ReportSchema("tritsmith.patch", version: 1),
+      verdict: ReportVerdict(.info, headline), primaryTable: "tensors")
     report.append(ReportFacts(key: "patch", [ReportFact("Path", .text(path))]))
     append(to: &report)
     report.brief = ReportBrief(
@@ -63,6 +65,19 @@ extension PatchSummary {
       ]))
     return report
   }
+
+  /// What the patch is and does, in a sentence.
+  private var headline: String {
+    let changed = NumberText.grouped(Checked.clampedSum(flips))
+    let trits =
+      comparedTrits == 0 ? "no trits to compare" : "\(changed) of \(NumberText.grouped(comparedTrits)) trits change"
+    let scales = changedScales == 0 ? "no scale" : plural(changedScales, "scale")
+    return
+      "A patch of \(NumberText.bytes(byteCount)) that makes a model of \(NumberText.bytes(targetBytes)): \(trits), "
+      + "and \(scales)"
+  }
+
+  private var changedScales: Int { header.tensors.count { $0.scale != nil && $0.scale != .same } }
 
   static let brief = ReportBrief(
     [
@@ -137,7 +152,7 @@ extension PatchSummary {
       facts.append(ReportFact(label, .integer(flips[index]), key: TritDiffChange.flipKeys[index]))
     }
     facts.append(ReportFact("Sign changes", .integer(Checked.clampedSum([flips[1], flips[4]]))))
-    facts.append(ReportFact("Scales changed", .integer(header.tensors.count { $0.scale != nil && $0.scale != .same })))
+    facts.append(ReportFact("Scales changed", .integer(changedScales)))
     return ReportFacts(key: "trits", title: "Trits", facts)
   }
 

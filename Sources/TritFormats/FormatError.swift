@@ -192,8 +192,9 @@ extension FormatError {
   fileprivate static func savingLine(of path: String) -> String {
     let folder = FileSystem.kind(of: path) == .folder ? path : FileSystem.parent(of: path)
     let name = printable(folder)
-    return "save them as safetensors: python -c \"from transformers import AutoModelForCausalLM as M; "
-      + "M.from_pretrained('\(name)', torch_dtype='auto').save_pretrained('\(name)-safetensors')\", "
-      + "and copy the tokenizer's files there"
+    // The command has a line of its own, which is pasted as it stands.
+    return "save them as safetensors by this line, then copy the tokenizer's files there:\n"
+      + "python -c \"from transformers import AutoModelForCausalLM as M; "
+      + "M.from_pretrained('\(name)', torch_dtype='auto').save_pretrained('\(name)-safetensors')\""
   }
 }

@@ -10,6 +10,8 @@ public struct HubError: DiagnosticError, Equatable {
     case offline(HubName, cache: String, reason: OfflineReason)
     /// A repository's folder in a cache without a main revision.
     case severalSnapshots([String])
+    /// The first part of a name is a folder of this machine, and does not hold the rest.
+    case notInFolder(NearestEntry, HubName)
     /// The network cannot be asked.
     case noLibrary(String)
     case badEndpoint(String)
@@ -55,6 +57,8 @@ public struct HubError: DiagnosticError, Equatable {
       return names.isEmpty
         ? "this folder of a download cache holds no snapshot"
         : "this folder of a download cache holds \(names.count) snapshots, and none is its main revision"
+    case .notInFolder(let entry, _):
+      return "the folder '\(printable(entry.folder))' has no '\(printable(entry.missing))', and the Hub was not asked"
     case .noLibrary(let detail): return "the library that asks the network cannot be loaded: \(printable(detail))"
     case .badEndpoint(let text): return "HF_ENDPOINT is no address: '\(printable(text))'"
     case .noFile(let file, _): return "the repository has no '\(printable(file))'"
@@ -77,6 +81,9 @@ public struct HubError: DiagnosticError, Equatable {
       return names.isEmpty
         ? "download it again"
         : "name one: \(names.prefix(4).map { "snapshots/" + printable($0) }.joined(separator: ", "))"
+    case .notInFolder(let entry, let name):
+      let question = entry.suggestion.map { "did you mean '\(printable($0))'? Else " } ?? ""
+      return question + HubName.listed(entry.names, in: entry.folder) + "ask the Hub with '\(printable("\(name)"))'"
     case .noLibrary: return "install it: sudo apt install libcurl4; or download the model with 'hf download' first"
     case .badEndpoint: return "give one such as https://huggingface.co, or unset it"
     case .noFile(_, let names):
@@ -89,7 +96,7 @@ public struct HubError: DiagnosticError, Equatable {
 
   public var category: ErrorCategory {
     switch kind {
-    case .offline, .severalSnapshots, .noLibrary, .noFile: .cannotOpen
+    case .offline, .severalSnapshots, .notInFolder, .noLibrary, .noFile: .cannotOpen
     case .badEndpoint, .notRemote: .misuse
     case .badAnswer: .inputOutput
     }

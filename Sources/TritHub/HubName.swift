@@ -83,10 +83,14 @@ public struct HubName: Sendable, Hashable, CustomStringConvertible {
     guard parent != ".", FileSystem.kind(of: parent) == .folder, let found = try? FileSystem.names(in: parent) else {
       return ""
     }
-    let names = found.filter { !$0.hasPrefix(".") }.sorted()
+    return listed(found.filter { !$0.hasPrefix(".") }.sorted(), in: parent)
+  }
+
+  /// What a folder holds; empty where that is nothing.
+  static func listed(_ names: [String], in folder: String) -> String {
     guard !names.isEmpty else { return "" }
     let shown = names.prefix(8).map { printable($0) }.joined(separator: ", ") + (names.count > 8 ? ", …" : "")
-    return "the folder '\(printable(parent))' holds \(shown): name one; or "
+    return "the folder '\(printable(folder))' holds \(shown): name one; or "
   }
 
   /// The rules of the Hub for both parts: letters, digits, `-`, `_`, `.`; none of the signs first, last or doubled.

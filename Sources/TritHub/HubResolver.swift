@@ -31,6 +31,7 @@ public struct HubResolver: Sendable {
     let cache = HubCache(folder: environment.cache)
     let finding = cache.find(name)
     if case .complete(let path) = finding { return path }
+    if let entry = HubResolver.local(given) { throw HubError(.notInFolder(entry, name), file: given) }
     if let reason = offlineReason {
       throw HubError(.offline(name, cache: cache.folder, reason: reason), file: given, cached: text(finding))
     }
@@ -45,9 +46,9 @@ public struct HubResolver: Sendable {
   /// The Hub is asked, since a cache has only what was fetched; where it is not to be asked, the cache. What is a path,
   /// or names a revision or a file, comes back alone.
   public func forms(of given: String) throws -> [String] {
-    guard FileSystem.kind(of: given) == nil, let name = HubName(given), name.revision == nil, name.file == nil else {
-      return [given]
-    }
+    guard FileSystem.kind(of: given) == nil, let name = HubName(given), name.revision == nil, name.file == nil,
+      HubResolver.local(given) == nil
+    else { return [given] }
     let published =
       offlineReason == nil
       ? try HubNetwork.revisions(of: name, given: given, environment, cancellation)
@@ -80,6 +81,11 @@ public struct HubResolver: Sendable {
     let result = try work()
     try HubNetwork.finishSaving(path)
     return result
+  }
+
+  /// Where a name goes wrong that begins with a folder of this machine: a path mistyped is nothing to ask a network for.
+  private static func local(_ given: String) -> NearestEntry? {
+    NearestEntry(of: given).flatMap { $0.folder == "." ? nil : $0 }
   }
 
   private var offlineReason: HubError.OfflineReason? {

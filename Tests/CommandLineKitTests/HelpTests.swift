@@ -29,6 +29,13 @@ import Testing
         """)
   }
 
+  @Test func aCommandInAnErrorIsNotBroken() {
+    let text = "error: no such model\n  what to do: save it by this line:\npython -c \"print('a longer line')\"\n"
+    #expect(
+      StandardError.explained(text, width: 24)
+        == "error: no such model\n  what to do: save it by\n  this line:\npython -c \"print('a longer line')\"\n")
+  }
+
   @Test func commandHelp() {
     #expect(
       schema.subcommands[0].helpText(width: 72) == """

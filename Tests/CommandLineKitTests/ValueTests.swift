@@ -61,6 +61,12 @@ import VisibleText
     #expect(nearestMatch(to: word, among: ["convert", "inspect", "verify", "gap", "run"]) == match)
   }
 
+  @Test func ofEquallyNearWordsTheOneWithTheSameFirstLetterIsNamed() {
+    // Both are one letter away.
+    #expect(nearestMatch(to: "fsh", among: ["bash", "zsh", "fish"]) == "fish")
+    #expect(nearestMatch(to: "xsh", among: ["bash", "zsh", "fish"]) == "zsh")
+  }
+
   @Test func aHugeWordIsNotCompared() {
     #expect(nearestMatch(to: String(repeating: "x", count: 100_000), among: ["convert"]) == nil)
   }

@@ -173,6 +173,10 @@ struct CertifyTests {
     let result = Tool.run("certify", "--check", certified.certificate)
     // A configuration that is no JSON any more is told when it is opened.
     #expect(result.exitCode == 1 || name == "config.json" && result.exitCode == 65, "\(result.summary)")
+    guard result.exitCode == 1 else { return }
+    // Another input is not converted: what that would give was not tried.
+    #expect(result.output.contains("(not tried: the source is not the one that was converted)"), "\(result.output)")
+    #expect(!result.output.contains("converted again"))
   }
 
   @Test("every changed byte of an output is told", arguments: ["model.safetensors", "config.json", "tokenizer.json"])
@@ -207,6 +211,7 @@ struct CertifyTests {
     #expect(made.exitCode == 0, "\(made.summary)")
     let report = try Tool.report(
       ["certify", "--check", certified.certificate, "--hashes-only"], schema: "tritsmith.certify", exitCode: 1)
+    #expect(report["certificate"]?.object?["reproduced"] == .null)
     let wrong = (report["checks"]?.array ?? []).compactMap(\.object).filter { $0["verdict"]?.string != "equal" }
     #expect(wrong.contains { $0["verdict"]?.string == "unexpected" && $0["file"]?.string?.hasPrefix(name) == true })
     #expect(certified.check(1).output.contains("FAIL"))

@@ -33,7 +33,8 @@ struct ScreenTests {
       let lines = try Screen.show(80, call).lines
       #expect(!lines.isEmpty, "\(call)")
       #expect(lines.count <= 24, "\(call): \(lines.count) lines\n\(lines.joined(separator: "\n"))")
-      for line in lines { #expect(line.count <= 80, "\(call): \(line)") }
+      // A command to paste is one line, however long.
+      for line in lines where !line.hasPrefix("tritsmith ") { #expect(line.count <= 80, "\(call): \(line)") }
     }
   }
 
@@ -69,6 +70,12 @@ struct ScreenTests {
     #expect(Tool.expect(0, call + ["-q", "--format", "json"]).output.contains("tritsmith.convert"))
     let rounded = try Screen.show(200, ["convert", Model.falcon, scratch["m.gguf"]]).lines
     #expect(rounded.count == 1 && rounded[0].contains("  audited, 28 scales ±282.2 ppm  "))
+    // With all its words it takes 82 columns, times of six letters counted.
+    let short = try Screen.show(80, ["convert", Model.falcon, scratch["model.gguf"]]).lines
+    let beginning = "✓ model.gguf  3.0 MB  28 ternary + 11 dense  audited, "
+    #expect(short.count == 1 && short[0].hasPrefix(beginning), "\(short)")
+    let narrow = try Screen.show(72, ["convert", Model.falcon, scratch["narrow.gguf"]]).lines
+    #expect(narrow.count == 1 && narrow[0].contains("  audited, rounded  "), "\(narrow)")
   }
 
   @Test(
@@ -81,6 +88,26 @@ struct ScreenTests {
   func quiet(_ call: [String], _ code: Int32) {
     let result = Tool.expect(code, call + ["-q"])
     #expect(result.output.isEmpty == (code == 0) && result.errors.isEmpty)
+  }
+
+  @Test("a quiet inspect prints data that was asked for alone, and --tensors lists them all")
+  func quietInspect() throws {
+    let scratch = ScratchFolder()
+    let call = ["inspect", Model.bitnet]
+    #expect(Tool.expect(0, call + ["-q"]).output.isEmpty)
+    for options in [["--format", "csv"], ["--tensor", "model.norm.weight"], ["--tensors"]] {
+      #expect(!Tool.expect(0, call + ["-q"] + options).output.isEmpty, "\(options)")
+    }
+    // 28 projections, two norms in each of four layers, the last norm, embeddings and head.
+    let list = try Screen.show(80, call + ["--tensors"]).lines
+    #expect(list.count { $0.contains("norm") } == 9 && list.count { $0.contains("_proj") } == 28, "\(list)")
+    #expect(!list.contains { $0.hasPrefix("Next") || $0.hasPrefix("--all") })
+    let patch = scratch["p.tritdiff"]
+    Tool.expect(0, ["diff", Model.bitnet, Model.bitnet, "-o", patch, "-q"])
+    let first = try #require(try Screen.show(200, ["inspect", patch]).lines.first)
+    #expect(first.hasPrefix("A patch of ") && first.contains(" that makes a model of 3.0 MB: "), "\(first)")
+    #expect(first.hasSuffix(": 0 of 3,145,728 trits change, and no scale"), "\(first)")
+    #expect(Tool.expect(0, ["inspect", patch, "-q"]).output.isEmpty)
   }
 
   @Test("-q leaves the number of a perplexity, and of a plan and a page nothing")
@@ -231,9 +258,20 @@ struct ScreenTests {
     for path in ["pickle", "pickle/pytorch_model.bin"] {
       let pickle = Tool.expect(65, ["inspect", scratch[path]]).errors
       #expect(pickle.contains("pytorch_model.bin") && pickle.contains("save_pretrained"))
+      // Pasted as a line, it is a program.
+      let line = pickle.split(separator: "\n").first { $0.hasPrefix("python -c \"") }
+      #expect(line?.hasSuffix("-safetensors')\"") == true, "\(pickle)")
     }
     let hub = Tool.expect(66, ["inspect", "nobody/no-such-model"]).errors
     #expect(hub.contains("hf download nobody/no-such-model") && !hub.contains("permission"))
+    // A name that begins with a folder that is here is a path mistyped.
+    Disk.makeFolder(scratch["variants/bitnet"])
+    let near = ProcessRunner().run(
+      "/bin/sh", ["-c", "cd '\(scratch.path)' && \(BuiltProducts.tritsmith) inspect variants/bitnt"])
+    #expect(near.exitCode == 66 && near.errors.contains("did you mean 'variants/bitnet'?"), "\(near.summary)")
+    #expect(near.errors.contains("the Hub was not asked") && near.errors.contains("hf://variants/bitnt"))
+    let file = Tool.expect(66, ["inspect", Model.bitnet + "/model.safetensor"]).errors
+    #expect(file.contains("did you mean '\(Model.bitnet)/model.safetensors'?"), "\(file)")
     // The end of a file's name tells a path mistyped from a repository.
     let mistyped = Tool.expect(66, ["inspect", "nobody/no-such-model.gguf"]).errors
     #expect(!mistyped.contains("hf download"))
@@ -307,6 +345,14 @@ struct ScreenTests {
     let scratch = ScratchFolder()
     let parts = Tool.expect(64, ["compare", Model.bitnet, Model.bitnet, "--parts", "weights,foo"]).errors
     #expect(parts.contains("weights, description, tokenizer, companions"))
+    // What is known and not written is not taken for another type.
+    for option in ["--to", "--layout"] {
+      let known = Tool.expect(64, ["convert", Model.bitnet, scratch["m.gguf"], option, "q4_1"]).errors
+      #expect(known.contains("Q4_1 is read, and trits are not written so") && !known.contains("did you mean"))
+      let unread = Tool.expect(64, ["convert", Model.bitnet, scratch["m.gguf"], option, "q3_k"]).errors
+      #expect(unread.contains("Q3_K is a type of GGUF that is not written"))
+    }
+    #expect(Tool.expect(64, ["completions", "fsh"]).errors.contains("did you mean 'fish'?"))
     Disk.write("", scratch["file"])
     for target in ["gguf", "hf-packed"] {
       let result = Tool.expect(73, ["convert", Model.bitnet, scratch["file/x"], "--to", target])

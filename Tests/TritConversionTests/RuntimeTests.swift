@@ -57,6 +57,18 @@ struct RuntimeTests {
       "write it anew: TRITSMITH_WRITE_DOCS=1 swift test --filter RuntimeTests")
   }
 
+  /// ggml reads its own types of numbers, whatever the family it knows.
+  @Test("ordinary numbers in blocks load in llama.cpp, for families it knows")
+  func numbers() {
+    for name in ["LlamaForCausalLM", "Qwen3ForCausalLM", "Qwen3_5ForCausalLM"] {
+      let rows = RuntimeTable.known(name, .numbers)
+      #expect(rows.map(\.runtime.name) == ["llama.cpp"] && rows.allSatisfy { $0.outcome == .loads })
+      #expect(RuntimeTable.known(name, .numbers, lacking: "x").allSatisfy { $0.outcome == .refuses("'x' is missing") })
+    }
+    #expect(RuntimeTable.known("BitNetForCausalLM", .numbers).isEmpty)
+    #expect(OutputForm.numberTypes.contains("Q4_1") && !OutputForm.all.contains(.numbers))
+  }
+
   // MARK: - What plans say
 
   // As the runs of check_engines.py, check_llama_cpp.py and check_transformers.py ended.
@@ -114,7 +126,7 @@ struct RuntimeTests {
         case .i2s(let order):
           request.gguf.weights = .i2s
           request.gguf.i2sOrder = order
-        case .hfPacked, .dense, .trainable, .tritpack, .mlx: break
+        case .hfPacked, .dense, .trainable, .tritpack, .mlx, .numbers: break
         }
       }
       #expect(RuntimeTests.said(plan) == expected, "\(family.rawValue), \(form.name)")

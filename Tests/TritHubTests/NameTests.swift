@@ -56,6 +56,21 @@ import TritTestSupport
   }
 }
 
+@Suite struct NearestEntryTests {
+  @Test func theLastFolderOnTheWayIsLookedInto() throws {
+    let scratch = ScratchFolder()
+    for name in ["falcon", "falcon/bitnet", "falcon/bfloat16"] { Disk.makeFolder(scratch[name]) }
+    Disk.write("", scratch["falcon/bitnet/model.safetensors"])
+    func entry(_ path: String) throws -> NearestEntry { try #require(NearestEntry(of: scratch[path])) }
+    #expect(try entry("falcon/bitnt").suggestion == scratch["falcon/bitnet"])
+    #expect(try entry("falcon/bitnt").names == ["bfloat16", "bitnet"])
+    #expect(try entry("falcon/bitnt/model.safetensors").suggestion == scratch["falcon/bitnet"])
+    #expect(try entry("falcon/bitnet/model.safetensor").suggestion == scratch["falcon/bitnet/model.safetensors"])
+    #expect(try entry("falcon/elsewhere").suggestion == nil)
+    #expect(NearestEntry(of: scratch["falcon"]) == nil && NearestEntry(of: "hf://a/b") == nil)
+  }
+}
+
 @Suite struct EnvironmentTests {
   /// huggingface_hub: HF_HUB_CACHE, then HF_HOME/hub, then XDG_CACHE_HOME/huggingface/hub, then ~/.cache/….
   @Test func cacheIsWhereTheHubsToolsHaveIt() {

@@ -3,6 +3,7 @@
 import Testing
 import TritCore
 import TritFormats
+import TritReport
 import TritTestSupport
 import WorkflowTestSupport
 
@@ -55,6 +56,32 @@ struct FamilyTests {
     norm.file["model.norm.weight"].bytes[0] ^= 1
     let third = try Workflow.family(norm.write(scratch["norm"]), Checkpoint.bfloat16)
     #expect(!third.passed && third.proofs.map(\.firstTensor) == ["model.norm.weight"])
+  }
+
+  @Test("where tokenizers alone differ the verdict says that weights are equal")
+  func tokenizers() throws {
+    let scratch = ScratchFolder()
+    let text = Disk.text(Checkpoint.bitnet + "/tokenizer.json")
+    let merge = "\"merges\": [\n      [\n        \"t\",\n        \"h\"\n      ],"
+    try #require(text.contains(merge))
+    var model = ChangedModel(Checkpoint.bitnet)
+    model.files["tokenizer.json"] = Array(text.replacing(merge, with: "\"merges\": [").utf8)
+    let result = try FamilyTests.check(Checkpoint.bitnet, model.write(scratch["other"]))
+    #expect(!result.passed && result.proofs.map(\.differingParts) == [[.tokenizer]])
+    let verdict = TextRenderer().text(of: result.report)
+    #expect(verdict.hasPrefix("FAIL weights are equal in both models, and their tokenizers differ\n"), "\(verdict)")
+    #expect(verdict.contains("trits(bitnet) = trits(other) holds") && !verdict.contains("does not hold"))
+  }
+
+  @Test("a folder around one file is a member, as it is a model to inspect")
+  func folders() throws {
+    let scratch = ScratchFolder()
+    for name in ["all", "all/first", "all/second"] { Disk.makeFolder(scratch[name]) }
+    for name in ["first", "second"] {
+      try Workflow.convert(Checkpoint.bitnet, scratch["all/\(name)/m.gguf"], to: .gguf)
+    }
+    let result = try FamilyTests.check(scratch["all"])
+    #expect(result.passed && result.members.count == 2 && result.notes.isEmpty)
   }
 
   @Test("other models do not belong, other formats do")

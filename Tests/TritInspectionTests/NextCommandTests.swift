@@ -21,6 +21,31 @@ struct NextCommandTests {
     return text
   }
 
+  @Test("of latents no program is named, and the reason is")
+  func latents() throws {
+    for path in [Checkpoint.prequantized, Checkpoint.master] {
+      let fact = try #require(try Workflow.inspect(path).overview.facts.first { $0.key == "loaded_by" })
+      #expect(fact.value == "no program that is known, as it is" && fact.note == "latent weights: convert first")
+    }
+  }
+
+  @Test(
+    "a tokenizer that was not fetched is none, and to fetch it comes next",
+    arguments: [
+      ("version https://git-lfs.github.com/spec/v1\noid sha256:ab\nsize 1\n", "git -C PATH lfs pull"),
+      ("/annex/objects/SHA256E-s1--ab.json\n", "git -C PATH annex get tokenizer.json"),
+      ("<!doctype html><html></html>", "download tokenizer.json again, by a link with /resolve/ or by 'hf download'"),
+    ])
+  func standIns(_ text: String, _ command: String) throws {
+    let scratch = ScratchFolder()
+    var model = ChangedModel(Checkpoint.plain)
+    model.files["tokenizer.json"] = Array(text.utf8)
+    let path = model.write(scratch["model"])
+    #expect(try Self.next(path) == command.replacing("PATH", with: path))
+    let fact = try #require(try Workflow.inspect(path).overview.facts.first { $0.key == "tokenizer" })
+    #expect(fact.value == "none usable")
+  }
+
   /// Does what a command says, with the library.
   private static func carryOut(_ command: String, _ folder: String) throws {
     let words = command.split(separator: " ").map(String.init)

@@ -46,6 +46,36 @@ import Testing
     #expect(table.alike([3]).first?.cells == table.rows[3])
   }
 
+  @Test func hashesDoNotTellLayersApart() throws {
+    var table = ReportTable(
+      key: "t", columns: [ReportColumn("name", "Tensor"), ReportColumn("sha256", "SHA-256", kind: .hash)])
+    for (layer, hash) in ["a1b2", "c3d4", "0e0f"].enumerated() {
+      table.append([.text("model.layers.\(layer).mlp.weight"), .text(hash)])
+    }
+    let all = table.alike([0, 1, 2])
+    #expect(all.count == 1 && all[0].count == 3)
+    #expect(all[0].cells == ["model.layers.0–2.mlp.weight", nil])
+  }
+
+  @Test func aSentenceIsNotCutWhereItHasRoomBelow() {
+    var columns = [
+      ReportColumn("name", "Tensor"), ReportColumn("outcome", "Outcome"), ReportColumn("detail", "Detail"),
+      ReportColumn("differ", "Differ", kind: .integer),
+    ]
+    columns[2].isProse = true
+    columns[3].isAside = true
+    var table = ReportTable(key: "t", columns: columns)
+    table.append([
+      "model.layers.0–3.input_layernorm", "differs",
+      "in layer 0: row 0, column 0: 0.21386719 (BF16), expected 0.12109375 (BF16)", 102_382,
+    ])
+    for lines in 2...4 {
+      var text = ""
+      TextTable(table, width: 80, mostLines: lines).write(to: &text) { $0 }
+      #expect(!text.contains("…") && text.contains("0.12109375"), "\(lines): \(text)")
+    }
+  }
+
   @Test func numbersOfASentenceAreNeverReplaced() {
     func remark(_ texts: [String]) -> String {
       var all = AlikeTexts(texts[0])

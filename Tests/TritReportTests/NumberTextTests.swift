@@ -100,6 +100,24 @@ import Testing
     }
   }
 
+  @Test func thousandsOfAMeasuredNumberAreApart() {
+    #expect(NumberText.groupedFixed(2556.94, digits: 1) == "2,556.9")
+    #expect(NumberText.groupedFixed(7269.5, digits: 1) == "7,269.5")
+    #expect(NumberText.groupedFixed(282.2, digits: 1) == "282.2" && NumberText.groupedFixed(-0.5, digits: 1) == "-0.5")
+    #expect(NumberText.groupedFixed(.infinity, digits: 1) == "inf")
+    let counts: [ReportValue] = [.integer(39), .integer(1024), .number(39)]
+    #expect(counts.map { ReportKind.significant(digits: 4).text(of: $0) } == ["39", "1,024", "39.00"])
+  }
+
+  /// Two digits of the error, as physicists write it.
+  @Test(arguments: [
+    (1265.0, 1600.0, "1,300 ± 1,600"), (20.9034, 0.3312, "20.90 ± 0.33"), (20.9034, 3.312, "20.9 ± 3.3"),
+    (1265.4, 16.2, "1,265 ± 16"), (20.9034, 0.0998, "20.90 ± 0.10"), (7.0, 0.0, "7.0000 ± 0"),
+  ])
+  func numbersAndTheirErrorsAreRoundedAlike(value: Double, error: Double, text: String) {
+    #expect(NumberText.measured(value, error) == text)
+  }
+
   @Test func significantDigitsAgreeWithTheCLibrary() throws {
     var generator = SplitMix(state: 0xD161)
     for _ in 0..<2000 {

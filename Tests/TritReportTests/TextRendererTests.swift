@@ -214,6 +214,19 @@ import Testing
         == "\u{1B}[1;31mFAIL\u{1B}[0m x\n\u{1B}[1mnote:\u{1B}[0m y\n")
   }
 
+  @Test func aCommandIsNeverWrapped() {
+    func text(_ width: Int?) -> String {
+      let facts = ReportFacts(key: "f", [ReportFact("Next", "tritsmith run m.gguf -p \"In the\"", kind: .command)])
+      let document = ReportDocument(title: "", schema: ReportSchema("test", version: 1), blocks: [.facts(facts)])
+      return TextRenderer(width: width).text(of: document)
+    }
+    // Behind its label it takes 6 and 32 columns.
+    #expect(text(38) == "Next  tritsmith run m.gguf -p \"In the\"\n")
+    #expect(text(nil) == text(38))
+    #expect(text(37) == "Next\ntritsmith run m.gguf -p \"In the\"\n")
+    #expect(text(20) == text(37))
+  }
+
   @Test func notesWrapWithAHangingIndent() {
     let blocks: [ReportBlock] = [.note(.warning, "one two three four five six")]
     let document = ReportDocument(title: "", schema: ReportSchema("test", version: 1), blocks: blocks)

@@ -93,6 +93,8 @@ public struct ArgumentDefinition: Sendable {
   public var takesStream = false
   /// The title of the option group it came from.
   public var section: String?
+  /// Why words are no values, by those in lower case, where their type knows more than that.
+  var refusals: [String: String] = [:]
 
   /// The name errors use: `--output` or `<input>`.
   public var displayName: String {

@@ -59,18 +59,22 @@ struct ArgumentTemplate {
   var defaultDescription: String?
   var allowedValues: [String] = []
   var expectation = ""
+  /// Why words are no values, by those in lower case, where their type knows more than that.
+  var refusals: [String: String] = [:]
   var completion: CompletionKind = .none
   /// What values of the type are called.
   var valueName: String?
 
   func definition(property: String) -> ArgumentDefinition {
     let names = name.names(forProperty: property)
-    return ArgumentDefinition(
+    var definition = ArgumentDefinition(
       kind: kind, property: property, names: names, invertedNames: inversion.names(of: names),
       valueName: help.valueName ?? valueName ?? kebabCase(property), help: help.text, isRequired: isRequired,
       isRepeating: isRepeating, defaultDescription: defaultDescription, allowedValues: allowedValues,
       expectation: expectation, completion: completion, visibility: help.visibility, isDetail: help.isDetail,
       isUsual: help.isUsual, takesStream: help.takesStream, section: nil)
+    definition.refusals = refusals
+    return definition
   }
 }
 
@@ -82,7 +86,8 @@ extension ArgumentTemplate {
   ) {
     self.init(
       kind: kind, name: name, help: help, allowedValues: T.allowedArguments, expectation: T.argumentExpectation,
-      completion: completion ?? T.defaultCompletion, valueName: kind == .option ? T.valueName : nil)
+      refusals: T.refusals, completion: completion ?? T.defaultCompletion,
+      valueName: kind == .option ? T.valueName : nil)
   }
 
   func required() -> ArgumentTemplate {

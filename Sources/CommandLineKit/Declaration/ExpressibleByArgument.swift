@@ -17,6 +17,9 @@ public protocol ExpressibleByArgument {
   /// What a word must be, completing "expected …".
   static var argumentExpectation: String { get }
 
+  /// Why words that people know from elsewhere are no values, by those words in lower case.
+  static var refusals: [String: String] { get }
+
   /// What the shell offers unless the declaration says otherwise.
   static var defaultCompletion: CompletionKind { get }
 
@@ -31,6 +34,8 @@ extension ExpressibleByArgument {
   public static var allowedArguments: [String] { [] }
   /// The type's name, for want of better words.
   public static var argumentExpectation: String { "a value of type \(Self.self)" }
+  /// Every word that is no value is mistyped.
+  public static var refusals: [String: String] { [:] }
   /// The allowed words, or nothing.
   public static var defaultCompletion: CompletionKind {
     allowedArguments.isEmpty ? .none : .list(allowedArguments)

@@ -1,5 +1,7 @@
 // Tritsmith: options, flags and positional words of one command.
 
+import VisibleText
+
 /// Stores the words of one command line in the arguments of one instance.
 struct ArgumentReader {
   let schema: CommandSchema
@@ -107,6 +109,10 @@ struct ArgumentReader {
       throw UsageError(.noStream(argument: definition.displayName), in: schema)
     }
     guard binding.storage.store(word) else {
+      if let why = definition.refusals[word.lowercased()] {
+        let sentence = "'\(word)' is not a value for '\(definition.displayName)': \(why)"
+        throw UsageError(.validation("\(sentence); expected \(definition.expectation)"), in: schema)
+      }
       let kind = UsageError.Kind.invalidValue(
         word, argument: definition.displayName, expectation: definition.expectation)
       throw UsageError(kind, suggestion: nearestMatch(to: word, among: definition.allowedValues), in: schema)

@@ -1,5 +1,7 @@
 // Tritsmith: from words to a command ready to run.
 
+import VisibleText
+
 /// What a command line asks for.
 public enum ParsedCommand {
   case command(any ParsableCommand, CommandSchema)

@@ -106,11 +106,19 @@ public enum StandardError {
   /// Writes lines for a person: a terminal does not cut their words, and an indented line goes on below itself.
   @Sendable public static func explain(_ text: String) {
     guard let width = Platform.columns(of: Terminal.standardError) else { return write(text) }
+    write(explained(text, width: width))
+  }
+
+  /// Programs whose commands stand on lines of their own: a line break would break what is pasted.
+  private static let programs = ["python -c ", "tritsmith "]
+
+  /// Text in lines of a width.
+  static func explained(_ text: String, width: Int) -> String {
     let lines = text.split(separator: "\n", omittingEmptySubsequences: false).flatMap { line in
-      guard line.count > width else { return [String(line)] }
+      guard line.count > width, !programs.contains(where: line.hasPrefix) else { return [String(line)] }
       let indent = line.prefix { $0 == " " }.count
       return wrapped(String(line.dropFirst(indent)), width: width, indent: indent)
     }
-    write(lines.joined(separator: "\n"))
+    return lines.joined(separator: "\n")
   }
 }

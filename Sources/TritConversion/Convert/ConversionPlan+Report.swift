@@ -8,16 +8,21 @@ import TritVerification
 extension ConversionPlan {
   /// A conversion in a line: `✓ bitnet  2.9 MB  28 ternary + 11 dense  audited  0.3 s`.
   ///
-  /// - Parameter width: of the terminal: a path that is too long loses its folders, and what has no room goes on below.
-  package func line(writtenBytes: UInt64, proof: String, seconds: Double, width: Int?) -> String {
-    let facts = [
+  /// - Parameters:
+  ///   - shortProof: the same in fewer words.
+  ///   - width: of the terminal: a path that is too long loses its folders, then the proof its numbers, and what has no
+  ///     room then goes on below.
+  package func line(
+    writtenBytes: UInt64, proof: String, shortProof: String? = nil, seconds: Double, width: Int?
+  ) -> String {
+    var facts = [
       NumberText.bytes(writtenBytes), "\(ternaryCount) ternary + \(tensors.count - ternaryCount) dense", proof,
       NumberText.duration(seconds),
     ]
     var lines = ["✓ " + printable(request.output)]
-    if let width, (lines + facts).joined(separator: "  ").count > width {
-      lines = ["✓ " + printable(FileSystem.name(of: request.output))]
-    }
+    func isTooLong() -> Bool { width.map { (lines + facts).joined(separator: "  ").count > $0 } ?? false }
+    if isTooLong() { lines = ["✓ " + printable(FileSystem.name(of: request.output))] }
+    if isTooLong(), let shortProof { facts[2] = shortProof }
     for fact in facts {
       if let width, lines[lines.count - 1].count + 2 + fact.count > width {
         lines.append("  " + fact)
@@ -163,8 +168,10 @@ extension ConversionResult {
     let rounding = audit.rounding.isEmpty ? nil : audit.rounding
     var proof = "audited"
     if let loss = audit.scaleLossPercent { proof += ", \(ScaleLoss.phrase(loss))" }
+    let shortProof = proof + (rounding == nil ? "" : ", rounded")
     if let rounding { proof += ", " + rounding.words }
-    return plan.line(writtenBytes: writtenBytes, proof: proof, seconds: seconds, width: width)
+    return plan.line(
+      writtenBytes: writtenBytes, proof: proof, shortProof: shortProof, seconds: seconds, width: width)
   }
 
   /// What a person should know of the output beside what the plan said.

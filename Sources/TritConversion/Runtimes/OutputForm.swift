@@ -18,6 +18,8 @@ public enum OutputForm: Sendable, Hashable {
   case gguf(GGUFWeightType)
   /// GGUF with I2_S in one of its orders.
   case i2s(I2SOrder)
+  /// GGUF of ordinary numbers in blocks, which this package reads and does not write.
+  case numbers
 
   /// Every form this package writes, in the order of `Docs/Runtimes.md`.
   public static let all: [OutputForm] =
@@ -25,6 +27,14 @@ public enum OutputForm: Sendable, Hashable {
     + GGUFWeightType.allCases.flatMap { type in
       type == .i2s ? I2SOrder.allCases.map(OutputForm.i2s) : [OutputForm.gguf(type)]
     }
+
+  /// Every form of which something may be known.
+  static let known = all + [.numbers]
+
+  /// Types of a file of `numbers`, which mixes them.
+  public static let numberTypes: [String] = [
+    Q4_0.name, Q4_1.name, Q5_0.name, Q5_1.name, Q8_0.name, Q4_K.name, Q5_K.name, Q6_K.name,
+  ]
 
   /// What a conversion writes.
   public init(_ request: ConversionRequest) {
@@ -40,7 +50,7 @@ public enum OutputForm: Sendable, Hashable {
 
   public var isGGUF: Bool {
     switch self {
-    case .gguf, .i2s: true
+    case .gguf, .i2s, .numbers: true
     case .hfPacked, .dense, .trainable, .tritpack, .mlx: false
     }
   }
@@ -54,6 +64,7 @@ public enum OutputForm: Sendable, Hashable {
     case .tritpack: ConversionTarget.tritpack.rawValue
     case .mlx: ConversionTarget.mlx.rawValue
     case .gguf(let type): type.rawValue
+    case .numbers: OutputForm.numberTypes.joined(separator: ", ")
     case .i2s(let order): "\(GGUFWeightType.i2s.rawValue) \(order.rawValue)"
     }
   }

@@ -77,7 +77,9 @@ public struct TensorIOError: DiagnosticError, Equatable {
     switch kind {
     case .cannotOpen(errno: EMFILE), .cannotOpen(errno: ENFILE), .cannotCreate(errno: EMFILE):
       TensorIOError(.tooFewDescriptors).remedy
-    case .cannotOpen(errno: ENOENT): "check the path; nothing is there"
+    case .cannotOpen(errno: ENOENT):
+      "check the path; nothing is there"
+        + (location.file.flatMap { NearestEntry(of: $0) }?.suggestion.map { ": did you mean '\(printable($0))'?" } ?? "")
     case .cannotOpen: "check the path and its permissions"
     case .notAFile: "name a file, such as model.safetensors"
     case .notAFolder: "name a folder that holds a model"

@@ -71,7 +71,7 @@ extension GapResult {
         ))
     }
     if model.nonFinite > 0 {
-      lines.append((false, "\(model.nonFinite) tokens have logits that are infinite or no numbers"))
+      lines.append((false, "\(NumberText.grouped(model.nonFinite)) tokens have logits that are infinite or no numbers"))
     }
     return lines
   }
@@ -127,7 +127,8 @@ extension GapResult {
     for part in measured {
       guard let cost = part.cost else { continue }
       points.append(
-        "\(part.part.title) cost \(GapResult.number(cost.meanKL)) nats alone, over \(attributionTokens) tokens")
+        "\(part.part.title) cost \(GapResult.number(cost.meanKL)) nats alone, over "
+          + plural(attributionTokens, "token"))
     }
     if measured.isEmpty, model.meanKL > 0 {
       points.append(

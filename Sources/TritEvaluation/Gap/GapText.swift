@@ -72,8 +72,8 @@ struct GapText {
       of: ids.flatMap { $0 }, bos: bos, .chunked(window: request.context))
     firstTokenRule =
       (bos == nil
-        ? "\(request.context) tokens per window, there is no BOS; every token but a window's first is scored"
-        : "BOS and \(request.context - 1) tokens per window; every token after BOS is scored")
+        ? "\(grouped(request.context)) tokens per window, there is no BOS; every token but a window's first is scored"
+        : "BOS and \(grouped(request.context - 1)) tokens per window; every token after BOS is scored")
       + " (chunked \(request.context))"
     try limit(to: request.tokenLimit, name)
   }

@@ -7,9 +7,8 @@ extension PerplexityResult {
   public var report: ReportDocument {
     let count = perplexity.negativeLogLikelihoods.count
     let headline =
-      "Perplexity \(NumberText.significant(perplexity.perplexity, digits: 5)) ± "
-      + "\(NumberText.significant(perplexity.perplexityStandardError, digits: 2)) over \(NumberText.grouped(count)) "
-      + (count == 1 ? "token" : "tokens")
+      "Perplexity \(NumberText.measured(perplexity.perplexity, perplexity.perplexityStandardError)) over "
+      + "\(NumberText.grouped(count)) " + (count == 1 ? "token" : "tokens")
     var report = ReportDocument(
       title: "Perplexity", schema: ReportSchema("tritsmith.perplexity", version: 1),
       verdict: ReportVerdict(.info, headline))

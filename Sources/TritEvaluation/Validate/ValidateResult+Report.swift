@@ -205,7 +205,7 @@ extension ValidateResult {
       ])
     for gate in gates {
       table.append([
-        .text(gate.name), .number(gate.found), .text(gate.isUpperBound ? "at most" : "at least"), .number(gate.bound),
+        .text(gate.name), gate.foundValue, .text(gate.isUpperBound ? "at most" : "at least"), .number(gate.bound),
         .text(gate.basis.rawValue), .bool(gate.passed),
       ])
     }
@@ -327,5 +327,12 @@ extension ReportDocument {
     for (path, state) in nonFinite.sorted(by: { $0.key < $1.key }) {
       note(.error, "\(path): numbers stop being finite at \(state.name) of token \(state.token): \(state.value)")
     }
+  }
+}
+
+extension GateResult {
+  /// A count is a whole number, without digits after a point.
+  fileprivate var foundValue: ReportValue {
+    isOfLogits ? .number(found) : Int64(exactly: found).map { .integer($0) } ?? .number(found)
   }
 }

@@ -24,8 +24,9 @@ extension FamilyResult {
       // A detail about a tensor that one side lacks begins with its name.
       let isNamed = proof.detail.hasPrefix("tensor '") || proof.detail.hasPrefix("'")
       let tensor = isNamed ? "" : proof.firstTensor.map { "tensor '\(printable($0))': " } ?? ""
-      // Of what was not compared the detail says so.
-      let outcome = proof.isCompared ? " does not hold" : ""
+      // Of what was not compared the detail says so. An equation of weights holds where another part differs.
+      let weights = proof.differingParts.isEmpty ? " does not hold" : " holds, but not all else"
+      let outcome = proof.isCompared ? weights : ""
       report.note(.error, "\(proof.equation)\(outcome): \(tensor)\(proof.detail)")
     }
     report.conclude(passed, passed ? "\(all) forms of one model: " + common : failure)
@@ -43,10 +44,26 @@ extension FamilyResult {
       let others = wrong == 0 ? "" : "; \(wrong) \(wrong == 1 ? "does" : "do") not hold"
       return "\(open) of \(proofs.count) pairs could not be compared: a model cannot be read\(others)"
     }
+    if let besideWeights { return besideWeights }
     guard families == 1 else { return "the \(members.count) models are \(families) different ones" }
     let wrong = proofs.count { !$0.holds }
     return "\(wrong) of \(proofs.count) pairs \(wrong == 1 ? "does" : "do") not hold: other pairs alone join the "
       + "\(members.count) models"
+  }
+
+  /// What to say where weights are equal in every pair, and another part is not; nil where that is not so.
+  private var besideWeights: String? {
+    let wrong = proofs.filter { !$0.holds }
+    let weights = proofs.compactMap { $0.parts[.weights]?.outcome }
+    guard !wrong.isEmpty, wrong.allSatisfy({ !$0.differingParts.isEmpty }), weights.count == proofs.count,
+      weights.allSatisfy({ $0 == .equal || $0 == .rounded })
+    else { return nil }
+    let names = ModelPart.allCases.filter { part in wrong.contains { $0.differingParts.contains(part) } }
+    let subject = names == [.tokenizer] ? "their tokenizers" : names.map(\.rawValue).joined(separator: " and ")
+    let verb = names.count == 1 && names != [.tokenizer] ? "differs" : "differ"
+    let rounding = weights.contains(.rounded) ? " but for rounding by types" : ""
+    return "weights are equal in \(members.count == 2 ? "both" : "all \(members.count)") models\(rounding), and "
+      + "\(subject) \(verb)"
   }
 
   /// What every pair has equal.

@@ -35,6 +35,13 @@ public struct FamilyProof: Sendable {
   public var detail: String
   /// Weights, description, tokenizer and companions apart.
   public var parts = PartFindings([], needed: [.weights])
+
+  /// Parts beside the weights that differ where nothing of the weights does; empty otherwise.
+  var differingParts: [ModelPart] {
+    let failing = parts.failing
+    guard isCompared, parts[.weights]?.holds == true, failing.allSatisfy({ $0.outcome == .differs }) else { return [] }
+    return failing.map(\.part)
+  }
 }
 
 /// What a family check found.

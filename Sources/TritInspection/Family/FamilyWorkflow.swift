@@ -137,7 +137,7 @@ public struct FamilyWorkflow: Sendable {
         continue
       }
       let found = try FileSystem.names(in: path).filter { !$0.hasPrefix(".") }.map { FileSystem.join(path, $0) }
-      let models = try found.filter { try isModel($0) }
+      let models = try found.filter { try isModel($0) || holdsOneFile($0) }
       if models.isEmpty { result.append(path) }
       result += models
       for other in found where !models.contains(other) && FileSystem.kind(of: other) == .folder {
@@ -145,6 +145,12 @@ public struct FamilyWorkflow: Sendable {
       }
     }
     return result
+  }
+
+  /// Whether a folder is opened as the one file in it that is a model.
+  private func holdsOneFile(_ path: String) -> Bool {
+    guard FileSystem.kind(of: path) == .folder, let place = try? ModelPlace.resolved(path) else { return false }
+    return place != path && FileSystem.kind(of: place) == .file
   }
 
   private func isModel(_ path: String) throws -> Bool {

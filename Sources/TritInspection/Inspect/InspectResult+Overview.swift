@@ -49,13 +49,14 @@ extension InspectResult {
       facts.append(ReportFact("Assumed", .text(assumed.joined(separator: ", ")), note: "the files do not say it"))
     }
     if let loading { facts.append(loading) }
-    facts.append(ReportFact("Next", .text(next), key: "next"))
+    facts.append(ReportFact("Next", .text(next), key: "next", kind: .command))
     return facts
   }
 
   /// Keys of facts that are shown by default.
   var overviewKeys: Set<String> {
-    var keys: Set = ["format", "class", "block_size"]
+    var keys: Set = ["format", "block_size"]
+    if survey.className != nil { keys.insert("class") }
     keys.formUnion(overview.facts.map(\.key))
     if !isObvious { keys.insert("kind_evidence_1") }
     if chatTemplate != nil { keys.insert("chat_template") }
@@ -94,8 +95,35 @@ extension InspectResult {
       let count = manifest.entry("tokenizer.ggml.tokens")?.array?.count
       return kind + rule + (count.map { ", \(grouped($0)) tokens" } ?? "")
     }
+    return tokenizerStandIn == nil ? tokenizerFile : "none usable"
+  }
+
+  private var tokenizerFile: String? {
     let names = manifest.companions.map(\.name)
     return ["tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt"].first(where: names.contains)
+  }
+
+  private var folder: String {
+    FileSystem.kind(of: manifest.path) == .folder ? manifest.path : FileSystem.parent(of: manifest.path)
+  }
+
+  /// What was saved in place of the tokenizer; nil where it may be one.
+  private var tokenizerStandIn: StandIn? {
+    guard manifest.format != GGUFFormat.id, let name = tokenizerFile, !RemoteFolders.contains(manifest.path) else {
+      return nil
+    }
+    return try? InputFile(path: FileSystem.join(folder, name), mode: .buffered).standIn()
+  }
+
+  /// What gets the tokenizer that a download left out; nil where none is missing.
+  private var fetching: String? {
+    guard let standIn = tokenizerStandIn, let name = tokenizerFile else { return nil }
+    let folder = InspectResult.shellWord(folder)
+    return switch standIn {
+    case .gitLFSPointer: "git -C \(folder) lfs pull"
+    case .gitAnnexPointer: "git -C \(folder) annex get \(InspectResult.shellWord(name))"
+    case .webPage, .serverMessage: "download \(name) again, by a link with /resolve/ or by 'hf download'"
+    }
   }
 
   /// What takes room, by what it is for.
@@ -154,8 +182,13 @@ extension InspectResult {
     // Programs that do not know rotated weights compute nonsense with them, or refuse the type of model.
     let isForMLX = manifest.configuration.map { MLXRotation.isStated($0) } ?? false
     guard rotation == nil, !isRotated, !isForMLX, survey.kind != .latent, survey.kind != .undetermined,
-      let encoding = encodings.first, encodings.count == 1
+      let encoding = encodings.first
     else { return nil }
+    // Programs that know one of these types know them all, and files mix them.
+    if manifest.format == GGUFFormat.id, encodings.allSatisfy({ OutputForm.numberTypes.contains($0.name) }) {
+      return .numbers
+    }
+    guard encodings.count == 1 else { return nil }
     switch manifest.format {
     case TritPackFormat.id: return .tritpack
     case GGUFFormat.id:
@@ -173,6 +206,9 @@ extension InspectResult {
 
   /// Programs that load the file; nil where nothing is known. The table speaks of models whose settings are understood.
   private var loading: ReportFact? {
+    if let why = whyNothingLoads {
+      return ReportFact("Loads in", .text("no program that is known, as it is"), key: "loaded_by", note: why)
+    }
     guard let form, let family = survey.architecture else { return nil }
     let isUnderstood = (try? survey.description.get()) != nil
     let lacking = form.isGGUF ? GGUFLoaderKeys.missing(family) { manifest.entry($0) } : nil
@@ -191,10 +227,23 @@ extension InspectResult {
       note: notes.isEmpty ? nil : notes.joined(separator: "; "))
   }
 
+  /// Why the table speaks of what the model becomes, and not of it; nil where it may speak of it.
+  private var whyNothingLoads: String? {
+    let isForMLX = manifest.configuration.map { MLXRotation.isStated($0) } ?? false
+    guard !manifest.tensors.isEmpty, rotation == nil, !isRotated, !isForMLX else { return nil }
+    switch survey.kind {
+    case .latent: return "latent weights: convert first"
+    case .undetermined: return "what its weights are is not certain"
+    case .packed, .ternaryDense, .ordinary: return nil
+    }
+  }
+
   // MARK: - What to do
 
   /// What to do next: a command that works.
   private var next: String {
+    // Text of a model without its tokenizer goes nowhere.
+    if let fetching { return fetching }
     if part != nil, manifest.path.hasSuffix(InspectResult.shardEnding) {
       return "tritsmith inspect \(InspectResult.shellWord(FileSystem.parent(of: manifest.path)))"
     }

@@ -45,6 +45,14 @@ extension InspectResult {
     return report
   }
 
+  /// The tensors alone, every one of them.
+  public var tensorListing: ReportDocument {
+    let whole = report
+    return ReportDocument(
+      title: whole.title, schema: whole.schema, verdict: whole.verdict,
+      blocks: [.table(tensorTable(withStatistics: hasStatistics))], primaryTable: whole.primaryTable)
+  }
+
   private var modelFacts: ReportFacts {
     var facts = ReportFacts(
       key: "model",

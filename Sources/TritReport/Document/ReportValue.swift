@@ -70,11 +70,13 @@ public enum ReportKind: Sendable, Hashable {
   case duration
   /// Text that is one of the raw values of `ReportSeverity`; pages colour it.
   case severity
+  /// A line for a shell, which a terminal gets whole: a line break in it would break what is pasted.
+  case command
 
   /// Numbers read best when their last digits stand below each other.
   public var defaultAlignment: ReportAlignment {
     switch self {
-    case .text, .hash, .bool, .severity: .left
+    case .text, .hash, .bool, .severity, .command: .left
     case .integer, .bytes, .decimal, .significant, .fraction, .duration: .right
     }
   }

@@ -54,6 +54,35 @@ public enum NumberText {
     return result
   }
 
+  /// A number with a fixed count of digits after the point, and commas between thousands before it: `2,556.9`.
+  public static func groupedFixed(_ value: Double, digits count: Int) -> String {
+    withCommas(fixed(value, digits: count))
+  }
+
+  /// A number and its error, both to the second digit of the error: `20.90 ± 0.33`, `1,300 ± 1,600`.
+  public static func measured(_ value: Double, _ error: Double) -> String {
+    guard value.magnitude < 1e9, error > 0, error < 1e9 else {
+      return significant(value, digits: 5) + " ± " + significant(error, digits: 2)
+    }
+    var expansion = DecimalExpansion(magnitudeOf: error)
+    expansion.round(toFractionDigits: 1 - expansion.exponent)
+    let place = 1 - expansion.exponent
+    let texts = [value, error].map { number in
+      var expansion = DecimalExpansion(magnitudeOf: number)
+      expansion.round(toFractionDigits: place)
+      return withCommas(sign(number, expansion) + positional(expansion, fractionDigits: max(0, place)))
+    }
+    return texts.joined(separator: " ± ")
+  }
+
+  private static func withCommas(_ text: String) -> String {
+    let whole = text.prefix { $0 != "." }
+    return Int64(whole).map { number in
+      // Of a number between 0 and -1 the sign is not that of its whole part.
+      (number == 0 && whole.hasPrefix("-") ? "-" : "") + grouped(number) + text.dropFirst(whole.count)
+    } ?? text
+  }
+
   /// A size in decimal units with one digit after the point: `999 B`, `2.9 MB`, `1.2 GB`; halves round up.
   public static func bytes(_ count: UInt64) -> String {
     guard count >= 1000 else { return "\(count) B" }

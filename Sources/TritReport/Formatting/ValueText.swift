@@ -75,13 +75,14 @@ extension ReportKind {
     case (.unsigned(let count), .bytes): return exactBytes ? NumberText.exactBytes(count) : NumberText.bytes(count)
     case (.integer(let count), .bytes) where count >= 0:
       return exactBytes ? NumberText.exactBytes(UInt64(count)) : NumberText.bytes(UInt64(count))
-    case (.unsigned(let count), .integer): return NumberText.grouped(count)
-    case (.integer(let count), .integer): return NumberText.grouped(count)
+    // A count among measured numbers has no digits after a point.
+    case (.unsigned(let count), .integer), (.unsigned(let count), .significant): return NumberText.grouped(count)
+    case (.integer(let count), .integer), (.integer(let count), .significant): return NumberText.grouped(count)
     case (.unsigned(let count), .text), (.unsigned(let count), .hash), (.unsigned(let count), .bool),
-      (.unsigned(let count), .severity):
+      (.unsigned(let count), .severity), (.unsigned(let count), .command):
       return "\(count)"
     case (.integer(let count), .text), (.integer(let count), .hash), (.integer(let count), .bool),
-      (.integer(let count), .severity):
+      (.integer(let count), .severity), (.integer(let count), .command):
       return "\(count)"
     case (.unsigned(let count), _): return text(of: Double(count))
     case (.integer(let count), _): return text(of: Double(count))
@@ -106,7 +107,7 @@ extension ReportKind {
     case .duration: NumberText.duration(number)
     // Among texts a number stands as its own file spells it: with all digits.
     case .text: "\(number)"
-    case .integer, .bytes, .hash, .bool, .severity: NumberText.significant(number, digits: 6)
+    case .integer, .bytes, .hash, .bool, .severity, .command: NumberText.significant(number, digits: 6)
     }
   }
 }

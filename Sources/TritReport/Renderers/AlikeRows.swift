@@ -73,6 +73,8 @@ struct AlikeTexts {
   }
 
   var differs: Bool { !differing.isEmpty }
+  /// Whether all are one text.
+  var isOne: Bool { distinct.count == 1 }
 
   private func value(_ part: Substring) -> Double { Double(part) ?? .nan }
 
@@ -155,7 +157,7 @@ private struct AlikeRow {
   /// The cells of all: a name with a star for its layer, the range of numbers, and of other texts the worst.
   func cells(_ columns: [ReportColumn]) -> [ReportValue] {
     guard count > 1 else { return shown }
-    let named = shown.indices.first { texts[$0]?.differs == true }
+    let named = shown.indices.first { texts[$0]?.differs == true && columns[$0].kind != .hash }
     var origin = isRanked ? "worst" : "first"
     if let named, case .text(let text) = shown[named], let place = texts[named]?.place(of: text) {
       origin = (isRanked ? "worst in " : "in ") + place
@@ -163,6 +165,8 @@ private struct AlikeRow {
     return shown.indices.map { place -> ReportValue in
       if let texts = texts[place], case .text(let text) = shown[place] {
         if place == named { return .text(texts.name) }
+        // That of one row is not that of all.
+        if columns[place].kind == .hash { return texts.isOne ? shown[place] : .missing }
         return texts.differs ? .text("\(origin): \(text)") : shown[place]
       }
       guard least[place] != largest[place] else { return shown[place] }
@@ -185,7 +189,8 @@ extension ReportTable {
       let row = rows[index]
       let key: [String] = zip(row, columns).map { value, column in
         switch value {
-        case .text(let text): withoutNumbers(text)
+        // Hashes are never alike, and tell no row from another.
+        case .text(let text): column.kind == .hash ? "#" : withoutNumbers(text)
         case .bool, .list, .integers: column.kind.text(of: value)
         case .integer, .unsigned, .number, .bytes: "#"
         case .missing: ""
@@ -224,7 +229,7 @@ extension ReportKind {
         switch self {
         case .significant(let all): .significant(digits: min(all, digits + 1))
         case .decimal(let all): .decimal(digits: min(all, digits + 1))
-        case .text, .integer, .bytes, .fraction, .hash, .bool, .duration, .severity: self
+        case .text, .integer, .bytes, .fraction, .hash, .bool, .duration, .severity, .command: self
         }
       var ends = [least, largest].map { kind.text(of: $0) }
       guard ends[0] != ends[1] else { continue }

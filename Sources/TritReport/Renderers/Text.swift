@@ -273,6 +273,13 @@ public struct TextRenderer: ReportRenderer {
     let labels = facts.facts.map { safeText($0.label) }
     let column = (labels.map(displayWidth).max() ?? 0) + 2
     for (fact, label) in zip(facts.facts, labels) {
+      if fact.kind == .command, let width {
+        let command = safeText(fact.kind.text(of: fact.value))
+        // One without room goes on a line of its own, and the terminal breaks it without a break in it.
+        let fits = column + displayWidth(command) <= width
+        output.write(label + (fits ? spaces(column - displayWidth(label)) : "\n") + command + "\n")
+        continue
+      }
       output.write(label + spaces(column - displayWidth(label)))
       let isCut = limits.lines < .max
       if fact.value.isLong, !isCut {

@@ -12,6 +12,8 @@ struct TextTable {
   /// A sentence stands in its column where that has this room, and where that many lines are enough.
   private static let proseRoom = 24
   private static let proseLines = 3
+  /// What a line of a sentence may leave empty before a word that is a number and its sign.
+  private static let proseSlack = 10
 
   /// The only column beside the names is cut where it has this room, and else left out.
   private static let shortest = 20
@@ -123,12 +125,14 @@ struct TextTable {
   private mutating func placeProse(_ width: Int) {
     let prose = shown.filter { $0 > name && columns[$0].isProse }
     if prose.count == 1, let place = prose.first, !saysOneThing(place) {
-      // Columns that may go make room for it.
+      // Columns that may go make room for it. Where few lines are left words do not fill them to the end.
       var kept = shown
+      let lines = min(Self.proseLines, mostLines)
+      let slack = mostLines > Self.proseLines ? 0 : Self.proseSlack
       while true {
         let others = kept.reduce(0) { $0 + ($1 == place ? 0 : widths[$1]) }
         let room = width - others - (kept.count - 1) * Self.gap.count
-        if room >= max(Self.proseRoom, displayWidth(headings[place])), widths[place] <= Self.proseLines * room {
+        if room >= max(Self.proseRoom, displayWidth(headings[place])), widths[place] <= lines * (room - slack) {
           (shown, widths[place]) = (kept, min(widths[place], room))
           return
         }

@@ -22,7 +22,7 @@ public struct ScaleRounding: Sendable, Hashable {
   /// A relative change in millionths.
   package static func parts(_ change: Double) -> String {
     let millionths = change * 1e6
-    return millionths < 0.1 ? "less than 0.1 ppm" : "\((millionths * 10).rounded() / 10) ppm"
+    return millionths < 0.1 ? "less than 0.1 ppm" : NumberText.groupedFixed(millionths, digits: 1) + " ppm"
   }
 }
 

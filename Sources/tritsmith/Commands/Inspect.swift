@@ -35,6 +35,9 @@ struct Inspect: ParsableCommand {
   @Option(name: .customLong("tensor"), help: ArgumentHelp("Only tensors this pattern matches.", valueName: "glob"))
   var tensors: [String] = []
 
+  @Flag(name: .customLong("tensors"), help: ArgumentHelp("List every tensor, and nothing else.", isDetail: true))
+  var listsTensors = false
+
   @Option(
     help: ArgumentHelp(
       "Write the values of the one tensor that --tensor names; '-' prints them and no report.", valueName: "file",
@@ -95,7 +98,7 @@ struct Inspect: ParsableCommand {
       request.open = machine.open(scaleConvention, i2sOrder)
       request.proof = proof(sibling)
       if PatchSummary.matches(path) {
-        output.print(try PatchSummary(path: path, work: machine.work()).report(path: path))
+        output.print(try PatchSummary(path: path, work: machine.work()).report(path: path), quietly: machine.quiet)
         return true
       }
       if !metadata.isEmpty {
@@ -110,9 +113,13 @@ struct Inspect: ParsableCommand {
       }
       let file = try page.prepare(reading: [path, sibling])
       let result = try InspectWorkflow(request, work: machine.work()).run()
-      // Who asks for a page and for quiet has what was asked for.
+      // Who asks for a page and for quiet has what was asked for; who asks for tensors or their numbers asks for data.
+      let isData = !page.isWanted && (stats || listsTensors || !tensors.isEmpty)
+      let isAnswered = result.hasProvenScale || !proof(sibling).isAsked
+      let isListing = listsTensors && output.format == .table
       try page.finish(
-        file, page: result.page, printing: output, result.report, quietly: machine.quiet && page.isWanted)
+        file, page: result.page, printing: output, isListing ? result.tensorListing : result.report,
+        quietly: machine.quiet && !isData && isAnswered)
       return result.hasProvenScale
     }
     if proof(sibling).isAsked, !isProven { throw ExitRequest(.checkFailed) }

@@ -151,7 +151,7 @@ struct Run: ParsableCommand {
 
   private func summary(_ results: [GenerateResult]) -> String {
     func speed(_ tokens: Int, _ seconds: Double) -> String {
-      tokens > 0 && seconds > 0 ? NumberText.fixed(Double(tokens) / seconds, digits: 1) + " tokens/s" : "-"
+      tokens > 0 && seconds > 0 ? NumberText.groupedFixed(Double(tokens) / seconds, digits: 1) + " tokens/s" : "-"
     }
     func seconds(_ part: KeyPath<GenerateResult, Double>) -> Double { results.reduce(0) { $0 + $1[keyPath: part] } }
     guard let last = results.last else { return "" }
@@ -160,8 +160,8 @@ struct Run: ParsableCommand {
     // The first new token comes with the prompt.
     let steps = results.reduce(0) { $0 + max(0, $1.ids.count - 1) }
     return (results.count == 1 ? "" : "\(results.count) answers; ")
-      + "prompt \(prompt) tokens, \(speed(prompt, seconds(\.promptSeconds))); "
-      + "generated \(generated), \(speed(steps, seconds(\.decodeSeconds))); "
+      + "prompt \(NumberText.grouped(prompt)) tokens, \(speed(prompt, seconds(\.promptSeconds))); "
+      + "generated \(NumberText.grouped(generated)), \(speed(steps, seconds(\.decodeSeconds))); "
       + "\(last.stop.rawValue); \(last.run.projections.joined(separator: ", ")), \(last.run.mode.rawValue) arithmetic"
       + (last.isChat ? "; written by the chat template" : "")
   }

@@ -3,6 +3,7 @@
 import CommandLineKit
 import TritConversion
 import TritCore
+import TritFormats
 import TritLayouts
 import TritSurvey
 
@@ -28,6 +29,19 @@ enum CodeLayout: Hashable, RawRepresentable, CaseIterable, ExpressibleByArgument
 
   /// What GGUF calls it; nil for TritPack's own.
   var gguf: GGUFWeightType? { if case .gguf(let type) = self { type } else { nil } }
+
+  /// Types of GGUF that are not written.
+  static var refusals: [String: String] {
+    let own = Set(allCases.map { $0.rawValue.uppercased() })
+    let read = Set(BlockCodecs.all.map { $0.name } + LayoutRegistry.all.map(\.id.rawValue))
+    let others = GGMLType.all.map(\.name).filter { !own.contains($0.uppercased()) }
+    return Dictionary(
+      others.map { name in
+        let why =
+          read.contains(name) ? "is read, and trits are not written so" : "is a type of GGUF that is not written"
+        return (name.lowercased(), "\(name) \(why)")
+      }, uniquingKeysWith: { first, _ in first })
+  }
 
   /// What can be said in place of a target: `--to tq2_0`. A type of ordinary numbers may be that of other targets.
   static let targets = allCases.filter { $0.gguf?.dtype == nil }
@@ -57,6 +71,8 @@ struct TargetName: ExpressibleByArgument, Equatable {
     guard let form = OutputPlace.form(named: output), let target = ConversionTarget(rawValue: form) else { return nil }
     self.init(target)
   }
+
+  static var refusals: [String: String] { CodeLayout.refusals }
 
   var argumentDescription: String { layout?.rawValue ?? target.rawValue }
   static var valueName: String? { "format" }
