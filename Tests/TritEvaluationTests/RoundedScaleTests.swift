@@ -66,7 +66,8 @@ struct RoundedScaleTests {
       ))
     for (path, tensors, result) in outputs {
       let rounds = result.plan.warnings.filter { $0.contains("BF16 rounds") }
-      #expect(rounds.count == 1 && rounds[0].contains("of \(tensors == 9 ? "4,608" : "1,024") scales"), "\(path): \(rounds)")
+      let scales = tensors == 9 ? "4,608" : "1,024"
+      #expect(rounds.count == 1 && rounds[0].contains("of \(scales) scales"), "\(path): \(rounds)")
       #expect(result.audit.passed && result.line().contains("scales of \(tensors) tensors ±"), "\(result.line())")
       let verified = try Workflow.verify(scratch["pq2.gguf"], path) { $0.parts = [.weights] }
       #expect(verified.passed && verified.rounding.scales == tensors && verified.rounding.tensors == 0, "\(path)")
