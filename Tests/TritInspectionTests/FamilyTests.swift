@@ -66,7 +66,7 @@ struct FamilyTests {
     try #require(text.contains(merge))
     var model = ChangedModel(Checkpoint.bitnet)
     model.files["tokenizer.json"] = Array(text.replacing(merge, with: "\"merges\": [").utf8)
-    let result = try FamilyTests.check(Checkpoint.bitnet, model.write(scratch["other"]))
+    let result = try Workflow.family(Checkpoint.bitnet, model.write(scratch["other"]))
     #expect(!result.passed && result.proofs.map(\.differingParts) == [[.tokenizer]])
     let verdict = TextRenderer().text(of: result.report)
     #expect(verdict.hasPrefix("FAIL weights are equal in both models, and their tokenizers differ\n"), "\(verdict)")
@@ -80,7 +80,7 @@ struct FamilyTests {
     for name in ["first", "second"] {
       try Workflow.convert(Checkpoint.bitnet, scratch["all/\(name)/m.gguf"], to: .gguf)
     }
-    let result = try FamilyTests.check(scratch["all"])
+    let result = try Workflow.family(scratch["all"])
     #expect(result.passed && result.members.count == 2 && result.notes.isEmpty)
   }
 
