@@ -168,7 +168,7 @@ struct RuntimeTests {
     case .trainable: .trainable
     case .tritpack: .tritpack
     case .mlx: .mlx
-    case .gguf, .i2s: .gguf
+    case .gguf, .i2s, .numbers: .gguf
     }
   }
 }
