@@ -46,7 +46,19 @@ struct MatrixRounding: Sendable, Equatable {
     case .blocks(let size, let share): return MatrixRounding.areBlocks(left, right, row, size, share)
     case .unfolded(let size, let stored, let other):
       return MatrixRounding.areUnfolded(left, right, row, size, stored, other)
-    case .equal, .trits, .numbers: return row.allSatisfy { left[$0] == right[$0] || rule.explains(left[$0], right[$0]) }
+    case .equal: return row.allSatisfy { left[$0] == right[$0] }
+    case .trits:
+      return row.allSatisfy { index in
+        let (a, b) = (left[index], right[index])
+        return a == b || a.sign == b.sign && (a == 0) == (b == 0) && a.isFinite && b.isFinite
+      }
+    case .numbers(let stored, let other):
+      return row.allSatisfy { index in
+        let (a, b) = (left[index], right[index])
+        // A product of a trit and a scale is rounded to Float once more.
+        let halves = stored.half(a) + other.half(b) + 0x1p-23 * Double(max(a.magnitude, b.magnitude))
+        return a == b || abs(Double(a) - Double(b)) <= halves
+      }
     }
   }
 

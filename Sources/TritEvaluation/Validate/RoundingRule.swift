@@ -130,15 +130,4 @@ enum RoundingRule: Sendable, Equatable {
       self = isOneType ? .equal : .chains(RoundingChain.between(left.type, right.type))
     }
   }
-
-  func explains(_ a: Float, _ b: Float) -> Bool {
-    switch self {
-    case .equal: a == b
-    case .trits: a.sign == b.sign && (a == 0) == (b == 0) && a.isFinite && b.isFinite
-    case .numbers(let left, let right):
-      // A product of a trit and a scale is rounded to Float once more.
-      abs(Double(a) - Double(b)) <= left.half(a) + right.half(b) + 0x1p-23 * Double(max(a.magnitude, b.magnitude))
-    case .chains, .unfolded, .blocks: true
-    }
-  }
 }
