@@ -44,15 +44,15 @@ let package = Package(
 
     // Layer 2
     .target(name: "TritKernels", dependencies: ["LibC", "TritCore", "CTritKernels"]),
-    .target(name: "TritTokenizer", dependencies: ["TritCore"]),
-    .target(name: "TritHub", dependencies: ["LibC", "TritCore", "CCurl"]),
+    .target(name: "TritTokenizer", dependencies: ["VisibleText", "TritCore"]),
+    .target(name: "TritHub", dependencies: ["LibC", "VisibleText", "TritCore", "CCurl"]),
 
     // Layer 3: how trits become bytes, how floats become trits.
     .target(name: "TritLayouts", dependencies: ["TritCore", "TritKernels"]),
     .target(name: "TritQuantizers", dependencies: ["TritCore", "TritKernels"]),
 
     // Layer 4: containers on disk.
-    .target(name: "TritFormats", dependencies: ["TritCore", "TritKernels", "TritLayouts", "CZstd"]),
+    .target(name: "TritFormats", dependencies: ["VisibleText", "TritCore", "TritKernels", "TritLayouts", "CZstd"]),
 
     .target(name: "TritLayers", dependencies: ["TritCore", "TritKernels", "TritLayouts", "TritQuantizers"]),
 
@@ -75,7 +75,8 @@ let package = Package(
     .target(
       name: "TritVerification",
       dependencies: [
-        "TritCore", "TritReport", "TritKernels", "TritTokenizer", "TritLayouts", "TritQuantizers", "TritFormats",
+        "VisibleText", "TritCore", "TritReport", "TritKernels", "TritTokenizer", "TritLayouts", "TritQuantizers",
+        "TritFormats",
         "TritModel", "TritSurvey",
       ]),
     .target(
@@ -87,13 +88,15 @@ let package = Package(
     .target(
       name: "TritEvaluation",
       dependencies: [
-        "TritCore", "TritReport", "TritKernels", "TritTokenizer", "TritQuantizers", "TritFormats", "TritModel",
+        "VisibleText", "TritCore", "TritReport", "TritKernels", "TritTokenizer", "TritQuantizers", "TritFormats",
+        "TritModel",
         "TritSurvey", "TritVerification",
       ]),
     .target(
       name: "TritInspection",
       dependencies: [
-        "TritCore", "TritReport", "TritKernels", "TritLayouts", "TritQuantizers", "TritFormats", "TritModel",
+        "VisibleText", "TritCore", "TritReport", "TritKernels", "TritLayouts", "TritQuantizers", "TritFormats",
+        "TritModel",
         "TritSurvey", "TritVerification", "TritConversion",
       ]),
 

@@ -1,6 +1,7 @@
 // Tritsmith: what a person means by a path.
 
 import TritCore
+import VisibleText
 
 /// Finds the model that a path stands for where it is not the model's own: a folder around one file, a `config.json`.
 ///
@@ -91,6 +92,6 @@ public enum ModelPlace {
     let isPickle = firstBytes.first == 0x80 && firstBytes.count > 1 && (2...5).contains(firstBytes[1])
     if pickles.contains(where: path.hasSuffix) { return isArchive || isPickle }
     // The first entry's name follows 30 bytes that say its length among others.
-    return isArchive && String(decoding: firstBytes.dropFirst(30), as: UTF8.self).contains("/data.pkl")
+    return isArchive && String(decoding: firstBytes.dropFirst(30), as: UTF8.self).contains(text: "/data.pkl")
   }
 }

@@ -1,6 +1,7 @@
 // Tritsmith: names of models on the Hugging Face Hub.
 
 import TritCore
+import VisibleText
 
 /// `OWNER/NAME`, `OWNER/NAME@REVISION`, or `hf://OWNER/NAME[@REVISION][/FILE]`; an address of a browser stands for these.
 ///
@@ -44,7 +45,7 @@ public struct HubName: Sendable, Hashable, CustomStringConvertible {
     guard HubName.isSegment(named[0]) else { return nil }
     var revision: String?
     if named.count == 2 {
-      let decoded = named[1].split(separator: "%2F", omittingEmptySubsequences: false).joined(separator: "/")
+      let decoded = named[1].replacing(text: "%2F", with: "/")
       guard HubName.isRevision(decoded) else { return nil }
       revision = decoded
     }
@@ -98,8 +99,8 @@ public struct HubName: Sendable, Hashable, CustomStringConvertible {
     let bytes = Array(text.utf8)
     guard (1...96).contains(bytes.count), bytes.allSatisfy(isNameByte) else { return false }
     let outer = [UInt8(ascii: "-"), UInt8(ascii: ".")]
-    return !outer.contains(bytes[0]) && !outer.contains(bytes[bytes.count - 1]) && !text.contains("--")
-      && !text.contains("..")
+    return !outer.contains(bytes[0]) && !outer.contains(bytes[bytes.count - 1]) && !text.contains(text: "--")
+      && !text.contains(text: "..")
   }
 
   private static func isNameByte(_ byte: UInt8) -> Bool {
@@ -116,7 +117,7 @@ public struct HubName: Sendable, Hashable, CustomStringConvertible {
     let others = [UInt8(ascii: "/"), UInt8(ascii: "+")]
     return (1...255).contains(bytes.count) && bytes.allSatisfy { isNameByte($0) || others.contains($0) }
       && bytes.first != UInt8(ascii: "/") && bytes.first != UInt8(ascii: "-") && bytes.last != UInt8(ascii: "/")
-      && !text.contains("..") && !text.contains("//")
+      && !text.contains(text: "..") && !text.contains(text: "//")
   }
 
   /// True for a name that stays in its repository.

@@ -1,5 +1,7 @@
 // Tritsmith: usage lines and help screens.
 
+import VisibleText
+
 extension ArgumentDefinition {
   /// The argument as it stands in a usage line, without brackets for being optional: `--keep <glob> ...`.
   var usageForm: String {
@@ -24,7 +26,7 @@ extension ArgumentDefinition {
 
   /// The same of the first sentence.
   var shortDescription: String {
-    described(help.firstRange(of: ". ").map { help[..<$0.lowerBound] + "." } ?? help)
+    described(help.firstRange(ofText: ". ").map { help[..<$0.lowerBound] + "." } ?? help)
   }
 
   private func described(_ help: String) -> String {

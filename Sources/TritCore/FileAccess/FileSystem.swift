@@ -1,6 +1,7 @@
 // Tritsmith: questions about paths.
 
 import LibC
+import VisibleText
 
 /// What stands at a path.
 public enum FileKind: String, Sendable {
@@ -165,7 +166,7 @@ public enum FileSystem {
     guard let name = found?.last, let text = String(validating: name, as: UTF8.self), text.hasPrefix("models--") else {
       return nil
     }
-    return text.split(separator: "--").last.map(String.init)
+    return text.parts(between: "--").last { !$0.isEmpty }.map(String.init)
   }
 
   /// True for a plain file name: not empty, no slash or NUL, not `.` or `..`.

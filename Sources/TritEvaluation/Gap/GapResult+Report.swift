@@ -4,6 +4,7 @@ import TritModel
 import TritReport
 import TritSurvey
 import TritVerification
+import VisibleText
 
 extension GapResult {
   /// The report of `tritsmith gap`, schema `tritsmith.gap` 2.
@@ -37,7 +38,9 @@ extension GapResult {
       for warning in run.warnings { report.note(.warning, "\(side): \(warning)") }
     }
     for note in Set(reference.run.notes + candidate.run.notes).sorted() { report.note(.info, note) }
-    for note in notes { report.note(model.nonFinite > 0 && note.contains("no numbers") ? .error : .warning, note) }
+    for note in notes {
+      report.note(model.nonFinite > 0 && note.contains(text: "no numbers") ? .error : .warning, note)
+    }
     report.note(nonFinite: nonFinite)
     for line in gateLines { report.note(line.passed ? .pass : .fail, line.text) }
     report.glossary = Metric.glossary(Metric.allCases)

@@ -2,6 +2,7 @@
 
 import TritCore
 import TritLayouts
+import VisibleText
 
 /// Names and kinds of weights MLX has quantized.
 package enum MLXPacking {
@@ -66,7 +67,7 @@ package enum MLXPacking {
   /// Why weights are no trits, where a note of opening the model says it of these.
   package static func reason(of name: String, in notes: [String]) -> String? {
     let start = plainNote + "'\(printable(name))': "
-    for note in notes { if let range = note.firstRange(of: start) { return String(note[range.upperBound...]) } }
+    for note in notes { if let range = note.firstRange(ofText: start) { return String(note[range.upperBound...]) } }
     return nil
   }
 

@@ -1,6 +1,7 @@
 // Tritsmith: a folder as Hugging Face lays it out.
 
 import TritCore
+import VisibleText
 
 /// The files of a model folder beside the weights.
 struct ModelFolder {
@@ -21,7 +22,7 @@ struct ModelFolder {
   /// Weights, or an index of weights; variants have a word between (`model.safetensors.index.fp16.json`).
   private static func holdsWeights(_ name: String) -> Bool {
     weightEndings.contains(where: name.hasSuffix)
-      || name.hasSuffix(".json") && [".safetensors.index.", ".bin.index."].contains { name.contains($0) }
+      || name.hasSuffix(".json") && [".safetensors.index.", ".bin.index."].contains { name.contains(text: $0) }
   }
 
   /// What stands in place of a file beside the weights. A page may be a page here, where the model does not need the

@@ -3,6 +3,7 @@
 import TritCore
 import TritReport
 import TritSurvey
+import VisibleText
 
 /// What a health check found.
 public struct CheckResult: Sendable {
@@ -50,7 +51,7 @@ public struct CheckResult: Sendable {
     for caution in cautions { report.note(.warning, caution) }
     for note in notes { report.note(.info, note) }
     // What the findings say of tensors, the notes of opening them say again.
-    let told = findings.contains { $0.rule == .damaged } ? notes.filter { $0.contains("damaged") } : []
+    let told = findings.contains { $0.rule == .damaged } ? notes.filter { $0.contains(text: "damaged") } : []
     report.brief = ReportBrief(
       Set(["path", "kind", "errors", "warnings", "tensors_read", "rules"] + SiblingComparison.keys),
       rows: ["findings": Array(findings.indices)], told: Set(told))

@@ -8,6 +8,7 @@ import TritLayouts
 import TritModel
 import TritReport
 import TritSurvey
+import VisibleText
 
 /// What the files state about a model for people: its name and its licence.
 public struct StatedIdentity: Sendable, Hashable {
@@ -327,6 +328,6 @@ extension InspectResult {
     let isPlain = path.unicodeScalars.allSatisfy { scalar in
       scalar.properties.isAlphabetic || ("0"..."9").contains(scalar) || "._-/@:+=".unicodeScalars.contains(scalar)
     }
-    return isPlain && !path.isEmpty ? path : "'" + path.replacing("'", with: "'\\''") + "'"
+    return isPlain && !path.isEmpty ? path : "'" + path.replacing(text: "'", with: "'\\''") + "'"
   }
 }

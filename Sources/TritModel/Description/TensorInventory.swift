@@ -2,6 +2,7 @@
 
 import TritCore
 import TritFormats
+import VisibleText
 
 /// A model's tensors, each accounted for by the table of its family or not.
 public struct TensorInventory: Sendable {
@@ -123,8 +124,8 @@ public struct TensorInventory: Sendable {
   }
 
   static func isAdapter(_ name: String) -> Bool {
-    name.contains(".lora_A.") || name.contains(".lora_B.") || name.contains(".base_layer.")
-      || name.contains(".lora_embedding_")
+    name.contains(text: ".lora_A.") || name.contains(text: ".lora_B.") || name.contains(text: ".base_layer.")
+      || name.contains(text: ".lora_embedding_")
   }
 
   /// A finding when no name is one of the family, and all would be with a prefix less, or with `model.` before.

@@ -1,5 +1,7 @@
 // Tritsmith: aligned columns.
 
+import VisibleText
+
 /// A table laid out for a terminal. Cells are made twice, to measure and to write, and never kept.
 struct TextTable {
   private static let gap = "  "
@@ -157,7 +159,7 @@ struct TextTable {
     for row in table.rows {
       let text = columns[name].kind.text(of: row[name], missing: "-")
       // An equation is no path.
-      if text.contains(" = ") { return }
+      if text.contains(text: " = ") { return }
       if !text.contains("/") { separator = "." }
     }
     var common: (prefix: [Substring], suffix: [Substring])?

@@ -1,6 +1,7 @@
 // Tritsmith: conversations as the text a model was trained on.
 
 import TritCore
+import VisibleText
 
 /// One turn of a conversation.
 public struct ChatMessage: Sendable, Equatable {
@@ -249,12 +250,12 @@ private struct Thoughts {
   /// nil for an answer without `</think>`.
   init?(_ content: String) {
     let scalars = content.unicodeScalars
-    let ends = scalars.ranges(of: "</think>".unicodeScalars)
+    let ends = content.ranges(ofText: "</think>")
     guard let first = ends.first, let last = ends.last else { return nil }
     rest = String(scalars[last.upperBound...])
-    let before = String(scalars[..<first.lowerBound]).withoutLast("\n").unicodeScalars
-    let start = before.ranges(of: "<think>".unicodeScalars).last?.upperBound ?? before.startIndex
-    thought = String(before[start...]).withoutFirst("\n")
+    let before = String(scalars[..<first.lowerBound]).withoutLast("\n")
+    let start = before.ranges(ofText: "<think>").last?.upperBound ?? before.startIndex
+    thought = String(before.unicodeScalars[start...]).withoutFirst("\n")
   }
 }
 

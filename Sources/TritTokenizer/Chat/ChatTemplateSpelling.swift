@@ -1,6 +1,7 @@
 // Tritsmith: one spelling for templates that write the same.
 
 import TritCore
+import VisibleText
 
 /// A chat template in a spelling of its own, by which it is found among those that are known.
 ///
@@ -258,7 +259,8 @@ struct ChatTemplateSpelling {
     for word in words {
       switch word {
       case .name(let name): text += (isBehindName ? " " : "") + name
-      case .string(let string): text += "'" + string.replacing("\\", with: "\\\\").replacing("'", with: "\\'") + "'"
+      case .string(let string):
+        text += "'" + string.replacing(text: "\\", with: "\\\\").replacing(text: "'", with: "\\'") + "'"
       case .sign(let sign): text += sign
       }
       if case .name = word { isBehindName = true } else { isBehindName = false }
@@ -268,8 +270,8 @@ struct ChatTemplateSpelling {
 
   /// The system message that a text writes as it is.
   private static func systemMessage(in text: String) -> (range: Range<String.Index>, content: String)? {
-    guard let start = text.firstRange(of: "<|im_start|>system\n")?.upperBound,
-      let end = text[start...].firstRange(of: "<|im_end|>")?.lowerBound
+    guard let start = text.firstRange(ofText: "<|im_start|>system\n")?.upperBound,
+      let end = text[start...].firstRange(ofText: "<|im_end|>")?.lowerBound
     else { return nil }
     return (start..<end, String(text[start..<end]))
   }
@@ -367,7 +369,7 @@ extension ChatTemplateSpelling {
       guard !condition.contains(.name("or")), !condition.contains(.name("if")) else { return false }
       var depth = 0
       let parts = condition.split { word in
-        if case .sign(let sign) = word { depth += "([{".contains(sign) ? 1 : ")]}".contains(sign) ? -1 : 0 }
+        if case .sign(let sign) = word { depth += "([{".contains(text: sign) ? 1 : ")]}".contains(text: sign) ? -1 : 0 }
         return depth == 0 && word == .name("and")
       }
       return parts.contains { never.contains(spelled(Array($0))) }
@@ -379,7 +381,7 @@ extension ChatTemplateSpelling {
       var depth = 0
       for word in words {
         if case .sign(let sign) = word {
-          depth += "([{".contains(sign) ? 1 : ")]}".contains(sign) ? -1 : 0
+          depth += "([{".contains(text: sign) ? 1 : ")]}".contains(text: sign) ? -1 : 0
           if depth == 0, sign == "+" {
             pieces.append([])
             continue

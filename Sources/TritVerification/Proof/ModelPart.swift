@@ -4,6 +4,7 @@ import TritCore
 import TritModel
 import TritReport
 import TritSurvey
+import VisibleText
 
 /// A part of a model. All of the first three make it the model it is.
 public enum ModelPart: String, Sendable, Hashable, CaseIterable {
@@ -178,7 +179,7 @@ public struct PartFindings: Sendable {
     findings.indices.filter { index in
       let finding = findings[index]
       guard finding.outcome != .equal, finding.outcome != PartFinding.Outcome.none, finding.differences.isEmpty,
-        finding.lines.isEmpty, !verdict.contains(finding.rounding?.phrase ?? finding.text)
+        finding.lines.isEmpty, !verdict.contains(text: finding.rounding?.phrase ?? finding.text)
       else { return false }
       // Where a verdict fails for something else, what it does not rest on is no news.
       return holds || needed.contains(finding.part)

@@ -5,6 +5,7 @@ import TritFormats
 import TritModel
 import TritSurvey
 import TritTokenizer
+import VisibleText
 
 /// Compares description, tokenizer and companions of two opened models, in any containers.
 package struct PartsComparison {
@@ -206,7 +207,7 @@ package struct PartsComparison {
       return Dictionary(
         models.map { entry in
           // The same class by the name of its repository, and without.
-          let name = entry.value.string?.split(separator: "--").last.map(String.init)
+          let name = entry.value.string?.parts(between: "--").last { !$0.isEmpty }.map(String.init)
           return ("auto_map.\(entry.key)", name ?? entry.value.shown)
         }
       ) { _, last in last }

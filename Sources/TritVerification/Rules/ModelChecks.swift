@@ -4,6 +4,7 @@ import TritCore
 import TritFormats
 import TritModel
 import TritSurvey
+import VisibleText
 
 /// The rules that need no weights, together, and how findings are worded.
 package enum ModelChecks {
@@ -11,23 +12,23 @@ package enum ModelChecks {
   package static func noted(_ manifest: ModelManifest) -> (findings: [CheckFinding], notes: [String]) {
     var (findings, notes): ([CheckFinding], [String]) = ([], [])
     for note in manifest.notes {
-      if note.contains("total_size") {
+      if note.contains(text: "total_size") {
         findings.append(CheckFinding(.indexSize, ShardIndex.name, note))
-      } else if note.contains("twice") {
+      } else if note.contains(text: "twice") {
         findings.append(CheckFinding(.duplicateKey, "config.json", note))
-      } else if note.contains(GGUFFormat.surplus) {
+      } else if note.contains(text: GGUFFormat.surplus) {
         findings.append(CheckFinding(.unreadable, FileSystem.name(of: manifest.path), note, severity: .warning))
-      } else if note.contains("byte order mark") {
+      } else if note.contains(text: "byte order mark") {
         findings.append(CheckFinding(.badConfiguration, "config.json", note, severity: .warning))
-      } else if note.contains("--gguf-pre") {
-        let isKnown = !note.contains("no program known here")
+      } else if note.contains(text: "--gguf-pre") {
+        let isKnown = !note.contains(text: "no program known here")
         var finding = CheckFinding(.preTokenizer, "tokenizer.ggml.pre", note, severity: isKnown ? .warning : .error)
         // A program newer than this one may know the name.
         finding.isNotUnderstood = !isKnown
         findings.append(finding)
       } else if note.hasPrefix(WeightRotation.orderKey) {
         findings.append(CheckFinding(.rotation, WeightRotation.orderKey, note, severity: .warning))
-      } else if !note.contains("both exist") {
+      } else if !note.contains(text: "both exist") {
         notes.append(note)
       }
     }

@@ -5,6 +5,7 @@ import TritFormats
 import TritModel
 import TritSurvey
 import TritTokenizer
+import VisibleText
 
 /// Checks that every token has an embedding, and that files agree on BOS and EOS.
 struct TokenizerCheck {
@@ -19,7 +20,7 @@ struct TokenizerCheck {
         return [CheckFinding(.noTokenizer, place, detail)]
       }
       // Of a pre-tokenizer without a meaning opening the file has said so.
-      if manifest.notes.contains(where: { $0 == unread && $0.contains("--gguf-pre") }) { return [] }
+      if manifest.notes.contains(where: { $0 == unread && $0.contains(text: "--gguf-pre") }) { return [] }
       return [TokenizerCheck.finding(unread: unread, manifest)]
     }
     let tokenizer: Tokenizer
