@@ -27,7 +27,7 @@ struct ScreenTests {
       ["perplexity", packed, "--text", "In the beginning God created the heaven and the earth.", "--context", "16"],
       ["tokenize", packed, "--text", "In the beginning"], ["logits", packed, "--ids", "1 2", "-o", scratch["l"]],
       ["inspect", packed, "--stats"], ["tokenize", packed, "--text-file", packed + "/config.json"],
-      ["gap", latent, packed, "--tokens", "40", "--context", "32", "--attribute"], ["-h"], ["--help"],
+      ["gap", latent, packed, "--tokens", "40", "--context", "32", "--attribute"], ["-h"], ["help"],
     ]
     for call in calls {
       let lines = try Screen.show(80, call).lines
