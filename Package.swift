@@ -75,8 +75,8 @@ let package = Package(
     .target(
       name: "TritVerification",
       dependencies: [
-        "TritCore", "TritReport", "TritKernels", "TritTokenizer", "TritLayouts", "TritQuantizers", "TritFormats",
-        "TritModel", "TritSurvey",
+        "VisibleText", "TritCore", "TritReport", "TritKernels", "TritTokenizer", "TritLayouts", "TritQuantizers",
+        "TritFormats", "TritModel", "TritSurvey",
       ]),
     .target(
       name: "TritConversion",
@@ -87,8 +87,8 @@ let package = Package(
     .target(
       name: "TritEvaluation",
       dependencies: [
-        "TritCore", "TritReport", "TritKernels", "TritTokenizer", "TritQuantizers", "TritFormats", "TritModel",
-        "TritSurvey", "TritVerification",
+        "VisibleText", "TritCore", "TritReport", "TritKernels", "TritTokenizer", "TritQuantizers", "TritFormats",
+        "TritModel", "TritSurvey", "TritVerification",
       ]),
     .target(
       name: "TritInspection",

@@ -150,6 +150,20 @@ import TritCore
   @Test func asJSON() throws {
     let text = JSONRenderer().text(of: document(sample))
     let plot = try #require(try JSONValue.parse(Array(text.utf8)).object?["plots"]?.array?.first?.object)
+  @Test func statesReadAsLayersAndAreWrittenAsTheyAreCalled() throws {
+    #expect(ReportKind.state.text(of: "block12.self_attn.q_proj") == "layer 12 self_attn.q_proj")
+    #expect(ReportKind.state.text(of: "block3") == "layer 3" && ReportKind.state.text(of: "block") == "layer")
+    for other in ["embed", "final_norm", "blocks", "blocked.0", "block1x", "block1."] {
+      #expect(ReportKind.state.text(of: .text(other)) == other)
+    }
+    #expect(ReportKind.text.text(of: "block3") == "block3")
+    let facts = ReportFacts(key: "f", [ReportFact("Worst", "block0.mlp", kind: .state)])
+    var document = ReportDocument(title: "", schema: ReportSchema("t", version: 1))
+    document.append(facts)
+    #expect(TextRenderer().text(of: document).contains("layer 0 mlp"))
+    #expect(JSONRenderer().text(of: document).contains("\"block0.mlp\""))
+  }
+
     #expect(plot["key"]?.string == "sqnr")
     #expect(plot["y"]?.object?["unit"]?.string == "dB")
     let panel = try #require(plot["panels"]?.array?.first?.object)
