@@ -109,6 +109,9 @@ import TritCore
       series: [ReportSeries("a", .bars((0..<70).map { ReportBar("t\($0)", Double(70 - $0)) }))])
     let tokens = tokens(plot)
     #expect(tokens.count("rect", class: "m") == 2 * BarDrawing.mostBars)
+    // Both axes have their labels, on a desk and on a phone.
+    let drawn = PlotFigure(plot: plot).html(heading: "")
+    #expect(drawn.split(separator: ">KL (nats)<").count == 3 && drawn.split(separator: ">Tensor<").count == 3)
     #expect(PlotFigure(plot: plot).html(heading: "").contains("10 more are in the tables"))
   }
 
@@ -147,9 +150,6 @@ import TritCore
         """)
   }
 
-  @Test func asJSON() throws {
-    let text = JSONRenderer().text(of: document(sample))
-    let plot = try #require(try JSONValue.parse(Array(text.utf8)).object?["plots"]?.array?.first?.object)
   @Test func statesReadAsLayersAndAreWrittenAsTheyAreCalled() throws {
     #expect(ReportKind.state.text(of: "block12.self_attn.q_proj") == "layer 12 self_attn.q_proj")
     #expect(ReportKind.state.text(of: "block3") == "layer 3" && ReportKind.state.text(of: "block") == "layer")
@@ -164,6 +164,9 @@ import TritCore
     #expect(JSONRenderer().text(of: document).contains("\"block0.mlp\""))
   }
 
+  @Test func asJSON() throws {
+    let text = JSONRenderer().text(of: document(sample))
+    let plot = try #require(try JSONValue.parse(Array(text.utf8)).object?["plots"]?.array?.first?.object)
     #expect(plot["key"]?.string == "sqnr")
     #expect(plot["y"]?.object?["unit"]?.string == "dB")
     let panel = try #require(plot["panels"]?.array?.first?.object)
