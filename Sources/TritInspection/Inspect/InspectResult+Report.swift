@@ -59,7 +59,8 @@ extension InspectResult {
       [
         ReportFact("Path", .text(manifest.path)),
         ReportFact("Format", .text(manifest.format.rawValue), note: typesByRole),
-        ReportFact("Kind", .text(survey.kind.rawValue), note: survey.kind.phrase),
+        ReportFact(
+          "Kind", .text(survey.kind.rawValue), note: survey.kind == .undetermined ? nil : survey.kind.phrase),
       ])
     for (index, evidence) in survey.evidence.enumerated() {
       facts.append(ReportFact("Because", .text(evidence), key: "kind_evidence_\(index + 1)"))

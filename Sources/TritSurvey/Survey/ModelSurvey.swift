@@ -130,7 +130,7 @@ public struct ModelSurvey: Sendable {
       let others = tensors.indices.filter { roles[$0].isProjection && tensors[$0].shape.isMatrix }
       evidence = [
         others.first.map { "\(others.count) projections are stored as \(tensors[$0].encoding.name), which is not read" }
-          ?? "no projection matrix was found by name"
+          ?? "no projection was found by name among \(plural(matrices(of: source.manifest), "matrix", "matrices"))"
       ]
       return
     }
@@ -199,6 +199,11 @@ public struct ModelSurvey: Sendable {
 }
 
 extension ModelSurvey {
+  /// How many tensors are matrices of weights; ids and masks are none.
+  package func matrices(of manifest: ModelManifest) -> Int {
+    manifest.tensors.count { $0.shape.isMatrix && $0.encoding.dtype?.isFloatWeight != false }
+  }
+
   /// The binary type a tensor is stored in, whatever a view shows; nil for others.
   package static func binaryType(of tensor: TensorDescriptor, _ source: any TensorSource) -> String? {
     let stored = source.fileEncoding(of: tensor)
