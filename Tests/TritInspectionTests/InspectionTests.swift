@@ -81,7 +81,9 @@ struct SurveyTests {
   }
 
   private static func shape(_ result: InspectResult) -> String? {
-    let facts = result.report.blocks.flatMap { if case .facts(let facts) = $0 { facts.facts } else { [] } }
+    let facts = result.report.blocks.flatMap { block -> [ReportFact] in
+      if case .facts(let facts) = block { facts.facts } else { [] }
+    }
     guard case .text(let shape) = facts.first(where: { $0.key == "shape" })?.value else { return nil }
     return shape
   }

@@ -87,7 +87,9 @@ struct BarDrawing {
       svg.label(label, x: min(max(place, half), size.width - half), y: bottom + 16, kind: "tick mid")
     }
     svg.label(plot.y.heading, x: size.isNarrow ? 2 : scale.start - 8, y: 13, kind: size.isNarrow ? "name" : "name end")
-    svg.label(plot.x.heading, x: max(scale.end, textWidth(plot.x.heading)), y: bottom + 34, kind: "name end")
+    // Bold letters are wider than those that are measured.
+    let end = max(scale.end, min(size.width - 2, 1.2 * textWidth(plot.x.heading)))
+    svg.label(plot.x.heading, x: end, y: bottom + 34, kind: "name end")
     for reference in panel.references where reference.axis == .x && scale.contains(reference.from) {
       guard let place = scale.position(reference.from) else { continue }
       svg.element("path", ["class": "ref", "d": "M\(pixels(place)) \(pixels(top - 6))V\(pixels(bottom))"])
