@@ -145,7 +145,7 @@ extension Metric {
     case .nearThreshold:
       (
         "Near the threshold",
-        "Share of weights with | |w|/m − ½ | ≤ 0.01, m being what trits are multiplied by: within 2 % of the "
+        "Share of weights with | |w|/m − ½ | ≤ 0.01, m the multiplier: within 2 % of the "
           + "magnitude at which a weight turns from 0 to ±1. Their codes depend on the arithmetic.", nil
       )
     case .nmse: ("NMSE", "Σ (w − q)² / Σ w². For Gaussian weights and absmean 0.263.", nil)
