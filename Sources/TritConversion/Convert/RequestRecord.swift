@@ -198,7 +198,7 @@ public struct RecordError: DiagnosticError, Equatable {
     case .noRecipe: "convert with --certificate, which writes both"
     case .calibrated:
       "convert without --certificate, --plan and --resume; 'tritsmith verify' with --calibration repeats the fit"
-    case .inside: "write it beside the model: what is in a model's folder is part of it"
+    case .inside: "write it beside the model: files in a model's folder are part of it"
     case .noSource(let certificate):
       "say where both stand: 'tritsmith certify SOURCE OUTPUT --check \(printable(certificate))'"
     case .unknown, .notJSON, .wrongSchema, .missing:

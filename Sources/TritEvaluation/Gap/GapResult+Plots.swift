@@ -23,7 +23,7 @@ extension GapResult {
     report.append(
       ReportPlot(
         key: "kld_distribution", title: "KL(P‖Q) over tokens",
-        x: ReportAxis("KL(P‖Q) of a token", unit: "nats", scale: .log), y: ReportAxis("Tokens", kind: .integer),
+        x: ReportAxis("KL(P‖Q) per token", unit: "nats", scale: .log), y: ReportAxis("Tokens", kind: .integer),
         series: [
           ReportSeries("Tokens", .bins(edges: Array(edges[first...end]), amounts: Array(amounts[first..<end])))
         ],

@@ -24,7 +24,7 @@ extension ValidateResult {
         note: roundedForSteps == nil ? "none: both sides run as they are" : "to int8, as the other side does"))
     report.append(ReportFacts(key: "validation", facts))
     let scale = model.scale.facts()
-    if !scale.isEmpty { report.append(ReportFacts(key: "scale", title: "What stored scales mean", scale)) }
+    if !scale.isEmpty { report.append(ReportFacts(key: "scale", title: "Meaning of stored scales", scale)) }
     report.append(agreementFacts)
     report.append(gateTable)
     if !noise.isEmpty { report.append(noiseTable) }
@@ -215,7 +215,7 @@ extension ValidateResult {
 
   private var noiseTable: ReportTable {
     var table = ReportTable(
-      key: "noise", title: "What rounding alone does to this model on this text",
+      key: "noise", title: "Effect of rounding alone on this model and text",
       columns: [
         ReportColumn("source", "Rounding"), ReportColumn("mean_kl", "Mean KL", kind: .significant(digits: 3)),
         ReportColumn("logit_nmse", "NMSE", kind: .significant(digits: 3)),
@@ -304,8 +304,8 @@ extension RoundingNoise {
   /// Of fast arithmetic beside logits of a file.
   fileprivate var fastSentence: String {
     "fast arithmetic alone moves this model's logits by up to \(NumberText.significant(maximumDifference, digits: 2)) on this "
-      + "text (mean KL \(NumberText.significant(meanKL, digits: 2))), and gates against a file have no room for it: "
-      + "--mode reference compares what the model computes"
+      + "text (mean KL \(NumberText.significant(meanKL, digits: 2))). Gates against a file have no room for it: "
+      + "--mode reference compares the model itself"
   }
 }
 
@@ -316,9 +316,9 @@ extension RoundingExplanation {
       "logits differ by more than sums of Floats do; rounding numbers to \(type) moves them by up to \(size) here"
     return switch reason {
     case .sums: effect + ", and the norms hold sums 1 + w of that type, as llama.cpp's converter makes them"
-    case .types: effect + ", and a GGUF file may hold such: 'tritsmith verify' against its source tells"
+    case .types: effect + ", and a GGUF file may hold such: 'tritsmith verify' against its source decides"
     case nil:
-      effect + ", but nothing says that this was done: hold the model against its source, or give --max-logit-delta"
+      effect + ", but nothing states that this was done: compare the model with its source, or give --max-logit-delta"
     }
   }
 }

@@ -251,7 +251,7 @@ extension InspectResult {
     guard !manifest.tensors.isEmpty, rotation == nil, !isRotated, !isForMLX else { return nil }
     switch survey.kind {
     case .latent: return "latent weights: convert first"
-    case .undetermined: return "what its weights are is not certain"
+    case .undetermined: return "the kind of its weights is not certain"
     case .packed, .ternaryDense, .ordinary: return nil
     }
   }

@@ -99,7 +99,7 @@ public struct ModelSurvey: Sendable {
   /// What makes dense weights ternary where nobody chooses, and why: as they run, or as the family's own tool does.
   package var defaultQuantizer: (name: String, reason: String) {
     if quantization?.mode == .online {
-      return (AbsMean.float32.id.rawValue, "what quantization_config says the latents run as")
+      return (AbsMean.float32.id.rawValue, "as quantization_config says that the latents run")
     }
     let reason = architecture == nil ? "default where the class is not known" : "default of \(family.className)"
     return (family.defaultQuantizer, reason)

@@ -43,7 +43,7 @@ package struct ComputationCheck {
     do {
       model = try RunnableModel(path, options)
     } catch let error as any DiagnosticError where error.category == .malformedInput {
-      let reason = "what it computes was not looked at: \(error.placedSummary)"
+      let reason = "its computation was not checked: \(error.placedSummary)"
       return Outcome(notes: [reason], unscored: reason)
     }
     try work.parallelism.cancellation.check()
