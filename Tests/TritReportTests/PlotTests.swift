@@ -153,6 +153,9 @@ import TritCore
   @Test func statesReadAsLayersAndAreWrittenAsTheyAreCalled() throws {
     #expect(ReportKind.state.text(of: "block12.self_attn.q_proj") == "layer 12 self_attn.q_proj")
     #expect(ReportKind.state.text(of: "block3") == "layer 3" && ReportKind.state.text(of: "block") == "layer")
+    // As rows that are alike are named.
+    #expect(ReportKind.state.text(of: "block0–31.mlp") == "layer 0–31 mlp")
+    #expect(ReportKind.state.text(of: "worst in 3: block3") == "worst in 3: layer 3")
     for other in ["embed", "final_norm", "blocks", "blocked.0", "block1x", "block1."] {
       #expect(ReportKind.state.text(of: .text(other)) == other)
     }
