@@ -76,8 +76,7 @@ let package = Package(
       name: "TritVerification",
       dependencies: [
         "VisibleText", "TritCore", "TritReport", "TritKernels", "TritTokenizer", "TritLayouts", "TritQuantizers",
-        "TritFormats",
-        "TritModel", "TritSurvey",
+        "TritFormats", "TritModel", "TritSurvey",
       ]),
     .target(
       name: "TritConversion",
@@ -89,8 +88,7 @@ let package = Package(
       name: "TritEvaluation",
       dependencies: [
         "VisibleText", "TritCore", "TritReport", "TritKernels", "TritTokenizer", "TritQuantizers", "TritFormats",
-        "TritModel",
-        "TritSurvey", "TritVerification",
+        "TritModel", "TritSurvey", "TritVerification",
       ]),
     .target(
       name: "TritInspection",

@@ -66,7 +66,7 @@ public struct CertifyWorkflow: Sendable {
 
   /// Compares hashes of what is here, converts again, and compares the bytes.
   ///
-  /// - Throws: `RecordError` for a certificate that is none or was changed; `TensorIOError` when the source is missing.
+  /// - Throws: `RecordError` for a certificate that is none or was changed, and when the source is not beside it.
   public func check(_ path: String) throws -> CertifyResult {
     let certificate = try Certificate(reading: path)
     let folder = FileSystem.parent(of: path)
@@ -85,9 +85,9 @@ public struct CertifyWorkflow: Sendable {
       result.checks.append(field("gates", "passed, 0 differences", "'\(printable(gate.name))' did not pass"))
     }
     if request.hashesOnly { result.checks += gateCounts(certificate, output: result.output) }
-    if request.hashesOnly, request.source == nil, FileSystem.kind(of: source) == nil {
-      guard result.output != nil else { throw TensorIOError(.cannotOpen(errno: 2), path: source) }
-      return result
+    guard request.source != nil || FileSystem.kind(of: source) != nil else {
+      if request.hashesOnly, result.output != nil { return result }
+      throw RecordError(.noSource(certificate: path), file: source)
     }
     result.source = source
     let scratch = request.scratch ?? folder

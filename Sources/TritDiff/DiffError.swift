@@ -47,13 +47,13 @@ public struct DiffError: DiagnosticError, Equatable {
     case .otherFile(let name, let expected, let found):
       "the patch was made for another '\(printable(name))': expected SHA-256 \(expected), found \(found)"
     case .otherTarget(let expected, let found):
-      "what the patch gives is not what it states: expected SHA-256 \(expected), found \(found)"
+      "the result is not the one that the patch states: expected SHA-256 \(expected), found \(found)"
     case .otherCodeStream(let expected, let found):
-      "what the patch gives is not what it states: expected the code stream \(expected), found \(found)"
+      "the result is not the one that the patch states: expected the code stream \(expected), found \(found)"
     case .otherName(let gives, let named): "the patch gives \(gives), and this is the name of a .\(named) file"
     case .compressedTarget: "its tensors are compressed, and a patch could not give the same bytes again"
     case .filledPadding:
-      "its rows end with codes that stand for no column and are not those of trit 0; a patch could not give them again"
+      "its rows end with codes past the last column that are not those of trit 0; a patch could not restore them"
     case .fileBesideModel(let name): "a file of it is called '\(printable(name))', as one of its companions is"
     }
   }

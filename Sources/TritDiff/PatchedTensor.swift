@@ -51,7 +51,7 @@ struct PatchedTensor {
       let wanted = min(left, (count - rest.count + 4) / 5 * 5)
       let bytes = try stream.read((wanted + 4) / 5)
       guard let unpacked = TritCode.unpack(bytes.span, count: wanted) else {
-        throw fault("a byte of it stands for no five trits")
+        throw fault("one of its bytes is no code of five trits")
       }
       left -= wanted
       let codes = rest + unpacked

@@ -104,7 +104,7 @@ extension FormatError {
     case .wrongType(let expected, let found): "expected \(expected), found \(printable(found))"
     case .missingField: "the field is missing"
     case .duplicateField: "the field stands twice"
-    case .duplicateTensor: "the name stands twice; which of the two is meant cannot be known"
+    case .duplicateTensor: "the name stands twice, and nothing decides between the two"
     case .unknownDType(let name): "'\(printable(name))' is not a dtype of the format"
     case .overflow(let shape): "the size of shape \(printable(shape)) does not fit 64 bits"
     case .fractionalBytes(let bits): "\(bits) bits are not a whole number of bytes"
@@ -135,7 +135,7 @@ extension FormatError {
     case .scaleMissing(let name): "these are packed trits, and their scale '\(printable(name))' is not there"
     case .badScale(let detail): "the scale is unusable: \(detail)"
     case .unknownScaleConvention(let hint):
-      "nothing says whether weight = trit × scale or trit ÷ scale\(hint.isEmpty ? "" : " (\(hint))")"
+      "nothing states the convention: weight = trit × scale, or trit ÷ scale\(hint.isEmpty ? "" : " (\(hint))")"
     case .conflictingScaleConvention(let detail): "the evidence on the scale's meaning conflicts: \(detail)"
     case .unsupportedVersion(let found, let supported): "version \(found); this program reads \(supported)"
     case .outdatedVersion(let found, let supported):

@@ -204,7 +204,7 @@
       TensorIOError(
         .transfer(
           TransferFault(
-            "what the Hub has changed, or is not what it says: \(detail)",
+            "the Hub's files changed, or contradict its own words: \(detail)",
             remedy: "run again; if it stays, tell the owners of the model", category: .inputOutput)), path: path)
     }
   }

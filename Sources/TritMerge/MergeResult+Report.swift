@@ -48,7 +48,7 @@ extension MergeResult {
     report.append(table)
     for warning in warnings { report.note(.warning, warning) }
     report.note(
-      .pass, "written, reopened, every merged weight held against the sum in double precision, and put in place")
+      .pass, "written, reopened, every merged weight compared with the sum in double precision, and put in place")
     return report
   }
 }

@@ -1,6 +1,7 @@
 // Tritsmith: a model that is not what it says, or not one we know.
 
 import TritCore
+import VisibleText
 
 /// A configuration, its tensors, or what is asked of a model do not fit together.
 public struct ModelError: DiagnosticError, Equatable {
@@ -118,7 +119,7 @@ public struct ModelError: DiagnosticError, Equatable {
     case .contextOverflow(let capacity, let needed): "the context holds \(capacity) tokens, \(needed) are needed"
     case .noFiniteLogit: "no logit is a number; the model's arithmetic broke down"
     case .notFiniteState(let state):
-      "the model's numbers stop being finite at \(printable(state.name)) of token \(state.token): "
+      "the model's numbers stop being finite at \(printable(layerName(state.name))) of token \(state.token): "
         + "expected finite numbers, found \(state.value)"
     }
   }

@@ -36,6 +36,17 @@ import Testing
         == "error: no such model\n  what to do: save it by\n  this line:\npython -c \"print('a longer line')\"\n")
   }
 
+  @Test func aShortCommandInQuotesIsNotBroken() {
+    let text = "repair it ('tritsmith check m.gguf' names all), or 'leave it' be\n"
+    #expect(
+      StandardError.explained(text, width: 34)
+        == "repair it\n('tritsmith check m.gguf' names\nall), or 'leave it' be\n")
+    // One without room is broken as any text, and so is a quote without an end.
+    let narrow = StandardError.explained(text, width: 16)
+    #expect(narrow.hasPrefix("repair it\n('tritsmith\ncheck m.gguf'\nnames all), or\n"))
+    #expect(StandardError.explained("'tritsmith check m.gguf", width: 16) == "'tritsmith check\nm.gguf")
+  }
+
   @Test func commandHelp() {
     #expect(
       schema.subcommands[0].helpText(width: 72) == """

@@ -256,7 +256,9 @@ struct CertifyTests {
   func missing() {
     let certified = Certified("hf-packed")
     Disk.remove(certified.source)
-    _ = certified.check(66)
+    let refused = certified.check(66).errors
+    let remedy = "'tritsmith certify SOURCE OUTPUT --check \(certified.certificate)'"
+    #expect(refused.contains(certified.source + ": ") && refused.contains(remedy), "\(refused)")
     #expect(certified.check(0, "--hashes-only").output.hasPrefix("PASS hashes and names of what is here "))
     Disk.remove(certified.output)
     _ = certified.check(66, "--hashes-only")

@@ -51,9 +51,12 @@ struct CommandTests {
     #expect(result.errors.hasPrefix("error: ") && result.errors.contains(word), "\(result.errors)")
   }
 
-  @Test("the bare name shows the help")
+  @Test("the bare name and help alone show a screen of help, --help the same with examples")
   func nothing() {
-    #expect(Tool.expect(0, []).output == Tool.run("--help").output)
+    let (short, long) = (Tool.expect(0, ["-h"]).output, Tool.expect(0, ["--help"]).output)
+    #expect(Tool.expect(0, []).output == short && Tool.expect(0, ["help"]).output == short)
+    #expect(!short.contains("Examples:") && short.contains("--help (examples)"))
+    #expect(long.contains("Examples:\n  tritsmith inspect ") && long.contains("-h, --help"))
   }
 
   @Test("completions for three shells name commands and options")

@@ -74,11 +74,11 @@ struct DocumentationTests {
     #expect(count > 20)
   }
 
-  @Test("every command has an example, and every example parses")
+  @Test("the program and every command have an example, and every example parses")
   func examples() {
     let root = CommandSchema(Tritsmith.self)
     let parser = CommandParser(root)
-    for command in root.allCommands.dropFirst() {
+    for command in root.allCommands {
       #expect(!command.examples.isEmpty, "\(command.fullName)")
       for example in command.examples {
         guard let words = Self.command(example.command) else {

@@ -27,7 +27,7 @@ struct ScreenTests {
       ["perplexity", packed, "--text", "In the beginning God created the heaven and the earth.", "--context", "16"],
       ["tokenize", packed, "--text", "In the beginning"], ["logits", packed, "--ids", "1 2", "-o", scratch["l"]],
       ["inspect", packed, "--stats"], ["tokenize", packed, "--text-file", packed + "/config.json"],
-      ["gap", latent, packed, "--tokens", "40", "--context", "32", "--attribute"], ["-h"], ["--help"],
+      ["gap", latent, packed, "--tokens", "40", "--context", "32", "--attribute"], ["-h"], ["help"],
     ]
     for call in calls {
       let lines = try Screen.show(80, call).lines
@@ -188,7 +188,7 @@ struct ScreenTests {
 
   @Test("options and commands that errors of the library put in other words are the program's")
   func wordsOfErrors() {
-    let help = ["convert", "run", "gap", "validate", "check"].map { Tool.expect(0, [$0, "--help"]).output }
+    let help = ["convert", "run", "gap", "validate", "check", "certify"].map { Tool.expect(0, [$0, "--help"]).output }
     func isOption(_ word: String) -> Bool {
       help.contains { $0.split { " ,=\n".contains($0) }.contains(word[...]) }
     }

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Runs engines of the llama.cpp kind on every GGUF tritsmith writes, and holds what happens to what `Loads in` says.
 
-ENGINE is NAME=PROGRAM: the name as Docs/Runtimes.md spells it, and that engine's own `llama-perplexity`, for example
+ENGINE is NAME=PROGRAM: the name as `Loads in` spells it, and that engine's own `llama-perplexity`, for example
 
     --engine bitnet.cpp=bitnet/build/bin/llama-perplexity --engine ik_llama.cpp=ik/build/bin/llama-perplexity
 

@@ -11,12 +11,6 @@ import WorkflowTestSupport
 @testable import TritConversion
 @testable import TritSurvey
 
-#if canImport(Glibc)
-  import Glibc
-#elseif canImport(Darwin)
-  import Darwin
-#endif
-
 @Suite("Programs that load the result")
 struct RuntimeTests {
   @Test("no two rows say something of the same program, family and form, and each speaks of what there is")
@@ -37,24 +31,6 @@ struct RuntimeTests {
       }
     }
     #expect(Set(OutputForm.all).count == OutputForm.all.count)
-  }
-
-  /// `TRITSMITH_WRITE_DOCS=1` writes the table into the page.
-  @Test("Docs/Runtimes.md holds the table of the source")
-  func page() throws {
-    let path = FileSystem.parent(of: Fixtures.root) + "/Docs/Runtimes.md"
-    let text = Disk.text(path)
-    let (begin, end) = RuntimeTable.markers
-    let opening = try #require(text.firstRange(of: begin))
-    let closing = try #require(text.firstRange(of: end))
-    let table = "\n" + RuntimeTable.markdown + "\n"
-    if getenv("TRITSMITH_WRITE_DOCS") != nil {
-      Disk.write(String(text[..<opening.upperBound]) + table + String(text[closing.lowerBound...]), path)
-      return
-    }
-    #expect(
-      text[opening.upperBound..<closing.lowerBound] == table,
-      "write it anew: TRITSMITH_WRITE_DOCS=1 swift test --filter RuntimeTests")
   }
 
   /// ggml reads its own types of numbers, whatever the family it knows.

@@ -5,6 +5,7 @@ import TritConversion
 import TritCore
 import TritFormats
 import TritInspection
+import TritReport
 import TritSurvey
 import TritTestSupport
 import WorkflowTestSupport
@@ -74,7 +75,37 @@ struct SurveyTests {
     let result = try Workflow.inspect(scratch["a.safetensors"])
     #expect(result.survey.kind == .undetermined)
     #expect(result.survey.architecture == nil)
+    #expect(result.survey.evidence == ["no projection was found by name among 1 matrix"])
+    #expect(Self.shape(result) == "1 matrix")
     #expect(throws: WorkflowError.self) { try Workflow.convert(scratch["a.safetensors"], scratch["o"], to: .tritpack) }
+  }
+
+  private static func shape(_ result: InspectResult) -> String? {
+    let facts = result.report.blocks.flatMap { block -> [ReportFact] in
+      if case .facts(let facts) = block { facts.facts } else { [] }
+    }
+    guard case .text(let shape) = facts.first(where: { $0.key == "shape" })?.value else { return nil }
+    return shape
+  }
+
+  @Test("of a family that is not known, inspect tells matrices and the sizes its configuration states")
+  func foreignShape() throws {
+    let scratch = ScratchFolder()
+    let file = RawModelFile([
+      RawTensor("embeddings.word_embeddings.weight", "F32", [2, 2], FloatBytes.f32([1, 2, 3, 4])),
+      RawTensor("encoder.layer.0.output.dense.weight", "F32", [2, 2], FloatBytes.f32([1, 2, 3, 4])),
+      RawTensor("encoder.layer.0.output.dense.bias", "F32", [2], FloatBytes.f32([1, 2])),
+      RawTensor("embeddings.position_ids", "I64", [1, 1], [UInt8](repeating: 0, count: 8)),
+    ])
+    Disk.makeFolder(scratch["model"])
+    Disk.write(file.serialized, scratch["model/model.safetensors"])
+    let configuration = """
+      {"architectures": ["BertModel"], "hidden_size": 384, "num_hidden_layers": 6, "vocab_size": 30522}
+      """
+    Disk.write(configuration, scratch["model/config.json"])
+    let result = try Workflow.inspect(scratch["model"])
+    #expect(result.survey.kind == .undetermined)
+    #expect(Self.shape(result) == "6 layers, 384 wide, 2 matrices, vocabulary 30,522")
   }
 
   @Test("edge density is the ratio of densities at half the mean and near zero")

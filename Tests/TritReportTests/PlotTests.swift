@@ -109,6 +109,9 @@ import TritCore
       series: [ReportSeries("a", .bars((0..<70).map { ReportBar("t\($0)", Double(70 - $0)) }))])
     let tokens = tokens(plot)
     #expect(tokens.count("rect", class: "m") == 2 * BarDrawing.mostBars)
+    // Both axes have their labels, on a desk and on a phone.
+    let drawn = PlotFigure(plot: plot).html(heading: "")
+    #expect(drawn.split(separator: ">KL (nats)<").count == 3 && drawn.split(separator: ">Tensor<").count == 3)
     #expect(PlotFigure(plot: plot).html(heading: "").contains("10 more are in the tables"))
   }
 
@@ -145,6 +148,23 @@ import TritCore
               q_proj   0.20  ██████  (all layers)
 
         """)
+  }
+
+  @Test func statesReadAsLayersAndAreWrittenAsTheyAreCalled() throws {
+    #expect(ReportKind.state.text(of: "block12.self_attn.q_proj") == "layer 12 self_attn.q_proj")
+    #expect(ReportKind.state.text(of: "block3") == "layer 3" && ReportKind.state.text(of: "block") == "layer")
+    // As rows that are alike are named.
+    #expect(ReportKind.state.text(of: "block0–31.mlp") == "layer 0–31 mlp")
+    #expect(ReportKind.state.text(of: "worst in 3: block3") == "worst in 3: layer 3")
+    for other in ["embed", "final_norm", "blocks", "blocked.0", "block1x", "block1."] {
+      #expect(ReportKind.state.text(of: .text(other)) == other)
+    }
+    #expect(ReportKind.text.text(of: "block3") == "block3")
+    let facts = ReportFacts(key: "f", [ReportFact("Worst", "block0.mlp", kind: .state)])
+    var document = ReportDocument(title: "", schema: ReportSchema("t", version: 1))
+    document.append(facts)
+    #expect(TextRenderer().text(of: document).contains("layer 0 mlp"))
+    #expect(JSONRenderer().text(of: document).contains("\"block0.mlp\""))
   }
 
   @Test func asJSON() throws {

@@ -105,7 +105,10 @@ extension CommandSchema {
       blocks.append(["Examples:"] + lines)
     }
     if isLong {
-      let options = optionSections.flatMap(\.options).map { $0.helpLabel.drop { $0 == " " } }.joined(separator: "; ")
+      let leadsFurther = isShort && !examples.isEmpty
+      let options = optionSections.flatMap(\.options).map { option in
+        leadsFurther && option.property == "help" ? "-h; --help (examples)" : option.helpLabel.drop { $0 == " " }
+      }.joined(separator: "; ")
       blocks.append(wrapped("Options: \(options). More: '\(fullName) help <command>'.", width: width))
     } else if !subcommands.isEmpty {
       blocks.append(wrapped("See '\(fullName) help <command>' for the options of a command.", width: width))

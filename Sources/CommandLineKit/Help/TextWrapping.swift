@@ -1,6 +1,9 @@
 // Tritsmith: paragraphs that fit the terminal.
 
-/// Breaks text at spaces so that no line is longer than `width`; a longer word keeps its line to itself.
+import VisibleText
+
+/// Breaks text at spaces so that no line is longer than `width`; a longer word keeps its line to itself, and so does a
+/// command in quotes that has room in one.
 ///
 /// Paragraphs are separated by empty lines. A line that starts with a space is kept as it is.
 func wrapped(_ text: String, width: Int, indent: Int = 0) -> [String] {
@@ -17,7 +20,7 @@ func wrapped(_ text: String, width: Int, indent: Int = 0) -> [String] {
       lines.append(line.isEmpty ? "" : margin + line)
       continue
     }
-    for word in line.split(separator: " ") {
+    for word in wordsKeepingCommands(line, fits: { indent + $0.count <= width }) {
       if !current.isEmpty && indent + current.count + 1 + word.count > width { close() }
       current += (current.isEmpty ? "" : " ") + word
     }

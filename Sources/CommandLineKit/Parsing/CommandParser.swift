@@ -34,7 +34,7 @@ public struct CommandParser: Sendable {
       } else if word == "help" {
         // Who asks for the help of help wants help.
         let words = rest.dropFirst().filter { !CommandParser.asksForHelp($0) && $0 != "help" }
-        return .help(try command(named: words[...], below: schema), isShort: false)
+        return .help(try command(named: words[...], below: schema), isShort: rest.count == 1)
       } else if CommandParser.asksForHelp(word) {
         return .help(schema, isShort: word == "-h")
       } else if word == "version" || CommandParser.asksForVersion(word), let version = root.version {

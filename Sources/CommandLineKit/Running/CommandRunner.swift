@@ -57,7 +57,8 @@ public struct CommandRunner: Sendable {
       do {
         try command.run()
       } catch is HelpRequest {
-        output.write(schema.helpText(width: helpWidth))
+        // Nothing was asked for: a screen is enough.
+        output.write(schema.helpText(width: helpWidth, isShort: true))
       } catch let error as ValidationError {
         throw UsageError(.validation(error.message), in: schema)
       }

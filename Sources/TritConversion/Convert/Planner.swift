@@ -507,7 +507,7 @@ package struct Planner {
           ? "these look like weights of an ordinary model, not of one trained for BitNet. Evidence: \(verdict). Made "
             + "ternary, it will be far worse: expect several times the perplexity (28 becomes 105 for the shipped "
             + "plain-tiny). Measure it with 'tritsmith gap' before use; --require-native refuses such models."
-          : "nothing tells whether these weights were trained for BitNet: \(verdict)")
+          : "it is not known that these weights were trained for BitNet: \(verdict)")
     }
   }
 }

@@ -162,6 +162,8 @@ public struct RecordError: DiagnosticError, Equatable {
     case noRecipe
     case calibrated
     case inside(String)
+    /// No source was given, and none stands beside the certificate.
+    case noSource(certificate: String)
   }
 
   public var kind: Kind
@@ -185,6 +187,7 @@ public struct RecordError: DiagnosticError, Equatable {
     case .noRecipe: "the model records no conversion by this program"
     case .calibrated: "the conversion depends on a calibration text, which no certificate or plan carries"
     case .inside(let model): "would stand in '\(printable(model))', a model of this conversion"
+    case .noSource: "expected the source of the conversion beside its certificate, found nothing"
     }
   }
 
@@ -195,7 +198,9 @@ public struct RecordError: DiagnosticError, Equatable {
     case .noRecipe: "convert with --certificate, which writes both"
     case .calibrated:
       "convert without --certificate, --plan and --resume; 'tritsmith verify' with --calibration repeats the fit"
-    case .inside: "write it beside the model: what is in a model's folder is part of it"
+    case .inside: "write it beside the model: files in a model's folder are part of it"
+    case .noSource(let certificate):
+      "say where both stand: 'tritsmith certify SOURCE OUTPUT --check \(printable(certificate))'"
     case .unknown, .notJSON, .wrongSchema, .missing:
       "name a file that this program wrote, such as that of --certificate or --plan"
     }
@@ -205,6 +210,7 @@ public struct RecordError: DiagnosticError, Equatable {
     switch kind {
     case .damaged, .otherVersion: .checkFailed
     case .inside, .calibrated: .misuse
+    case .noSource: .cannotOpen
     default: .malformedInput
     }
   }

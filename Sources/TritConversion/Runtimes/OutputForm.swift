@@ -21,15 +21,12 @@ public enum OutputForm: Sendable, Hashable {
   /// GGUF of ordinary numbers in blocks, which this package reads and does not write.
   case numbers
 
-  /// Every form this package writes, in the order of `Docs/Runtimes.md`.
+  /// Every form this package writes.
   public static let all: [OutputForm] =
     [.hfPacked, .dense, .trainable, .tritpack, .mlx]
     + GGUFWeightType.allCases.flatMap { type in
       type == .i2s ? I2SOrder.allCases.map(OutputForm.i2s) : [OutputForm.gguf(type)]
     }
-
-  /// Every form of which something may be known.
-  static let known = all + [.numbers]
 
   /// Types of a file of `numbers`, which mixes them.
   public static let numberTypes: [String] = [

@@ -3,7 +3,7 @@
 import TritLayouts
 import TritModel
 
-/// Which program loads which family in which form: what `Loads in` says, and the table of `Docs/Runtimes.md`.
+/// Which program loads which family in which form: what `Loads in` says, and the plan of a conversion.
 ///
 /// A program is a line of `runtimes`; what is known of it a line of `rows`. What no row names was not tried.
 public enum RuntimeTable {

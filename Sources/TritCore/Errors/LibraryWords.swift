@@ -32,7 +32,7 @@ package enum LibraryWords {
   /// What is a call or a type of its own in the library.
   package static let calls = [
     "--against": "against",
-    "--certificate": "certificate", "--context": "GapRequest.context",
+    "--certificate": "certificate", "--check": "CertifyWorkflow.check", "--context": "GapRequest.context",
     "--ids-file": "GapRequest.Text.idsFile",
     "--offline": "HubResolver(isOffline: true)", "--plan": "ShardWorkflow",
     "--resume": "ResumableConversion", "--save": "HubResolver.saving",
@@ -40,7 +40,7 @@ package enum LibraryWords {
 
   /// What a subcommand is in the library.
   package static let verbs = [
-    "apply": "ApplyWorkflow", "check": "CheckWorkflow", "compare": "CompareWorkflow",
+    "apply": "ApplyWorkflow", "certify": "CertifyWorkflow", "check": "CheckWorkflow", "compare": "CompareWorkflow",
     "convert": "Model.convert(to:at:)", "diff": "DiffWorkflow", "family": "FamilyWorkflow",
     "help": "QuantizerRegistry.all",
     "inspect": "Model.inspect()", "merge": "MergeWorkflow", "tokenize": "TokenizeWorkflow",

@@ -84,7 +84,7 @@ struct GapParts {
         return GapPartFinding(.weights, .rounded, "one code stream: all trits; rounded by types: \(rounding.phrase)")
       }
       if fidelity?.verdict == .exact {
-        return GapPartFinding(.weights, .equal, "one code stream, and every scale: all trits and what they stand for")
+        return GapPartFinding(.weights, .equal, "one code stream: all trits and every scale")
       }
       if let tensors { return compared(.weights, tensors.filter(\.role.isProjection)) }
       return GapPartFinding(.weights, .rounded, "one code stream: all trits, and all scales as bfloat16 numbers")

@@ -23,7 +23,7 @@ extension GapResult {
     report.append(
       ReportPlot(
         key: "kld_distribution", title: "KL(P‖Q) over tokens",
-        x: ReportAxis("KL(P‖Q) of a token", unit: "nats", scale: .log), y: ReportAxis("Tokens", kind: .integer),
+        x: ReportAxis("KL(P‖Q) per token", unit: "nats", scale: .log), y: ReportAxis("Tokens", kind: .integer),
         series: [
           ReportSeries("Tokens", .bins(edges: Array(edges[first...end]), amounts: Array(amounts[first..<end])))
         ],
@@ -35,8 +35,9 @@ extension GapResult {
         definition: Metric.kld.rawValue))
     report.append(
       ReportPlot(
-        key: "kld_by_position", title: "KL(P‖Q) along the text", x: ReportAxis("Scored token", kind: .integer),
-        y: ReportAxis("Mean KL(P‖Q)", unit: "nats"),
+        key: "kld_by_position", title: "KL(P‖Q) along the text",
+        x: ReportAxis("Place in the text", unit: "scored tokens", kind: .integer),
+        y: ReportAxis("Mean KL(P‖Q)", unit: "nats per token"),
         series: [ReportSeries("Mean of neighbouring tokens", key: "mean_kld", .line(runningMeans))],
         references: [.line(.y, at: model.meanKL, "mean")], explanation: Metric.kld.text,
         definition: Metric.kld.rawValue))
@@ -97,8 +98,8 @@ extension GapResult {
         ])
     }
     return ReportPlot(
-      key: "attribution", title: "Where the gap comes from", x: ReportAxis("Mean KL(P‖H)", unit: "nats"),
-      y: ReportAxis("Part"),
+      key: "attribution", title: "Where the gap comes from",
+      x: ReportAxis("Mean KL(P‖H)", unit: "nats per token"), y: ReportAxis("Part that is ternary"),
       panels: [panel("One layer", "layer"), panel("One kind of projection", "kind")],
       explanation: Metric.attribution.text, definition: Metric.attribution.rawValue)
   }
@@ -111,7 +112,7 @@ extension GapResult {
     }
     return ReportPlot(
       key: "layer_kld", title: "KL by layer, each alone ternary", x: ReportAxis("Layer", kind: .integer),
-      y: ReportAxis("Mean KL(P‖H)", unit: "nats"),
+      y: ReportAxis("Mean KL(P‖H)", unit: "nats per token"),
       series: [ReportSeries("Mean KL(P‖H)", key: "mean_kld", .line(points.sorted { $0.x < $1.x }))],
       explanation: Metric.attribution.text, definition: Metric.attribution.rawValue)
   }
@@ -165,7 +166,8 @@ extension GapResult {
     }
     return ReportPlot(
       key: "trit_shares", title: "Trits by kind of projection",
-      x: ReportAxis("Share", kind: .fraction(digits: 1), lower: 0, upper: 1), y: ReportAxis("Projection"),
+      x: ReportAxis("Share of trits", kind: .fraction(digits: 1), lower: 0, upper: 1),
+      y: ReportAxis("Kind of projection"),
       series: [
         ReportSeries("−1", key: "minus_one", .bars(bars(\.negative)), tone: .negative),
         ReportSeries("0", key: "zero", .bars(bars(\.zero)), tone: .neutral),

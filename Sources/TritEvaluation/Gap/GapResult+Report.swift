@@ -150,7 +150,7 @@ extension GapResult {
     var points: [String] = []
     if let first = firstPastBound {
       points.append(
-        "Hidden states diverge at \(first.name): relative error \(GapResult.number(first.relativeError, 3)), bound "
+        "Hidden states diverge at \(layerName(first.name)): relative error \(GapResult.number(first.relativeError, 3)), bound "
           + GapResult.number(layerBound, 3))
     }
     if let part = attribution?.first(where: { $0.part != .allProjections }), part.meanKL > 0 {
@@ -255,7 +255,9 @@ extension GapResult {
     add("Max |Δlogit|", "max_abs_logit_difference", model.maximumLogitDifference, .logitDifference)
     add("Mean |Δlogit|", "mean_abs_logit_difference", model.meanLogitDifference, .logitDifference)
     if let first = firstPastBound {
-      facts.append(ReportFact("First state past bound", .text(first.name), .firstPastBound, key: "first_past_bound"))
+      facts.append(
+        ReportFact(
+          "First state past bound", .text(first.name), .firstPastBound, key: "first_past_bound", kind: .state))
     } else {
       facts.append(
         ReportFact(

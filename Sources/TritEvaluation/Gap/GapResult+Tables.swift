@@ -99,14 +99,15 @@ extension GapResult {
     var table = ReportTable(
       key: "layers", title: "Hidden states",
       columns: [
-        ReportColumn("name", "State"), ReportColumn("layer", "Layer", kind: .integer), ReportColumn("part", "Part"),
+        ReportColumn("name", "State", kind: .state), ReportColumn("layer", "Layer", kind: .integer),
+        ReportColumn("part", "Part", kind: .state),
         ReportColumn("relative_error", "Relative error", .relativeError, kind: .significant(digits: 4)),
         ReportColumn("cosine", "Cosine", .cosine, kind: .decimal(digits: 5)),
         ReportColumn("sqnr_db", "SQNR", .sqnr, kind: .decimal(digits: 2), unit: "dB"),
         ReportColumn("max_abs_difference", "Max |Δ|", kind: .significant(digits: 4)),
         ReportColumn("rms", "RMS of P", kind: .significant(digits: 4)),
       ],
-      caption: "self_attn and mlp are what sub-blocks add to the residual stream; block is the stream after both. "
+      caption: "self_attn and mlp are added to the residual stream; layer is the stream after both. "
         + "Errors of earlier layers are in all later ones.")
     for layer in layers {
       table.append([

@@ -3,6 +3,7 @@
 import TritModel
 import TritReport
 import TritSurvey
+import VisibleText
 
 extension ValidateResult {
   /// The report of `tritsmith validate`, schema `tritsmith.validate` 2.
@@ -23,7 +24,7 @@ extension ValidateResult {
         note: roundedForSteps == nil ? "none: both sides run as they are" : "to int8, as the other side does"))
     report.append(ReportFacts(key: "validation", facts))
     let scale = model.scale.facts()
-    if !scale.isEmpty { report.append(ReportFacts(key: "scale", title: "What stored scales mean", scale)) }
+    if !scale.isEmpty { report.append(ReportFacts(key: "scale", title: "Meaning of stored scales", scale)) }
     report.append(agreementFacts)
     report.append(gateTable)
     if !noise.isEmpty { report.append(noiseTable) }
@@ -64,7 +65,7 @@ extension ValidateResult {
       let isWrong = gates.contains { $0.name == GateResult.divergedStates && !$0.passed }
       report.note(
         isWrong ? .error : passed ? .info : .warning,
-        "hidden states diverge at \(first.name): relative error "
+        "hidden states diverge at \(layerName(first.name)): relative error "
           + NumberText.significant(first.relativeError, digits: 3) + ", bound "
           + NumberText.significant(hiddenBound, digits: 3))
     }
@@ -75,11 +76,11 @@ extension ValidateResult {
     if let step = firstWrongStep {
       report.note(
         .error,
-        "from the reference's input, \(step.name) gives something else: unit \(step.unit) is off by "
+        "from the reference's input, \(layerName(step.name)) gives something else: unit \(step.unit) is off by "
           + NumberText.significant(step.relativeError, digits: 3) + ", at most "
           + NumberText.significant(step.bound, digits: 3) + " passes")
     }
-    for name in unmatchedSteps { report.note(.error, "only one of the two has the step \(name)") }
+    for name in unmatchedSteps { report.note(.error, "only one of the two has the step \(layerName(name))") }
     for remark in gateRemarks { report.note(.error, remark) }
     for gate in gates where gate.basis == .noise {
       report.note(
@@ -105,8 +106,8 @@ extension ValidateResult {
     if let unmeasuredStep {
       report.note(
         .warning,
-        "numbers of two types behind \(unmeasuredStep) were not held against each other one by one: up to 0.5 % of a unit "
-          + "passes there, and the largest difference of logits has no default bound")
+        "numbers of two types behind \(layerName(unmeasuredStep)) were not compared one by one: up to 0.5 % of a unit passes "
+          + "there, and the largest difference of logits has no default bound")
     }
     if let logitType {
       report.note(
@@ -188,7 +189,7 @@ extension ValidateResult {
         ReportFact("Max KL", .number(agreement.maximumKL), key: "max_kl"),
         ReportFact("Top-1 agreement", .number(agreement.topOne), key: "top1", kind: .fraction(digits: 2)),
         ReportFact("Top-5 agreement", .number(agreement.topFive), key: "top5", kind: .fraction(digits: 2)),
-        ReportFact("First divergence", .optional(firstDivergence?.name), note: "hidden states"),
+        ReportFact("First divergence", .optional(firstDivergence?.name), kind: .state, note: "hidden states"),
         ReportFact(
           "Relative error there", .optional(firstDivergence?.relativeError), key: "first_divergence_relative_error"),
         ReportFact("Hidden state bound", .number(hiddenBound), key: "hidden_bound"),
@@ -214,7 +215,7 @@ extension ValidateResult {
 
   private var noiseTable: ReportTable {
     var table = ReportTable(
-      key: "noise", title: "What rounding alone does to this model on this text",
+      key: "noise", title: "Effect of rounding alone on this model and text",
       columns: [
         ReportColumn("source", "Rounding"), ReportColumn("mean_kl", "Mean KL", kind: .significant(digits: 3)),
         ReportColumn("logit_nmse", "NMSE", kind: .significant(digits: 3)),
@@ -242,8 +243,8 @@ extension ValidateResult {
     var table = ReportTable(
       key: "steps", title: "Steps, each from the reference's input",
       columns: [
-        ReportColumn("step", "Step"), ReportColumn("count", "Count", kind: .integer),
-        ReportColumn("worst", "Worst"), ReportColumn("unit", "Unit", kind: .integer),
+        ReportColumn("step", "Step", kind: .state), ReportColumn("count", "Count", kind: .integer),
+        ReportColumn("worst", "Worst", kind: .state), ReportColumn("unit", "Unit", kind: .integer),
         ReportColumn("relative_error", "Relative error", kind: .significant(digits: 3)),
         ReportColumn("bound", "Bound", kind: .significant(digits: 3)), ReportColumn("wrong", "Wrong", kind: .integer),
       ])
@@ -288,7 +289,8 @@ extension ValidateResult {
     var table = ReportTable(
       key: "hidden_states", title: "Hidden states",
       columns: [
-        ReportColumn("state", "State"), ReportColumn("max_abs_difference", "Max |Δ|", kind: .significant(digits: 3)),
+        ReportColumn("state", "State", kind: .state),
+        ReportColumn("max_abs_difference", "Max |Δ|", kind: .significant(digits: 3)),
         ReportColumn("relative_error", "Relative error", kind: .significant(digits: 3)),
       ])
     for state in hiddenStates {
@@ -302,8 +304,8 @@ extension RoundingNoise {
   /// Of fast arithmetic beside logits of a file.
   fileprivate var fastSentence: String {
     "fast arithmetic alone moves this model's logits by up to \(NumberText.significant(maximumDifference, digits: 2)) on this "
-      + "text (mean KL \(NumberText.significant(meanKL, digits: 2))), and gates against a file have no room for it: "
-      + "--mode reference compares what the model computes"
+      + "text (mean KL \(NumberText.significant(meanKL, digits: 2))). Gates against a file have no room for it: "
+      + "--mode reference compares the model itself"
   }
 }
 
@@ -314,9 +316,9 @@ extension RoundingExplanation {
       "logits differ by more than sums of Floats do; rounding numbers to \(type) moves them by up to \(size) here"
     return switch reason {
     case .sums: effect + ", and the norms hold sums 1 + w of that type, as llama.cpp's converter makes them"
-    case .types: effect + ", and a GGUF file may hold such: 'tritsmith verify' against its source tells"
+    case .types: effect + ", and a GGUF file may hold such: 'tritsmith verify' against its source decides"
     case nil:
-      effect + ", but nothing says that this was done: hold the model against its source, or give --max-logit-delta"
+      effect + ", but nothing states that this was done: compare the model with its source, or give --max-logit-delta"
     }
   }
 }
@@ -325,7 +327,9 @@ extension ReportDocument {
   /// Says where the numbers of models, by their paths, stop being finite.
   mutating func note(nonFinite: [String: NonFiniteState]) {
     for (path, state) in nonFinite.sorted(by: { $0.key < $1.key }) {
-      note(.error, "\(path): numbers stop being finite at \(state.name) of token \(state.token): \(state.value)")
+      note(
+        .error, "\(path): numbers stop being finite at \(layerName(state.name)) of token \(state.token): \(state.value)"
+      )
     }
   }
 }

@@ -131,8 +131,8 @@ extension SiblingCheck {
     let isOne = tensors.count == 1
     return "\(name) lists \(ModelChecks.list(tensors.map(\.name))) as rotated, and stores "
       + (group.kind == .rounded ? "but for rounding " : "") + "what this model holds\(group.vote.extent): "
-      + (isOne ? "it is" : "they are") + " not rotated there, or rotated here without a word; the other "
-      + "\(agreeing) that it lists are this model's once unfolded, and do not tell which of the two is wrong"
+      + (isOne ? "it is" : "they are") + " not rotated there, or rotated here and not listed. The other "
+      + "\(agreeing) that it lists are this model's once unfolded, and do not decide which of the two is wrong"
   }
 
   /// What is wrong with tensors that both list as rotated alike.

@@ -78,7 +78,7 @@ extension InspectResult {
   }
 
   private var shape: String? {
-    guard let model = (try? survey.description.get()) ?? survey.structure else { return nil }
+    guard let model = (try? survey.description.get()) ?? survey.structure else { return outline }
     let shared = model.attention.keyValueHeads
     let heads =
       "\(plural(model.attention.heads, "head"))"
@@ -86,6 +86,24 @@ extension InspectResult {
     return "\(plural(model.layers, "layer")) × \(grouped(model.hiddenSize)) wide, feed-forward "
       + "\(grouped(model.intermediateSize)), "
       + "\(heads), context \(grouped(model.contextLength)), vocabulary \(grouped(model.vocabularySize))"
+  }
+
+  /// What can be told of a model whose family is not known: its matrices, and sizes by the names most files give them.
+  private var outline: String? {
+    let matrices = survey.matrices(of: manifest)
+    guard matrices > 0 else { return nil }
+    let family = manifest.entry("general.architecture")?.string
+    func stated(_ key: String, _ metadata: String) -> Int? {
+      let count =
+        manifest.configuration?[key]?.number?.integer
+        ?? family.flatMap { manifest.entry("\($0).\(metadata)")?.integer }
+      return count.flatMap { $0 > 0 ? $0 : nil }
+    }
+    return [
+      stated("num_hidden_layers", "block_count").map { plural($0, "layer") },
+      stated("hidden_size", "embedding_length").map { "\(grouped($0)) wide" }, plural(matrices, "matrix", "matrices"),
+      stated("vocab_size", "vocab_size").map { "vocabulary \(grouped($0))" },
+    ].compactMap { $0 }.joined(separator: ", ")
   }
 
   private var tokenizer: String? {
@@ -234,7 +252,7 @@ extension InspectResult {
     guard !manifest.tensors.isEmpty, rotation == nil, !isRotated, !isForMLX else { return nil }
     switch survey.kind {
     case .latent: return "latent weights: convert first"
-    case .undetermined: return "what its weights are is not certain"
+    case .undetermined: return "the kind of its weights is not certain"
     case .packed, .ternaryDense, .ordinary: return nil
     }
   }

@@ -108,7 +108,7 @@ extension InspectResult {
     let finding = manifest.scaleFinding
     if !finding.evidence.isEmpty && finding.convention == nil {
       odd.append(
-        "What the stored scales mean is \(finding.isConflicting ? "contradicted by the evidence" : "not known")")
+        "The meaning of stored scales is \(finding.isConflicting ? "contradicted by the evidence" : "not known")")
     }
     if survey.className == nil {
       let named = manifest.entry(GGUFDescription.architectureKey)?.string

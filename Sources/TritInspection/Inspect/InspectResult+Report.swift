@@ -59,7 +59,8 @@ extension InspectResult {
       [
         ReportFact("Path", .text(manifest.path)),
         ReportFact("Format", .text(manifest.format.rawValue), note: typesByRole),
-        ReportFact("Kind", .text(survey.kind.rawValue), note: survey.kind.phrase),
+        ReportFact(
+          "Kind", .text(survey.kind.rawValue), note: survey.kind == .undetermined ? nil : survey.kind.phrase),
       ])
     for (index, evidence) in survey.evidence.enumerated() {
       facts.append(ReportFact("Because", .text(evidence), key: "kind_evidence_\(index + 1)"))
@@ -258,7 +259,7 @@ extension InspectResult {
     ReportColumn("plus_one", "+1", .tritShares, kind: .integer, explanation: "Trits that are +1."),
     ReportColumn("invalid_codes", "Invalid", kind: .integer, explanation: "Codes that are no trit; 0 in a sound file."),
     ReportColumn(
-      "scale_for", "Scale for", explanation: "What has a scale of its own: the tensor, each row, or a group of a row."),
+      "scale_for", "Scale for", explanation: "Unit with a scale of its own: the tensor, each row, or a group of a row."),
     ReportColumn("entropy", "Entropy", .entropy, kind: .decimal(digits: 4)),
     ReportColumn("edge_density", "Edge density", .edgeDensity, kind: .decimal(digits: 2)),
     ReportColumn(

@@ -154,7 +154,8 @@ struct WeightPlots {
     guard !rows.isEmpty else { return nil }
     return ReportPlot(
       key: "trit_shares", title: "Trits by kind of projection",
-      x: ReportAxis("Share", kind: .fraction(digits: 1), lower: 0, upper: 1), y: ReportAxis("Projection"),
+      x: ReportAxis("Share of trits", kind: .fraction(digits: 1), lower: 0, upper: 1),
+      y: ReportAxis("Kind of projection"),
       series: WeightPlots.tones.enumerated().map { index, tone in
         ReportSeries(
           tone.name, key: tone.key, .bars(rows.map { ReportBar($0.name, $0.shares[index]) }), tone: tone.tone)

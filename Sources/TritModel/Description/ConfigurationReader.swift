@@ -177,7 +177,7 @@ struct ConfigurationReader {
     }
     if let key = MLXQuantization.difference(object) {
       throw error(
-        .contradiction(expected: "what quantization says, of which this is a copy", found: "something else"), key)
+        .contradiction(expected: "a copy of quantization", found: "something else"), key)
     }
     if let key = quantization.unknownKey { throw error(.unknownKey, key) }
     ignore([MLXQuantization.key, MLXQuantization.copyKey])

@@ -79,7 +79,7 @@ public struct GGUFModelError: DiagnosticError, Equatable {
     case .otherPreTokenizer: "leave --gguf-pre out, or give one of these"
     case .factorOfDense: "quantize the file with the program it is for first (IQ2_BN), and read that"
     case .badRotation:
-      "fetch the file again from who published it: no program can tell what its weights stand for"
+      "fetch the file again from who published it: no program can know the meaning of its weights"
     case .cannotUnfold: "convert the tensor to a type that is read with the program the file is for"
     case .badFactor: "write the file again with a correct tool"
     case .badType: "write the key again with its type: llama.cpp refuses the file as well"

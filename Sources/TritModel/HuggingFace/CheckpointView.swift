@@ -125,7 +125,7 @@ public final class CheckpointView: ModelView {
     if count > 0 {
       manifest.notes.append(
         "the weights of \(count) modules are rotated in \(StoredRotation.text(blocks: sizes)), "
-          + (keepsRotation ? "and stay so: what they multiply is rotated" : "and unfolded while they are read"))
+          + (keepsRotation ? "and stay so: their inputs are rotated" : "and unfolded while they are read"))
     }
     storedNames = Dictionary(
       zip(places, tensors).map { (ExactString($0.stored.name), $1.name) }, uniquingKeysWith: { first, _ in first })

@@ -89,7 +89,7 @@ struct TensorBinder {
     if let known = bases[rotation] { return known }
     let basis = WeightBasis(rotation)
     bases[rotation] = basis
-    note("weights are stored rotated and stay so: what they multiply is rotated")
+    note("weights are stored rotated and stay so: their inputs are rotated")
     return basis
   }
 

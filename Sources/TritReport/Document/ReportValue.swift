@@ -70,13 +70,15 @@ public enum ReportKind: Sendable, Hashable {
   case duration
   /// Text that is one of the raw values of `ReportSeverity`; pages colour it.
   case severity
+  /// The name of a hidden state: files and JSON say `block0.mlp`, people read "layer 0 mlp".
+  case state
   /// A line for a shell, which a terminal gets whole: a line break in it would break what is pasted.
   case command
 
   /// Numbers read best when their last digits stand below each other.
   public var defaultAlignment: ReportAlignment {
     switch self {
-    case .text, .hash, .bool, .severity, .command: .left
+    case .text, .hash, .bool, .severity, .state, .command: .left
     case .integer, .bytes, .decimal, .significant, .fraction, .duration: .right
     }
   }

@@ -1,5 +1,7 @@
 // Tritsmith: values as people read them.
 
+import VisibleText
+
 /// One text of many numbers, without a list of their texts.
 func joined(
   _ numbers: some Collection<Int>, between open: String, _ close: String, separator: String, _ text: (Int) -> String
@@ -65,6 +67,7 @@ extension ReportKind {
   func text(of value: ReportValue, missing: String = "-", exactBytes: Bool = false) -> String {
     switch (value, self) {
     case (.missing, _): return missing
+    case (.text(let text), .state): return layerName(text)
     case (.text(let text), _): return text
     case (.bool(let bool), _): return bool ? "yes" : "no"
     case (.list(let values), _):
@@ -79,10 +82,10 @@ extension ReportKind {
     case (.unsigned(let count), .integer), (.unsigned(let count), .significant): return NumberText.grouped(count)
     case (.integer(let count), .integer), (.integer(let count), .significant): return NumberText.grouped(count)
     case (.unsigned(let count), .text), (.unsigned(let count), .hash), (.unsigned(let count), .bool),
-      (.unsigned(let count), .severity), (.unsigned(let count), .command):
+      (.unsigned(let count), .severity), (.unsigned(let count), .state), (.unsigned(let count), .command):
       return "\(count)"
     case (.integer(let count), .text), (.integer(let count), .hash), (.integer(let count), .bool),
-      (.integer(let count), .severity), (.integer(let count), .command):
+      (.integer(let count), .severity), (.integer(let count), .state), (.integer(let count), .command):
       return "\(count)"
     case (.unsigned(let count), _): return text(of: Double(count))
     case (.integer(let count), _): return text(of: Double(count))
@@ -107,7 +110,7 @@ extension ReportKind {
     case .duration: NumberText.duration(number)
     // Among texts a number stands as its own file spells it: with all digits.
     case .text: "\(number)"
-    case .integer, .bytes, .hash, .bool, .severity, .command: NumberText.significant(number, digits: 6)
+    case .integer, .bytes, .hash, .bool, .severity, .state, .command: NumberText.significant(number, digits: 6)
     }
   }
 }

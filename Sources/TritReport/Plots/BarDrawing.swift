@@ -30,13 +30,13 @@ struct BarDrawing {
     let rows = groups.map(\.bars.count).max() ?? 0
     let pitch = size.isNarrow ? 38.0 : 24
     let top = 26.0
-    let height = top + pitch * Double(rows) + 30
+    let height = top + pitch * Double(rows) + 42
     var svg = SVGBuilder()
     svg.open(
       "svg",
       [
         "class": size.name, "viewBox": "0 0 \(pixels(size.width)) \(pixels(height))", "role": "img", "tabindex": "0",
-        "aria-label": "\(plot.title): \(plot.x.heading) of \(rows) bars",
+        "aria-label": "\(plot.title): \(plot.x.heading) by \(plot.y.heading), \(rows) bars",
       ])
     let labels = groups.first?.bars.map(\.label) ?? []
     let room = size.isNarrow ? 0 : min(300, (labels.map { textWidth($0, size: 12.5) }.max() ?? 0) + 12)
@@ -86,7 +86,10 @@ struct BarDrawing {
       let half = textWidth(label) / 2
       svg.label(label, x: min(max(place, half), size.width - half), y: bottom + 16, kind: "tick mid")
     }
-    svg.label(plot.x.heading, x: size.isNarrow ? 2 : scale.start, y: 13, kind: "name")
+    svg.label(plot.y.heading, x: size.isNarrow ? 2 : scale.start - 8, y: 13, kind: size.isNarrow ? "name" : "name end")
+    // Bold letters are wider than those that are measured.
+    let end = max(scale.end, min(size.width - 2, 1.2 * textWidth(plot.x.heading)))
+    svg.label(plot.x.heading, x: end, y: bottom + 34, kind: "name end")
     for reference in panel.references where reference.axis == .x && scale.contains(reference.from) {
       guard let place = scale.position(reference.from) else { continue }
       svg.element("path", ["class": "ref", "d": "M\(pixels(place)) \(pixels(top - 6))V\(pixels(bottom))"])

@@ -229,7 +229,7 @@ extension ReportKind {
         switch self {
         case .significant(let all): .significant(digits: min(all, digits + 1))
         case .decimal(let all): .decimal(digits: min(all, digits + 1))
-        case .text, .integer, .bytes, .fraction, .hash, .bool, .duration, .severity, .command: self
+        case .text, .integer, .bytes, .fraction, .hash, .bool, .duration, .severity, .state, .command: self
         }
       var ends = [least, largest].map { kind.text(of: $0) }
       guard ends[0] != ends[1] else { continue }

@@ -1,5 +1,7 @@
 // Tritsmith: how much of a brief report a screen holds.
 
+import VisibleText
+
 /// How many rows, remarks and lines of texts a brief report has.
 struct ScreenLimits {
   /// Rows of a table that has them named, and of one that is shown whole.
@@ -46,13 +48,13 @@ struct BlockGaps {
   }
 }
 
-/// A text in lines of a width, broken between words.
+/// A text in lines of a width, broken between words, and not within a command in quotes that a line has room for.
 func wrappedLines(_ text: String, hanging indent: Int, width: Int?) -> [String] {
   guard let width, displayWidth(text) > width else { return [text] }
   var lines: [String] = []
   var current = ""
-  for word in text.split(separator: " ") {
-    if !current.isEmpty && displayWidth(current) + 1 + displayWidth(String(word)) > width {
+  for word in wordsKeepingCommands(text, fits: { indent + displayWidth($0) <= width }) {
+    if !current.isEmpty && displayWidth(current) + 1 + displayWidth(word) > width {
       lines.append(current)
       current = spaces(indent) + word
     } else {

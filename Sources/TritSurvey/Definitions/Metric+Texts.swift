@@ -32,8 +32,8 @@ extension Metric {
     case .kld:
       (
         "KL(P‖Q)",
-        "Σ p ln(p/q) over the whole vocabulary, in nats, for each scored token: how much is lost when the candidate "
-          + "stands for the reference. 0 when both predict the same.", llamaCpp
+        "Σ p ln(p/q) over the whole vocabulary, in nats, for each scored token: the loss when the candidate replaces "
+          + "the reference. 0 when both predict the same.", llamaCpp
       )
     case .reverseKLD:
       (
@@ -65,8 +65,8 @@ extension Metric {
     case .topContainment:
       (
         "Top-k containment",
-        "Share of tokens for which the likeliest token of one model is among the k likeliest of the other, the lowest ids "
-          + "first among equal logits.", "llama.cpp#5076"
+        "Share of tokens whose likeliest token in one model is among the k likeliest of the other. Of equal logits the "
+          + "lowest ids come first.", "llama.cpp#5076"
       )
     case .deltaP:
       (
@@ -145,7 +145,7 @@ extension Metric {
     case .nearThreshold:
       (
         "Near the threshold",
-        "Share of weights with | |w|/m − ½ | ≤ 0.01, m being what trits are multiplied by: within 2 % of the "
+        "Share of weights with | |w|/m − ½ | ≤ 0.01, m the multiplier: within 2 % of the "
           + "magnitude at which a weight turns from 0 to ±1. Their codes depend on the arithmetic.", nil
       )
     case .nmse: ("NMSE", "Σ (w − q)² / Σ w². For Gaussian weights and absmean 0.263.", nil)
@@ -173,9 +173,8 @@ extension Metric {
     case .conversionFidelity:
       (
         "Conversion fidelity",
-        "Whether trits and scales are bit for bit what quantizing the reference gives, and all other tensors, settings and "
-          + "the tokenizer its own. "
-          + "Exact or wrong; says nothing about quality.", nil
+        "Trits and scales are bit for bit those of quantizing the reference; all other tensors, settings and the tokenizer "
+          + "are its own. Exact or wrong; no statement about quality.", nil
       )
     case .quantizationGap:
       (
@@ -192,7 +191,7 @@ extension Metric {
     case .scaleConvention:
       (
         "Scale convention",
-        "Whether a weight is trit × stored scale (multiply: stored is an absmean) or trit ÷ stored scale (divide: "
+        "A weight is trit × stored scale (multiply: stored is an absmean) or trit ÷ stored scale (divide: "
           + "stored is 1/absmean).", nil
       )
     case .codeStream:

@@ -70,7 +70,7 @@ public struct RunError: DiagnosticError, Equatable {
     case .statesAsReference: "it holds hidden states without token ids or logits"
     case .statesBesideModel: "hidden states of a file go with logits of a file; a model computes its own"
     case .statesOfNoPrompt(let prompts):
-      "expected a name that tells the prompt, hidden_prompt<i>.safetensors, where the file of logits has "
+      "expected a name with the number of the prompt, hidden_prompt<i>.safetensors, where the file of logits has "
         + "prompt \(prompts.map(String.init).joined(separator: ", "))"
     case .noStateOfModel: "expected hidden states of this model, such as block0, found none: nothing was compared"
     case .referenceIsNotRun: "it holds logits that were computed elsewhere: no way of running changes them"

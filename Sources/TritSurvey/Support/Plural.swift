@@ -2,9 +2,9 @@
 
 import TritReport
 
-/// "1 layer", "4 layers", "1,000 tokens".
-package func plural(_ count: Int, _ noun: String) -> String {
-  "\(NumberText.grouped(count)) \(noun)\(count == 1 ? "" : "s")"
+/// "1 layer", "4 layers", "1,000 tokens"; other plurals are given: "2 matrices".
+package func plural(_ count: Int, _ noun: String, _ many: String? = nil) -> String {
+  "\(NumberText.grouped(count)) \(count == 1 ? noun : many ?? noun + "s")"
 }
 
 /// A count as people read it: "1,000".

@@ -158,7 +158,7 @@ public struct WorkflowError: DiagnosticError, Equatable {
     case .notRotated: "there is nothing to unfold: no key of the model says that its weights are rotated"
     case .unfoldsToDense(let asked): "unfolded weights are ordinary dense ones, \(asked) makes others of them"
     case .rowTooLong(let columns):
-      "has rows of \(columns) weights; what was asked works on whole rows, of at most \(TensorShape.longestRow)"
+      "has rows of \(columns) weights; this command works on whole rows, of at most \(TensorShape.longestRow)"
     case .unknownMetadata(let pattern): "no metadata key matches '\(printable(pattern))'"
     case .unsound(let finding):
       "\(finding.rule.rawValue): \(finding.subject.isEmpty ? "" : printable(finding.subject) + ": ")\(finding.detail)"
@@ -215,9 +215,9 @@ public struct WorkflowError: DiagnosticError, Equatable {
         + "--layout keeps them rotated, and their keys"
     case .rotatedTensorLeftOut: "--unfold writes the ordinary weights"
     case .notRotated:
-      "leave --unfold out; whether a file is rotated without saying so, 'tritsmith compare' tells beside another form of it"
+      "leave --unfold out; 'tritsmith compare' with another form of the file finds rotation that it does not state"
     case .unfoldsToDense:
-      "--unfold goes with --to dense, or --to gguf and --layout BF16, F16 or F32; what that writes can be converted on"
+      "--unfold goes with --to dense, or --to gguf and --layout BF16, F16 or F32; that output can be converted again"
     case .rowTooLong: "leave the tensor dense with --keep where it is converted; no program computes with such rows"
     case .unknownMetadata: "'tritsmith inspect' lists the keys"
     case .needsFolder: "name a folder, without the ending .safetensors"

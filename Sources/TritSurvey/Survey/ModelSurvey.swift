@@ -99,7 +99,7 @@ public struct ModelSurvey: Sendable {
   /// What makes dense weights ternary where nobody chooses, and why: as they run, or as the family's own tool does.
   package var defaultQuantizer: (name: String, reason: String) {
     if quantization?.mode == .online {
-      return (AbsMean.float32.id.rawValue, "what quantization_config says the latents run as")
+      return (AbsMean.float32.id.rawValue, "as quantization_config says that the latents run")
     }
     let reason = architecture == nil ? "default where the class is not known" : "default of \(family.className)"
     return (family.defaultQuantizer, reason)
@@ -130,7 +130,7 @@ public struct ModelSurvey: Sendable {
       let others = tensors.indices.filter { roles[$0].isProjection && tensors[$0].shape.isMatrix }
       evidence = [
         others.first.map { "\(others.count) projections are stored as \(tensors[$0].encoding.name), which is not read" }
-          ?? "no projection matrix was found by name"
+          ?? "no projection was found by name among \(plural(matrices(of: source.manifest), "matrix", "matrices"))"
       ]
       return
     }
@@ -199,6 +199,11 @@ public struct ModelSurvey: Sendable {
 }
 
 extension ModelSurvey {
+  /// How many tensors are matrices of weights; ids and masks are none.
+  package func matrices(of manifest: ModelManifest) -> Int {
+    manifest.tensors.count { $0.shape.isMatrix && $0.encoding.dtype?.isFloatWeight != false }
+  }
+
   /// The binary type a tensor is stored in, whatever a view shows; nil for others.
   package static func binaryType(of tensor: TensorDescriptor, _ source: any TensorSource) -> String? {
     let stored = source.fileEncoding(of: tensor)

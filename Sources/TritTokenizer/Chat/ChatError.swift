@@ -88,7 +88,7 @@ extension ChatMessage {
     do throws(JSONError) {
       value = try JSONValue.parse(bytes, dialect: .python)
     } catch {
-      throw malformed("what is no JSON: \(error)")
+      throw malformed("text that is no JSON: \(error)")
     }
     guard let list = value.array else { throw malformed(value.kindName) }
     guard !list.isEmpty else { throw ChatError(.noMessages, file: file) }

@@ -202,7 +202,7 @@ public struct PartFindings: Sendable {
   package var differences: ReportTable? {
     guard findings.contains(where: { !$0.differences.isEmpty || !$0.lines.isEmpty }) else { return nil }
     var table = ReportTable(
-      key: "part_differences", title: "What differs beside the weights",
+      key: "part_differences", title: "Differences beside the weights",
       columns: [
         ReportColumn("part", "Part"), ReportColumn("key", "Key"), ReportColumn("first", "First"),
         ReportColumn("second", "Second"),

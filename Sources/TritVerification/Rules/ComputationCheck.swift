@@ -7,6 +7,7 @@ import TritModel
 import TritReport
 import TritSurvey
 import TritTokenizer
+import VisibleText
 
 /// Runs a few tokens through a model: every number of it can be finite, and a product of them is not.
 package struct ComputationCheck {
@@ -42,7 +43,7 @@ package struct ComputationCheck {
     do {
       model = try RunnableModel(path, options)
     } catch let error as any DiagnosticError where error.category == .malformedInput {
-      let reason = "what it computes was not looked at: \(error.placedSummary)"
+      let reason = "its computation was not checked: \(error.placedSummary)"
       return Outcome(notes: [reason], unscored: reason)
     }
     try work.parallelism.cancellation.check()
@@ -54,7 +55,7 @@ package struct ComputationCheck {
       return scoresText ? try scored(model) : Outcome()
     }
     let detail = "\(state.value) at token \(state.token) of \(count), from numbers that are finite"
-    return Outcome(findings: [CheckFinding(.computation, state.name, detail)])
+    return Outcome(findings: [CheckFinding(.computation, layerName(state.name), detail)])
   }
 
   /// Tokens of the text that is scored: a model that computes noise is as bad on the first as on any other.

@@ -85,7 +85,7 @@ package struct TernaryCheck {
       findings.append(
         CheckFinding(
           .conventionUnknown, "",
-          (finding.isConflicting ? "the evidence conflicts: " : "nothing tells: ") + evidence))
+          (finding.isConflicting ? "the evidence conflicts: " : "nothing states it: ") + evidence))
       return findings
     }
     return findings + (try scaleFindings())

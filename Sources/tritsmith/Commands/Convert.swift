@@ -75,7 +75,7 @@ struct Convert: ParsableCommand {
       name, reopened, compared with the source by an independent decoder, and only then put in place.
       """,
     examples: [
-      .init("tritsmith convert ./prequantized ./bitnet --to hf-packed", "What onebitllms' quantize_to_1bit gives."),
+      .init("tritsmith convert ./prequantized ./bitnet --to hf-packed", "The result of onebitllms' quantize_to_1bit."),
       .init("tritsmith convert ./prequantized ./bitnet --recipe quantize_to_1bit", "The same, whatever the family."),
       .init("tritsmith convert ./bitnet model.tritpack --to tritpack", "One file that is a whole model."),
       .init("tritsmith convert ./bitnet ./latents --to trainable", "Latents to go on training from."),

@@ -15,7 +15,7 @@ struct Diff: ParsableCommand {
       """,
     examples: [
       .init("tritsmith diff ./falcon-e-1b ./my-fine-tune -o my-fine-tune.tritdiff", "Two packed checkpoints."),
-      .init("tritsmith inspect my-fine-tune.tritdiff", "What the patch changes, without the base."),
+      .init("tritsmith inspect my-fine-tune.tritdiff", "The changes of a patch, without the base."),
     ], group: "Share")
 
   @Argument(help: "The model the patch will be applied to.", completion: .file())

@@ -9,9 +9,8 @@ struct Family: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Prove that several checkpoints are forms of one model.",
     discussion: """
-      Takes any of the revisions a 1.58-bit model is published in (prequantized, bitnet, bfloat16), TritPack and GGUF \
-      files, one folder that holds them as subfolders, or a name on the Hub, which stands for all such revisions it has. \
-      Every pair is compared in four parts. Weights: trits, scales and all other tensors; latent weights are quantized \
+      Takes the revisions of a 1.58-bit model (prequantized, bitnet, bfloat16), TritPack and GGUF files, or one folder \
+      that holds them as subfolders. A name on the Hub means all such revisions of it. Every pair is compared in four parts. Weights: trits, scales and all other tensors; latent weights are quantized \
       anew, dense ternary ones taken by their signs. Description: every setting that logits depend on. Tokenizer: \
       vocabulary, merges, special ids, ids of hard texts. Companions: generation settings and chat template.
 

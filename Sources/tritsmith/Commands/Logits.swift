@@ -8,8 +8,8 @@ struct Logits: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Write logits and hidden states of a model to a file.",
     discussion: """
-      The file holds prompt<i>.ids (I32) and prompt<i>.logits (F32, [tokens, vocabulary]) and can be given to \
-      'tritsmith validate --against', a file of hidden states with --against-hidden beside it.
+      The file holds prompt<i>.ids (I32) and prompt<i>.logits (F32, [tokens, vocabulary]). 'tritsmith validate --against' \
+      takes it, and --against-hidden a file of hidden states beside it.
       """,
     examples: [
       .init("tritsmith logits ./bitnet --text 'In the beginning' -o logits.safetensors", "One prompt."),

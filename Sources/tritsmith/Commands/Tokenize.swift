@@ -13,7 +13,7 @@ struct Tokenize: ParsableCommand {
       """,
     examples: [
       .init("tritsmith tokenize ./falcon-e-1b --text 'In the beginning'", "Ids, spellings and the text decoded."),
-      .init("tritsmith tokenize model.tritpack --ids '1 47 287'", "What ids stand for."),
+      .init("tritsmith tokenize model.tritpack --ids '1 47 287'", "The text of ids."),
       .init("tritsmith tokenize ./falcon-e-1b --text 'one' -q", "Ids for another program."),
       .init("tritsmith tokenize old.gguf --gguf-pre qwen2 --text 'one'", "By the pre-tokenizer the file should name."),
     ], group: "Look")

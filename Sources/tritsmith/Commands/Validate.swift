@@ -9,10 +9,10 @@ struct Validate: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Compare logits with those of a model or an engine.",
     discussion: """
-      Runs both in lock-step on the same tokens, or one along a file of logits (prompt<i>.ids, prompt<i>.logits, and \
-      prompt<i>.positions where they are of some tokens only) from transformers or any other engine. Reports differences of logits, KL divergence, agreement of the likeliest tokens \
-      and the first layer where hidden states diverge; of two models every step is compared as well, each from the other \
-      model's input. Exit code 0 when every gate holds, 1 when not. Bounds that are not given leave a factor of three \
+      Runs both in lock-step on the same tokens, or one along a file of logits from transformers or any other engine. \
+      The file has prompt<i>.ids and prompt<i>.logits, and prompt<i>.positions where logits are of some tokens only. \
+      Reports differences of logits, KL divergence, agreement of the likeliest tokens and the first layer where hidden \
+      states diverge. Of two models every step is compared as well, each from the other model's input. Exit code 0 when every gate holds, 1 when not. Bounds that are not given leave a factor of three \
       above rounding noise; where nothing is rounded but sums, logits must be within 5e-4.
       """,
     examples: [

@@ -154,7 +154,7 @@ struct PageBlocks {
     case .severity:
       guard let severity = ReportSeverity(rawValue: text) else { return htmlText(text) }
       return "<span class=\"badge \(severity.rawValue)\">\(severity.rawValue)</span>"
-    case .text: return htmlText(text)
+    case .text, .state: return htmlText(text)
     default: return htmlText(minusSign(text))
     }
   }
