@@ -94,8 +94,7 @@ let package = Package(
       name: "TritInspection",
       dependencies: [
         "VisibleText", "TritCore", "TritReport", "TritKernels", "TritLayouts", "TritQuantizers", "TritFormats",
-        "TritModel",
-        "TritSurvey", "TritVerification", "TritConversion",
+        "TritModel", "TritSurvey", "TritVerification", "TritConversion",
       ]),
 
     // Layer 10: what few users need; none knows the others, and the verbs know none of them.
