@@ -1,10 +1,17 @@
 // Tritsmith: the reference slot behind each property wrapper.
 
+/// A wrapped property. One cast finds both kinds: one to a protocol that a type lacks searches the whole program.
+protocol DeclaredProperty {
+  /// What it declares, under the name of the property.
+  func bindings(label: String, section: String?) -> [ArgumentBinding]
+  func validateGroups() throws
+}
+
 /// What the schema and the parser need of a wrapped property, whatever its value type.
 ///
 /// Commands are structs and reflection yields copies of their wrappers; the copies share the storage, so a value stored
 /// through the mirror is the value the command reads.
-protocol DeclaredArgument {
+protocol DeclaredArgument: DeclaredProperty {
   func definition(property: String) -> ArgumentDefinition
   /// Reads one word into the storage; false when the word expresses no value.
   func store(_ word: String) -> Bool

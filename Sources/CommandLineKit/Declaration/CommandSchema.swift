@@ -1,6 +1,9 @@
 // Tritsmith: the one table behind parsing, usage, help, completions and the reference.
 
-/// A command and everything below it, as declared; built once by reflecting a fresh instance of each command.
+import Synchronization
+
+/// A command and everything below it, as declared. Arguments come from reflecting a fresh instance of a command, when
+/// they are first asked for: a call needs those of one command, and reflecting all takes longer than the rest of a start.
 public struct CommandSchema: Sendable {
   /// The words that lead here, the tool's name first.
   public let path: [String]
@@ -17,11 +20,12 @@ public struct CommandSchema: Sendable {
   /// The word under which help of the tool lists the command.
   public let group: String?
   /// Declared arguments in declaration order, without the built-in flags.
-  public let arguments: [ArgumentDefinition]
+  public var arguments: [ArgumentDefinition] { reflected.arguments }
   /// Commands below this one, in declaration order.
   public let subcommands: [CommandSchema]
 
   let type: any ParsableCommand.Type
+  private let reflected: Reflected
 
   /// Builds the schema of a root command.
   public init(_ root: any ParsableCommand.Type) {
@@ -37,10 +41,27 @@ public struct CommandSchema: Sendable {
     examples = configuration.examples
     isHidden = configuration.isHidden
     group = configuration.group
-    arguments = ArgumentBinding.all(in: type.init()).map(\.definition)
     let path = path
     subcommands = configuration.subcommands.map { CommandSchema($0, parents: path) }
     self.type = type
+    reflected = Reflected(type)
+  }
+
+  /// The arguments of a command, once they were asked for.
+  private final class Reflected: Sendable {
+    private let type: any ParsableCommand.Type
+    private let known = Mutex<[ArgumentDefinition]?>(nil)
+
+    init(_ type: any ParsableCommand.Type) { self.type = type }
+
+    var arguments: [ArgumentDefinition] {
+      known.withLock { known in
+        if let known { return known }
+        let found = ArgumentBinding.all(in: type.init()).map(\.definition)
+        known = found
+        return found
+      }
+    }
   }
 
   /// The word that calls the command.
@@ -99,24 +120,37 @@ struct ArgumentBinding {
 
   /// The wrapped properties of an instance in declaration order, groups expanded in place.
   static func all(in instance: Any, section: String? = nil) -> [ArgumentBinding] {
-    Mirror(reflecting: instance).children.flatMap { child -> [ArgumentBinding] in
-      if let group = child.value as? any DeclaredGroup {
-        return all(in: group.members, section: group.title ?? section)
-      }
-      guard let storage = child.value as? any DeclaredArgument, let label = child.label else { return [] }
-      // A wrapped property is stored under its name with an underscore in front.
-      var definition = storage.definition(property: label.hasPrefix("_") ? String(label.dropFirst()) : label)
-      definition.section = section
-      return [ArgumentBinding(definition: definition, storage: storage)]
+    Mirror(reflecting: instance).children.flatMap { child in
+      (child.value as? any DeclaredProperty)?.bindings(label: child.label ?? "", section: section) ?? []
     }
   }
 
   /// Validates the groups of an instance, inner ones first.
   static func validateGroups(in instance: Any) throws {
     for child in Mirror(reflecting: instance).children {
-      guard let group = child.value as? any DeclaredGroup else { continue }
-      try validateGroups(in: group.members)
-      try group.validate()
+      try (child.value as? any DeclaredProperty)?.validateGroups()
     }
+  }
+}
+
+extension DeclaredArgument {
+  func bindings(label: String, section: String?) -> [ArgumentBinding] {
+    // A wrapped property is stored under its name with an underscore in front.
+    var definition = definition(property: label.hasPrefix("_") ? String(label.dropFirst()) : label)
+    definition.section = section
+    return [ArgumentBinding(definition: definition, storage: self)]
+  }
+
+  func validateGroups() {}
+}
+
+extension DeclaredGroup {
+  func bindings(label: String, section: String?) -> [ArgumentBinding] {
+    ArgumentBinding.all(in: members, section: title ?? section)
+  }
+
+  func validateGroups() throws {
+    try ArgumentBinding.validateGroups(in: members)
+    try validate()
   }
 }

@@ -29,7 +29,7 @@ public struct OptionGroup<Group: ParsableArguments>: DeclaredGroup {
 }
 
 /// What the schema needs of a group, whatever its type.
-protocol DeclaredGroup {
+protocol DeclaredGroup: DeclaredProperty {
   var title: String? { get }
   var members: Any { get }
   func validate() throws
