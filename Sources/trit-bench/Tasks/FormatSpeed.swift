@@ -4,6 +4,7 @@ import CommandLineKit
 import TritConversion
 import TritCore
 import TritFormats
+import TritInference
 import TritKernels
 import TritModel
 import TritQuantizers

@@ -3,6 +3,7 @@
 import CommandLineKit
 import TritCore
 import TritFormats
+import TritInference
 import TritKernels
 import TritModel
 import TritReport

@@ -5,9 +5,10 @@ import Testing
 import TritCore
 import TritFormats
 import TritKernels
+import TritModel
 import TritTestSupport
 
-@testable import TritModel
+@testable import TritInference
 
 @Suite("Gated delta nets")
 struct DeltaNetTests {

@@ -2,6 +2,7 @@
 
 import TritCore
 import TritKernels
+import TritModel
 
 /// Buffers of a forward pass, `[tokens, width]` each, grown when needed and kept between calls.
 final class ForwardWorkspace {

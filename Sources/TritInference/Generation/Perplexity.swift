@@ -2,6 +2,7 @@
 
 import TritCore
 import TritKernels
+import TritModel
 
 /// How a text longer than a context is cut for a perplexity.
 public enum PerplexityProtocol: Sendable, Equatable {

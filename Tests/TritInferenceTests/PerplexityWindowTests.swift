@@ -2,7 +2,7 @@
 
 import Testing
 
-@testable import TritModel
+@testable import TritInference
 
 @Suite("Windows of a perplexity")
 struct PerplexityWindowTests {

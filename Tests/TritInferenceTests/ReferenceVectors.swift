@@ -3,9 +3,10 @@
 import TritCore
 import TritFormats
 import TritKernels
+import TritModel
 import TritTestSupport
 
-@testable import TritModel
+@testable import TritInference
 
 /// A safetensors file of reference vectors.
 struct ReferenceFile {

@@ -2,6 +2,7 @@
 
 import TritCore
 import TritKernels
+import TritModel
 
 /// Bytes of a weight: in the file, used where they are, or in memory when they had to be made.
 enum WeightBytes: Sendable {

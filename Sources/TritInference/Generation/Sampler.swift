@@ -1,6 +1,7 @@
 // Tritsmith: choosing the next token.
 
 import TritCore
+import TritModel
 
 /// How the next token is chosen from logits.
 public enum SamplingMethod: Sendable, Equatable {

@@ -2,6 +2,7 @@
 
 import TritCore
 import TritKernels
+import TritModel
 
 /// How the numbers of a matrix in one model relate to those in another that should be the same.
 package enum StoredForm: Sendable {

@@ -2,6 +2,7 @@
 
 import TritCore
 import TritKernels
+import TritModel
 
 /// Finds the weights of modules, outside of the layers or in one of them.
 struct ModuleBinder {

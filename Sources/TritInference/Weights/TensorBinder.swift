@@ -4,6 +4,7 @@ import TritCore
 import TritFormats
 import TritKernels
 import TritLayouts
+import TritModel
 
 /// Looks tensors up by name, checks shape and encoding, and remembers which were used.
 struct TensorBinder {

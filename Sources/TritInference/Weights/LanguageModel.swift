@@ -3,6 +3,7 @@
 import TritCore
 import TritFormats
 import TritKernels
+import TritModel
 
 /// Weights of attention.
 struct AttentionWeights: Sendable {

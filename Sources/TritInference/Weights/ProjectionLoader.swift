@@ -2,6 +2,7 @@
 
 import TritCore
 import TritKernels
+import TritModel
 import TritQuantizers
 
 /// How projections compute, when a user wants another way than the model's own.
@@ -14,13 +15,6 @@ public enum ProjectionOverride: String, Sendable, CaseIterable {
   case online
   /// Dense weights as latents with int8 activations, made ternary in float32 as transformers' `AutoBitLinear` does.
   case onlineFloat32 = "online-float32"
-}
-
-/// What dense projections hold, where a configuration does not say. Only their numbers tell.
-public enum DenseProjections: Sendable {
-  case ordinary
-  /// Latents of a BitNet model, which compute as trits.
-  case latent
 }
 
 /// Where weights are while a model runs.

@@ -3,6 +3,7 @@
 import TritCore
 import TritKernels
 import TritLayouts
+import TritModel
 
 extension ModelError {
   /// Of packed weights with codes that are no trit, the first of them looked for.

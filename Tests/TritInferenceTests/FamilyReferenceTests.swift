@@ -2,9 +2,10 @@
 
 import Testing
 import TritCore
+import TritModel
 import TritTestSupport
 
-@testable import TritModel
+@testable import TritInference
 
 @Suite("Families agree with transformers, and MiniCPM with its formulas")
 struct FamilyReferenceTests {

@@ -2,6 +2,7 @@
 
 import TritCore
 import TritKernels
+import TritModel
 
 /// A context of a model: tokens in, logits out, with the keys and values of earlier tokens kept.
 ///

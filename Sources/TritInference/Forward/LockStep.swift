@@ -1,6 +1,7 @@
 // Tritsmith: two models going through one text side by side.
 
 import TritCore
+import TritModel
 
 /// Runs two models over the same tokens, a layer of one and then the same layer of the other.
 ///

@@ -3,9 +3,10 @@
 import Testing
 import TritCore
 import TritKernels
+import TritModel
 import TritTestSupport
 
-@testable import TritModel
+@testable import TritInference
 
 @Suite("Sessions")
 struct SessionTests {

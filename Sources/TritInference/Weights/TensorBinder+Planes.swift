@@ -3,6 +3,7 @@
 import TritCore
 import TritKernels
 import TritLayouts
+import TritModel
 
 /// The trits of a packed tensor, read by several threads.
 struct PackedTrits: TritRows {
@@ -138,29 +139,5 @@ extension TensorBinder {
     try PackedTrits(tensor, in: source).read(0..<shape.rows, into: &span)
     let grid = scale.grid(columns: shape.columns)
     return (grid.values(trits, firstRow: 0), grid.multipliers.allSatisfy { BFloat16.rounded($0) == $0 })
-  }
-}
-
-extension QuantizationScheme {
-  /// Whether packed trits of a layout are multiplied by inputs as they are, not rounded to int8.
-  package func takesPlainInputs(_ layout: LayoutID, isGrouped: Bool) -> Bool {
-    isWeightOnly || projections == .linear && (isGrouped || QuantizationScheme.isPlain(layout))
-  }
-
-  /// Whether all packed tensors among some are multiplied by inputs as they are.
-  package func takesPlainInputs(_ tensors: [TensorDescriptor], in source: any TensorSource) -> Bool {
-    tensors.allSatisfy { tensor in
-      guard case .ternary(let layout) = tensor.encoding else { return true }
-      if takesPlainInputs(layout, isGrouped: false) { return true }
-      guard takesPlainInputs(layout, isGrouped: true), case .group = tensor.scale?.granularity,
-        case .group = (try? source.scale(of: tensor))?.granularity
-      else { return false }
-      return true
-    }
-  }
-
-  /// Whether a layout exists for models which take inputs as they are, whatever their scales turn out to be.
-  package static func isPlain(_ layout: LayoutID) -> Bool {
-    layout == Q2_0.id || layout == Q2_0.prismID || layout == PTQ1_0.id
   }
 }

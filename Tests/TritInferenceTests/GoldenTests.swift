@@ -3,10 +3,11 @@
 import Testing
 import TritCore
 import TritKernels
+import TritModel
 import TritQuantizers
 import TritTestSupport
 
-@testable import TritModel
+@testable import TritInference
 
 @Suite("Layers agree with transformers")
 struct GoldenLayerTests {

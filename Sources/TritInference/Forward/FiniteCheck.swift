@@ -2,16 +2,7 @@
 
 import TritCore
 import TritKernels
-
-/// The first state of a forward pass that holds an infinity or no number.
-public struct NonFiniteState: Sendable, Hashable {
-  /// As `ForwardObserver` names it, or `logits`.
-  public var name: String
-  /// The first token of the text at which it does.
-  public var token: Int
-  /// What stands there: `nan`, `inf` or `-inf`.
-  public var value: String
-}
+import TritModel
 
 extension LanguageModel {
   /// Runs a text again and looks at every state; nil when all of them, and all logits, are finite.

@@ -2,9 +2,10 @@
 
 import Testing
 import TritCore
+import TritModel
 import TritTestSupport
 
-@testable import TritModel
+@testable import TritInference
 
 /// A checkpoint, how it is run, and how far two correct implementations of it may be apart.
 struct Variant: Sendable, CustomTestStringConvertible {
