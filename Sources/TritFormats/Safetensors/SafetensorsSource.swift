@@ -3,9 +3,9 @@
 import TritCore
 
 /// A model in one or several safetensors files, with what stands beside them in its folder.
-public final class SafetensorsSource: TensorSource {
+public final class SafetensorsSource: FilesOfTensors {
   public let manifest: ModelManifest
-  private let files: [InputFile]
+  let files: [InputFile]
   private let folder: ModelFolder?
   private let scales: [ExactString: Float]
 
@@ -108,38 +108,14 @@ public final class SafetensorsSource: TensorSource {
     return recipe["scale_convention"]?.string.flatMap { ScaleConvention(rawValue: $0) }
   }
 
-  public func withBytes<Result>(
-    _ range: Range<Int>, of tensor: TensorDescriptor, _ body: (RawSpan) throws -> Result
-  ) throws -> Result {
-    try files[tensor.location.file].withBytes(absolute(range, tensor), body)
-  }
-
-  public func readsInPlace(_ tensor: TensorDescriptor) -> Bool { files[tensor.location.file].isMapped }
-
-  public func read(_ range: Range<Int>, of tensor: TensorDescriptor, into bytes: inout MutableRawSpan) throws {
-    try files[tensor.location.file].read(absolute(range, tensor), into: &bytes)
-  }
-
-  public func expect(_ ranges: [ExpectedRange]) throws {
-    try InputFile.expect(ranges.map { (files[$0.tensor.location.file], absolute($0.range, $0.tensor)) })
-  }
-
   public func remotePlaces(of tensor: TensorDescriptor) throws -> [FileRange] {
     places(of: tensor).flatMap { FileRange(files[$0.file], $0.bytes).ifRemote }
-  }
-
-  public func remotePlace(of range: Range<Int>, of tensor: TensorDescriptor) -> FileRange? {
-    FileRange(files[tensor.location.file], absolute(range, tensor)).ifRemote.first
   }
 
   /// Where a tensor is, and its scales unless they are in memory since the file was opened.
   private func places(of tensor: TensorDescriptor) -> [TensorLocation] {
     guard let scale = tensor.scale, let biases = scale.biases else { return [tensor.location] }
     return [tensor.location, scale.location, biases]
-  }
-
-  public func release(_ range: Range<Int>, of tensor: TensorDescriptor) {
-    files[tensor.location.file].release(absolute(range, tensor))
   }
 
   public func scale(of tensor: TensorDescriptor) throws -> TernaryScale {
@@ -175,17 +151,6 @@ public final class SafetensorsSource: TensorSource {
       throw FormatError(.noModel("there is no companion file '\(printable(name))'"), file: manifest.path)
     }
     return try folder.companion(named: name)
-  }
-
-  public func checkUnchanged() throws {
-    for file in files { try file.checkUnchanged() }
-  }
-
-  private func absolute(_ range: Range<Int>, _ tensor: TensorDescriptor) -> Range<UInt64> {
-    precondition(
-      range.lowerBound >= 0 && range.upperBound <= tensor.location.byteCount,
-      "bytes \(range) of a tensor of \(tensor.location.byteCount)")
-    return tensor.location.offset + UInt64(range.lowerBound)..<tensor.location.offset + UInt64(range.upperBound)
   }
 
   /// Index and shards must name the same tensors in the same places: converters fail on either difference.

@@ -58,7 +58,7 @@ extension LanguageModel {
       guard case .attention(let attention) = layer.mixer else { return [layer.inputNorm, layer.feedForwardNorm] }
       return [layer.inputNorm, layer.feedForwardNorm] + [attention.queryNorm, attention.keyNorm].compactMap(\.self)
     }
-    return (norms + [finalNorm]).allSatisfy { $0.values.allSatisfy { HalfFloat($0).float == $0 } }
+    return (norms + [finalNorm]).allSatisfy { $0.values.allSatisfy(HalfFloat.holds) }
   }
 
   /// The weights 1 + w of a norm, by the state that comes out of it.
@@ -143,7 +143,7 @@ extension ProductEpilogue {
     default: return .rounded
     }
     // Equal bfloat16 numbers on both sides, or numbers of another type on one.
-    let isBFloat16 = (left + right).allSatisfy { BFloat16.rounded($0) == $0 }
+    let isBFloat16 = (left + right).allSatisfy(BFloat16.holds)
     return isBFloat16 || left == right ? .same : .rounded
   }
 }

@@ -138,6 +138,6 @@ extension TensorBinder {
     var span = trits.mutableSpan
     try PackedTrits(tensor, in: source).read(0..<shape.rows, into: &span)
     let grid = scale.grid(columns: shape.columns)
-    return (grid.values(trits, firstRow: 0), grid.multipliers.allSatisfy { BFloat16.rounded($0) == $0 })
+    return (grid.values(trits, firstRow: 0), grid.multipliers.allSatisfy(BFloat16.holds))
   }
 }
