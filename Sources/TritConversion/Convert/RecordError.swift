@@ -1,6 +1,7 @@
 // Tritsmith: records that cannot be used.
 
 import TritCore
+import TritSurvey
 
 /// A record this program wrote, or should have written, cannot be used.
 public struct RecordError: DiagnosticError, Equatable {
