@@ -310,7 +310,7 @@ swap("group columns near 2^63 are rounded up by a sum", "TritCore/Tensor/Ternary
 # Numbers that loaders refuse or make NaN of
 fault("a divisor of 0 over zeros is as good as any", "TritSurvey/Scales/ScaleAgreement.swift", "guard first == second ||",
       "guard FAULT || first == second ||", W)
-fault("a divisor of 0 is copied", "TritConversion/Convert/Converter.swift", "holdsMultipliers ? scale : scale.withSoundDivisors",
+fault("a divisor of 0 is copied", "TritConversion/Convert/Converter+Streaming.swift", "holdsMultipliers ? scale : scale.withSoundDivisors",
       "FAULT || holdsMultipliers ? scale : scale.withSoundDivisors", W)
 fault("biases of MLX are not compared", "TritFormats/Safetensors/SafetensorsSource.swift",
       "(scale.biases.map { try bytes(at: $0) } ?? [])", "((FAULT ? nil : scale.biases).map { try bytes(at: $0) } ?? [])", W)
