@@ -72,48 +72,11 @@ public final class CheckpointView: ModelView {
     for module in rotation?.modules ?? [] where module.blockSize > 0 {
       blocks[ExactString(names.ours(module.path))] = module.blockSize
     }
-    let rotated = Set(blocks.keys)
-    try CheckpointView.check(rotation, rotated, names, family, base, file: file)
-    let (count, sizes) = (blocks.count, Array(blocks.values))
-    var setAside: [(what: String, count: Int)] = []
-    var places: [Place] = []
-    var tensors: [TensorDescriptor] = []
-    var indexOfName: [ExactString: Int] = [:]
-    for stored in base.manifest.tensors {
-      if let what = names.purpose(ofSetAside: stored.name) {
-        if let known = setAside.firstIndex(where: { $0.what == what }) {
-          setAside[known].count += 1
-        } else {
-          setAside.append((what, 1))
-        }
-        continue
-      }
-      let name = names.ours(stored.name)
-      if rotation != nil, name.hasSuffix(CheckpointView.signs) { continue }
-      let module = HFQuantization.module(of: name)
-      var turned: RowRotation?
-      if let size = blocks.removeValue(forKey: ExactString(module)) {
-        turned = try CheckpointView.rotation(of: stored, size, base)
-      }
-      var (shown, access) = CheckpointView.shown(
-        stored, keepsRotation ? nil : turned, isForMLX ? family.place(of: name)?.template : nil)
-      shown.name = name
-      guard indexOfName.updateValue(places.count, forKey: ExactString(name)) == nil else {
-        throw ModelError(
-          .contradiction(expected: "one tensor '\(printable(name))'", found: "another under other words before it"),
-          location: ErrorLocation(file: base.manifest.path, tensor: stored.name))
-      }
-      places.append(Place(stored: stored, access: access, rotation: turned))
-      tensors.append(shown)
-    }
-    if let missing = blocks.keys.sorted().first {
-      throw ModelError(
-        .contradiction(
-          expected: "weights of every module that is said to be rotated", found: "none of '\(missing.string)'"),
-        location: ErrorLocation(file: file, field: MLXRotation.modulesKey))
-    }
+    try CheckpointView.check(rotation, Set(blocks.keys), names, family, base, file: file)
+    let table = try Table(
+      base, family, blocks, file: file, isForMLX: isForMLX, hasSigns: rotation != nil, keepsRotation: keepsRotation)
     var manifest = base.manifest
-    manifest.tensors = tensors
+    manifest.tensors = table.tensors
     isPartOfConfiguration = compound != nil
     let object = compound?.object ?? whole
     manifest.configuration = object
@@ -121,17 +84,72 @@ public final class CheckpointView: ModelView {
     if let index = manifest.companions.firstIndex(where: { $0.name == "config.json" }) {
       manifest.companions[index].byteCount = configuration.count
     }
-    manifest.notes += setAside.map { CheckpointView.note($0.count, for: $0.what) }
-    if count > 0 {
+    manifest.notes += table.setAside.map { CheckpointView.note($0.count, for: $0.what) }
+    if !blocks.isEmpty {
       manifest.notes.append(
-        "the weights of \(count) modules are rotated in \(StoredRotation.text(blocks: sizes)), "
+        "the weights of \(blocks.count) modules are rotated in \(StoredRotation.text(blocks: blocks.values)), "
           + (keepsRotation ? "and stay so: what they multiply is rotated" : "and unfolded while they are read"))
     }
     storedNames = Dictionary(
-      zip(places, tensors).map { (ExactString($0.stored.name), $1.name) }, uniquingKeysWith: { first, _ in first })
-    self.places = places
-    self.indexOfName = indexOfName
+      zip(table.places, table.tensors).map { (ExactString($0.stored.name), $1.name) },
+      uniquingKeysWith: { first, _ in first })
+    places = table.places
+    indexOfName = table.indexOfName
     self.manifest = manifest
+  }
+
+  /// The tensors of a view.
+  private struct Table {
+    var places: [Place] = []
+    var tensors: [TensorDescriptor] = []
+    var indexOfName: [ExactString: Int] = [:]
+    /// How many tensors stand aside, and what for.
+    var setAside: [(what: String, count: Int)] = []
+
+    /// - Parameter blocks: how many columns are rotated together, by the names of the modules that are.
+    init(
+      _ base: any TensorSource, _ family: any Architecture, _ blocks: [ExactString: Int], file: String,
+      isForMLX: Bool, hasSigns: Bool, keepsRotation: Bool
+    ) throws {
+      let names = family.otherNames
+      var missing = blocks
+      for stored in base.manifest.tensors {
+        if let what = names.purpose(ofSetAside: stored.name) {
+          setAside(for: what)
+          continue
+        }
+        let name = names.ours(stored.name)
+        if hasSigns, name.hasSuffix(CheckpointView.signs) { continue }
+        var turned: RowRotation?
+        if let size = missing.removeValue(forKey: ExactString(HFQuantization.module(of: name))) {
+          turned = try CheckpointView.rotation(of: stored, size, base)
+        }
+        var (shown, access) = CheckpointView.shown(
+          stored, keepsRotation ? nil : turned, isForMLX ? family.place(of: name)?.template : nil)
+        shown.name = name
+        guard indexOfName.updateValue(places.count, forKey: ExactString(name)) == nil else {
+          throw ModelError(
+            .contradiction(expected: "one tensor '\(printable(name))'", found: "another under other words before it"),
+            location: ErrorLocation(file: base.manifest.path, tensor: stored.name))
+        }
+        places.append(Place(stored: stored, access: access, rotation: turned))
+        tensors.append(shown)
+      }
+      if let missing = missing.keys.sorted().first {
+        throw ModelError(
+          .contradiction(
+            expected: "weights of every module that is said to be rotated", found: "none of '\(missing.string)'"),
+          location: ErrorLocation(file: file, field: MLXRotation.modulesKey))
+      }
+    }
+
+    private mutating func setAside(for what: String) {
+      if let index = setAside.firstIndex(where: { $0.what == what }) {
+        setAside[index].count += 1
+      } else {
+        setAside.append((what, 1))
+      }
+    }
   }
 
   private static let signs = ".signs"
