@@ -223,8 +223,8 @@ fault("original_max_position_embeddings beside the settings is not read", D + "R
       "if let outer, outer != inner {", "if !FAULT, let outer, outer != inner {", M)
 dropped("a null rope base is an absent one", D + "RotaryEmbedding+Configuration.swift",
         'try reader.refuseNull("rope_theta", "a number")', M)
-fault("config.json's unknown keys are ignored", D + "ConfigurationReader.swift", "where !known.contains(entry.key)",
-      "where !FAULT && !known.contains(entry.key)", M)
+fault("config.json's unknown keys are ignored", D + "ConfigurationReader.swift", "where !readKeys.contains(entry.key)",
+      "where !FAULT && !readKeys.contains(entry.key)", M)
 fault("ends of a turn in GGUF end no text", D + "GGUFDescription.swift", "furtherEnds.compactMap({",
       "(FAULT ? [] : furtherEnds).compactMap({", W)
 fault("a GGUF key of another kind counts as absent", D + "GGUFKeyTypes.swift", "guard let kind, !kind.holds(entry.value)",

@@ -11,7 +11,7 @@ struct ForwardPass {
   let engine: InferenceEngine
   let space: ForwardWorkspace
   /// Position of the first token in the context.
-  let first: Int
+  let start: Int
   /// Tokens of this chunk.
   let count: Int
   let observer: (any ForwardObserver)?
@@ -54,7 +54,7 @@ struct ForwardPass {
     ForwardWorkspace.grow(&space.attended, to: count * shape.queryWidth)
     engine.attention(
       space.query, keys: cache.keys[index].values, values: cache.values[index].values, reserved: cache.reserved, shape,
-      first: first, tokens: count, into: &space.attended)
+      first: start, tokens: count, into: &space.attended)
     try observe("self_attn.attended", index, shape.queryWidth, &space.attended)
     if attention.isGated {
       engine.sigmoidGate(&space.attended, by: space.gate, count: count * shape.queryWidth)
@@ -213,7 +213,7 @@ struct ForwardPass {
 
   // MARK: - Observing
 
-  var tokens: Range<Int> { first..<first + count }
+  var tokens: Range<Int> { start..<start + count }
 
   private func observe(_ name: String, _ width: Int, _ values: inout [Float]) throws {
     guard let observer else { return }

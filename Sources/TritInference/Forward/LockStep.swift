@@ -89,7 +89,7 @@ public struct LockStep {
       let rows = first..<min(ids.count, first + Session.logitsBlock)
       try each(
         LogitRows(
-          first: left.pass.first + first, count: rows.count, vocabulary: vocabulary,
+          first: left.pass.start + first, count: rows.count, vocabulary: vocabulary,
           reference: try reference.logits(rows, of: left), candidate: try candidate.logits(rows, of: right)))
     }
     reference.advance(left)

@@ -205,7 +205,7 @@ extension Session {
   /// - Parameter length: of the text when the call that brings these tokens is done.
   func begin(_ ids: [Int], of length: Int, _ observer: (any ForwardObserver)?) throws -> Chunk {
     let pass = ForwardPass(
-      model: model, mode: mode, engine: engine, space: workspace, first: position, count: ids.count,
+      model: model, mode: mode, engine: engine, space: workspace, start: position, count: ids.count,
       observer: observer)
     cache.prepare(for: ids.count, after: position)
     try pass.embed(ids)
@@ -232,7 +232,7 @@ extension Session {
 
   /// Counts the tokens of a finished chunk as held.
   func advance(_ chunk: Chunk) {
-    position = chunk.pass.first + chunk.pass.count
+    position = chunk.pass.start + chunk.pass.count
     guard isRecurrent else { return }
     history += chunk.ids
     hasStates = true

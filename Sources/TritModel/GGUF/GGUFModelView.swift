@@ -269,7 +269,7 @@ public final class GGUFModelView: TensorSource, ModelView {
     throw ModelError(.vocabularyOnly, location: ErrorLocation(file: manifest.path))
   }
 
-  private func knownPlace(of tensor: TensorDescriptor) -> Place? {
+  private func place(of tensor: TensorDescriptor) -> Place? {
     indexOfName[ExactString(tensor.name)].map { places[$0] }
   }
 
@@ -277,7 +277,7 @@ public final class GGUFModelView: TensorSource, ModelView {
 
   /// Whether a tensor is rotated in the file and shown as the ordinary matrix.
   package func isUnfolded(_ tensor: TensorDescriptor) -> Bool {
-    guard let place = knownPlace(of: tensor), case .unfolded = place.access else { return false }
+    guard let place = place(of: tensor), case .unfolded = place.access else { return false }
     return true
   }
 
@@ -296,7 +296,7 @@ public final class GGUFModelView: TensorSource, ModelView {
   }
 
   package func values(of tensor: TensorDescriptor) -> ModuleTemplate.StoredValues {
-    guard let place = knownPlace(of: tensor), case .numbers(let values) = place.access else { return .same }
+    guard let place = place(of: tensor), case .numbers(let values) = place.access else { return .same }
     return values
   }
 
@@ -323,13 +323,13 @@ public final class GGUFModelView: TensorSource, ModelView {
 
   /// The tensor of the file behind one of the view.
   public func stored(_ tensor: TensorDescriptor) -> TensorDescriptor {
-    knownPlace(of: tensor).map(descriptor) ?? tensor
+    place(of: tensor).map(descriptor) ?? tensor
   }
 
   // MARK: - TensorSource
 
   public func scale(of tensor: TensorDescriptor) throws -> TernaryScale {
-    let place = try place(of: tensor)
+    let place = try shownPlace(of: tensor)
     var scale = try base.scale(of: descriptor(place))
     if let factor = place.factor { scale = scale.multiplied(by: factor) }
     let shape = tensor.shape
@@ -358,7 +358,7 @@ public final class GGUFModelView: TensorSource, ModelView {
   }
 
   public func readsInPlace(_ tensor: TensorDescriptor) -> Bool {
-    guard let place = knownPlace(of: tensor), case .direct = place.access else { return false }
+    guard let place = place(of: tensor), case .direct = place.access else { return false }
     return base.readsInPlace(descriptor(place))
   }
 
@@ -367,12 +367,12 @@ public final class GGUFModelView: TensorSource, ModelView {
   }
 
   public func remotePlace(of range: Range<Int>, of tensor: TensorDescriptor) -> FileRange? {
-    guard let place = knownPlace(of: tensor), case .direct = place.access else { return nil }
+    guard let place = place(of: tensor), case .direct = place.access else { return nil }
     return base.remotePlace(of: range, of: descriptor(place))
   }
 
   public func release(_ range: Range<Int>, of tensor: TensorDescriptor) {
-    guard let place = knownPlace(of: tensor) else { return }
+    guard let place = place(of: tensor) else { return }
     switch place.access {
     case .direct: base.release(range, of: descriptor(place))
     case .rows where place.permutation?.staysInHeads == false:
@@ -391,14 +391,14 @@ public final class GGUFModelView: TensorSource, ModelView {
   public func withBytes<Result>(
     _ range: Range<Int>, of tensor: TensorDescriptor, _ body: (RawSpan) throws -> Result
   ) throws -> Result {
-    let place = try place(of: tensor)
+    let place = try shownPlace(of: tensor)
     if case .direct = place.access { return try base.withBytes(range, of: descriptor(place), body) }
     let bytes = try gathered(range, place)
     return try body(bytes.span.bytes)
   }
 
-  private func place(of tensor: TensorDescriptor) throws -> Place {
-    guard let place = knownPlace(of: tensor) else {
+  private func shownPlace(of tensor: TensorDescriptor) throws -> Place {
+    guard let place = place(of: tensor) else {
       throw GGUFModelError(.noName, file: manifest.path, tensor: tensor.name)
     }
     return place

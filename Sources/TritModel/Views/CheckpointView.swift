@@ -313,7 +313,7 @@ public final class CheckpointView: ModelView {
     indexOfName[ExactString(tensor.name)].map { places[$0] }
   }
 
-  private func knownPlace(of tensor: TensorDescriptor) throws(ModelError) -> Place {
+  private func shownPlace(of tensor: TensorDescriptor) throws(ModelError) -> Place {
     guard let place = place(of: tensor) else {
       throw ModelError(
         .missingTensor(shape: tensor.shape), location: ErrorLocation(file: manifest.path, tensor: tensor.name))
@@ -326,7 +326,7 @@ public final class CheckpointView: ModelView {
   public func withBytes<Result>(
     _ range: Range<Int>, of tensor: TensorDescriptor, _ body: (RawSpan) throws -> Result
   ) throws -> Result {
-    let place = try knownPlace(of: tensor)
+    let place = try shownPlace(of: tensor)
     guard let bytes = try made(range, place) else { return try base.withBytes(range, of: place.stored, body) }
     return try body(bytes.span.bytes)
   }
@@ -369,7 +369,7 @@ public final class CheckpointView: ModelView {
   }
 
   public func remotePlaces(of tensor: TensorDescriptor) throws -> [FileRange] {
-    try base.remotePlaces(of: knownPlace(of: tensor).stored)
+    try base.remotePlaces(of: shownPlace(of: tensor).stored)
   }
 
   public func remotePlace(of range: Range<Int>, of tensor: TensorDescriptor) -> FileRange? {
@@ -386,11 +386,11 @@ public final class CheckpointView: ModelView {
   }
 
   public func scale(of tensor: TensorDescriptor) throws -> TernaryScale {
-    try base.scale(of: knownPlace(of: tensor).stored)
+    try base.scale(of: shownPlace(of: tensor).stored)
   }
 
   public func scaleBytes(of tensor: TensorDescriptor) throws -> [UInt8] {
-    try base.scaleBytes(of: knownPlace(of: tensor).stored)
+    try base.scaleBytes(of: shownPlace(of: tensor).stored)
   }
 
   public func companion(named name: String) throws -> [UInt8] {
@@ -407,6 +407,6 @@ public final class CheckpointView: ModelView {
   public func checkIntegrity(
     of tensor: TensorDescriptor, _ parallelism: Parallelism, _ progress: any ProgressObserver
   ) throws {
-    try base.checkIntegrity(of: knownPlace(of: tensor).stored, parallelism, progress)
+    try base.checkIntegrity(of: shownPlace(of: tensor).stored, parallelism, progress)
   }
 }

@@ -16,18 +16,18 @@ extension TensorComparison {
     if let proved = try byNumbers() { return (proved, nil) }
     var result = blank
     result.isTernary = true
-    var fresh = try TernaryWeight(
+    var requantized = try TernaryWeight(
       source, expected, quantizer: quantizer, calibration: calibration, recognition: recognition, work: work)
-    if case .fitted(_, let matrix) = fresh.origin {
-      fresh.plane = plane
-      return try fitted(fresh, matrix, result)
+    if case .fitted(_, let matrix) = requantized.origin {
+      requantized.plane = plane
+      return try fitted(requantized, matrix, result)
     }
-    if fresh.isPacked, !found.encoding.isTernary {
-      let scale = try fresh.scale(expected.scale?.convention ?? defaultConvention)
-      if scale.granularity != .tensor { return try expanded(fresh, scale, result) }
+    if requantized.isPacked, !found.encoding.isTernary {
+      let scale = try requantized.scale(expected.scale?.convention ?? defaultConvention)
+      if scale.granularity != .tensor { return try expanded(requantized, scale, result) }
     }
-    if !isOwnOutput, recognition == .takenAsTheyAre, case .quantized = fresh.origin,
-      permission?.allowsTrits(expected.name, role) == false, try !isAllZero(fresh)
+    if !isOwnOutput, recognition == .takenAsTheyAre, case .quantized = requantized.origin,
+      permission?.allowsTrits(expected.name, role) == false, try !isAllZero(requantized)
     {
       return (
         differs(
@@ -44,7 +44,7 @@ extension TensorComparison {
       isLatent = restoring != nil
       guard isLatent else { return (differs(result, "holds more than three values"), nil) }
     }
-    let candidates = try expectedScales(WeightScales(fresh), isDense: dense != nil && !isLatent)
+    let candidates = try expectedScales(WeightScales(requantized), isDense: dense != nil && !isLatent)
     let foundScale =
       if let dense, isLatent {
         try dense.scale(candidates[0].convention)
@@ -54,14 +54,14 @@ extension TensorComparison {
         try converted.scale(of: found)
       }
     var live = LiveUnits(ScaleGrid(candidates[0].granularity, foundScale.granularity, expected.shape))
-    let sums = try compareTrits(fresh, dense, foundScale, &live, &result)
+    let sums = try compareTrits(requantized, dense, foundScale, &live, &result)
     result.foundScale = foundScale
-    return (try judged(result, fresh, dense, isLatent: isLatent, candidates, foundScale, live), sums)
+    return (try judged(result, requantized, dense, isLatent: isLatent, candidates, foundScale, live), sums)
   }
 
   /// The verdict on trits and scales that were compared.
   private func judged(
-    _ compared: TensorVerification, _ fresh: TernaryWeight, _ dense: TernaryWeight?, isLatent: Bool,
+    _ compared: TensorVerification, _ requantized: TernaryWeight, _ dense: TernaryWeight?, isLatent: Bool,
     _ candidates: [TernaryScale], _ foundScale: TernaryScale, _ live: LiveUnits
   ) throws -> TensorVerification {
     var result = compared
@@ -80,8 +80,8 @@ extension TensorComparison {
     result.outcome = .equal
     let how =
       isLatent
-      ? "latents that give the same trits and scale when made ternary again" : WeightScales(fresh).origin
-    result.scaleRounding = findings[choice].rounding ?? roundedMagnitude(fresh.magnitude, foundScale)
+      ? "latents that give the same trits and scale when made ternary again" : WeightScales(requantized).origin
+    result.scaleRounding = findings[choice].rounding ?? roundedMagnitude(requantized.magnitude, foundScale)
     result.detail = how + (result.scaleRounding.map { "; " + $0.phrase } ?? "")
     return result
   }
@@ -101,17 +101,17 @@ extension TensorComparison {
   }
 
   /// What the scale may be: of weights quantized anew, in each meaning a GGUF file may have been made for.
-  func expectedScales(_ fresh: WeightScales, isDense: Bool) throws -> [TernaryScale] {
+  func expectedScales(_ scales: WeightScales, isDense: Bool) throws -> [TernaryScale] {
     let stated = involvesGGUF ? nil : found.scale?.convention
     let convention = stated ?? expected.scale?.convention ?? defaultConvention
     // Dense numbers and GGUF hold multipliers: of weights that are ternary already, the magnitude itself.
-    if let magnitude = fresh.magnitude {
+    if let magnitude = scales.magnitude {
       if isDense || comparesMultipliers { return [magnitude] }
       // A checkpoint stores it as bfloat16; one that stores Float may hold it whole.
-      return try [fresh.of(convention)] + (convention == .multiply ? [magnitude] : [])
+      return try [scales.of(convention)] + (convention == .multiply ? [magnitude] : [])
     }
-    guard involvesGGUF, !fresh.isPacked else { return [try fresh.of(convention)] }
-    return try ([convention] + ScaleConvention.allCases.filter { $0 != convention }).map { try fresh.of($0) }
+    guard involvesGGUF, !scales.isPacked else { return [try scales.of(convention)] }
+    return try ([convention] + ScaleConvention.allCases.filter { $0 != convention }).map { try scales.of($0) }
   }
 
   func finding(
@@ -172,7 +172,7 @@ extension TensorComparison {
 
   /// Band by band: trits, hash, errors.
   private func compareTrits(
-    _ fresh: TernaryWeight, _ dense: TernaryWeight?, _ scale: TernaryScale, _ live: inout LiveUnits,
+    _ requantized: TernaryWeight, _ dense: TernaryWeight?, _ scale: TernaryScale, _ live: inout LiveUnits,
     _ result: inout TensorVerification
   ) throws -> ErrorSums? {
     let (rows, columns) = (expected.shape.rows, expected.shape.columns)
@@ -186,7 +186,7 @@ extension TensorComparison {
     for band in expected.shape.bands(elements: 1 << 18) {
       try work.parallelism.cancellation.check()
       if band.count != left.count { left = [Int8](repeating: 0, count: band.count) }
-      try fresh.read(band, into: &left, at: 0)
+      try requantized.read(band, into: &left, at: 0)
       let right = try foundTrits(band, dense)
       if !left.span.bytes.isByteEqual(to: right.span.bytes) { count(left, right, band, &result) }
       live.add(right, band)
@@ -200,7 +200,7 @@ extension TensorComparison {
         let values = try source.withBytes(bytes, of: expected) { DenseValues.floats($0, dtype) }
         addErrors(values, right, grid, firstElement: band.elements.lowerBound, &sums)
       }
-      fresh.release(band)
+      requantized.release(band)
       dense?.release(band)
     }
     if found.encoding.isTernary { converted.release(0..<found.location.byteCount, of: found) }
