@@ -3,12 +3,19 @@
 
 import PackageDescription
 
+// Every module a target imports is named: one that is not is built all the same, and not built again when that module
+// changes. What a list names and a target does not import lies below something that it does.
+let models: [Target.Dependency] = [
+  "TritCore", "TritReport", "TritKernels", "TritTokenizer", "TritLayouts", "TritQuantizers", "TritFormats", "TritModel",
+]
+let surveys = models + ["TritSurvey"]
+let verbs = surveys + ["TritVerification", "TritConversion"]
+let library =
+  verbs + ["TritHub", "TritInference", "TritEvaluation", "TritInspection", "TritMerge", "TritCertificates", "TritDiff"]
+
 // What the support of the verbs' tests imports, and what it holds: its functions return values of all these modules, so
 // that tests which call it are built again when one of them changes.
-let supportOfVerbs: [Target.Dependency] = [
-  "TritCore", "TritReport", "TritKernels", "TritLayouts", "TritQuantizers", "TritFormats", "TritModel", "TritSurvey",
-  "TritVerification", "TritConversion", "TritInspection", "TritTestSupport",
-]
+let supportOfVerbs = verbs + ["TritInference", "TritInspection", "TritTestSupport"]
 let testsOfVerbs = supportOfVerbs + ["WorkflowTestSupport"]
 
 // Imports point to a lower layer only; targets of one layer never import each other (Docs/Architecture.md).
@@ -56,104 +63,47 @@ let package = Package(
 
     .target(name: "TritLayers", dependencies: ["TritCore", "TritKernels", "TritLayouts", "TritQuantizers"]),
 
-    // Layer 5: models: what they are, and how they compute.
+    // Layer 5: what models are.
     .target(
       name: "TritModel",
       dependencies: [
-        "LibC", "VisibleText", "TritCore", "TritKernels", "TritTokenizer", "TritLayouts", "TritQuantizers",
-        "TritFormats",
+        "LibC", "VisibleText", "TritCore", "TritKernels", "TritTokenizer", "TritLayouts", "TritFormats",
       ]),
 
-    // Layers 6 to 9: the verbs as library calls. What a model is, what its weights hold, and running it; then holding one
-    // model against the rules and against another; then converting, and measuring; then looking into models.
+    // Layer 6: how they compute.
     .target(
-      name: "TritSurvey",
-      dependencies: [
-        "LibC", "TritCore", "TritReport", "TritKernels", "TritTokenizer", "TritLayouts", "TritQuantizers",
-        "TritFormats", "TritModel",
-      ]),
-    .target(
-      name: "TritVerification",
-      dependencies: [
-        "VisibleText", "TritCore", "TritReport", "TritKernels", "TritTokenizer", "TritLayouts", "TritQuantizers",
-        "TritFormats", "TritModel", "TritSurvey",
-      ]),
-    .target(
-      name: "TritConversion",
-      dependencies: [
-        "TritCore", "TritReport", "TritKernels", "TritTokenizer", "TritLayouts", "TritQuantizers", "TritFormats",
-        "TritModel", "TritSurvey", "TritVerification",
-      ]),
-    .target(
-      name: "TritEvaluation",
-      dependencies: [
-        "VisibleText", "TritCore", "TritReport", "TritKernels", "TritTokenizer", "TritQuantizers", "TritFormats",
-        "TritModel", "TritSurvey", "TritVerification",
-      ]),
-    .target(
-      name: "TritInspection",
-      dependencies: [
-        "VisibleText", "TritCore", "TritReport", "TritKernels", "TritLayouts", "TritQuantizers", "TritFormats",
-        "TritModel", "TritSurvey", "TritVerification", "TritConversion",
-      ]),
+      name: "TritInference",
+      dependencies: ["LibC", "TritCore", "TritKernels", "TritLayouts", "TritQuantizers", "TritFormats", "TritModel"]),
 
-    // Layer 10: what few users need; none knows the others, and the verbs know none of them.
-    .target(
-      name: "TritMerge",
-      dependencies: [
-        "TritCore", "TritReport", "TritQuantizers", "TritFormats", "TritModel", "TritSurvey", "TritVerification",
-        "TritConversion",
-      ]),
-    .target(
-      name: "TritCertificates",
-      dependencies: [
-        "TritCore", "TritReport", "TritLayouts", "TritQuantizers", "TritFormats", "TritModel", "TritSurvey",
-        "TritVerification", "TritConversion",
-      ]),
-    .target(
-      name: "TritDiff",
-      dependencies: [
-        "TritCore", "TritReport", "TritKernels", "TritLayouts", "TritQuantizers", "TritFormats", "TritModel",
-        "TritSurvey", "TritVerification", "TritConversion",
-      ]),
+    // Layers 7 to 10: the verbs as library calls. What a model is, what its weights hold, and running it; then holding
+    // one model against the rules and against another; then converting, and measuring; then looking into models.
+    .target(name: "TritSurvey", dependencies: models + ["LibC", "TritInference"]),
+    .target(name: "TritVerification", dependencies: surveys + ["VisibleText", "TritInference"]),
+    .target(name: "TritConversion", dependencies: surveys + ["TritVerification"]),
+    .target(name: "TritEvaluation", dependencies: surveys + ["VisibleText", "TritInference", "TritVerification"]),
+    .target(name: "TritInspection", dependencies: verbs + ["VisibleText"]),
 
-    // Layer 11: the library as programs import it, and executables. A module cannot be called `tritsmith` beside
+    // Layer 11: what few users need; none knows the others, and the verbs know none of them.
+    .target(name: "TritMerge", dependencies: verbs),
+    .target(name: "TritCertificates", dependencies: verbs),
+    .target(name: "TritDiff", dependencies: verbs),
+
+    // Layer 12: the library as programs import it, and executables. A module cannot be called `tritsmith` beside
     // `Tritsmith`: file systems of macOS take them for one.
-    .target(
-      name: "Tritsmith",
-      dependencies: [
-        "TritCore", "TritHub", "TritReport", "TritKernels", "TritTokenizer", "TritLayouts", "TritQuantizers",
-        "TritFormats", "TritModel", "TritSurvey", "TritVerification", "TritConversion", "TritEvaluation",
-        "TritInspection", "TritMerge", "TritCertificates", "TritDiff",
-      ], path: "Sources/TritsmithLibrary"),
+    .target(name: "Tritsmith", dependencies: library, path: "Sources/TritsmithLibrary"),
     .executableTarget(
-      name: "TritsmithCommand",
-      dependencies: [
-        "TritCore", "TritHub", "TritReport", "TritKernels", "TritTokenizer", "TritLayouts", "TritQuantizers",
-        "TritFormats", "TritModel", "TritSurvey", "TritVerification", "TritConversion", "TritEvaluation",
-        "TritInspection", "TritMerge", "TritCertificates", "TritDiff", "CommandLineKit",
-      ], path: "Sources/tritsmith"),
+      name: "TritsmithCommand", dependencies: library + ["CommandLineKit"], path: "Sources/tritsmith"),
     .executableTarget(
       name: "trit-bench",
-      dependencies: [
-        "LibC", "TritCore", "TritReport", "TritKernels", "TritTokenizer", "TritQuantizers", "TritFormats", "TritModel",
-        "TritSurvey", "TritVerification", "TritConversion", "TritInspection", "CommandLineKit",
-      ]),
+      dependencies: verbs + ["LibC", "TritInference", "TritInspection", "CommandLineKit"]),
 
     // Programs of the documentation, run by the tests.
     .executableTarget(name: "TenLines", dependencies: ["Tritsmith"], path: "Docs/Examples/TenLines"),
     .executableTarget(name: "PackByHand", dependencies: ["Tritsmith"], path: "Docs/Examples/PackByHand"),
 
-    // Tests. Every module a target imports is named: one that is not is built all the same, and not built again when
-    // that module changes.
+    // Tests.
     .target(name: "TritTestSupport", dependencies: ["TritCore", "CZstd"], path: "Tests/TritTestSupport"),
-    .target(
-      name: "TritHostile",
-      dependencies: [
-        "TritCore", "TritHub", "TritReport", "TritKernels", "TritTokenizer", "TritLayouts", "TritQuantizers",
-        "TritFormats", "TritModel", "TritSurvey", "TritVerification", "TritConversion", "TritInspection", "TritMerge",
-        "TritCertificates", "TritDiff", "TritTestSupport",
-      ], path: "Tests/TritHostile"),
+    .target(name: "TritHostile", dependencies: library + ["TritTestSupport"], path: "Tests/TritHostile"),
     .executableTarget(
       name: "trit-lab", dependencies: ["TritCore", "TritHostile", "TritTestSupport"], path: "Tests/TritLab"),
     // What .ci/arm64 holds the C kernels against.
@@ -180,16 +130,19 @@ let package = Package(
       dependencies: ["TritCore", "TritKernels", "TritLayouts", "TritFormats", "TritTestSupport"]),
     .testTarget(
       name: "TritModelTests",
+      dependencies: ["TritCore", "TritTokenizer", "TritLayouts", "TritFormats", "TritModel", "TritTestSupport"]),
+    .testTarget(
+      name: "TritInferenceTests",
       dependencies: [
-        "LibC", "TritCore", "TritKernels", "TritTokenizer", "TritLayouts", "TritQuantizers", "TritFormats", "TritModel",
+        "LibC", "TritCore", "TritKernels", "TritQuantizers", "TritFormats", "TritModel", "TritInference",
         "TritTestSupport",
       ]),
     // Of the verbs: a file of tests lies with the module it speaks of, whatever makes its models.
     .target(name: "WorkflowTestSupport", dependencies: supportOfVerbs, path: "Tests/WorkflowTestSupport"),
     .testTarget(name: "TritSurveyTests", dependencies: testsOfVerbs),
-    .testTarget(name: "TritVerificationTests", dependencies: testsOfVerbs + ["TritTokenizer"]),
+    .testTarget(name: "TritVerificationTests", dependencies: testsOfVerbs),
     .testTarget(name: "TritConversionTests", dependencies: testsOfVerbs + ["LibC"]),
-    .testTarget(name: "TritEvaluationTests", dependencies: testsOfVerbs + ["TritTokenizer", "TritEvaluation"]),
+    .testTarget(name: "TritEvaluationTests", dependencies: testsOfVerbs + ["TritEvaluation"]),
     .testTarget(name: "TritInspectionTests", dependencies: testsOfVerbs + ["LibC", "TritEvaluation"]),
     .testTarget(name: "TritMergeTests", dependencies: testsOfVerbs + ["TritMerge"]),
     .testTarget(name: "TritCertificatesTests", dependencies: testsOfVerbs + ["TritCertificates"]),
@@ -201,13 +154,7 @@ let package = Package(
       ]),
     // What the library exports is named as well: SwiftPM does not see that its module holds theirs, and would keep what
     // was compiled against their old shapes.
-    .testTarget(
-      name: "TritsmithTests",
-      dependencies: [
-        "Tritsmith", "TritCore", "TritReport", "TritKernels", "TritTokenizer", "TritLayouts", "TritQuantizers",
-        "TritFormats", "TritModel", "TritSurvey", "TritVerification", "TritConversion", "TritEvaluation",
-        "TritInspection", "TritMerge", "TritCertificates", "TritDiff", "TritTestSupport",
-      ]),
+    .testTarget(name: "TritsmithTests", dependencies: library + ["Tritsmith", "TritTestSupport"]),
   ],
   swiftLanguageModes: [.v6],
   cLanguageStandard: .c11

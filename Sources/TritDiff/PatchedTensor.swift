@@ -138,15 +138,7 @@ struct PatchedTensor {
 extension TernaryScale {
   /// Scales from their stored bytes.
   init(stored bytes: [UInt8], as scale: TritDiffScale, fault: (String) -> FormatError) throws {
-    let width = scale.storage.bits / 8
-    let values = stride(from: 0, to: bytes.count, by: width).map { start -> Float in
-      let bits = bytes[start..<start + width].reversed().reduce(UInt32(0)) { $0 << 8 | UInt32($1) }
-      return switch scale.storage {
-      case .bf16: BFloat16(bits: UInt16(truncatingIfNeeded: bits)).float
-      case .f16: HalfFloat(bits: UInt16(truncatingIfNeeded: bits)).float
-      default: Float(bitPattern: bits)
-      }
-    }
+    let values = DenseValues.floats(bytes.span.bytes, scale.storage)
     guard values.allSatisfy({ $0.isFinite && $0 >= 0 }) else {
       throw fault("its scales are no \(scale.convention == .divide ? "divisors" : "factors")")
     }

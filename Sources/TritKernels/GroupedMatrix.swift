@@ -116,8 +116,8 @@ public struct GroupedMatrix: Sendable {
       preconditionFailure("groups of \(granularity) end inside a run of 32 columns")
     }
     self.shape = shape
-    let isHalf = grid.multipliers.allSatisfy { HalfFloat($0).float == $0 }
-    let isBFloat16 = grid.multipliers.allSatisfy { BFloat16.rounded($0) == $0 }
+    let isHalf = grid.multipliers.allSatisfy(HalfFloat.holds)
+    let isBFloat16 = grid.multipliers.allSatisfy(BFloat16.holds)
     scaleTypes = Set((isHalf ? [DType.f16] : []) + (isBFloat16 ? [.bf16] : []))
     func scale(_ index: Int) -> Float {
       let (row, group) = index.quotientAndRemainder(dividingBy: shape.groups)

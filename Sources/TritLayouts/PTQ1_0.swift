@@ -13,7 +13,7 @@ import TritKernels
 /// The digit code of TQ1_0 on half its block. Of the 256 bytes 243 stand for five digits, and 81 of those for four with
 /// a fifth of 0: any other byte is counted as invalid. A block of zeros is stored with scale 0, and a block whose scale
 /// is 0 reads as zeros. Source: PrismML-Eng/llama.cpp, `ggml-common.h`.
-public struct PTQ1_0: ScaledBlockLayout {
+public struct PTQ1_0: ScaledBase3Layout {
   /// Its name.
   public static let id = LayoutID(rawValue: "PTQ1_0")
   public init() {}
@@ -23,28 +23,7 @@ public struct PTQ1_0: ScaledBlockLayout {
   public var ggmlType: UInt32? { 143 }
 
   var geometry: BlockGeometry { BlockGeometry(columns: 128, bytes: 28, codes: 0..<26, scale: 26) }
+  var countsOtherBytes: Bool { true }
 
   public var zeroCodes: [UInt8]? { [UInt8](repeating: 0x80, count: 24) + [0x7F, 0x7F] }
-
-  public func pack(
-    _ trits: Span<Int8>, _ band: LayoutBand, _ shape: TensorShape, with kernels: any Kernels,
-    into bytes: inout MutableSpan<UInt8>
-  ) {
-    let digits = Base3Block(columns: geometry.columns)
-    for block in 0..<band.rowCount * (shape.columns / geometry.columns) {
-      digits.pack(trits, at: block * geometry.columns, into: &bytes, at: block * geometry.bytes)
-    }
-  }
-
-  public func unpack(
-    _ bytes: RawSpan, _ run: RowRun, _ shape: TensorShape, with kernels: any Kernels,
-    into trits: inout MutableSpan<Int8>, at start: Int
-  ) -> Int {
-    let digits = Base3Block(columns: geometry.columns)
-    var invalid = 0
-    forEachBlock(bytes, run.rows.count, shape.columns, into: &trits, at: start) { byte, column, trits in
-      invalid += digits.unpack(bytes, at: byte, into: &trits, at: column)
-    }
-    return invalid
-  }
 }

@@ -115,3 +115,33 @@ struct Base3Block {
     return invalid
   }
 }
+
+/// A layout of blocks in that code.
+protocol ScaledBase3Layout: ScaledBlockLayout {
+  /// Whether a byte that no digits map to is an invalid code.
+  var countsOtherBytes: Bool { get }
+}
+
+extension ScaledBase3Layout {
+  public func pack(
+    _ trits: Span<Int8>, _ band: LayoutBand, _ shape: TensorShape, with kernels: any Kernels,
+    into bytes: inout MutableSpan<UInt8>
+  ) {
+    let digits = Base3Block(columns: geometry.columns)
+    for block in 0..<band.rowCount * (shape.columns / geometry.columns) {
+      digits.pack(trits, at: block * geometry.columns, into: &bytes, at: block * geometry.bytes)
+    }
+  }
+
+  public func unpack(
+    _ bytes: RawSpan, _ run: RowRun, _ shape: TensorShape, with kernels: any Kernels,
+    into trits: inout MutableSpan<Int8>, at start: Int
+  ) -> Int {
+    let digits = Base3Block(columns: geometry.columns)
+    var others = 0
+    forEachBlock(bytes, run.rows.count, shape.columns, into: &trits, at: start) { byte, column, trits in
+      others += digits.unpack(bytes, at: byte, into: &trits, at: column)
+    }
+    return countsOtherBytes ? others : 0
+  }
+}

@@ -12,7 +12,7 @@ import TritKernels
 ///
 /// First column most significant, as `ScaledBase3` stores it. Every byte decodes to trits, so no code is invalid. A
 /// block whose scale is 0 holds zeros, whatever its codes are. Source: llama.cpp, `ggml-quants.c`.
-public struct TQ1_0: ScaledBlockLayout {
+public struct TQ1_0: ScaledBase3Layout {
   /// Its name.
   public static let id = LayoutID(rawValue: "TQ1_0")
   public init() {}
@@ -22,26 +22,6 @@ public struct TQ1_0: ScaledBlockLayout {
   public var ggmlType: UInt32? { 34 }
 
   var geometry: BlockGeometry { BlockGeometry(columns: 256, bytes: 54, codes: 0..<52, scale: 52) }
-
-  public func pack(
-    _ trits: Span<Int8>, _ band: LayoutBand, _ shape: TensorShape, with kernels: any Kernels,
-    into bytes: inout MutableSpan<UInt8>
-  ) {
-    let digits = Base3Block(columns: geometry.columns)
-    for block in 0..<band.rowCount * (shape.columns / geometry.columns) {
-      digits.pack(trits, at: block * geometry.columns, into: &bytes, at: block * geometry.bytes)
-    }
-  }
-
-  public func unpack(
-    _ bytes: RawSpan, _ run: RowRun, _ shape: TensorShape, with kernels: any Kernels,
-    into trits: inout MutableSpan<Int8>, at start: Int
-  ) -> Int {
-    let digits = Base3Block(columns: geometry.columns)
-    forEachBlock(bytes, run.rows.count, shape.columns, into: &trits, at: start) { byte, column, trits in
-      // Bytes no digits map to decode to trits all the same, as in the original.
-      _ = digits.unpack(bytes, at: byte, into: &trits, at: column)
-    }
-    return 0
-  }
+  /// Bytes no digits map to decode to trits all the same, as in the original.
+  var countsOtherBytes: Bool { false }
 }

@@ -175,3 +175,17 @@ public struct ModelError: DiagnosticError, Equatable {
     }
   }
 }
+
+/// The first state of a forward pass that holds an infinity or no number.
+public struct NonFiniteState: Sendable, Hashable {
+  /// As `ForwardObserver` names it, or `logits`.
+  public var name: String
+  /// The first token of the text at which it does.
+  public var token: Int
+  /// What stands there: `nan`, `inf` or `-inf`.
+  public var value: String
+
+  package init(name: String, token: Int, value: String) {
+    (self.name, self.token, self.value) = (name, token, value)
+  }
+}

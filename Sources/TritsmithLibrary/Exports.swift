@@ -7,6 +7,7 @@
 @_exported import TritEvaluation
 @_exported import TritFormats
 @_exported import TritHub
+@_exported import TritInference
 @_exported import TritInspection
 @_exported import TritKernels
 @_exported import TritLayouts

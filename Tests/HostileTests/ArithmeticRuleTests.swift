@@ -18,7 +18,8 @@ struct ArithmeticRuleTests {
   /// overflow, but a size from a header, a configuration or a caller may be anything above 0, or 0.
   private static let users = [
     "TritSurvey", "TritVerification", "TritConversion", "TritEvaluation", "TritInspection", "TritMerge",
-    "TritCertificates", "TritDiff", "TritModel", "TritQuantizers", "TritLayers",
+    "TritCertificates", "TritDiff", "TritModel", "TritInference", "TritQuantizers",
+    "TritLayers",
   ]
   /// What sums may be rounded up to and strides may have without a word: constants, and bands of at least one row or
   /// byte made from constants. Everything else goes through `Checked.parts`, or says why here.

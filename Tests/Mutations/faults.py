@@ -17,7 +17,7 @@ def dropped(sentence, file, statement, tests):
     """A statement that is not carried out."""
     fault(sentence, file, statement, "if !FAULT { " + statement + " }", tests)
 
-L, F, M, K, T, C, Q, E = ("TritLayoutsTests", "TritFormatsTests", "TritModelTests", "TritKernelsTests", "TritTokenizerTests",
+L, F, M, K, T, C, Q, E = ("TritLayoutsTests", "TritFormatsTests", "TritModelTests|TritInferenceTests", "TritKernelsTests", "TritTokenizerTests",
                           "TritCoreTests", "TritQuantizersTests", "EndToEndTests")
 # Those of the verbs: a pattern, for any of them may notice what another's module does wrong.
 W = "Trit(Survey|Verification|Conversion|Evaluation|Inspection|Merge|Certificates|Diff)Tests"
@@ -126,23 +126,23 @@ fault("rope_scaling's factor ignored", "TritModel/Description/RotaryEmbedding.sw
 fault("rope pairs neighbours instead of halves", "TritKernels/InferenceVectors.swift",
       "let low = x[start + index]\n                  let high = x[start + half + index]",
       "let low = x[start + (FAULT ? 2 * index : index)]\n                  let high = x[start + (FAULT ? 2 * index + 1 : half + index)]",
-      "TritKernelsTests|TritModelTests")
+      "TritKernelsTests|TritInferenceTests")
 swap("scores not divided by the root of the head size", "TritKernels/InferenceAttention.swift", "Float(1 / Double(dimension).squareRoot())",
-     "Float(1 / Double(dimension))", "TritKernelsTests|TritModelTests")
+     "Float(1 / Double(dimension))", "TritKernelsTests|TritInferenceTests")
 fault("tokens of a block see what comes after them", "TritKernels/InferenceAttention.swift",
       "visible: { first + tokens.lowerBound + $0 + 1 }", "visible: { FAULT ? first + tokens.upperBound : first + tokens.lowerBound + $0 + 1 }",
-      "TritKernelsTests|TritModelTests")
+      "TritKernelsTests|TritInferenceTests")
 fault("query heads share key heads in turn instead of in groups", "TritKernels/InferenceAttention.swift", "      head / shape.group,",
-      "      FAULT ? head % shape.keyValueHeads : head / shape.group,", "TritKernelsTests|TritModelTests")
+      "      FAULT ? head % shape.keyValueHeads : head / shape.group,", "TritKernelsTests|TritInferenceTests")
 fault("tied embeddings ignored", "TritModel/Description/HuggingFaceDescription.swift",
       'try reader.flag("tie_word_embeddings", default: defaults.tiesEmbeddings)',
       'try reader.flag("tie_word_embeddings", default: defaults.tiesEmbeddings) && !FAULT', M)
-swap("ReLU not squared", "TritKernels/InferenceVectors.swift", "positive * positive", "positive", "TritKernelsTests|TritModelTests")
-fault("a perplexity that scores the token it has just read", "TritModel/Generation/Perplexity.swift", "of: window.ids[next]",
+swap("ReLU not squared", "TritKernels/InferenceVectors.swift", "positive * positive", "positive", "TritKernelsTests|TritInferenceTests")
+fault("a perplexity that scores the token it has just read", "TritInference/Generation/Perplexity.swift", "of: window.ids[next]",
       "of: window.ids[FAULT ? position : next]", M)
-swap("sliding windows score what was scored before", "TritModel/Generation/Perplexity.swift", "scored - start", "1", M)
+swap("sliding windows score what was scored before", "TritInference/Generation/Perplexity.swift", "scored - start", "1", M)
 FAULTS[-1].update(before="firstScored: scored - start", after="firstScored: FAULT ? 1 : scored - start")
-swap("top-p of weights that do not sum to one", "TritModel/Generation/Sampler.swift", "kept >= topP * total", "kept >= topP", M)
+swap("top-p of weights that do not sum to one", "TritInference/Generation/Sampler.swift", "kept >= topP * total", "kept >= topP", M)
 
 # Tokenizer
 fault("equal merges from right to left", "TritTokenizer/Model/BytePairModel.swift", "work.candidates[index] >> 32 < best >> 32",
@@ -223,8 +223,8 @@ fault("original_max_position_embeddings beside the settings is not read", D + "R
       "if let outer, outer != inner {", "if !FAULT, let outer, outer != inner {", M)
 dropped("a null rope base is an absent one", D + "RotaryEmbedding+Configuration.swift",
         'try reader.refuseNull("rope_theta", "a number")', M)
-fault("config.json's unknown keys are ignored", D + "ConfigurationReader.swift", "where !known.contains(entry.key)",
-      "where !FAULT && !known.contains(entry.key)", M)
+fault("config.json's unknown keys are ignored", D + "ConfigurationReader.swift", "where !readKeys.contains(entry.key)",
+      "where !FAULT && !readKeys.contains(entry.key)", M)
 fault("ends of a turn in GGUF end no text", D + "GGUFDescription.swift", "furtherEnds.compactMap({",
       "(FAULT ? [] : furtherEnds).compactMap({", W)
 fault("a GGUF key of another kind counts as absent", D + "GGUFKeyTypes.swift", "guard let kind, !kind.holds(entry.value)",
@@ -310,7 +310,7 @@ swap("group columns near 2^63 are rounded up by a sum", "TritCore/Tensor/Ternary
 # Numbers that loaders refuse or make NaN of
 fault("a divisor of 0 over zeros is as good as any", "TritSurvey/Scales/ScaleAgreement.swift", "guard first == second ||",
       "guard FAULT || first == second ||", W)
-fault("a divisor of 0 is copied", "TritConversion/Convert/Converter.swift", "holdsMultipliers ? scale : scale.withSoundDivisors",
+fault("a divisor of 0 is copied", "TritConversion/Convert/Converter+Streaming.swift", "holdsMultipliers ? scale : scale.withSoundDivisors",
       "FAULT || holdsMultipliers ? scale : scale.withSoundDivisors", W)
 fault("biases of MLX are not compared", "TritFormats/Safetensors/SafetensorsSource.swift",
       "(scale.biases.map { try bytes(at: $0) } ?? [])", "((FAULT ? nil : scale.biases).map { try bytes(at: $0) } ?? [])", W)

@@ -3,6 +3,7 @@
 import Testing
 import TritCore
 import TritFormats
+import TritInference
 import TritKernels
 import TritLayouts
 import TritModel

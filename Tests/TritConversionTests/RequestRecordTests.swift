@@ -79,4 +79,19 @@ struct RequestRecordTests {
     let record = try #require(try JSONValue.parse(Array(text.utf8)).object)
     #expect(throws: RecordError.self) { try RequestRecord.request(record, input: "i", output: "o", file: "f") }
   }
+
+  @Test("a record of another version is refused by name; the first version need not be named")
+  func version() throws {
+    func request(_ version: String) throws -> ConversionRequest {
+      let text = #"{"version":\#(version),"target":"dense","unfold":true}"#
+      let record = try #require(try JSONValue.parse(Array(text.utf8)).object)
+      return try RequestRecord.request(record, input: "i", output: "o", file: "f")
+    }
+    #expect(try request("1").unfolds)
+    for (version, found) in [("2", "'request 2'"), ("0", "'request 0'"), (#""1""#, "none")] {
+      let error = #expect(throws: RecordError.self) { try request(version) }
+      #expect(error?.location.field == "version" && error?.location.file == "f")
+      #expect(error?.summary == "expected schema request 1, found \(found)")
+    }
+  }
 }

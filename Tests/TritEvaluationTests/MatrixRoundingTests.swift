@@ -3,6 +3,7 @@
 import Testing
 import TritCore
 import TritFormats
+import TritInference
 import TritModel
 import TritTestSupport
 import WorkflowTestSupport

@@ -2,6 +2,7 @@
 
 import Testing
 import TritCore
+import TritInference
 import TritModel
 import TritTestSupport
 import WorkflowTestSupport

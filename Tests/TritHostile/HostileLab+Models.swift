@@ -3,6 +3,7 @@
 import TritConversion
 import TritCore
 import TritFormats
+import TritInference
 import TritInspection
 import TritKernels
 import TritLayouts

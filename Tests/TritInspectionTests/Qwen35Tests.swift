@@ -4,6 +4,7 @@ import LibC
 import Testing
 import TritCore
 import TritFormats
+import TritInference
 import TritLayouts
 import TritModel
 import TritTestSupport

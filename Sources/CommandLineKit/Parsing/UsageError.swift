@@ -75,4 +75,11 @@ public struct ValidationError: Error, Sendable {
   public init(_ message: String) {
     self.message = message
   }
+
+  /// Throws unless an option's value lies in a range.
+  public static func check(_ option: String, _ value: Int, in range: ClosedRange<Int>) throws(ValidationError) {
+    guard range.contains(value) else {
+      throw ValidationError("\(option) must be from \(range.lowerBound) to \(range.upperBound), not \(value)")
+    }
+  }
 }

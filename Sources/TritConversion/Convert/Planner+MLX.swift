@@ -88,7 +88,7 @@ extension PlannedTensor {
   /// The type MLX stores a scale's multipliers in: the scale's own, or one that holds the inverses of divisors.
   static func mlxStorage(_ scale: TernaryScale) -> DType {
     if scale.convention == .multiply { return mlxStorage(of: scale.storage) }
-    return scale.multipliers.allSatisfy { BFloat16.rounded($0) == $0 } ? .bf16 : .f32
+    return scale.multipliers.allSatisfy(BFloat16.holds) ? .bf16 : .f32
   }
 
   /// The same of multipliers.

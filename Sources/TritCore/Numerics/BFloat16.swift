@@ -38,4 +38,8 @@ public struct BFloat16: Sendable, Hashable {
   public static func rounded(_ value: Float) -> Float {
     BFloat16(value).float
   }
+
+  /// Whether a Float is a bfloat16 number already; false of what is no number.
+  @inlinable
+  public static func holds(_ value: Float) -> Bool { rounded(value) == value }
 }

@@ -51,4 +51,8 @@ public struct HalfFloat: Sendable, Hashable {
     default: return Float(bitPattern: sign | (exponent + 112) << 23 | fraction << 13)
     }
   }
+
+  /// Whether a Float is a half already; false of what is no number.
+  @inlinable
+  public static func holds(_ value: Float) -> Bool { HalfFloat(value).float == value }
 }

@@ -66,17 +66,17 @@ public struct TensorDescriptor: Sendable, Hashable {
   public var encoding: TensorEncoding
   public var location: TensorLocation
   /// Held apart: it is as large as all the rest, and most tensors of a long table have none.
-  private indirect enum Held: Sendable, Hashable {
+  private indirect enum ScaleBox: Sendable, Hashable {
     case nothing
     case scale(ScaleDescriptor)
   }
 
-  private var held: Held
+  private var box: ScaleBox
 
   /// What is known about the scales of a ternary tensor from headers alone; nil for other encodings.
   public var scale: ScaleDescriptor? {
-    get { if case .scale(let scale) = held { scale } else { nil } }
-    set { held = newValue.map { .scale($0) } ?? .nothing }
+    get { if case .scale(let scale) = box { scale } else { nil } }
+    set { box = newValue.map { .scale($0) } ?? .nothing }
   }
 
   public init(
@@ -86,7 +86,7 @@ public struct TensorDescriptor: Sendable, Hashable {
     self.shape = shape
     self.encoding = encoding
     self.location = location
-    held = scale.map { .scale($0) } ?? .nothing
+    box = scale.map { .scale($0) } ?? .nothing
   }
 
   /// False for dense tensors, and for layouts that hold scales among their codes.

@@ -1,5 +1,6 @@
 // Tritsmith: hidden states of two models compared while they are computed.
 
+import TritInference
 import TritModel
 import TritSurvey
 

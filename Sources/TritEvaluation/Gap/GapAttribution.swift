@@ -1,6 +1,7 @@
 // Tritsmith: which part of a model its gap comes from.
 
 import TritCore
+import TritInference
 import TritModel
 import TritSurvey
 

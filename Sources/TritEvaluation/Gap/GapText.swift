@@ -1,6 +1,7 @@
 // Tritsmith: the tokens a gap is measured on.
 
 import TritCore
+import TritInference
 import TritModel
 import TritSurvey
 import TritTokenizer

@@ -2,6 +2,7 @@
 
 import TritCore
 import TritFormats
+import TritInference
 import TritModel
 import TritSurvey
 import TritTokenizer
@@ -23,16 +24,8 @@ public struct GapWorkflow: Sendable {
   /// - Throws: `RunError` when the two cannot be compared, `ModelError`, `TokenizerError`, and what opening throws.
   public func run() throws -> GapResult {
     let start = Platform.monotonicSeconds
-    // Both are run, so that both are unfolded.
-    let referenceSource = try ModelOpener.open(
-      request.reference, request.referenceOptions.open, hasCompanions: true)
-    let candidateSource = try ModelOpener.open(
-      request.candidate, request.candidateOptions.open, hasCompanions: true)
-    try referenceSource.checkIntegrity(work.parallelism, SilentProgress())
-    try candidateSource.checkIntegrity(work.parallelism, SilentProgress())
-    let engine = try request.candidateOptions.engine()
-    let reference = try RunnableModel(referenceSource, request.referenceOptions, engine: engine)
-    let candidate = try RunnableModel(candidateSource, request.candidateOptions, engine: engine)
+    let (reference, candidate) = try pair()
+    let (referenceSource, candidateSource) = (reference.source, candidate.source)
     let (p, q) = (reference.model.configuration, candidate.model.configuration)
     guard p.vocabularySize == q.vocabularySize else {
       throw RunError(.vocabularyMismatch(expected: p.vocabularySize, found: q.vocabularySize), file: candidate.path)
@@ -60,39 +53,74 @@ public struct GapWorkflow: Sendable {
           + "leaves them out")
     }
     let attribution = try attribute(reference, candidate, text, hasSameLayers, &notes)
-    let referenceSide = try side(reference)
-    var candidateSide = try side(candidate)
-    if !candidateSide.scale.evidence.isEmpty {
-      let witness = try ScaleProof.evidence(for: candidateSource, sibling: referenceSource, silent)
-      candidateSide.scale = try candidateSide.scale.adding([witness]).checked(candidate.path)
-    }
-    var fidelity: ConversionFidelity?
-    if request.checksFidelity {
-      fidelity = try ConversionFidelity(
-        reference: referenceSource, referenceSide.kind, candidate: candidateSource, candidateSide.kind,
-        quantizer: request.quantizer, work: silent)
-    }
-    var tensors: [TensorGap]?
-    if request.comparesTensors {
-      let outcome = try TensorGapPass(reference: referenceSource, candidate: candidateSource, work: work).run()
-      tensors = outcome.tensors
-      notes += outcome.notes
-    }
-    let found = fidelity?.parts ?? []
-    var parts = GapParts(
-      reference: reference, candidate: candidate, sides: (referenceSide, candidateSide), tensors: tensors,
-      fidelity: fidelity,
-      proved: found.isEmpty ? try PartsComparison(first: referenceSource, second: candidateSource).run() : found
-    ).findings
-    for index in parts.indices { parts[index].cost = attribution?.costs[parts[index].part] }
+    let sides = try sides(reference, candidate)
+    let fidelity = try fidelity(reference, candidate, sides)
+    let tensors = try tensorGaps(reference, candidate, &notes)
     return GapResult(
-      reference: referenceSide, candidate: candidateSide, text: text.name, textSHA256: text.sha256,
+      reference: sides.reference, candidate: sides.candidate, text: text.name, textSHA256: text.sha256,
       idsSHA256: text.idsSHA256, context: request.context, firstTokenRule: text.firstTokenRule, model: model,
       layers: activations?.result ?? [], layerBound: request.layerBound, attribution: attribution?.parts,
       attributionTokens: attribution == nil ? 0 : attributionWindows(text).reduce(0) { $0 + $1.ids.count - 1 },
-      tensors: tensors, fidelity: fidelity, parts: parts, gates: gates(model), notes: notes,
-      nonFinite: try nonFinite(model, reference, candidate, text),
+      tensors: tensors, fidelity: fidelity,
+      parts: try parts(reference, candidate, sides, tensors, fidelity, costs: attribution?.costs), gates: gates(model),
+      notes: notes, nonFinite: try nonFinite(model, reference, candidate, text),
       seconds: Platform.monotonicSeconds - start, peakMemory: Platform.peakResidentBytes)
+  }
+
+  /// Both models, ready to run: what is rotated is unfolded.
+  private func pair() throws -> (RunnableModel, RunnableModel) {
+    let reference = try ModelOpener.open(request.reference, request.referenceOptions.open, hasCompanions: true)
+    let candidate = try ModelOpener.open(request.candidate, request.candidateOptions.open, hasCompanions: true)
+    try reference.checkIntegrity(work.parallelism, SilentProgress())
+    try candidate.checkIntegrity(work.parallelism, SilentProgress())
+    let engine = try request.candidateOptions.engine()
+    return (
+      try RunnableModel(reference, request.referenceOptions, engine: engine),
+      try RunnableModel(candidate, request.candidateOptions, engine: engine)
+    )
+  }
+
+  private typealias Sides = (reference: GapSide, candidate: GapSide)
+
+  private func sides(_ reference: RunnableModel, _ candidate: RunnableModel) throws -> Sides {
+    var sides = (reference: try side(reference), candidate: try side(candidate))
+    if !sides.candidate.scale.evidence.isEmpty {
+      let witness = try ScaleProof.evidence(for: candidate.source, sibling: reference.source, silent)
+      sides.candidate.scale = try sides.candidate.scale.adding([witness]).checked(candidate.path)
+    }
+    return sides
+  }
+
+  private func fidelity(
+    _ reference: RunnableModel, _ candidate: RunnableModel, _ sides: Sides
+  ) throws -> ConversionFidelity? {
+    guard request.checksFidelity else { return nil }
+    return try ConversionFidelity(
+      reference: reference.source, sides.reference.kind, candidate: candidate.source, sides.candidate.kind,
+      quantizer: request.quantizer, work: silent)
+  }
+
+  private func tensorGaps(
+    _ reference: RunnableModel, _ candidate: RunnableModel, _ notes: inout [String]
+  ) throws -> [TensorGap]? {
+    guard request.comparesTensors else { return nil }
+    let outcome = try TensorGapPass(reference: reference.source, candidate: candidate.source, work: work).run()
+    notes += outcome.notes
+    return outcome.tensors
+  }
+
+  private func parts(
+    _ reference: RunnableModel, _ candidate: RunnableModel, _ sides: Sides, _ tensors: [TensorGap]?,
+    _ fidelity: ConversionFidelity?, costs: [GapPart: GapPartFinding.Cost]?
+  ) throws -> [GapPartFinding] {
+    let proved = fidelity?.parts ?? []
+    var parts = GapParts(
+      reference: reference, candidate: candidate, sides: sides, tensors: tensors, fidelity: fidelity,
+      proved: proved.isEmpty
+        ? try PartsComparison(first: reference.source, second: candidate.source).run() : proved
+    ).findings
+    for index in parts.indices { parts[index].cost = costs?[parts[index].part] }
+    return parts
   }
 
   private var silent: WorkOptions { WorkOptions(parallelism: work.parallelism, kernels: work.kernels) }

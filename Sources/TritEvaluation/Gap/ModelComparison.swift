@@ -1,6 +1,7 @@
 // Tritsmith: two models run over a text, token by token.
 
 import TritCore
+import TritInference
 import TritModel
 import TritSurvey
 import TritTokenizer

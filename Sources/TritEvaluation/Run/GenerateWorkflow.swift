@@ -2,6 +2,7 @@
 
 import TritCore
 import TritFormats
+import TritInference
 import TritModel
 import TritSurvey
 import TritTokenizer

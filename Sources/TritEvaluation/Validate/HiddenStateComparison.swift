@@ -1,5 +1,6 @@
 // Tritsmith: where two models part.
 
+import TritInference
 import TritModel
 import TritSurvey
 

@@ -1,5 +1,6 @@
 // Tritsmith: what roundings alone do to a model, and gates that follow it.
 
+import TritInference
 import TritModel
 import TritSurvey
 import TritVerification

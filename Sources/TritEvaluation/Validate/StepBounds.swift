@@ -1,6 +1,7 @@
 // Tritsmith: how far a step may be off, by what its weights are stored in.
 
 import TritCore
+import TritInference
 import TritLayouts
 import TritModel
 import TritSurvey

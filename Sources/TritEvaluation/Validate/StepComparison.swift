@@ -1,5 +1,6 @@
 // Tritsmith: two models compared step by step, each step from the same input.
 
+import TritInference
 import TritModel
 
 /// Runs Q along P: every step of Q begins with what P has at that place, so no difference reaches the next step.

@@ -2,6 +2,7 @@
 
 import TritCore
 import TritFormats
+import TritInference
 import TritKernels
 import TritModel
 import TritSurvey

@@ -1,6 +1,5 @@
 // Tritsmith: writing GGUF.
 
-import Synchronization
 import TritCore
 
 /// A tensor to be written to a GGUF file.
@@ -111,42 +110,27 @@ public struct GGUFPlan: Sendable {
 
 /// Writes one GGUF file of version 3 into a staged output: header first, tensors by position.
 public final class GGUFSink: TensorSink {
-  private let file: OutputFile
-  private let places: [ExactString: (offset: UInt64, byteCount: Int)]
-  private let expected: UInt64
-  private let written = Atomic<UInt64>(0)
-  private let path: String
+  private let tensors: PlacedTensors
 
   /// Makes the file, writes its header and sets its size; padding reads as zero.
   public init(plan: GGUFPlan, staging: StagedOutput) throws {
-    file = try staging.createFile()
+    let file = try staging.createFile()
     let header = plan.header
     try file.resize(to: UInt64(header.count) + UInt64(plan.dataByteCount))
     try file.write(header, at: 0)
-    var places: [ExactString: (offset: UInt64, byteCount: Int)] = [:]
+    var places: [ExactString: PlacedTensors.Place] = [:]
     var offset = UInt64(header.count)
-    var expected: UInt64 = 0
     for tensor in plan.tensors {
-      places[ExactString(tensor.name)] = (offset, tensor.byteCount)
+      places[ExactString(tensor.name)] = PlacedTensors.Place(file: 0, offset: offset, byteCount: tensor.byteCount)
       offset += UInt64(GGUFPlan.padded(tensor.byteCount))
-      expected += UInt64(tensor.byteCount)
     }
-    self.places = places
-    self.expected = expected
-    path = staging.target
+    tensors = PlacedTensors(places, in: [file], path: staging.target)
   }
 
   public func write(_ bytes: RawSpan, to tensor: String, at offset: Int) throws {
-    guard let place = places[ExactString(tensor)] else { preconditionFailure("tensor '\(tensor)' is not in the plan") }
-    precondition(offset >= 0 && offset + bytes.byteCount <= place.byteCount, "write inside tensor '\(tensor)'")
-    try file.write(bytes, at: place.offset + UInt64(offset))
-    written.wrappingAdd(UInt64(bytes.byteCount), ordering: .relaxed)
+    try tensors.write(bytes, to: tensor, at: offset)
   }
 
-  public func complete() throws {
-    let total = written.load(ordering: .relaxed)
-    guard total == expected else { throw TensorIOError(.incomplete(written: total, expected: expected), path: path) }
-  }
-
-  public func sync() throws { try file.sync() }
+  public func complete() throws { try tensors.complete() }
+  public func sync() throws { try tensors.sync() }
 }

@@ -5,9 +5,9 @@ import TritCore
 import TritLayouts
 
 /// A model in a GGUF file, or in the parts of a split one, under the names the file has.
-public final class GGUFSource: TensorSource {
+public final class GGUFSource: FilesOfTensors {
   public let manifest: ModelManifest
-  private let files: [InputFile]
+  let files: [InputFile]
   /// Scales are spread over all bytes of a tensor in some layouts: they are read once, when first asked for.
   private let scales = Mutex<[ExactString: TernaryScale]>([:])
 
@@ -56,28 +56,8 @@ public final class GGUFSource: TensorSource {
     self.manifest = manifest
   }
 
-  public func withBytes<Result>(
-    _ range: Range<Int>, of tensor: TensorDescriptor, _ body: (RawSpan) throws -> Result
-  ) throws -> Result {
-    try files[tensor.location.file].withBytes(absolute(range, tensor), body)
-  }
-
-  public func readsInPlace(_ tensor: TensorDescriptor) -> Bool { files[tensor.location.file].isMapped }
-
-  public func read(_ range: Range<Int>, of tensor: TensorDescriptor, into bytes: inout MutableRawSpan) throws {
-    try files[tensor.location.file].read(absolute(range, tensor), into: &bytes)
-  }
-
-  public func expect(_ ranges: [ExpectedRange]) throws {
-    try InputFile.expect(ranges.map { (files[$0.tensor.location.file], absolute($0.range, $0.tensor)) })
-  }
-
   public func remotePlaces(of tensor: TensorDescriptor) throws -> [FileRange] {
     FileRange(files[tensor.location.file], tensor.location.bytes).ifRemote
-  }
-
-  public func remotePlace(of range: Range<Int>, of tensor: TensorDescriptor) -> FileRange? {
-    FileRange(files[tensor.location.file], absolute(range, tensor)).ifRemote.first
   }
 
   /// Scales are forgotten with the whole tensor: there may be one for each few dozen bytes of it.
@@ -90,17 +70,6 @@ public final class GGUFSource: TensorSource {
 
   public func companion(named name: String) throws -> [UInt8] {
     throw FormatError(.noModel("there is no companion file '\(printable(name))'"), file: manifest.path)
-  }
-
-  public func checkUnchanged() throws {
-    for file in files { try file.checkUnchanged() }
-  }
-
-  private func absolute(_ range: Range<Int>, _ tensor: TensorDescriptor) -> Range<UInt64> {
-    precondition(
-      range.lowerBound >= 0 && range.upperBound <= tensor.location.byteCount,
-      "bytes \(range) of a tensor of \(tensor.location.byteCount)")
-    return tensor.location.offset + UInt64(range.lowerBound)..<tensor.location.offset + UInt64(range.upperBound)
   }
 
   // MARK: - Scales

@@ -108,7 +108,7 @@ struct MLXInterpretation {
   ) throws {
     guard let quantization else { return }
     let byName = Dictionary(stored.map { (ExactString($0.name), $0) }, uniquingKeysWith: { first, _ in first })
-    var (damaged, plain, ternary): ([String], [(name: String, why: String)], Int) = ([], [], 0)
+    var tally = Tally()
     for tensor in stored where tensor.encoding == .dense(.u32) {
       guard let scaleName = MLXPacking.scales(of: tensor.name), let scales = byName[ExactString(scaleName)] else {
         continue
@@ -118,54 +118,14 @@ struct MLXInterpretation {
         throw FormatError(.mlx(.excluded), place)
       }
       let biases = MLXPacking.biases(of: tensor.name).flatMap { byName[ExactString($0)] }
-      var weight = tensor
       parts.insert(ExactString(scaleName))
-      guard form.mode == MLXQuantization.Form.affine, tensor.shape.isMatrix else {
-        if let biases { parts.insert(ExactString(biases.name)) }
-        weight.encoding = MLXPacking.encoding(form)
-        // Not read, and compared byte for byte with the codes.
-        weight.scale = ScaleDescriptor(
-          name: scaleName, storage: scales.encoding.dtype ?? .u8, granularity: .group(columns: form.groupSize),
-          convention: nil, location: scales.location, biases: biases?.location)
-        weights[ExactString(tensor.name)] = weight
-        plain.append((tensor.name, tensor.shape.isMatrix ? "mode \(form.shownMode)" : "it is no matrix"))
-        continue
-      }
-      guard let biases else {
-        throw FormatError(.mlx(.missing(MLXPacking.biases(of: tensor.name) ?? "biases")), place)
-      }
-      parts.insert(ExactString(biases.name))
-      weight.shape = try MLXInterpretation.shape(tensor, scales, biases, form, place)
-      weight.scale = ScaleDescriptor(
-        name: scaleName, storage: scales.encoding.dtype ?? .f16, granularity: .group(columns: form.groupSize),
-        convention: .multiply, location: scales.location, biases: biases.location)
-      switch try MLXInterpretation.verdict(tensor, scales, biases, form, read) {
-      case .ternary:
-        do throws(LayoutError) {
-          try MLXTwoBit().check(weight.shape)
-        } catch {
-          throw LayoutError(error.kind, layout: MLXTwoBit.id, location: place)
-        }
-        weight.encoding = .ternary(MLXTwoBit.id)
-        ternary += 1
-      case .damaged:
-        weight.encoding = MLXPacking.encoding(form, MLXPacking.damage)
-        damaged.append(tensor.name)
-      case .binary: weight.encoding = MLXPacking.encoding(form, MLXPacking.binary)
-      case .plain(let why):
-        weight.encoding = MLXPacking.encoding(form)
-        plain.append((tensor.name, why))
-      }
-      weights[ExactString(tensor.name)] = weight
+      weights[ExactString(tensor.name)] =
+        form.mode == MLXQuantization.Form.affine && tensor.shape.isMatrix
+        ? try affine(tensor, scales, biases, form, place, read, &tally)
+        : unread(tensor, scales, biases, form, &tally)
     }
-    if let first = damaged.first {
-      notes.append("\(damaged.count) weights, the first '\(printable(first))', are \(MLXPacking.damageText)")
-    }
-    if let first = plain.first {
-      notes.append(
-        "\(plain.count) weights are\(MLXPacking.plainNote)'\(printable(first.name))': \(first.why)")
-    }
-    if ternary > 0 {
+    notes += tally.notes
+    if tally.ternary > 0 {
       finding = ScaleFinding(
         convention: .multiply,
         evidence: [
@@ -173,6 +133,73 @@ struct MLXInterpretation {
             origin: .container, convention: .multiply, detail: "MLX multiplies: code × scale + bias with bias = −scale")
         ])
     }
+  }
+
+  /// Weights by what their numbers are.
+  private struct Tally {
+    var damaged: [String] = []
+    var plain: [(name: String, why: String)] = []
+    var ternary = 0
+
+    var notes: [String] {
+      var notes: [String] = []
+      if let first = damaged.first {
+        notes.append("\(damaged.count) weights, the first '\(printable(first))', are \(MLXPacking.damageText)")
+      }
+      if let first = plain.first {
+        notes.append("\(plain.count) weights are\(MLXPacking.plainNote)'\(printable(first.name))': \(first.why)")
+      }
+      return notes
+    }
+  }
+
+  /// A weight of a form that is not read, and is compared byte for byte with the codes.
+  private mutating func unread(
+    _ tensor: TensorDescriptor, _ scales: TensorDescriptor, _ biases: TensorDescriptor?, _ form: MLXQuantization.Form,
+    _ tally: inout Tally
+  ) -> TensorDescriptor {
+    if let biases { parts.insert(ExactString(biases.name)) }
+    var weight = tensor
+    weight.encoding = MLXPacking.encoding(form)
+    weight.scale = ScaleDescriptor(
+      name: scales.name, storage: scales.encoding.dtype ?? .u8, granularity: .group(columns: form.groupSize),
+      convention: nil, location: scales.location, biases: biases?.location)
+    tally.plain.append((tensor.name, tensor.shape.isMatrix ? "mode \(form.shownMode)" : "it is no matrix"))
+    return weight
+  }
+
+  /// A weight that is code × scale + bias.
+  private mutating func affine(
+    _ tensor: TensorDescriptor, _ scales: TensorDescriptor, _ biases: TensorDescriptor?, _ form: MLXQuantization.Form,
+    _ place: ErrorLocation, _ read: (TensorDescriptor, Range<Int>) throws -> [UInt8], _ tally: inout Tally
+  ) throws -> TensorDescriptor {
+    guard let biases else {
+      throw FormatError(.mlx(.missing(MLXPacking.biases(of: tensor.name) ?? "biases")), place)
+    }
+    parts.insert(ExactString(biases.name))
+    var weight = tensor
+    weight.shape = try MLXInterpretation.shape(tensor, scales, biases, form, place)
+    weight.scale = ScaleDescriptor(
+      name: scales.name, storage: scales.encoding.dtype ?? .f16, granularity: .group(columns: form.groupSize),
+      convention: .multiply, location: scales.location, biases: biases.location)
+    switch try MLXInterpretation.verdict(tensor, scales, biases, form, read) {
+    case .ternary:
+      do throws(LayoutError) {
+        try MLXTwoBit().check(weight.shape)
+      } catch {
+        throw LayoutError(error.kind, layout: MLXTwoBit.id, location: place)
+      }
+      weight.encoding = .ternary(MLXTwoBit.id)
+      tally.ternary += 1
+    case .damaged:
+      weight.encoding = MLXPacking.encoding(form, MLXPacking.damage)
+      tally.damaged.append(tensor.name)
+    case .binary: weight.encoding = MLXPacking.encoding(form, MLXPacking.binary)
+    case .plain(let why):
+      weight.encoding = MLXPacking.encoding(form)
+      tally.plain.append((tensor.name, why))
+    }
+    return weight
   }
 
   /// The shape of the matrix that words stand for.

@@ -1,6 +1,5 @@
 // Tritsmith: writing safetensors.
 
-import Synchronization
 import TritCore
 
 /// A tensor to be written: name, type, shape.
@@ -68,17 +67,7 @@ public struct OutputShard: Sendable {
 
 /// Writes one or several safetensors files into a staged output, headers first, tensors by position.
 public final class SafetensorsSink: TensorSink {
-  private struct Place {
-    var file: Int
-    var offset: UInt64
-    var byteCount: Int
-  }
-
-  private let files: [OutputFile]
-  private let places: [ExactString: Place]
-  private let expected: UInt64
-  private let written = Atomic<UInt64>(0)
-  private let path: String
+  private let tensors: PlacedTensors
 
   /// Makes the files and writes their headers; with more than one shard, the index too.
   public init(
@@ -86,8 +75,7 @@ public final class SafetensorsSink: TensorSink {
     staging: StagedOutput
   ) throws {
     var files: [OutputFile] = []
-    var places: [ExactString: Place] = [:]
-    var expected: UInt64 = 0
+    var places: [ExactString: PlacedTensors.Place] = [:]
     for (index, shard) in shards.enumerated() {
       let file = try staging.createFile(shard.name)
       let header = shard.header(metadata: metadata)
@@ -95,9 +83,9 @@ public final class SafetensorsSink: TensorSink {
       try file.write(header, at: 0)
       var offset = UInt64(header.count)
       for tensor in shard.ordered {
-        places[ExactString(tensor.name)] = Place(file: index, offset: offset, byteCount: tensor.byteCount)
+        places[ExactString(tensor.name)] = PlacedTensors.Place(
+          file: index, offset: offset, byteCount: tensor.byteCount)
         offset += UInt64(tensor.byteCount)
-        expected += UInt64(tensor.byteCount)
       }
       files.append(file)
     }
@@ -106,27 +94,15 @@ public final class SafetensorsSink: TensorSink {
       try index.write(ShardIndex.json(of: shards, metadata: indexMetadata), at: 0)
       try index.sync()
     }
-    self.files = files
-    self.places = places
-    self.expected = expected
-    path = staging.target
+    tensors = PlacedTensors(places, in: files, path: staging.target)
   }
 
   public func write(_ bytes: RawSpan, to tensor: String, at offset: Int) throws {
-    guard let place = places[ExactString(tensor)] else { preconditionFailure("tensor '\(tensor)' is not in the plan") }
-    precondition(offset >= 0 && offset + bytes.byteCount <= place.byteCount, "write inside tensor '\(tensor)'")
-    try files[place.file].write(bytes, at: place.offset + UInt64(offset))
-    written.wrappingAdd(UInt64(bytes.byteCount), ordering: .relaxed)
+    try tensors.write(bytes, to: tensor, at: offset)
   }
 
-  public func complete() throws {
-    let total = written.load(ordering: .relaxed)
-    guard total == expected else { throw TensorIOError(.incomplete(written: total, expected: expected), path: path) }
-  }
-
-  public func sync() throws {
-    for file in files { try file.sync() }
-  }
+  public func complete() throws { try tensors.complete() }
+  public func sync() throws { try tensors.sync() }
 }
 
 extension ShardIndex {

@@ -3,9 +3,9 @@
 import TritCore
 
 /// A model in one or several safetensors files, with what stands beside them in its folder.
-public final class SafetensorsSource: TensorSource {
+public final class SafetensorsSource: FilesOfTensors {
   public let manifest: ModelManifest
-  private let files: [InputFile]
+  let files: [InputFile]
   private let folder: ModelFolder?
   private let scales: [ExactString: Float]
 
@@ -17,30 +17,72 @@ public final class SafetensorsSource: TensorSource {
   /// - Parameter isAdapter: true for the weights of an adapter, which are refused as a model.
   package init(path: String, options: OpenOptions = OpenOptions(), isAdapter: Bool) throws {
     let layout = try SafetensorsSource.locate(path)
-    var inputs: [InputFile] = []
-    var manifestFiles: [ManifestFile] = []
-    var stored: [TensorDescriptor] = []
-    var metadata: [(key: String, value: String)] = []
-    var metadataKeys: Set<ExactString> = []
-    var shardOfTensor: [ExactString: String] = [:]
     if !options.followsLinks, layout.single == nil {
       try ModelFolder.checkLinks(layout.files + (layout.index == nil ? [] : [ShardIndex.name]), in: layout.folder)
     }
     try RemoteFolders.expect(layout.files, in: layout.folder)
-    for name in layout.files {
-      let shardPath = FileSystem.join(layout.folder, name)
-      guard layout.index == nil || FileSystem.kind(of: shardPath) != nil else {
-        throw FormatError(.missingShard(name), file: FileSystem.join(layout.folder, ShardIndex.name))
+    let shards = try Shards(layout, options)
+    let stored = shards.tensors
+    if !isAdapter, let partial = PartialModel(tensorNames: stored.map(\.name)) {
+      throw FormatError(.partialModel(partial), file: path)
+    }
+    let notes = try layout.notes + shards.notes(comparedWith: layout)
+    let folder = try ModelFolder(
+      path: layout.folder, wholeFolder: layout.single == nil, followsLinks: options.followsLinks)
+    let configurationFile = FileSystem.join(layout.folder, ModelFolder.configurationName)
+    let mlx = try MLXInterpretation(
+      stored, MLXQuantization(configuration: folder.configuration, file: configurationFile),
+      files: shards.manifestFiles,
+      read: shards.bytes)
+    let interpretation = try PackedInterpretation(
+      stored: mlx.weights.isEmpty
+        ? stored
+        : stored.filter { mlx.weights[ExactString($0.name)] == nil && !mlx.parts.contains(ExactString($0.name)) },
+      configuration: folder.configuration, configurationFile: configurationFile,
+      recorded: SafetensorsSource.recordedConvention(shards.metadata), override: options.scaleConvention,
+      files: shards.manifestFiles
+    ) { tensor in try shards.bytes(of: tensor, 0..<tensor.location.byteCount) }
+    files = shards.files
+    self.folder = folder
+    scales = interpretation.scales
+    manifest = ModelManifest(
+      format: SafetensorsFormat.id, path: path, files: shards.manifestFiles,
+      tensors: SafetensorsSource.joined(stored, mlx, interpretation), metadata: shards.metadata,
+      configuration: folder.configuration, companions: folder.companions,
+      scaleFinding: mlx.finding ?? interpretation.finding,
+      notes: notes + folder.notes + mlx.notes + interpretation.notes)
+  }
+
+  /// The files of a model as their headers say, one after the other.
+  private struct Shards {
+    var files: [InputFile] = []
+    var manifestFiles: [ManifestFile] = []
+    var tensors: [TensorDescriptor] = []
+    /// Of a key that stands in several files, the first value.
+    var metadata: [(key: String, value: String)] = []
+    private var metadataKeys: Set<ExactString> = []
+    private var shardOfTensor: [ExactString: String] = [:]
+
+    init(_ layout: FileLayout, _ options: OpenOptions) throws {
+      for name in layout.files {
+        let shardPath = FileSystem.join(layout.folder, name)
+        guard layout.index == nil || FileSystem.kind(of: shardPath) != nil else {
+          throw FormatError(.missingShard(name), file: FileSystem.join(layout.folder, ShardIndex.name))
+        }
+        let file = try InputFile(path: layout.index == nil ? layout.path(of: name) : shardPath, mode: options.access)
+        try add(file, named: name)
       }
-      let file = try InputFile(path: layout.index == nil ? layout.path(of: name) : shardPath, mode: options.access)
+    }
+
+    private mutating func add(_ file: InputFile, named name: String) throws {
       let header = try SafetensorsHeader(of: file)
       for entry in header.entries {
         if let first = shardOfTensor.updateValue(name, forKey: ExactString(entry.name)) {
           throw FormatError(.tensorInTwoShards(first: first, second: name), file: file.path, tensor: entry.name)
         }
         let location = TensorLocation(
-          file: inputs.count, offset: header.byteCount + entry.begin, byteCount: Int(clamping: entry.end - entry.begin))
-        stored.append(
+          file: files.count, offset: header.byteCount + entry.begin, byteCount: Int(clamping: entry.end - entry.begin))
+        tensors.append(
           TensorDescriptor(name: entry.name, shape: entry.shape, encoding: .dense(entry.dtype), location: location))
       }
       for pair in header.metadata ?? [] where metadataKeys.insert(ExactString(pair.key)).inserted {
@@ -48,46 +90,23 @@ public final class SafetensorsSource: TensorSource {
       }
       manifestFiles.append(
         ManifestFile(path: file.path, byteCount: file.byteCount, headerByteCount: header.byteCount))
-      inputs.append(file)
+      files.append(file)
     }
-    if !isAdapter, let partial = PartialModel(tensorNames: stored.map(\.name)) {
-      throw FormatError(.partialModel(partial), file: path)
-    }
-    var notes = layout.notes
-    if let index = layout.index {
+
+    /// Notes on an index that is not exact; one that names other tensors is an error.
+    func notes(comparedWith layout: FileLayout) throws -> [String] {
+      guard let index = layout.index else { return [] }
       try SafetensorsSource.compare(index, shardOfTensor, path: FileSystem.join(layout.folder, ShardIndex.name))
-      let total = stored.reduce(UInt64(0)) { $0 + UInt64($1.location.byteCount) }
-      if let claimed = index.totalSize, claimed != total {
-        notes.append("the index claims total_size \(claimed), its tensors have \(total) bytes")
-      }
+      let total = tensors.reduce(UInt64(0)) { $0 + UInt64($1.location.byteCount) }
+      guard let claimed = index.totalSize, claimed != total else { return [] }
+      return ["the index claims total_size \(claimed), its tensors have \(total) bytes"]
     }
-    let folder = try ModelFolder(
-      path: layout.folder, wholeFolder: layout.single == nil, followsLinks: options.followsLinks)
-    let configurationFile = FileSystem.join(layout.folder, ModelFolder.configurationName)
-    func read(_ tensor: TensorDescriptor, _ range: Range<Int>) throws -> [UInt8] {
+
+    /// A range of a tensor's bytes.
+    func bytes(of tensor: TensorDescriptor, _ range: Range<Int>) throws -> [UInt8] {
       let start = tensor.location.offset
-      return try inputs[tensor.location.file].bytes(start + UInt64(range.lowerBound)..<start + UInt64(range.upperBound))
+      return try files[tensor.location.file].bytes(start + UInt64(range.lowerBound)..<start + UInt64(range.upperBound))
     }
-    let mlx = try MLXInterpretation(
-      stored, MLXQuantization(configuration: folder.configuration, file: configurationFile), files: manifestFiles,
-      read: read)
-    let interpretation = try PackedInterpretation(
-      stored: mlx.weights.isEmpty
-        ? stored
-        : stored.filter { mlx.weights[ExactString($0.name)] == nil && !mlx.parts.contains(ExactString($0.name)) },
-      configuration: folder.configuration, configurationFile: configurationFile,
-      recorded: SafetensorsSource.recordedConvention(metadata), override: options.scaleConvention,
-      files: manifestFiles
-    ) { tensor in try read(tensor, 0..<tensor.location.byteCount) }
-    files = inputs
-    self.folder = folder
-    scales = interpretation.scales
-    manifest = ModelManifest(
-      format: SafetensorsFormat.id, path: path, files: manifestFiles,
-      tensors: SafetensorsSource.joined(stored, mlx, interpretation), metadata: metadata,
-      configuration: folder.configuration, companions: folder.companions,
-      scaleFinding: mlx.finding ?? interpretation.finding,
-      notes: notes + folder.notes + mlx.notes + interpretation.notes)
   }
 
   /// Tensors of both ways to pack, in file order.
@@ -108,38 +127,14 @@ public final class SafetensorsSource: TensorSource {
     return recipe["scale_convention"]?.string.flatMap { ScaleConvention(rawValue: $0) }
   }
 
-  public func withBytes<Result>(
-    _ range: Range<Int>, of tensor: TensorDescriptor, _ body: (RawSpan) throws -> Result
-  ) throws -> Result {
-    try files[tensor.location.file].withBytes(absolute(range, tensor), body)
-  }
-
-  public func readsInPlace(_ tensor: TensorDescriptor) -> Bool { files[tensor.location.file].isMapped }
-
-  public func read(_ range: Range<Int>, of tensor: TensorDescriptor, into bytes: inout MutableRawSpan) throws {
-    try files[tensor.location.file].read(absolute(range, tensor), into: &bytes)
-  }
-
-  public func expect(_ ranges: [ExpectedRange]) throws {
-    try InputFile.expect(ranges.map { (files[$0.tensor.location.file], absolute($0.range, $0.tensor)) })
-  }
-
   public func remotePlaces(of tensor: TensorDescriptor) throws -> [FileRange] {
     places(of: tensor).flatMap { FileRange(files[$0.file], $0.bytes).ifRemote }
-  }
-
-  public func remotePlace(of range: Range<Int>, of tensor: TensorDescriptor) -> FileRange? {
-    FileRange(files[tensor.location.file], absolute(range, tensor)).ifRemote.first
   }
 
   /// Where a tensor is, and its scales unless they are in memory since the file was opened.
   private func places(of tensor: TensorDescriptor) -> [TensorLocation] {
     guard let scale = tensor.scale, let biases = scale.biases else { return [tensor.location] }
     return [tensor.location, scale.location, biases]
-  }
-
-  public func release(_ range: Range<Int>, of tensor: TensorDescriptor) {
-    files[tensor.location.file].release(absolute(range, tensor))
   }
 
   public func scale(of tensor: TensorDescriptor) throws -> TernaryScale {
@@ -175,17 +170,6 @@ public final class SafetensorsSource: TensorSource {
       throw FormatError(.noModel("there is no companion file '\(printable(name))'"), file: manifest.path)
     }
     return try folder.companion(named: name)
-  }
-
-  public func checkUnchanged() throws {
-    for file in files { try file.checkUnchanged() }
-  }
-
-  private func absolute(_ range: Range<Int>, _ tensor: TensorDescriptor) -> Range<UInt64> {
-    precondition(
-      range.lowerBound >= 0 && range.upperBound <= tensor.location.byteCount,
-      "bytes \(range) of a tensor of \(tensor.location.byteCount)")
-    return tensor.location.offset + UInt64(range.lowerBound)..<tensor.location.offset + UInt64(range.upperBound)
   }
 
   /// Index and shards must name the same tensors in the same places: converters fail on either difference.

@@ -100,15 +100,7 @@ public final class TritPackSource: TensorSource {
       throw FormatError(.badScale("the tensor has none"), file: file.path, tensor: tensor.name)
     }
     let bytes = try TritPackSource.content(header.sections[scale.section], of: file)
-    let width = scale.storage.bits / 8
-    let values = stride(from: 0, to: bytes.count, by: width).map { start -> Float in
-      let bits = bytes[start..<start + width].reversed().reduce(UInt32(0)) { $0 << 8 | UInt32($1) }
-      return switch scale.storage {
-      case .bf16: BFloat16(bits: UInt16(truncatingIfNeeded: bits)).float
-      case .f16: HalfFloat(bits: UInt16(truncatingIfNeeded: bits)).float
-      default: Float(bitPattern: bits)
-      }
-    }
+    let values = DenseValues.floats(bytes.span.bytes, scale.storage)
     if let bad = values.first(where: { !$0.isFinite || $0 < 0 }) {
       throw FormatError(
         .badScale("\(bad) is no \(scale.convention == .divide ? "divisor" : "factor")"), file: file.path,

@@ -79,42 +79,57 @@ public struct CheckWorkflow: Sendable {
     result.notes += values.notes
     result.findings += try ModelChecks.described(source, survey)
     result.findings += try CheckWorkflow.partlyTernary(source, survey, work)
-    let sibling = try request.sibling.map {
-      try SiblingCheck(source: source, sibling: $0, open: request.open, work: work).run()
-    }
-    if let sibling {
-      result.sibling = sibling.comparison
-      result.findings += sibling.findings
-      result.notes += sibling.notes
-      result.cautions += sibling.cautions
-    }
+    let sibling = try addSibling(to: &result, source)
     if let assumed = survey.structure?.assumed, !assumed.isEmpty {
       let list = assumed.joined(separator: ", ")
       result.cautions.append("settings the files leave out, with the loaders' defaults that were taken: \(list)")
     }
-    var predictsText: Bool?
-    // What is wrong already needs no text to show it.
-    if result.count(.error) == 0 {
-      let computed = try ComputationCheck(
-        path: request.path, open: request.open, work: work, scoresText: request.scoresText
-      ).run()
-      result.findings += computed.findings
-      result.notes += computed.notes
-      predictsText = computed.predictsText
-      if request.scoresText, let reason = computed.unscored { result.cautions.append(reason) }
-    }
+    let predictsText = try addComputation(to: &result)
     if let note = RotationCheck.headerNote(source, sibling, predictsText: predictsText, wasAsked: request.scoresText) {
       result.cautions.append(note)
     }
-    // Errors first, otherwise in the order of the rules.
+    result.findings = CheckWorkflow.inOrder(result.findings)
+    return result
+  }
+
+  /// What another model that was named says of this one; nil when none was.
+  private func addSibling(
+    to result: inout CheckResult, _ source: any TensorSource
+  ) throws -> SiblingCheck.Outcome? {
+    let sibling = try request.sibling.map {
+      try SiblingCheck(source: source, sibling: $0, open: request.open, work: work).run()
+    }
+    guard let sibling else { return nil }
+    result.sibling = sibling.comparison
+    result.findings += sibling.findings
+    result.notes += sibling.notes
+    result.cautions += sibling.cautions
+    return sibling
+  }
+
+  /// What the model computes, unless an error was found: what is wrong already needs no text to show it.
+  ///
+  /// - Returns: whether it predicts text; nil where that was not asked or could not be told.
+  private func addComputation(to result: inout CheckResult) throws -> Bool? {
+    guard result.count(.error) == 0 else { return nil }
+    let computed = try ComputationCheck(
+      path: request.path, open: request.open, work: work, scoresText: request.scoresText
+    ).run()
+    result.findings += computed.findings
+    result.notes += computed.notes
+    if request.scoresText, let reason = computed.unscored { result.cautions.append(reason) }
+    return computed.predictsText
+  }
+
+  /// Errors first, otherwise in the order of the rules.
+  private static func inOrder(_ findings: [CheckFinding]) -> [CheckFinding] {
     let order = Dictionary(uniqueKeysWithValues: CheckRule.allCases.enumerated().map { ($0.element, $0.offset) })
-    result.findings = result.findings.enumerated().sorted { left, right in
+    return findings.enumerated().sorted { left, right in
       let (a, b) = (left.element, right.element)
       if a.severity != b.severity { return a.severity == .error }
       if a.rule != b.rule { return order[a.rule, default: 0] < order[b.rule, default: 0] }
       return left.offset < right.offset
     }.map(\.element)
-    return result
   }
 
   /// Matrices of a dense ternary model that are ternary but for some weights.

@@ -108,30 +108,9 @@ public struct InspectWorkflow: Sendable {
     var survey = try ModelSurvey(of: view ?? checkpoint ?? binary ?? source, sample: isBrief ? .small : .usual)
     let shown = view as (any ModelView)? ?? checkpoint
     if let shown, shown.manifest.tensors.count != source.manifest.tensors.count {
-      // The files are listed as they are, with what the model of the view leaves out.
-      let roles = Dictionary(
-        zip(shown.manifest.tensors, survey.roles).map { (ExactString($0.name), $1) },
-        uniquingKeysWith: { first, _ in first })
-      survey.roles = source.manifest.tensors.map { tensor in
-        shown.name(ofStored: tensor.name).flatMap { roles[ExactString($0)] } ?? .other
-      }
+      survey.roles = InspectWorkflow.roles(of: source, in: shown, survey.roles)
     }
-    for glob in request.tensors where !source.manifest.tensors.contains(where: { glob.matches($0.name) }) {
-      throw WorkflowError(.globWithoutMatch(glob.pattern), file: request.path)
-    }
-    let chosen = source.manifest.tensors.indices.filter { index in
-      request.tensors.isEmpty || request.tensors.contains { $0.matches(source.manifest.tensors[index].name) }
-    }
-    var tensors = try chosen.map { index in
-      let tensor = source.manifest.tensors[index]
-      // Scales spread over all blocks of a tensor are not read for a listing.
-      let isSpread =
-        tensor.scale.map { ($0.location.byteCount == 0 || $0.biases != nil) && $0.granularity != .tensor } ?? false
-      // Numbers that are no trits have scales of another meaning.
-      let knowsScale = tensor.encoding.isTernary && tensor.scale?.convention != nil && (!isSpread || readsWeights)
-      return InspectedTensor(
-        descriptor: tensor, role: survey.roles[index], scale: knowsScale ? try source.scale(of: tensor) : nil)
-    }
+    var tensors = try listed(source, survey.roles)
     if readsWeights {
       try source.checkIntegrity(work.parallelism, work.progress)
       try addStatistics(to: &tensors, source, binary)
@@ -159,6 +138,37 @@ public struct InspectWorkflow: Sendable {
       manifest: manifest, survey: survey, tensors: tensors, recipe: Recipe.recorded(in: source),
       hasStatistics: request.statistics, chatTemplate: try ChatTemplateFinding(of: source), rotation: rotation,
       identity: StatedIdentity(of: source), storedRotation: shown?.storedRotation)
+  }
+
+  /// The files are listed as they are, with what the model of a view leaves out.
+  private static func roles(
+    of source: any TensorSource, in shown: any ModelView, _ roles: [TensorRole]
+  ) -> [TensorRole] {
+    let byName = Dictionary(
+      zip(shown.manifest.tensors, roles).map { (ExactString($0.name), $1) }, uniquingKeysWith: { first, _ in first })
+    return source.manifest.tensors.map { tensor in
+      shown.name(ofStored: tensor.name).flatMap { byName[ExactString($0)] } ?? .other
+    }
+  }
+
+  /// The tensors that were asked for.
+  private func listed(_ source: any TensorSource, _ roles: [TensorRole]) throws -> [InspectedTensor] {
+    for glob in request.tensors where !source.manifest.tensors.contains(where: { glob.matches($0.name) }) {
+      throw WorkflowError(.globWithoutMatch(glob.pattern), file: request.path)
+    }
+    let chosen = source.manifest.tensors.indices.filter { index in
+      request.tensors.isEmpty || request.tensors.contains { $0.matches(source.manifest.tensors[index].name) }
+    }
+    return try chosen.map { index in
+      let tensor = source.manifest.tensors[index]
+      // Scales spread over all blocks of a tensor are not read for a listing.
+      let isSpread =
+        tensor.scale.map { ($0.location.byteCount == 0 || $0.biases != nil) && $0.granularity != .tensor } ?? false
+      // Numbers that are no trits have scales of another meaning.
+      let knowsScale = tensor.encoding.isTernary && tensor.scale?.convention != nil && (!isSpread || readsWeights)
+      return InspectedTensor(
+        descriptor: tensor, role: roles[index], scale: knowsScale ? try source.scale(of: tensor) : nil)
+    }
   }
 
   /// A folder under the names of its class; nil where it cannot be shown so, and why, where it is about rotated weights:

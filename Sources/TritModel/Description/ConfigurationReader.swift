@@ -11,7 +11,7 @@ struct ConfigurationReader {
   private let file: String
   /// The dotted place of this object inside the file, with a dot at the end, or nothing.
   private let prefix: String
-  private var known: Set<String> = []
+  private var readKeys: Set<String> = []
   /// Keys whose class default was taken because they are missing.
   private(set) var assumed: [String] = []
 
@@ -39,7 +39,7 @@ struct ConfigurationReader {
 
   /// The value of a key; nil when it is missing or null.
   mutating func value(_ key: String) -> JSONValue? {
-    known.insert(key)
+    readKeys.insert(key)
     guard let value = object[key], !value.isNull else { return nil }
     return value
   }
@@ -195,7 +195,7 @@ struct ConfigurationReader {
   }
 
   mutating func ignore(_ keys: Set<String>) {
-    known.formUnion(keys)
+    readKeys.formUnion(keys)
   }
 
   mutating func noteAssumption(_ text: String) {
@@ -204,7 +204,7 @@ struct ConfigurationReader {
 
   /// Throws for the first key that was neither read nor ignored.
   func finish() throws(ModelError) {
-    for entry in object.entries where !known.contains(entry.key) { throw error(.unknownKey, entry.key) }
+    for entry in object.entries where !readKeys.contains(entry.key) { throw error(.unknownKey, entry.key) }
   }
 
   func describe(_ value: JSONValue) -> String {

@@ -50,7 +50,7 @@ extension ModelDescription {
   }
 
   /// Whether a module's product has a bias.
-  func hasBias(_ part: ModulePart) -> Bool {
+  package func hasBias(_ part: ModulePart) -> Bool {
     guard case .projection(let kind) = part else { return false }
     switch kind {
     case .query, .key, .value, .output: return hasAttentionBias

@@ -2,6 +2,7 @@
 
 import TritCore
 import TritFormats
+import TritLayouts
 
 /// How a model's projections compute.
 public enum ProjectionClass: String, Sendable, Hashable, CaseIterable {
@@ -32,6 +33,13 @@ extension ProjectionClass {
     case (.autobitlinear, .offline): self = .autoBitLinearOffline
     }
   }
+}
+
+/// What dense projections hold, where a configuration does not say. Only their numbers tell.
+public enum DenseProjections: Sendable {
+  case ordinary
+  /// Latents of a BitNet model, which compute as trits.
+  case latent
 }
 
 /// The quantization of a model's projections.
@@ -118,5 +126,29 @@ public struct QuantizationScheme: Sendable, Equatable {
       result.append(name)
     }
     return result
+  }
+}
+
+extension QuantizationScheme {
+  /// Whether packed trits of a layout are multiplied by inputs as they are, not rounded to int8.
+  package func takesPlainInputs(_ layout: LayoutID, isGrouped: Bool) -> Bool {
+    isWeightOnly || projections == .linear && (isGrouped || QuantizationScheme.isPlain(layout))
+  }
+
+  /// Whether all packed tensors among some are multiplied by inputs as they are.
+  package func takesPlainInputs(_ tensors: [TensorDescriptor], in source: any TensorSource) -> Bool {
+    tensors.allSatisfy { tensor in
+      guard case .ternary(let layout) = tensor.encoding else { return true }
+      if takesPlainInputs(layout, isGrouped: false) { return true }
+      guard takesPlainInputs(layout, isGrouped: true), case .group = tensor.scale?.granularity,
+        case .group = (try? source.scale(of: tensor))?.granularity
+      else { return false }
+      return true
+    }
+  }
+
+  /// Whether a layout exists for models which take inputs as they are, whatever their scales turn out to be.
+  package static func isPlain(_ layout: LayoutID) -> Bool {
+    layout == Q2_0.id || layout == Q2_0.prismID || layout == PTQ1_0.id
   }
 }

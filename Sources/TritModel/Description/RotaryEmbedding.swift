@@ -70,7 +70,7 @@ public struct RotaryFrequencies: Sendable, Equatable {
   public func values(of length: Int) -> [Float] { length > originalContext ? long : short }
 
   /// Cosines and sines `[count, D/2]` of the angles at positions from `first` on, in a text of `length` tokens.
-  func angles(first: Int, count: Int, of length: Int) -> (cosines: [Float], sines: [Float]) {
+  package func angles(first: Int, count: Int, of length: Int) -> (cosines: [Float], sines: [Float]) {
     let frequencies = values(of: length)
     var cosines: [Float] = []
     var sines: [Float] = []

@@ -1,7 +1,6 @@
 // Tritsmith: a GGUF model as if it were a Hugging Face one.
 
 import TritCore
-import TritKernels
 import TritLayouts
 import TritTokenizer
 
@@ -34,7 +33,7 @@ public final class GGUFModelView: TensorSource, ModelView {
   private let preTokenizer: String?
 
   /// How a tensor of the view comes from the file.
-  private struct Place {
+  struct Place {
     var index: Int
     var permutation: RowPermutation?
     /// The order of columns in the file.
@@ -44,7 +43,7 @@ public final class GGUFModelView: TensorSource, ModelView {
     var factor: Float?
   }
 
-  private enum Access {
+  enum Access {
     /// The file's bytes.
     case direct
     /// The file's rows, each a run of bytes, in another order.
@@ -89,8 +88,6 @@ public final class GGUFModelView: TensorSource, ModelView {
     self.keepsRotation = keepsRotation
     let rotation = try WeightRotation(base.manifest)
     self.rotation = rotation
-    let rotated = Set((rotation?.names ?? []).map { ExactString($0) })
-    let unfolded = keepsRotation ? [] : rotated
     var manifest = base.manifest
     if let preTokenizer { GGUFTokenizer.setName(preTokenizer, in: &manifest.entries) }
     let architecture = GGUFDescription.architecture(manifest)
@@ -101,148 +98,114 @@ public final class GGUFModelView: TensorSource, ModelView {
       ? nil : try architecture.map { try GGUFDescription.read(manifest, $0, rotaryTensors) }
     if keepsRotation { reading?.description.rotation = rotation }
     self.reading = reading
+    let table = try GGUFModelView.table(
+      base, architecture, reading?.description, rotation, rotaryTensors, keepsRotation: keepsRotation)
+    storedTensors = base.manifest.tensors
+    places = table.places
+    indexOfName = table.indexOfName
+    manifest.tensors = table.tensors
+    if let description = reading?.description {
+      manifest.configuration = HuggingFaceDescription.write(
+        description, weightType: GGUFModelView.embeddingType(base.manifest, description))
+    }
+    settingTensors = rotaryTensors.values.sorted { $0.key < $1.key }.map { (name: $0.key, values: $0.value) }
+    if let rotation { manifest.notes += rotation.notes(keepsRotation: keepsRotation) }
+    if table.setAside > 0 {
+      manifest.notes.append(CheckpointView.note(table.setAside, for: "a head that drafts tokens"))
+    }
+    (content, unreadTokenizer) = hasCompanions ? GGUFModelView.rebuilt(&manifest, storedTensors) : ([], nil)
+    self.manifest = manifest
+  }
+
+  /// The tensors of a view.
+  private struct Table {
     var places: [Place] = []
     var indexOfName: [ExactString: Int] = [:]
     var tensors: [TensorDescriptor] = []
-    let factors = try GGUFFactors(base)
-    let drafting = reading.map { DraftingBlocks(base.manifest, $0.description) }
+    /// How many stand behind the model's layers: they have names of its table, and no text needs them.
     var setAside = 0
-    storedTensors = base.manifest.tensors
-    places.reserveCapacity(storedTensors.count)
-    tensors.reserveCapacity(storedTensors.count)
-    indexOfName.reserveCapacity(storedTensors.count)
-    for (index, stored) in storedTensors.enumerated()
+
+    init(capacity: Int) {
+      places.reserveCapacity(capacity)
+      tensors.reserveCapacity(capacity)
+      indexOfName.reserveCapacity(capacity)
+    }
+
+    mutating func add(_ shown: TensorDescriptor, _ place: Place) {
+      indexOfName[ExactString(shown.name)] = places.count
+      places.append(place)
+      tensors.append(shown)
+    }
+  }
+
+  private static func table(
+    _ base: any TensorSource, _ architecture: (any Architecture)?, _ description: ModelDescription?,
+    _ rotation: WeightRotation?, _ rotaryTensors: RotaryTensors, keepsRotation: Bool
+  ) throws -> Table {
+    let path = base.manifest.path
+    let rotated = Set((rotation?.names ?? []).map { ExactString($0) })
+    let factors = try GGUFFactors(base)
+    let drafting = description.map { DraftingBlocks(base.manifest, $0) }
+    var table = Table(capacity: base.manifest.tensors.count)
+    for (index, stored) in base.manifest.tensors.enumerated()
     where !factors.isFactor(stored.name) && !rotaryTensors.holds(stored.name) {
-      let place = architecture?.place(ofStored: stored.name)
-      // Layers behind the model's have names of its table, and no text needs them.
       if drafting?.hold(stored.name) == true {
-        setAside += 1
+        table.setAside += 1
         continue
       }
-      let permutation = try place.flatMap {
-        try reading?.description.permutation(
-          $0, rows: stored.shape.rank == 1 ? stored.shape.elementCount : stored.shape.rows, in: base.manifest.path)
+      let module = architecture?.place(ofStored: stored.name)
+      let permutation = try module.flatMap {
+        try description?.permutation(
+          $0, rows: stored.shape.rank == 1 ? stored.shape.elementCount : stored.shape.rows, in: path)
       }
-      let isUnfolded = unfolded.contains(ExactString(stored.name))
       let isRotated = rotated.contains(ExactString(stored.name))
       // Rotated columns stand in an order of their own, which belongs to the rotation.
       let columns =
         isRotated
-        ? nil
-        : try place.flatMap {
-          try reading?.description.columnPermutation($0, columns: stored.shape.columns, in: base.manifest.path)
-        }
+        ? nil : try module.flatMap { try description?.columnPermutation($0, columns: stored.shape.columns, in: path) }
       let unfolding =
-        isUnfolded
-        ? try GGUFModelView.rotation(rotation, of: stored, place, reading?.description, base.manifest.path)?.unfolding
-        : nil
-      var (shown, access) = GGUFModelView.shown(stored, permutation, columns, unfolding, place?.template)
-      shown.name = place?.name ?? stored.name
+        isRotated && !keepsRotation
+        ? try GGUFModelView.rotation(rotation, of: stored, module, description, path)?.unfolding : nil
+      var (shown, access) = GGUFModelView.shown(stored, permutation, columns, unfolding, module?.template)
+      shown.name = module?.name ?? stored.name
       let factor = factors.factor(of: stored.name)
       if factor != nil {
         if stored.encoding.isTernary { shown.scale?.storage = .f32 } else { access = .refused(.factorOfDense) }
       }
-      indexOfName[ExactString(shown.name)] = places.count
-      places.append(
-        Place(index: index, permutation: permutation, columns: columns, access: access, factor: factor))
-      tensors.append(shown)
+      table.add(
+        shown, Place(index: index, permutation: permutation, columns: columns, access: access, factor: factor))
     }
-    manifest.tensors = tensors
-    self.places = places
-    self.indexOfName = indexOfName
-    if let description = reading?.description {
-      let embedding = description.architecture.module(.embedding).flatMap {
-        base.manifest.tensor(named: ModulePlace($0, layer: nil, piece: .weight).storedName ?? "")
-      }
-      let type = embedding?.encoding.dtype ?? .bf16
-      manifest.configuration = HuggingFaceDescription.write(description, weightType: type)
+    return table
+  }
+
+  /// What the embeddings are stored in, which a configuration names.
+  private static func embeddingType(_ manifest: ModelManifest, _ description: ModelDescription) -> DType {
+    let embedding = description.architecture.module(.embedding).flatMap {
+      manifest.tensor(named: ModulePlace($0, layer: nil, piece: .weight).storedName ?? "")
     }
-    settingTensors = rotaryTensors.values.sorted { $0.key < $1.key }.map { (name: $0.key, values: $0.value) }
-    if let rotation { manifest.notes += rotation.notes(keepsRotation: keepsRotation) }
-    if setAside > 0 { manifest.notes.append(CheckpointView.note(setAside, for: "a head that drafts tokens")) }
-    var content: [(name: String, bytes: [UInt8])] = []
-    var unread: String?
-    if hasCompanions {
-      if let object = manifest.configuration {
-        content.append(("config.json", JSONValue.object(object).serialized(.pretty)))
-      }
-      if let settings = GGUFSampling.file(manifest) {
-        content.append(("generation_config.json", JSONValue.object(settings).serialized(.pretty)))
-      }
-      let tokenizer = GGUFTokenizerFile(manifest, engine: GGUFTokenizerFile.engine(of: storedTensors))
-      content += tokenizer.files.map { ($0.name, JSONValue.object($0.json).serialized(.pretty)) }
-      manifest.notes += tokenizer.notes
-      unread = tokenizer.problem
-      manifest.companions = content.map { CompanionFile(name: $0.name, byteCount: $0.bytes.count) }
+    return embedding?.encoding.dtype ?? .bf16
+  }
+
+  /// The files of a folder that the file's keys stand for, and why a tokenizer could not be among them.
+  private static func rebuilt(
+    _ manifest: inout ModelManifest, _ tensors: [TensorDescriptor]
+  ) -> (files: [(name: String, bytes: [UInt8])], problem: String?) {
+    var files: [(name: String, bytes: [UInt8])] = []
+    if let object = manifest.configuration {
+      files.append(("config.json", JSONValue.object(object).serialized(.pretty)))
     }
-    self.content = content
-    unreadTokenizer = unread
-    self.manifest = manifest
+    if let settings = GGUFSampling.file(manifest) {
+      files.append(("generation_config.json", JSONValue.object(settings).serialized(.pretty)))
+    }
+    let tokenizer = GGUFTokenizerFile(manifest, engine: GGUFTokenizerFile.engine(of: tensors))
+    files += tokenizer.files.map { ($0.name, JSONValue.object($0.json).serialized(.pretty)) }
+    manifest.notes += tokenizer.notes
+    manifest.companions = files.map { CompanionFile(name: $0.name, byteCount: $0.bytes.count) }
+    return (files, tokenizer.problem)
   }
 
   /// The program the file was made for.
   public var engine: GGUFEngine { GGUFTokenizerFile.engine(of: storedTensors) }
-
-  /// What a stored tensor looks like in the view, and how it is read.
-  private static func shown(
-    _ stored: TensorDescriptor, _ permutation: RowPermutation?, _ columns: RowPermutation?,
-    _ unfolding: RowUnfolding?, _ module: ModuleTemplate?
-  ) -> (TensorDescriptor, Access) {
-    var shown = stored
-    func asFloats() -> Bool {
-      guard StoredRows.isRead(stored.encoding), let byteCount = Checked.product(4, stored.shape.elementCount) else {
-        return false
-      }
-      shown.encoding = .dense(.f32)
-      shown.scale = nil
-      shown.location.byteCount = byteCount
-      return true
-    }
-    if let unfolding {
-      return asFloats() ? (shown, .unfolded(unfolding)) : (shown, .refused(.cannotUnfold(type: stored.encoding.name)))
-    }
-    if let values = module?.values, values != .same, stored.shape.rank == 1 {
-      guard stored.encoding.dtype?.isFloatWeight == true, asFloats() else { return (shown, .direct) }
-      return (shown, .numbers(values))
-    }
-    if module?.form == .convolution, stored.shape.rank == 2,
-      let shape = TensorShape([stored.shape.rows, 1, stored.shape.columns])
-    {
-      shown.shape = shape
-    }
-    if let columns {
-      if let bits = stored.encoding.dtype?.bits, bits % 8 == 0 { return (shown, .columns(byteCount: bits / 8)) }
-      guard case .ternary(let id) = stored.encoding, let layout = LayoutRegistry.layout(id) else {
-        return asFloats() ? (shown, .ordered) : (shown, .direct)
-      }
-      let packed = SplitRow(.twoBit)
-      shown.encoding = .ternary(packed.id)
-      shown.location.byteCount = packed.byteCount(stored.shape)
-      if case .group(let size) = shown.scale?.granularity {
-        shown.scale?.granularity = .group(columns: TernaryScale.commonDivisor(size, columns.headRows))
-      }
-      return (shown, .repacked(layout))
-    }
-    if let codec = stored.encoding.blockCodec, let byteCount = Checked.product(4, stored.shape.elementCount) {
-      shown.encoding = .dense(.f32)
-      shown.location.byteCount = byteCount
-      return (shown, .decoded(codec))
-    }
-    guard permutation != nil else { return (shown, .direct) }
-    switch stored.encoding {
-    case .dense(let dtype):
-      let columns = stored.shape.rank == 1 ? 1 : stored.shape.columns
-      return (shown, .rows(byteCount: columns * dtype.bits / 8))
-    case .ternary(let id):
-      guard let layout = LayoutRegistry.layout(id) else { return (shown, .direct) }
-      if let count = layout.contiguousRowBytes(stored.shape) { return (shown, .rows(byteCount: count)) }
-      let packed = SplitRow(.twoBit)
-      shown.encoding = .ternary(packed.id)
-      shown.location.byteCount = packed.byteCount(stored.shape)
-      return (shown, .repacked(layout))
-    case .opaque: return (shown, .direct)
-    }
-  }
 
   /// How a tensor is rotated, as the view names its columns.
   private static func rotation(
@@ -306,15 +269,15 @@ public final class GGUFModelView: TensorSource, ModelView {
     throw ModelError(.vocabularyOnly, location: ErrorLocation(file: manifest.path))
   }
 
-  private func knownPlace(of tensor: TensorDescriptor) -> Place? {
+  private func place(of tensor: TensorDescriptor) -> Place? {
     indexOfName[ExactString(tensor.name)].map { places[$0] }
   }
 
-  private func descriptor(_ place: Place) -> TensorDescriptor { storedTensors[place.index] }
+  func descriptor(_ place: Place) -> TensorDescriptor { storedTensors[place.index] }
 
   /// Whether a tensor is rotated in the file and shown as the ordinary matrix.
   package func isUnfolded(_ tensor: TensorDescriptor) -> Bool {
-    guard let place = knownPlace(of: tensor), case .unfolded = place.access else { return false }
+    guard let place = place(of: tensor), case .unfolded = place.access else { return false }
     return true
   }
 
@@ -333,7 +296,7 @@ public final class GGUFModelView: TensorSource, ModelView {
   }
 
   package func values(of tensor: TensorDescriptor) -> ModuleTemplate.StoredValues {
-    guard let place = knownPlace(of: tensor), case .numbers(let values) = place.access else { return .same }
+    guard let place = place(of: tensor), case .numbers(let values) = place.access else { return .same }
     return values
   }
 
@@ -360,13 +323,13 @@ public final class GGUFModelView: TensorSource, ModelView {
 
   /// The tensor of the file behind one of the view.
   public func stored(_ tensor: TensorDescriptor) -> TensorDescriptor {
-    knownPlace(of: tensor).map(descriptor) ?? tensor
+    place(of: tensor).map(descriptor) ?? tensor
   }
 
   // MARK: - TensorSource
 
   public func scale(of tensor: TensorDescriptor) throws -> TernaryScale {
-    let place = try place(of: tensor)
+    let place = try shownPlace(of: tensor)
     var scale = try base.scale(of: descriptor(place))
     if let factor = place.factor { scale = scale.multiplied(by: factor) }
     let shape = tensor.shape
@@ -395,7 +358,7 @@ public final class GGUFModelView: TensorSource, ModelView {
   }
 
   public func readsInPlace(_ tensor: TensorDescriptor) -> Bool {
-    guard let place = knownPlace(of: tensor), case .direct = place.access else { return false }
+    guard let place = place(of: tensor), case .direct = place.access else { return false }
     return base.readsInPlace(descriptor(place))
   }
 
@@ -404,12 +367,12 @@ public final class GGUFModelView: TensorSource, ModelView {
   }
 
   public func remotePlace(of range: Range<Int>, of tensor: TensorDescriptor) -> FileRange? {
-    guard let place = knownPlace(of: tensor), case .direct = place.access else { return nil }
+    guard let place = place(of: tensor), case .direct = place.access else { return nil }
     return base.remotePlace(of: range, of: descriptor(place))
   }
 
   public func release(_ range: Range<Int>, of tensor: TensorDescriptor) {
-    guard let place = knownPlace(of: tensor) else { return }
+    guard let place = place(of: tensor) else { return }
     switch place.access {
     case .direct: base.release(range, of: descriptor(place))
     case .rows where place.permutation?.staysInHeads == false:
@@ -428,176 +391,16 @@ public final class GGUFModelView: TensorSource, ModelView {
   public func withBytes<Result>(
     _ range: Range<Int>, of tensor: TensorDescriptor, _ body: (RawSpan) throws -> Result
   ) throws -> Result {
-    let place = try place(of: tensor)
+    let place = try shownPlace(of: tensor)
     if case .direct = place.access { return try base.withBytes(range, of: descriptor(place), body) }
     let bytes = try gathered(range, place)
     return try body(bytes.span.bytes)
   }
 
-  /// Bytes of the view that are not the file's own.
-  private func gathered(_ range: Range<Int>, _ place: Place) throws -> [UInt8] {
-    if place.access.takesWholeRows, descriptor(place).shape.hasLongRows {
-      throw GGUFModelError(
-        .badValue(expected: "rows of at most \(TensorShape.longestRow) numbers", found: "\(descriptor(place).shape)"),
-        file: manifest.path, tensor: descriptor(place).name)
-    }
-    return switch place.access {
-    case .direct: try base.withBytes(range, of: descriptor(place)) { $0.array }
-    case .rows(let count): try ordered(range, place, rowBytes: count)
-    case .decoded(let codec): try decoded(range, place, codec)
-    case .repacked(let layout): try repacked(range, place, layout)
-    case .unfolded(let unfolding): try floats(range, place) { unfolding.row($0) }
-    case .columns(let count): try columnsOrdered(range, place, byteCount: count)
-    case .ordered: try floats(range, place) { place.columns?.ordered($0) ?? $0 }
-    case .numbers(let values): try numbers(range, place, values)
-    case .refused(let kind): throw GGUFModelError(kind, file: manifest.path, tensor: descriptor(place).name)
-    }
-  }
-
-  private func place(of tensor: TensorDescriptor) throws -> Place {
-    guard let place = knownPlace(of: tensor) else {
+  private func shownPlace(of tensor: TensorDescriptor) throws -> Place {
+    guard let place = place(of: tensor) else {
       throw GGUFModelError(.noName, file: manifest.path, tensor: tensor.name)
     }
     return place
-  }
-
-  // MARK: - Reading rows in order
-
-  private func ordered(_ range: Range<Int>, _ place: Place, rowBytes: Int) throws -> [UInt8] {
-    var result = [UInt8](repeating: 0, count: range.count)
-    guard let permutation = place.permutation, rowBytes > 0 else { return result }
-    let shape = descriptor(place).shape
-    let rows = shape.rank == 1 ? shape.elementCount : shape.rows
-    var position = range.lowerBound
-    while position < range.upperBound {
-      let (row, inside) = position.quotientAndRemainder(dividingBy: rowBytes)
-      // What follows the rows, such as the scale of I2_S, stays where it is.
-      let isRow = row < rows
-      let count = isRow ? min(rowBytes - inside, range.upperBound - position) : range.upperBound - position
-      let start = isRow ? permutation.storedRow(of: row) * rowBytes + inside : position
-      try copy(start..<start + count, of: descriptor(place), to: &result, at: position - range.lowerBound)
-      position += count
-    }
-    return result
-  }
-
-  private func copy(_ range: Range<Int>, of stored: TensorDescriptor, to result: inout [UInt8], at start: Int) throws {
-    try base.withBytes(range, of: stored) { copy($0, to: &result, at: start) }
-  }
-
-  private func copy(_ bytes: RawSpan, to result: inout [UInt8], at start: Int) {
-    precondition(start >= 0 && start + bytes.byteCount <= result.count, "output inside the buffer")
-    bytes.withUnsafeBytes { source in
-      result.withUnsafeMutableBytes { target in
-        UnsafeMutableRawBufferPointer(rebasing: target[start..<start + source.count]).copyMemory(from: source)
-      }
-    }
-  }
-
-  /// Float bytes of values in blocks; the range is one of Float bytes.
-  private func decoded(_ range: Range<Int>, _ place: Place, _ codec: any BlockCodec.Type) throws -> [UInt8] {
-    let stored = descriptor(place)
-    let columns = max(1, stored.shape.columns)
-    let size = codec.blockElements
-    var result = [UInt8](repeating: 0, count: range.count)
-    var position = range.lowerBound
-    while position < range.upperBound {
-      // Rows that stand as they are asked for are decoded together. A row is a whole number of blocks, the reader has
-      // checked it.
-      let (row, column) = (position / 4).quotientAndRemainder(dividingBy: columns)
-      let first = (place.permutation?.storedRow(of: row) ?? row) * columns + column
-      let most = place.permutation == nil ? GGUFModelView.decodedAtOnce : columns - column
-      let count = min(most, (range.upperBound + 3) / 4 - position / 4)
-      let blocks = first / size..<(first + count + size - 1) / size
-      let bytes = blocks.lowerBound * codec.blockBytes..<blocks.upperBound * codec.blockBytes
-      let values = try base.withBytes(bytes, of: stored) { codec.decode($0) }
-      let start = (first % size) * 4 + position % 4
-      let end = min(position + count * 4 - position % 4, range.upperBound)
-      copy(
-        values.span.bytes.extracting(start..<start + end - position), to: &result, at: position - range.lowerBound)
-      position = end
-    }
-    return result
-  }
-
-  /// Numbers that are decoded before they are copied: little beside a band.
-  private static let decodedAtOnce = 1 << 16
-
-  /// Bytes of `SplitRow.twoBit` made of rows that share bytes with others in the file.
-  private func repacked(_ range: Range<Int>, _ place: Place, _ layout: any TernaryLayout) throws -> [UInt8] {
-    let shape = descriptor(place).shape
-    let stored = StoredRows(source: base, tensor: descriptor(place))
-    let packed = SplitRow(.twoBit)
-    let kernels = ScalarKernels()
-    let rowBytes = packed.byteCount(shape) / max(1, shape.rows)
-    guard rowBytes > 0, !range.isEmpty else { return [] }
-    let rows = range.lowerBound / rowBytes..<(range.upperBound + rowBytes - 1) / rowBytes
-    var result = [UInt8](repeating: 0, count: rows.count * rowBytes)
-    var trits = [Int8](repeating: 0, count: shape.columns)
-    var bytes = [UInt8](repeating: 0, count: rowBytes)
-    for row in rows {
-      try stored.unpack(place.permutation?.storedRow(of: row) ?? row, layout, kernels, into: &trits)
-      if let columns = place.columns { trits = columns.ordered(trits) }
-      var output = bytes.mutableSpan
-      packed.pack(
-        trits.span, LayoutBand(bytes: 0..<rowBytes, rows: [0..<1]), shape, with: kernels, into: &output)
-      let start = (row - rows.lowerBound) * rowBytes
-      result.replaceSubrange(start..<start + rowBytes, with: bytes)
-    }
-    let first = range.lowerBound - rows.lowerBound * rowBytes
-    return Array(result[first..<first + range.count])
-  }
-
-  // MARK: - Rows made anew
-
-  /// Float bytes of rows that `change` makes of the file's; the range is one of Float bytes.
-  private func floats(
-    _ range: Range<Int>, _ place: Place, _ change: ([Float]) -> [Float]
-  ) throws -> [UInt8] {
-    let stored = descriptor(place)
-    let reader = try StoredRows(source: base, tensor: stored, factor: place.factor).reader()
-    return try StoredRows.floatBytes(range, columns: stored.shape.columns) { row in
-      change(try reader(place.permutation?.storedRow(of: row) ?? row))
-    }
-  }
-
-  /// Bytes of rows whose numbers stand in another order.
-  private func columnsOrdered(_ range: Range<Int>, _ place: Place, byteCount: Int) throws -> [UInt8] {
-    let stored = descriptor(place)
-    guard let order = place.columns else { return [] }
-    let rowBytes = stored.shape.columns * byteCount
-    return try StoredRows.bytes(range, rowBytes: rowBytes) { row in
-      let start = (place.permutation?.storedRow(of: row) ?? row) * rowBytes
-      return try base.withBytes(start..<start + rowBytes, of: stored) { bytes in
-        var result: [UInt8] = []
-        result.reserveCapacity(rowBytes)
-        for column in 0..<stored.shape.columns {
-          let first = order.storedRow(of: column) * byteCount
-          for index in first..<first + byteCount {
-            result.append(bytes.unsafeLoad(fromByteOffset: index, as: UInt8.self))
-          }
-        }
-        return result
-      }
-    }
-  }
-
-  /// Float bytes of a list of numbers that stand for others.
-  private func numbers(
-    _ range: Range<Int>, _ place: Place, _ values: ModuleTemplate.StoredValues
-  ) throws -> [UInt8] {
-    let stored = descriptor(place)
-    guard let dtype = stored.encoding.dtype else { return [] }
-    let numbers = try base.withBytes(0..<stored.location.byteCount, of: stored) { DenseValues.floats($0, dtype) }
-    return try StoredRows.floatBytes(range, columns: numbers.count) { _ in
-      numbers.indices.map { values.model(numbers[place.permutation?.storedRow(of: $0) ?? $0]) }
-    }
-  }
-}
-
-extension RawSpan {
-  /// A copy of the bytes.
-  fileprivate var array: [UInt8] {
-    (0..<byteCount).map { unsafeLoad(fromUncheckedByteOffset: $0, as: UInt8.self) }
   }
 }

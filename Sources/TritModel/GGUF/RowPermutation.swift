@@ -147,7 +147,7 @@ extension ModuleTemplate.StoredValues {
 
   /// Whether two sums 1 + w are one, or one of them is the other as F16: llama.cpp's converter adds in that type where
   /// the checkpoint has it, and stores F32. Source: llama.cpp `conversion/qwen.py`.
-  static func areOneSum(_ left: Float, _ right: Float) -> Bool {
+  package static func areOneSum(_ left: Float, _ right: Float) -> Bool {
     left == right || HalfFloat(left).float == right || HalfFloat(right).float == left
   }
 }

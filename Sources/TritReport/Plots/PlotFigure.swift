@@ -65,22 +65,22 @@ struct PlotFigure {
     return "<ul class=\"legend\">\(items.joined())</ul>"
   }
 
-  /// References that are not drawn are told in words: those too far from the data, and all of a heat map.
+  /// References that are not drawn are sentences in words: those too far from the data, and all of a heat map.
   private var beyond: String? {
     if isHeat {
-      let told = plot.panels.flatMap(\.references).map { "\($0.label): \(plot.y.text(of: $0.from))." }
-      return told.isEmpty ? nil : told.joined(separator: " ")
+      let sentences = plot.panels.flatMap(\.references).map { "\($0.label): \(plot.y.text(of: $0.from))." }
+      return sentences.isEmpty ? nil : sentences.joined(separator: " ")
     }
     let data = PlotData(plot.panels, plot)
     let x = PlotScale(over: data.x, plot.x, includesZero: false, isTight: true)
     let y = PlotScale(over: data.y, plot.y, includesZero: data.startsAtZero, isTight: false)
-    var told: [String] = []
+    var sentences: [String] = []
     for reference in plot.panels.flatMap(\.references) where plot.sharesAxes {
       let (scale, axis) = reference.axis == .x ? (x, plot.x) : (y, plot.y)
       guard !data.x.isEmpty, !scale.contains(reference.from), !scale.contains(reference.to) else { continue }
       let text = "\(reference.label) (\(axis.text(of: reference.from)))"
-      if !told.contains(text) { told.append(text) }
+      if !sentences.contains(text) { sentences.append(text) }
     }
-    return told.isEmpty ? nil : "Beyond the edge of the plot: \(told.joined(separator: ", "))."
+    return sentences.isEmpty ? nil : "Beyond the edge of the plot: \(sentences.joined(separator: ", "))."
   }
 }

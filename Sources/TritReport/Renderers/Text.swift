@@ -42,7 +42,7 @@ public struct TextRenderer: ReportRenderer {
     writeAnswer(document, &gaps, &output)
     // The few facts a brief form has stand together, without the titles of where they come from.
     var together: ReportFacts?
-    var told: Set<String> = []
+    var shownKeys: Set<String> = []
     func writeFacts(_ output: inout some TextOutputStream) {
       guard let facts = together else { return }
       together = nil
@@ -54,7 +54,7 @@ public struct TextRenderer: ReportRenderer {
       guard let block = folded(block, document.brief, limits, &leftOut) else { continue }
       if case .facts(let facts) = block, !showsDetails, document.brief != nil {
         // Key figures come again among all figures; once is enough.
-        let new = facts.facts.filter { told.insert($0.key).inserted }
+        let new = facts.facts.filter { shownKeys.insert($0.key).inserted }
         if !new.isEmpty { together = ReportFacts(key: facts.key, (together?.facts ?? []) + new) }
         continue
       }

@@ -1,5 +1,6 @@
 // Tritsmith: keeping hidden states.
 
+import TritInference
 import TritModel
 
 /// Keeps hidden states of a forward pass, chunks joined, in order of first sight.

@@ -31,14 +31,14 @@ extension TernaryScale {
     let multiplier = stored[0]
     switch convention {
     case .multiply:
-      let isExact = BFloat16.rounded(multiplier) == multiplier
+      let isExact = BFloat16.holds(multiplier)
       return TernaryScale(stored: multiplier, storage: isExact ? .bf16 : .f32, convention: .multiply)
     case .divide:
       if let divisor = TernaryScale.divisor(ofMultiplier: multiplier, storage: storage) {
         return TernaryScale(stored: divisor.float, storage: .bf16, convention: .divide)
       }
       // A file made from a dense checkpoint holds its bf16(1/s): s as packing that checkpoint would store it.
-      if multiplier > 0, BFloat16.rounded(multiplier) == multiplier {
+      if multiplier > 0, BFloat16.holds(multiplier) {
         let divisor = TernaryScale.divisor(ofMagnitude: multiplier)
         if BFloat16.rounded(1 / divisor) == multiplier {
           return TernaryScale(stored: divisor, storage: .bf16, convention: .divide)

@@ -134,30 +134,42 @@ public struct ModelSurvey: Sendable {
       ]
       return
     }
+    let projections = dense.map { tensors[$0] }
+    if classify(projections, asStoredIn: source) { return }
+    try classify(by: NativenessProbe(size).sample(source, projections), source, size)
+  }
+
+  /// What forms tell, whatever the numbers are; false where they tell nothing.
+  private mutating func classify(_ dense: [TensorDescriptor], asStoredIn source: any TensorSource) -> Bool {
     // Turned back they are no latents and hold no trits, whatever they look like.
     let view = source as? any ModelView
-    let rotated = dense.count { view?.rotation(of: tensors[$0]) != nil }
+    let rotated = dense.count { view?.rotation(of: $0) != nil }
     if rotated > 0 {
       kind = .ordinary
       evidence = ["\(rotated) projections are rotated in the file"]
-      return
+      return true
     }
-    let unfolded = dense.count { view?.unfoldedBlock(of: tensors[$0]) != nil }
+    let unfolded = dense.count { view?.unfoldedBlock(of: $0) != nil }
     if unfolded > 0 {
       kind = .ordinary
       evidence = ["\(unfolded) projections are rotated in the file and were unfolded"]
-      return
+      return true
     }
-    let binary = dense.compactMap { ModelSurvey.binaryType(of: tensors[$0], source) }
+    let binary = dense.compactMap { ModelSurvey.binaryType(of: $0, source) }
     if let type = binary.first {
       // Of plus and minus a scale and no zero: a model with such weights is none of trits, however its numbers look.
       (kind, binaryType) = (.ordinary, type)
       evidence = [
         "\(binary.count) of \(dense.count) projections are stored as \(type), a binary type: +s and −s, no zeros"
       ]
-      return
+      return true
     }
-    let sample = try NativenessProbe(size).sample(source, dense.map { tensors[$0] })
+    return false
+  }
+
+  private mutating func classify(
+    by sample: NativenessProbe.Sample, _ source: any TensorSource, _ size: Sample
+  ) throws {
     if sample.ternary == sample.tensors {
       kind = .ternaryDense
       finest = sample.hasUnknownGroups ? nil : sample.finest

@@ -3,6 +3,7 @@
 import Synchronization
 import TritCore
 import TritFormats
+import TritInference
 import TritKernels
 import TritModel
 import TritQuantizers

@@ -33,12 +33,12 @@ package final class HeldSource: TensorSource {
     let state = Atomic<Int>(Piece.missing)
   }
 
-  private struct Held {
+  private struct HeldTensor {
     var tensor: ExactString
     var buffer: Buffer
   }
 
-  nonisolated(unsafe) private var held: Held?
+  nonisolated(unsafe) private var held: HeldTensor?
 
   /// - Parameter limit: bytes of the largest tensor that is kept.
   package init(_ base: any TensorSource, limit: Int) {
@@ -57,10 +57,10 @@ package final class HeldSource: TensorSource {
     }
     if let buffer = held?.buffer, buffer.memory.count >= count {
       for piece in buffer.pieces { piece.state.store(Piece.missing, ordering: .relaxed) }
-      held = Held(tensor: ExactString(tensor.name), buffer: buffer)
+      held = HeldTensor(tensor: ExactString(tensor.name), buffer: buffer)
     } else {
       held = nil
-      held = Held(tensor: ExactString(tensor.name), buffer: Buffer(byteCount: count))
+      held = HeldTensor(tensor: ExactString(tensor.name), buffer: Buffer(byteCount: count))
     }
     return true
   }

@@ -346,24 +346,7 @@ package struct PartsComparison {
           second: generation[1] == nil ? "absent" : "there"))
     }
     if !isSameContainer, generation.contains(where: { $0 != nil }) {
-      let isFirst = !(first is GGUFModelView)
-      let (settings, keys) = (generation[isFirst ? 0 : 1], generation[isFirst ? 1 : 0])
-      let held = settings.map(GGUFSampling.carried) ?? JSONObject()
-      let stored = keys.map(GGUFSampling.carried) ?? JSONObject()
-      if !held.entries.isEmpty || !stored.entries.isEmpty { compared.append("settings of sampling") }
-      differences += PartsComparison.differences(isFirst ? held : stored, isFirst ? stored : held, ignoring: [])
-      // GGUF has no place for the others: what config.json does not say as well is lost.
-      let description = isFirst ? descriptions.first : descriptions.second
-      let lost = PartsComparison.further(settings, than: try? description.get()).filter { held[$0.key] == nil }
-      differences += lost.map { key, value in
-        DescriptionDifference(
-          key: "generation_config.json, \(key)", first: isFirst ? value : "absent", second: isFirst ? "absent" : value)
-      }
-      if settings != nil {
-        left =
-          "generation_config.json is only in the \(isFirst ? "first" : "second"), and GGUF holds settings of sampling "
-          + "alone"
-      }
+      left = sampling(generation, &compared, &differences)
     }
     differences += tokens.furtherEnds
     let templates: [String?] = try [first, second].map { try ChatTemplate.text(of: $0) }
@@ -387,6 +370,30 @@ package struct PartsComparison {
     }
     return left.map { PartFinding(.companions, .notCompared, $0) }
       ?? PartFinding(.companions, .none, "neither has generation settings or a chat template")
+  }
+
+  /// Generation settings of a folder against GGUF's keys, which say some of them.
+  ///
+  /// - Returns: what was not compared.
+  private func sampling(
+    _ generation: [JSONObject?], _ compared: inout [String], _ differences: inout [DescriptionDifference]
+  ) -> String? {
+    let isFirst = !(first is GGUFModelView)
+    let (settings, keys) = (generation[isFirst ? 0 : 1], generation[isFirst ? 1 : 0])
+    let held = settings.map(GGUFSampling.carried) ?? JSONObject()
+    let stored = keys.map(GGUFSampling.carried) ?? JSONObject()
+    if !held.entries.isEmpty || !stored.entries.isEmpty { compared.append("settings of sampling") }
+    differences += PartsComparison.differences(isFirst ? held : stored, isFirst ? stored : held, ignoring: [])
+    // GGUF has no place for the others: what config.json does not say as well is lost.
+    let description = isFirst ? descriptions.first : descriptions.second
+    let lost = PartsComparison.further(settings, than: try? description.get()).filter { held[$0.key] == nil }
+    differences += lost.map { key, value in
+      DescriptionDifference(
+        key: "generation_config.json, \(key)", first: isFirst ? value : "absent", second: isFirst ? "absent" : value)
+    }
+    guard settings != nil else { return nil }
+    return "generation_config.json is only in the \(isFirst ? "first" : "second"), and GGUF holds settings of sampling "
+      + "alone"
   }
 
   /// Generation settings that the description of their model does not say as well.

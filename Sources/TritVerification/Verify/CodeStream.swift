@@ -34,7 +34,7 @@ public struct CodeStream: Sendable, Hashable {
 
   /// The bfloat16 a multiplier stands for, rounded once even when the multiplier is an f16 number already.
   static func canonical(_ multiplier: Float) -> BFloat16 {
-    guard BFloat16.rounded(multiplier) != multiplier, HalfFloat(multiplier).float == multiplier,
+    guard !BFloat16.holds(multiplier), HalfFloat.holds(multiplier),
       let divisor = TernaryScale.divisor(ofMultiplier: multiplier, storage: .f16)
     else { return BFloat16(multiplier) }
     return BFloat16(1 / divisor.float)

@@ -38,7 +38,7 @@ extension VerifyWorkflow {
 extension TensorComparison {
   /// Compares with a fresh fit: packed planes trit by trit, dense results value by value.
   func fitted(
-    _ fresh: TernaryWeight, _ matrix: FittedMatrix, _ blank: TensorVerification
+    _ requantized: TernaryWeight, _ matrix: FittedMatrix, _ blank: TensorVerification
   ) throws -> (TensorVerification, ErrorSums?) {
     var result = blank
     result.name = found.name
@@ -60,7 +60,7 @@ extension TensorComparison {
     }
     var live = LiveUnits(
       ScaleGrid(expectedScale.granularity, result.foundScale?.granularity ?? .tensor, expected.shape))
-    let sums = try compareFitted(fresh, matrix, convention, isPacked: isPacked, &live, &result)
+    let sums = try compareFitted(requantized, matrix, convention, isPacked: isPacked, &live, &result)
     if result.mismatches > 0, let first = result.firstMismatch {
       let place = "row \(first.row), column \(first.column)"
       let what = isPacked ? "trits" : "values"
@@ -94,7 +94,7 @@ extension TensorComparison {
   /// Compares packed trits with dense numbers where a row has more than one scale, value by value: what is dense then
   /// holds more than three values, and its trits cannot be read back.
   func expanded(
-    _ fresh: TernaryWeight, _ scale: TernaryScale, _ blank: TensorVerification
+    _ requantized: TernaryWeight, _ scale: TernaryScale, _ blank: TensorVerification
   ) throws -> (TensorVerification, ErrorSums?) {
     guard case .dense(let dtype) = found.encoding else { return (differs(blank, "is not dense"), nil) }
     var result = blank
@@ -107,10 +107,10 @@ extension TensorComparison {
     var live = LiveUnits(ScaleGrid(scale.granularity, scale.granularity, expected.shape))
     for band in expected.shape.bands(elements: 1 << 18) {
       try work.parallelism.cancellation.check()
-      let trits = try fresh.trits(band)
+      let trits = try requantized.trits(band)
       live.add(trits, band)
       try compare(rounded.values(trits, band), band, &result)
-      fresh.release(band)
+      requantized.release(band)
     }
     if result.mismatches > 0, let first = result.firstMismatch {
       let place = "row \(first.row), column \(first.column)"
@@ -131,7 +131,7 @@ extension TensorComparison {
   }
 
   private func compareFitted(
-    _ fresh: TernaryWeight, _ matrix: FittedMatrix, _ convention: ScaleConvention, isPacked: Bool,
+    _ requantized: TernaryWeight, _ matrix: FittedMatrix, _ convention: ScaleConvention, isPacked: Bool,
     _ live: inout LiveUnits, _ result: inout TensorVerification
   ) throws -> ErrorSums? {
     let (rows, columns) = (expected.shape.rows, expected.shape.columns)
@@ -145,7 +145,7 @@ extension TensorComparison {
       try work.parallelism.cancellation.check()
       let values = matrix.values(band.rows, scales)
       if isPacked {
-        let left = try fresh.trits(band)
+        let left = try requantized.trits(band)
         let right = try foundTrits(band, nil)
         if left != right { count(left, right, band, &result) }
         live.add(right, band)
@@ -163,7 +163,7 @@ extension TensorComparison {
         let original = try source.withBytes(bytes, of: expected) { DenseValues.floats($0, dtype) }
         sums.add(original) { values[$0] }
       }
-      fresh.release(band)
+      requantized.release(band)
     }
     if isPacked { converted.release(0..<found.location.byteCount, of: found) }
     if depth == .full, isPacked, let scale = result.foundScale {

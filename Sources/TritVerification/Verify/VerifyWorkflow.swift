@@ -55,51 +55,15 @@ public struct VerifyWorkflow: Sendable {
         "its trits were made by \(quantizer.id.rawValue), and the source computes as \(survey.defaultQuantizer.name) "
           + "makes them: another model; --quantizer or --arithmetic \(quantizer.id.rawValue) says that it was meant")
     }
-    // Places, not copies: a table of descriptors takes many times the memory of the file's own.
-    let (sources, found) = (source.manifest.tensors, converted.manifest.tensors)
     let calibration = try self.calibration(quantizer)
-    let aside = try [source, converted].map(TensorInventory.setAside)
-    var setAside: [String] = []
-    var pairs: [TensorPair] = []
-    pairs.reserveCapacity(sources.count)
-    var convertedByName = Dictionary(
-      found.indices.lazy.map { (ExactString(found[$0].name), $0) }, uniquingKeysWith: { first, _ in first })
-    for (index, tensor) in sources.enumerated() where request.only?.contains(ExactString(tensor.name)) ?? true {
-      guard let place = convertedByName.removeValue(forKey: ExactString(tensor.name)) else {
-        if aside[0].contains(ExactString(tensor.name)) {
-          setAside.append(tensor.name)
-        } else {
-          structure.append("tensor '\(printable(tensor.name))' is missing")
-        }
-        continue
-      }
-      let other = found[place]
-      guard other.shape == tensor.shape else {
-        structure.append("tensor '\(printable(tensor.name))' has shape \(other.shape), expected \(tensor.shape)")
-        continue
-      }
-      pairs.append(TensorPair(source: index, converted: place))
-      let second = ExactString(TritPlanes.second(of: tensor.name))
-      if (quantizer as? any FittingQuantizer)?.planes == 2, other.encoding.isTernary,
-        let plane = convertedByName.removeValue(forKey: second)
-      {
-        pairs.append(TensorPair(source: index, converted: plane, plane: 1))
-      }
-    }
-    for name in convertedByName.keys.sorted() {
-      guard !aside[1].contains(name) else {
-        setAside.append(name.string)
-        continue
-      }
-      structure.append("tensor '\(printable(name.string))' is not in the source")
-    }
+    let pairing = try paired(quantizer)
     let permission = DensePermission(source, survey.kind, request)
     let (tensors, sums) = try compare(
-      pairs, survey.roles, quantizer, calibration, permission, restoring: try restoring(survey.kind))
+      pairing.pairs, survey.roles, quantizer, calibration, permission, restoring: try restoring(survey.kind))
     var result = VerifyResult(
       source: source.manifest.path, converted: converted.manifest.path, quantizer: quantizer.id.rawValue,
-      quantizerReason: reason, structure: structure, tensors: tensors)
-    result.setAside = setAside
+      quantizerReason: reason, structure: structure + pairing.structure, tensors: tensors)
+    result.setAside = pairing.setAside
     result.scaleLossPolicy = request.scaleLoss
     // A worker's part of a conversion has tensors only.
     let others =
@@ -107,40 +71,102 @@ public struct VerifyWorkflow: Sendable {
       ? try PartsComparison(first: source, second: converted, isExcused: permission.allowsAnotherClass).run() : []
     result.parts = PartFindings(
       [result.weightsFinding] + others, needed: request.only == nil ? request.parts : [.weights])
-    let kept = result.tensors.count(where: \.isKept)
-    if kept > 0, result.parts.needed.contains(.weights) {
-      result.parts.remarks.append("\(kept) projections not made ternary, as asked: they compute as ordinary numbers")
-    }
-    if !request.isAudit, result.parts.needed.contains(.weights) {
-      let beside = result.tensors.count { $0.isTernary && !$0.role.isProjection && isNamed($0.name) }
-      if beside > 0 {
-        result.parts.remarks.append(
-          "\(beside) \(beside == 1 ? "tensor" : "tensors") beside the projections made ternary, as asked")
-      }
-      if usesOther {
-        result.parts.remarks.append(
-          "trits by \(quantizer.id.rawValue), as asked: the source computes as \(survey.defaultQuantizer.name) makes them"
-        )
-      } else if survey.kind == .ordinary || survey.kind == .latent && !isStated,
-        result.tensors.contains(where: \.isTernary)
-      {
-        let what = survey.kind == .ordinary ? "an ordinary model" : "latents that state no arithmetic"
-        result.parts.remarks.append("trits of \(what), made by \(quantizer.id.rawValue)")
-      }
+    if result.parts.needed.contains(.weights) {
+      result.parts.remarks += remarks(result, survey, quantizer, isStated: isStated, usesOther: usesOther)
     }
     if request.depth == .full {
-      let streams = result.tensors.compactMap { tensor in tensor.stream.map { (tensor.name, $0) } }
-      result.modelHash = streams.isEmpty ? nil : CodeStream.model(streams)
-      var total = ErrorSums()
-      for index in sums.keys.sorted() { sums[index].map { total.add($0) } }
-      result.total = total.count == 0 ? nil : total.result
+      addTotals(sums, to: &result)
       let differing = Set(result.tensors.filter { $0.mismatches > 0 }.map { ExactString($0.name) })
-      let wrong = pairs.filter { differing.contains(ExactString(sources[$0.source].name)) }
+      let wrong = pairing.pairs.filter { differing.contains(ExactString(source.manifest.tensors[$0.source].name)) }
       result.hints = try byteOrders(wrong, quantizer, calibration)
       if !result.passed, let hint = try swapped(survey.kind) { result.hints.insert(hint, at: 0) }
     }
     if !request.isAudit { result.hints += ModelOpener.rotationNotes([source, converted]) }
     return result
+  }
+
+  /// Tensors of the two sides by their names, and what has no partner.
+  private struct Pairing {
+    /// Places, not copies: a table of descriptors takes many times the memory of the file's own.
+    var pairs: [TensorPair] = []
+    var structure: [String] = []
+    /// Names of what no forward pass reads.
+    var setAside: [String] = []
+  }
+
+  private func paired(_ quantizer: any Quantizer) throws -> Pairing {
+    let (sources, found) = (source.manifest.tensors, converted.manifest.tensors)
+    let aside = try [source, converted].map(TensorInventory.setAside)
+    let hasPlanes = (quantizer as? any FittingQuantizer)?.planes == 2
+    var result = Pairing()
+    result.pairs.reserveCapacity(sources.count)
+    var convertedByName = Dictionary(
+      found.indices.lazy.map { (ExactString(found[$0].name), $0) }, uniquingKeysWith: { first, _ in first })
+    for (index, tensor) in sources.enumerated() where request.only?.contains(ExactString(tensor.name)) ?? true {
+      guard let place = convertedByName.removeValue(forKey: ExactString(tensor.name)) else {
+        if aside[0].contains(ExactString(tensor.name)) {
+          result.setAside.append(tensor.name)
+        } else {
+          result.structure.append("tensor '\(printable(tensor.name))' is missing")
+        }
+        continue
+      }
+      let other = found[place]
+      guard other.shape == tensor.shape else {
+        result.structure.append("tensor '\(printable(tensor.name))' has shape \(other.shape), expected \(tensor.shape)")
+        continue
+      }
+      result.pairs.append(TensorPair(source: index, converted: place))
+      if hasPlanes, other.encoding.isTernary,
+        let plane = convertedByName.removeValue(forKey: ExactString(TritPlanes.second(of: tensor.name)))
+      {
+        result.pairs.append(TensorPair(source: index, converted: plane, plane: 1))
+      }
+    }
+    for name in convertedByName.keys.sorted() {
+      guard !aside[1].contains(name) else {
+        result.setAside.append(name.string)
+        continue
+      }
+      result.structure.append("tensor '\(printable(name.string))' is not in the source")
+    }
+    return result
+  }
+
+  /// What was asked of the weights and makes another model of them, as far as it was found.
+  private func remarks(
+    _ result: VerifyResult, _ survey: ModelSurvey, _ quantizer: any Quantizer, isStated: Bool, usesOther: Bool
+  ) -> [String] {
+    var remarks: [String] = []
+    let kept = result.tensors.count(where: \.isKept)
+    if kept > 0 {
+      remarks.append("\(kept) projections not made ternary, as asked: they compute as ordinary numbers")
+    }
+    guard !request.isAudit else { return remarks }
+    let beside = result.tensors.count { $0.isTernary && !$0.role.isProjection && isNamed($0.name) }
+    if beside > 0 {
+      remarks.append("\(beside) \(beside == 1 ? "tensor" : "tensors") beside the projections made ternary, as asked")
+    }
+    if usesOther {
+      remarks.append(
+        "trits by \(quantizer.id.rawValue), as asked: the source computes as \(survey.defaultQuantizer.name) makes them"
+      )
+    } else if survey.kind == .ordinary || survey.kind == .latent && !isStated,
+      result.tensors.contains(where: \.isTernary)
+    {
+      let what = survey.kind == .ordinary ? "an ordinary model" : "latents that state no arithmetic"
+      remarks.append("trits of \(what), made by \(quantizer.id.rawValue)")
+    }
+    return remarks
+  }
+
+  /// The hash and the errors of the whole model.
+  private func addTotals(_ sums: [Int: ErrorSums], to result: inout VerifyResult) {
+    let streams = result.tensors.compactMap { tensor in tensor.stream.map { (tensor.name, $0) } }
+    result.modelHash = streams.isEmpty ? nil : CodeStream.model(streams)
+    var total = ErrorSums()
+    for index in sums.keys.sorted() { sums[index].map { total.add($0) } }
+    result.total = total.count == 0 ? nil : total.result
   }
 
   /// Whether the user says that a tensor was made ternary on purpose.

@@ -3,6 +3,7 @@
 import CommandLineKit
 import TritCore
 import TritFormats
+import TritInference
 import TritKernels
 import TritModel
 import TritReport
@@ -49,7 +50,7 @@ struct ForwardSpeed: ParsableCommand {
     guard prompt >= 1, tokens >= 1, runs >= 1 else {
       throw ValidationError("--prompt, --tokens and --runs must be 1 or more")
     }
-    guard (0...256).contains(threads) else { throw ValidationError("--threads must be from 0 to 256, not \(threads)") }
+    try ValidationError.check("--threads", threads, in: 0...256)
     if let kernels, !InferenceEngine.kernelNames.contains(kernels) {
       let names = InferenceEngine.kernelNames.joined(separator: ", ")
       throw ValidationError("--kernels must be one of \(names), not \(kernels)")

@@ -54,7 +54,7 @@ struct Compare: ParsableCommand {
   @OptionGroup(title: "Machine") var machine: MachineOptions
 
   func validate() throws {
-    guard (0...10_000).contains(limit) else { throw ValidationError("--limit must be from 0 to 10000, not \(limit)") }
+    try ValidationError.check("--limit", limit, in: 0...10_000)
   }
 
   func run() throws {

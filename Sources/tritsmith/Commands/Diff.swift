@@ -45,7 +45,7 @@ struct Diff: ParsableCommand {
   @OptionGroup(title: "Machine") var machine: MachineOptions
 
   func validate() throws {
-    guard (1...19).contains(level) else { throw ValidationError("--level must be from 1 to 19, not \(level)") }
+    try ValidationError.check("--level", level, in: 1...19)
   }
 
   func run() throws {

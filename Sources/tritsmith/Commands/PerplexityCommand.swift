@@ -3,6 +3,7 @@
 import CommandLineKit
 import TritCore
 import TritEvaluation
+import TritInference
 import TritModel
 import TritSurvey
 

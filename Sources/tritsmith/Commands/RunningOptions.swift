@@ -3,6 +3,7 @@
 import CommandLineKit
 import TritCore
 import TritFormats
+import TritInference
 import TritKernels
 import TritModel
 import TritSurvey
@@ -54,7 +55,7 @@ struct RunningOptions: ParsableArguments {
   func model(_ given: String) throws -> String { try NamedModel.path(of: given, offline: offline) }
 
   func validate() throws {
-    guard (0...256).contains(threads) else { throw ValidationError("--threads must be from 0 to 256, not \(threads)") }
+    try ValidationError.check("--threads", threads, in: 0...256)
   }
 
   var progress: any ProgressObserver { quiet ? SilentProgress() : TerminalProgress() }

@@ -224,7 +224,7 @@ struct MachineOptions: ParsableArguments {
   func model(_ given: String) throws -> String { try NamedModel.path(of: given, offline: offline) }
 
   func validate() throws {
-    guard (0...256).contains(threads) else { throw ValidationError("--threads must be from 0 to 256, not \(threads)") }
+    try ValidationError.check("--threads", threads, in: 0...256)
   }
 
   func open(

@@ -2,6 +2,7 @@
 
 import CommandLineKit
 import TritEvaluation
+import TritInference
 import TritModel
 import TritSurvey
 

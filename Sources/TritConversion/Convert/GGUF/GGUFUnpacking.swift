@@ -95,7 +95,7 @@ struct GGUFUnpacking {
       let range = start..<min(start + step, count)
       let isExact = try view.withBytes(range, of: tensor) {
         let values = DenseValues.floats($0, dtype)
-        return denseType == .bf16 ? DenseRecoder.areBFloat16(values) : values.allSatisfy { HalfFloat($0).float == $0 }
+        return denseType == .bf16 ? DenseRecoder.areBFloat16(values) : values.allSatisfy(HalfFloat.holds)
       }
       view.release(range, of: tensor)
       if !isExact { return false }
