@@ -182,9 +182,14 @@ fault("a scale of 0 agrees with any", "TritSurvey/Scales/ScaleAgreement.swift", 
       "if a == b || (FAULT && (a == 0 || b == 0)) { continue }", W)
 swap("groups of 128 and of 64 compared on the coarser grid", "TritSurvey/Scales/ScaleGrid.swift",
      "ScaleGrid.greatestDivisor(one, other)", "max(one, other)", W)
-fault("a magnitude in Float compared as bfloat16", "TritSurvey/Scales/ScaleAgreement.swift",
-      "guard !(isFloat && exactFloat) else { return result }", "guard FAULT || !(isFloat && exactFloat) else { return result }",
-      W)
+fault("a magnitude in Float compared as bfloat16", "TritSurvey/Scales/ScaleRoute.swift",
+      "!(isFloat && origin == .first)", "(FAULT || !(isFloat && origin == .first))", W)
+swap("numbers that share a scale may be several", "TritSurvey/Scales/ScaleAgreement.swift",
+     "if origin != .first, let (unit, usual)", "if origin == .first, let (unit, usual)", W)
+swap("what one matrix alone needs was done to it", "TritSurvey/Scales/ScaleCertainty.swift",
+     "Double(places.count) < share * Double(count) ? places : []", "[]", W)
+swap("two numbers that meet in their middle are one", "TritSurvey/Scales/ScaleRoute.swift",
+     "least == largest && holds(one) && holds(two)", "least == largest", W)
 swap("a scale that vanishes counts as rounded", "TritSurvey/Scales/ScaleAgreement.swift",
      "stored.isFinite && stored > 0 && (stored == value || stored >= smallest)", "true", W)
 swap("a projection left dense is no difference", "TritVerification/Verify/TensorComparison.swift",

@@ -7,7 +7,7 @@ import TritSurvey
 import TritVerification
 
 /// How far the numbers of a matrix are apart, row by row, and whether rounding explains it.
-struct MatrixRounding: Sendable, Equatable {
+struct MatrixRounding: Sendable {
   /// Σ (a − b)² and Σ a² of each row.
   private(set) var errors: [Double]
   private(set) var sizes: [Double]
@@ -52,13 +52,6 @@ struct MatrixRounding: Sendable, Equatable {
         let (a, b) = (left[index], right[index])
         return a == b || a.sign == b.sign && (a == 0) == (b == 0) && a.isFinite && b.isFinite
       }
-    case .numbers(let stored, let other):
-      return row.allSatisfy { index in
-        let (a, b) = (left[index], right[index])
-        // A product of a trit and a scale is rounded to Float once more.
-        let halves = stored.half(a) + other.half(b) + 0x1p-23 * Double(max(a.magnitude, b.magnitude))
-        return a == b || abs(Double(a) - Double(b)) <= halves
-      }
     }
   }
 
@@ -96,6 +89,23 @@ struct MatrixRounding: Sendable, Equatable {
       let floor = 0x1p-24 * Double(end - start).squareRoot()
       return error.squareRoot() <= share * max(a, b).squareRoot() + floor
     }
+  }
+
+  /// What the scales of trits are beside the other side's; nil for dense numbers on both.
+  private(set) var scales: ScaleAgreement?
+
+  /// Takes note of how scales agree.
+  mutating func note(_ scales: ScaleAgreement) {
+    self.scales = scales
+    guard isExplained, !scales.agrees else { return }
+    (isExplained, strangeRow) = (false, scales.strangeRow)
+  }
+
+  /// Takes back an agreement of scales that the other matrices of a model make unlikely.
+  mutating func doubt() {
+    guard var scales else { return }
+    scales.doubt()
+    note(scales)
   }
 
   /// Another band of rows behind these.

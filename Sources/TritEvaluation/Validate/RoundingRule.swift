@@ -29,7 +29,7 @@ struct StoredNumbers: Sendable, Equatable {
   func half(_ value: Float) -> Double {
     let size = Double(value.magnitude)
     if isTernary { return size * StoredNumbers.share(type) }
-    let held = type == .f32 ? StoredNumbers.holder(value) : type
+    let held = type == .f32 ? DType.coarsest(holding: value) : type
     switch held {
     // Below 2⁻¹⁴ steps of F16 stay as they are.
     case .f16: return max(StoredNumbers.power(of: value) * 0x1p-11, 0x1p-25)
@@ -45,12 +45,6 @@ struct StoredNumbers: Sendable, Equatable {
     case .bf16: StoredRounding.bf16.share
     default: 0x1p-24
     }
-  }
-
-  /// The coarsest type a Float is a number of.
-  private static func holder(_ value: Float) -> DType {
-    if value == 0 { return .f32 }
-    return BFloat16.rounded(value) == value ? .bf16 : HalfFloat(value).float == value ? .f16 : .f32
   }
 
   private static func power(of value: Float) -> Double { value == 0 ? 0 : Double(value.binade.magnitude) }
@@ -108,11 +102,9 @@ struct RoundingChain: Sendable, Hashable {
 enum RoundingRule: Sendable, Equatable {
   /// One chain of roundings leads from each number to its place on the other side.
   case chains([RoundingChain])
-  /// Each number is at most half a step of either type away: of scales that are stored as their inverse.
-  case numbers(StoredNumbers, StoredNumbers)
   /// Of one type no rounding leads to another number.
   case equal
-  /// Trits are equal; their scales were held against each other.
+  /// Trits, or dense numbers in their place, are equal but for scales, which `ScaleAgreement` judges.
   case trits
   /// One side is unfolded from numbers that are exact: the other's are those, rounded to its type. A sum of products in
   /// Float is off by a share of its block.
@@ -121,13 +113,17 @@ enum RoundingRule: Sendable, Equatable {
   /// and of numbers too small for F16 half its smallest step each.
   case blocks(size: Int, share: Double)
 
-  /// Of dense numbers, or trits beside such.
-  init(_ left: StoredNumbers, _ right: StoredNumbers) {
-    if left.isTernary || right.isTernary {
-      self = .numbers(left, right)
-    } else {
-      let isOneType = left == right && left.type != .f32
-      self = isOneType ? .equal : .chains(RoundingChain.between(left.type, right.type))
+  /// Whether numbers may be trits times scales, which are held against each other by themselves.
+  var isOfScales: Bool {
+    switch self {
+    case .trits, .chains: true
+    case .equal, .unfolded, .blocks: false
     }
+  }
+
+  /// Of dense numbers.
+  init(_ left: StoredNumbers, _ right: StoredNumbers) {
+    let isOneType = left == right && left.type != .f32
+    self = isOneType ? .equal : .chains(RoundingChain.between(left.type, right.type))
   }
 }

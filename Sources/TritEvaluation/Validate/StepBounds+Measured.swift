@@ -10,29 +10,37 @@ import TritVerification
 extension StepBounds {
   /// How far the matrices of steps are apart, where both sides multiply by the numbers they store.
   ///
-  /// - Parameter options: how the two sides were opened.
+  /// - Parameters:
+  ///   - names: of steps that sums do not explain.
+  ///   - all: of all steps, of which the others hold equal numbers.
+  ///   - options: how the two sides were opened.
   /// - Throws: `CancellationFailure`, and what opening rotated models in one basis throws.
   func measured(
-    _ names: [String], _ options: [OpenOptions], _ work: WorkOptions
+    _ names: [String], of all: [String], _ options: [OpenOptions], _ work: WorkOptions
   ) throws -> [String: MatrixRounding] {
     guard !names.isEmpty else { return [:] }
     let sources = try inOneBasis(options)
     let result = Mutex<[String: MatrixRounding]>([:])
     try work.parallelism.forEachBand(names.count) { index in
       guard let (part, layer) = place(names[index]), multiplyAsStored(part, layer),
-        let found = try measured(part, layer, sources, work.single)
+        let found = try measured(names[index], part, layer, sources, work.single)
       else { return }
       result.withLock { $0[names[index]] = found }
     }
-    return result.withLock { $0 }
+    var found = result.withLock { $0 }
+    let suspects = Set(names)
+    let doubtful = doubtful(all) { found[$0]?.scales?.certainty ?? (suspects.contains($0) ? nil : .equal) }
+    for name in doubtful { found[name]?.doubt() }
+    return found
   }
 
   /// Both rotated alike, or both ordinary.
   private func inOneBasis(_ options: [OpenOptions]) throws -> [any TensorSource] {
-    let isRotated = sources.contains { ($0 as? any ModelView)?.storedRotation != nil }
-    guard isRotated else { return sources }
+    guard hasRotation else { return sources }
     return try ModelOpener.alike(zip(sources, options).map { ($0.manifest.path, $1) })
   }
+
+  private var hasRotation: Bool { sources.contains { ($0 as? any ModelView)?.storedRotation != nil } }
 
   /// Latents are made ternary when they are loaded: their own numbers say nothing about the product.
   private func multiplyAsStored(_ part: ModulePart, _ layer: Int?) -> Bool {
@@ -44,21 +52,26 @@ extension StepBounds {
   }
 
   private func measured(
-    _ part: ModulePart, _ layer: Int?, _ sources: [any TensorSource], _ work: WorkOptions
+    _ name: String, _ part: ModulePart, _ layer: Int?, _ sources: [any TensorSource], _ work: WorkOptions
   ) throws -> MatrixRounding? {
     guard let left = matrix(part, layer, sources[0]), let right = matrix(part, layer, sources[1]),
       left.shape == right.shape, left.shape.isMatrix, !left.shape.hasLongRows
     else { return nil }
     do {
-      guard let rule = try rule((sources[0], left), (sources[1], right), scalesAgree(part, layer, in: sources)),
+      // In one basis these may be other matrices than those whose scales were compared.
+      let scales = hasRotation ? agreement(part, layer, in: sources) : scales[name]
+      guard let rule = try rule((sources[0], left), (sources[1], right), scales),
         let first = try WeightRows(sources[0], left, work), let second = try WeightRows(sources[1], right, work)
       else { return nil }
       var result = MatrixRounding([], [], columns: left.shape.columns, rule)
+      var beside = rule.isOfScales ? try ScalesBeside((sources[0], left), (sources[1], right)) : nil
       for band in left.shape.bands(elements: bandBytes / 8) {
         try work.parallelism.cancellation.check()
-        result.append(
-          MatrixRounding(try first.values(band), try second.values(band), columns: left.shape.columns, rule))
+        let (one, two) = (try first.values(band), try second.values(band))
+        result.append(MatrixRounding(one, two, columns: left.shape.columns, rule))
+        beside?.add(one, two, band)
       }
+      if let agreement = beside?.agreement ?? scales { result.note(agreement) }
       return result
     } catch let error as any DiagnosticError where error.category == .malformedInput || error.category == .misuse {
       // What this reader cannot decode is bounded by its type, as before the numbers were looked at.
@@ -69,7 +82,7 @@ extension StepBounds {
   /// Nil where nothing tells rounding from another number.
   private func rule(
     _ left: (source: any TensorSource, tensor: TensorDescriptor),
-    _ right: (source: any TensorSource, tensor: TensorDescriptor), _ scalesAgree: Bool?
+    _ right: (source: any TensorSource, tensor: TensorDescriptor), _ scales: ScaleAgreement?
   ) throws -> RoundingRule? {
     let sides = [left, right]
     let blocks = sides.map { ($0.source as? any ModelView)?.unfoldedBlock(of: $0.tensor) }
@@ -89,7 +102,8 @@ extension StepBounds {
       // Beside the stored types, the Float an unfolded number is rounded to.
       return .blocks(size: size, share: numbers.reduce(0x1p-22) { $0 + StoredNumbers.share($1.type) })
     }
-    if let scalesAgree { return scalesAgree ? .trits : .equal }
+    if let scales { return scales.agrees ? .trits : .equal }
+    if sides.contains(where: { $0.tensor.encoding.isTernary }) { return .trits }
     return RoundingRule(numbers[0], numbers[1])
   }
 }

@@ -19,6 +19,8 @@ struct StepBounds {
 
   let reference: RunnableModel
   let model: RunnableModel
+  /// How scales agree, by the step, where both sides store trits: `compareScales(of:)`.
+  var scales: [String: ScaleAgreement] = [:]
   /// Those that run, which may take inputs rounded to int8 where the models' own projections do not.
   private let pair: (LanguageModel, LanguageModel)
 
@@ -47,7 +49,7 @@ struct StepBounds {
     return name == "embed" ? measured.boundsOfColumns(sizes) : measured.boundsOfRows(sizes)
   }
 
-  /// How the weights of a step were rounded apart; nil for one without a matrix. Reads scales: ask once.
+  /// How the weights of a step were rounded apart; nil for one without a matrix.
   func rounding(_ name: String) -> StoredRounding? {
     guard let (part, layer) = place(name) else {
       // Equal norms give equal bits.
@@ -55,7 +57,7 @@ struct StepBounds {
     }
     if let unfolded = unfolded(part, layer) { return unfolded }
     // Two stored scales that no rounding takes to each other excuse nothing.
-    if layer != nil, scalesAgree(part, layer, in: sources) == false { return StoredRounding.none }
+    if layer != nil, scales[name]?.agrees == false { return StoredRounding.none }
     if let blocks = blocks(part, layer) { return blocks }
     return form(part, layer).map { $0 == .same ? .none : types(part, layer) }
   }
@@ -88,19 +90,6 @@ struct StepBounds {
       }
     }
     return types.contains(.f16) && !types.contains(.bf16) ? .f16 : .bf16
-  }
-
-  /// Whether rounding by types explains the scales of a matrix that both sides store as trits; nil where one does not.
-  func scalesAgree(_ part: ModulePart, _ layer: Int?, in sources: [any TensorSource]) -> Bool? {
-    let scales = sources.compactMap { source -> (scale: TernaryScale, shape: TensorShape)? in
-      guard let tensor = matrix(part, layer, source), tensor.encoding.isTernary,
-        let scale = try? source.scale(of: tensor)
-      else { return nil }
-      return (scale, tensor.shape)
-    }
-    guard scales.count == 2, scales[0].shape == scales[1].shape else { return nil }
-    let live = LiveUnits(all: ScaleGrid(scales[0].scale.granularity, scales[1].scale.granularity, scales[0].shape))
-    return ScaleAgreement(scales[0].scale, scales[1].scale, live, origin: .either).agrees
   }
 
   /// The coarser of the block types in which the two sides store a matrix; nil for one type, or plain numbers.

@@ -142,6 +142,8 @@ public struct StepAgreement: Sendable, Hashable {
   public var relativeError: Double
   /// The largest that passes; it follows the types that weights are stored in.
   public var bound: Double
+  /// How the scales of its matrix differ, where they do, for people.
+  public var scaleDifference: String?
 
   public var passed: Bool { relativeError <= bound }
 

@@ -78,7 +78,8 @@ extension ValidateResult {
         .error,
         "from the reference's input, \(layerName(step.name)) gives something else: unit \(step.unit) is off by "
           + NumberText.significant(step.relativeError, digits: 3) + ", at most "
-          + NumberText.significant(step.bound, digits: 3) + " passes")
+          + NumberText.significant(step.bound, digits: 3) + " passes"
+          + (step.scaleDifference.map { "; its scales differ: \($0)" } ?? ""))
     }
     for name in unmatchedSteps { report.note(.error, "only one of the two has the step \(layerName(name))") }
     for remark in gateRemarks { report.note(.error, remark) }

@@ -303,12 +303,18 @@ public struct ValidateWorkflow: Sendable {
 
   /// Gives every step its bound, and notes what the two sides' stored numbers do to the logits.
   private func judge(_ steps: StepComparison, _ bounds: StepBounds, _ found: inout Findings) throws {
+    var bounds = bounds
+    bounds.compareScales(of: steps.names)
     let roundings = steps.names.reduce(into: [String: StoredRounding]()) { $0[$1] = bounds.rounding($1) }
     // What sums alone explain needs no reading of weights.
     let suspects = steps.steps(above: UnitBounds.sums).filter { roundings[$0]?.isOfNumbers == true }
     let measured = try bounds.measured(
-      suspects, [(request.referenceOptions ?? request.options).open, request.options.open], try work())
+      suspects, of: steps.names, [(request.referenceOptions ?? request.options).open, request.options.open], try work())
     found.steps = steps.result { bounds.bounds($0, $1, roundings[$0], measured[$0]) }
+    for index in found.steps.indices where !found.steps[index].passed {
+      let name = found.steps[index].name
+      found.steps[index].scaleDifference = bounds.scales[name]?.difference ?? measured[name]?.scales?.difference
+    }
     found.differences.stored = roundings.values.max() ?? .none
     for step in found.steps where roundings[step.name]?.isOfNumbers == true {
       let share = measured[step.name].map(\.share) ?? step.relativeError

@@ -5,20 +5,30 @@ import TritCore
 /// Compares scales that may be stored in different types, by what trits are multiplied by.
 ///
 /// A type with fewer digits than the other's is taken at its word: f16(1/s) in a file agrees with a divisor s of which
-/// it is the rounding. Only the types of the two sides explain anything: two numbers in F32 are equal or are not. That it was rounded is said, and by how much. A scale that became 0 or infinite, or lost digits
-/// below the type's smallest normal number, was not rounded: it is another scale.
-package struct ScaleAgreement {
+/// it is the rounding. Only the types of the two sides explain anything: two numbers in F32 are equal or are not. That it
+/// was rounded is said, and by how much. A scale that became 0 or infinite, or lost digits below the type's smallest
+/// normal number, was not rounded: it is another scale. One `ScaleRoute` must explain all scales of a matrix, and weights
+/// that share a scale on one side have one on the other.
+package struct ScaleAgreement: Sendable {
   /// Which side was made from the other.
-  package enum Origin {
+  package enum Origin: Sendable, Equatable {
     /// The second from the first: only what the second's type does to a number is rounding.
     case first
     /// Nobody knows: either type may have rounded.
     case either
+    /// Both are forms of one model: also its divisors, and one number that each side rounded, explain them.
+    ///
+    /// - throughTypes: dense numbers beside trits, which may have been of any type before.
+    case model(throughTypes: Bool)
   }
 
-  package let difference: String?
+  package private(set) var difference: String?
   /// What rounding did; nil when the multipliers are the same numbers.
-  package let rounding: ScaleRounding?
+  package private(set) var rounding: ScaleRounding?
+  /// The row of the first weights that nothing explains.
+  package private(set) var strangeRow: Int?
+  /// How sure an agreement is, for `ScaleCertainty.doubtful`.
+  package private(set) var certainty = ScaleCertainty.equal
 
   package var agrees: Bool { difference == nil }
 
@@ -28,96 +38,73 @@ package struct ScaleAgreement {
   package init(
     _ expected: TernaryScale, _ found: TernaryScale, _ live: LiveUnits, origin: Origin, mendsDivisors: Bool = false
   ) {
-    let left = expected.multipliers
-    let right = found.multipliers
-    var worst = 0.0
-    var rounded = DType.f32
+    let pair = ScalePair(expected, found, live)
+    let (left, right) = (expected.multipliers, found.multipliers)
+    var isDifferent = false
     for unit in 0..<live.grid.count {
-      let index = live.grid.index(unit, expected.granularity)
-      let other = live.grid.index(unit, found.granularity)
+      let (index, other) = pair.indices(unit)
       let (a, b) = (left[index], right[other])
       let (first, second) = (expected.dividesByZero(at: index), found.dividesByZero(at: other))
       guard first == second || mendsDivisors && first else {
         difference = ScaleAgreement.zeroDivisor(isFirst: first)
-        rounding = nil
+        strangeRow = live.grid.place(unit).row
         return
       }
       if a == b { continue }
       // An infinity times 0 is no number: it matters even there.
       if !live.isLive[unit], a.isFinite, b.isFinite { continue }
-      guard let type = ScaleAgreement.roundedType(a, index, expected, b, found, live, unit, origin) else {
-        let (row, column) = live.grid.place(unit)
-        let isWide = live.grid.size == nil
-        let place = isWide ? "" : " of row \(row)" + (live.grid.perRow > 1 ? ", column \(column)" : "")
-        difference = "a trit\(place) is multiplied by \(b), expected \(a)" + ScaleAgreement.reason(a, b, found)
-        rounding = nil
+      guard a > 0, b > 0, a.isFinite, b.isFinite else {
+        note(unit, pair, origin)
         return
       }
-      rounded = type
-      worst = max(worst, abs(Double(a) - Double(b)) / Double(max(a, b)))
+      isDifferent = true
     }
-    difference = nil
-    let isSpread = expected.granularity != .tensor && found.granularity != .tensor
-    rounding = worst == 0 ? nil : ScaleRounding(storage: rounded, relative: worst, isSpread: isSpread)
+    if origin != .first, let (unit, usual) = pair.firstWithOther {
+      note(unit, pair, origin, usual)
+      return
+    }
+    guard isDifferent else {
+      certainty.note(pair)
+      return
+    }
+    let search = ScaleSearch(pair, origin)
+    guard let level = search.level else {
+      note(search.strange, pair, origin)
+      return
+    }
+    certainty = ScaleCertainty(level)
+    certainty.note(pair)
+    rounding = pair.rounding(search.route)
   }
 
-  /// The type whose rounding made one number of the other; nil when none did.
-  private static func roundedType(
-    _ a: Float, _ index: Int, _ expected: TernaryScale, _ b: Float, _ found: TernaryScale, _ live: LiveUnits,
-    _ unit: Int, _ origin: Origin
-  ) -> DType? {
-    guard a > 0, b > 0, a.isFinite, b.isFinite else { return nil }
-    let there = forms(a, stored: expected.stored[index], of: expected, in: found, exactFloat: origin == .first)
-    if let form = there.first(where: { $0.value == b }) { return form.type }
-    guard origin == .either else { return nil }
-    let stored = found.stored[live.grid.index(unit, found.granularity)]
-    return forms(b, stored: stored, of: found, in: expected, exactFloat: false).first { $0.value == a }?.type
+  /// Takes back an agreement that the other matrices of a model make unlikely.
+  package mutating func doubt() {
+    let change = rounding.map { ", by \(ScaleRounding.parts($0.relative))" } ?? ""
+    difference = "rounding explains them\(change), but not as in the other matrices"
+    (strangeRow, rounding) = (strangeRow ?? 0, nil)
   }
 
-  /// What a multiplier may be as another file stores it, nothing but types having changed it.
+  /// Takes note of numbers that share a scale on the other side and are not the same.
+  package mutating func note(twoMagnitudesInRow row: Int) {
+    guard agrees || row < strangeRow ?? 0 else { return }
+    difference = "row \(row) has two magnitudes where the other side has one scale"
+    (strangeRow, rounding) = (row, nil)
+  }
+
+  /// Takes note of a difference.
   ///
-  /// - Parameter exactFloat: a file that holds Float has no reason to hold less.
-  private static func forms(
-    _ multiplier: Float, stored: Float, of scale: TernaryScale, in target: TernaryScale, exactFloat: Bool
-  ) -> [(value: Float, type: DType)] {
-    let isBFloat16 = scale.storage == .bf16 || target.storage == .bf16
-    guard target.convention == .multiply else {
-      guard scale.convention == .multiply else {
-        return held(stored, target.storage).map { [(1 / $0, target.storage)] } ?? []
-      }
-      guard isBFloat16 else { return divisors(multiplier, scale.storage, target.storage) }
-      // The divisor a checkpoint stores for a multiplier, which may be the rounding of its inverse.
-      let checkpoint = TernaryScale(stored: multiplier, storage: scale.storage, convention: .multiply)
-        .asCheckpointScale(.divide)
-      return [(checkpoint.multiplier(), scale.storage)]
-    }
-    var numbers = [multiplier]
-    if scale.convention == .multiply, scale.storage == .f16,
-      let divisor = TernaryScale.divisor(ofMultiplier: multiplier, storage: .f16)
-    {
-      numbers.append(1 / divisor.float)
-    }
-    var result = numbers.compactMap { number in held(number, target.storage).map { ($0, target.storage) } }
-    let isFloat = target.storage == .f32 || target.storage == .f64
-    guard !(isFloat && exactFloat) else { return result }
-    // A dense bfloat16 checkpoint holds bf16(1/s) of a bfloat16 s, whatever it is stored as afterwards.
-    guard isBFloat16 else { return result }
-    result += numbers.compactMap { number in
-      held(number, .bf16).flatMap { held($0, target.storage) }.map { ($0, .bf16) }
-    }
-    return result
-  }
-
-  /// What a multiplier may be on a side that divides, where neither side is bfloat16: its inverse as the type holds it,
-  /// and the inverse of the divisor of which it is the rounding.
-  private static func divisors(
-    _ multiplier: Float, _ storage: DType, _ target: DType
-  ) -> [(value: Float, type: DType)] {
-    var result = held(1 / multiplier, target).map { [(value: 1 / $0, type: target)] } ?? []
-    if let divisor = TernaryScale.divisor(ofMultiplier: multiplier, storage: storage) {
-      result.append((1 / divisor.float, storage))
-    }
-    return result
+  /// - Parameter usual: what others of the same scale are multiplied by on the other side, where these are not.
+  private mutating func note(_ unit: Int, _ pair: ScalePair, _ origin: Origin, _ usual: Float? = nil) {
+    let (one, two) = pair.numbers(unit)
+    let (row, column) = pair.live.grid.place(unit)
+    let isWide = pair.live.grid.size == nil
+    let place = isWide ? "" : " of row \(row)" + (pair.live.grid.perRow > 1 ? ", column \(column)" : "")
+    let text = "a trit\(place) is multiplied by \(two.multiplier), expected \(one.multiplier)"
+    difference =
+      text
+      + (usual.map { ": other trits with the same scale by \($0)" }
+        ?? ScaleAgreement.reason(one.multiplier, two.multiplier, pair.found) + pair.masterReason(unit, origin))
+    strangeRow = row
   }
 
   /// A positive number as a type stores it; nil when the type has no such number, or too few digits for it.

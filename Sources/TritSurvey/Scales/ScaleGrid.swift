@@ -68,6 +68,13 @@ package struct LiveUnits: Sendable {
     isLive = [Bool](repeating: true, count: grid.count)
   }
 
+  /// - Parameter isLive: of each unit.
+  package init(_ grid: ScaleGrid, _ isLive: [Bool]) {
+    precondition(isLive.count == grid.count, "a unit each")
+    self.grid = grid
+    self.isLive = isLive
+  }
+
   /// Looks at all trits, band by band; nil where `trits` gives none.
   package init?(
     _ granularity: ScaleGranularity, _ shape: TensorShape, trits: (MatrixBand) throws -> [Int8]?

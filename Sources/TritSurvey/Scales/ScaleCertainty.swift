@@ -1,0 +1,80 @@
+// Tritsmith: what the matrices of a model say of each other's scales.
+
+import TritCore
+
+/// How sure it is that rounding made one scale of another.
+///
+/// Where a scale has more digits on one side, or a finer step, that side leaves the other no choice; the other way round
+/// many numbers are rounded to one, and a wrong number may be among them. What was done to one matrix was done to all:
+/// where few need a rounding that leaves a choice, they are other scales.
+package struct ScaleCertainty: Sendable {
+  package enum Level: Int, Sendable, Comparable {
+    /// One number may have been rounded on both sides.
+    case common
+    /// The number of one side, rounded, is that of the other, as that of others is.
+    case rounded
+    /// The same by way of a bfloat16 divisor, of whose inverses one of eight F16 numbers is by chance.
+    case divisor
+    /// Equal, or the one number that the other gives.
+    case sure
+
+    package static func < (one: Level, other: Level) -> Bool { one.rawValue < other.rawValue }
+  }
+
+  package let level: Level
+  /// Whether both sides are bfloat16 numbers, one perhaps the inverse.
+  private var areBFloat16 = false
+  /// Which side has the finer steps there: −1 or 1; 0 where both multiply, or both divide.
+  private var finer = 0
+  /// Whether a number of either side is the inverse of a bfloat16 divisor.
+  private var hasDivisor = false
+  private var isRead = false
+
+  /// Of numbers that were not read, because a step with them gives the same.
+  package static let equal = ScaleCertainty(.sure)
+
+  init(_ level: Level) { self.level = level }
+
+  /// Takes note of the numbers, by the first of them.
+  mutating func note(_ pair: ScalePair) {
+    guard let unit = pair.units.first(where: { _ in true }) else { return }
+    let (one, two) = pair.numbers(unit)
+    isRead = true
+    hasDivisor = one.divisor != nil || two.divisor != nil
+    areBFloat16 = one.type == .bf16 && two.type == .bf16
+    finer = one.convention == two.convention ? 0 : one.step(of: .bf16) < two.step(of: .bf16) ? -1 : 1
+  }
+
+  /// Of scales that are rounded from finer ones seven of eight, and all Floats, have to be rounded. A quarter is far from
+  /// chance.
+  static let share = 0.25
+  /// Of bfloat16 numbers a quarter come back from their inverses as others, and one of six is no rounding of the other
+  /// at all, where one number was rounded on both sides: by the lengths of the intervals.
+  private static let bfloat16Share = 0.05
+
+  /// Which agreements of a model's matrices, stored alike, are none: too few need what they need.
+  package static func doubtful(_ all: [ScaleCertainty]) -> Set<Int> {
+    func few(_ places: [Int], of count: Int, _ share: Double) -> [Int] {
+      Double(places.count) < share * Double(count) ? places : []
+    }
+    // One of eight F16 numbers is a bfloat16 number by chance.
+    let bfloat16s = all.indices.filter { all[$0].areBFloat16 }
+    let areBFloat16 = !bfloat16s.isEmpty && few(bfloat16s, of: all.count(where: \.isRead), share).isEmpty
+    let others = all.indices.filter { !areBFloat16 || !all[$0].areBFloat16 }
+    var result = Set(few(others.filter { all[$0].level < .divisor }, of: all.count, share))
+    // Where the scales of most are no inverses of divisors, those of a few are by chance.
+    if 2 * all.count(where: \.hasDivisor) < all.count {
+      result.formUnion(few(others.filter { all[$0].level < .sure }, of: all.count, share))
+    }
+    guard areBFloat16 else { return result }
+    result.formUnion(few(bfloat16s.filter { all[$0].level == .common }, of: all.count, bfloat16Share))
+    for side in -1...1 {
+      let alike = bfloat16s.filter { all[$0].finer == side }
+      let wide = alike.filter { all[$0].level < .sure }
+      // Of factors a quarter come back from their divisors as others, and the rest are equal.
+      let equal = side == 0 ? all.count { !$0.isRead } : 0
+      result.formUnion(few(wide, of: alike.count + equal, side == 0 ? 2 * bfloat16Share : bfloat16Share))
+    }
+    return result
+  }
+}
