@@ -104,17 +104,21 @@ struct TwoPlaneFit: RowFit {
   @inline(__always)
   static func nearest(_ weight: Float, _ a: Float, _ b: Float) -> (Int8, Int8) {
     let magnitude = weight.magnitude
-    var best: (Int8, Int8) = (0, 0)
+    var (t, u): (Int8, Int8) = (0, 0)
     var distance = magnitude
-    @inline(__always) func consider(_ t: Int8, _ u: Int8, _ level: Float) {
+    // Without a branch: which level is nearest cannot be guessed.
+    @inline(__always) func consider(_ first: Int8, _ second: Int8, _ level: Float) {
       let other = (magnitude - level).magnitude
-      if other < distance { (best, distance) = ((t, u), other) }
+      let isNearer = other < distance
+      t = isNearer ? first : t
+      u = isNearer ? second : u
+      distance = isNearer ? other : distance
     }
     consider(1, 0, a)
     consider(0, 1, b)
     consider(1, 1, a + b)
-    let u: Int8 = a < b ? 1 : -1
-    consider(-u, u, (a - b).magnitude)
-    return weight < 0 ? (-best.0, -best.1) : best
+    let sign: Int8 = a < b ? 1 : -1
+    consider(-sign, sign, (a - b).magnitude)
+    return weight < 0 ? (-t, -u) : (t, u)
   }
 }
