@@ -49,6 +49,8 @@ public enum ArchitectureRegistry {
   /// The known class name with the smallest edit distance, case ignored; empty where none is alike: BertModel is no
   /// misspelled BitNet.
   static func nearest(to name: String) -> String {
+    // No class name is half as long, and the distance takes quadratic time.
+    guard name.unicodeScalars.count <= 64 else { return "" }
     let distances = all.map { ($0.className, editDistance($0.className.lowercased(), name.lowercased())) }
     guard let (nearest, least) = distances.min(by: { $0.1 < $1.1 }), least <= nearest.count / 4 else { return "" }
     return nearest

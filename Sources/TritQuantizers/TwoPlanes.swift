@@ -55,7 +55,7 @@ struct TwoPlaneFit: RowFit {
 
   private func improved(_ weights: [Float], _ start: (Float, Float)) -> (scales: (Float, Float), error: Double) {
     var best = (scales: rounded(start), error: error(weights, rounded(start)))
-    var current = start
+    var (current, last) = (start, rounded(start))
     for _ in 0..<TwoPlaneFit.rounds {
       // Normal equations of Σ(w − a·t − b·u)².
       var (tt, uu, tu, tw, uw) = (0.0, 0.0, 0.0, 0.0, 0.0)
@@ -76,8 +76,11 @@ struct TwoPlaneFit: RowFit {
       )
       if next == current { break }
       current = next
-      let error = error(weights, rounded(current))
-      if error < best.error { best = (rounded(current), error) }
+      // Most steps of the last rounds are lost in rounding.
+      guard rounded(current) != last else { continue }
+      last = rounded(current)
+      let error = error(weights, last)
+      if error < best.error { best = (last, error) }
     }
     return best
   }
@@ -95,22 +98,27 @@ struct TwoPlaneFit: RowFit {
   }
 
   /// The codes of the nearest level; of equals the first in the order 0, a, b, a + b, a − b, each before its negative.
+  ///
+  /// - Parameters:
+  ///   - a: at least 0, as `b` is: no level of the other sign is then nearer to a weight than 0.
   @inline(__always)
   static func nearest(_ weight: Float, _ a: Float, _ b: Float) -> (Int8, Int8) {
-    var best: (Int8, Int8) = (0, 0)
-    var distance = weight.magnitude
-    @inline(__always) func consider(_ t: Int8, _ u: Int8, _ level: Float) {
-      let other = (weight - level).magnitude
-      if other < distance { (best, distance) = ((t, u), other) }
+    let magnitude = weight.magnitude
+    var (t, u): (Int8, Int8) = (0, 0)
+    var distance = magnitude
+    // Without a branch: which level is nearest cannot be guessed.
+    @inline(__always) func consider(_ first: Int8, _ second: Int8, _ level: Float) {
+      let other = (magnitude - level).magnitude
+      let isNearer = other < distance
+      t = isNearer ? first : t
+      u = isNearer ? second : u
+      distance = isNearer ? other : distance
     }
     consider(1, 0, a)
-    consider(-1, 0, -a)
     consider(0, 1, b)
-    consider(0, -1, -b)
     consider(1, 1, a + b)
-    consider(-1, -1, -(a + b))
-    consider(1, -1, a - b)
-    consider(-1, 1, b - a)
-    return best
+    let sign: Int8 = a < b ? 1 : -1
+    consider(-sign, sign, (a - b).magnitude)
+    return weight < 0 ? (-t, -u) : (t, u)
   }
 }

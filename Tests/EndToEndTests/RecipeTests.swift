@@ -46,8 +46,8 @@ import TritTestSupport
   @Test(
     "fits, recipes and restored latents are certified and repeated",
     arguments: [
-      (Model.plain, "out.tritpack", ["--to", "tritpack", "--quantizer", "two-plane-group128"]),
-      (Model.plain, "out", ["--to", "dense", "--quantizer", "optimal-row"]),
+      (Model.plainLayer, "out.tritpack", ["--to", "tritpack", "--quantizer", "two-plane-group128"]),
+      (Model.plainLayer, "out", ["--to", "dense", "--quantizer", "optimal-row"]),
       (Model.falcon, "out", ["--recipe", "quantize_to_1bit"]), (Model.falcon, "out", ["--recipe", "convert_to_bf16"]),
       (Model.bitnet, "out", ["--to", "trainable"]),
     ])
@@ -65,7 +65,7 @@ import TritTestSupport
     let scratch = ScratchFolder()
     let model = scratch["m.tritpack"]
     Tool.expect(
-      0, ["convert", Model.plain, model, "--to", "tritpack", "--quantizer", "two-plane-group128", "--quiet"])
+      0, ["convert", Model.plainLayer, model, "--to", "tritpack", "--quantizer", "two-plane-group128", "--quiet"])
     Tool.expect(0, ["check", model])
     let stray = Model.tiny {
       $0.file.tensors.append(RawTensor(Model.query + ".plane2", "BF16", [8, 16], [UInt8](repeating: 0, count: 256)))
@@ -98,12 +98,12 @@ import TritTestSupport
       "--to", "tritpack", "--quantizer", "gptq-row", "--calibration", text, "--calibration-tokens", "1024", "--quiet",
     ]
     for record in ["--certificate", "--plan"] {
-      let result = Tool.expect(64, ["convert", Model.plain, output, record, scratch["out.json"]] + options)
+      let result = Tool.expect(64, ["convert", Model.plainLayer, output, record, scratch["out.json"]] + options)
       #expect(result.errors.contains("calibration text"))
     }
     #expect(Disk.names(scratch.path) == [])
-    Tool.expect(0, ["convert", Model.plain, output] + options)
-    let result = Tool.expect(64, ["certify", Model.plain, output, "-o", scratch["out.json"]])
+    Tool.expect(0, ["convert", Model.plainLayer, output] + options)
+    let result = Tool.expect(64, ["certify", Model.plainLayer, output, "-o", scratch["out.json"]])
     #expect(result.errors.contains("calibration text"))
     #expect(Disk.names(scratch.path) == ["out.tritpack"])
   }

@@ -82,6 +82,20 @@ enum Model {
   static let falcon = Fixtures.checkpoint("falcon-e-tiny/prequantized")
   static let bitnet = Fixtures.checkpoint("falcon-e-tiny/bitnet")
   static let plain = Fixtures.checkpoint("plain-tiny")
+  /// `plain` with its first layer alone, for fits: they are made matrix by matrix.
+  static let plainLayer: String = {
+    let folder = layerFolder.path
+    Disk.copyFolder(plain, to: folder)
+    var file = RawModelFile(reading: plain + "/model.safetensors")
+    file.tensors.removeAll { $0.name.hasPrefix("model.layers.") && !$0.name.hasPrefix("model.layers.0.") }
+    Disk.write(file.serialized, folder + "/model.safetensors")
+    let configuration = Disk.text(plain + "/config.json")
+    let layers = "\"num_hidden_layers\": 4"
+    precondition(configuration.contains(layers), "the ordinary model has four layers")
+    Disk.write(configuration.replacing(layers, with: "\"num_hidden_layers\": 1"), folder + "/config.json")
+    return folder
+  }()
+  private static let layerFolder = ScratchFolder(removedAtExit: true)
   static let goldenPacked = Fixtures.golden("models/llama_packed")
   static let query = "model.layers.0.self_attn.q_proj.weight"
 

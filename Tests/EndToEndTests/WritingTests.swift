@@ -45,12 +45,26 @@ struct WritingTests {
 
     init(_ writer: Writer) {
       self.writer = writer
+      for name in Disk.names(Place.prepared.path) {
+        let (from, to) = (Place.prepared[name], inputs[name])
+        if FileSystem.kind(of: from) == .folder {
+          Disk.copyFolder(from, to: to)
+        } else {
+          Disk.write(Disk.bytes(from), to)
+        }
+      }
+    }
+
+    /// Inputs of every command, made once.
+    private static let prepared: ScratchFolder = {
+      let inputs = ScratchFolder(removedAtExit: true)
       Disk.copyFolder(Model.falcon, to: inputs["BASE"])
       Disk.copyFolder(Fixtures.checkpoint("falcon-e-tiny/bfloat16"), to: inputs["OTHER"])
       _ = Model.adapter(inputs["ADAPTER"])
       Tool.expect(0, ["convert", inputs["BASE"], inputs["PACKED"], "--to", "hf-packed", "--quiet"])
       Tool.expect(0, ["diff", inputs["BASE"], inputs["OTHER"], "-o", inputs["PATCH"], "--quiet"])
-    }
+      return inputs
+    }()
 
     var command: [String] {
       writer.words.map { word in
@@ -76,6 +90,9 @@ struct WritingTests {
       return Dictionary(uniqueKeysWithValues: files.map { ($0, SHA256.digest(of: Disk.bytes($0))) })
     }
 
+    /// Names beside the inputs and beside the output: a certificate's conversion stands beside the model.
+    var names: (inputs: [String], outputs: [String]) { (Disk.names(inputs.path), Disk.names(outputs.path)) }
+
     /// Names in each folder, and bytes of each file.
     var sources: [FolderSnapshot] {
       ["BASE", "OTHER", "ADAPTER", "PACKED"].map { FolderSnapshot(inputs[$0]) } + [FolderSnapshot(inputs.path)]
@@ -92,8 +109,8 @@ struct WritingTests {
     let start = Platform.monotonicSeconds
     Tool.expect(0, place.command)
     let duration = Platform.monotonicSeconds - start
-    let (new, sources) = (place.found, place.sources)
-    #expect(old != new)
+    let (new, sources, names) = (place.found, place.sources, place.names)
+    #expect(old != new && names.outputs == ["out"])
     var random = SeededGenerator(seed: UInt64(writer.testDescription.utf8.count))
     var (stillOld, rests) = (0, 0)
     for round in 0..<6 {
@@ -104,6 +121,8 @@ struct WritingTests {
       #expect(place.found == old || place.found == new, "round \(round)")
       if place.found == old { stillOld += 1 }
       if Disk.names(place.outputs.path) != ["out"] { rests += 1 }
+      // Where nothing has changed the next run is the first one again.
+      if place.found == old && place.names == names { continue }
       Tool.expect(0, place.command)
       #expect(place.found == new, "round \(round)")
       #expect(Disk.names(place.outputs.path) == ["out"], "round \(round)")

@@ -1,4 +1,4 @@
-// Tritsmith: one hostile file in a process of its own, so that what it costs can be measured.
+// Tritsmith: hostile files in a process of their own, so that what it costs can be measured.
 
 import TritCore
 import TritHostile
@@ -10,14 +10,14 @@ import TritTestSupport
   import Darwin
 #endif
 
-/// `trit-lab TARGET FILE` points a reader at a file and prints the verdict, the peak resident size in bytes, and the
-/// processor time in milliseconds. Exit 0 for a typed answer, 1 for a broken one.
+/// `trit-lab TARGET FILE...` points a reader at files and prints for each the verdict, the peak resident size in bytes, and
+/// the processor time in milliseconds so far. Exit 0 for typed answers, 1 for a broken one.
 @main
 enum Lab {
   static func main() {
     let arguments = CommandLine.arguments
-    guard arguments.count == 3, let target = HostileTarget(rawValue: arguments[1]) else {
-      HostileLab.complain("usage: trit-lab TARGET FILE")
+    guard arguments.count >= 3, let target = HostileTarget(rawValue: arguments[1]) else {
+      HostileLab.complain("usage: trit-lab TARGET FILE...")
       exit(64)
     }
     // As the command does.
@@ -25,14 +25,18 @@ enum Lab {
     let folder = HostileLab.makeFolder()
     do {
       let lab = try HostileLab(folder: folder)
-      let verdict = lab.probe(target, Disk.bytes(arguments[2]))
-      Disk.remove(folder)
-      let peak = ProcessRunner.peakResidentBytes(of: getpid()) ?? 0
-      print(name(of: verdict), peak, clock() / (CLOCKS_PER_SEC / 1000))
-      if case .broken(let fault) = verdict {
-        HostileLab.complain(fault)
-        exit(1)
+      var isBroken = false
+      for path in arguments[2...] {
+        let verdict = lab.probe(target, Disk.bytes(path))
+        let peak = ProcessRunner.peakResidentBytes(of: getpid()) ?? 0
+        print(name(of: verdict), peak, clock() / (CLOCKS_PER_SEC / 1000))
+        if case .broken(let text) = verdict {
+          HostileLab.complain("\(path): \(text)")
+          isBroken = true
+        }
       }
+      Disk.remove(folder)
+      if isBroken { exit(1) }
     } catch {
       HostileLab.complain("no lab: \(error)")
       exit(70)

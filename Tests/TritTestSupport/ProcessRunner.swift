@@ -139,7 +139,7 @@ public struct ProcessRunner: Sendable {
   /// The peak resident size of a process so far, of its current program alone; nil while that is still this one, in whose
   /// memory a child begins.
   public static func peakResidentBytes(of id: pid_t) -> UInt64? {
-    guard program(of: "\(id)") != program(of: "self") || id == getpid() else { return nil }
+    guard id == getpid() || program(of: "\(id)") != ownProgram else { return nil }
     let descriptor = open("/proc/\(id)/status", O_RDONLY | O_CLOEXEC)
     guard descriptor >= 0 else { return nil }
     defer { close(descriptor) }
@@ -150,6 +150,8 @@ public struct ProcessRunner: Sendable {
     return line.split(whereSeparator: { $0 == " " || $0 == "\t" }).dropFirst().first.flatMap { UInt64($0) }
       .map { $0 * 1024 }
   }
+
+  private static let ownProgram = program(of: "self")
 
   private static func program(of process: String) -> String? {
     var buffer = [CChar](repeating: 0, count: 4096)

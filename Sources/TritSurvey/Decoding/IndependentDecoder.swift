@@ -154,16 +154,19 @@ package enum IndependentDecoder {
     _ band: MatrixBand, _ stride: Int, _ digits: [Int8], _ perByte: Int, _ tensor: TensorDescriptor,
     _ source: any TensorSource
   ) throws -> [Int8] {
-    var result: [Int8] = []
-    result.reserveCapacity(band.count)
+    var result = [Int8](repeating: 0, count: band.count)
     var column = band.columns.lowerBound
     while column < band.columns.upperBound {
       let (place, byte) = column.quotientAndRemainder(dividingBy: stride)
       let count = min(band.columns.upperBound - column, stride - byte)
       let first = band.rows.lowerBound * stride + byte
+      let start = column - band.columns.lowerBound
       try source.withBytes(first..<first + count, of: tensor) { bytes in
+        let table = digits.span
+        var output = result.mutableSpan
         for index in 0..<count {
-          result.append(digits[Int(bytes.unsafeLoad(fromByteOffset: index, as: UInt8.self)) * perByte + place])
+          let value = Int(bytes.unsafeLoad(fromByteOffset: index, as: UInt8.self))
+          output[start + index] = table[value * perByte + place]
         }
       }
       source.release(first..<first + count, of: tensor)

@@ -61,8 +61,7 @@ extension PatternHistogram {
   /// Nil when the data cannot tell: nearly everything is zero-padded or the values are too coarse.
   package var edgeDensity: Double? {
     var magnitudes = [UInt64](repeating: 0, count: 0x8000)
-    for pattern in counts.indices { magnitudes[pattern & 0x7FFF] += counts[pattern] }
-    let infinity = format == .bfloat16 ? 0x7F80 : 0x7C00
+    for pattern in magnitudes.indices { magnitudes[pattern] = counts[pattern] + counts[pattern | 0x8000] }
     guard magnitudes[infinity...].allSatisfy({ $0 == 0 }) else { return nil }
     var sum = 0.0
     var count: UInt64 = 0
@@ -86,15 +85,29 @@ extension PatternHistogram {
     var width = 0.0
     var count: UInt64 = 0
     var occupied = 0
-    for pattern in magnitudes.indices.dropLast() {
-      let value = value(pattern)
+    let first = firstPattern(from: range.lowerBound)
+    // Below 0 there is no cell.
+    var (previous, value) = (value(max(0, first - 1)), value(first))
+    for pattern in first..<magnitudes.count - 1 {
       guard value < range.upperBound else { break }
-      guard value >= range.lowerBound else { continue }
-      let below = pattern == 0 ? 0 : (value - self.value(pattern - 1)) / 2
-      width += below + (self.value(pattern + 1) - value) / 2
+      let next = self.value(pattern + 1)
+      width += (value - previous) / 2 + (next - value) / 2
       count += magnitudes[pattern]
       if magnitudes[pattern] > 0 { occupied += 1 }
+      (previous, value) = (value, next)
     }
     return occupied >= minimumCells && width > 0 ? Double(count) / width : nil
+  }
+
+  private var infinity: Int { format == .bfloat16 ? 0x7F80 : 0x7C00 }
+
+  /// The first pattern of a value that is not below another: positive values grow with their patterns.
+  private func firstPattern(from least: Double) -> Int {
+    var (low, high) = (0, infinity)
+    while low < high {
+      let middle = (low + high) / 2
+      if value(middle) < least { low = middle + 1 } else { high = middle }
+    }
+    return low
   }
 }

@@ -6,9 +6,9 @@ import TritSurvey
 /// A row of which a storage type keeps too little to call that rounding: numbers too small for it became 0, or lost
 /// nearly all of their digits.
 package struct RowLoss: Sendable, Hashable {
-  @usableFromInline var row: Int
+  var row: Int
   /// √(Σ(before − after)² / Σbefore²).
-  @usableFromInline var share: Double
+  var share: Double
 
   /// For people.
   package func text(_ type: String) -> String {
@@ -19,12 +19,23 @@ package struct RowLoss: Sendable, Hashable {
   ///
   /// The bounds are `StoredRounding`'s: a block's largest error is its largest number ÷ 254 in Q8_0, ÷ 62 in Q6_K, and a
   /// largest number is at most √32 and 4 times the spread of its block.
-  @inlinable
-  package init?(
-    _ before: some Collection<Double>, _ after: some Collection<Double>, columns: Int, firstRow: Int, bound: Double
+  ///
+  /// Concrete for both types of numbers: modules that import this one would get a generic one unspecialized.
+  package init?(_ before: [Double], _ after: [Double], columns: Int, firstRow: Int, bound: Double) {
+    self.init(min(before.count, after.count), columns, firstRow, bound) { (before[$0], after[$0]) }
+  }
+
+  package init?(_ before: [Float], _ after: [Float], columns: Int, firstRow: Int, bound: Double) {
+    self.init(min(before.count, after.count), columns, firstRow, bound) { (Double(before[$0]), Double(after[$0])) }
+  }
+
+  @inline(__always)
+  private init?(
+    _ count: Int, _ columns: Int, _ firstRow: Int, _ bound: Double, _ numbers: (Int) -> (before: Double, after: Double)
   ) {
     var (row, column, error, size) = (firstRow, 0, 0.0, 0.0)
-    for (a, b) in zip(before, after) {
+    for index in 0..<count {
+      let (a, b) = numbers(index)
       error += (a - b) * (a - b)
       size += a * a
       column += 1

@@ -48,8 +48,8 @@ struct DenseStream {
       if rounding.vanished > 0 || rounding.changed > 0 && planned.encoding.blockCodec != nil,
         let bound = StoredRounding(of: planned.encoding)?.rowBound,
         let loss = RowLoss(
-          values.lazy.map { Double($0) }, DenseRecoder.decode(bytes, planned.encoding).lazy.map { Double($0) },
-          columns: isVector ? values.count : band.columns.count, firstRow: band.rows.lowerBound, bound: bound)
+          values, DenseRecoder.decode(bytes, planned.encoding), columns: isVector ? values.count : band.columns.count,
+          firstRow: band.rows.lowerBound, bound: bound)
       {
         throw WorkflowError(
           .roundingLoses(detail: loss.text(planned.encoding.name)),
