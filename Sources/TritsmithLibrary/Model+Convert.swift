@@ -27,7 +27,7 @@ extension Model {
   ///   - configure: sets further options.
   /// - Throws: `WorkflowError`, `TensorIOError`; nothing is left behind then.
   public func convert(
-    to target: ConversionTarget, at output: String, certificate: String? = nil, work: WorkOptions = WorkOptions(),
+    to target: ConversionTarget, at output: String, certificate: String? = nil, work: WorkOptions = .standard,
     configure: (inout ConversionRequest) -> Void = { _ in }
   ) throws -> Model {
     let request = request(target, output, configure)
@@ -43,7 +43,7 @@ extension Model {
   ///
   /// - Parameter parts: what the verdict rests on; a file that is weights alone has nothing else.
   public func verify(
-    against source: Model, parts: Set<ModelPart> = ModelPart.needed, work: WorkOptions = WorkOptions()
+    against source: Model, parts: Set<ModelPart> = ModelPart.needed, work: WorkOptions = .standard
   ) throws -> VerifyResult {
     var request = VerifyRequest()
     request.parts = parts

@@ -64,7 +64,7 @@ extension Model {
   }
 
   /// Options of a run, which opens the files once more: what the model was opened with holds where they say nothing.
-  private func running(_ run: RunOptions) -> RunOptions {
+  func running(_ run: RunOptions) -> RunOptions {
     var run = run
     run.open.scaleConvention = run.open.scaleConvention ?? options.scaleConvention
     run.open.i2sOrder = run.open.i2sOrder ?? options.i2sOrder

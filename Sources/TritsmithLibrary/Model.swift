@@ -1,9 +1,11 @@
 // Tritsmith: a model as a value.
 
+import TritHub
+
 /// A model on disk, of any format: safetensors file or folder, shards, TritPack, GGUF; or on the Hub, by its name.
 ///
-/// Opening reads and proves headers; weights are read when asked for. Every method is a workflow of the command line
-/// with its usual options; the workflows themselves (`ConvertWorkflow`, `InspectWorkflow`, …) take all of them.
+/// Opening reads and proves headers; weights are read when asked for. Every method is a subcommand of the
+/// command line with its usual options; `configure` sets the others.
 ///
 ///     let model = try Model.open("falcon-e/prequantized")
 ///     let packed = try model.convert(to: .hfPacked, at: "falcon-e-packed")
@@ -14,13 +16,13 @@ public struct Model: Sendable {
   /// How its files are opened and read: what they do not say, the user says here.
   public let options: OpenOptions
   /// Tensors under Hugging Face's names, whatever the format calls them.
-  public let source: any TensorSource
+  package let source: any TensorSource
 
   /// Opens a model.
   ///
   /// - Parameters:
-  ///   - path: a file, or a folder of safetensors with their companions; or a name such as
-  ///     `tiiuae/Falcon-E-1B-Base@prequantized`, see `HubResolver`.
+  ///   - path: a file, or a folder of safetensors with their companions; or a name on the Hub such as
+  ///     `tiiuae/Falcon-E-1B-Base@prequantized`.
   ///   - scaleConvention: what stored scales mean, where its files do not say.
   /// - Throws: `TensorIOError` for a path that cannot be opened, `FormatError` for a malformed file; both are
   ///   `DiagnosticError`, with place and remedy.

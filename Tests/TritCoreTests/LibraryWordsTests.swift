@@ -20,15 +20,15 @@ struct LibraryWordsTests {
       ("leave --quantizer out; --force-quantizer does it", "leave `quantizer` out; `forcesQuantizer` does it"),
       ("write TritPack (--to tritpack) or (--to hf-packed)", "write TritPack (`to: .tritpack`) or (`to: .hfPacked`)"),
       ("write --to dense, or --to gguf --layout F16", "write `to: .dense`, or `to: .gguf` `gguf.weights` F16"),
-      ("'tritsmith check' lists them; stop", "`CheckWorkflow` lists them; stop"),
+      ("'tritsmith check' lists them; stop", "`Model.check()` lists them; stop"),
       ("make it ('tritsmith inspect').", "make it (`Model.inspect()`)."),
       ("'tritsmith convert A B --to trainable' makes one", "`Model.convert(to: .trainable, at:)` makes one"),
       (
         "'tritsmith convert IN OUT --to gguf --layout PQ2_0'",
         "`Model.convert(to: .gguf, at:)` with `gguf.weights` PQ2_0"
       ),
-      ("'tritsmith check A --run' scores a text", "`CheckWorkflow` with `scoresText` scores a text"),
-      ("'tritsmith merge BASE ADAPTER OUTPUT' adds it", "`MergeWorkflow` adds it"),
+      ("'tritsmith check A --run' scores a text", "`Model.check()` with `scoresText` scores a text"),
+      ("'tritsmith merge BASE ADAPTER OUTPUT' adds it", "`tritsmith merge` adds it"),
       ("'tritsmith inspect' lists the names; quote the pattern for the shell", "`Model.inspect()` lists the names"),
       ("fetch it: hf download a/b --revision v1", "fetch it: hf download a/b --revision v1"),
       ("an option that begins alike: --keep-formulas", "an option that begins alike: --keep-formulas"),

@@ -4,7 +4,7 @@
 public enum ErrorWording: Sendable, Hashable {
   /// Options and subcommands: `--keep`, `'tritsmith check'`.
   case commandLine
-  /// Members of requests, and workflows: `keep`, `CheckWorkflow`.
+  /// Members of requests, and calls: `keep`, `Model.check()`.
   case library
 }
 
@@ -32,18 +32,19 @@ package enum LibraryWords {
   /// What is a call or a type of its own in the library.
   package static let calls = [
     "--against": "against",
-    "--certificate": "certificate", "--check": "CertifyWorkflow.check", "--context": "GapRequest.context",
-    "--ids-file": "GapRequest.Text.idsFile",
+    "--certificate": "certificate", "--check": "Model.check(certificate:)", "--context": "PerplexityRequest.scoring",
+    "--ids-file": "TokenInput.idsFile",
     "--offline": "HubResolver(isOffline: true)", "--plan": "ShardWorkflow",
     "--resume": "ResumableConversion", "--save": "HubResolver.saving",
   ]
 
-  /// What a subcommand is in the library.
+  /// What a subcommand is in the library; those it has no call for stay the program's.
   package static let verbs = [
-    "apply": "ApplyWorkflow", "certify": "CertifyWorkflow", "check": "CheckWorkflow", "compare": "CompareWorkflow",
-    "convert": "Model.convert(to:at:)", "diff": "DiffWorkflow", "family": "FamilyWorkflow",
-    "help": "QuantizerRegistry.all",
-    "inspect": "Model.inspect()", "merge": "MergeWorkflow", "tokenize": "TokenizeWorkflow",
+    "apply": "tritsmith apply", "certify": "Model.check(certificate:)", "check": "Model.check()",
+    "compare": "Model.compare(with:)",
+    "convert": "Model.convert(to:at:)", "diff": "tritsmith diff", "family": "tritsmith family",
+    "help": "tritsmith help convert",
+    "inspect": "Model.inspect()", "merge": "tritsmith merge", "tokenize": "Model.tokenizer()",
     "verify": "Model.verify(against:)",
   ]
 

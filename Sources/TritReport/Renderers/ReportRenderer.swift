@@ -17,6 +17,12 @@ extension ReportRenderer {
   }
 }
 
+extension ReportDocument {
+  /// The whole report as text, its last line ended: as a table without colour or limit of width, as the JSON of
+  /// `Docs/Schemas`, as CSV or as Markdown.
+  public func text(as format: ReportFormat = .table) -> String { format.renderer.text(of: self) }
+}
+
 /// The formats a report can be written in.
 public enum ReportFormat: String, CaseIterable, Sendable {
   case table

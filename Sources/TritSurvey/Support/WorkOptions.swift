@@ -24,6 +24,22 @@ public struct WorkOptions: Sendable {
 }
 
 extension WorkOptions {
+  /// Every processor, the fastest kernels, no word of progress.
+  public static var standard: WorkOptions { WorkOptions() }
+
+  /// Some threads, a flag that ends the work, and somebody who is told how far it is.
+  ///
+  /// - Parameters:
+  ///   - threads: 0 means as many as there are processors; more than 256 count as 256.
+  ///   - cancellation: the work ends with `CancellationFailure` once it is set, and leaves nothing behind.
+  ///   - progress: told from any thread; nil tells nobody.
+  public init(
+    threads: Int, cancellation: CancellationFlag = CancellationFlag(), progress: (any ProgressObserver)? = nil
+  ) {
+    self.init(
+      parallelism: Parallelism(threads: threads, cancellation: cancellation), progress: progress ?? SilentProgress())
+  }
+
   /// The largest matrices of models up to 10 billion parameters have 128 MiB in bfloat16.
   public static let defaultHeldBytes = 128 << 20
 
