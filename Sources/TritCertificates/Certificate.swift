@@ -10,20 +10,20 @@ import TritVerification
 /// The record of a conversion that anyone can repeat: schema `tritsmith.certificate` 1 (`Docs/Certificate.md`).
 ///
 /// It names no time, machine or folder, so that the same conversion gives the same certificate everywhere.
-public struct Certificate: Sendable {
+package struct Certificate: Sendable {
   /// Names the form of the file.
-  public static let schema = "tritsmith.certificate"
+  package static let schema = "tritsmith.certificate"
   /// Rises when a key changes its meaning or leaves.
-  public static let version = 1
+  package static let version = 1
 
   /// One check of the audit.
-  public struct Gate: Sendable, Hashable {
-    public var name: String
-    public var passed: Bool
+  package struct Gate: Sendable, Hashable {
+    package var name: String
+    package var passed: Bool
     /// Tensors it looked at.
-    public var tensors: Int
+    package var tensors: Int
     /// What it counted that should be 0: tensors or trits that differ.
-    public var differences: Int
+    package var differences: Int
 
     var json: JSONValue {
       .object([
@@ -34,20 +34,20 @@ public struct Certificate: Sendable {
   }
 
   /// Own name of the model that was read, and of what was written.
-  public var inputName: String
-  public var outputName: String
+  package var inputName: String
+  package var outputName: String
   /// The options; paths are left out.
   var request: JSONObject
   /// As recorded in the output.
   var recipe: JSONObject
-  public var inputs: [RecordedFile]
-  public var outputs: [RecordedFile]
+  package var inputs: [RecordedFile]
+  package var outputs: [RecordedFile]
   /// Of the output's trits and scales, the same in every format.
-  public var codeStream: Digest?
-  public var gates: [Gate]
+  package var codeStream: Digest?
+  package var gates: [Gate]
 
   /// The bytes of the file.
-  public var bytes: [UInt8] {
+  package var bytes: [UInt8] {
     var content: JSONObject = [
       "input": .string(inputName), "output": .string(outputName), "request": .object(request),
       "recipe": .object(recipe), "inputs": .array(inputs.map(\.json)), "outputs": .array(outputs.map(\.json)),
@@ -63,7 +63,7 @@ public struct Certificate: Sendable {
   /// Reads a certificate.
   ///
   /// - Throws: `RecordError` when it is not one, was made by another version, or was changed by a single byte.
-  public init(reading path: String) throws {
+  package init(reading path: String) throws {
     let (object, _) = try SealedRecord.read(path, schema: Certificate.schema, version: Certificate.version)
     func text(_ key: String) throws(RecordError) -> String {
       guard let text = object[key]?.string else { throw RecordError(.missing, file: path, field: key) }

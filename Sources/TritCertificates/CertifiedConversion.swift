@@ -6,7 +6,7 @@ import TritFormats
 
 extension ConvertWorkflow {
   /// Converts and writes a certificate beside: both appear, or neither is begun.
-  public func run(
+  package func run(
     certificate path: String, announce: (ConversionPlan) -> Void = { _ in }
   ) throws -> ConversionResult {
     try OutputPlace.check(request)

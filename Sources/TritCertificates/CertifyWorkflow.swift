@@ -9,57 +9,57 @@ import TritSurvey
 import TritVerification
 
 /// What is to be certified or checked.
-public struct CertifyRequest: Sendable {
+package struct CertifyRequest: Sendable {
   /// The model that was converted; nil to look beside the certificate.
-  public var source: String?
+  package var source: String?
   /// What came out; nil to look beside the certificate.
-  public var output: String?
+  package var output: String?
   /// Where the conversion is done again, under a temporary name that is removed; nil for the certificate's folder.
-  public var scratch: String?
+  package var scratch: String?
   /// Compare hashes of what is here and do not convert.
-  public var hashesOnly = false
+  package var hashesOnly = false
   /// How files are got at; what their numbers mean comes from the record.
-  public var open = OpenOptions()
+  package var open = OpenOptions()
 
-  public init() {}
+  package init() {}
 }
 
 /// What a check of a certificate found.
 public struct CertifyResult: Sendable {
   /// How a file stands to what is certified.
-  public enum Verdict: String, Sendable, Hashable {
+  package enum Verdict: String, Sendable, Hashable {
     case equal, differs, missing, unexpected
   }
 
   /// One comparison.
-  public struct Check: Sendable, Hashable {
+  package struct Check: Sendable, Hashable {
     /// `input`, `output`, `reproduced`, `code stream`, or `field` for what is no file.
-    public var of: String
-    public var name: String
-    public var expected: String?
-    public var found: String?
-    public var verdict: Verdict
+    package var of: String
+    package var name: String
+    package var expected: String?
+    package var found: String?
+    package var verdict: Verdict
     /// Of a field: what the certificate says and what is so, where they differ. Of an entry that is no file: its kind.
-    public var detail: String?
+    package var detail: String?
   }
 
-  public var certificate: Certificate
-  public var path: String
-  public var source: String?
-  public var output: String?
+  package var certificate: Certificate
+  package var path: String
+  package var source: String?
+  package var output: String?
   /// True when the conversion was done again.
-  public var reproduced: Bool
-  public var checks: [Check]
+  package var reproduced: Bool
+  package var checks: [Check]
 
   public var passed: Bool { !checks.isEmpty && checks.allSatisfy { $0.verdict == .equal } }
 }
 
 /// Checks certificates, and makes them for conversions done before.
-public struct CertifyWorkflow: Sendable {
+package struct CertifyWorkflow: Sendable {
   let request: CertifyRequest
   let work: WorkOptions
 
-  public init(_ request: CertifyRequest = CertifyRequest(), work: WorkOptions = WorkOptions()) {
+  package init(_ request: CertifyRequest = CertifyRequest(), work: WorkOptions = WorkOptions()) {
     self.request = request
     self.work = work
   }
@@ -67,7 +67,7 @@ public struct CertifyWorkflow: Sendable {
   /// Compares hashes of what is here, converts again, and compares the bytes.
   ///
   /// - Throws: `RecordError` for a certificate that is none or was changed, and when the source is not beside it.
-  public func check(_ path: String) throws -> CertifyResult {
+  package func check(_ path: String) throws -> CertifyResult {
     let certificate = try Certificate(reading: path)
     let folder = FileSystem.parent(of: path)
     let source = request.source ?? FileSystem.join(folder, certificate.inputName)
@@ -118,7 +118,7 @@ public struct CertifyWorkflow: Sendable {
   ///
   /// - Returns: the certificate, and the checks of the output against it. It is written when all of them pass.
   /// - Throws: `RecordError.noRecipe` for an output this program did not write.
-  public func certify(source: String, output: String, place: String, replacing: Bool = false) throws -> CertifyResult {
+  package func certify(source: String, output: String, place: String, replacing: Bool = false) throws -> CertifyResult {
     let staging = try StagedOutput(.file, at: place, replacing: replacing)
     let opened = try FormatRegistry.open(output, OpenOptions().reading(like: request.open))
     guard let recipe = Recipe.recorded(in: opened) else { throw RecordError(.noRecipe, file: output) }

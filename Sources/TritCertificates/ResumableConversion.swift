@@ -10,17 +10,17 @@ import TritSurvey
 /// It is a conversion in parts (`ShardWorkflow`) in one process: each part is audited and gets a receipt, and a run after
 /// an interruption makes those that have none. Plan, parts and receipts stand in a folder beside the output, which one
 /// run at a time works in, and which is removed when the output is in place.
-public struct ResumableConversion: Sendable {
+package struct ResumableConversion: Sendable {
   let request: ConversionRequest
   let work: WorkOptions
 
-  public init(_ request: ConversionRequest, work: WorkOptions = WorkOptions()) {
+  package init(_ request: ConversionRequest, work: WorkOptions = WorkOptions()) {
     self.request = request
     self.work = work
   }
 
   /// Where the parts of an output wait for each other.
-  public static func folder(of output: String) -> String {
+  package static func folder(of output: String) -> String {
     FileSystem.sibling(FileSystem.name(of: output) + ".resume", of: output)
   }
 
@@ -28,7 +28,7 @@ public struct ResumableConversion: Sendable {
   ///
   /// - Parameter announce: called with the plan before anything is converted.
   /// - Throws: `ShardError.interrupted` in place of a plain interruption: what is complete stays.
-  public func run(announce: (ConversionPlan) -> Void = { _ in }) throws -> ShardFinishResult {
+  package func run(announce: (ConversionPlan) -> Void = { _ in }) throws -> ShardFinishResult {
     try OutputPlace.check(request)
     let folder = ResumableConversion.folder(of: request.output)
     let lock = try FolderLock(folder)

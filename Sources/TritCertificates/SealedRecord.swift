@@ -70,10 +70,10 @@ enum SealedRecord {
 }
 
 /// A file as records name it: by its own name, without the folder of one machine.
-public struct RecordedFile: Sendable, Hashable {
-  public var name: String
-  public var bytes: UInt64
-  public var digest: Digest?
+package struct RecordedFile: Sendable, Hashable {
+  package var name: String
+  package var bytes: UInt64
+  package var digest: Digest?
   /// What it is: only files can be recorded.
   var kind = FileKind.file
 

@@ -3,9 +3,9 @@
 import TritCore
 
 /// A worker cannot do its part, or the parts do not make a whole.
-public struct ShardError: DiagnosticError, Equatable {
+package struct ShardError: DiagnosticError, Equatable {
   /// What went wrong.
-  public enum Kind: Sendable, Equatable {
+  package enum Kind: Sendable, Equatable {
     /// The source is not the one that was planned.
     case sourceChanged(String)
     case noParts
@@ -20,17 +20,17 @@ public struct ShardError: DiagnosticError, Equatable {
   }
 
   /// Workers a message names at most.
-  public static let listed = 20
+  package static let listed = 20
 
-  public var kind: Kind
-  public var location: ErrorLocation
+  package var kind: Kind
+  package var location: ErrorLocation
 
-  public init(_ kind: Kind, file: String? = nil, tensor: String? = nil) {
+  package init(_ kind: Kind, file: String? = nil, tensor: String? = nil) {
     self.kind = kind
     location = ErrorLocation(file: file, tensor: tensor)
   }
 
-  public var summary: String {
+  package var summary: String {
     switch kind {
     case .sourceChanged(let what): "the model is not the one that was planned: \(what)"
     case .noParts: "no worker has delivered a part"
@@ -45,7 +45,7 @@ public struct ShardError: DiagnosticError, Equatable {
     }
   }
 
-  public var remedy: String? {
+  package var remedy: String? {
     switch kind {
     case .sourceChanged: "restore the model, or make the plan again and run every worker"
     case .noParts, .missing: "run the missing workers; each can be run again at any time"
@@ -56,7 +56,7 @@ public struct ShardError: DiagnosticError, Equatable {
     }
   }
 
-  public var category: ErrorCategory {
+  package var category: ErrorCategory {
     switch kind {
     case .interrupted: .interrupted
     case .otherConversion: .cannotCreate

@@ -11,15 +11,15 @@ import TritVerification
 ///
 /// It binds the source (sizes, headers, companions and every tensor, by hash), the options and the version of this
 /// program. A worker that finds anything else refuses to work.
-public struct ShardPlan: Sendable {
+package struct ShardPlan: Sendable {
   static let schema = "tritsmith.shards"
   static let version = 1
   /// Most workers a conversion is cut for.
-  public static let workerLimit = 100_000
+  package static let workerLimit = 100_000
 
   /// Options, with the absolute paths of input and output.
-  public internal(set) var request: ConversionRequest
-  public let path: String
+  package internal(set) var request: ConversionRequest
+  package let path: String
   /// Of the plan's bytes; parts carry it.
   let digest: Digest
   private let content: JSONObject
@@ -27,7 +27,7 @@ public struct ShardPlan: Sendable {
   /// Hashes a source and writes the plan of its conversion; nothing is converted.
   ///
   /// A model that is read over a network is not fetched for its hashes: its path names the commit.
-  public static func make(_ request: ConversionRequest, at path: String, work: WorkOptions) throws -> ShardPlan {
+  package static func make(_ request: ConversionRequest, at path: String, work: WorkOptions) throws -> ShardPlan {
     if request.target == .mlx { throw WorkflowError(.notInParts(request.target.rawValue)) }
     var request = request
     request.input = try ModelPlace.lasting(request.input)
@@ -66,7 +66,7 @@ public struct ShardPlan: Sendable {
   ///   - path: the file `convert --plan` wrote.
   ///   - open: how files are got at; what their numbers mean is in the plan.
   /// - Throws: `RecordError` for a file that is no plan, was changed, or was made by another version.
-  public init(reading path: String, open: OpenOptions = OpenOptions()) throws {
+  package init(reading path: String, open: OpenOptions = OpenOptions()) throws {
     let (content, digest) = try SealedRecord.read(path, schema: ShardPlan.schema, version: ShardPlan.version)
     func text(_ key: String) throws(RecordError) -> String {
       guard let text = content[key]?.string else { throw RecordError(.missing, file: path, field: key) }

@@ -6,7 +6,7 @@ import TritReport
 
 extension ShardPlan {
   /// The report of `tritsmith convert --plan`, schema `tritsmith.shard_plan` 1.
-  public func report() -> ReportDocument {
+  package func report() -> ReportDocument {
     var report = ReportDocument(title: "Plan in parts", schema: ReportSchema("tritsmith.shard_plan", version: 1))
     report.append(
       ReportFacts(
@@ -24,7 +24,7 @@ extension ShardPlan {
 
 extension ShardWorkerResult {
   /// The report of `tritsmith convert --worker`, schema `tritsmith.shard_worker` 1.
-  public var report: ReportDocument {
+  package var report: ReportDocument {
     var report = ReportDocument(title: "Part", schema: ReportSchema("tritsmith.shard_worker", version: 1))
     report.append(
       ReportFacts(
@@ -42,13 +42,13 @@ extension ShardWorkerResult {
 
 extension ShardFinishResult {
   /// The conversion in a line, as that of `ConversionResult`.
-  public func line(width: Int? = nil) -> String {
+  package func line(width: Int? = nil) -> String {
     let proof = (earlier ?? 0) > 0 ? "audited, \(earlier ?? 0) of \(workers) parts earlier" : "audited"
     return plan.line(writtenBytes: writtenBytes, proof: proof, seconds: seconds, width: width)
   }
 
   /// The report of `tritsmith convert --finish`, schema `tritsmith.shard_finish` 2.
-  public var report: ReportDocument {
+  package var report: ReportDocument {
     var report = ReportDocument(
       title: "Conversion in parts", schema: ReportSchema("tritsmith.shard_finish", version: 2))
     report.prefersFacts = true

@@ -9,26 +9,26 @@ import TritSurvey
 import TritVerification
 
 /// What a worker delivered.
-public struct ShardWorkerResult: Sendable {
-  public var plan: String
-  public var worker: Int
-  public var count: Int
+package struct ShardWorkerResult: Sendable {
+  package var plan: String
+  package var worker: Int
+  package var count: Int
   /// Nil for a worker there was nothing to do for.
-  public var part: String?
-  public var tensors: Int
-  public var partBytes: UInt64
-  public var seconds: Double
+  package var part: String?
+  package var tensors: Int
+  package var partBytes: UInt64
+  package var seconds: Double
 }
 
 /// What the parts gave.
-public struct ShardFinishResult: Sendable {
-  public var plan: ConversionPlan
-  public var workers: Int
+package struct ShardFinishResult: Sendable {
+  package var plan: ConversionPlan
+  package var workers: Int
   /// Of these, parts that earlier runs had delivered; nil where parts have workers of their own.
-  public var earlier: Int?
-  public var recognised: [String]
-  public var writtenBytes: UInt64
-  public var seconds: Double
+  package var earlier: Int?
+  package var recognised: [String]
+  package var writtenBytes: UInt64
+  package var seconds: Double
 }
 
 /// Carries out a plan in parts.
@@ -36,17 +36,17 @@ public struct ShardFinishResult: Sendable {
 /// A worker converts its tensors into a part of its own and audits it against the source. `finish` writes the output
 /// as a single run would, with the parts' bytes in the place of the source's, reopens it, and proves tensor by tensor
 /// that it holds what the workers audited. No worker needs another, and each can be run again.
-public struct ShardWorkflow: Sendable {
+package struct ShardWorkflow: Sendable {
   let shards: ShardPlan
   let work: WorkOptions
 
-  public init(_ shards: ShardPlan, work: WorkOptions = WorkOptions()) {
+  package init(_ shards: ShardPlan, work: WorkOptions = WorkOptions()) {
     self.shards = shards
     self.work = work
   }
 
   /// Delivers part `worker` of `count`, counted from 1. What an earlier run of the same worker left is replaced.
-  public func run(worker: Int, of count: Int) throws -> ShardWorkerResult {
+  package func run(worker: Int, of count: Int) throws -> ShardWorkerResult {
     precondition(worker >= 1 && worker <= count, "workers are counted from 1")
     let (source, plan) = try shards.open()
     return try deliver(ShardPlan.share(worker, of: count, plan), source, plan, worker: worker, of: count)
@@ -93,7 +93,7 @@ public struct ShardWorkflow: Sendable {
   /// Joins the parts, proves the output, puts it in place and removes the parts.
   ///
   /// - Throws: `ShardError` when a part is missing, damaged, or of another plan.
-  public func finish(announce: (ConversionPlan) -> Void = { _ in }) throws -> ShardFinishResult {
+  package func finish(announce: (ConversionPlan) -> Void = { _ in }) throws -> ShardFinishResult {
     let start = Platform.monotonicSeconds
     try OutputPlace.check(shards.request)
     let (source, plan) = try shards.open()

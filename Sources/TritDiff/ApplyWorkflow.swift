@@ -9,16 +9,16 @@ import TritSurvey
 import TritVerification
 
 /// What a user asks of an application.
-public struct ApplyRequest: Sendable {
-  public var base: String
-  public var patch: String
-  public var output: String
-  public var openBase = OpenOptions()
+package struct ApplyRequest: Sendable {
+  package var base: String
+  package var patch: String
+  package var output: String
+  package var openBase = OpenOptions()
   /// Nil for the files the patch was made of; else what to convert them to.
-  public var conversion: ConversionRequest?
-  public var replaces = false
+  package var conversion: ConversionRequest?
+  package var replaces = false
 
-  public init(base: String, patch: String, output: String) {
+  package init(base: String, patch: String, output: String) {
     self.base = base
     self.patch = patch
     self.output = output
@@ -26,17 +26,17 @@ public struct ApplyRequest: Sendable {
 }
 
 /// Applies a patch: is this its base? Then write the target's files, read them back, compare every hash, put in place.
-public struct ApplyWorkflow: Sendable {
+package struct ApplyWorkflow: Sendable {
   let request: ApplyRequest
   let work: WorkOptions
 
-  public init(_ request: ApplyRequest, work: WorkOptions = WorkOptions()) {
+  package init(_ request: ApplyRequest, work: WorkOptions = WorkOptions()) {
     self.request = request
     self.work = work
   }
 
   /// Checks the base, makes the target, reads it back and puts it in place.
-  public func run() throws -> ApplyResult {
+  package func run() throws -> ApplyResult {
     let start = Platform.monotonicSeconds
     for input in [request.base, request.patch] {
       try OutputPlace.check(request.output, input: input, replaces: request.replaces)

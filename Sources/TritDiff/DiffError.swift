@@ -3,9 +3,9 @@
 import TritCore
 
 /// Two models a patch cannot be made of, or a model it does not belong to.
-public struct DiffError: DiagnosticError, Equatable {
+package struct DiffError: DiagnosticError, Equatable {
   /// What is wrong.
-  public enum Kind: Sendable, Equatable {
+  package enum Kind: Sendable, Equatable {
     // Applying
     case missingTensor
     /// A GGUF file, whose tensors have names of their own.
@@ -25,15 +25,15 @@ public struct DiffError: DiagnosticError, Equatable {
     case filledPadding
   }
 
-  public var kind: Kind
-  public var location: ErrorLocation
+  package var kind: Kind
+  package var location: ErrorLocation
 
   init(_ kind: Kind, file: String, tensor: String? = nil) {
     self.kind = kind
     location = ErrorLocation(file: file, tensor: tensor)
   }
 
-  public var summary: String {
+  package var summary: String {
     switch kind {
     case .missingTensor: "the patch was made for a base that has this tensor; this model has none of this name"
     case .otherNames:
@@ -58,7 +58,7 @@ public struct DiffError: DiagnosticError, Equatable {
     }
   }
 
-  public var remedy: String? {
+  package var remedy: String? {
     switch kind {
     case .missingTensor, .extraTensor, .otherTensor, .otherHash, .missingFile, .otherFile:
       "apply it to the model it was made for: 'tritsmith inspect PATCH -v' states its code stream, 'tritsmith compare A B -v' that of two models"
@@ -72,7 +72,7 @@ public struct DiffError: DiagnosticError, Equatable {
     }
   }
 
-  public var category: ErrorCategory {
+  package var category: ErrorCategory {
     switch kind {
     case .compressedTarget, .filledPadding, .otherName: .misuse
     case .otherTarget, .otherCodeStream: .checkFailed

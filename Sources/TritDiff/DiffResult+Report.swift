@@ -8,7 +8,7 @@ import TritSurvey
 
 extension DiffResult {
   /// The report of `tritsmith diff`, schema `tritsmith.diff` 1.
-  public var report: ReportDocument {
+  package var report: ReportDocument {
     var report = ReportDocument(
       title: "Patch", schema: ReportSchema("tritsmith.diff", version: 1), primaryTable: "tensors")
     report.append(
@@ -27,7 +27,7 @@ extension DiffResult {
 
 extension ApplyResult {
   /// The report of `tritsmith apply`, schema `tritsmith.apply` 1.
-  public var report: ReportDocument {
+  package var report: ReportDocument {
     var report = ReportDocument(title: "Patched model", schema: ReportSchema("tritsmith.apply", version: 1))
     let header = summary.header
     report.append(
@@ -53,7 +53,7 @@ extension ApplyResult {
 
 extension PatchSummary {
   /// The report of `tritsmith inspect PATCH`, schema `tritsmith.patch` 1.
-  public func report(path: String) -> ReportDocument {
+  package func report(path: String) -> ReportDocument {
     var report = ReportDocument(
       title: "Patch \(path)", schema: ReportSchema("tritsmith.patch", version: 1),
       verdict: ReportVerdict(.info, headline), primaryTable: "tensors")

@@ -7,21 +7,21 @@ import TritSurvey
 import TritVerification
 
 /// What a user asks of a patch.
-public struct DiffRequest: Sendable {
-  public var base: String
-  public var target: String
-  public var output: String
-  public var openBase = OpenOptions()
-  public var openTarget = OpenOptions()
+package struct DiffRequest: Sendable {
+  package var base: String
+  package var target: String
+  package var output: String
+  package var openBase = OpenOptions()
+  package var openTarget = OpenOptions()
   /// Of zstd.
-  public var level = DiffRequest.defaultLevel
+  package var level = DiffRequest.defaultLevel
   /// Replace what stands at the output.
-  public var replaces = false
+  package var replaces = false
 
   /// Level of zstd unless another is asked for.
-  public static let defaultLevel = 9
+  package static let defaultLevel = 9
 
-  public init(base: String, target: String, output: String) {
+  package init(base: String, target: String, output: String) {
     self.base = base
     self.target = target
     self.output = output
@@ -32,17 +32,17 @@ public struct DiffRequest: Sendable {
 ///
 /// Tensors are streamed; what is resident does not grow with their number. The patch appears whole or not at all, and
 /// its bytes do not depend on the number of threads.
-public struct DiffWorkflow: Sendable {
+package struct DiffWorkflow: Sendable {
   let request: DiffRequest
   let work: WorkOptions
 
-  public init(_ request: DiffRequest, work: WorkOptions = WorkOptions()) {
+  package init(_ request: DiffRequest, work: WorkOptions = WorkOptions()) {
     self.request = request
     self.work = work
   }
 
   /// Writes the patch, makes every tensor from it again, and puts it in place.
-  public func run() throws -> DiffResult {
+  package func run() throws -> DiffResult {
     let start = Platform.monotonicSeconds
     for input in [request.base, request.target] {
       try OutputPlace.check(request.output, input: input, replaces: request.replaces)

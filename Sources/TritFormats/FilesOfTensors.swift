@@ -10,31 +10,31 @@ protocol FilesOfTensors: TensorSource {
 }
 
 extension FilesOfTensors {
-  public func withBytes<Result>(
+  package func withBytes<Result>(
     _ range: Range<Int>, of tensor: TensorDescriptor, _ body: (RawSpan) throws -> Result
   ) throws -> Result {
     try files[tensor.location.file].withBytes(absolute(range, tensor), body)
   }
 
-  public func readsInPlace(_ tensor: TensorDescriptor) -> Bool { files[tensor.location.file].isMapped }
+  package func readsInPlace(_ tensor: TensorDescriptor) -> Bool { files[tensor.location.file].isMapped }
 
-  public func read(_ range: Range<Int>, of tensor: TensorDescriptor, into bytes: inout MutableRawSpan) throws {
+  package func read(_ range: Range<Int>, of tensor: TensorDescriptor, into bytes: inout MutableRawSpan) throws {
     try files[tensor.location.file].read(absolute(range, tensor), into: &bytes)
   }
 
-  public func expect(_ ranges: [ExpectedRange]) throws {
+  package func expect(_ ranges: [ExpectedRange]) throws {
     try InputFile.expect(ranges.map { (files[$0.tensor.location.file], absolute($0.range, $0.tensor)) })
   }
 
-  public func remotePlace(of range: Range<Int>, of tensor: TensorDescriptor) -> FileRange? {
+  package func remotePlace(of range: Range<Int>, of tensor: TensorDescriptor) -> FileRange? {
     FileRange(files[tensor.location.file], absolute(range, tensor)).ifRemote.first
   }
 
-  public func release(_ range: Range<Int>, of tensor: TensorDescriptor) {
+  package func release(_ range: Range<Int>, of tensor: TensorDescriptor) {
     files[tensor.location.file].release(absolute(range, tensor))
   }
 
-  public func checkUnchanged() throws {
+  package func checkUnchanged() throws {
     for file in files { try file.checkUnchanged() }
   }
 

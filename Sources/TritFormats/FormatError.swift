@@ -5,7 +5,7 @@ import TritCore
 /// A file exists and can be read, but its content is not what its format says.
 public struct FormatError: DiagnosticError, Equatable {
   /// What is wrong with the file.
-  public enum Kind: Sendable, Equatable {
+  package enum Kind: Sendable, Equatable {
     // Any container
     case notRecognised(found: String)
     /// Something was saved in the file's place.
@@ -67,15 +67,15 @@ public struct FormatError: DiagnosticError, Equatable {
     case mlx(MLXFault)
   }
 
-  public var kind: Kind
+  package var kind: Kind
   public var location: ErrorLocation
 
-  public init(_ kind: Kind, _ location: ErrorLocation) {
+  package init(_ kind: Kind, _ location: ErrorLocation) {
     self.kind = kind
     self.location = location
   }
 
-  public init(
+  package init(
     _ kind: Kind, file: String, tensor: String? = nil, byteOffset: UInt64? = nil, field: String? = nil
   ) {
     self.init(kind, ErrorLocation(file: file, tensor: tensor, byteOffset: byteOffset, field: field))

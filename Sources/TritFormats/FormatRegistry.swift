@@ -5,19 +5,19 @@ import TritLayouts
 
 /// How to open a model.
 public struct OpenOptions: Sendable {
-  public var access: FileAccessMode
+  package var access: FileAccessMode
   /// What the stored scales mean, when the user says so; overrides every other evidence.
-  public var scaleConvention: ScaleConvention?
+  package var scaleConvention: ScaleConvention?
   /// The byte order of I2_S tensors, when the user says so; a GGUF file does not tell.
-  public var i2sOrder: I2SOrder?
+  package var i2sOrder: I2SOrder?
   /// The name of a GGUF file's pre-tokenizer, when the user says so; many files say none, or a wrong one.
-  public var preTokenizer: String?
+  package var preTokenizer: String?
   /// What type numbers of a GGUF file stand for that programs use for different things, when the user says so.
-  public var ggmlTypes: [GGMLTypeChoice]
+  package var ggmlTypes: [GGMLTypeChoice]
   /// Accept files of a model folder that are links to somewhere else.
-  public var followsLinks: Bool
+  package var followsLinks: Bool
   /// Show rotated weights as they are stored, not as those of the ordinary model.
-  public var keepsRotation: Bool
+  package var keepsRotation: Bool
 
   public init(
     access: FileAccessMode = .buffered, scaleConvention: ScaleConvention? = nil, i2sOrder: I2SOrder? = nil,
@@ -35,7 +35,7 @@ public struct OpenOptions: Sendable {
 }
 
 /// A container format that can be read.
-public protocol ModelFormat: Sendable {
+package protocol ModelFormat: Sendable {
   /// Its name, as reports print it.
   static var id: FormatID { get }
   /// One line for lists.
@@ -49,9 +49,9 @@ public protocol ModelFormat: Sendable {
 }
 
 /// Every container format this package reads; one line each.
-public enum FormatRegistry {
+package enum FormatRegistry {
   /// Every format, in the order they are asked whether a path is theirs.
-  public static let all: [any ModelFormat.Type] = [
+  package static let all: [any ModelFormat.Type] = [
     TritPackFormat.self,
     GGUFFormat.self,
     SafetensorsFormat.self,
@@ -60,7 +60,7 @@ public enum FormatRegistry {
   /// Opens a model, whatever its format; the path may be any that `ModelPlace` understands.
   ///
   /// - Throws: `TensorIOError` when the path cannot be opened, `FormatError` when no format fits or it is malformed.
-  public static func open(_ path: String, _ options: OpenOptions = OpenOptions()) throws -> any TensorSource {
+  package static func open(_ path: String, _ options: OpenOptions = OpenOptions()) throws -> any TensorSource {
     let path = try ModelPlace.resolved(path)
     guard let kind = FileSystem.kind(of: path) else {
       // Opening says why: not there, or not allowed.
@@ -91,11 +91,11 @@ public enum FormatRegistry {
 }
 
 /// safetensors: one file, a folder, or shards with an index.
-public enum SafetensorsFormat: ModelFormat {
-  public static let id = FormatID(rawValue: "safetensors")
-  public static let summary = "safetensors: a file, a Hugging Face folder, or shards with an index"
+package enum SafetensorsFormat: ModelFormat {
+  package static let id = FormatID(rawValue: "safetensors")
+  package static let summary = "safetensors: a file, a Hugging Face folder, or shards with an index"
 
-  public static func matches(_ path: String, kind: FileKind, firstBytes: [UInt8]) -> Bool {
+  package static func matches(_ path: String, kind: FileKind, firstBytes: [UInt8]) -> Bool {
     if kind == .folder { return true }
     if path.hasSuffix(".safetensors") || path.hasSuffix(".index.json") { return true }
     // A header's length is below 100 MB, so bytes 4 to 7 are zero, and its JSON begins with '{' (or white space).
@@ -103,7 +103,7 @@ public enum SafetensorsFormat: ModelFormat {
       && [0x7B, 0x20, 0x09, 0x0A, 0x0D].contains(firstBytes[8])
   }
 
-  public static func open(_ path: String, _ options: OpenOptions) throws -> any TensorSource {
+  package static func open(_ path: String, _ options: OpenOptions) throws -> any TensorSource {
     try SafetensorsSource(path: path, options: options)
   }
 }

@@ -6,7 +6,7 @@ import VisibleText
 /// Finds the model that a path stands for where it is not the model's own: a folder around one file, a `config.json`.
 ///
 /// What cannot be told is an error that names what was found. Names of the Hub become paths before, by `HubResolver`.
-public enum ModelPlace {
+package enum ModelPlace {
   /// Files that are a whole model each.
   private static let wholeModels = [".gguf", ".tritpack"]
   /// Weights in pickles, which run code when they are read.
@@ -17,7 +17,7 @@ public enum ModelPlace {
   /// The path to open: `path` itself, the folder of a `config.json`, or the one GGUF or TritPack file of a folder.
   ///
   /// - Throws: `FormatError` for a folder of several models and for weights in another form.
-  public static func resolved(_ path: String) throws -> String {
+  package static func resolved(_ path: String) throws -> String {
     switch FileSystem.kind(of: path) {
     case .file:
       let name = FileSystem.name(of: path)

@@ -6,7 +6,7 @@ import TritCore
 /// Variables that say where the cache is, whom to ask, and whether to.
 ///
 /// Source: huggingface_hub 2.4, `constants.py` and `utils/_auth.py`.
-public struct HubEnvironment: Sendable {
+package struct HubEnvironment: Sendable {
   private let values: [String: String]
 
   static let names = [
@@ -15,10 +15,10 @@ public struct HubEnvironment: Sendable {
   ]
 
   /// - Parameter values: variables by name; an empty one counts as missing.
-  public init(_ values: [String: String]) { self.values = values.filter { !$0.value.isEmpty } }
+  package init(_ values: [String: String]) { self.values = values.filter { !$0.value.isEmpty } }
 
   /// Of this process.
-  public static var process: HubEnvironment {
+  package static var process: HubEnvironment {
     var values: [String: String] = [:]
     for name in names {
       guard let text = getenv(name) else { continue }
@@ -42,12 +42,12 @@ public struct HubEnvironment: Sendable {
   }
 
   /// The folder of downloaded repositories.
-  public var cache: String {
+  package var cache: String {
     (values["HF_HUB_CACHE"] ?? values["HUGGINGFACE_HUB_CACHE"]).map(expanded) ?? FileSystem.join(hubHome, "hub")
   }
 
   /// True when the network is not to be asked.
-  public var isOffline: Bool {
+  package var isOffline: Bool {
     isSet("HF_HUB_OFFLINE") || values["HF_HUB_OFFLINE"] == nil && isSet("TRANSFORMERS_OFFLINE")
   }
 

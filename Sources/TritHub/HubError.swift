@@ -3,9 +3,9 @@
 import TritCore
 
 /// A model of the Hub that cannot be found or asked for.
-public struct HubError: DiagnosticError, Equatable {
+package struct HubError: DiagnosticError, Equatable {
   /// What went wrong.
-  public enum Kind: Sendable, Equatable {
+  package enum Kind: Sendable, Equatable {
     /// Neither a path nor in the cache, and the network is not to be asked.
     case offline(HubName, cache: String, reason: OfflineReason)
     /// A repository's folder in a cache without a main revision.
@@ -24,15 +24,15 @@ public struct HubError: DiagnosticError, Equatable {
   }
 
   /// Why the network was not asked.
-  public enum OfflineReason: Sendable, Equatable {
+  package enum OfflineReason: Sendable, Equatable {
     case option
     case variable
     /// Built without it.
     case build
   }
 
-  public var kind: Kind
-  public var location: ErrorLocation
+  package var kind: Kind
+  package var location: ErrorLocation
   /// What a cache has of it, where it has something.
   var cached: String?
 
@@ -42,7 +42,7 @@ public struct HubError: DiagnosticError, Equatable {
     location = ErrorLocation(file: file)
   }
 
-  public var summary: String {
+  package var summary: String {
     switch kind {
     case .offline(let name, let cache, let reason):
       let why =
@@ -67,7 +67,7 @@ public struct HubError: DiagnosticError, Equatable {
     }
   }
 
-  public var remedy: String? {
+  package var remedy: String? {
     switch kind {
     case .offline(let name, _, let reason):
       let other =
@@ -94,7 +94,7 @@ public struct HubError: DiagnosticError, Equatable {
     }
   }
 
-  public var category: ErrorCategory {
+  package var category: ErrorCategory {
     switch kind {
     case .offline, .severalSnapshots, .notInFolder, .noLibrary, .noFile: .cannotOpen
     case .badEndpoint, .notRemote: .misuse

@@ -6,16 +6,16 @@ import VisibleText
 /// `OWNER/NAME`, `OWNER/NAME@REVISION`, or `hf://OWNER/NAME[@REVISION][/FILE]`; an address of a browser stands for these.
 ///
 /// Without `hf://` a file may be named too, by the endings of files that hold a model: `OWNER/NAME/model.gguf`.
-public struct HubName: Sendable, Hashable, CustomStringConvertible {
-  public var owner: String
-  public var name: String
+package struct HubName: Sendable, Hashable, CustomStringConvertible {
+  package var owner: String
+  package var name: String
   /// A branch, a tag or a commit; nil means the main branch.
-  public var revision: String?
+  package var revision: String?
   /// A file of the repository, slashes between the parts of its name; nil means all of it.
-  public var file: String?
+  package var file: String?
 
   /// What a revision is where none is given.
-  public static let mainRevision = "main"
+  package static let mainRevision = "main"
   /// Endings of files that are a model, or list one.
   private static let modelEndings = [".safetensors", ".safetensors.index.json", ".gguf", ".tritpack"]
   /// Endings that tell a path from a repository.
@@ -32,7 +32,7 @@ public struct HubName: Sendable, Hashable, CustomStringConvertible {
   }
 
   /// Nil for a text that can only be a path.
-  public init?(_ text: String) {
+  package init?(_ text: String) {
     let text = HubName.fromBrowser(text) ?? text
     let isAddress = text.utf8.starts(with: RemoteFolders.scheme.utf8)
     let rest = isAddress ? Substring(text.utf8.dropFirst(RemoteFolders.scheme.utf8.count)) : text[...]
@@ -137,13 +137,13 @@ public struct HubName: Sendable, Hashable, CustomStringConvertible {
   }
 
   /// `OWNER/NAME`.
-  public var repository: String { owner + "/" + name }
+  package var repository: String { owner + "/" + name }
 
   /// The revision asked for.
-  public var wantedRevision: String { revision ?? HubName.mainRevision }
+  package var wantedRevision: String { revision ?? HubName.mainRevision }
 
   /// As it can be given again.
-  public var description: String { address(revision: revision) }
+  package var description: String { address(revision: revision) }
 
   private func address(revision: String?) -> String {
     let escaped = revision.map { "@" + $0.split(separator: "/").joined(separator: "%2F") } ?? ""

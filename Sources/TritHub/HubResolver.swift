@@ -3,7 +3,7 @@
 import TritCore
 
 /// Finds models by path or by name: a path that exists, then the cache of downloads, then the network.
-public struct HubResolver: Sendable {
+package struct HubResolver: Sendable {
   private let environment: HubEnvironment
   private let isOffline: Bool
   private let cancellation: CancellationFlag
@@ -12,7 +12,7 @@ public struct HubResolver: Sendable {
   ///   - environment: variables of the Hub's own tools.
   ///   - isOffline: do not ask the network, whatever the variables say.
   ///   - cancellation: ends what the network has begun.
-  public init(
+  package init(
     environment: HubEnvironment = .process, isOffline: Bool = false, cancellation: CancellationFlag = CancellationFlag()
   ) {
     self.environment = environment
@@ -25,7 +25,7 @@ public struct HubResolver: Sendable {
   /// What can only be a path comes back as it is, whether it exists or not: its reader says what is wrong with it.
   ///
   /// - Throws: `HubError` for a name that is nowhere, `TensorIOError` when the network fails.
-  public func path(of given: String) throws -> String {
+  package func path(of given: String) throws -> String {
     guard FileSystem.kind(of: given) == nil else { return try HubCache.model(inRepository: given) ?? given }
     guard let name = HubName(given) else { return given }
     let cache = HubCache(folder: environment.cache)
@@ -45,7 +45,7 @@ public struct HubResolver: Sendable {
   ///
   /// The Hub is asked, since a cache has only what was fetched; where it is not to be asked, the cache. What is a path,
   /// or names a revision or a file, comes back alone.
-  public func forms(of given: String) throws -> [String] {
+  package func forms(of given: String) throws -> [String] {
     guard FileSystem.kind(of: given) == nil, let name = HubName(given), name.revision == nil, name.file == nil,
       HubResolver.local(given) == nil
     else { return [given] }
@@ -60,7 +60,7 @@ public struct HubResolver: Sendable {
   /// Puts the files of a model under the path that `path(of:)` gave for it in another process.
   ///
   /// Nothing for a path of this machine. The cache is not asked: what the path is bound to is the Hub's.
-  public func findAgain(_ path: String) throws {
+  package func findAgain(_ path: String) throws {
     guard path.utf8.starts(with: RemoteFolders.scheme.utf8), FileSystem.kind(of: path) == nil, let name = HubName(path)
     else { return }
     if let reason = offlineReason {
@@ -75,7 +75,7 @@ public struct HubResolver: Sendable {
   ///
   /// - Parameter path: from `path(of:)`, before anything of it was read.
   /// - Throws: `HubError.notRemote` for a path of this machine; what the work throws.
-  public func saving<Result>(_ path: String, to folder: String, _ work: () throws -> Result) throws -> Result {
+  package func saving<Result>(_ path: String, to folder: String, _ work: () throws -> Result) throws -> Result {
     guard try HubNetwork.save(path, to: folder) else { throw HubError(.notRemote, file: path) }
     defer { HubNetwork.endSaving(path) }
     let result = try work()

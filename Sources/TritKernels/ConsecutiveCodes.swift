@@ -10,7 +10,7 @@ extension Kernels {
   /// - Parameters:
   ///   - first: of the trits; 4 × `range.count` are packed.
   ///   - range: of the bytes they become.
-  public func packQuads(
+  package func packQuads(
     from trits: Span<Int8>, at first: Int, into bytes: inout MutableSpan<UInt8>, _ range: Range<Int>
   ) {
     precondition(first >= 0 && first + 4 * range.count <= trits.count, "trits inside the buffer")
@@ -27,7 +27,7 @@ extension Kernels {
   }
 
   /// Consecutive trits of bytes, put at `start`. Returns how many codes were 3, which no packer writes; they read as 2.
-  public func unpackQuads(_ bytes: RawSpan, into trits: inout MutableSpan<Int8>, at start: Int) -> Int {
+  package func unpackQuads(_ bytes: RawSpan, into trits: inout MutableSpan<Int8>, at start: Int) -> Int {
     precondition(bytes.byteCount % 2 == 0, "bytes are read in pairs")
     precondition(start >= 0 && start + 4 * bytes.byteCount <= trits.count, "output inside the buffer")
     return trits.withUnsafeMutableBufferPointer { trits in

@@ -9,17 +9,17 @@ import TritCore
 ///
 /// Columns past the end have trit 0. Blocks hold 1, 2 or 4 groups of equal width, so that a group never crosses the
 /// places of a byte.
-public struct GroupedShape: Sendable, Hashable {
+package struct GroupedShape: Sendable, Hashable {
   static let blockColumns = 128
   static let blockBytes = 32
 
-  public var rows: Int
-  public var columns: Int
+  package var rows: Int
+  package var columns: Int
   /// Groups of a block: 1, 2 or 4.
   package var cuts: Int
 
   /// Columns that share a scale in memory: 128, 64 or 32.
-  public var groupColumns: Int { GroupedShape.blockColumns / cuts }
+  package var groupColumns: Int { GroupedShape.blockColumns / cuts }
   /// Blocks of a row.
   package var blocks: Int { (columns + GroupedShape.blockColumns - 1) / GroupedShape.blockColumns }
   /// Groups of a row, those of its last block that hold no column too.
@@ -82,25 +82,25 @@ package enum GroupedScales: Sendable {
 }
 
 /// Where the trits of a matrix come from; read by several threads.
-public protocol TritRows: Sendable {
+package protocol TritRows: Sendable {
   /// Trits of some rows, row by row from the first place on.
   func read(_ rows: Range<Int>, into trits: inout MutableSpan<Int8>) throws
 }
 
 /// Packed trits with a scale for each group of columns, in memory: 2 bits a weight and 2 bytes a group.
-public struct GroupedMatrix: Sendable {
-  public let shape: GroupedShape
+package struct GroupedMatrix: Sendable {
+  package let shape: GroupedShape
   let codes: [UInt8]
   let scales: GroupedScales
   /// Types that hold every scale, of F16 and BF16; F32 holds any.
-  public let scaleTypes: Set<DType>
+  package let scaleTypes: Set<DType>
 
-  public var rows: Int { shape.rows }
-  public var columns: Int { shape.columns }
-  public var byteCount: Int { codes.count + scales.byteCount }
+  package var rows: Int { shape.rows }
+  package var columns: Int { shape.columns }
+  package var byteCount: Int { codes.count + scales.byteCount }
 
   /// Whether scales of a granularity can be held.
-  public static func holds(_ granularity: ScaleGranularity, columns: Int) -> Bool {
+  package static func holds(_ granularity: ScaleGranularity, columns: Int) -> Bool {
     GroupedShape(rows: 1, columns: columns, granularity) != nil
   }
 
@@ -108,7 +108,7 @@ public struct GroupedMatrix: Sendable {
   ///
   /// - Parameters:
   ///   - grid: what each trit is multiplied by, of a granularity this type holds.
-  public init(
+  package init(
     _ source: some TritRows, rows: Int, columns: Int, _ granularity: ScaleGranularity, _ grid: MultiplierGrid,
     _ parallelism: Parallelism
   ) throws {
@@ -175,7 +175,7 @@ public struct GroupedMatrix: Sendable {
   }
 
   /// A row as Floats, trit × scale.
-  public func row(_ index: Int, _ engine: InferenceEngine) -> [Float] {
+  package func row(_ index: Int, _ engine: InferenceEngine) -> [Float] {
     precondition((0..<rows).contains(index), "a row of the matrix")
     return [Float](unsafeUninitializedCapacity: columns) { output, count in
       if let output = output.baseAddress { withPointers { $0.widen(index, engine.kernels, into: output) } }
@@ -216,7 +216,7 @@ extension Parallelism {
   /// Bytes made in bands that follow each other: each is written where it stays, so that nothing is held twice.
   ///
   /// - Parameter body: fills a band; called from several threads.
-  public func filled(
+  package func filled(
     _ bands: [Range<Int>], _ body: @Sendable (_ band: Int, _ bytes: inout MutableSpan<UInt8>) throws -> Void
   ) throws -> [UInt8] {
     try [UInt8](unsafeUninitializedCapacity: bands.last?.upperBound ?? 0) { buffer, count in

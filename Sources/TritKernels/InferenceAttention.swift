@@ -3,21 +3,21 @@
 import TritCore
 
 /// Sizes of an attention layer.
-public struct AttentionShape: Sendable, Hashable {
-  public var heads: Int
+package struct AttentionShape: Sendable, Hashable {
+  package var heads: Int
   /// Divides `heads`; query head h reads key/value head h / (heads / keyValueHeads).
-  public var keyValueHeads: Int
-  public var headDimension: Int
+  package var keyValueHeads: Int
+  package var headDimension: Int
 
-  public init(heads: Int, keyValueHeads: Int, headDimension: Int) {
+  package init(heads: Int, keyValueHeads: Int, headDimension: Int) {
     precondition(keyValueHeads > 0 && heads % keyValueHeads == 0, "heads share key/value heads evenly")
     self.heads = heads
     self.keyValueHeads = keyValueHeads
     self.headDimension = headDimension
   }
 
-  public var queryWidth: Int { heads * headDimension }
-  public var keyValueWidth: Int { keyValueHeads * headDimension }
+  package var queryWidth: Int { heads * headDimension }
+  package var keyValueWidth: Int { keyValueHeads * headDimension }
   var group: Int { heads / keyValueHeads }
 }
 
@@ -26,7 +26,7 @@ extension InferenceEngine {
   ///
   /// `keys` and `values` are `[keyValueHeads, reserved, headDimension]`, of which the first `first + tokens` positions
   /// are filled, those of these tokens too: token t stands at position `first + t` and sees positions 0…first + t.
-  public func attention(
+  package func attention(
     _ q: [Float], keys: [Float], values: [Float], reserved: Int, _ shape: AttentionShape, first: Int, tokens: Int,
     into output: inout [Float]
   ) {

@@ -4,18 +4,18 @@ import LibC
 import TritCore
 
 /// Sizes of a gated delta net.
-public struct DeltaNetShape: Sendable, Hashable {
-  public var keyHeads: Int
+package struct DeltaNetShape: Sendable, Hashable {
+  package var keyHeads: Int
   /// A multiple of `keyHeads`; value head h reads key head h / (valueHeads / keyHeads).
-  public var valueHeads: Int
-  public var keyDimension: Int
-  public var valueDimension: Int
+  package var valueHeads: Int
+  package var keyDimension: Int
+  package var valueDimension: Int
   /// Tokens that the convolution sees, the current one among them.
-  public var convolution: Int
+  package var convolution: Int
   /// Added to the sum of squares of a query or key before it is divided by its root.
-  public var epsilon: Float
+  package var epsilon: Float
 
-  public init(
+  package init(
     keyHeads: Int, valueHeads: Int, keyDimension: Int, valueDimension: Int, convolution: Int, epsilon: Float = 1e-6
   ) {
     precondition(keyHeads > 0 && valueHeads % keyHeads == 0, "value heads share key heads evenly")
@@ -27,22 +27,22 @@ public struct DeltaNetShape: Sendable, Hashable {
     self.epsilon = epsilon
   }
 
-  public var keyWidth: Int { keyHeads * keyDimension }
-  public var valueWidth: Int { valueHeads * valueDimension }
+  package var keyWidth: Int { keyHeads * keyDimension }
+  package var valueWidth: Int { valueHeads * valueDimension }
   /// Queries, keys and values side by side.
-  public var channels: Int { 2 * keyWidth + valueWidth }
+  package var channels: Int { 2 * keyWidth + valueWidth }
   /// Value heads of a key head.
   var turns: Int { valueHeads / keyHeads }
 }
 
 /// What a delta net keeps of the tokens it has seen.
-public struct DeltaState: Sendable {
+package struct DeltaState: Sendable {
   /// The inputs of the convolution of the last tokens, the oldest first: `[convolution − 1, channels]`.
   fileprivate var window: [Float]
   /// `[valueHeads, keyDimension, valueDimension]`.
   fileprivate var memory: [Float]
 
-  public init(_ shape: DeltaNetShape) {
+  package init(_ shape: DeltaNetShape) {
     window = [Float](repeating: 0, count: (shape.convolution - 1) * shape.channels)
     memory = [Float](repeating: 0, count: shape.valueHeads * shape.keyDimension * shape.valueDimension)
   }
@@ -54,7 +54,7 @@ extension InferenceEngine {
   /// - Parameters:
   ///   - x: `[tokens, channels]`.
   ///   - weight: `[channels, convolution]`, the last one of a channel that of the current token.
-  public func deltaConvolution(
+  package func deltaConvolution(
     _ x: [Float], weight: [Float], _ shape: DeltaNetShape, _ state: inout DeltaState, tokens: Int,
     into y: inout [Float]
   ) {
@@ -97,7 +97,7 @@ extension InferenceEngine {
   }
 
   /// −exp(decayLog) · softplus(a + bias): the logarithm of what is left of the state, one a value head; in place.
-  public func logDecay(
+  package func logDecay(
     _ a: inout [Float], decayLog: [Float], bias: [Float], tokens: Int
   ) {
     let heads = decayLog.count
@@ -114,13 +114,13 @@ extension InferenceEngine {
   }
 
   /// 1 / (1 + exp(−x)) of the first `count` values, in place.
-  public func sigmoid(_ x: inout [Float], count: Int) {
+  package func sigmoid(_ x: inout [Float], count: Int) {
     precondition(x.count >= count, "shapes fit")
     for index in 0..<count { x[index] = 1 / (1 + expf(-x[index])) }
   }
 
   /// x · sigmoid(gate) for the first `count` values.
-  public func sigmoidGate(_ x: inout [Float], by gate: [Float], count: Int) {
+  package func sigmoidGate(_ x: inout [Float], by gate: [Float], count: Int) {
     precondition(x.count >= count && gate.count >= count, "shapes fit")
     gate.withUnsafeBufferPointer { gate in
       x.withUnsafeMutableBufferPointer { x in
@@ -142,7 +142,7 @@ extension InferenceEngine {
   ///   - logDecay: g, `[tokens, valueHeads]`.
   ///   - rate: β, `[tokens, valueHeads]`.
   ///   - output: `[tokens, valueWidth]`.
-  public func deltaRule(
+  package func deltaRule(
     _ mixed: [Float], logDecay: [Float], rate: [Float], _ shape: DeltaNetShape, _ state: inout DeltaState,
     tokens: Int, into output: inout [Float]
   ) {
@@ -168,7 +168,7 @@ extension InferenceEngine {
   }
 
   /// Root mean square norm of rows, times weights, times SiLU of a gate; in place.
-  public func gatedNorm(
+  package func gatedNorm(
     _ x: inout [Float], by gate: [Float], rows: Int, columns: Int, weight: [Float], epsilon: Float
   ) {
     precondition(x.count >= rows * columns && gate.count >= rows * columns && weight.count == columns, "shapes fit")
@@ -186,7 +186,7 @@ extension InferenceEngine {
   }
 
   /// Parts rows of heads of two vectors each, `[heads, 2, dimension]`, into those of the first and those of the second.
-  public func partHeads(
+  package func partHeads(
     _ x: [Float], rows: Int, heads: Int, dimension: Int, into first: inout [Float], _ second: inout [Float]
   ) {
     let count = rows * heads * dimension
@@ -272,7 +272,7 @@ extension InferenceEngine {
   ///     out of it    x = s ∘ (H y), the same the other way round
   ///
   /// - Parameter order: for each stored column the one of the ordinary matrix; nil where all stay.
-  public func changeBasis(
+  package func changeBasis(
     _ x: [Float], rows: Int, columns: Int, block: Int, signs: [Float]?, order: [Int]?, _ direction: BasisChange,
     into y: inout [Float]
   ) {
@@ -311,7 +311,7 @@ extension InferenceEngine {
 }
 
 /// Which way rows are rotated.
-public enum BasisChange: Sendable, Hashable {
+package enum BasisChange: Sendable, Hashable {
   /// From the ordinary basis into that of the stored weights.
   case into
   case outOf

@@ -20,7 +20,7 @@ public final class InferenceEngine: Sendable {
   }
 
   /// An engine with kernels of a name in `kernelNames`; nil for another name. For tests and measurements.
-  public convenience init?(threads: Int, kernelsNamed name: String) {
+  package convenience init?(threads: Int, kernelsNamed name: String) {
     guard let kernels = InferenceEngine.allKernels.first(where: { $0.name == name }) else { return nil }
     self.init(threads: threads, kernels)
   }
@@ -33,24 +33,24 @@ public final class InferenceEngine: Sendable {
   }
 
   /// Names of the implementations this CPU can run, best first, `scalar` last.
-  public static var kernelNames: [String] { allKernels.map(\.name) }
+  package static var kernelNames: [String] { allKernels.map(\.name) }
 
   init(threads: Int, _ kernels: any InferenceKernels) {
     self.kernels = kernels
     team = ThreadTeam(threads: threads > 0 ? min(threads, 256) : Platform.processorCount)
   }
 
-  public var threads: Int { team.threads }
+  package var threads: Int { team.threads }
 
   /// `scalar`, `avx2`, `avx512-vnni`, `neon`, `neon-dotprod` or `neon-i8mm`.
-  public var kernelName: String { kernels.name }
+  package var kernelName: String { kernels.name }
 
   /// Rows of a matrix whose work is about 32 kB of weights: long enough to share out, short enough to balance.
   func grain(rowBytes: Int) -> Int { max(1, 32768 / max(1, rowBytes)) }
 }
 
 /// How four trits share a byte, 2 bits each, place 0 lowest, code = trit + 1.
-public enum PackedTritOrder: Sendable, Hashable {
+package enum PackedTritOrder: Sendable, Hashable {
   /// Byte [p, c] holds column c of rows p, p + R/4, p + R/2, p + 3R/4; R is a multiple of 4.
   case joinedRows
   /// Byte m of a row holds columns m, m + S, m + 2S, m + 3S, S = ⌈columns/4⌉; columns past the end have code 1.
@@ -65,28 +65,28 @@ public enum PackedTritOrder: Sendable, Hashable {
   }
 
   /// Bytes of a matrix.
-  public func byteCount(rows: Int, columns: Int) -> Int {
+  package func byteCount(rows: Int, columns: Int) -> Int {
     let (count, width) = byteRows(rows: rows, columns: columns)
     return count * width
   }
 }
 
 /// Rows of activations quantized to int8, with what is needed to go back.
-public struct QuantizedRows: Sendable {
-  public private(set) var rows = 0
-  public private(set) var columns = 0
+package struct QuantizedRows: Sendable {
+  package private(set) var rows = 0
+  package private(set) var columns = 0
   /// Bytes from one row to the next; zero from `columns` on.
   private(set) var stride = 0
   var values: [Int8] = []
   var scales: [ActivationScale] = []
 
-  public init() {}
+  package init() {}
 
   /// The int8 values of a row.
-  public func values(row: Int) -> [Int8] { Array(values[row * stride..<row * stride + columns]) }
+  package func values(row: Int) -> [Int8] { Array(values[row * stride..<row * stride + columns]) }
 
   /// 127 / max |x| of a row: x ≈ value / scale.
-  public func scale(row: Int) -> Float { scales[row].scale }
+  package func scale(row: Int) -> Float { scales[row].scale }
 
   mutating func reshape(rows: Int, columns: Int) {
     if columns != self.columns {

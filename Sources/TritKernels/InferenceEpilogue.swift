@@ -1,7 +1,7 @@
 // Tritsmith: from sums of a ternary product to outputs.
 
 /// What turns a sum of trit × activation into an output; the order of operations is that of the layer named.
-public enum ProductEpilogue: Sendable {
+package enum ProductEpilogue: Sendable {
   /// transformers `BitLinear`: sum / (activation scale · stored) + bias.
   case divide(by: [Float])
   /// transformers `AutoBitLinear`, offline: (sum / activation scale + bias) · stored.

@@ -3,16 +3,16 @@
 import TritCore
 
 /// Tokens quantized to int8 for a `GroupedMatrix`, each with one scale for the token or one for each group.
-public struct GroupedRows: Sendable {
+package struct GroupedRows: Sendable {
   /// What shares an activation scale.
-  public enum Units: Sendable, Hashable {
+  package enum Units: Sendable, Hashable {
     /// A token: what a model that was trained with int8 inputs does.
     case token
     /// A group of columns, as the weights have them: closest to inputs that are not rounded at all.
     case group
   }
 
-  public private(set) var rows = 0
+  package private(set) var rows = 0
   var groups = 0
   private(set) var stride = 0
   var values: [Int8] = []
@@ -30,7 +30,7 @@ public struct GroupedRows: Sendable {
     var units: Units
   }
 
-  public init() {}
+  package init() {}
 
   mutating func reshape(rows: Int, _ shape: GroupedShape, _ units: Units) {
     let key = Key(columns: shape.columns, cuts: shape.cuts, units: units)
@@ -65,7 +65,7 @@ package struct GroupedInput {
 
 extension InferenceEngine {
   /// int8 forms of some rows of `x` `[…, columns]`, cut as a matrix is.
-  public func quantize(
+  package func quantize(
     _ x: [Float], rows range: Range<Int>, for matrix: GroupedShape, _ kind: GroupedRows.Units,
     into result: inout GroupedRows
   ) {
@@ -111,14 +111,14 @@ extension InferenceEngine {
   }
 
   /// y = x · Wᵀ (+ bias) with integer sums of each group; `y` is `[x.rows, W.rows]`.
-  public func groupedProduct(
+  package func groupedProduct(
     _ matrix: GroupedMatrix, _ x: borrowing GroupedRows, bias: [Float]? = nil, into y: inout [Float]
   ) {
     withPass(matrix, x, bias, &y) { run([$0]) }
   }
 
   /// Products of one input with two matrices: the threads meet once, when both are done.
-  public func groupedProducts(
+  package func groupedProducts(
     _ first: (matrix: GroupedMatrix, bias: [Float]?), _ second: (matrix: GroupedMatrix, bias: [Float]?),
     _ x: borrowing GroupedRows, into y: inout [Float], _ z: inout [Float]
   ) {
@@ -128,7 +128,7 @@ extension InferenceEngine {
   }
 
   /// Products of one input with three matrices.
-  public func groupedProducts(
+  package func groupedProducts(
     _ first: (matrix: GroupedMatrix, bias: [Float]?), _ second: (matrix: GroupedMatrix, bias: [Float]?),
     _ third: (matrix: GroupedMatrix, bias: [Float]?), _ x: borrowing GroupedRows, into u: inout [Float],
     _ v: inout [Float], _ w: inout [Float]
@@ -195,7 +195,7 @@ extension InferenceEngine {
   /// the same numbers give, bit for bit.
   ///
   /// `x` is `[…, columns]`, of which `tokens` are used; `y` is `[tokens.count, rows]`.
-  public func widenedProduct(
+  package func widenedProduct(
     _ matrix: GroupedMatrix, _ x: [Float], tokens range: Range<Int>, bias: [Float]? = nil, into y: inout [Float]
   ) {
     let (rows, columns, tokens) = (matrix.rows, matrix.columns, range.count)

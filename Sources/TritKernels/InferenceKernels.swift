@@ -72,10 +72,10 @@ package protocol InferenceKernels: Sendable {
 }
 
 /// Element types a float product reads without a copy.
-public enum FloatElement: Sendable, Hashable {
+package enum FloatElement: Sendable, Hashable {
   case bf16, f16, f32
 
-  public var byteCount: Int { self == .f32 ? 4 : 2 }
+  package var byteCount: Int { self == .f32 ? 4 : 2 }
 
   /// The element at `index`, widened exactly.
   @inline(__always)

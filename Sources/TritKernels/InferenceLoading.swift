@@ -4,7 +4,7 @@ import TritCore
 
 extension InferenceEngine {
   /// How many 2-bit codes of a packed matrix are 3, which stands for no trit.
-  public func invalidCodes(_ bytes: RawSpan) -> Int {
+  package func invalidCodes(_ bytes: RawSpan) -> Int {
     bytes.withUnsafeBytes { bytes in
       let block = 1 << 20
       var counts = [Int](repeating: 0, count: (bytes.count + block - 1) / block)
@@ -26,17 +26,17 @@ extension InferenceEngine {
   }
 
   /// The bytes as an array.
-  public func copy(_ bytes: RawSpan) -> [UInt8] {
+  package func copy(_ bytes: RawSpan) -> [UInt8] {
     bytes.withUnsafeBytes { Array($0) }
   }
 
   /// The numbers as an array.
-  public func array(_ values: Span<Float>) -> [Float] {
+  package func array(_ values: Span<Float>) -> [Float] {
     values.withUnsafeBufferPointer { Array($0) }
   }
 
   /// Elements `range` of float data, widened.
-  public func widen(_ bytes: RawSpan, _ element: FloatElement, _ range: Range<Int>) -> [Float] {
+  package func widen(_ bytes: RawSpan, _ element: FloatElement, _ range: Range<Int>) -> [Float] {
     precondition(range.lowerBound >= 0 && bytes.byteCount >= range.upperBound * element.byteCount, "range inside")
     return bytes.withUnsafeBytes { bytes in
       guard let base = bytes.baseAddress else { return [] }

@@ -3,15 +3,15 @@
 import TritCore
 
 /// A packed ternary matrix as a product needs it, apart from its bytes.
-public struct TernaryOperand: Sendable {
-  public var rows: Int
-  public var columns: Int
-  public var order: PackedTritOrder
-  public var epilogue: ProductEpilogue
+package struct TernaryOperand: Sendable {
+  package var rows: Int
+  package var columns: Int
+  package var order: PackedTritOrder
+  package var epilogue: ProductEpilogue
   /// One number a row, or none.
-  public var bias: [Float]?
+  package var bias: [Float]?
 
-  public init(rows: Int, columns: Int, order: PackedTritOrder, epilogue: ProductEpilogue, bias: [Float]? = nil) {
+  package init(rows: Int, columns: Int, order: PackedTritOrder, epilogue: ProductEpilogue, bias: [Float]? = nil) {
     precondition(order != .joinedRows || rows % 4 == 0, "joined rows come in fours")
     self.rows = rows
     self.columns = columns
@@ -25,7 +25,7 @@ extension InferenceEngine {
   /// int8 activations of the first `rows` rows of `x` `[rows, columns]`, a scale for each row.
   ///
   /// Source: transformers `integrations/bitnet.py`, `activation_quant`, in Float.
-  public func quantize(_ x: [Float], rows: Int, columns: Int, into result: inout QuantizedRows) {
+  package func quantize(_ x: [Float], rows: Int, columns: Int, into result: inout QuantizedRows) {
     precondition(x.count >= rows * columns, "input has every row")
     result.reshape(rows: rows, columns: columns)
     let stride = result.stride
@@ -44,14 +44,14 @@ extension InferenceEngine {
   }
 
   /// y = x · Wᵀ with integer sums; `y` is `[x.rows, W.rows]`.
-  public func integerProduct(
+  package func integerProduct(
     _ weights: RawSpan, _ matrix: TernaryOperand, _ x: borrowing QuantizedRows, into y: inout [Float]
   ) {
     withPass(weights, matrix, x, &y) { run([$0]) }
   }
 
   /// Integer products of one input with several matrices: the threads meet once, when all are done.
-  public func integerProducts(
+  package func integerProducts(
     _ first: (weights: RawSpan, matrix: TernaryOperand), _ second: (weights: RawSpan, matrix: TernaryOperand),
     _ x: borrowing QuantizedRows, into y: inout [Float], _ z: inout [Float]
   ) {
@@ -61,7 +61,7 @@ extension InferenceEngine {
   }
 
   /// Integer products of one input with three matrices.
-  public func integerProducts(
+  package func integerProducts(
     _ first: (weights: RawSpan, matrix: TernaryOperand), _ second: (weights: RawSpan, matrix: TernaryOperand),
     _ third: (weights: RawSpan, matrix: TernaryOperand), _ x: borrowing QuantizedRows, into u: inout [Float],
     _ v: inout [Float], _ w: inout [Float]
@@ -122,7 +122,7 @@ extension InferenceEngine {
   }
 
   /// The same product in Float, as transformers computes it: activations and trits become Floats, then a Float product.
-  public func referenceProduct(
+  package func referenceProduct(
     _ weights: RawSpan, _ matrix: TernaryOperand, _ x: borrowing QuantizedRows, into y: inout [Float]
   ) {
     check(weights, matrix, x, y.count)
@@ -132,7 +132,7 @@ extension InferenceEngine {
 
   /// The same of inputs that are not made int8: x · Wᵀ of trits and scales, in Float. `x` is `[…, columns]`, of which
   /// the first `tokens` are used.
-  public func plainProduct(
+  package func plainProduct(
     _ weights: RawSpan, _ matrix: TernaryOperand, _ x: [Float], tokens: Int, into y: inout [Float]
   ) {
     precondition(
@@ -167,7 +167,7 @@ extension InferenceEngine {
   }
 
   /// What a quantized layer multiplies: the int8 values as Floats, or value / scale.
-  public func referenceInput(_ x: borrowing QuantizedRows, raw: Bool) -> [Float] {
+  package func referenceInput(_ x: borrowing QuantizedRows, raw: Bool) -> [Float] {
     var result = [Float](repeating: 0, count: x.rows * x.columns)
     for row in 0..<x.rows {
       let scale = x.scales[row].scale
@@ -182,7 +182,7 @@ extension InferenceEngine {
   /// y = x · Wᵀ (+ bias) for float weights, read where they are.
   ///
   /// `x` is `[…, columns]`, of which `tokens` are used; `y` is `[tokens.count, rows]`.
-  public func floatProduct(
+  package func floatProduct(
     _ weights: RawSpan, _ element: FloatElement, rows: Int, columns: Int, _ x: [Float],
     tokens range: Range<Int>, bias: [Float]? = nil, into y: inout [Float]
   ) {

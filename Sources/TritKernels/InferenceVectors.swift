@@ -4,7 +4,7 @@ import LibC
 import TritCore
 
 /// The activation function of a gated feed-forward block.
-public enum GateActivation: String, Sendable, Hashable, CaseIterable {
+package enum GateActivation: String, Sendable, Hashable, CaseIterable {
   /// x / (1 + exp(−x)).
   case silu
   /// max(x, 0)².
@@ -27,7 +27,7 @@ extension InferenceEngine {
   ///
   /// Squares are summed in eight Double lanes and rounded to Float once: torch's own order of Float additions is not
   /// defined, and the exact sum is the closest to any of them.
-  public func rmsNorm(
+  package func rmsNorm(
     _ x: [Float], rows: Int, columns: Int, weight: [Float], epsilon: Float, into y: inout [Float]
   ) {
     precondition(x.count >= rows * columns && y.count >= rows * columns && weight.count == columns, "shapes fit")
@@ -50,7 +50,7 @@ extension InferenceEngine {
   }
 
   /// x += y for the first `count` values.
-  public func add(_ y: [Float], to x: inout [Float], count: Int) {
+  package func add(_ y: [Float], to x: inout [Float], count: Int) {
     precondition(x.count >= count && y.count >= count, "shapes fit")
     y.withUnsafeBufferPointer { y in
       x.withUnsafeMutableBufferPointer { x in
@@ -60,7 +60,7 @@ extension InferenceEngine {
   }
 
   /// gate = activation(gate) · up for the first `count` values.
-  public func gate(
+  package func gate(
     _ activation: GateActivation, _ gate: inout [Float], with up: [Float], count: Int
   ) {
     precondition(gate.count >= count && up.count >= count, "shapes fit")
@@ -77,7 +77,7 @@ extension InferenceEngine {
   ///
   /// `cosines` and `sines` are `[rows, D/2]`; D is the whole head where `columns` does not say it. Source: transformers
   /// `apply_rotary_pos_emb`.
-  public func rotate(
+  package func rotate(
     _ x: inout [Float], rows: Int, heads: Int, headDimension: Int, columns: Int? = nil, cosines: [Float],
     sines: [Float]
   ) {

@@ -3,21 +3,21 @@
 import TritCore
 
 /// What one pass over weights says about their magnitudes.
-public struct MagnitudeSummary: Sendable, Equatable {
+package struct MagnitudeSummary: Sendable, Equatable {
   /// Largest and smallest non-zero magnitude as bfloat16 patterns without sign; 0 when all are zero.
-  public var largest: UInt16 = 0
-  public var smallestNonzero: UInt16 = 0
+  package var largest: UInt16 = 0
+  package var smallestNonzero: UInt16 = 0
 
-  public init() {}
+  package init() {}
 
   /// False when an infinity or NaN is among the values.
-  public var isFinite: Bool { largest < BFloat16.infinityMagnitude }
+  package var isFinite: Bool { largest < BFloat16.infinityMagnitude }
 
   /// True when only one magnitude occurs beside zero: the values are {−a, 0, +a}.
-  public var isTernary: Bool { largest == smallestNonzero }
+  package var isTernary: Bool { largest == smallestNonzero }
 
   /// Adds the summary of other values of the same tensor.
-  public mutating func merge(_ other: MagnitudeSummary) {
+  package mutating func merge(_ other: MagnitudeSummary) {
     largest = max(largest, other.largest)
     if other.smallestNonzero != 0 {
       smallestNonzero = smallestNonzero == 0 ? other.smallestNonzero : min(smallestNonzero, other.smallestNonzero)
@@ -29,11 +29,11 @@ public struct MagnitudeSummary: Sendable, Equatable {
 ///
 /// For a finite weight every rounding rule in use is monotonic in the magnitude, so one comparison replaces the
 /// arithmetic. The two sides differ only where a rule treats +½ and −½ differently.
-public struct TritThresholds: Sendable, Equatable {
-  public var positive: UInt16
-  public var negative: UInt16
+package struct TritThresholds: Sendable, Equatable {
+  package var positive: UInt16
+  package var negative: UInt16
 
-  public init(positive: UInt16, negative: UInt16) {
+  package init(positive: UInt16, negative: UInt16) {
     self.positive = positive
     self.negative = negative
   }
@@ -42,7 +42,7 @@ public struct TritThresholds: Sendable, Equatable {
 /// Operations on contiguous memory; every implementation gives the same bits as `ScalarKernels`.
 ///
 /// bfloat16 data is a `RawSpan` of little-endian 16-bit patterns, aligned or not.
-public protocol Kernels: Sendable {
+package protocol Kernels: Sendable {
   /// Name for reports: `scalar`, `avx2`, `neon`.
   var name: String { get }
 
@@ -81,13 +81,13 @@ public protocol Kernels: Sendable {
 
 extension Kernels {
   /// Trits of bfloat16 weights that fill the output.
-  public func quantize(bf16: RawSpan, _ thresholds: TritThresholds, into trits: inout MutableSpan<Int8>) {
+  package func quantize(bf16: RawSpan, _ thresholds: TritThresholds, into trits: inout MutableSpan<Int8>) {
     quantize(bf16: bf16, thresholds, into: &trits, 0..<trits.count)
   }
 }
 
 /// Values in one block of a magnitude sum.
-public let sumBlock = 4096
+package let sumBlock = 4096
 
 /// Which implementation of the kernels to use.
 public enum KernelChoice: String, Sendable, CaseIterable {
@@ -96,7 +96,7 @@ public enum KernelChoice: String, Sendable, CaseIterable {
   /// The kernels; `native` falls back to scalar only through `auto`.
   ///
   /// - Throws: `KernelError` when native kernels are demanded and this CPU has none.
-  public func kernels() throws(KernelError) -> any Kernels {
+  package func kernels() throws(KernelError) -> any Kernels {
     switch self {
     case .scalar: return ScalarKernels()
     case .auto: return KernelChoice.best
@@ -107,12 +107,12 @@ public enum KernelChoice: String, Sendable, CaseIterable {
   }
 
   /// The fastest kernels this CPU can run.
-  public static var best: any Kernels { NativeKernels() ?? ScalarKernels() }
+  package static var best: any Kernels { NativeKernels() ?? ScalarKernels() }
 }
 
 /// Native kernels were demanded where there are none.
 public struct KernelError: DiagnosticError, Equatable {
-  public init() {}
+  package init() {}
   public var summary: String {
     "this processor has none of the instruction sets native kernels exist for (AVX2 on x86-64, NEON on arm64)"
   }

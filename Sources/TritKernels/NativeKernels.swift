@@ -4,19 +4,19 @@ import CTritKernels
 import TritCore
 
 /// Kernels over C function pointers, chosen once for this CPU.
-public struct NativeKernels: Kernels {
+package struct NativeKernels: Kernels {
   // The table is constant data of the C target.
   nonisolated(unsafe) private let table: UnsafePointer<trit_kernel_table>
 
   /// Nil when this CPU has none of the instruction sets the C target knows.
-  public init?() {
+  package init?() {
     guard let table = trit_native_kernels() else { return nil }
     self.table = table
   }
 
-  public var name: String { String(cString: table.pointee.name) }
+  package var name: String { String(cString: table.pointee.name) }
 
-  public func summarize(bf16: RawSpan, blockSums: inout MutableSpan<Double>) -> MagnitudeSummary {
+  package func summarize(bf16: RawSpan, blockSums: inout MutableSpan<Double>) -> MagnitudeSummary {
     let count = bf16.byteCount / 2
     precondition(blockSums.count == (count + sumBlock - 1) / sumBlock, "one sum for each block")
     var largest: UInt16 = 0
@@ -36,7 +36,7 @@ public struct NativeKernels: Kernels {
     return MagnitudeSummary(largest: largest, smallestLessOne: smallestLessOne)
   }
 
-  public func quantize(
+  package func quantize(
     bf16: RawSpan, _ thresholds: TritThresholds, into trits: inout MutableSpan<Int8>, _ range: Range<Int>
   ) {
     precondition(bf16.byteCount == 2 * range.count, "one trit for each weight")
@@ -50,7 +50,7 @@ public struct NativeKernels: Kernels {
     }
   }
 
-  public func snap(
+  package func snap(
     bf16: RawSpan, _ thresholds: TritThresholds, to value: BFloat16, into output: inout MutableSpan<UInt16>
   ) {
     precondition(bf16.byteCount == 2 * output.count, "one value for each weight")
@@ -62,19 +62,19 @@ public struct NativeKernels: Kernels {
     }
   }
 
-  public func packFour(
+  package func packFour(
     _ planes: [Int], from trits: Span<Int8>, into bytes: inout MutableSpan<UInt8>, _ range: Range<Int>
   ) {
     pack(planes, count: 4, from: trits, into: &bytes, range) { table.pointee.pack_four($0, $1, $2) }
   }
 
-  public func packFive(
+  package func packFive(
     _ planes: [Int], from trits: Span<Int8>, into bytes: inout MutableSpan<UInt8>, _ range: Range<Int>
   ) {
     pack(planes, count: 5, from: trits, into: &bytes, range) { table.pointee.pack_five($0, $1, $2) }
   }
 
-  public func unpackFour(_ bytes: RawSpan, plane: Int, into trits: inout MutableSpan<Int8>, at start: Int) -> Int {
+  package func unpackFour(_ bytes: RawSpan, plane: Int, into trits: inout MutableSpan<Int8>, at start: Int) -> Int {
     precondition((0..<4).contains(plane), "a byte has four 2-bit places")
     precondition(start >= 0 && start + bytes.byteCount <= trits.count, "output inside the buffer")
     return bytes.withUnsafeBytes { bytes in
@@ -86,7 +86,7 @@ public struct NativeKernels: Kernels {
     }
   }
 
-  public func unpackFive(_ bytes: RawSpan, plane: Int, into trits: inout MutableSpan<Int8>, at start: Int) -> Int {
+  package func unpackFive(_ bytes: RawSpan, plane: Int, into trits: inout MutableSpan<Int8>, at start: Int) -> Int {
     precondition((0..<5).contains(plane), "a byte has five base-3 places")
     precondition(start >= 0 && start + bytes.byteCount <= trits.count, "output inside the buffer")
     return bytes.withUnsafeBytes { bytes in
@@ -98,7 +98,7 @@ public struct NativeKernels: Kernels {
     }
   }
 
-  public func histogram(_ values: RawSpan, into counts: inout MutableSpan<UInt32>) {
+  package func histogram(_ values: RawSpan, into counts: inout MutableSpan<UInt32>) {
     precondition(counts.count == 4 * 65536, "four tables")
     values.withUnsafeBytes { bytes in
       counts.withUnsafeMutableBufferPointer { counts in

@@ -3,12 +3,12 @@
 import TritCore
 
 /// The definition of every operation; works on every machine.
-public struct ScalarKernels: Kernels {
-  public init() {}
+package struct ScalarKernels: Kernels {
+  package init() {}
 
-  public var name: String { "scalar" }
+  package var name: String { "scalar" }
 
-  public func summarize(bf16: RawSpan, blockSums: inout MutableSpan<Double>) -> MagnitudeSummary {
+  package func summarize(bf16: RawSpan, blockSums: inout MutableSpan<Double>) -> MagnitudeSummary {
     let count = bf16.byteCount / 2
     precondition(blockSums.count == (count + sumBlock - 1) / sumBlock, "one sum for each block")
     var largest: UInt16 = 0
@@ -29,7 +29,7 @@ public struct ScalarKernels: Kernels {
     return MagnitudeSummary(largest: largest, smallestLessOne: smallestLessOne)
   }
 
-  public func quantize(
+  package func quantize(
     bf16: RawSpan, _ thresholds: TritThresholds, into trits: inout MutableSpan<Int8>, _ range: Range<Int>
   ) {
     precondition(bf16.byteCount == 2 * range.count, "one trit for each weight")
@@ -49,7 +49,7 @@ public struct ScalarKernels: Kernels {
     }
   }
 
-  public func snap(
+  package func snap(
     bf16: RawSpan, _ thresholds: TritThresholds, to value: BFloat16, into output: inout MutableSpan<UInt16>
   ) {
     precondition(bf16.byteCount == 2 * output.count, "one value for each weight")
@@ -65,33 +65,33 @@ public struct ScalarKernels: Kernels {
     }
   }
 
-  public func packFour(
+  package func packFour(
     _ planes: [Int], from trits: Span<Int8>, into bytes: inout MutableSpan<UInt8>, _ range: Range<Int>
   ) {
     pack(planes, places: [1, 4, 16, 64], from: trits, into: &bytes, range)
   }
 
-  public func packFive(
+  package func packFive(
     _ planes: [Int], from trits: Span<Int8>, into bytes: inout MutableSpan<UInt8>, _ range: Range<Int>
   ) {
     pack(planes, places: [1, 3, 9, 27, 81], from: trits, into: &bytes, range)
   }
 
-  public func unpackFour(
+  package func unpackFour(
     _ bytes: RawSpan, plane: Int, into trits: inout MutableSpan<Int8>, at start: Int
   ) -> Int {
     let shift = UInt8(2 * plane)
     return unpack(bytes, into: &trits, at: start, isValid: { $0 >> shift & 3 != 3 }, code: { $0 >> shift & 3 })
   }
 
-  public func unpackFive(
+  package func unpackFive(
     _ bytes: RawSpan, plane: Int, into trits: inout MutableSpan<Int8>, at start: Int
   ) -> Int {
     let place: UInt8 = [1, 3, 9, 27, 81][plane]
     return unpack(bytes, into: &trits, at: start, isValid: { $0 <= 242 }, code: { $0 / place % 3 })
   }
 
-  public func histogram(_ values: RawSpan, into counts: inout MutableSpan<UInt32>) {
+  package func histogram(_ values: RawSpan, into counts: inout MutableSpan<UInt32>) {
     precondition(counts.count == 4 * 65536, "four tables")
     values.withUnsafeBytes { bytes in
       counts.withUnsafeMutableBufferPointer { counts in

@@ -6,7 +6,7 @@ import TritCore
 ///
 /// Not ternary: what a file may hold embeddings, the head, and matrices that fit no ternary type in. Adding one is a file
 /// and a line in `BlockCodecs.all`.
-public protocol BlockCodec: Sendable {
+package protocol BlockCodec: Sendable {
   /// Its name in listings.
   static var name: String { get }
   /// Its number in GGUF files.
@@ -22,7 +22,7 @@ public protocol BlockCodec: Sendable {
 }
 
 /// A block type that is written as well.
-public protocol WritableBlockCodec: BlockCodec {
+package protocol WritableBlockCodec: BlockCodec {
   /// The largest magnitude a block can stand for, its f16 scale being the largest there is.
   static var largest: Float { get }
 
@@ -39,39 +39,39 @@ public protocol WritableBlockCodec: BlockCodec {
 }
 
 /// The one list of block types.
-public enum BlockCodecs {
+package enum BlockCodecs {
   /// All of them.
-  public static let all: [any BlockCodec.Type] = [
+  package static let all: [any BlockCodec.Type] = [
     Q4_0.self, Q4_1.self, Q5_0.self, Q5_1.self, Q8_0.self, Q4_K.self, Q5_K.self, Q6_K.self, Q1_0.self,
   ]
 
   /// Those that are written.
-  public static let writable: [any WritableBlockCodec.Type] = all.compactMap { $0 as? any WritableBlockCodec.Type }
+  package static let writable: [any WritableBlockCodec.Type] = all.compactMap { $0 as? any WritableBlockCodec.Type }
 
   /// The one of that name, as `TensorEncoding.opaque` has it.
-  public static func codec(named name: String) -> (any BlockCodec.Type)? { all.first { $0.name == name } }
+  package static func codec(named name: String) -> (any BlockCodec.Type)? { all.first { $0.name == name } }
 }
 
 extension TensorEncoding {
   /// How the tensor's numbers are read when they stand in blocks; nil for other encodings.
-  public var blockCodec: (any BlockCodec.Type)? {
+  package var blockCodec: (any BlockCodec.Type)? {
     if case .opaque(let name) = self { BlockCodecs.codec(named: name) } else { nil }
   }
 
   /// Where an element's bytes begin, of an element that begins a block.
-  public func byteOffset(ofElement element: Int) -> Int {
+  package func byteOffset(ofElement element: Int) -> Int {
     if let codec = blockCodec { return element / codec.blockElements * codec.blockBytes }
     guard let dtype else { preconditionFailure("elements of \(name) have no places of their own") }
     return element * (dtype.bits / 8)
   }
 
   /// How the tensor's numbers are written when they stand in blocks that are; nil for other encodings.
-  public var writableBlockCodec: (any WritableBlockCodec.Type)? { blockCodec as? any WritableBlockCodec.Type }
+  package var writableBlockCodec: (any WritableBlockCodec.Type)? { blockCodec as? any WritableBlockCodec.Type }
 }
 
 extension BlockCodec {
   /// Bytes of a number of values; nil when they are no whole blocks.
-  public static func byteCount(elements: Int) -> Int? {
+  package static func byteCount(elements: Int) -> Int? {
     elements % blockElements == 0 ? Checked.product(elements / blockElements, blockBytes) : nil
   }
 

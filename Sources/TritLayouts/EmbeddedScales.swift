@@ -3,7 +3,7 @@
 import TritCore
 
 /// Where a layout keeps its scales.
-public enum ScalePlacement: Sendable, Hashable {
+package enum ScalePlacement: Sendable, Hashable {
   /// In a tensor or section of their own; the layout knows nothing of them.
   case beside
   /// Among the codes, as multipliers: weight = trit × scale.
@@ -11,22 +11,22 @@ public enum ScalePlacement: Sendable, Hashable {
 }
 
 extension TernaryLayout {
-  public var scalePlacement: ScalePlacement { .beside }
+  package var scalePlacement: ScalePlacement { .beside }
 
-  public func scaleOffset(_ index: Int, _ shape: TensorShape) -> Int { 0 }
+  package func scaleOffset(_ index: Int, _ shape: TensorShape) -> Int { 0 }
 
-  public func checkForWriting(_ shape: TensorShape) throws(LayoutError) { try check(shape) }
+  package func checkForWriting(_ shape: TensorShape) throws(LayoutError) { try check(shape) }
 
-  public func contiguousRowBytes(_ shape: TensorShape) -> Int? { nil }
+  package func contiguousRowBytes(_ shape: TensorShape) -> Int? { nil }
 
-  public var ggmlType: UInt32? { nil }
+  package var ggmlType: UInt32? { nil }
 
-  public var blockGeometry: BlockGeometry? { nil }
+  package var blockGeometry: BlockGeometry? { nil }
 
-  public var zeroCodes: [UInt8]? { nil }
+  package var zeroCodes: [UInt8]? { nil }
 
   /// Type and granularity of embedded scales; nil when they stand beside the codes.
-  public var embeddedScale: (storage: DType, granularity: ScaleGranularity)? {
+  package var embeddedScale: (storage: DType, granularity: ScaleGranularity)? {
     if case .among(let storage, let granularity) = scalePlacement { (storage, granularity) } else { nil }
   }
 
@@ -37,14 +37,14 @@ extension TernaryLayout {
   ///   - band: rows and bytes of the band.
   ///   - shape: the tensor's, in trits.
   ///   - bytes: the band as `pack` left it.
-  public func embed(
+  package func embed(
     _ scale: TernaryScale, _ band: LayoutBand, _ shape: TensorShape, into bytes: inout MutableSpan<UInt8>
   ) {
     embed(scale.grid(columns: shape.columns), band, shape, into: &bytes)
   }
 
   /// The same with the multipliers of a scale, for matrices of many bands.
-  public func embed(
+  package func embed(
     _ grid: MultiplierGrid, _ band: LayoutBand, _ shape: TensorShape, into bytes: inout MutableSpan<UInt8>
   ) {
     guard let (storage, granularity) = embeddedScale else { return }
@@ -101,7 +101,7 @@ extension TernaryLayout {
   ///   - shape: the tensor's, in trits.
   ///   - bytes: a part of the tensor that holds the scale whole.
   ///   - start: offset of that part from the tensor's first byte.
-  public func readScale(_ index: Int, _ shape: TensorShape, from bytes: RawSpan, at start: Int) -> Float {
+  package func readScale(_ index: Int, _ shape: TensorShape, from bytes: RawSpan, at start: Int) -> Float {
     let place = scaleOffset(index, shape) - start
     switch embeddedScale?.storage {
     case .f16:

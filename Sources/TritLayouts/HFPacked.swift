@@ -9,22 +9,22 @@ import TritKernels
 ///
 /// Source: transformers `integrations/bitnet.py`, `pack_weights`. That function also packs row counts that are no
 /// multiple of 4, but the count is then not in the file and `BitLinear` cannot load it, so this layout refuses them.
-public struct HFPacked: TernaryLayout {
+package struct HFPacked: TernaryLayout {
   /// Its name.
-  public static let id = LayoutID(rawValue: "hf-packed")
-  public init() {}
+  package static let id = LayoutID(rawValue: "hf-packed")
+  package init() {}
 
-  public var id: LayoutID { HFPacked.id }
-  public var summary: String { "Hugging Face BitNet: rows r, r+R/4, r+R/2, r+3R/4 in one byte, 2 bits a trit" }
+  package var id: LayoutID { HFPacked.id }
+  package var summary: String { "Hugging Face BitNet: rows r, r+R/4, r+R/2, r+3R/4 in one byte, 2 bits a trit" }
 
-  public func check(_ shape: TensorShape) throws(LayoutError) {
+  package func check(_ shape: TensorShape) throws(LayoutError) {
     guard shape.isMatrix else { throw LayoutError(.notAMatrix(rank: shape.rank), layout: id) }
     guard shape.rows % 4 == 0 else { throw LayoutError(.rowsNotMultiple(rows: shape.rows, of: 4), layout: id) }
   }
 
-  public func byteCount(_ shape: TensorShape) -> Int { shape.elementCount / 4 }
+  package func byteCount(_ shape: TensorShape) -> Int { shape.elementCount / 4 }
 
-  public func bands(_ shape: TensorShape, rowsPerBand: Int) -> [LayoutBand] {
+  package func bands(_ shape: TensorShape, rowsPerBand: Int) -> [LayoutBand] {
     let quarter = shape.rows / 4
     guard !shape.hasLongRows else {
       return shape.bands(of: 0..<quarter, elements: longBandBytes).map { packed in
@@ -40,14 +40,14 @@ public struct HFPacked: TernaryLayout {
     }
   }
 
-  public func pack(
+  package func pack(
     _ trits: Span<Int8>, _ band: LayoutBand, _ shape: TensorShape, with kernels: any Kernels,
     into bytes: inout MutableSpan<UInt8>
   ) {
     kernels.packFour((0..<4).map { $0 * band.bytes.count }, from: trits, into: &bytes, 0..<band.bytes.count)
   }
 
-  public func runs(_ rows: Range<Int>, _ shape: TensorShape) -> [RowRun] {
+  package func runs(_ rows: Range<Int>, _ shape: TensorShape) -> [RowRun] {
     let quarter = shape.rows / 4
     return (0..<4).compactMap { plane in
       let part = rows.clamped(to: plane * quarter..<(plane + 1) * quarter)
@@ -58,7 +58,7 @@ public struct HFPacked: TernaryLayout {
     }
   }
 
-  public func runs(columns: Range<Int>, ofRow row: Int, _ shape: TensorShape) -> [RowRun] {
+  package func runs(columns: Range<Int>, ofRow row: Int, _ shape: TensorShape) -> [RowRun] {
     let (plane, packed) = row.quotientAndRemainder(dividingBy: max(1, shape.rows / 4))
     return [
       RowRun(
@@ -66,7 +66,7 @@ public struct HFPacked: TernaryLayout {
     ]
   }
 
-  public func unpack(
+  package func unpack(
     _ bytes: RawSpan, _ run: RowRun, _ shape: TensorShape, with kernels: any Kernels,
     into trits: inout MutableSpan<Int8>, at start: Int
   ) -> Int {

@@ -13,7 +13,7 @@ public enum I2SOrder: String, Sendable, Hashable, CaseIterable {
   case rows4
 
   /// The layout of this order.
-  public var layout: LayoutID { I2S(self).id }
+  package var layout: LayoutID { I2S(self).id }
 }
 
 /// 2 bits a trit, highest bits first, and after all codes one f32 scale and 28 bytes without meaning.
@@ -25,19 +25,19 @@ public enum I2SOrder: String, Sendable, Hashable, CaseIterable {
 /// code = trit + 1. Runs go over the flattened matrix and cross row ends when rows are no multiple of them. Such a
 /// file can be read back here, but the kernels that run it mis-read it, so it is never written.
 /// Source: microsoft/BitNet, `ggml-bitnet-mad.cpp`.
-public struct I2S: TernaryLayout {
+package struct I2S: TernaryLayout {
   /// Bytes after the codes: the scale and what is left of 32.
   static let tailBytes = 32
 
-  public let order: I2SOrder
+  package let order: I2SOrder
 
-  public init(_ order: I2SOrder) {
+  package init(_ order: I2SOrder) {
     self.order = order
   }
 
-  public var id: LayoutID { LayoutID(rawValue: "I2_S-" + order.rawValue) }
+  package var id: LayoutID { LayoutID(rawValue: "I2_S-" + order.rawValue) }
 
-  public var summary: String {
+  package var summary: String {
     switch order {
     case .group128: "bitnet.cpp I2_S, runs of 128 (x86, all published files): 2 bits a trit, one f32 scale"
     case .group64: "bitnet.cpp I2_S, runs of 64 (ARM since November 2025): 2 bits a trit, one f32 scale"
@@ -45,13 +45,13 @@ public struct I2S: TernaryLayout {
     }
   }
 
-  public var ggmlType: UInt32? { 36 }
-  public var scalePlacement: ScalePlacement { .among(storage: .f32, granularity: .tensor) }
+  package var ggmlType: UInt32? { 36 }
+  package var scalePlacement: ScalePlacement { .among(storage: .f32, granularity: .tensor) }
 
   /// Weights that share a run of bytes and lie in it at equal distances.
   private var run: Int { order == .group64 ? 64 : 128 }
 
-  public func check(_ shape: TensorShape) throws(LayoutError) {
+  package func check(_ shape: TensorShape) throws(LayoutError) {
     guard shape.isMatrix else { throw LayoutError(.notAMatrix(rank: shape.rank), layout: id) }
     guard shape.elementCount > 0 else { throw LayoutError(.noElements, layout: id) }
     try checkRowLength(shape)
@@ -66,18 +66,18 @@ public struct I2S: TernaryLayout {
     }
   }
 
-  public func checkForWriting(_ shape: TensorShape) throws(LayoutError) {
+  package func checkForWriting(_ shape: TensorShape) throws(LayoutError) {
     try check(shape)
     guard order == .rows4 || shape.columns % run == 0 else {
       throw LayoutError(.columnsNotMultiple(columns: shape.columns, of: run), layout: id)
     }
   }
 
-  public func byteCount(_ shape: TensorShape) -> Int { shape.elementCount / 4 + I2S.tailBytes }
+  package func byteCount(_ shape: TensorShape) -> Int { shape.elementCount / 4 + I2S.tailBytes }
 
-  public func scaleOffset(_ index: Int, _ shape: TensorShape) -> Int { shape.elementCount / 4 }
+  package func scaleOffset(_ index: Int, _ shape: TensorShape) -> Int { shape.elementCount / 4 }
 
-  public func contiguousRowBytes(_ shape: TensorShape) -> Int? {
+  package func contiguousRowBytes(_ shape: TensorShape) -> Int? {
     order != .rows4 && shape.columns % run == 0 ? shape.columns / 4 : nil
   }
 
@@ -89,7 +89,7 @@ public struct I2S: TernaryLayout {
     return run / a
   }
 
-  public func bands(_ shape: TensorShape, rowsPerBand: Int) -> [LayoutBand] {
+  package func bands(_ shape: TensorShape, rowsPerBand: Int) -> [LayoutBand] {
     let step = rowStep(shape)
     var bands = splitRows(shape.rows, into: max(1, rowsPerBand / step) * step).map {
       LayoutBand(bytes: $0.lowerBound * shape.columns / 4..<$0.upperBound * shape.columns / 4, rows: [$0])
@@ -101,7 +101,7 @@ public struct I2S: TernaryLayout {
     return bands
   }
 
-  public func pack(
+  package func pack(
     _ trits: Span<Int8>, _ band: LayoutBand, _ shape: TensorShape, with kernels: any Kernels,
     into bytes: inout MutableSpan<UInt8>
   ) {
@@ -127,7 +127,7 @@ public struct I2S: TernaryLayout {
     for index in codes..<bytes.count { bytes[index] = 0 }
   }
 
-  public func runs(_ rows: Range<Int>, _ shape: TensorShape) -> [RowRun] {
+  package func runs(_ rows: Range<Int>, _ shape: TensorShape) -> [RowRun] {
     guard !rows.isEmpty else { return [] }
     let columns = shape.columns
     if order == .rows4 {
@@ -138,7 +138,7 @@ public struct I2S: TernaryLayout {
     return [RowRun(rows: rows, bytes: first * run / 4..<end * run / 4, plane: 0)]
   }
 
-  public func unpack(
+  package func unpack(
     _ bytes: RawSpan, _ rows: RowRun, _ shape: TensorShape, with kernels: any Kernels,
     into trits: inout MutableSpan<Int8>, at start: Int
   ) -> Int {

@@ -10,26 +10,26 @@ import TritKernels
 ///
 /// First column least significant, the reverse of TQ1_0; otherwise as `ScaledBase3`. A row whose scale is 0 reads as
 /// zeros. Source: ik_llama.cpp, `ggml-quants.c`.
-public struct IQ1BN: RowBlockLayout {
+package struct IQ1BN: RowBlockLayout {
   /// Its name.
-  public static let id = LayoutID(rawValue: "IQ1_BN")
-  public init() {}
+  package static let id = LayoutID(rawValue: "IQ1_BN")
+  package init() {}
 
-  public var id: LayoutID { IQ1BN.id }
-  public var summary: String { "ik_llama.cpp IQ1_BN: five trits a byte, f16 scale at the head of each row" }
-  public var ggmlType: UInt32? { 134 }
-  public var scalePlacement: ScalePlacement { .among(storage: .f16, granularity: .row) }
+  package var id: LayoutID { IQ1BN.id }
+  package var summary: String { "ik_llama.cpp IQ1_BN: five trits a byte, f16 scale at the head of each row" }
+  package var ggmlType: UInt32? { 134 }
+  package var scalePlacement: ScalePlacement { .among(storage: .f16, granularity: .row) }
 
   var blockColumns: Int { 64 }
   func rowBytes(_ columns: Int) -> Int { 2 + columns / 64 * 13 }
 
-  public func scaleOffset(_ index: Int, _ shape: TensorShape) -> Int { index * rowBytes(shape.columns) }
+  package func scaleOffset(_ index: Int, _ shape: TensorShape) -> Int { index * rowBytes(shape.columns) }
 
   /// Columns of each of the 13 bytes, least significant first.
   private static let columns: [[Int]] =
     (0..<12).map { byte in (0..<5).map { 16 * (byte / 3) + 5 * (byte % 3) + $0 } } + [[15, 31, 47, 63]]
 
-  public func pack(
+  package func pack(
     _ trits: Span<Int8>, _ band: LayoutBand, _ shape: TensorShape, with kernels: any Kernels,
     into bytes: inout MutableSpan<UInt8>
   ) {
@@ -48,7 +48,7 @@ public struct IQ1BN: RowBlockLayout {
     }
   }
 
-  public func unpack(
+  package func unpack(
     _ bytes: RawSpan, _ run: RowRun, _ shape: TensorShape, with kernels: any Kernels,
     into trits: inout MutableSpan<Int8>, at start: Int
   ) -> Int {

@@ -9,22 +9,22 @@ import TritKernels
 ///
 /// A row of zeros is stored with scale 0 and codes 2; a row whose scale is 0 reads as zeros.
 /// Source: ik_llama.cpp, `ggml-quants.c`.
-public struct IQ2BN: RowBlockLayout {
+package struct IQ2BN: RowBlockLayout {
   /// Its name.
-  public static let id = LayoutID(rawValue: "IQ2_BN")
-  public init() {}
+  package static let id = LayoutID(rawValue: "IQ2_BN")
+  package init() {}
 
-  public var id: LayoutID { IQ2BN.id }
-  public var summary: String { "ik_llama.cpp IQ2_BN: 2 bits a trit, f32 scale at the head of each row" }
-  public var ggmlType: UInt32? { 135 }
-  public var scalePlacement: ScalePlacement { .among(storage: .f32, granularity: .row) }
+  package var id: LayoutID { IQ2BN.id }
+  package var summary: String { "ik_llama.cpp IQ2_BN: 2 bits a trit, f32 scale at the head of each row" }
+  package var ggmlType: UInt32? { 135 }
+  package var scalePlacement: ScalePlacement { .among(storage: .f32, granularity: .row) }
 
   var blockColumns: Int { 64 }
   func rowBytes(_ columns: Int) -> Int { 4 + columns / 4 }
 
-  public func scaleOffset(_ index: Int, _ shape: TensorShape) -> Int { index * rowBytes(shape.columns) }
+  package func scaleOffset(_ index: Int, _ shape: TensorShape) -> Int { index * rowBytes(shape.columns) }
 
-  public func pack(
+  package func pack(
     _ trits: Span<Int8>, _ band: LayoutBand, _ shape: TensorShape, with kernels: any Kernels,
     into bytes: inout MutableSpan<UInt8>
   ) {
@@ -38,7 +38,7 @@ public struct IQ2BN: RowBlockLayout {
     }
   }
 
-  public func unpack(
+  package func unpack(
     _ bytes: RawSpan, _ run: RowRun, _ shape: TensorShape, with kernels: any Kernels,
     into trits: inout MutableSpan<Int8>, at start: Int
   ) -> Int {
@@ -63,37 +63,37 @@ public struct IQ2BN: RowBlockLayout {
 /// Four rows of IQ2_BN together: four f32 scales, then 64 bytes for each 64 columns.
 ///
 ///     byte 16·l + 4·k + i holds row k, columns 16l+i, 16l+i+4, 16l+i+8, 16l+i+12, lowest bits first   l, k, i = 0…3
-public struct IQ2BNR4: TernaryLayout {
+package struct IQ2BNR4: TernaryLayout {
   /// Its name.
-  public static let id = LayoutID(rawValue: "IQ2_BN_R4")
-  public init() {}
+  package static let id = LayoutID(rawValue: "IQ2_BN_R4")
+  package init() {}
 
-  public var id: LayoutID { IQ2BNR4.id }
-  public var summary: String { "ik_llama.cpp IQ2_BN_R4: IQ2_BN with four rows interleaved" }
-  public var ggmlType: UInt32? { 335 }
-  public var scalePlacement: ScalePlacement { .among(storage: .f32, granularity: .row) }
+  package var id: LayoutID { IQ2BNR4.id }
+  package var summary: String { "ik_llama.cpp IQ2_BN_R4: IQ2_BN with four rows interleaved" }
+  package var ggmlType: UInt32? { 335 }
+  package var scalePlacement: ScalePlacement { .among(storage: .f32, granularity: .row) }
 
   private func groupBytes(_ columns: Int) -> Int { 16 + columns }
 
-  public func check(_ shape: TensorShape) throws(LayoutError) {
+  package func check(_ shape: TensorShape) throws(LayoutError) {
     try IQ2BN().check(shape)
     guard shape.rows % 4 == 0 else { throw LayoutError(.rowsNotMultiple(rows: shape.rows, of: 4), layout: id) }
   }
 
-  public func byteCount(_ shape: TensorShape) -> Int { shape.rows / 4 * groupBytes(shape.columns) }
+  package func byteCount(_ shape: TensorShape) -> Int { shape.rows / 4 * groupBytes(shape.columns) }
 
-  public func scaleOffset(_ index: Int, _ shape: TensorShape) -> Int {
+  package func scaleOffset(_ index: Int, _ shape: TensorShape) -> Int {
     index / 4 * groupBytes(shape.columns) + 4 * (index % 4)
   }
 
-  public func bands(_ shape: TensorShape, rowsPerBand: Int) -> [LayoutBand] {
+  package func bands(_ shape: TensorShape, rowsPerBand: Int) -> [LayoutBand] {
     let length = groupBytes(shape.columns)
     return splitRows(shape.rows, into: max(1, rowsPerBand / 4) * 4).map {
       LayoutBand(bytes: $0.lowerBound / 4 * length..<$0.upperBound / 4 * length, rows: [$0])
     }
   }
 
-  public func pack(
+  package func pack(
     _ trits: Span<Int8>, _ band: LayoutBand, _ shape: TensorShape, with kernels: any Kernels,
     into bytes: inout MutableSpan<UInt8>
   ) {
@@ -112,12 +112,12 @@ public struct IQ2BNR4: TernaryLayout {
     }
   }
 
-  public func runs(_ rows: Range<Int>, _ shape: TensorShape) -> [RowRun] {
+  package func runs(_ rows: Range<Int>, _ shape: TensorShape) -> [RowRun] {
     let length = groupBytes(shape.columns)
     return rows.map { RowRun(rows: $0..<$0 + 1, bytes: $0 / 4 * length..<($0 / 4 + 1) * length, plane: $0 % 4) }
   }
 
-  public func unpack(
+  package func unpack(
     _ bytes: RawSpan, _ run: RowRun, _ shape: TensorShape, with kernels: any Kernels,
     into trits: inout MutableSpan<Int8>, at start: Int
   ) -> Int {

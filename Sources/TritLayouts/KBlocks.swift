@@ -39,27 +39,27 @@ private enum KBlock {
 }
 
 /// Four bits with scales and minima of runs.
-public enum Q4_K: BlockCodec {
-  public static let name = "Q4_K"
-  public static let ggmlType: UInt32 = 12
-  public static let blockElements = 256
-  public static let blockBytes = 144
-  public static let scaleOffsets = [0, 2]
+package enum Q4_K: BlockCodec {
+  package static let name = "Q4_K"
+  package static let ggmlType: UInt32 = 12
+  package static let blockElements = 256
+  package static let blockBytes = 144
+  package static let scaleOffsets = [0, 2]
 
-  public static func decode(_ bytes: RawSpan) -> [Float] {
+  package static func decode(_ bytes: RawSpan) -> [Float] {
     KBlock.decode(bytes, hasFifthBit: false, as: Self.self)
   }
 }
 
 /// Five bits with scales and minima of runs.
-public enum Q5_K: BlockCodec {
-  public static let name = "Q5_K"
-  public static let ggmlType: UInt32 = 13
-  public static let blockElements = 256
-  public static let blockBytes = 176
-  public static let scaleOffsets = [0, 2]
+package enum Q5_K: BlockCodec {
+  package static let name = "Q5_K"
+  package static let ggmlType: UInt32 = 13
+  package static let blockElements = 256
+  package static let blockBytes = 176
+  package static let scaleOffsets = [0, 2]
 
-  public static func decode(_ bytes: RawSpan) -> [Float] {
+  package static func decode(_ bytes: RawSpan) -> [Float] {
     KBlock.decode(bytes, hasFifthBit: true, as: Self.self)
   }
 }

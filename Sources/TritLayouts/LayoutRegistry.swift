@@ -3,9 +3,9 @@
 import TritCore
 
 /// Every ternary layout this package can write and read; one line each.
-public enum LayoutRegistry {
+package enum LayoutRegistry {
   /// Every layout; the first one of a ggml type is what that type means unless told.
-  public static let all: [any TernaryLayout] = [
+  package static let all: [any TernaryLayout] = [
     HFPacked(),
     SplitRow(.base3),
     SplitRow(.twoBit),
@@ -24,12 +24,12 @@ public enum LayoutRegistry {
   ]
 
   /// The layout of that name, if there is one.
-  public static func layout(_ id: LayoutID) -> (any TernaryLayout)? {
+  package static func layout(_ id: LayoutID) -> (any TernaryLayout)? {
     all.first { $0.id == id }
   }
 
   /// The layout of a ggml type; the first one where a type number stands for several byte orders.
-  public static func layout(ggmlType: UInt32) -> (any TernaryLayout)? {
+  package static func layout(ggmlType: UInt32) -> (any TernaryLayout)? {
     all.first { $0.ggmlType == ggmlType }
   }
 }

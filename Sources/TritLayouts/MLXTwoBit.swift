@@ -10,27 +10,27 @@ import TritKernels
 /// Words are little-endian, so the bytes of a row are the same whatever their words. Scales stand beside the codes, one
 /// for 32, 64 or 128 columns, and with each a bias: weight = code · scale + bias. With bias = −scale that is
 /// trit · scale. Code 3 would be +2 times the scale: no trit. Source: `mx.quantize` of mlx 0.32, mode `affine`.
-public struct MLXTwoBit: RowBlockLayout {
+package struct MLXTwoBit: RowBlockLayout {
   /// Its name.
-  public static let id = LayoutID(rawValue: "mlx-2bit")
-  public init() {}
+  package static let id = LayoutID(rawValue: "mlx-2bit")
+  package init() {}
 
-  public var id: LayoutID { MLXTwoBit.id }
-  public var summary: String { "MLX affine, 2 bits: sixteen trits in a 32-bit word, consecutive, lowest bits first" }
+  package var id: LayoutID { MLXTwoBit.id }
+  package var summary: String { "MLX affine, 2 bits: sixteen trits in a 32-bit word, consecutive, lowest bits first" }
 
   /// Weights of a word.
   var blockColumns: Int { 16 }
 
   func rowBytes(_ columns: Int) -> Int { columns / 4 }
 
-  public func pack(
+  package func pack(
     _ trits: Span<Int8>, _ band: LayoutBand, _ shape: TensorShape, with kernels: any Kernels,
     into bytes: inout MutableSpan<UInt8>
   ) {
     kernels.packQuads(from: trits, at: 0, into: &bytes, 0..<band.bytes.count)
   }
 
-  public func unpack(
+  package func unpack(
     _ bytes: RawSpan, _ run: RowRun, _ shape: TensorShape, with kernels: any Kernels,
     into trits: inout MutableSpan<Int8>, at start: Int
   ) -> Int {

@@ -42,53 +42,53 @@ private struct NibbleBlock {
 }
 
 /// Four bits, symmetric.
-public enum Q4_0: BlockCodec {
-  public static let name = "Q4_0"
-  public static let ggmlType: UInt32 = 2
-  public static let blockElements = 32
-  public static let blockBytes = 18
-  public static let scaleOffsets = [0]
+package enum Q4_0: BlockCodec {
+  package static let name = "Q4_0"
+  package static let ggmlType: UInt32 = 2
+  package static let blockElements = 32
+  package static let blockBytes = 18
+  package static let scaleOffsets = [0]
 
-  public static func decode(_ bytes: RawSpan) -> [Float] {
+  package static func decode(_ bytes: RawSpan) -> [Float] {
     NibbleBlock(hasOffset: false, hasFifthBit: false).decode(bytes, as: Self.self)
   }
 }
 
 /// Four bits and an offset.
-public enum Q4_1: BlockCodec {
-  public static let name = "Q4_1"
-  public static let ggmlType: UInt32 = 3
-  public static let blockElements = 32
-  public static let blockBytes = 20
-  public static let scaleOffsets = [0, 2]
+package enum Q4_1: BlockCodec {
+  package static let name = "Q4_1"
+  package static let ggmlType: UInt32 = 3
+  package static let blockElements = 32
+  package static let blockBytes = 20
+  package static let scaleOffsets = [0, 2]
 
-  public static func decode(_ bytes: RawSpan) -> [Float] {
+  package static func decode(_ bytes: RawSpan) -> [Float] {
     NibbleBlock(hasOffset: true, hasFifthBit: false).decode(bytes, as: Self.self)
   }
 }
 
 /// Five bits, symmetric.
-public enum Q5_0: BlockCodec {
-  public static let name = "Q5_0"
-  public static let ggmlType: UInt32 = 6
-  public static let blockElements = 32
-  public static let blockBytes = 22
-  public static let scaleOffsets = [0]
+package enum Q5_0: BlockCodec {
+  package static let name = "Q5_0"
+  package static let ggmlType: UInt32 = 6
+  package static let blockElements = 32
+  package static let blockBytes = 22
+  package static let scaleOffsets = [0]
 
-  public static func decode(_ bytes: RawSpan) -> [Float] {
+  package static func decode(_ bytes: RawSpan) -> [Float] {
     NibbleBlock(hasOffset: false, hasFifthBit: true).decode(bytes, as: Self.self)
   }
 }
 
 /// Five bits and an offset.
-public enum Q5_1: BlockCodec {
-  public static let name = "Q5_1"
-  public static let ggmlType: UInt32 = 7
-  public static let blockElements = 32
-  public static let blockBytes = 24
-  public static let scaleOffsets = [0, 2]
+package enum Q5_1: BlockCodec {
+  package static let name = "Q5_1"
+  package static let ggmlType: UInt32 = 7
+  package static let blockElements = 32
+  package static let blockBytes = 24
+  package static let scaleOffsets = [0, 2]
 
-  public static func decode(_ bytes: RawSpan) -> [Float] {
+  package static func decode(_ bytes: RawSpan) -> [Float] {
     NibbleBlock(hasOffset: true, hasFifthBit: true).decode(bytes, as: Self.self)
   }
 }

@@ -13,17 +13,17 @@ import TritKernels
 /// The digit code of TQ1_0 on half its block. Of the 256 bytes 243 stand for five digits, and 81 of those for four with
 /// a fifth of 0: any other byte is counted as invalid. A block of zeros is stored with scale 0, and a block whose scale
 /// is 0 reads as zeros. Source: PrismML-Eng/llama.cpp, `ggml-common.h`.
-public struct PTQ1_0: ScaledBase3Layout {
+package struct PTQ1_0: ScaledBase3Layout {
   /// Its name.
-  public static let id = LayoutID(rawValue: "PTQ1_0")
-  public init() {}
+  package static let id = LayoutID(rawValue: "PTQ1_0")
+  package init() {}
 
-  public var id: LayoutID { PTQ1_0.id }
-  public var summary: String { "PrismML PTQ1_0: blocks of 128 columns, five trits a byte, f16 scale in each" }
-  public var ggmlType: UInt32? { 143 }
+  package var id: LayoutID { PTQ1_0.id }
+  package var summary: String { "PrismML PTQ1_0: blocks of 128 columns, five trits a byte, f16 scale in each" }
+  package var ggmlType: UInt32? { 143 }
 
   var geometry: BlockGeometry { BlockGeometry(columns: 128, bytes: 28, codes: 0..<26, scale: 26) }
   var countsOtherBytes: Bool { true }
 
-  public var zeroCodes: [UInt8]? { [UInt8](repeating: 0x80, count: 24) + [0x7F, 0x7F] }
+  package var zeroCodes: [UInt8]? { [UInt8](repeating: 0x80, count: 24) + [0x7F, 0x7F] }
 }

@@ -11,43 +11,43 @@ import TritKernels
 /// before August 2026 call the same blocks Q2_0 and give them the type number 42. Code 3 stands for +2 times the scale:
 /// no trit, and no encoder writes it for ternary weights. A block of zeros is stored with scale 0, as the original
 /// encoder does, and a block whose scale is 0 reads as zeros. Sources: llama.cpp `ggml-quants.c`; PrismML-Eng/llama.cpp.
-public struct Q2_0: ScaledBlockLayout {
+package struct Q2_0: ScaledBlockLayout {
   /// Weights of a block.
-  public enum Block: Int, Sendable {
+  package enum Block: Int, Sendable {
     case of64 = 64
     case of128 = 128
   }
 
   /// Blocks of 64 weights.
-  public static let id = LayoutID(rawValue: "Q2_0")
+  package static let id = LayoutID(rawValue: "Q2_0")
   /// Blocks of 128 weights.
-  public static let prismID = LayoutID(rawValue: "PQ2_0")
+  package static let prismID = LayoutID(rawValue: "PQ2_0")
 
-  public let block: Block
+  package let block: Block
 
-  public init(_ block: Block) {
+  package init(_ block: Block) {
     self.block = block
   }
 
-  public var id: LayoutID { block == .of64 ? Q2_0.id : Q2_0.prismID }
+  package var id: LayoutID { block == .of64 ? Q2_0.id : Q2_0.prismID }
 
-  public var summary: String {
+  package var summary: String {
     switch block {
     case .of64: "llama.cpp Q2_0: blocks of 64 columns, 2 bits a trit, f16 scale in each"
     case .of128: "PrismML PQ2_0, and Q2_0 before August 2026: blocks of 128 columns, 2 bits a trit, f16 scale in each"
     }
   }
 
-  public var ggmlType: UInt32? { block == .of64 ? 42 : 142 }
+  package var ggmlType: UInt32? { block == .of64 ? 42 : 142 }
 
   var geometry: BlockGeometry {
     let codes = block.rawValue / 4
     return BlockGeometry(columns: block.rawValue, bytes: 2 + codes, codes: 2..<2 + codes, scale: 0)
   }
 
-  public var zeroCodes: [UInt8]? { [UInt8](repeating: 0x55, count: geometry.codes.count) }
+  package var zeroCodes: [UInt8]? { [UInt8](repeating: 0x55, count: geometry.codes.count) }
 
-  public func pack(
+  package func pack(
     _ trits: Span<Int8>, _ band: LayoutBand, _ shape: TensorShape, with kernels: any Kernels,
     into bytes: inout MutableSpan<UInt8>
   ) {
@@ -59,7 +59,7 @@ public struct Q2_0: ScaledBlockLayout {
     }
   }
 
-  public func unpack(
+  package func unpack(
     _ bytes: RawSpan, _ run: RowRun, _ shape: TensorShape, with kernels: any Kernels,
     into trits: inout MutableSpan<Int8>, at start: Int
   ) -> Int {

@@ -11,19 +11,19 @@ import TritCore
 ///
 /// value = d × scale × (code − 32). The encoder is `quantize_row_q6_K_ref`, operation by operation: each Float sum in its
 /// order, so that the bytes are its bytes. Source: llama.cpp, `ggml-quants.c`.
-public enum Q6_K: WritableBlockCodec {
+package enum Q6_K: WritableBlockCodec {
   /// Its name in listings.
-  public static let name = "Q6_K"
+  package static let name = "Q6_K"
   /// Its number in GGUF files.
-  public static let ggmlType: UInt32 = 14
+  package static let ggmlType: UInt32 = 14
   /// Numbers in a block.
-  public static let blockElements = 256
+  package static let blockElements = 256
   /// Bytes of a block.
-  public static let blockBytes = 210
+  package static let blockBytes = 210
   /// d comes last.
-  public static let scaleOffsets = [scaleOffset]
+  package static let scaleOffsets = [scaleOffset]
   /// 32 levels of a scale of 128 times the largest f16 number.
-  public static let largest: Float = 32 * 128 * 65504
+  package static let largest: Float = 32 * 128 * 65504
   private static let scaleOffset = 208
   private static let groupElements = 16
   private static let groups = 16
@@ -33,7 +33,7 @@ public enum Q6_K: WritableBlockCodec {
   // MARK: - Encoding
 
   /// Blocks of the values, whose number must be a multiple of 256.
-  public static func encode(_ values: [Float]) -> [UInt8] {
+  package static func encode(_ values: [Float]) -> [UInt8] {
     var result = [UInt8](repeating: 0, count: values.count / blockElements * blockBytes)
     var codes = [Int32](repeating: 0, count: blockElements)
     var scales = [Float](repeating: 0, count: groups)
@@ -129,7 +129,7 @@ public enum Q6_K: WritableBlockCodec {
   // MARK: - Decoding
 
   /// Values of whole blocks.
-  public static func decode(_ bytes: RawSpan) -> [Float] {
+  package static func decode(_ bytes: RawSpan) -> [Float] {
     blocks(of: bytes) { place, values, first in
       let scale = half(bytes, at: place + scaleOffset)
       for group in 0..<groups {
@@ -149,7 +149,7 @@ public enum Q6_K: WritableBlockCodec {
   /// Half a step of the group inside its 64 levels. Beyond them the last level, and how far beyond a value may lie: the
   /// fit leaves two steps over, rounding the group's scale to whole multiples of d half of d for each of 32 levels, and
   /// storing d as f16 its own error 32 · 128 times.
-  public static func bound(_ value: Float, at index: Int, in block: RawSpan) -> Double {
+  package static func bound(_ value: Float, at index: Int, in block: RawSpan) -> Double {
     let unit = half(block, at: scaleOffset)
     let step = Double(unit * groupScale(index, block))
     let ends = [-32 * step, 31 * step].sorted()

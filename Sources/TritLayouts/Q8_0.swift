@@ -5,22 +5,22 @@ import TritCore
 /// Blocks of 32 values in 34 bytes: an f16 scale d = largest magnitude / 127, then 32 signed bytes; value = d × byte.
 ///
 /// A value read back is exact in Float. Source: llama.cpp, `ggml-quants.c`.
-public enum Q8_0: WritableBlockCodec {
+package enum Q8_0: WritableBlockCodec {
   /// Its name in listings.
-  public static let name = "Q8_0"
+  package static let name = "Q8_0"
   /// Its number in GGUF files.
-  public static let ggmlType: UInt32 = 8
+  package static let ggmlType: UInt32 = 8
   /// Numbers in a block.
-  public static let blockElements = 32
+  package static let blockElements = 32
   /// Bytes of a block: a scale as half float, then the numbers as int8.
-  public static let blockBytes = 34
+  package static let blockBytes = 34
   /// A block begins with its scale.
-  public static let scaleOffsets = [0]
+  package static let scaleOffsets = [0]
   /// 127 steps of the largest f16 number.
-  public static let largest: Float = 127 * 65504
+  package static let largest: Float = 127 * 65504
 
   /// Blocks of the values, whose number must be a multiple of 32.
-  public static func encode(_ values: [Float]) -> [UInt8] {
+  package static func encode(_ values: [Float]) -> [UInt8] {
     var result: [UInt8] = []
     result.reserveCapacity(values.count / blockElements * blockBytes)
     for start in stride(from: 0, to: values.count, by: blockElements) {
@@ -41,7 +41,7 @@ public enum Q8_0: WritableBlockCodec {
   }
 
   /// Values of whole blocks.
-  public static func decode(_ bytes: RawSpan) -> [Float] {
+  package static func decode(_ bytes: RawSpan) -> [Float] {
     blocks(of: bytes) { start, values, first in
       let scale = half(bytes, at: start)
       for half in [0, 16] {
@@ -52,7 +52,7 @@ public enum Q8_0: WritableBlockCodec {
   }
 
   /// Half a step, and what storing the step as f16 did to 127 of them.
-  public static func bound(_ value: Float, at index: Int, in block: RawSpan) -> Double {
+  package static func bound(_ value: Float, at index: Int, in block: RawSpan) -> Double {
     let step = half(block, at: 0)
     let rounding = halfStep(ofHalf: step)
     return (abs(Double(step)) + rounding) / 2 * (1 + 0x1p-20) + 127 * rounding

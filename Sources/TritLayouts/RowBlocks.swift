@@ -11,7 +11,7 @@ protocol RowBlockLayout: TernaryLayout {
 }
 
 extension RowBlockLayout {
-  public func check(_ shape: TensorShape) throws(LayoutError) {
+  package func check(_ shape: TensorShape) throws(LayoutError) {
     guard shape.isMatrix else { throw LayoutError(.notAMatrix(rank: shape.rank), layout: id) }
     guard shape.columns % blockColumns == 0 else {
       throw LayoutError(.columnsNotMultiple(columns: shape.columns, of: blockColumns), layout: id)
@@ -22,18 +22,18 @@ extension RowBlockLayout {
     try checkRowLength(shape)
   }
 
-  public func byteCount(_ shape: TensorShape) -> Int { shape.rows * rowBytes(shape.columns) }
+  package func byteCount(_ shape: TensorShape) -> Int { shape.rows * rowBytes(shape.columns) }
 
-  public func contiguousRowBytes(_ shape: TensorShape) -> Int? { rowBytes(shape.columns) }
+  package func contiguousRowBytes(_ shape: TensorShape) -> Int? { rowBytes(shape.columns) }
 
-  public func bands(_ shape: TensorShape, rowsPerBand: Int) -> [LayoutBand] {
+  package func bands(_ shape: TensorShape, rowsPerBand: Int) -> [LayoutBand] {
     let length = rowBytes(shape.columns)
     return splitRows(shape.rows, into: max(1, rowsPerBand)).map {
       LayoutBand(bytes: $0.lowerBound * length..<$0.upperBound * length, rows: [$0])
     }
   }
 
-  public func runs(_ rows: Range<Int>, _ shape: TensorShape) -> [RowRun] {
+  package func runs(_ rows: Range<Int>, _ shape: TensorShape) -> [RowRun] {
     let length = rowBytes(shape.columns)
     return rows.isEmpty
       ? [] : [RowRun(rows: rows, bytes: rows.lowerBound * length..<rows.upperBound * length, plane: 0)]

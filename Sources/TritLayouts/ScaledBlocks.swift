@@ -4,13 +4,13 @@ import TritCore
 import TritKernels
 
 /// How a row is cut: columns and bytes of a block, and where its codes and its f16 scale stand.
-public struct BlockGeometry: Sendable, Hashable {
-  public let columns: Int
-  public let bytes: Int
+package struct BlockGeometry: Sendable, Hashable {
+  package let columns: Int
+  package let bytes: Int
   /// Of the codes, in a block.
-  public let codes: Range<Int>
+  package let codes: Range<Int>
   /// Offset of the scale in a block.
-  public let scale: Int
+  package let scale: Int
 }
 
 /// A layout whose rows are blocks with an f16 scale in each. It states its geometry once; sizes and places follow.
@@ -19,9 +19,9 @@ protocol ScaledBlockLayout: RowBlockLayout {
 }
 
 extension ScaledBlockLayout {
-  public var blockGeometry: BlockGeometry? { geometry }
+  package var blockGeometry: BlockGeometry? { geometry }
 
-  public var scalePlacement: ScalePlacement {
+  package var scalePlacement: ScalePlacement {
     .among(storage: .f16, granularity: .group(columns: geometry.columns))
   }
 
@@ -29,7 +29,7 @@ extension ScaledBlockLayout {
 
   func rowBytes(_ columns: Int) -> Int { columns / geometry.columns * geometry.bytes }
 
-  public func scaleOffset(_ index: Int, _ shape: TensorShape) -> Int { index * geometry.bytes + geometry.scale }
+  package func scaleOffset(_ index: Int, _ shape: TensorShape) -> Int { index * geometry.bytes + geometry.scale }
 
   /// Gives `body` every block of a run: its first byte and its first column.
   @inline(__always)
@@ -123,7 +123,7 @@ protocol ScaledBase3Layout: ScaledBlockLayout {
 }
 
 extension ScaledBase3Layout {
-  public func pack(
+  package func pack(
     _ trits: Span<Int8>, _ band: LayoutBand, _ shape: TensorShape, with kernels: any Kernels,
     into bytes: inout MutableSpan<UInt8>
   ) {
@@ -133,7 +133,7 @@ extension ScaledBase3Layout {
     }
   }
 
-  public func unpack(
+  package func unpack(
     _ bytes: RawSpan, _ run: RowRun, _ shape: TensorShape, with kernels: any Kernels,
     into trits: inout MutableSpan<Int8>, at start: Int
   ) -> Int {

@@ -11,9 +11,9 @@ import TritKernels
 /// Columns past the end have trit 0 (code 1). Rows follow each other without padding. Equal parts keep packing and
 /// unpacking a matter of contiguous runs, and S is at most one more than the columns need, for any row length.
 /// Specified in Docs/Formats/TritPack.md.
-public struct SplitRow: TernaryLayout {
+package struct SplitRow: TernaryLayout {
   /// How many states a trit takes.
-  public enum Radix: Int, Sendable {
+  package enum Radix: Int, Sendable {
     case twoBit = 4
     case base3 = 5
 
@@ -22,26 +22,26 @@ public struct SplitRow: TernaryLayout {
   }
 
   /// Four trits a byte.
-  public static let twoBitID = LayoutID(rawValue: "two-bit")
+  package static let twoBitID = LayoutID(rawValue: "two-bit")
   /// Five trits a byte.
-  public static let base3ID = LayoutID(rawValue: "base3")
+  package static let base3ID = LayoutID(rawValue: "base3")
 
-  public let radix: Radix
+  package let radix: Radix
 
-  public init(_ radix: Radix) {
+  package init(_ radix: Radix) {
     self.radix = radix
   }
 
-  public var id: LayoutID { radix == .twoBit ? SplitRow.twoBitID : SplitRow.base3ID }
+  package var id: LayoutID { radix == .twoBit ? SplitRow.twoBitID : SplitRow.base3ID }
 
-  public var summary: String {
+  package var summary: String {
     switch radix {
     case .twoBit: "TritPack 2-bit: four parts of a row in one byte, 2 bits a trit"
     case .base3: "TritPack base 3: five parts of a row in one byte, 1.6 bits a trit"
     }
   }
 
-  public func check(_ shape: TensorShape) throws(LayoutError) {
+  package func check(_ shape: TensorShape) throws(LayoutError) {
     guard shape.isMatrix else { throw LayoutError(.notAMatrix(rank: shape.rank), layout: id) }
     guard Checked.product(shape.rows, partLength(shape.columns)) != nil else {
       throw LayoutError(.tooLarge(rows: shape.rows, columns: shape.columns), layout: id)
@@ -51,9 +51,9 @@ public struct SplitRow: TernaryLayout {
   /// Bytes of one row, and columns of one part.
   func partLength(_ columns: Int) -> Int { columns / radix.parts + (columns % radix.parts == 0 ? 0 : 1) }
 
-  public func byteCount(_ shape: TensorShape) -> Int { shape.rows * partLength(shape.columns) }
+  package func byteCount(_ shape: TensorShape) -> Int { shape.rows * partLength(shape.columns) }
 
-  public func bands(_ shape: TensorShape, rowsPerBand: Int) -> [LayoutBand] {
+  package func bands(_ shape: TensorShape, rowsPerBand: Int) -> [LayoutBand] {
     let length = partLength(shape.columns)
     guard !shape.hasLongRows else {
       return (0..<shape.rows).flatMap { row in
@@ -97,7 +97,7 @@ public struct SplitRow: TernaryLayout {
     }
   }
 
-  public func pack(
+  package func pack(
     _ trits: Span<Int8>, _ band: LayoutBand, _ shape: TensorShape, with kernels: any Kernels,
     into bytes: inout MutableSpan<UInt8>
   ) {
@@ -116,13 +116,13 @@ public struct SplitRow: TernaryLayout {
     }
   }
 
-  public func runs(_ rows: Range<Int>, _ shape: TensorShape) -> [RowRun] {
+  package func runs(_ rows: Range<Int>, _ shape: TensorShape) -> [RowRun] {
     let length = partLength(shape.columns)
     return rows.isEmpty
       ? [] : [RowRun(rows: rows, bytes: rows.lowerBound * length..<rows.upperBound * length, plane: 0)]
   }
 
-  public func runs(columns: Range<Int>, ofRow row: Int, _ shape: TensorShape) -> [RowRun] {
+  package func runs(columns: Range<Int>, ofRow row: Int, _ shape: TensorShape) -> [RowRun] {
     let length = partLength(shape.columns)
     return (0..<radix.parts).compactMap { part in
       let found = columns.clamped(to: min(shape.columns, part * length)..<min(shape.columns, (part + 1) * length))
@@ -132,7 +132,7 @@ public struct SplitRow: TernaryLayout {
     }
   }
 
-  public func unpack(
+  package func unpack(
     _ bytes: RawSpan, _ run: RowRun, _ shape: TensorShape, with kernels: any Kernels,
     into trits: inout MutableSpan<Int8>, at first: Int
   ) -> Int {

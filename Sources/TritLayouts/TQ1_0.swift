@@ -12,14 +12,14 @@ import TritKernels
 ///
 /// First column most significant, as `ScaledBase3` stores it. Every byte decodes to trits, so no code is invalid. A
 /// block whose scale is 0 holds zeros, whatever its codes are. Source: llama.cpp, `ggml-quants.c`.
-public struct TQ1_0: ScaledBase3Layout {
+package struct TQ1_0: ScaledBase3Layout {
   /// Its name.
-  public static let id = LayoutID(rawValue: "TQ1_0")
-  public init() {}
+  package static let id = LayoutID(rawValue: "TQ1_0")
+  package init() {}
 
-  public var id: LayoutID { TQ1_0.id }
-  public var summary: String { "llama.cpp TQ1_0: blocks of 256 columns, five trits a byte, f16 scale in each" }
-  public var ggmlType: UInt32? { 34 }
+  package var id: LayoutID { TQ1_0.id }
+  package var summary: String { "llama.cpp TQ1_0: blocks of 256 columns, five trits a byte, f16 scale in each" }
+  package var ggmlType: UInt32? { 34 }
 
   var geometry: BlockGeometry { BlockGeometry(columns: 256, bytes: 54, codes: 0..<52, scale: 52) }
   /// Bytes no digits map to decode to trits all the same, as in the original.

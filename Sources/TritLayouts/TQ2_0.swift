@@ -9,18 +9,18 @@ import TritKernels
 ///     bytes 64, 65 = scale
 ///
 /// Source: llama.cpp, `ggml-quants.c`.
-public struct TQ2_0: ScaledBlockLayout {
+package struct TQ2_0: ScaledBlockLayout {
   /// Its name.
-  public static let id = LayoutID(rawValue: "TQ2_0")
-  public init() {}
+  package static let id = LayoutID(rawValue: "TQ2_0")
+  package init() {}
 
-  public var id: LayoutID { TQ2_0.id }
-  public var summary: String { "llama.cpp TQ2_0: blocks of 256 columns, 2 bits a trit, f16 scale in each" }
-  public var ggmlType: UInt32? { 35 }
+  package var id: LayoutID { TQ2_0.id }
+  package var summary: String { "llama.cpp TQ2_0: blocks of 256 columns, 2 bits a trit, f16 scale in each" }
+  package var ggmlType: UInt32? { 35 }
 
   var geometry: BlockGeometry { BlockGeometry(columns: 256, bytes: 66, codes: 0..<64, scale: 64) }
 
-  public func pack(
+  package func pack(
     _ trits: Span<Int8>, _ band: LayoutBand, _ shape: TensorShape, with kernels: any Kernels,
     into bytes: inout MutableSpan<UInt8>
   ) {
@@ -35,7 +35,7 @@ public struct TQ2_0: ScaledBlockLayout {
     }
   }
 
-  public func unpack(
+  package func unpack(
     _ bytes: RawSpan, _ run: RowRun, _ shape: TensorShape, with kernels: any Kernels,
     into trits: inout MutableSpan<Int8>, at start: Int
   ) -> Int {

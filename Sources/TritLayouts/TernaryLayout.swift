@@ -4,54 +4,54 @@ import TritCore
 import TritKernels
 
 /// Rows that must be packed together, and the bytes they become.
-public struct LayoutBand: Sendable, Equatable {
+package struct LayoutBand: Sendable, Equatable {
   /// Inside the tensor's storage.
-  public var bytes: Range<Int>
+  package var bytes: Range<Int>
   /// Row ranges in the order their trits are stacked for `pack`.
-  public var rows: [Range<Int>]
+  package var rows: [Range<Int>]
   /// Columns of each of them where rows are long and cut into pieces (`TensorShape.hasLongRows`); else empty.
-  public var columns: [Range<Int>]
+  package var columns: [Range<Int>]
 
-  public init(bytes: Range<Int>, rows: [Range<Int>], columns: [Range<Int>] = []) {
+  package init(bytes: Range<Int>, rows: [Range<Int>], columns: [Range<Int>] = []) {
     self.bytes = bytes
     self.rows = rows
     self.columns = columns
   }
 
-  public var rowCount: Int { rows.reduce(0) { $0 + $1.count } }
+  package var rowCount: Int { rows.reduce(0) { $0 + $1.count } }
 
   /// The parts of the matrix whose trits are stacked, in order.
-  public func parts(of shape: TensorShape) -> [MatrixBand] {
+  package func parts(of shape: TensorShape) -> [MatrixBand] {
     columns.isEmpty
       ? rows.map { shape.band($0) } : zip(rows, columns).map { shape.band($1, ofRow: $0.lowerBound) }
   }
 
   /// Trits of all parts.
-  public func count(_ shape: TensorShape) -> Int {
+  package func count(_ shape: TensorShape) -> Int {
     columns.isEmpty ? rowCount * shape.columns : columns.reduce(0) { $0 + $1.count }
   }
 }
 
 /// Consecutive rows and the bytes that hold them.
-public struct RowRun: Sendable, Equatable {
-  public var rows: Range<Int>
+package struct RowRun: Sendable, Equatable {
+  package var rows: Range<Int>
   /// Inside the tensor's storage.
-  public var bytes: Range<Int>
+  package var bytes: Range<Int>
   /// Which place of each byte holds these rows, for layouts that join rows in a byte; of columns that are a part of a
   /// row, which place holds them.
-  public var plane: Int
+  package var plane: Int
   /// Columns of the one row where a row is read in pieces; nil for whole rows.
-  public var columns: Range<Int>?
+  package var columns: Range<Int>?
 
-  public init(rows: Range<Int>, bytes: Range<Int>, plane: Int, columns: Range<Int>? = nil) {
+  package init(rows: Range<Int>, bytes: Range<Int>, plane: Int, columns: Range<Int>? = nil) {
     (self.rows, self.bytes, self.plane, self.columns) = (rows, bytes, plane, columns)
   }
 
   /// How many trits it holds.
-  public func count(_ shape: TensorShape) -> Int { rows.count * (columns?.count ?? shape.columns) }
+  package func count(_ shape: TensorShape) -> Int { rows.count * (columns?.count ?? shape.columns) }
 
   /// Where its trits begin among those of a band.
-  public func start(in band: MatrixBand, _ shape: TensorShape) -> Int {
+  package func start(in band: MatrixBand, _ shape: TensorShape) -> Int {
     rows.lowerBound * shape.columns + (columns?.lowerBound ?? 0) - band.elements.lowerBound
   }
 }
@@ -60,7 +60,7 @@ public struct RowRun: Sendable, Equatable {
 ///
 /// Packing works on bands, because some layouts join rows far apart in one byte; unpacking works on any range of
 /// rows. Scales are stored elsewhere, or among the codes at places the layout names (see `EmbeddedScales.swift`).
-public protocol TernaryLayout: Sendable {
+package protocol TernaryLayout: Sendable {
   var id: LayoutID { get }
   /// One line for lists and reports.
   var summary: String { get }
@@ -117,12 +117,12 @@ public protocol TernaryLayout: Sendable {
 }
 
 extension TernaryLayout {
-  public func runs(columns: Range<Int>, ofRow row: Int, _ shape: TensorShape) -> [RowRun] {
+  package func runs(columns: Range<Int>, ofRow row: Int, _ shape: TensorShape) -> [RowRun] {
     preconditionFailure("layout \(id) refuses rows of \(shape.columns) weights")
   }
 
   /// Where a band is stored, in row order.
-  public func runs(_ band: MatrixBand, _ shape: TensorShape) -> [RowRun] {
+  package func runs(_ band: MatrixBand, _ shape: TensorShape) -> [RowRun] {
     band.isWhole ? runs(band.rows, shape) : runs(columns: band.columns, ofRow: band.rows.lowerBound, shape)
   }
 
@@ -132,7 +132,7 @@ extension TernaryLayout {
   }
 
   /// Unpacks a run to the beginning of the output.
-  public func unpack(
+  package func unpack(
     _ bytes: RawSpan, _ run: RowRun, _ shape: TensorShape, with kernels: any Kernels,
     into trits: inout MutableSpan<Int8>
   ) -> Int {
@@ -141,9 +141,9 @@ extension TernaryLayout {
 }
 
 /// A matrix does not fit a layout.
-public struct LayoutError: DiagnosticError, Equatable {
+package struct LayoutError: DiagnosticError, Equatable {
   /// What went wrong.
-  public enum Kind: Sendable, Equatable {
+  package enum Kind: Sendable, Equatable {
     case notAMatrix(rank: Int)
     case rowsNotMultiple(rows: Int, of: Int)
     case columnsNotMultiple(columns: Int, of: Int)
@@ -153,17 +153,17 @@ public struct LayoutError: DiagnosticError, Equatable {
     case rowTooLong(columns: Int)
   }
 
-  public var kind: Kind
-  public var layout: LayoutID
-  public var location: ErrorLocation
+  package var kind: Kind
+  package var layout: LayoutID
+  package var location: ErrorLocation
 
-  public init(_ kind: Kind, layout: LayoutID, location: ErrorLocation = ErrorLocation()) {
+  package init(_ kind: Kind, layout: LayoutID, location: ErrorLocation = ErrorLocation()) {
     self.kind = kind
     self.layout = layout
     self.location = location
   }
 
-  public var summary: String {
+  package var summary: String {
     switch kind {
     case .notAMatrix(let rank): "layout \(layout) stores matrices, this tensor has \(rank) dimensions"
     case .rowsNotMultiple(let rows, let multiple):
@@ -179,6 +179,6 @@ public struct LayoutError: DiagnosticError, Equatable {
     }
   }
 
-  public var remedy: String? { "keep the tensor dense (--keep), or write TritPack, which takes any size" }
-  public var category: ErrorCategory { .malformedInput }
+  package var remedy: String? { "keep the tensor dense (--keep), or write TritPack, which takes any size" }
+  package var category: ErrorCategory { .malformedInput }
 }

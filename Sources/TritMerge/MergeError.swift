@@ -3,9 +3,9 @@
 import TritCore
 
 /// An adapter, or a base, that cannot be merged.
-public struct MergeError: DiagnosticError, Equatable {
+package struct MergeError: DiagnosticError, Equatable {
   /// What is wrong.
-  public enum Kind: Sendable, Equatable {
+  package enum Kind: Sendable, Equatable {
     case notAnAdapter
     case wrongType(expected: String)
     /// Something PEFT can do and this merge cannot.
@@ -27,15 +27,15 @@ public struct MergeError: DiagnosticError, Equatable {
     case auditFailed(String)
   }
 
-  public var kind: Kind
-  public var location: ErrorLocation
+  package var kind: Kind
+  package var location: ErrorLocation
 
   init(_ kind: Kind, file: String? = nil, tensor: String? = nil, field: String? = nil) {
     self.kind = kind
     location = ErrorLocation(file: file, tensor: tensor, field: field)
   }
 
-  public var summary: String {
+  package var summary: String {
     switch kind {
     case .notAnAdapter: "holds no adapter_config.json beside adapter_model.safetensors"
     case .wrongType(let expected): "expected \(expected)"
@@ -58,7 +58,7 @@ public struct MergeError: DiagnosticError, Equatable {
     }
   }
 
-  public var remedy: String? {
+  package var remedy: String? {
     switch kind {
     case .notAnAdapter:
       "name the folder PEFT's save_pretrained wrote; adapter_model.bin must be saved as safetensors first"
@@ -74,7 +74,7 @@ public struct MergeError: DiagnosticError, Equatable {
     }
   }
 
-  public var category: ErrorCategory {
+  package var category: ErrorCategory {
     switch kind {
     case .notAnAdapter: .cannotOpen
     case .auditFailed: .checkFailed

@@ -5,7 +5,7 @@ import TritReport
 
 extension MergeResult {
   /// The report of `tritsmith merge`, schema `tritsmith.merge` 1.
-  public var report: ReportDocument {
+  package var report: ReportDocument {
     var report = ReportDocument(
       title: "Merge", schema: ReportSchema("tritsmith.merge", version: 1), primaryTable: "tensors")
     let weights = tensors.reduce(0) { $0 + $1.shape.elementCount }

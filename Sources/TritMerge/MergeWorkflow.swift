@@ -9,17 +9,17 @@ import TritSurvey
 import TritVerification
 
 /// What a user asks of a merge.
-public struct MergeRequest: Sendable {
-  public var base: String
-  public var adapter: String
-  public var output: String
+package struct MergeRequest: Sendable {
+  package var base: String
+  package var adapter: String
+  package var output: String
   /// The quantizer whose trits are counted; nil takes the family's default.
-  public var quantizer: QuantizerID?
-  public var maximumShardBytes: UInt64?
-  public var replaces = false
-  public var open = OpenOptions()
+  package var quantizer: QuantizerID?
+  package var maximumShardBytes: UInt64?
+  package var replaces = false
+  package var open = OpenOptions()
 
-  public init(base: String, adapter: String, output: String) {
+  package init(base: String, adapter: String, output: String) {
     self.base = base
     self.adapter = adapter
     self.output = output
@@ -27,45 +27,45 @@ public struct MergeRequest: Sendable {
 }
 
 /// What a merge did to one matrix.
-public struct MergedTensor: Sendable {
-  public var name: String
-  public var shape: TensorShape
-  public var rank: Int
-  public var scaling: Double
+package struct MergedTensor: Sendable {
+  package var name: String
+  package var shape: TensorShape
+  package var rank: Int
+  package var scaling: Double
   /// ‖scaling · B·A‖ / ‖W‖; nil when W is all zero.
-  public var relativeChange: Double?
+  package var relativeChange: Double?
   /// Trits a conversion of the merged model has that one of the base has not.
-  public var flips: Int
+  package var flips: Int
   /// What trits are multiplied by, before and after.
-  public var scales: (before: Float, after: Float)
+  package var scales: (before: Float, after: Float)
 }
 
 /// What a merge did.
-public struct MergeResult: Sendable {
-  public var request: MergeRequest
-  public var quantizer: String
-  public var tensors: [MergedTensor]
-  public var copied: Int
-  public var warnings: [String]
-  public var writtenBytes: UInt64
-  public var seconds: Double
+package struct MergeResult: Sendable {
+  package var request: MergeRequest
+  package var quantizer: String
+  package var tensors: [MergedTensor]
+  package var copied: Int
+  package var warnings: [String]
+  package var writtenBytes: UInt64
+  package var seconds: Double
 }
 
 /// W + scaling · B·A in Float, rounded once to the type W is stored in, for every matrix of an adapter.
 ///
 /// All else is copied. The output is built under a temporary name, reopened, and every merged element held against the
 /// same sum in Double before it is put in place.
-public struct MergeWorkflow: Sendable {
-  public let request: MergeRequest
+package struct MergeWorkflow: Sendable {
+  package let request: MergeRequest
   let work: WorkOptions
 
-  public init(_ request: MergeRequest, work: WorkOptions = WorkOptions()) {
+  package init(_ request: MergeRequest, work: WorkOptions = WorkOptions()) {
     self.request = request
     self.work = work
   }
 
   /// Merges the adapter and puts the checkpoint in place.
-  public func run() throws -> MergeResult {
+  package func run() throws -> MergeResult {
     let start = Platform.monotonicSeconds
     var conversion = ConversionRequest(input: request.base, output: request.output, target: .dense)
     conversion.replaces = request.replaces

@@ -4,7 +4,7 @@ import TritCore
 import TritKernels
 
 /// The projections of a transformer block: seven with attention, six with a gated delta net in its place.
-public enum ProjectionKind: String, Sendable, Hashable, CaseIterable, Codable {
+package enum ProjectionKind: String, Sendable, Hashable, CaseIterable, Codable {
   case query = "q_proj"
   case key = "k_proj"
   case value = "v_proj"
@@ -20,7 +20,7 @@ public enum ProjectionKind: String, Sendable, Hashable, CaseIterable, Codable {
 }
 
 /// What a tensor does in its model.
-public enum TensorRole: Sendable, Hashable {
+package enum TensorRole: Sendable, Hashable {
   case embedding
   case outputHead
   case norm
@@ -30,7 +30,7 @@ public enum TensorRole: Sendable, Hashable {
   case other
 
   /// A word for tables.
-  public var name: String {
+  package var name: String {
     switch self {
     case .embedding: "embedding"
     case .outputHead: "head"
@@ -41,34 +41,34 @@ public enum TensorRole: Sendable, Hashable {
     }
   }
 
-  public var isProjection: Bool {
+  package var isProjection: Bool {
     if case .projection = self { true } else { false }
   }
 }
 
 /// What a configuration class of transformers takes where `config.json` says nothing.
-public struct ClassDefaults: Sendable {
-  public var activation: GateActivation
-  public var normEpsilon: Double
-  public var rotaryTheta: Double
+package struct ClassDefaults: Sendable {
+  package var activation: GateActivation
+  package var normEpsilon: Double
+  package var rotaryTheta: Double
   /// Nil where the class takes the number of query heads.
-  public var keyValueHeads: Int?
-  public var contextLength: Int
+  package var keyValueHeads: Int?
+  package var contextLength: Int
   /// Width of a head; nil where the class takes hidden size ÷ heads.
-  public var headDimension: Int?
+  package var headDimension: Int?
   /// Whether the head is the embedding.
-  public var tiesEmbeddings: Bool
+  package var tiesEmbeddings: Bool
   /// How dense projections compute when the file has no `quantization_config`.
-  public var latentProjections: ProjectionClass
+  package var latentProjections: ProjectionClass
   /// How latents compute that are known to be latents: as the family's packing tool, or its modelling code, does.
-  public var onlineProjections: ProjectionClass
+  package var onlineProjections: ProjectionClass
   /// How packed trits compute in a GGUF file that does not say it. The families of BitNet round inputs to int8, in their
   /// source and in every runtime.
-  public var packedProjections: ProjectionClass
+  package var packedProjections: ProjectionClass
   /// Source: `LlamaConfig`, and MiniCPM's own class; others say so.
-  public var specialTokens: SpecialTokens
+  package var specialTokens: SpecialTokens
 
-  public init(
+  package init(
     activation: GateActivation = .silu, normEpsilon: Double = 1e-6, rotaryTheta: Double = 10000,
     keyValueHeads: Int? = nil, contextLength: Int = 2048, headDimension: Int? = nil, tiesEmbeddings: Bool = false,
     latentProjections: ProjectionClass = .linear, onlineProjections: ProjectionClass = .bitLinearOnline,
@@ -90,9 +90,9 @@ public struct ClassDefaults: Sendable {
 }
 
 /// Keys of `config.json` that a class reads in a way of its own.
-public struct ClassKeys: Sendable {
+package struct ClassKeys: Sendable {
   /// What `sliding_window` does.
-  public enum SlidingWindow: Sendable {
+  package enum SlidingWindow: Sendable {
     /// The class has none: one that is given belongs to another class.
     case unknown
     /// It counts where `use_sliding_window` is true; `layer_types` names the layers.
@@ -100,21 +100,21 @@ public struct ClassKeys: Sendable {
   }
 
   /// What `mlp_bias` does.
-  public enum FeedForwardBias: Sendable {
+  package enum FeedForwardBias: Sendable {
     case stated
     /// The class has no such biases, and no key for them.
     case never
   }
 
   /// How the class says by what it multiplies its residual stream.
-  public enum Multipliers: Sendable {
+  package enum Multipliers: Sendable {
     case none
     /// `scale_emb`, `scale_depth`, `dim_model_base`.
     case miniCPM
   }
 
   /// What stands in the place of attention in some layers.
-  public enum LayerKinds: Sendable {
+  package enum LayerKinds: Sendable {
     /// Nothing: `layer_types` may say so.
     case attention
     /// Gated delta nets: `layer_types`, or every layer but each `full_attention_interval`th, 4 where nothing is said.
@@ -122,23 +122,23 @@ public struct ClassKeys: Sendable {
   }
 
   /// Which columns of a head are rotated.
-  public enum RotatedColumns: Sendable {
+  package enum RotatedColumns: Sendable {
     case all
     /// `partial_rotary_factor` of them, the first ones; positions may have three parts, which a text has equal.
     case part(standard: Double)
   }
 
-  public var slidingWindow: SlidingWindow
-  public var feedForwardBias: FeedForwardBias
-  public var multipliers: Multipliers
-  public var layerKinds: LayerKinds
-  public var rotatedColumns: RotatedColumns
+  package var slidingWindow: SlidingWindow
+  package var feedForwardBias: FeedForwardBias
+  package var multipliers: Multipliers
+  package var layerKinds: LayerKinds
+  package var rotatedColumns: RotatedColumns
   /// Keys that change no logits of this class.
-  public var irrelevant: Set<String>
+  package var irrelevant: Set<String>
   /// Keys this class refuses to be null, and what belongs there, beside those that every class refuses.
-  public var neverNull: [(key: String, expected: String)]
+  package var neverNull: [(key: String, expected: String)]
 
-  public init(
+  package init(
     slidingWindow: SlidingWindow = .unknown, feedForwardBias: FeedForwardBias = .stated,
     multipliers: Multipliers = .none, layerKinds: LayerKinds = .attention, rotatedColumns: RotatedColumns = .all,
     irrelevant: Set<String> = [], neverNull: [(key: String, expected: String)] = []
@@ -154,16 +154,16 @@ public struct ClassKeys: Sendable {
 }
 
 /// A class that holds the family's models as one part, beside others that a text does not need.
-public struct CompoundClass: Sendable {
+package struct CompoundClass: Sendable {
   /// As in `architectures` of its `config.json`.
-  public var className: String
-  public var modelType: String
+  package var className: String
+  package var modelType: String
   /// The key of the part's configuration.
-  public var key: String
+  package var key: String
   /// Keys beside it that speak of the other parts.
-  public var otherKeys: Set<String>
+  package var otherKeys: Set<String>
 
-  public init(className: String, modelType: String, key: String, otherKeys: Set<String>) {
+  package init(className: String, modelType: String, key: String, otherKeys: Set<String>) {
     self.className = className
     self.modelType = modelType
     self.key = key
@@ -172,13 +172,13 @@ public struct CompoundClass: Sendable {
 }
 
 /// Names of tensors that a family's files have beside Hugging Face's own.
-public struct OtherNames: Sendable {
+package struct OtherNames: Sendable {
   /// What stands before the names of a part, and what does without the other parts.
-  public var prefixes: [(found: String, ours: String)]
+  package var prefixes: [(found: String, ours: String)]
   /// What the names of tensors begin with that no text needs, and what they are for.
-  public var setAside: [(prefix: String, what: String)]
+  package var setAside: [(prefix: String, what: String)]
 
-  public init(prefixes: [(found: String, ours: String)] = [], setAside: [(prefix: String, what: String)] = []) {
+  package init(prefixes: [(found: String, ours: String)] = [], setAside: [(prefix: String, what: String)] = []) {
     self.prefixes = prefixes
     self.setAside = setAside
   }
@@ -187,27 +187,27 @@ public struct OtherNames: Sendable {
 /// A model family as GGUF programs know it: what its graph computes whatever the file says.
 ///
 /// Source: llama.cpp `llama-arch.cpp` and the graphs of each architecture; bitnet.cpp for `bitnet-b1.58`.
-public struct GGUFForm: Sendable {
+package struct GGUFForm: Sendable {
   /// `general.architecture` as written.
-  public var architecture: String
+  package var architecture: String
   /// Other values of `general.architecture` that mean this family.
-  public var aliases: [String]
+  package var aliases: [String]
   /// The activation of the graph: GGUF has no key for another.
-  public var activation: GateActivation
+  package var activation: GateActivation
   /// Whether the graph adds biases where the file has them.
-  public var hasBiases: Bool
+  package var hasBiases: Bool
   /// Written for readers that insist on it, such as the first graph of this family in llama.cpp.
-  public var statesLinearRope: Bool
+  package var statesLinearRope: Bool
   /// Whether the graph divides rotary frequencies by what tensors of the file hold.
-  public var rotaryFactors: RotaryFactors
+  package var rotaryFactors: RotaryFactors
 
-  public enum RotaryFactors: Sendable {
+  package enum RotaryFactors: Sendable {
     /// Such tensors are not loaded.
     case none
     case tensors
   }
 
-  public init(
+  package init(
     architecture: String, aliases: [String] = [], activation: GateActivation, hasBiases: Bool,
     statesLinearRope: Bool = false, rotaryFactors: RotaryFactors = .none
   ) {
@@ -221,7 +221,7 @@ public struct GGUFForm: Sendable {
 }
 
 /// A model family: its table of modules, what its files leave unsaid, and the habits of the tool that packs it.
-public protocol Architecture: Sendable {
+package protocol Architecture: Sendable {
   /// The class name in `config.json` this family is known by.
   var className: String { get }
   /// `model_type` in `config.json`.
@@ -252,20 +252,20 @@ public protocol Architecture: Sendable {
 }
 
 /// What the stored weights of a family's norms mean. Norms of a delta net's output are factors in every family.
-public enum NormMeaning: Sendable, Hashable {
+package enum NormMeaning: Sendable, Hashable {
   case factor
   /// w stands for 1 + w.
   case aboveOne
 }
 
 extension Architecture {
-  public var aliases: [String] { [] }
-  public var defaults: ClassDefaults { ClassDefaults() }
-  public var compound: CompoundClass? { nil }
-  public var otherNames: OtherNames { OtherNames() }
-  public var normWeights: NormMeaning { .factor }
+  package var aliases: [String] { [] }
+  package var defaults: ClassDefaults { ClassDefaults() }
+  package var compound: CompoundClass? { nil }
+  package var otherNames: OtherNames { OtherNames() }
+  package var normWeights: NormMeaning { .factor }
 
   /// Whether a `model_type` is one this family's files have.
   package func isModelType(_ name: String) -> Bool { name == modelType || aliases.contains(name) }
-  public var keys: ClassKeys { ClassKeys() }
+  package var keys: ClassKeys { ClassKeys() }
 }

@@ -4,9 +4,9 @@ import TritCore
 import VisibleText
 
 /// Every model family this package knows; one line each.
-public enum ArchitectureRegistry {
+package enum ArchitectureRegistry {
   /// Every family, in the order they are asked.
-  public static let all: [any Architecture] = [
+  package static let all: [any Architecture] = [
     Llama(),
     BitNet(),
     Bitnet1bitLLM(),
@@ -16,7 +16,7 @@ public enum ArchitectureRegistry {
   ]
 
   /// The family of a class name, aliases included. Names are compared exactly: two families differ by one capital.
-  public static func architecture(named name: String) -> (any Architecture)? {
+  package static func architecture(named name: String) -> (any Architecture)? {
     all.first { $0.className == name } ?? all.first { $0.aliases.contains(name) }
       ?? all.first { $0.compound?.className == name }
   }
@@ -29,7 +29,7 @@ public enum ArchitectureRegistry {
   /// The family a configuration names.
   ///
   /// - Throws: `ModelError` when `architectures` is missing, or names a class that is not known.
-  public static func architecture(of configuration: JSONObject, file: String) throws(ModelError) -> any Architecture {
+  package static func architecture(of configuration: JSONObject, file: String) throws(ModelError) -> any Architecture {
     guard let name = className(in: configuration) else {
       throw ModelError(.noArchitecture, location: ErrorLocation(file: file, field: "architectures"))
     }
@@ -42,7 +42,7 @@ public enum ArchitectureRegistry {
   }
 
   /// The role of a tensor by the tables of all families, for a model whose class is not known.
-  public static func role(of name: String) -> TensorRole {
+  package static func role(of name: String) -> TensorRole {
     all.lazy.map { $0.role(of: name) }.first { $0 != .other } ?? .other
   }
 

@@ -6,7 +6,7 @@ import VisibleText
 /// A configuration, its tensors, or what is asked of a model do not fit together.
 public struct ModelError: DiagnosticError, Equatable {
   /// What went wrong.
-  public enum Kind: Sendable, Equatable {
+  package enum Kind: Sendable, Equatable {
     case noArchitecture
     case unknownArchitecture(String, nearest: String)
     /// A GGUF file without tensors.
@@ -56,7 +56,7 @@ public struct ModelError: DiagnosticError, Equatable {
     case notFiniteState(NonFiniteState)
   }
 
-  public var kind: Kind
+  package var kind: Kind
   public var location: ErrorLocation
 
   /// Whether a file may be sound and is only not understood here: kept key for key, it says what it said.
@@ -68,7 +68,7 @@ public struct ModelError: DiagnosticError, Equatable {
     }
   }
 
-  public init(_ kind: Kind, location: ErrorLocation = ErrorLocation()) {
+  package init(_ kind: Kind, location: ErrorLocation = ErrorLocation()) {
     self.kind = kind
     self.location = location
   }
@@ -177,13 +177,13 @@ public struct ModelError: DiagnosticError, Equatable {
 }
 
 /// The first state of a forward pass that holds an infinity or no number.
-public struct NonFiniteState: Sendable, Hashable {
+package struct NonFiniteState: Sendable, Hashable {
   /// As `ForwardObserver` names it, or `logits`.
-  public var name: String
+  package var name: String
   /// The first token of the text at which it does.
-  public var token: Int
+  package var token: Int
   /// What stands there: `nan`, `inf` or `-inf`.
-  public var value: String
+  package var value: String
 
   package init(name: String, token: Int, value: String) {
     (self.name, self.token, self.value) = (name, token, value)

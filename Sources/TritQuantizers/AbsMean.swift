@@ -4,7 +4,7 @@ import TritCore
 import TritKernels
 
 /// What happens to a value half way between two trits.
-public enum TernaryRounding: String, Sendable, CaseIterable {
+package enum TernaryRounding: String, Sendable, CaseIterable {
   /// torch's `round`: ±½ becomes 0.
   case halfEven
   /// floor(x + ½), as the fine-tuning kernels of onebitllms round: +½ becomes 1, −½ becomes 0.
@@ -21,7 +21,7 @@ public enum TernaryRounding: String, Sendable, CaseIterable {
 }
 
 /// The precision in which mean, reciprocal and product are rounded.
-public enum QuantizerPrecision: String, Sendable, CaseIterable {
+package enum QuantizerPrecision: String, Sendable, CaseIterable {
   case float32
   /// Every step rounded to bfloat16, half to even.
   case bf16Steps
@@ -38,20 +38,20 @@ public enum QuantizerPrecision: String, Sendable, CaseIterable {
 /// - `absmean-kernel`: the Triton kernels onebitllms trains with; floor(x + ½).
 ///
 /// All clamp the mean to at least 1e-5 and multiply by a reciprocal instead of dividing.
-public struct AbsMean: ThresholdQuantizer {
-  public let id: QuantizerID
-  public let precision: QuantizerPrecision
-  public let rounding: TernaryRounding
-  public let summary: String
+package struct AbsMean: ThresholdQuantizer {
+  package let id: QuantizerID
+  package let precision: QuantizerPrecision
+  package let rounding: TernaryRounding
+  package let summary: String
 
   /// As onebitllms' `quantize_to_1bit`.
-  public static let bf16 = AbsMean(
+  package static let bf16 = AbsMean(
     "absmean-bf16", .bf16Steps, .halfEven, "absmean, every step in bfloat16 (onebitllms quantize_to_1bit)")
   /// As transformers' `WeightQuant`.
-  public static let float32 = AbsMean(
+  package static let float32 = AbsMean(
     "absmean-float32", .float32, .halfEven, "absmean in float32 (transformers WeightQuant)")
   /// As onebitllms' training kernels.
-  public static let kernel = AbsMean(
+  package static let kernel = AbsMean(
     "absmean-kernel", .doubleScale, .halfUp, "absmean with floor(x + 1/2) (onebitllms training kernels)")
 
   private init(_ id: String, _ precision: QuantizerPrecision, _ rounding: TernaryRounding, _ summary: String) {
@@ -61,9 +61,9 @@ public struct AbsMean: ThresholdQuantizer {
     self.summary = summary
   }
 
-  public var roundsWeightsToBFloat16: Bool { precision == .bf16Steps }
+  package var roundsWeightsToBFloat16: Bool { precision == .bf16Steps }
 
-  public func decide(_ weights: WeightSummary) -> TernaryDecision {
+  package func decide(_ weights: WeightSummary) -> TernaryDecision {
     let (absmean, inverse) = scales(weights)
     func reaches(_ magnitude: Float, _ sign: Float) -> Bool { trit(sign * magnitude, inverse: inverse) != 0 }
     return TernaryDecision(
@@ -77,12 +77,12 @@ public struct AbsMean: ThresholdQuantizer {
   /// The trit of one weight, in the arithmetic of the program: the definition the thresholds are derived from.
   ///
   /// `inverse` is what `decide` gives; with `bf16Steps` the weight must be a bfloat16 value.
-  public func trit(_ weight: Float, inverse: Float) -> Int8 {
+  package func trit(_ weight: Float, inverse: Float) -> Int8 {
     let product = weight * inverse
     return rounding.trit(precision == .bf16Steps ? BFloat16.rounded(product) : product)
   }
 
-  public func trit(_ weight: Float, _ decision: TernaryDecision) -> Int8 {
+  package func trit(_ weight: Float, _ decision: TernaryDecision) -> Int8 {
     trit(roundsWeightsToBFloat16 ? BFloat16.rounded(weight) : weight, inverse: decision.inverse)
   }
 

@@ -8,18 +8,18 @@ import TritCore
 /// half to even and made with the stored scale, in Float on the weights as they are. A group whose mean rounds to 0 in
 /// F16 is zeros. The rule is for latent weights: the mean of weights that are ternary already is smaller than their
 /// magnitude by the share of zeros, so those are recognised and taken as they are.
-public struct AbsMeanGroup: FittingQuantizer {
-  public let id: QuantizerID
-  public let granularity: ScaleGranularity
-  public let summary: String
-  public let scaleStorage = DType.f16
-  public let isNative = true
-  public let roundsWeightsToBFloat16 = false
+package struct AbsMeanGroup: FittingQuantizer {
+  package let id: QuantizerID
+  package let granularity: ScaleGranularity
+  package let summary: String
+  package let scaleStorage = DType.f16
+  package let isNative = true
+  package let roundsWeightsToBFloat16 = false
 
   /// A scale for 64 columns of a row.
-  public static let of64 = AbsMeanGroup(64)
+  package static let of64 = AbsMeanGroup(64)
   /// A scale for 128 columns of a row.
-  public static let of128 = AbsMeanGroup(128)
+  package static let of128 = AbsMeanGroup(128)
 
   private init(_ size: Int) {
     id = QuantizerID(rawValue: "absmean-group\(size)")
@@ -27,7 +27,7 @@ public struct AbsMeanGroup: FittingQuantizer {
     summary = "absmean of every \(size) weights of a row in float32, stored as F16 (models trained with group scales)"
   }
 
-  public func prepare(_ matrix: MatrixEvidence) -> any RowFit {
+  package func prepare(_ matrix: MatrixEvidence) -> any RowFit {
     AbsMeanGroupFit(places: ScalePlaces(granularity, columns: matrix.columns))
   }
 }

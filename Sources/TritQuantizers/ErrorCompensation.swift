@@ -13,18 +13,18 @@ import TritCore
 /// the same sum in another order. Where groups do not bind them, columns go in falling order of the energy of their input
 /// (H's diagonal), so that the weights that matter most are rounded first. Scales are the best ternary ones: of the whole matrix and of the row before anything is
 /// compensated, of a group when its first column is reached.
-public struct ErrorCompensation: FittingQuantizer {
-  public let id: QuantizerID
-  public let granularity: ScaleGranularity
-  public let summary: String
-  public let needsCalibration = true
+package struct ErrorCompensation: FittingQuantizer {
+  package let id: QuantizerID
+  package let granularity: ScaleGranularity
+  package let summary: String
+  package let needsCalibration = true
 
   /// Error compensation with one scale a tensor.
-  public static let tensor = ErrorCompensation("tensor", .tensor, "one scale a tensor")
+  package static let tensor = ErrorCompensation("tensor", .tensor, "one scale a tensor")
   /// Error compensation with a scale for each row.
-  public static let row = ErrorCompensation("row", .row, "a scale for each row")
+  package static let row = ErrorCompensation("row", .row, "a scale for each row")
   /// Error compensation with a scale for 128 columns of a row.
-  public static let group128 = ErrorCompensation("group128", .group(columns: 128), "a scale for 128 weights")
+  package static let group128 = ErrorCompensation("group128", .group(columns: 128), "a scale for 128 weights")
 
   static let damping = 0.01
 
@@ -34,9 +34,9 @@ public struct ErrorCompensation: FittingQuantizer {
     summary = "error-compensated rounding by calibration activations (GPTQ), " + what
   }
 
-  public var needsHistogram: Bool { granularity == .tensor }
+  package var needsHistogram: Bool { granularity == .tensor }
 
-  public func prepare(_ matrix: MatrixEvidence) throws(FitError) -> any RowFit {
+  package func prepare(_ matrix: MatrixEvidence) throws(FitError) -> any RowFit {
     guard let gram = matrix.calibration else { throw .calibrationMissing }
     guard gram.width == matrix.columns else {
       throw .calibrationWidth(expected: matrix.columns, found: gram.width)

@@ -3,17 +3,17 @@
 import TritCore
 
 /// What a fit is told about a matrix before it sees its rows.
-public struct MatrixEvidence: Sendable {
-  public var rows: Int
-  public var columns: Int
+package struct MatrixEvidence: Sendable {
+  package var rows: Int
+  package var columns: Int
   /// Of the weights rounded to bfloat16.
-  public var summary: WeightSummary
+  package var summary: WeightSummary
   /// Of the same weights; empty unless the quantizer asks for it.
-  public var histogram: MagnitudeHistogram
+  package var histogram: MagnitudeHistogram
   /// What the matrix is multiplied with; nil unless the quantizer asks for it.
-  public var calibration: InputGram?
+  package var calibration: InputGram?
 
-  public init(
+  package init(
     rows: Int, columns: Int, summary: WeightSummary, histogram: MagnitudeHistogram = MagnitudeHistogram(),
     calibration: InputGram? = nil
   ) {
@@ -23,13 +23,13 @@ public struct MatrixEvidence: Sendable {
 }
 
 /// One matrix of trits with its scales; a weight is the sum over planes of trit × multiplier.
-public struct FittedPlane: Sendable, Equatable {
+package struct FittedPlane: Sendable, Equatable {
   /// Row-major.
-  public var trits: [Int8]
+  package var trits: [Int8]
   /// Numbers of the quantizer's `scaleStorage`: one, one a row, or one a group (row by row).
-  public var multipliers: [Float]
+  package var multipliers: [Float]
 
-  public init(trits: [Int8], multipliers: [Float]) {
+  package init(trits: [Int8], multipliers: [Float]) {
     self.trits = trits
     self.multipliers = multipliers
   }
@@ -40,7 +40,7 @@ public struct FittedPlane: Sendable, Equatable {
 ///
 /// Scales are numbers that trits are multiplied by. Rows are fitted in any order and any number at a time, with the same
 /// result.
-public protocol FittingQuantizer: Quantizer {
+package protocol FittingQuantizer: Quantizer {
   /// How many weights share a scale.
   var granularity: ScaleGranularity { get }
   /// Planes of trits whose sum stands for a weight.
@@ -56,23 +56,23 @@ public protocol FittingQuantizer: Quantizer {
 }
 
 extension FittingQuantizer {
-  public var roundsWeightsToBFloat16: Bool { true }
-  public var planes: Int { 1 }
-  public var scaleStorage: DType { .bf16 }
-  public var isNative: Bool { false }
-  public var needsHistogram: Bool { false }
-  public var needsCalibration: Bool { false }
+  package var roundsWeightsToBFloat16: Bool { true }
+  package var planes: Int { 1 }
+  package var scaleStorage: DType { .bf16 }
+  package var isNative: Bool { false }
+  package var needsHistogram: Bool { false }
+  package var needsCalibration: Bool { false }
 }
 
 /// A fit ready to take rows.
-public protocol RowFit: Sendable {
+package protocol RowFit: Sendable {
   /// Fits whole rows, `[rows, columns]` finite values (of bfloat16 if the quantizer rounds weights to it), and returns one `FittedPlane` a plane. With one scale
   /// for the tensor every call returns that one.
   func fit(_ weights: [Float], rows: Int) -> [FittedPlane]
 }
 
 /// Why a matrix cannot be fitted.
-public enum FitError: Error, Equatable {
+package enum FitError: Error, Equatable {
   case calibrationMissing
   case calibrationWidth(expected: Int, found: Int)
   /// The calibration says nothing that could be inverted.
@@ -80,20 +80,20 @@ public enum FitError: Error, Equatable {
 }
 
 /// How often each bfloat16 magnitude occurs.
-public struct MagnitudeHistogram: Sendable, Equatable {
+package struct MagnitudeHistogram: Sendable, Equatable {
   /// By pattern without sign; only finite magnitudes.
-  public private(set) var counts: [Int] = []
+  package private(set) var counts: [Int] = []
 
-  public init() {}
+  package init() {}
 
   /// Counts the magnitudes of some weights.
-  public mutating func add(_ values: [Float]) {
+  package mutating func add(_ values: [Float]) {
     if counts.isEmpty { counts = [Int](repeating: 0, count: Int(BFloat16.infinityMagnitude)) }
     for value in values { counts[Int(min(BFloat16(value).magnitudeBits, BFloat16.infinityMagnitude - 1))] += 1 }
   }
 
   /// Adds the counts of another part of the same tensor.
-  public mutating func merge(_ other: MagnitudeHistogram) {
+  package mutating func merge(_ other: MagnitudeHistogram) {
     guard !counts.isEmpty, !other.counts.isEmpty else {
       if counts.isEmpty { counts = other.counts }
       return

@@ -3,20 +3,20 @@
 import TritCore
 
 /// Σ x·xᵀ over the inputs x of a projection, `[width, width]`.
-public struct InputGram: Sendable {
-  public let width: Int
+package struct InputGram: Sendable {
+  package let width: Int
   /// Vectors that were added.
-  public private(set) var count = 0
+  package private(set) var count = 0
   /// Row-major and symmetric.
-  public private(set) var sums: [Double]
+  package private(set) var sums: [Double]
 
-  public init(width: Int) {
+  package init(width: Int) {
     self.width = width
     sums = [Double](repeating: 0, count: width * width)
   }
 
   /// Adds products of `count` vectors that were summed elsewhere, `[width, width]`.
-  public mutating func add(_ products: [Float], count: Int) {
+  package mutating func add(_ products: [Float], count: Int) {
     precondition(products.count == sums.count, "products of vectors of this width")
     self.count += count
     for index in sums.indices { sums[index] += Double(products[index]) }
@@ -28,7 +28,7 @@ public struct InputGram: Sendable {
   }
 
   /// Memory matrices of these widths take together; nil when that overflows.
-  public static func byteCount(widths: [Int]) -> Int? {
+  package static func byteCount(widths: [Int]) -> Int? {
     var result = 0
     for width in widths {
       guard let count = Checked.product(width, width), let bytes = Checked.product(count, MemoryLayout<Double>.size),

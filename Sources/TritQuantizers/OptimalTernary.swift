@@ -45,17 +45,17 @@ enum LeastSquares {
 /// Scale and codes are the best of all. The scale is then rounded to bfloat16, and each weight gets the trit nearest to
 /// it under the rounded scale. Exact for one scale a tensor by the histogram of bfloat16 magnitudes, for rows and groups
 /// by sorting.
-public struct OptimalTernary: FittingQuantizer {
-  public let id: QuantizerID
-  public let granularity: ScaleGranularity
-  public let summary: String
+package struct OptimalTernary: FittingQuantizer {
+  package let id: QuantizerID
+  package let granularity: ScaleGranularity
+  package let summary: String
 
   /// The least-squares fit with one scale a tensor.
-  public static let tensor = OptimalTernary("tensor", .tensor, "one scale a tensor")
+  package static let tensor = OptimalTernary("tensor", .tensor, "one scale a tensor")
   /// The least-squares fit with a scale for each row.
-  public static let row = OptimalTernary("row", .row, "a scale for each row")
+  package static let row = OptimalTernary("row", .row, "a scale for each row")
   /// The least-squares fit with a scale for 128 columns of a row.
-  public static let group128 = OptimalTernary("group128", .group(columns: 128), "a scale for 128 weights")
+  package static let group128 = OptimalTernary("group128", .group(columns: 128), "a scale for 128 weights")
 
   private init(_ name: String, _ granularity: ScaleGranularity, _ what: String) {
     id = QuantizerID(rawValue: "optimal-" + name)
@@ -63,9 +63,9 @@ public struct OptimalTernary: FittingQuantizer {
     summary = "least squared error over all codes and scales, " + what
   }
 
-  public var needsHistogram: Bool { granularity == .tensor }
+  package var needsHistogram: Bool { granularity == .tensor }
 
-  public func prepare(_ matrix: MatrixEvidence) -> any RowFit {
+  package func prepare(_ matrix: MatrixEvidence) -> any RowFit {
     switch granularity {
     case .tensor: FixedScaleFit(scale: LeastSquares.tensorScale(matrix.histogram))
     case .row: GroupFit(columns: matrix.columns, group: max(1, matrix.columns))
@@ -75,15 +75,15 @@ public struct OptimalTernary: FittingQuantizer {
 }
 
 /// Codes of absmean (`absmean-float32`) with the scale that fits them best: `absmean-lsq`.
-public struct AbsMeanLeastSquares: FittingQuantizer {
-  public let id = QuantizerID(rawValue: "absmean-lsq")
-  public let granularity = ScaleGranularity.tensor
-  public let summary = "codes of absmean-float32 with the scale of least squared error for them"
-  public let needsHistogram = true
+package struct AbsMeanLeastSquares: FittingQuantizer {
+  package let id = QuantizerID(rawValue: "absmean-lsq")
+  package let granularity = ScaleGranularity.tensor
+  package let summary = "codes of absmean-float32 with the scale of least squared error for them"
+  package let needsHistogram = true
 
-  public init() {}
+  package init() {}
 
-  public func prepare(_ matrix: MatrixEvidence) -> any RowFit {
+  package func prepare(_ matrix: MatrixEvidence) -> any RowFit {
     let threshold = BFloat16(bits: AbsMean.float32.decide(matrix.summary).thresholds.positive)
     var (sum, count) = (0.0, 0.0)
     for (magnitude, times) in matrix.histogram.descending where magnitude >= threshold.float {

@@ -15,18 +15,18 @@ public struct QuantizerID: RawRepresentable, Sendable, Hashable, Codable, Custom
 }
 
 /// What the first pass over a tensor found.
-public struct WeightSummary: Sendable, Equatable {
-  public var count: Int
+package struct WeightSummary: Sendable, Equatable {
+  package var count: Int
   /// Σ|w| in Double, in the order `Kernels.summarize` defines.
-  public var magnitudeSum: Double
+  package var magnitudeSum: Double
 
-  public init(count: Int, magnitudeSum: Double) {
+  package init(count: Int, magnitudeSum: Double) {
     self.count = count
     self.magnitudeSum = magnitudeSum
   }
 
   /// Of weights in memory, summed in the order `Kernels.summarize` defines.
-  public init(of weights: [Float]) {
+  package init(of weights: [Float]) {
     self.init(count: weights.count, magnitudeSum: 0)
     for start in stride(from: 0, to: weights.count, by: sumBlock) {
       var lanes = SIMD8<Double>.zero
@@ -39,29 +39,29 @@ public struct WeightSummary: Sendable, Equatable {
 }
 
 /// What a quantizer decided for a tensor: from which magnitude a weight is ±1, and the scale in both meanings.
-public struct TernaryDecision: Sendable, Equatable {
+package struct TernaryDecision: Sendable, Equatable {
   /// For bfloat16 weights.
-  public var thresholds: TritThresholds
+  package var thresholds: TritThresholds
   /// For Float weights: 31-bit magnitude patterns.
-  public var floatThresholds: FloatTritThresholds
+  package var floatThresholds: FloatTritThresholds
   /// What trits are multiplied by, before it is rounded to its storage type.
-  public var absmean: Float
+  package var absmean: Float
   /// What trits are divided by, before it is rounded to its storage type.
-  public var inverse: Float
+  package var inverse: Float
 }
 
 /// The same as `TritThresholds` for Float magnitudes.
-public struct FloatTritThresholds: Sendable, Equatable {
-  public var positive: UInt32
-  public var negative: UInt32
+@usableFromInline package struct FloatTritThresholds: Sendable, Equatable {
+  @usableFromInline package var positive: UInt32
+  @usableFromInline package var negative: UInt32
 
-  public init(positive: UInt32, negative: UInt32) {
+  package init(positive: UInt32, negative: UInt32) {
     self.positive = positive
     self.negative = negative
   }
 
   /// The trit of a weight.
-  public func trit(_ weight: Float) -> Int8 {
+  @usableFromInline package func trit(_ weight: Float) -> Int8 {
     let bits = weight.bitPattern
     let magnitude = bits & 0x7FFF_FFFF
     return bits >> 31 == 0 ? (magnitude >= positive ? 1 : 0) : (magnitude >= negative ? -1 : 0)
@@ -69,7 +69,7 @@ public struct FloatTritThresholds: Sendable, Equatable {
 }
 
 /// A rule that turns the weights of a matrix into trits and scales: a `ThresholdQuantizer` or a `FittingQuantizer`.
-public protocol Quantizer: Sendable {
+package protocol Quantizer: Sendable {
   var id: QuantizerID { get }
   /// One line for lists and reports.
   var summary: String { get }
@@ -80,7 +80,7 @@ public protocol Quantizer: Sendable {
 /// A rule for one scale that needs no more than the mean magnitude: how BitNet models are trained.
 ///
 /// The trit of a weight must not fall when its magnitude grows; `TernaryDecision` relies on it.
-public protocol ThresholdQuantizer: Quantizer {
+package protocol ThresholdQuantizer: Quantizer {
   /// Thresholds and scale for a tensor of that summary.
   func decide(_ weights: WeightSummary) -> TernaryDecision
 

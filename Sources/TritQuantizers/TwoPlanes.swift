@@ -7,15 +7,15 @@ import TritCore
 /// Scales and codes are improved in turn, from two beginnings: the best ternary fit and the best of what it leaves, and
 /// nine even steps. Codes are the nearest of the nine levels, scales the least-squares solution for them; neither step
 /// can make the error larger. The better end is kept; it need not be the best of all 9ⁿ.
-public struct TwoPlanes: FittingQuantizer {
-  public let id = QuantizerID(rawValue: "two-plane-group128")
-  public let granularity = ScaleGranularity.group(columns: 128)
-  public let planes = 2
-  public let summary = "sum of two ternary matrices, scales for 128 weights (3.49 bits with base3)"
+package struct TwoPlanes: FittingQuantizer {
+  package let id = QuantizerID(rawValue: "two-plane-group128")
+  package let granularity = ScaleGranularity.group(columns: 128)
+  package let planes = 2
+  package let summary = "sum of two ternary matrices, scales for 128 weights (3.49 bits with base3)"
 
-  public init() {}
+  package init() {}
 
-  public func prepare(_ matrix: MatrixEvidence) -> any RowFit { TwoPlaneFit(columns: matrix.columns, group: 128) }
+  package func prepare(_ matrix: MatrixEvidence) -> any RowFit { TwoPlaneFit(columns: matrix.columns, group: 128) }
 }
 
 struct TwoPlaneFit: RowFit {

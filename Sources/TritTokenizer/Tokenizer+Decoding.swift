@@ -51,7 +51,7 @@ extension Tokenizer {
   }
 
   /// The bytes of ids one after the other, without what a decoder does where they meet or begin. They need not be UTF-8 where ids were cut out of a text.
-  public func decodedBytes(of ids: [Int], skipSpecialTokens: Bool = false) throws(TokenizerError) -> [UInt8] {
+  package func decodedBytes(of ids: [Int], skipSpecialTokens: Bool = false) throws(TokenizerError) -> [UInt8] {
     try decodedBytes(of: ids[...], skipSpecialTokens: skipSpecialTokens)
   }
 
@@ -66,7 +66,7 @@ extension Tokenizer {
   }
 
   /// A decoder for ids that arrive one by one.
-  public func streamingDecoder(skipSpecialTokens: Bool = true) -> StreamingDecoder {
+  package func streamingDecoder(skipSpecialTokens: Bool = true) -> StreamingDecoder {
     StreamingDecoder(tokenizer: self, skipSpecialTokens: skipSpecialTokens)
   }
 }
@@ -74,7 +74,7 @@ extension Tokenizer {
 /// Turns ids into text as they are generated, holding back bytes until they complete a character.
 ///
 /// All pieces together, with that of `finish()`, are what `decode` gives for all ids.
-public struct StreamingDecoder: Sendable {
+package struct StreamingDecoder: Sendable {
   let tokenizer: Tokenizer
   let skipSpecialTokens: Bool
   private var pending: [UInt8] = []
@@ -88,7 +88,7 @@ public struct StreamingDecoder: Sendable {
   }
 
   /// Takes the next id; the text that is complete with it, often empty.
-  public mutating func append(_ id: Int) throws(TokenizerError) -> String {
+  package mutating func append(_ id: Int) throws(TokenizerError) -> String {
     if let (current, decoder) = pieces {
       var joiner = current
       let bytes = try tokenizer.join(id, skipSpecialTokens: skipSpecialTokens, to: &joiner, decoder)
@@ -107,7 +107,7 @@ public struct StreamingDecoder: Sendable {
   }
 
   /// The rest, with U+FFFD for a character that was never completed.
-  public mutating func finish() -> String {
+  package mutating func finish() -> String {
     defer { pending = [] }
     if let rest = pieces?.joiner.finish() { return String(decoding: rest, as: UTF8.self) }
     return String(decoding: pending, as: UTF8.self)

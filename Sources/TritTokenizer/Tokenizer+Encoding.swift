@@ -62,7 +62,7 @@ extension Tokenizer {
   }
 
   /// The ids of a text in UTF-8; bytes that are not UTF-8 are an error with their offset, never replaced.
-  public func encode(utf8 bytes: [UInt8], addSpecialTokens: Bool = true) throws(TokenizerError) -> [Int] {
+  package func encode(utf8 bytes: [UInt8], addSpecialTokens: Bool = true) throws(TokenizerError) -> [Int] {
     if let offset = WellFormedUTF8.firstInvalid(in: bytes) { throw TokenizerError(.invalidUTF8, byteOffset: offset) }
     return try encodeValid(bytes, addSpecialTokens: addSpecialTokens)
   }

@@ -37,14 +37,14 @@ public struct Tokenizer: Sendable {
   let workspaces = WorkspacePool()
 
   /// What the tokenizer is made of, for reports.
-  public let summary: TokenizerSummary
+  package let summary: TokenizerSummary
   /// The tokens that are found in the text before it is cut, in file order.
-  public let addedTokens: [AddedToken]
+  package let addedTokens: [AddedToken]
   /// Names in files beside the tokenizer's own that are no tokens, with their keys.
   package let unknownNames: [(key: String, content: String)]
 
   /// Reads and checks the files.
-  public init(_ files: TokenizerFiles) throws(TokenizerError) {
+  package init(_ files: TokenizerFiles) throws(TokenizerError) {
     do {
       try self.init(checking: files)
     } catch {
@@ -149,7 +149,7 @@ extension Tokenizer {
   public var vocabularySize: Int { vocabulary.count }
 
   /// One more than the highest id; larger than the size when ids have gaps.
-  public var endID: Int { vocabulary.endID }
+  package var endID: Int { vocabulary.endID }
 
   /// The token that begins a text, if the model has one.
   public var bosTokenID: Int? { roles.bos }
@@ -158,28 +158,28 @@ extension Tokenizer {
   public var eosTokenID: Int? { roles.eos }
 
   /// Every token after which generation stops, `eosTokenID` first.
-  public var endTokenIDs: [Int] { roles.ends }
+  package var endTokenIDs: [Int] { roles.ends }
 
   /// The token that fills up batches, if the model has one.
-  public var padTokenID: Int? { roles.pad }
+  package var padTokenID: Int? { roles.pad }
 
   /// Added tokens that steer the model rather than standing for text.
-  public var specialTokens: [AddedToken] { addedTokens.filter { $0.isSpecial } }
+  package var specialTokens: [AddedToken] { addedTokens.filter { $0.isSpecial } }
 
   /// The id of a token in the spelling of the file (`Ġthe`, not ` the`).
-  public func id(forToken token: String) -> Int? { vocabulary.id(of: token) }
+  package func id(forToken token: String) -> Int? { vocabulary.id(of: token) }
 
   /// A token in the spelling of the file (`Ġthe`, not ` the`); nil for an id without token.
-  public func token(forID id: Int) -> String? { vocabulary.token(id) }
+  package func token(forID id: Int) -> String? { vocabulary.token(id) }
 
   /// The bytes an id decodes to, which need not be UTF-8 by themselves; nil for an id without token.
-  public func bytes(forID id: Int) -> [UInt8]? {
+  package func bytes(forID id: Int) -> [UInt8]? {
     guard vocabulary.contains(id) else { return nil }
     return Array(decodedBytes[decodedBounds[id]..<decodedBounds[id + 1]])
   }
 
   /// Whether an id belongs to a special token.
-  public func isSpecial(_ id: Int) -> Bool {
+  package func isSpecial(_ id: Int) -> Bool {
     id >= 0 && id < isSpecial.count && isSpecial[id]
   }
 

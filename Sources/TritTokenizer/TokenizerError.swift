@@ -5,7 +5,7 @@ import TritCore
 /// Why a tokenizer could not be made, or could not do what it was asked.
 public struct TokenizerError: DiagnosticError, Equatable {
   /// The failure with its data; sentences are made in `summary`.
-  public enum Kind: Sendable, Equatable {
+  package enum Kind: Sendable, Equatable {
     /// The file is not JSON.
     case json(JSONError)
     /// Something was saved in the file's place.
@@ -50,7 +50,7 @@ public struct TokenizerError: DiagnosticError, Equatable {
     case patternTooSlow(pattern: String)
   }
 
-  public var kind: Kind
+  package var kind: Kind
   public var location: ErrorLocation
 
   /// Whether a file may be sound and is only not understood here.

@@ -6,15 +6,15 @@ import TritCore
 ///
 /// The others say which tokens begin and end a text: by name (`tokenizer_config.json`, `special_tokens_map.json`) or by
 /// id (`generation_config.json`, `config.json`).
-public struct TokenizerFiles: Sendable {
+package struct TokenizerFiles: Sendable {
   /// One file's bytes and the name to use in messages about it.
-  public struct File: Sendable {
-    public var name: String
-    public var bytes: [UInt8]
+  package struct File: Sendable {
+    package var name: String
+    package var bytes: [UInt8]
     /// The contents, where a caller has parsed them already; the bytes are then not looked at.
     package var parsed: JSONValue?
 
-    public init(name: String, bytes: [UInt8]) {
+    package init(name: String, bytes: [UInt8]) {
       self.name = name
       self.bytes = bytes
     }
@@ -26,15 +26,15 @@ public struct TokenizerFiles: Sendable {
   }
 
   /// `tokenizer.json`, as the `tokenizers` library writes it.
-  public var tokenizer: File
+  package var tokenizer: File
   /// `tokenizer_config.json`.
-  public var tokenizerConfiguration: File?
+  package var tokenizerConfiguration: File?
   /// `special_tokens_map.json`.
-  public var specialTokensMap: File?
+  package var specialTokensMap: File?
   /// `generation_config.json`.
-  public var generationConfiguration: File?
+  package var generationConfiguration: File?
   /// `config.json` of the model.
-  public var modelConfiguration: File?
+  package var modelConfiguration: File?
   /// `added_tokens.json`, which counts where `tokenizer_config.json` has no `added_tokens_decoder`.
   package var addedTokens: File?
   /// Whether these are files of a folder, as transformers opens one; a GGUF file says of every token what it is.
@@ -62,7 +62,7 @@ public struct TokenizerFiles: Sendable {
   /// `tokenizer.json`, which that library leaves to its callers. Further tokens come from `tokenizer_config.json` or
   /// `added_tokens.json`. The former says which are put around a text, and whether a space goes before it.
   /// - Throws: when it is no such model, or not of type BPE, or does to text what is not supported.
-  public init(
+  package init(
     sentencePiece: File, tokenizerConfiguration: File? = nil, specialTokensMap: File? = nil, addedTokens: File? = nil,
     generationConfiguration: File? = nil, modelConfiguration: File? = nil
   ) throws(TokenizerError) {
@@ -97,7 +97,7 @@ public struct TokenizerFiles: Sendable {
       notes: companions.notes)
   }
 
-  public init(
+  package init(
     tokenizer: File, tokenizerConfiguration: File? = nil, specialTokensMap: File? = nil,
     generationConfiguration: File? = nil, modelConfiguration: File? = nil
   ) {

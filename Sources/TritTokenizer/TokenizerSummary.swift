@@ -3,45 +3,45 @@
 import TritCore
 
 /// The facts about a tokenizer that `inspect` shows.
-public struct TokenizerSummary: Sendable, Equatable {
+package struct TokenizerSummary: Sendable, Equatable {
   /// The kind of model, in words.
-  public var modelType: String
+  package var modelType: String
   /// Tokens in all.
-  public var vocabularySize: Int
+  package var vocabularySize: Int
   /// One more than the highest id.
-  public var endID: Int
+  package var endID: Int
   /// Tokens of the model itself, without those only added.
-  public var modelVocabularySize: Int
+  package var modelVocabularySize: Int
   /// Merges of the model.
-  public var mergeCount: Int
+  package var mergeCount: Int
   /// Whether a whole word that is a token is taken without merging.
-  public var ignoresMergesForWholeWords: Bool
+  package var ignoresMergesForWholeWords: Bool
   /// Bytes without a token, such as those that never occur in UTF-8.
-  public var bytesWithoutToken: [UInt8]
+  package var bytesWithoutToken: [UInt8]
   /// Added tokens in file order.
-  public var addedTokens: [AddedToken]
+  package var addedTokens: [AddedToken]
   /// Steps that rewrite the text first; empty for none.
-  public var normalizer: String
+  package var normalizer: String
   /// Steps that cut the text into words.
-  public var preTokenizer: String
+  package var preTokenizer: String
   /// Steps that put special tokens around; empty for none.
-  public var postProcessor: String
+  package var postProcessor: String
   /// Tokens put before and behind a text by default.
-  public var prefixIDs: [Int]
-  public var suffixIDs: [Int]
-  public var bosTokenID: Int?
-  public var eosTokenID: Int?
-  public var endTokenIDs: [Int]
-  public var padTokenID: Int?
+  package var prefixIDs: [Int]
+  package var suffixIDs: [Int]
+  package var bosTokenID: Int?
+  package var eosTokenID: Int?
+  package var endTokenIDs: [Int]
+  package var padTokenID: Int?
   /// Whether a text begins with a BOS token by default.
-  public var addsBOSByDefault: Bool
+  package var addsBOSByDefault: Bool
   /// Whether a text ends with an EOS token by default.
-  public var addsEOSByDefault: Bool
+  package var addsEOSByDefault: Bool
   /// Contradictions between the files that change no id.
-  public var notes: [String]
+  package var notes: [String]
 
   /// Added tokens that steer the model.
-  public var specialTokens: [AddedToken] { addedTokens.filter { $0.isSpecial } }
+  package var specialTokens: [AddedToken] { addedTokens.filter { $0.isSpecial } }
 
   init(
     vocabulary: Vocabulary, modelCount: Int, mergeCount: Int, model: BytePairModel, addedTokens: [AddedToken],

@@ -3,15 +3,12 @@
 @_exported import TritCertificates
 @_exported import TritConversion
 @_exported import TritCore
-@_exported import TritDiff
 @_exported import TritEvaluation
 @_exported import TritFormats
-@_exported import TritHub
 @_exported import TritInference
 @_exported import TritInspection
 @_exported import TritKernels
 @_exported import TritLayouts
-@_exported import TritMerge
 @_exported import TritModel
 @_exported import TritQuantizers
 @_exported import TritReport

@@ -15,9 +15,9 @@ import TritTokenizer
 #endif
 
 /// A scratch folder with the good files that stand beside a hostile one. One thread at a time.
-public final class HostileLab {
+package final class HostileLab {
   /// How much is done with an input.
-  public enum Depth: Sendable {
+  package enum Depth: Sendable {
     case everything
     /// What is dear is done for one input in eight, chosen by the input's bytes: an input is seen less, many more are.
     case sampled
@@ -53,7 +53,7 @@ public final class HostileLab {
   let pieces: (all: [UInt8], few: [UInt8])
 
   /// - Parameter folder: an empty folder, in memory if possible: files are written in it many times a second.
-  public init(folder: String, depth: Depth = .everything) throws {
+  package init(folder: String, depth: Depth = .everything) throws {
     self.folder = folder
     self.depth = depth
     engine = try InferenceEngine(threads: 1)
@@ -90,7 +90,7 @@ public final class HostileLab {
   }
 
   /// A folder for a lab: in memory where the system has such a place.
-  public static func makeFolder() -> String {
+  package static func makeFolder() -> String {
     var template = Array("/dev/shm/tritsmith-lab-XXXXXX".utf8CString)
     if let made = mkdtemp(&template) { return String(cString: made) }
     template = Array("/tmp/tritsmith-lab-XXXXXX".utf8CString)
@@ -99,13 +99,13 @@ public final class HostileLab {
   }
 
   /// Writes a line to standard error.
-  public static func complain(_ text: String) {
+  package static func complain(_ text: String) {
     let bytes = Array((text + "\n").utf8)
     _ = write(2, bytes, bytes.count)
   }
 
   /// Points a reader at the bytes, as deep as the program would go.
-  public func probe(_ target: HostileTarget, _ bytes: [UInt8]) -> HostileVerdict {
+  package func probe(_ target: HostileTarget, _ bytes: [UInt8]) -> HostileVerdict {
     var log = HostileLog()
     log.spellsErrors = takes(.wordsOfErrors, HostileLab.hash(bytes))
     switch target {

@@ -4,7 +4,7 @@ import TritCore
 import TritTestSupport
 
 /// A reader to be attacked. libFuzzer drives the same code as the replay in `swift test`.
-public enum HostileTarget: String, CaseIterable, Sendable {
+package enum HostileTarget: String, CaseIterable, Sendable {
   /// A safetensors file: header, tensors, conversion of what opens.
   case safetensors
   /// A safetensors file of weights packed for MLX, beside its configuration.
@@ -34,11 +34,11 @@ public enum HostileTarget: String, CaseIterable, Sendable {
   case structured
 
   /// Files of the corpus are in `Fixtures/Hostile/NAME`.
-  public var folder: String { Fixtures.path("Hostile/" + rawValue) }
+  package var folder: String { Fixtures.path("Hostile/" + rawValue) }
 }
 
 /// How a reader took what it was given.
-public enum HostileVerdict: Sendable {
+package enum HostileVerdict: Sendable {
   /// Some reader took it.
   case accepted
   /// Every reader refused it, with the first reason.

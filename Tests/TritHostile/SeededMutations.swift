@@ -3,17 +3,17 @@
 import TritTestSupport
 
 /// Damage to a file: bits, bytes, integers, runs cut, repeated or moved, parts of other files.
-public struct SeededMutations {
+package struct SeededMutations {
   private var generator: SeededGenerator
 
-  public init(seed: UInt64) {
+  package init(seed: UInt64) {
     generator = SeededGenerator(seed: seed)
   }
 
   private mutating func below(_ limit: Int) -> Int { limit <= 0 ? 0 : Int(generator.next() % UInt64(limit)) }
 
   /// One to four changes to `bytes`; `other` gives parts.
-  public mutating func mutate(_ bytes: [UInt8], with other: [UInt8]) -> [UInt8] {
+  package mutating func mutate(_ bytes: [UInt8], with other: [UInt8]) -> [UInt8] {
     var result = bytes
     for _ in 0...below(4) { change(&result, other) }
     return result
@@ -46,5 +46,5 @@ public struct SeededMutations {
   }
 
   /// Bytes without any form, for edit programs.
-  public mutating func noise(_ count: Int) -> [UInt8] { generator.bytes(count) }
+  package mutating func noise(_ count: Int) -> [UInt8] { generator.bytes(count) }
 }

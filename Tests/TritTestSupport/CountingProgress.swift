@@ -4,7 +4,7 @@ import Synchronization
 import TritCore
 
 /// Adds up what phases announce and what is then done.
-public final class CountingProgress: ProgressObserver {
+package final class CountingProgress: ProgressObserver {
   private struct State {
     var phases: [ProgressPhase] = []
     var advanced = 0
@@ -13,15 +13,15 @@ public final class CountingProgress: ProgressObserver {
 
   private let state = Mutex(State())
 
-  public init() {}
+  package init() {}
 
-  public var phases: [ProgressPhase] { state.withLock { $0.phases } }
-  public var total: Int { phases.reduce(0) { $0 + Int($1.total) } }
-  public var advanced: Int { state.withLock { $0.advanced } }
+  package var phases: [ProgressPhase] { state.withLock { $0.phases } }
+  package var total: Int { phases.reduce(0) { $0 + Int($1.total) } }
+  package var advanced: Int { state.withLock { $0.advanced } }
   /// As many phases have ended as have begun, and some did.
-  public var hasEnded: Bool { state.withLock { $0.ended > 0 && $0.ended == $0.phases.count } }
+  package var hasEnded: Bool { state.withLock { $0.ended > 0 && $0.ended == $0.phases.count } }
 
-  public func began(_ phase: ProgressPhase) { state.withLock { $0.phases.append(phase) } }
-  public func advanced(by amount: Int) { state.withLock { $0.advanced += amount } }
-  public func ended() { state.withLock { $0.ended += 1 } }
+  package func began(_ phase: ProgressPhase) { state.withLock { $0.phases.append(phase) } }
+  package func advanced(by amount: Int) { state.withLock { $0.advanced += amount } }
+  package func ended() { state.withLock { $0.ended += 1 } }
 }

@@ -3,13 +3,13 @@
 import TritCore
 
 /// The models of `Fixtures/Golden/families`.
-public enum FamilyFixture {
+package enum FamilyFixture {
   /// With `cases.json` and `reference.safetensors` in it, whose tensors have the name of a case before a slash.
-  public static let folder = Fixtures.golden("families")
+  package static let folder = Fixtures.golden("families")
 
   /// Writes the model of a case as a folder and returns its path; a case there is none of ends the test run.
   @discardableResult
-  public static func write(_ name: String, to path: String) -> String {
+  package static func write(_ name: String, to path: String) -> String {
     guard let cases = try? JSONValue.parse(Disk.bytes(folder + "/cases.json")).object,
       let entry = cases[name]?.object, let weights = entry["weights"]?.string, let configuration = entry["config"]
     else { preconditionFailure("\(folder)/cases.json has no case '\(name)'") }

@@ -15,29 +15,29 @@ import CZstd
 ///
 /// The folder is found from the path of this source file as the compiler saw it, so tests run from any working
 /// directory and need no resource bundle. They do need the source tree they were built from.
-public enum Fixtures {
+package enum Fixtures {
   /// The trained Qwen3.5, which is too large to lie here: the folder that TRITSMITH_QWEN35 names, with `mlx-2bit`,
   /// `gguf` and `reference` in it; nil where it names none.
-  public static let trainedQwen35 = getenv("TRITSMITH_QWEN35").map { String(cString: $0) }
+  package static let trainedQwen35 = getenv("TRITSMITH_QWEN35").map { String(cString: $0) }
 
   /// The absolute path of the Fixtures folder, without a slash at the end.
-  public static let root = repositoryRoot(ofFile: #filePath) + "/Fixtures"
+  package static let root = repositoryRoot(ofFile: #filePath) + "/Fixtures"
 
   /// The path of a file or folder given relative to the Fixtures folder.
-  public static func path(_ relative: String) -> String {
+  package static func path(_ relative: String) -> String {
     precondition(!relative.hasPrefix("/"), "fixture paths are relative to \(root), got \(relative)")
     if relative.hasPrefix("Checkpoints") { precondition(FixtureVariants.areThere) }
     return root + "/" + relative
   }
 
   /// The path of a vector or file made by another implementation, relative to `Fixtures/Golden`.
-  public static func golden(_ relative: String) -> String { path("Golden/" + relative) }
+  package static func golden(_ relative: String) -> String { path("Golden/" + relative) }
 
   /// The path of a trained checkpoint, or of a file in it, relative to `Fixtures/Checkpoints`.
-  public static func checkpoint(_ relative: String) -> String { path("Checkpoints/" + relative) }
+  package static func checkpoint(_ relative: String) -> String { path("Checkpoints/" + relative) }
 
   /// The bytes of a file. One that is stored as a zstd frame is found under its name without `.zst`.
-  public static func contents(_ relative: String) -> [UInt8]? {
+  package static func contents(_ relative: String) -> [UInt8]? {
     if let bytes = RawFile.read(path(relative)) { return bytes }
     guard let frame = RawFile.read(path(relative) + ".zst") else { return nil }
     return ZstandardFrame.content(frame)

@@ -5,27 +5,27 @@ import TritCore
 /// The tensors of a small safetensors file, read without the format code that is under test.
 ///
 /// It trusts the file: what is wrong in it ends the test run.
-public struct GoldenVectors: Sendable {
-  public struct Tensor: Sendable {
-    public var dtype: String
-    public var shape: [Int]
-    public var bytes: [UInt8]
+package struct GoldenVectors: Sendable {
+  package struct Tensor: Sendable {
+    package var dtype: String
+    package var shape: [Int]
+    package var bytes: [UInt8]
 
-    public var u16: [UInt16] { LittleEndian.u16s(bytes) }
-    public var u32: [UInt32] { LittleEndian.u32s(bytes) }
-    public var f32: [Float] { u32.map(Float.init(bitPattern:)) }
+    package var u16: [UInt16] { LittleEndian.u16s(bytes) }
+    package var u32: [UInt32] { LittleEndian.u32s(bytes) }
+    package var f32: [Float] { u32.map(Float.init(bitPattern:)) }
     /// bfloat16 values widened by hand.
-    public var bf16: [Float] { u16.map { Float(bitPattern: UInt32($0) << 16) } }
-    public var i8: [Int8] { bytes.map { Int8(bitPattern: $0) } }
-    public var f64: [Double] {
+    package var bf16: [Float] { u16.map { Float(bitPattern: UInt32($0) << 16) } }
+    package var i8: [Int8] { bytes.map { Int8(bitPattern: $0) } }
+    package var f64: [Double] {
       stride(from: 0, to: bytes.count, by: 8).map { Double(bitPattern: LittleEndian.u64(bytes, at: $0)) }
     }
   }
 
-  public let path: String
+  package let path: String
   private let tensors: [String: Tensor]
 
-  public init(_ path: String) {
+  package init(_ path: String) {
     guard let file = RawFile.read(path) else { preconditionFailure("fixture \(path) is missing") }
     let length = Int(LittleEndian.u64(file))
     let data = 8 + length
@@ -45,17 +45,17 @@ public struct GoldenVectors: Sendable {
     self.tensors = tensors
   }
 
-  public subscript(name: String) -> Tensor {
+  package subscript(name: String) -> Tensor {
     guard let tensor = tensors[name] else { preconditionFailure("fixture \(path) holds no '\(name)'") }
     return tensor
   }
 
-  public func contains(_ name: String) -> Bool { tensors[name] != nil }
+  package func contains(_ name: String) -> Bool { tensors[name] != nil }
 
-  public var names: [String] { tensors.keys.sorted() }
+  package var names: [String] { tensors.keys.sorted() }
 
   /// The parts before the last dot of all names: `zeros` of `zeros.w`.
-  public var cases: [String] {
+  package var cases: [String] {
     Set(names.compactMap { name in name.lastIndex(of: ".").map { String(name[..<$0]) } }).sorted()
   }
 }

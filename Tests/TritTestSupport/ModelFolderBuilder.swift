@@ -3,13 +3,13 @@
 import TritCore
 
 /// A tensor as a safetensors file holds it.
-public struct RawTensor: Equatable, Sendable {
-  public var name: String
-  public var dtype: String
-  public var shape: [Int]
-  public var bytes: [UInt8]
+package struct RawTensor: Equatable, Sendable {
+  package var name: String
+  package var dtype: String
+  package var shape: [Int]
+  package var bytes: [UInt8]
 
-  public init(_ name: String, _ dtype: String, _ shape: [Int], _ bytes: [UInt8]) {
+  package init(_ name: String, _ dtype: String, _ shape: [Int], _ bytes: [UInt8]) {
     self.name = name
     self.dtype = dtype
     self.shape = shape
@@ -18,17 +18,17 @@ public struct RawTensor: Equatable, Sendable {
 }
 
 /// A safetensors file taken apart, or to be written, without the format code that is under test.
-public struct RawModelFile: Sendable {
+package struct RawModelFile: Sendable {
   /// In the order of their data.
-  public var tensors: [RawTensor]
-  public var metadata: [(key: String, value: String)] = [(key: "format", value: "pt")]
+  package var tensors: [RawTensor]
+  package var metadata: [(key: String, value: String)] = [(key: "format", value: "pt")]
 
-  public init(_ tensors: [RawTensor]) {
+  package init(_ tensors: [RawTensor]) {
     self.tensors = tensors
   }
 
   /// Reads a file it trusts; what is wrong in it ends the test run.
-  public init(reading path: String) {
+  package init(reading path: String) {
     let file = Disk.bytes(path)
     let length = Int(file[..<8].reversed().reduce(UInt64(0)) { $0 << 8 | UInt64($1) })
     let data = 8 + length
@@ -54,12 +54,12 @@ public struct RawModelFile: Sendable {
   }
 
   /// All tensors of a model folder, from one file or from every shard, sorted by name.
-  public static func tensors(ofFolder folder: String) -> [RawTensor] {
+  package static func tensors(ofFolder folder: String) -> [RawTensor] {
     let files = Disk.names(folder).filter { $0.hasSuffix(".safetensors") }
     return files.flatMap { RawModelFile(reading: folder + "/" + $0).tensors }.sorted { $0.name < $1.name }
   }
 
-  public subscript(name: String) -> RawTensor {
+  package subscript(name: String) -> RawTensor {
     get {
       guard let tensor = tensors.first(where: { $0.name == name }) else { preconditionFailure("no tensor '\(name)'") }
       return tensor
@@ -73,13 +73,13 @@ public struct RawModelFile: Sendable {
   }
 
   /// The bytes of the file.
-  public var serialized: [UInt8] {
+  package var serialized: [UInt8] {
     let header = RawModelFile.header(tensors.map { ($0.name, $0.dtype, $0.shape, $0.bytes.count) }, metadata)
     return header + tensors.flatMap(\.bytes)
   }
 
   /// The length and JSON before the data.
-  public static func header(
+  package static func header(
     _ tensors: [(name: String, dtype: String, shape: [Int], byteCount: Int)],
     _ metadata: [(key: String, value: String)] = []
   ) -> [UInt8] {
@@ -108,18 +108,18 @@ public struct RawModelFile: Sendable {
 }
 
 /// Writes a model folder as a user would have it.
-public struct ModelFolderBuilder: Sendable {
-  public var configuration: String
-  public var file: RawModelFile
+package struct ModelFolderBuilder: Sendable {
+  package var configuration: String
+  package var file: RawModelFile
   /// Further files by name.
-  public var companions: [String: String] = [:]
+  package var companions: [String: String] = [:]
 
-  public init(_ tensors: [RawTensor], configuration: String = ModelFolderBuilder.llama) {
+  package init(_ tensors: [RawTensor], configuration: String = ModelFolderBuilder.llama) {
     file = RawModelFile(tensors)
     self.configuration = configuration
   }
 
-  public static let llama = """
+  package static let llama = """
     {
       "architectures": ["LlamaForCausalLM"],
       "model_type": "llama",
@@ -130,7 +130,7 @@ public struct ModelFolderBuilder: Sendable {
 
   /// Makes the folder; returns its path.
   @discardableResult
-  public func write(_ folder: String) -> String {
+  package func write(_ folder: String) -> String {
     Disk.makeFolder(folder)
     Disk.write(configuration, folder + "/config.json")
     for (name, text) in companions { Disk.write(text, folder + "/" + name) }
@@ -140,9 +140,9 @@ public struct ModelFolderBuilder: Sendable {
 }
 
 /// Little-endian bytes of floats, by the rules of each type and nothing else.
-public enum FloatBytes {
+package enum FloatBytes {
   /// The upper half of each Float; the values must be bfloat16 already.
-  public static func bf16(_ values: [Float]) -> [UInt8] {
+  package static func bf16(_ values: [Float]) -> [UInt8] {
     [UInt8](unsafeUninitializedCapacity: 2 * values.count) { bytes, count in
       for (index, value) in values.enumerated() {
         precondition(value.bitPattern & 0xFFFF == 0, "\(value) is no bfloat16")
@@ -153,7 +153,7 @@ public enum FloatBytes {
     }
   }
 
-  public static func f32(_ values: [Float]) -> [UInt8] {
+  package static func f32(_ values: [Float]) -> [UInt8] {
     [UInt8](unsafeUninitializedCapacity: 4 * values.count) { bytes, count in
       for (index, value) in values.enumerated() {
         for byte in 0..<4 { bytes[4 * index + byte] = UInt8(truncatingIfNeeded: value.bitPattern >> UInt32(8 * byte)) }
@@ -162,7 +162,7 @@ public enum FloatBytes {
     }
   }
 
-  public static func f64(_ values: [Float]) -> [UInt8] {
+  package static func f64(_ values: [Float]) -> [UInt8] {
     values.flatMap { value in
       let bits = Double(value).bitPattern
       return (0..<8).map { UInt8(truncatingIfNeeded: bits >> (8 * UInt64($0))) }
@@ -170,7 +170,7 @@ public enum FloatBytes {
   }
 
   /// The values must be half-precision numbers in the normal range, or zero.
-  public static func f16(_ values: [Float]) -> [UInt8] {
+  package static func f16(_ values: [Float]) -> [UInt8] {
     values.flatMap { value -> [UInt8] in
       let bits = value.bitPattern
       let sign = UInt16(bits >> 16) & 0x8000
@@ -182,7 +182,7 @@ public enum FloatBytes {
     }
   }
 
-  public static func bf16Values(_ bytes: [UInt8]) -> [Float] {
+  package static func bf16Values(_ bytes: [UInt8]) -> [Float] {
     stride(from: 0, to: bytes.count, by: 2).map {
       Float(bitPattern: UInt32(bytes[$0]) << 16 | UInt32(bytes[$0 + 1]) << 24)
     }

@@ -4,9 +4,9 @@ import CZstd
 import TritCore
 
 /// The bytes of a patch, and its header as JSON.
-public enum PatchBytes {
+package enum PatchBytes {
   /// What stands before the header, and the header's JSON; compressed or not, it is taken for one that is not.
-  public static func parts(_ patch: [UInt8]) -> (before: [UInt8], header: [UInt8]) {
+  package static func parts(_ patch: [UInt8]) -> (before: [UInt8], header: [UInt8]) {
     let start = Int(LittleEndian.u64(patch, at: 16))
     let (before, stored) = (Array(patch[..<start]), Array(patch[start...]))
     guard before[12] == 1 else { return (before, stored) }
@@ -23,7 +23,7 @@ public enum PatchBytes {
   }
 
   /// A patch with that header, not compressed; lengths and checksum are right.
-  public static func assembled(_ before: [UInt8], _ header: [UInt8]) -> [UInt8] {
+  package static func assembled(_ before: [UInt8], _ header: [UInt8]) -> [UInt8] {
     let lengths = LittleEndian.bytes(UInt64(before.count)) + LittleEndian.bytes(UInt64(header.count))
     let prefix = Array(before[..<16]) + lengths
     return prefix + SHA256.digest(of: prefix + header).bytes + Array(before[64...]) + header
@@ -31,9 +31,9 @@ public enum PatchBytes {
 }
 
 /// Frames of zstd, by the library itself.
-public enum ZstandardFrame {
+package enum ZstandardFrame {
   /// A frame that holds bytes.
-  public static func holding(_ bytes: [UInt8]) -> [UInt8] {
+  package static func holding(_ bytes: [UInt8]) -> [UInt8] {
     var frame = [UInt8](repeating: 0, count: ZSTD_compressBound(bytes.count))
     let size = ZSTD_compress(&frame, frame.count, bytes, bytes.count, 3)
     precondition(ZSTD_isError(size) == 0, "a buffer of the bound's size is enough")
@@ -43,7 +43,7 @@ public enum ZstandardFrame {
   /// The content of a frame.
   ///
   /// Nil for a frame that is damaged, or names no size.
-  public static func content(_ frame: [UInt8]) -> [UInt8]? {
+  package static func content(_ frame: [UInt8]) -> [UInt8]? {
     let size = ZSTD_getFrameContentSize(frame, frame.count)
     // The two words for no size are the largest numbers.
     guard size < 1 << 26 else { return nil }

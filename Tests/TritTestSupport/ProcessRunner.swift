@@ -9,48 +9,48 @@ import TritCore
 #endif
 
 /// How a child process ended and what it said.
-public struct ProcessResult: Sendable {
+package struct ProcessResult: Sendable {
   /// Nil when a signal ended it.
-  public var exitCode: Int32?
-  public var signal: Int32?
-  public var output: String
-  public var errors: String
+  package var exitCode: Int32?
+  package var signal: Int32?
+  package var output: String
+  package var errors: String
   /// The largest resident size seen while it ran, in bytes; 0 when it was not watched.
-  public var peakResidentBytes: UInt64
+  package var peakResidentBytes: UInt64
   /// `ru_maxrss` in bytes. Linux carries the parent's own peak over into it when a child is spawned.
-  public var reportedResidentBytes: UInt64
+  package var reportedResidentBytes: UInt64
 
   /// Everything about the end in one line, for messages.
-  public var summary: String {
+  package var summary: String {
     "exit \(exitCode.map(String.init) ?? "signal \(signal ?? 0)")\n\(errors)"
   }
 }
 
 /// A child that is still running.
-public struct RunningProcess: Sendable {
-  public let id: pid_t
+package struct RunningProcess: Sendable {
+  package let id: pid_t
 
-  public func send(_ signal: Int32) {
+  package func send(_ signal: Int32) {
     kill(id, signal)
   }
 }
 
 /// Starts programs with `posix_spawn` and collects their output through files, so that no pipe can fill up.
-public struct ProcessRunner: Sendable {
-  public var environment: [String: String] = [:]
+package struct ProcessRunner: Sendable {
+  package var environment: [String: String] = [:]
   /// Where standard output goes; a temporary file when nil.
-  public var outputPath: String?
+  package var outputPath: String?
   /// A child that takes longer is killed.
-  public var secondsLimit = Sanitizer.isOn ? 1200.0 : 120.0
+  package var secondsLimit = Sanitizer.isOn ? 1200.0 : 120.0
   /// Samples the child's peak resident size while it runs.
-  public var watchesMemory = false
+  package var watchesMemory = false
 
-  public init() {}
+  package init() {}
 
   /// Runs a program to its end.
   ///
   /// - Parameter whileRunning: called every other millisecond until it returns true.
-  public func run(
+  package func run(
     _ program: String, _ arguments: [String], whileRunning: (RunningProcess) -> Bool = { _ in true }
   ) -> ProcessResult {
     let scratch = ScratchFolder()
@@ -138,7 +138,7 @@ public struct ProcessRunner: Sendable {
 
   /// The peak resident size of a process so far, of its current program alone; nil while that is still this one, in whose
   /// memory a child begins.
-  public static func peakResidentBytes(of id: pid_t) -> UInt64? {
+  package static func peakResidentBytes(of id: pid_t) -> UInt64? {
     guard id == getpid() || program(of: "\(id)") != ownProgram else { return nil }
     let descriptor = open("/proc/\(id)/status", O_RDONLY | O_CLOEXEC)
     guard descriptor >= 0 else { return nil }
@@ -161,7 +161,7 @@ public struct ProcessRunner: Sendable {
 }
 
 /// The executables that were built together with the tests.
-public enum BuiltProducts {
+package enum BuiltProducts {
   /// The folder the running test binary stands in.
   private static let folder: String = {
     var candidates: [String] = []
@@ -177,8 +177,8 @@ public enum BuiltProducts {
   }()
 
   /// The path of the command line tool.
-  public static let tritsmith = folder + "/tritsmith"
+  package static let tritsmith = folder + "/tritsmith"
 
   /// The path of the program that points readers at hostile files (`TritLab`).
-  public static let lab = folder + "/trit-lab"
+  package static let lab = folder + "/trit-lab"
 }

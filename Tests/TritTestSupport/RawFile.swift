@@ -9,8 +9,8 @@ import TritCore
 #endif
 
 /// Whole files read and written with plain system calls, so that a fault in the code under test cannot hide itself.
-public enum RawFile {
-  public static func read(_ path: String) -> [UInt8]? {
+package enum RawFile {
+  package static func read(_ path: String) -> [UInt8]? {
     let descriptor = open(path, O_RDONLY | O_CLOEXEC)
     guard descriptor >= 0 else { return nil }
     defer { close(descriptor) }
@@ -23,7 +23,7 @@ public enum RawFile {
     }
   }
 
-  public static func write(_ bytes: [UInt8], to path: String) {
+  package static func write(_ bytes: [UInt8], to path: String) {
     let descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o666)
     precondition(descriptor >= 0, "open \(path): \(Platform.message(forErrno: errno))")
     defer { close(descriptor) }
@@ -35,22 +35,22 @@ public enum RawFile {
     }
   }
 
-  public static func setSize(_ size: Int, of path: String) {
+  package static func setSize(_ size: Int, of path: String) {
     precondition(truncate(path, off_t(size)) == 0, "truncate \(path): \(Platform.message(forErrno: errno))")
   }
 
-  public static func setMode(_ mode: UInt32, of path: String) {
+  package static func setMode(_ mode: UInt32, of path: String) {
     precondition(chmod(path, mode_t(mode)) == 0, "chmod \(path): \(Platform.message(forErrno: errno))")
   }
 
   /// Moves the modification time by whole seconds, without waiting for a clock to tick.
-  public static func setModificationTime(secondsSinceEpoch seconds: Int, of path: String) {
+  package static func setModificationTime(secondsSinceEpoch seconds: Int, of path: String) {
     let times = [timespec(tv_sec: seconds, tv_nsec: 0), timespec(tv_sec: seconds, tv_nsec: 0)]
     precondition(utimensat(AT_FDCWD, path, times, 0) == 0, "utimensat: \(Platform.message(forErrno: errno))")
   }
 
   /// True for a user whom permissions do not bind.
-  public static var permissionsAreIgnored: Bool { geteuid() == 0 }
+  package static var permissionsAreIgnored: Bool { geteuid() == 0 }
 }
 
 // `read` and `write` are hidden by the members of the same name above.

@@ -8,8 +8,8 @@
 
 /// Whether the tests and the tool they run were built with a sanitizer, which multiplies what a process takes.
 /// `.ci/sanitize` says so.
-public enum Sanitizer {
-  public static let isOn = getenv("TRITSMITH_SANITIZER") != nil
+package enum Sanitizer {
+  package static let isOn = getenv("TRITSMITH_SANITIZER") != nil
   /// ThreadSanitizer, which `.ci/sanitize thread` says in that variable.
-  public static let isThread = getenv("TRITSMITH_SANITIZER").map { String(cString: $0) } == "thread"
+  package static let isThread = getenv("TRITSMITH_SANITIZER").map { String(cString: $0) } == "thread"
 }

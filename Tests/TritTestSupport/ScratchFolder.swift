@@ -11,11 +11,11 @@ import TritCore
 /// A folder of its own under the system's temporary folder, removed with everything in it when the value is dropped.
 ///
 /// A folder that is kept in a `static let` is removed when the test process ends.
-public final class ScratchFolder: Sendable {
+package final class ScratchFolder: Sendable {
   /// Absolute, links resolved, no slash at the end.
-  public let path: String
+  package let path: String
 
-  public init(removedAtExit: Bool = false) {
+  package init(removedAtExit: Bool = false) {
     let base = getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp"
     var template = Array((base + "/tritsmith-scratch-XXXXXX").utf8CString)
     guard let made = mkdtemp(&template), let resolved = realpath(made, nil) else {
@@ -31,7 +31,7 @@ public final class ScratchFolder: Sendable {
   }
 
   /// A path inside the folder.
-  public subscript(name: String) -> String { path + "/" + name }
+  package subscript(name: String) -> String { path + "/" + name }
 }
 
 /// Removes folders when the process ends, which never drops its static values.
@@ -56,9 +56,9 @@ private enum ExitCleanup {
 }
 
 /// Files by plain system calls: nothing under test takes part.
-public enum Disk {
+package enum Disk {
   /// The content of a file; a missing one ends the test run with its name.
-  public static func bytes(_ path: String) -> [UInt8] {
+  package static func bytes(_ path: String) -> [UInt8] {
     let descriptor = open(path, O_RDONLY | O_CLOEXEC)
     precondition(descriptor >= 0, "cannot open \(path), errno \(errno)")
     defer { close(descriptor) }
@@ -75,19 +75,19 @@ public enum Disk {
     }
   }
 
-  public static func text(_ path: String) -> String { String(decoding: bytes(path), as: UTF8.self) }
+  package static func text(_ path: String) -> String { String(decoding: bytes(path), as: UTF8.self) }
 
-  public static func write(_ bytes: [UInt8], _ path: String) {
+  package static func write(_ bytes: [UInt8], _ path: String) {
     let descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o666)
     precondition(descriptor >= 0, "cannot create \(path), errno \(errno)")
     defer { close(descriptor) }
     put(bytes, descriptor, at: 0)
   }
 
-  public static func write(_ text: String, _ path: String) { write(Array(text.utf8), path) }
+  package static func write(_ text: String, _ path: String) { write(Array(text.utf8), path) }
 
   /// Overwrites bytes of an existing file in place.
-  public static func patch(_ path: String, at offset: Int, _ bytes: [UInt8]) {
+  package static func patch(_ path: String, at offset: Int, _ bytes: [UInt8]) {
     let descriptor = open(path, O_WRONLY | O_CLOEXEC)
     precondition(descriptor >= 0, "cannot open \(path), errno \(errno)")
     defer { close(descriptor) }
@@ -95,32 +95,32 @@ public enum Disk {
   }
 
   /// Makes a file of a size; what was never written takes no space on disk.
-  public static func resize(_ path: String, to size: Int) {
+  package static func resize(_ path: String, to size: Int) {
     let descriptor = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0o666)
     precondition(descriptor >= 0, "cannot open \(path), errno \(errno)")
     defer { close(descriptor) }
     precondition(ftruncate(descriptor, off_t(size)) == 0, "cannot resize \(path), errno \(errno)")
   }
 
-  public static func makeFolder(_ path: String) {
+  package static func makeFolder(_ path: String) {
     precondition(mkdir(path, 0o777) == 0, "cannot make \(path), errno \(errno)")
   }
 
-  public static func link(_ path: String, to target: String) {
+  package static func link(_ path: String, to target: String) {
     precondition(symlink(target, path) == 0, "cannot make \(path), errno \(errno)")
   }
 
-  public static func setMode(_ mode: UInt32, _ path: String) {
+  package static func setMode(_ mode: UInt32, _ path: String) {
     precondition(chmod(path, mode_t(mode)) == 0, "chmod \(path), errno \(errno)")
   }
 
-  public static func exists(_ path: String) -> Bool {
+  package static func exists(_ path: String) -> Bool {
     var status = stat()
     return lstat(path, &status) == 0
   }
 
   /// Names in a folder, hidden ones too, sorted; nothing for a folder that is not there.
-  public static func names(_ folder: String) -> [String] {
+  package static func names(_ folder: String) -> [String] {
     guard let stream = opendir(folder) else { return [] }
     defer { closedir(stream) }
     var names: [String] = []
@@ -134,14 +134,14 @@ public enum Disk {
   }
 
   /// Copies the files of a folder, those of its folders not.
-  public static func copyFolder(_ source: String, to target: String) {
+  package static func copyFolder(_ source: String, to target: String) {
     makeFolder(target)
     for name in names(source) where FileSystem.kind(of: source + "/" + name) != .folder {
       write(bytes(source + "/" + name), target + "/" + name)
     }
   }
 
-  public static func remove(_ path: String) {
+  package static func remove(_ path: String) {
     var status = stat()
     guard lstat(path, &status) == 0 else { return }
     if status.st_mode & S_IFMT == S_IFDIR {
@@ -168,10 +168,10 @@ public enum Disk {
 /// What stands in a folder: names, sizes, modification times and SHA-256 of every file, folders inside it too.
 ///
 /// Two equal snapshots mean that nothing was written in between.
-public struct FolderSnapshot: Equatable, Sendable {
-  public let lines: [String]
+package struct FolderSnapshot: Equatable, Sendable {
+  package let lines: [String]
 
-  public init(_ folder: String) {
+  package init(_ folder: String) {
     var lines: [String] = []
     FolderSnapshot.collect(folder, "", &lines)
     self.lines = lines

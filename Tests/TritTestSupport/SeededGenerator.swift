@@ -1,14 +1,14 @@
 // Tritsmith: random numbers that are the same in every run.
 
 /// SplitMix64 (Steele, Lea, Flood 2014): small, well distributed, and the same sequence on every machine.
-public struct SeededGenerator: RandomNumberGenerator, Sendable {
+package struct SeededGenerator: RandomNumberGenerator, Sendable {
   private var state: UInt64
 
-  public init(seed: UInt64) {
+  package init(seed: UInt64) {
     state = seed
   }
 
-  public mutating func next() -> UInt64 {
+  package mutating func next() -> UInt64 {
     state &+= 0x9E37_79B9_7F4A_7C15
     var mixed = state
     mixed = (mixed ^ mixed >> 30) &* 0xBF58_476D_1CE4_E5B9
@@ -19,16 +19,16 @@ public struct SeededGenerator: RandomNumberGenerator, Sendable {
 
 extension SeededGenerator {
   /// Trits from a seed, each of −1, 0, +1 about equally often.
-  public mutating func trits(_ count: Int) -> [Int8] {
+  package mutating func trits(_ count: Int) -> [Int8] {
     (0..<count).map { _ in Int8(truncatingIfNeeded: next() % 3) - 1 }
   }
 
-  public mutating func bytes(_ count: Int) -> [UInt8] {
+  package mutating func bytes(_ count: Int) -> [UInt8] {
     (0..<count).map { _ in UInt8(truncatingIfNeeded: next() >> 32) }
   }
 
   /// Little-endian bytes of finite bfloat16 patterns with exponents near those of trained weights, and some zeros.
-  public mutating func weightBytes(_ count: Int) -> [UInt8] {
+  package mutating func weightBytes(_ count: Int) -> [UInt8] {
     (0..<count).flatMap { _ -> [UInt8] in
       let random = next()
       let sign = UInt16(truncatingIfNeeded: random & 1) << 15

@@ -11,11 +11,11 @@ import TritCore
 /// A new folder of its own that is removed with everything in it when the value is dropped.
 ///
 /// Keep the value alive with `withExtendedLifetime` or by using it last; `with` does so by itself.
-public final class TemporaryFolder: Sendable {
+package final class TemporaryFolder: Sendable {
   /// Absolute, with links resolved, without a slash at the end.
-  public let path: String
+  package let path: String
 
-  public init() {
+  package init() {
     let base = getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp"
     var template = Array(FileSystem.join(base, "tritsmith-test-XXXXXX").utf8CString)
     guard let made = mkdtemp(&template), let resolved = realpath(made, nil) else {
@@ -30,44 +30,44 @@ public final class TemporaryFolder: Sendable {
   }
 
   /// Runs `body` with a new folder and removes it afterwards, also when `body` throws.
-  public static func with<Result>(_ body: (TemporaryFolder) throws -> Result) rethrows -> Result {
+  package static func with<Result>(_ body: (TemporaryFolder) throws -> Result) rethrows -> Result {
     let folder = TemporaryFolder()
     return try withExtendedLifetime(folder) { try body(folder) }
   }
 
   /// The path of something in the folder.
-  public func path(_ name: String) -> String { path + "/" + name }
+  package func path(_ name: String) -> String { path + "/" + name }
 
   /// Names in the folder, hidden ones too, in byte order.
-  public var names: [String] { (try? FileSystem.names(in: path)) ?? ["<unreadable>"] }
+  package var names: [String] { (try? FileSystem.names(in: path)) ?? ["<unreadable>"] }
 
   /// Writes a file, replacing one of the same name; returns its path.
   @discardableResult
-  public func write(_ bytes: [UInt8], to name: String) -> String {
+  package func write(_ bytes: [UInt8], to name: String) -> String {
     let path = path(name)
     RawFile.write(bytes, to: path)
     return path
   }
 
   @discardableResult
-  public func write(_ text: String, to name: String) -> String { write(Array(text.utf8), to: name) }
+  package func write(_ text: String, to name: String) -> String { write(Array(text.utf8), to: name) }
 
   @discardableResult
-  public func makeFolder(_ name: String) -> String {
+  package func makeFolder(_ name: String) -> String {
     let path = path(name)
     precondition(mkdir(path, 0o777) == 0, "mkdir \(path): \(Platform.message(forErrno: errno))")
     return path
   }
 
   @discardableResult
-  public func makeLink(_ name: String, to destination: String) -> String {
+  package func makeLink(_ name: String, to destination: String) -> String {
     let path = path(name)
     precondition(symlink(destination, path) == 0, "symlink \(path): \(Platform.message(forErrno: errno))")
     return path
   }
 
   @discardableResult
-  public func makePipe(_ name: String) -> String {
+  package func makePipe(_ name: String) -> String {
     let path = path(name)
     precondition(mkfifo(path, 0o600) == 0, "mkfifo \(path): \(Platform.message(forErrno: errno))")
     return path

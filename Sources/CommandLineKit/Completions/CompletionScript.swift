@@ -1,7 +1,7 @@
 // Tritsmith: shell completions generated from the schema.
 
 /// A shell that completions can be written for.
-public enum CompletionShell: String, CaseIterable, Sendable, ExpressibleByArgument {
+package enum CompletionShell: String, CaseIterable, Sendable, ExpressibleByArgument {
   case bash
   case zsh
   case fish
@@ -10,9 +10,9 @@ public enum CompletionShell: String, CaseIterable, Sendable, ExpressibleByArgume
 /// Writes completion scripts: subcommands, option names, enum values, files and directories.
 ///
 /// The scripts are self-contained; nothing calls back into the tool, so they also work while a build is broken.
-public enum CompletionScript {
+package enum CompletionScript {
   /// The script to be sourced or installed where the shell looks for completions.
-  public static func generate(for shell: CompletionShell, root: CommandSchema) -> String {
+  package static func generate(for shell: CompletionShell, root: CommandSchema) -> String {
     switch shell {
     case .bash: BashCompletion(root: root).script
     case .zsh: ZshCompletion(root: root).script

@@ -5,11 +5,11 @@
 /// An optional or defaulted property makes the word optional; an array takes every remaining word and must be the last
 /// argument (at least one word is required unless it has a default).
 @propertyWrapper
-public struct Argument<Value>: DeclaredArgument {
+package struct Argument<Value>: DeclaredArgument {
   private var storage: ArgumentStorage<Value>
 
   /// The parsed value, or the default before parsing.
-  public var wrappedValue: Value {
+  package var wrappedValue: Value {
     get { storage.unwrapped }
     set { storage = storage.replacing(newValue) }
   }
@@ -21,39 +21,39 @@ public struct Argument<Value>: DeclaredArgument {
 
 extension Argument where Value: ExpressibleByArgument {
   /// Declares a value with a default.
-  public init(wrappedValue: Value, help: ArgumentHelp, completion: CompletionKind? = nil) {
+  package init(wrappedValue: Value, help: ArgumentHelp, completion: CompletionKind? = nil) {
     storage = .single(wrappedValue, .init(.positional, of: Value.self, name: [], help: help, completion: completion))
   }
 
   /// Declares a value that must be given.
-  public init(help: ArgumentHelp, completion: CompletionKind? = nil) {
+  package init(help: ArgumentHelp, completion: CompletionKind? = nil) {
     storage = .single(nil, .init(.positional, of: Value.self, name: [], help: help, completion: completion))
   }
 }
 
 extension Argument {
   /// Declares a value that may be absent.
-  public init<T: ExpressibleByArgument>(help: ArgumentHelp, completion: CompletionKind? = nil)
+  package init<T: ExpressibleByArgument>(help: ArgumentHelp, completion: CompletionKind? = nil)
   where Value == T? {
     storage = .optional(nil, .init(.positional, of: T.self, name: [], help: help, completion: completion))
   }
 
   /// Declares a value that may be absent, with the default spelled out.
-  public init<T: ExpressibleByArgument>(
+  package init<T: ExpressibleByArgument>(
     wrappedValue: T?, help: ArgumentHelp, completion: CompletionKind? = nil
   ) where Value == T? {
     storage = .optional(wrappedValue, .init(.positional, of: T.self, name: [], help: help, completion: completion))
   }
 
   /// Declares a list with a default, often the empty one.
-  public init<T: ExpressibleByArgument>(
+  package init<T: ExpressibleByArgument>(
     wrappedValue: [T], help: ArgumentHelp, completion: CompletionKind? = nil
   ) where Value == [T] {
     storage = .array(wrappedValue, .init(.positional, of: T.self, name: [], help: help, completion: completion))
   }
 
   /// Declares a list that needs at least one value.
-  public init<T: ExpressibleByArgument>(help: ArgumentHelp, completion: CompletionKind? = nil)
+  package init<T: ExpressibleByArgument>(help: ArgumentHelp, completion: CompletionKind? = nil)
   where Value == [T] {
     storage = .array(nil, .init(.positional, of: T.self, name: [], help: help, completion: completion))
   }

@@ -1,29 +1,29 @@
 // Tritsmith: what the schema knows of one argument, option or flag.
 
 /// Explains an argument to a reader; a plain string literal is enough in most cases.
-public struct ArgumentHelp: Sendable, ExpressibleByStringInterpolation {
+package struct ArgumentHelp: Sendable, ExpressibleByStringInterpolation {
   /// Where an argument is shown.
-  public enum Visibility: Sendable {
+  package enum Visibility: Sendable {
     case `default`
     /// Accepted, but left out of help, completions and the reference.
     case hidden
   }
 
   /// What the argument does, in a sentence or two.
-  public var text: String
+  package var text: String
   /// What stands for the value in usage lines, without angle brackets; the property name if absent.
-  public var valueName: String?
+  package var valueName: String?
   /// Whether help shows the argument.
-  public var visibility: Visibility
+  package var visibility: Visibility
   /// Whether `-h` leaves it to `--help`.
-  public var isDetail: Bool
+  package var isDetail: Bool
   /// Whether `-h` shows it although it is shared with other commands.
-  public var isUsual: Bool
+  package var isUsual: Bool
   /// Whether the word `-` stands for standard input or output; it is refused in place of other files.
-  public var takesStream: Bool
+  package var takesStream: Bool
 
   /// Describes an argument beyond its text.
-  public init(
+  package init(
     _ text: String, valueName: String? = nil, visibility: Visibility = .default, isDetail: Bool = false,
     isUsual: Bool = false, takesStream: Bool = false
   ) {
@@ -36,13 +36,13 @@ public struct ArgumentHelp: Sendable, ExpressibleByStringInterpolation {
   }
 
   /// A description with nothing but its text.
-  public init(stringLiteral text: String) {
+  package init(stringLiteral text: String) {
     self.init(text)
   }
 }
 
 /// What a shell offers when the value of an argument is being typed.
-public enum CompletionKind: Sendable, Equatable {
+package enum CompletionKind: Sendable, Equatable {
   /// Files with one of the extensions (no dots), and directories to walk into; every file when the list is empty.
   case file(extensions: [String] = [])
   case directory
@@ -51,53 +51,53 @@ public enum CompletionKind: Sendable, Equatable {
 }
 
 /// One argument, option or flag as declared: everything but the value it got.
-public struct ArgumentDefinition: Sendable {
+package struct ArgumentDefinition: Sendable {
   /// How the argument is written on the command line.
-  public enum Kind: Sendable {
+  package enum Kind: Sendable {
     case positional
     case option
     case flag
   }
 
   /// How the argument is written on the command line.
-  public var kind: Kind
+  package var kind: Kind
   /// The property that declares it.
-  public var property: String
+  package var property: String
   /// Spellings; empty for positional arguments.
-  public var names: [ArgumentName]
+  package var names: [ArgumentName]
   /// Spellings that switch a flag off, such as `--no-mmap`.
-  public var invertedNames: [ArgumentName]
+  package var invertedNames: [ArgumentName]
   /// Stands for the value in usage lines.
-  public var valueName: String
+  package var valueName: String
   /// What the argument does.
-  public var help: String
+  package var help: String
   /// Whether leaving it out is misuse.
-  public var isRequired: Bool
+  package var isRequired: Bool
   /// Whether it may be given several times.
-  public var isRepeating: Bool
+  package var isRepeating: Bool
   /// The value used when it is left out, if help should name one.
-  public var defaultDescription: String?
+  package var defaultDescription: String?
   /// The complete list of accepted values, when there is one.
-  public var allowedValues: [String]
+  package var allowedValues: [String]
   /// What a value must be, for error messages: "a whole number".
-  public var expectation: String
+  package var expectation: String
   /// What the shell offers.
-  public var completion: CompletionKind
+  package var completion: CompletionKind
   /// Whether help shows it.
-  public var visibility: ArgumentHelp.Visibility
+  package var visibility: ArgumentHelp.Visibility
   /// Whether short help leaves it out.
-  public var isDetail = false
+  package var isDetail = false
   /// Whether short help shows it although it stands in a section of its own.
-  public var isUsual = false
+  package var isUsual = false
   /// Whether `-` may be given for a file.
-  public var takesStream = false
+  package var takesStream = false
   /// The title of the option group it came from.
-  public var section: String?
+  package var section: String?
   /// Why words are no values, by those in lower case, where their type knows more than that.
   var refusals: [String: String] = [:]
 
   /// The name errors use: `--output` or `<input>`.
-  public var displayName: String {
+  package var displayName: String {
     let preferred = names.first { !$0.isShort } ?? names.first
     return preferred.map(\.description) ?? "<\(valueName)>"
   }

@@ -1,12 +1,12 @@
 // Tritsmith: how options and flags are called on the command line.
 
 /// One spelling of an option or flag: a word after two dashes or a letter after one.
-public enum ArgumentName: Hashable, Sendable, CustomStringConvertible {
+package enum ArgumentName: Hashable, Sendable, CustomStringConvertible {
   case long(String)
   case short(Character)
 
   /// The name as it is typed, dashes included.
-  public var description: String {
+  package var description: String {
     switch self {
     case .long(let word): "--\(word)"
     case .short(let letter): "-\(letter)"
@@ -14,7 +14,7 @@ public enum ArgumentName: Hashable, Sendable, CustomStringConvertible {
   }
 
   /// Whether the name is a single letter.
-  public var isShort: Bool {
+  package var isShort: Bool {
     if case .short = self { true } else { false }
   }
 }
@@ -22,9 +22,9 @@ public enum ArgumentName: Hashable, Sendable, CustomStringConvertible {
 /// Which names an option or flag answers to; some of them derive from the property.
 ///
 ///     @Option(name: [.long, .customShort("o")], help: "Where to write.") var output: String
-public struct NameSpecification: Sendable, ExpressibleByArrayLiteral {
+package struct NameSpecification: Sendable, ExpressibleByArrayLiteral {
   /// One name, not yet joined to a property.
-  public enum Element: Sendable {
+  package enum Element: Sendable {
     case long
     case short
     case customLong(String)
@@ -34,20 +34,20 @@ public struct NameSpecification: Sendable, ExpressibleByArrayLiteral {
   var elements: [Element]
 
   /// Names in the order they appear in help.
-  public init(arrayLiteral elements: Element...) {
+  package init(arrayLiteral elements: Element...) {
     self.elements = elements
   }
 
   /// The property name in kebab case: `maxTokens` becomes `--max-tokens`.
-  public static let long: NameSpecification = [.long]
+  package static let long: NameSpecification = [.long]
   /// The first letter of the property: `verbose` becomes `-v`.
-  public static let short: NameSpecification = [.short]
+  package static let short: NameSpecification = [.short]
 
   /// A word other than the property name, without its dashes.
-  public static func customLong(_ word: String) -> NameSpecification { [.customLong(word)] }
+  package static func customLong(_ word: String) -> NameSpecification { [.customLong(word)] }
 
   /// A letter other than the first of the property.
-  public static func customShort(_ letter: Character) -> NameSpecification { [.customShort(letter)] }
+  package static func customShort(_ letter: Character) -> NameSpecification { [.customShort(letter)] }
 
   func names(forProperty property: String) -> [ArgumentName] {
     elements.map { element in

@@ -5,17 +5,17 @@
 /// Units without an "i" are decimal, as disks and file managers count them: `K`, `M`, `G`, `T`, with or without a
 /// final `B`, are powers of 1000. `KiB`, `MiB`, `GiB`, `TiB` (final `B` optional) are powers of 1024. Case does not
 /// matter. A fraction is exact and rounds down to whole bytes.
-public struct ByteSize: Hashable, Sendable, Comparable, ExpressibleByArgument, CustomStringConvertible {
+package struct ByteSize: Hashable, Sendable, Comparable, ExpressibleByArgument, CustomStringConvertible {
   /// The size in bytes.
-  public var bytes: UInt64
+  package var bytes: UInt64
 
   /// A size given as a plain count.
-  public init(bytes: UInt64) {
+  package init(bytes: UInt64) {
     self.bytes = bytes
   }
 
   /// Reads a size; nil for an unknown unit, a sign, or a size beyond 64 bits.
-  public init?(argument: String) {
+  package init?(argument: String) {
     let text = argument.utf8
     let number = text.prefix { (0x30...0x39).contains($0) || $0 == 0x2E }
     let parts = number.split(separator: 0x2E, omittingEmptySubsequences: false)
@@ -55,7 +55,7 @@ public struct ByteSize: Hashable, Sendable, Comparable, ExpressibleByArgument, C
   }
 
   /// The size in the largest unit that divides it: `512M`, `200MiB`, `4097B`.
-  public var description: String {
+  package var description: String {
     let units: [(String, UInt64)] = [
       ("T", 1_000_000_000_000), ("TiB", 1 << 40), ("G", 1_000_000_000), ("GiB", 1 << 30), ("M", 1_000_000),
       ("MiB", 1 << 20), ("K", 1000), ("KiB", 1 << 10),
@@ -65,8 +65,8 @@ public struct ByteSize: Hashable, Sendable, Comparable, ExpressibleByArgument, C
   }
 
   /// What a size looks like.
-  public static var argumentExpectation: String { "a size such as 512M, 5GB (decimal) or 200MiB (binary)" }
+  package static var argumentExpectation: String { "a size such as 512M, 5GB (decimal) or 200MiB (binary)" }
 
   /// Orders by bytes.
-  public static func < (left: ByteSize, right: ByteSize) -> Bool { left.bytes < right.bytes }
+  package static func < (left: ByteSize, right: ByteSize) -> Bool { left.bytes < right.bytes }
 }

@@ -4,31 +4,31 @@ import Synchronization
 
 /// A command and everything below it, as declared. Arguments come from reflecting a fresh instance of a command, when
 /// they are first asked for: a call needs those of one command, and reflecting all takes longer than the rest of a start.
-public struct CommandSchema: Sendable {
+package struct CommandSchema: Sendable {
   /// The words that lead here, the tool's name first.
-  public let path: [String]
+  package let path: [String]
   /// What the command does, in one sentence.
-  public let abstract: String
+  package let abstract: String
   /// More paragraphs.
-  public let discussion: String
+  package let discussion: String
   /// What `--version` prints, on a root that states it.
-  public let version: String?
+  package let version: String?
   /// Lines worth copying.
-  public let examples: [CommandConfiguration.Example]
+  package let examples: [CommandConfiguration.Example]
   /// Whether help and completions leave the command out.
-  public let isHidden: Bool
+  package let isHidden: Bool
   /// The word under which help of the tool lists the command.
-  public let group: String?
+  package let group: String?
   /// Declared arguments in declaration order, without the built-in flags.
-  public var arguments: [ArgumentDefinition] { reflected.arguments }
+  package var arguments: [ArgumentDefinition] { reflected.arguments }
   /// Commands below this one, in declaration order.
-  public let subcommands: [CommandSchema]
+  package let subcommands: [CommandSchema]
 
   let type: any ParsableCommand.Type
   private let reflected: Reflected
 
   /// Builds the schema of a root command.
-  public init(_ root: any ParsableCommand.Type) {
+  package init(_ root: any ParsableCommand.Type) {
     self.init(root, parents: [])
   }
 
@@ -65,30 +65,30 @@ public struct CommandSchema: Sendable {
   }
 
   /// The word that calls the command.
-  public var name: String { path.last ?? "" }
+  package var name: String { path.last ?? "" }
 
   /// The whole call, such as `tritsmith convert`.
-  public var fullName: String { path.joined(separator: " ") }
+  package var fullName: String { path.joined(separator: " ") }
 
   /// The tool and its version, such as `tritsmith 1.2.3`, on a root that states it.
-  public var versionLine: String { version.map { name + " " + $0 } ?? name }
+  package var versionLine: String { version.map { name + " " + $0 } ?? name }
 
   /// Words found by position.
-  public var positionals: [ArgumentDefinition] { arguments.filter { $0.kind == .positional } }
+  package var positionals: [ArgumentDefinition] { arguments.filter { $0.kind == .positional } }
 
   /// Options and flags, the built-in ones last.
-  public var options: [ArgumentDefinition] {
+  package var options: [ArgumentDefinition] {
     arguments.filter { $0.kind != .positional } + (version == nil ? [] : [.version]) + [.help]
   }
 
   /// Subcommands that help shows.
-  public var visibleSubcommands: [CommandSchema] { subcommands.filter { !$0.isHidden } }
+  package var visibleSubcommands: [CommandSchema] { subcommands.filter { !$0.isHidden } }
 
   /// This command and all below it, depth first.
-  public var allCommands: [CommandSchema] { [self] + subcommands.flatMap(\.allCommands) }
+  package var allCommands: [CommandSchema] { [self] + subcommands.flatMap(\.allCommands) }
 
   /// Declarations that would confuse a user or the parser; a test asserts that there are none.
-  public func problems() -> [String] {
+  package func problems() -> [String] {
     var found: [String] = []
     if abstract.isEmpty { found.append("no abstract") }
     if !subcommands.isEmpty && !arguments.isEmpty { found.append("both subcommands and arguments") }

@@ -4,7 +4,7 @@
 ///
 /// An enum with string raw values and `CaseIterable` gets everything for free; its cases appear in help, in completions
 /// and in the error for a word that is none of them.
-public protocol ExpressibleByArgument {
+package protocol ExpressibleByArgument {
   /// Reads the word; nil when it expresses no value of the type.
   init?(argument: String)
 
@@ -29,55 +29,55 @@ public protocol ExpressibleByArgument {
 
 extension ExpressibleByArgument {
   /// The value's own description.
-  public var argumentDescription: String { String(describing: self) }
+  package var argumentDescription: String { String(describing: self) }
   /// No list.
-  public static var allowedArguments: [String] { [] }
+  package static var allowedArguments: [String] { [] }
   /// The type's name, for want of better words.
-  public static var argumentExpectation: String { "a value of type \(Self.self)" }
+  package static var argumentExpectation: String { "a value of type \(Self.self)" }
   /// Every word that is no value is mistyped.
-  public static var refusals: [String: String] { [:] }
+  package static var refusals: [String: String] { [:] }
   /// The allowed words, or nothing.
-  public static var defaultCompletion: CompletionKind {
+  package static var defaultCompletion: CompletionKind {
     allowedArguments.isEmpty ? .none : .list(allowedArguments)
   }
   /// Left to the option.
-  public static var valueName: String? { nil }
+  package static var valueName: String? { nil }
 }
 
 extension ExpressibleByArgument where Self: RawRepresentable, RawValue == String {
   /// The case with that raw value.
-  public init?(argument: String) { self.init(rawValue: argument) }
+  package init?(argument: String) { self.init(rawValue: argument) }
   /// The raw value.
-  public var argumentDescription: String { rawValue }
+  package var argumentDescription: String { rawValue }
 }
 
 extension ExpressibleByArgument where Self: RawRepresentable & CaseIterable, RawValue == String {
   /// The case with that raw value, in either case: names of types and layouts are written both ways.
-  public init?(argument: String) {
+  package init?(argument: String) {
     let wanted = argument.lowercased()
     guard let found = Self.allCases.first(where: { $0.rawValue.lowercased() == wanted }) else { return nil }
     self = found
   }
   /// The raw values in declaration order.
-  public static var allowedArguments: [String] { allCases.map(\.rawValue) }
+  package static var allowedArguments: [String] { allCases.map(\.rawValue) }
   /// The list itself.
-  public static var argumentExpectation: String { "one of " + allowedArguments.joined(separator: ", ") }
+  package static var argumentExpectation: String { "one of " + allowedArguments.joined(separator: ", ") }
 }
 
 extension String: ExpressibleByArgument {
   /// Any word, the empty one included.
-  public init?(argument: String) { self = argument }
+  package init?(argument: String) { self = argument }
   /// The string itself.
-  public var argumentDescription: String { self }
+  package var argumentDescription: String { self }
   /// Plain words.
-  public static var argumentExpectation: String { "text" }
+  package static var argumentExpectation: String { "text" }
 }
 
 extension ExpressibleByArgument where Self: FixedWidthInteger {
   /// A decimal integer in the range of the type.
-  public init?(argument: String) { self.init(argument, radix: 10) }
+  package init?(argument: String) { self.init(argument, radix: 10) }
   /// What the type can hold.
-  public static var argumentExpectation: String {
+  package static var argumentExpectation: String {
     Self.isSigned ? "a whole number" : "a whole number from 0 to \(Self.max)"
   }
 }
@@ -89,12 +89,12 @@ extension UInt64: ExpressibleByArgument {}
 
 extension ExpressibleByArgument where Self: BinaryFloatingPoint & LosslessStringConvertible {
   /// A finite decimal number; "nan" and "inf" are refused because no option of a tool means them.
-  public init?(argument: String) {
+  package init?(argument: String) {
     guard let value = Self(argument), value.isFinite else { return nil }
     self = value
   }
   /// Plain words.
-  public static var argumentExpectation: String { "a number" }
+  package static var argumentExpectation: String { "a number" }
 }
 
 extension Double: ExpressibleByArgument {}

@@ -1,7 +1,7 @@
 // Tritsmith: the @Flag property wrapper.
 
 /// Whether a flag has a second spelling that switches it off.
-public enum FlagInversion: Sendable {
+package enum FlagInversion: Sendable {
   case none
   /// `--mmap` gains `--no-mmap`.
   case prefixedNo
@@ -19,12 +19,12 @@ public enum FlagInversion: Sendable {
 /// With `inversion: .prefixedNo` both `--mmap` and `--no-mmap` are read and the last one wins. An optional Bool with an
 /// inversion tells "not said" from either.
 @propertyWrapper
-public struct Flag<Value>: DeclaredArgument {
+package struct Flag<Value>: DeclaredArgument {
   private var storage: ArgumentStorage<Value>
   private let value: (Bool) -> Value
 
   /// Whether the flag was given, or the default before parsing.
-  public var wrappedValue: Value {
+  package var wrappedValue: Value {
     get { storage.unwrapped }
     set { storage = storage.replacing(newValue) }
   }
@@ -36,7 +36,7 @@ public struct Flag<Value>: DeclaredArgument {
 
 extension Flag where Value == Bool {
   /// Declares a switch.
-  public init(
+  package init(
     wrappedValue: Bool, name: NameSpecification = .long, inversion: FlagInversion = .none, help: ArgumentHelp
   ) {
     var template = ArgumentTemplate(kind: .flag, name: name, inversion: inversion, help: help)
@@ -48,7 +48,7 @@ extension Flag where Value == Bool {
 
 extension Flag where Value == Bool? {
   /// Declares a switch with a third state, not said.
-  public init(name: NameSpecification = .long, inversion: FlagInversion = .prefixedNo, help: ArgumentHelp) {
+  package init(name: NameSpecification = .long, inversion: FlagInversion = .prefixedNo, help: ArgumentHelp) {
     let template = ArgumentTemplate(kind: .flag, name: name, inversion: inversion, help: help)
     storage = ArgumentStorage(value: .some(nil), template: template) { _, _ in nil }
     value = { $0 }

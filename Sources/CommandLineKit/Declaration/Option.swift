@@ -5,11 +5,11 @@
 /// Without a default the option is required, unless the property is optional. An array collects every occurrence; a
 /// default array is replaced, not extended. When a single option is repeated the last value wins.
 @propertyWrapper
-public struct Option<Value>: DeclaredArgument {
+package struct Option<Value>: DeclaredArgument {
   private var storage: ArgumentStorage<Value>
 
   /// The parsed value, or the default before parsing.
-  public var wrappedValue: Value {
+  package var wrappedValue: Value {
     get { storage.unwrapped }
     set { storage = storage.replacing(newValue) }
   }
@@ -21,21 +21,21 @@ public struct Option<Value>: DeclaredArgument {
 
 extension Option where Value: ExpressibleByArgument {
   /// Declares a value with a default.
-  public init(
+  package init(
     wrappedValue: Value, name: NameSpecification = .long, help: ArgumentHelp, completion: CompletionKind? = nil
   ) {
     storage = .single(wrappedValue, .init(.option, of: Value.self, name: name, help: help, completion: completion))
   }
 
   /// Declares a value that must be given.
-  public init(name: NameSpecification = .long, help: ArgumentHelp, completion: CompletionKind? = nil) {
+  package init(name: NameSpecification = .long, help: ArgumentHelp, completion: CompletionKind? = nil) {
     storage = .single(nil, .init(.option, of: Value.self, name: name, help: help, completion: completion))
   }
 }
 
 extension Option {
   /// Declares a value that may be absent.
-  public init<T: ExpressibleByArgument>(
+  package init<T: ExpressibleByArgument>(
     name: NameSpecification = .long, help: ArgumentHelp, completion: CompletionKind? = nil
   )
   where Value == T? {
@@ -43,21 +43,21 @@ extension Option {
   }
 
   /// Declares a value that may be absent, with the default spelled out.
-  public init<T: ExpressibleByArgument>(
+  package init<T: ExpressibleByArgument>(
     wrappedValue: T?, name: NameSpecification = .long, help: ArgumentHelp, completion: CompletionKind? = nil
   ) where Value == T? {
     storage = .optional(wrappedValue, .init(.option, of: T.self, name: name, help: help, completion: completion))
   }
 
   /// Declares a list with a default, often the empty one.
-  public init<T: ExpressibleByArgument>(
+  package init<T: ExpressibleByArgument>(
     wrappedValue: [T], name: NameSpecification = .long, help: ArgumentHelp, completion: CompletionKind? = nil
   ) where Value == [T] {
     storage = .array(wrappedValue, .init(.option, of: T.self, name: name, help: help, completion: completion))
   }
 
   /// Declares a list that needs at least one value.
-  public init<T: ExpressibleByArgument>(
+  package init<T: ExpressibleByArgument>(
     name: NameSpecification = .long, help: ArgumentHelp, completion: CompletionKind? = nil
   )
   where Value == [T] {

@@ -2,7 +2,7 @@
 
 /// Joins the arguments of another type to a command: `@OptionGroup(title: "Memory") var memory: MemoryOptions`.
 @propertyWrapper
-public struct OptionGroup<Group: ParsableArguments>: DeclaredGroup {
+package struct OptionGroup<Group: ParsableArguments>: DeclaredGroup {
   private final class Slot {
     var group: Group
     init(_ group: Group) { self.group = group }
@@ -10,16 +10,16 @@ public struct OptionGroup<Group: ParsableArguments>: DeclaredGroup {
 
   private var slot: Slot
   /// The heading of the group's options in help; the general one when absent.
-  public let title: String?
+  package let title: String?
 
   /// The group with its parsed values.
-  public var wrappedValue: Group {
+  package var wrappedValue: Group {
     get { slot.group }
     set { slot = Slot(newValue) }
   }
 
   /// Declares a group.
-  public init(title: String? = nil) {
+  package init(title: String? = nil) {
     slot = Slot(Group())
     self.title = title
   }

@@ -1,7 +1,7 @@
 // Tritsmith: what a command is.
 
 /// A set of arguments that commands share through `@OptionGroup`.
-public protocol ParsableArguments: SendableMetatype {
+package protocol ParsableArguments: SendableMetatype {
   /// Creates the arguments with their defaults; the schema reflects such an instance.
   init()
 
@@ -11,7 +11,7 @@ public protocol ParsableArguments: SendableMetatype {
 
 extension ParsableArguments {
   /// Accepts everything.
-  public mutating func validate() throws {}
+  package mutating func validate() throws {}
 }
 
 /// A command: its arguments as wrapped properties, its words in `configuration`, its work in `run()`.
@@ -27,7 +27,7 @@ extension ParsableArguments {
 ///     }
 ///
 /// A command has either subcommands or arguments of its own. `--help`, `-h` and `help <command>` are built in.
-public protocol ParsableCommand: ParsableArguments {
+package protocol ParsableCommand: ParsableArguments {
   /// Name, explanation, examples and subcommands.
   static var configuration: CommandConfiguration { get }
 
@@ -40,49 +40,49 @@ public protocol ParsableCommand: ParsableArguments {
 
 extension ParsableCommand {
   /// Nothing but defaults.
-  public static var configuration: CommandConfiguration { CommandConfiguration() }
+  package static var configuration: CommandConfiguration { CommandConfiguration() }
 
   /// Nothing to prepare.
-  public static func prepareProcess() {}
+  package static func prepareProcess() {}
 
   /// Shows the help of this command.
-  public mutating func run() throws { throw HelpRequest() }
+  package mutating func run() throws { throw HelpRequest() }
 }
 
 /// The words around a command.
-public struct CommandConfiguration: Sendable {
+package struct CommandConfiguration: Sendable {
   /// One command line that works, and what it does.
-  public struct Example: Sendable {
+  package struct Example: Sendable {
     /// The line as typed.
-    public var command: String
+    package var command: String
     /// What it does.
-    public var explanation: String
+    package var explanation: String
 
     /// Pairs a line with its explanation.
-    public init(_ command: String, _ explanation: String) {
+    package init(_ command: String, _ explanation: String) {
       (self.command, self.explanation) = (command, explanation)
     }
   }
 
   /// The word that calls the command; the type name in kebab case when nil.
-  public var commandName: String?
+  package var commandName: String?
   /// What the command does, in one sentence.
-  public var abstract: String
+  package var abstract: String
   /// More paragraphs, separated by empty lines; lines that start with a space keep their breaks.
-  public var discussion: String
+  package var discussion: String
   /// What `--version` prints; set it on the root only.
-  public var version: String?
+  package var version: String?
   /// Commands below this one.
-  public var subcommands: [any ParsableCommand.Type]
+  package var subcommands: [any ParsableCommand.Type]
   /// Lines worth copying.
-  public var examples: [Example]
+  package var examples: [Example]
   /// Whether help and completions leave the command out.
-  public var isHidden: Bool
+  package var isHidden: Bool
   /// The word under which help of the tool lists the command, with others of its kind.
-  public var group: String?
+  package var group: String?
 
   /// Describes a command.
-  public init(
+  package init(
     commandName: String? = nil, abstract: String = "", discussion: String = "", version: String? = nil,
     subcommands: [any ParsableCommand.Type] = [], examples: [Example] = [], isHidden: Bool = false,
     group: String? = nil

@@ -41,7 +41,7 @@ extension ArgumentDefinition {
 
 extension CommandSchema {
   /// The call with everything it needs: `tritsmith convert [options] --output <path> <input>`.
-  public var usageLine: String {
+  package var usageLine: String {
     if !subcommands.isEmpty { return fullName + " <command>" }
     let shown = arguments.filter { $0.visibility == .default }
     var parts = [fullName]
@@ -71,7 +71,7 @@ extension CommandSchema {
   /// - Parameter isShort: only what is used most, on one screen of 24 lines: neither examples nor details, of options
   ///   shared with other commands the usual ones, and of sentences the first. Options are declared in the order of
   ///   their use: the last ones give way.
-  public func helpText(width: Int, isShort: Bool = false) -> String {
+  package func helpText(width: Int, isShort: Bool = false) -> String {
     var blocks: [[String]] = []
     // A program with many commands keeps to a screen: their options are a call away.
     let isLong = visibleSubcommands.contains { $0.group != nil }

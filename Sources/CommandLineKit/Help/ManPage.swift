@@ -1,11 +1,11 @@
 // Tritsmith: the manual page, in roff with the classic man macros.
 
 /// Writes one page for a command and all visible ones below it.
-public enum ManPage {
+package enum ManPage {
   /// A section 1 page; `date` is passed in so that the same input gives the same page.
   ///
   /// - Parameter source: the tool and its version, at the foot of the page.
-  public static func generate(for root: CommandSchema, date: String = "", source: String? = nil) -> String {
+  package static func generate(for root: CommandSchema, date: String = "", source: String? = nil) -> String {
     let name = root.path.joined(separator: "-")
     var lines = [
       ".TH \"\(quoted(name.uppercased()))\" \"1\" \"\(quoted(date))\" \"\(quoted(source ?? root.name))\" \"User Commands\""

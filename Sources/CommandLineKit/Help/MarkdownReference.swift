@@ -1,9 +1,9 @@
 // Tritsmith: the command reference as Markdown.
 
 /// Writes the reference of every visible command, generated from the same table as the help.
-public enum MarkdownReference {
+package enum MarkdownReference {
   /// The whole reference of a tool.
-  public static func generate(for root: CommandSchema) -> String {
+  package static func generate(for root: CommandSchema) -> String {
     var blocks = ["# \(root.fullName)"]
     for command in visible(root) {
       if command.path.count > 1 { blocks.append("## \(command.fullName)") }

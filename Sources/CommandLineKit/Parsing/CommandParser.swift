@@ -3,7 +3,7 @@
 import VisibleText
 
 /// What a command line asks for.
-public enum ParsedCommand {
+package enum ParsedCommand {
   case command(any ParsableCommand, CommandSchema)
   /// Help of a command, all of it or what fits a screen.
   case help(CommandSchema, isShort: Bool)
@@ -14,17 +14,17 @@ public enum ParsedCommand {
 struct HelpRequest: Error {}
 
 /// Reads command lines against a schema.
-public struct CommandParser: Sendable {
+package struct CommandParser: Sendable {
   /// The root command.
-  public let root: CommandSchema
+  package let root: CommandSchema
 
   /// A parser for one tool.
-  public init(_ root: CommandSchema) {
+  package init(_ root: CommandSchema) {
     self.root = root
   }
 
   /// Finds the command, fills its arguments and validates it; the tool's own name is not among the words.
-  public func parse(_ words: [String]) throws -> ParsedCommand {
+  package func parse(_ words: [String]) throws -> ParsedCommand {
     var schema = root
     var rest = words[...]
     while !schema.subcommands.isEmpty, let word = rest.first {
@@ -90,7 +90,7 @@ public struct CommandParser: Sendable {
 
 extension ParsableCommand {
   /// Parses words as this very command, for tests and for callers that own the arguments.
-  public static func parse(_ words: [String]) throws -> Self {
+  package static func parse(_ words: [String]) throws -> Self {
     let schema = CommandSchema(Self.self)
     guard case .command(let command, _) = try CommandParser(schema).parse(words), let command = command as? Self else {
       throw UsageError(.unexpectedArgument(words.first ?? ""), in: schema)

@@ -1,9 +1,9 @@
 // Tritsmith: what can be wrong with a command line, and the sentences that say so.
 
 /// A command line that cannot be understood, or that `validate()` refuses. Exits with 64.
-public struct UsageError: Error, Sendable, ExitCodeProviding {
+package struct UsageError: Error, Sendable, ExitCodeProviding {
   /// What is wrong.
-  public enum Kind: Sendable, Equatable {
+  package enum Kind: Sendable, Equatable {
     case unknownCommand(String)
     case unknownOption(String)
     case optionBeforeCommand(String)
@@ -18,13 +18,13 @@ public struct UsageError: Error, Sendable, ExitCodeProviding {
   }
 
   /// What is wrong.
-  public var kind: Kind
+  package var kind: Kind
   /// What may have been meant.
-  public var suggestion: String?
+  package var suggestion: String?
   /// The usage line of the command at hand.
-  public var usage: String
+  package var usage: String
   /// The call that explains more, such as `tritsmith convert --help`.
-  public var helpCall: String
+  package var helpCall: String
 
   init(_ kind: Kind, suggestion: String? = nil, in schema: CommandSchema) {
     self.kind = kind
@@ -34,10 +34,10 @@ public struct UsageError: Error, Sendable, ExitCodeProviding {
   }
 
   /// Always misuse.
-  public var exitCode: ExitCode { .misuse }
+  package var exitCode: ExitCode { .misuse }
 
   /// The one sentence, without suggestion or usage.
-  public var sentence: String {
+  package var sentence: String {
     switch kind {
     case .unknownCommand(let word): "unknown command '\(word)'"
     case .unknownOption(let name): "unknown option '\(name)'"
@@ -58,7 +58,7 @@ public struct UsageError: Error, Sendable, ExitCodeProviding {
   }
 
   /// Sentence, suggestion, usage line and where to read on.
-  public var diagnosticMessage: String {
+  package var diagnosticMessage: String {
     var lines = [sentence]
     if let suggestion { lines.append("  did you mean '\(suggestion)'?") }
     lines += ["", "usage: \(usage)", "see '\(helpCall)' for every option"]
@@ -67,17 +67,17 @@ public struct UsageError: Error, Sendable, ExitCodeProviding {
 }
 
 /// Thrown by `validate()` or `run()` to report misuse in the command's own words.
-public struct ValidationError: Error, Sendable {
+package struct ValidationError: Error, Sendable {
   /// What is wrong and what would be right.
-  public var message: String
+  package var message: String
 
   /// Wraps a message: lower case, no final period.
-  public init(_ message: String) {
+  package init(_ message: String) {
     self.message = message
   }
 
   /// Throws unless an option's value lies in a range.
-  public static func check(_ option: String, _ value: Int, in range: ClosedRange<Int>) throws(ValidationError) {
+  package static func check(_ option: String, _ value: Int, in range: ClosedRange<Int>) throws(ValidationError) {
     guard range.contains(value) else {
       throw ValidationError("\(option) must be from \(range.lowerBound) to \(range.upperBound), not \(value)")
     }

@@ -1,20 +1,20 @@
 // Tritsmith: parse, run, explain, end.
 
 /// Runs command lines of one tool and turns every outcome into text and an exit code.
-public struct CommandRunner: Sendable {
+package struct CommandRunner: Sendable {
   /// The tool.
-  public var schema: CommandSchema
+  package var schema: CommandSchema
   /// Where help and results go.
-  public var output: StandardOutput
+  package var output: StandardOutput
   /// Where diagnostics go; receives whole lines.
-  public var writeError: @Sendable (String) -> Void
+  package var writeError: @Sendable (String) -> Void
   /// The column where help wraps.
-  public var helpWidth: Int
+  package var helpWidth: Int
   /// Whether diagnostics are coloured.
-  public var usesColor: Bool
+  package var usesColor: Bool
 
   /// A runner on the process's own streams unless told otherwise.
-  public init(
+  package init(
     schema: CommandSchema, output: StandardOutput = .shared,
     writeError: @escaping @Sendable (String) -> Void = StandardError.explain, helpWidth: Int = Terminal.helpWidth,
     usesColor: Bool = ColorPolicy.auto.isEnabled(on: Terminal.standardError)
@@ -27,7 +27,7 @@ public struct CommandRunner: Sendable {
   }
 
   /// Parses, runs and flushes; never throws and never ends the process.
-  public func run(_ words: [String]) -> ExitCode {
+  package func run(_ words: [String]) -> ExitCode {
     let code: ExitCode
     var isReported = false
     do {
@@ -81,7 +81,7 @@ public struct CommandRunner: Sendable {
 
 extension ParsableCommand {
   /// The entry point of a tool: put `@main` on the root command.
-  public static func main() {
+  package static func main() {
     Platform.occupyStandardDescriptors()
     Platform.ignoreBrokenPipes()
     prepareProcess()

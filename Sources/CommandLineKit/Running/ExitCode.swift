@@ -1,7 +1,7 @@
 // Tritsmith: what a process tells its caller.
 
 /// The exit codes of the tool, after `sysexits.h` where one fits.
-public enum ExitCode: Int32, Sendable, CaseIterable {
+package enum ExitCode: Int32, Sendable, CaseIterable {
   case success = 0
   /// The check ran and did not pass.
   case checkFailed = 1
@@ -14,7 +14,7 @@ public enum ExitCode: Int32, Sendable, CaseIterable {
   case interrupted = 130
 
   /// The meaning in a few words, for the reference.
-  public var meaning: String {
+  package var meaning: String {
     switch self {
     case .success: "done"
     case .checkFailed: "the check ran and did not pass"
@@ -30,7 +30,7 @@ public enum ExitCode: Int32, Sendable, CaseIterable {
 }
 
 /// An error that knows how the process should end.
-public protocol ExitCodeProviding: Error {
+package protocol ExitCodeProviding: Error {
   /// How the process ends.
   var exitCode: ExitCode { get }
   /// What is printed after "error: "; nothing is printed when empty.
@@ -38,14 +38,14 @@ public protocol ExitCodeProviding: Error {
 }
 
 /// Thrown by `run()` to end with a code after everything worth saying has been printed.
-public struct ExitRequest: ExitCodeProviding, Sendable {
+package struct ExitRequest: ExitCodeProviding, Sendable {
   /// How the process ends.
-  public var exitCode: ExitCode
+  package var exitCode: ExitCode
   /// Silent.
-  public var diagnosticMessage: String { "" }
+  package var diagnosticMessage: String { "" }
 
   /// Ends with that code and no message.
-  public init(_ code: ExitCode) {
+  package init(_ code: ExitCode) {
     exitCode = code
   }
 }

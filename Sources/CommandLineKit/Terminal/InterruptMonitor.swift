@@ -6,16 +6,16 @@ import Synchronization
 ///
 /// The handler only sets an atomic flag and wakes a thread, both safe inside a signal handler. A second signal ends the
 /// process at once with 130. Neither a run loop nor a dispatch queue is involved.
-public enum InterruptMonitor {
+package enum InterruptMonitor {
   fileprivate static let flag = Atomic<Bool>(false)
   fileprivate static let wakeDescriptor = Atomic<Int32>(-1)
   private static let isInstalled = Atomic<Bool>(false)
 
   /// Whether a signal has arrived.
-  public static var isInterrupted: Bool { flag.load(ordering: .acquiring) }
+  package static var isInterrupted: Bool { flag.load(ordering: .acquiring) }
 
   /// Starts watching, once per process; `onInterrupt` runs on a thread of its own after the first signal.
-  public static func install(onInterrupt: (@Sendable () -> Void)? = nil) {
+  package static func install(onInterrupt: (@Sendable () -> Void)? = nil) {
     guard !isInstalled.exchange(true, ordering: .acquiringAndReleasing) else { return }
     // Reading both here runs their lazy initializers, which must not happen inside a handler.
     _ = flag.load(ordering: .relaxed)
@@ -31,7 +31,7 @@ public enum InterruptMonitor {
   }
 
   /// Throws when a signal has arrived; the runner ends with 130.
-  public static func check() throws(ExitRequest) {
+  package static func check() throws(ExitRequest) {
     if isInterrupted { throw ExitRequest(.interrupted) }
   }
 }

@@ -4,9 +4,9 @@
 ///
 /// The memory that was to be read is gone, and no Swift error can be thrown from there: the process ends. What it was
 /// writing stays under its temporary name, where the next run for the same output removes it.
-public enum MappedFileGuard {
+package enum MappedFileGuard {
   /// Starts watching.
-  public static func install() {
+  package static func install() {
     Platform.install(handleBusError, for: Platform.busError)
   }
 }

@@ -11,20 +11,20 @@ import Synchronization
 ///     bar.advance(by: band.count)      // from any thread
 ///
 /// Advancing costs an atomic addition and a look at the clock; the line is redrawn at most ten times a second.
-public final class ProgressBar: Sendable {
+package final class ProgressBar: Sendable {
   /// Where the bar is drawn, and the clock it goes by; injected in tests.
-  public struct Surface: Sendable {
+  package struct Surface: Sendable {
     /// Whether anything is drawn at all.
-    public var isEnabled: Bool
+    package var isEnabled: Bool
     /// The columns available now; asked before every drawing because windows are resized.
-    public var width: @Sendable () -> Int
+    package var width: @Sendable () -> Int
     /// Nanoseconds of a monotonic clock.
-    public var now: @Sendable () -> UInt64
+    package var now: @Sendable () -> UInt64
     /// Receives control sequences and text.
-    public var write: @Sendable (String) -> Void
+    package var write: @Sendable (String) -> Void
 
     /// A surface from its parts.
-    public init(
+    package init(
       isEnabled: Bool, width: @escaping @Sendable () -> Int, now: @escaping @Sendable () -> UInt64,
       write: @escaping @Sendable (String) -> Void
     ) {
@@ -32,7 +32,7 @@ public final class ProgressBar: Sendable {
     }
 
     /// Standard error, when it is a terminal that understands cursor control.
-    public static var standardError: Surface {
+    package static var standardError: Surface {
       Surface(
         isEnabled: Terminal.isTerminal(Terminal.standardError) && Platform.environment("TERM") != "dumb",
         width: { Terminal.width(of: Terminal.standardError) ?? 80 }, now: Platform.monotonicNanoseconds,
@@ -40,13 +40,13 @@ public final class ProgressBar: Sendable {
     }
 
     /// Draws nothing, as `--quiet` wants.
-    public static var plain: Surface {
+    package static var plain: Surface {
       Surface(isEnabled: false, width: { 80 }, now: { 0 }, write: { _ in })
     }
   }
 
   /// What a phase counts.
-  public enum Unit: Sendable, Hashable {
+  package enum Unit: Sendable, Hashable {
     /// Shown as sizes: "812 MB".
     case bytes
     /// Shown as numbers of something: "812 tokens".
@@ -72,17 +72,17 @@ public final class ProgressBar: Sendable {
   private let phase = Mutex(Phase())
 
   /// A bar on a surface; nothing appears before the first phase begins.
-  public init(surface: Surface = .standardError) {
+  package init(surface: Surface = .standardError) {
     self.surface = surface
   }
 
   /// Starts a phase; zero bytes means that the total is unknown.
-  public func begin(_ label: String, totalBytes: UInt64, items: Int = 0) {
+  package func begin(_ label: String, totalBytes: UInt64, items: Int = 0) {
     begin(label, total: totalBytes, unit: .bytes, items: items)
   }
 
   /// Starts a phase; a total of zero is one that is not known.
-  public func begin(_ label: String, total: UInt64, unit: Unit, items: Int = 0) {
+  package func begin(_ label: String, total: UInt64, unit: Unit, items: Int = 0) {
     guard surface.isEnabled else { return }
     phase.withLock { phase in
       let now = surface.now()
@@ -94,7 +94,7 @@ public final class ProgressBar: Sendable {
   }
 
   /// Moves on to the next of the phase's items.
-  public func beginItem(named name: String = "") {
+  package func beginItem(named name: String = "") {
     guard surface.isEnabled else { return }
     phase.withLock { phase in
       phase.item += 1
@@ -105,7 +105,7 @@ public final class ProgressBar: Sendable {
   }
 
   /// Adds what is finished, in the unit of the phase; any thread may call it.
-  public func advance(by amount: Int) {
+  package func advance(by amount: Int) {
     guard surface.isEnabled, amount > 0 else { return }
     done.wrappingAdd(UInt64(amount), ordering: .relaxed)
     let now = surface.now()
@@ -117,7 +117,7 @@ public final class ProgressBar: Sendable {
   }
 
   /// Clears the line; call it before printing anything else and at the end.
-  public func finish() {
+  package func finish() {
     guard surface.isEnabled else { return }
     phase.withLock { phase in
       if phase.isShown { surface.write("\r\u{1B}[K") }

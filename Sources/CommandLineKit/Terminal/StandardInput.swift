@@ -1,19 +1,19 @@
 // Tritsmith: what a program is given on its standard input.
 
 /// Lines of standard input one by one, as a person types them.
-public struct StandardInputLines {
+package struct StandardInputLines {
   /// A line may have this many bytes.
   private static let limit = 1 << 20
 
   private var rest: [UInt8] = []
   private var hasEnded = false
 
-  public init() {}
+  package init() {}
 
   /// The next line without its end; nil behind the last one.
   /// - Throws: `ExitRequest` for a signal meanwhile, `StandardInputError`; behind a line that is not UTF-8 the next one
   ///   can be asked for.
-  public mutating func next() throws -> String? {
+  package mutating func next() throws -> String? {
     while true {
       if let end = rest.firstIndex(of: 0x0A) {
         defer { rest.removeFirst(end + 1) }
@@ -47,11 +47,11 @@ public struct StandardInputLines {
 }
 
 /// Standard input that is of no use.
-public struct StandardInputError: ExitCodeProviding {
-  public let diagnosticMessage: String
-  public let exitCode: ExitCode
+package struct StandardInputError: ExitCodeProviding {
+  package let diagnosticMessage: String
+  package let exitCode: ExitCode
   /// Whether nothing more can be read.
-  public let endsInput: Bool
+  package let endsInput: Bool
 
   init(_ detail: String, _ exitCode: ExitCode, endsInput: Bool = true) {
     diagnosticMessage = "standard input " + detail

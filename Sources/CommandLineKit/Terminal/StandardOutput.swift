@@ -7,14 +7,14 @@ import Synchronization
 /// `print` ignores a full disk and a closed pipe; a result that was cut short must not end with exit code 0. Writing
 /// itself does not throw, so renderers that take a `TextOutputStream` work unchanged. Commands need not flush at the
 /// end: the runner does, after `run()`.
-public final class StandardOutput: TextOutputStream, Sendable {
+package final class StandardOutput: TextOutputStream, Sendable {
   private struct State {
     var buffer: [UInt8] = []
     var failure: OutputError?
   }
 
   /// The process's standard output.
-  public static let shared = StandardOutput(descriptor: Terminal.standardOutput)
+  package static let shared = StandardOutput(descriptor: Terminal.standardOutput)
 
   private static let capacity = 1 << 16
 
@@ -23,13 +23,13 @@ public final class StandardOutput: TextOutputStream, Sendable {
   private let name: String
 
   /// Buffers for any open descriptor; the name appears in error messages.
-  public init(descriptor: Int32, name: String = "standard output") {
+  package init(descriptor: Int32, name: String = "standard output") {
     self.descriptor = descriptor
     self.name = name
   }
 
   /// Adds text; after a failure text is dropped.
-  public func write(_ text: String) {
+  package func write(_ text: String) {
     state.withLock { state in
       guard state.failure == nil else { return }
       state.buffer.append(contentsOf: text.utf8)
@@ -40,7 +40,7 @@ public final class StandardOutput: TextOutputStream, Sendable {
   /// Hands bytes that are no text to the system, after everything before them.
   ///
   /// - Throws: the first failure since the start, so that a command with much to write stops early.
-  public func write(bytes: RawSpan) throws(OutputError) {
+  package func write(bytes: RawSpan) throws(OutputError) {
     let failure = state.withLock { state in
       if state.failure == nil { drain(&state) }
       if state.failure == nil { note(Platform.writeAll(bytes, to: descriptor), &state) }
@@ -50,12 +50,12 @@ public final class StandardOutput: TextOutputStream, Sendable {
   }
 
   /// Whether writing has failed, so that a long-running command can stop early.
-  public var hasFailed: Bool {
+  package var hasFailed: Bool {
     state.withLock { $0.failure != nil }
   }
 
   /// Hands everything to the system; throws the first failure since the start, every time.
-  public func flush() throws(OutputError) {
+  package func flush() throws(OutputError) {
     let failure = state.withLock { state in
       if state.failure == nil { drain(&state) }
       return state.failure
@@ -75,36 +75,36 @@ public final class StandardOutput: TextOutputStream, Sendable {
 }
 
 /// Output that could not be written.
-public struct OutputError: ExitCodeProviding, Sendable, Equatable {
+package struct OutputError: ExitCodeProviding, Sendable, Equatable {
   let number: Int32
   let name: String
 
   /// Whether the reader went away, as in `tritsmith inspect model | head`.
-  public var isClosedPipe: Bool { number == Platform.brokenPipe }
+  package var isClosedPipe: Bool { number == Platform.brokenPipe }
 
   /// A reader that went away is no failure; everything else is.
-  public var exitCode: ExitCode { isClosedPipe ? .success : .inputOutput }
+  package var exitCode: ExitCode { isClosedPipe ? .success : .inputOutput }
 
   /// What the system said; nothing for a reader that went away.
-  public var diagnosticMessage: String {
+  package var diagnosticMessage: String {
     isClosedPipe ? "" : "cannot write \(name): \(Platform.message(ofError: number))"
   }
 }
 
 /// Unbuffered text for a person: progress, warnings, errors.
-public enum StandardError {
+package enum StandardError {
   /// Writes at once; there is nowhere to report a failure.
-  @Sendable public static func write(_ text: String) {
+  @Sendable package static func write(_ text: String) {
     _ = Platform.writeAll(Array(text.utf8).span.bytes, to: Terminal.standardError)
   }
 
   /// Writes "warning: …" as a line, control characters spelled out; a terminal does not cut its words.
-  @Sendable public static func warn(_ message: String) {
+  @Sendable package static func warn(_ message: String) {
     explain("warning: " + Terminal.neutralized(message, keepingLines: true) + "\n")
   }
 
   /// Writes lines for a person: a terminal does not cut their words, and an indented line goes on below itself.
-  @Sendable public static func explain(_ text: String) {
+  @Sendable package static func explain(_ text: String) {
     guard let width = Platform.columns(of: Terminal.standardError) else { return write(text) }
     write(explained(text, width: width))
   }

@@ -3,49 +3,49 @@
 import VisibleText
 
 /// Questions about the terminal, and text made safe for it.
-public enum Terminal {
+package enum Terminal {
   /// Descriptor 1.
-  public static let standardOutput: Int32 = 1
+  package static let standardOutput: Int32 = 1
   /// Descriptor 2.
-  public static let standardError: Int32 = 2
+  package static let standardError: Int32 = 2
 
   /// Whether a descriptor is a terminal.
-  public static func isTerminal(_ descriptor: Int32) -> Bool {
+  package static func isTerminal(_ descriptor: Int32) -> Bool {
     Platform.isTerminal(descriptor)
   }
 
   /// The columns of the terminal behind a descriptor, `COLUMNS` first; nil when nothing says.
-  public static func width(of descriptor: Int32 = standardOutput) -> Int? {
+  package static func width(of descriptor: Int32 = standardOutput) -> Int? {
     if let columns = Platform.environment("COLUMNS").flatMap({ Int($0) }), columns > 0 { return columns }
     return Platform.columns(of: descriptor)
   }
 
   /// The column where help wraps: the terminal's width, at most 100 because longer lines are hard to read, else 80.
-  public static var helpWidth: Int {
+  package static var helpWidth: Int {
     max(40, min(100, width() ?? width(of: standardError) ?? 80))
   }
 
   /// Text from outside with everything spelled out that cannot be seen, or that could drive the terminal.
   ///
   /// - Parameter keepingLines: lets line feeds through.
-  public static func neutralized(_ text: String, keepingLines: Bool = false) -> String {
+  package static func neutralized(_ text: String, keepingLines: Bool = false) -> String {
     spelledOut(text, keeping: keepingLines ? ["\n"] : [])
   }
 
   /// Text of many lines for standard output: as it is for a file or another program, neutralized on a terminal.
-  public static func shown(_ text: String) -> String {
+  package static func shown(_ text: String) -> String {
     isTerminal(standardOutput) ? spelledOut(text, keeping: ["\n", "\t"]) : text
   }
 }
 
 /// When to colour: the value type of a `--color` option.
-public enum ColorPolicy: String, CaseIterable, Sendable, ExpressibleByArgument {
+package enum ColorPolicy: String, CaseIterable, Sendable, ExpressibleByArgument {
   case auto
   case always
   case never
 
   /// Whether to colour what goes to a descriptor; `auto` wants a terminal, no `NO_COLOR` and a `TERM` that is not dumb.
-  public func isEnabled(on descriptor: Int32) -> Bool {
+  package func isEnabled(on descriptor: Int32) -> Bool {
     switch self {
     case .always: true
     case .never: false

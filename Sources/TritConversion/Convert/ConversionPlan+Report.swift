@@ -106,7 +106,7 @@ extension ConversionPlan {
   }
 
   /// What was decided, in a few lines.
-  public var facts: ReportFacts {
+  package var facts: ReportFacts {
     ReportFacts(
       key: "plan",
       [
@@ -129,7 +129,7 @@ extension ConversionPlan {
 
 extension ConversionResult {
   /// The report of `tritsmith convert`, schema `tritsmith.convert` 2.
-  public var report: ReportDocument {
+  package var report: ReportDocument {
     var report = ReportDocument(title: "Conversion", schema: ReportSchema("tritsmith.convert", version: 2))
     report.prefersFacts = true
     report.append(plan.facts)
@@ -164,7 +164,7 @@ extension ConversionResult {
   }
 
   /// The conversion in a line, as ``ConversionPlan`` says it.
-  public func line(width: Int? = nil) -> String {
+  package func line(width: Int? = nil) -> String {
     let rounding = audit.rounding.isEmpty ? nil : audit.rounding
     var proof = "audited"
     if let loss = audit.scaleLossPercent { proof += ", \(ScaleLoss.phrase(loss))" }
@@ -175,7 +175,7 @@ extension ConversionResult {
   }
 
   /// What a person should know of the output beside what the plan said.
-  public var warnings: [String] {
+  package var warnings: [String] {
     let found = findings.map { "\($0.rule.rawValue): \(printable($0.subject)) \($0.detail)" }
     guard plan.request.target == .trainable else { return found }
     let restored = audit.tensors.filter(\.isTernary)

@@ -9,7 +9,7 @@ import TritSurvey
 import TritVerification
 
 /// What happens to one tensor.
-public enum ConversionStep: Sendable, Hashable {
+package enum ConversionStep: Sendable, Hashable {
   /// Bytes are taken as they are.
   case copy
   /// Floats become trits (or are recognised as ternary already) and are packed.
@@ -25,7 +25,7 @@ public enum ConversionStep: Sendable, Hashable {
   /// Trits become latent weights that are made the same trits again.
   case restore
 
-  public var name: String {
+  package var name: String {
     switch self {
     case .copy: "copy"
     case .quantize: "quantize"
@@ -39,38 +39,38 @@ public enum ConversionStep: Sendable, Hashable {
 }
 
 /// One tensor of the output.
-public struct PlannedTensor: Sendable {
-  public var source: TensorDescriptor
-  public var role: TensorRole
-  public var step: ConversionStep
+package struct PlannedTensor: Sendable {
+  package var source: TensorDescriptor
+  package var role: TensorRole
+  package var step: ConversionStep
   /// In the output.
-  public var encoding: TensorEncoding
+  package var encoding: TensorEncoding
   /// In the output, scales included.
-  public var byteCount: Int
+  package var byteCount: Int
   /// Of the output's scales.
-  public var scaleConvention: ScaleConvention?
+  package var scaleConvention: ScaleConvention?
   /// Name in the output, where it is not the source's.
-  public var outputName: String?
+  package var outputName: String?
   /// Order of rows in the output, where it is not the source's.
-  public var rowOrder: RowPermutation?
+  package var rowOrder: RowPermutation?
   /// Order of columns in the output, where it is not the source's.
-  public var columnOrder: RowPermutation?
+  package var columnOrder: RowPermutation?
   /// What numbers the output holds in the place of the source's.
-  public var storedValues = ModuleTemplate.StoredValues.same
+  package var storedValues = ModuleTemplate.StoredValues.same
   /// Shape in the output, where it is not the source's.
-  public var outputShape: TensorShape?
+  package var outputShape: TensorShape?
   /// Whether the bytes of a GGUF source go on as they stand in its file, which the view shows in another form.
-  public var copiesStored = false
+  package var copiesStored = false
   /// Whether dense numbers are trits times scales as they stand, and are copied.
-  public var isTernaryCopy = false
+  package var isTernaryCopy = false
   /// Which plane of a sum of ternary matrices this is.
-  public var plane = 0
+  package var plane = 0
   /// How many weights share a scale in the output, where the quantizer says so.
-  public var scaleGranularity: ScaleGranularity?
+  package var scaleGranularity: ScaleGranularity?
   /// The type of the output's scales, where the quantizer says so.
-  public var scaleStorage: DType?
+  package var scaleStorage: DType?
   /// The output's scale where the plan knows it already: it comes from a format that stores another number.
-  public var outputScale: TernaryScale?
+  package var outputScale: TernaryScale?
   /// What samples said of the source's scales, where the plan goes by that: it is proved when the tensor passes.
   var sampled: SampledScale?
 
@@ -78,10 +78,10 @@ public struct PlannedTensor: Sendable {
   var isInOrder: Bool { rowOrder == nil && columnOrder == nil && storedValues == .same }
 
   /// Name in the output.
-  public var name: String { outputName ?? source.name }
+  package var name: String { outputName ?? source.name }
 
   /// True when the tensor holds only trits times a scale afterwards, in whatever encoding.
-  public var becomesTernary: Bool { step != .copy && step != .recode && step != .restore }
+  package var becomesTernary: Bool { step != .copy && step != .recode && step != .restore }
 
   /// True when dense numbers are looked at whether they are ternary as they stand.
   var isRecognised: Bool { becomesTernary && !source.encoding.isTernary }
@@ -93,31 +93,31 @@ public struct PlannedTensor: Sendable {
 
 /// Everything a conversion will do; made from headers and a small sample alone.
 public struct ConversionPlan: Sendable {
-  public var request: ConversionRequest
-  public var survey: ModelSurvey
-  public var quantizer: any Quantizer
+  package var request: ConversionRequest
+  package var survey: ModelSurvey
+  package var quantizer: any Quantizer
   /// Whose choice the quantizer is, for the log.
-  public var quantizerReason: String
-  public var convention: ScaleConvention
-  public var tensors: [PlannedTensor]
+  package var quantizerReason: String
+  package var convention: ScaleConvention
+  package var tensors: [PlannedTensor]
   public var warnings: [String]
   /// Files that come along, with `config.json` as it will be written.
-  public var companions: [(name: String, bytes: Int)]
-  public var configuration: JSONObject?
+  package var companions: [(name: String, bytes: Int)]
+  package var configuration: JSONObject?
   /// Metadata of a GGUF output, but for the record of the conversion.
-  public var ggufEntries: [MetadataEntry] = []
+  package var ggufEntries: [MetadataEntry] = []
   /// Settings a GGUF output holds as F32 tensors: rotary factors.
-  public var ggufTensors: [(name: String, values: [Float])] = []
+  package var ggufTensors: [(name: String, values: [Float])] = []
 
   /// Whether the output's weights stay rotated, with the keys that say so.
-  public var keepsRotation = false
+  package var keepsRotation = false
   /// What need not be found out again.
   var found = FoundScales()
 
   /// What else the record of the conversion tells: calibration, adapter.
-  public var remarks = JSONObject()
+  package var remarks = JSONObject()
 
-  public var inputBytes: Int { tensors.reduce(0) { $0 + $1.source.storedBytes } }
+  package var inputBytes: Int { tensors.reduce(0) { $0 + $1.source.storedBytes } }
   public var outputBytes: Int {
     tensors.reduce(0) { $0 + $1.byteCount } + ggufTensors.reduce(0) { $0 + 4 * $1.values.count }
   }
@@ -135,7 +135,7 @@ public struct ConversionPlan: Sendable {
     return packed > 0 ? packed : tensors.count { $0.becomesTernary || $0.isTernaryCopy }
   }
   /// True when weights are made ternary, not only packed another way.
-  public var quantizes: Bool { tensors.contains { $0.step == .quantize || $0.step == .snap } }
+  package var quantizes: Bool { tensors.contains { $0.step == .quantize || $0.step == .snap } }
 }
 
 extension ConversionPlan {

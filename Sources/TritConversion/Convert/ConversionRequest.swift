@@ -12,7 +12,7 @@ public enum DenseWeightType: String, Sendable, Hashable, CaseIterable {
   case bf16, f16, f32
 
   /// The element type.
-  public var dtype: DType {
+  package var dtype: DType {
     switch self {
     case .bf16: .bf16
     case .f16: .f16
@@ -23,10 +23,10 @@ public enum DenseWeightType: String, Sendable, Hashable, CaseIterable {
 
 /// What a user asks of a conversion; everything left nil follows the model's family.
 public struct ConversionRequest: Sendable {
-  public var input: String
-  public var output: String
-  public var target: ConversionTarget
-  public var open: OpenOptions
+  package var input: String
+  package var output: String
+  package var target: ConversionTarget
+  package var open: OpenOptions
   public var quantizer: QuantizerID?
   /// What new scales shall mean.
   public var outputConvention: ScaleConvention?
@@ -51,7 +51,7 @@ public struct ConversionRequest: Sendable {
   /// The text of quantizers that look at activations.
   public var calibration: CalibrationRequest?
   /// The function of onebitllms this does; set by `follow`.
-  public internal(set) var recipe: ConversionRecipe?
+  package internal(set) var recipe: ConversionRecipe?
   /// What happens to NaN and infinity in tensors that are copied or stored in another type.
   public var nonFinite = NonFinitePolicy.refuse
   /// What happens to scales a layout has no room for.
@@ -64,7 +64,7 @@ public struct ConversionRequest: Sendable {
   /// Let a quantizer for ordinary weights loose on the latents of a BitNet model.
   public var forcesQuantizer = false
 
-  public init(input: String, output: String, target: ConversionTarget) {
+  package init(input: String, output: String, target: ConversionTarget) {
     self.input = input
     self.output = output
     self.target = target
@@ -104,7 +104,7 @@ public struct ConversionRequest: Sendable {
   /// How what this request writes is opened again.
   ///
   /// - Parameter convention: what its scales mean, where its files do not say.
-  public func reopening(_ convention: ScaleConvention?) -> OpenOptions {
+  package func reopening(_ convention: ScaleConvention?) -> OpenOptions {
     OpenOptions(
       access: open.access, scaleConvention: convention, i2sOrder: target == .gguf ? gguf.i2sOrder : nil,
       keepsRotation: !unfolds)
@@ -113,7 +113,7 @@ public struct ConversionRequest: Sendable {
 
 extension ConversionRequest {
   /// Does what a function of onebitllms does; only input and output are left to choose.
-  public mutating func follow(_ recipe: ConversionRecipe) {
+  package mutating func follow(_ recipe: ConversionRecipe) {
     self.recipe = recipe
     target = recipe.target
     quantizer = AbsMean.bf16.id

@@ -7,18 +7,18 @@ import TritSurvey
 import TritVerification
 
 /// What a conversion did.
-public struct ConversionResult: Sendable {
-  public var plan: ConversionPlan
+package struct ConversionResult: Sendable {
+  package var plan: ConversionPlan
   /// Dense tensors that were ternary already and were taken as they are.
-  public var recognised: [String]
-  public var audit: VerifyResult
+  package var recognised: [String]
+  package var audit: VerifyResult
   /// What storing dense tensors in another type did to them, by their names in the output; only what changed.
-  public var rounded: [(name: String, report: RoundingReport)]
+  package var rounded: [(name: String, report: RoundingReport)]
   /// What `check` warns of in weights, found while they passed.
   var findings: [CheckFinding]
   /// Bytes of everything written.
-  public var writtenBytes: UInt64
-  public var seconds: Double
+  package var writtenBytes: UInt64
+  package var seconds: Double
 }
 
 /// Converts a model: plan, stream, audit, put in place.
@@ -26,11 +26,11 @@ public struct ConversionResult: Sendable {
 /// Tensors are streamed one at a time, bands of rows in parallel; what is resident does not grow with the model. The
 /// output is built under a temporary name, reopened, compared with the source by an independent decoder, and renamed
 /// only when everything is equal.
-public struct ConvertWorkflow: Sendable {
-  public let request: ConversionRequest
+package struct ConvertWorkflow: Sendable {
+  package let request: ConversionRequest
   package let work: WorkOptions
 
-  public init(_ request: ConversionRequest, work: WorkOptions = WorkOptions()) {
+  package init(_ request: ConversionRequest, work: WorkOptions = WorkOptions()) {
     var request = request
     // A path that means no model is an error when it is opened.
     request.input = (try? ModelPlace.lasting(request.input)) ?? request.input
@@ -39,18 +39,18 @@ public struct ConvertWorkflow: Sendable {
   }
 
   /// The plan alone: nothing is written.
-  public func plan() throws -> ConversionPlan {
+  package func plan() throws -> ConversionPlan {
     let source = try ModelOpener.open(request.input, request.inputOptions, hasCompanions: true)
     return try Planner(source, request).plan()
   }
 
   /// Throws when the output may not appear where it was asked for.
-  public func checkPlace() throws { try OutputPlace.check(request) }
+  package func checkPlace() throws { try OutputPlace.check(request) }
 
   /// Converts.
   ///
   /// - Parameter announce: called with the plan before anything is written.
-  public func run(announce: (ConversionPlan) -> Void = { _ in }) throws -> ConversionResult {
+  package func run(announce: (ConversionPlan) -> Void = { _ in }) throws -> ConversionResult {
     try OutputPlace.check(request)
     return try build(announce: announce) { staged in
       try staged.writer.staging.commit()

@@ -203,7 +203,7 @@ extension ConversionPlan {
   }
 
   /// What is known of programs that could load the result (`RuntimeTable`).
-  public var runtimes: [RuntimeRow] {
+  package var runtimes: [RuntimeRow] {
     // The table knows forms; rotation is none of them.
     if keepsRotation { return [] }
     guard let family = survey.architecture else { return [] }
@@ -214,7 +214,7 @@ extension ConversionPlan {
   }
 
   /// The programs that load the result, by name: this one where there is no other.
-  public var loaders: [String] {
+  package var loaders: [String] {
     let names = runtimes.filter { $0.outcome == .loads }.map(\.runtime.name)
     return names.isEmpty ? ["tritsmith"] : names
   }

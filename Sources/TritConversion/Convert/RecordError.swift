@@ -4,9 +4,9 @@ import TritCore
 import TritSurvey
 
 /// A record this program wrote, or should have written, cannot be used.
-public struct RecordError: DiagnosticError, Equatable {
+package struct RecordError: DiagnosticError, Equatable {
   /// What went wrong.
-  public enum Kind: Sendable, Equatable {
+  package enum Kind: Sendable, Equatable {
     case unknown(JSONValue?)
     case notJSON(JSONError)
     case wrongSchema(expected: String, found: String?)
@@ -20,15 +20,15 @@ public struct RecordError: DiagnosticError, Equatable {
     case noSource(certificate: String)
   }
 
-  public var kind: Kind
-  public var location: ErrorLocation
+  package var kind: Kind
+  package var location: ErrorLocation
 
-  public init(_ kind: Kind, file: String, field: String? = nil) {
+  package init(_ kind: Kind, file: String, field: String? = nil) {
     self.kind = kind
     location = ErrorLocation(file: file, field: field)
   }
 
-  public var summary: String {
+  package var summary: String {
     switch kind {
     case .unknown(let value):
       "expected what this version writes, found \(value.map { printable(RecordError.text($0), limit: 60) } ?? "nothing")"
@@ -45,7 +45,7 @@ public struct RecordError: DiagnosticError, Equatable {
     }
   }
 
-  public var remedy: String? {
+  package var remedy: String? {
     switch kind {
     case .otherVersion: "use that version: another one may write other bytes"
     case .damaged: "fetch it again, or make a new one"
@@ -60,7 +60,7 @@ public struct RecordError: DiagnosticError, Equatable {
     }
   }
 
-  public var category: ErrorCategory {
+  package var category: ErrorCategory {
     switch kind {
     case .damaged, .otherVersion: .checkFailed
     case .inside, .calibrated: .misuse

@@ -7,31 +7,31 @@ import TritSurvey
 import TritVerification
 
 /// What changing type numbers did.
-public struct RetagResult: Sendable {
-  public var input: String
-  public var output: String
+package struct RetagResult: Sendable {
+  package var input: String
+  package var output: String
   /// Names of the tensors under the newer number.
-  public var tensors: [String]
+  package var tensors: [String]
   /// How it was told what the older number means.
-  public var evidence: String
+  package var evidence: String
   /// Bytes that were compared and are the same as the input's.
-  public var sameBytes: UInt64
+  package var sameBytes: UInt64
   /// Bytes of the header that changed.
-  public var changedBytes: Int
-  public var seconds: Double
+  package var changedBytes: Int
+  package var seconds: Double
 }
 
 /// Writes a GGUF file again under newer type numbers: old `Q2_0` of 128 weights becomes `PQ2_0`, by the header alone.
 ///
 /// The output is read back: every byte but the type numbers must be the input's, and the file must open as what it says.
-public struct RetagWorkflow: Sendable {
+package struct RetagWorkflow: Sendable {
   let input: String
   let output: String
   let open: OpenOptions
   let replaces: Bool
   let work: WorkOptions
 
-  public init(
+  package init(
     input: String, output: String, open: OpenOptions = OpenOptions(), replaces: Bool = false,
     work: WorkOptions = WorkOptions()
   ) {
@@ -42,7 +42,7 @@ public struct RetagWorkflow: Sendable {
     self.work = work
   }
 
-  public func run() throws -> RetagResult {
+  package func run() throws -> RetagResult {
     let start = Platform.monotonicSeconds
     try OutputPlace.check(output, input: input, replaces: replaces)
     let retagging = try GGUFRetagging(path: input, open)
@@ -115,7 +115,7 @@ public struct RetagWorkflow: Sendable {
 
 extension RetagResult {
   /// The report of `tritsmith convert --retag`, schema `tritsmith.retag` 1.
-  public var report: ReportDocument {
+  package var report: ReportDocument {
     var report = ReportDocument(title: "Newer type numbers", schema: ReportSchema("tritsmith.retag", version: 1))
     report.append(
       ReportFacts(

@@ -4,7 +4,7 @@ import TritLayouts
 import TritSurvey
 
 /// What a file or folder looks like to a program that loads it: its container, and the layout of its projections.
-public enum OutputForm: Sendable, Hashable {
+package enum OutputForm: Sendable, Hashable {
   /// Packed trits in safetensors, in either scale convention.
   case hfPacked
   /// trit × scale as dense bfloat16.
@@ -22,19 +22,19 @@ public enum OutputForm: Sendable, Hashable {
   case numbers
 
   /// Every form this package writes.
-  public static let all: [OutputForm] =
+  package static let all: [OutputForm] =
     [.hfPacked, .dense, .trainable, .tritpack, .mlx]
     + GGUFWeightType.allCases.flatMap { type in
       type == .i2s ? I2SOrder.allCases.map(OutputForm.i2s) : [OutputForm.gguf(type)]
     }
 
   /// Types of a file of `numbers`, which mixes them.
-  public static let numberTypes: [String] = [
+  package static let numberTypes: [String] = [
     Q4_0.name, Q4_1.name, Q5_0.name, Q5_1.name, Q8_0.name, Q4_K.name, Q5_K.name, Q6_K.name,
   ]
 
   /// What a conversion writes.
-  public init(_ request: ConversionRequest) {
+  package init(_ request: ConversionRequest) {
     switch request.target {
     case .hfPacked: self = .hfPacked
     case .dense: self = .dense
@@ -45,7 +45,7 @@ public enum OutputForm: Sendable, Hashable {
     }
   }
 
-  public var isGGUF: Bool {
+  package var isGGUF: Bool {
     switch self {
     case .gguf, .i2s, .numbers: true
     case .hfPacked, .dense, .trainable, .tritpack, .mlx: false
@@ -53,7 +53,7 @@ public enum OutputForm: Sendable, Hashable {
   }
 
   /// As options and documents name it.
-  public var name: String {
+  package var name: String {
     switch self {
     case .hfPacked: ConversionTarget.hfPacked.rawValue
     case .dense: ConversionTarget.dense.rawValue

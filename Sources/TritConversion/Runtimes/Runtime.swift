@@ -3,21 +3,21 @@
 import TritModel
 
 /// A program that loads models, in the version that was tried or read.
-public struct Runtime: Sendable, Hashable {
-  public var name: String
+package struct Runtime: Sendable, Hashable {
+  package var name: String
   /// Release or commit.
-  public var version: String
+  package var version: String
   /// Forms it has a reader for; of others there is nothing to try.
   var reads: @Sendable (OutputForm) -> Bool
 
   /// Programs are told apart by name.
-  public static func == (left: Runtime, right: Runtime) -> Bool { left.name == right.name }
+  package static func == (left: Runtime, right: Runtime) -> Bool { left.name == right.name }
   /// By name, as `==`.
-  public func hash(into hasher: inout Hasher) { hasher.combine(name) }
+  package func hash(into hasher: inout Hasher) { hasher.combine(name) }
 }
 
 /// What a program does with a model of one family in one form.
-public enum RuntimeOutcome: Sendable, Hashable {
+package enum RuntimeOutcome: Sendable, Hashable {
   /// It computes the model's numbers.
   case loads
   /// It stops, and says so.
@@ -27,7 +27,7 @@ public enum RuntimeOutcome: Sendable, Hashable {
 }
 
 /// How an outcome is known.
-public enum RuntimeEvidence: String, Sendable, Hashable {
+package enum RuntimeEvidence: String, Sendable, Hashable {
   /// The program was run on what this package wrote, and its numbers were compared (`Tests/Interop`).
   case tried
   /// Read in the program's source.
@@ -35,13 +35,13 @@ public enum RuntimeEvidence: String, Sendable, Hashable {
 }
 
 /// One row of the table: what a program does with a family in some forms.
-public struct RuntimeRow: Sendable {
-  public var runtime: Runtime
+package struct RuntimeRow: Sendable {
+  package var runtime: Runtime
   /// The family by its class (`Architecture.className`).
-  public var family: String
-  public var forms: Set<OutputForm>
-  public var outcome: RuntimeOutcome
-  public var evidence: RuntimeEvidence
+  package var family: String
+  package var forms: Set<OutputForm>
+  package var outcome: RuntimeOutcome
+  package var evidence: RuntimeEvidence
 
   init(
     _ runtime: Runtime, _ family: any Architecture, _ forms: [OutputForm], _ outcome: RuntimeOutcome,
@@ -70,7 +70,7 @@ extension RuntimeRow {
 
 extension RuntimeTable {
   /// What is known of a program, a family and a form; nil when nothing is.
-  public static func row(_ runtime: Runtime, _ family: String, _ form: OutputForm) -> RuntimeRow? {
+  package static func row(_ runtime: Runtime, _ family: String, _ form: OutputForm) -> RuntimeRow? {
     rows.first { $0.runtime == runtime && $0.family == family && $0.forms.contains(form) }
   }
 
@@ -78,7 +78,7 @@ extension RuntimeTable {
   /// read about.
   ///
   /// - Parameter key: that the file lacks and llama.cpp needs; nil where all are there.
-  public static func known(_ family: String, _ form: OutputForm, lacking key: String? = nil) -> [RuntimeRow] {
+  package static func known(_ family: String, _ form: OutputForm, lacking key: String? = nil) -> [RuntimeRow] {
     let rows = runtimes.compactMap { row($0, family, form) }
     let known = key.map { key in rows.compactMap { $0.lacking(key) } } ?? rows
     let loading = known.filter { $0.outcome == .loads }
@@ -89,7 +89,7 @@ extension RuntimeTable {
 
 extension RuntimeOutcome {
   /// As reports name it.
-  public var name: String {
+  package var name: String {
     switch self {
     case .loads: "loads"
     case .refuses: "refuses"
@@ -98,7 +98,7 @@ extension RuntimeOutcome {
   }
 
   /// What the program says, or why it computes something else; nil where it loads the model.
-  public var reason: String? {
+  package var reason: String? {
     switch self {
     case .loads: nil
     case .refuses(let reason), .misreads(let reason): reason

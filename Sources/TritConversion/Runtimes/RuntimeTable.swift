@@ -6,7 +6,7 @@ import TritModel
 /// Which program loads which family in which form: what `Loads in` says, and the plan of a conversion.
 ///
 /// A program is a line of `runtimes`; what is known of it a line of `rows`. What no row names was not tried.
-public enum RuntimeTable {
+package enum RuntimeTable {
   static let transformers = Runtime(name: "transformers", version: "5.23.0") { $0 != .tritpack && $0 != .mlx }
   static let onebitllms = Runtime(name: "onebitllms", version: "0.0.4") { $0 == .trainable }
   static let llamaCpp = Runtime(name: "llama.cpp", version: "ggml 0.25.3, in llama-cpp-python 0.3.36") { $0.isGGUF }
@@ -21,7 +21,7 @@ public enum RuntimeTable {
   static let mlxLM = Runtime(name: "mlx-lm", version: "0.32.2, with mlx 0.32.4 on CPU") { $0 == .mlx }
 
   /// Every program, in the order of the page's columns.
-  public static let runtimes = [
+  package static let runtimes = [
     transformers, onebitllms, llamaCpp, bitnetCpp, bitnetCppRows, bitnetCppARM, ikLlamaCpp, mlxLM,
   ]
 
@@ -40,7 +40,7 @@ public enum RuntimeTable {
   private static let noSubNorms = RuntimeOutcome.misreads("model_type is llama: it leaves out the sub-norms")
 
   /// Everything known. No two rows speak of the same program, family and form.
-  public static let rows: [RuntimeRow] =
+  package static let rows: [RuntimeRow] =
     [
       RuntimeRow(transformers, Llama(), [.hfPacked, .dense, .trainable], .loads, .tried),
       RuntimeRow(transformers, Llama(), ternary + dense, .loads, .tried),

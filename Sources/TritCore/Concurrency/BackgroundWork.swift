@@ -7,14 +7,14 @@ import Synchronization
 ///
 /// Where the system gives no thread, libdispatch goes on asking for one: work that nobody has begun when it is waited for
 /// is done by who waits.
-public final class BackgroundWork: Sendable {
+package final class BackgroundWork: Sendable {
   private let group = DispatchGroup()
   private let failure = Mutex<(any Error)?>(nil)
   /// Nil once it has begun, so that nothing it uses is kept by a queue that never runs.
   private let body: Mutex<(@Sendable () throws -> Void)?>
 
   /// Starts `body`.
-  public init(_ body: @escaping @Sendable () throws -> Void) {
+  package init(_ body: @escaping @Sendable () throws -> Void) {
     self.body = Mutex(body)
     group.enter()
     DispatchQueue.global().async { [self] in begin() }
@@ -39,7 +39,7 @@ public final class BackgroundWork: Sendable {
   }
 
   /// Returns when the work is done, and throws what it threw.
-  public func wait() throws {
+  package func wait() throws {
     begin()
     group.wait()
     if let error = failure.withLock({ $0 }) { throw error }

@@ -23,14 +23,14 @@ public final class CancellationFlag: Sendable {
   }
 
   /// - Throws: `CancellationFailure` once the flag is set.
-  public func check() throws(CancellationFailure) {
+  package func check() throws(CancellationFailure) {
     if isCancelled { throw CancellationFailure() }
   }
 }
 
 /// Work was stopped by the user before it was done.
 public struct CancellationFailure: DiagnosticError, Equatable {
-  public init() {}
+  package init() {}
 
   public var summary: String { "interrupted; nothing was left behind" }
   public var location: ErrorLocation { ErrorLocation() }
@@ -39,12 +39,12 @@ public struct CancellationFailure: DiagnosticError, Equatable {
 }
 
 /// How much of the machine a piece of work may use.
-public struct Parallelism: Sendable {
-  public let threads: Int
-  public let cancellation: CancellationFlag
+package struct Parallelism: Sendable {
+  package let threads: Int
+  package let cancellation: CancellationFlag
 
   /// `threads` 0 means as many as there are processors.
-  public init(threads: Int = 0, cancellation: CancellationFlag = CancellationFlag()) {
+  package init(threads: Int = 0, cancellation: CancellationFlag = CancellationFlag()) {
     self.threads = threads > 0 ? min(threads, 256) : Platform.processorCount
     self.cancellation = cancellation
   }
@@ -55,7 +55,7 @@ public struct Parallelism: Sendable {
   /// that failed is thrown: which error a user sees does not depend on timing when only one band is bad.
   ///
   /// Not task groups: bands block on page faults and use non-escaping spans, a poor fit for the cooperative pool.
-  public func forEachBand<Workspace>(
+  package func forEachBand<Workspace>(
     _ count: Int, workspace: @autoclosure @Sendable () -> Workspace,
     _ body: @Sendable (Int, inout Workspace) throws -> Void
   ) throws {
@@ -88,7 +88,7 @@ public struct Parallelism: Sendable {
   }
 
   /// The same without a workspace.
-  public func forEachBand(_ count: Int, _ body: @Sendable (Int) throws -> Void) throws {
+  package func forEachBand(_ count: Int, _ body: @Sendable (Int) throws -> Void) throws {
     try forEachBand(count, workspace: ()) { band, _ in try body(band) }
   }
 }

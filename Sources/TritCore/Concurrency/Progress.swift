@@ -16,12 +16,12 @@ public struct ProgressPhase: Sendable, Hashable {
   public var unit: Unit
 
   /// A stage that reads or writes so many bytes.
-  public init(name: String, totalBytes: UInt64) {
+  package init(name: String, totalBytes: UInt64) {
     (self.name, total, unit) = (name, totalBytes, .bytes)
   }
 
   /// A stage that runs so many tokens through a model.
-  public init(name: String, totalTokens: Int) {
+  package init(name: String, totalTokens: Int) {
     (self.name, total, unit) = (name, UInt64(max(0, totalTokens)), .tokens)
   }
 }
@@ -43,9 +43,9 @@ extension ProgressObserver {
 }
 
 /// An observer that tells nobody.
-public struct SilentProgress: ProgressObserver {
-  public init() {}
-  public func began(_ phase: ProgressPhase) {}
-  public func advanced(by amount: Int) {}
-  public func ended() {}
+package struct SilentProgress: ProgressObserver {
+  package init() {}
+  package func began(_ phase: ProgressPhase) {}
+  package func advanced(by amount: Int) {}
+  package func ended() {}
 }

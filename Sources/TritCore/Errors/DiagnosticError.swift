@@ -31,7 +31,7 @@ public struct ErrorLocation: Sendable, Hashable {
   /// A key or field inside the file, such as `data_offsets`.
   public var field: String?
 
-  public init(file: String? = nil, tensor: String? = nil, byteOffset: UInt64? = nil, field: String? = nil) {
+  package init(file: String? = nil, tensor: String? = nil, byteOffset: UInt64? = nil, field: String? = nil) {
     self.file = file
     self.tensor = tensor
     self.byteOffset = byteOffset
@@ -57,7 +57,7 @@ extension DiagnosticError {
   public var description: String { message(.library) }
 
   /// The whole message: place, summary, what to do.
-  public func message(_ wording: ErrorWording) -> String {
+  package func message(_ wording: ErrorWording) -> String {
     var place: [String] = []
     if let file = location.file { place.append(file.isEmpty ? "''" : printable(file)) }
     if let tensor = location.tensor { place.append("tensor '\(printable(tensor))'") }
@@ -77,7 +77,7 @@ extension DiagnosticError {
 /// Text from outside with everything spelled out that cannot be seen, or that could drive the terminal.
 ///
 /// Long text is cut in the middle: an error message quotes a name, it does not reproduce a 10 kB one.
-public func printable(_ text: String, limit: Int = 200) -> String {
+package func printable(_ text: String, limit: Int = 200) -> String {
   let result = spelledOut(text)
   guard result.unicodeScalars.count > limit else { return result }
   let scalars = Array(result.unicodeScalars)

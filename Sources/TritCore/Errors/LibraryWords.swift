@@ -1,7 +1,7 @@
 // Tritsmith: what errors advise, in words of the library.
 
 /// In whose words an error says what to do.
-public enum ErrorWording: Sendable, Hashable {
+package enum ErrorWording: Sendable, Hashable {
   /// Options and subcommands: `--keep`, `'tritsmith check'`.
   case commandLine
   /// Members of requests, and calls: `keep`, `Model.check()`.

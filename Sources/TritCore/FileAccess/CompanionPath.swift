@@ -1,18 +1,18 @@
 // Tritsmith: where files beside weights may stand.
 
 /// Names of files in a model's folder: flat, but for one folder that transformers has.
-public enum CompanionPath {
+package enum CompanionPath {
   /// Holds chat templates beside the default one.
   ///
   /// Source: transformers 5.23, `utils/hub.py`, `CHAT_TEMPLATE_DIR`; files in it end in `.jinja`.
-  public static let templates = "additional_chat_templates"
+  package static let templates = "additional_chat_templates"
   private static let templateEnding = ".jinja"
 
   /// True for a plain name, and for that of a template in the folder of templates; nothing leads out of the model's.
-  public static func isValid(_ name: String) -> Bool { FileSystem.isPlainName(name) || isTemplate(name) }
+  package static func isValid(_ name: String) -> Bool { FileSystem.isPlainName(name) || isTemplate(name) }
 
   /// True for a name such as `additional_chat_templates/tool_use.jinja`.
-  public static func isTemplate(_ name: String) -> Bool {
+  package static func isTemplate(_ name: String) -> Bool {
     let prefix = FileSystem.join(templates, "")
     guard name.utf8.starts(with: prefix.utf8) else { return false }
     let inner = String(Substring(name.utf8.dropFirst(prefix.utf8.count)))
@@ -22,7 +22,7 @@ public enum CompanionPath {
   /// Names of whatever stands in a model's folder, in byte order; of the folder of templates, what is in it.
   ///
   /// Without such files the folder of templates is a name like any other.
-  public static func names(in folder: String) throws(TensorIOError) -> [String] {
+  package static func names(in folder: String) throws(TensorIOError) -> [String] {
     var result: [String] = []
     for name in try FileSystem.names(in: folder) {
       let inner = name == templates ? try innerTemplates(FileSystem.join(folder, name)) : []

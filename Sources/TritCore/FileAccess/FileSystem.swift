@@ -4,7 +4,7 @@ import LibC
 import VisibleText
 
 /// What stands at a path.
-public enum FileKind: String, Sendable {
+package enum FileKind: String, Sendable {
   case file, folder, link, other
 
   init(mode: mode_t) {
@@ -17,7 +17,7 @@ public enum FileKind: String, Sendable {
   }
 
   /// For messages, with an article.
-  public var name: String {
+  package var name: String {
     switch self {
     case .file: "a file"
     case .folder: "a folder"
@@ -28,23 +28,23 @@ public enum FileKind: String, Sendable {
 }
 
 /// Questions about paths; nothing here writes.
-public enum FileSystem {
+package enum FileSystem {
   /// What stands at a path, links followed; nil when nothing does.
-  public static func kind(of path: String) -> FileKind? {
+  package static func kind(of path: String) -> FileKind? {
     if let (folder, inner) = RemoteFolders.find(path) { return folder.kind(of: inner) }
     var status = stat()
     return stat(path, &status) == 0 ? FileKind(mode: status.st_mode) : nil
   }
 
   /// What stands at a path itself, a link being a link.
-  public static func kindWithoutFollowing(_ path: String) -> FileKind? {
+  package static func kindWithoutFollowing(_ path: String) -> FileKind? {
     if let (folder, inner) = RemoteFolders.find(path) { return folder.kind(of: inner) }
     var status = stat()
     return lstat(path, &status) == 0 ? FileKind(mode: status.st_mode) : nil
   }
 
   /// Bytes of a file, links followed; nil when it cannot be asked.
-  public static func size(of path: String) -> UInt64? {
+  package static func size(of path: String) -> UInt64? {
     if let (folder, inner) = RemoteFolders.find(path) { return folder.size(of: inner) }
     var status = stat()
     return stat(path, &status) == 0 ? UInt64(status.st_size) : nil
@@ -53,13 +53,13 @@ public enum FileSystem {
   /// Names in a folder without `.` and `..`, in byte order.
   ///
   /// Names that are not UTF-8 are left out: repaired to text they would be names of other files, or of none.
-  public static func names(in folder: String) throws(TensorIOError) -> [String] {
+  package static func names(in folder: String) throws(TensorIOError) -> [String] {
     try entries(in: folder).compactMap { String(validating: $0, as: UTF8.self) }
       .sorted { ExactString($0) < ExactString($1) }
   }
 
   /// What `names` leaves out, repaired to be shown; no such name opens its file.
-  public static func unusableNames(in folder: String) throws(TensorIOError) -> [String] {
+  package static func unusableNames(in folder: String) throws(TensorIOError) -> [String] {
     try entries(in: folder).filter { String(validating: $0, as: UTF8.self) == nil }
       .map { String(decoding: $0, as: UTF8.self) }
   }
@@ -77,19 +77,19 @@ public enum FileSystem {
   }
 
   /// The absolute path with links resolved; nil when it does not exist, or is no text.
-  public static func resolved(_ path: String) -> String? {
+  package static func resolved(_ path: String) -> String? {
     realPath(path).flatMap { String(validating: $0, as: UTF8.self) }
   }
 
   /// The resolved path of something that may not exist yet: its folder resolved, its own name kept.
-  public static func resolvedTarget(_ path: String) -> String? {
+  package static func resolvedTarget(_ path: String) -> String? {
     realTarget(path).flatMap { String(validating: $0, as: UTF8.self) }
   }
 
   /// `resolved` in the bytes of the system, for comparing: a folder above may have a name that is not UTF-8.
   ///
   /// A path read over a network is its own, and inside of no other.
-  public static func realPath(_ path: String) -> [UInt8]? {
+  package static func realPath(_ path: String) -> [UInt8]? {
     if RemoteFolders.contains(path) { return Array(trimmed(path)) }
     guard let buffer = realpath(path, nil) else { return nil }
     defer { free(buffer) }
@@ -97,7 +97,7 @@ public enum FileSystem {
   }
 
   /// `resolvedTarget` in the bytes of the system.
-  public static func realTarget(_ path: String) -> [UInt8]? {
+  package static func realTarget(_ path: String) -> [UInt8]? {
     realPath(parent(of: path)).map { $0 + ($0.last == slash ? [] : [slash]) + Array(name(of: path).utf8) }
   }
 
@@ -105,31 +105,31 @@ public enum FileSystem {
   private static let slash = UInt8(ascii: "/")
 
   /// A name inside a folder, one slash between them.
-  public static func join(_ folder: String, _ name: String) -> String {
+  package static func join(_ folder: String, _ name: String) -> String {
     folder.utf8.last == slash ? folder + name : folder + "/" + name
   }
 
   /// The last component, trailing slashes ignored.
-  public static func name(of path: String) -> String {
+  package static func name(of path: String) -> String {
     let path = trimmed(path)
     guard let last = path.last, last != slash else { return "/" }
     return String(Substring(path[(path.lastIndex(of: slash).map { path.index(after: $0) } ?? path.startIndex)...]))
   }
 
   /// The folder a path stands in; `.` for a bare name.
-  public static func parent(of path: String) -> String {
+  package static func parent(of path: String) -> String {
     let path = trimmed(path)
     guard let last = path.lastIndex(of: slash) else { return "." }
     return last == path.startIndex ? "/" : String(Substring(path[..<last]))
   }
 
   /// A name beside a path; a bare name stays bare.
-  public static func sibling(_ name: String, of path: String) -> String {
+  package static func sibling(_ name: String, of path: String) -> String {
     path.utf8.contains(slash) ? join(parent(of: path), name) : name
   }
 
   /// True when `path` is `folder` or stands inside it; both must be resolved.
-  public static func isInside(_ path: [UInt8], of folder: [UInt8]) -> Bool {
+  package static func isInside(_ path: [UInt8], of folder: [UInt8]) -> Bool {
     path == folder || path.starts(with: folder.last == slash ? folder : folder + [slash])
   }
 
@@ -137,7 +137,7 @@ public enum FileSystem {
   ///
   /// A download cache of the Hugging Face hub keeps the files of `snapshots/REVISION` as links to `../../blobs/DIGEST`;
   /// these count as inside.
-  public static func escape(of name: String, in folder: String) -> String? {
+  package static func escape(of name: String, in folder: String) -> String? {
     guard let root = realPath(folder), let real = realPath(join(folder, name)) else { return nil }
     if isInside(real, of: root) { return nil }
     return hubBlobs(of: root).map { isInside(real, of: $0) } == true ? nil : String(decoding: real, as: UTF8.self)
@@ -159,7 +159,7 @@ public enum FileSystem {
 
   /// The name of the repository a model is read from, or whose snapshot in a download cache it is, or is in:
   /// `Falcon-E-1B` of `models--tiiuae--Falcon-E-1B/snapshots/REVISION`; nil elsewhere.
-  public static func hubRepository(of path: String) -> String? {
+  package static func hubRepository(of path: String) -> String? {
     if let (folder, _) = RemoteFolders.find(path) { return folder.shownName }
     // A file of a snapshot is a link to its blob: the folder it is named in tells, not where it leads.
     let found = [realPath(path), realTarget(path)].lazy.compactMap { $0.flatMap(hubFolder) }.first
@@ -170,7 +170,7 @@ public enum FileSystem {
   }
 
   /// True for a plain file name: not empty, no slash or NUL, not `.` or `..`.
-  public static func isPlainName(_ name: String) -> Bool {
+  package static func isPlainName(_ name: String) -> Bool {
     !name.isEmpty && name != "." && name != ".." && !name.utf8.contains(slash) && !name.utf8.contains(0)
   }
 
@@ -181,7 +181,7 @@ public enum FileSystem {
   }
 
   /// Bytes that may still be written to the file system of an existing folder; nil when it does not say.
-  public static func freeBytes(at folder: String) -> UInt64? {
+  package static func freeBytes(at folder: String) -> UInt64? {
     var status = statvfs()
     guard statvfs(folder, &status) == 0 else { return nil }
     return UInt64(status.f_bavail) * UInt64(status.f_frsize)

@@ -12,18 +12,18 @@ public enum FileAccessMode: String, Sendable, CaseIterable {
 }
 
 /// A regular file opened for reading, read by range from any number of threads; of this machine, or over a network.
-public final class InputFile: Sendable {
+package final class InputFile: Sendable {
   private enum Place {
     case disk(PooledDescriptor)
     case network(any RemoteFile)
   }
 
-  public let path: String
-  public let byteCount: UInt64
+  package let path: String
+  package let byteCount: UInt64
   private let place: Place
   nonisolated(unsafe) private let mapping: UnsafeMutableRawPointer?
 
-  public convenience init(path: String, mode: FileAccessMode = .mapped) throws(TensorIOError) {
+  package convenience init(path: String, mode: FileAccessMode = .mapped) throws(TensorIOError) {
     try self.init(path: path, mode: mode, pool: .shared)
   }
 
@@ -50,7 +50,7 @@ public final class InputFile: Sendable {
   }
 
   /// Whether `withBytes` gives the mapped file itself rather than a copy.
-  public var isMapped: Bool { mapping != nil }
+  package var isMapped: Bool { mapping != nil }
 
   /// Whether its bytes come over a network.
   package var isRemote: Bool {
@@ -67,7 +67,7 @@ public final class InputFile: Sendable {
   }
 
   /// Gives `body` the bytes of a range of the file; they are valid during the call only.
-  public func withBytes<Result>(_ range: Range<UInt64>, _ body: (RawSpan) throws -> Result) throws -> Result {
+  package func withBytes<Result>(_ range: Range<UInt64>, _ body: (RawSpan) throws -> Result) throws -> Result {
     guard range.upperBound <= byteCount else {
       throw TensorIOError(.outOfRange(requested: range, byteCount: byteCount), path: path)
     }
@@ -83,7 +83,7 @@ public final class InputFile: Sendable {
   }
 
   /// Reads a range into memory of the caller's, which has the size of the range.
-  public func read(_ range: Range<UInt64>, into bytes: inout MutableRawSpan) throws {
+  package func read(_ range: Range<UInt64>, into bytes: inout MutableRawSpan) throws {
     precondition(range.count == bytes.byteCount, "memory of the size of the range")
     guard range.upperBound <= byteCount else {
       throw TensorIOError(.outOfRange(requested: range, byteCount: byteCount), path: path)
@@ -100,7 +100,7 @@ public final class InputFile: Sendable {
   }
 
   /// The bytes of a range as an array, for headers and companions.
-  public func bytes(_ range: Range<UInt64>) throws(TensorIOError) -> [UInt8] {
+  package func bytes(_ range: Range<UInt64>) throws(TensorIOError) -> [UInt8] {
     guard range.upperBound <= byteCount else {
       throw TensorIOError(.outOfRange(requested: range, byteCount: byteCount), path: path)
     }
@@ -118,7 +118,7 @@ public final class InputFile: Sendable {
   }
 
   /// The whole file, when it is no larger than `limit` bytes.
-  public func contents(limit: UInt64) throws(TensorIOError) -> [UInt8] {
+  package func contents(limit: UInt64) throws(TensorIOError) -> [UInt8] {
     guard byteCount <= limit else { throw TensorIOError(.tooLarge(byteCount: byteCount, limit: limit), path: path) }
     return try bytes(0..<byteCount)
   }
@@ -147,7 +147,7 @@ public final class InputFile: Sendable {
   }
 
   /// Gives the memory of a mapped range back; its bytes come from the file again when next touched.
-  public func release(_ range: Range<UInt64>) {
+  package func release(_ range: Range<UInt64>) {
     guard let mapping, !range.isEmpty, range.upperBound <= byteCount else { return }
     let page = UInt64(Platform.pageSize)
     let start = range.lowerBound / page * page
@@ -155,7 +155,7 @@ public final class InputFile: Sendable {
   }
 
   /// Throws when the file's size or modification time is no longer what it was at opening.
-  public func checkUnchanged() throws(TensorIOError) {
+  package func checkUnchanged() throws(TensorIOError) {
     let file: PooledDescriptor
     switch place {
     case .network(let remote): return try remote.checkUnchanged()

@@ -3,16 +3,16 @@
 import VisibleText
 
 /// Where a path goes wrong: the last folder on its way, and what that holds.
-public struct NearestEntry: Sendable, Equatable {
+package struct NearestEntry: Sendable, Equatable {
   /// The folder that exists; `.` for the current one.
-  public var folder: String
+  package var folder: String
   /// The part of the path that is not in it.
-  public var missing: String
+  package var missing: String
   /// Names in the folder, hidden ones left out.
-  public var names: [String]
+  package var names: [String]
 
   /// Nil for a path that exists, for one of the network, and where no folder on its way can be read.
-  public init?(of path: String) {
+  package init?(of path: String) {
     guard !path.utf8.starts(with: RemoteFolders.scheme.utf8), FileSystem.kindWithoutFollowing(path) == nil else {
       return nil
     }
@@ -29,7 +29,7 @@ public struct NearestEntry: Sendable, Equatable {
   }
 
   /// The entry whose name is nearest to the one that is missing, as it can be given again; nil where none is near.
-  public var suggestion: String? {
+  package var suggestion: String? {
     nearestMatch(to: missing, among: names).map { folder == "." ? $0 : FileSystem.join(folder, $0) }
   }
 }

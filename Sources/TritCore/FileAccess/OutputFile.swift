@@ -4,15 +4,15 @@ import LibC
 import Synchronization
 
 /// A new file written by position from any number of threads.
-public final class OutputFile: Sendable {
-  public let path: String
+package final class OutputFile: Sendable {
+  package let path: String
   private let descriptor: Int32
   /// Bytes written since the system was last asked to bring them to the disk.
   private let waiting = Atomic<Int>(0)
   private static let writebackBytes = 16 << 20
 
   /// Makes a file that did not exist; a link at the path is not followed.
-  public init(creating path: String) throws(TensorIOError) {
+  package init(creating path: String) throws(TensorIOError) {
     let descriptor = open(path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o666)
     guard descriptor >= 0 else { throw TensorIOError(.cannotCreate(errno: errno), path: path) }
     // Some stay free for the inputs and the threads: without them the process could not even clean up.
@@ -30,7 +30,7 @@ public final class OutputFile: Sendable {
   /// Killed before the name is taken away, a run leaves it behind, and the next `StagedOutput` for the target removes it.
   ///
   /// - Parameter staging: the path of a staged output, on whose file system it shall be.
-  public convenience init(unnamedBeside staging: String) throws(TensorIOError) {
+  package convenience init(unnamedBeside staging: String) throws(TensorIOError) {
     try self.init(creating: staging + StagedOutput.spillSuffix + StagedOutput.randomName())
     unlink(path)
   }
@@ -48,14 +48,14 @@ public final class OutputFile: Sendable {
   }
 
   /// Sets the size; bytes not yet written read as zero.
-  public func resize(to byteCount: UInt64) throws(TensorIOError) {
+  package func resize(to byteCount: UInt64) throws(TensorIOError) {
     guard ftruncate(descriptor, off_t(byteCount)) == 0 else {
       throw TensorIOError(.writeFailed(errno: errno), path: path, byteOffset: byteCount)
     }
   }
 
   /// Writes all bytes at an offset; any thread may, for another range.
-  public func write(_ bytes: RawSpan, at offset: UInt64) throws(TensorIOError) {
+  package func write(_ bytes: RawSpan, at offset: UInt64) throws(TensorIOError) {
     let failure = bytes.withUnsafeBytes { buffer -> TensorIOError? in
       var done = 0
       while done < buffer.count {
@@ -78,12 +78,12 @@ public final class OutputFile: Sendable {
   }
 
   /// Writes all bytes at an offset; any thread may, for another range.
-  public func write(_ bytes: [UInt8], at offset: UInt64) throws(TensorIOError) {
+  package func write(_ bytes: [UInt8], at offset: UInt64) throws(TensorIOError) {
     try write(bytes.span.bytes, at: offset)
   }
 
   /// Bytes written before.
-  public func bytes(_ range: Range<UInt64>) throws(TensorIOError) -> [UInt8] {
+  package func bytes(_ range: Range<UInt64>) throws(TensorIOError) -> [UInt8] {
     var result = [UInt8](repeating: 0, count: range.count)
     var done = 0
     while done < range.count {
@@ -103,7 +103,7 @@ public final class OutputFile: Sendable {
   }
 
   /// Brings everything written to the disk.
-  public func sync() throws(TensorIOError) {
+  package func sync() throws(TensorIOError) {
     let code = Platform.sync(descriptor)
     guard code == 0 else { throw TensorIOError(.syncFailed(errno: code), path: path) }
   }

@@ -3,18 +3,18 @@
 import LibC
 
 /// System calls that have another shape on each platform.
-public enum Platform {
+package enum Platform {
   /// The text of an `errno` value.
-  public static func message(forErrno code: Int32) -> String {
+  package static func message(forErrno code: Int32) -> String {
     guard let text = strerror(code) else { return "error \(code)" }
     return String(cString: text)
   }
 
   /// Processors this process may use.
-  public static var processorCount: Int { max(1, Int(clamping: sysconf(Int32(clamping: _SC_NPROCESSORS_ONLN)))) }
+  package static var processorCount: Int { max(1, Int(clamping: sysconf(Int32(clamping: _SC_NPROCESSORS_ONLN)))) }
 
   /// Bytes of a page of memory.
-  public static var pageSize: Int { max(4096, Int(clamping: sysconf(Int32(clamping: _SC_PAGESIZE)))) }
+  package static var pageSize: Int { max(4096, Int(clamping: sysconf(Int32(clamping: _SC_PAGESIZE)))) }
 
   /// Descriptors this process may have open.
   static var descriptorLimit: Int {
@@ -33,7 +33,7 @@ public enum Platform {
   ///
   /// The soft limit of descriptors becomes the hard one, which costs nothing. A limit on the size of files is an error of
   /// writing, not the end of the process.
-  public static func prepareForFiles() {
+  package static func prepareForFiles() {
     signal(SIGXFSZ, SIG_IGN)
     var limit = rlimit()
     guard getrlimit(descriptorResource, &limit) == 0, limit.rlim_cur < limit.rlim_max else { return }
@@ -50,7 +50,7 @@ public enum Platform {
   }
 
   /// True when the process can open so many descriptors more.
-  public static func canOpen(descriptors count: Int) -> Bool { opened(atMost: count) == count }
+  package static func canOpen(descriptors count: Int) -> Bool { opened(atMost: count) == count }
 
   /// Opens so many descriptors and closes them again.
   private static func opened(atMost count: Int) -> Int {
@@ -118,7 +118,7 @@ public enum Platform {
   ///
   /// Otherwise the GNU C library keeps such a block for the next one after the first has been freed: headers and lists
   /// of many tensors then count as resident long after they are gone, 10 MB of 70 in a patch of 36,000 tensors.
-  public static func returnFreedMemory() {
+  package static func returnFreedMemory() {
     #if canImport(Glibc)
       // malloc.h is not among the headers Swift sees.
       typealias Mallopt = @convention(c) (Int32, Int32) -> Int32
@@ -131,7 +131,7 @@ public enum Platform {
   }
 
   /// Gives free pages back to the system now, between two parts of work that each need much.
-  public static func trimMemory() {
+  package static func trimMemory() {
     #if canImport(Glibc)
       typealias MallocTrim = @convention(c) (Int) -> Int32
       guard let symbol = dlsym(nil, "malloc_trim") else { return }
@@ -140,7 +140,7 @@ public enum Platform {
   }
 
   /// Bytes of the unit in which `rusage` gives resident sizes.
-  public static var residentUnit: UInt64 {
+  package static var residentUnit: UInt64 {
     #if canImport(Darwin)
       return 1
     #else
@@ -159,7 +159,7 @@ public enum Platform {
   }
 
   /// The largest resident size this process has had, in bytes.
-  public static var peakResidentBytes: UInt64 {
+  package static var peakResidentBytes: UInt64 {
     var usage = rusage()
     #if canImport(Glibc)
       guard getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage) == 0 else { return 0 }
@@ -170,14 +170,14 @@ public enum Platform {
   }
 
   /// Seconds from an arbitrary start, never going back.
-  public static var monotonicSeconds: Double {
+  package static var monotonicSeconds: Double {
     var time = timespec()
     clock_gettime(CLOCK_MONOTONIC, &time)
     return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
   }
 
   /// All of standard input.
-  public static func standardInput(limit: UInt64) throws(TensorIOError) -> [UInt8] {
+  package static func standardInput(limit: UInt64) throws(TensorIOError) -> [UInt8] {
     var result: [UInt8] = []
     var buffer = [UInt8](repeating: 0, count: 1 << 16)
     while true {

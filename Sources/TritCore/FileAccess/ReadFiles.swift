@@ -4,7 +4,7 @@ import LibC
 import Synchronization
 
 /// A file or folder itself, whatever its names: device and inode.
-public struct FileIdentity: Sendable, Hashable {
+package struct FileIdentity: Sendable, Hashable {
   private let device: UInt64
   private let inode: UInt64
 
@@ -14,7 +14,7 @@ public struct FileIdentity: Sendable, Hashable {
   }
 
   /// What stands at a path, links followed; nil when nothing does.
-  public init?(of path: String) {
+  package init?(of path: String) {
     var status = stat()
     guard stat(path, &status) == 0 else { return nil }
     self.init(status)
@@ -26,11 +26,11 @@ public struct FileIdentity: Sendable, Hashable {
 /// `InputFile` opens all of them and `StagedOutput` puts all outputs in place, so no option and no kind of input can be
 /// forgotten: weights, companions, blobs of a download cache, texts, ids, adapters, patches, certificates. Only a program
 /// that carries out one command remembers; in a library, what one call read another may replace.
-public enum ReadFiles {
+package enum ReadFiles {
   private static let known = Mutex<[FileIdentity: String]?>(nil)
 
   /// Begins to remember; for the start of a program.
-  public static func remember() { known.withLock { if $0 == nil { $0 = [:] } } }
+  package static func remember() { known.withLock { if $0 == nil { $0 = [:] } } }
 
   static func note(_ status: stat, path: String) {
     known.withLock { $0?[FileIdentity(status)] = path }
@@ -59,7 +59,7 @@ public enum ReadFiles {
   /// Refuses a target that is one of the inputs a command is about to read, or a file in one of their folders.
   ///
   /// Early: `StagedOutput` refuses the same at the end, with everything that was really read.
-  public static func check(_ target: String, before inputs: [String]) throws(TensorIOError) {
+  package static func check(_ target: String, before inputs: [String]) throws(TensorIOError) {
     guard let identity = FileIdentity(of: target) else { return }
     for input in inputs {
       let names = FileSystem.kind(of: input) == .folder ? (try? CompanionPath.names(in: input)) ?? [] : []

@@ -84,10 +84,10 @@ package enum RemoteFolders {
 }
 
 /// What went wrong between this machine and another.
-public struct TransferFault: Sendable, Equatable {
-  public var summary: String
-  public var remedy: String?
-  public var category: ErrorCategory
+package struct TransferFault: Sendable, Equatable {
+  package var summary: String
+  package var remedy: String?
+  package var category: ErrorCategory
 
   package init(_ summary: String, remedy: String?, category: ErrorCategory) {
     self.summary = summary

@@ -9,14 +9,14 @@ import LibC
 /// run left behind from what another run is still writing, and removes the former. Dropping the value without `commit`
 /// removes everything. Files that only help to build the output have no name; for the moment they have one, it is the
 /// temporary name and `.spill-XXXXXXXX`.
-public final class StagedOutput: Sendable {
+package final class StagedOutput: Sendable {
   /// What is staged.
-  public enum Kind: Sendable { case file, folder }
+  package enum Kind: Sendable { case file, folder }
 
-  public let kind: Kind
-  public let target: String
+  package let kind: Kind
+  package let target: String
   /// The temporary path; for a folder, the files are made inside it.
-  public let stagingPath: String
+  package let stagingPath: String
   private let isReplacing: Bool
   private let isRehearsal: Bool
   private let lock: Int32
@@ -37,7 +37,7 @@ public final class StagedOutput: Sendable {
   /// - Parameter rehearsal: true for one that is built to be looked at and never put in place: what stands at its target
   ///   may be anything, and may have been read.
   /// - Throws: when the target exists and `replacing` is false, when its folder is missing, or when it cannot be made.
-  public init(
+  package init(
     _ kind: Kind, at target: String, replacing: Bool, rehearsal: Bool = false
   ) throws(TensorIOError) {
     let parent = FileSystem.parent(of: target)
@@ -118,12 +118,12 @@ public final class StagedOutput: Sendable {
   }
 
   /// The path a file of the output is built at: `name` inside the folder, or the one file itself.
-  public func path(of name: String) -> String {
+  package func path(of name: String) -> String {
     kind == .folder ? FileSystem.join(stagingPath, name) : stagingPath
   }
 
   /// A new, empty file of the output; a single-file output has one, whatever its name.
-  public func createFile(_ name: String = "") throws(TensorIOError) -> OutputFile {
+  package func createFile(_ name: String = "") throws(TensorIOError) -> OutputFile {
     switch kind {
     case .file: return try OutputFile(path: stagingPath, duplicating: lock)
     case .folder:
@@ -136,7 +136,7 @@ public final class StagedOutput: Sendable {
   /// Puts the finished output in place: syncs, renames, syncs the folder. What stood there before goes only then.
   ///
   /// - Throws: also when something that may not be replaced has appeared at the target since the beginning.
-  public func commit() throws(TensorIOError) { try commit(exchange: Platform.exchange) }
+  package func commit() throws(TensorIOError) { try commit(exchange: Platform.exchange) }
 
   /// - Parameter exchange: exchanges two folders in one step; false where that cannot be done.
   func commit(exchange: (String, String) -> Bool) throws(TensorIOError) {
@@ -250,7 +250,7 @@ public final class StagedOutput: Sendable {
   }
 
   /// Removes an output this program made and nobody needs any more.
-  public static func discard(_ path: String) {
+  package static func discard(_ path: String) {
     remove(path)
   }
 

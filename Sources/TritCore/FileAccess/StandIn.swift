@@ -4,7 +4,7 @@
 ///
 /// Sources: the Git LFS specification (docs/spec.md of git-lfs), the internals page of git-annex, and the bodies that
 /// huggingface.co and raw.githubusercontent.com send with status 401, 403 and 404.
-public enum StandIn: Sendable, Hashable {
+package enum StandIn: Sendable, Hashable {
   /// What a clone without git-lfs leaves.
   case gitLFSPointer
   /// What a clone of a git-annex repository leaves.
@@ -15,10 +15,10 @@ public enum StandIn: Sendable, Hashable {
   case serverMessage(String)
 
   /// As many first bytes as are worth looking at.
-  public static let prefixLength = 128
+  package static let prefixLength = 128
 
   /// What a file is, by its first bytes; nil for anything that may be the file itself.
-  public init?(firstBytes: [UInt8]) {
+  package init?(firstBytes: [UInt8]) {
     var text = firstBytes.prefix(StandIn.prefixLength)
     if JSONValue.hasByteOrderMark(firstBytes) { text = text.dropFirst(3) }
     text = text.drop { [0x20, 0x09, 0x0A, 0x0D].contains($0) }
@@ -48,7 +48,7 @@ public enum StandIn: Sendable, Hashable {
   ]
 
   /// One clause for messages.
-  public var summary: String {
+  package var summary: String {
     switch self {
     case .gitLFSPointer: "this is a Git LFS pointer, which stands for the file and is not the file"
     case .gitAnnexPointer: "this is a git-annex pointer, which stands for the file and is not the file"
@@ -59,7 +59,7 @@ public enum StandIn: Sendable, Hashable {
   }
 
   /// What to do.
-  public var remedy: String {
+  package var remedy: String {
     switch self {
     case .gitLFSPointer: "fetch the file itself: 'git lfs pull' in the clone, or download it from the hub"
     case .gitAnnexPointer: "fetch the file itself: 'git annex get' in the clone"
@@ -74,7 +74,7 @@ extension InputFile {
   /// What was saved in this file's place; nil for anything that may be the file itself.
   ///
   /// Nothing was saved of a file that is read over a network: its server has the file or an error.
-  public func standIn() throws(TensorIOError) -> StandIn? {
+  package func standIn() throws(TensorIOError) -> StandIn? {
     isRemote ? nil : StandIn(firstBytes: try bytes(0..<min(UInt64(StandIn.prefixLength), byteCount)))
   }
 }

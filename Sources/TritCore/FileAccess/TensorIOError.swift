@@ -5,7 +5,7 @@ import LibC
 /// A file or folder could not be opened, read, made or put in place. Used by every format.
 public struct TensorIOError: DiagnosticError, Equatable {
   /// What went wrong.
-  public enum Kind: Sendable, Equatable {
+  package enum Kind: Sendable, Equatable {
     case cannotOpen(errno: Int32)
     case notAFile(found: String)
     case notAFolder(found: String)
@@ -34,10 +34,10 @@ public struct TensorIOError: DiagnosticError, Equatable {
     case transfer(TransferFault)
   }
 
-  public var kind: Kind
+  package var kind: Kind
   public var location: ErrorLocation
 
-  public init(_ kind: Kind, path: String? = nil, tensor: String? = nil, byteOffset: UInt64? = nil) {
+  package init(_ kind: Kind, path: String? = nil, tensor: String? = nil, byteOffset: UInt64? = nil) {
     self.kind = kind
     location = ErrorLocation(file: path, tensor: tensor, byteOffset: byteOffset)
   }

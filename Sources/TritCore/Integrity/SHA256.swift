@@ -7,14 +7,14 @@
 #endif
 
 /// A running SHA-256. The library does the arithmetic (and uses the CPU's SHA instructions where it has them).
-public final class SHA256 {
+package final class SHA256 {
   #if canImport(CommonCrypto)
     private var state = CC_SHA256_CTX()
   #else
     private var state = SHA256_CTX()
   #endif
 
-  public init() {
+  package init() {
     #if canImport(CommonCrypto)
       CC_SHA256_Init(&state)
     #else
@@ -23,7 +23,7 @@ public final class SHA256 {
   }
 
   /// Goes on with bytes.
-  public func update(_ bytes: RawSpan) {
+  package func update(_ bytes: RawSpan) {
     bytes.withUnsafeBytes { buffer in
       #if canImport(CommonCrypto)
         // Its lengths have 32 bits.
@@ -39,17 +39,17 @@ public final class SHA256 {
   }
 
   /// Goes on with bytes.
-  public func update(_ bytes: [UInt8]) {
+  package func update(_ bytes: [UInt8]) {
     update(bytes.span.bytes)
   }
 
   /// Goes on with the UTF-8 of a text.
-  public func update(_ text: String) {
+  package func update(_ text: String) {
     update(Array(text.utf8))
   }
 
   /// The digest; the value must not be used afterwards.
-  public func finalize() -> Digest {
+  package func finalize() -> Digest {
     var bytes = [UInt8](repeating: 0, count: 32)
     #if canImport(CommonCrypto)
       CC_SHA256_Final(&bytes, &state)
@@ -60,7 +60,7 @@ public final class SHA256 {
   }
 
   /// The digest of bytes in memory.
-  public static func digest(of bytes: [UInt8]) -> Digest {
+  package static func digest(of bytes: [UInt8]) -> Digest {
     let hash = SHA256()
     hash.update(bytes)
     return hash.finalize()
@@ -68,7 +68,7 @@ public final class SHA256 {
 }
 
 /// The 32 bytes of a SHA-256, held without memory of their own: headers have several for each of 50,000 tensors.
-public struct Digest: Sendable, Hashable, CustomStringConvertible {
+package struct Digest: Sendable, Hashable, CustomStringConvertible {
   private let first: UInt64
   private let second: UInt64
   private let third: UInt64
@@ -82,20 +82,20 @@ public struct Digest: Sendable, Hashable, CustomStringConvertible {
   }
 
   /// Nil unless the text is 64 lower-case hexadecimal digits.
-  public init?(hex: String) {
+  package init?(hex: String) {
     guard hex.utf8.count == 64, let bytes = Hexadecimal.bytes(hex) else { return nil }
     self.init(bytes: bytes)
   }
 
   /// The 32 bytes in order.
-  public var bytes: [UInt8] {
+  package var bytes: [UInt8] {
     [first, second, third, fourth].flatMap { word in
       stride(from: 56, through: 0, by: -8).map { UInt8(truncatingIfNeeded: word >> UInt64($0)) }
     }
   }
 
   /// 64 lower-case hexadecimal digits.
-  public var description: String {
+  package var description: String {
     Hexadecimal.text(bytes)
   }
 }

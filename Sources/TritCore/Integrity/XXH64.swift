@@ -2,13 +2,13 @@
 
 /// XXH64 by Yann Collet: 64 bits, not cryptographic, several bytes a cycle. For comparing bytes with bytes this program
 /// has seen before, never for files of strangers.
-public enum XXH64 {
+package enum XXH64 {
   private static let primes: (UInt64, UInt64, UInt64, UInt64, UInt64) = (
     0x9E37_79B1_85EB_CA87, 0xC2B2_AE3D_27D4_EB4F, 0x1656_67B1_9E37_79F9, 0x85EB_CA77_C2B2_AE63, 0x27D4_EB2F_1656_67C5
   )
 
   /// The 64-bit hash of bytes in memory.
-  public static func hash(_ bytes: RawSpan, seed: UInt64 = 0) -> UInt64 {
+  package static func hash(_ bytes: RawSpan, seed: UInt64 = 0) -> UInt64 {
     bytes.withUnsafeBytes { hash($0, seed) }
   }
 

@@ -4,7 +4,7 @@
 ///
 /// As values, a text takes several times its size. A header with an entry for each of 50,000 tensors is proved to be
 /// JSON at once, and then read entry by entry.
-public struct JSONDocument: Sendable {
+package struct JSONDocument: Sendable {
   private let text: [UInt8]
   private let limits: JSONLimits
   private let members: [(key: String, value: Range<Int>)]
@@ -13,7 +13,7 @@ public struct JSONDocument: Sendable {
   ///
   /// - Returns: nil for a value that is no object.
   /// - Throws: what `JSONValue.parse` throws for the same text.
-  public init?(parsing text: [UInt8], limits: JSONLimits = JSONLimits()) throws(JSONError) {
+  package init?(parsing text: [UInt8], limits: JSONLimits = JSONLimits()) throws(JSONError) {
     try JSONValue.checkEncoding(of: text)
     var parser = JSONParser(text: text, limits: limits)
     parser.isChecking = true
@@ -38,12 +38,12 @@ public struct JSONDocument: Sendable {
   }
 
   /// Keys that stand more than once, each named once.
-  public var duplicateKeys: [String] {
+  package var duplicateKeys: [String] {
     JSONObject(entries: members.map { .init(key: $0.key, value: .null) }).duplicateKeys
   }
 
   /// The value of a key.
-  public subscript(key: String) -> JSONValue? {
+  package subscript(key: String) -> JSONValue? {
     place(key).map { position in
       var parser = JSONParser(text: text, limits: limits)
       parser.position = position
@@ -52,13 +52,13 @@ public struct JSONDocument: Sendable {
   }
 
   /// The object of a key, to be read in parts; nil when there is none or it is something else.
-  public func object(_ key: String) -> JSONDocument? {
+  package func object(_ key: String) -> JSONDocument? {
     guard let position = place(key), text[position] == UInt8(ascii: "{") else { return nil }
     return JSONDocument(text: text, limits: limits, at: position)
   }
 
   /// The elements of a key's array; nil when there is none or it is something else.
-  public func elements(_ key: String) -> JSONElements? {
+  package func elements(_ key: String) -> JSONElements? {
     guard let position = place(key), text[position] == UInt8(ascii: "[") else { return nil }
     return JSONElements(text: text, limits: limits, at: position)
   }
@@ -70,7 +70,7 @@ public struct JSONDocument: Sendable {
 }
 
 /// The elements of a JSON array, each made when it is reached.
-public struct JSONElements: Sequence, IteratorProtocol {
+package struct JSONElements: Sequence, IteratorProtocol {
   private var parser: JSONParser
   private var hasNext: Bool
 
@@ -84,12 +84,12 @@ public struct JSONElements: Sequence, IteratorProtocol {
   /// How many elements are to come, and no more than the rest of the text has room for.
   ///
   /// - Parameter smallest: bytes an element's text has at least.
-  public mutating func countToCome(smallest: Int) -> Int {
+  package mutating func countToCome(smallest: Int) -> Int {
     hasNext ? 1 + parser.membersToCome(smallest: smallest) : 0
   }
 
   /// The next element.
-  public mutating func next() -> JSONValue? {
+  package mutating func next() -> JSONValue? {
     guard hasNext else { return nil }
     return JSONDocument.proved { () throws(JSONError) in
       parser.valueCount = 0
@@ -101,7 +101,7 @@ public struct JSONElements: Sequence, IteratorProtocol {
 }
 
 /// The members of a JSON object, each made when it is reached.
-public struct JSONMembers: Sequence, IteratorProtocol {
+package struct JSONMembers: Sequence, IteratorProtocol {
   private var parser: JSONParser
   private var hasNext: Bool
 
@@ -113,7 +113,7 @@ public struct JSONMembers: Sequence, IteratorProtocol {
   }
 
   /// The next member.
-  public mutating func next() -> JSONObject.Entry? {
+  package mutating func next() -> JSONObject.Entry? {
     guard hasNext else { return nil }
     return JSONDocument.proved { () throws(JSONError) in
       parser.valueCount = 0

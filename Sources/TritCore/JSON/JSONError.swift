@@ -1,9 +1,9 @@
 // Tritsmith: why a text is not JSON.
 
 /// Why a text is not JSON.
-public struct JSONError: Error, Sendable, Equatable, CustomStringConvertible {
+package struct JSONError: Error, Sendable, Equatable, CustomStringConvertible {
   /// What is wrong with the text.
-  public enum Kind: Sendable, Equatable {
+  package enum Kind: Sendable, Equatable {
     case unexpectedEnd
     case unexpected(byte: UInt8, expected: String)
     case trailingComma
@@ -19,11 +19,11 @@ public struct JSONError: Error, Sendable, Equatable, CustomStringConvertible {
     case tooManyValues(limit: Int)
   }
 
-  public var kind: Kind
+  package var kind: Kind
   /// Offset from the start of the text, in bytes.
-  public var offset: Int
+  package var offset: Int
 
-  public var description: String {
+  package var description: String {
     let what =
       switch kind {
       case .unexpectedEnd: "the text ends in the middle of a value"
@@ -45,7 +45,7 @@ public struct JSONError: Error, Sendable, Equatable, CustomStringConvertible {
   }
 
   /// What the text's owner can do; nil where the error says it all.
-  public var remedy: String? {
+  package var remedy: String? {
     guard case .byteOrderMark = kind else { return "correct the text at that place, or fetch the file again" }
     return "save the file as UTF-8 without a byte order mark"
   }

@@ -11,9 +11,9 @@ struct JSONLeftText: Sendable {
 /// A JSON value of which some arrays and objects are checked and left as text, to be read an element at a time.
 ///
 /// A vocabulary of 150,000 tokens with its merges takes several times its text as values.
-public struct JSONOutline: Sendable {
+package struct JSONOutline: Sendable {
   /// The value; arrays and objects that were left as text are empty in it.
-  public let value: JSONValue
+  package let value: JSONValue
   private let text: [UInt8]
   private let dialect: JSONDialect
   private let limits: JSONLimits
@@ -23,7 +23,7 @@ public struct JSONOutline: Sendable {
   ///
   /// - Parameter paths: keys from the top that lead to what is left as text, if it is an array or object.
   /// - Throws: what `JSONValue.parse` throws for the same text.
-  public init(
+  package init(
     parsing text: [UInt8], dialect: JSONDialect = .strict, limits: JSONLimits = JSONLimits(), leaving paths: [[String]]
   ) throws(JSONError) {
     try JSONValue.checkEncoding(of: text)
@@ -35,13 +35,13 @@ public struct JSONOutline: Sendable {
   }
 
   /// The elements of an entry's array and how many there are; nil when it was not left as text.
-  public func elements(of entry: JSONObject.Entry) -> (count: Int, elements: JSONElements)? {
+  package func elements(of entry: JSONObject.Entry) -> (count: Int, elements: JSONElements)? {
     guard case .array = entry.value, let found = left[entry.offset] else { return nil }
     return (found.count, JSONElements(text: text, dialect: dialect, limits: limits, at: found.start))
   }
 
   /// The members of an entry's object and how many there are; nil when it was not left as text.
-  public func members(of entry: JSONObject.Entry) -> (count: Int, members: JSONMembers)? {
+  package func members(of entry: JSONObject.Entry) -> (count: Int, members: JSONMembers)? {
     guard case .object = entry.value, let found = left[entry.offset] else { return nil }
     return (found.count, JSONMembers(text: text, dialect: dialect, limits: limits, at: found.start))
   }

@@ -1,7 +1,7 @@
 // Tritsmith: a strict JSON reader.
 
 /// Which texts count as JSON.
-public enum JSONDialect: Sendable {
+package enum JSONDialect: Sendable {
   /// RFC 8259.
   case strict
   /// What Python's `json` writes and reads besides, in files that Python tools write: `NaN`, `Infinity`, `-Infinity`.
@@ -11,13 +11,13 @@ public enum JSONDialect: Sendable {
 }
 
 /// Limits a parse keeps, so that a small hostile text cannot cost much memory or stack.
-public struct JSONLimits: Sendable {
+package struct JSONLimits: Sendable {
   /// Levels of arrays and objects. The safetensors reader (serde_json) refuses the 128th level.
-  public var depth: Int
+  package var depth: Int
   /// Values in all, counting every element and member.
-  public var values: Int
+  package var values: Int
 
-  public init(depth: Int = 127, values: Int = 20_000_000) {
+  package init(depth: Int = 127, values: Int = 20_000_000) {
     self.depth = depth
     self.values = values
   }
@@ -25,7 +25,7 @@ public struct JSONLimits: Sendable {
 
 extension JSONValue {
   /// Reads one JSON text: no comments, trailing commas, or bytes after the value but white space.
-  public static func parse(
+  package static func parse(
     _ text: [UInt8], dialect: JSONDialect = .strict, limits: JSONLimits = JSONLimits()
   ) throws(JSONError) -> JSONValue {
     try checkEncoding(of: text)
@@ -35,7 +35,7 @@ extension JSONValue {
   }
 
   /// True for a text that begins with the byte order mark of UTF-8.
-  public static func hasByteOrderMark(_ text: [UInt8]) -> Bool { text.starts(with: byteOrderMark) }
+  package static func hasByteOrderMark(_ text: [UInt8]) -> Bool { text.starts(with: byteOrderMark) }
 
   static let byteOrderMark: [UInt8] = [0xEF, 0xBB, 0xBF]
 

@@ -5,7 +5,7 @@
 /// Foundation's decoders accept trailing commas and duplicate keys and lose order; a safetensors header needs none of
 /// that forgiven, and a `config.json` that is rewritten must keep `1e-06` as it was. Arrays are the only indirection: a
 /// box for each value would make a small hostile text large in memory.
-public enum JSONValue: Sendable, Equatable {
+package enum JSONValue: Sendable, Equatable {
   case null
   case bool(Bool)
   case number(JSONNumber)
@@ -15,54 +15,54 @@ public enum JSONValue: Sendable, Equatable {
 }
 
 /// A number in the spelling of its file.
-public struct JSONNumber: Sendable, Equatable {
-  public let text: String
+package struct JSONNumber: Sendable, Equatable {
+  package let text: String
 
   /// `text` must follow the JSON grammar; the parser guarantees it for numbers it makes.
-  public init(text: String) {
+  package init(text: String) {
     self.text = text
   }
 
-  public init(_ value: Int) { text = String(value) }
-  public init(_ value: UInt64) { text = String(value) }
+  package init(_ value: Int) { text = String(value) }
+  package init(_ value: UInt64) { text = String(value) }
   /// The shortest spelling that reads back as the same value; the value must be finite.
-  public init(_ value: Double) { text = "\(value)" }
+  package init(_ value: Double) { text = "\(value)" }
 
   /// The value when written as a plain non-negative integer below 2^64: no sign, point or exponent.
-  public var unsigned: UInt64? {
+  package var unsigned: UInt64? {
     guard !text.isEmpty, text.utf8.allSatisfy({ $0 >= 0x30 && $0 <= 0x39 }) else { return nil }
     return UInt64(text)
   }
 
   /// The value when written as a plain integer that fits `Int`.
-  public var integer: Int? { Int(text) }
+  package var integer: Int? { Int(text) }
 
   /// The value; nil for the words of Python's dialect, which are no numbers to any reader.
-  public var double: Double? { isWord ? nil : Double(text) }
+  package var double: Double? { isWord ? nil : Double(text) }
 
   /// True for `NaN`, `Infinity` and `-Infinity`, which only Python's dialect has.
-  public var isWord: Bool { text.utf8.last.map { $0 > UInt8(ascii: "9") } ?? false }
+  package var isWord: Bool { text.utf8.last.map { $0 > UInt8(ascii: "9") } ?? false }
 }
 
 /// Entries of an object in file order; a key that stands twice is there twice.
-public struct JSONObject: Sendable, Equatable {
+package struct JSONObject: Sendable, Equatable {
   /// A key with its value.
-  public struct Entry: Sendable, Equatable {
-    public var key: String
-    public var value: JSONValue
+  package struct Entry: Sendable, Equatable {
+    package var key: String
+    package var value: JSONValue
     /// Offset of the key's opening quote from the start of the text.
-    public var offset: Int
+    package var offset: Int
 
-    public init(key: String, value: JSONValue, offset: Int = 0) {
+    package init(key: String, value: JSONValue, offset: Int = 0) {
       self.key = key
       self.value = value
       self.offset = offset
     }
   }
 
-  public var entries: [Entry]
+  package var entries: [Entry]
 
-  public init(entries: [Entry] = []) {
+  package init(entries: [Entry] = []) {
     self.entries = entries
   }
 
@@ -70,7 +70,7 @@ public struct JSONObject: Sendable, Equatable {
   ///
   /// Setting replaces the first and drops later duplicates; a new key is inserted in byte order when the keys are
   /// sorted (as Hugging Face writes them), at the end otherwise. Setting nil removes the key.
-  public subscript(key: String) -> JSONValue? {
+  package subscript(key: String) -> JSONValue? {
     get { entries.last { ExactString($0.key) == ExactString(key) }?.value }
     set {
       let exact = ExactString(key)
@@ -100,12 +100,12 @@ public struct JSONObject: Sendable, Equatable {
   }
 
   /// Adds an entry at the end.
-  public mutating func add(_ key: String, _ value: JSONValue) {
+  package mutating func add(_ key: String, _ value: JSONValue) {
     entries.append(Entry(key: key, value: value))
   }
 
   /// Places of values that only Python's dialect has, in order: `a.b[2]` with its value.
-  public var nonFiniteValues: [(place: String, value: String)] {
+  package var nonFiniteValues: [(place: String, value: String)] {
     var result: [(place: String, value: String)] = []
     func look(_ value: JSONValue, _ place: String) {
       switch value {
@@ -122,7 +122,7 @@ public struct JSONObject: Sendable, Equatable {
   }
 
   /// Keys that stand more than once, each named once, in order of their second appearance.
-  public var duplicateKeys: [String] {
+  package var duplicateKeys: [String] {
     var counts: [ExactString: Int] = [:]
     var result: [String] = []
     for entry in entries {
@@ -137,30 +137,30 @@ public struct JSONObject: Sendable, Equatable {
 // MARK: - Reading values
 
 extension JSONValue {
-  public var string: String? {
+  package var string: String? {
     if case .string(let value) = self { value } else { nil }
   }
 
-  public var number: JSONNumber? {
+  package var number: JSONNumber? {
     if case .number(let value) = self { value } else { nil }
   }
 
-  public var bool: Bool? {
+  package var bool: Bool? {
     if case .bool(let value) = self { value } else { nil }
   }
 
-  public var array: [JSONValue]? {
+  package var array: [JSONValue]? {
     if case .array(let value) = self { value } else { nil }
   }
 
-  public var object: JSONObject? {
+  package var object: JSONObject? {
     if case .object(let value) = self { value } else { nil }
   }
 
-  public var isNull: Bool { self == .null }
+  package var isNull: Bool { self == .null }
 
   /// What the value is, for messages: "a string", "an object".
-  public var kindName: String {
+  package var kindName: String {
     switch self {
     case .null: "null"
     case .bool: "a boolean"
@@ -173,13 +173,13 @@ extension JSONValue {
 }
 
 extension JSONObject: ExpressibleByDictionaryLiteral {
-  public init(dictionaryLiteral pairs: (String, JSONValue)...) {
+  package init(dictionaryLiteral pairs: (String, JSONValue)...) {
     entries = pairs.map { Entry(key: $0.0, value: $0.1) }
   }
 }
 
 extension JSONValue: ExpressibleByStringLiteral, ExpressibleByIntegerLiteral, ExpressibleByBooleanLiteral {
-  public init(stringLiteral value: String) { self = .string(value) }
-  public init(integerLiteral value: Int) { self = .number(JSONNumber(value)) }
-  public init(booleanLiteral value: Bool) { self = .bool(value) }
+  package init(stringLiteral value: String) { self = .string(value) }
+  package init(integerLiteral value: Int) { self = .number(JSONNumber(value)) }
+  package init(booleanLiteral value: Bool) { self = .bool(value) }
 }

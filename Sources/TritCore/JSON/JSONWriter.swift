@@ -1,7 +1,7 @@
 // Tritsmith: JSON text from values.
 
 /// How JSON text is laid out.
-public enum JSONStyle: Sendable {
+package enum JSONStyle: Sendable {
   /// No white space, as safetensors headers are written.
   case compact
   /// Two spaces a level and a final newline, as Hugging Face writes `config.json`.
@@ -10,7 +10,7 @@ public enum JSONStyle: Sendable {
 
 extension JSONValue {
   /// UTF-8 text of the value; the same value always gives the same bytes.
-  public func serialized(_ style: JSONStyle = .compact) -> [UInt8] {
+  package func serialized(_ style: JSONStyle = .compact) -> [UInt8] {
     var output: [UInt8] = []
     write(to: &output, style: style, level: 0)
     if style == .pretty { output.append(UInt8(ascii: "\n")) }
@@ -80,7 +80,7 @@ extension JSONValue {
 
 /// Compact text of an object, a member at a time and given away a piece at a time: neither lists of thousands nor their
 /// text need exist whole.
-public struct JSONObjectText {
+package struct JSONObjectText {
   private static let piece = 64 << 10
 
   private var output: [UInt8] = [UInt8(ascii: "{")]
@@ -88,17 +88,17 @@ public struct JSONObjectText {
   private let receive: ([UInt8]) throws -> Void
 
   /// - Parameter receive: gets the text in order, in pieces.
-  public init(to receive: @escaping ([UInt8]) throws -> Void) { self.receive = receive }
+  package init(to receive: @escaping ([UInt8]) throws -> Void) { self.receive = receive }
 
   /// Adds a member.
-  public mutating func add(_ key: String, _ value: JSONValue) throws {
+  package mutating func add(_ key: String, _ value: JSONValue) throws {
     begin(key)
     value.write(to: &output, style: .compact, level: 0)
     try JSONObjectText.give(&output, from: JSONObjectText.piece, to: receive)
   }
 
   /// Adds an array whose elements are made one after the other.
-  public mutating func add<Elements: Sequence>(
+  package mutating func add<Elements: Sequence>(
     _ key: String, listing elements: Elements, _ value: (Elements.Element) throws -> JSONValue
   ) throws {
     begin(key)
@@ -111,7 +111,7 @@ public struct JSONObjectText {
   }
 
   /// Adds an object whose members `body` adds.
-  public mutating func add(_ key: String, object body: (inout JSONObjectText) throws -> Void) throws {
+  package mutating func add(_ key: String, object body: (inout JSONObjectText) throws -> Void) throws {
     begin(key)
     output.append(UInt8(ascii: "{"))
     isEmpty = true
@@ -134,7 +134,7 @@ public struct JSONObjectText {
   }
 
   /// Ends the object and gives away what is left of its text.
-  public consuming func finish() throws {
+  package consuming func finish() throws {
     output.append(UInt8(ascii: "}"))
     try receive(output)
   }

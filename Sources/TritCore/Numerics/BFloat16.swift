@@ -7,16 +7,16 @@
 ///
 /// Conversion from Float rounds half to even and keeps subnormals; a NaN keeps its top bits with the quiet bit set, as
 /// ggml and gguf-py do (torch writes 0xFFFF for every NaN).
-public struct BFloat16: Sendable, Hashable {
-  public var bits: UInt16
+@usableFromInline package struct BFloat16: Sendable, Hashable {
+  @usableFromInline package var bits: UInt16
 
   @inlinable
-  public init(bits: UInt16) {
+  package init(bits: UInt16) {
     self.bits = bits
   }
 
   @inlinable
-  public init(_ value: Float) {
+  package init(_ value: Float) {
     let pattern = value.bitPattern
     if value.isNaN {
       bits = UInt16(truncatingIfNeeded: pattern >> 16) | 0x40
@@ -25,21 +25,21 @@ public struct BFloat16: Sendable, Hashable {
     }
   }
 
-  @inlinable public var float: Float { Float(bitPattern: UInt32(bits) << 16) }
+  @inlinable package var float: Float { Float(bitPattern: UInt32(bits) << 16) }
 
   /// Exponent and fraction without the sign; larger means larger magnitude, and 0x7F80 and above is not finite.
-  @inlinable public var magnitudeBits: UInt16 { bits & 0x7FFF }
+  @inlinable package var magnitudeBits: UInt16 { bits & 0x7FFF }
 
   /// The first magnitude that is not a finite number.
-  public static let infinityMagnitude: UInt16 = 0x7F80
+  @usableFromInline package static let infinityMagnitude: UInt16 = 0x7F80
 
   /// A Float rounded to bfloat16 and widened again.
   @inlinable
-  public static func rounded(_ value: Float) -> Float {
+  package static func rounded(_ value: Float) -> Float {
     BFloat16(value).float
   }
 
   /// Whether a Float is a bfloat16 number already; false of what is no number.
   @inlinable
-  public static func holds(_ value: Float) -> Bool { rounded(value) == value }
+  package static func holds(_ value: Float) -> Bool { rounded(value) == value }
 }

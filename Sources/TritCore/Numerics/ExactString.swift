@@ -4,25 +4,25 @@
 ///
 /// Swift's `String` equality is canonical equivalence: "é" in one and in two scalars are equal. Tensor names and
 /// vocabulary entries that differ in bytes are different things, so sets and dictionaries of them use this key.
-public struct ExactString: Hashable, Comparable, Sendable, CustomStringConvertible {
-  public let string: String
+package struct ExactString: Hashable, Comparable, Sendable, CustomStringConvertible {
+  package let string: String
 
-  public init(_ string: String) {
+  package init(_ string: String) {
     self.string = string
   }
 
-  public var description: String { string }
+  package var description: String { string }
 
-  public static func == (left: ExactString, right: ExactString) -> Bool {
+  package static func == (left: ExactString, right: ExactString) -> Bool {
     left.string.utf8.elementsEqual(right.string.utf8)
   }
 
   /// Byte order, which for UTF-8 is also scalar order.
-  public static func < (left: ExactString, right: ExactString) -> Bool {
+  package static func < (left: ExactString, right: ExactString) -> Bool {
     left.string.utf8.lexicographicallyPrecedes(right.string.utf8)
   }
 
-  public func hash(into hasher: inout Hasher) {
+  package func hash(into hasher: inout Hasher) {
     let hashed: Void? = string.utf8.withContiguousStorageIfAvailable {
       hasher.combine(bytes: UnsafeRawBufferPointer($0))
     }

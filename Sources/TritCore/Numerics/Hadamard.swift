@@ -4,9 +4,9 @@
 ///
 /// H[r][c] = (−1)^popcount(r & c) ÷ √B. H is symmetric and its own inverse, so that one function folds and unfolds, and a
 /// row may stand on either side. Docs/Formats/Rotation.md.
-public enum Hadamard {
+package enum Hadamard {
   /// An entry of H, as it is defined.
-  public static func entry(row: Int, column: Int, size: Int) -> Double {
+  package static func entry(row: Int, column: Int, size: Int) -> Double {
     let sign: Double = (row & column).nonzeroBitCount % 2 == 0 ? 1 : -1
     return sign / Double(size).squareRoot()
   }
@@ -16,7 +16,7 @@ public enum Hadamard {
   /// - Parameters:
   ///   - values: whole runs.
   ///   - size: a power of two.
-  public static func transform(_ values: inout [Double], size: Int) {
+  package static func transform(_ values: inout [Double], size: Int) {
     precondition(size > 0 && size & (size - 1) == 0, "a power of two")
     precondition(values.count % size == 0, "whole runs")
     let norm = 1 / Double(size).squareRoot()

@@ -3,17 +3,17 @@
 /// An IEEE 754 binary16 number, converted in integer arithmetic so that every platform gives the same bits.
 ///
 /// Swift's own `Float16` does not exist on every platform this package builds for.
-public struct HalfFloat: Sendable, Hashable {
-  public var bits: UInt16
+@usableFromInline package struct HalfFloat: Sendable, Hashable {
+  @usableFromInline package var bits: UInt16
 
   @inlinable
-  public init(bits: UInt16) {
+  package init(bits: UInt16) {
     self.bits = bits
   }
 
   /// Rounds half to even; values above 65504 by at least half a step become infinity, tiny ones subnormal or zero.
   @inlinable
-  public init(_ value: Float) {
+  package init(_ value: Float) {
     let pattern = value.bitPattern
     let sign = UInt16(truncatingIfNeeded: pattern >> 16) & 0x8000
     let magnitude = pattern & 0x7FFF_FFFF
@@ -39,7 +39,7 @@ public struct HalfFloat: Sendable, Hashable {
   }
 
   @inlinable
-  public var float: Float {
+  package var float: Float {
     let sign = UInt32(bits & 0x8000) << 16
     let exponent = UInt32(bits >> 10 & 0x1F)
     let fraction = UInt32(bits & 0x3FF)
@@ -54,5 +54,5 @@ public struct HalfFloat: Sendable, Hashable {
 
   /// Whether a Float is a half already; false of what is no number.
   @inlinable
-  public static func holds(_ value: Float) -> Bool { HalfFloat(value).float == value }
+  package static func holds(_ value: Float) -> Bool { HalfFloat(value).float == value }
 }

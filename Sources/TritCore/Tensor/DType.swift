@@ -28,7 +28,7 @@ public enum DType: String, Sendable, Hashable, CaseIterable, Codable {
   case u64 = "U64"
 
   /// Size of one element in bits; below 8 several elements share a byte.
-  public var bits: Int {
+  @usableFromInline package var bits: Int {
     switch self {
     case .f4: 4
     case .f6E2M3, .f6E3M2: 6
@@ -40,7 +40,7 @@ public enum DType: String, Sendable, Hashable, CaseIterable, Codable {
   }
 
   /// Whether its numbers are whole: positions, ids, codes.
-  public var isInteger: Bool {
+  package var isInteger: Bool {
     switch self {
     case .bool, .u8, .i8, .i16, .u16, .i32, .u32, .i64, .u64: true
     case .f4, .f6E2M3, .f6E3M2, .f8E5M2, .f8E4M3, .f8E8M0, .f8E4M3FNUZ, .f8E5M2FNUZ, .f16, .bf16, .f32, .c64, .f64:
@@ -49,10 +49,10 @@ public enum DType: String, Sendable, Hashable, CaseIterable, Codable {
   }
 
   /// Position in the reference writer's order: data is written highest rank first.
-  public var rank: Int { DType.allCases.firstIndex(of: self) ?? 0 }
+  package var rank: Int { DType.allCases.firstIndex(of: self) ?? 0 }
 
   /// True for the types whose values this package can read as numbers.
-  public var isDecodable: Bool {
+  package var isDecodable: Bool {
     switch self {
     case .bf16, .f16, .f32, .f64, .bool, .u8, .i8, .u16, .i16, .u32, .i32, .u64, .i64: true
     default: false
@@ -60,7 +60,7 @@ public enum DType: String, Sendable, Hashable, CaseIterable, Codable {
   }
 
   /// True for the types a weight matrix may be stored in before it is made ternary.
-  public var isFloatWeight: Bool {
+  package var isFloatWeight: Bool {
     switch self {
     case .bf16, .f16, .f32, .f64: true
     default: false

@@ -1,13 +1,13 @@
 // Tritsmith: matrices cut into bands.
 
 /// Whole rows of a matrix, or some columns of one row. In either case its elements follow each other, row by row.
-public struct MatrixBand: Sendable, Hashable {
-  public let rows: Range<Int>
-  public let columns: Range<Int>
+package struct MatrixBand: Sendable, Hashable {
+  package let rows: Range<Int>
+  package let columns: Range<Int>
   /// Places in the row-major matrix.
-  public let elements: Range<Int>
+  package let elements: Range<Int>
   /// Whether the rows are whole.
-  public let isWhole: Bool
+  package let isWhole: Bool
 
   fileprivate init(_ rows: Range<Int>, _ columns: Range<Int>, of shape: TensorShape) {
     (self.rows, self.columns) = (rows, columns)
@@ -16,11 +16,11 @@ public struct MatrixBand: Sendable, Hashable {
     elements = first..<first + rows.count * columns.count
   }
 
-  public var count: Int { elements.count }
+  package var count: Int { elements.count }
 }
 
 /// All bands of a matrix, first row first.
-public struct MatrixBands: RandomAccessCollection, Sendable, Hashable {
+package struct MatrixBands: RandomAccessCollection, Sendable, Hashable {
   private let shape: TensorShape
   private let rows: Range<Int>
   private let rowStep: Int
@@ -36,13 +36,13 @@ public struct MatrixBands: RandomAccessCollection, Sendable, Hashable {
     rowStep = shape.hasLongRows ? 1 : Swift.max(1, elements / columns)
   }
 
-  public var startIndex: Int { 0 }
+  package var startIndex: Int { 0 }
 
-  public var endIndex: Int {
+  package var endIndex: Int {
     rows.isEmpty ? 0 : ((rows.count - 1) / rowStep + 1) * perRow
   }
 
-  public subscript(index: Int) -> MatrixBand {
+  package subscript(index: Int) -> MatrixBand {
     let row = rows.lowerBound + index / perRow * rowStep
     let column = index % perRow * columnStep
     let columns = column..<column + Swift.min(columnStep, shape.columns - column)
@@ -53,33 +53,33 @@ public struct MatrixBands: RandomAccessCollection, Sendable, Hashable {
 extension TensorShape {
   /// The longest row, in columns, that is read whole. What works on whole rows refuses a longer one, so that no file of
   /// one row decides how much memory is used. No model's rows come near it.
-  public static let longestRow = 1 << 20
+  package static let longestRow = 1 << 20
 
   /// Whether rows are cut into pieces.
-  public var hasLongRows: Bool { columns > TensorShape.longestRow }
+  package var hasLongRows: Bool { columns > TensorShape.longestRow }
 
   /// The matrix in bands of about that many elements: whole rows, one at least, and only where rows are long, pieces of
   /// them.
-  public func bands(elements: Int) -> MatrixBands { MatrixBands(self, 0..<rows, elements: elements) }
+  package func bands(elements: Int) -> MatrixBands { MatrixBands(self, 0..<rows, elements: elements) }
 
   /// The same of some rows.
-  public func bands(of rows: Range<Int>, elements: Int) -> MatrixBands { MatrixBands(self, rows, elements: elements) }
+  package func bands(of rows: Range<Int>, elements: Int) -> MatrixBands { MatrixBands(self, rows, elements: elements) }
 
   /// About how many of a tensor's stored bytes a band has, for progress.
-  public func byteShare(_ band: MatrixBand, of byteCount: Int) -> Int {
+  package func byteShare(_ band: MatrixBand, of byteCount: Int) -> Int {
     Int(Double(byteCount) * (Double(band.count) / Double(max(1, elementCount))))
   }
 
   /// Whole rows.
-  public func band(_ rows: Range<Int>) -> MatrixBand { MatrixBand(rows, 0..<columns, of: self) }
+  package func band(_ rows: Range<Int>) -> MatrixBand { MatrixBand(rows, 0..<columns, of: self) }
 
   /// Some columns of one row.
-  public func band(_ columns: Range<Int>, ofRow row: Int) -> MatrixBand {
+  package func band(_ columns: Range<Int>, ofRow row: Int) -> MatrixBand {
     MatrixBand(row..<row + 1, columns, of: self)
   }
 
   /// The same columns of other rows.
-  public func band(_ band: MatrixBand, movedBy rows: Int) -> MatrixBand {
+  package func band(_ band: MatrixBand, movedBy rows: Int) -> MatrixBand {
     MatrixBand(band.rows.lowerBound + rows..<band.rows.upperBound + rows, band.columns, of: self)
   }
 }

@@ -1,18 +1,18 @@
 // Tritsmith: typed metadata of containers.
 
 /// One key of a container's metadata.
-public struct MetadataEntry: Sendable, Hashable {
-  public var key: String
-  public var value: MetadataValue
+package struct MetadataEntry: Sendable, Hashable {
+  package var key: String
+  package var value: MetadataValue
 
-  public init(_ key: String, _ value: MetadataValue) {
+  package init(_ key: String, _ value: MetadataValue) {
     self.key = key
     self.value = value
   }
 }
 
 /// A typed value of a container's metadata, as GGUF has them.
-public enum MetadataValue: Sendable, Hashable {
+package enum MetadataValue: Sendable, Hashable {
   case uint8(UInt8)
   case int8(Int8)
   case uint16(UInt16)
@@ -29,7 +29,7 @@ public enum MetadataValue: Sendable, Hashable {
 }
 
 /// An array of one element type; held unboxed, because a vocabulary has more than a hundred thousand.
-public enum MetadataArray: Sendable, Hashable {
+package enum MetadataArray: Sendable, Hashable {
   case uint8([UInt8])
   case int8([Int8])
   case uint16([UInt16])
@@ -43,7 +43,7 @@ public enum MetadataArray: Sendable, Hashable {
   case bool([Bool])
   case string([String])
 
-  public var count: Int {
+  package var count: Int {
     switch self {
     case .uint8(let values): values.count
     case .int8(let values): values.count
@@ -61,7 +61,7 @@ public enum MetadataArray: Sendable, Hashable {
   }
 
   /// The first elements as text.
-  public func texts(limit: Int = .max) -> [String] {
+  package func texts(limit: Int = .max) -> [String] {
     switch self {
     case .uint8(let values): values.prefix(limit).map { "\($0)" }
     case .int8(let values): values.prefix(limit).map { "\($0)" }
@@ -81,7 +81,7 @@ public enum MetadataArray: Sendable, Hashable {
 
 extension MetadataValue {
   /// The value as an integer, whatever its width and sign; nil when it is none or does not fit.
-  public var integer: Int? {
+  package var integer: Int? {
     switch self {
     case .uint8(let value): Int(value)
     case .int8(let value): Int(value)
@@ -96,7 +96,7 @@ extension MetadataValue {
   }
 
   /// The value as a number; nil for text, booleans and arrays.
-  public var double: Double? {
+  package var double: Double? {
     switch self {
     case .float32(let value): Double(value)
     case .float64(let value): value
@@ -104,24 +104,24 @@ extension MetadataValue {
     }
   }
 
-  public var string: String? {
+  package var string: String? {
     if case .string(let value) = self { value } else { nil }
   }
 
-  public var bool: Bool? {
+  package var bool: Bool? {
     if case .bool(let value) = self { value } else { nil }
   }
 
-  public var array: MetadataArray? {
+  package var array: MetadataArray? {
     if case .array(let value) = self { value } else { nil }
   }
 
-  public var strings: [String]? {
+  package var strings: [String]? {
     if case .array(.string(let values)) = self { values } else { nil }
   }
 
   /// Elements of an integer array as Int; nil for other values.
-  public var integers: [Int]? {
+  package var integers: [Int]? {
     switch self {
     case .array(.int32(let values)): values.map(Int.init)
     case .array(.uint32(let values)): values.map(Int.init)
@@ -141,7 +141,7 @@ extension MetadataValue {
   }
 
   /// The type's name for tables: `u32`, `str`, `arr[str]`.
-  public var typeName: String {
+  package var typeName: String {
     switch self {
     case .uint8: "u8"
     case .int8: "i8"
@@ -160,7 +160,7 @@ extension MetadataValue {
   }
 
   /// The value as text; a long array is cut after `limit` elements.
-  public func text(limit: Int = 6) -> String {
+  package func text(limit: Int = 6) -> String {
     switch self {
     case .uint8(let value): return "\(value)"
     case .int8(let value): return "\(value)"
@@ -183,7 +183,7 @@ extension MetadataValue {
 }
 
 extension MetadataArray {
-  public var elementTypeName: String {
+  package var elementTypeName: String {
     switch self {
     case .uint8: "u8"
     case .int8: "i8"

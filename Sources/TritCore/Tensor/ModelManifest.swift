@@ -18,9 +18,9 @@ public struct ManifestFile: Sendable, Hashable {
   public var path: String
   public var byteCount: UInt64
   /// Bytes before the first tensor byte.
-  public var headerByteCount: UInt64
+  package var headerByteCount: UInt64
 
-  public init(path: String, byteCount: UInt64, headerByteCount: UInt64) {
+  package init(path: String, byteCount: UInt64, headerByteCount: UInt64) {
     self.path = path
     self.byteCount = byteCount
     self.headerByteCount = headerByteCount
@@ -33,28 +33,28 @@ public struct CompanionFile: Sendable, Hashable {
   public var name: String
   public var byteCount: Int
 
-  public init(name: String, byteCount: Int) {
+  package init(name: String, byteCount: Int) {
     self.name = name
     self.byteCount = byteCount
   }
 }
 
 /// One reason for believing in a scale convention.
-public struct ScaleEvidence: Sendable, Hashable {
+package struct ScaleEvidence: Sendable, Hashable {
   /// Where evidence comes from.
-  public enum Origin: String, Sendable, Codable {
+  package enum Origin: String, Sendable, Codable {
     case configuration, magnitude, container, option
     /// Agreement with the dense weights the scales were computed from.
     case sibling
     /// A forward pass under either meaning.
     case activations
   }
-  public var origin: Origin
+  package var origin: Origin
   /// What this evidence speaks for; nil when it cannot tell.
-  public var convention: ScaleConvention?
-  public var detail: String
+  package var convention: ScaleConvention?
+  package var detail: String
 
-  public init(origin: Origin, convention: ScaleConvention?, detail: String) {
+  package init(origin: Origin, convention: ScaleConvention?, detail: String) {
     self.origin = origin
     self.convention = convention
     self.detail = detail
@@ -65,9 +65,9 @@ public struct ScaleEvidence: Sendable, Hashable {
 public struct ScaleFinding: Sendable, Hashable {
   /// Nil when there is no packed tensor, or the evidence conflicts or is missing.
   public var convention: ScaleConvention?
-  public var evidence: [ScaleEvidence]
+  package var evidence: [ScaleEvidence]
 
-  public init(convention: ScaleConvention?, evidence: [ScaleEvidence]) {
+  package init(convention: ScaleConvention?, evidence: [ScaleEvidence]) {
     self.convention = convention
     self.evidence = evidence
   }
@@ -78,7 +78,7 @@ public struct ScaleFinding: Sendable, Hashable {
   /// This finding with more evidence: what the evidence proves, or nothing where pieces of it conflict.
   ///
   /// A convention the user chose stays chosen.
-  public func adding(_ more: [ScaleEvidence]) -> ScaleFinding {
+  package func adding(_ more: [ScaleEvidence]) -> ScaleFinding {
     var result = ScaleFinding(convention: convention, evidence: evidence + more)
     guard !evidence.contains(where: { $0.origin == .option }) else { return result }
     if result.isConflicting {
@@ -91,24 +91,24 @@ public struct ScaleFinding: Sendable, Hashable {
 }
 
 /// What a type number that programs use for different things stands for in one file, and why.
-public struct TypeFinding: Sendable, Hashable {
+package struct TypeFinding: Sendable, Hashable {
   /// What decided.
-  public enum Origin: String, Sendable, Codable {
+  package enum Origin: String, Sendable, Codable {
     /// Where the tensors begin and end.
     case offsets
     /// The user.
     case option
   }
 
-  public var id: UInt32
+  package var id: UInt32
   /// The meaning, by name.
-  public var name: String
+  package var name: String
   /// How many tensors have the number.
-  public var tensors: Int
-  public var origin: Origin
-  public var detail: String
+  package var tensors: Int
+  package var origin: Origin
+  package var detail: String
 
-  public init(id: UInt32, name: String, tensors: Int, origin: Origin, detail: String) {
+  package init(id: UInt32, name: String, tensors: Int, origin: Origin, detail: String) {
     self.id = id
     self.name = name
     self.tensors = tensors
@@ -131,18 +131,18 @@ public struct ModelManifest: Sendable {
   /// Free text metadata of the container, in order.
   public var metadata: [(key: String, value: String)]
   /// Typed metadata of containers that have it, in order; `metadata` holds the same as text.
-  public var entries: [MetadataEntry] = []
+  package var entries: [MetadataEntry] = []
   /// The parsed `config.json`, or what the container holds in its place.
-  public var configuration: JSONObject?
+  package var configuration: JSONObject?
   /// Companions in byte order of their names; `config.json` is among them.
   public var companions: [CompanionFile]
   public var scaleFinding: ScaleFinding
   /// Type numbers that had to be decided, in their order; empty for containers without such numbers.
-  public var typeFindings: [TypeFinding] = []
+  package var typeFindings: [TypeFinding] = []
   /// Things a user should know that are no errors.
   public var notes: [String]
 
-  public init(
+  package init(
     format: FormatID, path: String, files: [ManifestFile], tensors: [TensorDescriptor],
     metadata: [(key: String, value: String)] = [], configuration: JSONObject? = nil,
     companions: [CompanionFile] = [], scaleFinding: ScaleFinding = ScaleFinding(convention: nil, evidence: []),
@@ -160,7 +160,7 @@ public struct ModelManifest: Sendable {
   }
 
   /// The typed metadata of a key.
-  public func entry(_ key: String) -> MetadataValue? {
+  package func entry(_ key: String) -> MetadataValue? {
     entries.first { ExactString($0.key) == ExactString(key) }?.value
   }
 
@@ -170,7 +170,7 @@ public struct ModelManifest: Sendable {
   }
 
   /// Where in `tensors` that one is.
-  public func position(ofTensor name: String) -> Int? { index.position(of: name, in: tensors) }
+  package func position(ofTensor name: String) -> Int? { index.position(of: name, in: tensors) }
 }
 
 /// Places of tensors in the order of their names, made when a name is first looked for: models of 50,000 tensors are

@@ -1,15 +1,15 @@
 // Tritsmith: which scale belongs to which weight.
 
 /// Which of a matrix's scales each weight has; the one place that knows which weights share one.
-public struct ScalePlaces: Sendable, Hashable {
+@usableFromInline package struct ScalePlaces: Sendable, Hashable {
   /// Columns of a row.
-  public let columns: Int
+  @usableFromInline package let columns: Int
   /// Scales from one row to the next; 0 where all rows share one.
   @usableFromInline let step: Int
   /// Columns that share a scale, from 1 to the columns of a row.
   @usableFromInline let run: Int
 
-  public init(_ granularity: ScaleGranularity, columns: Int) {
+  package init(_ granularity: ScaleGranularity, columns: Int) {
     self.columns = columns
     switch granularity {
     case .tensor: (step, run) = (0, max(1, columns))
@@ -19,16 +19,16 @@ public struct ScalePlaces: Sendable, Hashable {
   }
 
   /// True when the whole matrix has one scale.
-  public var isUniform: Bool { step == 0 }
+  @usableFromInline package var isUniform: Bool { step == 0 }
 
   /// Whether it has one scale for each run of so many columns.
-  public func hasRuns(of columns: Int) -> Bool { step > 0 && run == columns }
+  @usableFromInline package func hasRuns(of columns: Int) -> Bool { step > 0 && run == columns }
 
   /// Which of the stored scales a weight has.
-  public func index(row: Int, column: Int) -> Int { row * step + column / run }
+  @usableFromInline package func index(row: Int, column: Int) -> Int { row * step + column / run }
 
   /// The column after the last one that shares the scale of `column`.
-  public func runEnd(after column: Int) -> Int {
+  package func runEnd(after column: Int) -> Int {
     let (end, overflow) = (column / run * run).addingReportingOverflow(run)
     return overflow ? columns : min(columns, end)
   }
@@ -38,7 +38,7 @@ public struct ScalePlaces: Sendable, Hashable {
   /// Matrices have millions of them: it is compiled into its callers, and divides nothing.
   @inlinable
   @inline(__always)
-  public func forEachRun(ofRow row: Int, _ body: (_ columns: Range<Int>, _ index: Int) throws -> Void) rethrows {
+  package func forEachRun(ofRow row: Int, _ body: (_ columns: Range<Int>, _ index: Int) throws -> Void) rethrows {
     var (start, index) = (0, row * step)
     while start < columns {
       let end = columns - start > run ? start + run : columns
@@ -52,24 +52,24 @@ public struct ScalePlaces: Sendable, Hashable {
 ///
 ///     let grid = scale.grid(columns: 256)
 ///     let weight = Float(trit) * grid.multiplier(row: 3, column: 130)
-public struct MultiplierGrid: Sendable {
-  public let places: ScalePlaces
+package struct MultiplierGrid: Sendable {
+  package let places: ScalePlaces
   /// What trits are multiplied by, in the order of the stored scales.
-  public let multipliers: [Float]
+  package let multipliers: [Float]
 
-  public init(_ scale: TernaryScale, columns: Int) {
+  package init(_ scale: TernaryScale, columns: Int) {
     places = ScalePlaces(scale.granularity, columns: columns)
     multipliers = scale.multipliers
   }
 
   /// The one multiplier of a matrix that has one scale; nil for the others.
-  public var uniform: Float? { places.isUniform ? multipliers[0] : nil }
+  package var uniform: Float? { places.isUniform ? multipliers[0] : nil }
 
   /// What a trit is multiplied by.
-  public func multiplier(row: Int, column: Int) -> Float { multipliers[places.index(row: row, column: column)] }
+  package func multiplier(row: Int, column: Int) -> Float { multipliers[places.index(row: row, column: column)] }
 
   /// What the trit at a place of the row-major matrix is multiplied by.
-  public func multiplier(at element: Int) -> Float {
+  package func multiplier(at element: Int) -> Float {
     places.isUniform
       ? multipliers[0] : multiplier(row: element / places.columns, column: element % places.columns)
   }
@@ -77,7 +77,7 @@ public struct MultiplierGrid: Sendable {
   /// trit × multiplier of a band, row-major; a trit of 0 gives +0.
   ///
   /// - Parameter row: which row of the matrix a row is, where rows are read in another order.
-  public func values(_ trits: [Int8], _ band: MatrixBand, row: (Int) -> Int = { $0 }) -> [Float] {
+  package func values(_ trits: [Int8], _ band: MatrixBand, row: (Int) -> Int = { $0 }) -> [Float] {
     guard !band.isWhole else { return values(trits, firstRow: band.rows.lowerBound, row: row) }
     precondition(trits.count == band.count, "the trits of the band")
     var result = [Float](repeating: 0, count: trits.count)
@@ -98,7 +98,7 @@ public struct MultiplierGrid: Sendable {
   /// - Parameters:
   ///   - trits: whole rows; the first is row `firstRow`.
   ///   - row: which row of the matrix a row is, where rows are read in another order.
-  public func values(_ trits: [Int8], firstRow: Int, row: (Int) -> Int = { $0 }) -> [Float] {
+  package func values(_ trits: [Int8], firstRow: Int, row: (Int) -> Int = { $0 }) -> [Float] {
     var result = [Float](repeating: 0, count: trits.count)
     let columns = places.columns
     guard columns > 0 else { return result }
@@ -118,10 +118,10 @@ public struct MultiplierGrid: Sendable {
 
 extension TernaryScale {
   /// Multipliers by row and column of a matrix with rows of that many columns.
-  public func grid(columns: Int) -> MultiplierGrid { MultiplierGrid(self, columns: columns) }
+  package func grid(columns: Int) -> MultiplierGrid { MultiplierGrid(self, columns: columns) }
 
   /// The scales of the matrix whose row r is row `source(r)` of this one.
-  public func reordered(rows: Int, columns: Int, _ source: (Int) -> Int) -> TernaryScale {
+  package func reordered(rows: Int, columns: Int, _ source: (Int) -> Int) -> TernaryScale {
     guard granularity != .tensor else { return self }
     let perRow = granularity.groups(columns: columns)
     let values = (0..<rows).flatMap { row in

@@ -37,17 +37,17 @@ public enum TensorEncoding: Sendable, Hashable {
 }
 
 /// Where a tensor's bytes are.
-public struct TensorLocation: Sendable, Hashable {
+package struct TensorLocation: Sendable, Hashable {
   /// Index into `ModelManifest.files`.
-  public var file: Int
+  package var file: Int
   /// From the start of that file.
-  public var offset: UInt64
+  package var offset: UInt64
   /// What a source gives: any range below it can be read.
-  public var byteCount: Int
+  package var byteCount: Int
   /// What it takes in the file; less than `byteCount` where the container compresses.
-  public var storedByteCount: Int
+  package var storedByteCount: Int
 
-  public init(file: Int, offset: UInt64, byteCount: Int, storedByteCount: Int? = nil) {
+  package init(file: Int, offset: UInt64, byteCount: Int, storedByteCount: Int? = nil) {
     self.file = file
     self.offset = offset
     self.byteCount = byteCount
@@ -64,7 +64,7 @@ public struct TensorDescriptor: Sendable, Hashable {
   /// The logical shape: a packed matrix counts its trits, not its bytes.
   public var shape: TensorShape
   public var encoding: TensorEncoding
-  public var location: TensorLocation
+  package var location: TensorLocation
   /// Held apart: it is as large as all the rest, and most tensors of a long table have none.
   private indirect enum ScaleBox: Sendable, Hashable {
     case nothing
@@ -74,12 +74,12 @@ public struct TensorDescriptor: Sendable, Hashable {
   private var box: ScaleBox
 
   /// What is known about the scales of a ternary tensor from headers alone; nil for other encodings.
-  public var scale: ScaleDescriptor? {
+  package var scale: ScaleDescriptor? {
     get { if case .scale(let scale) = box { scale } else { nil } }
     set { box = newValue.map { .scale($0) } ?? .nothing }
   }
 
-  public init(
+  package init(
     name: String, shape: TensorShape, encoding: TensorEncoding, location: TensorLocation, scale: ScaleDescriptor? = nil
   ) {
     self.name = name
@@ -98,24 +98,24 @@ public struct TensorDescriptor: Sendable, Hashable {
   }
 
   /// Bytes before compression, those of the scale included.
-  public var contentBytes: Int {
+  package var contentBytes: Int {
     location.byteCount + (scale?.location.byteCount ?? 0) + (scale?.biases?.byteCount ?? 0)
   }
 }
 
 /// Type and place of a ternary tensor's scales.
-public struct ScaleDescriptor: Sendable, Hashable {
+package struct ScaleDescriptor: Sendable, Hashable {
   /// The scale tensor's own name, where the format has one.
-  public var name: String?
-  public var storage: DType
-  public var granularity: ScaleGranularity
+  package var name: String?
+  package var storage: DType
+  package var granularity: ScaleGranularity
   /// Nil while nobody has said, or could prove, what the stored number means.
-  public var convention: ScaleConvention?
-  public var location: TensorLocation
+  package var convention: ScaleConvention?
+  package var location: TensorLocation
   /// What a format adds to code × scale, where it stores that too: −scale for each scale, in the same type.
-  public var biases: TensorLocation?
+  package var biases: TensorLocation?
 
-  public init(
+  package init(
     name: String?, storage: DType, granularity: ScaleGranularity, convention: ScaleConvention?,
     location: TensorLocation, biases: TensorLocation? = nil
   ) {

@@ -8,7 +8,7 @@ public struct TensorShape: Sendable, Hashable, CustomStringConvertible {
   public let elementCount: Int
 
   /// Nil when a dimension is negative or the product does not fit.
-  public init?(_ dimensions: [Int]) {
+  package init?(_ dimensions: [Int]) {
     guard dimensions.allSatisfy({ $0 >= 0 }), let product = Checked.product(dimensions.map { UInt64($0) }),
       let count = Int(exactly: product)
     else { return nil }
@@ -17,11 +17,11 @@ public struct TensorShape: Sendable, Hashable, CustomStringConvertible {
   }
 
   /// A matrix; nil when rows × columns does not fit.
-  public init?(rows: Int, columns: Int) {
+  package init?(rows: Int, columns: Int) {
     self.init([rows, columns])
   }
 
-  public var rank: Int { dimensions.count }
+  package var rank: Int { dimensions.count }
 
   /// The contiguous dimension; 1 for a scalar.
   public var columns: Int { dimensions.last ?? 1 }
@@ -30,7 +30,7 @@ public struct TensorShape: Sendable, Hashable, CustomStringConvertible {
   /// costs a file no byte, and nothing may ever be done for each of its rows.
   public var rows: Int { columns == 0 ? 0 : elementCount / columns }
 
-  public var isMatrix: Bool { rank == 2 }
+  package var isMatrix: Bool { rank == 2 }
 
   public var description: String { "[" + dimensions.map(String.init).joined(separator: ", ") + "]" }
 }

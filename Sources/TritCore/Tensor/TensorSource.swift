@@ -3,7 +3,7 @@
 /// Tensors and companions of one model, read by byte range.
 ///
 /// A source proves its headers before it exists; reading weights can still fail, with a `TensorIOError`.
-public protocol TensorSource: Sendable {
+package protocol TensorSource: Sendable {
   var manifest: ModelManifest { get }
 
   /// Gives `body` the stored bytes of a range of a tensor, counted from the tensor's first byte.
@@ -55,23 +55,23 @@ public protocol TensorSource: Sendable {
 }
 
 /// Bytes of a tensor that will be read.
-public struct ExpectedRange: Sendable {
-  public var tensor: TensorDescriptor
+package struct ExpectedRange: Sendable {
+  package var tensor: TensorDescriptor
   /// From the tensor's first byte.
-  public var range: Range<Int>
+  package var range: Range<Int>
 
-  public init(_ tensor: TensorDescriptor, _ range: Range<Int>) {
+  package init(_ tensor: TensorDescriptor, _ range: Range<Int>) {
     self.tensor = tensor
     self.range = range
   }
 }
 
 /// Bytes of a file.
-public struct FileRange: Sendable {
-  public var file: InputFile
-  public var range: Range<UInt64>
+package struct FileRange: Sendable {
+  package var file: InputFile
+  package var range: Range<UInt64>
 
-  public init(_ file: InputFile, _ range: Range<UInt64>) {
+  package init(_ file: InputFile, _ range: Range<UInt64>) {
     self.file = file
     self.range = range
   }
@@ -84,9 +84,9 @@ extension TensorSource {
   /// Whether its bytes come over a network: each shall come once.
   package var isRemote: Bool { RemoteFolders.contains(manifest.path) }
 
-  public func expect(_ ranges: [ExpectedRange]) throws {}
-  public func remotePlaces(of tensor: TensorDescriptor) throws -> [FileRange] { [] }
-  public func remotePlace(of range: Range<Int>, of tensor: TensorDescriptor) -> FileRange? { nil }
+  package func expect(_ ranges: [ExpectedRange]) throws {}
+  package func remotePlaces(of tensor: TensorDescriptor) throws -> [FileRange] { [] }
+  package func remotePlace(of range: Range<Int>, of tensor: TensorDescriptor) -> FileRange? { nil }
 
   /// Does what reads a tensor more than once: over a network its bytes come once meanwhile.
   package func holding<Result>(_ tensor: TensorDescriptor, _ body: () throws -> Result) throws -> Result {
@@ -99,29 +99,29 @@ extension TensorSource {
     return try body()
   }
 
-  public func read(_ range: Range<Int>, of tensor: TensorDescriptor, into bytes: inout MutableRawSpan) throws {
+  package func read(_ range: Range<Int>, of tensor: TensorDescriptor, into bytes: inout MutableRawSpan) throws {
     try withBytes(range, of: tensor) { found in
       bytes.withUnsafeMutableBytes { target in found.withUnsafeBytes { target.copyMemory(from: $0) } }
     }
   }
 
-  public func checkIntegrity(_ parallelism: Parallelism, _ progress: any ProgressObserver) throws {}
+  package func checkIntegrity(_ parallelism: Parallelism, _ progress: any ProgressObserver) throws {}
 
-  public func checkIntegrity(
+  package func checkIntegrity(
     of tensor: TensorDescriptor, _ parallelism: Parallelism, _ progress: any ProgressObserver
   ) throws {
     try checkIntegrity(parallelism, progress)
   }
 
-  public func checkIntegrityBesideTensors(_ parallelism: Parallelism, _ progress: any ProgressObserver) throws {}
+  package func checkIntegrityBesideTensors(_ parallelism: Parallelism, _ progress: any ProgressObserver) throws {}
 
-  public func scaleBytes(of tensor: TensorDescriptor) throws -> [UInt8] { [] }
+  package func scaleBytes(of tensor: TensorDescriptor) throws -> [UInt8] { [] }
 }
 
 /// Tensors of one model being written by byte range; made with a complete plan, so headers come first.
 ///
 /// Nothing appears under the final name before `commit`; a sink that is dropped removes what it wrote.
-public protocol TensorSink: AnyObject, Sendable {
+package protocol TensorSink: AnyObject, Sendable {
   /// Writes bytes of an output tensor at an offset inside it. Any order, any thread, each byte once.
   func write(_ bytes: RawSpan, to tensor: String, at offset: Int) throws
 
@@ -134,7 +134,7 @@ public protocol TensorSink: AnyObject, Sendable {
 
 extension TensorSink {
   /// Completes and syncs; the output may then be put in place.
-  public func finish() throws {
+  package func finish() throws {
     try complete()
     try sync()
   }

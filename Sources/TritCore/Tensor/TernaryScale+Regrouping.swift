@@ -1,21 +1,21 @@
 // Tritsmith: the same scales for more or fewer weights each.
 
 /// Weights that would share a scale and do not have the same.
-public struct ScaleMisfit: Error, Sendable, Equatable {
-  public var row: Int
+package struct ScaleMisfit: Error, Sendable, Equatable {
+  package var row: Int
   /// Columns from the first of the run that would share a scale to the one whose scale is another.
-  public var columns: Range<Int>
+  package var columns: Range<Int>
   /// The two multipliers.
-  public var first: Float
-  public var second: Float
+  package var first: Float
+  package var second: Float
 
-  public init(row: Int, columns: Range<Int>, first: Float, second: Float) {
+  package init(row: Int, columns: Range<Int>, first: Float, second: Float) {
     (self.row, self.columns, self.first, self.second) = (row, columns, first, second)
   }
 }
 
 /// What a multiplier of 0 says.
-public enum ZeroScale: Sendable {
+package enum ZeroScale: Sendable {
   /// That its weights are all zero, for which any scale is as good: it agrees with every other, and takes the scale of
   /// those it joins. So it is where scales stand among codes, and where they were found in dense weights.
   case fitsAny
@@ -27,7 +27,7 @@ extension TernaryScale {
   /// The same scales on another grid; a 0 fits any.
   ///
   /// - Throws: `ScaleMisfit`, the first run that would have to hold two scales.
-  public func regrouped(
+  package func regrouped(
     to target: ScaleGranularity, rows: Int, columns: Int
   ) throws(ScaleMisfit) -> TernaryScale {
     guard target != granularity else { return self }
@@ -57,7 +57,7 @@ extension TernaryScale {
 
   /// The largest multiplier of all weights that would share a scale: what ggml's encoders make of weights whose scales a
   /// coarser grid cannot hold. Their trits stay, their other scales are lost.
-  public func largest(in target: ScaleGranularity, rows: Int, columns: Int) -> TernaryScale {
+  package func largest(in target: ScaleGranularity, rows: Int, columns: Int) -> TernaryScale {
     let (source, places) = (ScalePlaces(granularity, columns: columns), ScalePlaces(target, columns: columns))
     var result = [Float](repeating: 0, count: target.count(rows: rows, columns: columns))
     for row in 0..<rows {
@@ -77,7 +77,7 @@ extension TernaryScale {
   /// of two times the groups they have now.
   ///
   /// - Parameter limit: groups grow to this many columns at most.
-  public func coarsest(
+  package func coarsest(
     rows: Int, columns: Int, zeros: ZeroScale = .fitsAny, upTo limit: Int = .max
   ) -> TernaryScale {
     guard granularity != .tensor, rows > 0, columns > 0 else { return self }

@@ -18,7 +18,7 @@ public enum ScaleGranularity: Sendable, Hashable {
   case group(columns: Int)
 
   /// Runs of equal scale in a row of that many columns.
-  public func groups(columns: Int) -> Int {
+  package func groups(columns: Int) -> Int {
     switch self {
     case .tensor, .row: 1
     case .group(let size): columns / max(1, size) + (columns % max(1, size) == 0 ? 0 : 1)
@@ -26,7 +26,7 @@ public enum ScaleGranularity: Sendable, Hashable {
   }
 
   /// Whether every scale of another granularity has a place, whatever its number.
-  public func holds(_ other: ScaleGranularity) -> Bool {
+  package func holds(_ other: ScaleGranularity) -> Bool {
     switch (self, other) {
     case (_, .tensor), (.row, .row), (.group, .row): true
     case (.group(let own), .group(let size)): size % max(1, own) == 0
@@ -78,7 +78,7 @@ public struct TernaryScale: Sendable, Hashable {
   /// Whether a stored number is a divisor of 0, of which loaders make NaN even where all trits are 0.
   ///
   /// Source: transformers `BitLinear.post_quant_process`, input / (input_scale · weight_scale).
-  public func dividesByZero(at index: Int = 0) -> Bool { convention == .divide && stored[index] == 0 }
+  package func dividesByZero(at index: Int = 0) -> Bool { convention == .divide && stored[index] == 0 }
 
   /// The same with divisors of 0 replaced by what quantizers store for a matrix of zeros: the inverse of their smallest
   /// mean, 1/100000, as bfloat16; in F16 the largest number.
@@ -125,6 +125,6 @@ extension TernaryScale: CustomStringConvertible {
 
 /// The bytes of an integer, lowest first.
 @inlinable
-public func littleEndianBytes<Value: FixedWidthInteger>(_ value: Value) -> [UInt8] {
+package func littleEndianBytes<Value: FixedWidthInteger>(_ value: Value) -> [UInt8] {
   (0..<Value.bitWidth / 8).map { UInt8(truncatingIfNeeded: value >> (8 * $0)) }
 }

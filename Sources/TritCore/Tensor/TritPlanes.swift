@@ -4,15 +4,15 @@
 ///
 /// Both are ordinary ternary tensors with scales of their own. A reader that does not know the second meets a tensor it
 /// has no use for; it never takes the first for the whole unawares.
-public enum TritPlanes {
+package enum TritPlanes {
   /// What the name of a second plane ends with.
-  public static let suffix = ".plane2"
+  package static let suffix = ".plane2"
 
   /// The name of the second plane of a matrix.
-  public static func second(of name: String) -> String { name + suffix }
+  package static func second(of name: String) -> String { name + suffix }
 
   /// The matrix a second plane belongs to; nil for other names.
-  public static func matrix(ofSecond name: String) -> String? {
+  package static func matrix(ofSecond name: String) -> String? {
     name.hasSuffix(suffix) ? String(name.dropLast(suffix.count)) : nil
   }
 }

@@ -6,7 +6,7 @@ import TritSurvey
 import TritVerification
 
 /// A part in which the predictions of two models can differ: finer than `ModelPart` in what is computed.
-public enum GapPart: String, Sendable, Hashable, CaseIterable {
+package enum GapPart: String, Sendable, Hashable, CaseIterable {
   /// The projections of all blocks, as they compute.
   case weights
   /// Embeddings, norms, biases and head.
@@ -21,7 +21,7 @@ public enum GapPart: String, Sendable, Hashable, CaseIterable {
   var isOfProof: Bool { self == .description || self == .tokenizer }
 
   /// At the beginning of a sentence.
-  public var title: String {
+  package var title: String {
     switch self {
     case .weights: "Weights of projections"
     case .otherTensors: "Other tensors"
@@ -33,21 +33,21 @@ public enum GapPart: String, Sendable, Hashable, CaseIterable {
 }
 
 /// What was found of a part.
-public struct GapPartFinding: Sendable, Hashable {
+package struct GapPartFinding: Sendable, Hashable {
   /// What a part costs on its own.
-  public struct Cost: Sendable, Hashable {
+  package struct Cost: Sendable, Hashable {
     /// KL between two models that differ in this part only, in nats a token.
-    public var meanKL: Double
+    package var meanKL: Double
     /// Which two models those are.
-    public var between: String
+    package var between: String
   }
 
-  public var part: GapPart
-  public var outcome: PartFinding.Outcome
+  package var part: GapPart
+  package var outcome: PartFinding.Outcome
   /// What was compared and how, or why not.
-  public var detail: String
+  package var detail: String
   /// Nil when it was not measured.
-  public var cost: Cost?
+  package var cost: Cost?
 
   init(_ part: GapPart, _ outcome: PartFinding.Outcome, _ detail: String) {
     (self.part, self.outcome, self.detail) = (part, outcome, detail)

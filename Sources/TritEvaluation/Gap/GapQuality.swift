@@ -6,7 +6,7 @@ import TritReport
 ///
 /// Bounds follow what llama.cpp measured for LLaMA 3 8B, whose types people know: Q8_0 has 0.0014, Q6_K 0.006, Q4_K_M
 /// 0.032, Q4_0 0.074, Q3_K_S 0.24, Q2_K 0.46 nats a token.
-public enum GapQuality: String, Sendable, Hashable, CaseIterable {
+package enum GapQuality: String, Sendable, Hashable, CaseIterable {
   /// Below 0.002: as little as 8 bits a weight, or inputs rounded to int8, cost.
   case none
   /// Below 0.05: as good 4-bit types cost.
@@ -17,13 +17,13 @@ public enum GapQuality: String, Sendable, Hashable, CaseIterable {
   case severe
 
   /// Nil for a mean that is no number.
-  public init?(meanKL: Double) {
+  package init?(meanKL: Double) {
     guard let band = GapQuality.allCases.first(where: { meanKL < $0.end }) else { return nil }
     self = band
   }
 
   /// Where the band ends, in nats a token.
-  public var end: Double {
+  package var end: Double {
     switch self {
     case .none: 0.002
     case .slight: 0.05
@@ -33,7 +33,7 @@ public enum GapQuality: String, Sendable, Hashable, CaseIterable {
   }
 
   /// In a sentence.
-  public var phrase: String {
+  package var phrase: String {
     switch self {
     case .none: "no loss"
     case .slight: "a slight loss"

@@ -6,9 +6,9 @@ import TritSurvey
 import TritTokenizer
 
 /// Two models, a text, and what to measure.
-public struct GapRequest: Sendable {
+package struct GapRequest: Sendable {
   /// Where the tokens come from.
-  public enum Text: Sendable, Equatable {
+  package enum Text: Sendable, Equatable {
     /// The Book of Ruth in the King James Version, which is in the public domain.
     case sample
     case text(String)
@@ -33,52 +33,52 @@ public struct GapRequest: Sendable {
   }
 
   /// P: what is taken as the measure, a bf16 model.
-  public var reference: String
+  package var reference: String
   /// Q: the ternary model.
-  public var candidate: String
-  public var text = Text.sample
+  package var candidate: String
+  package var text = Text.sample
   /// What stands behind the last message of a conversation.
-  public var ending = ChatEnding.answer
+  package var ending = ChatEnding.answer
   /// Tokens a window holds; BOS included, when there is one.
-  public var context = 256
+  package var context = 256
   /// Scores only this many tokens from the beginning; nil means all.
-  public var tokenLimit: Int?
-  public var referenceOptions = RunOptions(mode: .fast)
-  public var candidateOptions = RunOptions(mode: .fast)
+  package var tokenLimit: Int?
+  package var referenceOptions = RunOptions(mode: .fast)
+  package var candidateOptions = RunOptions(mode: .fast)
   /// Measures the gap of models in which one layer, or one kind of projection, is the candidate's.
-  public var attributes = false
+  package var attributes = false
   /// Tokens the attribution uses at most.
-  public var attributionTokens = 1024
+  package var attributionTokens = 1024
   /// Compares weights tensor by tensor.
-  public var comparesTensors = true
+  package var comparesTensors = true
   /// Checks that the candidate's trits and scales are what quantizing the reference gives.
-  public var checksFidelity = true
+  package var checksFidelity = true
   /// The quantizer fidelity is checked with; nil takes the one recorded in the candidate, then the family's.
-  public var quantizer: String?
+  package var quantizer: String?
   /// Relative error from which on a layer is reported as the first one past the bound.
-  public var layerBound = GapRequest.defaultLayerBound
-  public var budgets = GapBudgets()
+  package var layerBound = GapRequest.defaultLayerBound
+  package var budgets = GapBudgets()
 
   /// A tenth of a hidden state: far above exchanged roundings of activations (0.01), below what ordinary weights do
   /// when they are made ternary (0.5).
-  public static let defaultLayerBound = 0.1
+  package static let defaultLayerBound = 0.1
 
-  public init(reference: String, candidate: String) {
+  package init(reference: String, candidate: String) {
     self.reference = reference
     self.candidate = candidate
   }
 }
 
 /// What the loss of quality may be at most; nil means no such gate.
-public struct GapBudgets: Sendable, Hashable {
+package struct GapBudgets: Sendable, Hashable {
   /// Of KL(P‖Q), in nats a token.
-  public var maximumMeanKL: Double?
+  package var maximumMeanKL: Double?
   /// Share of tokens with the same likeliest token.
-  public var minimumTopOne: Double?
+  package var minimumTopOne: Double?
   /// PPL(Q) / PPL(P).
-  public var maximumPerplexityRatio: Double?
+  package var maximumPerplexityRatio: Double?
 
-  public init(maximumMeanKL: Double? = nil, minimumTopOne: Double? = nil, maximumPerplexityRatio: Double? = nil) {
+  package init(maximumMeanKL: Double? = nil, minimumTopOne: Double? = nil, maximumPerplexityRatio: Double? = nil) {
     self.maximumMeanKL = maximumMeanKL
     self.minimumTopOne = minimumTopOne
     self.maximumPerplexityRatio = maximumPerplexityRatio

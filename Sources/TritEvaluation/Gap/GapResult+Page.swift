@@ -7,10 +7,10 @@ extension GapResult {
   /// The page of `tritsmith gap --html`: the report in sections, plots before tables, errors beside their values.
   ///
   /// Two runs give the same page: it holds no time and no memory.
-  public var page: ReportDocument { page(timings: false) }
+  package var page: ReportDocument { page(timings: false) }
 
   /// The same, with time and memory when they are wanted.
-  public func page(timings: Bool) -> ReportDocument {
+  package func page(timings: Bool) -> ReportDocument {
     let report = report
     var page = ReportDocument(
       title: "\(GapResult.name(candidate.run.path)) against \(GapResult.name(reference.run.path))",

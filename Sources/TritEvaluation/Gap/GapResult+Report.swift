@@ -8,7 +8,7 @@ import VisibleText
 
 extension GapResult {
   /// The report of `tritsmith gap`, schema `tritsmith.gap` 2.
-  public var report: ReportDocument {
+  package var report: ReportDocument {
     var report = ReportDocument(
       title: "Gap", schema: ReportSchema("tritsmith.gap", version: 2), verdict: verdict, primaryTable: "distributions")
     report.append(keyFigures)

@@ -12,17 +12,17 @@ import TritVerification
 ///
 /// Both models run in lock-step; no logits are kept, and no hidden state of more than one layer. Memory is the weights,
 /// keys and values of one window, and a few numbers a token.
-public struct GapWorkflow: Sendable {
+package struct GapWorkflow: Sendable {
   let request: GapRequest
   let work: WorkOptions
 
-  public init(_ request: GapRequest, work: WorkOptions = WorkOptions()) {
+  package init(_ request: GapRequest, work: WorkOptions = WorkOptions()) {
     self.request = request
     self.work = work
   }
 
   /// - Throws: `RunError` when the two cannot be compared, `ModelError`, `TokenizerError`, and what opening throws.
-  public func run() throws -> GapResult {
+  package func run() throws -> GapResult {
     let start = Platform.monotonicSeconds
     let (reference, candidate) = try pair()
     let (referenceSource, candidateSource) = (reference.source, candidate.source)

@@ -5,78 +5,78 @@ import TritModel
 import TritSurvey
 
 /// One tensor W of the reference against the same tensor Q of the candidate; everything in Double.
-public struct TensorGap: Sendable {
+package struct TensorGap: Sendable {
   /// What only a ternary tensor has.
-  public struct Ternary: Sendable, Hashable {
-    public var negative = 0
-    public var zero = 0
-    public var positive = 0
+  package struct Ternary: Sendable, Hashable {
+    package var negative = 0
+    package var zero = 0
+    package var positive = 0
     /// The stored number, where the tensor has one scale.
-    public var storedScale: Double?
-    public var convention: ScaleConvention
+    package var storedScale: Double?
+    package var convention: ScaleConvention
     /// What a trit is multiplied by, where the tensor has one scale.
-    public var multiplier: Double?
+    package var multiplier: Double?
     /// Σ w·t / Σ t²: the multiplier that fits these codes best.
-    public var leastSquaresScale: Double?
+    package var leastSquaresScale: Double?
     /// The SQNR that multiplier would give, dB.
-    public var leastSquaresSQNR: Double?
+    package var leastSquaresSQNR: Double?
     /// Share of codes other than 0 whose weight has their sign; nil when there are none.
-    public var signAgreement: Double?
+    package var signAgreement: Double?
     /// Share of weights whose magnitude is within 2 % of the threshold, half the multiplier; nil when the reference is
     /// ternary itself.
-    public var nearThreshold: Double?
+    package var nearThreshold: Double?
 
-    public var count: Int { negative + zero + positive }
-    public var zeroShare: Double { Double(zero) / Double(max(1, count)) }
+    package var count: Int { negative + zero + positive }
+    package var zeroShare: Double { Double(zero) / Double(max(1, count)) }
     /// (+1 less −1) / (+1 and −1).
-    public var signBalance: Double? {
+    package var signBalance: Double? {
       positive + negative == 0 ? nil : Double(positive - negative) / Double(positive + negative)
     }
-    public var entropy: Double {
+    package var entropy: Double {
       TernaryStatistics(negative: negative, zero: zero, positive: positive, invalid: 0, multiplier: nil).entropy
     }
     /// Least-squares scale over the multiplier in use.
-    public var scaleRatio: Double? {
+    package var scaleRatio: Double? {
       guard let leastSquaresScale, let multiplier, multiplier != 0 else { return nil }
       return leastSquaresScale / multiplier
     }
   }
 
   /// Weights of the reference.
-  public struct Moments: Sendable, Hashable {
-    public var mean: Double
-    public var standardDeviation: Double
-    public var absoluteMean: Double
-    public var largest: Double
+  package struct Moments: Sendable, Hashable {
+    package var mean: Double
+    package var standardDeviation: Double
+    package var absoluteMean: Double
+    package var largest: Double
     /// Fourth central moment over the squared variance: 3 for a Gaussian; nil without variance.
-    public var kurtosis: Double?
+    package var kurtosis: Double?
   }
 
-  public var name: String
-  public var role: TensorRole
-  public var shape: TensorShape
-  public var referenceEncoding: String
-  public var candidateEncoding: String
+  package var name: String
+  package var role: TensorRole
+  package var shape: TensorShape
+  package var referenceEncoding: String
+  package var candidateEncoding: String
   /// Stored bytes of the candidate, scales included.
-  public var bytes: Int
-  public var moments: Moments
+  package var bytes: Int
+  package var moments: Moments
   /// √(Σ (w − q)² / Σ w²), the relative Frobenius error.
-  public var relativeError: Double?
-  public var cosine: Double?
+  package var relativeError: Double?
+  package var cosine: Double?
   /// 10 log₁₀(Σ w² / Σ (w − q)²), dB; nil when there is no error.
-  public var sqnr: Double?
-  public var maximumError: Double
-  public var maximumErrorIndex: Int
-  public var ternary: Ternary?
+  package var sqnr: Double?
+  package var maximumError: Double
+  package var maximumErrorIndex: Int
+  package var ternary: Ternary?
   /// How often w / multiplier falls into the bins of `TensorGap.histogramEdges`; empty without a multiplier.
-  public var histogram: [Int]
+  package var histogram: [Int]
 
   /// Σ (w − q)² / Σ w².
-  public var nmse: Double? { relativeError.map { $0 * $0 } }
-  public var effectiveBits: Double { 8 * Double(bytes) / Double(max(1, shape.elementCount)) }
+  package var nmse: Double? { relativeError.map { $0 * $0 } }
+  package var effectiveBits: Double { 8 * Double(bytes) / Double(max(1, shape.elementCount)) }
 
   /// From −3 to 3 in steps of a tenth; values outside are counted in the outermost bins.
-  public static let histogramEdges = (0...60).map { Double($0 - 30) / 10 }
+  package static let histogramEdges = (0...60).map { Double($0 - 30) / 10 }
 }
 
 /// Running sums over pairs of a weight and what stands for it.

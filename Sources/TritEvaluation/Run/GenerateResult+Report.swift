@@ -4,7 +4,7 @@ import TritReport
 
 extension GenerateResult {
   /// The report of `tritsmith run`, schema `tritsmith.run` 1.
-  public var report: ReportDocument {
+  package var report: ReportDocument {
     func optional(_ value: Double?) -> ReportValue { value.map { .number($0) } ?? .missing }
     var report = ReportDocument(title: "Generated text", schema: ReportSchema("tritsmith.run", version: 1))
     report.append(

@@ -9,19 +9,19 @@ import TritTokenizer
 
 /// What to continue, and how.
 public struct GenerateRequest: Sendable {
-  public var path: String
+  package var path: String
   /// Taken as it is, with BOS in front when the model has one.
-  public var prompt: String
+  package var prompt: String
   /// A conversation to go on with, in place of the prompt: `TokenInput.chat` or `.messages`.
   public var conversation: TokenInput?
   /// What stands behind the last message of a conversation.
   public var ending = ChatEnding.answer
-  public var maximumTokens = 128
+  package var maximumTokens = 128
   public var sampling = SamplingMethod.greedy
   public var seed: UInt64 = 0
   public var options = RunOptions(mode: .fast)
 
-  public init(path: String, prompt: String) {
+  package init(path: String, prompt: String) {
     self.path = path
     self.prompt = prompt
   }
@@ -39,39 +39,39 @@ public struct GenerateResult: Sendable {
     case caller = "stopped"
   }
 
-  public var run: RunDescription
+  package var run: RunDescription
   /// The model's chat template, and whether the prompt was written by it.
-  public var chatTemplate: ChatTemplateFinding?
-  public var isChat: Bool
+  package var chatTemplate: ChatTemplateFinding?
+  package var isChat: Bool
   public var promptIDs: [Int]
   /// Without the token that ended it.
   public var ids: [Int]
   public var text: String
   public var stop: Stop
-  public var promptSeconds: Double
-  public var decodeSeconds: Double
+  package var promptSeconds: Double
+  package var decodeSeconds: Double
 
   /// nil for nothing measured.
-  public var promptTokensPerSecond: Double? { promptSeconds > 0 ? Double(promptIDs.count) / promptSeconds : nil }
+  package var promptTokensPerSecond: Double? { promptSeconds > 0 ? Double(promptIDs.count) / promptSeconds : nil }
 
   /// Steps after the prompt; the first new token comes with the prompt.
-  public var decodedTokensPerSecond: Double? {
+  package var decodedTokensPerSecond: Double? {
     decodeSeconds > 0 && ids.count > 1 ? Double(ids.count - 1) / decodeSeconds : nil
   }
 }
 
 /// Continues a text token by token.
-public struct GenerateWorkflow: Sendable {
+package struct GenerateWorkflow: Sendable {
   let request: GenerateRequest
 
-  public init(_ request: GenerateRequest) {
+  package init(_ request: GenerateRequest) {
     self.request = request
   }
 
   /// - Parameter emit: gets text as soon as its characters are complete; false ends the generation.
   /// - Throws: `ModelError` for an empty prompt, one longer than the context, sampling out of range, or logits
   ///   that are not finite; `RunError`, `TokenizerError`, `ChatError`, and what opening throws.
-  public func run(emit: (String) -> Bool) throws -> GenerateResult {
+  package func run(emit: (String) -> Bool) throws -> GenerateResult {
     let messages = try request.conversation?.conversation()
     let file = request.conversation?.messagesFile
     let opened = try OpenedModel(request)
@@ -85,14 +85,14 @@ public struct GenerateWorkflow: Sendable {
 }
 
 /// A conversation that goes on: an answer to each message of a user, by a model that stays loaded.
-public struct ConversationWorkflow {
+package struct ConversationWorkflow {
   private var generator: TextGenerator
   private let template: ChatTemplate
   private var messages: [ChatMessage] = []
 
   /// - Throws: `ChatError` for a model without a chat template or with one that is not known here; what
   ///   `GenerateWorkflow` throws.
-  public init(_ request: GenerateRequest) throws {
+  package init(_ request: GenerateRequest) throws {
     let opened = try OpenedModel(request)
     template = try ChatTemplate(of: opened.source)
     generator = try TextGenerator(request, opened)
@@ -101,7 +101,7 @@ public struct ConversationWorkflow {
   /// The answer to a message, which it follows in the conversation from then on.
   ///
   /// - Throws: `RunError.conversationFull` when the message does not fit behind earlier ones.
-  public mutating func answer(_ message: String, emit: (String) -> Bool) throws -> GenerateResult {
+  package mutating func answer(_ message: String, emit: (String) -> Bool) throws -> GenerateResult {
     messages.append(ChatMessage(.user, message))
     let ids = try generator.tokenizer.ids(of: messages, template, generator.request.ending)
     let capacity = generator.runnable.model.configuration.contextLength

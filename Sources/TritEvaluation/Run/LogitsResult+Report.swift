@@ -26,7 +26,7 @@ extension RunDescription {
 
 extension LogitsResult {
   /// The report of `tritsmith logits`, schema `tritsmith.logits` 1.
-  public var report: ReportDocument {
+  package var report: ReportDocument {
     let tokens = prompts.reduce(0) { $0 + $1.tokens }
     let headline = "Logits of \(tokens) \(tokens == 1 ? "token" : "tokens") are written"
     var report = ReportDocument(

@@ -7,20 +7,20 @@ import TritSurvey
 import TritTokenizer
 
 /// Which logits to write where.
-public struct LogitsRequest: Sendable {
-  public var path: String
+package struct LogitsRequest: Sendable {
+  package var path: String
   /// Nothing means `TextInput.sampleOpening`.
-  public var inputs: [TokenInput]
+  package var inputs: [TokenInput]
   /// What stands behind the last message of a conversation.
-  public var ending = ChatEnding.answer
+  package var ending = ChatEnding.answer
   /// A `.safetensors` file.
-  public var output: String
+  package var output: String
   /// Also writes `hidden_prompt<i>.safetensors` beside the output.
-  public var writesHiddenStates = false
-  public var replaces = false
-  public var options = RunOptions()
+  package var writesHiddenStates = false
+  package var replaces = false
+  package var options = RunOptions()
 
-  public init(path: String, inputs: [TokenInput], output: String) {
+  package init(path: String, inputs: [TokenInput], output: String) {
     self.path = path
     self.inputs = inputs
     self.output = output
@@ -28,40 +28,40 @@ public struct LogitsRequest: Sendable {
 }
 
 /// What was written.
-public struct LogitsResult: Sendable {
+package struct LogitsResult: Sendable {
   /// What was computed for one prompt.
-  public struct Prompt: Sendable, Hashable {
-    public var tokens: Int
+  package struct Prompt: Sendable, Hashable {
+    package var tokens: Int
     /// The likeliest token after the prompt.
-    public var next: Int?
+    package var next: Int?
     /// File of hidden states, if asked for.
-    public var hiddenStates: String?
+    package var hiddenStates: String?
   }
 
-  public var run: RunDescription
-  public var vocabulary: Int
-  public var prompts: [Prompt]
-  public var output: String
-  public var outputBytes: UInt64
-  public var seconds: Double
+  package var run: RunDescription
+  package var vocabulary: Int
+  package var prompts: [Prompt]
+  package var output: String
+  package var outputBytes: UInt64
+  package var seconds: Double
 }
 
 /// Writes logits, and hidden states when asked, as reference files hold them.
 ///
 /// `prompt<i>.ids` is I32 `[tokens]`, `prompt<i>.logits` F32 `[tokens, vocabulary]`. Logits go to the file row by row,
 /// so a long text needs no memory for all of them. Every file is complete before the first one gets its name.
-public struct LogitsWorkflow: Sendable {
+package struct LogitsWorkflow: Sendable {
   let request: LogitsRequest
   let progress: any ProgressObserver
 
-  public init(_ request: LogitsRequest, progress: any ProgressObserver = SilentProgress()) {
+  package init(_ request: LogitsRequest, progress: any ProgressObserver = SilentProgress()) {
     self.request = request
     self.progress = progress
   }
 
   /// - Throws: `ModelError` for ids the model cannot take and for logits that are not finite, `RunError`,
   ///   `TokenizerError`, `TensorIOError`. Nothing is written then.
-  public func run() throws -> LogitsResult {
+  package func run() throws -> LogitsResult {
     let start = Platform.monotonicSeconds
     let source = try ModelOpener.toRun(request.path, request.options.open)
     let inputs = request.inputs.isEmpty ? [TokenInput.text(TextInput.sampleOpening)] : request.inputs

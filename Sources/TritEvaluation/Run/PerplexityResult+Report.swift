@@ -4,7 +4,7 @@ import TritReport
 
 extension PerplexityResult {
   /// The report of `tritsmith perplexity`, schema `tritsmith.perplexity` 1.
-  public var report: ReportDocument {
+  package var report: ReportDocument {
     let count = perplexity.negativeLogLikelihoods.count
     let headline =
       "Perplexity \(NumberText.measured(perplexity.perplexity, perplexity.perplexityStandardError)) over "

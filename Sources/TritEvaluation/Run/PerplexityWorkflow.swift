@@ -9,19 +9,19 @@ import TritTokenizer
 
 /// Which text to score, and how.
 public struct PerplexityRequest: Sendable {
-  public var path: String
-  public var text: TextInput
+  package var path: String
+  package var text: TextInput
   public var scoring = PerplexityProtocol.chunked(window: 256)
   /// Scores only this many tokens from the beginning; nil means all.
   public var tokenLimit: Int?
   public var options = RunOptions(mode: .fast)
 
   /// - Parameter text: a file of UTF-8 text.
-  public init(path: String, text: String) {
+  package init(path: String, text: String) {
     self.init(path: path, .file(text))
   }
 
-  public init(path: String, _ text: TextInput = .sample) {
+  package init(path: String, _ text: TextInput = .sample) {
     self.path = path
     self.text = text
   }
@@ -29,25 +29,25 @@ public struct PerplexityRequest: Sendable {
 
 /// The perplexity of a text.
 public struct PerplexityResult: Sendable {
-  public var run: RunDescription
-  public var text: String
+  package var run: RunDescription
+  package var text: String
   public var perplexity: Perplexity
-  public var seconds: Double
+  package var seconds: Double
 }
 
 /// Scores a text.
-public struct PerplexityWorkflow: Sendable {
+package struct PerplexityWorkflow: Sendable {
   let request: PerplexityRequest
   let progress: any ProgressObserver
 
-  public init(_ request: PerplexityRequest, progress: any ProgressObserver = SilentProgress()) {
+  package init(_ request: PerplexityRequest, progress: any ProgressObserver = SilentProgress()) {
     self.request = request
     self.progress = progress
   }
 
   /// - Throws: `ModelError` for an empty text, a window that does not fit or is longer than the context; `RunError`,
   ///   `TokenizerError`, and what opening throws.
-  public func run() throws -> PerplexityResult {
+  package func run() throws -> PerplexityResult {
     let start = Platform.monotonicSeconds
     let source = try ModelOpener.toRun(request.path, request.options.open)
     // Before weights are loaded, which takes its time.

@@ -4,7 +4,7 @@ import TritReport
 
 extension TokenizeResult {
   /// The report of `tritsmith tokenize`, schema `tritsmith.tokenize` 1.
-  public var report: ReportDocument {
+  package var report: ReportDocument {
     let headline = "\(NumberText.grouped(tokens.count)) \(tokens.count == 1 ? "token" : "tokens")"
     var report = ReportDocument(
       title: "Tokens", schema: ReportSchema("tritsmith.tokenize", version: 1), verdict: ReportVerdict(.info, headline),

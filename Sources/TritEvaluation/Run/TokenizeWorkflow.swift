@@ -6,9 +6,9 @@ import TritSurvey
 import TritTokenizer
 
 /// What to do with a model's tokenizer.
-public struct TokenizeRequest: Sendable {
+package struct TokenizeRequest: Sendable {
   /// What is to be turned into the other.
-  public enum Input: Sendable, Equatable {
+  package enum Input: Sendable, Equatable {
     case text(String)
     /// A file of UTF-8 text.
     case file(String)
@@ -20,15 +20,15 @@ public struct TokenizeRequest: Sendable {
     case ids(String)
   }
 
-  public var path: String
-  public var open = OpenOptions()
-  public var input: Input
+  package var path: String
+  package var open = OpenOptions()
+  package var input: Input
   /// Puts the special tokens around a text that the tokenizer adds by default; when decoding, keeps special tokens.
-  public var includesSpecialTokens = true
+  package var includesSpecialTokens = true
   /// What stands behind the last message of a conversation.
-  public var ending = ChatEnding.answer
+  package var ending = ChatEnding.answer
 
-  public init(path: String, input: Input) {
+  package init(path: String, input: Input) {
     self.path = path
     self.input = input
   }
@@ -47,20 +47,20 @@ extension TokenizeRequest.Input {
 }
 
 /// Ids and the text they stand for.
-public struct TokenizeResult: Sendable {
+package struct TokenizeResult: Sendable {
   /// A token as the vocabulary and the text have it.
-  public struct Token: Sendable, Hashable {
-    public var id: Int
+  package struct Token: Sendable, Hashable {
+    package var id: Int
     /// As the vocabulary spells it: `Ġthe`.
-    public var spelling: String
+    package var spelling: String
     /// What it decodes to; part of a character becomes U+FFFD.
-    public var text: String
-    public var isSpecial: Bool
+    package var text: String
+    package var isSpecial: Bool
   }
 
   /// The tokens of ids, each made when it is asked for: a text of a megabyte has some 300,000.
-  public struct Tokens: Sendable, RandomAccessCollection {
-    public let ids: [Int]
+  package struct Tokens: Sendable, RandomAccessCollection {
+    package let ids: [Int]
     private let tokenizer: Tokenizer
 
     init(_ ids: [Int], of tokenizer: Tokenizer) {
@@ -68,10 +68,10 @@ public struct TokenizeResult: Sendable {
       self.tokenizer = tokenizer
     }
 
-    public var startIndex: Int { 0 }
-    public var endIndex: Int { ids.count }
+    package var startIndex: Int { 0 }
+    package var endIndex: Int { ids.count }
 
-    public subscript(index: Int) -> Token { token(ids[index]) }
+    package subscript(index: Int) -> Token { token(ids[index]) }
 
     /// The token an id stands for.
     func token(_ id: Int) -> Token {
@@ -81,27 +81,27 @@ public struct TokenizeResult: Sendable {
     }
   }
 
-  public var path: String
-  public var tokens: Tokens
+  package var path: String
+  package var tokens: Tokens
   /// The ids decoded.
-  public var decoded: String
+  package var decoded: String
   /// Bytes of the text that was encoded; nil when ids were given.
-  public var inputBytes: Int?
-  public var summary: TokenizerSummary
+  package var inputBytes: Int?
+  package var summary: TokenizerSummary
   /// What had to be assumed of the file.
-  public var notes: [String]
+  package var notes: [String]
 }
 
 /// Encodes a text or decodes ids.
-public struct TokenizeWorkflow: Sendable {
+package struct TokenizeWorkflow: Sendable {
   let request: TokenizeRequest
 
-  public init(_ request: TokenizeRequest) {
+  package init(_ request: TokenizeRequest) {
     self.request = request
   }
 
   /// - Throws: `RunError`, `TokenizerError`, and what opening the model or the file throws.
-  public func run() throws -> TokenizeResult {
+  package func run() throws -> TokenizeResult {
     let source = try ModelOpener.open(request.path, request.open, hasCompanions: true)
     let tokenizer = try Tokenizer(of: source)
     let ids: [Int]

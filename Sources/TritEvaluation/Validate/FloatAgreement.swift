@@ -39,7 +39,7 @@ enum FloatAgreement: Sendable {
 }
 
 /// Why numbers may have been rounded.
-public enum RoundingReason: Sendable, Hashable {
+package enum RoundingReason: Sendable, Hashable {
   /// Norms hold 1 + w as numbers of F16; w of the checkpoint had more digits where llama.cpp's converter added up.
   case sums
   /// The types of a GGUF file are chosen by its converter.

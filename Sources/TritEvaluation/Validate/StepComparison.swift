@@ -133,22 +133,22 @@ final class StepComparison {
 }
 
 /// How far a step of Q is from that of P when both begin with P's input.
-public struct StepAgreement: Sendable, Hashable {
+package struct StepAgreement: Sendable, Hashable {
   /// As `ForwardObserver` names the state it ends in, or `logits`.
-  public var name: String
+  package var name: String
   /// The unit (row of a weight) that is furthest off.
-  public var unit: Int
+  package var unit: Int
   /// Of that unit, over all tokens: root of Σ (p − q)² / Σ (p − bias)².
-  public var relativeError: Double
+  package var relativeError: Double
   /// The largest that passes; it follows the types that weights are stored in.
-  public var bound: Double
+  package var bound: Double
   /// How the scales of its matrix differ, where they do, for people.
-  public var scaleDifference: String?
+  package var scaleDifference: String?
 
-  public var passed: Bool { relativeError <= bound }
+  package var passed: Bool { relativeError <= bound }
 
   /// The state without its block: `self_attn.q_proj`.
-  public var step: String {
+  package var step: String {
     guard name.hasPrefix("block"), let dot = name.firstIndex(of: ".") else {
       return name.hasPrefix("block") ? "block" : name
     }

@@ -149,7 +149,7 @@ extension ValidateResult {
   private var gatesOfLogits: [GateResult] { gates.filter(\.isOfLogits) }
 
   /// Whether both have the same trits and scales; nil when that cannot be said.
-  public var hasSameWeights: Bool? {
+  package var hasSameWeights: Bool? {
     guard let left = reference.codeStream, let right = model.codeStream else { return nil }
     return left == right
   }

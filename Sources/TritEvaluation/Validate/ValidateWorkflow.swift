@@ -12,48 +12,48 @@ import TritVerification
 /// Which model to hold against what.
 public struct ValidateRequest: Sendable {
   /// The model to be validated: Q.
-  public var path: String
+  package var path: String
   /// A model, or a file of reference logits: P.
-  public var reference: String
+  package var reference: String
   /// Nothing means the prompts of the reference file, or `TextInput.sampleOpening`.
   public var inputs: [TokenInput] = []
   /// What stands behind the last message of a conversation.
   public var ending = ChatEnding.answer
-  public var gates = ValidationGates()
+  package var gates = ValidationGates()
   /// Files of hidden states beside a file of logits, `hidden_prompt<i>.safetensors` each.
   public var hiddenStates: [String] = []
   /// Relative error from which on a hidden state counts as another one; nil takes the default, which is 1e-4 for states
   /// of files where nothing but sums is rounded.
-  public var hiddenBound: Double?
+  package var hiddenBound: Double?
   public var options = RunOptions()
   /// How P is run, when it is a model and not run as Q is.
   public var referenceOptions: RunOptions?
   /// More evidence on what stored scales mean; a dense model that is validated against is always a witness.
-  public var proof = ScaleProof()
+  package var proof = ScaleProof()
 
   /// Above what exchanged roundings of activations do, below what a wrong weight does.
-  public static let defaultHiddenBound = 0.01
+  package static let defaultHiddenBound = 0.01
 
-  public init(path: String, against reference: String) {
+  package init(path: String, against reference: String) {
     self.path = path
     self.reference = reference
   }
 }
 
 /// Runs a model in lock-step with another one, or along a file of reference logits.
-public struct ValidateWorkflow: Sendable {
+package struct ValidateWorkflow: Sendable {
   let request: ValidateRequest
   let progress: any ProgressObserver
   /// Tokens that go through one model before the other follows.
   private static let chunk = 64
 
-  public init(_ request: ValidateRequest, progress: any ProgressObserver = SilentProgress()) {
+  package init(_ request: ValidateRequest, progress: any ProgressObserver = SilentProgress()) {
     self.request = request
     self.progress = progress
   }
 
   /// - Throws: `RunError` when the two cannot be compared, `ModelError`, `TokenizerError`, and what opening throws.
-  public func run() throws -> ValidateResult {
+  package func run() throws -> ValidateResult {
     let engine = try request.options.engine()
     let work = try work()
     let (options, referenceOptions) = (request.options, request.referenceOptions ?? request.options)

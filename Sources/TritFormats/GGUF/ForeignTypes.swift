@@ -4,17 +4,17 @@ import TritCore
 import TritLayouts
 
 /// A ggml tensor type: its name and how many bytes a block of values has.
-public struct GGMLType: Sendable, Hashable {
-  public var id: UInt32
-  public var name: String
+package struct GGMLType: Sendable, Hashable {
+  package var id: UInt32
+  package var name: String
   /// Values in a block, all of one row.
-  public var blockElements: Int
-  public var blockBytes: Int
+  package var blockElements: Int
+  package var blockBytes: Int
   /// False where rows or tensors have extra bytes this table does not count; sizes are then taken from offsets.
-  public var isExact: Bool
+  package var isExact: Bool
 
   /// How this package reads the type.
-  public var dtype: DType? {
+  package var dtype: DType? {
     switch id {
     case 0: .f32
     case 1: .f16
@@ -29,12 +29,12 @@ public struct GGMLType: Sendable, Hashable {
   }
 
   /// The type of dense numbers of an element type; nil when ggml has none.
-  public static func id(of dtype: DType) -> UInt32? {
+  package static func id(of dtype: DType) -> UInt32? {
     all.first { $0.dtype == dtype }?.id
   }
 
   /// The type of that number, if it is known.
-  public static func type(_ id: UInt32) -> GGMLType? { byID[id] }
+  package static func type(_ id: UInt32) -> GGMLType? { byID[id] }
 
   private static let byID = Dictionary(all.map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first })
 
@@ -44,7 +44,7 @@ public struct GGMLType: Sendable, Hashable {
   /// bitnet.cpp; 39 is MXFP4, or TL2 in bitnet.cpp (see `GGUFTensorTable`); for 40 to 43, 142 and 143 see `GGMLMeaning`.
   /// Sources: gguf-py 0.19 and the llama.cpp of its
   /// time, microsoft/BitNet, ik_llama.cpp `gguf-py/gguf/constants.py`.
-  public static let all: [GGMLType] =
+  package static let all: [GGMLType] =
     llamaCpp.map { GGMLType(id: $0.0, name: $0.1, blockElements: $0.2, blockBytes: $0.3, isExact: true) }
     + layouts + rivals
     + ikLlama.map { GGMLType(id: $0.0, name: $0.1, blockElements: $0.2, blockBytes: $0.3, isExact: false) }

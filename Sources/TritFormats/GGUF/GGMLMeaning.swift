@@ -8,21 +8,21 @@ import TritLayouts
 /// The rivals of a number differ in bytes a weight, so a file's tensor offsets tell which one is meant
 /// (`GGUFTypeMeanings`). Sources: llama.cpp; PrismML-Eng/llama.cpp, `gguf.cpp`; ik_llama.cpp; Tencent's llama.cpp pull
 /// request 22836; Docs/Formats/GGUF.md.
-public struct GGMLMeaning: Sendable, Hashable {
-  public var id: UInt32
+package struct GGMLMeaning: Sendable, Hashable {
+  package var id: UInt32
   /// As listings and `--gguf-type` name it.
-  public var name: String
+  package var name: String
   /// Values in a block, all of one row.
-  public var columns: Int
-  public var bytes: Int
+  package var columns: Int
+  package var bytes: Int
   /// The ternary layout that reads it; nil where none does.
-  public var layout: LayoutID?
+  package var layout: LayoutID?
   /// Who writes it.
-  public var program: String
+  package var program: String
   /// Values of `general.file_type` such files have. They never decide.
-  public var fileTypes: [Int]
+  package var fileTypes: [Int]
   /// Why it is listed and not read.
-  public var refusal: String?
+  package var refusal: String?
 
   /// Bytes of a block and its values, for people: `34 B per 128`.
   var geometry: String { "\(bytes) B per \(columns)" }
@@ -48,7 +48,7 @@ public struct GGMLMeaning: Sendable, Hashable {
     "two orders of its lanes exist, the file does not mark which, and both look alike; convert from the bfloat16 model"
 
   /// Every meaning of numbers that have several, and of those that came of them; the usual one first.
-  public static let all: [GGMLMeaning] = [
+  package static let all: [GGMLMeaning] = [
     GGMLMeaning(40, "NVFP4", 64, 36, "llama.cpp", fileTypes: [39]),
     GGMLMeaning(
       40, "Q1_0-g32", 32, 6, "PrismML in March and April 2026", fileTypes: [40],
@@ -75,14 +75,14 @@ public struct GGMLMeaning: Sendable, Hashable {
   ]
 
   /// What a number may stand for; empty for numbers with one meaning everywhere.
-  public static func candidates(_ id: UInt32) -> [GGMLMeaning] { byID[id] ?? [] }
+  package static func candidates(_ id: UInt32) -> [GGMLMeaning] { byID[id] ?? [] }
 
   private static let byID = Dictionary(grouping: all) { $0.id }
 }
 
 /// The meaning of a type number as the user states it: `42=Q2_0`.
 public struct GGMLTypeChoice: Sendable, Hashable, CustomStringConvertible {
-  public let meaning: GGMLMeaning
+  package let meaning: GGMLMeaning
 
   public var description: String { "\(meaning.id)=\(meaning.name)" }
 
@@ -96,5 +96,5 @@ public struct GGMLTypeChoice: Sendable, Hashable, CustomStringConvertible {
   }
 
   /// Every text that is one.
-  public static var known: [String] { GGMLMeaning.all.map { "\($0.id)=\($0.name)" } }
+  package static var known: [String] { GGMLMeaning.all.map { "\($0.id)=\($0.name)" } }
 }

@@ -3,7 +3,7 @@
 import TritCore
 
 /// A rule of GGUF that a file breaks; part of `FormatError`.
-public enum GGUFFault: Sendable, Equatable {
+package enum GGUFFault: Sendable, Equatable {
   case badMagic(found: String)
   case bigEndian
   case unsupportedVersion(UInt32)

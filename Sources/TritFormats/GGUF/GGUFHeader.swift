@@ -10,30 +10,30 @@ import TritCore
 ///     padding to the alignment · data
 ///
 /// Specified in Docs/Formats/GGUF.md.
-public struct GGUFHeader: Sendable {
+package struct GGUFHeader: Sendable {
   /// A tensor as the header lists it.
-  public struct Tensor: Sendable, Hashable {
-    public var name: String
+  package struct Tensor: Sendable, Hashable {
+    package var name: String
     /// Contiguous dimension first, as stored.
-    public var dimensions: [UInt64]
-    public var type: UInt32
+    package var dimensions: [UInt64]
+    package var type: UInt32
     /// From the start of the data.
-    public var offset: UInt64
+    package var offset: UInt64
     /// Of this entry in the file.
-    public var entryOffset: UInt64
+    package var entryOffset: UInt64
 
     /// Of the type number in the file: after the length and text of the name, and the dimensions with their number.
     var typeOffset: UInt64 { entryOffset + 12 + UInt64(name.utf8.count) + 8 * UInt64(dimensions.count) }
   }
 
-  public let version: UInt32
-  public let entries: [MetadataEntry]
-  public let tensors: [Tensor]
-  public let alignment: UInt64
+  package let version: UInt32
+  package let entries: [MetadataEntry]
+  package let tensors: [Tensor]
+  package let alignment: UInt64
   /// From the start of the file.
-  public let dataOffset: UInt64
+  package let dataOffset: UInt64
   /// Keys whose text was not UTF-8 and was repaired.
-  public let repaired: [String]
+  package let repaired: [String]
 
   /// Of the value of `general.file_type` in the file, where it is a u32.
   let fileTypeOffset: UInt64?
@@ -43,7 +43,7 @@ public struct GGUFHeader: Sendable {
   static let fileTypeKey = "general.file_type"
   static let defaultAlignment: UInt64 = 32
 
-  public init(of file: InputFile) throws {
+  package init(of file: InputFile) throws {
     var cursor = GGUFCursor(file)
     let magic = try cursor.integer(UInt32.self, "the magic number")
     let magicBytes = littleEndianBytes(magic)
@@ -84,7 +84,7 @@ public struct GGUFHeader: Sendable {
   }
 
   /// The value of a key.
-  public func value(_ key: String) -> MetadataValue? {
+  package func value(_ key: String) -> MetadataValue? {
     entries.first { ExactString($0.key) == ExactString(key) }?.value
   }
 

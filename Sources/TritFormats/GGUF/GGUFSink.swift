@@ -3,14 +3,14 @@
 import TritCore
 
 /// A tensor to be written to a GGUF file.
-public struct GGUFTensor: Sendable, Hashable {
-  public var name: String
+package struct GGUFTensor: Sendable, Hashable {
+  package var name: String
   /// Outermost first.
-  public var shape: TensorShape
-  public var type: UInt32
-  public var byteCount: Int
+  package var shape: TensorShape
+  package var type: UInt32
+  package var byteCount: Int
 
-  public init(name: String, shape: TensorShape, type: UInt32, byteCount: Int) {
+  package init(name: String, shape: TensorShape, type: UInt32, byteCount: Int) {
     self.name = name
     self.shape = shape
     self.type = type
@@ -19,20 +19,20 @@ public struct GGUFTensor: Sendable, Hashable {
 }
 
 /// Everything about a GGUF file but its tensor bytes.
-public struct GGUFPlan: Sendable {
-  public var entries: [MetadataEntry]
-  public var tensors: [GGUFTensor]
+package struct GGUFPlan: Sendable {
+  package var entries: [MetadataEntry]
+  package var tensors: [GGUFTensor]
 
   /// Alignment of every tensor; the default of the format, so that no key has to say it.
-  public static let alignment = 32
+  package static let alignment = 32
 
-  public init(entries: [MetadataEntry], tensors: [GGUFTensor]) {
+  package init(entries: [MetadataEntry], tensors: [GGUFTensor]) {
     self.entries = entries
     self.tensors = tensors
   }
 
   /// Header bytes, padded to the alignment.
-  public var header: [UInt8] {
+  package var header: [UInt8] {
     var bytes = GGUFHeader.magic + littleEndianBytes(UInt32(3))
     bytes += littleEndianBytes(UInt64(tensors.count)) + littleEndianBytes(UInt64(entries.count))
     for entry in entries {
@@ -52,7 +52,7 @@ public struct GGUFPlan: Sendable {
   }
 
   /// Bytes of all tensors with their padding; the last one is padded too, as gguf-py and llama.cpp write it.
-  public var dataByteCount: Int { tensors.reduce(0) { $0 + GGUFPlan.padded($1.byteCount) } }
+  package var dataByteCount: Int { tensors.reduce(0) { $0 + GGUFPlan.padded($1.byteCount) } }
 
   static func padded(_ count: Int) -> Int { (count + alignment - 1) / alignment * alignment }
 
@@ -109,11 +109,11 @@ public struct GGUFPlan: Sendable {
 }
 
 /// Writes one GGUF file of version 3 into a staged output: header first, tensors by position.
-public final class GGUFSink: TensorSink {
+package final class GGUFSink: TensorSink {
   private let tensors: PlacedTensors
 
   /// Makes the file, writes its header and sets its size; padding reads as zero.
-  public init(plan: GGUFPlan, staging: StagedOutput) throws {
+  package init(plan: GGUFPlan, staging: StagedOutput) throws {
     let file = try staging.createFile()
     let header = plan.header
     try file.resize(to: UInt64(header.count) + UInt64(plan.dataByteCount))
@@ -127,10 +127,10 @@ public final class GGUFSink: TensorSink {
     tensors = PlacedTensors(places, in: [file], path: staging.target)
   }
 
-  public func write(_ bytes: RawSpan, to tensor: String, at offset: Int) throws {
+  package func write(_ bytes: RawSpan, to tensor: String, at offset: Int) throws {
     try tensors.write(bytes, to: tensor, at: offset)
   }
 
-  public func complete() throws { try tensors.complete() }
-  public func sync() throws { try tensors.sync() }
+  package func complete() throws { try tensors.complete() }
+  package func sync() throws { try tensors.sync() }
 }

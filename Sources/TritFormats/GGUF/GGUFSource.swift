@@ -5,14 +5,14 @@ import TritCore
 import TritLayouts
 
 /// A model in a GGUF file, or in the parts of a split one, under the names the file has.
-public final class GGUFSource: FilesOfTensors {
-  public let manifest: ModelManifest
+package final class GGUFSource: FilesOfTensors {
+  package let manifest: ModelManifest
   let files: [InputFile]
   /// Scales are spread over all bytes of a tensor in some layouts: they are read once, when first asked for.
   private let scales = Mutex<[ExactString: TernaryScale]>([:])
 
   /// Opens a file, or all parts when it is part of a split model.
-  public init(path: String, options: OpenOptions = OpenOptions()) throws {
+  package init(path: String, options: OpenOptions = OpenOptions()) throws {
     let paths = try GGUFSplit.parts(of: path)
     var inputs: [InputFile] = []
     var headers: [GGUFHeader] = []
@@ -56,26 +56,26 @@ public final class GGUFSource: FilesOfTensors {
     self.manifest = manifest
   }
 
-  public func remotePlaces(of tensor: TensorDescriptor) throws -> [FileRange] {
+  package func remotePlaces(of tensor: TensorDescriptor) throws -> [FileRange] {
     FileRange(files[tensor.location.file], tensor.location.bytes).ifRemote
   }
 
   /// Scales are forgotten with the whole tensor: there may be one for each few dozen bytes of it.
-  public func release(_ range: Range<Int>, of tensor: TensorDescriptor) {
+  package func release(_ range: Range<Int>, of tensor: TensorDescriptor) {
     if range == 0..<tensor.location.byteCount {
       scales.withLock { _ = $0.removeValue(forKey: ExactString(tensor.name)) }
     }
     files[tensor.location.file].release(absolute(range, tensor))
   }
 
-  public func companion(named name: String) throws -> [UInt8] {
+  package func companion(named name: String) throws -> [UInt8] {
     throw FormatError(.noModel("there is no companion file '\(printable(name))'"), file: manifest.path)
   }
 
   // MARK: - Scales
 
   /// The scales among a tensor's codes; one for the tensor when all that matter are equal.
-  public func scale(of tensor: TensorDescriptor) throws -> TernaryScale {
+  package func scale(of tensor: TensorDescriptor) throws -> TernaryScale {
     if let known = scales.withLock({ $0[ExactString(tensor.name)] }) { return known }
     guard case .ternary(let id) = tensor.encoding, let layout = LayoutRegistry.layout(id),
       let (storage, granularity) = layout.embeddedScale
@@ -113,7 +113,7 @@ public final class GGUFSource: FilesOfTensors {
   }
 
   /// Key under which this program records the byte order it wrote.
-  public static let i2sOrderKey = "tritsmith.i2s_order"
+  package static let i2sOrderKey = "tritsmith.i2s_order"
 
   private static func recordedOrder(_ header: GGUFHeader) -> I2SOrder? {
     header.value(i2sOrderKey)?.string.flatMap(I2SOrder.init(rawValue:))

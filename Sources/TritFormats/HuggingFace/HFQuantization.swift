@@ -5,33 +5,33 @@ import TritCore
 /// The `quantization_config` of a BitNet checkpoint.
 ///
 /// Source: transformers 5.23, `BitNetQuantConfig`.
-public struct HFQuantization: Sendable, Hashable {
+package struct HFQuantization: Sendable, Hashable {
   /// The layer class, which alone decides what `weight_scale` means.
-  public enum LinearClass: String, Sendable {
+  package enum LinearClass: String, Sendable {
     /// Divides by the stored scale; the default.
     case bitlinear
     /// Multiplies by the stored scale.
     case autobitlinear
 
-    public var convention: ScaleConvention { self == .bitlinear ? .divide : .multiply }
+    package var convention: ScaleConvention { self == .bitlinear ? .divide : .multiply }
   }
 
   /// Whether weights are stored packed or quantized on the way.
-  public enum Mode: String, Sendable {
+  package enum Mode: String, Sendable {
     /// The file holds trits and scales.
     case offline
     /// The file holds latent weights, quantized at every call.
     case online
   }
 
-  public var linearClass: LinearClass
-  public var mode: Mode
-  public var modulesToNotConvert: [String]?
+  package var linearClass: LinearClass
+  package var mode: Mode
+  package var modulesToNotConvert: [String]?
 
   /// Reads the configuration's entry; nil when there is none or it is another method's.
   ///
   /// - Throws: `FormatError` for a BitNet entry with an unknown class or mode: guessing would change numbers.
-  public init?(configuration: JSONObject, file: String) throws(FormatError) {
+  package init?(configuration: JSONObject, file: String) throws(FormatError) {
     guard let object = configuration["quantization_config"]?.object,
       object["quant_method"]?.string == "bitnet"
     else { return nil }

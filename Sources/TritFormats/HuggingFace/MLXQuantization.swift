@@ -142,7 +142,7 @@ package struct MLXQuantization: Sendable {
 }
 
 /// A way tensors and configuration of a model for MLX do not go together.
-public enum MLXFault: Sendable, Equatable {
+package enum MLXFault: Sendable, Equatable {
   case size(known: [Int], found: String)
   /// Words, scales and biases, and no entry that says what they are.
   case noEntry

@@ -4,11 +4,11 @@ import TritCore
 import TritLayouts
 
 /// How packed safetensors name what belongs together.
-public enum PackedName {
+package enum PackedName {
   /// The scale's name for packed weights, `x.weight` → `x.weight_scale`, as onebitllms writes it.
   ///
   /// - Returns: nil for a name that no reader takes for that of packed weights.
-  public static func scale(of weight: String) -> String? { weight.hasSuffix(".weight") ? weight + "_scale" : nil }
+  package static func scale(of weight: String) -> String? { weight.hasSuffix(".weight") ? weight + "_scale" : nil }
 }
 
 /// Turns stored tensors into logical ones: a U8 matrix with one number as its `weight_scale` is a packed ternary matrix.

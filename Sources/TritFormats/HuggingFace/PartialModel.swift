@@ -3,7 +3,7 @@
 import TritCore
 
 /// What was given in place of a model.
-public enum PartialModel: Sendable, Hashable {
+package enum PartialModel: Sendable, Hashable {
   /// A LoRA adapter as PEFT saves it.
   case loraAdapter
   /// A LoRA adapter in GGUF.
@@ -14,7 +14,7 @@ public enum PartialModel: Sendable, Hashable {
   case otherGGUF(String)
 
   /// One clause for messages.
-  public var summary: String {
+  package var summary: String {
     switch self {
     case .loraAdapter, .ggufAdapter: "this is a LoRA adapter, which is a model only together with its base"
     case .otherAdapter(let type):
@@ -27,7 +27,7 @@ public enum PartialModel: Sendable, Hashable {
   }
 
   /// What to do.
-  public var remedy: String {
+  package var remedy: String {
     switch self {
     case .loraAdapter: "'tritsmith merge BASE ADAPTER OUTPUT' adds it to its base; BASE is the prequantized checkpoint"
     case .ggufAdapter:

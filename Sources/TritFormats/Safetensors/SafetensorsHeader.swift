@@ -9,32 +9,32 @@ import TritCore
 /// Once a header exists, every tensor's bytes lie inside the file, begin where the last ended, and are as many as
 /// shape and dtype need. Verdicts follow the reference reader (safetensors 0.8.0); the differences, all towards
 /// refusing, are listed in Docs/Formats/Safetensors.md.
-public struct SafetensorsHeader: Sendable {
+package struct SafetensorsHeader: Sendable {
   /// A tensor as the header describes it.
-  public struct Entry: Sendable, Hashable {
-    public var name: String
-    public var dtype: DType
-    public var shape: TensorShape
+  package struct Entry: Sendable, Hashable {
+    package var name: String
+    package var dtype: DType
+    package var shape: TensorShape
     /// From the start of the data.
-    public var begin: UInt64
-    public var end: UInt64
+    package var begin: UInt64
+    package var end: UInt64
   }
 
   /// Sorted by position in the data.
-  public let entries: [Entry]
+  package let entries: [Entry]
   /// `__metadata__`, in file order, the last of equal keys; nil when absent or null.
-  public let metadata: [(key: String, value: String)]?
+  package let metadata: [(key: String, value: String)]?
   /// Bytes before the data: 8 + N.
-  public let byteCount: UInt64
+  package let byteCount: UInt64
 
   /// The largest header the reference reader takes.
-  public static let lengthLimit: UInt64 = 100_000_000
+  package static let lengthLimit: UInt64 = 100_000_000
 
   /// The most dimensions a tensor may have; numpy and torch stop at 64.
-  public static let rankLimit = 64
+  package static let rankLimit = 64
 
   /// Reads and proves the header of a file.
-  public init(of file: InputFile) throws {
+  package init(of file: InputFile) throws {
     guard file.byteCount >= 8 else {
       throw FormatError(file.byteCount == 0 ? .emptyFile : .headerTooSmall(found: file.byteCount), file: file.path)
     }
@@ -53,7 +53,7 @@ public struct SafetensorsHeader: Sendable {
   }
 
   /// Proves header text; `fileSize` is that of the whole file.
-  public init(json: [UInt8], fileSize: UInt64, path: String) throws(FormatError) {
+  package init(json: [UInt8], fileSize: UInt64, path: String) throws(FormatError) {
     let reader = HeaderReader(path: path)
     let root: JSONValue
     do {

@@ -3,26 +3,26 @@
 import TritCore
 
 /// A tensor to be written: name, type, shape.
-public struct OutputTensor: Sendable, Hashable {
-  public var name: String
-  public var dtype: DType
-  public var shape: TensorShape
+package struct OutputTensor: Sendable, Hashable {
+  package var name: String
+  package var dtype: DType
+  package var shape: TensorShape
 
-  public init(name: String, dtype: DType, shape: TensorShape) {
+  package init(name: String, dtype: DType, shape: TensorShape) {
     self.name = name
     self.dtype = dtype
     self.shape = shape
   }
 
-  public var byteCount: Int { shape.elementCount * dtype.bits / 8 }
+  package var byteCount: Int { shape.elementCount * dtype.bits / 8 }
 }
 
 /// One safetensors file to be written.
-public struct OutputShard: Sendable {
-  public var name: String
-  public var tensors: [OutputTensor]
+package struct OutputShard: Sendable {
+  package var name: String
+  package var tensors: [OutputTensor]
 
-  public init(name: String, tensors: [OutputTensor]) {
+  package init(name: String, tensors: [OutputTensor]) {
     self.name = name
     self.tensors = tensors
   }
@@ -35,7 +35,7 @@ public struct OutputShard: Sendable {
   }
 
   /// Header bytes as the reference writer emits them: compact, metadata first, padded with spaces to a multiple of 8.
-  public func header(metadata: [(key: String, value: String)]) -> [UInt8] {
+  package func header(metadata: [(key: String, value: String)]) -> [UInt8] {
     var root = JSONObject()
     if !metadata.isEmpty {
       let pairs = metadata.map { JSONObject.Entry(key: $0.key, value: .string($0.value)) }
@@ -60,17 +60,17 @@ public struct OutputShard: Sendable {
   }
 
   /// Size of the whole file.
-  public func byteCount(metadata: [(key: String, value: String)]) -> UInt64 {
+  package func byteCount(metadata: [(key: String, value: String)]) -> UInt64 {
     tensors.reduce(UInt64(header(metadata: metadata).count)) { $0 + UInt64($1.byteCount) }
   }
 }
 
 /// Writes one or several safetensors files into a staged output, headers first, tensors by position.
-public final class SafetensorsSink: TensorSink {
+package final class SafetensorsSink: TensorSink {
   private let tensors: PlacedTensors
 
   /// Makes the files and writes their headers; with more than one shard, the index too.
-  public init(
+  package init(
     shards: [OutputShard], metadata: [(key: String, value: String)], indexMetadata: JSONObject = JSONObject(),
     staging: StagedOutput
   ) throws {
@@ -97,12 +97,12 @@ public final class SafetensorsSink: TensorSink {
     tensors = PlacedTensors(places, in: files, path: staging.target)
   }
 
-  public func write(_ bytes: RawSpan, to tensor: String, at offset: Int) throws {
+  package func write(_ bytes: RawSpan, to tensor: String, at offset: Int) throws {
     try tensors.write(bytes, to: tensor, at: offset)
   }
 
-  public func complete() throws { try tensors.complete() }
-  public func sync() throws { try tensors.sync() }
+  package func complete() throws { try tensors.complete() }
+  package func sync() throws { try tensors.sync() }
 }
 
 extension ShardIndex {
@@ -122,7 +122,7 @@ extension ShardIndex {
   /// Cuts tensors into shards of at most `limit` bytes, in the order given; a larger tensor has a shard of its own.
   ///
   /// Groups are kept whole, so that a packed weight and its scale are found in one file.
-  public static func shards(_ groups: [[OutputTensor]], limit: UInt64) -> [OutputShard] {
+  package static func shards(_ groups: [[OutputTensor]], limit: UInt64) -> [OutputShard] {
     var parts: [[OutputTensor]] = [[]]
     var size: UInt64 = 0
     for group in groups {

@@ -3,14 +3,14 @@
 import TritCore
 
 /// A model in one or several safetensors files, with what stands beside them in its folder.
-public final class SafetensorsSource: FilesOfTensors {
-  public let manifest: ModelManifest
+package final class SafetensorsSource: FilesOfTensors {
+  package let manifest: ModelManifest
   let files: [InputFile]
   private let folder: ModelFolder?
   private let scales: [ExactString: Float]
 
   /// Opens a file, a folder, or an index.
-  public convenience init(path: String, options: OpenOptions = OpenOptions()) throws {
+  package convenience init(path: String, options: OpenOptions = OpenOptions()) throws {
     try self.init(path: path, options: options, isAdapter: false)
   }
 
@@ -127,7 +127,7 @@ public final class SafetensorsSource: FilesOfTensors {
     return recipe["scale_convention"]?.string.flatMap { ScaleConvention(rawValue: $0) }
   }
 
-  public func remotePlaces(of tensor: TensorDescriptor) throws -> [FileRange] {
+  package func remotePlaces(of tensor: TensorDescriptor) throws -> [FileRange] {
     places(of: tensor).flatMap { FileRange(files[$0.file], $0.bytes).ifRemote }
   }
 
@@ -137,7 +137,7 @@ public final class SafetensorsSource: FilesOfTensors {
     return [tensor.location, scale.location, biases]
   }
 
-  public func scale(of tensor: TensorDescriptor) throws -> TernaryScale {
+  package func scale(of tensor: TensorDescriptor) throws -> TernaryScale {
     let file = manifest.files[tensor.location.file].path
     if let descriptor = tensor.scale, let biases = descriptor.biases {
       return try MLXScales.scale(
@@ -156,7 +156,7 @@ public final class SafetensorsSource: FilesOfTensors {
     return TernaryScale(stored: stored, storage: descriptor.storage, convention: convention)
   }
 
-  public func scaleBytes(of tensor: TensorDescriptor) throws -> [UInt8] {
+  package func scaleBytes(of tensor: TensorDescriptor) throws -> [UInt8] {
     guard let scale = tensor.scale else { return [] }
     return try bytes(at: scale.location) + (scale.biases.map { try bytes(at: $0) } ?? [])
   }
@@ -165,7 +165,7 @@ public final class SafetensorsSource: FilesOfTensors {
     try files[place.file].bytes(place.offset..<place.offset + UInt64(place.byteCount))
   }
 
-  public func companion(named name: String) throws -> [UInt8] {
+  package func companion(named name: String) throws -> [UInt8] {
     guard let folder, manifest.companions.contains(where: { $0.name == name }) else {
       throw FormatError(.noModel("there is no companion file '\(printable(name))'"), file: manifest.path)
     }

@@ -3,20 +3,20 @@
 import TritCore
 
 /// Which shard holds which tensor.
-public struct ShardIndex: Sendable {
+package struct ShardIndex: Sendable {
   /// Shard names in order of first mention; each a plain name beside the index.
-  public let shards: [String]
+  package let shards: [String]
   /// Shard of each tensor.
-  public let shardOfTensor: [ExactString: String]
-  public let totalSize: UInt64?
+  package let shardOfTensor: [ExactString: String]
+  package let totalSize: UInt64?
 
   /// The file's name in a folder.
-  public static let name = "model.safetensors.index.json"
+  package static let name = "model.safetensors.index.json"
 
   /// Reads an index.
   ///
   /// - Throws: `FormatError` for text that is no index, or that names anything but a file beside it.
-  public init(json: [UInt8], path: String) throws(FormatError) {
+  package init(json: [UInt8], path: String) throws(FormatError) {
     let object = try ConfigurationText.object(json, path: path, dialect: .strict)
     guard let value = object["weight_map"] else {
       throw FormatError(.missingField, file: path, field: "weight_map")

@@ -4,19 +4,19 @@ import TritCore
 import TritLayouts
 
 /// What a patch may make of few bytes.
-public enum TritDiffLimits {
+package enum TritDiffLimits {
   /// Headers of safetensors and GGUF files, which hold tokenizers, have less.
   static let skeleton = 512 << 20
 
   /// With a base, the result is as large as something the user has, and anything goes.
-  public static func expansion(of coding: TritDiffCoding, isTernary: Bool) -> TritDiffExpansion? {
+  package static func expansion(of coding: TritDiffCoding, isTernary: Bool) -> TritDiffExpansion? {
     coding.needsBase ? nil : isTernary ? .held : .streamed
   }
 }
 
 /// How many times its stored bytes a section may unpack to, and 1 MiB more. Trits and numbers gain a few percent,
 /// texts a factor of ten; what gains more is a bomb, or so uniform that it may as well be stored as it is.
-public enum TritDiffExpansion: UInt64, Sendable {
+package enum TritDiffExpansion: UInt64, Sendable {
   /// Content that is held in memory, or becomes something that is.
   case held = 16
   case streamed = 1024
@@ -34,28 +34,28 @@ public enum TritDiffExpansion: UInt64, Sendable {
 }
 
 /// Bytes of a target's file that are a tensor's.
-public struct TritDiffExtent: Sendable {
-  public var name: String
-  public var place: TritDiffPlace
-  public var byteCount: Int
+package struct TritDiffExtent: Sendable {
+  package var name: String
+  package var place: TritDiffPlace
+  package var byteCount: Int
 }
 
 extension TritDiffTensor {
   /// Bytes in the target's file, without scales.
-  public var storedByteCount: Int {
+  package var storedByteCount: Int {
     switch identity.content {
     case .bytes(_, let count, _): count
     case .trits: layout.flatMap { LayoutRegistry.layout($0) }?.byteCount(identity.shape) ?? 0
     }
   }
 
-  public var scaleByteCount: Int {
+  package var scaleByteCount: Int {
     guard case .trits(_, let scale) = identity.content else { return 0 }
     return scale.byteCount(identity.shape) ?? 0
   }
 
   /// Where the tensor and its scales lie in the target's files.
-  public var extents: [TritDiffExtent] {
+  package var extents: [TritDiffExtent] {
     let codes = TritDiffExtent(name: identity.name, place: place, byteCount: storedByteCount)
     guard let scalePlace else { return [codes] }
     return [codes, TritDiffExtent(name: identity.name, place: scalePlace, byteCount: scaleByteCount)]
@@ -64,7 +64,7 @@ extension TritDiffTensor {
 
 extension TritDiffHeader {
   /// Tensors and scales where they lie in the target's files.
-  public var extents: [TritDiffExtent] { tensors.flatMap(\.extents) }
+  package var extents: [TritDiffExtent] { tensors.flatMap(\.extents) }
 
   /// Every use of a section, for messages.
   var sectionUses: [(section: Int, name: String)] {
@@ -81,26 +81,26 @@ extension TritDiffHeader {
     return uses
   }
 
-  public var sectionCount: Int { sections.count }
+  package var sectionCount: Int { sections.count }
 
   /// Where a section stands in the patch.
-  public func storedRange(_ section: Int) -> Range<UInt64> {
+  package func storedRange(_ section: Int) -> Range<UInt64> {
     sections[section].offset..<sections[section].offset + sections[section].storedBytes
   }
 
   /// Bytes a section takes in the patch.
-  public func storedBytes(_ section: Int?) -> Int { section.map { Int(clamping: sections[$0].storedBytes) } ?? 0 }
+  package func storedBytes(_ section: Int?) -> Int { section.map { Int(clamping: sections[$0].storedBytes) } ?? 0 }
 }
 
 /// A patch on disk, its header proved. Sections are read when they are needed.
-public final class TritDiffPatch: Sendable {
-  public let path: String
-  public let header: TritDiffHeader
-  public let byteCount: UInt64
+package final class TritDiffPatch: Sendable {
+  package let path: String
+  package let header: TritDiffHeader
+  package let byteCount: UInt64
   let file: InputFile
 
   /// - Throws: `TensorIOError` when it cannot be opened, `FormatError` when it is no patch or breaks the format's rules.
-  public init(path: String, access: FileAccessMode = .buffered) throws {
+  package init(path: String, access: FileAccessMode = .buffered) throws {
     let file = try InputFile(path: path, mode: access)
     let (preamble, stored) = try TritPackPreamble.header(of: file, .tritdiff)
     let reader = TritDiffHeaderReader(path: path, headerOffset: preamble.headerOffset)
@@ -112,7 +112,7 @@ public final class TritDiffPatch: Sendable {
   }
 
   /// Whether a file begins as a patch does.
-  public static func matches(_ path: String) -> Bool {
+  package static func matches(_ path: String) -> Bool {
     guard FileSystem.kind(of: path) == .file, let file = try? InputFile(path: path, mode: .buffered),
       file.byteCount >= 8
     else { return false }
@@ -120,7 +120,7 @@ public final class TritDiffPatch: Sendable {
   }
 
   /// Compares every section with its SHA-256, and checks that the bytes between sections are zero.
-  public func checkIntegrity(_ parallelism: Parallelism, _ progress: any ProgressObserver) throws {
+  package func checkIntegrity(_ parallelism: Parallelism, _ progress: any ProgressObserver) throws {
     var names = [String](repeating: "", count: header.sections.count)
     for use in header.sectionUses { names[use.section] = use.name }
     progress.began(
@@ -133,24 +133,24 @@ public final class TritDiffPatch: Sendable {
   }
 
   /// Throws when the patch has changed since it was opened.
-  public func checkUnchanged() throws { try file.checkUnchanged() }
+  package func checkUnchanged() throws { try file.checkUnchanged() }
 
   /// Where a section begins in the patch.
-  public func offset(_ section: Int?) -> UInt64? { section.map { header.sections[$0].offset } }
+  package func offset(_ section: Int?) -> UInt64? { section.map { header.sections[$0].offset } }
 
   /// The whole content of a section that is held in memory: scales, headers, files, gaps.
-  public func content(_ section: Int) throws -> [UInt8] {
+  package func content(_ section: Int) throws -> [UInt8] {
     try ChunkReader(header.sections[section], of: file).bytes(0..<header.sections[section].bytes)
   }
 
   /// The content of a section from its beginning.
-  public func stream(_ section: Int) throws -> TritDiffStream {
+  package func stream(_ section: Int) throws -> TritDiffStream {
     TritDiffStream(try ChunkReader(header.sections[section], of: file))
   }
 }
 
 /// Content of a section in order, a chunk at a time.
-public struct TritDiffStream {
+package struct TritDiffStream {
   private let reader: ChunkReader
   private var chunk: [UInt8] = []
   private var next = 0
@@ -159,7 +159,7 @@ public struct TritDiffStream {
   init(_ reader: ChunkReader) { self.reader = reader }
 
   /// The next bytes; there are as many as the section's size says.
-  public mutating func read(_ count: Int) throws -> [UInt8] {
+  package mutating func read(_ count: Int) throws -> [UInt8] {
     var result: [UInt8] = []
     result.reserveCapacity(count)
     while result.count < count {

@@ -3,7 +3,7 @@
 import TritCore
 
 /// Content of a section being made: cut in chunks, compressed, kept in a file without a name until its turn comes.
-public final class TritDiffContent {
+package final class TritDiffContent {
   private let spill: OutputFile
   private let level: Int32?
   private var pending: [UInt8] = []
@@ -20,7 +20,7 @@ public final class TritDiffContent {
   }
 
   /// Adds bytes to the content.
-  public func append(_ bytes: [UInt8]) throws {
+  package func append(_ bytes: [UInt8]) throws {
     byteCount += bytes.count
     guard level != nil else {
       try spill.write(bytes, at: stored)
@@ -66,7 +66,7 @@ public final class TritDiffContent {
 }
 
 /// Content of a section, ready to be put into a patch.
-public struct FinishedContent: Sendable {
+package struct FinishedContent: Sendable {
   let spill: OutputFile
   /// Of the frames, when it is compressed.
   let sizes: [UInt32]
@@ -99,7 +99,7 @@ public struct FinishedContent: Sendable {
 }
 
 /// Where content is kept until its turn comes; used by several threads at once.
-public struct TritDiffSpill: Sendable {
+package struct TritDiffSpill: Sendable {
   let path: String
   let level: Int
 
@@ -108,7 +108,7 @@ public struct TritDiffSpill: Sendable {
   /// - Parameters:
   ///   - expansion: what readers believe its stored bytes to be good for; nil when that is anything.
   ///   - fill: called again when the first attempt is something readers would not believe.
-  public func content(
+  package func content(
     _ expansion: TritDiffExpansion?, _ fill: (TritDiffContent) throws -> Void
   ) throws -> FinishedContent {
     try content({ expansion?.isBelieved(stored: $0.storedBytes, bytes: $0.byteCount) ?? true }, fill)
@@ -129,10 +129,10 @@ public struct TritDiffSpill: Sendable {
 }
 
 /// Writes a patch: sections in order, the header at the end.
-public final class TritDiffSink {
+package final class TritDiffSink {
   private let output: OutputFile
   /// Makes content on any thread.
-  public let spill: TritDiffSpill
+  package let spill: TritDiffSpill
   private var sections: [TritPackSection] = []
   private var position = TritPackPreamble.byteCount
 
@@ -141,7 +141,7 @@ public final class TritDiffSink {
   /// - Parameters:
   ///   - staging: where the file is made before it is put in place.
   ///   - level: of zstd.
-  public init(_ staging: StagedOutput, level: Int) throws {
+  package init(_ staging: StagedOutput, level: Int) throws {
     output = try staging.createFile()
     spill = TritDiffSpill(path: staging.stagingPath, level: level)
   }
@@ -149,7 +149,7 @@ public final class TritDiffSink {
   /// Puts content at the end of the file.
   ///
   /// - Returns: the number of its section.
-  public func append(_ content: FinishedContent) throws -> Int {
+  package func append(_ content: FinishedContent) throws -> Int {
     let digest = try content.copy(to: output, at: position)
     sections.append(
       TritPackSection(
@@ -162,7 +162,7 @@ public final class TritDiffSink {
   }
 
   /// Writes header and preamble.
-  public func complete(
+  package func complete(
     generator: String, base: TritDiffBase, target: TritDiffTarget, tensors: [TritDiffTensor], files: [TritDiffFile],
     companions: [TritDiffCompanion]
   ) throws {
@@ -181,13 +181,13 @@ public final class TritDiffSink {
   }
 
   /// Brings what was written to the disk.
-  public func sync() throws { try output.sync() }
+  package func sync() throws { try output.sync() }
 }
 
 /// What a sample takes when compressed.
-public enum Sample {
+package enum Sample {
   /// Bytes that zstd needs for a sample, to choose a coding by.
-  public static func size(_ bytes: [UInt8], _ level: Int) throws -> Int {
+  package static func size(_ bytes: [UInt8], _ level: Int) throws -> Int {
     min(bytes.count, try Zstd.compress(bytes.span.bytes, level: Int32(clamping: level)).count)
   }
 }

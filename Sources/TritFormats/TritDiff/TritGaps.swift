@@ -6,10 +6,10 @@ import TritCore
 ///
 ///     was 0:    1 → +1, 2 → −1
 ///     was ±1:   1 → 0,  2 → the other sign
-public enum TritSymbol {
+package enum TritSymbol {
   /// The symbol that turns one trit into another.
   @inline(__always)
-  public static func of(_ before: Int8, _ after: Int8) -> UInt8 {
+  package static func of(_ before: Int8, _ after: Int8) -> UInt8 {
     if before == after { return 0 }
     if before == 0 { return after > 0 ? 1 : 2 }
     return after == 0 ? 1 : 2
@@ -17,7 +17,7 @@ public enum TritSymbol {
 
   /// The trit a symbol makes of another.
   @inline(__always)
-  public static func apply(_ symbol: UInt8, to before: Int8) -> Int8 {
+  package static func apply(_ symbol: UInt8, to before: Int8) -> Int8 {
     if symbol == 0 { return before }
     if before == 0 { return symbol == 1 ? 1 : -1 }
     return symbol == 1 ? 0 : -before
@@ -33,7 +33,7 @@ public enum TritSymbol {
 ///     32  runs: of each the quotient by 2^k as ones and a zero, then k bits of the rest; lowest bits first
 ///         changes of zeros, one bit each: 1 when the symbol is 2
 ///         changes of others, likewise
-public enum TritGaps {
+package enum TritGaps {
   static let headerBytes = 32
   static let largestShift = 40
 
@@ -42,15 +42,15 @@ public enum TritGaps {
 }
 
 /// Counts runs to find k and the size of the code before it is written.
-public struct TritGapStatistics: Sendable {
+package struct TritGapStatistics: Sendable {
   private var histogram = [Int](repeating: 0, count: 1 << 12)
   private var long: (count: Int, sum: Double) = (0, 0)
   private var changes = 0
 
-  public init() {}
+  package init() {}
 
   /// Counts the run before a change.
-  public mutating func add(_ gap: Int) {
+  package mutating func add(_ gap: Int) {
     changes += 1
     if gap < histogram.count {
       histogram[gap] += 1
@@ -61,7 +61,7 @@ public struct TritGapStatistics: Sendable {
   }
 
   /// The shift of the shortest code, and about how many bits all runs take with it.
-  public var best: (shift: Int, bits: Double) {
+  package var best: (shift: Int, bits: Double) {
     var best = (shift: 0, bits: Double.infinity)
     for shift in 0...TritGaps.largestShift {
       var bits = Double(changes) * Double(shift + 1)
@@ -100,17 +100,17 @@ struct BitWriter {
 }
 
 /// Writes the code of a matrix, trit by trit.
-public struct TritGapEncoder {
+package struct TritGapEncoder {
   private let shift: Int
   private var runs = BitWriter()
   private var zeros = BitWriter()
   private var others = BitWriter()
   private var (changes, zeroChanges, gap) = (0, 0, 0)
 
-  public init(shift: Int) { self.shift = shift }
+  package init(shift: Int) { self.shift = shift }
 
   /// Adds the next trits of base and target.
-  public mutating func append(_ before: Span<Int8>, _ after: Span<Int8>) {
+  package mutating func append(_ before: Span<Int8>, _ after: Span<Int8>) {
     for index in 0..<before.count {
       let (a, b) = (before[unchecked: index], after[unchecked: index])
       if a == b {
@@ -140,7 +140,7 @@ public struct TritGapEncoder {
   }
 
   /// The content of the section: header, runs, symbols.
-  public mutating func finish() -> [UInt8] {
+  package mutating func finish() -> [UInt8] {
     let body = runs.finish()
     return littleEndianBytes(UInt64(changes)) + littleEndianBytes(UInt64(body.count))
       + littleEndianBytes(UInt64(zeroChanges)) + [UInt8(shift), 0, 0, 0, 0, 0, 0, 0] + body + zeros.finish()
@@ -149,7 +149,7 @@ public struct TritGapEncoder {
 }
 
 /// Changes trits by their code, in order.
-public struct TritGapDecoder {
+package struct TritGapDecoder {
   private let bytes: [UInt8]
   private let count: Int
   private let shift: Int
@@ -167,7 +167,7 @@ public struct TritGapDecoder {
   private var next = 0
 
   /// - Throws: a sentence for code that does not fit `count` trits.
-  public init(_ bytes: [UInt8], count: Int) throws(TritDiffFault) {
+  package init(_ bytes: [UInt8], count: Int) throws(TritDiffFault) {
     func integer(_ offset: Int) -> UInt64 { bytes[offset..<offset + 8].reversed().reduce(0) { $0 << 8 | UInt64($1) } }
     guard bytes.count >= TritGaps.headerBytes, bytes[24] <= TritGaps.largestShift,
       bytes[25..<32].allSatisfy({ $0 == 0 }), let changes = Int(exactly: integer(0)), changes <= count,
@@ -193,7 +193,7 @@ public struct TritGapDecoder {
   }
 
   /// Changes the next trits.
-  public mutating func apply(to trits: inout [Int8]) throws(TritDiffFault) {
+  package mutating func apply(to trits: inout [Int8]) throws(TritDiffFault) {
     while next < position + trits.count, next < count {
       let index = next - position
       let before = trits[index]
@@ -247,8 +247,8 @@ public struct TritGapDecoder {
 }
 
 /// Content of a section that its coding does not allow.
-public struct TritDiffFault: Error, Equatable {
-  public let detail: String
+package struct TritDiffFault: Error, Equatable {
+  package let detail: String
 
   init(_ detail: String) { self.detail = detail }
 }

@@ -6,15 +6,15 @@ import TritLayouts
 /// TritPack, one file that is a whole ternary model. Specified in Docs/Formats/TritPack.md.
 ///
 ///     preamble (64 bytes) · sections, each on a multiple of 64 · header (JSON)
-public enum TritPackFormat: ModelFormat {
-  public static let id = FormatID(rawValue: "tritpack")
-  public static let summary = "TritPack: one checksummed file with trits, scales, configuration and tokenizer"
+package enum TritPackFormat: ModelFormat {
+  package static let id = FormatID(rawValue: "tritpack")
+  package static let summary = "TritPack: one checksummed file with trits, scales, configuration and tokenizer"
 
-  public static func matches(_ path: String, kind: FileKind, firstBytes: [UInt8]) -> Bool {
+  package static func matches(_ path: String, kind: FileKind, firstBytes: [UInt8]) -> Bool {
     kind == .file && (firstBytes.starts(with: TritPackPreamble.Kind.tritpack.magic) || path.hasSuffix(".tritpack"))
   }
 
-  public static func open(_ path: String, _ options: OpenOptions) throws -> any TensorSource {
+  package static func open(_ path: String, _ options: OpenOptions) throws -> any TensorSource {
     try TritPackSource(path: path, options: options)
   }
 }

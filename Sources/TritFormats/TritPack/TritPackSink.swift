@@ -11,14 +11,14 @@ public enum TritPackCompression: Sendable, Hashable {
 }
 
 /// A tensor to be written to a TritPack file.
-public struct TritPackTensor: Sendable {
-  public var name: String
-  public var shape: TensorShape
-  public var encoding: TensorEncoding
-  public var byteCount: Int
-  public var scale: (storage: DType, granularity: ScaleGranularity, convention: ScaleConvention)?
+package struct TritPackTensor: Sendable {
+  package var name: String
+  package var shape: TensorShape
+  package var encoding: TensorEncoding
+  package var byteCount: Int
+  package var scale: (storage: DType, granularity: ScaleGranularity, convention: ScaleConvention)?
 
-  public init(
+  package init(
     name: String, shape: TensorShape, encoding: TensorEncoding, byteCount: Int,
     scale: (storage: DType, granularity: ScaleGranularity, convention: ScaleConvention)? = nil
   ) {
@@ -30,25 +30,25 @@ public struct TritPackTensor: Sendable {
   }
 
   /// Bytes of the scales; 0 for dense tensors.
-  public var scaleByteCount: Int {
+  package var scaleByteCount: Int {
     guard let scale else { return 0 }
     return scale.granularity.count(rows: shape.rows, columns: shape.columns) * scale.storage.bits / 8
   }
 
   /// The name under which the scales are written.
-  public static func scaleName(of tensor: String) -> String { tensor + "\u{0}scale" }
+  package static func scaleName(of tensor: String) -> String { tensor + "\u{0}scale" }
 }
 
 /// Everything about a TritPack file but its tensor bytes.
-public struct TritPackPlan: Sendable {
-  public var generator: String
-  public var recipe: JSONObject
-  public var metadata: [(key: String, value: String)]
-  public var tensors: [TritPackTensor]
-  public var files: [(name: String, bytes: [UInt8])]
-  public var compression: TritPackCompression
+package struct TritPackPlan: Sendable {
+  package var generator: String
+  package var recipe: JSONObject
+  package var metadata: [(key: String, value: String)]
+  package var tensors: [TritPackTensor]
+  package var files: [(name: String, bytes: [UInt8])]
+  package var compression: TritPackCompression
 
-  public init(
+  package init(
     generator: String, recipe: JSONObject, metadata: [(key: String, value: String)], tensors: [TritPackTensor],
     files: [(name: String, bytes: [UInt8])], compression: TritPackCompression
   ) {
@@ -65,7 +65,7 @@ public struct TritPackPlan: Sendable {
 ///
 /// With compression, tensors first go to a file without a name beside the output, because sizes are known only
 /// afterwards; uncompressed sections are written where they stay.
-public final class TritPackSink: TensorSink {
+package final class TritPackSink: TensorSink {
   private let plan: TritPackPlan
   private let output: OutputFile
   private let outputPath: String
@@ -94,7 +94,7 @@ public final class TritPackSink: TensorSink {
   private let written = Atomic<UInt64>(0)
   private let parallelism: Parallelism
 
-  public init(plan: TritPackPlan, staging: StagedOutput, parallelism: Parallelism) throws {
+  package init(plan: TritPackPlan, staging: StagedOutput, parallelism: Parallelism) throws {
     self.plan = plan
     self.parallelism = parallelism
     outputPath = staging.path(of: "")
@@ -129,7 +129,7 @@ public final class TritPackSink: TensorSink {
     for file in plan.files { try write(file.bytes.span.bytes, to: "\u{0}file/" + file.name, at: 0) }
   }
 
-  public func write(_ bytes: RawSpan, to tensor: String, at offset: Int) throws {
+  package func write(_ bytes: RawSpan, to tensor: String, at offset: Int) throws {
     guard let index = indexOfName[ExactString(tensor)] else {
       preconditionFailure("tensor '\(tensor)' is not in the plan")
     }
@@ -139,7 +139,7 @@ public final class TritPackSink: TensorSink {
     written.wrappingAdd(UInt64(bytes.byteCount), ordering: .relaxed)
   }
 
-  public func complete() throws {
+  package func complete() throws {
     let expected = sections.reduce(UInt64(0)) { $0 + UInt64($1.byteCount) }
     let total = written.load(ordering: .relaxed)
     guard total == expected else {
@@ -161,7 +161,7 @@ public final class TritPackSink: TensorSink {
     try output.write(preamble.bytes(headerIn: output), at: 0)
   }
 
-  public func sync() throws { try output.sync() }
+  package func sync() throws { try output.sync() }
 
   // MARK: - Sections
 

@@ -4,16 +4,16 @@ import TritCore
 import TritLayouts
 
 /// A model in a TritPack file. Uncompressed sections are used where they are; compressed ones chunk by chunk.
-public final class TritPackSource: TensorSource {
-  public let manifest: ModelManifest
+package final class TritPackSource: TensorSource {
+  package let manifest: ModelManifest
   /// What made the file.
-  public let recipe: JSONObject
-  public let generator: String
+  package let recipe: JSONObject
+  package let generator: String
   private let file: InputFile
   private let header: TritPackHeader
   private let sectionOfTensor: [ExactString: (codes: Int, scale: TritPackHeader.Scale?)]
 
-  public init(path: String, options: OpenOptions = OpenOptions()) throws {
+  package init(path: String, options: OpenOptions = OpenOptions()) throws {
     let file = try InputFile(path: path, mode: options.access)
     let (preamble, headerBytes) = try TritPackPreamble.header(of: file, .tritpack)
     let header = try TritPackHeaderReader(path: path, headerOffset: preamble.headerOffset).read(headerBytes)
@@ -59,7 +59,7 @@ public final class TritPackSource: TensorSource {
       notes: notes)
   }
 
-  public func withBytes<Result>(
+  package func withBytes<Result>(
     _ range: Range<Int>, of tensor: TensorDescriptor, _ body: (RawSpan) throws -> Result
   ) throws -> Result {
     let section = header.sections[try sections(of: tensor).codes]
@@ -74,12 +74,12 @@ public final class TritPackSource: TensorSource {
     }
   }
 
-  public func readsInPlace(_ tensor: TensorDescriptor) -> Bool {
+  package func readsInPlace(_ tensor: TensorDescriptor) -> Bool {
     guard let section = try? header.sections[sections(of: tensor).codes] else { return false }
     return file.isMapped && section.compression == .none
   }
 
-  public func remotePlaces(of tensor: TensorDescriptor) throws -> [FileRange] {
+  package func remotePlaces(of tensor: TensorDescriptor) throws -> [FileRange] {
     let sections = try sections(of: tensor)
     return ([sections.codes] + (sections.scale.map { [$0.section] } ?? [])).flatMap { index in
       // With the zeros after it, which belong to what is checked.
@@ -89,13 +89,13 @@ public final class TritPackSource: TensorSource {
     }
   }
 
-  public func release(_ range: Range<Int>, of tensor: TensorDescriptor) {
+  package func release(_ range: Range<Int>, of tensor: TensorDescriptor) {
     guard let section = try? header.sections[sections(of: tensor).codes] else { return }
     let part = section.offset + UInt64(range.lowerBound)..<section.offset + UInt64(range.upperBound)
     file.release(section.compression == .none ? part : section.range)
   }
 
-  public func scale(of tensor: TensorDescriptor) throws -> TernaryScale {
+  package func scale(of tensor: TensorDescriptor) throws -> TernaryScale {
     guard let scale = try sections(of: tensor).scale else {
       throw FormatError(.badScale("the tensor has none"), file: file.path, tensor: tensor.name)
     }
@@ -110,22 +110,22 @@ public final class TritPackSource: TensorSource {
       stored: values, storage: scale.storage, convention: scale.convention, granularity: scale.granularity)
   }
 
-  public func scaleBytes(of tensor: TensorDescriptor) throws -> [UInt8] {
+  package func scaleBytes(of tensor: TensorDescriptor) throws -> [UInt8] {
     guard let scale = try sections(of: tensor).scale else { return [] }
     return try TritPackSource.content(header.sections[scale.section], of: file)
   }
 
-  public func companion(named name: String) throws -> [UInt8] {
+  package func companion(named name: String) throws -> [UInt8] {
     guard let entry = header.files.first(where: { ExactString($0.name) == ExactString(name) }) else {
       throw FormatError(.noModel("there is no embedded file '\(printable(name))'"), file: file.path)
     }
     return try TritPackSource.text(header.sections[entry.section], of: file)
   }
 
-  public func checkUnchanged() throws { try file.checkUnchanged() }
+  package func checkUnchanged() throws { try file.checkUnchanged() }
 
   /// Compares every section with its SHA-256, and checks that the bytes between sections are zero.
-  public func checkIntegrity(_ parallelism: Parallelism, _ progress: any ProgressObserver) throws {
+  package func checkIntegrity(_ parallelism: Parallelism, _ progress: any ProgressObserver) throws {
     let uses = sectionUses
     let total = header.sections.reduce(UInt64(0)) { $0 + $1.storedBytes }
     progress.began(ProgressPhase(name: "checking checksums", totalBytes: total))
@@ -136,7 +136,7 @@ public final class TritPackSource: TensorSource {
   }
 
   /// Compares the sections of one tensor with their SHA-256.
-  public func checkIntegrity(
+  package func checkIntegrity(
     of tensor: TensorDescriptor, _ parallelism: Parallelism, _ progress: any ProgressObserver
   ) throws {
     let (codes, scale) = try sections(of: tensor)
@@ -144,7 +144,7 @@ public final class TritPackSource: TensorSource {
   }
 
   /// Compares the sections of embedded files with their SHA-256.
-  public func checkIntegrityBesideTensors(_ parallelism: Parallelism, _ progress: any ProgressObserver) throws {
+  package func checkIntegrityBesideTensors(_ parallelism: Parallelism, _ progress: any ProgressObserver) throws {
     try check(header.files.map(\.section), parallelism, progress)
   }
 

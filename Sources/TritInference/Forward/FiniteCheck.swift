@@ -9,7 +9,7 @@ extension LanguageModel {
   ///
   /// Every state is looked at after the one it is computed from, so the first one is where something is wrong: a weight
   /// that is no number, or one so large that a sum is infinite.
-  public func firstNonFinite(
+  package func firstNonFinite(
     in ids: [Int], mode: ArithmeticMode, engine: InferenceEngine
   ) throws -> NonFiniteState? {
     let watch = FiniteWatch()
@@ -25,7 +25,7 @@ extension LanguageModel {
   }
 
   /// Throws `ModelError.notFiniteState` when a row of logits, one of those of `ids`, holds an infinity or no number.
-  public func checkFinite(
+  package func checkFinite(
     _ logits: Span<Float>, of ids: [Int], mode: ArithmeticMode, engine: InferenceEngine
   ) throws {
     guard !logits.isFinite else { return }
@@ -36,7 +36,7 @@ extension LanguageModel {
 
 extension Span<Float> {
   /// Whether no element is an infinity or not a number.
-  public var isFinite: Bool {
+  package var isFinite: Bool {
     for index in indices where !self[index].isFinite { return false }
     return true
   }

@@ -12,7 +12,7 @@ public enum ArithmeticMode: String, Sendable, CaseIterable, Codable {
 }
 
 /// Sees the hidden states of a forward pass.
-public protocol ForwardObserver: AnyObject {
+package protocol ForwardObserver: AnyObject {
   /// A state of some tokens, `[tokens.count, width]`; `tokens` are positions in the context.
   ///
   /// Names, in this order: `embed`; for every block i `block<i>.input_layernorm`, `block<i>.self_attn.q_proj`,
@@ -30,7 +30,7 @@ public protocol ForwardObserver: AnyObject {
 }
 
 extension ForwardObserver {
-  public func observeInput(_ projection: String, tokens: Range<Int>, width: Int, _ values: Span<Float>) throws {}
+  package func observeInput(_ projection: String, tokens: Range<Int>, width: Int, _ values: Span<Float>) throws {}
 }
 
 /// An observer that may put other values in the place of a state: what follows is computed from them.
@@ -40,7 +40,7 @@ package protocol ForwardCorrector: ForwardObserver {
 }
 
 /// Which tokens of a prompt get logits.
-public enum LogitsSelection: Sendable {
+package enum LogitsSelection: Sendable {
   case all
   case last
 }

@@ -7,33 +7,33 @@ import TritModel
 ///
 /// Whoever compares hidden states needs to hold those of one layer only, and logits come in small blocks of rows: no
 /// state of a whole text is ever kept.
-public struct LockStep {
+package struct LockStep {
   /// Logits of both models after some tokens, in order.
-  public struct LogitRows: Sendable {
+  package struct LogitRows: Sendable {
     /// Position in the context of the first row's token.
-    public var first: Int
-    public var count: Int
-    public var vocabulary: Int
+    package var first: Int
+    package var count: Int
+    package var vocabulary: Int
     /// `[count, vocabulary]`; there may be more behind.
-    public var reference: [Float]
-    public var candidate: [Float]
+    package var reference: [Float]
+    package var candidate: [Float]
 
-    public init(first: Int, count: Int, vocabulary: Int, reference: [Float], candidate: [Float]) {
+    package init(first: Int, count: Int, vocabulary: Int, reference: [Float], candidate: [Float]) {
       (self.first, self.count, self.vocabulary) = (first, count, vocabulary)
       (self.reference, self.candidate) = (reference, candidate)
     }
   }
 
-  public let reference: Session
-  public let candidate: Session
+  package let reference: Session
+  package let candidate: Session
 
-  public init(reference: Session, candidate: Session) {
+  package init(reference: Session, candidate: Session) {
     self.reference = reference
     self.candidate = candidate
   }
 
   /// Forgets everything.
-  public func reset() {
+  package func reset() {
     reference.reset()
     candidate.reset()
   }
@@ -44,7 +44,7 @@ public struct LockStep {
   /// has more layers, it goes through the rest alone. After an error both contexts are as they were.
   ///
   /// - Throws: as `Session.prefill`; `ModelError` when the vocabularies differ.
-  public func prefill(
+  package func prefill(
     _ ids: [Int], observers: (reference: any ForwardObserver, candidate: any ForwardObserver)? = nil,
     _ each: (LogitRows) throws -> Void
   ) throws {

@@ -10,11 +10,11 @@ import TritModel
 /// number of threads, nor on how a text is cut into calls; `longrope` past its original context is the exception, where
 /// every call rotates by the length of the text as far as it is known then.
 public final class Session {
-  public let model: LanguageModel
-  public let mode: ArithmeticMode
-  public let engine: InferenceEngine
+  package let model: LanguageModel
+  package let mode: ArithmeticMode
+  package let engine: InferenceEngine
   /// Tokens this context can hold.
-  public let capacity: Int
+  package let capacity: Int
   /// Tokens it holds.
   public private(set) var position = 0
 
@@ -42,7 +42,7 @@ public final class Session {
   ///   - engine: threads and kernels.
   ///   - contextCapacity: nil means the context the model was made for. Memory is taken as the text grows.
   /// - Throws: `ModelError` for a capacity below 1.
-  public init(
+  package init(
     _ model: LanguageModel, mode: ArithmeticMode, contextCapacity: Int? = nil, textLength: Int = 0,
     engine: InferenceEngine
   ) throws(ModelError) {
@@ -76,7 +76,7 @@ public final class Session {
   }
 
   /// Forgets the tokens from `position` on. States of delta nets are made anew when they are needed.
-  public func truncate(to position: Int) {
+  package func truncate(to position: Int) {
     let new = min(self.position, max(0, position))
     if new != self.position { hasStates = false }
     self.position = new
@@ -110,7 +110,7 @@ public final class Session {
   ///
   /// - Throws: `ModelError` for an empty prompt, an id outside the vocabulary, or more tokens than the context holds;
   ///   what the source, `observer` or `each` throw.
-  public func prefill(
+  package func prefill(
     _ ids: [Int], logits: LogitsSelection = .last, observer: (any ForwardObserver)? = nil,
     _ each: (Int, Span<Float>) throws -> Void
   ) throws {
@@ -139,7 +139,7 @@ public final class Session {
   }
 
   /// Adds tokens and returns the logits after each, `[ids.count, vocabulary]`. For short texts.
-  public func logits(_ ids: [Int], observer: (any ForwardObserver)? = nil) throws -> [Float] {
+  package func logits(_ ids: [Int], observer: (any ForwardObserver)? = nil) throws -> [Float] {
     var result: [Float] = []
     result.reserveCapacity(ids.count * model.configuration.vocabularySize)
     try prefill(ids, logits: .all, observer: observer) { _, row in result += engine.array(row) }

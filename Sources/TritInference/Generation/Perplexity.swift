@@ -15,7 +15,7 @@ public enum PerplexityProtocol: Sendable, Equatable {
   case sliding(window: Int, stride: Int)
 
   /// For reports: `chunked 256`, `sliding 512/256`.
-  public var name: String {
+  package var name: String {
     switch self {
     case .chunked(let window): "chunked \(window)"
     case .sliding(let window, let stride): "sliding \(window)/\(stride)"
@@ -25,18 +25,18 @@ public enum PerplexityProtocol: Sendable, Equatable {
 
 /// Negative log-likelihoods of a text, natural logarithm.
 public struct Perplexity: Sendable {
-  public var scoring: PerplexityProtocol
-  public var mode: ArithmeticMode
+  package var scoring: PerplexityProtocol
+  package var mode: ArithmeticMode
   /// One number a scored token, in order of the text.
-  public var negativeLogLikelihoods: [Double]
+  package var negativeLogLikelihoods: [Double]
 
-  public init(scoring: PerplexityProtocol, mode: ArithmeticMode, negativeLogLikelihoods: [Double]) {
+  package init(scoring: PerplexityProtocol, mode: ArithmeticMode, negativeLogLikelihoods: [Double]) {
     self.scoring = scoring
     self.mode = mode
     self.negativeLogLikelihoods = negativeLogLikelihoods
   }
 
-  public var mean: Double {
+  package var mean: Double {
     negativeLogLikelihoods.reduce(0, +) / Double(max(1, negativeLogLikelihoods.count))
   }
 
@@ -53,7 +53,7 @@ public struct Perplexity: Sendable {
   public var perplexity: Double { exponential(mean) }
 
   /// Standard error of the perplexity, to first order.
-  public var perplexityStandardError: Double { perplexity * standardError }
+  package var perplexityStandardError: Double { perplexity * standardError }
 }
 
 extension LanguageModel {
@@ -69,7 +69,7 @@ extension LanguageModel {
   ///   - advanced: told the number of tokens scored so far, after every window.
   /// - Throws: `ModelError` for an empty text, ids outside the vocabulary, a window too small, or logits that are not
   ///   finite; what the source throws.
-  public func perplexity(
+  package func perplexity(
     of ids: [Int], bos: Int?, _ scoring: PerplexityProtocol, mode: ArithmeticMode, engine: InferenceEngine,
     cancellation: CancellationFlag = CancellationFlag(), advanced: ((Int) -> Void)? = nil
   ) throws -> Perplexity {
@@ -98,12 +98,12 @@ extension LanguageModel {
 }
 
 /// One run of a model over a piece of a text.
-public struct PerplexityWindow: Equatable, Sendable {
-  public var ids: [Int]
+package struct PerplexityWindow: Equatable, Sendable {
+  package var ids: [Int]
   /// Place in `ids` of the first token that is scored; those before it are context.
-  public var firstScored: Int
+  package var firstScored: Int
 
-  public init(ids: [Int], firstScored: Int) {
+  package init(ids: [Int], firstScored: Int) {
     self.ids = ids
     self.firstScored = firstScored
   }
@@ -111,7 +111,7 @@ public struct PerplexityWindow: Equatable, Sendable {
   /// Windows with at least one token that is scored.
   ///
   /// - Throws: `ModelError` for a window or stride that is too small.
-  public static func windows(
+  package static func windows(
     of ids: [Int], bos: Int?, _ scoring: PerplexityProtocol
   ) throws(ModelError) -> [PerplexityWindow] {
     let begin = bos.map { [$0] } ?? []

@@ -6,7 +6,7 @@ import LibC
 func exponential(_ x: Double) -> Double { exp(x) }
 
 /// log Σ e^x: what log-softmax subtracts from a logit.
-public func logSumExp(_ logits: Span<Float>) -> Double {
+package func logSumExp(_ logits: Span<Float>) -> Double {
   var largest = -Double.infinity
   for index in logits.indices { largest = max(largest, Double(logits[index])) }
   guard largest.isFinite else { return largest }
@@ -16,6 +16,6 @@ public func logSumExp(_ logits: Span<Float>) -> Double {
 }
 
 /// −log of the probability of a token, in nats.
-public func negativeLogLikelihood(_ logits: Span<Float>, of id: Int) -> Double {
+package func negativeLogLikelihood(_ logits: Span<Float>, of id: Int) -> Double {
   logSumExp(logits) - Double(logits[id])
 }

@@ -12,12 +12,12 @@ public enum SamplingMethod: Sendable, Equatable {
 }
 
 /// Chooses tokens; the same seed and logits give the same tokens on every machine with the same `exp`.
-public struct Sampler: Sendable {
-  public let method: SamplingMethod
+package struct Sampler: Sendable {
+  package let method: SamplingMethod
   private var state: UInt64
 
   /// - Throws: `ModelError` for a temperature that is not a finite number above 0, or a top-p outside (0, 1].
-  public init(_ method: SamplingMethod, seed: UInt64 = 0) throws(ModelError) {
+  package init(_ method: SamplingMethod, seed: UInt64 = 0) throws(ModelError) {
     if case .nucleus(let temperature, let topP) = method {
       guard temperature > 0, temperature.isFinite else {
         throw ModelError(.outOfRange(expected: "a finite temperature above 0", found: "\(temperature)"))
@@ -33,7 +33,7 @@ public struct Sampler: Sendable {
   /// The next token.
   ///
   /// - Throws: `ModelError` when no logit is a number.
-  public mutating func next(_ logits: Span<Float>) throws(ModelError) -> Int {
+  package mutating func next(_ logits: Span<Float>) throws(ModelError) -> Int {
     guard let best = Sampler.largest(logits) else { throw ModelError(.noFiniteLogit) }
     switch method {
     case .greedy: return best
@@ -42,7 +42,7 @@ public struct Sampler: Sendable {
   }
 
   /// The same for an array.
-  public mutating func next(_ logits: [Float]) throws(ModelError) -> Int {
+  package mutating func next(_ logits: [Float]) throws(ModelError) -> Int {
     try next(logits.span)
   }
 

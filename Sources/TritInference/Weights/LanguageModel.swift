@@ -137,10 +137,10 @@ struct DecoderLayer: Sendable {
 ///     let model = try LanguageModel(source, engine: engine)
 ///     let session = try Session(model, mode: .fast, engine: engine)
 ///     let logits = try session.prefill([1, 47, 287])
-public struct LanguageModel: Sendable {
-  public private(set) var configuration: ModelDescription
+package struct LanguageModel: Sendable {
+  package private(set) var configuration: ModelDescription
   /// Things done to the weights, and settings assumed, that a user should know.
-  public let notes: [String]
+  package let notes: [String]
   let embedding: TokenWeights
   private(set) var layers: [DecoderLayer]
   private(set) var finalNorm: NormWeights
@@ -154,12 +154,12 @@ public struct LanguageModel: Sendable {
   ///
   /// - Throws: `ModelError` for a configuration or tensors that do not describe a model of a known class, and what the
   ///   source throws when it cannot be read.
-  public init(_ source: any TensorSource, options: LoadOptions = LoadOptions(), engine: InferenceEngine) throws {
+  package init(_ source: any TensorSource, options: LoadOptions = LoadOptions(), engine: InferenceEngine) throws {
     try self.init(source, ModelDescription.read(source), options: options, engine: engine)
   }
 
   /// The same with a configuration of the caller's.
-  public init(
+  package init(
     _ source: any TensorSource, _ configuration: ModelDescription, options: LoadOptions = LoadOptions(),
     engine: InferenceEngine
   ) throws {
@@ -254,7 +254,7 @@ public struct LanguageModel: Sendable {
   package var roundsNoInputs: Bool { layers.allSatisfy { $0.projections.allSatisfy { $0.inputs == .none } } }
 
   /// The classes its projections compute as, each once, in order of first use.
-  public var projectionClasses: [ProjectionClass] {
+  package var projectionClasses: [ProjectionClass] {
     var result: [ProjectionClass] = []
     for projection in layers.flatMap(\.projections) where !result.contains(projection.projectionClass) {
       result.append(projection.projectionClass)
@@ -264,7 +264,7 @@ public struct LanguageModel: Sendable {
 
   /// Columns that share an activation scale in fast arithmetic where the model does not round inputs at all: its
   /// products with group scales. Nil where there are none.
-  public var roundedGroups: Int? {
+  package var roundedGroups: Int? {
     let groups = layers.flatMap(\.projections).compactMap { projection -> Int? in
       guard case .grouped(let matrix, _) = projection.weights, projection.inputs == .none else { return nil }
       return matrix.shape.groupColumns
@@ -274,7 +274,7 @@ public struct LanguageModel: Sendable {
   }
 
   /// Bytes of weights that one decoded token reads: every projection and the head.
-  public var weightBytesPerToken: Int {
+  package var weightBytesPerToken: Int {
     layers.flatMap(\.projections).reduce(head.byteCount) { total, projection in
       switch projection.weights {
       case .dense(let weights, _, _): total + weights.byteCount
@@ -291,7 +291,7 @@ extension LanguageModel {
   /// Weights are shared with both models, none is copied; embeddings, norms and head stay this model's.
   ///
   /// - Throws: `ModelError` when the other model has fewer layers, or a projection of another shape.
-  public func taking(
+  package func taking(
     from other: LanguageModel, where isTaken: (_ layer: Int, _ kind: ProjectionKind) -> Bool
   ) throws(ModelError) -> LanguageModel {
     var result = self

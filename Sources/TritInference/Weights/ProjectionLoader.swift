@@ -18,7 +18,7 @@ public enum ProjectionOverride: String, Sendable, CaseIterable {
 }
 
 /// Where weights are while a model runs.
-public enum WeightResidency: String, Sendable, CaseIterable {
+package enum WeightResidency: String, Sendable, CaseIterable {
   /// Used where the source has them when it has them mapped as they are; else copied to memory once.
   case inPlace = "in-place"
   /// Copied to memory once, whatever the source.
@@ -26,13 +26,13 @@ public enum WeightResidency: String, Sendable, CaseIterable {
 }
 
 /// What to do differently when a model is loaded.
-public struct LoadOptions: Sendable {
-  public var projections: ProjectionOverride
-  public var residency: WeightResidency
+package struct LoadOptions: Sendable {
+  package var projections: ProjectionOverride
+  package var residency: WeightResidency
   /// What is known of the numbers of dense projections.
-  public var dense: DenseProjections
+  package var dense: DenseProjections
 
-  public init(
+  package init(
     projections: ProjectionOverride = .automatic, residency: WeightResidency = .inPlace,
     dense: DenseProjections = .ordinary
   ) {

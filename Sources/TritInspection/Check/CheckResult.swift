@@ -7,25 +7,25 @@ import VisibleText
 
 /// What a health check found.
 public struct CheckResult: Sendable {
-  public var path: String
+  package var path: String
   /// Nil when the model cannot be opened.
-  public var format: String?
-  public var kind: ModelKind?
-  public var tensors: Int
+  package var format: String?
+  package var kind: ModelKind?
+  package var tensors: Int
   /// Tensors whose values were read.
-  public var readTensors: Int
-  public var findings: [CheckFinding]
+  package var readTensors: Int
+  package var findings: [CheckFinding]
   /// Whether warnings fail as well.
-  public var isStrict: Bool
+  package var isStrict: Bool
   /// What could not be looked at.
-  public var notes: [String]
+  package var notes: [String]
   /// What no rule decides and everyone should know.
-  public var cautions: [String] = []
+  package var cautions: [String] = []
   /// What holding the weights against a sibling's gave; nil where none was named, or the model was not read.
-  public var sibling: SiblingComparison?
+  package var sibling: SiblingComparison?
 
   /// Findings of that severity.
-  public func count(_ severity: CheckSeverity) -> Int { findings.count { $0.severity == severity } }
+  package func count(_ severity: CheckSeverity) -> Int { findings.count { $0.severity == severity } }
   public var passed: Bool { count(.error) == 0 && (!isStrict || findings.isEmpty) }
 
   /// The report of `tritsmith check`, schema `tritsmith.check` 1.

@@ -8,16 +8,16 @@ import TritSurvey
 import TritVerification
 
 /// Which model to check, and how strictly.
-public struct CheckRequest: Sendable {
-  public var path: String
-  public var open: OpenOptions
-  public var isStrict: Bool
+package struct CheckRequest: Sendable {
+  package var path: String
+  package var open: OpenOptions
+  package var isStrict: Bool
   /// Whether a text is scored as well, which takes as long as running it.
-  public var scoresText: Bool
+  package var scoresText: Bool
   /// Another form of the model, whose weights it must hold; rotated weights whose keys were lost are found by it.
-  public var sibling: String?
+  package var sibling: String?
 
-  public init(
+  package init(
     path: String, open: OpenOptions = OpenOptions(), isStrict: Bool = false, scoresText: Bool = false,
     sibling: String? = nil
   ) {
@@ -31,17 +31,17 @@ public struct CheckRequest: Sendable {
 
 /// Looks for everything that makes a model unusable or suspicious: files, numbers, trits, configuration, tokenizer, and
 /// what it computes.
-public struct CheckWorkflow: Sendable {
+package struct CheckWorkflow: Sendable {
   let request: CheckRequest
   let work: WorkOptions
 
-  public init(_ request: CheckRequest, work: WorkOptions = WorkOptions()) {
+  package init(_ request: CheckRequest, work: WorkOptions = WorkOptions()) {
     self.request = request
     self.work = work
   }
 
   /// - Throws: `TensorIOError` when the path cannot be opened or read; a malformed file is a finding.
-  public func run() throws -> CheckResult {
+  package func run() throws -> CheckResult {
     var result = CheckResult(
       path: request.path, tensors: 0, readTensors: 0, findings: [], isStrict: request.isStrict, notes: [])
     result.findings += ModelChecks.folderFindings(request.path)

@@ -9,18 +9,18 @@ import TritSurvey
 import TritVerification
 
 /// How many tensors of a model hold the weights of the sibling it was held against.
-public struct SiblingComparison: Sendable, Hashable {
+package struct SiblingComparison: Sendable, Hashable {
   /// The sibling.
-  public var path: String
+  package var path: String
   /// Tensors that both have, in one shape.
-  public var tensors = 0
-  public var equal = 0
+  package var tensors = 0
+  package var equal = 0
   /// The same but for what storing them in another type did.
-  public var rounded = 0
-  public var different = 0
+  package var rounded = 0
+  package var different = 0
 
   /// Whether anything was compared and nothing differs.
-  public var isSame: Bool { tensors > 0 && different == 0 }
+  package var isSame: Bool { tensors > 0 && different == 0 }
 
   /// Keys of what the report says of it.
   static let keys = ["sibling", "sibling_tensors", "sibling_equal", "sibling_rounded", "sibling_different"]

@@ -5,15 +5,15 @@ import TritSurvey
 import TritVerification
 
 /// How strictly two models are compared.
-public struct CompareRequest: Sendable {
+package struct CompareRequest: Sendable {
   /// Rounding by a storage type counts as a difference.
-  public var isExact: Bool
+  package var isExact: Bool
   /// Differences listed for each tensor.
-  public var limit: Int
+  package var limit: Int
   /// Parts the verdict is limited to.
-  public var parts: Set<ModelPart>
+  package var parts: Set<ModelPart>
 
-  public init(isExact: Bool = false, limit: Int = 3, parts: Set<ModelPart> = ModelPart.needed) {
+  package init(isExact: Bool = false, limit: Int = 3, parts: Set<ModelPart> = ModelPart.needed) {
     self.isExact = isExact
     self.limit = limit
     self.parts = parts
@@ -21,9 +21,9 @@ public struct CompareRequest: Sendable {
 }
 
 /// What was found for one tensor of both models.
-public struct ComparedTensor: Sendable {
+package struct ComparedTensor: Sendable {
   /// How two tensors of one name stand to each other.
-  public enum Outcome: String, Sendable, Hashable {
+  package enum Outcome: String, Sendable, Hashable {
     /// The same numbers.
     case equal
     /// The same but for what storing them in another type did.
@@ -32,24 +32,24 @@ public struct ComparedTensor: Sendable {
   }
 
   /// One place where the two differ.
-  public struct Difference: Sendable, Hashable {
-    public var row: Int
-    public var column: Int
-    public var first: String
-    public var second: String
+  package struct Difference: Sendable, Hashable {
+    package var row: Int
+    package var column: Int
+    package var first: String
+    package var second: String
   }
 
-  public var name: String
-  public var shape: TensorShape
-  public var firstEncoding: String
-  public var secondEncoding: String
-  public var outcome: Outcome
+  package var name: String
+  package var shape: TensorShape
+  package var firstEncoding: String
+  package var secondEncoding: String
+  package var outcome: Outcome
   /// For people.
-  public var detail: String
+  package var detail: String
   /// Codes, or dense values, that are not the same.
-  public var count = 0
-  public var differences: [Difference] = []
-  public var isTernary = false
+  package var count = 0
+  package var differences: [Difference] = []
+  package var isTernary = false
 
   /// What few tensors have beside.
   private struct Findings: RareFindings {
@@ -73,25 +73,25 @@ public struct ComparedTensor: Sendable {
     self.detail = detail
   }
 
-  public var firstScale: TernaryScale? {
+  package var firstScale: TernaryScale? {
     get { findings.firstScale }
     set { findings.firstScale = newValue }
   }
-  public var secondScale: TernaryScale? {
+  package var secondScale: TernaryScale? {
     get { findings.secondScale }
     set { findings.secondScale = newValue }
   }
   /// What storing the scale, or the values, in another type did; nil when it did nothing.
-  public var scaleRounding: ScaleRounding? {
+  package var scaleRounding: ScaleRounding? {
     get { findings.scaleRounding }
     set { findings.scaleRounding = newValue }
   }
-  public var rounding: RoundingReport? {
+  package var rounding: RoundingReport? {
     get { findings.rounding }
     set { findings.rounding = newValue }
   }
   /// Where the codes are equal and one side has a scale for several of the other's: the mean error in percent.
-  public var scaleLossPercent: Double? {
+  package var scaleLossPercent: Double? {
     get { findings.scaleLossPercent }
     set { findings.scaleLossPercent = newValue }
   }
@@ -99,22 +99,22 @@ public struct ComparedTensor: Sendable {
 
 /// What was found for two models.
 public struct CompareResult: Sendable {
-  public var first: String
-  public var second: String
+  package var first: String
+  package var second: String
   /// Tensors that only one has, or that have another shape.
-  public var structure: [String]
+  package var structure: [String]
   /// In the first model's order.
-  public var tensors: [ComparedTensor]
-  public var isExact: Bool
+  package var tensors: [ComparedTensor]
+  package var isExact: Bool
   /// Hashes of trits and scales, the same for the same model in any format; nil without ternary tensors.
-  public var firstHash: Digest?
-  public var secondHash: Digest?
+  package var firstHash: Digest?
+  package var secondHash: Digest?
   /// What may be behind the differences, for people.
-  public var hints: [String] = []
+  package var hints: [String] = []
 
   /// Tensors that only one has and no forward pass reads, by their names.
-  public var setAside: [String] = []
-  public var parts = PartFindings([], needed: [.weights])
+  package var setAside: [String] = []
+  package var parts = PartFindings([], needed: [.weights])
 
   var weightsAreSame: Bool {
     structure.isEmpty && tensors.allSatisfy { $0.outcome == .equal || $0.outcome == .rounded && !isExact }

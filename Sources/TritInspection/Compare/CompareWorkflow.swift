@@ -12,13 +12,13 @@ import TritVerification
 /// Compares two models as they are: structure, codes, scales, dense tensors. Nothing is quantized.
 ///
 /// Names and row order of GGUF are put into Hugging Face's first. Packed codes are decoded by `IndependentDecoder`.
-public struct CompareWorkflow: Sendable {
+package struct CompareWorkflow: Sendable {
   let first: any TensorSource
   let second: any TensorSource
   let request: CompareRequest
   let work: WorkOptions
 
-  public init(
+  package init(
     first: any TensorSource, second: any TensorSource, request: CompareRequest = CompareRequest(),
     work: WorkOptions = WorkOptions()
   ) {
@@ -29,7 +29,7 @@ public struct CompareWorkflow: Sendable {
   }
 
   /// - Throws: `TensorIOError`, `FormatError` or `WorkflowError`; models that differ are a result.
-  public func run() throws -> CompareResult {
+  package func run() throws -> CompareResult {
     let (compared, orders) = try weights()
     var result = compared
     result.hints += orders

@@ -7,7 +7,7 @@ import TritVerification
 
 extension FamilyResult {
   /// The report of `tritsmith family`, schema `tritsmith.family` 2.
-  public var report: ReportDocument {
+  package var report: ReportDocument {
     var report = ReportDocument(
       title: "Family", schema: ReportSchema("tritsmith.family", version: 2), primaryTable: "proofs")
     report.append(

@@ -8,44 +8,44 @@ import TritSurvey
 import TritVerification
 
 /// What can be wrong with what a family check is given.
-public struct FamilyError: DiagnosticError, Equatable {
+package struct FamilyError: DiagnosticError, Equatable {
   /// What went wrong.
-  public enum Kind: Sendable, Equatable {
+  package enum Kind: Sendable, Equatable {
     case tooFew(found: Int)
     case tooMany(found: Int, limit: Int)
   }
 
-  public var kind: Kind
-  public var location: ErrorLocation
+  package var kind: Kind
+  package var location: ErrorLocation
 
-  public var summary: String {
+  package var summary: String {
     switch kind {
     case .tooFew(let found): "expected two models or more to compare, found \(found)"
     case .tooMany(let found, let limit): "expected at most \(limit) models, found \(found)"
     }
   }
 
-  public var remedy: String? {
+  package var remedy: String? {
     switch kind {
     case .tooFew: "name several checkpoints, or a folder that holds them as subfolders"
     case .tooMany: "name the checkpoints that may belong together"
     }
   }
 
-  public var category: ErrorCategory { .misuse }
+  package var category: ErrorCategory { .misuse }
 }
 
 /// Checkpoints that may belong together.
-public struct FamilyRequest: Sendable {
+package struct FamilyRequest: Sendable {
   /// Models, or folders that hold models as subfolders.
-  public var paths: [String]
+  package var paths: [String]
   /// What paths are called in equations, where that is not their last part.
-  public var names: [String: String] = [:]
-  public var open: OpenOptions
+  package var names: [String: String] = [:]
+  package var open: OpenOptions
   /// The quantizer latent weights are held against; nil takes the recorded one, then the family's.
-  public var quantizer: String?
+  package var quantizer: String?
 
-  public init(paths: [String], open: OpenOptions = OpenOptions(), quantizer: String? = nil) {
+  package init(paths: [String], open: OpenOptions = OpenOptions(), quantizer: String? = nil) {
     self.paths = paths
     self.open = open
     self.quantizer = quantizer
@@ -56,12 +56,12 @@ public struct FamilyRequest: Sendable {
 ///
 /// Latent weights are quantized anew, packed ones unpacked, dense ternary ones taken by their signs; codes are decoded
 /// by code that shares nothing with the packers. Other tensors must be equal, too.
-public struct FamilyWorkflow: Sendable {
+package struct FamilyWorkflow: Sendable {
   let request: FamilyRequest
   let work: WorkOptions
   private static let limit = 16
 
-  public init(_ request: FamilyRequest, work: WorkOptions = WorkOptions()) {
+  package init(_ request: FamilyRequest, work: WorkOptions = WorkOptions()) {
     self.request = request
     self.work = work
   }
@@ -85,7 +85,7 @@ public struct FamilyWorkflow: Sendable {
   }
 
   /// - Throws: `FamilyError` for fewer than two models; what opening and reading them throws.
-  public func run() throws -> FamilyResult {
+  package func run() throws -> FamilyResult {
     var notes: [String] = []
     var models: [Model] = []
     let members = try paths(&notes)

@@ -11,9 +11,9 @@ import TritSurvey
 import VisibleText
 
 /// What the files state about a model for people: its name and its licence.
-public struct StatedIdentity: Sendable, Hashable {
-  public var name: String?
-  public var licence: String?
+package struct StatedIdentity: Sendable, Hashable {
+  package var name: String?
+  package var licence: String?
   private static let readme = "README.md"
   /// A longer page is no model card.
   private static let mostBytes = 1 << 20

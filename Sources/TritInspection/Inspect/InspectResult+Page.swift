@@ -7,7 +7,7 @@ import TritSurvey
 
 extension InspectResult {
   /// The page of `tritsmith inspect --html`: verdict, sizes, weights, then the tables of the report.
-  public var page: ReportDocument {
+  package var page: ReportDocument {
     var page = ReportDocument(
       title: pageTitle, schema: report.schema, verdict: verdict(withEvidence: true), primaryTable: "tensors")
     page.append(keyFigures)

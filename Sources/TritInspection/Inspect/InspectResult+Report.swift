@@ -46,7 +46,7 @@ extension InspectResult {
   }
 
   /// The tensors alone, every one of them.
-  public var tensorListing: ReportDocument {
+  package var tensorListing: ReportDocument {
     let whole = report
     return ReportDocument(
       title: whole.title, schema: whole.schema, verdict: whole.verdict,

@@ -7,19 +7,19 @@ import TritSurvey
 import TritVerification
 
 /// What a user wants to see of a model.
-public struct InspectRequest: Sendable {
-  public var path: String
-  public var open: OpenOptions
+package struct InspectRequest: Sendable {
+  package var path: String
+  package var open: OpenOptions
   /// Only tensors that match one of these; all when empty.
-  public var tensors: [Glob]
+  package var tensors: [Glob]
   /// Also read the weights.
-  public var statistics: Bool
+  package var statistics: Bool
   /// Also read the weights and keep what a page draws.
-  public var pictures: Bool
+  package var pictures: Bool
   /// More evidence on what stored scales mean than headers hold.
-  public var proof = ScaleProof()
+  package var proof = ScaleProof()
 
-  public init(path: String) {
+  package init(path: String) {
     self.path = path
     open = OpenOptions()
     tensors = []
@@ -29,14 +29,14 @@ public struct InspectRequest: Sendable {
 }
 
 /// A tensor as inspected.
-public struct InspectedTensor: Sendable {
-  public var descriptor: TensorDescriptor
-  public var role: TensorRole
-  public var scale: TernaryScale?
+package struct InspectedTensor: Sendable {
+  package var descriptor: TensorDescriptor
+  package var role: TensorRole
+  package var scale: TernaryScale?
   /// Held apart: most listings have none, and they are larger than all the rest.
   private var box: Box<TensorStatistics>?
 
-  public var statistics: TensorStatistics? {
+  package var statistics: TensorStatistics? {
     get { box?.value }
     set { box = newValue.map { Box($0) } }
   }
@@ -50,32 +50,32 @@ public struct InspectedTensor: Sendable {
 
 /// What a model holds.
 public struct InspectResult: Sendable {
-  public var manifest: ModelManifest
-  public var survey: ModelSurvey
+  package var manifest: ModelManifest
+  package var survey: ModelSurvey
   /// Those asked for, in file order.
-  public var tensors: [InspectedTensor]
-  public var recipe: JSONObject?
-  public var hasStatistics: Bool
+  package var tensors: [InspectedTensor]
+  package var recipe: JSONObject?
+  package var hasStatistics: Bool
   /// nil for a model without one.
-  public var chatTemplate: ChatTemplateFinding?
+  package var chatTemplate: ChatTemplateFinding?
   /// How the weights are rotated; nil where no key says that they are.
-  public var rotation: WeightRotation?
+  package var rotation: WeightRotation?
   /// Name and licence, where they are stated.
-  public var identity: StatedIdentity
+  package var identity: StatedIdentity
   /// Whether the files say, in whatever form, that weights are rotated.
   var isRotated: Bool { storedRotation != nil }
   /// What they say of it, under the names of the model.
   var storedRotation: StoredRotation?
 
   /// False when evidence on the scale convention was asked for and does not decide it.
-  public var hasProvenScale: Bool { manifest.scaleFinding.evidence.isEmpty || manifest.scaleFinding.convention != nil }
+  package var hasProvenScale: Bool { manifest.scaleFinding.evidence.isEmpty || manifest.scaleFinding.convention != nil }
 
   /// Bytes of all tensors, scales included.
-  public var tensorBytes: Int { manifest.tensors.reduce(0) { $0 + $1.storedBytes } }
+  package var tensorBytes: Int { manifest.tensors.reduce(0) { $0 + $1.storedBytes } }
   /// Bytes of the files.
-  public var fileBytes: UInt64 { manifest.files.reduce(0) { $0 + $1.byteCount } }
+  package var fileBytes: UInt64 { manifest.files.reduce(0) { $0 + $1.byteCount } }
   /// Numbers the model has; a packed tensor counts its trits, and scales are not counted.
-  public var logicalParameters: Int { manifest.tensors.reduce(0) { $0 + $1.shape.elementCount } }
+  package var logicalParameters: Int { manifest.tensors.reduce(0) { $0 + $1.shape.elementCount } }
   /// Stored tensor bits for each logical parameter, embeddings included.
   public var bitsPerWeight: Double {
     logicalParameters == 0 ? 0 : 8 * Double(tensorBytes) / Double(logicalParameters)
@@ -83,11 +83,11 @@ public struct InspectResult: Sendable {
 }
 
 /// Looks at a model: headers and a bounded sample, or with statistics the weights too.
-public struct InspectWorkflow: Sendable {
+package struct InspectWorkflow: Sendable {
   let request: InspectRequest
   let work: WorkOptions
 
-  public init(_ request: InspectRequest, work: WorkOptions = WorkOptions()) {
+  package init(_ request: InspectRequest, work: WorkOptions = WorkOptions()) {
     self.request = request
     self.work = work
   }
@@ -95,7 +95,7 @@ public struct InspectWorkflow: Sendable {
   private var readsWeights: Bool { request.statistics || request.pictures }
 
   /// - Throws: `TensorIOError` or `FormatError` when the model cannot be opened or read.
-  public func run() throws -> InspectResult {
+  package func run() throws -> InspectResult {
     let source = try FormatRegistry.open(request.path, request.open)
     // A GGUF file is listed as it is; what its tensors are for is told by the names they have elsewhere.
     let isGGUF = source.manifest.format == GGUFFormat.id

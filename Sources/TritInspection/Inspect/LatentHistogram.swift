@@ -6,26 +6,26 @@ import TritSurvey
 ///
 /// A weight turns from 0 to ±1 at |w| = γ/2, which is an edge between bins. Counts are of stored values with γ in
 /// Double; quantizers round γ to narrower types, so their counts differ by the few weights at the edge.
-public struct LatentHistogram: Sendable, Hashable {
+package struct LatentHistogram: Sendable, Hashable {
   /// Bins a unit of γ.
   static let binsPerUnit = 10
   /// Multiples of γ the bins reach, to both sides.
   static let reach = 8
 
   /// γ
-  public private(set) var absmean: Double
+  package private(set) var absmean: Double
   /// Weights in each bin from −8 γ to 8 γ. A 16-bit value stands for all numbers that round to it, so its count is
   /// spread over the bins its cell touches; without that, bins and the grid of values would make a comb.
-  public private(set) var bins = [Double](repeating: 0, count: 2 * reach * binsPerUnit)
+  package private(set) var bins = [Double](repeating: 0, count: 2 * reach * binsPerUnit)
   /// Weights beyond the last bins, and their share of `count`.
-  public private(set) var beyond = 0.0
+  package private(set) var beyond = 0.0
   /// Weights below −γ/2, within, and above γ/2.
-  public private(set) var negative = 0
-  public private(set) var zero = 0
-  public private(set) var positive = 0
+  package private(set) var negative = 0
+  package private(set) var zero = 0
+  package private(set) var positive = 0
 
   /// Finite weights.
-  public var count: Int { negative + zero + positive }
+  package var count: Int { negative + zero + positive }
 
   private init(absmean: Double) {
     self.absmean = absmean
@@ -88,7 +88,7 @@ public struct LatentHistogram: Sendable, Hashable {
   }
 
   /// Adds another tensor's weights, each in multiples of its own γ.
-  public mutating func add(_ other: LatentHistogram) {
+  package mutating func add(_ other: LatentHistogram) {
     let total = Double(count + other.count)
     absmean = total > 0 ? (absmean * Double(count) + other.absmean * Double(other.count)) / total : 0
     for bin in bins.indices { bins[bin] += other.bins[bin] }

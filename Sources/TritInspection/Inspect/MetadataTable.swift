@@ -65,30 +65,30 @@ extension MetadataArray {
 }
 
 /// Looks up metadata keys of a model and shows their values whole.
-public struct MetadataLookup: Sendable {
+package struct MetadataLookup: Sendable {
   let path: String
   let keys: [Glob]
   let open: OpenOptions
 
-  public init(path: String, keys: [Glob], open: OpenOptions = OpenOptions()) {
+  package init(path: String, keys: [Glob], open: OpenOptions = OpenOptions()) {
     self.path = path
     self.keys = keys
     self.open = open
   }
 
   /// What a pattern matched.
-  public struct Result: Sendable {
-    public var path: String
-    public var entries: [MetadataEntry]
+  package struct Result: Sendable {
+    package var path: String
+    package var entries: [MetadataEntry]
 
     /// The value of one key alone, for another program; of several keys a line each.
-    public var text: String {
+    package var text: String {
       guard entries.count != 1 else { return entries[0].value.text(limit: .max) + "\n" }
       return entries.map { $0.key + ": " + $0.value.text(limit: .max) + "\n" }.joined()
     }
 
     /// The report of `tritsmith inspect --metadata`, schema `tritsmith.metadata` 2.
-    public var report: ReportDocument {
+    package var report: ReportDocument {
       var report = ReportDocument(
         title: "Metadata of \(path)", schema: ReportSchema("tritsmith.metadata", version: 2), primaryTable: "metadata")
       report.append(MetadataTable.table(entries, limit: .max, width: nil))
@@ -97,7 +97,7 @@ public struct MetadataLookup: Sendable {
   }
 
   /// - Throws: `WorkflowError` for a pattern that matches no key.
-  public func run() throws -> Result {
+  package func run() throws -> Result {
     let manifest = try FormatRegistry.open(path, open).manifest
     // Formats without types have text.
     let all =

@@ -8,27 +8,27 @@ import TritLayouts
 import TritSurvey
 
 /// Statistics of a tensor's values, in Double. For a packed tensor a value is trit × multiplier.
-public struct TensorStatistics: Sendable, Hashable {
-  public var count: Int
-  public var minimum: Double
-  public var maximum: Double
-  public var mean: Double
+package struct TensorStatistics: Sendable, Hashable {
+  package var count: Int
+  package var minimum: Double
+  package var maximum: Double
+  package var mean: Double
   /// Mean of |w|.
-  public var absmean: Double
+  package var absmean: Double
   /// √(mean of w²)
-  public var rms: Double
+  package var rms: Double
   /// √(mean of (w − mean)²), the population's.
-  public var standardDeviation: Double
+  package var standardDeviation: Double
   /// Values equal to zero, either sign.
-  public var zeros: Int
+  package var zeros: Int
   /// Infinities and NaNs; the other figures leave them out.
-  public var nonfinite: Int
+  package var nonfinite: Int
   /// Only for ternary values, packed or dense.
-  public var ternary: TernaryStatistics?
+  package var ternary: TernaryStatistics?
   /// See `PatternHistogram.edgeDensity`; only for bfloat16 and half.
-  public var edgeDensity: Double?
+  package var edgeDensity: Double?
   /// Where the weights lie; only for matrices of dense numbers that are not ternary, and only when asked for.
-  public var latents: LatentHistogram?
+  package var latents: LatentHistogram?
 }
 
 // MARK: - Computing

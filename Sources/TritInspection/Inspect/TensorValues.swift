@@ -14,7 +14,7 @@ import TritSurvey
 /// Ternary tensors are trit × multiplier, and numbers in blocks what the blocks decode to, both as F32: what they stand
 /// for has no other name outside of this program. Dense tensors are the stored bytes, so that nothing is rounded; the
 /// result says their type. Names, order of rows and rotation are those of the file, as `inspect` lists them.
-public struct TensorValuesWorkflow: Sendable {
+package struct TensorValuesWorkflow: Sendable {
   let path: String
   let pattern: Glob
   let open: OpenOptions
@@ -25,7 +25,7 @@ public struct TensorValuesWorkflow: Sendable {
   ///   - pattern: a tensor's name, or a pattern that matches one name and no other.
   ///   - open: how the model is read, and what its files leave open.
   ///   - work: how the machine is used.
-  public init(
+  package init(
     path: String, tensor pattern: Glob, open: OpenOptions = OpenOptions(), work: WorkOptions = WorkOptions()
   ) {
     self.path = path
@@ -38,7 +38,7 @@ public struct TensorValuesWorkflow: Sendable {
   ///
   /// - Throws: `WorkflowError` when not one tensor matches, or it holds no numbers; `TensorIOError` when the file
   ///   cannot be written, or is one that was read.
-  public func write(to output: String, replacing: Bool) throws -> TensorValues {
+  package func write(to output: String, replacing: Bool) throws -> TensorValues {
     // A place that cannot be written is known before the work.
     try ReadFiles.check(output, before: [path])
     let staging = try StagedOutput(.file, at: output, replacing: replacing)
@@ -61,7 +61,7 @@ public struct TensorValuesWorkflow: Sendable {
   /// Hands out the bytes in order, a few million at a time.
   ///
   /// A failure may come after the first of them: who takes a stream is done only when this returns.
-  public func stream(_ receive: (RawSpan) throws -> Void) throws -> TensorValues {
+  package func stream(_ receive: (RawSpan) throws -> Void) throws -> TensorValues {
     let reader = try ValueReader(self)
     try reader.forEachBand(receive)
     return reader.result
@@ -84,18 +84,18 @@ public struct TensorValuesWorkflow: Sendable {
 }
 
 /// What was given of a tensor.
-public struct TensorValues: Sendable, Hashable {
-  public var path: String
-  public var tensor: TensorDescriptor
+package struct TensorValues: Sendable, Hashable {
+  package var path: String
+  package var tensor: TensorDescriptor
   /// What the file stores it in.
-  public var encoding: TensorEncoding
+  package var encoding: TensorEncoding
   /// Of the numbers as they were given.
-  public var dtype: DType
+  package var dtype: DType
   /// What the stored scales of a ternary tensor mean; nil for other tensors.
-  public var convention: ScaleConvention?
-  public var byteCount: Int
+  package var convention: ScaleConvention?
+  package var byteCount: Int
   /// The file; nil for a stream.
-  public var output: String?
+  package var output: String?
 }
 
 /// Reads a tensor band by band.
@@ -189,7 +189,7 @@ private struct ValueReader {
 
 extension TensorValues {
   /// The report of `tritsmith inspect --raw`, schema `tritsmith.tensor` 1.
-  public var report: ReportDocument {
+  package var report: ReportDocument {
     var report = ReportDocument(title: "Values of \(tensor.name)", schema: ReportSchema("tritsmith.tensor", version: 1))
     report.append(
       ReportFacts(

@@ -6,21 +6,21 @@ import TritCore
 ///
 /// Its ternary models have scales for groups of weights and take inputs as they are. Latents of a BitNet embedding
 /// model are made ternary in float32, one scale a tensor.
-public struct Qwen3: Architecture {
-  public init() {}
-  public var className: String { "Qwen3ForCausalLM" }
-  public var modelType: String { "qwen3" }
-  public var family: String { "Qwen3 (Ternary-Bonsai, BitNet embedding)" }
-  public var defaultQuantizer: String { "absmean-float32" }
-  public var packedConvention: ScaleConvention { .multiply }
+package struct Qwen3: Architecture {
+  package init() {}
+  package var className: String { "Qwen3ForCausalLM" }
+  package var modelType: String { "qwen3" }
+  package var family: String { "Qwen3 (Ternary-Bonsai, BitNet embedding)" }
+  package var defaultQuantizer: String { "absmean-float32" }
+  package var packedConvention: ScaleConvention { .multiply }
   /// Source: transformers `Qwen3Config`.
-  public var defaults: ClassDefaults {
+  package var defaults: ClassDefaults {
     ClassDefaults(
       keyValueHeads: 32, contextLength: 32768, headDimension: 128, onlineProjections: .autoBitLinearOnline,
       packedProjections: .linear, specialTokens: SpecialTokens())
   }
   /// Source: transformers `Qwen3Config`, `Qwen3MLP`.
-  public var keys: ClassKeys {
+  package var keys: ClassKeys {
     ClassKeys(
       slidingWindow: .switched, feedForwardBias: .never,
       neverNull: [
@@ -29,8 +29,8 @@ public struct Qwen3: Architecture {
       ])
   }
   /// llama.cpp rotates halves of a head here, as Hugging Face does: rows stay where they are.
-  public var modules: [ModuleTemplate] { Qwen3.table }
+  package var modules: [ModuleTemplate] { Qwen3.table }
   private static let table = ModuleTemplate.decoder(queryNorm: "self_attn.q_norm", keyNorm: "self_attn.k_norm")
-  public var gguf: GGUFForm? { GGUFForm(architecture: "qwen3", activation: .silu, hasBiases: false) }
-  public var mlx: MLXSupport { .loads(MLXForm()) }
+  package var gguf: GGUFForm? { GGUFForm(architecture: "qwen3", activation: .silu, hasBiases: false) }
+  package var mlx: MLXSupport { .loads(MLXForm()) }
 }

@@ -7,27 +7,27 @@ import TritCore
 /// Norms hold w for 1 + w. Heads are rotated by a quarter. Its ternary models have scales for groups of weights and take
 /// inputs as they are. Sources: transformers 5.23 `models/qwen3_5`; llama.cpp `qwen35.cpp`, `conversion/qwen.py`; mlx-lm
 /// `qwen3_5.py`.
-public struct Qwen35: Architecture {
-  public init() {}
-  public var className: String { "Qwen3_5ForCausalLM" }
-  public var modelType: String { "qwen3_5_text" }
-  public var family: String { "Qwen3.5 (Bonsai 27B, Bonsai 2)" }
-  public var defaultQuantizer: String { "absmean-float32" }
-  public var packedConvention: ScaleConvention { .multiply }
+package struct Qwen35: Architecture {
+  package init() {}
+  package var className: String { "Qwen3_5ForCausalLM" }
+  package var modelType: String { "qwen3_5_text" }
+  package var family: String { "Qwen3.5 (Bonsai 27B, Bonsai 2)" }
+  package var defaultQuantizer: String { "absmean-float32" }
+  package var packedConvention: ScaleConvention { .multiply }
   /// Source: transformers `Qwen3_5TextConfig`.
-  public var defaults: ClassDefaults {
+  package var defaults: ClassDefaults {
     ClassDefaults(
       keyValueHeads: 4, contextLength: 32768, headDimension: 256, onlineProjections: .autoBitLinearOnline,
       packedProjections: .linear, specialTokens: SpecialTokens())
   }
   /// `mlp_only_layers` belongs to models of experts; what begins with `mtp_` to a head that drafts.
-  public var keys: ClassKeys {
+  package var keys: ClassKeys {
     ClassKeys(
       feedForwardBias: .never, layerKinds: .deltaNets, rotatedColumns: .part(standard: 0.25),
       irrelevant: ["mtp_num_hidden_layers", "mtp_use_dedicated_embeddings"],
       neverNull: [("head_dim", "a whole number"), ("attention_dropout", "a number")])
   }
-  public var compound: CompoundClass? {
+  package var compound: CompoundClass? {
     CompoundClass(
       className: "Qwen3_5ForConditionalGeneration", modelType: "qwen3_5", key: "text_config",
       otherKeys: [
@@ -35,7 +35,7 @@ public struct Qwen35: Architecture {
         "language_model_only",
       ])
   }
-  public var otherNames: OtherNames {
+  package var otherNames: OtherNames {
     OtherNames(
       prefixes: [("model.language_model.", "model."), ("language_model.", "")],
       setAside: [
@@ -45,8 +45,8 @@ public struct Qwen35: Architecture {
   }
   private static let vision = "its vision tower"
   private static let draft = "a head that drafts tokens"
-  public var normWeights: NormMeaning { .aboveOne }
-  public var modules: [ModuleTemplate] { Qwen35.table }
+  package var normWeights: NormMeaning { .aboveOne }
+  package var modules: [ModuleTemplate] { Qwen35.table }
   private static let table: [ModuleTemplate] = {
     var result = ModuleTemplate.decoder(queryNorm: "self_attn.q_norm", keyNorm: "self_attn.k_norm")
     for index in result.indices {
@@ -99,6 +99,6 @@ public struct Qwen35: Architecture {
       },
     ]
   }()
-  public var gguf: GGUFForm? { GGUFForm(architecture: "qwen35", activation: .silu, hasBiases: false) }
-  public var mlx: MLXSupport { .loads(MLXForm(hasBiases: true, textPrefix: "language_model.")) }
+  package var gguf: GGUFForm? { GGUFForm(architecture: "qwen35", activation: .silu, hasBiases: false) }
+  package var mlx: MLXSupport { .loads(MLXForm(hasBiases: true, textPrefix: "language_model.")) }
 }

@@ -4,19 +4,19 @@ import TritCore
 import TritKernels
 
 /// Which layers have attention among those that have a gated delta net in its place.
-public enum LayerPattern: Sendable, Hashable {
+package enum LayerPattern: Sendable, Hashable {
   /// Every one of that many, the last of each run; 1 is all of them.
   case every(Int)
   case listed([LayerKind])
 
   /// The pattern of a list, the same for every way to say it.
-  public init(_ kinds: [LayerKind]) {
+  package init(_ kinds: [LayerKind]) {
     let interval = (kinds.firstIndex(of: .attention) ?? kinds.count) + 1
     let regular = LayerPattern.every(interval)
     self = kinds.indices.allSatisfy { regular.kind(ofLayer: $0) == kinds[$0] } ? regular : .listed(kinds)
   }
 
-  public func kind(ofLayer layer: Int) -> LayerKind {
+  package func kind(ofLayer layer: Int) -> LayerKind {
     switch self {
     case .every(let interval): (layer + 1) % max(1, interval) == 0 ? .attention : .deltaNet
     case .listed(let kinds): kinds.indices.contains(layer) ? kinds[layer] : .attention

@@ -8,9 +8,9 @@ import TritCore
 /// int8 in their source, those of an ordinary model do not. Ternary types with one scale for a matrix are those of
 /// BitNets, and a dense form of a BitNet is an ordinary product by habit: they round inputs unless the family takes them
 /// as they are, or the file says that packed matrices do.
-public struct GGUFArithmetic: Sendable, Equatable {
+package struct GGUFArithmetic: Sendable, Equatable {
   /// The layers of the source.
-  public enum LinearClass: String, Sendable, CaseIterable {
+  package enum LinearClass: String, Sendable, CaseIterable {
     /// Ordinary products of dense weights; packed ones compute as the family's own.
     case linear
     /// Ordinary products, of packed trits as well, in a family whose packed matrices round inputs elsewhere.
@@ -29,21 +29,21 @@ public struct GGUFArithmetic: Sendable, Equatable {
     }
   }
 
-  public var linearClass: LinearClass
+  package var linearClass: LinearClass
   /// Modules that compute ordinary products all the same, under Hugging Face's names.
-  public var linearModules: [String]
+  package var linearModules: [String]
 
   static let classKey = "tritsmith.linear_class"
   static let modulesKey = "tritsmith.linear_modules"
 
-  public init(_ linearClass: LinearClass, linearModules: [String] = []) {
+  package init(_ linearClass: LinearClass, linearModules: [String] = []) {
     (self.linearClass, self.linearModules) = (linearClass, linearModules)
   }
 
   /// What a file says; nil when it says nothing.
   ///
   /// - Throws: `ModelError` for a class that is not known, or modules that are no list of names.
-  public init?(_ manifest: ModelManifest) throws(ModelError) {
+  package init?(_ manifest: ModelManifest) throws(ModelError) {
     guard let value = manifest.entry(GGUFArithmetic.classKey) else { return nil }
     guard let found = value.string.flatMap(LinearClass.init(rawValue:)) else {
       let known = LinearClass.allCases.map(\.rawValue).joined(separator: ", ")
@@ -63,7 +63,7 @@ public struct GGUFArithmetic: Sendable, Equatable {
   }
 
   /// Keys to write.
-  public var entries: [MetadataEntry] {
+  package var entries: [MetadataEntry] {
     var result = [MetadataEntry(GGUFArithmetic.classKey, .string(linearClass.rawValue))]
     if linearClass.roundsInputs, !linearModules.isEmpty {
       result.append(MetadataEntry(GGUFArithmetic.modulesKey, .array(.string(linearModules))))

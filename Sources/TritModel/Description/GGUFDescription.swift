@@ -4,9 +4,9 @@ import TritCore
 import TritKernels
 
 /// Reads and writes a description as the keys of a GGUF file.
-public enum GGUFDescription {
+package enum GGUFDescription {
   /// The family of a GGUF file by its `general.architecture`; nil for one that is not known.
-  public static func architecture(_ manifest: ModelManifest) -> (any Architecture)? {
+  package static func architecture(_ manifest: ModelManifest) -> (any Architecture)? {
     guard let name = manifest.entry(architectureKey)?.string else { return nil }
     return ArchitectureRegistry.all.first {
       $0.gguf.map { $0.architecture == name || $0.aliases.contains(name) } == true
@@ -291,7 +291,7 @@ extension GGUFDescription {
   ///
   /// - Parameter name: of the source, for errors.
   /// - Throws: `GGUFModelError` for a setting that GGUF cannot say: its readers would take another value.
-  public static func entries(
+  package static func entries(
     _ description: ModelDescription, name: String
   ) throws(GGUFModelError) -> [MetadataEntry] {
     let architecture = description.architecture

@@ -5,7 +5,7 @@ import TritFormats
 import TritKernels
 
 /// Reads and writes a description as the `config.json` of a Hugging Face model.
-public enum HuggingFaceDescription {
+package enum HuggingFaceDescription {
   /// Reads a configuration strictly: a key that is not known, or a value that is not supported, is an error.
   ///
   /// Both spellings of transformers 4.x and 5.x are read. Missing settings take the defaults of the transformers
@@ -13,7 +13,7 @@ public enum HuggingFaceDescription {
   ///
   /// - Parameter chosen: the family to go by instead of the one the file names.
   /// - Throws: `ModelError` naming the key, what is supported and what was found.
-  public static func read(
+  package static func read(
     _ object: JSONObject, file: String, architecture chosen: (any Architecture)? = nil
   ) throws(ModelError) -> ModelDescription {
     let reading = try reading(object, file: file, architecture: chosen)
@@ -250,7 +250,7 @@ extension HuggingFaceDescription {
   /// `config.json` of a description: every setting, also those that equal a default.
   ///
   /// - Parameter weightType: of the embedding, for `torch_dtype`.
-  public static func write(_ description: ModelDescription, weightType: DType) -> JSONObject {
+  package static func write(_ description: ModelDescription, weightType: DType) -> JSONObject {
     func number(_ value: Int) -> JSONValue { .number(JSONNumber(value)) }
     func number(_ value: Double) -> JSONValue { .number(JSONNumber(value)) }
     let attention = description.attention

@@ -6,17 +6,17 @@ import TritCore
 ///
 /// The signs are tensors beside the weights. Only the configuration is read here, so that such a folder is named and
 /// nothing takes its weights for ordinary ones. Docs/Formats/Rotation.md.
-public struct MLXRotation: Sendable, Hashable {
+package struct MLXRotation: Sendable, Hashable {
   /// A module with weights of its own.
-  public struct Module: Sendable, Hashable {
-    public var path: String
-    public var isEmbedding: Bool
+  package struct Module: Sendable, Hashable {
+    package var path: String
+    package var isEmbedding: Bool
     /// 0 for one that is not rotated.
-    public var blockSize: Int
+    package var blockSize: Int
   }
 
-  public var schemaVersion: Int
-  public var modules: [Module]
+  package var schemaVersion: Int
+  package var modules: [Module]
 
   /// The key of the list of modules.
   package static let modulesKey = "modules"
@@ -34,7 +34,7 @@ public struct MLXRotation: Sendable, Hashable {
   /// Nil for a configuration of another type.
   ///
   /// - Throws: `ModelError` for a key that is missing, not known or of another value than the published reader takes.
-  public init?(_ object: JSONObject, file: String) throws(ModelError) {
+  package init?(_ object: JSONObject, file: String) throws(ModelError) {
     guard MLXRotation.isStated(object) else { return nil }
     var reader = ConfigurationReader(object, file: file)
     schemaVersion = try MLXRotation.required(try reader.integer("schema_version", in: 1...2), "schema_version", reader)

@@ -4,23 +4,23 @@ import TritCore
 import TritKernels
 
 /// Token ids with a meaning, as the configuration states them.
-public struct SpecialTokens: Sendable, Hashable {
+package struct SpecialTokens: Sendable, Hashable {
   /// What a token is for.
-  public enum Role: String, Sendable, Hashable, CaseIterable {
+  package enum Role: String, Sendable, Hashable, CaseIterable {
     case begin = "bos_token_id"
     case end = "eos_token_id"
     case padding = "pad_token_id"
   }
 
-  public var begin: Int?
+  package var begin: Int?
   /// Any of them ends a text.
-  public var end: [Int]
+  package var end: [Int]
   /// Nil where there is none: old configurations say −1.
-  public var padding: Int?
+  package var padding: Int?
   /// Roles the file says nothing of, for which loaders take the tokens of the class. Null says that there is none.
-  public var unstated: Set<Role>
+  package var unstated: Set<Role>
 
-  public init(begin: Int? = nil, end: [Int] = [], padding: Int? = nil, unstated: Set<Role> = []) {
+  package init(begin: Int? = nil, end: [Int] = [], padding: Int? = nil, unstated: Set<Role> = []) {
     self.begin = begin
     self.end = end
     self.padding = padding
@@ -28,7 +28,7 @@ public struct SpecialTokens: Sendable, Hashable {
   }
 
   /// The ids of a role; empty where there is none.
-  public subscript(_ role: Role) -> [Int] {
+  package subscript(_ role: Role) -> [Int] {
     switch role {
     case .begin: begin.map { [$0] } ?? []
     case .end: end
@@ -38,15 +38,15 @@ public struct SpecialTokens: Sendable, Hashable {
 }
 
 /// What a decoder multiplies its residual stream by; 1 where it does not.
-public struct StreamMultipliers: Sendable, Hashable {
+package struct StreamMultipliers: Sendable, Hashable {
   /// Embeddings are multiplied by it.
-  public var embedding: Float
+  package var embedding: Float
   /// What every sub-block adds is multiplied by it.
-  public var residual: Float
+  package var residual: Float
   /// What the head multiplies is divided by it.
-  public var headDivisor: Float
+  package var headDivisor: Float
 
-  public init(embedding: Float = 1, residual: Float = 1, headDivisor: Float = 1) {
+  package init(embedding: Float = 1, residual: Float = 1, headDivisor: Float = 1) {
     self.embedding = embedding
     self.residual = residual
     self.headDivisor = headDivisor
@@ -57,35 +57,35 @@ public struct StreamMultipliers: Sendable, Hashable {
 ///
 /// One reader for each container makes it, one writer says it completely or refuses. Commands that compute, convert or
 /// prove go by this value alone.
-public struct ModelDescription: Sendable {
-  public var architecture: any Architecture
-  public var hiddenSize: Int
-  public var intermediateSize: Int
-  public var layers: Int
-  public var attention: AttentionShape
+package struct ModelDescription: Sendable {
+  package var architecture: any Architecture
+  package var hiddenSize: Int
+  package var intermediateSize: Int
+  package var layers: Int
+  package var attention: AttentionShape
   /// Which layers have a delta net in the place of attention, and its sizes; nil where none has.
-  public var layerPattern = LayerPattern.every(1)
-  public var deltaNet: DeltaNetShape?
+  package var layerPattern = LayerPattern.every(1)
+  package var deltaNet: DeltaNetShape?
   /// Rows of the embedding and of the head.
-  public var vocabularySize: Int
+  package var vocabularySize: Int
   /// Tokens the model was made for.
-  public var contextLength: Int
+  package var contextLength: Int
   /// Added to the mean square of every norm.
-  public var normEpsilon: Float
-  public var activation: GateActivation
+  package var normEpsilon: Float
+  package var activation: GateActivation
   /// Whether the head is the embedding.
-  public var tiesEmbeddings: Bool
-  public var hasAttentionBias: Bool
-  public var hasFeedForwardBias: Bool
-  public var rotary: RotaryEmbedding
-  public var multipliers = StreamMultipliers()
+  package var tiesEmbeddings: Bool
+  package var hasAttentionBias: Bool
+  package var hasFeedForwardBias: Bool
+  package var rotary: RotaryEmbedding
+  package var multipliers = StreamMultipliers()
   /// How projections compute, and which the configuration leaves alone.
-  public var quantization: QuantizationScheme
-  public var specialTokens: SpecialTokens
+  package var quantization: QuantizationScheme
+  package var specialTokens: SpecialTokens
   /// How the tensors are rotated that stand for the weights; nil where they are the weights.
-  public var rotation: WeightRotation?
+  package var rotation: WeightRotation?
   /// Settings the file leaves out, with the default taken: "rope_theta = 10000.0".
-  public var assumed: [String]
+  package var assumed: [String]
 
   /// What a container says of a model.
   package struct Reading {
@@ -99,7 +99,7 @@ public struct ModelDescription: Sendable {
   ///
   /// - Parameter chosen: the family to go by instead of the one a `config.json` names.
   /// - Throws: `ModelError` for the first setting that is missing or not understood: any could change logits.
-  public static func read(
+  package static func read(
     _ source: any TensorSource, architecture chosen: (any Architecture)? = nil
   ) throws(ModelError) -> ModelDescription {
     let reading = try reading(source, architecture: chosen)
@@ -147,13 +147,13 @@ public struct ModelDescription: Sendable {
 // MARK: - Comparing
 
 /// A setting two models do not share.
-public struct DescriptionDifference: Sendable, Hashable {
+package struct DescriptionDifference: Sendable, Hashable {
   /// By its name in `config.json`.
-  public var key: String
-  public var first: String
-  public var second: String
+  package var key: String
+  package var first: String
+  package var second: String
 
-  public init(key: String, first: String, second: String) {
+  package init(key: String, first: String, second: String) {
     self.key = key
     self.first = first
     self.second = second
@@ -185,13 +185,13 @@ extension ModelDescription {
   }
 
   /// Columns of a head that are rotated, the first ones.
-  public var rotaryDimension: Int { rotary.columns ?? attention.headDimension }
+  package var rotaryDimension: Int { rotary.columns ?? attention.headDimension }
 
   /// How many settings `differences(from:)` compares.
-  public var settingCount: Int { settings.count + (rotation == nil ? 0 : 1) }
+  package var settingCount: Int { settings.count + (rotation == nil ? 0 : 1) }
 
   /// Settings that are not the same, in the order of the table.
-  public func differences(from other: ModelDescription) -> [DescriptionDifference] {
+  package func differences(from other: ModelDescription) -> [DescriptionDifference] {
     let rotations = [rotation, other.rotation].map { $0?.text ?? "none" }
     return zip(settings, other.settings).filter {
       $0.value != $1.value && !($0.key == "rope_scaling" && hasScaling(of: other))
@@ -209,13 +209,13 @@ extension ModelDescription {
 
   /// The ids of a role in rising order, as loaders take them: what the file says, else those of its class. One of the
   /// class that is no row of the embeddings stands for none.
-  public func tokens(_ role: SpecialTokens.Role) -> [Int] {
+  package func tokens(_ role: SpecialTokens.Role) -> [Int] {
     guard specialTokens.unstated.contains(role) else { return specialTokens[role].sorted() }
     return architecture.defaults.specialTokens[role].filter { $0 < vocabularySize }.sorted()
   }
 
   /// Special tokens that are not the same; none is a value of its own.
-  public func tokenDifferences(from other: ModelDescription) -> [DescriptionDifference] {
+  package func tokenDifferences(from other: ModelDescription) -> [DescriptionDifference] {
     SpecialTokens.Role.allCases.compactMap { role in
       let (mine, theirs) = (tokens(role), other.tokens(role))
       guard mine != theirs else { return nil }

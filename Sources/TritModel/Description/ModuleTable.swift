@@ -3,20 +3,20 @@
 import TritCore
 
 /// A tensor a model's description asks for.
-public struct ExpectedTensor: Sendable, Hashable {
-  public var place: ModulePlace
+package struct ExpectedTensor: Sendable, Hashable {
+  package var place: ModulePlace
   /// Rows and columns before packing, or elements.
-  public var shape: [Int]
+  package var shape: [Int]
   /// Whether a model cannot do without.
-  public var isNeeded = true
+  package var isNeeded = true
 
   /// Hugging Face's name.
-  public var name: String { place.name }
+  package var name: String { place.name }
 }
 
 extension ModelDescription {
   /// A length of the table, in elements.
-  public func count(_ length: ModuleTemplate.Length) -> Int {
+  package func count(_ length: ModuleTemplate.Length) -> Int {
     switch length {
     case .vocabulary: vocabularySize
     case .hidden: hiddenSize
@@ -34,7 +34,9 @@ extension ModelDescription {
   }
 
   /// What mixes the tokens of a layer.
-  public func kind(ofLayer layer: Int) -> LayerKind { deltaNet == nil ? .attention : layerPattern.kind(ofLayer: layer) }
+  package func kind(ofLayer layer: Int) -> LayerKind {
+    deltaNet == nil ? .attention : layerPattern.kind(ofLayer: layer)
+  }
 
   /// The modules of a layer's table, or of what stands outside of the layers.
   func modules(ofLayer layer: Int?) -> [ModuleTemplate] {
@@ -45,7 +47,7 @@ extension ModelDescription {
   }
 
   /// Rows and columns, or elements, of a module's weight.
-  public func shape(_ module: ModuleTemplate) -> [Int] {
+  package func shape(_ module: ModuleTemplate) -> [Int] {
     [count(module.rows)] + (module.form == .convolution ? [1] : []) + (module.columns.map { [count($0)] } ?? [])
   }
 
@@ -67,10 +69,10 @@ extension ModelDescription {
   }
 
   /// Tensors in front of the layers and behind them.
-  public var tensorsOutsideLayers: [ExpectedTensor] { tensors(ofLayer: nil) }
+  package var tensorsOutsideLayers: [ExpectedTensor] { tensors(ofLayer: nil) }
 
   /// Tensors of one layer. Of one only: how many there are is the word of a file.
-  public func tensors(ofLayer layer: Int) -> [ExpectedTensor] { tensors(ofLayer: layer as Int?) }
+  package func tensors(ofLayer layer: Int) -> [ExpectedTensor] { tensors(ofLayer: layer as Int?) }
 
   private func tensors(ofLayer layer: Int?) -> [ExpectedTensor] {
     modules(ofLayer: layer).flatMap { module in

@@ -3,7 +3,7 @@
 import TritCore
 
 /// A module of a decoder, by what it does.
-public enum ModulePart: Sendable, Hashable {
+package enum ModulePart: Sendable, Hashable {
   case embedding, finalNorm, head
   case inputNorm, attentionSubNorm, feedForwardNorm, feedForwardSubNorm
   /// Norms of every query and every key head, before they are rotated.
@@ -27,7 +27,7 @@ public enum ModulePart: Sendable, Hashable {
 }
 
 /// What mixes the tokens of a layer.
-public enum LayerKind: String, Sendable, Hashable, CaseIterable {
+package enum LayerKind: String, Sendable, Hashable, CaseIterable {
   case attention = "full_attention"
   /// A gated delta net, which keeps a state of one size.
   case deltaNet = "linear_attention"
@@ -37,9 +37,9 @@ public enum LayerKind: String, Sendable, Hashable, CaseIterable {
 ///
 /// A table of these is all that is known of a family's tensors; roles, expected tensors, both directions of GGUF naming
 /// and the weights a forward pass looks up are views of it.
-public struct ModuleTemplate: Sendable, Hashable {
+package struct ModuleTemplate: Sendable, Hashable {
   /// A length, in terms of a model's sizes.
-  public enum Length: Sendable, Hashable {
+  package enum Length: Sendable, Hashable {
     case vocabulary, hidden, intermediate
     /// Heads × head width, and key/value heads × head width.
     case queries, keys
@@ -52,7 +52,7 @@ public struct ModuleTemplate: Sendable, Hashable {
   }
 
   /// How rows, or columns, stand in GGUF files.
-  public enum RowOrder: Sendable, Hashable {
+  package enum RowOrder: Sendable, Hashable {
     case asGiven
     /// Adjacent pairs of a head's rows are rotated together, where Hugging Face rotates halves.
     case rotatedPairs
@@ -63,7 +63,7 @@ public struct ModuleTemplate: Sendable, Hashable {
   }
 
   /// What numbers GGUF files, and those for MLX, hold in the place of Hugging Face's.
-  public enum StoredValues: Sendable, Hashable {
+  package enum StoredValues: Sendable, Hashable {
     case same
     /// 1 + w, in MLX's files too.
     case onePlus
@@ -72,30 +72,30 @@ public struct ModuleTemplate: Sendable, Hashable {
   }
 
   /// How many dimensions a weight has in Hugging Face's files.
-  public enum Form: Sendable, Hashable {
+  package enum Form: Sendable, Hashable {
     case vectorOrMatrix
     /// A matrix with a dimension of 1 between, which GGUF leaves out.
     case convolution
   }
 
-  public var part: ModulePart
+  package var part: ModulePart
   /// Hugging Face's name, without `model.layers.N.`
-  public var path: String
+  package var path: String
   /// GGUF's name, without `blk.N.`
-  public var storedPath: String
-  public var rows: Length
+  package var storedPath: String
+  package var rows: Length
   /// Nil for a vector.
-  public var columns: Length?
-  public var rowOrder: RowOrder
-  public var columnOrder: RowOrder = .asGiven
+  package var columns: Length?
+  package var rowOrder: RowOrder
+  package var columnOrder: RowOrder = .asGiven
   /// The layers that have it; nil for all of them.
-  public var layers: LayerKind?
+  package var layers: LayerKind?
   /// `.weight`, or `.itself` where the paths are the tensor's whole names.
-  public var piece = ModulePlace.Piece.weight
-  public var values = StoredValues.same
-  public var form = Form.vectorOrMatrix
+  package var piece = ModulePlace.Piece.weight
+  package var values = StoredValues.same
+  package var form = Form.vectorOrMatrix
 
-  public init(
+  package init(
     _ part: ModulePart, _ path: String, gguf storedPath: String, _ rows: Length, _ columns: Length? = nil,
     rowOrder: RowOrder = .asGiven
   ) {
@@ -109,7 +109,7 @@ public struct ModuleTemplate: Sendable, Hashable {
 
   /// A Llama block and what stands around it, with the norms a family may have before its output projections, or of
   /// its query and key heads.
-  public static func decoder(
+  package static func decoder(
     rotatesPairsInGGUF: Bool = false, attentionSubNorm: String? = nil, feedForwardSubNorm: String? = nil,
     queryNorm: String? = nil, keyNorm: String? = nil
   ) -> [ModuleTemplate] {
@@ -150,9 +150,9 @@ public struct ModuleTemplate: Sendable, Hashable {
 }
 
 /// Where a tensor stands in a family's table: the module, its layer, and what of the module it is.
-public struct ModulePlace: Sendable, Hashable {
+package struct ModulePlace: Sendable, Hashable {
   /// What a tensor is of its module, by the end of its name.
-  public enum Piece: String, Sendable, Hashable, CaseIterable {
+  package enum Piece: String, Sendable, Hashable, CaseIterable {
     case weight, bias
     /// A tensor that is a module's own, without a word behind the name.
     case itself = ""
@@ -160,35 +160,35 @@ public struct ModulePlace: Sendable, Hashable {
     case inputNorm = "rms_norm.weight"
   }
 
-  public var template: ModuleTemplate
+  package var template: ModuleTemplate
   /// Nil outside of the layers.
-  public var layer: Int?
-  public var piece: Piece
+  package var layer: Int?
+  package var piece: Piece
 
   /// What the names of a layer's tensors begin with, in Hugging Face's and in GGUF's spelling.
   package static let layerPrefix = "model.layers."
   static let storedLayerPrefix = "blk."
 
-  public init(_ template: ModuleTemplate, layer: Int?, piece: Piece) {
+  package init(_ template: ModuleTemplate, layer: Int?, piece: Piece) {
     self.template = template
     self.layer = layer
     self.piece = piece
   }
 
   /// Hugging Face's name of the module: `model.layers.0.mlp.up_proj`.
-  public var module: String { (layer.map { "\(ModulePlace.layerPrefix)\($0)." } ?? "") + template.path }
+  package var module: String { (layer.map { "\(ModulePlace.layerPrefix)\($0)." } ?? "") + template.path }
 
   /// Hugging Face's name of the tensor.
-  public var name: String { piece == .itself ? module : module + "." + piece.rawValue }
+  package var name: String { piece == .itself ? module : module + "." + piece.rawValue }
 
   /// GGUF's name of the tensor; nil when it has none.
-  public var storedName: String? {
+  package var storedName: String? {
     guard piece != .inputNorm else { return nil }
     return (layer.map { "\(ModulePlace.storedLayerPrefix)\($0)." } ?? "") + template.storedPath
       + (piece == .itself ? "" : "." + piece.rawValue)
   }
 
-  public var role: TensorRole {
+  package var role: TensorRole {
     switch (piece, template.part) {
     case (.bias, _): .bias
     case (.inputNorm, _): .norm
@@ -204,25 +204,25 @@ public struct ModulePlace: Sendable, Hashable {
 
 extension Architecture {
   /// The module of a part; nil when the family has none.
-  public func module(_ part: ModulePart) -> ModuleTemplate? { modules.first { $0.part == part } }
+  package func module(_ part: ModulePart) -> ModuleTemplate? { modules.first { $0.part == part } }
 
   /// Where a tensor of that Hugging Face name stands; nil for a name that is not in the table.
-  public func place(of name: String) -> ModulePlace? {
+  package func place(of name: String) -> ModulePlace? {
     place(name, ModulePlace.layerPrefix, ModulePlace.Piece.allCases) { $0.path }
   }
 
   /// Where a tensor of that GGUF name stands; nil for a name that is not in the table.
-  public func place(ofStored name: String) -> ModulePlace? {
+  package func place(ofStored name: String) -> ModulePlace? {
     place(name, ModulePlace.storedLayerPrefix, [.weight, .bias]) { $0.storedPath }
   }
 
   /// The role of a tensor by its Hugging Face name.
-  public func role(of name: String) -> TensorRole { place(of: name)?.role ?? .other }
+  package func role(of name: String) -> TensorRole { place(of: name)?.role ?? .other }
 
   /// Where a tensor stands in a written GGUF file: embedding, norm and head first, then block by block.
   ///
   /// The order does not depend on the source's, so that the same model gives the same file whatever it came from.
-  public func position(_ place: ModulePlace) -> [Int] {
+  package func position(_ place: ModulePlace) -> [Int] {
     let index = modules.firstIndex(of: place.template) ?? Int.max
     return [place.layer.map { $0 + 1 } ?? 0, index, place.piece == place.template.piece ? 0 : 1]
   }

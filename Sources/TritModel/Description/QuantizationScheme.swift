@@ -5,7 +5,7 @@ import TritFormats
 import TritLayouts
 
 /// How a model's projections compute.
-public enum ProjectionClass: String, Sendable, Hashable, CaseIterable {
+package enum ProjectionClass: String, Sendable, Hashable, CaseIterable {
   /// Ordinary matrix products in float32.
   case linear = "Linear"
   /// int8 activations, packed trits, stored scale divides.
@@ -21,7 +21,7 @@ public enum ProjectionClass: String, Sendable, Hashable, CaseIterable {
   case linearQuantizedInput = "Linear, int8 inputs"
 
   /// Whether inputs are rounded to int8.
-  public var quantizesInputs: Bool { self != .linear }
+  package var quantizesInputs: Bool { self != .linear }
 }
 
 extension ProjectionClass {
@@ -36,32 +36,32 @@ extension ProjectionClass {
 }
 
 /// What dense projections hold, where a configuration does not say. Only their numbers tell.
-public enum DenseProjections: Sendable {
+package enum DenseProjections: Sendable {
   case ordinary
   /// Latents of a BitNet model, which compute as trits.
   case latent
 }
 
 /// The quantization of a model's projections.
-public struct QuantizationScheme: Sendable, Equatable {
-  public var projections: ProjectionClass
+package struct QuantizationScheme: Sendable, Equatable {
+  package var projections: ProjectionClass
   /// Modules that stay as they are, `modules_to_not_convert`.
-  public var excluded: [String]
+  package var excluded: [String]
   /// Whether loaders make the head a layer of the projections' class, which only a packed one is.
   package var convertsHead = false
   /// The epsilon of an RMS norm before the input quantization of every projection, or nil when there is no such norm.
-  public var inputNormEpsilon: Float?
+  package var inputNormEpsilon: Float?
   /// Packed trits are products with inputs as they are: what stored them quantizes weights alone.
-  public var isWeightOnly = false
+  package var isWeightOnly = false
 
-  public init(projections: ProjectionClass, excluded: [String] = [], inputNormEpsilon: Float? = nil) {
+  package init(projections: ProjectionClass, excluded: [String] = [], inputNormEpsilon: Float? = nil) {
     self.projections = projections
     self.excluded = excluded
     self.inputNormEpsilon = inputNormEpsilon
   }
 
   /// True when the configuration leaves a module alone.
-  public func excludes(_ module: String) -> Bool { HFQuantization.names(excluded, module) }
+  package func excludes(_ module: String) -> Bool { HFQuantization.names(excluded, module) }
 
   /// How a module computes whose weights are dense.
   ///

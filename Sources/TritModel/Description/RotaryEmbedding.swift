@@ -4,15 +4,15 @@ import LibC
 import TritCore
 
 /// The rotary embedding of a model.
-public struct RotaryEmbedding: Sendable, Equatable {
-  public var theta: Double
-  public var scaling: RotaryScaling
+package struct RotaryEmbedding: Sendable, Equatable {
+  package var theta: Double
+  package var scaling: RotaryScaling
   /// The first columns of a head that are rotated; nil for all of them.
-  public var columns: Int?
+  package var columns: Int?
   /// How many frequencies go by each part of a position with three; a text has three equal ones.
-  public var sections: [Int]?
+  package var sections: [Int]?
 
-  public init(theta: Double, scaling: RotaryScaling = .none, columns: Int? = nil, sections: [Int]? = nil) {
+  package init(theta: Double, scaling: RotaryScaling = .none, columns: Int? = nil, sections: [Int]? = nil) {
     self.theta = theta
     self.scaling = scaling
     self.columns = columns
@@ -23,7 +23,7 @@ public struct RotaryEmbedding: Sendable, Equatable {
   ///
   /// Powers are taken in Double and rounded, which is within a unit in the last place of any Float power function.
   /// Source: transformers `modeling_rope_utils.py`.
-  public func frequencies(headDimension: Int) -> RotaryFrequencies {
+  package func frequencies(headDimension: Int) -> RotaryFrequencies {
     let powers = stride(from: 0, to: headDimension, by: 2).map { index in
       Float(pow(theta, Double(Float(index) / Float(headDimension))))
     }
@@ -59,15 +59,15 @@ public struct RotaryEmbedding: Sendable, Equatable {
 }
 
 /// Angles a position of every pair of a head, and what their cosines and sines are multiplied by.
-public struct RotaryFrequencies: Sendable, Equatable {
+package struct RotaryFrequencies: Sendable, Equatable {
   /// Of a text of no more tokens than `originalContext`, and of longer ones.
-  public var short: [Float]
-  public var long: [Float]
-  public var originalContext: Int
-  public var factor: Float
+  package var short: [Float]
+  package var long: [Float]
+  package var originalContext: Int
+  package var factor: Float
 
   /// Those of a text of that many tokens.
-  public func values(of length: Int) -> [Float] { length > originalContext ? long : short }
+  package func values(of length: Int) -> [Float] { length > originalContext ? long : short }
 
   /// Cosines and sines `[count, D/2]` of the angles at positions from `first` on, in a text of `length` tokens.
   package func angles(first: Int, count: Int, of length: Int) -> (cosines: [Float], sines: [Float]) {

@@ -4,7 +4,7 @@ import LibC
 import TritCore
 
 /// How rotary frequencies are stretched for longer contexts.
-public enum RotaryScaling: Sendable, Equatable {
+package enum RotaryScaling: Sendable, Equatable {
   case none
   /// Every frequency divided by a factor.
   case linear(factor: Double)
@@ -14,7 +14,7 @@ public enum RotaryScaling: Sendable, Equatable {
   case longrope(LongRoPEScaling)
 
   /// The `rope_type` of a configuration.
-  public var name: String {
+  package var name: String {
     switch self {
     case .none: "default"
     case .linear: "linear"
@@ -25,7 +25,7 @@ public enum RotaryScaling: Sendable, Equatable {
   }
 
   /// What cosines and sines are multiplied by.
-  public var attentionFactor: Double {
+  package var attentionFactor: Double {
     switch self {
     case .none, .linear, .llama3: 1
     case .yarn(let yarn): yarn.attentionFactor
@@ -37,29 +37,29 @@ public enum RotaryScaling: Sendable, Equatable {
 /// YaRN: frequencies that turn often in the original context are kept, those that turn seldom divided, others blended.
 ///
 /// Source: transformers `modeling_rope_utils.py`; ggml `ggml_rope_yarn_corr_dims` and `rope_yarn` compute the same.
-public struct YaRNScaling: Sendable, Equatable {
+package struct YaRNScaling: Sendable, Equatable {
   /// Where the blend begins and ends, in pairs of a head.
-  public enum BlendEnds: Sendable, Equatable {
+  package enum BlendEnds: Sendable, Equatable {
     /// Rounded outwards to whole pairs.
     case wholePairs
     case exact
   }
 
-  public var factor: Double
+  package var factor: Double
   /// Tokens the model was trained for before.
-  public var originalContext: Int
+  package var originalContext: Int
   /// What cosines and sines are multiplied by.
-  public var attentionFactor: Double
+  package var attentionFactor: Double
   /// Turns in the original context from which on a frequency is kept, and up to which it is divided: `beta_fast` and
   /// `beta_slow`.
-  public var fastTurns: Double
-  public var slowTurns: Double
-  public var blendEnds: BlendEnds
+  package var fastTurns: Double
+  package var slowTurns: Double
+  package var blendEnds: BlendEnds
 
-  public static let standardTurns = (fast: 32.0, slow: 1.0)
+  package static let standardTurns = (fast: 32.0, slow: 1.0)
 
   /// - Parameter attentionFactor: nil for what YaRN takes, 0.1 · ln factor + 1.
-  public init(
+  package init(
     factor: Double, originalContext: Int, attentionFactor: Double? = nil, fastTurns: Double = standardTurns.fast,
     slowTurns: Double = standardTurns.slow, blendEnds: BlendEnds = .wholePairs
   ) {
@@ -72,7 +72,7 @@ public struct YaRNScaling: Sendable, Equatable {
   }
 
   /// 0.1 · mscale · ln factor + 1 for a factor above 1.
-  public static func standardAttention(_ factor: Double, mscale: Double = 1) -> Double {
+  package static func standardAttention(_ factor: Double, mscale: Double = 1) -> Double {
     factor <= 1 ? 1 : 0.1 * mscale * log(factor) + 1
   }
 
@@ -101,16 +101,16 @@ public struct YaRNScaling: Sendable, Equatable {
 /// LongRoPE: every frequency divided by a number of its own, by one list for short texts and another for long ones.
 ///
 /// Source: transformers `modeling_rope_utils.py`; llama.cpp holds the lists as tensors.
-public struct LongRoPEScaling: Sendable, Equatable {
+package struct LongRoPEScaling: Sendable, Equatable {
   /// One divisor for each pair of a head.
-  public var short: [Float]
-  public var long: [Float]
+  package var short: [Float]
+  package var long: [Float]
   /// Texts of more tokens take the long list, from their first token on.
-  public var originalContext: Int
+  package var originalContext: Int
   /// What cosines and sines are multiplied by.
-  public var attentionFactor: Double
+  package var attentionFactor: Double
 
-  public init(short: [Float], long: [Float], originalContext: Int, attentionFactor: Double) {
+  package init(short: [Float], long: [Float], originalContext: Int, attentionFactor: Double) {
     self.short = short
     self.long = long
     self.originalContext = originalContext
@@ -118,7 +118,7 @@ public struct LongRoPEScaling: Sendable, Equatable {
   }
 
   /// √(1 + ln factor / ln context) for a factor above 1.
-  public static func standardAttention(_ factor: Double, originalContext: Int) -> Double {
+  package static func standardAttention(_ factor: Double, originalContext: Int) -> Double {
     factor <= 1 ? 1 : (1 + log(factor) / log(Double(originalContext))).squareRoot()
   }
 
@@ -128,7 +128,7 @@ public struct LongRoPEScaling: Sendable, Equatable {
 
 extension RotaryScaling {
   /// The kind with its numbers, equal for equal scalings.
-  public var text: String {
+  package var text: String {
     switch self {
     case .none: return "default"
     case .linear(let factor): return "linear \(Float(factor))"

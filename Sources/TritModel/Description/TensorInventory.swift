@@ -5,9 +5,9 @@ import TritFormats
 import VisibleText
 
 /// A model's tensors, each accounted for by the table of its family or not.
-public struct TensorInventory: Sendable {
+package struct TensorInventory: Sendable {
   /// Something that is not as the description asks.
-  public enum Finding: Sendable, Hashable {
+  package enum Finding: Sendable, Hashable {
     case missing(ExpectedTensor)
     /// Layers of which nothing is there.
     case missingLayers(Range<Int>)
@@ -24,10 +24,10 @@ public struct TensorInventory: Sendable {
     case adapter(String)
   }
 
-  public private(set) var findings: [Finding] = []
+  package private(set) var findings: [Finding] = []
   /// Tensors no forward pass reads, by their names: what is computed from the configuration, a head that a tied one
   /// stands in for. An output leaves them out.
-  public private(set) var setAside: [String] = []
+  package private(set) var setAside: [String] = []
 
   /// Missing tensors named one by one; a hostile file can ask for ten times as many as it has.
   private static let listed = 1000
@@ -38,7 +38,7 @@ public struct TensorInventory: Sendable {
   ]
 
   /// Looks at the names and shapes of a manifest.
-  public init(_ manifest: ModelManifest, _ description: ModelDescription) {
+  package init(_ manifest: ModelManifest, _ description: ModelDescription) {
     let architecture = description.architecture
     var rest = Set(manifest.tensors.map { ExactString($0.name) })
     if let name = manifest.tensors.first(where: { TensorInventory.isAdapter($0.name) })?.name {
@@ -104,7 +104,7 @@ public struct TensorInventory: Sendable {
   }
 
   /// Buffers that old checkpoints store and every reader computes from the configuration.
-  public static func isDerivedBuffer(_ name: String) -> Bool {
+  package static func isDerivedBuffer(_ name: String) -> Bool {
     ["rotary_emb.inv_freq", "rotary_emb.cos_cached", "rotary_emb.sin_cached", "self_attn.masked_bias"]
       .contains(where: name.hasSuffix)
   }
@@ -167,7 +167,7 @@ extension TensorInventory {
   /// Throws the first finding.
   ///
   /// - Throws: `ModelError` naming the tensor, or the prefix of all names.
-  public func check(file: String) throws(ModelError) {
+  package func check(file: String) throws(ModelError) {
     for finding in findings {
       if let error = finding.error(file: file) { throw error }
     }

@@ -6,33 +6,33 @@ import TritCore
 ///
 /// A rotated matrix holds W′ = (W ∘ s)·H in the place of W, in blocks of each row: s has a sign for every column. Programs
 /// that know the keys rotate what they multiply with; to all others W′ is another matrix. Docs/Formats/Rotation.md.
-public struct WeightRotation: Sendable, Hashable {
+package struct WeightRotation: Sendable, Hashable {
   /// 2 where the head is the embedding.
-  public var version: Int
+  package var version: Int
   /// Columns that are rotated together, a power of two.
-  public var blockSize: Int
+  package var blockSize: Int
   /// One of ±1 for every column, by the number of columns; nil where all are +1.
-  public var signs: [Int: [Int8]]?
+  package var signs: [Int: [Int8]]?
   /// Names in the file, in their order: the products whose weights are rotated.
-  public var products: [String]
+  package var products: [String]
   /// The embedding, where that is rotated.
-  public var embeddings: [String]
+  package var embeddings: [String]
   /// How the columns of `ssm_out` are ordered before they are rotated; nil where they stand as they are multiplied.
-  public var valueHeads: ValueHeads?
+  package var valueHeads: ValueHeads?
   /// Whether no key says how the columns of a rotated `ssm_out` are ordered, and either order is possible.
-  public private(set) var leavesOrderOpen = false
+  package private(set) var leavesOrderOpen = false
 
   /// Value heads of gated delta nets: they stand in turns of `groups`, and are rotated group by group.
-  public struct ValueHeads: Sendable, Hashable {
-    public var groups: Int
-    public var heads: Int
+  package struct ValueHeads: Sendable, Hashable {
+    package var groups: Int
+    package var heads: Int
   }
 
   /// Names of all rotated tensors.
-  public var names: [String] { products + embeddings }
+  package var names: [String] { products + embeddings }
 
   /// For people: "blocks of 256, explicit signs, 4 tensors".
-  public var text: String {
+  package var text: String {
     "blocks of \(blockSize), \(signs == nil ? "no" : "explicit") signs, \(names.count) "
       + (names.count == 1 ? "tensor" : "tensors")
   }
@@ -90,7 +90,7 @@ extension WeightRotation {
   /// error. Taken otherwise than it is meant, every weight would be another.
   ///
   /// - Throws: `GGUFModelError` of kind `badRotation`.
-  public init?(_ manifest: ModelManifest) throws(GGUFModelError) {
+  package init?(_ manifest: ModelManifest) throws(GGUFModelError) {
     guard manifest.entries.contains(where: { WeightRotation.owns($0.key) }) else { return nil }
     let keys = try RotationKeys(manifest)
     version = try keys.integer("version", 1...2, "1 or 2")

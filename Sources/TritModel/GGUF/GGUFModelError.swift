@@ -3,9 +3,9 @@
 import TritCore
 
 /// A model cannot be written as GGUF, or a GGUF file does not describe one.
-public struct GGUFModelError: DiagnosticError, Equatable {
+package struct GGUFModelError: DiagnosticError, Equatable {
   /// What went wrong.
-  public enum Kind: Sendable, Equatable {
+  package enum Kind: Sendable, Equatable {
     case unknownFamily(String)
     case missingKey(String)
     case badValue(expected: String, found: String)
@@ -31,15 +31,15 @@ public struct GGUFModelError: DiagnosticError, Equatable {
     case tokenBeyondVocabulary(id: Int, size: Int)
   }
 
-  public var kind: Kind
-  public var location: ErrorLocation
+  package var kind: Kind
+  package var location: ErrorLocation
 
-  public init(_ kind: Kind, file: String? = nil, tensor: String? = nil, field: String? = nil) {
+  package init(_ kind: Kind, file: String? = nil, tensor: String? = nil, field: String? = nil) {
     self.kind = kind
     location = ErrorLocation(file: file, tensor: tensor, field: field)
   }
 
-  public var summary: String {
+  package var summary: String {
     switch kind {
     case .unknownFamily(let name):
       "model class '\(printable(name))' has no form in GGUF here; known are "
@@ -68,7 +68,7 @@ public struct GGUFModelError: DiagnosticError, Equatable {
     }
   }
 
-  public var remedy: String? {
+  package var remedy: String? {
     switch kind {
     case .unknownFamily: "if the model is built alike, choose the class with --architecture"
     case .missingKey: "convert the model again, or add the key to the file with a GGUF editor"
@@ -88,7 +88,7 @@ public struct GGUFModelError: DiagnosticError, Equatable {
     }
   }
 
-  public var category: ErrorCategory { .malformedInput }
+  package var category: ErrorCategory { .malformedInput }
 
   /// Whether the keys of rotated weights are what is wrong.
   package var speaksOfRotation: Bool {

@@ -9,10 +9,10 @@ import TritTokenizer
 /// Everything that works on a model works on this view: conversion, verification, comparison and the forward pass
 /// need not know what a file calls its tensors. Rows are put in order while they are read; blocks read as Float, and
 /// rotated weights as those of the ordinary model, unless they are to be kept.
-public final class GGUFModelView: TensorSource, ModelView {
+package final class GGUFModelView: TensorSource, ModelView {
   /// The file as it is.
-  public let base: any TensorSource
-  public let manifest: ModelManifest
+  package let base: any TensorSource
+  package let manifest: ModelManifest
   /// Nil when `general.architecture` is missing or not known; names are then the file's.
   private let reading: ModelDescription.Reading?
   private let places: [Place]
@@ -26,9 +26,9 @@ public final class GGUFModelView: TensorSource, ModelView {
   /// Tensors of the file that are settings, not weights: rotary factors. The view does not show them.
   package let settingTensors: [(name: String, values: [Float])]
   /// How the file's weights are rotated; nil where its keys do not say that they are.
-  public let rotation: WeightRotation?
+  package let rotation: WeightRotation?
   /// Whether rotated weights are shown as they are stored.
-  public let keepsRotation: Bool
+  package let keepsRotation: Bool
   private let hasCompanions: Bool
   private let preTokenizer: String?
 
@@ -79,7 +79,7 @@ public final class GGUFModelView: TensorSource, ModelView {
   ///   - keepsRotation: show rotated weights as they are stored.
   /// - Throws: `GGUFModelError` when a family is known but its metadata does not describe the tensors, or weights are
   ///   rotated and the keys do not say how.
-  public init(
+  package init(
     _ base: any TensorSource, hasCompanions: Bool, preTokenizer: String? = nil, keepsRotation: Bool = false
   ) throws {
     self.base = base
@@ -205,7 +205,7 @@ public final class GGUFModelView: TensorSource, ModelView {
   }
 
   /// The program the file was made for.
-  public var engine: GGUFEngine { GGUFTokenizerFile.engine(of: storedTensors) }
+  package var engine: GGUFEngine { GGUFTokenizerFile.engine(of: storedTensors) }
 
   /// How a tensor is rotated, as the view names its columns.
   private static func rotation(
@@ -245,7 +245,7 @@ public final class GGUFModelView: TensorSource, ModelView {
   ///
   /// - Throws: `ModelError` for a setting that is not understood: conversion would leave it out, and a forward pass
   ///   compute other logits.
-  public func understoodDescription() throws(ModelError) -> ModelDescription {
+  package func understoodDescription() throws(ModelError) -> ModelDescription {
     let reading = try descriptionReading()
     if let problem = reading.problem { throw problem }
     return reading.description
@@ -322,13 +322,13 @@ public final class GGUFModelView: TensorSource, ModelView {
   package func asOrdinary() throws -> any TensorSource { try unfolded() }
 
   /// The tensor of the file behind one of the view.
-  public func stored(_ tensor: TensorDescriptor) -> TensorDescriptor {
+  package func stored(_ tensor: TensorDescriptor) -> TensorDescriptor {
     place(of: tensor).map(descriptor) ?? tensor
   }
 
   // MARK: - TensorSource
 
-  public func scale(of tensor: TensorDescriptor) throws -> TernaryScale {
+  package func scale(of tensor: TensorDescriptor) throws -> TernaryScale {
     let place = try shownPlace(of: tensor)
     var scale = try base.scale(of: descriptor(place))
     if let factor = place.factor { scale = scale.multiplied(by: factor) }
@@ -340,38 +340,38 @@ public final class GGUFModelView: TensorSource, ModelView {
     return scale.reordered(rows: tensor.shape.rows, columns: tensor.shape.columns) { permutation.storedRow(of: $0) }
   }
 
-  public func companion(named name: String) throws -> [UInt8] {
+  package func companion(named name: String) throws -> [UInt8] {
     guard let file = content.first(where: { $0.name == name }) else { return try base.companion(named: name) }
     return file.bytes
   }
 
-  public func checkUnchanged() throws { try base.checkUnchanged() }
+  package func checkUnchanged() throws { try base.checkUnchanged() }
 
-  public func checkIntegrity(_ parallelism: Parallelism, _ progress: any ProgressObserver) throws {
+  package func checkIntegrity(_ parallelism: Parallelism, _ progress: any ProgressObserver) throws {
     try base.checkIntegrity(parallelism, progress)
   }
 
-  public func checkIntegrity(
+  package func checkIntegrity(
     of tensor: TensorDescriptor, _ parallelism: Parallelism, _ progress: any ProgressObserver
   ) throws {
     try base.checkIntegrity(of: stored(tensor), parallelism, progress)
   }
 
-  public func readsInPlace(_ tensor: TensorDescriptor) -> Bool {
+  package func readsInPlace(_ tensor: TensorDescriptor) -> Bool {
     guard let place = place(of: tensor), case .direct = place.access else { return false }
     return base.readsInPlace(descriptor(place))
   }
 
-  public func remotePlaces(of tensor: TensorDescriptor) throws -> [FileRange] {
+  package func remotePlaces(of tensor: TensorDescriptor) throws -> [FileRange] {
     try base.remotePlaces(of: stored(tensor))
   }
 
-  public func remotePlace(of range: Range<Int>, of tensor: TensorDescriptor) -> FileRange? {
+  package func remotePlace(of range: Range<Int>, of tensor: TensorDescriptor) -> FileRange? {
     guard let place = place(of: tensor), case .direct = place.access else { return nil }
     return base.remotePlace(of: range, of: descriptor(place))
   }
 
-  public func release(_ range: Range<Int>, of tensor: TensorDescriptor) {
+  package func release(_ range: Range<Int>, of tensor: TensorDescriptor) {
     guard let place = place(of: tensor) else { return }
     switch place.access {
     case .direct: base.release(range, of: descriptor(place))
@@ -388,7 +388,7 @@ public final class GGUFModelView: TensorSource, ModelView {
     }
   }
 
-  public func withBytes<Result>(
+  package func withBytes<Result>(
     _ range: Range<Int>, of tensor: TensorDescriptor, _ body: (RawSpan) throws -> Result
   ) throws -> Result {
     let place = try shownPlace(of: tensor)

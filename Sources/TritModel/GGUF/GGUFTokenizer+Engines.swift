@@ -5,7 +5,7 @@ import TritTokenizer
 
 extension GGUFTokenizer {
   /// What is wrong with a name of the user's for an engine; nil for nothing.
-  public static func warning(of name: String, in engine: GGUFEngine) -> String? {
+  package static func warning(of name: String, in engine: GGUFEngine) -> String? {
     PreTokenizerName.named(name)?.meaning(in: engine) == nil ? unknownName(name, to: engine) : nil
   }
 
@@ -20,7 +20,7 @@ extension GGUFTokenizer {
   ///
   /// - Returns: a note when something was changed.
   /// - Throws: when the other engine has no name for the rule.
-  public static func rename(
+  package static func rename(
     _ entries: inout [MetadataEntry], from source: GGUFEngine, to target: GGUFEngine, file: String
   ) throws(GGUFModelError) -> String? {
     func entry(_ key: String) -> MetadataValue? { entries.first { $0.key == key }?.value }

@@ -4,27 +4,27 @@ import TritCore
 import TritTokenizer
 
 /// Tokenizer files of a Hugging Face model, parsed.
-public struct GGUFTokenizerFiles: Sendable {
+package struct GGUFTokenizerFiles: Sendable {
   /// What stands before the name of a chat template beside the default one.
   package static let namedTemplate = "tokenizer.chat_template."
   /// `tokenizer.json`
-  public var tokenizer: JSONObject
+  package var tokenizer: JSONObject
   /// `tokenizer_config.json`
-  public var settings: JSONObject?
+  package var settings: JSONObject?
   /// `special_tokens_map.json`
-  public var specialTokensMap: JSONObject?
+  package var specialTokensMap: JSONObject?
   /// `generation_config.json`
-  public var generationConfiguration: JSONObject?
+  package var generationConfiguration: JSONObject?
   /// `config.json`
-  public var configuration: JSONObject?
+  package var configuration: JSONObject?
   /// `chat_template.jinja`
-  public var chatTemplate: String?
+  package var chatTemplate: String?
   /// `added_tokens.json`
   package var addedTokens: JSONObject?
   /// Scores of the pieces by id, where a `tokenizer.model` says them.
   package var scores: [Float]?
 
-  public init(
+  package init(
     tokenizer: JSONObject, settings: JSONObject?, specialTokensMap: JSONObject? = nil,
     generationConfiguration: JSONObject? = nil, configuration: JSONObject?, chatTemplate: String?
   ) {
@@ -38,10 +38,10 @@ public struct GGUFTokenizerFiles: Sendable {
 }
 
 /// `tokenizer.ggml.*` keys made from a Hugging Face tokenizer.
-public struct GGUFTokenizer: Sendable {
-  public internal(set) var entries: [MetadataEntry] = []
+package struct GGUFTokenizer: Sendable {
+  package internal(set) var entries: [MetadataEntry] = []
   /// Things a user should know that are no errors.
-  public internal(set) var warnings: [String] = []
+  package internal(set) var warnings: [String] = []
 
   /// Token types of ggml.
   enum TokenType: Int32 {
@@ -52,7 +52,7 @@ public struct GGUFTokenizer: Sendable {
   // What GGUF has no key for, so that this program's reader gives back what it was.
 
   /// Whether whole words that are tokens are taken without merging. Engines go by the pre-tokenizer's name.
-  public static let ignoreMergesKey = "tritsmith.ignore_merges"
+  package static let ignoreMergesKey = "tritsmith.ignore_merges"
   /// `NFC` or `none`, where it is not what models of the pre-tokenizer's name have.
   static let normalizerKey = "tritsmith.tokenizer.normalizer"
   /// Whether the tokenizer names the begin token it does not add, where that is not what models of the pre-tokenizer's
@@ -67,12 +67,12 @@ public struct GGUFTokenizer: Sendable {
   static let sectionsKey = "tritsmith.tokenizer.sections"
 
   /// Whether a key of a GGUF file is part of its tokenizer.
-  public static func isKey(_ key: String) -> Bool {
+  package static func isKey(_ key: String) -> Bool {
     key.hasPrefix("tokenizer.") || key.hasPrefix("tritsmith.tokenizer.") || key == ignoreMergesKey
   }
 
   /// Puts the user's name of the pre-tokenizer into a file's metadata, in place of everything the file says of it.
-  public static func setName(_ name: String, in entries: inout [MetadataEntry]) {
+  package static func setName(_ name: String, in entries: inout [MetadataEntry]) {
     entries.removeAll { $0.key == preTokenizerKey }
     let entry = MetadataEntry("tokenizer.ggml.pre", .string(name))
     if let index = entries.firstIndex(where: { $0.key == entry.key }) {
@@ -110,7 +110,7 @@ public struct GGUFTokenizer: Sendable {
   ///   - engine: the program the file is made for, whose names of pre-tokenizers are used.
   ///   - file: the name of `tokenizer.json`, for errors.
   /// - Throws: when the tokenizer cannot be read, or holds something that would give other ids in `engine`.
-  public init(
+  package init(
     _ files: GGUFTokenizerFiles, vocabulary: Int, pre: String?, engine: GGUFEngine = .llamaCpp, file: String
   ) throws(GGUFModelError) {
     guard let model = files.tokenizer["model"]?.object, model["type"]?.string == "BPE" || model["merges"] != nil,

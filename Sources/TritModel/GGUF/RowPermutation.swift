@@ -11,26 +11,26 @@ import TritCore
 /// Value heads of a delta net share key heads: in Hugging Face those of one key head follow each other, in GGUF they take
 /// turns. With G key heads and T value heads of each: stored head t·G + g is Hugging Face head g·T + t. Columns that
 /// are multiplied with value heads stand in the same order.
-public struct RowPermutation: Sendable, Hashable {
+package struct RowPermutation: Sendable, Hashable {
   private enum Order: Sendable, Hashable {
     case rotatedPairs
     case turns(groups: Int, turns: Int)
   }
 
-  public let headRows: Int
+  package let headRows: Int
   private let order: Order
   /// Rows before the heads, which stay where they are.
   private let first: Int
 
   /// Rows of rotated heads; nil when rows cannot be cut into heads of an even number of rows.
-  public init?(rows: Int, heads: Int) {
+  package init?(rows: Int, heads: Int) {
     guard heads > 0, rows > 0, rows % heads == 0, rows / heads % 2 == 0 else { return nil }
     headRows = rows / heads
     (order, first) = (.rotatedPairs, 0)
   }
 
   /// Rows of value heads that take turns; nil when they cannot be cut into that many heads.
-  public init?(rows: Int, behind first: Int, groups: Int, heads: Int) {
+  package init?(rows: Int, behind first: Int, groups: Int, heads: Int) {
     guard groups > 0, heads > 0, heads % groups == 0, first >= 0, rows > first, (rows - first) % heads == 0 else {
       return nil
     }
@@ -42,7 +42,7 @@ public struct RowPermutation: Sendable, Hashable {
   var staysInHeads: Bool { order == .rotatedPairs }
 
   /// The Hugging Face row that is stored at a row.
-  public func row(ofStored stored: Int) -> Int {
+  package func row(ofStored stored: Int) -> Int {
     switch order {
     case .rotatedPairs:
       let place = stored % headRows
@@ -52,7 +52,7 @@ public struct RowPermutation: Sendable, Hashable {
   }
 
   /// The row a Hugging Face row is stored at.
-  public func storedRow(of row: Int) -> Int {
+  package func storedRow(of row: Int) -> Int {
     switch order {
     case .rotatedPairs:
       let place = row % headRows

@@ -9,14 +9,14 @@ import TritKernels
 /// Files of a class with more parts, and files for MLX, put words before the names, hold parts no text needs, and say
 /// norms as 1 + w. Their configuration becomes that of the text model. Rotated weights are read as those of the ordinary
 /// model, unless they are to be kept.
-public final class CheckpointView: ModelView {
+package final class CheckpointView: ModelView {
   /// The files as they are.
-  public let base: any TensorSource
-  public let manifest: ModelManifest
+  package let base: any TensorSource
+  package let manifest: ModelManifest
   /// Whether rotated weights are shown as they are stored.
-  public let keepsRotation: Bool
+  package let keepsRotation: Bool
   /// Whether the files say that weights are rotated.
-  public let isRotated: Bool
+  package let isRotated: Bool
   /// Whether `config.json` is shown as its text model's part alone: what stands outside does not come along.
   package let isPartOfConfiguration: Bool
   private let reading: ModelDescription.Reading
@@ -45,7 +45,7 @@ public final class CheckpointView: ModelView {
   ///
   /// - Throws: `ModelError` for a configuration that is not understood as far as names go by it, or signs of rotation
   ///   that are no signs.
-  public init?(_ base: any TensorSource, keepsRotation: Bool = false) throws {
+  package init?(_ base: any TensorSource, keepsRotation: Bool = false) throws {
     guard let whole = base.manifest.configuration else { return nil }
     let file = FileSystem.join(base.manifest.path, "config.json")
     let name = ArchitectureRegistry.className(in: whole)
@@ -323,7 +323,7 @@ public final class CheckpointView: ModelView {
 
   // MARK: - TensorSource
 
-  public func withBytes<Result>(
+  package func withBytes<Result>(
     _ range: Range<Int>, of tensor: TensorDescriptor, _ body: (RawSpan) throws -> Result
   ) throws -> Result {
     let place = try shownPlace(of: tensor)
@@ -354,12 +354,12 @@ public final class CheckpointView: ModelView {
     }
   }
 
-  public func readsInPlace(_ tensor: TensorDescriptor) -> Bool {
+  package func readsInPlace(_ tensor: TensorDescriptor) -> Bool {
     guard let place = place(of: tensor), case .direct = place.access else { return false }
     return base.readsInPlace(place.stored)
   }
 
-  public func expect(_ ranges: [ExpectedRange]) throws {
+  package func expect(_ ranges: [ExpectedRange]) throws {
     try base.expect(
       ranges.compactMap { range -> ExpectedRange? in
         guard let place = place(of: range.tensor) else { return nil }
@@ -368,16 +368,16 @@ public final class CheckpointView: ModelView {
       })
   }
 
-  public func remotePlaces(of tensor: TensorDescriptor) throws -> [FileRange] {
+  package func remotePlaces(of tensor: TensorDescriptor) throws -> [FileRange] {
     try base.remotePlaces(of: shownPlace(of: tensor).stored)
   }
 
-  public func remotePlace(of range: Range<Int>, of tensor: TensorDescriptor) -> FileRange? {
+  package func remotePlace(of range: Range<Int>, of tensor: TensorDescriptor) -> FileRange? {
     guard let place = place(of: tensor), case .direct = place.access else { return nil }
     return base.remotePlace(of: range, of: place.stored)
   }
 
-  public func release(_ range: Range<Int>, of tensor: TensorDescriptor) {
+  package func release(_ range: Range<Int>, of tensor: TensorDescriptor) {
     guard let place = place(of: tensor) else { return }
     guard case .direct = place.access else {
       return base.release(0..<place.stored.location.byteCount, of: place.stored)
@@ -385,26 +385,26 @@ public final class CheckpointView: ModelView {
     base.release(range, of: place.stored)
   }
 
-  public func scale(of tensor: TensorDescriptor) throws -> TernaryScale {
+  package func scale(of tensor: TensorDescriptor) throws -> TernaryScale {
     try base.scale(of: shownPlace(of: tensor).stored)
   }
 
-  public func scaleBytes(of tensor: TensorDescriptor) throws -> [UInt8] {
+  package func scaleBytes(of tensor: TensorDescriptor) throws -> [UInt8] {
     try base.scaleBytes(of: shownPlace(of: tensor).stored)
   }
 
-  public func companion(named name: String) throws -> [UInt8] {
+  package func companion(named name: String) throws -> [UInt8] {
     let isHere = manifest.companions.contains { $0.name == name }
     return name == "config.json" && isHere ? configuration : try base.companion(named: name)
   }
 
-  public func checkUnchanged() throws { try base.checkUnchanged() }
+  package func checkUnchanged() throws { try base.checkUnchanged() }
 
-  public func checkIntegrity(_ parallelism: Parallelism, _ progress: any ProgressObserver) throws {
+  package func checkIntegrity(_ parallelism: Parallelism, _ progress: any ProgressObserver) throws {
     try base.checkIntegrity(parallelism, progress)
   }
 
-  public func checkIntegrity(
+  package func checkIntegrity(
     of tensor: TensorDescriptor, _ parallelism: Parallelism, _ progress: any ProgressObserver
   ) throws {
     try base.checkIntegrity(of: shownPlace(of: tensor).stored, parallelism, progress)

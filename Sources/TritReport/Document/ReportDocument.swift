@@ -1,38 +1,38 @@
 // Tritsmith: a report as a value, before anyone decides how it looks.
 
 /// Names the shape of a report for programs that read it; the version rises when a key changes its meaning or leaves.
-public struct ReportSchema: Sendable, Hashable {
+package struct ReportSchema: Sendable, Hashable {
   /// A dotted name such as `tritsmith.inspect`.
-  public var id: String
+  package var id: String
   /// Counts from 1.
-  public var version: Int
+  package var version: Int
 
   /// Names a shape.
-  public init(_ id: String, version: Int) {
+  package init(_ id: String, version: Int) {
     (self.id, self.version) = (id, version)
   }
 }
 
 /// One labelled value.
-public struct ReportFact: Sendable, Hashable {
+package struct ReportFact: Sendable, Hashable {
   /// The name in JSON and CSV, in snake case.
-  public var key: String
+  package var key: String
   /// The words in front of the value.
-  public var label: String
+  package var label: String
   /// The value.
-  public var value: ReportValue
+  package var value: ReportValue
   /// How the value is shown.
-  public var kind: ReportKind
+  package var kind: ReportKind
   /// A remark for people; machine formats leave it out.
-  public var note: String?
+  package var note: String?
   /// What the number means, for those who ask; shown in pages only.
-  public var explanation: String?
+  package var explanation: String?
   /// The id of a definition in the glossary.
-  public var definition: String?
+  package var definition: String?
   /// How good or bad the value is, shown as its colour.
-  public var tone: ReportSeverity?
+  package var tone: ReportSeverity?
   /// Describes a fact; the key derives from the label and the kind from the value unless given.
-  public init(
+  package init(
     _ label: String, _ value: ReportValue, key: String? = nil, kind: ReportKind? = nil, note: String? = nil,
     explanation: String? = nil, definition: String? = nil, tone: ReportSeverity? = nil
   ) {
@@ -46,18 +46,18 @@ public struct ReportFact: Sendable, Hashable {
 }
 
 /// Facts that belong together.
-public struct ReportFacts: Sendable, Hashable {
+package struct ReportFacts: Sendable, Hashable {
   /// The name in JSON, in snake case.
-  public var key: String
+  package var key: String
   /// The heading above the facts, if any.
-  public var title: String?
+  package var title: String?
   /// The facts in reading order.
-  public var facts: [ReportFact]
+  package var facts: [ReportFact]
   /// Whether these are the figures a reader looks for first; pages show them large.
-  public var isKeyFigures: Bool
+  package var isKeyFigures: Bool
 
   /// Collects facts.
-  public init(key: String, title: String? = nil, isKeyFigures: Bool = false, _ facts: [ReportFact] = []) {
+  package init(key: String, title: String? = nil, isKeyFigures: Bool = false, _ facts: [ReportFact] = []) {
     self.key = key
     self.title = title
     self.isKeyFigures = isKeyFigures
@@ -65,13 +65,13 @@ public struct ReportFacts: Sendable, Hashable {
   }
 
   /// Adds a fact.
-  public mutating func append(_ fact: ReportFact) {
+  package mutating func append(_ fact: ReportFact) {
     facts.append(fact)
   }
 }
 
 /// How much a note matters.
-public enum ReportSeverity: String, Sendable, Hashable, CaseIterable {
+package enum ReportSeverity: String, Sendable, Hashable, CaseIterable {
   case info
   case warning
   case error
@@ -80,7 +80,7 @@ public enum ReportSeverity: String, Sendable, Hashable, CaseIterable {
 }
 
 /// A piece of a report.
-public enum ReportBlock: Sendable, Hashable {
+package enum ReportBlock: Sendable, Hashable {
   /// A heading for people, level 1 (below the title) or deeper; machine formats leave it out.
   case heading(String, level: Int)
   /// A paragraph for people; machine formats leave it out.
@@ -105,16 +105,16 @@ public enum ReportBlock: Sendable, Hashable {
 }
 
 /// What of a report fits a screen; the rest of its text is shown to those who ask for all.
-public struct ReportBrief: Sendable, Hashable {
+package struct ReportBrief: Sendable, Hashable {
   /// Keys of facts, tables, plots and quotes that are shown.
-  public var keys: Set<String>
+  package var keys: Set<String>
   /// Of a table, the rows that are shown, the most telling first; its place in `keys` is not needed.
-  public var rows: [String: [Int]]
+  package var rows: [String: [Int]]
   /// Texts of notes that tables or the verdict have as well, and that are not told again.
-  public var told: Set<String>
+  package var told: Set<String>
 
   /// Names what is shown.
-  public init(_ keys: Set<String>, rows: [String: [Int]] = [:], told: Set<String> = []) {
+  package init(_ keys: Set<String>, rows: [String: [Int]] = [:], told: Set<String> = []) {
     (self.keys, self.rows, self.told) = (keys, rows, told)
   }
 }
@@ -124,26 +124,26 @@ public struct ReportBrief: Sendable, Hashable {
 /// Text may come from files nobody vouched for; every renderer makes it safe for its medium.
 public struct ReportDocument: Sendable, Hashable {
   /// The title.
-  public var title: String
+  package var title: String
   /// What programs may rely on.
-  public var schema: ReportSchema
+  package var schema: ReportSchema
   /// What it comes down to; shown first.
-  public var verdict: ReportVerdict?
+  package var verdict: ReportVerdict?
   /// The pieces in reading order.
-  public private(set) var blocks: [ReportBlock]
+  package private(set) var blocks: [ReportBlock]
   /// The key of the table that CSV shows; the first table when nil.
-  public var primaryTable: String?
+  package var primaryTable: String?
   /// Whether CSV has the facts although there are tables.
-  public var prefersFacts = false
+  package var prefersFacts = false
   /// What text shows first; everything when nil. Other formats have everything.
-  public var brief: ReportBrief?
+  package var brief: ReportBrief?
   /// Titles of sections that pages show folded.
-  public var folded: Set<String> = []
+  package var folded: Set<String> = []
   /// What the words mean, in reading order; shown at the end of pages only.
-  public var glossary: [ReportDefinition] = []
+  package var glossary: [ReportDefinition] = []
 
   /// A report without blocks unless given.
-  public init(
+  package init(
     title: String, schema: ReportSchema, verdict: ReportVerdict? = nil, blocks: [ReportBlock] = [],
     primaryTable: String? = nil
   ) {
@@ -155,24 +155,24 @@ public struct ReportDocument: Sendable, Hashable {
   }
 
   /// Adds a heading.
-  public mutating func heading(_ text: String, level: Int = 1) { blocks.append(.heading(text, level: level)) }
+  package mutating func heading(_ text: String, level: Int = 1) { blocks.append(.heading(text, level: level)) }
   /// Adds a paragraph.
-  public mutating func paragraph(_ text: String) { blocks.append(.paragraph(text)) }
+  package mutating func paragraph(_ text: String) { blocks.append(.paragraph(text)) }
   /// Adds a remark.
-  public mutating func note(_ severity: ReportSeverity, _ text: String) { blocks.append(.note(severity, text)) }
+  package mutating func note(_ severity: ReportSeverity, _ text: String) { blocks.append(.note(severity, text)) }
   /// Adds facts.
-  public mutating func append(_ facts: ReportFacts) { blocks.append(.facts(facts)) }
+  package mutating func append(_ facts: ReportFacts) { blocks.append(.facts(facts)) }
   /// Adds a table.
-  public mutating func append(_ table: ReportTable) { blocks.append(.table(table)) }
+  package mutating func append(_ table: ReportTable) { blocks.append(.table(table)) }
   /// Adds a plot.
-  public mutating func append(_ plot: ReportPlot) { blocks.append(.plot(plot)) }
+  package mutating func append(_ plot: ReportPlot) { blocks.append(.plot(plot)) }
   /// Adds a block of another report.
-  public mutating func append(_ block: ReportBlock) { blocks.append(block) }
+  package mutating func append(_ block: ReportBlock) { blocks.append(block) }
   /// Adds quotes.
-  public mutating func append(_ quotes: ReportQuotes) { blocks.append(.quotes(quotes)) }
+  package mutating func append(_ quotes: ReportQuotes) { blocks.append(.quotes(quotes)) }
 
   /// Says whether a check passed: as the verdict, and as a remark for readers of `notes`.
-  public mutating func conclude(_ passed: Bool, _ text: String) {
+  package mutating func conclude(_ passed: Bool, _ text: String) {
     verdict = ReportVerdict(passed ? .pass : .fail, text)
     note(passed ? .pass : .fail, text)
   }
@@ -186,14 +186,14 @@ public struct ReportDocument: Sendable, Hashable {
   }
 
   /// Takes notes out that a person has seen already.
-  public mutating func removeNotes(_ severity: ReportSeverity) {
+  package mutating func removeNotes(_ severity: ReportSeverity) {
     blocks.removeAll {
       if case .note(severity, _) = $0 { true } else { false }
     }
   }
 
   /// Whether it says of no check that it failed.
-  public var isGood: Bool {
+  package var isGood: Bool {
     verdict?.outcome != .fail
       && !blocks.contains {
         switch $0 {
@@ -232,7 +232,7 @@ public struct ReportDocument: Sendable, Hashable {
   private static let levels = 0...6
 
   /// The tables in reading order.
-  public var tables: [ReportTable] {
+  package var tables: [ReportTable] {
     blocks.compactMap { if case .table(let table) = $0 { table } else { nil } }
   }
 }

@@ -4,7 +4,7 @@
 ///
 /// A model may have tens of thousands of tensors. Cells take several times the memory of what they are made from, so
 /// long tables make a row when a renderer comes to it and keep none.
-public struct ReportRows: Sendable, RandomAccessCollection, Hashable {
+package struct ReportRows: Sendable, RandomAccessCollection, Hashable {
   private enum Storage: Sendable {
     case held([[ReportValue]])
     case made(count: Int, @Sendable (Int) -> [ReportValue])
@@ -15,19 +15,19 @@ public struct ReportRows: Sendable, RandomAccessCollection, Hashable {
   private var storage: Storage
 
   /// Rows that are held.
-  public init(_ rows: [[ReportValue]] = []) {
+  package init(_ rows: [[ReportValue]] = []) {
     storage = .held(rows)
   }
 
   /// Rows that are made: the same row for the same index, however often it is asked for.
-  public init(count: Int, _ row: @escaping @Sendable (Int) -> [ReportValue]) {
+  package init(count: Int, _ row: @escaping @Sendable (Int) -> [ReportValue]) {
     storage = .made(count: count, row)
   }
 
   /// Numbered rows of few kinds: the first cell of each is its place, and rows of one kind have the same other cells.
   ///
   /// A text has some 10,000 kinds of tokens in a million places: renderers spell each kind once.
-  public init(
+  package init(
     count: Int, kind: @escaping @Sendable (Int) -> Int, others: @escaping @Sendable (Int) -> [ReportValue]
   ) {
     storage = .numbered(count: count, kind: kind, others)
@@ -55,10 +55,10 @@ public struct ReportRows: Sendable, RandomAccessCollection, Hashable {
   private static let mostRemembered = 1 << 16
 
   /// The first row's index, 0.
-  public var startIndex: Int { 0 }
+  package var startIndex: Int { 0 }
 
   /// One past the last row's index.
-  public var endIndex: Int {
+  package var endIndex: Int {
     switch storage {
     case .held(let rows): rows.count
     case .made(let count, _), .numbered(let count, _, _): count
@@ -66,7 +66,7 @@ public struct ReportRows: Sendable, RandomAccessCollection, Hashable {
   }
 
   /// The row at an index.
-  public subscript(index: Int) -> [ReportValue] {
+  package subscript(index: Int) -> [ReportValue] {
     switch storage {
     case .held(let rows): return rows[index]
     case .made(let count, let row):
@@ -91,10 +91,10 @@ public struct ReportRows: Sendable, RandomAccessCollection, Hashable {
   }
 
   /// Whether both give the same rows.
-  public static func == (left: ReportRows, right: ReportRows) -> Bool { left.elementsEqual(right) }
+  package static func == (left: ReportRows, right: ReportRows) -> Bool { left.elementsEqual(right) }
 
   /// Hashes every row.
-  public func hash(into hasher: inout Hasher) {
+  package func hash(into hasher: inout Hasher) {
     for row in self { hasher.combine(row) }
   }
 }

@@ -1,35 +1,35 @@
 // Tritsmith: tables of a report.
 
 /// A column: what machines call it, what people read above it, and how its values are shown.
-public struct ReportColumn: Sendable, Hashable {
+package struct ReportColumn: Sendable, Hashable {
   /// The name in JSON and CSV, in snake case.
-  public var key: String
+  package var key: String
   /// The heading.
-  public var title: String
+  package var title: String
   /// How values are shown.
-  public var kind: ReportKind
+  package var kind: ReportKind
   /// The side values lean to.
-  public var alignment: ReportAlignment
+  package var alignment: ReportAlignment
   /// The unit, shown in the heading: "ms".
-  public var unit: String?
+  package var unit: String?
   /// What the numbers mean, for those who ask; shown in pages only.
-  public var explanation: String?
+  package var explanation: String?
   /// The id of a definition in the glossary.
-  public var definition: String?
+  package var definition: String?
   /// How soon a terminal without room for all columns leaves this one out: those of the highest rank first, of 0 last.
-  public var asideRank = 0
+  package var asideRank = 0
   /// Whether it goes before others.
-  public var isAside: Bool {
+  package var isAside: Bool {
     get { asideRank > 0 }
     set { asideRank = newValue ? 1 : 0 }
   }
   /// Whether its texts are sentences, which a terminal without room writes in several lines, or below their rows.
-  public var isProse = false
+  package var isProse = false
   /// Whether its texts run over columns to their right that a row has no values for.
-  public var runsOver = false
+  package var runsOver = false
 
   /// Describes a column; the alignment follows from the kind unless given.
-  public init(
+  package init(
     _ key: String, _ title: String, kind: ReportKind = .text, alignment: ReportAlignment? = nil, unit: String? = nil,
     explanation: String? = nil, definition: String? = nil
   ) {
@@ -42,30 +42,30 @@ public struct ReportColumn: Sendable, Hashable {
   }
 
   /// The heading with its unit.
-  public var heading: String {
+  package var heading: String {
     unit.map { "\(title) (\($0))" } ?? title
   }
 }
 
 /// A table with typed cells.
-public struct ReportTable: Sendable, Hashable {
+package struct ReportTable: Sendable, Hashable {
   /// The name in JSON, in snake case.
-  public var key: String
+  package var key: String
   /// The heading above the table, if any.
-  public var title: String?
+  package var title: String?
   /// The columns from left to right.
-  public var columns: [ReportColumn]
+  package var columns: [ReportColumn]
   /// The rows, each with one value per column.
-  public private(set) var rows = ReportRows()
+  package private(set) var rows = ReportRows()
   /// Totals below the rows, one value per column.
-  public private(set) var footer: [ReportValue]?
+  package private(set) var footer: [ReportValue]?
   /// What the table shows, in a sentence or two; shown in pages only.
-  public var caption: String?
+  package var caption: String?
   /// How bad each row is, where that is known: of rows that are told together, the worst speaks for the others.
-  public var badness: [Double] = []
+  package var badness: [Double] = []
 
   /// An empty table.
-  public init(key: String, title: String? = nil, columns: [ReportColumn], caption: String? = nil) {
+  package init(key: String, title: String? = nil, columns: [ReportColumn], caption: String? = nil) {
     self.key = key
     self.caption = caption
     self.title = title
@@ -73,7 +73,7 @@ public struct ReportTable: Sendable, Hashable {
   }
 
   /// A table whose rows are made when they are shown, each with exactly one value per column.
-  public init(
+  package init(
     key: String, title: String? = nil, columns: [ReportColumn], caption: String? = nil, rowCount: Int,
     row: @escaping @Sendable (Int) -> [ReportValue]
   ) {
@@ -87,7 +87,7 @@ public struct ReportTable: Sendable, Hashable {
   }
 
   /// A table of numbered rows of few kinds, see `ReportRows`; `others` gives the cells of a kind behind the number.
-  public init(
+  package init(
     key: String, title: String? = nil, columns: [ReportColumn], caption: String? = nil, rowCount: Int,
     kind: @escaping @Sendable (Int) -> Int, others: @escaping @Sendable (Int) -> [ReportValue]
   ) {
@@ -101,7 +101,7 @@ public struct ReportTable: Sendable, Hashable {
   }
 
   /// Adds a row with exactly one value per column.
-  public mutating func append(_ row: [ReportValue]) {
+  package mutating func append(_ row: [ReportValue]) {
     precondition(row.count == columns.count, "Table '\(key)': \(row.count) values for \(columns.count) columns")
     rows.append(row)
   }
@@ -114,7 +114,7 @@ public struct ReportTable: Sendable, Hashable {
   }
 
   /// Sets the totals with exactly one value per column.
-  public mutating func setFooter(_ row: [ReportValue]) {
+  package mutating func setFooter(_ row: [ReportValue]) {
     precondition(row.count == columns.count, "Table '\(key)': \(row.count) totals for \(columns.count) columns")
     footer = row
   }

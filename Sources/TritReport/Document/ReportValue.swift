@@ -1,7 +1,7 @@
 // Tritsmith: what a fact or a cell can hold.
 
 /// A typed value; renderers decide how it looks, never the code that reports it.
-public enum ReportValue: Sendable, Hashable {
+package enum ReportValue: Sendable, Hashable {
   case text(String)
   case integer(Int64)
   case unsigned(UInt64)
@@ -17,19 +17,19 @@ public enum ReportValue: Sendable, Hashable {
   case missing
 
   /// A whole number of any width; one beyond 64 bits becomes the nearest double.
-  public static func integer(_ value: some BinaryInteger) -> ReportValue {
+  package static func integer(_ value: some BinaryInteger) -> ReportValue {
     if let exact = Int64(exactly: value) { return .integer(exact) }
     if let exact = UInt64(exactly: value) { return .unsigned(exact) }
     return .number(Double(value))
   }
 
   /// A text, or missing when there is none.
-  public static func optional(_ text: String?) -> ReportValue {
+  package static func optional(_ text: String?) -> ReportValue {
     text.map(ReportValue.text) ?? .missing
   }
 
   /// A number, or missing when there is none.
-  public static func optional(_ number: Double?) -> ReportValue {
+  package static func optional(_ number: Double?) -> ReportValue {
     number.map(ReportValue.number) ?? .missing
   }
 }
@@ -38,21 +38,21 @@ extension ReportValue: ExpressibleByStringInterpolation, ExpressibleByIntegerLit
   ExpressibleByBooleanLiteral, ExpressibleByArrayLiteral, ExpressibleByNilLiteral
 {
   /// A text.
-  public init(stringLiteral value: String) { self = .text(value) }
+  package init(stringLiteral value: String) { self = .text(value) }
   /// A whole number.
-  public init(integerLiteral value: Int64) { self = .integer(value) }
+  package init(integerLiteral value: Int64) { self = .integer(value) }
   /// A number.
-  public init(floatLiteral value: Double) { self = .number(value) }
+  package init(floatLiteral value: Double) { self = .number(value) }
   /// A truth value.
-  public init(booleanLiteral value: Bool) { self = .bool(value) }
+  package init(booleanLiteral value: Bool) { self = .bool(value) }
   /// A list.
-  public init(arrayLiteral elements: ReportValue...) { self = .list(elements) }
+  package init(arrayLiteral elements: ReportValue...) { self = .list(elements) }
   /// Missing.
-  public init(nilLiteral: ()) { self = .missing }
+  package init(nilLiteral: ()) { self = .missing }
 }
 
 /// How the values of a column or fact are shown; machine formats carry the full value whatever the kind.
-public enum ReportKind: Sendable, Hashable {
+package enum ReportKind: Sendable, Hashable {
   case text
   case integer
   /// Human size in tables (2.9 MB), human and exact size in facts.
@@ -76,7 +76,7 @@ public enum ReportKind: Sendable, Hashable {
   case command
 
   /// Numbers read best when their last digits stand below each other.
-  public var defaultAlignment: ReportAlignment {
+  package var defaultAlignment: ReportAlignment {
     switch self {
     case .text, .hash, .bool, .severity, .state, .command: .left
     case .integer, .bytes, .decimal, .significant, .fraction, .duration: .right
@@ -85,7 +85,7 @@ public enum ReportKind: Sendable, Hashable {
 }
 
 /// The side a column leans to.
-public enum ReportAlignment: Sendable, Hashable {
+package enum ReportAlignment: Sendable, Hashable {
   case left
   case right
 }

@@ -1,11 +1,11 @@
 // Tritsmith: numbers as text, without Foundation and without locales.
 
 /// Formats numbers; the same value gives the same text on every machine.
-public enum NumberText {
+package enum NumberText {
   /// A number with a fixed count of digits after the point, correctly rounded; exact ties go to the even digit.
   ///
   /// A value that rounds to zero loses its sign. Non-finite values read `nan`, `inf`, `-inf`.
-  public static func fixed(_ value: Double, digits count: Int) -> String {
+  package static func fixed(_ value: Double, digits count: Int) -> String {
     if let special = nonFinite(value) { return special }
     var expansion = DecimalExpansion(magnitudeOf: value)
     expansion.round(toFractionDigits: count)
@@ -14,7 +14,7 @@ public enum NumberText {
 
   /// A number with a count of significant digits, correctly rounded; an exponent (`1.50e-7`) below 1e-4 and
   /// from 1e6 or 10^count on, whichever is larger.
-  public static func significant(_ value: Double, digits count: Int) -> String {
+  package static func significant(_ value: Double, digits count: Int) -> String {
     if let special = nonFinite(value) { return special }
     let count = max(1, count)
     var expansion = DecimalExpansion(magnitudeOf: value)
@@ -31,7 +31,7 @@ public enum NumberText {
   }
 
   /// A share of one in percent: `31.0 %`.
-  public static func percent(_ fraction: Double, digits count: Int = 1) -> String {
+  package static func percent(_ fraction: Double, digits count: Int = 1) -> String {
     if let special = nonFinite(fraction) { return special }
     // Two places to the right in the exact digits, so that no multiplication rounds first.
     var expansion = DecimalExpansion(magnitudeOf: fraction)
@@ -44,7 +44,7 @@ public enum NumberText {
   ///
   /// So stands every count that a person reads, in cells, facts and sentences. Machine formats have plain digits, and so
   /// have places (rows, elements, bytes, ids), shapes, and what a file spells itself.
-  public static func grouped(_ value: some BinaryInteger) -> String {
+  package static func grouped(_ value: some BinaryInteger) -> String {
     let digits = String(value.magnitude)
     var result = value < 0 ? "-" : ""
     for (index, digit) in digits.enumerated() {
@@ -55,12 +55,12 @@ public enum NumberText {
   }
 
   /// A number with a fixed count of digits after the point, and commas between thousands before it: `2,556.9`.
-  public static func groupedFixed(_ value: Double, digits count: Int) -> String {
+  package static func groupedFixed(_ value: Double, digits count: Int) -> String {
     withCommas(fixed(value, digits: count))
   }
 
   /// A number and its error, both to the second digit of the error: `20.90 ± 0.33`, `1,300 ± 1,600`.
-  public static func measured(_ value: Double, _ error: Double) -> String {
+  package static func measured(_ value: Double, _ error: Double) -> String {
     guard value.magnitude < 1e9, error > 0, error < 1e9 else {
       return significant(value, digits: 5) + " ± " + significant(error, digits: 2)
     }
@@ -84,7 +84,7 @@ public enum NumberText {
   }
 
   /// A size in decimal units with one digit after the point: `999 B`, `2.9 MB`, `1.2 GB`; halves round up.
-  public static func bytes(_ count: UInt64) -> String {
+  package static func bytes(_ count: UInt64) -> String {
     guard count >= 1000 else { return "\(count) B" }
     var unit: UInt64 = 1000
     for name in ["kB", "MB", "GB", "TB", "PB"] {
@@ -98,12 +98,12 @@ public enum NumberText {
   }
 
   /// A human size with the exact count behind it: `2.9 MB (2,912,345 bytes)`.
-  public static func exactBytes(_ count: UInt64) -> String {
+  package static func exactBytes(_ count: UInt64) -> String {
     count < 1000 ? "\(count) bytes" : "\(bytes(count)) (\(grouped(count)) bytes)"
   }
 
   /// Seconds in the unit that fits: `850 µs`, `12.3 ms`, `4.56 s`, `2 min 05 s`, `3 h 07 min`.
-  public static func duration(_ seconds: Double) -> String {
+  package static func duration(_ seconds: Double) -> String {
     if let special = nonFinite(seconds) { return special }
     if seconds < 0 { return "-" + duration(-seconds) }
     switch seconds {

@@ -8,23 +8,23 @@ import VisibleText
 /// `section,key,value`. Missing values are empty fields; numbers carry every digit and non-finite ones read `nan`,
 /// `inf`, `-inf`; totals are left out, because a reader would add them in again. Text that a spreadsheet would run as a
 /// formula gets an apostrophe in front, unless it is to be kept.
-public struct CSVRenderer: ReportRenderer {
+package struct CSVRenderer: ReportRenderer {
   /// The key of the table to write; the document's primary table when nil.
-  public var table: String?
+  package var table: String?
   /// What is spelled out; the bytes of a name are kept unless it is shown to a person.
-  public var spelling: TextSpelling
+  package var spelling: TextSpelling
   /// Leaves text that a spreadsheet would run as it is.
-  public var keepsFormulas: Bool
+  package var keepsFormulas: Bool
 
   /// A renderer for one table.
-  public init(table: String? = nil, spelling: TextSpelling = .kept, keepsFormulas: Bool = false) {
+  package init(table: String? = nil, spelling: TextSpelling = .kept, keepsFormulas: Bool = false) {
     self.table = table
     self.spelling = spelling
     self.keepsFormulas = keepsFormulas
   }
 
   /// Appends the table; nothing when the document has no table of that key.
-  public func render(_ document: ReportDocument, to output: inout some TextOutputStream) {
+  package func render(_ document: ReportDocument, to output: inout some TextOutputStream) {
     if let chosen = chosenTable(of: document) {
       write(chosen.columns.map(\.key), to: &output)
       if chosen.rows.kind != nil, chosen.columns.count > 1 {

@@ -9,12 +9,12 @@ import VisibleText
 /// a table. Headings, paragraphs, remarks, explanations and the glossary are for people and left out. Numbers carry
 /// every digit needed to read back the same double; sizes are plain byte counts; fractions stay fractions.
 /// JSON has no NaN or infinity: both are written as `null`, like a missing value.
-public struct JSONRenderer: ReportRenderer {
+package struct JSONRenderer: ReportRenderer {
   /// A renderer without settings.
-  public init() {}
+  package init() {}
 
   /// Appends the document.
-  public func render(_ document: ReportDocument, to output: inout some TextOutputStream) {
+  package func render(_ document: ReportDocument, to output: inout some TextOutputStream) {
     output.write("{\n  \"schema\": \(jsonString(document.schema.id)),\n")
     output.write("  \"schema_version\": \(document.schema.version),\n")
     output.write("  \"title\": \(jsonString(document.title))")

@@ -3,19 +3,19 @@
 /// GitHub Markdown: headings, lists of facts, pipe tables.
 ///
 /// Text is escaped so that a name shows as it is: no markup, no tags, no links, no line breaks inside cells.
-public struct MarkdownRenderer: ReportRenderer {
+package struct MarkdownRenderer: ReportRenderer {
   /// What is spelled out; at least what drives a terminal.
-  public var spelling: TextSpelling
+  package var spelling: TextSpelling
 
   /// A renderer.
-  public init(spelling: TextSpelling = .driving) {
+  package init(spelling: TextSpelling = .driving) {
     self.spelling = spelling == .kept ? .driving : spelling
   }
 
   private func escaped(_ text: String) -> String { markdownText(text, spelling) }
 
   /// Appends the document.
-  public func render(_ document: ReportDocument, to output: inout some TextOutputStream) {
+  package func render(_ document: ReportDocument, to output: inout some TextOutputStream) {
     var isFirst = true
     func write(_ blocks: [String], to output: inout some TextOutputStream) {
       for block in blocks {

@@ -3,14 +3,14 @@
 import VisibleText
 
 /// Writes a document in one format.
-public protocol ReportRenderer: Sendable {
+package protocol ReportRenderer: Sendable {
   /// Appends the whole document; the last line ends with a line feed.
   func render(_ document: ReportDocument, to output: inout some TextOutputStream)
 }
 
 extension ReportRenderer {
   /// The whole document as one string.
-  public func text(of document: ReportDocument) -> String {
+  package func text(of document: ReportDocument) -> String {
     var result = ""
     render(document, to: &result)
     return result
@@ -32,7 +32,7 @@ public enum ReportFormat: String, CaseIterable, Sendable {
 
   /// The renderer with its default settings, for a file: no colour, no width limit, everything, text as it is where the
   /// format can carry it.
-  public var renderer: any ReportRenderer { renderer(width: nil, usesColor: false, showsDetails: true) }
+  package var renderer: any ReportRenderer { renderer(width: nil, usesColor: false, showsDetails: true) }
 
   /// The renderer for a terminal of that width, or for a file.
   ///
@@ -40,7 +40,7 @@ public enum ReportFormat: String, CaseIterable, Sendable {
   ///   - width, usesColor, showsDetails, foldsRows: of `table` only; the other formats have everything.
   ///   - spellsOut: spells out in CSV and Markdown, too, what cannot be seen; the other formats always do.
   ///   - keepsFormulas: of CSV only.
-  public func renderer(
+  package func renderer(
     width: Int?, usesColor: Bool, showsDetails: Bool, foldsRows: Bool = true, spellsOut: Bool = false,
     keepsFormulas: Bool = false
   ) -> any ReportRenderer {
@@ -55,7 +55,7 @@ public enum ReportFormat: String, CaseIterable, Sendable {
 }
 
 /// Which characters of a text are spelled out (`\u{202e}`).
-public enum TextSpelling: Sendable, Hashable {
+package enum TextSpelling: Sendable, Hashable {
   /// None.
   case kept
   /// Controls, line separators, and what changes the direction of reading.

@@ -1,20 +1,20 @@
 // Tritsmith: reports for the terminal.
 
 /// Aligned plain text. Names from files cannot drive the terminal: control characters are spelled out.
-public struct TextRenderer: ReportRenderer {
+package struct TextRenderer: ReportRenderer {
   /// Tables shorten their widest names to fit this many columns; nil shows everything, as a pipe wants.
-  public var width: Int?
+  package var width: Int?
   /// Whether headings and severities carry colour.
-  public var usesColor: Bool
+  package var usesColor: Bool
   /// Digits of a hash that are shown where the whole has no room.
   private static let hashDigits = 12
   /// Whether what few readers ask for is shown: details, and rows beside the notable ones.
-  public var showsDetails: Bool
+  package var showsDetails: Bool
   /// Whether rows and remarks that differ in numbers only are told together, and only as many as a screen holds.
-  public var foldsRows: Bool
+  package var foldsRows: Bool
 
   /// A renderer for a pipe unless told of a terminal.
-  public init(width: Int? = nil, usesColor: Bool = false, showsDetails: Bool = true, foldsRows: Bool = true) {
+  package init(width: Int? = nil, usesColor: Bool = false, showsDetails: Bool = true, foldsRows: Bool = true) {
     self.width = width
     self.usesColor = usesColor
     self.showsDetails = showsDetails
@@ -22,7 +22,7 @@ public struct TextRenderer: ReportRenderer {
   }
 
   /// Appends the document: of a brief form as much as a screen holds.
-  public func render(_ document: ReportDocument, to output: inout some TextOutputStream) {
+  package func render(_ document: ReportDocument, to output: inout some TextOutputStream) {
     let document = document.withoutEmptyBlocks
     guard width != nil, !showsDetails, foldsRows, document.brief != nil else {
       return write(document, .unbounded, &output)

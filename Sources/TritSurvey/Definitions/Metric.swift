@@ -6,7 +6,7 @@ import TritReport
 ///
 /// P is the reference, Q the candidate; p and q are their distributions over the next token, y is the text's next token,
 /// T the number of scored tokens; w is a weight of the reference, q the number that stands for it in the candidate.
-public enum Metric: String, Sendable, CaseIterable {
+package enum Metric: String, Sendable, CaseIterable {
   // Predictions
   case perplexity
   case perplexityRatio = "perplexity-ratio"
@@ -54,11 +54,11 @@ public enum Metric: String, Sendable, CaseIterable {
   case firstTokenRule = "first-token-rule"
   case fileHash = "file-hash"
 
-  public var term: String { entry.term }
+  package var term: String { entry.term }
   /// The definition, for a glossary.
-  public var text: String { entry.text }
+  package var text: String { entry.text }
   /// Where the definition comes from; nil for our own.
-  public var source: String? { entry.source }
+  package var source: String? { entry.source }
 
   private var entry: (term: String, text: String, source: String?) {
     predictions ?? layers ?? tensors ?? whole

@@ -1,7 +1,7 @@
 // Tritsmith: what a health check looks for.
 
 /// How bad a finding is.
-public enum CheckSeverity: String, Sendable, Hashable, CaseIterable {
+package enum CheckSeverity: String, Sendable, Hashable, CaseIterable {
   /// The model cannot be used as it is, or computes something else than it says.
   case error
   /// Probably a mistake; `--strict` fails on it.
@@ -9,7 +9,7 @@ public enum CheckSeverity: String, Sendable, Hashable, CaseIterable {
 }
 
 /// A rule of the health check. Ids are stable; `Docs/Checks.md` explains each.
-public enum CheckRule: String, Sendable, Hashable, CaseIterable {
+package enum CheckRule: String, Sendable, Hashable, CaseIterable {
   // Files
   case unreadable = "file.unreadable"
   case checksum = "file.checksum"
@@ -55,7 +55,7 @@ public enum CheckRule: String, Sendable, Hashable, CaseIterable {
   case vocabulary = "tokenizer.vocabulary"
   case specialToken = "tokenizer.special-token"
 
-  public var severity: CheckSeverity {
+  package var severity: CheckSeverity {
     switch self {
     case .leftover, .mixedShards, .indexSize, .deadRows, .deadColumns, .scaleOutlier, .mixedForms, .noConfiguration,
       .duplicateKey, .dtype, .noTokenizer, .tiedHead, .preTokenizer, .keyType:
@@ -65,7 +65,7 @@ public enum CheckRule: String, Sendable, Hashable, CaseIterable {
   }
 
   /// What the rule asks for, in a line.
-  public var summary: String {
+  package var summary: String {
     switch self {
     case .unreadable: "headers, offsets, index and shards are sound"
     case .checksum: "the container's checksums match"
@@ -112,18 +112,18 @@ public enum CheckRule: String, Sendable, Hashable, CaseIterable {
 }
 
 /// Something the check found.
-public struct CheckFinding: Sendable, Hashable {
-  public var rule: CheckRule
-  public var severity: CheckSeverity
+package struct CheckFinding: Sendable, Hashable {
+  package var rule: CheckRule
+  package var severity: CheckSeverity
   /// A tensor, a file or a key; empty for the model as a whole.
-  public var subject: String
-  public var detail: String
+  package var subject: String
+  package var detail: String
   /// Whether what was found may be sound and is only not understood here: a conversion may carry it along unchanged.
   package var isNotUnderstood = false
   /// Whether a conversion writes something sound in the place of what was found.
   package var isMendedByConversion = false
 
-  public init(_ rule: CheckRule, _ subject: String, _ detail: String, severity: CheckSeverity? = nil) {
+  package init(_ rule: CheckRule, _ subject: String, _ detail: String, severity: CheckSeverity? = nil) {
     self.rule = rule
     self.severity = severity ?? rule.severity
     self.subject = subject

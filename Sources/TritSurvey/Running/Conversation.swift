@@ -53,7 +53,7 @@ extension ChatTemplate {
 
   /// The template of a model.
   /// - Throws: `ChatError` when there is none, or it is of another shape.
-  public init(of source: any TensorSource) throws {
+  package init(of source: any TensorSource) throws {
     let path = source.manifest.path
     guard let text = try ChatTemplate.text(of: source) else { throw ChatError(.noTemplate, file: path) }
     do {
@@ -67,7 +67,7 @@ extension ChatTemplate {
 }
 
 /// A model's chat template, by what `run --chat` makes of it.
-public enum ChatTemplateFinding: Sendable, Hashable {
+package enum ChatTemplateFinding: Sendable, Hashable {
   case shape(ChatTemplate.Shape)
   /// Why it is not used.
   case unknown(String)
@@ -89,14 +89,14 @@ extension Tokenizer {
   /// - Parameters:
   ///   - ending: what stands behind the last message.
   ///   - file: where the messages are from, for errors.
-  public func ids(
+  package func ids(
     of messages: [ChatMessage], _ template: ChatTemplate, _ ending: ChatEnding = .answer, file: String? = nil
   ) throws -> [Int] {
     try encode(try text(of: messages, template, ending, file: file), addSpecialTokens: false)
   }
 
   /// The text of a conversation.
-  public func text(
+  package func text(
     of messages: [ChatMessage], _ template: ChatTemplate, _ ending: ChatEnding = .answer, file: String? = nil
   ) throws(ChatError) -> String {
     func spelling(_ id: Int?) -> String { id.flatMap { token(forID: $0) } ?? "" }

@@ -4,9 +4,9 @@ import TritCore
 import TritFormats
 
 /// A model can be run, but not on this input or against this other model.
-public struct RunError: DiagnosticError, Equatable {
+package struct RunError: DiagnosticError, Equatable {
   /// What went wrong.
-  public enum Kind: Sendable, Equatable {
+  package enum Kind: Sendable, Equatable {
     /// The model has neither `tokenizer.json` nor `tokenizer.model`, and text was given.
     case noTokenizer
     /// A file that would hold its tokenizer holds none, and text was given.
@@ -47,15 +47,15 @@ public struct RunError: DiagnosticError, Equatable {
     case referenceTensor(expected: String, found: String)
   }
 
-  public var kind: Kind
-  public var location: ErrorLocation
+  package var kind: Kind
+  package var location: ErrorLocation
 
-  public init(_ kind: Kind, file: String? = nil, tensor: String? = nil, field: String? = nil) {
+  package init(_ kind: Kind, file: String? = nil, tensor: String? = nil, field: String? = nil) {
     self.kind = kind
     location = ErrorLocation(file: file, tensor: tensor, field: field)
   }
 
-  public var summary: String {
+  package var summary: String {
     switch kind {
     case .noTokenizer:
       "the model has no tokenizer.json or tokenizer.model, one of which is needed to turn text into token ids"
@@ -84,7 +84,7 @@ public struct RunError: DiagnosticError, Equatable {
     }
   }
 
-  public var remedy: String? {
+  package var remedy: String? {
     switch kind {
     case .noTokenizer: "put tokenizer.json beside the weights; \(RunError.ids)"
     case .noTokenizerInside:
@@ -115,7 +115,7 @@ public struct RunError: DiagnosticError, Equatable {
   /// Commands whose input need not be text; 'run' takes no other.
   private static let ids = "validate, logits and gap take token ids instead of text"
 
-  public var category: ErrorCategory {
+  package var category: ErrorCategory {
     switch kind {
     case .noInput, .promptsBesideReference, .logitsAsModel, .statesAsReference, .statesBesideModel, .statesOfNoPrompt,
       .noStateOfModel,

@@ -12,14 +12,14 @@ public struct RunOptions: Sendable {
   public var mode: ArithmeticMode
   /// Whether fast arithmetic may round inputs that the model takes as they are. If not, such a model computes in
   /// reference arithmetic, whatever `mode` is: what is measured then is the model.
-  public var roundsPlainInputs = true
+  package var roundsPlainInputs = true
   public var projections: ProjectionOverride
-  public var kernels: KernelChoice
+  package var kernels: KernelChoice
   /// 0 means one for each processor.
-  public var threads: Int
+  package var threads: Int
   /// How its files are opened. Mapped, weights are used in place; buffered, they are read into memory once.
-  public var open: OpenOptions
-  public var cancellation: CancellationFlag
+  package var open: OpenOptions
+  package var cancellation: CancellationFlag
 
   public init(
     mode: ArithmeticMode = .reference, projections: ProjectionOverride = .automatic, kernels: KernelChoice = .auto,
@@ -44,10 +44,10 @@ public struct RunOptions: Sendable {
 ///     let logits = try session.prefill(ids)
 public struct RunnableModel: Sendable {
   /// Under Hugging Face's names, whatever the format calls its tensors.
-  public let source: any TensorSource
-  public let model: LanguageModel
-  public let engine: InferenceEngine
-  public let mode: ArithmeticMode
+  package let source: any TensorSource
+  package let model: LanguageModel
+  package let engine: InferenceEngine
+  package let mode: ArithmeticMode
   /// What its numbers say about how it computes, for reports.
   private let remarks: DenseRemarks
 
@@ -57,7 +57,7 @@ public struct RunnableModel: Sendable {
   /// ordinary numbers they are another model.
   ///
   /// - Throws: what opening throws; `ModelError` for a model whose forward pass is not known, or `KernelError`.
-  public init(_ path: String, _ options: RunOptions = RunOptions()) throws {
+  package init(_ path: String, _ options: RunOptions = RunOptions()) throws {
     try self.init(path, options, engine: options.engine())
   }
 
@@ -78,10 +78,10 @@ public struct RunnableModel: Sendable {
     mode = options.roundsPlainInputs || !isPlain ? options.mode : .reference
   }
 
-  public var path: String { source.manifest.path }
+  package var path: String { source.manifest.path }
 
   /// How it runs, for reports.
-  public var description: RunDescription {
+  package var description: RunDescription {
     RunDescription(
       path: path, format: source.manifest.format.rawValue, architecture: model.configuration.architecture.className,
       projections: model.projectionClasses.map(\.rawValue), mode: mode, kernels: engine.kernelName,
@@ -159,19 +159,19 @@ public struct RunnableModel: Sendable {
 }
 
 /// How a model was run, for reports.
-public struct RunDescription: Sendable, Hashable {
-  public var path: String
-  public var format: String
-  public var architecture: String
+package struct RunDescription: Sendable, Hashable {
+  package var path: String
+  package var format: String
+  package var architecture: String
   /// The classes projections computed as.
-  public var projections: [String]
-  public var mode: ArithmeticMode
+  package var projections: [String]
+  package var mode: ArithmeticMode
   /// `scalar`, `avx2`, `avx512-vnni`, `neon`, `neon-dotprod` or `neon-i8mm`.
-  public var kernels: String
-  public var threads: Int
-  public var notes: [String]
+  package var kernels: String
+  package var threads: Int
+  package var notes: [String]
   /// What makes the numbers something else than the model's.
-  public var warnings: [String] = []
+  package var warnings: [String] = []
 }
 
 /// What the numbers of dense projections say about how they should compute.

@@ -2,14 +2,14 @@
 
 extension TextInput {
   /// Its first two verses, for what keeps every logit: a small context holds them.
-  public static let sampleOpening = sampleText.split(separator: "\n", omittingEmptySubsequences: false).prefix(4)
+  package static let sampleOpening = sampleText.split(separator: "\n", omittingEmptySubsequences: false).prefix(4)
     .joined(separator: "\n")
 
   /// The Book of Ruth, King James Version: the text is in the public domain.
   ///
   /// It is the text the shipped checkpoints were held out from, so that their reports compare with
   /// their references.
-  public static let sampleText = """
+  package static let sampleText = """
     Ruth 1
 
     1 Now it came to pass in the days when the judges ruled, that there was a famine in the land. And a certain man of Bethlehemjudah went to sojourn in the country of Moab, he, and his wife, and his two sons.

@@ -11,7 +11,7 @@ public enum TextInput: Sendable, Equatable {
   case file(String)
 
   /// As reports name it: a path, or what it is.
-  public var name: String {
+  package var name: String {
     switch self {
     case .sample: "built-in sample (Book of Ruth, KJV)"
     case .text: "the text given"
@@ -23,7 +23,7 @@ public enum TextInput: Sendable, Equatable {
   /// The text itself.
   ///
   /// - Throws: `RunError` for bytes that are not UTF-8; `TensorIOError` for a file that cannot be read, or is too large.
-  public func text() throws -> String { try text(bytes()) }
+  package func text() throws -> String { try text(bytes()) }
 
   /// Bytes of this text as text.
   package func text(_ bytes: [UInt8]) throws(RunError) -> String {

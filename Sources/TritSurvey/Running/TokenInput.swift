@@ -71,7 +71,7 @@ public enum TokenInput: Sendable, Equatable {
   package var messagesFile: String? { if case .messages(_, let file) = self { file } else { nil } }
 
   /// A conversation in a file of JSON; `-` is standard input.
-  public static func messages(at path: String) throws -> TokenInput {
+  package static func messages(at path: String) throws -> TokenInput {
     .messages(try text(at: path), file: path == "-" ? nil : path)
   }
 

@@ -8,7 +8,7 @@ extension Tokenizer {
   /// Reads the tokenizer among the companions of a model, whatever the container.
   ///
   /// - Throws: `RunError` when there is none, `TokenizerError` when it cannot be used.
-  public init(of source: any TensorSource) throws {
+  package init(of source: any TensorSource) throws {
     let manifest = source.manifest
     func file(_ name: String) throws -> TokenizerFiles.File? {
       guard manifest.companions.contains(where: { $0.name == name }) else { return nil }

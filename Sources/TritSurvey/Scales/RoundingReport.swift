@@ -3,18 +3,18 @@
 import TritReport
 
 /// How far values moved when they were stored in another type.
-public struct RoundingReport: Sendable, Hashable {
-  public var count = 0
+@usableFromInline package struct RoundingReport: Sendable, Hashable {
+  package var count = 0
   /// Values that are not the same any more.
-  public var changed = 0
+  @usableFromInline package var changed = 0
   /// max |before − after|; infinite when a number has become an infinity or NaN.
-  public var largest = 0.0
+  @usableFromInline package var largest = 0.0
   /// Of those that changed, how many are 0 now.
-  public var vanished = 0
+  @usableFromInline package var vanished = 0
   /// Of those that changed, how many ggml's own encoder would have stored as another number.
-  public var otherEncoder = 0
+  package var otherEncoder = 0
   /// Of those that changed, how many are one number in a GGUF file, which holds another in their place.
-  public var roundTripped = 0
+  package var roundTripped = 0
   /// The numbers that GGUF files hold others for, where any were round-tripped.
   package var roundTripName: String?
 

@@ -3,7 +3,7 @@
 import TritCore
 
 /// The first scale of a tensor that its output cannot hold, and where it stands.
-public struct UnheldScale: Sendable, Hashable {
+package struct UnheldScale: Sendable, Hashable {
   /// What the output is, which decides what there is in its place.
   package enum Place: Sendable, Hashable {
     /// Blocks of GGUF with a scale in each.
@@ -15,13 +15,13 @@ public struct UnheldScale: Sendable, Hashable {
   }
 
   /// What trits are multiplied by.
-  public var value: Float
+  package var value: Float
   /// The type of the output's scales.
-  public var storage: DType
+  package var storage: DType
   /// The row of the source that has it; nil where one scale is that of all weights.
-  public var row: Int?
+  package var row: Int?
   /// The columns of that row.
-  public var columns = 0..<0
+  package var columns = 0..<0
   let place: Place
 
   /// - Parameter index: of the scale among those of its tensor.

@@ -4,13 +4,13 @@ import TritCore
 import TritReport
 
 /// What storing a scale in another type did to it.
-public struct ScaleRounding: Sendable, Hashable {
+package struct ScaleRounding: Sendable, Hashable {
   /// The type it was rounded to.
-  public var storage: DType
+  package var storage: DType
   /// |after − before| ÷ before: the largest among the tensor's scales.
-  public var relative: Double
+  package var relative: Double
   /// Whether the tensor has a scale for each row or group, not one.
-  public var isSpread = false
+  package var isSpread = false
 
   package init(storage: DType, relative: Double, isSpread: Bool = false) {
     (self.storage, self.relative, self.isSpread) = (storage, relative, isSpread)
@@ -27,16 +27,16 @@ public struct ScaleRounding: Sendable, Hashable {
 }
 
 /// The rounding of all tensors together: a proof that lets it pass says so in its verdict.
-public struct WeightRounding: Sendable, Hashable {
+package struct WeightRounding: Sendable, Hashable {
   /// Tensors whose scale was rounded.
-  public var scales = 0
+  package var scales = 0
   /// Of those, tensors with a scale for each row or group.
-  public var spread = 0
+  package var spread = 0
   /// The largest relative change of a scale.
-  public var largestScaleChange = 0.0
+  package var largestScaleChange = 0.0
   /// Dense tensors with rounded values.
-  public var tensors = 0
-  public var values = RoundingReport()
+  package var tensors = 0
+  package var values = RoundingReport()
 
   package init() {}
 
@@ -52,7 +52,7 @@ public struct WeightRounding: Sendable, Hashable {
     }
   }
 
-  public var isEmpty: Bool { scales == 0 && tensors == 0 }
+  package var isEmpty: Bool { scales == 0 && tensors == 0 }
 
   /// A few words for a line that says much else: "28 scales ±282.2 ppm, 2 tensors rounded". Of tensors with
   /// many scales the tensors are counted: "scales of 28 tensors ±282.2 ppm".

@@ -15,7 +15,7 @@ public struct Glob: Sendable, Hashable, CustomStringConvertible {
   public var description: String { pattern }
 
   /// True when the pattern covers the whole name. Time is at most pattern length × name length.
-  public func matches(_ name: String) -> Bool {
+  package func matches(_ name: String) -> Bool {
     let name = Array(name.unicodeScalars)
     var (p, n) = (0, 0)
     var star: (pattern: Int, name: Int)?

@@ -3,7 +3,7 @@
 import LibC
 
 /// Logarithms, so that only this file names the C library.
-package enum Logarithm {
+@usableFromInline package enum Logarithm {
   @inlinable package static func base10(_ value: Double) -> Double { log10(value) }
   @inlinable package static func base2(_ value: Double) -> Double { log2(value) }
   @inlinable package static func natural(_ value: Double) -> Double { log(value) }

@@ -7,13 +7,13 @@ import TritModel
 /// Opens a model under Hugging Face's names, whatever its format calls its tensors.
 ///
 /// Rotated weights are those of the ordinary model, unless the options say otherwise.
-public enum ModelOpener {
+package enum ModelOpener {
   /// - Parameters:
   ///   - path: a file or a folder.
   ///   - options: how it is read, and what its files leave open.
   ///   - hasCompanions: also rebuild tokenizer files of formats that hold the tokenizer in another form; proofs need them,
   ///     weights alone do not.
-  public static func open(
+  package static func open(
     _ path: String, _ options: OpenOptions = OpenOptions(), hasCompanions: Bool = true
   ) throws -> any TensorSource {
     let source = try FormatRegistry.open(path, options)
@@ -27,7 +27,7 @@ public enum ModelOpener {
 
   /// A model to compute with. Rotated weights stay as they are stored where inputs can be rotated instead: where the
   /// model takes them as they are.
-  public static func toRun(_ path: String, _ options: OpenOptions) throws -> any TensorSource {
+  package static func toRun(_ path: String, _ options: OpenOptions) throws -> any TensorSource {
     let source = try open(path, options.keepingRotation)
     guard let view = source as? any ModelView, view.storedRotation != nil else { return source }
     let description = try ModelDescription.read(source)
@@ -38,7 +38,7 @@ public enum ModelOpener {
 
   /// Models to be held against each other. Where all are rotated in one way, what they store is compared; else rotated
   /// ones are unfolded. Their notes say so.
-  public static func alike(
+  package static func alike(
     _ models: [(path: String, options: OpenOptions)], hasCompanions: Bool = true
   ) throws -> [any TensorSource] {
     try alike(models.map { try open($0.path, $0.options.keepingRotation, hasCompanions: hasCompanions) })
@@ -52,7 +52,7 @@ public enum ModelOpener {
   }
 
   /// What was done to rotated models that are held against each other, for people.
-  public static func rotationNotes(_ models: [any TensorSource]) -> [String] {
+  package static func rotationNotes(_ models: [any TensorSource]) -> [String] {
     models.compactMap { source in
       guard let view = source as? any ModelView, let rotation = view.storedRotation else { return nil }
       return "the weights of \(printable(source.manifest.path)) are rotated (\(rotation.text)): "
@@ -64,7 +64,7 @@ public enum ModelOpener {
   /// them: each tensor and key can still be held against the other's.
   ///
   /// - Parameter hints: says why, where that is so.
-  public static func openPair(
+  package static func openPair(
     _ first: (path: String, options: OpenOptions), _ second: (path: String, options: OpenOptions),
     hints: inout [String]
   ) throws -> (any TensorSource, any TensorSource) {

@@ -6,7 +6,7 @@ import TritReport
 /// A page that appears whole or not at all.
 ///
 /// It is made before the work begins, so that a place that cannot be written is known at once.
-public struct PageFile: Sendable {
+package struct PageFile: Sendable {
   private let staging: StagedOutput
   private let file: OutputFile
 
@@ -14,7 +14,7 @@ public struct PageFile: Sendable {
   ///
   /// - Throws: `TensorIOError` when something stands at the path and `replacing` is false, or nothing can be made there.
   /// - Parameter inputs: what the command is about to read, so that a page in its place is refused before the work.
-  public init(at path: String, replacing: Bool, reading inputs: [String] = []) throws {
+  package init(at path: String, replacing: Bool, reading inputs: [String] = []) throws {
     try ReadFiles.check(path, before: inputs)
     staging = try StagedOutput(.file, at: path, replacing: replacing)
     file = try staging.createFile()
@@ -24,7 +24,7 @@ public struct PageFile: Sendable {
   ///
   /// - Returns: its bytes.
   @discardableResult
-  public func write(_ document: ReportDocument) throws -> Int {
+  package func write(_ document: ReportDocument) throws -> Int {
     var output = FileStream(file)
     HTMLRenderer().render(document, to: &output)
     let byteCount = try output.finish()

@@ -5,14 +5,14 @@ import TritKernels
 
 /// How a workflow may use the machine; nothing here changes a result.
 public struct WorkOptions: Sendable {
-  public var parallelism: Parallelism
-  public var kernels: any Kernels
-  public var progress: any ProgressObserver
+  package var parallelism: Parallelism
+  package var kernels: any Kernels
+  package var progress: any ProgressObserver
   /// A tensor of a conversion's source up to this many bytes stays in memory until it is written and its audit is
   /// prepared; a larger one is read anew for each.
-  public var heldBytes: Int
+  package var heldBytes: Int
 
-  public init(
+  package init(
     parallelism: Parallelism = Parallelism(), kernels: any Kernels = KernelChoice.best,
     progress: any ProgressObserver = SilentProgress(), heldBytes: Int = WorkOptions.defaultHeldBytes
   ) {
@@ -41,7 +41,7 @@ extension WorkOptions {
   }
 
   /// The largest matrices of models up to 10 billion parameters have 128 MiB in bfloat16.
-  public static let defaultHeldBytes = 128 << 20
+  package static let defaultHeldBytes = 128 << 20
 
   /// The same on one thread, for work that runs beside others of its kind.
   package var single: WorkOptions {
@@ -60,9 +60,9 @@ extension WorkOptions {
 package let bandBytes = 2 << 20
 
 /// The program's name and version as written into outputs.
-public enum Product {
+package enum Product {
   /// Of the program; certificates and plans are bound to it.
-  public static let version = "0.1.0"
+  package static let version = "0.1.0"
   /// Program and version, as outputs record it.
-  public static let generator = "tritsmith " + version
+  package static let generator = "tritsmith " + version
 }

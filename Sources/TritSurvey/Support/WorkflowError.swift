@@ -8,7 +8,7 @@ import TritModel
 /// A model is readable, but what was asked of it cannot be done.
 public struct WorkflowError: DiagnosticError, Equatable {
   /// What went wrong.
-  public enum Kind: Sendable, Equatable {
+  package enum Kind: Sendable, Equatable {
     case notFinite(index: Int, value: String)
     /// In a tensor that is only copied.
     case copiesNotFinite(index: Int, value: String)
@@ -76,12 +76,12 @@ public struct WorkflowError: DiagnosticError, Equatable {
     case rowTooLong(columns: Int)
   }
 
-  public var kind: Kind
+  package var kind: Kind
   public var location: ErrorLocation
   /// Options that write the same model with all of its scales; nil where it was not looked for them.
   package var holders: [String]?
 
-  public init(_ kind: Kind, file: String? = nil, tensor: String? = nil, field: String? = nil) {
+  package init(_ kind: Kind, file: String? = nil, tensor: String? = nil, field: String? = nil) {
     self.kind = kind
     location = ErrorLocation(file: file, tensor: tensor, field: field)
   }

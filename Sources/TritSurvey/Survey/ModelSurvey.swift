@@ -21,7 +21,7 @@ public enum ModelKind: String, Sendable, Hashable, CaseIterable, Codable {
   case undetermined = "undetermined"
 
   /// A phrase for people.
-  public var phrase: String {
+  package var phrase: String {
     switch self {
     case .packed: "packed ternary"
     case .latent: "latent weights of a BitNet model (prequantized)"
@@ -33,21 +33,21 @@ public enum ModelKind: String, Sendable, Hashable, CaseIterable, Codable {
 }
 
 /// What a model is, from its headers and a bounded sample of its weights.
-public struct ModelSurvey: Sendable {
-  public var kind: ModelKind
+package struct ModelSurvey: Sendable {
+  package var kind: ModelKind
   /// Reasons for `kind`, for people.
-  public var evidence: [String]
+  package var evidence: [String]
   /// The family; nil when the configuration is missing or names an unknown class.
-  public var architecture: (any Architecture)?
+  package var architecture: (any Architecture)?
   /// The class name the configuration gives.
-  public var className: String?
-  public var quantization: HFQuantization?
+  package var className: String?
+  package var quantization: HFQuantization?
   /// What the model is, or the first setting that is not understood.
-  public var description: Result<ModelDescription, ModelError>
+  package var description: Result<ModelDescription, ModelError>
   /// The description as far as it is understood: it says which tensors a model has. Nil where even that is not known.
   package private(set) var structure: ModelDescription?
   /// One for each tensor of the manifest.
-  public var roles: [TensorRole]
+  package var roles: [TensorRole]
   /// How many weights share an a in dense numbers that are ternary, where the fewest do; nil for other models, and where
   /// a small sample only says that it is fewer than a tensor has.
   package private(set) var finest: ScaleGranularity?
@@ -55,7 +55,7 @@ public struct ModelSurvey: Sendable {
   package private(set) var binaryType: String?
 
   /// How much of the weights is looked at.
-  public enum Sample: Sendable {
+  package enum Sample: Sendable {
     /// At most 16 tensors, 16 × 4096 values each.
     case usual
     /// At most 8 tensors, 2048 values each: 32 kB of bfloat16 for a look over a network.
@@ -68,7 +68,7 @@ public struct ModelSurvey: Sendable {
   ///   - source: the model, under Hugging Face's names.
   ///   - chosen: the family the user chose instead of the configuration's.
   ///   - size: what is sampled of dense weights.
-  public init(
+  package init(
     of source: any TensorSource, architecture chosen: (any Architecture)? = nil, sample size: Sample = .usual
   ) throws {
     let manifest = source.manifest

@@ -13,15 +13,15 @@ import TritTokenizer
 ///
 /// Two independent proofs: the dense weights the scales were computed from, and what the activations of a forward pass
 /// do under either meaning. Neither looks at the configuration's `linear_class`.
-public struct ScaleProof: Sendable {
+package struct ScaleProof: Sendable {
   /// Dense weights of the same model: latent, `bfloat16`, or already ternary.
-  public var sibling: String?
+  package var sibling: String?
   /// Runs the model under both meanings.
-  public var usesActivations: Bool
-  public var threads: Int
-  public var kernels: KernelChoice
+  package var usesActivations: Bool
+  package var threads: Int
+  package var kernels: KernelChoice
 
-  public init(
+  package init(
     sibling: String? = nil, usesActivations: Bool = false, threads: Int = 0, kernels: KernelChoice = .auto
   ) {
     self.sibling = sibling
@@ -30,7 +30,7 @@ public struct ScaleProof: Sendable {
     self.kernels = kernels
   }
 
-  public var isAsked: Bool { sibling != nil || usesActivations }
+  package var isAsked: Bool { sibling != nil || usesActivations }
 
   /// Scales may be off by this factor: bfloat16 rounds them by 0.4 % at most, and means by an ulp.
   private static let tolerance = 0.02
@@ -39,7 +39,7 @@ public struct ScaleProof: Sendable {
   private static let tokens = 64
 
   /// Evidence for a packed model; none when it has no packed tensor.
-  public func evidence(for path: String, _ open: OpenOptions, work: WorkOptions) throws -> [ScaleEvidence] {
+  package func evidence(for path: String, _ open: OpenOptions, work: WorkOptions) throws -> [ScaleEvidence] {
     // The stored numbers can be read only under some meaning; which one does not matter here.
     var options = open
     options.scaleConvention = .multiply

@@ -12,11 +12,11 @@ import TritTokenizer
 /// Which text error-compensated rounding looks at.
 public struct CalibrationRequest: Sendable, Hashable {
   /// A file of UTF-8 text.
-  public var text: String
+  package var text: String
   /// Tokens used, from the beginning of the text.
   public var tokens: Int
   /// Tokens of a piece, its BOS included when there is one; every piece is run on its own.
-  public var window: Int
+  package var window: Int
 
   public init(text: String, tokens: Int = 8192, window: Int = 256) {
     self.text = text

@@ -105,9 +105,9 @@ extension WeightPass {
 }
 
 /// A quantizer that cannot do what was asked.
-public struct QuantizerError: DiagnosticError, Equatable {
+package struct QuantizerError: DiagnosticError, Equatable {
   /// What is wrong.
-  public enum Kind: Sendable, Equatable {
+  package enum Kind: Sendable, Equatable {
     case fit(FitError, quantizer: String)
     /// For a model that was trained to be ternary.
     case native(quantizer: String, verdict: String)
@@ -122,15 +122,15 @@ public struct QuantizerError: DiagnosticError, Equatable {
     case calibrationTooWide(width: Int, limit: Int)
   }
 
-  public var kind: Kind
-  public var location: ErrorLocation
+  package var kind: Kind
+  package var location: ErrorLocation
 
   package init(_ kind: Kind, file: String? = nil, tensor: String? = nil) {
     self.kind = kind
     location = ErrorLocation(file: file, tensor: tensor)
   }
 
-  public var summary: String {
+  package var summary: String {
     switch kind {
     case .fit(.calibrationMissing, let quantizer): "\(quantizer) needs calibration activations"
     case .fit(.calibrationWidth(let expected, let found), _):
@@ -153,7 +153,7 @@ public struct QuantizerError: DiagnosticError, Equatable {
     }
   }
 
-  public var remedy: String? {
+  package var remedy: String? {
     switch kind {
     case .fit(.calibrationMissing, _): "give a text with --calibration; it must not be one the model is judged by"
     case .fit: "calibrate with more text"
@@ -169,7 +169,7 @@ public struct QuantizerError: DiagnosticError, Equatable {
     }
   }
 
-  public var category: ErrorCategory {
+  package var category: ErrorCategory {
     switch kind {
     case .fit(.calibrationMissing, _), .native, .target, .multipliesOnly, .calibrationUnused, .planesNeedTritPack:
       .misuse

@@ -3,16 +3,16 @@
 import TritCore
 
 /// A weight of another magnitude than those it would share a scale with, in a matrix that is ternary otherwise.
-public struct TernaryBreak: Sendable, Equatable {
-  public var row: Int
-  public var column: Int
+package struct TernaryBreak: Sendable, Equatable {
+  package var row: Int
+  package var column: Int
   /// Its magnitude.
-  public var found: Float
+  package var found: Float
   /// The magnitude of most weights beside it that are not 0.
-  public var expected: Float
+  package var expected: Float
   /// Rows that hold such weights, of all.
-  public var brokenRows: Int
-  public var rows: Int
+  package var brokenRows: Int
+  package var rows: Int
 
   /// For people.
   package var text: String {

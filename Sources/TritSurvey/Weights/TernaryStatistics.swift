@@ -3,16 +3,16 @@
 import TritCore
 
 /// Counts of −1, 0 and +1.
-public struct TernaryStatistics: Sendable, Hashable {
-  public var negative: Int
-  public var zero: Int
-  public var positive: Int
+package struct TernaryStatistics: Sendable, Hashable {
+  package var negative: Int
+  package var zero: Int
+  package var positive: Int
   /// Codes that are no trit: 2-bit codes of 3, or base-3 bytes above 242, whose five digits are counted as they stand.
-  public var invalid: Int
+  package var invalid: Int
   /// What a trit is multiplied by; nil when there are several, or none is known.
-  public var multiplier: Double?
+  package var multiplier: Double?
   /// How many weights share a scale; nil when that is not known.
-  public var granularity: ScaleGranularity?
+  package var granularity: ScaleGranularity?
 
   package init(
     negative: Int, zero: Int, positive: Int, invalid: Int, multiplier: Double? = nil,
@@ -23,7 +23,7 @@ public struct TernaryStatistics: Sendable, Hashable {
   }
 
   /// Entropy of the counts, in bits a weight; at most log₂ 3 = 1.585.
-  public var entropy: Double {
+  package var entropy: Double {
     let total = Double(negative + zero + positive)
     return [negative, zero, positive].reduce(0) { sum, count in
       guard count > 0 else { return sum }

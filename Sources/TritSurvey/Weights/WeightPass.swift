@@ -6,18 +6,18 @@ import TritKernels
 import TritQuantizers
 
 /// What the first pass over a dense weight found.
-public struct WeightFindings: Sendable, Equatable {
-  public var count: Int
+package struct WeightFindings: Sendable, Equatable {
+  package var count: Int
   /// Σ|w|, in the order `Kernels.summarize` defines.
-  public var magnitudeSum: Double
+  package var magnitudeSum: Double
   /// Largest and smallest non-zero magnitude.
-  public var largest: Float
-  public var smallestNonzero: Float
+  package var largest: Float
+  package var smallestNonzero: Float
 
   /// The one magnitude beside zero when the weight is already {−a, 0, +a}; nil otherwise, and for all zeros.
-  public var ternaryMagnitude: Float? { largest > 0 && largest == smallestNonzero ? largest : nil }
+  package var ternaryMagnitude: Float? { largest > 0 && largest == smallestNonzero ? largest : nil }
 
-  public var summary: WeightSummary { WeightSummary(count: count, magnitudeSum: magnitudeSum) }
+  package var summary: WeightSummary { WeightSummary(count: count, magnitudeSum: magnitudeSum) }
 }
 
 /// Reads dense weights as a quantizer sees them.

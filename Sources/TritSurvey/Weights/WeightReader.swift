@@ -6,11 +6,11 @@ import TritModel
 import TritQuantizers
 
 /// Reads single tensors of a model into memory.
-public struct WeightReader: Sendable {
+package struct WeightReader: Sendable {
   let source: any TensorSource
   let work: WorkOptions
 
-  public init(_ source: any TensorSource, work: WorkOptions = WorkOptions()) {
+  package init(_ source: any TensorSource, work: WorkOptions = WorkOptions()) {
     self.source = source
     self.work = work
   }
@@ -18,7 +18,7 @@ public struct WeightReader: Sendable {
   /// A tensor's values as Float, row-major: exact for BF16, F16 and F32, trit × scale for packed ones.
   ///
   /// - Throws: `WorkflowError` for a name that is not there or a type that cannot be decoded.
-  public func values(of name: String) throws -> [Float] {
+  package func values(of name: String) throws -> [Float] {
     let tensor = try tensor(name)
     if tensor.encoding.isTernary { return try trits(of: name).values }
     guard let dtype = tensor.encoding.dtype, dtype.isDecodable else {
@@ -33,7 +33,7 @@ public struct WeightReader: Sendable {
   /// - Parameters:
   ///   - name: of a tensor that is a matrix.
   ///   - quantizer: nil means that of the model's family.
-  public func trits(of name: String, quantizer: QuantizerID? = nil) throws -> TritMatrix {
+  package func trits(of name: String, quantizer: QuantizerID? = nil) throws -> TritMatrix {
     let tensor = try tensor(name)
     guard tensor.shape.isMatrix else {
       throw WorkflowError(

@@ -3,9 +3,9 @@
 import TritCore
 
 /// Why a conversation could not be made into text.
-public struct ChatError: DiagnosticError, Equatable {
+package struct ChatError: DiagnosticError, Equatable {
   /// What went wrong.
-  public enum Kind: Sendable, Equatable {
+  package enum Kind: Sendable, Equatable {
     /// The model has no chat template.
     case noTemplate
     /// The template writes other special tokens than the shapes known here.
@@ -28,15 +28,15 @@ public struct ChatError: DiagnosticError, Equatable {
     case malformedMessages(String)
   }
 
-  public var kind: Kind
-  public var location = ErrorLocation()
+  package var kind: Kind
+  package var location = ErrorLocation()
 
-  public init(_ kind: Kind, file: String? = nil) {
+  package init(_ kind: Kind, file: String? = nil) {
     self.kind = kind
     location.file = file
   }
 
-  public var summary: String {
+  package var summary: String {
     switch kind {
     case .noTemplate: "the model has no chat template"
     case .otherShape(let mark):
@@ -57,7 +57,7 @@ public struct ChatError: DiagnosticError, Equatable {
     }
   }
 
-  public var remedy: String? {
+  package var remedy: String? {
     switch kind {
     case .noTemplate, .otherShape, .unknownTemplate, .writesMore:
       "render the conversation with the model's own library and pass the text without --chat"
@@ -71,7 +71,7 @@ public struct ChatError: DiagnosticError, Equatable {
     }
   }
 
-  public var category: ErrorCategory {
+  package var category: ErrorCategory {
     switch kind {
     case .noTemplate, .otherShape, .unknownTemplate, .writesMore, .noMessages, .role, .key, .malformedMessages:
       .malformedInput
@@ -82,7 +82,7 @@ public struct ChatError: DiagnosticError, Equatable {
 
 extension ChatMessage {
   /// Messages of a JSON list. A byte order mark is skipped, as in other files of people.
-  public static func list(_ bytes: [UInt8], file: String? = nil) throws(ChatError) -> [ChatMessage] {
+  package static func list(_ bytes: [UInt8], file: String? = nil) throws(ChatError) -> [ChatMessage] {
     func malformed(_ found: String) -> ChatError { ChatError(.malformedMessages(found), file: file) }
     let value: JSONValue
     do throws(JSONError) {

@@ -4,18 +4,18 @@ import TritCore
 import VisibleText
 
 /// One turn of a conversation.
-public struct ChatMessage: Sendable, Equatable {
+package struct ChatMessage: Sendable, Equatable {
   /// Who speaks.
-  public enum Role: String, Sendable, CaseIterable {
+  package enum Role: String, Sendable, CaseIterable {
     case system, user, assistant
   }
 
-  public var role: Role
-  public var content: String
+  package var role: Role
+  package var content: String
   /// Keys beside these, such as `name` or `tool_calls`: a template that reads one of them is an error.
-  public var otherKeys: [String] = []
+  package var otherKeys: [String] = []
 
-  public init(_ role: Role, _ content: String) {
+  package init(_ role: Role, _ content: String) {
     self.role = role
     self.content = content
   }
@@ -36,9 +36,9 @@ public enum ChatEnding: Sendable, Hashable {
 /// A template is known by its spelling: `ChatTemplateSpelling` says what may differ. Any other is an error that names
 /// the shape it looks like, since what it writes beside the marks cannot be seen from them.
 /// What is rendered is what transformers' `apply_chat_template` gives.
-public struct ChatTemplate: Sendable, Equatable {
+package struct ChatTemplate: Sendable, Equatable {
   /// What a template writes around messages.
-  public enum Shape: String, Sendable, CaseIterable {
+  package enum Shape: String, Sendable, CaseIterable {
     /// `<|im_start|>user`: Qwen and many others.
     case chatML = "ChatML"
     /// `<|start_header_id|>user<|end_header_id|>`.
@@ -51,7 +51,7 @@ public struct ChatTemplate: Sendable, Equatable {
     case mistral = "Mistral"
   }
 
-  public var shape: Shape { style.shape }
+  package var shape: Shape { style.shape }
   private let style: ChatStyle
   /// What a template of ChatML writes where a conversation has no system message.
   private let defaultSystemMessage: String?
@@ -59,7 +59,7 @@ public struct ChatTemplate: Sendable, Equatable {
   private let keys: Set<String>
 
   /// - Throws: `ChatError` for a template of another shape, or one that is not among the known ones of its shape.
-  public init(_ template: String) throws(ChatError) {
+  package init(_ template: String) throws(ChatError) {
     let shape = try ChatTemplate.shape(of: template)
     let spelling = ChatTemplateSpelling(template)
     guard let spelling, let style = ChatStyle.known[spelling.digest] else { throw ChatError(.unknownTemplate(shape)) }
@@ -129,7 +129,7 @@ public struct ChatTemplate: Sendable, Equatable {
   ///   - bos, eos: the spelling of the model's tokens, for templates that write them.
   /// - Throws: `ChatError` for no messages, an order of roles that the template refuses, a key of a message that it
   ///   reads beside role and content, or a turn without thinking that it does not know.
-  public func render(
+  package func render(
     _ messages: [ChatMessage], ending: ChatEnding = .answer, bos: String = "", eos: String = ""
   ) throws(ChatError) -> String {
     guard !messages.isEmpty else { throw ChatError(.noMessages) }

@@ -4,7 +4,7 @@ extension TokenizerComparison {
   /// Texts that tell rules apart: each stands for a rule that some published tokenizer has and another has not.
   ///
   /// They are part of the program, so that two comparisons, years apart, ask the same.
-  public static let hardTexts: [String] =
+  package static let hardTexts: [String] =
     spaces + contractions + digits + words + scripts + marks + pictures + unusual + tokens + lengths
 
   /// White space: alone, in runs, before words, around line ends.

@@ -15,27 +15,27 @@ import TritCore
 /// let comparison = try TokenizerComparison(source, output)
 /// if !comparison.isEqual { print(comparison.differences.map(\.description)) }
 /// ```
-public struct TokenizerComparison: Sendable, Equatable {
+package struct TokenizerComparison: Sendable, Equatable {
   /// What was found, at most `listLimit` of each kind; empty when the two are the same.
-  public private(set) var differences: [TokenizerDifference] = []
+  package private(set) var differences: [TokenizerDifference] = []
   /// How many differences of each kind there are, those that are not listed included.
-  public private(set) var counts: [String: Int] = [:]
+  package private(set) var counts: [String: Int] = [:]
   /// Tokens, merges and texts that were compared: the larger of the two sides.
-  public private(set) var comparedTokens = 0
-  public private(set) var comparedMerges = 0
-  public private(set) var comparedTexts = 0
+  package private(set) var comparedTokens = 0
+  package private(set) var comparedMerges = 0
+  package private(set) var comparedTexts = 0
 
   /// Differences of one kind beyond this are counted only.
-  public static let listLimit = 8
+  package static let listLimit = 8
 
   /// Whether nothing differs.
-  public var isEqual: Bool { differences.isEmpty }
+  package var isEqual: Bool { differences.isEmpty }
 
   /// Differences that are not listed.
-  public var omittedCount: Int { counts.values.reduce(0, +) - differences.count }
+  package var omittedCount: Int { counts.values.reduce(0, +) - differences.count }
 
   /// Compares; takes memory for a few numbers a token and merge.
-  public init(_ first: Tokenizer, _ second: Tokenizer) {
+  package init(_ first: Tokenizer, _ second: Tokenizer) {
     let isSameVocabulary = compareTokens(first, second)
     compareMerges(first, second, isSameVocabulary: isSameVocabulary)
     compareAddedTokens(first, second)

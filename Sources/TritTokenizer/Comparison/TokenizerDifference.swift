@@ -3,19 +3,19 @@
 import TritCore
 
 /// One thing in which two tokenizers are not the same.
-public enum TokenizerDifference: Sendable, Equatable {
+package enum TokenizerDifference: Sendable, Equatable {
   /// A role of a token.
-  public enum Role: String, Sendable, CaseIterable {
+  package enum Role: String, Sendable, CaseIterable {
     case bos, eos, pad
   }
 
   /// Where tokens are put around a text.
-  public enum Place: String, Sendable {
+  package enum Place: String, Sendable {
     case before, behind
   }
 
   /// Rules that are not tokens: how text is rewritten, cut and merged.
-  public enum Rule: String, Sendable {
+  package enum Rule: String, Sendable {
     case normalizer
     case preTokenizer = "pre-tokenizer"
     case decoder
@@ -24,12 +24,12 @@ public enum TokenizerDifference: Sendable, Equatable {
   }
 
   /// One of the two tokenizers.
-  public enum Side: String, Sendable {
+  package enum Side: String, Sendable {
     case first, second
   }
 
   /// What encoding a text gave.
-  public enum Encoding: Sendable, Equatable {
+  package enum Encoding: Sendable, Equatable {
     case ids([Int])
     /// The text was refused, in words.
     case refused(String)
@@ -63,7 +63,7 @@ public enum TokenizerDifference: Sendable, Equatable {
 
 extension TokenizerDifference {
   /// The kind alone, by which differences are counted.
-  public var kind: String {
+  package var kind: String {
     switch self {
     case .token: "token"
     case .decoding: "decoding"
@@ -81,7 +81,7 @@ extension TokenizerDifference {
 
 extension TokenizerDifference: CustomStringConvertible {
   /// One line for people, such as `token 300: "Ġthe" and "Ġof"`.
-  public var description: String {
+  package var description: String {
     func quoted(_ text: String) -> String { "\"\(printable(text, limit: 60))\"" }
     func token(_ text: String?) -> String { text.map(quoted) ?? "none" }
     func number(_ id: Int?) -> String { id.map(String.init) ?? "none" }
@@ -110,7 +110,7 @@ extension TokenizerDifference: CustomStringConvertible {
 }
 
 extension TokenizerDifference.Encoding: CustomStringConvertible {
-  public var description: String {
+  package var description: String {
     switch self {
     case .refused(let reason): return "an error (\(reason))"
     case .ids([]): return "no ids"

@@ -1,21 +1,21 @@
 // Tritsmith: tokens that are found in the text before it is cut into words.
 
 /// A token beside the model's vocabulary, matched in the text as it is written.
-public struct AddedToken: Sendable, Equatable {
+package struct AddedToken: Sendable, Equatable {
   /// Its id.
-  public var id: Int
+  package var id: Int
   /// The text it matches.
-  public var content: String
+  package var content: String
   /// Whether it matches only where no word character touches it.
-  public var isSingleWord: Bool
+  package var isSingleWord: Bool
   /// Whether it swallows the white space before it.
-  public var stripsLeft: Bool
+  package var stripsLeft: Bool
   /// Whether it swallows the white space behind it.
-  public var stripsRight: Bool
+  package var stripsRight: Bool
   /// Whether it is looked for in the normalized text.
-  public var isNormalized: Bool
+  package var isNormalized: Bool
   /// Whether it steers the model rather than standing for text; decoding can leave such tokens out.
-  public var isSpecial: Bool
+  package var isSpecial: Bool
 }
 
 /// Finds added tokens: leftmost first, the longest where several begin.

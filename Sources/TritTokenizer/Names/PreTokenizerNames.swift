@@ -3,7 +3,7 @@
 import TritCore
 
 /// A program that runs GGUF files.
-public enum GGUFEngine: String, Sendable, CaseIterable {
+package enum GGUFEngine: String, Sendable, CaseIterable {
   case llamaCpp = "llama.cpp"
   case bitnetCpp = "bitnet.cpp"
   case ikLlamaCpp = "ik_llama.cpp"

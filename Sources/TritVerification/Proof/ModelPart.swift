@@ -22,9 +22,9 @@ public enum ModelPart: String, Sendable, Hashable, CaseIterable {
 }
 
 /// What was found for a part of two models.
-public struct PartFinding: Sendable, Hashable {
+package struct PartFinding: Sendable, Hashable {
   /// How the two stand to each other.
-  public enum Outcome: String, Sendable, Hashable {
+  package enum Outcome: String, Sendable, Hashable {
     case equal
     /// Weights only: the same but for what storing numbers in other types did to them.
     case rounded
@@ -36,22 +36,22 @@ public struct PartFinding: Sendable, Hashable {
     case notCompared = "not-compared"
   }
 
-  public var part: ModelPart
-  public var outcome: Outcome
+  package var part: ModelPart
+  package var outcome: Outcome
   /// For people: what was compared, or why nothing was.
-  public var detail: String
+  package var detail: String
   /// Settings that are not the same.
-  public var differences: [DescriptionDifference]
+  package var differences: [DescriptionDifference]
   /// Differences that are not of settings, a line each.
-  public var lines: [String]
+  package var lines: [String]
   /// What types did to weights that are rounded.
-  public var rounding: WeightRounding?
+  package var rounding: WeightRounding?
   /// What a verdict says of this part beside its outcome.
-  public var remarks: [String] = []
+  package var remarks: [String] = []
   /// Equal key for key, where not every key is understood.
-  public var isPartlyUnderstood = false
+  package var isPartlyUnderstood = false
 
-  public init(
+  package init(
     _ part: ModelPart, _ outcome: Outcome, _ detail: String, differences: [DescriptionDifference] = [],
     lines: [String] = []
   ) {
@@ -71,7 +71,7 @@ public struct PartFinding: Sendable, Hashable {
   }
 
   /// Whether a verdict that needs this part can stand.
-  public var holds: Bool {
+  package var holds: Bool {
     switch outcome {
     case .equal, .rounded, .none, .scalesLost: true
     case .differs, .notCompared: false
@@ -79,7 +79,7 @@ public struct PartFinding: Sendable, Hashable {
   }
 
   /// The first difference, or the detail, in a line.
-  public var text: String {
+  package var text: String {
     guard let first = differences.first else { return detail }
     let more = differences.count > 1 ? " and \(differences.count - 1) more" : ""
     let values = [first.first, first.second].map { printable($0) }
@@ -90,24 +90,24 @@ public struct PartFinding: Sendable, Hashable {
 }
 
 /// What was found for all parts of two models, and which of them a verdict needs.
-public struct PartFindings: Sendable {
-  public var findings: [PartFinding]
+package struct PartFindings: Sendable {
+  package var findings: [PartFinding]
   /// Parts the verdict is limited to.
-  public var needed: Set<ModelPart>
+  package var needed: Set<ModelPart>
   /// What the user said that files do not, or not so: the verdict rests on it.
-  public var remarks: [String] = []
+  package var remarks: [String] = []
 
-  public init(_ findings: [PartFinding], needed: Set<ModelPart> = ModelPart.needed) {
+  package init(_ findings: [PartFinding], needed: Set<ModelPart> = ModelPart.needed) {
     self.findings = findings
     self.needed = needed
   }
 
-  public subscript(_ part: ModelPart) -> PartFinding? { findings.first { $0.part == part } }
+  package subscript(_ part: ModelPart) -> PartFinding? { findings.first { $0.part == part } }
 
   /// Parts the verdict needs and does not get.
-  public var failing: [PartFinding] { findings.filter { needed.contains($0.part) && !$0.holds } }
+  package var failing: [PartFinding] { findings.filter { needed.contains($0.part) && !$0.holds } }
   /// Something was compared, and nothing of it fails. Two files without a tensor were both looked through.
-  public var holds: Bool {
+  package var holds: Bool {
     failing.isEmpty
       && findings.contains {
         needed.contains($0.part) && ($0.part == .weights || $0.outcome != PartFinding.Outcome.none)
@@ -133,7 +133,7 @@ public struct PartFindings: Sendable {
 
   /// A line about what a verdict rests on: "weights, description, tokenizer equal". What differs without mattering to the
   /// verdict is said too.
-  public var verdict: String {
+  package var verdict: String {
     let looked = ModelPart.allCases.filter { needed.contains($0) }
     let equal = looked.filter { self[$0]?.outcome == .equal }.map {
       $0.rawValue + (self[$0]?.isPartlyUnderstood == true ? " (key for key, not all understood)" : "")

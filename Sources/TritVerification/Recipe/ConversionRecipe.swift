@@ -9,14 +9,14 @@ import TritSurvey
 ///
 /// onebitllms loads any model as bfloat16, so that is what embeddings, head and norms become. It quantizes every matrix
 /// its list of names does not leave out, also one that is ternary already. Source: onebitllms, `quantization_utils.py`.
-public enum ConversionRecipe: String, Sendable, Hashable, CaseIterable {
+package enum ConversionRecipe: String, Sendable, Hashable, CaseIterable {
   /// Packed trits and 1/absmean, every step in bfloat16.
   case quantizeTo1Bit = "quantize_to_1bit"
   /// trit ÷ scale as dense bfloat16, every step in bfloat16.
   case convertToBF16 = "convert_to_bf16"
 
   /// What it writes.
-  public var target: ConversionTarget {
+  package var target: ConversionTarget {
     switch self {
     case .quantizeTo1Bit: .hfPacked
     case .convertToBF16: .dense
@@ -24,7 +24,7 @@ public enum ConversionRecipe: String, Sendable, Hashable, CaseIterable {
   }
 
   /// What its scales mean.
-  public var convention: ScaleConvention { .divide }
+  package var convention: ScaleConvention { .divide }
 
   package var recognition: TernaryRecognition { .quantizedAgain }
 

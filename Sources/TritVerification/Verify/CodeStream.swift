@@ -16,11 +16,11 @@ import TritSurvey
 /// GGUF that holds 1/s in Float. One that holds it in f16 has been rounded before; where that f16 number is the inverse
 /// of a bfloat16 s, bf16(1/s) enters, so that it is the same model too. `verify` compares scales exactly, beside this
 /// hash.
-public struct CodeStream: Sendable, Hashable {
+package struct CodeStream: Sendable, Hashable {
   /// Of the trits alone.
-  public let trits: Digest
+  package let trits: Digest
   /// Of trits and scales.
-  public let digest: Digest
+  package let digest: Digest
 
   package init(trits: Digest, rows: Int, columns: Int, scale: TernaryScale) {
     self.trits = trits

@@ -5,7 +5,7 @@ import TritSurvey
 
 /// A row of which a storage type keeps too little to call that rounding: numbers too small for it became 0, or lost
 /// nearly all of their digits.
-package struct RowLoss: Sendable, Hashable {
+@usableFromInline package struct RowLoss: Sendable, Hashable {
   var row: Int
   /// √(Σ(before − after)² / Σbefore²).
   var share: Double

@@ -4,17 +4,17 @@ import TritCore
 import TritSurvey
 
 /// Scales that several of the source's became one of, every code being right.
-public struct ScaleLoss: Sendable, Hashable {
+package struct ScaleLoss: Sendable, Hashable {
   /// How many weights share a scale in the source, and in the converted model.
-  public var from: ScaleGranularity
-  public var to: ScaleGranularity
+  package var from: ScaleGranularity
+  package var to: ScaleGranularity
   /// Σ|w′ − w| over all weights, w′ with the scale that is left.
-  public var error = 0.0
+  package var error = 0.0
   /// Σ|w|
-  public var magnitude = 0.0
+  package var magnitude = 0.0
 
   /// Σ|w′ − w| / Σ|w|, in percent.
-  public var percent: Double { magnitude > 0 ? 100 * error / magnitude : 0 }
+  package var percent: Double { magnitude > 0 ? 100 * error / magnitude : 0 }
 
   package static func phrase(_ percent: Double) -> String {
     "codes equal, scales lost, mean error \((percent * 100).rounded() / 100) %"

@@ -6,9 +6,9 @@ import TritModel
 import TritSurvey
 
 /// What a verification compares.
-public struct VerifyRequest: Sendable {
+package struct VerifyRequest: Sendable {
   /// How much is compared.
-  public enum Depth: Sendable, Hashable {
+  package enum Depth: Sendable, Hashable {
     /// Structure, trits, scales and dense bytes: what decides whether an output may be put in place.
     case audit
     /// All of it, and round-trip errors and hashes.
@@ -16,20 +16,20 @@ public struct VerifyRequest: Sendable {
   }
 
   /// The quantizer to redo; nil takes the one recorded in the converted model, then the family's default.
-  public var quantizer: String?
-  public var depth: Depth
+  package var quantizer: String?
+  package var depth: Depth
   /// The text the conversion was calibrated with, for quantizers that look at activations.
-  public var calibration: CalibrationRequest?
+  package var calibration: CalibrationRequest?
   /// How the source is opened once more to run it over that text.
-  public var open = OpenOptions()
+  package var open = OpenOptions()
   /// Parts the verdict is limited to.
-  public var parts = ModelPart.needed
+  package var parts = ModelPart.needed
   /// Projections that were left dense on purpose, beside those a recipe or a configuration names.
-  public var keep: [Glob] = []
+  package var keep: [Glob] = []
   /// Tensors that were made ternary on purpose, beside the projections.
-  public var quantize: [Glob] = []
+  package var quantize: [Glob] = []
   /// The recipe the conversion followed; nil takes the one recorded in the converted model, if any.
-  public var recipe: ConversionRecipe?
+  package var recipe: ConversionRecipe?
   /// Compare only these tensors of the source; nil for all.
   package var only: Set<ExactString>?
   /// What lost scales mean for the verdict: those of a conversion that was allowed to lose them are no fault of it.
@@ -39,30 +39,30 @@ public struct VerifyRequest: Sendable {
   /// This is the audit of a conversion: blocks must be the bytes of its own encoders.
   package var isAudit = false
 
-  public init(quantizer: String? = nil, depth: Depth = .full) {
+  package init(quantizer: String? = nil, depth: Depth = .full) {
     self.quantizer = quantizer
     self.depth = depth
   }
 }
 
 /// How a dequantized tensor differs from its source. Sums are over all elements, in Double, row by row.
-public struct RoundTripError: Sendable, Hashable {
+package struct RoundTripError: Sendable, Hashable {
   /// max |w − q|
-  public var maximum = 0.0
+  package var maximum = 0.0
   /// √(Σ(w − q)² / n)
-  public var rmse = 0.0
+  package var rmse = 0.0
   /// √(Σ(w − q)² / Σw²); nil when the source is all zero.
-  public var relative: Double?
+  package var relative: Double?
   /// Σwq / √(Σw² Σq²); nil when either is all zero.
-  public var cosine: Double?
+  package var cosine: Double?
   /// 10 log₁₀(Σw² / Σ(w − q)²); nil when there is no error or no signal.
-  public var sqnr: Double?
+  package var sqnr: Double?
 }
 
 /// What was found for one tensor.
-public struct TensorVerification: Sendable {
+package struct TensorVerification: Sendable {
   /// How a tensor stands to its source.
-  public enum Outcome: String, Sendable, Hashable {
+  package enum Outcome: String, Sendable, Hashable {
     /// Dense, every byte equal.
     case identical
     /// Trits and scales equal a fresh quantization; dense, every value equal.
@@ -75,28 +75,28 @@ public struct TensorVerification: Sendable {
   }
 
   /// A trit that is not what its source gives.
-  public struct Mismatch: Sendable, Hashable {
-    public var row: Int
-    public var column: Int
-    public var expected: Int8
-    public var found: Int8
+  package struct Mismatch: Sendable, Hashable {
+    package var row: Int
+    package var column: Int
+    package var expected: Int8
+    package var found: Int8
 
     package init(row: Int, column: Int, expected: Int8, found: Int8) {
       (self.row, self.column, self.expected, self.found) = (row, column, expected, found)
     }
   }
 
-  public var name: String
-  public var role: TensorRole
-  public var shape: TensorShape
-  public var outcome: Outcome
+  package var name: String
+  package var role: TensorRole
+  package var shape: TensorShape
+  package var outcome: Outcome
   /// For people: how it was compared, or what differs.
-  public var detail: String
-  public var isTernary = false
+  package var detail: String
+  package var isTernary = false
   /// A projection that stays dense because the user says so, where the source would have it made ternary.
-  public var isKept = false
-  public var mismatches = 0
-  public var zeros = 0
+  package var isKept = false
+  package var mismatches = 0
+  package var zeros = 0
 
   /// What ternary tensors have beside.
   private struct Findings: RareFindings {
@@ -113,44 +113,44 @@ public struct TensorVerification: Sendable {
 
   @HeldApart private var findings: Findings
 
-  public var firstMismatch: Mismatch? {
+  package var firstMismatch: Mismatch? {
     get { findings.firstMismatch }
     set { findings.firstMismatch = newValue }
   }
   /// The scale the source gives; nil where there was none to find, and in a result for tensors with several.
-  public var expectedScale: TernaryScale? {
+  package var expectedScale: TernaryScale? {
     get { findings.expectedScale }
     set { findings.expectedScale = newValue }
   }
-  public var foundScale: TernaryScale? {
+  package var foundScale: TernaryScale? {
     get { findings.foundScale }
     set { findings.foundScale = newValue }
   }
   /// The largest change of what trits are multiplied by, relative to it; nil where no scales were compared one by one.
-  public var scaleChange: Double? {
+  package var scaleChange: Double? {
     get { findings.scaleChange }
     set { findings.scaleChange = newValue }
   }
-  public var error: RoundTripError? {
+  package var error: RoundTripError? {
     get { findings.error }
     set { findings.error = newValue }
   }
-  public var stream: CodeStream? {
+  package var stream: CodeStream? {
     get { findings.stream }
     set { findings.stream = newValue }
   }
   /// What storing a dense tensor in another type did to it; nil when it did nothing.
-  public var rounding: RoundingReport? {
+  package var rounding: RoundingReport? {
     get { findings.rounding }
     set { findings.rounding = newValue }
   }
   /// What storing the scales of a ternary tensor in another type did to them; nil when it did nothing.
-  public var scaleRounding: ScaleRounding? {
+  package var scaleRounding: ScaleRounding? {
     get { findings.scaleRounding }
     set { findings.scaleRounding = newValue }
   }
   /// What became of scales the converted model has no room for; nil where all are there.
-  public var scaleLoss: ScaleLoss? {
+  package var scaleLoss: ScaleLoss? {
     get { findings.scaleLoss }
     set { findings.scaleLoss = newValue }
   }
@@ -182,24 +182,24 @@ public struct TensorVerification: Sendable {
 
 /// What a verification found.
 public struct VerifyResult: Sendable {
-  public var source: String
-  public var converted: String
-  public var quantizer: String
-  public var quantizerReason: String
+  package var source: String
+  package var converted: String
+  package var quantizer: String
+  package var quantizerReason: String
   /// Tensors that are missing, too many, or of another shape.
-  public var structure: [String]
+  package var structure: [String]
   /// In the source's order.
-  public var tensors: [TensorVerification]
+  package var tensors: [TensorVerification]
   /// Of the converted model; nil for an audit.
-  public var modelHash: Digest?
+  package var modelHash: Digest?
   /// Over all ternary tensors; nil for an audit.
-  public var total: RoundTripError?
+  package var total: RoundTripError?
   /// What may be behind the differences, for people.
-  public var hints: [String] = []
+  package var hints: [String] = []
   /// Tensors that only one has and no forward pass reads, by their names.
-  public var setAside: [String] = []
+  package var setAside: [String] = []
   /// Description, tokenizer and companions, with the weights as `structure` and `tensors` have them.
-  public var parts = PartFindings([], needed: [.weights])
+  package var parts = PartFindings([], needed: [.weights])
 
   /// Whether lost scales were allowed.
   var scaleLossPolicy = ScaleLossPolicy.refuse
@@ -221,7 +221,7 @@ public struct VerifyResult: Sendable {
   }
 
   /// What became of the scales of all tensors that lost any; nil when none did.
-  public var scaleLossPercent: Double? {
+  package var scaleLossPercent: Double? {
     let losses = tensors.compactMap(\.scaleLoss)
     let magnitude = losses.reduce(0) { $0 + $1.magnitude }
     return magnitude > 0 ? 100 * losses.reduce(0) { $0 + $1.error } / magnitude : nil
@@ -235,12 +235,12 @@ public struct VerifyResult: Sendable {
   public var passed: Bool { (weightsHold || !parts.needed.contains(.weights)) && parts.holds }
 
   /// What storage types did to all tensors together.
-  public var rounding: WeightRounding {
+  package var rounding: WeightRounding {
     tensors.reduce(into: WeightRounding()) { $0.add($1.scaleRounding, $1.rounding) }
   }
 
   /// The first thing that is wrong, for a message; nil when all is well.
-  public var firstProblem: String? {
+  package var firstProblem: String? {
     if let weights = firstWeightsProblem, parts.needed.contains(.weights) { return weights }
     return parts.problem
   }

@@ -11,7 +11,7 @@ import TritSurvey
 ///
 /// Trits are compared with a fresh quantization of the source, decoded by `IndependentDecoder`, which shares no code
 /// with the packers: a mistake that packing and unpacking have in common does not pass.
-public struct VerifyWorkflow: Sendable {
+package struct VerifyWorkflow: Sendable {
   let source: any TensorSource
   let converted: any TensorSource
   let request: VerifyRequest
@@ -21,7 +21,7 @@ public struct VerifyWorkflow: Sendable {
   /// What the conversion's audit may go by instead of reading a tensor's source again; by the source's names.
   private let witnesses: AuditWitnesses
 
-  public init(
+  package init(
     source: any TensorSource, converted: any TensorSource, request: VerifyRequest, work: WorkOptions = WorkOptions()
   ) {
     self.init(
@@ -43,7 +43,7 @@ public struct VerifyWorkflow: Sendable {
   }
 
   /// - Throws: `TensorIOError`, `FormatError` or `WorkflowError`; models that differ are a result.
-  public func run() throws -> VerifyResult {
+  package func run() throws -> VerifyResult {
     let survey = try ModelSurvey(of: source)
     let (quantizer, reason) = try chooseQuantizer(survey)
     var structure: [String] = []

@@ -20,19 +20,19 @@ enum Arithmetic: String, CaseIterable, ExpressibleByArgument {
 }
 
 extension GGUFEmbeddingType: ExpressibleByArgument {
-  public static var valueName: String? { "type" }
+  package static var valueName: String? { "type" }
 }
 extension ConversionRecipe: ExpressibleByArgument {
-  public static var valueName: String? { "function" }
+  package static var valueName: String? { "function" }
 }
 extension GGUFMisfit: ExpressibleByArgument {
-  public static var valueName: String? { "action" }
+  package static var valueName: String? { "action" }
 }
 extension DenseWeightType: ExpressibleByArgument {
-  public static var valueName: String? { "type" }
+  package static var valueName: String? { "type" }
 }
 extension I2SOrder: ExpressibleByArgument {
-  public static var valueName: String? { "order" }
+  package static var valueName: String? { "order" }
 }
 
 /// Options that go with `--to gguf`.

@@ -10,7 +10,7 @@ import TritSurvey
 
 extension ArithmeticMode: ExpressibleByArgument {}
 extension ProjectionOverride: ExpressibleByArgument {
-  public static var valueName: String? { "way" }
+  package static var valueName: String? { "way" }
 }
 
 /// How a model is run.

@@ -12,15 +12,15 @@ import TritVerification
 
 extension ReportFormat: ExpressibleByArgument {}
 extension ScaleConvention: ExpressibleByArgument {
-  public static var valueName: String? { "meaning" }
+  package static var valueName: String? { "meaning" }
 }
 extension KernelChoice: ExpressibleByArgument {}
 extension ConversionTarget: ExpressibleByArgument {}
 
 extension GGMLTypeChoice: ExpressibleByArgument {
-  public init?(argument: String) { self.init(argument) }
-  public static var allowedArguments: [String] { known }
-  public static var argumentExpectation: String { "one of " + known.joined(separator: ", ") }
+  package init?(argument: String) { self.init(argument) }
+  package static var allowedArguments: [String] { known }
+  package static var argumentExpectation: String { "one of " + known.joined(separator: ", ") }
   static let help = ArgumentHelp(
     "Meaning of a type number of a GGUF file, where offsets do not tell.",
     valueName: "number=name")

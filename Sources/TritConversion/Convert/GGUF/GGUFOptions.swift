@@ -18,7 +18,7 @@ public enum GGUFWeightType: String, Sendable, Hashable, CaseIterable {
   case f32 = "F32"
 
   /// The element type, for dense ones.
-  public var dtype: DType? {
+  package var dtype: DType? {
     switch self {
     case .bf16: .bf16
     case .f16: .f16
@@ -84,7 +84,7 @@ public struct GGUFOptions: Sendable, Hashable {
   /// False writes a file without a vocabulary.
   public var hasTokenizer: Bool
 
-  public init(
+  package init(
     weights: GGUFWeightType = .tq2, i2sOrder: I2SOrder = .group128, embeddings: GGUFEmbeddingType? = nil,
     misfits: GGUFMisfit = .error, preTokenizer: String? = nil, hasTokenizer: Bool = true
   ) {
@@ -100,7 +100,7 @@ public struct GGUFOptions: Sendable, Hashable {
   var engine: GGUFEngine { weights == .i2s ? .bitnetCpp : .llamaCpp }
 
   /// The layout of the projections; nil for dense ones.
-  public var layout: LayoutID? {
+  package var layout: LayoutID? {
     switch weights {
     case .tq1: TQ1_0.id
     case .tq2: TQ2_0.id

@@ -4,12 +4,12 @@
 ///
 /// The verdict stands first, then the blocks in reading order, then the glossary. Every text is escaped for its place,
 /// and a policy in the page forbids the network and every script but the page's own, should an escape ever fail.
-public struct HTMLRenderer: ReportRenderer {
+package struct HTMLRenderer: ReportRenderer {
   /// A renderer without settings.
-  public init() {}
+  package init() {}
 
   /// Appends the page.
-  public func render(_ document: ReportDocument, to output: inout some TextOutputStream) {
+  package func render(_ document: ReportDocument, to output: inout some TextOutputStream) {
     let document = document.withoutEmptyBlocks
     let title = document.title.isEmpty ? document.schema.id : document.title
     output.write("<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n")
