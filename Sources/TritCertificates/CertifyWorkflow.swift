@@ -51,6 +51,7 @@ public struct CertifyResult: Sendable {
   package var reproduced: Bool
   package var checks: [Check]
 
+  /// Whether something was compared, and everything that was is equal.
   public var passed: Bool { !checks.isEmpty && checks.allSatisfy { $0.verdict == .equal } }
 }
 

@@ -22,6 +22,7 @@ extension BitLinear {
   /// - Parameters:
   ///   - x: the input of the forward pass, `[tokens, inputs]`.
   ///   - gradient: of the loss with respect to the output, `[tokens, outputs]`.
+  ///   - engine: threads and kernels; results do not depend on them.
   public func backward(_ x: [Float], gradient: [Float], _ engine: InferenceEngine) -> BitLinearGradients {
     precondition(inputs > 0 && x.count % inputs == 0, "input is whole rows")
     let tokens = x.count / inputs

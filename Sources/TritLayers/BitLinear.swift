@@ -13,6 +13,7 @@ import TritLayouts
 /// Latent weights are trained and made ternary at every call; packed ones are what a converted model holds. Numbers are
 /// Floats. Sums of products may be added in another order than a program adds them, so outputs agree to rounding.
 public struct BitLinear: Sendable {
+  /// What a layer holds its weights as.
   public enum Weights: Sendable {
     /// `[outputs, inputs]`.
     case latent([Float])
@@ -20,12 +21,16 @@ public struct BitLinear: Sendable {
     case packed([UInt8], LayoutID, TernaryScale)
   }
 
+  /// Rows of the weights.
   public let outputs: Int
+  /// Columns of the weights.
   public let inputs: Int
+  /// Latents, or packed trits with their scale.
   public let weights: Weights
   /// One number an output, or none. Of packed weights that multiply it is scaled with the product, as transformers'
   /// offline `AutoBitLinear` does.
   public let bias: [Float]?
+  /// Whose rounding it follows.
   public let arithmetic: BitNetArithmetic
 
   /// A layer to train.
@@ -149,6 +154,7 @@ public struct BitLinear: Sendable {
 
 /// A layer that cannot be.
 public struct BitLinearError: DiagnosticError, Equatable {
+  /// What is wrong.
   public enum Kind: Sendable, Equatable {
     case count(String, expected: Int, found: Int)
     case notFinite(index: Int)
@@ -157,6 +163,7 @@ public struct BitLinearError: DiagnosticError, Equatable {
     case scale
   }
 
+  /// What is wrong, with what was expected and found.
   public var kind: Kind
 
   init(_ kind: Kind) {

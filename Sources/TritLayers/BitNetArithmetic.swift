@@ -68,6 +68,7 @@ public struct QuantizedActivation: Sendable, Equatable {
 ///
 /// - Parameters:
 ///   - weights: finite numbers, exact in `element`; a matrix in any order.
+///   - arithmetic: whose rounding.
 ///   - element: the type the program holds them in.
 public func weightQuant(
   _ weights: [Float], _ arithmetic: BitNetArithmetic, element: LayerElement = .float32
@@ -83,6 +84,8 @@ public func weightQuant(
 ///
 /// - Parameters:
 ///   - x: `[rows, columns]`, exact in `element`.
+///   - columns: numbers that share a scale.
+///   - arithmetic: whose rounding.
 ///   - element: the type the program holds them in.
 public func activationQuant(
   _ x: [Float], columns: Int, _ arithmetic: BitNetArithmetic, element: LayerElement = .float32

@@ -7,6 +7,7 @@ extension Model {
   ///   - isStrict: warnings fail, too.
   ///   - scoresText: scores a text as well, which takes as long as running it.
   ///   - sibling: another form of the model, whose weights it must hold.
+  ///   - work: threads, progress and cancellation; none of them changes the result.
   /// - Throws: `TensorIOError` when a file cannot be read; what is wrong with the model is a finding.
   public func check(
     isStrict: Bool = false, scoresText: Bool = false, sibling: Model? = nil, work: WorkOptions = .standard
@@ -20,8 +21,10 @@ extension Model {
   /// tokenizer. Nothing is quantized.
   ///
   /// - Parameters:
+  ///   - other: the model it is held against, of any format.
   ///   - isExact: what storing numbers in another type did counts as a difference.
   ///   - parts: what the verdict rests on; a file that is weights alone has nothing else.
+  ///   - work: threads, progress and cancellation; none of them changes the result.
   /// - Throws: `TensorIOError`, `FormatError`, `WorkflowError`; models that differ are a result.
   public func compare(
     with other: Model, isExact: Bool = false, parts: Set<ModelPart> = ModelPart.needed, work: WorkOptions = .standard
@@ -53,6 +56,7 @@ extension Model {
   ///   - certificate: the JSON file that `convert(to:at:certificate:)` wrote.
   ///   - source: the model that was converted; nil looks beside the certificate.
   ///   - output: what came of it; nil looks beside the certificate.
+  ///   - work: threads, progress and cancellation; none of them changes the result.
   /// - Throws: `TensorIOError` for a file that is missing, `DiagnosticError` for a certificate that was changed.
   public static func check(
     certificate: String, source: String? = nil, output: String? = nil, work: WorkOptions = .standard

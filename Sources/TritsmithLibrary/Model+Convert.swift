@@ -23,7 +23,7 @@ extension Model {
   ///   - target: what it becomes.
   ///   - output: a folder or file that does not exist; set `replaces` in `configure` to replace one.
   ///   - certificate: also writes a certificate there.
-  ///   - work: threads, kernels, progress and cancellation; none of them changes the output.
+  ///   - work: threads, progress and cancellation; none of them changes the output.
   ///   - configure: sets further options.
   /// - Throws: `WorkflowError`, `TensorIOError`; nothing is left behind then.
   public func convert(
@@ -41,7 +41,11 @@ extension Model {
   /// Compares this model with the one it was made from: structure, every trit, scales, dense bytes, errors, hash,
   /// configuration and tokenizer.
   ///
-  /// - Parameter parts: what the verdict rests on; a file that is weights alone has nothing else.
+  /// - Parameters:
+  ///   - source: the model it was made from.
+  ///   - parts: what the verdict rests on; a file that is weights alone has nothing else.
+  ///   - work: threads, progress and cancellation; none of them changes the result.
+  /// - Throws: `WorkflowError`, `TensorIOError`, `FormatError`; models that differ are a result.
   public func verify(
     against source: Model, parts: Set<ModelPart> = ModelPart.needed, work: WorkOptions = .standard
   ) throws -> VerifyResult {

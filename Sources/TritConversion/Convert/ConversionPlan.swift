@@ -100,6 +100,7 @@ public struct ConversionPlan: Sendable {
   package var quantizerReason: String
   package var convention: ScaleConvention
   package var tensors: [PlannedTensor]
+  /// What a person should know before it is done, a sentence each.
   public var warnings: [String]
   /// Files that come along, with `config.json` as it will be written.
   package var companions: [(name: String, bytes: Int)]
@@ -118,6 +119,7 @@ public struct ConversionPlan: Sendable {
   package var remarks = JSONObject()
 
   package var inputBytes: Int { tensors.reduce(0) { $0 + $1.source.storedBytes } }
+  /// Bytes of all tensors that will be written, before compression; headers and companions are not counted.
   public var outputBytes: Int {
     tensors.reduce(0) { $0 + $1.byteCount } + ggufTensors.reduce(0) { $0 + 4 * $1.values.count }
   }

@@ -27,6 +27,7 @@ public struct ConversionRequest: Sendable {
   package var output: String
   package var target: ConversionTarget
   package var open: OpenOptions
+  /// How dense weights become trits; nil means as the model's family does.
   public var quantizer: QuantizerID?
   /// What new scales shall mean.
   public var outputConvention: ScaleConvention?
@@ -38,9 +39,11 @@ public struct ConversionRequest: Sendable {
   public var quantize: [Glob]
   /// Refuse weights that are not a BitNet model's.
   public var requiresNative: Bool
+  /// The most bytes of a safetensors file; nil writes one file. A tensor larger than that has a file of its own.
   public var maximumShardBytes: UInt64?
   /// How TritPack stores codes.
   public var tritpackLayout: LayoutID
+  /// Whether TritPack's tensors are compressed.
   public var compression: TritPackCompression
   /// How GGUF is written.
   public var gguf: GGUFOptions

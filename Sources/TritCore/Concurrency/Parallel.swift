@@ -18,6 +18,7 @@ public final class CancellationFlag: Sendable {
     flag.store(true, ordering: .relaxed)
   }
 
+  /// Whether the flag is set, or the condition it was made with holds. Any thread may ask.
   public var isCancelled: Bool {
     flag.load(ordering: .relaxed) || external?() == true
   }

@@ -39,6 +39,7 @@ public protocol ProgressObserver: Sendable {
 }
 
 extension ProgressObserver {
+  /// Does nothing: an observer need not know of tensors.
   public func reached(_ item: String, number: Int, of count: Int) {}
 }
 

@@ -24,7 +24,9 @@ public enum ErrorCategory: String, Sendable, Hashable {
 
 /// Where in the outside world an error was found.
 public struct ErrorLocation: Sendable, Hashable {
+  /// Path of the file or folder, as given.
   public var file: String?
+  /// Name of the tensor, as the file has it.
   public var tensor: String?
   /// Offset from the start of the file, in bytes.
   public var byteOffset: UInt64?
@@ -43,9 +45,11 @@ public struct ErrorLocation: Sendable, Hashable {
 public protocol DiagnosticError: Error, CustomStringConvertible, Sendable {
   /// One sentence: what was expected and what was found.
   var summary: String { get }
+  /// Where it is: file, tensor, field and byte, as far as they are known.
   var location: ErrorLocation { get }
   /// The next step for the user, if there is one to name, in words of the command line; `advice` has the library's.
   var remedy: String? { get }
+  /// What kind of failure it is, for programs that do different things then.
   var category: ErrorCategory { get }
 }
 

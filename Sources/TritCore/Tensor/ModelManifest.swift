@@ -15,7 +15,9 @@ public struct FormatID: RawRepresentable, Sendable, Hashable, Codable, CustomStr
 
 /// A file whose bytes hold tensors.
 public struct ManifestFile: Sendable, Hashable {
+  /// Of a folder's files its path with the file's name.
   public var path: String
+  /// Its size in bytes.
   public var byteCount: UInt64
   /// Bytes before the first tensor byte.
   package var headerByteCount: UInt64
@@ -31,6 +33,7 @@ public struct ManifestFile: Sendable, Hashable {
 public struct CompanionFile: Sendable, Hashable {
   /// A plain file name, never a path.
   public var name: String
+  /// Its size in bytes.
   public var byteCount: Int
 
   package init(name: String, byteCount: Int) {
@@ -119,9 +122,11 @@ package struct TypeFinding: Sendable, Hashable {
 
 /// Everything about a model but its weights, validated before it exists.
 public struct ModelManifest: Sendable {
+  /// Such as `safetensors`, `gguf`, `tritpack`.
   public var format: FormatID
   /// What the user named: a file or a folder.
   public var path: String
+  /// Files that hold tensors, one or one a shard; companions are not among them.
   public var files: [ManifestFile]
   /// In file order.
   public var tensors: [TensorDescriptor] {
@@ -136,6 +141,7 @@ public struct ModelManifest: Sendable {
   package var configuration: JSONObject?
   /// Companions in byte order of their names; `config.json` is among them.
   public var companions: [CompanionFile]
+  /// What stored scales mean, as far as the files or the user say.
   public var scaleFinding: ScaleFinding
   /// Type numbers that had to be decided, in their order; empty for containers without such numbers.
   package var typeFindings: [TypeFinding] = []

@@ -18,10 +18,12 @@ public enum TensorEncoding: Sendable, Hashable {
   /// A type known by name and size only; it can be listed and not read.
   case opaque(String)
 
+  /// Whether trits are stored, in whatever layout.
   public var isTernary: Bool {
     if case .ternary = self { true } else { false }
   }
 
+  /// The element type of dense numbers; nil for trits, and for types that are not read.
   public var dtype: DType? {
     if case .dense(let dtype) = self { dtype } else { nil }
   }
@@ -60,9 +62,11 @@ package struct TensorLocation: Sendable, Hashable {
 
 /// A tensor as a reader sees it: logical shape, encoding and place.
 public struct TensorDescriptor: Sendable, Hashable {
+  /// In Hugging Face's words for a model that `Model` opened, such as `model.layers.0.self_attn.q_proj.weight`.
   public var name: String
   /// The logical shape: a packed matrix counts its trits, not its bytes.
   public var shape: TensorShape
+  /// How its numbers are stored.
   public var encoding: TensorEncoding
   package var location: TensorLocation
   /// Held apart: it is as large as all the rest, and most tensors of a long table have none.

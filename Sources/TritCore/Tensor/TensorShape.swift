@@ -4,7 +4,9 @@
 ///
 /// A weight is `[out, in]`: rows are output features, columns input features, as in PyTorch.
 public struct TensorShape: Sendable, Hashable, CustomStringConvertible {
+  /// Outermost first, as PyTorch and safetensors have them; empty for a scalar.
   public let dimensions: [Int]
+  /// The product of the dimensions: 1 for a scalar.
   public let elementCount: Int
 
   /// Nil when a dimension is negative or the product does not fit.

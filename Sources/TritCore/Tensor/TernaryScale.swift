@@ -50,9 +50,18 @@ public struct TernaryScale: Sendable, Hashable {
   public let stored: [Float]
   /// The type they are stored in.
   public let storage: DType
+  /// Whether trits are multiplied with the stored numbers or divided by them.
   public let convention: ScaleConvention
+  /// How many weights share a number.
   public let granularity: ScaleGranularity
 
+  /// Scales of a matrix.
+  ///
+  /// - Parameters:
+  ///   - stored: one number, one a row, or one a group, row by row: as many as `granularity.count(rows:columns:)`.
+  ///   - storage: the type files hold them in: BF16, F16 or F32. Numbers are kept as they are given.
+  ///   - convention: what they do to a trit.
+  ///   - granularity: how many weights share one.
   public init(stored: [Float], storage: DType, convention: ScaleConvention, granularity: ScaleGranularity) {
     self.stored = stored
     self.storage = storage
@@ -89,6 +98,7 @@ public struct TernaryScale: Sendable, Hashable {
       convention: convention, granularity: granularity)
   }
 
+  /// `multiplier(at:)` of every stored number, in their order.
   public var multipliers: [Float] { convention == .multiply ? stored : stored.indices.map { multiplier(at: $0) } }
 
   /// The bfloat16 number s whose bf16(1/s) is the magnitude, when there is one near 1/magnitude; else bf16(1/magnitude).

@@ -17,8 +17,11 @@ public struct GenerateRequest: Sendable {
   /// What stands behind the last message of a conversation.
   public var ending = ChatEnding.answer
   package var maximumTokens = 128
+  /// How a token is chosen among the likely ones.
   public var sampling = SamplingMethod.greedy
+  /// Of `nucleus` sampling: the same seed gives the same tokens.
   public var seed: UInt64 = 0
+  /// Arithmetic, threads and kernels.
   public var options = RunOptions(mode: .fast)
 
   package init(path: String, prompt: String) {
@@ -43,10 +46,13 @@ public struct GenerateResult: Sendable {
   /// The model's chat template, and whether the prompt was written by it.
   package var chatTemplate: ChatTemplateFinding?
   package var isChat: Bool
+  /// Token ids of the prompt, BOS included.
   public var promptIDs: [Int]
   /// Without the token that ended it.
   public var ids: [Int]
+  /// The new text alone, without the prompt.
   public var text: String
+  /// Why it ended.
   public var stop: Stop
   package var promptSeconds: Double
   package var decodeSeconds: Double

@@ -11,9 +11,11 @@ import TritTokenizer
 public struct PerplexityRequest: Sendable {
   package var path: String
   package var text: TextInput
+  /// How the text is cut into windows; 256 tokens each when nothing is said.
   public var scoring = PerplexityProtocol.chunked(window: 256)
   /// Scores only this many tokens from the beginning; nil means all.
   public var tokenLimit: Int?
+  /// Arithmetic, threads and kernels.
   public var options = RunOptions(mode: .fast)
 
   /// - Parameter text: a file of UTF-8 text.
@@ -31,6 +33,7 @@ public struct PerplexityRequest: Sendable {
 public struct PerplexityResult: Sendable {
   package var run: RunDescription
   package var text: String
+  /// The number, with its error.
   public var perplexity: Perplexity
   package var seconds: Double
 }

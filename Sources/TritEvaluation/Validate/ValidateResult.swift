@@ -209,5 +209,6 @@ public struct ValidateResult: Sendable {
   /// The first step that is past its bound.
   package var firstWrongStep: StepAgreement? { steps.first { !$0.passed } }
 
+  /// Whether every gate passed, and every logit of both models is a finite number.
   public var passed: Bool { agreement.nonFinitePositions == 0 && gates.allSatisfy(\.passed) }
 }

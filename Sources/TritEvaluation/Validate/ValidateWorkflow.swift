@@ -25,6 +25,7 @@ public struct ValidateRequest: Sendable {
   /// Relative error from which on a hidden state counts as another one; nil takes the default, which is 1e-4 for states
   /// of files where nothing but sums is rounded.
   package var hiddenBound: Double?
+  /// How this model is run.
   public var options = RunOptions()
   /// How P is run, when it is a model and not run as Q is.
   public var referenceOptions: RunOptions?

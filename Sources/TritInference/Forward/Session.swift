@@ -131,7 +131,9 @@ public final class Session {
     }
   }
 
-  /// Adds tokens and returns the `[vocabulary]` logits after the last one.
+  /// Adds tokens and returns the `[vocabulary]` logits after the last one. After an error the context is as it was.
+  ///
+  /// - Throws: `ModelError` for no ids, an id outside the vocabulary, or more tokens than the context has room for.
   public func prefill(_ ids: [Int]) throws -> [Float] {
     var result: [Float] = []
     try prefill(ids, logits: .last) { _, row in result = engine.array(row) }
@@ -146,7 +148,7 @@ public final class Session {
     return result
   }
 
-  /// Adds one token and returns the logits of what follows it.
+  /// Adds one token and returns the `[vocabulary]` logits of what follows it; throws as `prefill` does.
   public func step(_ id: Int) throws -> [Float] {
     try prefill([id])
   }

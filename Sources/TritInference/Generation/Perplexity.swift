@@ -49,7 +49,7 @@ public struct Perplexity: Sendable {
     return (squares / (count - 1) / count).squareRoot()
   }
 
-  /// exp of the mean.
+  /// exp of the mean negative log-likelihood of a scored token.
   public var perplexity: Double { exponential(mean) }
 
   /// Standard error of the perplexity, to first order.

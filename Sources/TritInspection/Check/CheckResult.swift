@@ -26,6 +26,7 @@ public struct CheckResult: Sendable {
 
   /// Findings of that severity.
   package func count(_ severity: CheckSeverity) -> Int { findings.count { $0.severity == severity } }
+  /// Whether there is no error, and, of a strict check, no warning.
   public var passed: Bool { count(.error) == 0 && (!isStrict || findings.isEmpty) }
 
   /// The report of `tritsmith check`, schema `tritsmith.check` 1.

@@ -120,6 +120,7 @@ public struct CompareResult: Sendable {
     structure.isEmpty && tensors.allSatisfy { $0.outcome == .equal || $0.outcome == .rounded && !isExact }
   }
 
+  /// Whether every part that was asked for is the same in both models.
   public var isSame: Bool { (weightsAreSame || !parts.needed.contains(.weights)) && parts.holds }
 
   /// The weights as a part beside the others.

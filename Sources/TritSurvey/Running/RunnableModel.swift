@@ -9,10 +9,12 @@ import TritTokenizer
 
 /// Which model to run, and how.
 public struct RunOptions: Sendable {
+  /// Which arithmetic: transformers', or integers.
   public var mode: ArithmeticMode
   /// Whether fast arithmetic may round inputs that the model takes as they are. If not, such a model computes in
   /// reference arithmetic, whatever `mode` is: what is measured then is the model.
   package var roundsPlainInputs = true
+  /// How dense projections are taken; latents as trits when nothing is said.
   public var projections: ProjectionOverride
   package var kernels: KernelChoice
   /// 0 means one for each processor.
@@ -21,6 +23,15 @@ public struct RunOptions: Sendable {
   package var open: OpenOptions
   package var cancellation: CancellationFlag
 
+  /// How a model is run.
+  ///
+  /// - Parameters:
+  ///   - mode: which arithmetic: transformers', or integers.
+  ///   - projections: how dense projections are taken.
+  ///   - kernels: which implementation; results do not depend on it in `reference` arithmetic.
+  ///   - threads: 0 means one for each processor. Results do not depend on it.
+  ///   - open: how its files are opened. Mapped, weights are used in place.
+  ///   - cancellation: ends the run with `CancellationFailure`.
   public init(
     mode: ArithmeticMode = .reference, projections: ProjectionOverride = .automatic, kernels: KernelChoice = .auto,
     threads: Int = 0, open: OpenOptions = OpenOptions(access: .mapped),

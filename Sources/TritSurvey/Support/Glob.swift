@@ -4,9 +4,11 @@
 ///
 /// A dot is nothing special: `*.down_proj.weight` names that projection in every layer.
 public struct Glob: Sendable, Hashable, CustomStringConvertible {
+  /// As given.
   public let pattern: String
   private let scalars: [UnicodeScalar]
 
+  /// A pattern in which `*` stands for any characters, dots too, and `?` for one.
   public init(_ pattern: String) {
     self.pattern = pattern
     scalars = Array(pattern.unicodeScalars)

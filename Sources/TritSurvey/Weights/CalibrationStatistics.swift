@@ -18,6 +18,12 @@ public struct CalibrationRequest: Sendable, Hashable {
   /// Tokens of a piece, its BOS included when there is one; every piece is run on its own.
   package var window: Int
 
+  /// A text of which activations are gathered.
+  ///
+  /// - Parameters:
+  ///   - text: path of a UTF-8 file.
+  ///   - tokens: how many of its tokens are used, from the beginning.
+  ///   - window: tokens of a piece, its BOS included; every piece is run on its own.
   public init(text: String, tokens: Int = 8192, window: Int = 256) {
     self.text = text
     self.tokens = tokens

@@ -11,10 +11,13 @@ import TritReport
 ///     let matrix = try TritMatrix(quantizing: weights, rows: 256, columns: 256)
 ///     let bytes = try matrix.packed(as: LayoutID(rawValue: "hf-packed"))
 public struct TritMatrix: Sendable, Hashable {
+  /// Outputs.
   public let rows: Int
+  /// Inputs.
   public let columns: Int
   /// −1, 0 or 1, row-major.
   public let trits: [Int8]
+  /// What trits are multiplied with: one number, one a row, or one a group.
   public let scale: TernaryScale
 
   /// - Precondition: there are rows × columns trits, and as many scales as the granularity says.

@@ -232,6 +232,7 @@ public struct VerifyResult: Sendable {
     structure.isEmpty && scaleLossPercent != nil && tensors.allSatisfy { $0.outcome != .differs }
   }
 
+  /// Whether every part that was asked for holds.
   public var passed: Bool { (weightsHold || !parts.needed.contains(.weights)) && parts.holds }
 
   /// What storage types did to all tensors together.

@@ -74,10 +74,13 @@ public enum GGUFMisfit: String, Sendable, Hashable, CaseIterable {
 
 /// How a GGUF file is written.
 public struct GGUFOptions: Sendable, Hashable {
+  /// What projections are stored in.
   public var weights: GGUFWeightType
+  /// The order of codes in I2_S bytes, of which programs have three; other types have one.
   public var i2sOrder: I2SOrder
   /// Nil keeps the type embeddings and head have.
   public var embeddings: GGUFEmbeddingType?
+  /// What happens to tensors whose rows `weights` cannot hold.
   public var misfits: GGUFMisfit
   /// The pre-tokenizer's name; nil to tell it from `tokenizer.json`. A GGUF source is read by `OpenOptions.preTokenizer`.
   public var preTokenizer: String?
