@@ -82,7 +82,7 @@ struct FacadeTests {
     #expect(try converted.verify(against: model, parts: isBare ? [.weights] : ModelPart.needed).passed)
     // A file without configuration and tokenizer is not the model.
     #expect(try converted.verify(against: model).passed == !isBare)
-    #expect(try CertifyWorkflow(request(Self.prequantized)).check(scratch["c.json"]).passed)
+    #expect(try Model.check(certificate: scratch["c.json"], source: Self.prequantized).passed)
     guard name != "out.safetensors" else { return }  // no configuration, no forward pass
     let reference = GoldenVectors(
       Fixtures.checkpoint("falcon-e-tiny/reference/bitnet/logits.safetensors"))
@@ -95,10 +95,31 @@ struct FacadeTests {
     #expect(likeliest == wanted)
   }
 
-  private func request(_ source: String) -> CertifyRequest {
-    var request = CertifyRequest()
-    request.source = source
-    return request
+  @Test("checks, compares and validates; what is not the same does not pass")
+  func verdicts() throws {
+    let scratch = ScratchFolder()
+    let model = try Model.open(Self.bitnet)
+    let packed = try model.convert(to: .tritpack, at: scratch["m.tritpack"])
+    #expect(try packed.compare(with: model).isSame && packed.check(sibling: model).passed)
+    #expect(try packed.validate(against: model.path) { $0.inputs = [.text("In the beginning")] }.passed)
+    let latent = try Model.open(Self.prequantized)
+    let difference = try packed.compare(with: latent, work: WorkOptions(threads: 1))
+    #expect(!difference.isSame && difference.report.text(as: .json).contains("\"tritsmith.compare"))
+    #expect(try !packed.validate(against: latent.path) { $0.referenceOptions = RunOptions(projections: .plain) }.passed)
+  }
+
+  @Test("work tells how far it is, and ends when it is told to")
+  func cancellation() throws {
+    let scratch = ScratchFolder()
+    let model = try Model.open(Self.prequantized)
+    let (flag, progress) = (CancellationFlag(), CountingProgress())
+    _ = try model.convert(to: .tritpack, at: scratch["a.tritpack"], work: WorkOptions(threads: 2, progress: progress))
+    #expect(progress.hasEnded && progress.advanced > 0)
+    flag.cancel()
+    #expect(throws: CancellationFailure.self) {
+      try model.convert(to: .tritpack, at: scratch["b.tritpack"], work: WorkOptions(threads: 2, cancellation: flag))
+    }
+    #expect(Disk.names(scratch.path) == ["a.tritpack"])
   }
 
   @Test("text goes through the model's own tokenizer; greedy generation begins with the likeliest token")
