@@ -188,7 +188,14 @@ struct GateTests {
       #expect(
         result.report.blocks.contains { if case .note(.fail, let text) = $0 { text.contains("steps") } else { false } })
     }
-    request.path = path
+  }
+
+  @Test("the model without a fault passes", arguments: ArithmeticMode.allCases)
+  func faultless(_ mode: ArithmeticMode) throws {
+    let (path, ids) = try GateTests.sound.get()
+    var request = ValidateRequest(path: path, against: path)
+    request.inputs = [.ids(ids)]
+    request.options.mode = mode
     #expect(try ValidateWorkflow(request).run().passed)
   }
 
