@@ -84,7 +84,7 @@ enum Model {
   static let plain = Fixtures.checkpoint("plain-tiny")
   /// `plain` with its first layer alone, for fits: they are made matrix by matrix.
   static let plainLayer: String = {
-    let folder = layerFolder.path
+    let folder = layerFolder.path + "/plain-layer"
     Disk.copyFolder(plain, to: folder)
     var file = RawModelFile(reading: plain + "/model.safetensors")
     file.tensors.removeAll { $0.name.hasPrefix("model.layers.") && !$0.name.hasPrefix("model.layers.0.") }
