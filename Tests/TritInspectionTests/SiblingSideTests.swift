@@ -45,7 +45,7 @@ struct SiblingSideTests {
     #expect(found.map(\.rule) == [.sibling] && found.map(\.severity) == [.error], "\(Self.texts(found))")
     #expect(found.first?.subject == Self.down)
     #expect(found.first?.detail.contains("not rotated there, or rotated here") == true)
-    #expect(found.first?.detail.contains("the other 2 that it lists") == true)
+    #expect(found.first?.detail.contains("The other 2 that it lists") == true)
     // The other way about, the keys of the model that is checked do not give the sibling's weights.
     let reversed = try Self.told(one, plain)
     #expect(reversed.map(\.rule) == [.rotation] && reversed.first?.subject == Self.down, "\(Self.texts(reversed))")
