@@ -10,8 +10,8 @@ import TritTestSupport
   import Darwin
 #endif
 
-/// `trit-lab TARGET FILE...` points a reader at files and prints for each the verdict, the peak resident size in bytes, and
-/// the processor time in milliseconds so far. Exit 0 for typed answers, 1 for a broken one.
+/// `trit-lab TARGET FILE...` points a reader at files and prints for each the verdict, the peak resident size in bytes
+/// without pages of files, and the processor time in milliseconds so far. Exit 0 for typed answers, 1 for a broken one.
 @main
 enum Lab {
   static func main() {
@@ -28,7 +28,7 @@ enum Lab {
       var isBroken = false
       for path in arguments[2...] {
         let verdict = lab.probe(target, Disk.bytes(path))
-        let peak = ProcessRunner.peakResidentBytes(of: getpid()) ?? 0
+        let peak = ProcessRunner.peakOwnBytes ?? 0
         print(name(of: verdict), peak, clock() / (CLOCKS_PER_SEC / 1000))
         if case .broken(let text) = verdict {
           HostileLab.complain("\(path): \(text)")

@@ -139,14 +139,23 @@ package struct ProcessRunner: Sendable {
   /// The peak resident size of a process so far, of its current program alone; nil while that is still this one, in whose
   /// memory a child begins.
   package static func peakResidentBytes(of id: pid_t) -> UInt64? {
-    guard id == getpid() || program(of: "\(id)") != ownProgram else { return nil }
+    id == getpid() || program(of: "\(id)") != ownProgram ? status("VmHWM", of: id) : nil
+  }
+
+  /// The peak of this process without pages of files, its program's own above all: what its work took.
+  package static var peakOwnBytes: UInt64? {
+    guard let peak = status("VmHWM", of: getpid()), let files = status("RssFile", of: getpid()) else { return nil }
+    return peak - min(peak, files)
+  }
+
+  private static func status(_ key: String, of id: pid_t) -> UInt64? {
     let descriptor = open("/proc/\(id)/status", O_RDONLY | O_CLOEXEC)
     guard descriptor >= 0 else { return nil }
     defer { close(descriptor) }
     var buffer = [UInt8](repeating: 0, count: 4096)
     let count = read(descriptor, &buffer, buffer.count)
     let text = String(decoding: buffer.prefix(max(0, count)), as: UTF8.self)
-    guard let line = text.split(separator: "\n").first(where: { $0.hasPrefix("VmHWM:") }) else { return nil }
+    guard let line = text.split(separator: "\n").first(where: { $0.hasPrefix(key + ":") }) else { return nil }
     return line.split(whereSeparator: { $0 == " " || $0 == "\t" }).dropFirst().first.flatMap { UInt64($0) }
       .map { $0 * 1024 }
   }

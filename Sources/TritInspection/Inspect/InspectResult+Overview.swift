@@ -92,17 +92,10 @@ extension InspectResult {
   private var outline: String? {
     let matrices = survey.matrices(of: manifest)
     guard matrices > 0 else { return nil }
-    let family = manifest.entry("general.architecture")?.string
-    func stated(_ key: String, _ metadata: String) -> Int? {
-      let count =
-        manifest.configuration?[key]?.number?.integer
-        ?? family.flatMap { manifest.entry("\($0).\(metadata)")?.integer }
-      return count.flatMap { $0 > 0 ? $0 : nil }
-    }
+    let stated = StatedSizes(manifest)
     return [
-      stated("num_hidden_layers", "block_count").map { plural($0, "layer") },
-      stated("hidden_size", "embedding_length").map { "\(grouped($0)) wide" }, plural(matrices, "matrix", "matrices"),
-      stated("vocab_size", "vocab_size").map { "vocabulary \(grouped($0))" },
+      stated.layers.map { plural($0, "layer") }, stated.hiddenSize.map { "\(grouped($0)) wide" },
+      plural(matrices, "matrix", "matrices"), stated.vocabularySize.map { "vocabulary \(grouped($0))" },
     ].compactMap { $0 }.joined(separator: ", ")
   }
 
