@@ -9,8 +9,9 @@ extension GapResult {
     var table = ReportTable(
       key: "gates", title: "Gates",
       columns: [
-        ReportColumn("gate", "Gate"), ReportColumn("about", "About"), ReportColumn("found", "Found"),
-        ReportColumn("bound", "Bound"), ReportColumn("passed", "Passed", kind: .bool),
+        ReportColumn("gate", "Gate"), ReportColumn("about", "About"),
+        ReportColumn("found", "Found", kind: .significant(digits: 4)),
+        ReportColumn("bound", "Bound", kind: .significant(digits: 4)), ReportColumn("passed", "Passed", kind: .bool),
       ],
       caption: "Two things kept apart: whether the conversion is exact, and how much quality is lost.")
     if let fidelity {
