@@ -41,6 +41,17 @@ struct DiffCommandTests {
     Tool.expect(0, ["compare", Model.bitnet, tritpack, "--exact"])
   }
 
+  @Test("a patch has a page, as a model has one")
+  func page() {
+    _ = diff()
+    Tool.expect(0, ["inspect", patch, "--html", scratch["page.html"], "-q"])
+    let page = Disk.text(scratch["page.html"])
+    #expect(page.contains("A patch of ") && page.contains("Trits compared"))
+    #expect(Tool.expect(0, ["inspect", patch, "--html", "-"]).output.contains("A patch of "))
+    // What stands there already is not replaced without being told to.
+    Tool.expect(73, ["inspect", patch, "--html", scratch["page.html"]])
+  }
+
   @Test("exit codes say what is wrong, and nothing is left behind")
   func exitCodes() {
     _ = diff()

@@ -98,7 +98,9 @@ struct Inspect: ParsableCommand {
       request.open = machine.open(scaleConvention, i2sOrder)
       request.proof = proof(sibling)
       if PatchSummary.matches(path) {
-        output.print(try PatchSummary(path: path, work: machine.work()).report(path: path), quietly: machine.quiet)
+        let file = try page.prepare(reading: [path])
+        let report = try PatchSummary(path: path, work: machine.work()).report(path: path)
+        try page.finish(file, page: report, printing: output, report, quietly: machine.quiet)
         return true
       }
       if !metadata.isEmpty {
