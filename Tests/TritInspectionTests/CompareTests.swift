@@ -51,7 +51,7 @@ struct CompareTests {
       #expect(!result.isSame && result.firstHash != result.secondHash)
       let tensor = try #require(result.tensors.first { $0.outcome == .different })
       #expect(result.tensors.count { $0.outcome == .different } == 1)
-      #expect(tensor.name == Self.down && tensor.count == 1)
+      #expect(tensor.name == Self.down && tensor.count == 1 && tensor.detail == "1 code differs")
       let expected = ComparedTensor.Difference(
         row: row, column: column, first: "\(Int(before) - 1)", second: "\(Int(after) - 1)")
       #expect(tensor.differences == [expected])

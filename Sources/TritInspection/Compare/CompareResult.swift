@@ -128,7 +128,7 @@ public struct CompareResult: Sendable {
     if tensors.isEmpty, structure.isEmpty { return PartFinding(.weights, .none, "neither has tensors") }
     guard !weightsAreSame else {
       return PartFinding(
-        weights: "\(tensors.count) tensors",
+        weights: plural(tensors.count, "tensor"),
         tensors.reduce(into: WeightRounding()) { $0.add($1.scaleRounding, $1.rounding) })
     }
     let wrong = tensors.first { $0.outcome == .different || isExact && $0.outcome == .rounded }

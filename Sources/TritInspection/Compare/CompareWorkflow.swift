@@ -182,7 +182,7 @@ package struct CompareWorkflow: Sendable {
     let streams = try codes(a, b, left.shape, &live, &result, work)
     guard result.count == 0 else {
       result.outcome = .different
-      result.detail = "\(grouped(result.count)) codes differ"
+      result.detail = plural(result.count, "code differs", "codes differ")
       return PairResult(tensor: result, streams: streams)
     }
     let agreement = ScaleAgreement(a.scale, b.scale, live, origin: .either)
@@ -292,7 +292,7 @@ package struct CompareWorkflow: Sendable {
           row: $0.index / columns, column: $0.index % columns, first: DenseComparison.Place.text($0.left),
           second: DenseComparison.Place.text($0.right))
       }
-      result.detail = "\(grouped(count)) values differ"
+      result.detail = plural(count, "value differs", "values differ")
     case .sameBytes(let type): result.detail = "same bytes, stored as \(type), which is not decoded"
     case .lost(let detail), .unreadable(let detail):
       result.outcome = .different

@@ -117,14 +117,14 @@ public struct WorkflowError: DiagnosticError, Equatable {
     case .contradictoryGlobs: "one pattern leaves it dense, another makes it ternary"
     case .notNative(let verdict): "the weights are not those of a BitNet model: \(verdict)"
     case .invalidCodes(let count, let row, let column):
-      "holds \(count == 1 ? "a code" : "\(count) codes") that no packer writes"
+      "holds \(count == 1 ? "a code" : plural(count, "code")) that no packer writes"
         + (row.map { ", the first in row \($0)" } ?? "") + (column.map { ", column \($0)" } ?? "")
     case .auditFailed(let detail): "the finished output did not pass its audit and was not put in place: \(detail)"
     case .unknownQuantizer(let name, let known): "quantizer '\(printable(name))' is not known; there are \(known)"
     case .unpackedOffline:
       "holds trits as dense numbers beside a scale (unpacked autobitlinear), which is not supported"
     case .tensorsDoNotFit(let layout, let names, let detail):
-      "\(names.count) tensors do not fit \(layout): "
+      plural(names.count, "tensor does", "tensors do") + " not fit \(layout): "
         + names.prefix(3).map { printable($0) }.joined(separator: ", ")
         + (names.count > 3 ? " and \(names.count - 3) more" : "") + " (the first: \(detail))"
     case .scaleDoesNotFit(let scale): scale.summary

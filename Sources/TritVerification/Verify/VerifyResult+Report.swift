@@ -90,8 +90,8 @@ extension VerifyResult {
     if onlyScalesAreLost, parts.failing.allSatisfy({ $0.part == .weights }), let percent = scaleLossPercent {
       let lost = tensors.filter { $0.outcome == .scalesLost }
       return
-        "\(ScaleLoss.phrase(percent)): \(lost.count) of \(tensors.count) tensors hold the source's trits with other "
-        + "scales (\(lost.first.map { "'\(printable($0.name))': \($0.detail)" } ?? ""))"
+        "\(ScaleLoss.phrase(percent)): \(lost.count) of \(plural(tensors.count, "tensor")) "
+        + "\(lost.count == 1 ? "holds" : "hold") the source's trits with other scales (\(lost.first.map { "'\(printable($0.name))': \($0.detail)" } ?? ""))"
     }
     return parts.failure(
       firstProblem, difference: "the converted model is not what its source gives",

@@ -259,10 +259,10 @@ public struct VerifyResult: Sendable {
       let lost = tensors.count { $0.outcome == .scalesLost }
       let note = rounding.isEmpty ? "" : "; rounded by types: \(rounding.phrase)"
       return PartFinding(
-        .weights, .scalesLost, "\(ScaleLoss.phrase(percent)) in \(lost) of \(tensors.count) tensors\(note)")
+        .weights, .scalesLost, "\(ScaleLoss.phrase(percent)) in \(lost) of \(plural(tensors.count, "tensor"))\(note)")
     }
     return weightsHold
-      ? PartFinding(weights: "\(tensors.count) tensors, \(ternary) of them ternary", rounding)
+      ? PartFinding(weights: "\(plural(tensors.count, "tensor")), \(ternary) of them ternary", rounding)
       : PartFinding(.weights, .differs, firstWeightsProblem ?? "")
   }
 }

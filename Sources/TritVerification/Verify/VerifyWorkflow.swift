@@ -140,7 +140,9 @@ package struct VerifyWorkflow: Sendable {
     var remarks: [String] = []
     let kept = result.tensors.count(where: \.isKept)
     if kept > 0 {
-      remarks.append("\(kept) projections not made ternary, as asked: they compute as ordinary numbers")
+      remarks.append(
+        plural(kept, "projection") + " not made ternary, as asked: \(kept == 1 ? "it computes" : "they compute") as "
+          + "ordinary numbers")
     }
     guard !request.isAudit else { return remarks }
     let beside = result.tensors.count { $0.isTernary && !$0.role.isProjection && isNamed($0.name) }
