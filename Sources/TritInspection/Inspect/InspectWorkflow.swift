@@ -5,6 +5,7 @@ import TritFormats
 import TritModel
 import TritSurvey
 import TritVerification
+import VisibleText
 
 /// What a user wants to see of a model.
 package struct InspectRequest: Sendable {
@@ -66,6 +67,8 @@ public struct InspectResult: Sendable {
   var isRotated: Bool { storedRotation != nil }
   /// What they say of it, under the names of the model.
   var storedRotation: StoredRotation?
+  /// The first thing the model needs and the files lack, by their headers; nil where all is there.
+  var incompleteness: String?
 
   /// False when evidence on the scale convention was asked for and does not decide it.
   package var hasProvenScale: Bool { manifest.scaleFinding.evidence.isEmpty || manifest.scaleFinding.convention != nil }
@@ -137,7 +140,28 @@ package struct InspectWorkflow: Sendable {
     return InspectResult(
       manifest: manifest, survey: survey, tensors: tensors, recipe: Recipe.recorded(in: source),
       hasStatistics: request.statistics, chatTemplate: try ChatTemplateFinding(of: source), rotation: rotation,
-      identity: StatedIdentity(of: source), storedRotation: shown?.storedRotation)
+      identity: StatedIdentity(of: source), storedRotation: shown?.storedRotation,
+      incompleteness: InspectWorkflow.incompleteness(
+        shown?.manifest ?? binary?.manifest ?? source.manifest, survey.description))
+  }
+
+  /// What is missing of a model whose settings are understood.
+  private static func incompleteness(
+    _ manifest: ModelManifest, _ description: Result<ModelDescription, ModelError>
+  ) -> String? {
+    if let tensor = manifest.tensors.first(where: { $0.encoding == ForeignPacking.withoutScale }) {
+      return "'\(printable(tensor.name))' is packed and has no scale"
+    }
+    guard case .success(let description) = description else { return nil }
+    for finding in TensorInventory(manifest, description).findings {
+      switch finding {
+      case .missing(let tensor): return "'\(printable(tensor.name))' is missing"
+      case .missingLayers: return finding.error(file: manifest.path)?.summary
+      // Check judges these; some programs load them all the same.
+      case .moreMissing, .shape, .type, .unused, .wrapped, .adapter: continue
+      }
+    }
+    return nil
   }
 
   /// The files are listed as they are, with what the model of a view leaves out.
