@@ -123,6 +123,14 @@ struct CompareTests {
     let result = try Workflow.compare(Checkpoint.master, Checkpoint.packed)
     #expect(!result.isSame)
     #expect(result.tensors.filter(\.isTernary).allSatisfy { $0.detail.contains("verify") })
+    // Nothing was counted, and nothing is said of rotated weights.
+    let table = result.report.blocks.compactMap {
+      if case .table(let table) = $0, table.key == "tensors" { table } else { nil }
+    }
+    let place = try #require(table.first?.columns.firstIndex { $0.key == "differing" })
+    let rows = try #require(table.first?.rows)
+    #expect(zip(rows, result.tensors).allSatisfy { ($0[place] == .missing) == ($1.outcome == .different) })
+    #expect(!result.hints.contains { $0.contains("unfolding") }, "\(result.hints)")
   }
 
   @Test("a wrong byte order of I2_S is found out by a sibling", arguments: I2SOrder.allCases, I2SOrder.allCases)

@@ -75,8 +75,8 @@ extension CompareResult {
       }
       return [
         .text(tensor.name), .text(tensor.outcome.rawValue), .text(tensor.detail), .text(tensor.firstEncoding),
-        .text(tensor.secondEncoding),
-        .integer(tensor.count), .optional(multiplier(tensor.firstScale)), .optional(multiplier(tensor.secondScale)),
+        .text(tensor.secondEncoding), tensor.isUncounted ? .missing : .integer(tensor.count),
+        .optional(multiplier(tensor.firstScale)), .optional(multiplier(tensor.secondScale)),
       ]
     }
     table.badness = tensors.map { max(Double($0.count), $0.scaleRounding?.relative ?? 0, $0.rounding?.largest ?? 0) }

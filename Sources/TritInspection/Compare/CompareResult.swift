@@ -73,6 +73,9 @@ package struct ComparedTensor: Sendable {
     self.detail = detail
   }
 
+  /// Whether it differs as a whole, so that no number was counted: trits beside latents, values that cannot be read.
+  package var isUncounted: Bool { outcome == .different && count == 0 && firstScale == nil }
+
   package var firstScale: TernaryScale? {
     get { findings.firstScale }
     set { findings.firstScale = newValue }

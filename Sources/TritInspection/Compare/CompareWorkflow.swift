@@ -36,7 +36,9 @@ package struct CompareWorkflow: Sendable {
     // Codes read in a wrong order need no other explanation.
     if orders.isEmpty,
       let rotation = try RotationProbe(first: first, second: second, work: work.silentSingle)
-        .finding(unexplained(result.tensors))
+        .finding(unexplained(result.tensors)),
+      // Latents have little in common with their own trits.
+      rotation.rotated != nil || result.tensors.contains(where: { $0.outcome == .different && !$0.isUncounted })
     {
       result.hints.append(rotation.text)
     }
