@@ -101,6 +101,28 @@ struct CompareTests {
     }
   }
 
+  @Test("a layer that one side lacks is one line, and matrices stand before norms")
+  func absentLayer() throws {
+    let scratch = ScratchFolder()
+    let lone = "model.layers.0.self_attn.q_proj.weight"
+    let other = changed(scratch["other"]) { file in
+      file.tensors.removeAll { $0.name.hasPrefix("model.layers.1.") || $0.name.hasPrefix(lone) }
+      file.tensors.removeAll { $0.name == "model.layers.0.input_layernorm.weight" }
+    }
+    let missing = RawModelFile.tensors(ofFolder: Checkpoint.packed).count { tensor in
+      tensor.name.hasPrefix("model.layers.1.") && !tensor.name.hasSuffix("_scale")
+    }
+    let lines = ["nothing of layer 1 is in the second", "'\(lone)' is only in the first"]
+    let last = "'model.layers.0.input_layernorm.weight' is only in the first"
+    let result = try Workflow.compare(Checkpoint.packed, other)
+    #expect(result.structure == lines + [last] && result.unpairedCount == missing + 2, "\(result.structure)")
+    let back = try Workflow.compare(other, Checkpoint.packed)
+    #expect(back.structure.first == "nothing of layer 1 is in the first" && back.structure.count == 3)
+    let verified = try Workflow.verify(Checkpoint.packed, other)
+    #expect(verified.structure.first == "nothing of layer 1 is there" && verified.structure.count == 3)
+    #expect(verified.firstProblem == "nothing of layer 1 is there")
+  }
+
   @Test("rounding by a type is told, and is a difference with --exact")
   func exact() throws {
     let scratch = ScratchFolder()

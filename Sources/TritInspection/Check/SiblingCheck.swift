@@ -114,7 +114,7 @@ struct SiblingCheck {
       outcome.findings.append(
         CheckFinding(
           .sibling, "",
-          plural(result.structure.count, "tensor is", "tensors are")
+          plural(result.unpairedCount, "tensor is", "tensors are")
             + " in one of the two alone, or of another shape in \(name): \(first)"))
     }
     var rest = result.tensors.filter { $0.outcome == .different }

@@ -104,8 +104,10 @@ package struct ComparedTensor: Sendable {
 public struct CompareResult: Sendable {
   package var first: String
   package var second: String
-  /// Tensors that only one has, or that have another shape.
+  /// Tensors that only one has, or that have another shape, in sentences.
   package var structure: [String]
+  /// How many these are.
+  package var unpairedCount: Int
   /// In the first model's order.
   package var tensors: [ComparedTensor]
   package var isExact: Bool
@@ -134,7 +136,10 @@ public struct CompareResult: Sendable {
         weights: plural(tensors.count, "tensor"),
         tensors.reduce(into: WeightRounding()) { $0.add($1.scaleRounding, $1.rounding) })
     }
-    let wrong = tensors.first { $0.outcome == .different || isExact && $0.outcome == .rounded }
+    func isWrong(_ tensor: ComparedTensor) -> Bool {
+      tensor.outcome == .different || isExact && tensor.outcome == .rounded
+    }
+    let wrong = tensors.first { isWrong($0) && $0.shape.isMatrix } ?? tensors.first(where: isWrong)
     return PartFinding(
       .weights, .differs, structure.first ?? wrong.map { "tensor '\(printable($0.name))': \($0.detail)" } ?? "")
   }

@@ -52,7 +52,8 @@ package struct CompareWorkflow: Sendable {
   ///
   /// - Throws: as `run()`.
   func weights() throws -> (result: CompareResult, orders: [String]) {
-    var structure: [String] = []
+    var unpaired = UnpairedTensors()
+    var absent: [TensorDescriptor] = []
     let aside = try [first, second].map(TensorInventory.setAside)
     var setAside: [String] = []
     // Places, not copies: a table of descriptors takes many times the memory of the file's own.
@@ -66,24 +67,26 @@ package struct CompareWorkflow: Sendable {
         if aside[0].contains(ExactString(tensor.name)) {
           setAside.append(tensor.name)
         } else {
-          structure.append("'\(printable(tensor.name))' is only in the first")
+          absent.append(tensor)
         }
         continue
       }
       let other = others[place]
       guard other.shape == tensor.shape else {
-        structure.append("'\(printable(tensor.name))' is \(tensor.shape) in the first, \(other.shape) in the second")
+        unpaired.add(
+          tensor, "'\(printable(tensor.name))' is \(tensor.shape) in the first, \(other.shape) in the second")
         continue
       }
       pairs.append((index, place))
     }
-    for tensor in others where rest[ExactString(tensor.name)] != nil {
-      guard !aside[1].contains(ExactString(tensor.name)) else {
-        setAside.append(tensor.name)
-        continue
-      }
-      structure.append("'\(printable(tensor.name))' is only in the second")
-    }
+    unpaired.add(
+      absent, lackedBy: others, layers: { "nothing of \($0) is in the second" },
+      single: { "'\(printable($0.name))' is only in the first" })
+    let alone = others.filter { rest[ExactString($0.name)] != nil }
+    setAside += alone.lazy.map(\.name).filter { aside[1].contains(ExactString($0)) }
+    unpaired.add(
+      alone.filter { !aside[1].contains(ExactString($0.name)) }, lackedBy: first.manifest.tensors,
+      layers: { "nothing of \($0) is in the first" }, single: { "'\(printable($0.name))' is only in the second" })
     let (tensors, streams) = try compare(pairs)
     let hashed = streams.keys.sorted().compactMap { index in streams[index].map { (tensors[index].name, $0) } }
     // A hash stands for a whole model: matrices that only one has, or in another shape, were not looked at.
@@ -93,7 +96,8 @@ package struct CompareWorkflow: Sendable {
     }
     let orders = try byteOrders(tensors.filter { $0.isTernary && $0.count > 0 }.map(\.name))
     let result = CompareResult(
-      first: first.manifest.path, second: second.manifest.path, structure: structure, tensors: tensors,
+      first: first.manifest.path, second: second.manifest.path, structure: unpaired.lines,
+      unpairedCount: unpaired.count, tensors: tensors,
       isExact: request.isExact, firstHash: isWhole[0] ? CompareWorkflow.hash(hashed.map { ($0.0, $0.1.first) }) : nil,
       secondHash: isWhole[1] ? CompareWorkflow.hash(hashed.map { ($0.0, $0.1.second) }) : nil,
       hints: ModelOpener.rotationNotes([first, second]), setAside: setAside)

@@ -64,7 +64,9 @@ extension VerifyResult {
     // Of a part that was not asked for, it is a remark.
     let severity = parts.needed.contains(.weights) ? ReportSeverity.error : .info
     for problem in structure { report.note(severity, problem) }
-    let wrong = tensors.indices.filter { tensors[$0].outcome == .differs || tensors[$0].outcome == .scalesLost }
+    // Matrices first: they weigh more than norms.
+    let failing = tensors.indices.filter { tensors[$0].outcome == .differs || tensors[$0].outcome == .scalesLost }
+    let wrong = failing.filter { tensors[$0].shape.isMatrix } + failing.filter { !tensors[$0].shape.isMatrix }
     let remarks = wrong.map { "\(tensors[$0].name): \(tensors[$0].detail)" }
     for remark in remarks { report.note(severity, remark) }
     for hint in hints { report.note(.info, hint) }
@@ -82,6 +84,7 @@ extension VerifyResult {
         "parts": parts.notableRows(beside: conclusion), "part_differences": parts.tellingDifferences,
         "tensors": wrong,
       ], told: Set(remarks))
+    report.brief?.ranked = ["tensors"]
     return report
   }
 

@@ -247,7 +247,9 @@ public struct VerifyResult: Sendable {
   }
 
   var firstWeightsProblem: String? {
-    let wrong = tensors.first { $0.outcome == .differs } ?? tensors.first { isFault($0) }
+    let wrong =
+      tensors.first { $0.outcome == .differs && $0.shape.isMatrix } ?? tensors.first { $0.outcome == .differs }
+      ?? tensors.first { isFault($0) }
     return structure.first ?? wrong.map { "tensor '\(printable($0.name))': \($0.detail)" }
   }
 
