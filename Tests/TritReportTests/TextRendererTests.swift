@@ -110,6 +110,21 @@ import Testing
         """)
   }
 
+  @Test func whatNamesShareStandsAboveATableWhoseHeadingWouldTakeItsColumns() {
+    var table = ReportTable(
+      key: "t", columns: [ReportColumn("name", "Name"), ReportColumn("type", "Type"), ReportColumn("n", "Number")])
+    for layer in [9, 10] { table.append([.text("model.layers.\(layer).mlp.up_proj.weight"), "TQ2_0", "0.0213"]) }
+    #expect(
+      TextRenderer(width: 40).text(of: document(table)) == """
+        Name: model.layers.….mlp.up_proj.weight
+        Name  Type   Number
+        ────  ─────  ──────
+        9     TQ2_0  0.0213
+        10    TQ2_0  0.0213
+
+        """)
+  }
+
   @Test func aBriefShowsWhatItNamesAndCountsTheRest() {
     var report = document(names)
     report.append(ReportFacts(key: "f", [ReportFact("A", .integer(1)), ReportFact("B", .integer(2))]))
