@@ -46,6 +46,26 @@ struct NextCommandTests {
     #expect(fact.value == "none usable")
   }
 
+  @Test(
+    "a tokenizer that cannot be used is none, and the reason is told",
+    arguments: [
+      ("{}", "tokenizer.json has no 'model'"), ("{", "tokenizer.json is no JSON"),
+      (
+        #"{"model": {"type": "WordPiece", "vocab": {"a": 0}}}"#,
+        "tokenizer.json is of type 'WordPiece', and only BPE is supported"
+      ),
+    ])
+  func unusableTokenizer(_ text: String, _ why: String) throws {
+    let scratch = ScratchFolder()
+    var model = ChangedModel(Checkpoint.plain)
+    model.files["tokenizer.json"] = Array(text.utf8)
+    let facts = try Workflow.inspect(model.write(scratch["model"])).overview.facts
+    let fact = try #require(facts.first { $0.key == "tokenizer" })
+    #expect(fact.value == "none usable" && fact.note == why, "\(fact)")
+    #expect(
+      try #require(try Workflow.inspect(Checkpoint.plain).overview.facts.first { $0.key == "tokenizer" }).note == nil)
+  }
+
   /// Does what a command says, with the library.
   private static func carryOut(_ command: String, _ folder: String) throws {
     let words = command.split(separator: " ").map(String.init)

@@ -44,7 +44,7 @@ extension InspectResult {
     if let name = identity.name { facts.append(ReportFact("Name", .text(name))) }
     if let licence = identity.licence { facts.append(ReportFact("Licence", .text(licence))) }
     if let shape { facts.append(ReportFact("Shape", .text(shape))) }
-    if let tokenizer { facts.append(ReportFact("Tokenizer", .text(tokenizer))) }
+    if let tokenizer { facts.append(ReportFact("Tokenizer", .text(tokenizer), note: tokenizerFault)) }
     if !manifest.tensors.isEmpty { facts.append(ReportFact("Bits", .text(bitsByRole), key: "bits_by_role")) }
     if let assumed = survey.structure?.assumed, !assumed.isEmpty {
       facts.append(ReportFact("Assumed", .text(assumed.joined(separator: ", ")), note: "the files do not say it"))
@@ -114,7 +114,7 @@ extension InspectResult {
       let count = manifest.entry("tokenizer.ggml.tokens")?.array?.count
       return kind + rule + (count.map { ", \(grouped($0)) tokens" } ?? "")
     }
-    return tokenizerStandIn == nil ? tokenizerFile : "none usable"
+    return tokenizerStandIn == nil && tokenizerFault == nil ? tokenizerFile : "none usable"
   }
 
   private var tokenizerFile: String? {
@@ -327,7 +327,7 @@ extension InspectResult {
     let check = "tritsmith check \(path)"
     // Without a tokenizer the model takes ids alone.
     let run =
-      tokenizer == nil
+      tokenizer == nil || tokenizerFault != nil
       ? "tritsmith logits \(path) --ids 1,2,3 --output logits.safetensors"
       : "tritsmith run \(path) --prompt \"In the beginning\""
     // Check says what is wrong, or is not understood.

@@ -67,6 +67,8 @@ public struct InspectResult: Sendable {
   var isRotated: Bool { storedRotation != nil }
   /// What they say of it, under the names of the model.
   var storedRotation: StoredRotation?
+  /// Why the tokenizer's file is of no use, as far as its outline tells; nil where it may be one.
+  var tokenizerFault: String?
   /// The first thing the model needs and the files lack, by their headers; nil where all is there.
   var incompleteness: String?
 
@@ -141,8 +143,22 @@ package struct InspectWorkflow: Sendable {
       manifest: manifest, survey: survey, tensors: tensors, recipe: Recipe.recorded(in: source),
       hasStatistics: request.statistics, chatTemplate: try ChatTemplateFinding(of: source), rotation: rotation,
       identity: StatedIdentity(of: source), storedRotation: shown?.storedRotation,
+      tokenizerFault: InspectWorkflow.tokenizerFault(source),
       incompleteness: InspectWorkflow.incompleteness(
         shown?.manifest ?? binary?.manifest ?? source.manifest, survey.description))
+  }
+
+  /// Looks at the outline of `tokenizer.json`, not at its tokens; over a network not at all.
+  private static func tokenizerFault(_ source: any TensorSource) -> String? {
+    let name = "tokenizer.json"
+    guard source.manifest.format != GGUFFormat.id, !RemoteFolders.contains(source.manifest.path),
+      source.manifest.companions.contains(where: { $0.name == name }), let bytes = try? source.companion(named: name)
+    else { return nil }
+    let long = [["model", "vocab"], ["model", "merges"], ["added_tokens"]]
+    guard let file = try? JSONOutline(parsing: bytes, leaving: long).value else { return "\(name) is no JSON" }
+    guard let model = file.object?["model"]?.object else { return "\(name) has no 'model'" }
+    guard let type = model["type"]?.string, type != "BPE" else { return nil }
+    return "\(name) is of type '\(printable(type))', and only BPE is supported"
   }
 
   /// What is missing of a model whose settings are understood.
