@@ -178,7 +178,8 @@ extension GapResult {
       [
         ReportFact("Passed", .bool(passed), explanation: "Every gate holds, and every logit is finite."),
         ReportFact(
-          "Conversion fidelity", .optional(fidelity?.verdict.rawValue), .conversionFidelity, note: fidelity?.detail,
+          "Conversion fidelity", .optional(fidelity?.verdict.rawValue), .conversionFidelity, kind: .state,
+          note: fidelity?.detail,
           tone: fidelityTone),
         ReportFact(
           "Loss of quality", .optional(quality?.rawValue), .qualityBand, key: "quality",
