@@ -46,6 +46,15 @@ import Testing
     #expect(table.alike([3]).first?.cells == table.rows[3])
   }
 
+  @Test func aRangeOfNegativeNumbersIsSaidInWords() throws {
+    var table = ReportTable(
+      key: "t", columns: [ReportColumn("name", "Tensor"), ReportColumn("db", "dB", kind: .decimal(digits: 2))])
+    for (layer, value) in [-5.75, -2.0, -3.5].enumerated() {
+      table.append([.text("model.layers.\(layer).mlp"), .number(value)])
+    }
+    #expect(try #require(table.alike([0, 1, 2]).first).cells[1] == "-5.75 to -2.00")
+  }
+
   @Test func hashesDoNotTellLayersApart() throws {
     var table = ReportTable(
       key: "t", columns: [ReportColumn("name", "Tensor"), ReportColumn("sha256", "SHA-256", kind: .hash)])

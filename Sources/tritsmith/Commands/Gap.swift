@@ -13,8 +13,8 @@ struct Gap: ParsableCommand {
     discussion: """
       Runs both in lock-step on one text, without writing logits. Reports predictions (perplexity, KL divergence both \
       ways, agreement), layers (error of hidden states) and tensors (error of weights). Two verdicts are kept apart: \
-      fidelity, which must be exact, and loss of quality (none, slight, visible, severe), which fails only past a bound \
-      given with --max-mean-kl, --min-top1 or --max-ppl-ratio. Causes of the gap are named only where \
+      fidelity, which must be exact, and loss of quality (none, slight, visible, severe). Quality fails only past a \
+      bound given with --max-mean-kl, --min-top1 or --max-ppl-ratio. Causes of the gap are named only where \
       --attribute measured them. Exit code 0 when every gate holds, 1 when not. The page of --html defines every number.
       """,
     examples: [

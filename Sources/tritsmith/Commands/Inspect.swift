@@ -12,9 +12,9 @@ struct Inspect: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Show what a model is and what it holds.",
     discussion: """
-      Reads headers and a small sample of the weights, so that a model of any size answers at once; with --stats the \
-      weights are read too. --raw gives the numbers of one tensor to other programs: row by row, little-endian, trits \
-      times their scales as float32, dense numbers as they are stored.
+      Reads headers and a small sample of the weights, so that a model of any size answers at once. With --stats the \
+      weights are read too. --raw gives the numbers of one tensor to other programs, row by row and little-endian. \
+      Trits come times their scales as float32, dense numbers as they are stored.
       """,
     examples: [
       .init("tritsmith inspect ./falcon-e-1b", "Kind, family, scale convention, tensors, sizes."),
