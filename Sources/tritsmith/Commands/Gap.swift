@@ -18,7 +18,7 @@ struct Gap: ParsableCommand {
       --attribute measured them. Exit code 0 when every gate holds, 1 when not. The page of --html defines every number.
       """,
     examples: [
-      .init("tritsmith gap ./bfloat16 ./bitnet", "On the built-in sample."),
+      .init("tritsmith gap ./bfloat16 ./bitnet", "On the Book of Ruth, which is built in."),
       .init("tritsmith gap ./bf16 ./bitnet --text-file ruth.txt --attribute", "And which layers cost most."),
       .init("tritsmith gap ./bf16 ./bitnet --html gap.html", "A page with plots."),
       .init("tritsmith gap ./bf16 ./bitnet --max-mean-kl 0.01 --min-top1 0.95 --format json", "For a CI job."),

@@ -14,7 +14,9 @@ extension ReportFormat: ExpressibleByArgument {}
 extension ScaleConvention: ExpressibleByArgument {
   package static var valueName: String? { "meaning" }
 }
-extension KernelChoice: ExpressibleByArgument {}
+extension KernelChoice: ExpressibleByArgument {
+  package static var valueName: String? { "choice" }
+}
 extension ConversionTarget: ExpressibleByArgument {}
 
 extension GGMLTypeChoice: ExpressibleByArgument {
