@@ -42,7 +42,9 @@ package struct ApplyWorkflow: Sendable {
       try OutputPlace.check(request.output, input: input, replaces: request.replaces)
     }
     let patch = try TritDiffPatch(path: request.patch, access: request.openBase.access)
-    try checkName(patch.header)
+    var request = request
+    request.conversion = request.conversion ?? implied(by: patch.header)
+    if request.conversion == nil { try checkName(patch.header) }
     let base = try FormatRegistry.open(request.base, request.openBase)
     try patch.checkIntegrity(work.parallelism, work.progress)
     try base.checkIntegrity(work.parallelism, work.progress)
@@ -78,10 +80,23 @@ package struct ApplyWorkflow: Sendable {
 }
 
 extension ApplyWorkflow {
-  /// Refuses a name that promises another form: a folder called m.gguf would be taken for what its name says.
+  /// The conversion to the one file that the output's name promises; nil where the patch gives such a file itself.
+  private func implied(by header: TritDiffHeader) -> ConversionRequest? {
+    guard let named = OutputPlace.form(named: request.output), named != ownForm(header),
+      let target = ConversionTarget(rawValue: named)
+    else { return nil }
+    return ConversionRequest(input: request.base, output: request.output, target: target)
+  }
+
+  /// The form of the one file a patch gives; nil for a folder, and for a name that says none.
+  private func ownForm(_ header: TritDiffHeader) -> String? {
+    header.target.isFolder ? nil : header.files.first.flatMap { OutputPlace.form(named: $0.name) }
+  }
+
+  /// Refuses a name that promises another form: a folder called m.safetensors would be taken for what its name says.
   private func checkName(_ header: TritDiffHeader) throws(DiffError) {
-    guard request.conversion == nil, let named = OutputPlace.form(named: request.output) else { return }
-    let own = header.target.isFolder ? nil : header.files.first.flatMap { OutputPlace.form(named: $0.name) }
+    guard let named = OutputPlace.form(named: request.output) else { return }
+    let own = ownForm(header)
     guard named != own, own != nil || header.target.isFolder else { return }
     let form = own.map { "a .\($0) file" } ?? "a folder"
     throw DiffError(.otherName(gives: form, named: named), file: request.output)

@@ -64,8 +64,7 @@ package struct DiffError: DiagnosticError, Equatable {
       "apply it to the model it was made for: 'tritsmith inspect PATCH -v' states its code stream, 'tritsmith compare A B -v' that of two models"
     case .otherNames: "apply it to the safetensors or TritPack form of the base, and add --to gguf for a GGUF file"
     case .otherTarget, .otherCodeStream: "the patch is damaged or was made by a faulty program: have it made again"
-    case .otherName(_, "safetensors"): "choose another name"
-    case .otherName(_, let named): "choose another name, or convert the result with --to \(named)"
+    case .otherName: "choose another name, or convert the result with --to"
     case .compressedTarget: "store it uncompressed: 'tritsmith convert MODEL PLAIN --to tritpack'"
     case .filledPadding: "write it again: 'tritsmith convert MODEL NEW --to tritpack'"
     case .fileBesideModel: nil

@@ -39,6 +39,32 @@ struct DiffCommandTests {
       ["apply", Model.bitnet, patch, "-o", tritpack, "--to", "tritpack"], schema: "tritsmith.apply")
     #expect(report["apply"]?.object?["format"]?.string == "tritpack")
     Tool.expect(0, ["compare", Model.bitnet, tritpack, "--exact"])
+    // The name alone says as much.
+    for (name, format) in [("named.gguf", "gguf"), ("named.TritPack", "tritpack")] {
+      let named = try Tool.report(["apply", Model.bitnet, patch, "-o", scratch[name]], schema: "tritsmith.apply")
+      #expect(named["apply"]?.object?["format"]?.string == format)
+      Tool.expect(0, ["compare", Model.bitnet, scratch[name]])
+    }
+  }
+
+  @Test("a patch that gives a file of the output's own form is not converted")
+  func ownForm() {
+    let (gguf, again) = (scratch["m.gguf"], scratch["again.gguf"])
+    Tool.expect(0, ["convert", Model.bitnet, gguf, "-q"])
+    Tool.expect(0, ["diff", gguf, gguf, "-o", patch, "-q"])
+    Tool.expect(0, ["apply", gguf, patch, "-o", again, "-q"])
+    #expect(Disk.bytes(again) == Disk.bytes(gguf))
+  }
+
+  @Test("a patch has a page, as a model has one")
+  func page() {
+    _ = diff()
+    Tool.expect(0, ["inspect", patch, "--html", scratch["page.html"], "-q"])
+    let page = Disk.text(scratch["page.html"])
+    #expect(page.contains("A patch of ") && page.contains("Trits compared"))
+    #expect(Tool.expect(0, ["inspect", patch, "--html", "-"]).output.contains("A patch of "))
+    // What stands there already is not replaced without being told to.
+    Tool.expect(73, ["inspect", patch, "--html", scratch["page.html"]])
   }
 
   @Test("exit codes say what is wrong, and nothing is left behind")
@@ -52,11 +78,9 @@ struct DiffCommandTests {
     Tool.expect(0, ["convert", Model.bitnet, packed, "--to", "tritpack", "--zstd", "3", "--quiet"])
     #expect(
       Tool.expect(64, ["diff", Model.bitnet, packed, "-o", scratch["z"]]).errors.contains("store it uncompressed"))
-    // A name of another form: a folder would be called a GGUF file.
-    for name in ["out.gguf", "out.TritPack", "out.safetensors"] {
-      let refused = Tool.expect(64, ["apply", Model.bitnet, patch, "-o", scratch[name]])
-      #expect(refused.errors.contains("choose another name"))
-    }
+    // A name of another form: a folder would be called a safetensors file.
+    let refused = Tool.expect(64, ["apply", Model.bitnet, patch, "-o", scratch["out.safetensors"]])
+    #expect(refused.errors.contains("choose another name"))
     Tool.expect(64, ["apply", Model.bitnet, patch, "-o", scratch["out.gguf"], "--to", "tritpack"])
     // 65: another base, no patch, a patch where a model belongs
     let wrong = Tool.expect(65, ["apply", Model.plain, patch, "-o", scratch["out"]])

@@ -25,7 +25,12 @@ struct GGUFCommandTests {
     let lookup = try Tool.report(["inspect", file, "--metadata", "llama.block_count"], schema: "tritsmith.metadata")
     let entry = lookup["metadata"]?.array?.first?.object
     #expect(entry?["type"]?.string == "u32" && entry?["value"]?.number?.integer == 4)
-    Tool.expect(64, ["inspect", file, "--metadata", "no.such.key"])
+    let unknown = Tool.expect(64, ["inspect", file, "--metadata", "llama.block_coun"]).errors
+    #expect(unknown.contains("the nearest key is 'llama.block_count'"), "\(unknown)")
+    #expect(unknown.contains("--metadata \"*\"' lists every key"), "\(unknown)")
+    // What it names does it.
+    #expect(Tool.expect(0, ["inspect", file, "--metadata", "*"]).output.contains("llama.block_count: "))
+    #expect(Tool.expect(64, ["inspect", file, "--tensor", "nothing"]).errors.contains("--tensors' lists the names"))
     let comparison = try Tool.report(["compare", Model.bitnet, file], schema: "tritsmith.compare")
     #expect(comparison["comparison"]?.object?["same"]?.bool == true)
     Tool.expect(0, ["verify", Model.falcon, file])

@@ -90,6 +90,11 @@ struct ScreenTests {
     #expect(result.output.isEmpty == (code == 0) && result.errors.isEmpty)
   }
 
+  @Test("--verbose is told what does it here")
+  func verbose() {
+    #expect(Tool.expect(64, ["inspect", Model.bitnet, "--verbose"]).errors.contains("did you mean '--all'?"))
+  }
+
   @Test("a quiet inspect prints data that was asked for alone, and --tensors lists them all")
   func quietInspect() throws {
     let scratch = ScratchFolder()

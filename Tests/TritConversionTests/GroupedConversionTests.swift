@@ -139,7 +139,7 @@ struct GroupedConversionTests {
     Disk.write(bytes, scratch["turned.gguf"])
     let turned = try Workflow.verify(source, scratch["turned.gguf"])
     #expect(!turned.passed && !turned.onlyScalesAreLost)
-    #expect(turned.firstProblem?.contains("1 trits differ") == true)
+    #expect(turned.firstProblem?.contains("1 trit differs") == true)
   }
 
   /// Σ|w′ − w| / Σ|w| in percent over the nine matrices: w from the checkpoint, w′ its sign times the scale that

@@ -29,7 +29,11 @@ struct LibraryWordsTests {
       ),
       ("'tritsmith check A --run' scores a text", "`Model.check()` with `scoresText` scores a text"),
       ("'tritsmith merge BASE ADAPTER OUTPUT' adds it", "`tritsmith merge` adds it"),
-      ("'tritsmith inspect' lists the names; quote the pattern for the shell", "`Model.inspect()` lists the names"),
+      (
+        "'tritsmith inspect MODEL --tensors' lists the names; quote the pattern for the shell",
+        "`Model.inspect()` lists the names"
+      ),
+      ("'tritsmith inspect MODEL --metadata \"*\"' lists every key", "`Model.inspect()` lists every key"),
       ("fetch it: hf download a/b --revision v1", "fetch it: hf download a/b --revision v1"),
       ("an option that begins alike: --keep-formulas", "an option that begins alike: --keep-formulas"),
       ("", ""), ("two  spaces", "two  spaces"), ("--to", "--to"),

@@ -207,6 +207,20 @@ struct GapTests {
     }
     #expect(notes.count == 1 && notes.first?.contains("mean_kld") == true)
     #expect(bad.report.verdict?.outcome == .fail && good.report.verdict?.outcome == .pass)
+    // What fails is the first thing that is read.
+    let headline = try #require(bad.report.verdict?.headline)
+    #expect(headline.hasPrefix("mean KL ") && headline.hasSuffix(" is above the bound 1e-06"), "\(headline)")
+    #expect(headline.count < 45, "\(headline)")
+  }
+
+  @Test("a gate says its number with few digits, and never as equal to the bound it is past")
+  func gateWords() {
+    func failure(_ name: String, _ found: Double, _ bound: Double, _ isUpperBound: Bool) -> String {
+      GateResult(name: name, found: found, bound: bound, isUpperBound: isUpperBound).failure
+    }
+    #expect(failure("mean_kld", 0.00071648213, 0.0001, true) == "mean KL 0.000716 is above the bound 0.0001")
+    #expect(failure("same_top_1", 0.89996, 0.9, false) == "same top-1 0.89996 is below the bound 0.9")
+    #expect(failure("ppl_ratio", 2.5, 2, true) == "perplexity ratio 2.50 is above the bound 2")
   }
 
   // MARK: - Verdicts

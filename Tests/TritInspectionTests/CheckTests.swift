@@ -243,6 +243,16 @@ struct CheckTests {
     #expect(try !Workflow.check(scratch["model"], strict: true).passed)
   }
 
+  @Test("one wrong value is not spoken of as several")
+  func oneValue() throws {
+    let scratch = ScratchFolder()
+    var model = ChangedModel(Checkpoint.packed)
+    model.file[Self.norm].bytes.replaceSubrange(6..<8, with: [0xC0, 0x7F])
+    let result = try Workflow.check(model.write(scratch["model"]))
+    #expect(
+      result.findings.contains { $0.detail == "1 value is infinite or NaN at element 3" }, "\(result.findings)")
+  }
+
   /// What else a fault may be seen as.
   private static func allowed(_ fault: Fault) -> Set<CheckRule> {
     switch fault.rule {

@@ -51,7 +51,7 @@ struct CompareTests {
       #expect(!result.isSame && result.firstHash != result.secondHash)
       let tensor = try #require(result.tensors.first { $0.outcome == .different })
       #expect(result.tensors.count { $0.outcome == .different } == 1)
-      #expect(tensor.name == Self.down && tensor.count == 1)
+      #expect(tensor.name == Self.down && tensor.count == 1 && tensor.detail == "1 code differs")
       let expected = ComparedTensor.Difference(
         row: row, column: column, first: "\(Int(before) - 1)", second: "\(Int(after) - 1)")
       #expect(tensor.differences == [expected])
@@ -101,6 +101,28 @@ struct CompareTests {
     }
   }
 
+  @Test("a layer that one side lacks is one line, and matrices stand before norms")
+  func absentLayer() throws {
+    let scratch = ScratchFolder()
+    let lone = "model.layers.0.self_attn.q_proj.weight"
+    let other = changed(scratch["other"]) { file in
+      file.tensors.removeAll { $0.name.hasPrefix("model.layers.1.") || $0.name.hasPrefix(lone) }
+      file.tensors.removeAll { $0.name == "model.layers.0.input_layernorm.weight" }
+    }
+    let missing = RawModelFile.tensors(ofFolder: Checkpoint.packed).count { tensor in
+      tensor.name.hasPrefix("model.layers.1.") && !tensor.name.hasSuffix("_scale")
+    }
+    let lines = ["nothing of layer 1 is in the second", "'\(lone)' is only in the first"]
+    let last = "'model.layers.0.input_layernorm.weight' is only in the first"
+    let result = try Workflow.compare(Checkpoint.packed, other)
+    #expect(result.structure == lines + [last] && result.unpairedCount == missing + 2, "\(result.structure)")
+    let back = try Workflow.compare(other, Checkpoint.packed)
+    #expect(back.structure.first == "nothing of layer 1 is in the first" && back.structure.count == 3)
+    let verified = try Workflow.verify(Checkpoint.packed, other)
+    #expect(verified.structure.first == "nothing of layer 1 is there" && verified.structure.count == 3)
+    #expect(verified.firstProblem == "nothing of layer 1 is there")
+  }
+
   @Test("rounding by a type is told, and is a difference with --exact")
   func exact() throws {
     let scratch = ScratchFolder()
@@ -123,6 +145,14 @@ struct CompareTests {
     let result = try Workflow.compare(Checkpoint.master, Checkpoint.packed)
     #expect(!result.isSame)
     #expect(result.tensors.filter(\.isTernary).allSatisfy { $0.detail.contains("verify") })
+    // Nothing was counted, and nothing is said of rotated weights.
+    let table = result.report.blocks.compactMap {
+      if case .table(let table) = $0, table.key == "tensors" { table } else { nil }
+    }
+    let place = try #require(table.first?.columns.firstIndex { $0.key == "differing" })
+    let rows = try #require(table.first?.rows)
+    #expect(zip(rows, result.tensors).allSatisfy { ($0[place] == .missing) == ($1.outcome == .different) })
+    #expect(!result.hints.contains { $0.contains("unfolding") }, "\(result.hints)")
   }
 
   @Test("a wrong byte order of I2_S is found out by a sibling", arguments: I2SOrder.allCases, I2SOrder.allCases)

@@ -46,6 +46,26 @@ struct NextCommandTests {
     #expect(fact.value == "none usable")
   }
 
+  @Test(
+    "a tokenizer that cannot be used is none, and the reason is told",
+    arguments: [
+      ("{}", "tokenizer.json has no 'model'"), ("{", "tokenizer.json is no JSON"),
+      (
+        #"{"model": {"type": "WordPiece", "vocab": {"a": 0}}}"#,
+        "tokenizer.json is of type 'WordPiece', and only BPE is supported"
+      ),
+    ])
+  func unusableTokenizer(_ text: String, _ why: String) throws {
+    let scratch = ScratchFolder()
+    var model = ChangedModel(Checkpoint.plain)
+    model.files["tokenizer.json"] = Array(text.utf8)
+    let facts = try Workflow.inspect(model.write(scratch["model"])).overview.facts
+    let fact = try #require(facts.first { $0.key == "tokenizer" })
+    #expect(fact.value == "none usable" && fact.note == why, "\(fact)")
+    #expect(
+      try #require(try Workflow.inspect(Checkpoint.plain).overview.facts.first { $0.key == "tokenizer" }).note == nil)
+  }
+
   /// Does what a command says, with the library.
   private static func carryOut(_ command: String, _ folder: String) throws {
     let words = command.split(separator: " ").map(String.init)
@@ -131,6 +151,30 @@ struct NextCommandTests {
     var model = ChangedModel(TernaryHybrid.small.write(scratch["source"]))
     model.replace("[2, 1, 1]", "[3, 3, 2]")
     #expect(try Self.next(model.write(scratch["changed"])) == "tritsmith check \(scratch["changed"])")
+  }
+
+  /// Of each fault: what is changed, the programs that are said, and why.
+  @Test("a model that no rule covers is said to load nowhere, with the reason, and is to be checked")
+  func uncovered() throws {
+    typealias Change = (inout ChangedModel) -> Void
+    let query = "model.layers.0.self_attn.q_proj.weight"
+    let cases: [(change: Change, value: String, note: String?)] = [
+      ({ $0.replace("\"silu\"", "\"swish7\"") }, "no program that is known", "hidden_act: "),
+      ({ $0.replace("\"num_hidden_layers\"", "\"layers\"") }, "no program that is known", "num_hidden_layers: "),
+      ({ $0.replace("LlamaForCausalLM", "BertModel") }, "not known for class BertModel", nil),
+      ({ $0.remove { $0.hasPrefix("model.layers.1.") } }, "no program that is known", "nothing of layer 1 is there"),
+      ({ $0.remove { $0 == query + "_scale" } }, "no program that is known", "'\(query)' is packed and has no scale"),
+    ]
+    for (change, value, note) in cases {
+      let scratch = ScratchFolder()
+      var model = ChangedModel(Checkpoint.bitnet)
+      change(&model)
+      let path = model.write(scratch["model"])
+      let fact = try #require(try Workflow.inspect(path).overview.facts.first { $0.key == "loaded_by" })
+      #expect(fact.value == .text(value), "\(fact)")
+      #expect(fact.note?.hasPrefix(note ?? "-") == (note == nil ? nil : true), "\(fact)")
+      #expect(try Self.next(path) == "tritsmith check \(path)", "\(value)")
+    }
   }
 
   @Test("types stand beside the format, those of roles that differ apart")

@@ -27,7 +27,7 @@ struct RotatedModulesTests {
   func inspected() throws {
     let scratch = ScratchFolder()
     let result = try Workflow.inspect(TernaryHybrid.wide.writeForMLX(scratch["mlx"]))
-    #expect(!result.overview.facts.contains { $0.key == "loaded_by" })
+    #expect(result.overview.facts.first { $0.key == "loaded_by" }?.value == "tritsmith")
     #expect(result.manifest.notes.contains { $0.contains("15 modules are rotated in blocks of 512, and stay so") })
     let report = try JSONValue.parse(Array(JSONRenderer().text(of: result.report).utf8)).object
     let rotation = report?["rotation"]?.object

@@ -46,6 +46,15 @@ import Testing
     #expect(table.alike([3]).first?.cells == table.rows[3])
   }
 
+  @Test func aRangeOfNegativeNumbersIsSaidInWords() throws {
+    var table = ReportTable(
+      key: "t", columns: [ReportColumn("name", "Tensor"), ReportColumn("db", "dB", kind: .decimal(digits: 2))])
+    for (layer, value) in [-5.75, -2.0, -3.5].enumerated() {
+      table.append([.text("model.layers.\(layer).mlp"), .number(value)])
+    }
+    #expect(try #require(table.alike([0, 1, 2]).first).cells[1] == "-5.75 to -2.00")
+  }
+
   @Test func hashesDoNotTellLayersApart() throws {
     var table = ReportTable(
       key: "t", columns: [ReportColumn("name", "Tensor"), ReportColumn("sha256", "SHA-256", kind: .hash)])
@@ -111,6 +120,21 @@ import Testing
     let lines = screen.split(separator: "\n", omittingEmptySubsequences: false).dropLast()
     #expect(lines.count <= 24 && lines.first == "FAIL bad" && lines.allSatisfy { $0.count <= 80 }, "\(screen)")
     #expect(screen.contains("--all also shows: ") && screen.contains("rows of Tensors") && screen.contains("errors"))
+    // A taller terminal is filled, but for the line of the next prompt.
+    let tall = TextRenderer(width: 80, height: 40, showsDetails: false).text(of: report).split(
+      separator: "\n", omittingEmptySubsequences: false
+    ).dropLast()
+    #expect(tall.count > 30 && tall.count < 40, "\(tall.count)")
+    // What matters most stands first where the brief form says so.
+    report.brief?.rows["t"] = [7, 2]
+    report.brief?.ranked = ["t"]
+    let ranked = TextRenderer(width: 80, showsDetails: false).text(of: report).split(separator: "\n")
+    let places = [8, 3].map { count in
+      ranked.firstIndex { $0.filter { $0 != " " } == String(repeating: "a", count: count) }
+    }
+    #expect(places[0].map { $0 + 1 } == places[1] && places[1] != nil, "\(places)")
+    report.brief?.ranked = []
+    report.brief?.rows["t"] = Array(0..<50)
     let wide = TextRenderer(showsDetails: false, foldsRows: false).text(of: report)
     #expect(wide.contains(String(repeating: "a", count: 50) + "\n") && wide.contains("8999]"))
     #expect(wide.contains("error: " + String(repeating: "b", count: 40)) && !wide.contains("error: bb\n"))

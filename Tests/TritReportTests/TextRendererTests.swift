@@ -110,6 +110,36 @@ import Testing
         """)
   }
 
+  @Test func whatNamesShareStandsAboveATableWhoseHeadingWouldTakeItsColumns() {
+    var table = ReportTable(
+      key: "t", columns: [ReportColumn("name", "Name"), ReportColumn("type", "Type"), ReportColumn("n", "Number")])
+    for layer in [9, 10] { table.append([.text("model.layers.\(layer).mlp.up_proj.weight"), "TQ2_0", "0.0213"]) }
+    #expect(
+      TextRenderer(width: 40).text(of: document(table)) == """
+        Name: model.layers.….mlp.up_proj.weight
+        Name  Type   Number
+        ────  ─────  ──────
+        9     TQ2_0  0.0213
+        10    TQ2_0  0.0213
+
+        """)
+  }
+
+  @Test func namesOfMachineFormatsAreWordsToPeopleAlone() {
+    var table = ReportTable(
+      key: "gates", columns: [ReportColumn("gate", "Gate", kind: .state), ReportColumn("found", "Found")])
+    table.columns[1].kind = .significant(digits: 4)
+    table.append(["reverse_kld", "not_exact"])
+    table.append(["block0.mlp", .number(0.25)])
+    let report = document(table)
+    let text = TextRenderer().text(of: report)
+    #expect(text.contains("KL(Q‖P)") && text.contains("not exact") && text.contains("layer 0 mlp"), "\(text)")
+    #expect(HTMLRenderer().text(of: report).contains("not exact"))
+    let json = JSONRenderer().text(of: report)
+    #expect(json.contains("\"reverse_kld\"") && json.contains("\"not_exact\""), "\(json)")
+    #expect(CSVRenderer().text(of: report).contains("reverse_kld,not_exact"))
+  }
+
   @Test func aBriefShowsWhatItNamesAndCountsTheRest() {
     var report = document(names)
     report.append(ReportFacts(key: "f", [ReportFact("A", .integer(1)), ReportFact("B", .integer(2))]))

@@ -381,7 +381,7 @@ struct ScaleAgreementTests {
     let kept = try VerifyWorkflow(
       source: FormatRegistry.open(source), converted: FormatRegistry.open(scratch["kept"]), request: request
     ).run()
-    #expect(kept.passed && kept.parts.verdict.contains("1 projections not made ternary, as asked"))
+    #expect(kept.passed && kept.parts.verdict.contains("1 projection not made ternary, as asked"))
     // All of it left as it was is no conversion at all.
     #expect(try !Workflow.verify(source, source).passed)
   }

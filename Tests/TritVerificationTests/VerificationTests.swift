@@ -245,7 +245,7 @@ enum Tampering: String, CaseIterable {
   /// What the first problem must say.
   var expectedWords: [String] {
     switch self {
-    case .flippedTrit: [GoldenCut.query, "1 trits differ", "row \(Self.row), column \(Self.column)"]
+    case .flippedTrit: [GoldenCut.query, "1 trit differs", "row \(Self.row), column \(Self.column)"]
     case .swappedRows: [GoldenCut.query, "row 2, column"]
     case .reversedTrits: [GoldenCut.query, "row 0, column"]
     case .scaleStep: [GoldenCut.query, "scale"]

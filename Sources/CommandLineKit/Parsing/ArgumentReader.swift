@@ -135,6 +135,10 @@ struct ArgumentReader {
     if case .long(let word) = name {
       let words = candidates.map { String($0.description.dropFirst(2)) }
       suggestion = nearestMatch(to: word, among: words).map { "--\($0)" }
+      // What many programs call so has a short name that they share.
+      if word == "verbose", let shown = visible.first(where: { $0.names.contains(.short("v")) }) {
+        suggestion = shown.names.first { !$0.isShort }?.description ?? suggestion
+      }
     }
     return UsageError(.unknownOption(typed ?? name.description), suggestion: suggestion, in: schema)
   }

@@ -20,6 +20,9 @@ package enum Terminal {
     return Platform.columns(of: descriptor)
   }
 
+  /// The lines of the terminal behind a descriptor; nil when nothing says.
+  package static func height(of descriptor: Int32 = standardOutput) -> Int? { Platform.rows(of: descriptor) }
+
   /// The column where help wraps: the terminal's width, at most 100 because longer lines are hard to read, else 80.
   package static var helpWidth: Int {
     max(40, min(100, width() ?? width(of: standardError) ?? 80))

@@ -36,8 +36,8 @@ extension ConversionPlan {
   /// The report of `tritsmith convert --dry-run`, schema `tritsmith.plan` 2.
   public var report: ReportDocument {
     let headline =
-      "Nothing is written: \(NumberText.bytes(UInt64(outputBytes))) are planned, \(ternaryCount) ternary + "
-      + "\(tensors.count - ternaryCount) dense tensors"
+      "Nothing is written: \(NumberText.bytes(UInt64(outputBytes))) of tensors are planned, \(ternaryCount) ternary + "
+      + "\(tensors.count - ternaryCount) dense, without header and companions"
     var report = ReportDocument(
       title: "Conversion plan", schema: ReportSchema("tritsmith.plan", version: 2),
       verdict: ReportVerdict(.info, headline), primaryTable: "tensors")

@@ -228,7 +228,7 @@ struct LatentRestoration {
       : "requantized: trits equal by all arithmetics; scale: " + other.joined(separator: ", ")
     if result.mismatches > 0 {
       result.outcome = .differs
-      result.detail = "\(grouped(result.mismatches)) trits differ when made ternary again"
+      result.detail = plural(result.mismatches, "trit differs", "trits differ") + " when made ternary again"
     }
     return result
   }

@@ -104,7 +104,7 @@ extension Planner {
     }
     // What opening the model has noted is among the warnings already.
     return findings.filter { finding in !source.manifest.notes.contains { $0 == finding.detail } }.map {
-      "\($0.rule.rawValue): \($0.subject.isEmpty ? "" : printable($0.subject) + " ")\($0.detail)"
+      "\($0.rule.rawValue): \($0.subject.isEmpty ? "" : printable($0.subject) + ": ")\($0.detail)"
     }
   }
 

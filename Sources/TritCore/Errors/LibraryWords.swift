@@ -33,9 +33,9 @@ package enum LibraryWords {
   package static let calls = [
     "--against": "against",
     "--certificate": "certificate", "--check": "Model.check(certificate:)", "--context": "PerplexityRequest.scoring",
-    "--ids-file": "TokenInput.idsFile",
+    "--ids-file": "TokenInput.idsFile", "--metadata": "Model.inspect()",
     "--offline": "HubResolver(isOffline: true)", "--plan": "ShardWorkflow",
-    "--resume": "ResumableConversion", "--save": "HubResolver.saving",
+    "--resume": "ResumableConversion", "--save": "HubResolver.saving", "--tensors": "Model.inspect()",
   ]
 
   /// What a subcommand is in the library; those it has no call for stay the program's.

@@ -69,14 +69,18 @@ extension GapResult {
       lines.append(
         (
           gate.passed,
-          "quality: \(gate.name) is \(GapResult.number(gate.found)) over \(plural(model.tokens, "token")), "
-            + "\(relation) \(GapResult.number(gate.bound)) is asked for"
+          "quality: \(gate.name) is \(gate.foundText) over \(plural(model.tokens, "token")), "
+            + "\(relation) \(gate.boundText) is asked for"
         ))
     }
     if model.nonFinite > 0 {
-      lines.append((false, "\(NumberText.grouped(model.nonFinite)) tokens have logits that are infinite or no numbers"))
+      lines.append((false, nonFiniteTokens))
     }
     return lines
+  }
+
+  private var nonFiniteTokens: String {
+    "\(plural(model.nonFinite, "token")) \(model.nonFinite == 1 ? "has" : "have") logits that are infinite or no numbers"
   }
 
   private var verdict: ReportVerdict {
@@ -90,10 +94,15 @@ extension GapResult {
     return !gates.isEmpty || fidelity?.holds == true ? .pass : .info
   }
 
-  /// Both verdicts in one sentence.
+  /// What fails, where something does; else both verdicts in one sentence.
   private var headline: String {
     guard model.tokens > 0, let quality else {
       return "No token could be compared: logits are infinite or no numbers"
+    }
+    let failures = gates.filter { !$0.passed }.map(\.failure) + (model.nonFinite > 0 ? [nonFiniteTokens] : [])
+    if !failures.isEmpty {
+      let conversion = fidelity?.verdict == .differs ? ["the candidate is not what converting the reference gives"] : []
+      return (conversion + failures).joined(separator: "; ")
     }
     let size = "\(quality.phrase) of quality, mean KL \(GapResult.number(model.meanKL)) nats per token"
     switch fidelity?.verdict {
@@ -169,7 +178,8 @@ extension GapResult {
       [
         ReportFact("Passed", .bool(passed), explanation: "Every gate holds, and every logit is finite."),
         ReportFact(
-          "Conversion fidelity", .optional(fidelity?.verdict.rawValue), .conversionFidelity, note: fidelity?.detail,
+          "Conversion fidelity", .optional(fidelity?.verdict.rawValue), .conversionFidelity, kind: .state,
+          note: fidelity?.detail,
           tone: fidelityTone),
         ReportFact(
           "Loss of quality", .optional(quality?.rawValue), .qualityBand, key: "quality",

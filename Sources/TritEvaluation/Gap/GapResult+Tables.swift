@@ -9,8 +9,9 @@ extension GapResult {
     var table = ReportTable(
       key: "gates", title: "Gates",
       columns: [
-        ReportColumn("gate", "Gate"), ReportColumn("about", "About"), ReportColumn("found", "Found"),
-        ReportColumn("bound", "Bound"), ReportColumn("passed", "Passed", kind: .bool),
+        ReportColumn("gate", "Gate", kind: .state), ReportColumn("about", "About"),
+        ReportColumn("found", "Found", kind: .significant(digits: 4)),
+        ReportColumn("bound", "Bound", kind: .significant(digits: 4)), ReportColumn("passed", "Passed", kind: .bool),
       ],
       caption: "Two things kept apart: whether the conversion is exact, and how much quality is lost.")
     if let fidelity {
@@ -31,7 +32,8 @@ extension GapResult {
     var table = ReportTable(
       key: "parts", title: "Parts",
       columns: [
-        ReportColumn("part", "Part"), ReportColumn("outcome", "Outcome"), ReportColumn("detail", "Compared"),
+        ReportColumn("part", "Part", kind: .state), ReportColumn("outcome", "Outcome", kind: .state),
+        ReportColumn("detail", "Compared"),
         ReportColumn("mean_kld", "Costs", .partCost, kind: .significant(digits: 4), unit: "nats"),
         ReportColumn("measured_between", "Measured between"),
       ],
@@ -52,7 +54,7 @@ extension GapResult {
     var table = ReportTable(
       key: "distributions", title: "Distributions over tokens",
       columns: [
-        ReportColumn("name", "Number"),
+        ReportColumn("name", "Number", kind: .state),
         ReportColumn("mean", "Mean", kind: .significant(digits: 4)),
         ReportColumn("mean_error", "±", .standardError, kind: .significant(digits: 2)),
         ReportColumn("rms", "RMS", kind: .significant(digits: 4)),

@@ -2,6 +2,7 @@
 
 import TritCore
 import TritModel
+import TritReport
 import TritSurvey
 
 /// How far a model Q is from a model P over all positions of all prompts; everything in Double.
@@ -117,6 +118,27 @@ package struct GateResult: Sendable, Hashable {
 
   /// A value that is not a number never passes.
   package var passed: Bool { isUpperBound ? found <= bound : found >= bound }
+
+  /// "mean KL 0.000432 is above the bound 0.0001", of a gate that does not hold.
+  var failure: String {
+    let words = ["mean_kld": "mean KL", "same_top_1": "same top-1", "ppl_ratio": "perplexity ratio"]
+    let relation = found.isNaN ? "is no number, against" : isUpperBound ? "is above" : "is below"
+    return "\(words[name] ?? name) \(foundText) \(relation) the bound \(boundText)"
+  }
+
+  /// With three digits, or as many as are needed to stand on the side of the bound where the number is.
+  var foundText: String {
+    for digits in 3...16 {
+      let text = NumberText.significant(found, digits: digits)
+      var shown = self
+      shown.found = Double(text) ?? found
+      if shown.passed == passed { return text }
+    }
+    return "\(found)"
+  }
+
+  /// As it was given: "0.0001", "2".
+  var boundText: String { Int64(exactly: bound).map { "\($0)" } ?? "\(bound)" }
 }
 
 /// How far a model is from itself when nothing but roundings differ.

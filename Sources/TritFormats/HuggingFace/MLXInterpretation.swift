@@ -78,9 +78,8 @@ package enum MLXPacking {
 
   /// What happened to damaged weights, and the way to right ones.
   package static let damageText =
-    "ternary weights that mx.quantize damaged: every scale is negative and its bias −2 times the scale, so −s became "
-    + "−s/2 and another model is computed. Make it anew from the unpacked model: 'tritsmith convert UNPACKED OUTPUT "
-    + "--to mlx'"
+    "ternary weights that mx.quantize damaged. Every scale is negative and its bias −2 times the scale: −s became −s/2, "
+    + "which is another model. Make it anew from the unpacked model: 'tritsmith convert UNPACKED OUTPUT --to mlx'"
 }
 
 /// Turns words of 32 bits with scales and biases beside them into the matrices they stand for.

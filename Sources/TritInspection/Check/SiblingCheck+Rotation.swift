@@ -123,7 +123,7 @@ extension SiblingCheck {
   }
 
   private func differing(_ count: Int) -> String {
-    count == 1 ? "1 tensor that differs" : "\(count) tensors that differ"
+    plural(count, "tensor that differs", "tensors that differ")
   }
 
   /// What neither side's other matrices decide: a few that the sibling lists and stores as this model holds them.

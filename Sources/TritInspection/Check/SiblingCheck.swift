@@ -114,7 +114,8 @@ struct SiblingCheck {
       outcome.findings.append(
         CheckFinding(
           .sibling, "",
-          "\(counted(result.structure.count)) in one of the two alone, or of another shape in \(name): \(first)"))
+          plural(result.unpairedCount, "tensor is", "tensors are")
+            + " in one of the two alone, or of another shape in \(name): \(first)"))
     }
     var rest = result.tensors.filter { $0.outcome == .different }
     takeUnread(&rest, pair, &outcome)
@@ -133,8 +134,6 @@ struct SiblingCheck {
       knowsBasis && result.tensors.contains { $0.shape.isMatrix } && !rest.contains { $0.shape.isMatrix }
   }
 
-  private func counted(_ count: Int) -> String { count == 1 ? "1 tensor is" : "\(count) tensors are" }
-
   /// One tensor's name for a finding of its own, else nothing.
   static func subject(_ tensors: [ComparedTensor]) -> String { tensors.count == 1 ? tensors[0].name : "" }
 
@@ -151,7 +150,8 @@ struct SiblingCheck {
     outcome.findings.append(
       CheckFinding(
         .sibling, SiblingCheck.subject(unread),
-        "\(counted(unread.count)) not compared with \(name), \(ModelChecks.list(unread.map(\.name))): "
+        plural(unread.count, "tensor is", "tensors are")
+          + " not compared with \(name), \(ModelChecks.list(unread.map(\.name))): "
           + first.detail))
   }
 
@@ -199,7 +199,8 @@ struct SiblingCheck {
       outcome.findings.append(
         CheckFinding(
           .sibling, SiblingCheck.subject(tensors),
-          "\(counted(tensors.count)) of trits in one of the two and of other numbers in the other, "
+          plural(tensors.count, "tensor is", "tensors are")
+            + " of trits in one of the two and of other numbers in the other, "
             + "\(ModelChecks.list(tensors.map(\.name))): " + text(places.compactMap { found[$0] }, fit),
           severity: fit == .fitting ? .warning : .error))
     }

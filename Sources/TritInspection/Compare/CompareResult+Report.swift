@@ -40,20 +40,23 @@ extension CompareResult {
     report.conclude(isSame, conclusion)
     // Beside what differs there is no room for what was typed, and for what is not there.
     let facts: Set<String> = isSame ? ["first", "second", "rounded"] : count(.rounded) > 0 ? ["rounded"] : []
+    let wrong = tensors.indices.filter {
+      tensors[$0].outcome == .different || isExact && tensors[$0].outcome == .rounded
+    }
     report.brief = ReportBrief(
       facts.union(["tensors", "equal", "different"]),
       rows: [
         "parts": parts.notableRows(beside: conclusion), "part_differences": parts.tellingDifferences,
-        "tensors": tensors.indices.filter {
-          tensors[$0].outcome == .different || isExact && tensors[$0].outcome == .rounded
-        },
+        // Matrices first: they weigh more than norms.
+        "tensors": wrong.filter { tensors[$0].shape.isMatrix } + wrong.filter { !tensors[$0].shape.isMatrix },
       ])
+    report.brief?.ranked = ["tensors"]
     return report
   }
 
   /// Those that were not compared.
   private var unpaired: String? {
-    structure.isEmpty ? nil : "compared; \(structure.count) more on one side only, or of another shape"
+    structure.isEmpty ? nil : "compared; \(unpairedCount) more on one side only, or of another shape"
   }
 
   private var table: ReportTable {
@@ -75,8 +78,8 @@ extension CompareResult {
       }
       return [
         .text(tensor.name), .text(tensor.outcome.rawValue), .text(tensor.detail), .text(tensor.firstEncoding),
-        .text(tensor.secondEncoding),
-        .integer(tensor.count), .optional(multiplier(tensor.firstScale)), .optional(multiplier(tensor.secondScale)),
+        .text(tensor.secondEncoding), tensor.isUncounted ? .missing : .integer(tensor.count),
+        .optional(multiplier(tensor.firstScale)), .optional(multiplier(tensor.secondScale)),
       ]
     }
     table.badness = tensors.map { max(Double($0.count), $0.scaleRounding?.relative ?? 0, $0.rounding?.largest ?? 0) }

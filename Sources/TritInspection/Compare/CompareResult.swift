@@ -73,6 +73,9 @@ package struct ComparedTensor: Sendable {
     self.detail = detail
   }
 
+  /// Whether it differs as a whole, so that no number was counted: trits beside latents, values that cannot be read.
+  package var isUncounted: Bool { outcome == .different && count == 0 && firstScale == nil }
+
   package var firstScale: TernaryScale? {
     get { findings.firstScale }
     set { findings.firstScale = newValue }
@@ -101,8 +104,10 @@ package struct ComparedTensor: Sendable {
 public struct CompareResult: Sendable {
   package var first: String
   package var second: String
-  /// Tensors that only one has, or that have another shape.
+  /// Tensors that only one has, or that have another shape, in sentences.
   package var structure: [String]
+  /// How many these are.
+  package var unpairedCount: Int
   /// In the first model's order.
   package var tensors: [ComparedTensor]
   package var isExact: Bool
@@ -128,10 +133,13 @@ public struct CompareResult: Sendable {
     if tensors.isEmpty, structure.isEmpty { return PartFinding(.weights, .none, "neither has tensors") }
     guard !weightsAreSame else {
       return PartFinding(
-        weights: "\(tensors.count) tensors",
+        weights: plural(tensors.count, "tensor"),
         tensors.reduce(into: WeightRounding()) { $0.add($1.scaleRounding, $1.rounding) })
     }
-    let wrong = tensors.first { $0.outcome == .different || isExact && $0.outcome == .rounded }
+    func isWrong(_ tensor: ComparedTensor) -> Bool {
+      tensor.outcome == .different || isExact && tensor.outcome == .rounded
+    }
+    let wrong = tensors.first { isWrong($0) && $0.shape.isMatrix } ?? tensors.first(where: isWrong)
     return PartFinding(
       .weights, .differs, structure.first ?? wrong.map { "tensor '\(printable($0.name))': \($0.detail)" } ?? "")
   }

@@ -36,7 +36,9 @@ package struct CompareWorkflow: Sendable {
     // Codes read in a wrong order need no other explanation.
     if orders.isEmpty,
       let rotation = try RotationProbe(first: first, second: second, work: work.silentSingle)
-        .finding(unexplained(result.tensors))
+        .finding(unexplained(result.tensors)),
+      // Latents have little in common with their own trits.
+      rotation.rotated != nil || result.tensors.contains(where: { $0.outcome == .different && !$0.isUncounted })
     {
       result.hints.append(rotation.text)
     }
@@ -50,7 +52,8 @@ package struct CompareWorkflow: Sendable {
   ///
   /// - Throws: as `run()`.
   func weights() throws -> (result: CompareResult, orders: [String]) {
-    var structure: [String] = []
+    var unpaired = UnpairedTensors()
+    var absent: [TensorDescriptor] = []
     let aside = try [first, second].map(TensorInventory.setAside)
     var setAside: [String] = []
     // Places, not copies: a table of descriptors takes many times the memory of the file's own.
@@ -64,24 +67,26 @@ package struct CompareWorkflow: Sendable {
         if aside[0].contains(ExactString(tensor.name)) {
           setAside.append(tensor.name)
         } else {
-          structure.append("'\(printable(tensor.name))' is only in the first")
+          absent.append(tensor)
         }
         continue
       }
       let other = others[place]
       guard other.shape == tensor.shape else {
-        structure.append("'\(printable(tensor.name))' is \(tensor.shape) in the first, \(other.shape) in the second")
+        unpaired.add(
+          tensor, "'\(printable(tensor.name))' is \(tensor.shape) in the first, \(other.shape) in the second")
         continue
       }
       pairs.append((index, place))
     }
-    for tensor in others where rest[ExactString(tensor.name)] != nil {
-      guard !aside[1].contains(ExactString(tensor.name)) else {
-        setAside.append(tensor.name)
-        continue
-      }
-      structure.append("'\(printable(tensor.name))' is only in the second")
-    }
+    unpaired.add(
+      absent, lackedBy: others, layers: { "nothing of \($0) is in the second" },
+      single: { "'\(printable($0.name))' is only in the first" })
+    let alone = others.filter { rest[ExactString($0.name)] != nil }
+    setAside += alone.lazy.map(\.name).filter { aside[1].contains(ExactString($0)) }
+    unpaired.add(
+      alone.filter { !aside[1].contains(ExactString($0.name)) }, lackedBy: first.manifest.tensors,
+      layers: { "nothing of \($0) is in the first" }, single: { "'\(printable($0.name))' is only in the second" })
     let (tensors, streams) = try compare(pairs)
     let hashed = streams.keys.sorted().compactMap { index in streams[index].map { (tensors[index].name, $0) } }
     // A hash stands for a whole model: matrices that only one has, or in another shape, were not looked at.
@@ -91,7 +96,8 @@ package struct CompareWorkflow: Sendable {
     }
     let orders = try byteOrders(tensors.filter { $0.isTernary && $0.count > 0 }.map(\.name))
     let result = CompareResult(
-      first: first.manifest.path, second: second.manifest.path, structure: structure, tensors: tensors,
+      first: first.manifest.path, second: second.manifest.path, structure: unpaired.lines,
+      unpairedCount: unpaired.count, tensors: tensors,
       isExact: request.isExact, firstHash: isWhole[0] ? CompareWorkflow.hash(hashed.map { ($0.0, $0.1.first) }) : nil,
       secondHash: isWhole[1] ? CompareWorkflow.hash(hashed.map { ($0.0, $0.1.second) }) : nil,
       hints: ModelOpener.rotationNotes([first, second]), setAside: setAside)
@@ -182,7 +188,7 @@ package struct CompareWorkflow: Sendable {
     let streams = try codes(a, b, left.shape, &live, &result, work)
     guard result.count == 0 else {
       result.outcome = .different
-      result.detail = "\(grouped(result.count)) codes differ"
+      result.detail = plural(result.count, "code differs", "codes differ")
       return PairResult(tensor: result, streams: streams)
     }
     let agreement = ScaleAgreement(a.scale, b.scale, live, origin: .either)
@@ -292,7 +298,7 @@ package struct CompareWorkflow: Sendable {
           row: $0.index / columns, column: $0.index % columns, first: DenseComparison.Place.text($0.left),
           second: DenseComparison.Place.text($0.right))
       }
-      result.detail = "\(grouped(count)) values differ"
+      result.detail = plural(count, "value differs", "values differ")
     case .sameBytes(let type): result.detail = "same bytes, stored as \(type), which is not decoded"
     case .lost(let detail), .unreadable(let detail):
       result.outcome = .different

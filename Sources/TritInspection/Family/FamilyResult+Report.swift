@@ -42,12 +42,13 @@ extension FamilyResult {
     guard open == 0 else {
       let wrong = proofs.count { $0.isCompared && !$0.holds }
       let others = wrong == 0 ? "" : "; \(wrong) \(wrong == 1 ? "does" : "do") not hold"
-      return "\(open) of \(proofs.count) pairs could not be compared: a model cannot be read\(others)"
+      return "\(open) of \(plural(proofs.count, "pair")) could not be compared: a model cannot be read\(others)"
     }
     if let besideWeights { return besideWeights }
     guard families == 1 else { return "the \(members.count) models are \(families) different ones" }
     let wrong = proofs.count { !$0.holds }
-    return "\(wrong) of \(proofs.count) pairs \(wrong == 1 ? "does" : "do") not hold: other pairs alone join the "
+    return
+      "\(wrong) of \(plural(proofs.count, "pair")) \(wrong == 1 ? "does" : "do") not hold: other pairs alone join the "
       + "\(members.count) models"
   }
 

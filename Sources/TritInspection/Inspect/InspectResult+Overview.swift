@@ -44,7 +44,7 @@ extension InspectResult {
     if let name = identity.name { facts.append(ReportFact("Name", .text(name))) }
     if let licence = identity.licence { facts.append(ReportFact("Licence", .text(licence))) }
     if let shape { facts.append(ReportFact("Shape", .text(shape))) }
-    if let tokenizer { facts.append(ReportFact("Tokenizer", .text(tokenizer))) }
+    if let tokenizer { facts.append(ReportFact("Tokenizer", .text(tokenizer), note: tokenizerFault)) }
     if !manifest.tensors.isEmpty { facts.append(ReportFact("Bits", .text(bitsByRole), key: "bits_by_role")) }
     if let assumed = survey.structure?.assumed, !assumed.isEmpty {
       facts.append(ReportFact("Assumed", .text(assumed.joined(separator: ", ")), note: "the files do not say it"))
@@ -107,7 +107,7 @@ extension InspectResult {
       let count = manifest.entry("tokenizer.ggml.tokens")?.array?.count
       return kind + rule + (count.map { ", \(grouped($0)) tokens" } ?? "")
     }
-    return tokenizerStandIn == nil ? tokenizerFile : "none usable"
+    return tokenizerStandIn == nil && tokenizerFault == nil ? tokenizerFile : "none usable"
   }
 
   private var tokenizerFile: String? {
@@ -192,8 +192,7 @@ extension InspectResult {
   private var form: OutputForm? {
     let encodings = Set(zip(manifest.tensors, survey.roles).filter { $1.isProjection }.map { $0.0.encoding })
     // Programs that do not know rotated weights compute nonsense with them, or refuse the type of model.
-    let isForMLX = manifest.configuration.map { MLXRotation.isStated($0) } ?? false
-    guard rotation == nil, !isRotated, !isForMLX, survey.kind != .latent, survey.kind != .undetermined,
+    guard !hasRotatedForm, survey.kind != .latent, survey.kind != .undetermined,
       let encoding = encodings.first
     else { return nil }
     // Programs that know one of these types know them all, and files mix them.
@@ -216,15 +215,26 @@ extension InspectResult {
     }
   }
 
-  /// Programs that load the file; nil where nothing is known. The table speaks of models whose settings are understood.
+  /// Programs that load the file, or why none is known to; nil for a file without tensors. The table speaks of models
+  /// whose settings are understood.
   private var loading: ReportFact? {
-    if let why = whyNothingLoads {
-      return ReportFact("Loads in", .text("no program that is known, as it is"), key: "loaded_by", note: why)
+    func fact(_ value: String, _ note: String?) -> ReportFact {
+      ReportFact("Loads in", .text(value), key: "loaded_by", note: note)
     }
-    guard let form, let family = survey.architecture else { return nil }
-    let isUnderstood = (try? survey.description.get()) != nil
-    let lacking = form.isGGUF ? GGUFLoaderKeys.missing(family) { manifest.entry($0) } : nil
-    guard isUnderstood || lacking != nil else { return nil }
+    let none = "no program that is known"
+    guard !manifest.tensors.isEmpty else { return nil }
+    guard let family = survey.architecture else {
+      if let name = survey.className { return fact("not known for class \(name)", nil) }
+      return fact(none, InspectResult.cause(survey.description) ?? "no model class is named")
+    }
+    if let why = whyNothingLoads { return fact(none + ", as it is", why) }
+    let cause = InspectResult.cause(survey.description)
+    let lacking = manifest.format == GGUFFormat.id ? GGUFLoaderKeys.missing(family) { manifest.entry($0) } : nil
+    if lacking == nil, let why = cause ?? incompleteness { return fact(none, why) }
+    guard let form else {
+      let why = hasRotatedForm ? "the weights are rotated" : "the projections are stored in several types"
+      return fact(cause == nil ? "tritsmith" : none, cause ?? why + ": no other program was tried")
+    }
     let rows = RuntimeTable.known(family.className, form, lacking: lacking)
     func names(_ outcome: String) -> String? {
       let names = rows.filter { $0.outcome.name == outcome }.map(\.runtime.name)
@@ -234,15 +244,23 @@ extension InspectResult {
       names("misreads").map { "misread by \($0)" },
       lacking.map { "llama.cpp refuses it: '\($0)' is missing" },
     ].compactMap { $0 }
-    return ReportFact(
-      "Loads in", .text(isUnderstood ? names("loads") ?? "tritsmith" : "no program that is known"), key: "loaded_by",
-      note: notes.isEmpty ? nil : notes.joined(separator: "; "))
+    let programs = cause == nil ? names("loads") ?? "tritsmith" : none
+    return fact(programs, notes.isEmpty ? nil : notes.joined(separator: "; "))
+  }
+
+  /// What is not understood of the settings; nil where all is.
+  private static func cause(_ description: Result<ModelDescription, ModelError>) -> String? {
+    guard case .failure(let error) = description else { return nil }
+    return (error.location.field.map { printable($0) + ": " } ?? "") + error.summary
+  }
+
+  private var hasRotatedForm: Bool {
+    rotation != nil || isRotated || manifest.configuration.map { MLXRotation.isStated($0) } ?? false
   }
 
   /// Why the table speaks of what the model becomes, and not of it; nil where it may speak of it.
   private var whyNothingLoads: String? {
-    let isForMLX = manifest.configuration.map { MLXRotation.isStated($0) } ?? false
-    guard !manifest.tensors.isEmpty, rotation == nil, !isRotated, !isForMLX else { return nil }
+    guard !hasRotatedForm else { return nil }
     switch survey.kind {
     case .latent: return "latent weights: convert first"
     case .undetermined: return "the kind of its weights is not certain"
@@ -302,12 +320,12 @@ extension InspectResult {
     let check = "tritsmith check \(path)"
     // Without a tokenizer the model takes ids alone.
     let run =
-      tokenizer == nil
+      tokenizer == nil || tokenizerFault != nil
       ? "tritsmith logits \(path) --ids 1,2,3 --output logits.safetensors"
       : "tritsmith run \(path) --prompt \"In the beginning\""
-    if case .failure(let error) = survey.description, error.kind != .noConfiguration, !error.isNotUnderstood {
-      return check
-    }
+    // Check says what is wrong, or is not understood.
+    if case .failure(let error) = survey.description, error.kind != .noConfiguration { return check }
+    if incompleteness != nil { return check }
     let isUnderstood = (try? survey.description.get()) != nil
     if isRotated, isUnderstood { return run }
     // Layers of hf-packed round inputs, which models of some families take as they are.

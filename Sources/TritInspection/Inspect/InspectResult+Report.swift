@@ -145,7 +145,9 @@ extension InspectResult {
       [
         ReportFact("Files", .integer(manifest.files.count)),
         ReportFact("File bytes", .bytes(fileBytes), explanation: "Weight files with their headers."),
-        ReportFact("Tensors", .integer(manifest.tensors.count)),
+        ReportFact(
+          "Tensors", .integer(manifest.tensors.count),
+          note: tensors.count < manifest.tensors.count ? "\(grouped(tensors.count)) of them shown" : nil),
         ReportFact("Tensor bytes", .bytes(UInt64(tensorBytes)), explanation: "Without headers; scales included."),
         ReportFact(
           "Logical parameters", .integer(logicalParameters), note: "packed tensors counted unpacked",

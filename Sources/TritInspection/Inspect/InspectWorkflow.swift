@@ -5,6 +5,7 @@ import TritFormats
 import TritModel
 import TritSurvey
 import TritVerification
+import VisibleText
 
 /// What a user wants to see of a model.
 package struct InspectRequest: Sendable {
@@ -66,6 +67,10 @@ public struct InspectResult: Sendable {
   var isRotated: Bool { storedRotation != nil }
   /// What they say of it, under the names of the model.
   var storedRotation: StoredRotation?
+  /// Why the tokenizer's file is of no use, as far as its outline tells; nil where it may be one.
+  var tokenizerFault: String?
+  /// The first thing the model needs and the files lack, by their headers; nil where all is there.
+  var incompleteness: String?
 
   /// False when evidence on the scale convention was asked for and does not decide it.
   package var hasProvenScale: Bool { manifest.scaleFinding.evidence.isEmpty || manifest.scaleFinding.convention != nil }
@@ -137,7 +142,42 @@ package struct InspectWorkflow: Sendable {
     return InspectResult(
       manifest: manifest, survey: survey, tensors: tensors, recipe: Recipe.recorded(in: source),
       hasStatistics: request.statistics, chatTemplate: try ChatTemplateFinding(of: source), rotation: rotation,
-      identity: StatedIdentity(of: source), storedRotation: shown?.storedRotation)
+      identity: StatedIdentity(of: source), storedRotation: shown?.storedRotation,
+      tokenizerFault: InspectWorkflow.tokenizerFault(source),
+      incompleteness: InspectWorkflow.incompleteness(
+        shown?.manifest ?? binary?.manifest ?? source.manifest, survey.description))
+  }
+
+  /// Looks at the outline of `tokenizer.json`, not at its tokens; over a network not at all.
+  private static func tokenizerFault(_ source: any TensorSource) -> String? {
+    let name = "tokenizer.json"
+    guard source.manifest.format != GGUFFormat.id, !RemoteFolders.contains(source.manifest.path),
+      source.manifest.companions.contains(where: { $0.name == name }), let bytes = try? source.companion(named: name)
+    else { return nil }
+    let long = [["model", "vocab"], ["model", "merges"], ["added_tokens"]]
+    guard let file = try? JSONOutline(parsing: bytes, leaving: long).value else { return "\(name) is no JSON" }
+    guard let model = file.object?["model"]?.object else { return "\(name) has no 'model'" }
+    guard let type = model["type"]?.string, type != "BPE" else { return nil }
+    return "\(name) is of type '\(printable(type))', and only BPE is supported"
+  }
+
+  /// What is missing of a model whose settings are understood.
+  private static func incompleteness(
+    _ manifest: ModelManifest, _ description: Result<ModelDescription, ModelError>
+  ) -> String? {
+    if let tensor = manifest.tensors.first(where: { $0.encoding == ForeignPacking.withoutScale }) {
+      return "'\(printable(tensor.name))' is packed and has no scale"
+    }
+    guard case .success(let description) = description else { return nil }
+    for finding in TensorInventory(manifest, description).findings {
+      switch finding {
+      case .missing(let tensor): return "'\(printable(tensor.name))' is missing"
+      case .missingLayers: return finding.error(file: manifest.path)?.summary
+      // Check judges these; some programs load them all the same.
+      case .moreMissing, .shape, .type, .unused, .wrapped, .adapter: continue
+      }
+    }
+    return nil
   }
 
   /// The files are listed as they are, with what the model of a view leaves out.

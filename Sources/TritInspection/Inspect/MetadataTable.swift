@@ -4,6 +4,7 @@ import TritCore
 import TritFormats
 import TritReport
 import TritSurvey
+import VisibleText
 
 /// Metadata keys with types and values.
 enum MetadataTable {
@@ -103,7 +104,8 @@ package struct MetadataLookup: Sendable {
     let all =
       manifest.entries.isEmpty ? manifest.metadata.map { MetadataEntry($0.key, .string($0.value)) } : manifest.entries
     for key in keys where !all.contains(where: { key.matches($0.key) }) {
-      throw WorkflowError(.unknownMetadata(key.pattern), file: path)
+      let nearest = nearestMatch(to: key.pattern, among: all.map(\.key))
+      throw WorkflowError(.unknownMetadata(key.pattern, nearest: nearest, count: all.count), file: path)
     }
     return Result(path: path, entries: all.filter { entry in keys.contains { $0.matches(entry.key) } })
   }

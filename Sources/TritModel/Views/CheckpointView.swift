@@ -87,7 +87,8 @@ package final class CheckpointView: ModelView {
     manifest.notes += table.setAside.map { CheckpointView.note($0.count, for: $0.what) }
     if !blocks.isEmpty {
       manifest.notes.append(
-        "the weights of \(blocks.count) modules are rotated in \(StoredRotation.text(blocks: blocks.values)), "
+        "the weights of \(blocks.count) \(blocks.count == 1 ? "module" : "modules") are rotated in "
+          + "\(StoredRotation.text(blocks: blocks.values)), "
           + (keepsRotation ? "and stay so: their inputs are rotated" : "and unfolded while they are read"))
     }
     storedNames = Dictionary(
@@ -184,7 +185,9 @@ package final class CheckpointView: ModelView {
 
   /// What is said of tensors that no text needs.
   static func note(_ count: Int, for what: String) -> String {
-    "\(count) tensors of \(what) are no part of the text model and left out"
+    count == 1
+      ? "1 tensor of \(what) is no part of the text model and left out"
+      : "\(count) tensors of \(what) are no part of the text model and left out"
   }
 
   /// Whether numbers are as MLX's tools leave them: mlx-lm goes by the axes of convolutions, and so do its readers.

@@ -112,6 +112,8 @@ package struct ReportBrief: Sendable, Hashable {
   package var rows: [String: [Int]]
   /// Texts of notes that tables or the verdict have as well, and that are not told again.
   package var told: Set<String>
+  /// Tables whose rows stand in the order of `rows`; others keep their own.
+  package var ranked: Set<String> = []
 
   /// Names what is shown.
   package init(_ keys: Set<String>, rows: [String: [Int]] = [:], told: Set<String> = []) {

@@ -70,7 +70,7 @@ package enum ReportKind: Sendable, Hashable {
   case duration
   /// Text that is one of the raw values of `ReportSeverity`; pages colour it.
   case severity
-  /// The name of a hidden state: files and JSON say `block0.mlp`, people read "layer 0 mlp".
+  /// A name of machine formats: JSON says `block0.mlp` and `not_exact`, people read "layer 0 mlp" and "not exact".
   case state
   /// A line for a shell, which a terminal gets whole: a line break in it would break what is pasted.
   case command

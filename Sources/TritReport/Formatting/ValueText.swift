@@ -60,6 +60,14 @@ extension ReportFact {
   }
 }
 
+/// Names of machine formats as people say them.
+private let wordsOfNames = [
+  "conversion_fidelity": "conversion fidelity", "not_exact": "not exact", "not_applicable": "does not apply",
+  "other_tensors": "other tensors", "not_compared": "not compared", "kld": "KL(P‖Q)", "reverse_kld": "KL(Q‖P)",
+  "js_divergence": "Jensen–Shannon", "delta_p": "Δp", "mean_kld": "mean KL", "same_top_1": "same top-1",
+  "ppl_ratio": "perplexity ratio",
+]
+
 extension ReportKind {
   /// A value in a table or a fact; not yet made safe for a medium.
   ///
@@ -67,7 +75,9 @@ extension ReportKind {
   func text(of value: ReportValue, missing: String = "-", exactBytes: Bool = false) -> String {
     switch (value, self) {
     case (.missing, _): return missing
-    case (.text(let text), .state): return layerName(text)
+    case (.text(let text), .state): return wordsOfNames[text] ?? layerName(text)
+    // A verdict among numbers.
+    case (.text(let text), .significant): return wordsOfNames[text] ?? text
     case (.text(let text), _): return text
     case (.bool(let bool), _): return bool ? "yes" : "no"
     case (.list(let values), _):

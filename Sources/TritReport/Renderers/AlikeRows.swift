@@ -234,7 +234,8 @@ extension ReportKind {
       var ends = [least, largest].map { kind.text(of: $0) }
       guard ends[0] != ends[1] else { continue }
       if ends.allSatisfy({ $0.hasSuffix(" %") }) { ends[0].removeLast(2) }
-      return ends.joined(separator: "–")
+      // Between a number and a minus a dash is no word.
+      return ends.joined(separator: ends.contains { $0.hasPrefix("-") } ? " to " : "–")
     }
     return nil
   }

@@ -37,16 +37,17 @@ public enum ReportFormat: String, CaseIterable, Sendable {
   /// The renderer for a terminal of that width, or for a file.
   ///
   /// - Parameters:
-  ///   - width, usesColor, showsDetails, foldsRows: of `table` only; the other formats have everything.
+  ///   - width, height, usesColor, showsDetails, foldsRows: of `table` only; the other formats have everything.
   ///   - spellsOut: spells out in CSV and Markdown, too, what cannot be seen; the other formats always do.
   ///   - keepsFormulas: of CSV only.
   package func renderer(
-    width: Int?, usesColor: Bool, showsDetails: Bool, foldsRows: Bool = true, spellsOut: Bool = false,
-    keepsFormulas: Bool = false
+    width: Int?, height: Int? = nil, usesColor: Bool, showsDetails: Bool, foldsRows: Bool = true,
+    spellsOut: Bool = false, keepsFormulas: Bool = false
   ) -> any ReportRenderer {
     switch self {
     case .table:
-      TextRenderer(width: width, usesColor: usesColor, showsDetails: showsDetails, foldsRows: foldsRows)
+      TextRenderer(
+        width: width, height: height, usesColor: usesColor, showsDetails: showsDetails, foldsRows: foldsRows)
     case .json: JSONRenderer()
     case .csv: CSVRenderer(spelling: spellsOut ? .unseen : .kept, keepsFormulas: keepsFormulas)
     case .markdown: MarkdownRenderer(spelling: spellsOut ? .unseen : .driving)

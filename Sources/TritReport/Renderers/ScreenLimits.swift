@@ -19,6 +19,11 @@ struct ScreenLimits {
   /// Where no terminal sets a limit.
   static let unbounded = ScreenLimits(rows: 100, whole: .max, notes: 4, prose: 6, lines: .max)
 
+  /// What a failure has first on a terminal of more lines than `screen`.
+  static let tall = [48, 32, 24, 20, 16, 12, 10, 8, 6].map { count in
+    ScreenLimits(rows: count, whole: count, notes: count, prose: 6, lines: 12)
+  }
+
   /// From generous to scarce; the first that fits a screen is taken.
   static let steps = [
     ScreenLimits(rows: 16, whole: 16, notes: 4, prose: 6, lines: 12),

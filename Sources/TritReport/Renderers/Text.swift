@@ -4,6 +4,8 @@
 package struct TextRenderer: ReportRenderer {
   /// Tables shorten their widest names to fit this many columns; nil shows everything, as a pipe wants.
   package var width: Int?
+  /// The terminal's lines: what failed is told at more length where there are many.
+  package var height: Int?
   /// Whether headings and severities carry colour.
   package var usesColor: Bool
   /// Digits of a hash that are shown where the whole has no room.
@@ -14,8 +16,10 @@ package struct TextRenderer: ReportRenderer {
   package var foldsRows: Bool
 
   /// A renderer for a pipe unless told of a terminal.
-  package init(width: Int? = nil, usesColor: Bool = false, showsDetails: Bool = true, foldsRows: Bool = true) {
-    self.width = width
+  package init(
+    width: Int? = nil, height: Int? = nil, usesColor: Bool = false, showsDetails: Bool = true, foldsRows: Bool = true
+  ) {
+    (self.width, self.height) = (width, height)
     self.usesColor = usesColor
     self.showsDetails = showsDetails
     self.foldsRows = foldsRows
@@ -27,11 +31,13 @@ package struct TextRenderer: ReportRenderer {
     guard width != nil, !showsDetails, foldsRows, document.brief != nil else {
       return write(document, .unbounded, &output)
     }
+    // The next prompt takes a line.
+    let most = document.isGood ? ScreenLimits.screen : max(ScreenLimits.screen, (height ?? 0) - 1)
     var text = ""
-    for limits in ScreenLimits.steps {
+    for limits in (most > ScreenLimits.screen ? ScreenLimits.tall : []) + ScreenLimits.steps {
       text = ""
       write(document, limits, &text)
-      if text.utf8.count(where: { $0 == UInt8(ascii: "\n") }) <= ScreenLimits.screen { break }
+      if text.utf8.count(where: { $0 == UInt8(ascii: "\n") }) <= most { break }
     }
     output.write(text)
   }
@@ -195,7 +201,8 @@ package struct TextRenderer: ReportRenderer {
       return facts.facts.isEmpty ? nil : .facts(facts)
     case .table(let table):
       if table.rows.isEmpty || brief.rows[table.key] == nil && whole(table.key, table.title) == nil { return nil }
-      let (rows, count) = chosenRows(of: table, brief.rows[table.key], limits)
+      let (rows, count) = chosenRows(
+        of: table, brief.rows[table.key], isRanked: brief.ranked.contains(table.key), limits)
       let hidden = table.rows.count - count
       if hidden > 0 {
         let rows = "\(NumberText.grouped(hidden)) \(hidden == 1 ? "row" : "rows")"
@@ -211,15 +218,16 @@ package struct TextRenderer: ReportRenderer {
 
   /// The rows that a screen shows in place of a table's own, and for how many of those they stand; nil for all.
   private func chosenRows(
-    of table: ReportTable, _ notable: [Int]?, _ limits: ScreenLimits
+    of table: ReportTable, _ notable: [Int]?, isRanked: Bool, _ limits: ScreenLimits
   ) -> (rows: [[ReportValue]]?, count: Int) {
     guard let notable else {
       let count = foldsRows ? min(limits.whole, table.rows.count) : table.rows.count
       return (count < table.rows.count ? Array(table.rows.prefix(count)) : nil, count)
     }
-    guard foldsRows else { return (notable.sorted().map { table.rows[$0] }, notable.count) }
-    let alike = table.alike(notable).prefix(limits.rows)
-    return (alike.sorted { $0.first < $1.first }.map(\.cells), alike.reduce(0) { $0 + $1.count })
+    guard foldsRows else { return ((isRanked ? notable : notable.sorted()).map { table.rows[$0] }, notable.count) }
+    let alike = Array(table.alike(notable).prefix(limits.rows))
+    let shown = isRanked ? alike : alike.sorted { $0.first < $1.first }
+    return (shown.map(\.cells), alike.reduce(0) { $0 + $1.count })
   }
 
   // MARK: - Blocks

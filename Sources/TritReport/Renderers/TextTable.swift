@@ -33,6 +33,8 @@ struct TextTable {
   private let name: Int
   /// What all names begin and end with, and is left out of them.
   private var affix: (prefix: String, suffix: String) = ("", "")
+  /// The same above the table, where the heading has no room for it.
+  private var note: String?
   /// The terminal's columns; cells are cut to the widths where it is known.
   private let width: Int?
   /// Lines of a sentence, at most.
@@ -100,6 +102,7 @@ struct TextTable {
     }
     if total > width { takeOffAffix() }
     if total > width { placeProse(width) }
+    if total > width { shortenHeading() }
     while total > width {
       let others = shown.filter { $0 > name }
       if others.count == 1, let last = others.last, columns[last].kind == .text {
@@ -193,6 +196,18 @@ struct TextTable {
     }
   }
 
+  /// Says what names have in common above the table: in the heading it would take the place of other columns.
+  private mutating func shortenHeading() {
+    guard affix != ("", "") else { return }
+    let heading = safeText(columns[name].heading)
+    let needed = table.rows.reduce(displayWidth(heading)) { widest, row in
+      max(widest, displayWidth(withoutAffix(safeText(columns[name].kind.text(of: row[name], missing: "-")))))
+    }
+    guard needed < widths[name] else { return }
+    (headings[name], widths[name]) = (heading, needed)
+    note = "\(heading): \(affix.prefix)…\(affix.suffix)"
+  }
+
   private func withoutAffix(_ cell: String) -> String {
     guard cell.utf8.count > affix.prefix.utf8.count + affix.suffix.utf8.count, cell.hasPrefix(affix.prefix),
       cell.hasSuffix(affix.suffix)
@@ -216,6 +231,7 @@ struct TextTable {
 
   /// Writes heading, rule, rows, and a second rule above the totals.
   func write(to output: inout some TextOutputStream, styledHeading: (String) -> String) {
+    if let note, let width { output.write(truncatedInMiddle(note, to: width) + "\n") }
     let rule = shown.map { String(repeating: "─", count: widths[$0]) }.joined(separator: Self.gap)
     output.write(styledHeading(line(headings)) + "\n" + rule + "\n")
     if table.rows.kind != nil, shown.first == 0, !shown.contains(where: { columns[$0].isProse }), below.isEmpty {

@@ -197,14 +197,14 @@ private struct DenseRemarks {
     _ = try ModelDescription.read(source)
     let survey = try ModelSurvey(of: source)
     kind = survey.kind
-    evidence = survey.evidence.joined(separator: "; ")
+    evidence = survey.evidence.first ?? ""
   }
 
   func notes(_ model: LanguageModel) -> [String] {
     let isLinear = model.projectionClasses.contains(.linear)
     switch kind {
     case .latent where !isLinear:
-      return ["the weights are latents of a BitNet model and compute as trits with int8 inputs (\(evidence))"]
+      return ["the weights are latents of a BitNet model and compute as trits with int8 inputs: \(evidence)"]
     case .ternaryDense where isLinear:
       return ["the weights are already ternary and compute as ordinary matrices: inputs are not rounded to int8"]
     default: return []

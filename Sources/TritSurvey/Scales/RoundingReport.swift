@@ -46,10 +46,10 @@ import TritReport
     let roundTrip = "equal after the GGUF round trip of \(roundTripName ?? "the tensor")"
     if roundTripped == changed, changed > 0 {
       return
-        "\(grouped(changed)) of \(grouped(count)) values \(roundTrip), by at most \(RoundingReport.text(largest))"
+        "\(grouped(changed)) of \(plural(count, "value")) \(roundTrip), by at most \(RoundingReport.text(largest))"
     }
     var text =
-      "\(grouped(changed)) of \(grouped(count)) values rounded \(how), by at most \(RoundingReport.text(largest))"
+      "\(grouped(changed)) of \(plural(count, "value")) rounded \(how), by at most \(RoundingReport.text(largest))"
     if vanished > 0 { text += "; \(grouped(vanished)) of them are 0 now" }
     if roundTripped > 0 { text += "; \(grouped(roundTripped)) of them \(roundTrip)" }
     if otherEncoder > 0 { text += "; \(otherEncoder) as another encoder than ggml's reference rounds them" }

@@ -60,22 +60,24 @@ package struct WeightRounding: Sendable, Hashable {
     var texts: [String] = []
     if scales > 0 {
       let noun = spread > 0 ? "tensor" : "scale"
-      let count = (spread > 0 ? "scales of " : "") + "\(scales) \(scales == 1 ? noun : noun + "s")"
+      let count = (spread > 0 ? "scales of " : "") + plural(scales, noun)
       texts.append("\(count) ±\(ScaleRounding.parts(largestScaleChange))")
     }
-    if tensors > 0 { texts.append("\(tensors) \(tensors == 1 ? "tensor" : "tensors") rounded") }
+    if tensors > 0 { texts.append("\(plural(tensors, "tensor")) rounded") }
     return texts.joined(separator: ", ")
   }
 
   /// For people, without a verb: "scales of 28 tensors (at most 282 ppm), values of 2 (13537 are 0 now)".
   package var phrase: String {
     var texts: [String] = []
-    func counted(_ count: Int) -> String { "\(count) \(count == 1 ? "tensor" : "tensors")" }
-    if scales > 0 { texts.append("scales of \(counted(scales)) (at most \(ScaleRounding.parts(largestScaleChange)))") }
+    if scales > 0 {
+      texts.append("scales of \(plural(scales, "tensor")) (at most \(ScaleRounding.parts(largestScaleChange)))")
+    }
     if tensors > 0 {
       let zeros = values.vanished > 0 ? ", \(grouped(values.vanished)) are 0 now" : ""
       let trips = values.roundTripName.map { ", \(grouped(values.roundTripped)) by the GGUF round trip of \($0)" } ?? ""
-      texts.append("values of \(counted(tensors)) (at most \(RoundingReport.text(values.largest))\(zeros)\(trips))")
+      texts.append(
+        "values of \(plural(tensors, "tensor")) (at most \(RoundingReport.text(values.largest))\(zeros)\(trips))")
     }
     return texts.joined(separator: ", ")
   }

@@ -54,7 +54,8 @@ public struct WorkflowError: DiagnosticError, Equatable {
     case samplesMislead(sampled: String, found: String)
     /// Numbers too small for a type, so that what is stored is no rounding of them.
     case roundingLoses(detail: String)
-    case unknownMetadata(String)
+    /// The nearest key, nil where none is near; and how many there are.
+    case unknownMetadata(String, nearest: String?, count: Int)
     /// A rule of `check` is broken.
     case unsound(CheckFinding)
     case blocksDoNotFit(type: String, columns: Int, block: Int)
@@ -117,14 +118,14 @@ public struct WorkflowError: DiagnosticError, Equatable {
     case .contradictoryGlobs: "one pattern leaves it dense, another makes it ternary"
     case .notNative(let verdict): "the weights are not those of a BitNet model: \(verdict)"
     case .invalidCodes(let count, let row, let column):
-      "holds \(count == 1 ? "a code" : "\(count) codes") that no packer writes"
+      "holds \(count == 1 ? "a code" : plural(count, "code")) that no packer writes"
         + (row.map { ", the first in row \($0)" } ?? "") + (column.map { ", column \($0)" } ?? "")
     case .auditFailed(let detail): "the finished output did not pass its audit and was not put in place: \(detail)"
     case .unknownQuantizer(let name, let known): "quantizer '\(printable(name))' is not known; there are \(known)"
     case .unpackedOffline:
       "holds trits as dense numbers beside a scale (unpacked autobitlinear), which is not supported"
     case .tensorsDoNotFit(let layout, let names, let detail):
-      "\(names.count) tensors do not fit \(layout): "
+      plural(names.count, "tensor does", "tensors do") + " not fit \(layout): "
         + names.prefix(3).map { printable($0) }.joined(separator: ", ")
         + (names.count > 3 ? " and \(names.count - 3) more" : "") + " (the first: \(detail))"
     case .scaleDoesNotFit(let scale): scale.summary
@@ -159,7 +160,7 @@ public struct WorkflowError: DiagnosticError, Equatable {
     case .unfoldsToDense(let asked): "unfolded weights are ordinary dense ones, \(asked) makes others of them"
     case .rowTooLong(let columns):
       "has rows of \(columns) weights; this command works on whole rows, of at most \(TensorShape.longestRow)"
-    case .unknownMetadata(let pattern): "no metadata key matches '\(printable(pattern))'"
+    case .unknownMetadata(let pattern, _, _): "no metadata key matches '\(printable(pattern))'"
     case .unsound(let finding):
       "\(finding.rule.rawValue): \(finding.subject.isEmpty ? "" : printable(finding.subject) + ": ")\(finding.detail)"
     case .hasForeignQuantization(let method): "the model is quantized with '\(printable(method))', which is not BitNet"
@@ -189,7 +190,7 @@ public struct WorkflowError: DiagnosticError, Equatable {
     case .noConfiguration: "name the tensors with --quantize, or put config.json beside the file"
     case .nothingToQuantize: "name tensors with --quantize; 'tritsmith inspect' lists them"
     case .nothingToRestore: "latents and ordinary weights can be trained as they are; give a packed or ternary model"
-    case .globWithoutMatch: "'tritsmith inspect' lists the names; quote the pattern for the shell"
+    case .globWithoutMatch: "'tritsmith inspect MODEL --tensors' lists the names; quote the pattern for the shell"
     case .globOfSeveral: "give the whole name of one of them"
     case .contradictoryGlobs: "take it out of --keep or of --quantize"
     case .notNative: "leave --require-native out to convert anyway, and measure the loss"
@@ -219,7 +220,10 @@ public struct WorkflowError: DiagnosticError, Equatable {
     case .unfoldsToDense:
       "--unfold goes with --to dense, or --to gguf and --layout BF16, F16 or F32; that output can be converted again"
     case .rowTooLong: "leave the tensor dense with --keep where it is converted; no program computes with such rows"
-    case .unknownMetadata: "'tritsmith inspect' lists the keys"
+    case .unknownMetadata(_, _, 0): "these files have no metadata; 'tritsmith inspect MODEL' shows what they hold"
+    case .unknownMetadata(_, let nearest, _):
+      (nearest.map { "the nearest key is '\(printable($0))'; " } ?? "")
+        + "'tritsmith inspect MODEL --metadata \"*\"' lists every key with its value"
     case .needsFolder: "name a folder, without the ending .safetensors"
     case .notInParts: "leave --plan or --resume out; a conversion reads and writes its tensors one at a time anyway"
     case .roundedByMLX(_, let isDamaged): isDamaged ? nil : "take the checkpoint it was quantized from"

@@ -122,14 +122,17 @@ package struct ModelSurvey: Sendable {
     }
     if packed > 0 {
       kind = .packed
-      let rest = dense.isEmpty ? "" : ", \(dense.count) projections are dense"
-      evidence = ["\(packed) tensors hold packed trits" + rest]
+      let rest = dense.isEmpty ? "" : ", " + plural(dense.count, "projection is", "projections are") + " dense"
+      evidence = [plural(packed, "tensor holds", "tensors hold") + " packed trits" + rest]
       return
     }
     guard !dense.isEmpty else {
       let others = tensors.indices.filter { roles[$0].isProjection && tensors[$0].shape.isMatrix }
       evidence = [
-        others.first.map { "\(others.count) projections are stored as \(tensors[$0].encoding.name), which is not read" }
+        others.first.map {
+          plural(others.count, "projection is", "projections are")
+            + " stored as \(tensors[$0].encoding.name), which is not read"
+        }
           ?? "no projection was found by name among \(plural(matrices(of: source.manifest), "matrix", "matrices"))"
       ]
       return
@@ -146,13 +149,17 @@ package struct ModelSurvey: Sendable {
     let rotated = dense.count { view?.rotation(of: $0) != nil }
     if rotated > 0 {
       kind = .ordinary
-      evidence = ["\(rotated) projections are rotated in the file"]
+      evidence = [plural(rotated, "projection is", "projections are") + " rotated in the file"]
       return true
     }
     let unfolded = dense.count { view?.unfoldedBlock(of: $0) != nil }
     if unfolded > 0 {
       kind = .ordinary
-      evidence = ["\(unfolded) projections are rotated in the file and were unfolded"]
+      evidence = [
+        unfolded == 1
+          ? "1 projection is rotated in the file and was unfolded"
+          : "\(grouped(unfolded)) projections are rotated in the file and were unfolded"
+      ]
       return true
     }
     let binary = dense.compactMap { ModelSurvey.binaryType(of: $0, source) }
@@ -160,7 +167,8 @@ package struct ModelSurvey: Sendable {
       // Of plus and minus a scale and no zero: a model with such weights is none of trits, however its numbers look.
       (kind, binaryType) = (.ordinary, type)
       evidence = [
-        "\(binary.count) of \(dense.count) projections are stored as \(type), a binary type: +s and −s, no zeros"
+        "\(binary.count) of \(plural(dense.count, "projection")) \(binary.count == 1 ? "is" : "are") stored as \(type), "
+          + "a binary type: +s and −s, no zeros"
       ]
       return true
     }

@@ -110,7 +110,9 @@ package struct PartsComparison {
       var finding =
         differences.isEmpty
         ? PartFinding(
-          .description, .equal, "\(left.settingCount) settings; how \(projections.compared) projections compute")
+          .description, .equal,
+          "\(plural(left.settingCount, "setting")); how \(plural(projections.compared, "projection")) "
+            + (projections.compared == 1 ? "computes" : "compute"))
         : PartFinding(
           .description, .differs, PartsComparison.count(differences, "setting"), differences: differences)
       finding.remarks = projections.remarks
@@ -360,10 +362,11 @@ package struct PartsComparison {
       }
     }
     let more = try namedTemplates()
-    if more.count > 0 { compared.append("\(more.count) named chat templates") }
+    if more.count > 0 { compared.append(plural(more.count, "named chat template")) }
     differences += more.differences
     if !differences.isEmpty {
-      return PartFinding(.companions, .differs, "\(differences.count) entries differ", differences: differences)
+      return PartFinding(
+        .companions, .differs, plural(differences.count, "entry differs", "entries differ"), differences: differences)
     }
     guard compared.isEmpty else {
       return PartFinding(.companions, .equal, (compared + (left.map { [$0] } ?? [])).joined(separator: "; "))

@@ -75,7 +75,8 @@ package struct TernaryCheck {
       findings.append(
         CheckFinding(
           .mixedForms, "",
-          "\(packed.count) tensors are packed, \(dense.count) projections are not: \(ModelChecks.list(dense))"
+          plural(packed.count, "tensor is", "tensors are") + " packed, "
+            + plural(dense.count, "projection is", "projections are") + " not: \(ModelChecks.list(dense))"
             + (isListWrong ? "; no loader takes them: add them to \(HFQuantization.listKey)" : ""),
           severity: isListWrong ? .error : nil))
     }

@@ -70,7 +70,7 @@ package struct ValueCheck: Sendable {
     if counts.invalid > 0 {
       let columns = max(1, tensor.shape.columns)
       let place = counts.firstInvalid.map { ", the first in row \($0 / columns), column \($0 % columns)" } ?? ""
-      let text = counts.invalid == 1 ? "1 code is no trit" : "\(grouped(counts.invalid)) codes are no trit"
+      let text = plural(counts.invalid, "code is", "codes are") + " no trit"
       result.append(CheckFinding(.invalidCode, name, text + place))
     }
     if counts.isZero, tensor.shape.elementCount > 0 {
@@ -95,11 +95,14 @@ package struct ValueCheck: Sendable {
   private func nonFinite(_ count: Int, _ first: Int, _ tensor: TensorDescriptor) -> CheckFinding {
     guard let held = (source as? GGUFModelView)?.storedNumber(first, of: tensor) else {
       return CheckFinding(
-        .nonFinite, tensor.name, "\(grouped(count)) values are infinite or NaN, the first at element \(first)")
+        .nonFinite, tensor.name,
+        plural(count, "value is", "values are") + " infinite or NaN" + (count == 1 ? "" : ", the first")
+          + " at element \(first)")
     }
     let what = held.lacks ?? "infinite or NaN"
     return CheckFinding(
-      .nonFinite, held.tensor, "\(grouped(count)) values: \(what), one of them at element \(held.index)")
+      .nonFinite, held.tensor,
+      plural(count, "value") + ": \(what)" + (count == 1 ? "" : ", one of them") + " at element \(held.index)")
   }
 
   /// What is said of a tensor of nothing but zeros; nil where that is nothing to speak of.
@@ -110,7 +113,9 @@ package struct ValueCheck: Sendable {
     else { return nil }
     // A block that is added to a deeper model begins with projections of zeros.
     return CheckFinding(
-      .allZero, tensor.name, "all \(grouped(tensor.shape.elementCount)) values are zero",
+      .allZero, tensor.name,
+      tensor.shape.elementCount == 1
+        ? "the one value is zero" : "all \(grouped(tensor.shape.elementCount)) values are zero",
       severity: role.isProjection ? .warning : nil)
   }
 

@@ -114,7 +114,8 @@ extension TensorComparison {
     }
     if result.mismatches > 0, let first = result.firstMismatch {
       let place = "row \(first.row), column \(first.column)"
-      return (differs(result, "\(result.mismatches) values are not trit times scale, first at \(place)"), nil)
+      let values = plural(result.mismatches, "value is", "values are")
+      return (differs(result, "\(values) not trit times scale, first at \(place)"), nil)
     }
     result.outcome = .equal
     var worst = 0.0

@@ -72,7 +72,7 @@ extension TensorComparison {
     if result.mismatches > 0, let mismatch = result.firstMismatch {
       let text = mismatch.found == IndependentDecoder.invalid ? "an invalid code" : "\(mismatch.found)"
       let place = "row \(mismatch.row), column \(mismatch.column): expected \(mismatch.expected), found \(text)"
-      return differs(result, "\(grouped(result.mismatches)) trits differ, first at \(place)")
+      return differs(result, plural(result.mismatches, "trit differs", "trits differ") + ", first at \(place)")
     }
     if let detail = findings[choice].difference {
       return try differing(result, detail, candidates[choice], foundScale, live) { try foundTrits($0, dense) }
@@ -153,7 +153,7 @@ extension TensorComparison {
       return "scales \(found.convention.rawValue), expected to \(expected.convention.rawValue)"
     }
     guard expected.stored.count == found.stored.count, expected.granularity == found.granularity else {
-      return "\(found.stored.count) scales, expected \(expected.stored.count)"
+      return plural(found.stored.count, "scale") + ", expected \(expected.stored.count)"
     }
     if let index = expected.stored.indices.first(where: {
       expected.dividesByZero(at: $0) != found.dividesByZero(at: $0)

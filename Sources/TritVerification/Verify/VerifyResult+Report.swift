@@ -64,7 +64,9 @@ extension VerifyResult {
     // Of a part that was not asked for, it is a remark.
     let severity = parts.needed.contains(.weights) ? ReportSeverity.error : .info
     for problem in structure { report.note(severity, problem) }
-    let wrong = tensors.indices.filter { tensors[$0].outcome == .differs || tensors[$0].outcome == .scalesLost }
+    // Matrices first: they weigh more than norms.
+    let failing = tensors.indices.filter { tensors[$0].outcome == .differs || tensors[$0].outcome == .scalesLost }
+    let wrong = failing.filter { tensors[$0].shape.isMatrix } + failing.filter { !tensors[$0].shape.isMatrix }
     let remarks = wrong.map { "\(tensors[$0].name): \(tensors[$0].detail)" }
     for remark in remarks { report.note(severity, remark) }
     for hint in hints { report.note(.info, hint) }
@@ -82,6 +84,7 @@ extension VerifyResult {
         "parts": parts.notableRows(beside: conclusion), "part_differences": parts.tellingDifferences,
         "tensors": wrong,
       ], told: Set(remarks))
+    report.brief?.ranked = ["tensors"]
     return report
   }
 
@@ -90,8 +93,8 @@ extension VerifyResult {
     if onlyScalesAreLost, parts.failing.allSatisfy({ $0.part == .weights }), let percent = scaleLossPercent {
       let lost = tensors.filter { $0.outcome == .scalesLost }
       return
-        "\(ScaleLoss.phrase(percent)): \(lost.count) of \(tensors.count) tensors hold the source's trits with other "
-        + "scales (\(lost.first.map { "'\(printable($0.name))': \($0.detail)" } ?? ""))"
+        "\(ScaleLoss.phrase(percent)): \(lost.count) of \(plural(tensors.count, "tensor")) "
+        + "\(lost.count == 1 ? "holds" : "hold") the source's trits with other scales (\(lost.first.map { "'\(printable($0.name))': \($0.detail)" } ?? ""))"
     }
     return parts.failure(
       firstProblem, difference: "the converted model is not what its source gives",

@@ -247,7 +247,9 @@ public struct VerifyResult: Sendable {
   }
 
   var firstWeightsProblem: String? {
-    let wrong = tensors.first { $0.outcome == .differs } ?? tensors.first { isFault($0) }
+    let wrong =
+      tensors.first { $0.outcome == .differs && $0.shape.isMatrix } ?? tensors.first { $0.outcome == .differs }
+      ?? tensors.first { isFault($0) }
     return structure.first ?? wrong.map { "tensor '\(printable($0.name))': \($0.detail)" }
   }
 
@@ -259,10 +261,10 @@ public struct VerifyResult: Sendable {
       let lost = tensors.count { $0.outcome == .scalesLost }
       let note = rounding.isEmpty ? "" : "; rounded by types: \(rounding.phrase)"
       return PartFinding(
-        .weights, .scalesLost, "\(ScaleLoss.phrase(percent)) in \(lost) of \(tensors.count) tensors\(note)")
+        .weights, .scalesLost, "\(ScaleLoss.phrase(percent)) in \(lost) of \(plural(tensors.count, "tensor"))\(note)")
     }
     return weightsHold
-      ? PartFinding(weights: "\(tensors.count) tensors, \(ternary) of them ternary", rounding)
+      ? PartFinding(weights: "\(plural(tensors.count, "tensor")), \(ternary) of them ternary", rounding)
       : PartFinding(.weights, .differs, firstWeightsProblem ?? "")
   }
 }

@@ -99,6 +99,7 @@ package struct VerifyWorkflow: Sendable {
     let aside = try [source, converted].map(TensorInventory.setAside)
     let hasPlanes = (quantizer as? any FittingQuantizer)?.planes == 2
     var result = Pairing()
+    var (absent, unpaired): ([TensorDescriptor], UnpairedTensors) = ([], UnpairedTensors())
     result.pairs.reserveCapacity(sources.count)
     var convertedByName = Dictionary(
       found.indices.lazy.map { (ExactString(found[$0].name), $0) }, uniquingKeysWith: { first, _ in first })
@@ -107,13 +108,13 @@ package struct VerifyWorkflow: Sendable {
         if aside[0].contains(ExactString(tensor.name)) {
           result.setAside.append(tensor.name)
         } else {
-          result.structure.append("tensor '\(printable(tensor.name))' is missing")
+          absent.append(tensor)
         }
         continue
       }
       let other = found[place]
       guard other.shape == tensor.shape else {
-        result.structure.append("tensor '\(printable(tensor.name))' has shape \(other.shape), expected \(tensor.shape)")
+        unpaired.add(tensor, "tensor '\(printable(tensor.name))' has shape \(other.shape), expected \(tensor.shape)")
         continue
       }
       result.pairs.append(TensorPair(source: index, converted: place))
@@ -123,13 +124,16 @@ package struct VerifyWorkflow: Sendable {
         result.pairs.append(TensorPair(source: index, converted: plane, plane: 1))
       }
     }
-    for name in convertedByName.keys.sorted() {
-      guard !aside[1].contains(name) else {
-        result.setAside.append(name.string)
-        continue
-      }
-      result.structure.append("tensor '\(printable(name.string))' is not in the source")
-    }
+    unpaired.add(
+      absent, lackedBy: found, layers: { "nothing of \($0) is there" },
+      single: { "tensor '\(printable($0.name))' is missing" })
+    let rest = convertedByName.keys.sorted()
+    result.setAside += rest.filter { aside[1].contains($0) }.map(\.string)
+    unpaired.add(
+      rest.filter { !aside[1].contains($0) }.compactMap { convertedByName[$0].map { found[$0] } }, lackedBy: sources,
+      layers: { "nothing of \($0) is in the source" },
+      single: { "tensor '\(printable($0.name))' is not in the source" })
+    result.structure = unpaired.lines
     return result
   }
 
@@ -140,7 +144,9 @@ package struct VerifyWorkflow: Sendable {
     var remarks: [String] = []
     let kept = result.tensors.count(where: \.isKept)
     if kept > 0 {
-      remarks.append("\(kept) projections not made ternary, as asked: they compute as ordinary numbers")
+      remarks.append(
+        plural(kept, "projection") + " not made ternary, as asked: \(kept == 1 ? "it computes" : "they compute") as "
+          + "ordinary numbers")
     }
     guard !request.isAudit else { return remarks }
     let beside = result.tensors.count { $0.isTernary && !$0.role.isProjection && isNamed($0.name) }

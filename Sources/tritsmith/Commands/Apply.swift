@@ -12,13 +12,13 @@ struct Apply: ParsableCommand {
       The base may be in another format than the one the patch was made with: trits, scales and dense tensors count, \
       under the same names. safetensors and TritPack share theirs; GGUF has its own. \
       One that differs is refused, and the first tensor that differs named. What was written is read back and every \
-      hash compared before it is put in place. Without --to the output has the files the patch was made of, byte for \
-      byte.
+      hash compared before it is put in place. The output has the files the patch was made of, byte for byte. With \
+      --to, or a name that ends in .gguf or .tritpack, it is converted.
       """,
     examples: [
       .init("tritsmith apply ./falcon-e-1b tune.tritdiff -o ./tune", "The fine-tune as it was."),
       .init(
-        "tritsmith apply ./falcon-e-1b tune.tritdiff -o tune.gguf --to gguf", "For llama.cpp at once."),
+        "tritsmith apply ./falcon-e-1b tune.tritdiff -o tune.gguf", "For llama.cpp at once."),
     ], group: "Share")
 
   @Argument(help: "The model the patch was made for.", completion: .file())

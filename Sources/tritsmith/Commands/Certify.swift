@@ -8,8 +8,8 @@ struct Certify: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Repeat a conversion and compare every byte.",
     discussion: """
-      A certificate (from 'tritsmith convert --certificate' or from here) names hashes of inputs and outputs, the recipe, \
-      the audit and the version of this program; no time, machine or folder. --check compares the files that are here, \
+      A certificate names hashes of inputs and outputs, the recipe, the audit and the version of this program. It names \
+      no time, machine or folder. 'tritsmith convert --certificate' makes one, too. --check compares the files that are here, \
       converts again under a temporary name, and compares every byte. Without paths, the models are looked for beside \
       the certificate. Exit code 0 when all is equal, 1 when not.
       """,

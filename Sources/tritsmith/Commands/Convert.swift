@@ -84,7 +84,7 @@ struct Convert: ParsableCommand {
       .init("tritsmith convert ./prequantized model.gguf --to I2_S", "A file for bitnet.cpp."),
       .init("tritsmith convert rotated.gguf ./dense --to dense --unfold", "Rotated weights as ordinary ones."),
       .init("tritsmith convert old.gguf new.gguf --retag", "An old Q2_0 file of 128 weights as PQ2_0, data untouched."),
-      .init("tritsmith convert ./prequantized ./out --to hf-packed --dry-run", "The plan with final sizes."),
+      .init("tritsmith convert ./prequantized ./out --to hf-packed --dry-run", "The plan, and no more."),
       .init(
         "tritsmith convert ./prequantized ./out --to hf-packed --certificate out.json",
         "Also a record with which anyone can repeat it."),
@@ -173,7 +173,7 @@ struct Convert: ParsableCommand {
       isDetail: true))
   var retag = false
 
-  @Flag(help: "Print the plan with final sizes and write nothing.")
+  @Flag(help: "Print the plan and write nothing.")
   var dryRun = false
 
   @Flag(help: "Replace an existing output.")

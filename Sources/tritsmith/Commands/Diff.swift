@@ -8,8 +8,8 @@ struct Diff: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Store a fine-tune as a small patch to its base.",
     discussion: """
-      Writes a patch (TritDiff) that 'tritsmith apply' turns into the fine-tune again, given the base: changed trits, \
-      scales, dense tensors, and the files beside them that are not the base's. A safetensors model comes back with the \
+      Writes a patch (TritDiff) that 'tritsmith apply' turns into the fine-tune again, given the base. It holds changed \
+      trits, scales, dense tensors, and the files beside them that are not the base's. A safetensors model comes back with the \
       same bytes in every file, and so do GGUF and uncompressed TritPack. Before the patch is put in place every tensor \
       is made from it again and its hash compared.
       """,

@@ -13,12 +13,12 @@ struct Gap: ParsableCommand {
     discussion: """
       Runs both in lock-step on one text, without writing logits. Reports predictions (perplexity, KL divergence both \
       ways, agreement), layers (error of hidden states) and tensors (error of weights). Two verdicts are kept apart: \
-      fidelity, which must be exact, and loss of quality (none, slight, visible, severe), which fails only past a bound \
-      given with --max-mean-kl, --min-top1 or --max-ppl-ratio. Causes of the gap are named only where \
+      fidelity, which must be exact, and loss of quality (none, slight, visible, severe). Quality fails only past a \
+      bound given with --max-mean-kl, --min-top1 or --max-ppl-ratio. Causes of the gap are named only where \
       --attribute measured them. Exit code 0 when every gate holds, 1 when not. The page of --html defines every number.
       """,
     examples: [
-      .init("tritsmith gap ./bfloat16 ./bitnet", "On the built-in sample."),
+      .init("tritsmith gap ./bfloat16 ./bitnet", "On the Book of Ruth, which is built in."),
       .init("tritsmith gap ./bf16 ./bitnet --text-file ruth.txt --attribute", "And which layers cost most."),
       .init("tritsmith gap ./bf16 ./bitnet --html gap.html", "A page with plots."),
       .init("tritsmith gap ./bf16 ./bitnet --max-mean-kl 0.01 --min-top1 0.95 --format json", "For a CI job."),

@@ -12,9 +12,9 @@ struct Inspect: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Show what a model is and what it holds.",
     discussion: """
-      Reads headers and a small sample of the weights, so that a model of any size answers at once; with --stats the \
-      weights are read too. --raw gives the numbers of one tensor to other programs: row by row, little-endian, trits \
-      times their scales as float32, dense numbers as they are stored.
+      Reads headers and a small sample of the weights, so that a model of any size answers at once. With --stats the \
+      weights are read too. --raw gives the numbers of one tensor to other programs, row by row and little-endian. \
+      Trits come times their scales as float32, dense numbers as they are stored.
       """,
     examples: [
       .init("tritsmith inspect ./falcon-e-1b", "Kind, family, scale convention, tensors, sizes."),
@@ -98,7 +98,9 @@ struct Inspect: ParsableCommand {
       request.open = machine.open(scaleConvention, i2sOrder)
       request.proof = proof(sibling)
       if PatchSummary.matches(path) {
-        output.print(try PatchSummary(path: path, work: machine.work()).report(path: path), quietly: machine.quiet)
+        let file = try page.prepare(reading: [path])
+        let report = try PatchSummary(path: path, work: machine.work()).report(path: path)
+        try page.finish(file, page: report, printing: output, report, quietly: machine.quiet)
         return true
       }
       if !metadata.isEmpty {

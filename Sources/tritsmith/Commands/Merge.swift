@@ -9,9 +9,9 @@ struct Merge: ParsableCommand {
   static let configuration = CommandConfiguration(
     abstract: "Add a LoRA adapter to latent weights, before a conversion.",
     discussion: """
-      Adds scaling · B·A to the weights in float32 and rounds once to their own type; the report counts the trits that a \
-      conversion will give differently. Rank and alpha patterns and rank-stabilized scaling are understood; DoRA, trained \
-      biases, saved modules and initializations that change the base are refused.
+      Adds scaling · B·A to the weights in float32 and rounds once to their own type. The report counts the trits that a \
+      conversion will give differently. Rank and alpha patterns and rank-stabilized scaling are understood. DoRA, \
+      trained biases, saved modules and initializations that change the base are refused.
       """,
     examples: [
       .init("tritsmith merge ./prequantized ./adapter ./merged", "Then: convert ./merged ./bitnet --to hf-packed.")

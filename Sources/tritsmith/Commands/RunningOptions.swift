@@ -8,7 +8,9 @@ import TritKernels
 import TritModel
 import TritSurvey
 
-extension ArithmeticMode: ExpressibleByArgument {}
+extension ArithmeticMode: ExpressibleByArgument {
+  package static var valueName: String? { "arithmetic" }
+}
 extension ProjectionOverride: ExpressibleByArgument {
   package static var valueName: String? { "way" }
 }

@@ -14,7 +14,9 @@ extension ReportFormat: ExpressibleByArgument {}
 extension ScaleConvention: ExpressibleByArgument {
   package static var valueName: String? { "meaning" }
 }
-extension KernelChoice: ExpressibleByArgument {}
+extension KernelChoice: ExpressibleByArgument {
+  package static var valueName: String? { "choice" }
+}
 extension ConversionTarget: ExpressibleByArgument {}
 
 extension GGMLTypeChoice: ExpressibleByArgument {
@@ -68,7 +70,8 @@ struct OutputOptions: ParsableArguments {
     guard !(quietly && format == .table && report.isGood) else { return }
     var output = StandardOutput.shared
     format.renderer(
-      width: width, usesColor: color.isEnabled(on: 1), showsDetails: all, foldsRows: !wide,
+      width: width, height: width == nil ? nil : Terminal.height(), usesColor: color.isEnabled(on: 1),
+      showsDetails: all, foldsRows: !wide,
       spellsOut: spellOut || Terminal.isTerminal(1), keepsFormulas: keepFormulas
     ).render(report, to: &output)
   }

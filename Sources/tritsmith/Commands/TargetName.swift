@@ -12,6 +12,7 @@ enum CodeLayout: Hashable, RawRepresentable, CaseIterable, ExpressibleByArgument
   case tritpack(LayoutID)
   case gguf(GGUFWeightType)
 
+  static var valueName: String? { "name" }
   static let allCases =
     [SplitRow.base3ID, SplitRow.twoBitID].map(CodeLayout.tritpack) + GGUFWeightType.allCases.map(CodeLayout.gguf)
 

@@ -9,7 +9,7 @@ struct TextOptions: ParsableArguments {
   @Option(
     name: .text,
     help: ArgumentHelp(
-      "A text; '-' is standard input. perplexity and gap have a default, the Book of Ruth.", valueName: "text"))
+      "A text; '-' is standard input.", valueName: "text"))
   var text: String?
 
   @Option(help: .textFile, completion: .file())
