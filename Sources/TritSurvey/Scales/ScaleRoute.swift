@@ -133,7 +133,10 @@ struct ScaleRoute: Sendable, Hashable {
     let isFloat = target.storage == .f32 || target.storage == .f64
     // A dense bfloat16 checkpoint holds bf16(1/s) of a bfloat16 s, whatever it is stored as afterwards.
     let isDense = isBFloat16 && !(isFloat && origin == .first)
-    let ways: [[DType]] = isModel ? [[], [.bf16], [.f16], [.f16, .bf16]] : isDense ? [[], [.bf16]] : [[]]
+    // Programs write bfloat16 by way of an F16 file as well.
+    let isTwice = origin == .either && target.storage == .bf16
+    let ways: [[DType]] =
+      isModel ? [[], [.bf16], [.f16], [.f16, .bf16]] : isDense ? [[], [.bf16]] + (isTwice ? [[.f16]] : []) : [[]]
     guard scale.convention == .multiply else { return make(.own, ways) }
     let divisor = isModel || scale.storage == .f16 ? make(.divisor, ways) : []
     guard isModel else { return make(.own, ways) + divisor }
