@@ -70,6 +70,14 @@ struct StepBounds {
     return scales[name]?.agrees != false && form(part, layer) == .same
   }
 
+  /// Whether both sides store the matrix of a step as Floats, of which the next one is another number.
+  func areFloats(_ name: String) -> Bool {
+    guard let (part, layer) = place(name) else { return false }
+    return sources.allSatisfy { source in
+      matrix(part, layer, source).map { ((source as? GGUFModelView)?.stored($0) ?? $0).encoding.dtype == .f32 } ?? false
+    }
+  }
+
   /// The coarsest type of 16 bits that the matrix of a step is stored in.
   func types(_ name: String) -> StoredRounding? { place(name).map { types($0.0, $0.layer) } }
 

@@ -314,7 +314,12 @@ package struct ValidateWorkflow: Sendable {
     let suspects = above.filter { roundings[$0]?.isOfNumbers == true } + ofOneType
     let measured = try bounds.measured(
       suspects, of: steps.names, [(request.referenceOptions ?? request.options).open, request.options.open], try work())
-    for name in ofOneType where measured[name]?.isExplained == true { roundings[name] = bounds.types(name) }
+    for name in ofOneType {
+      guard let matrix = measured[name], matrix.isExplained, matrix.scales != nil || !bounds.areFloats(name) else {
+        continue
+      }
+      roundings[name] = bounds.types(name)
+    }
     found.steps = steps.result { bounds.bounds($0, $1, roundings[$0], measured[$0]) }
     for index in found.steps.indices where !found.steps[index].passed {
       let name = found.steps[index].name
