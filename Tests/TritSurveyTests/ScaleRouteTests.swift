@@ -165,6 +165,9 @@ struct ScaleRouteTests {
       #expect(BFloat16.rounded(moved[5]) == coarse[5])
       let found = try agreement(packed, groups(moved, .f32), origin)
       #expect(!found.agrees && found.strangeRow == 2, "\(found)")
+      // The next bfloat16 number in one group.
+      moved[5] = BFloat16(bits: BFloat16(coarse[5]).bits + 1).float
+      #expect(try !agreement(packed, groups(moved, .bf16), origin).agrees)
       // All of them were rounded.
       #expect(try agreement(packed, groups(coarse.map { $0 * (1 + 0x1p-10) }, .f32), origin).agrees)
       // One scale that F16 has no number for may have been rounded alone.

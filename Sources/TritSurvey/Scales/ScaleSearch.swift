@@ -117,6 +117,8 @@ struct ScaleSearch {
   init(_ pair: ScalePair, _ origin: ScaleAgreement.Origin) {
     var trials = ScaleRoute.all(pair.expected, pair.found, origin).map { Trial(route: $0) }
     let isModel = origin == .model
+    // Of many scales a few would be explained as well that were moved.
+    let isSingle = isModel && pair.expected.granularity == .tensor && pair.found.granularity == .tensor
     var master = (failures: 0, first: 0, isDistant: false)
     var last: (one: ScaleNumber, two: ScaleNumber, held: [Hold?], isMaster: Bool)?
     var (count, areBFloat16) = (0, true)
@@ -125,7 +127,9 @@ struct ScaleSearch {
       count += 1
       if last?.one != one || last?.two != two {
         var isMaster = isModel && one.hasMaster(with: two)
-        if isModel, !isMaster, one.hasMaster(with: two, isDistant: true) { (isMaster, master.isDistant) = (true, true) }
+        if isSingle, !isMaster, one.hasMaster(with: two, isDistant: true) {
+          (isMaster, master.isDistant) = (true, true)
+        }
         last = (one, two, ScaleSearch.holds(trials.map(\.route), one, two), isMaster)
         areBFloat16 = areBFloat16 && one.type == .bf16 && two.type == .bf16
       }
