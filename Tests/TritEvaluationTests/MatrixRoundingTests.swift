@@ -68,6 +68,22 @@ struct MatrixRoundingTests {
     #expect(MatrixRounding(Self.numbers, twice, columns: 64, RoundingRule(f32, f16)).isExplained)
   }
 
+  @Test("F16 may hold what bfloat16 had rounded, of all numbers and not of one")
+  func heldByF16() throws {
+    let halves = Self.numbers.map { HalfFloat($0).float }
+    let coarse = halves.map { BFloat16.rounded($0) }
+    let same = RoundingRule(StoredNumbers(.f16), StoredNumbers(.f16))
+    let rule = try #require(same.ofOtherTypes)
+    #expect(!MatrixRounding(halves, coarse, columns: 64, same).isExplained)
+    for (left, right) in [(halves, coarse), (coarse, halves)] {
+      let found = MatrixRounding(left, right, columns: 64, rule)
+      #expect(found.isExplained && found.isOfMost)
+    }
+    var moved = coarse
+    moved[200] = halves[200] == coarse[200] ? coarse[200] * (1 + 0x1p-10) : halves[200]
+    #expect(!MatrixRounding(coarse, moved, columns: 64, rule).isOfMost)
+  }
+
   /// A number of a type is not rounded by it: the next one is another number, in one place as in all.
   @Test("a step of a type is no rounding of a number that the type holds", arguments: [DType.f16, .bf16])
   func nextNumber(_ type: DType) {

@@ -121,4 +121,48 @@ struct ScaleStepTests {
       #expect(result.tensors.first { $0.name == Self.up }?.detail.contains("row 7") == true)
     }
   }
+
+  @Test("one matrix a step of F16 off, where all others are equal, was not rounded")
+  func oneOfMany() throws {
+    let scratch = ScratchFolder()
+    try Workflow.convert(Checkpoint.packed, scratch["f16"], to: .dense) { $0.denseType = .f16 }
+    let shape = ChangedModel(scratch["f16"]).file[Self.up].shape
+    let path = Self.moved(
+      scratch["f16"], scratch["moved"], rows: 0..<shape[0], columns: 0..<shape[1], by: 1)
+    for (left, right) in [(path, Checkpoint.packed), (Checkpoint.packed, path)] {
+      let result = try Workflow.compare(left, right)
+      #expect(result.tensors.filter { $0.outcome == .different }.map(\.name) == [Self.up])
+    }
+  }
+
+  /// The inverse of one divisor is, as F16, in the middle of two bfloat16 numbers: see `ScaleRouteTests`.
+  @Test("dense F16 and dense bfloat16 of the same divisors are the same to compare")
+  func denseTypes() throws {
+    let scratch = ScratchFolder()
+    try Workflow.convert(Checkpoint.bitnet, scratch["f16"], to: .dense) { $0.denseType = .f16 }
+    try Workflow.convert(Checkpoint.bitnet, scratch["bf16"], to: .dense) { $0.denseType = .bf16 }
+    for (left, right) in [("f16", "bf16"), ("bf16", "f16")] {
+      #expect(try Workflow.compare(scratch[left], scratch[right]).weightsAreSame)
+    }
+  }
+
+  @Test("numbers that bfloat16 had rounded are the same in F16, and the verdict says what differs")
+  func heldByF16() throws {
+    let scratch = ScratchFolder()
+    try Workflow.convert(Checkpoint.bitnet, scratch["f16"], to: .dense) { $0.denseType = .f16 }
+    try Workflow.convert(Checkpoint.bitnet, scratch["bf16"], to: .dense) { $0.denseType = .bf16 }
+    try Workflow.convert(scratch["bf16"], scratch["held"], to: .dense) { $0.denseType = .f16 }
+    for other in ["bf16", "held"] {
+      for (left, right) in [(scratch["f16"], scratch[other]), (scratch[other], scratch["f16"])] {
+        let result = try Self.validate(left, right)
+        #expect(result.wrongSteps == 0, "\(other): \(result.firstWrongStep as Any)")
+        // Half a step of bfloat16 and half one of F16.
+        #expect(result.rounded.scales > 0 && result.rounded.largestScaleChange < 0x1p-8 + 0x1p-11)
+        #expect(result.rounded.numbers == 0 && result.rounded.common.isEmpty)
+        #expect(result.rounded.sentence.contains("matrices differ, by up to"))
+      }
+    }
+    let same = try Self.validate(scratch["bf16"], scratch["held"])
+    #expect(same.wrongSteps == 0 && same.rounded.isEmpty)
+  }
 }

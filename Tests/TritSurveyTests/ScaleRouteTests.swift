@@ -8,7 +8,7 @@ import TritTestSupport
 
 @Suite("Routes from scale to scale")
 struct ScaleRouteTests {
-  private static let model = ScaleAgreement.Origin.model(throughTypes: true)
+  private static let model = ScaleAgreement.Origin.model
 
   private func scale(_ value: Float, _ type: DType, _ convention: ScaleConvention = .multiply) -> TernaryScale {
     TernaryScale(stored: TernaryScale.rounded(value, to: type), storage: type, convention: convention)
@@ -165,6 +165,9 @@ struct ScaleRouteTests {
       #expect(BFloat16.rounded(moved[5]) == coarse[5])
       let found = try agreement(packed, groups(moved, .f32), origin)
       #expect(!found.agrees && found.strangeRow == 2, "\(found)")
+      // The next bfloat16 number in one group.
+      moved[5] = BFloat16(bits: BFloat16(coarse[5]).bits + 1).float
+      #expect(try !agreement(packed, groups(moved, .bf16), origin).agrees)
       // All of them were rounded.
       #expect(try agreement(packed, groups(coarse.map { $0 * (1 + 0x1p-10) }, .f32), origin).agrees)
       // One scale that F16 has no number for may have been rounded alone.
@@ -198,8 +201,6 @@ struct ScaleRouteTests {
     let (moved, equal) = (try certainty(factor, scale(1 / 19.75, .bf16)), try certainty(factor, factor))
     #expect(moved.level == .rounded && doubtful([ScaleCertainty](repeating: equal, count: 13) + [moved]) == [13])
     #expect(doubtful([ScaleCertainty](repeating: equal, count: 10) + [moved, moved]).isEmpty)
-    let trits = try agreement(factor, scale(1 / 19.75, .bf16), .model(throughTypes: false))
-    #expect(!trits.agrees)
     // 1225 · 2⁻¹⁴ is f16(1/13.375), and the factor's 1224 · 2⁻¹⁴ is bf16(1/13.375): others are equal, and no inverses.
     #expect(HalfFloat(1 / 13.375).float == 1225 * 0x1p-14 && BFloat16.rounded(1 / 13.375) == 1224 * 0x1p-14)
     let inverse = try certainty(scale(1224 * 0x1p-14, .bf16), scale(1225 * 0x1p-14, .f16))
@@ -209,5 +210,87 @@ struct ScaleRouteTests {
     #expect(doubtful([ScaleCertainty](repeating: .equal, count: 13) + [rounded]) == [13])
     #expect(doubtful([ScaleCertainty](repeating: .equal, count: 23) + [moved, moved, moved, moved, moved]).isEmpty)
     #expect(doubtful([ScaleCertainty](repeating: .equal, count: 13) + [moved]) == [13])
+  }
+
+  /// The same numbers in every type that holds them, for a tensor and for each of its groups.
+  private func carriers(_ number: TernaryScale) -> [TernaryScale] {
+    let multiplier = number.multiplier()
+    let types: [DType] = [.bf16, .f16, .f32].filter { TernaryScale.rounded(multiplier, to: $0) == multiplier }
+    return [number]
+      + types.flatMap { type in
+        [ScaleGranularity.tensor, .row, .group(columns: 128)].map { granularity in
+          let count = granularity.count(rows: 4, columns: 256)
+          return TernaryScale(
+            stored: [Float](repeating: multiplier, count: count), storage: type, convention: .multiply,
+            granularity: granularity)
+        }
+      }
+  }
+
+  @Test("what holds a number says nothing of it")
+  func carriers() throws {
+    // 0.05078125 by way of 19.75; 0.0744767 as a factor, and as a divisor; a divisor beside the next dense number.
+    let numbers = [
+      scale(0.05078125, .bf16), scale(1 / 19.75, .bf16), scale(19.75, .bf16, .divide), scale(1 / 19.75, .f16),
+      scale(0.0744767, .bf16), scale(13.4375, .bf16, .divide), scale(24.25, .bf16, .divide), scale(1 / 24.125, .f16),
+    ]
+    for a in numbers {
+      for b in numbers {
+        let expected = try agreement(a, b)
+        for one in carriers(a) {
+          for two in carriers(b) {
+            let found = try agreement(one, two)
+            #expect(found.agrees == expected.agrees, "\(one), \(two): \(found)")
+            #expect(!found.agrees || found.certainty.level == expected.certainty.level, "\(one), \(two)")
+          }
+        }
+      }
+    }
+    // f16(1/13.4375) shares a number with the factor as its divisor does: 0.0744629 to 0.0745921.
+    #expect(try levels(scale(0.0744767, .bf16), scale(1 / 13.4375, .f16)) == [.common, .common])
+    // A Float beside 0.05078125, as a checkpoint holds it that divides: 1/19.692307 is the number, or the one above.
+    let float = TernaryScale(stored: 1 / Float(0.05078125), storage: .f32, convention: .divide)
+    for other in [scale(19.75, .bf16, .divide), scale(1 / 19.75, .f16), scale(1 / 19.75, .bf16)] {
+      #expect(try levels(float, other) == levels(scale(0.05078125, .bf16), other))
+    }
+  }
+
+  /// f16(1/d) is in the middle of two bfloat16 numbers where its last three digits are 100, and 1/d is on the side of the
+  /// odd one.
+  @Test("an inverse that F16 puts in the middle of two bfloat16 numbers may be either of them")
+  func twice() throws {
+    var count = 0
+    for bits in BFloat16(16).bits..<BFloat16(64).bits {
+      let inverse = 1 / BFloat16(bits: bits).float
+      let (once, twice) = (BFloat16.rounded(inverse), BFloat16.rounded(HalfFloat(inverse).float))
+      guard once != twice else { continue }
+      count += 1
+      #expect(try levels(scale(once, .bf16), scale(twice, .bf16)) == [.sure, .sure], "\(bits)")
+    }
+    #expect(count > 0)
+  }
+
+  @Test("scales that are all above the other side's by as much were multiplied, and rounding is no factor")
+  func multiplied() throws {
+    var generator = SeededGenerator(seed: 25)
+    let divisors = (0..<28).map { _ in BFloat16.rounded(Float.random(in: 16..<60, using: &generator)) }
+    func doubtful(_ change: (Float) -> TernaryScale) throws -> Int {
+      let all = try divisors.compactMap { divisor -> ScaleCertainty? in
+        let found = try agreement(scale(divisor, .bf16, .divide), change(divisor))
+        return found.agrees ? found.certainty : nil
+      }
+      #expect(all.count == 28)
+      return ScaleCertainty.doubtful(all).count
+    }
+    // 0.0015 is less than half a step of any bfloat16 number, which is 0.00195 to 0.0039 of it.
+    #expect(try doubtful { scale(1 / $0 * 1.0015, .f32) } == 28)
+    #expect(try doubtful { scale(1 / $0 / 1.0015, .f32) } == 28)
+    // Steps of F16 are 0.0005 to 0.001 of a number.
+    #expect(try doubtful { scale(HalfFloat(bits: HalfFloat(1 / $0).bits + 1).float, .f16) } == 28)
+    #expect(try doubtful { scale(1 / $0, .f16) } == 0)
+    #expect(try doubtful { scale(1 / $0, .bf16) } == 0)
+    // One scale in all matrices tells nothing of signs.
+    let one = try agreement(scale(24.125, .bf16, .divide), scale(1 / 24.11, .f32)).certainty
+    #expect(ScaleCertainty.doubtful([ScaleCertainty](repeating: one, count: 28)).isEmpty)
   }
 }

@@ -12,6 +12,8 @@ struct MatrixRounding: Sendable {
   private(set) var errors: [Double]
   private(set) var sizes: [Double]
   private(set) var isExplained = true
+  /// Numbers that are not 0, and those that are another number on the other side.
+  private var counts = (all: 0, moved: 0)
   /// The first row with a number that nothing explains.
   private(set) var strangeRow: Int?
   /// Those that hold so far, where the rule is chains.
@@ -28,7 +30,10 @@ struct MatrixRounding: Sendable {
       for index in range {
         let (a, b) = (left[index], right[index])
         sizes[row] += Double(a) * Double(a)
-        if a != b { errors[row] += (Double(a) - Double(b)) * (Double(a) - Double(b)) }
+        if a != 0 { counts.all += 1 }
+        guard a != b else { continue }
+        counts.moved += 1
+        errors[row] += (Double(a) - Double(b)) * (Double(a) - Double(b))
       }
       guard isExplained, !explains(left, right, range, rule) else { continue }
       (isExplained, strangeRow) = (false, row)
@@ -115,9 +120,13 @@ struct MatrixRounding: Sendable {
       isExplained = other.isExplained && chains?.isEmpty != true
       if !isExplained { strangeRow = sizes.count + (other.strangeRow ?? 0) }
     }
+    counts = (counts.all + other.counts.all, counts.moved + other.counts.moved)
     errors += other.errors
     sizes += other.sizes
   }
+
+  /// Whether so many numbers are others as rounding to three digits fewer makes them: seven of eight.
+  var isOfMost: Bool { 4 * counts.moved > counts.all }
 
   /// √(Σ (a − b)² / Σ a²) over all rows.
   var share: Double {

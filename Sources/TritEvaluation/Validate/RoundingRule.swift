@@ -102,7 +102,7 @@ struct RoundingChain: Sendable, Hashable {
 enum RoundingRule: Sendable, Equatable {
   /// One chain of roundings leads from each number to its place on the other side.
   case chains([RoundingChain])
-  /// Of one type no rounding leads to another number.
+  /// Of one type no rounding leads to another number, but of a scale.
   case equal
   /// Trits, or dense numbers in their place, are equal but for scales, which `ScaleAgreement` judges.
   case trits
@@ -116,9 +116,16 @@ enum RoundingRule: Sendable, Equatable {
   /// Whether numbers may be trits times scales, which are held against each other by themselves.
   var isOfScales: Bool {
     switch self {
-    case .trits, .chains: true
-    case .equal, .unfolded, .blocks: false
+    case .trits, .chains, .equal: true
+    case .unfolded, .blocks: false
     }
+  }
+
+  /// Of dense numbers that are not equal and have one type: F16 may hold what bfloat16 had rounded.
+  var ofOtherTypes: RoundingRule? {
+    guard self == .equal else { return nil }
+    let ways: [RoundingChain.Way] = [.left(via: .bf16, .f16), .right(via: .bf16, .f16)]
+    return .chains(ways.map { RoundingChain(way: $0) })
   }
 
   /// Of dense numbers.

@@ -63,16 +63,15 @@ extension StepBounds {
       guard let rule = try rule((sources[0], left), (sources[1], right), scales),
         let first = try WeightRows(sources[0], left, work), let second = try WeightRows(sources[1], right, work)
       else { return nil }
-      var result = MatrixRounding([], [], columns: left.shape.columns, rule)
       var beside = rule.isOfScales ? try ScalesBeside((sources[0], left), (sources[1], right)) : nil
+      var found = FoundRounding(rule, columns: left.shape.columns, areDense: beside?.areDense == true)
       for band in left.shape.bands(elements: bandBytes / 8) {
         try work.parallelism.cancellation.check()
         let (one, two) = (try first.values(band), try second.values(band))
-        result.append(MatrixRounding(one, two, columns: left.shape.columns, rule))
         beside?.add(one, two, band)
+        found.add(one, two, isOrdinary: beside?.isOrdinary != false)
       }
-      if let agreement = beside?.agreement ?? scales { result.note(agreement) }
-      return result
+      return found.result(beside?.agreement ?? scales)
     } catch let error as any DiagnosticError where error.category == .malformedInput || error.category == .misuse {
       // What this reader cannot decode is bounded by its type, as before the numbers were looked at.
       return nil
@@ -105,5 +104,42 @@ extension StepBounds {
     if let scales { return scales.agrees ? .trits : .equal }
     if sides.contains(where: { $0.tensor.encoding.isTernary }) { return .trits }
     return RoundingRule(numbers[0], numbers[1])
+  }
+}
+
+/// A matrix by the rule of its types, and of dense numbers by what those types may hold.
+private struct FoundRounding {
+  private let columns: Int
+  private var first: MatrixRounding
+  /// Trits times scales, where dense numbers are such on both sides.
+  private var trits: MatrixRounding?
+  /// Of numbers that another type had rounded before.
+  private var other: MatrixRounding?
+  private let rules: (first: RoundingRule, other: RoundingRule?)
+
+  init(_ rule: RoundingRule, columns: Int, areDense: Bool) {
+    self.columns = columns
+    rules = (rule, areDense ? rule.ofOtherTypes : nil)
+    first = MatrixRounding([], [], columns: columns, rule)
+    trits = areDense ? MatrixRounding([], [], columns: columns, .trits) : nil
+    other = rules.other.map { MatrixRounding([], [], columns: columns, $0) }
+  }
+
+  mutating func add(_ left: [Float], _ right: [Float], isOrdinary: Bool) {
+    first.append(MatrixRounding(left, right, columns: columns, rules.first))
+    if let rule = rules.other { other?.append(MatrixRounding(left, right, columns: columns, rule)) }
+    if isOrdinary { trits = nil }
+    trits?.append(MatrixRounding(left, right, columns: columns, .trits))
+  }
+
+  func result(_ scales: ScaleAgreement?) -> MatrixRounding {
+    if let scales {
+      // What the scales are decides, as where trits are stored as such.
+      var result = trits.flatMap { $0.isExplained ? $0 : nil } ?? first
+      result.note(scales)
+      return result
+    }
+    // Few numbers that are others were not rounded with the rest.
+    return other.flatMap { !first.isExplained && $0.isExplained && $0.isOfMost ? $0 : nil } ?? first
   }
 }

@@ -26,7 +26,7 @@ extension StepBounds {
     }
     guard scales.count == 2, scales[0].shape == scales[1].shape else { return nil }
     let live = LiveUnits(all: ScaleGrid(scales[0].scale.granularity, scales[1].scale.granularity, scales[0].shape))
-    return ScaleAgreement(scales[0].scale, scales[1].scale, live, origin: .model(throughTypes: false))
+    return ScaleAgreement(scales[0].scale, scales[1].scale, live, origin: .model)
   }
 
   /// Steps whose scales agree as few of the model do: one conversion makes all matrices that are stored alike.
@@ -72,7 +72,7 @@ struct ScalesBeside {
   private let shape: TensorShape
   private let granularity: ScaleGranularity
   /// Whether dense numbers have no scales on either side.
-  private var isOrdinary = false
+  private(set) var isOrdinary = false
   /// The first row with two magnitudes where the other side has one.
   private var strangeRow: Int?
   /// Of fewer numbers one magnitude proves nothing.
@@ -100,6 +100,9 @@ struct ScalesBeside {
       sides[side].magnitudes = [Float](repeating: 0, count: count)
     }
   }
+
+  /// Whether neither side stores trits.
+  var areDense: Bool { !sides.contains { $0.trits != nil } }
 
   /// Takes note of the numbers of both sides, whole rows.
   mutating func add(_ left: [Float], _ right: [Float], _ band: MatrixBand) {
@@ -139,7 +142,7 @@ struct ScalesBeside {
         ?? TernaryScale(stored: side.magnitudes, storage: side.type, convention: .multiply, granularity: granularity)
     }
     // Where dense numbers have one magnitude on one side, they have one on the other.
-    if !sides.contains(where: { $0.trits != nil }),
+    if areDense,
       let (side, one) = sides.indices.lazy.compactMap({ side in one(sides[side].magnitudes).map { (side, $0) } }).first
     {
       scales[side] = TernaryScale(stored: one, storage: sides[side].type, convention: .multiply)
@@ -147,7 +150,7 @@ struct ScalesBeside {
     let dense = sides.filter { $0.trits == nil }
     let live = dense[0].magnitudes.indices.map { index in dense.allSatisfy { $0.magnitudes[index] != 0 } }
     let grid = ScaleGrid(scales[0].granularity, scales[1].granularity, shape)
-    var result = ScaleAgreement(scales[0], scales[1], LiveUnits(grid, live), origin: .model(throughTypes: true))
+    var result = ScaleAgreement(scales[0], scales[1], LiveUnits(grid, live), origin: .model)
     if let strangeRow { result.note(twoMagnitudesInRow: strangeRow) }
     return result
   }

@@ -62,6 +62,25 @@ struct StepBounds {
     return form(part, layer).map { $0 == .same ? .none : types(part, layer) }
   }
 
+  /// Whether both sides store a matrix in one type, which on one side may hold what another type had rounded before.
+  func mayHoldOtherNumbers(_ name: String) -> Bool {
+    guard let (part, layer) = place(name), unfolded(part, layer) == nil, blocks(part, layer) == nil else {
+      return false
+    }
+    return scales[name]?.agrees != false && form(part, layer) == .same
+  }
+
+  /// Whether both sides store the matrix of a step as Floats, of which the next one is another number.
+  func areFloats(_ name: String) -> Bool {
+    guard let (part, layer) = place(name) else { return false }
+    return sources.allSatisfy { source in
+      matrix(part, layer, source).map { ((source as? GGUFModelView)?.stored($0) ?? $0).encoding.dtype == .f32 } ?? false
+    }
+  }
+
+  /// The coarsest type of 16 bits that the matrix of a step is stored in.
+  func types(_ name: String) -> StoredRounding? { place(name).map { types($0.0, $0.layer) } }
+
   /// What the reference adds to the product of a step.
   func bias(of name: String) -> [Float]? {
     StepBounds.projection(name).flatMap { pair.0.addedBias(ofLayer: $0.0, $0.1) }

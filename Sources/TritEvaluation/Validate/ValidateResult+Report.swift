@@ -29,6 +29,7 @@ extension ValidateResult {
     report.append(gateTable)
     if !noise.isEmpty { report.append(noiseTable) }
     if !steps.isEmpty { report.append(stepTable) }
+    if !rounded.isEmpty { report.append(rounded.facts) }
     report.append(promptTable)
     if !hiddenStates.isEmpty { report.append(hiddenTable) }
     for warning in Set((reference.run?.warnings ?? []) + (model.run?.warnings ?? [])).sorted() {
@@ -131,8 +132,9 @@ extension ValidateResult {
       let origin = "from the reference's input" + (stepsInReference ? ", in reference arithmetic" : "")
       text +=
         wrongSteps == 0
-        ? "; each of \(plural(steps.count, "step")) gives the same \(origin)"
+        ? "; each of \(plural(steps.count, "step")) \(rounded.isEmpty ? "gives the same" : "agrees") \(origin)"
         : "; \(wrongSteps) of \(steps.count + unmatchedSteps.count) steps give something else \(origin)"
+      if wrongSteps == 0, !rounded.isEmpty { text += "; " + rounded.sentence }
     } else if !hiddenStates.isEmpty {
       let diverged = hiddenStates.count { !($0.relativeError <= hiddenBound) }
       let bound = NumberText.significant(hiddenBound, digits: 3)

@@ -205,6 +205,8 @@ public struct ValidateResult: Sendable {
   /// Whether steps were compared in reference arithmetic, because fast arithmetic rounds inputs of one side alone that
   /// the model takes as they are.
   package var stepsInReference = false
+  /// Matrices that are not equal, where rounding explains it.
+  package var rounded = RoundedMatrices()
   /// Measured when a default gate would not hold without.
   package var noise: [RoundingNoise] = []
   package var gates: [GateResult]

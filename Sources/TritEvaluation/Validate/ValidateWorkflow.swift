@@ -89,7 +89,7 @@ package struct ValidateWorkflow: Sendable {
       stepsInReference: found.stepsInReference, noise: gates.noise,
       gates: gates.results, nonFinite: found.nonFinite)
     (result.unreadTensors, result.logitType, result.explanation) = (found.unread, found.logitType, gates.explanation)
-    result.unmeasuredStep = found.unmeasuredStep
+    (result.unmeasuredStep, result.rounded) = (found.unmeasuredStep, found.rounded)
     result.fastNoise = fast
     return result
   }
@@ -147,6 +147,7 @@ package struct ValidateWorkflow: Sendable {
     var unread: [String] = []
     var logitType: String?
     var unmeasuredStep: String?
+    var rounded = RoundedMatrices()
   }
 
   /// What the model's stored scales mean, with the evidence of the model it is validated against.
@@ -306,15 +307,26 @@ package struct ValidateWorkflow: Sendable {
   private func judge(_ steps: StepComparison, _ bounds: StepBounds, _ found: inout Findings) throws {
     var bounds = bounds
     bounds.compareScales(of: steps.names)
-    let roundings = steps.names.reduce(into: [String: StoredRounding]()) { $0[$1] = bounds.rounding($1) }
+    var roundings = steps.names.reduce(into: [String: StoredRounding]()) { $0[$1] = bounds.rounding($1) }
     // What sums alone explain needs no reading of weights.
-    let suspects = steps.steps(above: UnitBounds.sums).filter { roundings[$0]?.isOfNumbers == true }
+    let above = steps.steps(above: UnitBounds.sums)
+    let ofOneType = above.filter { roundings[$0] == StoredRounding.none && bounds.mayHoldOtherNumbers($0) }
+    let suspects = above.filter { roundings[$0]?.isOfNumbers == true } + ofOneType
     let measured = try bounds.measured(
       suspects, of: steps.names, [(request.referenceOptions ?? request.options).open, request.options.open], try work())
+    for name in ofOneType {
+      guard let matrix = measured[name], matrix.isExplained, matrix.scales != nil || !bounds.areFloats(name) else {
+        continue
+      }
+      roundings[name] = bounds.types(name)
+    }
     found.steps = steps.result { bounds.bounds($0, $1, roundings[$0], measured[$0]) }
     for index in found.steps.indices where !found.steps[index].passed {
       let name = found.steps[index].name
       found.steps[index].scaleDifference = bounds.scales[name]?.difference ?? measured[name]?.scales?.difference
+    }
+    for step in found.steps where step.passed {
+      found.rounded.add(step.name, measured[step.name]?.scales ?? bounds.scales[step.name], measured[step.name])
     }
     found.differences.stored = roundings.values.max() ?? .none
     for step in found.steps where roundings[step.name]?.isOfNumbers == true {
@@ -322,7 +334,9 @@ package struct ValidateWorkflow: Sendable {
       if share > 0, share.isFinite { found.differences.shares[step.name] = Float(share) }
     }
     let isFloat = bounds.reference.takesInputsAsTheyAre && bounds.model.takesInputsAsTheyAre
-    let unmeasured = suspects.first { measured[$0] == nil && bounds.place($0) != nil }
+    let unmeasured = suspects.first {
+      measured[$0] == nil && roundings[$0] != StoredRounding.none && bounds.place($0) != nil
+    }
     let isKnown = found.differences.stored <= .bf16 && unmeasured == nil
     found.floats = isFloat && isKnown ? .exact(stored: nil) : nil
     found.unmeasuredStep = isFloat ? unmeasured : nil

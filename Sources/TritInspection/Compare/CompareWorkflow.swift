@@ -111,6 +111,7 @@ package struct CompareWorkflow: Sendable {
   private struct PairResult: Sendable {
     var tensor: ComparedTensor
     var streams: Streams?
+    var scales: ScaleAgreement?
   }
 
   private struct Streams: Sendable {
@@ -124,6 +125,7 @@ package struct CompareWorkflow: Sendable {
     // Filled in place: results of many tensors are large, and are moved to the caller rather than copied.
     let results = Mutex<[ComparedTensor]>(pairs.map { blank(lefts[$0.first], rights[$0.second]) })
     let streams = Mutex<[Int: Streams]>([:])
+    let scales = Mutex<[Int: ScaleAgreement]>([:])
     func byteCount(_ pair: (first: Int, second: Int)) -> Int { lefts[pair.first].location.byteCount }
     let order = pairs.indices.sorted { byteCount(pairs[$0]) > byteCount(pairs[$1]) }
     let total = pairs.reduce(UInt64(0)) { $0 + UInt64(byteCount($1)) }
@@ -136,13 +138,15 @@ package struct CompareWorkflow: Sendable {
       let result = try compare(left, right, single)
       results.withLock { $0[order[index]] = result.tensor }
       if let found = result.streams { streams.withLock { $0[order[index]] = found } }
+      if let found = result.scales, found.agrees { scales.withLock { $0[order[index]] = found } }
       work.progress.advanced(by: left.location.byteCount)
     }
-    let compared = results.withLock { all in
+    var compared = results.withLock { all in
       let taken = all
       all = []
       return taken
     }
+    CompareWorkflow.doubt(scales.withLock { $0 }, &compared)
     return (compared, streams.withLock { $0 })
   }
 
@@ -163,13 +167,34 @@ package struct CompareWorkflow: Sendable {
   private func decoded(
     _ left: TensorDescriptor, _ right: TensorDescriptor, _ work: WorkOptions
   ) throws -> PairResult {
-    var result = blank(left, right)
+    let result = blank(left, right)
     if let unfolded = try UnfoldedComparison(first, left, second, right, work) {
       return PairResult(tensor: try compare(unfolded, result))
     }
     guard left.encoding.isTernary || right.encoding.isTernary else {
-      return PairResult(tensor: try dense(left, right, result, work))
+      let result = try dense(left, right, result, work)
+      return try result.outcome == .different
+        ? sameTrits(left, right, work) ?? PairResult(tensor: result) : PairResult(tensor: result)
     }
+    return try ternary(left, right, work)
+  }
+
+  /// Dense numbers of F16 and bfloat16 that are trits times inverses of a divisor, each rounded to its type; nil for others.
+  private func sameTrits(
+    _ left: TensorDescriptor, _ right: TensorDescriptor, _ work: WorkOptions
+  ) throws -> PairResult? {
+    let types = [left, right].compactMap(\.encoding.dtype)
+    guard types.contains(.f16), types.contains(.bf16) else { return nil }
+    var result = try ternary(left, right, work)
+    guard result.tensor.outcome == .rounded else { return nil }
+    result.tensor.isTernary = false
+    return PairResult(tensor: result.tensor, scales: result.scales)
+  }
+
+  private func ternary(
+    _ left: TensorDescriptor, _ right: TensorDescriptor, _ work: WorkOptions
+  ) throws -> PairResult {
+    var result = blank(left, right)
     result.isTernary = true
     guard let a = try TernaryReader(first, left, work), let b = try TernaryReader(second, right, work) else {
       result.outcome = .different
@@ -205,7 +230,7 @@ package struct CompareWorkflow: Sendable {
       result.scaleRounding = agreement.rounding
       result.detail = "codes equal, " + (agreement.rounding?.phrase ?? "scales equal")
     }
-    return PairResult(tensor: result, streams: streams)
+    return PairResult(tensor: result, streams: streams, scales: agreement)
   }
 
   /// The verdict on a tensor that is rotated in one model.

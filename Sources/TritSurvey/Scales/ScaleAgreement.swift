@@ -16,10 +16,9 @@ package struct ScaleAgreement: Sendable {
     case first
     /// Nobody knows: either type may have rounded.
     case either
-    /// Both are forms of one model: also its divisors, and one number that each side rounded, explain them.
-    ///
-    /// - throughTypes: dense numbers beside trits, which may have been of any type before.
-    case model(throughTypes: Bool)
+    /// Both are forms of one model: also its divisors, and one number that each side rounded, explain them. Only the
+    /// numbers count: what holds them may have been made of a file of another type.
+    case model
   }
 
   package private(set) var difference: String?
@@ -59,22 +58,23 @@ package struct ScaleAgreement: Sendable {
       }
       isDifferent = true
     }
-    if origin != .first, let (unit, usual) = pair.firstWithOther {
+    let numbers = origin == .model ? pair.described : pair
+    if origin != .first, let (unit, usual) = numbers.firstWithOther {
       note(unit, pair, origin, usual)
       return
     }
     guard isDifferent else {
-      certainty.note(pair)
+      certainty.note(numbers)
       return
     }
-    let search = ScaleSearch(pair, origin)
+    let search = ScaleSearch(numbers, origin)
     guard let level = search.level else {
       note(search.strange, pair, origin)
       return
     }
     certainty = ScaleCertainty(level)
-    certainty.note(pair)
-    rounding = pair.rounding(search.route)
+    certainty.note(numbers)
+    rounding = numbers.rounding(search.route)
   }
 
   /// Takes back an agreement that the other matrices of a model make unlikely.

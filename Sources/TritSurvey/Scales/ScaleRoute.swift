@@ -35,7 +35,7 @@ struct ScaleNumber: Equatable {
 
   /// The multipliers that are stored as this number: half a place to either side, less below a power of two. Numbers in
   /// the middle of two belong to the even one.
-  private var masters: (least: Double, largest: Double, hasEnds: Bool) {
+  private var masters: Masters {
     let (value, half) = (Double(stored), place(of: type) / 2)
     let least = value - (stored.significand == 1 ? half / 2 : half)
     let bits: UInt32 =
@@ -48,14 +48,36 @@ struct ScaleNumber: Equatable {
     return convention == .multiply ? (ends.0, ends.1, bits % 2 == 0) : (1 / ends.1, 1 / ends.0, bits % 2 == 0)
   }
 
-  /// Whether some number is stored as this one here and as the other there.
-  func hasMaster(with other: ScaleNumber) -> Bool {
-    let (one, two) = (masters, other.masters)
+  private typealias Masters = (least: Double, largest: Double, hasEnds: Bool)
+
+  /// The bfloat16 divisors of which it is the inverse, rounded to its type: two at most beside a bfloat16 number.
+  fileprivate var inverses: [ScaleNumber] {
+    guard convention == .multiply, multiplier > 0, multiplier.isFinite else { return [] }
+    let nearest = BFloat16(1 / multiplier).bits
+    return [nearest, nearest &- 1, nearest &+ 1].map { BFloat16(bits: $0).float }.filter {
+      $0 > 0 && $0.isFinite && TernaryScale.rounded(1 / $0, to: type) == multiplier
+    }.map { ScaleNumber(TernaryScale(stored: $0, storage: .bf16, convention: .divide), 0) }
+  }
+
+  /// Whether some number is stored as this one here and as the other there, perhaps as a divisor before.
+  ///
+  /// - Parameter isDistant: whether bfloat16 numbers may be inverses of divisors too, which they do not show.
+  func hasMaster(with other: ScaleNumber, isDistant: Bool = false) -> Bool {
+    func forms(_ number: ScaleNumber) -> [ScaleNumber] {
+      [number] + (isDistant || number.type != .bf16 ? number.inverses : [])
+    }
+    let theirs = forms(other).map { ($0.masters, $0.convention) }
+    return forms(self).contains { mine in
+      theirs.contains { ScaleNumber.share(mine.masters, $0.0, areAlike: mine.convention == $0.1) }
+    }
+  }
+
+  private static func share(_ one: Masters, _ two: Masters, areAlike: Bool) -> Bool {
     let (least, largest) = (max(one.least, two.least), min(one.largest, two.largest))
     // Programs divide in Float, before they round to fewer digits.
-    let slack = convention == other.convention ? 1 : 1 + 0x1p-22
+    let slack = areAlike ? 1 : 1 + 0x1p-22
     if least < largest * slack { return true }
-    func holds(_ side: (least: Double, largest: Double, hasEnds: Bool)) -> Bool {
+    func holds(_ side: Masters) -> Bool {
       side.hasEnds || least != side.least && least != side.largest
     }
     return least == largest && holds(one) && holds(two)
@@ -73,6 +95,8 @@ struct ScaleRoute: Sendable, Hashable {
     case inverse
     /// The divisor that packing a dense bfloat16 matrix stores.
     case packed
+    /// A divisor whose inverse F16 rounds to the middle of two bfloat16 numbers, so that rounding it on gives the other.
+    case twice
   }
 
   let start: Start
@@ -97,8 +121,7 @@ struct ScaleRoute: Sendable, Hashable {
     _ scale: TernaryScale, _ target: TernaryScale, _ origin: ScaleAgreement.Origin, isForward: Bool
   ) -> [ScaleRoute] {
     let isBFloat16 = scale.storage == .bf16 || target.storage == .bf16
-    let isModel = origin != .first && origin != .either
-    let isThrough = origin == .model(throughTypes: true)
+    let isModel = origin == .model
     func make(_ start: Start, _ ways: [[DType]]) -> [ScaleRoute] {
       ways.map { ScaleRoute(start: start, via: $0, isForward: isForward) }
     }
@@ -110,13 +133,14 @@ struct ScaleRoute: Sendable, Hashable {
     let isFloat = target.storage == .f32 || target.storage == .f64
     // A dense bfloat16 checkpoint holds bf16(1/s) of a bfloat16 s, whatever it is stored as afterwards.
     let isDense = isBFloat16 && !(isFloat && origin == .first)
-    let ways: [[DType]] = isThrough ? [[], [.bf16], [.f16], [.f16, .bf16]] : isDense ? [[], [.bf16]] : [[]]
+    // Programs write bfloat16 by way of an F16 file as well.
+    let isTwice = origin == .either && target.storage == .bf16
+    let ways: [[DType]] =
+      isModel ? [[], [.bf16], [.f16], [.f16, .bf16]] : isDense ? [[], [.bf16]] + (isTwice ? [[.f16]] : []) : [[]]
     guard scale.convention == .multiply else { return make(.own, ways) }
     let divisor = isModel || scale.storage == .f16 ? make(.divisor, ways) : []
-    // Trits whose scales were stored in one way were not made of each other's divisors.
-    let isOtherForm = isThrough || scale.storage != target.storage
-    return make(.own, ways) + divisor
-      + (isModel && isOtherForm ? make(.inverse, ways) + make(.packed, ways) : [])
+    guard isModel else { return make(.own, ways) + divisor }
+    return make(.own, ways) + divisor + make(.inverse, ways) + make(.packed, ways) + make(.twice, [[.bf16]])
   }
 
   /// What a number becomes on this way, as the target's multiplier, and the type that rounded it last; nil where it does
@@ -137,6 +161,10 @@ struct ScaleRoute: Sendable, Hashable {
     switch start {
     case .own: return multiplier
     case .divisor: return number.divisor.map { 1 / $0 }
+    case .twice:
+      guard number.type == .bf16 else { return nil }
+      let halves = number.inverses.map { HalfFloat($0.multiplier).float }
+      return halves.first { BFloat16.rounded($0) != multiplier }
     case .inverse, .packed:
       guard number.convention == .multiply, BFloat16.rounded(multiplier) == multiplier else { return nil }
       let divisor =

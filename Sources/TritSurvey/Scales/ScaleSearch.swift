@@ -88,7 +88,7 @@ struct ScalePair {
     let (one, two) = numbers(unit)
     let (a, b) = (Double(one.multiplier), Double(two.multiplier))
     guard origin == .either, one.convention != two.convention, a > 0, b > 0, a.isFinite, b.isFinite,
-      ScaleSearch(self, .model(throughTypes: false)).level != nil
+      ScaleSearch(described, .model).level != nil
     else { return "" }
     let (factor, divisor) = one.convention == .multiply ? (one, two) : (two, one)
     let types = "as a factor in \(factor.type.rawValue), as a divisor in \(divisor.type.rawValue)"
@@ -116,15 +116,20 @@ struct ScaleSearch {
 
   init(_ pair: ScalePair, _ origin: ScaleAgreement.Origin) {
     var trials = ScaleRoute.all(pair.expected, pair.found, origin).map { Trial(route: $0) }
-    let isModel = origin != .first && origin != .either
-    var master = (failures: 0, first: 0)
+    let isModel = origin == .model
+    // Of many scales a few would be explained as well that were moved.
+    let isSingle = isModel && pair.expected.granularity == .tensor && pair.found.granularity == .tensor
+    var master = (failures: 0, first: 0, isDistant: false)
     var last: (one: ScaleNumber, two: ScaleNumber, held: [Hold?], isMaster: Bool)?
     var (count, areBFloat16) = (0, true)
     for unit in pair.units {
       let (one, two) = pair.numbers(unit)
       count += 1
       if last?.one != one || last?.two != two {
-        let isMaster = isModel && one.hasMaster(with: two)
+        var isMaster = isModel && one.hasMaster(with: two)
+        if isSingle, !isMaster, one.hasMaster(with: two, isDistant: true) {
+          (isMaster, master.isDistant) = (true, true)
+        }
         last = (one, two, ScaleSearch.holds(trials.map(\.route), one, two), isMaster)
         areBFloat16 = areBFloat16 && one.type == .bf16 && two.type == .bf16
       }
@@ -168,6 +173,8 @@ struct ScaleSearch {
     routes.map { route in
       let (from, to) = route.isForward ? (one, two) : (two, one)
       guard route.image(from, in: to)?.multiplier == to.multiplier else { return nil }
+      // Few numbers are in the middle of two, and nothing else leads from one to the other.
+      if route.start == .twice { return .only }
       // Where the steps of what it is rounded to are finer, neighbours lead elsewhere. A divisor on the way may stand for
       // several numbers.
       let isByDivisor = route.start == .inverse || route.start == .packed
@@ -184,7 +191,7 @@ struct ScaleSearch {
   }
 
   /// - Parameter few: the first of a few scales that are not what the many are; nil where there are none.
-  private mutating func judge(_ trials: [Trial], _ master: (failures: Int, first: Int)?, _ few: Int?) {
+  private mutating func judge(_ trials: [Trial], _ master: (failures: Int, first: Int, isDistant: Bool)?, _ few: Int?) {
     let firmest = trials.filter { $0.failures == 0 && !$0.isLoose }
     if let sure = firmest.first(where: { !$0.isDivisors }) ?? firmest.first {
       (level, route) = (sure.isDivisors ? .divisor : .sure, sure.route)
@@ -196,7 +203,7 @@ struct ScaleSearch {
     } else if let best, best.failures == 0 {
       (level, route) = (.rounded, best.route)
     } else if let master, master.failures == 0 {
-      level = .common
+      level = master.isDistant ? .distant : .common
     } else if let master, master.failures < best?.failures ?? .max {
       strange = master.first
     } else {
