@@ -109,7 +109,8 @@ let package = Package(
     // What .ci/arm64 holds the C kernels against.
     .executableTarget(
       name: "trit-vectors", dependencies: ["TritCore", "TritKernels", "TritTestSupport"], path: "Tests/KernelVectors"),
-    .testTarget(name: "HostileTests", dependencies: ["TritCore", "TritHostile", "trit-lab", "TritTestSupport"]),
+    .testTarget(
+      name: "HostileTests", dependencies: ["VisibleText", "TritCore", "TritHostile", "trit-lab", "TritTestSupport"]),
     .testTarget(name: "TritCoreTests", dependencies: ["TritCore", "TritTestSupport"]),
     .testTarget(name: "TritReportTests", dependencies: ["TritCore", "TritReport", "TritTestSupport"]),
     .testTarget(name: "CommandLineKitTests", dependencies: ["CommandLineKit", "VisibleText"]),

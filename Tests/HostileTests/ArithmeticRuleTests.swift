@@ -1,8 +1,8 @@
 // Tritsmith: arithmetic on what a file says is done in one place.
 
 import Testing
-import TritCore
 import TritTestSupport
+import VisibleText
 
 /// The readers' sources may not contain what goes around `Checked`: wrapping operators, overflow tests of their own, and
 /// conversions to narrower integers that say nothing of what happens to a value that does not fit.
@@ -49,12 +49,14 @@ struct ArithmeticRuleTests {
   /// Names of the rules a line breaks.
   static func broken(_ line: Substring) -> [String] {
     // Bytes are compared far faster than characters, and few lines go on.
-    guard wrapping.contains(where: line.holds) || conversions.contains(where: line.holds) || line.holds("Overflow"),
+    guard
+      wrapping.contains(where: line.contains(text:)) || conversions.contains(where: line.contains(text:))
+        || line.contains(text: "Overflow"),
       !line.drop(while: { $0 == " " }).hasPrefix("//")
     else { return [] }
     var result: [String] = []
-    if wrapping.contains(where: line.holds) { result.append("wraps") }
-    if line.holds("ReportingOverflow") { result.append("tests overflow by itself") }
+    if wrapping.contains(where: line.contains(text:)) { result.append("wraps") }
+    if line.contains(text: "ReportingOverflow") { result.append("tests overflow by itself") }
     var line = line
     for known in parsing {
       while let range = line.firstRange(of: known) { line.removeSubrange(range) }
@@ -65,7 +67,9 @@ struct ArithmeticRuleTests {
 
   /// Names of the rules a line of other code breaks.
   static func unproved(_ line: Substring) -> [String] {
-    guard line.holds("- 1) /") || line.holds("stride("), !line.drop(while: { $0 == " " }).hasPrefix("//") else {
+    guard line.contains(text: "- 1) /") || line.contains(text: "stride("),
+      !line.drop(while: { $0 == " " }).hasPrefix("//")
+    else {
       return []
     }
     var result: [String] = []
@@ -88,8 +92,8 @@ struct ArithmeticRuleTests {
 
   @Test(
     "sizes that may be anything are rounded up by Checked.parts, and strides are by sizes above 0", arguments: users)
-  func uses(_ folder: String) throws {
-    let files = try Self.files(FileSystem.join(Self.sources, folder))
+  func uses(_ folder: String) {
+    let files = Disk.swiftFiles(Self.sources + "/" + folder)
     #expect(!files.isEmpty)
     for file in files {
       for (number, line) in Self.lines(file).enumerated() {
@@ -104,16 +108,9 @@ struct ArithmeticRuleTests {
     return text.utf8.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false).map { Substring($0) }
   }
 
-  private static func files(_ folder: String) throws -> [String] {
-    try FileSystem.names(in: folder).flatMap { name -> [String] in
-      let path = FileSystem.join(folder, name)
-      return FileSystem.kind(of: path) == .folder ? try files(path) : name.hasSuffix(".swift") ? [path] : []
-    }
-  }
-
   @Test("readers calculate with Checked", arguments: readers)
-  func rules(_ folder: String) throws {
-    let files = try Self.files(FileSystem.join(Self.sources, folder))
+  func rules(_ folder: String) {
+    let files = Disk.swiftFiles(Self.sources + "/" + folder)
     #expect(!files.isEmpty)
     for file in files where !Self.modular.contains(where: file.hasSuffix) {
       for (number, line) in Self.lines(file).enumerated() {
@@ -146,18 +143,5 @@ struct ArithmeticRuleTests {
     for line in ["let n = Int(exactly: length)", "// a &+ b", "let n = Checked.sum(a, b)", "return Int(text)"] {
       #expect(Self.broken(line[...]).isEmpty, "\(line)")
     }
-  }
-}
-
-extension Substring {
-  /// Whether the bytes of a text stand in this.
-  fileprivate func holds(_ text: String) -> Bool {
-    let wanted = Array(text.utf8)
-    let found = utf8.withContiguousStorageIfAvailable { line in
-      line.indices.dropLast(wanted.count - 1).contains { start in
-        line[start] == wanted[0] && wanted.indices.allSatisfy { line[start + $0] == wanted[$0] }
-      }
-    }
-    return found ?? contains(text)
   }
 }

@@ -56,7 +56,7 @@ struct LibraryWordsTests {
   @Test("every option and subcommand in a remedy is known to the table")
   func sources() {
     var remedies = 0
-    for path in Self.swiftFiles(Fixtures.path("../Sources")) {
+    for path in Disk.swiftFiles(Fixtures.path("../Sources")) {
       let code = Disk.text(path).split(separator: "\n").filter { !$0.drop { $0 == " " }.hasPrefix("//") }
       guard let remedy = code.firstIndex(where: { $0.contains("var remedy: String") }),
         !path.hasSuffix("DiagnosticError.swift")
@@ -80,12 +80,5 @@ struct LibraryWordsTests {
       }
     }
     #expect(remedies > 20, "the text above is found")
-  }
-
-  private static func swiftFiles(_ folder: String) -> [String] {
-    Disk.names(folder).flatMap { name -> [String] in
-      let path = folder + "/" + name
-      return name.hasSuffix(".swift") ? [path] : name.contains(".") ? [] : swiftFiles(path)
-    }
   }
 }

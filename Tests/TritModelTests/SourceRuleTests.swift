@@ -20,23 +20,15 @@ struct SourceRuleTests {
   private static let exceptions = ["IndependentDecoder+GGUF.swift", "ModelShape.swift"]
 
   private func offenders(_ words: [String], except folders: [String]) -> [String] {
-    let root = Fixtures.root + "/../Sources"
     var result: [String] = []
-    func visit(_ folder: String) {
-      for name in Disk.names(folder) {
-        let path = folder + "/" + name
-        if name.hasSuffix(".swift") {
-          guard !SourceRuleTests.exceptions.contains(name), !folders.contains(where: path.contains) else { continue }
-          let code = Disk.text(path).split(separator: "\n").filter {
-            !$0.drop { $0 == " " }.hasPrefix("//")
-          }
-          for word in words where code.contains(where: { $0.contains(word) }) { result.append("\(name): \(word)") }
-        } else if !name.contains(".") {
-          visit(path)
-        }
+    for path in Disk.swiftFiles(Fixtures.root + "/../Sources") {
+      let name = path.split(separator: "/").last.map(String.init) ?? path
+      guard !SourceRuleTests.exceptions.contains(name), !folders.contains(where: path.contains) else { continue }
+      let code = Disk.text(path).split(separator: "\n").filter {
+        !$0.drop { $0 == " " }.hasPrefix("//")
       }
+      for word in words where code.contains(where: { $0.contains(word) }) { result.append("\(name): \(word)") }
     }
-    visit(root)
     return result
   }
 

@@ -119,6 +119,14 @@ package enum Disk {
     return lstat(path, &status) == 0
   }
 
+  /// Paths of all Swift files in a folder and those below it.
+  package static func swiftFiles(_ folder: String) -> [String] {
+    names(folder).flatMap { name -> [String] in
+      let path = folder + "/" + name
+      return name.hasSuffix(".swift") ? [path] : swiftFiles(path)
+    }
+  }
+
   /// Names in a folder, hidden ones too, sorted; nothing for a folder that is not there.
   package static func names(_ folder: String) -> [String] {
     guard let stream = opendir(folder) else { return [] }

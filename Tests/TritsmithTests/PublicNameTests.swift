@@ -38,22 +38,15 @@ struct PublicNameTests {
     return result
   }
 
-  private static func swiftFiles(_ folder: String) -> [String] {
-    Disk.names(folder).flatMap { name -> [String] in
-      let path = folder + "/" + name
-      return name.hasSuffix(".swift") ? [path] : name.contains(".") ? [] : swiftFiles(path)
-    }
-  }
-
   @Test("are few")
   func few() {
-    let count = Self.swiftFiles(Fixtures.path("../Sources")).reduce(0) { $0 + Self.declarations($1).count }
+    let count = Disk.swiftFiles(Fixtures.path("../Sources")).reduce(0) { $0 + Self.declarations($1).count }
     #expect(count > 150 && count <= Self.ceiling, "\(count) declarations are public; see Rules in CONTRIBUTING.md")
   }
 
   @Test("have docstrings, unless a protocol says what they are")
   func documented() {
-    for path in Self.swiftFiles(Fixtures.path("../Sources")) {
+    for path in Disk.swiftFiles(Fixtures.path("../Sources")) {
       for declaration in Self.declarations(path) where !declaration.isDocumented {
         #expect(Self.promised.contains { declaration.text.contains($0) }, "\(path): \(declaration.text)")
       }
@@ -68,7 +61,7 @@ struct PublicNameTests {
     }
     #expect(!exported.isEmpty)
     for target in Disk.names(Fixtures.path("../Sources")) where !["TritsmithLibrary", "TritLayers"].contains(target) {
-      let count = Self.swiftFiles(Fixtures.path("../Sources/\(target)")).reduce(0) { $0 + Self.declarations($1).count }
+      let count = Disk.swiftFiles(Fixtures.path("../Sources/\(target)")).reduce(0) { $0 + Self.declarations($1).count }
       #expect((count > 0) == exported.contains(target), "\(target)")
     }
   }

@@ -5,6 +5,7 @@ import VisibleText
 /// Stores the words of one command line in the arguments of one instance.
 struct ArgumentReader {
   let schema: CommandSchema
+  private let bindings: [ArgumentBinding]
   private let positionals: [ArgumentBinding]
   private var byName: [ArgumentName: (binding: ArgumentBinding, isOn: Bool)] = [:]
   private var given = Set<String>()
@@ -12,6 +13,7 @@ struct ArgumentReader {
 
   init(schema: CommandSchema, bindings: [ArgumentBinding]) {
     self.schema = schema
+    self.bindings = bindings
     positionals = bindings.filter { $0.definition.kind == .positional }
     for binding in bindings {
       for name in binding.definition.names { byName[name] = (binding, true) }
@@ -33,7 +35,8 @@ struct ArgumentReader {
         try readPositional(word)
       }
     }
-    for definition in schema.arguments where definition.isRequired {
+    // Of the bindings: the schema would reflect the command once more.
+    for definition in bindings.map(\.definition) where definition.isRequired {
       if !given.contains(definition.displayName) {
         let form = definition.kind == .option ? "\(definition.displayName) <\(definition.valueName)>" : nil
         throw UsageError(.missingArgument(form ?? definition.displayName), in: schema)

@@ -17,7 +17,7 @@ enum HalfType: String, Sendable {
   var meanShare: Float { Float(rounding.share) * (1 / 7 as Float).squareRoot() }
 
   func holds(_ value: Float) -> Bool {
-    self == .f16 ? HalfFloat(value).float == value : BFloat16.rounded(value) == value
+    self == .f16 ? HalfFloat.holds(value) : BFloat16.holds(value)
   }
 }
 

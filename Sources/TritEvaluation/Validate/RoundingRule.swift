@@ -16,8 +16,8 @@ struct StoredNumbers: Sendable, Equatable {
   /// Trits with a scale: of the coarsest type that all stored numbers are of. A multiplier times a trit is a number of its
   /// type as any other.
   init(_ scale: TernaryScale) {
-    let isBFloat16 = scale.stored.allSatisfy { BFloat16.rounded($0) == $0 }
-    let isHalf = !isBFloat16 && scale.stored.allSatisfy { HalfFloat($0).float == $0 }
+    let isBFloat16 = scale.stored.allSatisfy { BFloat16.holds($0) }
+    let isHalf = !isBFloat16 && scale.stored.allSatisfy { HalfFloat.holds($0) }
     self.init(
       isBFloat16 ? .bf16 : isHalf ? .f16 : scale.storage, isTernary: scale.convention != .multiply)
   }

@@ -86,7 +86,7 @@ extension StepBounds {
     let sides = [left, right]
     let blocks = sides.map { ($0.source as? any ModelView)?.unfoldedBlock(of: $0.tensor) }
     let numbers = try zip(sides, blocks).compactMap { side, block -> StoredNumbers? in
-      let stored = (side.source as? GGUFModelView)?.stored(side.tensor) ?? side.tensor
+      let stored = side.source.storedInGGUF(side.tensor)
       // Unfolded from trits: exact but for the sums.
       if block != nil, stored.encoding.isTernary { return StoredNumbers(.f32) }
       if side.tensor.encoding.isTernary { return StoredNumbers(try side.source.scale(of: side.tensor)) }

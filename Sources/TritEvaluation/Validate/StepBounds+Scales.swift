@@ -47,7 +47,7 @@ extension StepBounds {
     guard let (part, layer) = place(name) else { return nil }
     let forms = sources.compactMap { source in
       matrix(part, layer, source).map { tensor in
-        let stored = (source as? GGUFModelView)?.stored(tensor) ?? tensor
+        let stored = source.storedInGGUF(tensor)
         let scale = stored.scale.map { "\($0.storage.rawValue) \($0.convention?.rawValue ?? "")" } ?? ""
         return "\(stored.encoding.name) \(scale)"
       }
@@ -81,7 +81,7 @@ struct ScalesBeside {
   /// Nil where both sides store trits, or one stores no plain numbers.
   init?(_ left: Side, _ right: Side) throws {
     sides = try [left, right].compactMap { side in
-      let stored = (side.source as? GGUFModelView)?.stored(side.tensor) ?? side.tensor
+      let stored = side.source.storedInGGUF(side.tensor)
       if side.tensor.encoding.isTernary {
         let scale = try side.source.scale(of: side.tensor)
         return Numbers(type: scale.storage, trits: scale)

@@ -104,7 +104,7 @@ struct StepBounds {
   private func types(_ part: ModulePart, _ layer: Int?) -> StoredRounding {
     let types = sources.compactMap { source in
       matrix(part, layer, source).map { tensor in
-        let stored = (source as? GGUFModelView)?.stored(tensor) ?? tensor
+        let stored = source.storedInGGUF(tensor)
         return stored.encoding.dtype ?? stored.scale?.storage
       }
     }

@@ -13,4 +13,9 @@ extension TensorSource {
     default: tensor.encoding
     }
   }
+
+  /// The tensor of a GGUF file behind one that is shown under Hugging Face's names; of other files the tensor itself.
+  package func storedInGGUF(_ tensor: TensorDescriptor) -> TensorDescriptor {
+    (self as? GGUFModelView)?.stored(tensor) ?? tensor
+  }
 }

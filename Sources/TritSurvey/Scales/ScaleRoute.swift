@@ -166,7 +166,7 @@ struct ScaleRoute: Sendable, Hashable {
       let halves = number.inverses.map { HalfFloat($0.multiplier).float }
       return halves.first { BFloat16.rounded($0) != multiplier }
     case .inverse, .packed:
-      guard number.convention == .multiply, BFloat16.rounded(multiplier) == multiplier else { return nil }
+      guard number.convention == .multiply, BFloat16.holds(multiplier) else { return nil }
       let divisor =
         start == .packed ? TernaryScale.divisor(ofMagnitude: multiplier) : ScaleAgreement.held(1 / multiplier, .bf16)
       return divisor.map { 1 / $0 }
@@ -203,6 +203,6 @@ extension DType {
   /// The coarsest type that a Float is a number of.
   package static func coarsest(holding value: Float) -> DType {
     if value == 0 { return .f32 }
-    return BFloat16.rounded(value) == value ? .bf16 : HalfFloat(value).float == value ? .f16 : .f32
+    return BFloat16.holds(value) ? .bf16 : HalfFloat.holds(value) ? .f16 : .f32
   }
 }

@@ -38,7 +38,7 @@ package struct UnfoldedComparison {
       let b = try WeightRows(second, right, work)
     else { return nil }
     (self.first, self.second, self.blockSize, self.work) = (a, b, blockSize, work)
-    let stored = sides.map { source, tensor in (source as? GGUFModelView)?.stored(tensor) ?? tensor }
+    let stored = sides.map { source, tensor in source.storedInGGUF(tensor) }
     // Beside the stored types, the Float an unfolded number is rounded to.
     share = stored.reduce(0x1p-22) { $0 + (StoredRounding(of: $1.encoding)?.share ?? 0) }
     floor = stored.contains { $0.encoding == .dense(.f16) } ? 0x1p-24 * Double(blockSize).squareRoot() : 0

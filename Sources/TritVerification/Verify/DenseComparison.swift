@@ -289,7 +289,7 @@ package struct DenseComparison {
     _ holder: any TensorSource
   ) throws -> [UInt8]? {
     let base = (holder as? GGUFModelView)?.base ?? holder
-    let stored = (holder as? GGUFModelView)?.stored(tensor) ?? tensor
+    let stored = holder.storedInGGUF(tensor)
     let blocks = elements.lowerBound / codec.blockElements..<elements.upperBound / codec.blockElements
     let range = blocks.lowerBound * codec.blockBytes..<blocks.upperBound * codec.blockBytes
     let bytes = try base.withBytes(range, of: stored) { $0.copied }
