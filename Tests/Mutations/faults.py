@@ -285,8 +285,8 @@ fault("layouts of whole rows take any row", "TritLayouts/TernaryLayout.swift", "
       "guard FAULT || !shape.hasLongRows else { throw", L)
 fault("a piece of a row has the scale of its first group", "TritCore/Tensor/ScalePlaces.swift",
       "row: row(band.rows.lowerBound), column: column", "row: row(band.rows.lowerBound), column: FAULT ? 0 : column", C)
-fault("the independent decoder reads one place of a byte", "TritSurvey/Decoding/IndependentDecoder.swift", "* perByte + place])",
-      "* perByte + (FAULT ? 0 : place)])", "TritSurveyTests.LongRowTests")
+fault("the independent decoder reads one place of a byte", "TritSurvey/Decoding/IndependentDecoder.swift", "table[value * perByte + place]",
+      "table[value * perByte + (FAULT ? 0 : place)]", "TritSurveyTests.LongRowTests")
 dropped("codes of long rows are not looked at", "TritVerification/Rules/ValueCheck.swift",
         "counts.invalid += trits.count { $0 == IndependentDecoder.invalid }", "TritSurveyTests.LongRowTests")
 fault("groups of a long row have the scale of the last", "TritSurvey/Weights/WeightPass+Ternary.swift",
