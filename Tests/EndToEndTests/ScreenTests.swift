@@ -193,7 +193,9 @@ struct ScreenTests {
 
   @Test("options and commands that errors of the library put in other words are the program's")
   func wordsOfErrors() {
-    let help = ["convert", "run", "gap", "validate", "check", "certify"].map { Tool.expect(0, [$0, "--help"]).output }
+    let help = ["convert", "run", "gap", "validate", "check", "certify", "inspect"].map {
+      Tool.expect(0, [$0, "--help"]).output
+    }
     func isOption(_ word: String) -> Bool {
       help.contains { $0.split { " ,=\n".contains($0) }.contains(word[...]) }
     }

@@ -76,8 +76,8 @@ extension ReportKind {
     switch (value, self) {
     case (.missing, _): return missing
     case (.text(let text), .state): return wordsOfNames[text] ?? layerName(text)
-    // A verdict among numbers.
-    case (.text(let text), .significant): return wordsOfNames[text] ?? text
+    // A verdict among numbers; a page chooses the decimals of a column.
+    case (.text(let text), .significant), (.text(let text), .decimal): return wordsOfNames[text] ?? text
     case (.text(let text), _): return text
     case (.bool(let bool), _): return bool ? "yes" : "no"
     case (.list(let values), _):
