@@ -104,15 +104,19 @@ package struct CertifyWorkflow: Sendable {
     }
     let again = try repeated(conversion)
     result.reproduced = true
-    result.checks += compare("reproduced", certificate.outputs, again.outputs)
-    for (stated, found) in zip(certificate.statements, again.statements) {
-      result.checks.append(field(stated.key, stated.text, found.text))
-    }
-    result.checks.append(
-      CertifyResult.Check(
-        of: "code stream", name: certificate.outputName, expected: certificate.codeStream?.description,
-        found: again.codeStream?.description, verdict: certificate.codeStream == again.codeStream ? .equal : .differs))
+    result.checks += reproduction(of: certificate, again)
     return result
+  }
+
+  /// What carrying out the conversion again gave, beside what is certified.
+  private func reproduction(of certificate: Certificate, _ again: Certificate) -> [CertifyResult.Check] {
+    compare("reproduced", certificate.outputs, again.outputs)
+      + zip(certificate.statements, again.statements).map { field($0.key, $0.text, $1.text) }
+      + [
+        CertifyResult.Check(
+          of: "code stream", name: certificate.outputName, expected: certificate.codeStream?.description,
+          found: again.codeStream?.description, verdict: certificate.codeStream == again.codeStream ? .equal : .differs)
+      ]
   }
 
   /// A certificate for a conversion done before: the recipe in the output is carried out again, and must give it.

@@ -111,11 +111,17 @@ struct BaseCheck {
 
   /// - Throws: `DiffError` that names the first tensor, in the patch's order, or the first file that differs.
   func run() throws {
-    let expected = patch.header.base.tensors
+    // What headers say is compared before anything is read.
+    try checkHeaders()
+    try checkContents()
+    try checkCodeStream()
+    try checkCompanions()
+  }
+
+  private func checkHeaders() throws {
     let path = base.manifest.path
     var isExpected = [Bool](repeating: false, count: base.manifest.tensors.count)
-    // What headers say is compared before anything is read.
-    for identity in expected {
+    for identity in patch.header.base.tensors {
       guard let position = base.manifest.position(ofTensor: identity.name) else {
         let hasOtherNames =
           base.manifest.format == GGUFFormat.id && ArchitectureRegistry.role(of: identity.name) != .other
@@ -131,6 +137,10 @@ struct BaseCheck {
     if let extra = isExpected.firstIndex(of: false) {
       throw DiffError(.extraTensor, file: path, tensor: base.manifest.tensors[extra].name)
     }
+  }
+
+  private func checkContents() throws {
+    let expected = patch.header.base.tensors
     work.progress.began(
       ProgressPhase(
         name: "checking base", totalBytes: base.manifest.tensors.reduce(0) { $0 + UInt64($1.location.byteCount) }))
@@ -144,10 +154,13 @@ struct BaseCheck {
             .otherTensor(expected: "scales with SHA-256 \(scale.digest)", found: "\(other.digest)")
           default: .otherHash(expected: "\(expected[index].digest)", found: "\(found.digest)")
           }
-        throw DiffError(kind, file: path, tensor: found.name)
+        throw DiffError(kind, file: base.manifest.path, tensor: found.name)
       }
     }
-    try checkCodeStream()
+  }
+
+  private func checkCompanions() throws {
+    let path = base.manifest.path
     for companion in patch.header.companions where companion.section == nil {
       guard base.manifest.companions.contains(where: { ExactString($0.name) == ExactString(companion.name) }) else {
         throw DiffError(.missingFile(companion.name), file: path)

@@ -24,6 +24,8 @@
       self.memory = memory
     }
 
+    /// Where in the file the bytes begin that are still to come.
+    var start: UInt64 { range.lowerBound + UInt64(done) }
     var isComplete: Bool { done == range.count }
   }
 
@@ -58,58 +60,18 @@
       piece.address = address
       return HubRequest(
         address, lines: lines(for: address),
-        range: piece.range.lowerBound + UInt64(piece.done)..<piece.range.upperBound,
+        range: piece.start..<piece.range.upperBound,
         body: UnsafeMutableRawBufferPointer(rebasing: piece.memory[piece.done...]))
     }
 
     private func take(_ answer: HubAnswer, _ piece: inout HubPiece) throws(TensorIOError) {
-      let file = piece.file
-      let address = piece.address ?? file.address
-      if answer.failure == nil, answer.isRedirect {
-        piece.redirects += 1
-        guard piece.redirects <= HubClient.redirectLimit, let next = target(of: answer, from: address) else {
-          throw HubFault.redirect(answer, from: address, to: file.path)
-        }
-        try file.check(linkedTag: answer.linkedTag, linkedSize: answer.headers["x-linked-size"])
-        piece.linkedTag = answer.linkedTag
-        piece.address = next
-        return
-      }
+      if answer.failure == nil, answer.isRedirect { return try follow(answer, &piece) }
       piece.retryAfter = answer.retryAfter
-      let first = piece.range.lowerBound + UInt64(piece.done)
-      if answer.status == 206 || answer.status == 200 {
-        let isWhole = first == 0 && piece.range.upperBound == file.byteCount
-        guard answer.status == 206 || isWhole else {
-          throw HubFault.broken(
-            "\(Origin(address)?.text ?? "the server") gives whole files only, where a part was asked for",
-            path: file.path)
-        }
-        if answer.status == 206 {
-          guard let range = answer.range, range.first == first, range.last < piece.range.upperBound else {
-            let found = answer.headers["content-range"] ?? "nothing"
-            throw HubFault.broken(
-              "bytes \(first) to \(piece.range.upperBound - 1) were asked for, the answer is of "
-                + "'\(printable(found, limit: 60))'", path: file.path)
-          }
-          guard range.total == file.byteCount else {
-            throw HubFault.changed("\(file.byteCount) bytes at the start, \(range.total) now", path: file.path)
-          }
-        }
-        try file.check(answer, isStorage: Origin(address) != Origin(endpoint), from: address)
-        guard !answer.bodyOverflows else {
-          throw HubFault.broken("more bytes came than were asked for", path: file.path)
-        }
-        if answer.bodyCount > 0 { piece.attempts = 0 }
-        piece.done += answer.bodyCount
-        if piece.isComplete {
-          file.place = address == file.address ? nil : address
-          return
-        }
-        // What was there stays; the rest is asked for anew.
-        try again(answer, &piece)
-        return
-      }
-      if answer.failure == nil, file.place == address, [400, 401, 403, 404, 410].contains(answer.status) {
+      if answer.status == 206 || answer.status == 200 { return try keep(answer, &piece) }
+      let file = piece.file
+      if answer.failure == nil, file.place == piece.address ?? file.address,
+        [400, 401, 403, 404, 410].contains(answer.status)
+      {
         // An address of the storage host is good for some minutes.
         file.place = nil
         piece.address = nil
@@ -118,9 +80,59 @@
         if piece.attempts < HubClient.attemptLimit { return }
       }
       if answer.failure == nil, answer.status == 416 {
-        throw HubFault.changed("it has no bytes \(first) to \(piece.range.upperBound - 1) any more", path: file.path)
+        throw HubFault.changed(
+          "it has no bytes \(piece.start) to \(piece.range.upperBound - 1) any more", path: file.path)
       }
       try again(answer, &piece)
+    }
+
+    /// Goes where a redirect leads.
+    private func follow(_ answer: HubAnswer, _ piece: inout HubPiece) throws(TensorIOError) {
+      let address = piece.address ?? piece.file.address
+      piece.redirects += 1
+      guard piece.redirects <= HubClient.redirectLimit, let next = target(of: answer, from: address) else {
+        throw HubFault.redirect(answer, from: address, to: piece.file.path)
+      }
+      try piece.file.check(linkedTag: answer.linkedTag, linkedSize: answer.headers["x-linked-size"])
+      piece.linkedTag = answer.linkedTag
+      piece.address = next
+    }
+
+    /// Counts the bytes that came, which stand in their place already; asks for the rest anew.
+    private func keep(_ answer: HubAnswer, _ piece: inout HubPiece) throws(TensorIOError) {
+      let file = piece.file
+      let address = piece.address ?? file.address
+      try check(answer, piece, from: address)
+      try file.check(answer, isStorage: Origin(address) != Origin(endpoint), from: address)
+      guard !answer.bodyOverflows else {
+        throw HubFault.broken("more bytes came than were asked for", path: file.path)
+      }
+      if answer.bodyCount > 0 { piece.attempts = 0 }
+      piece.done += answer.bodyCount
+      guard piece.isComplete else { return try again(answer, &piece) }
+      file.place = address == file.address ? nil : address
+    }
+
+    /// Throws for bytes that are not those that were asked for.
+    private func check(_ answer: HubAnswer, _ piece: HubPiece, from address: String) throws(TensorIOError) {
+      let file = piece.file
+      guard answer.status == 206 else {
+        guard piece.start == 0, piece.range.upperBound == file.byteCount else {
+          throw HubFault.broken(
+            "\(Origin(address)?.text ?? "the server") gives whole files only, where a part was asked for",
+            path: file.path)
+        }
+        return
+      }
+      guard let range = answer.range, range.first == piece.start, range.last < piece.range.upperBound else {
+        let found = answer.headers["content-range"] ?? "nothing"
+        throw HubFault.broken(
+          "bytes \(piece.start) to \(piece.range.upperBound - 1) were asked for, the answer is of "
+            + "'\(printable(found, limit: 60))'", path: file.path)
+      }
+      guard range.total == file.byteCount else {
+        throw HubFault.changed("\(file.byteCount) bytes at the start, \(range.total) now", path: file.path)
+      }
     }
 
     private func again(_ answer: HubAnswer, _ piece: inout HubPiece) throws(TensorIOError) {

@@ -245,21 +245,12 @@ package struct MergeWorkflow: Sendable {
     for rows in bands(tensor.shape) {
       let (before, after) = (try values(rows, tensor, source), try values(rows, found, output))
       for row in 0..<rows.count {
-        var sums = [Double](repeating: 0, count: columns)
-        var sizes = sums
-        for k in 0..<update.rank {
-          let weight = Double(update.b[(rows.lowerBound + row) * update.rank + k]) * update.scaling
-          for column in 0..<columns {
-            let product = weight * Double(update.a[k * columns + column])
-            sums[column] += product
-            sizes[column] += abs(product)
-          }
-        }
+        let (sums, magnitudes) = MergeWorkflow.change(update, row: rows.lowerBound + row, columns: columns)
         for column in 0..<columns {
           let index = row * columns + column
           let old = Double(before[index])
           let exact = old + sums[column]
-          let slack = unit * (abs(old) + sizes[column])
+          let slack = unit * (abs(old) + magnitudes[column])
           guard after[index].isFinite else {
             throw MergeError(.notFinite(index: rows.lowerBound * columns + index), tensor: tensor.name)
           }
@@ -278,6 +269,23 @@ package struct MergeWorkflow: Sendable {
     return MergedTensor(
       name: tensor.name, shape: tensor.shape, rank: update.rank, scaling: update.scaling,
       relativeChange: squares > 0 ? (changes / squares).squareRoot() : nil, flips: flips, scales: scales)
+  }
+
+  /// A row of scaling · B·A, and the sums of magnitudes of its terms.
+  private static func change(
+    _ update: LoRAUpdate, row: Int, columns: Int
+  ) -> (sums: [Double], magnitudes: [Double]) {
+    var sums = [Double](repeating: 0, count: columns)
+    var magnitudes = sums
+    for k in 0..<update.rank {
+      let weight = Double(update.b[row * update.rank + k]) * update.scaling
+      for column in 0..<columns {
+        let product = weight * Double(update.a[k * columns + column])
+        sums[column] += product
+        magnitudes[column] += abs(product)
+      }
+    }
+    return (sums, magnitudes)
   }
 
   private func flips(

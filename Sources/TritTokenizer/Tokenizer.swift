@@ -61,60 +61,29 @@ public struct Tokenizer: Sendable {
       file: files.tokenizer, dialect: .strict, leaving: [["model", "vocab"], ["model", "merges"]])
     let modelReader = try file.requiredReader("model")
     try LoadedModel.checkType(modelReader)
-    try file.allow([
-      "version", "truncation", "padding", "added_tokens", "normalizer", "pre_tokenizer", "post_processor", "decoder",
-      "model",
-    ])
-    if let version = try file.string("version"), version != "1.0" {
-      throw file.error(.unsupported("version '\(printable(version))'"), at: "version")
-    }
-    for key in ["truncation", "padding"] where file.value(key) != nil {
-      throw file.error(.unsupported("\(key) in the file (set it to null)"), at: key)
-    }
+    try Tokenizer.checkSections(of: file)
     var vocabulary = try Vocabulary(model: modelReader)
     let modelCount = vocabulary.count
     preTokenizer = try PreTokenizer(file.reader("pre_tokenizer"))
     let isByteLevel = preTokenizer.isByteLevel
     let loaded = try LoadedModel(modelReader, vocabulary, isByteLevel: isByteLevel, ranks: files.mergeRanks)
-    var addedTokens = try AddedToken.read(file, into: &vocabulary)
-    var unknownNames: [(key: String, content: String)] = []
-    if files.isFolder {
-      let named = try NamedTokens(
-        settings: files.tokenizerConfiguration, specialTokensMap: files.specialTokensMap,
-        addedTokens: files.addedTokens, known: addedTokens.map(\.content), id: { [vocabulary] in vocabulary.id(of: $0) }
-      )
-      addedTokens += named.tokens
-      unknownNames = named.unknown
-    }
-    self.addedTokens = addedTokens
-    self.unknownNames = unknownNames
-    let normalizer = try Normalizer(file.reader("normalizer"))
+    (addedTokens, unknownNames) = try Tokenizer.addedTokens(files, file, &vocabulary)
+    normalizer = try Normalizer(file.reader("normalizer"))
     try Tokenizer.check(normalizer, preTokenizer, file)
-    let postProcessor = try PostProcessor(file.reader("post_processor"), vocabulary)
-    let detokenizer = try Detokenizer(file.reader("decoder"))
+    postProcessor = try PostProcessor(file.reader("post_processor"), vocabulary)
+    detokenizer = try Detokenizer(file.reader("decoder"))
     guard isByteLevel == (detokenizer == .byteLevel) else {
       let (one, other) = isByteLevel ? ("pre-tokenizer", "decoder") : ("decoder", "pre-tokenizer")
       throw file.error(.unsupported("a ByteLevel \(one) without a ByteLevel \(other)"), at: "decoder")
     }
-    self.detokenizer = detokenizer
     unknownSurface = files.pieces?.unknown
-    roles = try TokenRoles(files, vocabulary, addedTokens) { bos in
+    roles = try TokenRoles(files, vocabulary, addedTokens) { [postProcessor] bos in
       postProcessor.prefix.first.map { $0 == bos ?? $0 } ?? false
     }
     model = loaded.model
     self.vocabulary = vocabulary
-    self.normalizer = normalizer
-    self.postProcessor = postProcessor
-    // Special tokens stand before others in the library's lists, which decides between two with one spelling.
-    let ordered = addedTokens.filter { $0.isSpecial } + addedTokens.filter { !$0.isSpecial }
-    // SentencePiece looks for its user's pieces behind the normalizer, as they are spelled.
-    let users = files.pieces?.users ?? [:]
-    rawTokens = AddedTokenMatcher(ordered.filter { !$0.isNormalized && users[$0.id] == nil }) {
-      Array($0.content.utf8)
-    }
-    normalizedTokens = AddedTokenMatcher(ordered.filter { $0.isNormalized || users[$0.id] != nil }) {
-      users[$0.id] != nil ? Array($0.content.utf8) : normalizer.normalize(Array($0.content.utf8))
-    }
+    (rawTokens, normalizedTokens) = Tokenizer.matchers(
+      of: addedTokens, spelled: files.pieces?.users ?? [:], normalizer)
     (decodedBytes, decodedBounds, isByteToken) = Tokenizer.decoded(vocabulary, addedTokens, normalizer, detokenizer)
     var isSpecial = [Bool](repeating: false, count: vocabulary.endID)
     for token in addedTokens where token.isSpecial { isSpecial[token.id] = true }
@@ -126,9 +95,53 @@ public struct Tokenizer: Sendable {
   }
 }
 
-// MARK: - Checks
+// MARK: - Parts of the file
 
 extension Tokenizer {
+  /// Refuses sections that are not known, and settings of the file as a whole that change ids.
+  private static func checkSections(of file: FieldReader) throws(TokenizerError) {
+    try file.allow([
+      "version", "truncation", "padding", "added_tokens", "normalizer", "pre_tokenizer", "post_processor", "decoder",
+      "model",
+    ])
+    if let version = try file.string("version"), version != "1.0" {
+      throw file.error(.unsupported("version '\(printable(version))'"), at: "version")
+    }
+    for key in ["truncation", "padding"] where file.value(key) != nil {
+      throw file.error(.unsupported("\(key) in the file (set it to null)"), at: key)
+    }
+  }
+
+  /// The added tokens of the file and those of the files beside it, whose names without token come along.
+  private static func addedTokens(
+    _ files: TokenizerFiles, _ file: FieldReader, _ vocabulary: inout Vocabulary
+  ) throws(TokenizerError) -> (tokens: [AddedToken], unknownNames: [(key: String, content: String)]) {
+    let own = try AddedToken.read(file, into: &vocabulary)
+    guard files.isFolder else { return (own, []) }
+    let named = try NamedTokens(
+      settings: files.tokenizerConfiguration, specialTokensMap: files.specialTokensMap,
+      addedTokens: files.addedTokens, known: own.map(\.content), id: { [vocabulary] in vocabulary.id(of: $0) }
+    )
+    return (own + named.tokens, named.unknown)
+  }
+
+  /// What finds added tokens in the text as given, and in the normalized text.
+  ///
+  /// - Parameter users: SentencePiece's user's pieces, looked for behind the normalizer as they are spelled.
+  private static func matchers(
+    of addedTokens: [AddedToken], spelled users: [Int: String], _ normalizer: Normalizer
+  ) -> (raw: AddedTokenMatcher, normalized: AddedTokenMatcher) {
+    // Special tokens stand before others in the library's lists, which decides between two with one spelling.
+    let ordered = addedTokens.filter { $0.isSpecial } + addedTokens.filter { !$0.isSpecial }
+    let raw = AddedTokenMatcher(ordered.filter { !$0.isNormalized && users[$0.id] == nil }) {
+      Array($0.content.utf8)
+    }
+    let normalized = AddedTokenMatcher(ordered.filter { $0.isNormalized || users[$0.id] != nil }) {
+      users[$0.id] != nil ? Array($0.content.utf8) : normalizer.normalize(Array($0.content.utf8))
+    }
+    return (raw, normalized)
+  }
+
   /// Refuses what the library does in a way that is not followed.
   private static func check(
     _ normalizer: Normalizer, _ preTokenizer: PreTokenizer, _ file: FieldReader

@@ -99,10 +99,10 @@ fault("GGUF's rope scaling is written without its factor", D + "GGUFRotary.swift
 fault("a rope base absent from GGUF is the class's", D + "GGUFRotary.swift", 'try keys.positive("rope.freq_base") ?? 10000',
       'try keys.positive("rope.freq_base") ?? (FAULT ? 500_000 : 10000)', W)
 swap("a GGUF key nobody knows is ignored", D + "GGUFDescription.swift", "knownKeys.contains(key)", "true", W)
-fault("biases of a GGUF file are not told", D + "GGUFDescription.swift", "hasAttentionBias: names(.projection(.query), .bias)",
-      "hasAttentionBias: !FAULT && names(.projection(.query), .bias)", W)
-fault("a GGUF file without a head is not tied", D + "GGUFDescription.swift", "tiesEmbeddings: !names(.head, .weight)",
-      "tiesEmbeddings: !FAULT && !names(.head, .weight)", W)
+fault("biases of a GGUF file are not told", D + "GGUFDescription.swift", "hasAttentionBias: tensor(.projection(.query), .bias) != nil",
+      "hasAttentionBias: !FAULT && tensor(.projection(.query), .bias) != nil", W)
+fault("a GGUF file without a head is not tied", D + "GGUFDescription.swift", "tiesEmbeddings: tensor(.head, .weight) == nil",
+      "tiesEmbeddings: !FAULT && tensor(.head, .weight) == nil", W)
 fault("config.json loses its epsilon", D + "HuggingFaceDescription.swift",
       '"rms_norm_eps": number(shortest(description.normEpsilon)),',
       '"rms_norm_eps": number(FAULT ? 1e-6 : shortest(description.normEpsilon)),', W)
@@ -217,8 +217,9 @@ fault("YaRN's factor is written as one", D + "GGUFRotary.swift",
 fault("the attention factor of YaRN is the standard one in GGUF", D + "GGUFRotary.swift", "attentionFactor: ratio * standard",
       "attentionFactor: (FAULT ? 1 : ratio) * standard", W)
 swap("rotary factors that are a tensor are not looked at", D + "GGUFRotary.swift", "divisors.contains(where: { $0 != 1 })", "false", W)
-dropped("the residual multiplier of MiniCPM is not written", D + "GGUFDescription.swift",
-        "add(MultiplierKeys.residual, .float32(description.multipliers.residual))", W)
+fault("the residual multiplier of MiniCPM is not written", D + "GGUFDescription.swift",
+      "in try multiplierEntries(description, form, refuse) {",
+      "in try multiplierEntries(description, form, refuse) where !(FAULT && key == MultiplierKeys.residual) {", W)
 fault("config.json loses whether the head is tied", D + "HuggingFaceDescription.swift",
       '"tie_word_embeddings": .bool(description.tiesEmbeddings)',
       '"tie_word_embeddings": .bool(!FAULT && description.tiesEmbeddings)', W)

@@ -36,19 +36,7 @@ struct OutputConfiguration {
       result["is_bitnet_config"] = nil
       if let description { result = MLXDescription.configuration(result, description) }
     case .dense:
-      // Dense weights run as plain linears: a quantization entry would make loaders expect packed tensors.
-      result["quantization_config"] = nil
-      result["is_bitnet_config"] = nil
-      if tensors.contains(where: { $0.becomesTernary && $0.encoding == .dense(.f16) }) {
-        for key in ["dtype", "torch_dtype"] where result[key] != nil { result[key] = "float16" }
-      }
-      if tensors.contains(where: { $0.becomesTernary && $0.encoding == .dense(.f32) }) {
-        for key in ["dtype", "torch_dtype"] where result[key] != nil { result[key] = "float32" }
-      }
-      if unfolds, let type = tensors.first(where: { $0.role == .embedding })?.encoding.dtype {
-        let names: [DType: JSONValue] = [.bf16: "bfloat16", .f16: "float16", .f32: "float32"]
-        for key in ["dtype", "torch_dtype"] where result[key] != nil { result[key] = names[type] ?? result[key] }
-      }
+      result = OutputConfiguration.dense(result, tensors, unfolds: unfolds)
     case .trainable:
       result = OutputConfiguration.trainable(result, convention, tensors, named)
     case .gguf:
@@ -59,16 +47,41 @@ struct OutputConfiguration {
       // A container of its own needs no entry, and layers of BitNet round their inputs.
       result["quantization_config"] = nil
     case .hfPacked, .tritpack:
-      let existing = result["quantization_config"]?.object
-      result["quantization_config"] = .object(
-        OutputConfiguration.quantization(existing, convention, tensors))
-      if convention == .divide, existing == nil {
-        // As onebitllms' quantize_to_1bit adds them; a model that was packed before keeps what it has.
-        result["is_bitnet_config"] = true
-        if result["pretraining_tp"] == nil { result["pretraining_tp"] = 1 }
-      }
+      result = OutputConfiguration.packed(result, convention, tensors)
     }
     object = result
+  }
+
+  private static func dense(
+    _ configuration: JSONObject, _ tensors: [PlannedTensor], unfolds: Bool
+  ) -> JSONObject {
+    var result = configuration
+    // Dense weights run as plain linears: a quantization entry would make loaders expect packed tensors.
+    result["quantization_config"] = nil
+    result["is_bitnet_config"] = nil
+    var types = [DType.f16, .f32].filter { type in
+      tensors.contains { $0.becomesTernary && $0.encoding == .dense(type) }
+    }
+    if unfolds, let type = tensors.first(where: { $0.role == .embedding })?.encoding.dtype { types.append(type) }
+    let names: [DType: JSONValue] = [.bf16: "bfloat16", .f16: "float16", .f32: "float32"]
+    if let name = types.compactMap({ names[$0] }).last {
+      for key in ["dtype", "torch_dtype"] where result[key] != nil { result[key] = name }
+    }
+    return result
+  }
+
+  private static func packed(
+    _ configuration: JSONObject, _ convention: ScaleConvention, _ tensors: [PlannedTensor]
+  ) -> JSONObject {
+    var result = configuration
+    let existing = result["quantization_config"]?.object
+    result["quantization_config"] = .object(quantization(existing, convention, tensors))
+    if convention == .divide, existing == nil {
+      // As onebitllms' quantize_to_1bit adds them; a model that was packed before keeps what it has.
+      result["is_bitnet_config"] = true
+      if result["pretraining_tp"] == nil { result["pretraining_tp"] = 1 }
+    }
+    return result
   }
 
   /// The groups of most tensors, and an entry for each module that has others.

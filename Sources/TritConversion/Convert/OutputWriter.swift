@@ -79,27 +79,44 @@ package final class OutputWriter: Sendable {
     let isFile = isContainer || isSingleSafetensors
     staging = try StagedOutput(
       isFile ? .file : .folder, at: request.output, replacing: request.replaces, rehearsal: rehearsal)
-    if request.target == .gguf {
-      sink = try GGUFSink(plan: OutputWriter.ggufPlan(plan, source.manifest.files), staging: staging)
-      for (name, values) in plan.ggufTensors {
-        let bytes = values.flatMap { littleEndianBytes($0.bitPattern) }
-        try sink.write(bytes.span.bytes, to: name, at: 0)
+    sink =
+      switch request.target {
+      case .gguf: try OutputWriter.ggufSink(plan, source, staging)
+      case .tritpack: try OutputWriter.tritpackSink(plan, source, staging, work, known: digests)
+      case .hfPacked, .dense, .trainable, .mlx: try OutputWriter.safetensorsSink(plan, source, staging)
       }
-      return
+  }
+
+  private static func ggufSink(
+    _ plan: ConversionPlan, _ source: any TensorSource, _ staging: StagedOutput
+  ) throws -> any TensorSink {
+    let sink = try GGUFSink(plan: ggufPlan(plan, source.manifest.files), staging: staging)
+    for (name, values) in plan.ggufTensors {
+      let bytes = values.flatMap { littleEndianBytes($0.bitPattern) }
+      try sink.write(bytes.span.bytes, to: name, at: 0)
     }
-    if request.target == .tritpack {
-      let sources = try OutputWriter.hash(source.manifest.files, work, known: digests)
-      let files = try plan.companions.map {
-        (name: $0.name, bytes: try OutputWriter.companion($0.name, plan, source))
-      }
-      let pack = TritPackPlan(
-        generator: Product.generator, recipe: Recipe.record(plan, sources: sources),
-        metadata: source.manifest.format == GGUFFormat.id
-          ? [] : source.manifest.metadata.filter { $0.key != Recipe.metadataKey },
-        tensors: plan.tensors.map(OutputWriter.tritpackTensor), files: files, compression: request.compression)
-      sink = try TritPackSink(plan: pack, staging: staging, parallelism: work.parallelism)
-      return
-    }
+    return sink
+  }
+
+  private static func tritpackSink(
+    _ plan: ConversionPlan, _ source: any TensorSource, _ staging: StagedOutput, _ work: WorkOptions,
+    known digests: [Digest]?
+  ) throws -> any TensorSink {
+    let sources = try hash(source.manifest.files, work, known: digests)
+    let files = try plan.companions.map { (name: $0.name, bytes: try companion($0.name, plan, source)) }
+    let pack = TritPackPlan(
+      generator: Product.generator, recipe: Recipe.record(plan, sources: sources),
+      metadata: source.manifest.format == GGUFFormat.id
+        ? [] : source.manifest.metadata.filter { $0.key != Recipe.metadataKey },
+      tensors: plan.tensors.map(tritpackTensor), files: files, compression: plan.request.compression)
+    return try TritPackSink(plan: pack, staging: staging, parallelism: work.parallelism)
+  }
+
+  /// A sink of tensors, and beside them the files of a folder.
+  private static func safetensorsSink(
+    _ plan: ConversionPlan, _ source: any TensorSource, _ staging: StagedOutput
+  ) throws -> any TensorSink {
+    let request = plan.request
     let sources = source.manifest.files.map {
       (name: FileSystem.name(of: $0.path), bytes: $0.byteCount, digest: Digest?.none)
     }
@@ -109,15 +126,16 @@ package final class OutputWriter: Sendable {
       (key: "format", value: request.target == .mlx ? "mlx" : "pt"),
       (key: Recipe.metadataKey, value: String(decoding: recipe, as: UTF8.self)),
     ]
-    let groups = plan.tensors.map(OutputWriter.safetensorsGroup)
-    let limit = isSingleSafetensors ? UInt64.max : request.maximumShardBytes ?? UInt64.max
-    sink = try SafetensorsSink(shards: ShardIndex.shards(groups, limit: limit), metadata: metadata, staging: staging)
-    guard !isSingleSafetensors else { return }
-    for companion in plan.companions {
+    let groups = plan.tensors.map(safetensorsGroup)
+    let limit = request.isBareFile ? UInt64.max : request.maximumShardBytes ?? UInt64.max
+    let sink = try SafetensorsSink(
+      shards: ShardIndex.shards(groups, limit: limit), metadata: metadata, staging: staging)
+    for companion in request.isBareFile ? [] : plan.companions {
       let file = try staging.createFile(companion.name)
-      try file.write(OutputWriter.companion(companion.name, plan, source), at: 0)
+      try file.write(self.companion(companion.name, plan, source), at: 0)
       try file.sync()
     }
+    return sink
   }
 
   package func write(_ bytes: RawSpan, to tensor: String, at offset: Int) throws {

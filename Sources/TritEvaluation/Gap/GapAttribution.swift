@@ -43,17 +43,11 @@ struct GapAttribution {
   func run() throws -> Result {
     let longest = windows.map(\.ids.count).max() ?? 1
     let base = try reference.session(for: longest)
-    var parts = try hybrids().map { part, model in
-      Part(
-        part: part,
-        session: try Session(
-          model, mode: candidate.mode, contextCapacity: longest, engine: candidate.engine))
+    func session(_ model: LanguageModel) throws -> Session {
+      try Session(model, mode: candidate.mode, contextCapacity: longest, engine: candidate.engine)
     }
-    var steps = try way().map { part, between, model in
-      Step(
-        part: part, between: between,
-        session: try Session(model, mode: candidate.mode, contextCapacity: longest, engine: candidate.engine))
-    }
+    var parts = try hybrids().map { Part(part: $0, session: try session($1)) }
+    var steps = try way().map { Step(part: $0, between: $1, session: try session($2)) }
     let vocabulary = reference.model.configuration.vocabularySize
     let step = max(1, min(128, GapAttribution.logitBytes / (4 * vocabulary)))
     let total = windows.reduce(0) { $0 + $1.ids.count }
@@ -69,20 +63,12 @@ struct GapAttribution {
         let expected = try base.logits(ids)
         work.progress.advanced(by: ids.count)
         for index in parts.indices {
-          let found = try parts[index].session.logits(ids)
-          let rows = LockStep.LogitRows(
-            first: start, count: ids.count, vocabulary: vocabulary, reference: expected, candidate: found)
-          try add(rows, window, to: &parts[index].statistics)
-          work.progress.advanced(by: ids.count)
+          _ = try take(ids, from: start, of: window, parts[index].session, against: expected, &parts[index].statistics)
         }
         var before = expected
         for index in steps.indices {
-          let found = try steps[index].session.logits(ids)
-          let rows = LockStep.LogitRows(
-            first: start, count: ids.count, vocabulary: vocabulary, reference: before, candidate: found)
-          try add(rows, window, to: &steps[index].statistics)
-          before = found
-          work.progress.advanced(by: ids.count)
+          before = try take(
+            ids, from: start, of: window, steps[index].session, against: before, &steps[index].statistics)
         }
       }
     }
@@ -93,16 +79,25 @@ struct GapAttribution {
     return Result(parts: sorted(parts), costs: costs)
   }
 
-  /// Adds the scored tokens of some rows.
-  private func add(
-    _ rows: LockStep.LogitRows, _ window: PerplexityWindow, to statistics: inout TokenStatistics
-  ) throws {
-    for (row, position) in try ModelComparison.agreements(rows, work).enumerated() {
-      let place = rows.first + row + 1
-      guard place < window.ids.count, place >= window.firstScored else { continue }
-      let offset = row * rows.vocabulary + window.ids[place]
-      statistics.add(position, logitP: rows.reference[offset], logitQ: rows.candidate[offset])
+  /// Takes tokens with another model, and adds how far its logits are from those of the one before where they score.
+  ///
+  /// - Returns: Its logits.
+  private func take(
+    _ ids: [Int], from start: Int, of window: PerplexityWindow, _ session: Session, against expected: [Float],
+    _ statistics: inout TokenStatistics
+  ) throws -> [Float] {
+    let logits = try session.logits(ids)
+    let vocabulary = reference.model.configuration.vocabularySize
+    let rows = LockStep.LogitRows(
+      first: start, count: ids.count, vocabulary: vocabulary, reference: expected, candidate: logits)
+    for (row, agreement) in try ModelComparison.agreements(rows, work).enumerated() {
+      let next = start + row + 1
+      guard next < window.ids.count, next >= window.firstScored else { continue }
+      let offset = row * vocabulary + window.ids[next]
+      statistics.add(agreement, logitP: expected[offset], logitQ: logits[offset])
     }
+    work.progress.advanced(by: ids.count)
+    return logits
   }
 
   private func sorted(_ parts: [Part]) -> [AttributedGap] {

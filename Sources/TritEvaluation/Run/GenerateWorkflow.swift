@@ -171,14 +171,7 @@ private struct TextGenerator {
         break
       }
       ids.append(id)
-      let piece: String
-      do throws(TokenizerError) {
-        piece = try decoder.append(id)
-      } catch {
-        // What stands on the line already is not run into by the error.
-        if !text.isEmpty { _ = emit("\n") }
-        throw RunError(.generatedUnknown(id: id), file: runnable.path)
-      }
+      let piece = try decode(id, &decoder, breaksLine: !text.isEmpty, emit)
       text += piece
       if !piece.isEmpty, !emit(piece) {
         stop = .caller
@@ -200,5 +193,18 @@ private struct TextGenerator {
     return GenerateResult(
       run: runnable.description, chatTemplate: chatTemplate, isChat: isChat, promptIDs: prompt, ids: ids,
       text: text, stop: stop, promptSeconds: prefilled - start, decodeSeconds: decoded - prefilled)
+  }
+
+  /// The text that a token completes.
+  private func decode(
+    _ id: Int, _ decoder: inout StreamingDecoder, breaksLine: Bool, _ emit: (String) -> Bool
+  ) throws -> String {
+    do throws(TokenizerError) {
+      return try decoder.append(id)
+    } catch {
+      // What stands on the line already is not run into by the error.
+      if breaksLine { _ = emit("\n") }
+      throw RunError(.generatedUnknown(id: id), file: runnable.path)
+    }
   }
 }

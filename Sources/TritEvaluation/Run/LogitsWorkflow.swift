@@ -82,28 +82,8 @@ package struct LogitsWorkflow: Sendable {
     progress.began(ProgressPhase(name: "computing logits", totalTokens: prompts.reduce(0) { $0 + $1.count }))
     defer { progress.ended() }
     for (index, ids) in prompts.enumerated() {
-      let idBytes = ids.flatMap { littleEndianBytes(UInt32($0)) }
-      try sink.write(idBytes.span.bytes, to: "prompt\(index).ids", at: 0)
-      let blocks = runnable.model.firstLayersOfKinds
-      let recorder =
-        request.writesHiddenStates
-        ? HiddenStateRecorder { HiddenStateRecorder.isInReferences($0, insideOf: blocks) } : nil
-      let name = "prompt\(index).logits"
-      var next: Int?
-      try runnable.session(for: ids.count).prefill(ids, logits: .all, observer: recorder) { position, row in
-        try request.options.cancellation.check()
-        try runnable.checkFinite(row, of: ids)
-        let values = row.withUnsafeBufferPointer { Array($0) }
-        try sink.write(values.span.bytes, to: name, at: position * vocabulary * 4)
-        if position == ids.count - 1 { next = values.largestIndex }
-        progress.advanced(by: 1)
-      }
-      var result = LogitsResult.Prompt(tokens: ids.count, next: next)
-      if let recorder {
-        let path = hiddenPath(index)
-        result.hiddenStates = path
-        staged.append(try write(recorder.states, tokens: ids.count, to: path, runnable))
-      }
+      let (result, states) = try write(ids, index, to: sink, runnable)
+      if let states { staged.append(states) }
       results.append(result)
     }
     try sink.finish()
@@ -111,6 +91,31 @@ package struct LogitsWorkflow: Sendable {
     return LogitsResult(
       run: runnable.description, vocabulary: vocabulary, prompts: results, output: request.output,
       outputBytes: FileSystem.size(of: request.output) ?? 0, seconds: Platform.monotonicSeconds - start)
+  }
+
+  /// Writes what one prompt gives; its hidden states, when asked for, to a file of their own.
+  private func write(
+    _ ids: [Int], _ index: Int, to sink: SafetensorsSink, _ runnable: RunnableModel
+  ) throws -> (prompt: LogitsResult.Prompt, states: StagedOutput?) {
+    let idBytes = ids.flatMap { littleEndianBytes(UInt32($0)) }
+    try sink.write(idBytes.span.bytes, to: "prompt\(index).ids", at: 0)
+    let blocks = runnable.model.firstLayersOfKinds
+    let recorder =
+      request.writesHiddenStates
+      ? HiddenStateRecorder { HiddenStateRecorder.isInReferences($0, insideOf: blocks) } : nil
+    var result = LogitsResult.Prompt(tokens: ids.count, next: nil)
+    try runnable.session(for: ids.count).prefill(ids, logits: .all, observer: recorder) { position, row in
+      try request.options.cancellation.check()
+      try runnable.checkFinite(row, of: ids)
+      let values = row.withUnsafeBufferPointer { Array($0) }
+      try sink.write(values.span.bytes, to: "prompt\(index).logits", at: position * values.count * 4)
+      if position == ids.count - 1 { result.next = values.largestIndex }
+      progress.advanced(by: 1)
+    }
+    guard let recorder else { return (result, nil) }
+    let path = hiddenPath(index)
+    result.hiddenStates = path
+    return (result, try write(recorder.states, tokens: ids.count, to: path, runnable))
   }
 
   private func hiddenPath(_ prompt: Int) -> String {

@@ -33,35 +33,54 @@ struct PositionAgreement: Sendable {
 
   /// Nil when a logit of either side is infinite or not a number. Both rows have the same length.
   init?(_ p: ArraySlice<Float>, _ q: ArraySlice<Float>) {
-    guard p.allSatisfy(\.isFinite), q.allSatisfy(\.isFinite), let highP = p.max(), let highQ = q.max() else {
-      return nil
-    }
-    let (topP, topQ) = (Double(highP), Double(highQ))
+    guard let softP = SoftMax(p), let softQ = SoftMax(q) else { return nil }
+    (normP, normQ, count) = (softP.norm, softQ.norm, p.count)
     let mean = p.reduce(0.0) { $0 + Double($1) } / Double(p.count)
-    var (expP, expQ) = ([Double](), [Double]())
-    expP.reserveCapacity(p.count)
-    expQ.reserveCapacity(p.count)
-    var (sumP, sumQ) = (0.0, 0.0)
-    var (largest, distance, error, spread) = (0.0, 0.0, 0.0, 0.0)
+    (largest, distance, squaredError, squaredSpread) = (0, 0, 0, 0)
     for (a, b) in zip(p, q) {
-      let (a, b) = (Double(a), Double(b))
-      let (x, y) = (Logarithm.exponential(a - topP), Logarithm.exponential(b - topQ))
-      expP.append(x)
-      expQ.append(y)
-      sumP += x
-      sumQ += y
-      let difference = a - b
+      let difference = Double(a) - Double(b)
       largest = max(largest, abs(difference))
       distance += abs(difference)
-      error += difference * difference
-      spread += (a - mean) * (a - mean)
+      squaredError += difference * difference
+      squaredSpread += (Double(a) - mean) * (Double(a) - mean)
     }
-    normP = topP + Logarithm.natural(sumP)
-    normQ = topQ + Logarithm.natural(sumQ)
-    let shift = normQ - normP
+    (divergence, reverseDivergence, jensenShannon) = softP.divergences(from: softQ)
+    let (tenP, tenQ) = (p.largestIndices(10), q.largestIndices(10))
+    (bestP, bestQ) = (tenP.first ?? 0, tenQ.first ?? 0)
+    (placeOfBestP, placeOfBestQ) = (tenQ.firstIndex(of: bestP), tenP.firstIndex(of: bestQ))
+    let (firstP, firstQ) = (tenP.prefix(5), tenQ.prefix(5))
+    topFive = Double(firstP.count { firstQ.contains($0) }) / Double(max(1, firstP.count))
+  }
+}
+
+/// Logits as probabilities: e^logit ÷ Σ e^logit.
+private struct SoftMax {
+  let logits: ArraySlice<Float>
+  /// e^(logit − highest), and their sum.
+  private var exponentials: [Double] = []
+  private var sum = 0.0
+  /// log Σ e^logit.
+  let norm: Double
+
+  /// Nil when a logit is infinite or not a number.
+  init?(_ logits: ArraySlice<Float>) {
+    guard logits.allSatisfy(\.isFinite), let highest = logits.max().map(Double.init) else { return nil }
+    self.logits = logits
+    exponentials.reserveCapacity(logits.count)
+    for logit in logits {
+      let exponential = Logarithm.exponential(Double(logit) - highest)
+      exponentials.append(exponential)
+      sum += exponential
+    }
+    norm = highest + Logarithm.natural(sum)
+  }
+
+  /// KL divergence, reverse KL divergence and Jensen-Shannon divergence.
+  func divergences(from other: SoftMax) -> (forward: Double, reverse: Double, jensenShannon: Double) {
+    let shift = other.norm - norm
     var (forward, backward, mixed) = (0.0, 0.0, 0.0)
-    for (index, (a, b)) in zip(p, q).enumerated() {
-      let (x, y) = (expP[index] / sumP, expQ[index] / sumQ)
+    for (index, (a, b)) in zip(logits, other.logits).enumerated() {
+      let (x, y) = (exponentials[index] / sum, other.exponentials[index] / other.sum)
       // log p − log q
       let ratio = Double(a) - Double(b) + shift
       forward += x * ratio
@@ -69,19 +88,10 @@ struct PositionAgreement: Sendable {
       let middle = (x + y) / 2
       guard middle > 0 else { continue }
       let logMiddle = Logarithm.natural(middle)
-      mixed += x * (Double(a) - normP - logMiddle) + y * (Double(b) - normQ - logMiddle)
+      mixed += x * (Double(a) - norm - logMiddle) + y * (Double(b) - other.norm - logMiddle)
     }
     // Rounding can leave a sum of terms of both signs just below zero.
-    divergence = max(0, forward)
-    reverseDivergence = max(0, backward)
-    jensenShannon = max(0, mixed / 2)
-    (self.largest, self.distance, squaredError, squaredSpread) = (largest, distance, error, spread)
-    count = p.count
-    let (tenP, tenQ) = (p.largestIndices(10), q.largestIndices(10))
-    (bestP, bestQ) = (tenP.first ?? 0, tenQ.first ?? 0)
-    (placeOfBestP, placeOfBestQ) = (tenQ.firstIndex(of: bestP), tenP.firstIndex(of: bestQ))
-    let (firstP, firstQ) = (tenP.prefix(5), tenQ.prefix(5))
-    topFive = Double(firstP.count { firstQ.contains($0) }) / Double(max(1, firstP.count))
+    return (max(0, forward), max(0, backward), max(0, mixed / 2))
   }
 }
 

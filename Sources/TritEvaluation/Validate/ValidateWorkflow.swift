@@ -236,14 +236,7 @@ package struct ValidateWorkflow: Sendable {
   // MARK: - Against a model
 
   private func compare(_ model: RunnableModel, with reference: RunnableModel) throws -> Findings {
-    let (p, q) = (reference.model.configuration, model.model.configuration)
-    guard p.vocabularySize == q.vocabularySize else {
-      throw RunError(
-        .vocabularyMismatch(expected: p.vocabularySize, found: q.vocabularySize), file: model.path)
-    }
-    guard p.layers == q.layers else {
-      throw RunError(.layerMismatch(expected: p.layers, found: q.layers), file: model.path)
-    }
+    try ValidateWorkflow.checkSizes(model, reference)
     let inputs = request.inputs.isEmpty ? [TokenInput.text(TextInput.sampleOpening)] : request.inputs
     let prompts = try TokenInput.prompts(inputs, of: model.source, ending: request.ending)
     for ids in prompts {
@@ -259,48 +252,74 @@ package struct ValidateWorkflow: Sendable {
     let roundedModel = model.model.roundingInputs(as: reference.model)
     if roundedReference != nil { found.roundedForSteps = "reference" }
     if roundedModel != nil { found.roundedForSteps = roundedReference == nil ? "model" : "reference and model" }
-    let pair = (roundedReference ?? reference.model, roundedModel ?? model.model)
+    let inSteps = (roundedReference ?? reference.model, roundedModel ?? model.model)
     // Where fast arithmetic rounds what one side alone multiplies by, it would take every step for another one.
     found.stepsInReference = reference.groupsRoundedByMode != model.groupsRoundedByMode
-    let stepMode = found.stepsInReference ? ArithmeticMode.reference : nil
-    let bounds = StepBounds(reference, model, running: pair)
-    let hidden = HiddenStateComparison()
-    let steps = StepComparison { bounds.bias(of: $0) }
-    for ids in prompts {
-      var comparison = LogitComparison()
-      let left = try reference.session(for: ids.count)
-      let right = try model.session(for: ids.count)
-      let lockStep = LockStep(
-        reference: try reference.session(for: ids.count, running: pair.0, stepMode),
-        candidate: try model.session(for: ids.count, running: pair.1, stepMode))
-      for start in stride(from: 0, to: ids.count, by: ValidateWorkflow.chunk) {
-        try request.options.cancellation.check()
-        let piece = Array(ids[start..<min(ids.count, start + ValidateWorkflow.chunk)])
-        hidden.beginChunk()
-        var expected: [[Float]] = []
-        try left.prefill(piece, logits: .all, observer: hidden.reference) { _, row in
-          expected.append(row.withUnsafeBufferPointer { Array($0) })
-        }
-        try right.prefill(piece, logits: .all, observer: hidden) { position, row in
-          let logits = row.withUnsafeBufferPointer { Array($0) }
-          comparison.add(expected[position - start], logits)
-          found.total.add(expected[position - start], logits)
-        }
-        try lockStep.prefill(piece, observers: (steps.reference, steps.model)) { steps.add($0) }
-        steps.finishChunk()
-        progress.advanced(by: piece.count)
-      }
-      found.results.append(comparison)
-    }
-    found.hidden = hidden.result
-    found.unmatched = steps.unmatched
+    let bounds = StepBounds(reference, model, running: inSteps)
+    let sides = Sides(
+      reference: reference, model: model, inSteps: inSteps,
+      stepMode: found.stepsInReference ? ArithmeticMode.reference : nil,
+      steps: StepComparison { bounds.bias(of: $0) })
+    for ids in prompts { found.results.append(try compare(ids, sides, &found.total)) }
+    found.hidden = sides.hidden.result
+    found.unmatched = sides.steps.unmatched
     if found.total.nonFinite > 0 {
       for side in [reference, model] { found.nonFinite[side.path] = try side.firstNonFinite(in: prompts) }
     }
     found.differences.roundedInputs =
       [(reference, roundedReference), (model, roundedModel)].compactMap { side, rounded in rounded.map { (side, $0) } }
-    try judge(steps, bounds, &found)
+    try judge(sides.steps, bounds, &found)
     return found
+  }
+
+  private static func checkSizes(_ model: RunnableModel, _ reference: RunnableModel) throws {
+    let (expected, found) = (reference.model.configuration, model.model.configuration)
+    guard expected.vocabularySize == found.vocabularySize else {
+      throw RunError(
+        .vocabularyMismatch(expected: expected.vocabularySize, found: found.vocabularySize), file: model.path)
+    }
+    guard expected.layers == found.layers else {
+      throw RunError(.layerMismatch(expected: expected.layers, found: found.layers), file: model.path)
+    }
+  }
+
+  /// Two models that take the same tokens.
+  private struct Sides {
+    let reference: RunnableModel
+    let model: RunnableModel
+    /// The two with one arithmetic, whose steps are compared.
+    let inSteps: (reference: LanguageModel, model: LanguageModel)
+    let stepMode: ArithmeticMode?
+    let hidden = HiddenStateComparison()
+    let steps: StepComparison
+  }
+
+  /// Compares what both sides predict after every token of a prompt, and their steps on the way.
+  private func compare(_ ids: [Int], _ sides: Sides, _ total: inout LogitComparison) throws -> LogitComparison {
+    var comparison = LogitComparison()
+    let left = try sides.reference.session(for: ids.count)
+    let right = try sides.model.session(for: ids.count)
+    let lockStep = LockStep(
+      reference: try sides.reference.session(for: ids.count, running: sides.inSteps.reference, sides.stepMode),
+      candidate: try sides.model.session(for: ids.count, running: sides.inSteps.model, sides.stepMode))
+    for start in stride(from: 0, to: ids.count, by: ValidateWorkflow.chunk) {
+      try request.options.cancellation.check()
+      let chunk = Array(ids[start..<min(ids.count, start + ValidateWorkflow.chunk)])
+      sides.hidden.beginChunk()
+      var expected: [[Float]] = []
+      try left.prefill(chunk, logits: .all, observer: sides.hidden.reference) { _, row in
+        expected.append(row.withUnsafeBufferPointer { Array($0) })
+      }
+      try right.prefill(chunk, logits: .all, observer: sides.hidden) { position, row in
+        let logits = row.withUnsafeBufferPointer { Array($0) }
+        comparison.add(expected[position - start], logits)
+        total.add(expected[position - start], logits)
+      }
+      try lockStep.prefill(chunk, observers: (sides.steps.reference, sides.steps.model)) { sides.steps.add($0) }
+      sides.steps.finishChunk()
+      progress.advanced(by: chunk.count)
+    }
+    return comparison
   }
 
   /// Gives every step its bound, and notes what the two sides' stored numbers do to the logits.

@@ -39,9 +39,7 @@ struct GGUFTensorTable {
     var elements = 0
     for (rank, position) in order.enumerated() {
       let tensor = header.tensors[position]
-      func error(_ fault: GGUFFault) -> FormatError {
-        FormatError(.gguf(fault), file: file.path, tensor: tensor.name, byteOffset: tensor.entryOffset)
-      }
+      func error(_ fault: GGUFFault) -> FormatError { self.error(fault, tensor) }
       guard tensor.offset % header.alignment == 0 else {
         throw error(.misaligned(offset: tensor.offset, alignment: header.alignment))
       }
@@ -63,14 +61,7 @@ struct GGUFTensorTable {
       }
       if let previous, start < previous.end { throw error(.overlap(with: previous.name)) }
       if count > 0 { previous = (tensor.name, end) }
-      var scale: ScaleDescriptor?
-      if case .ternary(let id) = encoding, let layout = LayoutRegistry.layout(id), let embedded = layout.embeddedScale {
-        scale = ScaleDescriptor(
-          name: nil, storage: embedded.storage, granularity: embedded.granularity, convention: .multiply,
-          location: TensorLocation(file: index, offset: start, byteCount: 0))
-      } else if encoding.isTernary {
-        encoding = .opaque(encoding.name)
-      }
+      let scale = embeddedScale(&encoding, start: start)
       result[position] = TensorDescriptor(
         name: tensor.name, shape: shape, encoding: encoding,
         location: TensorLocation(file: index, offset: start, byteCount: byteCount), scale: scale)
@@ -81,13 +72,23 @@ struct GGUFTensorTable {
     return complete
   }
 
+  /// The scale that stands among a tensor's codes; trits of a layout without one are not read.
+  private func embeddedScale(_ encoding: inout TensorEncoding, start: UInt64) -> ScaleDescriptor? {
+    guard case .ternary(let id) = encoding else { return nil }
+    guard let embedded = LayoutRegistry.layout(id)?.embeddedScale else {
+      encoding = .opaque(encoding.name)
+      return nil
+    }
+    return ScaleDescriptor(
+      name: nil, storage: embedded.storage, granularity: embedded.granularity, convention: .multiply,
+      location: TensorLocation(file: index, offset: start, byteCount: 0))
+  }
+
   /// The shape, outermost first: dimensions are stored the other way round.
   private func shape(of tensor: GGUFHeader.Tensor) throws -> TensorShape {
     let dimensions = tensor.dimensions.reversed().compactMap { Int(exactly: $0) }
     guard dimensions.count == tensor.dimensions.count, let shape = TensorShape(Array(dimensions)) else {
-      throw FormatError(
-        .gguf(.shapeTooLarge("\(tensor.dimensions)")), file: file.path, tensor: tensor.name,
-        byteOffset: tensor.entryOffset)
+      throw error(.shapeTooLarge("\(tensor.dimensions)"), tensor)
     }
     return shape
   }
@@ -96,9 +97,6 @@ struct GGUFTensorTable {
   private func encoding(
     of tensor: GGUFHeader.Tensor, _ shape: TensorShape
   ) throws -> (TensorEncoding, UInt64?) {
-    func fault(_ fault: GGUFFault) -> FormatError {
-      FormatError(.gguf(fault), file: file.path, tensor: tensor.name, byteOffset: tensor.entryOffset)
-    }
     let name = typeName(tensor.type)
     // bitnet.cpp adds a scale and padding after the codes of the whole tensor, so blocks do not give the size.
     if tensor.type == 36 {
@@ -113,21 +111,10 @@ struct GGUFTensorTable {
     }
     if tensor.type == 38 { return (.opaque(name), UInt64(shape.elementCount) / 4 + 32) }
     if tensor.type == 39, name == "TL2" { return (.opaque(name), nil) }
-    if let meaning = meanings[tensor.type] {
-      guard shape.columns % meaning.columns == 0 else {
-        throw fault(.blockMisfit(type: name, columns: shape.columns, block: meaning.columns))
-      }
-      guard let size = Checked.product([UInt64(shape.elementCount / meaning.columns), UInt64(meaning.bytes)]) else {
-        throw fault(.shapeTooLarge("\(tensor.dimensions)"))
-      }
-      guard let layout = meaning.layout.flatMap(LayoutRegistry.layout), (try? layout.check(shape)) != nil else {
-        return (.opaque(name), size)
-      }
-      return (.ternary(layout.id), size)
-    }
+    if let meaning = meanings[tensor.type] { return try encoding(as: meaning, name, tensor, shape) }
     guard let type = GGMLType.type(tensor.type) else { return (.opaque(name), nil) }
     guard shape.columns % type.blockElements == 0 else {
-      throw fault(.blockMisfit(type: name, columns: shape.columns, block: type.blockElements))
+      throw error(.blockMisfit(type: name, columns: shape.columns, block: type.blockElements), tensor)
     }
     if let layout = LayoutRegistry.layout(ggmlType: tensor.type) {
       guard (try? layout.check(shape)) != nil else {
@@ -137,8 +124,28 @@ struct GGUFTensorTable {
       return (.ternary(layout.id), UInt64(layout.byteCount(shape)))
     }
     guard type.isExact else { return (.opaque(name), nil) }
-    guard let size = blockBytes(type, shape) else { throw fault(.shapeTooLarge("\(tensor.dimensions)")) }
+    guard let size = blockBytes(type, shape) else { throw error(.shapeTooLarge("\(tensor.dimensions)"), tensor) }
     return (type.dtype.map { .dense($0) } ?? .opaque(name), size)
+  }
+
+  /// The same for a number that programs do not agree on, by what it means in this file.
+  private func encoding(
+    as meaning: GGMLMeaning, _ name: String, _ tensor: GGUFHeader.Tensor, _ shape: TensorShape
+  ) throws -> (TensorEncoding, UInt64?) {
+    guard shape.columns % meaning.columns == 0 else {
+      throw error(.blockMisfit(type: name, columns: shape.columns, block: meaning.columns), tensor)
+    }
+    guard let size = Checked.product([UInt64(shape.elementCount / meaning.columns), UInt64(meaning.bytes)]) else {
+      throw error(.shapeTooLarge("\(tensor.dimensions)"), tensor)
+    }
+    guard let layout = meaning.layout.flatMap(LayoutRegistry.layout), (try? layout.check(shape)) != nil else {
+      return (.opaque(name), size)
+    }
+    return (.ternary(layout.id), size)
+  }
+
+  private func error(_ fault: GGUFFault, _ tensor: GGUFHeader.Tensor) -> FormatError {
+    FormatError(.gguf(fault), file: file.path, tensor: tensor.name, byteOffset: tensor.entryOffset)
   }
 
   private func blockBytes(_ type: GGMLType, _ shape: TensorShape) -> UInt64? {

@@ -49,21 +49,10 @@ extension PackedInterpretation {
         result.append(tensor)
         continue
       }
-      let file = files[tensor.location.file].path
-      // The dimension as stored: `rows` is 0 where a row holds nothing.
-      guard tensor.shape.isMatrix, let rows = Checked.product(tensor.shape.dimensions[0], 4),
-        let shape = TensorShape([rows, tensor.shape.columns])
-      else {
-        throw FormatError(.packedShape(found: tensor.shape.description), file: file, tensor: tensor.name)
-      }
+      let packed = try PackedInterpretation.packed(tensor, scaleTensor, file: files[tensor.location.file].path)
       scales[ExactString(tensor.name)] = try PackedInterpretation.scale(scaleTensor, files, readScalar)
       used.insert(ExactString(scaleTensor.name))
-      tensor.shape = shape
-      tensor.encoding = .ternary(HFPacked.id)
-      tensor.scale = ScaleDescriptor(
-        name: scaleTensor.name, storage: scaleTensor.encoding.dtype ?? .bf16, granularity: .tensor, convention: nil,
-        location: scaleTensor.location)
-      result.append(tensor)
+      result.append(packed)
     }
     result.removeAll { used.contains(ExactString($0.name)) }
     let other = ForeignQuantization(configuration: configuration)
@@ -80,6 +69,25 @@ extension PackedInterpretation {
     }
     tensors = result
     self.scales = scales
+  }
+
+  /// The matrix that bytes and the scale beside them are.
+  private static func packed(
+    _ stored: TensorDescriptor, _ scale: TensorDescriptor, file: String
+  ) throws -> TensorDescriptor {
+    // The dimension as stored: `rows` is 0 where a row holds nothing.
+    guard stored.shape.isMatrix, let rows = Checked.product(stored.shape.dimensions[0], 4),
+      let shape = TensorShape([rows, stored.shape.columns])
+    else {
+      throw FormatError(.packedShape(found: stored.shape.description), file: file, tensor: stored.name)
+    }
+    var result = stored
+    result.shape = shape
+    result.encoding = .ternary(HFPacked.id)
+    result.scale = ScaleDescriptor(
+      name: scale.name, storage: scale.encoding.dtype ?? .bf16, granularity: .tensor, convention: nil,
+      location: scale.location)
+    return result
   }
 
   /// Matrices packed as the others are, or as the configuration says all are, whose scale is not there.

@@ -130,15 +130,7 @@ struct TritPackHeaderReader: SectionedHeaderReader {
     let encoding: TensorEncoding
     let expected: Int?
     if let layoutName = object["ternary"]?.string {
-      guard let layout = LayoutRegistry.layout(LayoutID(rawValue: layoutName)) else {
-        throw FormatError(.unknownLayout(layoutName), file: path, tensor: name, field: field + ".ternary")
-      }
-      do throws(LayoutError) {
-        try layout.check(shape)
-      } catch {
-        let location = ErrorLocation(file: path, tensor: name, field: field)
-        throw LayoutError(error.kind, layout: layout.id, location: location)
-      }
+      let layout = try layout(layoutName, shape, of: name, field)
       encoding = .ternary(layout.id)
       expected = layout.byteCount(shape)
       scale = try self.scale(object["scale"] ?? .null, shape, sections, field + ".scale")
@@ -165,6 +157,21 @@ struct TritPackHeaderReader: SectionedHeaderReader {
         field: field)
     }
     return TritPackHeader.Tensor(name: name, shape: shape, encoding: encoding, section: index, scale: scale)
+  }
+
+  private func layout(
+    _ layoutName: String, _ shape: TensorShape, of name: String, _ field: String
+  ) throws -> any TernaryLayout {
+    guard let layout = LayoutRegistry.layout(LayoutID(rawValue: layoutName)) else {
+      throw FormatError(.unknownLayout(layoutName), file: path, tensor: name, field: field + ".ternary")
+    }
+    do throws(LayoutError) {
+      try layout.check(shape)
+    } catch {
+      let location = ErrorLocation(file: path, tensor: name, field: field)
+      throw LayoutError(error.kind, layout: layout.id, location: location)
+    }
+    return layout
   }
 
   private func scale(

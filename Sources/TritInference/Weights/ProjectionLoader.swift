@@ -57,13 +57,7 @@ extension TensorBinder {
     }
     let bias = description.hasBias(place.template.part) ? try vector(piece(.bias), count: rows) : nil
     let scheme = description.quantization
-    let excluded = scheme.excludes(module)
-
-    var result = Projection(
-      name: place.template.path, rows: rows, columns: columns, inputNorm: nil,
-      weights: .ternary(
-        .memory([]), TernaryOperand(rows: 0, columns: 0, order: .splitRows, epilogue: .weights(of: 1))),
-      inputs: .none, projectionClass: .linear)
+    let (weights, projectionClass): (Projection.Weights, ProjectionClass)
     switch tensor.encoding {
     case .ternary(let layout):
       guard options.projections == .automatic else {
@@ -72,15 +66,16 @@ extension TensorBinder {
             expected: "dense weights, to compute '\(options.projections.rawValue)'", found: tensor.encoding.name),
           location: location(weight))
       }
-      (result.weights, result.projectionClass) = try packed(tensor, layout, scheme, bias)
+      (weights, projectionClass) = try packed(tensor, layout, scheme, bias)
     case .dense, .opaque:
       let dense = try matrix(weight, rows: rows, columns: columns)
-      let wanted = denseClass(module, description, options)
-      result.projectionClass = wanted
-      result.weights = try denseWeights(dense, wanted, module, rows: rows, bias, description.architecture, engine)
+      projectionClass = denseClass(module, description, options)
+      weights = try denseWeights(dense, projectionClass, module, bias, description.architecture, engine)
     }
-    result.inputs = result.projectionClass.quantizesInputs ? .int8 : .none
-    if result.projectionClass != .linear, !excluded, let epsilon = scheme.inputNormEpsilon {
+    var result = Projection(
+      name: place.template.path, rows: rows, columns: columns, inputNorm: nil, weights: weights,
+      inputs: projectionClass.quantizesInputs ? .int8 : .none, projectionClass: projectionClass)
+    if projectionClass != .linear, !scheme.excludes(module), let epsilon = scheme.inputNormEpsilon {
       result.inputNorm = try norm(piece(.inputNorm), count: columns, epsilon: epsilon)
     }
     result.basis = try basis(of: weight)
@@ -127,7 +122,7 @@ extension TensorBinder {
   }
 
   private mutating func denseWeights(
-    _ dense: FloatWeights, _ projectionClass: ProjectionClass, _ module: String, rows: Int, _ bias: [Float]?,
+    _ dense: FloatWeights, _ projectionClass: ProjectionClass, _ module: String, _ bias: [Float]?,
     _ architecture: any Architecture, _ engine: InferenceEngine
   ) throws -> Projection.Weights {
     switch projectionClass {
@@ -138,11 +133,7 @@ extension TensorBinder {
       return .dense(dense, bias: bias)
     case .autoBitLinearOnline:
       let latents = try latents(dense, AbsMean.float32, module, engine)
-      return .ternary(
-        .memory(latents.bytes),
-        TernaryOperand(
-          rows: dense.rows, columns: dense.columns, order: .splitRows, epilogue: .weights(of: 1 / latents.inverse),
-          bias: bias))
+      return latents.weights(of: dense, .weights(of: 1 / latents.inverse), bias)
     case .bitLinearOnline:
       let id = QuantizerID(rawValue: architecture.defaultQuantizer)
       guard let quantizer = QuantizerRegistry.quantizer(id) as? any ThresholdQuantizer else {
@@ -157,10 +148,7 @@ extension TensorBinder {
           .scale(expected: "a finite number above 0 to divide by", found: "\(stored)"),
           location: location(module + ".weight"))
       }
-      return .ternary(
-        .memory(latents.bytes),
-        TernaryOperand(
-          rows: dense.rows, columns: dense.columns, order: .splitRows, epilogue: .divide(by: [stored]), bias: bias))
+      return latents.weights(of: dense, .divide(by: [stored]), bias)
     case .autoBitLinearOffline:
       // Unpacked trits with the scale beside them.
       let scale = try vector(module + ".weight_scale", count: 1)
@@ -185,5 +173,15 @@ extension TensorBinder {
     dense.bytes.release()
     note("dense weights are made ternary once, when the model is loaded: \(quantizer.summary)")
     return latents
+  }
+}
+
+extension TernaryLatents {
+  fileprivate func weights(
+    of dense: FloatWeights, _ epilogue: ProductEpilogue, _ bias: [Float]?
+  ) -> Projection.Weights {
+    .ternary(
+      .memory(bytes),
+      TernaryOperand(rows: dense.rows, columns: dense.columns, order: .splitRows, epilogue: epilogue, bias: bias))
   }
 }

@@ -45,22 +45,7 @@ package struct CheckWorkflow: Sendable {
     var result = CheckResult(
       path: request.path, tensors: 0, readTensors: 0, findings: [], isStrict: request.isStrict, notes: [])
     result.findings += ModelChecks.folderFindings(request.path)
-    let source: any TensorSource
-    let survey: ModelSurvey
-    do {
-      // What is stored is checked; what is computed, below, is computed with unfolded weights.
-      source = try ModelOpener.open(request.path, request.open.keepingRotation, hasCompanions: true)
-      survey = try ModelSurvey(of: source)
-    } catch let error as GGUFModelError where error.speaksOfRotation {
-      result.findings.append(ModelChecks.finding(.rotation, error))
-      return result
-    } catch let error as ModelError where error.location.field == MLXRotation.modulesKey {
-      result.findings.append(ModelChecks.finding(.rotation, error))
-      return result
-    } catch let error as any DiagnosticError where error.category == .malformedInput {
-      result.findings.append(ModelChecks.finding(.unreadable, error))
-      return result
-    }
+    guard let (source, survey) = try open(&result) else { return result }
     let manifest = source.manifest
     result.format = manifest.format.rawValue
     result.kind = survey.kind
@@ -90,6 +75,22 @@ package struct CheckWorkflow: Sendable {
     }
     result.findings = CheckWorkflow.inOrder(result.findings)
     return result
+  }
+
+  /// Opens the model; nil, with the finding, when it is malformed.
+  private func open(_ result: inout CheckResult) throws -> (source: any TensorSource, survey: ModelSurvey)? {
+    do {
+      // What is stored is checked; what is computed is computed with unfolded weights.
+      let source = try ModelOpener.open(request.path, request.open.keepingRotation, hasCompanions: true)
+      return (source, try ModelSurvey(of: source))
+    } catch let error as GGUFModelError where error.speaksOfRotation {
+      result.findings.append(ModelChecks.finding(.rotation, error))
+    } catch let error as ModelError where error.location.field == MLXRotation.modulesKey {
+      result.findings.append(ModelChecks.finding(.rotation, error))
+    } catch let error as any DiagnosticError where error.category == .malformedInput {
+      result.findings.append(ModelChecks.finding(.unreadable, error))
+    }
+    return nil
   }
 
   /// What another model that was named says of this one; nil when none was.

@@ -52,41 +52,8 @@ package struct CompareWorkflow: Sendable {
   ///
   /// - Throws: as `run()`.
   func weights() throws -> (result: CompareResult, orders: [String]) {
-    var unpaired = UnpairedTensors()
-    var absent: [TensorDescriptor] = []
-    let aside = try [first, second].map(TensorInventory.setAside)
-    var setAside: [String] = []
-    // Places, not copies: a table of descriptors takes many times the memory of the file's own.
-    var pairs: [(first: Int, second: Int)] = []
-    let others = second.manifest.tensors
-    pairs.reserveCapacity(first.manifest.tensors.count)
-    var rest = Dictionary(
-      others.indices.lazy.map { (ExactString(others[$0].name), $0) }, uniquingKeysWith: { first, _ in first })
-    for (index, tensor) in first.manifest.tensors.enumerated() {
-      guard let place = rest.removeValue(forKey: ExactString(tensor.name)) else {
-        if aside[0].contains(ExactString(tensor.name)) {
-          setAside.append(tensor.name)
-        } else {
-          absent.append(tensor)
-        }
-        continue
-      }
-      let other = others[place]
-      guard other.shape == tensor.shape else {
-        unpaired.add(
-          tensor, "'\(printable(tensor.name))' is \(tensor.shape) in the first, \(other.shape) in the second")
-        continue
-      }
-      pairs.append((index, place))
-    }
-    unpaired.add(
-      absent, lackedBy: others, layers: { "nothing of \($0) is in the second" },
-      single: { "'\(printable($0.name))' is only in the first" })
-    let alone = others.filter { rest[ExactString($0.name)] != nil }
-    setAside += alone.lazy.map(\.name).filter { aside[1].contains(ExactString($0)) }
-    unpaired.add(
-      alone.filter { !aside[1].contains(ExactString($0.name)) }, lackedBy: first.manifest.tensors,
-      layers: { "nothing of \($0) is in the first" }, single: { "'\(printable($0.name))' is only in the second" })
+    let pairing = try pairing()
+    let (pairs, unpaired) = (pairing.pairs, pairing.unpaired)
     let (tensors, streams) = try compare(pairs)
     let hashed = streams.keys.sorted().compactMap { index in streams[index].map { (tensors[index].name, $0) } }
     // A hash stands for a whole model: matrices that only one has, or in another shape, were not looked at.
@@ -100,8 +67,53 @@ package struct CompareWorkflow: Sendable {
       unpairedCount: unpaired.count, tensors: tensors,
       isExact: request.isExact, firstHash: isWhole[0] ? CompareWorkflow.hash(hashed.map { ($0.0, $0.1.first) }) : nil,
       secondHash: isWhole[1] ? CompareWorkflow.hash(hashed.map { ($0.0, $0.1.second) }) : nil,
-      hints: ModelOpener.rotationNotes([first, second]), setAside: setAside)
+      hints: ModelOpener.rotationNotes([first, second]), setAside: pairing.setAside)
     return (result, orders)
+  }
+
+  /// The tensors of both models, by their names.
+  private struct Pairing {
+    /// Indices, not copies: a table of descriptors takes many times the memory of the file's own.
+    var pairs: [(first: Int, second: Int)] = []
+    var unpaired = UnpairedTensors()
+    /// Tensors of one model alone that no forward pass reads.
+    var setAside: [String] = []
+  }
+
+  private func pairing() throws -> Pairing {
+    var result = Pairing()
+    var absent: [TensorDescriptor] = []
+    let unread = try [first, second].map(TensorInventory.setAside)
+    let others = second.manifest.tensors
+    result.pairs.reserveCapacity(first.manifest.tensors.count)
+    var unpairedOthers = Dictionary(
+      others.indices.lazy.map { (ExactString(others[$0].name), $0) }, uniquingKeysWith: { first, _ in first })
+    for (index, tensor) in first.manifest.tensors.enumerated() {
+      guard let otherIndex = unpairedOthers.removeValue(forKey: ExactString(tensor.name)) else {
+        if unread[0].contains(ExactString(tensor.name)) {
+          result.setAside.append(tensor.name)
+        } else {
+          absent.append(tensor)
+        }
+        continue
+      }
+      let other = others[otherIndex]
+      guard other.shape == tensor.shape else {
+        result.unpaired.add(
+          tensor, "'\(printable(tensor.name))' is \(tensor.shape) in the first, \(other.shape) in the second")
+        continue
+      }
+      result.pairs.append((index, otherIndex))
+    }
+    result.unpaired.add(
+      absent, lackedBy: others, layers: { "nothing of \($0) is in the second" },
+      single: { "'\(printable($0.name))' is only in the first" })
+    let alone = others.filter { unpairedOthers[ExactString($0.name)] != nil }
+    result.setAside += alone.lazy.map(\.name).filter { unread[1].contains(ExactString($0)) }
+    result.unpaired.add(
+      alone.filter { !unread[1].contains(ExactString($0.name)) }, lackedBy: first.manifest.tensors,
+      layers: { "nothing of \($0) is in the first" }, single: { "'\(printable($0.name))' is only in the second" })
+    return result
   }
 
   private static func hash(_ streams: [(String, CodeStream)]) -> Digest? {

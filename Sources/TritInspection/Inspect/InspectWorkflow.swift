@@ -124,13 +124,7 @@ package struct InspectWorkflow: Sendable {
     if let checkpoint {
       manifest.notes += checkpoint.manifest.notes.filter { !source.manifest.notes.contains($0) }
     }
-    var rotation: WeightRotation?
-    do throws(GGUFModelError) {
-      rotation = try WeightRotation(manifest)
-      if let assumption = rotation?.assumption { manifest.notes.append(assumption) }
-    } catch {
-      manifest.notes.append(error.placedSummary)
-    }
+    let rotation = InspectWorkflow.rotation(of: &manifest)
     if case .failure(let error) = survey.description, case .rotatedModules = error.kind, unread == nil {
       manifest.notes.append(error.placedSummary)
     }
@@ -146,6 +140,18 @@ package struct InspectWorkflow: Sendable {
       tokenizerFault: InspectWorkflow.tokenizerFault(source),
       incompleteness: InspectWorkflow.incompleteness(
         shown?.manifest ?? binary?.manifest ?? source.manifest, survey.description))
+  }
+
+  /// What the keys say of rotated weights; an assumption, or that they cannot be understood, becomes a note.
+  private static func rotation(of manifest: inout ModelManifest) -> WeightRotation? {
+    do throws(GGUFModelError) {
+      let rotation = try WeightRotation(manifest)
+      if let assumption = rotation?.assumption { manifest.notes.append(assumption) }
+      return rotation
+    } catch {
+      manifest.notes.append(error.placedSummary)
+      return nil
+    }
   }
 
   /// Looks at the outline of `tokenizer.json`, not at its tokens; over a network not at all.

@@ -37,20 +37,8 @@ struct CompoundConfiguration {
     text["model_type"] = text["model_type"] ?? .string(architecture.modelType)
     reader.ignore(irrelevantConfigurationKeys.union(compound.otherKeys))
     if MLXRotation.isStated(whole) { reader.ignore(MLXRotation.keys) }
-    // What is said outside counts for the whole; where both say something, loaders go by one of them each.
-    let shared = ["tie_word_embeddings"] + SpecialTokens.Role.allCases.map(\.rawValue)
-    for key in shared {
-      guard let outer = reader.value(key) else { continue }
-      guard let inner = text[key], !inner.isNull else {
-        text[key] = outer
-        continue
-      }
-      if inner != outer, key == "tie_word_embeddings", problem == nil {
-        problem = reader.error(
-          .contradiction(expected: "as in \(compound.key), \(reader.describe(inner))", found: reader.describe(outer)),
-          key)
-      }
-    }
+    let contradiction = CompoundConfiguration.takeShared(from: &reader, into: &text, of: compound)
+    problem = problem ?? contradiction
     for key in QuantizationScheme.keys {
       guard let value = reader.value(key) else { continue }
       text[key] = CompoundConfiguration.renamed(value, architecture.otherNames)
@@ -61,6 +49,28 @@ struct CompoundConfiguration {
       problem = problem ?? error
     }
     object = text
+  }
+
+  /// Takes what is said outside and counts for the whole.
+  ///
+  /// - Returns: What both say otherwise; of the rest loaders go by one of them each.
+  private static func takeShared(
+    from reader: inout ConfigurationReader, into text: inout JSONObject, of compound: CompoundClass
+  ) -> ModelError? {
+    var contradiction: ModelError?
+    for key in ["tie_word_embeddings"] + SpecialTokens.Role.allCases.map(\.rawValue) {
+      guard let outer = reader.value(key) else { continue }
+      guard let inner = text[key], !inner.isNull else {
+        text[key] = outer
+        continue
+      }
+      if inner != outer, key == "tie_word_embeddings" {
+        contradiction = reader.error(
+          .contradiction(expected: "as in \(compound.key), \(reader.describe(inner))", found: reader.describe(outer)),
+          key)
+      }
+    }
+    return contradiction
   }
 
   /// The family whose compound class a configuration names, by its class or by what loaders go by.

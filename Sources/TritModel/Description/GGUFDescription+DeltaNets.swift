@@ -80,7 +80,7 @@ extension GGUFDescription {
   }
 
   /// The columns of a head that are rotated, and the parts of a position.
-  static func readPart(
+  static func readRotatedColumns(
     _ keys: GGUFKeyReader, _ architecture: any Architecture, headDimension: Int, _ assumed: inout [String]
   ) throws(GGUFModelError) -> (columns: Int?, sections: [Int]?) {
     guard case .part = architecture.keys.rotatedColumns else { return (nil, nil) }

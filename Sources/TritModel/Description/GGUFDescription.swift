@@ -52,6 +52,55 @@ extension GGUFDescription {
     let prefix = (manifest.entry(architectureKey)?.string ?? "") + "."
     let keys = GGUFKeyReader(manifest: manifest, prefix: prefix)
     if let error = GGUFKeyTypes.mismatch(manifest) { throw error }
+    let attention = try readAttention(keys)
+    guard let epsilon = try keys.positive("attention.layer_norm_rms_epsilon") else {
+      throw GGUFModelError(.missingKey(prefix + "attention.layer_norm_rms_epsilon"), file: manifest.path)
+    }
+    func tensor(_ part: ModulePart, _ piece: ModulePlace.Piece) -> TensorDescriptor? {
+      let place = architecture.module(part).map { ModulePlace($0, layer: part.isInLayers ? 0 : nil, piece: piece) }
+      return place?.storedName.flatMap { manifest.tensor(named: $0) }
+    }
+    let vocabularySize = try readVocabularySize(keys, embedding: tensor(.embedding, .weight))
+    let contextLength = try keys.needed("context_length")
+    let (layers, blocks) = try readLayers(keys, architecture)
+    var assumed = keys.value("rope.freq_base") == nil ? ["rope.freq_base = 10000.0"] : []
+    let nets = try readDeltaNets(keys, architecture, layers: layers, blocks: blocks, &assumed)
+    let rotated = try readRotatedColumns(keys, architecture, headDimension: attention.headDimension, &assumed)
+    var rotary = try GGUFRotary(
+      keys, rotaryTensors, headDimension: rotated.columns ?? attention.headDimension, contextLength: contextLength)
+    (rotary.rotary.columns, rotary.rotary.sections) = rotated
+    let arithmetic = Result { () throws(ModelError) in try GGUFArithmetic(manifest) }
+    let multipliers = Result { () throws(ModelError) in
+      try readMultipliers(keys, architecture, layers: layers, &assumed)
+    }
+    let description = ModelDescription(
+      architecture: architecture, hiddenSize: try keys.needed("embedding_length"),
+      intermediateSize: try keys.needed("feed_forward_length"), layers: layers, attention: attention,
+      layerPattern: nets?.pattern ?? .every(1), deltaNet: nets?.shape, vocabularySize: vocabularySize,
+      contextLength: contextLength, normEpsilon: Float(epsilon),
+      activation: architecture.gguf?.activation ?? architecture.defaults.activation,
+      tiesEmbeddings: tensor(.head, .weight) == nil, hasAttentionBias: tensor(.projection(.query), .bias) != nil,
+      hasFeedForwardBias: tensor(.projection(.gate), .bias) != nil,
+      rotary: rotary.rotary, multipliers: (try? multipliers.get()) ?? StreamMultipliers(),
+      quantization: (try? arithmetic.get())?.scheme(architecture) ?? unstatedScheme(manifest, architecture),
+      specialTokens: specialTokens(manifest),
+      assumed: assumed)
+    var problem = problem(manifest, prefix, description) ?? rotary.problem
+    if problem == nil, case .failure(let error) = multipliers { problem = error }
+    if problem == nil, case .failure(let error) = arithmetic { problem = error }
+    return ModelDescription.Reading(description: description, problem: problem)
+  }
+
+  /// The rows of the embedding, or the tokens, before what the key says.
+  private static func readVocabularySize(
+    _ keys: GGUFKeyReader, embedding: TensorDescriptor?
+  ) throws(GGUFModelError) -> Int {
+    let tokens = keys.manifest.entry("tokenizer.ggml.tokens")?.array?.count
+    if let size = embedding?.shape.rows ?? tokens { return size }
+    return try keys.needed("vocab_size")
+  }
+
+  private static func readAttention(_ keys: GGUFKeyReader) throws(GGUFModelError) -> AttentionShape {
     let heads = try keys.needed("attention.head_count")
     let keyValueHeads = try keys.integer("attention.head_count_kv") ?? heads
     guard heads % keyValueHeads == 0 else {
@@ -62,61 +111,24 @@ extension GGUFDescription {
     guard headSize > 0, headSize % 2 == 0, Checked.product(heads, headSize) != nil else {
       throw keys.bad("attention.key_length", "an even head size", "\(headSize)")
     }
-    guard let epsilon = try keys.positive("attention.layer_norm_rms_epsilon") else {
-      throw GGUFModelError(.missingKey(prefix + "attention.layer_norm_rms_epsilon"), file: manifest.path)
-    }
-    func names(_ part: ModulePart, _ piece: ModulePlace.Piece) -> Bool {
-      guard let module = architecture.module(part) else { return false }
-      let place = ModulePlace(module, layer: part.isInLayers ? 0 : nil, piece: piece)
-      return place.storedName.map { manifest.tensor(named: $0) != nil } ?? false
-    }
-    let embedding = architecture.module(.embedding).flatMap {
-      manifest.tensor(named: ModulePlace($0, layer: nil, piece: .weight).storedName ?? "")
-    }
-    let vocabulary: Int
-    if let known = embedding?.shape.rows ?? manifest.entry("tokenizer.ggml.tokens")?.array?.count {
-      vocabulary = known
-    } else {
-      vocabulary = try keys.needed("vocab_size")
-    }
-    let contextLength = try keys.needed("context_length")
+    return AttentionShape(heads: heads, keyValueHeads: keyValueHeads, headDimension: headSize)
+  }
+
+  /// The model's layers, and how many blocks there are with those behind them that draft tokens.
+  private static func readLayers(
+    _ keys: GGUFKeyReader, _ architecture: any Architecture
+  ) throws(GGUFModelError) -> (layers: Int, blocks: Int) {
     let drafting = try draftingLayers(keys, architecture)
     let blocks = try keys.needed("block_count")
     guard drafting < blocks else {
       throw keys.bad(DeltaKeys.drafting, "fewer layers than block_count, \(blocks)", "\(drafting)")
     }
     let layers = blocks - drafting
-    if let block = DraftingBlocks.first(withoutPartIn: layers..<blocks, of: manifest) {
+    if let block = DraftingBlocks.first(withoutPartIn: layers..<blocks, of: keys.manifest) {
       throw keys.bad(
         DeltaKeys.drafting, "blocks with tensors 'nextn', from block \(layers) on", "a block \(block) without one")
     }
-    var assumed = keys.value("rope.freq_base") == nil ? ["rope.freq_base = 10000.0"] : []
-    let nets = try readDeltaNets(keys, architecture, layers: layers, blocks: blocks, &assumed)
-    let part = try readPart(keys, architecture, headDimension: headSize, &assumed)
-    var rotary = try GGUFRotary(
-      keys, rotaryTensors, headDimension: part.columns ?? headSize, contextLength: contextLength)
-    (rotary.rotary.columns, rotary.rotary.sections) = part
-    let arithmetic = Result { () throws(ModelError) in try GGUFArithmetic(manifest) }
-    let multipliers = Result { () throws(ModelError) in
-      try readMultipliers(keys, architecture, layers: layers, &assumed)
-    }
-    let description = ModelDescription(
-      architecture: architecture, hiddenSize: hiddenSize, intermediateSize: try keys.needed("feed_forward_length"),
-      layers: layers,
-      attention: AttentionShape(heads: heads, keyValueHeads: keyValueHeads, headDimension: headSize),
-      layerPattern: nets?.pattern ?? .every(1), deltaNet: nets?.shape, vocabularySize: vocabulary,
-      contextLength: contextLength, normEpsilon: Float(epsilon),
-      activation: architecture.gguf?.activation ?? architecture.defaults.activation,
-      tiesEmbeddings: !names(.head, .weight), hasAttentionBias: names(.projection(.query), .bias),
-      hasFeedForwardBias: names(.projection(.gate), .bias),
-      rotary: rotary.rotary, multipliers: (try? multipliers.get()) ?? StreamMultipliers(),
-      quantization: (try? arithmetic.get())?.scheme(architecture) ?? unstatedScheme(manifest, architecture),
-      specialTokens: specialTokens(manifest),
-      assumed: assumed)
-    var problem = problem(manifest, prefix, description) ?? rotary.problem
-    if problem == nil, case .failure(let error) = multipliers { problem = error }
-    if problem == nil, case .failure(let error) = arithmetic { problem = error }
-    return ModelDescription.Reading(description: description, problem: problem)
+    return (layers, blocks)
   }
 
   /// How projections compute where the file does not say: beside packed ones a dense one is an ordinary product; a file
@@ -299,23 +311,7 @@ extension GGUFDescription {
     func refuse(_ field: String, _ found: String, _ graph: String) -> GGUFModelError {
       GGUFModelError(.notSayable(found: found, graph: graph), file: name, field: field)
     }
-    guard description.activation == form.activation else {
-      throw refuse(
-        "hidden_act", description.activation.rawValue,
-        "the graph of '\(form.architecture)' computes \(form.activation.rawValue)")
-    }
-    if !form.hasBiases, description.hasAttentionBias || description.hasFeedForwardBias {
-      throw refuse(
-        description.hasAttentionBias ? "attention_bias" : "mlp_bias", "true",
-        "the graph of '\(form.architecture)' adds no biases")
-    }
-    if description.quantization.inputNormEpsilon != nil {
-      throw refuse(
-        "quantization_config.use_rms_norm", "true", "no graph has a norm in front of every projection")
-    }
-    if description.rotation != nil {
-      throw refuse("prism.hadamard", "rotated weights", "their keys come along from GGUF files alone")
-    }
+    try checkGraph(form, computes: description, refuse)
     let prefix = form.architecture + "."
     var result: [MetadataEntry] = []
     func add(_ key: String, _ value: MetadataValue) { result.append(MetadataEntry(prefix + key, value)) }
@@ -343,18 +339,49 @@ extension GGUFDescription {
       throw GGUFModelError(error.kind, file: name, field: error.location.field)
     }
     for (key, value) in try deltaEntries(description, refuse) { add(key, value) }
-    switch architecture.keys.multipliers {
-    case .none:
-      guard description.multipliers == StreamMultipliers() else {
-        throw refuse(
-          "scale_emb", "\(description.multipliers)", "the graph of '\(form.architecture)' has no multipliers")
-      }
-    case .miniCPM:
-      add(MultiplierKeys.embedding, .float32(description.multipliers.embedding))
-      add(MultiplierKeys.residual, .float32(description.multipliers.residual))
-      add(MultiplierKeys.head, .float32(description.multipliers.headDivisor))
-    }
+    for (key, value) in try multiplierEntries(description, form, refuse) { add(key, value) }
     try add("vocab_size", description.vocabularySize)
     return result
+  }
+
+  /// Refuses what a family's graph does not compute.
+  private static func checkGraph(
+    _ form: GGUFForm, computes description: ModelDescription, _ refuse: (String, String, String) -> GGUFModelError
+  ) throws(GGUFModelError) {
+    guard description.activation == form.activation else {
+      throw refuse(
+        "hidden_act", description.activation.rawValue,
+        "the graph of '\(form.architecture)' computes \(form.activation.rawValue)")
+    }
+    if !form.hasBiases, description.hasAttentionBias || description.hasFeedForwardBias {
+      throw refuse(
+        description.hasAttentionBias ? "attention_bias" : "mlp_bias", "true",
+        "the graph of '\(form.architecture)' adds no biases")
+    }
+    if description.quantization.inputNormEpsilon != nil {
+      throw refuse(
+        "quantization_config.use_rms_norm", "true", "no graph has a norm in front of every projection")
+    }
+    if description.rotation != nil {
+      throw refuse("prism.hadamard", "rotated weights", "their keys come along from GGUF files alone")
+    }
+  }
+
+  private static func multiplierEntries(
+    _ description: ModelDescription, _ form: GGUFForm, _ refuse: (String, String, String) -> GGUFModelError
+  ) throws(GGUFModelError) -> [(key: String, value: MetadataValue)] {
+    let factors = description.multipliers
+    switch description.architecture.keys.multipliers {
+    case .none:
+      guard factors == StreamMultipliers() else {
+        throw refuse("scale_emb", "\(factors)", "the graph of '\(form.architecture)' has no multipliers")
+      }
+      return []
+    case .miniCPM:
+      return [
+        (MultiplierKeys.embedding, .float32(factors.embedding)), (MultiplierKeys.residual, .float32(factors.residual)),
+        (MultiplierKeys.head, .float32(factors.headDivisor)),
+      ]
+    }
   }
 }

@@ -35,16 +35,26 @@ package enum HuggingFaceDescription {
     } else {
       architecture = try ArchitectureRegistry.architecture(of: object, file: file)
     }
-    let defaults = architecture.defaults
     var reader = ConfigurationReader(object, file: file, prefix: compound?.prefix ?? "")
-    let keys = architecture.keys
-    reader.ignore(irrelevantConfigurationKeys.union(keys.irrelevant))
+    reader.ignore(irrelevantConfigurationKeys.union(architecture.keys.irrelevant))
     // A class chosen instead of the one that is named has a type of its own.
     let named = ArchitectureRegistry.className(in: object).flatMap(ArchitectureRegistry.architecture(named:))
     if named?.className == architecture.className { try checkModelType(&reader, architecture) }
-    for (key, expected) in neverNull + keys.neverNull { try reader.refuseNull(key, expected) }
+    for (key, expected) in neverNull + architecture.keys.neverNull { try reader.refuseNull(key, expected) }
     // A class without such biases has no key for them that could be null.
-    if keys.feedForwardBias == .stated { try reader.refuseNull("mlp_bias", "a boolean") }
+    if architecture.keys.feedForwardBias == .stated { try reader.refuseNull("mlp_bias", "a boolean") }
+    var description = try readShapes(&reader, architecture)
+    let problem = readArithmetic(&reader, &description)
+    description.assumed = reader.assumed
+    return ModelDescription.Reading(description: description, problem: compound?.problem ?? problem)
+  }
+
+  /// Settings that names and shapes of tensors depend on, and those that are read with them; the rest is as the class
+  /// has it.
+  private static func readShapes(
+    _ reader: inout ConfigurationReader, _ architecture: any Architecture
+  ) throws(ModelError) -> ModelDescription {
+    let (keys, defaults) = (architecture.keys, architecture.defaults)
     let hiddenSize = try reader.requiredInteger("hidden_size")
     let intermediateSize = try reader.requiredInteger("intermediate_size")
     let layers = try reader.requiredInteger("num_hidden_layers")
@@ -60,43 +70,50 @@ package enum HuggingFaceDescription {
     if keys.feedForwardBias == .never { try reader.mustBeOff("mlp_bias") }
     let hasFeedForwardBias = try reader.flag("mlp_bias")
     let nets = try readDeltaNets(&reader, keys, layers: layers)
-    var problem = compound?.problem
-    func understood<Value>(else fallback: Value, _ read: () throws(ModelError) -> Value) -> Value {
-      do throws(ModelError) {
-        return try read()
-      } catch {
-        problem = problem ?? error
-        return fallback
-      }
-    }
-    let rotary = understood(else: RotaryEmbedding(theta: defaults.rotaryTheta)) { () throws(ModelError) in
-      try RotaryEmbedding.read(
-        &reader, defaultTheta: defaults.rotaryTheta,
-        RotaryEmbedding.Sizes(headDimension: attention.headDimension, contextLength: contextLength),
-        keys.rotatedColumns)
-    }
-    let multipliers = understood(else: StreamMultipliers()) { () throws(ModelError) in
-      try readMultipliers(&reader, keys, hiddenSize: hiddenSize, layers: layers)
-    }
-    let activation = understood(else: defaults.activation) { () throws(ModelError) in
-      try readActivation(&reader, defaults)
-    }
-    let scheme = understood(else: nil) { () throws(ModelError) in try QuantizationScheme.read(&reader) }
-    understood(else: ()) { () throws(ModelError) in try KeyKinds.check(&reader, architecture) }
-    understood(else: ()) { () throws(ModelError) in try checkNeighbours(&reader, keys, layers: layers) }
-    let specialTokens = understood(else: SpecialTokens()) { () throws(ModelError) in
-      try readSpecialTokens(&reader, vocabularySize: vocabularySize)
-    }
-    if problem == nil { understood(else: ()) { () throws(ModelError) in try reader.finish() } }
-    let description = ModelDescription(
+    return ModelDescription(
       architecture: architecture, hiddenSize: hiddenSize, intermediateSize: intermediateSize, layers: layers,
       attention: attention, layerPattern: nets?.pattern ?? .every(1), deltaNet: nets?.shape,
       vocabularySize: vocabularySize, contextLength: contextLength, normEpsilon: normEpsilon,
-      activation: activation, tiesEmbeddings: tiesEmbeddings, hasAttentionBias: hasAttentionBias,
-      hasFeedForwardBias: hasFeedForwardBias, rotary: rotary, multipliers: multipliers,
-      quantization: scheme ?? QuantizationScheme(projections: defaults.latentProjections),
-      specialTokens: specialTokens, assumed: reader.assumed)
-    return ModelDescription.Reading(description: description, problem: problem)
+      activation: defaults.activation, tiesEmbeddings: tiesEmbeddings, hasAttentionBias: hasAttentionBias,
+      hasFeedForwardBias: hasFeedForwardBias, rotary: RotaryEmbedding(theta: defaults.rotaryTheta),
+      quantization: QuantizationScheme(projections: defaults.latentProjections), specialTokens: SpecialTokens(),
+      assumed: [])
+  }
+
+  /// Settings that no shape depends on; one that is not understood stays as it is.
+  ///
+  /// - Returns: The first that is not understood.
+  private static func readArithmetic(
+    _ reader: inout ConfigurationReader, _ description: inout ModelDescription
+  ) -> ModelError? {
+    let architecture = description.architecture
+    let (keys, defaults) = (architecture.keys, architecture.defaults)
+    var problem: ModelError?
+    func attempt(_ read: () throws(ModelError) -> Void) {
+      do throws(ModelError) { try read() } catch { problem = problem ?? error }
+    }
+    attempt { () throws(ModelError) in
+      description.rotary = try RotaryEmbedding.read(
+        &reader, defaultTheta: defaults.rotaryTheta,
+        RotaryEmbedding.Sizes(
+          headDimension: description.attention.headDimension, contextLength: description.contextLength),
+        keys.rotatedColumns)
+    }
+    attempt { () throws(ModelError) in
+      description.multipliers = try readMultipliers(
+        &reader, keys, hiddenSize: description.hiddenSize, layers: description.layers)
+    }
+    attempt { () throws(ModelError) in description.activation = try readActivation(&reader, defaults) }
+    attempt { () throws(ModelError) in
+      if let scheme = try QuantizationScheme.read(&reader) { description.quantization = scheme }
+    }
+    attempt { () throws(ModelError) in try KeyKinds.check(&reader, architecture) }
+    attempt { () throws(ModelError) in try checkNeighbours(&reader, keys, layers: description.layers) }
+    attempt { () throws(ModelError) in
+      description.specialTokens = try readSpecialTokens(&reader, vocabularySize: description.vocabularySize)
+    }
+    if problem == nil { attempt { () throws(ModelError) in try reader.finish() } }
+    return problem
   }
 
   private static func readSpecialTokens(
@@ -289,21 +306,25 @@ extension HuggingFaceDescription {
     }
     for (key, value) in deltaEntries(description) { result[key] = value }
     if description.architecture.keys.multipliers == .miniCPM {
-      let factors = description.multipliers
-      result["scale_emb"] = .number(plain(shortest(factors.embedding)))
-      let layers = description.layers
-      result["scale_depth"] = number(
-        simplest(near: Double(factors.residual) * Double(layers).squareRoot()) {
-          residual(depth: $0, layers: layers) == factors.residual
-        })
-      let width = description.hiddenSize
-      result["dim_model_base"] = .number(
-        plain(
-          simplest(near: Double(width) / Double(factors.headDivisor)) {
-            headDivisor(hiddenSize: width, base: $0) == factors.headDivisor
-          }))
+      for (key, value) in multiplierEntries(description) { result[key] = .number(value) }
     }
     return result
+  }
+
+  /// Multipliers in the terms of MiniCPM's configuration.
+  private static func multiplierEntries(_ description: ModelDescription) -> [(key: String, value: JSONNumber)] {
+    let factors = description.multipliers
+    let (layers, width) = (description.layers, description.hiddenSize)
+    let depth = simplest(near: Double(factors.residual) * Double(layers).squareRoot()) {
+      residual(depth: $0, layers: layers) == factors.residual
+    }
+    let base = simplest(near: Double(width) / Double(factors.headDivisor)) {
+      headDivisor(hiddenSize: width, base: $0) == factors.headDivisor
+    }
+    return [
+      ("scale_emb", plain(shortest(factors.embedding))), ("scale_depth", JSONNumber(depth)),
+      ("dim_model_base", plain(base)),
+    ]
   }
 
   /// The number of fewest digits near a value that a formula makes the wanted one of: 1.4, not 1.3999999761581421.

@@ -40,7 +40,7 @@ package struct TensorInventory: Sendable {
   /// Looks at the names and shapes of a manifest.
   package init(_ manifest: ModelManifest, _ description: ModelDescription) {
     let architecture = description.architecture
-    var rest = Set(manifest.tensors.map { ExactString($0.name) })
+    var unasked = Set(manifest.tensors.map { ExactString($0.name) })
     if let name = manifest.tensors.first(where: { TensorInventory.isAdapter($0.name) })?.name {
       findings.append(.adapter(name))
     }
@@ -57,18 +57,9 @@ package struct TensorInventory: Sendable {
           if missing <= TensorInventory.listed { findings.append(.missing(tensor)) }
           continue
         }
-        rest.remove(ExactString(tensor.name))
+        unasked.remove(ExactString(tensor.name))
         if !tensor.isNeeded { setAside.append(tensor.name) }
-        // Projections have forms of their own, which other rules look at.
-        if !tensor.place.role.isProjection, let dtype = stored.encoding.dtype, !dtype.isFloatWeight,
-          !ForeignPacking.hasScales(stored)
-        {
-          findings.append(.type(name: tensor.name, found: dtype.rawValue))
-        }
-        // What shape bytes with scales of their own stand for cannot be known.
-        if stored.shape.dimensions != tensor.shape, !ForeignPacking.hasScales(stored) {
-          findings.append(.shape(name: tensor.name, expected: tensor.shape, found: stored.shape))
-        }
+        check(stored, against: tensor)
       }
     }
     look(description.tensorsOutsideLayers)
@@ -82,10 +73,28 @@ package struct TensorInventory: Sendable {
     }
     lack(next..<description.layers)
     if missing > TensorInventory.listed { findings.append(.moreMissing(missing - TensorInventory.listed)) }
-    for tensor in manifest.tensors where rest.contains(ExactString(tensor.name)) {
+    sort(manifest, unasked: unasked)
+  }
+
+  /// Notes a tensor that is not of the type and shape that are expected.
+  private mutating func check(_ stored: TensorDescriptor, against expected: ExpectedTensor) {
+    // What shape bytes with scales of their own stand for cannot be known.
+    if ForeignPacking.hasScales(stored) { return }
+    // Projections have forms of their own, which other rules look at.
+    if !expected.place.role.isProjection, let dtype = stored.encoding.dtype, !dtype.isFloatWeight {
+      findings.append(.type(name: expected.name, found: dtype.rawValue))
+    }
+    if stored.shape.dimensions != expected.shape {
+      findings.append(.shape(name: expected.name, expected: expected.shape, found: stored.shape))
+    }
+  }
+
+  /// Sets those tensors aside that no description asks for and every reader can do without; notes the others.
+  private mutating func sort(_ manifest: ModelManifest, unasked: Set<ExactString>) {
+    for tensor in manifest.tensors where unasked.contains(ExactString(tensor.name)) {
       if TensorInventory.isDerivedBuffer(tensor.name) {
         setAside.append(tensor.name)
-      } else if !isSecondPlane(tensor, manifest, rest), !tensor.name.hasSuffix("weight_scale") {
+      } else if !isSecondPlane(tensor, manifest, unasked), !tensor.name.hasSuffix("weight_scale") {
         // Scales without packed weights have a rule of their own.
         findings.append(.unused(tensor.name))
       }
@@ -154,11 +163,12 @@ package struct TensorInventory: Sendable {
   }
 
   /// The second plane of a matrix the model uses.
-  private func isSecondPlane(_ tensor: TensorDescriptor, _ manifest: ModelManifest, _ rest: Set<ExactString>) -> Bool {
+  private func isSecondPlane(_ tensor: TensorDescriptor, _ manifest: ModelManifest, _ unasked: Set<ExactString>) -> Bool
+  {
     guard tensor.encoding.isTernary, let first = TritPlanes.matrix(ofSecond: tensor.name),
       let matrix = manifest.tensor(named: first)
     else { return false }
-    return matrix.encoding.isTernary && matrix.shape == tensor.shape && !rest.contains(ExactString(first))
+    return matrix.encoding.isTernary && matrix.shape == tensor.shape && !unasked.contains(ExactString(first))
   }
 
 }

@@ -9,46 +9,22 @@ extension GGUFModelView {
     _ stored: TensorDescriptor, _ permutation: RowPermutation?, _ columns: RowPermutation?,
     _ unfolding: RowUnfolding?, _ module: ModuleTemplate?
   ) -> (TensorDescriptor, Access) {
-    var shown = stored
-    func asFloats() -> Bool {
-      guard StoredRows.isRead(stored.encoding), let byteCount = Checked.product(4, stored.shape.elementCount) else {
-        return false
-      }
-      shown.encoding = .dense(.f32)
-      shown.scale = nil
-      shown.location.byteCount = byteCount
-      return true
-    }
+    let floats = StoredRows.isRead(stored.encoding) ? stored.asFloats : nil
     if let unfolding {
-      return asFloats() ? (shown, .unfolded(unfolding)) : (shown, .refused(.cannotUnfold(type: stored.encoding.name)))
+      return floats.map { ($0, .unfolded(unfolding)) } ?? (stored, .refused(.cannotUnfold(type: stored.encoding.name)))
     }
     if let values = module?.values, values != .same, stored.shape.rank == 1 {
-      guard stored.encoding.dtype?.isFloatWeight == true, asFloats() else { return (shown, .direct) }
-      return (shown, .numbers(values))
+      guard stored.encoding.dtype?.isFloatWeight == true, let floats else { return (stored, .direct) }
+      return (floats, .numbers(values))
     }
+    var shown = stored
     if module?.form == .convolution, stored.shape.rank == 2,
       let shape = TensorShape([stored.shape.rows, 1, stored.shape.columns])
     {
       shown.shape = shape
     }
-    if let columns {
-      if let bits = stored.encoding.dtype?.bits, bits % 8 == 0 { return (shown, .columns(byteCount: bits / 8)) }
-      guard case .ternary(let id) = stored.encoding, let layout = LayoutRegistry.layout(id) else {
-        return asFloats() ? (shown, .ordered) : (shown, .direct)
-      }
-      let packed = SplitRow(.twoBit)
-      shown.encoding = .ternary(packed.id)
-      shown.location.byteCount = packed.byteCount(stored.shape)
-      if case .group(let size) = shown.scale?.granularity {
-        shown.scale?.granularity = .group(columns: TernaryScale.commonDivisor(size, columns.headRows))
-      }
-      return (shown, .repacked(layout))
-    }
-    if let codec = stored.encoding.blockCodec, let byteCount = Checked.product(4, stored.shape.elementCount) {
-      shown.encoding = .dense(.f32)
-      shown.location.byteCount = byteCount
-      return (shown, .decoded(codec))
-    }
+    if let columns { return GGUFModelView.shown(shown, inOrderOf: columns) }
+    if let codec = stored.encoding.blockCodec, let floats = shown.asFloats { return (floats, .decoded(codec)) }
     guard permutation != nil else { return (shown, .direct) }
     switch stored.encoding {
     case .dense(let dtype):
@@ -57,11 +33,33 @@ extension GGUFModelView {
     case .ternary(let id):
       guard let layout = LayoutRegistry.layout(id) else { return (shown, .direct) }
       if let count = layout.contiguousRowBytes(stored.shape) { return (shown, .rows(byteCount: count)) }
-      let packed = SplitRow(.twoBit)
-      shown.encoding = .ternary(packed.id)
-      shown.location.byteCount = packed.byteCount(stored.shape)
-      return (shown, .repacked(layout))
+      return (repacked(shown), .repacked(layout))
     case .opaque: return (shown, .direct)
     }
+  }
+
+  /// A matrix whose columns the file has in another order.
+  private static func shown(
+    _ tensor: TensorDescriptor, inOrderOf columns: RowPermutation
+  ) -> (TensorDescriptor, Access) {
+    if let bits = tensor.encoding.dtype?.bits, bits % 8 == 0 { return (tensor, .columns(byteCount: bits / 8)) }
+    guard case .ternary(let id) = tensor.encoding, let layout = LayoutRegistry.layout(id) else {
+      let floats = StoredRows.isRead(tensor.encoding) ? tensor.asFloats : nil
+      return floats.map { ($0, .ordered) } ?? (tensor, .direct)
+    }
+    var result = repacked(tensor)
+    if case .group(let size) = result.scale?.granularity {
+      result.scale?.granularity = .group(columns: TernaryScale.commonDivisor(size, columns.headRows))
+    }
+    return (result, .repacked(layout))
+  }
+
+  /// Trits packed anew: rows that share bytes cannot be put in order.
+  private static func repacked(_ tensor: TensorDescriptor) -> TensorDescriptor {
+    let packed = SplitRow(.twoBit)
+    var result = tensor
+    result.encoding = .ternary(packed.id)
+    result.location.byteCount = packed.byteCount(tensor.shape)
+    return result
   }
 }

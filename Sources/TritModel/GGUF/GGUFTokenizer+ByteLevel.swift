@@ -18,6 +18,31 @@ extension GGUFTokenizer {
       throw GGUFModelError(
         .unsupportedTokenizer(error.summary), file: error.location.file ?? file, field: error.location.field)
     }
+    let isNormalized = try GGUFTokenizer.checkSayable(tokenizer, file: file)
+    let special = try GGUFTokenizer.specialTokens(tokenizer, file: file)
+    var choice = PreTokenizerChoice(tokenizer, engine, isNormalized: isNormalized)
+    try choice.choose(pre, file: file)
+    warnings += choice.warnings
+    entries.append(MetadataEntry("tokenizer.ggml.pre", .string(choice.name)))
+    if choice.needsSection, let section = files.tokenizer["pre_tokenizer"] {
+      let text = String(decoding: section.serialized(), as: UTF8.self)
+      entries.append(MetadataEntry(GGUFTokenizer.preTokenizerKey, .string(text)))
+    }
+    if choice.impliesNormalizer != isNormalized {
+      entries.append(MetadataEntry(GGUFTokenizer.normalizerKey, .string(isNormalized ? "NFC" : "none")))
+    }
+    if GGUFTokenizer.lacksBegin(choice.name), tokenizer.prefixIDs.isEmpty, tokenizer.bosTokenID != nil {
+      entries.append(MetadataEntry(GGUFTokenizer.namesBeginKey, .bool(true)))
+    }
+    let late = isNormalized ? tokenizer.addedTokens.filter(\.isNormalized).map { Int32(clamping: $0.id) } : []
+    if !late.isEmpty { entries.append(MetadataEntry(GGUFTokenizer.normalizedTokensKey, .array(.int32(late)))) }
+    return special
+  }
+
+  /// Refuses rules that GGUF cannot say.
+  ///
+  /// - Returns: Whether text is normalized (NFC).
+  private static func checkSayable(_ tokenizer: Tokenizer, file: String) throws(GGUFModelError) -> Bool {
     func refusal(_ detail: String, _ field: String) -> GGUFModelError {
       GGUFModelError(.unsupportedTokenizer(detail), file: file, field: field)
     }
@@ -37,24 +62,7 @@ extension GGUFTokenizer {
         throw refusal("token '\(printable(token.content))' has \(option), which GGUF cannot say", "added_tokens")
       }
     }
-    let special = try GGUFTokenizer.specialTokens(tokenizer, file: file)
-    var choice = PreTokenizerChoice(tokenizer, engine, isNormalized: isNormalized)
-    try choice.choose(pre, file: file)
-    warnings += choice.warnings
-    entries.append(MetadataEntry("tokenizer.ggml.pre", .string(choice.name)))
-    if choice.needsSection, let section = files.tokenizer["pre_tokenizer"] {
-      let text = String(decoding: section.serialized(), as: UTF8.self)
-      entries.append(MetadataEntry(GGUFTokenizer.preTokenizerKey, .string(text)))
-    }
-    if choice.impliesNormalizer != isNormalized {
-      entries.append(MetadataEntry(GGUFTokenizer.normalizerKey, .string(isNormalized ? "NFC" : "none")))
-    }
-    if GGUFTokenizer.lacksBegin(choice.name), tokenizer.prefixIDs.isEmpty, tokenizer.bosTokenID != nil {
-      entries.append(MetadataEntry(GGUFTokenizer.namesBeginKey, .bool(true)))
-    }
-    let late = isNormalized ? tokenizer.addedTokens.filter(\.isNormalized).map { Int32(clamping: $0.id) } : []
-    if !late.isEmpty { entries.append(MetadataEntry(GGUFTokenizer.normalizedTokensKey, .array(.int32(late)))) }
-    return special
+    return isNormalized
   }
 
   /// Ids of special tokens, and whether they are put around a text: at most one begin and one end token.

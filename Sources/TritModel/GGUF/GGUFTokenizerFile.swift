@@ -54,24 +54,7 @@ struct GGUFTokenizerFile {
       lack("a tokenizer of model '\(printable(model))' cannot be rebuilt as tokenizer.json")
       return
     }
-    let name = manifest.entry("tokenizer.ggml.pre")?.string
-    let entry = PreTokenizerName.named(name ?? PreTokenizerName.unnamed)
-    let meaning = entry?.meaning(in: engine) ?? entry?.usualMeaning
-    let stated = manifest.entry(GGUFTokenizer.preTokenizerKey)?.string
-    guard let section = stated.flatMap({ try? JSONValue.parse(Array($0.utf8)) }) ?? meaning?.rule.section else {
-      lack(
-        "the tokenizer cannot be rebuilt: no program known here has a pre-tokenizer '\(printable(name ?? ""))'; "
-          + "say another name with --gguf-pre")
-      return
-    }
-    if stated == nil, name == nil || name == PreTokenizerName.unnamed {
-      notes.append(
-        "the file \(name == nil ? "does not say" : "says 'default' for") how its tokenizer cuts text; it is cut as "
-          + "llama.cpp does then, which is hardly what the model was trained with. Say the name with --gguf-pre")
-    }
-    if let entry, entry.meaning(in: engine) == nil {
-      notes.append("\(engine.rawValue), for which the file was made, does not know pre-tokenizer '\(entry.name)'")
-    }
+    guard let (section, meaning) = preTokenizer() else { return }
     let normalizer =
       manifest.entry(GGUFTokenizer.normalizerKey)?.string ?? (meaning?.normalization == .usually ? "NFC" : "none")
     let ignoresMerges = manifest.entry(GGUFTokenizer.ignoreMergesKey)?.bool ?? meaning?.ignoresMerges ?? false
@@ -95,6 +78,29 @@ struct GGUFTokenizerFile {
       ("tokenizer.json", tokenizer),
       ("tokenizer_config.json", settings(addsBegin: before != nil, addsEnd: behind != nil)),
     ]
+  }
+
+  /// How text is cut, and what else the pre-tokenizer's name means; nil, with the reason noted, for one not known.
+  private mutating func preTokenizer() -> (section: JSONValue, meaning: PreTokenizerMeaning?)? {
+    let name = manifest.entry("tokenizer.ggml.pre")?.string
+    let entry = PreTokenizerName.named(name ?? PreTokenizerName.unnamed)
+    let meaning = entry?.meaning(in: engine) ?? entry?.usualMeaning
+    let stated = manifest.entry(GGUFTokenizer.preTokenizerKey)?.string
+    guard let section = stated.flatMap({ try? JSONValue.parse(Array($0.utf8)) }) ?? meaning?.rule.section else {
+      lack(
+        "the tokenizer cannot be rebuilt: no program known here has a pre-tokenizer '\(printable(name ?? ""))'; "
+          + "say another name with --gguf-pre")
+      return nil
+    }
+    if stated == nil, name == nil || name == PreTokenizerName.unnamed {
+      notes.append(
+        "the file \(name == nil ? "does not say" : "says 'default' for") how its tokenizer cuts text; it is cut as "
+          + "llama.cpp does then, which is hardly what the model was trained with. Say the name with --gguf-pre")
+    }
+    if let entry, entry.meaning(in: engine) == nil {
+      notes.append("\(engine.rawValue), for which the file was made, does not know pre-tokenizer '\(entry.name)'")
+    }
+    return (section, meaning)
   }
 
   /// Names no begin token that the tokenizer does not have: converters number one of `config.json` all the same, and say

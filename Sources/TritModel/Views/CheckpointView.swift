@@ -48,13 +48,8 @@ package final class CheckpointView: ModelView {
   package init?(_ base: any TensorSource, keepsRotation: Bool = false) throws {
     guard let whole = base.manifest.configuration else { return nil }
     let file = FileSystem.join(base.manifest.path, "config.json")
-    let name = ArchitectureRegistry.className(in: whole)
-    guard
-      let family = CompoundConfiguration.architecture(of: whole)
-        ?? name.flatMap(ArchitectureRegistry.architecture(named:))
+    guard let family = CheckpointView.family(of: whole), case let names = family.otherNames, !names.prefixes.isEmpty
     else { return nil }
-    let names = family.otherNames
-    guard !names.prefixes.isEmpty else { return nil }
     let rotation = try MLXRotation(whole, file: file)
     try MLXRotation.checkRepetition(in: base, of: whole, rotation)
     let compound = try CompoundConfiguration(whole, file: file)
@@ -66,12 +61,12 @@ package final class CheckpointView: ModelView {
 
     self.base = base
     self.keepsRotation = keepsRotation
-    isRotated = rotation?.modules.contains { $0.blockSize > 0 } == true
     reading = try HuggingFaceDescription.reading(whole, file: file, architecture: nil)
     var blocks: [ExactString: Int] = [:]
     for module in rotation?.modules ?? [] where module.blockSize > 0 {
       blocks[ExactString(names.ours(module.path))] = module.blockSize
     }
+    isRotated = !blocks.isEmpty
     try CheckpointView.check(rotation, Set(blocks.keys), names, family, base, file: file)
     let table = try Table(
       base, family, blocks, file: file, isForMLX: isForMLX, hasSigns: rotation != nil, keepsRotation: keepsRotation)
@@ -85,18 +80,18 @@ package final class CheckpointView: ModelView {
       manifest.companions[index].byteCount = configuration.count
     }
     manifest.notes += table.setAside.map { CheckpointView.note($0.count, for: $0.what) }
-    if !blocks.isEmpty {
-      manifest.notes.append(
-        "the weights of \(blocks.count) \(blocks.count == 1 ? "module" : "modules") are rotated in "
-          + "\(StoredRotation.text(blocks: blocks.values)), "
-          + (keepsRotation ? "and stay so: their inputs are rotated" : "and unfolded while they are read"))
-    }
+    if isRotated { manifest.notes.append(CheckpointView.note(ofRotated: blocks.values, staysSo: keepsRotation)) }
     storedNames = Dictionary(
       zip(table.places, table.tensors).map { (ExactString($0.stored.name), $1.name) },
       uniquingKeysWith: { first, _ in first })
     places = table.places
     indexOfName = table.indexOfName
     self.manifest = manifest
+  }
+
+  private static func family(of configuration: JSONObject) -> (any Architecture)? {
+    CompoundConfiguration.architecture(of: configuration)
+      ?? ArchitectureRegistry.className(in: configuration).flatMap(ArchitectureRegistry.architecture(named:))
   }
 
   /// The tensors of a view.
@@ -190,6 +185,12 @@ package final class CheckpointView: ModelView {
       : "\(count) tensors of \(what) are no part of the text model and left out"
   }
 
+  private static func note(ofRotated blocks: some Collection<Int>, staysSo: Bool) -> String {
+    "the weights of \(blocks.count) \(blocks.count == 1 ? "module" : "modules") are rotated in "
+      + "\(StoredRotation.text(blocks: blocks)), "
+      + (staysSo ? "and stay so: their inputs are rotated" : "and unfolded while they are read")
+  }
+
   /// Whether numbers are as MLX's tools leave them: mlx-lm goes by the axes of convolutions, and so do its readers.
   private static func isForMLX(_ manifest: ModelManifest, _ family: any Architecture) -> Bool {
     guard let module = family.module(.convolution) else { return false }
@@ -202,16 +203,11 @@ package final class CheckpointView: ModelView {
   private static func shown(
     _ stored: TensorDescriptor, _ rotation: RowRotation?, _ module: ModuleTemplate?
   ) -> (TensorDescriptor, Access) {
-    var shown = stored
-    if let rotation, StoredRows.isRead(stored.encoding),
-      let byteCount = Checked.product(4, stored.shape.elementCount)
-    {
-      shown.encoding = .dense(.f32)
-      shown.scale = nil
-      shown.location.byteCount = byteCount
-      return (shown, .unfolded(rotation.unfolding))
+    if let rotation, StoredRows.isRead(stored.encoding), let floats = stored.asFloats {
+      return (floats, .unfolded(rotation.unfolding))
     }
-    guard let module else { return (shown, .direct) }
+    guard let module else { return (stored, .direct) }
+    var shown = stored
     if module.form == .convolution, stored.shape.rank == 3,
       // One of the two dimensions is 1: the numbers stand where they stood.
       let shape = TensorShape([stored.shape.dimensions[0], stored.shape.dimensions[2], stored.shape.dimensions[1]])
@@ -219,11 +215,9 @@ package final class CheckpointView: ModelView {
       shown.shape = shape
     }
     guard module.values == .onePlus, stored.shape.rank == 1, stored.encoding.dtype?.isFloatWeight == true,
-      let byteCount = Checked.product(4, stored.shape.elementCount)
+      let floats = stored.asFloats
     else { return (shown, .direct) }
-    shown.encoding = .dense(.f32)
-    shown.location.byteCount = byteCount
-    return (shown, .numbers(module.values))
+    return (floats, .numbers(module.values))
   }
 
   /// How the rows of a module's weights are rotated, whose signs stand beside them.

@@ -4,6 +4,18 @@ import TritCore
 import TritKernels
 import TritLayouts
 
+extension TensorDescriptor {
+  /// The tensor with its numbers as Floats; nil where their bytes cannot be counted.
+  var asFloats: TensorDescriptor? {
+    guard let byteCount = Checked.product(4, shape.elementCount) else { return nil }
+    var result = self
+    result.encoding = .dense(.f32)
+    result.scale = nil
+    result.location.byteCount = byteCount
+    return result
+  }
+}
+
 /// Reads rows of a tensor as Floats, whatever it is stored as, and makes bytes of rows that were made anew.
 struct StoredRows {
   let source: any TensorSource

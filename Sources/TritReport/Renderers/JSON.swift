@@ -34,21 +34,7 @@ package struct JSONRenderer: ReportRenderer {
           write(facts.facts[index].value, to: &output)
         }
         output.write(facts.facts.isEmpty ? "}" : "\n  }")
-      case .table(let table):
-        let columns = uniqueKeys(table.columns.map(\.key))
-        if table.rows.kind != nil, let number = columns.first {
-          let rest = Array(columns.dropFirst())
-          let others = table.rows.remembering { object($0, columns: rest).dropFirst() + "" }
-          let head = "{\(jsonString(number)): "
-          let rows = table.rows.indices.lazy.map { "\(head)\($0), " + others($0) }
-          write(keys.next(table.key), rows, between: "[", "]", to: &output)
-        } else {
-          let rows = table.rows.lazy.map { object($0, columns: columns) }
-          write(keys.next(table.key), rows, between: "[", "]", to: &output)
-        }
-        if let footer = table.footer {
-          output.write(",\n  \(jsonString(keys.next(table.key + "_total"))): \(object(footer, columns: columns))")
-        }
+      case .table(let table): write(table, &keys, to: &output)
       case .plot(let plot): plots.append(plot.json)
       case .quotes(let quotes):
         let columns = uniqueKeys(["before", "token", "after"] + quotes.columns.map(\.key))
@@ -61,6 +47,23 @@ package struct JSONRenderer: ReportRenderer {
     if !plots.isEmpty { write("plots", plots, between: "[", "]", to: &output) }
     if !notes.isEmpty { write("notes", notes, between: "[", "]", to: &output) }
     output.write("\n}\n")
+  }
+
+  private func write(_ table: ReportTable, _ keys: inout UniqueKeys, to output: inout some TextOutputStream) {
+    let columns = uniqueKeys(table.columns.map(\.key))
+    if table.rows.kind != nil, let number = columns.first {
+      let rest = Array(columns.dropFirst())
+      let others = table.rows.remembering { object($0, columns: rest).dropFirst() + "" }
+      let head = "{\(jsonString(number)): "
+      let rows = table.rows.indices.lazy.map { "\(head)\($0), " + others($0) }
+      write(keys.next(table.key), rows, between: "[", "]", to: &output)
+    } else {
+      let rows = table.rows.lazy.map { object($0, columns: columns) }
+      write(keys.next(table.key), rows, between: "[", "]", to: &output)
+    }
+    if let footer = table.footer {
+      output.write(",\n  \(jsonString(keys.next(table.key + "_total"))): \(object(footer, columns: columns))")
+    }
   }
 
   /// A long list of numbers is written piece by piece.

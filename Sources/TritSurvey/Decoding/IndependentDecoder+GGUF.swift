@@ -17,11 +17,11 @@ extension IndependentDecoder {
     guard case .ternary(let id) = stored.encoding, let layout = GGUFBlocks(id.rawValue, stored.shape) else {
       return nil
     }
-    let pairs = view.flatMap { rotatedHeadRows($0, stored) }
+    let headRows = view.flatMap { rotatedHeadRows($0, stored) }
     let heads = view.flatMap { ValueHeads($0, stored) }
     let columns = stored.shape.columns
     var result = [Int8](repeating: 0, count: rows.count * columns)
-    if pairs == nil, heads == nil, !rows.isEmpty {
+    if headRows == nil, heads == nil, !rows.isEmpty {
       // In the file's own order: all of them at once.
       let whole = layout.bytes(ofRow: rows.lowerBound).lowerBound..<layout.bytes(ofRow: rows.upperBound - 1).upperBound
       try base.withBytes(whole, of: stored) { bytes in
@@ -35,16 +35,10 @@ extension IndependentDecoder {
       return result
     }
     for row in rows {
-      var place = row
-      if let size = pairs {
-        // Row p·D/2 + i of a head of D rows stands at 2i + p.
-        let (head, inside) = (row / size, row % size)
-        place = head * size + inside % (size / 2) * 2 + inside / (size / 2)
-      }
-      if let heads, !heads.areColumns { place = heads.place(of: row) }
-      try base.withBytes(layout.bytes(ofRow: place), of: stored) { bytes in
+      let storedRow = storedRow(row, headRows: headRows, heads)
+      try base.withBytes(layout.bytes(ofRow: storedRow), of: stored) { bytes in
         var output = result.mutableSpan
-        layout.decode(bytes, row: place, into: &output, at: (row - rows.lowerBound) * columns)
+        layout.decode(bytes, row: storedRow, into: &output, at: (row - rows.lowerBound) * columns)
       }
       if let heads, heads.areColumns {
         let start = (row - rows.lowerBound) * columns
@@ -53,6 +47,15 @@ extension IndependentDecoder {
       }
     }
     return result
+  }
+
+  /// Where the file has a row of the view.
+  private static func storedRow(_ row: Int, headRows: Int?, _ heads: ValueHeads?) -> Int {
+    if let heads, !heads.areColumns { return heads.place(of: row) }
+    guard let headRows else { return row }
+    // Row p·D/2 + i of a head of D rows stands at 2i + p.
+    let (head, inside) = (row / headRows, row % headRows)
+    return head * headRows + inside % (headRows / 2) * 2 + inside / (headRows / 2)
   }
 
   /// Rows or columns of family `qwen35` that belong to value heads, which take turns in a file.

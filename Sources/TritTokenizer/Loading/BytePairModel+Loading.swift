@@ -46,26 +46,7 @@ extension LoadedModel {
   ///   - isByteLevel: whether words are spelled in stand-ins for bytes.
   ///   - ranks: the merges' ranks, where they are not their places.
   init(_ reader: FieldReader, _ vocabulary: Vocabulary, isByteLevel: Bool, ranks: [Int]?) throws(TokenizerError) {
-    let fallsBack = try reader.bool("byte_fallback") ?? false
-    if isByteLevel, fallsBack {
-      throw reader.error(.unsupported("byte_fallback beside a ByteLevel pre-tokenizer"), at: "byte_fallback")
-    }
-    let alphabet =
-      isByteLevel
-      ? SymbolAlphabet.bytes(
-        ByteAlphabet.scalars.map { value in
-          Unicode.Scalar(value).flatMap { vocabulary.id(of: String($0)) }.map { Int32(clamping: $0) } ?? -1
-        }) : .characters(CharacterAlphabet(vocabulary, byteFallback: fallsBack))
-    model = BytePairModel(
-      alphabet: alphabet, merges: PairTable(), wholeWords: nil, unknownID: nil,
-      fusesUnknown: try reader.bool("fuse_unk") ?? false)
-    if let unknown = try reader.string("unk_token") {
-      guard let id = vocabulary.id(of: unknown) else { throw reader.error(.unknownToken(unknown), at: "unk_token") }
-      model.unknownID = Int32(clamping: id)
-    }
-    if try reader.bool("ignore_merges") ?? false {
-      model.wholeWords = LoadedModel.wholeWords(vocabulary, isByteLevel: isByteLevel)
-    }
+    model = try LoadedModel.modelWithoutMerges(reader, vocabulary, isByteLevel: isByteLevel)
     let (count, merges) = try reader.elements("merges") ?? (0, AnyIterator { nil })
     mergeCount = count
     guard count <= Vocabulary.idLimit else {
@@ -96,6 +77,32 @@ extension LoadedModel {
       let dropsNothing = model.unknownID != nil || alphabet.byteTokens?.allSatisfy { $0 >= 0 } == true
       if dropsNothing { model.wordMark = mark }
     }
+  }
+
+  private static func modelWithoutMerges(
+    _ reader: FieldReader, _ vocabulary: Vocabulary, isByteLevel: Bool
+  ) throws(TokenizerError) -> BytePairModel {
+    let fallsBack = try reader.bool("byte_fallback") ?? false
+    if isByteLevel, fallsBack {
+      throw reader.error(.unsupported("byte_fallback beside a ByteLevel pre-tokenizer"), at: "byte_fallback")
+    }
+    let alphabet =
+      isByteLevel
+      ? SymbolAlphabet.bytes(
+        ByteAlphabet.scalars.map { value in
+          Unicode.Scalar(value).flatMap { vocabulary.id(of: String($0)) }.map { Int32(clamping: $0) } ?? -1
+        }) : .characters(CharacterAlphabet(vocabulary, byteFallback: fallsBack))
+    var model = BytePairModel(
+      alphabet: alphabet, merges: PairTable(), wholeWords: nil, unknownID: nil,
+      fusesUnknown: try reader.bool("fuse_unk") ?? false)
+    if let unknown = try reader.string("unk_token") {
+      guard let id = vocabulary.id(of: unknown) else { throw reader.error(.unknownToken(unknown), at: "unk_token") }
+      model.unknownID = Int32(clamping: id)
+    }
+    if try reader.bool("ignore_merges") ?? false {
+      model.wholeWords = LoadedModel.wholeWords(vocabulary, isByteLevel: isByteLevel)
+    }
+    return model
   }
 
   /// Whether a mark stands behind another character.

@@ -23,48 +23,52 @@ extension PreTokenizer {
     case "Sequence":
       try reader.allow(["type", "pretokenizers"])
       for step in try reader.readers("pretokenizers") { try append(step, &names, &isMapped) }
-      return
     case "ByteLevel":
       try reader.allow(["type", "add_prefix_space", "trim_offsets", "use_regex"])
       if isMapped { throw reader.error(.unsupported("ByteLevel twice")) }
-      try appendByteLevel(reader, &names)
+      names.append(try appendByteLevel(reader))
       isMapped = true
-      return
     case "Metaspace" where !isMapped:
       let space = try Metaspace(reader)
       steps.append(.metaspace(space))
       names.append("Metaspace(\(space.scheme.rawValue)\(space.splits ? ", cut before marks" : ""))")
-      return
     case "Split":
       try reader.allow(["type", "pattern", "behavior", "invert"])
       let splitter = try Splitter(reader, isMapped: isMapped)
       steps.append(.split(splitter))
       names.append("Split(\(splitter.name), \(splitter.behavior.rawValue)\(splitter.isInverted ? ", inverted" : ""))")
-      return
     case "Digits":
       try reader.allow(["type", "individual_digits"])
-      let individually = try reader.requiredBool("individual_digits")
-      let numbers = GeneralCategories.mask(named: "N") ?? 0
-      let digits = ScalarSet(items: [.categories(numbers)], unicode: .rust)
-      append(digits, individually ? .isolated : .contiguous, named: type)
-      names.append(individually ? "Digits(individual)" : "Digits")
-      return
+      names.append(try appendDigits(reader, named: type))
     case "Punctuation":
       try reader.allow(["type", "behavior"])
-      let behavior = try SplitBehavior(reader, default: .isolated)
-      let punctuation = GeneralCategories.mask(named: "P") ?? 0
-      let symbols: [ScalarSet.Item] = [.range(0x21, 0x2F), .range(0x3A, 0x40), .range(0x5B, 0x60), .range(0x7B, 0x7E)]
-      append(ScalarSet(items: symbols + [.categories(punctuation)], unicode: .punctuation), behavior, named: type)
+      append(PreTokenizer.punctuation, try SplitBehavior(reader, default: .isolated), named: type)
+      names.append(type)
     case "WhitespaceSplit":
       try reader.allow(["type"])
       append(ScalarSet(items: [.whiteSpace(true)]), .removed, named: type)
+      names.append(type)
     case "Whitespace":
       try reader.allow(["type"])
       steps.append(.split(try Splitter(#"\w+|[^\w\s]+"#, .removed, isInverted: true, reader, unicode: .regex)))
+      names.append(type)
     default:
       throw reader.error(.unsupported("pre-tokenizer '\(printable(type))'"), at: "type")
     }
-    names.append(type)
+  }
+
+  private static var punctuation: ScalarSet {
+    let symbols: [ScalarSet.Item] = [.range(0x21, 0x2F), .range(0x3A, 0x40), .range(0x5B, 0x60), .range(0x7B, 0x7E)]
+    let category = ScalarSet.Item.categories(GeneralCategories.mask(named: "P") ?? 0)
+    return ScalarSet(items: symbols + [category], unicode: .punctuation)
+  }
+
+  /// Cuts at numbers; returns the name for the summary.
+  private mutating func appendDigits(_ reader: FieldReader, named name: String) throws(TokenizerError) -> String {
+    let individually = try reader.requiredBool("individual_digits")
+    let numbers = ScalarSet(items: [.categories(GeneralCategories.mask(named: "N") ?? 0)], unicode: .rust)
+    append(numbers, individually ? .isolated : .contiguous, named: name)
+    return individually ? "Digits(individual)" : "Digits"
   }
 
   private mutating func append(_ set: ScalarSet, _ behavior: SplitBehavior, named name: String) {
@@ -72,7 +76,8 @@ extension PreTokenizer {
     steps.append(.split(Splitter(pattern: .program(program), behavior: behavior, isInverted: false, name: name)))
   }
 
-  private mutating func appendByteLevel(_ reader: FieldReader, _ names: inout [String]) throws(TokenizerError) {
+  /// Maps to bytes; returns the name for the summary.
+  private mutating func appendByteLevel(_ reader: FieldReader) throws(TokenizerError) -> String {
     let addsSpace = try reader.requiredBool("add_prefix_space")
     _ = try reader.bool("trim_offsets")
     let usesPattern = try reader.bool("use_regex") ?? true
@@ -84,7 +89,7 @@ extension PreTokenizer {
     var options: [String] = []
     if addsSpace { options.append("prefix space") }
     if usesPattern { options.append("GPT-2 pattern") }
-    names.append(options.isEmpty ? "ByteLevel" : "ByteLevel(\(options.joined(separator: ", ")))")
+    return options.isEmpty ? "ByteLevel" : "ByteLevel(\(options.joined(separator: ", ")))"
   }
 }
 

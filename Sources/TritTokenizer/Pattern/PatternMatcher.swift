@@ -131,17 +131,8 @@ struct PatternMatcher: Sendable {
           }
         }
       case .run, .possessiveRun:
-        var taken = 0
-        var floor = position
-        while position < end, taken != instruction.second {
-          let (mask, next) = text.scalar(at: position, program, &pages)
-          if mask & instruction.mask == 0 { break }
-          position = next
-          taken += 1
-          if taken == instruction.first { floor = position }
-        }
-        budget -= taken
-        matches = taken >= instruction.first
+        let floor: Int
+        (matches, floor) = takeRun(instruction, program, text, at: &position, end: end)
         index += 1
         if matches, instruction.operation == .run, position > floor {
           choices.append(Choice(instruction: Int32(index), floor: floor, position: position))
@@ -168,11 +159,7 @@ struct PatternMatcher: Sendable {
         matches = position >= end || text.scalar(at: position, program, &pages).mask & instruction.mask != 0
         index += 1
       case .edge:
-        var isEdge = position < end && text.scalar(at: position, program, &pages).mask & instruction.mask != 0
-        if position > visibleStart {
-          let before = text.scalar(at: text.before(position), program, &pages).mask
-          isEdge = isEdge != (before & instruction.mask != 0)
-        }
+        let isEdge = isEdge(of: instruction.mask, program, text, at: position, end: end)
         matches = isEdge == (instruction.second == 0)
         index += 1
       case .atomic:
@@ -182,20 +169,55 @@ struct PatternMatcher: Sendable {
         index = Int(instruction.first)
       }
       if matches { continue }
-      // Take the latest choice another way.
-      guard choices.count > base, let choice = choices.last else { return -1 }
+      guard let choice = otherChoice(text, above: base) else { return -1 }
       index = Int(choice.instruction)
       position = choice.position
-      if choice.floor < 0 {
-        choices.removeLast()
-      } else {
-        position = text.before(position)
-        if position > choice.floor {
-          choices[choices.count - 1].position = position
-        } else {
-          choices.removeLast()
-        }
+    }
+  }
+
+  /// Takes scalars of a set, as many as are allowed.
+  ///
+  /// - Returns: Whether they are enough, and the position down to which a run can give back.
+  @inline(__always)
+  private mutating func takeRun<Text: PatternText>(
+    _ instruction: PatternProgram.Instruction, _ program: PatternProgram, _ text: Text, at position: inout Int, end: Int
+  ) -> (isEnough: Bool, floor: Int) {
+    var taken = 0
+    var floor = position
+    while position < end, taken != instruction.second {
+      let (mask, next) = text.scalar(at: position, program, &pages)
+      if mask & instruction.mask == 0 { break }
+      position = next
+      taken += 1
+      if taken == instruction.first { floor = position }
+    }
+    budget -= taken
+    return (taken >= instruction.first, floor)
+  }
+
+  /// Whether of the scalars around a position one is in a set and one is not.
+  @inline(__always)
+  private mutating func isEdge<Text: PatternText>(
+    of set: UInt64, _ program: PatternProgram, _ text: Text, at position: Int, end: Int
+  ) -> Bool {
+    let isAhead = position < end && text.scalar(at: position, program, &pages).mask & set != 0
+    let isBehind =
+      position > visibleStart && text.scalar(at: text.before(position), program, &pages).mask & set != 0
+    return isAhead != isBehind
+  }
+
+  /// The latest choice, to be taken another way; a run gives back a scalar.
+  @inline(__always)
+  private mutating func otherChoice<Text: PatternText>(_ text: Text, above base: Int) -> Choice? {
+    guard choices.count > base, var choice = choices.last else { return nil }
+    if choice.floor >= 0 {
+      choice.position = text.before(choice.position)
+      if choice.position > choice.floor {
+        choices[choices.count - 1].position = choice.position
+        return choice
       }
     }
+    choices.removeLast()
+    return choice
   }
 }

@@ -41,7 +41,7 @@ package struct SentencePieceModel: Sendable {
     var type: UInt64 = 1
     var spec = NormalizerSpec()
     var outputSpec = NormalizerSpec()
-    var isSuffix = false
+    var marksWordEnds = false
     var reader = ProtobufReader(bytes, file: file)
     while let field = try reader.next() {
       switch (field.number, field.value) {
@@ -55,7 +55,7 @@ package struct SentencePieceModel: Sendable {
         while let field = try trainer.next() {
           switch (field.number, field.value) {
           case (3, .integer(let value)): type = value
-          case (24, .integer(let value)): isSuffix = value != 0
+          case (24, .integer(let value)): marksWordEnds = value != 0
           case (35, .integer(let value)): fallsBackToBytes = value != 0
           case (41, .integer(let value)): bos = Int(truncatingIfNeeded: Int32(truncatingIfNeeded: value))
           case (42, .integer(let value)): eos = Int(truncatingIfNeeded: Int32(truncatingIfNeeded: value))
@@ -71,10 +71,17 @@ package struct SentencePieceModel: Sendable {
     }
     addsPrefix = spec.addsPrefix
     try checkPieces(of: type)
+    try check(spec, decoding: outputSpec, marksWordEnds: marksWordEnds)
+  }
+
+  /// Refuses what is done to texts before and after, where it is not followed.
+  private func check(
+    _ spec: NormalizerSpec, decoding outputSpec: NormalizerSpec, marksWordEnds: Bool
+  ) throws(TokenizerError) {
     func refuse(_ condition: Bool, _ what: String, _ field: String) throws(TokenizerError) {
       if condition { throw TokenizerError(.unsupported(what), file: file, field: field) }
     }
-    try refuse(isSuffix, "marks behind words", "trainer_spec.treat_whitespace_as_suffix")
+    try refuse(marksWordEnds, "marks behind words", "trainer_spec.treat_whitespace_as_suffix")
     try refuse(
       spec.hasTable, "normalizer '\(printable(spec.name))'", "normalizer_spec.precompiled_charsmap")
     try refuse(spec.dropsSpaces, "dropping of spaces that stand together", "normalizer_spec.remove_extra_whitespaces")

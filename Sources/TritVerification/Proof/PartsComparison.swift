@@ -4,7 +4,6 @@ import TritCore
 import TritFormats
 import TritModel
 import TritSurvey
-import TritTokenizer
 import VisibleText
 
 /// Compares description, tokenizer and companions of two opened models, in any containers.
@@ -14,10 +13,10 @@ package struct PartsComparison {
   /// Projections that may compute otherwise, by the names of their weights: somebody asked for it.
   let isExcused: (String) -> Bool
   /// What each says it is; read once for all parts.
-  private let descriptions: (first: Result<ModelDescription, ModelError>, second: Result<ModelDescription, ModelError>)
+  let descriptions: (first: Result<ModelDescription, ModelError>, second: Result<ModelDescription, ModelError>)
   /// Special tokens that are not the same: those of the description, and further ends of a text, which are of the
   /// companions.
-  private let tokens: (described: [DescriptionDifference], furtherEnds: [DescriptionDifference])
+  let tokens: (described: [DescriptionDifference], furtherEnds: [DescriptionDifference])
 
   package init(
     first: any TensorSource, second: any TensorSource, isExcused: @escaping (String) -> Bool = { _ in false }
@@ -55,7 +54,7 @@ package struct PartsComparison {
     return [described, try tokenizer(), try companions()]
   }
 
-  private var isSameContainer: Bool { (first is GGUFModelView) == (second is GGUFModelView) }
+  var isSameContainer: Bool { (first is GGUFModelView) == (second is GGUFModelView) }
 
   /// Keys of two GGUF files that are compared under their own names, since no model can be made of what they say.
   var storedEntries: (first: [MetadataEntry], second: [MetadataEntry])? {
@@ -101,43 +100,47 @@ package struct PartsComparison {
       return PartFinding(.description, .differs, "only the \(has[0] ? "first" : "second") has a configuration")
     }
     switch descriptions {
-    case (.success(let left), .success(let right)):
-      var differences = left.differences(from: right) + tokens.described
-      let projections = try ProjectionComparison(
-        first: .init(first, left), second: .init(second, right), isExcused: isExcused
-      ).run()
-      differences += projections.differences + contradictions() + ownCode()
-      var finding =
-        differences.isEmpty
-        ? PartFinding(
-          .description, .equal,
-          "\(plural(left.settingCount, "setting")); how \(plural(projections.compared, "projection")) "
-            + (projections.compared == 1 ? "computes" : "compute"))
-        : PartFinding(
-          .description, .differs, PartsComparison.count(differences, "setting"), differences: differences)
-      finding.remarks = projections.remarks
-      return finding
+    case (.success(let left), .success(let right)): return try settingsFinding(left, right)
     case (.failure(let error), _), (_, .failure(let error)):
       // What is not understood can still be the same, key for key.
-      if let found = try keyDifferences() {
-        let projections = found.projections
-        var differences = found.differences
-        differences += contradictions() + ownCode()
-        // One that loaders take and one that they refuse are no one model, however small the difference.
-        if differences.isEmpty {
-          differences = PartsComparison.problemDifferences(descriptions.first, descriptions.second)
-        }
-        return differences.isEmpty
-          ? PartsComparison.partlyUnderstood(
-            .description,
-            "the same keys and values, not all understood (bookkeeping left aside); "
-              + (projections.map { "how \($0) projections compute" }
-                ?? "quantization_config by its text, where both are packed or neither is")
-          )
-          : PartFinding(.description, .differs, PartsComparison.count(differences, "key"), differences: differences)
-      }
-      return PartFinding(.description, .notCompared, "not understood: \(error.placedSummary)")
+      return try keysFinding() ?? PartFinding(.description, .notCompared, "not understood: \(error.placedSummary)")
     }
+  }
+
+  /// Two models that are understood.
+  private func settingsFinding(_ left: ModelDescription, _ right: ModelDescription) throws -> PartFinding {
+    let projections = try ProjectionComparison(
+      first: .init(first, left), second: .init(second, right), isExcused: isExcused
+    ).run()
+    let differences =
+      left.differences(from: right) + tokens.described + projections.differences + contradictions() + ownCode()
+    var finding =
+      differences.isEmpty
+      ? PartFinding(
+        .description, .equal,
+        "\(plural(left.settingCount, "setting")); how \(plural(projections.compared, "projection")) "
+          + (projections.compared == 1 ? "computes" : "compute"))
+      : PartFinding(.description, .differs, PartsComparison.count(differences, "setting"), differences: differences)
+    finding.remarks = projections.remarks
+    return finding
+  }
+
+  /// Two models that are not both understood, by their keys; nil where these cannot be compared.
+  private func keysFinding() throws -> PartFinding? {
+    guard let (found, projections) = try keyDifferences() else { return nil }
+    var differences = found + contradictions() + ownCode()
+    // One that loaders take and one that they refuse are no one model, however small the difference.
+    if differences.isEmpty {
+      differences = PartsComparison.problemDifferences(descriptions.first, descriptions.second)
+    }
+    guard differences.isEmpty else {
+      return PartFinding(.description, .differs, PartsComparison.count(differences, "key"), differences: differences)
+    }
+    return PartsComparison.partlyUnderstood(
+      .description,
+      "the same keys and values, not all understood (bookkeeping left aside); "
+        + (projections.map { "how \($0) projections compute" }
+          ?? "quantization_config by its text, where both are packed or neither is"))
   }
 
   /// What of two configurations only one is understood, or not for the same reason.
@@ -228,7 +231,7 @@ package struct PartsComparison {
   ///
   /// - Returns: differences, and how many projections were compared by effect.
   private func keyDifferences() throws -> (differences: [DescriptionDifference], projections: Int?)? {
-    var differences: [DescriptionDifference]
+    let differences: [DescriptionDifference]
     let sides = [first, second].map { ProjectionComparison.Side(notUnderstood: $0) }
     var projections: ProjectionComparison.Outcome?
     if let left = sides[0], let right = sides[1] {
@@ -245,34 +248,43 @@ package struct PartsComparison {
       let isSame = left.base.manifest.entries == right.base.manifest.entries
       differences = isSame ? [] : PartsComparison.differences(entries(left), entries(right))
     case (nil, nil):
-      // Packed weights have a text of their own; they are the other's when their trits are.
-      let packed = [first, second].map { $0.manifest.tensors.contains(where: \.encoding.isTernary) }
-      let comparesText = projections == nil && packed[0] == packed[1]
-      if projections == nil, packed[0] != packed[1], ![first, second].allSatisfy(PartsComparison.saysScheme) {
-        return nil
-      }
-      func entries(_ source: any TensorSource) -> [(String, JSONValue)] {
-        (source.manifest.configuration?.entries ?? []).filter {
-          PartsComparison.sayWhat.contains($0.key)
-            || !HuggingFaceDescription.isBookkeeping($0.key)
-              && (comparesText || !PartsComparison.quantizationKeys.contains($0.key))
-        }.map { ($0.key, $0.value) }
-      }
-      let isSame = first.manifest.configuration == second.manifest.configuration
-      let all = isSame ? [] : PartsComparison.differences(entries(first), entries(second))
-      // A file without a type is made whole on its way.
-      differences = all.filter { $0.key != "model_type" || ![$0.first, $0.second].contains("absent") }
-      if projections != nil, let left = sides[0]?.scheme, let right = sides[1]?.scheme,
-        left.inputNormEpsilon != right.inputNormEpsilon
-      {
-        func text(_ scheme: QuantizationScheme) -> String { scheme.inputNormEpsilon.map { "epsilon \($0)" } ?? "false" }
-        differences.append(
-          DescriptionDifference(
-            key: PartsComparison.quantizationKey + ".use_rms_norm", first: text(left), second: text(right)))
-      }
+      guard let found = configurationDifferences(sides, comparesProjections: projections != nil) else { return nil }
+      differences = found
     default: return nil
     }
     return (differences + (projections?.differences ?? []), projections?.compared)
+  }
+
+  /// Keys of two `config.json` that are not the same; nil where nothing tells how packed and other projections compute.
+  private func configurationDifferences(
+    _ sides: [ProjectionComparison.Side?], comparesProjections: Bool
+  ) -> [DescriptionDifference]? {
+    // Packed weights have a text of their own; they are the other's when their trits are.
+    let packed = [first, second].map { $0.manifest.tensors.contains(where: \.encoding.isTernary) }
+    let comparesText = !comparesProjections && packed[0] == packed[1]
+    if !comparesProjections, packed[0] != packed[1], ![first, second].allSatisfy(PartsComparison.saysScheme) {
+      return nil
+    }
+    func entries(_ source: any TensorSource) -> [(String, JSONValue)] {
+      (source.manifest.configuration?.entries ?? []).filter {
+        PartsComparison.sayWhat.contains($0.key)
+          || !HuggingFaceDescription.isBookkeeping($0.key)
+            && (comparesText || !PartsComparison.quantizationKeys.contains($0.key))
+      }.map { ($0.key, $0.value) }
+    }
+    let isSame = first.manifest.configuration == second.manifest.configuration
+    let all = isSame ? [] : PartsComparison.differences(entries(first), entries(second))
+    // A file without a type is made whole on its way.
+    var differences = all.filter { $0.key != "model_type" || ![$0.first, $0.second].contains("absent") }
+    if comparesProjections, let left = sides[0]?.scheme, let right = sides[1]?.scheme,
+      left.inputNormEpsilon != right.inputNormEpsilon
+    {
+      func text(_ scheme: QuantizationScheme) -> String { scheme.inputNormEpsilon.map { "epsilon \($0)" } ?? "false" }
+      differences.append(
+        DescriptionDifference(
+          key: PartsComparison.quantizationKey + ".use_rms_norm", first: text(left), second: text(right)))
+    }
+    return differences
   }
 
   /// Whether what a configuration says of quantization is understood.
@@ -317,133 +329,5 @@ package struct PartsComparison {
         DescriptionDifference(key: key.string, first: a[key]?.shown ?? "absent", second: b[key]?.shown ?? "absent")
       ]
     }
-  }
-
-  // MARK: - Companions
-
-  func companions() throws -> PartFinding {
-    var differences: [DescriptionDifference] = []
-    var compared: [String] = []
-    var left: String?
-    let generation: [JSONObject?]
-    do {
-      generation = try [first, second].map { try object("generation_config.json", $0) }
-    } catch let error as FormatError {
-      var finding = PartFinding(
-        .companions, .notCompared, "generation_config.json is not understood: \(error.placedSummary)")
-      finding.remarks = ["companions not compared (\(finding.detail))"]
-      return finding
-    }
-    switch (generation[0], generation[1]) {
-    case _ where !isSameContainer: break
-    case (let left?, let right?):
-      compared.append("generation_config.json")
-      differences += PartsComparison.differences(
-        left, right, ignoring: PartsComparison.bookkeepingOfGeneration)
-    case (nil, nil): break
-    default:
-      differences.append(
-        DescriptionDifference(
-          key: "generation_config.json", first: generation[0] == nil ? "absent" : "there",
-          second: generation[1] == nil ? "absent" : "there"))
-    }
-    if !isSameContainer, generation.contains(where: { $0 != nil }) {
-      left = sampling(generation, &compared, &differences)
-    }
-    differences += tokens.furtherEnds
-    let templates: [String?] = try [first, second].map { try ChatTemplate.text(of: $0) }
-    if templates[0] != nil || templates[1] != nil {
-      compared.append("chat template")
-      if templates[0] != templates[1] {
-        differences.append(
-          DescriptionDifference(
-            key: "chat_template", first: PartsComparison.size(templates[0]), second: PartsComparison.size(templates[1]))
-        )
-      }
-    }
-    let more = try namedTemplates()
-    if more.count > 0 { compared.append(plural(more.count, "named chat template")) }
-    differences += more.differences
-    if !differences.isEmpty {
-      return PartFinding(
-        .companions, .differs, plural(differences.count, "entry differs", "entries differ"), differences: differences)
-    }
-    guard compared.isEmpty else {
-      return PartFinding(.companions, .equal, (compared + (left.map { [$0] } ?? [])).joined(separator: "; "))
-    }
-    return left.map { PartFinding(.companions, .notCompared, $0) }
-      ?? PartFinding(.companions, .none, "neither has generation settings or a chat template")
-  }
-
-  /// Generation settings of a folder against GGUF's keys, which say some of them.
-  ///
-  /// - Returns: what was not compared.
-  private func sampling(
-    _ generation: [JSONObject?], _ compared: inout [String], _ differences: inout [DescriptionDifference]
-  ) -> String? {
-    let isFirst = !(first is GGUFModelView)
-    let (settings, keys) = (generation[isFirst ? 0 : 1], generation[isFirst ? 1 : 0])
-    let held = settings.map(GGUFSampling.carried) ?? JSONObject()
-    let stored = keys.map(GGUFSampling.carried) ?? JSONObject()
-    if !held.entries.isEmpty || !stored.entries.isEmpty { compared.append("settings of sampling") }
-    differences += PartsComparison.differences(isFirst ? held : stored, isFirst ? stored : held, ignoring: [])
-    // GGUF has no place for the others: what config.json does not say as well is lost.
-    let description = isFirst ? descriptions.first : descriptions.second
-    let lost = PartsComparison.further(settings, than: try? description.get()).filter { held[$0.key] == nil }
-    differences += lost.map { key, value in
-      DescriptionDifference(
-        key: "generation_config.json, \(key)", first: isFirst ? value : "absent", second: isFirst ? "absent" : value)
-    }
-    guard settings != nil else { return nil }
-    return "generation_config.json is only in the \(isFirst ? "first" : "second"), and GGUF holds settings of sampling "
-      + "alone"
-  }
-
-  /// Generation settings that the description of their model does not say as well.
-  private static func further(
-    _ settings: JSONObject?, than description: ModelDescription?
-  ) -> [(key: String, value: String)] {
-    (settings?.entries ?? []).filter { entry in
-      guard !PartsComparison.bookkeepingOfGeneration.contains(entry.key) else { return false }
-      guard let description, let role = SpecialTokens.Role(rawValue: entry.key) else { return !entry.value.isNull }
-      let ids = entry.value.isNull ? [] : (entry.value.array ?? [entry.value]).map { $0.number?.integer }
-      return ids.compactMap { $0 }.sorted() != description.tokens(role) || ids.contains(nil)
-    }.map { ($0.key, $0.value.shown) }
-  }
-
-  private static let bookkeepingOfGeneration: Set<String> = ["transformers_version", "_from_model_config"]
-
-  /// Named templates beside the default one.
-  private func namedTemplates() throws -> (count: Int, differences: [DescriptionDifference]) {
-    let sides = try [first, second].map { try ChatTemplate.named(of: $0) }
-    let names = Set(sides[0].keys).union(sides[1].keys).sorted()
-    return (
-      names.count,
-      names.filter { sides[0][$0] != sides[1][$0] }.map {
-        let other = sides[0][$0] == nil ? "" : "other "
-        return DescriptionDifference(
-          key: "chat_template.\($0.string)", first: PartsComparison.size(sides[0][$0]),
-          second: PartsComparison.size(sides[1][$0], other))
-      }
-    )
-  }
-
-  private static func size(_ text: String?, _ other: String = "") -> String {
-    text.map { "\($0.utf8.count) \(other)bytes" } ?? "absent"
-  }
-
-  func object(_ name: String, _ source: any TensorSource) throws -> JSONObject? {
-    guard source.manifest.companions.contains(where: { $0.name == name }) else { return nil }
-    return try ConfigurationText.object(
-      try source.companion(named: name), path: FileSystem.join(source.manifest.path, name))
-  }
-
-  private static func differences(
-    _ left: JSONObject, _ right: JSONObject, ignoring ignored: Set<String>
-  ) -> [DescriptionDifference] {
-    func entries(_ object: JSONObject) -> [(String, JSONValue)] {
-      object.entries.filter { !ignored.contains($0.key) }.map { ($0.key, $0.value) }
-    }
-    return differences(entries(left), entries(right))
   }
 }

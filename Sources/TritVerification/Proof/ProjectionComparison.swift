@@ -82,69 +82,75 @@ struct ProjectionComparison {
     var second: Form
   }
 
+  /// What makes two forms of one projection two.
+  private enum Disagreement {
+    case forms(Form, Form)
+    /// Inputs are rounded to int8 on one side alone, and a form has no say in it.
+    case inputs(rounded: [Bool])
+  }
+
   /// - Throws: what reading a sample of the weights throws.
   func run() throws -> Outcome {
     var outcome = Outcome()
+    let sides = [first, second]
     var kinds: [ModelKind?] = [nil, nil]
-    /// Only dense numbers need a look at what they are.
-    func kind(_ side: Int) throws -> ModelKind {
-      if let known = kinds[side] { return known }
-      let found = try ModelSurvey(of: side == 0 ? first.source : second.source).kind
-      kinds[side] = found
-      return found
-    }
     func form(_ side: Int, _ tensor: TensorDescriptor, _ module: String) throws -> Form {
-      let scheme = side == 0 ? first.scheme : second.scheme
+      let scheme = sides[side].scheme
       if tensor.encoding.isTernary { return scheme.excludes(module) ? .packedAndLeftAlone : .packed }
-      let architecture = side == 0 ? first.architecture : second.architecture
-      return .dense(scheme.denseClass(of: module, try kind(side).denseProjections, architecture))
+      // Only dense numbers need a look at what they are.
+      let kind = try kinds[side] ?? ModelSurvey(of: sides[side].source).kind
+      kinds[side] = kind
+      return .dense(scheme.denseClass(of: module, kind.denseProjections, sides[side].architecture))
     }
     var groups: [Group: [Int]] = [:]
-    var forced: Set<[Bool]> = []
+    var roundedInputs: Set<[Bool]> = []
     let modules = first.architecture.modules.filter { if case .projection = $0.part { true } else { false } }
-    // Layers of a module that not every layer has.
-    var places: [String: Int] = [:]
+    // Of modules that not every layer has.
+    var layerCounts: [String: Int] = [:]
     for tensor in first.source.manifest.tensors where !isExcused(tensor.name) {
       guard let place = first.architecture.place(of: tensor.name), place.role.isProjection,
         let layer = place.layer, tensor.shape.isMatrix,
         let other = second.source.manifest.tensor(named: tensor.name)
       else { continue }
       outcome.compared += 1
-      if place.template.layers != nil { places[place.template.path, default: 0] += 1 }
+      if place.template.layers != nil { layerCounts[place.template.path, default: 0] += 1 }
       let (left, right) = (try form(0, tensor, place.module), try form(1, other, place.module))
-      if left == .packed, right == .packed {
-        guard let inputs = try packedInputs(tensor, other) else { continue }
-        guard inputs.areStated else {
-          forced.insert(inputs.rounded)
-          continue
-        }
-        let forms = inputs.rounded.map { $0 ? Form.packedOnRoundedInputs : .packedOnPlainInputs }
-        groups[Group(path: place.template.path, first: forms[0], second: forms[1]), default: []].append(layer)
-        continue
+      switch try disagreement(tensor, left, other, right) {
+      case .forms(let left, let right)?:
+        groups[Group(path: place.template.path, first: left, second: right), default: []].append(layer)
+      case .inputs(let rounded)?: roundedInputs.insert(rounded)
+      case nil: break
       }
-      guard left != right else { continue }
-      if left == .packed, case .dense(let other) = right, let rounds = try first.rounds(tensor, beside: other) {
-        forced.insert([rounds, !rounds])
-      }
-      if right == .packed, case .dense(let one) = left, let rounds = try second.rounds(other, beside: one) {
-        forced.insert([!rounds, rounds])
-      }
-      let group = Group(path: place.template.path, first: left, second: right)
-      if left != .packedAndLeftAlone, right != .packedAndLeftAlone {
-        if left == .packed || right == .packed { continue }
-        // Of two, the later one is the more likely to be made of the other.
-        if try NativenessProbe.isTernary(other, second.source) || NativenessProbe.isTernary(tensor, first.source) {
-          continue
-        }
-      }
-      groups[group, default: []].append(layer)
     }
     outcome.differences = ProjectionComparison.differences(
-      groups, layers: layerCount, places, modules: modules.count)
-    outcome.remarks = forced.sorted { $0[0] && !$1[0] }.map {
+      groups, layers: layerCount, layerCounts, modules: modules.count)
+    outcome.remarks = roundedInputs.sorted { $0[0] && !$1[0] }.map {
       "projections take inputs rounded to int8 in the \($0[0] ? "first" : "second") alone"
     }
     return outcome
+  }
+
+  /// What makes two forms of a projection two; nil where they compute alike, or where comparing weights says so.
+  private func disagreement(
+    _ tensor: TensorDescriptor, _ left: Form, _ other: TensorDescriptor, _ right: Form
+  ) throws -> Disagreement? {
+    switch (left, right) {
+    case (.packed, .packed):
+      guard let inputs = try packedInputs(tensor, other) else { return nil }
+      guard inputs.areStated else { return .inputs(rounded: inputs.rounded) }
+      let forms = inputs.rounded.map { $0 ? Form.packedOnRoundedInputs : .packedOnPlainInputs }
+      return .forms(forms[0], forms[1])
+    case (.packed, .dense(let dense)):
+      return try first.rounds(tensor, beside: dense).map { .inputs(rounded: [$0, !$0]) }
+    case (.dense(let dense), .packed):
+      return try second.rounds(other, beside: dense).map { .inputs(rounded: [!$0, $0]) }
+    case (.dense, .dense) where left != right:
+      // Of two, the later one is the more likely to be made of the other.
+      let isTernary =
+        try NativenessProbe.isTernary(other, second.source) || NativenessProbe.isTernary(tensor, first.source)
+      return isTernary ? nil : .forms(left, right)
+    default: return left == right ? nil : .forms(left, right)
+    }
   }
 
   /// Whether inputs of trits are rounded to int8 on each side, and whether both sides say so; nil where they are alike.
@@ -167,11 +173,11 @@ struct ProjectionComparison {
 
   /// One for all projections that differ alike, or one for each module of a layer.
   private static func differences(
-    _ groups: [Group: [Int]], layers: Int, _ places: [String: Int], modules: Int
+    _ groups: [Group: [Int]], layers: Int, _ layerCounts: [String: Int], modules: Int
   ) -> [DescriptionDifference] {
     let key = "quantization_config"
     let ways = Set(groups.keys.map { [$0.first, $0.second] })
-    func isFull(_ path: String, _ found: [Int]) -> Bool { found.count == places[path] ?? layers }
+    func isFull(_ path: String, _ found: [Int]) -> Bool { found.count == layerCounts[path] ?? layers }
     let isEverywhere = groups.allSatisfy { isFull($0.key.path, $0.value) }
     if ways.count == 1, isEverywhere, groups.count == modules, let group = groups.keys.first {
       return [
@@ -180,9 +186,9 @@ struct ProjectionComparison {
     }
     return groups.map { group, found in
       let numbers = found.sorted().map(String.init).joined(separator: ", ")
-      let place = isFull(group.path, found) ? "" : " of layers \(numbers)"
+      let which = isFull(group.path, found) ? "" : " of layers \(numbers)"
       return DescriptionDifference(
-        key: "\(key), \(group.path)\(place)", first: group.first.text, second: group.second.text)
+        key: "\(key), \(group.path)\(which)", first: group.first.text, second: group.second.text)
     }.sorted { ($0.key, $0.first) < ($1.key, $1.first) }
   }
 }

@@ -20,76 +20,77 @@ package struct TernaryCheck {
   }
 
   func run() throws -> [CheckFinding] {
+    // Another method's files are no half conversion; `ConfigurationCheck` names the method.
+    guard ForeignQuantization(configuration: source.manifest.configuration) == nil else { return [] }
     var findings: [CheckFinding] = []
     let tensors = source.manifest.tensors
     let permission = DensePermission(configuration: source.manifest.configuration)
     var dense: [String] = []
     var listed: [TensorDescriptor] = []
-    // Another method's files are no half conversion; `ConfigurationCheck` names the method.
-    guard ForeignQuantization(configuration: source.manifest.configuration) == nil else { return [] }
-    let known = Set(
+    let scalesOfPacked = Set(
       tensors.filter(ForeignPacking.hasScales).flatMap { ForeignPacking.scaleNames(of: $0.name) }.map {
         ExactString($0)
       })
     for (tensor, role) in zip(tensors, survey.roles) {
-      if tensor.name.hasSuffix("weight_scale"), !known.contains(ExactString(tensor.name)) {
+      if tensor.name.hasSuffix("weight_scale"), !scalesOfPacked.contains(ExactString(tensor.name)) {
         findings.append(
           CheckFinding(
             .scaleOrphan, tensor.name, "a scale without packed weights: half of a conversion is missing or undone"))
       }
-      if tensor.encoding == ForeignPacking.withoutScale {
-        findings.append(
-          CheckFinding(
-            .scaleMissing, tensor.name, "packed as the others are, and '\(tensor.name)_scale' is not there"))
-        continue
-      }
-      if isListed(tensor) {
+      if tensor.encoding != ForeignPacking.withoutScale, isListed(tensor) {
         listed.append(tensor)
-        continue
+      } else if let finding = storageFinding(tensor, role) {
+        findings.append(finding)
+      } else if role.isProjection, tensor.shape.isMatrix, !tensor.encoding.isTernary, !permission.allows(tensor.name) {
+        dense.append(tensor.name)
       }
-      if ForeignPacking.hasScales(tensor) {
-        let scale = ForeignPacking.scaleNames(of: tensor.name).lazy.compactMap(source.manifest.tensor(named:)).first
-        let found = scale.map { "'\($0.name)' is \($0.encoding.name) \($0.shape)" } ?? "it has others"
-        findings.append(
-          CheckFinding(.scaleUnusable, tensor.name, "packed BitNet weights have one number for a scale; \(found)"))
-        continue
-      }
-      if HFPacked.isUnloadable(tensor.encoding, role) {
-        findings.append(CheckFinding(.quantization, tensor.name, HFPacked.linearOnly))
-      }
-      guard role.isProjection, tensor.shape.isMatrix, !tensor.encoding.isTernary else { continue }
-      if tensor.encoding.dtype.map({ !$0.isFloatWeight }) == true {
-        findings.append(
-          CheckFinding(
-            .scaleMissing, tensor.name,
-            "stored as \(tensor.encoding.name), as packed weights are, without '\(tensor.name)_scale'"))
-        continue
-      }
-      if !permission.allows(tensor.name) { dense.append(tensor.name) }
     }
     findings += listedFindings(listed)
     let packed = tensors.filter { $0.encoding.isTernary }
     guard !packed.isEmpty else { return findings }
-    if !dense.isEmpty {
-      let isListWrong = TernaryCheck.isUnloadable(dense, survey.quantization, source.manifest)
-      findings.append(
-        CheckFinding(
-          .mixedForms, "",
-          plural(packed.count, "tensor is", "tensors are") + " packed, "
-            + plural(dense.count, "projection is", "projections are") + " not: \(ModelChecks.list(dense))"
-            + (isListWrong ? "; no loader takes them: add them to \(HFQuantization.listKey)" : ""),
-          severity: isListWrong ? .error : nil))
-    }
-    let finding = source.manifest.scaleFinding
+    if !dense.isEmpty { findings.append(mixedForms(dense, packedCount: packed.count)) }
+    let scales = source.manifest.scaleFinding
     guard packed.allSatisfy({ $0.scale?.convention != nil }) else {
-      let evidence = finding.evidence.map(\.detail).joined(separator: "; ")
+      let evidence = scales.evidence.map(\.detail).joined(separator: "; ")
       findings.append(
         CheckFinding(
-          .conventionUnknown, "",
-          (finding.isConflicting ? "the evidence conflicts: " : "nothing states it: ") + evidence))
+          .conventionUnknown, "", (scales.isConflicting ? "the evidence conflicts: " : "nothing states it: ") + evidence
+        ))
       return findings
     }
     return findings + (try scaleFindings())
+  }
+
+  /// What is wrong with the bytes of one tensor and the scale that has to stand beside them.
+  private func storageFinding(_ tensor: TensorDescriptor, _ role: TensorRole) -> CheckFinding? {
+    if tensor.encoding == ForeignPacking.withoutScale {
+      return CheckFinding(
+        .scaleMissing, tensor.name, "packed as the others are, and '\(tensor.name)_scale' is not there")
+    }
+    if ForeignPacking.hasScales(tensor) {
+      let scale = ForeignPacking.scaleNames(of: tensor.name).lazy.compactMap(source.manifest.tensor(named:)).first
+      let found = scale.map { "'\($0.name)' is \($0.encoding.name) \($0.shape)" } ?? "it has others"
+      return CheckFinding(.scaleUnusable, tensor.name, "packed BitNet weights have one number for a scale; \(found)")
+    }
+    if HFPacked.isUnloadable(tensor.encoding, role) {
+      return CheckFinding(.quantization, tensor.name, HFPacked.linearOnly)
+    }
+    if role.isProjection, tensor.shape.isMatrix, let dtype = tensor.encoding.dtype, !dtype.isFloatWeight {
+      return CheckFinding(
+        .scaleMissing, tensor.name,
+        "stored as \(tensor.encoding.name), as packed weights are, without '\(tensor.name)_scale'")
+    }
+    return nil
+  }
+
+  private func mixedForms(_ dense: [String], packedCount: Int) -> CheckFinding {
+    let isListWrong = TernaryCheck.isUnloadable(dense, survey.quantization, source.manifest)
+    return CheckFinding(
+      .mixedForms, "",
+      plural(packedCount, "tensor is", "tensors are") + " packed, "
+        + plural(dense.count, "projection is", "projections are") + " not: \(ModelChecks.list(dense))"
+        + (isListWrong ? "; no loader takes them: add them to \(HFQuantization.listKey)" : ""),
+      severity: isListWrong ? .error : nil)
   }
 
   /// Whether no loader takes dense projections that a list leaves unnamed: what a configuration calls ternary layers are

@@ -93,9 +93,7 @@ package struct DenseComparison {
     let standIns = [self.standIns(left, source), self.standIns(right, converted)].first { $0 != .same }
     let roundTrip = standIns == nil ? self.roundTrip(left) : nil
     let isSameForm = leftForm == rightForm && standIns == nil && roundTrip == nil
-    var report = RoundingReport()
-    var differing = 0
-    var places: [Place] = []
+    var tally = Tally(limit: limit, roundTrip: roundTrip)
     // Whole rows, which are whole blocks of every type; of a row that is too long, whole blocks.
     let columns = max(1, left.shape.columns)
     let step = columns > bandBytes / 8 ? bandBytes / 8 : bandBytes / 8 / columns * columns
@@ -103,7 +101,7 @@ package struct DenseComparison {
     for start in stride(from: 0, to: left.shape.elementCount, by: step) {
       try work.parallelism.cancellation.check()
       let elements = start..<min(start + step, left.shape.elementCount)
-      report.count += elements.count
+      tally.report.count += elements.count
       if isSameForm, leftType == rightType, try areSameBytes(elements, left, right, leftType) { continue }
       let band = try Band(
         first: values(elements, left, leftType, source), second: values(elements, right, rightType, converted))
@@ -111,45 +109,54 @@ package struct DenseComparison {
       // Of one type no rounding leads to another number.
       let roundings =
         isSameForm
-        ? []
-        : try self.roundings(elements, band, (left, leftForm), (right, rightForm))
-          + (standIns.map { [explanation(from: band.first, to: band.second, $0)] } ?? [])
-          + (roundTrip.map { [explanation(from: band.first, to: band.second, roundTrip: $0)] } ?? [])
+        ? [] : try self.roundings(elements, band, (left, leftForm), (right, rightForm), standIns, roundTrip: roundTrip)
       for index in band.first.indices where band.first[index] != band.second[index] {
         let (a, b) = (band.first[index], band.second[index])
         if a.isNaN, b.isNaN { continue }
-        guard a.isFinite, b.isFinite, let kind = roundings.lazy.compactMap({ $0(index) }).first else {
-          differing += 1
-          if places.count < limit { places.append(Place(index: start + index, left: a, right: b)) }
-          if !countsAll { return .other(count: 1, first: places) }
-          continue
+        if a.isFinite, b.isFinite, let rounding = roundings.lazy.compactMap({ $0(index) }).first {
+          tally.add(rounding, a, b)
+        } else {
+          tally.add(Place(index: start + index, left: a, right: b))
+          if !countsAll { return tally.outcome }
         }
-        DenseComparison.count(kind, a, b, roundTrip, &report)
       }
-      if differing == 0, !isSameForm, let bound = coarsest?.rowBound,
+      if tally.differing == 0, !isSameForm, let bound = coarsest?.rowBound,
         let loss = RowLoss(
           band.first, band.second, columns: min(columns, band.first.count), firstRow: start / columns, bound: bound)
       {
         return .lost(loss.text("\(name(left, source)) and \(name(right, converted))"))
       }
     }
-    return differing > 0 ? .other(count: differing, first: places) : .same(report)
+    return tally.outcome
   }
 
-  /// Takes note of a number that rounding explains.
-  private static func count(
-    _ kind: Rounding, _ before: Double, _ after: Double, _ roundTrip: ModuleTemplate.StoredValues?,
-    _ report: inout RoundingReport
-  ) {
-    report.changed += 1
-    if after == 0 { report.vanished += 1 }
-    report.largest = max(report.largest, abs(before - after))
-    switch kind {
-    case .byType: break
-    case .otherEncoder: report.otherEncoder += 1
-    case .roundTrip:
-      report.roundTripped += 1
-      report.roundTripName = roundTrip == .minusExponential ? "A_log" : "1 + w"
+  /// Elements that are not the same number.
+  private struct Tally {
+    let limit: Int
+    let roundTrip: ModuleTemplate.StoredValues?
+    var report = RoundingReport()
+    var differing = 0
+    var places: [Place] = []
+
+    var outcome: Outcome { differing > 0 ? .other(count: differing, first: places) : .same(report) }
+
+    mutating func add(_ place: Place) {
+      differing += 1
+      if places.count < limit { places.append(place) }
+    }
+
+    /// Takes note of a number that rounding explains.
+    mutating func add(_ rounding: Rounding, _ before: Double, _ after: Double) {
+      report.changed += 1
+      if after == 0 { report.vanished += 1 }
+      report.largest = max(report.largest, abs(before - after))
+      switch rounding {
+      case .byType: break
+      case .otherEncoder: report.otherEncoder += 1
+      case .roundTrip:
+        report.roundTripped += 1
+        report.roundTripName = roundTrip == .minusExponential ? "A_log" : "1 + w"
+      }
     }
   }
 
@@ -238,10 +245,13 @@ package struct DenseComparison {
 
   private func roundings(
     _ elements: Range<Int>, _ band: Band, _ left: (TensorDescriptor, TensorEncoding),
-    _ right: (TensorDescriptor, TensorEncoding)
+    _ right: (TensorDescriptor, TensorEncoding), _ standIns: ModuleTemplate.StoredValues?,
+    roundTrip: ModuleTemplate.StoredValues?
   ) throws -> [Explanation] {
     var result = [try explanation(elements, from: band.first, to: band.second, right, converted)]
     if origin == .either { result.append(try explanation(elements, from: band.second, to: band.first, left, source)) }
+    if let standIns { result.append(explanation(from: band.first, to: band.second, standIns)) }
+    if let roundTrip { result.append(explanation(from: band.first, to: band.second, roundTrip: roundTrip)) }
     return result
   }
 

@@ -61,34 +61,36 @@ extension TensorComparison {
     var live = LiveUnits(
       ScaleGrid(expectedScale.granularity, result.foundScale?.granularity ?? .tensor, expected.shape))
     let sums = try compareFitted(requantized, matrix, convention, isPacked: isPacked, &live, &result)
-    if result.mismatches > 0, let first = result.firstMismatch {
-      let place = "row \(first.row), column \(first.column)"
+    if result.mismatches > 0, let mismatch = result.firstMismatch {
+      let element = "row \(mismatch.row), column \(mismatch.column)"
       let what = isPacked ? "trits" : "values"
-      return (differs(result, "\(result.mismatches) \(what) differ from a fresh fit, first at \(place)"), sums)
+      return (differs(result, "\(result.mismatches) \(what) differ from a fresh fit, first at \(element)"), sums)
     }
-    if isPacked, let foundScale = result.foundScale {
-      var difference: String?
-      if comparesMultipliers {
-        // On its way to GGUF the model may have been a file that stores divisors, which rounds the inverse.
-        let agreements = [expectedScale, matrix.scale(plane, .divide)].map {
-          ScaleAgreement($0, foundScale, live, origin: .first)
-        }
-        let agreement = agreements.first(where: \.agrees) ?? agreements[0]
-        difference = agreement.difference
-        result.scaleRounding = agreement.rounding
-      } else {
-        difference = storedDifference(expectedScale, foundScale, live)
-      }
-      if let difference {
-        let lost = try differing(result, difference, expectedScale, foundScale, live) { try foundTrits($0, nil) }
-        return (lost, sums)
-      }
+    if isPacked, let foundScale = result.foundScale,
+      let difference = fittedDifference(matrix, expectedScale, foundScale, live, &result)
+    {
+      return (try differing(result, difference, expectedScale, foundScale, live) { try foundTrits($0, nil) }, sums)
     }
     result.outcome = .equal
     result.detail =
       (isPacked ? "trits and scales equal a fresh fit" : "values equal a fresh fit")
       + (result.scaleRounding.map { "; " + $0.phrase } ?? "")
     return (result, sums)
+  }
+
+  /// How the scale of a packed plane differs from that of a fresh fit; nil where it does not.
+  private func fittedDifference(
+    _ matrix: FittedMatrix, _ expectedScale: TernaryScale, _ foundScale: TernaryScale, _ live: LiveUnits,
+    _ result: inout TensorVerification
+  ) -> String? {
+    guard comparesMultipliers else { return storedDifference(expectedScale, foundScale, live) }
+    // On its way to GGUF the model may have been a file that stores divisors, which rounds the inverse.
+    let agreements = [expectedScale, matrix.scale(plane, .divide)].map {
+      ScaleAgreement($0, foundScale, live, origin: .first)
+    }
+    let agreement = agreements.first(where: \.agrees) ?? agreements[0]
+    result.scaleRounding = agreement.rounding
+    return agreement.difference
   }
 
   /// Compares packed trits with dense numbers where a row has more than one scale, value by value: what is dense then
@@ -112,10 +114,10 @@ extension TensorComparison {
       try compare(rounded.values(trits, band), band, &result)
       requantized.release(band)
     }
-    if result.mismatches > 0, let first = result.firstMismatch {
-      let place = "row \(first.row), column \(first.column)"
+    if result.mismatches > 0, let mismatch = result.firstMismatch {
+      let element = "row \(mismatch.row), column \(mismatch.column)"
       let values = plural(result.mismatches, "value is", "values are")
-      return (differs(result, "\(values) not trit times scale, first at \(place)"), nil)
+      return (differs(result, "\(values) not trit times scale, first at \(element)"), nil)
     }
     result.outcome = .equal
     var worst = 0.0

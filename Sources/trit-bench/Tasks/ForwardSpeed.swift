@@ -109,15 +109,8 @@ struct ForwardSpeed: ParsableCommand {
     _ loaded: LanguageModel, _ source: any TensorSource, _ engine: InferenceEngine, _ rounds: [Round], resident: UInt64,
     loadSeconds: Double
   ) -> ReportDocument {
-    let shape = loaded.configuration.attention
     let weights = loaded.weightBytesPerToken
-    // Keys and values are Floats; the context grows by one with every token.
-    let context = Double(prompt) + Double(tokens + 1) / 2
-    let configuration = loaded.configuration
-    let attention = (0..<configuration.layers).count { configuration.kind(ofLayer: $0) == .attention }
-    let state = configuration.deltaNet.map { 4 * $0.valueHeads * $0.keyDimension * $0.valueDimension } ?? 0
-    let states = Double(2 * state * (configuration.layers - attention))
-    let cache = context * Double(2 * 4 * shape.keyValueWidth * attention) + states
+    let cache = cacheBytes(loaded.configuration)
     let perToken = Double(weights) + cache
     let fileBytes = source.manifest.files.reduce(0) { $0 + Int($1.byteCount) }
     func limit(_ round: Round) -> Double { round.bandwidth * 1e9 / perToken }
@@ -147,6 +140,13 @@ struct ForwardSpeed: ParsableCommand {
           ReportFact("Bandwidth", .number(median(rounds.map(\.bandwidth))), key: "gb_per_s", note: "GB/s, median"),
           ReportFact("Share of roofline", .number(median(shares)), key: "roofline_share", note: "median of rounds"),
         ]))
+    report.append(
+      ForwardSpeed.table(
+        rounds.indices.map { [rounds[$0].bandwidth, prefills[$0], decoded[$0], limit(rounds[$0]), shares[$0]] }))
+    return report
+  }
+
+  private static func table(_ rows: [[Double]]) -> ReportTable {
     var table = ReportTable(
       key: "rounds", title: "Rounds",
       columns: [
@@ -156,14 +156,18 @@ struct ForwardSpeed: ParsableCommand {
         ReportColumn("limit_tokens_per_s", "Limit tok/s", kind: .decimal(digits: 1)),
         ReportColumn("roofline_share", "Share", kind: .decimal(digits: 3)),
       ])
-    for (index, round) in rounds.enumerated() {
-      table.append([
-        .number(round.bandwidth), .number(prefills[index]), .number(decoded[index]), .number(limit(round)),
-        .number(shares[index]),
-      ])
-    }
-    report.append(table)
-    return report
+    for row in rows { table.append(row.map { .number($0) }) }
+    return table
+  }
+
+  /// Bytes of keys, values and states that a decoded token reads and writes, on average.
+  private func cacheBytes(_ configuration: ModelDescription) -> Double {
+    // Keys and values are Floats; the context grows by one with every token.
+    let context = Double(prompt) + Double(tokens + 1) / 2
+    let attention = (0..<configuration.layers).count { configuration.kind(ofLayer: $0) == .attention }
+    let state = configuration.deltaNet.map { 4 * $0.valueHeads * $0.keyDimension * $0.valueDimension } ?? 0
+    let states = Double(2 * state * (configuration.layers - attention))
+    return context * Double(2 * 4 * configuration.attention.keyValueWidth * attention) + states
   }
 
   private func median(_ values: [Double]) -> Double { values.sorted()[values.count / 2] }

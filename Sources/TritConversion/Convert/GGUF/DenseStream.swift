@@ -26,9 +26,9 @@ struct DenseStream {
     guard let shape = isVector ? TensorShape(rows: rows, columns: columns) : tensor.shape else {
       preconditionFailure("a vector is a matrix of one column")
     }
+    let file = source.manifest.files[tensor.location.file].path
     if shape.hasLongRows, planned.columnOrder != nil {
-      throw WorkflowError(
-        .rowTooLong(columns: columns), file: source.manifest.files[tensor.location.file].path, tensor: tensor.name)
+      throw WorkflowError(.rowTooLong(columns: columns), file: file, tensor: tensor.name)
     }
     let bands = shape.bands(elements: bandBytes / 4)
     let total = Mutex(RoundingReport())
@@ -41,19 +41,15 @@ struct DenseStream {
       zeros.look(at: values)
       let (bytes, rounding) = DenseRecoder.encode(values, to: planned.encoding)
       guard rounding.largest.isFinite else {
-        throw WorkflowError(
-          .valuesOverflow(type: planned.encoding.name), file: source.manifest.files[tensor.location.file].path,
-          tensor: tensor.name)
+        throw WorkflowError(.valuesOverflow(type: planned.encoding.name), file: file, tensor: tensor.name)
       }
       if rounding.vanished > 0 || rounding.changed > 0 && planned.encoding.blockCodec != nil,
-        let bound = StoredRounding(of: planned.encoding)?.rowBound,
-        let loss = RowLoss(
-          values, DenseRecoder.decode(bytes, planned.encoding), columns: isVector ? values.count : band.columns.count,
-          firstRow: band.rows.lowerBound, bound: bound)
+        let loss = DenseStream.loss(
+          of: values, in: bytes, planned.encoding, columns: isVector ? values.count : band.columns.count,
+          firstRow: band.rows.lowerBound)
       {
         throw WorkflowError(
-          .roundingLoses(detail: loss.text(planned.encoding.name)),
-          file: source.manifest.files[tensor.location.file].path, tensor: tensor.name)
+          .roundingLoses(detail: loss.text(planned.encoding.name)), file: file, tensor: tensor.name)
       }
       let start = planned.encoding.byteOffset(ofElement: band.elements.lowerBound)
       try writer.write(bytes.span.bytes, to: planned.name, at: start)
@@ -63,6 +59,16 @@ struct DenseStream {
       total.withLock { $0.add(rounding) }
     }
     return total.withLock { $0 }
+  }
+
+  /// The row of which a type keeps too little; nil where it keeps enough of each.
+  private static func loss(
+    of values: [Float], in bytes: [UInt8], _ encoding: TensorEncoding, columns: Int, firstRow: Int
+  ) -> RowLoss? {
+    StoredRounding(of: encoding).flatMap { rounding in
+      RowLoss(
+        values, DenseRecoder.decode(bytes, encoding), columns: columns, firstRow: firstRow, bound: rounding.rowBound)
+    }
   }
 
   private func values(

@@ -120,16 +120,7 @@ struct GGUFPlanner {
     switch tensor.encoding {
     case .opaque: throw WorkflowError(.unread(tensor), file: file, tensor: tensor.name)
     case .ternary:
-      if isKept { return (.dense(.f16), .dequantize) }
-      if role == .embedding || role == .outputHead, let asked = request.gguf.embeddings {
-        guard asked.encoding.dtype != nil else {
-          throw WorkflowError(
-            .unsupportedEncoding(found: tensor.encoding.name, wanted: "dense numbers, which \(asked.rawValue) rounds,"),
-            file: file, tensor: tensor.name)
-        }
-        return (asked.encoding, .dequantize)
-      }
-      return try ternaryForm(tensor, .repack, .dequantize, columns, &misfits)
+      return isKept ? (.dense(.f16), .dequantize) : try packedForm(tensor, role, columns, file: file, &misfits)
     case .dense
     where request.unfolds && role.isProjection || (source as? any ModelView)?.unfoldedBlock(of: tensor) != nil:
       let asked = role.isProjection ? nil : request.gguf.embeddings?.encoding
@@ -152,17 +143,39 @@ struct GGUFPlanner {
       if !isKept, try isTernaryTable(tensor, role) {
         return try ternaryForm(tensor, .quantize, .snap, columns, &misfits)
       }
-      guard dtype.isFloatWeight else {
-        throw WorkflowError(
-          .unsupportedEncoding(found: dtype.rawValue, wanted: "BF16, F16, F32 or F64"), file: file,
-          tensor: tensor.name)
-      }
-      if survey.binaryType != nil, role.isProjection { return (.dense(request.gguf.weights.dtype ?? .f16), .recode) }
-      // llama.cpp convolves in F32 alone.
-      let encoding = place?.template.form == .convolution ? .dense(.f32) : denseForm(tensor, role, dtype)
-      let isSame = encoding == tensor.encoding || encoding.blockCodec != nil && encoding == stored(tensor)
-      return (encoding, isSame ? .copy : .recode)
+      return try denseForm(tensor, role, place, dtype, file: file)
     }
+  }
+
+  /// What packed trits become that are not asked to stay dense.
+  private func packedForm(
+    _ tensor: TensorDescriptor, _ role: TensorRole, _ columns: RowPermutation?, file: String,
+    _ misfits: inout GGUFMisfits
+  ) throws -> (TensorEncoding, ConversionStep) {
+    guard role == .embedding || role == .outputHead, let asked = request.gguf.embeddings else {
+      return try ternaryForm(tensor, .repack, .dequantize, columns, &misfits)
+    }
+    guard asked.encoding.dtype != nil else {
+      throw WorkflowError(
+        .unsupportedEncoding(found: tensor.encoding.name, wanted: "dense numbers, which \(asked.rawValue) rounds,"),
+        file: file, tensor: tensor.name)
+    }
+    return (asked.encoding, .dequantize)
+  }
+
+  /// What numbers become that are not made trits.
+  private func denseForm(
+    _ tensor: TensorDescriptor, _ role: TensorRole, _ place: ModulePlace?, _ dtype: DType, file: String
+  ) throws -> (TensorEncoding, ConversionStep) {
+    guard dtype.isFloatWeight else {
+      throw WorkflowError(
+        .unsupportedEncoding(found: dtype.rawValue, wanted: "BF16, F16, F32 or F64"), file: file, tensor: tensor.name)
+    }
+    if survey.binaryType != nil, role.isProjection { return (.dense(request.gguf.weights.dtype ?? .f16), .recode) }
+    // llama.cpp convolves in F32 alone.
+    let encoding = place?.template.form == .convolution ? .dense(.f32) : denseEncoding(tensor, role, dtype)
+    let isSame = encoding == tensor.encoding || encoding.blockCodec != nil && encoding == stored(tensor)
+    return (encoding, isSame ? .copy : .recode)
   }
 
   /// Whether a projection is dense in the output as in the source, in the basis it is rotated into: what its weights are
@@ -218,7 +231,7 @@ struct GGUFPlanner {
   }
 
   /// Norms and biases in F32, embeddings and head as asked or as they are, other matrices as they are.
-  private func denseForm(_ tensor: TensorDescriptor, _ role: TensorRole, _ dtype: DType) -> TensorEncoding {
+  private func denseEncoding(_ tensor: TensorDescriptor, _ role: TensorRole, _ dtype: DType) -> TensorEncoding {
     if tensor.shape.rank < 2 { return .dense(.f32) }
     let isTable = role == .embedding || role == .outputHead
     if let blocks = storedBlocks(tensor, isTable: isTable) { return blocks }
