@@ -37,6 +37,7 @@ struct InputsStayTests {
     "inspect D/bitnet/model.safetensors --tensor model.norm.weight --raw D/bitnet/tokenizer.json",
     "inspect D/hub/snapshots/r --tensor model.norm.weight --raw D/hub/blobs/model.safetensors",
     "gap D/bfloat16 D/bitnet --ids-file D/ids --html D/ids", "gap D/bfloat16 D/bitnet --text-file D/text --html D/text",
+    "gap D/bfloat16 D/bitnet --text D/text --html D/text",
     "logits D/bitnet --ids-file D/ids -o D/ids", "logits D/bitnet --ids 5 -o D/bitnet/tokenizer.json",
     "logits D/hub/snapshots/r --ids 5 -o D/hub/blobs/config.json",
     "convert D/hub/snapshots/r D/hub/blobs/model.safetensors --to hf-packed",

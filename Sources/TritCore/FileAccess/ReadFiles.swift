@@ -36,6 +36,12 @@ package enum ReadFiles {
     known.withLock { $0?[FileIdentity(status)] = path }
   }
 
+  /// Remembers a file that was named and not read: whose name was taken for a text may not lose it either.
+  package static func note(_ path: String) {
+    guard let identity = FileIdentity(of: path) else { return }
+    known.withLock { $0?[identity] = path }
+  }
+
   /// The name a file was read by; nil when it was not.
   private static func name(of path: String) -> String? {
     known.withLock { known in

@@ -115,6 +115,7 @@ extension TextInput {
     if text == "-" { return .file(text) }
     let isName = text.utf8.count < 4096 && !text.contains(where: \.isNewline)
     if isName, FileSystem.kind(of: text) == .file || text.hasSuffix(".txt") {
+      ReadFiles.note(text)
       StandardError.warn("'\(printable(text))' is taken as the text itself: --text-file reads a file")
     }
     return .text(text)
