@@ -137,7 +137,7 @@ struct TritPackHeaderReader: SectionedHeaderReader {
         try layout.check(shape)
       } catch {
         let location = ErrorLocation(file: path, tensor: name, field: field)
-        throw LayoutError(error.kind, layout: layout.id, location: location)
+        throw LayoutError(error.kind.reason, layout: layout.id, location: location)
       }
       encoding = .ternary(layout.id)
       expected = layout.byteCount(shape)

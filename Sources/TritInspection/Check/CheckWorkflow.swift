@@ -51,7 +51,7 @@ package struct CheckWorkflow: Sendable {
       // What is stored is checked; what is computed, below, is computed with unfolded weights.
       source = try ModelOpener.open(request.path, request.open.keepingRotation, hasCompanions: true)
       survey = try ModelSurvey(of: source)
-    } catch let error as GGUFModelError where error.speaksOfRotation {
+    } catch let error as GGUFModelError where error.kind.speaksOfRotation {
       result.findings.append(ModelChecks.finding(.rotation, error))
       return result
     } catch let error as ModelError where error.location.field == MLXRotation.modulesKey {
