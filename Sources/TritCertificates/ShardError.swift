@@ -3,41 +3,32 @@
 import TritCore
 
 /// A worker cannot do its part, or the parts do not make a whole.
-package struct ShardError: DiagnosticError, Equatable {
-  /// What went wrong.
-  package enum Kind: Sendable, Equatable {
-    /// The source is not the one that was planned.
-    case sourceChanged(String)
-    case noParts
-    /// Workers that have not delivered, the first `listed` of them, and how many tensors are missing.
-    case missing(workers: [String], tensors: Int)
-    case otherPlan
-    case damagedPart(expected: String, found: String)
-    /// What an interrupted run left is not of this conversion.
-    case otherConversion(String)
-    /// Parts stay for the next run.
-    case interrupted(done: Int, of: Int)
-  }
+package typealias ShardError = Diagnostic<ShardErrorKind>
+
+package enum ShardErrorKind: DiagnosticKind {
+  /// The source is not the one that was planned.
+  case sourceChanged(String)
+  case noParts
+  /// Workers that have not delivered, the first `listed` of them, and how many tensors are missing.
+  case missing(workers: [String], tensors: Int)
+  case otherPlan
+  case damagedPart(expected: String, found: String)
+  /// What an interrupted run left is not of this conversion.
+  case otherConversion(String)
+  /// Parts stay for the next run.
+  case interrupted(done: Int, of: Int)
 
   /// Workers a message names at most.
   package static let listed = 20
 
-  package var kind: Kind
-  package var location: ErrorLocation
-
-  package init(_ kind: Kind, file: String? = nil, tensor: String? = nil) {
-    self.kind = kind
-    location = ErrorLocation(file: file, tensor: tensor)
-  }
-
   package var summary: String {
-    switch kind {
+    switch self {
     case .sourceChanged(let what): "the model is not the one that was planned: \(what)"
     case .noParts: "no worker has delivered a part"
     case .missing(let workers, let tensors):
       "\(tensors) tensors are missing"
         + (workers.isEmpty ? "" : "; not delivered: worker " + workers.joined(separator: ", "))
-        + (workers.count < ShardError.listed ? "" : " and perhaps more")
+        + (workers.count < ShardErrorKind.listed ? "" : " and perhaps more")
     case .otherPlan: "it belongs to another plan"
     case .otherConversion(let what): "an interrupted conversion stands here, and not this one: \(what)"
     case .interrupted(let done, let count): "interrupted; \(done) of \(count) parts are complete and stay here"
@@ -46,7 +37,7 @@ package struct ShardError: DiagnosticError, Equatable {
   }
 
   package var remedy: String? {
-    switch kind {
+    switch self {
     case .sourceChanged: "restore the model, or make the plan again and run every worker"
     case .noParts, .missing: "run the missing workers; each can be run again at any time"
     case .otherPlan: "remove it and run its worker again"
@@ -57,7 +48,7 @@ package struct ShardError: DiagnosticError, Equatable {
   }
 
   package var category: ErrorCategory {
-    switch kind {
+    switch self {
     case .interrupted: .interrupted
     case .otherConversion: .cannotCreate
     default: .checkFailed

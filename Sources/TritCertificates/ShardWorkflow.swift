@@ -225,7 +225,7 @@ package struct ShardWorkflow: Sendable {
       let absent = expected.filter { !delivered.contains($0) }
       throw ShardError(
         .missing(
-          workers: absent.prefix(ShardError.listed).map(\.description), tensors: plan.tensors.count - places.count),
+          workers: absent.prefix(ShardErrorKind.listed).map(\.description), tensors: plan.tensors.count - places.count),
         file: shards.path)
     }
     return places

@@ -3,38 +3,29 @@
 import TritCore
 
 /// Two models a patch cannot be made of, or a model it does not belong to.
-package struct DiffError: DiagnosticError, Equatable {
-  /// What is wrong.
-  package enum Kind: Sendable, Equatable {
-    // Applying
-    case missingTensor
-    /// A GGUF file, whose tensors have names of their own.
-    case otherNames
-    case extraTensor
-    case otherTensor(expected: String, found: String)
-    case otherHash(expected: String, found: String)
-    case missingFile(String)
-    case otherFile(String, expected: String, found: String)
-    case otherTarget(expected: String, found: String)
-    case otherCodeStream(expected: String, found: String)
-    /// The output has the name of another form.
-    case otherName(gives: String, named: String)
-    // Making
-    case compressedTarget
-    case fileBesideModel(String)
-    case filledPadding
-  }
+package typealias DiffError = Diagnostic<DiffErrorKind>
 
-  package var kind: Kind
-  package var location: ErrorLocation
-
-  init(_ kind: Kind, file: String, tensor: String? = nil) {
-    self.kind = kind
-    location = ErrorLocation(file: file, tensor: tensor)
-  }
+package enum DiffErrorKind: DiagnosticKind {
+  // Applying
+  case missingTensor
+  /// A GGUF file, whose tensors have names of their own.
+  case otherNames
+  case extraTensor
+  case otherTensor(expected: String, found: String)
+  case otherHash(expected: String, found: String)
+  case missingFile(String)
+  case otherFile(String, expected: String, found: String)
+  case otherTarget(expected: String, found: String)
+  case otherCodeStream(expected: String, found: String)
+  /// The output has the name of another form.
+  case otherName(gives: String, named: String)
+  // Making
+  case compressedTarget
+  case fileBesideModel(String)
+  case filledPadding
 
   package var summary: String {
-    switch kind {
+    switch self {
     case .missingTensor: "the patch was made for a base that has this tensor; this model has none of this name"
     case .otherNames:
       "the patch was made for a base with Hugging Face's names of tensors; this is a GGUF file, which has others"
@@ -59,7 +50,7 @@ package struct DiffError: DiagnosticError, Equatable {
   }
 
   package var remedy: String? {
-    switch kind {
+    switch self {
     case .missingTensor, .extraTensor, .otherTensor, .otherHash, .missingFile, .otherFile:
       "apply it to the model it was made for: 'tritsmith inspect PATCH -v' states its code stream, 'tritsmith compare A B -v' that of two models"
     case .otherNames: "apply it to the safetensors or TritPack form of the base, and add --to gguf for a GGUF file"
@@ -72,7 +63,7 @@ package struct DiffError: DiagnosticError, Equatable {
   }
 
   package var category: ErrorCategory {
-    switch kind {
+    switch self {
     case .compressedTarget, .filledPadding, .otherName: .misuse
     case .otherTarget, .otherCodeStream: .checkFailed
     default: .malformedInput

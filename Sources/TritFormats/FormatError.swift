@@ -3,95 +3,81 @@
 import TritCore
 
 /// A file exists and can be read, but its content is not what its format says.
-public struct FormatError: DiagnosticError, Equatable {
-  /// What is wrong with the file.
-  package enum Kind: Sendable, Equatable {
-    // Any container
-    case notRecognised(found: String)
-    /// Something was saved in the file's place.
-    case standIn(StandIn)
-    /// A file beside the weights is not JSON.
-    case jsonFile(JSONError)
-    case emptyFile
-    // Safetensors headers
-    case headerTooSmall(found: UInt64)
-    case headerTooLarge(length: UInt64, limit: UInt64)
-    case headerPastEnd(length: UInt64, available: UInt64)
-    case json(JSONError)
-    case wrongType(expected: String, found: String)
-    case missingField
-    case duplicateField
-    case duplicateTensor
-    case unknownDType(String)
-    case overflow(shape: String)
-    case fractionalBytes(bits: UInt64)
-    case invertedOffsets(begin: UInt64, end: UInt64)
-    case hole(expectedBegin: UInt64, begin: UInt64)
-    case sizeMismatch(expected: UInt64, found: UInt64)
-    case notCovered(dataEnd: UInt64, fileSize: UInt64)
-    // Folders and shards
-    case unsafeName(String)
-    case linkOutside(name: String, target: String)
-    case missingShard(String)
-    case tensorInTwoShards(first: String, second: String)
-    case tensorNotInShard(shard: String)
-    case tensorNotInIndex
-    case noModel(String)
-    /// A folder with more than one model in it.
-    case severalModels(String)
-    /// A folder of folders that hold models.
-    case folderOfModels(String, first: String)
-    case pytorchWeights(String)
-    // Packed tensors
-    case packedShape(found: String)
-    case scaleMissing(name: String)
-    case badScale(String)
-    case unknownScaleConvention(hint: String)
-    case conflictingScaleConvention(detail: String)
-    // TritPack, TritDiff
-    case unsupportedVersion(found: String, supported: String)
-    /// Of a patch that an earlier program wrote.
-    case outdatedVersion(found: String, supported: String)
-    case badPreamble(String)
-    case checksum(section: String)
-    case badSection(String)
-    case unknownLayout(String)
-    case decompression(String)
-    // TritDiff
-    case isPatch
-    // Adapters and other helpers
-    case partialModel(PartialModel)
-    // GGUF
-    case gguf(GGUFFault)
-    // MLX
-    case mlx(MLXFault)
-  }
+package typealias FormatError = Diagnostic<FormatErrorKind>
 
-  package var kind: Kind
-  public var location: ErrorLocation
+/// What is wrong with the file.
+package enum FormatErrorKind: DiagnosticKind {
+  // Any container
+  case notRecognised(found: String)
+  /// Something was saved in the file's place.
+  case standIn(StandIn)
+  /// A file beside the weights is not JSON.
+  case jsonFile(JSONError)
+  case emptyFile
+  // Safetensors headers
+  case headerTooSmall(found: UInt64)
+  case headerTooLarge(length: UInt64, limit: UInt64)
+  case headerPastEnd(length: UInt64, available: UInt64)
+  case json(JSONError)
+  case wrongType(expected: String, found: String)
+  case missingField
+  case duplicateField
+  case duplicateTensor
+  case unknownDType(String)
+  case overflow(shape: String)
+  case fractionalBytes(bits: UInt64)
+  case invertedOffsets(begin: UInt64, end: UInt64)
+  case hole(expectedBegin: UInt64, begin: UInt64)
+  case sizeMismatch(expected: UInt64, found: UInt64)
+  case notCovered(dataEnd: UInt64, fileSize: UInt64)
+  // Folders and shards
+  case unsafeName(String)
+  case linkOutside(name: String, target: String)
+  case missingShard(String)
+  case tensorInTwoShards(first: String, second: String)
+  case tensorNotInShard(shard: String)
+  case tensorNotInIndex
+  case noModel(String)
+  /// A folder with more than one model in it.
+  case severalModels(String)
+  /// A folder of folders that hold models.
+  case folderOfModels(String, first: String)
+  case pytorchWeights(String)
+  // Packed tensors
+  case packedShape(found: String)
+  case scaleMissing(name: String)
+  case badScale(String)
+  case unknownScaleConvention(hint: String)
+  case conflictingScaleConvention(detail: String)
+  // TritPack, TritDiff
+  case unsupportedVersion(found: String, supported: String)
+  /// Of a patch that an earlier program wrote.
+  case outdatedVersion(found: String, supported: String)
+  case badPreamble(String)
+  case checksum(section: String)
+  case badSection(String)
+  case unknownLayout(String)
+  case decompression(String)
+  // TritDiff
+  case isPatch
+  // Adapters and other helpers
+  case partialModel(PartialModel)
+  // GGUF
+  case gguf(GGUFFault)
+  // MLX
+  case mlx(MLXFault)
 
-  package init(_ kind: Kind, _ location: ErrorLocation) {
-    self.kind = kind
-    self.location = location
-  }
-
-  package init(
-    _ kind: Kind, file: String, tensor: String? = nil, byteOffset: UInt64? = nil, field: String? = nil
-  ) {
-    self.init(kind, ErrorLocation(file: file, tensor: tensor, byteOffset: byteOffset, field: field))
-  }
-
-  public var category: ErrorCategory {
+  package var category: ErrorCategory {
     // What was said of the file is wrong, not the file.
-    if case .gguf(.choiceFitsNone) = kind { .misuse } else { .malformedInput }
+    if case .gguf(.choiceFitsNone) = self { .misuse } else { .malformedInput }
   }
 }
 
 // MARK: - Sentences
 
-extension FormatError {
-  public var summary: String {
-    switch kind {
+extension FormatErrorKind {
+  package var summary: String {
+    switch self {
     case .notRecognised(let found): "not a model format this program knows: \(found)"
     case .standIn(let found): found.summary
     case .jsonFile(let error): "the file is not valid JSON: \(error)"
@@ -152,13 +138,15 @@ extension FormatError {
     }
   }
 
-  public var remedy: String? {
-    switch kind {
+  package var remedy: String? { remedy(at: ErrorLocation()) }
+
+  package func remedy(at location: ErrorLocation) -> String? {
+    switch self {
     case .notRecognised, .noModel: "name a safetensors, GGUF or TritPack file, or a folder that holds a model"
     case .severalModels: "name one of them"
     case .folderOfModels(_, let first):
       "name one, such as '\(printable(first))'; 'tritsmith family' compares all of a folder"
-    case .pytorchWeights: FormatError.savingLine(of: location.file ?? "MODEL")
+    case .pytorchWeights: FormatErrorKind.savingLine(of: location.file ?? "MODEL")
     case .standIn(let found): found.remedy
     case .jsonFile(let error), .json(let error): error.remedy
     case .emptyFile, .headerTooSmall, .headerPastEnd, .notCovered, .checksum, .badPreamble:
@@ -187,7 +175,7 @@ extension FormatError {
   }
 }
 
-extension FormatError {
+extension FormatErrorKind {
   /// The line of Python that saves a PyTorch checkpoint anew.
   fileprivate static func savingLine(of path: String) -> String {
     let folder = FileSystem.kind(of: path) == .folder ? path : FileSystem.parent(of: path)

@@ -3,25 +3,24 @@
 import TritCore
 
 /// A model of the Hub that cannot be found or asked for.
-package struct HubError: DiagnosticError, Equatable {
-  /// What went wrong.
-  package enum Kind: Sendable, Equatable {
-    /// Neither a path nor in the cache, and the network is not to be asked.
-    case offline(HubName, cache: String, reason: OfflineReason)
-    /// A repository's folder in a cache without a main revision.
-    case severalSnapshots([String])
-    /// The first part of a name is a folder of this machine, and does not hold the rest.
-    case notInFolder(NearestEntry, HubName)
-    /// The network cannot be asked.
-    case noLibrary(String)
-    case badEndpoint(String)
-    /// The Hub has the repository, and not this in it.
-    case noFile(String, names: [String])
-    /// A model to be kept that is on this machine.
-    case notRemote
-    /// An answer that is none.
-    case badAnswer(String)
-  }
+package typealias HubError = Diagnostic<HubErrorKind>
+
+package enum HubErrorKind: DiagnosticKind {
+  /// Neither a path nor in the cache, and the network is not to be asked; what the cache has of it, if anything.
+  case offline(HubName, cache: String, reason: OfflineReason, cached: String? = nil)
+  /// A repository's folder in a cache without a main revision.
+  case severalSnapshots([String])
+  /// The first part of a name is a folder of this machine, and does not hold the rest.
+  case notInFolder(NearestEntry, HubName)
+  /// The network cannot be asked.
+  case noLibrary(String)
+  case badEndpoint(String)
+  /// The Hub has the repository, and not this in it.
+  case noFile(String, names: [String])
+  /// A model to be kept that is on this machine.
+  case notRemote
+  /// An answer that is none.
+  case badAnswer(String)
 
   /// Why the network was not asked.
   package enum OfflineReason: Sendable, Equatable {
@@ -31,20 +30,9 @@ package struct HubError: DiagnosticError, Equatable {
     case build
   }
 
-  package var kind: Kind
-  package var location: ErrorLocation
-  /// What a cache has of it, where it has something.
-  var cached: String?
-
-  init(_ kind: Kind, file: String? = nil, cached: String? = nil) {
-    self.kind = kind
-    self.cached = cached
-    location = ErrorLocation(file: file)
-  }
-
   package var summary: String {
-    switch kind {
-    case .offline(let name, let cache, let reason):
+    switch self {
+    case .offline(let name, let cache, let reason, let cached):
       let why =
         switch reason {
         case .option: "the Hub is not to be asked"
@@ -67,9 +55,11 @@ package struct HubError: DiagnosticError, Equatable {
     }
   }
 
-  package var remedy: String? {
-    switch kind {
-    case .offline(let name, _, let reason):
+  package var remedy: String? { remedy(at: ErrorLocation()) }
+
+  package func remedy(at location: ErrorLocation) -> String? {
+    switch self {
+    case .offline(let name, _, let reason, _):
       let other =
         switch reason {
         case .option: ", or ask the Hub: leave --offline out"
@@ -95,7 +85,7 @@ package struct HubError: DiagnosticError, Equatable {
   }
 
   package var category: ErrorCategory {
-    switch kind {
+    switch self {
     case .offline, .severalSnapshots, .notInFolder, .noLibrary, .noFile: .cannotOpen
     case .badEndpoint, .notRemote: .misuse
     case .badAnswer: .inputOutput

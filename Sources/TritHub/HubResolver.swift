@@ -33,7 +33,7 @@ package struct HubResolver: Sendable {
     if case .complete(let path) = finding { return path }
     if let entry = HubResolver.local(given) { throw HubError(.notInFolder(entry, name), file: given) }
     if let reason = offlineReason {
-      throw HubError(.offline(name, cache: cache.folder, reason: reason), file: given, cached: text(finding))
+      throw HubError(.offline(name, cache: cache.folder, reason: reason, cached: text(finding)), file: given)
     }
     return try remotePath(name, given: given)
   }
@@ -88,7 +88,7 @@ package struct HubResolver: Sendable {
     NearestEntry(of: given).flatMap { $0.folder == "." ? nil : $0 }
   }
 
-  private var offlineReason: HubError.OfflineReason? {
+  private var offlineReason: HubErrorKind.OfflineReason? {
     if isOffline { return .option }
     if environment.isOffline { return .variable }
     return HubNetwork.isBuiltIn ? nil : .build

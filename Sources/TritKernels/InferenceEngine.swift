@@ -14,8 +14,8 @@ public final class InferenceEngine: Sendable {
   /// - Parameters:
   ///   - threads: 0 means as many as there are processors.
   ///   - kernels: which implementation; `auto` takes the best this CPU has.
-  /// - Throws: `KernelError` when native kernels are demanded and this CPU has none.
-  public convenience init(threads: Int = 0, kernels: KernelChoice = .auto) throws(KernelError) {
+  /// - Throws: a `DiagnosticError`, `misuse`, when native kernels are demanded and this CPU has none.
+  public convenience init(threads: Int = 0, kernels: KernelChoice = .auto) throws {
     self.init(threads: threads, try kernels.inferenceKernels())
   }
 

@@ -111,12 +111,12 @@ public enum KernelChoice: String, Sendable, CaseIterable {
 }
 
 /// Native kernels were demanded where there are none.
-public struct KernelError: DiagnosticError, Equatable {
+package struct KernelError: DiagnosticError, Equatable {
   package init() {}
-  public var summary: String {
+  package var summary: String {
     "this processor has none of the instruction sets native kernels exist for (AVX2 on x86-64, NEON on arm64)"
   }
-  public var location: ErrorLocation { ErrorLocation() }
-  public var remedy: String? { "use --kernels auto or scalar; the results are the same, slower" }
-  public var category: ErrorCategory { .misuse }
+  package var location: ErrorLocation { ErrorLocation() }
+  package var remedy: String? { "use --kernels auto or scalar; the results are the same, slower" }
+  package var category: ErrorCategory { .misuse }
 }

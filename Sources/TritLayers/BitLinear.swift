@@ -35,10 +35,10 @@ public struct BitLinear: Sendable {
 
   /// A layer to train.
   ///
-  /// - Throws: `BitLinearError` when the sizes contradict each other or a weight is not finite.
+  /// - Throws: a `DiagnosticError`, `malformedInput`, when the sizes contradict each other or a weight is not finite.
   public init(
     latent weights: [Float], outputs: Int, inputs: Int, bias: [Float]? = nil, arithmetic: BitNetArithmetic
-  ) throws(BitLinearError) {
+  ) throws {
     try BitLinear.check(weights.count, outputs * inputs, "weights", bias, outputs)
     if let index = weights.firstIndex(where: { !$0.isFinite }) { throw BitLinearError(.notFinite(index: index)) }
     self.weights = .latent(weights)
@@ -47,8 +47,8 @@ public struct BitLinear: Sendable {
 
   /// A layer with weights as a converted model stores them.
   ///
-  /// - Throws: `BitLinearError` for an unknown layout, sizes that contradict each other, codes that are no trit, or more
-  ///   than one scale; `LayoutError` when the matrix does not fit the layout.
+  /// - Throws: a `DiagnosticError`, `malformedInput`, for an unknown layout, a matrix that does not fit it, sizes that
+  ///   contradict each other, codes that are no trit, or more than one scale.
   public init(
     packed bytes: [UInt8], _ layout: LayoutID, _ scale: TernaryScale, outputs: Int, inputs: Int,
     bias: [Float]? = nil, arithmetic: BitNetArithmetic = .transformers
@@ -153,25 +153,17 @@ public struct BitLinear: Sendable {
 }
 
 /// A layer that cannot be.
-public struct BitLinearError: DiagnosticError, Equatable {
-  /// What is wrong.
-  public enum Kind: Sendable, Equatable {
-    case count(String, expected: Int, found: Int)
-    case notFinite(index: Int)
-    case unknownLayout(String)
-    case invalidCodes(Int)
-    case scale
-  }
+package typealias BitLinearError = Diagnostic<BitLinearErrorKind>
 
-  /// What is wrong, with what was expected and found.
-  public var kind: Kind
+package enum BitLinearErrorKind: DiagnosticKind {
+  case count(String, expected: Int, found: Int)
+  case notFinite(index: Int)
+  case unknownLayout(String)
+  case invalidCodes(Int)
+  case scale
 
-  init(_ kind: Kind) {
-    self.kind = kind
-  }
-
-  public var summary: String {
-    switch kind {
+  package var summary: String {
+    switch self {
     case .count(let what, let expected, let found): "expected \(expected) \(what), found \(found)"
     case .notFinite(let index): "weight \(index) is not finite"
     case .unknownLayout(let name): "layout '\(printable(name))' is not known, or its matrix is too large"
@@ -180,7 +172,6 @@ public struct BitLinearError: DiagnosticError, Equatable {
     }
   }
 
-  public var location: ErrorLocation { ErrorLocation() }
-  public var remedy: String? { nil }
-  public var category: ErrorCategory { .malformedInput }
+  package var remedy: String? { nil }
+  package var category: ErrorCategory { .malformedInput }
 }

@@ -141,9 +141,12 @@ extension TernaryLayout {
 }
 
 /// A matrix does not fit a layout.
-package struct LayoutError: DiagnosticError, Equatable {
+package typealias LayoutError = Diagnostic<LayoutErrorKind>
+
+/// What a layout does not take.
+package struct LayoutErrorKind: DiagnosticKind {
   /// What went wrong.
-  package enum Kind: Sendable, Equatable {
+  package enum Reason: Sendable, Equatable {
     case notAMatrix(rank: Int)
     case rowsNotMultiple(rows: Int, of: Int)
     case columnsNotMultiple(columns: Int, of: Int)
@@ -153,18 +156,11 @@ package struct LayoutError: DiagnosticError, Equatable {
     case rowTooLong(columns: Int)
   }
 
-  package var kind: Kind
-  package var layout: LayoutID
-  package var location: ErrorLocation
-
-  package init(_ kind: Kind, layout: LayoutID, location: ErrorLocation = ErrorLocation()) {
-    self.kind = kind
-    self.layout = layout
-    self.location = location
-  }
+  package let reason: Reason
+  package let layout: LayoutID
 
   package var summary: String {
-    switch kind {
+    switch reason {
     case .notAMatrix(let rank): "layout \(layout) stores matrices, this tensor has \(rank) dimensions"
     case .rowsNotMultiple(let rows, let multiple):
       "layout \(layout) needs a multiple of \(multiple) rows, this tensor has \(rows)"
@@ -181,4 +177,10 @@ package struct LayoutError: DiagnosticError, Equatable {
 
   package var remedy: String? { "keep the tensor dense (--keep), or write TritPack, which takes any size" }
   package var category: ErrorCategory { .malformedInput }
+}
+
+extension LayoutError {
+  package init(_ reason: Kind.Reason, layout: LayoutID, location: ErrorLocation = ErrorLocation()) {
+    self.init(Kind(reason: reason, layout: layout), location: location)
+  }
 }

@@ -3,40 +3,31 @@
 import TritCore
 
 /// An adapter, or a base, that cannot be merged.
-package struct MergeError: DiagnosticError, Equatable {
-  /// What is wrong.
-  package enum Kind: Sendable, Equatable {
-    case notAnAdapter
-    case wrongType(expected: String)
-    /// Something PEFT can do and this merge cannot.
-    case unsupported(String)
-    case pattern(String)
-    case unknownTensor(String)
-    case halfPair(missing: String)
-    case shape(expected: String, found: String)
-    case rank(expected: Int, found: Int)
-    case notTargeted
-    case missing(module: String)
-    case noModule(String)
-    case base(found: String)
-    /// Of the merged matrix, by what the adapter adds.
-    case notFinite(index: Int)
-    case adapterNotFinite(index: Int, value: String)
-    case baseNotFinite(index: Int, value: String)
-    case empty
-    case auditFailed(String)
-  }
+package typealias MergeError = Diagnostic<MergeErrorKind>
 
-  package var kind: Kind
-  package var location: ErrorLocation
-
-  init(_ kind: Kind, file: String? = nil, tensor: String? = nil, field: String? = nil) {
-    self.kind = kind
-    location = ErrorLocation(file: file, tensor: tensor, field: field)
-  }
+package enum MergeErrorKind: DiagnosticKind {
+  case notAnAdapter
+  case wrongType(expected: String)
+  /// Something PEFT can do and this merge cannot.
+  case unsupported(String)
+  case pattern(String)
+  case unknownTensor(String)
+  case halfPair(missing: String)
+  case shape(expected: String, found: String)
+  case rank(expected: Int, found: Int)
+  case notTargeted
+  case missing(module: String)
+  case noModule(String)
+  case base(found: String)
+  /// Of the merged matrix, by what the adapter adds.
+  case notFinite(index: Int)
+  case adapterNotFinite(index: Int, value: String)
+  case baseNotFinite(index: Int, value: String)
+  case empty
+  case auditFailed(String)
 
   package var summary: String {
-    switch kind {
+    switch self {
     case .notAnAdapter: "holds no adapter_config.json beside adapter_model.safetensors"
     case .wrongType(let expected): "expected \(expected)"
     case .unsupported(let what): "\(what) cannot be merged into a matrix here"
@@ -59,7 +50,7 @@ package struct MergeError: DiagnosticError, Equatable {
   }
 
   package var remedy: String? {
-    switch kind {
+    switch self {
     case .notAnAdapter:
       "name the folder PEFT's save_pretrained wrote; adapter_model.bin must be saved as safetensors first"
     case .unsupported: "merge it with PEFT's merge_and_unload and convert the result"
@@ -75,7 +66,7 @@ package struct MergeError: DiagnosticError, Equatable {
   }
 
   package var category: ErrorCategory {
-    switch kind {
+    switch self {
     case .notAnAdapter: .cannotOpen
     case .auditFailed: .checkFailed
     default: .malformedInput

@@ -31,12 +31,10 @@ package enum ArchitectureRegistry {
   /// - Throws: `ModelError` when `architectures` is missing, or names a class that is not known.
   package static func architecture(of configuration: JSONObject, file: String) throws(ModelError) -> any Architecture {
     guard let name = className(in: configuration) else {
-      throw ModelError(.noArchitecture, location: ErrorLocation(file: file, field: "architectures"))
+      throw ModelError(.noArchitecture, file: file, field: "architectures")
     }
     guard let architecture = architecture(named: name) else {
-      throw ModelError(
-        .unknownArchitecture(name, nearest: nearest(to: name)),
-        location: ErrorLocation(file: file, field: "architectures"))
+      throw ModelError(.unknownArchitecture(name, nearest: nearest(to: name)), file: file, field: "architectures")
     }
     return architecture
   }

@@ -4,77 +4,68 @@ import TritCore
 import VisibleText
 
 /// A configuration, its tensors, or what is asked of a model do not fit together.
-public struct ModelError: DiagnosticError, Equatable {
-  /// What went wrong.
-  package enum Kind: Sendable, Equatable {
-    case noArchitecture
-    case unknownArchitecture(String, nearest: String)
-    /// A GGUF file without tensors.
-    case vocabularyOnly
+package typealias ModelError = Diagnostic<ModelErrorKind>
 
-    // Configuration
-    case noConfiguration
-    case missingKey
-    /// A key without which the file's own readers stop.
-    case neededKey(by: String)
-    case wrongType(expected: String, found: String)
-    case unsupportedValue(expected: String, found: String)
-    /// A key nobody here knows: it may change results, so it is not ignored.
-    case unknownKey
-    case contradiction(expected: String, found: String)
-    /// Rotated weights in a form that is not read.
-    case rotatedModules(count: Int)
-    /// mlx-lm would compute another model.
-    case notComputed(found: String, reason: String)
+package enum ModelErrorKind: DiagnosticKind {
+  case noArchitecture
+  case unknownArchitecture(String, nearest: String)
+  /// A GGUF file without tensors.
+  case vocabularyOnly
 
-    // Tensors
-    case missingTensor(shape: TensorShape)
-    case missingLayers(Range<Int>)
-    /// Names begin with what a wrapper put before them; an empty prefix means that `model.` is missing.
-    case wrappedNames(prefix: String)
-    case adapterAttached
-    /// A tensor this family has no use for, though leaving it out would change results.
-    case unusedTensor
-    /// A stored head of other numbers than the embeddings it is tied to.
-    case headBesideTie
-    case tensorShape(expected: TensorShape, found: TensorShape)
-    case tensorEncoding(expected: String, found: String)
-    /// Of a type that is listed and not read.
-    case unreadType(String, reason: String)
-    case scale(expected: String, found: String)
-    /// The first in that row and column, as far as they are known.
-    case invalidCodes(count: Int, row: Int?, column: Int?)
-    case notFinite
+  // Configuration
+  case noConfiguration
+  case missingKey
+  /// A key without which the file's own readers stop.
+  case neededKey(by: String)
+  case wrongType(expected: String, found: String)
+  case unsupportedValue(expected: String, found: String)
+  /// A key nobody here knows: it may change results, so it is not ignored.
+  case unknownKey
+  case contradiction(expected: String, found: String)
+  /// Rotated weights in a form that is not read.
+  case rotatedModules(count: Int)
+  /// mlx-lm would compute another model.
+  case notComputed(found: String, reason: String)
 
-    // Requests
-    case tokenOutOfRange(id: Int, vocabulary: Int)
-    case emptyPrompt
-    case contextOverflow(capacity: Int, needed: Int)
-    case outOfRange(expected: String, found: String)
-    case noFiniteLogit
-    /// The model computes infinities or what is no number.
-    case notFiniteState(NonFiniteState)
-  }
+  // Tensors
+  case missingTensor(shape: TensorShape)
+  case missingLayers(Range<Int>)
+  /// Names begin with what a wrapper put before them; an empty prefix means that `model.` is missing.
+  case wrappedNames(prefix: String)
+  case adapterAttached
+  /// A tensor this family has no use for, though leaving it out would change results.
+  case unusedTensor
+  /// A stored head of other numbers than the embeddings it is tied to.
+  case headBesideTie
+  case tensorShape(expected: TensorShape, found: TensorShape)
+  case tensorEncoding(expected: String, found: String)
+  /// Of a type that is listed and not read.
+  case unreadType(String, reason: String)
+  case scale(expected: String, found: String)
+  /// The first in that row and column, as far as they are known.
+  case invalidCodes(count: Int, row: Int?, column: Int?)
+  case notFinite
 
-  package var kind: Kind
-  public var location: ErrorLocation
+  // Requests
+  case tokenOutOfRange(id: Int, vocabulary: Int)
+  case emptyPrompt
+  case contextOverflow(capacity: Int, needed: Int)
+  case outOfRange(expected: String, found: String)
+  case noFiniteLogit
+  /// The model computes infinities or what is no number.
+  case notFiniteState(NonFiniteState)
 
   /// Whether a file may be sound and is only not understood here: kept key for key, it says what it said.
   package var isNotUnderstood: Bool {
-    switch kind {
+    switch self {
     // A loader takes the defaults of its class for what is missing.
     case .noArchitecture, .unknownArchitecture, .missingKey, .unsupportedValue, .unknownKey: true
     default: false
     }
   }
 
-  package init(_ kind: Kind, location: ErrorLocation = ErrorLocation()) {
-    self.kind = kind
-    self.location = location
-  }
-
-  public var summary: String {
-    switch kind {
+  package var summary: String {
+    switch self {
     case .noArchitecture: "the configuration names no model class"
     case .unknownArchitecture(let name, let nearest):
       "model class '\(printable(name))' is not known"
@@ -124,8 +115,8 @@ public struct ModelError: DiagnosticError, Equatable {
     }
   }
 
-  public var remedy: String? {
-    switch kind {
+  package var remedy: String? {
+    switch self {
     case .noArchitecture:
       "add \"architectures\": [\"LlamaForCausalLM\"]; a conversion takes names of tensors instead, with --quantize"
     case .unknownArchitecture:
@@ -164,8 +155,8 @@ public struct ModelError: DiagnosticError, Equatable {
     }
   }
 
-  public var category: ErrorCategory {
-    switch kind {
+  package var category: ErrorCategory {
+    switch self {
     case .tokenOutOfRange, .emptyPrompt, .contextOverflow, .outOfRange: .misuse
     // The folder is sound; what was asked has no place for it.
     case .rotatedModules: .misuse

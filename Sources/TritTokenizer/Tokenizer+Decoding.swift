@@ -4,8 +4,8 @@ import TritCore
 
 extension Tokenizer {
   /// The text of ids; ill-formed UTF-8 becomes U+FFFD, as the library and Unicode recommend.
-  /// - Throws: when an id has no token.
-  public func decode(_ ids: [Int], skipSpecialTokens: Bool = false) throws(TokenizerError) -> String {
+  /// - Throws: a `DiagnosticError`, `misuse`, when an id has no token.
+  public func decode(_ ids: [Int], skipSpecialTokens: Bool = false) throws -> String {
     guard case .pieces(let decoder) = detokenizer else { return try joined(ids, skipSpecialTokens: skipSpecialTokens) }
     var joiner = PieceJoiner(decoder)
     var text = ""

@@ -56,14 +56,16 @@ extension Tokenizer {
   /// Added tokens are recognised wherever they are written, special ones too, as the library does by default.
   /// `addSpecialTokens` puts those around the text that the post-processor says, such as a BOS.
   /// What has no token is dropped where the vocabulary has no unknown token, as by the library.
-  /// - Throws: when a pattern takes absurdly long on the text.
-  public func encode(_ text: String, addSpecialTokens: Bool = true) throws(TokenizerError) -> [Int] {
+  /// - Throws: a `DiagnosticError`, `malformedInput`, when a pattern takes absurdly long on the text.
+  public func encode(_ text: String, addSpecialTokens: Bool = true) throws -> [Int] {
     try encodeValid(Array(text.utf8), addSpecialTokens: addSpecialTokens)
   }
 
   /// The ids of a text in UTF-8; bytes that are not UTF-8 are an error with their offset, never replaced.
   package func encode(utf8 bytes: [UInt8], addSpecialTokens: Bool = true) throws(TokenizerError) -> [Int] {
-    if let offset = WellFormedUTF8.firstInvalid(in: bytes) { throw TokenizerError(.invalidUTF8, byteOffset: offset) }
+    if let offset = WellFormedUTF8.firstInvalid(in: bytes) {
+      throw TokenizerError(.invalidUTF8, byteOffset: UInt64(offset))
+    }
     return try encodeValid(bytes, addSpecialTokens: addSpecialTokens)
   }
 

@@ -49,9 +49,7 @@ public struct Tokenizer: Sendable {
       try self.init(checking: files)
     } catch {
       // Sections that are missing altogether have no reader that knows the file's name.
-      var error = error
-      if error.location.file == nil { error.location.file = files.tokenizer.name }
-      throw error
+      throw error.placed(file: files.tokenizer.name)
     }
   }
 

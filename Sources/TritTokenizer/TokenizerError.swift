@@ -3,71 +3,63 @@
 import TritCore
 
 /// Why a tokenizer could not be made, or could not do what it was asked.
-public struct TokenizerError: DiagnosticError, Equatable {
-  /// The failure with its data; sentences are made in `summary`.
-  package enum Kind: Sendable, Equatable {
-    /// The file is not JSON.
-    case json(JSONError)
-    /// Something was saved in the file's place.
-    case standIn(StandIn)
-    /// A field holds another kind of JSON value than its format says.
-    case wrongType(expected: String, found: String)
-    /// A field that must be there is not.
-    case missingField
-    /// A key stands twice in one object.
-    case duplicateKey(String)
-    /// A key this library does not know; it might change the ids, so it is not passed over.
-    case unknownKey(String)
-    /// The file is no model of SentencePiece, or is damaged.
-    case malformedModel(String)
-    /// The model is not BPE.
-    case unsupportedModelType(String)
-    /// A value this library does not implement.
-    case unsupported(String)
-    /// A regular expression with a construct outside the supported subset.
-    case unsupportedPattern(construct: String, offset: Int)
-    /// A number that cannot be a token id.
-    case invalidID(found: String, limit: Int)
-    /// Two tokens with one id.
-    case duplicateID(Int, first: String, second: String)
-    /// A merge that is not two tokens.
-    case malformedMerge(rank: Int)
-    /// A merge of, or into, a token the vocabulary does not hold.
-    case mergeOfUnknownToken(rank: Int, token: String)
-    /// A token named in a field is not in the vocabulary.
-    case unknownToken(String)
-    /// Two places give one token different ids.
-    case contradictoryID(token: String, stated: Int, actual: Int?)
-    /// A size beyond what any real tokenizer has.
-    case tooLarge(what: String, found: Int, limit: Int)
-    /// A file gives a role to an id that is not in the vocabulary.
-    case roleOutsideVocabulary(Int)
-    /// An id asked for is not in the vocabulary.
-    case idOutsideVocabulary(Int)
-    /// The text is not UTF-8.
-    case invalidUTF8
-    /// A pattern needed far more steps than the text is long.
-    case patternTooSlow(pattern: String)
-  }
+package typealias TokenizerError = Diagnostic<TokenizerErrorKind>
 
-  package var kind: Kind
-  public var location: ErrorLocation
+/// The failure with its data; sentences are made in `summary`.
+package enum TokenizerErrorKind: DiagnosticKind {
+  /// The file is not JSON.
+  case json(JSONError)
+  /// Something was saved in the file's place.
+  case standIn(StandIn)
+  /// A field holds another kind of JSON value than its format says.
+  case wrongType(expected: String, found: String)
+  /// A field that must be there is not.
+  case missingField
+  /// A key stands twice in one object.
+  case duplicateKey(String)
+  /// A key this library does not know; it might change the ids, so it is not passed over.
+  case unknownKey(String)
+  /// The file is no model of SentencePiece, or is damaged.
+  case malformedModel(String)
+  /// The model is not BPE.
+  case unsupportedModelType(String)
+  /// A value this library does not implement.
+  case unsupported(String)
+  /// A regular expression with a construct outside the supported subset.
+  case unsupportedPattern(construct: String, offset: Int)
+  /// A number that cannot be a token id.
+  case invalidID(found: String, limit: Int)
+  /// Two tokens with one id.
+  case duplicateID(Int, first: String, second: String)
+  /// A merge that is not two tokens.
+  case malformedMerge(rank: Int)
+  /// A merge of, or into, a token the vocabulary does not hold.
+  case mergeOfUnknownToken(rank: Int, token: String)
+  /// A token named in a field is not in the vocabulary.
+  case unknownToken(String)
+  /// Two places give one token different ids.
+  case contradictoryID(token: String, stated: Int, actual: Int?)
+  /// A size beyond what any real tokenizer has.
+  case tooLarge(what: String, found: Int, limit: Int)
+  /// A file gives a role to an id that is not in the vocabulary.
+  case roleOutsideVocabulary(Int)
+  /// An id asked for is not in the vocabulary.
+  case idOutsideVocabulary(Int)
+  /// The text is not UTF-8.
+  case invalidUTF8
+  /// A pattern needed far more steps than the text is long.
+  case patternTooSlow(pattern: String)
 
   /// Whether a file may be sound and is only not understood here.
   package var isNotUnderstood: Bool {
-    switch kind {
+    switch self {
     case .unknownKey, .unsupportedModelType, .unsupported, .unsupportedPattern, .tooLarge, .patternTooSlow: true
     default: false
     }
   }
 
-  init(_ kind: Kind, file: String? = nil, field: String? = nil, byteOffset: Int? = nil) {
-    self.kind = kind
-    self.location = ErrorLocation(file: file, byteOffset: byteOffset.map { UInt64($0) }, field: field)
-  }
-
-  public var summary: String {
-    switch kind {
+  package var summary: String {
+    switch self {
     case .json(let error): "not valid JSON: \(error)"
     case .standIn(let found): found.summary
     case .wrongType(let expected, let found): "expected \(expected), found \(found)"
@@ -99,8 +91,8 @@ public struct TokenizerError: DiagnosticError, Equatable {
     }
   }
 
-  public var remedy: String? {
-    switch kind {
+  package var remedy: String? {
+    switch self {
     case .json(let error): error.remedy
     case .standIn(let found): found.remedy
     case .unsupportedModelType, .unsupported, .unsupportedPattern, .unknownKey:
@@ -115,8 +107,8 @@ public struct TokenizerError: DiagnosticError, Equatable {
     }
   }
 
-  public var category: ErrorCategory {
-    switch kind {
+  package var category: ErrorCategory {
+    switch self {
     case .idOutsideVocabulary: .misuse
     default: .malformedInput
     }

@@ -9,7 +9,6 @@
 @_exported import TritInspection
 @_exported import TritKernels
 @_exported import TritLayouts
-@_exported import TritModel
 @_exported import TritQuantizers
 @_exported import TritReport
 @_exported import TritSurvey

@@ -8,7 +8,8 @@ extension Model {
   ///   - scoresText: scores a text as well, which takes as long as running it.
   ///   - sibling: another form of the model, whose weights it must hold.
   ///   - work: threads, progress and cancellation; none of them changes the result.
-  /// - Throws: `TensorIOError` when a file cannot be read; what is wrong with the model is a finding.
+  /// - Throws: a `DiagnosticError`, `cannotOpen` or `inputOutput`, when a file cannot be read; what is wrong with the
+  ///   model is a finding.
   public func check(
     isStrict: Bool = false, scoresText: Bool = false, sibling: Model? = nil, work: WorkOptions = .standard
   ) throws -> CheckResult {
@@ -25,7 +26,8 @@ extension Model {
   ///   - isExact: what storing numbers in another type did counts as a difference.
   ///   - parts: what the verdict rests on; a file that is weights alone has nothing else.
   ///   - work: threads, progress and cancellation; none of them changes the result.
-  /// - Throws: `TensorIOError`, `FormatError`, `WorkflowError`; models that differ are a result.
+  /// - Throws: a `DiagnosticError`: `inputOutput` when a file cannot be read, `malformedInput` when it is damaged, `misuse`
+  ///   when the two cannot be compared; models that differ are a result.
   public func compare(
     with other: Model, isExact: Bool = false, parts: Set<ModelPart> = ModelPart.needed, work: WorkOptions = .standard
   ) throws -> CompareResult {
@@ -38,7 +40,8 @@ extension Model {
   /// - Parameters:
   ///   - reference: the path of a model, or of a safetensors file as `tritsmith logits` writes it.
   ///   - configure: sets texts, arithmetic, and files of hidden states.
-  /// - Throws: `ModelError`, `TensorIOError`, or another `DiagnosticError` when the two cannot be compared.
+  /// - Throws: a `DiagnosticError`: `cannotOpen` or `inputOutput` when a file cannot be read, `malformedInput` when it is
+  ///   damaged or the model is not understood, `misuse` when the two cannot be compared.
   public func validate(
     against reference: String, configure: (inout ValidateRequest) -> Void = { _ in }
   ) throws -> ValidateResult {
@@ -57,7 +60,8 @@ extension Model {
   ///   - source: the model that was converted; nil looks beside the certificate.
   ///   - output: what came of it; nil looks beside the certificate.
   ///   - work: threads, progress and cancellation; none of them changes the result.
-  /// - Throws: `TensorIOError` for a file that is missing, `DiagnosticError` for a certificate that was changed.
+  /// - Throws: a `DiagnosticError`: `cannotOpen` for a file that is missing, `checkFailed` for a certificate that was
+  ///   changed or is of another version.
   public static func check(
     certificate: String, source: String? = nil, output: String? = nil, work: WorkOptions = .standard
   ) throws -> CertifyResult {

@@ -25,7 +25,9 @@ extension Model {
   ///   - certificate: also writes a certificate there.
   ///   - work: threads, progress and cancellation; none of them changes the output.
   ///   - configure: sets further options.
-  /// - Throws: `WorkflowError`, `TensorIOError`; nothing is left behind then.
+  /// - Throws: a `DiagnosticError`: `misuse` or `malformedInput` when the model cannot become that, `cannotCreate` when
+  ///   the output exists, `inputOutput` when reading or writing fails, `checkFailed` when the output fails its audit,
+  ///   `interrupted` when it was cancelled; nothing is left behind then.
   public func convert(
     to target: ConversionTarget, at output: String, certificate: String? = nil, work: WorkOptions = .standard,
     configure: (inout ConversionRequest) -> Void = { _ in }
@@ -45,7 +47,8 @@ extension Model {
   ///   - source: the model it was made from.
   ///   - parts: what the verdict rests on; a file that is weights alone has nothing else.
   ///   - work: threads, progress and cancellation; none of them changes the result.
-  /// - Throws: `WorkflowError`, `TensorIOError`, `FormatError`; models that differ are a result.
+  /// - Throws: a `DiagnosticError`: `inputOutput` when a file cannot be read, `malformedInput` when it is damaged, `misuse`
+  ///   when the two cannot be compared; models that differ are a result.
   public func verify(
     against source: Model, parts: Set<ModelPart> = ModelPart.needed, work: WorkOptions = .standard
   ) throws -> VerifyResult {

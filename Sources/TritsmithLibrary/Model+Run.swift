@@ -15,8 +15,8 @@ extension Model {
 
   /// Logits of what follows token ids.
   ///
-  /// - Throws: `ModelError` for no ids, an id outside the vocabulary, more than the context holds, or logits that are
-  ///   not finite.
+  /// - Throws: a `DiagnosticError`: `misuse` for no ids, an id outside the vocabulary, or more than the context holds;
+  ///   `checkFailed` for logits that are not finite.
   public func logits(for ids: [Int], options: RunOptions = RunOptions()) throws -> [Float] {
     let loaded = try runnable(options)
     try loaded.check(ids)

@@ -24,8 +24,8 @@ public struct Model: Sendable {
   ///   - path: a file, or a folder of safetensors with their companions; or a name on the Hub such as
   ///     `tiiuae/Falcon-E-1B-Base@prequantized`.
   ///   - scaleConvention: what stored scales mean, where its files do not say.
-  /// - Throws: `TensorIOError` for a path that cannot be opened, `FormatError` for a malformed file; both are
-  ///   `DiagnosticError`, with place and remedy.
+  /// - Throws: a `DiagnosticError`, with place and advice: `cannotOpen` for a path that cannot be opened, `malformedInput`
+  ///   for a damaged file.
   public static func open(_ path: String, scaleConvention: ScaleConvention? = nil) throws -> Model {
     try Model(path, OpenOptions(scaleConvention: scaleConvention))
   }
@@ -46,7 +46,7 @@ public struct Model: Sendable {
 
   /// The tokenizer that comes with the model.
   ///
-  /// - Throws: `RunError.noTokenizer` when there is none.
+  /// - Throws: a `DiagnosticError`, `malformedInput`, when there is none.
   public func tokenizer() throws -> Tokenizer { try Tokenizer(of: source) }
 
   /// What the weights are: latent, packed, already ternary, ordinary; from headers and a bounded sample.
@@ -62,7 +62,8 @@ public struct Model: Sendable {
 
   /// A tensor's values as Float, row-major; of a packed one, trit × scale.
   ///
-  /// - Throws: `WorkflowError` for a name the model does not have or a type that is no number.
+  /// - Throws: a `DiagnosticError`: `misuse` for a name the model does not have, `malformedInput` for a type that is no
+  ///   number.
   public func values(of name: String) throws -> [Float] { try WeightReader(source).values(of: name) }
 
   /// Trits and scales of a projection: as stored, or as the quantizer makes them of dense weights.

@@ -96,7 +96,7 @@ struct FamilyTests {
     let result = try Workflow.family(Checkpoint.prequantized, tritpack, gguf, Checkpoint.bitnet)
     #expect(result.passed, "\(result.proofs)")
     #expect(try Workflow.family(scratch.path).members.count == 2)
-    #expect(throws: FamilyError(kind: .tooFew(found: 1), location: ErrorLocation(file: tritpack))) {
+    #expect(throws: FamilyError(.tooFew(found: 1), file: tritpack)) {
       try Workflow.family(tritpack)
     }
   }

@@ -113,7 +113,7 @@ struct LongRowTests {
       let long = try #require(TensorShape(rows: 4, columns: limit + 1024))
       guard layout is SplitRow || layout is HFPacked else {
         let error = #expect(throws: LayoutError.self) { try layout.check(long) }
-        #expect(error?.kind == .rowTooLong(columns: limit + 1024), "\(layout.id)")
+        #expect(error?.kind.reason == .rowTooLong(columns: limit + 1024), "\(layout.id)")
         #expect(error?.summary.contains("\(limit)") == true)
         continue
       }

@@ -175,7 +175,7 @@ struct RotationTests {
       _ = try WeightRotation(file.manifest)
       Issue.record("accepted")
     } catch {
-      #expect(error.speaksOfRotation && error.location.field == "prism.hadamard." + lie.field, "\(error)")
+      #expect(error.kind.speaksOfRotation && error.location.field == "prism.hadamard." + lie.field, "\(error)")
       #expect(error.location.file == "a.gguf" && error.remedy != nil)
     }
   }

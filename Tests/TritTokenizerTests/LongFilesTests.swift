@@ -15,7 +15,7 @@ struct LongFilesTests {
       var file = TokenizerFiles.File(name: "tokenizer.json", bytes: bytes)
       if parsedFirst {
         do { file.parsed = try JSONValue.parse(bytes) } catch {
-          throw TokenizerError(.json(error), file: file.name, byteOffset: error.offset)
+          throw TokenizerError(.json(error), file: file.name, byteOffset: UInt64(error.offset))
         }
       }
       let tokenizer = try Tokenizer(TokenizerFiles(tokenizer: file))

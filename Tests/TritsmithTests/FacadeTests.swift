@@ -1,6 +1,7 @@
 // Tritsmith: the library as a program outside sees it.
 
 import Testing
+import TritModel
 import TritTestSupport
 import Tritsmith
 

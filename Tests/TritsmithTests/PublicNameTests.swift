@@ -8,12 +8,9 @@ import TritTestSupport
 struct PublicNameTests {
   /// As many as there were when this was written, and room for an afterthought. Who needs more says in the commit what
   /// a program does with them.
-  private static let ceiling = 335
+  private static let ceiling = 290
   /// What satisfies a protocol has the words of the protocol.
-  private static let promised = [
-    "var summary:", "var location:", "var remedy:", "var category:", "var description:", "let rawValue:",
-    "init(rawValue:",
-  ]
+  private static let promised = ["var description:", "let rawValue:", "init(rawValue:"]
 
   /// A line that declares something public, and whether a docstring stands above it.
   private struct Declaration {

@@ -28,7 +28,7 @@ extension Planner {
       if error.kind == .noConfiguration || !request.quantize.isEmpty { return [] }
       // What comes along key for key must be sound; an entry that goes away or changes must be understood.
       let changesEntry = survey.quantization?.mode == .online && request.target == .dense
-      guard error.isNotUnderstood, !changesEntry else { throw error }
+      guard error.kind.isNotUnderstood, !changesEntry else { throw error }
       guard let structure = survey.structure else {
         try TensorInventory.checkNames(source.manifest)
         warnings.append(

@@ -17,8 +17,7 @@ extension Planner {
     guard request.unfolds else {
       // Its signs are tensors, for which no output has a place.
       if let view = source as? CheckpointView, let found = view.storedRotation {
-        throw ModelError(
-          .rotatedModules(count: found.count), location: ErrorLocation(file: path, field: "modules"))
+        throw ModelError(.rotatedModules(count: found.count), file: path, field: "modules")
       }
       guard let rotation else { return nil }
       guard request.target == .gguf else {

@@ -250,7 +250,7 @@ package struct Planner {
     do throws(LayoutError) {
       try layout.check(tensor.shape)
     } catch {
-      throw LayoutError(error.kind, layout: id, location: ErrorLocation(file: file, tensor: tensor.name))
+      throw LayoutError(error.kind.reason, layout: id, location: ErrorLocation(file: file, tensor: tensor.name))
     }
     let granularity = try granularity(of: tensor)
     let joined = request.target == .hfPacked ? try oneScale(of: tensor, granularity) : nil

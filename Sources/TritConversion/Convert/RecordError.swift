@@ -4,34 +4,25 @@ import TritCore
 import TritSurvey
 
 /// A record this program wrote, or should have written, cannot be used.
-package struct RecordError: DiagnosticError, Equatable {
-  /// What went wrong.
-  package enum Kind: Sendable, Equatable {
-    case unknown(JSONValue?)
-    case notJSON(JSONError)
-    case wrongSchema(expected: String, found: String?)
-    case missing
-    case otherVersion(made: String)
-    case damaged(String)
-    case noRecipe
-    case calibrated
-    case inside(String)
-    /// No source was given, and none stands beside the certificate.
-    case noSource(certificate: String)
-  }
+package typealias RecordError = Diagnostic<RecordErrorKind>
 
-  package var kind: Kind
-  package var location: ErrorLocation
-
-  package init(_ kind: Kind, file: String, field: String? = nil) {
-    self.kind = kind
-    location = ErrorLocation(file: file, field: field)
-  }
+package enum RecordErrorKind: DiagnosticKind {
+  case unknown(JSONValue?)
+  case notJSON(JSONError)
+  case wrongSchema(expected: String, found: String?)
+  case missing
+  case otherVersion(made: String)
+  case damaged(String)
+  case noRecipe
+  case calibrated
+  case inside(String)
+  /// No source was given, and none stands beside the certificate.
+  case noSource(certificate: String)
 
   package var summary: String {
-    switch kind {
+    switch self {
     case .unknown(let value):
-      "expected what this version writes, found \(value.map { printable(RecordError.text($0), limit: 60) } ?? "nothing")"
+      "expected what this version writes, found \(value.map { printable(RecordErrorKind.text($0), limit: 60) } ?? "nothing")"
     case .notJSON(let error): "expected JSON: \(error)"
     case .wrongSchema(let expected, let found):
       "expected schema \(expected), found \(found.map { "'" + printable($0) + "'" } ?? "none")"
@@ -46,7 +37,7 @@ package struct RecordError: DiagnosticError, Equatable {
   }
 
   package var remedy: String? {
-    switch kind {
+    switch self {
     case .otherVersion: "use that version: another one may write other bytes"
     case .damaged: "fetch it again, or make a new one"
     case .noRecipe: "convert with --certificate, which writes both"
@@ -61,7 +52,7 @@ package struct RecordError: DiagnosticError, Equatable {
   }
 
   package var category: ErrorCategory {
-    switch kind {
+    switch self {
     case .damaged, .otherVersion: .checkFailed
     case .inside, .calibrated: .misuse
     case .noSource: .cannotOpen

@@ -101,7 +101,8 @@ package struct ScaleRoom {
       switch error.kind {
       case .oneScaleOnly, .scalesDiffer, .tensorsDoNotFit:
         let isRotated = (source as? any ModelView)?.storedRotation != nil
-        error.holders = ScaleRoom(source.manifest, survey, isRotated: isRotated).options(besides: request)
+        let holders = ScaleRoom(source.manifest, survey, isRotated: isRotated).options(besides: request)
+        if let holders { error.knownRemedy = error.kind.remedy(holders: holders) }
       default: break
       }
       throw error

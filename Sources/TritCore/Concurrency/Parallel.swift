@@ -30,13 +30,13 @@ public final class CancellationFlag: Sendable {
 }
 
 /// Work was stopped by the user before it was done.
-public struct CancellationFailure: DiagnosticError, Equatable {
+package struct CancellationFailure: DiagnosticError, Equatable {
   package init() {}
 
-  public var summary: String { "interrupted; nothing was left behind" }
-  public var location: ErrorLocation { ErrorLocation() }
-  public var remedy: String? { nil }
-  public var category: ErrorCategory { .interrupted }
+  package var summary: String { "interrupted; nothing was left behind" }
+  package var location: ErrorLocation { ErrorLocation() }
+  package var remedy: String? { nil }
+  package var category: ErrorCategory { .interrupted }
 }
 
 /// How much of the machine a piece of work may use.

@@ -3,47 +3,38 @@
 import LibC
 
 /// A file or folder could not be opened, read, made or put in place. Used by every format.
-public struct TensorIOError: DiagnosticError, Equatable {
-  /// What went wrong.
-  package enum Kind: Sendable, Equatable {
-    case cannotOpen(errno: Int32)
-    case notAFile(found: String)
-    case notAFolder(found: String)
-    case readFailed(errno: Int32)
-    case endsEarly(expected: UInt64, found: UInt64)
-    case changedWhileRead(detail: String)
-    case tooLarge(byteCount: UInt64, limit: UInt64)
-    case alreadyExists
-    case parentMissing(String)
-    case overlapsInput(input: String, detail: String)
-    case holdsOtherThings(String)
-    case isOfAnotherKind(found: String, wanted: String)
-    case cannotCreate(errno: Int32)
-    case cannotLock(errno: Int32)
-    /// Another run works in a folder.
-    case inUse
-    /// The process may open no more files.
-    case tooFewDescriptors
-    case noSpace(needed: UInt64, free: UInt64)
-    case writeFailed(errno: Int32)
-    case syncFailed(errno: Int32)
-    case cannotReplace(errno: Int32)
-    case incomplete(written: UInt64, expected: UInt64)
-    case outOfRange(requested: Range<UInt64>, byteCount: UInt64)
-    /// Of a file that is read over a network.
-    case transfer(TransferFault)
-  }
+package typealias TensorIOError = Diagnostic<TensorIOErrorKind>
 
-  package var kind: Kind
-  public var location: ErrorLocation
+package enum TensorIOErrorKind: DiagnosticKind {
+  case cannotOpen(errno: Int32)
+  case notAFile(found: String)
+  case notAFolder(found: String)
+  case readFailed(errno: Int32)
+  case endsEarly(expected: UInt64, found: UInt64)
+  case changedWhileRead(detail: String)
+  case tooLarge(byteCount: UInt64, limit: UInt64)
+  case alreadyExists
+  case parentMissing(String)
+  case overlapsInput(input: String, detail: String)
+  case holdsOtherThings(String)
+  case isOfAnotherKind(found: String, wanted: String)
+  case cannotCreate(errno: Int32)
+  case cannotLock(errno: Int32)
+  /// Another run works in a folder.
+  case inUse
+  /// The process may open no more files.
+  case tooFewDescriptors
+  case noSpace(needed: UInt64, free: UInt64)
+  case writeFailed(errno: Int32)
+  case syncFailed(errno: Int32)
+  case cannotReplace(errno: Int32)
+  case incomplete(written: UInt64, expected: UInt64)
+  case outOfRange(requested: Range<UInt64>, byteCount: UInt64)
+  /// Of a file that is read over a network.
+  case transfer(TransferFault)
 
-  package init(_ kind: Kind, path: String? = nil, tensor: String? = nil, byteOffset: UInt64? = nil) {
-    self.kind = kind
-    location = ErrorLocation(file: path, tensor: tensor, byteOffset: byteOffset)
-  }
-
-  public var summary: String {
-    switch kind {
+  package var summary: String {
+    switch self {
     case .cannotOpen(let code): "cannot be opened: \(Platform.message(forErrno: code))"
     case .notAFile(let found): "expected a file, found \(found)"
     case .notAFolder(let found): "expected a folder, found \(found)"
@@ -73,10 +64,12 @@ public struct TensorIOError: DiagnosticError, Equatable {
     }
   }
 
-  public var remedy: String? {
-    switch kind {
+  package var remedy: String? { remedy(at: ErrorLocation()) }
+
+  package func remedy(at location: ErrorLocation) -> String? {
+    switch self {
     case .cannotOpen(errno: EMFILE), .cannotOpen(errno: ENFILE), .cannotCreate(errno: EMFILE):
-      TensorIOError(.tooFewDescriptors).remedy
+      TensorIOErrorKind.tooFewDescriptors.remedy
     case .cannotOpen(errno: ENOENT):
       "check the path; nothing is there"
         + (location.file.flatMap { NearestEntry(of: $0) }?.suggestion.map { ": did you mean '\(printable($0))'?" } ?? "")
@@ -106,8 +99,8 @@ public struct TensorIOError: DiagnosticError, Equatable {
     }
   }
 
-  public var category: ErrorCategory {
-    switch kind {
+  package var category: ErrorCategory {
+    switch self {
     case .cannotOpen(errno: EMFILE), .cannotOpen(errno: ENFILE), .cannotCreate(errno: EMFILE): .inputOutput
     case .cannotOpen, .notAFile, .notAFolder: .cannotOpen
     case .tooLarge: .malformedInput
@@ -120,5 +113,11 @@ public struct TensorIOError: DiagnosticError, Equatable {
     case .incomplete, .outOfRange: .internalFault
     case .transfer(let fault): fault.category
     }
+  }
+}
+
+extension TensorIOError {
+  package init(_ kind: Kind, path: String?, tensor: String? = nil, byteOffset: UInt64? = nil) {
+    self.init(kind, file: path, tensor: tensor, byteOffset: byteOffset)
   }
 }

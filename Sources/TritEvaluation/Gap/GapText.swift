@@ -122,7 +122,7 @@ struct GapText {
       kept.append(window)
     }
     windows = kept
-    guard count > 0 else { throw ModelError(.emptyPrompt, location: ErrorLocation(file: file)) }
+    guard count > 0 else { throw ModelError(.emptyPrompt, file: file) }
   }
 
   // MARK: - Tokenizers

@@ -148,7 +148,7 @@ package struct LogitsWorkflow: Sendable {
     guard let shape = TensorShape(dimensions), Checked.product(shape.elementCount, 4) != nil else {
       throw ModelError(
         .outOfRange(expected: "a shape whose bytes can be counted", found: "\(dimensions)"),
-        location: ErrorLocation(file: request.path, tensor: name))
+        file: request.path, tensor: name)
     }
     return OutputTensor(name: name, dtype: dtype, shape: shape)
   }

@@ -59,11 +59,10 @@ package struct PerplexityWorkflow: Sendable {
     let name = request.text.name
     var ids = try tokenizer.encode(fileAt: name, try request.text.bytes(), addSpecialTokens: false)
     if let limit = request.tokenLimit { ids = Array(ids.prefix(max(0, limit))) }
-    guard !ids.isEmpty else { throw ModelError(.emptyPrompt, location: ErrorLocation(file: name)) }
+    guard !ids.isEmpty else { throw ModelError(.emptyPrompt, file: name) }
     let context = runnable.model.configuration.contextLength
     guard window <= context else {
-      throw ModelError(
-        .contextOverflow(capacity: context, needed: window), location: ErrorLocation(file: runnable.path))
+      throw ModelError(.contextOverflow(capacity: context, needed: window), file: runnable.path)
     }
     progress.began(ProgressPhase(name: "scoring", totalTokens: ids.count))
     defer { progress.ended() }

@@ -138,9 +138,7 @@ package struct GGUFHeader: Sendable {
         result.append(MetadataEntry(key, try value(&cursor, &wasRepaired)))
       } catch let error as FormatError {
         // The value reader knows the place; which key it belongs to is known here.
-        var error = error
-        error.location.field = error.location.field ?? key
-        throw error
+        throw error.placed(field: key)
       }
       if wasRepaired { repaired.append(key) }
     }

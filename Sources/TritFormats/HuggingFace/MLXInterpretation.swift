@@ -114,7 +114,7 @@ struct MLXInterpretation {
       }
       let place = ErrorLocation(file: files[tensor.location.file].path, tensor: tensor.name)
       guard let form = try quantization.form(of: HFQuantization.module(of: tensor.name)) else {
-        throw FormatError(.mlx(.excluded), place)
+        throw FormatError(.mlx(.excluded), location: place)
       }
       let biases = MLXPacking.biases(of: tensor.name).flatMap { byName[ExactString($0)] }
       parts.insert(ExactString(scaleName))
@@ -173,7 +173,7 @@ struct MLXInterpretation {
     _ place: ErrorLocation, _ read: (TensorDescriptor, Range<Int>) throws -> [UInt8], _ tally: inout Tally
   ) throws -> TensorDescriptor {
     guard let biases else {
-      throw FormatError(.mlx(.missing(MLXPacking.biases(of: tensor.name) ?? "biases")), place)
+      throw FormatError(.mlx(.missing(MLXPacking.biases(of: tensor.name) ?? "biases")), location: place)
     }
     parts.insert(ExactString(biases.name))
     var weight = tensor
@@ -186,7 +186,7 @@ struct MLXInterpretation {
       do throws(LayoutError) {
         try MLXTwoBit().check(weight.shape)
       } catch {
-        throw LayoutError(error.kind, layout: MLXTwoBit.id, location: place)
+        throw LayoutError(error.kind, location: place)
       }
       weight.encoding = .ternary(MLXTwoBit.id)
       tally.ternary += 1
@@ -210,19 +210,19 @@ struct MLXInterpretation {
     let (rows, wordColumns) = (words.shape.dimensions[0], words.shape.dimensions[1])
     guard let bits = Checked.product(wordColumns, 32), bits % form.bits == 0,
       let shape = TensorShape(rows: rows, columns: bits / form.bits)
-    else { throw FormatError(.packedShape(found: words.shape.description), place) }
+    else { throw FormatError(.packedShape(found: words.shape.description), location: place) }
     guard shape.columns % form.groupSize == 0 else {
-      throw FormatError(.mlx(.columns(shape.columns, groupSize: form.groupSize)), place)
+      throw FormatError(.mlx(.columns(shape.columns, groupSize: form.groupSize)), location: place)
     }
     let expected = [rows, shape.columns / form.groupSize]
     for part in [scales, biases] {
       guard part.shape.dimensions == expected else {
-        throw FormatError(.mlx(.shape(part.name, expected: expected, found: part.shape)), place)
+        throw FormatError(.mlx(.shape(part.name, expected: expected, found: part.shape)), location: place)
       }
       let types = [DType.f16, .bf16, .f32]
       guard let type = part.encoding.dtype, types.contains(type), part.encoding == scales.encoding else {
         let wanted = part.name == scales.name ? "F16, BF16 or F32" : scales.encoding.name + " as the scales are"
-        throw FormatError(.mlx(.type(part.name, expected: wanted, found: part.encoding.name)), place)
+        throw FormatError(.mlx(.type(part.name, expected: wanted, found: part.encoding.name)), location: place)
       }
     }
     return shape

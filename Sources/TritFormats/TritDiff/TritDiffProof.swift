@@ -68,9 +68,7 @@ extension TritDiffTensor {
     do throws(LayoutError) {
       try layout.check(identity.shape)
     } catch {
-      throw LayoutError(
-        error.kind, layout: layout.id,
-        location: ErrorLocation(file: place.reader.path, tensor: identity.name, field: place.field))
+      throw error.placed(file: place.reader.path, tensor: identity.name, field: place.field)
     }
   }
 

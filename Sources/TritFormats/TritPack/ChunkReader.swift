@@ -69,7 +69,7 @@ struct ChunkReader {
       do throws(FormatError) {
         return try Zstd.decompress(frame, count: size)
       } catch {
-        throw FormatError(error.kind, file: file.path, byteOffset: frames[index])
+        throw error.placed(file: file.path, byteOffset: frames[index])
       }
     }
   }

@@ -169,7 +169,7 @@ struct TritPackHeaderReader: SectionedHeaderReader {
       try layout.check(shape)
     } catch {
       let location = ErrorLocation(file: path, tensor: name, field: field)
-      throw LayoutError(error.kind, layout: layout.id, location: location)
+      throw LayoutError(error.kind.reason, layout: layout.id, location: location)
     }
     return layout
   }

@@ -26,12 +26,12 @@ enum Zstd {
     }
     guard ZSTD_isError(size) == 0 else { throw failure(size) }
     guard size == count else {
-      throw FormatError(.decompression("a frame holds \(size) bytes, \(count) were declared"), ErrorLocation())
+      throw FormatError(.decompression("a frame holds \(size) bytes, \(count) were declared"))
     }
     return output
   }
 
   private static func failure(_ code: Int) -> FormatError {
-    FormatError(.decompression(String(cString: ZSTD_getErrorName(code))), ErrorLocation())
+    FormatError(.decompression(String(cString: ZSTD_getErrorName(code))))
   }
 }

@@ -133,7 +133,8 @@ public final class Session {
 
   /// Adds tokens and returns the `[vocabulary]` logits after the last one. After an error the context is as it was.
   ///
-  /// - Throws: `ModelError` for no ids, an id outside the vocabulary, or more tokens than the context has room for.
+  /// - Throws: a `DiagnosticError`, `misuse`, for no ids, an id outside the vocabulary, or more tokens than the context
+  ///   has room for.
   public func prefill(_ ids: [Int]) throws -> [Float] {
     var result: [Float] = []
     try prefill(ids, logits: .last) { _, row in result = engine.array(row) }

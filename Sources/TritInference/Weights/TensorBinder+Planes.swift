@@ -16,8 +16,7 @@ struct PackedTrits: TritRows {
     guard case .ternary(let id) = tensor.encoding, let layout = LayoutRegistry.layout(id) else {
       let known = LayoutRegistry.all.map(\.id.rawValue).joined(separator: ", ")
       throw ModelError(
-        .tensorEncoding(expected: known, found: tensor.encoding.name),
-        location: ErrorLocation(file: source.manifest.path, tensor: tensor.name))
+        .tensorEncoding(expected: known, found: tensor.encoding.name), file: source.manifest.path, tensor: tensor.name)
     }
     try layout.check(tensor.shape)
     (self.source, self.tensor, self.layout) = (source, tensor, layout)

@@ -83,7 +83,7 @@ package struct CheckWorkflow: Sendable {
       // What is stored is checked; what is computed is computed with unfolded weights.
       let source = try ModelOpener.open(request.path, request.open.keepingRotation, hasCompanions: true)
       return (source, try ModelSurvey(of: source))
-    } catch let error as GGUFModelError where error.speaksOfRotation {
+    } catch let error as GGUFModelError where error.kind.speaksOfRotation {
       result.findings.append(ModelChecks.finding(.rotation, error))
     } catch let error as ModelError where error.location.field == MLXRotation.modulesKey {
       result.findings.append(ModelChecks.finding(.rotation, error))

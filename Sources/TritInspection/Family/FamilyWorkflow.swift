@@ -8,25 +8,21 @@ import TritSurvey
 import TritVerification
 
 /// What can be wrong with what a family check is given.
-package struct FamilyError: DiagnosticError, Equatable {
-  /// What went wrong.
-  package enum Kind: Sendable, Equatable {
-    case tooFew(found: Int)
-    case tooMany(found: Int, limit: Int)
-  }
+package typealias FamilyError = Diagnostic<FamilyErrorKind>
 
-  package var kind: Kind
-  package var location: ErrorLocation
+package enum FamilyErrorKind: DiagnosticKind {
+  case tooFew(found: Int)
+  case tooMany(found: Int, limit: Int)
 
   package var summary: String {
-    switch kind {
+    switch self {
     case .tooFew(let found): "expected two models or more to compare, found \(found)"
     case .tooMany(let found, let limit): "expected at most \(limit) models, found \(found)"
     }
   }
 
   package var remedy: String? {
-    switch kind {
+    switch self {
     case .tooFew: "name several checkpoints, or a folder that holds them as subfolders"
     case .tooMany: "name the checkpoints that may belong together"
     }
@@ -101,11 +97,10 @@ package struct FamilyWorkflow: Sendable {
         Model(member: member, source: source, name: printable(request.names[path] ?? FileSystem.name(of: path))))
     }
     guard models.count > 1 else {
-      throw FamilyError(kind: .tooFew(found: models.count), location: ErrorLocation(file: request.paths.first))
+      throw FamilyError(.tooFew(found: models.count), file: request.paths.first)
     }
     guard models.count <= FamilyWorkflow.limit else {
-      throw FamilyError(
-        kind: .tooMany(found: models.count, limit: FamilyWorkflow.limit), location: ErrorLocation())
+      throw FamilyError(.tooMany(found: models.count, limit: FamilyWorkflow.limit))
     }
     var proofs: [FamilyProof] = []
     for first in models.indices {

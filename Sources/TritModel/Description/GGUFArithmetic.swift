@@ -48,8 +48,7 @@ package struct GGUFArithmetic: Sendable, Equatable {
     guard let found = value.string.flatMap(LinearClass.init(rawValue:)) else {
       let known = LinearClass.allCases.map(\.rawValue).joined(separator: ", ")
       throw ModelError(
-        .unsupportedValue(expected: known, found: value.text()),
-        location: ErrorLocation(file: manifest.path, field: GGUFArithmetic.classKey))
+        .unsupportedValue(expected: known, found: value.text()), file: manifest.path, field: GGUFArithmetic.classKey)
     }
     linearClass = found
     linearModules = []
@@ -57,7 +56,7 @@ package struct GGUFArithmetic: Sendable, Equatable {
     guard let names = modules.strings else {
       throw ModelError(
         .wrongType(expected: "a list of names", found: modules.text()),
-        location: ErrorLocation(file: manifest.path, field: GGUFArithmetic.modulesKey))
+        file: manifest.path, field: GGUFArithmetic.modulesKey)
     }
     linearModules = names
   }

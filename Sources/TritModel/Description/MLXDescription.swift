@@ -15,7 +15,7 @@ package enum MLXDescription {
   /// - Parameter file: where the settings stand, for errors.
   package static func check(_ description: ModelDescription, file: String) throws(ModelError) {
     func refuse(_ field: String, _ found: String, _ reason: String) -> ModelError {
-      ModelError(.notComputed(found: found, reason: reason), location: ErrorLocation(file: file, field: field))
+      ModelError(.notComputed(found: found, reason: reason), file: file, field: field)
     }
     let architecture = description.architecture
     let form: MLXForm

@@ -86,6 +86,6 @@ extension MLXRotation {
   private static func contradiction(
     _ key: String, _ expected: String, _ found: String, _ file: String
   ) -> ModelError {
-    ModelError(.contradiction(expected: expected, found: found), location: ErrorLocation(file: file, field: key))
+    ModelError(.contradiction(expected: expected, found: found), file: file, field: key)
   }
 }

@@ -132,13 +132,12 @@ package struct ModelDescription: Sendable {
     if let view = source as? CheckpointView { return try view.descriptionReading(architecture: chosen) }
     let manifest = source.manifest
     guard let object = manifest.configuration else {
-      throw ModelError(.noConfiguration, location: ErrorLocation(file: manifest.path))
+      throw ModelError(.noConfiguration, file: manifest.path)
     }
     let file = FileSystem.join(manifest.path, "config.json")
     if let rotation = try MLXRotation(object, file: file) {
       throw ModelError(
-        .rotatedModules(count: rotation.modules.count { $0.blockSize > 0 }),
-        location: ErrorLocation(file: file, field: "modules"))
+        .rotatedModules(count: rotation.modules.count { $0.blockSize > 0 }), file: file, field: "modules")
     }
     return try HuggingFaceDescription.reading(object, file: file, architecture: chosen)
   }

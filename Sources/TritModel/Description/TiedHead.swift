@@ -33,7 +33,7 @@ package enum TiedHead {
   /// Throws for such a head.
   package static func check(_ source: any TensorSource, _ description: ModelDescription) throws {
     guard let head = try differing(source, description) else { return }
-    throw ModelError(.headBesideTie, location: ErrorLocation(file: source.manifest.path, tensor: head.name))
+    throw ModelError(.headBesideTie, file: source.manifest.path, tensor: head.name)
   }
 
   private static func tensor(

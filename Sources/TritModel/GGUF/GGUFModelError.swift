@@ -3,44 +3,35 @@
 import TritCore
 
 /// A model cannot be written as GGUF, or a GGUF file does not describe one.
-package struct GGUFModelError: DiagnosticError, Equatable {
-  /// What went wrong.
-  package enum Kind: Sendable, Equatable {
-    case unknownFamily(String)
-    case missingKey(String)
-    case badValue(expected: String, found: String)
-    /// A key holds another kind of value than its readers take.
-    case badType(expected: String, found: String)
-    /// Rows or columns that cannot be cut into heads.
-    case headsDoNotFit(expected: String, found: Int)
-    case noName
-    /// A dense tensor has a factor in a tensor of its own.
-    case factorOfDense
-    case badFactor(String)
-    /// Keys of rotated weights are missing, not known, or contradict each other or the tensors.
-    case badRotation(expected: String, found: String)
-    /// A rotated tensor is of a type that is not read.
-    case cannotUnfold(type: String)
-    /// GGUF has no key for a setting, and its readers compute something else.
-    case notSayable(found: String, graph: String)
-    case unsupportedTokenizer(String)
-    /// An engine has no name for how the tokenizer cuts text.
-    case unnamedPreTokenizer(found: String, engine: String, elsewhere: [String])
-    /// The user's name stands for other rules than the tokenizer's.
-    case otherPreTokenizer(name: String, engine: String, fitting: [String])
-    case tokenBeyondVocabulary(id: Int, size: Int)
-  }
+package typealias GGUFModelError = Diagnostic<GGUFModelErrorKind>
 
-  package var kind: Kind
-  package var location: ErrorLocation
-
-  package init(_ kind: Kind, file: String? = nil, tensor: String? = nil, field: String? = nil) {
-    self.kind = kind
-    location = ErrorLocation(file: file, tensor: tensor, field: field)
-  }
+package enum GGUFModelErrorKind: DiagnosticKind {
+  case unknownFamily(String)
+  case missingKey(String)
+  case badValue(expected: String, found: String)
+  /// A key holds another kind of value than its readers take.
+  case badType(expected: String, found: String)
+  /// Rows or columns that cannot be cut into heads.
+  case headsDoNotFit(expected: String, found: Int)
+  case noName
+  /// A dense tensor has a factor in a tensor of its own.
+  case factorOfDense
+  case badFactor(String)
+  /// Keys of rotated weights are missing, not known, or contradict each other or the tensors.
+  case badRotation(expected: String, found: String)
+  /// A rotated tensor is of a type that is not read.
+  case cannotUnfold(type: String)
+  /// GGUF has no key for a setting, and its readers compute something else.
+  case notSayable(found: String, graph: String)
+  case unsupportedTokenizer(String)
+  /// An engine has no name for how the tokenizer cuts text.
+  case unnamedPreTokenizer(found: String, engine: String, elsewhere: [String])
+  /// The user's name stands for other rules than the tokenizer's.
+  case otherPreTokenizer(name: String, engine: String, fitting: [String])
+  case tokenBeyondVocabulary(id: Int, size: Int)
 
   package var summary: String {
-    switch kind {
+    switch self {
     case .unknownFamily(let name):
       "model class '\(printable(name))' has no form in GGUF here; known are "
         + ArchitectureRegistry.all.filter { $0.gguf != nil }.map(\.className).joined(separator: ", ")
@@ -69,7 +60,7 @@ package struct GGUFModelError: DiagnosticError, Equatable {
   }
 
   package var remedy: String? {
-    switch kind {
+    switch self {
     case .unknownFamily: "if the model is built alike, choose the class with --architecture"
     case .missingKey: "convert the model again, or add the key to the file with a GGUF editor"
     case .notSayable: "write TritPack or safetensors, which keep the configuration as it is"
@@ -92,6 +83,6 @@ package struct GGUFModelError: DiagnosticError, Equatable {
 
   /// Whether the keys of rotated weights are what is wrong.
   package var speaksOfRotation: Bool {
-    if case .badRotation = kind { true } else { false }
+    if case .badRotation = self { true } else { false }
   }
 }

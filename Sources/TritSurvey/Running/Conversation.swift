@@ -59,9 +59,7 @@ extension ChatTemplate {
     do {
       try self.init(text)
     } catch {
-      var error = error
-      error.location.file = path
-      throw error
+      throw error.placed(file: path)
     }
   }
 }
@@ -103,9 +101,7 @@ extension Tokenizer {
     do {
       return try template.render(messages, ending: ending, bos: spelling(bosTokenID), eos: spelling(eosTokenID))
     } catch {
-      var error = error
-      error.location.file = error.location.file ?? file
-      throw error
+      throw error.placed(file: file)
     }
   }
 }

@@ -4,59 +4,50 @@ import TritCore
 import TritFormats
 
 /// A model can be run, but not on this input or against this other model.
-package struct RunError: DiagnosticError, Equatable {
-  /// What went wrong.
-  package enum Kind: Sendable, Equatable {
-    /// The model has neither `tokenizer.json` nor `tokenizer.model`, and text was given.
-    case noTokenizer
-    /// A file that would hold its tokenizer holds none, and text was given.
-    case noTokenizerInside
-    /// There is a tokenizer, and this program cannot follow it.
-    case tokenizerNotRebuilt(String)
-    /// Neither text nor ids were given.
-    case noInput
-    /// A file that should hold a text does not.
-    case notText
-    /// Something that should be a list of token ids is not.
-    case malformedIDs(found: String)
-    /// A reference file has prompts of its own.
-    case promptsBesideReference
-    /// A file of logits where a model is needed.
-    case logitsAsModel
-    /// A safetensors file that is neither.
-    case neitherModelNorLogits
-    /// A file of hidden states where logits are needed.
-    case statesAsReference
-    /// A file of hidden states beside a model, which has its own.
-    case statesBesideModel
-    /// A file of hidden states whose name tells none of the prompts.
-    case statesOfNoPrompt(prompts: [Int])
-    /// A file of hidden states none of which the model computes.
-    case noStateOfModel
-    /// Logits of a file, for which another way of running was asked.
-    case referenceIsNotRun
-    /// A conversation is longer than the context by now.
-    case conversationFull(capacity: Int, needed: Int)
-    /// The model went on with an id its tokenizer has no token for.
-    case generatedUnknown(id: Int)
-    case vocabularyMismatch(expected: Int, found: Int)
-    case layerMismatch(expected: Int, found: Int)
-    /// Two models do not cut text into the same tokens.
-    case tokenizerMismatch(String)
-    /// A reference file lacks a tensor, or has it in another form.
-    case referenceTensor(expected: String, found: String)
-  }
+package typealias RunError = Diagnostic<RunErrorKind>
 
-  package var kind: Kind
-  package var location: ErrorLocation
-
-  package init(_ kind: Kind, file: String? = nil, tensor: String? = nil, field: String? = nil) {
-    self.kind = kind
-    location = ErrorLocation(file: file, tensor: tensor, field: field)
-  }
+package enum RunErrorKind: DiagnosticKind {
+  /// The model has neither `tokenizer.json` nor `tokenizer.model`, and text was given.
+  case noTokenizer
+  /// A file that would hold its tokenizer holds none, and text was given.
+  case noTokenizerInside
+  /// There is a tokenizer, and this program cannot follow it.
+  case tokenizerNotRebuilt(String)
+  /// Neither text nor ids were given.
+  case noInput
+  /// A file that should hold a text does not.
+  case notText
+  /// Something that should be a list of token ids is not.
+  case malformedIDs(found: String)
+  /// A reference file has prompts of its own.
+  case promptsBesideReference
+  /// A file of logits where a model is needed.
+  case logitsAsModel
+  /// A safetensors file that is neither.
+  case neitherModelNorLogits
+  /// A file of hidden states where logits are needed.
+  case statesAsReference
+  /// A file of hidden states beside a model, which has its own.
+  case statesBesideModel
+  /// A file of hidden states whose name tells none of the prompts.
+  case statesOfNoPrompt(prompts: [Int])
+  /// A file of hidden states none of which the model computes.
+  case noStateOfModel
+  /// Logits of a file, for which another way of running was asked.
+  case referenceIsNotRun
+  /// A conversation is longer than the context by now.
+  case conversationFull(capacity: Int, needed: Int)
+  /// The model went on with an id its tokenizer has no token for.
+  case generatedUnknown(id: Int)
+  case vocabularyMismatch(expected: Int, found: Int)
+  case layerMismatch(expected: Int, found: Int)
+  /// Two models do not cut text into the same tokens.
+  case tokenizerMismatch(String)
+  /// A reference file lacks a tensor, or has it in another form.
+  case referenceTensor(expected: String, found: String)
 
   package var summary: String {
-    switch kind {
+    switch self {
     case .noTokenizer:
       "the model has no tokenizer.json or tokenizer.model, one of which is needed to turn text into token ids"
     case .noTokenizerInside: "the file holds no tokenizer, which is needed to turn text into token ids"
@@ -84,12 +75,14 @@ package struct RunError: DiagnosticError, Equatable {
     }
   }
 
-  package var remedy: String? {
-    switch kind {
-    case .noTokenizer: "put tokenizer.json beside the weights; \(RunError.ids)"
+  package var remedy: String? { remedy(at: ErrorLocation()) }
+
+  package func remedy(at location: ErrorLocation) -> String? {
+    switch self {
+    case .noTokenizer: "put tokenizer.json beside the weights; \(RunErrorKind.ids)"
     case .noTokenizerInside:
-      "convert the model's folder again, with tokenizer.json in it; \(RunError.ids)"
-    case .tokenizerNotRebuilt: RunError.ids
+      "convert the model's folder again, with tokenizer.json in it; \(RunErrorKind.ids)"
+    case .tokenizerNotRebuilt: RunErrorKind.ids
     case .noInput: "give a text, token ids or a conversation"
     case .notText: "save it as UTF-8"
     case .malformedIDs: "write ids as whole numbers with spaces or commas between, or as JSON lists"
@@ -115,8 +108,10 @@ package struct RunError: DiagnosticError, Equatable {
   /// Commands whose input need not be text; 'run' takes no other.
   private static let ids = "validate, logits and gap take token ids instead of text"
 
-  package var category: ErrorCategory {
-    switch kind {
+  package var category: ErrorCategory { category(at: ErrorLocation()) }
+
+  package func category(at location: ErrorLocation) -> ErrorCategory {
+    switch self {
     case .noInput, .promptsBesideReference, .logitsAsModel, .statesAsReference, .statesBesideModel, .statesOfNoPrompt,
       .noStateOfModel,
       .referenceIsNotRun, .conversationFull, .vocabularyMismatch, .layerMismatch, .tokenizerMismatch:

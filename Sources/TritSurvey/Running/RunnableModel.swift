@@ -31,7 +31,7 @@ public struct RunOptions: Sendable {
   ///   - kernels: which implementation; results do not depend on it in `reference` arithmetic.
   ///   - threads: 0 means one for each processor. Results do not depend on it.
   ///   - open: how its files are opened. Mapped, weights are used in place.
-  ///   - cancellation: ends the run with `CancellationFailure`.
+  ///   - cancellation: ends the run with an error, `interrupted`.
   public init(
     mode: ArithmeticMode = .reference, projections: ProjectionOverride = .automatic, kernels: KernelChoice = .auto,
     threads: Int = 0, open: OpenOptions = OpenOptions(access: .mapped),
@@ -114,7 +114,7 @@ public struct RunnableModel: Sendable {
 
   /// A context for a text of that many tokens.
   ///
-  /// - Throws: `ModelError` when the model was made for fewer.
+  /// - Throws: a `DiagnosticError`, `misuse`, when the model was made for fewer.
   public func session(for tokens: Int) throws -> Session { try session(for: tokens, running: model) }
 
   /// The same for another form of its model.
@@ -123,15 +123,16 @@ public struct RunnableModel: Sendable {
   package func session(for tokens: Int, running model: LanguageModel, _ mode: ArithmeticMode? = nil) throws -> Session {
     let context = model.configuration.contextLength
     guard tokens <= context else {
-      throw ModelError(
-        .contextOverflow(capacity: context, needed: tokens), location: ErrorLocation(file: path))
+      throw ModelError(.contextOverflow(capacity: context, needed: tokens), file: path)
     }
     return try Session(
       model, mode: mode ?? self.mode, contextCapacity: max(1, tokens), textLength: tokens, engine: engine)
   }
 
   /// Checks ids before any work is done: some, all in the vocabulary, not more than the context holds.
-  public func check(_ ids: [Int]) throws(ModelError) {
+  ///
+  /// - Throws: a `DiagnosticError`, `misuse`, for others.
+  public func check(_ ids: [Int]) throws {
     let location = ErrorLocation(file: path)
     guard !ids.isEmpty else { throw ModelError(.emptyPrompt, location: location) }
     let vocabulary = model.configuration.vocabularySize
@@ -162,9 +163,8 @@ public struct RunnableModel: Sendable {
   package static func locating<Result>(_ path: String, _ body: () throws -> Result) throws -> Result {
     do {
       return try body()
-    } catch var error as ModelError {
-      if error.location.file == nil { error.location.file = path }
-      throw error
+    } catch let error as ModelError {
+      throw error.placed(file: path)
     }
   }
 }

@@ -83,8 +83,8 @@ public enum TokenInput: Sendable, Equatable {
 }
 
 extension Tokenizer {
-  /// BOS, when the model has one, and the ids of a text; nothing for an empty text.
-  public func prompt(_ text: String) throws(TokenizerError) -> [Int] {
+  /// BOS, when the model has one, and the ids of a text; nothing for an empty text. Throws as `encode` does.
+  public func prompt(_ text: String) throws -> [Int] {
     let ids = try encode(text, addSpecialTokens: false)
     guard let bos = bosTokenID, let first = ids.first, first != bos else { return ids }
     return [bos] + ids

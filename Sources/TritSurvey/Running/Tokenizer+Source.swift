@@ -72,9 +72,7 @@ extension Tokenizer {
     do {
       return try encode(utf8: bytes, addSpecialTokens: addSpecialTokens)
     } catch {
-      var error = error
-      if error.location.file == nil { error.location.file = path }
-      throw error
+      throw error.placed(file: path)
     }
   }
 }

@@ -31,7 +31,7 @@ extension WorkOptions {
   ///
   /// - Parameters:
   ///   - threads: 0 means as many as there are processors; more than 256 count as 256.
-  ///   - cancellation: the work ends with `CancellationFailure` once it is set, and leaves nothing behind.
+  ///   - cancellation: once it is set, the work ends with an error, `interrupted`, and leaves nothing behind.
   ///   - progress: told from any thread; nil tells nobody.
   public init(
     threads: Int, cancellation: CancellationFlag = CancellationFlag(), progress: (any ProgressObserver)? = nil

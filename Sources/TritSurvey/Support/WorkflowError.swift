@@ -6,89 +6,78 @@ import TritLayouts
 import TritModel
 
 /// A model is readable, but what was asked of it cannot be done.
-public struct WorkflowError: DiagnosticError, Equatable {
-  /// What went wrong.
-  package enum Kind: Sendable, Equatable {
-    case notFinite(index: Int, value: String)
-    /// In a tensor that is only copied.
-    case copiesNotFinite(index: Int, value: String)
-    case unsupportedEncoding(found: String, wanted: String)
-    /// Of a type that is listed and not read.
-    case unreadType(String, reason: String)
-    case doesNotFit(layout: String, detail: String)
-    case oneScaleOnly(found: String)
-    /// A form whose layers round inputs, of a model whose projections do not.
-    case roundsInputs(target: String)
-    /// A packed safetensors file could not say that the tensor is packed.
-    case nameCannotBePacked
-    /// Another tensor has the name a scale must have.
-    case scaleNameTaken(String)
-    case mixedConventions
-    case keepsConvention(ScaleConvention)
-    case unusableScale(Float)
-    case latentsOverflow(mean: Float)
-    case noConfiguration(String)
-    case nothingToQuantize
-    case nothingToRestore(kind: String)
-    case globWithoutMatch(String)
-    /// Where one tensor is needed.
-    case globOfSeveral(String, count: Int, first: [String])
-    case contradictoryGlobs
-    case notNative(String)
-    /// The first in that row and column, as far as they are known.
-    case invalidCodes(count: Int, row: Int? = nil, column: Int? = nil)
-    case auditFailed(String)
-    case unknownQuantizer(String, known: String)
-    case unpackedOffline
-    case hasForeignQuantization(String)
-    case tensorsDoNotFit(layout: String, names: [String], detail: String)
-    case scaleDoesNotFit(UnheldScale)
-    /// Weights that share a scale in the output have different ones.
-    case scalesDiffer(ScaleMisfit, layout: String, holds: String)
-    case valuesOverflow(type: String)
-    /// In a dense model that is ternary already, a projection that is not.
-    case partlyTernary(TernaryBreak?)
-    /// Weights of plus and minus a scale, without zeros.
-    case binaryWeights(String)
-    /// A tensor that is read over a network is not what samples of it say.
-    case samplesMislead(sampled: String, found: String)
-    /// Numbers too small for a type, so that what is stored is no rounding of them.
-    case roundingLoses(detail: String)
-    /// The nearest key, nil where none is near; and how many there are.
-    case unknownMetadata(String, nearest: String?, count: Int)
-    /// A rule of `check` is broken.
-    case unsound(CheckFinding)
-    case blocksDoNotFit(type: String, columns: Int, block: Int)
-    case recipeNeedsDense(String, found: String)
-    case recipeQuantizesAll(String)
-    /// A single file has no place for the configuration that readers need.
-    case needsFolder
-    /// Parts are single files.
-    case notInParts(String)
-    /// Weights MLX has quantized to other numbers than trits.
-    case roundedByMLX(String, isDamaged: Bool)
-    /// A form that cannot say that weights are rotated.
-    case rotatedWeights(WeightRotation, target: String)
-    /// Keys would name a tensor the output has not.
-    case rotatedTensorLeftOut
-    case notRotated
-    case unfoldsToDense(asked: String)
-    /// Of what works on whole rows.
-    case rowTooLong(columns: Int)
-  }
+package typealias WorkflowError = Diagnostic<WorkflowErrorKind>
 
-  package var kind: Kind
-  public var location: ErrorLocation
-  /// Options that write the same model with all of its scales; nil where it was not looked for them.
-  package var holders: [String]?
+package enum WorkflowErrorKind: DiagnosticKind {
+  case notFinite(index: Int, value: String)
+  /// In a tensor that is only copied.
+  case copiesNotFinite(index: Int, value: String)
+  case unsupportedEncoding(found: String, wanted: String)
+  /// Of a type that is listed and not read.
+  case unreadType(String, reason: String)
+  case doesNotFit(layout: String, detail: String)
+  case oneScaleOnly(found: String)
+  /// A form whose layers round inputs, of a model whose projections do not.
+  case roundsInputs(target: String)
+  /// A packed safetensors file could not say that the tensor is packed.
+  case nameCannotBePacked
+  /// Another tensor has the name a scale must have.
+  case scaleNameTaken(String)
+  case mixedConventions
+  case keepsConvention(ScaleConvention)
+  case unusableScale(Float)
+  case latentsOverflow(mean: Float)
+  case noConfiguration(String)
+  case nothingToQuantize
+  case nothingToRestore(kind: String)
+  case globWithoutMatch(String)
+  /// Where one tensor is needed.
+  case globOfSeveral(String, count: Int, first: [String])
+  case contradictoryGlobs
+  case notNative(String)
+  /// The first in that row and column, as far as they are known.
+  case invalidCodes(count: Int, row: Int? = nil, column: Int? = nil)
+  case auditFailed(String)
+  case unknownQuantizer(String, known: String)
+  case unpackedOffline
+  case hasForeignQuantization(String)
+  case tensorsDoNotFit(layout: String, names: [String], detail: String)
+  case scaleDoesNotFit(UnheldScale)
+  /// Weights that share a scale in the output have different ones.
+  case scalesDiffer(ScaleMisfit, layout: String, holds: String)
+  case valuesOverflow(type: String)
+  /// In a dense model that is ternary already, a projection that is not.
+  case partlyTernary(TernaryBreak?)
+  /// Weights of plus and minus a scale, without zeros.
+  case binaryWeights(String)
+  /// A tensor that is read over a network is not what samples of it say.
+  case samplesMislead(sampled: String, found: String)
+  /// Numbers too small for a type, so that what is stored is no rounding of them.
+  case roundingLoses(detail: String)
+  /// The nearest key, nil where none is near; and how many there are.
+  case unknownMetadata(String, nearest: String?, count: Int)
+  /// A rule of `check` is broken.
+  case unsound(CheckFinding)
+  case blocksDoNotFit(type: String, columns: Int, block: Int)
+  case recipeNeedsDense(String, found: String)
+  case recipeQuantizesAll(String)
+  /// A single file has no place for the configuration that readers need.
+  case needsFolder
+  /// Parts are single files.
+  case notInParts(String)
+  /// Weights MLX has quantized to other numbers than trits.
+  case roundedByMLX(String, isDamaged: Bool)
+  /// A form that cannot say that weights are rotated.
+  case rotatedWeights(WeightRotation, target: String)
+  /// Keys would name a tensor the output has not.
+  case rotatedTensorLeftOut
+  case notRotated
+  case unfoldsToDense(asked: String)
+  /// Of what works on whole rows.
+  case rowTooLong(columns: Int)
 
-  package init(_ kind: Kind, file: String? = nil, tensor: String? = nil, field: String? = nil) {
-    self.kind = kind
-    location = ErrorLocation(file: file, tensor: tensor, field: field)
-  }
-
-  public var summary: String {
-    switch kind {
+  package var summary: String {
+    switch self {
     case .notFinite(let index, let value): "element \(index) is \(value); a weight to be made ternary must be finite"
     case .copiesNotFinite(let index, let value):
       "element \(index) is \(value); a model with it computes NaN or infinities"
@@ -167,8 +156,11 @@ public struct WorkflowError: DiagnosticError, Equatable {
     }
   }
 
-  public var remedy: String? {
-    switch kind {
+  package var remedy: String? { remedy(holders: nil) }
+
+  /// - Parameter holders: options that write the same model with all of its scales; nil where it was not looked for them.
+  package func remedy(holders: [String]?) -> String? {
+    switch self {
     case .notFinite: "repair the checkpoint, or leave this tensor dense with --keep"
     case .copiesNotFinite:
       "repair the checkpoint ('tritsmith check' lists every such tensor), or copy it as it is with --allow-nonfinite"
@@ -202,7 +194,7 @@ public struct WorkflowError: DiagnosticError, Equatable {
     case .scalesDiffer(_, let layout, _):
       "write "
         + (holders.map { WorkflowError.alternatives($0) + ", which have room for its scales" }
-          ?? WorkflowError.holders(besides: layout) + "TritPack or dense weights")
+          ?? WorkflowErrorKind.holders(besides: layout) + "TritPack or dense weights")
         + (layout.hasPrefix("I2_S") ? "" : "; --allow-scale-loss keeps the trits and the largest of the scales")
     case .scaleDoesNotFit(let scale): scale.remedy
     case .partlyTernary: "say what it is: --keep leaves it an ordinary matrix, --quantize makes it ternary"
@@ -236,8 +228,8 @@ public struct WorkflowError: DiagnosticError, Equatable {
     }
   }
 
-  public var category: ErrorCategory {
-    switch kind {
+  package var category: ErrorCategory {
+    switch self {
     case .auditFailed, .notNative: .checkFailed
     case .tensorsDoNotFit, .scaleDoesNotFit, .scalesDiffer, .valuesOverflow, .roundingLoses, .partlyTernary,
       .binaryWeights, .samplesMislead, .unknownMetadata, .blocksDoNotFit,
@@ -251,20 +243,12 @@ public struct WorkflowError: DiagnosticError, Equatable {
   }
 }
 
-extension WorkflowError.Kind {
+extension WorkflowErrorKind {
   /// Of a tensor whose type is listed and not read.
-  package static func unread(_ tensor: TensorDescriptor) -> WorkflowError.Kind {
+  package static func unread(_ tensor: TensorDescriptor) -> WorkflowErrorKind {
     let name = tensor.encoding.name
     return tensor.unreadReason.map { .unreadType(name, reason: $0) }
       ?? .unsupportedEncoding(found: name, wanted: "a type that can be read")
-  }
-}
-
-extension WorkflowError {
-  /// "a, b or c".
-  package static func alternatives(_ names: [String]) -> String {
-    guard names.count > 1, let last = names.last else { return names.first ?? "" }
-    return names.dropLast().joined(separator: ", ") + " or " + last
   }
 
   /// What may hold scales that a layout does not, for a remedy: forms with smaller groups.
@@ -277,6 +261,14 @@ extension WorkflowError {
     default: "--layout Q2_0, PQ2_0 or PTQ1_0, or --to mlx, where their groups are those of the model, "
     }
   }
+}
+
+extension WorkflowError {
+  /// "a, b or c".
+  package static func alternatives(_ names: [String]) -> String {
+    guard names.count > 1, let last = names.last else { return names.first ?? "" }
+    return names.dropLast().joined(separator: ", ") + " or " + last
+  }
 
   /// Does something with a source; an error that names a tensor and no file says in which it is.
   package static func locating<Result>(_ source: any TensorSource, _ body: () throws -> Result) throws -> Result {
@@ -284,11 +276,9 @@ extension WorkflowError {
       return try body()
     } catch let error as WorkflowError {
       guard error.location.file == nil, let name = error.location.tensor else { throw error }
-      var located = error
       let manifest = source.manifest
       let tensor = manifest.tensor(named: name)
-      located.location.file = tensor.map { manifest.files[$0.location.file].path } ?? manifest.path
-      throw located
+      throw error.placed(file: tensor.map { manifest.files[$0.location.file].path } ?? manifest.path)
     }
   }
 }

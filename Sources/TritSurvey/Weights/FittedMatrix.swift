@@ -105,33 +105,24 @@ extension WeightPass {
 }
 
 /// A quantizer that cannot do what was asked.
-package struct QuantizerError: DiagnosticError, Equatable {
-  /// What is wrong.
-  package enum Kind: Sendable, Equatable {
-    case fit(FitError, quantizer: String)
-    /// For a model that was trained to be ternary.
-    case native(quantizer: String, verdict: String)
-    /// The output has no place for its scales; `holders` have, as they are asked for.
-    case target(quantizer: String, target: String, reason: String, holders: [String])
-    case multipliesOnly(quantizer: String)
-    case planesNeedTritPack
-    case calibrationUnused(quantizer: String)
-    case calibrationTooShort(tokens: Int)
-    case calibrationDiffers(recorded: String, found: String)
-    case calibrationContext(Int)
-    case calibrationTooWide(width: Int, limit: Int)
-  }
+package typealias QuantizerError = Diagnostic<QuantizerErrorKind>
 
-  package var kind: Kind
-  package var location: ErrorLocation
-
-  package init(_ kind: Kind, file: String? = nil, tensor: String? = nil) {
-    self.kind = kind
-    location = ErrorLocation(file: file, tensor: tensor)
-  }
+package enum QuantizerErrorKind: DiagnosticKind {
+  case fit(FitError, quantizer: String)
+  /// For a model that was trained to be ternary.
+  case native(quantizer: String, verdict: String)
+  /// The output has no place for its scales; `holders` have, as they are asked for.
+  case target(quantizer: String, target: String, reason: String, holders: [String])
+  case multipliesOnly(quantizer: String)
+  case planesNeedTritPack
+  case calibrationUnused(quantizer: String)
+  case calibrationTooShort(tokens: Int)
+  case calibrationDiffers(recorded: String, found: String)
+  case calibrationContext(Int)
+  case calibrationTooWide(width: Int, limit: Int)
 
   package var summary: String {
-    switch kind {
+    switch self {
     case .fit(.calibrationMissing, let quantizer): "\(quantizer) needs calibration activations"
     case .fit(.calibrationWidth(let expected, let found), _):
       "its inputs have \(found) numbers, expected \(expected)"
@@ -154,7 +145,7 @@ package struct QuantizerError: DiagnosticError, Equatable {
   }
 
   package var remedy: String? {
-    switch kind {
+    switch self {
     case .fit(.calibrationMissing, _): "give a text with --calibration; it must not be one the model is judged by"
     case .fit: "calibrate with more text"
     case .native: "leave --quantizer out; --force-quantizer does it all the same"
@@ -170,7 +161,7 @@ package struct QuantizerError: DiagnosticError, Equatable {
   }
 
   package var category: ErrorCategory {
-    switch kind {
+    switch self {
     case .fit(.calibrationMissing, _), .native, .target, .multipliesOnly, .calibrationUnused, .planesNeedTritPack:
       .misuse
     case .fit, .calibrationTooShort, .calibrationDiffers, .calibrationContext, .calibrationTooWide: .malformedInput

@@ -38,7 +38,8 @@ public struct TritMatrix: Sendable, Hashable {
   ///   - columns: inputs of the matrix.
   ///   - quantizer: nil means `absmean-bf16`, the arithmetic of onebitllms' `quantize_to_1bit`.
   ///   - convention: what the stored scale shall mean.
-  /// - Throws: `WorkflowError` for an infinity or NaN, a shape that does not fit, or an unknown quantizer.
+  /// - Throws: a `DiagnosticError`: `misuse` for an unknown quantizer, `malformedInput` for an infinity or NaN, or a
+  ///   shape that does not fit.
   public init(
     quantizing weights: [Float], rows: Int, columns: Int, by quantizer: QuantizerID? = nil,
     convention: ScaleConvention = .divide
@@ -56,8 +57,8 @@ public struct TritMatrix: Sendable, Hashable {
 
   /// The trits of packed bytes.
   ///
-  /// - Throws: `LayoutError` for a shape the layout does not take, `WorkflowError` for bytes that do not fit or codes
-  ///   no packer writes.
+  /// - Throws: a `DiagnosticError`, `malformedInput`, for an unknown layout, a shape it does not take, bytes that do not
+  ///   fit, or codes no packer writes.
   public init(
     unpacking bytes: [UInt8], as id: LayoutID, rows: Int, columns: Int, scale: TernaryScale
   ) throws {
@@ -80,7 +81,7 @@ public struct TritMatrix: Sendable, Hashable {
 
   /// The bytes of a layout, such as `hf-packed`, `base3` or `TQ2_0`; layouts that hold scales get them.
   ///
-  /// - Throws: `LayoutError` for a shape the layout does not take, `WorkflowError` for an unknown layout.
+  /// - Throws: a `DiagnosticError`, `malformedInput`, for an unknown layout, or a shape it does not take.
   public func packed(as id: LayoutID) throws -> [UInt8] {
     let (layout, shape) = try TritMatrix.layout(id, rows, columns)
     try layout.checkForWriting(shape)

@@ -3,41 +3,32 @@
 import TritCore
 
 /// Why a conversation could not be made into text.
-package struct ChatError: DiagnosticError, Equatable {
-  /// What went wrong.
-  package enum Kind: Sendable, Equatable {
-    /// The model has no chat template.
-    case noTemplate
-    /// The template writes other special tokens than the shapes known here.
-    case otherShape(String)
-    /// The template has the marks of a shape, and is none of those that are known.
-    case unknownTemplate(ChatTemplate.Shape)
-    /// The template writes something that is not followed.
-    case writesMore(String)
-    /// There are no messages.
-    case noMessages
-    /// The template refuses this order of roles.
-    case order(String)
-    /// A message of a role that is not written here; messages are counted from 1.
-    case role(String, index: Int)
-    /// The template reads more of a message than its role and content.
-    case key(String, index: Int)
-    /// The template knows no thinking that could be left out.
-    case noThinking
-    /// The messages are no JSON list of roles and contents.
-    case malformedMessages(String)
-  }
+package typealias ChatError = Diagnostic<ChatErrorKind>
 
-  package var kind: Kind
-  package var location = ErrorLocation()
-
-  package init(_ kind: Kind, file: String? = nil) {
-    self.kind = kind
-    location.file = file
-  }
+package enum ChatErrorKind: DiagnosticKind {
+  /// The model has no chat template.
+  case noTemplate
+  /// The template writes other special tokens than the shapes known here.
+  case otherShape(String)
+  /// The template has the marks of a shape, and is none of those that are known.
+  case unknownTemplate(ChatTemplate.Shape)
+  /// The template writes something that is not followed.
+  case writesMore(String)
+  /// There are no messages.
+  case noMessages
+  /// The template refuses this order of roles.
+  case order(String)
+  /// A message of a role that is not written here; messages are counted from 1.
+  case role(String, index: Int)
+  /// The template reads more of a message than its role and content.
+  case key(String, index: Int)
+  /// The template knows no thinking that could be left out.
+  case noThinking
+  /// The messages are no JSON list of roles and contents.
+  case malformedMessages(String)
 
   package var summary: String {
-    switch kind {
+    switch self {
     case .noTemplate: "the model has no chat template"
     case .otherShape(let mark):
       "the chat template is of a shape that is not known here (it writes '\(printable(mark, limit: 40))'); known are "
@@ -58,7 +49,7 @@ package struct ChatError: DiagnosticError, Equatable {
   }
 
   package var remedy: String? {
-    switch kind {
+    switch self {
     case .noTemplate, .otherShape, .unknownTemplate, .writesMore:
       "render the conversation with the model's own library and pass the text without --chat"
     case .role("developer", _): "give it the role system, if the model takes it for that"
@@ -72,7 +63,7 @@ package struct ChatError: DiagnosticError, Equatable {
   }
 
   package var category: ErrorCategory {
-    switch kind {
+    switch self {
     case .noTemplate, .otherShape, .unknownTemplate, .writesMore, .noMessages, .role, .key, .malformedMessages:
       .malformedInput
     case .order, .noThinking: .misuse

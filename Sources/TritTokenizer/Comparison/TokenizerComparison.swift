@@ -186,7 +186,7 @@ package struct TokenizerComparison: Sendable, Equatable {
     comparedTexts = texts.count
     func encoding(_ text: String, _ tokenizer: Tokenizer) -> TokenizerDifference.Encoding {
       do {
-        return .ids(try tokenizer.encode(text, addSpecialTokens: false))
+        return .ids(try tokenizer.encode(utf8: Array(text.utf8), addSpecialTokens: false))
       } catch {
         return .refused(error.summary)
       }

@@ -28,7 +28,7 @@ struct FieldReader {
     do {
       outline = try JSONOutline(parsing: file.bytes, dialect: dialect, leaving: paths)
     } catch {
-      throw TokenizerError(.json(error), file: file.name, byteOffset: error.offset)
+      throw TokenizerError(.json(error), file: file.name, byteOffset: UInt64(error.offset))
     }
     try self.init(outline.value, file: file.name, path: "", outline: paths.isEmpty ? nil : outline)
   }

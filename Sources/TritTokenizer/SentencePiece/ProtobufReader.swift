@@ -69,6 +69,6 @@ struct ProtobufReader {
   }
 
   private func damage(_ what: String, at offset: Int) -> TokenizerError {
-    TokenizerError(.malformedModel(what), file: file, byteOffset: offset)
+    TokenizerError(.malformedModel(what), file: file, byteOffset: UInt64(offset))
   }
 }

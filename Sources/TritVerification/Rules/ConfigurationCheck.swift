@@ -46,7 +46,7 @@ struct ConfigurationCheck {
       let isOfQuantization = QuantizationScheme.keys.contains {
         error.location.field == $0 || error.location.field?.hasPrefix($0 + ".") == true
       }
-      finding.isNotUnderstood = error.isNotUnderstood && !isOfQuantization
+      finding.isNotUnderstood = error.kind.isNotUnderstood && !isOfQuantization
       let structural = try survey.structure.map { try tensorFindings($0) } ?? []
       return quantizationFindings(object) + [finding] + structural + modelTypeFindings(object)
     }

@@ -28,7 +28,7 @@ struct TokenizerCheck {
       tokenizer = try Tokenizer(of: source)
     } catch let error as any DiagnosticError where error.category == .malformedInput {
       var finding = ModelChecks.finding(.badTokenizer, error)
-      finding.isNotUnderstood = (error as? TokenizerError)?.isNotUnderstood == true
+      finding.isNotUnderstood = (error as? TokenizerError)?.kind.isNotUnderstood == true
       return [finding]
     }
     var findings = try TokenizerCheck.contradictions(source, tokenizer).map { detail in
