@@ -106,6 +106,27 @@ struct MatrixRoundingTests {
     #expect(!MatrixRounding(exact, mixed, columns: 64, both).isExplained)
   }
 
+  /// Of numbers rounded to bfloat16 one in 65,536 was such a number before.
+  @Test("few numbers that moved were not rounded with the rest, unless their types say so")
+  func few() {
+    let coarse = Self.numbers.map { BFloat16.rounded($0) }
+    var moved = coarse
+    moved[200] *= 1 + 0x1p-10
+    #expect(moved[200] != coarse[200] && BFloat16.rounded(moved[200]) == coarse[200])
+    func found(_ right: [Float], _ left: DType) -> MatrixRounding {
+      let rule = RoundingRule(StoredNumbers(left), StoredNumbers(.f32))
+      return MatrixRounding(coarse, right, columns: 64, rule).withoutUnstatedFew
+    }
+    #expect(!found(moved, .f32).isExplained && found(moved, .f32).strangeRow == 3)
+    #expect(found(moved, .bf16).isExplained)
+    #expect(found(Self.numbers, .f32).isExplained && found(coarse, .f32).isExplained)
+    // Below 2⁻¹⁴ F16 has fewer digits than bfloat16.
+    let small = coarse.enumerated().map { $0.offset == 9 ? 0x1.02p-20 : $0.element }
+    let halves = small.map { HalfFloat($0).float }
+    let floats = RoundingRule(StoredNumbers(.f32), StoredNumbers(.f32))
+    #expect(halves[9] != small[9] && MatrixRounding(small, halves, columns: 64, floats).withoutUnstatedFew.isExplained)
+  }
+
   /// By the definition: each number half a step, and an eight-millionth of its block, from what unfolding gives.
   @Test("beside an unfolded matrix each number is that, rounded once")
   func unfolded() {
@@ -277,6 +298,30 @@ struct MatrixRoundingTests {
       }
       let result = try Self.validate(model.write(scratch["\(passes)"]), sound, Self.ids)
       #expect((result.firstWrongStep == nil) == passes, "\(result.firstWrongStep as Any)")
+    }
+  }
+
+  @Test("numbers that a text does not reach are held against each other all the same")
+  func unreached() throws {
+    let scratch = ScratchFolder()
+    let sound = TernaryHybrid.small.write(scratch["sound"])
+    var row = ChangedModel(sound)
+    // 40 is not among the ids.
+    let width = TernaryHybrid.small.hidden
+    for index in 40 * width..<41 * width { row.file["model.embed_tokens.weight"].bytes[2 * index + 1] ^= 0x80 }
+    let found = try Self.validate(row.write(scratch["row"]), sound, Self.ids)
+    #expect(!found.passed && found.firstWrongStep?.name == "embed", "\(found.firstWrongStep as Any)")
+    #expect(found.firstWrongStep?.strangeRow == 40 && found.wrongSteps == 1)
+    // The first of four taps is multiplied by the token three before.
+    var tap = ChangedModel(sound)
+    tap.file["model.layers.0.linear_attn.conv1d.weight"].bytes[4 * (4 * 5) + 3] ^= 0x80
+    let path = tap.write(scratch["tap"])
+    for ids in ["5 9 7", "5"] {
+      let short = try Self.validate(path, sound, ids)
+      #expect(!short.passed && short.firstWrongStep?.name == "block0.linear_attn.conv", "\(ids)")
+      #expect(short.firstWrongStep?.strangeRow == 5)
+      let same = try Self.validate(sound, sound, ids)
+      #expect(same.passed && same.unreachedSteps.isEmpty)
     }
   }
 

@@ -14,6 +14,9 @@ struct MatrixRounding: Sendable {
   private(set) var isExplained = true
   /// Numbers that are not 0, and those that are another number on the other side.
   private var counts = (all: 0, moved: 0)
+  /// Numbers that F16 holds with all its digits, those of them that are another number, and the first row with one.
+  private var ordinary = (all: 0, moved: 0)
+  private var movedRow: Int?
   /// The first row with a number that nothing explains.
   private(set) var strangeRow: Int?
   /// Those that hold so far, where the rule is chains.
@@ -31,8 +34,14 @@ struct MatrixRounding: Sendable {
         let (a, b) = (left[index], right[index])
         sizes[row] += Double(a) * Double(a)
         if a != 0 { counts.all += 1 }
+        let isOrdinary = max(a.magnitude, b.magnitude) >= 0x1p-14
+        if isOrdinary { ordinary.all += 1 }
         guard a != b else { continue }
         counts.moved += 1
+        if isOrdinary {
+          ordinary.moved += 1
+          if movedRow == nil { movedRow = row }
+        }
         errors[row] += (Double(a) - Double(b)) * (Double(a) - Double(b))
       }
       guard isExplained, !explains(left, right, range, rule) else { continue }
@@ -120,13 +129,25 @@ struct MatrixRounding: Sendable {
       isExplained = other.isExplained && chains?.isEmpty != true
       if !isExplained { strangeRow = sizes.count + (other.strangeRow ?? 0) }
     }
+    if movedRow == nil { movedRow = other.movedRow.map { sizes.count + $0 } }
     counts = (counts.all + other.counts.all, counts.moved + other.counts.moved)
+    ordinary = (ordinary.all + other.ordinary.all, ordinary.moved + other.ordinary.moved)
     errors += other.errors
     sizes += other.sizes
   }
 
   /// Whether so many numbers are others as rounding to three digits fewer makes them: seven of eight.
   var isOfMost: Bool { 4 * counts.moved > counts.all }
+
+  /// The same, without roundings that nothing states where few numbers moved: those that a type had rounded before would
+  /// nearly all be its numbers on one side alone. Small numbers are few that F16 alone rounds.
+  var withoutUnstatedFew: MatrixRounding {
+    guard isExplained, let chains, ordinary.moved > 0, 4 * ordinary.moved <= ordinary.all else { return self }
+    var result = self
+    result.chains = chains.filter(\.isStated)
+    if result.chains?.isEmpty == true { (result.isExplained, result.strangeRow) = (false, movedRow) }
+    return result
+  }
 
   /// √(Σ (a − b)² / Σ a²) over all rows.
   var share: Double {

@@ -64,17 +64,23 @@ struct RoundingChain: Sendable, Hashable {
   }
 
   let way: Way
+  /// Whether the types that are stored say that it was done; others may lie behind a Float.
+  let isStated: Bool
 
   /// All that may lead from dense numbers of one type to those of another. A Float may hold what was rounded before.
   static func between(_ left: DType, _ right: DType) -> [RoundingChain] {
     func targets(_ type: DType) -> [DType] { type == .f32 ? [.f32, .f16, .bf16] : [type] }
     func chains(_ type: DType, _ make: (DType?, DType) -> Way) -> [RoundingChain] {
       targets(type).flatMap { to in
-        ([nil, .f16, .bf16] as [DType?]).filter { $0 != to }.map { RoundingChain(way: make($0, to)) }
+        ([nil, .f16, .bf16] as [DType?]).filter { $0 != to }.map {
+          RoundingChain(way: make($0, to), isStated: $0 == nil && to == type)
+        }
       }
     }
     let common = targets(left).flatMap { a in
-      targets(right).filter { $0 != a && a != .f32 && $0 != .f32 }.map { RoundingChain(way: .common(a, $0)) }
+      targets(right).filter { $0 != a && a != .f32 && $0 != .f32 }.map {
+        RoundingChain(way: .common(a, $0), isStated: a == left && $0 == right)
+      }
     }
     return chains(right) { .left(via: $0, $1) } + chains(left) { .right(via: $0, $1) } + common
   }
@@ -125,7 +131,7 @@ enum RoundingRule: Sendable, Equatable {
   var ofOtherTypes: RoundingRule? {
     guard self == .equal else { return nil }
     let ways: [RoundingChain.Way] = [.left(via: .bf16, .f16), .right(via: .bf16, .f16)]
-    return .chains(ways.map { RoundingChain(way: $0) })
+    return .chains(ways.map { RoundingChain(way: $0, isStated: true) })
   }
 
   /// Of dense numbers.

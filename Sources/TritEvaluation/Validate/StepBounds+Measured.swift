@@ -140,6 +140,6 @@ private struct FoundRounding {
       return result
     }
     // Few numbers that are others were not rounded with the rest.
-    return other.flatMap { !first.isExplained && $0.isExplained && $0.isOfMost ? $0 : nil } ?? first
+    return other.flatMap { !first.isExplained && $0.isExplained && $0.isOfMost ? $0 : nil } ?? first.withoutUnstatedFew
   }
 }

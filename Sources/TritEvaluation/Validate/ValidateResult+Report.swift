@@ -15,7 +15,8 @@ extension ValidateResult {
     facts += ValidateResult.facts(model, "Model", "model")
     facts.append(
       ReportFact(
-        "Same weights", hasSameWeights.map { .bool($0) } ?? .missing, kind: .bool, note: "trits and scales, any format")
+        "Same trits", hasSameWeights.map { .bool($0) } ?? .missing, key: "same_weights", kind: .bool,
+        note: "with their scales, any format; dense weights are not among them")
     )
     facts.append(ReportFact("Text", .text(text)))
     facts.append(
@@ -75,12 +76,7 @@ extension ValidateResult {
     }
     report.note(nonFinite: nonFinite)
     if let step = firstWrongStep {
-      report.note(
-        .error,
-        "from the reference's input, \(layerName(step.name)) gives something else: unit \(step.unit) is off by "
-          + NumberText.significant(step.relativeError, digits: 3) + ", at most "
-          + NumberText.significant(step.bound, digits: 3) + " passes"
-          + (step.scaleDifference.map { "; its scales differ: \($0)" } ?? ""))
+      report.note(.error, step.fault)
     }
     for name in unmatchedSteps { report.note(.error, "only one of the two has the step \(layerName(name))") }
     for remark in gateRemarks { report.note(.error, remark) }
@@ -111,6 +107,13 @@ extension ValidateResult {
         "numbers of two types behind \(layerName(unmeasuredStep)) were not compared one by one: up to 0.5 % of a unit passes "
           + "there, and the largest difference of logits has no default bound")
     }
+    if !unreachedSteps.isEmpty {
+      let shown = unreachedSteps.prefix(3).map(layerName).joined(separator: ", ")
+      let rest = unreachedSteps.count > 3 ? ", and \(unreachedSteps.count - 3) more" : ""
+      report.note(
+        .warning,
+        "numbers of \(shown)\(rest) that this text does not reach were not compared: a longer text reaches more")
+    }
     if let logitType {
       report.note(
         .info,
@@ -132,7 +135,7 @@ extension ValidateResult {
       let origin = "from the reference's input" + (stepsInReference ? ", in reference arithmetic" : "")
       text +=
         wrongSteps == 0
-        ? "; each of \(plural(steps.count, "step")) \(rounded.isEmpty ? "gives the same" : "agrees") \(origin)"
+        ? "; each of \(plural(steps.count, "step")) \(agreementOfSteps) \(origin)"
         : "; \(wrongSteps) of \(steps.count + unmatchedSteps.count) steps give something else \(origin)"
       if wrongSteps == 0, !rounded.isEmpty { text += "; " + rounded.sentence }
     } else if !hiddenStates.isEmpty {
@@ -140,12 +143,19 @@ extension ValidateResult {
       let bound = NumberText.significant(hiddenBound, digits: 3)
       text +=
         diverged == 0
-        ? "; each of \(hiddenStates.count) hidden states is within \(bound) of the file's"
+        ? "; each of \(plural(hiddenStates.count, "hidden state")) is within \(bound) of the file's"
         : "; \(diverged) of \(hiddenStates.count) hidden states are further than \(bound) from the file's"
     }
     let how = Set([reference.run, model.run].compactMap { $0?.mode.rawValue }).sorted()
     return text
       + " (\(how.joined(separator: " and ")) arithmetic; configurations and tokenizers as such were not compared)"
+  }
+
+  /// How steps agree that are all within their bounds.
+  private var agreementOfSteps: String {
+    guard rounded.isEmpty else { return "agrees" }
+    let largest = steps.map(\.relativeError).max() ?? 0
+    return largest == 0 ? "gives the same" : "agrees within \(NumberText.significant(largest, digits: 2))"
   }
 
   private var gatesOfLogits: [GateResult] { gates.filter(\.isOfLogits) }
@@ -300,6 +310,20 @@ extension ValidateResult {
       table.append([.text(state.name), .number(state.maximumDifference), .number(state.relativeError)])
     }
     return table
+  }
+}
+
+extension StepAgreement {
+  /// What is wrong with a step that does not pass, for people.
+  fileprivate var fault: String {
+    let strange = strangeRow.map { "row \($0) of its weights holds other numbers" }
+    guard !(relativeError <= bound) else {
+      return "\(layerName(name)) is another step: \(strange ?? "it differs"), which this text does not reach"
+    }
+    let reason = scaleDifference.map { "its scales differ: \($0)" } ?? strange
+    return "from the reference's input, \(layerName(name)) gives something else: unit \(unit) is off by "
+      + NumberText.significant(relativeError, digits: 3) + ", at most " + NumberText.significant(bound, digits: 3)
+      + " passes" + (reason.map { "; " + $0 } ?? "")
   }
 }
 

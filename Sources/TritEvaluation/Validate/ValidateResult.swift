@@ -219,6 +219,8 @@ public struct ValidateResult: Sendable {
   /// The first step with a matrix in two types whose numbers cannot be held against each other, where no inputs are
   /// rounded.
   package var unmeasuredStep: String?
+  /// Steps that hold numbers which the text does not reach and which could not be held against each other.
+  package var unreachedSteps: [String] = []
   /// Why the largest |Δlogit| may be as large as it is.
   package var explanation: RoundingExplanation?
   /// What fast arithmetic does to a model that takes inputs as they are, where gates do not hold against a file of logits.

@@ -90,6 +90,7 @@ package struct ValidateWorkflow: Sendable {
       gates: gates.results, nonFinite: found.nonFinite)
     (result.unreadTensors, result.logitType, result.explanation) = (found.unread, found.logitType, gates.explanation)
     (result.unmeasuredStep, result.rounded) = (found.unmeasuredStep, found.rounded)
+    result.unreachedSteps = found.unreached
     result.fastNoise = fast
     return result
   }
@@ -147,6 +148,7 @@ package struct ValidateWorkflow: Sendable {
     var unread: [String] = []
     var logitType: String?
     var unmeasuredStep: String?
+    var unreached: [String] = []
     var rounded = RoundedMatrices()
   }
 
@@ -331,8 +333,11 @@ package struct ValidateWorkflow: Sendable {
     let above = steps.steps(above: UnitBounds.sums)
     let ofOneType = above.filter { roundings[$0] == StoredRounding.none && bounds.mayHoldOtherNumbers($0) }
     let suspects = above.filter { roundings[$0]?.isOfNumbers == true } + ofOneType
-    let measured = try bounds.measured(
-      suspects, of: steps.names, [(request.referenceOptions ?? request.options).open, request.options.open], try work())
+    let unreached = bounds.unreached(found.prompts, of: steps.names)
+    var measured = try bounds.measured(
+      suspects + unreached.filter { bounds.place($0) != nil && !suspects.contains($0) }, of: steps.names,
+      [(request.referenceOptions ?? request.options).open, request.options.open], try work())
+    for name in unreached where bounds.place(name) == nil { measured[name] = try bounds.taps(name) }
     for name in ofOneType {
       guard let matrix = measured[name], matrix.isExplained, matrix.scales != nil || !bounds.areFloats(name) else {
         continue
@@ -340,6 +345,11 @@ package struct ValidateWorkflow: Sendable {
       roundings[name] = bounds.types(name)
     }
     found.steps = steps.result { bounds.bounds($0, $1, roundings[$0], measured[$0]) }
+    found.unreached = unreached.filter { measured[$0] == nil }
+    for index in found.steps.indices where unreached.contains(found.steps[index].name) {
+      guard let matrix = measured[found.steps[index].name], !matrix.isExplained else { continue }
+      found.steps[index].strangeRow = matrix.strangeRow
+    }
     for index in found.steps.indices where !found.steps[index].passed {
       let name = found.steps[index].name
       found.steps[index].scaleDifference = bounds.scales[name]?.difference ?? measured[name]?.scales?.difference

@@ -1,0 +1,39 @@
+// Tritsmith: stored numbers that a text does not reach.
+
+import TritCore
+import TritModel
+import TritSurvey
+
+extension StepBounds {
+  /// Steps that hold numbers which these prompts multiply by nothing: rows of the embedding for other tokens, where no
+  /// head reads them all, and taps of a convolution further back than a prompt is long.
+  func unreached(_ prompts: [[Int]], of names: [String]) -> [String] {
+    let sides = [reference.model.configuration, model.model.configuration]
+    let isTied = sides.allSatisfy(\.tiesEmbeddings)
+    let longest = prompts.map(\.count).max() ?? 0
+    let isShort = longest < sides.compactMap { $0.deltaNet?.convolution }.max() ?? 0
+    return names.filter { $0 == "embed" ? !isTied : isShort && convolution(of: $0) != nil }
+  }
+
+  /// The layer whose convolution gives a state.
+  private func convolution(of name: String) -> Int? {
+    let parts = name.split(separator: ".", maxSplits: 1)
+    guard parts.count == 2, parts[1] == "linear_attn.conv", parts[0].hasPrefix("block") else { return nil }
+    return Int(parts[0].dropFirst(5))
+  }
+
+  /// How far the taps of a convolution are apart; nil for another step, and where they cannot be read.
+  func taps(_ name: String) throws -> MatrixRounding? {
+    guard let layer = convolution(of: name) else { return nil }
+    let sides = sources.compactMap { source in matrix(.convolution, layer, source).map { (source: source, tensor: $0) }
+    }
+    let types = sides.compactMap(\.tensor.encoding.dtype)
+    guard sides.count == 2, types.count == 2, types.allSatisfy(\.isFloatWeight) else { return nil }
+    let values = try sides.map { try WeightReader($0.source).values(of: $0.tensor.name) }
+    let columns = sides[0].tensor.shape.columns
+    guard values[0].count == values[1].count, columns == sides[1].tensor.shape.columns else { return nil }
+    return MatrixRounding(
+      values[0], values[1], columns: columns, RoundingRule(StoredNumbers(types[0]), StoredNumbers(types[1]))
+    ).withoutUnstatedFew
+  }
+}
