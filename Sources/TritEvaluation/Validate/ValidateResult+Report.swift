@@ -133,10 +133,15 @@ extension ValidateResult {
     }
     if !steps.isEmpty {
       let origin = "from the reference's input" + (stepsInReference ? ", in reference arithmetic" : "")
+      let count = steps.count + unmatchedSteps.count
+      // Their products are right on this text; their numbers are not all in it.
+      let unseen = steps.count { !$0.passed && $0.relativeError <= $0.bound }
       text +=
         wrongSteps == 0
         ? "; each of \(plural(steps.count, "step")) \(agreementOfSteps) \(origin)"
-        : "; \(wrongSteps) of \(steps.count + unmatchedSteps.count) steps give something else \(origin)"
+        : unseen == wrongSteps
+          ? "; \(unseen) of \(count) steps \(unseen == 1 ? "holds" : "hold") other numbers, which this text does not reach"
+          : "; \(wrongSteps) of \(count) steps give something else \(origin)"
       if wrongSteps == 0, !rounded.isEmpty { text += "; " + rounded.sentence }
     } else if !hiddenStates.isEmpty {
       let diverged = hiddenStates.count { !($0.relativeError <= hiddenBound) }
