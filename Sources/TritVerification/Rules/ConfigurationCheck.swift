@@ -139,7 +139,7 @@ struct ConfigurationCheck {
     let key = "quantization_config"
     let contradiction = ConfigurationCheck.contradiction(source, quantization: survey.quantization)
     guard let quantization = survey.quantization else {
-      return contradiction.map { [CheckFinding(.quantization, key, $0)] } ?? []
+      return contradiction.map { [ConfigurationCheck.unsaid($0, key)] } ?? []
     }
     let named = manifest.tensors.filter {
       $0.encoding.isTernary
@@ -157,6 +157,14 @@ struct ConfigurationCheck {
       ]
     }
     return contradiction.map { [CheckFinding(.quantization, key, $0)] } ?? []
+  }
+
+  /// Packed tensors of which the configuration says nothing: whoever says what their scales mean has it written.
+  private static func unsaid(_ contradiction: String, _ key: String) -> CheckFinding {
+    var finding = CheckFinding(
+      .quantization, key, contradiction + "; a conversion with --scale-convention writes it where it is needed")
+    finding.isMendedByConversion = true
+    return finding
   }
 
   /// What a configuration says of the form of the weights that is not so; nil where they agree.
