@@ -18,11 +18,13 @@ package struct StatedIdentity: Sendable, Hashable {
   /// A longer page is no model card.
   private static let mostBytes = 1 << 20
 
-  /// GGUF has keys; beside safetensors the page of the model begins with them.
+  /// GGUF has keys, and so has a configuration at times; beside safetensors the page of the model begins with them.
   init(of source: any TensorSource) {
     let manifest = source.manifest
     name = manifest.entry("general.name")?.string
-    licence = manifest.entry("general.license")?.string
+    licence =
+      manifest.entry("general.license")?.string
+      ?? ["license_name", "license"].lazy.compactMap { manifest.configuration?[$0]?.string }.first
     // A look over a network stays small.
     guard licence == nil, !RemoteFolders.contains(manifest.path),
       manifest.companions.contains(where: { $0.name == Self.readme && $0.byteCount <= Self.mostBytes }),
@@ -192,14 +194,14 @@ extension InspectResult {
   private var form: OutputForm? {
     let encodings = Set(zip(manifest.tensors, survey.roles).filter { $1.isProjection }.map { $0.0.encoding })
     // Programs that do not know rotated weights compute nonsense with them, or refuse the type of model.
-    guard !hasRotatedForm, survey.kind != .latent, survey.kind != .undetermined,
-      let encoding = encodings.first
-    else { return nil }
-    // Programs that know one of these types know them all, and files mix them.
+    guard !hasRotatedForm, let encoding = encodings.first else { return nil }
+    if isLoadedAsLatents { return .trainable }
+    guard survey.kind != .latent else { return nil }
+    // Programs that know one of these types know them all, and files mix them. They need not know what trained them.
     if manifest.format == GGUFFormat.id, encodings.allSatisfy({ OutputForm.numberTypes.contains($0.name) }) {
       return .numbers
     }
-    guard encodings.count == 1 else { return nil }
+    guard survey.kind != .undetermined, encodings.count == 1 else { return nil }
     switch manifest.format {
     case TritPackFormat.id: return .tritpack
     case GGUFFormat.id:
@@ -258,9 +260,15 @@ extension InspectResult {
     rotation != nil || isRotated || manifest.configuration.map { MLXRotation.isStated($0) } ?? false
   }
 
+  /// Latents that loaders make trits of whenever they compute, as the configuration asks, or that hold no other numbers.
+  private var isLoadedAsLatents: Bool {
+    survey.kind == .latent && manifest.format == SafetensorsFormat.id
+      && (survey.quantization?.mode == .online || survey.isRestored)
+  }
+
   /// Why the table speaks of what the model becomes, and not of it; nil where it may speak of it.
   private var whyNothingLoads: String? {
-    guard !hasRotatedForm else { return nil }
+    guard !hasRotatedForm, form == nil else { return nil }
     switch survey.kind {
     case .latent: return "latent weights: convert first"
     case .undetermined: return "the kind of its weights is not certain"
