@@ -166,9 +166,9 @@ extension InspectResult {
   /// Stored bits per weight of what takes room, and of all.
   private var bitsByRole: String {
     let parts = byRole { tensors in
-      let count = tensors.reduce(0.0) { $0 + Double($1.shape.elementCount) }
+      let count = tensors.reduce(0.0) { $0 + Double(undecoded.count($1)) }
       guard count > 0 else { return nil }
-      return NumberText.fixed(8 * tensors.reduce(0.0) { $0 + Double($1.storedBytes) } / count, digits: 2)
+      return NumberText.fixed(8 * tensors.reduce(0.0) { $0 + Double(undecoded.bytes($1)) } / count, digits: 2)
     }
     let all = NumberText.fixed(bitsPerWeight, digits: 2)
     let told = parts.count == 1 && parts[0].text == all ? [] : parts.map { "\($0.text) in \($0.roles)" }

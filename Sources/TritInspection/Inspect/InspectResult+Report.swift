@@ -150,7 +150,8 @@ extension InspectResult {
           note: tensors.count < manifest.tensors.count ? "\(grouped(tensors.count)) of them shown" : nil),
         ReportFact("Tensor bytes", .bytes(UInt64(tensorBytes)), explanation: "Without headers; scales included."),
         ReportFact(
-          "Logical parameters", .integer(logicalParameters), note: "packed tensors counted unpacked",
+          "Logical parameters", .integer(logicalParameters),
+          note: undecoded.areAllKnown ? "packed tensors counted unpacked" : "numbers as stored: some are not decoded",
           explanation: "Numbers of all tensors; a packed tensor counts its trits, and scales are not counted."),
         ReportFact(
           "Bits per weight", .number(bitsPerWeight), .effectiveBits, kind: .decimal(digits: 3),

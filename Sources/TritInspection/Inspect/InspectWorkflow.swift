@@ -71,6 +71,8 @@ public struct InspectResult: Sendable {
   var tokenizerFault: String?
   /// The first thing the model needs and the files lack, by their headers; nil where all is there.
   var incompleteness: String?
+  /// Weights in bytes that nothing here reads.
+  var undecoded: UndecodedWeights
 
   /// False when evidence on the scale convention was asked for and does not decide it.
   package var hasProvenScale: Bool { manifest.scaleFinding.evidence.isEmpty || manifest.scaleFinding.convention != nil }
@@ -79,8 +81,9 @@ public struct InspectResult: Sendable {
   package var tensorBytes: Int { manifest.tensors.reduce(0) { $0 + $1.storedBytes } }
   /// Bytes of the files.
   package var fileBytes: UInt64 { manifest.files.reduce(0) { $0 + $1.byteCount } }
-  /// Numbers the model has; a packed tensor counts its trits, and scales are not counted.
-  package var logicalParameters: Int { manifest.tensors.reduce(0) { $0 + $1.shape.elementCount } }
+  /// Numbers the model has; a packed tensor counts its trits, bytes that are not decoded what the model's description
+  /// gives, and scales are not counted.
+  package var logicalParameters: Int { manifest.tensors.reduce(0) { $0 + undecoded.count($1) } }
   /// Stored tensor bits for each logical parameter, embeddings included.
   public var bitsPerWeight: Double {
     logicalParameters == 0 ? 0 : 8 * Double(tensorBytes) / Double(logicalParameters)
@@ -139,7 +142,8 @@ package struct InspectWorkflow: Sendable {
       identity: StatedIdentity(of: source), storedRotation: shown?.storedRotation,
       tokenizerFault: InspectWorkflow.tokenizerFault(source),
       incompleteness: InspectWorkflow.incompleteness(
-        shown?.manifest ?? binary?.manifest ?? source.manifest, survey.description))
+        shown?.manifest ?? binary?.manifest ?? source.manifest, survey.description),
+      undecoded: UndecodedWeights(manifest, survey.structure ?? (try? survey.description.get())))
   }
 
   /// What the keys say of rotated weights; an assumption, or that they cannot be understood, becomes a note.
