@@ -232,10 +232,11 @@ extension InspectResult {
     if let why = whyNothingLoads { return fact(none + ", as it is", why) }
     let cause = InspectResult.cause(survey.description)
     let lacking = manifest.format == GGUFFormat.id ? GGUFLoaderKeys.missing(family) { manifest.entry($0) } : nil
-    if lacking == nil, let why = cause ?? incompleteness { return fact(none, why) }
+    let why = cause ?? incompleteness ?? unfitness
+    if lacking == nil, let why { return fact(none, why) }
     guard let form else {
-      let why = hasRotatedForm ? "the weights are rotated" : "the projections are stored in several types"
-      return fact(cause == nil ? "tritsmith" : none, cause ?? why + ": no other program was tried")
+      let reason = hasRotatedForm ? "the weights are rotated" : "the projections are stored in several types"
+      return fact(cause == nil ? "tritsmith" : none, cause ?? reason + ": no other program was tried")
     }
     let rows = RuntimeTable.known(family.className, form, lacking: lacking)
     func names(_ outcome: String) -> String? {
@@ -246,7 +247,7 @@ extension InspectResult {
       names("misreads").map { "misread by \($0)" },
       lacking.map { "llama.cpp refuses it: '\($0)' is missing" },
     ].compactMap { $0 }
-    let programs = cause == nil ? names("loads") ?? "tritsmith" : none
+    let programs = why == nil ? names("loads") ?? "tritsmith" : none
     return fact(programs, notes.isEmpty ? nil : notes.joined(separator: "; "))
   }
 
@@ -264,6 +265,37 @@ extension InspectResult {
   private var isLoadedAsLatents: Bool {
     survey.kind == .latent && manifest.format == SafetensorsFormat.id
       && (survey.quantization?.mode == .online || survey.isRestored)
+  }
+
+  /// Whether nothing says what stored scales mean, or what says it is contradicted.
+  private var isScaleUnknown: Bool {
+    !manifest.scaleFinding.evidence.isEmpty && manifest.scaleFinding.convention == nil
+  }
+
+  /// What headers say against each other, of which no program is known to make the model; nil where they agree. Programs
+  /// leave a tensor too many aside, and do not look how weights came to be.
+  private var unfitness: String? {
+    if isScaleUnknown {
+      return "the meaning of its scales is " + (manifest.scaleFinding.isConflicting ? "contradicted" : "not known")
+    }
+    let others: Set<CheckRule> = [.unusedTensor, .damaged, .rounded, .conventionUnknown]
+    let fault = faults.first { !others.contains($0.rule) }
+    return fault.map { ($0.subject.isEmpty ? "" : "\(printable($0.subject)): ") + $0.detail }
+  }
+
+  /// Whether no command converts or runs the model as it is.
+  private var isStopped: Bool {
+    guard vocabularyAlone == nil else { return tokenizerFault != nil }
+    return incompleteness != nil || isScaleUnknown
+      || faults.contains { $0.rule != .conventionUnknown && !$0.isMendedByConversion }
+  }
+
+  /// Says what scales mean to a command that needs it said: it was an option here, or proved to this command alone.
+  private var scaleOption: String {
+    guard let convention = manifest.scaleFinding.convention,
+      statedConvention == nil || manifest.scaleFinding.isChosen
+    else { return "" }
+    return " --scale-convention \(convention.rawValue)"
   }
 
   /// Why the table speaks of what the model becomes, and not of it; nil where it may speak of it.
@@ -293,10 +325,12 @@ extension InspectResult {
       default: break
       }
     }
+    // Check says what is wrong, or is not understood.
+    if isStopped { return "tritsmith check \(path)" }
     if survey.kind == .latent, let size = likelyGroup {
       return "tritsmith convert \(path) model.gguf --layout Q2_0 --quantizer absmean-group\(size)"
     }
-    return nextCommand(path)
+    return nextCommand(path) + (survey.kind == .packed ? scaleOption : "")
   }
 
   private static let shardEnding = ".safetensors"
@@ -331,9 +365,7 @@ extension InspectResult {
       tokenizer == nil || tokenizerFault != nil
       ? "tritsmith logits \(path) --ids 1,2,3 --output logits.safetensors"
       : "tritsmith run \(path) --prompt \"In the beginning\""
-    // Check says what is wrong, or is not understood.
     if case .failure(let error) = survey.description, error.kind != .noConfiguration { return check }
-    if incompleteness != nil { return check }
     let isUnderstood = (try? survey.description.get()) != nil
     if isRotated, isUnderstood { return run }
     // Layers of hf-packed round inputs, which models of some families take as they are.

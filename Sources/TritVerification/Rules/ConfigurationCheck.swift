@@ -9,6 +9,8 @@ import TritSurvey
 struct ConfigurationCheck {
   let source: any TensorSource
   let survey: ModelSurvey
+  /// How much of a head that should be the embeddings is held against them.
+  var headBytes = Int.max
 
   private var manifest: ModelManifest { source.manifest }
 
@@ -96,7 +98,7 @@ struct ConfigurationCheck {
   private func tensorFindings(_ description: ModelDescription) throws -> [CheckFinding] {
     let inventory = TensorInventory(manifest, description)
     let head = description.architecture.module(.head).map { ModulePlace($0, layer: nil, piece: .weight).name }
-    let other = try TiedHead.differing(source, description)
+    let other = try TiedHead.differing(source, description, upTo: headBytes)
     let unread = inventory.setAside.filter { $0 == head }.map { name in
       other.map { CheckFinding(.tiedHead, $0.name, ModelError(.headBesideTie).summary, severity: .error) }
         ?? CheckFinding(.tiedHead, name, "is the embeddings once more: the configuration ties the head to them")
