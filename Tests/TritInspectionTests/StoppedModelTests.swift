@@ -40,6 +40,20 @@ struct StoppedModelTests {
     #expect(throws: (any Error).self) { try Workflow.convert(path, scratch["a.gguf"], to: .gguf) }
   }
 
+  @Test("what is odd stands below what the model is, and a tokenizer that is not there is none")
+  func headline() throws {
+    let scratch = ScratchFolder()
+    let path = try Checkpoint.changed(Checkpoint.bitnet, [("quantization_config", nil)], scratch["model"])
+    Disk.remove(path + "/tokenizer.json")
+    let result = try Workflow.inspect(path)
+    let text = TextRenderer(width: 80).text(of: result.report)
+    #expect(text.hasPrefix("A packed ternary model") && text.contains("- The meaning of stored scales is not known"))
+    #expect(result.verdict(withEvidence: true).outcome == .warning)
+    #expect(try Self.fact("tokenizer", result).value == "none")
+    let file = try Workflow.inspect(Checkpoint.sharded + "/model-00001-of-00003.safetensors")
+    #expect(!file.overview.facts.contains { $0.key == "tokenizer" })
+  }
+
   @Test("latents beside a head that they are tied to are to be checked too")
   func latents() throws {
     let scratch = ScratchFolder()

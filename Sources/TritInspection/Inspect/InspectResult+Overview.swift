@@ -46,7 +46,11 @@ extension InspectResult {
     if let name = identity.name { facts.append(ReportFact("Name", .text(name))) }
     if let licence = identity.licence { facts.append(ReportFact("Licence", .text(licence))) }
     if let shape { facts.append(ReportFact("Shape", .text(shape))) }
-    if let tokenizer { facts.append(ReportFact("Tokenizer", .text(tokenizer), note: tokenizerFault)) }
+    // A lone file of safetensors has nothing beside it.
+    let isWhole = manifest.format != SafetensorsFormat.id || !manifest.companions.isEmpty
+    if tokenizer != nil || isWhole && !manifest.tensors.isEmpty && part == nil {
+      facts.append(ReportFact("Tokenizer", .text(tokenizer ?? "none"), note: tokenizerFault))
+    }
     if !manifest.tensors.isEmpty { facts.append(ReportFact("Bits", .text(bitsByRole), key: "bits_by_role")) }
     if let assumed = survey.structure?.assumed, !assumed.isEmpty {
       facts.append(ReportFact("Assumed", .text(assumed.joined(separator: ", ")), note: "the files do not say it"))

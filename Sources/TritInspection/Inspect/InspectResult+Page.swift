@@ -57,7 +57,8 @@ extension InspectResult {
 
   // MARK: - Verdict
 
-  /// What the model is and how large, and what is odd about it; with the evidence where no table of facts has it.
+  /// What the model is and how large, and what is odd about it; with the evidence where no table of facts has it. A page
+  /// shows by its colour that something is odd; in text no "warning:" stands before what the model is.
   func verdict(withEvidence hasEvidence: Bool) -> ReportVerdict {
     if let count = vocabularyAlone {
       return ReportVerdict(
@@ -78,7 +79,7 @@ extension InspectResult {
     let odd = oddities
     let points = (hasEvidence ? survey.evidence + [conventionPoint].compactMap { $0 } : []) + odd
     return ReportVerdict(
-      odd.isEmpty ? .info : .warning,
+      odd.isEmpty || !hasEvidence ? .info : .warning,
       (part.map { "Shard \($0.number) of \($0.count), without the others. " } ?? "")
         + "\(kind)\(rotation == nil && !isRotated ? "" : " whose weights are rotated"): \(parameters) in "
         + "\(NumberText.bytes(fileBytes)), \(bits) bits per weight.", points: points)

@@ -14,13 +14,14 @@ extension InspectResult {
       verdict: verdict(withEvidence: false), primaryTable: "tensors")
     report.append(modelFacts)
     report.append(scaleFacts)
-    report.append(overview)
-    if !manifest.typeFindings.isEmpty { report.append(typeFacts) }
+    // What to do next comes last of what is shown first.
     if let rotation {
       report.append(InspectResult.rotationFacts(rotation))
     } else if let storedRotation {
       report.append(InspectResult.rotationFacts(storedRotation))
     }
+    report.append(overview)
+    if !manifest.typeFindings.isEmpty { report.append(typeFacts) }
     report.append(sizeFacts)
     if let tokenizer = GGUFTokenizerSummary(manifest) { report.append(tokenizer.facts) }
     if let recipe { report.append(InspectResult.recipeFacts(recipe)) }
