@@ -73,7 +73,7 @@ public struct InspectResult: Sendable {
   var incompleteness: String?
   /// Weights in bytes that nothing here reads.
   var undecoded: UndecodedWeights
-  /// Errors of `check` that headers show.
+  /// Errors of `check` that headers show, the first of each rule.
   var faults: [CheckFinding]
   /// What the files say that scales mean; more evidence may say it to this command alone.
   var statedConvention: ScaleConvention?
@@ -172,8 +172,10 @@ package struct InspectWorkflow: Sendable {
     _ source: any TensorSource, _ survey: ModelSurvey, isBrief: Bool
   ) throws -> [CheckFinding] {
     guard !source.manifest.tensors.isEmpty else { return [] }
+    // One of each rule is enough: a hostile file has as many as it has tensors.
+    var rules: Set<CheckRule> = []
     return try ModelChecks.ofHeaders(source, survey, headBytes: isBrief ? 0 : headBytes)
-      .filter { $0.severity == .error }
+      .filter { $0.severity == .error && rules.insert($0.rule).inserted }
   }
 
   /// Why the tokenizer of a GGUF file is of no use: of one without tensors its tokens tell, else its kind.
