@@ -38,6 +38,10 @@ struct StoppedModelTests {
     #expect(loading.value == "no program that is known" && loading.note?.hasPrefix(why) == true, "\(loading)")
     #expect(try Self.fact("next", result).value == .text("tritsmith check \(path)"))
     #expect(throws: (any Error).self) { try Workflow.convert(path, scratch["a.gguf"], to: .gguf) }
+    // What says what scales mean is an option, and check names it.
+    let unknown = try Workflow.check(path).findings.first { $0.rule == .conventionUnknown }
+    #expect((unknown == nil) == !why.hasPrefix("the meaning"))
+    #expect(unknown?.detail.contains("--scale-convention") != false)
   }
 
   @Test("what is odd stands below what the model is, and a tokenizer that is not there is none")

@@ -64,8 +64,9 @@ package struct TernaryCheck {
       let evidence = scales.evidence.map(\.detail).joined(separator: "; ")
       findings.append(
         CheckFinding(
-          .conventionUnknown, "", (scales.isConflicting ? "the evidence conflicts: " : "nothing states it: ") + evidence
-        ))
+          .conventionUnknown, "",
+          (scales.isConflicting ? "the evidence conflicts: " : "nothing states it: ") + evidence
+            + "; --scale-convention says it"))
     }
     return findings
   }
