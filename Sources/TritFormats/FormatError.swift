@@ -38,6 +38,8 @@ package enum FormatErrorKind: DiagnosticKind {
   case tensorNotInShard(shard: String)
   case tensorNotInIndex
   case noModel(String)
+  /// A folder of several weight files and no index.
+  case noIndex(files: Int)
   /// A folder with more than one model in it.
   case severalModels(String)
   /// A folder of folders that hold models.
@@ -114,6 +116,7 @@ extension FormatErrorKind {
     case .tensorNotInShard(let shard): "the index puts it in '\(printable(shard))', which does not hold it"
     case .tensorNotInIndex: "a shard holds it, but the index does not name it"
     case .noModel(let detail): detail
+    case .noIndex(let files): "the folder holds \(files) safetensors files, but no \(ShardIndex.name)"
     case .severalModels(let names): "the folder holds several models: \(names)"
     case .folderOfModels(let names, _): "the folder holds no model itself, but folders that do: \(names)"
     case .pytorchWeights(let names): "these are weights saved by PyTorch (\(names)), and this program reads safetensors"
@@ -143,6 +146,7 @@ extension FormatErrorKind {
   package func remedy(at location: ErrorLocation) -> String? {
     switch self {
     case .notRecognised, .noModel: "name a safetensors, GGUF or TritPack file, or a folder that holds a model"
+    case .noIndex: "fetch the index of the same model, or name one of the files"
     case .severalModels: "name one of them"
     case .folderOfModels(_, let first):
       "name one, such as '\(printable(first))'; 'tritsmith family' compares all of a folder"

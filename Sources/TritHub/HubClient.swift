@@ -131,7 +131,7 @@
           return fault(
             "no file or folder has this name, and \(host) cannot be reached: \(detail)",
             HubName.advice(on: file) + "check the name and the network; without one, fetch it first: "
-              + name.downloadCommand, .cannotOpen)
+              + name.quotedDownload, .cannotOpen)
         case let code where certificate.contains(code):
           return fault(
             "\(host) could not prove who it is: \(detail)", "check the network's proxy and this machine's certificates",

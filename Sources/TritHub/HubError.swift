@@ -66,7 +66,7 @@ package enum HubErrorKind: DiagnosticKind {
         case .variable: ", or ask the Hub: unset HF_HUB_OFFLINE"
         case .build: ""
         }
-      return HubName.advice(on: location.file ?? "") + "fetch it first: \(name.downloadCommand)\(other)"
+      return HubName.advice(on: location.file ?? "") + "fetch it first: \(name.quotedDownload)\(other)"
     case .severalSnapshots(let names):
       return names.isEmpty
         ? "download it again"

@@ -156,6 +156,12 @@ package struct HubName: Sendable, Hashable, CustomStringConvertible {
   /// The folder of this repository in a cache.
   var cacheFolder: String { "models--" + owner + "--" + name }
 
+  /// The same in quotes, which keep a command on one line; a name in quotes of its own needs none.
+  var quotedDownload: String {
+    let command = downloadCommand
+    return command.contains("'") ? command : "'\(command)'"
+  }
+
   /// What fetches it, for messages.
   var downloadCommand: String {
     var command = "hf download " + repository

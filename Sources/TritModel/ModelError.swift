@@ -120,7 +120,7 @@ package enum ModelErrorKind: DiagnosticKind {
     case .noArchitecture:
       "add \"architectures\": [\"LlamaForCausalLM\"]; a conversion takes names of tensors instead, with --quantize"
     case .unknownArchitecture:
-      "if its tensors are named as a known class names them, convert with --architecture and that class"
+      "if its tensors are named as a known class names them, 'tritsmith convert' takes that class by --architecture"
     case .vocabularyOnly: "give the file of the model; 'tritsmith tokenize' takes a vocabulary alone"
     case .rotatedModules:
       "unfold them with --unfold --to dense, or take the GGUF file of the same model, which keeps its keys"

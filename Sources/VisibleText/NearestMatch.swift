@@ -2,7 +2,7 @@
 
 /// The candidate nearest to a mistyped word, if one is near enough to be worth naming.
 ///
-/// The distance must be below 4 and at most half the longer word, so that short words do not match everything. A word
+/// The distance must be below 4 and less than half the longer word, so that short words do not match everything. A word
 /// that begins exactly one candidate matches it. Case is ignored; of candidates as near as each other goes first what begins
 /// with the same letter, then the earlier.
 package func nearestMatch(to word: String, among candidates: [String]) -> String? {
@@ -15,7 +15,7 @@ package func nearestMatch(to word: String, among candidates: [String]) -> String
     (candidate.distance, candidate.name.lowercased().first == wanted.first ? 0 : 1)
   }
   if let best = scored.min(by: { rank($0) < rank($1) }), best.distance < 4,
-    best.distance <= max(wanted.count, best.name.count) / 2
+    2 * best.distance < max(wanted.count, best.name.count)
   {
     return best.name
   }

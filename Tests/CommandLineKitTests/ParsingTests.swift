@@ -153,7 +153,7 @@ import Testing
     (["--help"], "forge"), (["-h"], "forge"), (["help"], "forge"), (["help", "convert"], "forge convert"),
     (["convert", "--nonsense", "--help"], "forge convert"), (["convert", "-h"], "forge convert"),
     (["help", "--help"], "forge"), (["help", "help"], "forge"), (["help", "help", "convert"], "forge convert"),
-    (["help", "convert", "-h"], "forge convert"),
+    (["help", "convert", "-h"], "forge convert"), (["help", "version"], "forge"),
   ])
   func helpIsFound(words: [String], command: String) throws {
     guard case .help(let schema, _) = try CommandParser(CommandSchema(Forge.self)).parse(words) else {
@@ -161,6 +161,18 @@ import Testing
       return
     }
     #expect(schema.fullName == command)
+  }
+
+  @Test(arguments: [
+    (["help"], true), (["help", "-h"], true), (["help", "convert", "-h"], true), (["-h"], true),
+    (["help", "--help"], false), (["help", "convert"], false), (["--help"], false),
+  ])
+  func helpIsShortWhereThatIsAskedFor(words: [String], expected: Bool) throws {
+    guard case .help(_, let isShort) = try CommandParser(CommandSchema(Forge.self)).parse(words) else {
+      Issue.record("no help for \(words)")
+      return
+    }
+    #expect(isShort == expected)
   }
 
   @Test(arguments: [["-V"], ["--version"], ["version"], ["convert", "-V"]])

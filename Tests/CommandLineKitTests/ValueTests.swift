@@ -56,9 +56,11 @@ import VisibleText
       ("conv", "convert"), ("inspcet", "inspect"), ("VERIFY", "verify"), ("gpa", "gap"), ("ls", nil), ("", nil),
       ("x", nil),
       ("insp", "inspect"),
+      // Half of the letters differ.
+      ("bogus", nil), ("veto", nil), ("-", nil),
     ] as [(String, String?)])
   func nearest(word: String, match: String?) {
-    #expect(nearestMatch(to: word, among: ["convert", "inspect", "verify", "gap", "run"]) == match)
+    #expect(nearestMatch(to: word, among: ["convert", "inspect", "verify", "gap", "run", "logits", "-V"]) == match)
   }
 
   @Test func ofEquallyNearWordsTheOneWithTheSameFirstLetterIsNamed() {

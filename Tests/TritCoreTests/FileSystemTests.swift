@@ -112,6 +112,8 @@ import TritTestSupport
       #expect(throws: TensorIOError(.cannotOpen(errno: 2), path: folder.path("absent"))) {
         try FileSystem.names(in: folder.path("absent"))
       }
+      // A name of the Hub that is cut short is no path.
+      #expect(TensorIOError(.cannotOpen(errno: 2), path: "hf://x").remedy?.contains("hf://OWNER/NAME") == true)
       #expect(throws: TensorIOError(.cannotOpen(errno: 20), path: folder.path("file"))) {
         try FileSystem.names(in: folder.path("file"))
       }

@@ -74,6 +74,35 @@ struct TokenizerConversionTests {
     #expect(try GGUFSource(path: scratch["told.gguf"]).manifest.entry("tokenizer.ggml.pre") == .string("smaug-bpe"))
   }
 
+  /// Models of Qwen3.5 bring text into NFC, files of llama.cpp do not say so, and under `qwen35` not all models do.
+  @Test("a file that leaves NFC open is read as the other side, and the verdict says so")
+  func normalizationLeftOpen() throws {
+    let scratch = ScratchFolder()
+    let section = try #require(PreTokenizerName.named("qwen35")?.usualMeaning?.rule.section)
+    func change(_ file: inout JSONObject, _ normalizer: JSONValue) throws {
+      (file["normalizer"], file["pre_tokenizer"]) = (normalizer, section)
+      var model = try #require(file["model"]?.object)
+      model["ignore_merges"] = false
+      file["model"] = .object(model)
+    }
+    let composing = try Self.changed(scratch) { try change(&$0, .object(["type": "NFC"])) }
+    try Workflow.gguf(composing, scratch["said.gguf"]) { $0.gguf.preTokenizer = "qwen35" }
+    let open = try ChangedGGUF.write(scratch["said.gguf"], scratch["open.gguf"]) {
+      $0.removeAll { $0.key == "tritsmith.tokenizer.normalizer" }
+    }
+    for (first, second) in [(composing, open), (open, composing)] {
+      let finding = try #require(try Workflow.compare(first, second).parts[.tokenizer])
+      #expect(finding.outcome == .equal, "\(finding)")
+      #expect(finding.remarks.contains { $0.contains("does not say whether text is brought into NFC") }, "\(finding)")
+    }
+    let other = ScratchFolder()
+    let plain = try Self.changed(other) { try change(&$0, .null) }
+    let finding = try #require(try Workflow.compare(plain, open).parts[.tokenizer])
+    #expect(finding.outcome == .equal && finding.remarks.isEmpty, "\(finding)")
+    let said = try #require(try Workflow.compare(plain, scratch["said.gguf"]).parts[.tokenizer])
+    #expect(said.outcome == .differs, "\(said)")
+  }
+
   // MARK: - What GGUF cannot say
 
   /// A model with another tokenizer.

@@ -47,6 +47,26 @@ struct ContradictionTests {
     #expect(try Workflow.check(scratch["whole"]).passed)
   }
 
+  /// Expected: the shipped model, whose configuration says what is taken out here.
+  @Test("whoever says what scales mean needs no quantization_config, and gets one")
+  func unsaid() throws {
+    let scratch = ScratchFolder()
+    let model = try Checkpoint.changed(Checkpoint.bitnet, [("quantization_config", nil)], scratch["model"])
+    let finding = try #require(try Workflow.check(model).findings.first { $0.rule == .quantization })
+    #expect(finding.severity == .error && finding.detail.contains("--scale-convention"), "\(finding)")
+    #expect(throws: FormatError.self) { try Workflow.convert(model, scratch["none"], to: .tritpack) }
+    for (target, name) in [
+      (ConversionTarget.hfPacked, "packed"), (.gguf, "a.gguf"), (.tritpack, "a.tritpack"), (.dense, "dense"),
+    ] {
+      let result = try Workflow.convert(model, scratch[name], to: target) { $0.open.scaleConvention = .divide }
+      #expect(result.audit.passed, "\(name)")
+      #expect(try Workflow.verify(Checkpoint.prequantized, scratch[name]).passed, "\(name)")
+    }
+    #expect(differences(ofFolders: Checkpoint.bitnet, scratch["packed"]) == [])
+    let written = try meaning(scratch["packed"] + "/config.json")
+    #expect(written == (try meaning(Checkpoint.bitnet + "/config.json")))
+  }
+
   @Test("a setting that is not understood comes along from MLX too")
   func settings() throws {
     let scratch = ScratchFolder()

@@ -44,6 +44,7 @@ struct ForeignInputTests {
     #expect(findings.filter { $0.rule == .scaleMissing }.map(\.subject) == [Self.up])
     let inspected = try Workflow.inspect(input)
     #expect(inspected.survey.kind == .packed)
+    #expect(try inspected.logicalParameters == Workflow.inspect(Checkpoint.bitnet).logicalParameters)
   }
 
   // MARK: Bytes with scales of their own
@@ -106,6 +107,25 @@ struct ForeignInputTests {
     let result = try Workflow.inspect(Self.write(packing, to: scratch["in"]), statistics: true)
     #expect(result.survey.kind == .undetermined)
     #expect(result.survey.evidence.contains { $0.contains("with scales of its own") }, "\(result.survey.evidence)")
+  }
+
+  /// Expected: the model the bytes stand for has as many parameters as before it was packed.
+  @Test("bytes that are not decoded count as the numbers they stand for", arguments: packings)
+  func counted(_ packing: Packing) throws {
+    let scratch = ScratchFolder()
+    let whole = try Workflow.inspect(Checkpoint.prequantized).logicalParameters
+    let path = Self.write(packing, to: scratch["in"])
+    let result = try Workflow.inspect(path)
+    #expect(result.logicalParameters == whole)
+    let bits = [
+      "NVFP4": "4.50", "MXFP4": "4.25", "FP8 by tensor": "8.00",
+        // 16 or 32 bits a row of 256 or 768.
+    ][packing.name]
+    if let bits { #expect(result.overview.facts.contains { "\($0.value)".contains("\(bits) in projections") }) }
+    // Without a description nothing tells what bytes stand for.
+    Disk.remove(path + "/config.json")
+    let headline = try Workflow.inspect(path).verdict(withEvidence: false).headline
+    #expect(headline.contains(" stored numbers in ") == !["FP8", "int8"].contains { packing.name.hasPrefix($0) })
   }
 
   @Test("convert refuses by the method, or by the scales where nothing names one", arguments: packings)

@@ -5,6 +5,7 @@ import TritCore
 import TritFormats
 import TritLayouts
 import TritModel
+import TritReport
 import TritTestSupport
 import WorkflowTestSupport
 
@@ -21,12 +22,58 @@ struct NextCommandTests {
     return text
   }
 
+  private static func loading(_ result: InspectResult) throws -> ReportFact {
+    try #require(result.overview.facts.first { $0.key == "loaded_by" })
+  }
+
   @Test("of latents no program is named, and the reason is")
   func latents() throws {
-    for path in [Checkpoint.prequantized, Checkpoint.master] {
-      let fact = try #require(try Workflow.inspect(path).overview.facts.first { $0.key == "loaded_by" })
-      #expect(fact.value == "no program that is known, as it is" && fact.note == "latent weights: convert first")
+    let fact = try Self.loading(Workflow.inspect(Checkpoint.prequantized))
+    #expect(fact.value == "no program that is known, as it is" && fact.note == "latent weights: convert first")
+  }
+
+  /// transformers 5.23: `AutoBitLinear` makes trits of latents itself where the configuration says online.
+  @Test("latents that loaders make trits of themselves load in what the table says of trainable models")
+  func online() throws {
+    let scratch = ScratchFolder()
+    try Workflow.convert(Checkpoint.packed, scratch["bitnet"], to: .trainable)
+    try Workflow.convert(Checkpoint.bitnet, scratch["llama"], to: .trainable)
+    for (path, programs) in [
+      (Checkpoint.master, "transformers"), (scratch["bitnet"], "transformers"),
+      (scratch["llama"], "transformers, onebitllms"),
+    ] {
+      let fact = try Self.loading(Workflow.inspect(path))
+      #expect(fact.value == .text(programs) && fact.note == nil, "\(path): \(fact)")
     }
+  }
+
+  @Test("numbers in blocks load, whatever the model was trained for")
+  func blocks() throws {
+    let scratch = ScratchFolder()
+    try Workflow.convert(Checkpoint.bfloat16, scratch["m.gguf"], to: .gguf) { $0.gguf.weights = .f16 }
+    var result = try Workflow.inspect(scratch["m.gguf"])
+    result.survey.kind = .undetermined
+    #expect(try Self.loading(result).note == "the kind of its weights is not certain")
+    for index in result.manifest.tensors.indices where result.survey.roles[index].isProjection {
+      result.manifest.tensors[index].encoding = .opaque("Q4_0")
+    }
+    let fact = try Self.loading(result)
+    #expect(fact.value == "llama.cpp" && fact.note == nil, "\(fact)")
+  }
+
+  /// Hugging Face's model cards have these keys, and no class of transformers reads them.
+  @Test("a licence in a configuration is shown, and changes nothing")
+  func licence() throws {
+    let scratch = ScratchFolder()
+    let path = try Checkpoint.changed(
+      Checkpoint.bitnet, [("license", "\"other\""), ("license_name", "\"mine\""), ("license_link", "\"LICENSE\"")],
+      scratch["model"])
+    let result = try Workflow.inspect(path)
+    #expect(try Self.loading(result).value == "transformers")
+    #expect(result.overview.facts.contains { $0.label == "Licence" && $0.value == "mine" })
+    #expect(try Workflow.check(path).passed)
+    let other = try Checkpoint.changed(Checkpoint.bitnet, [("licence_of_mine", "\"mit\"")], scratch["other"])
+    #expect(try Self.loading(Workflow.inspect(other)).value == "no program that is known")
   }
 
   @Test(

@@ -33,6 +33,11 @@ struct RotatedModulesTests {
     let rotation = report?["rotation"]?.object
     #expect(rotation?["block_size"]?.number?.integer == 512 && rotation?["rotated"]?.number?.integer == 15)
     #expect(result.report.verdict?.headline.contains("whose weights are rotated") == true)
+    // What to do next is the last of what is shown first.
+    let text = TextRenderer(width: 120, showsDetails: false).text(of: result.report).split(separator: "\n").map(
+      String.init)
+    let (size, next) = (text.firstIndex { $0.hasPrefix("Block size") }, text.firstIndex { $0.hasPrefix("Next") })
+    #expect(size != nil && next != nil && size ?? 0 < next ?? 0, "\(text)")
     // The ordinary model for MLX is loaded.
     try Workflow.convert(TernaryHybrid.wide.write(scratch["source"]), scratch["ordinary"], to: .mlx)
     let ordinary = try Workflow.inspect(scratch["ordinary"])

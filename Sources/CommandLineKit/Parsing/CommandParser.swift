@@ -32,9 +32,11 @@ package struct CommandParser: Sendable {
         schema = next
         rest = rest.dropFirst()
       } else if word == "help" {
-        // Who asks for the help of help wants help.
-        let words = rest.dropFirst().filter { !CommandParser.asksForHelp($0) && $0 != "help" }
-        return .help(try command(named: words[...], below: schema), isShort: rest.count == 1)
+        // Who asks for the help of help wants help, and the version has no other.
+        let asked = rest.dropFirst()
+        let words = asked.filter { !CommandParser.asksForHelp($0) && $0 != "help" && $0 != "version" }
+        let isShort = asked.isEmpty || asked.contains("-h") && !asked.contains("--help")
+        return .help(try command(named: words[...], below: schema), isShort: isShort)
       } else if CommandParser.asksForHelp(word) {
         return .help(schema, isShort: word == "-h")
       } else if word == "version" || CommandParser.asksForVersion(word), let version = root.version {
@@ -74,8 +76,7 @@ package struct CommandParser: Sendable {
 
   private func notACommand(_ word: String, in schema: CommandSchema) -> UsageError {
     guard word.hasPrefix("-") else {
-      // `help version` asks for a command that has no help of its own: it is not meant to be itself.
-      let names = schema.visibleSubcommands.map(\.name) + ["help", "version"].filter { $0 != word }
+      let names = schema.visibleSubcommands.map(\.name) + ["help", "version"]
       return UsageError(.unknownCommand(word), suggestion: nearestMatch(to: word, among: names), in: schema)
     }
     let name = word.prefix { $0 != "=" }

@@ -70,6 +70,8 @@ package enum TensorIOErrorKind: DiagnosticKind {
     switch self {
     case .cannotOpen(errno: EMFILE), .cannotOpen(errno: ENFILE), .cannotCreate(errno: EMFILE):
       TensorIOErrorKind.tooFewDescriptors.remedy
+    case .cannotOpen(errno: ENOENT) where location.file?.utf8.starts(with: RemoteFolders.scheme.utf8) == true:
+      "a name on the Hub is \(RemoteFolders.scheme)OWNER/NAME, with @REVISION or a file after it where need be"
     case .cannotOpen(errno: ENOENT):
       "check the path; nothing is there"
         + (location.file.flatMap { NearestEntry(of: $0) }?.suggestion.map { ": did you mean '\(printable($0))'?" } ?? "")

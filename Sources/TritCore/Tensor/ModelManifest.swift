@@ -75,6 +75,9 @@ public struct ScaleFinding: Sendable, Hashable {
     self.evidence = evidence
   }
 
+  /// Whether the user said what scales mean.
+  package var isChosen: Bool { evidence.contains { $0.origin == .option } }
+
   /// True when two pieces of evidence speak for opposite conventions.
   public var isConflicting: Bool { Set(evidence.compactMap(\.convention)).count > 1 }
 
@@ -83,7 +86,7 @@ public struct ScaleFinding: Sendable, Hashable {
   /// A convention the user chose stays chosen.
   package func adding(_ more: [ScaleEvidence]) -> ScaleFinding {
     var result = ScaleFinding(convention: convention, evidence: evidence + more)
-    guard !evidence.contains(where: { $0.origin == .option }) else { return result }
+    guard !isChosen else { return result }
     if result.isConflicting {
       result.convention = nil
     } else if result.convention == nil {

@@ -221,11 +221,10 @@ extension SafetensorsSource {
     }
     let candidates = names.filter { $0.hasSuffix(".safetensors") }
     if candidates.count == 1 { return FileLayout(folder: path, files: candidates) }
-    let detail =
+    throw FormatError(
       candidates.isEmpty
-      ? "the folder holds no model: no safetensors, GGUF or TritPack file"
-      : "the folder holds \(candidates.count) safetensors files, but no \(ShardIndex.name)"
-    throw FormatError(.noModel(detail), file: path)
+        ? .noModel("the folder holds no model: no safetensors, GGUF or TritPack file")
+        : .noIndex(files: candidates.count), file: path)
   }
 
   private static func shards(of indexPath: String, in folder: String) throws -> FileLayout {

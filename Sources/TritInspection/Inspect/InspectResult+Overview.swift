@@ -18,11 +18,13 @@ package struct StatedIdentity: Sendable, Hashable {
   /// A longer page is no model card.
   private static let mostBytes = 1 << 20
 
-  /// GGUF has keys; beside safetensors the page of the model begins with them.
+  /// GGUF has keys, and so has a configuration at times; beside safetensors the page of the model begins with them.
   init(of source: any TensorSource) {
     let manifest = source.manifest
     name = manifest.entry("general.name")?.string
-    licence = manifest.entry("general.license")?.string
+    licence =
+      manifest.entry("general.license")?.string
+      ?? ["license_name", "license"].lazy.compactMap { manifest.configuration?[$0]?.string }.first
     // A look over a network stays small.
     guard licence == nil, !RemoteFolders.contains(manifest.path),
       manifest.companions.contains(where: { $0.name == Self.readme && $0.byteCount <= Self.mostBytes }),
@@ -44,7 +46,11 @@ extension InspectResult {
     if let name = identity.name { facts.append(ReportFact("Name", .text(name))) }
     if let licence = identity.licence { facts.append(ReportFact("Licence", .text(licence))) }
     if let shape { facts.append(ReportFact("Shape", .text(shape))) }
-    if let tokenizer { facts.append(ReportFact("Tokenizer", .text(tokenizer), note: tokenizerFault)) }
+    // A lone file of safetensors has nothing beside it.
+    let isWhole = manifest.format != SafetensorsFormat.id || !manifest.companions.isEmpty
+    if tokenizer != nil || isWhole && !manifest.tensors.isEmpty && part == nil {
+      facts.append(ReportFact("Tokenizer", .text(tokenizer ?? "none"), note: tokenizerFault))
+    }
     if !manifest.tensors.isEmpty { facts.append(ReportFact("Bits", .text(bitsByRole), key: "bits_by_role")) }
     if let assumed = survey.structure?.assumed, !assumed.isEmpty {
       facts.append(ReportFact("Assumed", .text(assumed.joined(separator: ", ")), note: "the files do not say it"))
@@ -164,9 +170,9 @@ extension InspectResult {
   /// Stored bits per weight of what takes room, and of all.
   private var bitsByRole: String {
     let parts = byRole { tensors in
-      let count = tensors.reduce(0.0) { $0 + Double($1.shape.elementCount) }
+      let count = tensors.reduce(0.0) { $0 + Double(undecoded.count($1)) }
       guard count > 0 else { return nil }
-      return NumberText.fixed(8 * tensors.reduce(0.0) { $0 + Double($1.storedBytes) } / count, digits: 2)
+      return NumberText.fixed(8 * tensors.reduce(0.0) { $0 + Double(undecoded.bytes($1)) } / count, digits: 2)
     }
     let all = NumberText.fixed(bitsPerWeight, digits: 2)
     let told = parts.count == 1 && parts[0].text == all ? [] : parts.map { "\($0.text) in \($0.roles)" }
@@ -192,14 +198,14 @@ extension InspectResult {
   private var form: OutputForm? {
     let encodings = Set(zip(manifest.tensors, survey.roles).filter { $1.isProjection }.map { $0.0.encoding })
     // Programs that do not know rotated weights compute nonsense with them, or refuse the type of model.
-    guard !hasRotatedForm, survey.kind != .latent, survey.kind != .undetermined,
-      let encoding = encodings.first
-    else { return nil }
-    // Programs that know one of these types know them all, and files mix them.
+    guard !hasRotatedForm, let encoding = encodings.first else { return nil }
+    if isLoadedAsLatents { return .trainable }
+    guard survey.kind != .latent else { return nil }
+    // Programs that know one of these types know them all, and files mix them. They need not know what trained them.
     if manifest.format == GGUFFormat.id, encodings.allSatisfy({ OutputForm.numberTypes.contains($0.name) }) {
       return .numbers
     }
-    guard encodings.count == 1 else { return nil }
+    guard survey.kind != .undetermined, encodings.count == 1 else { return nil }
     switch manifest.format {
     case TritPackFormat.id: return .tritpack
     case GGUFFormat.id:
@@ -230,10 +236,11 @@ extension InspectResult {
     if let why = whyNothingLoads { return fact(none + ", as it is", why) }
     let cause = InspectResult.cause(survey.description)
     let lacking = manifest.format == GGUFFormat.id ? GGUFLoaderKeys.missing(family) { manifest.entry($0) } : nil
-    if lacking == nil, let why = cause ?? incompleteness { return fact(none, why) }
+    let why = cause ?? incompleteness ?? unfitness
+    if lacking == nil, let why { return fact(none, why) }
     guard let form else {
-      let why = hasRotatedForm ? "the weights are rotated" : "the projections are stored in several types"
-      return fact(cause == nil ? "tritsmith" : none, cause ?? why + ": no other program was tried")
+      let reason = hasRotatedForm ? "the weights are rotated" : "the projections are stored in several types"
+      return fact(cause == nil ? "tritsmith" : none, cause ?? reason + ": no other program was tried")
     }
     let rows = RuntimeTable.known(family.className, form, lacking: lacking)
     func names(_ outcome: String) -> String? {
@@ -244,7 +251,7 @@ extension InspectResult {
       names("misreads").map { "misread by \($0)" },
       lacking.map { "llama.cpp refuses it: '\($0)' is missing" },
     ].compactMap { $0 }
-    let programs = cause == nil ? names("loads") ?? "tritsmith" : none
+    let programs = why == nil ? names("loads") ?? "tritsmith" : none
     return fact(programs, notes.isEmpty ? nil : notes.joined(separator: "; "))
   }
 
@@ -258,9 +265,46 @@ extension InspectResult {
     rotation != nil || isRotated || manifest.configuration.map { MLXRotation.isStated($0) } ?? false
   }
 
+  /// Latents that loaders make trits of whenever they compute, as the configuration asks, or that hold no other numbers.
+  private var isLoadedAsLatents: Bool {
+    survey.kind == .latent && manifest.format == SafetensorsFormat.id
+      && (survey.quantization?.mode == .online || survey.isRestored)
+  }
+
+  /// Whether nothing says what stored scales mean, or what says it is contradicted.
+  private var isScaleUnknown: Bool {
+    !manifest.scaleFinding.evidence.isEmpty && manifest.scaleFinding.convention == nil
+  }
+
+  /// What headers say against each other, of which no program is known to make the model; nil where they agree. Programs
+  /// leave a tensor too many aside, and do not look how weights came to be.
+  private var unfitness: String? {
+    if isScaleUnknown {
+      return "the meaning of its scales is " + (manifest.scaleFinding.isConflicting ? "contradicted" : "not known")
+    }
+    let others: Set<CheckRule> = [.unusedTensor, .damaged, .rounded, .conventionUnknown]
+    let fault = faults.first { !others.contains($0.rule) }
+    return fault.map { ($0.subject.isEmpty ? "" : "\(printable($0.subject)): ") + $0.detail }
+  }
+
+  /// Whether no command converts or runs the model as it is.
+  private var isStopped: Bool {
+    guard vocabularyAlone == nil else { return tokenizerFault != nil }
+    return incompleteness != nil || isScaleUnknown
+      || faults.contains { $0.rule != .conventionUnknown && !$0.isMendedByConversion }
+  }
+
+  /// Says what scales mean to a command that needs it said: it was an option here, or proved to this command alone.
+  private var scaleOption: String {
+    guard let convention = manifest.scaleFinding.convention,
+      statedConvention == nil || manifest.scaleFinding.isChosen
+    else { return "" }
+    return " --scale-convention \(convention.rawValue)"
+  }
+
   /// Why the table speaks of what the model becomes, and not of it; nil where it may speak of it.
   private var whyNothingLoads: String? {
-    guard !hasRotatedForm else { return nil }
+    guard !hasRotatedForm, form == nil else { return nil }
     switch survey.kind {
     case .latent: return "latent weights: convert first"
     case .undetermined: return "the kind of its weights is not certain"
@@ -285,10 +329,12 @@ extension InspectResult {
       default: break
       }
     }
+    // Check says what is wrong, or is not understood.
+    if isStopped { return "tritsmith check \(path)" }
     if survey.kind == .latent, let size = likelyGroup {
       return "tritsmith convert \(path) model.gguf --layout Q2_0 --quantizer absmean-group\(size)"
     }
-    return nextCommand(path)
+    return nextCommand(path) + (survey.kind == .packed ? scaleOption : "")
   }
 
   private static let shardEnding = ".safetensors"
@@ -323,9 +369,7 @@ extension InspectResult {
       tokenizer == nil || tokenizerFault != nil
       ? "tritsmith logits \(path) --ids 1,2,3 --output logits.safetensors"
       : "tritsmith run \(path) --prompt \"In the beginning\""
-    // Check says what is wrong, or is not understood.
     if case .failure(let error) = survey.description, error.kind != .noConfiguration { return check }
-    if incompleteness != nil { return check }
     let isUnderstood = (try? survey.description.get()) != nil
     if isRotated, isUnderstood { return run }
     // Layers of hf-packed round inputs, which models of some families take as they are.

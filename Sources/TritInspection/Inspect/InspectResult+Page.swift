@@ -57,7 +57,8 @@ extension InspectResult {
 
   // MARK: - Verdict
 
-  /// What the model is and how large, and what is odd about it; with the evidence where no table of facts has it.
+  /// What the model is and how large, and what is odd about it; with the evidence where no table of facts has it. A page
+  /// shows by its colour that something is odd; in text no "warning:" stands before what the model is.
   func verdict(withEvidence hasEvidence: Bool) -> ReportVerdict {
     if let count = vocabularyAlone {
       return ReportVerdict(
@@ -72,14 +73,15 @@ extension InspectResult {
         survey.binaryType.map { "A model of binary weights (\($0)), not a ternary one" } ?? "An ordinary dense model"
       case .undetermined: "A model of undetermined kind"
       }
-    let parameters = NumberText.grouped(logicalParameters)
+    let parameters =
+      NumberText.grouped(logicalParameters) + (undecoded.areAllKnown ? " parameters" : " stored numbers")
     let bits = NumberText.fixed(bitsPerWeight, digits: 2)
     let odd = oddities
     let points = (hasEvidence ? survey.evidence + [conventionPoint].compactMap { $0 } : []) + odd
     return ReportVerdict(
-      odd.isEmpty ? .info : .warning,
+      odd.isEmpty || !hasEvidence ? .info : .warning,
       (part.map { "Shard \($0.number) of \($0.count), without the others. " } ?? "")
-        + "\(kind)\(rotation == nil && !isRotated ? "" : " whose weights are rotated"): \(parameters) parameters in "
+        + "\(kind)\(rotation == nil && !isRotated ? "" : " whose weights are rotated"): \(parameters) in "
         + "\(NumberText.bytes(fileBytes)), \(bits) bits per weight.", points: points)
   }
 
@@ -124,7 +126,8 @@ extension InspectResult {
     var facts = ReportFacts(key: "figures", isKeyFigures: true)
     facts.append(
       ReportFact(
-        "Parameters", .integer(logicalParameters), note: "packed ones unpacked",
+        "Parameters", .integer(logicalParameters),
+        note: undecoded.areAllKnown ? "packed ones unpacked" : "numbers as stored: some are not decoded",
         explanation: "Numbers of all tensors; a packed tensor counts its trits, and scales are not counted."))
     facts.append(
       ReportFact(

@@ -14,13 +14,14 @@ extension InspectResult {
       verdict: verdict(withEvidence: false), primaryTable: "tensors")
     report.append(modelFacts)
     report.append(scaleFacts)
-    report.append(overview)
-    if !manifest.typeFindings.isEmpty { report.append(typeFacts) }
+    // What to do next comes last of what is shown first.
     if let rotation {
       report.append(InspectResult.rotationFacts(rotation))
     } else if let storedRotation {
       report.append(InspectResult.rotationFacts(storedRotation))
     }
+    report.append(overview)
+    if !manifest.typeFindings.isEmpty { report.append(typeFacts) }
     report.append(sizeFacts)
     if let tokenizer = GGUFTokenizerSummary(manifest) { report.append(tokenizer.facts) }
     if let recipe { report.append(InspectResult.recipeFacts(recipe)) }
@@ -150,7 +151,8 @@ extension InspectResult {
           note: tensors.count < manifest.tensors.count ? "\(grouped(tensors.count)) of them shown" : nil),
         ReportFact("Tensor bytes", .bytes(UInt64(tensorBytes)), explanation: "Without headers; scales included."),
         ReportFact(
-          "Logical parameters", .integer(logicalParameters), note: "packed tensors counted unpacked",
+          "Logical parameters", .integer(logicalParameters),
+          note: undecoded.areAllKnown ? "packed tensors counted unpacked" : "numbers as stored: some are not decoded",
           explanation: "Numbers of all tensors; a packed tensor counts its trits, and scales are not counted."),
         ReportFact(
           "Bits per weight", .number(bitsPerWeight), .effectiveBits, kind: .decimal(digits: 3),

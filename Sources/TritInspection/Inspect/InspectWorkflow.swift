@@ -71,6 +71,12 @@ public struct InspectResult: Sendable {
   var tokenizerFault: String?
   /// The first thing the model needs and the files lack, by their headers; nil where all is there.
   var incompleteness: String?
+  /// Weights in bytes that nothing here reads.
+  var undecoded: UndecodedWeights
+  /// Errors of `check` that headers show, the first of each rule.
+  var faults: [CheckFinding]
+  /// What the files say that scales mean; more evidence may say it to this command alone.
+  var statedConvention: ScaleConvention?
 
   /// False when evidence on the scale convention was asked for and does not decide it.
   package var hasProvenScale: Bool { manifest.scaleFinding.evidence.isEmpty || manifest.scaleFinding.convention != nil }
@@ -79,8 +85,9 @@ public struct InspectResult: Sendable {
   package var tensorBytes: Int { manifest.tensors.reduce(0) { $0 + $1.storedBytes } }
   /// Bytes of the files.
   package var fileBytes: UInt64 { manifest.files.reduce(0) { $0 + $1.byteCount } }
-  /// Numbers the model has; a packed tensor counts its trits, and scales are not counted.
-  package var logicalParameters: Int { manifest.tensors.reduce(0) { $0 + $1.shape.elementCount } }
+  /// Numbers the model has; a packed tensor counts its trits, bytes that are not decoded what the model's description
+  /// gives, and scales are not counted.
+  package var logicalParameters: Int { manifest.tensors.reduce(0) { $0 + undecoded.count($1) } }
   /// Stored tensor bits for each logical parameter, embeddings included.
   public var bitsPerWeight: Double {
     logicalParameters == 0 ? 0 : 8 * Double(tensorBytes) / Double(logicalParameters)
@@ -111,6 +118,7 @@ package struct InspectWorkflow: Sendable {
     // Over a network a look stays small, unless all weights are read anyway.
     let isBrief = RemoteFolders.contains(source.manifest.path) && !readsWeights
     var survey = try ModelSurvey(of: view ?? checkpoint ?? binary ?? source, sample: isBrief ? .small : .usual)
+    let faults = try InspectWorkflow.faults(view ?? checkpoint ?? binary ?? source, survey, isBrief: isBrief)
     let shown = view as (any ModelView)? ?? checkpoint
     if let shown, shown.manifest.tensors.count != source.manifest.tensors.count {
       survey.roles = InspectWorkflow.roles(of: source, in: shown, survey.roles)
@@ -139,7 +147,9 @@ package struct InspectWorkflow: Sendable {
       identity: StatedIdentity(of: source), storedRotation: shown?.storedRotation,
       tokenizerFault: InspectWorkflow.tokenizerFault(source),
       incompleteness: InspectWorkflow.incompleteness(
-        shown?.manifest ?? binary?.manifest ?? source.manifest, survey.description))
+        shown?.manifest ?? binary?.manifest ?? source.manifest, survey.description),
+      undecoded: UndecodedWeights(manifest, survey.structure ?? (try? survey.description.get())), faults: faults,
+      statedConvention: source.manifest.scaleFinding.convention)
   }
 
   /// What the keys say of rotated weights; an assumption, or that they cannot be understood, becomes a note.
@@ -154,10 +164,38 @@ package struct InspectWorkflow: Sendable {
     }
   }
 
+  /// Bytes of a tied head that are held against the embeddings: another head differs in its first row.
+  private static let headBytes = 1 << 20
+
+  /// What the rules of `check` that read no weights find wrong; a file without tensors is no model to hold against them.
+  private static func faults(
+    _ source: any TensorSource, _ survey: ModelSurvey, isBrief: Bool
+  ) throws -> [CheckFinding] {
+    guard !source.manifest.tensors.isEmpty else { return [] }
+    // One of each rule is enough: a hostile file has as many as it has tensors.
+    var rules: Set<CheckRule> = []
+    return try ModelChecks.ofHeaders(source, survey, headBytes: isBrief ? 0 : headBytes)
+      .filter { $0.severity == .error && rules.insert($0.rule).inserted }
+  }
+
+  /// Why the tokenizer of a GGUF file is of no use: of one without tensors its tokens tell, else its kind.
+  private static func ggufTokenizerFault(_ source: any TensorSource) -> String? {
+    let manifest = source.manifest
+    if manifest.tensors.isEmpty { return (try? GGUFModelView(source, hasCompanions: true))?.unreadTokenizer }
+    guard let model = manifest.entry("tokenizer.ggml.model")?.string, manifest.entry("tokenizer.ggml.tokens") != nil
+    else { return nil }
+    switch model {
+    case "llama", "no_vocab", "none": return nil
+    case "gpt2": return manifest.entry("tokenizer.ggml.merges") == nil ? "it has no merges" : nil
+    default: return "a tokenizer of model '\(printable(model, limit: 60))' is not read"
+    }
+  }
+
   /// Looks at the outline of `tokenizer.json`, not at its tokens; over a network not at all.
   private static func tokenizerFault(_ source: any TensorSource) -> String? {
     let name = "tokenizer.json"
-    guard source.manifest.format != GGUFFormat.id, !RemoteFolders.contains(source.manifest.path),
+    if source.manifest.format == GGUFFormat.id { return ggufTokenizerFault(source) }
+    guard !RemoteFolders.contains(source.manifest.path),
       source.manifest.companions.contains(where: { $0.name == name }), let bytes = try? source.companion(named: name)
     else { return nil }
     let long = [["model", "vocab"], ["model", "merges"], ["added_tokens"]]

@@ -24,7 +24,7 @@ struct RoleSizes {
     for (tensor, role) in zip(result.manifest.tensors, result.survey.roles) {
       let place = RoleSizes.place(role)
       groups[place].tensors += 1
-      groups[place].parameters += tensor.shape.elementCount
+      groups[place].parameters += result.undecoded.count(tensor)
       groups[place].bytes += tensor.storedBytes
     }
     groups = groups.filter { $0.tensors > 0 }.sorted { $0.bytes > $1.bytes }

@@ -8,7 +8,8 @@ let irrelevantConfigurationKeys: Set<String> = [
   // Names and bookkeeping.
   "architectures", "model_type", "_name_or_path", "name_or_path", "transformers_version", "auto_map", "_commit_hash",
   "unsloth_version", "unsloth_fixed", "is_bitnet_config", "torchscript", "tokenizer_class", "processor_class",
-  "prefix", "finetuning_task", "problem_type", "task_specific_params", "id2label", "label2id", "num_labels",
+  "license", "license_name", "license_link", "prefix", "finetuning_task", "problem_type", "task_specific_params",
+  "id2label", "label2id", "num_labels",
   // The type weights were saved in; they are read in the type they are stored in, and computed with in float32.
   "torch_dtype", "dtype",
   // Training.

@@ -8,8 +8,10 @@ package enum TiedHead {
   /// The head, where it is stored and is not the embeddings bit for bit.
   ///
   /// Reads both matrices where there is a head; a GGUF file is tied only where it has none.
+  ///
+  /// - Parameter limit: how many bytes of them are looked at, the first ones.
   package static func differing(
-    _ source: any TensorSource, _ description: ModelDescription
+    _ source: any TensorSource, _ description: ModelDescription, upTo limit: Int = .max
   ) throws -> TensorDescriptor? {
     guard description.tiesEmbeddings, let head = tensor(.head, source, description),
       let embedding = tensor(.embedding, source, description)
@@ -17,7 +19,7 @@ package enum TiedHead {
     guard head.shape == embedding.shape, head.encoding == embedding.encoding, head.scale == embedding.scale,
       head.location.byteCount == embedding.location.byteCount
     else { return head }
-    let (count, step) = (head.location.byteCount, 1 << 20)
+    let (count, step) = (min(head.location.byteCount, limit), 1 << 20)
     for start in stride(from: 0, to: count, by: step) {
       let range = start..<min(count, start + step)
       let isSame = try source.withBytes(range, of: head) { left in

@@ -204,6 +204,11 @@ package final class GGUFModelView: TensorSource, ModelView {
     return (files, tokenizer.problem)
   }
 
+  /// Whether the file leaves open if text is brought into NFC before it is cut; it is read as if not.
+  package var leavesNormalizationOpen: Bool {
+    GGUFTokenizerFile.leavesNormalizationOpen(base.manifest, engine: engine)
+  }
+
   /// The program the file was made for.
   package var engine: GGUFEngine { GGUFTokenizerFile.engine(of: storedTensors) }
 

@@ -39,6 +39,15 @@ struct GGUFTokenizerFile {
     if !tokens.isEmpty { rebuild() }
   }
 
+  /// Whether a file leaves open if text is brought into NFC first: neither a key nor the pre-tokenizer's name says it.
+  static func leavesNormalizationOpen(_ manifest: ModelManifest, engine: GGUFEngine) -> Bool {
+    guard manifest.entry("tokenizer.ggml.model")?.string == "gpt2",
+      manifest.entry(GGUFTokenizer.normalizerKey) == nil, let name = manifest.entry("tokenizer.ggml.pre")?.string,
+      let entry = PreTokenizerName.named(name)
+    else { return false }
+    return (entry.meaning(in: engine) ?? entry.usualMeaning)?.normalization == .sometimes
+  }
+
   private mutating func lack(_ reason: String) {
     problem = reason
     notes.append(reason)

@@ -7,8 +7,9 @@ import TritTokenizer
 extension Tokenizer {
   /// Reads the tokenizer among the companions of a model, whatever the container.
   ///
+  /// - Parameter composes: whether text is brought into NFC first where the source has no step that rewrites it.
   /// - Throws: `RunError` when there is none, `TokenizerError` when it cannot be used.
-  package init(of source: any TensorSource) throws {
+  package init(of source: any TensorSource, composes: Bool = false) throws {
     let manifest = source.manifest
     func file(_ name: String) throws -> TokenizerFiles.File? {
       guard manifest.companions.contains(where: { $0.name == name }) else { return nil }
@@ -16,8 +17,12 @@ extension Tokenizer {
       let place = source is GGUFModelView ? "\(manifest.path) as \(name)" : FileSystem.join(manifest.path, name)
       return TokenizerFiles.File(name: place, bytes: try source.companion(named: name))
     }
-    guard let name = manifest.tokenizerFile, let tokenizer = try file(name) else {
+    guard let name = manifest.tokenizerFile, var tokenizer = try file(name) else {
       throw RunError.noTokenizer(of: source)
+    }
+    if composes, var object = try JSONValue.parse(tokenizer.bytes).object, object["normalizer"] ?? .null == .null {
+      object["normalizer"] = .object(["type": "NFC"])
+      tokenizer.parsed = .object(object)
     }
     let (settings, map) = (try file("tokenizer_config.json"), try file("special_tokens_map.json"))
     let (generation, configuration) = (try file("generation_config.json"), try file("config.json"))

@@ -51,6 +51,8 @@ package struct ModelSurvey: Sendable {
   /// How many weights share an a in dense numbers that are ternary, where the fewest do; nil for other models, and where
   /// a small sample only says that it is fewer than a tensor has.
   package private(set) var finest: ScaleGranularity?
+  /// Whether the latents are trits times a scale, which every loader makes the same trits of: `--to trainable`.
+  package private(set) var isRestored = false
   /// The binary type projections are stored in, which has no zeros; nil for other models.
   package private(set) var binaryType: String?
 
@@ -187,7 +189,7 @@ package struct ModelSurvey: Sendable {
       return
     }
     if sample.restored > 0, sample.restored + sample.ternary == sample.tensors {
-      kind = .latent
+      (kind, isRestored) = (.latent, true)
       evidence = [
         "all \(sample.tensors) sampled projections hold 0 and one or two neighbouring magnitudes: latents made of trits"
       ]

@@ -63,9 +63,11 @@ extension PartsComparison {
     if try hasSameFiles(PartsComparison.settings) {
       return PartFinding(.tokenizer, .equal, "the same files, byte for byte")
     }
-    let tokenizers: [Tokenizer]
+    var tokenizers: [Tokenizer]
+    var remark: String?
     do {
       tokenizers = try [first, second].map { try Tokenizer(of: $0) }
+      remark = try settleNormalization(&tokenizers)
     } catch let error as any DiagnosticError where error.category == .malformedInput {
       return PartFinding(.tokenizer, .notCompared, "not understood: \(error.placedSummary)")
     }
@@ -80,16 +82,33 @@ extension PartsComparison {
     }
     let comparison = TokenizerComparison(tokenizers[0], tokenizers[1])
     guard !comparison.isEqual else {
-      return PartFinding(
+      var finding = PartFinding(
         .tokenizer, .equal,
         "\(comparison.comparedTokens) tokens, \(comparison.comparedMerges) merges, ids of \(comparison.comparedTexts) texts"
       )
+      finding.remarks = [remark].compactMap { $0 }
+      return finding
     }
     let count = comparison.differences.count + comparison.omittedCount
     return PartFinding(
       .tokenizer, .differs,
       (count == 1 ? "" : "\(count) differences, the first: ") + (comparison.differences.first?.description ?? ""),
       lines: comparison.differences.map(\.description))
+  }
+
+  /// Reads a GGUF file that leaves open whether text is brought into NFC as the other side does it.
+  ///
+  /// - Returns: a remark, where that was done.
+  private func settleNormalization(_ tokenizers: inout [Tokenizer]) throws -> String? {
+    for (side, source) in [first, second].enumerated() {
+      guard let view = source as? GGUFModelView, view.leavesNormalizationOpen,
+        tokenizers[1 - side].isNormalizedOnly == true
+      else { continue }
+      tokenizers[side] = try Tokenizer(of: source, composes: true)
+      let names = side == 0 ? ("first", "second") : ("second", "first")
+      return "the \(names.0) does not say whether text is brought into NFC, and was read as the \(names.1), which is"
+    }
+    return nil
   }
 
   /// Files a tokenizer is made of; another `config.json` can give its special tokens other ids.

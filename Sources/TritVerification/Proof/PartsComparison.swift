@@ -166,6 +166,8 @@ package struct PartsComparison {
       guard !(source is GGUFModelView), let configuration = source.manifest.configuration else { return nil }
       // One that is not understood differs for that reason.
       guard let quantization = PartsComparison.quantization(of: source) else {
+        // What is not said there the user said.
+        if source.manifest.scaleFinding.isChosen { return nil }
         return configuration[PartsComparison.quantizationKey] ?? .null == .null
           ? ConfigurationCheck.contradiction(source, quantization: nil) : nil
       }

@@ -9,6 +9,8 @@ import TritSurvey
 struct ConfigurationCheck {
   let source: any TensorSource
   let survey: ModelSurvey
+  /// How much of a head that should be the embeddings is held against them.
+  var headBytes = Int.max
 
   private var manifest: ModelManifest { source.manifest }
 
@@ -96,7 +98,7 @@ struct ConfigurationCheck {
   private func tensorFindings(_ description: ModelDescription) throws -> [CheckFinding] {
     let inventory = TensorInventory(manifest, description)
     let head = description.architecture.module(.head).map { ModulePlace($0, layer: nil, piece: .weight).name }
-    let other = try TiedHead.differing(source, description)
+    let other = try TiedHead.differing(source, description, upTo: headBytes)
     let unread = inventory.setAside.filter { $0 == head }.map { name in
       other.map { CheckFinding(.tiedHead, $0.name, ModelError(.headBesideTie).summary, severity: .error) }
         ?? CheckFinding(.tiedHead, name, "is the embeddings once more: the configuration ties the head to them")
@@ -139,7 +141,7 @@ struct ConfigurationCheck {
     let key = "quantization_config"
     let contradiction = ConfigurationCheck.contradiction(source, quantization: survey.quantization)
     guard let quantization = survey.quantization else {
-      return contradiction.map { [CheckFinding(.quantization, key, $0)] } ?? []
+      return contradiction.map { [ConfigurationCheck.unsaid($0, key)] } ?? []
     }
     let named = manifest.tensors.filter {
       $0.encoding.isTernary
@@ -157,6 +159,14 @@ struct ConfigurationCheck {
       ]
     }
     return contradiction.map { [CheckFinding(.quantization, key, $0)] } ?? []
+  }
+
+  /// Packed tensors of which the configuration says nothing: whoever says what their scales mean has it written.
+  private static func unsaid(_ contradiction: String, _ key: String) -> CheckFinding {
+    var finding = CheckFinding(
+      .quantization, key, contradiction + "; a conversion with --scale-convention writes it where it is needed")
+    finding.isMendedByConversion = true
+    return finding
   }
 
   /// What a configuration says of the form of the weights that is not so; nil where they agree.

@@ -44,6 +44,16 @@ package enum ModelChecks {
       + TokenizerCheck(source: source).run()
   }
 
+  /// Those of them that headers answer.
+  ///
+  /// - Parameter headBytes: how much of a head that should be the embeddings is held against them.
+  package static func ofHeaders(
+    _ source: any TensorSource, _ survey: ModelSurvey, headBytes: Int
+  ) throws -> [CheckFinding] {
+    try TernaryCheck(source: source, survey: survey).headerFindings()
+      + ConfigurationCheck(source: source, survey: survey, headBytes: headBytes).run()
+  }
+
   /// What a conversion looks at before it writes, and again in what it has written; numbers, and scales that come over a
   /// network, are looked at in its pass.
   package static func withoutValues(_ source: any TensorSource, _ survey: ModelSurvey) throws -> [CheckFinding] {

@@ -19,7 +19,17 @@ package struct TernaryCheck {
     (self.source, self.survey, self.leavesRemoteScales) = (source, survey, leavesRemoteScales)
   }
 
-  func run() throws -> [CheckFinding] {
+  func run() throws -> [CheckFinding] { headerFindings() + (areScalesKnown ? try scaleFindings() : []) }
+
+  /// Whether it is known what the scales of packed tensors mean.
+  private var areScalesKnown: Bool {
+    let packed = source.manifest.tensors.filter(\.encoding.isTernary)
+    return ForeignQuantization(configuration: source.manifest.configuration) == nil && !packed.isEmpty
+      && packed.allSatisfy { $0.scale?.convention != nil }
+  }
+
+  /// What needs no number of a scale.
+  func headerFindings() -> [CheckFinding] {
     // Another method's files are no half conversion; `ConfigurationCheck` names the method.
     guard ForeignQuantization(configuration: source.manifest.configuration) == nil else { return [] }
     var findings: [CheckFinding] = []
@@ -50,15 +60,15 @@ package struct TernaryCheck {
     guard !packed.isEmpty else { return findings }
     if !dense.isEmpty { findings.append(mixedForms(dense, packedCount: packed.count)) }
     let scales = source.manifest.scaleFinding
-    guard packed.allSatisfy({ $0.scale?.convention != nil }) else {
+    if !areScalesKnown {
       let evidence = scales.evidence.map(\.detail).joined(separator: "; ")
       findings.append(
         CheckFinding(
-          .conventionUnknown, "", (scales.isConflicting ? "the evidence conflicts: " : "nothing states it: ") + evidence
-        ))
-      return findings
+          .conventionUnknown, "",
+          (scales.isConflicting ? "the evidence conflicts: " : "nothing states it: ") + evidence
+            + "; --scale-convention says it"))
     }
-    return findings + (try scaleFindings())
+    return findings
   }
 
   /// What is wrong with the bytes of one tensor and the scale that has to stand beside them.
