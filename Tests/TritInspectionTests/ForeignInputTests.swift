@@ -40,7 +40,9 @@ struct ForeignInputTests {
     let result = try Workflow.verify(input, input)
     #expect(!result.passed)
     #expect(result.tensors.filter { $0.outcome == .differs }.map(\.name) == [Self.up])
-    let findings = try Workflow.check(input).findings
+    let checked = try Workflow.check(input)
+    let findings = checked.findings
+    #expect(checked.notes.contains("the packed tensor '\(Self.up)' has no scale and cannot be used"))
     #expect(findings.filter { $0.rule == .scaleMissing }.map(\.subject) == [Self.up])
     let inspected = try Workflow.inspect(input)
     #expect(inspected.survey.kind == .packed)

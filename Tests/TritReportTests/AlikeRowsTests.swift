@@ -168,7 +168,7 @@ import Testing
         ──────────
         companions
         weights
-          all 2: one two three four five six
+          both: one two three four five six
           seven eight nine ten
 
         """)

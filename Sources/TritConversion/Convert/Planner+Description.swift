@@ -127,8 +127,9 @@ extension Planner {
     }.map(\.0.name)
     if !kept.isEmpty {
       warnings.append(
-        "\(kept.count) projections are latents that the source computes as trits; kept, they compute as ordinary numbers, "
-          + "and the output is another model: " + ModelChecks.list(kept))
+        plural(kept.count, "projection is latents", "projections are latents")
+          + " that the source computes as trits; left dense, the output computes with ordinary numbers there and is "
+          + "another model: " + ModelChecks.list(kept))
     }
     if survey.kind == .latent, !followsGroups,
       request.quantizer.map({ $0.rawValue != survey.defaultQuantizer.name }) == true
@@ -158,7 +159,7 @@ extension Planner {
     guard !dense.isEmpty, survey.binaryType == nil else { return }
     let why = survey.kind == .packed ? "dense in a packed model" : "named by modules_to_not_convert"
     warnings.append(
-      "\(dense.count) projections are \(why) and stay as they are; --quantize makes them ternary: "
-        + ModelChecks.list(dense))
+      plural(dense.count, "projection is \(why) and stays as it is", "projections are \(why) and stay as they are")
+        + "; --quantize makes \(dense.count == 1 ? "it" : "them") ternary: " + ModelChecks.list(dense))
   }
 }

@@ -270,7 +270,8 @@ struct TextTable {
   private func write(_ texts: [String], of count: Int, to output: inout some TextOutputStream) {
     guard let width else { return }
     for (text, place) in zip(texts, below) where !text.isEmpty {
-      let intro = (count > 1 ? "all \(count): " : "") + (below.count > 1 ? headings[place] + ": " : "")
+      let whose = count > 2 ? "all \(count): " : count == 2 ? "both: " : ""
+      let intro = whose + (below.count > 1 ? headings[place] + ": " : "")
       for line in cut(wrappedLines(intro + text, hanging: 0, width: width - 2)) {
         output.write("  " + truncatedAtEnd(line, to: width - 2) + "\n")
       }
