@@ -116,7 +116,7 @@ extension VerifyResult {
   /// No count where no trit was compared: 0 would say that all are right.
   private func tritsThatDiffer(_ ternary: [TensorVerification]) -> ReportFact {
     let count = tensors.reduce(0) { $0 + $1.mismatches }
-    let isCompared = count > 0 || ternary.isEmpty || ternary.contains { $0.outcome != .differs || $0.foundScale != nil }
+    let isCompared = ternary.isEmpty || ternary.contains(where: \.hasComparedTrits)
     return ReportFact(
       "Trits that differ", isCompared ? .integer(count) : .missing, note: isCompared ? nil : "none could be compared")
   }
@@ -128,10 +128,11 @@ extension VerifyResult {
     ) { index in
       let tensor = tensors[index]
       let scale = tensor.foundScale.flatMap { $0.granularity == .tensor ? Double($0.stored[0]) : nil }
-      let zeroShare = tensor.isTernary ? Double(tensor.zeros) / Double(max(1, tensor.shape.elementCount)) : nil
+      let zeroShare =
+        tensor.hasComparedTrits ? Double(tensor.zeros) / Double(max(1, tensor.shape.elementCount)) : nil
       return [
         .text(tensor.name), .text(tensor.outcome.rawValue), .text(tensor.detail),
-        tensor.isTernary ? .integer(tensor.mismatches) : .missing,
+        tensor.hasComparedTrits ? .integer(tensor.mismatches) : .missing,
         .optional(scale), .optional(zeroShare), .optional(tensor.error?.maximum), .optional(tensor.error?.rmse),
         .optional(tensor.error?.relative), .optional(tensor.error?.cosine), .optional(tensor.error?.sqnr),
         .optional(tensor.stream?.digest.description), .optional(tensor.stream?.trits.description),
