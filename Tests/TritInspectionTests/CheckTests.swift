@@ -253,6 +253,19 @@ struct CheckTests {
       result.findings.contains { $0.detail == "1 value is infinite or NaN at element 3" }, "\(result.findings)")
   }
 
+  @Test("a scale that stands out is told with the digits that matter")
+  func outlierText() throws {
+    let scratch = ScratchFolder()
+    var model = ChangedModel(Checkpoint.bitnet)
+    // A divisor of 131072 in bfloat16.
+    model.file[Self.up + "_scale"].bytes = [0x00, 0x48]
+    let findings = try Workflow.check(model.write(scratch["model"])).findings
+    let detail = try #require(findings.first { $0.rule == .scaleOutlier && $0.subject == Self.up }?.detail)
+    let numbers = detail.matches(of: /[0-9]+\.[0-9]+/).map { String($0.0) }
+    #expect(numbers.count == 2, "\(detail)")
+    for number in numbers { #expect(number.drop { $0 == "0" || $0 == "." }.count <= 5, "\(detail)") }
+  }
+
   /// What else a fault may be seen as.
   private static func allowed(_ fault: Fault) -> Set<CheckRule> {
     switch fault.rule {

@@ -100,6 +100,17 @@ import Testing
     #expect(remark(["once"]) == "once")
   }
 
+  @Test func warningsThatRepeatOverLayersAreSaidOnce() {
+    let zeros = (0..<32).map { "all-zero: model.layers.\($0).o_proj.weight: all 65,536 values are zero" }
+    let scales = [0.5, 0.25].map { "model.layers.3.up_proj.weight: trits are multiplied by \($0)" }
+    #expect(
+      foldedRemarks([zeros[0], "once"] + zeros.dropFirst() + scales) == [
+        "all-zero: model.layers.0–31.o_proj.weight: all 65,536 values are zero (32 times)", "once",
+        "model.layers.3.up_proj.weight: trits are multiplied by 0.5, and 1 more alike",
+      ])
+    #expect(foldedRemarks([]) == [])
+  }
+
   @Test(arguments: [
     ("found -1", ["found ", "-1"]), ("model-00001", ["model-", "00001"]), ("1e-05 and 2.5", ["1e-05", " and ", "2.5"]),
     ("layers.0.mlp", ["layers.", "0", ".mlp"]), ("", []), ("7.", ["7", "."]), ("2end", ["2", "end"]),

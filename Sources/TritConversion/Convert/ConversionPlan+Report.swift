@@ -176,7 +176,7 @@ extension ConversionResult {
 
   /// What a person should know of the output beside what the plan said.
   package var warnings: [String] {
-    let found = findings.map { "\($0.rule.rawValue): \(printable($0.subject)) \($0.detail)" }
+    let found = findings.map(\.sentence)
     guard plan.request.target == .trainable else { return found }
     let restored = audit.tensors.filter(\.isTernary)
     let rescaled = restored.filter { $0.detail != LatentRestoration.sameAgain }

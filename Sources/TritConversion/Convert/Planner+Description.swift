@@ -103,9 +103,7 @@ extension Planner {
       throw WorkflowError(.unsound(error), file: source.manifest.path)
     }
     // What opening the model has noted is among the warnings already.
-    return findings.filter { finding in !source.manifest.notes.contains { $0 == finding.detail } }.map {
-      "\($0.rule.rawValue): \($0.subject.isEmpty ? "" : printable($0.subject) + ": ")\($0.detail)"
-    }
+    return findings.filter { finding in !source.manifest.notes.contains { $0 == finding.detail } }.map(\.sentence)
   }
 
   /// Whether a dense projection stays as it is: it was left dense where the model was packed, or the configuration

@@ -119,6 +119,22 @@ struct AlikeTexts {
   }
 }
 
+/// Sentences in their order; those that differ in numbers only are told once, as notes of a report are.
+package func foldedRemarks(_ texts: [String]) -> [String] {
+  var order: [String] = []
+  var alike: [String: AlikeTexts] = [:]
+  for text in texts {
+    let key = withoutNumbers(text)
+    if alike[key] == nil {
+      order.append(key)
+      alike[key] = AlikeTexts(text)
+    } else {
+      alike[key]?.add(text)
+    }
+  }
+  return order.compactMap { alike[$0]?.remark }
+}
+
 /// Rows of a table that differ in numbers only.
 private struct AlikeRow {
   /// The place of the first.

@@ -399,7 +399,7 @@ struct Convert: ParsableCommand {
   /// - Parameter later: warnings that were not said before the work began.
   private func show(_ line: String, _ report: ReportDocument, later: [String]) {
     guard printing.format == .table else { return printing.print(report) }
-    for warning in later { StandardError.warn(warning) }
+    warn(later)
     guard !machine.quiet else { return }
     guard printing.all else { return StandardOutput.shared.write(line) }
     var report = report
@@ -420,7 +420,10 @@ struct Convert: ParsableCommand {
     }
   }
 
-  private func warn(_ plan: ConversionPlan) {
-    for warning in plan.warnings { StandardError.warn(warning) }
+  private func warn(_ plan: ConversionPlan) { warn(plan.warnings) }
+
+  /// A warning that repeats over layers is said once, as reports say it.
+  private func warn(_ warnings: [String]) {
+    for warning in printing.wide ? warnings : foldedRemarks(warnings) { StandardError.warn(warning) }
   }
 }
