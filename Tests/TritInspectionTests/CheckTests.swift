@@ -120,9 +120,7 @@ struct CheckTests {
       for row in 0..<192 { model.file[up].bytes[row * 256 + 3] = 0x55 }
     },
     Fault(rule: .invalidCode, name: "code 3", subject: up) { $0.file[up].bytes[17] |= 3 },
-    Fault(
-      rule: .scaleMissing, name: "a scale is missing", subject: up, others: [.shape]
-    ) { $0.remove { $0 == up + "_scale" } },
+    Fault(rule: .scaleMissing, name: "a scale is missing", subject: up) { $0.remove { $0 == up + "_scale" } },
     Fault(rule: .scaleOrphan, name: "latent weights beside a scale", subject: up + "_scale", others: [.mixedForms]) {
       $0.file[up] = RawModelFile(reading: Checkpoint.prequantized + "/model.safetensors")[up]
     },
@@ -270,8 +268,6 @@ struct CheckTests {
   private static func allowed(_ fault: Fault) -> Set<CheckRule> {
     switch fault.rule {
     case .allZero, .invalidCode, .nonFinite, .scaleUnusable: fault.others
-    // A dropped scale leaves bytes where trits of four times the rows are wanted.
-    case .scaleMissing: fault.others.union([.shape])
     // Configurations that cannot be read decide nothing about scales.
     case .badConfiguration, .quantization: fault.others.union([.conventionUnknown, .badConfiguration])
     default: fault.others

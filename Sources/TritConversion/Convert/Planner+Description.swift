@@ -91,9 +91,10 @@ extension Planner {
 
   /// Runs the rules of `check` that read no weights.
   ///
-  /// - Returns: warnings, for people.
+  /// - Parameter told: warnings that were found otherwise.
+  /// - Returns: warnings that these do not say, for people.
   /// - Throws: `WorkflowError` naming the first rule that is broken.
-  func checkSource() throws -> [String] {
+  func checkSource(beside told: [String]) throws -> [String] {
     if request.target != .gguf, let unread = (source as? GGUFModelView)?.unreadTokenizer {
       throw WorkflowError(
         .unsound(CheckFinding(.badTokenizer, "tokenizer.ggml.model", unread)), file: source.manifest.path)
@@ -102,8 +103,14 @@ extension Planner {
     if request.knowsRules(of: survey), let error = findings.first(where: { request.refuses($0, from: source) }) {
       throw WorkflowError(.unsound(error), file: source.manifest.path)
     }
-    // What opening the model has noted is among the warnings already.
-    return findings.filter { finding in !source.manifest.notes.contains { $0 == finding.detail } }.map(\.sentence)
+    return findings.filter { finding in
+      switch finding.rule {
+      case .noTokenizer where told.contains(GGUFPlanner.noTokenizerWarning): false
+      case .mixedForms where finding.severity == .warning:
+        !told.contains { $0.contains(Planner.denseInPacked) }
+      default: !told.contains(where: finding.isTold)
+      }
+    }.map(\.sentence)
   }
 
   /// Whether a dense projection stays as it is: it was left dense where the model was packed, or the configuration
@@ -114,6 +121,8 @@ extension Planner {
     guard case .success(let description) = survey.description else { return false }
     return description.architecture.place(of: tensor.name).map { description.quantization.excludes($0.module) } ?? false
   }
+
+  private static let denseInPacked = "dense in a packed model"
 
   func warnDenseProjections(
     _ tensors: [(TensorDescriptor, TensorRole)], _ warnings: inout [String]
@@ -155,7 +164,7 @@ extension Planner {
         && !request.quantize.contains { $0.matches(tensor.name) } && !request.keep.contains { $0.matches(tensor.name) }
     }.map(\.0.name)
     guard !dense.isEmpty, survey.binaryType == nil else { return }
-    let why = survey.kind == .packed ? "dense in a packed model" : "named by modules_to_not_convert"
+    let why = survey.kind == .packed ? Planner.denseInPacked : "named by modules_to_not_convert"
     warnings.append(
       plural(dense.count, "projection is \(why) and stays as it is", "projections are \(why) and stay as they are")
         + "; --quantize makes \(dense.count == 1 ? "it" : "them") ternary: " + ModelChecks.list(dense))

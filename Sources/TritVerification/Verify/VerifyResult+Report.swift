@@ -3,6 +3,7 @@
 import TritCore
 import TritReport
 import TritSurvey
+import VisibleText
 
 extension VerifyResult {
   /// The report of `tritsmith verify`, schema `tritsmith.verify` 2.
@@ -83,7 +84,7 @@ extension VerifyResult {
       rows: [
         "parts": parts.notableRows(beside: conclusion), "part_differences": parts.tellingDifferences,
         "tensors": wrong,
-      ], told: Set(remarks))
+      ], told: Set(remarks + structure.filter { conclusion.contains(text: $0) }))
     report.brief?.ranked = ["tensors"]
     return report
   }
