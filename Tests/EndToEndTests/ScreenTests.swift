@@ -76,6 +76,13 @@ struct ScreenTests {
     #expect(short.count == 1 && short[0].hasPrefix(beginning), "\(short)")
     let narrow = try Screen.show(72, ["convert", Model.falcon, scratch["narrow.gguf"]]).lines
     #expect(narrow.count == 1 && narrow[0].contains("  audited, rounded  "), "\(narrow)")
+    let named = try Screen.show(72, ["convert", Model.falcon, scratch["a-name-that-takes-half-a-line.gguf"]]).lines
+    #expect(named.count == 1 && named[0].hasPrefix("✓ a-name-t"), "\(named)")
+    for text in ["line.gguf  3.0 MB  ", "  28 + 11 tensors  audited, rounded  "] {
+      #expect(named[0].contains(text), "\(named)")
+    }
+    let planned = try Screen.show(80, call + ["--plan", scratch["plan.json"]]).lines
+    #expect(planned.first?.hasPrefix("Nothing is converted yet: ") == true, "\(planned)")
   }
 
   @Test(

@@ -416,7 +416,8 @@ struct Convert: ParsableCommand {
     if let number = shards.worker {
       printing.print(try workflow.run(worker: number.worker, of: number.count).report, quietly: machine.quiet)
     } else {
-      printing.print(try workflow.finish(announce: warn).report, quietly: machine.quiet)
+      let result = try workflow.finish(announce: warn)
+      show(result.line(width: printing.width), result.report, later: [])
     }
   }
 
