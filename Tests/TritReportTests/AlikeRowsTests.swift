@@ -35,11 +35,11 @@ import Testing
         "0.021–0.024", "25.0–62.5 %",
       ])
     #expect(all.count == 4 && all.first == 0)
-    // Layers between are missing: a range would say too much.
+    // Layers between are missing: a range would say too much, and a star nothing.
     let two = try #require(table.alike([0, 2]).first)
     #expect(
       two.cells.prefix(2) == [
-        "model.layers.*.mlp.weight (2)", "worst in layer 2: 11 trits differ, first at row 2: found -1",
+        "model.layers.0,2.mlp.weight", "worst in layer 2: 11 trits differ, first at row 2: found -1",
       ])
     let unranked = try #require(faults.alike([0, 1]).first)
     #expect(unranked.cells[1] == "in layer 0: 1 trits differ, first at row 0: found -1")
@@ -53,6 +53,23 @@ import Testing
       table.append([.text("model.layers.\(layer).mlp"), .number(value)])
     }
     #expect(try #require(table.alike([0, 1, 2]).first).cells[1] == "-5.75 to -2.00")
+  }
+
+  /// A count behind the name would be all that tells two such rows apart, and the layers would go with what they share.
+  @Test func groupsOfLayersKeepTheirNumbersWhereNamesAreShortened() {
+    var table = ReportTable(
+      key: "t", columns: [ReportColumn("name", "Tensor"), ReportColumn("found", "Found"), ReportColumn("n", "N")])
+    for layer in 0..<12 {
+      let isOdd = layer % 2 == 1
+      table.append([
+        .text("model.layers.\(layer).self_attn.o_proj.weight"), .text(isOdd ? "code" : "trit"),
+        .text(String(repeating: "x", count: 30)),
+      ])
+    }
+    let rows = table.alike(Array(0..<12)).map(\.cells)
+    #expect(rows.count == 2)
+    let screen = text(table.showing(rows), width: 60)
+    #expect(screen.contains("0,2,4,… (6)  trit") && screen.contains("1,3,5,… (6)  code"), "\(screen)")
   }
 
   @Test func hashesDoNotTellLayersApart() throws {
@@ -98,6 +115,16 @@ import Testing
       remark(["x: row 0: 0.5 (BF16)", "x: row 0: 0.25 (BF16)", "x: row 1: 2 (BF16)"])
         == "x: row 0: 0.5 (BF16), and 2 more alike")
     #expect(remark(["once"]) == "once")
+  }
+
+  @Test(arguments: [
+    ([0, 1, 2, 5, 7, 8], "a.0–2,5,7–8.b"), ([3, 1], "a.1,3.b"), ([0, 2, 4, 6], "a.0,2,4,6.b"),
+    ([0, 2, 4, 6, 8, 9], "a.0,2,4,… (6).b"),
+  ])
+  func layersThatAreNotAllAreNamed(_ layers: [Int], _ name: String) {
+    var all = AlikeTexts("a.\(layers[0]).b")
+    for layer in layers.dropFirst() { all.add("a.\(layer).b") }
+    #expect(all.name == name)
   }
 
   @Test func warningsThatRepeatOverLayersAreSaidOnce() {
