@@ -272,14 +272,16 @@ struct TextTable {
     for (text, place) in zip(texts, below) where !text.isEmpty {
       let whose = count > 2 ? "all \(count): " : count == 2 ? "both: " : ""
       let intro = whose + (below.count > 1 ? headings[place] + ": " : "")
-      for line in cut(wrappedLines(intro + text, hanging: 0, width: width - 2)) {
+      for line in cut(wrappedLines(intro + text, hanging: 0, width: width - 2), to: width - 2) {
         output.write("  " + truncatedAtEnd(line, to: width - 2) + "\n")
       }
     }
   }
 
-  private func cut(_ lines: [String]) -> [String] {
-    lines.count > mostLines ? Array(lines.prefix(mostLines - 1)) + ["…"] : lines
+  /// As many lines as there may be; the last goes on with an ellipsis, for a line of nothing else would tell nothing.
+  private func cut(_ lines: [String], to width: Int) -> [String] {
+    guard lines.count > mostLines, mostLines > 0 else { return lines }
+    return lines.prefix(mostLines - 1) + [truncatedAtEnd(lines[mostLines - 1] + " …", to: width)]
   }
 
   /// A row, with further lines where a sentence has several.
@@ -291,7 +293,7 @@ struct TextTable {
       return [line(cells, of: shown[...place])]
     }
     guard shortens, let prose = shown.first(where: { $0 > name && columns[$0].isProse }) else { return [line(cells)] }
-    let parts = cut(wrappedLines(cells[prose], hanging: 0, width: widths[prose]))
+    let parts = cut(wrappedLines(cells[prose], hanging: 0, width: widths[prose]), to: widths[prose])
       .map { truncatedAtEnd($0, to: widths[prose]) }
     cells[prose] = parts.first ?? ""
     let indent = shown.prefix { $0 != prose }.reduce(0) { $0 + widths[$1] + Self.gap.count }

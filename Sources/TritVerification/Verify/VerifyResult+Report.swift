@@ -75,10 +75,10 @@ extension VerifyResult {
     report.conclude(passed, conclusion)
     var keys: Set = [
       "quantizer", "tensors", "trits_that_differ", "rounded_scales", "largest_scale_change", "values_rounded",
-      "values_that_became_0", "scale_loss_percent", "relative_error", "sqnr_db",
+      "values_that_became_0", "scale_loss_percent",
     ]
-    // Beside what differs there is no room for what was typed.
-    if passed { keys.formUnion(["source", "converted"]) }
+    // Beside what differs there is no room for what was typed, and for the error of a quantization.
+    if passed { keys.formUnion(["source", "converted", "relative_error", "sqnr_db"]) }
     report.brief = ReportBrief(
       keys,
       rows: [
@@ -95,7 +95,7 @@ extension VerifyResult {
       let lost = tensors.filter { $0.outcome == .scalesLost }
       return
         "\(ScaleLoss.phrase(percent)): \(lost.count) of \(plural(tensors.count, "tensor")) "
-        + "\(lost.count == 1 ? "holds" : "hold") the source's trits with other scales (\(lost.first.map { "'\(printable($0.name))': \($0.detail)" } ?? ""))"
+        + "\(lost.count == 1 ? "holds" : "hold") the source's trits with other scales (\(lost.first.map { "tensor '\(printable($0.name))': \($0.detail)" } ?? ""))"
     }
     return parts.failure(
       firstProblem, difference: "the converted model is not what its source gives",
