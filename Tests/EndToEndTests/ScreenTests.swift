@@ -122,6 +122,22 @@ struct ScreenTests {
     #expect(Tool.expect(0, ["inspect", patch, "-q"]).output.isEmpty)
   }
 
+  @Test("tensors that were asked for are listed, those of many layers together, with how many there are")
+  func chosenTensors() throws {
+    let scratch = ScratchFolder()
+    let latent = ModelFolderBuilder.deep(layers: 32, scratch["latent"])
+    for options in [[], ["--stats"]] {
+      let lines = try Screen.show(80, ["inspect", latent, "--tensor", "*q_proj*"] + options).lines
+      #expect(lines.contains { $0.hasPrefix("model.layers.0–31.self_attn.q_proj.weight ") }, "\(lines)")
+      // Nine tensors a layer, embeddings, a norm and the head.
+      #expect(lines.contains { $0.hasPrefix("Tensors  291  (32 of them shown)") }, "\(lines)")
+      #expect(!lines.contains { $0.contains("rows of Tensors") }, "\(lines)")
+    }
+    let few = try Screen.show(80, ["inspect", latent, "--tensor", "model.layers.1?.self_attn.q_proj.weight"]).lines
+    let rows = few.filter { $0.contains("[64, 64]") }
+    #expect(rows.count == 10 && (10..<20).allSatisfy { layer in rows.contains { $0.contains("\(layer)") } }, "\(few)")
+  }
+
   @Test("-q leaves the number of a perplexity, and of a plan and a page nothing")
   func quietData() throws {
     let scratch = ScratchFolder()
