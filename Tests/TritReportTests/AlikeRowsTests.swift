@@ -230,6 +230,16 @@ import Testing
         description  vocab_size  2048   1536
 
         """)
+    // One that is too long goes on below itself.
+    var long = table.showing([table.rows[1]])
+    long.append(["tokenizer", "ids 157 117 102 220 157 117 102 220 and 316 136 223 220 316", nil, nil])
+    #expect(
+      text(long, width: 60).hasSuffix(
+        """
+        tokenizer    ids 157 117 102 220 157 117 102 220 and 316 136
+                     223 220 316
+
+        """))
   }
 
   @Test func aColumnThatIsEnoughGoesAloneAndNoTextIsCut() {
