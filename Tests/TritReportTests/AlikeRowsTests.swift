@@ -120,6 +120,7 @@ import Testing
   @Test(arguments: [
     ([0, 1, 2, 5, 7, 8], "a.0–2,5,7–8.b"), ([3, 1], "a.1,3.b"), ([0, 2, 4, 6], "a.0,2,4,6.b"),
     ([0, 2, 4, 6, 8, 9], "a.0,2,4,… (6).b"),
+    ([0, 1, Int.max, Int.max - 1], "a.0–1,9223372036854775806–9223372036854775807.b"),
   ])
   func layersThatAreNotAllAreNamed(_ layers: [Int], _ name: String) {
     var all = AlikeTexts("a.\(layers[0]).b")

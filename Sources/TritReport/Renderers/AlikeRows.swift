@@ -111,7 +111,8 @@ struct AlikeTexts {
     }
     var runs: [ClosedRange<Int>] = []
     for number in numbers.sorted() {
-      if let last = runs.last, number <= last.upperBound + 1 {
+      // Numbers of names are as large as a file likes; these are in order.
+      if let last = runs.last, number &- last.upperBound <= 1 {
         runs[runs.count - 1] = last.lowerBound...number
       } else {
         runs.append(number...number)
@@ -119,7 +120,7 @@ struct AlikeTexts {
     }
     let isComplete = runs.count <= Self.mostRuns
     let named = runs.prefix(isComplete ? Self.mostRuns : Self.mostRuns - 1).map {
-      $0.count == 1 ? "\($0.lowerBound)" : "\($0.lowerBound)–\($0.upperBound)"
+      $0.lowerBound == $0.upperBound ? "\($0.lowerBound)" : "\($0.lowerBound)–\($0.upperBound)"
     }
     return (named + (isComplete ? [] : ["… (\(numbers.count))"])).joined(separator: ",")
   }
