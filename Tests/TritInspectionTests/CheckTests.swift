@@ -255,8 +255,9 @@ struct CheckTests {
   func outlierText() throws {
     let scratch = ScratchFolder()
     var model = ChangedModel(Checkpoint.bitnet)
-    // A divisor of 131072 in bfloat16.
-    model.file[Self.up + "_scale"].bytes = [0x00, 0x48]
+    // A divisor that is 8 times as large.
+    let bytes = model.file[Self.up + "_scale"].bytes
+    model.file[Self.up + "_scale"].bytes = littleEndianBytes((UInt16(bytes[0]) | UInt16(bytes[1]) << 8) + 3 << 7)
     let findings = try Workflow.check(model.write(scratch["model"])).findings
     let detail = try #require(findings.first { $0.rule == .scaleOutlier && $0.subject == Self.up }?.detail)
     let numbers = detail.matches(of: /[0-9]+\.[0-9]+/).map { String($0.0) }

@@ -199,6 +199,16 @@ struct ForeignInputTests {
     #expect(Self.count("Git LFS pointer", checked) == 1)
   }
 
+  @Test("what is missing is told once, by the verdict")
+  func missingOnce() throws {
+    let scratch = ScratchFolder()
+    var model = ChangedModel(Checkpoint.bitnet)
+    model.remove { $0 == "model.norm.weight" }
+    let report = try Workflow.compare(Checkpoint.bitnet, model.write(scratch["in"])).report
+    let screen = TextRenderer(width: 400, showsDetails: false).text(of: report)
+    #expect(screen.hasPrefix("FAIL ") && screen.split(separator: "is only in the first").count == 2, "\(screen)")
+  }
+
   @Test("a conversion warns of one thing once")
   func warnedOnce() throws {
     let scratch = ScratchFolder()
