@@ -62,19 +62,6 @@ struct ScaleAgreementTests {
     }
   }
 
-  /// "is multiplied by 0.5, expected 0.5" said nothing.
-  @Test("one scale where the other side has several is told by all three numbers")
-  func severalForOne() throws {
-    let one = scale(.row) { $0[0] = 0.5 }
-    let two = scale(.group(columns: 128)) { $0[1] = 0.5 }
-    let numbers = "0.5, the SIDE has 0.25, and for a trit of row 0, column 128 0.5"
-    for (a, b, side, other) in [(one, two, "first", "second"), (two, one, "second", "first")] {
-      let found = try ScaleAgreement(a, b, live(a, b), origin: .either)
-      let text = "where the \(side) has one scale, " + numbers.replacing("SIDE", with: other)
-      #expect(found.difference == text)
-    }
-  }
-
   @Test("over zeros any finite scale is as good as any other")
   func dead() throws {
     for granularity in Self.granularities where granularity != .tensor {
