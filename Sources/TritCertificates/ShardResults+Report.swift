@@ -7,7 +7,10 @@ import TritReport
 extension ShardPlan {
   /// The report of `tritsmith convert --plan`, schema `tritsmith.shard_plan` 1.
   package func report() -> ReportDocument {
-    var report = ReportDocument(title: "Plan in parts", schema: ReportSchema("tritsmith.shard_plan", version: 1))
+    var report = ReportDocument(
+      title: "Plan in parts", schema: ReportSchema("tritsmith.shard_plan", version: 1),
+      verdict: ReportVerdict(
+        .info, "Nothing is converted yet: any number of workers make the parts, and one more call joins them"))
     report.append(
       ReportFacts(
         key: "plan",
@@ -17,7 +20,9 @@ extension ShardPlan {
           ReportFact("Plan SHA-256", .text(digest.description), key: "sha256", kind: .hash),
         ]))
     report.note(
-      .info, "run 'tritsmith convert --plan \(path) --worker 1/N' to N/N anywhere, then '--finish' once")
+      .info,
+      "with four workers: 'tritsmith convert --plan \(path) --worker 1/4', and so on to 4/4, on any machines; then "
+        + "'tritsmith convert --plan \(path) --finish'")
     return report
   }
 }

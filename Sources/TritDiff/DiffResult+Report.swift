@@ -20,7 +20,7 @@ extension DiffResult {
         ]))
     summary.append(to: &report)
     report.note(.pass, "every tensor was made again from the base and the patch: all hashes are the target's")
-    report.brief = PatchSummary.brief
+    report.brief = ReportBrief(summary.briefKeys)
     return report
   }
 }
@@ -37,7 +37,7 @@ extension ApplyResult {
           ReportFact("Base", .text(base)), ReportFact("Patch", .text(patch)), ReportFact("Output", .text(output)),
           ReportFact("Format", .text(conversion?.plan.request.target.rawValue ?? header.target.format)),
           ReportFact("Tensors", .integer(header.tensors.count)),
-          ReportFact("Ternary tensors", .integer(header.tensors.count { $0.identity.isTernary })),
+          ReportFact("Ternary tensors", .integer(summary.ternaryTensors)),
           ReportFact("Files", .integer(header.files.count + header.companions.count)),
           ReportFact("Code stream", .optional(header.target.codeStream?.description), kind: .hash),
           ReportFact("Patch size", .bytes(summary.byteCount), key: "patch_bytes"),
@@ -46,7 +46,9 @@ extension ApplyResult {
         ]))
     let converted = conversion == nil ? "" : ", then converted and audited"
     report.note(.pass, "read back: code streams, tensors and files have the hashes the patch states" + converted)
-    report.brief = ReportBrief(["output", "tensors", "ternary_tensors", "files", "code_stream", "written_bytes"])
+    var keys: Set = ["output", "tensors", "ternary_tensors", "files", "written_bytes"]
+    if header.target.codeStream != nil { keys.insert("code_stream") }
+    report.brief = ReportBrief(keys)
     return report
   }
 }
@@ -60,7 +62,7 @@ extension PatchSummary {
     report.append(ReportFacts(key: "patch", [ReportFact("Path", .text(path))]))
     append(to: &report)
     report.brief = ReportBrief(
-      Self.brief.keys.union([
+      briefKeys.union([
         "base_code_stream", "target_code_stream", "target_format", "target_tensors", "target_files", "generator",
       ]))
     return report
@@ -69,21 +71,25 @@ extension PatchSummary {
   /// What the patch is and does, in a sentence.
   private var headline: String {
     let changed = NumberText.grouped(Checked.clampedSum(flips))
-    let trits =
-      comparedTrits == 0 ? "no trits to compare" : "\(changed) of \(NumberText.grouped(comparedTrits)) trits change"
     let scales = changedScales == 0 ? "no scale" : plural(changedScales, "scale")
+    let blocks = header.tensors.count(where: PatchSummary.isBlocks)
+    let change =
+      comparedTrits > 0
+      ? "\(changed) of \(NumberText.grouped(comparedTrits)) trits change, and \(scales)"
+      : blocks > 0
+        ? plural(blocks, "ternary tensor is", "ternary tensors are") + " taken as bytes, trits and scales together"
+        : "no tensor holds trits on both sides"
     return
-      "A patch of \(NumberText.bytes(byteCount)) that makes a model of \(NumberText.bytes(targetBytes)): \(trits), "
-      + "and \(scales)"
+      "A patch of \(NumberText.bytes(byteCount)) that makes a model of \(NumberText.bytes(targetBytes)): \(change)"
   }
 
   private var changedScales: Int { header.tensors.count { $0.scale != nil && $0.scale != .same } }
 
-  static let brief = ReportBrief(
-    [
-      "base", "target", "patch", "patch_bytes", "target_bytes", "ratio", "compared", "changed", "changed_share",
-      "scales_changed",
-    ])
+  /// What a screen has: counts of trits only where trits were compared.
+  var briefKeys: Set<String> {
+    let keys: Set = ["base", "target", "patch", "patch_bytes", "target_bytes", "ratio", "ternary_as_bytes"]
+    return comparedTrits == 0 ? keys : keys.union(["compared", "changed", "changed_share", "scales_changed"])
+  }
 
   func append(to report: inout ReportDocument) {
     report.append(models)
@@ -116,6 +122,7 @@ extension PatchSummary {
   }
 
   private var size: ReportFacts {
+    func isTernary(_ tensor: TritDiffTensor) -> Bool { tensor.identity.isTernary || PatchSummary.isBlocks(tensor) }
     func bytes(_ isIncluded: (TritDiffTensor) -> Bool) -> ReportValue {
       .bytes(UInt64(header.tensors.lazy.filter(isIncluded).reduce(0) { $0 + self.bytes(of: $1) }))
     }
@@ -130,8 +137,8 @@ extension PatchSummary {
         ReportFact(
           "Ratio", .optional(targetBytes > 0 ? Double(byteCount) / Double(targetBytes) : nil), key: "ratio",
           kind: .fraction(digits: 2)),
-        ReportFact("Ternary tensors", bytes { $0.identity.isTernary }, key: "ternary_bytes"),
-        ReportFact("Other tensors", bytes { !$0.identity.isTernary }, key: "dense_bytes"),
+        ReportFact("Ternary tensors", bytes { isTernary($0) }, key: "ternary_bytes"),
+        ReportFact("Other tensors", bytes { !isTernary($0) }, key: "dense_bytes"),
         ReportFact("Headers and files", .bytes(UInt64(files)), key: "file_bytes"),
       ])
   }
@@ -147,6 +154,13 @@ extension PatchSummary {
         "Share", .optional(compared > 0 ? Double(changed) / Double(compared) : nil), key: "changed_share",
         kind: .fraction(digits: 3)),
     ]
+    let blocks = header.tensors.count(where: PatchSummary.isBlocks)
+    if blocks > 0 {
+      facts.append(
+        ReportFact(
+          "Ternary tensors as bytes", .integer(blocks), key: "ternary_as_bytes",
+          note: "their blocks hold scales too, so trits are not counted"))
+    }
     let labels = ["−1 to 0", "−1 to +1", "0 to −1", "0 to +1", "+1 to −1", "+1 to 0"]
     for (index, label) in labels.enumerated() {
       facts.append(ReportFact(label, .integer(flips[index]), key: TritDiffChange.flipKeys[index]))

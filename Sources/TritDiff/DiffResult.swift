@@ -3,6 +3,7 @@
 import TritConversion
 import TritCore
 import TritFormats
+import TritLayouts
 import TritSurvey
 
 /// What a patch holds, told without its base.
@@ -45,6 +46,15 @@ package struct PatchSummary: Sendable {
         return tensor.identity.shape.elementCount
       })
   }
+
+  /// Whether a tensor holds trits that a patch takes as bytes: their blocks hold scales too.
+  static func isBlocks(_ tensor: TritDiffTensor) -> Bool {
+    guard case .bytes(.opaque(let name), _, _) = tensor.identity.content else { return false }
+    return LayoutRegistry.layout(LayoutID(rawValue: name)) != nil
+  }
+
+  /// Tensors that hold trits, in whatever form.
+  var ternaryTensors: Int { header.tensors.count { $0.identity.isTernary || PatchSummary.isBlocks($0) } }
 
   /// Tensors of the base that nothing comes from.
   package var removed: [String] {

@@ -36,8 +36,10 @@ extension MergeResult {
         ReportColumn("flips", "Flipped", kind: .integer),
         ReportColumn("flip_share", "Share", kind: .fraction(digits: 3)),
         ReportColumn("scale_before", "Scale before", kind: .significant(digits: 6)),
-        ReportColumn("scale_after", "after", kind: .significant(digits: 6)),
+        ReportColumn("scale_after", "Scale after", kind: .significant(digits: 6)),
       ])
+    // What becomes of trits matters most, then by how much; rank and scaling are mostly those of all.
+    for (index, rank) in [(1, 3), (2, 3), (6, 2), (7, 2), (3, 1)] { table.columns[index].asideRank = rank }
     for tensor in tensors {
       table.append([
         .text(tensor.name), .integer(tensor.rank), .number(tensor.scaling), .optional(tensor.relativeChange),
@@ -47,8 +49,11 @@ extension MergeResult {
     }
     report.append(table)
     for warning in warnings { report.note(.warning, warning) }
-    report.note(
-      .pass, "written, reopened, every merged weight compared with the sum in double precision, and put in place")
+    report.conclude(
+      true, "written, reopened, every merged weight compared with the sum in double precision, and put in place")
+    report.brief = ReportBrief(
+      ["output", "merged_tensors", "trits_flipped", "share_flipped", "written"],
+      rows: ["tensors": Array(tensors.indices)])
     return report
   }
 }

@@ -76,6 +76,13 @@ struct ScreenTests {
     #expect(short.count == 1 && short[0].hasPrefix(beginning), "\(short)")
     let narrow = try Screen.show(72, ["convert", Model.falcon, scratch["narrow.gguf"]]).lines
     #expect(narrow.count == 1 && narrow[0].contains("  audited, rounded  "), "\(narrow)")
+    let named = try Screen.show(72, ["convert", Model.falcon, scratch["a-name-that-takes-half-a-line.gguf"]]).lines
+    #expect(named.count == 1 && named[0].hasPrefix("✓ a-name-t"), "\(named)")
+    for text in ["line.gguf  3.0 MB  ", "  28 + 11 tensors  audited, rounded  "] {
+      #expect(named[0].contains(text), "\(named)")
+    }
+    let planned = try Screen.show(80, call + ["--plan", scratch["plan.json"]]).lines
+    #expect(planned.first?.hasPrefix("Nothing is converted yet: ") == true, "\(planned)")
   }
 
   @Test(
@@ -113,6 +120,22 @@ struct ScreenTests {
     #expect(first.hasPrefix("A patch of ") && first.contains(" that makes a model of 3.0 MB: "), "\(first)")
     #expect(first.hasSuffix(": 0 of 3,145,728 trits change, and no scale"), "\(first)")
     #expect(Tool.expect(0, ["inspect", patch, "-q"]).output.isEmpty)
+  }
+
+  @Test("tensors that were asked for are listed, those of many layers together, with how many there are")
+  func chosenTensors() throws {
+    let scratch = ScratchFolder()
+    let latent = ModelFolderBuilder.deep(layers: 32, scratch["latent"])
+    for options in [[], ["--stats"]] {
+      let lines = try Screen.show(80, ["inspect", latent, "--tensor", "*q_proj*"] + options).lines
+      #expect(lines.contains { $0.hasPrefix("model.layers.0–31.self_attn.q_proj.weight ") }, "\(lines)")
+      // Nine tensors a layer, embeddings, a norm and the head.
+      #expect(lines.contains { $0.hasPrefix("Tensors  291  (32 of them shown)") }, "\(lines)")
+      #expect(!lines.contains { $0.contains("rows of Tensors") }, "\(lines)")
+    }
+    let few = try Screen.show(80, ["inspect", latent, "--tensor", "model.layers.1?.self_attn.q_proj.weight"]).lines
+    let rows = few.filter { $0.contains("[64, 64]") }
+    #expect(rows.count == 10 && (10..<20).allSatisfy { layer in rows.contains { $0.contains("\(layer)") } }, "\(few)")
   }
 
   @Test("-q leaves the number of a perplexity, and of a plan and a page nothing")

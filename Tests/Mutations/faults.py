@@ -185,7 +185,7 @@ swap("groups of 128 and of 64 compared on the coarser grid", "TritSurvey/Scales/
 fault("a magnitude in Float compared as bfloat16", "TritSurvey/Scales/ScaleRoute.swift",
       "!(isFloat && origin == .first)", "(FAULT || !(isFloat && origin == .first))", W)
 swap("numbers that share a scale may be several", "TritSurvey/Scales/ScaleAgreement.swift",
-     "if origin != .first, let (unit, usual)", "if origin == .first, let (unit, usual)", W)
+     "if origin != .first, let (unit, usual,", "if origin == .first, let (unit, usual,", W)
 swap("what one matrix alone needs was done to it", "TritSurvey/Scales/ScaleCertainty.swift",
      "Double(places.count) < share * Double(count) ? places : []", "[]", W)
 swap("two numbers that meet in their middle are one", "TritSurvey/Scales/ScaleRoute.swift",

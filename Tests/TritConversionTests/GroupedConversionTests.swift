@@ -130,6 +130,15 @@ struct GroupedConversionTests {
       }
       #expect(verdict)
       #expect(abs(try #require(verified.scaleLossPercent) - Self.percent()) < 1e-6)
+      // Layers are told together: no text about one of them has a number of its own.
+      let details = verified.tensors.filter { $0.outcome == .scalesLost }.map(\.detail)
+      #expect(details.allSatisfy { $0.hasPrefix("one scale for each ") && !$0.contains("%") }, "\(details)")
+      let compared = try Workflow.compare(scratch["lossy.gguf"], input)
+      let lost = compared.tensors.filter { $0.scaleLossPercent != nil }.map(\.detail)
+      let beginning = "codes equal, scales lost: the first has one for each "
+      #expect(lost.count == 9 && lost.allSatisfy { $0.hasPrefix(beginning) }, "\(lost)")
+      let headline = try #require(compared.report.verdict?.headline)
+      #expect(headline.contains(", mean error ") && !headline.contains("multiplied"), "\(headline)")
     }
     // One trit turned round is no lost scale.
     var bytes = Disk.bytes(scratch["lossy.gguf"])

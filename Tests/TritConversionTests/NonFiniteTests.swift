@@ -182,7 +182,7 @@ struct NonFiniteTests {
     let name = "model.layers.1.mlp.down_proj.weight"
     model.file[name].bytes = [UInt8](repeating: 0, count: model.file[name].bytes.count)
     let result = try Workflow.convert(model.write(scratch["in"]), scratch["out"], to: .hfPacked)
-    #expect(result.warnings == ["tensor.all-zero: \(name) all 196,608 values are zero"])
+    #expect(result.warnings == ["tensor.all-zero: \(name): all 196,608 values are zero"])
   }
 
   @Test("on request it is copied as it is", arguments: [ConversionTarget.hfPacked, .gguf, .tritpack, .dense])

@@ -5,6 +5,7 @@ import TritConversion
 import TritCore
 import TritDiff
 import TritFormats
+import TritReport
 import TritSurvey
 import TritTestSupport
 import TritVerification
@@ -211,6 +212,13 @@ enum DiffPair {
     try DiffPair.diff(base, target, scratch["p.tritdiff"])
     try DiffPair.apply(base, scratch["p.tritdiff"], scratch["out"])
     #expect(Disk.bytes(scratch["out"]) == Disk.bytes(target))
+    guard format == .gguf else { return }
+    // Four layers of seven projections, in blocks with scales among the codes: nothing is said of 0 trits.
+    let report = try PatchSummary(path: scratch["p.tritdiff"]).report(path: "p.tritdiff")
+    let headline = report.verdict?.headline ?? ""
+    #expect(headline.hasSuffix(": 28 ternary tensors are taken as bytes, trits and scales together"), "\(headline)")
+    let screen = TextRenderer(width: 80, showsDetails: false).text(of: report)
+    #expect(screen.contains("Ternary tensors as bytes  28") && !screen.contains("Trits compared"), "\(screen)")
   }
 
   enum SplitFormat: String, Sendable {

@@ -120,9 +120,7 @@ struct CheckTests {
       for row in 0..<192 { model.file[up].bytes[row * 256 + 3] = 0x55 }
     },
     Fault(rule: .invalidCode, name: "code 3", subject: up) { $0.file[up].bytes[17] |= 3 },
-    Fault(
-      rule: .scaleMissing, name: "a scale is missing", subject: up, others: [.shape]
-    ) { $0.remove { $0 == up + "_scale" } },
+    Fault(rule: .scaleMissing, name: "a scale is missing", subject: up) { $0.remove { $0 == up + "_scale" } },
     Fault(rule: .scaleOrphan, name: "latent weights beside a scale", subject: up + "_scale", others: [.mixedForms]) {
       $0.file[up] = RawModelFile(reading: Checkpoint.prequantized + "/model.safetensors")[up]
     },
@@ -253,12 +251,24 @@ struct CheckTests {
       result.findings.contains { $0.detail == "1 value is infinite or NaN at element 3" }, "\(result.findings)")
   }
 
+  @Test("a scale that stands out is told with the digits that matter")
+  func outlierText() throws {
+    let scratch = ScratchFolder()
+    var model = ChangedModel(Checkpoint.bitnet)
+    // A divisor that is 8 times as large.
+    let bytes = model.file[Self.up + "_scale"].bytes
+    model.file[Self.up + "_scale"].bytes = littleEndianBytes((UInt16(bytes[0]) | UInt16(bytes[1]) << 8) + 3 << 7)
+    let findings = try Workflow.check(model.write(scratch["model"])).findings
+    let detail = try #require(findings.first { $0.rule == .scaleOutlier && $0.subject == Self.up }?.detail)
+    let numbers = detail.matches(of: /[0-9]+\.[0-9]+/).map { String($0.0) }
+    #expect(numbers.count == 2, "\(detail)")
+    for number in numbers { #expect(number.drop { $0 == "0" || $0 == "." }.count <= 5, "\(detail)") }
+  }
+
   /// What else a fault may be seen as.
   private static func allowed(_ fault: Fault) -> Set<CheckRule> {
     switch fault.rule {
     case .allZero, .invalidCode, .nonFinite, .scaleUnusable: fault.others
-    // A dropped scale leaves bytes where trits of four times the rows are wanted.
-    case .scaleMissing: fault.others.union([.shape])
     // Configurations that cannot be read decide nothing about scales.
     case .badConfiguration, .quantization: fault.others.union([.conventionUnknown, .badConfiguration])
     default: fault.others

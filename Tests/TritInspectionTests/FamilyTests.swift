@@ -73,6 +73,22 @@ struct FamilyTests {
     #expect(verdict.contains("trits(bitnet) = trits(other) holds") && !verdict.contains("does not hold"))
   }
 
+  @Test("pairs that do not hold lead the verdict, and what could not be compared is told first")
+  func uncompared() {
+    let proofs = [(0, 1), (0, 2), (1, 2)].map { first, second in
+      var proof = FamilyProof(
+        first: first, second: second, equation: "m\(first) = m\(second)", holds: false, tensors: 0, trits: 0,
+        mismatches: 0, detail: second == 2 && first == 1 ? "not compared: m2 ends early" : "codes differ")
+      proof.isCompared = first == 0
+      return proof
+    }
+    let members = (0..<3).map { FamilyMember(path: "m\($0)", format: "gguf", kind: .packed, family: $0 + 1) }
+    let lines = TextRenderer().text(of: FamilyResult(members: members, proofs: proofs, notes: []).report)
+      .split(separator: "\n")
+    #expect(lines.first == "FAIL 2 of 3 pairs do not hold, and 1 could not be compared", "\(lines)")
+    #expect(lines.first { $0.hasPrefix("error: ") } == "error: m1 = m2: not compared: m2 ends early", "\(lines)")
+  }
+
   @Test("a folder around one file is a member, as it is a model to inspect")
   func folders() throws {
     let scratch = ScratchFolder()

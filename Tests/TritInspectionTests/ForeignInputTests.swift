@@ -4,6 +4,7 @@ import Testing
 import TritCore
 import TritFormats
 import TritModel
+import TritReport
 import TritTestSupport
 import WorkflowTestSupport
 
@@ -40,7 +41,12 @@ struct ForeignInputTests {
     let result = try Workflow.verify(input, input)
     #expect(!result.passed)
     #expect(result.tensors.filter { $0.outcome == .differs }.map(\.name) == [Self.up])
-    let findings = try Workflow.check(input).findings
+    let checked = try Workflow.check(input)
+    let findings = checked.findings
+    // Said once: neither the shape of its bytes nor a note says it again.
+    #expect(!findings.contains { $0.rule == .shape } && !checked.notes.contains { $0.contains("scale") })
+    let notes = try ModelOpener.open(input).manifest.notes
+    #expect(notes == ["the packed tensor '\(Self.up)' has no scale and cannot be used"])
     #expect(findings.filter { $0.rule == .scaleMissing }.map(\.subject) == [Self.up])
     let inspected = try Workflow.inspect(input)
     #expect(inspected.survey.kind == .packed)
@@ -191,8 +197,53 @@ struct ForeignInputTests {
     #expect(error?.kind == .standIn(.gitLFSPointer))
     #expect(error?.location.file == input + "/tokenizer.json")
     #expect(Disk.names(scratch.path) == ["in"])
-    let findings = try Workflow.check(input).findings
+    let checked = try Workflow.check(input)
+    let findings = checked.findings
     #expect(findings.contains { $0.rule == .badTokenizer && $0.detail.contains("Git LFS pointer") })
+    #expect(Self.count("Git LFS pointer", checked) == 1)
+  }
+
+  /// How often a screen says something.
+  private static func count(_ text: String, _ result: CheckResult) -> Int {
+    TextRenderer(width: 400, showsDetails: false).text(of: result.report).split(separator: text).count - 1
+  }
+
+  @Test("settings of sampling that are a pointer are said once, and not of the tokenizer")
+  func settingsPointer() throws {
+    let scratch = ScratchFolder()
+    var model = ChangedModel(Checkpoint.bitnet)
+    model.files["generation_config.json"] = Array(
+      "version https://git-lfs.github.com/spec/v1\noid sha256:ab\nsize 1\n".utf8)
+    let checked = try Workflow.check(model.write(scratch["in"]))
+    #expect(checked.findings.map(\.rule) == [.badConfiguration], "\(checked.findings)")
+    #expect(Self.count("Git LFS pointer", checked) == 1)
+  }
+
+  @Test("what is missing is told once, by the verdict")
+  func missingOnce() throws {
+    let scratch = ScratchFolder()
+    var model = ChangedModel(Checkpoint.bitnet)
+    model.remove { $0 == "model.norm.weight" }
+    let report = try Workflow.compare(Checkpoint.bitnet, model.write(scratch["in"])).report
+    let screen = TextRenderer(width: 400, showsDetails: false).text(of: report)
+    #expect(screen.hasPrefix("FAIL ") && screen.split(separator: "is only in the first").count == 2, "\(screen)")
+  }
+
+  @Test("a conversion warns of one thing once")
+  func warnedOnce() throws {
+    let scratch = ScratchFolder()
+    var model = ChangedModel(Checkpoint.bitnet)
+    model.files["adapter_config.json"] = Array("{}".utf8)
+    model.replace("\"model_type\"", "\"strange_key\": 1, \"model_type\"")
+    let dense = try Workflow.plan(model.write(scratch["in"]), to: .dense).warnings
+    for text in ["loaders take the folder", "this key is not known"] {
+      #expect(dense.count { $0.contains(text) } == 1, "\(text): \(dense)")
+    }
+    // A file without a tokenizer is said to be one; that the folder has none is the reason.
+    var mute = ChangedModel(Checkpoint.bitnet)
+    mute.without = ["tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"]
+    let gguf = try Workflow.plan(mute.write(scratch["none"]), to: .gguf).warnings
+    #expect(gguf.count { $0.contains("tokenizer") } == 1, "\(gguf)")
   }
 
   @Test("files by which loaders would take the output for something else are left out")

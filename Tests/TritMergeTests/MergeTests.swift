@@ -3,6 +3,7 @@
 import Testing
 import TritCore
 import TritFormats
+import TritReport
 import TritTestSupport
 import WorkflowTestSupport
 
@@ -143,6 +144,30 @@ private struct Adapter {
     let error = #expect(throws: MergeError.self) { try MergeWorkflow(request).run() }
     #expect(error?.kind == .baseNotFinite(index: 2, value: "nan"))
     #expect(error?.location.file == scratch["base"] + "/model.safetensors" && error?.location.tensor == tensor)
+  }
+
+  @Test("layers are folded: a merge into 32 of them fits a screen")
+  func screen() throws {
+    let shape = try #require(TensorShape(rows: 8, columns: 8))
+    let tensors = (0..<32).flatMap { layer in
+      ["self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj", "mlp.down_proj"].map { name in
+        MergedTensor(
+          name: "model.layers.\(layer).\(name).weight", shape: shape, rank: 8, scaling: 2,
+          relativeChange: 0.25 + Double(layer) / 64, flips: layer, scales: (0.5, 0.25))
+      }
+    }
+    let result = MergeResult(
+      request: MergeRequest(base: "base", adapter: "adapter", output: "out"), quantizer: "absmean-bf16",
+      tensors: tensors, copied: 67, warnings: [], writtenBytes: 1000, seconds: 1)
+    let lines = TextRenderer(width: 80, showsDetails: false).text(of: result.report).split(
+      separator: "\n", omittingEmptySubsequences: false
+    ).dropLast()
+    #expect(lines.count <= 24 && lines.first?.hasPrefix("PASS ") == true, "\(lines)")
+    #expect(lines.contains("Tensor: model.layers.0–31.….weight"), "\(lines)")
+    let row = try #require(lines.first { $0.hasPrefix("self_attn.q_proj ") })
+    // 31 of 64 trits are 48.4375 %.
+    for text in ["0–31", "0.000–48.438 %", "0.25–0.73"] { #expect(row.contains(text), "\(row)") }
+    #expect(lines.allSatisfy { $0.count <= 80 } && lines.last == "--all also shows: more facts", "\(lines)")
   }
 
   @Test("flips are counted against the base")

@@ -35,11 +35,11 @@ import Testing
         "0.021–0.024", "25.0–62.5 %",
       ])
     #expect(all.count == 4 && all.first == 0)
-    // Layers between are missing: a range would say too much.
+    // Layers between are missing: a range would say too much, and a star nothing.
     let two = try #require(table.alike([0, 2]).first)
     #expect(
       two.cells.prefix(2) == [
-        "model.layers.*.mlp.weight (2)", "worst in layer 2: 11 trits differ, first at row 2: found -1",
+        "model.layers.0,2.mlp.weight", "worst in layer 2: 11 trits differ, first at row 2: found -1",
       ])
     let unranked = try #require(faults.alike([0, 1]).first)
     #expect(unranked.cells[1] == "in layer 0: 1 trits differ, first at row 0: found -1")
@@ -53,6 +53,23 @@ import Testing
       table.append([.text("model.layers.\(layer).mlp"), .number(value)])
     }
     #expect(try #require(table.alike([0, 1, 2]).first).cells[1] == "-5.75 to -2.00")
+  }
+
+  /// A count behind the name would be all that tells two such rows apart, and the layers would go with what they share.
+  @Test func groupsOfLayersKeepTheirNumbersWhereNamesAreShortened() {
+    var table = ReportTable(
+      key: "t", columns: [ReportColumn("name", "Tensor"), ReportColumn("found", "Found"), ReportColumn("n", "N")])
+    for layer in 0..<12 {
+      let isOdd = layer % 2 == 1
+      table.append([
+        .text("model.layers.\(layer).self_attn.o_proj.weight"), .text(isOdd ? "code" : "trit"),
+        .text(String(repeating: "x", count: 30)),
+      ])
+    }
+    let rows = table.alike(Array(0..<12)).map(\.cells)
+    #expect(rows.count == 2)
+    let screen = text(table.showing(rows), width: 60)
+    #expect(screen.contains("0,2,4,… (6)  trit") && screen.contains("1,3,5,… (6)  code"), "\(screen)")
   }
 
   @Test func hashesDoNotTellLayersApart() throws {
@@ -98,6 +115,28 @@ import Testing
       remark(["x: row 0: 0.5 (BF16)", "x: row 0: 0.25 (BF16)", "x: row 1: 2 (BF16)"])
         == "x: row 0: 0.5 (BF16), and 2 more alike")
     #expect(remark(["once"]) == "once")
+  }
+
+  @Test(arguments: [
+    ([0, 1, 2, 5, 7, 8], "a.0–2,5,7–8.b"), ([3, 1], "a.1,3.b"), ([0, 2, 4, 6], "a.0,2,4,6.b"),
+    ([0, 2, 4, 6, 8, 9], "a.0,2,4,… (6).b"),
+    ([0, 1, Int.max, Int.max - 1], "a.0–1,9223372036854775806–9223372036854775807.b"),
+  ])
+  func layersThatAreNotAllAreNamed(_ layers: [Int], _ name: String) {
+    var all = AlikeTexts("a.\(layers[0]).b")
+    for layer in layers.dropFirst() { all.add("a.\(layer).b") }
+    #expect(all.name == name)
+  }
+
+  @Test func warningsThatRepeatOverLayersAreSaidOnce() {
+    let zeros = (0..<32).map { "all-zero: model.layers.\($0).o_proj.weight: all 65,536 values are zero" }
+    let scales = [0.5, 0.25].map { "model.layers.3.up_proj.weight: trits are multiplied by \($0)" }
+    #expect(
+      foldedRemarks([zeros[0], "once"] + zeros.dropFirst() + scales) == [
+        "all-zero: model.layers.0–31.o_proj.weight: all 65,536 values are zero (32 times)", "once",
+        "model.layers.3.up_proj.weight: trits are multiplied by 0.5, and 1 more alike",
+      ])
+    #expect(foldedRemarks([]) == [])
   }
 
   @Test(arguments: [
@@ -168,7 +207,7 @@ import Testing
         ──────────
         companions
         weights
-          all 2: one two three four five six
+          both: one two three four five six
           seven eight nine ten
 
         """)
@@ -192,6 +231,16 @@ import Testing
         description  vocab_size  2048   1536
 
         """)
+    // One that is too long goes on below itself.
+    var long = table.showing([table.rows[1]])
+    long.append(["tokenizer", "ids 157 117 102 220 157 117 102 220 and 316 136 223 220 316", nil, nil])
+    #expect(
+      text(long, width: 60).hasSuffix(
+        """
+        tokenizer    ids 157 117 102 220 157 117 102 220 and 316 136
+                     223 220 316
+
+        """))
   }
 
   @Test func aColumnThatIsEnoughGoesAloneAndNoTextIsCut() {

@@ -54,8 +54,7 @@ import Testing
           word word word word word
           word word word word word
           word word word word word
-          word word word word word
-          …
+          word word word word word …
 
         """)
     // With room it is a column like others, and a pipe has room.

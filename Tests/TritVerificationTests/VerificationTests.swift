@@ -6,6 +6,7 @@ import TritCore
 import TritFormats
 import TritInspection
 import TritQuantizers
+import TritReport
 import TritSurvey
 import TritTestSupport
 import TritVerification
@@ -344,6 +345,18 @@ struct TamperingTests {
       #expect(problem.contains(GoldenCut.query))
       let expected = case_ == "off" ? "more than three values" : "row \(index / 64), column \(index % 64)"
       #expect(problem.contains(expected), "\(problem)")
+    }
+  }
+
+  @Test("where no trit was compared none is counted")
+  func uncounted() throws {
+    let result = try Workflow.verify(Checkpoint.prequantized, Checkpoint.plain)
+    let names = result.tensors.filter { $0.detail == "holds more than three values" }.map(\.name)
+    #expect(names.count > 1 && names.allSatisfy { $0.hasSuffix("_proj.weight") }, "\(names)")
+    let table = try #require(result.report.tables.first { $0.key == "tensors" })
+    let places = ["mismatches", "zero_share"].map { key in table.columns.firstIndex { $0.key == key } }
+    for row in table.rows where names.map(ReportValue.text).contains(row[0]) {
+      for place in places { #expect(row[try #require(place)] == .missing, "\(row)") }
     }
   }
 

@@ -10,8 +10,8 @@ extension ConversionPlan {
   ///
   /// - Parameters:
   ///   - shortProof: the same in fewer words.
-  ///   - width: of the terminal: a path that is too long loses its folders, then the proof its numbers, and what has no
-  ///     room then goes on below.
+  ///   - width: of the terminal: a path that is too long loses its folders, then the proof its numbers, the counts their
+  ///     words, and the name its middle. What has no room on a very narrow one goes on below.
   package func line(
     writtenBytes: UInt64, proof: String, shortProof: String? = nil, seconds: Double, width: Int?
   ) -> String {
@@ -23,6 +23,13 @@ extension ConversionPlan {
     func isTooLong() -> Bool { width.map { (lines + facts).joined(separator: "  ").count > $0 } ?? false }
     if isTooLong() { lines = ["✓ " + printable(FileSystem.name(of: request.output))] }
     if isTooLong(), let shortProof { facts[2] = shortProof }
+    if isTooLong() { facts[1] = "\(ternaryCount) + \(tensors.count - ternaryCount) tensors" }
+    if isTooLong(), let width {
+      let room = width - facts.reduce(2) { $0 + 2 + $1.count }
+      if room >= 12 {
+        lines = ["✓ " + truncatedInMiddle(printable(FileSystem.name(of: request.output)), to: room)]
+      }
+    }
     for fact in facts {
       if let width, lines[lines.count - 1].count + 2 + fact.count > width {
         lines.append("  " + fact)
@@ -176,7 +183,7 @@ extension ConversionResult {
 
   /// What a person should know of the output beside what the plan said.
   package var warnings: [String] {
-    let found = findings.map { "\($0.rule.rawValue): \(printable($0.subject)) \($0.detail)" }
+    let found = findings.map(\.sentence)
     guard plan.request.target == .trainable else { return found }
     let restored = audit.tensors.filter(\.isTernary)
     let rescaled = restored.filter { $0.detail != LatentRestoration.sameAgain }

@@ -158,8 +158,7 @@ package struct ConvertWorkflow: Sendable {
       let error = try ModelChecks.withoutValues(output, ModelSurvey(of: output))
         .first(where: { self.request.refuses($0, from: source) })
     {
-      throw WorkflowError(
-        .auditFailed("\(error.rule.rawValue): \(printable(error.subject)) \(error.detail)"), file: self.request.output)
+      throw WorkflowError(.auditFailed(error.sentence), file: self.request.output)
     }
     if isPart { request.only = Set(plan.tensors.map { ExactString($0.source.name) }) }
     return try VerifyWorkflow(

@@ -91,9 +91,10 @@ extension Planner {
 
   /// Runs the rules of `check` that read no weights.
   ///
-  /// - Returns: warnings, for people.
+  /// - Parameter told: warnings that were found otherwise.
+  /// - Returns: warnings that these do not say, for people.
   /// - Throws: `WorkflowError` naming the first rule that is broken.
-  func checkSource() throws -> [String] {
+  func checkSource(beside told: [String]) throws -> [String] {
     if request.target != .gguf, let unread = (source as? GGUFModelView)?.unreadTokenizer {
       throw WorkflowError(
         .unsound(CheckFinding(.badTokenizer, "tokenizer.ggml.model", unread)), file: source.manifest.path)
@@ -102,10 +103,14 @@ extension Planner {
     if request.knowsRules(of: survey), let error = findings.first(where: { request.refuses($0, from: source) }) {
       throw WorkflowError(.unsound(error), file: source.manifest.path)
     }
-    // What opening the model has noted is among the warnings already.
-    return findings.filter { finding in !source.manifest.notes.contains { $0 == finding.detail } }.map {
-      "\($0.rule.rawValue): \($0.subject.isEmpty ? "" : printable($0.subject) + ": ")\($0.detail)"
-    }
+    return findings.filter { finding in
+      switch finding.rule {
+      case .noTokenizer where told.contains(GGUFPlanner.noTokenizerWarning): false
+      case .mixedForms where finding.severity == .warning:
+        !told.contains { $0.contains(Planner.denseInPacked) }
+      default: !told.contains(where: finding.isTold)
+      }
+    }.map(\.sentence)
   }
 
   /// Whether a dense projection stays as it is: it was left dense where the model was packed, or the configuration
@@ -117,6 +122,8 @@ extension Planner {
     return description.architecture.place(of: tensor.name).map { description.quantization.excludes($0.module) } ?? false
   }
 
+  private static let denseInPacked = "dense in a packed model"
+
   func warnDenseProjections(
     _ tensors: [(TensorDescriptor, TensorRole)], _ warnings: inout [String]
   ) {
@@ -127,8 +134,9 @@ extension Planner {
     }.map(\.0.name)
     if !kept.isEmpty {
       warnings.append(
-        "\(kept.count) projections are latents that the source computes as trits; kept, they compute as ordinary numbers, "
-          + "and the output is another model: " + ModelChecks.list(kept))
+        plural(kept.count, "projection is latents", "projections are latents")
+          + " that the source computes as trits; left dense, the output computes with ordinary numbers there and is "
+          + "another model: " + ModelChecks.list(kept))
     }
     if survey.kind == .latent, !followsGroups,
       request.quantizer.map({ $0.rawValue != survey.defaultQuantizer.name }) == true
@@ -156,9 +164,9 @@ extension Planner {
         && !request.quantize.contains { $0.matches(tensor.name) } && !request.keep.contains { $0.matches(tensor.name) }
     }.map(\.0.name)
     guard !dense.isEmpty, survey.binaryType == nil else { return }
-    let why = survey.kind == .packed ? "dense in a packed model" : "named by modules_to_not_convert"
+    let why = survey.kind == .packed ? Planner.denseInPacked : "named by modules_to_not_convert"
     warnings.append(
-      "\(dense.count) projections are \(why) and stay as they are; --quantize makes them ternary: "
-        + ModelChecks.list(dense))
+      plural(dense.count, "projection is \(why) and stays as it is", "projections are \(why) and stay as they are")
+        + "; --quantize makes \(dense.count == 1 ? "it" : "them") ternary: " + ModelChecks.list(dense))
   }
 }

@@ -72,7 +72,8 @@ extension Planner {
     let count = tensors.count(where: \.isTernaryCopy)
     guard count > 0, !tensors.contains(where: \.becomesTernary) else { return }
     warnings.append(
-      "\(count) matrices are dense numbers trit × scale already, which is what --to dense writes: they are copied")
+      plural(count, "matrix holds", "matrices hold")
+        + " trit × scale as dense numbers already, as --to dense writes them: the bytes are copied")
   }
 
   /// Refuses to call binary weights ternary.

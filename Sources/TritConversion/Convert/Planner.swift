@@ -82,7 +82,7 @@ package struct Planner {
       ggufEntries: entries, ggufTensors: gguf?.settingTensors ?? [])
     plan.keepsRotation = rotation != nil
     plan.found = found
-    plan.warnings += try checkSource()
+    plan.warnings += try checkSource(beside: plan.warnings)
     if !plan.usesQuantizer, let origin = Recipe.origin(of: source) { plan.remarks["made_from"] = .object(origin) }
     return plan
   }

@@ -74,7 +74,8 @@ struct GGUFTypeMeanings {
       }
       byID[id] = meaning
       if let refusal = meaning.refusal {
-        notes.append("\(spans.count) tensors are \(meaning.name) and cannot be read: \(refusal)")
+        let tensors = spans.count == 1 ? "1 tensor is" : "\(spans.count) tensors are"
+        notes.append("\(tensors) \(meaning.name) and cannot be read: \(refusal)")
       }
     }
     if let header = parts.first?.header, !findings.isEmpty { notes += contradictions(header, parts[0].file.path) }

@@ -101,7 +101,9 @@ extension PackedInterpretation {
     }
     guard let first = names.first else { return [] }
     return [
-      "\(names.count) packed tensors have no scale and cannot be used; the first is '\(printable(first))'"
+      names.count == 1
+        ? "the packed tensor '\(printable(first))' has no scale and cannot be used"
+        : "\(names.count) packed tensors have no scale and cannot be used; the first is '\(printable(first))'"
     ]
   }
 

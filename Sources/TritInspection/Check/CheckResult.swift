@@ -51,8 +51,11 @@ public struct CheckResult: Sendable {
     report.append(table)
     for caution in cautions { report.note(.warning, caution) }
     for note in notes { report.note(.info, note) }
-    // What the findings say of tensors, the notes of opening them say again.
-    let told = findings.contains { $0.rule == .damaged } ? notes.filter { $0.contains(text: "damaged") } : []
+    // What the findings say of tensors and files, the notes of opening them say again.
+    let saysDamage = findings.contains { $0.rule == .damaged }
+    let told = notes.filter { note in
+      saysDamage && note.contains(text: "damaged") || findings.contains { $0.isTold(by: note) }
+    }
     report.brief = ReportBrief(
       Set(["path", "kind", "errors", "warnings", "tensors_read", "rules"] + SiblingComparison.keys),
       rows: ["findings": Array(findings.indices)], told: Set(told))

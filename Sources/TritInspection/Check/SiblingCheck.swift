@@ -164,7 +164,7 @@ struct SiblingCheck {
       CheckFinding(
         .sibling, SiblingCheck.subject(lost),
         "the trits of \(plural(lost.count, "tensor")) are those of \(name), with fewer scales in one of the two, "
-          + "\(ModelChecks.list(lost.map(\.name))): the mean error is \((worst * 100).rounded() / 100) % at most",
+          + "\(ModelChecks.list(lost.map(\.name))): the mean error is \(ScaleLoss.text(worst)) at most",
         severity: .warning))
   }
 

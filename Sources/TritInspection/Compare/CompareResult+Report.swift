@@ -4,6 +4,7 @@ import TritCore
 import TritReport
 import TritSurvey
 import TritVerification
+import VisibleText
 
 extension CompareResult {
   /// The report of `tritsmith compare`, schema `tritsmith.compare` 2.
@@ -49,7 +50,7 @@ extension CompareResult {
         "parts": parts.notableRows(beside: conclusion), "part_differences": parts.tellingDifferences,
         // Matrices first: they weigh more than norms.
         "tensors": wrong.filter { tensors[$0].shape.isMatrix } + wrong.filter { !tensors[$0].shape.isMatrix },
-      ])
+      ], told: Set(structure.filter { conclusion.contains(text: $0) }))
     report.brief?.ranked = ["tensors"]
     return report
   }

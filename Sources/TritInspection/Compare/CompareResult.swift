@@ -140,7 +140,9 @@ public struct CompareResult: Sendable {
       tensor.outcome == .different || isExact && tensor.outcome == .rounded
     }
     let wrong = tensors.first { isWrong($0) && $0.shape.isMatrix } ?? tensors.first(where: isWrong)
+    let error = tensors.compactMap(\.scaleLossPercent).max().map { ", mean error \(ScaleLoss.text($0)) at most" } ?? ""
     return PartFinding(
-      .weights, .differs, structure.first ?? wrong.map { "tensor '\(printable($0.name))': \($0.detail)" } ?? "")
+      .weights, .differs,
+      structure.first ?? wrong.map { "tensor '\(printable($0.name))': \($0.detail)\(error)" } ?? "")
   }
 }

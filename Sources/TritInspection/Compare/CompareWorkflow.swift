@@ -233,10 +233,18 @@ package struct CompareWorkflow: Sendable {
       result.outcome = .different
       result.detail = "codes equal, scales differ: " + difference
       let (shape, flag) = (left.shape, work.parallelism.cancellation)
-      let loss =
-        try ScaleLoss.between(a.scale, b.scale, live, shape, flag) { try a.trits($0) }
-        ?? ScaleLoss.between(b.scale, a.scale, live, shape, flag) { try a.trits($0) }
-      result.scaleLossPercent = loss?.percent
+      let inSecond = try ScaleLoss.between(a.scale, b.scale, live, shape, flag) { try a.trits($0) }
+      let inFirst =
+        try inSecond == nil
+        ? ScaleLoss.between(b.scale, a.scale, live, shape, flag) { try a.trits($0) } : nil
+      if let loss = inSecond ?? inFirst {
+        result.scaleLossPercent = loss.percent
+        let (poor, rich) = inSecond == nil ? ("first", "second") : ("second", "first")
+        // The error is another number in each layer, and is told of the whole.
+        result.detail =
+          "codes equal, scales lost: the \(poor) has one for each \(loss.to.noun), the \(rich) one for each "
+          + loss.from.noun
+      }
     } else {
       result.outcome = agreement.rounding == nil ? .equal : .rounded
       result.scaleRounding = agreement.rounding

@@ -20,7 +20,8 @@ extension FamilyResult {
     report.append(memberTable)
     report.append(proofTable)
     for note in notes { report.note(.info, note) }
-    for proof in proofs where !proof.holds {
+    // What could not be compared is told first: there is something to mend before the others are believed.
+    for proof in proofs.filter({ !$0.isCompared }) + proofs.filter({ $0.isCompared && !$0.holds }) {
       // A detail about a tensor that one side lacks begins with its name.
       let isNamed = proof.detail.hasPrefix("tensor '") || proof.detail.hasPrefix("'")
       let tensor = isNamed ? "" : proof.firstTensor.map { "tensor '\(printable($0))': " } ?? ""
@@ -41,8 +42,9 @@ extension FamilyResult {
     let open = proofs.count { !$0.isCompared }
     guard open == 0 else {
       let wrong = proofs.count { $0.isCompared && !$0.holds }
-      let others = wrong == 0 ? "" : "; \(wrong) \(wrong == 1 ? "does" : "do") not hold"
-      return "\(open) of \(plural(proofs.count, "pair")) could not be compared: a model cannot be read\(others)"
+      let pairs = plural(proofs.count, "pair")
+      guard wrong > 0 else { return "\(open) of \(pairs) could not be compared: a model cannot be read" }
+      return "\(wrong) of \(pairs) \(wrong == 1 ? "does" : "do") not hold, and \(open) could not be compared"
     }
     if let besideWeights { return besideWeights }
     guard families == 1 else { return "the \(members.count) models are \(families) different ones" }

@@ -34,17 +34,22 @@ extension InspectResult {
     let alike = hasStatistics || tensors.count < manifest.tensors.count ? nil : alikeTable
     if let alike { report.append(alike) }
     report.append(tensorTable(withStatistics: hasStatistics))
-    // The headline has the size. Those who ask for some tensors or for statistics want to see these.
+    // The headline has the size. Those who ask for some tensors or for statistics want to see these: of many the layers
+    // are told together.
+    let isPart = tensors.count < manifest.tensors.count
     report.brief =
-      if hasStatistics {
-        ReportBrief([], rows: ["tensors": Array(tensors.indices)])
-      } else if tensors.count < manifest.tensors.count {
+      if hasStatistics || isPart && tensors.count > InspectResult.mostListed {
+        ReportBrief(isPart ? ["tensors"] : [], rows: ["tensors": Array(tensors.indices)])
+      } else if isPart {
         ReportBrief(["tensors"])
       } else {
         ReportBrief(overviewKeys.union(alike == nil ? ["tensors"] : []))
       }
     return report
   }
+
+  /// Tensors that were asked for by name and are listed one by one on a screen.
+  private static let mostListed = 12
 
   /// The tensors alone, every one of them.
   package var tensorListing: ReportDocument {

@@ -37,7 +37,7 @@ private func isWide(_ scalar: Unicode.Scalar) -> Bool {
 }
 
 /// Text cut to a width with an ellipsis in its middle: the ends of tensor names tell more than their middles.
-func truncatedInMiddle(_ text: String, to width: Int) -> String {
+package func truncatedInMiddle(_ text: String, to width: Int) -> String {
   guard displayWidth(text) > width else { return text }
   guard width > 1 else { return width == 1 ? "…" : "" }
   let tail = suffix(of: text, width: width / 2)

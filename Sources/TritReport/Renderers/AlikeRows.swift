@@ -83,16 +83,46 @@ struct AlikeTexts {
     differing.keys.allSatisfy { $0 > 0 && parts[$0 - 1].last.map { "._-/".contains($0) } == true }
   }
 
-  /// "layers.0–3.mlp" where these are all between, else "layers.*.mlp" and their count; nil for what is no name.
+  /// "layers.0–3.mlp" where these are all between, else "layers.0,2–3.mlp", or "layers.*.mlp" where several numbers
+  /// differ; whether that names or counts all of them. Nil for what is no name.
   private var names: (text: String, isComplete: Bool)? {
     guard isName else { return nil }
     let all = differing.values.reduce(1) { $0 * (value($1.largest) - value($1.least) + 1) }
     let isComplete = all == Double(distinct.count)
+    let runs = isComplete ? nil : self.runs
     let merged = parts.indices.map { place -> String in
       guard let range = differing[place] else { return String(parts[place]) }
-      return isComplete ? "\(range.least)–\(range.largest)" : "*"
+      return isComplete ? "\(range.least)–\(range.largest)" : runs ?? "*"
     }
-    return (merged.joined(), isComplete)
+    return (merged.joined(), isComplete || runs != nil)
+  }
+
+  /// Runs that are named; of more the numbers are counted.
+  private static let mostRuns = 4
+
+  /// The numbers in the one place where they differ: "0–5,8,10–31" or "0,2,4,… (16)"; nil where several places differ.
+  private var runs: String? {
+    guard differing.count == 1, let place = differing.keys.first else { return nil }
+    var numbers: [Int] = []
+    for text in distinct {
+      let parts = numberedParts(text)
+      guard place < parts.count, let number = Int(parts[place]) else { return nil }
+      numbers.append(number)
+    }
+    var runs: [ClosedRange<Int>] = []
+    for number in numbers.sorted() {
+      // Numbers of names are as large as a file likes; these are in order.
+      if let last = runs.last, number &- last.upperBound <= 1 {
+        runs[runs.count - 1] = last.lowerBound...number
+      } else {
+        runs.append(number...number)
+      }
+    }
+    let isComplete = runs.count <= Self.mostRuns
+    let named = runs.prefix(isComplete ? Self.mostRuns : Self.mostRuns - 1).map {
+      $0.lowerBound == $0.upperBound ? "\($0.lowerBound)" : "\($0.lowerBound)–\($0.upperBound)"
+    }
+    return (named + (isComplete ? [] : ["… (\(numbers.count))"])).joined(separator: ",")
   }
 
   /// The name of all.
@@ -117,6 +147,22 @@ struct AlikeTexts {
     guard let names else { return "\(first), and \(count - 1) more alike" }
     return differs ? "\(names.text) (\(count) times)" : first
   }
+}
+
+/// Sentences in their order; those that differ in numbers only are told once, as notes of a report are.
+package func foldedRemarks(_ texts: [String]) -> [String] {
+  var order: [String] = []
+  var alike: [String: AlikeTexts] = [:]
+  for text in texts {
+    let key = withoutNumbers(text)
+    if alike[key] == nil {
+      order.append(key)
+      alike[key] = AlikeTexts(text)
+    } else {
+      alike[key]?.add(text)
+    }
+  }
+  return order.compactMap { alike[$0]?.remark }
 }
 
 /// Rows of a table that differ in numbers only.

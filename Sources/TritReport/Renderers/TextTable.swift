@@ -270,28 +270,35 @@ struct TextTable {
   private func write(_ texts: [String], of count: Int, to output: inout some TextOutputStream) {
     guard let width else { return }
     for (text, place) in zip(texts, below) where !text.isEmpty {
-      let intro = (count > 1 ? "all \(count): " : "") + (below.count > 1 ? headings[place] + ": " : "")
-      for line in cut(wrappedLines(intro + text, hanging: 0, width: width - 2)) {
-        output.write("  " + truncatedAtEnd(line, to: width - 2) + "\n")
-      }
+      let whose = count > 2 ? "all \(count): " : count == 2 ? "both: " : ""
+      let intro = whose + (below.count > 1 ? headings[place] + ": " : "")
+      for line in lines(of: intro + text, in: width - 2) { output.write("  " + line + "\n") }
     }
   }
 
-  private func cut(_ lines: [String]) -> [String] {
-    lines.count > mostLines ? Array(lines.prefix(mostLines - 1)) + ["…"] : lines
+  /// A sentence in as many lines as there may be; the last of more ends with an ellipsis, for a line of nothing else would
+  /// tell nothing.
+  private func lines(of text: String, in width: Int) -> [String] {
+    var lines = wrappedLines(text, hanging: 0, width: width)
+    if lines.count > mostLines, mostLines > 0 {
+      lines = Array(lines.prefix(mostLines))
+      lines[mostLines - 1] += " …"
+    }
+    return lines.map { truncatedAtEnd($0, to: width) }
   }
 
   /// A row, with further lines where a sentence has several.
   private func lines(of row: [ReportValue]) -> [String] {
     var cells = shortened(texts(row, missing: "-"))
     if let width, let free = runningOver(row), let place = shown.firstIndex(of: free) {
-      let room = width - shown[..<place].reduce(0) { $0 + widths[$1] + Self.gap.count }
-      cells[free] = truncatedAtEnd(texts(row, missing: "")[free], to: room)
-      return [line(cells, of: shown[...place])]
+      // Two lists of ids differ at their ends as well: what has no room goes on below.
+      let indent = shown[..<place].reduce(0) { $0 + widths[$1] + Self.gap.count }
+      let parts = lines(of: texts(row, missing: "")[free], in: width - indent)
+      cells[free] = parts.first ?? ""
+      return [line(cells, of: shown[...place])] + parts.dropFirst().map { spaces(indent) + $0 }
     }
     guard shortens, let prose = shown.first(where: { $0 > name && columns[$0].isProse }) else { return [line(cells)] }
-    let parts = cut(wrappedLines(cells[prose], hanging: 0, width: widths[prose]))
-      .map { truncatedAtEnd($0, to: widths[prose]) }
+    let parts = lines(of: cells[prose], in: widths[prose])
     cells[prose] = parts.first ?? ""
     let indent = shown.prefix { $0 != prose }.reduce(0) { $0 + widths[$1] + Self.gap.count }
     return [line(cells)] + parts.dropFirst().map { spaces(indent) + $0 }

@@ -1,5 +1,7 @@
 // Tritsmith: what a health check looks for.
 
+import TritCore
+
 /// How bad a finding is.
 package enum CheckSeverity: String, Sendable, Hashable, CaseIterable {
   /// The model cannot be used as it is, or computes something else than it says.
@@ -129,4 +131,7 @@ package struct CheckFinding: Sendable, Hashable {
     self.subject = subject
     self.detail = detail
   }
+
+  /// For people, where findings stand alone: "tensor.all-zero: model.norm.weight: all 256 values are zero".
+  package var sentence: String { "\(rule.rawValue): \(subject.isEmpty ? "" : printable(subject) + ": ")\(detail)" }
 }

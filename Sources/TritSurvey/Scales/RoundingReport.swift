@@ -50,7 +50,7 @@ import TritReport
     }
     var text =
       "\(grouped(changed)) of \(plural(count, "value")) rounded \(how), by at most \(RoundingReport.text(largest))"
-    if vanished > 0 { text += "; \(grouped(vanished)) of them are 0 now" }
+    if vanished > 0 { text += "; \(grouped(vanished)) of them \(vanished == 1 ? "is" : "are") 0 now" }
     if roundTripped > 0 { text += "; \(grouped(roundTripped)) of them \(roundTrip)" }
     if otherEncoder > 0 { text += "; \(otherEncoder) as another encoder than ggml's reference rounds them" }
     return text

@@ -59,8 +59,8 @@ package struct ScaleAgreement: Sendable {
       isDifferent = true
     }
     let numbers = origin == .model ? pair.described : pair
-    if origin != .first, let (unit, usual) = numbers.firstWithOther {
-      note(unit, pair, origin, usual)
+    if origin != .first, let (unit, usual, isSharedByFirst) = numbers.firstWithOther {
+      note(unit, pair, usual, isSharedByFirst: isSharedByFirst)
       return
     }
     guard isDifferent else {
@@ -92,19 +92,25 @@ package struct ScaleAgreement: Sendable {
   }
 
   /// Takes note of a difference.
-  ///
-  /// - Parameter usual: what others of the same scale are multiplied by on the other side, where these are not.
-  private mutating func note(_ unit: Int, _ pair: ScalePair, _ origin: Origin, _ usual: Float? = nil) {
+  private mutating func note(_ unit: Int, _ pair: ScalePair, _ origin: Origin) {
     let (one, two) = pair.numbers(unit)
-    let (row, column) = pair.live.grid.place(unit)
-    let isWide = pair.live.grid.size == nil
-    let place = isWide ? "" : " of row \(row)" + (pair.live.grid.perRow > 1 ? ", column \(column)" : "")
-    let text = "a trit\(place) is multiplied by \(two.multiplier), expected \(one.multiplier)"
     difference =
-      text
-      + (usual.map { ": other trits with the same scale by \($0)" }
-        ?? ScaleAgreement.reason(one.multiplier, two.multiplier, pair.found) + pair.masterReason(unit, origin))
-    strangeRow = row
+      "a trit\(pair.place(unit)) is multiplied by \(two.multiplier), expected \(one.multiplier)"
+      + ScaleAgreement.reason(one.multiplier, two.multiplier, pair.found) + pair.masterReason(unit, origin)
+    strangeRow = pair.live.grid.place(unit).row
+  }
+
+  /// Takes note of a scale of one side that stands for several of the other: the number alone may be on both.
+  ///
+  /// - Parameter usual: what others of the shared scale are multiplied by on the other side, where this is not.
+  private mutating func note(_ unit: Int, _ pair: ScalePair, _ usual: Float, isSharedByFirst: Bool) {
+    let (one, two) = pair.numbers(unit)
+    let (shared, other) = isSharedByFirst ? (one, two) : (two, one)
+    let (side, otherSide) = isSharedByFirst ? ("first", "second") : ("second", "first")
+    difference =
+      "where the \(side) has one scale, \(shared.multiplier), the \(otherSide) has \(usual), and for a trit"
+      + "\(pair.place(unit)) \(other.multiplier)"
+    strangeRow = pair.live.grid.place(unit).row
   }
 
   /// A positive number as a type stores it; nil when the type has no such number, or too few digits for it.

@@ -29,8 +29,9 @@ struct ScalePair {
     }
   }
 
-  /// The first unit that has another scale on one side than most of those it shares one with on the other; that one.
-  var firstWithOther: (unit: Int, usual: Float)? {
+  /// The first unit that has another scale on one side than most of those it shares one with on the other; theirs, and
+  /// whether the side with one scale for all is the first.
+  var firstWithOther: (unit: Int, usual: Float, isSharedByFirst: Bool)? {
     let sides = [(expected, found, true), (found, expected, false)]
     return sides.lazy.compactMap { shared, other, isFirst in firstWithOther(shared, other, isFirst) }.min {
       $0.unit < $1.unit
@@ -39,7 +40,7 @@ struct ScalePair {
 
   private func firstWithOther(
     _ shared: TernaryScale, _ scale: TernaryScale, _ isFirst: Bool
-  ) -> (unit: Int, usual: Float)? {
+  ) -> (unit: Int, usual: Float, isSharedByFirst: Bool)? {
     guard shared.stored.count < live.grid.count else { return nil }
     // One that most have outlives all others.
     var usual = [(value: Float, votes: Int)](repeating: (0, 0), count: shared.stored.count)
@@ -58,7 +59,13 @@ struct ScalePair {
     return units.first { unit in
       let (place, value) = places(unit)
       return usual[place].value != value
-    }.map { ($0, usual[places($0).0].value) }
+    }.map { ($0, usual[places($0).0].value, isFirst) }
+  }
+
+  /// Where the weights of a unit stand: " of row 0, column 128"; nothing where all weights are one unit.
+  func place(_ unit: Int) -> String {
+    let (row, column) = live.grid.place(unit)
+    return live.grid.size == nil ? "" : " of row \(row)" + (live.grid.perRow > 1 ? ", column \(column)" : "")
   }
 
   /// How far the multipliers of a unit are apart.

@@ -151,7 +151,7 @@ package enum WorkflowErrorKind: DiagnosticKind {
       "has rows of \(columns) weights; this command works on whole rows, of at most \(TensorShape.longestRow)"
     case .unknownMetadata(let pattern, _, _): "no metadata key matches '\(printable(pattern))'"
     case .unsound(let finding):
-      "\(finding.rule.rawValue): \(finding.subject.isEmpty ? "" : printable(finding.subject) + ": ")\(finding.detail)"
+      finding.sentence
     case .hasForeignQuantization(let method): "the model is quantized with '\(printable(method))', which is not BitNet"
     }
   }

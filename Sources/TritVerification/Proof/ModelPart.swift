@@ -186,13 +186,14 @@ package struct PartFindings: Sendable {
     }
   }
 
-  /// Rows of `differences`, the first of each part before the second of any.
+  /// Rows of `differences`, the first of each part before the second of any. Where a verdict fails for something else,
+  /// what it does not rest on is no news.
   package var tellingDifferences: [Int] {
     var start = 0
     var places: [(rank: Int, row: Int)] = []
     for finding in findings {
       let count = finding.differences.count + finding.lines.count
-      places += (0..<count).map { (rank: $0, row: start + $0) }
+      if holds || needed.contains(finding.part) { places += (0..<count).map { (rank: $0, row: start + $0) } }
       start += count
     }
     return places.sorted { ($0.rank, $0.row) < ($1.rank, $1.row) }.map(\.row)

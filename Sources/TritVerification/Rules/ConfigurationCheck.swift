@@ -103,9 +103,13 @@ struct ConfigurationCheck {
       other.map { CheckFinding(.tiedHead, $0.name, ModelError(.headBesideTie).summary, severity: .error) }
         ?? CheckFinding(.tiedHead, name, "is the embeddings once more: the configuration ties the head to them")
     }
-    // What nothing says of the weights is said once.
+    // What nothing says of the weights is said once, and so is that packed rows have no scale.
     let findings = inventory.findings.filter {
-      if case .unused(let name) = $0 { !MLXPacking.isPartOfUnsaid(name, manifest) } else { true }
+      switch $0 {
+      case .unused(let name): !MLXPacking.isPartOfUnsaid(name, manifest)
+      case .shape(let name, _, _): manifest.tensor(named: name)?.encoding != ForeignPacking.withoutScale
+      default: true
+      }
     }
     return findings.map(ConfigurationCheck.finding) + unread
   }

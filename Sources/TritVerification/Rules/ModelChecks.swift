@@ -28,7 +28,7 @@ package enum ModelChecks {
         findings.append(finding)
       } else if note.hasPrefix(WeightRotation.orderKey) {
         findings.append(CheckFinding(.rotation, WeightRotation.orderKey, note, severity: .warning))
-      } else if !note.contains(text: "both exist") {
+      } else if !note.contains(text: "both exist"), !note.contains(text: "no scale and cannot be used") {
         notes.append(note)
       }
     }
@@ -112,5 +112,17 @@ package enum ModelChecks {
   package static func list(_ names: [String]) -> String {
     let shown = names.prefix(4).map { "'\(printable($0))'" }.joined(separator: ", ")
     return shown + (names.count > 4 ? " and \(names.count - 4) more" : "")
+  }
+}
+
+extension CheckFinding {
+  /// Whether a sentence says it already: of the same file, tensor or key, for the same reason.
+  package func isTold(by sentence: String) -> Bool {
+    // The last of "config.json, license", and what stands before the remedy.
+    let place = subject.split(separator: " ").last ?? ""
+    let reason = detail.split(separator: ";").first ?? ""
+    return sentence == detail
+      || !place.isEmpty && !reason.isEmpty && sentence.contains(text: String(place))
+        && sentence.contains(text: String(reason))
   }
 }

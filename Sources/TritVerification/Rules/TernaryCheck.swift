@@ -5,6 +5,7 @@ import TritCore
 import TritFormats
 import TritLayouts
 import TritModel
+import TritReport
 import TritSurvey
 
 /// Checks that packed weights and scales belong together and mean something.
@@ -249,9 +250,9 @@ package struct SingleScales {
       guard values.count >= 3 else { continue }
       let median = values.map(\.value).sorted()[values.count / 2]
       for (name, value) in values where value > median * SingleScales.outlier || value < median / SingleScales.outlier {
-        findings.append(
-          CheckFinding(
-            .scaleOutlier, name, "trits are multiplied by \(value), the median of \(kind.rawValue) is \(median)"))
+        let (own, usual) = (NumberText.significant(value, digits: 4), NumberText.significant(median, digits: 4))
+        let text = "trits are multiplied by \(own), the median of \(kind.rawValue) is \(usual)"
+        findings.append(CheckFinding(.scaleOutlier, name, text))
       }
     }
     return findings

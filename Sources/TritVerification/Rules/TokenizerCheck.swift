@@ -27,7 +27,9 @@ struct TokenizerCheck {
     do {
       tokenizer = try Tokenizer(of: source)
     } catch let error as any DiagnosticError where error.category == .malformedInput {
-      var finding = ModelChecks.finding(.badTokenizer, error)
+      let place = error.location.file.map { FileSystem.name(of: $0) }
+      let isSettings = place == "generation_config.json" || place == "config.json"
+      var finding = ModelChecks.finding(isSettings ? .badConfiguration : .badTokenizer, error)
       finding.isNotUnderstood = (error as? TokenizerError)?.kind.isNotUnderstood == true
       return [finding]
     }

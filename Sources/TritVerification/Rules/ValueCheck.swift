@@ -51,6 +51,8 @@ package struct ValueCheck: Sendable {
     let counted = results.withLock { $0 }
     for index in tensors.indices {
       guard let counts = counted[index] else {
+        // Of one without its scale a finding says more.
+        if tensors[index].encoding == ForeignPacking.withoutScale { continue }
         outcome.notes.append(
           "'\(printable(tensors[index].name))' is stored as \(tensors[index].encoding.name), which is not read")
         continue

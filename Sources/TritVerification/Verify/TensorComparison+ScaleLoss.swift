@@ -17,8 +17,10 @@ package struct ScaleLoss: Sendable, Hashable {
   package var percent: Double { magnitude > 0 ? 100 * error / magnitude : 0 }
 
   package static func phrase(_ percent: Double) -> String {
-    "codes equal, scales lost, mean error \((percent * 100).rounded() / 100) %"
+    "codes equal, scales lost, mean error \(text(percent))"
   }
+
+  package static func text(_ percent: Double) -> String { "\((percent * 100).rounded() / 100) %" }
 }
 
 extension ScaleLoss {
@@ -86,9 +88,8 @@ extension TensorComparison {
     var result = result
     result.outcome = .scalesLost
     result.scaleLoss = loss
-    result.detail =
-      ScaleLoss.phrase(loss.percent) + ": one scale for each \(loss.to.noun) where the source has one for each "
-      + loss.from.noun
+    // The error is another number in each layer, and is told of the whole.
+    result.detail = "one scale for each \(loss.to.noun) where the source has one for each \(loss.from.noun)"
     return result
   }
 }

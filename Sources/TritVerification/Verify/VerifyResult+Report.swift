@@ -3,6 +3,7 @@
 import TritCore
 import TritReport
 import TritSurvey
+import VisibleText
 
 extension VerifyResult {
   /// The report of `tritsmith verify`, schema `tritsmith.verify` 2.
@@ -74,16 +75,16 @@ extension VerifyResult {
     report.conclude(passed, conclusion)
     var keys: Set = [
       "quantizer", "tensors", "trits_that_differ", "rounded_scales", "largest_scale_change", "values_rounded",
-      "values_that_became_0", "scale_loss_percent", "relative_error", "sqnr_db",
+      "values_that_became_0", "scale_loss_percent",
     ]
-    // Beside what differs there is no room for what was typed.
-    if passed { keys.formUnion(["source", "converted"]) }
+    // Beside what differs there is no room for what was typed, and for the error of a quantization.
+    if passed { keys.formUnion(["source", "converted", "relative_error", "sqnr_db"]) }
     report.brief = ReportBrief(
       keys,
       rows: [
         "parts": parts.notableRows(beside: conclusion), "part_differences": parts.tellingDifferences,
         "tensors": wrong,
-      ], told: Set(remarks))
+      ], told: Set(remarks + structure.filter { conclusion.contains(text: $0) }))
     report.brief?.ranked = ["tensors"]
     return report
   }
@@ -94,7 +95,7 @@ extension VerifyResult {
       let lost = tensors.filter { $0.outcome == .scalesLost }
       return
         "\(ScaleLoss.phrase(percent)): \(lost.count) of \(plural(tensors.count, "tensor")) "
-        + "\(lost.count == 1 ? "holds" : "hold") the source's trits with other scales (\(lost.first.map { "'\(printable($0.name))': \($0.detail)" } ?? ""))"
+        + "\(lost.count == 1 ? "holds" : "hold") the source's trits with other scales (\(lost.first.map { "tensor '\(printable($0.name))': \($0.detail)" } ?? ""))"
     }
     return parts.failure(
       firstProblem, difference: "the converted model is not what its source gives",
@@ -116,7 +117,7 @@ extension VerifyResult {
   /// No count where no trit was compared: 0 would say that all are right.
   private func tritsThatDiffer(_ ternary: [TensorVerification]) -> ReportFact {
     let count = tensors.reduce(0) { $0 + $1.mismatches }
-    let isCompared = count > 0 || ternary.isEmpty || ternary.contains { $0.outcome != .differs || $0.foundScale != nil }
+    let isCompared = ternary.isEmpty || ternary.contains(where: \.hasComparedTrits)
     return ReportFact(
       "Trits that differ", isCompared ? .integer(count) : .missing, note: isCompared ? nil : "none could be compared")
   }
@@ -128,10 +129,11 @@ extension VerifyResult {
     ) { index in
       let tensor = tensors[index]
       let scale = tensor.foundScale.flatMap { $0.granularity == .tensor ? Double($0.stored[0]) : nil }
-      let zeroShare = tensor.isTernary ? Double(tensor.zeros) / Double(max(1, tensor.shape.elementCount)) : nil
+      let zeroShare =
+        tensor.hasComparedTrits ? Double(tensor.zeros) / Double(max(1, tensor.shape.elementCount)) : nil
       return [
         .text(tensor.name), .text(tensor.outcome.rawValue), .text(tensor.detail),
-        tensor.isTernary ? .integer(tensor.mismatches) : .missing,
+        tensor.hasComparedTrits ? .integer(tensor.mismatches) : .missing,
         .optional(scale), .optional(zeroShare), .optional(tensor.error?.maximum), .optional(tensor.error?.rmse),
         .optional(tensor.error?.relative), .optional(tensor.error?.cosine), .optional(tensor.error?.sqnr),
         .optional(tensor.stream?.digest.description), .optional(tensor.stream?.trits.description),

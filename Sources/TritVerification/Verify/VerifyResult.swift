@@ -98,6 +98,12 @@ package struct TensorVerification: Sendable {
   package var mismatches = 0
   package var zeros = 0
 
+  /// Whether its trits were held against those of its source. Of one that was found to be no ternary tensor, or to have
+  /// no scale, none was: a count of 0 would say that all are right.
+  package var hasComparedTrits: Bool {
+    isTernary && (mismatches > 0 || outcome != .differs || foundScale != nil || scaleChange != nil || stream != nil)
+  }
+
   /// What ternary tensors have beside.
   private struct Findings: RareFindings {
     var firstMismatch: Mismatch?

@@ -399,7 +399,7 @@ struct Convert: ParsableCommand {
   /// - Parameter later: warnings that were not said before the work began.
   private func show(_ line: String, _ report: ReportDocument, later: [String]) {
     guard printing.format == .table else { return printing.print(report) }
-    for warning in later { StandardError.warn(warning) }
+    warn(later)
     guard !machine.quiet else { return }
     guard printing.all else { return StandardOutput.shared.write(line) }
     var report = report
@@ -416,11 +416,15 @@ struct Convert: ParsableCommand {
     if let number = shards.worker {
       printing.print(try workflow.run(worker: number.worker, of: number.count).report, quietly: machine.quiet)
     } else {
-      printing.print(try workflow.finish(announce: warn).report, quietly: machine.quiet)
+      let result = try workflow.finish(announce: warn)
+      show(result.line(width: printing.width), result.report, later: [])
     }
   }
 
-  private func warn(_ plan: ConversionPlan) {
-    for warning in plan.warnings { StandardError.warn(warning) }
+  private func warn(_ plan: ConversionPlan) { warn(plan.warnings) }
+
+  /// A warning that repeats over layers is said once, as reports say it.
+  private func warn(_ warnings: [String]) {
+    for warning in printing.wide ? warnings : foldedRemarks(warnings) { StandardError.warn(warning) }
   }
 }

@@ -353,13 +353,14 @@ struct GGUFPlanner {
     return name
   }
 
+  static let noTokenizerWarning =
+    "there is no tokenizer.json or tokenizer.model: the file will have no tokenizer, and programs cannot run text with it"
+
   private func tokenizer(_ vocabulary: Int, _ warnings: inout [String]) throws -> [MetadataEntry] {
     let none = GGUFPlanner.noTokenizer
     guard request.gguf.hasTokenizer else { return none }
     guard let name = source.manifest.tokenizerFile else {
-      warnings.append(
-        "there is no tokenizer.json or tokenizer.model: the file will have no tokenizer, and programs cannot run text "
-          + "with it")
+      warnings.append(GGUFPlanner.noTokenizerWarning)
       return none
     }
     let path = FileSystem.join(source.manifest.path, name)
