@@ -32,10 +32,9 @@ extension ValidateResult {
     if !rounded.isEmpty { report.append(rounded.facts) }
     report.append(promptTable)
     if !hiddenStates.isEmpty { report.append(hiddenTable) }
-    for warning in Set((reference.run?.warnings ?? []) + (model.run?.warnings ?? [])).sorted() {
-      report.note(.warning, warning)
-    }
-    for note in Set((reference.run?.notes ?? []) + (model.run?.notes ?? [])).sorted() { report.note(.info, note) }
+    let sides: [(name: String, run: RunDescription?)] = [("reference", reference.run), ("model", model.run)]
+    for warning in RunDescription.remarks(\.warnings, of: sides) { report.note(.warning, warning) }
+    for note in RunDescription.remarks(\.notes, of: sides) { report.note(.info, note) }
     appendFindings(to: &report)
     report.conclude(passed, conclusion)
     // The verdict has the text and its positions, and gates have what they bound and whether noise sets the bound.
