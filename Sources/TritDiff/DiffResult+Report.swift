@@ -69,12 +69,13 @@ extension PatchSummary {
   /// What the patch is and does, in a sentence.
   private var headline: String {
     let changed = NumberText.grouped(Checked.clampedSum(flips))
-    let trits =
-      comparedTrits == 0 ? "no trits to compare" : "\(changed) of \(NumberText.grouped(comparedTrits)) trits change"
     let scales = changedScales == 0 ? "no scale" : plural(changedScales, "scale")
+    let changes =
+      comparedTrits == 0
+      ? "no trits are compared"
+      : "\(changed) of \(NumberText.grouped(comparedTrits)) trits change, and \(scales)"
     return
-      "A patch of \(NumberText.bytes(byteCount)) that makes a model of \(NumberText.bytes(targetBytes)): \(trits), "
-      + "and \(scales)"
+      "A patch of \(NumberText.bytes(byteCount)) that makes a model of \(NumberText.bytes(targetBytes)): \(changes)"
   }
 
   private var changedScales: Int { header.tensors.count { $0.scale != nil && $0.scale != .same } }

@@ -280,7 +280,7 @@ import TritTestSupport
       let source = try Self.open(tensors, configuration)
       #expect(Set(source.manifest.tensors.map(\.name)) == Set(tensors.map(\.name)))
       let found = try #require(source.manifest.tensor(named: name))
-      #expect(found.encoding == .opaque("\(packing.kind) with scales of its own"))
+      #expect(found.encoding == .opaque("\(packing.kind) with separate scales"))
       #expect(found.shape.dimensions == shape)
       let note = try #require(source.manifest.notes.first { $0.contains("scales of their own") })
       #expect(note.contains(configuration.contains("modelopt") ? "of modelopt" : "listed and not read"), "\(note)")

@@ -76,7 +76,7 @@ extension ValidateResult {
     if let step = firstWrongStep {
       report.note(
         .error,
-        "from the reference's input, \(layerName(step.name)) gives something else: unit \(step.unit) is off by "
+        "on the reference's input, \(layerName(step.name)) gives something else: unit \(step.unit) is off by "
           + NumberText.significant(step.relativeError, digits: 3) + ", at most "
           + NumberText.significant(step.bound, digits: 3) + " passes"
           + (step.scaleDifference.map { "; its scales differ: \($0)" } ?? ""))
@@ -128,7 +128,7 @@ extension ValidateResult {
       text += ", as closely as numbers rounded to \(explanation.type) allow"
     }
     if !steps.isEmpty {
-      let origin = "from the reference's input" + (stepsInReference ? ", in reference arithmetic" : "")
+      let origin = "on the reference's input" + (stepsInReference ? ", in reference arithmetic" : "")
       text +=
         wrongSteps == 0
         ? "; each of \(plural(steps.count, "step")) \(rounded.isEmpty ? "gives the same" : "agrees") \(origin)"

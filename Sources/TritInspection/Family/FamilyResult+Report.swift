@@ -45,7 +45,7 @@ extension FamilyResult {
       return "\(open) of \(plural(proofs.count, "pair")) could not be compared: a model cannot be read\(others)"
     }
     if let besideWeights { return besideWeights }
-    guard families == 1 else { return "the \(members.count) models are \(families) different ones" }
+    guard families == 1 else { return "the \(members.count) models form \(families) families" }
     let wrong = proofs.count { !$0.holds }
     return
       "\(wrong) of \(plural(proofs.count, "pair")) \(wrong == 1 ? "does" : "do") not hold: other pairs alone join the "
