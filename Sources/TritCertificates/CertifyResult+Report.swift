@@ -19,7 +19,7 @@ extension CertifyResult {
           // Of what was not tried there is no yes and no no.
           ReportFact(
             "Reproduced", reproduced ? .bool(true) : .missing,
-            note: reproduced ? "converted again and compared byte for byte" : "not tried: \(whyNotTried)"),
+            note: reproduced ? repetition : "not tried: \(whyNotTried)"),
           ReportFact("Code stream", .optional(certificate.codeStream?.description), kind: .hash),
         ]))
     var table = ReportTable(
@@ -31,24 +31,40 @@ extension CertifyResult {
     for check in checks {
       table.append([
         .text(check.of), .text(check.name), .text(check.verdict.rawValue), .optional(check.expected),
-        .optional(check.verdict == .equal ? nil : check.found), .optional(check.detail),
+        .optional(check.verdict == .equal ? nil : check.found),
+        .optional(check.detail ?? givenName(check).map { "here as '\($0)'" }),
       ])
     }
     report.append(table)
     if !reproduced {
       report.note(.info, "the conversion was not done again (\(whyNotTried)): hashes of what is here were compared")
     }
-    report.note(
-      passed ? .pass : .fail,
-      passed
-        ? reproduced
-          ? "files, names, request, recipe, audit and code stream are what the certificate says"
-          : "hashes and names of what is here are what the certificate says"
-        : "not what the certificate says: \(wrong)")
+    report.note(passed ? .pass : .fail, conclusion)
     report.brief = ReportBrief(
       ["path", "source", "output", "reproduced"],
       rows: ["checks": checks.indices.filter { checks[$0].verdict != .equal }])
     return report
+  }
+
+  private var conclusion: String {
+    if isNew {
+      let place = printable(path)
+      return passed
+        ? "'\(place)' is written: the conversion gave every byte of the output again"
+        : "'\(place)' is not written: the conversion gives another output: \(wrong)"
+    }
+    guard passed else { return "not what the certificate says: \(wrong)" }
+    return reproduced
+      ? "files, names, request, recipe, audit and code stream are what the certificate says"
+      : "hashes and names of what is here are what the certificate says"
+  }
+
+  /// What the conversion gave that was done again; the file that is here has its own check.
+  private var repetition: String {
+    let compared = checks.filter { $0.of == (isNew ? "output" : "reproduced") }
+    let isEqual = compared.allSatisfy { $0.verdict == .equal }
+    let other = isNew ? "the output's" : "the certified ones"
+    return "converted again: its bytes are \(isEqual ? "" : "not ")\(other)"
   }
 
   private var whyNotTried: String {
@@ -58,7 +74,19 @@ extension CertifyResult {
 
   /// What does not hold, by name.
   private var wrong: String {
-    let names = checks.filter { $0.verdict != .equal }.map { "\($0.of) '\(printable($0.name))' \($0.verdict.rawValue)" }
+    let names = checks.filter { $0.verdict != .equal }.map { check in
+      guard let given = givenName(check) else {
+        return "\(check.of) '\(printable(check.name))' \(check.verdict.rawValue)"
+      }
+      return "output '\(given)' \(check.verdict.rawValue) (certified as '\(printable(check.name))')"
+    }
     return names.prefix(4).joined(separator: ", ") + (names.count > 4 ? " and \(names.count - 4) more" : "")
+  }
+
+  /// The name of the one output file that is here, where it was certified under another.
+  private func givenName(_ check: Check) -> String? {
+    guard check.of == "output", check.name == certificate.outputName, let output else { return nil }
+    let name = FileSystem.name(of: output)
+    return name == check.name ? nil : printable(name)
   }
 }

@@ -50,6 +50,8 @@ public struct CertifyResult: Sendable {
   /// True when the conversion was done again.
   package var reproduced: Bool
   package var checks: [Check]
+  /// Whether the certificate is a new one, which is written when all checks pass.
+  package var isNew = false
 
   /// Whether something was compared, and everything that was is equal.
   public var passed: Bool { !checks.isEmpty && checks.allSatisfy { $0.verdict == .equal } }
@@ -136,7 +138,7 @@ package struct CertifyWorkflow: Sendable {
     let found = try FileRecords(work).output(at: output, named: name)
     let result = CertifyResult(
       certificate: again, path: place, source: source, output: output, reproduced: true,
-      checks: compare("output", again.outputs, found))
+      checks: compare("output", again.outputs, found), isNew: true)
     if result.passed {
       try SealedRecord.stage(again.bytes, in: staging)
       try staging.commit()

@@ -2,6 +2,7 @@
 
 import TritConversion
 import TritCore
+import TritFormats
 import TritSurvey
 
 /// JSON files with a schema, written in one spelling only and closed by the SHA-256 of all that stands before.
@@ -30,10 +31,19 @@ enum SealedRecord {
 
   /// Reads a record.
   ///
-  /// - Throws: `RecordError` for one of another schema or version, and for one that a single byte was changed in.
+  /// - Throws: `RecordError` for one of another schema or version, and for one that a single byte was changed in;
+  ///   `FormatError` for a file of another kind.
   static func read(_ path: String, schema: String, version: Int) throws -> (object: JSONObject, digest: Digest) {
     let bytes = try InputFile(path: path, mode: .buffered).contents(limit: limit)
     let value: JSONValue
+    let first = Array(bytes.prefix(StandIn.prefixLength))
+    let isObject = first.first { ![0x20, 0x09, 0x0A, 0x0D].contains($0) } == UInt8(ascii: "{")
+    // A server's message is an object too.
+    if !isObject || StandIn(firstBytes: first) != nil,
+      let error = ForeignFile.error(path, first, expected: "a record that this program wrote")
+    {
+      throw error
+    }
     do { value = try JSONValue.parse(bytes) } catch { throw RecordError(.notJSON(error), file: path) }
     guard var object = value.object else { throw RecordError(.wrongSchema(expected: schema, found: nil), file: path) }
     guard object["schema"]?.string == schema, object["schema_version"]?.number?.integer == version else {

@@ -14,6 +14,8 @@ package enum FormatErrorKind: DiagnosticKind {
   /// A file beside the weights is not JSON.
   case jsonFile(JSONError)
   case emptyFile
+  /// A file of another kind than the one that was asked for.
+  case otherFile(expected: String, found: String)
   // Safetensors headers
   case headerTooSmall(found: UInt64)
   case headerTooLarge(length: UInt64, limit: UInt64)
@@ -44,7 +46,8 @@ package enum FormatErrorKind: DiagnosticKind {
   case severalModels(String)
   /// A folder of folders that hold models.
   case folderOfModels(String, first: String)
-  case pytorchWeights(String)
+  /// - `alone`: a file that transformers does not find by its name; nil for those it loads.
+  case pytorchWeights(String, alone: String?)
   // Packed tensors
   case packedShape(found: String)
   case scaleMissing(name: String)
@@ -84,6 +87,7 @@ extension FormatErrorKind {
     case .standIn(let found): found.summary
     case .jsonFile(let error): "the file is not valid JSON: \(error)"
     case .emptyFile: "the file is empty"
+    case .otherFile(let expected, let found): "expected \(expected), found \(found)"
     case .headerTooSmall(let found): "a safetensors file begins with an 8-byte length, this one has \(found) bytes"
     case .headerTooLarge(let length, let limit): "the header claims \(length) bytes, the format allows \(limit)"
     case .headerPastEnd(let length, let available):
@@ -119,7 +123,8 @@ extension FormatErrorKind {
     case .noIndex(let files): "the folder holds \(files) safetensors files, but no \(ShardIndex.name)"
     case .severalModels(let names): "the folder holds several models: \(names)"
     case .folderOfModels(let names, _): "the folder holds no model itself, but folders that do: \(names)"
-    case .pytorchWeights(let names): "these are weights saved by PyTorch (\(names)), and this program reads safetensors"
+    case .pytorchWeights(let names, _):
+      "these are weights saved by PyTorch (\(names)), and this program reads safetensors"
     case .packedShape(let found): "a packed weight has shape [rows / 4, columns], found \(found)"
     case .scaleMissing(let name): "these are packed trits, and their scale '\(printable(name))' is not there"
     case .badScale(let detail): "the scale is unusable: \(detail)"
@@ -150,8 +155,10 @@ extension FormatErrorKind {
     case .severalModels: "name one of them"
     case .folderOfModels(_, let first):
       "name one, such as '\(printable(first))'; 'tritsmith family' compares all of a folder"
+    case .pytorchWeights(_, let alone?): FormatErrorKind.savingLine(ofFile: alone)
     case .pytorchWeights: FormatErrorKind.savingLine(of: location.file ?? "MODEL")
     case .standIn(let found): found.remedy
+    case .otherFile: "name a file of the expected kind"
     case .jsonFile(let error), .json(let error): error.remedy
     case .emptyFile, .headerTooSmall, .headerPastEnd, .notCovered, .checksum, .badPreamble:
       "the file is damaged or a download is incomplete: fetch it again and compare its size"
@@ -188,5 +195,16 @@ extension FormatErrorKind {
     return "save them as safetensors by this line, then copy the tokenizer's files there:\n"
       + "python -c \"from transformers import AutoModelForCausalLM as M; "
       + "M.from_pretrained('\(name)', torch_dtype='auto').save_pretrained('\(name)-safetensors')\""
+  }
+
+  /// The line of Python that saves the tensors of one file: transformers finds no file of another name.
+  fileprivate static func savingLine(ofFile path: String) -> String {
+    let name = FileSystem.name(of: path)
+    let stem = name.lastIndex(of: ".").map { name[..<$0] } ?? name[...]
+    let output = FileSystem.join(FileSystem.parent(of: path), String(stem) + ".safetensors")
+    return "where the file is a dictionary of tensors, this line saves them as safetensors:\n"
+      + "python -c \"import torch; from safetensors.torch import save_file; "
+      + "save_file({k: v.contiguous().clone() for k, v in torch.load('\(printable(path))', map_location='cpu', "
+      + "weights_only=True).items()}, '\(printable(output))')\""
   }
 }

@@ -91,7 +91,7 @@ package enum FormatRegistry {
     }
     guard let format = all.first(where: { $0.matches(path, kind: kind, firstBytes: first) }) else {
       guard !ModelPlace.isPyTorch(path, first) else {
-        throw FormatError(.pytorchWeights(FileSystem.name(of: path)), file: path)
+        throw ModelPlace.pytorchError(path)
       }
       let shown = Hexadecimal.text(first.prefix(8), separator: " ")
       throw FormatError(.notRecognised(found: "it begins with bytes \(shown)"), file: path, byteOffset: 0)

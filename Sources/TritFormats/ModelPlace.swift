@@ -14,14 +14,14 @@ package enum ModelPlace {
   /// Files and folders named in an error; more are counted.
   private static let most = 8
 
-  /// The path to open: `path` itself, the folder of a `config.json`, or the one GGUF or TritPack file of a folder.
+  /// The path to open: `path` itself, or the one GGUF or TritPack file of a folder. A `config.json` means its folder.
   ///
   /// - Throws: `FormatError` for a folder of several models and for weights in another form.
   package static func resolved(_ path: String) throws -> String {
     switch FileSystem.kind(of: path) {
     case .file:
-      let name = FileSystem.name(of: path)
-      return name == ModelFolder.configurationName ? FileSystem.parent(of: path) : path
+      guard FileSystem.name(of: path) == ModelFolder.configurationName else { return path }
+      return try folder(FileSystem.parent(of: path), isConfigured: true)
     case .folder: return try folder(path)
     default: return path
     }
@@ -33,13 +33,14 @@ package enum ModelPlace {
     return (try? resolved(place)) == place ? place : path
   }
 
-  private static func folder(_ path: String) throws -> String {
+  /// - Parameter isConfigured: the user named the `config.json`, which belongs to the safetensors files beside it.
+  private static func folder(_ path: String, isConfigured: Bool = false) throws -> String {
     let names = try FileSystem.names(in: path)
     let files = GGUFSplit.models(in: names).filter { name in
       wholeModels.contains(where: name.hasSuffix) && FileSystem.kind(of: FileSystem.join(path, name)) == .file
     }
     if holdsSafetensors(names) {
-      guard !files.isEmpty else { return path }
+      guard !files.isEmpty, !isConfigured else { return path }
       let weights = names.filter { $0.hasSuffix(".safetensors") }
       let own = names.contains(ShardIndex.name) ? [ShardIndex.name] : weights
       throw FormatError(.severalModels(listed(own + files)), file: path)
@@ -50,7 +51,8 @@ package enum ModelPlace {
     }
     let pickled = names.filter { name in pickles.contains(where: name.hasSuffix) && !name.hasPrefix("training_args") }
     if !pickled.isEmpty, PartialModel(folder: path, names: names) == nil {
-      throw FormatError(.pytorchWeights(listed(pickled)), file: path)
+      let alone = isKnownToTransformers(names) ? nil : FileSystem.join(path, pickled[0])
+      throw FormatError(.pytorchWeights(listed(pickled), alone: alone), file: path)
     }
     let variants = try names.flatMap { name in try self.variants(name, in: path) }
     guard variants.isEmpty else {
@@ -83,6 +85,20 @@ package enum ModelPlace {
   private static func listed(_ names: [String]) -> String {
     let shown = names.prefix(most).map { printable($0) }.joined(separator: ", ")
     return names.count > most ? shown + " and \(names.count - most) more" : shown
+  }
+
+  /// Whether `from_pretrained` of transformers loads the pickles of a folder with these names.
+  private static func isKnownToTransformers(_ names: [String]) -> Bool {
+    names.contains(ModelFolder.configurationName)
+      && names.contains { $0 == "pytorch_model.bin" || $0 == "pytorch_model.bin.index.json" }
+  }
+
+  /// The error about a file that PyTorch saved.
+  static func pytorchError(_ path: String) -> FormatError {
+    let name = FileSystem.name(of: path)
+    let names = (try? FileSystem.names(in: FileSystem.parent(of: path))) ?? []
+    let isPart = name.hasPrefix("pytorch_model") && name.hasSuffix(".bin") && isKnownToTransformers(names)
+    return FormatError(.pytorchWeights(printable(name), alone: isPart ? nil : path), file: path)
   }
 
   /// Whether a file is one PyTorch saved: a pickle or a ZIP archive by its name, or an archive that begins with

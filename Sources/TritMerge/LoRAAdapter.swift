@@ -48,6 +48,12 @@ struct LoRAAdapter: Sendable {
   /// What a user should know of its configuration.
   let notes: [String]
 
+  /// The folder that is meant: a file of an adapter stands for it, as config.json stands for a model's.
+  static func folder(_ path: String) -> String {
+    let isPart = [weightsName, LoRAConfiguration.name].contains(FileSystem.name(of: path))
+    return isPart && FileSystem.kind(of: path) == .file ? FileSystem.parent(of: path) : path
+  }
+
   init(_ path: String, work: WorkOptions) throws {
     let file = FileSystem.join(path, LoRAConfiguration.name)
     let weights = FileSystem.join(path, LoRAAdapter.weightsName)

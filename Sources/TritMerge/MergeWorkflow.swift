@@ -71,14 +71,15 @@ package struct MergeWorkflow: Sendable {
     conversion.replaces = request.replaces
     conversion.open = request.open
     conversion.maximumShardBytes = request.maximumShardBytes
-    // The adapter is an input as well.
-    for input in [request.base, request.adapter] {
+    // The adapter is an input as well, all files of its folder.
+    let adapterFolder = LoRAAdapter.folder(request.adapter)
+    for input in [request.base, adapterFolder] {
       conversion.input = input
       try OutputPlace.check(conversion)
     }
     conversion.input = request.base
     let source = try ModelOpener.open(request.base, request.open, hasCompanions: true)
-    let adapter = try LoRAAdapter(request.adapter, work: work)
+    let adapter = try LoRAAdapter(adapterFolder, work: work)
     let survey = try ModelSurvey(of: source)
     let plan = try plan(conversion, source, survey, adapter)
     try OutputPlace.checkSpace(for: plan)

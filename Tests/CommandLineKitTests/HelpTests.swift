@@ -36,6 +36,16 @@ import Testing
         == "error: no such model\n  what to do: save it by\n  this line:\npython -c \"print('a longer line')\"\n")
   }
 
+  @Test func coloursTakeNoColumns() {
+    let plain = "error: no model of that name is here\n"
+    let colored = "\u{1B}[1;31merror:\u{1B}[0m no model of that name is here\n"
+    for width in [12, 20, 28, 35, 36, 80] {
+      let lines = StandardError.explained(colored, width: width)
+        .split(separator: "\u{1B}[1;31m").joined().split(separator: "\u{1B}[0m").joined()
+      #expect(lines == StandardError.explained(plain, width: width), "\(width) columns")
+    }
+  }
+
   @Test func aShortCommandInQuotesIsNotBroken() {
     let text = "repair it ('tritsmith check m.gguf' names all), or 'leave it' be\n"
     #expect(

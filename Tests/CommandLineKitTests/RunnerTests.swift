@@ -51,6 +51,19 @@ import Testing
         """)
   }
 
+  /// The words may be the mistake, so they count before they are understood.
+  @Test(arguments: [
+    (["--color", "never"], true, false), (["--color=never"], true, false), (["--color", "always"], false, true),
+    (["--color", "auto"], true, true), (["--color=auto"], false, false), (["--color", "pink"], true, true),
+    (["--color", "always", "--color", "NEVER"], true, false), (["--", "--color", "never"], true, true),
+    (["--color"], true, true),
+  ])
+  func errorsAreColouredAsAsked(_ words: [String], _ usual: Bool, _ expected: Bool) throws {
+    let (code, _, diagnostics) = try run(["convert", "a", "b"] + words, color: usual)
+    #expect(code == .misuse)
+    #expect(diagnostics.hasPrefix(expected ? "\u{1B}[1;31merror:\u{1B}[0m " : "error: "), "\(diagnostics)")
+  }
+
   @Test func aFullDiskIsAnError() throws {
     let descriptor = open("/dev/full", O_WRONLY)
     guard descriptor >= 0 else { return }

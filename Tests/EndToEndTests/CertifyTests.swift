@@ -274,6 +274,20 @@ struct CertifyTests {
     #expect(!Disk.exists(scratch["c.json"]))
   }
 
+  @Test("an output of another name is told by its own, and a certificate that was written by its path")
+  func names() {
+    let certified = Certified("tritpack", output: "output.tritpack")
+    let (scratch, other) = (certified.scratch, certified.scratch["other.tritpack"])
+    Tool.expect(0, ["convert", certified.source, other, "--to", "tritpack", "--layout", "two-bit", "-q"])
+    let wrong = Tool.expect(1, ["certify", certified.source, other, "--check", certified.certificate]).output
+    #expect(wrong.contains("output 'other.tritpack' differs (certified as 'output.tritpack')"), "\(wrong)")
+    #expect(wrong.contains("converted again: its bytes are the certified ones"), "\(wrong)")
+    #expect(!wrong.contains("output 'output.tritpack' differs"), "\(wrong)")
+    let made = Tool.expect(0, ["certify", certified.source, other, "-o", scratch["new.json"]]).output
+    #expect(made.hasPrefix("PASS '\(scratch["new.json"])' is written"), "\(made)")
+    #expect(made.contains("converted again: its bytes are the output's"), "\(made)")
+  }
+
   @Test("places a certificate may not stand, and options that do not go together")
   func misuse() {
     let certified = Certified("hf-packed")

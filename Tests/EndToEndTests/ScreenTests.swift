@@ -120,6 +120,11 @@ struct ScreenTests {
     #expect(first.hasPrefix("A patch of ") && first.contains(" that makes a model of 3.0 MB: "), "\(first)")
     #expect(first.hasSuffix(": 0 of 3,145,728 trits change, and no scale"), "\(first)")
     #expect(Tool.expect(0, ["inspect", patch, "-q"]).output.isEmpty)
+    // Without trits on both sides nothing is said of scales either.
+    let dense = scratch["dense.tritdiff"]
+    Tool.expect(0, ["diff", Model.plain, Model.plain, "-o", dense, "-q"])
+    let none = try #require(try Screen.show(200, ["inspect", dense]).lines.first)
+    #expect(none.hasSuffix(": no trits are compared"), "\(none)")
   }
 
   @Test("tensors that were asked for are listed, those of many layers together, with how many there are")

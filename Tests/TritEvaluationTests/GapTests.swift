@@ -267,10 +267,17 @@ struct GapTests {
     #expect(result.parts.first { $0.part == .tokenizer }?.outcome == .equal)
     #expect(result.parts.first { $0.part == .description }?.outcome == .equal)
     #expect(points(result).contains("Inputs rounded to int8 cost") && !points(result).contains("Not compared"))
+    // What is said of one model names it.
+    func told(_ result: GapResult) -> [String] {
+      result.report.blocks.compactMap { block in if case .note(.info, let text) = block { text } else { nil } }
+    }
+    let ordinary = "the weights are already ternary and compute as ordinary matrices: inputs are not rounded to int8"
+    #expect(told(result).contains("reference: " + ordinary), "\(told(result))")
     // The other way round the same parts differ by as much.
     (request.reference, request.candidate) = (request.candidate, request.reference)
     request.checksFidelity = false
     let back = try GapWorkflow(request).run()
+    #expect(told(back).contains("candidate: " + ordinary), "\(told(back))")
     #expect(back.parts.first { $0.part == .weights }?.cost.map { $0.meanKL < 1e-5 } == true)
     let rounding = try #require(back.parts.first { $0.part == .activations }?.cost?.meanKL)
     #expect(abs(rounding / back.model.meanKL - 1) < 0.05)

@@ -53,6 +53,31 @@ import TritTestSupport
     }
   }
 
+  @Test func aFileInAPatchsPlaceIsNamed() {
+    TemporaryFolder.with { folder in
+      func kind(_ bytes: [UInt8], _ name: String = "p.tritdiff") -> FormatError.Kind? {
+        let path = folder.write(bytes, to: name)
+        let error = #expect(throws: FormatError.self) { try TritDiffPatch(path: path) }
+        #expect(error?.location.file == path)
+        return error?.kind
+      }
+      let patch = "a patch that 'tritsmith diff' wrote"
+      #expect(kind(Array(Self.pointer.utf8)) == .standIn(.gitLFSPointer))
+      #expect(kind(Array("<!doctype html>".utf8)) == .standIn(.webPage))
+      #expect(kind([]) == .emptyFile)
+      #expect(kind(Array("GGUF".utf8) + [3, 0, 0, 0]) == .otherFile(expected: patch, found: "a model (gguf)"))
+      #expect(kind(Self.weights) == .otherFile(expected: patch, found: "a model (safetensors)"))
+      #expect(kind(Array("TRITPACK".utf8)) == .otherFile(expected: patch, found: "a model (tritpack)"))
+      #expect(kind(Array("{\"a\": 1}".utf8)) == .otherFile(expected: patch, found: "JSON"))
+      let archive: [UInt8] = [0x50, 0x4B, 3, 4, 0]
+      #expect(kind(archive, "p.bin") == .otherFile(expected: patch, found: "weights saved by PyTorch"))
+      // One that is cut or damaged is still one.
+      #expect(kind(Array("TRITDIFF".utf8)) == .badPreamble("64 bytes are needed, the file has 8"))
+      let model = folder.write(Array("GGUF".utf8) + [3, 0, 0, 0], to: "m.tritpack")
+      #expect(Self.error(model)?.kind == .otherFile(expected: "a TritPack file", found: "a model (gguf)"))
+    }
+  }
+
   /// Weights can be looked at without a tokenizer; whoever asks for it gets the reason.
   @Test func aTokenizerThatIsAPointerIsNoted() throws {
     try TemporaryFolder.with { folder in
@@ -67,6 +92,49 @@ import TritTestSupport
       #expect(source.manifest.companions.map(\.name) == ["index.html", "tokenizer.json"])
       let error = #expect(throws: FormatError.self) { try source.companion(named: "tokenizer.json") }
       #expect(error?.kind == .standIn(.gitLFSPointer))
+    }
+  }
+
+  // MARK: What a path means
+
+  @Test func aConfigurationMeansItsFolder() throws {
+    try TemporaryFolder.with { folder in
+      let configuration = folder.write("{}", to: "config.json")
+      folder.write([0], to: "m.gguf")
+      let file = try ModelPlace.resolved(configuration)
+      #expect(file == folder.path("m.gguf"))
+      folder.write([0], to: "n.gguf")
+      #expect(Self.error(configuration)?.kind == .severalModels("m.gguf, n.gguf"))
+      // It belongs to the safetensors file, whatever lies beside.
+      folder.write(Self.weights, to: "model.safetensors")
+      let place = try ModelPlace.resolved(configuration)
+      #expect(place == folder.path)
+    }
+  }
+
+  /// `from_pretrained` of transformers 4 finds `pytorch_model.bin` and its index, beside a `config.json`.
+  @Test func pickledWeightsAreSavedByALineThatWorks() {
+    TemporaryFolder.with { folder in
+      let configuration = folder.write("{}", to: "config.json")
+      let archive: [UInt8] = [0x50, 0x4B, 3, 4, 0]
+      let known = folder.write(archive, to: "pytorch_model.bin")
+      for path in [folder.path, configuration, known] {
+        let error = Self.error(path)
+        #expect(error?.kind == .pytorchWeights("pytorch_model.bin", alone: nil))
+        #expect(error?.remedy?.contains("from_pretrained('\(folder.path)'") == true, "\(path)")
+      }
+      // Another name, and a checkpoint without its configuration.
+      let other = folder.write(archive, to: "old.bin")
+      #expect(Self.error(other)?.kind == .pytorchWeights("old.bin", alone: other))
+      Disk.remove(other)
+      Disk.remove(configuration)
+      for path in [folder.path, known] {
+        let error = Self.error(path)
+        #expect(error?.kind == .pytorchWeights("pytorch_model.bin", alone: known))
+        let remedy = error?.remedy ?? ""
+        #expect(remedy.contains("\npython -c \"") && remedy.contains("torch.load('\(known)'"))
+        #expect(remedy.hasSuffix("'\(folder.path("pytorch_model.safetensors"))')\""))
+      }
     }
   }
 
@@ -214,7 +282,7 @@ import TritTestSupport
       let source = try Self.open(tensors, configuration)
       #expect(Set(source.manifest.tensors.map(\.name)) == Set(tensors.map(\.name)))
       let found = try #require(source.manifest.tensor(named: name))
-      #expect(found.encoding == .opaque("\(packing.kind) with scales of its own"))
+      #expect(found.encoding == .opaque("\(packing.kind) with separate scales"))
       #expect(found.shape.dimensions == shape)
       let note = try #require(source.manifest.notes.first { $0.contains("scales of their own") })
       #expect(note.contains(configuration.contains("modelopt") ? "of modelopt" : "listed and not read"), "\(note)")

@@ -322,6 +322,20 @@ struct CheckTests {
     #expect(missing.findings.map(\.rule) == [.unreadable] && missing.format == nil && !missing.passed)
   }
 
+  /// Cells hold no line of its own, which a command to paste needs.
+  @Test("weights of PyTorch point to the line that saves them")
+  func pickledWeights() throws {
+    let scratch = ScratchFolder()
+    Disk.makeFolder(scratch["model"])
+    Disk.write("{}", scratch["model/config.json"])
+    Disk.write([0x50, 0x4B, 3, 4, 0], scratch["model/pytorch_model.bin"])
+    let finding = try #require(try Workflow.check(scratch["model"]).findings.first)
+    #expect(
+      finding.detail.hasSuffix("'tritsmith inspect \(scratch["model"])' prints the line that helps"),
+      "\(finding.detail)")
+    #expect(!finding.detail.contains("\n"))
+  }
+
   @Test("a truncated file and a flipped bit in a TritPack")
   func damage() throws {
     let scratch = ScratchFolder()

@@ -112,7 +112,7 @@ struct ForeignInputTests {
     let scratch = ScratchFolder()
     let result = try Workflow.inspect(Self.write(packing, to: scratch["in"]), statistics: true)
     #expect(result.survey.kind == .undetermined)
-    #expect(result.survey.evidence.contains { $0.contains("with scales of its own") }, "\(result.survey.evidence)")
+    #expect(result.survey.evidence.contains { $0.contains("with separate scales") }, "\(result.survey.evidence)")
   }
 
   /// Expected: the model the bytes stand for has as many parameters as before it was packed.
@@ -146,7 +146,7 @@ struct ForeignInputTests {
           #expect(hasMethod && packing.method != "bitnet" && text.hasPrefix(packing.method))
         case .unsupportedEncoding(let found, _):
           #expect(!hasMethod || packing.method == "bitnet")
-          #expect(found.hasSuffix("with scales of its own"), "\(found)")
+          #expect(found.hasSuffix("with separate scales"), "\(found)")
         default: Issue.record("\(target), \(hasMethod): \(String(describing: error))")
         }
         Disk.remove(input)

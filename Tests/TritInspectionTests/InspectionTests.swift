@@ -77,6 +77,9 @@ struct SurveyTests {
     #expect(result.survey.architecture == nil)
     #expect(result.survey.evidence == ["no projection was found by name among 1 matrix"])
     #expect(Self.shape(result) == "1 matrix")
+    let vector = RawModelFile([RawTensor("a", "F32", [4], FloatBytes.f32([1, 2, 3, 4]))])
+    Disk.write(vector.serialized, scratch["b.safetensors"])
+    #expect(try Workflow.inspect(scratch["b.safetensors"]).survey.evidence == ["there is no matrix"])
     #expect(throws: WorkflowError.self) { try Workflow.convert(scratch["a.safetensors"], scratch["o"], to: .tritpack) }
   }
 

@@ -124,6 +124,8 @@ struct SiblingSideTests {
     }
     let found = try Self.told(ordinary, other.write(scratch["other"]))
     #expect(found.map(\.rule) == [.sibling] && found.map(\.severity) == [.error], "\(Self.texts(found))")
-    #expect(found.first?.detail.contains("matrices looked at have nothing in common") == true)
+    #expect(found.first?.detail.contains("matrices looked at have nothing in common, and no rotation") == true)
+    // One sentence: tensors, why, and the first difference.
+    #expect(found.first?.detail.contains(" explains that; the first: ") == true, "\(found)")
   }
 }

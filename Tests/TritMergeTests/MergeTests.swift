@@ -84,6 +84,25 @@ private struct Adapter {
     #expect(Disk.bytes(scratch["base"] + "/config.json") == Disk.bytes(scratch["out"] + "/config.json"))
   }
 
+  @Test("a file of an adapter stands for its folder", arguments: ["adapter_model.safetensors", "adapter_config.json"])
+  func filesOfAnAdapter(_ name: String) throws {
+    let scratch = ScratchFolder()
+    var adapter = Adapter()
+    adapter.add(Adapter.query, rows: 8, columns: 24)
+    let base = TinyModel().builder(dtype: "F32", FloatBytes.f32).write(scratch["base"])
+    let folder = adapter.write(scratch["adapter"])
+    for (path, output) in [(folder, scratch["one"]), (folder + "/" + name, scratch["two"])] {
+      _ = try MergeWorkflow(MergeRequest(base: base, adapter: path, output: output)).run()
+    }
+    let merged = RawModelFile.tensors(ofFolder: scratch["two"])
+    #expect(merged == RawModelFile.tensors(ofFolder: scratch["one"]))
+    #expect(merged != RawModelFile.tensors(ofFolder: base))
+    // Nothing is written into that folder.
+    let inside = MergeRequest(base: base, adapter: folder + "/" + name, output: folder + "/merged")
+    #expect(throws: (any Error).self) { try MergeWorkflow(inside).run() }
+    #expect(Disk.names(folder) == ["adapter_config.json", "adapter_model.safetensors"])
+  }
+
   @Test("patterns of rank and alpha, and rank-stabilized scaling")
   func patterns() throws {
     let scratch = ScratchFolder()

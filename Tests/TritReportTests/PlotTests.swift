@@ -115,6 +115,39 @@ import TritCore
     #expect(PlotFigure(plot: plot).html(heading: "").contains("10 more are in the tables"))
   }
 
+  /// An axis went through the first letter of every name.
+  @Test func namesOfBarsStandBetweenTheLines() throws {
+    let bars = (0..<5).map { ReportBar("layer \($0)", Double(5 - $0)) }
+    let plot = ReportPlot(
+      key: "p", title: "P", x: ReportAxis("KL"), y: ReportAxis("Part"), series: [ReportSeries("a", .bars(bars))])
+    let panel = try #require(plot.panels.first)
+    let tags = PageTokens("<!DOCTYPE html>" + BarDrawing(plot: plot, panel: panel, size: .narrow).drawn()).tags
+    func values(_ tag: PageTokens.Tag) -> [String: String] {
+      Dictionary(tag.attributes.map { ($0.name, $0.value) }) { first, _ in first }
+    }
+    let names = tags.map(values).filter { $0["class"] == "tick bar" }.compactMap { $0["y"].flatMap(Double.init) }
+    let lines = tags.map(values).filter { ["axis", "grid"].contains($0["class"] ?? "") }.compactMap { $0["d"] }
+    #expect(names.count == 5 && lines.count > 1, "\(tags)")
+    for line in lines {
+      // "M2 45V61M2 83V99": beside each bar.
+      let parts = line.split(separator: "M").compactMap { part -> (from: Double, to: Double)? in
+        let ends = part.split { $0 == " " || $0 == "V" }.compactMap { Double($0) }
+        return ends.count == 3 ? (ends[1], ends[2]) : nil
+      }
+      #expect(parts.count == 5, "\(line)")
+      for (part, name) in parts.flatMap({ part in names.map { (part, $0) } }) {
+        #expect(part.to <= name - 10 || part.from >= name + 3, "\(part) and the name at \(name)")
+      }
+    }
+  }
+
+  @Test func numbersFarApartKeepExponents() {
+    let kind = ReportKind.significant(digits: 5)
+    #expect(kind.forReading(least: 1.178e-5, most: 255.5) == kind)
+    #expect(kind.forReading(least: 0.02, most: 255.5) == .decimal(digits: 3))
+    #expect(kind.forReading(least: 20, most: 255.5) == .decimal(digits: 2))
+  }
+
   // MARK: - Text and JSON
 
   private var sample: ReportPlot {

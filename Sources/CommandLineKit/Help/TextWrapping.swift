@@ -10,9 +10,10 @@ func wrapped(_ text: String, width: Int, indent: Int = 0) -> [String] {
   let margin = String(repeating: " ", count: indent)
   var lines: [String] = []
   var current = ""
+  var used = 0
   func close() {
     if !current.isEmpty { lines.append(margin + current) }
-    current = ""
+    (current, used) = ("", 0)
   }
   for line in text.split(separator: "\n", omittingEmptySubsequences: false) {
     if line.isEmpty || line.first == " " {
@@ -20,13 +21,28 @@ func wrapped(_ text: String, width: Int, indent: Int = 0) -> [String] {
       lines.append(line.isEmpty ? "" : margin + line)
       continue
     }
-    for word in wordsKeepingCommands(line, fits: { indent + $0.count <= width }) {
-      if !current.isEmpty && indent + current.count + 1 + word.count > width { close() }
+    for word in wordsKeepingCommands(line, fits: { indent + columns(of: $0) <= width }) {
+      let needed = columns(of: word)
+      if !current.isEmpty && indent + used + 1 + needed > width { close() }
+      used += (current.isEmpty ? 0 : 1) + needed
       current += (current.isEmpty ? "" : " ") + word
     }
   }
   close()
   return lines
+}
+
+/// Columns of a text on a terminal: colours take none.
+func columns(of text: some StringProtocol) -> Int {
+  guard text.contains("\u{1B}") else { return text.count }
+  var count = 0
+  var isEscape = false
+  for character in text {
+    if character == "\u{1B}" { isEscape = true }
+    if !isEscape { count += 1 }
+    if character == "m" { isEscape = false }
+  }
+  return count
 }
 
 /// Entries with a label on the left and an explanation on the right.

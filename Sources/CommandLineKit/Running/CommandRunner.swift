@@ -10,7 +10,7 @@ package struct CommandRunner: Sendable {
   package var writeError: @Sendable (String) -> Void
   /// The column where help wraps.
   package var helpWidth: Int
-  /// Whether diagnostics are coloured.
+  /// Whether diagnostics are coloured where the command line does not say.
   package var usesColor: Bool
 
   /// A runner on the process's own streams unless told otherwise.
@@ -34,7 +34,7 @@ package struct CommandRunner: Sendable {
       try execute(words)
       code = .success
     } catch {
-      code = report(error)
+      code = report(error, words)
       isReported = error is OutputError
     }
     do {
@@ -42,7 +42,7 @@ package struct CommandRunner: Sendable {
       return code
     } catch {
       // The first failure decides: a failed check stays a failed check, whatever became of its text.
-      if !error.isClosedPipe, !isReported { _ = report(error) }
+      if !error.isClosedPipe, !isReported { _ = report(error, words) }
       return code == .success ? error.exitCode : code
     }
   }
@@ -65,14 +65,20 @@ package struct CommandRunner: Sendable {
     }
   }
 
-  private func report(_ error: any Error) -> ExitCode {
+  private func report(_ error: any Error, _ words: [String]) -> ExitCode {
     let (code, message) =
       switch error {
       case let error as any ExitCodeProviding: (error.exitCode, error.diagnosticMessage)
       default: (.internalError, "internal error: \(error)")
       }
     if !message.isEmpty {
-      let label = usesColor ? "\u{1B}[1;31merror:\u{1B}[0m " : "error: "
+      let isColored =
+        switch ColorPolicy.asked(in: words) {
+        case .always: true
+        case .never: false
+        case .auto, nil: usesColor
+        }
+      let label = isColored ? "\u{1B}[1;31merror:\u{1B}[0m " : "error: "
       writeError(label + Terminal.neutralized(message, keepingLines: true) + "\n")
     }
     return code

@@ -115,7 +115,7 @@ package enum StandardError {
   /// Text in lines of a width.
   static func explained(_ text: String, width: Int) -> String {
     let lines = text.split(separator: "\n", omittingEmptySubsequences: false).flatMap { line in
-      guard line.count > width, !programs.contains(where: line.hasPrefix) else { return [String(line)] }
+      guard columns(of: line) > width, !programs.contains(where: line.hasPrefix) else { return [String(line)] }
       let indent = line.prefix { $0 == " " }.count
       return wrapped(String(line.dropFirst(indent)), width: width, indent: indent)
     }

@@ -47,6 +47,18 @@ package enum ColorPolicy: String, CaseIterable, Sendable, ExpressibleByArgument 
   case always
   case never
 
+  /// What the words of a command line ask for; nil for nothing, and for a value there is none of.
+  ///
+  /// An error about the words is coloured as they say, so they are looked at before they are parsed.
+  static func asked(in words: [String]) -> ColorPolicy? {
+    let options = words.prefix { $0 != "--" }
+    for (index, word) in options.enumerated().reversed() {
+      if word.hasPrefix("--color=") { return ColorPolicy(argument: String(word.dropFirst(8))) }
+      if word == "--color", index + 1 < options.count { return ColorPolicy(argument: options[index + 1]) }
+    }
+    return nil
+  }
+
   /// Whether to colour what goes to a descriptor; `auto` wants a terminal, no `NO_COLOR` and a `TERM` that is not dumb.
   package func isEnabled(on descriptor: Int32) -> Bool {
     switch self {

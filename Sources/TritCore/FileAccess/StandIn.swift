@@ -47,6 +47,9 @@ package enum StandIn: Sendable, Hashable {
     "{\"error\":", "{ \"error\":",
   ]
 
+  /// Whether a tool left it that fetches the file; a page may be the file that is meant.
+  package var isPointer: Bool { self == .gitLFSPointer || self == .gitAnnexPointer }
+
   /// One clause for messages.
   package var summary: String {
     switch self {

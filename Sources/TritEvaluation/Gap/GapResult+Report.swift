@@ -34,10 +34,9 @@ extension GapResult {
     report.append(headerFacts)
     report.append(GapResult.facts(reference, "reference", "Reference"))
     report.append(GapResult.facts(candidate, "candidate", "Candidate"))
-    for (side, run) in [("reference", reference.run), ("candidate", candidate.run)] {
-      for warning in run.warnings { report.note(.warning, "\(side): \(warning)") }
-    }
-    for note in Set(reference.run.notes + candidate.run.notes).sorted() { report.note(.info, note) }
+    let sides: [(name: String, run: RunDescription?)] = [("reference", reference.run), ("candidate", candidate.run)]
+    for warning in RunDescription.remarks(\.warnings, of: sides) { report.note(.warning, warning) }
+    for note in RunDescription.remarks(\.notes, of: sides) { report.note(.info, note) }
     for note in notes {
       report.note(model.nonFinite > 0 && note.contains(text: "no numbers") ? .error : .warning, note)
     }

@@ -33,10 +33,9 @@ extension ValidateResult {
     if !rounded.isEmpty { report.append(rounded.facts) }
     report.append(promptTable)
     if !hiddenStates.isEmpty { report.append(hiddenTable) }
-    for warning in Set((reference.run?.warnings ?? []) + (model.run?.warnings ?? [])).sorted() {
-      report.note(.warning, warning)
-    }
-    for note in Set((reference.run?.notes ?? []) + (model.run?.notes ?? [])).sorted() { report.note(.info, note) }
+    let sides: [(name: String, run: RunDescription?)] = [("reference", reference.run), ("model", model.run)]
+    for warning in RunDescription.remarks(\.warnings, of: sides) { report.note(.warning, warning) }
+    for note in RunDescription.remarks(\.notes, of: sides) { report.note(.info, note) }
     appendFindings(to: &report)
     report.conclude(passed, conclusion)
     // The verdict has the text and its positions, and gates have what they bound and whether noise sets the bound.
@@ -132,7 +131,7 @@ extension ValidateResult {
       text += ", as closely as numbers rounded to \(explanation.type) allow"
     }
     if !steps.isEmpty {
-      let origin = "from the reference's input" + (stepsInReference ? ", in reference arithmetic" : "")
+      let origin = "on the reference's input" + (stepsInReference ? ", in reference arithmetic" : "")
       let count = steps.count + unmatchedSteps.count
       // Their products are right on this text; their numbers are not all in it.
       let unseen = steps.count { !$0.passed && $0.relativeError <= $0.bound }
@@ -259,7 +258,7 @@ extension ValidateResult {
   /// The worst of every kind of step.
   private var stepTable: ReportTable {
     var table = ReportTable(
-      key: "steps", title: "Steps, each from the reference's input",
+      key: "steps", title: "Steps, each on the reference's input",
       columns: [
         ReportColumn("step", "Step", kind: .state), ReportColumn("count", "Count", kind: .integer),
         ReportColumn("worst", "Worst", kind: .state), ReportColumn("unit", "Unit", kind: .integer),
@@ -326,7 +325,7 @@ extension StepAgreement {
       return "\(layerName(name)) is another step: \(strange ?? "it differs"), which this text does not reach"
     }
     let reason = scaleDifference.map { "its scales differ: \($0)" } ?? strange
-    return "from the reference's input, \(layerName(name)) gives something else: unit \(unit) is off by "
+    return "on the reference's input, \(layerName(name)) gives something else: unit \(unit) is off by "
       + NumberText.significant(relativeError, digits: 3) + ", at most " + NumberText.significant(bound, digits: 3)
       + " passes" + (reason.map { "; " + $0 } ?? "")
   }

@@ -96,7 +96,7 @@ package final class GGUFSource: FilesOfTensors {
     guard !ternary.isEmpty else { return ScaleFinding(convention: nil, evidence: []) }
     var evidence = [
       ScaleEvidence(
-        origin: .container, convention: .multiply, detail: "ggml types hold what a trit is multiplied by")
+        origin: .container, convention: .multiply, detail: "ggml types store multipliers of trits")
     ]
     if ternary.contains(where: { $0.encoding.name.hasPrefix("I2_S") }) {
       let detail: String

@@ -68,7 +68,7 @@ package enum ForeignPacking {
     return .opaque(name + (isByRow ? " by rows" : scales > 1 ? " by blocks" : "") + ownScales)
   }
 
-  private static let ownScales = " with scales of its own"
+  private static let ownScales = " with separate scales"
 
   /// True for a tensor that `withScales` describes.
   package static func hasScales(_ tensor: TensorDescriptor) -> Bool {

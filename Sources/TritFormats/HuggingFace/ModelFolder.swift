@@ -29,10 +29,7 @@ struct ModelFolder {
   /// file.
   private static func standIn(at path: String) -> StandIn? {
     guard let found = try? InputFile(path: path, mode: .buffered).standIn() else { return nil }
-    switch found {
-    case .gitLFSPointer, .gitAnnexPointer: return found
-    case .webPage, .serverMessage: return CompanionName.isNeeded(FileSystem.name(of: path)) ? found : nil
-    }
+    return found.isPointer || CompanionName.isNeeded(FileSystem.name(of: path)) ? found : nil
   }
 
   /// - Parameter wholeFolder: true when the user named the folder: everything in it but weights belongs to the model.

@@ -35,13 +35,16 @@ struct TritPackPreamble {
     let minor: UInt16
     /// Those that may be set.
     let flags: UInt32
+    /// For messages.
+    let meaning: String
 
     var version: String { "\(major).\(minor)" }
     var name: String { String(decoding: magic, as: UTF8.self) }
 
-    static let tritpack = Kind(magic: Array("TRITPACK".utf8), major: 1, minor: 0, flags: 0)
+    static let tritpack = Kind(magic: Array("TRITPACK".utf8), major: 1, minor: 0, flags: 0, meaning: "a TritPack file")
     static let tritdiff = Kind(
-      magic: Array("TRITDIFF".utf8), major: 2, minor: 0, flags: TritPackPreamble.compressedHeader)
+      magic: Array("TRITDIFF".utf8), major: 2, minor: 0, flags: TritPackPreamble.compressedHeader,
+      meaning: "a patch that 'tritsmith diff' wrote")
   }
 
   /// The flag of a header that is not its JSON but that JSON compressed (`TritDiffHeaderText`).
@@ -84,6 +87,10 @@ struct TritPackPreamble {
   init(of file: InputFile, _ kind: Kind) throws {
     let path = file.path
     self.kind = kind
+    let first = try file.bytes(0..<min(ForeignFile.prefixLength, file.byteCount))
+    if !first.starts(with: kind.magic), let error = ForeignFile.error(path, first, expected: kind.meaning) {
+      throw error
+    }
     guard file.byteCount >= TritPackPreamble.byteCount else {
       throw FormatError(.badPreamble("64 bytes are needed, the file has \(file.byteCount)"), file: path)
     }

@@ -17,16 +17,16 @@ enum RotationCheck {
     _ source: any TensorSource, _ sibling: SiblingCheck.Outcome?, predictsText: Bool?, wasAsked: Bool
   ) -> String? {
     guard predictsText != true, sibling?.settlesRotation != true, leavesOpen(source) else { return nil }
-    let text = "headers cannot tell whether these weights are rotated and the keys that say so were lost"
+    let text = "headers cannot tell rotated weights that lost their keys from ordinary ones"
     let score = wasAsked ? "no text could be scored" : "--run scores a short text"
     guard let sibling else {
       let compared = "--sibling looks at the ordinary weights"
       return text
         + (predictsText == nil
-          ? ": \(score), and \(compared)" : ", of which noise comes as of other faults: \(compared)")
+          ? ": \(score), and \(compared)" : ", and noise has other causes too: \(compared)")
     }
     return text + ", and \(printable(sibling.comparison.path)) does not settle it"
-      + (predictsText == nil ? ": \(score)" : "; noise comes of other faults as well")
+      + (predictsText == nil ? ": \(score)" : "; noise has other causes too")
   }
 
   /// Whether a model says nothing of rotation and is of a family whose published models are rotated, whatever its form.

@@ -199,9 +199,11 @@ struct SiblingCheck {
       outcome.findings.append(
         CheckFinding(
           .sibling, SiblingCheck.subject(tensors),
-          plural(tensors.count, "tensor is", "tensors are")
-            + " of trits in one of the two and of other numbers in the other, "
-            + "\(ModelChecks.list(tensors.map(\.name))): " + text(places.compactMap { found[$0] }, fit),
+          plural(tensors.count, "tensor holds", "tensors hold")
+            + " trits in one of the two and other numbers in the other"
+            // A list of names may be cut: what to do stands before it.
+            + (fit == .fitting ? "; 'tritsmith verify' redoes the quantization: " : ": ")
+            + "\(ModelChecks.list(tensors.map(\.name))); " + text(places.compactMap { found[$0] }, fit),
           severity: fit == .fitting ? .warning : .error))
     }
   }
@@ -211,7 +213,7 @@ struct SiblingCheck {
     let cosine = "the cosine of their numbers is \(least) or more, as rounding leaves it"
     let share = NumberText.percent(found.map { abs($0.surplus) }.min() ?? 0)
     return switch fit {
-    case .fitting: cosine + "; 'tritsmith verify' redoes the quantization"
+    case .fitting: cosine
     case .tooLarge:
       cosine + ", and the scales are too large for the trits: numbers below 0.4 of them are not 0 in \(share) of all "
         + "places or more"
@@ -239,13 +241,11 @@ struct SiblingCheck {
     let isOne = rest.count == 1
     let start = "\(rest.count) of \(total) tensors \(isOne ? "does" : "do") not hold the weights of \(name)"
     let rotation = "no rotation in blocks of \(RotationProbe.sizesText) explains"
+    let names = isOne ? "" : ": \(ModelChecks.list(rest.map(\.name)))"
+    let strange = strangers == 1 ? "1 matrix looked at has" : "\(strangers) matrices looked at have"
     let explanation =
-      strangers > 0
-      ? ", \(strangers == 1 ? "1 matrix looked at has" : "\(strangers) matrices looked at have") nothing in common, and "
-        + "\(rotation) that"
-      : asked ? ", and \(rotation) it" : ""
-    let names = isOne ? "" : ", \(ModelChecks.list(rest.map(\.name))); the first"
-    outcome.findings.append(
-      CheckFinding(.sibling, SiblingCheck.subject(rest), start + explanation + names + ": " + first.detail))
+      strangers > 0 ? "; \(strange) nothing in common, and \(rotation) that" : asked ? "; \(rotation) it" : ""
+    let detail = start + names + explanation + (isOne ? "; " : "; the first: ") + first.detail
+    outcome.findings.append(CheckFinding(.sibling, SiblingCheck.subject(rest), detail))
   }
 }

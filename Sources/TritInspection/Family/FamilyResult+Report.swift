@@ -47,7 +47,7 @@ extension FamilyResult {
       return "\(wrong) of \(pairs) \(wrong == 1 ? "does" : "do") not hold, and \(open) could not be compared"
     }
     if let besideWeights { return besideWeights }
-    guard families == 1 else { return "the \(members.count) models are \(families) different ones" }
+    guard families == 1 else { return "the \(members.count) models form \(families) families" }
     let wrong = proofs.count { !$0.holds }
     return
       "\(wrong) of \(plural(proofs.count, "pair")) \(wrong == 1 ? "does" : "do") not hold: other pairs alone join the "

@@ -115,7 +115,8 @@ extension InspectResult {
     if survey.className == nil {
       let named = manifest.entry(GGUFDescription.architectureKey)?.string
       odd.append(
-        named.map { "No model class is read of '\(printable($0, limit: 60))'" } ?? "No model class is named")
+        named.map { "The architecture '\(printable($0, limit: 60))' gives no model class" } ?? "No model class is named"
+      )
     }
     return odd
   }

@@ -46,6 +46,7 @@ struct BarDrawing {
     // Room for values behind bars, or for half of the last tick's number.
     let right = max(20, 10 + (values.map { textWidth($0, size: 12.5) }.max() ?? 0))
     (scale.start, scale.end) = (left, size.width - right)
+    drawLines(&svg, scale, rows: rows, pitch: pitch, top: top)
     drawAxis(&svg, scale, top: top, bottom: top + pitch * Double(rows))
     for row in 0..<rows {
       let middle = top + pitch * (Double(row) + 0.5)
@@ -76,12 +77,26 @@ struct BarDrawing {
     minusSign(plot.x.number(bar.value))
   }
 
+  /// The lines of the axis, from top to bottom on a desk; on a phone beside each bar, for names stand between.
+  private func drawLines(_ svg: inout SVGBuilder, _ scale: PlotScale, rows: Int, pitch: Double, top: Double) {
+    var parts: [(from: Double, to: Double)] = [(top, top + pitch * Double(rows))]
+    if size.isNarrow {
+      parts = (0..<rows).map { row in
+        let middle = top + pitch * (Double(row) + 0.5)
+        return (middle, middle + 16)
+      }
+    }
+    for value in scale.ticks(about: size.isNarrow ? 3 : 6, wholeNumbers: plot.x.kind == .integer).values {
+      guard let place = scale.position(value) else { continue }
+      let path = parts.map { "M\(pixels(place)) \(pixels($0.from))V\(pixels($0.to))" }.joined()
+      svg.element("path", ["class": value == 0 ? "axis" : "grid", "d": path])
+    }
+  }
+
   private func drawAxis(_ svg: inout SVGBuilder, _ scale: PlotScale, top: Double, bottom: Double) {
     let ticks = scale.ticks(about: size.isNarrow ? 3 : 6, wholeNumbers: plot.x.kind == .integer)
     for value in ticks.values {
       guard let place = scale.position(value) else { continue }
-      svg.element(
-        "path", ["class": value == 0 ? "axis" : "grid", "d": "M\(pixels(place)) \(pixels(top))V\(pixels(bottom))"])
       let label = tickText(value, step: ticks.step, plot.x)
       let half = textWidth(label) / 2
       svg.label(label, x: min(max(place, half), size.width - half), y: bottom + 16, kind: "tick mid")

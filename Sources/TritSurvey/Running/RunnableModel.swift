@@ -185,6 +185,19 @@ package struct RunDescription: Sendable, Hashable {
   package var warnings: [String] = []
 }
 
+extension RunDescription {
+  /// Notes or warnings of several runs: those of all as they are, others after the names of their sides.
+  package static func remarks(
+    _ key: KeyPath<RunDescription, [String]>, of sides: [(name: String, run: RunDescription?)]
+  ) -> [String] {
+    let runs = sides.compactMap { side in side.run.map { (side.name, Set($0[keyPath: key])) } }
+    return Set(runs.flatMap(\.1)).sorted().map { remark in
+      let names = runs.filter { $0.1.contains(remark) }.map(\.0)
+      return names.count == runs.count ? remark : names.joined(separator: " and ") + ": " + remark
+    }
+  }
+}
+
 /// What the numbers of dense projections say about how they should compute.
 private struct DenseRemarks {
   let kind: ModelKind

@@ -31,8 +31,8 @@ public enum TextInput: Sendable, Equatable {
     return text
   }
 
-  /// - Throws: `TensorIOError` for a file that cannot be read, or is too large.
-  package func bytes() throws(TensorIOError) -> [UInt8] {
+  /// - Throws: `TensorIOError` for a file that cannot be read, or is too large; `FormatError` for one never fetched.
+  package func bytes() throws -> [UInt8] {
     switch self {
     case .sample: Array(TextInput.sampleText.utf8)
     case .text(let text): Array(text.utf8)

@@ -1,6 +1,7 @@
 // Tritsmith: what models are run on: texts, ids, and files of ids.
 
 import TritCore
+import TritFormats
 import TritTokenizer
 
 /// One or several prompts as a user gives them.
@@ -76,9 +77,15 @@ public enum TokenInput: Sendable, Equatable {
   }
 
   /// A file of text, or standard input.
-  package static func text(at path: String) throws(TensorIOError) -> [UInt8] {
+  ///
+  /// - Throws: `FormatError` for a pointer in the text's place; a page may be the text that is meant.
+  package static func text(at path: String) throws -> [UInt8] {
     if path == "-" { return try Platform.standardInput(limit: fileLimit) }
-    return try InputFile(path: path, mode: .buffered).contents(limit: fileLimit)
+    let file = try InputFile(path: path, mode: .buffered)
+    if let standIn = try file.standIn(), standIn.isPointer {
+      throw FormatError(.standIn(standIn), file: path, byteOffset: 0)
+    }
+    return try file.contents(limit: fileLimit)
   }
 }
 

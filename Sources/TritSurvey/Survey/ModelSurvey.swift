@@ -134,8 +134,7 @@ package struct ModelSurvey: Sendable {
         others.first.map {
           plural(others.count, "projection is", "projections are")
             + " stored as \(tensors[$0].encoding.name), which is not read"
-        }
-          ?? "no projection was found by name among \(plural(matrices(of: source.manifest), "matrix", "matrices"))"
+        } ?? ModelSurvey.noProjection(among: matrices(of: source.manifest))
       ]
       return
     }
@@ -221,6 +220,11 @@ package struct ModelSurvey: Sendable {
 }
 
 extension ModelSurvey {
+  private static func noProjection(among matrices: Int) -> String {
+    guard matrices > 0 else { return "there is no matrix" }
+    return "no projection was found by name among \(plural(matrices, "matrix", "matrices"))"
+  }
+
   /// How many tensors are matrices of weights; ids and masks are none.
   package func matrices(of manifest: ModelManifest) -> Int {
     manifest.tensors.count { $0.shape.isMatrix && $0.encoding.dtype?.isFloatWeight != false }

@@ -65,7 +65,7 @@ struct ConfigurationCheck {
     return [
       CheckFinding(
         .noConfiguration, key,
-        "says '\(printable(name, limit: 60))', so sizes and class cannot be checked: \(why)")
+        "sizes and class of '\(printable(name, limit: 60))' cannot be checked: \(why)")
     ]
   }
 

@@ -64,7 +64,12 @@ package enum ModelChecks {
   /// An error of a library as a finding.
   package static func finding(_ rule: CheckRule, _ error: any DiagnosticError) -> CheckFinding {
     let place = [error.location.file.map { FileSystem.name(of: $0) }, error.location.field].compactMap { $0 }
-    let text = [error.summary, error.remedy].compactMap { $0 }.joined(separator: "; ")
+    // A cell has no lines, and a command that was broken cannot be pasted.
+    let remedy = error.remedy.map { remedy in
+      guard remedy.contains("\n"), let file = error.location.file else { return remedy }
+      return "'tritsmith inspect \(printable(file))' prints the line that helps"
+    }
+    let text = [error.summary, remedy].compactMap { $0 }.joined(separator: "; ")
     return CheckFinding(rule, error.location.tensor ?? place.joined(separator: ", "), text)
   }
 

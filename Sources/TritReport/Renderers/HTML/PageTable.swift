@@ -145,7 +145,8 @@ extension ReportKind {
     let ofMost = digits - 1 - Int(log10(most).rounded(.down))
     if least >= most / 100 { return .decimal(digits: max(0, min(9, ofMost))) }
     let ofLeast = 1 - Int(log10(least).rounded(.down))
-    return ofLeast <= 8 ? .decimal(digits: max(0, ofMost, ofLeast)) : self
+    // More digits of the largest would be noise: numbers so far apart have exponents.
+    return ofLeast <= min(8, ofMost + 2) ? .decimal(digits: max(0, ofMost, ofLeast)) : self
   }
 }
 
