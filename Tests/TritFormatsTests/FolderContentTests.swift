@@ -300,7 +300,7 @@ import TritTestSupport
     ] {
       let source = try Self.open(tensors, configuration)
       #expect(source.manifest.tensor(named: "a.weight")?.encoding == ForeignPacking.withoutScale)
-      #expect(source.manifest.notes.contains { $0.contains("have no scale") && $0.contains("'a.weight'") })
+      #expect(source.manifest.notes.contains { $0.contains("has no scale") && $0.contains("'a.weight'") })
     }
     // Nothing says that these bytes are packed, or another method says what they are.
     for configuration in ["{}", Self.foreign("bitsandbytes")] {

@@ -54,6 +54,7 @@ import Testing
           word word word word word
           word word word word word
           word word word word word
+          word word word word word
           word word word word word …
 
         """)
