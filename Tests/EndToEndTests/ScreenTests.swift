@@ -124,7 +124,7 @@ struct ScreenTests {
     let dense = scratch["dense.tritdiff"]
     Tool.expect(0, ["diff", Model.plain, Model.plain, "-o", dense, "-q"])
     let none = try #require(try Screen.show(200, ["inspect", dense]).lines.first)
-    #expect(none.hasSuffix(": no trits are compared"), "\(none)")
+    #expect(none.hasSuffix(": no tensor holds trits on both sides"), "\(none)")
   }
 
   @Test("tensors that were asked for are listed, those of many layers together, with how many there are")
