@@ -184,14 +184,15 @@ swap("groups of 128 and of 64 compared on the coarser grid", "TritSurvey/Scales/
      "ScaleGrid.greatestDivisor(one, other)", "max(one, other)", W)
 fault("a magnitude in Float compared as bfloat16", "TritSurvey/Scales/ScaleRoute.swift",
       "!(isFloat && origin == .first)", "(FAULT || !(isFloat && origin == .first))", W)
-swap("numbers that share a scale may be several", "TritSurvey/Scales/ScaleAgreement.swift",
-     "if origin != .first, let (unit, usual,", "if origin == .first, let (unit, usual,", W)
+swap("numbers that share a scale may be several", "TritSurvey/Scales/ScaleAgreement.swift", "origin != .first", "false", W)
 swap("what one matrix alone needs was done to it", "TritSurvey/Scales/ScaleCertainty.swift",
      "Double(places.count) < share * Double(count) ? places : []", "[]", W)
 swap("two numbers that meet in their middle are one", "TritSurvey/Scales/ScaleRoute.swift",
      "least == largest && holds(one) && holds(two)", "least == largest", W)
 swap("a scale that vanishes counts as rounded", "TritSurvey/Scales/ScaleAgreement.swift",
      "stored.isFinite && stored > 0 && (stored == value || stored >= smallest)", "true", W)
+swap("a factor counts as rounding", "TritEvaluation/Validate/MatrixRounding.swift", "2 * abs(alignment) > share * size", "false", W)
+swap("rows that a text does not use are not compared", "TritEvaluation/Validate/StepBounds+Unreached.swift", "!isTied", "false", W)
 swap("a projection left dense is no difference", "TritVerification/Verify/TensorComparison.swift",
      "permission != nil && permitted == nil", "false", W)
 swap("any number counts as rounded by its block", "TritVerification/Verify/DenseComparison.swift",

@@ -115,7 +115,7 @@ struct MatrixRoundingTests {
     #expect(moved[200] != coarse[200] && BFloat16.rounded(moved[200]) == coarse[200])
     func found(_ right: [Float], _ left: DType) -> MatrixRounding {
       let rule = RoundingRule(StoredNumbers(left), StoredNumbers(.f32))
-      return MatrixRounding(coarse, right, columns: 64, rule).withoutUnstatedFew
+      return MatrixRounding(coarse, right, columns: 64, rule).asAWhole
     }
     #expect(!found(moved, .f32).isExplained && found(moved, .f32).strangeRow == 3)
     #expect(found(moved, .bf16).isExplained)
@@ -124,7 +124,28 @@ struct MatrixRoundingTests {
     let small = coarse.enumerated().map { $0.offset == 9 ? 0x1.02p-20 : $0.element }
     let halves = small.map { HalfFloat($0).float }
     let floats = RoundingRule(StoredNumbers(.f32), StoredNumbers(.f32))
-    #expect(halves[9] != small[9] && MatrixRounding(small, halves, columns: 64, floats).withoutUnstatedFew.isExplained)
+    #expect(halves[9] != small[9] && MatrixRounding(small, halves, columns: 64, floats).asAWhole.isExplained)
+  }
+
+  /// A thousandth is less than half a step of bfloat16: each number alone could be the one that was rounded.
+  @Test("a factor is no rounding, though every number is rounded to its place")
+  func factor() {
+    let coarse = Self.numbers.map { BFloat16.rounded($0) }
+    let floats = RoundingRule(StoredNumbers(.f32), StoredNumbers(.f32))
+    let wrong = coarse.map { $0 * 1.0009 }
+    #expect(zip(coarse, wrong).allSatisfy { $0 == BFloat16.rounded($1) })
+    let found = MatrixRounding(coarse, wrong, columns: 64, floats)
+    #expect(found.isExplained && !found.asAWhole.isExplained && found.asAWhole.strangeRow == 0)
+    // One magnitude alone is rounded in one direction.
+    let one = [Float](repeating: 1.001, count: 256)
+    let rounded = one.map { BFloat16.rounded($0) }
+    #expect(MatrixRounding(one, rounded, columns: 64, floats).asAWhole.isExplained)
+  }
+
+  @Test("beside the middling unit of few tokens a small one is off by more, by numbers in blocks too")
+  func blocks() {
+    let bounds = UnitBounds.blocks(0.03, [4, 0.04, 4, 16, 0])
+    #expect(abs(bounds[1] - 0.3) < 1e-12 && [bounds[0], bounds[2], bounds[3], bounds[4]] == [0.03, 0.03, 0.03, 0.03])
   }
 
   /// By the definition: each number half a step, and an eight-millionth of its block, from what unfolding gives.

@@ -17,6 +17,10 @@ struct MatrixRounding: Sendable {
   /// Numbers that F16 holds with all its digits, those of them that are another number, and the first row with one.
   private var ordinary = (all: 0, moved: 0)
   private var movedRow: Int?
+  /// Σ (b − a) · a, and magnitudes of numbers, as many as are needed to know that they are many.
+  private var alignment = 0.0
+  private var magnitudes: Set<Float> = []
+  private static let many = 64
   /// The first row with a number that nothing explains.
   private(set) var strangeRow: Int?
   /// Those that hold so far, where the rule is chains.
@@ -38,6 +42,8 @@ struct MatrixRounding: Sendable {
         if isOrdinary { ordinary.all += 1 }
         guard a != b else { continue }
         counts.moved += 1
+        alignment += (Double(b) - Double(a)) * Double(a)
+        if magnitudes.count < MatrixRounding.many { magnitudes.insert(a.magnitude) }
         if isOrdinary {
           ordinary.moved += 1
           if movedRow == nil { movedRow = row }
@@ -131,6 +137,8 @@ struct MatrixRounding: Sendable {
     }
     if movedRow == nil { movedRow = other.movedRow.map { sizes.count + $0 } }
     counts = (counts.all + other.counts.all, counts.moved + other.counts.moved)
+    alignment += other.alignment
+    if magnitudes.count < MatrixRounding.many { magnitudes.formUnion(other.magnitudes) }
     ordinary = (ordinary.all + other.ordinary.all, ordinary.moved + other.ordinary.moved)
     errors += other.errors
     sizes += other.sizes
@@ -139,11 +147,23 @@ struct MatrixRounding: Sendable {
   /// Whether so many numbers are others as rounding to three digits fewer makes them: seven of eight.
   var isOfMost: Bool { 4 * counts.moved > counts.all }
 
-  /// The same, without roundings that nothing states where few numbers moved: those that a type had rounded before would
-  /// nearly all be its numbers on one side alone. Small numbers are few that F16 alone rounds.
-  var withoutUnstatedFew: MatrixRounding {
-    guard isExplained, let chains, ordinary.moved > 0, 4 * ordinary.moved <= ordinary.all else { return self }
+  /// Whether numbers are others by a factor. Roundings do not know where a number stands: of many the changes cancel.
+  private var isFactor: Bool {
+    let size = sizes.reduce(0, +)
+    return magnitudes.count >= MatrixRounding.many && 2 * abs(alignment) > share * size
+  }
+
+  /// The same by what all numbers together say: a factor is no rounding, and where few numbers moved none that nothing
+  /// states. Those that a type had rounded before would nearly all be its numbers on one side alone. Small numbers are
+  /// few that F16 alone rounds.
+  var asAWhole: MatrixRounding {
+    guard isExplained, let chains, ordinary.moved > 0 else { return self }
     var result = self
+    if isFactor {
+      (result.isExplained, result.strangeRow) = (false, movedRow)
+      return result
+    }
+    guard 4 * ordinary.moved <= ordinary.all else { return self }
     result.chains = chains.filter(\.isStated)
     if result.chains?.isEmpty == true { (result.isExplained, result.strangeRow) = (false, movedRow) }
     return result
@@ -211,6 +231,12 @@ struct UnitBounds: Sendable, Equatable {
   init(_ bound: Double) { (all, units, suspect) = (bound, [], nil) }
 
   init(units: [Double], suspect: Int? = nil) { (all, self.units, self.suspect) = (UnitBounds.sums, units, suspect) }
+
+  /// Blocks of few bits, which lose a share of their largest number: beside it a unit may be small, over few tokens.
+  static func blocks(_ bound: Double, _ found: [Double]) -> UnitBounds {
+    let middle = found.isEmpty ? 0 : found.sorted()[found.count / 2]
+    return UnitBounds(units: found.map { $0 > 0 && $0 < middle ? bound * (middle / $0).squareRoot() : bound })
+  }
 
   /// Sums alone, of a step with a matrix. The products of a unit may cancel, over few tokens above all: then little is
   /// left, and the sums' own error is that of its terms, which are as large as those of others.

@@ -78,12 +78,25 @@ extension StepBounds {
     }
   }
 
+  /// Of numbers in blocks: each by what its type takes of a row; of a type whose rounding is not known, equal ones.
+  private static func ruleOfBlocks(
+    _ sides: [(source: any TensorSource, tensor: TensorDescriptor)]
+  ) -> RoundingRule? {
+    let names = sides.map { blockType(of: $0.tensor, in: $0.source) }
+    guard names != [nil, nil] else { return nil }
+    guard let coarsest = names.compactMap({ $0.flatMap(StoredRounding.init(blocks:)) }).max() else {
+      return names[0] == names[1] ? .equal : nil
+    }
+    return .blocks(size: coarsest == .sixBits ? 256 : 32, share: coarsest.rowBound)
+  }
+
   /// Nil where nothing tells rounding from another number.
   private func rule(
     _ left: (source: any TensorSource, tensor: TensorDescriptor),
     _ right: (source: any TensorSource, tensor: TensorDescriptor), _ scales: ScaleAgreement?
   ) throws -> RoundingRule? {
     let sides = [left, right]
+    if let rule = StepBounds.ruleOfBlocks(sides) { return rule }
     let blocks = sides.map { ($0.source as? any ModelView)?.unfoldedBlock(of: $0.tensor) }
     let numbers = try zip(sides, blocks).compactMap { side, block -> StoredNumbers? in
       let stored = side.source.storedInGGUF(side.tensor)
@@ -140,6 +153,6 @@ private struct FoundRounding {
       return result
     }
     // Few numbers that are others were not rounded with the rest.
-    return other.flatMap { !first.isExplained && $0.isExplained && $0.isOfMost ? $0 : nil } ?? first.withoutUnstatedFew
+    return other.flatMap { !first.isExplained && $0.isExplained && $0.isOfMost ? $0 : nil } ?? first.asAWhole
   }
 }

@@ -34,6 +34,6 @@ extension StepBounds {
     guard values[0].count == values[1].count, columns == sides[1].tensor.shape.columns else { return nil }
     return MatrixRounding(
       values[0], values[1], columns: columns, RoundingRule(StoredNumbers(types[0]), StoredNumbers(types[1]))
-    ).withoutUnstatedFew
+    ).asAWhole
   }
 }

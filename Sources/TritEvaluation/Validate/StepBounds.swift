@@ -39,7 +39,9 @@ struct StepBounds {
   ) -> UnitBounds {
     guard let rounding else { return UnitBounds(StepBounds.exact) }
     if rounding == .none { return .sums(sizes) }
-    guard rounding.isOfNumbers, place(name) != nil else { return UnitBounds(rounding.stepBound) }
+    guard rounding.isOfNumbers, place(name) != nil else {
+      return rounding.isOfNumbers ? UnitBounds(rounding.stepBound) : .blocks(rounding.stepBound, sizes)
+    }
     // Numbers that were not looked at may have been of another type before.
     guard let measured else { return UnitBounds(StoredRounding.bf16.stepBound) }
     // Two numbers that no rounding takes to each other excuse nothing.
