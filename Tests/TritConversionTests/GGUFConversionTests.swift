@@ -93,6 +93,22 @@ struct GGUFConversionTests {
     #expect(differences(ofFolders: scratch["packed"], Checkpoint.bitnet) == [])
   }
 
+  /// f16(1/s), held as Float, is the inverse of no bfloat16 s: the s it was made from is at most half a place of F16 off.
+  @Test("numbers of a dense Float file get the divisors they were made from, and the rounding is said")
+  func floatNumbers() throws {
+    let scratch = ScratchFolder()
+    try Workflow.gguf(Checkpoint.bitnet, scratch["a.gguf"], GGUFStyle(weights: .tq2))
+    try Workflow.gguf(scratch["a.gguf"], scratch["float.gguf"], GGUFStyle(weights: .f32))
+    for (name, target) in [("packed", ConversionTarget.hfPacked), ("a.tritpack", .tritpack)] {
+      try Workflow.convert(scratch["float.gguf"], scratch[name], to: target)
+      #expect(try Workflow.compare(Checkpoint.bitnet, scratch[name]).secondHash?.description == falconCodeStream)
+      let verified = try Workflow.verify(scratch["float.gguf"], scratch[name])
+      #expect(verified.passed)
+      let changes = verified.tensors.compactMap { $0.scaleRounding?.relative }
+      #expect(!changes.isEmpty && changes.allSatisfy { $0 > 0 && $0 <= 0x1p-11 }, "\(name)")
+    }
+  }
+
   @Test("the golden file of gguf-py, tensor by tensor", arguments: [GGUFWeightType.tq2])
   func golden(_ weights: GGUFWeightType) throws {
     let scratch = ScratchFolder()

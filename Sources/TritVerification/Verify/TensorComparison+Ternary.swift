@@ -106,7 +106,12 @@ extension TensorComparison {
     let convention = stated ?? expected.scale?.convention ?? defaultConvention
     // Dense numbers and GGUF hold multipliers: of weights that are ternary already, the magnitude itself.
     if let magnitude = scales.magnitude {
-      if isDense || comparesMultipliers { return [magnitude] }
+      if isDense { return [magnitude] }
+      if comparesMultipliers {
+        // A checkpoint divides by a bfloat16 number, which need not give back a magnitude of more digits.
+        let isDivisor = found.scale?.convention == .divide && found.scale?.storage == .bf16
+        return try [magnitude] + (isDivisor && magnitude.granularity == .tensor ? [scales.of(.divide)] : [])
+      }
       // A checkpoint stores it as bfloat16; one that stores Float may hold it whole.
       return try [scales.of(convention)] + (convention == .multiply ? [magnitude] : [])
     }
