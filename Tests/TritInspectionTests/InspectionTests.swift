@@ -309,4 +309,19 @@ struct StatisticsTests {
       }
     }
   }
+
+  /// Families differ in when they round: the page says which trits it counts.
+  @Test("a page of weights that hold no trits names the quantizer it counts with")
+  func pageOfLatents() throws {
+    for path in [Checkpoint.prequantized, Checkpoint.plain] {
+      let result = try Workflow.inspect(path, statistics: true)
+      let paragraphs = result.page.blocks.compactMap { block -> String? in
+        if case .paragraph(let text) = block { return text }
+        return nil
+      }
+      #expect(paragraphs.contains { $0.contains("computed as 'absmean-float32' computes them") }, "\(path)")
+    }
+    let packed = try Workflow.inspect(Checkpoint.packed, statistics: true)
+    #expect(!HTMLRenderer().text(of: packed.page).contains("absmean-float32"))
+  }
 }
