@@ -43,9 +43,10 @@ extension Planner {
       }
     }
     guard changed > 0 else { return }
+    // The type of a request without one rounds too where tensors have one scale; Float is what scales are computed in.
     let advice =
       request.target == .dense
-      ? "without --dense-type they are stored exactly" : "\(isHeldByHalf ? "F16" : "F32") holds them exactly"
+      ? "--dense-type f32 stores them exactly" : "\(isHeldByHalf ? "F16" : "F32") holds them exactly"
     warnings.append(
       "\(type.rawValue) rounds \(grouped(changed)) of \(grouped(scales)) scales, by at most \(ScaleRounding.parts(worst)); \(advice)"
     )

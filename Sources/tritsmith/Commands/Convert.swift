@@ -153,7 +153,9 @@ struct Convert: ParsableCommand {
   var layout: CodeLayout?
 
   @Option(
-    help: ArgumentHelp("Type of the numbers of --to dense; by default one that holds trit × scale.", isDetail: true))
+    help: ArgumentHelp(
+      "Type of the numbers of --to dense; by default bf16, or what holds the scales of rows and groups.",
+      isDetail: true))
   var denseType: DenseWeightType?
 
   @Flag(
