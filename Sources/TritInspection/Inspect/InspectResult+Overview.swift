@@ -68,7 +68,14 @@ extension InspectResult {
     if !isObvious { keys.insert("kind_evidence_1") }
     if chatTemplate != nil { keys.insert("chat_template") }
     if !manifest.scaleFinding.evidence.isEmpty { keys.insert("convention") }
-    return keys
+    return keys.union(proofKeys)
+  }
+
+  /// Keys of evidence that was asked for: it is told whatever it came to, also where another already decided.
+  var proofKeys: Set<String> {
+    let asked: Set<ScaleEvidence.Origin> = [.sibling, .activations]
+    let evidence = manifest.scaleFinding.evidence
+    return Set(evidence.indices.filter { asked.contains(evidence[$0].origin) }.map { "evidence_\($0 + 1)" })
   }
 
   /// Whether the headline alone says what kind of model this is.
