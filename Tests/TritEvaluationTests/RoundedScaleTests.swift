@@ -84,6 +84,18 @@ struct RoundedScaleTests {
     #expect(!exact.plan.warnings.contains { $0.contains("scales, by at most") } && exact.audit.rounding.isEmpty)
   }
 
+  /// The usual type of one scale for a matrix is bfloat16, which rounds 1/divisor more than F16 does.
+  @Test("the dense type that a warning of rounding names holds every scale")
+  func namedType() throws {
+    let scratch = ScratchFolder()
+    let asked = try Workflow.convert(Checkpoint.bitnet, scratch["f16"], to: .dense) { $0.denseType = .f16 }
+    let warning = try #require(asked.plan.warnings.first { $0.hasPrefix("F16 rounds") })
+    #expect(warning.hasSuffix("; with --dense-type f32 they are stored exactly"), "\(warning)")
+    let named = try Workflow.convert(Checkpoint.bitnet, scratch["f32"], to: .dense) { $0.denseType = .f32 }
+    #expect(named.audit.passed && named.audit.rounding.isEmpty)
+    #expect(!named.plan.warnings.contains { $0.contains("scales, by at most") })
+  }
+
   @Test("dense weights get the type that holds their scales, F16 where that does", arguments: [Float(1), 1.0001])
   func denseType(_ factor: Float) throws {
     let scratch = ScratchFolder()

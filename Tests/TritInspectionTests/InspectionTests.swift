@@ -309,4 +309,37 @@ struct StatisticsTests {
       }
     }
   }
+
+  /// Families differ in when they round: the page says which trits it counts.
+  @Test("a page of weights that hold no trits names the quantizer it counts with")
+  func pageOfLatents() throws {
+    for path in [Checkpoint.prequantized, Checkpoint.plain] {
+      let result = try Workflow.inspect(path, statistics: true)
+      let paragraphs = result.page.blocks.compactMap { block -> String? in
+        if case .paragraph(let text) = block { return text }
+        return nil
+      }
+      #expect(paragraphs.contains { $0.contains("computed as 'absmean-float32' computes them") }, "\(path)")
+    }
+    let packed = try Workflow.inspect(Checkpoint.packed, statistics: true)
+    #expect(!HTMLRenderer().text(of: packed.page).contains("absmean-float32"))
+  }
+
+  @Test("the outcome of a proof that was asked for is shown, also where it proves nothing")
+  func proofs() throws {
+    for (proof, origin) in [
+      (ScaleProof(sibling: Checkpoint.plain), ScaleEvidence.Origin.sibling),
+      (ScaleProof(usesActivations: true), .activations),
+    ] {
+      var request = InspectRequest(path: Checkpoint.bitnet)
+      request.proof = proof
+      let result = try InspectWorkflow(request).run()
+      let evidence = try #require(result.manifest.scaleFinding.evidence.last)
+      #expect(evidence.origin == origin && (evidence.convention == nil) == (origin == .sibling))
+      let key = "evidence_\(result.manifest.scaleFinding.evidence.count)"
+      #expect(result.report.brief?.keys.contains(key) == true, "\(key)")
+    }
+    let keys = try Workflow.inspect(Checkpoint.bitnet).report.brief?.keys ?? []
+    #expect(keys.contains("convention") && !keys.contains { $0.hasPrefix("evidence_") })
+  }
 }

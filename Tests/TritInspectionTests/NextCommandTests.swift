@@ -93,6 +93,46 @@ struct NextCommandTests {
     #expect(fact.value == "none usable")
   }
 
+  @Test("any other file that commands refuse to go on without is to be fetched first")
+  func otherStandIns() throws {
+    let pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:ab\nsize 1\n"
+    for name in ["generation_config.json", "tokenizer_config.json"] {
+      let scratch = ScratchFolder()
+      var model = ChangedModel(Checkpoint.bitnet)
+      model.files[name] = Array(pointer.utf8)
+      let clone = model.write(scratch["clone"])
+      #expect(try Self.next(clone) == "git -C \(clone) lfs pull")
+      #expect(throws: FormatError.self) { try Workflow.convert(clone, scratch["out"], to: .dense) }
+      model.files[name] = Array("<!doctype html><html></html>".utf8)
+      let download = model.write(scratch["download"])
+      #expect(try Self.next(download).hasPrefix("download \(name) again, by a link with /resolve/"))
+    }
+  }
+
+  @Test("a path that begins as an option does is named so that it is none")
+  func dash() throws {
+    var result = try Workflow.inspect(Checkpoint.bitnet)
+    result.manifest.path = "-dash"
+    let fact = try #require(result.overview.facts.first { $0.key == "next" })
+    #expect(fact.value == "tritsmith convert ./-dash model.gguf", "\(fact)")
+  }
+
+  @Test("of ternary numbers with an ordinary matrix among them, no conversion is named that asks what it is")
+  func mixed() throws {
+    let scratch = ScratchFolder()
+    var model = ChangedModel(Checkpoint.bfloat16)
+    // One of those that are sampled.
+    let name = "model.layers.1.self_attn.q_proj.weight"
+    let count = model.file[name].bytes.count / 2
+    model.file[name].bytes = FloatBytes.bf16((0..<count).map { Float($0 % 200 - 100) / 1024 })
+    let path = model.write(scratch["model"])
+    #expect(try Workflow.inspect(path).survey.isMixed && !Workflow.inspect(Checkpoint.bfloat16).survey.isMixed)
+    let command = try Self.next(path)
+    #expect(command == "tritsmith run \(path) --prompt \"In the beginning\"")
+    try Self.carryOut(command, scratch[""])
+    #expect(throws: (any Error).self) { try Workflow.convert(path, scratch["out"], to: .hfPacked) }
+  }
+
   @Test(
     "a tokenizer that cannot be used is none, and the reason is told",
     arguments: [

@@ -68,7 +68,14 @@ extension InspectResult {
     if !isObvious { keys.insert("kind_evidence_1") }
     if chatTemplate != nil { keys.insert("chat_template") }
     if !manifest.scaleFinding.evidence.isEmpty { keys.insert("convention") }
-    return keys
+    return keys.union(proofKeys)
+  }
+
+  /// Keys of evidence that was asked for: it is told whatever it came to, also where another already decided.
+  var proofKeys: Set<String> {
+    let asked: Set<ScaleEvidence.Origin> = [.sibling, .activations]
+    let evidence = manifest.scaleFinding.evidence
+    return Set(evidence.indices.filter { asked.contains(evidence[$0].origin) }.map { "evidence_\($0 + 1)" })
   }
 
   /// Whether the headline alone says what kind of model this is.
@@ -126,21 +133,27 @@ extension InspectResult {
   }
 
   /// What was saved in place of the tokenizer; nil where it may be one.
-  private var tokenizerStandIn: StandIn? {
-    guard manifest.format != GGUFFormat.id, let name = tokenizerFile, !RemoteFolders.contains(manifest.path) else {
-      return nil
-    }
+  private var tokenizerStandIn: StandIn? { tokenizerFile.flatMap { standIn(of: $0) } }
+
+  /// What was saved in place of a file beside the weights; nil for anything that may be the file itself.
+  private func standIn(of name: String) -> StandIn? {
+    guard manifest.format != GGUFFormat.id, !RemoteFolders.contains(manifest.path) else { return nil }
     return try? InputFile(path: FileSystem.join(folder, name), mode: .buffered).standIn()
   }
 
-  /// What gets the tokenizer that a download left out; nil where none is missing.
+  /// What gets a file that a download left out and no command goes on without, the tokenizer first; nil where none is
+  /// missing.
   private var fetching: String? {
-    guard let standIn = tokenizerStandIn, let name = tokenizerFile else { return nil }
+    var names = [tokenizerFile].compactMap { $0 }
+    if manifest.format == SafetensorsFormat.id {
+      names += manifest.companions.map(\.name).filter { CompanionName.isNeeded($0) }
+    }
+    guard let name = names.first(where: { standIn(of: $0) != nil }), let standIn = standIn(of: name) else { return nil }
     let folder = InspectResult.shellWord(folder)
     return switch standIn {
     case .gitLFSPointer: "git -C \(folder) lfs pull"
     case .gitAnnexPointer: "git -C \(folder) annex get \(InspectResult.shellWord(name))"
-    case .webPage, .serverMessage: "download \(name) again, by a link with /resolve/ or by 'hf download'"
+    case .webPage, .serverMessage: "download \(printable(name)) again, by a link with /resolve/ or by 'hf download'"
     }
   }
 
@@ -376,6 +389,8 @@ extension InspectResult {
     let takesPlainInputs = survey.architecture?.defaults.packedProjections == .linear
     switch survey.kind {
     case .latent: return "tritsmith convert \(path) OUTPUT --to hf-packed"
+    // Convert asks what each of the ordinary ones is.
+    case .ternaryDense where survey.isMixed: return isUnderstood ? run : check
     case .ternaryDense where survey.finest == .tensor && !takesPlainInputs:
       return "tritsmith convert \(path) OUTPUT --to hf-packed"
     case .ternaryDense: return "tritsmith convert \(path) \(groupedOutput)"
@@ -396,8 +411,9 @@ extension InspectResult {
     return "model.gguf" + (type == GGUFOptions().weights ? "" : " --layout \(type.rawValue)")
   }
 
-  /// A path as a shell takes it for one word.
+  /// A path as a shell takes it for one word, and a command for no option.
   private static func shellWord(_ path: String) -> String {
+    let path = path.hasPrefix("-") ? "./" + path : path
     let isPlain = path.unicodeScalars.allSatisfy { scalar in
       scalar.properties.isAlphabetic || ("0"..."9").contains(scalar) || "._-/@:+=".unicodeScalars.contains(scalar)
     }

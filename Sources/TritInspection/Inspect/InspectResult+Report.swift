@@ -39,9 +39,9 @@ extension InspectResult {
     let isPart = tensors.count < manifest.tensors.count
     report.brief =
       if hasStatistics || isPart && tensors.count > InspectResult.mostListed {
-        ReportBrief(isPart ? ["tensors"] : [], rows: ["tensors": Array(tensors.indices)])
+        ReportBrief(proofKeys.union(isPart ? ["tensors"] : []), rows: ["tensors": Array(tensors.indices)])
       } else if isPart {
-        ReportBrief(["tensors"])
+        ReportBrief(proofKeys.union(["tensors"]))
       } else {
         ReportBrief(overviewKeys.union(alike == nil ? ["tensors"] : []))
       }

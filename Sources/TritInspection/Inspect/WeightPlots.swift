@@ -61,13 +61,18 @@ struct WeightPlots {
 
   var isEmpty: Bool { projections.isEmpty }
 
+  /// Shares follow from mean magnitudes that nothing rounds, whatever the family's own quantizer does.
+  private static let arithmetic =
+    "They are computed as 'absmean-float32' computes them; the quantizer that convert takes can make other trits."
+
   func append(to page: inout ReportDocument) {
     if isOrdinary {
       page.paragraph(
         "These are ordinary weights. Trits and scales below are what absmean quantization would make of them; a model "
-          + "that was not trained for it loses most of its ability.")
+          + "that was not trained for it loses most of its ability. " + WeightPlots.arithmetic)
     } else if !isTernary {
-      page.paragraph("Trits and scales below are what absmean quantization makes of these latent weights.")
+      page.paragraph(
+        "Trits and scales below are what absmean quantization makes of these latent weights. " + WeightPlots.arithmetic)
     }
     for plot in [scales, zeros, entropies, densities, shares, latents] {
       if let plot { page.append(plot) }

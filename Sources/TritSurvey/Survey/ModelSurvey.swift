@@ -53,6 +53,8 @@ package struct ModelSurvey: Sendable {
   package private(set) var finest: ScaleGranularity?
   /// Whether the latents are trits times a scale, which every loader makes the same trits of: `--to trainable`.
   package private(set) var isRestored = false
+  /// Whether some of the sampled projections hold ordinary numbers in a model whose others are ternary.
+  package private(set) var isMixed = false
   /// The binary type projections are stored in, which has no zeros; nil for other models.
   package private(set) var binaryType: String?
 
@@ -198,7 +200,7 @@ package struct ModelSurvey: Sendable {
       kind = .latent
       evidence.append("config.json has quantization_mode online: the file holds latent weights")
     } else if 2 * sample.ternary >= sample.tensors {
-      kind = .ternaryDense
+      (kind, isMixed) = (.ternaryDense, true)
       finest = sample.hasUnknownGroups ? nil : sample.finest
       evidence = [
         "\(sample.ternary) of \(sample.tensors) sampled projections hold only −a, 0, +a, the others ordinary numbers"

@@ -154,7 +154,8 @@ struct Convert: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "Type of the numbers of --to dense; by default the type such checkpoints have, which may round.", isDetail: true))
+      "Type of the numbers of --to dense; by default bf16, or what holds the scales of rows and groups.",
+      isDetail: true))
   var denseType: DenseWeightType?
 
   @Flag(
