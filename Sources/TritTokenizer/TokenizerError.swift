@@ -91,16 +91,20 @@ package enum TokenizerErrorKind: DiagnosticKind {
     }
   }
 
+  /// Not every command takes ids.
+  private static let ids =
+    "validate, logits and gap take token ids, made by the tokenizer's own library, instead of text"
+
   package var remedy: String? {
     switch self {
     case .json(let error): error.remedy
     case .standIn(let found): found.remedy
     case .unsupportedModelType, .unsupported, .unsupportedPattern, .unknownKey:
-      "give token ids made by the tokenizer's own library instead of text"
+      TokenizerErrorKind.ids
     case .contradictoryID: "make the files agree; the model was trained with one of the two ids"
     case .idOutsideVocabulary: "check that the ids were made with this model's tokenizer"
     case .invalidUTF8: "save the text as UTF-8"
-    case .tooLarge, .patternTooSlow: "give token ids made by the tokenizer's own library instead of text"
+    case .tooLarge, .patternTooSlow: TokenizerErrorKind.ids
     case .wrongType, .missingField, .duplicateKey, .malformedModel, .invalidID, .duplicateID, .malformedMerge,
       .mergeOfUnknownToken, .unknownToken, .roleOutsideVocabulary:
       "fetch the file again, whole and from one revision; token ids can be given without it"

@@ -49,6 +49,11 @@ import TritCore
     #expect(Sample(location: ErrorLocation(), remedy: nil).description == "expected 1, found 2")
   }
 
+  /// A text or a patch may be what is meant as well as weights.
+  @Test func remedyOfAFolder() {
+    #expect(TensorIOError(.notAFile(found: "a folder"), path: "p").remedy == "name the file that is meant")
+  }
+
   /// Exit codes hang on these.
   @Test func categoriesOfFileErrors() {
     func category(_ kind: TensorIOError.Kind) -> ErrorCategory { TensorIOError(kind, path: "p").category }

@@ -4,6 +4,7 @@ import Testing
 import TritCore
 import TritFormats
 import TritModel
+import TritReport
 import TritTestSupport
 import WorkflowTestSupport
 
@@ -197,6 +198,24 @@ struct RunTests {
     #expect(try PerplexityWorkflow(request).run().perplexity.mean == chunked.perplexity.mean)
     request.tokenLimit = 0
     #expect(throws: (any Error).self) { try PerplexityWorkflow(request).run() }
+  }
+
+  @Test("of one token no error of a perplexity is told")
+  func oneToken() throws {
+    var request = PerplexityRequest(
+      path: RunTests.falcon, text: Fixtures.checkpoint("falcon-e-tiny/reference/perplexity_text.txt"))
+    request.tokenLimit = 1
+    let report = try PerplexityWorkflow(request).run().report
+    let headline = report.verdict?.headline ?? ""
+    #expect(headline.hasPrefix("Perplexity ") && headline.hasSuffix(" over 1 token"), "\(headline)")
+    #expect(!headline.contains("±"))
+    let facts = report.blocks.compactMap { block -> [ReportFact]? in
+      if case .facts(let facts) = block { return facts.facts }
+      return nil
+    }.joined()
+    for key in ["standard_error", "mean_nll_standard_error"] {
+      #expect(facts.first { $0.key == key }?.value == .missing, "\(key)")
+    }
   }
 
   @Test("where no projection rounds its inputs, a measurement names the arithmetic that both modes are")

@@ -342,4 +342,22 @@ struct StatisticsTests {
     let keys = try Workflow.inspect(Checkpoint.bitnet).report.brief?.keys ?? []
     #expect(keys.contains("convention") && !keys.contains { $0.hasPrefix("evidence_") })
   }
+
+  @Test("statistics of trits without their scales are said to be such")
+  func trits() throws {
+    let scratch = ScratchFolder()
+    for (path, isTold) in [(Bonsai.folder(scratch["bonsai"]), false), (Checkpoint.bitnet, false)] {
+      #expect(try Self.tellsOfTrits(path) == isTold, "\(path)")
+    }
+    try Workflow.convert(scratch["bonsai"], scratch["mlx"], to: .mlx)
+    #expect(try Self.tellsOfTrits(scratch["mlx"]))
+  }
+
+  private static func tellsOfTrits(_ path: String) throws -> Bool {
+    let result = try Workflow.inspect(path, statistics: true)
+    let points = [result.report.verdict, result.page.verdict].map { $0?.points ?? [] }
+    let told = points.map { $0.contains { $0.contains("Min to Std are those of the trits alone") } }
+    #expect(told[0] == told[1])
+    return told[0]
+  }
 }

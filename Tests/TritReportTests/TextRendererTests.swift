@@ -257,6 +257,17 @@ import Testing
     #expect(text(20) == text(37))
   }
 
+  @Test("a fact that is one column too wide has a space less, and one of two breaks", arguments: [31, 32, 33])
+  func tightFacts(_ width: Int) {
+    let facts = ReportFacts(key: "a", [ReportFact("A", .text("one two three"), note: "four five six")])
+    let document = ReportDocument(title: "", schema: ReportSchema("test", version: 1), blocks: [.facts(facts)])
+    let expected = [
+      31: "A  one two three (four five\n   six)\n", 32: "A  one two three (four five six)\n",
+      33: "A  one two three  (four five six)\n",
+    ]
+    #expect(TextRenderer(width: width).text(of: document) == expected[width])
+  }
+
   @Test func notesWrapWithAHangingIndent() {
     let blocks: [ReportBlock] = [.note(.warning, "one two three four five six")]
     let document = ReportDocument(title: "", schema: ReportSchema("test", version: 1), blocks: blocks)

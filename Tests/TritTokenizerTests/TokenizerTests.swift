@@ -106,6 +106,14 @@ struct TokenizerTests {
     #expect(throws: TokenizerError.self) { try decoder.append(2048) }
   }
 
+  /// `run`, `tokenize` and `perplexity` take no ids.
+  @Test func remediesNameTheCommandsThatTakeIDs() {
+    let kinds = [TokenizerErrorKind.unsupportedModelType("WordPiece"), .unknownKey("k"), .patternTooSlow(pattern: "a")]
+    for kind in kinds {
+      #expect(TokenizerError(kind, file: "t").remedy?.hasPrefix("validate, logits and gap take token ids") == true)
+    }
+  }
+
   @Test func alphabetIsABijection() {
     #expect(Set(ByteAlphabet.scalars).count == 256)
     for (byte, value) in ByteAlphabet.scalars.enumerated() {

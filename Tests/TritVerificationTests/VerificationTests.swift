@@ -360,6 +360,19 @@ struct TamperingTests {
     }
   }
 
+  @Test("where no tensor was compared no trits are counted either")
+  func nothingCompared() throws {
+    var result = try Workflow.verify(Fixtures.golden("models/llama_packed"), Fixtures.golden("models/llama_packed"))
+    for (tensors, expected) in [(result.tensors, ReportValue.integer(0)), ([], .missing)] {
+      result.tensors = tensors
+      let facts = result.report.blocks.compactMap { block -> [ReportFact]? in
+        if case .facts(let facts) = block { return facts.facts }
+        return nil
+      }.joined()
+      #expect(facts.first { $0.key == "trits_that_differ" }?.value == expected)
+    }
+  }
+
   @Test("two models that are nothing alike")
   func unrelated() throws {
     let result = try Workflow.verify(Fixtures.golden("models/llama_packed"), Fixtures.golden("models/bitnet_packed"))

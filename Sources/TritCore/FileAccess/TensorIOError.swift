@@ -76,7 +76,7 @@ package enum TensorIOErrorKind: DiagnosticKind {
       "check the path; nothing is there"
         + (location.file.flatMap { NearestEntry(of: $0) }?.suggestion.map { ": did you mean '\(printable($0))'?" } ?? "")
     case .cannotOpen: "check the path and its permissions"
-    case .notAFile: "name a file, such as model.safetensors"
+    case .notAFile: "name the file that is meant"
     case .notAFolder: "name a folder that holds a model"
     case .endsEarly: "it became shorter while it was read: let the other program finish, then run again"
     case .changedWhileRead: "let the other program finish, then run again"

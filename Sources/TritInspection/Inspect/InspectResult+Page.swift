@@ -77,7 +77,9 @@ extension InspectResult {
       NumberText.grouped(logicalParameters) + (undecoded.areAllKnown ? " parameters" : " stored numbers")
     let bits = NumberText.fixed(bitsPerWeight, digits: 2)
     let odd = oddities
-    let points = (hasEvidence ? survey.evidence + [conventionPoint].compactMap { $0 } : []) + odd
+    let points =
+      (hasEvidence ? survey.evidence + [conventionPoint].compactMap { $0 } : []) + odd
+      + [hasEvidence || hasStatistics ? unscaled : nil].compactMap { $0 }
     return ReportVerdict(
       odd.isEmpty || !hasEvidence ? .info : .warning,
       (part.map { "Shard \($0.number) of \($0.count), without the others. " } ?? "")

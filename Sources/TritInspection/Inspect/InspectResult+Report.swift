@@ -221,6 +221,16 @@ extension InspectResult {
     return table
   }
 
+  /// Which values in the statistics are no weights; nil where all are.
+  var unscaled: String? {
+    let count = tensors.count { tensor in
+      tensor.descriptor.encoding.isTernary && tensor.statistics?.ternary.map { $0.multiplier == nil } == true
+    }
+    guard count > 0 else { return nil }
+    return "Of \(plural(count, "packed tensor")) Min to Std are those of the trits alone: a tensor has several "
+      + "scales, or what they mean is not known"
+  }
+
   func tensorTable(withStatistics hasStatistics: Bool) -> ReportTable {
     var columns = [
       ReportColumn("name", "Tensor"),

@@ -310,7 +310,8 @@ package struct TextRenderer: ReportRenderer {
     let note = fact.note.map { "  (\(safeText($0)))" } ?? ""
     // A line that runs over goes on below its value; a colour would count as letters.
     let lines = wrappedLines(value + note, hanging: 0, width: room(behind: column))
-    guard lines.count == 1 else {
+    // One line that is not the text has lost the second space before a note, for which there was no room.
+    guard lines == [value + note] else {
       let isCut = lines.count > mostLines
       let shown = isCut ? lines.prefix(max(1, mostLines - 1)) + ["…"] : lines[...]
       return (shown.joined(separator: "\n" + spaces(column)), isCut)

@@ -117,7 +117,7 @@ extension VerifyResult {
   /// No count where no trit was compared: 0 would say that all are right.
   private func tritsThatDiffer(_ ternary: [TensorVerification]) -> ReportFact {
     let count = tensors.reduce(0) { $0 + $1.mismatches }
-    let isCompared = ternary.isEmpty || ternary.contains(where: \.hasComparedTrits)
+    let isCompared = ternary.isEmpty ? !tensors.isEmpty : ternary.contains(where: \.hasComparedTrits)
     return ReportFact(
       "Trits that differ", isCompared ? .integer(count) : .missing, note: isCompared ? nil : "none could be compared")
   }
