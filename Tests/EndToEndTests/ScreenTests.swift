@@ -355,6 +355,7 @@ struct ScreenTests {
       #expect(spoken.0 != nil && spoken.1.isEmpty && file.1.isEmpty && named.1.contains("--text-file"))
       #expect(prompt.0 == spoken.0 && spoken.0 == file.0 && named.0 != spoken.0)
       Tool.expect(64, command + ["--text", text, "--text-file", scratch["t"]])
+      Tool.expect(64, command + ["--text", text, "--prompt", text])
     }
     func ids(_ options: String...) throws -> JSONValue? {
       let result = Tool.expect(0, ["tokenize", Model.bitnet, "--format", "json"] + options)
