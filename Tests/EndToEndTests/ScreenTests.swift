@@ -55,6 +55,23 @@ struct ScreenTests {
     }
   }
 
+  @Test("a screen of what went wrong says what is to be done and hides nothing behind one remark")
+  func wholeRemarks() throws {
+    let (folder, scratch) = (Fixtures.checkpoint(""), ScratchFolder())
+    func look(_ call: String...) throws -> String {
+      let lines = try Screen.look(80, 24, in: folder, call)
+      #expect(lines.count <= 24, "\(call): \(lines.count) lines")
+      return lines.map { String($0.drop { $0 == " " }) }.joined(separator: " ")
+    }
+    let check = try look("check", "bitnet-b158-tiny/packed", "--sibling", "falcon-e-tiny/bitnet")
+    #expect(check.contains("24 tensors are in one of the two alone"), "\(check)")
+    #expect(check.contains("19 of 19 tensors do not hold the weights of") && !check.contains("…"), "\(check)")
+    let (latent, made) = (Model.falcon, scratch["made.tritpack"])
+    Tool.expect(0, ["convert", latent, made, "--to", "tritpack", "--quantize", "*embed*"])
+    let verify = try look("verify", latent, made)
+    #expect(verify.contains("made ternary of ordinary numbers; if that was meant: --quantize"), "\(verify)")
+  }
+
   @Test("a conversion says one line, its table with -v, and nothing with -q")
   func conversion() throws {
     let scratch = ScratchFolder()
