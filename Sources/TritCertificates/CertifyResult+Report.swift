@@ -26,7 +26,7 @@ extension CertifyResult {
       key: "checks", title: "Checks",
       columns: [
         ReportColumn("of", "Of"), ReportColumn("file", "File or field"), ReportColumn("verdict", "Verdict"),
-        ReportColumn("sha256", "SHA-256, expected"), ReportColumn("found", "Found"), ReportColumn("detail", "Detail"),
+        ReportColumn("sha256", "Expected SHA-256"), ReportColumn("found", "Found"), ReportColumn("detail", "Detail"),
       ])
     for check in checks {
       table.append([

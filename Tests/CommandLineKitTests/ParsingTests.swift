@@ -70,6 +70,18 @@ import Testing
     #expect(try Words.parse(["--word", "a", "--word", "b"]).word == ["a", "b"])
   }
 
+  @Test func aSecondValueIsRefusedWhereOneCounts() throws {
+    struct Words: ParsableCommand {
+      @Option(name: [.long, .customLong("text")], help: ArgumentHelp("A word.", isGivenOnce: true)) var word: String?
+    }
+    #expect(try Words.parse(["--text", "a"]).word == "a")
+    for second in ["--text", "--word"] {
+      let error = try #require(throws: UsageError.self) { try Words.parse(["--text", "a", second, "b"]) }
+      #expect(error.sentence == "'--word' (also called --text) takes one value, and two were given")
+      #expect(error.exitCode == .misuse)
+    }
+  }
+
   @Test func assigningToACopyLeavesTheOriginalAlone() throws {
     let command = try Convert.parse(Self.minimal)
     var copy = command

@@ -189,6 +189,15 @@ struct RawValuesTests {
     #expect(Disk.names(scratch.path) == ["starred"])
   }
 
+  @Test("the screen begins with a sentence, as others do")
+  func screen() throws {
+    let scratch = ScratchFolder()
+    let words = ["inspect", Model.bitnet, "--tensor", "model.norm.weight", "--raw", scratch["values"]]
+    let lines = try Screen.show(80, words).lines
+    #expect(lines.first?.hasPrefix("The values of 'model.norm.weight' in '") == true, "\(lines)")
+    #expect(!lines.contains { $0.hasPrefix("===") })
+  }
+
   @Test("options that go without values, and values without a tensor, are misuse")
   func misuse() {
     let scratch = ScratchFolder()

@@ -55,6 +55,25 @@ struct ScreenTests {
     }
   }
 
+  @Test("a screen of what went wrong says what is to be done and hides nothing behind one remark")
+  func wholeRemarks() throws {
+    let (folder, scratch) = (Fixtures.checkpoint(""), ScratchFolder())
+    func look(_ call: String...) throws -> String {
+      let lines = try Screen.look(80, 24, in: folder, call)
+      #expect(lines.count <= 24, "\(call): \(lines.count) lines")
+      return lines.map { String($0.drop { $0 == " " }) }.joined(separator: " ")
+    }
+    let check = try look("check", "bitnet-b158-tiny/packed", "--sibling", "falcon-e-tiny/bitnet")
+    for told in [
+      "24 tensors are in one of the two alone", "nothing of layers 2 to 3 is in the first",
+      "19 of 19 tensors do not hold the weights of", "have nothing in common",
+    ] { #expect(check.contains(told), "\(check)") }
+    let (latent, made) = (Model.falcon, scratch["made.tritpack"])
+    Tool.expect(0, ["convert", latent, made, "--to", "tritpack", "--quantize", "*embed*"])
+    let verify = try look("verify", latent, made)
+    #expect(verify.contains("made ternary of ordinary numbers; if that was meant: --quantize"), "\(verify)")
+  }
+
   @Test("a conversion says one line, its table with -v, and nothing with -q")
   func conversion() throws {
     let scratch = ScratchFolder()
@@ -355,6 +374,7 @@ struct ScreenTests {
       #expect(spoken.0 != nil && spoken.1.isEmpty && file.1.isEmpty && named.1.contains("--text-file"))
       #expect(prompt.0 == spoken.0 && spoken.0 == file.0 && named.0 != spoken.0)
       Tool.expect(64, command + ["--text", text, "--text-file", scratch["t"]])
+      Tool.expect(64, command + ["--text", text, "--prompt", text])
     }
     func ids(_ options: String...) throws -> JSONValue? {
       let result = Tool.expect(0, ["tokenize", Model.bitnet, "--format", "json"] + options)

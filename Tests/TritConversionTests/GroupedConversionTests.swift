@@ -314,8 +314,9 @@ struct RetagTests {
     let scratch = ScratchFolder()
     let path = Fixtures.golden("gguf/bonsai_\(file).gguf")
     let error = #expect(throws: FormatError.self) { try retag(path, scratch["a.gguf"]) }
-    let found = file == "q2_0" ? "Q2_0" : "none of that number"
+    let found = file == "q2_0" ? "Q2_0" : nil
     #expect(error?.kind == .gguf(.nothingToRetag(found: found)))
+    #expect(error?.summary.hasSuffix(found == nil ? ": none has type 42" : ": type 42 is Q2_0 here") == true)
     #expect(error?.remedy?.contains("--layout PQ2_0") == true)
     #expect(Disk.names(scratch[""]).isEmpty)
   }

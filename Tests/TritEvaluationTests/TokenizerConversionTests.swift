@@ -91,8 +91,11 @@ struct TokenizerConversionTests {
       $0.removeAll { $0.key == "tritsmith.tokenizer.normalizer" }
     }
     for (first, second) in [(composing, open), (open, composing)] {
-      let finding = try #require(try Workflow.compare(first, second).parts[.tokenizer])
+      let parts = try Workflow.compare(first, second).parts
+      let finding = try #require(parts[.tokenizer])
       #expect(finding.outcome == .equal, "\(finding)")
+      let name = first == open ? "first" : "second"
+      #expect(parts.verdict.contains("tokenizer equal if the \(name) is read with NFC"), "\(parts.verdict)")
       #expect(finding.remarks.contains { $0.contains("does not say whether text is brought into NFC") }, "\(finding)")
     }
     let other = ScratchFolder()

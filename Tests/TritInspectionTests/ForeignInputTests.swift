@@ -128,6 +128,17 @@ struct ForeignInputTests {
         // 16 or 32 bits a row of 256 or 768.
     ][packing.name]
     if let bits { #expect(result.overview.facts.contains { "\($0.value)".contains("\(bits) in projections") }) }
+    let rows = result.page.blocks.flatMap { block -> [[ReportValue]] in
+      if case .table(let table) = block, table.key == "roles" { Array(table.rows) } else { [] }
+    }
+    if let bits, let expected = Double(bits) {
+      let row = try #require(rows.first { $0[0] == .text("Attention projections") })
+      if case .number(let found) = row[5] {
+        #expect(abs(found - expected) < 0.005)
+      } else {
+        Issue.record("\(row)")
+      }
+    }
     // Without a description nothing tells what bytes stand for.
     Disk.remove(path + "/config.json")
     let headline = try Workflow.inspect(path).verdict(withEvidence: false).headline

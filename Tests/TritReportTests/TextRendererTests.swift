@@ -187,6 +187,25 @@ import Testing
         """)
   }
 
+  /// A line of what is left out goes before the report runs over the screen: 1 + 1 + 20 + 1 + 1.
+  @Test func whatIsLeftOutTakesOneLineWhereTwoHaveNoRoom() {
+    var report = ReportDocument(title: "T", schema: ReportSchema("test", version: 1))
+    let keys = (0..<20).map { "fact_\($0)" }
+    report.append(ReportFacts(key: "f", keys.map { ReportFact("Fact \($0)", .integer(1), key: $0) }))
+    for index in 0..<8 {
+      report.append(
+        ReportFacts(key: "g\(index)", title: "Some other facts \(index)", [ReportFact("Other \(index)", .integer(1))]))
+    }
+    report.note(.pass, "done")
+    report.brief = ReportBrief(Set(keys))
+    let lines = TextRenderer(width: 80, showsDetails: false).text(of: report).split(
+      separator: "\n", omittingEmptySubsequences: false
+    ).dropLast()
+    #expect(lines.count == 24, "\(lines)")
+    let last = lines.last ?? ""
+    #expect(last.hasPrefix("--all also shows: Some other facts 0, ") && last.hasSuffix(" more"), "\(last)")
+  }
+
   /// Neither are the headings above nothing else; programs get the table.
   @Test func emptyTablesAreNotShown() {
     var report = ReportDocument(title: "", schema: ReportSchema("test", version: 1))

@@ -21,11 +21,13 @@ package struct ArgumentHelp: Sendable, ExpressibleByStringInterpolation {
   package var isUsual: Bool
   /// Whether the word `-` stands for standard input or output; it is refused in place of other files.
   package var takesStream: Bool
+  /// Whether a second value is misuse; of most options the last one counts.
+  package var isGivenOnce: Bool
 
   /// Describes an argument beyond its text.
   package init(
     _ text: String, valueName: String? = nil, visibility: Visibility = .default, isDetail: Bool = false,
-    isUsual: Bool = false, takesStream: Bool = false
+    isUsual: Bool = false, takesStream: Bool = false, isGivenOnce: Bool = false
   ) {
     self.text = text
     self.valueName = valueName
@@ -33,6 +35,7 @@ package struct ArgumentHelp: Sendable, ExpressibleByStringInterpolation {
     self.isDetail = isDetail
     self.isUsual = isUsual
     self.takesStream = takesStream
+    self.isGivenOnce = isGivenOnce
   }
 
   /// A description with nothing but its text.
@@ -95,6 +98,8 @@ package struct ArgumentDefinition: Sendable {
   package var section: String?
   /// Why words are no values, by those in lower case, where their type knows more than that.
   var refusals: [String: String] = [:]
+  /// Whether a second value is misuse.
+  var isGivenOnce = false
 
   /// The name errors use: `--output` or `<input>`.
   package var displayName: String {

@@ -81,6 +81,7 @@ struct ArgumentTemplate {
       expectation: expectation, completion: completion, visibility: help.visibility, isDetail: help.isDetail,
       isUsual: help.isUsual, takesStream: help.takesStream, section: nil)
     definition.refusals = refusals
+    definition.isGivenOnce = help.isGivenOnce
     return definition
   }
 }

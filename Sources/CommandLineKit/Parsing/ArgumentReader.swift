@@ -111,6 +111,12 @@ struct ArgumentReader {
     if word == "-", definition.isPath, !definition.takesStream {
       throw UsageError(.noStream(argument: definition.displayName), in: schema)
     }
+    if definition.isGivenOnce, given.contains(definition.displayName) {
+      let others = definition.names.filter { $0.description != definition.displayName && !$0.isShort }
+      let alike = others.isEmpty ? "" : " (also called \(others.map(\.description).joined(separator: ", ")))"
+      let sentence = "'\(definition.displayName)'\(alike) takes one value, and two were given"
+      throw UsageError(.validation(sentence), in: schema)
+    }
     guard binding.storage.store(word) else {
       if let why = definition.refusals[word.lowercased()] {
         let sentence = "'\(word)' is not a value for '\(definition.displayName)': \(why)"

@@ -33,7 +33,7 @@ package enum GGUFFault: Sendable, Equatable {
   case choiceFitsNone(choice: String, tensors: Int)
   case retagsOneFile
   /// There are no tensors of the older type.
-  case nothingToRetag(found: String)
+  case nothingToRetag(found: String?)
 
   var summary: String {
     switch self {
@@ -67,7 +67,8 @@ package enum GGUFFault: Sendable, Equatable {
       "\(choice) was asked for as the meaning of a type, and the offsets of none of \(tensors) tensors agree with it"
     case .retagsOneFile: "this is one part of several; type numbers are changed in whole files"
     case .nothingToRetag(let found):
-      "no tensor is Q2_0 in blocks of 128, which could be called PQ2_0: type 42 is \(printable(found)) here"
+      "no tensor is Q2_0 in blocks of 128, which could be called PQ2_0: "
+        + (found.map { "type 42 is \(printable($0)) here" } ?? "none has type 42")
     case .unexplainedType(let id, let bytes, let wanted, let dimensions):
       "type \(id) of shape \(dimensions) spans \(bytes) bytes, which none of its meanings explains: "
         + wanted.joined(separator: ", ")

@@ -44,8 +44,7 @@ package struct GGUFRetagging: Sendable {
     guard let meaning = meanings.byID[GGUFRetagging.older], meaning.layout == Q2_0.prismID,
       let type = Q2_0(.of128).ggmlType
     else {
-      let found = meanings.byID[GGUFRetagging.older]?.name ?? "none of that number"
-      throw FormatError(.gguf(.nothingToRetag(found: found)), file: path)
+      throw FormatError(.gguf(.nothingToRetag(found: meanings.byID[GGUFRetagging.older]?.name)), file: path)
     }
     var patches = older.map { Patch(offset: $0.typeOffset, bytes: littleEndianBytes(type)) }
     if let offset = header.fileTypeOffset {

@@ -57,9 +57,19 @@ public struct CheckResult: Sendable {
       saysDamage && note.contains(text: "damaged") || findings.contains { $0.isTold(by: note) }
     }
     report.brief = ReportBrief(
-      Set(["path", "kind", "errors", "warnings", "tensors_read", "rules"] + SiblingComparison.keys),
+      briefKeys,
       rows: ["findings": Array(findings.indices)], told: Set(told))
     return report
+  }
+
+  /// Beside what is wrong with a sibling there is no room for numbers that the headline has, and for zeros.
+  private var briefKeys: Set<String> {
+    let always: Set = ["path", "kind", "sibling", "sibling_tensors", "sibling_different"]
+    if !passed, let sibling {
+      return always.union(sibling.equal > 0 ? ["sibling_equal"] : [])
+        .union(sibling.rounded > 0 ? ["sibling_rounded"] : [])
+    }
+    return always.union(["errors", "warnings", "tensors_read", "rules"]).union(SiblingComparison.keys)
   }
 
   /// What it comes down to: what was compared with a sibling is part of it.

@@ -21,11 +21,11 @@ struct RoleSizes {
       "Embeddings", "Output head", "Attention projections", "Feed-forward projections", "Norms", "Biases", "Others",
     ]
     groups = names.map { Group(name: $0) }
-    for (tensor, role) in zip(result.manifest.tensors, result.survey.roles) {
+    for (tensor, role) in zip(result.manifest.tensors, result.survey.roles) where !result.undecoded.isScale(tensor) {
       let place = RoleSizes.place(role)
       groups[place].tensors += 1
       groups[place].parameters += result.undecoded.count(tensor)
-      groups[place].bytes += tensor.storedBytes
+      groups[place].bytes += result.undecoded.bytes(tensor)
     }
     groups = groups.filter { $0.tensors > 0 }.sorted { $0.bytes > $1.bytes }
   }

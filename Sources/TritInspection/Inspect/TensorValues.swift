@@ -191,6 +191,8 @@ extension TensorValues {
   /// The report of `tritsmith inspect --raw`, schema `tritsmith.tensor` 1.
   package var report: ReportDocument {
     var report = ReportDocument(title: "Values of \(tensor.name)", schema: ReportSchema("tritsmith.tensor", version: 1))
+    let place = output.map { " in '\(printable($0))'" } ?? ""
+    report.verdict = ReportVerdict(.info, "The values of '\(printable(tensor.name))'\(place)")
     report.append(
       ReportFacts(
         key: "tensor",

@@ -52,10 +52,12 @@ struct UndecodedWeights: Sendable {
     return stored
   }
 
+  /// Whether a tensor holds scales of such a weight, whose bytes count with the weight's.
+  func isScale(_ tensor: TensorDescriptor) -> Bool { owners[ExactString(tensor.name)] != nil }
+
   /// Numbers of the model that a tensor stands for.
   func count(_ tensor: TensorDescriptor) -> Int {
-    let name = ExactString(tensor.name)
-    return owners[name] == nil ? counts[name] ?? tensor.shape.elementCount : 0
+    isScale(tensor) ? 0 : counts[ExactString(tensor.name)] ?? tensor.shape.elementCount
   }
 
   /// Bytes that these numbers take, scales included.

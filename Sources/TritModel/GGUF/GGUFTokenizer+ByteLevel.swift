@@ -149,8 +149,8 @@ private struct PreTokenizerChoice {
     }
     if isNormalized {
       warnings.append(
-        "the tokenizer brings text into NFC first and no program that reads GGUF does: text in another form gets other "
-          + "ids there")
+        "the tokenizer brings text into NFC first, and other programs that read GGUF do not: text in another form gets "
+          + "other ids there")
     }
   }
 

@@ -12,6 +12,8 @@ struct ScreenLimits {
   /// Lines of a sentence in a table, and of a fact.
   var prose: Int
   var lines: Int
+  /// Lines that name what is left out.
+  var closing = 2
 
   /// Lines of a screen.
   static let screen = 24
@@ -38,6 +40,7 @@ struct ScreenLimits {
     ScreenLimits(rows: 2, whole: 2, notes: 0, prose: 2, lines: 2),
     ScreenLimits(rows: 1, whole: 2, notes: 0, prose: 1, lines: 2),
     ScreenLimits(rows: 1, whole: 1, notes: 0, prose: 1, lines: 1),
+    ScreenLimits(rows: 1, whole: 1, notes: 0, prose: 1, lines: 1, closing: 1),
   ]
 }
 

@@ -72,7 +72,7 @@ package struct TextRenderer: ReportRenderer {
     leftOut += hiddenNotes
     guard !leftOut.isEmpty else { return }
     gaps.open(&output)
-    for line in closing("--all also shows: ", leftOut, mostLines: 2) { output.write(line + "\n") }
+    for line in closing("--all also shows: ", leftOut, mostLines: limits.closing) { output.write(line + "\n") }
   }
 
   /// What a reader came for, or the title where a report has no such line.

@@ -197,7 +197,8 @@ extension Metric {
     case .codeStream:
       (
         "Code stream",
-        "SHA-256 of trits and scales that is the same whatever format holds them (Docs/Numerics.md).", nil
+        "SHA-256 of trits and scales, the same in every format. An embedding or a head counts only where it is packed "
+          + "(Docs/Numerics.md).", nil
       )
     case .firstTokenRule:
       (

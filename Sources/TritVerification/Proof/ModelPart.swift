@@ -46,6 +46,8 @@ package struct PartFinding: Sendable, Hashable {
   package var lines: [String]
   /// What types did to weights that are rounded.
   package var rounding: WeightRounding?
+  /// What has to be so for it to be equal, said behind the word: "if …".
+  package var condition: String?
   /// What a verdict says of this part beside its outcome.
   package var remarks: [String] = []
   /// Equal key for key, where not every key is understood.
@@ -135,11 +137,13 @@ package struct PartFindings: Sendable {
   /// verdict is said too.
   package var verdict: String {
     let looked = ModelPart.allCases.filter { needed.contains($0) }
-    let equal = looked.filter { self[$0]?.outcome == .equal }.map {
+    let same = looked.filter { self[$0]?.outcome == .equal }
+    let equal = same.filter { self[$0]?.condition == nil }.map {
       $0.rawValue + (self[$0]?.isPartlyUnderstood == true ? " (key for key, not all understood)" : "")
     }
+    let conditional = same.compactMap { part in self[part]?.condition.map { "\(part.rawValue) equal \($0)" } }
     let none = looked.filter { self[$0]?.outcome == PartFinding.Outcome.none }.map(\.rawValue)
-    var parts = equal.isEmpty ? [] : [equal.joined(separator: ", ") + " equal"]
+    var parts = (equal.isEmpty ? [] : [equal.joined(separator: ", ") + " equal"]) + conditional
     if needed.contains(.weights), let finding = self[.weights] {
       if let rounding = finding.rounding {
         parts.insert("weights equal but for rounding by types: \(rounding.phrase)", at: 0)

@@ -64,10 +64,10 @@ extension PartsComparison {
       return PartFinding(.tokenizer, .equal, "the same files, byte for byte")
     }
     var tokenizers: [Tokenizer]
-    var remark: String?
+    var open: (condition: String, remark: String)?
     do {
       tokenizers = try [first, second].map { try Tokenizer(of: $0) }
-      remark = try settleNormalization(&tokenizers)
+      open = try settleNormalization(&tokenizers)
     } catch let error as any DiagnosticError where error.category == .malformedInput {
       return PartFinding(.tokenizer, .notCompared, "not understood: \(error.placedSummary)")
     }
@@ -86,7 +86,8 @@ extension PartsComparison {
         .tokenizer, .equal,
         "\(comparison.comparedTokens) tokens, \(comparison.comparedMerges) merges, ids of \(comparison.comparedTexts) texts"
       )
-      finding.remarks = [remark].compactMap { $0 }
+      finding.condition = open?.condition
+      finding.remarks = [open?.remark].compactMap { $0 }
       return finding
     }
     let count = comparison.differences.count + comparison.omittedCount
@@ -98,15 +99,20 @@ extension PartsComparison {
 
   /// Reads a GGUF file that leaves open whether text is brought into NFC as the other side does it.
   ///
-  /// - Returns: a remark, where that was done.
-  private func settleNormalization(_ tokenizers: inout [Tokenizer]) throws -> String? {
+  /// - Returns: a condition and a remark, where that was done.
+  private func settleNormalization(
+    _ tokenizers: inout [Tokenizer]
+  ) throws -> (condition: String, remark: String)? {
     for (side, source) in [first, second].enumerated() {
       guard let view = source as? GGUFModelView, view.leavesNormalizationOpen,
         tokenizers[1 - side].isNormalizedOnly == true
       else { continue }
       tokenizers[side] = try Tokenizer(of: source, composes: true)
-      let names = side == 0 ? ("first", "second") : ("second", "first")
-      return "the \(names.0) does not say whether text is brought into NFC, and was read as the \(names.1), which is"
+      let name = side == 0 ? "first" : "second"
+      return (
+        "if the \(name) is read with NFC",
+        "the \(name) does not say whether text is brought into NFC: `tokenize` and `run` read it without"
+      )
     }
     return nil
   }

@@ -7,9 +7,10 @@ import TritQuantizers
 import TritSurvey
 
 extension CodeStream {
-  /// The hash of a model's ternary projections, as `verify` computes it; nil when it has none, or latent ones.
+  /// The hash of a model's ternary tensors; nil when it has none, or latent ones.
   ///
-  /// Packed weights are unpacked, dense ones recognised by their three values: two forms of one model get one hash.
+  /// Packed weights are unpacked, dense projections recognised by their three values: two forms of one model get one
+  /// hash, but where an embedding or a head is packed in one of them and dense in the other.
   package static func model(of source: any TensorSource, _ work: WorkOptions) throws -> Digest? {
     let survey = try ModelSurvey(of: source)
     guard survey.kind == .packed || survey.kind == .ternaryDense else { return nil }

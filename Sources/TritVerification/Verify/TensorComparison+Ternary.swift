@@ -31,7 +31,8 @@ extension TensorComparison {
     {
       return (
         differs(
-          result, "made ternary, and its source computes it as ordinary numbers; --quantize says that it was meant"),
+          // Whole in a line of a screen, with the remedy.
+          result, "made ternary of ordinary numbers; if that was meant: --quantize"),
         nil
       )
     }

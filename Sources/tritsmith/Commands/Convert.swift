@@ -51,8 +51,8 @@ struct GGUFArguments: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "Name of the pre-tokenizer, of the GGUF file that is read or written; told by the file, or from tokenizer.json, "
-        + "otherwise.", valueName: "name"))
+      "Name of the pre-tokenizer of the GGUF file that is read or written. By default the file names it, or it is found "
+        + "from tokenizer.json.", valueName: "name"))
   var ggufPre: PreTokenizerName?
 
   @Flag(help: "Write no vocabulary.")

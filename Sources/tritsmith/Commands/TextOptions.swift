@@ -9,10 +9,10 @@ struct TextOptions: ParsableArguments {
   @Option(
     name: .text,
     help: ArgumentHelp(
-      "A text; '-' is standard input.", valueName: "text"))
+      "A text; '-' is standard input.", valueName: "text", isGivenOnce: true))
   var text: String?
 
-  @Option(help: .textFile, completion: .file())
+  @Option(help: .oneTextFile, completion: .file())
   var textFile: String?
 
   @Option(help: .earlierTextFile)
@@ -105,6 +105,8 @@ extension NameSpecification {
 extension ArgumentHelp {
   fileprivate static let textFile = ArgumentHelp(
     "A file of UTF-8 text; '-' is standard input.", valueName: "file", takesStream: true)
+  fileprivate static let oneTextFile = ArgumentHelp(
+    textFile.text, valueName: "file", takesStream: true, isGivenOnce: true)
   fileprivate static let earlierTextFile = ArgumentHelp(
     "An earlier name of --text-file.", valueName: "file", visibility: .hidden)
 }
