@@ -18,6 +18,8 @@ public struct OpenOptions: Sendable {
   package var followsLinks: Bool
   /// Show rotated weights as they are stored, not as those of the ordinary model.
   package var keepsRotation: Bool
+  /// The class of a checkpoint, when the user says so: its `config.json` names none, or another.
+  package var modelClass: ModelClassChoice?
 
   /// What files do not say, or say wrongly.
   ///
@@ -41,6 +43,28 @@ public struct OpenOptions: Sendable {
     self.ggmlTypes = ggmlTypes
     self.followsLinks = followsLinks
     self.keepsRotation = keepsRotation
+  }
+}
+
+/// A model class that stands in the place of the one a configuration names.
+package struct ModelClassChoice: Sendable, Equatable {
+  package let className: String
+  package let modelType: String
+  /// Further names of the class; a configuration that has one of them stays as it is.
+  package let otherNames: [String]
+
+  package init(className: String, modelType: String, otherNames: [String]) {
+    (self.className, self.modelType, self.otherNames) = (className, modelType, otherNames)
+  }
+
+  /// A configuration with the class in it.
+  func named(_ configuration: JSONObject) -> JSONObject {
+    let named = configuration["architectures"]?.array?.first?.string
+    if let named, named == className || otherNames.contains(named) { return configuration }
+    var result = configuration
+    result["architectures"] = .array([.string(className)])
+    result["model_type"] = .string(modelType)
+    return result
   }
 }
 

@@ -118,7 +118,7 @@ package enum ModelErrorKind: DiagnosticKind {
   package var remedy: String? {
     switch self {
     case .noArchitecture:
-      "add \"architectures\": [\"LlamaForCausalLM\"]; a conversion takes names of tensors instead, with --quantize"
+      "add \"architectures\": [\"LlamaForCausalLM\"]; 'tritsmith convert' takes the class by --architecture as well"
     case .unknownArchitecture:
       "if its tensors are named as a known class names them, 'tritsmith convert' takes that class by --architecture"
     case .vocabularyOnly: "give the file of the model; 'tritsmith tokenize' takes a vocabulary alone"

@@ -37,6 +37,30 @@ struct FamilyConversionTests {
     #expect(result.writtenBytes == written)
   }
 
+  @Test(
+    "a class asked for is written and proved, whatever the configuration names",
+    arguments: [nil, "FooForCausalLM"] as [String?])
+  func classAskedFor(_ name: String?) throws {
+    let scratch = ScratchFolder()
+    let input = try Checkpoint.changed(
+      Checkpoint.bitnet, [("architectures", name.map { "[\"\($0)\"]" }), ("model_type", name.map { _ in "\"foo\"" })],
+      scratch["input"])
+    let outputs: [(String, ConversionTarget)] = [
+      ("a.gguf", .gguf), ("packed", .hfPacked), ("a.tritpack", .tritpack), ("mlx", .mlx),
+    ]
+    for (file, target) in outputs {
+      try Workflow.convert(input, scratch[file], to: target) { $0.architecture = "LlamaForCausalLM" }
+      // MLX rounds no inputs, so that its description is another.
+      if target != .mlx { #expect(try Workflow.verify(Checkpoint.bitnet, scratch[file]).passed, "\(file)") }
+    }
+    for folder in ["packed", "mlx"] {
+      let written = try #require(JSONValue.parse(Disk.bytes(scratch[folder] + "/config.json")).object)
+      #expect(written["architectures"] == .array([.string("LlamaForCausalLM")]), "\(folder)")
+      #expect(written["model_type"]?.string == "llama", "\(folder)")
+    }
+    #expect(try meaning(scratch["packed"] + "/config.json") == meaning(Checkpoint.bitnet + "/config.json"))
+  }
+
   @Test("the sharded copy with keys of transformers 5 gives the same tensors")
   func falconSharded() throws {
     let scratch = ScratchFolder()

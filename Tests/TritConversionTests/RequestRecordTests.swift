@@ -20,9 +20,12 @@ struct RequestRecordTests {
     #expect(gguf == ["weights", "i2sOrder", "embeddings", "misfits", "preTokenizer", "hasTokenizer"])
     let open = Set(Mirror(reflecting: request.open).children.compactMap(\.label))
     // How files are reached is no part of what a conversion is: `access` and `followsLinks` change no byte. Whether
-    // weights stay rotated follows from the request.
+    // weights stay rotated, and the class, follow from the request.
     #expect(
-      open == ["access", "followsLinks", "scaleConvention", "i2sOrder", "preTokenizer", "ggmlTypes", "keepsRotation"])
+      open == [
+        "access", "followsLinks", "scaleConvention", "i2sOrder", "preTokenizer", "ggmlTypes", "keepsRotation",
+        "modelClass",
+      ])
   }
 
   /// A request with nothing at its default.

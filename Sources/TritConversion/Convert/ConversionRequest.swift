@@ -3,6 +3,7 @@
 import TritCore
 import TritFormats
 import TritLayouts
+import TritModel
 import TritQuantizers
 import TritSurvey
 import TritVerification
@@ -81,8 +82,17 @@ public struct ConversionRequest: Sendable {
     replaces = false
   }
 
-  /// How the input is opened: rotated weights stay so, unless they are to be unfolded.
-  package var inputOptions: OpenOptions { unfolds ? open : open.keepingRotation }
+  /// How the input is opened: as a model of the class asked for, rotated weights as they are unless they are to be unfolded.
+  package var inputOptions: OpenOptions {
+    var options = unfolds ? open : open.keepingRotation
+    // Proofs hold the output against the class that was asked for; a name nobody knows is an error of the plan.
+    options.modelClass = architecture.flatMap(ArchitectureRegistry.architecture(named:)).map {
+      ModelClassChoice(
+        className: $0.className, modelType: $0.modelType,
+        otherNames: $0.aliases + ($0.compound.map { [$0.className] } ?? []))
+    }
+    return options
+  }
 
   /// Whether the output is one safetensors file, which has no place for a configuration or a tokenizer.
   var isBareFile: Bool { target != .tritpack && target != .gguf && output.hasSuffix(".safetensors") }

@@ -27,8 +27,9 @@ package final class SafetensorsSource: FilesOfTensors {
       throw FormatError(.partialModel(partial), file: path)
     }
     let notes = try layout.notes + shards.notes(comparedWith: layout)
-    let folder = try ModelFolder(
+    var folder = try ModelFolder(
       path: layout.folder, wholeFolder: layout.single == nil, followsLinks: options.followsLinks)
+    if let choice = options.modelClass { folder.configuration = folder.configuration.map(choice.named) }
     let configurationFile = FileSystem.join(layout.folder, ModelFolder.configurationName)
     let mlx = try MLXInterpretation(
       stored, MLXQuantization(configuration: folder.configuration, file: configurationFile),

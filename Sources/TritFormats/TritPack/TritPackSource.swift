@@ -47,7 +47,7 @@ package final class TritPackSource: TensorSource {
       let bytes = try TritPackSource.text(header.sections[entry.section], of: file)
       let object = try ConfigurationText.object(bytes, path: path)
       notes = ConfigurationText.notes(on: object, bytes, name: ModelFolder.configurationName)
-      configuration = object
+      configuration = options.modelClass?.named(object) ?? object
     }
     manifest = ModelManifest(
       format: TritPackFormat.id, path: path,

@@ -83,9 +83,9 @@ package enum ModelOpener {
 extension OpenOptions {
   /// The same meaning of numbers, files got at as `other` says.
   package func reading(like other: OpenOptions) -> OpenOptions {
-    OpenOptions(
-      access: other.access, scaleConvention: scaleConvention, i2sOrder: i2sOrder, preTokenizer: preTokenizer,
-      ggmlTypes: ggmlTypes, followsLinks: other.followsLinks, keepsRotation: keepsRotation)
+    var result = self
+    (result.access, result.followsLinks) = (other.access, other.followsLinks)
+    return result
   }
 
   /// The same with rotated weights as they are stored.
