@@ -75,6 +75,10 @@ struct RoundedScaleTests {
       #expect(abs(verified.rounding.largestScaleChange - worst) < 1e-12, "\(path)")
       #expect(verified.parts.verdict.hasPrefix("weights equal but for rounding by types: scales of \(tensors) tensors"))
     }
+    #expect(outputs[0].result.plan.warnings.contains { $0.hasSuffix("; without --dense-type they are stored exactly") })
+    // Inverses of bfloat16 divisors are bfloat16 numbers no more: the type that is usual rounds them too.
+    let divided = try Workflow.plan(Checkpoint.bitnet, to: .dense) { $0.denseType = .f16 }
+    #expect(divided.warnings.contains { $0.hasSuffix("; with --dense-type f32 they are stored exactly") })
     // What holds them says nothing.
     let exact = try Workflow.bonsai(scratch["pq2.gguf"], scratch["f16.gguf"], .f16)
     #expect(!exact.plan.warnings.contains { $0.contains("scales, by at most") } && exact.audit.rounding.isEmpty)

@@ -60,8 +60,8 @@ public struct ConversionRequest: Sendable {
   public var nonFinite = NonFinitePolicy.refuse
   /// What happens to scales a layout has no room for.
   public var scaleLoss = ScaleLossPolicy.refuse
-  /// What trit × scale is stored in by `--to dense`; nil takes the type that holds it: F16 for groups with F16 scales,
-  /// bfloat16 else.
+  /// What trit × scale is stored in by `--to dense`; nil takes the type such checkpoints have: bfloat16 for one scale a
+  /// tensor, for groups one that holds their scales.
   public var denseType: DenseWeightType?
   /// Write rotated weights as those of the ordinary model.
   public var unfolds = false

@@ -8,6 +8,14 @@ import TritModel
 import TritSurvey
 
 extension Planner {
+  /// What dense weights are stored in where nobody chooses. Of unfolded weights, which are ternary no more, bfloat16 would
+  /// keep too few digits; scales of binary blocks are F16.
+  static func usualDenseType(
+    of source: any TensorSource, _ request: ConversionRequest, _ survey: ModelSurvey, _ sampler: ScaleSampler?
+  ) throws -> DType {
+    request.unfolds || survey.binaryType != nil ? .f16 : try denseType(of: source, sampler)
+  }
+
   /// What holds trit × scale of a packed model: F16 where groups have F16 scales, as such models are published; F32
   /// where scales of rows or groups need it; bfloat16 for all others.
   static func denseType(of source: any TensorSource, _ sampler: ScaleSampler?) throws -> DType {
@@ -29,7 +37,8 @@ extension Planner {
   /// Says what a type that was asked for does to the scales, before anything is written.
   func warnRounding(_ tensors: [PlannedTensor], _ warnings: inout [String]) throws {
     var (scales, changed, worst) = (0, 0, 0.0)
-    var (type, isHeldByHalf) = (DType.bf16, true)
+    var (type, isHeldByHalf, isHeldUnasked) = (DType.bf16, true, true)
+    let usual = request.denseType == nil ? nil : try Planner.usualDenseType(of: source, request, survey, sampler)
     for tensor in tensors where tensor.step == .dequantize || tensor.step == .snap {
       guard let dtype = askedType(of: tensor), let scale = try roundedScale(tensor) else { continue }
       type = dtype
@@ -37,6 +46,7 @@ extension Planner {
         scales += 1
         let stored = TernaryScale.rounded(multiplier, to: dtype)
         if TernaryScale.rounded(multiplier, to: .f16) != multiplier { isHeldByHalf = false }
+        if let usual, TernaryScale.rounded(multiplier, to: usual) != multiplier { isHeldUnasked = false }
         guard stored != multiplier else { continue }
         changed += 1
         worst = max(worst, abs(Double(stored) - Double(multiplier)) / Double(multiplier.magnitude))
@@ -45,7 +55,8 @@ extension Planner {
     guard changed > 0 else { return }
     let advice =
       request.target == .dense
-      ? "without --dense-type they are stored exactly" : "\(isHeldByHalf ? "F16" : "F32") holds them exactly"
+      ? (isHeldUnasked ? "without --dense-type" : "with --dense-type f32") + " they are stored exactly"
+      : "\(isHeldByHalf ? "F16" : "F32") holds them exactly"
     warnings.append(
       "\(type.rawValue) rounds \(grouped(changed)) of \(grouped(scales)) scales, by at most \(ScaleRounding.parts(worst)); \(advice)"
     )

@@ -33,11 +33,7 @@ package struct Planner {
     }
     survey = try ModelSurvey(of: source, architecture: chosen)
     sampler = ScaleSampler(source)
-    // Of unfolded weights, which are ternary no more, bfloat16 would keep too few digits.
-    // Scales of binary blocks are F16.
-    denseType =
-      try request.denseType?.dtype
-      ?? (request.unfolds || survey.binaryType != nil ? .f16 : Planner.denseType(of: source, sampler))
+    denseType = try request.denseType?.dtype ?? Planner.usualDenseType(of: source, request, survey, sampler)
   }
 
   package func plan() throws -> ConversionPlan { try ScaleRoom.naming(source, survey, request) { try made() } }

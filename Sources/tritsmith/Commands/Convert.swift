@@ -153,7 +153,8 @@ struct Convert: ParsableCommand {
   var layout: CodeLayout?
 
   @Option(
-    help: ArgumentHelp("Type of the numbers of --to dense; by default one that holds trit × scale.", isDetail: true))
+    help: ArgumentHelp(
+      "Type of the numbers of --to dense; by default the type such checkpoints have, which may round.", isDetail: true))
   var denseType: DenseWeightType?
 
   @Flag(
