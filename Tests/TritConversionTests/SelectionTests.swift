@@ -216,6 +216,24 @@ struct SelectionTests {
   }
 }
 
+@Suite("Warnings of many layers")
+struct LayerWarningTests {
+  @Test("projections that are kept in every layer are named once, and so they are as an input")
+  func kept() throws {
+    let scratch = ScratchFolder()
+    let globs = [Glob("*.down_proj.*"), Glob("*.up_proj.*")]
+    let result = try Workflow.convert(Checkpoint.prequantized, scratch["kept"], to: .hfPacked) { $0.keep = globs }
+    let again = try Workflow.plan(scratch["kept"], to: .tritpack)
+    for (warnings, word) in [(result.plan.warnings, "are latents"), (again.warnings, "stay as they are")] {
+      let warning = try #require(warnings.first { $0.contains(word) })
+      for part in ["down", "up"] {
+        #expect(warning.contains("'model.layers.0–3.mlp.\(part)_proj.weight'"), "\(warning)")
+      }
+      #expect(!warning.hasSuffix(" more"), "\(warning)")
+    }
+  }
+}
+
 @Suite("Ordinary models")
 struct NativenessTests {
   @Test("an ordinary model is converted with a warning that names the loss and the gap report")
