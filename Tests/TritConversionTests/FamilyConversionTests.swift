@@ -42,7 +42,7 @@ struct FamilyConversionTests {
     arguments: [nil, "FooForCausalLM"] as [String?])
   func classAskedFor(_ name: String?) throws {
     let scratch = ScratchFolder()
-    let input = try Workflow.changed(
+    let input = try Checkpoint.changed(
       Checkpoint.bitnet, [("architectures", name.map { "[\"\($0)\"]" }), ("model_type", name.map { _ in "\"foo\"" })],
       scratch["input"])
     let outputs: [(String, ConversionTarget)] = [

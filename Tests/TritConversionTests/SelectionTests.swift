@@ -6,6 +6,7 @@ import TritCore
 import TritFormats
 import TritInspection
 import TritLayouts
+import TritQuantizers
 import TritSurvey
 import TritTestSupport
 import TritVerification
@@ -215,6 +216,24 @@ struct SelectionTests {
   }
 }
 
+@Suite("Warnings of many layers")
+struct LayerWarningTests {
+  @Test("projections that are kept in every layer are named once, and so they are as an input")
+  func kept() throws {
+    let scratch = ScratchFolder()
+    let globs = [Glob("*.down_proj.*"), Glob("*.up_proj.*")]
+    let result = try Workflow.convert(Checkpoint.prequantized, scratch["kept"], to: .hfPacked) { $0.keep = globs }
+    let again = try Workflow.plan(scratch["kept"], to: .tritpack)
+    for (warnings, word) in [(result.plan.warnings, "are latents"), (again.warnings, "stay as they are")] {
+      let warning = try #require(warnings.first { $0.contains(word) })
+      for part in ["down", "up"] {
+        #expect(warning.contains("'model.layers.0–3.mlp.\(part)_proj.weight'"), "\(warning)")
+      }
+      #expect(!warning.hasSuffix(" more"), "\(warning)")
+    }
+  }
+}
+
 @Suite("Ordinary models")
 struct NativenessTests {
   @Test("an ordinary model is converted with a warning that names the loss and the gap report")
@@ -223,6 +242,19 @@ struct NativenessTests {
     let warning = try #require(plan.warnings.first)
     #expect(warning.contains("ordinary") && warning.contains("perplexity") && warning.contains("gap"))
     #expect(plan.tensors.count { $0.step == .quantize } == 28)
+  }
+
+  /// Perplexities of `Docs/Quantizers.md`.
+  @Test(
+    "the loss is that of the quantizer that was chosen, and without one another is named",
+    arguments: [
+      ("absmean-bf16", "28 becomes 105 "), ("optimal-tensor", "28 becomes 56 "), ("absmean-lsq", "28 becomes 65 "),
+    ])
+  func loss(_ quantizer: String, _ words: String) throws {
+    let plan = try Workflow.plan(Checkpoint.plain, to: .hfPacked) { $0.quantizer = QuantizerID(rawValue: quantizer) }
+    let warning = try #require(plan.warnings.first { $0.contains("of an ordinary model") })
+    #expect(warning.contains(words), "\(warning)")
+    #expect(warning.contains("--quantizer optimal-tensor") == (quantizer == "absmean-bf16"), "\(warning)")
   }
 
   @Test("with requiresNative it is an error of the kind that exits with 1")

@@ -53,6 +53,25 @@ struct CheckTests {
     }
   }
 
+  @Test("a dense output names the type of its projections, and draws no warning for it", arguments: [DType.f16, .f32])
+  func denseTypes(_ type: DType) throws {
+    let scratch = ScratchFolder()
+    try Workflow.convert(Checkpoint.bitnet, scratch["dense"], to: .dense) {
+      $0.denseType = type == .f16 ? .f16 : .f32
+    }
+    let result = try Workflow.check(scratch["dense"], strict: true)
+    #expect(result.passed && result.findings.isEmpty, "\(result.findings)")
+    // A checkpoint whose embeddings have more digits than the key keeps is another matter.
+    var model = ChangedModel(Checkpoint.bfloat16)
+    let name = "model.embed_tokens.weight"
+    let values = FloatBytes.bf16Values(model.file.tensors[name: name].bytes)
+    for index in model.file.tensors.indices where model.file.tensors[index].name == name {
+      (model.file.tensors[index].dtype, model.file.tensors[index].bytes) = ("F32", FloatBytes.f32(values))
+    }
+    let changed = try Workflow.check(model.write(scratch["changed"]))
+    #expect(changed.findings.contains { $0.rule == .dtype }, "\(changed.findings)")
+  }
+
   /// A fault, planted in the packed checkpoint unless another is named.
   /// `masked_bias` of old checkpoints: transformers computes it, and a conversion leaves it out.
   @Test("numbers in buffers that no reader takes are no fault", arguments: [[UInt8(0), 0, 0, 0], [0, 0, 0x80, 0xFF]])

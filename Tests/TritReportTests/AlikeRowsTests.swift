@@ -139,6 +139,13 @@ import Testing
     #expect(foldedRemarks([]) == [])
   }
 
+  @Test func namesThatRepeatOverLayersAreOne() {
+    let names = [0, 1, 10, 11].map { "layers.\($0).o_proj" } + ["head", "layers.2.o_proj", "layers.0.q_proj"]
+    let folded = foldedNames(names)
+    #expect(folded.map(\.name) == ["layers.0–2,10–11.o_proj", "head", "layers.0.q_proj"])
+    #expect(folded.map(\.count) == [5, 1, 1])
+  }
+
   @Test(arguments: [
     ("found -1", ["found ", "-1"]), ("model-00001", ["model-", "00001"]), ("1e-05 and 2.5", ["1e-05", " and ", "2.5"]),
     ("layers.0.mlp", ["layers.", "0", ".mlp"]), ("", []), ("7.", ["7", "."]), ("2end", ["2", "end"]),

@@ -3,6 +3,7 @@
 import TritCore
 import TritFormats
 import TritLayouts
+import TritQuantizers
 import TritSurvey
 import TritVerification
 
@@ -70,7 +71,7 @@ extension Planner {
     }
   }
 
-  func checkNativeness(_ warnings: inout [String]) throws {
+  func checkNativeness(_ quantizer: any Quantizer, _ warnings: inout [String]) throws {
     if try holdsRotatedTrits() { return }
     switch survey.kind {
     case .latent, .ternaryDense, .packed: return
@@ -80,9 +81,23 @@ extension Planner {
       warnings.append(
         survey.kind == .ordinary
           ? "these look like weights of an ordinary model, not of one trained for BitNet. Evidence: \(verdict). Made "
-            + "ternary, it will be far worse: expect several times the perplexity (28 becomes 105 for the shipped "
-            + "plain-tiny). Measure it with 'tritsmith gap' before use; --require-native refuses such models."
+            + "ternary, it will be \(Planner.expectedLoss(quantizer)). Measure it with 'tritsmith gap' before use; "
+            + "--require-native refuses such models."
           : "it is not known that these weights were trained for BitNet: \(verdict)")
     }
+  }
+
+  /// What ordinary weights lose, as `Docs/Quantizers.md` has it of the shipped plain-tiny.
+  private static func expectedLoss(_ quantizer: any Quantizer) -> String {
+    let perplexities = [
+      "absmean-lsq": 65, "optimal-tensor": 56, "optimal-row": 52, "optimal-group128": 51, "gptq-tensor": 42,
+      "gptq-row": 39, "gptq-group128": 40, "two-plane-group128": 29,
+    ]
+    if let perplexity = perplexities[quantizer.id.rawValue] {
+      return "worse: perplexity 28 becomes \(perplexity) for the shipped plain-tiny by \(quantizer.id.rawValue)"
+    }
+    return "far worse: expect several times the perplexity"
+      + (quantizer is any FittingQuantizer ? "" : " (28 becomes 105 for the shipped plain-tiny)")
+      + "; --quantizer optimal-tensor loses less"
   }
 }

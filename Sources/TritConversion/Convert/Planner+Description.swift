@@ -66,7 +66,7 @@ extension Planner {
       let count = inventory.setAside.count
       warnings.append(
         "\(count == 1 ? "1 tensor is" : "\(count) tensors are") left out, as no loader reads "
-          + "\(count == 1 ? "it" : "them"): \(ModelChecks.list(inventory.setAside))")
+          + "\(count == 1 ? "it" : "them"): \(ModelChecks.layers(inventory.setAside))")
     }
     return Set(inventory.setAside.map { ExactString($0) })
   }
@@ -136,7 +136,7 @@ extension Planner {
       warnings.append(
         plural(kept.count, "projection is latents", "projections are latents")
           + " that the source computes as trits; left dense, the output computes with ordinary numbers there and is "
-          + "another model: " + ModelChecks.list(kept))
+          + "another model: " + ModelChecks.layers(kept))
     }
     if survey.kind == .latent, !followsGroups,
       request.quantizer.map({ $0.rawValue != survey.defaultQuantizer.name }) == true
@@ -157,7 +157,7 @@ extension Planner {
     if !beside.isEmpty {
       warnings.append(
         "\(beside.count == 1 ? "1 tensor" : "\(beside.count) tensors") beside the projections will be ternary; where that "
-          + "is new, the output is another model: " + ModelChecks.list(beside))
+          + "is new, the output is another model: " + ModelChecks.layers(beside))
     }
     let dense = tensors.filter { tensor, role in
       Planner.staysDense(tensor, role, survey) && tensor.encoding.dtype?.isFloatWeight == true
@@ -167,6 +167,6 @@ extension Planner {
     let why = survey.kind == .packed ? Planner.denseInPacked : "named by modules_to_not_convert"
     warnings.append(
       plural(dense.count, "projection is \(why) and stays as it is", "projections are \(why) and stay as they are")
-        + "; --quantize makes \(dense.count == 1 ? "it" : "them") ternary: " + ModelChecks.list(dense))
+        + "; --quantize makes \(dense.count == 1 ? "it" : "them") ternary: " + ModelChecks.layers(dense))
   }
 }

@@ -63,7 +63,7 @@ package struct Planner {
     try checkHasTrits(tensors, isRotated: rotation != nil)
     try checkInputs(tensors, &warnings)
     if tensors.contains(where: { $0.step == .quantize || $0.step == .snap }) {
-      try checkNativeness(&warnings)
+      try checkNativeness(quantizer, &warnings)
     }
     try checkFitting(quantizer, tensors)
     let configuration = configuration(of: tensors, convention)

@@ -165,6 +165,22 @@ package func foldedRemarks(_ texts: [String]) -> [String] {
   return order.compactMap { alike[$0]?.remark }
 }
 
+/// Names in their order, those that differ in numbers only as one, with how many each stands for.
+package func foldedNames(_ names: [String]) -> [(name: String, count: Int)] {
+  var order: [String] = []
+  var alike: [String: AlikeTexts] = [:]
+  for name in names {
+    let key = withoutNumbers(name)
+    if alike[key] == nil {
+      order.append(key)
+      alike[key] = AlikeTexts(name)
+    } else {
+      alike[key]?.add(name)
+    }
+  }
+  return order.compactMap { alike[$0].map { ($0.name, $0.count) } }
+}
+
 /// Rows of a table that differ in numbers only.
 private struct AlikeRow {
   /// The place of the first.

@@ -209,6 +209,11 @@ struct ConfigurationCheck {
     guard let stated = types[name] else { return [] }
     let embedding = zip(manifest.tensors, survey.roles).first { $0.1 == .embedding }?.0
     guard let embedding, let found = embedding.encoding.dtype, found != stated else { return [] }
+    // Where dense projections need another type of 16 bits, or more digits, the key is theirs.
+    let isOfProjections = zip(manifest.tensors, survey.roles).contains {
+      $0.1.isProjection && $0.0.shape.isMatrix && $0.0.encoding == .dense(stated)
+    }
+    if found != .f32, isOfProjections { return [] }
     return [
       CheckFinding(.dtype, key, "says \(name), '\(printable(embedding.name))' is \(found.rawValue)")
     ]
