@@ -93,7 +93,8 @@ struct SiblingSideTests {
       let errors = told.filter { $0.severity == .error }
       #expect(errors.map(\.subject) == [Self.query], "\(Self.texts(told))")
       #expect(errors.first?.detail.contains("for the trits: numbers") == true)
-      #expect(told.contains { $0.severity == .warning && $0.detail.contains("13 tensors hold trits in one of the two") })
+      #expect(
+        told.contains { $0.severity == .warning && $0.detail.contains("13 tensors hold trits in one of the two") })
     }
   }
 
