@@ -1,5 +1,7 @@
 // Tritsmith: a fault that repeats over layers, told once.
 
+import VisibleText
+
 /// A text with its numbers apart: "model.layers.0.mlp" is "model.layers.", "0", ".mlp". A sign, a fraction and an
 /// exponent belong to their number.
 func numberedParts(_ text: String) -> [Substring] {
@@ -109,15 +111,7 @@ struct AlikeTexts {
       guard place < parts.count, let number = Int(parts[place]) else { return nil }
       numbers.append(number)
     }
-    var runs: [ClosedRange<Int>] = []
-    for number in numbers.sorted() {
-      // Numbers of names are as large as a file likes; these are in order.
-      if let last = runs.last, number &- last.upperBound <= 1 {
-        runs[runs.count - 1] = last.lowerBound...number
-      } else {
-        runs.append(number...number)
-      }
-    }
+    let runs = consecutiveRuns(numbers.sorted())
     let isComplete = runs.count <= Self.mostRuns
     let named = runs.prefix(isComplete ? Self.mostRuns : Self.mostRuns - 1).map {
       $0.lowerBound == $0.upperBound ? "\($0.lowerBound)" : "\($0.lowerBound)–\($0.upperBound)"
@@ -149,36 +143,28 @@ struct AlikeTexts {
   }
 }
 
-/// Sentences in their order; those that differ in numbers only are told once, as notes of a report are.
-package func foldedRemarks(_ texts: [String]) -> [String] {
-  var order: [String] = []
-  var alike: [String: AlikeTexts] = [:]
+/// Texts in the order of the first of each kind, those that differ in numbers only together.
+private func alikeTexts(_ texts: [String]) -> [AlikeTexts] {
+  var result: [AlikeTexts] = []
+  var places: [String: Int] = [:]
   for text in texts {
     let key = withoutNumbers(text)
-    if alike[key] == nil {
-      order.append(key)
-      alike[key] = AlikeTexts(text)
+    if let place = places[key] {
+      result[place].add(text)
     } else {
-      alike[key]?.add(text)
+      places[key] = result.count
+      result.append(AlikeTexts(text))
     }
   }
-  return order.compactMap { alike[$0]?.remark }
+  return result
 }
+
+/// Sentences in their order; those that differ in numbers only are told once, as notes of a report are.
+package func foldedRemarks(_ texts: [String]) -> [String] { alikeTexts(texts).map(\.remark) }
 
 /// Names in their order, those that differ in numbers only as one, with how many each stands for.
 package func foldedNames(_ names: [String]) -> [(name: String, count: Int)] {
-  var order: [String] = []
-  var alike: [String: AlikeTexts] = [:]
-  for name in names {
-    let key = withoutNumbers(name)
-    if alike[key] == nil {
-      order.append(key)
-      alike[key] = AlikeTexts(name)
-    } else {
-      alike[key]?.add(name)
-    }
-  }
-  return order.compactMap { alike[$0].map { ($0.name, $0.count) } }
+  alikeTexts(names).map { ($0.name, $0.count) }
 }
 
 /// Rows of a table that differ in numbers only.

@@ -2,6 +2,7 @@
 
 import TritCore
 import TritModel
+import VisibleText
 
 /// Sentences about tensors that only one of two models has, or that have another shape: layers of which nothing is
 /// there once, then matrices, then the rest.
@@ -38,7 +39,7 @@ package struct UnpairedTensors {
     }
     // One tensor is named better than its layer.
     let whole = sizes.filter { $0.value > 1 }
-    for run in UnpairedTensors.runs(whole.keys.sorted()) {
+    for run in consecutiveRuns(whole.keys.sorted()) {
       let name = run.count == 1 ? "layer \(run.lowerBound)" : "layers \(run.lowerBound) to \(run.upperBound)"
       told.append((0, layers(name)))
     }
@@ -49,19 +50,6 @@ package struct UnpairedTensors {
         add(tensor, single(tensor))
       }
     }
-  }
-
-  /// Numbers that follow each other as one range.
-  private static func runs(_ sorted: [Int]) -> [ClosedRange<Int>] {
-    var result: [ClosedRange<Int>] = []
-    for number in sorted {
-      if let last = result.last, last.upperBound + 1 == number {
-        result[result.count - 1] = last.lowerBound...number
-      } else {
-        result.append(number...number)
-      }
-    }
-    return result
   }
 
   private static func layer(of name: String) -> Int? {
