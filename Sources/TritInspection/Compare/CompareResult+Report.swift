@@ -41,15 +41,11 @@ extension CompareResult {
     report.conclude(isSame, conclusion)
     // Beside what differs there is no room for what was typed, and for what is not there.
     let facts: Set<String> = isSame ? ["first", "second", "rounded"] : count(.rounded) > 0 ? ["rounded"] : []
-    let wrong = tensors.indices.filter {
-      tensors[$0].outcome == .different || isExact && tensors[$0].outcome == .rounded
-    }
     report.brief = ReportBrief(
       facts.union(["tensors", "equal", "different"]),
       rows: [
         "parts": parts.notableRows(beside: conclusion), "part_differences": parts.tellingDifferences,
-        // Matrices first: they weigh more than norms.
-        "tensors": wrong.filter { tensors[$0].shape.isMatrix } + wrong.filter { !tensors[$0].shape.isMatrix },
+        "tensors": tensors.indices.filter { isWrong(tensors[$0]) }.matricesFirst { tensors[$0].shape },
       ], told: Set(structure.filter { conclusion.contains(text: $0) }))
     report.brief?.ranked = ["tensors"]
     return report

@@ -136,13 +136,15 @@ public struct CompareResult: Sendable {
         weights: plural(tensors.count, "tensor"),
         tensors.reduce(into: WeightRounding()) { $0.add($1.scaleRounding, $1.rounding) })
     }
-    func isWrong(_ tensor: ComparedTensor) -> Bool {
-      tensor.outcome == .different || isExact && tensor.outcome == .rounded
-    }
-    let wrong = tensors.first { isWrong($0) && $0.shape.isMatrix } ?? tensors.first(where: isWrong)
+    let wrong = tensors.filter(isWrong).matricesFirst(\.shape).first
     let error = tensors.compactMap(\.scaleLossPercent).max().map { ", mean error \(ScaleLoss.text($0)) at most" } ?? ""
     return PartFinding(
       .weights, .differs,
       structure.first ?? wrong.map { "tensor '\(printable($0.name))': \($0.detail)\(error)" } ?? "")
+  }
+
+  /// Whether a tensor is not what was asked for: equal, or equal but for rounding.
+  func isWrong(_ tensor: ComparedTensor) -> Bool {
+    tensor.outcome == .different || isExact && tensor.outcome == .rounded
   }
 }

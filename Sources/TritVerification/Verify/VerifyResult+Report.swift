@@ -65,9 +65,8 @@ extension VerifyResult {
     // Of a part that was not asked for, it is a remark.
     let severity = parts.needed.contains(.weights) ? ReportSeverity.error : .info
     for problem in structure { report.note(severity, problem) }
-    // Matrices first: they weigh more than norms.
-    let failing = tensors.indices.filter { tensors[$0].outcome == .differs || tensors[$0].outcome == .scalesLost }
-    let wrong = failing.filter { tensors[$0].shape.isMatrix } + failing.filter { !tensors[$0].shape.isMatrix }
+    let wrong = tensors.indices.filter { tensors[$0].outcome == .differs || tensors[$0].outcome == .scalesLost }
+      .matricesFirst { tensors[$0].shape }
     let remarks = wrong.map { "\(tensors[$0].name): \(tensors[$0].detail)" }
     for remark in remarks { report.note(severity, remark) }
     for hint in hints { report.note(.info, hint) }

@@ -254,8 +254,7 @@ public struct VerifyResult: Sendable {
 
   var firstWeightsProblem: String? {
     let wrong =
-      tensors.first { $0.outcome == .differs && $0.shape.isMatrix } ?? tensors.first { $0.outcome == .differs }
-      ?? tensors.first { isFault($0) }
+      tensors.filter { $0.outcome == .differs }.matricesFirst(\.shape).first ?? tensors.first { isFault($0) }
     return structure.first ?? wrong.map { "tensor '\(printable($0.name))': \($0.detail)" }
   }
 
