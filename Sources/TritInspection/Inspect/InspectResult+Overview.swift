@@ -148,7 +148,8 @@ extension InspectResult {
     if manifest.format == SafetensorsFormat.id {
       names += manifest.companions.map(\.name).filter { CompanionName.isNeeded($0) }
     }
-    guard let name = names.first(where: { standIn(of: $0) != nil }), let standIn = standIn(of: name) else { return nil }
+    let found = names.lazy.compactMap { name in standIn(of: name).map { (name, $0) } }.first
+    guard let (name, standIn) = found else { return nil }
     let folder = InspectResult.shellWord(folder)
     return switch standIn {
     case .gitLFSPointer: "git -C \(folder) lfs pull"

@@ -117,8 +117,10 @@ package struct InspectWorkflow: Sendable {
     let checkpoint = isGGUF ? nil : InspectWorkflow.checkpoint(of: binary ?? source, &unread)
     // Over a network a look stays small, unless all weights are read anyway.
     let isBrief = RemoteFolders.contains(source.manifest.path) && !readsWeights
-    var survey = try ModelSurvey(of: view ?? checkpoint ?? binary ?? source, sample: isBrief ? .small : .usual)
-    let faults = try InspectWorkflow.faults(view ?? checkpoint ?? binary ?? source, survey, isBrief: isBrief)
+    let model: any TensorSource = view ?? checkpoint ?? binary ?? source
+    var survey = try ModelSurvey(of: model, sample: isBrief ? .small : .usual)
+    let inventory = (try? survey.description.get()).map { TensorInventory(model.manifest, $0) }
+    let faults = try InspectWorkflow.faults(model, survey, inventory, isBrief: isBrief)
     let shown = view as (any ModelView)? ?? checkpoint
     if let shown, shown.manifest.tensors.count != source.manifest.tensors.count {
       survey.roles = InspectWorkflow.roles(of: source, in: shown, survey.roles)
@@ -146,8 +148,7 @@ package struct InspectWorkflow: Sendable {
       hasStatistics: request.statistics, chatTemplate: try ChatTemplateFinding(of: source), rotation: rotation,
       identity: StatedIdentity(of: source), storedRotation: shown?.storedRotation,
       tokenizerFault: InspectWorkflow.tokenizerFault(source),
-      incompleteness: InspectWorkflow.incompleteness(
-        shown?.manifest ?? binary?.manifest ?? source.manifest, survey.description),
+      incompleteness: InspectWorkflow.incompleteness(model.manifest, inventory),
       undecoded: UndecodedWeights(manifest, survey.structure ?? (try? survey.description.get())), faults: faults,
       statedConvention: source.manifest.scaleFinding.convention)
   }
@@ -169,12 +170,12 @@ package struct InspectWorkflow: Sendable {
 
   /// What the rules of `check` that read no weights find wrong; a file without tensors is no model to hold against them.
   private static func faults(
-    _ source: any TensorSource, _ survey: ModelSurvey, isBrief: Bool
+    _ source: any TensorSource, _ survey: ModelSurvey, _ inventory: TensorInventory?, isBrief: Bool
   ) throws -> [CheckFinding] {
     guard !source.manifest.tensors.isEmpty else { return [] }
     // One of each rule is enough: a hostile file has as many as it has tensors.
     var rules: Set<CheckRule> = []
-    return try ModelChecks.ofHeaders(source, survey, headBytes: isBrief ? 0 : headBytes)
+    return try ModelChecks.ofHeaders(source, survey, inventory, headBytes: isBrief ? 0 : headBytes)
       .filter { $0.severity == .error && rules.insert($0.rule).inserted }
   }
 
@@ -206,14 +207,11 @@ package struct InspectWorkflow: Sendable {
   }
 
   /// What is missing of a model whose settings are understood.
-  private static func incompleteness(
-    _ manifest: ModelManifest, _ description: Result<ModelDescription, ModelError>
-  ) -> String? {
+  private static func incompleteness(_ manifest: ModelManifest, _ inventory: TensorInventory?) -> String? {
     if let tensor = manifest.tensors.first(where: { $0.encoding == ForeignPacking.withoutScale }) {
       return "'\(printable(tensor.name))' is packed and has no scale"
     }
-    guard case .success(let description) = description else { return nil }
-    for finding in TensorInventory(manifest, description).findings {
+    for finding in inventory?.findings ?? [] {
       switch finding {
       case .missing(let tensor): return "'\(printable(tensor.name))' is missing"
       case .missingLayers: return finding.error(file: manifest.path)?.summary

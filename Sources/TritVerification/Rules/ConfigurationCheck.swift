@@ -11,6 +11,8 @@ struct ConfigurationCheck {
   let survey: ModelSurvey
   /// How much of a head that should be the embeddings is held against them.
   var headBytes = Int.max
+  /// The tensors held against the description; nil where nobody has made it yet.
+  var inventory: TensorInventory?
 
   private var manifest: ModelManifest { source.manifest }
 
@@ -32,7 +34,8 @@ struct ConfigurationCheck {
     }
     switch survey.description {
     case .success(let description):
-      return try quantizationFindings(object) + tensorFindings(description) + typeFindings(object)
+      return try quantizationFindings(object)
+        + tensorFindings(description, inventory ?? TensorInventory(manifest, description)) + typeFindings(object)
         + modelTypeFindings(object)
     case .failure(let error):
       var rule: CheckRule =
@@ -49,7 +52,7 @@ struct ConfigurationCheck {
         error.location.field == $0 || error.location.field?.hasPrefix($0 + ".") == true
       }
       finding.isNotUnderstood = error.kind.isNotUnderstood && !isOfQuantization
-      let structural = try survey.structure.map { try tensorFindings($0) } ?? []
+      let structural = try survey.structure.map { try tensorFindings($0, TensorInventory(manifest, $0)) } ?? []
       return quantizationFindings(object) + [finding] + structural + modelTypeFindings(object)
     }
   }
@@ -95,8 +98,9 @@ struct ConfigurationCheck {
 
   // MARK: - Tensors
 
-  private func tensorFindings(_ description: ModelDescription) throws -> [CheckFinding] {
-    let inventory = TensorInventory(manifest, description)
+  private func tensorFindings(
+    _ description: ModelDescription, _ inventory: TensorInventory
+  ) throws -> [CheckFinding] {
     let head = description.architecture.module(.head).map { ModulePlace($0, layer: nil, piece: .weight).name }
     let other = try TiedHead.differing(source, description, upTo: headBytes)
     let unread = inventory.setAside.filter { $0 == head }.map { name in

@@ -47,12 +47,14 @@ package enum ModelChecks {
 
   /// Those of them that headers answer.
   ///
-  /// - Parameter headBytes: how much of a head that should be the embeddings is held against them.
+  /// - Parameters:
+  ///   - inventory: of the source and its description; nil where that is not understood.
+  ///   - headBytes: how much of a head that should be the embeddings is held against them.
   package static func ofHeaders(
-    _ source: any TensorSource, _ survey: ModelSurvey, headBytes: Int
+    _ source: any TensorSource, _ survey: ModelSurvey, _ inventory: TensorInventory?, headBytes: Int
   ) throws -> [CheckFinding] {
     try TernaryCheck(source: source, survey: survey).headerFindings()
-      + ConfigurationCheck(source: source, survey: survey, headBytes: headBytes).run()
+      + ConfigurationCheck(source: source, survey: survey, headBytes: headBytes, inventory: inventory).run()
   }
 
   /// What a conversion looks at before it writes, and again in what it has written; numbers, and scales that come over a
