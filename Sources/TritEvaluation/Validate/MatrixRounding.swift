@@ -20,6 +20,8 @@ struct MatrixRounding: Sendable {
   /// Σ (b − a) · a, and magnitudes of numbers, as many as are needed to know that they are many.
   private var alignment = 0.0
   private var magnitudes: Set<Float> = []
+  /// The last of them: a row of trits has one, and a set is dear to ask of every number.
+  private var lastMagnitude: Float?
   private static let many = 64
   /// The first row with a number that nothing explains.
   private(set) var strangeRow: Int?
@@ -43,7 +45,10 @@ struct MatrixRounding: Sendable {
         guard a != b else { continue }
         counts.moved += 1
         alignment += (Double(b) - Double(a)) * Double(a)
-        if magnitudes.count < MatrixRounding.many { magnitudes.insert(a.magnitude) }
+        if a.magnitude != lastMagnitude, magnitudes.count < MatrixRounding.many {
+          magnitudes.insert(a.magnitude)
+          lastMagnitude = a.magnitude
+        }
         if isOrdinary {
           ordinary.moved += 1
           if movedRow == nil { movedRow = row }
@@ -234,7 +239,7 @@ struct UnitBounds: Sendable, Equatable {
 
   /// Blocks of few bits, which lose a share of their largest number: beside it a unit may be small, over few tokens.
   static func blocks(_ bound: Double, _ found: [Double]) -> UnitBounds {
-    let middle = found.isEmpty ? 0 : found.sorted()[found.count / 2]
+    let middle = middle(of: found)
     return UnitBounds(units: found.map { $0 > 0 && $0 < middle ? bound * (middle / $0).squareRoot() : bound })
   }
 
@@ -243,11 +248,13 @@ struct UnitBounds: Sendable, Equatable {
   ///
   /// - Parameter found: Σ p² of each unit.
   static func sums(_ found: [Double], suspect: Int? = nil) -> UnitBounds {
-    let middle = found.isEmpty ? 0 : found.sorted()[found.count / 2]
+    let middle = middle(of: found)
     return UnitBounds(
       units: found.map { $0 > 0 && $0 < middle ? sums + middling * (middle / $0).squareRoot() : sums + middling },
       suspect: suspect)
   }
+
+  private static func middle(of found: [Double]) -> Double { found.isEmpty ? 0 : found.sorted()[found.count / 2] }
 
   subscript(unit: Int) -> Double { units.indices.contains(unit) ? units[unit] : all }
 }

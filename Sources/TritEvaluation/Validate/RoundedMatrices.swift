@@ -35,21 +35,24 @@ package struct RoundedMatrices: Sendable, Hashable {
   /// For people: what differs, and what explains it.
   var sentence: String {
     var parts: [String] = []
-    func counted(_ count: Int) -> String { count == 1 ? "1 matrix" : "\(count) matrices" }
     if scales > 0 {
-      parts.append("scales of \(counted(scales)) differ, by up to \(ScaleRounding.parts(largestScaleChange))")
+      let change = ScaleRounding.parts(largestScaleChange)
+      parts.append("scales of \(plural(scales, "matrix", "matrices")) differ, by up to \(change)")
     }
     if numbers > 0 {
       let change = ScaleRounding.parts(largestNumberChange)
-      parts.append("numbers of \(counted(numbers)) differ, by up to \(change) of a matrix")
+      parts.append("numbers of \(plural(numbers, "matrix", "matrices")) differ, by up to \(change) of a matrix")
     }
     var text = parts.joined(separator: ", ") + ": rounding explains them"
     if !common.isEmpty {
-      let shown = common.prefix(3).map(layerName).joined(separator: ", ")
-      let rest = common.count > 3 ? " and \(common.count - 3) more" : ""
-      text += ", of \(shown)\(rest) only if one number was rounded in two ways"
+      text += ", of \(RoundedMatrices.list(common)) only if one number was rounded in two ways"
     }
     return text
+  }
+
+  /// Some steps by their names, the first of many.
+  static func list(_ steps: [String]) -> String {
+    steps.prefix(3).map(layerName).joined(separator: ", ") + (steps.count > 3 ? " and \(steps.count - 3) more" : "")
   }
 
   var facts: ReportFacts {

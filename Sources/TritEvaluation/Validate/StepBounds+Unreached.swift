@@ -17,9 +17,7 @@ extension StepBounds {
 
   /// The layer whose convolution gives a state.
   private func convolution(of name: String) -> Int? {
-    let parts = name.split(separator: ".", maxSplits: 1)
-    guard parts.count == 2, parts[1] == "linear_attn.conv", parts[0].hasPrefix("block") else { return nil }
-    return Int(parts[0].dropFirst(5))
+    StepBounds.layer(of: name).flatMap { $0.state == "linear_attn.conv" ? $0.0 : nil }
   }
 
   /// How far the taps of a convolution are apart; nil for another step, and where they cannot be read.

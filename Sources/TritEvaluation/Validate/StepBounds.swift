@@ -39,9 +39,8 @@ struct StepBounds {
   ) -> UnitBounds {
     guard let rounding else { return UnitBounds(StepBounds.exact) }
     if rounding == .none { return .sums(sizes) }
-    guard rounding.isOfNumbers, place(name) != nil else {
-      return rounding.isOfNumbers ? UnitBounds(rounding.stepBound) : .blocks(rounding.stepBound, sizes)
-    }
+    guard rounding.isOfNumbers else { return .blocks(rounding.stepBound, sizes) }
+    guard place(name) != nil else { return UnitBounds(rounding.stepBound) }
     // Numbers that were not looked at may have been of another type before.
     guard let measured else { return UnitBounds(StoredRounding.bf16.stepBound) }
     // Two numbers that no rounding takes to each other excuse nothing.
@@ -76,7 +75,7 @@ struct StepBounds {
   func areFloats(_ name: String) -> Bool {
     guard let (part, layer) = place(name) else { return false }
     return sources.allSatisfy { source in
-      matrix(part, layer, source).map { ((source as? GGUFModelView)?.stored($0) ?? $0).encoding.dtype == .f32 } ?? false
+      matrix(part, layer, source).map { source.storedInGGUF($0).encoding.dtype == .f32 } ?? false
     }
   }
 
@@ -151,18 +150,23 @@ struct StepBounds {
     if name == "embed" { return (.embedding, nil) }
     if name == "logits" { return (.head, nil) }
     if let (layer, kind) = StepBounds.projection(name) { return (.projection(kind), layer) }
-    let parts = name.split(separator: ".", maxSplits: 1)
-    guard parts.count == 2, parts[0].hasPrefix("block"), let layer = Int(parts[0].dropFirst(5)) else { return nil }
+    guard let (layer, state) = StepBounds.layer(of: name) else { return nil }
     let table = reference.model.configuration.architecture
     let small: [ModulePart] = [.decay, .rate]
-    return small.first { table.module($0)?.path == String(parts[1]) }.map { ($0, layer) }
+    return small.first { table.module($0)?.path == state }.map { ($0, layer) }
   }
 
   private static func projection(_ name: String) -> (Int, ProjectionKind)? {
-    let parts = name.split(separator: ".")
-    guard parts.count == 3, parts[0].hasPrefix("block"), let layer = Int(parts[0].dropFirst(5)),
-      let kind = ProjectionKind(rawValue: String(parts[2]))
-    else { return nil }
+    guard let (layer, state) = layer(of: name) else { return nil }
+    let parts = state.split(separator: ".")
+    guard parts.count == 2, let kind = ProjectionKind(rawValue: String(parts[1])) else { return nil }
     return (layer, kind)
+  }
+
+  /// The layer of a state and its name there: 3 and "mlp.up_proj" of `block3.mlp.up_proj`; nil outside layers.
+  static func layer(of name: String) -> (Int, state: String)? {
+    let parts = name.split(separator: ".", maxSplits: 1)
+    guard parts.count == 2, parts[0].hasPrefix("block"), let layer = Int(parts[0].dropFirst(5)) else { return nil }
+    return (layer, String(parts[1]))
   }
 }

@@ -107,11 +107,10 @@ extension ValidateResult {
           + "there, and the largest difference of logits has no default bound")
     }
     if !unreachedSteps.isEmpty {
-      let shown = unreachedSteps.prefix(3).map(layerName).joined(separator: ", ")
-      let rest = unreachedSteps.count > 3 ? ", and \(unreachedSteps.count - 3) more" : ""
       report.note(
         .warning,
-        "numbers of \(shown)\(rest) that this text does not reach were not compared: a longer text reaches more")
+        "numbers of \(RoundedMatrices.list(unreachedSteps)) that this text does not reach were not compared: a longer "
+          + "text reaches more")
     }
     if let logitType {
       report.note(
@@ -133,8 +132,7 @@ extension ValidateResult {
     if !steps.isEmpty {
       let origin = "on the reference's input" + (stepsInReference ? ", in reference arithmetic" : "")
       let count = steps.count + unmatchedSteps.count
-      // Their products are right on this text; their numbers are not all in it.
-      let unseen = steps.count { !$0.passed && $0.relativeError <= $0.bound }
+      let unseen = steps.count(where: \.isWrongElsewhere)
       text +=
         wrongSteps == 0
         ? "; each of \(plural(steps.count, "step")) \(agreementOfSteps) \(origin)"
@@ -321,8 +319,8 @@ extension StepAgreement {
   /// What is wrong with a step that does not pass, for people.
   fileprivate var fault: String {
     let strange = strangeRow.map { "row \($0) of its weights holds other numbers" }
-    guard !(relativeError <= bound) else {
-      return "\(layerName(name)) is another step: \(strange ?? "it differs"), which this text does not reach"
+    if isWrongElsewhere, let strange {
+      return "\(layerName(name)) is another step: \(strange), which this text does not reach"
     }
     let reason = scaleDifference.map { "its scales differ: \($0)" } ?? strange
     return "on the reference's input, \(layerName(name)) gives something else: unit \(unit) is off by "

@@ -25,14 +25,14 @@ extension TernaryScale {
       TernaryScale(
         stored: numbers, storage: type, convention: convention, granularity: isOne ? .tensor : granularity)
     }
-    if read.allSatisfy({ BFloat16.rounded(numbers[$0]) == numbers[$0] }) { return make(numbers, .bf16, convention) }
-    if read.allSatisfy({ HalfFloat(numbers[$0]).float == numbers[$0] }) { return make(numbers, .f16, convention) }
+    if read.allSatisfy({ BFloat16.holds(numbers[$0]) }) { return make(numbers, .bf16, convention) }
+    if read.allSatisfy({ HalfFloat.holds(numbers[$0]) }) { return make(numbers, .f16, convention) }
     guard convention == .multiply else {
       let factors = read.map { TernaryScale.factor(ofDivisor: numbers[$0]) }
       guard !factors.contains(nil) else { return make(numbers, storage, convention) }
       var multipliers = numbers.map { 1 / $0 }
       for (place, factor) in zip(read, factors) { multipliers[place] = factor ?? multipliers[place] }
-      let areBFloat16 = read.allSatisfy { BFloat16.rounded(multipliers[$0]) == multipliers[$0] }
+      let areBFloat16 = read.allSatisfy { BFloat16.holds(multipliers[$0]) }
       return make(multipliers, areBFloat16 ? .bf16 : .f16, .multiply)
     }
     // No other Floats are the inverses of numbers of 8 digits.
@@ -47,7 +47,7 @@ extension TernaryScale {
   private static func factor(ofDivisor divisor: Float) -> Float? {
     let nearest = 1 / divisor
     return [nearest, nearest.nextUp, nearest.nextDown].first {
-      1 / $0 == divisor && (BFloat16.rounded($0) == $0 || HalfFloat($0).float == $0)
+      1 / $0 == divisor && (BFloat16.holds($0) || HalfFloat.holds($0))
     }
   }
 }
