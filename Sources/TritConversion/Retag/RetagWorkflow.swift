@@ -132,8 +132,9 @@ extension RetagResult {
         ]))
     report.note(
       .pass,
-      "\(tensors.count == 1 ? "1 tensor is" : "\(tensors.count) tensors are") called PQ2_0 now; every byte of their data is the input's, as all else but "
-        + "\(changedBytes) bytes of type numbers")
+      plural(tensors.count, "tensor is", "tensors are")
+        + " called PQ2_0 now; every byte of their data is the input's, as "
+        + "all else but \(changedBytes) bytes of type numbers")
     return report
   }
 }

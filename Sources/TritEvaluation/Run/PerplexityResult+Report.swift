@@ -1,6 +1,7 @@
 // Tritsmith: a perplexity as a report.
 
 import TritReport
+import TritSurvey
 
 extension PerplexityResult {
   /// The report of `tritsmith perplexity`, schema `tritsmith.perplexity` 1.
@@ -13,7 +14,7 @@ extension PerplexityResult {
       ? NumberText.measured(perplexity.perplexity, perplexity.perplexityStandardError)
       : NumberText.significant(perplexity.perplexity, digits: 5)
     func error(_ number: Double) -> ReportValue { hasError ? .number(number) : .missing }
-    let headline = "Perplexity \(value) over \(NumberText.grouped(count)) " + (count == 1 ? "token" : "tokens")
+    let headline = "Perplexity \(value) over \(plural(count, "token"))"
     var report = ReportDocument(
       title: "Perplexity", schema: ReportSchema("tritsmith.perplexity", version: 1),
       verdict: ReportVerdict(.info, headline))

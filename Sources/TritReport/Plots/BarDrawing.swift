@@ -46,8 +46,9 @@ struct BarDrawing {
     // Room for values behind bars, or for half of the last tick's number.
     let right = max(20, 10 + (values.map { textWidth($0, size: 12.5) }.max() ?? 0))
     (scale.start, scale.end) = (left, size.width - right)
-    drawLines(&svg, scale, rows: rows, pitch: pitch, top: top)
-    drawAxis(&svg, scale, top: top, bottom: top + pitch * Double(rows))
+    let ticks = scale.ticks(about: size.isNarrow ? 3 : 6, wholeNumbers: plot.x.kind == .integer)
+    drawLines(&svg, scale, ticks.values, rows: rows, pitch: pitch, top: top)
+    drawAxis(&svg, scale, ticks, top: top, bottom: top + pitch * Double(rows))
     for row in 0..<rows {
       let middle = top + pitch * (Double(row) + 0.5)
       let base = size.isNarrow ? middle + 8 : middle
@@ -78,7 +79,9 @@ struct BarDrawing {
   }
 
   /// The lines of the axis, from top to bottom on a desk; on a phone beside each bar, for names stand between.
-  private func drawLines(_ svg: inout SVGBuilder, _ scale: PlotScale, rows: Int, pitch: Double, top: Double) {
+  private func drawLines(
+    _ svg: inout SVGBuilder, _ scale: PlotScale, _ values: [Double], rows: Int, pitch: Double, top: Double
+  ) {
     var parts: [(from: Double, to: Double)] = [(top, top + pitch * Double(rows))]
     if size.isNarrow {
       parts = (0..<rows).map { row in
@@ -86,15 +89,16 @@ struct BarDrawing {
         return (middle, middle + 16)
       }
     }
-    for value in scale.ticks(about: size.isNarrow ? 3 : 6, wholeNumbers: plot.x.kind == .integer).values {
+    for value in values {
       guard let place = scale.position(value) else { continue }
       let path = parts.map { "M\(pixels(place)) \(pixels($0.from))V\(pixels($0.to))" }.joined()
       svg.element("path", ["class": value == 0 ? "axis" : "grid", "d": path])
     }
   }
 
-  private func drawAxis(_ svg: inout SVGBuilder, _ scale: PlotScale, top: Double, bottom: Double) {
-    let ticks = scale.ticks(about: size.isNarrow ? 3 : 6, wholeNumbers: plot.x.kind == .integer)
+  private func drawAxis(
+    _ svg: inout SVGBuilder, _ scale: PlotScale, _ ticks: (values: [Double], step: Double?), top: Double, bottom: Double
+  ) {
     for value in ticks.values {
       guard let place = scale.position(value) else { continue }
       let label = tickText(value, step: ticks.step, plot.x)

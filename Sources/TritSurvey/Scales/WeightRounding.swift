@@ -74,8 +74,7 @@ package struct WeightRounding: Sendable, Hashable {
       texts.append("scales of \(plural(scales, "tensor")) (at most \(ScaleRounding.parts(largestScaleChange)))")
     }
     if tensors > 0 {
-      let count = values.vanished == 1 ? "1 is" : "\(grouped(values.vanished)) are"
-      let zeros = values.vanished > 0 ? ", \(count) 0 now" : ""
+      let zeros = values.vanished > 0 ? ", \(plural(values.vanished, "is", "are")) 0 now" : ""
       let trips = values.roundTripName.map { ", \(grouped(values.roundTripped)) by the GGUF round trip of \($0)" } ?? ""
       texts.append(
         "values of \(plural(tensors, "tensor")) (at most \(RoundingReport.text(values.largest))\(zeros)\(trips))")
