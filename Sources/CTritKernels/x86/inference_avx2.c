@@ -2,8 +2,7 @@
 //
 // An unsigned code 0..3 times a signed byte, two products a 16-bit lane (maddubs): at most 768 in magnitude, so 32 of
 // them are added before the lanes are widened to 32 bits. Packed bytes are shifted once, not three times: places 1 and 3
-// are multiplied as they stand, four times as large, widened after 8 steps, and divided at the end. Nothing is
-// prefetched: rows follow each other, and the hardware asks for the next lines itself.
+// are multiplied as they stand, four times as large, widened after 8 steps, and divided at the end.
 #if defined(__x86_64__)
 #include "avx2.h"
 
@@ -28,6 +27,7 @@ INLINE void add_row(const uint8_t *w, size_t count, const int8_t *q, size_t part
       for (; m < stop; m += vector_bytes) {
         __m256i v = load_bytes(w + m, count - m), h = _mm256_srli_epi16(v, 4);
         const int8_t *x = q + m;
+        ask_ahead(w + m);
         s0 = _mm256_add_epi16(s0, _mm256_maddubs_epi16(_mm256_and_si256(v, low), load_q(x)));
         s1 = _mm256_add_epi16(s1, _mm256_maddubs_epi16(_mm256_and_si256(v, high), load_q(x + part)));
         s2 = _mm256_add_epi16(s2, _mm256_maddubs_epi16(_mm256_and_si256(h, low), load_q(x + 2 * part)));

@@ -135,6 +135,9 @@ AVX512 static void weighted_sum(const float *weight, const float *v, size_t v_st
 #define TARGET __attribute__((target("avx2,f16c,avx512f,avx512bw,avx512vl,avx512vnni")))
 #include "inference_grouped.h"
 
+// The hardware asks for the next lines itself.
+GROUPED void ask_ahead(const uint8_t *w) { (void)w; }
+
 // vpdpbusd on 32 bytes: a block is one vector, and its columns meet their inputs in the order both are stored.
 GROUPED void block_sums(__m256i v, const int8_t *q, int cuts, __m256i *parts) {
   const __m256i low = _mm256_set1_epi8(3), high = _mm256_set1_epi8(12), zero = _mm256_setzero_si256();
