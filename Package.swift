@@ -114,7 +114,7 @@ let package = Package(
     .testTarget(name: "TritCoreTests", dependencies: ["TritCore", "TritTestSupport"]),
     .testTarget(name: "TritReportTests", dependencies: ["TritCore", "TritReport", "TritTestSupport"]),
     .testTarget(name: "CommandLineKitTests", dependencies: ["CommandLineKit", "VisibleText"]),
-    .testTarget(name: "TritKernelsTests", dependencies: ["TritCore", "TritKernels", "TritTestSupport"]),
+    .testTarget(name: "TritKernelsTests", dependencies: ["LibC", "TritCore", "TritKernels", "TritTestSupport"]),
     .testTarget(name: "TritTokenizerTests", dependencies: ["TritCore", "TritTokenizer", "TritTestSupport"]),
     .testTarget(name: "TritHubTests", dependencies: ["TritCore", "TritHub", "TritTestSupport"]),
     .testTarget(

@@ -105,7 +105,7 @@ private struct AttentionPass {
         let count = visible(row)
         let seen = UnsafeMutableBufferPointer(start: base + row * positions, count: count)
         for index in 0..<count { seen[index] *= scaling }
-        softmax(seen)
+        softmax(seen, kernels)
         kernels.weightedSum(
           base + row * positions, values + head, vStride: dimension, rows: count, count: dimension,
           into: output + start + row * step)

@@ -116,7 +116,7 @@ extension InferenceEngine {
   /// 1 / (1 + exp(−x)) of the first `count` values, in place.
   package func sigmoid(_ x: inout [Float], count: Int) {
     precondition(x.count >= count, "shapes fit")
-    for index in 0..<count { x[index] = 1 / (1 + expf(-x[index])) }
+    for index in 0..<count { x[index] = 1 / (1 + exponential(-x[index])) }
   }
 
   /// x · sigmoid(gate) for the first `count` values.
@@ -124,9 +124,7 @@ extension InferenceEngine {
     precondition(x.count >= count && gate.count >= count, "shapes fit")
     gate.withUnsafeBufferPointer { gate in
       x.withUnsafeMutableBufferPointer { x in
-        team.forEach(count, grain: 2048) { range in
-          for index in range { x[index] *= 1 / (1 + expf(-gate[index])) }
-        }
+        forEachOpposite(of: gate, count) { index, opposite in x[index] *= 1 / (1 + opposite) }
       }
     }
   }
@@ -177,8 +175,8 @@ extension InferenceEngine {
     gate.withUnsafeBufferPointer { gate in
       normed.withUnsafeBufferPointer { normed in
         x.withUnsafeMutableBufferPointer { x in
-          team.forEach(rows * columns, grain: 2048) { range in
-            for index in range { x[index] = normed[index] * silu(gate[index]) }
+          forEachOpposite(of: gate, rows * columns) { index, opposite in
+            x[index] = normed[index] * (gate[index] / (1 + opposite))
           }
         }
       }
@@ -201,7 +199,7 @@ extension InferenceEngine {
 }
 
 @inline(__always)
-private func silu(_ x: Float) -> Float { x / (1 + expf(-x)) }
+private func silu(_ x: Float) -> Float { x / (1 + exponential(-x)) }
 
 private struct DeltaPass {
   var shape: DeltaNetShape

@@ -174,14 +174,8 @@ extension InferenceEngine {
 
   /// Runs products; the parts of all are shared out together.
   private func run(_ passes: [GroupedPass]) {
-    var ends: [Int] = []
-    for pass in passes { ends.append((ends.last ?? 0) + (pass.matrix.shape.rows + grain(pass) - 1) / grain(pass)) }
-    team.run(ends.last ?? 0) { part in
-      var index = 0
-      while part >= ends[index] { index += 1 }
-      let pass = passes[index]
-      let start = (part - (index == 0 ? 0 : ends[index - 1])) * grain(pass)
-      pass.run(start..<min(pass.matrix.shape.rows, start + grain(pass)))
+    passes.withUnsafeBufferPointer { passes in
+      team.forEach(passes.map { ($0.matrix.shape.rows, grain($0)) }) { passes[$0].run($1) }
     }
   }
 

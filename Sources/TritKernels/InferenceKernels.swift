@@ -69,6 +69,9 @@ package protocol InferenceKernels: Sendable {
   func weightedSum(
     _ weight: UnsafePointer<Float>, _ v: UnsafePointer<Float>, vStride: Int, rows: Int, count: Int,
     into out: UnsafeMutablePointer<Float>)
+
+  /// x[i] = exp(x[i]), by `exponential`.
+  func exponentials(_ x: UnsafeMutablePointer<Float>, _ count: Int)
 }
 
 /// Element types a float product reads without a copy.

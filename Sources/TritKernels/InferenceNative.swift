@@ -75,4 +75,8 @@ struct NativeInference: InferenceKernels {
   ) {
     table.pointee.weighted_sum(weight, v, vStride, rows, count, out)
   }
+
+  func exponentials(_ x: UnsafeMutablePointer<Float>, _ count: Int) {
+    table.pointee.exponentials(x, count)
+  }
 }

@@ -148,6 +148,35 @@ struct ScalarInference: InferenceKernels {
       for index in 0..<count { out[index] += factor * v[row * vStride + index] }
     }
   }
+
+  func exponentials(_ x: UnsafeMutablePointer<Float>, _ count: Int) {
+    for index in 0..<count { x[index] = exponential(x[index]) }
+  }
+}
+
+/// exp x, computed in Double and rounded once: what is too large is infinity, and a NaN stays one.
+///
+/// x = (n + r) · ln 2 with r from −½ to ½: 2ⁿ · exp(r · ln 2), by Taylor's terms to the eighth power, which are off by
+/// 3e-10. A C library chooses its expf by the processor, which the bits of a forward pass must not depend on.
+@inline(__always)
+func exponential(_ x: Float) -> Float {
+  // Beyond 200 a Float is 0 or infinity, and 2ⁿ is still a Double.
+  var value = Double(x)
+  value = value > 200 ? 200 : value
+  value = value < -200 ? -200 : value
+  let power = value * 0x1.71547652b82fep0
+  // The last bits of a number and 1.5 · 2⁵² are the nearest integer.
+  let shifted = power + 0x1.8p52
+  let r = (power - (shifted - 0x1.8p52)) * 0x1.62e42fefa39efp-1
+  var sum = r * (1.0 / 40320) + 1.0 / 5040
+  sum = sum * r + 1.0 / 720
+  sum = sum * r + 1.0 / 120
+  sum = sum * r + 1.0 / 24
+  sum = sum * r + 1.0 / 6
+  sum = sum * r + 0.5
+  sum = sum * r + 1
+  sum = sum * r + 1
+  return Float(sum * Double(bitPattern: (shifted.bitPattern &+ 1023) &<< 52))
 }
 
 /// Lanes joined in the order that pairwise adds give.

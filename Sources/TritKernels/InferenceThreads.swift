@@ -47,6 +47,23 @@ final class ThreadTeam: Sendable {
     let grain = max(1, grain)
     run((count + grain - 1) / grain) { part in body(part * grain..<min(count, (part + 1) * grain)) }
   }
+
+  /// The same of several jobs, whose ranges are shared out together. `body` gets the index of a job and a range of it.
+  ///
+  /// Jobs with references, such as existentials, are best reached by pointer: threads that copy them count references in
+  /// one cache line.
+  func forEach(_ jobs: [(count: Int, grain: Int)], _ body: (_ job: Int, _ range: Range<Int>) -> Void) {
+    // Parts of a job are numbered behind those of the jobs before it.
+    var ends: [Int] = []
+    for job in jobs { ends.append((ends.last ?? 0) + (job.count + job.grain - 1) / job.grain) }
+    run(ends.last ?? 0) { part in
+      var index = 0
+      while part >= ends[index] { index += 1 }
+      let (count, grain) = jobs[index]
+      let start = (part - (index == 0 ? 0 : ends[index - 1])) * grain
+      body(index, start..<min(count, start + grain))
+    }
+  }
 }
 
 /// What the threads of a team share.

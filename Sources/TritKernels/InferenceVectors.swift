@@ -1,6 +1,5 @@
 // Tritsmith: the parts of a forward pass that are no matrix product.
 
-import LibC
 import TritCore
 
 /// The activation function of a gated feed-forward block.
@@ -9,17 +8,6 @@ package enum GateActivation: String, Sendable, Hashable, CaseIterable {
   case silu
   /// max(x, 0)².
   case squaredReLU = "relu2"
-
-  @inline(__always)
-  func callAsFunction(_ x: Float) -> Float {
-    switch self {
-    case .silu: return x / (1 + expf(-x))
-    case .squaredReLU:
-      // A NaN must stay one, so it is not compared away.
-      let positive: Float = x < 0 ? 0 : x
-      return positive * positive
-    }
-  }
 }
 
 extension InferenceEngine {
@@ -66,9 +54,35 @@ extension InferenceEngine {
     precondition(gate.count >= count && up.count >= count, "shapes fit")
     up.withUnsafeBufferPointer { up in
       gate.withUnsafeMutableBufferPointer { gate in
-        team.forEach(count, grain: 2048) { range in
-          for index in range { gate[index] = activation(gate[index]) * up[index] }
+        switch activation {
+        case .silu:
+          forEachOpposite(of: UnsafeBufferPointer(gate), count) { index, opposite in
+            gate[index] = gate[index] / (1 + opposite) * up[index]
+          }
+        case .squaredReLU:
+          team.forEach(count, grain: 2048) { range in
+            for index in range {
+              // A NaN must stay one, so it is not compared away.
+              let positive: Float = gate[index] < 0 ? 0 : gate[index]
+              gate[index] = positive * positive * up[index]
+            }
+          }
         }
+      }
+    }
+  }
+
+  /// Gives `body` the indices of `count` values with exp(−value), of which sigmoids are made.
+  @inline(__always)
+  func forEachOpposite(
+    of x: UnsafeBufferPointer<Float>, _ count: Int, _ body: (_ index: Int, _ opposite: Float) -> Void
+  ) {
+    team.forEach(count, grain: 2048) { range in
+      withUnsafeTemporaryAllocation(of: Float.self, capacity: range.count) { opposites in
+        guard let start = opposites.baseAddress else { return }
+        for index in range { opposites[index - range.lowerBound] = -x[index] }
+        kernels.exponentials(start, range.count)
+        for index in range { body(index, opposites[index - range.lowerBound]) }
       }
     }
   }
@@ -125,14 +139,13 @@ private func sumOfSquares(_ x: UnsafeBufferPointer<Float>) -> Double {
 }
 
 /// Turns scores into probabilities: exp(x − max) / Σ.
-func softmax(_ x: UnsafeMutableBufferPointer<Float>) {
-  guard var largest = x.first else { return }
+func softmax(_ x: UnsafeMutableBufferPointer<Float>, _ kernels: any InferenceKernels) {
+  guard var largest = x.first, let start = x.baseAddress else { return }
   for value in x where value > largest || value.isNaN { largest = value }
+  for index in x.indices { x[index] -= largest }
+  kernels.exponentials(start, x.count)
   var sum: Double = 0
-  for index in x.indices {
-    x[index] = expf(x[index] - largest)
-    sum += Double(x[index])
-  }
+  for value in x { sum += Double(value) }
   let total = Float(sum)
   for index in x.indices { x[index] /= total }
 }

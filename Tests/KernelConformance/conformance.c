@@ -214,6 +214,9 @@ static int run_inference(const trit_inference_table *t, vector *v) {
     t->dot_f32(w, p[0], p[1], second, p[2], p[3], p[4], out, p[5]);
   } else if (is(v, "weighted_sum")) {
     t->weighted_sum((const float *)(const void *)w, second, p[0], p[1], p[2], out);
+  } else if (is(v, "exponentials")) {
+    memcpy(out, w, p[0] * sizeof(float));
+    t->exponentials(out, p[0]);
   } else {
     return 0;
   }

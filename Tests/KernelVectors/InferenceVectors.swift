@@ -53,6 +53,7 @@ extension VectorFile {
     for count in Self.lengths + [1000] {
       for rows in [0, 1, 3, 10] { addWeightedSum(definition, rows, count, &generator) }
     }
+    addExponentials(definition)
   }
 
   private mutating func addQuantizeRow(_ definition: any InferenceKernels, _ x: [Float]) {
@@ -246,6 +247,13 @@ extension VectorFile {
     var out = [Float](repeating: Self.untouchedFloat, count: count)
     definition.weightedSum(weights, values, vStride: stride, rows: rows, count: count, into: &out)
     add("weighted_sum", [stride, rows, count], [.floats(weights), .floats(values)], [.floats(out)])
+  }
+
+  private mutating func addExponentials(_ definition: any InferenceKernels) {
+    let x = (0..<4099).map { Float($0 - 2200) / 19 } + [.infinity, -.infinity, -0.0, 1e30, -1e30, 1e-30]
+    var out = x
+    definition.exponentials(&out, out.count)
+    add("exponentials", [x.count], [.floats(x)], [.floats(out)])
   }
 }
 

@@ -1,5 +1,6 @@
 // Tritsmith tests: every kernel of the forward pass against its scalar definition, bit for bit.
 
+import LibC
 import Synchronization
 import Testing
 import TritCore
@@ -197,6 +198,40 @@ struct InferenceDifferentialTests {
         #expect(sum(kernels) == sum(scalar), "\(rows) rows of \(count)")
       }
     }
+  }
+
+  @Test("exp of many numbers", arguments: native)
+  func exponentials(_ name: String) throws {
+    let kernels = try kernels(name)
+    let numbers = (0..<4099).map { Float($0 - 2200) / 19 } + [.infinity, -.infinity, -0.0, 1e30, -1e30, 1e-30, .nan]
+    func run(_ kernels: any InferenceKernels) -> [Float] {
+      var x = numbers
+      kernels.exponentials(&x, x.count)
+      return x
+    }
+    let (native, defined) = (run(kernels), run(scalar))
+    #expect(native.last?.isNaN == true && defined.last?.isNaN == true)
+    #expect(native.dropLast().map(\.bitPattern) == defined.dropLast().map(\.bitPattern))
+  }
+
+  @Test("exp is the Double of the C library, rounded, but for numbers as near the middle of two Floats as its error")
+  func exponential() {
+    var count = 0
+    var differing = 0
+    for x in stride(from: Float(-105), through: 90, by: 0.0007) {
+      let exact = exp(Double(x))
+      let result = TritKernels.exponential(x)
+      count += 1
+      guard result != Float(exact) else { continue }
+      differing += 1
+      // Half a step of Floats is 2⁻²⁵ to 2⁻²⁴ of normal numbers, and larger below them.
+      #expect(abs(Double(result) - exact) < max(exact * 0x1.01p-24, 0x1.01p-150), "\(x)")
+    }
+    // An error of 3e-10 crosses a middle of 1.2e-7 apart for one of 200.
+    #expect(count > 270_000 && differing < count / 200, "\(differing) of \(count)")
+    let ends: [(Float, Float)] = [(0, 1), (.infinity, .infinity), (-.infinity, 0), (88.75, .infinity), (-104, 0)]
+    for (x, value) in ends { #expect(TritKernels.exponential(x) == value) }
+    #expect(TritKernels.exponential(.nan).isNaN)
   }
 
   @Test("products are those of mathematics, whatever kernels, threads and number of tokens")

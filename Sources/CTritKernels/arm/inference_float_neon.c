@@ -6,6 +6,9 @@
 #if TRIT_ARM64
 #pragma STDC FP_CONTRACT OFF
 
+#define TARGET
+#include "../exponentials.h"
+
 typedef struct {
   float32x4_t low, high;
 } eight;
@@ -191,6 +194,8 @@ TRIT_INLINE void sum_columns(const float *weight, const float *v, size_t v_strid
   }
   for (int k = 0; k < N; k++) vst1q_f32(out + 4 * k, s[k]);
 }
+
+void trit_neon_exponentials(float *x, size_t count) { exponentials(x, count); }
 
 void trit_neon_weighted_sum(const float *weight, const float *v, size_t v_stride, size_t rows, size_t count,
                             float *out) {

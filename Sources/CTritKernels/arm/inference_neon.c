@@ -119,5 +119,6 @@ const trit_inference_table trit_inference_neon = {
     .dot_f16 = trit_neon_dot_f16,
     .dot_f32 = trit_neon_dot_f32,
     .weighted_sum = trit_neon_weighted_sum,
+    .exponentials = trit_neon_exponentials,
 };
 #endif

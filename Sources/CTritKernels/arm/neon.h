@@ -60,6 +60,7 @@ void trit_neon_dot_f32(const void *w, size_t row_bytes, size_t rows, const float
                        size_t count, float *y, size_t y_stride);
 void trit_neon_weighted_sum(const float *weight, const float *v, size_t v_stride, size_t rows, size_t count,
                             float *out);
+void trit_neon_exponentials(float *x, size_t count);
 
 #endif
 #endif

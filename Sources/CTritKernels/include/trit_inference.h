@@ -65,6 +65,9 @@ typedef struct {
   // out[i] = sum over r < rows, in order, of weight[r] * v[r * v_stride + i]; each product is rounded before it is
   // added.
   void (*weighted_sum)(const float *weight, const float *v, size_t v_stride, size_t rows, size_t count, float *out);
+
+  // x[i] = exp(x[i]), as `exponential` in InferenceScalar.swift computes it.
+  void (*exponentials)(float *x, size_t count);
 } trit_inference_table;
 
 // The tables this CPU can run, best first: 0, 1, ...; NULL past the last.

@@ -179,5 +179,6 @@ const trit_inference_table trit_inference_avx512 = {
     .dot_f16 = trit_avx2_dot_f16,
     .dot_f32 = trit_avx2_dot_f32,
     .weighted_sum = weighted_sum,
+    .exponentials = trit_avx2_exponentials,
 };
 #endif

@@ -16,6 +16,7 @@ void trit_avx2_dot_f32(const void *w, size_t row_bytes, size_t rows, const float
                        size_t count, float *y, size_t y_stride);
 void trit_avx2_weighted_sum(const float *weight, const float *v, size_t v_stride, size_t rows, size_t count,
                             float *out);
+void trit_avx2_exponentials(float *x, size_t count);
 void trit_avx2_expand_codes(const uint8_t *w, size_t count, unsigned plane, uint8_t *codes);
 
 #endif

@@ -10,6 +10,8 @@
 
 #define AVX2 __attribute__((target("avx2,f16c")))
 #define INLINE AVX2 static inline __attribute__((always_inline))
+#define TARGET AVX2
+#include "../exponentials.h"
 
 // Sum of eight int32 lanes.
 INLINE int32_t sum_lanes(__m256i v) {
@@ -66,6 +68,8 @@ AVX2 void trit_avx2_quantize_row(const float *x, size_t count, int8_t *q, float 
   }
   *sum = sum_lanes(total);
 }
+
+AVX2 void trit_avx2_exponentials(float *x, size_t count) { exponentials(x, count); }
 
 AVX2 void trit_avx2_expand_codes(const uint8_t *w, size_t count, unsigned plane, uint8_t *codes) {
   const __m256i mask = _mm256_set1_epi8(3);
