@@ -70,8 +70,12 @@ enum ScaledBase3 {
   static let bytes: [UInt8] = (0..<243).map { UInt8((256 * $0 + 242) / 243) }
 
   /// Trits of a byte, five for each, most significant digit first.
-  static let trits: [Int8] = (0..<256).flatMap { byte in
-    [1, 3, 9, 27, 81].map { place in Int8((byte * place % 256 * 3) >> 8) - 1 }
+  static let trits: [Int8] = (0...255).flatMap { byte in [1, 3, 9, 27, 81].map { trit(byte, $0) } }
+
+  /// The trit of a byte at a place: 1 of the most significant digit, then 3, 9, 27, 81.
+  @inline(__always)
+  static func trit(_ byte: UInt8, _ place: UInt8) -> Int8 {
+    Int8(truncatingIfNeeded: UInt16(byte &* place) &* 3 &>> 8) &- 1
   }
 
   /// Whether a byte stands for five digits.

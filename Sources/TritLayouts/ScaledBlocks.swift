@@ -95,20 +95,24 @@ struct Base3Block {
   /// Trits of a block whose codes begin at `start`, put at `first`; returns how many bytes no digits map to.
   @inline(__always)
   func unpack(_ bytes: RawSpan, at start: Int, into trits: inout MutableSpan<Int8>, at first: Int) -> Int {
-    let digits = ScaledBase3.trits
-    let table = digits.span
     var invalid = 0
-    for part in parts {
-      let count = part.bytes.count
-      let used = part.digits == 5 ? ScaledBase3.isFive : ScaledBase3.isFour
-      let valid = used.span
-      for index in 0..<count {
-        let byte = Int(bytes.unsafeLoad(fromByteOffset: start + part.bytes.lowerBound + index, as: UInt8.self))
-        if !valid[unchecked: byte] { invalid &+= 1 }
-        var column = first &+ part.firstColumn &+ index
-        for digit in 0..<part.digits {
-          trits[unchecked: column] = table[unchecked: 5 &* byte &+ digit]
-          column &+= count
+    bytes.withUnsafeBytes { bytes in
+      trits.withUnsafeMutableBufferPointer { trits in
+        for part in parts {
+          let count = part.bytes.count
+          let begin = start + part.bytes.lowerBound
+          let input = UnsafeRawBufferPointer(rebasing: bytes[begin..<begin + count])
+          let isUsed = part.digits == 5 ? ScaledBase3.isFive : ScaledBase3.isFour
+          isUsed.withUnsafeBufferPointer { isUsed in
+            for byte in input where !isUsed[Int(byte)] { invalid += 1 }
+          }
+          // A digit of all bytes before the next digit: neighbours of one kind, which the compiler makes vectors of.
+          var place: UInt8 = 1
+          for digit in 0..<part.digits {
+            let column = first + part.firstColumn + digit * count
+            for index in 0..<count { trits[column + index] = ScaledBase3.trit(input[index], place) }
+            place *= 3
+          }
         }
       }
     }

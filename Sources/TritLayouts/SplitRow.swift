@@ -90,11 +90,7 @@ package struct SplitRow: TernaryLayout {
       for index in 0..<columns.count { padded[part * length + index] = trits[position + index] }
       position += columns.count
     }
-    let planes = band.columns.indices.map { $0 * length }
-    switch radix {
-    case .twoBit: kernels.packFour(planes, from: padded.span, into: &bytes, 0..<length)
-    case .base3: kernels.packFive(planes, from: padded.span, into: &bytes, 0..<length)
-    }
+    packRow(padded.span, at: 0, length, with: kernels, into: &bytes, 0..<length)
   }
 
   package func pack(
@@ -104,15 +100,30 @@ package struct SplitRow: TernaryLayout {
     guard band.columns.isEmpty else { return packParts(trits, band, with: kernels, into: &bytes) }
     let columns = shape.columns
     let length = partLength(columns)
-    let planes = (0..<radix.parts).map { $0 * length }
-    var padded = [Int8](repeating: 0, count: radix.parts * length)
+    // The last part of a row may be shorter than the others; such rows are packed from a copy that ends in zeros.
+    let isWhole = columns == radix.parts * length
+    var padded = [Int8](repeating: 0, count: isWhole ? 0 : radix.parts * length)
     for row in 0..<band.rowCount {
-      for column in 0..<columns { padded[column] = trits[unchecked: row * columns + column] }
+      let first = row * columns
       let output = row * length..<(row + 1) * length
-      switch radix {
-      case .twoBit: kernels.packFour(planes, from: padded.span, into: &bytes, output)
-      case .base3: kernels.packFive(planes, from: padded.span, into: &bytes, output)
+      if isWhole {
+        packRow(trits, at: first, length, with: kernels, into: &bytes, output)
+      } else {
+        for column in 0..<columns { padded[column] = trits[unchecked: first + column] }
+        packRow(padded.span, at: 0, length, with: kernels, into: &bytes, output)
       }
+    }
+  }
+
+  /// Packs the parts of a row that begins at `first`, and has all of its last part.
+  private func packRow(
+    _ trits: Span<Int8>, at first: Int, _ length: Int, with kernels: any Kernels, into bytes: inout MutableSpan<UInt8>,
+    _ output: Range<Int>
+  ) {
+    let planes = (0..<radix.parts).map { first + $0 * length }
+    switch radix {
+    case .twoBit: kernels.packFour(planes, from: trits, into: &bytes, output)
+    case .base3: kernels.packFive(planes, from: trits, into: &bytes, output)
     }
   }
 
