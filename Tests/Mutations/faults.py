@@ -23,8 +23,8 @@ L, F, M, K, T, C, Q, E = ("TritLayoutsTests", "TritFormatsTests", "TritModelTest
 W = "Trit(Survey|Verification|Conversion|Evaluation|Inspection|Merge|Certificates|Diff)Tests"
 
 # Packing
-swap("TritPack's parts of a row in reverse order", "TritLayouts/SplitRow.swift", "(0..<radix.parts).map { $0 * length }",
-     "(0..<radix.parts).map { (radix.parts - 1 - $0) * length }", L)
+swap("TritPack's parts of a row in reverse order", "TritLayouts/SplitRow.swift", "(0..<radix.parts).map { first + $0 * length }",
+     "(0..<radix.parts).map { first + (radix.parts - 1 - $0) * length }", L)
 swap("Hugging Face's quarters of rows in reverse order", "TritLayouts/HFPacked.swift", "(0..<4).map { $0 * band.bytes.count }",
      "(0..<4).map { (3 - $0) * band.bytes.count }", L)
 swap("TQ2_0 with its two-bit places reversed", "TritLayouts/TQ2_0.swift", "[first, first + 32, first + 64, first + 96]",
