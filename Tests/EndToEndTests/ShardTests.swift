@@ -153,6 +153,7 @@ struct ShardTests {
     Model.tiny { $0.file.metadata.append((key: "more", value: "text")) }.write(source)
     #expect(parts.worker("1/1", 1).errors.contains("not the one that was planned"))
     Disk.remove(source)
+    #expect(parts.worker("1/1", 66).errors.contains("nothing is there"))
     Model.tiny().write(source)
     _ = parts.worker("1/1")
     _ = parts.finish()
