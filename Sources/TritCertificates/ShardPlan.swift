@@ -14,7 +14,7 @@ import TritVerification
 package struct ShardPlan: Sendable {
   static let schema = "tritsmith.shards"
   static let version = 1
-  private static let outputKey = "output"
+  private static let (outputKey, replacesKey) = ("output", "replaces")
   /// Most workers a conversion is cut for.
   package static let workerLimit = 100_000
 
@@ -66,8 +66,9 @@ package struct ShardPlan: Sendable {
   /// - Parameters:
   ///   - path: the file `convert --plan` wrote.
   ///   - open: how files are got at; what their numbers mean is in the plan.
+  ///   - replaces: also replace an output that the plan would leave.
   /// - Throws: `RecordError` for a file that is no plan, was changed, or was made by another version.
-  package init(reading path: String, open: OpenOptions = OpenOptions()) throws {
+  package init(reading path: String, open: OpenOptions = OpenOptions(), replaces: Bool = false) throws {
     let (content, digest) = try SealedRecord.read(path, schema: ShardPlan.schema, version: ShardPlan.version)
     func text(_ key: String) throws(RecordError) -> String {
       guard let text = content[key]?.string else { throw RecordError(.missing, file: path, field: key) }
@@ -75,7 +76,7 @@ package struct ShardPlan: Sendable {
     }
     guard let record = content["request"]?.object else { throw RecordError(.missing, file: path, field: "request") }
     var request = try RequestRecord.request(record, input: text("input"), output: text(Self.outputKey), file: path)
-    request.replaces = content["replaces"]?.bool ?? false
+    request.replaces = replaces || content[Self.replacesKey]?.bool ?? false
     request.open = request.open.reading(like: open)
     self.content = content
     self.digest = digest
@@ -87,7 +88,7 @@ package struct ShardPlan: Sendable {
   private static func description(of plan: ConversionPlan, _ source: any TensorSource) throws -> JSONObject {
     var content: JSONObject = [
       "input": .string(plan.request.input), outputKey: .string(plan.request.output),
-      "replaces": plan.request.replaces ? true : false,
+      replacesKey: plan.request.replaces ? true : false,
       "request": .object(RequestRecord.json(plan.request)), "recipe": .object(Recipe.record(plan, sources: [])),
     ]
     content.add(
@@ -133,8 +134,9 @@ package struct ShardPlan: Sendable {
     let source = try ModelOpener.open(request.input, request.inputOptions, hasCompanions: true)
     let plan = try Planner(source, request).plan()
     let found = try ShardPlan.description(of: plan, source)
-    // By their text: parsed values also know where they stood. The output says where, not what.
-    for entry in found.entries where entry.key != Self.outputKey {
+    // By their text: parsed values also know where they stood. The output's place is none of what
+    // is in it.
+    for entry in found.entries where ![Self.outputKey, Self.replacesKey].contains(entry.key) {
       if content[entry.key]?.serialized() == entry.value.serialized() { continue }
       throw ShardError(.sourceChanged("'\(entry.key)' differs from the plan"), file: request.input)
     }

@@ -3,6 +3,7 @@
 import TritConversion
 import TritCore
 import TritReport
+import VisibleText
 
 extension ShardPlan {
   /// The report of `tritsmith convert --plan`, schema `tritsmith.shard_plan` 1.
@@ -19,10 +20,12 @@ extension ShardPlan {
           ReportFact("Output", .text(request.output)), ReportFact("Target", .text(request.target.rawValue)),
           ReportFact("Plan SHA-256", .text(digest.description), key: "sha256", kind: .hash),
         ]))
+    // Workers run anywhere.
+    let place = shellWord(FileSystem.resolved(path) ?? path)
     report.note(
       .info,
-      "with four workers: 'tritsmith convert --plan \(path) --worker 1/4', and so on to 4/4, on any machines; then "
-        + "'tritsmith convert --plan \(path) --finish'")
+      "with four workers: 'tritsmith convert --plan \(place) --worker 1/4', and so on to 4/4, on any machines; then "
+        + "'tritsmith convert --plan \(place) --finish'")
     return report
   }
 }

@@ -107,7 +107,8 @@ struct ResumeTests {
     let earlier = conversion.receipts.count
     let other = conversion.scratch["moved"]
     #expect(rename(conversion.scratch["made"], other) == 0)
-    let script = "cd \"$1\" && exec \"$0\" convert \"$2\" out --to hf-packed --resume"
+    // --force is of the place, not of what is in it: it may come later.
+    let script = "cd \"$1\" && exec \"$0\" convert \"$2\" out --to hf-packed --resume --force"
     let result = ProcessRunner().run("/bin/sh", ["-c", script, BuiltProducts.tritsmith, other, conversion.source])
     #expect(result.exitCode == 0 && result.output.hasPrefix("✓ out  "), "\(result.summary)")
     #expect(result.output.contains(" \(earlier) of "), "\(result.summary)")

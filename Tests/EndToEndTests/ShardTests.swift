@@ -175,8 +175,20 @@ struct ShardTests {
     let result = Tool.run("convert", "--plan", parts.plan, "--finish")
     #expect(result.exitCode == 1 || result.exitCode == 65)
     Disk.write(plan, parts.plan)
-    _ = parts.finish()
+    Disk.makeFolder(parts.output)
+    #expect(parts.finish(73).errors.contains("--force"))
+    Tool.expect(0, ["convert", "--plan", parts.plan, "--finish", "--force"])
     _ = parts.finish(73)
+  }
+
+  @Test("a plan is named so that workers find it from any folder")
+  func place() {
+    let scratch = ScratchFolder()
+    Disk.makeFolder(scratch["a plan"])
+    let script = "cd \"$1\" && exec \"$0\" convert \"$2\" out --to dense --plan p.json"
+    let result = ProcessRunner().run(
+      "/bin/sh", ["-c", script, BuiltProducts.tritsmith, scratch["a plan"], Model.goldenPacked])
+    #expect(result.exitCode == 0 && result.output.contains("/a plan/p.json' --worker 1/4"), "\(result.summary)")
   }
 
   @Test("a part of another plan is told")
@@ -194,6 +206,7 @@ struct ShardTests {
       ["--worker", "1/2"], ["--finish"], ["--plan", "p", "--worker", "0/2"], ["--plan", "p", "--worker", "3/2"],
       ["--plan", "p", "--worker", "x"], ["--plan", "p", "--worker", "1/2", "--finish"],
       ["a", "b", "--to", "dense", "--plan", "p", "--worker", "1/2"], ["--plan", "p"],
+      ["--plan", "p", "--worker", "1/2", "--keep", "*"], ["--plan", "p", "--finish", "--layout", "tq1_0"],
       ["a", "b", "--to", "dense", "--plan", "p", "--dry-run"],
       ["a", "b", "--to", "dense", "--plan", "p", "--certificate", "c"],
     ])
