@@ -79,7 +79,10 @@ public struct CheckResult: Sendable {
     // What no rule decides is no warning, and no PASS passes over it.
     let open = cautions.isEmpty ? "" : "; \(plural(cautions.count, "point")) left open, below"
     let text = (findings.isEmpty ? "nothing is wrong" : "no errors, \(warnings)") + open
-    guard let sibling, sibling.isSame else { return text }
+    guard let sibling else { return text }
+    guard sibling.isSame else {
+      return text + "; \(sibling.different) of \(sibling.tensors) tensors differ from \(printable(sibling.path))"
+    }
     return text + "; all \(sibling.tensors) tensors hold the weights of \(printable(sibling.path))"
       + (sibling.rounded > 0 ? ", \(sibling.rounded) of them rounded by their types" : "")
   }
