@@ -3,6 +3,7 @@
 import TritConversion
 import TritCore
 import TritReport
+import TritSurvey
 import VisibleText
 
 extension ShardPlan {
@@ -31,6 +32,14 @@ extension ShardPlan {
 }
 
 extension ShardWorkerResult {
+  /// The part in a line, as a conversion has one: `✓ part 3/16 of plan.json  1.5 MB  20 tensors  audited  50 ms`.
+  package var line: String {
+    let begin = "✓ part \(worker)/\(count) of \(printable(FileSystem.name(of: plan)))"
+    guard part != nil else { return begin + "  no tensors are left for it\n" }
+    let facts = [NumberText.bytes(partBytes), plural(tensors, "tensor"), "audited", NumberText.duration(seconds)]
+    return ([begin] + facts).joined(separator: "  ") + "\n"
+  }
+
   /// The report of `tritsmith convert --worker`, schema `tritsmith.shard_worker` 1.
   package var report: ReportDocument {
     var report = ReportDocument(title: "Part", schema: ReportSchema("tritsmith.shard_worker", version: 1))

@@ -102,7 +102,12 @@ struct ShardTests {
     let source = ScratchFolder()
     Model.tiny().write(source["m"])
     let parts = Parts(source["m"], output: "out", ["--to", "hf-packed"])
-    for place in ["1/5", "2/5", "3/5", "4/5", "5/5", "2/5", "1/1"] { _ = parts.worker(place) }
+    for place in ["1/5", "2/5", "3/5", "4/5", "5/5", "2/5"] { _ = parts.worker(place) }
+    // One line, as of a conversion.
+    let line = Tool.expect(0, ["convert", "--plan", parts.plan, "--worker", "1/1"]).output
+    #expect(line.hasPrefix("✓ part 1/1 of plan.json  ") && line.split(separator: "\n").count == 1, "\(line)")
+    let none = Tool.expect(0, ["convert", "--plan", parts.plan, "--worker", "99/99"]).output
+    #expect(none == "✓ part 99/99 of plan.json  no tensors are left for it\n")
     #expect(parts.finish().output.hasPrefix("✓ "))
     Tool.expect(0, ["verify", source["m"], parts.output])
   }

@@ -425,7 +425,8 @@ struct Convert: ParsableCommand {
     try NamedModel.findAgain(plan.request.input, offline: machine.offline)
     let workflow = ShardWorkflow(plan, work: try machine.work())
     if let number = shards.worker {
-      printing.print(try workflow.run(worker: number.worker, of: number.count).report, quietly: machine.quiet)
+      let result = try workflow.run(worker: number.worker, of: number.count)
+      show(result.line, result.report, later: [])
     } else {
       let result = try workflow.finish(announce: warn)
       show(result.line(width: printing.width), result.report, later: [])
