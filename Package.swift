@@ -85,7 +85,7 @@ let package = Package(
 
     // Layer 11: what few users need; none knows the others, and the verbs know none of them.
     .target(name: "TritMerge", dependencies: verbs),
-    .target(name: "TritCertificates", dependencies: verbs),
+    .target(name: "TritCertificates", dependencies: verbs + ["VisibleText"]),
     .target(name: "TritDiff", dependencies: verbs),
 
     // Layer 12: the library as programs import it, and executables. A module cannot be called `tritsmith` beside

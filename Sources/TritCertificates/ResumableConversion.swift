@@ -45,15 +45,24 @@ package struct ResumableConversion: Sendable {
   private func continued(_ path: String) throws -> ShardPlan {
     var shards = try ShardPlan(reading: path, open: request.open)
     let wanted = ShardPlan.absolute(request)
-    guard shards.request.input == wanted.input, shards.request.output == wanted.output else {
-      throw ShardError(.otherConversion("it reads \(printable(shards.request.input))"), file: path)
+    guard shards.request.input == wanted.input else {
+      let (begun, asked) = (printable(shards.request.input), printable(wanted.input))
+      throw ShardError(.otherConversion("it reads \(begun), not \(asked)"), file: path)
     }
     let records = [shards.request, wanted].map { JSONValue.object(RequestRecord.json($0)).serialized() }
     guard records[0] == records[1] else {
       throw ShardError(.otherConversion("it was begun with other options"), file: path)
     }
-    shards.request.replaces = request.replaces
+    // Parts that were moved with their folder are those of the output beside it.
+    (shards.request.output, shards.request.replaces) = (wanted.output, request.replaces)
     return shards
+  }
+
+  /// A plan under the paths that were given; its own are absolute.
+  private func named(_ plan: ConversionPlan) -> ConversionPlan {
+    var plan = plan
+    (plan.request.input, plan.request.output) = (request.input, request.output)
+    return plan
   }
 
   private func complete(
@@ -65,7 +74,7 @@ package struct ResumableConversion: Sendable {
     var runs: [[Int]] = []
     do {
       let (source, plan) = try workflow.shards.open()
-      announce(plan)
+      announce(named(plan))
       // Parts and output stand side by side for a while.
       if isNew { try OutputPlace.checkSpace(2 * UInt64(plan.outputBytes), for: request.output) }
       runs = ShardPlan.runs(plan)
@@ -80,6 +89,7 @@ package struct ResumableConversion: Sendable {
         done += 1
       }
       var result = try workflow.finish()
+      result.plan = named(result.plan)
       result.earlier = earlier
       result.seconds = Platform.monotonicSeconds - start
       return result

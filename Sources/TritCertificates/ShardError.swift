@@ -15,6 +15,8 @@ package enum ShardErrorKind: DiagnosticKind {
   case damagedPart(expected: String, found: String)
   /// What an interrupted run left is not of this conversion.
   case otherConversion(String)
+  /// Nothing is where the plan reads its model.
+  case noInput(String)
   /// Parts stay for the next run.
   case interrupted(done: Int, of: Int)
 
@@ -31,6 +33,7 @@ package enum ShardErrorKind: DiagnosticKind {
         + (workers.count < ShardErrorKind.listed ? "" : " and perhaps more")
     case .otherPlan: "it belongs to another plan"
     case .otherConversion(let what): "an interrupted conversion stands here, and not this one: \(what)"
+    case .noInput(let path): "the plan reads \(printable(path)), and nothing is there"
     case .interrupted(let done, let count): "interrupted; \(done) of \(count) parts are complete and stay here"
     case .damagedPart(let expected, let found): "the part is damaged: expected SHA-256 \(expected), found \(found)"
     }
@@ -43,6 +46,7 @@ package enum ShardErrorKind: DiagnosticKind {
     case .otherPlan: "remove it and run its worker again"
     case .damagedPart: "run this worker again"
     case .otherConversion: "give its input and options to go on with it, or remove the folder to begin anew"
+    case .noInput: "put the model there again, or make the plan anew with the place where it is"
     case .interrupted: "run the same again with --resume, or remove the folder"
     }
   }
@@ -51,6 +55,7 @@ package enum ShardErrorKind: DiagnosticKind {
     switch self {
     case .interrupted: .interrupted
     case .otherConversion: .cannotCreate
+    case .noInput: .cannotOpen
     default: .checkFailed
     }
   }

@@ -14,6 +14,7 @@ import TritVerification
 package struct ShardPlan: Sendable {
   static let schema = "tritsmith.shards"
   static let version = 1
+  private static let (outputKey, replacesKey) = ("output", "replaces")
   /// Most workers a conversion is cut for.
   package static let workerLimit = 100_000
 
@@ -65,16 +66,17 @@ package struct ShardPlan: Sendable {
   /// - Parameters:
   ///   - path: the file `convert --plan` wrote.
   ///   - open: how files are got at; what their numbers mean is in the plan.
+  ///   - replaces: also replace an output that the plan would leave.
   /// - Throws: `RecordError` for a file that is no plan, was changed, or was made by another version.
-  package init(reading path: String, open: OpenOptions = OpenOptions()) throws {
+  package init(reading path: String, open: OpenOptions = OpenOptions(), replaces: Bool = false) throws {
     let (content, digest) = try SealedRecord.read(path, schema: ShardPlan.schema, version: ShardPlan.version)
     func text(_ key: String) throws(RecordError) -> String {
       guard let text = content[key]?.string else { throw RecordError(.missing, file: path, field: key) }
       return text
     }
     guard let record = content["request"]?.object else { throw RecordError(.missing, file: path, field: "request") }
-    var request = try RequestRecord.request(record, input: text("input"), output: text("output"), file: path)
-    request.replaces = content["replaces"]?.bool ?? false
+    var request = try RequestRecord.request(record, input: text("input"), output: text(Self.outputKey), file: path)
+    request.replaces = replaces || content[Self.replacesKey]?.bool ?? false
     request.open = request.open.reading(like: open)
     self.content = content
     self.digest = digest
@@ -85,8 +87,8 @@ package struct ShardPlan: Sendable {
   /// What is known of a conversion before any weight is read.
   private static func description(of plan: ConversionPlan, _ source: any TensorSource) throws -> JSONObject {
     var content: JSONObject = [
-      "input": .string(plan.request.input), "output": .string(plan.request.output),
-      "replaces": plan.request.replaces ? true : false,
+      "input": .string(plan.request.input), outputKey: .string(plan.request.output),
+      replacesKey: plan.request.replaces ? true : false,
       "request": .object(RequestRecord.json(plan.request)), "recipe": .object(Recipe.record(plan, sources: [])),
     ]
     content.add(
@@ -124,13 +126,18 @@ package struct ShardPlan: Sendable {
 
   /// Opens the source and proves that it is the one that was planned, but for its weights.
   ///
-  /// - Throws: `ShardError.sourceChanged`.
+  /// - Throws: `ShardError.sourceChanged`, or `noInput` where it is gone.
   func open() throws -> (source: any TensorSource, plan: ConversionPlan) {
+    guard RemoteFolders.contains(request.input) || FileSystem.kind(of: request.input) != nil else {
+      throw ShardError(.noInput(request.input), file: path)
+    }
     let source = try ModelOpener.open(request.input, request.inputOptions, hasCompanions: true)
     let plan = try Planner(source, request).plan()
     let found = try ShardPlan.description(of: plan, source)
-    // By their text: parsed values also know where they stood.
-    for entry in found.entries where content[entry.key]?.serialized() != entry.value.serialized() {
+    // By their text: parsed values also know where they stood. The output's place is none of what
+    // is in it.
+    for entry in found.entries where ![Self.outputKey, Self.replacesKey].contains(entry.key) {
+      if content[entry.key]?.serialized() == entry.value.serialized() { continue }
       throw ShardError(.sourceChanged("'\(entry.key)' differs from the plan"), file: request.input)
     }
     guard isOfCommit || tensorDigests.count == plan.tensors.count else {

@@ -3,6 +3,8 @@
 import TritConversion
 import TritCore
 import TritReport
+import TritSurvey
+import VisibleText
 
 extension ShardPlan {
   /// The report of `tritsmith convert --plan`, schema `tritsmith.shard_plan` 1.
@@ -19,15 +21,25 @@ extension ShardPlan {
           ReportFact("Output", .text(request.output)), ReportFact("Target", .text(request.target.rawValue)),
           ReportFact("Plan SHA-256", .text(digest.description), key: "sha256", kind: .hash),
         ]))
+    // Workers run anywhere.
+    let place = shellWord(FileSystem.resolved(path) ?? path)
     report.note(
       .info,
-      "with four workers: 'tritsmith convert --plan \(path) --worker 1/4', and so on to 4/4, on any machines; then "
-        + "'tritsmith convert --plan \(path) --finish'")
+      "with four workers: 'tritsmith convert --plan \(place) --worker 1/4', and so on to 4/4, on any machines; then "
+        + "'tritsmith convert --plan \(place) --finish'")
     return report
   }
 }
 
 extension ShardWorkerResult {
+  /// The part in a line, as a conversion has one: `✓ part 3/16 of plan.json  1.5 MB  20 tensors  audited  50 ms`.
+  package var line: String {
+    let begin = "✓ part \(worker)/\(count) of \(printable(FileSystem.name(of: plan)))"
+    guard part != nil else { return begin + "  no tensors are left for it\n" }
+    let facts = [NumberText.bytes(partBytes), plural(tensors, "tensor"), "audited", NumberText.duration(seconds)]
+    return ([begin] + facts).joined(separator: "  ") + "\n"
+  }
+
   /// The report of `tritsmith convert --worker`, schema `tritsmith.shard_worker` 1.
   package var report: ReportDocument {
     var report = ReportDocument(title: "Part", schema: ReportSchema("tritsmith.shard_worker", version: 1))

@@ -29,3 +29,12 @@ package func wordsKeepingCommands(_ text: some StringProtocol, fits: (String) ->
   // A quote that never ends is none.
   return result + command
 }
+
+/// A path as a shell takes it for one word, and a command for no option.
+package func shellWord(_ path: String) -> String {
+  let path = path.hasPrefix("-") ? "./" + path : path
+  let isPlain = path.unicodeScalars.allSatisfy { scalar in
+    scalar.properties.isAlphabetic || ("0"..."9").contains(scalar) || "._-/@:+=".unicodeScalars.contains(scalar)
+  }
+  return isPlain && !path.isEmpty ? path : "'" + path.replacing(text: "'", with: "'\\''") + "'"
+}

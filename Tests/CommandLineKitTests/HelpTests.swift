@@ -36,6 +36,18 @@ import Testing
         == "error: no such model\n  what to do: save it by\n  this line:\npython -c \"print('a longer line')\"\n")
   }
 
+  @Test func aLabelIsNotAloneOnALine() {
+    for label in ["error:", "\u{1B}[1;31merror:\u{1B}[0m"] {
+      #expect(
+        StandardError.explained("\(label) /a/path/without/room/on/a/line: is no model\n", width: 24)
+          == "\(label) /a/path/without/room/on/a/line:\nis no model\n")
+      #expect(
+        StandardError.explained("\(label) /a/path: is no model of all\n", width: 15)
+          == "\(label) /a/path:\nis no model of\nall\n")
+      #expect(StandardError.explained("\(label) /a/path:\n", width: 10) == "\(label) /a/path:\n")
+    }
+  }
+
   @Test func coloursTakeNoColumns() {
     let plain = "error: no model of that name is here\n"
     let colored = "\u{1B}[1;31merror:\u{1B}[0m no model of that name is here\n"

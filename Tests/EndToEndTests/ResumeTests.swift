@@ -100,6 +100,24 @@ struct ResumeTests {
     try conversion.complete(earlier: conversion.receipts.count)
   }
 
+  @Test("parts that were moved with their folder go on, and the line has the name that was typed")
+  func moved() throws {
+    let conversion = Conversion(Model.falcon, "out", ["--to", "hf-packed"])
+    _ = try #require(conversion.interrupt(SIGKILL))
+    let earlier = conversion.receipts.count
+    let other = conversion.scratch["moved"]
+    #expect(rename(conversion.scratch["made"], other) == 0)
+    // --force is of the place, not of what is in it: it may come later.
+    let script = "cd \"$1\" && exec \"$0\" convert \"$2\" out --to hf-packed --resume --force"
+    let result = ProcessRunner().run("/bin/sh", ["-c", script, BuiltProducts.tritsmith, other, conversion.source])
+    #expect(result.exitCode == 0 && result.output.hasPrefix("✓ out  "), "\(result.summary)")
+    #expect(result.output.contains(" \(earlier) of "), "\(result.summary)")
+    #expect(Disk.names(other) == ["out"])
+    let single = conversion.scratch["single"]
+    Tool.expect(0, ["convert", conversion.source, single, "--quiet"] + conversion.options)
+    #expect(try conversion.contents(single) == conversion.contents(other + "/out"))
+  }
+
   @Test("a part that was damaged meanwhile is made again")
   func damaged() throws {
     let conversion = Conversion(Model.falcon, "out", ["--to", "hf-packed"])
@@ -127,7 +145,7 @@ struct ResumeTests {
     let options = Tool.expect(73, ["convert", source, conversion.output, "--to", "dense", "--resume"])
     #expect(options.errors.contains("other options") && options.errors.contains("remove the folder"))
     let input = Tool.expect(73, ["convert", Model.falcon, conversion.output, "--to", "hf-packed", "--resume"])
-    #expect(input.errors.contains("it reads"))
+    #expect(input.errors.contains("it reads") && input.errors.contains("falcon-e-tiny/prequantized"), "\(input.errors)")
     // Programs that other tests start meanwhile must not hold it too.
     let descriptor = open(conversion.folder, O_RDONLY | O_CLOEXEC)
     #expect(flock(descriptor, LOCK_EX | LOCK_NB) == 0)

@@ -179,6 +179,19 @@ struct RunCommandTests {
     }
   }
 
+  @Test("--tokens is one limit in gap, perplexity and validate")
+  func tokens() throws {
+    let limit = ["--tokens", "40"]
+    let score = try Tool.report(["perplexity", Model.bitnet] + limit, schema: "tritsmith.perplexity")
+    #expect(score["perplexity"]?.object?["tokens"]?.number?.integer == 40)
+    let alike = try Tool.report(
+      ["validate", Model.bitnet, "--against", Model.bitnet] + limit, schema: "tritsmith.validate")
+    #expect(alike["agreement"]?.object?["positions"]?.number?.integer == 40)
+    for command in [["perplexity", Model.bitnet], ["validate", Model.bitnet, "--against", Model.bitnet]] {
+      #expect(Tool.expect(64, command + ["--tokens", "0"]).errors.contains("--tokens must be 1 or more"))
+    }
+  }
+
   /// A copy of a checkpoint with the template of chat.json that has this name.
   static func chatModel(_ folder: String, template name: String = "falcon") throws -> String {
     Disk.copyFolder(Model.bitnet, to: folder)

@@ -102,7 +102,12 @@ struct ShardTests {
     let source = ScratchFolder()
     Model.tiny().write(source["m"])
     let parts = Parts(source["m"], output: "out", ["--to", "hf-packed"])
-    for place in ["1/5", "2/5", "3/5", "4/5", "5/5", "2/5", "1/1"] { _ = parts.worker(place) }
+    for place in ["1/5", "2/5", "3/5", "4/5", "5/5", "2/5"] { _ = parts.worker(place) }
+    // One line, as of a conversion.
+    let line = Tool.expect(0, ["convert", "--plan", parts.plan, "--worker", "1/1"]).output
+    #expect(line.hasPrefix("✓ part 1/1 of plan.json  ") && line.split(separator: "\n").count == 1, "\(line)")
+    let none = Tool.expect(0, ["convert", "--plan", parts.plan, "--worker", "99/99"]).output
+    #expect(none == "✓ part 99/99 of plan.json  no tensors are left for it\n")
     #expect(parts.finish().output.hasPrefix("✓ "))
     Tool.expect(0, ["verify", source["m"], parts.output])
   }
@@ -153,6 +158,7 @@ struct ShardTests {
     Model.tiny { $0.file.metadata.append((key: "more", value: "text")) }.write(source)
     #expect(parts.worker("1/1", 1).errors.contains("not the one that was planned"))
     Disk.remove(source)
+    #expect(parts.worker("1/1", 66).errors.contains("nothing is there"))
     Model.tiny().write(source)
     _ = parts.worker("1/1")
     _ = parts.finish()
@@ -174,8 +180,20 @@ struct ShardTests {
     let result = Tool.run("convert", "--plan", parts.plan, "--finish")
     #expect(result.exitCode == 1 || result.exitCode == 65)
     Disk.write(plan, parts.plan)
-    _ = parts.finish()
+    Disk.makeFolder(parts.output)
+    #expect(parts.finish(73).errors.contains("--force"))
+    Tool.expect(0, ["convert", "--plan", parts.plan, "--finish", "--force"])
     _ = parts.finish(73)
+  }
+
+  @Test("a plan is named so that workers find it from any folder")
+  func place() {
+    let scratch = ScratchFolder()
+    Disk.makeFolder(scratch["a plan"])
+    let script = "cd \"$1\" && exec \"$0\" convert \"$2\" out --to dense --plan p.json"
+    let result = ProcessRunner().run(
+      "/bin/sh", ["-c", script, BuiltProducts.tritsmith, scratch["a plan"], Model.goldenPacked])
+    #expect(result.exitCode == 0 && result.output.contains("/a plan/p.json' --worker 1/4"), "\(result.summary)")
   }
 
   @Test("a part of another plan is told")
@@ -193,6 +211,7 @@ struct ShardTests {
       ["--worker", "1/2"], ["--finish"], ["--plan", "p", "--worker", "0/2"], ["--plan", "p", "--worker", "3/2"],
       ["--plan", "p", "--worker", "x"], ["--plan", "p", "--worker", "1/2", "--finish"],
       ["a", "b", "--to", "dense", "--plan", "p", "--worker", "1/2"], ["--plan", "p"],
+      ["--plan", "p", "--worker", "1/2", "--keep", "*"], ["--plan", "p", "--finish", "--layout", "tq1_0"],
       ["a", "b", "--to", "dense", "--plan", "p", "--dry-run"],
       ["a", "b", "--to", "dense", "--plan", "p", "--certificate", "c"],
     ])

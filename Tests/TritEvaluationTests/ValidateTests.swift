@@ -79,6 +79,22 @@ struct ValidateTests {
     #expect(result.hasSameWeights == true)
   }
 
+  @Test("a limit of tokens takes the first of all prompts, and is said")
+  func limited() throws {
+    let path = Fixtures.checkpoint("falcon-e-tiny/bitnet")
+    var request = ValidateRequest(path: path, against: path)
+    request.inputs = [.ids("1 47 287"), .ids("1 420 226"), .ids("1 22")]
+    request.tokenLimit = 5
+    let result = try ValidateWorkflow(request).run()
+    #expect(result.passed && result.agreement.positions == 5 && result.prompts.map(\.positions) == [3, 2])
+    #expect(result.text == "the beginning of 2 prompts")
+    request.tokenLimit = 8
+    #expect(try ValidateWorkflow(request).run().text == "3 prompts")
+    request.reference = Fixtures.checkpoint("falcon-e-tiny/reference/bitnet/logits.safetensors")
+    request.inputs = []
+    #expect(throws: RunError(.promptsBesideReference, file: request.reference)) { try ValidateWorkflow(request).run() }
+  }
+
   @Test("dense and packed forms of one model have one code stream, whatever their arithmetic gives")
   func identity() throws {
     var request = ValidateRequest(

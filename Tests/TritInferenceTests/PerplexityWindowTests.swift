@@ -42,4 +42,15 @@ struct PerplexityWindowTests {
     #expect(try windows(1, bos: nil, .chunked(window: 4)).isEmpty)
     #expect(try windows(1, bos: nil, .sliding(window: 4, stride: 2)).isEmpty)
   }
+
+  @Test("a number of scored tokens takes those in front of them too", arguments: [1, nil])
+  func limit(_ bos: Int?) throws {
+    for scoring in [PerplexityProtocol.chunked(window: 4), .sliding(window: 4, stride: 2)] {
+      for count in 0...6 {
+        let taken = scoring.tokens(toScore: count, hasBOS: bos != nil)
+        let scored = try windows(taken, bos: bos, scoring).reduce(0) { $0 + $1.ids.count - $1.firstScored }
+        #expect(scored == count, "\(scoring.name): \(taken) tokens")
+      }
+    }
+  }
 }

@@ -3,6 +3,7 @@
 import Testing
 import TritCore
 import TritFormats
+import TritReport
 import TritTestSupport
 import WorkflowTestSupport
 
@@ -23,6 +24,20 @@ struct CheckTests {
     #expect(result.passed && result.findings.isEmpty, "\(result.findings)")
     #expect(result.readTensors == result.tensors && result.tensors > 0 && result.notes.isEmpty)
     #expect(result.report.verdict?.outcome == .pass)
+  }
+
+  @Test("a check with warnings alone passes, and says so first")
+  func warnings() throws {
+    let scratch = ScratchFolder()
+    var model = ChangedModel(Checkpoint.bitnet)
+    model.without.insert("tokenizer.json")
+    let path = model.write(scratch["model"])
+    let result = try Workflow.check(path)
+    #expect(result.findings.map(\.severity) == [.warning], "\(result.findings)")
+    let lines = [true, false].map { TextRenderer(width: 80, showsDetails: $0).text(of: result.report) }
+    for text in lines { #expect(text.hasPrefix("PASS no errors, 1 warning\n"), "\(text)") }
+    let strict = TextRenderer().text(of: try Workflow.check(path, strict: true).report)
+    #expect(strict.hasPrefix("FAIL 0 errors, 1 warning\n"), "\(strict)")
   }
 
   @Test("a text is scored where it is asked for: trits in another order compute noise, and every header is sound")

@@ -89,6 +89,28 @@ struct FamilyTests {
     #expect(lines.first { $0.hasPrefix("error: ") } == "error: m1 = m2: not compared: m2 ends early", "\(lines)")
   }
 
+  @Test("a member that cannot be read has a row and its reason, and the others are compared")
+  func unreadable() throws {
+    let scratch = ScratchFolder()
+    let broken = ChangedModel(Checkpoint.bitnet).write(scratch["broken"])
+    Disk.write("{\"a\": [", broken + "/config.json")
+    let result = try Workflow.family(broken, Checkpoint.bitnet, Checkpoint.bfloat16)
+    #expect(!result.passed && result.members.map(\.family) == [0, 1, 1] && result.families == 1)
+    #expect(result.members.map { $0.fault == nil } == [false, true, true] && result.proofs.map(\.holds) == [true])
+    let lines = TextRenderer().text(of: result.report).split(separator: "\n")
+    let verdict = "FAIL 1 of 3 models cannot be read; the other 2 are forms of one model"
+    #expect(lines.first.map(String.init) == verdict, "\(lines)")
+    #expect(lines.contains { $0.contains(broken) && $0.contains("unreadable") }, "\(lines)")
+    let error = lines.first { $0.hasPrefix("error: ") }
+    #expect(error?.contains("\(broken) cannot be read: config.json: the file is not valid JSON") == true, "\(lines)")
+    #expect(error?.contains("fetch the file again") == true, "\(lines)")
+    // One model left to read is nothing to compare, and a path that is not there a mistake of the call.
+    #expect(throws: (any Error).self) { try Workflow.family(broken, Checkpoint.bitnet) }
+    #expect(throws: (any Error).self) {
+      try Workflow.family(scratch["none"], Checkpoint.bitnet, Checkpoint.bfloat16)
+    }
+  }
+
   @Test("a folder around one file is a member, as it is a model to inspect")
   func folders() throws {
     let scratch = ScratchFolder()

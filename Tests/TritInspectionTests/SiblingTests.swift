@@ -169,6 +169,8 @@ struct SiblingTests {
     let advice = "other numbers in the other; 'tritsmith verify' redoes the quantization: 'model."
     #expect(Self.told(latents).first?.detail.contains(advice) == true, "\(latents.findings)")
     #expect(latents.sibling?.different == 14 && latents.sibling?.equal == 10)
+    let headline = latents.report.verdict?.headline ?? ""
+    #expect(headline.hasSuffix("; 14 of 24 tensors differ from \(Checkpoint.master)"), "\(headline)")
     let scratch = ScratchFolder()
     let source = Bonsai.folder(scratch["source"])
     _ = try Workflow.bonsai(source, scratch["lossy.gguf"], .tq2) { $0.scaleLoss = .allow }

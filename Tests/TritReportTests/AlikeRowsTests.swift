@@ -69,7 +69,7 @@ import Testing
     let rows = table.alike(Array(0..<12)).map(\.cells)
     #expect(rows.count == 2)
     let screen = text(table.showing(rows), width: 60)
-    #expect(screen.contains("0,2,4,… (6)  trit") && screen.contains("1,3,5,… (6)  code"), "\(screen)")
+    #expect(screen.contains("0,2,…,10  trit") && screen.contains("1,3,…,11  code"), "\(screen)")
   }
 
   @Test func hashesDoNotTellLayersApart() throws {
@@ -119,7 +119,11 @@ import Testing
 
   @Test(arguments: [
     ([0, 1, 2, 5, 7, 8], "a.0–2,5,7–8.b"), ([3, 1], "a.1,3.b"), ([0, 2, 4, 6], "a.0,2,4,6.b"),
-    ([0, 2, 4, 6, 8, 9], "a.0,2,4,… (6).b"),
+    ([0, 2, 4, 6, 8, 9], "a.0–9 except 1,3,5,7.b"), ([0, 1, 3, 7, 8, 20, 30, 40], "a.0–1,3,7–8,… (8).b"),
+    // Full attention in every fourth layer, and the layers between.
+    (Array(stride(from: 3, to: 32, by: 4)), "a.3,7,…,31.b"),
+    ((0..<32).filter { $0 % 4 != 3 }, "a.0–2,4–6,…,28–30.b"),
+    ((0..<32).filter { $0 % 4 != 1 }, "a.0–31 except 1,5,…,29.b"),
     ([0, 1, Int.max, Int.max - 1], "a.0–1,9223372036854775806–9223372036854775807.b"),
   ])
   func layersThatAreNotAllAreNamed(_ layers: [Int], _ name: String) {

@@ -291,6 +291,9 @@ import Testing
     let blocks: [ReportBlock] = [.note(.warning, "one two three four five six")]
     let document = ReportDocument(title: "", schema: ReportSchema("test", version: 1), blocks: blocks)
     #expect(TextRenderer(width: 20).text(of: document) == "warning: one two\n  three four five\n  six\n")
+    var longName = ReportDocument(title: "", schema: ReportSchema("t", version: 1))
+    longName.note(.error, "/a/path/without/room: is no model")
+    #expect(TextRenderer(width: 20).text(of: longName) == "error: /a/path/without/room:\n  is no model\n")
   }
 
   @Test(arguments: [("abc", 3), ("é", 1), ("e\u{301}", 1), ("漢字", 4), ("👍", 2), ("한글", 4), ("ﬀ", 1), ("─", 1), ("", 0)])

@@ -3,7 +3,7 @@
 import VisibleText
 
 /// Breaks text at spaces so that no line is longer than `width`; a longer word keeps its line to itself, and so does a
-/// command in quotes that has room in one.
+/// command in quotes that has room in one. A word stays behind a label, "error:", which alone says nothing.
 ///
 /// Paragraphs are separated by empty lines. A line that starts with a space is kept as it is.
 func wrapped(_ text: String, width: Int, indent: Int = 0) -> [String] {
@@ -23,7 +23,9 @@ func wrapped(_ text: String, width: Int, indent: Int = 0) -> [String] {
     }
     for word in wordsKeepingCommands(line, fits: { indent + columns(of: $0) <= width }) {
       let needed = columns(of: word)
-      if !current.isEmpty && indent + used + 1 + needed > width { close() }
+      let isLabel = endsLabel(current) && (indent + needed > width || !current.contains(" "))
+      let staysBehindLabel = isLabel && !word.contains(" ")
+      if !current.isEmpty && indent + used + 1 + needed > width && !staysBehindLabel { close() }
       used += (current.isEmpty ? 0 : 1) + needed
       current += (current.isEmpty ? "" : " ") + word
     }
@@ -31,6 +33,9 @@ func wrapped(_ text: String, width: Int, indent: Int = 0) -> [String] {
   close()
   return lines
 }
+
+/// Whether a text ends in a colon, coloured or not.
+private func endsLabel(_ text: String) -> Bool { text.hasSuffix(":") || text.hasSuffix(":\u{1B}[0m") }
 
 /// Columns of a text on a terminal: colours take none.
 func columns(of text: some StringProtocol) -> Int {

@@ -58,7 +58,10 @@ package struct PerplexityWorkflow: Sendable {
     let runnable = try RunnableModel(source, request.options, engine: request.options.engine())
     let name = request.text.name
     var ids = try tokenizer.encode(fileAt: name, try request.text.bytes(), addSpecialTokens: false)
-    if let limit = request.tokenLimit { ids = Array(ids.prefix(max(0, limit))) }
+    if let limit = request.tokenLimit {
+      let scored = min(limit, ids.count)
+      ids = Array(ids.prefix(request.scoring.tokens(toScore: scored, hasBOS: tokenizer.bosTokenID != nil)))
+    }
     guard !ids.isEmpty else { throw ModelError(.emptyPrompt, file: name) }
     let context = runnable.model.configuration.contextLength
     guard window <= context else {

@@ -17,6 +17,8 @@ public struct ValidateRequest: Sendable {
   package var reference: String
   /// Nothing means the prompts of the reference file, or `TextInput.sampleOpening`.
   public var inputs: [TokenInput] = []
+  /// Compares only this many positions, those of the first prompts; nil means all. A file of logits has its own.
+  package var tokenLimit: Int?
   /// What stands behind the last message of a conversation.
   public var ending = ChatEnding.answer
   package var gates = ValidationGates()
@@ -187,7 +189,7 @@ package struct ValidateWorkflow: Sendable {
 
   private func check(_ reference: ReferenceLogits, beside model: RunnableModel) throws {
     let path = reference.source.manifest.path
-    guard request.inputs.isEmpty else { throw RunError(.promptsBesideReference, file: path) }
+    guard request.inputs.isEmpty, request.tokenLimit == nil else { throw RunError(.promptsBesideReference, file: path) }
     let vocabulary = model.model.configuration.vocabularySize
     guard reference.vocabulary == vocabulary else {
       throw RunError(.vocabularyMismatch(expected: vocabulary, found: reference.vocabulary), file: path)
@@ -240,7 +242,8 @@ package struct ValidateWorkflow: Sendable {
   private func compare(_ model: RunnableModel, with reference: RunnableModel) throws -> Findings {
     try ValidateWorkflow.checkSizes(model, reference)
     let inputs = request.inputs.isEmpty ? [TokenInput.text(TextInput.sampleOpening)] : request.inputs
-    let prompts = try TokenInput.prompts(inputs, of: model.source, ending: request.ending)
+    let given = try TokenInput.prompts(inputs, of: model.source, ending: request.ending)
+    let prompts = beginning(of: given)
     for ids in prompts {
       try model.check(ids)
       try reference.check(ids)
@@ -248,7 +251,8 @@ package struct ValidateWorkflow: Sendable {
     began(prompts)
     defer { progress.ended() }
     var found = Findings(
-      text: request.inputs.isEmpty ? "the built-in text" : counted(prompts), prompts: prompts)
+      text: (prompts == given ? "" : "the beginning of ")
+        + (request.inputs.isEmpty ? "the built-in text" : counted(prompts)), prompts: prompts)
     // Steps are compared with one arithmetic: where only one side rounds inputs to int8, the other does so too.
     let roundedReference = reference.model.roundingInputs(as: model.model)
     let roundedModel = model.model.roundingInputs(as: reference.model)
@@ -272,6 +276,17 @@ package struct ValidateWorkflow: Sendable {
       [(reference, roundedReference), (model, roundedModel)].compactMap { side, rounded in rounded.map { (side, $0) } }
     try judge(sides.steps, bounds, &found)
     return found
+  }
+
+  /// The first tokens of prompts, as many as were asked for in all.
+  private func beginning(of prompts: [[Int]]) -> [[Int]] {
+    var rest = request.tokenLimit ?? Int.max
+    var kept: [[Int]] = []
+    for ids in prompts where rest > 0 {
+      kept.append(Array(ids.prefix(rest)))
+      rest -= min(rest, ids.count)
+    }
+    return kept
   }
 
   private static func checkSizes(_ model: RunnableModel, _ reference: RunnableModel) throws {

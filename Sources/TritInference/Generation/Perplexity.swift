@@ -21,6 +21,17 @@ public enum PerplexityProtocol: Sendable, Equatable {
     case .sliding(let window, let stride): "sliding \(window)/\(stride)"
     }
   }
+
+  /// How many tokens of a text it takes to score so many: without BOS the first of a piece or sequence is not scored.
+  package func tokens(toScore count: Int, hasBOS: Bool) -> Int {
+    guard count > 0, !hasBOS else { return max(0, count) }
+    switch self {
+    case .chunked(let window):
+      let step = max(1, window - 1)
+      return count + (count - 1) / step + 1
+    case .sliding: return count + 1
+    }
+  }
 }
 
 /// Negative log-likelihoods of a text, natural logarithm.

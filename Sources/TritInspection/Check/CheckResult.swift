@@ -33,7 +33,7 @@ public struct CheckResult: Sendable {
   public var report: ReportDocument {
     var report = ReportDocument(
       title: "Check", schema: ReportSchema("tritsmith.check", version: 1),
-      verdict: ReportVerdict(!passed ? .fail : findings.isEmpty ? .pass : .warning, headline),
+      verdict: ReportVerdict(passed ? .pass : .fail, headline),
       primaryTable: "findings")
     report.append(ReportFacts(key: "check", facts))
     var table = ReportTable(
@@ -74,12 +74,15 @@ public struct CheckResult: Sendable {
 
   /// What it comes down to: what was compared with a sibling is part of it.
   private var headline: String {
-    let numbers = plural(count(.error), "error") + ", " + plural(count(.warning), "warning")
-    guard passed else { return numbers }
+    let warnings = plural(count(.warning), "warning")
+    guard passed else { return plural(count(.error), "error") + ", " + warnings }
     // What no rule decides is no warning, and no PASS passes over it.
     let open = cautions.isEmpty ? "" : "; \(plural(cautions.count, "point")) left open, below"
-    let text = (findings.isEmpty ? "nothing is wrong" : "passed with \(numbers)") + open
-    guard let sibling, sibling.isSame else { return text }
+    let text = (findings.isEmpty ? "nothing is wrong" : "no errors, \(warnings)") + open
+    guard let sibling else { return text }
+    guard sibling.isSame else {
+      return text + "; \(sibling.different) of \(sibling.tensors) tensors differ from \(printable(sibling.path))"
+    }
     return text + "; all \(sibling.tensors) tensors hold the weights of \(printable(sibling.path))"
       + (sibling.rounded > 0 ? ", \(sibling.rounded) of them rounded by their types" : "")
   }

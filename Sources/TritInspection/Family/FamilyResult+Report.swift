@@ -20,6 +20,9 @@ extension FamilyResult {
     report.append(memberTable)
     report.append(proofTable)
     for note in notes { report.note(.info, note) }
+    for member in members {
+      if let fault = member.fault { report.note(.error, "\(printable(member.path)) cannot be read: \(fault)") }
+    }
     // What could not be compared is told first: there is something to mend before the others are believed.
     for proof in proofs.filter({ !$0.isCompared }) + proofs.filter({ $0.isCompared && !$0.holds }) {
       // A detail about a tensor that one side lacks begins with its name.
@@ -30,13 +33,20 @@ extension FamilyResult {
       let outcome = proof.isCompared ? weights : ""
       report.note(.error, "\(proof.equation)\(outcome): \(tensor)\(proof.detail)")
     }
-    report.conclude(passed, passed ? "\(all) forms of one model: " + common : failure)
+    report.conclude(passed, verdict)
     // Errors say which proofs do not hold, and why.
     report.brief = ReportBrief(["families", "models"])
     return report
   }
 
-  private var all: String { members.count == 2 ? "both are" : "all \(members.count) are" }
+  private var verdict: String {
+    let unread = members.count - readable
+    guard unread > 0 else { return passed ? "\(both) are forms of one model: " + common : failure }
+    let others = proofs.allSatisfy(\.holds) ? "the other \(readable) are forms of one model" : "the others: " + failure
+    return "\(unread) of \(plural(members.count, "model")) cannot be read; \(others)"
+  }
+
+  private var both: String { readable == 2 ? "both" : "all \(readable)" }
 
   private var failure: String {
     let open = proofs.count { !$0.isCompared }
@@ -47,11 +57,11 @@ extension FamilyResult {
       return "\(wrong) of \(pairs) \(wrong == 1 ? "does" : "do") not hold, and \(open) could not be compared"
     }
     if let besideWeights { return besideWeights }
-    guard families == 1 else { return "the \(members.count) models form \(families) families" }
+    guard families == 1 else { return "the \(readable) models form \(families) families" }
     let wrong = proofs.count { !$0.holds }
     return
       "\(wrong) of \(plural(proofs.count, "pair")) \(wrong == 1 ? "does" : "do") not hold: other pairs alone join the "
-      + "\(members.count) models"
+      + "\(readable) models"
   }
 
   /// What to say where weights are equal in every pair, and another part is not; nil where that is not so.
@@ -65,7 +75,7 @@ extension FamilyResult {
     let subject = names == [.tokenizer] ? "their tokenizers" : names.map(\.rawValue).joined(separator: " and ")
     let verb = names.count == 1 && names != [.tokenizer] ? "differs" : "differ"
     let rounding = weights.contains(.rounded) ? " but for rounding by types" : ""
-    return "weights are equal in \(members.count == 2 ? "both" : "all \(members.count)") models\(rounding), and "
+    return "weights are equal in \(both) models\(rounding), and "
       + "\(subject) \(verb)"
   }
 
@@ -85,7 +95,8 @@ extension FamilyResult {
       ])
     for member in members {
       table.append([
-        .integer(member.family), .text(member.path), .text(member.format), .text(member.kind.rawValue),
+        member.fault == nil ? .integer(member.family) : .missing, .text(member.path),
+        member.fault == nil ? .text(member.format) : .missing, .text(member.kind?.rawValue ?? "unreadable"),
         .optional(member.codeStream?.description),
       ])
     }

@@ -8,15 +8,19 @@ import TritVerification
 package struct FamilyMember: Sendable {
   package var path: String
   package var format: String
-  package var kind: ModelKind
+  /// Nil for a member that cannot be read.
+  package var kind: ModelKind?
   /// Identity of trits and scales; nil for latent and ordinary weights.
   package var codeStream: Digest?
-  /// Family it belongs to, counted from 1; members of one family are forms of one model.
+  /// Family it belongs to, counted from 1; members of one family are forms of one model. 0 where it cannot be read.
   package var family = 0
+  /// Why it cannot be read, and what to do; nil for a member that was compared.
+  package var fault: String?
 }
 
 /// What holds, or does not, between two members.
 package struct FamilyProof: Sendable {
+  /// Places of the two among the members that can be read.
   package var first: Int
   package var second: Int
   /// The equation that was checked: `trits(quantize(prequantized)) = trits(bitnet)`.
@@ -53,6 +57,8 @@ package struct FamilyResult: Sendable {
   package var notes: [String]
 
   package var families: Int { members.map(\.family).max() ?? 0 }
+  /// Members that were compared.
+  package var readable: Int { members.count { $0.fault == nil } }
   /// All members are forms of one model.
-  package var passed: Bool { members.count > 1 && proofs.allSatisfy(\.holds) }
+  package var passed: Bool { members.count > 1 && readable == members.count && proofs.allSatisfy(\.holds) }
 }

@@ -63,44 +63,55 @@ package struct FamilyWorkflow: Sendable {
   }
 
   private struct Model {
+    /// Its place among the members.
+    var place: Int
     var member: FamilyMember
+    var kind: ModelKind
     var source: any TensorSource
     /// The last part of its path, in equations.
     var name: String
 
     /// What stands for the trits of this model.
     var trits: String {
-      switch member.kind {
+      switch kind {
       case .packed: "trits(\(name))"
       case .ternaryDense: "sign(\(name))"
       case .latent, .ordinary, .undetermined: "trits(quantize(\(name)))"
       }
     }
 
-    var isTernary: Bool { member.kind == .packed || member.kind == .ternaryDense }
+    var isTernary: Bool { kind == .packed || kind == .ternaryDense }
   }
 
+  /// A model that does not hold what it should is a member that cannot be read, as long as two others can.
+  ///
   /// - Throws: `FamilyError` for fewer than two models; what opening and reading them throws.
   package func run() throws -> FamilyResult {
     var notes: [String] = []
-    var models: [Model] = []
-    let members = try paths(&notes)
-    let sources = try ModelOpener.alike(members.map { ($0, request.open) })
+    let paths = try paths(&notes)
+    guard paths.count <= FamilyWorkflow.limit else {
+      throw FamilyError(.tooMany(found: paths.count, limit: FamilyWorkflow.limit))
+    }
+    var faults: [Int: any DiagnosticError] = [:]
+    func reading<Value>(_ place: Int, _ step: () throws -> Value) throws -> Value? {
+      do {
+        return try step()
+      } catch let error as any DiagnosticError where isOfMember(error, paths[place]) {
+        faults[place] = error
+        return nil
+      }
+    }
+    let opened = try paths.indices.compactMap { place in
+      try reading(place) { (place: place, source: try ModelOpener.open(paths[place], request.open.keepingRotation)) }
+    }
+    let sources = try ModelOpener.alike(opened.map(\.source))
     notes += ModelOpener.rotationNotes(sources)
-    for (path, source) in zip(members, sources) {
-      try source.checkIntegrity(work.parallelism, SilentProgress())
-      let survey = try ModelSurvey(of: source)
-      let member = FamilyMember(
-        path: path, format: source.manifest.format.rawValue, kind: survey.kind,
-        codeStream: try CodeStream.model(of: source, silent))
-      models.append(
-        Model(member: member, source: source, name: printable(request.names[path] ?? FileSystem.name(of: path))))
+    let models = try zip(opened, sources).compactMap { found, source in
+      try reading(found.place) { try model(found.place, paths[found.place], source) }
     }
     guard models.count > 1 else {
-      throw FamilyError(.tooFew(found: models.count), file: request.paths.first)
-    }
-    guard models.count <= FamilyWorkflow.limit else {
-      throw FamilyError(.tooMany(found: models.count, limit: FamilyWorkflow.limit))
+      let fault = faults.min { $0.key < $1.key }?.value
+      throw fault ?? FamilyError(.tooFew(found: models.count), file: request.paths.first)
     }
     var proofs: [FamilyProof] = []
     for first in models.indices {
@@ -108,15 +119,47 @@ package struct FamilyWorkflow: Sendable {
         proofs.append(try prove(first, second, models))
       }
     }
-    // Members joined by a proof are one family.
-    var family = Array(models.indices)
+    var members = paths.indices.map { place in
+      FamilyMember(path: paths[place], format: "", fault: faults[place].map { FamilyWorkflow.fault($0, paths[place]) })
+    }
+    for (model, family) in zip(models, FamilyWorkflow.families(models.count, proofs)) {
+      members[model.place] = model.member
+      members[model.place].family = family
+    }
+    return FamilyResult(members: members, proofs: proofs, notes: notes)
+  }
+
+  /// The families of models, counted from 1: those joined by a proof are one.
+  private static func families(_ count: Int, _ proofs: [FamilyProof]) -> [Int] {
+    var family = Array(0..<count)
     for proof in proofs where proof.holds {
       let (left, right) = (family[proof.first], family[proof.second])
       for index in family.indices where family[index] == max(left, right) { family[index] = min(left, right) }
     }
     let numbers = Array(Set(family)).sorted()
-    for index in models.indices { models[index].member.family = (numbers.firstIndex(of: family[index]) ?? 0) + 1 }
-    return FamilyResult(members: models.map(\.member), proofs: proofs, notes: notes)
+    return family.map { (numbers.firstIndex(of: $0) ?? 0) + 1 }
+  }
+
+  private func model(_ place: Int, _ path: String, _ source: any TensorSource) throws -> Model {
+    try source.checkIntegrity(work.parallelism, SilentProgress())
+    let kind = try ModelSurvey(of: source).kind
+    let member = FamilyMember(
+      path: path, format: source.manifest.format.rawValue, kind: kind,
+      codeStream: try CodeStream.model(of: source, silent))
+    return Model(
+      place: place, member: member, kind: kind, source: source,
+      name: printable(request.names[path] ?? FileSystem.name(of: path)))
+  }
+
+  /// Whether an error is one of a member alone. A path that was named and is not there is a mistake of the call.
+  private func isOfMember(_ error: any DiagnosticError, _ path: String) -> Bool {
+    error.category == .malformedInput || error.category == .cannotOpen && !request.paths.contains(path)
+  }
+
+  /// An error in a line behind the member's path.
+  private static func fault(_ error: any DiagnosticError, _ path: String) -> String {
+    let finding = ModelChecks.finding(.unreadable, error)
+    return error.location.file == path ? finding.detail : "\(finding.subject): \(finding.detail)"
   }
 
   private var silent: WorkOptions { WorkOptions(parallelism: work.parallelism, kernels: work.kernels) }
@@ -217,7 +260,7 @@ package struct FamilyWorkflow: Sendable {
     proof.scalesAgree = ternary.isEmpty ? nil : ternary.allSatisfy { $0.count > 0 || $0.outcome != .different }
     proof.firstTensor = wrong?.name
     proof.parts = result.parts
-    let areLatents = left.member.kind == .latent && right.member.kind == .latent
+    let areLatents = left.kind == .latent && right.kind == .latent
     proof.detail =
       result.structure.first ?? wrong.map {
         FamilyWorkflow.detail($0) + (areLatents ? FamilyWorkflow.otherLatents : "")

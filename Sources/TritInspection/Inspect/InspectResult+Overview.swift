@@ -150,10 +150,10 @@ extension InspectResult {
     }
     let found = names.lazy.compactMap { name in standIn(of: name).map { (name, $0) } }.first
     guard let (name, standIn) = found else { return nil }
-    let folder = InspectResult.shellWord(folder)
+    let folder = shellWord(folder)
     return switch standIn {
     case .gitLFSPointer: "git -C \(folder) lfs pull"
-    case .gitAnnexPointer: "git -C \(folder) annex get \(InspectResult.shellWord(name))"
+    case .gitAnnexPointer: "git -C \(folder) annex get \(shellWord(name))"
     case .webPage, .serverMessage: "download \(printable(name)) again, by a link with /resolve/ or by 'hf download'"
     }
   }
@@ -333,9 +333,9 @@ extension InspectResult {
     // Text of a model without its tokenizer goes nowhere.
     if let fetching { return fetching }
     if part != nil, manifest.path.hasSuffix(InspectResult.shardEnding) {
-      return "tritsmith inspect \(InspectResult.shellWord(FileSystem.parent(of: manifest.path)))"
+      return "tritsmith inspect \(shellWord(FileSystem.parent(of: manifest.path)))"
     }
-    let path = InspectResult.shellWord(place)
+    let path = shellWord(place)
     if case .failure(let error) = survey.description {
       switch error.kind {
       // No verb converts or runs it; check says why, and what would help.
@@ -410,14 +410,5 @@ extension InspectResult {
     let loaded = types.first { RuntimeTable.known(family, .gguf($0)).contains { $0.outcome == .loads } }
     guard let type = loaded ?? types.first else { return "OUTPUT.tritpack" }
     return "model.gguf" + (type == GGUFOptions().weights ? "" : " --layout \(type.rawValue)")
-  }
-
-  /// A path as a shell takes it for one word, and a command for no option.
-  private static func shellWord(_ path: String) -> String {
-    let path = path.hasPrefix("-") ? "./" + path : path
-    let isPlain = path.unicodeScalars.allSatisfy { scalar in
-      scalar.properties.isAlphabetic || ("0"..."9").contains(scalar) || "._-/@:+=".unicodeScalars.contains(scalar)
-    }
-    return isPlain && !path.isEmpty ? path : "'" + path.replacing(text: "'", with: "'\\''") + "'"
   }
 }

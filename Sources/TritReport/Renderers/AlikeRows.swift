@@ -85,8 +85,8 @@ struct AlikeTexts {
     differing.keys.allSatisfy { $0 > 0 && parts[$0 - 1].last.map { "._-/".contains($0) } == true }
   }
 
-  /// "layers.0–3.mlp" where these are all between, else "layers.0,2–3.mlp", or "layers.*.mlp" where several numbers
-  /// differ; whether that names or counts all of them. Nil for what is no name.
+  /// "layers.0–3.mlp" where these are all between, else "layers.0,2–3.mlp", as `numberList` has them, or "layers.*.mlp"
+  /// where several numbers differ; whether that names or counts all of them. Nil for what is no name.
   private var names: (text: String, isComplete: Bool)? {
     guard isName else { return nil }
     let all = differing.values.reduce(1) { $0 * (value($1.largest) - value($1.least) + 1) }
@@ -99,10 +99,7 @@ struct AlikeTexts {
     return (merged.joined(), isComplete || runs != nil)
   }
 
-  /// Runs that are named; of more the numbers are counted.
-  private static let mostRuns = 4
-
-  /// The numbers in the one place where they differ: "0–5,8,10–31" or "0,2,4,… (16)"; nil where several places differ.
+  /// The numbers in the one place where they differ: "0–5,8,10–31"; nil where several places differ.
   private var runs: String? {
     guard differing.count == 1, let place = differing.keys.first else { return nil }
     var numbers: [Int] = []
@@ -111,12 +108,7 @@ struct AlikeTexts {
       guard place < parts.count, let number = Int(parts[place]) else { return nil }
       numbers.append(number)
     }
-    let runs = consecutiveRuns(numbers.sorted())
-    let isComplete = runs.count <= Self.mostRuns
-    let named = runs.prefix(isComplete ? Self.mostRuns : Self.mostRuns - 1).map {
-      $0.lowerBound == $0.upperBound ? "\($0.lowerBound)" : "\($0.lowerBound)–\($0.upperBound)"
-    }
-    return (named + (isComplete ? [] : ["… (\(numbers.count))"])).joined(separator: ",")
+    return numberList(numbers.sorted())
   }
 
   /// The name of all.

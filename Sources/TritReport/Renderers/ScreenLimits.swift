@@ -57,12 +57,16 @@ struct BlockGaps {
 }
 
 /// A text in lines of a width, broken between words, and not within a command in quotes that a line has room for.
-func wrappedLines(_ text: String, hanging indent: Int, width: Int?) -> [String] {
+///
+/// - Parameter label: what the text begins with and would say nothing alone: a word without room stays behind it,
+///   a command does not.
+func wrappedLines(_ text: String, hanging indent: Int, width: Int?, label: String? = nil) -> [String] {
   guard let width, displayWidth(text) > width else { return [text] }
   var lines: [String] = []
   var current = ""
   for word in wordsKeepingCommands(text, fits: { indent + displayWidth($0) <= width }) {
-    if !current.isEmpty && displayWidth(current) + 1 + displayWidth(word) > width {
+    let staysBehindLabel = current == label && !word.contains(" ")
+    if !current.isEmpty && displayWidth(current) + 1 + displayWidth(word) > width && !staysBehindLabel {
       lines.append(current)
       current = spaces(indent) + word
     } else {

@@ -333,7 +333,7 @@ package struct TextRenderer: ReportRenderer {
 
   private func note(_ severity: ReportSeverity, _ text: String) -> [String] {
     let label = label(severity)
-    var lines = wrapped(label + " " + safeText(text), hanging: 2)
+    var lines = wrappedLines(label + " " + safeText(text), hanging: 2, width: width, label: label)
     if let first = lines.first { lines[0] = styled(label, style(of: severity)) + first.dropFirst(label.count) }
     return lines
   }

@@ -86,7 +86,7 @@ package enum RunErrorKind: DiagnosticKind {
     case .noInput: "give a text, token ids or a conversation"
     case .notText: "save it as UTF-8"
     case .malformedIDs: "write ids as whole numbers with spaces or commas between, or as JSON lists"
-    case .promptsBesideReference: "give no text, no ids and no conversation"
+    case .promptsBesideReference: "give no text, ids, conversation or limit of tokens"
     case .logitsAsModel: "give the model first, and the file of logits with --against"
     case .neitherModelNorLogits: "give a model, or a file of prompt<i>.ids (I32) and prompt<i>.logits (F32)"
     case .statesAsReference: "give the file of logits with --against, and this one with --against-hidden"

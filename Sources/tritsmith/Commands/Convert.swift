@@ -267,15 +267,23 @@ struct Convert: ParsableCommand {
     if input == nil || output == nil { throw ValidationError("missing '\(input == nil ? "<input>" : "<output>")'") }
     let asked: [(Bool, String)] = [
       (requestedTarget ?? .gguf != .gguf, "--to"), (chosenLayout ?? .gguf(.pq2) != .gguf(.pq2), "--layout"),
-      (recipe != nil, "--recipe"),
-      (arithmetic != nil, "--arithmetic"), (quantizing.quantizer != nil, "--quantizer"), (!keep.isEmpty, "--keep"),
-      (!quantize.isEmpty, "--quantize"), (dryRun, "--dry-run"), (certificate != nil, "--certificate"),
-      (save != nil, "--save"), (resume, "--resume"),
-      (shards.plan != nil, "--plan"), (outputScale != nil, "--output-scale"), (architecture != nil, "--architecture"),
-      (zstd != nil, "--zstd"), (maxShardSize != nil, "--max-shard-size"), (denseType != nil, "--dense-type"),
-      (unfold, "--unfold"), (gguf.firstGiven != nil, gguf.firstGiven ?? ""), (gguf.ggufPre != nil, "--gguf-pre"),
+      (recipe != nil, "--recipe"), (dryRun, "--dry-run"), (certificate != nil, "--certificate"),
+      (save != nil, "--save"), (resume, "--resume"), (shards.plan != nil, "--plan"),
     ]
-    if let first = asked.first(where: \.0) { throw ValidationError("\(first.1) does not go with --retag") }
+    if let first = (asked + deciding).first(where: \.0) {
+      throw ValidationError("\(first.1) does not go with --retag")
+    }
+  }
+
+  /// Options that decide what an output holds, and whether they were given.
+  private var deciding: [(Bool, String)] {
+    [
+      (arithmetic != nil, "--arithmetic"), (quantizing.quantizer != nil, "--quantizer"), (!keep.isEmpty, "--keep"),
+      (!quantize.isEmpty, "--quantize"), (outputScale != nil, "--output-scale"),
+      (architecture != nil, "--architecture"), (zstd != nil, "--zstd"), (maxShardSize != nil, "--max-shard-size"),
+      (denseType != nil, "--dense-type"), (unfold, "--unfold"), (gguf.firstGiven != nil, gguf.firstGiven ?? ""),
+      (gguf.ggufPre != nil, "--gguf-pre"),
+    ]
   }
 
   private func validateShards() throws {
@@ -304,7 +312,8 @@ struct Convert: ParsableCommand {
       }
       return
     }
-    if input != nil || format != nil || recipe != nil {
+    let isAsked = input != nil || format != nil || recipe != nil || layout != nil || scaleConvention != nil
+    if isAsked || deciding.contains(where: \.0) {
       throw ValidationError("with --worker and --finish the plan says what and where")
     }
   }
@@ -411,12 +420,13 @@ struct Convert: ParsableCommand {
   }
 
   private func carryOut(_ path: String) throws {
-    let plan = try ShardPlan(reading: path, open: machine.open())
+    let plan = try ShardPlan(reading: path, open: machine.open(), replaces: force)
     // The plan names the place it was made from, at its commit.
     try NamedModel.findAgain(plan.request.input, offline: machine.offline)
     let workflow = ShardWorkflow(plan, work: try machine.work())
     if let number = shards.worker {
-      printing.print(try workflow.run(worker: number.worker, of: number.count).report, quietly: machine.quiet)
+      let result = try workflow.run(worker: number.worker, of: number.count)
+      show(result.line, result.report, later: [])
     } else {
       let result = try workflow.finish(announce: warn)
       show(result.line(width: printing.width), result.report, later: [])

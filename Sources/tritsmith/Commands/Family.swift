@@ -14,8 +14,9 @@ struct Family: ParsableCommand {
       anew, dense ternary ones taken by their signs. Description: every setting that logits depend on. Tokenizer: \
       vocabulary, merges, special ids, ids of hard texts. Companions: generation settings and chat template.
 
-      PASS needs the first three to hold in every pair; the first thing that does not is named. Exit code 0 on PASS, 1 \
-      when something differs.
+      PASS needs the first three to hold in every pair; the first thing that does not is named. A model that cannot be \
+      read is named with the reason, and the others are compared. Exit code 0 on PASS, 1 when something differs or \
+      cannot be read.
       """,
     examples: [
       .init("tritsmith family ./prequantized ./bitnet ./bfloat16", "The three revisions of Falcon-E."),

@@ -39,8 +39,7 @@ struct Gap: ParsableCommand {
 
   @OptionGroup var chat: ChatOptions
 
-  @Option(help: ArgumentHelp("Score only this many tokens.", valueName: "count"))
-  var tokens: Int?
+  @OptionGroup var limit: TokenLimitOptions
 
   @Option(help: ArgumentHelp("Tokens of a window; BOS included, when there is one.", valueName: "count"))
   var context = 256
@@ -99,7 +98,6 @@ struct Gap: ParsableCommand {
       throw ValidationError("give one of a text, --ids-file and --messages")
     }
     try chat.check(hasText: hasText)
-    if let tokens, tokens < 1 { throw ValidationError("--tokens must be 1 or more, not \(tokens)") }
     guard context >= 2 else { throw ValidationError("--context must be 2 or more, not \(context)") }
     guard attributeTokens >= 1 else { throw ValidationError("--attribute-tokens must be 1 or more") }
     guard layerBound >= 0 else { throw ValidationError("--layer-bound must be 0 or more") }
@@ -123,7 +121,7 @@ struct Gap: ParsableCommand {
     }
     if let idsFile { request.text = .idsFile(idsFile) }
     request.ending = chat.turn.ending
-    request.tokenLimit = tokens
+    request.tokenLimit = limit.tokens
     request.context = context
     request.attributes = attribute
     request.attributionTokens = attributeTokens

@@ -31,6 +31,8 @@ struct PerplexityCommand: ParsableCommand {
 
   @OptionGroup var text: TextOptions
 
+  @OptionGroup var limit: TokenLimitOptions
+
   @Option(name: .customLong("protocol"), help: "How the text is cut.")
   var scoring = ScoringProtocol.chunked
 
@@ -63,6 +65,7 @@ struct PerplexityCommand: ParsableCommand {
       case .chunked: .chunked(window: context ?? 256)
       case .sliding: .sliding(window: context ?? 512, stride: stride ?? max(1, (context ?? 512) / 2))
       }
+    request.tokenLimit = limit.tokens
     request.options = running.measuring(mode)
     try reporting {
       request.path = try running.model(model)

@@ -33,6 +33,16 @@ struct TextOptions: ParsableArguments {
   var input: TextInput? { path.map { .file($0) } ?? text.map { .given($0) } }
 }
 
+/// How much of a text is looked at.
+struct TokenLimitOptions: ParsableArguments {
+  @Option(help: ArgumentHelp("Score only this many tokens, from the beginning.", valueName: "count"))
+  var tokens: Int?
+
+  func validate() throws {
+    if let tokens, tokens < 1 { throw ValidationError("--tokens must be 1 or more, not \(tokens)") }
+  }
+}
+
 /// Prompts; each option may be given several times.
 struct PromptOptions: ParsableArguments {
   @Option(

@@ -37,6 +37,8 @@ struct Validate: ParsableCommand {
 
   @OptionGroup(title: "Prompts (default: the beginning of the Book of Ruth)") var prompts: PromptOptions
 
+  @OptionGroup var limit: TokenLimitOptions
+
   @Option(help: ArgumentHelp("Largest mean KL divergence that passes, in nats per token.", valueName: "nats"))
   var maxMeanKl: Double?
 
@@ -94,6 +96,7 @@ struct Validate: ParsableCommand {
     var request = ValidateRequest(path: model, against: against)
     request.inputs = try reporting { try prompts.inputs() }
     request.ending = prompts.chat.turn.ending
+    request.tokenLimit = limit.tokens
     request.gates = ValidationGates(
       maximumMeanKL: maxMeanKl, minimumTopOne: minTop1, maximumNMSE: maxLogitNmse,
       maximumLogitDifference: maxLogitDelta)
