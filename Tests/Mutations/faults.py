@@ -186,7 +186,10 @@ fault("a magnitude in Float compared as bfloat16", "TritSurvey/Scales/ScaleRoute
       "!(isFloat && origin == .first)", "(FAULT || !(isFloat && origin == .first))", W)
 swap("numbers that share a scale may be several", "TritSurvey/Scales/ScaleAgreement.swift", "origin != .first", "false", W)
 swap("what one matrix alone needs was done to it", "TritSurvey/Scales/ScaleCertainty.swift",
-     "Double(places.count) < share * Double(count) ? places : []", "[]", W)
+     "Double(places.count) < share * Double(count)", "false", W)
+swap("many rounded scales of one matrix are doubted as one is", "TritSurvey/Scales/ScaleCertainty.swift",
+     "places.filter { !all[$0].areEven }", "places", W)
+swap("scales that were moved show rounding", "TritSurvey/Scales/StepPlaces.swift", "distance <= StepPlaces.bound", "true", W)
 swap("two numbers that meet in their middle are one", "TritSurvey/Scales/ScaleRoute.swift",
      "least == largest && holds(one) && holds(two)", "least == largest", W)
 swap("a scale that vanishes counts as rounded", "TritSurvey/Scales/ScaleAgreement.swift",
