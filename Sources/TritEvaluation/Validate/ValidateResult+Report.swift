@@ -85,7 +85,7 @@ extension ValidateResult {
         "the bound of \(gate.name) follows this model: \(NumberText.significant(ValidationGates.factor, digits: 2)) times "
           + "what rounding alone does to it on this text")
     }
-    if let explanation { report.note(explanation.reason == .types ? .warning : .info, explanation.sentence) }
+    if let explanation { report.note(.info, explanation.sentence) }
     if let fastNoise { report.note(.warning, fastNoise.fastSentence) }
     if !passed, let advice { report.note(.info, advice) }
   }
@@ -126,7 +126,7 @@ extension ValidateResult {
     let doAgree = agreement.nonFinitePositions == 0 && gatesOfLogits.allSatisfy(\.passed)
     var text = "logits \(doAgree ? "agree" : "do not agree") on \(plural(agreement.positions, "position"))"
     text += " of \(self.text)"
-    if doAgree, let explanation, explanation.reason != nil {
+    if doAgree, let explanation, explanation.isShown {
       text += ", as closely as numbers rounded to \(explanation.type) allow"
     }
     if !steps.isEmpty {
@@ -343,12 +343,10 @@ extension RoundingExplanation {
     let size = NumberText.significant(maximumDifference, digits: 2)
     let effect =
       "logits differ by more than sums of Floats do; rounding numbers to \(type) moves them by up to \(size) here"
-    return switch reason {
-    case .sums: effect + ", and the norms hold sums 1 + w of that type, as llama.cpp's converter makes them"
-    case .types: effect + ", and a GGUF file may hold such: 'tritsmith verify' against its source decides"
-    case nil:
-      effect + ", but nothing states that this was done: compare the model with its source, or give --max-logit-delta"
-    }
+    return effect
+      + (isShown
+        ? ", and the norms hold sums 1 + w of that type, as llama.cpp's converter makes them"
+        : ", but nothing states that this was done: compare the model with its source, or give --max-logit-delta")
   }
 }
 

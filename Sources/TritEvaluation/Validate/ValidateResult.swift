@@ -158,8 +158,8 @@ package struct RoundingExplanation: Sendable, Hashable {
   package var type: String
   /// Largest |Δlogit| it makes on this text.
   package var maximumDifference: Double
-  /// What makes it likely, so that it counts; nil when nothing does, and the gate fails.
-  package var reason: RoundingReason?
+  /// Whether numbers of the model show it, so that it counts; the gate fails where nothing does.
+  package var isShown: Bool
 }
 
 /// How far a hidden state of Q is from that of P, over all tokens.
