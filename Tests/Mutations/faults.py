@@ -197,6 +197,10 @@ swap("a scale that vanishes counts as rounded", "TritSurvey/Scales/ScaleAgreemen
 swap("a factor counts as rounding", "TritEvaluation/Validate/MatrixRounding.swift", "2 * abs(alignment) > share * size", "false", W)
 swap("sums of zeros count as rounded", "TritInference/Weights/StoredForms.swift", "values.contains { $0 != 1 }", "true", W)
 swap("norms with all their digits count as sums of F16", "TritInference/Weights/StoredForms.swift", "values.allSatisfy(HalfFloat.holds)", "true", W)
+swap("the KL of one token has no room of its own", "TritEvaluation/Validate/RoundingDifferences.swift",
+     "noise.map { factor * $0.meanKL } + implied", "noise.map { factor * $0.meanKL }", W)
+swap("KL follows the largest difference in models that were not compared step by step",
+     "TritEvaluation/Validate/RoundingDifferences.swift", "floats != nil && !found.steps.isEmpty", "true", W)
 swap("rows that a text does not use are not compared", "TritEvaluation/Validate/StepBounds+Unreached.swift", "!isTied", "false", W)
 swap("a projection left dense is no difference", "TritVerification/Verify/TensorComparison.swift",
      "permission != nil && permitted == nil", "false", W)

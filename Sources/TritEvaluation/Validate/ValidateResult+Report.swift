@@ -79,15 +79,20 @@ extension ValidateResult {
     }
     for name in unmatchedSteps { report.note(.error, "only one of the two has the step \(layerName(name))") }
     for remark in gateRemarks { report.note(.error, remark) }
-    for gate in gates where gate.basis == .noise {
-      report.note(
-        .info,
-        "the bound of \(gate.name) follows this model: \(NumberText.significant(ValidationGates.factor, digits: 2)) times "
-          + "what rounding alone does to it on this text")
-    }
+    for gate in gates where gate.basis == .noise { report.note(.info, boundSentence(gate)) }
     if let explanation { report.note(.info, explanation.sentence) }
     if let fastNoise { report.note(.warning, fastNoise.fastSentence) }
     if !passed, let advice { report.note(.info, advice) }
+  }
+
+  /// Where the bound of a gate that follows the model comes from.
+  private func boundSentence(_ gate: GateResult) -> String {
+    let measured = ValidationGates.factor * (noise.map(\.meanKL).max() ?? 0)
+    if gate.name == GateResult.meanKL, gate.bound > measured {
+      return "the bound of \(gate.name) follows that of \(GateResult.largestDifference), d: no KL is above d²/2"
+    }
+    let factor = NumberText.significant(ValidationGates.factor, digits: 2)
+    return "the bound of \(gate.name) follows this model: \(factor) times what rounding alone does to it on this text"
   }
 
   /// What of the reference's files was not compared, or not closely.
