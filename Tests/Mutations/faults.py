@@ -201,6 +201,8 @@ swap("the KL of one token has no room of its own", "TritEvaluation/Validate/Roun
      "noise.map { factor * $0.meanKL } + implied", "noise.map { factor * $0.meanKL }", W)
 swap("KL follows the largest difference in models that were not compared step by step",
      "TritEvaluation/Validate/RoundingDifferences.swift", "floats != nil && !found.steps.isEmpty", "true", W)
+swap("small matrices of delta nets are not read where their steps agree", "TritEvaluation/Validate/ValidateWorkflow.swift",
+     "unreached + bounds.small(of: steps.names)", "unreached", W)
 swap("rows that a text does not use are not compared", "TritEvaluation/Validate/StepBounds+Unreached.swift", "!isTied", "false", W)
 swap("a projection left dense is no difference", "TritVerification/Verify/TensorComparison.swift",
      "permission != nil && permitted == nil", "false", W)

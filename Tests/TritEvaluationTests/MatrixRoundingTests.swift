@@ -322,6 +322,26 @@ struct MatrixRoundingTests {
     }
   }
 
+  /// 1 + 2⁻¹⁶ is far below what sums may be off by.
+  @Test("one number of a delta net's small matrices is another one, whatever it moves", arguments: ["5", "5 9 7 3 1"])
+  func oneSmallNumber(_ ids: String) throws {
+    let scratch = ScratchFolder()
+    let sound = TernaryHybrid.small.write(scratch["sound"])
+    for step in ["in_proj_a", "in_proj_b"] {
+      let name = "model.layers.0.linear_attn.\(step).weight"
+      var model = ChangedModel(sound)
+      var values = LittleEndian.u32s(model.file[name].bytes).map { Float(bitPattern: $0) }
+      let place = try #require(values.indices.last { $0 / model.file[name].shape[1] == 2 && values[$0] != 0 })
+      values[place] *= 1 + 0x1p-16
+      model.file[name].bytes = FloatBytes.f32(values)
+      let result = try Self.validate(model.write(scratch[step]), sound, ids)
+      let wrong = try #require(result.firstWrongStep)
+      #expect(!result.passed && result.wrongSteps == 1 && wrong.name == "block0.linear_attn." + step, "\(wrong)")
+      #expect(wrong.strangeRow == 2 && wrong.isWrongElsewhere)
+    }
+    #expect(try Self.validate(sound, sound, ids).passed)
+  }
+
   @Test("numbers that a text does not reach are held against each other all the same")
   func unreached() throws {
     let scratch = ScratchFolder()

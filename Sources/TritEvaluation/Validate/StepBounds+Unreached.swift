@@ -1,4 +1,4 @@
-// Tritsmith: stored numbers that a text does not reach.
+// Tritsmith: stored numbers that a text does not reach, or hardly shows.
 
 import TritCore
 import TritModel
@@ -13,6 +13,15 @@ extension StepBounds {
     let longest = prompts.map(\.count).max() ?? 0
     let isShort = longest < sides.compactMap { $0.deltaNet?.convolution }.max() ?? 0
     return names.filter { $0 == "embed" ? !isTied : isShort && convolution(of: $0) != nil }
+  }
+
+  /// Dense matrices of delta nets, small enough to be read whole: one of thousands of numbers moves its unit by less than
+  /// sums in another order may. What one side unfolds is off by sums itself.
+  func small(of names: [String]) -> [String] {
+    names.filter { name in
+      guard let (part, layer) = place(name) else { return false }
+      return (part == .decay || part == .rate) && unfolded(part, layer) == nil
+    }
   }
 
   /// The layer whose convolution gives a state.

@@ -123,7 +123,7 @@ struct StepBounds {
 
   /// How a matrix that one side alone stores rotated is rounded: on the other it was unfolded and stored in another type
   /// than the sums it is made of. Nil where both sides or none are rotated.
-  private func unfolded(_ part: ModulePart, _ layer: Int?) -> StoredRounding? {
+  func unfolded(_ part: ModulePart, _ layer: Int?) -> StoredRounding? {
     let isRotated = sources.map { source in
       guard let view = source as? any ModelView, let tensor = matrix(part, layer, source) else { return false }
       return view.rotation(of: tensor) != nil || view.unfoldedBlock(of: tensor) != nil

@@ -149,7 +149,7 @@ package struct StepAgreement: Sendable, Hashable {
 
   package var passed: Bool { relativeError <= bound && strangeRow == nil }
 
-  /// Whether it is right on this text, which does not reach the numbers that are others.
+  /// Whether it is right on this text, which does not show the numbers that are others.
   var isWrongElsewhere: Bool { relativeError <= bound && strangeRow != nil }
 
   /// The state without its block: `self_attn.q_proj`.

@@ -142,7 +142,7 @@ extension ValidateResult {
         wrongSteps == 0
         ? "; each of \(plural(steps.count, "step")) \(agreementOfSteps) \(origin)"
         : unseen == wrongSteps
-          ? "; \(unseen) of \(count) steps \(unseen == 1 ? "holds" : "hold") other numbers, which this text does not reach"
+          ? "; \(unseen) of \(count) steps \(unseen == 1 ? "holds" : "hold") other numbers, which this text does not show"
           : "; \(wrongSteps) of \(count) steps give something else \(origin)"
       if wrongSteps == 0, !rounded.isEmpty { text += "; " + rounded.sentence }
     } else if !hiddenStates.isEmpty {
@@ -325,7 +325,7 @@ extension StepAgreement {
   fileprivate var fault: String {
     let strange = strangeRow.map { "row \($0) of its weights holds other numbers" }
     if isWrongElsewhere, let strange {
-      return "\(layerName(name)) is another step: \(strange), which this text does not reach"
+      return "\(layerName(name)) is another step: \(strange), which this text does not show"
     }
     let reason = scaleDifference.map { "its scales differ: \($0)" } ?? strange
     return "on the reference's input, \(layerName(name)) gives something else: unit \(unit) is off by "
