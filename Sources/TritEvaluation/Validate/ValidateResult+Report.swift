@@ -323,7 +323,7 @@ extension ValidateResult {
 extension StepAgreement {
   /// What is wrong with a step that does not pass, for people.
   fileprivate var fault: String {
-    let strange = strangeRow.map { "row \($0) of its weights holds other numbers" }
+    let strange = otherSetting ?? strangeRow.map { "row \($0) of its weights holds other numbers" }
     if isWrongElsewhere, let strange {
       return "\(layerName(name)) is another step: \(strange), which this text does not show"
     }

@@ -271,6 +271,11 @@ package struct ValidateWorkflow: Sendable {
     found.differences.roundedInputs =
       [(reference, roundedReference), (model, roundedModel)].compactMap { side, rounded in rounded.map { (side, $0) } }
     try judge(sides.steps, bounds, &found)
+    if let angles = bounds.otherAngles(prompts) {
+      for index in found.steps.indices where found.steps[index].step == "self_attn.attended" {
+        found.steps[index].otherSetting = angles
+      }
+    }
     return found
   }
 
