@@ -212,6 +212,10 @@ swap("any number counts as rounded by its block", "TritVerification/Verify/Dense
      "abs(before[index] - after[index]) <= codec.bound(values[index], at: place, in: bytes)", "true", W)
 fault("Q6_K's scale fitted once", "TritLayouts/Q6_K.swift", "for trial in -9...9 where trial != 0 {",
       "for trial in -9...9 where trial != 0 && !FAULT {", L)
+swap("a kept projection has its own type in a dense GGUF", "TritConversion/Convert/GGUF/GGUFPlanner.swift",
+     "request.gguf.weights.dtype ?? dtype", "dtype", W)
+swap("latents are written as an ordinary model", "TritConversion/Convert/Planner.swift",
+     "(survey.kind == .ordinary || survey.kind == .undetermined)", "true", W)
 swap("embeddings of a GGUF become F16", "TritConversion/Convert/GGUF/GGUFOptions.swift", "dtype == .f64 ? .f32 : dtype", "DType.f16", W)
 fault("a recipe takes ternary weights as they are", "TritSurvey/Weights/TernaryWeight.swift",
       "recognition == .takenAsTheyAre, let scale", "FAULT || recognition == .takenAsTheyAre, let scale", W)
