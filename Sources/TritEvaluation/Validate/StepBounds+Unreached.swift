@@ -16,11 +16,11 @@ extension StepBounds {
   }
 
   /// Dense matrices of delta nets, small enough to be read whole: one of thousands of numbers moves its unit by less than
-  /// sums in another order may. What one side unfolds is off by sums itself.
+  /// sums in another order may. What one side unfolds is off by sums itself, and blocks are off by more.
   func small(of names: [String]) -> [String] {
     names.filter { name in
       guard let (part, layer) = place(name) else { return false }
-      return (part == .decay || part == .rate) && unfolded(part, layer) == nil
+      return (part == .decay || part == .rate) && unfolded(part, layer) == nil && blocks(part, layer) == nil
     }
   }
 

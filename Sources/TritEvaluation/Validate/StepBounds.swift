@@ -113,7 +113,7 @@ struct StepBounds {
   }
 
   /// The coarser of the block types in which the two sides store a matrix; nil for one type, or plain numbers.
-  private func blocks(_ part: ModulePart, _ layer: Int?) -> StoredRounding? {
+  func blocks(_ part: ModulePart, _ layer: Int?) -> StoredRounding? {
     let names = sources.map { source in
       matrix(part, layer, source).flatMap { StepBounds.blockType(of: $0, in: source) }
     }
