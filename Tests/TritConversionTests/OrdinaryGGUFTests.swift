@@ -2,6 +2,7 @@
 
 import Testing
 import TritCore
+import TritFormats
 import TritTestSupport
 import WorkflowTestSupport
 
