@@ -23,6 +23,41 @@ struct GateTests {
     #expect(abs(ValidationGates.topOne(positions: positions) - bound) < 1e-12)
   }
 
+  /// Of two likely tokens whose logits part by 0.18 the KL is log cosh 0.09 = 0.00404, by Python. A sound bfloat16 folder
+  /// had 0.00135 over one token, and three times the most of eight measurements was 0.00063.
+  @Test("the mean KL of one token may be what the largest difference allows, and no more")
+  func oneToken() {
+    var found = ValidateWorkflow.Findings(text: "", prompts: [[5]])
+    found.total.add([0.01, 0, -30, -20, -20], [0.1, -0.09, -30, -20, -20])
+    found.steps = [StepAgreement(name: "embed", unit: 0, relativeError: 0, bound: 1)]
+    func passed(_ difference: Double, _ floats: FloatAgreement?, hasSteps: Bool = true) -> Bool? {
+      var found = found
+      found.floats = floats
+      if !hasSteps { found.steps = [] }
+      let noise = RoundingNoise(source: "", meanKL: 2e-4, nmse: 0, topOne: 1, maximumDifference: difference)
+      return ValidateWorkflow(ValidateRequest(path: "a", against: "b")).gates(
+        found, noise: [noise], ofDifference: [noise]
+      ).first { $0.name == GateResult.meanKL }?.passed
+    }
+    #expect(abs(found.total.result.meanKL - 0.00404) < 1e-5, "\(found.total.result)")
+    // √(2 · 0.00404) = 0.0899, a third of which is 0.02997.
+    #expect(passed(0.0302, .exact(stored: nil)) == true && passed(0.0297, .exact(stored: nil)) == false)
+    #expect(passed(0.0302, nil) == false && passed(0.0302, .exact(stored: nil), hasSteps: false) == false)
+  }
+
+  @Test("no KL is larger than half the square of the largest difference", arguments: [Float(0.01), 0.3, 3])
+  func hoeffding(_ size: Float) throws {
+    var generator = SeededGenerator(seed: 24)
+    for tokens in [2, 3, 50] {
+      for _ in 0..<200 {
+        let p = (0..<tokens).map { _ in Float.random(in: -4..<4, using: &generator) }
+        let q = p.map { $0 + Float.random(in: -size..<size, using: &generator) }
+        let found = try #require(PositionAgreement(p[...], q[...]))
+        #expect(found.divergence <= ValidationGates.meanKL(ofDifference: found.largest) * (1 + 1e-9))
+      }
+    }
+  }
+
   // MARK: - Noise
 
   struct Size: Sendable, CustomTestStringConvertible {

@@ -80,6 +80,32 @@ struct Qwen35StepTests {
     #expect(try ValidateWorkflow(request).run().passed)
   }
 
+  /// Position 0 is turned by no angle, whatever the base. Of 8 rotated columns the second pair turns by
+  /// 10000^(−2/8) = 0.1 a token, and by 1000^(−2/8) = 0.178.
+  @Test("angles that a text of one token does not show are compared", arguments: ["5", "5 9 7"])
+  func angles(_ ids: String) throws {
+    let scratch = ScratchFolder()
+    let sound = TernaryHybrid.small.write(scratch["sound"])
+    var changed = ChangedModel(sound)
+    changed.replace("\"rope_theta\": 10000.0", "\"rope_theta\": 1000.0")
+    func validate(_ path: String) throws -> ValidateResult {
+      var request = ValidateRequest(path: path, against: sound)
+      request.inputs = [.ids(ids)]
+      return try ValidateWorkflow(request).run()
+    }
+    let wrong = try validate(changed.write(scratch["wrong"]))
+    let step = try #require(wrong.firstWrongStep)
+    #expect(!wrong.passed && wrong.wrongSteps == 1 && step.name == "block1.self_attn.attended")
+    #expect(step.isWrongElsewhere == (ids == "5"), "\(step)")
+    #expect(step.otherSetting?.hasPrefix("pair 1 of a head turns by 0.177") == true, "\(step)")
+    try Workflow.convert(sound, scratch["a.gguf"], to: .gguf) {
+      $0.gguf.weights = .f32
+      $0.gguf.hasTokenizer = false
+    }
+    let same = try validate(scratch["a.gguf"])
+    #expect(same.passed && !same.steps.contains { $0.otherSetting != nil }, "\(same.gates)")
+  }
+
   /// llama.cpp's converter adds 1 in the type of a checkpoint of F16 and stores F32.
   @Test("norms that were added up in F16 are rounded and no fault; a step further off they are one")
   func sums() throws {

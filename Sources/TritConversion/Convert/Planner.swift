@@ -99,11 +99,21 @@ package struct Planner {
 
   private func checkHasTrits(_ tensors: [PlannedTensor], isRotated: Bool) throws {
     let hasTrits = tensors.contains { $0.becomesTernary || $0.isTernaryCopy || $0.step == .restore }
-    guard request.unfolds || isRotated || survey.binaryType != nil || hasTrits else {
+    guard request.unfolds || isRotated || survey.binaryType != nil || hasTrits || keepsAll(tensors) else {
       throw WorkflowError(
         request.target == .trainable ? .nothingToRestore(kind: survey.kind.phrase) : .nothingToQuantize,
         file: source.manifest.path)
     }
+  }
+
+  /// Whether a GGUF file of an ordinary model is asked for: dense, with every projection kept. Latents that do not compute
+  /// as trits any more would be another model.
+  private func keepsAll(_ tensors: [PlannedTensor]) -> Bool {
+    request.target == .gguf && request.gguf.layout == nil && !request.keep.isEmpty
+      && (survey.kind == .ordinary || survey.kind == .undetermined)
+      && tensors.allSatisfy { planned in
+        !planned.role.isProjection || request.keep.contains { $0.matches(planned.source.name) }
+      }
   }
 
   private func configuration(of tensors: [PlannedTensor], _ convention: ScaleConvention) -> JSONObject? {

@@ -25,83 +25,45 @@ enum HalfType: String, Sendable {
 enum FloatAgreement: Sendable {
   /// The same numbers, as far as files tell; `stored` is the coarsest type of 16 bits that weights are in.
   case exact(stored: HalfType?)
-  /// Numbers of the model may have been rounded to this type after the reference was computed.
-  case rounded(HalfType, RoundingReason)
+  /// Norms hold sums 1 + w of F16; w of the checkpoint had more digits where llama.cpp's converter added up.
+  case sums
 
   /// Largest relative error of a hidden state that is the same.
   var hiddenBound: Double {
     switch self {
     // Measured: 1e-6 after 4 layers of 256, in Float against transformers.
     case .exact: 1e-4
-    case .rounded: ValidateRequest.defaultHiddenBound
+    case .sums: ValidateRequest.defaultHiddenBound
     }
   }
-}
-
-/// Why numbers may have been rounded.
-package enum RoundingReason: Sendable, Hashable {
-  /// Norms hold 1 + w as numbers of F16; w of the checkpoint had more digits where llama.cpp's converter added up.
-  case sums
-  /// The types of a GGUF file are chosen by its converter.
-  case types
 }
 
 extension RunnableModel {
   /// How closely it should agree with logits of a file; nil where inputs, or weights in blocks, are rounded.
+  ///
+  /// The numbers alone count, in whatever file they stand: those of 16 bits may be all that the model ever had.
   var agreementWithFile: FloatAgreement? {
     guard takesInputsAsTheyAre, !hasRoundedBlocks else { return nil }
-    let hasGroups = hasScalesOfGroups
-    let halves = source.manifest.tensors
-      .filter { $0.shape.isMatrix && !(hasGroups && $0.encoding.isTernary) }.compactMap(HalfType.init)
-    let coarsest = halves.contains(.bf16) ? HalfType.bf16 : halves.first
-    guard source is GGUFModelView else { return .exact(stored: coarsest) }
-    if let coarsest { return .rounded(coarsest, model.hasSumsOfHalves ? .sums : .types) }
-    return model.hasSumsOfHalves ? .rounded(.f16, .sums) : .exact(stored: hasGroups ? .f16 : nil)
+    guard !model.hasSumsOfHalves else { return .sums }
+    let halves = source.manifest.tensors.filter(\.shape.isMatrix).compactMap(HalfType.init)
+    return .exact(stored: halves.contains(.bf16) ? .bf16 : halves.first)
   }
 
-  /// What storing may have taken of the numbers behind every state, in the mean, as a share of each: by the types of a
-  /// GGUF file's tensors. One scale for many trits may have lost all that its type can take.
-  var roundedShares: [String: Float] {
-    let hasGroups = hasScalesOfGroups
-    var result: [String: Float] = [:]
-    for tensor in source.manifest.tensors {
-      let isTernary = tensor.encoding.isTernary
-      let isSum = !tensor.shape.isMatrix && tensor.name.hasSuffix("norm.weight") && model.hasSumsOfHalves
-      guard tensor.shape.isMatrix && !(hasGroups && isTernary) || isSum,
-        let type = isSum ? .f16 : HalfType(tensor)
-      else { continue }
-      let share = isTernary ? Float(type.rounding.share) : type.meanShare
-      for state in states(behind: tensor.name) {
-        // A norm and the head behind it are rounded apart.
-        result[state] = (share * share + (result[state] ?? 0) * (result[state] ?? 0)).squareRoot()
-      }
-    }
-    return result
+  /// What adding up 1 + w in F16 may have taken of the norms, in the mean, as a share of each, by the state behind it.
+  var sharesOfSums: [String: Float] {
+    let states = source.manifest.tensors.filter { !$0.shape.isMatrix }.compactMap { state(behindNorm: $0.name) }
+    return Dictionary(states.map { ($0, HalfType.f16.meanShare) }, uniquingKeysWith: max)
   }
 
-  /// The states that a tensor is a factor of, as `ForwardObserver` names them, and `logits`.
-  private func states(behind tensor: String) -> [String] {
-    let description = model.configuration
-    func name(_ part: ModulePart) -> String? {
-      description.architecture.module(part).map { ModulePlace($0, layer: nil, piece: .weight).name }
+  /// The state that a norm gives, as `ForwardObserver` names it; nil for another tensor, and for a norm that holds w.
+  private func state(behindNorm tensor: String) -> String? {
+    guard tensor.hasSuffix("norm.weight") else { return nil }
+    let table = model.configuration.architecture
+    if tensor == table.module(.finalNorm).map({ ModulePlace($0, layer: nil, piece: .weight).name }) {
+      return "final_norm"
     }
-    if tensor == name(.embedding) { return ["embed"] + (description.tiesEmbeddings ? ["logits"] : []) }
-    if tensor == name(.head) { return ["logits"] }
-    if tensor == name(.finalNorm) { return ["final_norm"] }
-    guard tensor.hasPrefix(ModulePlace.layerPrefix), tensor.hasSuffix(".weight") else { return [] }
-    return ["block" + tensor.dropFirst(ModulePlace.layerPrefix.count).dropLast(".weight".count)]
-  }
-
-  /// Whether groups have scales of their own: checkpoints have those in F16 as well, so none was rounded. One scale for a
-  /// matrix is F32 or BF16 there.
-  private var hasScalesOfGroups: Bool {
-    let grouped = source.manifest.tensors.filter { tensor in
-      if case .group? = tensor.scale?.granularity { tensor.encoding.isTernary } else { false }
-    }
-    guard let smallest = grouped.min(by: { $0.shape.elementCount < $1.shape.elementCount }),
-      let scale = try? source.scale(of: smallest)
-    else { return false }
-    return scale.stored.contains { $0 != scale.stored.first }
+    guard tensor.hasPrefix(ModulePlace.layerPrefix), !tensor.contains(".linear_attn.") else { return nil }
+    return "block" + tensor.dropFirst(ModulePlace.layerPrefix.count).dropLast(".weight".count)
   }
 
   /// Whether all that is rounded is sums.
@@ -138,28 +100,29 @@ extension ValidateWorkflow {
       let noise = StateNoise(embeddings: rounding.noise)
       return RoundingNoise(source: rounding.phrase, try agreement(found.prompts, model, noise))
     }
-    // What the file can have been rounded in, tensor by tensor; nothing else is excused.
-    let shares = if case .rounded = floats { model.roundedShares } else { [String: Float]() }
-    let measured =
-      shares.isEmpty
-      ? try noise(.none)
-      : RoundingNoise(
-        source: "numbers rounded to F16 or BF16 where the file stores such",
-        try agreement(found.prompts, model, StateNoise(steps: shares)))
-    let again = gates(found, noise: [], ofDifference: [measured])
-    var result = GateFindings(results: again, noise: [measured])
-    if case .rounded(let type, let reason) = floats, again.allSatisfy(\.passed) {
-      result.explanation = RoundingExplanation(
-        type: type.rawValue, maximumDifference: measured.maximumDifference, reason: reason)
+    switch floats {
+    case .sums:
+      let measured = RoundingNoise(
+        source: "norms 1 + w added up in F16",
+        try agreement(found.prompts, model, StateNoise(steps: model.sharesOfSums)))
+      let again = gates(found, noise: [], ofDifference: [measured])
+      let explanation = RoundingExplanation(
+        type: HalfType.f16.rawValue, maximumDifference: measured.maximumDifference, isShown: true)
+      return GateFindings(
+        results: again, noise: [measured], explanation: again.allSatisfy(\.passed) ? explanation : nil)
+    case .exact(let stored):
+      let measured = try noise(.none)
+      let again = gates(found, noise: [], ofDifference: [measured])
+      var result = GateFindings(results: again, noise: [measured])
+      guard let stored, !again.allSatisfy(\.passed) else { return result }
+      // A failure all the same: nothing says that numbers were rounded.
+      let rounded = try noise(stored.rounding)
+      if found.total.result.maximumDifference <= ValidationGates.factor * rounded.maximumDifference {
+        result.explanation = RoundingExplanation(
+          type: stored.rawValue, maximumDifference: rounded.maximumDifference, isShown: false)
+      }
+      return result
     }
-    guard !again.allSatisfy(\.passed), case .exact(let stored?) = floats else { return result }
-    // A failure all the same: nothing says that numbers were rounded.
-    let rounded = try noise(stored.rounding)
-    if found.total.result.maximumDifference <= ValidationGates.factor * rounded.maximumDifference {
-      result.explanation = RoundingExplanation(
-        type: stored.rawValue, maximumDifference: rounded.maximumDifference, reason: nil)
-    }
-    return result
   }
 }
 

@@ -52,10 +52,15 @@ extension ValidateWorkflow {
   func gates(_ found: Findings, noise: [RoundingNoise], ofDifference: [RoundingNoise] = []) -> [GateResult] {
     let total = found.total.result
     let (factor, gates) = (ValidationGates.factor, request.gates)
+    let floats = floats(found)
+    // Of two models every step was looked at; their logits may be as noisy as what is stored.
+    let ceiling = found.steps.isEmpty ? RoundingNoise.ceiling.difference : .infinity
+    let differences = ofDifference.map { min(factor * $0.maximumDifference, ceiling) }
+    let implied = floats != nil && !found.steps.isEmpty ? differences.map(ValidationGates.meanKL(ofDifference:)) : []
     var results = [
       gate(
-        "mean_kl", total.meanKL, gates.maximumMeanKL, ValidationGates.meanKL,
-        noise.map { min(factor * $0.meanKL, RoundingNoise.ceiling.meanKL) }, isUpperBound: true),
+        GateResult.meanKL, total.meanKL, gates.maximumMeanKL, ValidationGates.meanKL,
+        (noise.map { factor * $0.meanKL } + implied).map { min($0, RoundingNoise.ceiling.meanKL) }, isUpperBound: true),
       gate(
         "top1", total.topOne, gates.minimumTopOne, ValidationGates.topOne(positions: total.positions),
         noise.map { max(1 - factor * (1 - $0.topOne), RoundingNoise.ceiling.topOne) }, isUpperBound: false),
@@ -63,15 +68,11 @@ extension ValidateWorkflow {
         "logit_nmse", total.nmse, gates.maximumNMSE, ValidationGates.nmse,
         noise.map { min(factor * $0.nmse, RoundingNoise.ceiling.nmse) }, isUpperBound: true),
     ]
-    let floats = floats(found)
     if floats != nil || gates.maximumLogitDifference != nil {
-      // Of two models every step was looked at; their logits may be as noisy as what is stored.
-      let ceiling = found.steps.isEmpty ? RoundingNoise.ceiling.difference : .infinity
-      let bounds = ofDifference.map { min(factor * $0.maximumDifference, ceiling) }
       results.append(
         gate(
           GateResult.largestDifference, total.maximumDifference, gates.maximumLogitDifference,
-          ValidationGates.logitDifference, bounds, isUpperBound: true))
+          ValidationGates.logitDifference, differences, isUpperBound: true))
     }
     if !found.steps.isEmpty {
       results.append(none(GateResult.wrongSteps, found.steps.count { !$0.passed } + found.unmatched.count))

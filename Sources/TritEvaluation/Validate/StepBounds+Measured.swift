@@ -28,7 +28,9 @@ extension StepBounds {
       result.withLock { $0[names[index]] = found }
     }
     var found = result.withLock { $0 }
-    let suspects = Set(names)
+    // Those that were read and hold equal numbers are as those that were not.
+    let equal = small(of: all).filter { found[$0]?.share == 0 }
+    let suspects = Set(names).subtracting(equal)
     let doubtful = doubtful(all) { found[$0]?.scales?.certainty ?? (suspects.contains($0) ? nil : .equal) }
     for name in doubtful { found[name]?.doubt() }
     return found

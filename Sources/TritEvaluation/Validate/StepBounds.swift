@@ -113,7 +113,7 @@ struct StepBounds {
   }
 
   /// The coarser of the block types in which the two sides store a matrix; nil for one type, or plain numbers.
-  private func blocks(_ part: ModulePart, _ layer: Int?) -> StoredRounding? {
+  func blocks(_ part: ModulePart, _ layer: Int?) -> StoredRounding? {
     let names = sources.map { source in
       matrix(part, layer, source).flatMap { StepBounds.blockType(of: $0, in: source) }
     }
@@ -123,7 +123,7 @@ struct StepBounds {
 
   /// How a matrix that one side alone stores rotated is rounded: on the other it was unfolded and stored in another type
   /// than the sums it is made of. Nil where both sides or none are rotated.
-  private func unfolded(_ part: ModulePart, _ layer: Int?) -> StoredRounding? {
+  func unfolded(_ part: ModulePart, _ layer: Int?) -> StoredRounding? {
     let isRotated = sources.map { source in
       guard let view = source as? any ModelView, let tensor = matrix(part, layer, source) else { return false }
       return view.rotation(of: tensor) != nil || view.unfoldedBlock(of: tensor) != nil

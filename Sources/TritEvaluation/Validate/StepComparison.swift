@@ -146,11 +146,15 @@ package struct StepAgreement: Sendable, Hashable {
   package var scaleDifference: String?
   /// The first row of its weights with numbers that are others, whether or not the text reaches them.
   package var strangeRow: Int?
+  /// How its settings differ, where they do, whether or not the text shows it, for people.
+  package var otherSetting: String?
 
-  package var passed: Bool { relativeError <= bound && strangeRow == nil }
+  private var hasOtherNumbers: Bool { strangeRow != nil || otherSetting != nil }
 
-  /// Whether it is right on this text, which does not reach the numbers that are others.
-  var isWrongElsewhere: Bool { relativeError <= bound && strangeRow != nil }
+  package var passed: Bool { relativeError <= bound && !hasOtherNumbers }
+
+  /// Whether it is right on this text, which does not show the numbers that are others.
+  var isWrongElsewhere: Bool { relativeError <= bound && hasOtherNumbers }
 
   /// The state without its block: `self_attn.q_proj`.
   package var step: String {

@@ -79,15 +79,20 @@ extension ValidateResult {
     }
     for name in unmatchedSteps { report.note(.error, "only one of the two has the step \(layerName(name))") }
     for remark in gateRemarks { report.note(.error, remark) }
-    for gate in gates where gate.basis == .noise {
-      report.note(
-        .info,
-        "the bound of \(gate.name) follows this model: \(NumberText.significant(ValidationGates.factor, digits: 2)) times "
-          + "what rounding alone does to it on this text")
-    }
-    if let explanation { report.note(explanation.reason == .types ? .warning : .info, explanation.sentence) }
+    for gate in gates where gate.basis == .noise { report.note(.info, boundSentence(gate)) }
+    if let explanation { report.note(.info, explanation.sentence) }
     if let fastNoise { report.note(.warning, fastNoise.fastSentence) }
     if !passed, let advice { report.note(.info, advice) }
+  }
+
+  /// Where the bound of a gate that follows the model comes from.
+  private func boundSentence(_ gate: GateResult) -> String {
+    let measured = ValidationGates.factor * (noise.map(\.meanKL).max() ?? 0)
+    if gate.name == GateResult.meanKL, gate.bound > measured {
+      return "the bound of \(gate.name) follows that of \(GateResult.largestDifference), d: no KL is above d²/2"
+    }
+    let factor = NumberText.significant(ValidationGates.factor, digits: 2)
+    return "the bound of \(gate.name) follows this model: \(factor) times what rounding alone does to it on this text"
   }
 
   /// What of the reference's files was not compared, or not closely.
@@ -126,7 +131,7 @@ extension ValidateResult {
     let doAgree = agreement.nonFinitePositions == 0 && gatesOfLogits.allSatisfy(\.passed)
     var text = "logits \(doAgree ? "agree" : "do not agree") on \(plural(agreement.positions, "position"))"
     text += " of \(self.text)"
-    if doAgree, let explanation, explanation.reason != nil {
+    if doAgree, let explanation, explanation.isShown {
       text += ", as closely as numbers rounded to \(explanation.type) allow"
     }
     if !steps.isEmpty {
@@ -137,7 +142,7 @@ extension ValidateResult {
         wrongSteps == 0
         ? "; each of \(plural(steps.count, "step")) \(agreementOfSteps) \(origin)"
         : unseen == wrongSteps
-          ? "; \(unseen) of \(count) steps \(unseen == 1 ? "holds" : "hold") other numbers, which this text does not reach"
+          ? "; \(unseen) of \(count) steps \(unseen == 1 ? "holds" : "hold") other numbers, which this text does not show"
           : "; \(wrongSteps) of \(count) steps give something else \(origin)"
       if wrongSteps == 0, !rounded.isEmpty { text += "; " + rounded.sentence }
     } else if !hiddenStates.isEmpty {
@@ -318,9 +323,9 @@ extension ValidateResult {
 extension StepAgreement {
   /// What is wrong with a step that does not pass, for people.
   fileprivate var fault: String {
-    let strange = strangeRow.map { "row \($0) of its weights holds other numbers" }
+    let strange = otherSetting ?? strangeRow.map { "row \($0) of its weights holds other numbers" }
     if isWrongElsewhere, let strange {
-      return "\(layerName(name)) is another step: \(strange), which this text does not reach"
+      return "\(layerName(name)) is another step: \(strange), which this text does not show"
     }
     let reason = scaleDifference.map { "its scales differ: \($0)" } ?? strange
     return "on the reference's input, \(layerName(name)) gives something else: unit \(unit) is off by "
@@ -343,12 +348,10 @@ extension RoundingExplanation {
     let size = NumberText.significant(maximumDifference, digits: 2)
     let effect =
       "logits differ by more than sums of Floats do; rounding numbers to \(type) moves them by up to \(size) here"
-    return switch reason {
-    case .sums: effect + ", and the norms hold sums 1 + w of that type, as llama.cpp's converter makes them"
-    case .types: effect + ", and a GGUF file may hold such: 'tritsmith verify' against its source decides"
-    case nil:
-      effect + ", but nothing states that this was done: compare the model with its source, or give --max-logit-delta"
-    }
+    return effect
+      + (isShown
+        ? ", and the norms hold sums 1 + w of that type, as llama.cpp's converter makes them"
+        : ", but nothing states that this was done: compare the model with its source, or give --max-logit-delta")
   }
 }
 

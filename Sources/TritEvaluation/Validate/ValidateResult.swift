@@ -66,6 +66,10 @@ package struct ValidationGates: Sendable, Hashable {
   /// Sums of Floats in another order move logits of trained models of 4 layers by up to 2e-4 (1e-5 to 1.9e-4 against
   /// transformers, `Docs/ForwardPass.md`), a delta net whose heads stand in another order by 0.1.
   package static let logitDifference = 5e-4
+  /// The most KL of positions none of whose logits is off by more than a difference: log E[e^x] of x of mean 0 in a range
+  /// r is at most r²/8 (Hoeffding), and r is twice the difference. Over a token or two KL hangs on one number, so that its
+  /// own noise says less of it than that of many logits does.
+  package static func meanKL(ofDifference largest: Double) -> Double { largest * largest / 2 }
   /// What a default gate must exceed the noise by.
   package static let factor = 3.0
   /// Share of positions whose likeliest token correct implementations disagree on.
@@ -111,6 +115,8 @@ package struct GateResult: Sendable, Hashable {
   static let wrongSteps = "wrong_steps"
   /// The gate of hidden states of files that are past their bound; all others are of logits.
   static let divergedStates = "diverged_states"
+  /// The gate of `LogitAgreement.meanKL`.
+  static let meanKL = "mean_kl"
   /// The gate of `LogitAgreement.maximumDifference`.
   static let largestDifference = "max_abs_difference"
 
@@ -158,8 +164,8 @@ package struct RoundingExplanation: Sendable, Hashable {
   package var type: String
   /// Largest |Δlogit| it makes on this text.
   package var maximumDifference: Double
-  /// What makes it likely, so that it counts; nil when nothing does, and the gate fails.
-  package var reason: RoundingReason?
+  /// Whether numbers of the model show it, so that it counts; the gate fails where nothing does.
+  package var isShown: Bool
 }
 
 /// How far a hidden state of Q is from that of P, over all tokens.

@@ -275,6 +275,11 @@ package struct ValidateWorkflow: Sendable {
     found.differences.roundedInputs =
       [(reference, roundedReference), (model, roundedModel)].compactMap { side, rounded in rounded.map { (side, $0) } }
     try judge(sides.steps, bounds, &found)
+    if let angles = bounds.otherAngles(prompts) {
+      for index in found.steps.indices where found.steps[index].step == "self_attn.attended" {
+        found.steps[index].otherSetting = angles
+      }
+    }
     return found
   }
 
@@ -349,8 +354,9 @@ package struct ValidateWorkflow: Sendable {
     let ofOneType = above.filter { roundings[$0] == StoredRounding.none && bounds.mayHoldOtherNumbers($0) }
     let suspects = above.filter { roundings[$0]?.isOfNumbers == true } + ofOneType
     let unreached = bounds.unreached(found.prompts, of: steps.names)
+    let alwaysRead = unreached + bounds.small(of: steps.names)
     var measured = try bounds.measured(
-      suspects + unreached.filter { bounds.place($0) != nil && !suspects.contains($0) }, of: steps.names,
+      suspects + alwaysRead.filter { bounds.place($0) != nil && !suspects.contains($0) }, of: steps.names,
       [(request.referenceOptions ?? request.options).open, request.options.open], try work())
     for name in unreached where bounds.place(name) == nil { measured[name] = try bounds.taps(name) }
     for name in ofOneType {
@@ -361,9 +367,8 @@ package struct ValidateWorkflow: Sendable {
     }
     found.steps = steps.result { bounds.bounds($0, $1, roundings[$0], measured[$0]) }
     found.unreached = unreached.filter { measured[$0] == nil }
-    for index in found.steps.indices where unreached.contains(found.steps[index].name) {
-      guard let matrix = measured[found.steps[index].name], !matrix.isExplained else { continue }
-      found.steps[index].strangeRow = matrix.strangeRow
+    for index in found.steps.indices where alwaysRead.contains(found.steps[index].name) {
+      found.steps[index].strangeRow = measured[found.steps[index].name]?.strangeRow
     }
     for index in found.steps.indices where !found.steps[index].passed {
       let name = found.steps[index].name

@@ -66,6 +66,9 @@ package struct RotaryFrequencies: Sendable, Equatable {
   package var originalContext: Int
   package var factor: Float
 
+  /// Whether two numbers are one that files hold in other ways: each is rounded four times on its way.
+  package static func areOne(_ a: Float, _ b: Float) -> Bool { abs(a - b) <= 8 * max(abs(a), abs(b)).ulp }
+
   /// Those of a text of that many tokens.
   package func values(of length: Int) -> [Float] { length > originalContext ? long : short }
 
@@ -104,7 +107,6 @@ extension ModelDescription {
     // Of one theta: another one is a difference of its own.
     let mine = RotaryEmbedding(theta: rotary.theta, scaling: rotary.scaling).frequencies(headDimension: width)
     let theirs = RotaryEmbedding(theta: rotary.theta, scaling: other.rotary.scaling).frequencies(headDimension: width)
-    // Each is rounded four times on its way.
-    return zip(mine.short, theirs.short).allSatisfy { abs($0 - $1) <= 8 * max($0, $1).ulp }
+    return zip(mine.short, theirs.short).allSatisfy(RotaryFrequencies.areOne)
   }
 }

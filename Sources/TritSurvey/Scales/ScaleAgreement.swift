@@ -72,7 +72,7 @@ package struct ScaleAgreement: Sendable {
       note(search.strange, pair, origin)
       return
     }
-    certainty = ScaleCertainty(level)
+    certainty = ScaleCertainty(level, areEven: search.areEven)
     certainty.note(numbers)
     rounding = numbers.rounding(search.route)
   }

@@ -24,6 +24,9 @@ package struct ScaleCertainty: Sendable {
   }
 
   package let level: Level
+  /// Whether many scales stand in the steps they were rounded to as `StepPlaces` says: a matrix that needs no others to
+  /// show what was done to it.
+  package let areEven: Bool
   /// Whether both sides are bfloat16 numbers, one perhaps the inverse.
   private var areBFloat16 = false
   /// Whether both are bfloat16 numbers, or inverses of such.
@@ -47,7 +50,7 @@ package struct ScaleCertainty: Sendable {
   /// Of numbers that were not read, because a step with them gives the same.
   package static let equal = ScaleCertainty(.sure)
 
-  init(_ level: Level) { self.level = level }
+  init(_ level: Level, areEven: Bool = false) { (self.level, self.areEven) = (level, areEven) }
 
   /// Takes note of the numbers, by the first of them.
   mutating func note(_ pair: ScalePair) {
@@ -86,14 +89,17 @@ package struct ScaleCertainty: Sendable {
   /// Which agreements of a model's matrices, stored alike, are none: too few need what they need.
   package static func doubtful(_ all: [ScaleCertainty]) -> Set<Int> {
     if areMultiplied(all) { return Set(all.indices) }
+    func areFew(_ places: [Int], of count: Int, _ share: Double) -> Bool {
+      Double(places.count) < share * Double(count)
+    }
     func few(_ places: [Int], of count: Int, _ share: Double) -> [Int] {
-      Double(places.count) < share * Double(count) ? places : []
+      areFew(places, of: count, share) ? places.filter { !all[$0].areEven } : []
     }
     let haveDivisors = 2 * all.count(where: \.hasDivisor) >= all.count
     // One of eight F16 numbers is a bfloat16 number by chance. Inverses of divisors say as much as the divisors do.
     let isBFloat16 = all.map { $0.areBFloat16 || haveDivisors && $0.areInverses }
     let bfloat16s = all.indices.filter { isBFloat16[$0] }
-    let areBFloat16 = !bfloat16s.isEmpty && few(bfloat16s, of: all.count(where: \.isRead), share).isEmpty
+    let areBFloat16 = !bfloat16s.isEmpty && !areFew(bfloat16s, of: all.count(where: \.isRead), share)
     let others = all.indices.filter { !areBFloat16 || !isBFloat16[$0] }
     var result = Set(few(others.filter { all[$0].level < .divisor }, of: all.count, share))
     result.formUnion(others.filter { all[$0].level == .distant })

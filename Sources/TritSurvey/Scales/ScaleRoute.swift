@@ -21,7 +21,8 @@ struct ScaleNumber: Equatable {
   /// One place of a type, as a share of the number.
   func step(of type: DType) -> Double { place(of: type) / Double(stored.magnitude) }
 
-  private func place(of type: DType) -> Double {
+  /// One place of a type at the stored number.
+  func place(of type: DType) -> Double {
     let digits = type == .bf16 ? 0x1p-7 : type == .f16 ? 0x1p-10 : 0x1p-23
     return Double(stored.binade.magnitude) * digits
   }

@@ -110,6 +110,8 @@ struct ScaleSearch {
   private(set) var route: ScaleRoute?
   /// The first unit that the best of all routes does not explain.
   private(set) var strange = 0
+  /// Whether numbers that were rounded show it by where they stood: `StepPlaces`.
+  private(set) var areEven = false
 
   /// What became of a route.
   private struct Trial {
@@ -164,6 +166,7 @@ struct ScaleSearch {
         Double(firm.failures) < limit && pair.change(firm.firstFailure) > 0x1p-11 ? firm.firstFailure : nil
       }
     judge(trials, isModel ? master : nil, few)
+    if level == .rounded, let route { areEven = StepPlaces(pair, route).areEven }
   }
 
   /// How a route leads to a number.

@@ -180,7 +180,9 @@ package enum WorkflowErrorKind: DiagnosticKind {
     case .unusableScale: "the magnitudes are too large for this arithmetic; leave the tensor dense with --keep"
     case .latentsOverflow: "nothing can be trained from such a scale; 'tritsmith check' says what else is wrong"
     case .noConfiguration: "name the tensors with --quantize, or put config.json beside the file"
-    case .nothingToQuantize: "name tensors with --quantize; 'tritsmith inspect' lists them"
+    case .nothingToQuantize:
+      "name tensors with --quantize; 'tritsmith inspect' lists them; --to gguf --layout F16, with --keep for every "
+        + "projection, writes an ordinary model as it is"
     case .nothingToRestore: "latents and ordinary weights can be trained as they are; give a packed or ternary model"
     case .globWithoutMatch: "'tritsmith inspect MODEL --tensors' lists the names; quote the pattern for the shell"
     case .globOfSeveral: "give the whole name of one of them"

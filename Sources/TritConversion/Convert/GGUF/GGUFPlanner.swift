@@ -128,6 +128,10 @@ struct GGUFPlanner {
     case .dense where staysRotated(tensor, role) && !isKept && !isForced:
       let encoding = TensorEncoding.dense(request.gguf.weights.dtype ?? .f16)
       return (encoding, encoding == tensor.encoding ? .copy : .recode)
+    case .dense(let dtype) where isKept && isDenseProjection(tensor, role, dtype):
+      // In a file of dense projections it has their type.
+      let encoding = TensorEncoding.dense(request.gguf.weights.dtype ?? dtype)
+      return (encoding, encoding == tensor.encoding ? .copy : .recode)
     case .dense(let dtype):
       if !isKept, isForced || role.isProjection && !Planner.staysDense(tensor, role, survey) {
         if tensor.shape.isMatrix, dtype.isFloatWeight {
@@ -176,6 +180,12 @@ struct GGUFPlanner {
     let encoding = place?.template.form == .convolution ? .dense(.f32) : denseEncoding(tensor, role, dtype)
     let isSame = encoding == tensor.encoding || encoding.blockCodec != nil && encoding == stored(tensor)
     return (encoding, isSame ? .copy : .recode)
+  }
+
+  /// Whether a tensor is a projection of plain numbers, for a file without trits.
+  private func isDenseProjection(_ tensor: TensorDescriptor, _ role: TensorRole, _ dtype: DType) -> Bool {
+    role.isProjection && tensor.shape.isMatrix && dtype.isFloatWeight && request.gguf.layout == nil
+      && storedBlocks(tensor, isTable: false) == nil
   }
 
   /// Whether a projection is dense in the output as in the source, in the basis it is rotated into: what its weights are
