@@ -75,7 +75,7 @@ enum ScaledBase3 {
   /// The trit of a byte at a place: 1 of the most significant digit, then 3, 9, 27, 81.
   @inline(__always)
   static func trit(_ byte: UInt8, _ place: UInt8) -> Int8 {
-    Int8(truncatingIfNeeded: UInt16(byte &* place) &* 3 &>> 8) &- 1
+    Int8(truncatingIfNeeded: (UInt16(byte &* place) &* 3) &>> 8) &- 1
   }
 
   /// Whether a byte stands for five digits.
