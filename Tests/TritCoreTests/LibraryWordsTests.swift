@@ -61,12 +61,13 @@ struct LibraryWordsTests {
     var remedies = 0
     for path in Disk.swiftFiles(Fixtures.path("../Sources")) {
       let code = Disk.text(path).split(separator: "\n").filter { !$0.drop { $0 == " " }.hasPrefix("//") }
-      guard let remedy = code.firstIndex(where: { $0.contains("var remedy: String") }),
+      guard
+        let remedy = code.firstIndex(where: { $0.contains(/(var remedy: String|func remedy\(at location: Error)/) }),
         !path.hasSuffix("DiagnosticError.swift")
       else { continue }
       remedies += 1
       // Of an error whose whole text is in one file; `category` or the end of the file follows.
-      let end = code[remedy...].firstIndex { $0.contains("var category: ErrorCategory") } ?? code.endIndex
+      let end = code[remedy...].firstIndex { $0.contains(/(var|func) category/) } ?? code.endIndex
       for line in code[remedy..<end] {
         for match in line.matches(of: /--[a-z][a-z0-9-]*/) where match.0 != "--to" {
           let option = String(match.0)
