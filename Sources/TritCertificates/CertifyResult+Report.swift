@@ -5,7 +5,7 @@ import TritReport
 
 extension CertifyResult {
   /// The report of `tritsmith certify`, schema `tritsmith.certify` 1.
-  public var report: ReportDocument {
+  package var report: ReportDocument {
     var report = ReportDocument(
       title: "Certificate", schema: ReportSchema("tritsmith.certify", version: 1), primaryTable: "checks")
     report.append(

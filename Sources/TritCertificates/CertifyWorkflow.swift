@@ -25,7 +25,7 @@ package struct CertifyRequest: Sendable {
 }
 
 /// What a check of a certificate found.
-public struct CertifyResult: Sendable {
+package struct CertifyResult: Sendable {
   /// How a file stands to what is certified.
   package enum Verdict: String, Sendable, Hashable {
     case equal, differs, missing, unexpected
@@ -54,7 +54,7 @@ public struct CertifyResult: Sendable {
   package var isNew = false
 
   /// Whether something was compared, and everything that was is equal.
-  public var passed: Bool { !checks.isEmpty && checks.allSatisfy { $0.verdict == .equal } }
+  package var passed: Bool { !checks.isEmpty && checks.allSatisfy { $0.verdict == .equal } }
 }
 
 /// Checks certificates, and makes them for conversions done before.

@@ -6,7 +6,7 @@ import TritCore
 package typealias FormatError = Diagnostic<FormatErrorKind>
 
 /// What is wrong with the file.
-package enum FormatErrorKind: DiagnosticKind {
+package enum FormatErrorKind: PlacedDiagnosticKind {
   // Any container
   case notRecognised(found: String)
   /// Something was saved in the file's place.
@@ -72,7 +72,7 @@ package enum FormatErrorKind: DiagnosticKind {
   // MLX
   case mlx(MLXFault)
 
-  package var category: ErrorCategory {
+  package func category(at _: ErrorLocation) -> ErrorCategory {
     // What was said of the file is wrong, not the file.
     if case .gguf(.choiceFitsNone) = self { .misuse } else { .malformedInput }
   }
@@ -145,8 +145,6 @@ extension FormatErrorKind {
     case .mlx(let fault): fault.summary
     }
   }
-
-  package var remedy: String? { remedy(at: ErrorLocation()) }
 
   package func remedy(at location: ErrorLocation) -> String? {
     switch self {

@@ -24,15 +24,22 @@ public struct OpenOptions: Sendable {
   /// What files do not say, or say wrongly.
   ///
   /// - Parameters:
-  ///   - access: whether files are read or mapped; results are the same.
   ///   - scaleConvention: what stored scales mean; overrides every other evidence.
   ///   - i2sOrder: the byte order of I2_S tensors, which a GGUF file does not tell.
   ///   - preTokenizer: the name of a GGUF file's pre-tokenizer; many files say none, or a wrong one.
-  ///   - ggmlTypes: what type numbers stand for that programs use for different things.
   ///   - followsLinks: accept files of a folder that are links to somewhere else.
-  ///   - keepsRotation: show rotated weights as they are stored, not as those of the ordinary model.
   public init(
-    access: FileAccessMode = .buffered, scaleConvention: ScaleConvention? = nil, i2sOrder: I2SOrder? = nil,
+    scaleConvention: ScaleConvention? = nil, i2sOrder: I2SOrder? = nil, preTokenizer: String? = nil,
+    followsLinks: Bool = false
+  ) {
+    self.init(
+      access: .buffered, scaleConvention: scaleConvention, i2sOrder: i2sOrder, preTokenizer: preTokenizer,
+      followsLinks: followsLinks)
+  }
+
+  /// - Parameter access: whether files are read or mapped; results are the same.
+  package init(
+    access: FileAccessMode, scaleConvention: ScaleConvention? = nil, i2sOrder: I2SOrder? = nil,
     preTokenizer: String? = nil, ggmlTypes: [GGMLTypeChoice] = [], followsLinks: Bool = false,
     keepsRotation: Bool = false
   ) {

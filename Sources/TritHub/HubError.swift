@@ -5,7 +5,7 @@ import TritCore
 /// A model of the Hub that cannot be found or asked for.
 package typealias HubError = Diagnostic<HubErrorKind>
 
-package enum HubErrorKind: DiagnosticKind {
+package enum HubErrorKind: PlacedDiagnosticKind {
   /// Neither a path nor in the cache, and the network is not to be asked; what the cache has of it, if anything.
   case offline(HubName, cache: String, reason: OfflineReason, cached: String? = nil)
   /// A repository's folder in a cache without a main revision.
@@ -55,8 +55,6 @@ package enum HubErrorKind: DiagnosticKind {
     }
   }
 
-  package var remedy: String? { remedy(at: ErrorLocation()) }
-
   package func remedy(at location: ErrorLocation) -> String? {
     switch self {
     case .offline(let name, _, let reason, _):
@@ -84,7 +82,7 @@ package enum HubErrorKind: DiagnosticKind {
     }
   }
 
-  package var category: ErrorCategory {
+  package func category(at _: ErrorLocation) -> ErrorCategory {
     switch self {
     case .offline, .severalSnapshots, .notInFolder, .noLibrary, .noFile: .cannotOpen
     case .badEndpoint, .notRemote: .misuse

@@ -33,7 +33,7 @@ extension BitLinear {
       columns.span.bytes, .f32, rows: inputs, columns: outputs, gradient, tokens: 0..<tokens, into: &input)
     var result = BitLinearGradients(input: input)
     if case .latent = weights {
-      let quantized = activationQuant(x, columns: inputs, arithmetic).values()
+      let quantized = QuantizedActivation(x, columns: inputs, arithmetic).values()
       let byFeature = BitLinear.transposed(quantized, rows: tokens, columns: inputs)
       let byOutput = BitLinear.transposed(gradient, rows: tokens, columns: outputs)
       var weight = [Float](repeating: 0, count: outputs * inputs)

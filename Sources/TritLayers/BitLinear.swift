@@ -14,7 +14,7 @@ import TritLayouts
 /// Floats. Sums of products may be added in another order than a program adds them, so outputs agree to rounding.
 public struct BitLinear: Sendable {
   /// What a layer holds its weights as.
-  public enum Weights: Sendable {
+  package enum Weights: Sendable {
     /// `[outputs, inputs]`.
     case latent([Float])
     /// Bytes of a layout, with one scale.
@@ -22,16 +22,16 @@ public struct BitLinear: Sendable {
   }
 
   /// Rows of the weights.
-  public let outputs: Int
+  package let outputs: Int
   /// Columns of the weights.
-  public let inputs: Int
+  package let inputs: Int
   /// Latents, or packed trits with their scale.
-  public let weights: Weights
+  package let weights: Weights
   /// One number an output, or none. Of packed weights that multiply it is scaled with the product, as transformers'
   /// offline `AutoBitLinear` does.
-  public let bias: [Float]?
+  package let bias: [Float]?
   /// Whose rounding it follows.
-  public let arithmetic: BitNetArithmetic
+  package let arithmetic: BitNetArithmetic
 
   /// A layer to train.
   ///
@@ -77,9 +77,9 @@ public struct BitLinear: Sendable {
   }
 
   /// Trits and the number they are divided by; latent weights are made ternary.
-  public var quantizedWeight: QuantizedWeight {
+  package var quantizedWeight: QuantizedWeight {
     switch weights {
-    case .latent(let values): weightQuant(values, arithmetic)
+    case .latent(let values): QuantizedWeight(values, arithmetic)
     case .packed(let bytes, let id, let scale):
       if let layout = LayoutRegistry.layout(id), let shape = TensorShape(rows: outputs, columns: inputs) {
         QuantizedWeight(
@@ -131,7 +131,7 @@ public struct BitLinear: Sendable {
       engine.integerProduct(bytes.span.bytes, operand, quantized, into: &y)
       return y
     }
-    let input = activationQuant(x, columns: inputs, arithmetic).values()
+    let input = QuantizedActivation(x, columns: inputs, arithmetic).values()
     engine.floatProduct(
       quantizedValues.span.bytes, .f32, rows: outputs, columns: inputs, input, tokens: 0..<tokens,
       bias: scaledBias, into: &y)

@@ -35,30 +35,24 @@ public enum LayerElement: String, Sendable, CaseIterable {
 }
 
 /// A weight matrix made ternary.
-public struct QuantizedWeight: Sendable, Equatable {
+package struct QuantizedWeight: Sendable, Equatable {
   /// As many as there were weights, in their order.
-  public var trits: [Int8]
+  package var trits: [Int8]
   /// What trits are divided by: 1 / mean |w|.
-  public var scale: Float
+  package var scale: Float
 
   /// trit / scale in the element type: what a layer multiplies with.
-  public func values(_ element: LayerElement = .float32) -> [Float] {
+  package func values(_ element: LayerElement = .float32) -> [Float] {
     let unit = element.rounded(1 / scale)
     return trits.map { Float($0) * unit }
   }
 }
 
-/// Activations made int8, a scale for each row.
-public struct QuantizedActivation: Sendable, Equatable {
-  /// `[rows, columns]`; 0 in a row that holds a NaN or infinity, whose scale is then NaN or 0.
-  public var codes: [Int8]
-  /// What codes are divided by: 127 / max |x| of a row.
-  public var scales: [Float]
-
-  /// code / scale in the element type: what a layer multiplies with. NaN throughout a row that held no finite maximum.
-  public func values(_ element: LayerElement = .float32) -> [Float] {
-    let columns = codes.count / max(1, scales.count)
-    return codes.indices.map { element.rounded(Float(codes[$0]) / scales[$0 / columns]) }
+extension QuantizedWeight {
+  package init(_ weights: [Float], _ arithmetic: BitNetArithmetic, element: LayerElement = .float32) {
+    let quantizer = arithmetic.quantizer(element)
+    let inverse = quantizer.decide(WeightSummary(of: weights)).inverse
+    self.init(trits: weights.map { quantizer.trit($0, inverse: inverse) }, scale: inverse)
   }
 }
 
@@ -70,12 +64,52 @@ public struct QuantizedActivation: Sendable, Equatable {
 ///   - weights: finite numbers, exact in `element`; a matrix in any order.
 ///   - arithmetic: whose rounding.
 ///   - element: the type the program holds them in.
+/// - Returns: as many trits as there are weights, in their order, and s, what they are divided by.
 public func weightQuant(
   _ weights: [Float], _ arithmetic: BitNetArithmetic, element: LayerElement = .float32
-) -> QuantizedWeight {
-  let quantizer = arithmetic.quantizer(element)
-  let inverse = quantizer.decide(WeightSummary(of: weights)).inverse
-  return QuantizedWeight(trits: weights.map { quantizer.trit($0, inverse: inverse) }, scale: inverse)
+) -> (trits: [Int8], scale: Float) {
+  let result = QuantizedWeight(weights, arithmetic, element: element)
+  return (result.trits, result.scale)
+}
+
+/// Activations made int8, a scale for each row.
+package struct QuantizedActivation: Sendable, Equatable {
+  /// `[rows, columns]`; 0 in a row that holds a NaN or infinity, whose scale is then NaN or 0.
+  package var codes: [Int8]
+  /// What codes are divided by: 127 / max |x| of a row.
+  package var scales: [Float]
+
+  /// code / scale in the element type: what a layer multiplies with. NaN throughout a row that held no finite maximum.
+  package func values(_ element: LayerElement = .float32) -> [Float] {
+    let columns = codes.count / max(1, scales.count)
+    return codes.indices.map { element.rounded(Float(codes[$0]) / scales[$0 / columns]) }
+  }
+}
+
+extension QuantizedActivation {
+  package init(_ x: [Float], columns: Int, _ arithmetic: BitNetArithmetic, element: LayerElement = .float32) {
+    precondition(columns > 0 && x.count % columns == 0, "input is whole rows")
+    let rows = x.count / columns
+    self.init(codes: [Int8](repeating: 0, count: x.count), scales: [Float](repeating: 0, count: rows))
+    // `reference` rounds every step to the element type; the others compute in Float.
+    let step: LayerElement = arithmetic == .reference ? element : .float32
+    // The kernels keep the maximum in the element type between them.
+    let floor: Float = arithmetic == .transformers ? 1e-5 : element.rounded(1e-5)
+    for row in 0..<rows {
+      let range = row * columns..<(row + 1) * columns
+      var top = floor
+      for value in x[range] { top = value.isNaN ? .nan : max(top, abs(value)) }
+      if x[range].contains(where: \.isNaN) { top = .nan }
+      let scale = arithmetic == .kernel ? 127 / top : step.rounded(step.rounded(1 / top) * 127)
+      scales[row] = scale
+      guard top.isFinite else { continue }
+      for index in range {
+        let product = step.rounded(x[index] * scale)
+        let whole = arithmetic == .kernel ? (product + 0.5).rounded(.down) : product.rounded(.toNearestOrEven)
+        codes[index] = Int8(max(-128, min(127, whole)))
+      }
+    }
+  }
 }
 
 /// code = clip(round(x · s), −128, 127), s = 127 / max(max |x|, 1e-5) of each row.
@@ -87,32 +121,11 @@ public func weightQuant(
 ///   - columns: numbers that share a scale.
 ///   - arithmetic: whose rounding.
 ///   - element: the type the program holds them in.
+/// - Returns: codes, `[rows, columns]`, and s of each row, what they are divided by. A row that holds a NaN or infinity has
+///   codes of 0 and a scale of NaN or 0.
 public func activationQuant(
   _ x: [Float], columns: Int, _ arithmetic: BitNetArithmetic, element: LayerElement = .float32
-) -> QuantizedActivation {
-  precondition(columns > 0 && x.count % columns == 0, "input is whole rows")
-  let rows = x.count / columns
-  var result = QuantizedActivation(
-    codes: [Int8](repeating: 0, count: x.count), scales: [Float](repeating: 0, count: rows))
-  // `reference` rounds every step to the element type; the others compute in Float.
-  let step: LayerElement = arithmetic == .reference ? element : .float32
-  // The kernels keep the maximum in the element type between them.
-  let floor: Float = arithmetic == .transformers ? 1e-5 : element.rounded(1e-5)
-  for row in 0..<rows {
-    let range = row * columns..<(row + 1) * columns
-    var top = floor
-    for value in x[range] { top = value.isNaN ? .nan : max(top, abs(value)) }
-    if x[range].contains(where: \.isNaN) { top = .nan }
-    let scale =
-      arithmetic == .kernel ? 127 / top : step.rounded(step.rounded(1 / top) * 127)
-    result.scales[row] = scale
-    guard top.isFinite else { continue }
-    for index in range {
-      let product = step.rounded(x[index] * scale)
-      let whole =
-        arithmetic == .kernel ? (product + 0.5).rounded(.down) : product.rounded(.toNearestOrEven)
-      result.codes[index] = Int8(max(-128, min(127, whole)))
-    }
-  }
-  return result
+) -> (codes: [Int8], scales: [Float]) {
+  let result = QuantizedActivation(x, columns: columns, arithmetic, element: element)
+  return (result.codes, result.scales)
 }

@@ -157,7 +157,7 @@ extension Tokenizer {
 
 extension Tokenizer {
   /// Tokens in all, the model's and the added ones.
-  public var vocabularySize: Int { vocabulary.count }
+  package var vocabularySize: Int { vocabulary.count }
 
   /// One more than the highest id; larger than the size when ids have gaps.
   package var endID: Int { vocabulary.endID }

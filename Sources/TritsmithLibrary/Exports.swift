@@ -1,6 +1,5 @@
 // Tritsmith: one import for everything a program needs.
 
-@_exported import TritCertificates
 @_exported import TritConversion
 @_exported import TritCore
 @_exported import TritEvaluation

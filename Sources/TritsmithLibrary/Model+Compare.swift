@@ -1,4 +1,4 @@
-// Tritsmith: holding models against rules, against each other, and against what was certified.
+// Tritsmith: holding models against rules and against each other.
 
 extension Model {
   /// Looks for everything that makes the model unusable or suspicious: files, numbers, trits, settings, tokenizer.
@@ -11,7 +11,7 @@ extension Model {
   /// - Throws: a `DiagnosticError`, `cannotOpen` or `inputOutput`, when a file cannot be read; what is wrong with the
   ///   model is a finding.
   public func check(
-    isStrict: Bool = false, scoresText: Bool = false, sibling: Model? = nil, work: WorkOptions = .standard
+    isStrict: Bool = false, scoresText: Bool = false, sibling: Model? = nil, work: WorkOptions = WorkOptions()
   ) throws -> CheckResult {
     let request = CheckRequest(
       path: path, open: options, isStrict: isStrict, scoresText: scoresText, sibling: sibling?.path)
@@ -29,7 +29,8 @@ extension Model {
   /// - Throws: a `DiagnosticError`: `inputOutput` when a file cannot be read, `malformedInput` when it is damaged, `misuse`
   ///   when the two cannot be compared; models that differ are a result.
   public func compare(
-    with other: Model, isExact: Bool = false, parts: Set<ModelPart> = ModelPart.needed, work: WorkOptions = .standard
+    with other: Model, isExact: Bool = false, parts: Set<ModelPart> = ModelPart.needed,
+    work: WorkOptions = WorkOptions()
   ) throws -> CompareResult {
     let request = CompareRequest(isExact: isExact, parts: parts)
     return try CompareWorkflow(first: source, second: other.source, request: request, work: work).run()
@@ -39,35 +40,20 @@ extension Model {
   ///
   /// - Parameters:
   ///   - reference: the path of a model, or of a safetensors file as `tritsmith logits` writes it.
-  ///   - configure: sets texts, arithmetic, and files of hidden states.
+  ///   - inputs: what both are run on; nothing means the prompts of the reference file, or the opening of a built-in text.
+  ///   - options: how this model is run.
+  ///   - referenceOptions: how the other is run, when it is a model; nil means as this one.
   /// - Throws: a `DiagnosticError`: `cannotOpen` or `inputOutput` when a file cannot be read, `malformedInput` when it is
   ///   damaged or the model is not understood, `misuse` when the two cannot be compared.
   public func validate(
-    against reference: String, configure: (inout ValidateRequest) -> Void = { _ in }
+    against reference: String, inputs: [TokenInput] = [], options: RunOptions = RunOptions(),
+    referenceOptions: RunOptions? = nil
   ) throws -> ValidateResult {
     var request = ValidateRequest(path: path, against: reference)
-    configure(&request)
+    request.inputs = inputs
     // What this model was opened with says nothing of the other one.
-    request.referenceOptions = request.referenceOptions ?? request.options
-    request.options = running(request.options)
+    request.referenceOptions = referenceOptions ?? options
+    request.options = running(options)
     return try ValidateWorkflow(request).run()
-  }
-
-  /// Does again what a certificate says was done, and compares all bytes.
-  ///
-  /// - Parameters:
-  ///   - certificate: the JSON file that `convert(to:at:certificate:)` wrote.
-  ///   - source: the model that was converted; nil looks beside the certificate.
-  ///   - output: what came of it; nil looks beside the certificate.
-  ///   - work: threads, progress and cancellation; none of them changes the result.
-  /// - Throws: a `DiagnosticError`: `cannotOpen` for a file that is missing, `checkFailed` for a certificate that was
-  ///   changed or is of another version.
-  public static func check(
-    certificate: String, source: String? = nil, output: String? = nil, work: WorkOptions = .standard
-  ) throws -> CertifyResult {
-    var request = CertifyRequest()
-    request.source = source
-    request.output = output
-    return try CertifyWorkflow(request, work: work).check(certificate)
   }
 }

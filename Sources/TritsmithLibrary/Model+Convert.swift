@@ -1,5 +1,7 @@
 // Tritsmith: converting and comparing models.
 
+import TritCertificates
+
 extension Model {
   private func request(
     _ target: ConversionTarget, _ output: String, _ configure: (inout ConversionRequest) -> Void
@@ -11,6 +13,8 @@ extension Model {
   }
 
   /// What a conversion would do; nothing is written.
+  ///
+  /// - Throws: a `DiagnosticError`, `misuse` or `malformedInput`, when the model cannot become that.
   public func plan(
     to target: ConversionTarget, at output: String = "", configure: (inout ConversionRequest) -> Void = { _ in }
   ) throws -> ConversionPlan {
@@ -22,14 +26,14 @@ extension Model {
   /// - Parameters:
   ///   - target: what it becomes.
   ///   - output: a folder or file that does not exist; set `replaces` in `configure` to replace one.
-  ///   - certificate: also writes a certificate there.
+  ///   - certificate: also writes a certificate there, which `tritsmith certify` checks.
   ///   - work: threads, progress and cancellation; none of them changes the output.
   ///   - configure: sets further options.
   /// - Throws: a `DiagnosticError`: `misuse` or `malformedInput` when the model cannot become that, `cannotCreate` when
   ///   the output exists, `inputOutput` when reading or writing fails, `checkFailed` when the output fails its audit,
   ///   `interrupted` when it was cancelled; nothing is left behind then.
   public func convert(
-    to target: ConversionTarget, at output: String, certificate: String? = nil, work: WorkOptions = .standard,
+    to target: ConversionTarget, at output: String, certificate: String? = nil, work: WorkOptions = WorkOptions(),
     configure: (inout ConversionRequest) -> Void = { _ in }
   ) throws -> Model {
     let request = request(target, output, configure)
@@ -50,7 +54,7 @@ extension Model {
   /// - Throws: a `DiagnosticError`: `inputOutput` when a file cannot be read, `malformedInput` when it is damaged, `misuse`
   ///   when the two cannot be compared; models that differ are a result.
   public func verify(
-    against source: Model, parts: Set<ModelPart> = ModelPart.needed, work: WorkOptions = .standard
+    against source: Model, parts: Set<ModelPart> = ModelPart.needed, work: WorkOptions = WorkOptions()
   ) throws -> VerifyResult {
     var request = VerifyRequest()
     request.parts = parts

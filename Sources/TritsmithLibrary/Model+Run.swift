@@ -25,42 +25,48 @@ extension Model {
     return logits
   }
 
-  /// Continues a text greedily, or as `configure` says.
+  /// Continues a text, or a conversation.
   ///
   /// The weights are loaded anew at every call, before the prompt is computed and `emit` is called; `runnable()` keeps
   /// them.
   ///
   /// - Parameters:
-  ///   - prompt: the text to continue.
-  ///   - maximumTokens: tokens generated at most.
-  ///   - configure: sets further options: sampling, seed, arithmetic.
+  ///   - prompt: the text to continue; BOS goes in front when the tokenizer names one.
+  ///   - conversation: `TokenInput.chat` or `.messages`, written as the model's chat template says, in place of the prompt.
+  ///   - maximumTokens: tokens generated at most, 1 or more.
+  ///   - sampling: how a token is chosen among the likely ones.
+  ///   - seed: of `nucleus` sampling: the same seed gives the same tokens.
+  ///   - options: arithmetic, projections and threads.
   ///   - emit: gets text as soon as its characters are complete; false ends the generation.
+  /// - Throws: a `DiagnosticError`: `misuse` for an empty prompt, one longer than the context, or sampling out of range;
+  ///   `malformedInput` for a model without a chat template that is known; `checkFailed` for logits that are not finite.
   public func generate(
-    _ prompt: String, maximumTokens: Int = 128, configure: (inout GenerateRequest) -> Void = { _ in },
-    emit: (String) -> Bool = { _ in true }
+    _ prompt: String, conversation: TokenInput? = nil, maximumTokens: Int = 128, sampling: SamplingMethod = .greedy,
+    seed: UInt64 = 0, options: RunOptions = RunOptions(mode: .fast), emit: (String) -> Bool = { _ in true }
   ) throws -> GenerateResult {
     var request = GenerateRequest(path: path, prompt: prompt)
+    request.conversation = conversation
     request.maximumTokens = maximumTokens
-    configure(&request)
-    request.options = running(request.options)
+    (request.sampling, request.seed) = (sampling, seed)
+    request.options = running(options)
     return try GenerateWorkflow(request).run(emit: emit)
   }
 
-  /// How well the model predicts a text; by default the Book of Ruth, which is built in. Loads the weights at every call.
+  /// How well the model predicts a text, in windows of 256 tokens. Loads the weights at every call.
+  ///
+  /// - Parameters:
+  ///   - text: by default the Book of Ruth, which is built in.
+  ///   - tokenLimit: scores only this many tokens from the beginning; nil means all.
+  ///   - options: arithmetic, projections and threads.
+  /// - Throws: a `DiagnosticError`: `misuse` for an empty text, or a context shorter than a window; `inputOutput` or
+  ///   `cannotOpen` for a file that cannot be read, `malformedInput` for one that is not UTF-8.
   public func perplexity(
-    of text: TextInput = .sample, configure: (inout PerplexityRequest) -> Void = { _ in }
-  ) throws -> PerplexityResult {
+    of text: TextInput = .sample, tokenLimit: Int? = nil, options: RunOptions = RunOptions(mode: .fast)
+  ) throws -> Perplexity {
     var request = PerplexityRequest(path: path, text)
-    configure(&request)
-    request.options = running(request.options)
-    return try PerplexityWorkflow(request).run()
-  }
-
-  /// How well the model predicts a UTF-8 file.
-  public func perplexity(
-    ofFile text: String, configure: (inout PerplexityRequest) -> Void = { _ in }
-  ) throws -> PerplexityResult {
-    try perplexity(of: .file(text), configure: configure)
+    request.tokenLimit = tokenLimit
+    request.options = running(options)
+    return try PerplexityWorkflow(request).run().perplexity
   }
 
   /// Options of a run, which opens the files once more: what the model was opened with holds where they say nothing.

@@ -14,7 +14,7 @@ public struct Model: Sendable {
   /// As given; of a model given by its name on the Hub, the path it was found under.
   public let path: String
   /// How its files are opened and read: what they do not say, the user says here.
-  public let options: OpenOptions
+  package let options: OpenOptions
   /// Tensors under Hugging Face's names, whatever the format calls them.
   package let source: any TensorSource
 
@@ -23,26 +23,28 @@ public struct Model: Sendable {
   /// - Parameters:
   ///   - path: a file, or a folder of safetensors with their companions; or a name on the Hub such as
   ///     `tiiuae/Falcon-E-1B-Base@prequantized`.
-  ///   - scaleConvention: what stored scales mean, where its files do not say.
+  ///   - options: what its files do not say, such as what stored scales mean.
   /// - Throws: a `DiagnosticError`, with place and advice: `cannotOpen` for a path that cannot be opened, `malformedInput`
   ///   for a damaged file.
-  public static func open(_ path: String, scaleConvention: ScaleConvention? = nil) throws -> Model {
-    try Model(path, OpenOptions(scaleConvention: scaleConvention))
+  public static func open(_ path: String, _ options: OpenOptions = OpenOptions()) throws -> Model {
+    try Model(path, options)
   }
 
-  /// Opens a model with every option there is; throws as `open` does.
-  public init(_ path: String, _ options: OpenOptions) throws {
+  init(_ path: String, _ options: OpenOptions) throws {
     let path = try HubResolver().path(of: path)
     self.path = path
     self.options = options
     source = try ModelOpener.open(path, options, hasCompanions: true)
   }
 
-  /// Everything about the model but its weights.
-  public var manifest: ModelManifest { source.manifest }
+  /// The container: `safetensors`, `tritpack` or `gguf`.
+  public var format: String { source.manifest.format.rawValue }
 
-  /// Name, logical shape, encoding and place of every tensor, in file order.
-  public var tensors: [TensorDescriptor] { manifest.tensors }
+  /// Name, logical shape, encoding and size of every tensor, in file order.
+  public var tensors: [TensorDescriptor] { source.manifest.tensors }
+
+  /// Metadata of the container as text, in order; of a GGUF file all keys.
+  public var metadata: [(key: String, value: String)] { source.manifest.metadata }
 
   /// The tokenizer that comes with the model.
   ///
@@ -50,9 +52,13 @@ public struct Model: Sendable {
   public func tokenizer() throws -> Tokenizer { try Tokenizer(of: source) }
 
   /// What the weights are: latent, packed, already ternary, ordinary; from headers and a bounded sample.
+  ///
+  /// - Throws: a `DiagnosticError`, `inputOutput`, when the sample cannot be read.
   public func kind() throws -> ModelKind { try ModelSurvey(of: source).kind }
 
   /// Everything `tritsmith inspect` tells; with statistics, every weight is read.
+  ///
+  /// - Throws: a `DiagnosticError`: `inputOutput` when a file cannot be read, `malformedInput` when it is damaged.
   public func inspect(statistics: Bool = false) throws -> InspectResult {
     var request = InspectRequest(path: path)
     request.open = options
@@ -71,6 +77,8 @@ public struct Model: Sendable {
   /// - Parameters:
   ///   - name: of a tensor that is a matrix.
   ///   - quantizer: nil means that of the model's family.
+  /// - Throws: a `DiagnosticError`: `misuse` for a name or a quantizer that there is not, `malformedInput` for a tensor that
+  ///   is no matrix of finite numbers.
   public func trits(of name: String, quantizer: QuantizerID? = nil) throws -> TritMatrix {
     try WeightReader(source).trits(of: name, quantizer: quantizer)
   }

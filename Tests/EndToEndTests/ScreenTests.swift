@@ -249,6 +249,9 @@ struct ScreenTests {
     for option in LibraryWords.members.keys.sorted() + LibraryWords.calls.keys.sorted() {
       #expect(isOption(option), "\(option)")
     }
+    for (option, command) in LibraryWords.programs {
+      #expect(Tool.expect(0, [command, "--help"]).output.contains(option), "\(command) \(option)")
+    }
     for command in LibraryWords.verbs.keys.sorted() { Tool.expect(0, ["help", command]) }
   }
 

@@ -293,7 +293,7 @@ struct GroupedConversionTests {
 @Suite("Newer type numbers for the same blocks")
 struct RetagTests {
   private func retag(_ input: String, _ output: String, _ choices: [String] = []) throws -> RetagResult {
-    let open = OpenOptions(ggmlTypes: choices.compactMap { GGMLTypeChoice($0) })
+    let open = OpenOptions(access: .buffered, ggmlTypes: choices.compactMap { GGMLTypeChoice($0) })
     return try RetagWorkflow(input: input, output: output, open: open).run()
   }
 

@@ -17,7 +17,10 @@ struct LibraryWordsTests {
     "options become members, subcommands become calls, other programs stay",
     arguments: [
       ("leave it dense with --keep, or write TritPack", "leave it dense with `keep`, or write TritPack"),
-      ("leave --quantizer out; --force-quantizer does it", "leave `quantizer` out; `forcesQuantizer` does it"),
+      (
+        "leave --quantizer out; --force-quantizer does it",
+        "leave `quantizer` out; `tritsmith convert --force-quantizer` does it"
+      ),
       ("write TritPack (--to tritpack) or (--to hf-packed)", "write TritPack (`to: .tritpack`) or (`to: .hfPacked`)"),
       ("write --to dense, or --to gguf --layout F16", "write `to: .dense`, or `to: .gguf` `gguf.weights` F16"),
       ("'tritsmith check' lists them; stop", "`Model.check()` lists them; stop"),
@@ -58,16 +61,18 @@ struct LibraryWordsTests {
     var remedies = 0
     for path in Disk.swiftFiles(Fixtures.path("../Sources")) {
       let code = Disk.text(path).split(separator: "\n").filter { !$0.drop { $0 == " " }.hasPrefix("//") }
-      guard let remedy = code.firstIndex(where: { $0.contains("var remedy: String") }),
+      guard
+        let remedy = code.firstIndex(where: { $0.contains(/(var remedy: String|func remedy\(at location: Error)/) }),
         !path.hasSuffix("DiagnosticError.swift")
       else { continue }
       remedies += 1
       // Of an error whose whole text is in one file; `category` or the end of the file follows.
-      let end = code[remedy...].firstIndex { $0.contains("var category: ErrorCategory") } ?? code.endIndex
+      let end = code[remedy...].firstIndex { $0.contains(/(var|func) category/) } ?? code.endIndex
       for line in code[remedy..<end] {
         for match in line.matches(of: /--[a-z][a-z0-9-]*/) where match.0 != "--to" {
           let option = String(match.0)
-          #expect(LibraryWords.members[option] != nil || LibraryWords.calls[option] != nil, "\(path): \(line)")
+          let isKnown = [LibraryWords.members, LibraryWords.calls, LibraryWords.programs].contains { $0[option] != nil }
+          #expect(isKnown, "\(path): \(line)")
         }
         for match in line.matches(of: /'?tritsmith ([a-z]+)/) where !line.contains("newer tritsmith") {
           #expect(match.0.hasPrefix("'") && LibraryWords.verbs[String(match.1)] != nil, "\(path): \(line)")

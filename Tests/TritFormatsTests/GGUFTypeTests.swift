@@ -36,7 +36,8 @@ struct GGUFTypeTests {
     -> GGUFSource
   {
     let folder = try ScratchFolder()
-    return try GGUFSource(path: try folder.write(file.bytes, name), options: OpenOptions(ggmlTypes: choices))
+    return try GGUFSource(
+      path: try folder.write(file.bytes, name), options: OpenOptions(access: .buffered, ggmlTypes: choices))
   }
 
   private func fault(_ file: GGUFBytes, _ choices: [GGMLTypeChoice] = []) -> GGUFFault? {

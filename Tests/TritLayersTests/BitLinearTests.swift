@@ -42,7 +42,7 @@ func expectClose(
     let key = "\(name).\(rounding.key)"
     #expect(layer.quantizedWeight.values() == golden["\(key).weight_quantized"].f32)
     #expect(
-      activationQuant(x, columns: shape[1], rounding.arithmetic).values() == golden["\(key).x_quantized"].f32)
+      QuantizedActivation(x, columns: shape[1], rounding.arithmetic).values() == golden["\(key).x_quantized"].f32)
     expectClose(layer.forward(x, engine), golden["\(key).y"].f32, "y")
     let gradients = layer.backward(x, gradient: golden["\(name).grad_output"].f32, engine)
     expectClose(gradients.input, golden["\(key).grad_x"].f32, "input")
@@ -160,7 +160,7 @@ func expectClose(
     let cases = Self.finite(golden, \.bf16)
     #expect(cases.count > 10)
     for name in cases {
-      let found = weightQuant(golden["\(name).w"].bf16, .reference, element: .bf16)
+      let found = QuantizedWeight(golden["\(name).w"].bf16, .reference, element: .bf16)
       #expect(found.trits.map(Float.init) == golden["\(name).u"].bf16, "\(name)")
       #expect([found.scale] == golden["\(name).weight_scale"].bf16, "\(name)")
       #expect(found.values(.bf16) == golden["\(name).dequant"].bf16, "\(name)")
@@ -177,7 +177,7 @@ func expectClose(
         }
         let x = numbers("x")
         let columns = golden["\(name).\(key).x"].shape.last ?? 1
-        let actQuant = activationQuant(x, columns: columns, .transformers, element: element)
+        let actQuant = QuantizedActivation(x, columns: columns, .transformers, element: element)
         #expect(actQuant.values(element) == numbers("hf_actquant"), "\(name) \(key)")
         // `BitLinear.activation_quant` computes in the type of its input, as the reference does.
         let layer = activationQuant(x, columns: columns, .reference, element: element)
@@ -189,7 +189,7 @@ func expectClose(
 
   @Test func rowsWithoutAFiniteMaximumBecomeNaN() {
     for arithmetic in BitNetArithmetic.allCases {
-      let found = activationQuant([1, .nan, 2, 1, .infinity, 2, 1, 0, -1], columns: 3, arithmetic)
+      let found = QuantizedActivation([1, .nan, 2, 1, .infinity, 2, 1, 0, -1], columns: 3, arithmetic)
       let lost = found.values().prefix(6).count { $0.isNaN }
       #expect(lost == 6)
       #expect(found.codes.suffix(3) == [127, 0, -127])

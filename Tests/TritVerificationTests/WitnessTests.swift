@@ -95,7 +95,9 @@ struct WitnessTests {
       var reference: Digest?
       for (index, held) in [0, 50_000, WorkOptions.defaultHeldBytes].enumerated() {
         let output = scratch["\(target.rawValue)\(index)"]
-        let result = try Workflow.convert(latent, output, to: target, work: WorkOptions(heldBytes: held)) {
+        let result = try Workflow.convert(
+          latent, output, to: target, work: WorkOptions(parallelism: Parallelism(), heldBytes: held)
+        ) {
           $0.quantizer = .init(rawValue: arithmetic)
         }
         #expect(result.audit.passed)

@@ -1,6 +1,7 @@
 // Tritsmith: the library as a program outside sees it.
 
 import Testing
+import TritCertificates
 import TritModel
 import TritTestSupport
 import Tritsmith
@@ -16,6 +17,7 @@ struct FacadeTests {
     let model = try Model.open(Self.prequantized)
     #expect(try model.kind() == .latent)
     #expect(try Model.open(Self.bitnet).kind() == .packed)
+    #expect(model.format == "safetensors" && model.metadata.contains { $0 == ("format", "pt") })
     #expect(model.tensors.count == 39 && model.tensors.contains { $0.name == Self.query })
     let inspected = try model.inspect(statistics: true)
     #expect(inspected.tensors.allSatisfy { $0.statistics != nil })
@@ -83,7 +85,9 @@ struct FacadeTests {
     #expect(try converted.verify(against: model, parts: isBare ? [.weights] : ModelPart.needed).passed)
     // A file without configuration and tokenizer is not the model.
     #expect(try converted.verify(against: model).passed == !isBare)
-    #expect(try Model.check(certificate: scratch["c.json"], source: Self.prequantized).passed)
+    var certify = CertifyRequest()
+    certify.source = Self.prequantized
+    #expect(try CertifyWorkflow(certify).check(scratch["c.json"]).passed)
     guard name != "out.safetensors" else { return }  // no configuration, no forward pass
     let reference = GoldenVectors(
       Fixtures.checkpoint("falcon-e-tiny/reference/bitnet/logits.safetensors"))
@@ -102,11 +106,11 @@ struct FacadeTests {
     let model = try Model.open(Self.bitnet)
     let packed = try model.convert(to: .tritpack, at: scratch["m.tritpack"])
     #expect(try packed.compare(with: model).isSame && packed.check(sibling: model).passed)
-    #expect(try packed.validate(against: model.path) { $0.inputs = [.text("In the beginning")] }.passed)
+    #expect(try packed.validate(against: model.path, inputs: [.text("In the beginning")]).passed)
     let latent = try Model.open(Self.prequantized)
     let difference = try packed.compare(with: latent, work: WorkOptions(threads: 1))
     #expect(!difference.isSame && difference.report.text(as: .json).contains("\"tritsmith.compare"))
-    #expect(try !packed.validate(against: latent.path) { $0.referenceOptions = RunOptions(projections: .plain) }.passed)
+    #expect(try !packed.validate(against: latent.path, referenceOptions: RunOptions(projections: .plain)).passed)
   }
 
   @Test("work tells how far it is, and ends when it is told to")
@@ -130,14 +134,14 @@ struct FacadeTests {
     let tokenizer = try model.tokenizer()
     let byText = try model.logits(for: prompt)
     #expect(try byText == model.logits(for: tokenizer.prompt(prompt)))
-    let generated = try model.generate(prompt, maximumTokens: 3) { $0.options.mode = .reference }
+    let generated = try model.generate(prompt, maximumTokens: 3, options: RunOptions(mode: .reference))
     #expect(generated.ids.first == byText.indices.max { byText[$0] < byText[$1] })
     let runnable = try model.runnable()
     #expect(throws: ModelError.self) { try runnable.check([]) }
     #expect(throws: ModelError.self) { try runnable.check([1 << 40]) }
     let text = Fixtures.checkpoint("falcon-e-tiny/reference/perplexity_text.txt")
-    let perplexity = try model.perplexity(ofFile: text) { $0.tokenLimit = 300 }
-    #expect(perplexity.perplexity.perplexity > 1 && perplexity.perplexity.perplexity < 200)
+    let perplexity = try model.perplexity(of: .file(text), tokenLimit: 300).perplexity
+    #expect(perplexity > 1 && perplexity < 200)
   }
 }
 

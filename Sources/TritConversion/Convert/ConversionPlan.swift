@@ -132,7 +132,7 @@ public struct ConversionPlan: Sendable {
     return leavesTokenizer ? ModelPart.needed.subtracting([.tokenizer]) : ModelPart.needed
   }
   /// Tensors that are packed trits in the output; of an output that packs none, those that hold trits times scales.
-  public var ternaryCount: Int {
+  package var ternaryCount: Int {
     let packed = tensors.count { $0.becomesTernary && $0.encoding.isTernary }
     return packed > 0 ? packed : tensors.count { $0.becomesTernary || $0.isTernaryCopy }
   }

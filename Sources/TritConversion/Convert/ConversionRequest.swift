@@ -9,7 +9,7 @@ import TritSurvey
 import TritVerification
 
 /// What `--to dense` stores trit × scale in.
-public enum DenseWeightType: String, Sendable, Hashable, CaseIterable {
+package enum DenseWeightType: String, Sendable, Hashable, CaseIterable {
   case bf16, f16, f32
 
   /// The element type.
@@ -39,13 +39,13 @@ public struct ConversionRequest: Sendable {
   /// Tensors to make ternary beside those the architecture names.
   public var quantize: [Glob]
   /// Refuse weights that are not a BitNet model's.
-  public var requiresNative: Bool
+  package var requiresNative: Bool
   /// The most bytes of a safetensors file; nil writes one file. A tensor larger than that has a file of its own.
   public var maximumShardBytes: UInt64?
   /// How TritPack stores codes.
-  public var tritpackLayout: LayoutID
+  package var tritpackLayout: LayoutID
   /// Whether TritPack's tensors are compressed.
-  public var compression: TritPackCompression
+  package var compression: TritPackCompression
   /// How GGUF is written.
   public var gguf: GGUFOptions
   /// Replace what stands at the output.
@@ -53,20 +53,20 @@ public struct ConversionRequest: Sendable {
   /// Name of the model in metadata, where the input's path is not its name.
   package var modelName: String?
   /// The text of quantizers that look at activations.
-  public var calibration: CalibrationRequest?
+  package var calibration: CalibrationRequest?
   /// The function of onebitllms this does; set by `follow`.
   package internal(set) var recipe: ConversionRecipe?
   /// What happens to NaN and infinity in tensors that are copied or stored in another type.
-  public var nonFinite = NonFinitePolicy.refuse
+  package var nonFinite = NonFinitePolicy.refuse
   /// What happens to scales a layout has no room for.
-  public var scaleLoss = ScaleLossPolicy.refuse
+  package var scaleLoss = ScaleLossPolicy.refuse
   /// What trit × scale is stored in by `--to dense`; nil takes the type such checkpoints have: bfloat16 for one scale a
   /// tensor, for groups one that holds their scales.
-  public var denseType: DenseWeightType?
+  package var denseType: DenseWeightType?
   /// Write rotated weights as those of the ordinary model.
   public var unfolds = false
   /// Let a quantizer for ordinary weights loose on the latents of a BitNet model.
-  public var forcesQuantizer = false
+  package var forcesQuantizer = false
 
   package init(input: String, output: String, target: ConversionTarget) {
     self.input = input

@@ -1,17 +1,22 @@
 // Tritsmith: the one shape of errors: what went wrong, and where.
 
-/// What can go wrong in one part of the program: a case for each fault, with what was expected and found.
-package protocol DiagnosticKind: Sendable, Equatable {
+/// What can go wrong in one part of the program, where what to do depends on the place: a case for each fault, with what was
+/// expected and found.
+package protocol PlacedDiagnosticKind: Sendable, Equatable {
   /// One sentence: what was expected and what was found.
   var summary: String { get }
+  /// The next step for the user, if there is one to name, in words of the command line.
+  func remedy(at location: ErrorLocation) -> String?
+  /// What kind of failure it is.
+  func category(at location: ErrorLocation) -> ErrorCategory
+}
+
+/// The same where it does not, as in most parts.
+package protocol DiagnosticKind: PlacedDiagnosticKind {
   /// The next step for the user, if there is one to name, in words of the command line.
   var remedy: String? { get }
   /// What kind of failure it is.
   var category: ErrorCategory { get }
-  /// The remedy, of a kind whose remedies depend on the place.
-  func remedy(at location: ErrorLocation) -> String?
-  /// The category, of a kind whose categories depend on the place.
-  func category(at location: ErrorLocation) -> ErrorCategory
 }
 
 extension DiagnosticKind {
@@ -20,7 +25,7 @@ extension DiagnosticKind {
 }
 
 /// An error of one part of the program: `FormatError` is this with the kinds of `FormatErrorKind`.
-package struct Diagnostic<Fault: DiagnosticKind>: DiagnosticError, Equatable {
+package struct Diagnostic<Fault: PlacedDiagnosticKind>: DiagnosticError, Equatable {
   package typealias Kind = Fault
 
   package var kind: Kind

@@ -12,35 +12,35 @@ package enum ErrorWording: Sendable, Hashable {
 ///
 /// Remedies are written once, in words of the command line; a word of this table is replaced where it stands alone.
 package enum LibraryWords {
-  /// The member of a request that does what an option does. Tests hold both sides against the program and the types.
+  /// The member of a request, or the parameter of a call, that does what an option does. Tests hold both sides against the
+  /// program and the public declarations.
   package static let members = [
-    "--against-hidden": "hiddenStates", "--against-mode": "referenceOptions.mode",
-    "--against-projections": "referenceOptions.projections",
-    "--allow-nonfinite": "nonFinite", "--allow-scale-loss": "scaleLoss", "--architecture": "architecture",
-    "--calibration": "calibration", "--calibration-tokens": "calibration.tokens", "--chat": "conversation",
-    "--dense-type": "denseType", "--embeddings": "gguf.embeddings", "--follow-links": "OpenOptions.followsLinks",
-    "--force": "replaces",
-    "--force-quantizer": "forcesQuantizer", "--gguf-pre": "gguf.preTokenizer", "--gguf-type": "OpenOptions.ggmlTypes",
-    "--keep": "keep", "--kernels": "RunOptions.kernels", "--layout": "gguf.weights",
-    "--messages": "conversation", "--misfits": "gguf.misfits", "--no-think": "ending",
-    "--no-tokenizer": "gguf.hasTokenizer = false",
-    "--output-scale": "outputConvention", "--quantize": "quantize", "--quantizer": "quantizer",
-    "--require-native": "requiresNative", "--run": "scoresText", "--scale-convention": "OpenOptions.scaleConvention",
-    "--unfold": "unfolds",
+    "--against-mode": "referenceOptions.mode", "--against-projections": "referenceOptions.projections",
+    "--architecture": "architecture", "--chat": "conversation", "--follow-links": "OpenOptions.followsLinks",
+    "--force": "replaces", "--gguf-pre": "gguf.preTokenizer", "--keep": "keep", "--kernels": "RunOptions.kernels",
+    "--layout": "gguf.weights", "--messages": "conversation", "--output-scale": "outputConvention",
+    "--quantize": "quantize", "--quantizer": "quantizer", "--run": "scoresText",
+    "--scale-convention": "OpenOptions.scaleConvention", "--unfold": "unfolds",
+  ]
+
+  /// The subcommand of options that only the program has: they are named as its own.
+  package static let programs = [
+    "--against-hidden": "validate", "--allow-nonfinite": "convert", "--allow-scale-loss": "convert",
+    "--calibration": "convert", "--calibration-tokens": "convert", "--check": "certify", "--context": "perplexity",
+    "--dense-type": "convert", "--embeddings": "convert", "--force-quantizer": "convert", "--gguf-type": "convert",
+    "--misfits": "convert", "--no-think": "run", "--no-tokenizer": "convert", "--offline": "convert",
+    "--plan": "convert", "--require-native": "convert", "--resume": "convert", "--save": "convert",
   ]
 
   /// What is a call or a type of its own in the library.
   package static let calls = [
-    "--against": "against",
-    "--certificate": "certificate", "--check": "Model.check(certificate:)", "--context": "PerplexityRequest.scoring",
-    "--ids-file": "TokenInput.idsFile", "--metadata": "Model.inspect()",
-    "--offline": "HubResolver(isOffline: true)", "--plan": "ShardWorkflow",
-    "--resume": "ResumableConversion", "--save": "HubResolver.saving", "--tensors": "Model.inspect()",
+    "--against": "against", "--certificate": "certificate", "--ids-file": "TokenInput.idsFile",
+    "--metadata": "Model.metadata", "--tensors": "Model.tensors",
   ]
 
   /// What a subcommand is in the library; those it has no call for stay the program's.
   package static let verbs = [
-    "apply": "tritsmith apply", "certify": "Model.check(certificate:)", "check": "Model.check()",
+    "apply": "tritsmith apply", "certify": "tritsmith certify", "check": "Model.check()",
     "compare": "Model.compare(with:)",
     "convert": "Model.convert(to:at:)", "diff": "tritsmith diff", "family": "tritsmith family",
     "help": "tritsmith help convert",
@@ -65,7 +65,9 @@ package enum LibraryWords {
         result.append(word.opening.dropLast() + call(&words))
       } else if word.core == "--to", let target = words.popFirst() {
         result.append(word.opening + quoted("to: ." + (targets[target.core] ?? target.core)) + target.closing)
-      } else if let name = members[word.core] ?? calls[word.core] {
+      } else if let name = members[word.core] ?? calls[word.core]
+        ?? programs[word.core].map({ "tritsmith \($0) \(word.core)" })
+      {
         result.append(word.opening + quoted(name) + word.closing)
       } else {
         result.append(word.text)

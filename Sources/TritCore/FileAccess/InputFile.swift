@@ -3,7 +3,7 @@
 import LibC
 
 /// How bytes come from a file.
-public enum FileAccessMode: String, Sendable, CaseIterable {
+package enum FileAccessMode: String, Sendable, CaseIterable {
   /// Every range is read into a buffer; a file that shrinks meanwhile is a typed error. For streaming this is also
   /// the fastest: newer kernels map a whole large folio for one touched page, so that given-back pages return.
   case buffered

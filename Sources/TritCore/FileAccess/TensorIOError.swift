@@ -5,7 +5,7 @@ import LibC
 /// A file or folder could not be opened, read, made or put in place. Used by every format.
 package typealias TensorIOError = Diagnostic<TensorIOErrorKind>
 
-package enum TensorIOErrorKind: DiagnosticKind {
+package enum TensorIOErrorKind: PlacedDiagnosticKind {
   case cannotOpen(errno: Int32)
   case notAFile(found: String)
   case notAFolder(found: String)
@@ -64,12 +64,10 @@ package enum TensorIOErrorKind: DiagnosticKind {
     }
   }
 
-  package var remedy: String? { remedy(at: ErrorLocation()) }
-
   package func remedy(at location: ErrorLocation) -> String? {
     switch self {
     case .cannotOpen(errno: EMFILE), .cannotOpen(errno: ENFILE), .cannotCreate(errno: EMFILE):
-      TensorIOErrorKind.tooFewDescriptors.remedy
+      TensorIOErrorKind.tooFewDescriptors.remedy(at: location)
     case .cannotOpen(errno: ENOENT) where location.file?.utf8.starts(with: RemoteFolders.scheme.utf8) == true:
       "a name on the Hub is \(RemoteFolders.scheme)OWNER/NAME, with @REVISION or a file after it where need be"
     case .cannotOpen(errno: ENOENT):
@@ -101,7 +99,7 @@ package enum TensorIOErrorKind: DiagnosticKind {
     }
   }
 
-  package var category: ErrorCategory {
+  package func category(at _: ErrorLocation) -> ErrorCategory {
     switch self {
     case .cannotOpen(errno: EMFILE), .cannotOpen(errno: ENFILE), .cannotCreate(errno: EMFILE): .inputOutput
     case .cannotOpen, .notAFile, .notAFolder: .cannotOpen

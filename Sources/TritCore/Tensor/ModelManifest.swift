@@ -3,22 +3,22 @@
 import Synchronization
 
 /// The name of a container format.
-public struct FormatID: RawRepresentable, Sendable, Hashable, Codable, CustomStringConvertible {
-  public let rawValue: String
+package struct FormatID: RawRepresentable, Sendable, Hashable, Codable, CustomStringConvertible {
+  package let rawValue: String
 
-  public init(rawValue: String) {
+  package init(rawValue: String) {
     self.rawValue = rawValue
   }
 
-  public var description: String { rawValue }
+  package var description: String { rawValue }
 }
 
 /// A file whose bytes hold tensors.
-public struct ManifestFile: Sendable, Hashable {
+package struct ManifestFile: Sendable, Hashable {
   /// Of a folder's files its path with the file's name.
-  public var path: String
+  package var path: String
   /// Its size in bytes.
-  public var byteCount: UInt64
+  package var byteCount: UInt64
   /// Bytes before the first tensor byte.
   package var headerByteCount: UInt64
 
@@ -30,11 +30,11 @@ public struct ManifestFile: Sendable, Hashable {
 }
 
 /// A file that belongs to a model beside its tensors: tokenizer, generation settings, licence.
-public struct CompanionFile: Sendable, Hashable {
+package struct CompanionFile: Sendable, Hashable {
   /// A plain file name, never a path.
-  public var name: String
+  package var name: String
   /// Its size in bytes.
-  public var byteCount: Int
+  package var byteCount: Int
 
   package init(name: String, byteCount: Int) {
     self.name = name
@@ -65,9 +65,9 @@ package struct ScaleEvidence: Sendable, Hashable {
 }
 
 /// The scale convention of a model's packed tensors with the reasons.
-public struct ScaleFinding: Sendable, Hashable {
+package struct ScaleFinding: Sendable, Hashable {
   /// Nil when there is no packed tensor, or the evidence conflicts or is missing.
-  public var convention: ScaleConvention?
+  package var convention: ScaleConvention?
   package var evidence: [ScaleEvidence]
 
   package init(convention: ScaleConvention?, evidence: [ScaleEvidence]) {
@@ -79,7 +79,7 @@ public struct ScaleFinding: Sendable, Hashable {
   package var isChosen: Bool { evidence.contains { $0.origin == .option } }
 
   /// True when two pieces of evidence speak for opposite conventions.
-  public var isConflicting: Bool { Set(evidence.compactMap(\.convention)).count > 1 }
+  package var isConflicting: Bool { Set(evidence.compactMap(\.convention)).count > 1 }
 
   /// This finding with more evidence: what the evidence proves, or nothing where pieces of it conflict.
   ///
@@ -124,32 +124,32 @@ package struct TypeFinding: Sendable, Hashable {
 }
 
 /// Everything about a model but its weights, validated before it exists.
-public struct ModelManifest: Sendable {
+package struct ModelManifest: Sendable {
   /// Such as `safetensors`, `gguf`, `tritpack`.
-  public var format: FormatID
+  package var format: FormatID
   /// What the user named: a file or a folder.
-  public var path: String
+  package var path: String
   /// Files that hold tensors, one or one a shard; companions are not among them.
-  public var files: [ManifestFile]
+  package var files: [ManifestFile]
   /// In file order.
-  public var tensors: [TensorDescriptor] {
+  package var tensors: [TensorDescriptor] {
     didSet { index = TensorIndex() }
   }
   private var index = TensorIndex()
   /// Free text metadata of the container, in order.
-  public var metadata: [(key: String, value: String)]
+  package var metadata: [(key: String, value: String)]
   /// Typed metadata of containers that have it, in order; `metadata` holds the same as text.
   package var entries: [MetadataEntry] = []
   /// The parsed `config.json`, or what the container holds in its place.
   package var configuration: JSONObject?
   /// Companions in byte order of their names; `config.json` is among them.
-  public var companions: [CompanionFile]
+  package var companions: [CompanionFile]
   /// What stored scales mean, as far as the files or the user say.
-  public var scaleFinding: ScaleFinding
+  package var scaleFinding: ScaleFinding
   /// Type numbers that had to be decided, in their order; empty for containers without such numbers.
   package var typeFindings: [TypeFinding] = []
   /// Things a user should know that are no errors.
-  public var notes: [String]
+  package var notes: [String]
 
   package init(
     format: FormatID, path: String, files: [ManifestFile], tensors: [TensorDescriptor],
@@ -174,7 +174,7 @@ public struct ModelManifest: Sendable {
   }
 
   /// The tensor of that name, if there is one; the first where several have it.
-  public func tensor(named name: String) -> TensorDescriptor? {
+  package func tensor(named name: String) -> TensorDescriptor? {
     position(ofTensor: name).map { tensors[$0] }
   }
 

@@ -24,7 +24,7 @@ public enum TensorEncoding: Sendable, Hashable {
   }
 
   /// The element type of dense numbers; nil for trits, and for types that are not read.
-  public var dtype: DType? {
+  package var dtype: DType? {
     if case .dense(let dtype) = self { dtype } else { nil }
   }
 

@@ -26,11 +26,13 @@ public struct TensorShape: Sendable, Hashable, CustomStringConvertible {
   package var rank: Int { dimensions.count }
 
   /// The contiguous dimension; 1 for a scalar.
-  public var columns: Int { dimensions.last ?? 1 }
+  @inlinable
+  package var columns: Int { dimensions.last ?? 1 }
 
   /// All other dimensions joined; 1 for vectors and scalars, and 0 where rows hold nothing: `[2^62, 0]` is a shape that
   /// costs a file no byte, and nothing may ever be done for each of its rows.
-  public var rows: Int { columns == 0 ? 0 : elementCount / columns }
+  @inlinable
+  package var rows: Int { columns == 0 ? 0 : elementCount / columns }
 
   package var isMatrix: Bool { rank == 2 }
 

@@ -35,7 +35,7 @@ public enum ScaleGranularity: Sendable, Hashable {
   }
 
   /// Number of scales of a matrix; rows × columns must fit, as in a `TensorShape`.
-  public func count(rows: Int, columns: Int) -> Int {
+  package func count(rows: Int, columns: Int) -> Int {
     switch self {
     case .tensor: 1
     case .row: rows
@@ -49,7 +49,7 @@ public struct TernaryScale: Sendable, Hashable {
   /// The stored numbers, widened: one, one a row, or one a group (row by row).
   public let stored: [Float]
   /// The type they are stored in.
-  public let storage: DType
+  package let storage: DType
   /// Whether trits are multiplied with the stored numbers or divided by them.
   public let convention: ScaleConvention
   /// How many weights share a number.
@@ -58,11 +58,11 @@ public struct TernaryScale: Sendable, Hashable {
   /// Scales of a matrix.
   ///
   /// - Parameters:
-  ///   - stored: one number, one a row, or one a group, row by row: as many as `granularity.count(rows:columns:)`.
+  ///   - stored: one number, one a row, or one a group, row by row.
   ///   - storage: the type files hold them in: BF16, F16 or F32. Numbers are kept as they are given.
   ///   - convention: what they do to a trit.
   ///   - granularity: how many weights share one.
-  public init(stored: [Float], storage: DType, convention: ScaleConvention, granularity: ScaleGranularity) {
+  public init(stored: [Float], storage: DType, convention: ScaleConvention, granularity: ScaleGranularity = .tensor) {
     self.stored = stored
     self.storage = storage
     self.convention = convention
@@ -70,7 +70,7 @@ public struct TernaryScale: Sendable, Hashable {
   }
 
   /// One scale for a whole tensor.
-  public init(stored: Float, storage: DType, convention: ScaleConvention) {
+  package init(stored: Float, storage: DType, convention: ScaleConvention) {
     self.init(stored: [stored], storage: storage, convention: convention, granularity: .tensor)
   }
 
@@ -99,7 +99,7 @@ public struct TernaryScale: Sendable, Hashable {
   }
 
   /// `multiplier(at:)` of every stored number, in their order.
-  public var multipliers: [Float] { convention == .multiply ? stored : stored.indices.map { multiplier(at: $0) } }
+  package var multipliers: [Float] { convention == .multiply ? stored : stored.indices.map { multiplier(at: $0) } }
 
   /// The bfloat16 number s whose bf16(1/s) is the magnitude, when there is one near 1/magnitude; else bf16(1/magnitude).
   ///
@@ -111,7 +111,7 @@ public struct TernaryScale: Sendable, Hashable {
   }
 
   /// Little-endian bytes of the stored numbers in their storage type (BF16, F16 or F32).
-  public var storedBytes: [UInt8] {
+  package var storedBytes: [UInt8] {
     stored.flatMap { value -> [UInt8] in
       switch storage {
       case .bf16: littleEndianBytes(BFloat16(value).bits)

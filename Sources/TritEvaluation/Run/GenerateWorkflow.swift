@@ -8,21 +8,21 @@ import TritSurvey
 import TritTokenizer
 
 /// What to continue, and how.
-public struct GenerateRequest: Sendable {
+package struct GenerateRequest: Sendable {
   package var path: String
   /// Taken as it is, with BOS in front when the model has one.
   package var prompt: String
   /// A conversation to go on with, in place of the prompt: `TokenInput.chat` or `.messages`.
-  public var conversation: TokenInput?
+  package var conversation: TokenInput?
   /// What stands behind the last message of a conversation.
-  public var ending = ChatEnding.answer
+  package var ending = ChatEnding.answer
   package var maximumTokens = 128
   /// How a token is chosen among the likely ones.
-  public var sampling = SamplingMethod.greedy
+  package var sampling = SamplingMethod.greedy
   /// Of `nucleus` sampling: the same seed gives the same tokens.
-  public var seed: UInt64 = 0
+  package var seed: UInt64 = 0
   /// Arithmetic, threads and kernels.
-  public var options = RunOptions(mode: .fast)
+  package var options = RunOptions(mode: .fast)
 
   package init(path: String, prompt: String) {
     self.path = path
@@ -47,7 +47,7 @@ public struct GenerateResult: Sendable {
   package var chatTemplate: ChatTemplateFinding?
   package var isChat: Bool
   /// Token ids of the prompt, BOS included.
-  public var promptIDs: [Int]
+  package var promptIDs: [Int]
   /// Without the token that ended it.
   public var ids: [Int]
   /// The new text alone, without the prompt.

@@ -8,15 +8,15 @@ import TritSurvey
 import TritTokenizer
 
 /// Which text to score, and how.
-public struct PerplexityRequest: Sendable {
+package struct PerplexityRequest: Sendable {
   package var path: String
   package var text: TextInput
   /// How the text is cut into windows; 256 tokens each when nothing is said.
-  public var scoring = PerplexityProtocol.chunked(window: 256)
+  package var scoring = PerplexityProtocol.chunked(window: 256)
   /// Scores only this many tokens from the beginning; nil means all.
-  public var tokenLimit: Int?
+  package var tokenLimit: Int?
   /// Arithmetic, threads and kernels.
-  public var options = RunOptions(mode: .fast)
+  package var options = RunOptions(mode: .fast)
 
   /// - Parameter text: a file of UTF-8 text.
   package init(path: String, text: String) {
@@ -30,11 +30,11 @@ public struct PerplexityRequest: Sendable {
 }
 
 /// The perplexity of a text.
-public struct PerplexityResult: Sendable {
+package struct PerplexityResult: Sendable {
   package var run: RunDescription
   package var text: String
   /// The number, with its error.
-  public var perplexity: Perplexity
+  package var perplexity: Perplexity
   package var seconds: Double
 }
 

@@ -10,27 +10,27 @@ import TritTokenizer
 import TritVerification
 
 /// Which model to hold against what.
-public struct ValidateRequest: Sendable {
+package struct ValidateRequest: Sendable {
   /// The model to be validated: Q.
   package var path: String
   /// A model, or a file of reference logits: P.
   package var reference: String
   /// Nothing means the prompts of the reference file, or `TextInput.sampleOpening`.
-  public var inputs: [TokenInput] = []
+  package var inputs: [TokenInput] = []
   /// Compares only this many positions, those of the first prompts; nil means all. A file of logits has its own.
   package var tokenLimit: Int?
   /// What stands behind the last message of a conversation.
-  public var ending = ChatEnding.answer
+  package var ending = ChatEnding.answer
   package var gates = ValidationGates()
   /// Files of hidden states beside a file of logits, `hidden_prompt<i>.safetensors` each.
-  public var hiddenStates: [String] = []
+  package var hiddenStates: [String] = []
   /// Relative error from which on a hidden state counts as another one; nil takes the default, which is 1e-4 for states
   /// of files where nothing but sums is rounded.
   package var hiddenBound: Double?
   /// How this model is run.
-  public var options = RunOptions()
+  package var options = RunOptions()
   /// How P is run, when it is a model and not run as Q is.
-  public var referenceOptions: RunOptions?
+  package var referenceOptions: RunOptions?
   /// More evidence on what stored scales mean; a dense model that is validated against is always a witness.
   package var proof = ScaleProof()
 

@@ -81,13 +81,13 @@ package struct GGMLMeaning: Sendable, Hashable {
 }
 
 /// The meaning of a type number as the user states it: `42=Q2_0`.
-public struct GGMLTypeChoice: Sendable, Hashable, CustomStringConvertible {
+package struct GGMLTypeChoice: Sendable, Hashable, CustomStringConvertible {
   package let meaning: GGMLMeaning
 
-  public var description: String { "\(meaning.id)=\(meaning.name)" }
+  package var description: String { "\(meaning.id)=\(meaning.name)" }
 
   /// Nil when the text is not a number with several meanings, '=', and one of them.
-  public init?(_ text: String) {
+  package init?(_ text: String) {
     let parts = text.split(separator: "=", omittingEmptySubsequences: false)
     guard parts.count == 2, let id = UInt32(parts[0]),
       let meaning = GGMLMeaning.candidates(id).first(where: { $0.name == parts[1] })

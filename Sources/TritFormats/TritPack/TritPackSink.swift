@@ -5,7 +5,7 @@ import TritCore
 import TritLayouts
 
 /// How sections are stored.
-public enum TritPackCompression: Sendable, Hashable {
+package enum TritPackCompression: Sendable, Hashable {
   case none
   case zstd(level: Int)
 }

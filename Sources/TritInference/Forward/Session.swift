@@ -16,7 +16,7 @@ public final class Session {
   /// Tokens this context can hold.
   package let capacity: Int
   /// Tokens it holds.
-  public private(set) var position = 0
+  package private(set) var position = 0
 
   private var cache: KeyValueCache
   /// What each delta net keeps; nil for layers with attention.
@@ -71,7 +71,7 @@ public final class Session {
   private var isRecurrent: Bool { states.contains { $0 != nil } }
 
   /// Forgets everything.
-  public func reset() {
+  package func reset() {
     truncate(to: 0)
   }
 
@@ -150,7 +150,7 @@ public final class Session {
   }
 
   /// Adds one token and returns the `[vocabulary]` logits of what follows it; throws as `prefill` does.
-  public func step(_ id: Int) throws -> [Float] {
+  package func step(_ id: Int) throws -> [Float] {
     try prefill([id])
   }
 

@@ -5,7 +5,7 @@ import TritKernels
 import TritModel
 
 /// How a text longer than a context is cut for a perplexity.
-public enum PerplexityProtocol: Sendable, Equatable {
+package enum PerplexityProtocol: Sendable, Equatable {
   /// Pieces of `window` − 1 tokens, each run on its own after a BOS token; every token of a piece is scored, the last,
   /// shorter piece too. Without BOS, pieces of `window` tokens, of which the first is not scored.
   case chunked(window: Int)

@@ -52,8 +52,9 @@ package struct CompareWorkflow: Sendable {
   ///
   /// - Throws: as `run()`.
   func weights() throws -> (result: CompareResult, orders: [String]) {
-    let pairing = try pairing()
-    let (pairs, unpaired) = (pairing.pairs, pairing.unpaired)
+    let pairing = try TensorPairing(first, second)
+    let pairs = pairing.pairs.map { (first: $0.source, second: $0.converted) }
+    let unpaired = unpaired(pairing)
     let (tensors, streams) = try compare(pairs)
     let hashed = streams.keys.sorted().compactMap { index in streams[index].map { (tensors[index].name, $0) } }
     // A hash stands for a whole model: matrices that only one has, or in another shape, were not looked at.
@@ -71,48 +72,20 @@ package struct CompareWorkflow: Sendable {
     return (result, orders)
   }
 
-  /// The tensors of both models, by their names.
-  private struct Pairing {
-    /// Indices, not copies: a table of descriptors takes many times the memory of the file's own.
-    var pairs: [(first: Int, second: Int)] = []
-    var unpaired = UnpairedTensors()
-    /// Tensors of one model alone that no forward pass reads.
-    var setAside: [String] = []
-  }
-
-  private func pairing() throws -> Pairing {
-    var result = Pairing()
-    var absent: [TensorDescriptor] = []
-    let unread = try [first, second].map(TensorInventory.setAside)
-    let others = second.manifest.tensors
-    result.pairs.reserveCapacity(first.manifest.tensors.count)
-    var unpairedOthers = Dictionary(
-      others.indices.lazy.map { (ExactString(others[$0].name), $0) }, uniquingKeysWith: { first, _ in first })
-    for (index, tensor) in first.manifest.tensors.enumerated() {
-      guard let otherIndex = unpairedOthers.removeValue(forKey: ExactString(tensor.name)) else {
-        if unread[0].contains(ExactString(tensor.name)) {
-          result.setAside.append(tensor.name)
-        } else {
-          absent.append(tensor)
-        }
-        continue
-      }
-      let other = others[otherIndex]
-      guard other.shape == tensor.shape else {
-        result.unpaired.add(
-          tensor, "'\(printable(tensor.name))' is \(tensor.shape) in the first, \(other.shape) in the second")
-        continue
-      }
-      result.pairs.append((index, otherIndex))
+  /// What has no partner in the other model.
+  private func unpaired(_ pairing: TensorPairing) -> UnpairedTensors {
+    let (lefts, rights) = (first.manifest.tensors, second.manifest.tensors)
+    var result = UnpairedTensors()
+    for pair in pairing.reshaped {
+      let (left, right) = (lefts[pair.source], rights[pair.converted])
+      result.add(left, "'\(printable(left.name))' is \(left.shape) in the first, \(right.shape) in the second")
     }
-    result.unpaired.add(
-      absent, lackedBy: others, layers: { "nothing of \($0) is in the second" },
+    result.add(
+      pairing.absent, lackedBy: rights, layers: { "nothing of \($0) is in the second" },
       single: { "'\(printable($0.name))' is only in the first" })
-    let alone = others.filter { unpairedOthers[ExactString($0.name)] != nil }
-    result.setAside += alone.lazy.map(\.name).filter { unread[1].contains(ExactString($0)) }
-    result.unpaired.add(
-      alone.filter { !unread[1].contains(ExactString($0.name)) }, lackedBy: first.manifest.tensors,
-      layers: { "nothing of \($0) is in the first" }, single: { "'\(printable($0.name))' is only in the second" })
+    result.add(
+      pairing.extra, lackedBy: lefts, layers: { "nothing of \($0) is in the first" },
+      single: { "'\(printable($0.name))' is only in the second" })
     return result
   }
 

@@ -6,7 +6,7 @@ import TritFormats
 /// A model can be run, but not on this input or against this other model.
 package typealias RunError = Diagnostic<RunErrorKind>
 
-package enum RunErrorKind: DiagnosticKind {
+package enum RunErrorKind: PlacedDiagnosticKind {
   /// The model has neither `tokenizer.json` nor `tokenizer.model`, and text was given.
   case noTokenizer
   /// A file that would hold its tokenizer holds none, and text was given.
@@ -75,8 +75,6 @@ package enum RunErrorKind: DiagnosticKind {
     }
   }
 
-  package var remedy: String? { remedy(at: ErrorLocation()) }
-
   package func remedy(at location: ErrorLocation) -> String? {
     switch self {
     case .noTokenizer: "put tokenizer.json beside the weights; \(RunErrorKind.ids)"
@@ -107,8 +105,6 @@ package enum RunErrorKind: DiagnosticKind {
 
   /// Commands whose input need not be text; 'run' takes no other.
   private static let ids = "validate, logits and gap take token ids instead of text"
-
-  package var category: ErrorCategory { category(at: ErrorLocation()) }
 
   package func category(at location: ErrorLocation) -> ErrorCategory {
     switch self {

@@ -10,12 +10,12 @@ import TritTokenizer
 /// Which model to run, and how.
 public struct RunOptions: Sendable {
   /// Which arithmetic: transformers', or integers.
-  public var mode: ArithmeticMode
+  package var mode: ArithmeticMode
   /// Whether fast arithmetic may round inputs that the model takes as they are. If not, such a model computes in
   /// reference arithmetic, whatever `mode` is: what is measured then is the model.
   package var roundsPlainInputs = true
   /// How dense projections are taken; latents as trits when nothing is said.
-  public var projections: ProjectionOverride
+  package var projections: ProjectionOverride
   package var kernels: KernelChoice
   /// 0 means one for each processor.
   package var threads: Int
@@ -30,18 +30,18 @@ public struct RunOptions: Sendable {
   ///   - projections: how dense projections are taken.
   ///   - kernels: which implementation; results do not depend on it in `reference` arithmetic.
   ///   - threads: 0 means one for each processor. Results do not depend on it.
-  ///   - open: how its files are opened. Mapped, weights are used in place.
+  ///   - open: how its files are opened; nil maps them, and weights are used in place.
   ///   - cancellation: ends the run with an error, `interrupted`.
   public init(
     mode: ArithmeticMode = .reference, projections: ProjectionOverride = .automatic, kernels: KernelChoice = .auto,
-    threads: Int = 0, open: OpenOptions = OpenOptions(access: .mapped),
+    threads: Int = 0, open: OpenOptions? = nil,
     cancellation: CancellationFlag = CancellationFlag()
   ) {
     self.mode = mode
     self.projections = projections
     self.kernels = kernels
     self.threads = threads
-    self.open = open
+    self.open = open ?? OpenOptions(access: .mapped)
     self.cancellation = cancellation
   }
 
@@ -132,7 +132,7 @@ public struct RunnableModel: Sendable {
   /// Checks ids before any work is done: some, all in the vocabulary, not more than the context holds.
   ///
   /// - Throws: a `DiagnosticError`, `misuse`, for others.
-  public func check(_ ids: [Int]) throws {
+  package func check(_ ids: [Int]) throws {
     let location = ErrorLocation(file: path)
     guard !ids.isEmpty else { throw ModelError(.emptyPrompt, location: location) }
     let vocabulary = model.configuration.vocabularySize

@@ -3,9 +3,9 @@
 /// A shell-style pattern for tensor names: `*` is any run of characters, `?` any one, everything else itself.
 ///
 /// A dot is nothing special: `*.down_proj.weight` names that projection in every layer.
-public struct Glob: Sendable, Hashable, CustomStringConvertible {
+public struct Glob: Sendable, Hashable {
   /// As given.
-  public let pattern: String
+  package let pattern: String
   private let scalars: [UnicodeScalar]
 
   /// A pattern in which `*` stands for any characters, dots too, and `?` for one.
@@ -13,8 +13,6 @@ public struct Glob: Sendable, Hashable, CustomStringConvertible {
     self.pattern = pattern
     scalars = Array(pattern.unicodeScalars)
   }
-
-  public var description: String { pattern }
 
   /// True when the pattern covers the whole name. Time is at most pattern length × name length.
   package func matches(_ name: String) -> Bool {

@@ -13,7 +13,7 @@ public struct WorkOptions: Sendable {
   package var heldBytes: Int
 
   package init(
-    parallelism: Parallelism = Parallelism(), kernels: any Kernels = KernelChoice.best,
+    parallelism: Parallelism, kernels: any Kernels = KernelChoice.best,
     progress: any ProgressObserver = SilentProgress(), heldBytes: Int = WorkOptions.defaultHeldBytes
   ) {
     self.parallelism = parallelism
@@ -24,17 +24,14 @@ public struct WorkOptions: Sendable {
 }
 
 extension WorkOptions {
-  /// Every processor, the fastest kernels, no word of progress.
-  public static var standard: WorkOptions { WorkOptions() }
-
-  /// Some threads, a flag that ends the work, and somebody who is told how far it is.
+  /// Some threads, a flag that ends the work, and somebody who is told how far it is; every processor when nothing is said.
   ///
   /// - Parameters:
   ///   - threads: 0 means as many as there are processors; more than 256 count as 256.
   ///   - cancellation: once it is set, the work ends with an error, `interrupted`, and leaves nothing behind.
   ///   - progress: told from any thread; nil tells nobody.
   public init(
-    threads: Int, cancellation: CancellationFlag = CancellationFlag(), progress: (any ProgressObserver)? = nil
+    threads: Int = 0, cancellation: CancellationFlag = CancellationFlag(), progress: (any ProgressObserver)? = nil
   ) {
     self.init(
       parallelism: Parallelism(threads: threads, cancellation: cancellation), progress: progress ?? SilentProgress())

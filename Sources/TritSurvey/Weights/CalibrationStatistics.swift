@@ -10,11 +10,11 @@ import TritQuantizers
 import TritTokenizer
 
 /// Which text error-compensated rounding looks at.
-public struct CalibrationRequest: Sendable, Hashable {
+package struct CalibrationRequest: Sendable, Hashable {
   /// A file of UTF-8 text.
   package var text: String
   /// Tokens used, from the beginning of the text.
-  public var tokens: Int
+  package var tokens: Int
   /// Tokens of a piece, its BOS included when there is one; every piece is run on its own.
   package var window: Int
 
@@ -24,7 +24,7 @@ public struct CalibrationRequest: Sendable, Hashable {
   ///   - text: path of a UTF-8 file.
   ///   - tokens: how many of its tokens are used, from the beginning.
   ///   - window: tokens of a piece, its BOS included; every piece is run on its own.
-  public init(text: String, tokens: Int = 8192, window: Int = 256) {
+  package init(text: String, tokens: Int = 8192, window: Int = 256) {
     self.text = text
     self.tokens = tokens
     self.window = window

@@ -6,7 +6,7 @@ import TritLayouts
 import TritModel
 
 /// What happens to a tensor that is copied and holds NaN or infinity.
-public enum NonFinitePolicy: String, Sendable, Hashable, CaseIterable {
+package enum NonFinitePolicy: String, Sendable, Hashable, CaseIterable {
   /// It is an error: every logit of such a model is NaN.
   case refuse
   /// It is copied as it is, and said.

@@ -191,7 +191,7 @@ package struct TernaryWeight: Sendable {
 }
 
 /// What happens to scales the output has no room for.
-public enum ScaleLossPolicy: String, Sendable, Hashable, CaseIterable {
+package enum ScaleLossPolicy: String, Sendable, Hashable, CaseIterable {
   /// It is an error.
   case refuse
   /// The largest of those that share a place stands for all of them; the trits stay as they are, and it is said.

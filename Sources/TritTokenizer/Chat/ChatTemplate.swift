@@ -22,7 +22,7 @@ package struct ChatMessage: Sendable, Equatable {
 }
 
 /// What stands behind the last message of a conversation.
-public enum ChatEnding: Sendable, Hashable {
+package enum ChatEnding: Sendable, Hashable {
   /// The beginning of the assistant's turn, where the template has one: its generation prompt.
   case answer
   /// The same with empty thoughts, so that the model answers without thinking.

@@ -6,14 +6,6 @@ import TritModel
 import TritQuantizers
 import TritSurvey
 
-/// A tensor of the source and what became of it, by their places in the manifests.
-struct TensorPair {
-  var source: Int
-  var converted: Int
-  /// Which plane of a sum of ternary matrices `converted` is.
-  var plane = 0
-}
-
 extension VerifyWorkflow {
   /// What a quantizer that looks at activations needs; nil for others.
   ///

@@ -56,13 +56,14 @@ package struct VerifyWorkflow: Sendable {
           + "makes them: another model; --quantizer or --arithmetic \(quantizer.id.rawValue) says that it was meant")
     }
     let calibration = try self.calibration(quantizer)
-    let pairing = try paired(quantizer)
+    let hasPlanes = (quantizer as? any FittingQuantizer)?.planes == 2
+    let pairing = try TensorPairing(source, converted, only: request.only, hasPlanes: hasPlanes)
     let permission = DensePermission(source, survey.kind, request)
     let (tensors, sums) = try compare(
       pairing.pairs, survey.roles, quantizer, calibration, permission, restoring: try restoring(survey.kind))
     var result = VerifyResult(
       source: source.manifest.path, converted: converted.manifest.path, quantizer: quantizer.id.rawValue,
-      quantizerReason: reason, structure: structure + pairing.structure, tensors: tensors)
+      quantizerReason: reason, structure: structure + self.structure(pairing), tensors: tensors)
     result.setAside = pairing.setAside
     result.scaleLossPolicy = request.scaleLoss
     // A worker's part of a conversion has tensors only.
@@ -85,56 +86,21 @@ package struct VerifyWorkflow: Sendable {
     return result
   }
 
-  /// Tensors of the two sides by their names, and what has no partner.
-  private struct Pairing {
-    /// Places, not copies: a table of descriptors takes many times the memory of the file's own.
-    var pairs: [TensorPair] = []
-    var structure: [String] = []
-    /// Names of what no forward pass reads.
-    var setAside: [String] = []
-  }
-
-  private func paired(_ quantizer: any Quantizer) throws -> Pairing {
+  /// What of the two sides has no partner.
+  private func structure(_ pairing: TensorPairing) -> [String] {
     let (sources, found) = (source.manifest.tensors, converted.manifest.tensors)
-    let aside = try [source, converted].map(TensorInventory.setAside)
-    let hasPlanes = (quantizer as? any FittingQuantizer)?.planes == 2
-    var result = Pairing()
-    var (absent, unpaired): ([TensorDescriptor], UnpairedTensors) = ([], UnpairedTensors())
-    result.pairs.reserveCapacity(sources.count)
-    var convertedByName = Dictionary(
-      found.indices.lazy.map { (ExactString(found[$0].name), $0) }, uniquingKeysWith: { first, _ in first })
-    for (index, tensor) in sources.enumerated() where request.only?.contains(ExactString(tensor.name)) ?? true {
-      guard let place = convertedByName.removeValue(forKey: ExactString(tensor.name)) else {
-        if aside[0].contains(ExactString(tensor.name)) {
-          result.setAside.append(tensor.name)
-        } else {
-          absent.append(tensor)
-        }
-        continue
-      }
-      let other = found[place]
-      guard other.shape == tensor.shape else {
-        unpaired.add(tensor, "tensor '\(printable(tensor.name))' has shape \(other.shape), expected \(tensor.shape)")
-        continue
-      }
-      result.pairs.append(TensorPair(source: index, converted: place))
-      if hasPlanes, other.encoding.isTernary,
-        let plane = convertedByName.removeValue(forKey: ExactString(TritPlanes.second(of: tensor.name)))
-      {
-        result.pairs.append(TensorPair(source: index, converted: plane, plane: 1))
-      }
+    var unpaired = UnpairedTensors()
+    for pair in pairing.reshaped {
+      let (tensor, other) = (sources[pair.source], found[pair.converted])
+      unpaired.add(tensor, "tensor '\(printable(tensor.name))' has shape \(other.shape), expected \(tensor.shape)")
     }
     unpaired.add(
-      absent, lackedBy: found, layers: { "nothing of \($0) is there" },
+      pairing.absent, lackedBy: found, layers: { "nothing of \($0) is there" },
       single: { "tensor '\(printable($0.name))' is missing" })
-    let rest = convertedByName.keys.sorted()
-    result.setAside += rest.filter { aside[1].contains($0) }.map(\.string)
     unpaired.add(
-      rest.filter { !aside[1].contains($0) }.compactMap { convertedByName[$0].map { found[$0] } }, lackedBy: sources,
-      layers: { "nothing of \($0) is in the source" },
+      pairing.extra, lackedBy: sources, layers: { "nothing of \($0) is in the source" },
       single: { "tensor '\(printable($0.name))' is not in the source" })
-    result.structure = unpaired.lines
-    return result
+    return unpaired.lines
   }
 
   /// What was asked of the weights and makes another model of them, as far as it was found.

@@ -44,7 +44,7 @@ public enum GGUFWeightType: String, Sendable, Hashable, CaseIterable {
 }
 
 /// What embeddings and head of a GGUF file are stored in, where it is not the type they have.
-public enum GGUFEmbeddingType: String, Sendable, Hashable, CaseIterable {
+package enum GGUFEmbeddingType: String, Sendable, Hashable, CaseIterable {
   case f16, bf16, f32
   case q8 = "q8_0"
   case q6 = "q6_k"
@@ -65,7 +65,7 @@ public enum GGUFEmbeddingType: String, Sendable, Hashable, CaseIterable {
 }
 
 /// What happens to tensors whose rows the chosen layout cannot hold.
-public enum GGUFMisfit: String, Sendable, Hashable, CaseIterable {
+package enum GGUFMisfit: String, Sendable, Hashable, CaseIterable {
   /// They are named, and nothing is written.
   case error
   /// They are stored as trit × scale in F16.
@@ -77,15 +77,15 @@ public struct GGUFOptions: Sendable, Hashable {
   /// What projections are stored in.
   public var weights: GGUFWeightType
   /// The order of codes in I2_S bytes, of which programs have three; other types have one.
-  public var i2sOrder: I2SOrder
+  package var i2sOrder: I2SOrder
   /// Nil keeps the type embeddings and head have.
-  public var embeddings: GGUFEmbeddingType?
+  package var embeddings: GGUFEmbeddingType?
   /// What happens to tensors whose rows `weights` cannot hold.
-  public var misfits: GGUFMisfit
+  package var misfits: GGUFMisfit
   /// The pre-tokenizer's name; nil to tell it from `tokenizer.json`. A GGUF source is read by `OpenOptions.preTokenizer`.
   public var preTokenizer: String?
   /// False writes a file without a vocabulary.
-  public var hasTokenizer: Bool
+  package var hasTokenizer: Bool
 
   package init(
     weights: GGUFWeightType = .tq2, i2sOrder: I2SOrder = .group128, embeddings: GGUFEmbeddingType? = nil,
