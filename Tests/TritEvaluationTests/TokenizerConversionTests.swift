@@ -104,6 +104,20 @@ struct TokenizerConversionTests {
     #expect(finding.outcome == .equal && finding.remarks.isEmpty, "\(finding)")
     let said = try #require(try Workflow.compare(plain, scratch["said.gguf"]).parts[.tokenizer])
     #expect(said.outcome == .differs, "\(said)")
+    // A folder has no way to leave it open: before one is written the question is told, and the answer that it is given.
+    for target in [ConversionTarget.dense, .tritpack] {
+      let out = scratch[target.rawValue]
+      let warnings = try Workflow.convert(open, out, to: target).plan.warnings
+      #expect(warnings.count { $0.contains("whether text is brought into NFC") } == 1, "\(warnings)")
+      #expect(try Workflow.compare(composing, out).parts[.tokenizer]?.outcome == .differs)
+    }
+    let file = "\(scratch["dense"])/tokenizer.json"
+    var settled = try #require(try JSONValue.parse(Disk.bytes(file)).object)
+    settled["normalizer"] = .object(["type": "NFC"])
+    Disk.write(JSONValue.object(settled).serialized(.pretty), file)
+    #expect(try Workflow.compare(composing, scratch["dense"]).parts[.tokenizer]?.outcome == .equal)
+    let sure = try Workflow.convert(scratch["said.gguf"], scratch["sure"], to: .dense).plan.warnings
+    #expect(!sure.contains { $0.contains("NFC") }, "\(sure)")
   }
 
   // MARK: - What GGUF cannot say

@@ -127,6 +127,7 @@ package struct Planner {
       }
       return []
     }
+    warnNormalization(files, &warnings)
     return files.map { companion in
       let size =
         companion.name == "config.json"
