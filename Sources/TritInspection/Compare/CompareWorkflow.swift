@@ -210,6 +210,10 @@ package struct CompareWorkflow: Sendable {
     result.isTernary = true
     guard let a = try TernaryReader(first, left, work), let b = try TernaryReader(second, right, work) else {
       result.outcome = .different
+      if let reason = MLXPacking.damageReason([left, right]) {
+        result.detail = reason
+        return PairResult(tensor: result)
+      }
       if let unread = [left, right].first(where: { $0.unreadReason != nil }), let reason = unread.unreadReason {
         result.detail = "one is stored as \(unread.encoding.name), which is not read: \(reason)"
         return PairResult(tensor: result)
