@@ -253,6 +253,7 @@ struct CheckTests {
     #expect(!found.isEmpty, "\(result.findings)")
     if let subject = fault.subject { #expect(found.contains { $0.subject == subject }, "\(found)") }
     #expect(found.allSatisfy { !$0.detail.isEmpty })
+    #expect(!found.contains { $0.detail.hasPrefix("1 of ") && $0.detail.contains(" are ") }, "\(found)")
     let others = Set(result.findings.map(\.rule)).subtracting([fault.rule])
     #expect(others.isSubset(of: CheckTests.allowed(fault)), "\(result.findings)")
     // Errors fail, warnings only when strict.
