@@ -133,6 +133,9 @@ struct ScreenTests {
     let list = try Screen.show(80, call + ["--tensors"]).lines
     #expect(list.count { $0.contains("norm") } == 9 && list.count { $0.contains("_proj") } == 28, "\(list)")
     #expect(!list.contains { $0.hasPrefix("Next") || $0.hasPrefix("--all") })
+    #expect(list.first?.hasPrefix("A packed ternary model") == true, "\(list)")
+    let quiet = try Screen.show(80, call + ["--tensors", "-q"]).lines
+    #expect(quiet.first { !$0.isEmpty } == "Tensors", "\(quiet)")
     let patch = scratch["p.tritdiff"]
     Tool.expect(0, ["diff", Model.bitnet, Model.bitnet, "-o", patch, "-q"])
     let first = try #require(try Screen.show(200, ["inspect", patch]).lines.first)
