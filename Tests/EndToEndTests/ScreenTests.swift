@@ -116,6 +116,15 @@ struct ScreenTests {
     #expect(result.output.isEmpty == (code == 0) && result.errors.isEmpty)
   }
 
+  @Test("a sentence that has room on the screen is not cut")
+  func wholeSentence() throws {
+    let other = Fixtures.checkpoint("bitnet-b158-tiny/packed")
+    let lines = try Screen.look(80, 24, in: "/", ["verify", Model.falcon, other])
+    #expect(lines.count <= 24 && !lines.contains { $0.hasSuffix("…") }, "\(lines)")
+    // The end of a line that is one line too long.
+    #expect(lines.contains { $0.hasSuffix("found 0") }, "\(lines)")
+  }
+
   @Test("--verbose is told what does it here")
   func verbose() {
     #expect(Tool.expect(64, ["inspect", Model.bitnet, "--verbose"]).errors.contains("did you mean '--all'?"))
