@@ -85,7 +85,8 @@ package enum ModelChecks {
       findings.append(CheckFinding(.leftover, name, "an unfinished file of a conversion or a download"))
     }
     let weights = names.filter { $0.hasSuffix(".safetensors") && !$0.hasPrefix(".") }
-    if names.contains(OutputCompanions.adapter) {
+    // A folder of an adapter alone is none of a model.
+    if names.contains(OutputCompanions.adapter), weights.contains(where: { $0 != "adapter_model.safetensors" }) {
       findings.append(
         CheckFinding(
           .badConfiguration, OutputCompanions.adapter,
