@@ -79,6 +79,9 @@ package struct Planner {
     plan.keepsRotation = rotation != nil
     plan.found = found
     plan.warnings += try checkSource(beside: plan.warnings)
+    if !plan.usesQuantizer, request.quantizer != nil {
+      plan.warnings.append("\(quantizer.id) was asked for and made nothing: trits are taken as they are")
+    }
     if !plan.usesQuantizer, let origin = Recipe.origin(of: source) { plan.remarks["made_from"] = .object(origin) }
     return plan
   }

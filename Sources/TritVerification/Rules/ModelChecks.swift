@@ -123,9 +123,8 @@ package enum ModelChecks {
     return shown + (names.count > 4 ? " and \(names.count - 4) more" : "")
   }
 
-  /// The same of names that may repeat over layers: more than four are named together where only the layer differs.
+  /// The same of names that may repeat over layers: they are named together where only the layer differs.
   package static func layers(_ names: [String]) -> String {
-    guard names.count > 4 else { return list(names) }
     let alike = foldedNames(names.map { printable($0) })
     let rest = alike.dropFirst(4).reduce(0) { $0 + $1.count }
     return alike.prefix(4).map { "'\($0.name)'" }.joined(separator: ", ") + (rest > 0 ? " and \(rest) more" : "")
