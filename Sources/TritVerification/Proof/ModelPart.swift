@@ -156,9 +156,15 @@ package struct PartFindings: Sendable {
     if !needed.contains(.companions), let companions = self[.companions], companions.outcome == .differs {
       parts.append("companions differ (\(companions.text))")
     }
-    parts += findings.filter { needed.contains($0.part) || $0.part == .companions }.flatMap(\.remarks)
+    parts += told.filter { $0.condition == nil }.flatMap(\.remarks)
     return (parts + remarks).joined(separator: "; ")
   }
+
+  /// Findings whose remarks count.
+  private var told: [PartFinding] { findings.filter { needed.contains($0.part) || $0.part == .companions } }
+
+  /// What stands behind conditions of the verdict, which names them alone.
+  package var asides: [String] { told.filter { $0.condition != nil }.flatMap(\.remarks) }
 
   /// A row for each part.
   package var table: ReportTable {

@@ -69,7 +69,7 @@ extension VerifyResult {
       .matricesFirst { tensors[$0].shape }
     let remarks = wrong.map { "\(tensors[$0].name): \(tensors[$0].detail)" }
     for remark in remarks { report.note(severity, remark) }
-    for hint in hints { report.note(.info, hint) }
+    for hint in hints + parts.asides { report.note(.info, hint) }
     let conclusion = passed ? parts.verdict : failure
     report.conclude(passed, conclusion)
     var keys: Set = [
