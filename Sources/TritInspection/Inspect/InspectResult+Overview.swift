@@ -154,7 +154,7 @@ extension InspectResult {
     return switch standIn {
     case .gitLFSPointer: "git -C \(folder) lfs pull"
     case .gitAnnexPointer: "git -C \(folder) annex get \(InspectResult.shellWord(name))"
-    case .webPage, .serverMessage: "download \(printable(name)) again, by a link with /resolve/ or by 'hf download'"
+    case .webPage, .serverMessage: "hf download OWNER/NAME \(InspectResult.shellWord(name)) --local-dir \(folder)"
     }
   }
 
