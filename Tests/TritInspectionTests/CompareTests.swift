@@ -189,6 +189,20 @@ struct CompareTests {
     #expect(!result.passed && result.hints.first?.contains("is probably group64") == true)
   }
 
+  @Test("of weights that are zero on one side no rotation is spoken of")
+  func zeros() throws {
+    let scratch = ScratchFolder()
+    var model = ChangedModel(Checkpoint.plain)
+    for index in model.file.tensors.indices where model.file.tensors[index].name.hasSuffix("o_proj.weight") {
+      model.file.tensors[index].bytes = model.file.tensors[index].bytes.map { _ in 0 }
+    }
+    let zeros = model.write(scratch["zeros"])
+    for (first, second) in [(zeros, Checkpoint.plain), (Checkpoint.plain, zeros)] {
+      let result = try Workflow.compare(first, second)
+      #expect(!result.isSame && result.hints.isEmpty, "\(result.hints)")
+    }
+  }
+
   @Test("no order explains weights that are simply others")
   func noOrder() throws {
     let scratch = ScratchFolder()
