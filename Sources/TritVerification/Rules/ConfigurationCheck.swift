@@ -25,7 +25,7 @@ struct ConfigurationCheck {
     }
     if let foreign = ForeignQuantization(configuration: object) {
       let weights = manifest.tensors.count { ForeignPacking.hasScales($0) }
-      let held = weights > 0 ? ": \(weights) weights are bytes with scales of their own" : ""
+      let held = weights > 0 ? ": \(plural(weights, "weight is", "weights are")) \(ForeignPacking.ownBytes)" : ""
       return [
         CheckFinding(
           .quantization, "quantization_config",

@@ -29,6 +29,11 @@ package enum ModelChecks {
         findings.append(finding)
       } else if note.hasPrefix(WeightRotation.orderKey) {
         findings.append(CheckFinding(.rotation, WeightRotation.orderKey, note, severity: .warning))
+      } else if note.contains(text: ForeignPacking.ownBytes),
+        ForeignQuantization(configuration: manifest.configuration) != nil
+      {
+        // The error about the method says it.
+        continue
       } else if !note.contains(text: "both exist"), !note.contains(text: "no scale and cannot be used") {
         notes.append(note)
       }
