@@ -99,8 +99,10 @@ package struct CompareWorkflow: Sendable {
       }
       let other = others[otherIndex]
       guard other.shape == tensor.shape else {
-        result.unpaired.add(
-          tensor, "'\(printable(tensor.name))' is \(tensor.shape) in the first, \(other.shape) in the second")
+        let bare = [tensor, other].firstIndex { $0.encoding == ForeignPacking.withoutScale }
+        let shapes = "is \(tensor.shape) in the first, \(other.shape) in the second"
+        let text = bare.map { "is packed in the \($0 == 0 ? "first" : "second"), and its scale is not there" } ?? shapes
+        result.unpaired.add(tensor, "'\(printable(tensor.name))' \(text)")
         continue
       }
       result.pairs.append((index, otherIndex))
