@@ -43,6 +43,16 @@ struct CheckTests {
     #expect(sound.passed && sound.notes.contains { $0.contains("perplexity") }, "\(sound.notes)")
   }
 
+  @Test("one wrong size is one error, however many tensors show it")
+  func oneSize() throws {
+    let scratch = ScratchFolder()
+    let path = try Checkpoint.changed(Checkpoint.bitnet, [("hidden_size", "512")], scratch["model"])
+    let shapes = try Workflow.check(path).findings.filter { $0.rule == .shape }
+    // Nine tensors in each of four layers, embeddings, head and last norm.
+    #expect(shapes.map(\.subject) == ["model.embed_tokens.weight"], "\(shapes)")
+    #expect(shapes.first?.detail.hasSuffix("; 38 more tensors have 256 for 512") == true, "\(shapes)")
+  }
+
   @Test("conversions to every format pass")
   func conversions() throws {
     let scratch = ScratchFolder()
