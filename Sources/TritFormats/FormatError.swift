@@ -41,7 +41,7 @@ package enum FormatErrorKind: PlacedDiagnosticKind {
   case tensorNotInIndex
   case noModel(String)
   /// A folder of several weight files and no index.
-  case noIndex(files: Int)
+  case noIndex(files: Int, names: String)
   /// A folder with more than one model in it.
   case severalModels(String)
   /// A folder of folders that hold models.
@@ -120,7 +120,8 @@ extension FormatErrorKind {
     case .tensorNotInShard(let shard): "the index puts it in '\(printable(shard))', which does not hold it"
     case .tensorNotInIndex: "a shard holds it, but the index does not name it"
     case .noModel(let detail): detail
-    case .noIndex(let files): "the folder holds \(files) safetensors files, but no \(ShardIndex.name)"
+    case .noIndex(let files, let names):
+      "the folder holds \(files) safetensors files, but no \(ShardIndex.name): \(names)"
     case .severalModels(let names): "the folder holds several models: \(names)"
     case .folderOfModels(let names, _): "the folder holds no model itself, but folders that do: \(names)"
     case .pytorchWeights(let names, _):

@@ -82,7 +82,7 @@ package enum ModelPlace {
     return isModel ? [name] : []
   }
 
-  private static func listed(_ names: [String]) -> String {
+  static func listed(_ names: [String]) -> String {
     let shown = names.prefix(most).map { printable($0) }.joined(separator: ", ")
     return names.count > most ? shown + " and \(names.count - most) more" : shown
   }

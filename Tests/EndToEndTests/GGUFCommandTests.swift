@@ -38,6 +38,17 @@ struct GGUFCommandTests {
     Tool.expect(0, ["compare", scratch["back"], Model.bitnet, "--exact"])
   }
 
+  @Test("newer type numbers are told in one line, and with -q in none")
+  func retag() throws {
+    let scratch = ScratchFolder()
+    let old = Fixtures.golden("gguf/bonsai_q2_0_legacy.gguf")
+    let output = Tool.expect(0, ["convert", old, scratch["a.gguf"], "--retag"]).output
+    #expect(output.hasPrefix("✓ ") && output.count { $0 == "\n" } == 1, "\(output)")
+    #expect(Tool.expect(0, ["convert", old, scratch["b.gguf"], "--retag", "-q"]).output.isEmpty)
+    let report = try Tool.report(["convert", old, scratch["c.gguf"], "--retag"], schema: "tritsmith.retag")
+    #expect(report["retag"]?.object?["tensors"]?.number?.integer == 2)
+  }
+
   /// What gguf-py wrote, see all_types_align32.json.
   @Test("arrays of metadata are arrays in JSON, whole when asked for, else their beginning")
   func arrays() throws {

@@ -53,6 +53,8 @@ struct PageTests {
     let page = scratch["bitnet.html"]
     let result = Tool.expect(0, ["inspect", Model.bitnet, "--html", page])
     #expect(result.output.contains("bits per weight"), "the normal output comes as well")
+    #expect(result.errors == "page: \(page)\n")
+    #expect(Tool.expect(0, ["inspect", Model.bitnet, "--html", page, "--force", "-q"]).errors.isEmpty)
     // The verdict heads the page, the table and the JSON alike.
     let verdict = "A packed ternary model: 4,196,608 parameters in 2.9 MB, 5.51 bits per weight."
     #expect(result.output.hasPrefix(verdict + "\n") && Disk.text(page).contains(verdict))

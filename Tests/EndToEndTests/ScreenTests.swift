@@ -116,6 +116,15 @@ struct ScreenTests {
     #expect(result.output.isEmpty == (code == 0) && result.errors.isEmpty)
   }
 
+  @Test("a sentence that has room on the screen is not cut")
+  func wholeSentence() throws {
+    let other = Fixtures.checkpoint("bitnet-b158-tiny/packed")
+    let lines = try Screen.look(80, 24, in: "/", ["verify", Model.falcon, other])
+    #expect(lines.count <= 24 && !lines.contains { $0.hasSuffix("…") }, "\(lines)")
+    // The end of a line that is one line too long.
+    #expect(lines.contains { $0.hasSuffix("found 0") }, "\(lines)")
+  }
+
   @Test("--verbose is told what does it here")
   func verbose() {
     #expect(Tool.expect(64, ["inspect", Model.bitnet, "--verbose"]).errors.contains("did you mean '--all'?"))
@@ -133,6 +142,9 @@ struct ScreenTests {
     let list = try Screen.show(80, call + ["--tensors"]).lines
     #expect(list.count { $0.contains("norm") } == 9 && list.count { $0.contains("_proj") } == 28, "\(list)")
     #expect(!list.contains { $0.hasPrefix("Next") || $0.hasPrefix("--all") })
+    #expect(list.first?.hasPrefix("A packed ternary model") == true, "\(list)")
+    let quiet = try Screen.show(80, call + ["--tensors", "-q"]).lines
+    #expect(quiet.first { !$0.isEmpty } == "Tensors", "\(quiet)")
     let patch = scratch["p.tritdiff"]
     Tool.expect(0, ["diff", Model.bitnet, Model.bitnet, "-o", patch, "-q"])
     let first = try #require(try Screen.show(200, ["inspect", patch]).lines.first)

@@ -243,6 +243,9 @@ struct GGUFPlanTests {
     model.builder.write(scratch["in"])
     let error = #expect(throws: WorkflowError.self) { try Workflow.plan(scratch["in"], to: .gguf) }
     #expect(error?.summary.contains("rows of all fit Q2_0)") == true)
+    // Three of six kinds, each of four layers.
+    let named = error?.summary.contains("model.layers.0–3.") == true && error?.summary.contains("and 12 more") == true
+    #expect(named && error?.summary.contains("layers.0.") == false, "\(error?.summary ?? "")")
     let plan = try Workflow.plan(scratch["in"], to: .gguf) { $0.gguf.misfits = .dense }
     let warning = try #require(plan.warnings.first { $0.contains("F16") })
     let start = "24 tensors do not fit TQ2_0 and are stored as F16: 6 kinds in each of 4 layers, such as model.layers."

@@ -129,6 +129,23 @@ struct GGUFEmbeddingTests {
     #expect(verified.tensors.first { $0.name == "lm_head.weight" }?.detail.contains("another encoder") == true)
   }
 
+  @Test("blocks become F32 in a folder, whose configuration says that and draws no warning")
+  func stated() throws {
+    let scratch = ScratchFolder()
+    try Workflow.gguf(Self.golden, scratch["a.gguf"]) {
+      $0.gguf.embeddings = .q8
+      $0.gguf.hasTokenizer = false
+    }
+    for target in [ConversionTarget.dense, .hfPacked] {
+      let folder = scratch[target.rawValue]
+      try Workflow.convert(scratch["a.gguf"], folder, to: target)
+      #expect(RawModelFile.tensors(ofFolder: folder)[name: "model.embed_tokens.weight"].dtype == "F32")
+      let object = try JSONValue.parse(Disk.bytes(folder + "/config.json")).object
+      #expect(object?["torch_dtype"]?.string == "float32")
+      #expect(try !Workflow.check(folder).findings.contains { $0.rule == .dtype })
+    }
+  }
+
   @Test("blocks of a GGUF file go on as they are", arguments: [GGUFEmbeddingType.q8, .q6])
   func repeated(_ type: GGUFEmbeddingType) throws {
     let scratch = ScratchFolder()

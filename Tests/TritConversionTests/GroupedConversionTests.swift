@@ -116,6 +116,9 @@ struct GroupedConversionTests {
       }
       #expect(try Bonsai.wrong(scratch["lossy.gguf"], .tq2) == [])
       #expect(result.audit.parts.verdict.contains("codes equal, scales lost, mean error "))
+      #expect(result.warnings.contains { $0.hasPrefix("codes equal, scales lost, mean error ") }, "\(result.warnings)")
+      // What a warning says takes no room in the line.
+      #expect(result.line().contains("  9 ternary + 3 dense  audited, scales lost"), "\(result.line())")
       #expect(result.audit.passed && !result.audit.parts.verdict.contains("weights equal"))
       var request = VerifyRequest()
       request.parts = [.weights]
@@ -307,6 +310,10 @@ struct RetagTests {
     #expect(result.tensors == ["blk.0.attn_k.weight", "blk.0.attn_v.weight"])
     #expect(result.changedBytes == 12 && result.sameBytes == UInt64(wanted.count - 12))
     #expect(result.evidence.contains("34 B per 128"))
+    for (width, name) in [(nil, scratch["a.gguf"]), (60, "a.gguf")] as [(Int?, String)] {
+      let line = result.line(width: width)
+      #expect(line.hasPrefix("✓ \(name)  ") && line.contains("  2 tensors now PQ2_0  audited  "), "\(line)")
+    }
   }
 
   @Test("what is no such file is refused, and nothing appears", arguments: ["q2_0", "pq2_0", "ptq1_0", "tq2_0"])

@@ -220,6 +220,17 @@ struct MLXConversionTests {
       Issue.record("\(String(describing: error))")
       return
     }
+    // Compare and verify say what is wrong, and the same remedy.
+    try Workflow.convert(source, scratch["sound"], to: .mlx)
+    let compared = try Workflow.compare(scratch["sound"], scratch["mlx"])
+    let different = compared.tensors.filter { $0.outcome == .different }
+    #expect(!different.isEmpty && different.allSatisfy { $0.detail.contains("mx.quantize damaged it") }, "\(different)")
+    let verified = try Workflow.verify(source, scratch["mlx"])
+    #expect(verified.firstProblem?.contains("mx.quantize damaged it") == true, "\(verified.firstProblem ?? "")")
+    let facts = verified.report.blocks.compactMap { if case .facts(let facts) = $0 { facts.facts } else { nil } }
+    for key in ["trits_that_differ", "quantizer"] {
+      #expect(facts.joined().first { $0.key == key }?.value == .missing, "\(key)")
+    }
   }
 }
 

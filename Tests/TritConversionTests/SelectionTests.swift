@@ -81,6 +81,15 @@ struct SelectionTests {
     #expect(asked.passed && asked.parts.verdict.contains("1 tensor beside the projections made ternary, as asked"))
   }
 
+  @Test("a quantizer with nothing to do is told of, and layers that stay dense are named together")
+  func told() throws {
+    let idle = try Workflow.plan(Checkpoint.bitnet, to: .gguf) { $0.quantizer = QuantizerID(rawValue: "optimal-row") }
+    #expect(idle.warnings == ["optimal-row was asked for and made nothing: trits are taken as they are"])
+    #expect(try Workflow.plan(Checkpoint.bitnet, to: .gguf).warnings == [])
+    let kept = try Workflow.plan(Checkpoint.prequantized, to: .gguf) { $0.keep = [Glob("*down_proj*")] }.warnings
+    #expect(kept.contains { $0.hasSuffix(": 'model.layers.0–3.mlp.down_proj.weight'") }, "\(kept)")
+  }
+
   @Test("an embedding is made ternary where something loads it, with a warning")
   func embedding() throws {
     let scratch = ScratchFolder()

@@ -91,12 +91,19 @@ struct TokenizerConversionTests {
       $0.removeAll { $0.key == "tritsmith.tokenizer.normalizer" }
     }
     for (first, second) in [(composing, open), (open, composing)] {
-      let parts = try Workflow.compare(first, second).parts
+      let compared = try Workflow.compare(first, second)
+      let parts = compared.parts
       let finding = try #require(parts[.tokenizer])
       #expect(finding.outcome == .equal, "\(finding)")
       let name = first == open ? "first" : "second"
       #expect(parts.verdict.contains("tokenizer equal if the \(name) is read with NFC"), "\(parts.verdict)")
-      #expect(finding.remarks.contains { $0.contains("does not say whether text is brought into NFC") }, "\(finding)")
+      // The verdict has the condition, a remark what stands behind it.
+      let remark = "does not say whether text is brought into NFC"
+      #expect(finding.remarks.contains { $0.contains(remark) } && !parts.verdict.contains(remark), "\(finding)")
+      let isNoted = compared.report.blocks.contains {
+        if case .note(.info, let text) = $0 { text.contains(remark) } else { false }
+      }
+      #expect(isNoted)
     }
     let other = ScratchFolder()
     let plain = try Self.changed(other) { try change(&$0, .null) }
@@ -104,6 +111,20 @@ struct TokenizerConversionTests {
     #expect(finding.outcome == .equal && finding.remarks.isEmpty, "\(finding)")
     let said = try #require(try Workflow.compare(plain, scratch["said.gguf"]).parts[.tokenizer])
     #expect(said.outcome == .differs, "\(said)")
+    // A folder has no way to leave it open: before one is written the question is told, and the answer that it is given.
+    for target in [ConversionTarget.dense, .tritpack] {
+      let out = scratch[target.rawValue]
+      let warnings = try Workflow.convert(open, out, to: target).plan.warnings
+      #expect(warnings.count { $0.contains("whether text is brought into NFC") } == 1, "\(warnings)")
+      #expect(try Workflow.compare(composing, out).parts[.tokenizer]?.outcome == .differs)
+    }
+    let file = "\(scratch["dense"])/tokenizer.json"
+    var settled = try #require(try JSONValue.parse(Disk.bytes(file)).object)
+    settled["normalizer"] = .object(["type": "NFC"])
+    Disk.write(JSONValue.object(settled).serialized(.pretty), file)
+    #expect(try Workflow.compare(composing, scratch["dense"]).parts[.tokenizer]?.outcome == .equal)
+    let sure = try Workflow.convert(scratch["said.gguf"], scratch["sure"], to: .dense).plan.warnings
+    #expect(!sure.contains { $0.contains("NFC") }, "\(sure)")
   }
 
   // MARK: - What GGUF cannot say

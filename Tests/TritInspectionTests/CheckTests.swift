@@ -58,6 +58,16 @@ struct CheckTests {
     #expect(sound.passed && sound.notes.contains { $0.contains("perplexity") }, "\(sound.notes)")
   }
 
+  @Test("one wrong size is one error, however many tensors show it")
+  func oneSize() throws {
+    let scratch = ScratchFolder()
+    let path = try Checkpoint.changed(Checkpoint.bitnet, [("hidden_size", "512")], scratch["model"])
+    let shapes = try Workflow.check(path).findings.filter { $0.rule == .shape }
+    // Nine tensors in each of four layers, embeddings, head and last norm.
+    #expect(shapes.map(\.subject) == ["model.embed_tokens.weight"], "\(shapes)")
+    #expect(shapes.first?.detail.hasSuffix("; 38 more tensors have 256 for 512") == true, "\(shapes)")
+  }
+
   @Test("conversions to every format pass")
   func conversions() throws {
     let scratch = ScratchFolder()
@@ -268,6 +278,7 @@ struct CheckTests {
     #expect(!found.isEmpty, "\(result.findings)")
     if let subject = fault.subject { #expect(found.contains { $0.subject == subject }, "\(found)") }
     #expect(found.allSatisfy { !$0.detail.isEmpty })
+    #expect(!found.contains { $0.detail.hasPrefix("1 of ") && $0.detail.contains(" are ") }, "\(found)")
     let others = Set(result.findings.map(\.rule)).subtracting([fault.rule])
     #expect(others.isSubset(of: CheckTests.allowed(fault)), "\(result.findings)")
     // Errors fail, warnings only when strict.

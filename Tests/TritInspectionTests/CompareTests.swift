@@ -189,6 +189,33 @@ struct CompareTests {
     #expect(!result.passed && result.hints.first?.contains("is probably group64") == true)
   }
 
+  @Test("a packed matrix without its scale is named as that, not by the shape of its bytes")
+  func withoutScale() throws {
+    let scratch = ScratchFolder()
+    var model = ChangedModel(Checkpoint.bitnet)
+    model.remove { $0 == Self.down + "_scale" }
+    let bare = model.write(scratch["bare"])
+    for (first, second, side) in [(bare, Checkpoint.bitnet, "first"), (Checkpoint.bitnet, bare, "second")] {
+      let text = "'\(Self.down)' is packed in the \(side), and its scale is not there"
+      let result = try Workflow.compare(first, second)
+      #expect(!result.isSame && result.structure.contains(text), "\(result.structure)")
+    }
+  }
+
+  @Test("of weights that are zero on one side no rotation is spoken of")
+  func zeros() throws {
+    let scratch = ScratchFolder()
+    var model = ChangedModel(Checkpoint.plain)
+    for index in model.file.tensors.indices where model.file.tensors[index].name.hasSuffix("o_proj.weight") {
+      model.file.tensors[index].bytes = model.file.tensors[index].bytes.map { _ in 0 }
+    }
+    let zeros = model.write(scratch["zeros"])
+    for (first, second) in [(zeros, Checkpoint.plain), (Checkpoint.plain, zeros)] {
+      let result = try Workflow.compare(first, second)
+      #expect(!result.isSame && result.hints.isEmpty, "\(result.hints)")
+    }
+  }
+
   @Test("no order explains weights that are simply others")
   func noOrder() throws {
     let scratch = ScratchFolder()

@@ -81,6 +81,21 @@ struct ContradictionTests {
     }
   }
 
+  @Test("an adapter alone is an error and no more, and errors stand first of a model that is not read as well")
+  func adapterAlone() throws {
+    let scratch = ScratchFolder()
+    func findings(_ name: String, _ files: [String: String]) throws -> [CheckRule] {
+      Disk.makeFolder(scratch[name])
+      for (file, text) in files { Disk.write(text, "\(scratch[name])/\(file)") }
+      return try Workflow.check(scratch[name]).findings.map(\.rule)
+    }
+    let settings = "{\"peft_type\": \"LORA\"}"
+    let adapter = ["adapter_config.json": settings, "adapter_model.safetensors": "x"]
+    #expect(try findings("adapter", adapter) == [.unreadable])
+    let model = ["adapter_config.json": settings, "model.safetensors": "x", "config.json": "{}"]
+    #expect(try findings("model", model) == [.unreadable, .badConfiguration])
+  }
+
   @Test("an adapter's settings beside a model are said, by check and by every proof")
   func adapter() throws {
     let scratch = ScratchFolder()

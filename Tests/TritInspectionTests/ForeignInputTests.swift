@@ -115,6 +115,14 @@ struct ForeignInputTests {
     #expect(result.survey.evidence.contains { $0.contains("with separate scales") }, "\(result.survey.evidence)")
   }
 
+  @Test("check says once what packed them", arguments: packings)
+  func saidOnce(_ packing: Packing) throws {
+    let scratch = ScratchFolder()
+    let result = try Workflow.check(Self.write(packing, to: scratch["in"]))
+    let sentences = result.findings.map(\.detail) + result.notes
+    #expect(sentences.count { $0.contains("bytes with scales of their own") } == 1, "\(sentences)")
+  }
+
   /// Expected: the model the bytes stand for has as many parameters as before it was packed.
   @Test("bytes that are not decoded count as the numbers they stand for", arguments: packings)
   func counted(_ packing: Packing) throws {

@@ -5,6 +5,7 @@ import TritCore
 import TritFormats
 import TritLayouts
 import TritModel
+import TritQuantizers
 import TritReport
 import TritTestSupport
 import WorkflowTestSupport
@@ -53,12 +54,33 @@ struct NextCommandTests {
     try Workflow.convert(Checkpoint.bfloat16, scratch["m.gguf"], to: .gguf) { $0.gguf.weights = .f16 }
     var result = try Workflow.inspect(scratch["m.gguf"])
     result.survey.kind = .undetermined
-    #expect(try Self.loading(result).note == "the kind of its weights is not certain")
+    // A loader reads F16 whatever it was trained for.
+    let plain = try Self.loading(result)
+    let programs = "transformers, bitnet.cpp, bitnet.cpp built without ACT_PARALLEL, ik_llama.cpp, llama.cpp"
+    #expect(plain.value == .text(programs) && plain.note == "as ordinary numbers: latent weights, convert first")
     for index in result.manifest.tensors.indices where result.survey.roles[index].isProjection {
       result.manifest.tensors[index].encoding = .opaque("Q4_0")
     }
     let fact = try Self.loading(result)
     #expect(fact.value == "llama.cpp" && fact.note == nil, "\(fact)")
+  }
+
+  @Test("an ordinary checkpoint of undetermined kind loads where such files load, and is to be run")
+  func undetermined() throws {
+    let scratch = ScratchFolder()
+    try Workflow.convert(Checkpoint.plain, scratch["two"], to: .dense) {
+      $0.quantizer = QuantizerID(rawValue: "two-plane-group128")
+    }
+    let result = try Workflow.inspect(scratch["two"])
+    #expect(result.survey.kind == .undetermined)
+    #expect(try Self.loading(result).value == "transformers")
+    let command = try Self.next(scratch["two"])
+    #expect(command == "tritsmith run \(scratch["two"]) --prompt \"In the beginning\"")
+    try Self.carryOut(command, scratch[""])
+    // Bytes that are no numbers load nowhere.
+    var bytes = result
+    for index in bytes.manifest.tensors.indices { bytes.manifest.tensors[index].encoding = .dense(.u8) }
+    #expect(try Self.loading(bytes).note == "the kind of its weights is not certain")
   }
 
   /// Hugging Face's model cards have these keys, and no class of transformers reads them.
@@ -81,7 +103,7 @@ struct NextCommandTests {
     arguments: [
       ("version https://git-lfs.github.com/spec/v1\noid sha256:ab\nsize 1\n", "git -C PATH lfs pull"),
       ("/annex/objects/SHA256E-s1--ab.json\n", "git -C PATH annex get tokenizer.json"),
-      ("<!doctype html><html></html>", "download tokenizer.json again, by a link with /resolve/ or by 'hf download'"),
+      ("<!doctype html><html></html>", "hf download OWNER/NAME tokenizer.json --local-dir PATH"),
     ])
   func standIns(_ text: String, _ command: String) throws {
     let scratch = ScratchFolder()
@@ -105,7 +127,7 @@ struct NextCommandTests {
       #expect(throws: FormatError.self) { try Workflow.convert(clone, scratch["out"], to: .dense) }
       model.files[name] = Array("<!doctype html><html></html>".utf8)
       let download = model.write(scratch["download"])
-      #expect(try Self.next(download).hasPrefix("download \(name) again, by a link with /resolve/"))
+      #expect(try Self.next(download) == "hf download OWNER/NAME \(name) --local-dir \(download)")
     }
   }
 

@@ -218,7 +218,24 @@ import Testing
         ──────────
         companions
         weights
-          both: one two three four five six
+          each of 2: one two three four five six
+          seven eight nine ten
+
+        """)
+    // Neighbours say it once, whatever the others say.
+    table = ReportTable(key: "t", columns: table.columns)
+    table.append(["head", "one"])
+    table.append(["companions", "one two three four five six seven eight nine ten"])
+    table.append(["weights", "one two three four five six seven eight nine ten"])
+    #expect(
+      text(table, width: 40) == """
+        Part
+        ──────────
+        head
+          one
+        companions
+        weights
+          each of 2: one two three four five six
           seven eight nine ten
 
         """)

@@ -26,6 +26,8 @@ import Testing
       zip(ticks.values, [0, 0.2, 0.4, 0.6, 0.8, 1]).allSatisfy { abs($0 - $1) < 1e-12 } && ticks.values.count == 6)
     #expect(scale([3, 9], tight: true).lower == 3)
     #expect(scale([3, 9], zero: true).lower == 0)
+    // One tick tells no scale.
+    #expect(scale([-3, 3], tight: true).ticks(about: 2, wholeNumbers: false).values == [-2, 0, 2])
     #expect(scale([0, 3], tight: true).ticks(about: 10, wholeNumbers: true).values == [0, 1, 2, 3])
   }
 

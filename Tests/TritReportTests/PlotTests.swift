@@ -103,6 +103,31 @@ import TritCore
     #expect(html.contains(">near<") && !html.contains(">budget<"))
   }
 
+  /// The line of one threshold went through the words of the next.
+  @Test func uprightLinesBeginBelowAllTheirLabels() throws {
+    let bins = ReportMarks.bins(edges: [-3, 0, 3], amounts: [1, 2])
+    let plot = ReportPlot(
+      key: "p", title: "P", x: axis, y: ReportAxis("n"),
+      panels: [
+        ReportPanel(
+          series: [ReportSeries("a", bins)],
+          references: [.line(.x, at: -0.5, "threshold −½"), .line(.x, at: 0.5, "threshold +½")])
+      ])
+    let panel = try #require(plot.panels.first)
+    let drawn = PanelDrawing(panel, of: plot, size: .narrow, sharing: [panel]).drawn()
+    let tags = PageTokens("<!DOCTYPE html>" + drawn).tags
+    func values(_ tag: PageTokens.Tag) -> [String: String] {
+      Dictionary(tag.attributes.map { ($0.name, $0.value) }, uniquingKeysWith: { first, _ in first })
+    }
+    let labels = tags.map(values).filter { $0["class"]?.hasPrefix("flag") == true }.compactMap {
+      $0["y"].flatMap(Double.init)
+    }
+    let lines = tags.map(values).filter { $0["class"] == "ref" }.compactMap { $0["d"] }
+    let tops = lines.compactMap { $0.split { " V".contains($0) }.dropFirst().first.flatMap { Double($0) } }
+    #expect(Set(labels).count == 2 && tops.count == 2, "\(labels), \(lines)")
+    #expect(tops.allSatisfy { top in labels.allSatisfy { $0 <= top } }, "\(labels), \(tops)")
+  }
+
   @Test func rankedBarsKeepTheirOrderAndSayWhenTheyAreCut() {
     let plot = ReportPlot(
       key: "p", title: "P", x: ReportAxis("KL", unit: "nats"), y: ReportAxis("Tensor"),

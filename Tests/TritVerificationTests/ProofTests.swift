@@ -147,6 +147,23 @@ struct ProofTests {
     }
   }
 
+  @Test("where a verdict fails, rows of parts show what fails, and only where the verdict leaves one out")
+  func failingRows() {
+    var rounding = WeightRounding()
+    rounding.add(ScaleRounding(storage: .f16, relative: 1e-4, isSpread: false), nil)
+    let weights = PartFinding(weights: "2 tensors", rounding)
+    let settings = PartFinding(.description, .notCompared, "not understood: a class")
+    let tokens = PartFinding(.tokenizer, .notCompared, "not understood: a file")
+    let companions = PartFinding(.companions, .notCompared, "only the first has one")
+    func rows(_ findings: [PartFinding], _ verdict: String) -> [Int] {
+      PartFindings(findings).notableRows(beside: verdict)
+    }
+    #expect(rows([weights, settings, companions], "description: not understood: a class") == [])
+    #expect(rows([weights, settings, tokens, companions], "description: not understood: a class") == [1, 2])
+    let equal = PartFinding(.description, .equal, "1 setting")
+    #expect(rows([weights, equal, companions], "description equal") == [0, 2])
+  }
+
   @Test("every stored property of a description is a setting, or named here as none")
   func complete() throws {
     let description = try ModelDescription.read(ModelOpener.open(Checkpoint.prequantized))

@@ -174,7 +174,7 @@ extension ConversionResult {
   package func line(width: Int? = nil) -> String {
     let rounding = audit.rounding.isEmpty ? nil : audit.rounding
     var proof = "audited"
-    if let loss = audit.scaleLossPercent { proof += ", \(ScaleLoss.phrase(loss))" }
+    if audit.scaleLossPercent != nil { proof += ", scales lost" }
     let shortProof = proof + (rounding == nil ? "" : ", rounded")
     if let rounding { proof += ", " + rounding.words }
     return plan.line(
@@ -183,7 +183,10 @@ extension ConversionResult {
 
   /// What a person should know of the output beside what the plan said.
   package var warnings: [String] {
-    let found = findings.map(\.sentence)
+    let lost = audit.scaleLossPercent.map {
+      "\(ScaleLoss.phrase($0)) of a weight's magnitude, as --allow-scale-loss lets pass"
+    }
+    let found = [lost].compactMap { $0 } + findings.map(\.sentence)
     guard plan.request.target == .trainable else { return found }
     let restored = audit.tensors.filter(\.isTernary)
     let rescaled = restored.filter { $0.detail != LatentRestoration.sameAgain }

@@ -1,4 +1,4 @@
-// Tritsmith: whether projections of a conversion's output take inputs as they are.
+// Tritsmith: what the output of a conversion takes otherwise than its source: inputs of projections, and text.
 
 import TritCore
 import TritModel
@@ -51,5 +51,18 @@ extension Planner {
     warnings.append(
       "packed layers of this output round inputs to int8, projections of the source take them as they are: logits will "
         + "not be quite the same")
+  }
+
+  /// A file of a tokenizer says whether text is brought into NFC, and so settles what a GGUF file may leave open.
+  func warnNormalization(_ files: [CompanionFile], _ warnings: inout [String]) {
+    guard let view = source as? GGUFModelView, view.leavesNormalizationOpen, !request.isBareFile,
+      files.contains(where: { $0.name == "tokenizer.json" })
+    else { return }
+    let place =
+      request.target == .tritpack
+      ? "in tokenizer.json of an output of --to dense, and convert that" : "in tokenizer.json of the output"
+    warnings.append(
+      "the input does not say whether text is brought into NFC, and the output says it is not: where the model was "
+        + "trained on NFC, put \"normalizer\": {\"type\": \"NFC\"} \(place)")
   }
 }

@@ -79,6 +79,9 @@ package struct Planner {
     plan.keepsRotation = rotation != nil
     plan.found = found
     plan.warnings += try checkSource(beside: plan.warnings)
+    if !plan.usesQuantizer, request.quantizer != nil {
+      plan.warnings.append("\(quantizer.id) was asked for and made nothing: trits are taken as they are")
+    }
     if !plan.usesQuantizer, let origin = Recipe.origin(of: source) { plan.remarks["made_from"] = .object(origin) }
     return plan
   }
@@ -117,11 +120,17 @@ package struct Planner {
   }
 
   private func configuration(of tensors: [PlannedTensor], _ convention: ScaleConvention) -> JSONObject? {
-    let result = OutputConfiguration(
+    var result = OutputConfiguration(
       source.manifest.configuration, target: request.target, convention: convention, tensors: tensors,
       named: survey.className.flatMap(ArchitectureRegistry.architecture(named:)),
       description: try? survey.description.get(), unfolds: request.unfolds, takesPlainInputs: takesPlainInputs(tensors)
     ).object
+    // A GGUF file states no type for all of a model: embeddings that were blocks are F32, and have no other to lose.
+    if source is GGUFModelView, result?["torch_dtype"] != nil,
+      tensors.contains(where: { $0.role == .embedding && $0.encoding == .dense(.f32) })
+    {
+      result?["torch_dtype"] = "float32"
+    }
     return request.recipe.map { $0.configured(result) } ?? result
   }
 
@@ -137,6 +146,7 @@ package struct Planner {
       }
       return []
     }
+    warnNormalization(files, &warnings)
     return files.map { companion in
       let size =
         companion.name == "config.json"

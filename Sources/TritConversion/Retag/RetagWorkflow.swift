@@ -5,6 +5,7 @@ import TritFormats
 import TritReport
 import TritSurvey
 import TritVerification
+import VisibleText
 
 /// What changing type numbers did.
 package struct RetagResult: Sendable {
@@ -114,6 +115,17 @@ package struct RetagWorkflow: Sendable {
 }
 
 extension RetagResult {
+  /// What was done in a line, with the file's name alone where the path does not fit.
+  package func line(width: Int? = nil) -> String {
+    let facts = [
+      NumberText.bytes(sameBytes + UInt64(changedBytes)), plural(tensors.count, "tensor") + " now PQ2_0", "audited",
+      NumberText.duration(seconds),
+    ]
+    let lines = [output, FileSystem.name(of: output)].map { "✓ " + ([printable($0)] + facts).joined(separator: "  ") }
+    let fitting = lines.first { line in width.map { line.count <= $0 } ?? true }
+    return (fitting ?? lines[1]) + "\n"
+  }
+
   /// The report of `tritsmith convert --retag`, schema `tritsmith.retag` 1.
   package var report: ReportDocument {
     var report = ReportDocument(title: "Newer type numbers", schema: ReportSchema("tritsmith.retag", version: 1))

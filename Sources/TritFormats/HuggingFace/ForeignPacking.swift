@@ -36,6 +36,9 @@ package enum ForeignPacking {
   /// Packed as BitNet packs, in a model that is packed, and the scale is not there.
   package static let withoutScale = TensorEncoding.opaque("packed U8 without its scale")
 
+  /// How they are spoken of.
+  package static let ownBytes = "bytes with scales of their own"
+
   /// Bytes with scales of their own, by the name of the packing where type and number of the scales give it away.
   ///
   /// Sources: OCP Microscaling 1.0 (blocks of 32 with an E8M0 scale), ModelOpt (NVFP4: blocks of 16 with an E4M3 scale),

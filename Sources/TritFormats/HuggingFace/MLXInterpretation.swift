@@ -41,6 +41,12 @@ package enum MLXPacking {
     isNumbers(encoding) && encoding.name.hasSuffix(damage)
   }
 
+  /// Why one of two tensors is not compared with the other; nil where neither is damaged.
+  package static func damageReason(_ pair: [TensorDescriptor]) -> String? {
+    pair.contains { isDamaged($0.encoding) }
+      ? "one was ternary and mx.quantize damaged it: make it anew, 'tritsmith convert UNPACKED OUTPUT --to mlx'" : nil
+  }
+
   /// True for weights of 1 bit that are +s and −s, which `MLXBinaryView` reads.
   package static func isBinary(_ encoding: TensorEncoding) -> Bool {
     isNumbers(encoding) && encoding.name.hasSuffix(binary)

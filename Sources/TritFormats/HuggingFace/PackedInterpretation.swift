@@ -112,8 +112,9 @@ extension PackedInterpretation {
   ) -> [String] {
     guard let (weight, scale) = foreign.first else { return [] }
     return [
-      "\(foreign.count) weights are bytes with scales of their own\(method.map { ", of " + $0.text } ?? ""), listed and not "
-        + "read: '\(printable(weight.name))' is \(weight.encoding.name) \(weight.shape), "
+      "\(foreign.count) \(foreign.count == 1 ? "weight is" : "weights are") \(ForeignPacking.ownBytes)"
+        + "\(method.map { ", of " + $0.text } ?? ""), listed and not read: "
+        + "'\(printable(weight.name))' is \(weight.encoding.name) \(weight.shape), "
         + "'\(printable(scale.name))' is \(scale.encoding.name) \(scale.shape)"
     ]
   }

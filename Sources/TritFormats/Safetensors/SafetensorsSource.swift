@@ -225,7 +225,7 @@ extension SafetensorsSource {
     throw FormatError(
       candidates.isEmpty
         ? .noModel("the folder holds no model: no safetensors, GGUF or TritPack file")
-        : .noIndex(files: candidates.count), file: path)
+        : .noIndex(files: candidates.count, names: ModelPlace.listed(candidates)), file: path)
   }
 
   private static func shards(of indexPath: String, in folder: String) throws -> FileLayout {

@@ -45,7 +45,10 @@ package struct CheckWorkflow: Sendable {
     var result = CheckResult(
       path: request.path, tensors: 0, readTensors: 0, findings: [], isStrict: request.isStrict, notes: [])
     result.findings += ModelChecks.folderFindings(request.path)
-    guard let (source, survey) = try open(&result) else { return result }
+    guard let (source, survey) = try open(&result) else {
+      result.findings = CheckWorkflow.inOrder(result.findings)
+      return result
+    }
     let manifest = source.manifest
     result.format = manifest.format.rawValue
     result.kind = survey.kind

@@ -31,7 +31,7 @@ extension CompareResult {
       report.note(.info, "only one side has what no forward pass reads: \(ModelChecks.list(setAside))")
     }
     for problem in structure { report.note(.error, problem) }
-    for hint in hints { report.note(.info, hint) }
+    for hint in hints + parts.asides { report.note(.info, hint) }
     let conclusion =
       isSame
       ? (parts.needed.isSuperset(of: ModelPart.needed) ? "the two are the same model: " : "") + parts.verdict

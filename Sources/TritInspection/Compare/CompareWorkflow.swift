@@ -78,7 +78,10 @@ package struct CompareWorkflow: Sendable {
     var result = UnpairedTensors()
     for pair in pairing.reshaped {
       let (left, right) = (lefts[pair.source], rights[pair.converted])
-      result.add(left, "'\(printable(left.name))' is \(left.shape) in the first, \(right.shape) in the second")
+      let bare = [left, right].firstIndex { $0.encoding == ForeignPacking.withoutScale }
+      let shapes = "is \(left.shape) in the first, \(right.shape) in the second"
+      let text = bare.map { "is packed in the \($0 == 0 ? "first" : "second"), and its scale is not there" } ?? shapes
+      result.add(left, "'\(printable(left.name))' \(text)")
     }
     result.add(
       pairing.absent, lackedBy: rights, layers: { "nothing of \($0) is in the second" },
@@ -183,6 +186,10 @@ package struct CompareWorkflow: Sendable {
     result.isTernary = true
     guard let a = try TernaryReader(first, left, work), let b = try TernaryReader(second, right, work) else {
       result.outcome = .different
+      if let reason = MLXPacking.damageReason([left, right]) {
+        result.detail = reason
+        return PairResult(tensor: result)
+      }
       if let unread = [left, right].first(where: { $0.unreadReason != nil }), let reason = unread.unreadReason {
         result.detail = "one is stored as \(unread.encoding.name), which is not read: \(reason)"
         return PairResult(tensor: result)

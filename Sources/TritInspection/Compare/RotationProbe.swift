@@ -320,7 +320,8 @@ struct RotationProbe {
       ours += values.first
       theirs += values.second
     }
-    guard let distance = RotationProbe.distance(ours, theirs) else { return nil }
+    // Zeros are rotated nothing, on either side.
+    guard ours.contains(where: { $0 != 0 }), let distance = RotationProbe.distance(ours, theirs) else { return nil }
     var sample = Sample(
       columns: columns, isWhole: rows <= limit, first: [ours], second: [theirs], distance: distance)
     if let order = storedOrder(name, columns) {

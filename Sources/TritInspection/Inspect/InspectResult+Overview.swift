@@ -154,7 +154,7 @@ extension InspectResult {
     return switch standIn {
     case .gitLFSPointer: "git -C \(folder) lfs pull"
     case .gitAnnexPointer: "git -C \(folder) annex get \(shellWord(name))"
-    case .webPage, .serverMessage: "download \(printable(name)) again, by a link with /resolve/ or by 'hf download'"
+    case .webPage, .serverMessage: "hf download OWNER/NAME \(shellWord(name)) --local-dir \(folder)"
     }
   }
 
@@ -219,7 +219,7 @@ extension InspectResult {
     if manifest.format == GGUFFormat.id, encodings.allSatisfy({ OutputForm.numberTypes.contains($0.name) }) {
       return .numbers
     }
-    guard survey.kind != .undetermined, encodings.count == 1 else { return nil }
+    guard survey.kind != .undetermined || isOfPlainNumbers, encodings.count == 1 else { return nil }
     switch manifest.format {
     case TritPackFormat.id: return .tritpack
     case GGUFFormat.id:
@@ -233,6 +233,12 @@ extension InspectResult {
       case .ternary, .opaque: return nil
       }
     }
+  }
+
+  /// Whether all projections are numbers that programs read as they are, whatever they were trained for.
+  private var isOfPlainNumbers: Bool {
+    let projections = zip(manifest.tensors, survey.roles).filter { $1.isProjection && $0.shape.isMatrix }
+    return !projections.isEmpty && projections.allSatisfy { $0.0.encoding.dtype?.isFloatWeight == true }
   }
 
   /// Programs that load the file, or why none is known to; nil for a file without tensors. The table speaks of models
@@ -262,6 +268,7 @@ extension InspectResult {
       return names.isEmpty ? nil : names.joined(separator: ", ")
     }
     let notes = [
+      survey.kind == .undetermined && form != .numbers ? "as ordinary numbers: latent weights, convert first" : nil,
       names("misreads").map { "misread by \($0)" },
       lacking.map { "llama.cpp refuses it: '\($0)' is missing" },
     ].compactMap { $0 }
@@ -321,7 +328,7 @@ extension InspectResult {
     guard !hasRotatedForm, form == nil else { return nil }
     switch survey.kind {
     case .latent: return "latent weights: convert first"
-    case .undetermined: return "the kind of its weights is not certain"
+    case .undetermined: return isOfPlainNumbers ? nil : "the kind of its weights is not certain"
     case .packed, .ternaryDense, .ordinary: return nil
     }
   }
@@ -397,7 +404,7 @@ extension InspectResult {
     case .ternaryDense: return "tritsmith convert \(path) \(groupedOutput)"
     case .packed where manifest.format != GGUFFormat.id: return "tritsmith convert \(path) \(groupedOutput)"
     case .packed, .ordinary: return isUnderstood ? run : check
-    case .undetermined: return check
+    case .undetermined: return isUnderstood && (isOfPlainNumbers || form != nil) ? run : check
     }
   }
 

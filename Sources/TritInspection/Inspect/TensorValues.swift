@@ -201,7 +201,7 @@ extension TensorValues {
           ReportFact("Name", .text(tensor.name)),
           ReportFact("Shape", .integers(tensor.shape.dimensions)),
           ReportFact("Encoding", .text(encoding.name), note: "as it is stored"),
-          ReportFact("Type", .text(dtype.rawValue), key: "dtype", note: "as it was given, little-endian, row by row"),
+          ReportFact("Type", .text(dtype.rawValue), key: "dtype", note: "of the values, little-endian, row by row"),
           ReportFact("Scale convention", .optional(convention?.rawValue)),
           ReportFact("Bytes", .bytes(UInt64(byteCount))),
           ReportFact("Output", .optional(output)),

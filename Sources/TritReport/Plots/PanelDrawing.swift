@@ -143,8 +143,9 @@ struct PanelDrawing {
     guard let place = x.clamped(middle) else { return }
     let top = 24 + Double(row + 1) * PanelDrawing.rowHeight
     if reference.from == reference.to {
+      // From the frame, not from its label: a label in a row below would be struck through.
       svg.element(
-        "path", ["class": "ref", "d": "M\(pixels(place)) \(pixels(top))V\(pixels(y.start))"],
+        "path", ["class": "ref", "d": "M\(pixels(place)) \(pixels(y.end))V\(pixels(y.start))"],
         title: referenceText(reference))
     }
     let half = textWidth(reference.label) / 2

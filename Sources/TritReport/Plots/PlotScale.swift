@@ -61,6 +61,14 @@ struct PlotScale: Sendable, Hashable {
   /// Round numbers within the axis, and the step between them (of a logarithmic axis: none).
   func ticks(about count: Int, wholeNumbers: Bool) -> (values: [Double], step: Double?) {
     if isLog { return (logTicks(about: count), nil) }
+    let found = linearTicks(about: count, wholeNumbers: wholeNumbers)
+    // One number tells no scale: from −3 to 3 steps of 5 leave 0 alone.
+    guard found.values.count == 1 else { return found }
+    let finer = linearTicks(about: 2 * count, wholeNumbers: wholeNumbers)
+    return finer.values.count > 1 ? finer : found
+  }
+
+  private func linearTicks(about count: Int, wholeNumbers: Bool) -> (values: [Double], step: Double?) {
     var step = niceStep(upper - lower, about: count)
     if wholeNumbers { step = max(1, step.rounded(.up)) }
     let first = Int((lower / step - 1e-6).rounded(.up))

@@ -38,6 +38,7 @@ struct ScreenLimits {
     ScreenLimits(rows: 3, whole: 3, notes: 1, prose: 2, lines: 2),
     ScreenLimits(rows: 2, whole: 2, notes: 1, prose: 2, lines: 2),
     ScreenLimits(rows: 2, whole: 2, notes: 0, prose: 2, lines: 2),
+    ScreenLimits(rows: 1, whole: 2, notes: 0, prose: 2, lines: 2),
     ScreenLimits(rows: 1, whole: 2, notes: 0, prose: 1, lines: 2),
     ScreenLimits(rows: 1, whole: 1, notes: 0, prose: 1, lines: 1),
     ScreenLimits(rows: 1, whole: 1, notes: 0, prose: 1, lines: 1, closing: 1),

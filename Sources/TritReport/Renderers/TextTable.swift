@@ -137,7 +137,9 @@ struct TextTable {
       while true {
         let others = kept.reduce(0) { $0 + ($1 == place ? 0 : widths[$1]) }
         let room = width - others - (kept.count - 1) * Self.gap.count
-        if room >= max(Self.proseRoom, displayWidth(headings[place])), widths[place] <= lines * (room - slack) {
+        if room >= max(Self.proseRoom, displayWidth(headings[place])), widths[place] <= lines * (room - slack),
+          widths[place] <= room || !repeats(place)
+        {
           (shown, widths[place]) = (kept, min(widths[place], room))
           return
         }
@@ -153,6 +155,16 @@ struct TextTable {
   private func saysOneThing(_ place: Int) -> Bool {
     guard table.rows.count > 1, let first = table.rows.first?[place] else { return false }
     return table.rows.allSatisfy { $0[place] == first }
+  }
+
+  /// Whether neighbouring rows have one text: in lines of its column it would be said again and again.
+  private func repeats(_ place: Int) -> Bool {
+    var previous = ReportValue.missing
+    for row in table.rows {
+      if row[place] != .missing, row[place] == previous { return true }
+      previous = row[place]
+    }
+    return false
   }
 
   /// Names lose the parts between dots that all of them have in common, paths those between slashes.
@@ -270,7 +282,8 @@ struct TextTable {
   private func write(_ texts: [String], of count: Int, to output: inout some TextOutputStream) {
     guard let width else { return }
     for (text, place) in zip(texts, below) where !text.isEmpty {
-      let whose = count > 2 ? "all \(count): " : count == 2 ? "both: " : ""
+      // What is said is said of one: "has shape [1000]".
+      let whose = count > 1 ? "each of \(count): " : ""
       let intro = whose + (below.count > 1 ? headings[place] + ": " : "")
       for line in lines(of: intro + text, in: width - 2) { output.write("  " + line + "\n") }
     }

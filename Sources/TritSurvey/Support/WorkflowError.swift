@@ -4,6 +4,7 @@ import TritCore
 import TritFormats
 import TritLayouts
 import TritModel
+import TritReport
 
 /// A model is readable, but what was asked of it cannot be done.
 package typealias WorkflowError = Diagnostic<WorkflowErrorKind>
@@ -114,9 +115,8 @@ package enum WorkflowErrorKind: DiagnosticKind {
     case .unpackedOffline:
       "holds trits as dense numbers beside a scale (unpacked autobitlinear), which is not supported"
     case .tensorsDoNotFit(let layout, let names, let detail):
-      plural(names.count, "tensor does", "tensors do") + " not fit \(layout): "
-        + names.prefix(3).map { printable($0) }.joined(separator: ", ")
-        + (names.count > 3 ? " and \(names.count - 3) more" : "") + " (the first: \(detail))"
+      plural(names.count, "tensor does", "tensors do") + " not fit \(layout): " + WorkflowError.named(names)
+        + " (the first: \(detail))"
     case .scaleDoesNotFit(let scale): scale.summary
     case .roundingLoses(let detail): detail
     case .samplesMislead(let sampled, let found):
@@ -270,6 +270,13 @@ extension WorkflowError {
   package static func alternatives(_ names: [String]) -> String {
     guard names.count > 1, let last = names.last else { return names.first ?? "" }
     return names.dropLast().joined(separator: ", ") + " or " + last
+  }
+
+  /// The first of names, those of many layers together, and how many more there are.
+  package static func named(_ names: [String]) -> String {
+    let alike = foldedNames(names.map { printable($0) })
+    let rest = alike.dropFirst(3).reduce(0) { $0 + $1.count }
+    return alike.prefix(3).map(\.name).joined(separator: ", ") + (rest > 0 ? " and \(grouped(rest)) more" : "")
   }
 
   /// Does something with a source; an error that names a tensor and no file says in which it is.

@@ -156,9 +156,15 @@ package struct PartFindings: Sendable {
     if !needed.contains(.companions), let companions = self[.companions], companions.outcome == .differs {
       parts.append("companions differ (\(companions.text))")
     }
-    parts += findings.filter { needed.contains($0.part) || $0.part == .companions }.flatMap(\.remarks)
+    parts += told.filter { $0.condition == nil }.flatMap(\.remarks)
     return (parts + remarks).joined(separator: "; ")
   }
+
+  /// Findings whose remarks count.
+  private var told: [PartFinding] { findings.filter { needed.contains($0.part) || $0.part == .companions } }
+
+  /// What stands behind conditions of the verdict, which names them alone.
+  package var asides: [String] { told.filter { $0.condition != nil }.flatMap(\.remarks) }
 
   /// A row for each part.
   package var table: ReportTable {
@@ -178,16 +184,16 @@ package struct PartFindings: Sendable {
     return table
   }
 
-  /// Rows of `table` that say more than that a part is equal, and more than a verdict and `differences` say of it.
+  /// Rows of `table` that say more than that a part is equal, and more than a verdict and `differences` say of it. Where
+  /// a verdict fails, what holds is no news: those that fail are shown, unless the verdict tells of each.
   package func notableRows(beside verdict: String) -> [Int] {
-    findings.indices.filter { index in
+    let notable = findings.indices.filter { index in
       let finding = findings[index]
-      guard finding.outcome != .equal, finding.outcome != PartFinding.Outcome.none, finding.differences.isEmpty,
-        finding.lines.isEmpty, !verdict.contains(text: finding.rounding?.phrase ?? finding.text)
-      else { return false }
-      // Where a verdict fails for something else, what it does not rest on is no news.
-      return holds || needed.contains(finding.part)
+      return finding.outcome != .equal && finding.outcome != PartFinding.Outcome.none && finding.differences.isEmpty
+        && finding.lines.isEmpty && (holds || needed.contains(finding.part) && !finding.holds)
     }
+    let untold = notable.filter { !verdict.contains(text: findings[$0].rounding?.phrase ?? findings[$0].text) }
+    return holds || untold.isEmpty ? untold : notable
   }
 
   /// Rows of `differences`, the first of each part before the second of any. Where a verdict fails for something else,

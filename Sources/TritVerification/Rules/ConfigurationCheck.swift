@@ -25,7 +25,7 @@ struct ConfigurationCheck {
     }
     if let foreign = ForeignQuantization(configuration: object) {
       let weights = manifest.tensors.count { ForeignPacking.hasScales($0) }
-      let held = weights > 0 ? ": \(weights) weights are bytes with scales of their own" : ""
+      let held = weights > 0 ? ": \(plural(weights, "weight is", "weights are")) \(ForeignPacking.ownBytes)" : ""
       return [
         CheckFinding(
           .quantization, "quantization_config",
@@ -115,7 +115,26 @@ struct ConfigurationCheck {
       default: true
       }
     }
-    return findings.map(ConfigurationCheck.finding) + unread
+    let one = ConfigurationCheck.oneSize(findings)
+    let others = one == nil ? findings : findings.filter { if case .shape = $0 { false } else { true } }
+    return [one].compactMap { $0 } + others.map(ConfigurationCheck.finding) + unread
+  }
+
+  /// One wrong size that many tensors show: their shapes differ in one number, and in the same. Nil for other shapes.
+  private static func oneSize(_ findings: [TensorInventory.Finding]) -> CheckFinding? {
+    var sizes: Set<[Int]> = []
+    var result: CheckFinding?
+    var count = 0
+    for found in findings {
+      guard case .shape(_, let expected, let shape) = found else { continue }
+      guard shape.dimensions.count == expected.count else { return nil }
+      for (size, wanted) in zip(shape.dimensions, expected) where size != wanted { sizes.insert([size, wanted]) }
+      result = result ?? finding(found)
+      count += 1
+    }
+    guard count > 4, sizes.count == 1, let size = sizes.first else { return nil }
+    result?.detail += "; \(count - 1) more tensors have \(size[0]) for \(size[1])"
+    return result
   }
 
   private static func finding(_ finding: TensorInventory.Finding) -> CheckFinding {

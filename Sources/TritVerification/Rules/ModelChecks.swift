@@ -29,6 +29,11 @@ package enum ModelChecks {
         findings.append(finding)
       } else if note.hasPrefix(WeightRotation.orderKey) {
         findings.append(CheckFinding(.rotation, WeightRotation.orderKey, note, severity: .warning))
+      } else if note.contains(text: ForeignPacking.ownBytes),
+        ForeignQuantization(configuration: manifest.configuration) != nil
+      {
+        // The error about the method says it.
+        continue
       } else if !note.contains(text: "both exist"), !note.contains(text: "no scale and cannot be used") {
         notes.append(note)
       }
@@ -85,7 +90,8 @@ package enum ModelChecks {
       findings.append(CheckFinding(.leftover, name, "an unfinished file of a conversion or a download"))
     }
     let weights = names.filter { $0.hasSuffix(".safetensors") && !$0.hasPrefix(".") }
-    if names.contains(OutputCompanions.adapter) {
+    // A folder of an adapter alone is none of a model.
+    if names.contains(OutputCompanions.adapter), weights.contains(where: { $0 != "adapter_model.safetensors" }) {
       findings.append(
         CheckFinding(
           .badConfiguration, OutputCompanions.adapter,
@@ -122,9 +128,8 @@ package enum ModelChecks {
     return shown + (names.count > 4 ? " and \(names.count - 4) more" : "")
   }
 
-  /// The same of names that may repeat over layers: more than four are named together where only the layer differs.
+  /// The same of names that may repeat over layers: they are named together where only the layer differs.
   package static func layers(_ names: [String]) -> String {
-    guard names.count > 4 else { return list(names) }
     let alike = foldedNames(names.map { printable($0) })
     let rest = alike.dropFirst(4).reduce(0) { $0 + $1.count }
     return alike.prefix(4).map { "'\($0.name)'" }.joined(separator: ", ") + (rest > 0 ? " and \(rest) more" : "")

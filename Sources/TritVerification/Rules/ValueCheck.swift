@@ -123,7 +123,8 @@ package struct ValueCheck: Sendable {
 
   private static func list(_ word: String, _ places: [Int], of total: Int) -> String {
     let shown = places.prefix(8).map(String.init).joined(separator: ", ")
-    return "\(grouped(places.count)) of \(grouped(total)) \(word)s are all zero: \(shown)"
+    let verb = places.count == 1 ? "is" : "are"
+    return "\(grouped(places.count)) of \(grouped(total)) \(word)s \(verb) all zero: \(shown)"
       + (places.count > 8 ? ", …" : "")
   }
 

@@ -1,6 +1,7 @@
 // Tritsmith: dense tensors compared by value.
 
 import TritCore
+import TritFormats
 import TritLayouts
 import TritModel
 import TritSurvey
@@ -165,6 +166,7 @@ package struct DenseComparison {
   private func compareBytes(_ left: TensorDescriptor, _ right: TensorDescriptor) throws -> Outcome {
     let (a, b) = (name(left, source), name(right, converted))
     guard form(left, source) == form(right, converted), left.encoding == right.encoding else {
+      if let reason = MLXPacking.damageReason([left, right]) { return .unreadable(reason) }
       return .unreadable("stored as \(a) and \(b), which cannot be compared")
     }
     let isSame = try StoredBytes.areEqual(

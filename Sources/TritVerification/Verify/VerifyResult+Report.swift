@@ -16,7 +16,7 @@ extension VerifyResult {
       [
         ReportFact("Source", .text(source)),
         ReportFact("Converted", .text(converted)),
-        ReportFact("Quantizer", .text(quantizer), note: quantizerReason),
+        usedQuantizer(ternary),
         ReportFact("Passed", .bool(passed)),
         ReportFact("Tensors", .integer(tensors.count)),
         ReportFact("Ternary tensors", .integer(ternary.count)),
@@ -69,7 +69,7 @@ extension VerifyResult {
       .matricesFirst { tensors[$0].shape }
     let remarks = wrong.map { "\(tensors[$0].name): \(tensors[$0].detail)" }
     for remark in remarks { report.note(severity, remark) }
-    for hint in hints { report.note(.info, hint) }
+    for hint in hints + parts.asides { report.note(.info, hint) }
     let conclusion = passed ? parts.verdict : failure
     report.conclude(passed, conclusion)
     var keys: Set = [
@@ -116,9 +116,16 @@ extension VerifyResult {
   /// No count where no trit was compared: 0 would say that all are right.
   private func tritsThatDiffer(_ ternary: [TensorVerification]) -> ReportFact {
     let count = tensors.reduce(0) { $0 + $1.mismatches }
-    let isCompared = ternary.isEmpty ? !tensors.isEmpty : ternary.contains(where: \.hasComparedTrits)
+    let isCompared = ternary.contains(where: \.hasComparedTrits)
     return ReportFact(
       "Trits that differ", isCompared ? .integer(count) : .missing, note: isCompared ? nil : "none could be compared")
+  }
+
+  /// The quantizer that was redone, where one was.
+  private func usedQuantizer(_ ternary: [TensorVerification]) -> ReportFact {
+    if usesQuantizer { return ReportFact("Quantizer", .text(quantizer), note: quantizerReason) }
+    return ReportFact(
+      "Quantizer", .missing, note: ternary.isEmpty ? "no tensor is made of trits" : "trits are taken as they are")
   }
 
   private var table: ReportTable {

@@ -192,6 +192,8 @@ public struct VerifyResult: Sendable {
   package var converted: String
   package var quantizer: String
   package var quantizerReason: String
+  /// Whether the source holds numbers that it made ternary. Packed trits are taken as they are.
+  package var usesQuantizer = true
   /// Tensors that are missing, too many, or of another shape.
   package var structure: [String]
   /// In the source's order.

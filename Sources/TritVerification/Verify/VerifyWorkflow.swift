@@ -65,6 +65,8 @@ package struct VerifyWorkflow: Sendable {
       source: source.manifest.path, converted: converted.manifest.path, quantizer: quantizer.id.rawValue,
       quantizerReason: reason, structure: structure + self.structure(pairing), tensors: tensors)
     result.setAside = pairing.setAside
+    let packed = Set(source.manifest.tensors.filter(\.encoding.isTernary).map { ExactString($0.name) })
+    result.usesQuantizer = tensors.contains { $0.isTernary && !packed.contains(ExactString($0.name)) }
     result.scaleLossPolicy = request.scaleLoss
     // A worker's part of a conversion has tensors only.
     let others =

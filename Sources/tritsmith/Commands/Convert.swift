@@ -372,7 +372,8 @@ struct Convert: ParsableCommand {
         let workflow = RetagWorkflow(
           input: try machine.model(input ?? ""), output: output ?? "", open: machine.open(), replaces: force,
           work: try machine.work())
-        return printing.print(try workflow.run().report, quietly: machine.quiet)
+        let result = try workflow.run()
+        return show(result.line(width: printing.width), result.report, later: [])
       }
       if let path = shards.plan, shards.carriesOut { return try carryOut(path) }
       guard let target else { throw ValidationError("say what to write: --to <format>") }

@@ -119,8 +119,10 @@ struct Inspect: ParsableCommand {
       let isData = !page.isWanted && (stats || listsTensors || !tensors.isEmpty)
       let isAnswered = result.hasProvenScale || !proof(sibling).isAsked
       let isListing = listsTensors && output.format == .table
+      var report = isListing ? result.tensorListing : result.report
+      if isListing, machine.quiet { (report.title, report.verdict) = ("", nil) }
       try page.finish(
-        file, page: result.page, printing: output, isListing ? result.tensorListing : result.report,
+        file, page: result.page, printing: output, report,
         quietly: machine.quiet && !isData && isAnswered)
       return result.hasProvenScale
     }

@@ -189,7 +189,12 @@ struct PageOptions: ParsableArguments {
     quietly: Bool = false
   ) throws {
     try file?.write(page)
-    guard html == "-" else { return output.print(report, quietly: quietly) }
+    guard html == "-" else {
+      output.print(report, quietly: quietly)
+      // Beside the result, which may be data of another program.
+      if let html, !quietly { StandardError.explain("page: \(Terminal.neutralized(html))\n") }
+      return
+    }
     var standard = StandardOutput.shared
     HTMLRenderer().render(page, to: &standard)
   }
